@@ -1,0 +1,115 @@
+// Package album is the domain of the lab: what an album is, which albums are
+// valid, and the Service that keeps them. It knows nothing of the web, of a
+// database or of an exporter.
+package album
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits of an album's fields.
+const (
+	MinText  = 2          // characters in a title or an artist
+	MaxText  = 1000       // characters in a title or an artist
+	MinPrice = Cents(1)   // 0.01
+	MaxPrice = Cents(1e6) // 10000.00
+)
+
+// Album is one record in the shop.
+type Album struct {
+	ID     int64  `json:"id"` // at least 1; 0 in an album to create asks the store to assign one
+	Title  string `json:"title"`
+	Artist string `json:"artist"`
+	Price  Cents  `json:"price"`
+}
+
+// Seed returns the three albums that every new store holds.
+func Seed() []Album {
+	return []Album{
+		{ID: 1, Title: "Blue Train", Artist: "John Coltrane", Price: 5699},
+		{ID: 2, Title: "Jeru", Artist: "Gerry Mulligan", Price: 1799},
+		{ID: 3, Title: "Sarah Vaughan and Clifford Brown", Artist: "Sarah Vaughan", Price: 3999},
+	}
+}
+
+// Validate returns nil, or an *InvalidError that names every field of a that is
+// out of its limits. An ID of 0 is valid: it asks the store to assign one.
+func Validate(a Album) error {
+	var e InvalidError
+	if a.ID < 0 {
+		e.Add("id", BelowMinimum)
+	}
+	e.text("title", a.Title)
+	e.text("artist", a.Artist)
+	switch {
+	case a.Price < MinPrice:
+		e.Add("price", BelowMinimum)
+	case a.Price > MaxPrice:
+		e.Add("price", AboveMaximum)
+	}
+	return e.Err()
+}
+
+func (e *InvalidError) text(field, s string) {
+	n := utf8.RuneCountInString(s)
+	switch {
+	case n == 0:
+		e.Add(field, Required)
+	case n < MinText:
+		e.Add(field, BelowMinimum)
+	case n > MaxText:
+		e.Add(field, AboveMaximum)
+	case strings.ContainsRune(s, 0):
+		// PostgreSQL cannot store it, so no store takes it.
+		e.Add(field, "must not contain the NUL character")
+	}
+}
+
+// Cents is a price in hundredths, so that sums and comparisons are exact. In
+// JSON it is a number with two decimals: 5699 is 56.99.
+type Cents int64
+
+// ParseCents reads a decimal number such as 56.99 or 1e2. Numbers out of an
+// album's price range are clamped just outside it, for Validate to name; an
+// error means that s is no number or has more than two decimals.
+func ParseCents(s string) (Cents, error) {
+	f, err := strconv.ParseFloat(s, 64)
+	switch {
+	case math.IsNaN(f) || err != nil && !math.IsInf(f, 0):
+		return 0, fmt.Errorf("must be a number")
+	case f <= 0:
+		return MinPrice - 1, nil
+	case f > float64(MaxPrice)/100:
+		return MaxPrice + 1, nil
+	}
+	// The shortest text that reads back as f shows the decimals that were meant.
+	whole, frac, _ := strings.Cut(strconv.FormatFloat(f, 'f', -1, 64), ".")
+	if len(frac) > 2 {
+		return 0, fmt.Errorf("must have at most two decimals")
+	}
+	n, err := strconv.ParseInt(whole+(frac + "00")[:2], 10, 64)
+	return Cents(n), err
+}
+
+func (c Cents) String() string {
+	sign := ""
+	if c < 0 {
+		sign, c = "-", -c
+	}
+	return fmt.Sprintf("%s%d.%02d", sign, c/100, c%100)
+}
+
+// MarshalJSON writes c as a JSON number with two decimals.
+func (c Cents) MarshalJSON() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalJSON reads a JSON number; see ParseCents.
+func (c *Cents) UnmarshalJSON(b []byte) (err error) {
+	if *c, err = ParseCents(string(b)); err != nil {
+		return fmt.Errorf("price %s %w", b, err)
+	}
+	return nil
+}

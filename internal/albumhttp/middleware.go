@@ -1,0 +1,74 @@
+package albumhttp
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/metric"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
+)
+
+// accessLog writes one line a request, with the error if the server is to blame.
+// It stands inside otelgin, which takes the span out of the context when it returns.
+func (h *handler) accessLog(c *gin.Context) {
+	start := time.Now()
+	c.Next()
+	status := c.Writer.Status()
+	level := slog.LevelInfo
+	if status >= 500 {
+		level = slog.LevelError
+	}
+	attrs := []slog.Attr{
+		slog.String("http.request.method", c.Request.Method),
+		slog.String("url.path", c.Request.URL.Path),
+		slog.Int("http.response.status_code", status),
+		slog.Int("http.response.body.size", max(c.Writer.Size(), 0)),
+		slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
+	}
+	if route := c.FullPath(); route != "" {
+		attrs = append(attrs, slog.String("http.route", route))
+	}
+	if len(c.Errors) > 0 {
+		attrs = append(attrs, slog.String("error", c.Errors.Last().Error()))
+	}
+	h.log.LogAttrs(c.Request.Context(), level, "request", attrs...)
+}
+
+// recovery turns a panic into a 500. It stands inside otelgin, which records
+// status and metrics only when the handlers return.
+func (h *handler) recovery(c *gin.Context) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		if v == http.ErrAbortHandler { // somebody wants the connection cut
+			panic(v)
+		}
+		h.log.ErrorContext(c.Request.Context(), "panic", slog.Any("value", v), slog.String("stack", string(debug.Stack())))
+		h.fail(c, fmt.Errorf("panic: %v", v))
+	}()
+	c.Next()
+}
+
+// providers returns what t holds, with working no-ops for what it does not.
+func (t Telemetry) providers() (trace.TracerProvider, metric.MeterProvider, propagation.TextMapPropagator) {
+	tp, mp, prop := t.TracerProvider, t.MeterProvider, t.Propagator
+	if tp == nil {
+		tp = tracenoop.NewTracerProvider()
+	}
+	if mp == nil {
+		mp = metricnoop.NewMeterProvider()
+	}
+	if prop == nil {
+		prop = propagation.TraceContext{}
+	}
+	return tp, mp, prop
+}

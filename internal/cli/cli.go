@@ -1,0 +1,136 @@
+// Package cli is the frame of every program: signals, flags, exit codes.
+//
+// Exit codes: 0 done, or help was asked for; 1 the work failed; 2 wrong usage.
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+// Run is what a program does with the outside world that it is given.
+type Run func(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error
+
+// Main runs a program and exits. The first SIGINT or SIGTERM ends ctx, so that
+// run can end in order; the second one ends the process at once.
+func Main(name string, run Run) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	os.Exit(Code(name, os.Stderr, run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)))
+}
+
+// Code reports err on stderr, if there is anything to report, and returns the
+// exit code that it stands for.
+func Code(name string, stderr io.Writer, err error) int {
+	var usage *usageError
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "%s: %s\n\n%s", name, usage.message, usage.text)
+		return 2
+	}
+	var said *saidError
+	if !errors.As(err, &said) {
+		fmt.Fprintf(stderr, "%s: %v\n", name, err)
+	}
+	return 1
+}
+
+type usageError struct{ message, text string }
+
+func (e *usageError) Error() string { return e.message }
+
+type saidError struct{}
+
+func (*saidError) Error() string { return "failed" }
+
+// ErrSaid ends a program with exit code 1 and no message, because what went
+// wrong has been shown already.
+var ErrSaid error = &saidError{}
+
+// Flags is a flag set whose every flag takes its default from the environment
+// variable PREFIX_NAME, if that is set, and whose errors are usage errors.
+type Flags struct {
+	*flag.FlagSet
+	prefix string
+	about  string
+}
+
+// NewFlags returns the flags of a program. Usage is its first usage line, about
+// says what it does.
+func NewFlags(usage, prefix, about string) *Flags {
+	f := &Flags{flag.NewFlagSet(usage, flag.ContinueOnError), prefix, about}
+	f.SetOutput(io.Discard)
+	return f
+}
+
+// Parse reads the environment and then args. It returns flag.ErrHelp after -h,
+// having written the help to stdout, or a usage error.
+func (f *Flags) Parse(args []string, getenv func(string) string, stdout io.Writer) error {
+	var err error
+	f.VisitAll(func(fl *flag.Flag) {
+		name := f.env(fl)
+		value := getenv(name)
+		if value == "" || err != nil {
+			return
+		}
+		if e := fl.Value.Set(value); e != nil {
+			err = f.Errorf("invalid value %q for environment variable %s: %v", value, name, e)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	err = f.FlagSet.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, f.Help())
+		return err
+	}
+	if err != nil {
+		return f.Errorf("%v", err)
+	}
+	return nil
+}
+
+// NoArgs returns a usage error if anything stands behind the flags.
+func (f *Flags) NoArgs() error {
+	if f.NArg() > 0 {
+		return f.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	return nil
+}
+
+// Errorf returns an error that is shown with the usage and ends in exit code 2.
+func (f *Flags) Errorf(format string, args ...any) error {
+	return &usageError{fmt.Sprintf(format, args...), f.Help()}
+}
+
+// Help is the text of -h.
+func (f *Flags) Help() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "usage: %s\n", f.Name())
+	if f.about != "" {
+		fmt.Fprintf(&b, "%s\n", f.about)
+	}
+	n := 0
+	f.VisitAll(func(*flag.Flag) { n++ })
+	if n > 0 {
+		fmt.Fprintf(&b, "\nflags (%s_NAME in the environment sets the default of -name):\n", f.prefix)
+		f.SetOutput(&b)
+		f.PrintDefaults()
+		f.SetOutput(io.Discard)
+	}
+	return b.String()
+}
+
+func (f *Flags) env(fl *flag.Flag) string {
+	return f.prefix + "_" + strings.ToUpper(strings.ReplaceAll(fl.Name, "-", "_"))
+}

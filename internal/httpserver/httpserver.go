@@ -1,0 +1,124 @@
+// Package httpserver listens, serves and drains the way every service of the
+// lab does, and answers the probes that belong to no API:
+//
+//	GET /healthz  200 while the process lives
+//	GET /readyz   200 while it takes requests, 503 once it drains
+//	GET /status   200 with name, version, start time and uptime, for people
+//	GET /metrics  the program's metrics in Prometheus' text format
+//
+// Probes are not traced, logged or limited.
+package httpserver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// Config is what a service serves.
+type Config struct {
+	Name    string // service.name
+	Version string
+	Addr    string // host:port; port 0 takes a free one
+	Handler http.Handler
+	Metrics http.Handler
+	Logger  *slog.Logger
+	// DrainTimeout is how long requests that run at the end may take to finish.
+	DrainTimeout time.Duration
+}
+
+// Time limits of a connection. A client that is slower than this holds a
+// connection for nothing.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 30 * time.Second
+	writeTimeout      = 60 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+)
+
+// Run serves until ctx ends, then lets running requests finish. It returns nil
+// after a clean drain. HTTP/1.1 and cleartext HTTP/2 are accepted.
+func Run(ctx context.Context, c Config) error {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", c.Addr)
+	if err != nil {
+		return fmt.Errorf("listen %s: %w", c.Addr, unwrapListen(err))
+	}
+	var draining atomic.Bool
+	srv := &http.Server{
+		Handler:           withProbes(c, &draining),
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		Protocols:         new(http.Protocols),
+		ErrorLog:          slog.NewLogLogger(c.Logger.Handler(), slog.LevelWarn),
+	}
+	srv.Protocols.SetHTTP1(true)
+	srv.Protocols.SetUnencryptedHTTP2(true)
+	c.Logger.InfoContext(ctx, "listening", slog.String("address", l.Addr().String()), slog.String("service.version", c.Version))
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve %s: %w", c.Addr, err)
+	case <-ctx.Done():
+	}
+	draining.Store(true)
+	c.Logger.InfoContext(ctx, "draining", slog.Duration("timeout", c.DrainTimeout))
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.DrainTimeout)
+	defer cancel()
+	if err := srv.Shutdown(drain); err != nil {
+		return errors.Join(fmt.Errorf("requests still ran after the drain timeout of %s: %w", c.DrainTimeout, err), srv.Close())
+	}
+	return nil
+}
+
+// unwrapListen drops the address that the message says already.
+func unwrapListen(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+func withProbes(c Config, draining *atomic.Bool) http.Handler {
+	start := time.Now()
+	mux := http.NewServeMux()
+	mux.Handle("/", c.Handler)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if draining.Load() {
+			writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "draining"})
+			return
+		}
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	})
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]any{
+			"service": c.Name, "version": c.Version, "status": "ok",
+			"started_at":     start.UTC().Format(time.RFC3339),
+			"uptime_seconds": int64(time.Since(start).Seconds()),
+		})
+	})
+	mux.Handle("GET /metrics", c.Metrics)
+	return mux
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // the prober has left: nobody to tell
+}

@@ -1,0 +1,94 @@
+// Package service is what the album store and the proxy have in common as
+// programs: flags, telemetry, the server, and the order in which they end.
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strconv"
+	"time"
+
+	"soundcheck/internal/album"
+	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/cli"
+	"soundcheck/internal/httpserver"
+	"soundcheck/internal/telemetry"
+)
+
+// Common are the flags that both services have.
+type Common struct {
+	Addr         string
+	MaxBody      int64
+	DrainTimeout time.Duration
+	FlushTimeout time.Duration
+}
+
+// CommonFlags adds the common flags to f.
+func CommonFlags(f *cli.Flags, addr string) *Common {
+	c := new(Common)
+	f.StringVar(&c.Addr, "addr", addr, "listen on `host:port`; port 0 takes a free one")
+	f.Int64Var(&c.MaxBody, "max-body", albumhttp.DefaultMaxBody, "read at most this many `bytes` of a request body (1024 to 1073741824)")
+	f.DurationVar(&c.DrainTimeout, "drain-timeout", 15*time.Second, "at the end, wait this `long` for running requests (0s to 10m)")
+	f.DurationVar(&c.FlushTimeout, "flush-timeout", 5*time.Second, "after that, wait this `long` for telemetry to be delivered (0s to 10m)")
+	return c
+}
+
+// Check returns a usage error that names the flag whose value is out of range.
+func (c *Common) Check(f *cli.Flags) error {
+	_, port, err := net.SplitHostPort(c.Addr)
+	if err != nil {
+		return f.Errorf("-addr %q is not host:port", c.Addr)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return f.Errorf("-addr %q: the port must be a number from 0 to 65535", c.Addr)
+	}
+	if c.MaxBody < 1<<10 || c.MaxBody > 1<<30 {
+		return f.Errorf("-max-body %d is out of range: 1024 to 1073741824", c.MaxBody)
+	}
+	for name, d := range map[string]time.Duration{"drain-timeout": c.DrainTimeout, "flush-timeout": c.FlushTimeout} {
+		if d < 0 || d > 10*time.Minute {
+			return f.Errorf("-%s %s is out of range: 0s to 10m", name, d)
+		}
+	}
+	return f.NoArgs()
+}
+
+// Run serves the album.Service that open returns until ctx ends. It first drains
+// HTTP and then flushes telemetry, because the last requests have spans too.
+func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open func(albumhttp.Telemetry) (album.Service, error)) (err error) {
+	t, err := telemetry.Setup(ctx, telemetry.Config{Name: name, Logs: stdout})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.FlushTimeout)
+		defer cancel()
+		if e := t.Shutdown(flush); e != nil {
+			// The service did its work; that the Collector is away is no failure of it.
+			t.Errors.Handle(fmt.Errorf("flush telemetry: %w", e))
+		}
+	}()
+	signals := albumhttp.Telemetry{TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider, Propagator: t.Propagator, Logger: t.Logger}
+	svc, err := open(signals)
+	if err != nil {
+		return err
+	}
+	err = httpserver.Run(ctx, httpserver.Config{
+		Name: name, Version: telemetry.Version(), Addr: c.Addr,
+		Handler:      albumhttp.Handler(svc, albumhttp.HandlerOptions{Service: name, MaxBody: c.MaxBody, Telemetry: signals}),
+		Metrics:      t.Metrics,
+		Logger:       t.Logger,
+		DrainTimeout: c.DrainTimeout,
+	})
+	if closer, ok := svc.(io.Closer); ok {
+		err = errors.Join(err, closer.Close())
+	}
+	if err == nil {
+		t.Logger.InfoContext(ctx, "stopped", slog.String("cause", context.Cause(ctx).Error()))
+	}
+	return err
+}

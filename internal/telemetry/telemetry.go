@@ -1,0 +1,188 @@
+// Package telemetry sets up OpenTelemetry and logging for a program of the lab.
+//
+// Everything is configured by the standard OTEL_* variables (exporters,
+// endpoints, protocol, sampler, resource attributes, batch sizes); Setup only
+// supplies the lab's defaults for those that are unset:
+//
+//	OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION  base2_exponential_bucket_histogram
+//	OTEL_GO_X_OBSERVABILITY                                   true: the SDK counts what it could not deliver
+//
+// No exporter waits for a Collector: a program starts and serves without one,
+// and its telemetry flows as soon as one listens.
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/contrib/bridges/otelslog"
+	"go.opentelemetry.io/contrib/exporters/autoexport"
+	"go.opentelemetry.io/contrib/instrumentation/runtime"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	promexporter "go.opentelemetry.io/otel/exporters/prometheus"
+	"go.opentelemetry.io/otel/propagation"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
+	"go.opentelemetry.io/otel/sdk/trace"
+)
+
+// Namespace is the service.namespace of every program of the lab.
+const Namespace = "soundcheck"
+
+var defaults = map[string]string{
+	"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": "base2_exponential_bucket_histogram",
+	"OTEL_GO_X_OBSERVABILITY":                                  "true",
+}
+
+// Telemetry is what a program sends its signals through. The providers work,
+// and do nothing, if OTEL_SDK_DISABLED is true.
+type Telemetry struct {
+	TracerProvider *trace.TracerProvider
+	MeterProvider  *metric.MeterProvider
+	Propagator     propagation.TextMapPropagator
+	Logger         *slog.Logger
+	// Metrics serves the program's metrics in Prometheus' text format.
+	Metrics http.Handler
+	// Errors counts what could not be delivered; see ErrorCounter.
+	Errors *ErrorCounter
+
+	shutdowns []func(context.Context) error
+}
+
+// Config says what Setup cannot learn from the environment.
+type Config struct {
+	Name string // service.name, unless OTEL_SERVICE_NAME is set
+	// Logs receives one JSON line for each log record.
+	Logs io.Writer
+	// Quiet keeps delivery errors out of Logs. A command-line tool sets it and
+	// reports the count in Errors once, at its end.
+	Quiet bool
+}
+
+// Setup starts telemetry. The caller ends it with Shutdown, after its last span.
+func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
+	for name, value := range defaults {
+		if os.Getenv(name) == "" {
+			if err := os.Setenv(name, value); err != nil {
+				return nil, err
+			}
+		}
+	}
+	t := &Telemetry{Propagator: propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})}
+	local := slog.New(traceHandler{slog.NewJSONHandler(c.Logs, nil)}).With("service.name", c.Name)
+	t.Errors = &ErrorCounter{log: local, quiet: c.Quiet}
+	otel.SetErrorHandler(t.Errors)
+	otel.SetTextMapPropagator(t.Propagator)
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("set up telemetry: %w", err), t.Shutdown(ctx))
+		}
+	}()
+
+	res, err := newResource(ctx, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	t.Metrics = promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+	page, err := promexporter.New(promexporter.WithRegisterer(registry), promexporter.WithoutScopeInfo(), promexporter.WithAggregationSelector(metric.DefaultAggregationSelector))
+	if err != nil {
+		return nil, err
+	}
+	traces := []trace.TracerProviderOption{trace.WithResource(res)}
+	metrics := []metric.Option{metric.WithResource(res), metric.WithReader(page)}
+	logs := []sdklog.LoggerProviderOption{sdklog.WithResource(res)}
+	if !strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") {
+		spans, err := autoexport.NewSpanExporter(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("traces: %w", err)
+		}
+		reader, err := autoexport.NewMetricReader(ctx)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("metrics: %w", err), spans.Shutdown(ctx))
+		}
+		records, err := autoexport.NewLogExporter(ctx)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("logs: %w", err), spans.Shutdown(ctx), reader.Shutdown(ctx))
+		}
+		traces = append(traces, trace.WithBatcher(spans))
+		metrics = append(metrics, metric.WithReader(reader))
+		logs = append(logs, sdklog.WithProcessor(sdklog.NewBatchProcessor(records)))
+	} else {
+		traces = append(traces, trace.WithSampler(trace.NeverSample()))
+	}
+	// The SDK's own metrics come from the global provider, so it is set first.
+	t.MeterProvider = metric.NewMeterProvider(metrics...)
+	otel.SetMeterProvider(t.MeterProvider)
+	t.TracerProvider = trace.NewTracerProvider(traces...)
+	lp := sdklog.NewLoggerProvider(logs...)
+	// Metrics go last: they tell how the other two ended.
+	t.shutdowns = append(t.shutdowns, t.TracerProvider.Shutdown, lp.Shutdown, t.MeterProvider.Shutdown)
+	t.Logger = slog.New(slog.NewMultiHandler(local.Handler(), otelslog.NewHandler("soundcheck", otelslog.WithLoggerProvider(lp))))
+	return t, runtime.Start(runtime.WithMeterProvider(t.MeterProvider))
+}
+
+// Shutdown delivers what is still held and stops. It must get a context of its
+// own, with a time limit: the one that ended the program is over.
+func (t *Telemetry) Shutdown(ctx context.Context) error {
+	var errs []error
+	for _, f := range t.shutdowns {
+		errs = append(errs, f(ctx))
+	}
+	t.shutdowns = nil
+	return errors.Join(errs...)
+}
+
+func newResource(ctx context.Context, name string) (*resource.Resource, error) {
+	// In order: later ones win, so the environment has the last word. The
+	// process' command line and owner are left out: they can name persons.
+	return resource.New(ctx,
+		resource.WithTelemetrySDK(),
+		resource.WithHost(),
+		resource.WithProcessPID(),
+		resource.WithProcessExecutableName(),
+		resource.WithProcessRuntimeName(),
+		resource.WithProcessRuntimeVersion(),
+		resource.WithAttributes(
+			attribute.String("service.name", name),
+			attribute.String("service.namespace", Namespace),
+			attribute.String("service.version", Version()),
+			attribute.String("service.instance.id", uuid.NewString()),
+		),
+		resource.WithFromEnv(),
+	)
+}
+
+// Version is the version of the running program: the module's, or the commit it
+// was built from, with "-dirty" if files were changed; "devel" if neither is known.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "devel"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	revision, dirty := "devel", ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision" && len(s.Value) >= 12:
+			revision = s.Value[:12]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			dirty = "-dirty"
+		}
+	}
+	return revision + dirty
+}
