@@ -48,6 +48,9 @@ type usageError struct{ message, text string }
 
 func (e *usageError) Error() string { return e.message }
 
+// Usage returns an error that is shown with the usage text and ends in exit code 2.
+func Usage(message, text string) error { return &usageError{message, text} }
+
 type saidError struct{}
 
 func (*saidError) Error() string { return "failed" }
@@ -110,7 +113,7 @@ func (f *Flags) NoArgs() error {
 
 // Errorf returns an error that is shown with the usage and ends in exit code 2.
 func (f *Flags) Errorf(format string, args ...any) error {
-	return &usageError{fmt.Sprintf(format, args...), f.Help()}
+	return Usage(fmt.Sprintf(format, args...), f.Help())
 }
 
 // Help is the text of -h.

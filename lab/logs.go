@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"soundcheck/lab/plan"
+	"soundcheck/lab/supervisor"
+)
+
+func logs(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	f := newFlags("lab logs [flags] [name ...]", "Shows the end of the programs' logs; of all if none is named.")
+	follow := f.Bool("f", false, "go on with what is logged from now on, until Ctrl-C")
+	n := f.Int("n", 20, "`lines` of each log to begin with (0 to 100000)")
+	if err := f.Parse(args, getenv, stdout); err != nil {
+		return err
+	}
+	if *n < 0 || *n > 100000 {
+		return f.Errorf("-n %d is out of range: 0 to 100000", *n)
+	}
+	l, _, err := f.lab()
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, name := range f.Args() {
+		if name, err = programName(f, name); err != nil {
+			return err
+		}
+		names = append(names, name)
+	}
+	if names == nil {
+		for _, p := range (plan.Lab{}).Programs() {
+			names = append(names, p.Name)
+		}
+	}
+	lines := make(chan string)
+	var tails []*tail
+	for _, name := range names {
+		t := &tail{path: filepath.Join(l.Logs(), name+".log")}
+		if len(names) > 1 {
+			t.prefix = fmt.Sprintf("%-15s ", name)
+		}
+		if err := t.begin(*n, stdout); err != nil {
+			return err
+		}
+		tails = append(tails, t)
+	}
+	if !*follow {
+		return nil
+	}
+	for _, t := range tails {
+		go t.follow(ctx, lines)
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case line := <-lines:
+			if _, err := io.WriteString(stdout, line); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// tail reads the lines that come to a file.
+type tail struct {
+	path   string
+	prefix string
+	offset int64
+}
+
+// begin writes the last n lines and notes where they end.
+func (t *tail) begin(n int, w io.Writer) error {
+	st, err := os.Stat(t.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	t.offset = st.Size()
+	if n == 0 {
+		return nil
+	}
+	for line := range bytes.Lines(supervisor.Tail(t.path, n)) {
+		if _, err := fmt.Fprintf(w, "%s%s\n", t.prefix, bytes.TrimSuffix(line, []byte("\n"))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// follow sends whole lines until ctx ends. It starts over when the file was cut.
+func (t *tail) follow(ctx context.Context, lines chan<- string) {
+	for {
+		t.read(ctx, lines)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+func (t *tail) read(ctx context.Context, lines chan<- string) {
+	f, err := os.Open(t.path)
+	if err != nil {
+		return // not there yet
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || st.Size() < t.offset {
+		t.offset = 0
+	}
+	if _, err := f.Seek(t.offset, io.SeekStart); err != nil {
+		return
+	}
+	for r := bufio.NewReader(f); ; {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return // an unfinished line is read again, whole
+		}
+		t.offset += int64(len(line))
+		select {
+		case lines <- t.prefix + line:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,121 @@
+// Lab starts, watches and stops the native lab: the album store and the proxy
+// with the real OpenTelemetry Collector, Jaeger and Prometheus, without Docker.
+//
+//	go run ./lab up                  # build what is missing, start, say where to look
+//	go run ./lab status              # what runs, where, since when, with how much memory
+//	go run ./lab logs -f proxy-service
+//	go run ./lab restart album-store # after a change of its sources: built anew
+//	go run ./lab smoke               # ten requests through the proxy, each answer checked
+//	go run ./lab down                # stop everything; the data stays
+//
+// A lab keeps everything in one folder (-state, by default .lab), and listens
+// on 127.0.0.1 only. A second lab can run beside it with another -state and
+// -port-offset.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"soundcheck/internal/cli"
+	"soundcheck/lab/build"
+	"soundcheck/lab/plan"
+)
+
+const usage = `usage: lab COMMAND [flags]
+
+commands:
+  up       build what is missing, start the lab, say where to look
+  down     stop the lab; its data stays
+  status   show the programs: state, address, process, restarts, memory
+  logs     show the programs' logs: lab logs [-f] [name ...]
+  restart  restart a program, built anew if its sources changed: lab restart name
+  smoke    send ten requests through the proxy and check each answer
+
+"lab COMMAND -h" shows the flags of a command.
+`
+
+func main() { cli.Main("lab", run) }
+
+type command func(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error
+
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	commands := map[string]command{
+		"up": up, "down": down, "status": status, "logs": logs, "restart": restart, "smoke": smoke,
+		"supervise": supervise, // up's background process
+	}
+	if len(args) == 0 {
+		return cli.Usage("which command?", usage)
+	}
+	if c, ok := commands[args[0]]; ok {
+		return c(ctx, args[1:], getenv, stdout, stderr)
+	}
+	switch args[0] {
+	case "-h", "-help", "--help", "help":
+		_, err := io.WriteString(stdout, usage)
+		return err
+	}
+	return cli.Usage(fmt.Sprintf("unknown command %q", args[0]), usage)
+}
+
+// flags are those of every command that concerns one lab.
+type flags struct {
+	*cli.Flags
+	state  string
+	offset int
+}
+
+func newFlags(usage, about string) *flags {
+	f := &flags{Flags: cli.NewFlags(usage, "SOUNDCHECK_LAB", about)}
+	f.StringVar(&f.state, "state", "", "`folder` of the lab's data, logs and state (default .lab in the repository)")
+	return f
+}
+
+func (f *flags) withOffset() *flags {
+	f.IntVar(&f.offset, "port-offset", 0, fmt.Sprintf("add this `number` to every port (0 to %d)", plan.MaxOffset))
+	return f
+}
+
+// lab returns the lab that the flags name. Its paths are absolute.
+func (f *flags) lab() (plan.Lab, *build.Builder, error) {
+	if f.offset < 0 || f.offset > plan.MaxOffset {
+		return plan.Lab{}, nil, f.Errorf("-port-offset %d is out of range: 0 to %d", f.offset, plan.MaxOffset)
+	}
+	root, err := repository()
+	if err != nil {
+		return plan.Lab{}, nil, err
+	}
+	own := filepath.Join(root, ".lab")
+	state := f.state
+	if state == "" {
+		state = own
+	}
+	if state, err = filepath.Abs(state); err != nil {
+		return plan.Lab{}, nil, err
+	}
+	l := plan.Lab{Root: root, State: state, Offset: f.offset}
+	// All labs of a repository share the programs.
+	return l, &build.Builder{Root: root, Bin: filepath.Join(own, "bin"), Logs: l.Logs()}, nil
+}
+
+// repository returns the folder of this module, at or above the working directory.
+func repository() (string, error) {
+	wd, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := wd; ; dir = filepath.Dir(dir) {
+		b, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil && strings.HasPrefix(string(b), "module soundcheck\n") {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("no go.mod of the module soundcheck in " + wd + " or above it: run this inside the repository")
+		}
+	}
+}

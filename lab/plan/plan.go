@@ -1,0 +1,234 @@
+// Package plan says what a native lab consists of: which programs, how each is
+// built and started, on which ports, and how one sees that it is ready.
+package plan
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"soundcheck/lab/build"
+)
+
+// MaxOffset keeps every port of a lab below 65536.
+const MaxOffset = 40000
+
+// Port is one that a program listens on, on 127.0.0.1.
+type Port struct {
+	Number int
+	Use    string
+}
+
+// Program is one program of the lab.
+type Program struct {
+	Name    string // as in service.name, in the log's file name and on the command line
+	Target  build.Target
+	Args    []string
+	Env     []string // the whole environment
+	Ports   []Port
+	Address string   // where a person or a client finds it
+	Ready   string   // URL that answers 200 once it is ready
+	Needs   []string // programs that must be ready before it starts
+	Setup   func() error
+}
+
+// Lab is a set of programs that run together.
+type Lab struct {
+	Root   string // of the repository
+	State  string // folder of its data, logs and state
+	Offset int    // added to every port
+}
+
+// Ports of a lab whose offset is 0.
+const (
+	proxyPort           = 9070
+	storePort           = 9080
+	collectorGRPCPort   = 4317
+	collectorHTTPPort   = 4318
+	collectorHealthPort = 13133
+	prometheusPort      = 9090
+	jaegerHTTPPort      = 16696
+	jaegerGRPCPort      = 16695
+	jaegerOTLPPort      = 14317
+	jaegerHealthPort    = 14133
+)
+
+// Proxy returns the proxy's URL.
+func (l Lab) Proxy() string { return l.url(proxyPort) }
+
+// OTLP returns the URL of the Collector's OTLP/HTTP receiver.
+func (l Lab) OTLP() string { return l.url(collectorHTTPPort) }
+
+// Jaeger returns the URL of Jaeger's query API.
+func (l Lab) Jaeger() string { return l.url(jaegerHTTPPort) }
+
+// Prometheus returns Prometheus' URL.
+func (l Lab) Prometheus() string { return l.url(prometheusPort) }
+
+func (l Lab) port(p int, use string) Port { return Port{p + l.Offset, use} }
+func (l Lab) addr(p int) string           { return fmt.Sprintf("127.0.0.1:%d", p+l.Offset) }
+func (l Lab) url(p int) string            { return "http://" + l.addr(p) }
+
+// Logs returns the folder of the programs' logs.
+func (l Lab) Logs() string { return filepath.Join(l.State, "logs") }
+
+func (l Lab) data(name string) string { return filepath.Join(l.State, "data", name) }
+
+// Programs returns the programs in order of need: what others send to comes
+// first. They end in the opposite order.
+func (l Lab) Programs() []Program {
+	return []Program{l.jaeger(), l.prometheus(), l.collector(), l.store(), l.proxy()}
+}
+
+func (l Lab) jaeger() Program {
+	return Program{
+		Name: "jaeger",
+		Target: build.Target{Name: "jaeger", Module: "backends/jaeger",
+			Package: "github.com/jaegertracing/jaeger/cmd/jaeger"},
+		Args: []string{"--config", filepath.Join(l.Root, "backends/jaeger/config.yaml")},
+		Env: append(environ(nil),
+			"JAEGER_HTTP_ADDR="+l.addr(jaegerHTTPPort),
+			"JAEGER_GRPC_ADDR="+l.addr(jaegerGRPCPort),
+			"JAEGER_OTLP_ADDR="+l.addr(jaegerOTLPPort),
+			"JAEGER_HEALTH_ADDR="+l.addr(jaegerHealthPort),
+			"JAEGER_STATE_DIR="+l.data("jaeger"),
+			"PROMETHEUS_OTLP_URL="+l.Prometheus()+"/api/v1/otlp",
+			// Jaeger would trace the queries that people make of it.
+			"OTEL_TRACES_SAMPLER=always_off",
+		),
+		Ports: []Port{l.port(jaegerHTTPPort, "query API"), l.port(jaegerGRPCPort, "query gRPC"),
+			l.port(jaegerOTLPPort, "OTLP from the Collector"), l.port(jaegerHealthPort, "health")},
+		Address: l.Jaeger(),
+		Ready:   l.url(jaegerHealthPort),
+		Setup:   func() error { return os.MkdirAll(l.data("jaeger"), 0o755) },
+	}
+}
+
+func (l Lab) prometheus() Program {
+	config := filepath.Join(l.State, "prometheus.yml")
+	return Program{
+		Name: "prometheus",
+		Target: build.Target{Name: "prometheus", Module: "backends/prometheus",
+			Package: "github.com/prometheus/prometheus/cmd/prometheus", Tags: "remove_all_sd"},
+		Args: []string{
+			"--config.file=" + config,
+			"--storage.tsdb.path=" + l.data("prometheus"),
+			"--storage.tsdb.retention.time=15d",
+			"--storage.tsdb.retention.size=2GB",
+			"--web.listen-address=" + l.addr(prometheusPort),
+			"--web.enable-otlp-receiver",
+			"--enable-feature=exemplar-storage",
+			"--log.format=json",
+		},
+		Env:     environ(nil),
+		Ports:   []Port{l.port(prometheusPort, "API and OTLP receiver")},
+		Address: l.Prometheus(),
+		Ready:   l.Prometheus() + "/-/ready",
+		// Prometheus reads no environment: its own address, which it scrapes,
+		// is put into a copy.
+		Setup: func() error {
+			b, err := os.ReadFile(filepath.Join(l.Root, "backends/prometheus/prometheus.yml"))
+			if err != nil {
+				return err
+			}
+			b = []byte(strings.ReplaceAll(string(b), "localhost:9090", l.addr(prometheusPort)))
+			return os.WriteFile(config, b, 0o644)
+		},
+	}
+}
+
+func (l Lab) collector() Program {
+	return Program{
+		Name: "otel-collector",
+		Target: build.Target{Name: "otel-collector", Module: "collector/distribution",
+			Package: ".", Sources: []string{"."}},
+		Args: []string{"--config", filepath.Join(l.Root, "collector/config.yaml")},
+		Env: append(environ(nil),
+			"COLLECTOR_OTLP_GRPC_ADDR="+l.addr(collectorGRPCPort),
+			"COLLECTOR_OTLP_HTTP_ADDR="+l.addr(collectorHTTPPort),
+			"COLLECTOR_HEALTH_ADDR="+l.addr(collectorHealthPort),
+			"COLLECTOR_STATE_DIR="+l.data("otel-collector"),
+			"COLLECTOR_LOGS_FILE="+filepath.Join(l.Logs(), "otlp.jsonl"),
+			"JAEGER_OTLP_ADDR="+l.addr(jaegerOTLPPort),
+			"PROMETHEUS_OTLP_URL="+l.Prometheus()+"/api/v1/otlp",
+		),
+		Ports: []Port{l.port(collectorGRPCPort, "OTLP/gRPC"), l.port(collectorHTTPPort, "OTLP/HTTP"),
+			l.port(collectorHealthPort, "health")},
+		Address: l.OTLP(),
+		Ready:   l.url(collectorHealthPort),
+		Setup:   func() error { return os.MkdirAll(l.data("otel-collector"), 0o755) },
+	}
+}
+
+func (l Lab) store() Program {
+	return l.service("album-store", "store", storePort)
+}
+
+func (l Lab) proxy() Program {
+	p := l.service("proxy-service", "proxy", proxyPort, "-store", l.url(storePort))
+	p.Needs = []string{"album-store"}
+	return p
+}
+
+func (l Lab) service(name, dir string, port int, args ...string) Program {
+	return Program{
+		Name: name,
+		Target: build.Target{Name: name, Module: ".", Package: "./" + dir,
+			Sources: []string{dir, "internal"}},
+		Args: append([]string{"-addr", l.addr(port)}, args...),
+		Env: append(environ(map[string]string{
+			// Seconds matter to somebody who watches; the defaults are minutes.
+			"OTEL_METRIC_EXPORT_INTERVAL": "5000",
+			"OTEL_BSP_SCHEDULE_DELAY":     "500",
+			"OTEL_BLRP_SCHEDULE_DELAY":    "500",
+			// A burst of some seconds at full speed, in case the Collector restarts.
+			"OTEL_BSP_MAX_QUEUE_SIZE":         "32768",
+			"OTEL_BSP_MAX_EXPORT_BATCH_SIZE":  "2048",
+			"OTEL_BLRP_MAX_QUEUE_SIZE":        "32768",
+			"OTEL_BLRP_MAX_EXPORT_BATCH_SIZE": "2048",
+		}),
+			"OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+			"OTEL_EXPORTER_OTLP_ENDPOINT="+l.OTLP(),
+			"OTEL_RESOURCE_ATTRIBUTES="+resourceAttributes(os.Getenv("OTEL_RESOURCE_ATTRIBUTES")),
+		),
+		Ports:   []Port{l.port(port, "HTTP")},
+		Address: l.url(port),
+		Ready:   l.url(port) + "/readyz",
+	}
+}
+
+func resourceAttributes(own string) string {
+	const env = "deployment.environment.name=native"
+	if own == "" {
+		return env
+	}
+	return own + "," + env
+}
+
+// environ returns the environment without what would send a program's telemetry
+// elsewhere. With defaults (a service) the user's other OTEL_* settings, such as
+// the sampler, stay, and win over the defaults; without (a backend, which has
+// telemetry of its own) none does.
+func environ(defaults map[string]string) []string {
+	var env []string
+	for name, value := range defaults {
+		if os.Getenv(name) == "" {
+			env = append(env, name+"="+value)
+		}
+	}
+	for _, kv := range os.Environ() {
+		name, _, _ := strings.Cut(kv, "=")
+		if strings.HasPrefix(name, "OTEL_") && (defaults == nil || redirects(name)) {
+			continue
+		}
+		env = append(env, kv)
+	}
+	return env
+}
+
+func redirects(name string) bool {
+	return strings.HasPrefix(name, "OTEL_EXPORTER_OTLP_") && !strings.Contains(name, "HISTOGRAM") ||
+		strings.HasSuffix(name, "_EXPORTER") ||
+		name == "OTEL_SERVICE_NAME" || name == "OTEL_SDK_DISABLED" || name == "OTEL_RESOURCE_ATTRIBUTES"
+}

@@ -1,0 +1,72 @@
+// Package proc tells a process from another that was given the same number
+// later, measures it, and ends it.
+package proc
+
+import (
+	"errors"
+	"os"
+	"syscall"
+	"time"
+)
+
+// ID names one process for good: numbers are used again, after a while or after
+// a reboot, start times with them are not.
+type ID struct {
+	PID   int    `json:"pid"`
+	Start string `json:"start"` // opaque: boot and start time
+}
+
+// Identify returns the ID of the running process pid.
+func Identify(pid int) (ID, error) {
+	start, err := startOf(pid)
+	return ID{pid, start}, err
+}
+
+// Alive reports whether the very process that id names still runs.
+func (id ID) Alive() bool {
+	if id.PID <= 0 {
+		return false
+	}
+	start, err := startOf(id.PID)
+	return err == nil && start == id.Start
+}
+
+// Group is the attribute that makes a command the leader of a process group of
+// its own, so that Signal reaches what it starts and Ctrl-C does not reach it.
+func Group() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+// Session is the attribute that detaches a command from the terminal.
+func Session() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
+
+// Signal sends sig to the group that id leads, if it is alive.
+func (id ID) Signal(sig syscall.Signal) error {
+	if !id.Alive() {
+		return os.ErrProcessDone
+	}
+	err := syscall.Kill(-id.PID, sig)
+	if errors.Is(err, syscall.ESRCH) {
+		return os.ErrProcessDone
+	}
+	return err
+}
+
+// End asks the group that id leads to end, and kills it after grace. It returns
+// nil once the process is gone.
+func (id ID) End(grace time.Duration) error {
+	for _, step := range []struct {
+		sig  syscall.Signal
+		wait time.Duration
+	}{{syscall.SIGTERM, grace}, {syscall.SIGKILL, 5 * time.Second}} {
+		if err := id.Signal(step.sig); errors.Is(err, os.ErrProcessDone) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		for deadline := time.Now().Add(step.wait); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+			if !id.Alive() {
+				return nil
+			}
+		}
+	}
+	return errors.New("it did not end after SIGKILL")
+}

@@ -1,0 +1,49 @@
+package proc
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+)
+
+var bootID = sync.OnceValue(func() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "" // start times alone still tell processes of one boot apart
+	}
+	return string(bytes.TrimSpace(b))
+})
+
+// startOf reads field 22 of /proc/PID/stat (proc_pid_stat(5)). A zombie counts
+// as gone: it is only waiting to be reaped.
+func startOf(pid int) (string, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", err
+	}
+	// The name in field 2 may hold blanks and parentheses; what follows it may not.
+	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+	if len(f) < 20 {
+		return "", fmt.Errorf("/proc/%d/stat: %d fields", pid, len(f))
+	}
+	if state := f[0][0]; state == 'Z' || state == 'X' {
+		return "", os.ErrProcessDone
+	}
+	return bootID() + "/" + string(f[19]), nil
+}
+
+// RSS returns the resident memory of the process in bytes, or 0.
+func (id ID) RSS() int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", id.PID))
+	if err != nil {
+		return 0
+	}
+	f := bytes.Fields(b)
+	if len(f) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(string(f[1]), 10, 64)
+	return pages * int64(os.Getpagesize())
+}

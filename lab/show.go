@@ -1,0 +1,253 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"soundcheck/internal/cli"
+	"soundcheck/lab/plan"
+	"soundcheck/lab/supervisor"
+)
+
+// plainInterval is how often a line is written where no terminal is.
+const plainInterval = 10 * time.Second
+
+// follow shows how the lab comes up, until it is, or done is closed, or ctx ends.
+func follow(ctx context.Context, client *supervisor.Client, stderr io.Writer, done <-chan struct{}) (supervisor.Status, error) {
+	v := &view{w: stderr, terminal: isTerminal(stderr), seen: map[string]supervisor.State{}, begun: time.Now(), plain: time.Now()}
+	defer v.clear()
+	failures := 0
+	for {
+		st, err := client.Status(ctx)
+		if err == nil {
+			failures = 0
+			v.update(st)
+			switch st.Phase {
+			case supervisor.Up:
+				return st, nil
+			case supervisor.Stopping:
+				if done == nil {
+					return st, fmt.Errorf("the lab is stopping: %s", st.Failure)
+				}
+			}
+		} else if failures++; done == nil && failures > 10 {
+			return st, err
+		}
+		select {
+		case <-ctx.Done():
+			return st, ctx.Err()
+		case <-done:
+			return st, errors.New("the supervisor ended")
+		case <-time.After(supervisor.PollInterval):
+		}
+	}
+}
+
+// view writes one line for each thing that happens, and one for what is going on.
+type view struct {
+	w        io.Writer
+	terminal bool
+	seen     map[string]supervisor.State
+	begun    time.Time
+	plain    time.Time
+	line     bool
+}
+
+func (v *view) update(st supervisor.Status) {
+	var now []string
+	for _, p := range st.Programs {
+		last := v.seen[p.Name]
+		if p.State != last {
+			v.seen[p.Name] = p.State
+			switch {
+			case p.State == supervisor.Ready:
+				v.say("%-15s ready    %5.1f s  %s", p.Name, time.Since(v.begun).Seconds(), p.Address)
+			case p.State == supervisor.Building:
+				v.say("%-15s building", p.Name)
+				v.plain = time.Now()
+			}
+		}
+		switch {
+		case p.State == supervisor.Building && p.Total > 0:
+			now = append(now, fmt.Sprintf("building %s: %d of up to %d packages, %.0f s", p.Name, p.Done, p.Total, time.Since(p.Since).Seconds()))
+		case p.State == supervisor.Building:
+			now = append(now, fmt.Sprintf("building %s: getting its modules, %.0f s", p.Name, time.Since(p.Since).Seconds()))
+		case p.State == supervisor.Started:
+			now = append(now, "starting "+p.Name)
+		}
+	}
+	if st.Phase == supervisor.Stopping {
+		now = append(now, "stopping")
+	}
+	text := strings.Join(now, "; ")
+	switch {
+	case v.terminal:
+		v.clear()
+		if text != "" {
+			fmt.Fprintf(v.w, "%s", text)
+			v.line = true
+		}
+	case text != "" && time.Since(v.plain) > plainInterval:
+		fmt.Fprintln(v.w, text)
+		v.plain = time.Now()
+	}
+}
+
+func (v *view) say(format string, args ...any) {
+	v.clear()
+	fmt.Fprintf(v.w, format+"\n", args...)
+}
+
+func (v *view) clear() {
+	if v.line {
+		fmt.Fprint(v.w, "\r\x1b[K")
+		v.line = false
+	}
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	st, err := f.Stat()
+	return err == nil && st.Mode()&os.ModeCharDevice != 0
+}
+
+// show prints the table and what to try next.
+func show(l plan.Lab, st supervisor.Status, stdout io.Writer) error {
+	var b bytes.Buffer
+	table(&b, st)
+	datagen, loadgen := "go run ./datagen -n 1000", "go run ./loadgen -rate 100"
+	if l.Offset != 0 {
+		env := "OTEL_EXPORTER_OTLP_ENDPOINT=" + l.OTLP() + " "
+		datagen, loadgen = env+datagen+" -url "+l.Proxy(), env+loadgen+" -url "+l.Proxy()
+	}
+	fmt.Fprintf(&b, `
+try next:
+  curl %[1]s/albums/1
+  %[2]s
+  %[3]s
+  curl '%[4]s/api/traces?service=proxy-service&limit=1'
+  curl '%[5]s/api/v1/query?query=histogram_quantile(0.99,sum+by(service_name)(rate(http_server_request_duration_seconds[1m])))'
+  go run ./lab status | logs -f proxy-service | restart album-store | down
+`, l.Proxy(), datagen, loadgen, l.Jaeger(), l.Prometheus())
+	_, err := stdout.Write(b.Bytes())
+	return err
+}
+
+func table(w io.Writer, st supervisor.Status) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "NAME\tSTATE\tADDRESS\tPID\tUP FOR\tRESTARTS\tMEMORY")
+	for _, p := range slices.Backward(st.Programs) {
+		pid, since, memory := "-", "-", "-"
+		if p.Process.PID != 0 {
+			pid, since, memory = fmt.Sprint(p.Process.PID), age(p.Since), fmt.Sprintf("%d MB", p.Memory/1e6)
+		}
+		state := string(p.State)
+		if p.State == supervisor.Building {
+			state = fmt.Sprintf("building %d/%d", p.Done, p.Total)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", p.Name, state, p.Address, pid, since, p.Restarts, memory)
+	}
+	t.Flush()
+	fmt.Fprintf(w, "\n%s, %d MB with the supervisor (pid %d), in %s\n", st.Phase, st.Memory/1e6, st.Supervisor.PID, st.State)
+}
+
+func age(t time.Time) string { return time.Since(t).Truncate(time.Second).String() }
+
+func status(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	f := newFlags("lab status [flags]", "Shows the programs of the lab. Exits with 1 if not every one is ready.")
+	asJSON := f.Bool("json", false, "print JSON")
+	l, _, err := parse(f, args, getenv, stdout)
+	if err != nil {
+		return err
+	}
+	running, err := supervisor.Running(l.State)
+	if err != nil {
+		return err
+	}
+	if !running {
+		left, err := supervisor.Saved(l.State)
+		if err != nil {
+			return err
+		}
+		if left == nil {
+			return fmt.Errorf("the lab is not running: start it with lab up")
+		}
+		return errors.New("the lab's supervisor was killed; some programs may still run: lab up starts all anew, lab down ends them")
+	}
+	st, err := supervisor.NewClient(l.State).Status(ctx)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		enc := json.NewEncoder(stdout)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(st)
+	} else {
+		table(stdout, st)
+	}
+	if err != nil {
+		return err
+	}
+	for _, p := range st.Programs {
+		if p.State != supervisor.Ready {
+			fmt.Fprintf(stderr, "%s is %s: %s\n", p.Name, p.State, p.Detail)
+			err = cli.ErrSaid
+		}
+	}
+	return err
+}
+
+func restart(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	f := newFlags("lab restart [flags] name", "Restarts one program, built anew if its sources changed.")
+	if err := f.Parse(args, getenv, stdout); err != nil {
+		return err
+	}
+	if f.NArg() != 1 {
+		return f.Errorf("name one program")
+	}
+	name, err := programName(f, f.Arg(0))
+	if err != nil {
+		return err
+	}
+	l, _, err := f.lab()
+	if err != nil {
+		return err
+	}
+	running, err := supervisor.Running(l.State)
+	if err != nil {
+		return err
+	}
+	if !running {
+		return errors.New("the lab is not running: start it with lab up")
+	}
+	begun := time.Now()
+	if err := supervisor.NewClient(l.State).Restart(ctx, name); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stdout, "%s is ready again after %.1f s\n", name, time.Since(begun).Seconds())
+	return err
+}
+
+// programName returns name if a program is called so, or else a usage error.
+func programName(f *flags, name string) (string, error) {
+	var names []string
+	for _, p := range (plan.Lab{}).Programs() {
+		if p.Name == name {
+			return name, nil
+		}
+		names = append(names, p.Name)
+	}
+	return "", f.Errorf("no program is called %q; there are %s", name, strings.Join(names, ", "))
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"soundcheck/internal/cli"
+)
+
+// tenRequests are the first things one tries on an album store: what works and
+// what must be refused. An album that is there already is as good as created,
+// so that they can be sent again.
+var tenRequests = []struct {
+	method, path, body string
+	want               []int
+}{
+	{"GET", "/albums/1", "", []int{200}},
+	{"GET", "/albums/666", "", []int{404}},
+	{"GET", "/albums/X", "", []int{400}},
+	{"GET", "/albums", "", []int{200}},
+	{"POST", "/albums", `{"idx": 10, "titlexx": "Blue Train", "artistx": "Lou Donaldson", "price": 56.99}`, []int{400}},
+	{"POST", "/albums", `{"id": -1, "title": "a", "artist": "z", "price": -0.1}`, []int{400}},
+	{"POST", "/albums", `{"id": 10,`, []int{400}},
+	{"POST", "/albums", `{"id": 10, "title": "The Ozzman Cometh", "artist": "Black Sabbath", "price": 66.60}`, []int{201, 409}},
+	{"GET", "/status", "", []int{200}},
+	{"GET", "/metrics", "", []int{200}},
+}
+
+func smoke(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	f := cli.NewFlags("lab smoke [flags]", "SOUNDCHECK_LAB", "Sends ten requests through the proxy, prints each answer and checks its status.")
+	url := f.String("url", "http://127.0.0.1:9070", "`URL` of the proxy")
+	if err := f.Parse(args, getenv, stdout); err != nil {
+		return err
+	}
+	if err := f.NoArgs(); err != nil {
+		return err
+	}
+	base := strings.TrimSuffix(*url, "/")
+	if _, err := http.NewRequest("GET", base, nil); err != nil || !strings.HasPrefix(base, "http") {
+		return f.Errorf("-url %q is not an http:// or https:// URL", *url)
+	}
+	client := &http.Client{Timeout: 10 * time.Second}
+	failed := 0
+	for i, r := range tenRequests {
+		req, err := http.NewRequestWithContext(ctx, r.method, base+r.path, strings.NewReader(r.body))
+		if err != nil {
+			return err
+		}
+		if r.body != "" {
+			req.Header.Set("Content-Type", "application/json")
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			return fmt.Errorf("%w\nis the lab up? start it with make lab-up, or name the proxy with -url", err)
+		}
+		body, err := io.ReadAll(io.LimitReader(resp.Body, 10<<20))
+		resp.Body.Close()
+		if err != nil {
+			return fmt.Errorf("%s %s: read the answer: %w", r.method, r.path, err)
+		}
+		verdict := "ok"
+		if !slices.Contains(r.want, resp.StatusCode) {
+			verdict = fmt.Sprintf("WRONG, want %v", r.want)
+			failed++
+		}
+		fmt.Fprintf(stdout, "%2d  %-4s %s %s\n    %s: %s\n%s\n", i+1, r.method, r.path, r.body, resp.Status, verdict, excerpt(body))
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d answers were wrong", failed, len(tenRequests))
+	}
+	_, err := fmt.Fprintf(stdout, "all %d answers are right\n", len(tenRequests))
+	return err
+}
+
+// excerpt indents the beginning of an answer.
+func excerpt(body []byte) string {
+	const most = 12
+	var b bytes.Buffer
+	if json.Indent(&b, body, "", "  ") == nil {
+		body = b.Bytes()
+	}
+	lines := strings.Split(strings.TrimSpace(string(body)), "\n")
+	if len(lines) > most {
+		lines = append(lines[:most], fmt.Sprintf("… %d more lines", len(lines)-most))
+	}
+	return "      " + strings.Join(lines, "\n      ")
+}

@@ -1,0 +1,159 @@
+package supervisor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// PollInterval is how often a client asks for the status while it waits.
+const PollInterval = 150 * time.Millisecond
+
+// maxSocketPath is the smaller of Linux' and macOS' limits for a socket's path.
+const maxSocketPath = 103
+
+func listen(state string) (net.Listener, error) {
+	path := filepath.Join(state, socketName)
+	if len(path) > maxSocketPath {
+		return nil, fmt.Errorf("the path of the state folder %s is too long for a socket in it: at most %d characters; choose another with -state",
+			state, maxSocketPath-len(socketName)-1)
+	}
+	os.Remove(path) // of a supervisor that was killed: the lock is ours
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	return l, os.Chmod(path, 0o600)
+}
+
+// control serves the clients:
+//
+//	GET  /status                Status as JSON
+//	POST /stop                  202; the lab ends
+//	POST /restart?name=PROGRAM  200 once it is ready again
+func (s *Supervisor) control() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+		json.NewEncoder(w).Encode(s.Status())
+	})
+	mux.HandleFunc("POST /stop", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusAccepted)
+		s.stop(errStopRequested)
+	})
+	mux.HandleFunc("POST /restart", func(w http.ResponseWriter, r *http.Request) {
+		if err := s.restart(r.Context(), r.FormValue("name")); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
+	return mux
+}
+
+// restart builds the program if its sources changed, and starts it anew.
+func (s *Supervisor) restart(ctx context.Context, name string) error {
+	r := s.find(name)
+	if r == nil {
+		return fmt.Errorf("no program is called %q", name)
+	}
+	if !isClosed(r.ready) {
+		return fmt.Errorf("%s has not been ready yet", name)
+	}
+	if !s.build.Fresh(r.Target) {
+		s.mu.Lock()
+		st := r.state
+		s.mu.Unlock()
+		if err := r.rebuild(ctx); err != nil {
+			r.set(st, "") // the one that runs goes on
+			return err
+		}
+	}
+	asked := make(chan error, 1)
+	select {
+	case r.again <- asked:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := <-asked; err != nil {
+		return err
+	}
+	for tick := time.NewTicker(PollInterval / 3); ; {
+		s.mu.Lock()
+		st, detail := r.state, r.detail
+		s.mu.Unlock()
+		switch st {
+		case Ready:
+			return nil
+		case Restarting, Failed:
+			return &logError{fmt.Errorf("start %s: %s", name, detail), r.logPath()}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// Client talks to the supervisor that owns a state folder.
+type Client struct{ http *http.Client }
+
+// NewClient returns a client of the supervisor of state.
+func NewClient(state string) *Client {
+	path := filepath.Join(state, socketName)
+	return &Client{&http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		},
+		DisableKeepAlives: true,
+	}}}
+}
+
+// Status returns the lab's status.
+func (c *Client) Status(ctx context.Context) (st Status, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	b, err := c.do(ctx, http.MethodGet, "/status")
+	if err != nil {
+		return st, err
+	}
+	return st, json.Unmarshal(b, &st)
+}
+
+// Stop asks the lab to end.
+func (c *Client) Stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, err := c.do(ctx, http.MethodPost, "/stop")
+	return err
+}
+
+// Restart restarts a program, and returns when it is ready.
+func (c *Client) Restart(ctx context.Context, name string) error {
+	_, err := c.do(ctx, http.MethodPost, "/restart?name="+url.QueryEscape(name))
+	return err
+}
+
+func (c *Client) do(ctx context.Context, method, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://lab"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode >= 300 {
+		err = errors.New(strings.TrimSpace(string(b)))
+	}
+	return b, err
+}

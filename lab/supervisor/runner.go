@@ -1,0 +1,287 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"soundcheck/lab/build"
+	"soundcheck/lab/plan"
+	"soundcheck/lab/proc"
+)
+
+// Times of a program's life.
+const (
+	readyTimeout = 60 * time.Second // from start to ready
+	stopGrace    = 25 * time.Second // from SIGTERM to SIGKILL
+	probeEvery   = 2 * time.Second
+	minBackoff   = 200 * time.Millisecond
+	maxBackoff   = 10 * time.Second
+	settled      = 30 * time.Second // a program that ran this long starts over with minBackoff
+)
+
+// runner keeps one program running.
+type runner struct {
+	plan.Program
+	s     *Supervisor
+	built chan struct{} // closed when the program file is there
+	ready chan struct{} // closed when it was ready for the first time
+
+	again chan chan error // a client asks for a restart
+	op    sync.Mutex      // held while the process is started or ended
+
+	// Guarded by s.mu.
+	state     State
+	detail    string
+	id        proc.ID
+	startedAt time.Time
+	restarts  int
+	progress  *build.Progress
+	ended     chan struct{} // closed when the process that id names is reaped
+}
+
+func newRunner(s *Supervisor, p plan.Program) *runner {
+	return &runner{Program: p, s: s, state: Waiting,
+		built: make(chan struct{}), ready: make(chan struct{}), again: make(chan chan error)}
+}
+
+func (r *runner) logPath() string { return filepath.Join(r.s.lab.Logs(), r.Name+".log") }
+
+func (r *runner) set(st State, detail string) {
+	r.s.set(func() { r.state, r.detail = st, detail })
+}
+
+// rebuild builds the program if its sources changed.
+func (r *runner) rebuild(ctx context.Context) error {
+	p := &build.Progress{Begun: time.Now()}
+	r.s.set(func() { r.state, r.detail, r.progress = Building, "", p })
+	err := r.s.build.Build(ctx, r.Target, p)
+	r.s.set(func() {
+		r.progress = nil
+		if r.state == Building {
+			r.state = Waiting
+		}
+	})
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		r.set(Failed, err.Error())
+		return &logError{err, r.s.build.Log(r.Target)}
+	}
+	r.s.log.Info("built", slog.String("program", r.Name), slog.Duration("took", time.Since(p.Begun)))
+	return nil
+}
+
+// run starts the program, and starts it again whenever it ends, until ctx ends.
+// Only a program that cannot be started at all is an error.
+func (r *runner) run(ctx context.Context) error {
+	if !wait(ctx, r.built) {
+		return nil
+	}
+	for _, name := range r.Needs {
+		if !wait(ctx, r.s.find(name).ready) {
+			return nil
+		}
+	}
+	first, backoff := true, minBackoff
+	for ctx.Err() == nil {
+		begun := time.Now()
+		err := r.start()
+		if err == nil {
+			err = r.awaitReady(ctx)
+		}
+		if err == nil {
+			r.set(Ready, "")
+			r.s.log.Info("ready", slog.String("program", r.Name), slog.Int("pid", r.id.PID), slog.Duration("after", time.Since(begun)))
+			if first {
+				first = false
+				close(r.ready)
+			}
+			asked := r.watch(ctx)
+			if asked != nil { // not its fault: at once, and not counted
+				backoff = minBackoff
+				asked <- r.end()
+				continue
+			}
+			err = errors.New("it ended")
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if e := r.end(); e != nil {
+			err = errors.Join(err, e)
+		}
+		if first {
+			r.set(Failed, err.Error())
+			return &logError{fmt.Errorf("start %s: %w", r.Name, err), r.logPath()}
+		}
+		if time.Since(begun) > settled {
+			backoff = minBackoff
+		}
+		r.s.set(func() { r.state, r.detail, r.restarts = Restarting, err.Error(), r.restarts+1 })
+		r.s.log.Warn("restarting", slog.String("program", r.Name), slog.String("cause", err.Error()), slog.Duration("backoff", backoff))
+		select {
+		case <-ctx.Done():
+		case asked := <-r.again:
+			r.set(Ended, "")
+			asked <- nil
+		case <-time.After(backoff):
+		}
+		backoff = min(2*backoff, maxBackoff)
+	}
+	return nil
+}
+
+func wait(ctx context.Context, c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// start starts the process. It is written down before anything else happens to
+// it, so that it is never forgotten.
+func (r *runner) start() error {
+	r.op.Lock()
+	defer r.op.Unlock()
+	if r.Setup != nil {
+		if err := r.Setup(); err != nil {
+			return err
+		}
+	}
+	log, err := os.OpenFile(r.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(r.s.build.Path(r.Target), r.Args...)
+	cmd.Dir = r.s.lab.State
+	cmd.Env = r.Env
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = proc.Group()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	id, err := proc.Identify(cmd.Process.Pid)
+	if err != nil { // gone already: Wait will tell
+		id = proc.ID{PID: cmd.Process.Pid}
+	}
+	ended := make(chan struct{})
+	r.s.set(func() {
+		r.state, r.detail, r.id, r.ended, r.startedAt = Started, "", id, ended, time.Now()
+	})
+	go func() {
+		err := cmd.Wait()
+		r.s.log.Info("ended", slog.String("program", r.Name), slog.Int("pid", id.PID), slog.Any("status", cmd.ProcessState.String()), slog.Any("error", err))
+		close(ended)
+	}()
+	return nil
+}
+
+// awaitReady returns when the program answers its probe, or an error if it ends
+// before, or takes too long.
+func (r *runner) awaitReady(ctx context.Context) error {
+	timeout := time.After(readyTimeout)
+	for tick := time.NewTicker(25 * time.Millisecond); ; {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-r.ended:
+			return errors.New("it ended before it was ready")
+		case <-timeout:
+			return fmt.Errorf("%s did not answer 200 within %s", r.Ready, readyTimeout)
+		case <-tick.C:
+		}
+		if probe(ctx, r.Ready) == nil {
+			tick.Stop()
+			return nil
+		}
+	}
+}
+
+// watch returns when the process ended or ctx did (nil), or when a client wants
+// it restarted (where to tell the outcome of the stop). Meanwhile the state
+// follows the probe; a program that hangs is shown, not killed: it may be under
+// a debugger.
+func (r *runner) watch(ctx context.Context) chan error {
+	for tick := time.NewTicker(probeEvery); ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.ended:
+			return nil
+		case asked := <-r.again:
+			return asked
+		case <-tick.C:
+		}
+		err := probe(ctx, r.Ready)
+		r.s.mu.Lock()
+		st := r.state
+		r.s.mu.Unlock()
+		switch {
+		case err != nil && st == Ready && ctx.Err() == nil:
+			r.set(Unready, err.Error())
+		case err == nil && st == Unready:
+			r.set(Ready, "")
+		}
+	}
+}
+
+var prober = &http.Client{
+	Timeout:   time.Second,
+	Transport: &http.Transport{DisableKeepAlives: true},
+}
+
+func probe(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := prober.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16))
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %s", url, resp.Status)
+	}
+	return nil
+}
+
+// end ends the process and waits until it is reaped.
+func (r *runner) end() error {
+	r.op.Lock()
+	defer r.op.Unlock()
+	r.s.mu.Lock()
+	id, ended := r.id, r.ended
+	r.s.mu.Unlock()
+	if ended != nil && !isClosed(ended) {
+		if err := id.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return err
+		}
+		select {
+		case <-ended:
+		case <-time.After(stopGrace):
+			r.s.log.Warn("killed", slog.String("program", r.Name), slog.Duration("after", stopGrace))
+			if err := id.Signal(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
+				return err
+			}
+			<-ended
+		}
+	}
+	r.s.set(func() { r.state, r.detail, r.id = Ended, "", proc.ID{} })
+	return nil
+}

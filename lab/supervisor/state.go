@@ -1,0 +1,228 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"soundcheck/lab/plan"
+	"soundcheck/lab/proc"
+)
+
+// Names in the state folder.
+const (
+	lockName   = "lab.lock"
+	socketName = "lab.sock"
+	stateName  = "state.json"
+)
+
+// Phase is what the lab as a whole is doing.
+type Phase string
+
+// Phases of a lab.
+const (
+	Starting Phase = "starting"
+	Up       Phase = "up"
+	Stopping Phase = "stopping"
+)
+
+// State is what one program is doing.
+type State string
+
+// States of a program.
+const (
+	Waiting    State = "waiting"    // for its build, or for a program that it needs
+	Building   State = "building"   //
+	Started    State = "starting"   // runs, does not answer its probe yet
+	Ready      State = "ready"      //
+	Unready    State = "unready"    // runs, does not answer its probe any more
+	Restarting State = "restarting" // died, is started again after a pause
+	Failed     State = "failed"     // could not be built or started
+	Ended      State = "stopped"
+)
+
+// Status is what a lab looks like at one moment. Times are RFC 3339, sizes bytes.
+type Status struct {
+	Phase      Phase           `json:"phase"`
+	Failure    string          `json:"failure,omitempty"` // why it is stopping
+	State      string          `json:"state"`             // folder
+	PortOffset int             `json:"port_offset"`
+	Supervisor proc.ID         `json:"supervisor"`
+	StartedAt  time.Time       `json:"started_at"`
+	Memory     int64           `json:"memory_bytes"` // resident, of all programs and the supervisor
+	Programs   []ProgramStatus `json:"programs"`
+}
+
+// ProgramStatus is what one program looks like. Since says when the process, or
+// the build, began.
+type ProgramStatus struct {
+	Name     string    `json:"name"`
+	State    State     `json:"state"`
+	Detail   string    `json:"detail,omitempty"`
+	Address  string    `json:"address"`
+	Process  proc.ID   `json:"process,omitzero"`
+	Since    time.Time `json:"since,omitzero"`
+	Restarts int       `json:"restarts"` // after it died, not on demand
+	Memory   int64     `json:"memory_bytes,omitempty"`
+	Done     int64     `json:"packages_built,omitempty"`
+	Total    int64     `json:"packages,omitempty"`
+	Log      string    `json:"log"`
+}
+
+// Status returns the present status.
+func (s *Supervisor) Status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := Status{Phase: s.phase, Failure: s.failure, State: s.lab.State, PortOffset: s.lab.Offset,
+		Supervisor: s.self, StartedAt: s.started, Memory: s.self.RSS()}
+	for _, r := range s.runners {
+		p := ProgramStatus{Name: r.Name, State: r.state, Detail: r.detail, Address: r.Address, Process: r.id,
+			Since: r.startedAt, Restarts: r.restarts, Log: r.logPath()}
+		if r.id.PID != 0 {
+			p.Memory = r.id.RSS()
+		}
+		if r.progress != nil {
+			p.Since, p.Done, p.Total = r.progress.Begun, r.progress.Done.Load(), r.progress.Total.Load()
+		}
+		st.Memory += p.Memory
+		st.Programs = append(st.Programs, p)
+	}
+	return st
+}
+
+// save writes the status down, whole or not at all.
+func (s *Supervisor) save() error {
+	s.saving.Lock()
+	defer s.saving.Unlock()
+	b, err := json.MarshalIndent(s.Status(), "", "  ")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(s.lab.State, stateName)
+	if err := os.WriteFile(path+".new", b, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+// Saved reads the status that the last supervisor wrote down, or nil.
+func Saved(state string) (*Status, error) {
+	b, err := os.ReadFile(filepath.Join(state, stateName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	st := new(Status)
+	if err := json.Unmarshal(b, st); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(state, stateName), err)
+	}
+	return st, nil
+}
+
+// Sweep ends what a supervisor that was killed has left running. Processes that
+// only have a number in common with one of the lab's are left alone. The caller
+// makes sure that no supervisor runs.
+func Sweep(state string) error {
+	st, err := Saved(state)
+	if err != nil || st == nil {
+		return err
+	}
+	var errs []error
+	for _, p := range slices.Backward(st.Programs) {
+		if err := p.Process.End(stopGrace); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s (pid %d): %w", p.Name, p.Process.PID, err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	os.Remove(filepath.Join(state, socketName))
+	return os.Remove(filepath.Join(state, stateName))
+}
+
+// Running reports whether a supervisor owns the state folder.
+func Running(state string) (bool, error) {
+	f, err := tryAcquire(state)
+	switch {
+	case errors.Is(err, ErrRunning):
+		return true, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return false, f.Close()
+}
+
+// acquire takes the state folder's lock. The kernel drops it when the process
+// ends, however it ends.
+func acquire(state string) (f *os.File, err error) {
+	// Running takes it too, for a moment: somebody may be asking just now.
+	for range 20 {
+		if f, err = tryAcquire(state); !errors.Is(err, ErrRunning) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return f, err
+}
+
+func tryAcquire(state string) (*os.File, error) {
+	path := filepath.Join(state, lockName)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		return f, nil
+	}
+	f.Close()
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, ErrRunning
+	}
+	return nil, fmt.Errorf("lock %s: %w", path, err)
+}
+
+// CheckPorts returns an error that names every port of lab that is taken, and
+// the program it is for.
+func CheckPorts(lab plan.Lab) error {
+	var taken []string
+	for _, p := range lab.Programs() {
+		for _, port := range p.Ports {
+			if !free(port.Number) {
+				taken = append(taken, fmt.Sprintf("port %d is taken, %s needs it (%s)", port.Number, p.Name, port.Use))
+			}
+		}
+	}
+	if taken == nil {
+		return nil
+	}
+	return fmt.Errorf("%s\nstop what listens there, or move the whole lab with -port-offset, as in -port-offset 100",
+		strings.Join(taken, "\n"))
+}
+
+func free(port int) bool {
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	// macOS lets one listen beside a listener on all addresses: see who answers.
+	if c, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
+		c.Close()
+		return false
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return false
+	}
+	l.Close()
+	return true
+}

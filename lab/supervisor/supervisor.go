@@ -1,0 +1,263 @@
+// Package supervisor builds, starts, watches and stops the programs of a native
+// lab. One supervisor owns a state folder:
+//
+//	lab.lock    locked as long as the supervisor lives
+//	lab.sock    its control socket: HTTP, see Client
+//	state.json  what runs: written at each change, so that a lab whose supervisor
+//	            was killed can still be ended to the last process
+//	logs/       one log for each program, for each build, and lab.log
+//	data/       what the programs keep
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"soundcheck/lab/build"
+	"soundcheck/lab/plan"
+	"soundcheck/lab/proc"
+)
+
+// MinFree is how many bytes the disk of the state folder must have free.
+const MinFree = 256 << 20
+
+// ErrRunning means that another supervisor owns the state folder.
+var ErrRunning = errors.New("a lab is running there already")
+
+// Supervisor runs one lab.
+type Supervisor struct {
+	lab   plan.Lab
+	build *build.Builder
+	log   *slog.Logger
+
+	stop context.CancelCauseFunc
+
+	saving sync.Mutex // held while the state is written
+
+	mu      sync.Mutex
+	phase   Phase
+	failure string
+	started time.Time
+	self    proc.ID
+	runners []*runner // in order of need
+}
+
+var errStopRequested = errors.New("stop requested")
+
+// Run builds and starts the programs of lab and watches them until ctx ends or a
+// client asks it to stop; then it stops them. It answers ErrRunning, or the
+// reason why the lab could not be started, with nothing left running.
+func Run(ctx context.Context, lab plan.Lab, b *build.Builder, log *slog.Logger) (err error) {
+	if err := prepare(lab); err != nil {
+		return err
+	}
+	lock, err := acquire(lab.State)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := Sweep(lab.State); err != nil {
+		return err
+	}
+	if err := CheckPorts(lab); err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	self, err := proc.Identify(os.Getpid())
+	if err != nil {
+		return err
+	}
+	s := &Supervisor{lab: lab, build: b, log: log, stop: stop, phase: Starting, started: time.Now(), self: self}
+	for _, p := range lab.Programs() {
+		s.runners = append(s.runners, newRunner(s, p))
+	}
+	if err := s.save(); err != nil {
+		return err
+	}
+	l, err := listen(lab.State)
+	if err != nil {
+		return err
+	}
+	srv := &http.Server{Handler: s.control(), ReadHeaderTimeout: time.Second}
+	go srv.Serve(l)
+	defer func() {
+		// The last answers, such as the one to the client that asked to stop.
+		drain, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		srv.Shutdown(drain)
+		os.Remove(filepath.Join(lab.State, socketName))
+	}()
+	err = s.run(ctx)
+	if !errors.Is(err, errStopRequested) && !errors.Is(err, context.Canceled) {
+		s.log.Error("lab failed", slog.String("error", err.Error()))
+		s.set(func() { s.failure = err.Error() })
+	} else {
+		err = nil
+	}
+	s.set(func() { s.phase = Stopping })
+	if e := s.stopAll(); e != nil {
+		return errors.Join(err, e)
+	}
+	return errors.Join(err, os.Remove(filepath.Join(lab.State, stateName)))
+}
+
+// run returns why the lab has to end.
+func (s *Supervisor) run(ctx context.Context) error {
+	failed := make(chan error, 2*len(s.runners))
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	wg.Go(func() {
+		if err := s.buildAll(ctx); err != nil {
+			failed <- err
+		}
+	})
+	for _, r := range s.runners {
+		wg.Go(func() {
+			if err := r.run(ctx); err != nil {
+				failed <- err
+			}
+		})
+	}
+	wg.Go(func() { s.rotateLogs(ctx) })
+	for _, r := range s.runners {
+		select {
+		case <-r.ready:
+		case err := <-failed:
+			cancel(err)
+			return err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	s.set(func() { s.phase = Up })
+	s.log.Info("lab is up", slog.Duration("after", time.Since(s.started)))
+	select {
+	case err := <-failed:
+		cancel(err)
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// buildAll builds what is not fresh: the services first, because they serve
+// without the backends, whose builds take minutes.
+func (s *Supervisor) buildAll(ctx context.Context) error {
+	order := slices.Clone(s.runners)
+	slices.Reverse(order)
+	slices.SortStableFunc(order, func(a, b *runner) int { return len(a.Needs) - len(b.Needs) })
+	slices.SortStableFunc(order, func(a, b *runner) int { return own(b) - own(a) })
+	for _, r := range order {
+		if s.build.Fresh(r.Target) {
+			close(r.built)
+		}
+	}
+	for _, r := range order {
+		if isClosed(r.built) {
+			continue
+		}
+		if err := r.rebuild(ctx); err != nil {
+			return err
+		}
+		close(r.built)
+	}
+	return nil
+}
+
+// own is 1 for a program of this module.
+func own(r *runner) int {
+	if r.Target.Module == "." {
+		return 1
+	}
+	return 0
+}
+
+// stopAll ends the programs, the ones that others need last, so that what they
+// still have to say has somebody to hear it.
+func (s *Supervisor) stopAll() error {
+	var errs []error
+	for _, r := range slices.Backward(s.runners) {
+		if err := r.end(); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", r.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Supervisor) find(name string) *runner {
+	for _, r := range s.runners {
+		if r.Name == name {
+			return r
+		}
+	}
+	return nil
+}
+
+// set changes the state and writes it down.
+func (s *Supervisor) set(change func()) {
+	s.mu.Lock()
+	change()
+	s.mu.Unlock()
+	if err := s.save(); err != nil {
+		s.log.Error("state not written", slog.String("error", err.Error()))
+	}
+}
+
+const maxLog = 64 << 20
+
+// rotateLogs keeps each program's log below 64 MiB, and the one before it. The
+// programs write to their files themselves, so that they outlive a supervisor
+// that is killed; hence the file is copied and cut, not renamed.
+func (s *Supervisor) rotateLogs(ctx context.Context) {
+	for tick := time.NewTicker(5 * time.Second); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, r := range s.runners {
+			if err := rotate(r.logPath(), maxLog); err != nil {
+				s.log.Warn("log not rotated", slog.String("program", r.Name), slog.String("error", err.Error()))
+			}
+		}
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// prepare makes the folders, and finds out now whether they can be written to.
+func prepare(lab plan.Lab) error {
+	for _, dir := range []string{lab.Logs(), filepath.Join(lab.State, "data")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("state folder: %w", err)
+		}
+	}
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(lab.State, &fs); err != nil {
+		return fmt.Errorf("state folder %s: %w", lab.State, err)
+	}
+	if free := uint64(fs.Bavail) * uint64(fs.Bsize); free < MinFree {
+		return fmt.Errorf("state folder %s: its disk has %d MiB free, the lab needs at least %d MiB: free some, or choose another folder with -state",
+			lab.State, free>>20, MinFree>>20)
+	}
+	return nil
+}

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"soundcheck/internal/cli"
+	"soundcheck/lab/build"
+	"soundcheck/lab/plan"
+	"soundcheck/lab/proc"
+	"soundcheck/lab/supervisor"
+)
+
+func up(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	f := newFlags("lab up [flags]", "Builds what is missing, starts every program, waits until all are ready.").withOffset()
+	foreground := f.Bool("foreground", false, "stay, and stop the lab on Ctrl-C")
+	l, b, err := parse(f, args, getenv, stdout)
+	if err != nil {
+		return err
+	}
+	running, err := supervisor.Running(l.State)
+	if err != nil {
+		return err
+	}
+	client := supervisor.NewClient(l.State)
+	if running {
+		return join(ctx, client, l, stdout, stderr)
+	}
+	if *foreground {
+		return inForeground(ctx, client, l, b, stdout, stderr)
+	}
+	return inBackground(ctx, client, l, stdout, stderr)
+}
+
+// parse reads the flags of a command that takes no arguments.
+func parse(f *flags, args []string, getenv func(string) string, stdout io.Writer) (plan.Lab, *build.Builder, error) {
+	if err := f.Parse(args, getenv, stdout); err != nil {
+		return plan.Lab{}, nil, err
+	}
+	if err := f.NoArgs(); err != nil {
+		return plan.Lab{}, nil, err
+	}
+	return f.lab()
+}
+
+// join waits for a lab that somebody else started.
+func join(ctx context.Context, client *supervisor.Client, l plan.Lab, stdout, stderr io.Writer) error {
+	st, err := client.Status(ctx)
+	if err != nil {
+		return fmt.Errorf("a lab is running in %s but does not answer: %w", l.State, err)
+	}
+	if st.PortOffset != l.Offset {
+		return fmt.Errorf("a lab with -port-offset %d is running in %s: stop it first (lab down), or give this one another -state", st.PortOffset, l.State)
+	}
+	if st, err = follow(ctx, client, stderr, nil); err != nil {
+		return err
+	}
+	return show(l, st, stdout)
+}
+
+func inForeground(ctx context.Context, client *supervisor.Client, l plan.Lab, b *build.Builder, stdout, stderr io.Writer) error {
+	ended := make(chan error, 1)
+	go func() { ended <- runSupervisor(ctx, l, b) }()
+	done := make(chan struct{})
+	var result error
+	go func() { result = <-ended; close(done) }()
+	st, err := follow(ctx, client, stderr, done)
+	if err == nil {
+		if err := show(l, st, stdout); err != nil {
+			return err
+		}
+		fmt.Fprintln(stderr, "Ctrl-C stops the lab.")
+	}
+	<-done
+	return result
+}
+
+// inBackground starts a supervisor that outlives this command: a copy of this
+// very program, because `go run` removes its own when it ends.
+func inBackground(ctx context.Context, client *supervisor.Client, l plan.Lab, stdout, stderr io.Writer) error {
+	if err := os.MkdirAll(l.Logs(), 0o755); err != nil {
+		return fmt.Errorf("state folder: %w", err)
+	}
+	self := filepath.Join(l.State, "lab")
+	if err := copySelf(self); err != nil {
+		return fmt.Errorf("state folder: %w", err)
+	}
+	said, err := os.Create(filepath.Join(l.Logs(), "lab.err"))
+	if err != nil {
+		return err
+	}
+	defer said.Close()
+	cmd := exec.Command(self, "supervise", "-state", l.State, "-port-offset", strconv.Itoa(l.Offset))
+	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = l.Root, said, said, proc.Session()
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start the supervisor: %w", err)
+	}
+	done := make(chan struct{})
+	go func() { cmd.Wait(); close(done) }()
+	st, err := follow(ctx, client, stderr, done)
+	if err == nil {
+		return show(l, st, stdout)
+	}
+	if ctx.Err() != nil { // interrupted: nothing half started stays behind
+		fmt.Fprintln(stderr, "interrupted, stopping what was started")
+		client.Stop(context.WithoutCancel(ctx))
+		<-done
+		return fmt.Errorf("interrupted")
+	}
+	<-done
+	reason, readErr := os.ReadFile(said.Name())
+	if readErr != nil || len(bytes.TrimSpace(reason)) == 0 {
+		return err
+	}
+	stderr.Write(reason)
+	return cli.ErrSaid
+}
+
+func copySelf(to string) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	from, err := os.Open(exe)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	f, err := os.OpenFile(to+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, from)
+	if err = errors.Join(err, f.Close()); err != nil {
+		os.Remove(to + ".new")
+		return err
+	}
+	return os.Rename(to+".new", to)
+}
+
+func supervise(ctx context.Context, args []string, getenv func(string) string, stdout, _ io.Writer) error {
+	f := newFlags("lab supervise [flags]", "Runs the lab; used by up.").withOffset()
+	l, b, err := parse(f, args, getenv, stdout)
+	if err != nil {
+		return err
+	}
+	return runSupervisor(ctx, l, b)
+}
+
+func runSupervisor(ctx context.Context, l plan.Lab, b *build.Builder) error {
+	if err := os.MkdirAll(l.Logs(), 0o755); err != nil {
+		return fmt.Errorf("state folder: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(l.Logs(), "lab.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return supervisor.Run(ctx, l, b, slog.New(slog.NewJSONHandler(f, nil)))
+}
+
+func down(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	f := newFlags("lab down [flags]", "Stops every program of the lab. Its data stays.")
+	l, _, err := parse(f, args, getenv, stdout)
+	if err != nil {
+		return err
+	}
+	running, err := supervisor.Running(l.State)
+	if err != nil {
+		return err
+	}
+	if !running {
+		left, err := supervisor.Saved(l.State)
+		if err != nil {
+			return err
+		}
+		if left == nil {
+			_, err := fmt.Fprintln(stdout, "the lab is not running")
+			return err
+		}
+		if err := supervisor.Sweep(l.State); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(stdout, "the lab is down (its supervisor had been killed)")
+		return err
+	}
+	begun := time.Now()
+	if err := supervisor.NewClient(l.State).Stop(ctx); err != nil {
+		return fmt.Errorf("ask the lab to stop: %w", err)
+	}
+	for said := begun; ; {
+		running, err := supervisor.Running(l.State)
+		if err != nil {
+			return err
+		}
+		if !running {
+			_, err := fmt.Fprintf(stdout, "the lab is down (%.1f s)\n", time.Since(begun).Seconds())
+			return err
+		}
+		if time.Since(said) > 2*time.Second {
+			fmt.Fprintf(stderr, "still stopping, %.0f s\n", time.Since(begun).Seconds())
+			said = time.Now()
+		}
+		select {
+		case <-ctx.Done():
+			return errors.New("interrupted; the lab goes on stopping")
+		case <-time.After(supervisor.PollInterval / 3):
+		}
+	}
+}
