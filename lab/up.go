@@ -61,6 +61,9 @@ func join(ctx context.Context, client *supervisor.Client, l plan.Lab, stdout, st
 	if st.PortOffset != l.Offset {
 		return fmt.Errorf("a lab with -port-offset %d is running in %s: stop it first (lab down), or give this one another -state", st.PortOffset, l.State)
 	}
+	if st.Phase == supervisor.Up {
+		fmt.Fprintln(stderr, "the lab is up already")
+	}
 	if st, err = follow(ctx, client, stderr, nil); err != nil {
 		return err
 	}
@@ -165,7 +168,7 @@ func runSupervisor(ctx context.Context, l plan.Lab, b *build.Builder) error {
 		return err
 	}
 	defer f.Close()
-	return supervisor.Run(ctx, l, b, slog.New(slog.NewJSONHandler(f, nil)))
+	return supervisor.Run(ctx, l, l.Programs(), b, slog.New(slog.NewJSONHandler(f, nil)))
 }
 
 func down(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {

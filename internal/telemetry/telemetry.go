@@ -4,6 +4,8 @@
 // endpoints, protocol, sampler, resource attributes, batch sizes); Setup only
 // supplies the lab's defaults for those that are unset:
 //
+//	OTEL_EXPORTER_OTLP_ENDPOINT  http://localhost:4318, or http://localhost:4317 where OTEL_EXPORTER_OTLP_PROTOCOL
+//	                             is grpc: the specification's, which the Go exporters take for https
 //	OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION  base2_exponential_bucket_histogram
 //	OTEL_GO_X_OBSERVABILITY                                   true: the SDK counts what it could not deliver
 //
@@ -41,9 +43,25 @@ import (
 // Namespace is the service.namespace of every program of the lab.
 const Namespace = "soundcheck"
 
-var defaults = map[string]string{
-	"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": "base2_exponential_bucket_histogram",
-	"OTEL_GO_X_OBSERVABILITY":                                  "true",
+// setDefaults supplies the standard variables that are unset.
+func setDefaults() error {
+	endpoint := "http://localhost:4318"
+	if os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL") == "grpc" {
+		endpoint = "http://localhost:4317"
+	}
+	for _, d := range [][2]string{
+		{"OTEL_EXPORTER_OTLP_ENDPOINT", endpoint},
+		{"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram"},
+		{"OTEL_GO_X_OBSERVABILITY", "true"},
+	} {
+		if os.Getenv(d[0]) != "" {
+			continue
+		}
+		if err := os.Setenv(d[0], d[1]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Telemetry is what a program sends its signals through. The providers work,
@@ -73,12 +91,8 @@ type Config struct {
 
 // Setup starts telemetry. The caller ends it with Shutdown, after its last span.
 func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
-	for name, value := range defaults {
-		if os.Getenv(name) == "" {
-			if err := os.Setenv(name, value); err != nil {
-				return nil, err
-			}
-		}
+	if err := setDefaults(); err != nil {
+		return nil, err
 	}
 	t := &Telemetry{Propagator: propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})}
 	local := slog.New(traceHandler{slog.NewJSONHandler(c.Logs, nil)}).With("service.name", c.Name)

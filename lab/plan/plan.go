@@ -185,7 +185,7 @@ func (l Lab) service(name, dir string, port int, args ...string) Program {
 			// A burst of some seconds at full speed, in case the Collector restarts.
 			"OTEL_BSP_MAX_QUEUE_SIZE":         "32768",
 			"OTEL_BSP_MAX_EXPORT_BATCH_SIZE":  "2048",
-			"OTEL_BLRP_MAX_QUEUE_SIZE":        "32768",
+			"OTEL_BLRP_MAX_QUEUE_SIZE":        "8192",
 			"OTEL_BLRP_MAX_EXPORT_BATCH_SIZE": "2048",
 		}),
 			"OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",

@@ -194,11 +194,11 @@ func tryAcquire(state string) (*os.File, error) {
 	return nil, fmt.Errorf("lock %s: %w", path, err)
 }
 
-// CheckPorts returns an error that names every port of lab that is taken, and
-// the program it is for.
-func CheckPorts(lab plan.Lab) error {
+// CheckPorts returns an error that names every port of programs that is taken,
+// and the program it is for.
+func CheckPorts(programs []plan.Program) error {
 	var taken []string
-	for _, p := range lab.Programs() {
+	for _, p := range programs {
 		for _, port := range p.Ports {
 			if !free(port.Number) {
 				taken = append(taken, fmt.Sprintf("port %d is taken, %s needs it (%s)", port.Number, p.Name, port.Use))

@@ -53,10 +53,10 @@ type Supervisor struct {
 
 var errStopRequested = errors.New("stop requested")
 
-// Run builds and starts the programs of lab and watches them until ctx ends or a
-// client asks it to stop; then it stops them. It answers ErrRunning, or the
+// Run builds and starts programs, which are given in order of need, and watches
+// them until ctx ends or a client asks it to stop; then it stops them. It answers ErrRunning, or the
 // reason why the lab could not be started, with nothing left running.
-func Run(ctx context.Context, lab plan.Lab, b *build.Builder, log *slog.Logger) (err error) {
+func Run(ctx context.Context, lab plan.Lab, programs []plan.Program, b *build.Builder, log *slog.Logger) (err error) {
 	if err := prepare(lab); err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func Run(ctx context.Context, lab plan.Lab, b *build.Builder, log *slog.Logger) 
 	if err := Sweep(lab.State); err != nil {
 		return err
 	}
-	if err := CheckPorts(lab); err != nil {
+	if err := CheckPorts(programs); err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancelCause(ctx)
@@ -78,7 +78,7 @@ func Run(ctx context.Context, lab plan.Lab, b *build.Builder, log *slog.Logger) 
 		return err
 	}
 	s := &Supervisor{lab: lab, build: b, log: log, stop: stop, phase: Starting, started: time.Now(), self: self}
-	for _, p := range lab.Programs() {
+	for _, p := range programs {
 		s.runners = append(s.runners, newRunner(s, p))
 	}
 	if err := s.save(); err != nil {

@@ -1,0 +1,60 @@
+# Everything here needs only Go, make and a POSIX shell.
+
+# A second lab beside the first: make lab-up STATE=/tmp/second PORT_OFFSET=100
+STATE ?= .lab
+PORT_OFFSET ?= 0
+# The race detector needs a C compiler; go env says whether there is one.
+RACE ?= $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
+
+# What the collector's builder writes is left as it writes it.
+GO_FILES = $(shell find . -name '*.go' -not -path './.lab/*' -not -path './collector/distribution/main*.go' -not -path './collector/distribution/components.go')
+
+.DEFAULT_GOAL := lab-up
+
+.PHONY: help
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: lab-up
+lab-up: ## Build what is missing and start the lab (the default)
+	go run ./lab up -state $(STATE) -port-offset $(PORT_OFFSET)
+
+.PHONY: lab-down
+lab-down: ## Stop the lab; its data stays
+	go run ./lab down -state $(STATE)
+
+.PHONY: lab-status
+lab-status: ## Show the lab's programs
+	@go run ./lab status -state $(STATE)
+
+.PHONY: local-proxy-test
+local-proxy-test: ## Send ten requests through the proxy and check each answer
+	@go run ./lab smoke -url http://127.0.0.1:$$((9070 + $(PORT_OFFSET)))
+
+.PHONY: test
+test: lint ## Test everything, from nothing: units, the Collector, and a real lab end to end
+	go test $(RACE) $$(go list ./... | grep -v /internal/e2e)
+	cd collector/distribution && go test ./...
+	go test -v -count=1 -timeout 40m ./internal/e2e
+
+.PHONY: lint
+lint: ## Check format and vet every module of our own code
+	@unformatted=$$(gofmt -l $(GO_FILES)); if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	GOOS=darwin go vet ./lab/...
+	cd collector/distribution && go vet .
+
+.PHONY: bench
+bench: ## Run the benchmarks ten times, for benchstat
+	go test -run '^$$' -bench . -count 10 ./...
+
+.PHONY: generate
+generate: ## Write the Collector's distribution from its manifest
+	cd tools && go build -o ../.lab/bin/ocb go.opentelemetry.io/collector/cmd/builder
+	cd collector && ../.lab/bin/ocb --config builder-config.yaml --skip-compilation --skip-get-modules
+	# -e: a test of a dependency may need a module that no test here needs.
+	cd collector/distribution && go mod tidy -e
+
+.PHONY: clean
+clean: lab-down ## Stop the lab and delete its programs, data and logs
+	rm -rf .lab

@@ -1,0 +1,91 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"soundcheck/lab/proc"
+	"soundcheck/lab/supervisor"
+)
+
+// wantNothingLeft fails if a process of the lab lives or a port is still taken.
+func (l *lab) wantNothingLeft(t *testing.T, pids []int) {
+	t.Helper()
+	for _, pid := range pids {
+		if _, err := proc.Identify(pid); err == nil {
+			t.Errorf("process %d still runs", pid)
+		}
+	}
+	if err := supervisor.CheckPorts(l.Programs()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestHeal kills each program during load. The lab comes back by itself, and no
+// caller waits for a backend that is gone.
+func TestHeal(t *testing.T) {
+	l := newLab(t)
+	l.up(t)
+	stop := make(chan struct{})
+	wait := l.slowest(stop)
+	for _, p := range l.status(t).Programs {
+		if err := syscall.Kill(p.Process.PID, syscall.SIGKILL); err != nil {
+			t.Fatalf("kill %s: %v", p.Name, err)
+		}
+		eventually(t, p.Name+" is back", func() error {
+			for _, now := range l.status(t).Programs {
+				if now.Name == p.Name && (now.Restarts != 1 || now.Process == p.Process) {
+					return fmt.Errorf("%d restarts, pid %d", now.Restarts, now.Process.PID)
+				}
+			}
+			return l.allReady(t)
+		})
+	}
+	close(stop)
+	slowest, calls := wait()
+	t.Logf("slowest of %d answers: %s", calls, slowest)
+	if slowest > 2*time.Second {
+		t.Errorf("an answer took %s while programs were killed, want 2s at most", slowest)
+	}
+
+	// Telemetry flows again, through all that was killed.
+	l.mustRun(t, time.Minute, "loadgen", "-rate", "20", "-duration", "2s", "-url", l.Proxy())
+	eventually(t, "new traces in Jaeger", func() error {
+		for _, tr := range l.traces(t, "?service=loadgen&limit=100&lookback=1h") {
+			if c, err := chain(tr); err == nil && len(c) == 5 {
+				return nil
+			}
+		}
+		return errors.New("no whole trace")
+	})
+
+	// The supervisor itself is killed: the services go on, and down still ends
+	// everything, but for a process that is none of the lab's.
+	st := l.status(t)
+	if err := syscall.Kill(st.Supervisor.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the supervisor is gone", func() error {
+		if st.Supervisor.Alive() {
+			return errors.New("alive")
+		}
+		return nil
+	})
+	l.mustRun(t, time.Minute, "lab", "smoke", "-url", l.Proxy())
+	if _, _, code := l.run(t, time.Minute, "lab", "status", "-state", l.State); code != 1 {
+		t.Errorf("status without a supervisor: exit code %d, want 1", code)
+	}
+	l.mustRun(t, time.Minute, "lab", "down", "-state", l.State)
+	var pids []int
+	for _, p := range st.Programs {
+		pids = append(pids, p.Process.PID)
+	}
+	l.wantNothingLeft(t, pids)
+	if _, err := os.Stat(l.State + "/state.json"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("state.json is still there: %v", err)
+	}
+}
