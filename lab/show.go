@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -18,13 +17,10 @@ import (
 	"soundcheck/lab/supervisor"
 )
 
-// plainInterval is how often a line is written where no terminal is.
-const plainInterval = 10 * time.Second
-
 // follow shows how the lab comes up, until it is, or done is closed, or ctx ends.
 func follow(ctx context.Context, client *supervisor.Client, stderr io.Writer, done <-chan struct{}) (supervisor.Status, error) {
-	v := &view{w: stderr, terminal: isTerminal(stderr), seen: map[string]supervisor.State{}, begun: time.Now(), plain: time.Now()}
-	defer v.clear()
+	v := &view{Progress: cli.NewProgress(stderr), seen: map[string]supervisor.State{}, begun: time.Now()}
+	defer v.Clear()
 	failures := 0
 	for {
 		st, err := client.Status(ctx)
@@ -54,26 +50,21 @@ func follow(ctx context.Context, client *supervisor.Client, stderr io.Writer, do
 
 // view writes one line for each thing that happens, and one for what is going on.
 type view struct {
-	w        io.Writer
-	terminal bool
-	seen     map[string]supervisor.State
-	begun    time.Time
-	plain    time.Time
-	line     bool
+	*cli.Progress
+	seen  map[string]supervisor.State
+	begun time.Time
 }
 
 func (v *view) update(st supervisor.Status) {
 	var now []string
 	for _, p := range st.Programs {
-		last := v.seen[p.Name]
-		if p.State != last {
+		if p.State != v.seen[p.Name] {
 			v.seen[p.Name] = p.State
-			switch {
-			case p.State == supervisor.Ready:
-				v.say("%-15s ready    %5.1f s  %s", p.Name, time.Since(v.begun).Seconds(), p.Address)
-			case p.State == supervisor.Building:
-				v.say("%-15s building", p.Name)
-				v.plain = time.Now()
+			switch p.State {
+			case supervisor.Ready:
+				v.Line(fmt.Sprintf("%-15s ready    %5.1f s  %s", p.Name, time.Since(v.begun).Seconds(), p.Address))
+			case supervisor.Building:
+				v.Line(fmt.Sprintf("%-15s building", p.Name))
 			}
 		}
 		switch {
@@ -88,39 +79,7 @@ func (v *view) update(st supervisor.Status) {
 	if st.Phase == supervisor.Stopping {
 		now = append(now, "stopping")
 	}
-	text := strings.Join(now, "; ")
-	switch {
-	case v.terminal:
-		v.clear()
-		if text != "" {
-			fmt.Fprintf(v.w, "%s", text)
-			v.line = true
-		}
-	case text != "" && time.Since(v.plain) > plainInterval:
-		fmt.Fprintln(v.w, text)
-		v.plain = time.Now()
-	}
-}
-
-func (v *view) say(format string, args ...any) {
-	v.clear()
-	fmt.Fprintf(v.w, format+"\n", args...)
-}
-
-func (v *view) clear() {
-	if v.line {
-		fmt.Fprint(v.w, "\r\x1b[K")
-		v.line = false
-	}
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	st, err := f.Stat()
-	return err == nil && st.Mode()&os.ModeCharDevice != 0
+	v.Show(strings.Join(now, "; "))
 }
 
 // show prints the table and what to try next.

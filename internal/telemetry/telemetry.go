@@ -7,7 +7,10 @@
 //	OTEL_EXPORTER_OTLP_ENDPOINT  http://localhost:4318, or http://localhost:4317 where OTEL_EXPORTER_OTLP_PROTOCOL
 //	                             is grpc: the specification's, which the Go exporters take for https
 //	OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION  base2_exponential_bucket_histogram
-//	OTEL_GO_X_OBSERVABILITY                                   true: the SDK counts what it could not deliver
+//	OTEL_GO_X_OBSERVABILITY         true: the SDK counts what it could not deliver
+//	OTEL_BSP_MAX_QUEUE_SIZE         32768 spans, in batches of OTEL_BSP_MAX_EXPORT_BATCH_SIZE 2048:
+//	                                some seconds at full speed while the Collector restarts
+//	OTEL_BLRP_MAX_QUEUE_SIZE        8192 log records, in batches of 2048
 //
 // No exporter waits for a Collector: a program starts and serves without one,
 // and its telemetry flows as soon as one listens.
@@ -23,6 +26,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,6 +57,10 @@ func setDefaults() error {
 		{"OTEL_EXPORTER_OTLP_ENDPOINT", endpoint},
 		{"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram"},
 		{"OTEL_GO_X_OBSERVABILITY", "true"},
+		{"OTEL_BSP_MAX_QUEUE_SIZE", "32768"},
+		{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2048"},
+		{"OTEL_BLRP_MAX_QUEUE_SIZE", "8192"},
+		{"OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "2048"},
 	} {
 		if os.Getenv(d[0]) != "" {
 			continue
@@ -157,6 +165,28 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 	}
 	t.shutdowns = nil
 	return errors.Join(errs...)
+}
+
+// flushTimeout is how long a command-line tool waits for its telemetry at its end.
+const flushTimeout = 5 * time.Second
+
+// Finish ends the telemetry of a command-line tool, and says in one line on w if
+// not all of it was delivered. That is no failure of the tool's work.
+func (t *Telemetry) Finish(ctx context.Context, w io.Writer) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+	defer cancel()
+	err := t.Shutdown(ctx)
+	if n, last := t.Errors.Last(); err == nil && n > 0 {
+		err = last
+	}
+	if err == nil {
+		return
+	}
+	line := "telemetry was not delivered: " + strings.ReplaceAll(err.Error(), "\n", "; ")
+	if hint := Hint(err); hint != "" {
+		line += "\n" + hint
+	}
+	fmt.Fprintln(w, line)
 }
 
 func newResource(ctx context.Context, name string) (*resource.Resource, error) {

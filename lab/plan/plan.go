@@ -96,6 +96,7 @@ func (l Lab) jaeger() Program {
 			"PROMETHEUS_OTLP_URL="+l.Prometheus()+"/api/v1/otlp",
 			// Jaeger would trace the queries that people make of it.
 			"OTEL_TRACES_SAMPLER=always_off",
+			"GOMEMLIMIT=384MiB", "GOGC=50",
 		),
 		Ports: []Port{l.port(jaegerHTTPPort, "query API"), l.port(jaegerGRPCPort, "query gRPC"),
 			l.port(jaegerOTLPPort, "OTLP from the Collector"), l.port(jaegerHealthPort, "health")},
@@ -182,11 +183,6 @@ func (l Lab) service(name, dir string, port int, args ...string) Program {
 			"OTEL_METRIC_EXPORT_INTERVAL": "5000",
 			"OTEL_BSP_SCHEDULE_DELAY":     "500",
 			"OTEL_BLRP_SCHEDULE_DELAY":    "500",
-			// A burst of some seconds at full speed, in case the Collector restarts.
-			"OTEL_BSP_MAX_QUEUE_SIZE":         "32768",
-			"OTEL_BSP_MAX_EXPORT_BATCH_SIZE":  "2048",
-			"OTEL_BLRP_MAX_QUEUE_SIZE":        "8192",
-			"OTEL_BLRP_MAX_EXPORT_BATCH_SIZE": "2048",
 		}),
 			"OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
 			"OTEL_EXPORTER_OTLP_ENDPOINT="+l.OTLP(),
