@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -91,6 +92,10 @@ func show(l plan.Lab, st supervisor.Status, stdout io.Writer) error {
 		env := "OTEL_EXPORTER_OTLP_ENDPOINT=" + l.OTLP() + " "
 		datagen, loadgen = env+datagen+" -url "+l.Proxy(), env+loadgen+" -url "+l.Proxy()
 	}
+	own := ""
+	if l.State != filepath.Join(l.Root, ".lab") {
+		own = " -state " + l.State
+	}
 	fmt.Fprintf(&b, `
 try next:
   curl %[1]s/albums/1
@@ -98,8 +103,8 @@ try next:
   %[3]s
   curl '%[4]s/api/traces?service=proxy-service&limit=1'
   curl '%[5]s/api/v1/query?query=histogram_quantile(0.99,sum+by(service_name)(rate(http_server_request_duration_seconds[1m])))'
-  go run ./lab status | logs -f proxy-service | restart album-store | down
-`, l.Proxy(), datagen, loadgen, l.Jaeger(), l.Prometheus())
+  go run ./lab status%[6]s   (or logs, restart, down)
+`, l.Proxy(), datagen, loadgen, l.Jaeger(), l.Prometheus(), own)
 	_, err := stdout.Write(b.Bytes())
 	return err
 }

@@ -90,7 +90,8 @@ func (l *lab) mustRun(t *testing.T, timeout time.Duration, name string, args ...
 func (l *lab) up(t *testing.T) {
 	t.Helper()
 	t.Cleanup(func() {
-		l.run(t, time.Minute, "lab", "down", "-state", l.State)
+		// t.Context() has ended by now.
+		l.runContext(context.Background(), t, "lab", "down", "-state", l.State)
 		if t.Failed() {
 			for _, p := range l.Programs() {
 				t.Logf("%s:\n%s", p.Name, supervisor.Tail(filepath.Join(l.Logs(), p.Name+".log"), 5))
