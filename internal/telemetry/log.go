@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -9,6 +10,12 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 )
+
+// NewLogger returns a logger that writes JSON lines to w, each with the name of
+// the service and, inside a span, trace_id and span_id.
+func NewLogger(w io.Writer, name string) *slog.Logger {
+	return slog.New(traceHandler{slog.NewJSONHandler(w, nil)}).With("service.name", name)
+}
 
 // traceHandler adds trace_id and span_id to the lines that belong to a span.
 type traceHandler struct{ slog.Handler }

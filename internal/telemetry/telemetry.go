@@ -103,7 +103,7 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 		return nil, err
 	}
 	t := &Telemetry{Propagator: propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})}
-	local := slog.New(traceHandler{slog.NewJSONHandler(c.Logs, nil)}).With("service.name", c.Name)
+	local := NewLogger(c.Logs, c.Name)
 	t.Errors = &ErrorCounter{log: local, quiet: c.Quiet}
 	otel.SetErrorHandler(t.Errors)
 	otel.SetTextMapPropagator(t.Propagator)

@@ -4,11 +4,10 @@
 package build
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -20,6 +19,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"soundcheck/lab/proc"
 )
 
 // Target is a program to build.
@@ -35,6 +36,8 @@ type Target struct {
 type Progress struct {
 	Begun       time.Time
 	Done, Total atomic.Int64 // packages; Total is 0 until it is known
+	// Runs, if not nil, is told each go command, the leader of a process group.
+	Runs func(proc.ID)
 }
 
 // Builder builds into the folder Bin.
@@ -56,7 +59,7 @@ func (b *Builder) Fresh(t Target) bool {
 		return false
 	}
 	want, err := b.fingerprint(t)
-	have, _ := os.ReadFile(b.Path(t) + ".sum")
+	have, _ := os.ReadFile(b.sum(t))
 	return err == nil && string(have) == want
 }
 
@@ -88,58 +91,103 @@ func (b *Builder) Build(ctx context.Context, t Target, p *Progress) (err error) 
 		return err
 	}
 	defer log.Close()
-	args := []string{"-tags=" + t.Tags, t.Package}
-	list, err := b.command(ctx, t, append([]string{"list", "-deps"}, args...)...)
-	if err != nil {
+	next := b.Path(t) + ".new"
+	b.clean(next) // after a build that was killed
+	defer b.clean(next)
+	if err := os.Mkdir(b.temp(), 0o755); err != nil {
 		return err
 	}
-	list.Stderr = log
-	deps, err := list.Output()
-	if err != nil {
+	args := []string{"-tags=" + t.Tags, t.Package}
+	var total atomic.Int64
+	if err := b.run(ctx, t, p, &counter{n: &total}, log, append([]string{"list", "-deps"}, args...)...); err != nil {
 		return fmt.Errorf("list its packages: %w", err)
 	}
-	p.Total.Store(int64(bytes.Count(deps, []byte("\n"))))
-	next := b.Path(t) + ".new"
-	// Stripped: half the size on disk; stack traces keep their names and lines.
-	cmd, err := b.command(ctx, t, append([]string{"build", "-v", "-ldflags=-s -w", "-o", next}, args...)...)
-	if err != nil {
-		return err
-	}
-	out, err := cmd.StderrPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
+	p.Total.Store(total.Load())
 	// -v writes one line for each package that is compiled.
-	for lines := bufio.NewScanner(io.TeeReader(out, log)); lines.Scan(); {
-		if !strings.ContainsAny(lines.Text(), " \t#") {
-			p.Done.Add(1)
-		}
+	// Stripped: half the size on disk; stack traces keep their names and lines.
+	out := io.MultiWriter(&counter{n: &p.Done}, log)
+	if err := b.run(ctx, t, p, nil, out, append([]string{"build", "-v", "-ldflags=-s -w", "-o", next}, args...)...); err != nil {
+		return err
 	}
-	if err := cmd.Wait(); err != nil {
+	// In this order, so that the sum of other sources never stands beside the program.
+	if err := os.Remove(b.sum(t)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := os.Rename(next, b.Path(t)); err != nil {
 		return err
 	}
-	return os.WriteFile(b.Path(t)+".sum", []byte(sum), 0o644)
+	return os.WriteFile(b.sum(t), []byte(sum), 0o644)
 }
 
-// command returns a go command in t's module, in a process group that ends with ctx.
-func (b *Builder) command(ctx context.Context, t Target, args ...string) (*exec.Cmd, error) {
+// temp returns where the go command works: it does not clean up when it is
+// interrupted.
+func (b *Builder) temp() string { return filepath.Join(b.Bin, ".tmp") }
+
+func (b *Builder) sum(t Target) string { return b.Path(t) + ".sum" }
+
+func (b *Builder) clean(next string) {
+	os.Remove(next)
+	os.RemoveAll(b.temp())
+}
+
+// counter counts the lines that are import paths.
+type counter struct {
+	n     *atomic.Int64
+	other bool // the present line is none
+}
+
+func (c *counter) Write(b []byte) (int, error) {
+	for _, ch := range b {
+		switch ch {
+		case '\n':
+			if !c.other {
+				c.n.Add(1)
+			}
+			c.other = false
+		case ' ', '\t', '#':
+			c.other = true
+		}
+	}
+	return len(b), nil
+}
+
+// run runs a go command in t's module, in a process group that ends with ctx.
+func (b *Builder) run(ctx context.Context, t Target, p *Progress, stdout, stderr io.Writer, args ...string) error {
 	path, err := exec.LookPath("go")
 	if err != nil {
-		return nil, fmt.Errorf("the go command is needed to build it: install Go from https://go.dev/dl: %w", err)
+		return fmt.Errorf("the go command is needed to build it: install Go from https://go.dev/dl: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir = filepath.Join(b.Root, t.Module)
-	cmd.Env = append(os.Environ(), "GOWORK=off")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOTMPDIR="+b.temp())
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	cmd.SysProcAttr = proc.Group()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
-	return cmd, nil
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	if p.Runs != nil {
+		if id, err := proc.Identify(cmd.Process.Pid); err == nil {
+			p.Runs(id)
+		}
+	}
+	err = cmd.Wait()
+	if ctx.Err() != nil {
+		awaitGroup(cmd.Process.Pid)
+	}
+	return err
+}
+
+// awaitGroup waits for what an ended leader started, which had the signal too.
+// As long as one of the group is there its number is given to nobody else.
+func awaitGroup(leader int) {
+	for deadline := time.Now().Add(2 * time.Second); syscall.Kill(-leader, 0) == nil; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			syscall.Kill(-leader, syscall.SIGKILL)
+			return
+		}
+	}
 }
 
 // fingerprint sums up all that t is made from.

@@ -24,7 +24,7 @@ func Identify(pid int) (ID, error) {
 
 // Alive reports whether the very process that id names still runs.
 func (id ID) Alive() bool {
-	if id.PID <= 0 {
+	if id.PID <= 1 { // kill(2) takes 0 and -1 for many processes
 		return false
 	}
 	start, err := startOf(id.PID)
@@ -44,7 +44,8 @@ func (id ID) Signal(sig syscall.Signal) error {
 		return os.ErrProcessDone
 	}
 	err := syscall.Kill(-id.PID, sig)
-	if errors.Is(err, syscall.ESRCH) {
+	// macOS answers EPERM where only a zombie is left of the group.
+	if err != nil && !id.Alive() {
 		return os.ErrProcessDone
 	}
 	return err
