@@ -3,11 +3,13 @@ package albumhttp
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"soundcheck/internal/album"
@@ -51,16 +53,20 @@ func decodeAlbum(body []byte) (album.Album, error) {
 	}
 	// What could be read is checked too, so that one answer names everything.
 	var more *album.InvalidError
-	if err := album.Validate(a); err != nil {
-		more = err.(*album.InvalidError)
+	if errors.As(album.Validate(a), &more) {
 		for _, f := range more.Fields {
 			if !e.Has(f.Field) {
 				e.Add(f.Field, f.Message)
 			}
 		}
 	}
-	slices.SortFunc(e.Fields, func(x, y album.FieldError) int { return bytes.Compare([]byte(x.Field), []byte(y.Field)) })
+	sortFields(e.Fields)
 	return a, e.Err()
+}
+
+// sortFields makes answers to the same input the same: maps have no order.
+func sortFields(fields []album.FieldError) {
+	slices.SortFunc(fields, func(x, y album.FieldError) int { return strings.Compare(x.Field, y.Field) })
 }
 
 func jsonReason(body []byte, err error) string {
@@ -128,6 +134,6 @@ func parseQuery(v url.Values) (album.Query, error) {
 		}
 		q.After = after
 	}
-	slices.SortFunc(e.Fields, func(x, y album.FieldError) int { return bytes.Compare([]byte(x.Field), []byte(y.Field)) })
+	sortFields(e.Fields)
 	return q, e.Err()
 }

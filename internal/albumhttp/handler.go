@@ -60,7 +60,6 @@ func Handler(svc album.Service, o HandlerOptions) http.Handler {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
-	r.ContextWithFallback = false
 	// No header may name another client address: nothing trusted is in front.
 	if err := r.SetTrustedProxies(nil); err != nil {
 		panic(err) // cannot happen: nil parses

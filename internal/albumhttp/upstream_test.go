@@ -1,0 +1,171 @@
+package albumhttp_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"soundcheck/internal/album"
+	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/telemetry/telemetrytest"
+)
+
+func signals(r *telemetrytest.Recorder) albumhttp.Telemetry {
+	return albumhttp.Telemetry{TracerProvider: r.TracerProvider, MeterProvider: r.MeterProvider, Propagator: r.Propagator, Logger: r.Logger}
+}
+
+// cut answers with headers that promise more than it sends.
+func cut(w http.ResponseWriter, _ *http.Request) {
+	conn, buf, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(buf, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"id\":1")
+	buf.Flush()
+}
+
+func answer(status int, media, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", media)
+		w.WriteHeader(status)
+		fmt.Fprint(w, body)
+	}
+}
+
+// What a broken store makes the proxy answer. The caller learns that the store
+// is the problem, and nothing of how.
+func TestBrokenStore(t *testing.T) {
+	t.Parallel()
+	unavailable := problem("store-unavailable", "album store unavailable", 502)
+	for _, tt := range []struct {
+		name   string
+		store  http.HandlerFunc // nil: nobody listens
+		status int
+		want   string
+	}{
+		{"down", nil, 502, unavailable},
+		{"slow", func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 504,
+			problem("store-timeout", "album store did not answer in time", 504)},
+		{"slow body", func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(200)
+			http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}, 504, problem("store-timeout", "album store did not answer in time", 504)},
+		{"its own failure", answer(500, "application/problem+json", `{"type":"urn:soundcheck:problem:internal","status":500,"detail":"secret"}`), 502, unavailable},
+		{"a page of another server", answer(404, "text/html", "<h1>secret</h1>"), 502, unavailable},
+		{"a problem of another API", answer(404, "application/problem+json", `{"type":"about:blank","title":"secret"}`), 502, unavailable},
+		{"no such route", answer(404, "application/problem+json", `{"type":"urn:soundcheck:problem:no-such-resource"}`), 404,
+			problem("no-such-resource", "no such resource", 404)},
+		{"cut off", cut, 502, unavailable},
+		{"no JSON", answer(200, "application/json", "secret"), 502, unavailable},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/secret", 302) }, 502, unavailable},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			store := closedPort(t)
+			if tt.store != nil {
+				store = serve(t, tt.store)
+			}
+			rec := telemetrytest.New(t)
+			client := newClient(t, store, albumhttp.ClientOptions{Timeout: 200 * time.Millisecond})
+			proxy := serve(t, albumhttp.Handler(client, albumhttp.HandlerOptions{Service: "proxy-service", Telemetry: albumhttp.Telemetry{Logger: rec.Logger}}))
+			resp, body := do(t, "GET", proxy+"/albums/1", "")
+			if resp.StatusCode != tt.status || body != tt.want {
+				t.Errorf("answer = %d %s, want %d %s", resp.StatusCode, body, tt.status, tt.want)
+			}
+			// The reason is where an operator finds it: one line in the log.
+			if tt.status >= 500 && strings.Count(rec.Logs(), `"level":"ERROR"`) != 1 {
+				t.Errorf("log:\n%s, want one error", rec.Logs())
+			}
+		})
+	}
+}
+
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return "http://" + l.Addr().String()
+}
+
+// waiting is a store whose Get lasts until its caller leaves.
+type waiting struct {
+	album.Service
+	entered, left chan struct{}
+}
+
+func (w waiting) Get(ctx context.Context, _ int64) (album.Album, error) {
+	close(w.entered)
+	<-ctx.Done()
+	close(w.left)
+	return album.Album{}, ctx.Err()
+}
+
+// A client that leaves the proxy ends the work in the store too.
+func TestClientLeaves(t *testing.T) {
+	t.Parallel()
+	w := waiting{entered: make(chan struct{}), left: make(chan struct{})}
+	store := serve(t, albumhttp.Handler(w, albumhttp.HandlerOptions{Service: "album-store"}))
+	rec := telemetrytest.New(t)
+	proxy := albumhttp.Handler(newClient(t, store, albumhttp.ClientOptions{}), albumhttp.HandlerOptions{Service: "proxy-service", Telemetry: signals(rec)})
+	handled := make(chan struct{})
+	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { proxy.ServeHTTP(w, r); close(handled) }))
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-w.entered; cancel() }()
+	req, err := http.NewRequestWithContext(ctx, "GET", url+"/albums/1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := http.DefaultClient.Do(req); err == nil {
+		t.Fatal("the request was answered")
+	}
+	<-w.left
+	<-handled
+	if !strings.Contains(rec.Logs(), `"http.response.status_code":499`) || strings.Contains(rec.Logs(), "ERROR") {
+		t.Errorf("log:\n%s, want a line with status 499 that is no error", rec.Logs())
+	}
+}
+
+func TestNewClient(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{"", "localhost:9080", "ftp://host", "http://", "http://host?x=1", "http://host#x", "http://user@host", "http://host:port\x00"} {
+		if _, err := albumhttp.NewClient(bad, albumhttp.ClientOptions{}); err == nil {
+			t.Errorf("NewClient(%q) = nil error", bad)
+		}
+	}
+}
+
+// A request that does not end is cut at the limit of the body, not kept in memory.
+func TestEndlessBody(t *testing.T) {
+	t.Parallel()
+	url := serve(t, albumhttp.Handler(album.NewMemory(), albumhttp.HandlerOptions{Service: "album-store", MaxBody: 1 << 10}))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "POST /albums HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+	go func() {
+		for range 1000 { // the server closes the connection on the way
+			if _, err := fmt.Fprintf(conn, "400\r\n%s\r\n", strings.Repeat("x", 0x400)); err != nil {
+				return
+			}
+		}
+	}()
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("status %d, want 413", resp.StatusCode)
+	}
+}

@@ -1,0 +1,257 @@
+package albumhttp_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"soundcheck/internal/album"
+	"soundcheck/internal/albumhttp"
+)
+
+// serve returns the address of a service, and stops it at the end of the test.
+func serve(t testing.TB, h http.Handler) string {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+func newClient(t testing.TB, url string, o albumhttp.ClientOptions) *albumhttp.Client {
+	t.Helper()
+	c, err := albumhttp.NewClient(url, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// backends are the two ways the API is served; each starts with the seeded albums.
+var backends = []struct {
+	name string
+	open func(t *testing.T) album.Service
+}{
+	{"store", func(*testing.T) album.Service { return album.NewMemory(album.Seed()...) }},
+	{"proxy", func(t *testing.T) album.Service {
+		store := serve(t, albumhttp.Handler(album.NewMemory(album.Seed()...), albumhttp.HandlerOptions{Service: "album-store"}))
+		return newClient(t, store, albumhttp.ClientOptions{})
+	}},
+}
+
+func do(t *testing.T, method, url, body string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(b)
+}
+
+const (
+	blueTrain = `{"id":1,"title":"Blue Train","artist":"John Coltrane","price":56.99}`
+	jeru      = `{"id":2,"title":"Jeru","artist":"Gerry Mulligan","price":17.99}`
+	sarah     = `{"id":3,"title":"Sarah Vaughan and Clifford Brown","artist":"Sarah Vaughan","price":39.99}`
+)
+
+func invalid(fields ...string) string {
+	errs := make([]string, 0, len(fields)/2)
+	for i := 0; i < len(fields); i += 2 {
+		errs = append(errs, fmt.Sprintf(`{"field":%q,"message":%q}`, fields[i], fields[i+1]))
+	}
+	return `{"type":"urn:soundcheck:problem:invalid-request","title":"invalid request","status":400,` +
+		`"detail":"see errors for what to change","errors":[` + strings.Join(errs, ",") + `]}`
+}
+
+func malformed(detail string) string {
+	return fmt.Sprintf(`{"type":"urn:soundcheck:problem:invalid-request","title":"invalid request","status":400,"detail":%q}`, detail)
+}
+
+func problem(name, title string, status int) string {
+	return fmt.Sprintf(`{"type":"urn:soundcheck:problem:%s","title":%q,"status":%d}`, name, title, status)
+}
+
+const notID = "must be an integer from 1 to 9223372036854775807"
+
+// TestWire is the contract: what each request is answered with, by the store and,
+// no different, by the proxy in front of one.
+func TestWire(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 1001)
+	for _, tt := range []struct {
+		name, method, path, body string
+		status                   int
+		want                     string
+		header                   map[string]string
+	}{
+		{"get", "GET", "/albums/1", "", 200, blueTrain, nil},
+		{"head", "HEAD", "/albums/1", "", 200, "", nil},
+		{"unknown id", "GET", "/albums/666", "", 404, problem("album-not-found", "album not found", 404), nil},
+		{"negative id", "GET", "/albums/-1", "", 404, problem("album-not-found", "album not found", 404), nil},
+		{"id is no number", "GET", "/albums/X", "", 400, invalid("id", notID), nil},
+		{"id too large", "GET", "/albums/99999999999999999999", "", 400, invalid("id", notID), nil},
+		{"list", "GET", "/albums", "", 200, "[" + blueTrain + "," + jeru + "," + sarah + "]", map[string]string{"Link": ""}},
+		{"first page", "GET", "/albums?limit=2", "", 200, "[" + blueTrain + "," + jeru + "]",
+			map[string]string{"Link": `</albums?cursor=AAAAAAAAAAKmBftN&limit=2>; rel="next"`}},
+		{"next page", "GET", "/albums?cursor=AAAAAAAAAAKmBftN&limit=2", "", 200, "[" + sarah + "]", map[string]string{"Link": ""}},
+		{"limit 0", "GET", "/albums?limit=0", "", 400, invalid("limit", "must be an integer from 1 to 1000"), nil},
+		{"limit 1001", "GET", "/albums?limit=1001", "", 400, invalid("limit", "must be an integer from 1 to 1000"), nil},
+		{"limit is no number", "GET", "/albums?limit=", "", 400, invalid("limit", "must be an integer from 1 to 1000"), nil},
+		{"tampered cursor", "GET", "/albums?cursor=AAAAAAAAAAOmBftN", "", 400,
+			invalid("cursor", "not a cursor of this service: take it from the Link header of a page"), nil},
+		{"foreign cursor", "GET", "/albums?cursor=bmV4dA", "", 400,
+			invalid("cursor", "not a cursor of this service: take it from the Link header of a page"), nil},
+		{"unknown parameter", "GET", "/albums?offset=3", "", 400, invalid("offset", "unknown parameter"), nil},
+		{"create", "POST", "/albums", `{"id": 10, "title": "The Ozzman Cometh", "artist": "Black Sabbath", "price": 66.60}`, 201,
+			`{"id":10,"title":"The Ozzman Cometh","artist":"Black Sabbath","price":66.60}`, map[string]string{"Location": "/albums/10"}},
+		{"create without id", "POST", "/albums", `{"title":"東京 <b>&","artist":"Aña","price":1}`, 201,
+			`{"id":4,"title":"東京 \u003cb\u003e\u0026","artist":"Aña","price":1.00}`, map[string]string{"Location": "/albums/4"}},
+		{"taken", "POST", "/albums", blueTrain, 409, problem("album-exists", "an album with this id exists", 409), nil},
+		{"unknown keys", "POST", "/albums", `{"idx":1,"titlexx":"a","artistx":"b","price":56.99}`, 400,
+			invalid("artist", "required field", "artistx", "unknown field", "idx", "unknown field", "title", "required field", "titlexx", "unknown field"), nil},
+		{"keys of another case", "POST", "/albums", `{"Title":"ab","artist":"ab","price":1}`, 400,
+			invalid("Title", "unknown field", "title", "required field"), nil},
+		{"below minimum", "POST", "/albums", `{"id":-1,"title":"a","artist":"z","price":-0.1}`, 400,
+			invalid("artist", "below minimum value", "id", "below minimum value", "price", "below minimum value", "title", "below minimum value"), nil},
+		{"above maximum", "POST", "/albums", `{"title":"` + long + `","artist":"` + long + `","price":10000.01}`, 400,
+			invalid("artist", "above maximum value", "price", "above maximum value", "title", "above maximum value"), nil},
+		{"id 0", "POST", "/albums", `{"id":0,"title":"ab","artist":"ab","price":1}`, 400, invalid("id", "below minimum value"), nil},
+		{"nulls", "POST", "/albums", `{"id":null,"title":null,"artist":null,"price":null}`, 400,
+			invalid("artist", "required field", "id", notID, "price", "required field", "title", "required field"), nil},
+		{"wrong types", "POST", "/albums", `{"id":"abc","title":1,"artist":[],"price":"x"}`, 400,
+			invalid("artist", "must be a string", "id", notID, "price", "must be a number", "title", "must be a string"), nil},
+		{"id with a fraction", "POST", "/albums", `{"id":1.5,"title":"ab","artist":"ab","price":1}`, 400, invalid("id", notID), nil},
+		{"three decimals", "POST", "/albums", `{"title":"ab","artist":"ab","price":1.001}`, 400, invalid("price", "must have at most two decimals"), nil},
+		{"NUL", "POST", "/albums", `{"title":"a\u0000b","artist":"ab","price":1}`, 400, invalid("title", "must not contain the NUL character"), nil},
+		{"array", "POST", "/albums", `[]`, 400, malformed("the body must be one JSON object: json: cannot unmarshal array into Go value of type map[string]json.RawMessage"), nil},
+		{"null", "POST", "/albums", `null`, 400, malformed("the body must be one JSON object: it is null"), nil},
+		{"empty", "POST", "/albums", " \n", 400, malformed("the body must be one JSON object: it is empty"), nil},
+		{"cut off", "POST", "/albums", `{"id": 10,`, 400, malformed("the body must be one JSON object: unexpected end of JSON input"), nil},
+		{"trailing bytes", "POST", "/albums", `{"title":"ab","artist":"ab","price":1} x`, 400,
+			malformed("the body must be one JSON object: invalid character 'x' after top-level value"), nil},
+		{"invalid UTF-8", "POST", "/albums", "{\"title\":\"a\xff\",\"artist\":\"ab\",\"price\":1}", 400, malformed("the body is not valid UTF-8"), nil},
+		{"too large", "POST", "/albums", `{"title":"` + strings.Repeat("x", albumhttp.DefaultMaxBody) + `"}`, 413,
+			problem("body-too-large", "request body too large", 413), nil},
+		{"unknown method", "PUT", "/albums", "", 405, problem("method-not-allowed", "this resource does not have that method", 405),
+			map[string]string{"Allow": "GET, HEAD, POST"}},
+		{"unknown route", "GET", "/nope", "", 404, problem("no-such-resource", "no such resource", 404), nil},
+	} {
+		for _, b := range backends {
+			t.Run(tt.name+"/"+b.name, func(t *testing.T) {
+				t.Parallel()
+				svc := b.open(t)
+				url := serve(t, albumhttp.Handler(svc, albumhttp.HandlerOptions{Service: b.name}))
+				resp, body := do(t, tt.method, url+tt.path, tt.body)
+				if resp.StatusCode != tt.status || body != tt.want {
+					t.Errorf("%s %s = %d\n%s, want %d\n%s", tt.method, tt.path, resp.StatusCode, body, tt.status, tt.want)
+				}
+				media := "application/json; charset=utf-8"
+				if tt.status >= 400 {
+					media = "application/problem+json"
+				}
+				if got := resp.Header.Get("Content-Type"); got != media {
+					t.Errorf("Content-Type = %q, want %q", got, media)
+				}
+				for name, want := range tt.header {
+					if got := resp.Header.Get(name); got != want {
+						t.Errorf("%s = %q, want %q", name, got, want)
+					}
+				}
+				if tt.status >= 400 { // nothing half done
+					p, err := svc.List(t.Context(), album.Query{Limit: 10})
+					if err != nil || len(p.Albums) != 3 {
+						t.Errorf("after a refusal there are %d albums, %v, want 3", len(p.Albums), err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// A walk along the Link headers through the proxy sees every album once.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	const n = 2500
+	m := album.NewMemory()
+	for range n {
+		if _, err := m.Create(t.Context(), album.Album{Title: "title", Artist: "artist", Price: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store := serve(t, albumhttp.Handler(m, albumhttp.HandlerOptions{Service: "album-store"}))
+	proxy := serve(t, albumhttp.Handler(newClient(t, store, albumhttp.ClientOptions{}), albumhttp.HandlerOptions{Service: "proxy-service"}))
+	seen := map[int64]bool{}
+	for path := "/albums"; path != ""; {
+		resp, body := do(t, "GET", proxy+path, "")
+		var page []album.Album
+		if err := json.Unmarshal([]byte(body), &page); err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range page {
+			if seen[a.ID] {
+				t.Fatalf("album %d was on two pages", a.ID)
+			}
+			seen[a.ID] = true
+		}
+		path, _, _ = strings.Cut(strings.TrimPrefix(resp.Header.Get("Link"), "<"), ">")
+	}
+	if len(seen) != n {
+		t.Errorf("saw %d albums, want %d", len(seen), n)
+	}
+}
+
+func FuzzCreate(f *testing.F) {
+	for _, s := range []string{blueTrain, `{"title":"ab","artist":"ab","price":1e1}`, `{}`, `[`, "{\"title\":\"\xff\"}", `{"id":1e3}`} {
+		f.Add(s)
+	}
+	h := albumhttp.Handler(album.NewMemory(), albumhttp.HandlerOptions{Service: "album-store"})
+	f.Fuzz(func(t *testing.T, body string) {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("POST", "/albums", strings.NewReader(body)))
+		switch w.Code {
+		case 201:
+			var a album.Album
+			if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil {
+				t.Fatalf("%q gives %s: %v", body, w.Body, err)
+			}
+			if err := album.Validate(a); err != nil || a.ID == 0 {
+				t.Fatalf("%q was stored as %+v: %v", body, a, err)
+			}
+		case 400, 409:
+		default:
+			t.Fatalf("%q = %d %s", body, w.Code, w.Body)
+		}
+	})
+}
+
+// The proxy's whole path against the bare handler: compare the two with benchstat.
+func BenchmarkGet(b *testing.B) {
+	store := albumhttp.Handler(album.NewMemory(album.Seed()...), albumhttp.HandlerOptions{Service: "album-store"})
+	storeURL := serve(b, store)
+	proxyURL := serve(b, albumhttp.Handler(newClient(b, storeURL, albumhttp.ClientOptions{}), albumhttp.HandlerOptions{Service: "proxy-service"}))
+	for name, url := range map[string]string{"store": storeURL, "proxy": proxyURL} {
+		b.Run(name, func(b *testing.B) {
+			c := newClient(b, url, albumhttp.ClientOptions{})
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := c.Get(context.Background(), 1); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		})
+	}
+}

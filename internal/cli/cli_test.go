@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestCode(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		err  error
+		code int
+		want string
+	}{
+		{"done", nil, 0, ""},
+		{"help", flag.ErrHelp, 0, ""},
+		{"failed", errors.New("no disk"), 1, "prog: no disk\n"},
+		{"failed, and said so", fmt.Errorf("up: %w", ErrSaid), 1, ""},
+		{"usage", Usage("what?", "usage: prog\n"), 2, "prog: what?\n\nusage: prog\n"},
+		{"wrapped usage", fmt.Errorf("x: %w", Usage("what?", "usage: prog\n")), 2, "prog: what?\n\nusage: prog\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var stderr bytes.Buffer
+			if code := Code("prog", &stderr, tt.err); code != tt.code || stderr.String() != tt.want {
+				t.Errorf("Code() = %d, %q, want %d, %q", code, stderr.String(), tt.code, tt.want)
+			}
+		})
+	}
+}
+
+func TestFlags(t *testing.T) {
+	t.Parallel()
+	const help = `usage: prog [flags]
+Does things.
+
+flags (PROG_NAME in the environment sets the default of -name):
+  -wait-time long
+    	wait this long (default 1s)
+`
+	for _, tt := range []struct {
+		name   string
+		args   []string
+		env    string
+		want   time.Duration
+		err    string
+		stdout string
+	}{
+		{"default", nil, "", time.Second, "", ""},
+		{"flag", []string{"-wait-time", "2s"}, "", 2 * time.Second, "", ""},
+		{"environment", nil, "3s", 3 * time.Second, "", ""},
+		{"the flag wins", []string{"-wait-time=2s"}, "3s", 2 * time.Second, "", ""},
+		{"bad flag", []string{"-wait-time", "soon"}, "", 0, `invalid value "soon" for flag -wait-time: parse error`, ""},
+		{"bad environment", nil, "soon", 0, `invalid value "soon" for environment variable PROG_WAIT_TIME: parse error`, ""},
+		{"unknown flag", []string{"-x"}, "", 0, "flag provided but not defined: -x", ""},
+		{"argument", []string{"x"}, "", 0, `unexpected argument "x"`, ""},
+		{"help", []string{"-h"}, "", 0, flag.ErrHelp.Error(), help},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := NewFlags("prog [flags]", "PROG", "Does things.")
+			wait := f.Duration("wait-time", time.Second, "wait this `long`")
+			getenv := func(name string) string {
+				if name == "PROG_WAIT_TIME" {
+					return tt.env
+				}
+				return ""
+			}
+			var stdout bytes.Buffer
+			err := f.Parse(tt.args, getenv, &stdout)
+			if err == nil {
+				err = f.NoArgs()
+			}
+			switch {
+			case tt.err == "" && (err != nil || *wait != tt.want):
+				t.Errorf("Parse() = %v, %s, want %s", err, *wait, tt.want)
+			case tt.err != "" && (err == nil || err.Error() != tt.err):
+				t.Errorf("Parse() = %v, want %s", err, tt.err)
+			}
+			if stdout.String() != tt.stdout {
+				t.Errorf("stdout:\n%s, want\n%s", stdout.String(), tt.stdout)
+			}
+			if err != nil && err != flag.ErrHelp {
+				var stderr bytes.Buffer
+				if code := Code("prog", &stderr, err); code != 2 || !strings.HasSuffix(stderr.String(), help) {
+					t.Errorf("Code() = %d, %q, want 2 and the help", code, stderr.String())
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,181 @@
+package httpserver
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// logBuffer is a log that can be read while it is written.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// run serves h until stop is called, and returns where, and what Run returned.
+func run(t *testing.T, h http.Handler, drain time.Duration) (url string, stop context.CancelFunc, result <-chan error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	log := new(logBuffer)
+	done := make(chan error, 1)
+	go func() {
+		done <- Run(ctx, Config{Name: "test", Version: "v1", Addr: "127.0.0.1:0", Handler: h, DrainTimeout: drain,
+			Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "metric 1\n") }),
+			Logger:  slog.New(slog.NewJSONHandler(log, nil))})
+	}()
+	return "http://" + listening(t, log), cancel, done
+}
+
+var address = regexp.MustCompile(`"msg":"listening","address":"([^"]+)"`)
+
+func listening(t *testing.T, log *logBuffer) string {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if m := address.FindStringSubmatch(log.String()); m != nil {
+			return m[1]
+		}
+	}
+	t.Fatal("it does not listen")
+	return ""
+}
+
+func get(t *testing.T, c *http.Client, url string) (int, string) {
+	t.Helper()
+	resp, err := c.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+var echo = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto, " ", r.URL.Path) })
+
+func TestProbes(t *testing.T) {
+	t.Parallel()
+	url, stop, result := run(t, echo, time.Second)
+	for _, tt := range []struct{ path, want string }{
+		{"/healthz", `{"status":"ok"}` + "\n"},
+		{"/readyz", `{"status":"ready"}` + "\n"},
+		{"/metrics", "metric 1\n"},
+		{"/albums", "HTTP/1.1 /albums"},
+	} {
+		if status, body := get(t, http.DefaultClient, url+tt.path); status != 200 || body != tt.want {
+			t.Errorf("%s = %d %q, want 200 %q", tt.path, status, body, tt.want)
+		}
+	}
+	_, body := get(t, http.DefaultClient, url+"/status")
+	var st struct{ Service, Version, Status string }
+	if err := json.Unmarshal([]byte(body), &st); err != nil || st.Service != "test" || st.Version != "v1" || st.Status != "ok" {
+		t.Errorf("/status = %s, %v", body, err)
+	}
+	stop()
+	if err := <-result; err != nil {
+		t.Errorf("Run() = %v", err)
+	}
+}
+
+func TestCleartextHTTP2(t *testing.T) {
+	t.Parallel()
+	url, _, _ := run(t, echo, time.Second)
+	tr := &http.Transport{Protocols: new(http.Protocols)}
+	tr.Protocols.SetUnencryptedHTTP2(true)
+	defer tr.CloseIdleConnections()
+	if _, body := get(t, &http.Client{Transport: tr}, url+"/x"); body != "HTTP/2.0 /x" {
+		t.Errorf("answer %q, want HTTP/2.0", body)
+	}
+}
+
+// A request that runs at the end is answered; new ones are not accepted.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	entered, release := make(chan struct{}), make(chan struct{})
+	url, stop, result := run(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(entered)
+		<-release
+		io.WriteString(w, "done")
+	}), time.Minute)
+	answered := make(chan string)
+	go func() {
+		_, body := get(t, http.DefaultClient, url)
+		answered <- body
+	}()
+	<-entered
+	stop()
+	host := strings.TrimPrefix(url, "http://")
+	for { // until it does not listen any more
+		c, err := net.Dial("tcp", host)
+		if err != nil {
+			break
+		}
+		c.Close()
+	}
+	select {
+	case err := <-result:
+		t.Fatalf("Run() = %v before the request was answered", err)
+	default:
+	}
+	close(release)
+	if body := <-answered; body != "done" {
+		t.Errorf("answer %q, want done", body)
+	}
+	if err := <-result; err != nil {
+		t.Errorf("Run() = %v", err)
+	}
+}
+
+func TestDrainTimeout(t *testing.T) {
+	t.Parallel()
+	entered := make(chan struct{})
+	url, stop, result := run(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(entered)
+		<-r.Context().Done() // ends when the server closes the connection
+	}), 10*time.Millisecond)
+	go http.Get(url)
+	<-entered
+	stop()
+	if err := <-result; err == nil || !strings.Contains(err.Error(), "requests still ran after the drain timeout of 10ms") {
+		t.Errorf("Run() = %v", err)
+	}
+}
+
+func TestPortTaken(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	addr := l.Addr().String()
+	err = Run(t.Context(), Config{Addr: addr, Handler: echo, Metrics: echo, Logger: slog.New(slog.DiscardHandler)})
+	if want := "listen " + addr + ": bind: address already in use"; err == nil || err.Error() != want {
+		t.Errorf("Run() = %v, want %s", err, want)
+	}
+}
