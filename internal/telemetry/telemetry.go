@@ -129,17 +129,17 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 	if !strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") {
 		spans, err := autoexport.NewSpanExporter(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("traces: %w", err)
+			return nil, exporterError("TRACES", err)
 		}
 		reader, err := autoexport.NewMetricReader(ctx)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("metrics: %w", err), spans.Shutdown(ctx))
+			return nil, errors.Join(exporterError("METRICS", err), spans.Shutdown(ctx))
 		}
 		records, err := autoexport.NewLogExporter(ctx)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("logs: %w", err), spans.Shutdown(ctx), reader.Shutdown(ctx))
+			return nil, errors.Join(exporterError("LOGS", err), spans.Shutdown(ctx), reader.Shutdown(ctx))
 		}
-		traces = append(traces, trace.WithBatcher(spans))
+		traces = append(traces, trace.WithBatcher(redactor{spans}))
 		metrics = append(metrics, metric.WithReader(reader))
 		logs = append(logs, sdklog.WithProcessor(sdklog.NewBatchProcessor(records)))
 	} else {
@@ -154,6 +154,12 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 	t.shutdowns = append(t.shutdowns, t.TracerProvider.Shutdown, lp.Shutdown, t.MeterProvider.Shutdown)
 	t.Logger = slog.New(slog.NewMultiHandler(local.Handler(), otelslog.NewHandler("soundcheck", otelslog.WithLoggerProvider(lp))))
 	return t, runtime.Start(runtime.WithMeterProvider(t.MeterProvider))
+}
+
+// exporterError names the variables that choose a signal's exporter.
+func exporterError(signal string, err error) error {
+	name := "OTEL_" + signal + "_EXPORTER"
+	return fmt.Errorf("%s=%q, OTEL_EXPORTER_OTLP_PROTOCOL=%q: %w", name, os.Getenv(name), os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"), err)
 }
 
 // Shutdown delivers what is still held and stops. It must get a context of its

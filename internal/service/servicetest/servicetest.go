@@ -1,0 +1,92 @@
+// Package servicetest starts the services as their main functions do.
+package servicetest
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"sync"
+	"testing"
+	"time"
+
+	"soundcheck/internal/cli"
+)
+
+// Program is a service that runs.
+type Program struct {
+	URL    string
+	Result <-chan error // what run returns, once it does
+	out    *output
+}
+
+// Start runs a service until ctx ends.
+func Start(t *testing.T, ctx context.Context, run cli.Run, args ...string) *Program {
+	t.Helper()
+	result := make(chan error, 1)
+	p := &Program{Result: result, out: new(output)}
+	go func() { result <- run(ctx, args, func(string) string { return "" }, p.out, os.Stderr) }()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if m := listening.FindStringSubmatch(p.Logs()); m != nil {
+			p.URL = "http://" + m[1]
+			return p
+		}
+		if len(result) > 0 {
+			t.Fatal(<-result)
+		}
+	}
+	t.Fatal("it does not listen")
+	return nil
+}
+
+var listening = regexp.MustCompile(`"msg":"listening".*"address":"([^"]+)"`)
+
+// Logs returns what the service has written to stdout.
+func (p *Program) Logs() string {
+	p.out.mu.Lock()
+	defer p.out.mu.Unlock()
+	return p.out.b.String()
+}
+
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+// Receiver is an OTLP/HTTP endpoint that counts what it is sent.
+type Receiver struct {
+	mu    sync.Mutex
+	count map[string]int
+}
+
+// NewReceiver starts a Receiver and points the process' telemetry at it.
+func NewReceiver(t *testing.T) *Receiver {
+	r := &Receiver{count: map[string]int{}}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		io.Copy(io.Discard, req.Body)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.count[req.URL.Path]++
+	}))
+	t.Cleanup(srv.Close)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", srv.URL)
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+	t.Setenv("OTEL_SDK_DISABLED", "")
+	return r
+}
+
+// Count returns how many requests came to a path, such as /v1/traces.
+func (r *Receiver) Count(path string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.count[path]
+}
