@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"soundcheck/lab/plan"
@@ -49,7 +49,7 @@ func logs(ctx context.Context, args []string, getenv func(string) string, stdout
 		if len(names) > 1 {
 			t.prefix = fmt.Sprintf("%-15s ", name)
 		}
-		if err := t.begin(*n, stdout); err != nil {
+		if err := t.begin(*n, *follow, stdout); err != nil {
 			return err
 		}
 		tails = append(tails, t)
@@ -79,25 +79,48 @@ type tail struct {
 	offset int64
 }
 
-// begin writes the last n lines and notes where they end.
-func (t *tail) begin(n int, w io.Writer) error {
-	st, err := os.Stat(t.path)
+// begin writes the last n lines and notes where they end. An unfinished line is
+// left to follow, if that comes.
+func (t *tail) begin(n int, follow bool, w io.Writer) error {
+	f, err := os.Open(t.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	t.offset = st.Size()
-	if n == 0 {
-		return nil
+	defer f.Close()
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
 	}
-	for line := range bytes.Lines(supervisor.Tail(t.path, n)) {
-		if _, err := fmt.Fprintf(w, "%s%s\n", t.prefix, bytes.TrimSuffix(line, []byte("\n"))); err != nil {
+	t.offset = size
+	if follow && size > 0 {
+		var last [1]byte
+		if _, err := f.ReadAt(last[:], size-1); err != nil {
 			return err
 		}
+		if last[0] != '\n' {
+			if t.offset, err = supervisor.LastLines(f, size, 1); err != nil {
+				return err
+			}
+		}
 	}
-	return nil
+	begin, err := supervisor.LastLines(f, t.offset, n)
+	if err != nil {
+		return err
+	}
+	for r := bufio.NewReader(io.NewSectionReader(f, begin, t.offset-begin)); ; {
+		line, err := r.ReadString('\n')
+		if line != "" {
+			if _, err := fmt.Fprintf(w, "%s%s\n", t.prefix, strings.TrimSuffix(line, "\n")); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return nil
+		}
+	}
 }
 
 // follow sends whole lines until ctx ends. It starts over when the file was cut.

@@ -33,11 +33,11 @@ func follow(ctx context.Context, client *supervisor.Client, stderr io.Writer, do
 				return st, nil
 			case supervisor.Stopping:
 				if done == nil {
-					return st, fmt.Errorf("the lab is stopping: %s", st.Failure)
+					return st, fmt.Errorf("the lab is stopping%s", because(st.Failure))
 				}
 			}
 		} else if failures++; done == nil && failures > 10 {
-			return st, err
+			return st, fmt.Errorf("the lab does not answer any more: %w", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -47,6 +47,13 @@ func follow(ctx context.Context, client *supervisor.Client, stderr io.Writer, do
 		case <-time.After(supervisor.PollInterval):
 		}
 	}
+}
+
+func because(failure string) string {
+	if failure == "" {
+		return ""
+	}
+	return ": " + failure
 }
 
 // view writes one line for each thing that happens, and one for what is going on.
@@ -136,11 +143,11 @@ func status(ctx context.Context, args []string, getenv func(string) string, stdo
 	if err != nil {
 		return err
 	}
-	running, err := supervisor.Running(l.State)
+	client, st, err := supervisor.Connect(ctx, l.State)
 	if err != nil {
 		return err
 	}
-	if !running {
+	if client == nil {
 		left, err := supervisor.Saved(l.State)
 		if err != nil {
 			return err
@@ -149,10 +156,6 @@ func status(ctx context.Context, args []string, getenv func(string) string, stdo
 			return fmt.Errorf("the lab is not running: start it with lab up")
 		}
 		return errors.New("the lab's supervisor was killed; some programs may still run: lab up starts all anew, lab down ends them")
-	}
-	st, err := supervisor.NewClient(l.State).Status(ctx)
-	if err != nil {
-		return err
 	}
 	if *asJSON {
 		enc := json.NewEncoder(stdout)
@@ -189,15 +192,15 @@ func restart(ctx context.Context, args []string, getenv func(string) string, std
 	if err != nil {
 		return err
 	}
-	running, err := supervisor.Running(l.State)
+	client, _, err := supervisor.Connect(ctx, l.State)
 	if err != nil {
 		return err
 	}
-	if !running {
+	if client == nil {
 		return errors.New("the lab is not running: start it with lab up")
 	}
 	begun := time.Now()
-	if err := supervisor.NewClient(l.State).Restart(ctx, name); err != nil {
+	if err := client.Restart(ctx, name); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(stdout, "%s is ready again after %.1f s\n", name, time.Since(begun).Seconds())

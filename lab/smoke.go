@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	neturl "net/url"
 	"slices"
 	"strings"
 	"time"
@@ -43,7 +44,7 @@ func smoke(ctx context.Context, args []string, getenv func(string) string, stdou
 		return err
 	}
 	base := strings.TrimSuffix(*url, "/")
-	if _, err := http.NewRequest("GET", base, nil); err != nil || !strings.HasPrefix(base, "http") {
+	if u, err := neturl.Parse(base); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return f.Errorf("-url %q is not an http:// or https:// URL", *url)
 	}
 	client := &http.Client{Timeout: 10 * time.Second}

@@ -9,8 +9,10 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"soundcheck/internal/cli"
@@ -27,18 +29,14 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout, 
 	if err != nil {
 		return err
 	}
-	running, err := supervisor.Running(l.State)
-	if err != nil {
+	proc.SealFiles() // what runs on would keep a caller waiting who reads its end
+	if joined, err := join(ctx, l, stdout, stderr); joined || err != nil {
 		return err
 	}
-	client := supervisor.NewClient(l.State)
-	if running {
-		return join(ctx, client, l, stdout, stderr)
-	}
 	if *foreground {
-		return inForeground(ctx, client, l, b, stdout, stderr)
+		return inForeground(ctx, l, b, stdout, stderr)
 	}
-	return inBackground(ctx, client, l, stdout, stderr)
+	return inBackground(ctx, l, stdout, stderr)
 }
 
 // parse reads the flags of a command that takes no arguments.
@@ -52,34 +50,45 @@ func parse(f *flags, args []string, getenv func(string) string, stdout io.Writer
 	return f.lab()
 }
 
-// join waits for a lab that somebody else started.
-func join(ctx context.Context, client *supervisor.Client, l plan.Lab, stdout, stderr io.Writer) error {
-	st, err := client.Status(ctx)
-	if err != nil {
-		return fmt.Errorf("a lab is running in %s but does not answer: %w", l.State, err)
+// join waits for a lab that somebody else started, if there is one.
+func join(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) (joined bool, err error) {
+	client, st, err := supervisor.Connect(ctx, l.State)
+	if err != nil || client == nil {
+		return false, err
 	}
 	if st.PortOffset != l.Offset {
-		return fmt.Errorf("a lab with -port-offset %d is running in %s: stop it first (lab down), or give this one another -state", st.PortOffset, l.State)
+		return true, fmt.Errorf("a lab with -port-offset %d is running in %s: stop it first (lab down), or give this one another -state", st.PortOffset, l.State)
 	}
 	if st.Phase == supervisor.Up {
 		fmt.Fprintln(stderr, "the lab is up already")
 	}
 	if st, err = follow(ctx, client, stderr, nil); err != nil {
-		return err
+		return true, err
 	}
-	return show(l, st, stdout)
+	return true, show(l, st, stdout)
 }
 
-func inForeground(ctx context.Context, client *supervisor.Client, l plan.Lab, b *build.Builder, stdout, stderr io.Writer) error {
+func inForeground(ctx context.Context, l plan.Lab, b *build.Builder, stdout, stderr io.Writer) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	// Neither a closed terminal nor a closed pipe may end the lab's only watcher.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // the write fails instead
+	if !signal.Ignored(syscall.SIGHUP) {                    // as under nohup
+		hup, release := signal.NotifyContext(ctx, syscall.SIGHUP)
+		defer release()
+		ctx = hup
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- runSupervisor(ctx, l, b) }()
 	done := make(chan struct{})
 	var result error
 	go func() { result = <-ended; close(done) }()
-	st, err := follow(ctx, client, stderr, done)
+	st, err := follow(ctx, supervisor.NewClient(l.State), stderr, done)
 	if err == nil {
 		if err := show(l, st, stdout); err != nil {
-			return err
+			stop()
+			<-done
+			return errors.Join(err, result)
 		}
 		fmt.Fprintln(stderr, "Ctrl-C stops the lab.")
 	}
@@ -89,9 +98,9 @@ func inForeground(ctx context.Context, client *supervisor.Client, l plan.Lab, b 
 
 // inBackground starts a supervisor that outlives this command: a copy of this
 // very program, because `go run` removes its own when it ends.
-func inBackground(ctx context.Context, client *supervisor.Client, l plan.Lab, stdout, stderr io.Writer) error {
-	if err := os.MkdirAll(l.Logs(), 0o755); err != nil {
-		return fmt.Errorf("state folder: %w", err)
+func inBackground(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) error {
+	if err := supervisor.Prepare(l); err != nil {
+		return err
 	}
 	self := filepath.Join(l.State, "lab")
 	if err := copySelf(self); err != nil {
@@ -109,17 +118,22 @@ func inBackground(ctx context.Context, client *supervisor.Client, l plan.Lab, st
 	}
 	done := make(chan struct{})
 	go func() { cmd.Wait(); close(done) }()
-	st, err := follow(ctx, client, stderr, done)
+	st, err := follow(ctx, supervisor.NewClient(l.State), stderr, done)
 	if err == nil {
 		return show(l, st, stdout)
 	}
 	if ctx.Err() != nil { // interrupted: nothing half started stays behind
 		fmt.Fprintln(stderr, "interrupted, stopping what was started")
-		client.Stop(context.WithoutCancel(ctx))
+		// A signal: it may not listen yet, and who listens may be another's.
+		cmd.Process.Signal(syscall.SIGTERM)
 		<-done
 		return fmt.Errorf("interrupted")
 	}
 	<-done
+	// Another up may have been faster.
+	if joined, err := join(ctx, l, stdout, stderr); joined || err != nil {
+		return err
+	}
 	reason, readErr := os.ReadFile(said.Name())
 	if readErr != nil || len(bytes.TrimSpace(reason)) == 0 {
 		return err
@@ -138,16 +152,19 @@ func copySelf(to string) error {
 		return err
 	}
 	defer from.Close()
-	f, err := os.OpenFile(to+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o755)
+	f, err := os.CreateTemp(filepath.Dir(to), "lab.new*") // two up may be at it
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(f, from)
-	if err = errors.Join(err, f.Close()); err != nil {
-		os.Remove(to + ".new")
-		return err
+	err = errors.Join(err, f.Chmod(0o755), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), to)
 	}
-	return os.Rename(to+".new", to)
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
 }
 
 func supervise(ctx context.Context, args []string, getenv func(string) string, stdout, _ io.Writer) error {
@@ -160,8 +177,8 @@ func supervise(ctx context.Context, args []string, getenv func(string) string, s
 }
 
 func runSupervisor(ctx context.Context, l plan.Lab, b *build.Builder) error {
-	if err := os.MkdirAll(l.Logs(), 0o755); err != nil {
-		return fmt.Errorf("state folder: %w", err)
+	if err := supervisor.Prepare(l); err != nil {
+		return err
 	}
 	f, err := os.OpenFile(filepath.Join(l.Logs(), "lab.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -177,37 +194,41 @@ func down(ctx context.Context, args []string, getenv func(string) string, stdout
 	if err != nil {
 		return err
 	}
-	running, err := supervisor.Running(l.State)
+	begun := time.Now()
+	client, _, err := supervisor.Connect(ctx, l.State)
 	if err != nil {
 		return err
 	}
-	if !running {
-		left, err := supervisor.Saved(l.State)
-		if err != nil {
+	if client != nil {
+		if err := stopAndWait(ctx, client, l, stderr); err != nil {
 			return err
 		}
-		if left == nil {
-			_, err := fmt.Fprintln(stdout, "the lab is not running")
-			return err
-		}
-		if err := supervisor.Sweep(l.State); err != nil {
-			return err
-		}
-		_, err = fmt.Fprintln(stdout, "the lab is down (its supervisor had been killed)")
+	}
+	left, err := supervisor.Sweep(l.State)
+	switch {
+	case err != nil:
 		return err
+	case left:
+		_, err = fmt.Fprintln(stdout, "the lab is down (its supervisor had been killed)")
+	case client == nil:
+		_, err = fmt.Fprintln(stdout, "the lab is not running")
+	default:
+		_, err = fmt.Fprintf(stdout, "the lab is down (%.1f s)\n", time.Since(begun).Seconds())
 	}
+	return err
+}
+
+// stopAndWait returns when the supervisor is gone.
+func stopAndWait(ctx context.Context, client *supervisor.Client, l plan.Lab, stderr io.Writer) error {
 	begun := time.Now()
-	if err := supervisor.NewClient(l.State).Stop(ctx); err != nil {
-		return fmt.Errorf("ask the lab to stop: %w", err)
-	}
+	asking := client.Stop(ctx)
 	for said := begun; ; {
 		running, err := supervisor.Running(l.State)
-		if err != nil {
+		switch {
+		case err != nil || !running:
 			return err
-		}
-		if !running {
-			_, err := fmt.Fprintf(stdout, "the lab is down (%.1f s)\n", time.Since(begun).Seconds())
-			return err
+		case asking != nil:
+			return fmt.Errorf("ask the lab to stop: %w", asking)
 		}
 		if time.Since(said) > 2*time.Second {
 			fmt.Fprintf(stderr, "still stopping, %.0f s\n", time.Since(begun).Seconds())

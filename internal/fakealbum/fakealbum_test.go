@@ -41,7 +41,8 @@ func TestGolden(t *testing.T) {
 func TestValid(t *testing.T) {
 	t.Parallel()
 	titles := map[string]bool{}
-	const n = 50000
+	const n = 100_000
+	cluster := 0 // prices that end in .99
 	for i := range uint64(n) {
 		a := New(2, i)
 		if err := album.Validate(a); err != nil {
@@ -51,9 +52,15 @@ func TestValid(t *testing.T) {
 			t.Fatalf("New(2, %d) has id %d", i, a.ID)
 		}
 		titles[a.Title] = true
+		if a.Price%100 == 99 {
+			cluster++
+		}
 	}
 	if len(titles) < n/10 {
-		t.Errorf("%d different titles in %d albums", len(titles), n)
+		t.Errorf("%d different titles in %d albums, want %d at least", len(titles), n, n/10)
+	}
+	if share := float64(cluster) / n; share < 0.75 || share > 0.85 {
+		t.Errorf("%.0f%% of prices end in .99, want about 80%%", 100*share)
 	}
 }
 
@@ -82,7 +89,8 @@ func TestConcurrent(t *testing.T) {
 }
 
 func BenchmarkNew(b *testing.B) {
-	for i := range b.N {
-		New(1, uint64(i))
+	b.ReportAllocs()
+	for i := uint64(0); b.Loop(); i++ {
+		New(1, i)
 	}
 }

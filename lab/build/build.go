@@ -82,15 +82,18 @@ func (b *Builder) Build(ctx context.Context, t Target, p *Progress) (err error) 
 			err = fmt.Errorf("build %s: %w", t.Name, err)
 		}
 	}()
-	sum, err := b.fingerprint(t)
-	if err != nil {
-		return err
-	}
 	log, err := os.Create(b.Log(t))
 	if err != nil {
 		return err
 	}
 	defer log.Close()
+	if _, err := exec.LookPath("go"); err != nil {
+		return fmt.Errorf("the go command is needed to build it: install Go from https://go.dev/dl: %w", err)
+	}
+	sum, err := b.fingerprint(t)
+	if err != nil {
+		return err
+	}
 	next := b.Path(t) + ".new"
 	b.clean(next) // after a build that was killed
 	defer b.clean(next)
@@ -153,11 +156,7 @@ func (c *counter) Write(b []byte) (int, error) {
 
 // run runs a go command in t's module, in a process group that ends with ctx.
 func (b *Builder) run(ctx context.Context, t Target, p *Progress, stdout, stderr io.Writer, args ...string) error {
-	path, err := exec.LookPath("go")
-	if err != nil {
-		return fmt.Errorf("the go command is needed to build it: install Go from https://go.dev/dl: %w", err)
-	}
-	cmd := exec.CommandContext(ctx, path, args...)
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = filepath.Join(b.Root, t.Module)
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOTMPDIR="+b.temp())
 	cmd.Stdout, cmd.Stderr = stdout, stderr
@@ -172,7 +171,7 @@ func (b *Builder) run(ctx context.Context, t Target, p *Progress, stdout, stderr
 			p.Runs(id)
 		}
 	}
-	err = cmd.Wait()
+	err := cmd.Wait()
 	if ctx.Err() != nil {
 		awaitGroup(cmd.Process.Pid)
 	}

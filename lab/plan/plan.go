@@ -208,17 +208,17 @@ func resourceAttributes(own string) string {
 // telemetry of its own) none does.
 func environ(defaults map[string]string) []string {
 	var env []string
-	for name, value := range defaults {
-		if os.Getenv(name) == "" {
-			env = append(env, name+"="+value)
-		}
-	}
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
 		if strings.HasPrefix(name, "OTEL_") && (defaults == nil || redirects(name)) {
 			continue
 		}
 		env = append(env, kv)
+	}
+	for name, value := range defaults {
+		if os.Getenv(name) == "" { // the last of two counts: an empty one is as good as none
+			env = append(env, name+"="+value)
+		}
 	}
 	return env
 }

@@ -5,6 +5,7 @@ package proc
 import (
 	"errors"
 	"os"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -37,6 +38,17 @@ func Group() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 // Session is the attribute that detaches a command from the terminal.
 func Session() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
+
+// SealFiles keeps files that this process was given beyond the standard three
+// from those that it starts.
+func SealFiles() {
+	fds, _ := os.ReadDir("/dev/fd")
+	for _, e := range fds {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
+			syscall.CloseOnExec(fd)
+		}
+	}
+}
 
 // Signal sends sig to the group that id leads, if it is alive.
 func (id ID) Signal(sig syscall.Signal) error {

@@ -18,6 +18,9 @@ import (
 // PollInterval is how often a client asks for the status while it waits.
 const PollInterval = 150 * time.Millisecond
 
+// connectTimeout is how long Connect waits for an answer. Tests shorten it.
+var connectTimeout = 10 * time.Second
+
 // maxSocketPath is the smaller of Linux' and macOS' limits for a socket's path.
 const maxSocketPath = 103
 
@@ -66,39 +69,31 @@ func (s *Supervisor) restart(ctx context.Context, name string) error {
 	if !isClosed(r.ready) {
 		return fmt.Errorf("%s has not been ready yet", name)
 	}
+	stopping := func() error { return fmt.Errorf("the lab is stopping: %w", context.Cause(ctx)) }
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-ctx.Done():
+		return stopping()
+	}
 	if !s.build.Fresh(r.Target) {
-		s.mu.Lock()
-		st := r.state
-		s.mu.Unlock()
-		if err := r.rebuild(ctx); err != nil {
-			r.set(st, "") // the one that runs goes on
-			return err
+		if err := r.rebuild(ctx); ctx.Err() != nil {
+			return stopping()
+		} else if err != nil {
+			return err // the one that runs goes on
 		}
 	}
 	asked := make(chan error, 1)
 	select {
 	case r.again <- asked:
 	case <-ctx.Done():
-		return ctx.Err()
+		return stopping()
 	}
-	if err := <-asked; err != nil {
+	select {
+	case err := <-asked:
 		return err
-	}
-	for tick := time.NewTicker(PollInterval / 3); ; {
-		s.mu.Lock()
-		st, detail := r.state, r.detail
-		s.mu.Unlock()
-		switch st {
-		case Ready:
-			return nil
-		case Restarting, Failed:
-			return &logError{fmt.Errorf("start %s: %s", name, detail), r.logPath()}
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
+	case <-ctx.Done():
+		return stopping()
 	}
 }
 
@@ -114,6 +109,36 @@ func NewClient(state string) *Client {
 		},
 		DisableKeepAlives: true,
 	}}}
+}
+
+// Connect returns a client of the supervisor that owns state, and its status. The
+// client is nil if there is none. For a moment, one that has just begun or is
+// about to end does not answer: Connect waits until it does or is gone.
+func Connect(ctx context.Context, state string) (*Client, Status, error) {
+	c := NewClient(state)
+	for deadline := time.Now().Add(connectTimeout); ; {
+		running, err := Running(state)
+		if err != nil || !running {
+			return nil, Status{}, err
+		}
+		st, err := c.Status(ctx)
+		switch {
+		case err == nil:
+			return c, st, nil
+		case ctx.Err() != nil:
+			return nil, st, ctx.Err()
+		case time.Now().After(deadline):
+			who := state
+			if saved, _ := Saved(state); saved != nil {
+				who = fmt.Sprintf("%s (pid %d)", state, saved.Supervisor.PID)
+			}
+			return nil, st, fmt.Errorf("a lab is running in %s but does not answer: %w", who, err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(PollInterval / 3):
+		}
+	}
 }
 
 // Status returns the lab's status.

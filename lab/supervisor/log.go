@@ -31,21 +31,48 @@ func Tail(path string, n int) []byte {
 		return nil
 	}
 	defer f.Close()
-	const most = 256 << 10
-	if size, err := f.Seek(0, io.SeekEnd); err != nil || size > most {
-		f.Seek(-most, io.SeekEnd)
-	} else {
-		f.Seek(0, io.SeekStart)
-	}
-	b, err := io.ReadAll(io.LimitReader(f, most))
+	size, err := f.Seek(0, io.SeekEnd)
 	if err != nil {
 		return nil
 	}
-	lines := bytes.SplitAfter(bytes.TrimRight(b, "\n"), []byte("\n"))
-	return bytes.Join(lines[max(0, len(lines)-n):], nil)
+	begin, err := LastLines(f, size, n)
+	if err != nil {
+		return nil
+	}
+	b := make([]byte, min(size-begin, 256<<10)) // a line may be of any length
+	if _, err := f.ReadAt(b, size-int64(len(b))); err != nil {
+		return nil
+	}
+	return bytes.TrimRight(b, "\n")
+}
+
+// LastLines returns where the last n lines of the first size bytes of f begin.
+func LastLines(f io.ReaderAt, size int64, n int) (int64, error) {
+	if n == 0 {
+		return size, nil
+	}
+	buf := make([]byte, 64<<10)
+	for end := size; end > 0; {
+		b := buf[:min(end, int64(len(buf)))]
+		end -= int64(len(b))
+		if _, err := f.ReadAt(b, end); err != nil {
+			return 0, err
+		}
+		for i := len(b) - 1; i >= 0; i-- {
+			if b[i] != '\n' || end+int64(i) == size-1 { // the newline of the last line begins none
+				continue
+			}
+			if n--; n == 0 {
+				return end + int64(i) + 1, nil
+			}
+		}
+	}
+	return 0, nil
 }
 
 // rotate moves what is in the file at path to path.1 once it is over max bytes.
+// The writer must append. What it writes between the last look and the cut, some
+// microseconds, is lost.
 func rotate(path string, max int64) error {
 	st, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {

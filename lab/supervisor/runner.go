@@ -19,8 +19,8 @@ import (
 	"soundcheck/lab/proc"
 )
 
-// Times of a program's life.
-const (
+// Times of a program's life. Tests shorten them.
+var (
 	readyTimeout = 60 * time.Second // from start to ready
 	stopGrace    = 25 * time.Second // from SIGTERM to SIGKILL
 	probeEvery   = 2 * time.Second
@@ -36,7 +36,8 @@ type runner struct {
 	built chan struct{} // closed when the program file is there
 	ready chan struct{} // closed when it was ready for the first time
 
-	again chan chan error // a client asks for a restart
+	turn  chan struct{}   // taken by the client whose restart is done
+	again chan chan error // a client asks for a restart, and where to tell the outcome
 	op    sync.Mutex      // held while the process is started or ended
 
 	// Guarded by s.mu.
@@ -45,13 +46,15 @@ type runner struct {
 	id        proc.ID
 	startedAt time.Time
 	restarts  int
-	progress  *build.Progress
-	ended     chan struct{} // closed when the process that id names is reaped
+	progress  *build.Progress // nil: it is not being built
+	builder   proc.ID         // the go command that builds it
+	ended     chan struct{}   // closed when the process that id names is reaped
 }
 
 func newRunner(s *Supervisor, p plan.Program) *runner {
 	return &runner{Program: p, s: s, state: Waiting,
-		built: make(chan struct{}), ready: make(chan struct{}), again: make(chan chan error)}
+		built: make(chan struct{}), ready: make(chan struct{}),
+		turn: make(chan struct{}, 1), again: make(chan chan error)}
 }
 
 func (r *runner) logPath() string { return filepath.Join(r.s.lab.Logs(), r.Name+".log") }
@@ -60,23 +63,21 @@ func (r *runner) set(st State, detail string) {
 	r.s.set(func() { r.state, r.detail = st, detail })
 }
 
-// rebuild builds the program if its sources changed.
+// rebuild builds the program if its sources changed. What runs of it goes on.
 func (r *runner) rebuild(ctx context.Context) error {
 	p := &build.Progress{Begun: time.Now()}
-	r.s.set(func() { r.state, r.detail, r.progress = Building, "", p })
+	p.Runs = func(id proc.ID) { r.s.set(func() { r.builder = id }) }
+	r.s.set(func() { r.progress = p })
 	err := r.s.build.Build(ctx, r.Target, p)
-	r.s.set(func() {
-		r.progress = nil
-		if r.state == Building {
-			r.state = Waiting
-		}
-	})
+	r.s.set(func() { r.progress, r.builder = nil, proc.ID{} })
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil:
-		r.set(Failed, err.Error())
 		return &logError{err, r.s.build.Log(r.Target)}
+	}
+	if p.Total.Load() == 0 {
+		return nil // built meanwhile, for another program or by another lab
 	}
 	r.s.log.Info("built", slog.String("program", r.Name), slog.Duration("took", time.Since(p.Begun)))
 	return nil
@@ -94,6 +95,13 @@ func (r *runner) run(ctx context.Context) error {
 		}
 	}
 	first, backoff := true, minBackoff
+	var asked chan error // by the client that waits for this start
+	tell := func(err error) {
+		if asked != nil {
+			asked <- err
+			asked = nil
+		}
+	}
 	for ctx.Err() == nil {
 		begun := time.Now()
 		err := r.start()
@@ -107,13 +115,13 @@ func (r *runner) run(ctx context.Context) error {
 				first = false
 				close(r.ready)
 			}
-			asked := r.watch(ctx)
-			if asked != nil { // not its fault: at once, and not counted
+			tell(nil)
+			if asked = r.watch(ctx); asked == nil {
+				err = errors.New("it ended")
+			} else if err = r.end(); err == nil { // not its fault: at once, and not counted
 				backoff = minBackoff
-				asked <- r.end()
 				continue
 			}
-			err = errors.New("it ended")
 		}
 		if ctx.Err() != nil {
 			return nil
@@ -121,20 +129,20 @@ func (r *runner) run(ctx context.Context) error {
 		if e := r.end(); e != nil {
 			err = errors.Join(err, e)
 		}
+		failure := &logError{fmt.Errorf("start %s: %w", r.Name, err), r.logPath()}
 		if first {
 			r.set(Failed, err.Error())
-			return &logError{fmt.Errorf("start %s: %w", r.Name, err), r.logPath()}
+			return failure
 		}
 		if time.Since(begun) > settled {
 			backoff = minBackoff
 		}
 		r.s.set(func() { r.state, r.detail, r.restarts = Restarting, err.Error(), r.restarts+1 })
 		r.s.log.Warn("restarting", slog.String("program", r.Name), slog.String("cause", err.Error()), slog.Duration("backoff", backoff))
+		tell(failure)
 		select {
 		case <-ctx.Done():
-		case asked := <-r.again:
-			r.set(Ended, "")
-			asked <- nil
+		case asked = <-r.again:
 		case <-time.After(backoff):
 		}
 		backoff = min(2*backoff, maxBackoff)
@@ -156,6 +164,9 @@ func wait(ctx context.Context, c <-chan struct{}) bool {
 func (r *runner) start() error {
 	r.op.Lock()
 	defer r.op.Unlock()
+	if r.ended != nil && !isClosed(r.ended) {
+		return errors.New("its former process did not end")
+	}
 	if r.Setup != nil {
 		if err := r.Setup(); err != nil {
 			return err
@@ -175,8 +186,9 @@ func (r *runner) start() error {
 		return err
 	}
 	id, err := proc.Identify(cmd.Process.Pid)
-	if err != nil { // gone already: Wait will tell
+	if err != nil { // gone already: Wait will tell; if not, it could never be ended
 		id = proc.ID{PID: cmd.Process.Pid}
+		syscall.Kill(-id.PID, syscall.SIGKILL)
 	}
 	ended := make(chan struct{})
 	r.s.set(func() {
@@ -212,7 +224,7 @@ func (r *runner) awaitReady(ctx context.Context) error {
 }
 
 // watch returns when the process ended or ctx did (nil), or when a client wants
-// it restarted (where to tell the outcome of the stop). Meanwhile the state
+// it restarted (where to tell the outcome). Meanwhile the state
 // follows the probe; a program that hangs is shown, not killed: it may be under
 // a debugger.
 func (r *runner) watch(ctx context.Context) chan error {

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -74,25 +75,36 @@ type ProgramStatus struct {
 	Memory   int64     `json:"memory_bytes,omitempty"`
 	Done     int64     `json:"packages_built,omitempty"`
 	Total    int64     `json:"packages,omitempty"`
+	Build    proc.ID   `json:"build_process,omitzero"`
 	Log      string    `json:"log"`
 }
 
 // Status returns the present status.
 func (s *Supervisor) Status() Status {
+	st := s.status()
+	st.Memory = s.self.RSS()
+	for i := range st.Programs {
+		if p := &st.Programs[i]; p.Process.PID != 0 {
+			p.Memory = p.Process.RSS()
+			st.Memory += p.Memory
+		}
+	}
+	return st
+}
+
+// status is Status without what is measured, which is slow on macOS.
+func (s *Supervisor) status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := Status{Phase: s.phase, Failure: s.failure, State: s.lab.State, PortOffset: s.lab.Offset,
-		Supervisor: s.self, StartedAt: s.started, Memory: s.self.RSS()}
+		Supervisor: s.self, StartedAt: s.started}
 	for _, r := range s.runners {
 		p := ProgramStatus{Name: r.Name, State: r.state, Detail: r.detail, Address: r.Address, Process: r.id,
-			Since: r.startedAt, Restarts: r.restarts, Log: r.logPath()}
-		if r.id.PID != 0 {
-			p.Memory = r.id.RSS()
-		}
+			Since: r.startedAt, Restarts: r.restarts, Build: r.builder, Log: r.logPath()}
 		if r.progress != nil {
-			p.Since, p.Done, p.Total = r.progress.Begun, r.progress.Done.Load(), r.progress.Total.Load()
+			p.State, p.Since = Building, r.progress.Begun
+			p.Done, p.Total = r.progress.Done.Load(), r.progress.Total.Load()
 		}
-		st.Memory += p.Memory
 		st.Programs = append(st.Programs, p)
 	}
 	return st
@@ -102,7 +114,10 @@ func (s *Supervisor) Status() Status {
 func (s *Supervisor) save() error {
 	s.saving.Lock()
 	defer s.saving.Unlock()
-	b, err := json.MarshalIndent(s.Status(), "", "  ")
+	if s.over {
+		return nil
+	}
+	b, err := json.MarshalIndent(s.status(), "", "  ")
 	if err != nil {
 		return err
 	}
@@ -111,6 +126,14 @@ func (s *Supervisor) save() error {
 		return err
 	}
 	return os.Rename(path+".new", path)
+}
+
+// forget removes what was written down, for good.
+func (s *Supervisor) forget() error {
+	s.saving.Lock()
+	defer s.saving.Unlock()
+	s.over = true
+	return os.Remove(filepath.Join(s.lab.State, stateName))
 }
 
 // Saved reads the status that the last supervisor wrote down, or nil.
@@ -122,37 +145,59 @@ func Saved(state string) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(bytes.Trim(b, "\x00 \n")) == 0 {
+		return nil, nil // not written out before the power went, and with it what ran
+	}
 	st := new(Status)
 	if err := json.Unmarshal(b, st); err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(state, stateName), err)
+		return nil, fmt.Errorf("%s, which says what runs, cannot be read: %w; end what runs of the lab, then delete it",
+			filepath.Join(state, stateName), err)
 	}
 	return st, nil
 }
 
-// Sweep ends what a supervisor that was killed has left running. Processes that
-// only have a number in common with one of the lab's are left alone. The caller
-// makes sure that no supervisor runs.
-func Sweep(state string) error {
+// Sweep ends what a supervisor that was killed has left running, and reports
+// whether it left anything. It answers ErrRunning if a supervisor runs.
+func Sweep(state string) (left bool, err error) {
+	if st, err := Saved(state); err != nil || st == nil {
+		return false, err
+	}
+	lock, err := acquire(state) // so that none begins meanwhile
+	if err != nil {
+		return false, err
+	}
+	defer lock.Close()
+	if left, err = sweep(state); err == nil {
+		os.Remove(filepath.Join(state, socketName))
+	}
+	return left, err
+}
+
+// sweep is Sweep for who has the lock. Processes that only have a number in
+// common with one of the lab's are left alone.
+func sweep(state string) (left bool, err error) {
 	st, err := Saved(state)
 	if err != nil || st == nil {
-		return err
+		return false, err
 	}
 	var errs []error
 	for _, p := range slices.Backward(st.Programs) {
-		if err := p.Process.End(stopGrace); err != nil {
-			errs = append(errs, fmt.Errorf("stop %s (pid %d): %w", p.Name, p.Process.PID, err))
+		for _, id := range []proc.ID{p.Build, p.Process} {
+			if err := id.End(stopGrace); err != nil {
+				errs = append(errs, fmt.Errorf("stop %s (pid %d): %w", p.Name, id.PID, err))
+			}
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return err
+		return true, err
 	}
-	os.Remove(filepath.Join(state, socketName))
-	return os.Remove(filepath.Join(state, stateName))
+	return true, os.Remove(filepath.Join(state, stateName))
 }
 
 // Running reports whether a supervisor owns the state folder.
 func Running(state string) (bool, error) {
-	f, err := tryAcquire(state)
+	// Shared: two that ask at once do not take each other for a supervisor.
+	f, err := tryLock(state, os.O_RDONLY, syscall.LOCK_SH)
 	switch {
 	case errors.Is(err, ErrRunning):
 		return true, nil
@@ -169,7 +214,7 @@ func Running(state string) (bool, error) {
 func acquire(state string) (f *os.File, err error) {
 	// Running takes it too, for a moment: somebody may be asking just now.
 	for range 20 {
-		if f, err = tryAcquire(state); !errors.Is(err, ErrRunning) {
+		if f, err = tryLock(state, os.O_CREATE|os.O_RDWR, syscall.LOCK_EX); !errors.Is(err, ErrRunning) {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -177,13 +222,13 @@ func acquire(state string) (f *os.File, err error) {
 	return f, err
 }
 
-func tryAcquire(state string) (*os.File, error) {
+func tryLock(state string, flag, how int) (*os.File, error) {
 	path := filepath.Join(state, lockName)
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := os.OpenFile(path, flag, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	err = syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
 	if err == nil {
 		return f, nil
 	}

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -42,6 +43,7 @@ type Supervisor struct {
 	stop context.CancelCauseFunc
 
 	saving sync.Mutex // held while the state is written
+	over   bool       // nothing is left to write down; guarded by saving
 
 	mu      sync.Mutex
 	phase   Phase
@@ -54,10 +56,11 @@ type Supervisor struct {
 var errStopRequested = errors.New("stop requested")
 
 // Run builds and starts programs, which are given in order of need, and watches
-// them until ctx ends or a client asks it to stop; then it stops them. It answers ErrRunning, or the
-// reason why the lab could not be started, with nothing left running.
+// them until ctx ends or a client asks it to stop; then it stops them. It answers
+// ErrRunning, or the reason why the lab could not be started, with nothing left
+// running.
 func Run(ctx context.Context, lab plan.Lab, programs []plan.Program, b *build.Builder, log *slog.Logger) (err error) {
-	if err := prepare(lab); err != nil {
+	if err := Prepare(lab); err != nil {
 		return err
 	}
 	lock, err := acquire(lab.State)
@@ -65,12 +68,6 @@ func Run(ctx context.Context, lab plan.Lab, programs []plan.Program, b *build.Bu
 		return err
 	}
 	defer lock.Close()
-	if err := Sweep(lab.State); err != nil {
-		return err
-	}
-	if err := CheckPorts(programs); err != nil {
-		return err
-	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	self, err := proc.Identify(os.Getpid())
@@ -81,23 +78,34 @@ func Run(ctx context.Context, lab plan.Lab, programs []plan.Program, b *build.Bu
 	for _, p := range programs {
 		s.runners = append(s.runners, newRunner(s, p))
 	}
-	if err := s.save(); err != nil {
-		return err
-	}
+	// First of all, so that whoever finds the folder locked is answered.
 	l, err := listen(lab.State)
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{Handler: s.control(), ReadHeaderTimeout: time.Second}
+	srv := &http.Server{Handler: s.control(), ReadHeaderTimeout: time.Second,
+		BaseContext: func(net.Listener) context.Context { return ctx }}
 	go srv.Serve(l)
 	defer func() {
-		// The last answers, such as the one to the client that asked to stop.
-		drain, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		stop(nil)
+		// The last answers, such as the one to the client that asked to stop; a
+		// build that a client asked for ends, too.
+		drain, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		srv.Shutdown(drain)
 		os.Remove(filepath.Join(lab.State, socketName))
 	}()
+	if _, err := sweep(lab.State); err != nil {
+		return err
+	}
+	if err := CheckPorts(programs); err != nil {
+		return err
+	}
+	if err := s.save(); err != nil {
+		return err
+	}
 	err = s.run(ctx)
+	stop(err)
 	if !errors.Is(err, errStopRequested) && !errors.Is(err, context.Canceled) {
 		s.log.Error("lab failed", slog.String("error", err.Error()))
 		s.set(func() { s.failure = err.Error() })
@@ -108,7 +116,7 @@ func Run(ctx context.Context, lab plan.Lab, programs []plan.Program, b *build.Bu
 	if e := s.stopAll(); e != nil {
 		return errors.Join(err, e)
 	}
-	return errors.Join(err, os.Remove(filepath.Join(lab.State, stateName)))
+	return errors.Join(err, s.forget())
 }
 
 // run returns why the lab has to end.
@@ -169,6 +177,9 @@ func (s *Supervisor) buildAll(ctx context.Context) error {
 			continue
 		}
 		if err := r.rebuild(ctx); err != nil {
+			if ctx.Err() == nil {
+				r.set(Failed, errors.Unwrap(err).Error())
+			}
 			return err
 		}
 		close(r.built)
@@ -244,8 +255,8 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// prepare makes the folders, and finds out now whether they can be written to.
-func prepare(lab plan.Lab) error {
+// Prepare makes the folders, and finds out now whether they can be written to.
+func Prepare(lab plan.Lab) error {
 	for _, dir := range []string{lab.Logs(), filepath.Join(lab.State, "data")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return fmt.Errorf("state folder: %w", err)

@@ -76,12 +76,11 @@ type rng = *rand.Rand
 
 func newRNG(seed, stream uint64) rng { return rand.New(rand.NewPCG(seed, stream)) }
 
-func newIDs(seed uint64) *ids {
-	s := &ids{rng: newRNG(seed, 1)}
-	for _, a := range album.Seed() {
-		s.list = append(s.list, a.ID)
-	}
-	return s
+// newAlbum is the body of a create: an album without an id asks for one.
+type newAlbum struct {
+	Title  string      `json:"title"`
+	Artist string      `json:"artist"`
+	Price  album.Cents `json:"price"`
 }
 
 // targeter makes the requests. vegeta calls it from many goroutines.
@@ -106,7 +105,7 @@ func targeter(c Config, ids *ids) vegeta.Targeter {
 		case "create":
 			a := fakealbum.New(c.Seed, uint64(i))
 			var err error
-			if t.Body, err = json.Marshal(map[string]any{"title": a.Title, "artist": a.Artist, "price": a.Price}); err != nil {
+			if t.Body, err = json.Marshal(newAlbum{a.Title, a.Artist, a.Price}); err != nil {
 				return err
 			}
 			t.Header.Set("Content-Type", "application/json")

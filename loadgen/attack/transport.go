@@ -5,8 +5,8 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -19,27 +19,32 @@ const (
 	scenarioHeader = "X-Soundcheck-Scenario"
 )
 
-// note is what vegeta's result does not tell of a request.
+// note is what vegeta's result does not tell of a request. It is written by the
+// worker that sends the request, before the result, and read after it.
 type note struct {
 	scenario *scenario
-	traceID  string
+	traceID  string // "" if the trace is not sampled: nobody could look it up
 }
 
 type noteKey struct{}
 
 func noteOf(ctx context.Context) *note { return ctx.Value(noteKey{}).(*note) }
 
-// transport makes a request known by its sequence number, gives it a deadline,
-// and learns the ids of created albums.
+// transport knows a request by its number, gives it a deadline, and learns the
+// ids of created albums.
 type transport struct {
-	ctx     context.Context // of the attack
+	ctx     context.Context // of the attack: requests end with it
 	timeout time.Duration
 	next    http.RoundTripper
 	ids     *ids
-	notes   sync.Map // seq → *note, from the request to its result
+
+	notes    sync.Map // number → *note, from the request to its result
+	inFlight atomic.Int64
+	peak     atomic.Int64 // of inFlight
 }
 
-// take returns the note of a request, and forgets it.
+// take returns the note of a request, and forgets it. It is nil if the request
+// did not get as far as the transport.
 func (t *transport) take(seq uint64) *note {
 	n, ok := t.notes.LoadAndDelete(seq)
 	if !ok {
@@ -55,31 +60,43 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	n := &note{scenario: scenarios[req.Header.Get(scenarioHeader)]}
 	t.notes.Store(seq, n)
+	t.began()
 	ctx, cancel := context.WithTimeout(context.WithValue(t.ctx, noteKey{}, n), t.timeout)
+	done := sync.OnceFunc(func() { cancel(); t.inFlight.Add(-1) })
 	req = req.Clone(ctx)
 	for _, name := range []string{seqHeader, attackHeader, scenarioHeader} {
 		req.Header.Del(name)
 	}
 	resp, err := t.next.RoundTrip(req)
 	if err != nil {
-		cancel()
+		done()
 		return nil, err
 	}
 	if resp.StatusCode == http.StatusCreated {
 		t.ids.add(resp.Header.Get("Location"))
 	}
-	resp.Body = &body{resp.Body, cancel}
+	resp.Body = &body{resp.Body, done}
 	return resp, nil
 }
 
-// body ends the request's deadline when it is closed.
+func (t *transport) began() {
+	n := t.inFlight.Add(1)
+	for {
+		peak := t.peak.Load()
+		if n <= peak || t.peak.CompareAndSwap(peak, n) {
+			return
+		}
+	}
+}
+
+// body ends the request when it is closed.
 type body struct {
 	io.ReadCloser
-	cancel context.CancelFunc
+	done func()
 }
 
 func (b *body) Close() error {
-	defer b.cancel()
+	defer b.done()
 	return b.ReadCloser.Close()
 }
 
@@ -88,39 +105,8 @@ func (b *body) Close() error {
 type noteTrace struct{ next http.RoundTripper }
 
 func (t noteTrace) RoundTrip(req *http.Request) (*http.Response, error) {
-	if sc := trace.SpanContextFromContext(req.Context()); sc.HasTraceID() {
+	if sc := trace.SpanContextFromContext(req.Context()); sc.IsSampled() {
 		noteOf(req.Context()).traceID = sc.TraceID().String()
 	}
 	return t.next.RoundTrip(req)
-}
-
-// ids are albums that exist: the seeded ones, and the last that were created.
-type ids struct {
-	mu   sync.Mutex
-	rng  rng
-	list []int64
-	next int
-}
-
-const maxIDs = 1 << 16
-
-func (s *ids) add(location string) {
-	id, err := strconv.ParseInt(strings.TrimPrefix(location, "/albums/"), 10, 64)
-	if err != nil {
-		return // the answer counts as wrong elsewhere
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.list) < maxIDs {
-		s.list = append(s.list, id)
-		return
-	}
-	s.list[s.next] = id
-	s.next = (s.next + 1) % maxIDs
-}
-
-func (s *ids) pick() int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.list[s.rng.IntN(len(s.list))]
 }

@@ -1,0 +1,97 @@
+package fill
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"soundcheck/internal/album"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata")
+
+func TestKind(t *testing.T) {
+	t.Parallel()
+	reset := &net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: 51234}, Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{album.ErrExists, "an album with this id exists"},
+		{&album.InvalidError{Fields: []album.FieldError{{Field: "price", Message: album.Required}}}, "invalid: price: required field"},
+		{fmt.Errorf("%w: Post ...: context deadline exceeded", album.ErrTimeout), "album store did not answer in time"},
+		{fmt.Errorf("%w: %w", album.ErrUnavailable, reset), "album store unavailable: read: read: connection reset by peer"},
+		{fmt.Errorf("%w: %w", album.ErrUnavailable, io.EOF), "album store unavailable: it closed the connection"},
+		{fmt.Errorf("%w: answered 502 Bad Gateway, trace 4bf92f", album.ErrUnavailable), "album store unavailable: answered 502 Bad Gateway"},
+	} {
+		if got := kind(tt.err); got != tt.want {
+			t.Errorf("kind(%v) = %q, want %q", tt.err, got, tt.want)
+		}
+	}
+}
+
+func TestWrite(t *testing.T) {
+	t.Parallel()
+	s := &Summary{N: 1000, Created: 990, Unknown: 1, Elapsed: 2500 * time.Millisecond}
+	for i := range 9 {
+		s.fail(fmt.Errorf("%w: answered 502 Bad Gateway, trace %d", album.ErrUnavailable, i), fmt.Sprintf("%032d", i+1))
+	}
+	for i := range maxErrors {
+		s.fail(fmt.Errorf("kind %d", i), "") // one more than is kept; their traces are not sampled
+	}
+	var got bytes.Buffer
+	if err := s.Write(&got); err != nil {
+		t.Fatal(err)
+	}
+	const path = "testdata/summary.txt"
+	if *update {
+		if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("summary is\n%s, want\n%s", got.Bytes(), want)
+	}
+	if err := s.Write(full{}); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("Write to a full disk = %v, want %v", err, syscall.ENOSPC)
+	}
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestNoted(t *testing.T) {
+	t.Parallel()
+	for _, sampled := range []bool{true, false} {
+		sampler := sdktrace.NeverSample()
+		if sampled {
+			sampler = sdktrace.AlwaysSample()
+		}
+		tracer := Noted(sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler))).Tracer("test")
+		var n note
+		_, span := tracer.Start(n.in(context.Background()), "create")
+		want := ""
+		if sampled {
+			want = span.SpanContext().TraceID().String()
+		}
+		if n.traceID != want {
+			t.Errorf("sampled %v: note of trace %q, want %q", sampled, n.traceID, want)
+		}
+		tracer.Start(context.Background(), "not a call of Run") // must not panic
+	}
+}

@@ -1,0 +1,338 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
+
+	"soundcheck/internal/album"
+	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/cli"
+	"soundcheck/internal/fakealbum"
+	"soundcheck/internal/telemetry/telemetrytest"
+)
+
+// sink receives what the program exports in these tests.
+var sink telemetrytest.Sink
+
+func TestMain(m *testing.M) { os.Exit(sink.Main(m)) }
+
+var update = flag.Bool("update", false, "rewrite testdata")
+
+// target is an album service that notes the trace context of every request.
+type target struct {
+	*httptest.Server
+	store album.Service
+
+	mu      sync.Mutex
+	parents []string // traceparent headers
+}
+
+func newTarget(t *testing.T, store album.Service) *target {
+	t.Helper()
+	tg := &target{store: store}
+	h := albumhttp.Handler(store, albumhttp.HandlerOptions{Service: "album-store"})
+	tg.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		tg.mu.Lock()
+		tg.parents = append(tg.parents, r.Method+" "+r.URL.Path+" "+r.Header.Get("traceparent"))
+		tg.mu.Unlock()
+		h.ServeHTTP(w, r)
+	}))
+	t.Cleanup(tg.Close)
+	return tg
+}
+
+func (tg *target) requests() int {
+	tg.mu.Lock()
+	defer tg.mu.Unlock()
+	return len(tg.parents)
+}
+
+// created returns the albums that were created, without their ids, in order of content.
+func (tg *target) created(t *testing.T) []album.Album {
+	t.Helper()
+	var all []album.Album
+	for q := (album.Query{Limit: album.MaxLimit}); ; {
+		p, err := tg.store.List(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range p.Albums {
+			a.ID = 0
+			all = append(all, a)
+		}
+		if q.After = p.Next; p.Next == 0 {
+			slices.SortFunc(all, compare)
+			return all
+		}
+	}
+}
+
+func compare(a, b album.Album) int {
+	return slices.Compare([]string{a.Title, a.Artist, a.Price.String()}, []string{b.Title, b.Artist, b.Price.String()})
+}
+
+func datagen(ctx context.Context, args ...string) (stdout, stderr string, code int) {
+	var out, errs bytes.Buffer
+	err := run(ctx, args, func(string) string { return "" }, &out, &errs)
+	code = cli.Code("datagen", &errs, err)
+	return out.String(), errs.String(), code
+}
+
+var parent = regexp.MustCompile(`^POST /albums 00-([0-9a-f]{32})-([0-9a-f]{16})-01$`)
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	const n = 200
+	tg := newTarget(t, album.NewMemory())
+	stdout, stderr, code := datagen(t.Context(), "-n", fmt.Sprint(n), "-seed", "5", "-concurrency", "8", "-url", tg.URL)
+	if code != 0 || stderr != "" {
+		t.Errorf("exit code %d, stderr %q, want 0 and none", code, stderr)
+	}
+	if want := regexp.MustCompile(`^created  200 of 200 albums in \d+\.\d s, \d+/s\nfailed   0\n$`); !want.MatchString(stdout) {
+		t.Errorf("stdout %q, want %s", stdout, want)
+	}
+	var want []album.Album
+	for i := range uint64(n) {
+		want = append(want, fakealbum.New(5, i))
+	}
+	slices.SortFunc(want, compare)
+	if !slices.Equal(tg.created(t), want) {
+		t.Error("the store's albums are not those of the seed")
+	}
+
+	// Each request continued a trace of its own, whose client span was exported.
+	traces := map[string]bool{}
+	for _, p := range tg.parents {
+		m := parent.FindStringSubmatch(p)
+		if m == nil {
+			t.Fatalf("request %q, want %s", p, parent)
+		}
+		traces[m[1]] = true
+		spans := sink.Trace(m[1])
+		if len(spans) != 1 {
+			t.Fatalf("trace %s has %d exported spans, want 1", m[1], len(spans))
+		}
+		s := spans[0]
+		if s.Service != "datagen" || s.Name != "POST /albums" || s.Kind != otlp.Span_SPAN_KIND_CLIENT ||
+			len(s.ParentSpanId) != 0 || fmt.Sprintf("%x", s.SpanId) != m[2] {
+			t.Fatalf("exported span %s %v, want the client span %s of datagen", s.Service, s.Span, m[2])
+		}
+	}
+	if len(tg.parents) != n || len(traces) != n {
+		t.Errorf("%d requests in %d traces, want %d in as many", len(tg.parents), len(traces), n)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-n", "0"}, "-n 0 is out of range: 1 to 10000000"},
+		{[]string{"-n", "10000001"}, "-n 10000001 is out of range: 1 to 10000000"},
+		{[]string{"-n", "x"}, `invalid value "x" for flag -n: parse error`},
+		{[]string{"-seed", "-1"}, `invalid value "-1" for flag -seed: parse error`},
+		{[]string{"-concurrency", "0"}, "-concurrency 0 is out of range: 1 to 1024"},
+		{[]string{"-concurrency", "1025"}, "-concurrency 1025 is out of range: 1 to 1024"},
+		{[]string{"-timeout", "999us"}, "-timeout 999µs is out of range: 1ms to 10m"},
+		{[]string{"-timeout", "11m"}, "-timeout 11m0s is out of range: 1ms to 10m"},
+		{[]string{"-url", "127.0.0.1:9070"}, `-url: `},
+		{[]string{"-url", "ftp://127.0.0.1"}, `-url: "ftp://127.0.0.1" is not an http:// or https:// URL with a host`},
+		{[]string{"-url", "http://127.0.0.1/?a=b"}, `-url: "http://127.0.0.1/?a=b" must not have a query, a fragment or a user`},
+		{[]string{"1000"}, `unexpected argument "1000"`},
+		{[]string{"-count", "1"}, "flag provided but not defined: -count"},
+	} {
+		stdout, stderr, code := datagen(t.Context(), tt.args...)
+		if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "datagen: "+tt.want) || !strings.Contains(stderr, "\n\nusage: datagen [flags]\n") {
+			t.Errorf("datagen %q: exit code %d, stdout %q, stderr %q, want 2, none, %q and the usage", tt.args, code, stdout, stderr, tt.want)
+		}
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	t.Parallel()
+	tg := newTarget(t, album.NewMemory())
+	env := map[string]string{"SOUNDCHECK_DATAGEN_N": "7", "SOUNDCHECK_DATAGEN_URL": tg.URL, "SOUNDCHECK_DATAGEN_CONCURRENCY": "0"}
+	var out bytes.Buffer
+	err := run(t.Context(), []string{"-concurrency", "2"}, func(name string) string { return env[name] }, &out, &out)
+	if err != nil || len(tg.created(t)) != 7 {
+		t.Errorf("run = %v with %d albums, want 7: %s", err, len(tg.created(t)), &out)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	stdout, stderr, code := datagen(t.Context(), "-h")
+	if code != 0 || stderr != "" {
+		t.Errorf("exit code %d, stderr %q, want 0 and none", code, stderr)
+	}
+	const path = "testdata/help.txt"
+	if *update {
+		if err := os.WriteFile(path, []byte(stdout), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want, err := os.ReadFile(path); err != nil || stdout != string(want) {
+		t.Errorf("help is\n%s, want\n%s%v", stdout, want, err)
+	}
+}
+
+// closedAddr is an address where nobody listens: its port is taken until the test
+// ends, so that no other test gets it.
+func closedAddr(t *testing.T) string {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	addr, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", addr.(*syscall.SockaddrInet4).Port)
+}
+
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	addr := closedAddr(t)
+	stdout, stderr, code := datagen(t.Context(), "-url", "http://"+addr)
+	if code != 1 {
+		t.Errorf("exit code %d, want 1", code)
+	}
+	if want := "created  0 of 1000 albums in "; !strings.HasPrefix(stdout, want) {
+		t.Errorf("stdout %q, want %q", stdout, want)
+	}
+	if want := fmt.Sprintf("datagen: gave up after 20 calls in a row: album store unavailable: Post \"http://%s/albums\": dial tcp %s: connect: connection refused\n"+
+		"start the lab with make lab-up, or name another service with -url\n", addr, addr); stderr != want {
+		t.Errorf("stderr %q, want %q", stderr, want)
+	}
+}
+
+// service changes what the store does with a create.
+type service struct {
+	album.Service
+	create func(ctx context.Context, a album.Album) (album.Album, error)
+}
+
+func (s service) Create(ctx context.Context, a album.Album) (album.Album, error) {
+	return s.create(ctx, a)
+}
+
+func TestStoreBehindProxyIsDown(t *testing.T) {
+	t.Parallel()
+	tg := newTarget(t, service{album.NewMemory(), func(context.Context, album.Album) (album.Album, error) {
+		return album.Album{}, album.ErrUnavailable
+	}})
+	stdout, stderr, code := datagen(t.Context(), "-concurrency", "4", "-url", tg.URL)
+	if n := tg.requests(); code != 1 || n < 20 || n > 30 {
+		t.Errorf("exit code %d after %d requests, want 1 after about 20", code, n)
+	}
+	if !strings.Contains(stdout, " × album store unavailable: answered 502 Bad Gateway, first in trace ") ||
+		!strings.HasPrefix(stderr, "datagen: gave up after 20 calls in a row: album store unavailable: answered 502 Bad Gateway") {
+		t.Errorf("stdout %q, stderr %q", stdout, stderr)
+	}
+}
+
+func TestSomeFail(t *testing.T) {
+	t.Parallel()
+	memory := album.NewMemory()
+	var calls atomic.Int64
+	tg := newTarget(t, service{memory, func(ctx context.Context, a album.Album) (album.Album, error) {
+		if calls.Add(1)%10 == 0 {
+			return a, errors.New("disk full")
+		}
+		return memory.Create(ctx, a)
+	}})
+	stdout, stderr, code := datagen(t.Context(), "-n", "50", "-concurrency", "4", "-url", tg.URL)
+	if want := "datagen: 5 of 50 albums were not created\n"; code != 1 || stderr != want {
+		t.Errorf("exit code %d, stderr %q, want 1, %q", code, stderr, want)
+	}
+	m := regexp.MustCompile(`^created  45 of 50 .*\nfailed   5\n  5 × album store unavailable: answered 500 Internal Server Error, first in trace ([0-9a-f]{32})\n$`).FindStringSubmatch(stdout)
+	if m == nil {
+		t.Fatalf("stdout %q", stdout)
+	}
+	if spans := sink.Trace(m[1]); len(spans) != 1 || spans[0].Status.GetCode() != otlp.Status_STATUS_CODE_ERROR {
+		t.Errorf("spans of trace %s: %v, want one error", m[1], spans)
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	memory := album.NewMemory()
+	var calls atomic.Int64
+	tg := newTarget(t, service{memory, func(c context.Context, a album.Album) (album.Album, error) {
+		if calls.Add(1) == 30 {
+			cancel()
+		}
+		return memory.Create(c, a)
+	}})
+	stdout, stderr, code := datagen(ctx, "-n", "1000000", "-concurrency", "4", "-url", tg.URL)
+	var said int
+	if _, err := fmt.Sscanf(stdout, "created %d of 1000000 albums", &said); err != nil {
+		t.Fatalf("stdout %q: %v", stdout, err)
+	}
+	// A call that was cut off, because the machine is slow, may have been one more.
+	if n := len(tg.created(t)); n < 30 || said > n || said < n-4 {
+		t.Errorf("%d albums were created, stdout says %q", n, stdout)
+	}
+	if want := fmt.Sprintf("datagen: interrupted: %d of 1000000 albums were created\n", said); code != 1 || stderr != want {
+		t.Errorf("exit code %d, stderr %q, want 1, %q", code, stderr, want)
+	}
+}
+
+// Without a Collector the albums are created all the same, and one line says
+// what was not delivered. It changes the environment, so it is not parallel.
+func TestNoCollector(t *testing.T) {
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+closedAddr(t))
+	tg := newTarget(t, album.NewMemory())
+	begun := time.Now()
+	_, stderr, code := datagen(t.Context(), "-n", "20", "-url", tg.URL)
+	if took := time.Since(begun); took > 4*time.Second {
+		t.Errorf("it took %s, want far less than the 5s that a Collector has to answer", took)
+	}
+	if n := len(tg.created(t)); code != 0 || n != 20 {
+		t.Errorf("exit code %d with %d albums, want 0 with 20", code, n)
+	}
+	if !strings.HasPrefix(stderr, "telemetry was not delivered: ") || !strings.Contains(stderr, "connection refused") || !strings.Contains(stderr, "make lab-up") {
+		t.Errorf("stderr %q, want a line about the Collector", stderr)
+	}
+}
+
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		created, failed int
+		want            string
+	}{
+		{0, 0, "0 of 1000 albums, 0/s"},
+		{250, 0, "250 of 1000 albums, 50/s, 15s left"},
+		{200, 50, "200 of 1000 albums, 40/s, 50 failed, 15s left"},
+	} {
+		if got := progress(1000, tt.created, tt.failed, 5*time.Second); got != tt.want {
+			t.Errorf("progress of %d created, %d failed = %q, want %q", tt.created, tt.failed, got, tt.want)
+		}
+	}
+}

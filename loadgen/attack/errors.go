@@ -1,0 +1,39 @@
+package attack
+
+import (
+	"context"
+	"strings"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+)
+
+// categories are the kinds of errors in which no answer came. The first whose
+// text is in an error counts: the errors' own texts hold ports and addresses.
+var categories = []struct{ in, name string }{
+	{"context deadline exceeded", "timeout"},
+	{"i/o timeout", "timeout"},
+	{"connection refused", "connection refused"},
+	{"connection reset", "connection reset"},
+	{"broken pipe", "connection reset"},
+	{"EOF", "connection closed"},
+	{"server closed idle connection", "connection closed"},
+	{"no such host", "no such host"},
+	{"cannot assign requested address", "no free port"},
+	{"too many open files", "too many open files"},
+}
+
+func category(err string) string {
+	for _, c := range categories {
+		if strings.Contains(err, c.in) {
+			return c.name
+		}
+	}
+	return "other"
+}
+
+// interrupted tells a request that the end of ctx cut off. A dial that is cut off
+// has a wording of its own.
+func interrupted(ctx context.Context, res *vegeta.Result) bool {
+	return res.Code == 0 && ctx.Err() != nil &&
+		(strings.Contains(res.Error, context.Canceled.Error()) || strings.Contains(res.Error, "operation was canceled"))
+}

@@ -1,0 +1,53 @@
+package attack
+
+import (
+	"context"
+	"testing"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+)
+
+func TestCategory(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ err, want string }{
+		{`Get "http://127.0.0.1:9070/albums": context deadline exceeded`, "timeout"},
+		{`Get "http://127.0.0.1:9070/albums": dial tcp 127.0.0.1:9070: i/o timeout`, "timeout"},
+		{`Get "http://127.0.0.1:9070/albums": dial tcp 127.0.0.1:9070: connect: connection refused`, "connection refused"},
+		{`Get "http://127.0.0.1:9070/albums": read tcp 127.0.0.1:53122->127.0.0.1:9070: read: connection reset by peer`, "connection reset"},
+		{`Post "http://127.0.0.1:9070/albums": write tcp 127.0.0.1:53122->127.0.0.1:9070: write: broken pipe`, "connection reset"},
+		{`Post "http://127.0.0.1:9070/albums": EOF`, "connection closed"},
+		{`unexpected EOF`, "connection closed"},
+		{`Post "http://127.0.0.1:9070/albums": http: server closed idle connection`, "connection closed"},
+		{`Get "http://nowhere:9070/albums": dial tcp: lookup nowhere: no such host`, "no such host"},
+		{`Get "http://127.0.0.1:9070/albums": dial tcp 127.0.0.1:9070: connect: cannot assign requested address`, "no free port"},
+		{`Get "http://127.0.0.1:9070/albums": dial tcp 127.0.0.1:9070: socket: too many open files`, "too many open files"},
+		{`net/http: HTTP/1.x transport connection broken: malformed HTTP response "SSH-2.0"`, "other"},
+	} {
+		if got := category(tt.err); got != tt.want {
+			t.Errorf("category(%s) = %q, want %q", tt.err, got, tt.want)
+		}
+	}
+}
+
+func TestInterruptedResult(t *testing.T) {
+	t.Parallel()
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	cut := vegeta.Result{Error: `Get "http://127.0.0.1:9070/albums": context canceled`}
+	for _, tt := range []struct {
+		name string
+		ctx  context.Context
+		res  vegeta.Result
+		want bool
+	}{
+		{"cut off", over, cut, true},
+		{"cut off while it connects", over, vegeta.Result{Error: "dial tcp 127.0.0.1:9070: operation was canceled"}, true},
+		{"cancelled by somebody else", t.Context(), cut, false},
+		{"another error at the end", over, vegeta.Result{Error: "EOF"}, false},
+		{"answered at the end", over, vegeta.Result{Code: 200}, false},
+	} {
+		if got := interrupted(tt.ctx, &tt.res); got != tt.want {
+			t.Errorf("%s: interrupted = %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package attack
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"soundcheck/internal/album"
+	"soundcheck/internal/fakealbum"
+)
+
+func TestParseMix(t *testing.T) {
+	t.Parallel()
+	got, err := ParseMix("list=20, get=70,create=10")
+	if want := (Mix{"list": 20, "get": 70, "create": 10}); err != nil || !maps.Equal(got, want) {
+		t.Errorf("ParseMix = %v, %v, want %v", got, err, want)
+	}
+	for _, tt := range []struct{ in, want string }{
+		{"", `"" is not scenario=weight with a scenario of create, get, list`},
+		{"get", `"get" is not scenario=weight with a scenario of create, get, list`},
+		{"delete=1", `"delete=1" is not scenario=weight with a scenario of create, get, list`},
+		{"get=1,", `"" is not scenario=weight with a scenario of create, get, list`},
+		{"get=-1", "the weight of get must be a number from 0 to 1000"},
+		{"get=1001", "the weight of get must be a number from 0 to 1000"},
+		{"get=1.5", "the weight of get must be a number from 0 to 1000"},
+		{"get=1,get=2", "get is named twice"},
+		{"get=0,list=0", "all weights are 0"},
+	} {
+		if _, err := ParseMix(tt.in); err == nil || err.Error() != tt.want {
+			t.Errorf("ParseMix(%q) = %v, want %s", tt.in, err, tt.want)
+		}
+	}
+}
+
+func FuzzParseMix(f *testing.F) {
+	for _, s := range []string{"get=70,list=20,create=10", "get=1,get=1", "=,=", "get=99999999999999999999"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		m, err := ParseMix(s)
+		if err != nil {
+			return
+		}
+		if n := len(m.order(newRNG(1, 1))); n < 1 || n > 3000 {
+			t.Errorf("ParseMix(%q) = %v, a round of %d requests", s, m, n)
+		}
+	})
+}
+
+// requests returns what a targeter asks for.
+func requests(t *testing.T, c Config, n int) []string {
+	t.Helper()
+	next := targeter(c, newIDs(c.Seed))
+	var all []string
+	for range n {
+		var target vegeta.Target
+		if err := next(&target); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, fmt.Sprintf("%s %s %s %s", target.Header.Get(scenarioHeader), target.Method, target.URL, target.Body))
+	}
+	return all
+}
+
+func TestTargeter(t *testing.T) {
+	t.Parallel()
+	c := Config{URL: "http://target", Mix: Mix{"list": 2, "get": 7, "create": 1}, Seed: 3}
+	got := requests(t, c, 100)
+	if !slices.Equal(got, requests(t, c, 100)) {
+		t.Error("the same seed gives other requests")
+	}
+	c.Seed = 4
+	if slices.Equal(got, requests(t, c, 100)) {
+		t.Error("another seed gives the same requests")
+	}
+	counts := map[string]int{}
+	for _, r := range got {
+		scenario, request, _ := strings.Cut(r, " ")
+		switch counts[scenario]++; scenario {
+		case "list":
+			if request != "GET http://target/albums " {
+				t.Errorf("list is %q", request)
+			}
+		case "get":
+			if !slices.Contains([]string{"GET http://target/albums/1 ", "GET http://target/albums/2 ", "GET http://target/albums/3 "}, request) {
+				t.Errorf("get is %q, want one of the seeded albums", request)
+			}
+		case "create":
+			body, ok := strings.CutPrefix(request, "POST http://target/albums ")
+			var a album.Album
+			if err := json.Unmarshal([]byte(body), &a); !ok || err != nil || a != fakealbum.New(3, uint64(counts[scenario]-1)) {
+				t.Errorf("create %d is %q, %v, want album %+v", counts[scenario], request, err, fakealbum.New(3, uint64(counts[scenario]-1)))
+			}
+			if strings.Contains(body, `"id"`) {
+				t.Errorf("create is %q, want no id", request)
+			}
+		}
+	}
+	if want := (map[string]int{"list": 20, "get": 70, "create": 10}); !maps.Equal(counts, want) {
+		t.Errorf("scenarios %v, want exactly %v", counts, want)
+	}
+}
+
+func TestIDs(t *testing.T) {
+	t.Parallel()
+	s := newIDs(1)
+	for _, location := range []string{"", "/albums/", "/albums/x", "/albums/99999999999999999999"} {
+		s.add(location)
+	}
+	s.add("/albums/44")
+	s.add("http://127.0.0.1:9070/albums/45")
+	if want := []int64{1, 2, 3, 44, 45}; !slices.Equal(s.list, want) {
+		t.Errorf("ids %v, want %v", s.list, want)
+	}
+	for i := range maxIDs {
+		s.add(fmt.Sprintf("/albums/%d", 1000+i))
+	}
+	if slices.Min(s.list) != 1000 || len(s.list) != maxIDs {
+		t.Errorf("%d ids from %d on, want the last %d", len(s.list), slices.Min(s.list), maxIDs)
+	}
+	if id := s.pick(); id < 1000 {
+		t.Errorf("picked %d, want one of the last %d", id, maxIDs)
+	}
+}

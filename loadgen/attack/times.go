@@ -1,0 +1,44 @@
+package attack
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// times are durations from 1 µs to maxTime, to three digits; the longest is exact.
+type times struct {
+	h       *hdrhistogram.Histogram
+	longest time.Duration
+}
+
+// maxTime is longer than an attack with its last timeout can be.
+const maxTime = 25 * time.Hour
+
+func newTimes() *times {
+	return &times{h: hdrhistogram.New(1, maxTime.Microseconds(), 3)}
+}
+
+func (t *times) add(d time.Duration) {
+	// In range, so there is no error.
+	_ = t.h.RecordValue(min(max(d, time.Microsecond), maxTime).Microseconds())
+	t.longest = max(t.longest, d)
+}
+
+// quantile returns the duration that q of all are not longer than; 0 if there is none.
+func (t *times) quantile(q float64) time.Duration {
+	// A bucket is told by its upper end, which can be beyond the longest.
+	return min(time.Duration(t.h.ValueAtQuantile(100*q))*time.Microsecond, t.longest)
+}
+
+// text returns p50, p90, p99 and the longest, for people.
+func (t *times) text() (p50, p90, p99, longest string) {
+	if t.h.TotalCount() == 0 {
+		return "-", "-", "-", "-"
+	}
+	return ms(t.quantile(0.5)), ms(t.quantile(0.9)), ms(t.quantile(0.99)), ms(t.longest)
+}
+
+// ms writes a duration in milliseconds, so that columns can be compared.
+func ms(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000) }

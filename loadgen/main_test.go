@@ -1,0 +1,297 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
+
+	"soundcheck/internal/album"
+	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/cli"
+	"soundcheck/internal/telemetry/telemetrytest"
+)
+
+// sink receives what the program exports in these tests.
+var sink telemetrytest.Sink
+
+func TestMain(m *testing.M) { os.Exit(sink.Main(m)) }
+
+var update = flag.Bool("update", false, "rewrite testdata")
+
+// target is an album service with the probe that loadgen asks for first. It
+// notes the trace context of every request.
+type target struct {
+	*httptest.Server
+
+	mu      sync.Mutex
+	parents []string // traceparent headers
+}
+
+// newTarget returns a target whose handler is wrapped by wrap, if not nil.
+func newTarget(t *testing.T, wrap func(http.Handler) http.Handler) *target {
+	t.Helper()
+	h := albumhttp.Handler(album.NewMemory(album.Seed()...), albumhttp.HandlerOptions{Service: "album-store"})
+	if wrap != nil {
+		h = wrap(h)
+	}
+	tg := new(target)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		tg.mu.Lock()
+		tg.parents = append(tg.parents, r.Header.Get("traceparent"))
+		tg.mu.Unlock()
+		h.ServeHTTP(w, r)
+	})
+	tg.Server = httptest.NewServer(mux)
+	t.Cleanup(tg.Close)
+	return tg
+}
+
+func loadgen(ctx context.Context, args ...string) (stdout, stderr string, code int) {
+	var out, errs bytes.Buffer
+	err := run(ctx, args, func(string) string { return "" }, &out, &errs)
+	code = cli.Code("loadgen", &errs, err)
+	return out.String(), errs.String(), code
+}
+
+var parent = regexp.MustCompile(`^00-([0-9a-f]{32})-([0-9a-f]{16})-01$`)
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	tg := newTarget(t, nil)
+	stdout, stderr, code := loadgen(t.Context(), "-rate", "200", "-duration", "1s", "-url", tg.URL+"/")
+	if code != 0 || stderr != "" {
+		t.Errorf("exit code %d, stderr %q, want 0 and none", code, stderr)
+	}
+	for _, want := range []string{
+		`^target        ` + regexp.QuoteMeta(tg.URL) + `\n`,
+		`\nrequests      200 of 200 planned, in \d+\.\d s\n`,
+		`\nrate          200/s asked, \d+\.\d/s reached\n`,
+		`\nfailed        0 \(0\.00%\)\n`,
+		`\n +create +20 +0( +\d+\.\d\d ms){4}\n`,
+		`\n +get +140 +0( +\d+\.\d\d ms){4}\n`,
+		`\n +list +40 +0( +\d+\.\d\d ms){4}\n`,
+		`\n +total +200 +0( +\d+\.\d\d ms){4}\n`,
+		`\nstatus codes\n  create    201: 20\n  get       200: 140\n  list      200: 40\n`,
+		`\nslowest requests\n( +\d+\.\d\d ms  (create|get|list) +20[01] +trace [0-9a-f]{32}\n){5}$`,
+	} {
+		if !regexp.MustCompile(want).MatchString(stdout) {
+			t.Errorf("report\n%s\ndoes not match %s", stdout, want)
+		}
+	}
+
+	// Each request continued a trace of its own, whose client span was exported.
+	traces, names := map[string]bool{}, map[string]int{}
+	for _, p := range tg.parents {
+		m := parent.FindStringSubmatch(p)
+		if m == nil {
+			t.Fatalf("traceparent %q, want %s", p, parent)
+		}
+		traces[m[1]] = true
+		spans := sink.Trace(m[1])
+		if len(spans) != 1 {
+			t.Fatalf("trace %s has %d exported spans, want 1", m[1], len(spans))
+		}
+		s := spans[0]
+		if s.Service != "loadgen" || s.Kind != otlp.Span_SPAN_KIND_CLIENT || len(s.ParentSpanId) != 0 || fmt.Sprintf("%x", s.SpanId) != m[2] {
+			t.Fatalf("exported span %s %v, want the client span %s of loadgen", s.Service, s.Span, m[2])
+		}
+		names[s.Name]++
+	}
+	if len(tg.parents) != 200 || len(traces) != 200 {
+		t.Errorf("%d requests in %d traces, want 200 in as many", len(tg.parents), len(traces))
+	}
+	if names["GET /albums"] != 40 || names["GET /albums/:id"] != 140 || names["POST /albums"] != 20 {
+		t.Errorf("spans %v, want 40 GET /albums, 140 GET /albums/:id, 20 POST /albums", names)
+	}
+	for _, m := range regexp.MustCompile(`trace ([0-9a-f]{32})`).FindAllStringSubmatch(stdout, -1) {
+		if !traces[m[1]] {
+			t.Errorf("the report names trace %s, which the target has not seen", m[1])
+		}
+	}
+}
+
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-rate", "0"}, "-rate 0 is out of range: 1 to 100000"},
+		{[]string{"-rate", "100001"}, "-rate 100001 is out of range: 1 to 100000"},
+		{[]string{"-rate", "1.5"}, `invalid value "1.5" for flag -rate: parse error`},
+		{[]string{"-duration", "99ms"}, "-duration 99ms is out of range: 100ms to 24h"},
+		{[]string{"-duration", "25h"}, "-duration 25h0m0s is out of range: 100ms to 24h"},
+		{[]string{"-duration", "30"}, `invalid value "30" for flag -duration: parse error`},
+		{[]string{"-rate", "1", "-duration", "900ms"}, "-rate 1 for -duration 900ms is not one request"},
+		{[]string{"-timeout", "0s"}, "-timeout 0s is out of range: 1ms to 10m"},
+		{[]string{"-timeout", "11m"}, "-timeout 11m0s is out of range: 1ms to 10m"},
+		{[]string{"-max-workers", "0"}, "-max-workers 0 is out of range: 1 to 65536"},
+		{[]string{"-max-workers", "65537"}, "-max-workers 65537 is out of range: 1 to 65536"},
+		{[]string{"-seed", "-1"}, `invalid value "-1" for flag -seed: parse error`},
+		{[]string{"-mix", "get=1,delete=1"}, `-mix: "delete=1" is not scenario=weight with a scenario of create, get, list`},
+		{[]string{"-mix", "get=0"}, "-mix: all weights are 0"},
+		{[]string{"-url", "127.0.0.1"}, `-url: "127.0.0.1" is not an http:// or https:// URL with a host`},
+		{[]string{"-url", "http://me:secret@127.0.0.1"}, `-url: `},
+		{[]string{"100"}, `unexpected argument "100"`},
+		{[]string{"-users", "1"}, "flag provided but not defined: -users"},
+	} {
+		stdout, stderr, code := loadgen(t.Context(), tt.args...)
+		if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "loadgen: "+tt.want) || !strings.Contains(stderr, "\n\nusage: loadgen [flags]\n") {
+			t.Errorf("loadgen %q: exit code %d, stdout %q, stderr %q, want 2, none, %q and the usage", tt.args, code, stdout, stderr, tt.want)
+		}
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"SOUNDCHECK_LOADGEN_MAX_WORKERS": "7", "SOUNDCHECK_LOADGEN_RATE": "0"}
+	c, err := parse([]string{"-rate", "2"}, func(name string) string { return env[name] }, nil)
+	if err != nil || c.MaxWorkers != 7 || c.Rate != 2 || c.Planned() != 60 {
+		t.Errorf("parse = %+v, %v, want 7 workers and 2/s for 30 s", c, err)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	stdout, stderr, code := loadgen(t.Context(), "-h")
+	if code != 0 || stderr != "" {
+		t.Errorf("exit code %d, stderr %q, want 0 and none", code, stderr)
+	}
+	const path = "testdata/help.txt"
+	if *update {
+		if err := os.WriteFile(path, []byte(stdout), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want, err := os.ReadFile(path); err != nil || stdout != string(want) {
+		t.Errorf("help is\n%s, want\n%s%v", stdout, want, err)
+	}
+}
+
+// closedAddr is an address where nobody listens: its port is taken until the test
+// ends, so that no other test gets it.
+func closedAddr(t *testing.T) string {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	addr, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", addr.(*syscall.SockaddrInet4).Port)
+}
+
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	addr := closedAddr(t)
+	stdout, stderr, code := loadgen(t.Context(), "-url", "http://"+addr)
+	if code != 1 || stdout != "" {
+		t.Errorf("exit code %d, stdout %q, want 1 and none", code, stdout)
+	}
+	if want := fmt.Sprintf("loadgen: reach the target: Get \"http://%s/healthz\": dial tcp %s: connect: connection refused\n"+
+		"start the lab with make lab-up, or name another service with -url\n", addr, addr); stderr != want {
+		t.Errorf("stderr %q, want %q", stderr, want)
+	}
+}
+
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	broken := func(method string) func(http.Handler) http.Handler {
+		return func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if method == "" || r.Method == method {
+					http.Error(w, "broken", http.StatusServiceUnavailable)
+					return
+				}
+				h.ServeHTTP(w, r)
+			})
+		}
+	}
+	for _, tt := range []struct {
+		name, method string
+		stderr       string
+		stdout       []string
+	}{
+		{"some", http.MethodPost, "loadgen: 10 of 100 requests failed\n", []string{
+			"\nfailed        10 (10.00%)\n", "\n  create    503: 10\n", "\n  get       200: 70\n", "\nerrors\n  status 503 for create        10\n"}},
+		{"all", "", "loadgen: none of 100 requests succeeded\n", []string{
+			"\nfailed        100 (100.00%)\n", "\n  get       503: 70\n", "\nerrors\n  status 503 for get           70\n"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tg := newTarget(t, broken(tt.method))
+			stdout, stderr, code := loadgen(t.Context(), "-rate", "500", "-duration", "200ms", "-url", tg.URL)
+			if code != 1 || stderr != tt.stderr {
+				t.Errorf("exit code %d, stderr %q, want 1, %q", code, stderr, tt.stderr)
+			}
+			for _, want := range tt.stdout {
+				if !strings.Contains(stdout, want) {
+					t.Errorf("report\n%s\nhas no %q", stdout, want)
+				}
+			}
+		})
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var tg *target
+	tg = newTarget(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			tg.mu.Lock()
+			n := len(tg.parents)
+			tg.mu.Unlock()
+			if n >= 20 {
+				cancel()
+			}
+			h.ServeHTTP(w, r)
+		})
+	})
+	stdout, stderr, code := loadgen(ctx, "-rate", "100", "-duration", "24h", "-url", tg.URL)
+	if code != 1 || !strings.HasPrefix(stderr, "loadgen: interrupted after ") {
+		t.Errorf("exit code %d, stderr %q, want 1 and that it was interrupted", code, stderr)
+	}
+	if !strings.Contains(stdout, " of 8640000 planned, in ") || !strings.Contains(stdout, "\nslowest requests\n") {
+		t.Errorf("report\n%s\nwant the report so far", stdout)
+	}
+}
+
+// Without a Collector the report is the same, and one line says what was not
+// delivered. It changes the environment, so it is not parallel.
+func TestNoCollector(t *testing.T) {
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+closedAddr(t))
+	tg := newTarget(t, nil)
+	begun := time.Now()
+	stdout, stderr, code := loadgen(t.Context(), "-rate", "100", "-duration", "100ms", "-url", tg.URL)
+	if took := time.Since(begun); took > 4*time.Second {
+		t.Errorf("it took %s, want far less than the 5s that a Collector has to answer", took)
+	}
+	if code != 0 || !strings.Contains(stdout, "10 of 10 planned") {
+		t.Errorf("exit code %d, stdout %q, want 0 and the report", code, stdout)
+	}
+	if !strings.HasPrefix(stderr, "telemetry was not delivered: ") || !strings.Contains(stderr, "connection refused") || !strings.Contains(stderr, "make lab-up") {
+		t.Errorf("stderr %q, want a line about the Collector", stderr)
+	}
+}
