@@ -1,0 +1,222 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"soundcheck/internal/cli"
+	"soundcheck/lab/plan"
+)
+
+func lab(ctx context.Context, args ...string) (stdout, stderr string, code int) {
+	var out, errs bytes.Buffer
+	err := run(ctx, args, func(string) string { return "" }, &out, &errs)
+	code = cli.Code("lab", &errs, err)
+	return out.String(), errs.String(), code
+}
+
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		args   []string
+		code   int
+		stdout string
+		stderr string
+	}{
+		"no command":        {nil, 2, "", "lab: which command?"},
+		"unknown command":   {[]string{"upp"}, 2, "", `lab: unknown command "upp"`},
+		"help":              {[]string{"help"}, 0, "usage: lab COMMAND", ""},
+		"help of a command": {[]string{"up", "-h"}, 0, "-port-offset", ""},
+		"unknown flag":      {[]string{"up", "-x"}, 2, "", "-x"},
+		"offset too large":  {[]string{"up", "-port-offset", "40001"}, 2, "", "-port-offset 40001 is out of range: 0 to 40000"},
+		"offset negative":   {[]string{"up", "-port-offset", "-1"}, 2, "", "-port-offset -1 is out of range"},
+		"offset no number":  {[]string{"up", "-port-offset", "a"}, 2, "", "port-offset"},
+		"up argument":       {[]string{"up", "now"}, 2, "", `"now"`},
+		"down argument":     {[]string{"down", "now"}, 2, "", `"now"`},
+		"log lines":         {[]string{"logs", "-n", "-1"}, 2, "", "-n -1 is out of range: 0 to 100000"},
+		"logs of nobody":    {[]string{"logs", "apache"}, 2, "", `"apache"`},
+		"restart nobody":    {[]string{"restart"}, 2, "", "lab restart"},
+		"restart unknown":   {[]string{"restart", "apache"}, 2, "", "album-store"},
+		"smoke URL":         {[]string{"smoke", "-url", "localhost:9070"}, 2, "", `-url "localhost:9070" is not an http:// or https:// URL`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stdout, stderr, code := lab(t.Context(), tt.args...)
+			if code != tt.code || !strings.Contains(stdout, tt.stdout) || !strings.Contains(stderr, tt.stderr) {
+				t.Errorf("lab %q: code %d, stdout %q, stderr %q; want %d, %q, %q", tt.args, code, stdout, stderr, tt.code, tt.stdout, tt.stderr)
+			}
+			if (tt.stdout == "") != (stdout == "") || (tt.stderr == "") != (stderr == "") {
+				t.Errorf("lab %q wrote to the wrong stream: stdout %q, stderr %q", tt.args, stdout, stderr)
+			}
+		})
+	}
+}
+
+// What needs a lab says that there is none.
+func TestNotRunning(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		args           []string
+		code           int
+		stdout, stderr string
+	}{
+		{[]string{"status"}, 1, "", "lab: the lab is not running"},
+		{[]string{"restart", "proxy-service"}, 1, "", "lab: the lab is not running: start it with lab up"},
+		{[]string{"down"}, 0, "the lab is not running", ""},
+	} {
+		dir := t.TempDir()
+		args := append([]string{tt.args[0], "-state", filepath.Join(dir, "state")}, tt.args[1:]...)
+		stdout, stderr, code := lab(t.Context(), args...)
+		if code != tt.code || !strings.HasPrefix(stdout, tt.stdout) || !strings.HasPrefix(stderr, tt.stderr) {
+			t.Errorf("lab %q: code %d, stdout %q, stderr %q; want %d, %q, %q", args, code, stdout, stderr, tt.code, tt.stdout, tt.stderr)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+			t.Errorf("lab %q left %v, %v", args, left, err)
+		}
+	}
+}
+
+// A state folder that cannot be one is told before anything starts.
+func TestStateIsAFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"up", "-state", file}, {"up", "-foreground", "-state", file}} {
+		if _, stderr, code := lab(t.Context(), args...); code != 1 || !strings.Contains(stderr, file) {
+			t.Errorf("lab %q: code %d, stderr %q; want 1 and the folder's name", args, code, stderr)
+		}
+	}
+}
+
+// A taken port is told before anything starts: which one, and for which program.
+func TestPortTaken(t *testing.T) {
+	t.Parallel()
+	var offset int
+	for _, p := range (plan.Lab{}).Programs() {
+		if p.Name == "prometheus" {
+			for n := 20000; offset == 0; n += 7 { // some offset whose port we can take
+				l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p.Ports[0].Number+n))
+				if err == nil {
+					defer l.Close()
+					offset = n
+				}
+			}
+		}
+	}
+	dir := t.TempDir()
+	_, stderr, code := lab(t.Context(), "up", "-foreground", "-state", dir, "-port-offset", fmt.Sprint(offset))
+	if want := fmt.Sprintf("%d", 9090+offset); code != 1 || !strings.Contains(stderr, want) || !strings.Contains(stderr, "prometheus") {
+		t.Errorf("code %d, stderr %q; want 1, port %s and prometheus", code, stderr, want)
+	}
+	if data, err := os.ReadDir(filepath.Join(dir, "data")); err != nil || len(data) != 0 {
+		t.Errorf("something was started: %v, %v", data, err)
+	}
+}
+
+func TestSmoke(t *testing.T) {
+	t.Parallel()
+	yes := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"a": [1]}`) }))
+	t.Cleanup(yes.Close)
+	// The good way is in the end-to-end test. One that always says yes is found out.
+	stdout, stderr, code := lab(t.Context(), "smoke", "-url", yes.URL+"/")
+	if code != 1 || !strings.HasSuffix(stderr, "6 of 10 answers were wrong\n") || strings.Count(stdout, "WRONG, want ") != 6 ||
+		!strings.Contains(stdout, " 2  GET  /albums/666 \n    200 OK: WRONG, want [404]\n      {\n") {
+		t.Errorf("code %d, stderr %q, stdout\n%s", code, stderr, stdout)
+	}
+	yes.Close()
+	if _, stderr, code := lab(t.Context(), "smoke", "-url", yes.URL); code != 1 || !strings.Contains(stderr, "make lab-up") {
+		t.Errorf("nobody there: code %d, stderr %q", code, stderr)
+	}
+}
+
+func TestLogs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, "logs", name+".log") }
+	write := func(name string, flag int, text string) {
+		t.Helper()
+		f, err := os.OpenFile(path(name), flag|os.O_CREATE|os.O_WRONLY, 0o644)
+		if err == nil {
+			_, err = f.WriteString(text)
+			f.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "logs"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write("album-store", 0, "one\ntwo\nthree\n")
+	write("proxy-service", 0, "four\n")
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"album-store"}, "one\ntwo\nthree\n"},
+		{[]string{"-n", "2", "album-store"}, "two\nthree\n"},
+		{[]string{"-n", "0", "album-store"}, ""},
+		{[]string{"jaeger"}, ""},
+		{[]string{"-n", "1", "album-store", "proxy-service"}, "album-store     three\nproxy-service   four\n"},
+	} {
+		if stdout, stderr, code := lab(t.Context(), append([]string{"logs", "-state", dir}, tt.args...)...); code != 0 || stdout != tt.want {
+			t.Errorf("logs %q: code %d, stderr %q, stdout %q, want %q", tt.args, code, stderr, stdout, tt.want)
+		}
+	}
+
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var out safeBuffer
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, []string{"logs", "-f", "-n", "1", "-state", dir, "album-store"}, func(string) string { return "" }, &out, io.Discard)
+	}()
+	await := func(want string) {
+		t.Helper()
+		for deadline := time.Now().Add(30 * time.Second); out.String() != want; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("logs -f shows %q, want %q", out.String(), want)
+			}
+		}
+	}
+	await("three\n")
+	write("album-store", os.O_APPEND, "fi")
+	write("album-store", os.O_APPEND, "ve\nsi")
+	await("three\nfive\n")
+	write("album-store", os.O_TRUNC, "new\n") // rotated
+	await("three\nfive\nnew\n")
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("logs -f ends with %v", err)
+	}
+}
+
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(b)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}

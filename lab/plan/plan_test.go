@@ -1,0 +1,110 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// value returns what a program sees of an environment variable: the last one.
+func value(env []string, name string) (v string, ok bool) {
+	for _, kv := range env {
+		if n, val, _ := strings.Cut(kv, "="); n == name {
+			v, ok = val, true
+		}
+	}
+	return v, ok
+}
+
+func TestPorts(t *testing.T) {
+	t.Parallel()
+	seen := map[int]string{}
+	for _, p := range (Lab{Offset: MaxOffset}).Programs() {
+		for _, port := range p.Ports {
+			if port.Number > 65535 || port.Number < MaxOffset {
+				t.Errorf("%s: port %d is not moved by %d, or is no port", p.Name, port.Number, MaxOffset)
+			}
+			if other := seen[port.Number]; other != "" {
+				t.Errorf("port %d is of %s and of %s", port.Number, other, p.Name)
+			}
+			seen[port.Number] = p.Name
+		}
+	}
+	// No address of the first lab is left in one that is moved.
+	for _, p := range (Lab{State: "/s", Root: "/r", Offset: 100}).Programs() {
+		for _, text := range append(slices.Clone(p.Args), p.Ready, p.Address) {
+			for _, first := range (Lab{}).Programs() {
+				for _, port := range first.Ports {
+					if strings.Contains(text, (Lab{}).addr(port.Number)) {
+						t.Errorf("%s of the second lab: %q is of the first", p.Name, text)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Programs come after those they need.
+func TestOrder(t *testing.T) {
+	t.Parallel()
+	var before []string
+	for _, p := range (Lab{}).Programs() {
+		for _, need := range p.Needs {
+			if !slices.Contains(before, need) {
+				t.Errorf("%s comes before %s, which it needs", p.Name, need)
+			}
+		}
+		before = append(before, p.Name)
+	}
+}
+
+// The services' telemetry goes to the lab's Collector whatever the user's
+// environment says; other settings of the user win over the lab's.
+func TestEnvironment(t *testing.T) {
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://elsewhere:4318")
+	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://elsewhere:4318")
+	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=secret")
+	t.Setenv("OTEL_TRACES_EXPORTER", "none")
+	t.Setenv("OTEL_SERVICE_NAME", "mine")
+	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "team=blue")
+	t.Setenv("OTEL_TRACES_SAMPLER", "always_off")
+	t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", "1000")
+	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "")
+	t.Setenv("HTTP_PROXY", "http://kept")
+	l := Lab{Offset: 100}
+	for _, tt := range []struct {
+		p    Program
+		want map[string]string // "-": not there
+	}{
+		{l.store(), map[string]string{
+			"OTEL_EXPORTER_OTLP_ENDPOINT":        "http://127.0.0.1:4418",
+			"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "-",
+			"OTEL_EXPORTER_OTLP_HEADERS":         "-",
+			"OTEL_TRACES_EXPORTER":               "-",
+			"OTEL_SERVICE_NAME":                  "-",
+			"OTEL_RESOURCE_ATTRIBUTES":           "team=blue,deployment.environment.name=native",
+			"OTEL_TRACES_SAMPLER":                "always_off",
+			"OTEL_METRIC_EXPORT_INTERVAL":        "1000",
+			"OTEL_BSP_SCHEDULE_DELAY":            "500",
+			"HTTP_PROXY":                         "http://kept",
+		}},
+		{l.collector(), map[string]string{
+			"OTEL_EXPORTER_OTLP_ENDPOINT": "-",
+			"OTEL_RESOURCE_ATTRIBUTES":    "-",
+			"OTEL_TRACES_SAMPLER":         "-",
+			"COLLECTOR_OTLP_HTTP_ADDR":    "127.0.0.1:4418",
+			"HTTP_PROXY":                  "http://kept",
+		}},
+		{l.jaeger(), map[string]string{"OTEL_TRACES_SAMPLER": "always_off", "OTEL_RESOURCE_ATTRIBUTES": "-"}},
+	} {
+		for name, want := range tt.want {
+			got, ok := value(tt.p.Env, name)
+			if !ok {
+				got = "-"
+			}
+			if got != want {
+				t.Errorf("%s sees %s=%q, want %q", tt.p.Name, name, got, want)
+			}
+		}
+	}
+}
