@@ -17,18 +17,22 @@ import (
 	"soundcheck/internal/service"
 )
 
+// maxStoreTimeout leaves time to answer before the server's own limit cuts the
+// connection.
+const maxStoreTimeout = 50 * time.Second
+
 func main() { cli.Main("proxy", run) }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	f := cli.NewFlags("proxy [flags]", "SOUNDCHECK_PROXY", "Serves the album store's API from the album store behind it.")
 	common := service.CommonFlags(f, "127.0.0.1:9070")
 	store := f.String("store", "http://127.0.0.1:9080", "`URL` of the album store")
-	timeout := f.Duration("store-timeout", 10*time.Second, "give up a call to the store after this `long`, and answer 504 (1ms to 10m)")
+	timeout := f.Duration("store-timeout", 10*time.Second, "give up a call to the store after this `long`, and answer 504 (1ms to 50s)")
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return err
 	}
-	if *timeout < time.Millisecond || *timeout > 10*time.Minute {
-		return f.Errorf("-store-timeout %s is out of range: 1ms to 10m", *timeout)
+	if *timeout < time.Millisecond || *timeout > maxStoreTimeout {
+		return f.Errorf("-store-timeout %s is out of range: 1ms to 50s", *timeout)
 	}
 	if _, err := albumhttp.NewClient(*store, albumhttp.ClientOptions{}); err != nil {
 		return f.Errorf("-store: %v", err)

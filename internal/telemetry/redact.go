@@ -13,14 +13,17 @@ import (
 var personal = []attribute.Key{"client.address", "client.port", "network.peer.address", "network.peer.port", "enduser.id", "user.id"}
 
 // redactor exports spans without personal attributes.
-type redactor struct{ trace.SpanExporter }
+type redactor struct {
+	trace.SpanExporter
+	*patience
+}
 
 func (r redactor) ExportSpans(ctx context.Context, spans []trace.ReadOnlySpan) error {
 	redacted := make([]trace.ReadOnlySpan, len(spans))
 	for i, s := range spans {
 		redacted[i] = redactedSpan{s, slices.DeleteFunc(slices.Clone(s.Attributes()), isPersonal)}
 	}
-	return r.SpanExporter.ExportSpans(ctx, redacted)
+	return r.try(ctx, func(ctx context.Context) error { return r.SpanExporter.ExportSpans(ctx, redacted) })
 }
 
 func isPersonal(kv attribute.KeyValue) bool { return slices.Contains(personal, kv.Key) }

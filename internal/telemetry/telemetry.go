@@ -84,6 +84,7 @@ type Telemetry struct {
 	// Errors counts what could not be delivered; see ErrorCounter.
 	Errors *ErrorCounter
 
+	patience  patience
 	shutdowns []func(context.Context) error
 }
 
@@ -139,9 +140,9 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 		if err != nil {
 			return nil, errors.Join(exporterError("LOGS", err), spans.Shutdown(ctx), reader.Shutdown(ctx))
 		}
-		traces = append(traces, trace.WithBatcher(redactor{spans}))
+		traces = append(traces, trace.WithBatcher(redactor{spans, &t.patience}))
 		metrics = append(metrics, metric.WithReader(reader))
-		logs = append(logs, sdklog.WithProcessor(sdklog.NewBatchProcessor(records)))
+		logs = append(logs, sdklog.WithProcessor(sdklog.NewBatchProcessor(patientLogs{records, &t.patience})))
 	} else {
 		traces = append(traces, trace.WithSampler(trace.NeverSample()))
 	}
@@ -165,6 +166,7 @@ func exporterError(signal string, err error) error {
 // Shutdown delivers what is still held and stops. It must get a context of its
 // own, with a time limit: the one that ended the program is over.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
+	t.patience.end()
 	var errs []error
 	for _, f := range t.shutdowns {
 		errs = append(errs, f(ctx))

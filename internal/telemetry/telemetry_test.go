@@ -221,44 +221,6 @@ func freePort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// With no Collector a program starts at once, and says why nothing arrives; its
-// telemetry resumes when one appears.
-func TestCollectorAppears(t *testing.T) {
-	for _, protocol := range []string{"http/protobuf", "grpc"} {
-		t.Run(protocol, func(t *testing.T) {
-			addr := freePort(t)
-			tel := setup(t, map[string]string{
-				"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + addr,
-				"OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
-				"OTEL_BSP_SCHEDULE_DELAY":     "20",
-			}, io.Discard)
-			tracer := tel.TracerProvider.Tracer("t")
-			_, span := tracer.Start(t.Context(), "lost")
-			span.End()
-			if protocol == "grpc" {
-				return // that it does not block is what there is to see
-			}
-			until(t, "a delivery error", func() bool { n, _ := tel.Errors.Last(); return n > 0 })
-			if _, err := tel.Errors.Last(); Hint(err) == "" {
-				t.Errorf("no hint for %v", err)
-			}
-			l, err := net.Listen("tcp", addr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			rec := new(receiver)
-			srv := &http.Server{Handler: rec}
-			go srv.Serve(l)
-			defer srv.Close()
-			until(t, "a span at the receiver", func() bool {
-				_, span := tracer.Start(t.Context(), "found")
-				span.End()
-				return len(rec.spanNames()) > 0
-			})
-		})
-	}
-}
-
 func until(t *testing.T, what string, check func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !check(); time.Sleep(5 * time.Millisecond) {

@@ -1,0 +1,67 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"syscall"
+	"time"
+
+	"go.opentelemetry.io/otel/sdk/log"
+)
+
+// patienceLimit is how long what is to be exported is held while no Collector
+// listens: longer than one restarts.
+const patienceLimit = 10 * time.Second
+
+// patience tries an export again while nobody listens, as during a restart of the
+// Collector. The exporters over HTTP try again only when somebody answers.
+type patience struct {
+	once  sync.Once
+	mu    sync.Mutex
+	ended chan struct{}
+}
+
+// over is closed when the program ends: from then on nothing is waited for.
+func (p *patience) over() chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended == nil {
+		p.ended = make(chan struct{})
+	}
+	return p.ended
+}
+
+func (p *patience) end() { p.once.Do(func() { close(p.over()) }) }
+
+func (p *patience) try(ctx context.Context, export func(context.Context) error) error {
+	err := export(ctx)
+	for begun, wait := time.Now(), 50*time.Millisecond; nobody(err) && time.Since(begun) < patienceLimit; wait = min(2*wait, time.Second) {
+		select {
+		case <-ctx.Done():
+			return err
+		case <-p.over():
+			return err
+		case <-time.After(wait):
+		}
+		err = export(ctx)
+	}
+	return err
+}
+
+// nobody reports whether a connection was refused, or broken by who ended.
+func nobody(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// patientLogs exports log records with patience.
+type patientLogs struct {
+	log.Exporter
+	*patience
+}
+
+func (p patientLogs) Export(ctx context.Context, records []log.Record) error {
+	return p.try(ctx, func(ctx context.Context) error { return p.Exporter.Export(ctx, records) })
+}
