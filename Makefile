@@ -31,8 +31,15 @@ lab-status: ## Show the lab's programs
 local-proxy-test: ## Send ten requests through the proxy and check each answer
 	@go run ./lab smoke -url http://127.0.0.1:$$((9070 + $(PORT_OFFSET)))
 
+.PHONY: postgres
+postgres: # The tests start a PostgreSQL server of their own.
+	@if ls /usr/lib/postgresql/*/bin/postgres /opt/homebrew/opt/postgresql*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q && apt-get install -qy --no-install-recommends postgresql; \
+	elif command -v brew >/dev/null; then brew install postgresql@17; \
+	else echo "the tests need a PostgreSQL server: install it first (Debian, Ubuntu: sudo apt-get install postgresql)"; exit 1; fi
+
 .PHONY: test
-test: lint ## Test everything, from nothing: units, the Collector, and a real lab end to end
+test: lint postgres ## Test everything, from nothing: units, the Collector, and a real lab end to end
 	go test $(RACE) $$(go list ./... | grep -v /internal/e2e)
 	cd collector/distribution && go test ./...
 	go test -v -count=1 -timeout 40m ./internal/e2e

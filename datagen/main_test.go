@@ -73,7 +73,7 @@ func (tg *target) created(t *testing.T) []album.Album {
 			t.Fatal(err)
 		}
 		for _, a := range p.Albums {
-			a.ID = 0
+			a.ID, a.CreatedAt = 0, time.Time{}
 			all = append(all, a)
 		}
 		if q.After = p.Next; p.Next == 0 {
@@ -235,8 +235,17 @@ type service struct {
 	create func(ctx context.Context, a album.Album) (album.Album, error)
 }
 
-func (s service) Create(ctx context.Context, a album.Album) (album.Album, error) {
-	return s.create(ctx, a)
+func (s service) Create(ctx context.Context, w album.Write) (album.Created, error) {
+	a, err := s.create(ctx, w.Albums[0])
+	return album.Created{Albums: []album.Album{a}}, err
+}
+
+func createIn(s album.Service, ctx context.Context, a album.Album) (album.Album, error) {
+	c, err := s.Create(ctx, album.One(a))
+	if err != nil {
+		return a, err
+	}
+	return c.Albums[0], nil
 }
 
 func TestStoreBehindProxyIsDown(t *testing.T) {
@@ -262,7 +271,7 @@ func TestSomeFail(t *testing.T) {
 		if calls.Add(1)%10 == 0 {
 			return a, errors.New("disk full")
 		}
-		return memory.Create(ctx, a)
+		return createIn(memory, ctx, a)
 	}})
 	stdout, stderr, code := datagen(t.Context(), "-n", "50", "-concurrency", "4", "-url", tg.URL)
 	if want := "datagen: 5 of 50 albums were not created\n"; code != 1 || stderr != want {
@@ -287,7 +296,7 @@ func TestInterrupted(t *testing.T) {
 		if calls.Add(1) == 30 {
 			cancel()
 		}
-		return memory.Create(c, a)
+		return createIn(memory, c, a)
 	}})
 	stdout, stderr, code := datagen(ctx, "-n", "1000000", "-concurrency", "4", "-url", tg.URL)
 	var said int

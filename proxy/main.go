@@ -11,7 +11,6 @@ import (
 	"io"
 	"time"
 
-	"soundcheck/internal/album"
 	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/cli"
 	"soundcheck/internal/service"
@@ -40,7 +39,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err := common.Check(f); err != nil {
 		return err
 	}
-	return service.Run(ctx, "proxy-service", common, stdout, func(t albumhttp.Telemetry) (album.Service, error) {
-		return albumhttp.NewClient(*store, albumhttp.ClientOptions{Timeout: *timeout, Telemetry: t})
+	return service.Run(ctx, "proxy-service", common, stdout, func(t albumhttp.Telemetry) (service.Backend, error) {
+		client, err := albumhttp.NewClient(*store, albumhttp.ClientOptions{Timeout: *timeout, Telemetry: t})
+		return service.Backend{Service: client}, err
 	})
 }

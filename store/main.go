@@ -1,32 +1,113 @@
 // Store is the album store: it keeps albums and serves them over HTTP.
 //
-//	go run ./store                       # on 127.0.0.1:9080, in memory
+//	go run ./store                                   # on 127.0.0.1:9080, in memory
+//	go run ./store -db sqlite:albums.db              # in a file
+//	go run ./store -db postgres://me@localhost/shop  # in PostgreSQL, with other instances if need be
+//	go run ./store migrate status -db sqlite:albums.db
+//
 //	curl localhost:9080/albums/1
-//	{"id":1,"title":"Blue Train","artist":"John Coltrane","price":56.99}
+//	{"id":1,"title":"Blue Train","artist":"John Coltrane","price":56.99,"genre":"Jazz","year":1958,"created_at":"…"}
+//
+// The schema of a database is brought up to date at the start (-migrate auto), or
+// has to be (check), by "store migrate up". Instances that start at once do it once.
 package main
 
 import (
 	"context"
 	"io"
+	"slices"
+	"strings"
+	"time"
 
 	"soundcheck/internal/album"
 	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/cli"
 	"soundcheck/internal/service"
+	"soundcheck/store/db"
 )
 
 func main() { cli.Main("store", run) }
 
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	f := cli.NewFlags("store [flags]", "SOUNDCHECK_STORE", "Keeps albums and serves them over HTTP.")
-	common := service.CommonFlags(f, "127.0.0.1:9080")
+type config struct {
+	common    *service.Common
+	db        string
+	migrate   string
+	maxAlbums int
+	maxConns  int
+	slowQuery time.Duration
+}
+
+func parse(args []string, getenv func(string) string, stdout io.Writer) (c config, err error) {
+	f := cli.NewFlags("store [flags]\n       store migrate up|down|status|redo [flags]", "SOUNDCHECK_STORE", "Keeps albums and serves them over HTTP.")
+	c.common = service.CommonFlags(f, "127.0.0.1:9080")
+	f.StringVar(&c.db, "db", memory, "`database`: memory, sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")
+	f.StringVar(&c.migrate, "migrate", "auto", "at the start bring the schema up to date (`auto`), fail if it is not (check), or do not look (off)")
+	f.IntVar(&c.maxAlbums, "max-albums", 10_000_000, "keep at most this `number` of albums in memory (3 to 1000000000)")
+	f.IntVar(&c.maxConns, "max-conns", 16, "`connections` to the database (1 to 1000)")
+	f.DurationVar(&c.slowQuery, "slow-query", 200*time.Millisecond, "log statements that take this `long` or longer (0s to 1h; 0s: none)")
 	if err := f.Parse(args, getenv, stdout); err != nil {
+		return c, err
+	}
+	switch {
+	case !slices.Contains([]string{"auto", "check", "off"}, c.migrate):
+		return c, f.Errorf("-migrate %q is not auto, check or off", c.migrate)
+	case c.maxAlbums < 3 || c.maxAlbums > 1_000_000_000:
+		return c, f.Errorf("-max-albums %d is out of range: 3 to 1000000000", c.maxAlbums)
+	case c.maxConns < 1 || c.maxConns > 1000:
+		return c, f.Errorf("-max-conns %d is out of range: 1 to 1000", c.maxConns)
+	case c.slowQuery < 0 || c.slowQuery > time.Hour:
+		return c, f.Errorf("-slow-query %s is out of range: 0s to 1h", c.slowQuery)
+	}
+	if err := checkDB(f, c.db); err != nil {
+		return c, err
+	}
+	return c, c.common.Check(f)
+}
+
+const memory = "memory"
+
+func checkDB(f *cli.Flags, url string) error {
+	if url == memory {
+		return nil
+	}
+	if _, _, _, err := db.Parse(url); err != nil {
+		return f.Errorf("-db: %v", err)
+	}
+	return nil
+}
+
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == "migrate" {
+		return migrate(ctx, args[1:], getenv, stdout, stderr)
+	}
+	c, err := parse(args, getenv, stdout)
+	if err != nil {
 		return err
 	}
-	if err := common.Check(f); err != nil {
-		return err
-	}
-	return service.Run(ctx, "album-store", common, stdout, func(t albumhttp.Telemetry) (album.Service, error) {
-		return album.Traced(album.NewMemory(album.Seed()...), t.TracerProvider), nil
+	return service.Run(ctx, "album-store", c.common, stdout, func(t albumhttp.Telemetry) (service.Backend, error) {
+		if c.db == memory {
+			m := album.NewMemory(album.Seed()...)
+			m.Max, m.TracerProvider = c.maxAlbums, t.TracerProvider
+			return service.Backend{Service: album.Traced(m, t.TracerProvider), Close: m.Close}, nil
+		}
+		s, err := open(ctx, c, t)
+		if err != nil {
+			return service.Backend{}, err
+		}
+		return service.Backend{Service: album.Traced(s, t.TracerProvider), Ready: s.Ready, Close: s.Close}, nil
 	})
+}
+
+// redacted is a database's URL without its password, for messages.
+func redacted(url string) string {
+	scheme, rest, ok := strings.Cut(url, "://")
+	if user, host, found := strings.Cut(rest, "@"); ok && found {
+		name, _, _ := strings.Cut(user, ":")
+		rest = name + "@" + host
+	}
+	if ok {
+		scheme += "://"
+	}
+	rest, _, _ = strings.Cut(rest, "?")
+	return scheme + rest
 }

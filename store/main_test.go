@@ -3,17 +3,48 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
+	"soundcheck/internal/album"
+	"soundcheck/internal/album/albumtest"
+	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/albumhttp/contract"
 	"soundcheck/internal/cli"
 	"soundcheck/internal/service/servicetest"
+	"soundcheck/store/db/dbtest"
 )
 
 func noenv(string) string { return "" }
+
+var server *dbtest.Postgres
+
+// asStore makes this program a store, which can be killed.
+const asStore = "SOUNDCHECK_TEST_AS_STORE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asStore) != "" {
+		cli.Main("store", run)
+	}
+	os.Exit(testMain(m))
+}
+
+func testMain(m *testing.M) int {
+	var err error
+	if server, err = dbtest.Start(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer server.Stop()
+	return m.Run()
+}
 
 func TestUsage(t *testing.T) {
 	t.Parallel()
@@ -30,6 +61,19 @@ func TestUsage(t *testing.T) {
 		{[]string{"-addr", ":70000"}, 2, `-addr ":70000": the port must be a number from 0 to 65535`},
 		{[]string{"-max-body", "1"}, 2, "-max-body 1 is out of range: 1024 to 1073741824"},
 		{[]string{"-drain-timeout", "-1s"}, 2, "-drain-timeout -1s is out of range: 0s to 10m"},
+		{[]string{"-db", "mysql://x"}, 2, "-db: must be memory, sqlite:PATH or postgres://…"},
+		{[]string{"-db", "sqlite:"}, 2, `-db: "sqlite:" must be sqlite:PATH`},
+		{[]string{"-db", "postgres://a:sec%ret@b/c"}, 2, "-db: not a URL that can be read"},
+		{[]string{"-migrate", "maybe"}, 2, `-migrate "maybe" is not auto, check or off`},
+		{[]string{"-max-albums", "2"}, 2, "-max-albums 2 is out of range: 3 to 1000000000"},
+		{[]string{"-max-conns", "0"}, 2, "-max-conns 0 is out of range: 1 to 1000"},
+		{[]string{"-slow-query", "-1s"}, 2, "-slow-query -1s is out of range: 0s to 1h"},
+		{[]string{"migrate", "sideways", "-db", "sqlite:x"}, 2, `migrate "sideways": must be one of up, down, status, redo`},
+		{[]string{"migrate", "up"}, 2, "-db: which database? sqlite:PATH or postgres://…"},
+		{[]string{"migrate", "up", "-db", "memory"}, 2, "-db: which database? sqlite:PATH or postgres://…"},
+		{[]string{"migrate", "up", "-db", "sqlite:x", "y"}, 2, `unexpected argument "y"`},
+		{[]string{"-db", "sqlite:/dev/null/albums.db"}, 1, "open sqlite:/dev/null/albums.db: mkdir /dev/null: "},
+		{[]string{"-db", "postgres://me:secret@127.0.0.1:1/shop"}, 1, "open postgres://me@127.0.0.1:1/shop: migrate: "},
 		{[]string{"-flush-timeout", "1h"}, 2, "-flush-timeout 1h0m0s is out of range: 0s to 10m"},
 	} {
 		var stdout, stderr bytes.Buffer
@@ -39,6 +83,9 @@ func TestUsage(t *testing.T) {
 		}
 		if tt.code == 0 && !strings.HasPrefix(stdout.String(), "usage: store [flags]\n") {
 			t.Errorf("store %v says %s", tt.args, stdout.String())
+		}
+		if strings.Contains(stdout.String()+stderr.String(), "secret") {
+			t.Errorf("store %v shows the password: %s%s", tt.args, stdout.String(), stderr.String())
 		}
 	}
 }
@@ -57,26 +104,80 @@ func TestPortTaken(t *testing.T) {
 	}
 }
 
-// The store starts with its three albums, ends with its context, and what it
-// traced is delivered by then.
+// The store starts with its three albums on every database, keeps to the contract,
+// ends with its context, and what it traced is delivered by then.
 func TestRun(t *testing.T) {
 	otlp := servicetest.NewReceiver(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	p := servicetest.Start(t, ctx, run, "-addr", "127.0.0.1:0")
-	resp, err := http.Get(p.URL + "/albums/1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || string(body) != `{"id":1,"title":"Blue Train","artist":"John Coltrane","price":56.99}` {
-		t.Errorf("album 1 = %s, %v", body, err)
-	}
-	cancel()
-	if err := <-p.Result; err != nil {
-		t.Errorf("run() = %v", err)
+	for _, db := range []string{"memory", "sqlite:" + filepath.Join(t.TempDir(), "new", "albums.db"), server.New(t)} {
+		ctx, cancel := context.WithCancel(t.Context())
+		p := servicetest.Start(t, ctx, run, "-addr", "127.0.0.1:0", "-db", db)
+		c, err := albumhttp.NewClient(p.URL, albumhttp.ClientOptions{
+			Wrap: func(next http.RoundTripper) http.RoundTripper { return contract.Transport(t, next) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, err := c.Get(t.Context(), 1); err != nil || a.Title != "Blue Train" {
+			t.Errorf("%s: album 1 = %+v, %v", db, a, err)
+		}
+		op, _, err := c.Submit(t.Context(), album.One(albumtest.New(0)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if end := albumtest.Await(t, c, op.ID); end.Status != album.Succeeded || len(end.IDs) != 1 || end.IDs[0] != 4 {
+			t.Errorf("%s: the operation ended as %+v", db, end)
+		}
+		if status := readyz(t, p.URL); status != 200 {
+			t.Errorf("%s: readyz = %d", db, status)
+		}
+		cancel()
+		if err := <-p.Result; err != nil {
+			t.Errorf("%s: run() = %v", db, err)
+		}
 	}
 	if otlp.Count("/v1/traces") == 0 || otlp.Count("/v1/metrics") == 0 || otlp.Count("/v1/logs") == 0 {
 		t.Error("traces, metrics or logs were not flushed at the end")
+	}
+}
+
+func readyz(t *testing.T, url string) int {
+	t.Helper()
+	resp, err := http.Get(url + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp.StatusCode
+}
+
+func TestMigrate(t *testing.T) {
+	t.Parallel()
+	for _, db := range []string{"sqlite:" + filepath.Join(t.TempDir(), "albums.db"), server.New(t)} {
+		store := func(args ...string) (string, string, int) {
+			var stdout, stderr bytes.Buffer
+			code := cli.Code("store", &stderr, run(t.Context(), append(args, "-db", db), noenv, &stdout, &stderr))
+			return stdout.String(), stderr.String(), code
+		}
+		for _, tt := range []struct {
+			args   string
+			code   int
+			stdout string
+			stderr string
+		}{
+			{"-addr 127.0.0.1:0 -migrate check", 1, "", "5 migrations are to be done: run store migrate up, or start with -migrate auto"},
+			{"migrate status", 0, `\nVERSION +MIGRATION +DONE\n1 +00001_albums.sql +-\n(.+\n){3}5 +river queue +-\n$`, ""},
+			{"migrate down", 1, "", "there is nothing to take back"},
+			{"migrate up", 0, `^\nup +1  00001_albums.sql  .*\n(up .*\n){4}$`, ""},
+			{"migrate up", 0, `^\nnothing to do\n$`, ""},
+			{"migrate redo", 0, `^\ndown +5  river queue .*\nup +5 .*\n$`, ""},
+			{"migrate down", 0, `^\ndown +5 .*\n$`, ""},
+			{"-addr 127.0.0.1:0 -migrate check", 1, "", "1 migrations are to be done"},
+			{"migrate up", 0, `^\nup +5 .*\n$`, ""},
+			{"migrate status", 0, `\n5 +river queue +20\d\d-.*\n$`, ""},
+		} {
+			stdout, stderr, code := store(strings.Fields(tt.args)...)
+			if code != tt.code || !regexp.MustCompile(tt.stdout).MatchString("\n"+stdout) || !strings.Contains(stderr, tt.stderr) || code == 0 && stderr != "" {
+				t.Errorf("%s: store %s = %d\n%s\n%s, want %d\n%s\n%s", db, tt.args, code, stdout, stderr, tt.code, tt.stdout, tt.stderr)
+			}
+		}
 	}
 }

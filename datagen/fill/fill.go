@@ -50,7 +50,7 @@ func Run(ctx context.Context, c Config) (*Summary, error) {
 		wg.Go(func() {
 			for i := range indexes {
 				var n note
-				_, err := c.Service.Create(n.in(calls), fakealbum.New(c.Seed, uint64(i)))
+				_, err := c.Service.Create(n.in(calls), album.One(fakealbum.New(c.Seed, uint64(i))))
 				f.done(err, n.traceID, calls.Err() != nil)
 			}
 		})

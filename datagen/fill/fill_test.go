@@ -21,8 +21,9 @@ type creator struct {
 	create func(ctx context.Context, a album.Album) (album.Album, error)
 }
 
-func (c creator) Create(ctx context.Context, a album.Album) (album.Album, error) {
-	return c.create(ctx, a)
+func (c creator) Create(ctx context.Context, w album.Write) (album.Created, error) {
+	a, err := c.create(ctx, w.Albums[0])
+	return album.Created{Albums: []album.Album{a}}, err
 }
 
 func TestRunCreatesEveryAlbumOnce(t *testing.T) {

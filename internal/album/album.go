@@ -8,6 +8,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -17,6 +18,9 @@ const (
 	MaxText  = 1000       // characters in a title or an artist
 	MinPrice = Cents(1)   // 0.01
 	MaxPrice = Cents(1e6) // 10000.00
+	MaxGenre = 100        // characters in a genre
+	MinYear  = 1860       // of the oldest recording there is
+	MaxYear  = 2100
 )
 
 // Album is one record in the shop.
@@ -25,14 +29,19 @@ type Album struct {
 	Title  string `json:"title"`
 	Artist string `json:"artist"`
 	Price  Cents  `json:"price"`
+	Genre  string `json:"genre,omitempty"` // empty: not known
+	Year   int    `json:"year,omitempty"`  // of the release; 0: not known
+	// CreatedAt is when the store first kept the album. It is the store's to set.
+	CreatedAt time.Time `json:"created_at,omitzero"`
 }
 
-// Seed returns the three albums that every new store holds.
+// Seed returns the three albums that every new store holds, created now.
 func Seed() []Album {
+	now := Now()
 	return []Album{
-		{ID: 1, Title: "Blue Train", Artist: "John Coltrane", Price: 5699},
-		{ID: 2, Title: "Jeru", Artist: "Gerry Mulligan", Price: 1799},
-		{ID: 3, Title: "Sarah Vaughan and Clifford Brown", Artist: "Sarah Vaughan", Price: 3999},
+		{ID: 1, Title: "Blue Train", Artist: "John Coltrane", Price: 5699, Genre: "Jazz", Year: 1958, CreatedAt: now},
+		{ID: 2, Title: "Jeru", Artist: "Gerry Mulligan", Price: 1799, Genre: "Jazz", Year: 1962, CreatedAt: now},
+		{ID: 3, Title: "Sarah Vaughan and Clifford Brown", Artist: "Sarah Vaughan", Price: 3999, Genre: "Jazz", Year: 1955, CreatedAt: now},
 	}
 }
 
@@ -51,8 +60,24 @@ func Validate(a Album) error {
 	case a.Price > MaxPrice:
 		e.Add("price", AboveMaximum)
 	}
+	switch {
+	case utf8.RuneCountInString(a.Genre) > MaxGenre:
+		e.Add("genre", AboveMaximum)
+	case strings.ContainsRune(a.Genre, 0):
+		e.Add("genre", noNUL)
+	}
+	switch {
+	case a.Year == 0:
+	case a.Year < MinYear:
+		e.Add("year", BelowMinimum)
+	case a.Year > MaxYear:
+		e.Add("year", AboveMaximum)
+	}
 	return e.Err()
 }
+
+// PostgreSQL cannot store it, so no store takes it.
+const noNUL = "must not contain the NUL character"
 
 func (e *InvalidError) text(field, s string) {
 	n := utf8.RuneCountInString(s)
@@ -64,8 +89,7 @@ func (e *InvalidError) text(field, s string) {
 	case n > MaxText:
 		e.Add(field, AboveMaximum)
 	case strings.ContainsRune(s, 0):
-		// PostgreSQL cannot store it, so no store takes it.
-		e.Add(field, "must not contain the NUL character")
+		e.Add(field, noNUL)
 	}
 }
 

@@ -1,26 +1,66 @@
 package album
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"iter"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/tidwall/btree"
+	"go.opentelemetry.io/otel/trace"
 )
 
-// Memory is a Service that keeps albums in memory, in id order.
+// Memory is a Service that keeps albums in memory, in id order. What it is asked
+// to do later it does in goroutines that end with the work; see Close.
 type Memory struct {
-	mu     sync.RWMutex
-	albums btree.Map[int64, Album]
-	next   int64 // no smaller id has been assigned twice: the next one to try
+	Max            int                  // albums at most, 0 for no limit; to be set before use
+	TracerProvider trace.TracerProvider // of the operations' spans; to be set before use
+
+	mu       sync.RWMutex
+	albums   btree.Map[int64, Album]
+	byArtist index
+	byGenre  index
+	next     int64 // no smaller id has been assigned twice: the next one to try
+	answers  map[string]answer
+	memoryQueue
+}
+
+// answer is what a Write with a key was answered.
+type answer struct {
+	fingerprint []byte
+	at          time.Time
+	created     []Album
+	operation   string // instead of created
+	err         error
+}
+
+// index holds the ids of the albums with the same text, in order.
+type index map[string]*btree.Set[int64]
+
+func (x index) add(text string, id int64) {
+	if x[text] == nil {
+		x[text] = new(btree.Set[int64])
+	}
+	x[text].Insert(id)
+}
+
+func (x index) remove(text string, id int64) {
+	x[text].Delete(id)
+	if x[text].Len() == 0 {
+		delete(x, text)
+	}
 }
 
 var _ Service = (*Memory)(nil)
 
 // NewMemory returns a Memory that holds albums, which must have different ids.
 func NewMemory(albums ...Album) *Memory {
-	m := &Memory{next: 1}
+	m := &Memory{next: 1, byArtist: index{}, byGenre: index{}, answers: map[string]answer{}}
 	for _, a := range albums {
-		m.albums.Set(a.ID, a)
+		m.set(a)
 	}
 	return m
 }
@@ -33,8 +73,8 @@ func (m *Memory) List(ctx context.Context, q Query) (Page, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	p := Page{Albums: make([]Album, 0, min(q.Limit, m.albums.Len()))}
-	m.albums.Ascend(q.After, func(id int64, a Album) bool {
-		if id == q.After { // the pivot itself was on the page before
+	each := func(a Album) bool {
+		if a.ID == q.After || !q.matches(a) { // the pivot itself was on the page before
 			return true
 		}
 		if len(p.Albums) == q.Limit {
@@ -43,8 +83,53 @@ func (m *Memory) List(ctx context.Context, q Query) (Page, error) {
 		}
 		p.Albums = append(p.Albums, a)
 		return true
-	})
+	}
+	byID := func(id int64) bool {
+		a, _ := m.albums.Get(id)
+		return each(a)
+	}
+	switch {
+	case q.Artist != "":
+		ascend(m.byArtist[q.Artist], q.After, byID)
+	case q.Genre != "":
+		ascend(m.byGenre[q.Genre], q.After, byID)
+	default:
+		m.albums.Ascend(q.After, func(_ int64, a Album) bool { return each(a) })
+	}
 	return p, nil
+}
+
+func ascend(ids *btree.Set[int64], from int64, each func(int64) bool) {
+	if ids != nil {
+		ids.Ascend(from, each)
+	}
+}
+
+// Stream implements Service. It holds no lock while the caller looks at an album.
+func (m *Memory) Stream(ctx context.Context, f Filter) iter.Seq2[Album, error] {
+	return Pages(ctx, f, m.List)
+}
+
+// Pages streams what list answers, page by page, so that whatever the caller
+// does in between keeps nobody from the albums.
+func Pages(ctx context.Context, f Filter, list func(context.Context, Query) (Page, error)) iter.Seq2[Album, error] {
+	return func(yield func(Album, error) bool) {
+		for q := (Query{Filter: f, Limit: MaxLimit}); ; {
+			p, err := list(ctx, q)
+			if err != nil {
+				yield(Album{}, err)
+				return
+			}
+			for _, a := range p.Albums {
+				if !yield(a, nil) {
+					return
+				}
+			}
+			if q.After = p.Next; p.Next == 0 {
+				return
+			}
+		}
+	}
 }
 
 // Get implements Service.
@@ -61,28 +146,144 @@ func (m *Memory) Get(ctx context.Context, id int64) (Album, error) {
 	return a, nil
 }
 
-// Create implements Service. Ids are assigned upwards from 1, past those that
-// callers chose, so that a caller who takes the largest id blocks nobody.
-func (m *Memory) Create(ctx context.Context, a Album) (Album, error) {
+// Put implements Service.
+func (m *Memory) Put(ctx context.Context, a Album) (_ Album, created bool, err error) {
 	if err := ctx.Err(); err != nil {
-		return Album{}, err
+		return Album{}, false, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if a.ID == 0 {
+	a.CreatedAt = Now()
+	old, exists := m.albums.Get(a.ID)
+	if exists {
+		a.CreatedAt = old.CreatedAt
+		m.unset(old)
+	} else if m.full(1) {
+		return Album{}, false, ErrFull
+	}
+	m.set(a)
+	return a, !exists, nil
+}
+
+// Delete implements Service.
+func (m *Memory) Delete(ctx context.Context, id int64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a, ok := m.albums.Get(id)
+	if !ok {
+		return ErrNotFound
+	}
+	m.unset(a)
+	return nil
+}
+
+// Create implements Service.
+func (m *Memory) Create(ctx context.Context, w Write) (Created, error) {
+	if err := ctx.Err(); err != nil {
+		return Created{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if old, ok, err := m.answered(w, false); ok || err != nil {
+		return Created{Albums: old.created, Replayed: ok}, err
+	}
+	if m.noRoom(w) {
+		return Created{}, ErrFull
+	}
+	albums, err := m.create(w)
+	m.remember(w, false, answer{created: albums, err: err})
+	return Created{Albums: albums}, err
+}
+
+// create keeps the albums of w, or none of them. Ids are assigned upwards from 1,
+// past those that callers chose, so that a caller who takes the largest id blocks
+// nobody.
+func (m *Memory) create(w Write) ([]Album, error) {
+	for _, a := range w.Albums {
+		if a.ID != 0 && m.taken(a.ID) {
+			return nil, w.Exists(m.taken)
+		}
+	}
+	if m.full(len(w.Albums)) {
+		return nil, ErrFull
+	}
+	albums, now := slices.Clone(w.Albums), Now()
+	for i := range albums { // chosen ids first: none of them may be assigned
+		albums[i].CreatedAt = now
+		if albums[i].ID != 0 {
+			m.set(albums[i])
+		}
+	}
+	for i := range albums {
+		if albums[i].ID != 0 {
+			continue
+		}
 		for m.taken(m.next) {
 			m.next++
 		}
-		a.ID = m.next
+		albums[i].ID = m.next
 		m.next++
-	} else if m.taken(a.ID) {
-		return Album{}, ErrExists
+		m.set(albums[i])
 	}
-	m.albums.Set(a.ID, a)
-	return a, nil
+	return albums, nil
 }
+
+// answered returns the answer to an earlier Write with the same key.
+func (m *Memory) answered(w Write, async bool) (_ answer, ok bool, err error) {
+	old, ok := m.answers[w.Key]
+	if w.Key == "" || !ok || time.Since(old.at) > KeyLifetime {
+		return answer{}, false, nil
+	}
+	if !bytes.Equal(old.fingerprint, w.Fingerprint(async)) {
+		return answer{}, false, ErrKeyReused
+	}
+	return old, true, old.err
+}
+
+// remember keeps the answer to w, unless it can be another the next time.
+func (m *Memory) remember(w Write, async bool, a answer) {
+	if w.Key == "" || errors.Is(a.err, ErrFull) {
+		return
+	}
+	a.fingerprint, a.at = w.Fingerprint(async), time.Now()
+	m.answers[w.Key] = a
+}
+
+// noRoom reports whether the answer to w could not be remembered.
+func (m *Memory) noRoom(w Write) bool {
+	if w.Key == "" || m.Max == 0 || len(m.answers) < m.Max {
+		return false
+	}
+	for key, a := range m.answers {
+		if time.Since(a.at) > KeyLifetime {
+			delete(m.answers, key)
+		}
+	}
+	return len(m.answers) >= m.Max
+}
+
+func (m *Memory) full(more int) bool { return m.Max > 0 && m.albums.Len()+more > m.Max }
 
 func (m *Memory) taken(id int64) bool {
 	_, ok := m.albums.Get(id)
 	return ok
+}
+
+func (m *Memory) set(a Album) {
+	m.albums.Set(a.ID, a)
+	m.byArtist.add(a.Artist, a.ID)
+	if a.Genre != "" {
+		m.byGenre.add(a.Genre, a.ID)
+	}
+}
+
+func (m *Memory) unset(a Album) {
+	m.albums.Delete(a.ID)
+	m.byArtist.remove(a.Artist, a.ID)
+	if a.Genre != "" {
+		m.byGenre.remove(a.Genre, a.ID)
+	}
 }

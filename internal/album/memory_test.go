@@ -1,146 +1,54 @@
-package album
+package album_test
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"math"
-	"sync"
 	"testing"
+
+	"soundcheck/internal/album"
+	"soundcheck/internal/album/albumtest"
 )
 
-func mustCreate(t *testing.T, s Service, a Album) Album {
-	t.Helper()
-	got, err := s.Create(t.Context(), a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return got
-}
-
-func newAlbum(id int64) Album {
-	return Album{ID: id, Title: fmt.Sprint("title ", id), Artist: "artist", Price: 100}
-}
-
-func TestMemoryCreate(t *testing.T) {
+func TestMemory(t *testing.T) {
 	t.Parallel()
-	m := NewMemory(Seed()...)
-	if a := mustCreate(t, m, newAlbum(0)); a.ID != 4 {
-		t.Errorf("first assigned id = %d, want 4", a.ID)
-	}
-	mustCreate(t, m, newAlbum(math.MaxInt64)) // must not use up the ids
-	mustCreate(t, m, newAlbum(5))
-	if a := mustCreate(t, m, newAlbum(0)); a.ID != 6 {
-		t.Errorf("assigned id = %d, want 6: 5 is taken", a.ID)
-	}
-	if _, err := m.Create(t.Context(), newAlbum(5)); !errors.Is(err, ErrExists) {
-		t.Errorf("Create(id 5 again) = %v, want ErrExists", err)
-	}
-	if a, err := m.Get(t.Context(), 5); err != nil || a != newAlbum(5) {
-		t.Errorf("Get(5) = %v, %v", a, err)
-	}
-	if _, err := m.Get(t.Context(), 99); !errors.Is(err, ErrNotFound) {
-		t.Errorf("Get(99) = %v, want ErrNotFound", err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := m.Create(ctx, newAlbum(7)); !errors.Is(err, context.Canceled) {
-		t.Errorf("Create(cancelled) = %v", err)
-	}
-	if _, err := m.Get(t.Context(), 7); !errors.Is(err, ErrNotFound) {
-		t.Errorf("an album whose caller had left was kept: %v", err)
-	}
+	albumtest.Run(t, func(t *testing.T) album.Service {
+		m := album.NewMemory(album.Seed()...)
+		t.Cleanup(func() { m.Close() })
+		return m
+	})
 }
 
-// Nothing that was accepted is lost, and no id is given twice.
-func TestMemoryConcurrentCreate(t *testing.T) {
+// A Memory that is full keeps what it has, and takes more once there is room.
+func TestMemoryFull(t *testing.T) {
 	t.Parallel()
-	const workers, each = 20, 200
-	m := NewMemory()
-	ids := make([][]int64, workers)
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			for range each {
-				a, err := m.Create(t.Context(), newAlbum(0))
-				if err != nil {
-					t.Error(err)
-				}
-				ids[w] = append(ids[w], a.ID)
-			}
-		})
-	}
-	wg.Wait()
-	seen := map[int64]bool{}
-	for _, list := range ids {
-		for _, id := range list {
-			if seen[id] {
-				t.Errorf("id %d was given twice", id)
-			}
-			seen[id] = true
-			if _, err := m.Get(t.Context(), id); err != nil {
-				t.Errorf("Get(%d) = %v", id, err)
-			}
+	m := album.NewMemory(album.Seed()...)
+	m.Max = 5
+	create := func(n int, key string) error {
+		w := album.Write{Batch: true, Key: key}
+		for range n {
+			w.Albums = append(w.Albums, albumtest.New(0))
 		}
+		_, err := m.Create(t.Context(), w)
+		return err
 	}
-	if len(seen) != workers*each {
-		t.Errorf("%d albums, want %d", len(seen), workers*each)
+	put := func(id int64) error {
+		_, _, err := m.Put(t.Context(), albumtest.New(id))
+		return err
 	}
-}
-
-func walk(t *testing.T, s Service, limit int, each func()) []int64 {
-	t.Helper()
-	var ids []int64
-	for q := (Query{Limit: limit}); ; {
-		p, err := s.List(t.Context(), q)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(p.Albums) > limit {
-			t.Fatalf("%d albums on a page of %d", len(p.Albums), limit)
-		}
-		for _, a := range p.Albums {
-			if len(ids) > 0 && a.ID <= ids[len(ids)-1] {
-				t.Fatalf("id %d after %d", a.ID, ids[len(ids)-1])
-			}
-			ids = append(ids, a.ID)
-		}
-		if p.Next == 0 {
-			return ids
-		}
-		q.After = p.Next
-		each()
-	}
-}
-
-func TestMemoryList(t *testing.T) {
-	t.Parallel()
-	m := NewMemory()
-	if p, err := m.List(t.Context(), Query{Limit: 10}); err != nil || p.Albums == nil || len(p.Albums) != 0 || p.Next != 0 {
-		t.Errorf("List(empty) = %#v, %v, want an empty page, not nil", p, err)
-	}
-	for id := int64(2); id <= 20; id += 2 {
-		mustCreate(t, m, newAlbum(id))
-	}
-	for _, limit := range []int{1, 3, 5, 10, 11} {
-		if ids := walk(t, m, limit, func() {}); len(ids) != 10 {
-			t.Errorf("pages of %d give %v", limit, ids)
-		}
-	}
-	for _, after := range []int64{20, 21, math.MaxInt64} {
-		if p, err := m.List(t.Context(), Query{Limit: 5, After: after}); err != nil || len(p.Albums) != 0 || p.Next != 0 {
-			t.Errorf("List(after %d) = %v, %v", after, p, err)
-		}
-	}
-	// What was there at the start is seen once, whatever comes in between.
-	next := int64(1)
-	seen := map[int64]bool{}
-	for _, id := range walk(t, m, 3, func() { mustCreate(t, m, newAlbum(next)); next += 6 }) {
-		seen[id] = true
-	}
-	for id := int64(2); id <= 20; id += 2 {
-		if !seen[id] {
-			t.Errorf("album %d was missed", id)
+	for i, step := range []struct {
+		err, want error
+	}{
+		{create(3, "k"), album.ErrFull},
+		{create(2, ""), nil},
+		{create(1, ""), album.ErrFull},
+		{put(1), nil}, // in the place of another
+		{put(99), album.ErrFull},
+		{m.Delete(t.Context(), 2), nil},
+		{m.Delete(t.Context(), 3), nil},
+		{m.Delete(t.Context(), 4), nil},
+		{create(3, "k"), nil}, // that it was full is no answer to remember
+	} {
+		if !errors.Is(step.err, step.want) {
+			t.Errorf("step %d = %v, want %v", i, step.err, step.want)
 		}
 	}
 }

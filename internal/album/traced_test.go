@@ -43,15 +43,15 @@ func TestTraced(t *testing.T) {
 		},
 			"album.list", "album.count=2 album.limit=2", codes.Unset, 0},
 		{"create", nil, func(ctx context.Context, s album.Service) error {
-			_, err := s.Create(ctx, album.Album{Title: title, Artist: "artist", Price: 1})
+			_, err := s.Create(ctx, album.One(album.Album{Title: title, Artist: "artist", Price: 1}))
 			return err
 		},
-			"album.create", "album.id=4", codes.Unset, 0},
+			"album.create", "album.count=1 album.id=4", codes.Unset, 0},
 		{"taken", nil, func(ctx context.Context, s album.Service) error {
-			_, err := s.Create(ctx, album.Album{ID: 1, Title: title, Artist: "artist", Price: 1})
+			_, err := s.Create(ctx, album.One(album.Album{ID: 1, Title: title, Artist: "artist", Price: 1}))
 			return err
 		},
-			"album.create", "", codes.Unset, 0},
+			"album.create", "album.count=1", codes.Unset, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

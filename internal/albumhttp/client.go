@@ -2,6 +2,7 @@ package albumhttp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +30,8 @@ type ClientOptions struct {
 	Timeout   time.Duration // for one call, body included; 0 means 10 s
 	Conns     int           // idle connections kept to the store; 0 means 256
 	Telemetry Telemetry
+	// Wrap, if not nil, is put around the transport: each call goes through it.
+	Wrap func(http.RoundTripper) http.RoundTripper
 }
 
 // Client is an album.Service that calls a Handler at another address. Each call
@@ -59,12 +63,16 @@ func NewClient(base string, o ClientOptions) (*Client, error) {
 	}
 	tr := http.DefaultTransport.(*http.Transport).Clone()
 	tr.MaxIdleConns, tr.MaxIdleConnsPerHost = o.Conns, o.Conns
+	var rt http.RoundTripper = tr
+	if o.Wrap != nil {
+		rt = o.Wrap(tr)
+	}
 	tp, mp, prop := o.Telemetry.providers()
 	return &Client{
 		base:    strings.TrimSuffix(u.String(), "/"),
 		timeout: o.Timeout,
 		http: &http.Client{
-			Transport: otelhttp.NewTransport(tr, otelhttp.WithTracerProvider(tp), otelhttp.WithMeterProvider(mp),
+			Transport: otelhttp.NewTransport(rt, otelhttp.WithTracerProvider(tp), otelhttp.WithMeterProvider(mp),
 				otelhttp.WithPropagators(prop), otelhttp.WithSpanNameFormatter(spanName)),
 			// The store never redirects; whoever answers so is not the store.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -84,70 +92,187 @@ type routeKey struct{}
 // List implements album.Service.
 func (c *Client) List(ctx context.Context, q album.Query) (album.Page, error) {
 	var p album.Page
-	header, err := c.call(ctx, http.MethodGet, "/albums", listPath(q), nil, http.StatusOK, &p.Albums)
+	header, err := c.call(ctx, request{method: http.MethodGet, route: "/albums", path: listPath(q)}, http.StatusOK, &p.Albums)
 	if err != nil {
 		return album.Page{}, err
 	}
-	p.Next, err = parseNext(header.Values("Link"))
+	p.Next, err = parseNext(q.Filter, header.Values("Link"))
 	return p, err
 }
 
 // Get implements album.Service.
 func (c *Client) Get(ctx context.Context, id int64) (album.Album, error) {
 	var a album.Album
-	_, err := c.call(ctx, http.MethodGet, "/albums/:id", "/albums/"+strconv.FormatInt(id, 10), nil, http.StatusOK, &a)
+	_, err := c.call(ctx, request{method: http.MethodGet, route: "/albums/:id", path: albumPath(id)}, http.StatusOK, &a)
 	return a, err
 }
 
+// Put implements album.Service.
+func (c *Client) Put(ctx context.Context, a album.Album) (_ album.Album, created bool, err error) {
+	body, err := json.Marshal(input(a))
+	if err != nil {
+		return album.Album{}, false, err
+	}
+	resp, err := c.do(ctx, request{method: http.MethodPut, route: "/albums/:id", path: albumPath(a.ID), body: body})
+	if err != nil {
+		return album.Album{}, false, err
+	}
+	created = resp.StatusCode == http.StatusCreated
+	if !created && resp.StatusCode != http.StatusOK {
+		return album.Album{}, false, resp.asError()
+	}
+	return a, created, resp.decode(&a)
+}
+
+// Delete implements album.Service.
+func (c *Client) Delete(ctx context.Context, id int64) error {
+	_, err := c.call(ctx, request{method: http.MethodDelete, route: "/albums/:id", path: albumPath(id)}, http.StatusNoContent, nil)
+	return err
+}
+
 // Create implements album.Service.
-func (c *Client) Create(ctx context.Context, a album.Album) (album.Album, error) {
-	body, err := encodeNew(a)
+func (c *Client) Create(ctx context.Context, w album.Write) (album.Created, error) {
+	req, err := newWrite(w)
 	if err != nil {
-		return album.Album{}, err
+		return album.Created{}, err
 	}
-	_, err = c.call(ctx, http.MethodPost, "/albums", "/albums", body, http.StatusCreated, &a)
+	created := album.Created{Albums: slices.Clone(w.Albums)}
+	var into any = &created.Albums[0]
+	var ids result
+	if w.Batch {
+		into = &ids
+	}
+	header, err := c.call(ctx, req, http.StatusCreated, into)
+	created.Replayed = header.Get("Idempotency-Replayed") == "true"
 	if err != nil {
-		return album.Album{}, err
+		return album.Created{Replayed: created.Replayed}, err
 	}
-	return a, nil
+	if w.Batch {
+		if len(ids.IDs) != len(w.Albums) {
+			return album.Created{}, fmt.Errorf("%w: %d ids for %d albums", album.ErrUnavailable, len(ids.IDs), len(w.Albums))
+		}
+		for i, id := range ids.IDs {
+			created.Albums[i].ID = id
+		}
+	}
+	return created, nil
 }
 
-// encodeNew writes an album to create, without the id if it has none.
-func encodeNew(a album.Album) ([]byte, error) {
-	return json.Marshal(struct {
-		ID int64 `json:"id,omitempty"`
+// Submit implements album.Service.
+func (c *Client) Submit(ctx context.Context, w album.Write) (_ album.Operation, replayed bool, err error) {
+	req, err := newWrite(w)
+	if err != nil {
+		return album.Operation{}, false, err
+	}
+	req.prefer = "respond-async"
+	var op operation
+	header, err := c.call(ctx, req, http.StatusAccepted, &op)
+	return op.album(), header.Get("Idempotency-Replayed") == "true", err
+}
+
+// Operation implements album.Service.
+func (c *Client) Operation(ctx context.Context, id string) (album.Operation, error) {
+	var op operation
+	_, err := c.call(ctx, request{method: http.MethodGet, route: "/operations/:id", path: "/operations/" + url.PathEscape(id)}, http.StatusOK, &op)
+	return op.album(), err
+}
+
+// input is an album to keep: without an id if it has none, and without what the
+// store sets.
+func input(a album.Album) any {
+	return struct {
+		ID        int64 `json:"id,omitempty"`
+		CreatedAt bool  `json:"created_at,omitempty"`
 		album.Album
-	}{a.ID, a})
+	}{ID: a.ID, Album: a}
 }
 
-func (c *Client) call(ctx context.Context, method, route, path string, body []byte, want int, into any) (http.Header, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	ctx = context.WithValue(ctx, routeKey{}, route)
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+func newWrite(w album.Write) (req request, err error) {
+	req = request{method: http.MethodPost, route: "/albums", path: "/albums", key: w.Key}
+	if !w.Batch {
+		req.body, err = json.Marshal(input(w.Albums[0]))
+		return req, err
+	}
+	req.route, req.path = "/albums/batch", "/albums/batch"
+	list := make([]any, len(w.Albums))
+	for i, a := range w.Albums {
+		list[i] = input(a)
+	}
+	req.body, err = json.Marshal(list)
+	return req, err
+}
+
+func albumPath(id int64) string { return "/albums/" + strconv.FormatInt(id, 10) }
+
+// request is a call of the store.
+type request struct {
+	method, route, path string
+	body                []byte
+	accept              string // empty: JSON
+	key, prefer         string
+}
+
+// answer is what the store said, read to its end.
+type answer struct {
+	*http.Response
+	body []byte
+	req  request
+}
+
+func (a *answer) decode(into any) error {
+	if into == nil {
+		return nil
+	}
+	if err := json.Unmarshal(a.body, into); err != nil {
+		return fmt.Errorf("%s %s: decode the answer: %w: %w", a.req.method, a.req.route, err, album.ErrUnavailable)
+	}
+	return nil
+}
+
+// call returns the header also of an answer that is an error.
+func (c *Client) call(ctx context.Context, r request, want int, into any) (http.Header, error) {
+	resp, err := c.do(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Accept", "application/json, "+problemType)
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+	if resp.StatusCode != want {
+		return resp.Header, resp.asError()
 	}
-	resp, err := c.http.Do(req)
+	return resp.Header, resp.decode(into)
+}
+
+func (c *Client) do(ctx context.Context, r request) (*answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	resp, err := c.send(ctx, r)
 	if err != nil {
 		return nil, c.transportError(ctx, err)
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return nil, c.transportError(ctx, err)
 	}
-	if resp.StatusCode != want {
-		return nil, answerError(resp, answer)
+	return &answer{resp, body, r}, nil
+}
+
+func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
+	ctx = context.WithValue(ctx, routeKey{}, r.route)
+	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, bytes.NewReader(r.body))
+	if err != nil {
+		return nil, err
 	}
-	if err := json.Unmarshal(answer, into); err != nil {
-		return nil, fmt.Errorf("%s %s: decode the answer: %w: %w", method, route, err, album.ErrUnavailable)
+	req.Header.Set("Accept", cmp.Or(r.accept, jsonType)+", "+problemType)
+	if r.body != nil {
+		req.Header.Set("Content-Type", jsonType)
 	}
-	return resp.Header, nil
+	if r.key != "" {
+		req.Header.Set("Idempotency-Key", r.key)
+	}
+	if r.prefer != "" {
+		req.Header.Set("Prefer", r.prefer)
+	}
+	return c.http.Do(req)
 }
 
 // transportError tells apart a caller who left, a store that is slow and a store
@@ -164,16 +289,17 @@ func (c *Client) transportError(ctx context.Context, err error) error {
 	}
 }
 
-func answerError(resp *http.Response, body []byte) error {
-	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+// asError returns the error that an answer stands for.
+func (a *answer) asError() error {
+	media, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type"))
 	var p Problem
-	if media != problemType || json.Unmarshal(body, &p) != nil {
-		return fmt.Errorf("%w: answered %s with %q, not with a problem", album.ErrUnavailable, resp.Status, media)
+	if media != problemType || json.Unmarshal(a.body, &p) != nil {
+		return fmt.Errorf("%w: answered %s with %q, not with a problem", album.ErrUnavailable, a.Status, media)
 	}
-	p.Status = resp.StatusCode // the advisory member could say anything
+	p.Status = a.StatusCode // the advisory member could say anything
 	err := errorFor(p)
 	if errors.Is(err, album.ErrUnavailable) {
-		return fmt.Errorf("%w: answered %s, trace %s", err, resp.Status, p.TraceID)
+		return fmt.Errorf("%w: answered %s, trace %s", err, a.Status, p.TraceID)
 	}
 	return err
 }
@@ -181,7 +307,7 @@ func answerError(resp *http.Response, body []byte) error {
 var linkNext = regexp.MustCompile(`<([^>]*)>\s*;[^,]*rel="?next"?`)
 
 // parseNext returns the last id of this page from its Link header, or 0.
-func parseNext(links []string) (int64, error) {
+func parseNext(f album.Filter, links []string) (int64, error) {
 	for _, l := range links {
 		m := linkNext.FindStringSubmatch(l)
 		if m == nil {
@@ -191,7 +317,7 @@ func parseNext(links []string) (int64, error) {
 		if err != nil {
 			return 0, fmt.Errorf("%w: Link %q: %w", album.ErrUnavailable, l, err)
 		}
-		after, err := decodeCursor(u.Query().Get("cursor"))
+		after, err := decodeCursor(f, u.Query().Get("cursor"))
 		if err != nil {
 			return 0, fmt.Errorf("%w: Link %q: %w", album.ErrUnavailable, l, err)
 		}

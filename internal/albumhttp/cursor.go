@@ -12,18 +12,19 @@ import (
 	"soundcheck/internal/album"
 )
 
-var errCursor = errors.New("not a cursor of this service: take it from the Link header of a page")
+var errCursor = errors.New("not a cursor of this list: take it from the Link header of a page")
 
 // encodeCursor hides the last id of a page, so that nobody builds on what is in
-// it. The checksum tells a damaged or foreign cursor; it is no secret.
-func encodeCursor(after int64) string {
+// it. The checksum tells a cursor that is damaged, foreign, or of a list with
+// another filter; it is no secret.
+func encodeCursor(f album.Filter, after int64) string {
 	b := binary.BigEndian.AppendUint64(nil, uint64(after))
-	return base64.RawURLEncoding.EncodeToString(append(b, cursorSum(b)...))
+	return base64.RawURLEncoding.EncodeToString(append(b, cursorSum(f, b)...))
 }
 
-func decodeCursor(s string) (int64, error) {
+func decodeCursor(f album.Filter, s string) (int64, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(b) != 12 || string(cursorSum(b[:8])) != string(b[8:]) {
+	if err != nil || len(b) != 12 || string(cursorSum(f, b[:8])) != string(b[8:]) {
 		return 0, errCursor
 	}
 	after := int64(binary.BigEndian.Uint64(b))
@@ -33,20 +34,38 @@ func decodeCursor(s string) (int64, error) {
 	return after, nil
 }
 
-func cursorSum(b []byte) []byte {
-	sum := sha256.Sum256(append([]byte("soundcheck albums v1"), b...))
+func cursorSum(f album.Filter, b []byte) []byte {
+	sum := sha256.Sum256(fmt.Appendf(nil, "soundcheck albums v1 %q %q %x", f.Artist, f.Genre, b))
 	return sum[:4]
 }
 
-// nextLink is the Link header (RFC 8288) of a page that is not the last.
-func nextLink(limit int, next int64) string {
-	return fmt.Sprintf(`<%s>; rel="next"`, listPath(album.Query{Limit: limit, After: next}))
+// links is the Link header (RFC 8288) of a page.
+func links(q album.Query, next int64) string {
+	q.After = 0
+	s := fmt.Sprintf(`<%s>; rel="first"`, listPath(q))
+	if next != 0 {
+		q.After = next
+		s = fmt.Sprintf(`<%s>; rel="next", `, listPath(q)) + s
+	}
+	return s
 }
 
 func listPath(q album.Query) string {
-	v := url.Values{"limit": {strconv.Itoa(q.Limit)}}
+	v := filterValues(q.Filter)
+	v.Set("limit", strconv.Itoa(q.Limit))
 	if q.After != 0 {
-		v.Set("cursor", encodeCursor(q.After))
+		v.Set("cursor", encodeCursor(q.Filter, q.After))
 	}
 	return "/albums?" + v.Encode()
+}
+
+func filterValues(f album.Filter) url.Values {
+	v := url.Values{}
+	if f.Artist != "" {
+		v.Set("artist", f.Artist)
+	}
+	if f.Genre != "" {
+		v.Set("genre", f.Genre)
+	}
+	return v
 }

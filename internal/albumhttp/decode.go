@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,12 +14,67 @@ import (
 	"soundcheck/internal/album"
 )
 
-// decodeAlbum reads one valid album from a request body, or returns an
-// *album.InvalidError with everything that is wrong with it.
-func decodeAlbum(body []byte) (album.Album, error) {
+// decodeWrite reads what a POST asks for: one album, or a batch of them as a JSON
+// array or as NDJSON. It returns an *album.InvalidError with everything that is
+// wrong with it.
+func decodeWrite(body []byte, batch, ndjson bool) (album.Write, error) {
+	w := album.Write{Batch: batch}
 	if !utf8.Valid(body) { // encoding/json would quietly replace the bad bytes
-		return album.Album{}, album.Invalid("the body is not valid UTF-8")
+		return w, album.Invalid("the body is not valid UTF-8")
 	}
+	items := []json.RawMessage{body}
+	if batch {
+		var err error
+		if items, err = batchItems(body, ndjson); err != nil {
+			return w, err
+		}
+	}
+	var all album.InvalidError
+	w.Albums = make([]album.Album, len(items))
+	for i, item := range items {
+		a, err := decodeAlbum(item)
+		w.Albums[i] = a
+		var invalid *album.InvalidError
+		if !errors.As(err, &invalid) {
+			continue
+		}
+		if !batch {
+			return w, err
+		}
+		if invalid.Detail != "" {
+			all.Add(album.InBatch(i, ""), invalid.Detail)
+		}
+		for _, f := range invalid.Fields {
+			all.Add(album.InBatch(i, f.Field), f.Message)
+		}
+	}
+	if err := all.Err(); err != nil {
+		return w, err
+	}
+	return w, w.Validate() // what it finds now concerns several albums
+}
+
+func batchItems(body []byte, ndjson bool) (items []json.RawMessage, err error) {
+	if ndjson {
+		for line := range bytes.Lines(body) {
+			if line = bytes.TrimSpace(line); len(line) > 0 {
+				items = append(items, line)
+			}
+		}
+	} else if err := json.Unmarshal(body, &items); err != nil || items == nil {
+		return nil, album.Invalid("the body must be one JSON array of albums: " + jsonReason(body, err))
+	}
+	switch {
+	case len(items) == 0:
+		return nil, album.Invalid("the batch is empty")
+	case len(items) > album.MaxBatch:
+		return nil, errTooLarge
+	}
+	return items, nil
+}
+
+// decodeAlbum reads one valid album.
+func decodeAlbum(body []byte) (album.Album, error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
 		return album.Album{}, album.Invalid("the body must be one JSON object: " + jsonReason(body, err))
@@ -41,6 +95,11 @@ func decodeAlbum(body []byte) (album.Album, error) {
 			a.Artist, err = parseText(raw)
 		case "price":
 			a.Price, err = album.ParseCents(string(raw))
+		case "genre":
+			a.Genre, err = parseText(raw)
+		case "year":
+			a.Year, err = parseYear(raw)
+		case "created_at": // the store's to set; an album can be put back as it was read
 		default:
 			err = fmt.Errorf("unknown field")
 		}
@@ -88,6 +147,19 @@ func parseText(raw json.RawMessage) (string, error) {
 	return s, nil
 }
 
+// parseYear reads a year that is given: 0 is as wrong as 1859, though an Album
+// without a year has it.
+func parseYear(raw json.RawMessage) (int, error) {
+	year, err := strconv.Atoi(string(raw))
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("must be an integer from %d to %d", album.MinYear, album.MaxYear)
+	case year < album.MinYear:
+		return 0, errors.New(album.BelowMinimum)
+	}
+	return year, nil
+}
+
 // parseAlbumID reads the id of an album to create. An id that is given must be
 // usable: only an absent one asks the store to assign it.
 func parseAlbumID(raw json.RawMessage) (int64, error) {
@@ -96,44 +168,7 @@ func parseAlbumID(raw json.RawMessage) (int64, error) {
 	case err != nil:
 		return 0, fmt.Errorf("must be an integer from 1 to %d", int64(math.MaxInt64))
 	case id < 1:
-		return 0, fmt.Errorf(album.BelowMinimum)
+		return 0, errors.New(album.BelowMinimum)
 	}
 	return id, nil
-}
-
-// parseID reads the id in a path. Any integer is a question that can be answered.
-func parseID(s string) (int64, error) {
-	id, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		var e album.InvalidError
-		e.Add("id", fmt.Sprintf("must be an integer from 1 to %d", int64(math.MaxInt64)))
-		return 0, e.Err()
-	}
-	return id, nil
-}
-
-func parseQuery(v url.Values) (album.Query, error) {
-	q := album.Query{Limit: album.DefaultLimit}
-	var e album.InvalidError
-	for name := range v {
-		if name != "limit" && name != "cursor" {
-			e.Add(name, "unknown parameter")
-		}
-	}
-	if s := v.Get("limit"); v.Has("limit") {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 1 || n > album.MaxLimit {
-			e.Add("limit", fmt.Sprintf("must be an integer from 1 to %d", album.MaxLimit))
-		}
-		q.Limit = n
-	}
-	if s := v.Get("cursor"); v.Has("cursor") {
-		after, err := decodeCursor(s)
-		if err != nil {
-			e.Add("cursor", err.Error())
-		}
-		q.After = after
-	}
-	sortFields(e.Fields)
-	return q, e.Err()
 }

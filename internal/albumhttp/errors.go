@@ -21,10 +21,12 @@ type Problem struct {
 }
 
 var (
-	errNoRoute  = errors.New("no such resource")
-	errNoMethod = errors.New("this resource does not have that method")
-	errTooLarge = errors.New("request body too large")
-	errInternal = errors.New("internal error")
+	errNoRoute       = errors.New("no such resource")
+	errNoMethod      = errors.New("this resource does not have that method")
+	errTooLarge      = errors.New("request body too large")
+	errMediaType     = errors.New("unsupported media type of the request body")
+	errNotAcceptable = errors.New("no representation that the Accept header allows")
+	errInternal      = errors.New("internal error")
 )
 
 // statusClientGone is nginx's: the client closed the connection before the answer.
@@ -35,24 +37,42 @@ const statusClientGone = 499
 var problems = []struct {
 	err    error
 	status int
-	name   string // the last part of the problem type
+	name   string // the last part of the problem type; empty: the error's own code
 }{
-	{album.ErrNotFound, http.StatusNotFound, "album-not-found"},
-	{album.ErrExists, http.StatusConflict, "album-exists"},
-	{album.ErrUnavailable, http.StatusBadGateway, "store-unavailable"},
-	{album.ErrTimeout, http.StatusGatewayTimeout, "store-timeout"},
+	{album.ErrNotFound, http.StatusNotFound, ""},
+	{album.ErrExists, http.StatusConflict, ""},
+	{album.ErrNoOperation, http.StatusNotFound, ""},
+	{album.ErrKeyReused, http.StatusUnprocessableEntity, ""},
+	{album.ErrKeyRunning, http.StatusConflict, ""},
+	{album.ErrFull, http.StatusInsufficientStorage, ""},
+	{album.ErrNotReady, http.StatusServiceUnavailable, ""},
+	{album.ErrUnavailable, http.StatusBadGateway, ""},
+	{album.ErrTimeout, http.StatusGatewayTimeout, ""},
 	{errNoRoute, http.StatusNotFound, "no-such-resource"},
 	{errNoMethod, http.StatusMethodNotAllowed, "method-not-allowed"},
 	{errTooLarge, http.StatusRequestEntityTooLarge, "body-too-large"},
+	{errMediaType, http.StatusUnsupportedMediaType, "unsupported-media-type"},
+	{errNotAcceptable, http.StatusNotAcceptable, "not-acceptable"},
 	{context.Canceled, statusClientGone, "client-gone"},
 	{context.DeadlineExceeded, http.StatusServiceUnavailable, "deadline-exceeded"},
 	{errInternal, http.StatusInternalServerError, "internal"},
+}
+
+func init() {
+	for i := range problems {
+		if e, ok := problems[i].err.(*album.Error); ok {
+			problems[i].name = e.Code()
+		}
+	}
 }
 
 const (
 	typePrefix  = "urn:soundcheck:problem:"
 	invalidName = "invalid-request"
 )
+
+// retryAfter is what a 503 tells the caller to wait, in seconds.
+const retryAfter = "1"
 
 // problemFor returns the problem that err is answered with. What went wrong
 // inside is for the log and the trace, so a 5xx carries no detail of err.
@@ -66,9 +86,14 @@ func problemFor(err error) Problem {
 		return Problem{Type: typePrefix + invalidName, Title: "invalid request",
 			Status: http.StatusBadRequest, Detail: detail, Errors: invalid.Fields}
 	}
-	for _, p := range problems {
-		if errors.Is(err, p.err) {
-			return Problem{Type: typePrefix + p.name, Title: p.err.Error(), Status: p.status}
+	for _, row := range problems {
+		if errors.Is(err, row.err) {
+			p := Problem{Type: typePrefix + row.name, Title: row.err.Error(), Status: row.status}
+			var exists *album.ExistsError
+			if errors.As(err, &exists) {
+				p.Errors = exists.Fields
+			}
+			return p
 		}
 	}
 	return problemFor(errInternal)
@@ -86,7 +111,11 @@ func errorFor(p Problem) error {
 		return e
 	}
 	for _, row := range problems {
-		if p.Status < 500 && p.Type == typePrefix+row.name {
+		switch {
+		case p.Type != typePrefix+row.name:
+		case row.err == album.ErrExists && len(p.Errors) > 0:
+			return &album.ExistsError{Fields: p.Errors}
+		case p.Status < 500, row.err == album.ErrFull, row.err == album.ErrNotReady:
 			return row.err
 		}
 	}

@@ -3,15 +3,21 @@
 // The store serves a database with it, the proxy serves a Client, so the two
 // cannot drift apart, and an error keeps its identity across the wire.
 //
-//	GET  /albums?limit=&cursor=   200 a JSON array in id order; Link rel="next" to the following page
-//	GET  /albums/{id}             200 an album; 400 id is no integer; 404
-//	POST /albums                  201 the album, Location; 400 with errors[]; 409 id taken; 413
+//	GET    /albums             200 a JSON array in id order, by pages; or, as NDJSON, all of them
+//	GET    /albums/{id}        200 an album; 404
+//	POST   /albums             201 the album, Location; 202 an operation; 409 id taken
+//	PUT    /albums/{id}        200 or 201 the album
+//	DELETE /albums/{id}        204; 404
+//	POST   /albums/batch       201 how many and their ids; 202 an operation; 409 an id taken
+//	GET    /operations/{id}    200 the operation; 404
+//	GET    /openapi.yaml       the contract, with every parameter, header and status
+//	GET    /v3/api-docs/       the contract as a page
 //
 // Every error is an RFC 9457 problem (application/problem+json).
 package albumhttp
 
 import (
-	"io"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -39,8 +45,9 @@ type Telemetry struct {
 
 // HandlerOptions configure a Handler.
 type HandlerOptions struct {
-	Service   string // service.name, as in "album-store"
-	MaxBody   int64  // bytes of a request body; 0 means DefaultMaxBody
+	Service   string       // service.name, as in "album-store"
+	MaxBody   int64        // bytes of a request body; 0 means DefaultMaxBody
+	Docs      http.Handler // the contract as a page, served below /v3/api-docs/; nil: none
 	Telemetry Telemetry
 }
 
@@ -53,6 +60,10 @@ type handler struct {
 // Handler serves svc. One server span, one set of HTTP server metrics and one
 // log line belong to each request.
 func Handler(svc album.Service, o HandlerOptions) http.Handler {
+	return abortable(newRouter(svc, o))
+}
+
+func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
 	h := &handler{svc: svc, maxBody: o.MaxBody, log: o.Telemetry.logger()}
 	if h.maxBody == 0 {
 		h.maxBody = DefaultMaxBody
@@ -74,17 +85,35 @@ func Handler(svc album.Service, o HandlerOptions) http.Handler {
 	for _, get := range []func(string, ...gin.HandlerFunc) gin.IRoutes{r.GET, r.HEAD} {
 		get("/albums", h.list)
 		get("/albums/:id", h.get)
+		get("/operations/:id", h.operation)
+		get("/openapi.yaml", serveContract)
+		if o.Docs != nil {
+			get(docsPath+"/*file", gin.WrapH(http.StripPrefix(docsPath, o.Docs)))
+		}
 	}
-	r.POST("/albums", h.create)
+	r.POST("/albums", func(c *gin.Context) { h.create(c, false) })
+	r.POST("/albums/batch", func(c *gin.Context) { h.create(c, true) })
+	r.PUT("/albums/:id", h.put)
+	r.DELETE("/albums/:id", h.delete)
 	r.NoRoute(func(c *gin.Context) { h.fail(c, errNoRoute) })
-	r.NoMethod(func(c *gin.Context) { h.fail(c, errNoMethod) })
+	r.NoMethod(h.noMethod)
 	return r
 }
 
 func (h *handler) list(c *gin.Context) {
-	q, err := parseQuery(c.Request.URL.Query())
+	media, err := accepted(c.Request, jsonType, ndjsonType)
 	if err != nil {
 		h.fail(c, err)
+		return
+	}
+	q, err := parseQuery(c.Request.URL.Query(), media == ndjsonType)
+	if err != nil {
+		h.fail(c, err)
+		return
+	}
+	c.Header("Vary", "Accept")
+	if media == ndjsonType {
+		h.stream(c, q.Filter)
 		return
 	}
 	p, err := h.svc.List(c.Request.Context(), q)
@@ -92,14 +121,12 @@ func (h *handler) list(c *gin.Context) {
 		h.fail(c, err)
 		return
 	}
-	if p.Next != 0 {
-		c.Header("Link", nextLink(q.Limit, p.Next))
-	}
+	c.Header("Link", links(q, p.Next))
 	c.JSON(http.StatusOK, p.Albums)
 }
 
 func (h *handler) get(c *gin.Context) {
-	id, err := parseID(c.Param("id"))
+	id, err := h.idAndAccept(c)
 	if err != nil {
 		h.fail(c, err)
 		return
@@ -112,23 +139,117 @@ func (h *handler) get(c *gin.Context) {
 	c.JSON(http.StatusOK, a)
 }
 
-func (h *handler) create(c *gin.Context) {
-	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, h.maxBody))
-	if err != nil {
-		h.fail(c, readError(err))
+func (h *handler) create(c *gin.Context, batch bool) {
+	if _, err := accepted(c.Request, jsonType); err != nil {
+		h.fail(c, err)
 		return
 	}
-	a, err := decodeAlbum(body)
+	w, err := h.readWrite(c, batch)
 	if err != nil {
 		h.fail(c, err)
 		return
 	}
-	if a, err = h.svc.Create(c.Request.Context(), a); err != nil {
+	if prefersAsync(c.Request.Header) {
+		h.submit(c, w)
+		return
+	}
+	created, err := h.svc.Create(c.Request.Context(), w)
+	setReplayed(c, created.Replayed)
+	switch {
+	case err != nil:
+		h.fail(c, err)
+	case batch:
+		c.JSON(http.StatusCreated, batchResult(album.IDs(created.Albums)))
+	default:
+		a := created.Albums[0]
+		c.Header("Location", "/albums/"+strconv.FormatInt(a.ID, 10))
+		c.JSON(http.StatusCreated, a)
+	}
+}
+
+func (h *handler) submit(c *gin.Context, w album.Write) {
+	op, replayed, err := h.svc.Submit(c.Request.Context(), w)
+	setReplayed(c, replayed)
+	if err != nil {
 		h.fail(c, err)
 		return
 	}
-	c.Header("Location", "/albums/"+strconv.FormatInt(a.ID, 10))
-	c.JSON(http.StatusCreated, a)
+	c.Header("Location", "/operations/"+op.ID)
+	c.Header("Preference-Applied", "respond-async")
+	c.JSON(http.StatusAccepted, newOperation(op))
+}
+
+func (h *handler) put(c *gin.Context) {
+	id, err := h.idAndAccept(c)
+	if err != nil {
+		h.fail(c, err)
+		return
+	}
+	a, err := h.readPut(c, id)
+	if err != nil {
+		h.fail(c, err)
+		return
+	}
+	a, created, err := h.svc.Put(c.Request.Context(), a)
+	switch {
+	case err != nil:
+		h.fail(c, err)
+	case created:
+		c.Header("Location", "/albums/"+strconv.FormatInt(a.ID, 10))
+		c.JSON(http.StatusCreated, a)
+	default:
+		c.JSON(http.StatusOK, a)
+	}
+}
+
+func (h *handler) delete(c *gin.Context) {
+	id, err := parseID(c)
+	if err == nil {
+		err = h.svc.Delete(c.Request.Context(), id)
+	}
+	if err != nil {
+		h.fail(c, err)
+		return
+	}
+	c.Status(http.StatusNoContent)
+}
+
+func (h *handler) operation(c *gin.Context) {
+	if _, err := accepted(c.Request, jsonType); err != nil {
+		h.fail(c, err)
+		return
+	}
+	op, err := h.svc.Operation(c.Request.Context(), c.Param("id"))
+	if err != nil {
+		h.fail(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, newOperation(op))
+}
+
+// idAndAccept checks what every request for one album has to have.
+func (h *handler) idAndAccept(c *gin.Context) (int64, error) {
+	if _, err := accepted(c.Request, jsonType); err != nil {
+		return 0, err
+	}
+	return parseID(c)
+}
+
+// noMethod answers OPTIONS with what there is; gin has set Allow.
+func (h *handler) noMethod(c *gin.Context) {
+	c.Header("Allow", c.Writer.Header().Get("Allow")+", OPTIONS")
+	if c.Request.Method == http.MethodOptions {
+		c.Status(http.StatusNoContent)
+		c.Writer.WriteHeaderNow()
+		return
+	}
+	h.fail(c, errNoMethod)
+}
+
+func setReplayed(c *gin.Context, replayed bool) {
+	if replayed {
+		c.Header("Idempotency-Replayed", "true")
+	}
 }
 
 // fail answers with the problem that err stands for. Only what is the server's
@@ -144,6 +265,9 @@ func (h *handler) fail(c *gin.Context, err error) {
 	c.Abort()
 	if c.Writer.Written() {
 		return // the answer has begun: it can only be cut short
+	}
+	if p.Status == http.StatusServiceUnavailable || errors.Is(err, album.ErrKeyRunning) {
+		c.Header("Retry-After", retryAfter)
 	}
 	c.Header("Content-Type", problemType)
 	c.JSON(p.Status, p)

@@ -2,7 +2,7 @@
 // lab does, and answers the probes that belong to no API:
 //
 //	GET /healthz  200 while the process lives
-//	GET /readyz   200 while it takes requests, 503 once it drains
+//	GET /readyz   200 while it takes requests, 503 once it drains or what it needs is away
 //	GET /status   200 with name, version, start time and uptime, for people
 //	GET /metrics  the program's metrics in Prometheus' text format
 //
@@ -28,7 +28,9 @@ type Config struct {
 	Addr    string // host:port; port 0 takes a free one
 	Handler http.Handler
 	Metrics http.Handler
-	Logger  *slog.Logger
+	// Ready, if not nil, tells whether what the service needs is there.
+	Ready  func(context.Context) error
+	Logger *slog.Logger
 	// DrainTimeout is how long requests that run at the end may take to finish.
 	DrainTimeout time.Duration
 }
@@ -98,10 +100,17 @@ func withProbes(c Config, draining *atomic.Bool) http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if draining.Load() {
 			writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "draining"})
 			return
+		}
+		if c.Ready != nil {
+			if err := c.Ready(r.Context()); err != nil {
+				c.Logger.WarnContext(r.Context(), "not ready", slog.String("error", err.Error()))
+				writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready"})
+				return
+			}
 		}
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
 	})

@@ -14,6 +14,7 @@ import (
 
 	"soundcheck/internal/album"
 	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/apidocs"
 	"soundcheck/internal/cli"
 	"soundcheck/internal/httpserver"
 	"soundcheck/internal/telemetry"
@@ -57,9 +58,17 @@ func (c *Common) Check(f *cli.Flags) error {
 	return f.NoArgs()
 }
 
-// Run serves the album.Service that open returns until ctx ends. It first drains
-// HTTP and then flushes telemetry, because the last requests have spans too.
-func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open func(albumhttp.Telemetry) (album.Service, error)) (err error) {
+// Backend is what a service serves.
+type Backend struct {
+	album.Service
+	Ready func(context.Context) error // nil: always
+	Close func() error                // nil: there is nothing to close
+}
+
+// Run serves the Backend that open returns until ctx ends. It first drains HTTP,
+// then closes the Backend, and then flushes telemetry, because the last requests
+// have spans too.
+func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open func(albumhttp.Telemetry) (Backend, error)) (err error) {
 	t, err := telemetry.Setup(ctx, telemetry.Config{Name: name, Logs: stdout})
 	if err != nil {
 		return err
@@ -73,19 +82,20 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 		}
 	}()
 	signals := albumhttp.Telemetry{TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider, Propagator: t.Propagator, Logger: t.Logger}
-	svc, err := open(signals)
+	b, err := open(signals)
 	if err != nil {
 		return err
 	}
 	err = httpserver.Run(ctx, httpserver.Config{
 		Name: name, Version: telemetry.Version(), Addr: c.Addr,
-		Handler:      albumhttp.Handler(svc, albumhttp.HandlerOptions{Service: name, MaxBody: c.MaxBody, Telemetry: signals}),
+		Handler:      albumhttp.Handler(b.Service, albumhttp.HandlerOptions{Service: name, MaxBody: c.MaxBody, Docs: apidocs.Handler(), Telemetry: signals}),
 		Metrics:      t.Metrics,
+		Ready:        b.Ready,
 		Logger:       t.Logger,
 		DrainTimeout: c.DrainTimeout,
 	})
-	if closer, ok := svc.(io.Closer); ok {
-		err = errors.Join(err, closer.Close())
+	if b.Close != nil {
+		err = errors.Join(err, b.Close())
 	}
 	if err == nil {
 		t.Logger.InfoContext(ctx, "stopped", slog.String("cause", context.Cause(ctx).Error()))

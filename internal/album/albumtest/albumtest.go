@@ -1,0 +1,482 @@
+// Package albumtest is the behaviour that every album.Service has, whatever it
+// keeps its albums in and however it is reached.
+package albumtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"soundcheck/internal/album"
+)
+
+// Run tests services as open returns them: new ones, which hold album.Seed.
+func Run(t *testing.T, open func(*testing.T) album.Service) {
+	for name, test := range map[string]func(*testing.T, album.Service){
+		"Seed": testSeed, "IDs": testIDs, "Put": testPut, "Delete": testDelete, "List": testList,
+		"Filter": testFilter, "Stream": testStream, "Batch": testBatch, "Key": testKey, "KeyOfFailure": testKeyOfFailure,
+		"KeyOnce": testKeyOnce, "Operation": testOperation, "OperationFails": testOperationFails,
+		"Concurrent": testConcurrent, "Cancelled": testCancelled,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open(t))
+		})
+	}
+}
+
+// New returns an album to create with this id; 0 asks for one.
+func New(id int64) album.Album {
+	return album.Album{ID: id, Title: fmt.Sprint("Title ", id), Artist: "Artist", Price: 100}
+}
+
+// Create creates albums, one by one.
+func Create(t *testing.T, s album.Service, albums ...album.Album) (created []album.Album) {
+	t.Helper()
+	for _, a := range albums {
+		c, err := s.Create(t.Context(), album.One(a))
+		if err != nil {
+			t.Fatal(err)
+		}
+		created = append(created, c.Albums...)
+	}
+	return created
+}
+
+// All walks the pages of a service and returns every album.
+func All(t *testing.T, s album.Service, q album.Query) (all []album.Album) {
+	t.Helper()
+	for {
+		p, err := s.List(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Albums == nil || len(p.Albums) > q.Limit {
+			t.Fatalf("%d albums (nil: %v) on a page of %d", len(p.Albums), p.Albums == nil, q.Limit)
+		}
+		all = append(all, p.Albums...)
+		if !slices.IsSortedFunc(all, func(a, b album.Album) int { return int(min(1, max(-1, a.ID-b.ID))) }) {
+			t.Fatalf("not in order: %v", album.IDs(all))
+		}
+		if q.After = p.Next; p.Next == 0 {
+			return all
+		}
+	}
+}
+
+// Await waits until an operation has ended.
+func Await(t *testing.T, s album.Service, id string) album.Operation {
+	t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		op, err := s.Operation(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if op.Status == album.Succeeded || op.Status == album.Failed {
+			return op
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("operation %+v has not ended", op)
+		}
+	}
+}
+
+func wantErr(t *testing.T, what string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("%s = %v, want %v", what, err, want)
+	}
+}
+
+// wantAlbum fails unless the service has a, whose CreatedAt is not compared if it is zero.
+func wantAlbum(t *testing.T, s album.Service, want album.Album) {
+	t.Helper()
+	got, err := s.Get(t.Context(), want.ID)
+	if want.CreatedAt.IsZero() {
+		want.CreatedAt = got.CreatedAt
+	}
+	if err != nil || got != want || got.CreatedAt.IsZero() {
+		t.Errorf("Get(%d) = %+v, %v, want %+v", want.ID, got, err, want)
+	}
+}
+
+func testSeed(t *testing.T, s album.Service) {
+	for _, a := range album.Seed() {
+		a.CreatedAt = time.Time{}
+		wantAlbum(t, s, a)
+	}
+	_, err := s.Get(t.Context(), 4)
+	wantErr(t, "Get(4)", err, album.ErrNotFound)
+	_, err = s.Get(t.Context(), -1)
+	wantErr(t, "Get(-1)", err, album.ErrNotFound)
+}
+
+func testIDs(t *testing.T, s album.Service) {
+	before := album.Now()
+	a := Create(t, s, New(0))[0]
+	if a.ID != 4 || a.CreatedAt.Before(before.Add(-time.Minute)) || a.CreatedAt.After(album.Now().Add(time.Minute)) {
+		t.Errorf("the first album is %+v, want id 4, created now", a)
+	}
+	wantAlbum(t, s, a)
+	Create(t, s, New(math.MaxInt64)) // must not use up the ids
+	Create(t, s, New(5))
+	if a := Create(t, s, New(0))[0]; a.ID != 6 {
+		t.Errorf("assigned id = %d, want 6: 5 is taken", a.ID)
+	}
+	_, err := s.Create(t.Context(), album.One(New(5)))
+	wantErr(t, "Create(id 5 again)", err, album.ErrExists)
+	awkward := album.Album{ID: 100, Title: "\"\\'; DROP TABLE albums; --\u2028\t", Artist: "Sigur Rós 椎名林檎 🎸 مرحبا \U0010ffff",
+		Price: album.MaxPrice, Genre: "R&B <script>", Year: 2100}
+	Create(t, s, awkward)
+	wantAlbum(t, s, awkward)
+}
+
+func testPut(t *testing.T, s album.Service) {
+	seed, err := s.Get(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := album.Album{ID: 1, Title: "Other", Artist: "Somebody", Price: 1}
+	got, created, err := s.Put(t.Context(), changed)
+	changed.CreatedAt = seed.CreatedAt
+	if err != nil || created || got != changed {
+		t.Errorf("Put(1) = %+v, %v, %v, want %+v, replaced", got, created, err, changed)
+	}
+	wantAlbum(t, s, changed)
+	added := New(50)
+	added.Genre, added.Year = "Rock", 1999
+	for range 2 {
+		got, isNew, err := s.Put(t.Context(), added)
+		if err != nil || isNew != (added.CreatedAt.IsZero()) {
+			t.Errorf("Put(50) = %+v, %v, %v", got, isNew, err)
+		}
+		added.CreatedAt = got.CreatedAt
+		wantAlbum(t, s, added)
+	}
+	if got := All(t, s, album.Query{Limit: 10, Filter: album.Filter{Artist: "John Coltrane"}}); len(got) != 0 {
+		t.Errorf("found under its old artist: %v", got)
+	}
+	if got := All(t, s, album.Query{Limit: 10, Filter: album.Filter{Artist: "Somebody"}}); len(got) != 1 {
+		t.Errorf("under its new artist: %v", got)
+	}
+}
+
+func testDelete(t *testing.T, s album.Service) {
+	if err := s.Delete(t.Context(), 2); err != nil {
+		t.Error(err)
+	}
+	wantErr(t, "Delete(2) again", s.Delete(t.Context(), 2), album.ErrNotFound)
+	_, err := s.Get(t.Context(), 2)
+	wantErr(t, "Get(2)", err, album.ErrNotFound)
+	if ids := album.IDs(All(t, s, album.Query{Limit: 1})); !slices.Equal(ids, []int64{1, 3}) {
+		t.Errorf("left: %v", ids)
+	}
+	if a := Create(t, s, New(0))[0]; a.ID != 2 && a.ID != 4 {
+		t.Errorf("assigned %d", a.ID)
+	}
+}
+
+func testList(t *testing.T, s album.Service) {
+	for _, id := range []int64{12, 10, 20, 18, 14, 16} {
+		Create(t, s, New(id))
+	}
+	want := []int64{1, 2, 3, 10, 12, 14, 16, 18, 20}
+	for _, limit := range []int{1, 2, 3, 4, 8, 9, 10, album.MaxLimit} {
+		if ids := album.IDs(All(t, s, album.Query{Limit: limit})); !slices.Equal(ids, want) {
+			t.Errorf("pages of %d give %v, want %v", limit, ids, want)
+		}
+	}
+	for _, after := range []int64{20, 21, math.MaxInt64} {
+		if p, err := s.List(t.Context(), album.Query{Limit: 5, After: after}); err != nil || len(p.Albums) != 0 || p.Next != 0 {
+			t.Errorf("List(after %d) = %v, %v", after, p, err)
+		}
+	}
+	// What was there at the start is seen once, whatever comes in between.
+	var ids []int64
+	next := int64(11)
+	for q := (album.Query{Limit: 2}); ; {
+		p, err := s.List(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, album.IDs(p.Albums)...)
+		if q.After = p.Next; p.Next == 0 {
+			break
+		}
+		Create(t, s, New(next))
+		next += 2
+	}
+	for _, id := range want {
+		if i := slices.Index(ids, id); i < 0 || slices.Contains(ids[i+1:], id) {
+			t.Errorf("album %d was not seen once in %v", id, ids)
+		}
+	}
+}
+
+func testFilter(t *testing.T, s album.Service) {
+	for i := range 20 {
+		a := New(int64(100 + i))
+		a.Artist, a.Genre = fmt.Sprint("Artist ", i%2), fmt.Sprint("Genre ", i%5)
+		Create(t, s, a)
+	}
+	for _, tt := range []struct {
+		album.Filter
+		want []int64
+	}{
+		{album.Filter{Artist: "Artist 1"}, []int64{101, 103, 105, 107, 109, 111, 113, 115, 117, 119}},
+		{album.Filter{Genre: "Genre 3"}, []int64{103, 108, 113, 118}},
+		{album.Filter{Artist: "Artist 1", Genre: "Genre 3"}, []int64{103, 113}},
+		{album.Filter{Artist: "artist 1"}, nil}, // exact
+		{album.Filter{Artist: "Artist 1 "}, nil},
+		{album.Filter{Genre: "Jazz"}, []int64{1, 2, 3}},
+	} {
+		for _, limit := range []int{1, 2, 100} {
+			if ids := album.IDs(All(t, s, album.Query{Filter: tt.Filter, Limit: limit})); !slices.Equal(ids, tt.want) {
+				t.Errorf("pages of %d of %+v give %v, want %v", limit, tt.Filter, ids, tt.want)
+			}
+		}
+		if ids := stream(t, s, tt.Filter); !slices.Equal(ids, tt.want) {
+			t.Errorf("the stream of %+v gives %v, want %v", tt.Filter, ids, tt.want)
+		}
+	}
+}
+
+func stream(t *testing.T, s album.Service, f album.Filter) (ids []int64) {
+	t.Helper()
+	for a, err := range s.Stream(t.Context(), f) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, a.ID)
+	}
+	return ids
+}
+
+func testStream(t *testing.T, s album.Service) {
+	const n = 2*album.MaxLimit + 5
+	w := album.Write{Batch: true}
+	for range n {
+		w.Albums = append(w.Albums, New(0))
+	}
+	if _, err := s.Create(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+	ids := stream(t, s, album.Filter{})
+	if len(ids) != n+3 || !slices.IsSorted(ids) || len(slices.Compact(ids)) != n+3 {
+		t.Errorf("%d albums in the stream, want %d, each once", len(ids), n+3)
+	}
+	seen := 0
+	for range s.Stream(t.Context(), album.Filter{}) {
+		if seen++; seen == 10 {
+			break // the caller may leave
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var last error
+	seen = 0
+	for _, err := range s.Stream(ctx, album.Filter{}) {
+		if seen++; seen == 10 {
+			cancel()
+		}
+		last = err
+	}
+	cancel()
+	if seen >= n || last == nil {
+		t.Errorf("a stream whose context ended gave %d albums and ended with %v", seen, last)
+	}
+}
+
+func testBatch(t *testing.T, s album.Service) {
+	Create(t, s, New(7))
+	c, err := s.Create(t.Context(), album.Write{Batch: true, Albums: []album.Album{New(0), New(5), New(0), New(4), New(0)}})
+	// Chosen ids go first; the others are assigned around them.
+	if got, want := album.IDs(c.Albums), []int64{6, 5, 8, 4, 9}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("the batch got ids %v, %v, want %v", got, err, want)
+	}
+	_, err = s.Create(t.Context(), album.Write{Batch: true, Albums: []album.Album{New(0), New(20), New(5), New(6)}})
+	wantErr(t, "Create(two ids taken)", err, album.ErrExists)
+	var exists *album.ExistsError
+	want := []album.FieldError{{Field: "[2].id", Message: "taken"}, {Field: "[3].id", Message: "taken"}}
+	if !errors.As(err, &exists) || !slices.Equal(exists.Fields, want) {
+		t.Errorf("Create(two ids taken) = %#v, want %v", err, want)
+	}
+	if ids := album.IDs(All(t, s, album.Query{Limit: 100})); !slices.Equal(ids, []int64{1, 2, 3, 4, 5, 6, 7, 8, 9}) {
+		t.Errorf("after a batch that was refused there are %v", ids)
+	}
+	if a := Create(t, s, New(0))[0]; a.ID != 10 {
+		t.Errorf("then %d is assigned, want 10", a.ID)
+	}
+}
+
+func testKey(t *testing.T, s album.Service) {
+	one := album.One(New(0))
+	one.Key = "a"
+	first, err := s.Create(t.Context(), one)
+	if err != nil || first.Replayed {
+		t.Fatal(first, err)
+	}
+	again, err := s.Create(t.Context(), one)
+	if err != nil || !again.Replayed || !slices.Equal(again.Albums, first.Albums) {
+		t.Errorf("again: %+v, %v, want %+v, replayed", again, err, first)
+	}
+	other := album.One(New(0))
+	other.Key, other.Albums[0].Price = "a", 101
+	_, err = s.Create(t.Context(), other)
+	wantErr(t, "Create(another album)", err, album.ErrKeyReused)
+	batch := one
+	batch.Batch = true
+	_, err = s.Create(t.Context(), batch)
+	wantErr(t, "Create(as a batch)", err, album.ErrKeyReused)
+	_, _, err = s.Submit(t.Context(), one)
+	wantErr(t, "Submit", err, album.ErrKeyReused)
+	batch.Key = "b"
+	batch.Albums = []album.Album{New(0), New(0)}
+	first, err = s.Create(t.Context(), batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err = s.Create(t.Context(), batch)
+	if err != nil || !again.Replayed || !slices.Equal(album.IDs(again.Albums), album.IDs(first.Albums)) {
+		t.Errorf("the batch again: %+v, %v, want %+v, replayed", again, err, first)
+	}
+	// The answer is the first one, also when the album is gone.
+	if err := s.Delete(t.Context(), 4); err != nil {
+		t.Fatal(err)
+	}
+	if again, err = s.Create(t.Context(), one); err != nil || !again.Replayed {
+		t.Errorf("after its end: %+v, %v", again, err)
+	}
+	if n := len(All(t, s, album.Query{Limit: 100})); n != 5 {
+		t.Errorf("%d albums, want 5", n)
+	}
+}
+
+func testKeyOfFailure(t *testing.T, s album.Service) {
+	taken := album.Write{Batch: true, Key: "k", Albums: []album.Album{New(0), New(2)}}
+	_, err := s.Create(t.Context(), taken)
+	wantErr(t, "Create(2)", err, album.ErrExists)
+	if err := s.Delete(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.Create(t.Context(), taken) // answered like the first time
+	wantErr(t, "Create(2) again", err, album.ErrExists)
+	var exists *album.ExistsError
+	if !c.Replayed || !errors.As(err, &exists) || len(exists.Fields) != 1 {
+		t.Errorf("Create(2) again = %+v, %v, want the first answer, replayed", c, err)
+	}
+}
+
+// However many come with one key at once, one of them creates the album.
+func testKeyOnce(t *testing.T, s album.Service) {
+	w := album.One(New(0))
+	w.Key = "once"
+	var mu sync.Mutex
+	created := 0
+	ids := map[int64]bool{}
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			c, err := s.Create(t.Context(), w)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case errors.Is(err, album.ErrKeyRunning):
+			case err != nil:
+				t.Error(err)
+			default:
+				if ids[c.Albums[0].ID] = true; !c.Replayed {
+					created++
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if created != 1 || len(ids) != 1 || len(All(t, s, album.Query{Limit: 100})) != 4 {
+		t.Errorf("%d created, ids %v", created, ids)
+	}
+}
+
+func testOperation(t *testing.T, s album.Service) {
+	w := album.Write{Batch: true, Key: "op", Albums: []album.Album{New(0), New(30), New(0)}}
+	op, replayed, err := s.Submit(t.Context(), w)
+	if err != nil || replayed || op.ID == "" || op.CreatedAt.IsZero() {
+		t.Fatal(op, replayed, err)
+	}
+	again, replayed, err := s.Submit(t.Context(), w)
+	if err != nil || !replayed || again.ID != op.ID {
+		t.Errorf("Submit again = %+v, %v, %v, want operation %s again", again, replayed, err, op.ID)
+	}
+	end := Await(t, s, op.ID)
+	if want := []int64{4, 30, 5}; end.Status != album.Succeeded || !slices.Equal(end.IDs, want) || end.Err != nil {
+		t.Errorf("the operation is %+v, want it to have created %v", end, want)
+	}
+	if !end.CreatedAt.Equal(op.CreatedAt) || end.StartedAt.Before(end.CreatedAt) || end.FinishedAt.Before(end.StartedAt) {
+		t.Errorf("times out of order: %+v", end)
+	}
+	wantAlbum(t, s, New(30))
+	_, err = s.Operation(t.Context(), "00000000-0000-0000-0000-000000000000")
+	wantErr(t, "Operation(none)", err, album.ErrNoOperation)
+}
+
+func testOperationFails(t *testing.T, s album.Service) {
+	op, _, err := s.Submit(t.Context(), album.Write{Batch: true, Albums: []album.Album{New(0), New(1)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := Await(t, s, op.ID)
+	var exists *album.ExistsError
+	if end.Status != album.Failed || !errors.As(end.Err, &exists) || len(exists.Fields) != 1 || end.IDs != nil {
+		t.Errorf("the operation is %+v, want it to have failed because id 1 is taken", end)
+	}
+	if n := len(All(t, s, album.Query{Limit: 100})); n != 3 {
+		t.Errorf("%d albums, want 3", n)
+	}
+}
+
+// Nothing that was accepted is lost, and no id is given twice.
+func testConcurrent(t *testing.T, s album.Service) {
+	const workers, each = 16, 25
+	ids := make([][]int64, workers)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := range each {
+				a := New(0)
+				if i%5 == 0 {
+					a.ID = int64(10 + w*each + i) // in the way of those that are assigned
+				}
+				c, err := s.Create(t.Context(), album.One(a))
+				if errors.Is(err, album.ErrExists) && a.ID != 0 {
+					a.ID = 0
+					c, err = s.Create(t.Context(), album.One(a))
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				ids[w] = append(ids[w], c.Albums[0].ID)
+			}
+		})
+	}
+	wg.Wait()
+	all := slices.Sorted(slices.Values(append(slices.Concat(ids...), 1, 2, 3)))
+	if got := album.IDs(All(t, s, album.Query{Limit: 100})); !slices.Equal(got, all) || len(slices.Compact(all)) != workers*each+3 {
+		t.Errorf("%d albums, %d accepted, want %d", len(got), len(all), workers*each+3)
+	}
+}
+
+func testCancelled(t *testing.T, s album.Service) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := s.Create(ctx, album.One(New(7)))
+	wantErr(t, "Create(cancelled)", err, context.Canceled)
+	_, err = s.List(ctx, album.Query{Limit: 1})
+	wantErr(t, "List(cancelled)", err, context.Canceled)
+	_, err = s.Get(t.Context(), 7)
+	wantErr(t, "Get(7)", err, album.ErrNotFound)
+}

@@ -1,0 +1,81 @@
+package albumhttp
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"time"
+
+	"soundcheck/internal/album"
+)
+
+// maxLine is the longest line of a stream: an album whose texts are as long as
+// they may be and escaped to six bytes a character.
+const maxLine = 64 << 10
+
+// Stream implements album.Service. The client's timeout is for each chunk, not for
+// the whole.
+func (c *Client) Stream(ctx context.Context, f album.Filter) iter.Seq2[album.Album, error] {
+	return func(yield func(album.Album, error) bool) {
+		if err := c.stream(ctx, f, func(a album.Album) bool { return yield(a, nil) }); err != nil {
+			yield(album.Album{}, err)
+		}
+	}
+}
+
+var errSilent = errors.New("nothing more came")
+
+func (c *Client) stream(ctx context.Context, f album.Filter, each func(album.Album) bool) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silent := time.AfterFunc(c.timeout, func() { cancel(errSilent) })
+	defer silent.Stop()
+	failed := func(err error) error {
+		if errors.Is(context.Cause(ctx), errSilent) {
+			return fmt.Errorf("%w: %w", album.ErrTimeout, errSilent)
+		}
+		return c.transportError(ctx, err)
+	}
+	path := "/albums"
+	if v := filterValues(f); len(v) > 0 {
+		path += "?" + v.Encode()
+	}
+	req := request{method: http.MethodGet, route: "/albums", path: path, accept: ndjsonType}
+	resp, err := c.send(ctx, req)
+	if err != nil {
+		return failed(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		if err != nil {
+			return failed(err)
+		}
+		return (&answer{resp, body, req}).asError()
+	}
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, maxLine)
+	for lines.Scan() {
+		silent.Stop() // while the caller looks at the album
+		var a album.Album
+		if err := json.Unmarshal(lines.Bytes(), &a); err != nil {
+			return fmt.Errorf("decode an album of the stream: %w: %w", err, album.ErrUnavailable)
+		}
+		if !each(a) {
+			return nil
+		}
+		if ctx.Err() != nil { // there can be more in the buffer
+			return failed(ctx.Err())
+		}
+		silent.Reset(c.timeout)
+	}
+	if err := lines.Err(); err != nil {
+		return failed(err)
+	}
+	return nil
+}

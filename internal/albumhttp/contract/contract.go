@@ -1,0 +1,153 @@
+// Package contract compares requests and answers with the API's OpenAPI
+// description.
+package contract
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/legacy"
+
+	"soundcheck/internal/albumhttp"
+)
+
+// Document is the contract.
+var Document, router = load()
+
+func load() (*openapi3.T, routers.Router) {
+	// Kept as text: the contract says nothing of what is in them.
+	text := func(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (any, error) {
+		b, err := io.ReadAll(body)
+		return string(b), err
+	}
+	openapi3filter.RegisterBodyDecoder("application/x-ndjson", text)
+	openapi3filter.RegisterBodyDecoder("application/yaml", text)
+	doc, err := openapi3.NewLoader().LoadFromData(albumhttp.Contract)
+	if err == nil {
+		err = doc.Validate(context.Background())
+	}
+	if err != nil {
+		panic(err)
+	}
+	doc.Servers = nil // wherever it is served
+	r, err := legacy.NewRouter(doc)
+	if err != nil {
+		panic(err)
+	}
+	return doc, r
+}
+
+// Transport sends requests through next (nil: http.DefaultTransport) and fails the
+// test if an answer, or what was accepted, is not as the contract says. Answers are
+// read to their end.
+func Transport(t testing.TB, next http.RoundTripper) http.RoundTripper {
+	if next == nil {
+		next = http.DefaultTransport
+	}
+	return &transport{t, next}
+}
+
+type transport struct {
+	t    testing.TB
+	next http.RoundTripper
+}
+
+func (tr *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	body, err := readAll(&req.Body)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := tr.next.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := readAll(&resp.Body)
+	if err != nil {
+		resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(answer), failing{err})) // cut off: there is nothing to compare
+		return resp, nil
+	}
+	if err := Check(req, body, resp, answer); err != nil {
+		tr.t.Errorf("%s %s: against the contract: %v\n%.500s\n%s\n%.500s", req.Method, req.URL, err, body, resp.Status, answer)
+	}
+	return resp, nil
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// readAll reads a body and puts one in its place that can be read again.
+func readAll(body *io.ReadCloser) ([]byte, error) {
+	if *body == nil {
+		return nil, nil
+	}
+	b, err := io.ReadAll(*body)
+	(*body).Close()
+	*body = io.NopCloser(bytes.NewReader(b))
+	return b, err
+}
+
+// Check returns what is wrong with an answer, or that a request which the contract
+// does not allow was accepted.
+func Check(req *http.Request, body []byte, resp *http.Response, answer []byte) error {
+	if strings.HasPrefix(req.URL.Path, "/v3/api-docs/") {
+		return nil // somebody else's files
+	}
+	r := req.Clone(context.Background())
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if len(body) > 0 && r.Header.Get("Content-Type") == "" {
+		r.Header.Set("Content-Type", "application/json") // what is not told is taken for it
+	}
+	route, params, err := router.FindRoute(r)
+	if err != nil || resp.StatusCode == http.StatusMethodNotAllowed {
+		return checkNoRoute(req, resp, answer)
+	}
+	in := &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route,
+		Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true}}
+	refused := openapi3filter.ValidateRequest(r.Context(), in)
+	if refused != nil && resp.StatusCode < 400 {
+		return fmt.Errorf("accepted with %s: %w", resp.Status, refused)
+	}
+	out := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: resp.StatusCode, Header: resp.Header,
+		Body: io.NopCloser(bytes.NewReader(answer)), Options: in.Options}
+	if req.Method == http.MethodHead {
+		out.Options = &openapi3filter.Options{IncludeResponseStatus: true, ExcludeResponseBody: true}
+	}
+	return openapi3filter.ValidateResponse(r.Context(), out)
+}
+
+// checkNoRoute is for what the contract does not have: there is nothing, or
+// nothing with this method.
+func checkNoRoute(req *http.Request, resp *http.Response, answer []byte) error {
+	switch {
+	case req.Method == http.MethodOptions && resp.StatusCode == http.StatusNoContent:
+		if resp.Header.Get("Allow") == "" {
+			return errors.New("an answer to OPTIONS without Allow")
+		}
+		return nil
+	case resp.StatusCode == http.StatusMethodNotAllowed && resp.Header.Get("Allow") == "":
+		return errors.New("a 405 without Allow")
+	case resp.StatusCode != http.StatusMethodNotAllowed && resp.StatusCode != http.StatusNotFound:
+		return fmt.Errorf("%s, but the contract has no such route", resp.Status)
+	case resp.Header.Get("Content-Type") != "application/problem+json":
+		return fmt.Errorf("Content-Type %q of an error", resp.Header.Get("Content-Type"))
+	case req.Method == http.MethodHead:
+		return nil
+	}
+	var value any
+	problem := Document.Components.Schemas["Problem"].Value
+	if err := json.Unmarshal(answer, &value); err != nil {
+		return err
+	}
+	return problem.VisitJSON(value)
+}

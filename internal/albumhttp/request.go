@@ -1,0 +1,200 @@
+package albumhttp
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gin-gonic/gin"
+	"github.com/munnerz/goautoneg"
+
+	"soundcheck/internal/album"
+)
+
+const (
+	jsonType   = "application/json"
+	ndjsonType = "application/x-ndjson"
+)
+
+// maxBatchBody is how many bytes of a batch are read.
+const maxBatchBody = 10 << 20
+
+// parseID reads the id in a path. Any integer is a question that can be answered.
+func parseID(c *gin.Context) (int64, error) {
+	id, err := strconv.ParseInt(c.Param("id"), 10, 64)
+	if err != nil {
+		var e album.InvalidError
+		e.Add("id", fmt.Sprintf("must be an integer from 1 to %d", int64(math.MaxInt64)))
+		return 0, e.Err()
+	}
+	return id, nil
+}
+
+// parseQuery reads which albums a list is asked for. A stream has neither a limit
+// nor a cursor.
+func parseQuery(v url.Values, stream bool) (album.Query, error) {
+	q := album.Query{Limit: album.DefaultLimit}
+	var e album.InvalidError
+	for name, values := range v {
+		switch {
+		case name != "limit" && name != "cursor" && name != "artist" && name != "genre":
+			e.Add(name, "unknown parameter")
+		case len(values) > 1:
+			e.Add(name, "given more than once")
+		case stream && (name == "limit" || name == "cursor"):
+			e.Add(name, "not for "+ndjsonType+", which is the whole collection")
+		}
+	}
+	q.Artist = filterText(v, "artist", album.MaxText, &e)
+	q.Genre = filterText(v, "genre", album.MaxGenre, &e)
+	if s := v.Get("limit"); v.Has("limit") {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 || n > album.MaxLimit {
+			e.Add("limit", fmt.Sprintf("must be an integer from 1 to %d", album.MaxLimit))
+		}
+		q.Limit = n
+	}
+	if s := v.Get("cursor"); v.Has("cursor") {
+		after, err := decodeCursor(q.Filter, s)
+		if err != nil {
+			e.Add("cursor", err.Error())
+		}
+		q.After = after
+	}
+	sortFields(e.Fields)
+	return q, e.Err()
+}
+
+func filterText(v url.Values, name string, most int, e *album.InvalidError) string {
+	s := v.Get(name)
+	switch {
+	case !v.Has(name):
+	case s == "":
+		e.Add(name, "must not be empty")
+	case !utf8.ValidString(s) || strings.ContainsRune(s, 0):
+		e.Add(name, "must be UTF-8 without the NUL character")
+	case utf8.RuneCountInString(s) > most:
+		e.Add(name, album.AboveMaximum)
+	}
+	return s
+}
+
+// readWrite reads the body and the headers of a POST.
+func (h *handler) readWrite(c *gin.Context, batch bool) (album.Write, error) {
+	types, most := []string{jsonType}, h.maxBody
+	if batch {
+		types, most = append(types, ndjsonType), maxBatchBody
+	}
+	media, err := contentType(c.Request, types...)
+	if err != nil {
+		return album.Write{}, err
+	}
+	key, err := idempotencyKey(c.Request.Header)
+	if err != nil {
+		return album.Write{}, err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, most))
+	if err != nil {
+		return album.Write{}, readError(err)
+	}
+	w, err := decodeWrite(body, batch, media == ndjsonType)
+	w.Key = key
+	return w, err
+}
+
+// contentType returns the body's type, the first of types if it is not told.
+func contentType(r *http.Request, types ...string) (string, error) {
+	header := r.Header.Get("Content-Type")
+	if header == "" {
+		return types[0], nil
+	}
+	media, params, err := mime.ParseMediaType(header)
+	if charset := params["charset"]; err != nil || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return "", errMediaType
+	}
+	for _, t := range types {
+		if media == t {
+			return t, nil
+		}
+	}
+	return "", errMediaType
+}
+
+// accepted returns which of types the caller likes best.
+func accepted(r *http.Request, types ...string) (string, error) {
+	header := strings.Join(r.Header.Values("Accept"), ",")
+	if header == "" {
+		return types[0], nil
+	}
+	if t := goautoneg.Negotiate(header, types); t != "" {
+		return t, nil
+	}
+	return "", errNotAcceptable
+}
+
+// idempotencyKey reads the header of draft-ietf-httpapi-idempotency-key-header,
+// with or without the quotes of a structured field.
+func idempotencyKey(header http.Header) (string, error) {
+	values := header.Values("Idempotency-Key")
+	if len(values) == 0 {
+		return "", nil
+	}
+	key := values[0]
+	if len(key) >= 2 && key[0] == '"' && key[len(key)-1] == '"' {
+		key = key[1 : len(key)-1]
+	}
+	ok := len(values) == 1 && key != "" && len(key) <= album.MaxKey
+	for _, r := range key {
+		ok = ok && r > ' ' && r <= '~' && r != '"' && r != '\\'
+	}
+	if !ok {
+		var e album.InvalidError
+		e.Add("Idempotency-Key", fmt.Sprintf("must be one key of 1 to %d visible ASCII characters, no quotes or backslashes in it", album.MaxKey))
+		return "", e.Err()
+	}
+	return key, nil
+}
+
+// prefersAsync reports whether the caller wants the answer before the work is done
+// (RFC 7240).
+func prefersAsync(header http.Header) bool {
+	for part := range strings.SplitSeq(strings.Join(header.Values("Prefer"), ","), ",") {
+		if token, _, _ := strings.Cut(part, ";"); strings.EqualFold(strings.TrimSpace(token), "respond-async") {
+			return true
+		}
+	}
+	return false
+}
+
+// readPut reads the album to keep under id. Its own id may be left out.
+func (h *handler) readPut(c *gin.Context, id int64) (album.Album, error) {
+	var e album.InvalidError
+	if id < 1 {
+		e.Add("id", album.BelowMinimum)
+		return album.Album{}, e.Err()
+	}
+	if _, err := contentType(c.Request, jsonType); err != nil {
+		return album.Album{}, err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, h.maxBody))
+	if err != nil {
+		return album.Album{}, readError(err)
+	}
+	w, err := decodeWrite(body, false, false)
+	if err != nil {
+		return album.Album{}, err
+	}
+	a := w.Albums[0]
+	if a.ID != 0 && a.ID != id {
+		e.Add("id", "must be the id in the path, or be left out")
+		return album.Album{}, e.Err()
+	}
+	a.ID = id
+	return a, nil
+}

@@ -1,0 +1,218 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"strings"
+	"time"
+
+	"soundcheck/internal/album"
+)
+
+// conn is a pool or a transaction.
+type conn interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// query hands each row to scan.
+func (s *Store) query(ctx context.Context, c conn, scan func(*sql.Rows) error, query string, args ...any) error {
+	defer s.slow(ctx, query)()
+	rows, err := c.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	for err == nil && rows.Next() {
+		err = scan(rows)
+	}
+	return errors.Join(err, rows.Err(), rows.Close())
+}
+
+// exec returns how many rows were changed.
+func (s *Store) exec(ctx context.Context, c conn, query string, args ...any) (int64, error) {
+	defer s.slow(ctx, query)()
+	r, err := c.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+// slow logs a statement that takes too long; its values are in no log.
+func (s *Store) slow(ctx context.Context, query string) func() {
+	if s.config.SlowQuery == 0 {
+		return func() {}
+	}
+	begun := time.Now()
+	return func() {
+		if took := time.Since(begun); took >= s.config.SlowQuery {
+			s.log.WarnContext(ctx, "slow query", slog.String("db.system.name", s.dialect.system()),
+				slog.String("db.query.text", strings.Join(strings.Fields(query), " ")),
+				slog.Float64("duration_ms", float64(took.Microseconds())/1000))
+		}
+	}
+}
+
+const columns = "id, title, artist, price_cents, coalesce(genre, ''), coalesce(year, 0), created_at"
+
+func scanAlbum(rows *sql.Rows) (a album.Album, err error) {
+	var created instant
+	err = rows.Scan(&a.ID, &a.Title, &a.Artist, &a.Price, &a.Genre, &a.Year, &created)
+	a.CreatedAt = created.Time
+	return a, err
+}
+
+// List implements album.Service.
+func (s *Store) List(ctx context.Context, q album.Query) (album.Page, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	where, args := "id > $1", []any{q.After}
+	for _, f := range []struct{ column, text string }{{"artist", q.Artist}, {"genre", q.Genre}} {
+		if f.text != "" {
+			args = append(args, f.text)
+			where += fmt.Sprintf(" AND %s = $%d", f.column, len(args))
+		}
+	}
+	args = append(args, q.Limit+1) // one more tells whether there is another page
+	p := album.Page{Albums: make([]album.Album, 0, q.Limit+1)}
+	err := s.query(ctx, s.reader, func(rows *sql.Rows) error {
+		a, err := scanAlbum(rows)
+		p.Albums = append(p.Albums, a)
+		return err
+	}, fmt.Sprintf("SELECT %s FROM albums WHERE %s ORDER BY id LIMIT $%d", columns, where, len(args)), args...)
+	if err != nil {
+		return album.Page{}, s.wrap(ctx, "list albums", err)
+	}
+	if len(p.Albums) > q.Limit {
+		p.Albums = p.Albums[:q.Limit]
+		p.Next = p.Albums[q.Limit-1].ID
+	}
+	return p, nil
+}
+
+// Stream implements album.Service, by pages: a client that reads slowly holds
+// neither a connection nor a snapshot that the database cannot clean up behind.
+func (s *Store) Stream(ctx context.Context, f album.Filter) iter.Seq2[album.Album, error] {
+	pages := 0
+	return album.Pages(ctx, f, func(ctx context.Context, q album.Query) (album.Page, error) {
+		if pages++; pages > 10 { // a trace with a span for each page helps nobody
+			ctx = quietly(ctx)
+		}
+		return s.List(ctx, q)
+	})
+}
+
+// Get implements album.Service.
+func (s *Store) Get(ctx context.Context, id int64) (album.Album, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	a, found, err := s.get(ctx, s.reader, id)
+	if err == nil && !found {
+		err = album.ErrNotFound
+	}
+	return a, s.wrap(ctx, "get album", err)
+}
+
+func (s *Store) get(ctx context.Context, c conn, id int64) (a album.Album, found bool, err error) {
+	err = s.query(ctx, c, func(rows *sql.Rows) (err error) {
+		found = true
+		a, err = scanAlbum(rows)
+		return err
+	}, "SELECT "+columns+" FROM albums WHERE id = $1", id)
+	return a, found, err
+}
+
+// Put implements album.Service.
+func (s *Store) Put(ctx context.Context, a album.Album) (_ album.Album, created bool, err error) {
+	now := album.Now()
+	err = s.tx(ctx, "put album", func(ctx context.Context, tx *sql.Tx) error {
+		var at instant
+		// created_at of a new row is ours: that tells it from a row that was there.
+		err := s.query(ctx, tx, func(rows *sql.Rows) error { return rows.Scan(&at) },
+			`INSERT INTO albums (id, title, artist, price_cents, genre, year, created_at)
+VALUES ($1, $2, $3, $4, nullif($5, ''), nullif($6, 0), $7)
+ON CONFLICT (id) DO UPDATE SET title = excluded.title, artist = excluded.artist, price_cents = excluded.price_cents,
+genre = excluded.genre, year = excluded.year
+RETURNING created_at`,
+			a.ID, a.Title, a.Artist, int64(a.Price), a.Genre, a.Year, s.dialect.time(now))
+		created = at.Equal(now)
+		a.CreatedAt = at.Time
+		return err
+	})
+	return a, created, err
+}
+
+// Delete implements album.Service.
+func (s *Store) Delete(ctx context.Context, id int64) error {
+	return s.tx(ctx, "delete album", func(ctx context.Context, tx *sql.Tx) error {
+		n, err := s.exec(ctx, tx, "DELETE FROM albums WHERE id = $1", id)
+		if err == nil && n == 0 {
+			err = album.ErrNotFound
+		}
+		return err
+	})
+}
+
+var errAcquire = errors.New("no connection came free in time")
+
+// attempts is how often a transaction is done at most when others get in its way.
+const attempts = 10
+
+// tx runs f in a transaction, again if another one was in its way. The error says
+// what was being done.
+func (s *Store) tx(ctx context.Context, what string, f func(context.Context, *sql.Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	var err error
+	for range attempts {
+		if err = s.tryTx(ctx, f); !again(err) {
+			break
+		}
+	}
+	return s.wrap(ctx, what, err)
+}
+
+func (s *Store) tryTx(ctx context.Context, f func(context.Context, *sql.Tx) error) error {
+	// Who waits for a connection waits for others' work, and gives up sooner than
+	// who works.
+	acquire, stop := context.WithTimeoutCause(ctx, acquireTimeout, errAcquire)
+	defer stop()
+	c, err := s.writer.Conn(acquire)
+	if err != nil {
+		if errors.Is(context.Cause(acquire), errAcquire) {
+			return errAcquire
+		}
+		return err
+	}
+	defer c.Close()
+	tx, err := c.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := f(ctx, tx); err != nil {
+		return errors.Join(err, ignoreDone(tx.Rollback()))
+	}
+	return tx.Commit()
+}
+
+func ignoreDone(err error) error {
+	if errors.Is(err, sql.ErrTxDone) || away(err) {
+		return nil // the connection is gone, and with it the transaction
+	}
+	return err
+}
+
+// wrap says what was being done, except in what a caller has to expect.
+func (s *Store) wrap(ctx context.Context, what string, err error) error {
+	switch {
+	case err == nil || album.Outcome(err):
+		return err
+	case errors.Is(ctx.Err(), context.Canceled):
+		return fmt.Errorf("%s: %w: %w", what, context.Canceled, err)
+	}
+	return fmt.Errorf("%s: %w", what, notReady(err))
+}

@@ -1,0 +1,284 @@
+package db
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"soundcheck/internal/album"
+)
+
+// Create implements album.Service. The key is kept in the same transaction as the
+// albums.
+func (s *Store) Create(ctx context.Context, w album.Write) (created album.Created, err error) {
+	end, err := s.running.begin(w.Key)
+	if err != nil {
+		return created, err
+	}
+	defer end()
+	var outcome error // of which the key is kept
+	err = s.tx(ctx, "create albums", func(ctx context.Context, tx *sql.Tx) error {
+		created, outcome = album.Created{}, nil
+		old, err := s.answered(ctx, tx, w, false)
+		if err != nil {
+			return err
+		}
+		if old != nil {
+			created, outcome = old.created(w)
+			return nil
+		}
+		albums, at, err := s.create(ctx, tx, w)
+		if outcome = err; err != nil && !(errors.Is(err, album.ErrExists) && w.Key != "") {
+			return err
+		}
+		created.Albums = albums
+		return s.remember(ctx, tx, w, false, newAnswer(albums, at, outcome))
+	})
+	if err == nil {
+		err = outcome
+	}
+	return created, err
+}
+
+// row is an album to insert. Its price is in cents.
+type row struct {
+	ID     int64  `json:"id"`
+	Title  string `json:"title"`
+	Artist string `json:"artist"`
+	Cents  int64  `json:"cents"`
+	Genre  string `json:"genre"`
+	Year   int    `json:"year"`
+}
+
+// create keeps the albums of w. Ids that callers chose come first, so that none of
+// them is assigned.
+func (s *Store) create(ctx context.Context, tx *sql.Tx, w album.Write) ([]album.Album, time.Time, error) {
+	albums, now := slices.Clone(w.Albums), album.Now()
+	var chosen []int64
+	var without []int // an id
+	for i := range albums {
+		albums[i].CreatedAt = now
+		if id := albums[i].ID; id != 0 {
+			chosen = append(chosen, id)
+		} else {
+			without = append(without, i)
+		}
+	}
+	if len(chosen) > 0 {
+		taken, err := s.taken(ctx, tx, chosen)
+		if err != nil {
+			return nil, now, err
+		}
+		if len(taken) > 0 {
+			return nil, now, w.Exists(func(id int64) bool { _, found := slices.BinarySearch(taken, id); return found })
+		}
+		if err := s.insert(ctx, tx, albums, now, func(a album.Album) bool { return a.ID != 0 }); err != nil {
+			return nil, now, err
+		}
+	}
+	if len(without) == 0 {
+		return albums, now, nil
+	}
+	ids, err := s.assign(ctx, tx, len(without))
+	if err != nil {
+		return nil, now, err
+	}
+	assigned := map[int64]bool{}
+	for n, i := range without {
+		albums[i].ID = ids[n]
+		assigned[ids[n]] = true
+	}
+	return albums, now, s.insert(ctx, tx, albums, now, func(a album.Album) bool { return assigned[a.ID] })
+}
+
+func (s *Store) insert(ctx context.Context, tx *sql.Tx, albums []album.Album, now time.Time, want func(album.Album) bool) error {
+	rows := make([]row, 0, len(albums))
+	for _, a := range albums {
+		if want(a) {
+			rows = append(rows, row{a.ID, a.Title, a.Artist, int64(a.Price), a.Genre, a.Year})
+		}
+	}
+	// In order, so that two batches do not wait for each other in a circle.
+	slices.SortFunc(rows, func(a, b row) int {
+		if a.ID < b.ID {
+			return -1
+		}
+		return 1
+	})
+	b, err := json.Marshal(rows)
+	if err != nil {
+		return err
+	}
+	_, err = s.exec(ctx, tx, s.dialect.insertAlbums(), string(b), s.dialect.time(now))
+	return err
+}
+
+// taken returns which of ids are, in order.
+func (s *Store) taken(ctx context.Context, tx *sql.Tx, ids []int64) ([]int64, error) {
+	b, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
+	}
+	return s.ids(ctx, tx, s.dialect.takenIDs(), string(b))
+}
+
+func (s *Store) ids(ctx context.Context, tx *sql.Tx, query string, args ...any) (ids []int64, err error) {
+	err = s.query(ctx, tx, func(rows *sql.Rows) error {
+		var id int64
+		err := rows.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}, query, args...)
+	return ids, err
+}
+
+// assign returns n ids that nobody has.
+func (s *Store) assign(ctx context.Context, tx *sql.Tx, n int) ([]int64, error) {
+	free := make([]int64, 0, n)
+	for len(free) < n {
+		ids, err := s.take(ctx, tx, n-len(free))
+		if err != nil {
+			return nil, err
+		}
+		taken, err := s.taken(ctx, tx, ids)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			if _, found := slices.BinarySearch(taken, id); !found {
+				free = append(free, id)
+			}
+		}
+		if len(taken) == 0 {
+			continue
+		}
+		// Callers chose them. There may be many in a row: skip them at once.
+		last, err := s.ids(ctx, tx, lastOfRun, taken[len(taken)-1])
+		if err != nil {
+			return nil, err
+		}
+		if err := s.query(ctx, tx, func(*sql.Rows) error { return nil }, s.dialect.skipIDs(), last[0]); err != nil {
+			return nil, err
+		}
+	}
+	return free, nil
+}
+
+func (s *Store) take(ctx context.Context, tx *sql.Tx, n int) ([]int64, error) {
+	ids, err := s.ids(ctx, tx, s.dialect.nextIDs(), n)
+	if err != nil || s.dialect == postgres {
+		return ids, err
+	}
+	last := ids[0]
+	ids = ids[:0]
+	for id := last - int64(n) + 1; id <= last; id++ {
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// answer is what a Write with a key was answered, as it is kept: what the Write
+// itself says is not kept again.
+type answer struct {
+	IDs       []int64        `json:"ids,omitempty"`
+	CreatedAt time.Time      `json:"created_at,omitzero"`
+	Operation string         `json:"operation,omitempty"`
+	Failure   *album.Failure `json:"failure,omitempty"`
+}
+
+func newAnswer(albums []album.Album, at time.Time, err error) answer {
+	if err != nil {
+		f := album.NewFailure(err)
+		return answer{Failure: &f}
+	}
+	return answer{IDs: album.IDs(albums), CreatedAt: at}
+}
+
+func (a *answer) created(w album.Write) (album.Created, error) {
+	c := album.Created{Replayed: true}
+	if a.Failure != nil {
+		return c, a.Failure.Err()
+	}
+	c.Albums = slices.Clone(w.Albums)
+	for i := range c.Albums {
+		c.Albums[i].ID, c.Albums[i].CreatedAt = a.IDs[i], a.CreatedAt
+	}
+	return c, nil
+}
+
+// answered returns what was answered to an earlier Write with the same key, or nil.
+func (s *Store) answered(ctx context.Context, tx *sql.Tx, w album.Write, async bool) (*answer, error) {
+	if w.Key == "" {
+		return nil, nil
+	}
+	if s.dialect == postgres { // another instance may be at it
+		var free bool
+		err := s.query(ctx, tx, func(rows *sql.Rows) error { return rows.Scan(&free) },
+			"SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))", w.Key)
+		if err == nil && !free {
+			err = album.ErrKeyRunning
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	var fingerprint []byte
+	var text string
+	err := s.query(ctx, tx, func(rows *sql.Rows) error { return rows.Scan(&fingerprint, &text) },
+		"SELECT fingerprint, answer FROM idempotency_keys WHERE key = $1 AND created_at >= $2",
+		w.Key, s.dialect.time(album.Now().Add(-album.KeyLifetime)))
+	if err != nil || fingerprint == nil {
+		return nil, err
+	}
+	if !bytes.Equal(fingerprint, w.Fingerprint(async)) {
+		return nil, album.ErrKeyReused
+	}
+	a := new(answer)
+	return a, json.Unmarshal([]byte(text), a)
+}
+
+// remember keeps what w is answered. An answer that is too old to count gives way.
+func (s *Store) remember(ctx context.Context, tx *sql.Tx, w album.Write, async bool, a answer) error {
+	if w.Key == "" {
+		return nil
+	}
+	b, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	_, err = s.exec(ctx, tx, `INSERT INTO idempotency_keys (key, fingerprint, answer, created_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at`,
+		w.Key, w.Fingerprint(async), string(b), s.dialect.time(album.Now()))
+	return err
+}
+
+// running are the keys whose first request has not ended in this process.
+type running struct {
+	mu   sync.Mutex
+	keys map[string]bool
+}
+
+func (r *running) begin(key string) (end func(), err error) {
+	if key == "" {
+		return func() {}, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.keys[key] {
+		return nil, album.ErrKeyRunning
+	}
+	if r.keys == nil {
+		r.keys = map[string]bool{}
+	}
+	r.keys[key] = true
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.keys, key)
+	}, nil
+}

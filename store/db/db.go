@@ -1,0 +1,243 @@
+// Package db keeps albums in SQLite or in PostgreSQL. What a call has acknowledged
+// is on the disk, or on the server. A database that is down, restarting or locked
+// is album.ErrNotReady until it is back; nothing has to be restarted then.
+//
+// The two databases differ in a few statements, which stand beside each other in
+// dialect.go.
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/XSAM/otelsql"
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/trace"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"soundcheck/internal/album"
+)
+
+// Config says which database, and how it is used.
+type Config struct {
+	URL string // sqlite:PATH or postgres://…; see Parse
+	// MaxConns bounds the connections: to PostgreSQL in all, to SQLite of readers.
+	MaxConns int
+	// SlowQuery is how long a statement may take before it is logged; 0 never.
+	SlowQuery      time.Duration
+	TracerProvider trace.TracerProvider
+	MeterProvider  metric.MeterProvider
+	Logger         *slog.Logger
+}
+
+// Store is an album.Service with a database.
+type Store struct {
+	config  Config
+	dialect dialect
+	path    string  // of SQLite's file
+	reader  *sql.DB // for what changes nothing
+	writer  *sql.DB // the same on PostgreSQL; SQLite has one connection that writes
+	log     *slog.Logger
+	running running
+	queue   *queue
+	metrics []metric.Registration
+
+	stop func()
+	done sync.WaitGroup // what runs in the background
+}
+
+var _ album.Service = (*Store)(nil)
+
+// Time limits. A request waits for a connection, or for somebody else's lock, no
+// longer than a caller would.
+const (
+	acquireTimeout = 2 * time.Second
+	busyTimeout    = time.Second // SQLite: another process holds the lock
+	connectTimeout = 2 * time.Second
+	queryTimeout   = 10 * time.Second
+	readyTimeout   = time.Second
+)
+
+// Parse checks a database's URL. It returns the driver's name and its data source,
+// and the file's path if it is SQLite's.
+func Parse(s string) (driver, source, path string, err error) {
+	if path, ok := strings.CutPrefix(s, "sqlite:"); ok {
+		if path == "" || strings.ContainsAny(path, "?#%") {
+			return "", "", "", fmt.Errorf("%q must be sqlite:PATH, and the path must not contain any of ?#%%", s)
+		}
+		abs, err := filepath.Abs(path)
+		return "sqlite", "file:" + abs, abs, err
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		return "", "", "", errors.New("not a URL that can be read") // the parser's own text could show the password
+	}
+	if u.Scheme != "postgres" && u.Scheme != "postgresql" {
+		return "", "", "", errors.New("must be memory, sqlite:PATH or postgres://…")
+	}
+	q := u.Query()
+	if !q.Has("connect_timeout") {
+		q.Set("connect_timeout", fmt.Sprint(connectTimeout.Seconds()))
+	}
+	u.RawQuery = q.Encode()
+	return "pgx", u.String(), "", nil
+}
+
+// Open opens a database without asking it anything: see Migrate, Start and Ready.
+func Open(c Config) (_ *Store, err error) {
+	driver, source, path, err := Parse(c.URL)
+	if err != nil {
+		return nil, err
+	}
+	if c.MaxConns == 0 {
+		c.MaxConns = 16
+	}
+	if c.TracerProvider == nil {
+		c.TracerProvider = tracenoop.NewTracerProvider()
+	}
+	if c.MeterProvider == nil {
+		c.MeterProvider = metricnoop.NewMeterProvider()
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{config: c, path: path, log: c.Logger, dialect: postgres, stop: func() {}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if driver == "sqlite" {
+		s.dialect = sqlite
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return nil, err
+		}
+		// In WAL mode readers and the writer do not wait for each other. FULL: a
+		// commit is on the disk before it returns.
+		pragmas := "?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=journal_size_limit(67108864)&_txlock=immediate"
+		source += fmt.Sprintf(pragmas, busyTimeout.Milliseconds())
+		if s.writer, err = s.open(driver, source, "writer", 1); err != nil {
+			return nil, err
+		}
+		s.reader, err = s.open(driver, source+"&_query_only=1", "reader", c.MaxConns)
+		return s, err
+	}
+	s.writer, err = s.open(driver, source, "pool", c.MaxConns)
+	s.reader = s.writer
+	return s, err
+}
+
+func (s *Store) open(driver, source, pool string, conns int) (*sql.DB, error) {
+	system := attribute.String("db.system.name", s.dialect.system())
+	db, err := otelsql.Open(driver, source,
+		otelsql.WithTracerProvider(s.config.TracerProvider), otelsql.WithMeterProvider(s.config.MeterProvider),
+		otelsql.WithAttributes(system),
+		otelsql.WithSpanNameFormatter(spanName),
+		otelsql.WithSpanOptions(otelsql.SpanOptions{
+			OmitConnResetSession: true, OmitConnectorConnect: true, OmitRows: true, OmitConnPrepare: true, DisableErrSkip: true,
+			SpanFilter:  wantSpan,
+			RecordError: func(err error) bool { return !errors.Is(err, context.Canceled) },
+		}))
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	if s.dialect == sqlite {
+		db.SetConnMaxIdleTime(0) // what is in its page cache is worth more than the memory
+	}
+	reg, err := otelsql.RegisterDBStatsMetrics(db, otelsql.WithMeterProvider(s.config.MeterProvider),
+		otelsql.WithAttributes(system, attribute.String("db.client.connection.pool.name", pool)))
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	s.metrics = append(s.metrics, reg)
+	return db, nil
+}
+
+// Start begins to do what is queued, and to forget what is old. The schema must
+// be there.
+func (s *Store) Start(ctx context.Context) error {
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	s.done.Go(func() { s.sweep(ctx) })
+	var err error
+	s.queue, err = s.startQueue(ctx)
+	return err
+}
+
+// Close ends what Start began, operations that run included, and closes the database.
+func (s *Store) Close() error {
+	var errs []error
+	if s.queue != nil {
+		errs = append(errs, s.queue.close())
+	}
+	s.stop()
+	s.done.Wait()
+	for _, reg := range s.metrics {
+		errs = append(errs, reg.Unregister())
+	}
+	if s.reader != nil {
+		errs = append(errs, s.reader.Close())
+	}
+	if s.writer != nil && s.writer != s.reader {
+		errs = append(errs, s.writer.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Ready returns nil if the database can be written to now.
+func (s *Store) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	tx, err := s.writer.BeginTx(ctx, nil)
+	if err == nil {
+		err = errors.Join(s.readySchema(ctx, tx), tx.Rollback())
+	}
+	return notReady(err)
+}
+
+func (s *Store) readySchema(ctx context.Context, tx *sql.Tx) error {
+	rows, err := tx.QueryContext(ctx, "SELECT id FROM albums LIMIT 1")
+	if err != nil {
+		return err
+	}
+	return errors.Join(rows.Close(), rows.Err())
+}
+
+// sweep forgets keys and operations that are older than they are promised to be
+// remembered, now and once an hour.
+func (s *Store) sweep(ctx context.Context) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		before := s.dialect.time(album.Now().Add(-album.KeyLifetime))
+		for _, query := range []string{
+			"DELETE FROM idempotency_keys WHERE created_at < $1",
+			"DELETE FROM operations WHERE finished_at < $1",
+		} {
+			if _, err := s.writer.ExecContext(ctx, query, before); err != nil && ctx.Err() == nil {
+				s.log.WarnContext(ctx, "forget what is old", slog.String("error", err.Error()))
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package db
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"soundcheck/internal/album"
+	"soundcheck/internal/album/albumtest"
+	"soundcheck/store/db/dbtest"
+)
+
+var server *dbtest.Postgres
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
+	var err error
+	if server, err = dbtest.Start(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer server.Stop()
+	return m.Run()
+}
+
+// databases are where the tests run.
+var databases = map[string]func(testing.TB) string{
+	"sqlite":   func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "albums.db") },
+	"postgres": func(t testing.TB) string { return server.New(t) },
+}
+
+// on runs a test on each database.
+func on(t *testing.T, test func(t *testing.T, url string)) {
+	for name, url := range databases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, url(t))
+		})
+	}
+}
+
+// open returns a Store of a new database, which works.
+func open(t testing.TB, c Config) *Store {
+	t.Helper()
+	s := opened(t, c)
+	if _, err := s.Migrate(t.Context(), "up", slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// opened returns a Store that has not begun to work.
+func opened(t testing.TB, c Config) *Store {
+	t.Helper()
+	if c.MaxConns == 0 {
+		c.MaxConns = 4 // there are many tests at once
+	}
+	s, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func TestService(t *testing.T) {
+	t.Parallel()
+	for name, url := range databases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			albumtest.Run(t, func(t *testing.T) album.Service { return open(t, Config{URL: url(t)}) })
+		})
+	}
+}

@@ -1,0 +1,177 @@
+// Package dbtest starts a PostgreSQL server for tests: Debian's or whichever is
+// installed, with a data folder and a port of its own.
+package dbtest
+
+import (
+	"bytes"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+)
+
+// Postgres is a server that runs until the tests end.
+type Postgres struct {
+	dir    string
+	port   int
+	cmd    *exec.Cmd
+	output bytes.Buffer
+	mu     sync.Mutex
+	n      int
+}
+
+// Programs returns the folder of PostgreSQL's server programs, or an error that
+// says how to get them.
+func Programs() (string, error) {
+	candidates, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres") // Debian's are not in PATH
+	more, _ := filepath.Glob("/opt/homebrew/opt/postgresql*/bin/postgres")
+	candidates = append(candidates, more...)
+	if path, err := exec.LookPath("postgres"); err == nil {
+		candidates = append(candidates, path)
+	}
+	if len(candidates) == 0 {
+		return "", errors.New("no PostgreSQL server is installed: apt-get install postgresql, or brew install postgresql")
+	}
+	return filepath.Dir(candidates[len(candidates)-1]), nil
+}
+
+// Start makes a new server. It is for TestMain, which calls Stop at the end.
+func Start() (_ *Postgres, err error) {
+	bin, err := Programs()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "postgres")
+	if err != nil {
+		return nil, err
+	}
+	p := &Postgres{dir: dir}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.Stop())
+		}
+	}()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	p.port = l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	data := filepath.Join(dir, "data")
+	if err := os.Mkdir(data, 0o700); err != nil {
+		return nil, err
+	}
+	attr, err := p.unprivileged(dir, data)
+	if err != nil {
+		return nil, err
+	}
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	initdb.SysProcAttr, initdb.Dir = attr, dir
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	return p, p.Up()
+}
+
+// unprivileged makes the programs run as another user than root, which PostgreSQL
+// refuses.
+func (p *Postgres) unprivileged(dirs ...string) (*syscall.SysProcAttr, error) {
+	if os.Getuid() != 0 {
+		return nil, nil
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		return nil, err
+	}
+	uid, _ := strconv.Atoi(u.Uid)
+	gid, _ := strconv.Atoi(u.Gid)
+	for _, dir := range dirs {
+		if err := os.Chown(dir, uid, gid); err != nil {
+			return nil, err
+		}
+	}
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
+}
+
+// Up starts the server, and waits until it answers.
+func (p *Postgres) Up() error {
+	bin, err := Programs()
+	if err != nil {
+		return err
+	}
+	attr, err := p.unprivileged()
+	if err != nil {
+		return err
+	}
+	p.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", filepath.Join(p.dir, "data"), "-p", strconv.Itoa(p.port),
+		"-k", p.dir, "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200")
+	p.cmd.SysProcAttr, p.cmd.Dir, p.cmd.Stderr = attr, p.dir, &p.output
+	if err := p.cmd.Start(); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		err := p.exec("SELECT 1")
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("postgres does not answer: %w\n%s", err, p.output.String())
+		}
+	}
+}
+
+// Down ends the server at once, as a crash would, and leaves its data. The open
+// connections break.
+func (p *Postgres) Down() error {
+	if p.cmd == nil {
+		return nil
+	}
+	err := p.cmd.Process.Signal(syscall.SIGQUIT)
+	if err == nil {
+		_ = p.cmd.Wait() // of course it failed
+	}
+	p.cmd = nil
+	return err
+}
+
+// Stop ends the server and deletes its data.
+func (p *Postgres) Stop() error { return errors.Join(p.Down(), os.RemoveAll(p.dir)) }
+
+// URL returns the address of a database.
+func (p *Postgres) URL(name string) string {
+	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", p.port, name)
+}
+
+// New returns the address of a new, empty database.
+func (p *Postgres) New(t testing.TB) string {
+	t.Helper()
+	p.mu.Lock()
+	p.n++
+	name := fmt.Sprint("test", p.n)
+	p.mu.Unlock()
+	if err := p.exec("CREATE DATABASE " + name); err != nil {
+		t.Fatal(err)
+	}
+	return p.URL(name)
+}
+
+func (p *Postgres) exec(query string) error {
+	db, err := sql.Open("pgx", p.URL("postgres"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = db.Exec(query)
+	return err
+}

@@ -1,0 +1,186 @@
+package db
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/XSAM/otelsql"
+	"github.com/jackc/pgx/v5/pgconn"
+	"go.opentelemetry.io/otel/trace"
+	sqlitedriver "modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"soundcheck/internal/album"
+)
+
+// dialect is what differs between the databases.
+type dialect string
+
+const (
+	sqlite   dialect = "sqlite"
+	postgres dialect = "postgres"
+)
+
+// system is the db.system.name of the semantic conventions.
+func (d dialect) system() string {
+	if d == postgres {
+		return "postgresql"
+	}
+	return "sqlite"
+}
+
+func (d dialect) of(sqliteQuery, postgresQuery string) string {
+	if d == postgres {
+		return postgresQuery
+	}
+	return sqliteQuery
+}
+
+// time returns t as the database keeps it.
+func (d dialect) time(t time.Time) any {
+	if d == postgres {
+		return t
+	}
+	return t.UnixMicro()
+}
+
+// instant reads a time as either database keeps it. NULL is the zero time.
+type instant struct{ time.Time }
+
+func (i *instant) Scan(v any) error {
+	switch v := v.(type) {
+	case nil:
+		i.Time = time.Time{}
+	case int64:
+		i.Time = time.UnixMicro(v).UTC()
+	case time.Time:
+		i.Time = v.UTC()
+	default:
+		return fmt.Errorf("%T is no time", v)
+	}
+	return nil
+}
+
+// Statements that differ. An array of albums or ids is one JSON parameter, so that
+// a batch is one statement.
+func (d dialect) insertAlbums() string {
+	return d.of(`INSERT INTO albums (id, title, artist, price_cents, genre, year, created_at)
+SELECT value->>'id', value->>'title', value->>'artist', value->>'cents', nullif(value->>'genre', ''), nullif(value->>'year', 0), $2 FROM json_each($1)`,
+		`INSERT INTO albums (id, title, artist, price_cents, genre, year, created_at)
+SELECT id, title, artist, cents, nullif(genre, ''), nullif(year, 0), $2
+FROM json_to_recordset($1::json) AS a (id bigint, title text, artist text, cents bigint, genre text, year integer)`)
+}
+
+func (d dialect) takenIDs() string {
+	return d.of(`SELECT id FROM albums WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id`,
+		`SELECT id FROM albums WHERE id IN (SELECT value::bigint FROM json_array_elements_text($1::json)) ORDER BY id`)
+}
+
+// nextIDs takes $1 ids; those before the returned one. On PostgreSQL they need not
+// follow each other: other instances take some too.
+func (d dialect) nextIDs() string {
+	return d.of(`UPDATE album_ids SET next = next + $1 RETURNING next - 1`,
+		`SELECT nextval('album_ids') FROM generate_series(1, $1::bigint)`)
+}
+
+// skipIDs moves the next id beyond $1.
+func (d dialect) skipIDs() string {
+	return d.of(`UPDATE album_ids SET next = max(next, $1 + 1)`,
+		`SELECT setval('album_ids', greatest($1::bigint, (SELECT last_value FROM album_ids)))`)
+}
+
+// lastOfRun finds the last of the ids that follow $1 without a gap.
+const lastOfRun = `SELECT a.id FROM albums a
+WHERE a.id >= $1 AND NOT EXISTS (SELECT 1 FROM albums b WHERE a.id < 9223372036854775807 AND b.id = a.id + 1)
+ORDER BY a.id LIMIT 1`
+
+// spanName is "{operation} {table}" of the semantic conventions, or the driver's
+// method where there is no statement.
+func spanName(_ context.Context, method otelsql.Method, query string) string {
+	switch method {
+	case otelsql.MethodConnBeginTx:
+		return "BEGIN"
+	case otelsql.MethodTxCommit:
+		return "COMMIT"
+	case otelsql.MethodTxRollback:
+		return "ROLLBACK"
+	}
+	words := strings.Fields(query)
+	for i, word := range words {
+		switch strings.ToUpper(word) {
+		case "FROM", "INTO", "UPDATE":
+			if i+1 < len(words) {
+				return strings.ToUpper(words[0]) + " " + strings.Trim(words[i+1], "(,;")
+			}
+		}
+	}
+	if len(words) > 0 {
+		return strings.ToUpper(words[0])
+	}
+	return string(method)
+}
+
+type quietKey struct{}
+
+// quietly returns a context whose statements have no spans.
+func quietly(ctx context.Context) context.Context { return context.WithValue(ctx, quietKey{}, true) }
+
+// wantSpan leaves out what belongs to no request, such as the queue's polling, and
+// all but the first of a long row of the same statements.
+func wantSpan(ctx context.Context, _ otelsql.Method, _ string, _ []driver.NamedValue) bool {
+	return trace.SpanContextFromContext(ctx).IsValid() && ctx.Value(quietKey{}) == nil
+}
+
+// notReady makes an error album.ErrNotReady if the database is to blame and can be
+// expected to come back.
+func notReady(err error) error {
+	if err == nil || errors.Is(err, album.ErrNotReady) || !away(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", album.ErrNotReady, err)
+}
+
+func away(err error) bool {
+	if err == nil {
+		return false
+	}
+	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, errAcquire) || errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	var connect *pgconn.ConnectError
+	var network net.Error
+	if errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err) || pgconn.Timeout(err) {
+		return true
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		switch pg.Code {
+		case "53300", "57P01", "57P02", "57P03", "55P03", "25006": // too many connections, shut down, starting, locked, read only
+			return true
+		}
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53")
+	}
+	var lite *sqlitedriver.Error
+	if errors.As(err, &lite) {
+		switch lite.Code() & 0xff {
+		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_CANTOPEN:
+			return true
+		}
+	}
+	return strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "unexpected EOF")
+}
+
+// again reports whether a transaction failed because of another one, so that it
+// may succeed if it is done again.
+func again(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "40001" || pg.Code == "40P01" || pg.Code == "23505"
+	}
+	return false
+}

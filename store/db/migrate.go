@@ -1,0 +1,139 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"syscall"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivermigrate"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// riverMigrations make the tables of the operations' queue: those that river brings
+// along. Each of ours takes them from one of its versions to another. They are two
+// because PostgreSQL must have committed the first's before the second's can be done.
+var riverMigrations = []struct {
+	version  int64
+	from, to int // river's versions; -1 is none
+}{
+	{4, -1, 5},
+	{5, 5, 8},
+}
+
+// migrator returns what changes the schema.
+func (s *Store) migrator(log *slog.Logger) (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, "migrations/"+string(s.dialect))
+	if err != nil {
+		return nil, err
+	}
+	options := []goose.ProviderOption{
+		goose.WithDisableGlobalRegistry(true),
+		goose.WithSlog(log),
+	}
+	for _, r := range riverMigrations {
+		options = append(options, goose.WithGoMigrations(goose.NewGoMigration(r.version,
+			&goose.GoFunc{RunTx: s.migrateRiver(rivermigrate.DirectionUp, r.to)},
+			&goose.GoFunc{RunTx: s.migrateRiver(rivermigrate.DirectionDown, r.from)})))
+	}
+	dialect := goose.DialectSQLite3
+	if s.dialect == postgres {
+		dialect = goose.DialectPostgres
+		locker, err := lock.NewPostgresSessionLocker()
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, goose.WithSessionLocker(locker))
+	}
+	return goose.NewProvider(dialect, s.writer, files, options...)
+}
+
+func (s *Store) riverDriver() riverdriver.Driver[*sql.Tx] {
+	if s.dialect == postgres {
+		return riverdatabasesql.New(s.writer)
+	}
+	return riversqlite.New(s.writer)
+}
+
+func (s *Store) migrateRiver(direction rivermigrate.Direction, target int) func(context.Context, *sql.Tx) error {
+	return func(ctx context.Context, tx *sql.Tx) error {
+		m, err := rivermigrate.New(s.riverDriver(), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			return err
+		}
+		_, err = m.MigrateTx(ctx, tx, direction, &rivermigrate.MigrateOpts{TargetVersion: target})
+		return err
+	}
+}
+
+// Migrate changes the schema: "up" to the newest version, "down" by one, "redo"
+// the newest. It returns what was done. Of several that begin at once, one does
+// it, and the others find it done.
+func (s *Store) Migrate(ctx context.Context, command string, log *slog.Logger) (done []*goose.MigrationResult, err error) {
+	unlock, err := s.lockFile()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	m, err := s.migrator(log)
+	if err != nil {
+		return nil, err
+	}
+	one := func(r *goose.MigrationResult, err error) ([]*goose.MigrationResult, error) {
+		if r == nil {
+			return nil, err
+		}
+		return []*goose.MigrationResult{r}, err
+	}
+	switch command {
+	case "up":
+		return m.Up(ctx)
+	case "down":
+		return one(m.Down(ctx))
+	case "redo":
+		down, err := one(m.Down(ctx))
+		if err != nil {
+			return down, err
+		}
+		up, err := one(m.UpByOne(ctx))
+		return append(down, up...), err
+	}
+	return nil, fmt.Errorf("unknown migration command %q", command)
+}
+
+// Migrations returns every migration, and whether it was done.
+func (s *Store) Migrations(ctx context.Context) ([]*goose.MigrationStatus, error) {
+	m, err := s.migrator(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	return m.Status(ctx)
+}
+
+// lockFile keeps other processes from migrating the same SQLite database at the
+// same time. PostgreSQL has an advisory lock of its own.
+func (s *Store) lockFile() (unlock func(), err error) {
+	if s.dialect != sqlite {
+		return func() {}, nil
+	}
+	f, err := os.OpenFile(s.path+"-migrate", os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
+	}
+	return func() { f.Close() }, nil
+}

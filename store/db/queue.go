@@ -1,0 +1,279 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivertype"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"soundcheck/internal/album"
+)
+
+// queue does what Submit has accepted.
+type queue struct {
+	client *river.Client[*sql.Tx]
+}
+
+const (
+	queueWorkers = 4
+	// An operation that has been running for this long was its worker's last: the
+	// process was killed. It is begun again.
+	rescueAfter = 30 * time.Second
+	jobTimeout  = 20 * time.Second
+	maxAttempts = 100
+	stopTimeout = 10 * time.Second
+)
+
+// job names the operation to do; what it is asked for is in the operation.
+type job struct {
+	Operation string `json:"operation"`
+}
+
+// Kind implements river.JobArgs.
+func (job) Kind() string { return "operation" }
+
+func (s *Store) startQueue(ctx context.Context) (*queue, error) {
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &worker{s: s})
+	// River's own log is about its polling. What concerns an operation is logged here.
+	client, err := river.NewClient(s.riverDriver(), &river.Config{
+		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: queueWorkers}},
+		Workers:              workers,
+		Logger:               slog.New(slog.DiscardHandler),
+		PollOnly:             true,
+		FetchCooldown:        50 * time.Millisecond,
+		FetchPollInterval:    200 * time.Millisecond,
+		JobTimeout:           jobTimeout,
+		RescueStuckJobsAfter: rescueAfter,
+		MaxAttempts:          maxAttempts,
+		RetryPolicy:          retry{},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if s.dialect == sqlite {
+		// Nobody else works on this file: what is marked as running was cut off
+		// when the process was killed. On PostgreSQL it may be another instance's,
+		// and is begun again after rescueAfter.
+		if _, err := s.exec(ctx, s.writer, "UPDATE river_job SET state = 'available' WHERE state = 'running'"); err != nil {
+			return nil, notReady(fmt.Errorf("queue again what was cut off: %w", err))
+		}
+	}
+	if err := client.Start(ctx); err != nil {
+		return nil, notReady(fmt.Errorf("start the queue of operations: %w", err))
+	}
+	return &queue{client}, nil
+}
+
+// close lets operations that run end.
+func (q *queue) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	if err := q.client.Stop(ctx); err == nil {
+		return nil
+	}
+	// What is cancelled is begun again at the next start.
+	ctx, cancel = context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	return q.client.StopAndCancel(ctx)
+}
+
+// retry waits for 1 s after the first failure, and for 30 s at most: it is the
+// database that failed.
+type retry struct{}
+
+func (retry) NextRetry(j *rivertype.JobRow) time.Time {
+	return time.Now().Add(min(time.Second<<min(len(j.Errors), 5), 30*time.Second))
+}
+
+// Submit implements album.Service. The operation, its place in the queue and the
+// key are kept in one transaction.
+func (s *Store) Submit(ctx context.Context, w album.Write) (op album.Operation, replayed bool, err error) {
+	if s.queue == nil {
+		return op, false, fmt.Errorf("submit: %w", album.ErrNotReady)
+	}
+	end, err := s.running.begin(w.Key)
+	if err != nil {
+		return op, false, err
+	}
+	defer end()
+	request, err := json.Marshal(w)
+	if err != nil {
+		return op, false, err
+	}
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, carrier)
+	err = s.tx(ctx, "submit an operation", func(ctx context.Context, tx *sql.Tx) error {
+		replayed = false
+		old, err := s.answered(ctx, tx, w, true)
+		if err != nil {
+			return err
+		}
+		if old != nil {
+			replayed = true
+			op, err = s.operation(ctx, tx, old.Operation)
+			return err
+		}
+		op = album.Operation{ID: uuid.NewString(), Status: album.Queued, CreatedAt: album.Now()}
+		op.TraceID = traceID(carrier["traceparent"])
+		_, err = s.exec(ctx, tx, "INSERT INTO operations (id, status, request, traceparent, created_at) VALUES ($1, $2, $3, $4, $5)",
+			op.ID, string(op.Status), string(request), carrier["traceparent"], s.dialect.time(op.CreatedAt))
+		if err != nil {
+			return err
+		}
+		if _, err := s.queue.client.InsertTx(ctx, tx, job{op.ID}, nil); err != nil {
+			return err
+		}
+		return s.remember(ctx, tx, w, true, answer{Operation: op.ID})
+	})
+	return op, replayed, err
+}
+
+// Operation implements album.Service.
+func (s *Store) Operation(ctx context.Context, id string) (album.Operation, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	op, err := s.operation(ctx, s.reader, id)
+	return op, s.wrap(ctx, "get operation", err)
+}
+
+func (s *Store) operation(ctx context.Context, c conn, id string) (op album.Operation, err error) {
+	err = s.query(ctx, c, func(rows *sql.Rows) error {
+		var created, started, finished instant
+		var traceparent string
+		var result, failure sql.NullString
+		op.ID = id
+		if err := rows.Scan(&op.Status, &traceparent, &result, &failure, &created, &started, &finished); err != nil {
+			return err
+		}
+		op.CreatedAt, op.StartedAt, op.FinishedAt = created.Time, started.Time, finished.Time
+		op.TraceID = traceID(traceparent)
+		if failure.Valid {
+			var f album.Failure
+			if err := json.Unmarshal([]byte(failure.String), &f); err != nil {
+				return err
+			}
+			op.Err = f.Err()
+		}
+		if result.Valid {
+			return json.Unmarshal([]byte(result.String), &op.IDs)
+		}
+		return nil
+	}, "SELECT status, traceparent, result, failure, created_at, started_at, finished_at FROM operations WHERE id = $1", id)
+	if err == nil && op.ID == "" {
+		err = album.ErrNoOperation
+	}
+	return op, err
+}
+
+func traceID(traceparent string) string {
+	if len(traceparent) < 35 {
+		return ""
+	}
+	return traceparent[3:35] // W3C: version-traceid-parentid-flags
+}
+
+// worker does the operations.
+type worker struct {
+	river.WorkerDefaults[job]
+	s *Store
+}
+
+// Work implements river.Worker. The albums, the operation's end and the job's are
+// one transaction: however often it is begun, it is done once.
+func (w *worker) Work(ctx context.Context, j *river.Job[job]) error {
+	s, id := w.s, j.Args.Operation
+	write, request, err := s.begin(ctx, id)
+	if err != nil {
+		return over(err)
+	}
+	ctx, span := album.StartOperation(ctx, s.config.TracerProvider, id, request)
+	err = s.tx(ctx, "do an operation", func(ctx context.Context, tx *sql.Tx) error {
+		albums, _, err := s.create(ctx, tx, write)
+		if err != nil && !album.Outcome(err) {
+			return err
+		}
+		if err := s.finish(ctx, tx, id, albums, err); err != nil {
+			return err
+		}
+		return s.completeTx(ctx, tx, j)
+	})
+	album.EndOperation(span, err)
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, album.ErrNoOperation) {
+		return over(err)
+	}
+	s.log.WarnContext(ctx, "operation failed", slog.String("album.operation.id", id), slog.Int("attempt", j.Attempt), slog.String("error", err.Error()))
+	if j.Attempt < j.MaxAttempts {
+		return err
+	}
+	return errors.Join(err, s.tx(ctx, "give up an operation", func(ctx context.Context, tx *sql.Tx) error {
+		return s.finish(ctx, tx, id, nil, err)
+	}))
+}
+
+// over makes river give up an operation that has ended: another worker has done it.
+func over(err error) error {
+	if errors.Is(err, album.ErrNoOperation) {
+		return river.JobCancel(err)
+	}
+	return err
+}
+
+// begin marks an operation as running, and returns what it is to do.
+func (s *Store) begin(ctx context.Context, id string) (w album.Write, request trace.SpanContext, err error) {
+	var text, traceparent string
+	err = s.tx(ctx, "begin an operation", func(ctx context.Context, tx *sql.Tx) error {
+		return s.query(ctx, tx, func(rows *sql.Rows) error { return rows.Scan(&text, &traceparent) },
+			`UPDATE operations SET status = 'running', started_at = coalesce(started_at, $2)
+WHERE id = $1 AND status IN ('queued', 'running') RETURNING request, traceparent`, id, s.dialect.time(album.Now()))
+	})
+	if err != nil {
+		return w, request, err
+	}
+	if text == "" {
+		return w, request, album.ErrNoOperation
+	}
+	ctx = propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": traceparent})
+	return w, trace.SpanContextFromContext(ctx), json.Unmarshal([]byte(text), &w)
+}
+
+// finish notes how an operation ended, unless it has ended before.
+func (s *Store) finish(ctx context.Context, tx *sql.Tx, id string, albums []album.Album, failure error) error {
+	status, column, value := album.Succeeded, "result", any(album.IDs(albums))
+	if failure != nil {
+		status, column, value = album.Failed, "failure", album.NewFailure(failure)
+	}
+	b, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	n, err := s.exec(ctx, tx, "UPDATE operations SET status = $2, request = NULL, finished_at = $3, "+column+" = $4 WHERE id = $1 AND status = 'running'",
+		id, string(status), s.dialect.time(album.Now()), string(b))
+	if err == nil && n == 0 {
+		err = album.ErrNoOperation
+	}
+	return err
+}
+
+func (s *Store) completeTx(ctx context.Context, tx *sql.Tx, j *river.Job[job]) (err error) {
+	if s.dialect == postgres {
+		_, err = river.JobCompleteTx[*riverdatabasesql.Driver](ctx, tx, j)
+	} else {
+		_, err = river.JobCompleteTx[*riversqlite.Driver](ctx, tx, j)
+	}
+	return err
+}

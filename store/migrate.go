@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/pressly/goose/v3"
+
+	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/cli"
+	"soundcheck/store/db"
+)
+
+// open returns a store whose schema is as -migrate wants it, at work.
+func open(ctx context.Context, c config, t albumhttp.Telemetry) (_ *db.Store, err error) {
+	s, err := db.Open(db.Config{URL: c.db, MaxConns: c.maxConns, SlowQuery: c.slowQuery,
+		TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider, Logger: t.Logger})
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", redacted(c.db), err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("open %s: %w", redacted(c.db), err), s.Close())
+		}
+	}()
+	switch c.migrate {
+	case "auto":
+		done, err := s.Migrate(ctx, "up", slog.New(slog.DiscardHandler))
+		for _, m := range done {
+			t.Logger.InfoContext(ctx, "migrated", slog.Int64("version", m.Source.Version), slog.Duration("took", m.Duration))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("migrate: %w", err)
+		}
+	case "check":
+		all, err := s.Migrations(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("check the schema: %w", err)
+		}
+		if n := pending(all); n > 0 {
+			return nil, fmt.Errorf("%d migrations are to be done: run store migrate up, or start with -migrate auto", n)
+		}
+	}
+	return s, s.Start(ctx)
+}
+
+func pending(all []*goose.MigrationStatus) (n int) {
+	for _, m := range all {
+		if m.State == goose.StatePending {
+			n++
+		}
+	}
+	return n
+}
+
+// migrate is the command of that name.
+func migrate(ctx context.Context, args []string, getenv func(string) string, stdout, _ io.Writer) error {
+	f := cli.NewFlags("store migrate up|down|status|redo [flags]", "SOUNDCHECK_STORE",
+		"Brings the schema of a database up to date (up), takes the newest change back (down) and does it again (redo), or shows what is done (status).")
+	url := f.String("db", "", "`database`: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")
+	command := ""
+	if len(args) > 0 && len(args[0]) > 0 && args[0][0] != '-' {
+		command, args = args[0], args[1:]
+	}
+	if err := f.Parse(args, getenv, stdout); err != nil {
+		return err
+	}
+	if !slices.Contains([]string{"up", "down", "status", "redo"}, command) {
+		return f.Errorf("migrate %q: must be one of up, down, status, redo", command)
+	}
+	if *url == "" || *url == memory {
+		return f.Errorf("-db: which database? sqlite:PATH or postgres://…")
+	}
+	if err := checkDB(f, *url); err != nil {
+		return err
+	}
+	if err := f.NoArgs(); err != nil {
+		return err
+	}
+	s, err := db.Open(db.Config{URL: *url})
+	if err != nil {
+		return fmt.Errorf("open %s: %w", redacted(*url), err)
+	}
+	if command == "status" {
+		return errors.Join(showStatus(ctx, s, stdout), s.Close())
+	}
+	done, err := s.Migrate(ctx, command, slog.New(slog.DiscardHandler))
+	for _, m := range done {
+		fmt.Fprintf(stdout, "%-4s %5d  %s  %s\n", m.Direction, m.Source.Version, name(m.Source), m.Duration.Round(time.Millisecond))
+	}
+	if err == nil && len(done) == 0 {
+		_, err = fmt.Fprintln(stdout, "nothing to do")
+	}
+	if errors.Is(err, goose.ErrNoNextVersion) {
+		err = errors.New("there is nothing to take back")
+	}
+	if err != nil {
+		err = fmt.Errorf("migrate %s %s: %w", command, redacted(*url), err)
+	}
+	return errors.Join(err, s.Close())
+}
+
+func showStatus(ctx context.Context, s *db.Store, stdout io.Writer) error {
+	all, err := s.Migrations(ctx)
+	if err != nil {
+		return err
+	}
+	tab := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tab, "VERSION\tMIGRATION\tDONE")
+	for _, m := range all {
+		at := "-"
+		if m.State == goose.StateApplied {
+			at = m.AppliedAt.UTC().Format(time.RFC3339)
+		}
+		fmt.Fprintf(tab, "%d\t%s\t%s\n", m.Source.Version, name(m.Source), at)
+	}
+	return tab.Flush()
+}
+
+func name(s *goose.Source) string {
+	if s.Type == goose.TypeGo {
+		return "river queue"
+	}
+	return s.Path
+}
