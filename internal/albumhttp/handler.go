@@ -60,7 +60,7 @@ type handler struct {
 // Handler serves svc. One server span, one set of HTTP server metrics and one
 // log line belong to each request.
 func Handler(svc album.Service, o HandlerOptions) http.Handler {
-	return abortable(newRouter(svc, o))
+	return newRouter(svc, o)
 }
 
 func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
@@ -75,13 +75,13 @@ func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
 	if err := r.SetTrustedProxies(nil); err != nil {
 		panic(err) // cannot happen: nil parses
 	}
-	tp, mp, prop := o.Telemetry.providers()
-	r.Use(
-		otelgin.Middleware(o.Service,
-			otelgin.WithTracerProvider(tp), otelgin.WithMeterProvider(mp), otelgin.WithPropagators(prop)),
-		h.accessLog,
-		h.recovery,
-	)
+	r.Use(abort)
+	if o.Telemetry.TracerProvider != nil || o.Telemetry.MeterProvider != nil {
+		tp, mp, prop := o.Telemetry.providers()
+		r.Use(otelgin.Middleware(o.Service,
+			otelgin.WithTracerProvider(tp), otelgin.WithMeterProvider(mp), otelgin.WithPropagators(prop)))
+	}
+	r.Use(h.accessLog, h.recovery)
 	for _, get := range []func(string, ...gin.HandlerFunc) gin.IRoutes{r.GET, r.HEAD} {
 		get("/albums", h.list)
 		get("/albums/:id", h.get)

@@ -78,19 +78,16 @@ func (h *handler) breakOff(c *gin.Context, err error) {
 	if c.Request.Context().Err() == nil {
 		_ = c.Error(err)
 	}
-	*c.Request.Context().Value(abortKey{}).(*bool) = true
+	c.Set(abortKey, true)
 }
 
-type abortKey struct{}
+const abortKey = "soundcheck/abort"
 
-// abortable lets a handler cut the connection after the middleware has recorded
-// the request. A panic in the handler itself would skip that.
-func abortable(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var abort bool
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), abortKey{}, &abort)))
-		if abort {
-			panic(http.ErrAbortHandler)
-		}
-	})
+// abort cuts the connection after the other middleware has recorded the request. A
+// panic in the handler itself would skip that.
+func abort(c *gin.Context) {
+	c.Next()
+	if c.GetBool(abortKey) {
+		panic(http.ErrAbortHandler)
+	}
 }

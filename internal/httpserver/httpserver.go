@@ -96,7 +96,6 @@ func unwrapListen(err error) error {
 func withProbes(c Config, draining *atomic.Bool) http.Handler {
 	start := time.Now()
 	mux := http.NewServeMux()
-	mux.Handle("/", c.Handler)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
@@ -122,7 +121,14 @@ func withProbes(c Config, draining *atomic.Bool) http.Handler {
 		})
 	})
 	mux.Handle("GET /metrics", c.Metrics)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path { // not the mux: the handler has a router of its own
+		case "/healthz", "/readyz", "/status", "/metrics":
+			mux.ServeHTTP(w, r)
+		default:
+			c.Handler.ServeHTTP(w, r)
+		}
+	})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

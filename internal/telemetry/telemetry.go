@@ -72,6 +72,13 @@ func setDefaults() error {
 	return nil
 }
 
+// dropped are metrics that are recorded with every span or request and that answer
+// no question: how many spans are open, and how long the bodies of requests are.
+var dropped = []metric.View{
+	metric.NewView(metric.Instrument{Name: "otel.sdk.span.live"}, metric.Stream{Aggregation: metric.AggregationDrop{}}),
+	metric.NewView(metric.Instrument{Name: "http.*.request.body.size"}, metric.Stream{Aggregation: metric.AggregationDrop{}}),
+}
+
 // Telemetry is what a program sends its signals through. The providers work,
 // and do nothing, if OTEL_SDK_DISABLED is true.
 type Telemetry struct {
@@ -79,12 +86,16 @@ type Telemetry struct {
 	MeterProvider  *metric.MeterProvider
 	Propagator     propagation.TextMapPropagator
 	Logger         *slog.Logger
+	// Disabled is true if OTEL_SDK_DISABLED is: whoever instruments requests can
+	// save the work.
+	Disabled bool
 	// Metrics serves the program's metrics in Prometheus' text format.
 	Metrics http.Handler
 	// Errors counts what could not be delivered; see ErrorCounter.
 	Errors *ErrorCounter
 
 	patience  patience
+	lines     *writer
 	shutdowns []func(context.Context) error
 }
 
@@ -104,7 +115,8 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 		return nil, err
 	}
 	t := &Telemetry{Propagator: propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})}
-	local := NewLogger(c.Logs, c.Name)
+	t.lines = newWriter(c.Logs)
+	local := NewLogger(t.lines, c.Name)
 	t.Errors = &ErrorCounter{log: local, quiet: c.Quiet}
 	otel.SetErrorHandler(t.Errors)
 	otel.SetTextMapPropagator(t.Propagator)
@@ -125,9 +137,10 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 		return nil, err
 	}
 	traces := []trace.TracerProviderOption{trace.WithResource(res)}
-	metrics := []metric.Option{metric.WithResource(res), metric.WithReader(page)}
+	metrics := []metric.Option{metric.WithResource(res), metric.WithReader(page), metric.WithView(dropped...)}
 	logs := []sdklog.LoggerProviderOption{sdklog.WithResource(res)}
-	if !strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") {
+	t.Disabled = strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true")
+	if !t.Disabled {
 		spans, err := autoexport.NewSpanExporter(ctx)
 		if err != nil {
 			return nil, exporterError("TRACES", err)
@@ -153,6 +166,10 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 	lp := sdklog.NewLoggerProvider(logs...)
 	// Metrics go last: they tell how the other two ended.
 	t.shutdowns = append(t.shutdowns, t.TracerProvider.Shutdown, lp.Shutdown, t.MeterProvider.Shutdown)
+	t.Logger = local
+	if t.Disabled {
+		return t, nil
+	}
 	t.Logger = slog.New(slog.NewMultiHandler(local.Handler(), otelslog.NewHandler("soundcheck", otelslog.WithLoggerProvider(lp))))
 	return t, runtime.Start(runtime.WithMeterProvider(t.MeterProvider))
 }
@@ -172,6 +189,7 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 		errs = append(errs, f(ctx))
 	}
 	t.shutdowns = nil
+	t.lines.end()
 	return errors.Join(errs...)
 }
 
