@@ -68,6 +68,7 @@ type flags struct {
 	*cli.Flags
 	state  string
 	offset int
+	db     string
 }
 
 func newFlags(usage, about string) *flags {
@@ -81,10 +82,33 @@ func (f *flags) withOffset() *flags {
 	return f
 }
 
+// withDB adds the flag of what the album store keeps its albums in.
+func (f *flags) withDB() *flags {
+	f.StringVar(&f.db, "db", "", "the album store's `database`: memory, sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE (default SQLite in the state folder)")
+	return f
+}
+
+// database checks -db; the album store itself looks at it more closely.
+func (f *flags) database() (string, error) {
+	path, isFile := strings.CutPrefix(f.db, "sqlite:")
+	switch {
+	case f.db == "", f.db == "memory", strings.HasPrefix(f.db, "postgres://"), strings.HasPrefix(f.db, "postgresql://"):
+		return f.db, nil
+	case isFile && path != "":
+		path, err := filepath.Abs(path)
+		return "sqlite:" + path, err
+	}
+	return "", f.Errorf("-db must be memory, sqlite:PATH or postgres://…")
+}
+
 // lab returns the lab that the flags name. Its paths are absolute.
 func (f *flags) lab() (plan.Lab, *build.Builder, error) {
 	if f.offset < 0 || f.offset > plan.MaxOffset {
 		return plan.Lab{}, nil, f.Errorf("-port-offset %d is out of range: 0 to %d", f.offset, plan.MaxOffset)
+	}
+	db, err := f.database()
+	if err != nil {
+		return plan.Lab{}, nil, err
 	}
 	root, err := repository()
 	if err != nil {
@@ -98,7 +122,7 @@ func (f *flags) lab() (plan.Lab, *build.Builder, error) {
 	if state, err = filepath.Abs(state); err != nil {
 		return plan.Lab{}, nil, err
 	}
-	l := plan.Lab{Root: root, State: state, Offset: f.offset}
+	l := plan.Lab{Root: root, State: state, Offset: f.offset, DB: db}
 	// All labs of a repository share the programs.
 	return l, &build.Builder{Root: root, Bin: filepath.Join(own, "bin"), Logs: l.Logs()}, nil
 }

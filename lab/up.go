@@ -23,20 +23,43 @@ import (
 )
 
 func up(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	f := newFlags("lab up [flags]", "Builds what is missing, starts every program, waits until all are ready.").withOffset()
+	f := newFlags("lab up [flags]", "Builds what is missing, starts every program, waits until all are ready.").withOffset().withDB()
 	foreground := f.Bool("foreground", false, "stay, and stop the lab on Ctrl-C")
+	fresh := f.Bool("fresh", false, "start empty: delete the albums, traces and metrics of the state folder first")
 	l, b, err := parse(f, args, getenv, stdout)
 	if err != nil {
 		return err
 	}
+	if *fresh && l.DB != "" && l.DB != "memory" {
+		return f.Errorf("-fresh does not empty %s: it is not the lab's own", l.Database())
+	}
 	proc.SealFiles() // what runs on would keep a caller waiting who reads its end
-	if joined, err := join(ctx, l, stdout, stderr); joined || err != nil {
+	if *fresh {
+		if err := clear(ctx, l); err != nil {
+			return err
+		}
+	} else if joined, err := join(ctx, l, stdout, stderr); joined || err != nil {
 		return err
 	}
 	if *foreground {
 		return inForeground(ctx, l, b, stdout, stderr)
 	}
 	return inBackground(ctx, l, stdout, stderr)
+}
+
+// clear makes a lab empty that does not run.
+func clear(ctx context.Context, l plan.Lab) error {
+	client, _, err := supervisor.Connect(ctx, l.State)
+	if err == nil && client != nil {
+		err = fmt.Errorf("the lab is running in %s: stop it first (lab down)", l.State)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := supervisor.Sweep(l.State); err != nil {
+		return err
+	}
+	return l.Clear()
 }
 
 // parse reads the flags of a command that takes no arguments.
@@ -58,6 +81,9 @@ func join(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) (joined boo
 	}
 	if st.PortOffset != l.Offset {
 		return true, fmt.Errorf("a lab with -port-offset %d is running in %s: stop it first (lab down), or give this one another -state", st.PortOffset, l.State)
+	}
+	if st.Database != l.Database() {
+		return true, fmt.Errorf("a lab with its albums in %s is running in %s: stop it first (lab down), or give this one another -state", st.Database, l.State)
 	}
 	if st.Phase == supervisor.Up {
 		fmt.Fprintln(stderr, "the lab is up already")
@@ -112,6 +138,7 @@ func inBackground(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) err
 	}
 	defer said.Close()
 	cmd := exec.Command(self, "supervise", "-state", l.State, "-port-offset", strconv.Itoa(l.Offset))
+	cmd.Env = append(os.Environ(), "SOUNDCHECK_LAB_DB="+l.DB) // not an argument: it can hold a password
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = l.Root, said, said, proc.Session()
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start the supervisor: %w", err)
@@ -168,7 +195,7 @@ func copySelf(to string) error {
 }
 
 func supervise(ctx context.Context, args []string, getenv func(string) string, stdout, _ io.Writer) error {
-	f := newFlags("lab supervise [flags]", "Runs the lab; used by up.").withOffset()
+	f := newFlags("lab supervise [flags]", "Runs the lab; used by up.").withOffset().withDB()
 	l, b, err := parse(f, args, getenv, stdout)
 	if err != nil {
 		return err

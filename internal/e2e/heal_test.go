@@ -56,7 +56,7 @@ func TestHeal(t *testing.T) {
 	l.mustRun(t, time.Minute, "loadgen", "-rate", "20", "-duration", "2s", "-url", l.Proxy())
 	eventually(t, "new traces in Jaeger", func() error {
 		for _, tr := range l.traces(t, "?service=loadgen&limit=100&lookback=1h") {
-			if c, err := chain(tr); err == nil && len(c) == 5 {
+			if c, _, err := chain(tr); err == nil && len(c) == 5 {
 				return nil
 			}
 		}

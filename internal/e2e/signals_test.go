@@ -66,29 +66,41 @@ func (l *lab) traces(t *testing.T, path string) [][]span {
 	return all
 }
 
-// chain returns the spans of a trace from its root down, or an error if they are
-// no chain: two roots, an orphan, a branch, another trace's id.
-func chain(trace []span) ([]span, error) {
+// chain returns the spans of a trace from its root down to the domain span, and
+// the statements below that. It is an error if they are no such chain: two roots, an
+// orphan, a branch, another trace's id.
+func chain(trace []span) (c, statements []span, err error) {
 	children := map[string][]span{}
 	for _, s := range trace {
 		if s.TraceID != trace[0].TraceID {
-			return nil, fmt.Errorf("two trace ids: %s and %s", s.TraceID, trace[0].TraceID)
+			return nil, nil, fmt.Errorf("two trace ids: %s and %s", s.TraceID, trace[0].TraceID)
 		}
 		children[s.parent()] = append(children[s.parent()], s)
 	}
-	var c []span
 	for parent := ""; len(children[parent]) > 0; {
+		if len(c) > 0 && c[len(c)-1].tag("span.kind") == "internal" {
+			statements = children[parent]
+			break
+		}
 		if n := len(children[parent]); n > 1 {
-			return nil, fmt.Errorf("%d spans with parent %q: %v", n, parent, children[parent])
+			return nil, nil, fmt.Errorf("%d spans with parent %q: %v", n, parent, children[parent])
 		}
 		s := children[parent][0]
 		c = append(c, s)
 		parent = s.SpanID
 	}
-	if len(c) != len(trace) {
-		return c, fmt.Errorf("%d of %d spans hang on the root: %v of %v", len(c), len(trace), c, trace)
+	if len(c)+len(statements) != len(trace) {
+		return c, nil, fmt.Errorf("%d of %d spans hang on the root: %v, %v of %v", len(c)+len(statements), len(trace), c, statements, trace)
 	}
-	return c, nil
+	if len(statements) == 0 {
+		return c, nil, fmt.Errorf("no statement below %v", c)
+	}
+	for _, s := range statements {
+		if s.service != "album-store" || s.tag("span.kind") != "client" || s.tag("db.system.name") != "sqlite" || s.tag("error") != "" {
+			return c, nil, fmt.Errorf("%v is no statement: %v", s, s.Tags)
+		}
+	}
+	return c, statements, nil
 }
 
 func wantChain(operation, domain string) []string {
@@ -197,7 +209,7 @@ func TestLab(t *testing.T) {
 				return fmt.Errorf("%d traces of loadgen, want %d", len(traces), rate*seconds)
 			}
 			for _, tr := range traces {
-				if _, err := chain(tr); err != nil { // some span may be on its way
+				if _, _, err := chain(tr); err != nil { // some span may be on its way
 					return fmt.Errorf("trace %s: %w", tr[0].TraceID, err)
 				}
 			}
@@ -210,11 +222,14 @@ func TestLab(t *testing.T) {
 		}
 		seen := map[string]int{}
 		for _, tr := range traces {
-			c, err := chain(tr)
+			c, statements, err := chain(tr)
 			if err != nil {
 				t.Fatalf("trace %s: %v", tr[0].TraceID, err)
 			}
 			operation := c[0].OperationName
+			if operation == "GET /albums/:id" && fmt.Sprint(statements) != `[album-store client "SELECT albums"]` {
+				t.Fatalf("trace %s: statements %v", tr[0].TraceID, statements)
+			}
 			seen[operation]++
 			if got, want := fmt.Sprint(c), strings.Join(want[operation], " "); got != "["+want+"]" {
 				t.Fatalf("trace %s:\n%v, want\n[%v]", tr[0].TraceID, got, want)

@@ -38,6 +38,7 @@ type Lab struct {
 	Root   string // of the repository
 	State  string // folder of its data, logs and state
 	Offset int    // added to every port
+	DB     string // of the album store, as for its -db; empty: SQLite in the state folder
 }
 
 // Ports of a lab whose offset is 0.
@@ -162,8 +163,40 @@ func (l Lab) collector() Program {
 	}
 }
 
+// Database is where the albums are, without a password.
+func (l Lab) Database() string {
+	scheme, rest, ok := strings.Cut(l.db(), "://")
+	if !ok {
+		return l.db()
+	}
+	if _, host, found := strings.Cut(rest, "@"); found {
+		rest = host
+	}
+	rest, _, _ = strings.Cut(rest, "?")
+	return scheme + "://" + rest
+}
+
+func (l Lab) db() string {
+	if l.DB != "" {
+		return l.DB
+	}
+	return "sqlite:" + filepath.Join(l.data("album-store"), "albums.db")
+}
+
+// Clear deletes what the programs keep, so that the lab starts empty. Logs stay.
+func (l Lab) Clear() error {
+	for _, name := range []string{"album-store", "jaeger", "prometheus", "otel-collector"} {
+		if err := os.RemoveAll(l.data(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (l Lab) store() Program {
-	return l.service("album-store", "store", storePort)
+	p := l.service("album-store", "store", storePort)
+	p.Env = append(p.Env, "SOUNDCHECK_STORE_DB="+l.db()) // not an argument: it can hold a password
+	return p
 }
 
 func (l Lab) proxy() Program {

@@ -44,6 +44,23 @@ func TestPorts(t *testing.T) {
 	}
 }
 
+// The database is the state folder's unless another is named, and its password is
+// in no argument and not shown.
+func TestDatabase(t *testing.T) {
+	t.Parallel()
+	for db, want := range map[string][2]string{
+		"":                             {"sqlite:/s/data/album-store/albums.db", "sqlite:/s/data/album-store/albums.db"},
+		"memory":                       {"memory", "memory"},
+		"postgres://me:secret@h/d?x=y": {"postgres://me:secret@h/d?x=y", "postgres://h/d"},
+	} {
+		l := Lab{State: "/s", DB: db}
+		p := l.store()
+		if got, _ := value(p.Env, "SOUNDCHECK_STORE_DB"); got != want[0] || l.Database() != want[1] || strings.Contains(strings.Join(p.Args, " "), "secret") {
+			t.Errorf("-db %q: the store gets %q and %v, shown is %q, want %q", db, got, p.Args, l.Database(), want)
+		}
+	}
+}
+
 // Programs come after those they need.
 func TestOrder(t *testing.T) {
 	t.Parallel()

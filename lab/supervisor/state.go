@@ -56,6 +56,7 @@ type Status struct {
 	Failure    string          `json:"failure,omitempty"` // why it is stopping
 	State      string          `json:"state"`             // folder
 	PortOffset int             `json:"port_offset"`
+	Database   string          `json:"database"`
 	Supervisor proc.ID         `json:"supervisor"`
 	StartedAt  time.Time       `json:"started_at"`
 	Memory     int64           `json:"memory_bytes"` // resident, of all programs and the supervisor
@@ -96,7 +97,7 @@ func (s *Supervisor) Status() Status {
 func (s *Supervisor) status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := Status{Phase: s.phase, Failure: s.failure, State: s.lab.State, PortOffset: s.lab.Offset,
+	st := Status{Phase: s.phase, Failure: s.failure, State: s.lab.State, PortOffset: s.lab.Offset, Database: s.lab.Database(),
 		Supervisor: s.self, StartedAt: s.started}
 	for _, r := range s.runners {
 		p := ProgramStatus{Name: r.Name, State: r.state, Detail: r.detail, Address: r.Address, Process: r.id,
