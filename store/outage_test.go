@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"soundcheck/internal/albumhttp/contract"
+	"soundcheck/internal/service/servicetest"
+	"soundcheck/store/db/dbtest"
+)
+
+// While its database is away the store says so and asks to come again; when the
+// database is back all is well, and nothing was restarted.
+func TestOutage(t *testing.T) {
+	t.Setenv("OTEL_SDK_DISABLED", "true")
+	for name, open := range map[string]func(*testing.T) (url string, away, back func() error, reads int){
+		"sqlite locked": func(t *testing.T) (string, func() error, func() error, int) {
+			path := filepath.Join(t.TempDir(), "albums.db")
+			var other *sql.DB
+			away := func() (err error) {
+				if other, err = sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)"); err != nil {
+					return err
+				}
+				other.SetMaxOpenConns(1)
+				_, err = other.Exec("BEGIN IMMEDIATE")
+				return err
+			}
+			return "sqlite:" + path, away, func() error { return other.Close() }, 200 // readers do not wait for the writer
+		},
+		"postgres down": func(t *testing.T) (string, func() error, func() error, int) {
+			own, err := dbtest.Start()
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { own.Stop() })
+			return own.New(t), own.Down, own.Up, 503
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			url, away, back, reads := open(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			p := servicetest.Start(t, ctx, run, "-addr", "127.0.0.1:0", "-db", url)
+			n := 0
+			// call returns the status of a request; a 503 must say when to come again.
+			call := func(method, path string) int {
+				t.Helper()
+				n++
+				body := ""
+				if method != http.MethodGet {
+					body = fmt.Sprintf(`{"title":"Title %d","artist":"Artist","price":1}`, n)
+				}
+				req, err := http.NewRequestWithContext(t.Context(), method, p.URL+path, strings.NewReader(body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp, err := contract.Transport(t, nil).RoundTrip(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if resp.StatusCode == 503 && resp.Header.Get("Retry-After") == "" {
+					t.Errorf("%s %s = 503 without Retry-After", method, path)
+				}
+				return resp.StatusCode
+			}
+			check := func(when string, wantWrite, wantRead, wantReady int) {
+				t.Helper()
+				if got := call("POST", "/albums"); got != wantWrite {
+					t.Errorf("%s: POST = %d, want %d", when, got, wantWrite)
+				}
+				if got := call("PUT", "/albums/3"); got != wantWrite && !(wantWrite == 201 && got == 200) {
+					t.Errorf("%s: PUT = %d, want %d", when, got, wantWrite)
+				}
+				if got := call("GET", "/albums/1"); got != wantRead {
+					t.Errorf("%s: GET = %d, want %d", when, got, wantRead)
+				}
+				if got := readyz(t, p.URL); got != wantReady {
+					t.Errorf("%s: readyz = %d, want %d", when, got, wantReady)
+				}
+			}
+			check("before", 201, 200, 200)
+			if err := away(); err != nil {
+				t.Fatal(err)
+			}
+			for begun := time.Now(); time.Since(begun) < 5*time.Second; {
+				check("away", 503, reads, 503)
+			}
+			if err := back(); err != nil {
+				t.Fatal(err)
+			}
+			for deadline := time.Now().Add(30 * time.Second); readyz(t, p.URL) != 200; time.Sleep(20 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("not ready again after 30 s")
+				}
+			}
+			check("back", 201, 200, 200)
+			cancel()
+			if err := <-p.Result; err != nil {
+				t.Errorf("run() = %v", err)
+			}
+		})
+	}
+}
