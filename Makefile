@@ -6,6 +6,9 @@ PORT_OFFSET ?= 0
 # The race detector needs a C compiler; go env says whether there is one.
 RACE ?= $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
+# Of each fuzz target; make test FUZZTIME=10m looks longer.
+FUZZTIME ?= 3s
+
 # What the collector's builder writes is left as it writes it.
 GO_FILES = $(shell find . -name '*.go' -not -path './.lab/*' -not -path './collector/distribution/main*.go' -not -path './collector/distribution/components.go')
 
@@ -42,6 +45,8 @@ postgres: # The tests start a PostgreSQL server of their own.
 test: lint postgres ## Test everything, from nothing: units, the Collector, and a real lab end to end
 	go test $(RACE) $$(go list ./... | grep -v /internal/e2e)
 	cd collector/distribution && go test ./...
+	@for f in $$(go test -list '^Fuzz' ./internal/albumhttp | grep '^Fuzz'); do \
+		go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) ./internal/albumhttp || exit 1; done
 	go test -v -count=1 -timeout 40m ./internal/e2e
 
 .PHONY: lint

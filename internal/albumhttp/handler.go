@@ -106,7 +106,7 @@ func (h *handler) list(c *gin.Context) {
 		h.fail(c, err)
 		return
 	}
-	q, err := parseQuery(c.Request.URL.Query(), media == ndjsonType)
+	q, err := parseQuery(c.Request.URL.RawQuery, media == ndjsonType)
 	if err != nil {
 		h.fail(c, err)
 		return

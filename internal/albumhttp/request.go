@@ -38,8 +38,12 @@ func parseID(c *gin.Context) (int64, error) {
 
 // parseQuery reads which albums a list is asked for. A stream has neither a limit
 // nor a cursor.
-func parseQuery(v url.Values, stream bool) (album.Query, error) {
+func parseQuery(query string, stream bool) (album.Query, error) {
 	q := album.Query{Limit: album.DefaultLimit}
+	v, err := url.ParseQuery(query)
+	if err != nil {
+		return q, album.Invalid("the query string cannot be read: " + err.Error())
+	}
 	var e album.InvalidError
 	for name, values := range v {
 		switch {
