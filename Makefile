@@ -60,6 +60,10 @@ lint: ## Check format and vet every module of our own code
 bench: ## Run the benchmarks ten times, for benchstat
 	go test -run '^$$' -bench . -count 10 ./...
 
+.PHONY: bench-get
+bench-get: ## Compare the store with a bare Gin handler (needs wrk)
+	@store/testdata/wrk.sh
+
 .PHONY: generate
 generate: ## Write the Collector's distribution from its manifest
 	cd tools && go build -o ../.lab/bin/ocb go.opentelemetry.io/collector/cmd/builder

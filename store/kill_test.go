@@ -27,7 +27,7 @@ type process struct {
 
 // freeAddr returns an address that no one takes by chance while the store is down:
 // the ports that the kernel gives out are higher.
-func freeAddr(t *testing.T) string {
+func freeAddr(t testing.TB) string {
 	t.Helper()
 	for i := range 1000 {
 		addr := fmt.Sprintf("127.0.0.1:%d", 24000+(os.Getpid()*37+int(lastPort.Add(1))+i)%3000)
@@ -42,7 +42,7 @@ func freeAddr(t *testing.T) string {
 
 var lastPort atomic.Int64
 
-func (p *process) start(t *testing.T, db string) {
+func (p *process) start(t testing.TB, db string) {
 	t.Helper()
 	p.cmd = exec.Command(os.Args[0], "-addr", p.addr, "-db", db)
 	p.cmd.Env = append(os.Environ(), asStore+"=1", "OTEL_SDK_DISABLED=true")

@@ -12,7 +12,10 @@ import (
 	"soundcheck/store/db/dbtest"
 )
 
-var server *dbtest.Postgres
+var (
+	server   *dbtest.Postgres
+	benchDir string // outlives each benchmark
+)
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
@@ -23,6 +26,11 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer server.Stop()
+	if benchDir, err = os.MkdirTemp("", "bench"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(benchDir)
 	return m.Run()
 }
 

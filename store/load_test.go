@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"soundcheck/internal/album"
+	"soundcheck/internal/album/albumtest"
+	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/fakealbum"
+)
+
+// newProcess starts a store of its own, which ends with the test.
+func newProcess(t testing.TB, db string) *process {
+	t.Helper()
+	p := &process{addr: freeAddr(t)}
+	p.start(t, db)
+	t.Cleanup(p.kill)
+	return p
+}
+
+// memory returns a value in bytes from /proc, such as VmRSS, or 0 where there is none.
+func (p *process) memory(name string) (n int64) {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
+			fmt.Sscan(rest, &n)
+		}
+	}
+	return n << 10
+}
+
+// Ten thousand clients at once, each on a connection of its own, are all answered,
+// and the store's memory stays within bounds.
+func TestManyClients(t *testing.T) {
+	const clients, most = 10_000, 1 << 30
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Max < clients+1000 {
+		t.Skipf("at most %d files may be open here, %d connections are needed: %v", limit.Max, clients, err)
+	}
+	limit.Cur = limit.Max
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	p := newProcess(t, "sqlite:"+filepath.Join(t.TempDir(), "albums.db"))
+	var connected, done sync.WaitGroup
+	var created atomic.Int64
+	statuses := make([]int, clients)
+	begin := make(chan struct{})
+	for i := range clients {
+		connected.Add(1)
+		done.Go(func() {
+			conn, err := dial(p.addr)
+			connected.Done()
+			if err != nil {
+				t.Errorf("client %d: %v", i, err)
+				return
+			}
+			defer conn.Close()
+			<-begin
+			request := "GET /albums?limit=100 HTTP/1.1\r\nHost: store\r\nConnection: close\r\n\r\n"
+			if i%10 == 0 {
+				body := fmt.Sprintf(`{"title":"Title %d","artist":"Artist","price":1}`, i)
+				request = fmt.Sprintf("POST /albums HTTP/1.1\r\nHost: store\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+			}
+			answer, err := exchange(conn, request)
+			if err != nil {
+				t.Errorf("client %d: %v", i, err)
+				return
+			}
+			fmt.Sscanf(answer, "HTTP/1.1 %d", &statuses[i])
+			if statuses[i] == http.StatusCreated {
+				created.Add(1)
+			}
+		})
+	}
+	connected.Wait()
+	close(begin)
+	done.Wait()
+	counts := map[int]int{}
+	for _, status := range statuses {
+		counts[status]++
+	}
+	for status := range counts {
+		if status != 200 && status != 201 && status != 503 { // 503: no connection to the database came free in time
+			t.Errorf("answers: %v", counts)
+		}
+	}
+	if counts[200] < clients/10 {
+		t.Errorf("answers: %v, most should be 200", counts)
+	}
+	peak := p.memory("VmHWM")
+	t.Logf("answers %v, at most %d MB of memory", counts, peak>>20)
+	if peak > most {
+		t.Errorf("%d MB of memory, want at most %d", peak>>20, most>>20)
+	}
+	c, err := albumhttp.NewClient("http://"+p.addr, albumhttp.ClientOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(albumtest.All(t, c, album.Query{Limit: 1000})); int64(n) != created.Load()+3 {
+		t.Errorf("%d albums after %d were created", n-3, created.Load())
+	}
+}
+
+// dial tries again while the queue of the listener is full.
+func dial(addr string) (conn net.Conn, err error) {
+	for range 100 {
+		if conn, err = net.DialTimeout("tcp", addr, 30*time.Second); err == nil {
+			return conn, nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return nil, err
+}
+
+func exchange(conn net.Conn, request string) (string, error) {
+	if err := conn.SetDeadline(time.Now().Add(2 * time.Minute)); err != nil {
+		return "", err
+	}
+	if _, err := io.WriteString(conn, request); err != nil {
+		return "", err
+	}
+	answer, err := io.ReadAll(conn)
+	return string(answer), err
+}
+
+// Batches of 10,000 albums over HTTP into SQLite, in a process of its own.
+func BenchmarkBatch(b *testing.B) {
+	p := newProcess(b, "sqlite:"+filepath.Join(b.TempDir(), "albums.db"))
+	c, err := albumhttp.NewClient("http://"+p.addr, albumhttp.ClientOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	w := fakeBatch(0)
+	for b.Loop() {
+		if _, err := c.Create(b.Context(), w); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(len(w.Albums))*float64(b.N)/b.Elapsed().Seconds(), "albums/s")
+}
+
+func fakeBatch(from int) album.Write {
+	w := album.Write{Batch: true}
+	for i := range album.MaxBatch {
+		w.Albums = append(w.Albums, fakealbum.New(1, uint64(from+i)))
+	}
+	return w
+}
+
+// A stream of a million albums from SQLite: MB-above-idle is by how much the store's
+// resident memory grows over what it had when it was started.
+func BenchmarkStream(b *testing.B) {
+	const albums = 1_000_000
+	db := "sqlite:" + filepath.Join(b.TempDir(), "albums.db")
+	filling := &process{addr: freeAddr(b)}
+	filling.start(b, db)
+	c, err := albumhttp.NewClient("http://"+filling.addr, albumhttp.ClientOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for n := 0; n < albums; n += album.MaxBatch {
+		if _, err := c.Create(b.Context(), fakeBatch(n)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	filling.kill()
+	p := newProcess(b, db)
+	idle := p.memory("VmRSS")
+	for b.Loop() {
+		if n := countLines(b, b.Context(), "http://"+p.addr+"/albums"); n != albums+3 {
+			b.Fatalf("%d albums in the stream, want %d", n, albums+3)
+		}
+	}
+	b.ReportMetric(float64(p.memory("VmHWM")-idle)/(1<<20), "MB-above-idle")
+	b.ReportMetric(float64(albums)*float64(b.N)/b.Elapsed().Seconds(), "albums/s")
+}
+
+func countLines(b *testing.B, ctx context.Context, url string) (n int) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	req.Header.Set("Accept", "application/x-ndjson")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer resp.Body.Close()
+	buf := make([]byte, 64<<10)
+	for {
+		k, err := resp.Body.Read(buf)
+		n += bytes.Count(buf[:k], []byte("\n"))
+		if err == io.EOF {
+			return n
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
