@@ -299,6 +299,11 @@ func TestLab(t *testing.T) {
 		}
 	})
 
+	t.Run("contract", func(t *testing.T) {
+		callAll(t, l.Proxy(), "1000001")
+		callAll(t, l.Store(), "1000002")
+	})
+
 	t.Run("down", func(t *testing.T) {
 		l.mustRun(t, time.Minute, "lab", "down", "-state", l.State)
 		l.wantNothingLeft(t, pids)

@@ -58,6 +58,9 @@ const (
 // Proxy returns the proxy's URL.
 func (l Lab) Proxy() string { return l.url(proxyPort) }
 
+// Store returns the album store's URL.
+func (l Lab) Store() string { return l.url(storePort) }
+
 // OTLP returns the URL of the Collector's OTLP/HTTP receiver.
 func (l Lab) OTLP() string { return l.url(collectorHTTPPort) }
 
@@ -200,7 +203,7 @@ func (l Lab) store() Program {
 }
 
 func (l Lab) proxy() Program {
-	p := l.service("proxy-service", "proxy", proxyPort, "-store", l.url(storePort))
+	p := l.service("proxy-service", "proxy", proxyPort, "-store", l.Store())
 	p.Needs = []string{"album-store"}
 	return p
 }
