@@ -44,8 +44,8 @@ var lastPort atomic.Int64
 
 func (p *process) start(t testing.TB, db string) {
 	t.Helper()
-	p.cmd = exec.Command(os.Args[0], "-addr", p.addr, "-db", db)
-	p.cmd.Env = append(os.Environ(), asStore+"=1", "OTEL_SDK_DISABLED=true")
+	p.cmd = exec.Command(binary, "-addr", p.addr, "-db", db)
+	p.cmd.Env = append(os.Environ(), "OTEL_SDK_DISABLED=true")
 	p.cmd.Stderr = os.Stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

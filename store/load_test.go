@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -57,37 +58,30 @@ func TestManyClients(t *testing.T) {
 	p := newProcess(t, "sqlite:"+filepath.Join(t.TempDir(), "albums.db"))
 	var connected, done sync.WaitGroup
 	var created atomic.Int64
-	statuses := make([]int, clients)
-	begin := make(chan struct{})
+	statuses := make([]int, 2*clients)
+	all := make(chan struct{}) // closed when all are connected
+	connected.Add(clients)
 	for i := range clients {
-		connected.Add(1)
 		done.Go(func() {
-			conn, err := dial(p.addr)
+			c := client{n: i}
+			err := c.dial(p.addr)
+			if err == nil {
+				defer c.Close()
+				statuses[2*i], err = c.call()
+			}
 			connected.Done()
+			<-all
+			if err == nil {
+				statuses[2*i+1], err = c.call()
+			}
 			if err != nil {
 				t.Errorf("client %d: %v", i, err)
-				return
 			}
-			defer conn.Close()
-			<-begin
-			request := "GET /albums?limit=100 HTTP/1.1\r\nHost: store\r\nConnection: close\r\n\r\n"
-			if i%10 == 0 {
-				body := fmt.Sprintf(`{"title":"Title %d","artist":"Artist","price":1}`, i)
-				request = fmt.Sprintf("POST /albums HTTP/1.1\r\nHost: store\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-			}
-			answer, err := exchange(conn, request)
-			if err != nil {
-				t.Errorf("client %d: %v", i, err)
-				return
-			}
-			fmt.Sscanf(answer, "HTTP/1.1 %d", &statuses[i])
-			if statuses[i] == http.StatusCreated {
-				created.Add(1)
-			}
+			created.Add(c.created)
 		})
 	}
 	connected.Wait()
-	close(begin)
+	close(all)
 	done.Wait()
 	counts := map[int]int{}
 	for _, status := range statuses {
@@ -115,26 +109,45 @@ func TestManyClients(t *testing.T) {
 	}
 }
 
+// client is one connection. Each tenth creates albums, the others read.
+type client struct {
+	net.Conn
+	n       int
+	r       *bufio.Reader
+	created int64
+}
+
 // dial tries again while the queue of the listener is full.
-func dial(addr string) (conn net.Conn, err error) {
+func (c *client) dial(addr string) (err error) {
 	for range 100 {
-		if conn, err = net.DialTimeout("tcp", addr, 30*time.Second); err == nil {
-			return conn, nil
+		if c.Conn, err = net.DialTimeout("tcp", addr, 30*time.Second); err == nil {
+			c.r = bufio.NewReader(c.Conn)
+			return c.SetDeadline(time.Now().Add(2 * time.Minute))
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	return nil, err
+	return err
 }
 
-func exchange(conn net.Conn, request string) (string, error) {
-	if err := conn.SetDeadline(time.Now().Add(2 * time.Minute)); err != nil {
-		return "", err
+func (c *client) call() (status int, err error) {
+	request := "GET /albums?limit=100 HTTP/1.1\r\nHost: store\r\n\r\n"
+	if c.n%10 == 0 {
+		body := fmt.Sprintf(`{"title":"Title %d","artist":"Artist","price":1}`, c.n)
+		request = fmt.Sprintf("POST /albums HTTP/1.1\r\nHost: store\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 	}
-	if _, err := io.WriteString(conn, request); err != nil {
-		return "", err
+	if _, err := io.WriteString(c, request); err != nil {
+		return 0, err
 	}
-	answer, err := io.ReadAll(conn)
-	return string(answer), err
+	resp, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusCreated {
+		c.created++
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode, err
 }
 
 // Batches of 10,000 albums over HTTP into SQLite, in a process of its own.

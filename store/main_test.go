@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -24,17 +25,24 @@ import (
 
 func noenv(string) string { return "" }
 
-var server *dbtest.Postgres
+var (
+	server *dbtest.Postgres
+	binary string // the store as it is used, without the race detector: it can be killed
+)
 
-// asStore makes this program a store, which can be killed.
-const asStore = "SOUNDCHECK_TEST_AS_STORE"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(asStore) != "" {
-		cli.Main("store", run)
+func build() (path string, err error) {
+	dir, err := os.MkdirTemp("", "store")
+	if err != nil {
+		return "", err
 	}
-	os.Exit(testMain(m))
+	path = filepath.Join(dir, "store")
+	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
 }
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
 	var err error
@@ -43,6 +51,11 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer server.Stop()
+	if binary, err = build(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(filepath.Dir(binary))
 	return m.Run()
 }
 
