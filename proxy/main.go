@@ -41,6 +41,6 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	return service.Run(ctx, "proxy-service", common, stdout, func(t albumhttp.Telemetry) (service.Backend, error) {
 		client, err := albumhttp.NewClient(*store, albumhttp.ClientOptions{Timeout: *timeout, Telemetry: t})
-		return service.Backend{Service: client}, err
+		return service.Backend{Service: client, Proxy: true}, err
 	})
 }

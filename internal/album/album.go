@@ -110,12 +110,16 @@ func ParseCents(s string) (Cents, error) {
 	case f > float64(MaxPrice)/100:
 		return MaxPrice + 1, nil
 	}
-	// The shortest text that reads back as f shows the decimals that were meant.
-	whole, frac, _ := strings.Cut(strconv.FormatFloat(f, 'f', -1, 64), ".")
-	if len(frac) > 2 {
+	// f is no more than a first look: its neighbours read as f, too.
+	mantissa, exponent, _ := strings.Cut(strings.ToLower(s), "e")
+	power, _ := strconv.Atoi(exponent) // none is 0; f is in range, and so is power but for zeros
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	digits := strings.TrimRight(whole+fraction, "0")
+	power += len(whole) - len(digits)
+	if power < -2 {
 		return 0, fmt.Errorf("must have at most two decimals")
 	}
-	n, err := strconv.ParseInt(whole+(frac + "00")[:2], 10, 64)
+	n, err := strconv.ParseInt(digits+strings.Repeat("0", power+2), 10, 64)
 	return Cents(n), err
 }
 

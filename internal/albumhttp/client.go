@@ -109,7 +109,7 @@ func (c *Client) Get(ctx context.Context, id int64) (album.Album, error) {
 
 // Put implements album.Service.
 func (c *Client) Put(ctx context.Context, a album.Album) (_ album.Album, created bool, err error) {
-	body, err := json.Marshal(input(a))
+	body, err := marshal(input(a))
 	if err != nil {
 		return album.Album{}, false, err
 	}
@@ -190,7 +190,7 @@ func input(a album.Album) any {
 func newWrite(w album.Write) (req request, err error) {
 	req = request{method: http.MethodPost, route: "/albums", path: "/albums", key: w.Key}
 	if !w.Batch {
-		req.body, err = json.Marshal(input(w.Albums[0]))
+		req.body, err = marshal(input(w.Albums[0]))
 		return req, err
 	}
 	req.route, req.path = "/albums/batch", "/albums/batch"
@@ -198,8 +198,18 @@ func newWrite(w album.Write) (req request, err error) {
 	for i, a := range w.Albums {
 		list[i] = input(a)
 	}
-	req.body, err = json.Marshal(list)
+	req.body, err = marshal(list)
 	return req, err
+}
+
+// marshal writes JSON no longer than it has to be: what a caller has sent must fit
+// also when it is sent on.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return b.Bytes(), err
 }
 
 func albumPath(id int64) string { return "/albums/" + strconv.FormatInt(id, 10) }

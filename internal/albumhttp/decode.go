@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"soundcheck/internal/album"
@@ -61,8 +63,8 @@ func batchItems(body []byte, ndjson bool) (items []json.RawMessage, err error) {
 				items = append(items, line)
 			}
 		}
-	} else if err := json.Unmarshal(body, &items); err != nil || items == nil {
-		return nil, album.Invalid("the body must be one JSON array of albums: " + jsonReason(body, err))
+	} else if items, err = arrayItems(body); err != nil {
+		return nil, err
 	}
 	switch {
 	case len(items) == 0:
@@ -73,37 +75,69 @@ func batchItems(body []byte, ndjson bool) (items []json.RawMessage, err error) {
 	return items, nil
 }
 
+// arrayItems splits a JSON array. It stops at one item too many: a body can hold
+// millions.
+func arrayItems(body []byte) (items []json.RawMessage, err error) {
+	malformed := func(err error) error {
+		return album.Invalid("the body must be one JSON array of albums: " + jsonReason(body, err))
+	}
+	if first := bytes.TrimLeft(body, " \t\r\n"); len(first) == 0 || first[0] != '[' {
+		var none []json.RawMessage
+		return nil, malformed(json.Unmarshal(body, &none))
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if _, err := dec.Token(); err != nil {
+		return nil, malformed(err)
+	}
+	for dec.More() {
+		var item json.RawMessage
+		if err := dec.Decode(&item); err != nil {
+			return nil, malformed(cutOff(err))
+		}
+		if items = append(items, item); len(items) > album.MaxBatch {
+			return nil, errTooLarge
+		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, malformed(cutOff(err))
+	}
+	return items, malformedRest(dec, malformed)
+}
+
+// malformedRest returns an error if there is something after the value.
+func malformedRest(dec *json.Decoder, malformed func(error) error) error {
+	if _, err := dec.Token(); err != io.EOF {
+		return malformed(errors.New("there is something after it"))
+	}
+	return nil
+}
+
+func cutOff(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return errors.New("unexpected end of JSON input")
+	}
+	return err
+}
+
+// maxFieldErrors is how many of them an album is refused with at most.
+const maxFieldErrors = 50
+
 // decodeAlbum reads one valid album.
 func decodeAlbum(body []byte) (album.Album, error) {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
-		return album.Album{}, album.Invalid("the body must be one JSON object: " + jsonReason(body, err))
+	fields, twice, err := objectFields(body)
+	if err != nil {
+		return album.Album{}, err
 	}
 	var a album.Album
 	var e album.InvalidError
+	for name := range twice {
+		e.Add(name, "given more than once")
+	}
 	for name, raw := range fields {
-		if bytes.Equal(raw, []byte("null")) && name != "id" {
+		if bytes.Equal(raw, []byte("null")) && name != "id" || twice[name] {
 			continue // as good as absent
 		}
-		var err error
-		switch name {
-		case "id":
-			a.ID, err = parseAlbumID(raw)
-		case "title":
-			a.Title, err = parseText(raw)
-		case "artist":
-			a.Artist, err = parseText(raw)
-		case "price":
-			a.Price, err = album.ParseCents(string(raw))
-		case "genre":
-			a.Genre, err = parseText(raw)
-		case "year":
-			a.Year, err = parseYear(raw)
-		case "created_at": // the store's to set; an album can be put back as it was read
-		default:
-			err = fmt.Errorf("unknown field")
-		}
-		if err != nil {
+		if err := setField(&a, name, raw); err != nil {
 			e.Add(name, err.Error())
 		}
 	}
@@ -120,7 +154,68 @@ func decodeAlbum(body []byte) (album.Album, error) {
 		}
 	}
 	sortFields(e.Fields)
+	if n := len(e.Fields) - maxFieldErrors; n > 0 {
+		e.Fields = e.Fields[:maxFieldErrors]
+		e.Detail = fmt.Sprintf("%d more fields are wrong", n)
+	}
 	return a, e.Err()
+}
+
+func setField(a *album.Album, name string, raw json.RawMessage) (err error) {
+	switch name {
+	case "id":
+		a.ID, err = parseAlbumID(raw)
+	case "title":
+		a.Title, err = parseText(raw)
+	case "artist":
+		a.Artist, err = parseText(raw)
+	case "price":
+		a.Price, err = album.ParseCents(string(raw))
+	case "genre":
+		a.Genre, err = parseText(raw)
+	case "year":
+		a.Year, err = parseYear(raw)
+	case "created_at": // the store's to set; an album can be put back as it was read
+		var t time.Time
+		if json.Unmarshal(raw, &t) != nil {
+			err = errors.New("must be a date and time (RFC 3339)")
+		}
+	default:
+		err = errors.New("unknown field")
+	}
+	return err
+}
+
+// objectFields splits a JSON object, and tells which names are in it twice: whoever
+// sent them means one of them, nobody knows which.
+func objectFields(body []byte) (fields map[string]json.RawMessage, twice map[string]bool, err error) {
+	var whole json.RawMessage
+	malformed := func(err error) error {
+		return album.Invalid("the body must be one JSON object: " + jsonReason(body, err))
+	}
+	if err := json.Unmarshal(body, &whole); err != nil {
+		return nil, nil, malformed(err)
+	}
+	if whole = bytes.TrimSpace(whole); len(whole) == 0 || whole[0] != '{' {
+		return nil, nil, malformed(json.Unmarshal(body, &fields)) // says what it is instead
+	}
+	fields = make(map[string]json.RawMessage, 8)
+	dec := json.NewDecoder(bytes.NewReader(whole))
+	_, _ = dec.Token() // whole is valid: there are no errors from here on
+	for dec.More() {
+		name, _ := dec.Token()
+		var raw json.RawMessage
+		_ = dec.Decode(&raw)
+		key, _ := name.(string)
+		if _, seen := fields[key]; seen {
+			if twice == nil {
+				twice = map[string]bool{}
+			}
+			twice[key] = true
+		}
+		fields[key] = raw
+	}
+	return fields, twice, nil
 }
 
 // sortFields makes answers to the same input the same: maps have no order.
@@ -142,7 +237,11 @@ func jsonReason(body []byte, err error) string {
 func parseText(raw json.RawMessage) (string, error) {
 	var s string
 	if err := json.Unmarshal(raw, &s); err != nil {
-		return "", fmt.Errorf("must be a string")
+		return "", errors.New("must be a string")
+	}
+	// encoding/json puts U+FFFD in the place of half a character (\ud800).
+	if n := strings.Count(s, "\ufffd"); n > 0 && n != strings.Count(string(raw), "\ufffd")+strings.Count(strings.ToLower(string(raw)), `\ufffd`) {
+		return "", errors.New("must be valid Unicode")
 	}
 	return s, nil
 }

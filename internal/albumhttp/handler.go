@@ -27,6 +27,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sync/semaphore"
 
 	"soundcheck/internal/album"
 )
@@ -47,14 +48,17 @@ type Telemetry struct {
 type HandlerOptions struct {
 	Service   string       // service.name, as in "album-store"
 	MaxBody   int64        // bytes of a request body; 0 means DefaultMaxBody
+	Proxy     bool         // what is served is a Client
 	Docs      http.Handler // the contract as a page, served below /v3/api-docs/; nil: none
 	Telemetry Telemetry
 }
 
 type handler struct {
-	svc     album.Service
-	maxBody int64
-	log     *slog.Logger
+	svc      album.Service
+	maxBody  int64
+	maxBatch int64
+	batches  *semaphore.Weighted // bytes of batches that are read or worked on
+	log      *slog.Logger
 }
 
 // Handler serves svc. One server span, one set of HTTP server metrics and one
@@ -64,13 +68,18 @@ func Handler(svc album.Service, o HandlerOptions) http.Handler {
 }
 
 func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
-	h := &handler{svc: svc, maxBody: o.MaxBody, log: o.Telemetry.logger()}
+	h := &handler{svc: svc, maxBody: o.MaxBody, maxBatch: maxBatchBody, log: o.Telemetry.logger()}
+	if !o.Proxy {
+		h.maxBatch += maxBatchBody / 10 // a proxy may have written it longer than it was
+	}
+	h.batches = semaphore.NewWeighted(batchesAtOnce * h.maxBatch)
 	if h.maxBody == 0 {
 		h.maxBody = DefaultMaxBody
 	}
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
+	r.RedirectTrailingSlash = false // a redirect is in no contract
 	// No header may name another client address: nothing trusted is in front.
 	if err := r.SetTrustedProxies(nil); err != nil {
 		panic(err) // cannot happen: nil parses
@@ -95,12 +104,13 @@ func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
 	r.POST("/albums/batch", func(c *gin.Context) { h.create(c, true) })
 	r.PUT("/albums/:id", h.put)
 	r.DELETE("/albums/:id", h.delete)
-	r.NoRoute(func(c *gin.Context) { h.fail(c, errNoRoute) })
+	r.NoRoute(h.noRoute)
 	r.NoMethod(h.noMethod)
 	return r
 }
 
 func (h *handler) list(c *gin.Context) {
+	c.Header("Vary", "Accept")
 	media, err := accepted(c.Request, jsonType, ndjsonType)
 	if err != nil {
 		h.fail(c, err)
@@ -111,7 +121,6 @@ func (h *handler) list(c *gin.Context) {
 		h.fail(c, err)
 		return
 	}
-	c.Header("Vary", "Accept")
 	if media == ndjsonType {
 		h.stream(c, q.Filter)
 		return
@@ -144,6 +153,12 @@ func (h *handler) create(c *gin.Context, batch bool) {
 		h.fail(c, err)
 		return
 	}
+	release, err := h.room(c, batch)
+	if err != nil {
+		h.fail(c, err)
+		return
+	}
+	defer release()
 	w, err := h.readWrite(c, batch)
 	if err != nil {
 		h.fail(c, err)
@@ -235,9 +250,25 @@ func (h *handler) idAndAccept(c *gin.Context) (int64, error) {
 	return parseID(c)
 }
 
-// noMethod answers OPTIONS with what there is; gin has set Allow.
+// noRoute is for what is not there. A person may leave out the docs' last slash.
+func (h *handler) noRoute(c *gin.Context) {
+	if c.Request.URL.Path == docsPath {
+		c.Redirect(http.StatusPermanentRedirect, docsPath+"/")
+		return
+	}
+	h.fail(c, errNoRoute)
+}
+
+const batchPath = "/albums/batch"
+
+// noMethod answers OPTIONS with what there is; gin has set Allow. It takes a batch
+// for an album's id.
 func (h *handler) noMethod(c *gin.Context) {
-	c.Header("Allow", c.Writer.Header().Get("Allow")+", OPTIONS")
+	allow := c.Writer.Header().Get("Allow")
+	if c.Request.URL.Path == batchPath {
+		allow = http.MethodPost
+	}
+	c.Header("Allow", allow+", OPTIONS")
 	if c.Request.Method == http.MethodOptions {
 		c.Status(http.StatusNoContent)
 		c.Writer.WriteHeaderNow()
@@ -255,6 +286,9 @@ func setReplayed(c *gin.Context, replayed bool) {
 // fail answers with the problem that err stands for. Only what is the server's
 // own fault is noted in c.Errors, because that marks the span as an error.
 func (h *handler) fail(c *gin.Context, err error) {
+	if errors.Is(err, errNoMethod) && c.Writer.Header().Get("Allow") == "" {
+		c.Header("Allow", "POST, OPTIONS") // a batch that was taken for an album
+	}
 	p := problemFor(err)
 	if p.Status >= 500 {
 		_ = c.Error(err)
@@ -264,7 +298,8 @@ func (h *handler) fail(c *gin.Context, err error) {
 	}
 	c.Abort()
 	if c.Writer.Written() {
-		return // the answer has begun: it can only be cut short
+		c.Set(abortKey, true) // it must not look as if it were whole
+		return
 	}
 	if p.Status == http.StatusServiceUnavailable || errors.Is(err, album.ErrKeyRunning) {
 		c.Header("Retry-After", retryAfter)

@@ -1,6 +1,7 @@
 package albumhttp
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"math"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
@@ -27,6 +29,9 @@ const maxBatchBody = 10 << 20
 
 // parseID reads the id in a path. Any integer is a question that can be answered.
 func parseID(c *gin.Context) (int64, error) {
+	if c.Request.URL.Path == batchPath {
+		return 0, errNoMethod
+	}
 	id, err := strconv.ParseInt(c.Param("id"), 10, 64)
 	if err != nil {
 		var e album.InvalidError
@@ -89,11 +94,35 @@ func filterText(v url.Values, name string, most int, e *album.InvalidError) stri
 	return s
 }
 
+// batchesAtOnce is how many batches of full size may be in work: each takes some
+// five times its size in memory. Who comes then waits for batchPatience.
+const (
+	batchesAtOnce = 4
+	batchPatience = 2 * time.Second
+)
+
+// room waits until there is memory for a batch. The caller releases it.
+func (h *handler) room(c *gin.Context, batch bool) (release func(), err error) {
+	if !batch {
+		return func() {}, nil
+	}
+	size := c.Request.ContentLength
+	if size < 0 || size > h.maxBatch {
+		size = h.maxBatch // not told, or read no further
+	}
+	ctx, cancel := context.WithTimeout(c.Request.Context(), batchPatience)
+	defer cancel()
+	if err := h.batches.Acquire(ctx, size); err != nil {
+		return nil, fmt.Errorf("%w: too many batches at once", album.ErrNotReady)
+	}
+	return func() { h.batches.Release(size) }, nil
+}
+
 // readWrite reads the body and the headers of a POST.
 func (h *handler) readWrite(c *gin.Context, batch bool) (album.Write, error) {
 	types, most := []string{jsonType}, h.maxBody
 	if batch {
-		types, most = append(types, ndjsonType), maxBatchBody
+		types, most = append(types, ndjsonType), h.maxBatch
 	}
 	media, err := contentType(c.Request, types...)
 	if err != nil {
@@ -115,6 +144,9 @@ func (h *handler) readWrite(c *gin.Context, batch bool) (album.Write, error) {
 // contentType returns the body's type, the first of types if it is not told.
 func contentType(r *http.Request, types ...string) (string, error) {
 	header := r.Header.Get("Content-Type")
+	if coding := r.Header.Get("Content-Encoding"); len(r.Header.Values("Content-Type")) > 1 || coding != "" && !strings.EqualFold(coding, "identity") {
+		return "", errMediaType
+	}
 	if header == "" {
 		return types[0], nil
 	}
@@ -130,16 +162,45 @@ func contentType(r *http.Request, types ...string) (string, error) {
 	return "", errMediaType
 }
 
-// accepted returns which of types the caller likes best.
+// accepted returns which of types the caller likes best, the earlier of two that
+// it likes the same (RFC 9110, 12.5.1).
 func accepted(r *http.Request, types ...string) (string, error) {
-	header := strings.Join(r.Header.Values("Accept"), ",")
+	header := strings.ToLower(strings.Join(r.Header.Values("Accept"), ","))
 	if header == "" {
 		return types[0], nil
 	}
-	if t := goautoneg.Negotiate(header, types); t != "" {
-		return t, nil
+	ranges := goautoneg.ParseAccept(header)
+	best, most := "", 0.0
+	for _, t := range types {
+		if q := quality(ranges, t); q > most {
+			best, most = t, q
+		}
 	}
-	return "", errNotAcceptable
+	if best == "" {
+		return "", errNotAcceptable
+	}
+	return best, nil
+}
+
+// quality is that of the most specific range that a type is in.
+func quality(ranges []goautoneg.Accept, media string) (q float64) {
+	major, minor, _ := strings.Cut(media, "/")
+	specific := -1
+	for _, r := range ranges {
+		s := 0
+		switch {
+		case r.Type == major && r.SubType == minor:
+			s = 2
+		case r.Type == major && r.SubType == "*":
+			s = 1
+		case r.Type != "*" || r.SubType != "*":
+			continue
+		}
+		if s > specific {
+			specific, q = s, r.Q
+		}
+	}
+	return q
 }
 
 // idempotencyKey reads the header of draft-ietf-httpapi-idempotency-key-header,

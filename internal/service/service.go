@@ -68,6 +68,7 @@ type Backend struct {
 	album.Service
 	Ready func(context.Context) error // nil: always
 	Close func() error                // nil: there is nothing to close
+	Proxy bool                        // the Service is a client of another
 }
 
 // Run serves the Backend that open returns until ctx ends. It first drains HTTP,
@@ -101,7 +102,7 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 	}
 	err = httpserver.Run(ctx, httpserver.Config{
 		Name: name, Version: telemetry.Version(), Addr: c.Addr,
-		Handler:      albumhttp.Handler(b.Service, albumhttp.HandlerOptions{Service: name, MaxBody: c.MaxBody, Docs: apidocs.Handler(), Telemetry: signals}),
+		Handler:      albumhttp.Handler(b.Service, albumhttp.HandlerOptions{Service: name, MaxBody: c.MaxBody, Proxy: b.Proxy, Docs: apidocs.Handler(), Telemetry: signals}),
 		Metrics:      t.Metrics,
 		Ready:        b.Ready,
 		Logger:       t.Logger,

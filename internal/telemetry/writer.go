@@ -36,7 +36,9 @@ func (a *writer) Write(p []byte) (int, error) {
 		a.change.Wait()
 	}
 	if a.ended {
+		a.mu.Unlock() // run needs it to see the end
 		<-a.done
+		a.mu.Lock()
 		return a.w.Write(p)
 	}
 	if len(a.lines) == 0 {

@@ -37,3 +37,28 @@ func TestWriter(t *testing.T) {
 		next[i]++
 	}
 }
+
+// Lines that are written while the end comes are written all the same.
+func TestWriterEnds(t *testing.T) {
+	t.Parallel()
+	for range 200 {
+		var got bytes.Buffer
+		w := newWriter(&got)
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for range 20 {
+					fmt.Fprintln(w, "line")
+				}
+			})
+		}
+		w.end()
+		wg.Wait()
+		w.mu.Lock()
+		n := bytes.Count(got.Bytes(), []byte("line\n"))
+		w.mu.Unlock()
+		if n != 80 {
+			t.Fatalf("%d lines, want 80", n)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -108,8 +109,12 @@ func Check(req *http.Request, body []byte, resp *http.Response, answer []byte) e
 	if len(body) > 0 && r.Header.Get("Content-Type") == "" {
 		r.Header.Set("Content-Type", "application/json") // what is not told is taken for it
 	}
+	if resp.StatusCode/100 == 3 {
+		return fmt.Errorf("%s: the contract has no redirects", resp.Status)
+	}
 	route, params, err := router.FindRoute(r)
-	if err != nil || resp.StatusCode == http.StatusMethodNotAllowed {
+	slash := strings.HasSuffix(req.URL.Path, "/") // which the router takes for the same path
+	if err != nil || slash || resp.StatusCode == http.StatusMethodNotAllowed {
 		return checkNoRoute(req, resp, answer)
 	}
 	in := &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route,
@@ -129,6 +134,18 @@ func Check(req *http.Request, body []byte, resp *http.Response, answer []byte) e
 // checkNoRoute is for what the contract does not have: there is nothing, or
 // nothing with this method.
 func checkNoRoute(req *http.Request, resp *http.Response, answer []byte) error {
+	if item := Document.Paths.Find(req.URL.Path); item != nil && (resp.StatusCode == http.StatusMethodNotAllowed || req.Method == http.MethodOptions) {
+		want := []string{http.MethodOptions}
+		for method := range item.Operations() {
+			want = append(want, method)
+		}
+		got := strings.Split(resp.Header.Get("Allow"), ", ")
+		slices.Sort(want)
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			return fmt.Errorf("Allow %q, want %q", got, want)
+		}
+	}
 	switch {
 	case req.Method == http.MethodOptions && resp.StatusCode == http.StatusNoContent:
 		if resp.Header.Get("Allow") == "" {
