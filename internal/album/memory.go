@@ -25,6 +25,8 @@ type Memory struct {
 	byGenre  index
 	next     int64 // no smaller id has been assigned twice: the next one to try
 	answers  map[string]answer
+	keys     []string // of answers, the oldest first
+	keptIDs  int      // in answers
 	memoryQueue
 }
 
@@ -32,9 +34,22 @@ type Memory struct {
 type answer struct {
 	fingerprint []byte
 	at          time.Time
-	created     []Album
-	operation   string // instead of created
+	ids         []int64
+	createdAt   time.Time
+	operation   *Operation // instead of ids
 	err         error
+}
+
+// created is the answer to w again.
+func (a answer) created(w Write) []Album {
+	if len(a.ids) == 0 {
+		return nil
+	}
+	albums := slices.Clone(w.Albums)
+	for i := range albums {
+		albums[i].ID, albums[i].CreatedAt = a.ids[i], a.createdAt
+	}
+	return albums
 }
 
 // index holds the ids of the albums with the same text, in order.
@@ -188,13 +203,17 @@ func (m *Memory) Create(ctx context.Context, w Write) (Created, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if old, ok, err := m.answered(w, false); ok || err != nil {
-		return Created{Albums: old.created, Replayed: ok}, err
+		return Created{Albums: old.created(w), Replayed: ok}, err
 	}
 	if m.noRoom(w) {
 		return Created{}, ErrFull
 	}
 	albums, err := m.create(w)
-	m.remember(w, false, answer{created: albums, err: err})
+	a := answer{ids: IDs(albums), err: err}
+	if err == nil {
+		a.createdAt = albums[0].CreatedAt
+	}
+	m.remember(w, false, a)
 	return Created{Albums: albums}, err
 }
 
@@ -233,8 +252,12 @@ func (m *Memory) create(w Write) ([]Album, error) {
 
 // answered returns the answer to an earlier Write with the same key.
 func (m *Memory) answered(w Write, async bool) (_ answer, ok bool, err error) {
+	if w.Key == "" {
+		return answer{}, false, nil
+	}
+	m.forgetKeys()
 	old, ok := m.answers[w.Key]
-	if w.Key == "" || !ok || time.Since(old.at) > KeyLifetime {
+	if !ok {
 		return answer{}, false, nil
 	}
 	if !bytes.Equal(old.fingerprint, w.Fingerprint(async)) {
@@ -250,19 +273,29 @@ func (m *Memory) remember(w Write, async bool, a answer) {
 	}
 	a.fingerprint, a.at = w.Fingerprint(async), time.Now()
 	m.answers[w.Key] = a
+	m.keys = append(m.keys, w.Key)
+	m.keptIDs += a.weight()
+}
+
+// weight is what an answer takes, in albums.
+func (a answer) weight() int { return 1 + len(a.ids) }
+
+// forgetKeys drops the answers that are too old.
+func (m *Memory) forgetKeys() {
+	for len(m.keys) > 0 {
+		a := m.answers[m.keys[0]]
+		if time.Since(a.at) <= KeyLifetime {
+			return
+		}
+		m.keptIDs -= a.weight()
+		delete(m.answers, m.keys[0])
+		m.keys = m.keys[1:]
+	}
 }
 
 // noRoom reports whether the answer to w could not be remembered.
 func (m *Memory) noRoom(w Write) bool {
-	if w.Key == "" || m.Max == 0 || len(m.answers) < m.Max {
-		return false
-	}
-	for key, a := range m.answers {
-		if time.Since(a.at) > KeyLifetime {
-			delete(m.answers, key)
-		}
-	}
-	return len(m.answers) >= m.Max
+	return w.Key != "" && m.Max > 0 && m.keptIDs+1+len(w.Albums) > 2*m.Max
 }
 
 func (m *Memory) full(more int) bool { return m.Max > 0 && m.albums.Len()+more > m.Max }

@@ -9,10 +9,11 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Bounds of a Memory's operations. One that is queued holds its albums.
+// Bounds of a Memory's operations, in albums: one that is queued holds them, one
+// that has ended holds their ids.
 const (
-	maxQueued   = 1000
-	maxFinished = 10000
+	maxQueued   = 10 * MaxBatch
+	maxFinished = 200_000
 	workers     = 4
 )
 
@@ -21,8 +22,10 @@ const (
 type memoryQueue struct {
 	opsMu    sync.Mutex
 	ops      map[string]*Operation
-	finished []string // in order
+	finished []*Operation // in order
+	kept     int          // albums of the finished
 	waiting  []queued
+	queued   int // albums of the waiting
 	working  int
 	idle     sync.WaitGroup
 }
@@ -44,17 +47,21 @@ func (m *Memory) Submit(ctx context.Context, w Write) (Operation, bool, error) {
 		if err != nil {
 			return Operation{}, ok, err
 		}
-		op, err := m.Operation(ctx, old.operation)
-		return op, true, err
+		m.opsMu.Lock()
+		defer m.opsMu.Unlock()
+		return *old.operation, true, nil
 	}
 	if m.noRoom(w) {
 		return Operation{}, false, ErrFull
 	}
 	op, err := m.enqueue(w, trace.SpanContextFromContext(ctx))
 	if err == nil {
-		m.remember(w, true, answer{operation: op.ID})
+		m.remember(w, true, answer{operation: op})
+		m.opsMu.Lock()
+		defer m.opsMu.Unlock()
+		return *op, false, nil
 	}
-	return op, false, err
+	return Operation{}, false, err
 }
 
 // Operation implements Service.
@@ -74,11 +81,11 @@ func (m *Memory) Close() error {
 	return nil
 }
 
-func (m *Memory) enqueue(w Write, request trace.SpanContext) (Operation, error) {
+func (m *Memory) enqueue(w Write, request trace.SpanContext) (*Operation, error) {
 	m.opsMu.Lock()
 	defer m.opsMu.Unlock()
-	if len(m.waiting) >= maxQueued {
-		return Operation{}, ErrNotReady
+	if m.queued+len(w.Albums) > maxQueued {
+		return nil, ErrNotReady
 	}
 	op := &Operation{ID: uuid.NewString(), Status: Queued, CreatedAt: Now()}
 	if request.HasTraceID() {
@@ -89,11 +96,12 @@ func (m *Memory) enqueue(w Write, request trace.SpanContext) (Operation, error) 
 	}
 	m.ops[op.ID] = op
 	m.waiting = append(m.waiting, queued{op, w, request})
+	m.queued += len(w.Albums)
 	if m.working < workers {
 		m.working++
 		m.idle.Go(m.work)
 	}
-	return *op, nil
+	return op, nil
 }
 
 // work does what is queued until nothing is.
@@ -102,7 +110,9 @@ func (m *Memory) work() {
 	defer m.opsMu.Unlock()
 	for len(m.waiting) > 0 {
 		q := m.waiting[0]
+		m.waiting[0] = queued{} // it holds albums
 		m.waiting = m.waiting[1:]
+		m.queued -= len(q.write.Albums)
 		q.Status, q.StartedAt = Running, Now()
 		m.opsMu.Unlock()
 		ids, err := m.do(q)
@@ -111,7 +121,7 @@ func (m *Memory) work() {
 		if err != nil {
 			q.Status = Failed
 		}
-		m.finish(q.ID)
+		m.finish(q.Operation)
 	}
 	m.working--
 }
@@ -124,11 +134,16 @@ func (m *Memory) do(q queued) ([]int64, error) {
 	return IDs(albums), end(span, err)
 }
 
-// finish remembers an operation that ended, and forgets those that ended long ago.
-func (m *Memory) finish(id string) {
-	m.finished = append(m.finished, id)
-	for len(m.finished) > maxFinished || time.Since(m.ops[m.finished[0]].FinishedAt) > KeyLifetime {
-		delete(m.ops, m.finished[0])
+// finish remembers an operation that ended, and forgets those that ended long ago
+// or that there are too many of. The answer to a key remembers its own.
+func (m *Memory) finish(op *Operation) {
+	m.finished = append(m.finished, op)
+	m.kept += 1 + len(op.IDs)
+	for m.kept > maxFinished || time.Since(m.finished[0].FinishedAt) > KeyLifetime {
+		oldest := m.finished[0]
+		delete(m.ops, oldest.ID)
+		m.kept -= 1 + len(oldest.IDs)
+		m.finished[0] = nil
 		m.finished = m.finished[1:]
 	}
 }

@@ -160,7 +160,8 @@ func TestRespondAsync(t *testing.T) {
 // unsteady is a service whose stream fails in the middle, and whose database is away.
 type unsteady struct {
 	album.Service
-	after int
+	after  int
+	panics bool
 }
 
 func (u unsteady) Stream(context.Context, album.Filter) iter.Seq2[album.Album, error] {
@@ -170,6 +171,9 @@ func (u unsteady) Stream(context.Context, album.Filter) iter.Seq2[album.Album, e
 				return
 			}
 		}
+		if u.panics {
+			panic("a bug")
+		}
 		yield(album.Album{}, errors.New("the disk is gone"))
 	}
 }
@@ -178,14 +182,18 @@ func (unsteady) Get(context.Context, int64) (album.Album, error) {
 	return album.Album{}, fmt.Errorf("locked: %w", album.ErrNotReady)
 }
 
+func (unsteady) Create(context.Context, album.Write) (album.Created, error) {
+	return album.Created{}, album.ErrKeyRunning
+}
+
 func (unsteady) Delete(context.Context, int64) error { return album.ErrFull }
 
 // A stream that cannot be brought to its end breaks the connection, through the
 // proxy too: no client takes a part for the whole.
 func TestStreamBreaks(t *testing.T) {
 	t.Parallel()
-	for _, after := range []int{0, 10, 10000} {
-		store := serve(t, albumhttp.Handler(unsteady{after: after}, albumhttp.HandlerOptions{Service: "album-store"}))
+	for _, after := range []int{0, 10, 10000, -10000} {
+		store := serve(t, albumhttp.Handler(unsteady{after: max(after, -after), panics: after < 0}, albumhttp.HandlerOptions{Service: "album-store"}))
 		proxy := serve(t, albumhttp.Handler(newClient(t, store, albumhttp.ClientOptions{}), albumhttp.HandlerOptions{Service: "proxy-service"}))
 		for _, url := range []string{store, proxy} {
 			req, err := http.NewRequestWithContext(t.Context(), "GET", url+"/albums", nil)
@@ -214,6 +222,11 @@ func TestStoreNotReady(t *testing.T) {
 	for _, url := range []string{store, proxy} {
 		resp, body := do(t, "GET", url+"/albums/1", "")
 		if want := problem("store-not-ready", "album store is not ready", 503); resp.StatusCode != 503 || body != want || resp.Header.Get("Retry-After") != "1" {
+			t.Errorf("%s %v\n%s, want\n%s", resp.Status, resp.Header, body, want)
+		}
+		resp, body = do(t, "POST", url+"/albums", newBody, "Idempotency-Key", "k")
+		want := problem("idempotency-key-running", "a request with this Idempotency-Key is still running", 409)
+		if resp.StatusCode != 409 || body != want || resp.Header.Get("Retry-After") != "1" {
 			t.Errorf("%s %v\n%s, want\n%s", resp.Status, resp.Header, body, want)
 		}
 	}

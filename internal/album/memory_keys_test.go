@@ -1,0 +1,68 @@
+package album
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+func keyed(key string, price Cents) Write {
+	return Write{Key: key, Albums: []Album{{Title: "Title", Artist: "Artist", Price: price}}}
+}
+
+// A key that is older than a day is as good as new, and takes no room.
+func TestKeyLifetime(t *testing.T) {
+	t.Parallel()
+	m := NewMemory()
+	m.Max = 2
+	for _, key := range []string{"a", "b"} {
+		if _, err := m.Create(t.Context(), keyed(key, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.albums.Clear()
+	if _, err := m.Create(t.Context(), keyed("c", 1)); !errors.Is(err, ErrFull) {
+		t.Errorf("more keys than there may be albums: %v, want ErrFull", err)
+	}
+	if _, err := m.Create(t.Context(), keyed("a", 2)); !errors.Is(err, ErrKeyReused) {
+		t.Errorf("another request: %v, want ErrKeyReused", err)
+	}
+	for key, a := range m.answers {
+		a.at = time.Now().Add(-KeyLifetime - time.Second)
+		m.answers[key] = a
+	}
+	if c, err := m.Create(t.Context(), keyed("a", 2)); err != nil || c.Replayed {
+		t.Errorf("a day later: %+v, %v, want a new album", c, err)
+	}
+	if len(m.answers) != 1 || len(m.keys) != 1 || m.keptIDs != 2 {
+		t.Errorf("%d answers, %d keys, weight %d are left, want 1, 1, 2", len(m.answers), len(m.keys), m.keptIDs)
+	}
+}
+
+// However many operations end, what is remembered of them is bounded; the answer to a
+// key is remembered all the same.
+func TestOperationsBounded(t *testing.T) {
+	t.Parallel()
+	m := NewMemory()
+	first, _, err := m.Submit(t.Context(), keyed("k", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := Write{Batch: true, Albums: make([]Album, MaxBatch)}
+	for range maxFinished/MaxBatch + 5 {
+		if _, _, err := m.Submit(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+		m.Close() // wait for it
+	}
+	if m.kept > maxFinished || m.queued != 0 {
+		t.Errorf("%d albums are kept, %d queued, want at most %d, 0", m.kept, m.queued, maxFinished)
+	}
+	if _, err := m.Operation(t.Context(), first.ID); !errors.Is(err, ErrNoOperation) {
+		t.Errorf("the first operation: %v, want it to be forgotten", err)
+	}
+	again, replayed, err := m.Submit(t.Context(), keyed("k", 1))
+	if err != nil || !replayed || again.ID != first.ID || again.Status != Succeeded {
+		t.Errorf("the first request again: %+v, %v, %v", again, replayed, err)
+	}
+}
