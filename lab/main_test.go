@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,6 +18,7 @@ import (
 
 	"soundcheck/internal/cli"
 	"soundcheck/lab/plan"
+	"soundcheck/lab/supervisor"
 )
 
 func lab(ctx context.Context, args ...string) (stdout, stderr string, code int) {
@@ -99,6 +101,33 @@ func TestStateIsAFile(t *testing.T) {
 	for _, args := range [][]string{{"up", "-state", file}, {"up", "-foreground", "-state", file}} {
 		if _, stderr, code := lab(t.Context(), args...); code != 1 || !strings.Contains(stderr, file) {
 			t.Errorf("lab %q: code %d, stderr %q; want 1 and the folder's name", args, code, stderr)
+		}
+	}
+}
+
+// -fresh deletes what the programs keep, and nothing else; not while a lab runs.
+func TestFresh(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"data/album-store/albums.db", "data/jaeger/x", "data/mine", "logs/album-store.log"} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := plan.Lab{State: dir}
+	err := supervisor.Clear(l, func() error {
+		if _, stderr, code := lab(t.Context(), "up", "-fresh", "-state", dir); code != 1 || !strings.Contains(stderr, "stop it first") {
+			t.Errorf("while a supervisor has the folder: code %d, stderr %q", code, stderr)
+		}
+		return l.Clear()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"data/album-store": false, "data/jaeger": false, "data/mine": true, "logs/album-store.log": true} {
+		if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) != want {
+			t.Errorf("%s: %v, want it to be there: %v", name, err, want)
 		}
 	}
 }

@@ -35,7 +35,11 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout, 
 	}
 	proc.SealFiles() // what runs on would keep a caller waiting who reads its end
 	if *fresh {
-		if err := clear(ctx, l); err != nil {
+		err := supervisor.Clear(l, l.Clear)
+		if errors.Is(err, supervisor.ErrRunning) {
+			err = fmt.Errorf("the lab is running in %s: stop it first (lab down)", l.State)
+		}
+		if err != nil {
 			return err
 		}
 	} else if joined, err := join(ctx, l, stdout, stderr); joined || err != nil {
@@ -45,21 +49,6 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout, 
 		return inForeground(ctx, l, b, stdout, stderr)
 	}
 	return inBackground(ctx, l, stdout, stderr)
-}
-
-// clear makes a lab empty that does not run.
-func clear(ctx context.Context, l plan.Lab) error {
-	client, _, err := supervisor.Connect(ctx, l.State)
-	if err == nil && client != nil {
-		err = fmt.Errorf("the lab is running in %s: stop it first (lab down)", l.State)
-	}
-	if err != nil {
-		return err
-	}
-	if _, err := supervisor.Sweep(l.State); err != nil {
-		return err
-	}
-	return l.Clear()
 }
 
 // parse reads the flags of a command that takes no arguments.

@@ -17,6 +17,7 @@ import (
 	"soundcheck/internal/album"
 	"soundcheck/internal/album/albumtest"
 	"soundcheck/internal/albumhttp"
+	"soundcheck/store/db/dbtest"
 )
 
 // process is a store of its own, which can be killed.
@@ -45,7 +46,8 @@ var lastPort atomic.Int64
 func (p *process) start(t testing.TB, db string) {
 	t.Helper()
 	p.cmd = exec.Command(binary, "-addr", p.addr, "-db", db)
-	p.cmd.Env = append(os.Environ(), "OTEL_SDK_DISABLED=true")
+	p.cmd.Env = append(os.Environ(), "OTEL_SDK_DISABLED=true", "GOMAXPROCS=2")
+	p.cmd.SysProcAttr = dbtest.DieWithParent(nil)
 	p.cmd.Stderr = os.Stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -75,6 +77,7 @@ type journal struct {
 	created    map[string]bool // titles that were answered 2xx
 	operations map[string][]string
 	unanswered []album.Write // to be sent again with their keys
+	later      []album.Write // the same, of those that are done later
 }
 
 // write sends one Write, and notes what came of it.
@@ -97,7 +100,9 @@ func (j *journal) write(ctx context.Context, c *albumhttp.Client, w album.Write,
 		for _, a := range w.Albums {
 			j.created[a.Title] = true
 		}
-	case !async:
+	case async:
+		j.later = append(j.later, w)
+	default:
 		j.unanswered = append(j.unanswered, w)
 	}
 	return err
@@ -127,6 +132,11 @@ func TestKilled(t *testing.T) {
 					t.Fatalf("send %q again: %v", w.Albums[0].Title, err)
 				}
 			}
+			for _, w := range j.later {
+				if err := j.write(t.Context(), c, w, true); err != nil {
+					t.Fatalf("submit %q again: %v", w.Albums[0].Title, err)
+				}
+			}
 			for id, titles := range j.operations {
 				if op := awaitLong(t, c, id); op.Status != album.Succeeded || len(op.IDs) != len(titles) {
 					t.Errorf("operation %+v, want it to have created %d albums", op, len(titles))
@@ -147,10 +157,13 @@ func TestKilled(t *testing.T) {
 					t.Errorf("%q is there %d times, want once", title, seen[title])
 				}
 			}
+			if want := len(j.created) + len(album.Seed()); len(seen) != want {
+				t.Errorf("%d different albums, want %d: what was not answered was sent again", len(seen), want)
+			}
 			if len(j.created) < 20*20 {
 				t.Errorf("only %d albums were created: too little happened", len(j.created))
 			}
-			t.Logf("%d albums created, %d operations, %d requests without an answer", len(j.created), len(j.operations), len(j.unanswered))
+			t.Logf("%d albums created, %d operations, %d requests without an answer", len(j.created), len(j.operations), len(j.unanswered)+len(j.later))
 		})
 	}
 }

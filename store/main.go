@@ -101,9 +101,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 // redacted is a database's URL without its password, for messages.
 func redacted(url string) string {
 	scheme, rest, ok := strings.Cut(url, "://")
-	if user, host, found := strings.Cut(rest, "@"); ok && found {
-		name, _, _ := strings.Cut(user, ":")
-		rest = name + "@" + host
+	if at := strings.LastIndex(rest, "@"); ok && at >= 0 { // a password may have one, too
+		name, _, _ := strings.Cut(rest[:at], ":")
+		rest = name + rest[at:]
 	}
 	if ok {
 		scheme += "://"

@@ -87,6 +87,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"migrate", "up", "-db", "sqlite:x", "y"}, 2, `unexpected argument "y"`},
 		{[]string{"-db", "sqlite:/dev/null/albums.db"}, 1, "open sqlite:/dev/null/albums.db: mkdir /dev/null: "},
 		{[]string{"-db", "postgres://me:secret@127.0.0.1:1/shop"}, 1, "open postgres://me@127.0.0.1:1/shop: migrate: "},
+		{[]string{"-db", "postgres://me:a@secret@127.0.0.1:1/shop"}, 1, "open postgres://me@127.0.0.1:1/shop: migrate: "},
+		{[]string{"migrate", "status", "-db", "sqlite:/nope/albums.db"}, 1, "stat /nope/albums.db: no such file or directory"},
 		{[]string{"-flush-timeout", "1h"}, 2, "-flush-timeout 1h0m0s is out of range: 0s to 10m"},
 	} {
 		var stdout, stderr bytes.Buffer
@@ -176,9 +178,9 @@ func TestMigrate(t *testing.T) {
 			stdout string
 			stderr string
 		}{
+			{"migrate down", 1, "", "there is nothing to take back"},
 			{"-addr 127.0.0.1:0 -migrate check", 1, "", "5 migrations are to be done: run store migrate up, or start with -migrate auto"},
 			{"migrate status", 0, `\nVERSION +MIGRATION +DONE\n1 +00001_albums.sql +-\n(.+\n){3}5 +river queue +-\n$`, ""},
-			{"migrate down", 1, "", "there is nothing to take back"},
 			{"migrate up", 0, `^\nup +1  00001_albums.sql  .*\n(up .*\n){4}$`, ""},
 			{"migrate up", 0, `^\nnothing to do\n$`, ""},
 			{"migrate redo", 0, `^\ndown +5  river queue .*\nup +5 .*\n$`, ""},

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"soundcheck/internal/album"
+	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/albumhttp/contract"
 	"soundcheck/internal/service/servicetest"
 	"soundcheck/store/db/dbtest"
@@ -32,6 +34,19 @@ func TestOutage(t *testing.T) {
 				return err
 			}
 			return "sqlite:" + path, away, func() error { return other.Close() }, 200 // readers do not wait for the writer
+		},
+		"postgres locked": func(t *testing.T) (string, func() error, func() error, int) {
+			url := server.New(t)
+			var other *sql.DB
+			away := func() (err error) {
+				if other, err = sql.Open("pgx", url); err != nil {
+					return err
+				}
+				other.SetMaxOpenConns(1)
+				_, err = other.Exec("BEGIN; LOCK TABLE albums IN ACCESS EXCLUSIVE MODE")
+				return err
+			}
+			return url, away, func() error { return other.Close() }, 503
 		},
 		"postgres down": func(t *testing.T) (string, func() error, func() error, int) {
 			own, err := dbtest.Start()
@@ -85,6 +100,14 @@ func TestOutage(t *testing.T) {
 				}
 			}
 			check("before", 201, 200, 200)
+			c, err := albumhttp.NewClient(p.URL, albumhttp.ClientOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			op, _, err := c.Submit(t.Context(), fakeBatch(0)) // under way when the database goes
+			if err != nil {
+				t.Fatal(err)
+			}
 			if err := away(); err != nil {
 				t.Fatal(err)
 			}
@@ -100,6 +123,9 @@ func TestOutage(t *testing.T) {
 				}
 			}
 			check("back", 201, 200, 200)
+			if end := awaitLong(t, c, op.ID); end.Status != album.Succeeded || len(end.IDs) != album.MaxBatch {
+				t.Errorf("the operation that was under way is %s, %d albums, %v", end.Status, len(end.IDs), end.Err)
+			}
 			cancel()
 			if err := <-p.Result; err != nil {
 				t.Errorf("run() = %v", err)

@@ -9,8 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
-	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -60,9 +58,6 @@ func (c *Common) Check(f *cli.Flags) error {
 	return f.NoArgs()
 }
 
-// gcPercent trades some megabytes for a fifth of the CPU time of a small heap.
-const gcPercent = 400
-
 // Backend is what a service serves.
 type Backend struct {
 	album.Service
@@ -91,11 +86,9 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 	if !t.Disabled {
 		signals = albumhttp.Telemetry{TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider, Propagator: t.Propagator, Logger: t.Logger}
 	}
-	if os.Getenv("GOGC") == "" {
-		// What lives is small beside what a request makes: without this the collector
-		// of garbage runs dozens of times a second under load.
-		debug.SetGCPercent(gcPercent)
-	}
+	pace, stop := context.WithCancel(ctx)
+	defer stop()
+	go paceGC(pace)
 	b, err := open(signals)
 	if err != nil {
 		return err

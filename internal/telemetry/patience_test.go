@@ -40,11 +40,7 @@ func TestCollectorAppears(t *testing.T) {
 			}, io.Discard)
 			_, span := tel.TracerProvider.Tracer("t").Start(t.Context(), "before")
 			span.End()
-			flushed, cancel := context.WithCancel(t.Context())
-			go func() { // until an export was refused, and after
-				_ = tel.TracerProvider.ForceFlush(flushed)
-			}()
-			defer cancel()
+			refuse(t, addr)
 			l, err := net.Listen("tcp", addr)
 			if err != nil {
 				t.Fatal(err)
@@ -63,6 +59,21 @@ func TestCollectorAppears(t *testing.T) {
 			until(t, "the span of before at the receiver", func() bool { return slices.Contains(rec.spanNames(), "before") })
 		})
 	}
+}
+
+// refuse breaks the first connection to addr, which an export was to go over.
+func refuse(t *testing.T, addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
 }
 
 // The end of a program waits for nobody, and tells why.

@@ -172,9 +172,7 @@ func (l Lab) Database() string {
 	if !ok {
 		return l.db()
 	}
-	if _, host, found := strings.Cut(rest, "@"); found {
-		rest = host
-	}
+	rest = rest[strings.LastIndex(rest, "@")+1:] // a password may have one, too
 	rest, _, _ = strings.Cut(rest, "?")
 	return scheme + "://" + rest
 }
@@ -247,6 +245,9 @@ func environ(defaults map[string]string) []string {
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
 		if strings.HasPrefix(name, "OTEL_") && (defaults == nil || redirects(name)) {
+			continue
+		}
+		if name == "SOUNDCHECK_LAB_DB" || name == "SOUNDCHECK_STORE_DB" { // may hold a password
 			continue
 		}
 		env = append(env, kv)

@@ -51,6 +51,7 @@ func TestDatabase(t *testing.T) {
 	for db, want := range map[string][2]string{
 		"":                             {"sqlite:/s/data/album-store/albums.db", "sqlite:/s/data/album-store/albums.db"},
 		"memory":                       {"memory", "memory"},
+		"postgres://me:a@secret@h/d":   {"postgres://me:a@secret@h/d", "postgres://h/d"},
 		"postgres://me:secret@h/d?x=y": {"postgres://me:secret@h/d?x=y", "postgres://h/d"},
 	} {
 		l := Lab{State: "/s", DB: db}
@@ -88,6 +89,7 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", "1000")
 	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "")
 	t.Setenv("HTTP_PROXY", "http://kept")
+	t.Setenv("SOUNDCHECK_LAB_DB", "postgres://me:secret@h/d")
 	l := Lab{Offset: 100}
 	for _, tt := range []struct {
 		p    Program
@@ -109,6 +111,7 @@ func TestEnvironment(t *testing.T) {
 			"OTEL_EXPORTER_OTLP_ENDPOINT": "-",
 			"OTEL_RESOURCE_ATTRIBUTES":    "-",
 			"OTEL_TRACES_SAMPLER":         "-",
+			"SOUNDCHECK_LAB_DB":           "-",
 			"COLLECTOR_OTLP_HTTP_ADDR":    "127.0.0.1:4418",
 			"HTTP_PROXY":                  "http://kept",
 		}},

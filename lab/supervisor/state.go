@@ -174,6 +174,23 @@ func Sweep(state string) (left bool, err error) {
 	return left, err
 }
 
+// Clear runs f while no supervisor can begin, after Sweep. It answers ErrRunning if
+// one runs.
+func Clear(l plan.Lab, f func() error) error {
+	if err := Prepare(l); err != nil {
+		return err
+	}
+	lock, err := acquire(l.State)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if _, err := sweep(l.State); err != nil {
+		return err
+	}
+	return f()
+}
+
 // sweep is Sweep for who has the lock. Processes that only have a number in
 // common with one of the lab's are left alone.
 func sweep(state string) (left bool, err error) {

@@ -1,8 +1,10 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"iter"
@@ -71,19 +73,23 @@ func (s *Store) List(ctx context.Context, q album.Query) (album.Page, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	where, args := "id > $1", []any{q.After}
-	for _, f := range []struct{ column, text string }{{"artist", q.Artist}, {"genre", q.Genre}} {
-		if f.text != "" {
-			args = append(args, f.text)
-			where += fmt.Sprintf(" AND %s = $%d", f.column, len(args))
-		}
+	if q.Artist != "" {
+		args = append(args, q.Artist)
+		where += fmt.Sprintf(s.dialect.byArtist(), len(args))
+	}
+	if q.Genre != "" {
+		args = append(args, q.Genre)
+		where += fmt.Sprintf(" AND genre = $%d", len(args))
 	}
 	args = append(args, q.Limit+1) // one more tells whether there is another page
 	p := album.Page{Albums: make([]album.Album, 0, q.Limit+1)}
-	err := s.query(ctx, s.reader, func(rows *sql.Rows) error {
-		a, err := scanAlbum(rows)
-		p.Albums = append(p.Albums, a)
-		return err
-	}, fmt.Sprintf("SELECT %s FROM albums WHERE %s ORDER BY id LIMIT $%d", columns, where, len(args)), args...)
+	err := s.read(ctx, func(c conn) error {
+		return s.query(ctx, c, func(rows *sql.Rows) error {
+			a, err := scanAlbum(rows)
+			p.Albums = append(p.Albums, a)
+			return err
+		}, fmt.Sprintf("SELECT %s FROM albums WHERE %s ORDER BY id LIMIT $%d", columns, where, len(args)), args...)
+	})
 	if err != nil {
 		return album.Page{}, s.wrap(ctx, "list albums", err)
 	}
@@ -107,23 +113,17 @@ func (s *Store) Stream(ctx context.Context, f album.Filter) iter.Seq2[album.Albu
 }
 
 // Get implements album.Service.
-func (s *Store) Get(ctx context.Context, id int64) (album.Album, error) {
+func (s *Store) Get(ctx context.Context, id int64) (a album.Album, err error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	a, found, err := s.get(ctx, s.reader, id)
-	if err == nil && !found {
-		err = album.ErrNotFound
-	}
-	return a, s.wrap(ctx, "get album", err)
-}
-
-func (s *Store) get(ctx context.Context, c conn, id int64) (a album.Album, found bool, err error) {
-	err = s.query(ctx, c, func(rows *sql.Rows) (err error) {
-		found = true
-		a, err = scanAlbum(rows)
-		return err
-	}, "SELECT "+columns+" FROM albums WHERE id = $1", id)
-	return a, found, err
+	err = album.ErrNotFound
+	readErr := s.read(ctx, func(c conn) error {
+		return s.query(ctx, c, func(rows *sql.Rows) error {
+			a, err = scanAlbum(rows)
+			return err
+		}, "SELECT "+columns+" FROM albums WHERE id = $1", id)
+	})
+	return a, s.wrap(ctx, "get album", cmp.Or(readErr, err))
 }
 
 // Put implements album.Service.
@@ -173,19 +173,15 @@ func (s *Store) tx(ctx context.Context, what string, f func(context.Context, *sq
 			break
 		}
 	}
+	if away(err) && !errors.Is(err, errAcquire) {
+		s.lastAway.Store(time.Now().UnixNano())
+	}
 	return s.wrap(ctx, what, err)
 }
 
 func (s *Store) tryTx(ctx context.Context, f func(context.Context, *sql.Tx) error) error {
-	// Who waits for a connection waits for others' work, and gives up sooner than
-	// who works.
-	acquire, stop := context.WithTimeoutCause(ctx, acquireTimeout, errAcquire)
-	defer stop()
-	c, err := s.writer.Conn(acquire)
+	c, err := acquire(ctx, s.writer)
 	if err != nil {
-		if errors.Is(context.Cause(acquire), errAcquire) {
-			return errAcquire
-		}
 		return err
 	}
 	defer c.Close()
@@ -196,7 +192,38 @@ func (s *Store) tryTx(ctx context.Context, f func(context.Context, *sql.Tx) erro
 	if err := f(ctx, tx); err != nil {
 		return errors.Join(err, ignoreDone(tx.Rollback()))
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	s.lastCommit.Store(time.Now().UnixNano())
+	return nil
+}
+
+// acquire returns a connection. Who waits for one waits for others' work, and gives
+// up sooner than who works.
+func acquire(ctx context.Context, db *sql.DB) (*sql.Conn, error) {
+	ctx, stop := context.WithTimeoutCause(ctx, acquireTimeout, errAcquire)
+	defer stop()
+	for {
+		c, err := db.Conn(ctx)
+		switch {
+		case err == nil:
+			return c, nil
+		case errors.Is(context.Cause(ctx), errAcquire):
+			return nil, errAcquire
+		case !errors.Is(err, driver.ErrBadConn): // closed by a caller who left: the next
+			return nil, err
+		}
+	}
+}
+
+// read hands f a connection for what changes nothing.
+func (s *Store) read(ctx context.Context, f func(conn) error) error {
+	c, err := acquire(ctx, s.reader)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(c), c.Close())
 }
 
 func ignoreDone(err error) error {

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/XSAM/otelsql"
@@ -53,6 +54,11 @@ type Store struct {
 	log     *slog.Logger
 	running running
 	queue   *queue
+
+	lastCommit atomic.Int64 // when, in ns since 1970
+	lastAway   atomic.Int64 // the same, of the last time that the database failed
+	source     string       // of PostgreSQL, without limits: see migrator
+
 	metrics []metric.Registration
 
 	stop func()
@@ -69,6 +75,7 @@ const (
 	connectTimeout = 2 * time.Second
 	queryTimeout   = 10 * time.Second
 	readyTimeout   = time.Second
+	busyFor        = 5 * time.Second // SQLite is ready if it was written to so shortly ago
 )
 
 // Parse checks a database's URL. It returns the driver's name and its data source,
@@ -135,6 +142,9 @@ func Open(c Config) (_ *Store, err error) {
 		s.reader, err = s.open(driver, source+"&_query_only=1", "reader", c.MaxConns)
 		return s, err
 	}
+	s.source = source
+	// Who waits for another's lock gives up, as on SQLite.
+	source += fmt.Sprintf("&lock_timeout=%d", busyTimeout.Milliseconds())
 	s.writer, err = s.open(driver, source, "pool", c.MaxConns)
 	s.reader = s.writer
 	return s, err
@@ -174,10 +184,12 @@ func (s *Store) open(driver, source, pool string, conns int) (*sql.DB, error) {
 func (s *Store) Start(ctx context.Context) error {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
-	s.done.Go(func() { s.sweep(ctx) })
 	var err error
-	s.queue, err = s.startQueue(ctx)
-	return err
+	if s.queue, err = s.startQueue(ctx); err != nil {
+		return err
+	}
+	s.done.Go(func() { s.sweep(ctx) })
+	return nil
 }
 
 // Close ends what Start began, operations that run included, and closes the database.
@@ -204,7 +216,17 @@ func (s *Store) Close() error {
 func (s *Store) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	tx, err := s.writer.BeginTx(ctx, nil)
+	c, err := s.writer.Conn(ctx)
+	if err != nil {
+		// Somebody writes. Busy is not away.
+		commit := s.lastCommit.Load()
+		if s.dialect == sqlite && commit > s.lastAway.Load() && time.Since(time.Unix(0, commit)) < busyFor {
+			return nil
+		}
+		return notReady(err)
+	}
+	defer c.Close()
+	tx, err := c.BeginTx(ctx, nil)
 	if err == nil {
 		err = errors.Join(s.readySchema(ctx, tx), tx.Rollback())
 	}
@@ -219,12 +241,15 @@ func (s *Store) readySchema(ctx context.Context, tx *sql.Tx) error {
 	return errors.Join(rows.Close(), rows.Err())
 }
 
-// sweep forgets keys and operations that are older than they are promised to be
+// sweep finds operations that lost their place in the queue, and forgets keys and operations that are older than they are promised to be
 // remembered, now and once an hour.
 func (s *Store) sweep(ctx context.Context) {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
+		if err := s.requeue(ctx); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "queue again what is not done", slog.String("error", err.Error()))
+		}
 		before := s.dialect.time(album.Now().Add(-album.KeyLifetime))
 		for _, query := range []string{
 			"DELETE FROM idempotency_keys WHERE created_at < $1",

@@ -94,6 +94,11 @@ func (d dialect) skipIDs() string {
 		`SELECT setval('album_ids', greatest($1::bigint, (SELECT last_value FROM album_ids)))`)
 }
 
+// byArtist is a condition with the number of its parameter left open.
+func (d dialect) byArtist() string {
+	return d.of(" AND artist = $%[1]d", " AND md5(artist) = md5($%[1]d) AND artist = $%[1]d")
+}
+
 // lastOfRun finds the last of the ids that follow $1 without a gap.
 const lastOfRun = `SELECT a.id FROM albums a
 WHERE a.id >= $1 AND NOT EXISTS (SELECT 1 FROM albums b WHERE a.id < 9223372036854775807 AND b.id = a.id + 1)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -33,7 +34,18 @@ var riverMigrations = []struct {
 }
 
 // migrator returns what changes the schema.
-func (s *Store) migrator(log *slog.Logger) (*goose.Provider, error) {
+func (s *Store) migrator(log *slog.Logger) (_ *goose.Provider, err error) {
+	db := s.writer
+	if s.dialect == postgres { // a migration may wait for locks as long as it takes
+		if db, err = sql.Open("pgx", s.source); err != nil {
+			return nil, err
+		}
+	}
+	defer func() {
+		if err != nil && db != s.writer {
+			err = errors.Join(err, db.Close())
+		}
+	}()
 	files, err := fs.Sub(migrations, "migrations/"+string(s.dialect))
 	if err != nil {
 		return nil, err
@@ -56,7 +68,7 @@ func (s *Store) migrator(log *slog.Logger) (*goose.Provider, error) {
 		}
 		options = append(options, goose.WithSessionLocker(locker))
 	}
-	return goose.NewProvider(dialect, s.writer, files, options...)
+	return goose.NewProvider(dialect, db, files, options...)
 }
 
 func (s *Store) riverDriver() riverdriver.Driver[*sql.Tx] {
@@ -90,6 +102,7 @@ func (s *Store) Migrate(ctx context.Context, command string, log *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
+	defer s.closeMigrator(m)
 	one := func(r *goose.MigrationResult, err error) ([]*goose.MigrationResult, error) {
 		if r == nil {
 			return nil, err
@@ -107,6 +120,9 @@ func (s *Store) Migrate(ctx context.Context, command string, log *slog.Logger) (
 			return down, err
 		}
 		up, err := one(m.UpByOne(ctx))
+		if errors.Is(err, goose.ErrNoNextVersion) {
+			err = nil // another instance that has just started was faster
+		}
 		return append(down, up...), err
 	}
 	return nil, fmt.Errorf("unknown migration command %q", command)
@@ -114,11 +130,24 @@ func (s *Store) Migrate(ctx context.Context, command string, log *slog.Logger) (
 
 // Migrations returns every migration, and whether it was done.
 func (s *Store) Migrations(ctx context.Context) ([]*goose.MigrationStatus, error) {
+	if s.dialect == sqlite { // to look must not make one
+		if _, err := os.Stat(s.path); err != nil {
+			return nil, err
+		}
+	}
 	m, err := s.migrator(slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
+	defer s.closeMigrator(m)
 	return m.Status(ctx)
+}
+
+// closeMigrator closes the connections that are only the migrator's.
+func (s *Store) closeMigrator(m *goose.Provider) {
+	if s.dialect == postgres {
+		_ = m.Close() // they were used and are not any more
+	}
 }
 
 // lockFile keeps other processes from migrating the same SQLite database at the

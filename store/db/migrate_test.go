@@ -61,6 +61,7 @@ func TestMigrations(t *testing.T) {
 			t.Fatal(err)
 		}
 		albumtest.Await(t, s, op.ID)
+		s.redoWithQueued(t, url)
 		for range all { // with data in place all the way back
 			if _, err := s.Migrate(t.Context(), "down", discard); err != nil {
 				t.Fatal(err)
@@ -79,6 +80,34 @@ func (s *Store) fill(t *testing.T, version int64) {
 	}
 	if _, err := s.Create(t.Context(), w); err != nil && version >= 1 {
 		t.Fatalf("create at version %d: %v", version, err)
+	}
+}
+
+// redoWithQueued takes the queue's tables back and makes them again while an operation
+// is queued, which must not be lost.
+func (s *Store) redoWithQueued(t *testing.T, url string) {
+	t.Helper()
+	if err := s.queue.close(); err != nil {
+		t.Fatal(err)
+	}
+	op, _, err := s.Submit(t.Context(), album.One(albumtest.New(0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []string{"down", "down", "up"} {
+		if _, err := s.Migrate(t.Context(), step, discard); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := opened(t, Config{URL: url})
+	if err := next.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if end := albumtest.Await(t, next, op.ID); end.Status != album.Succeeded {
+		t.Errorf("the operation that was queued is %+v", end)
+	}
+	if err := next.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

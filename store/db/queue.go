@@ -32,6 +32,8 @@ const (
 	rescueAfter = 30 * time.Second
 	jobTimeout  = 20 * time.Second
 	maxAttempts = 100
+	// patience is how often it is tried what fails though the database is there.
+	patience    = 3
 	stopTimeout = 10 * time.Second
 )
 
@@ -144,7 +146,11 @@ func (s *Store) Submit(ctx context.Context, w album.Write) (op album.Operation, 
 func (s *Store) Operation(ctx context.Context, id string) (album.Operation, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	op, err := s.operation(ctx, s.reader, id)
+	var op album.Operation
+	err := s.read(ctx, func(c conn) (err error) {
+		op, err = s.operation(ctx, c, id)
+		return err
+	})
 	return op, s.wrap(ctx, "get operation", err)
 }
 
@@ -190,16 +196,44 @@ type worker struct {
 	s *Store
 }
 
-// Work implements river.Worker. The albums, the operation's end and the job's are
-// one transaction: however often it is begun, it is done once.
+// Work implements river.Worker.
 func (w *worker) Work(ctx context.Context, j *river.Job[job]) error {
 	s, id := w.s, j.Args.Operation
+	err := s.work(ctx, j)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, album.ErrNoOperation):
+		return river.JobCancel(err) // forgotten, or another worker has done it
+	case ctx.Err() != nil:
+		return err // the program ends, or it took too long
+	}
+	s.log.WarnContext(ctx, "operation failed", slog.String("album.operation.id", id), slog.Int("attempt", j.Attempt), slog.String("error", err.Error()))
+	if j.Attempt < j.MaxAttempts && (j.Attempt < patience || away(err) || again(err)) {
+		return err
+	}
+	// It will not succeed any more.
+	return errors.Join(err, s.tx(ctx, "give up an operation", func(ctx context.Context, tx *sql.Tx) error {
+		return errors.Join(s.finish(ctx, tx, id, nil, err), s.completeTx(ctx, tx, j))
+	}))
+}
+
+// work does one operation. The albums, the operation's end and the job's are one
+// transaction: however often it is begun, it is done once.
+func (s *Store) work(ctx context.Context, j *river.Job[job]) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
+	id := j.Args.Operation
 	write, request, err := s.begin(ctx, id)
 	if err != nil {
-		return over(err)
+		return err
 	}
 	ctx, span := album.StartOperation(ctx, s.config.TracerProvider, id, request)
-	err = s.tx(ctx, "do an operation", func(ctx context.Context, tx *sql.Tx) error {
+	defer func() { album.EndOperation(span, err) }()
+	return s.tx(ctx, "do an operation", func(ctx context.Context, tx *sql.Tx) error {
 		albums, _, err := s.create(ctx, tx, write)
 		if err != nil && !album.Outcome(err) {
 			return err
@@ -209,28 +243,30 @@ func (w *worker) Work(ctx context.Context, j *river.Job[job]) error {
 		}
 		return s.completeTx(ctx, tx, j)
 	})
-	album.EndOperation(span, err)
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, album.ErrNoOperation) {
-		return over(err)
-	}
-	s.log.WarnContext(ctx, "operation failed", slog.String("album.operation.id", id), slog.Int("attempt", j.Attempt), slog.String("error", err.Error()))
-	if j.Attempt < j.MaxAttempts {
-		return err
-	}
-	return errors.Join(err, s.tx(ctx, "give up an operation", func(ctx context.Context, tx *sql.Tx) error {
-		return s.finish(ctx, tx, id, nil, err)
-	}))
 }
 
-// over makes river give up an operation that has ended: another worker has done it.
-func over(err error) error {
-	if errors.Is(err, album.ErrNoOperation) {
-		return river.JobCancel(err)
-	}
-	return err
+// requeue puts operations into the queue that are not done and have no job any more,
+// as after a migration of the queue that was taken back.
+func (s *Store) requeue(ctx context.Context) error {
+	return s.tx(ctx, "queue operations again", func(ctx context.Context, tx *sql.Tx) error {
+		var ids []string
+		err := s.query(ctx, tx, func(rows *sql.Rows) error {
+			var id string
+			err := rows.Scan(&id)
+			ids = append(ids, id)
+			return err
+		}, `SELECT id FROM operations WHERE status IN ('queued', 'running') AND id NOT IN (
+SELECT args->>'operation' FROM river_job WHERE kind = 'operation' AND state NOT IN ('cancelled', 'completed', 'discarded'))`)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if _, err := s.queue.client.InsertTx(ctx, tx, job{id}, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // begin marks an operation as running, and returns what it is to do.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -134,6 +135,21 @@ func testIDs(t *testing.T, s album.Service) {
 		Price: album.MaxPrice, Genre: "R&B <script>", Year: 2100}
 	Create(t, s, awkward)
 	wantAlbum(t, s, awkward)
+	longest := New(101) // random: what can be compressed is shorter in an index
+	rng := rand.New(rand.NewPCG(1, 2))
+	longest.Title, longest.Artist, longest.Genre = "", "", ""
+	for range album.MaxText {
+		longest.Title += string(rune(0x20000 + rng.IntN(40000)))
+		longest.Artist += string(rune(0x20000 + rng.IntN(40000)))
+	}
+	for range album.MaxGenre {
+		longest.Genre += string(rune(0x20000 + rng.IntN(40000)))
+	}
+	Create(t, s, longest)
+	wantAlbum(t, s, longest)
+	if got := All(t, s, album.Query{Limit: 10, Filter: album.Filter{Artist: longest.Artist, Genre: longest.Genre}}); len(got) != 1 {
+		t.Errorf("%d albums of the artist with the longest name, want 1", len(got))
+	}
 }
 
 func testPut(t *testing.T, s album.Service) {

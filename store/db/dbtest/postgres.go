@@ -88,7 +88,7 @@ func Start() (_ *Postgres, err error) {
 // refuses.
 func (p *Postgres) unprivileged(dirs ...string) (*syscall.SysProcAttr, error) {
 	if os.Getuid() != 0 {
-		return nil, nil
+		return DieWithParent(nil), nil
 	}
 	u, err := user.Lookup("postgres")
 	if err != nil {
@@ -101,7 +101,7 @@ func (p *Postgres) unprivileged(dirs ...string) (*syscall.SysProcAttr, error) {
 			return nil, err
 		}
 	}
-	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
+	return DieWithParent(&syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}), nil
 }
 
 // Up starts the server, and waits until it answers.
@@ -125,7 +125,8 @@ func (p *Postgres) Up() error {
 		if err == nil {
 			return nil
 		}
-		if time.Now().After(deadline) {
+		if time.Now().After(deadline) || syscall.Kill(p.cmd.Process.Pid, 0) != nil {
+			_ = p.Down() // its output is whole then
 			return fmt.Errorf("postgres does not answer: %w\n%s", err, p.output.String())
 		}
 	}
