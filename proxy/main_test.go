@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"soundcheck/internal/albumhttp/contract"
 	"soundcheck/internal/cli"
 	"soundcheck/internal/service/servicetest"
 )
@@ -41,7 +42,7 @@ func TestDrainThenFlush(t *testing.T) {
 	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		close(entered)
 		<-release
-		io.WriteString(w, `{"id":1,"title":"Blue Train","artist":"John Coltrane","price":56.99}`)
+		io.WriteString(w, `{"id":1,"title":"Blue Train","artist":"John Coltrane","price":56.99,"created_at":"2026-01-02T03:04:05Z"}`)
 	}))
 	defer store.Close()
 	otlp := servicetest.NewReceiver(t)
@@ -50,7 +51,8 @@ func TestDrainThenFlush(t *testing.T) {
 	p := servicetest.Start(t, ctx, run, "-addr", "127.0.0.1:0", "-store", store.URL)
 	status := make(chan int)
 	go func() {
-		resp, err := http.Get(p.URL + "/albums/1")
+		client := http.Client{Transport: contract.Transport(t, nil)}
+		resp, err := client.Get(p.URL + "/albums/1")
 		if err != nil {
 			t.Error(err)
 			status <- 0

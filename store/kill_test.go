@@ -17,6 +17,7 @@ import (
 	"soundcheck/internal/album"
 	"soundcheck/internal/album/albumtest"
 	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/albumhttp/contract"
 	"soundcheck/store/db/dbtest"
 )
 
@@ -116,7 +117,8 @@ func TestKilled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := &process{addr: freeAddr(t)}
-			c, err := albumhttp.NewClient("http://"+p.addr, albumhttp.ClientOptions{})
+			c, err := albumhttp.NewClient("http://"+p.addr, albumhttp.ClientOptions{
+				Wrap: func(next http.RoundTripper) http.RoundTripper { return contract.Transport(t, next) }})
 			if err != nil {
 				t.Fatal(err)
 			}
