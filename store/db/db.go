@@ -32,6 +32,12 @@ import (
 	"soundcheck/internal/album"
 )
 
+// Time limits of a call. The tests, many at once on one disk, have more time.
+var (
+	acquireTimeout = 2 * time.Second
+	queryTimeout   = 10 * time.Second
+)
+
 // Config says which database, and how it is used.
 type Config struct {
 	URL string // sqlite:PATH or postgres://…; see Parse
@@ -70,10 +76,8 @@ var _ album.Service = (*Store)(nil)
 // Time limits. A request waits for a connection, or for somebody else's lock, no
 // longer than a caller would.
 const (
-	acquireTimeout = 2 * time.Second
 	busyTimeout    = time.Second // SQLite: another process holds the lock
 	connectTimeout = 2 * time.Second
-	queryTimeout   = 10 * time.Second
 	readyTimeout   = time.Second
 	busyFor        = 5 * time.Second // SQLite is ready if it was written to so shortly ago
 )

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"soundcheck/internal/album"
 	"soundcheck/internal/album/albumtest"
@@ -20,6 +21,7 @@ var (
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
+	acquireTimeout, queryTimeout = time.Minute, 2*time.Minute
 	var err error
 	if server, err = dbtest.Start(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
