@@ -32,9 +32,11 @@ import (
 	"soundcheck/internal/album"
 )
 
-// Time limits of a call. The tests, many at once on one disk, have more time.
+// Time limits of a call, which waits for a connection, or for somebody else's lock,
+// no longer than a caller would. The tests, many at once on one disk, have more time.
 var (
 	acquireTimeout = 2 * time.Second
+	busyTimeout    = time.Second // another process holds the lock
 	queryTimeout   = 10 * time.Second
 )
 
@@ -73,10 +75,7 @@ type Store struct {
 
 var _ album.Service = (*Store)(nil)
 
-// Time limits. A request waits for a connection, or for somebody else's lock, no
-// longer than a caller would.
 const (
-	busyTimeout    = time.Second // SQLite: another process holds the lock
 	connectTimeout = 2 * time.Second
 	readyTimeout   = time.Second
 	busyFor        = 5 * time.Second // SQLite is ready if it was written to so shortly ago
