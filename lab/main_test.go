@@ -45,7 +45,7 @@ func TestUsage(t *testing.T) {
 		"offset negative":   {[]string{"up", "-port-offset", "-1"}, 2, "", "-port-offset -1 is out of range"},
 		"offset no number":  {[]string{"up", "-port-offset", "a"}, 2, "", "port-offset"},
 		"database":          {[]string{"up", "-db", "mysql://x"}, 2, "", "-db must be memory, sqlite:PATH or postgres://…"},
-		"fresh elsewhere":   {[]string{"up", "-fresh", "-db", "postgres://me:secret@h/d"}, 2, "", "-fresh does not empty postgres://h/d"},
+		"fresh elsewhere":   {[]string{"up", "-fresh", "-db", "postgres://me:secret@h/d"}, 2, "", "-fresh does not empty postgres://me@h/d"},
 		"up argument":       {[]string{"up", "now"}, 2, "", `"now"`},
 		"down argument":     {[]string{"down", "now"}, 2, "", `"now"`},
 		"log lines":         {[]string{"logs", "-n", "-1"}, 2, "", "-n -1 is out of range: 0 to 100000"},

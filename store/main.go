@@ -16,7 +16,6 @@ import (
 	"context"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"soundcheck/internal/album"
@@ -96,18 +95,4 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		}
 		return service.Backend{Service: album.Traced(s, t.TracerProvider), Ready: s.Ready, Close: s.Close}, nil
 	})
-}
-
-// redacted is a database's URL without its password, for messages.
-func redacted(url string) string {
-	scheme, rest, ok := strings.Cut(url, "://")
-	if at := strings.LastIndex(rest, "@"); ok && at >= 0 { // a password may have one, too
-		name, _, _ := strings.Cut(rest[:at], ":")
-		rest = name + rest[at:]
-	}
-	if ok {
-		scheme += "://"
-	}
-	rest, _, _ = strings.Cut(rest, "?")
-	return scheme + rest
 }

@@ -22,11 +22,11 @@ func open(ctx context.Context, c config, t albumhttp.Telemetry) (_ *db.Store, er
 	s, err := db.Open(db.Config{URL: c.db, MaxConns: c.maxConns, SlowQuery: c.slowQuery,
 		TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider, Logger: t.Logger})
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", redacted(c.db), err)
+		return nil, fmt.Errorf("open %s: %w", cli.WithoutPassword(c.db), err)
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("open %s: %w", redacted(c.db), err), s.Close())
+			err = errors.Join(fmt.Errorf("open %s: %w", cli.WithoutPassword(c.db), err), s.Close())
 		}
 	}()
 	switch c.migrate {
@@ -85,7 +85,7 @@ func migrate(ctx context.Context, args []string, getenv func(string) string, std
 	}
 	s, err := db.Open(db.Config{URL: *url})
 	if err != nil {
-		return fmt.Errorf("open %s: %w", redacted(*url), err)
+		return fmt.Errorf("open %s: %w", cli.WithoutPassword(*url), err)
 	}
 	if command == "status" {
 		return errors.Join(showStatus(ctx, s, stdout), s.Close())
@@ -101,7 +101,7 @@ func migrate(ctx context.Context, args []string, getenv func(string) string, std
 		err = errors.New("there is nothing to take back")
 	}
 	if err != nil {
-		err = fmt.Errorf("migrate %s %s: %w", command, redacted(*url), err)
+		err = fmt.Errorf("migrate %s %s: %w", command, cli.WithoutPassword(*url), err)
 	}
 	return errors.Join(err, s.Close())
 }

@@ -19,22 +19,13 @@ const patienceLimit = 10 * time.Second
 // patience tries an export again while nobody listens, as during a restart of the
 // Collector. The exporters over HTTP try again only when somebody answers.
 type patience struct {
-	once  sync.Once
-	mu    sync.Mutex
-	ended chan struct{}
+	once sync.Once
+	over chan struct{} // closed when the program ends: from then on nothing is waited for
 }
 
-// over is closed when the program ends: from then on nothing is waited for.
-func (p *patience) over() chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.ended == nil {
-		p.ended = make(chan struct{})
-	}
-	return p.ended
-}
+func newPatience() *patience { return &patience{over: make(chan struct{})} }
 
-func (p *patience) end() { p.once.Do(func() { close(p.over()) }) }
+func (p *patience) end() { p.once.Do(func() { close(p.over) }) }
 
 func (p *patience) try(ctx context.Context, export func(context.Context) error) error {
 	err := export(ctx)
@@ -42,7 +33,7 @@ func (p *patience) try(ctx context.Context, export func(context.Context) error) 
 		select {
 		case <-ctx.Done():
 			return err
-		case <-p.over():
+		case <-p.over:
 			return err
 		case <-time.After(wait):
 		}

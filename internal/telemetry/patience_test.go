@@ -98,7 +98,7 @@ func TestPatience(t *testing.T) {
 		{"somebody refuses", errors.New("400 Bad Request"), 1},
 		{"delivered", nil, 1},
 	} {
-		var p patience
+		p := newPatience()
 		calls := 0
 		err := p.try(t.Context(), func(context.Context) error {
 			if calls++; calls == 3 {
@@ -110,7 +110,7 @@ func TestPatience(t *testing.T) {
 			t.Errorf("%s: %d calls, %v, want %d calls", tt.name, calls, err, tt.calls)
 		}
 	}
-	var over patience
+	over := newPatience()
 	over.end()
 	over.end()
 	calls := 0

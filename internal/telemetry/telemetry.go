@@ -94,7 +94,7 @@ type Telemetry struct {
 	// Errors counts what could not be delivered; see ErrorCounter.
 	Errors *ErrorCounter
 
-	patience  patience
+	patience  *patience
 	lines     *writer
 	shutdowns []func(context.Context) error
 }
@@ -114,7 +114,7 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 	if err := setDefaults(); err != nil {
 		return nil, err
 	}
-	t := &Telemetry{Propagator: propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})}
+	t := &Telemetry{patience: newPatience(), Propagator: propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})}
 	t.lines = newWriter(c.Logs)
 	local := NewLogger(t.lines, c.Name)
 	t.Errors = &ErrorCounter{log: local, quiet: c.Quiet}
@@ -153,9 +153,9 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 		if err != nil {
 			return nil, errors.Join(exporterError("LOGS", err), spans.Shutdown(ctx), reader.Shutdown(ctx))
 		}
-		traces = append(traces, trace.WithBatcher(redactor{spans, &t.patience}))
+		traces = append(traces, trace.WithBatcher(redactor{spans, t.patience}))
 		metrics = append(metrics, metric.WithReader(reader))
-		logs = append(logs, sdklog.WithProcessor(sdklog.NewBatchProcessor(patientLogs{records, &t.patience})))
+		logs = append(logs, sdklog.WithProcessor(sdklog.NewBatchProcessor(patientLogs{records, t.patience})))
 	} else {
 		traces = append(traces, trace.WithSampler(trace.NeverSample()))
 	}

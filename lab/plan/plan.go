@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"soundcheck/internal/cli"
 	"soundcheck/lab/build"
 )
 
@@ -167,15 +168,7 @@ func (l Lab) collector() Program {
 }
 
 // Database is where the albums are, without a password.
-func (l Lab) Database() string {
-	scheme, rest, ok := strings.Cut(l.db(), "://")
-	if !ok {
-		return l.db()
-	}
-	rest = rest[strings.LastIndex(rest, "@")+1:] // a password may have one, too
-	rest, _, _ = strings.Cut(rest, "?")
-	return scheme + "://" + rest
-}
+func (l Lab) Database() string { return cli.WithoutPassword(l.db()) }
 
 func (l Lab) db() string {
 	if l.DB != "" {

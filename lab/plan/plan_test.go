@@ -51,8 +51,8 @@ func TestDatabase(t *testing.T) {
 	for db, want := range map[string][2]string{
 		"":                             {"sqlite:/s/data/album-store/albums.db", "sqlite:/s/data/album-store/albums.db"},
 		"memory":                       {"memory", "memory"},
-		"postgres://me:a@secret@h/d":   {"postgres://me:a@secret@h/d", "postgres://h/d"},
-		"postgres://me:secret@h/d?x=y": {"postgres://me:secret@h/d?x=y", "postgres://h/d"},
+		"postgres://me:a@secret@h/d":   {"postgres://me:a@secret@h/d", "postgres://me@h/d"},
+		"postgres://me:secret@h/d?x=y": {"postgres://me:secret@h/d?x=y", "postgres://me@h/d"},
 	} {
 		l := Lab{State: "/s", DB: db}
 		p := l.store()

@@ -244,8 +244,9 @@ func (s *Store) readySchema(ctx context.Context, tx *sql.Tx) error {
 	return errors.Join(rows.Close(), rows.Err())
 }
 
-// sweep finds operations that lost their place in the queue, and forgets keys and operations that are older than they are promised to be
-// remembered, now and once an hour.
+// sweep finds operations that lost their place in the queue, and forgets keys and
+// operations that are older than they are promised to be remembered, now and once
+// an hour.
 func (s *Store) sweep(ctx context.Context) {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()

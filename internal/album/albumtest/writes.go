@@ -155,3 +155,35 @@ func testOperationFails(t *testing.T, s album.Service) {
 		t.Errorf("%d albums, want 3", n)
 	}
 }
+
+// Nothing that was accepted is lost, and no id is given twice.
+func testConcurrent(t *testing.T, s album.Service) {
+	const workers, each = 16, 25
+	ids := make([][]int64, workers)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := range each {
+				a := New(0)
+				if i%5 == 0 {
+					a.ID = int64(10 + w*each + i) // in the way of those that are assigned
+				}
+				c, err := s.Create(t.Context(), album.One(a))
+				if errors.Is(err, album.ErrExists) && a.ID != 0 {
+					a.ID = 0
+					c, err = s.Create(t.Context(), album.One(a))
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				ids[w] = append(ids[w], c.Albums[0].ID)
+			}
+		})
+	}
+	wg.Wait()
+	all := slices.Sorted(slices.Values(append(slices.Concat(ids...), 1, 2, 3)))
+	if got := album.IDs(All(t, s, album.Query{Limit: 100})); !slices.Equal(got, all) || len(slices.Compact(all)) != workers*each+3 {
+		t.Errorf("%d albums, %d accepted, want %d", len(got), len(all), workers*each+3)
+	}
+}
