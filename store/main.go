@@ -21,6 +21,7 @@ import (
 	"soundcheck/internal/album"
 	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/cli"
+	"soundcheck/internal/fault"
 	"soundcheck/internal/service"
 	"soundcheck/store/db"
 )
@@ -38,7 +39,7 @@ type config struct {
 
 func parse(args []string, getenv func(string) string, stdout io.Writer) (c config, err error) {
 	f := cli.NewFlags("store [flags]\n       store migrate up|down|status|redo [flags]", "SOUNDCHECK_STORE", "Keeps albums and serves them over HTTP.")
-	c.common = service.CommonFlags(f, "127.0.0.1:9080")
+	c.common = service.CommonFlags(f, "127.0.0.1:9080", fault.DBDelay, fault.Latency, fault.Error, fault.Stall, fault.Slots)
 	f.StringVar(&c.db, "db", memory, "`database`: memory, sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")
 	f.StringVar(&c.migrate, "migrate", "auto", "at the start bring the schema up to date (`auto`), fail if it is not (check), or do not look (off)")
 	f.IntVar(&c.maxAlbums, "max-albums", 10_000_000, "keep at most this `number` of albums in memory (3 to 1000000000)")
@@ -87,12 +88,12 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		if c.db == memory {
 			m := album.NewMemory(album.Seed()...)
 			m.Max, m.TracerProvider = c.maxAlbums, t.TracerProvider
-			return service.Backend{Service: album.Traced(m, t.TracerProvider), Close: m.Close}, nil
+			return service.Backend{Service: album.Traced(c.common.Faults.Service(m), t.TracerProvider), Close: m.Close}, nil
 		}
 		s, err := open(ctx, c, t)
 		if err != nil {
 			return service.Backend{}, err
 		}
-		return service.Backend{Service: album.Traced(s, t.TracerProvider), Ready: s.Ready, Close: s.Close}, nil
+		return service.Backend{Service: album.Traced(c.common.Faults.Service(s), t.TracerProvider), Ready: s.Ready, Close: s.Close}, nil
 	})
 }

@@ -7,87 +7,60 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
-	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
-
 	"soundcheck/internal/album"
+	"soundcheck/internal/upstream"
 )
-
-// maxAnswer is how much of an answer is read: a full page of the largest albums.
-const maxAnswer = 16 << 20
 
 // ClientOptions configure a Client.
 type ClientOptions struct {
 	Timeout   time.Duration // for one call, body included; 0 means 10 s
 	Conns     int           // idle connections kept to the store; 0 means 256
 	Telemetry Telemetry
-	// Wrap, if not nil, is put around the transport: each call goes through it.
+	// Wrap, if not nil, is put around the transport: each try goes through it.
 	Wrap func(http.RoundTripper) http.RoundTripper
 }
 
-// Client is an album.Service that calls a Handler at another address. Each call
-// is one client span that the Handler's server span continues.
+// Client is an album.Service that calls a Handler at another address. Each try of a
+// call is one client span that the Handler's server span continues.
 type Client struct {
-	base    string
-	http    *http.Client
+	pool    *upstream.Pool
 	timeout time.Duration
 }
 
 var _ album.Service = (*Client)(nil)
 
-// NewClient returns a Client of the store at base, as in "http://127.0.0.1:9080".
+// NewClient returns a Client of the store at base, as in "http://127.0.0.1:9080",
+// that calls it once and reports what came of it.
 func NewClient(base string, o ClientOptions) (*Client, error) {
-	u, err := url.Parse(base)
-	switch {
-	case err != nil:
+	urls, err := upstream.Parse(base)
+	if err != nil {
 		return nil, err
-	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return nil, fmt.Errorf("%q is not an http:// or https:// URL with a host", base)
-	case u.RawQuery != "" || u.Fragment != "" || u.User != nil:
-		return nil, fmt.Errorf("%q must not have a query, a fragment or a user", base)
 	}
-	if o.Timeout == 0 {
-		o.Timeout = 10 * time.Second
-	}
-	if o.Conns == 0 {
-		o.Conns = 256
-	}
-	tr := http.DefaultTransport.(*http.Transport).Clone()
-	tr.MaxIdleConns, tr.MaxIdleConnsPerHost = o.Conns, o.Conns
-	var rt http.RoundTripper = tr
-	if o.Wrap != nil {
-		rt = o.Wrap(tr)
-	}
-	tp, mp, prop := o.Telemetry.providers()
-	return &Client{
-		base:    strings.TrimSuffix(u.String(), "/"),
-		timeout: o.Timeout,
-		http: &http.Client{
-			Transport: otelhttp.NewTransport(rt, otelhttp.WithTracerProvider(tp), otelhttp.WithMeterProvider(mp),
-				otelhttp.WithPropagators(prop), otelhttp.WithSpanNameFormatter(spanName)),
-			// The store never redirects; whoever answers so is not the store.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-	}, nil
+	return NewUpstreamClient(upstream.Options{URLs: urls, Timeout: o.Timeout, Conns: o.Conns, Wrap: o.Wrap}, o.Telemetry)
 }
 
-// spanName is "{method} {route}" with the route's parameter not filled in, so
-// that names stay few.
-func spanName(_ string, r *http.Request) string {
-	route, _ := r.Context().Value(routeKey{}).(string)
-	return r.Method + " " + route
+// NewUpstreamClient returns a Client that calls the store as o says.
+func NewUpstreamClient(o upstream.Options, t Telemetry) (*Client, error) {
+	o.TracerProvider, o.MeterProvider, o.Propagator = t.providers()
+	o.Logger = t.logger()
+	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
+	pool, err := upstream.New(o)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{pool, o.Timeout}, nil
 }
 
-type routeKey struct{}
+// Close closes the connections that are not in use.
+func (c *Client) Close() error { return c.pool.Close() }
 
 // List implements album.Service.
 func (c *Client) List(ctx context.Context, q album.Query) (album.Page, error) {
@@ -224,16 +197,15 @@ type request struct {
 
 // answer is what the store said, read to its end.
 type answer struct {
-	*http.Response
-	body []byte
-	req  request
+	*upstream.Answer
+	req request
 }
 
 func (a *answer) decode(into any) error {
 	if into == nil {
 		return nil
 	}
-	if err := json.Unmarshal(a.body, into); err != nil {
+	if err := json.Unmarshal(a.Body, into); err != nil {
 		return fmt.Errorf("%s %s: decode the answer: %w: %w", a.req.method, a.req.route, err, album.ErrUnavailable)
 	}
 	return nil
@@ -252,50 +224,39 @@ func (c *Client) call(ctx context.Context, r request, want int, into any) (http.
 }
 
 func (c *Client) do(ctx context.Context, r request) (*answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	resp, err := c.send(ctx, r)
+	a, err := c.pool.Do(ctx, r.upstream())
 	if err != nil {
-		return nil, c.transportError(ctx, err)
+		return nil, upstreamError(err)
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return nil, c.transportError(ctx, err)
-	}
-	return &answer{resp, body, r}, nil
+	return &answer{a, r}, nil
 }
 
-func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
-	ctx = context.WithValue(ctx, routeKey{}, r.route)
-	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, bytes.NewReader(r.body))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Accept", cmp.Or(r.accept, jsonType)+", "+problemType)
+// upstream returns the request as it is sent. A POST may be sent again if the store
+// can tell that it is the same.
+func (r request) upstream() *upstream.Request {
+	h := http.Header{"Accept": {cmp.Or(r.accept, jsonType) + ", " + problemType}}
 	if r.body != nil {
-		req.Header.Set("Content-Type", jsonType)
+		h.Set("Content-Type", jsonType)
 	}
 	if r.key != "" {
-		req.Header.Set("Idempotency-Key", r.key)
+		h.Set("Idempotency-Key", r.key)
 	}
 	if r.prefer != "" {
-		req.Header.Set("Prefer", r.prefer)
+		h.Set("Prefer", r.prefer)
 	}
-	return c.http.Do(req)
+	return &upstream.Request{Method: r.method, Route: r.route, Path: r.path, Header: h, Body: r.body,
+		Again: r.method != http.MethodPost || r.key != "", Long: r.path == batchPath}
 }
 
-// transportError tells apart a caller who left, a store that is slow and a store
-// that is not there.
-func (c *Client) transportError(ctx context.Context, err error) error {
-	var timeout interface{ Timeout() bool }
+// upstreamError says in the domain's words why there is no answer.
+func upstreamError(err error) error {
 	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return fmt.Errorf("%w: %w", context.Canceled, err)
-	case ctx.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("%w: %s", album.ErrTimeout, err)
-	default:
+	case errors.Is(err, upstream.ErrDown):
 		return fmt.Errorf("%w: %w", album.ErrUnavailable, err)
+	case errors.Is(err, upstream.ErrSlow):
+		return fmt.Errorf("%w: %w", album.ErrTimeout, err)
+	default:
+		return err
 	}
 }
 
@@ -303,13 +264,16 @@ func (c *Client) transportError(ctx context.Context, err error) error {
 func (a *answer) asError() error {
 	media, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type"))
 	var p Problem
-	if media != problemType || json.Unmarshal(a.body, &p) != nil {
+	if media != problemType || json.Unmarshal(a.Body, &p) != nil {
 		return fmt.Errorf("%w: answered %s with %q, not with a problem", album.ErrUnavailable, a.Status, media)
 	}
 	p.Status = a.StatusCode // the advisory member could say anything
 	err := errorFor(p)
 	if errors.Is(err, album.ErrUnavailable) {
 		return fmt.Errorf("%w: answered %s, trace %s", err, a.Status, p.TraceID)
+	}
+	if after, ok := upstream.RetryAfter(a.Header); ok {
+		return &laterError{err, after}
 	}
 	return err
 }

@@ -12,11 +12,15 @@ import (
 	"time"
 
 	"soundcheck/internal/album"
+	"soundcheck/internal/upstream"
 )
 
 // maxLine is the longest line of a stream: an album whose texts are as long as
 // they may be and escaped to six bytes a character.
 const maxLine = 64 << 10
+
+// maxProblem is how much is read of an answer that is no stream.
+const maxProblem = 1 << 20
 
 // Stream implements album.Service. The client's timeout is for each chunk, not for
 // the whole.
@@ -39,24 +43,27 @@ func (c *Client) stream(ctx context.Context, f album.Filter, each func(album.Alb
 		if errors.Is(context.Cause(ctx), errSilent) {
 			return fmt.Errorf("%w: %w", album.ErrTimeout, errSilent)
 		}
-		return c.transportError(ctx, err)
+		return upstreamError(upstream.Error(ctx, err))
 	}
 	path := "/albums"
 	if v := filterValues(f); len(v) > 0 {
 		path += "?" + v.Encode()
 	}
 	req := request{method: http.MethodGet, route: "/albums", path: path, accept: ndjsonType}
-	resp, err := c.send(ctx, req)
+	resp, err := c.pool.Open(ctx, req.upstream())
 	if err != nil {
-		return failed(err)
+		if ctx.Err() != nil {
+			return failed(err)
+		}
+		return upstreamError(err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		body, err := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
 		if err != nil {
 			return failed(err)
 		}
-		return (&answer{resp, body, req}).asError()
+		return (&answer{&upstream.Answer{Response: resp, Body: body}, req}).asError()
 	}
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, maxLine)

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
+	"time"
 
 	"soundcheck/internal/album"
+	"soundcheck/internal/overload"
+	"soundcheck/internal/upstream"
 )
 
 const problemType = "application/problem+json"
@@ -54,6 +58,10 @@ var problems = []struct {
 	{errMediaType, http.StatusUnsupportedMediaType, "unsupported-media-type"},
 	{errNotAcceptable, http.StatusNotAcceptable, "not-acceptable"},
 	{context.Canceled, statusClientGone, "client-gone"},
+	{overload.ErrRateLimited, http.StatusTooManyRequests, "rate-limited"},
+	{overload.ErrOverloaded, http.StatusServiceUnavailable, "overloaded"},
+	{upstream.ErrOpen, http.StatusServiceUnavailable, "store-left-alone"},
+	{upstream.ErrBudget, http.StatusServiceUnavailable, "retries-spent"},
 	{context.DeadlineExceeded, http.StatusServiceUnavailable, "deadline-exceeded"},
 	{errInternal, http.StatusInternalServerError, "internal"},
 }
@@ -71,8 +79,31 @@ const (
 	invalidName = "invalid-request"
 )
 
-// retryAfter is what a 503 tells the caller to wait, in seconds.
-const retryAfter = "1"
+// laterError is an error with the time after which to try again, as the store said.
+type laterError struct {
+	error
+	after time.Duration
+}
+
+// Unwrap returns the error without the time.
+func (e *laterError) Unwrap() error { return e.error }
+
+// RetryAfter tells when to try again.
+func (e *laterError) RetryAfter() time.Duration { return e.after }
+
+// retryAfter returns the Retry-After header of an answer, or "": what the error
+// says, or a second where the caller should come again.
+func retryAfter(err error, status int) string {
+	var later interface{ RetryAfter() time.Duration }
+	switch {
+	case errors.As(err, &later):
+		return strconv.Itoa(int(later.RetryAfter().Seconds()))
+	case status == http.StatusServiceUnavailable, errors.Is(err, album.ErrKeyRunning):
+		return "1"
+	default:
+		return ""
+	}
+}
 
 // problemFor returns the problem that err is answered with. What went wrong
 // inside is for the log and the trace, so a 5xx carries no detail of err.
@@ -96,6 +127,10 @@ func problemFor(err error) Problem {
 			return p
 		}
 	}
+	var fault faultError
+	if errors.As(err, &fault) {
+		return Problem{Type: typePrefix + "fault", Title: fault.Error(), Status: int(fault)}
+	}
 	return problemFor(errInternal)
 }
 
@@ -115,7 +150,8 @@ func errorFor(p Problem) error {
 		case p.Type != typePrefix+row.name:
 		case row.err == album.ErrExists && len(p.Errors) > 0:
 			return &album.ExistsError{Fields: p.Errors}
-		case p.Status < 500, row.err == album.ErrFull, row.err == album.ErrNotReady:
+		case row.status != p.Status:
+		case p.Status < 500, p.Status == http.StatusServiceUnavailable, p.Status == http.StatusInsufficientStorage:
 			return row.err
 		}
 	}

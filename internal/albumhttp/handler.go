@@ -30,6 +30,8 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"soundcheck/internal/album"
+	"soundcheck/internal/fault"
+	"soundcheck/internal/overload"
 )
 
 // DefaultMaxBody is how many bytes of a request body are read by default.
@@ -46,10 +48,12 @@ type Telemetry struct {
 
 // HandlerOptions configure a Handler.
 type HandlerOptions struct {
-	Service   string       // service.name, as in "album-store"
-	MaxBody   int64        // bytes of a request body; 0 means DefaultMaxBody
-	Proxy     bool         // what is served is a Client
-	Docs      http.Handler // the contract as a page, served below /v3/api-docs/; nil: none
+	Service   string            // service.name, as in "album-store"
+	MaxBody   int64             // bytes of a request body; 0 means DefaultMaxBody
+	Proxy     bool              // what is served is a Client
+	Docs      http.Handler      // the contract as a page, served below /v3/api-docs/; nil: none
+	Overload  *overload.Control // nil: every request is taken
+	Faults    *fault.Set        // of requests; nil: none
 	Telemetry Telemetry
 }
 
@@ -80,9 +84,13 @@ func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
 	r.RedirectTrailingSlash = false // a redirect is in no contract
-	// No header may name another client address: nothing trusted is in front.
-	if err := r.SetTrustedProxies(nil); err != nil {
-		panic(err) // cannot happen: nil parses
+	// Else no header may name another client address: nothing trusted is in front.
+	var trusted []string
+	if o.Overload != nil {
+		trusted = o.Overload.TrustedProxies()
+	}
+	if err := r.SetTrustedProxies(trusted); err != nil {
+		panic(err) // cannot happen: they were parsed
 	}
 	r.Use(abort)
 	if o.Telemetry.TracerProvider != nil || o.Telemetry.MeterProvider != nil {
@@ -91,19 +99,25 @@ func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
 			otelgin.WithTracerProvider(tp), otelgin.WithMeterProvider(mp), otelgin.WithPropagators(prop)))
 	}
 	r.Use(h.accessLog, h.recovery)
-	for _, get := range []func(string, ...gin.HandlerFunc) gin.IRoutes{r.GET, r.HEAD} {
-		get("/albums", h.list)
-		get("/albums/:id", h.get)
-		get("/operations/:id", h.operation)
-		get("/openapi.yaml", serveContract)
-		if o.Docs != nil {
-			get(docsPath+"/*file", gin.WrapH(http.StripPrefix(docsPath, o.Docs)))
-		}
+	api := r.Group("")
+	if o.Overload != nil {
+		api.Use(o.Overload.Middleware(classify, h.fail))
 	}
-	r.POST("/albums", func(c *gin.Context) { h.create(c, false) })
-	r.POST(batchPath, func(c *gin.Context) { h.create(c, true) })
-	r.PUT("/albums/:id", h.put)
-	r.DELETE("/albums/:id", h.delete)
+	if o.Faults != nil {
+		api.Use(o.Faults.Middleware(h.failWith, h.drop))
+	}
+	read := []string{http.MethodGet, http.MethodHead}
+	api.Match(read, "/albums", h.list)
+	api.Match(read, "/albums/:id", h.get)
+	api.Match(read, "/operations/:id", h.operation)
+	api.POST("/albums", func(c *gin.Context) { h.create(c, false) })
+	api.POST(batchPath, func(c *gin.Context) { h.create(c, true) })
+	api.PUT("/albums/:id", h.put)
+	api.DELETE("/albums/:id", h.delete)
+	r.Match(read, "/openapi.yaml", serveContract)
+	if o.Docs != nil {
+		r.Match(read, docsPath+"/*file", gin.WrapH(http.StripPrefix(docsPath, o.Docs)))
+	}
 	r.NoRoute(h.noRoute)
 	r.NoMethod(h.noMethod)
 	return r
@@ -287,13 +301,16 @@ func setReplayed(c *gin.Context, replayed bool) {
 }
 
 // fail answers with the problem that err stands for. Only what is the server's
-// own fault is noted in c.Errors, because that marks the span as an error.
+// own fault is noted in c.Errors, because that is logged as an error.
 func (h *handler) fail(c *gin.Context, err error) {
 	if errors.Is(err, errNoMethod) && c.Writer.Header().Get("Allow") == "" {
 		c.Header("Allow", "POST, OPTIONS") // a batch that was taken for an album
 	}
 	p := problemFor(err)
-	if p.Status >= 500 {
+	switch {
+	case refusal(err):
+		c.Set(refusedKey, err.Error())
+	case p.Status >= 500:
 		_ = c.Error(err)
 	}
 	if sc := trace.SpanContextFromContext(c.Request.Context()); sc.HasTraceID() {
@@ -304,16 +321,9 @@ func (h *handler) fail(c *gin.Context, err error) {
 		c.Set(abortKey, true) // it must not look as if it were whole
 		return
 	}
-	if p.Status == http.StatusServiceUnavailable || errors.Is(err, album.ErrKeyRunning) {
-		c.Header("Retry-After", retryAfter)
+	if after := retryAfter(err, p.Status); after != "" {
+		c.Header("Retry-After", after)
 	}
 	c.Header("Content-Type", problemType)
 	c.JSON(p.Status, p)
-}
-
-func (t Telemetry) logger() *slog.Logger {
-	if t.Logger == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return t.Logger
 }

@@ -22,7 +22,10 @@ func (h *handler) accessLog(c *gin.Context) {
 	c.Next()
 	status := c.Writer.Status()
 	level := slog.LevelInfo
-	if status >= 500 {
+	switch {
+	case c.GetString(refusedKey) != "":
+		level = slog.LevelWarn
+	case status >= 500:
 		level = slog.LevelError
 	}
 	attrs := []slog.Attr{
@@ -34,6 +37,9 @@ func (h *handler) accessLog(c *gin.Context) {
 	}
 	if route := c.FullPath(); route != "" {
 		attrs = append(attrs, slog.String("http.route", route))
+	}
+	if why := c.GetString(refusedKey); why != "" {
+		attrs = append(attrs, slog.String("refused", why))
 	}
 	if len(c.Errors) > 0 {
 		attrs = append(attrs, slog.String("error", c.Errors.Last().Error()))
@@ -71,4 +77,11 @@ func (t Telemetry) providers() (trace.TracerProvider, metric.MeterProvider, prop
 		prop = propagation.TraceContext{}
 	}
 	return tp, mp, prop
+}
+
+func (t Telemetry) logger() *slog.Logger {
+	if t.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return t.Logger
 }

@@ -10,13 +10,16 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"soundcheck/internal/album"
 	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/apidocs"
 	"soundcheck/internal/cli"
+	"soundcheck/internal/fault"
 	"soundcheck/internal/httpserver"
+	"soundcheck/internal/overload"
 	"soundcheck/internal/telemetry"
 )
 
@@ -26,16 +29,36 @@ type Common struct {
 	MaxBody      int64
 	DrainTimeout time.Duration
 	FlushTimeout time.Duration
+	Overload     *overload.Options
+	Faults       *fault.Set // made by Check
+
+	faults    string
+	faultSeed uint64
+	kinds     []fault.Kind
+	adminAddr string
 }
 
-// CommonFlags adds the common flags to f.
-func CommonFlags(f *cli.Flags, addr string) *Common {
-	c := new(Common)
+// CommonFlags adds the common flags to f. Kinds are the faults that the service can have.
+func CommonFlags(f *cli.Flags, addr string, kinds ...fault.Kind) *Common {
+	c := &Common{kinds: kinds, Overload: overload.Flags(f)}
 	f.StringVar(&c.Addr, "addr", addr, "listen on `host:port`; port 0 takes a free one")
 	f.Int64Var(&c.MaxBody, "max-body", albumhttp.DefaultMaxBody, "read at most this many `bytes` of a request body (1024 to 1073741824)")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", 15*time.Second, "at the end, wait this `long` for running requests (0s to 10m)")
 	f.DurationVar(&c.FlushTimeout, "flush-timeout", 5*time.Second, "after that, wait this `long` for telemetry to be delivered (0s to 10m)")
+	f.StringVar(&c.faults, "fault", "", "break on purpose, to learn from: `faults` as in "+examples(kinds)+", separated by commas")
+	f.Uint64Var(&c.faultSeed, "fault-seed", 1, "`number` that the choice of what a fault meets follows from")
+	f.StringVar(&c.adminAddr, "admin-addr", "", "show and change faults at /admin/faults of this `host:port`, of 127.0.0.1 only (none)")
 	return c
+}
+
+func examples(kinds []fault.Kind) string {
+	of := map[fault.Kind]string{fault.DBDelay: "db-delay=20ms", fault.Latency: "latency=50ms@10%", fault.Error: "error=500@1%",
+		fault.Stall: "stall=10s@1m", fault.Slots: "slots=16", fault.Drop: "drop=1%"}
+	list := make([]string, len(kinds))
+	for i, k := range kinds {
+		list[i] = of[k]
+	}
+	return strings.Join(list, ", ")
 }
 
 // Check returns a usage error that names the flag whose value is out of range.
@@ -54,6 +77,18 @@ func (c *Common) Check(f *cli.Flags) error {
 		if d < 0 || d > 10*time.Minute {
 			return f.Errorf("-%s %s is out of range: 0s to 10m", name, d)
 		}
+	}
+	if err := c.Overload.Check(f); err != nil {
+		return err
+	}
+	c.Faults = fault.New(c.faultSeed, c.kinds...)
+	if c.faults != "" {
+		if err := c.Faults.Replace(context.Background(), c.faults); err != nil {
+			return f.Errorf("-fault: %v", err)
+		}
+	}
+	if err := checkAdmin(c.adminAddr); err != nil {
+		return f.Errorf("-admin-addr %q: %v", c.adminAddr, err)
 	}
 	return f.NoArgs()
 }
@@ -93,17 +128,32 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 	if err != nil {
 		return err
 	}
+	if b.Close != nil {
+		defer func() { err = errors.Join(err, b.Close()) }()
+	}
+	if err := c.Faults.Instrument(signals.TracerProvider, t.MeterProvider, t.Logger); err != nil {
+		return err
+	}
+	control, err := overload.New(*c.Overload, t.MeterProvider)
+	if err != nil {
+		return err
+	}
+	if c.adminAddr != "" {
+		stop, err := serveAdmin(ctx, c.adminAddr, c.Faults.Admin(), t.Logger)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	err = httpserver.Run(ctx, httpserver.Config{
 		Name: name, Version: telemetry.Version(), Addr: c.Addr,
-		Handler:      albumhttp.Handler(b.Service, albumhttp.HandlerOptions{Service: name, MaxBody: c.MaxBody, Proxy: b.Proxy, Docs: apidocs.Handler(), Telemetry: signals}),
+		Handler: albumhttp.Handler(b.Service, albumhttp.HandlerOptions{Service: name, MaxBody: c.MaxBody, Proxy: b.Proxy,
+			Docs: apidocs.Handler(), Overload: control, Faults: c.Faults, Telemetry: signals}),
 		Metrics:      t.Metrics,
 		Ready:        b.Ready,
 		Logger:       t.Logger,
 		DrainTimeout: c.DrainTimeout,
 	})
-	if b.Close != nil {
-		err = errors.Join(err, b.Close())
-	}
 	if err == nil {
 		t.Logger.InfoContext(ctx, "stopped", slog.String("cause", context.Cause(ctx).Error()))
 	}

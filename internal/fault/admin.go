@@ -1,0 +1,84 @@
+package fault
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+)
+
+// maxBody is how much is read of a PUT.
+const maxBody = 16 << 10
+
+// Admin serves the Set:
+//
+//	GET    /admin/faults  200 {"faults":["db-delay=20ms"],"kinds":["db-delay",…],"seed":1}
+//	PUT    /admin/faults  200 the same, after {"faults":[…]} has taken the place of what was on; 400
+//	DELETE /admin/faults  200 the same; no fault is on
+//
+// Who may reach it may break the service. It answers only requests that name this
+// machine as their host, so that no web page can ask it under a name of its own.
+func (s *Set) Admin() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /admin/faults", func(w http.ResponseWriter, _ *http.Request) { s.answer(w) })
+	mux.HandleFunc("DELETE /admin/faults", func(w http.ResponseWriter, r *http.Request) {
+		_ = s.Replace(r.Context()) // nothing to read wrongly
+		s.answer(w)
+	})
+	mux.HandleFunc("PUT /admin/faults", func(w http.ResponseWriter, r *http.Request) {
+		var in struct {
+			Faults *[]string `json:"faults"`
+		}
+		d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+		d.DisallowUnknownFields()
+		err := d.Decode(&in)
+		if err == nil {
+			if _, more := d.Token(); more != io.EOF {
+				err = fmt.Errorf("something stands behind the JSON object")
+			} else if in.Faults == nil {
+				err = fmt.Errorf(`"faults" is missing`)
+			}
+		}
+		if err != nil {
+			problem(w, http.StatusBadRequest, "the body must be {\"faults\":[\"db-delay=20ms\"]}: "+err.Error())
+			return
+		}
+		if err := s.Replace(r.Context(), *in.Faults...); err != nil {
+			problem(w, http.StatusBadRequest, err.Error())
+			return
+		}
+		s.answer(w)
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !local(r.Host) {
+			problem(w, http.StatusMisdirectedRequest, "ask for 127.0.0.1 or localhost")
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// local reports whether a Host header names this machine.
+func local(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func (s *Set) answer(w http.ResponseWriter) {
+	writeJSON(w, http.StatusOK, "application/json", map[string]any{"faults": s.List(), "kinds": s.kinds, "seed": s.seed})
+}
+
+func problem(w http.ResponseWriter, status int, detail string) {
+	writeJSON(w, status, "application/problem+json", map[string]any{"type": "about:blank", "title": http.StatusText(status), "status": status, "detail": detail})
+}
+
+func writeJSON(w http.ResponseWriter, status int, media string, v any) {
+	w.Header().Set("Content-Type", media)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // who asked has left: nobody to tell
+}

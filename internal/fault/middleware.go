@@ -1,0 +1,26 @@
+package fault
+
+import (
+	"github.com/gin-gonic/gin"
+)
+
+// Middleware injects latency, errors and drops. It stands where a request has been
+// admitted. Fail answers with a status, drop cuts the connection.
+func (s *Set) Middleware(fail func(*gin.Context, int), drop func(*gin.Context)) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		ctx := c.Request.Context()
+		if f := s.chance(Latency); f != nil {
+			// If the client leaves, the handler sees it.
+			_ = s.wait(ctx, f, f.delay)
+		}
+		if f := s.chance(Error); f != nil {
+			s.touch(ctx, Error)
+			fail(c, f.status)
+			return
+		}
+		if s.chance(Drop) != nil {
+			s.touch(ctx, Drop)
+			drop(c)
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package fault
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"soundcheck/internal/album"
+)
+
+// Service returns svc with the faults of a database: stall, slots and db-delay, in
+// this order. A nil Set returns svc.
+func (s *Set) Service(svc album.Service) album.Service {
+	if s == nil {
+		return svc
+	}
+	return &service{svc, s}
+}
+
+type service struct {
+	svc    album.Service
+	faults *Set
+}
+
+// enter waits as the faults say. The caller leaves when the work is done.
+func (s *Set) enter(ctx context.Context) (leave func(), err error) {
+	leave = func() {}
+	if f := s.get(Stall); f != nil {
+		if d := f.stalled(time.Now()); d > 0 {
+			if err := s.wait(ctx, f, d); err != nil {
+				return leave, err
+			}
+		}
+	}
+	if f := s.get(Slots); f != nil {
+		if leave, err = s.worker(ctx, f); err != nil {
+			return leave, err
+		}
+	}
+	if f := s.get(DBDelay); f != nil {
+		if err := s.wait(ctx, f, f.delay); err != nil {
+			leave()
+			return func() {}, err
+		}
+	}
+	return leave, nil
+}
+
+// worker waits for one of a fixed number of workers.
+func (s *Set) worker(ctx context.Context, f *fault) (leave func(), err error) {
+	leave = func() { <-f.slots }
+	select {
+	case f.slots <- struct{}{}:
+		return leave, nil
+	default:
+	}
+	defer s.meet(ctx, Slots).End()
+	select {
+	case f.slots <- struct{}{}:
+		return leave, nil
+	case <-f.over:
+		return func() {}, nil
+	case <-ctx.Done():
+		return func() {}, ctx.Err()
+	}
+}
+
+// List implements album.Service.
+func (s *service) List(ctx context.Context, q album.Query) (album.Page, error) {
+	leave, err := s.faults.enter(ctx)
+	if err != nil {
+		return album.Page{}, err
+	}
+	defer leave()
+	return s.svc.List(ctx, q)
+}
+
+// Stream implements album.Service. Its faults come once, at the beginning.
+func (s *service) Stream(ctx context.Context, f album.Filter) iter.Seq2[album.Album, error] {
+	return func(yield func(album.Album, error) bool) {
+		leave, err := s.faults.enter(ctx)
+		if err != nil {
+			yield(album.Album{}, err)
+			return
+		}
+		defer leave()
+		s.svc.Stream(ctx, f)(yield)
+	}
+}
+
+// Get implements album.Service.
+func (s *service) Get(ctx context.Context, id int64) (album.Album, error) {
+	leave, err := s.faults.enter(ctx)
+	if err != nil {
+		return album.Album{}, err
+	}
+	defer leave()
+	return s.svc.Get(ctx, id)
+}
+
+// Put implements album.Service.
+func (s *service) Put(ctx context.Context, a album.Album) (_ album.Album, created bool, err error) {
+	leave, err := s.faults.enter(ctx)
+	if err != nil {
+		return album.Album{}, false, err
+	}
+	defer leave()
+	return s.svc.Put(ctx, a)
+}
+
+// Delete implements album.Service.
+func (s *service) Delete(ctx context.Context, id int64) error {
+	leave, err := s.faults.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return s.svc.Delete(ctx, id)
+}
+
+// Create implements album.Service.
+func (s *service) Create(ctx context.Context, w album.Write) (album.Created, error) {
+	leave, err := s.faults.enter(ctx)
+	if err != nil {
+		return album.Created{}, err
+	}
+	defer leave()
+	return s.svc.Create(ctx, w)
+}
+
+// Submit implements album.Service.
+func (s *service) Submit(ctx context.Context, w album.Write) (_ album.Operation, replayed bool, err error) {
+	leave, err := s.faults.enter(ctx)
+	if err != nil {
+		return album.Operation{}, false, err
+	}
+	defer leave()
+	return s.svc.Submit(ctx, w)
+}
+
+// Operation implements album.Service.
+func (s *service) Operation(ctx context.Context, id string) (album.Operation, error) {
+	leave, err := s.faults.enter(ctx)
+	if err != nil {
+		return album.Operation{}, err
+	}
+	defer leave()
+	return s.svc.Operation(ctx, id)
+}

@@ -1,0 +1,130 @@
+package overload
+
+import (
+	"context"
+	"errors"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go/adaptivelimiter"
+)
+
+// gate bounds how many requests of a class are in work. The others wait in a queue,
+// first in first out, whose length is bounded in number and in time: a request that
+// would wait too long is refused at once rather than after the wait.
+type gate struct {
+	limiter  adaptivelimiter.AdaptiveLimiter[any]
+	follow   bool // the latency says what the limit is
+	maxQueue int64
+	maxWait  time.Duration
+
+	waiting atomic.Int64
+	// service is how long a request is in work, in seconds: a moving average, as the
+	// bits of a float64.
+	service atomic.Uint64
+}
+
+type permit struct {
+	adaptivelimiter.Permit
+	start time.Time
+}
+
+// Bounds of the classes that are apart from reads and writes.
+const (
+	maxBatches = 16
+	maxStreams = 64
+)
+
+// Bounds of the limits that are found by following the latency.
+const (
+	minLimit     = 8
+	initialLimit = 32
+	maxLimit     = 1024
+)
+
+func newGate(o Options, class Class) *gate {
+	g := &gate{maxQueue: int64(o.Queue), maxWait: o.QueueWait}
+	b := adaptivelimiter.NewBuilder[any]()
+	switch n := o.Concurrency.share(class, o.WriteShare); {
+	case class == Batch:
+		n = o.Concurrency.atMost(maxBatches)
+		b = b.WithLimits(n, n, n)
+	case class == Stream:
+		n = o.Concurrency.atMost(maxStreams)
+		b = b.WithLimits(n, n, n)
+	case o.Concurrency.Adaptive:
+		g.follow = true
+		b = b.WithLimits(minLimit, maxLimit, initialLimit).WithMaxLimitStabilizationWindow(time.Minute)
+	default:
+		b = b.WithLimits(n, n, n)
+	}
+	g.limiter = b.Build()
+	return g
+}
+
+// try returns a permit if nobody has to wait for one.
+func (g *gate) try() (permit, bool) {
+	p, ok := g.limiter.TryAcquirePermit()
+	return permit{p, time.Now()}, ok
+}
+
+// queue waits for a permit.
+func (g *gate) queue(ctx context.Context) (permit, *Shed) {
+	ahead := g.waiting.Add(1)
+	defer g.waiting.Add(-1)
+	if ahead > g.maxQueue {
+		return permit{}, &Shed{QueueFull, comeBack}
+	}
+	expected := time.Duration(float64(ahead) / float64(max(g.limiter.Limit(), 1)) * g.serviceTime() * float64(time.Second))
+	if deadline, ok := ctx.Deadline(); ok && expected > time.Until(deadline) {
+		return permit{}, &Shed{DeadlineExceeded, comeBack}
+	}
+	if expected > g.maxWait {
+		return permit{}, &Shed{QueueFull, comeBack}
+	}
+	// Its turn can come later than expected. Twice is too late.
+	p, err := g.limiter.AcquirePermitWithMaxWait(ctx, 2*g.maxWait)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return permit{}, &Shed{DeadlineExceeded, comeBack}
+	case errors.Is(err, context.Canceled):
+		return permit{}, &Shed{ClientGone, comeBack}
+	case err != nil:
+		return permit{}, &Shed{QueueTimeout, comeBack}
+	}
+	if err := ctx.Err(); err != nil { // its turn came, too late
+		p.Drop()
+		reason := ClientGone
+		if errors.Is(err, context.DeadlineExceeded) {
+			reason = DeadlineExceeded
+		}
+		return permit{}, &Shed{reason, comeBack}
+	}
+	return permit{p, time.Now()}, nil
+}
+
+// release gives p back. Record says that how long it was held is like what is to be
+// expected.
+func (g *gate) release(p permit, record bool) {
+	if !record {
+		p.Drop()
+		return
+	}
+	g.learn(time.Since(p.start).Seconds())
+	p.Record()
+}
+
+// learn notes how long a request was in work. Of two that end at once one may be
+// lost: it is an average.
+func (g *gate) learn(seconds float64) {
+	const weight = 0.05
+	old := g.service.Load()
+	average := math.Float64frombits(old)
+	if old == 0 {
+		average = seconds
+	}
+	g.service.CompareAndSwap(old, math.Float64bits(average+weight*(seconds-average)))
+}
+
+func (g *gate) serviceTime() float64 { return math.Float64frombits(g.service.Load()) }

@@ -1,0 +1,155 @@
+package overload
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"soundcheck/internal/cli"
+)
+
+// Options say how much a service takes.
+type Options struct {
+	Rate  float64 // requests a second of all clients; 0: any number
+	Burst int     // of them at once
+
+	ClientRate     float64 // requests a second of one client; 0: any number
+	ClientBurst    int
+	ClientHeader   string   // header that names a client; empty: its address does
+	TrustedProxies []string // addresses and networks whose X-Forwarded-For is believed
+
+	Concurrency    Concurrency
+	WriteShare     float64       // of a fixed concurrency, for writes
+	Queue          int           // requests of a class that wait for their turn
+	QueueWait      time.Duration // for so long at most
+	RequestTimeout time.Duration // for a whole request; 0: no limit
+}
+
+// Concurrency is how many requests may be in work: a number, or found by following
+// the latency. Its zero value is no bound. It is a flag.Value.
+type Concurrency struct {
+	N        int
+	Adaptive bool
+}
+
+// Enabled reports whether there is a bound.
+func (c Concurrency) Enabled() bool { return c.Adaptive || c.N > 0 }
+
+// String implements flag.Value.
+func (c Concurrency) String() string {
+	if c.Adaptive {
+		return "adaptive"
+	}
+	return strconv.Itoa(c.N)
+}
+
+// Set implements flag.Value.
+func (c *Concurrency) Set(s string) error {
+	if s == "adaptive" {
+		*c = Concurrency{Adaptive: true}
+		return nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 || n == 1 || n > 100_000 {
+		return fmt.Errorf(`must be "adaptive", or a number from 2 to 100000, or 0 for no bound`)
+	}
+	*c = Concurrency{N: n}
+	return nil
+}
+
+// share returns how much of a fixed concurrency belongs to class: at least one.
+func (c Concurrency) share(class Class, writes float64) uint {
+	w := min(max(int(math.Round(float64(c.N)*writes)), 1), c.N-1)
+	if class == Write {
+		return uint(max(w, 1)) // also of no bound at all, which nobody asks for
+	}
+	return uint(max(c.N-w, 1))
+}
+
+// atMost returns n, or a fixed concurrency that is less.
+func (c Concurrency) atMost(n int) uint {
+	if !c.Adaptive {
+		n = min(n, c.N)
+	}
+	return uint(n)
+}
+
+// Flags adds the flags of o to f. Check them after f was parsed.
+func Flags(f *cli.Flags) *Options {
+	o := &Options{Concurrency: Concurrency{Adaptive: true}}
+	f.Float64Var(&o.Rate, "rate-limit", 0, "take this number of `requests` a second of all clients together (0.001 to 1000000); 0: any")
+	f.IntVar(&o.Burst, "rate-burst", 0, "`requests` above -rate-limit at once (1 to 1000000); 0: those of one second")
+	f.Float64Var(&o.ClientRate, "client-rate-limit", 0, "take this number of `requests` a second of each client (0.001 to 1000000); 0: any")
+	f.IntVar(&o.ClientBurst, "client-rate-burst", 0, "`requests` above -client-rate-limit at once (1 to 1000000); 0: those of one second")
+	f.StringVar(&o.ClientHeader, "client-header", "", "tell clients apart by this `header`, as in X-API-Key, and by their address if it is missing; empty: by address")
+	f.Func("trusted-proxies", "believe the X-Forwarded-For of these `addresses` and networks, as in 10.0.0.0/8,192.168.1.7 (none)", func(s string) error {
+		o.TrustedProxies = nil
+		for part := range strings.SplitSeq(s, ",") {
+			if part == "" {
+				continue
+			}
+			_, err := netip.ParseAddr(part)
+			if err != nil {
+				_, err = netip.ParsePrefix(part)
+			}
+			if err != nil {
+				return fmt.Errorf("%q is not an address or a network", part)
+			}
+			o.TrustedProxies = append(o.TrustedProxies, part)
+		}
+		return nil
+	})
+	f.Var(&o.Concurrency, "concurrency", "requests in work at most: a `number` (2 to 100000), adaptive (as many as the latency allows), or 0 (no bound)")
+	f.Float64Var(&o.WriteShare, "write-share", 0.25, "`share` of a fixed -concurrency that writes have for themselves; reads have the rest (0.01 to 0.99)")
+	f.IntVar(&o.Queue, "queue", 256, "`requests` of a kind that wait for their turn at most (0 to 100000)")
+	f.DurationVar(&o.QueueWait, "queue-wait", 25*time.Millisecond, "refuse a request that would wait for its turn this `long` (1ms to 1m)")
+	f.DurationVar(&o.RequestTimeout, "request-timeout", 30*time.Second, "give up a request after this `long`; clients can ask for less with "+TimeoutHeader+" (1ms to 1h); 0: no limit")
+	return o
+}
+
+// Check returns a usage error that names the flag whose value is out of range. It
+// sets the bursts that follow from the rates.
+func (o *Options) Check(f *cli.Flags) error {
+	for _, l := range []struct {
+		name  string
+		rate  float64
+		burst *int
+	}{{"rate", o.Rate, &o.Burst}, {"client-rate", o.ClientRate, &o.ClientBurst}} {
+		switch {
+		case math.IsNaN(l.rate) || l.rate != 0 && (l.rate < 0.001 || l.rate > 1_000_000):
+			return f.Errorf("-%s-limit %g is out of range: 0.001 to 1000000, or 0", l.name, l.rate)
+		case *l.burst < 0 || *l.burst > 1_000_000:
+			return f.Errorf("-%s-burst %d is out of range: 1 to 1000000, or 0", l.name, *l.burst)
+		case *l.burst > 0 && l.rate == 0:
+			return f.Errorf("-%s-burst %d needs -%s-limit", l.name, *l.burst, l.name)
+		case *l.burst == 0:
+			*l.burst = int(max(math.Ceil(l.rate), 1))
+		}
+	}
+	switch {
+	case o.ClientHeader != "" && !validHeader(o.ClientHeader):
+		return f.Errorf("-client-header %q is not the name of a header", o.ClientHeader)
+	case !(o.WriteShare >= 0.01 && o.WriteShare <= 0.99):
+		return f.Errorf("-write-share %g is out of range: 0.01 to 0.99", o.WriteShare)
+	case o.Queue < 0 || o.Queue > 100_000:
+		return f.Errorf("-queue %d is out of range: 0 to 100000", o.Queue)
+	case o.QueueWait < time.Millisecond || o.QueueWait > time.Minute:
+		return f.Errorf("-queue-wait %s is out of range: 1ms to 1m", o.QueueWait)
+	case o.RequestTimeout != 0 && (o.RequestTimeout < time.Millisecond || o.RequestTimeout > time.Hour):
+		return f.Errorf("-request-timeout %s is out of range: 1ms to 1h, or 0", o.RequestTimeout)
+	}
+	return nil
+}
+
+func validHeader(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return name != ""
+}

@@ -1,0 +1,182 @@
+// Package overload keeps a service answering when more is asked of it than it can
+// do. What it cannot do is refused within milliseconds, with a reason and a time to
+// come back, so that what it does take is done in time.
+//
+// A request passes three checks, before any work is done for it:
+//
+//   - rate limits: one for all and one for each client (429);
+//   - the deadline: what its client will not wait for is not begun (503);
+//   - concurrency: a bound on what is in work, fixed or found by following the
+//     latency, with a short queue before it (503). Reads, writes, batches and streams
+//     have bounds of their own, so that none starves another.
+//
+// Probes and metrics do not come here: they are served beside the API.
+package overload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+)
+
+var (
+	// ErrRateLimited means that more requests came than were agreed on.
+	ErrRateLimited = errors.New("too many requests")
+	// ErrOverloaded means that there is too much to do now.
+	ErrOverloaded = errors.New("too much to do")
+)
+
+// Reason is why a request was refused, as it stands in spans, metrics and answers.
+type Reason string
+
+// The reasons. Admitted is the one of those that were not refused.
+const (
+	Admitted         Reason = "admitted"
+	GlobalRateLimit  Reason = "global_rate_limit"
+	ClientRateLimit  Reason = "client_rate_limit"
+	QueueFull        Reason = "queue_full"        // the wait would be too long, or there is no room to wait
+	QueueTimeout     Reason = "queue_timeout"     // it waited too long
+	DeadlineExceeded Reason = "deadline_exceeded" // its deadline passed, or would have before its turn came
+	ClientGone       Reason = "client_gone"       // its client left while it waited
+)
+
+// Shed is the error of a request that was refused.
+type Shed struct {
+	Reason Reason
+	// After is when to try again, in whole seconds.
+	After time.Duration
+}
+
+// Error implements error.
+func (e *Shed) Error() string { return fmt.Sprintf("%s: %s", e.Unwrap(), e.Reason) }
+
+// Unwrap returns ErrRateLimited, ErrOverloaded, or the context's error.
+func (e *Shed) Unwrap() error {
+	switch e.Reason {
+	case GlobalRateLimit, ClientRateLimit:
+		return ErrRateLimited
+	case DeadlineExceeded:
+		return context.DeadlineExceeded
+	case ClientGone:
+		return context.Canceled
+	default:
+		return ErrOverloaded
+	}
+}
+
+// RetryAfter tells when to try again.
+func (e *Shed) RetryAfter() time.Duration { return e.After }
+
+// comeBack is what a 503 tells the client to wait. Overload that lasts is met with
+// the same answer again, which costs little.
+const comeBack = time.Second
+
+// Class is a kind of request that has a share of its own.
+type Class int
+
+// The classes.
+const (
+	Read Class = iota
+	Write
+	Batch  // many albums in one request: long work, bounded apart
+	Stream // as long as its client reads: bounded apart, without the server's time limit
+	classes
+)
+
+func (c Class) String() string { return [...]string{"read", "write", "batch", "stream"}[c] }
+
+// Control decides about the requests of one service.
+type Control struct {
+	o      Options
+	limits *limits
+	gates  [classes]*gate
+
+	decisions metric.Int64Counter
+	waits     metric.Float64Histogram
+	sets      [classes]map[Reason]metric.MeasurementOption
+	byClass   [classes]metric.MeasurementOption
+}
+
+// New returns a Control whose metrics go to mp, which may be nil.
+func New(o Options, mp metric.MeterProvider) (*Control, error) {
+	c := &Control{o: o, limits: newLimits(o)}
+	if o.Concurrency.Enabled() {
+		for class := range classes {
+			c.gates[class] = newGate(o, class)
+		}
+	}
+	return c, c.instrument(mp)
+}
+
+// TrustedProxies are the addresses and networks whose X-Forwarded-For is believed.
+func (c *Control) TrustedProxies() []string { return c.o.TrustedProxies }
+
+// Middleware admits or refuses requests. It stands inside what makes the server
+// span. Fail answers with an error: a *Shed, or an *album.InvalidError.
+func (c *Control) Middleware(classify func(*gin.Context) Class, fail func(*gin.Context, error)) gin.HandlerFunc {
+	return func(g *gin.Context) {
+		class := classify(g)
+		cancel, err := c.limitTime(g, class)
+		if err != nil {
+			fail(g, err)
+			return
+		}
+		defer cancel()
+		release, shed := c.admit(g, class)
+		ctx := g.Request.Context()
+		if shed != nil {
+			trace.SpanFromContext(ctx).SetAttributes(attribute.String(reasonKey, string(shed.Reason)))
+			c.decisions.Add(ctx, 1, c.sets[class][shed.Reason])
+			fail(g, shed)
+			return
+		}
+		c.decisions.Add(ctx, 1, c.sets[class][Admitted])
+		done := false
+		defer func() { release(done && representative(g.Writer.Status())) }()
+		g.Next()
+		done = true
+	}
+}
+
+// representative reports whether how long an answer took says anything about how
+// much there is to do: refusals and failures are often quick.
+func representative(status int) bool {
+	return status < http.StatusInternalServerError && status != http.StatusTooManyRequests && status != 499 ||
+		status == http.StatusGatewayTimeout
+}
+
+// admit lets a request in, at once or after a wait, or says why not. The caller
+// releases what it got, and tells whether the time since then is to be learned from.
+func (c *Control) admit(g *gin.Context, class Class) (release func(record bool), _ *Shed) {
+	if c.limits.global != nil || c.limits.clients != nil {
+		v := c.limits.take(g)
+		v.writeTo(g.Writer.Header())
+		if v.shed != nil {
+			return nil, v.shed
+		}
+	}
+	gate := c.gates[class]
+	if gate == nil {
+		return func(bool) {}, nil
+	}
+	p, ok := gate.try()
+	if !ok {
+		ctx, start := g.Request.Context(), time.Now()
+		var shed *Shed
+		p, shed = gate.queue(ctx)
+		if waited := time.Since(start); shed == nil || waited > time.Millisecond {
+			c.waits.Record(ctx, waited.Seconds(), c.byClass[class])
+		}
+		if shed != nil {
+			return nil, shed
+		}
+	}
+	return func(record bool) { gate.release(p, record) }, nil
+}

@@ -1,0 +1,173 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"soundcheck/internal/cli"
+)
+
+// Options configure a Pool. The zero value of what is not needed switches it off.
+type Options struct {
+	URLs       []string      // of the servers, see Parse
+	Timeout    time.Duration // of a call, with all its tries and the waits between them
+	TryTimeout time.Duration // of one try of a request that may be sent again; 0: none
+
+	Retries   int           // tries after the first; 0: none
+	RetryWait time.Duration // the longest wait before another try; a server that asks for more is not asked again
+	Budget    float64       // retries and hedges, as a share of all calls
+
+	Breaker    bool
+	HedgeAfter Hedge // of reads
+
+	H2C   bool // HTTP/2 without TLS, instead of HTTP/1.1
+	Conns int  // idle connections that are kept to a server
+
+	urls string // as given, not parsed yet
+
+	TracerProvider trace.TracerProvider
+	MeterProvider  metric.MeterProvider
+	Propagator     propagation.TextMapPropagator
+	Logger         *slog.Logger
+	// Wrap, if not nil, is put around the transport: each try goes through it.
+	Wrap func(http.RoundTripper) http.RoundTripper
+}
+
+// Hedge is when a read is sent a second time: after a time, or once it takes longer
+// than a quantile of those before it. The zero value is never. It is a flag.Value.
+type Hedge struct {
+	After    time.Duration
+	Quantile float64
+}
+
+// String implements flag.Value.
+func (h Hedge) String() string {
+	switch {
+	case h.Quantile > 0:
+		return "p" + strconv.FormatFloat(100*h.Quantile, 'f', -1, 64)
+	case h.After > 0:
+		return h.After.String()
+	default:
+		return "off"
+	}
+}
+
+// Set implements flag.Value.
+func (h *Hedge) Set(s string) error {
+	errHedge := errors.New("must be off, a time from 1ms to 1m, or a percentile from p50 to p99.9")
+	if s == "off" {
+		*h = Hedge{}
+		return nil
+	}
+	if percent, ok := strings.CutPrefix(s, "p"); ok {
+		n, err := strconv.ParseFloat(percent, 64)
+		if err != nil || !(n >= 50 && n <= 99.9) {
+			return errHedge
+		}
+		*h = Hedge{Quantile: n / 100}
+		return nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < time.Millisecond || d > time.Minute {
+		return errHedge
+	}
+	*h = Hedge{After: d}
+	return nil
+}
+
+// flagConns is how many idle connections are kept to a server: as many as there are
+// requests in work at most, so that none is closed only to be opened again.
+const flagConns = 2048
+
+// maxTimeout leaves time to answer before a server's own limit cuts the connection.
+const maxTimeout = 50 * time.Second
+
+// Flags adds the flags of o to f, for the servers of name, as in "store". Check them
+// after f was parsed.
+func Flags(f *cli.Flags, name, url string) *Options {
+	o := &Options{Conns: flagConns}
+	f.StringVar(&o.urls, name, url, "`URL` of the album "+name+", or several, separated by commas, that share one database")
+	f.DurationVar(&o.Timeout, name+"-timeout", 10*time.Second, "give up a call after this `long`, retries included, and answer 504 (1ms to 50s)")
+	f.DurationVar(&o.TryTimeout, "try-timeout", 3*time.Second, "give up a try that can be repeated after this `long` (1ms to 50s)")
+	f.IntVar(&o.Retries, "retries", 2, "`tries` after the first, of GET, PUT, DELETE, and POST with an Idempotency-Key (0 to 10)")
+	f.DurationVar(&o.RetryWait, "retry-wait", 250*time.Millisecond, "wait this `long` at most before another try; what asks for more in its Retry-After is passed on to the client (1ms to 10s)")
+	f.Float64Var(&o.Budget, "retry-budget", 0.1, "`share` of calls that retries and hedges may add (0 to 1)")
+	f.BoolVar(&o.Breaker, "breaker", true, "leave a failing "+name+" alone for half a second at a time, and answer 503")
+	f.Var(&o.HedgeAfter, "hedge-after", "send a GET a second time after a `time` or a percentile, as in 20ms or p95; off: never")
+	f.BoolVar(&o.H2C, "h2c", false, "HTTP/2 without TLS to the "+name+", instead of HTTP/1.1")
+	return o
+}
+
+// Check returns a usage error that names the flag whose value is out of range. It
+// sets the URLs.
+func (o *Options) Check(f *cli.Flags, name string) error {
+	switch {
+	case o.Timeout < time.Millisecond || o.Timeout > maxTimeout:
+		return f.Errorf("-%s-timeout %s is out of range: 1ms to 50s", name, o.Timeout)
+	case o.TryTimeout < time.Millisecond || o.TryTimeout > maxTimeout:
+		return f.Errorf("-try-timeout %s is out of range: 1ms to 50s", o.TryTimeout)
+	case o.Retries < 0 || o.Retries > 10:
+		return f.Errorf("-retries %d is out of range: 0 to 10", o.Retries)
+	case o.RetryWait < time.Millisecond || o.RetryWait > 10*time.Second:
+		return f.Errorf("-retry-wait %s is out of range: 1ms to 10s", o.RetryWait)
+	case !(o.Budget >= 0 && o.Budget <= 1):
+		return f.Errorf("-retry-budget %g is out of range: 0 to 1", o.Budget)
+	}
+	var err error
+	if o.URLs, err = Parse(o.urls); err != nil {
+		return f.Errorf("-%s: %v", name, err)
+	}
+	return nil
+}
+
+// New returns a Pool that calls nobody yet.
+func New(o Options) (*Pool, error) {
+	if len(o.URLs) == 0 {
+		return nil, errors.New("no server")
+	}
+	o.setDefaults()
+	p := &Pool{o: o, budget: newBudget(o.Budget)}
+	for _, u := range o.URLs {
+		s, err := newServer(u, o)
+		if err != nil {
+			return nil, err
+		}
+		p.servers = append(p.servers, s)
+	}
+	if err := p.instrument(); err != nil {
+		return nil, fmt.Errorf("metrics of the upstream: %w", err)
+	}
+	p.plain = failsafe.With[*Answer](p.retryPolicy())
+	if o.HedgeAfter != (Hedge{}) {
+		p.hedged = failsafe.With[*Answer](p.retryPolicy(), p.hedgePolicy())
+	}
+	tr := http.DefaultTransport.(*http.Transport).Clone()
+	tr.MaxIdleConns, tr.MaxIdleConnsPerHost = 0, o.Conns
+	if o.H2C {
+		tr.Protocols = new(http.Protocols)
+		tr.Protocols.SetUnencryptedHTTP2(true)
+		tr.Protocols.SetHTTP2(true) // with TLS
+	}
+	var rt http.RoundTripper = tr
+	if o.Wrap != nil {
+		rt = o.Wrap(rt)
+	}
+	p.http = &http.Client{
+		Transport: otelhttp.NewTransport(annotate{rt}, otelhttp.WithTracerProvider(o.TracerProvider), otelhttp.WithMeterProvider(o.MeterProvider),
+			otelhttp.WithPropagators(o.Propagator), otelhttp.WithSpanNameFormatter(spanName)),
+		// A service never redirects; whoever answers so is not the service.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return p, nil
+}

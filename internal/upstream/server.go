@@ -1,0 +1,140 @@
+package upstream
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+	"go.opentelemetry.io/otel/attribute"
+)
+
+// When a breaker opens and closes: at half of at least minCalls of the last
+// breakerWindow failed; for breakerDelay, more or less; after breakerProbes in a row
+// that did not fail.
+const (
+	breakerWindow = 3 * time.Second
+	minCalls      = 10
+	failureRate   = 0.5
+	breakerDelay  = 500 * time.Millisecond
+	breakerJitter = 0.1
+	breakerProbes = 3
+)
+
+// server is one of those that can be asked.
+type server struct {
+	base       string // its URL without a slash at the end
+	attributes attribute.Set
+	breaker    circuitbreaker.CircuitBreaker[any] // nil: it is never left alone
+	inFlight   atomic.Int64
+}
+
+func newServer(base string, o Options) (*server, error) {
+	u, err := url.Parse(base)
+	if err != nil {
+		return nil, err
+	}
+	host, port := u.Hostname(), u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	n, _ := strconv.Atoi(port) // url.Parse has checked it
+	s := &server{base: base, attributes: attribute.NewSet(attribute.String("server.address", host), attribute.Int("server.port", n))}
+	if o.Breaker {
+		s.breaker = circuitbreaker.NewBuilder[any]().
+			WithFailureRateThreshold(failureRate, minCalls, breakerWindow).
+			WithDelay(breakerDelay).WithJitterFactor(breakerJitter).
+			WithSuccessThreshold(breakerProbes).
+			OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
+				level := slog.LevelWarn
+				if e.NewState == circuitbreaker.ClosedState {
+					level = slog.LevelInfo
+				}
+				o.Logger.Log(context.Background(), level, "circuit breaker", slog.String("state", e.NewState.String()),
+					slog.String("server", net.JoinHostPort(host, port)))
+			}).Build()
+	}
+	return s, nil
+}
+
+// wait is how long the server is still left alone.
+func (s *server) wait() time.Duration {
+	if s.breaker == nil {
+		return 0
+	}
+	return s.breaker.RemainingDelay()
+}
+
+// take reports whether the server may be asked now. Who asks it then tells done.
+func (s *server) take() bool {
+	if s.breaker != nil && !s.breaker.TryAcquirePermit() {
+		return false
+	}
+	s.inFlight.Add(1)
+	return true
+}
+
+// outcome is what a try says about its server.
+type outcome int
+
+const (
+	unknown outcome = iota // the caller left, or has less patience than we
+	well
+	failed
+)
+
+func (s *server) done(o outcome) {
+	s.inFlight.Add(-1)
+	switch {
+	case s.breaker == nil:
+	case o == well:
+		s.breaker.RecordSuccess()
+	case o == failed, !s.breaker.IsClosed(): // a probe that tells nothing: probe again, later
+		s.breaker.RecordFailure()
+	}
+}
+
+// pick returns the less busy of two servers that chance names, but not the last one
+// if there is another. Servers whose breaker is open are not among them.
+func (p *Pool) pick(last *server) (*server, error) {
+	var some [8]*server
+	able, wait := some[:0], time.Duration(0)
+	for _, s := range p.servers {
+		if w := s.wait(); w > 0 {
+			if wait == 0 || w < wait {
+				wait = w
+			}
+			continue
+		}
+		able = append(able, s)
+	}
+	rand.Shuffle(len(able), func(i, j int) { able[i], able[j] = able[j], able[i] })
+	if n := len(able); n > 1 {
+		for i, s := range able {
+			if s == last { // at the end
+				able[i], able[n-1] = able[n-1], able[i]
+				n--
+				break
+			}
+		}
+		if n > 1 && able[1].inFlight.Load() < able[0].inFlight.Load() {
+			able[0], able[1] = able[1], able[0]
+		}
+	}
+	for _, s := range able {
+		if s.take() {
+			return s, nil
+		}
+	}
+	return nil, &Unasked{ErrOpen, wholeSeconds(wait)}
+}
+
+// wholeSeconds rounds up, to a second at least.
+func wholeSeconds(d time.Duration) time.Duration {
+	return max(d+time.Second-1, time.Second).Truncate(time.Second)
+}

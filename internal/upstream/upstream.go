@@ -1,0 +1,183 @@
+// Package upstream calls a service that has one or several servers, in a way that
+// fails well: in time, without making a bad situation worse, and with an error that
+// says what happened.
+//
+//   - Time: every try has a limit, and so has the whole.
+//   - Retries: of what may be sent again, with exponential waits, jitter, and the
+//     server's own Retry-After. A budget bounds them to a share of all requests, so
+//     that a service which is down does not get more load than one that is well.
+//   - Breakers: a server that fails is left alone for a while, then probed by a few
+//     requests. Of several servers it is thereby ejected.
+//   - Balance: the better of two servers picked by chance gets the request.
+//   - Hedges, if wanted: a read that takes longer than most is sent a second time.
+//
+// Each try is a client span of its own.
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go"
+	"go.opentelemetry.io/otel/metric"
+)
+
+// Why a call has no answer.
+var (
+	ErrDown = errors.New("the server could not be reached, or broke off its answer")
+	ErrSlow = errors.New("the server did not answer in time")
+	// ErrOpen means that the service was not asked, because it failed a moment ago.
+	ErrOpen = errors.New("the service is left alone until it has recovered")
+	// ErrBudget means that a try failed and was not repeated, because too many are.
+	ErrBudget = errors.New("too many retries are under way")
+)
+
+// Unasked is an ErrOpen or an ErrBudget, with the time after which to try again.
+type Unasked struct {
+	Err   error
+	After time.Duration
+}
+
+// Error implements error.
+func (e *Unasked) Error() string { return e.Err.Error() }
+
+// Unwrap returns ErrOpen or ErrBudget.
+func (e *Unasked) Unwrap() error { return e.Err }
+
+// RetryAfter tells when to try again.
+func (e *Unasked) RetryAfter() time.Duration { return e.After }
+
+// maxAnswer is how much of an answer is read: a full page of the largest albums.
+const maxAnswer = 16 << 20
+
+// Request is one call.
+type Request struct {
+	Method string
+	Route  string // the path with its parameters not filled in, for names that stay few
+	Path   string // with the query
+	Header http.Header
+	Body   []byte
+	Again  bool // it may be sent more than once
+	Long   bool // a try has all the time that the whole has
+}
+
+// Answer is a server's answer, read to its end.
+type Answer struct {
+	*http.Response
+	Body []byte // of Open: empty, the Response's Body is open
+}
+
+// Pool calls the servers of one service. It is safe for concurrent use.
+type Pool struct {
+	o       Options
+	servers []*server
+	budget  *budget
+	http    *http.Client
+	plain   failsafe.Executor[*Answer] // retries
+	hedged  failsafe.Executor[*Answer] // retries and hedges; nil: none
+	metrics []metric.Registration
+	hedges  metric.Int64Counter
+	retries metric.Int64Counter
+}
+
+// Parse reads the URLs of servers, separated by commas.
+func Parse(s string) ([]string, error) {
+	var urls []string
+	for part := range strings.SplitSeq(s, ",") {
+		u, err := url.Parse(part)
+		switch {
+		case err != nil:
+			return nil, err
+		case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+			return nil, fmt.Errorf("%q is not an http:// or https:// URL with a host", part)
+		case u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+			return nil, fmt.Errorf("%q must not have a query, a fragment or a user", part)
+		}
+		base := strings.TrimSuffix(u.String(), "/")
+		for _, other := range urls {
+			if other == base {
+				return nil, fmt.Errorf("%q is named twice", part)
+			}
+		}
+		urls = append(urls, base)
+	}
+	return urls, nil
+}
+
+// Do calls the service and reads the answer to its end. The error is ErrDown,
+// ErrSlow, an *Unasked, or context.Canceled if the caller left.
+func (p *Pool) Do(ctx context.Context, r *Request) (*Answer, error) {
+	total, cancel := context.WithTimeout(ctx, p.o.Timeout)
+	defer cancel()
+	executor := p.plain
+	if p.hedged != nil && r.Method == http.MethodGet {
+		executor = p.hedged
+	}
+	c := &call{pool: p, r: r, caller: ctx}
+	return c.do(total, executor)
+}
+
+// Open is Do for an answer that is read by the caller, who closes its body and ends
+// ctx if nothing comes. A try has no limit of its own.
+func (p *Pool) Open(ctx context.Context, r *Request) (*http.Response, error) {
+	c := &call{pool: p, r: r, caller: ctx, open: true}
+	a, err := c.do(ctx, p.plain)
+	if err != nil {
+		return nil, err
+	}
+	return a.Response, nil
+}
+
+// Close closes idle connections and ends the pool's metrics.
+func (p *Pool) Close() error {
+	p.http.CloseIdleConnections()
+	var errs []error
+	for _, r := range p.metrics {
+		errs = append(errs, r.Unregister())
+	}
+	return errors.Join(errs...)
+}
+
+// failure is a cause of a kind, which is ErrDown, ErrSlow or context.Canceled.
+type failure struct{ kind, cause error }
+
+// Error implements error.
+func (e *failure) Error() string { return e.cause.Error() }
+
+// Unwrap returns both.
+func (e *failure) Unwrap() []error { return []error{e.kind, e.cause} }
+
+// Error tells apart a caller who left, a server that is slow and one that is not
+// there, of an error that came up in ctx.
+func Error(ctx context.Context, err error) error {
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return &failure{context.Canceled, err}
+	case ctx.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
+		// As text: that a time limit of ours has passed is not the caller's deadline.
+		return &failure{ErrSlow, errors.New(err.Error())}
+	default:
+		return &failure{ErrDown, err}
+	}
+}
+
+// read reads an answer to its end.
+func read(resp *http.Response) ([]byte, error) {
+	defer resp.Body.Close()
+	return io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+}
+
+func body(b []byte) io.Reader {
+	if b == nil {
+		return http.NoBody
+	}
+	return bytes.NewReader(b)
+}
