@@ -28,6 +28,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
 
 	"soundcheck/internal/album"
 	"soundcheck/internal/fault"
@@ -63,6 +64,7 @@ type handler struct {
 	maxBatch int64
 	batches  *semaphore.Weighted // bytes of batches that are read or worked on
 	log      *slog.Logger
+	refusals *rate.Limiter // that are logged
 }
 
 // Handler serves svc. One server span, one set of HTTP server metrics and one
@@ -72,7 +74,8 @@ func Handler(svc album.Service, o HandlerOptions) http.Handler {
 }
 
 func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
-	h := &handler{svc: svc, maxBody: o.MaxBody, maxBatch: maxBatchBody, log: o.Telemetry.logger()}
+	h := &handler{svc: svc, maxBody: o.MaxBody, maxBatch: maxBatchBody, log: o.Telemetry.logger(),
+		refusals: rate.NewLimiter(maxRefusals, maxRefusals)}
 	if !o.Proxy {
 		h.maxBatch += maxBatchBody / 10 // a proxy may have written it longer than it was
 	}

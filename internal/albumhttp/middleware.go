@@ -15,15 +15,21 @@ import (
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 )
 
+// maxRefusals is how many refused requests are logged in a second. Telling of all
+// would cost about what is saved by refusing them; they are counted in the metrics.
+const maxRefusals = 10
+
 // accessLog writes one line a request, with the error if the server is to blame.
 // It stands inside otelgin, which takes the span out of the context when it returns.
 func (h *handler) accessLog(c *gin.Context) {
 	start := time.Now()
 	c.Next()
 	status := c.Writer.Status()
-	level := slog.LevelInfo
+	level, why := slog.LevelInfo, c.GetString(refusedKey)
 	switch {
-	case c.GetString(refusedKey) != "":
+	case why != "" && !h.refusals.AllowN(start, 1):
+		return
+	case why != "":
 		level = slog.LevelWarn
 	case status >= 500:
 		level = slog.LevelError
@@ -38,7 +44,7 @@ func (h *handler) accessLog(c *gin.Context) {
 	if route := c.FullPath(); route != "" {
 		attrs = append(attrs, slog.String("http.route", route))
 	}
-	if why := c.GetString(refusedKey); why != "" {
+	if why != "" {
 		attrs = append(attrs, slog.String("refused", why))
 	}
 	if len(c.Errors) > 0 {

@@ -15,7 +15,6 @@ import (
 // would wait too long is refused at once rather than after the wait.
 type gate struct {
 	limiter  adaptivelimiter.AdaptiveLimiter[any]
-	follow   bool // the latency says what the limit is
 	maxQueue int64
 	maxWait  time.Duration
 
@@ -36,11 +35,30 @@ const (
 	maxStreams = 64
 )
 
-// Bounds of the limits that are found by following the latency.
+// How a limit follows the latency. Every followWindow the median of what requests
+// took is compared with a baseline: in the manner of TCP Vegas, the difference tells
+// how many of those in work really wait for each other; the limit is one at a time
+// brought to where a few do.
+//
+// The baseline follows what requests take, too, over some two minutes: a service that
+// has become slower for good is not taken for overloaded for ever, and an overload
+// that lasts for hours lets the limit grow slowly. Where the library would also go by
+// how limit and throughput correlate it has too few samples to do so (fewer than 10):
+// with them the limit swung between a third and three times of what was right
+// (failsafe-go v0.9.8; see TestAdaptiveFindsTheLimit).
 const (
 	minLimit     = 8
 	initialLimit = 32
 	maxLimit     = 1024
+
+	followWindow   = 250 * time.Millisecond
+	followSamples  = 50   // in a window, at least
+	followBaseline = 1000 // windows
+	followQuantile = 0.5
+	headroom       = 2.0 // the limit is at most this times the most in work lately
+	headroomMemory = time.Minute
+	noCorrelation  = 1
+	longestFollow  = 30 * time.Second
 )
 
 func newGate(o Options, class Class) *gate {
@@ -54,8 +72,10 @@ func newGate(o Options, class Class) *gate {
 		n = o.Concurrency.atMost(maxStreams)
 		b = b.WithLimits(n, n, n)
 	case o.Concurrency.Adaptive:
-		g.follow = true
-		b = b.WithLimits(minLimit, maxLimit, initialLimit).WithMaxLimitStabilizationWindow(time.Minute)
+		b = b.WithLimits(minLimit, maxLimit, initialLimit).
+			WithMaxLimitFactor(headroom).WithMaxLimitStabilizationWindow(headroomMemory).
+			WithRecentWindow(followWindow, longestFollow, followSamples).WithRecentQuantile(followQuantile).
+			WithBaselineWindow(followBaseline).WithCorrelationWindow(noCorrelation)
 	default:
 		b = b.WithLimits(n, n, n)
 	}

@@ -77,6 +77,13 @@ func (c Concurrency) atMost(n int) uint {
 	return uint(n)
 }
 
+// Defaults of the flags.
+const (
+	defaultQueue          = 256
+	defaultQueueWait      = 25 * time.Millisecond
+	defaultRequestTimeout = 30 * time.Second
+)
+
 // Flags adds the flags of o to f. Check them after f was parsed.
 func Flags(f *cli.Flags) *Options {
 	o := &Options{Concurrency: Concurrency{Adaptive: true}}
@@ -104,9 +111,9 @@ func Flags(f *cli.Flags) *Options {
 	})
 	f.Var(&o.Concurrency, "concurrency", "requests in work at most: a `number` (2 to 100000), adaptive (as many as the latency allows), or 0 (no bound)")
 	f.Float64Var(&o.WriteShare, "write-share", 0.25, "`share` of a fixed -concurrency that writes have for themselves; reads have the rest (0.01 to 0.99)")
-	f.IntVar(&o.Queue, "queue", 256, "`requests` of a kind that wait for their turn at most (0 to 100000)")
-	f.DurationVar(&o.QueueWait, "queue-wait", 25*time.Millisecond, "refuse a request that would wait for its turn this `long` (1ms to 1m)")
-	f.DurationVar(&o.RequestTimeout, "request-timeout", 30*time.Second, "give up a request after this `long`; clients can ask for less with "+TimeoutHeader+" (1ms to 1h); 0: no limit")
+	f.IntVar(&o.Queue, "queue", defaultQueue, "`requests` of a kind that wait for their turn at most (0 to 100000)")
+	f.DurationVar(&o.QueueWait, "queue-wait", defaultQueueWait, "refuse a request that would wait for its turn this `long` (1ms to 1m)")
+	f.DurationVar(&o.RequestTimeout, "request-timeout", defaultRequestTimeout, "give up a request after this `long`; clients can ask for less with "+TimeoutHeader+" (1ms to 1h); 0: no limit")
 	return o
 }
 

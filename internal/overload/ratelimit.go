@@ -18,6 +18,9 @@ import (
 // told to go away.
 const maxPromise = time.Minute
 
+// aToken is 1, but for what is rounded.
+const aToken = 1 - 1e-9
+
 // limits are the rate limits of a service. One lock for all of them: a request takes
 // a token of each or of none.
 type limits struct {
@@ -37,35 +40,38 @@ func newLimits(o Options) *limits {
 	return l
 }
 
-// bucket is a token bucket that also keeps count of when it told refused clients to
-// come back: no two are promised the same token. The promise holds among clients
-// that wait as told; those that do not wait can take a token before them.
+// bucket is a token bucket that also knows who was told to come back when: no two
+// are promised the same token. The promise holds among clients that wait as told;
+// those that do not wait can take a token before them.
 type bucket struct {
-	limiter  *rate.Limiter
-	spacing  time.Duration // between two promises
-	promised time.Time     // the latest that somebody was told
+	limiter *rate.Limiter
+	// The bucket as it will be once the last one who was refused has come back.
+	promised time.Time
+	left     float64
 }
 
 func newBucket(perSecond float64, burst int) *bucket {
-	// Clients are told whole seconds: those who were refused together come back
-	// together, and must find their tokens in the bucket.
-	spacing := time.Duration(float64(time.Second) / min(perSecond, float64(burst)))
-	return &bucket{limiter: rate.NewLimiter(rate.Limit(perSecond), burst), spacing: spacing}
+	return &bucket{limiter: rate.NewLimiter(rate.Limit(perSecond), burst)}
 }
 
 // comeBack returns after how many whole seconds there will be a token.
 func (b *bucket) comeBack(now time.Time) time.Duration {
-	missing := 1 - b.limiter.TokensAt(now)
-	wait := time.Duration(math.Ceil(missing / float64(b.limiter.Limit()) * float64(time.Second)))
-	at := now.Add(max(wait, 0))
-	if next := b.promised.Add(b.spacing); next.After(at) {
-		at = next
+	if !b.promised.After(now) {
+		b.promised, b.left = now, b.limiter.TokensAt(now)
 	}
-	if latest := now.Add(maxPromise); at.After(latest) {
-		at = latest
+	perSecond, burst := float64(b.limiter.Limit()), float64(b.limiter.Burst())
+	after := max(wholeSeconds(b.promised.Sub(now)), time.Second)
+	for {
+		tokens := min(b.left+perSecond*(now.Add(after).Sub(b.promised).Seconds()), burst)
+		if tokens >= aToken {
+			b.promised, b.left = now.Add(after), tokens-1
+			return min(after, maxPromise)
+		}
+		if after >= maxPromise {
+			return maxPromise
+		}
+		after += max(wholeSeconds(time.Duration((1-tokens)/perSecond*float64(time.Second))), time.Second)
 	}
-	b.promised = at
-	return max(wholeSeconds(at.Sub(now)), time.Second)
 }
 
 func wholeSeconds(d time.Duration) time.Duration {
@@ -103,7 +109,7 @@ func take(now time.Time, client, global *bucket) verdict {
 		*bucket
 		reason Reason
 	}{{client, ClientRateLimit}, {global, GlobalRateLimit}} {
-		if b.bucket != nil && v.shed == nil && b.limiter.TokensAt(now) < 1 {
+		if b.bucket != nil && v.shed == nil && b.limiter.TokensAt(now) < aToken {
 			v.shed = &Shed{b.reason, b.comeBack(now)}
 		}
 	}
@@ -119,7 +125,7 @@ func (v *verdict) add(now time.Time, name string, b *bucket, reason Reason) {
 	}
 	v.policies = append(v.policies, b.policy(name))
 	if v.shed == nil {
-		b.limiter.AllowN(now, 1) // it is there
+		b.limiter.ReserveN(now, 1) // it is there, but for what is rounded
 	} else if v.shed.Reason == reason {
 		v.states = append(v.states, state(name, 0, v.shed.After))
 		return

@@ -131,10 +131,10 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 	if b.Close != nil {
 		defer func() { err = errors.Join(err, b.Close()) }()
 	}
-	if err := c.Faults.Instrument(signals.TracerProvider, t.MeterProvider, t.Logger); err != nil {
+	if err := c.Faults.Instrument(signals.TracerProvider, signals.MeterProvider, t.Logger); err != nil {
 		return err
 	}
-	control, err := overload.New(*c.Overload, t.MeterProvider)
+	control, err := overload.New(*c.Overload, signals.MeterProvider)
 	if err != nil {
 		return err
 	}

@@ -49,9 +49,12 @@ func (c *call) do(ctx context.Context, executor failsafe.Executor[*Answer]) (*An
 		return c.try(exec.Context(), exec.Attempts()-1, exec.IsHedge())
 	})
 	switch {
-	case errors.Is(err, failsafebudget.ErrExceeded) && c.answer != nil:
-		return c.answer, nil
 	case errors.Is(err, failsafebudget.ErrExceeded):
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.answer != nil {
+			return c.answer, nil
+		}
 		return nil, &Unasked{ErrBudget, time.Second}
 	case err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()): // while it waited for another try
 		return nil, Error(ctx, err)

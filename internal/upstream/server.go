@@ -14,16 +14,15 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 )
 
-// When a breaker opens and closes: at half of at least minCalls of the last
-// breakerWindow failed; for breakerDelay, more or less; after breakerProbes in a row
-// that did not fail.
+// When a breaker opens and closes: when breakerFailures of the last breakerCalls
+// failed, by number and not by time, because a server that fails quickly is asked
+// often; for breakerDelay, more or less; until breakerProbes in a row did not fail.
 const (
-	breakerWindow = 3 * time.Second
-	minCalls      = 10
-	failureRate   = 0.5
-	breakerDelay  = 500 * time.Millisecond
-	breakerJitter = 0.1
-	breakerProbes = 3
+	breakerFailures = 10
+	breakerCalls    = 20
+	breakerDelay    = 500 * time.Millisecond
+	breakerJitter   = 0.1
+	breakerProbes   = 3
 )
 
 // server is one of those that can be asked.
@@ -47,7 +46,7 @@ func newServer(base string, o Options) (*server, error) {
 	s := &server{base: base, attributes: attribute.NewSet(attribute.String("server.address", host), attribute.Int("server.port", n))}
 	if o.Breaker {
 		s.breaker = circuitbreaker.NewBuilder[any]().
-			WithFailureRateThreshold(failureRate, minCalls, breakerWindow).
+			WithFailureThresholdRatio(breakerFailures, breakerCalls).
 			WithDelay(breakerDelay).WithJitterFactor(breakerJitter).
 			WithSuccessThreshold(breakerProbes).
 			OnStateChanged(func(e circuitbreaker.StateChangedEvent) {

@@ -1,0 +1,322 @@
+package overload
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+func fixed(n, queue int, wait time.Duration) Options {
+	return Options{Concurrency: Concurrency{N: n}, WriteShare: 0.25, Queue: queue, QueueWait: wait}
+}
+
+// Who waits gets in in the order of arrival, as soon as there is room.
+func TestQueueIsFair(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(fixed(4, 10, time.Second), Write) // a quarter of 4: one at a time
+		first, ok := g.try()
+		if !ok {
+			t.Fatal("the first has to wait")
+		}
+		var order []int
+		for i := range 5 {
+			go func() {
+				p, shed := g.queue(t.Context())
+				if shed != nil {
+					t.Error(shed)
+					return
+				}
+				order = append(order, i) // one at a time: the gate sees to it
+				time.Sleep(10 * time.Millisecond)
+				g.release(p, true)
+			}()
+			synctest.Wait()
+		}
+		if n := g.waiting.Load(); n != 5 {
+			t.Errorf("%d wait, want 5", n)
+		}
+		start := time.Now()
+		g.release(first, false)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if want := []int{0, 1, 2, 3, 4}; !slices.Equal(order, want) {
+			t.Errorf("order %v, want %v", order, want)
+		}
+		if g.waiting.Load() != 0 || g.limiter.Inflight() != 0 {
+			t.Errorf("%d wait, %d in work at the end (%s)", g.waiting.Load(), g.limiter.Inflight(), time.Since(start))
+		}
+	})
+}
+
+// Why a request is not let in, and after how long it is told.
+func TestQueueRefuses(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		queue  int
+		wait   time.Duration
+		served time.Duration // what a request takes, as learned so far
+		ctx    func(context.Context) (context.Context, context.CancelFunc)
+		want   Reason
+		after  time.Duration
+	}{
+		{"no room", 0, time.Second, 0, nil, QueueFull, 0},
+		{"it would wait too long", 10, 25 * time.Millisecond, time.Second, nil, QueueFull, 0},
+		{"it has waited too long", 10, 25 * time.Millisecond, 0, nil, QueueTimeout, 50 * time.Millisecond},
+		{"its deadline would pass", 10, time.Second, 100 * time.Millisecond, func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, 50*time.Millisecond)
+		}, DeadlineExceeded, 0},
+		{"its deadline has passed", 10, time.Second, 0, func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, 50*time.Millisecond)
+		}, DeadlineExceeded, 50 * time.Millisecond},
+		{"its client has left", 10, time.Second, 0, func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			time.AfterFunc(30*time.Millisecond, cancel)
+			return ctx, cancel
+		}, ClientGone, 30 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := newGate(fixed(4, tt.queue, tt.wait), Write)
+				if tt.served > 0 {
+					g.learn(tt.served.Seconds())
+				}
+				p, _ := g.try()
+				ctx := t.Context()
+				if tt.ctx != nil {
+					var cancel context.CancelFunc
+					ctx, cancel = tt.ctx(ctx)
+					defer cancel()
+				}
+				start := time.Now()
+				_, shed := g.queue(ctx)
+				if shed == nil || shed.Reason != tt.want || time.Since(start) != tt.after {
+					t.Errorf("refused with %v after %s, want %s after %s", shed, time.Since(start), tt.want, tt.after)
+				}
+				if g.waiting.Load() != 0 {
+					t.Errorf("%d wait", g.waiting.Load())
+				}
+				g.release(p, false)
+				if p, ok := g.try(); !ok {
+					t.Error("no room when all have left")
+				} else {
+					g.release(p, false)
+				}
+			})
+		})
+	}
+}
+
+// Reads that fill their share do not keep a write waiting, nor the other way round.
+func TestShares(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int][2]uint{2: {1, 1}, 4: {3, 1}, 16: {12, 4}, 100: {75, 25}} {
+		c := Concurrency{N: n}
+		if got := [2]uint{c.share(Read, 0.25), c.share(Write, 0.25)}; got != want {
+			t.Errorf("shares of %d: %v, want %v", n, got, want)
+		}
+	}
+	control, err := New(fixed(4, 0, time.Second), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for { // as many reads as there may be
+		if _, ok := control.gates[Read].try(); !ok {
+			break
+		}
+	}
+	for _, class := range []Class{Write, Batch, Stream} {
+		if _, ok := control.gates[class].try(); !ok {
+			t.Errorf("a %s has to wait for reads", class)
+		}
+	}
+}
+
+// A server with a known capacity that is asked for more, at once or after a while,
+// and one that has become slower for good: the limit is found, what is admitted is
+// done soon, and as much is done as can be.
+func TestAdaptiveFindsTheLimit(t *testing.T) {
+	t.Parallel()
+	const workers, service = 16, 20 * time.Millisecond
+	const capacity = float64(workers) / 0.02
+	for _, tt := range []struct {
+		name          string
+		first, then   float64       // load, of the capacity
+		before, after time.Duration // how long requests take
+		change        time.Duration
+		seconds       int
+		goodput       float64 // of the capacity, at least, in the last 30 s
+		p99           time.Duration
+		most          int // the limit at the end
+	}{
+		{"more than it can", 0.5, 1.5, service, service, 10 * time.Second, 120, 0.97, 3 * service, 40},
+		{"ten times as much", 0.5, 10, service, service, 10 * time.Second, 120, 0.97, 4 * service, 40},
+		{"ten times from the start", 10, 10, service, service, 0, 120, 0.97, 5 * service, 64},
+		{"no overload", 0.5, 0.8, service, service, 10 * time.Second, 60, 0.79, 2 * service, 80},
+		{"slower for good", 0.6, 0.6, service / 10, service, 30 * time.Second, 900, 0.59, 4 * service, 80},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				slots := make(chan struct{}, workers)
+				g := newGate(Options{Concurrency: Concurrency{Adaptive: true}, Queue: defaultQueue, QueueWait: defaultQueueWait}, Read)
+				rng := rand.New(rand.NewPCG(1, 1))
+				var mu sync.Mutex
+				var took []time.Duration
+				start := time.Now()
+				end := time.Duration(tt.seconds) * time.Second
+				for now := time.Duration(0); now < end; now = time.Since(start) {
+					load, takes := tt.first, tt.before
+					if now >= tt.change {
+						load, takes = tt.then, tt.after
+					}
+					time.Sleep(time.Duration(rng.ExpFloat64() * float64(time.Second) / (load * capacity)))
+					takes = time.Duration(float64(takes) * (0.7 + 0.6*rng.Float64()))
+					go func() {
+						arrived := time.Now()
+						p, ok := g.try()
+						if !ok {
+							var shed *Shed
+							if p, shed = g.queue(t.Context()); shed != nil {
+								return
+							}
+						}
+						slots <- struct{}{}
+						time.Sleep(takes)
+						<-slots
+						g.release(p, true)
+						if at := time.Since(start); at >= end-30*time.Second && at < end {
+							mu.Lock()
+							defer mu.Unlock()
+							took = append(took, time.Since(arrived))
+						}
+					}()
+				}
+				limit := g.limiter.Limit()
+				time.Sleep(10 * time.Second)
+				synctest.Wait()
+				slices.Sort(took)
+				goodput, p99 := float64(len(took))/30/capacity, took[len(took)*99/100]
+				if goodput < tt.goodput || p99 > tt.p99 || limit > tt.most {
+					t.Errorf("%.3f of the capacity, p99 %s, limit %d, want %g at least, %s and %d at most", goodput, p99, limit, tt.goodput, tt.p99, tt.most)
+				}
+			})
+		})
+	}
+}
+
+// A handler that panics gives back what it held; so does one whose client leaves.
+func TestPanicReleases(t *testing.T) {
+	t.Parallel()
+	r, c := router(t, fixed(2, 0, time.Second), Read, func(*gin.Context) { panic("x") })
+	for range 3 {
+		func() {
+			defer func() { _ = recover() }()
+			request(t, r, "10.0.0.1:1")
+		}()
+	}
+	if n := c.gates[Read].limiter.Inflight(); n != 0 {
+		t.Errorf("%d in work after the panics", n)
+	}
+}
+
+// The deadline is the earlier one of the client's and the server's, and lasts while
+// the request is in work: no longer, and no shorter, with or without a bound.
+func TestDeadline(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		limit  time.Duration
+		class  Class
+		header string
+		want   time.Duration // 0: none
+		status int
+	}{
+		{"the server's", 30 * time.Second, Read, "", 30 * time.Second, 200},
+		{"the client's is shorter", 30 * time.Second, Read, "1500", 1500 * time.Millisecond, 200},
+		{"the client's is longer", 30 * time.Second, Write, "86400000", 30 * time.Second, 200},
+		{"only the client's", 0, Batch, "100", 100 * time.Millisecond, 200},
+		{"none", 0, Read, "", 0, 200},
+		{"of a stream none", 30 * time.Second, Stream, "", 0, 200},
+		{"of a stream the client's", 30 * time.Second, Stream, "100", 100 * time.Millisecond, 200},
+		{"zero", 0, Read, "0", 0, 503},
+		{"negative", 0, Read, "-1", 0, 503},
+		{"no number", 0, Read, "1s", 0, 503},
+		{"too long", 0, Read, "86400001", 0, 503},
+	} {
+		for _, concurrency := range []Concurrency{{}, {N: 4}} {
+			t.Run(tt.name+" "+concurrency.String(), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					var left time.Duration
+					var alive error
+					r, _ := router(t, Options{Concurrency: concurrency, RequestTimeout: tt.limit}, tt.class, func(c *gin.Context) {
+						if d, ok := c.Request.Context().Deadline(); ok {
+							left = time.Until(d)
+						}
+						alive = c.Request.Context().Err()
+					})
+					var header []string
+					if tt.header != "" {
+						header = []string{TimeoutHeader, tt.header}
+					}
+					w := request(t, r, "10.0.0.1:1", header...)
+					if w.Code != tt.status || left != tt.want || alive != nil {
+						t.Errorf("%d, deadline in %s, context %v, want %d, %s", w.Code, left, alive, tt.status, tt.want)
+					}
+				})
+			})
+		}
+	}
+}
+
+// Many clients at once, some of whom leave: nothing is lost, nothing is held.
+func TestStress(t *testing.T) {
+	t.Parallel()
+	r, c := router(t, Options{Rate: 1e5, Burst: 1000, ClientRate: 1e4, ClientBurst: 100, Concurrency: Concurrency{Adaptive: true},
+		Queue: 20, QueueWait: 5 * time.Millisecond, RequestTimeout: 20 * time.Millisecond}, Read, func(c *gin.Context) {
+		select {
+		case <-c.Request.Context().Done():
+			c.Status(http.StatusServiceUnavailable)
+		case <-time.After(time.Duration(rand.IntN(3)) * time.Millisecond):
+			c.Status(http.StatusOK)
+		}
+	})
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	codes := map[int]int{}
+	for i := range 64 {
+		wg.Go(func() {
+			for range 100 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+rand.IntN(8))*time.Millisecond)
+				req := httptest.NewRequest("GET", "/x", nil).WithContext(ctx)
+				req.RemoteAddr = fmt.Sprintf("10.0.0.%d:1", i%8)
+				w := httptest.NewRecorder()
+				r.ServeHTTP(w, req)
+				cancel()
+				mu.Lock()
+				codes[w.Code]++
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if codes[200]+codes[503] != 6400 || codes[200] == 0 {
+		t.Errorf("answers %v, want 6400 of 200 and 503", codes)
+	}
+	g := c.gates[Read]
+	if g.limiter.Inflight() != 0 || g.waiting.Load() != 0 || g.limiter.Queued() != 0 {
+		t.Errorf("%d in work, %d wait at the end", g.limiter.Inflight(), g.waiting.Load())
+	}
+}

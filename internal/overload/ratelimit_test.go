@@ -1,0 +1,223 @@
+package overload
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+// Over any window of time no more is let in than the rate and the burst allow,
+// whatever the rate, and however the requests come.
+func TestRateIsNeverExceeded(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(200) {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		perSecond, burst := 0.5+1000*rng.Float64()*rng.Float64(), 1+rng.IntN(50)
+		b := newBucket(perSecond, burst)
+		now := time.Unix(1_000_000, 0)
+		var admitted []time.Time
+		for range 500 {
+			now = now.Add(time.Duration(rng.ExpFloat64() * float64(time.Second) / perSecond / (0.2 + 3*rng.Float64())))
+			if rng.IntN(20) == 0 {
+				now = now.Add(time.Duration(rng.IntN(3000)) * time.Millisecond) // silence fills the bucket
+			}
+			if take(now, nil, b).shed == nil {
+				admitted = append(admitted, now)
+			}
+		}
+		for i := range admitted {
+			for j := i; j < len(admitted); j++ {
+				window := admitted[j].Sub(admitted[i]).Seconds()
+				if most := float64(burst) + perSecond*window + 1e-6; float64(j-i+1) > most {
+					t.Fatalf("seed %d, %g/s, burst %d: %d in %g s, want %g at most", seed, perSecond, burst, j-i+1, window, most)
+				}
+			}
+		}
+		if len(admitted) < burst {
+			t.Errorf("seed %d: %d admitted, less than the burst of %d", seed, len(admitted), burst)
+		}
+	}
+}
+
+// Who waits as long as told is let in, if all do; and nobody is told to wait long
+// after the tokens would be there.
+func TestPromiseIsKept(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		rate  float64
+		burst int
+	}{{1, 1}, {0.3, 1}, {5, 1}, {10, 10}, {100, 10}, {1000, 1000}, {7.5, 3}} {
+		for name, pair := range map[string]func(*bucket) (client, global *bucket){
+			"client": func(b *bucket) (*bucket, *bucket) { return b, nil },
+			"global": func(b *bucket) (*bucket, *bucket) { return nil, b },
+		} {
+			t.Run(fmt.Sprintf("%s %g %d", name, tt.rate, tt.burst), func(t *testing.T) {
+				client, global := pair(newBucket(tt.rate, tt.burst))
+				now := time.Unix(1_000_000, 0)
+				for take(now, client, global).shed == nil { // until it is empty
+				}
+				// So many come at once, are refused, and come back as told.
+				n := min(int(30*tt.rate), 50)
+				back := map[time.Duration]int{}
+				var longest time.Duration
+				for range max(n, 1) {
+					v := take(now, client, global)
+					if v.shed == nil {
+						t.Fatal("let in by an empty bucket")
+					}
+					if v.shed.After < time.Second || v.shed.After%time.Second != 0 {
+						t.Fatalf("told to come back after %s", v.shed.After)
+					}
+					back[v.shed.After]++
+					longest = max(longest, v.shed.After)
+				}
+				each := math.Ceil(1/tt.rate) / max(math.Floor(min(tt.rate, float64(tt.burst))), 1) // seconds, in whole ones
+				if fair := time.Duration(math.Ceil(float64(n+1)*each)+1) * time.Second; longest > fair {
+					t.Errorf("the last of %d waits %s, want %s at most", n, longest, fair)
+				}
+				for at := time.Second; at <= longest; at += time.Second {
+					for range back[at] {
+						if v := take(now.Add(at), client, global); v.shed != nil {
+							t.Fatalf("told to come back after %s, and then refused: %v", at, v.shed)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+func request(t *testing.T, r http.Handler, remote string, header ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	req := httptest.NewRequest("GET", "/x", nil)
+	req.RemoteAddr = remote
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, req)
+	return w
+}
+
+// router answers 200 to what is admitted, and with the error's text and status to
+// what is not.
+func router(t testing.TB, o Options, class Class, handle gin.HandlerFunc) (*gin.Engine, *Control) {
+	t.Helper()
+	gin.SetMode(gin.ReleaseMode)
+	c, err := New(o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := gin.New()
+	if err := r.SetTrustedProxies(c.TrustedProxies()); err != nil {
+		t.Fatal(err)
+	}
+	r.Use(c.Middleware(func(*gin.Context) Class { return class }, func(c *gin.Context, err error) {
+		c.String(http.StatusServiceUnavailable, err.Error())
+		c.Abort()
+	}))
+	r.GET("/x", handle)
+	return r, c
+}
+
+func ok(c *gin.Context) { c.Status(http.StatusOK) }
+
+func TestRateLimitHeaders(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := router(t, Options{Rate: 10, Burst: 10, ClientRate: 1, ClientBurst: 2}, Read, ok)
+		for i, want := range []struct {
+			status              int
+			body, state, global string
+		}{
+			{200, "", `"client";r=1;t=1`, `"global";r=9;t=1`},
+			{200, "", `"client";r=0;t=2`, `"global";r=8;t=1`},
+			{503, "too many requests: client_rate_limit", `"client";r=0;t=1`, `"global";r=8;t=1`},
+		} {
+			w := request(t, r, "10.0.0.1:1")
+			h := w.Header()
+			if w.Code != want.status || w.Body.String() != want.body || len(h.Values("RateLimit")) != 2 ||
+				h.Values("RateLimit")[0] != want.state || h.Values("RateLimit")[1] != want.global {
+				t.Errorf("request %d: %d %q %q, want %v", i, w.Code, w.Body, h.Values("RateLimit"), want)
+			}
+			if got := h.Values("RateLimit-Policy"); len(got) != 2 || got[0] != `"client";q=2;w=2` || got[1] != `"global";q=10;w=1` {
+				t.Errorf("request %d: RateLimit-Policy %q", i, got)
+			}
+		}
+		time.Sleep(time.Second) // as told
+		if w := request(t, r, "10.0.0.1:1"); w.Code != 200 {
+			t.Errorf("after the wait: %d %s, want 200", w.Code, w.Body)
+		}
+		// Others have tokens of their own, until the global ones are used up.
+		for i := range 20 {
+			w := request(t, r, fmt.Sprintf("10.0.1.%d:1", i))
+			if want := 200; i < 9 && w.Code != want {
+				t.Errorf("client %d: %d %s, want %d", i, w.Code, w.Body, want)
+			}
+			if want := "too many requests: global_rate_limit"; i >= 9 && w.Body.String() != want {
+				t.Errorf("client %d: %d %s, want %s", i, w.Code, w.Body, want)
+			}
+		}
+	})
+}
+
+// Who is who: the key, else the address; of IPv6 the network; behind a trusted proxy
+// what that says, behind any other nothing.
+func TestClientIdentity(t *testing.T) {
+	t.Parallel()
+	type from struct {
+		remote string
+		header []string
+	}
+	for _, tt := range []struct {
+		name string
+		a, b from
+		same bool
+	}{
+		{"same address, other port", from{"10.0.0.1:1", nil}, from{"10.0.0.1:2", nil}, true},
+		{"other address", from{"10.0.0.1:1", nil}, from{"10.0.0.2:1", nil}, false},
+		{"same network of IPv6", from{"[2001:db8::1]:1", nil}, from{"[2001:db8::2]:1", nil}, true},
+		{"other network of IPv6", from{"[2001:db8::1]:1", nil}, from{"[2001:db8:0:1::1]:1", nil}, false},
+		{"IPv4 in IPv6", from{"[::ffff:10.0.0.1]:1", nil}, from{"10.0.0.1:1", nil}, true},
+		{"same key, other address", from{"10.0.0.1:1", []string{"X-API-Key", "k"}}, from{"10.0.0.2:1", []string{"X-API-Key", "k"}}, true},
+		{"other key", from{"10.0.0.1:1", []string{"X-API-Key", "k"}}, from{"10.0.0.1:1", []string{"X-API-Key", "l"}}, false},
+		{"a key that looks like an address", from{"10.0.0.1:1", []string{"X-API-Key", "10.0.0.1"}}, from{"10.0.0.1:1", nil}, false},
+		{"through a trusted proxy", from{"192.168.1.7:1", []string{"X-Forwarded-For", "10.0.0.1"}}, from{"192.168.1.7:1", []string{"X-Forwarded-For", "10.0.0.2"}}, false},
+		{"through any other", from{"172.16.0.1:1", []string{"X-Forwarded-For", "10.0.0.1"}}, from{"172.16.0.1:1", []string{"X-Forwarded-For", "10.0.0.2"}}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r, _ := router(t, Options{ClientRate: 0.001, ClientBurst: 1, ClientHeader: "X-API-Key", TrustedProxies: []string{"192.168.1.7"}}, Read, ok)
+			if w := request(t, r, tt.a.remote, tt.a.header...); w.Code != 200 {
+				t.Fatalf("the first is answered %d", w.Code)
+			}
+			w := request(t, r, tt.b.remote, tt.b.header...)
+			if same := w.Code != 200; same != tt.same {
+				t.Errorf("the same client: %v, want %v", same, tt.same)
+			}
+		})
+	}
+}
+
+// A million clients take no more memory than those that are told apart.
+func TestManyClients(t *testing.T) {
+	t.Parallel()
+	c := newClients(1, 1, "")
+	for i := range 1_000_000 {
+		c.get(fmt.Sprint(i))
+	}
+	if n := c.buckets.Len(); n != maxClients {
+		t.Errorf("%d clients are kept, want %d", n, maxClients)
+	}
+	b := c.get("999999")
+	if b.limiter.AllowN(time.Now(), 1); c.get("999999") != b {
+		t.Error("a client that was just here is forgotten")
+	}
+}

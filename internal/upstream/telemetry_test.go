@@ -1,0 +1,93 @@
+package upstream
+
+import (
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"soundcheck/internal/telemetry/telemetrytest"
+)
+
+// Each try is a client span that says which it is; what the pool does is counted.
+func TestTelemetry(t *testing.T) {
+	t.Parallel()
+	rec := telemetrytest.New(t)
+	synctest.Test(t, func(t *testing.T) {
+		var n atomic.Int64
+		p := newPool(t, Options{Timeout: time.Second, Retries: 2, RetryWait: time.Second, Budget: 0.1, Breaker: true, HedgeAfter: Hedge{After: 100 * time.Millisecond},
+			TracerProvider: rec.TracerProvider, MeterProvider: rec.MeterProvider, Propagator: rec.Propagator, Logger: rec.Logger},
+			func(r *http.Request) (*http.Response, error) {
+				switch n.Add(1) {
+				case 1:
+					return later(r, 200*time.Millisecond, 200)
+				case 3:
+					return respond(r, 500), nil
+				case 2, 4:
+					return respond(r, 200), nil
+				default:
+					return nil, errRefused
+				}
+			})
+		ctx, root := rec.TracerProvider.Tracer("t").Start(t.Context(), "root")
+		for _, method := range []string{http.MethodGet, http.MethodPut} { // the first is hedged, the second tried again
+			r := get(true)
+			r.Method = method
+			if a, err := p.Do(ctx, r); err != nil || a.StatusCode != 200 {
+				t.Error(a, err)
+			}
+			synctest.Wait()
+		}
+		root.End()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		var tries []string
+		for _, s := range rec.Spans() {
+			if s.Name == "root" {
+				continue
+			}
+			if !strings.HasSuffix(s.Name, "T /x") || s.Parent.SpanID() != root.SpanContext().SpanID() {
+				t.Errorf("span %s of %s", s.Name, s.Parent.SpanID())
+			}
+			text := s.Name[:3] + " "
+			for _, kv := range s.Attributes {
+				if kv.Key == "http.request.resend_count" || kv.Key == "soundcheck.hedge" {
+					text += string(kv.Key) + "=" + kv.Value.Emit() + " "
+				}
+			}
+			tries = append(tries, text)
+		}
+		// The hedge is answered first, and the one before it is canceled.
+		if got := strings.Join(tries, "| "); got !=
+			"GET http.request.resend_count=1 soundcheck.hedge=true | GET | PUT | PUT http.request.resend_count=1 " {
+			t.Errorf("tries: %s", got)
+		}
+		for range 20 {
+			p.Do(t.Context(), get(false))
+		}
+		for name, want := range map[string]int64{"soundcheck.upstream.retries": 1, "soundcheck.upstream.hedges": 1, "soundcheck.upstream.budget.refused": 0} {
+			if got := rec.Metric(name).Data.(metricdata.Sum[int64]).DataPoints; len(got) != 1 || got[0].Value != want {
+				t.Errorf("%s = %v, want %d", name, got, want)
+			}
+		}
+		for name, want := range map[string]int64{"soundcheck.upstream.breaker.state": 2, "soundcheck.upstream.in_flight": 0} {
+			got := rec.Metric(name).Data.(metricdata.Gauge[int64]).DataPoints
+			if len(got) != 1 || got[0].Value != want || telemetrytest.Attributes(got[0].Attributes.ToSlice()) != "server.address=a server.port=1" {
+				t.Errorf("%s = %v, want %d", name, got, want)
+			}
+		}
+		if got := rec.Metric("soundcheck.upstream.budget.left").Data.(metricdata.Gauge[float64]).DataPoints; len(got) != 1 || got[0].Value != budgetBurst {
+			t.Errorf("budget left %v, want %d", got, budgetBurst)
+		}
+		if !strings.Contains(rec.Logs(), `"msg":"circuit breaker"`) || !strings.Contains(rec.Logs(), `"state":"open","server":"a:1"`) {
+			t.Errorf("logs:\n%s", rec.Logs())
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,416 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// network is what lies between a Pool and its servers: it can be made to fail.
+type network func(*http.Request) (*http.Response, error)
+
+func (n network) RoundTrip(r *http.Request) (*http.Response, error) { return n(r) }
+
+var errRefused = errors.New("connection refused")
+
+func respond(r *http.Request, status int, header ...string) *http.Response {
+	h := http.Header{}
+	for i := 0; i < len(header); i += 2 {
+		h.Set(header[i], header[i+1])
+	}
+	return &http.Response{StatusCode: status, Status: strconv.Itoa(status), Header: h, Body: io.NopCloser(strings.NewReader("body")), Request: r}
+}
+
+// later answers after a time, unless the request ends before.
+func later(r *http.Request, d time.Duration, status int) (*http.Response, error) {
+	select {
+	case <-time.After(d):
+		return respond(r, status), nil
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+}
+
+func newPool(t testing.TB, o Options, n network) *Pool {
+	t.Helper()
+	if o.URLs == nil {
+		o.URLs = []string{"http://a:1"}
+	}
+	o.Wrap = func(http.RoundTripper) http.RoundTripper { return n }
+	p, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func get(again bool) *Request {
+	return &Request{Method: http.MethodGet, Route: "/x", Path: "/x", Header: http.Header{}, Again: again}
+}
+
+// What becomes of a call, how many tries it took, and how long.
+func TestTries(t *testing.T) {
+	t.Parallel()
+	down := func(*http.Request) (*http.Response, error) { return nil, errRefused }
+	slow := func(r *http.Request) (*http.Response, error) { return later(r, time.Hour, 200) }
+	status := func(code int, header ...string) network {
+		return func(r *http.Request) (*http.Response, error) { return respond(r, code, header...), nil }
+	}
+	then := func(first, second network) network {
+		var n atomic.Int64
+		return func(r *http.Request) (*http.Response, error) {
+			if n.Add(1) == 1 {
+				return first(r)
+			}
+			return second(r)
+		}
+	}
+	for _, tt := range []struct {
+		name     string
+		network  network
+		once     bool // it must not be sent again
+		long     bool
+		status   int
+		err      error
+		tries    int64
+		from, to time.Duration // how long it takes
+	}{
+		{"well", status(200), false, false, 200, nil, 1, 0, 0},
+		{"down, then well", then(down, status(200)), false, false, 200, nil, 2, 12 * time.Millisecond, 25 * time.Millisecond},
+		{"down", down, false, false, 0, ErrDown, 3, 37 * time.Millisecond, 75 * time.Millisecond},
+		{"down, not to be sent again", down, true, false, 0, ErrDown, 1, 0, 0},
+		{"slow", slow, false, false, 0, ErrSlow, 3, 3037 * time.Millisecond, 3075 * time.Millisecond},
+		{"slow, a try has all the time", slow, false, true, 0, ErrSlow, 1, 10 * time.Second, 10 * time.Second},
+		{"slow, not to be sent again", slow, true, false, 0, ErrSlow, 1, 10 * time.Second, 10 * time.Second},
+		{"slow, then well", then(slow, status(201)), false, false, 201, nil, 2, 1012 * time.Millisecond, 1025 * time.Millisecond},
+		{"its own failure", status(500), false, false, 500, nil, 3, 37 * time.Millisecond, 75 * time.Millisecond},
+		{"a gateway's failure, then well", then(status(502), status(200)), false, false, 200, nil, 2, 12 * time.Millisecond, 25 * time.Millisecond},
+		{"not found", status(404), false, false, 404, nil, 1, 0, 0},
+		{"full", status(507), false, false, 507, nil, 1, 0, 0},
+		{"too much, come back soon", then(status(503, "Retry-After", "0"), status(200)), false, false, 200, nil, 2, 0, 25 * time.Millisecond},
+		{"too much, come back in a second", then(status(503, "Retry-After", "1"), status(200)), false, false, 200, nil, 2, time.Second, 1025 * time.Millisecond},
+		{"too many, come back in a minute", status(429, "Retry-After", "60"), false, false, 429, nil, 1, 0, 0},
+		{"a key that is in use, come back in a second", then(status(409, "Retry-After", "1"), status(201)), false, false, 201, nil, 2, time.Second, 1025 * time.Millisecond},
+		{"a conflict", status(409), false, false, 409, nil, 1, 0, 0},
+		{"too much, it does not say when to come back", then(status(503), status(200)), false, false, 200, nil, 2, 12 * time.Millisecond, 25 * time.Millisecond},
+		{"well, with a Retry-After that means nothing", status(200, "Retry-After", "1"), false, false, 200, nil, 1, 0, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var tries atomic.Int64
+				p := newPool(t, Options{Timeout: 10 * time.Second, TryTimeout: time.Second, Retries: 2, RetryWait: 2 * time.Second, Budget: 0.1},
+					func(r *http.Request) (*http.Response, error) { tries.Add(1); return tt.network(r) })
+				r := get(!tt.once)
+				r.Long = tt.long
+				start := time.Now()
+				a, err := p.Do(t.Context(), r)
+				took := time.Since(start)
+				if !errors.Is(err, tt.err) || err == nil && (a.StatusCode != tt.status || string(a.Body) != "body") {
+					t.Errorf("answer %v, %v, want %d, %v", a, err, tt.status, tt.err)
+				}
+				if tries.Load() != tt.tries || took < tt.from || took > tt.to {
+					t.Errorf("%d tries in %s, want %d in %s to %s", tries.Load(), took, tt.tries, tt.from, tt.to)
+				}
+			})
+		})
+	}
+}
+
+// The body is sent whole in every try, and each tells how long it will be waited for.
+func TestTriesAreEqual(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var bodies, timeouts []string
+		p := newPool(t, Options{Timeout: 1500 * time.Millisecond, TryTimeout: time.Second, Retries: 2, RetryWait: time.Second, Budget: 1}, func(r *http.Request) (*http.Response, error) {
+			b, err := io.ReadAll(r.Body)
+			bodies, timeouts = append(bodies, string(b)+r.Header.Get("X")), append(timeouts, r.Header.Get("X-Request-Timeout"))
+			if err != nil || len(bodies) == 2 {
+				return respond(r, 200), err
+			}
+			return later(r, time.Hour, 200)
+		})
+		r := &Request{Method: http.MethodPut, Route: "/x", Path: "/x", Header: http.Header{"X": {"y"}}, Body: []byte("z"), Again: true}
+		if _, err := p.Do(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		if fmt.Sprint(bodies) != "[zy zy]" {
+			t.Errorf("sent %v", bodies)
+		}
+		if second, _ := strconv.Atoi(timeouts[1]); timeouts[0] != "1000" || second < 470 || second > 490 {
+			t.Errorf("X-Request-Timeout %v, want 1000 and what is left", timeouts)
+		}
+		if len(r.Header) != 1 {
+			t.Errorf("the request's header was changed: %v", r.Header)
+		}
+	})
+}
+
+// Who leaves is not kept, and neither harms nor heals the server's reputation.
+func TestCallerLeaves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, Options{Timeout: 10 * time.Second, TryTimeout: 3 * time.Second, Retries: 2, RetryWait: time.Second, Budget: 1, Breaker: true},
+			func(r *http.Request) (*http.Response, error) { return later(r, 100*time.Millisecond, 200) })
+		for i := range 50 {
+			ctx, cancel := context.WithCancel(t.Context())
+			want := context.Canceled
+			if i%2 == 0 {
+				cancel()
+				ctx, cancel = context.WithTimeout(t.Context(), 10*time.Millisecond)
+				want = ErrSlow
+			} else {
+				time.AfterFunc(10*time.Millisecond, cancel)
+			}
+			start := time.Now()
+			_, err := p.Do(ctx, get(true))
+			if !errors.Is(err, want) || time.Since(start) != 10*time.Millisecond {
+				t.Errorf("%v after %s, want %v after 10ms", err, time.Since(start), want)
+			}
+			cancel()
+		}
+		if !p.servers[0].breaker.IsClosed() || p.servers[0].inFlight.Load() != 0 {
+			t.Errorf("breaker %s, %d in flight", p.servers[0].breaker.State(), p.servers[0].inFlight.Load())
+		}
+	})
+}
+
+// Retries are no more than their share of all calls, and what was saved up.
+func TestBudget(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ share, most float64 }{{0.1, 0.1}, {0.5, 0.5}, {1, 1}, {0, 0}} {
+		synctest.Test(t, func(t *testing.T) {
+			var tries atomic.Int64
+			p := newPool(t, Options{Timeout: 10 * time.Second, Retries: 3, RetryWait: time.Second, Budget: tt.share},
+				func(*http.Request) (*http.Response, error) { tries.Add(1); return nil, errRefused })
+			const calls = 1000
+			var wg sync.WaitGroup
+			var unasked atomic.Int64
+			for range 10 {
+				wg.Go(func() {
+					for range calls / 10 {
+						_, err := p.Do(t.Context(), get(true))
+						var u *Unasked
+						if errors.Is(err, ErrBudget) && errors.As(err, &u) && u.RetryAfter() == time.Second {
+							unasked.Add(1)
+						} else if !errors.Is(err, ErrDown) {
+							t.Error(err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			extra := float64(tries.Load() - calls)
+			if limit := tt.most*calls + budgetBurst; extra > limit || tt.share > 0 && extra < 0.9*tt.most*calls {
+				t.Errorf("share %g: %g more tries, want %g at most", tt.share, extra, limit)
+			}
+			if unasked.Load() == 0 && tt.share < 1 || unasked.Load() != p.budget.refused.Load() {
+				t.Errorf("share %g: %d of budget, %d counted", tt.share, unasked.Load(), p.budget.refused.Load())
+			}
+		})
+	}
+}
+
+// A server that fails is left alone, is probed by few, and is trusted again.
+func TestBreaker(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int64
+		var broken atomic.Bool
+		broken.Store(true)
+		p := newPool(t, Options{Timeout: time.Second, Breaker: true}, func(r *http.Request) (*http.Response, error) {
+			asked.Add(1)
+			time.Sleep(time.Millisecond)
+			if broken.Load() {
+				return nil, errRefused
+			}
+			return respond(r, 200), nil
+		})
+		call := func() error { _, err := p.Do(t.Context(), get(false)); return err }
+		for i := range breakerFailures {
+			if err := call(); !errors.Is(err, ErrDown) {
+				t.Fatalf("call %d: %v, want ErrDown", i, err)
+			}
+		}
+		start := time.Now()
+		var u *Unasked
+		if err := call(); !errors.Is(err, ErrOpen) || !errors.As(err, &u) || u.RetryAfter() != time.Second || time.Since(start) != 0 {
+			t.Fatalf("%v after %s, want ErrOpen at once", err, time.Since(start))
+		}
+		// For ten seconds many call: only probes reach it, one or so every half second.
+		asked.Store(0)
+		for time.Since(start) < 10*time.Second {
+			go call()
+			time.Sleep(5 * time.Millisecond)
+		}
+		synctest.Wait()
+		if n := asked.Load(); n < 15 || n > 3*25 {
+			t.Errorf("asked %d times in 10 s while it was down", n)
+		}
+		broken.Store(false)
+		back := time.Now()
+		for call() != nil {
+			time.Sleep(5 * time.Millisecond)
+		}
+		for range 100 {
+			if err := call(); err != nil {
+				t.Fatalf("after it was back: %v", err)
+			}
+		}
+		if d := time.Since(back); d > time.Second || !p.servers[0].breaker.IsClosed() {
+			t.Errorf("trusted again after %s, breaker %s", d, p.servers[0].breaker.State())
+		}
+	})
+}
+
+// Refusals are a sign of life: the breaker stays closed.
+func TestRefusalsAreNoFailures(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{400, 404, 409, 429, 503, 507} {
+		p := newPool(t, Options{Timeout: time.Second, Breaker: true}, func(r *http.Request) (*http.Response, error) { return respond(r, status), nil })
+		for range 100 {
+			if a, err := p.Do(t.Context(), get(false)); err != nil || a.StatusCode != status {
+				t.Fatalf("%d: %v, %v", status, a, err)
+			}
+		}
+	}
+}
+
+// Of several servers the less busy one is asked more; one that fails hardly, and what
+// it fails is done by the others.
+func TestServers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		asked := map[string]int{}
+		var ill atomic.Bool
+		urls, err := Parse("http://a:1,http://b:2,http://slow:3")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := newPool(t, Options{URLs: urls, Timeout: 10 * time.Second, TryTimeout: time.Second, Retries: 2, RetryWait: time.Second, Budget: 0.5, Breaker: true},
+			func(r *http.Request) (*http.Response, error) {
+				mu.Lock()
+				asked[r.URL.Host]++
+				mu.Unlock()
+				switch {
+				case r.URL.Host == "slow:3":
+					return later(r, 40*time.Millisecond, 200)
+				case r.URL.Host == "a:1" && ill.Load():
+					return nil, errRefused
+				default:
+					return later(r, 10*time.Millisecond, 200)
+				}
+			})
+		load := func(d time.Duration) map[string]int {
+			asked = map[string]int{}
+			for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+				go func() {
+					if a, err := p.Do(t.Context(), get(true)); err != nil || a.StatusCode != 200 {
+						t.Errorf("%v, %v", a, err)
+					}
+				}()
+			}
+			time.Sleep(time.Second)
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			return asked
+		}
+		if n := load(5 * time.Second); n["slow:3"] > n["b:2"]*2/3 || n["slow:3"] == 0 || n["a:1"] < 800 {
+			t.Errorf("all well: %v", n)
+		}
+		ill.Store(true)
+		if n := load(5 * time.Second); n["a:1"] > 100 || n["a:1"] < 10 {
+			t.Errorf("a is down: %v", n)
+		}
+		ill.Store(false)
+		if n := load(5 * time.Second); n["a:1"] < 700 {
+			t.Errorf("a is back: %v", n)
+		}
+	})
+}
+
+// A read that takes longer than most is sent again, and the first answer counts.
+func TestHedge(t *testing.T) {
+	t.Parallel()
+	for h, most := range map[string]int64{"20ms": 16, "p95": 110} {
+		synctest.Test(t, func(t *testing.T) {
+			var n, canceled atomic.Int64
+			var after Hedge
+			if err := after.Set(h); err != nil || after.String() != h {
+				t.Fatalf("%s: %v", after, err)
+			}
+			p := newPool(t, Options{Timeout: 10 * time.Second, TryTimeout: 5 * time.Second, Retries: 2, RetryWait: time.Second, Budget: 0.1, Breaker: true, HedgeAfter: after},
+				func(r *http.Request) (*http.Response, error) {
+					d := time.Duration(5+rand.IntN(5)) * time.Millisecond
+					if i := n.Add(1); i > 200 && i%50 == 0 {
+						d = time.Second
+					}
+					resp, err := later(r, d, 200)
+					if err != nil {
+						canceled.Add(1)
+					}
+					return resp, err
+				})
+			var longest time.Duration
+			for range 1000 {
+				start := time.Now()
+				a, err := p.Do(t.Context(), get(true))
+				if err != nil || string(a.Body) != "body" {
+					t.Fatal(a, err)
+				}
+				longest = max(longest, time.Since(start))
+			}
+			synctest.Wait()
+			if longest > 50*time.Millisecond || canceled.Load() < 10 || canceled.Load() > most {
+				t.Errorf("%s: the longest took %s, %d were canceled", h, longest, canceled.Load())
+			}
+			if extra := n.Load() - 1000; extra > 1000/10+budgetBurst {
+				t.Errorf("%s: %d hedges, want a tenth at most", h, extra)
+			}
+			if s := p.servers[0]; s.inFlight.Load() != 0 || !s.breaker.IsClosed() {
+				t.Errorf("%s: %d in flight, breaker %s", h, s.inFlight.Load(), s.breaker.State())
+			}
+			// Writes are never hedged.
+			n.Store(0)
+			r := &Request{Method: http.MethodPut, Route: "/x", Path: "/x", Header: http.Header{}, Again: true}
+			for range 300 {
+				if _, err := p.Do(t.Context(), r); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if n.Load() != 300 {
+				t.Errorf("%s: 300 writes were %d", h, n.Load())
+			}
+		})
+	}
+}
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	if got, err := Parse("http://a:1/,https://b/x/"); err != nil || fmt.Sprint(got) != "[http://a:1 https://b/x]" {
+		t.Errorf("%v, %v", got, err)
+	}
+	for in, want := range map[string]string{
+		"":                      `"" is not an http:// or https:// URL with a host`,
+		"http://a,":             `"" is not an http:// or https:// URL with a host`,
+		"http://a,http://a/":    `"http://a/" is named twice`,
+		"http://a?x=1":          `"http://a?x=1" must not have a query, a fragment or a user`,
+		"http://me:secret@host": `"http://me:secret@host" must not have a query, a fragment or a user`,
+	} {
+		if _, err := Parse(in); err == nil || err.Error() != want {
+			t.Errorf("Parse(%q) = %v, want %s", in, err, want)
+		}
+	}
+}
