@@ -43,10 +43,10 @@ postgres: # The tests start a PostgreSQL server of their own.
 
 .PHONY: test
 test: lint postgres ## Test everything, from nothing: units, the Collector, and a real lab end to end
-	go test $(RACE) $$(go list ./... | grep -v /internal/e2e)
+	go test $(RACE) $$(go list ./... | grep -v '/internal/e2e$$')
 	cd collector/distribution && go test ./...
-	@for f in $$(go test -list '^Fuzz' ./internal/albumhttp | grep '^Fuzz'); do \
-		go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) ./internal/albumhttp || exit 1; done
+	@for p in ./internal/albumhttp ./internal/fault; do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+		go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 	go test -v -count=1 -timeout 40m ./internal/e2e
 
 .PHONY: lint
@@ -63,6 +63,10 @@ bench: ## Run the benchmarks ten times, for benchstat
 .PHONY: bench-get
 bench-get: ## Compare the store with a bare Gin handler (needs wrk)
 	@store/testdata/wrk.sh
+
+.PHONY: bench-overload
+bench-overload: ## Show what happens under overload, after a stall and while the store is down (8 minutes)
+	go run ./internal/e2e/overload
 
 .PHONY: generate
 generate: ## Write the Collector's distribution from its manifest

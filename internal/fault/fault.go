@@ -57,7 +57,7 @@ func New(seed uint64, kinds ...Kind) *Set {
 // Instrument makes the Set tell what it does, and what is on already. What is nil is
 // not told. The metrics are
 //
-//	soundcheck.fault.active    1          1 for each kind that is on, 0 for the others
+//	soundcheck.fault.active    {fault}    1 for each kind that is on, 0 for the others
 //	soundcheck.fault.injected  {request}  by kind
 func (s *Set) Instrument(tp trace.TracerProvider, mp metric.MeterProvider, log *slog.Logger) error {
 	if log != nil {
@@ -75,7 +75,7 @@ func (s *Set) Instrument(tp trace.TracerProvider, mp metric.MeterProvider, log *
 		metric.WithDescription("Requests that a fault has touched.")); err != nil {
 		return err
 	}
-	_, err = m.Int64ObservableGauge("soundcheck.fault.active", metric.WithUnit("1"),
+	_, err = m.Int64ObservableGauge("soundcheck.fault.active", metric.WithUnit("{fault}"),
 		metric.WithDescription("1 for each fault that is on, 0 for those that could be."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 			for _, k := range s.kinds {

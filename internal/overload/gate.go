@@ -24,6 +24,9 @@ type gate struct {
 	service atomic.Uint64
 }
 
+// patience is how many times its longest expected wait a request waits at most.
+const patience = 10
+
 type permit struct {
 	adaptivelimiter.Permit
 	start time.Time
@@ -103,8 +106,9 @@ func (g *gate) queue(ctx context.Context) (permit, *Shed) {
 	if expected > g.maxWait {
 		return permit{}, &Shed{QueueFull, comeBack}
 	}
-	// Its turn can come later than expected. Twice is too late.
-	p, err := g.limiter.AcquirePermitWithMaxWait(ctx, 2*g.maxWait)
+	// Its turn can come later than expected, because requests end in clusters. Only
+	// who waits much too long is refused after all: a late no is the worst answer.
+	p, err := g.limiter.AcquirePermitWithMaxWait(ctx, patience*g.maxWait)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return permit{}, &Shed{DeadlineExceeded, comeBack}

@@ -72,7 +72,7 @@ func TestQueueRefuses(t *testing.T) {
 	}{
 		{"no room", 0, time.Second, 0, nil, QueueFull, 0},
 		{"it would wait too long", 10, 25 * time.Millisecond, time.Second, nil, QueueFull, 0},
-		{"it has waited too long", 10, 25 * time.Millisecond, 0, nil, QueueTimeout, 50 * time.Millisecond},
+		{"it has waited too long", 10, 25 * time.Millisecond, 0, nil, QueueTimeout, 250 * time.Millisecond},
 		{"its deadline would pass", 10, time.Second, 100 * time.Millisecond, func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return context.WithTimeout(ctx, 50*time.Millisecond)
 		}, DeadlineExceeded, 0},

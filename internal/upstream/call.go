@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -78,7 +79,8 @@ func (c *call) try(ctx context.Context, n int, hedge bool) (*Answer, error) {
 	}
 	resp, err := c.send(context.WithValue(ctx, tryKey{}, try{c.r.Route, n, hedge}), s)
 	a := &Answer{Response: resp}
-	if err == nil && !c.open {
+	open := c.open && err == nil && resp.StatusCode < 400 // what may be tried again is read to its end
+	if err == nil && !open {
 		a.Body, err = read(resp)
 	}
 	if err != nil {
@@ -89,9 +91,10 @@ func (c *call) try(ctx context.Context, n int, hedge bool) (*Answer, error) {
 	if broken(resp.StatusCode) {
 		o = failed
 	}
-	if c.open {
+	if open {
 		resp.Body = &openBody{resp.Body, sync.OnceFunc(func() { s.done(o) })}
 	} else {
+		resp.Body = io.NopCloser(bytes.NewReader(a.Body))
 		s.done(o)
 	}
 	c.mu.Lock()

@@ -102,7 +102,7 @@ func Flags(f *cli.Flags, name, url string) *Options {
 	f.DurationVar(&o.TryTimeout, "try-timeout", 3*time.Second, "give up a try that can be repeated after this `long` (1ms to 50s)")
 	f.IntVar(&o.Retries, "retries", 2, "`tries` after the first, of GET, PUT, DELETE, and POST with an Idempotency-Key (0 to 10)")
 	f.DurationVar(&o.RetryWait, "retry-wait", 250*time.Millisecond, "wait this `long` at most before another try; what asks for more in its Retry-After is passed on to the client (1ms to 10s)")
-	f.Float64Var(&o.Budget, "retry-budget", 0.1, "`share` of calls that retries and hedges may add (0 to 1)")
+	f.Float64Var(&o.Budget, "retry-budget", 0.1, "`share` of calls that retries and hedges may add (0 to 1; 0: there are none)")
 	f.BoolVar(&o.Breaker, "breaker", true, "leave a failing "+name+" alone for half a second at a time, and answer 503")
 	f.Var(&o.HedgeAfter, "hedge-after", "send a GET a second time after a `time` or a percentile, as in 20ms or p95; off: never")
 	f.BoolVar(&o.H2C, "h2c", false, "HTTP/2 without TLS to the "+name+", instead of HTTP/1.1")
@@ -137,6 +137,9 @@ func New(o Options) (*Pool, error) {
 		return nil, errors.New("no server")
 	}
 	o.setDefaults()
+	if o.Budget == 0 {
+		o.Retries, o.HedgeAfter = 0, Hedge{}
+	}
 	p := &Pool{o: o, budget: newBudget(o.Budget)}
 	for _, u := range o.URLs {
 		s, err := newServer(u, o)

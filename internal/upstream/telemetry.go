@@ -79,7 +79,7 @@ var breakerStates = map[circuitbreaker.State]int64{
 //	soundcheck.upstream.budget.refused   {try}      retries and hedges that were not made for want of budget
 //	soundcheck.upstream.budget.left      {try}      retries and hedges that could be made now
 //	soundcheck.upstream.in_flight        {request}  by server
-//	soundcheck.upstream.breaker.state    1          by server: 0 closed, 1 half-open, 2 open
+//	soundcheck.upstream.breaker.state    {state}    by server: 0 closed, 1 half-open, 2 open
 func (p *Pool) instrument() error {
 	m := p.o.MeterProvider.Meter("soundcheck/internal/upstream")
 	var err error
@@ -106,7 +106,7 @@ func (p *Pool) instrument() error {
 	if err != nil {
 		return err
 	}
-	state, err := m.Int64ObservableGauge("soundcheck.upstream.breaker.state", metric.WithUnit("1"),
+	state, err := m.Int64ObservableGauge("soundcheck.upstream.breaker.state", metric.WithUnit("{state}"),
 		metric.WithDescription("State of a server's circuit breaker: 0 closed, 1 half-open, 2 open."))
 	if err != nil {
 		return err

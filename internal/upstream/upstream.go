@@ -71,7 +71,7 @@ type Request struct {
 // Answer is a server's answer, read to its end.
 type Answer struct {
 	*http.Response
-	Body []byte // of Open: empty, the Response's Body is open
+	Body []byte // nil if the Response's Body is open: see Open
 }
 
 // Pool calls the servers of one service. It is safe for concurrent use.
@@ -124,8 +124,8 @@ func (p *Pool) Do(ctx context.Context, r *Request) (*Answer, error) {
 	return c.do(total, executor)
 }
 
-// Open is Do for an answer that is read by the caller, who closes its body and ends
-// ctx if nothing comes. A try has no limit of its own.
+// Open is Do for an answer below 400 that is read by the caller, who closes its body
+// and ends ctx if nothing comes. A try has no limit of its own.
 func (p *Pool) Open(ctx context.Context, r *Request) (*http.Response, error) {
 	c := &call{pool: p, r: r, caller: ctx, open: true}
 	a, err := c.do(ctx, p.plain)

@@ -214,7 +214,7 @@ func TestBudget(t *testing.T) {
 			if limit := tt.most*calls + budgetBurst; extra > limit || tt.share > 0 && extra < 0.9*tt.most*calls {
 				t.Errorf("share %g: %g more tries, want %g at most", tt.share, extra, limit)
 			}
-			if unasked.Load() == 0 && tt.share < 1 || unasked.Load() != p.budget.refused.Load() {
+			if unasked.Load() == 0 && tt.share > 0 && tt.share < 1 || unasked.Load() != p.budget.refused.Load() {
 				t.Errorf("share %g: %d of budget, %d counted", tt.share, unasked.Load(), p.budget.refused.Load())
 			}
 		})
@@ -337,6 +337,45 @@ func TestServers(t *testing.T) {
 		ill.Store(false)
 		if n := load(5 * time.Second); n["a:1"] < 700 {
 			t.Errorf("a is back: %v", n)
+		}
+	})
+}
+
+// An answer that is read by the caller is open; what came before it is not, and the
+// server is busy with it until it is closed.
+func TestOpen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var n, closed atomic.Int64
+		p := newPool(t, Options{Timeout: time.Second, TryTimeout: 10 * time.Millisecond, Retries: 2, RetryWait: time.Second, Budget: 1, Breaker: true}, func(r *http.Request) (*http.Response, error) {
+			status := 500
+			if n.Add(1) == 3 {
+				status = 200
+				time.Sleep(time.Minute) // an open answer has no limit but the caller's
+			}
+			resp := respond(r, status)
+			resp.Body = &openBody{resp.Body, func() { closed.Add(1) }}
+			return resp, nil
+		})
+		resp, err := p.Open(t.Context(), get(true))
+		if err != nil || resp.StatusCode != 200 {
+			t.Fatal(resp, err)
+		}
+		if closed.Load() != 2 || p.servers[0].inFlight.Load() != 1 {
+			t.Errorf("%d closed, %d in flight, want 2 and 1", closed.Load(), p.servers[0].inFlight.Load())
+		}
+		if b, err := io.ReadAll(resp.Body); string(b) != "body" || err != nil {
+			t.Errorf("%q, %v", b, err)
+		}
+		resp.Body.Close()
+		resp.Body.Close()
+		if closed.Load() < 3 || p.servers[0].inFlight.Load() != 0 {
+			t.Errorf("%d closed, %d in flight, want 3 and 0", closed.Load(), p.servers[0].inFlight.Load())
+		}
+		n.Store(10)
+		resp, err = p.Open(t.Context(), get(false))
+		if b, _ := io.ReadAll(resp.Body); err != nil || resp.StatusCode != 500 || string(b) != "body" {
+			t.Errorf("%v %q, %v", resp, b, err)
 		}
 	})
 }

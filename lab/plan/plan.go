@@ -46,6 +46,8 @@ type Lab struct {
 const (
 	proxyPort           = 9070
 	storePort           = 9080
+	proxyAdminPort      = 9071
+	storeAdminPort      = 9081
 	collectorGRPCPort   = 4317
 	collectorHTTPPort   = 4318
 	collectorHealthPort = 13133
@@ -188,23 +190,23 @@ func (l Lab) Clear() error {
 }
 
 func (l Lab) store() Program {
-	p := l.service("album-store", "store", storePort)
+	p := l.service("album-store", "store", storePort, storeAdminPort)
 	p.Env = append(p.Env, "SOUNDCHECK_STORE_DB="+l.db()) // not an argument: it can hold a password
 	return p
 }
 
 func (l Lab) proxy() Program {
-	p := l.service("proxy-service", "proxy", proxyPort, "-store", l.Store())
+	p := l.service("proxy-service", "proxy", proxyPort, proxyAdminPort, "-store", l.Store())
 	p.Needs = []string{"album-store"}
 	return p
 }
 
-func (l Lab) service(name, dir string, port int, args ...string) Program {
+func (l Lab) service(name, dir string, port, admin int, args ...string) Program {
 	return Program{
 		Name: name,
 		Target: build.Target{Name: name, Module: ".", Package: "./" + dir,
 			Sources: []string{dir, "internal"}},
-		Args: append([]string{"-addr", l.addr(port)}, args...),
+		Args: append([]string{"-addr", l.addr(port), "-admin-addr", l.addr(admin)}, args...),
 		Env: append(environ(map[string]string{
 			// Seconds matter to somebody who watches; the defaults are minutes.
 			"OTEL_METRIC_EXPORT_INTERVAL": "5000",
@@ -215,7 +217,7 @@ func (l Lab) service(name, dir string, port int, args ...string) Program {
 			"OTEL_EXPORTER_OTLP_ENDPOINT="+l.OTLP(),
 			"OTEL_RESOURCE_ATTRIBUTES="+resourceAttributes(os.Getenv("OTEL_RESOURCE_ATTRIBUTES")),
 		),
-		Ports:   []Port{l.port(port, "HTTP")},
+		Ports:   []Port{l.port(port, "HTTP"), l.port(admin, "faults")},
 		Address: l.url(port),
 		Ready:   l.url(port) + "/readyz",
 	}

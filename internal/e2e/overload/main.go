@@ -6,7 +6,7 @@
 //	go run ./internal/e2e/overload                       # all, some 12 minutes
 //	go run ./internal/e2e/overload -show collapse -step 5s
 //
-// Clients in it have no more patience than -patience: who was not answered by then
+// Nothing else should run meanwhile. Clients in it have no more patience than -patience: who was not answered by then
 // is gone, and what was done for it was done for nothing.
 package main
 
@@ -14,18 +14,20 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"soundcheck/internal/cli"
+	"soundcheck/internal/e2e/services"
 )
 
 func main() { cli.Main("overload", run) }
 
-// config is what the tables are about. The store's capacity is slots / delay.
+// config is what the tables are about. The store's capacity is slots / delay. By
+// default that is so little that two cores, which the clients share, can refuse ten
+// times as much without being at their own end.
 type config struct {
 	show     []string
 	step     time.Duration
@@ -42,7 +44,7 @@ func (c config) capacity() float64 { return float64(c.slots) / c.delay.Seconds()
 // shows are the tables, in their order.
 var shows = []struct {
 	name string
-	show func(context.Context, config, *programs, io.Writer) error
+	show func(context.Context, config, *services.Programs, io.Writer) error
 }{{"collapse", collapse}, {"stall", stall}, {"down", down}}
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
@@ -53,7 +55,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	f.DurationVar(&c.stall, "stall", 10*time.Second, "the store stands still, or is down, for this `long` (1s to 1m)")
 	f.DurationVar(&c.patience, "patience", time.Second, "clients wait this `long` (10ms to 1m)")
 	f.IntVar(&c.slots, "slots", 16, "workers of the store (1 to 1000)")
-	f.DurationVar(&c.delay, "delay", 40*time.Millisecond, "each request takes a worker this `long` (1ms to 1s)")
+	f.DurationVar(&c.delay, "delay", 80*time.Millisecond, "each request takes a worker this `long` (1ms to 1s)")
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return err
 	}
@@ -73,7 +75,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	for _, name := range c.show {
 		if !slices.ContainsFunc(shows, func(s struct {
 			name string
-			show func(context.Context, config, *programs, io.Writer) error
+			show func(context.Context, config, *services.Programs, io.Writer) error
 		}) bool {
 			return s.name == name
 		}) {
@@ -83,11 +85,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err := f.NoArgs(); err != nil {
 		return err
 	}
-	p, err := build(ctx, stderr)
+	p, err := services.Build(ctx, stderr)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(p.dir)
+	defer p.Close()
 	for _, s := range shows {
 		if slices.Contains(c.show, s.name) {
 			if err := s.show(ctx, c, p, stdout); err != nil {
@@ -105,7 +107,7 @@ var (
 )
 
 // collapse offers more and more than the capacity.
-func collapse(ctx context.Context, c config, p *programs, out io.Writer) error {
+func collapse(ctx context.Context, c config, p *services.Programs, out io.Writer) error {
 	fmt.Fprintf(out, "No collapse: %.0f/s is what the store can do (%d workers, %s a request); clients wait %s.\n\n", c.capacity(), c.slots, c.delay, c.patience)
 	tab := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(tab, "services\toffered\tgoodput\tof peak\tp50 good\tp99 good\tof unloaded\tshed\tp99 shed\tfailed\t")
@@ -114,11 +116,11 @@ func collapse(ctx context.Context, c config, p *programs, out io.Writer) error {
 		if !protected {
 			name, storeArgs, proxyArgs = "-concurrency 0", unprotectedStore, unprotectedProxy
 		}
-		s, err := p.start(ctx, storeArgs, proxyArgs, c.faults())
+		s, err := start(ctx, p, append(storeArgs, "-fault", strings.Join(c.faults(), ",")), proxyArgs)
 		if err != nil {
 			return err
 		}
-		l := load{url: s.proxy, patience: c.patience}
+		l := load{url: s.proxy.URL, patience: c.patience}
 		unloaded := l.run(ctx, 0.1*c.capacity(), c.step/4)
 		l.run(ctx, c.capacity(), c.step/2) // so that limits are found and connections open
 		peak := 0.0
@@ -141,7 +143,7 @@ func collapse(ctx context.Context, c config, p *programs, out io.Writer) error {
 }
 
 // stall has the store stand still for a while, at 70% of its capacity.
-func stall(ctx context.Context, c config, p *programs, out io.Writer) error {
+func stall(ctx context.Context, c config, p *services.Programs, out io.Writer) error {
 	const before, after = 10 * time.Second, 20 * time.Second
 	rate := 0.7 * c.capacity()
 	fmt.Fprintf(out, "No metastable failure: %.0f/s, 70%% of what the store can do; it stands still for %s.\n\n", rate, c.stall)
@@ -160,14 +162,14 @@ func stall(ctx context.Context, c config, p *programs, out io.Writer) error {
 		if !row.protected {
 			storeArgs, proxyArgs = unprotectedStore, unprotectedProxy
 		}
-		s, err := p.start(ctx, storeArgs, proxyArgs, c.faults())
+		s, err := start(ctx, p, append(storeArgs, "-fault", strings.Join(c.faults(), ",")), proxyArgs)
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(c.stderr, "overload: %s, %s, for %s\n", row.services, row.clients, before+c.stall+after)
-		l := load{url: s.proxy, patience: c.patience, naive: row.naive}
+		l := load{url: s.proxy.URL, patience: c.patience, naive: row.naive}
 		stalled := time.AfterFunc(before, func() {
-			if err := s.setFaults(ctx, append(c.faults(), "stall="+c.stall.String())); err != nil {
+			if err := s.store.SetFaults(ctx, append(c.faults(), "stall="+c.stall.String())...); err != nil {
 				fmt.Fprintln(c.stderr, "overload:", err)
 			}
 		})
@@ -194,24 +196,24 @@ func stall(ctx context.Context, c config, p *programs, out io.Writer) error {
 }
 
 // down has the store killed, and started again.
-func down(ctx context.Context, c config, p *programs, out io.Writer) error {
+func down(ctx context.Context, c config, p *services.Programs, out io.Writer) error {
 	const rate, before, after = 200, 25 * time.Second, 25 * time.Second
 	fmt.Fprintf(out, "Store down: %d/s for %s; the store is killed after %s and is back %s later.\n\n", rate, before+c.stall+after, before, c.stall)
-	s, err := p.start(ctx, nil, nil, nil)
+	s, err := start(ctx, p, nil, nil)
 	if err != nil {
 		return err
 	}
 	defer s.stop()
-	l := load{url: s.proxy, patience: 15 * time.Second}
+	l := load{url: s.proxy.URL, patience: 15 * time.Second}
 	l.run(ctx, rate, 5*time.Second)
-	first, err := s.proxyState()
+	first, err := s.state()
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(c.stderr, "overload: store down, for %s\n", before+c.stall+after)
-	killed := time.AfterFunc(before, func() { s.kill() })
+	killed := time.AfterFunc(before, func() { s.store.Kill() })
 	restarted := time.AfterFunc(before+c.stall, func() {
-		if err := s.startStore(ctx); err != nil {
+		if err := s.store.Start(ctx); err != nil {
 			fmt.Fprintln(c.stderr, "overload:", err)
 		}
 	})
@@ -221,7 +223,7 @@ func down(ctx context.Context, c config, p *programs, out io.Writer) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	last, err := s.proxyState()
+	last, err := s.state()
 	if err != nil {
 		return err
 	}
@@ -229,9 +231,38 @@ func down(ctx context.Context, c config, p *programs, out io.Writer) error {
 	fmt.Fprintf(out, "  other than 2xx       from %.2f s to %.2f s after the beginning (down from %.0f s to %.0f s)\n",
 		r.firstBad.Seconds(), r.lastBad.Seconds(), before.Seconds(), (before + c.stall).Seconds())
 	fmt.Fprintf(out, "  slowest answer       %s\n", ms(max(r.good.quantile(1), r.shed.quantile(1), r.failed.quantile(1))))
-	fmt.Fprintf(out, "  proxy's goroutines   %d before, %d after\n", first.goroutines, last.goroutines)
-	fmt.Fprintf(out, "  proxy's memory       %d MB before, %d MB after\n\n", first.memory>>20, last.memory>>20)
+	fmt.Fprintf(out, "  proxy's goroutines   %d before, %d after\n", first.Goroutines, last.Goroutines)
+	fmt.Fprintf(out, "  proxy's memory       %d MB before, %d MB after\n\n", first.Memory>>20, last.Memory>>20)
 	return nil
+}
+
+// pair is a store and a proxy in front of it.
+type pair struct {
+	store *services.Store
+	proxy *services.Proxy
+}
+
+func start(ctx context.Context, p *services.Programs, storeArgs, proxyArgs []string) (pair, error) {
+	store, err := p.StartStore(ctx, storeArgs...)
+	if err != nil {
+		return pair{}, err
+	}
+	proxy, err := p.StartProxy(ctx, []*services.Store{store}, proxyArgs...)
+	if err != nil {
+		store.Kill()
+	}
+	return pair{store, proxy}, err
+}
+
+func (s pair) stop() {
+	s.proxy.Kill()
+	s.store.Kill()
+}
+
+// state returns the proxy's state once it had a rest.
+func (s pair) state() (services.State, error) {
+	time.Sleep(5 * time.Second) // what was in flight ends, and garbage is collected
+	return s.proxy.State()
 }
 
 // faults slow the store down to its capacity.

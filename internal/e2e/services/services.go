@@ -1,0 +1,214 @@
+// Package services runs an album store and a proxy as their users do, as programs of
+// their own that can be killed, for what must be seen from outside.
+package services
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Programs are the built services, and an endpoint for their telemetry that throws
+// it away: to make it costs them what it costs.
+type Programs struct {
+	dir  string
+	otlp *httptest.Server
+}
+
+// Build builds the services from the sources of this module.
+func Build(ctx context.Context, stderr io.Writer) (_ *Programs, err error) {
+	root, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+	if err != nil {
+		return nil, fmt.Errorf("find the module: %w", err)
+	}
+	dir, err := os.MkdirTemp("", "services")
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", dir+"/", "./store", "./proxy")
+	cmd.Dir = filepath.Dir(strings.TrimSpace(string(root)))
+	cmd.Stdout, cmd.Stderr = stderr, stderr
+	if err := cmd.Run(); err != nil {
+		return nil, errors.Join(fmt.Errorf("build the services: %w", err), os.RemoveAll(dir))
+	}
+	discard := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	return &Programs{dir, discard}, nil
+}
+
+// Close deletes the programs.
+func (p *Programs) Close() error {
+	p.otlp.Close()
+	return os.RemoveAll(p.dir)
+}
+
+// Store is an album store that runs, or was killed.
+type Store struct {
+	URL   string
+	p     *Programs
+	admin string
+	args  []string
+	cmd   *exec.Cmd
+}
+
+// Proxy is a proxy that runs.
+type Proxy struct {
+	URL string
+	cmd *exec.Cmd
+}
+
+// StartStore starts an album store, with a free port and its faults to be changed.
+func (p *Programs) StartStore(ctx context.Context, args ...string) (*Store, error) {
+	addrs, err := freeAddrs(2)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{p: p, URL: "http://" + addrs[0], admin: "http://" + addrs[1] + "/admin/faults",
+		args: append([]string{"-addr", addrs[0], "-admin-addr", addrs[1]}, args...)}
+	return s, s.Start(ctx)
+}
+
+// StartProxy starts a proxy of the stores.
+func (p *Programs) StartProxy(ctx context.Context, stores []*Store, args ...string) (*Proxy, error) {
+	addrs, err := freeAddrs(1)
+	if err != nil {
+		return nil, err
+	}
+	urls := make([]string, len(stores))
+	for i, s := range stores {
+		urls[i] = s.URL
+	}
+	x := &Proxy{URL: "http://" + addrs[0]}
+	x.cmd, err = p.run(ctx, "proxy", x.URL, append([]string{"-addr", addrs[0], "-store", strings.Join(urls, ",")}, args...)...)
+	return x, err
+}
+
+var lastPort atomic.Int64
+
+// freeAddrs returns addresses that no one takes by chance while a store is down: the
+// ports that the kernel gives out are higher.
+func freeAddrs(n int) (addrs []string, err error) {
+	for range 3000 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 27000+(int64(os.Getpid())*37+lastPort.Add(1))%3000)
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			continue
+		}
+		l.Close()
+		if addrs = append(addrs, addr); len(addrs) == n {
+			return addrs, nil
+		}
+	}
+	return nil, errors.New("no port from 27000 to 29999 is free")
+}
+
+const startTimeout = 30 * time.Second
+
+func (p *Programs) run(ctx context.Context, name, url string, args ...string) (*exec.Cmd, error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(p.dir, name), args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	cmd.Env = append(os.Environ(), "OTEL_SDK_DISABLED=", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "OTEL_EXPORTER_OTLP_ENDPOINT="+p.otlp.URL)
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	for deadline := time.Now().Add(startTimeout); ; time.Sleep(10 * time.Millisecond) {
+		resp, err := http.Get(url + "/healthz")
+		if err == nil {
+			resp.Body.Close()
+			return cmd, nil
+		}
+		if time.Now().After(deadline) {
+			end(cmd)
+			return nil, fmt.Errorf("%s does not answer: %w\n%s", name, err, stderr.String())
+		}
+	}
+}
+
+// Start starts a store again that was killed, at the same address.
+func (s *Store) Start(ctx context.Context) (err error) {
+	s.cmd, err = s.p.run(ctx, "store", s.URL, s.args...)
+	return err
+}
+
+// Kill ends the store at once.
+func (s *Store) Kill() { end(s.cmd) }
+
+// Kill ends the proxy at once.
+func (p *Proxy) Kill() { end(p.cmd) }
+
+func end(cmd *exec.Cmd) {
+	if cmd != nil && cmd.ProcessState == nil {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+}
+
+// SetFaults replaces the store's faults.
+func (s *Store) SetFaults(ctx context.Context, faults ...string) error {
+	body, err := json.Marshal(map[string][]string{"faults": append([]string{}, faults...)})
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, s.admin, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("set faults: %s", resp.Status)
+	}
+	return nil
+}
+
+// State is how large a program is.
+type State struct {
+	Goroutines int64
+	Memory     int64 // resident bytes; 0 where that is not known
+}
+
+// State returns how large the proxy is.
+func (p *Proxy) State() (State, error) {
+	resp, err := http.Get(p.URL + "/metrics")
+	if err != nil {
+		return State{}, err
+	}
+	defer resp.Body.Close()
+	var st State
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		name, value, _ := strings.Cut(lines.Text(), " ")
+		if !strings.HasPrefix(name, "go_goroutine_count") {
+			continue
+		}
+		n, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			return st, err
+		}
+		st.Goroutines = int64(n)
+	}
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
+	if err != nil {
+		return st, nil // not Linux
+	}
+	pages, err := strconv.ParseInt(strings.Fields(string(b))[1], 10, 64)
+	st.Memory = pages * int64(os.Getpagesize())
+	return st, err
+}
