@@ -32,7 +32,7 @@ func (c *Client) Stream(ctx context.Context, f album.Filter) iter.Seq2[album.Alb
 	}
 }
 
-var errSilent = errors.New("nothing more came")
+var errSilent = fmt.Errorf("%w: nothing more came", upstream.ErrSlow)
 
 func (c *Client) stream(ctx context.Context, f album.Filter, each func(album.Album) bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -103,8 +103,11 @@ func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
 	}
 	r.Use(h.accessLog, h.recovery)
 	api := r.Group("")
+	noRoute, noMethod := []gin.HandlerFunc{h.noRoute}, []gin.HandlerFunc{h.noMethod}
 	if o.Overload != nil {
-		api.Use(o.Overload.Middleware(classify, h.fail))
+		control := o.Overload.Middleware(classify, h.fail)
+		api.Use(h.preread, control)
+		noRoute, noMethod = append([]gin.HandlerFunc{control}, noRoute...), append([]gin.HandlerFunc{control}, noMethod...)
 	}
 	if o.Faults != nil {
 		api.Use(o.Faults.Middleware(h.failWith, h.drop))
@@ -121,8 +124,8 @@ func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
 	if o.Docs != nil {
 		r.Match(read, docsPath+"/*file", gin.WrapH(http.StripPrefix(docsPath, o.Docs)))
 	}
-	r.NoRoute(h.noRoute)
-	r.NoMethod(h.noMethod)
+	r.NoRoute(noRoute...)
+	r.NoMethod(noMethod...)
 	return r
 }
 
@@ -311,7 +314,7 @@ func (h *handler) fail(c *gin.Context, err error) {
 	}
 	p := problemFor(err)
 	switch {
-	case refusal(err):
+	case refusal(c, err, p.Status):
 		c.Set(refusedKey, err.Error())
 	case p.Status >= 500:
 		_ = c.Error(err)

@@ -129,8 +129,8 @@ func (s *Set) Replace(ctx context.Context, specs ...string) error {
 	s.mu.Lock()
 	old := s.active
 	for k, f := range next {
-		if was := old[k]; was != nil && was.on() && was.text == f.text && f.kind == Slots {
-			next[k] = was // it goes on: who waits for one of its workers waits for the same
+		if was := old[k]; was != nil && was.on() && was.text == f.text {
+			next[k] = was // it goes on, and who waits in it waits for the same
 		}
 	}
 	s.active = next
@@ -184,23 +184,30 @@ func (s *Set) chance(k Kind) *fault {
 	return f
 }
 
+// met is what a request has met so far in one span.
+type met struct {
+	*Set
+	kinds []string
+}
+
 // touch notes that the request of ctx has met a fault.
-func (s *Set) touch(ctx context.Context, k Kind) {
-	trace.SpanFromContext(ctx).SetAttributes(Key.String(string(k)))
-	s.injected.Add(ctx, 1, metric.WithAttributes(Key.String(string(k))))
+func (m *met) touch(ctx context.Context, k Kind) {
+	m.kinds = append(m.kinds, string(k))
+	trace.SpanFromContext(ctx).SetAttributes(Key.String(strings.Join(m.kinds, ",")))
+	m.injected.Add(ctx, 1, metric.WithAttributes(Key.String(string(k))))
 }
 
 // meet is touch, and begins the span of a wait.
-func (s *Set) meet(ctx context.Context, k Kind) trace.Span {
-	s.touch(ctx, k)
-	_, span := s.tracer.Start(ctx, "fault "+string(k), trace.WithAttributes(Key.String(string(k))))
+func (m *met) meet(ctx context.Context, k Kind) trace.Span {
+	m.touch(ctx, k)
+	_, span := m.tracer.Start(ctx, "fault "+string(k), trace.WithAttributes(Key.String(string(k))))
 	return span
 }
 
 // wait lasts for d, or until the fault is turned off. It returns ctx's error if that
 // ends before.
-func (s *Set) wait(ctx context.Context, f *fault, d time.Duration) error {
-	defer s.meet(ctx, f.kind).End()
+func (m *met) wait(ctx context.Context, f *fault, d time.Duration) error {
+	defer m.meet(ctx, f.kind).End()
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

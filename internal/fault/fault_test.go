@@ -163,7 +163,10 @@ func TestLeaveAndTurnOff(t *testing.T) {
 				t.Fatal(err)
 			}
 			synctest.Wait()
-			for range len(done) {
+			if len(done) != 3 {
+				t.Fatalf("%s: %d of 3 went on when it was turned off", faults, len(done))
+			}
+			for range 3 {
 				if err := <-done; err != nil {
 					t.Errorf("%s: %v", faults, err)
 				}
@@ -171,6 +174,44 @@ func TestLeaveAndTurnOff(t *testing.T) {
 			if _, err := svc.Get(t.Context(), 1); err != nil || len(s.List()) != 0 {
 				t.Errorf("%s: %v, %v is on", faults, err, s.List())
 			}
+		}
+	})
+}
+
+// Other faults that change, and another number of workers, let nobody through that
+// waits.
+func TestChange(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := New(1, all...)
+		svc := s.Service(album.NewMemory(album.Seed()...))
+		set := func(faults string) {
+			if err := s.Replace(t.Context(), faults); err != nil {
+				t.Fatal(err)
+			}
+		}
+		set("slots=1,db-delay=1s")
+		var done atomic.Int64
+		for range 10 {
+			go func() { _, _ = svc.Get(t.Context(), 1); done.Add(1) }()
+		}
+		time.Sleep(500 * time.Millisecond)
+		set("slots=1,db-delay=1s,error=500@1%")
+		time.Sleep(100 * time.Millisecond)
+		if done.Load() != 0 {
+			t.Errorf("%d were let through", done.Load())
+		}
+		set("slots=2,db-delay=1s")
+		time.Sleep(1200 * time.Millisecond) // the first one, and two of the new workers
+		if done.Load() != 3 {
+			t.Errorf("%d are done, want 3", done.Load())
+		}
+		start := time.Now()
+		set("stall=10s")
+		time.Sleep(4 * time.Second)
+		set("stall=10s,latency=1ms")
+		if _, err := svc.Get(t.Context(), 1); err != nil || time.Since(start) != 10*time.Second {
+			t.Errorf("%v after %s, want the stall's 10s", err, time.Since(start))
 		}
 	})
 }
@@ -230,6 +271,8 @@ func TestTelemetry(t *testing.T) {
 	}
 	ctx, span := rec.TracerProvider.Tracer("t").Start(t.Context(), "server")
 	serve(s).ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/x", nil))
+	span.End()
+	ctx, span = rec.TracerProvider.Tracer("t").Start(t.Context(), "domain")
 	if _, err := s.Service(album.NewMemory(album.Seed()...)).Get(ctx, 1); err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +281,7 @@ func TestTelemetry(t *testing.T) {
 	for _, s := range rec.Spans() {
 		got = append(got, s.Name+" "+telemetrytest.Attributes(s.Attributes))
 	}
-	if text := strings.Join(got, ", "); text != "fault latency soundcheck.fault=latency, fault db-delay soundcheck.fault=db-delay, server soundcheck.fault=db-delay" {
+	if text := strings.Join(got, ", "); text != "fault latency soundcheck.fault=latency, server soundcheck.fault=latency,error, fault db-delay soundcheck.fault=db-delay, domain soundcheck.fault=db-delay" {
 		t.Errorf("spans: %s", text)
 	}
 	active := map[string]int64{}
@@ -249,10 +292,13 @@ func TestTelemetry(t *testing.T) {
 	if fmt.Sprint(active) != "map[db-delay:1 drop:0 error:1 latency:1 slots:0 stall:0]" {
 		t.Errorf("active: %v", active)
 	}
+	injected := map[string]int64{}
 	for _, p := range rec.Metric("soundcheck.fault.injected").Data.(metricdata.Sum[int64]).DataPoints {
-		if p.Value != 1 {
-			t.Errorf("%v was injected %d times, want 1", p.Attributes.ToSlice(), p.Value)
-		}
+		kind, _ := p.Attributes.Value(Key)
+		injected[kind.AsString()] = p.Value
+	}
+	if fmt.Sprint(injected) != "map[db-delay:1 error:1 latency:1]" {
+		t.Errorf("injected: %v", injected)
 	}
 	if err := s.Replace(t.Context()); err != nil || !strings.Contains(rec.Logs(), `"no fault is on"`) {
 		t.Errorf("%v, log: %s", err, rec.Logs())

@@ -8,18 +8,18 @@ import (
 // admitted. Fail answers with a status, drop cuts the connection.
 func (s *Set) Middleware(fail func(*gin.Context, int), drop func(*gin.Context)) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		ctx := c.Request.Context()
+		ctx, m := c.Request.Context(), met{Set: s}
 		if f := s.chance(Latency); f != nil {
 			// If the client leaves, the handler sees it.
-			_ = s.wait(ctx, f, f.delay)
+			_ = m.wait(ctx, f, f.delay)
 		}
 		if f := s.chance(Error); f != nil {
-			s.touch(ctx, Error)
+			m.touch(ctx, Error)
 			fail(c, f.status)
 			return
 		}
 		if s.chance(Drop) != nil {
-			s.touch(ctx, Drop)
+			m.touch(ctx, Drop)
 			drop(c)
 		}
 	}

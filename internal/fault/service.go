@@ -24,21 +24,22 @@ type service struct {
 
 // enter waits as the faults say. The caller leaves when the work is done.
 func (s *Set) enter(ctx context.Context) (leave func(), err error) {
+	m := met{Set: s}
 	leave = func() {}
 	if f := s.get(Stall); f != nil {
 		if d := f.stalled(time.Now()); d > 0 {
-			if err := s.wait(ctx, f, d); err != nil {
+			if err := m.wait(ctx, f, d); err != nil {
 				return leave, err
 			}
 		}
 	}
 	if f := s.get(Slots); f != nil {
-		if leave, err = s.worker(ctx, f); err != nil {
+		if leave, err = m.worker(ctx, f); err != nil {
 			return leave, err
 		}
 	}
 	if f := s.get(DBDelay); f != nil {
-		if err := s.wait(ctx, f, f.delay); err != nil {
+		if err := m.wait(ctx, f, f.delay); err != nil {
 			leave()
 			return func() {}, err
 		}
@@ -46,23 +47,24 @@ func (s *Set) enter(ctx context.Context) (leave func(), err error) {
 	return leave, nil
 }
 
-// worker waits for one of a fixed number of workers.
-func (s *Set) worker(ctx context.Context, f *fault) (leave func(), err error) {
-	leave = func() { <-f.slots }
+// worker waits for one of a fixed number of workers, also if their number changes.
+func (m *met) worker(ctx context.Context, f *fault) (leave func(), err error) {
 	select {
 	case f.slots <- struct{}{}:
-		return leave, nil
+		return func() { <-f.slots }, nil
 	default:
 	}
-	defer s.meet(ctx, Slots).End()
-	select {
-	case f.slots <- struct{}{}:
-		return leave, nil
-	case <-f.over:
-		return func() {}, nil
-	case <-ctx.Done():
-		return func() {}, ctx.Err()
+	defer m.meet(ctx, Slots).End()
+	for ; f != nil; f = m.get(Slots) {
+		select {
+		case f.slots <- struct{}{}:
+			return func() { <-f.slots }, nil
+		case <-f.over:
+		case <-ctx.Done():
+			return func() {}, ctx.Err()
+		}
 	}
+	return func() {}, nil
 }
 
 // List implements album.Service.

@@ -43,19 +43,19 @@ const (
 // how many of those in work really wait for each other; the limit is one at a time
 // brought to where a few do.
 //
-// The baseline follows what requests take, too, over some two minutes: a service that
-// has become slower for good is not taken for overloaded for ever, and an overload
-// that lasts for hours lets the limit grow slowly. Where the library would also go by
+// The baseline follows what requests take, too, over some minutes: a service that has
+// become slower for good is not taken for overloaded for ever, and an overload that
+// lasts for hours lets the limit grow slowly. Until then minLimit keeps it going. Where the library would also go by
 // how limit and throughput correlate it has too few samples to do so (fewer than 10):
 // with them the limit swung between a third and three times of what was right
 // (failsafe-go v0.9.8; see TestAdaptiveFindsTheLimit).
 const (
-	minLimit     = 8
+	minLimit     = 16
 	initialLimit = 32
 	maxLimit     = 1024
 
 	followWindow   = 250 * time.Millisecond
-	followSamples  = 50   // in a window, at least
+	followSamples  = 10   // in a window, at least
 	followBaseline = 1000 // windows
 	followQuantile = 0.5
 	headroom       = 2.0 // the limit is at most this times the most in work lately
@@ -97,25 +97,25 @@ func (g *gate) queue(ctx context.Context) (permit, *Shed) {
 	ahead := g.waiting.Add(1)
 	defer g.waiting.Add(-1)
 	if ahead > g.maxQueue {
-		return permit{}, &Shed{QueueFull, comeBack}
+		return permit{}, &Shed{QueueFull, retryLater}
 	}
 	expected := time.Duration(float64(ahead) / float64(max(g.limiter.Limit(), 1)) * g.serviceTime() * float64(time.Second))
 	if deadline, ok := ctx.Deadline(); ok && expected > time.Until(deadline) {
-		return permit{}, &Shed{DeadlineExceeded, comeBack}
+		return permit{}, &Shed{DeadlineExceeded, retryLater}
 	}
 	if expected > g.maxWait {
-		return permit{}, &Shed{QueueFull, comeBack}
+		return permit{}, &Shed{QueueFull, retryLater}
 	}
 	// Its turn can come later than expected, because requests end in clusters. Only
 	// who waits much too long is refused after all: a late no is the worst answer.
 	p, err := g.limiter.AcquirePermitWithMaxWait(ctx, patience*g.maxWait)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return permit{}, &Shed{DeadlineExceeded, comeBack}
+		return permit{}, &Shed{DeadlineExceeded, retryLater}
 	case errors.Is(err, context.Canceled):
-		return permit{}, &Shed{ClientGone, comeBack}
+		return permit{}, &Shed{ClientGone, retryLater}
 	case err != nil:
-		return permit{}, &Shed{QueueTimeout, comeBack}
+		return permit{}, &Shed{QueueTimeout, retryLater}
 	}
 	if err := ctx.Err(); err != nil { // its turn came, too late
 		p.Drop()
@@ -123,7 +123,7 @@ func (g *gate) queue(ctx context.Context) (permit, *Shed) {
 		if errors.Is(err, context.DeadlineExceeded) {
 			reason = DeadlineExceeded
 		}
-		return permit{}, &Shed{reason, comeBack}
+		return permit{}, &Shed{reason, retryLater}
 	}
 	return permit{p, time.Now()}, nil
 }

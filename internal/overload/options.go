@@ -77,6 +77,9 @@ func (c Concurrency) atMost(n int) uint {
 	return uint(n)
 }
 
+// maxRequestTimeout leaves time to answer before the server cuts the connection.
+const maxRequestTimeout = 50 * time.Second
+
 // Defaults of the flags.
 const (
 	defaultQueue          = 256
@@ -98,22 +101,22 @@ func Flags(f *cli.Flags) *Options {
 			if part == "" {
 				continue
 			}
-			_, err := netip.ParseAddr(part)
+			addr, err := netip.ParseAddr(part)
 			if err != nil {
 				_, err = netip.ParsePrefix(part)
 			}
-			if err != nil {
+			if err != nil || addr.Zone() != "" {
 				return fmt.Errorf("%q is not an address or a network", part)
 			}
 			o.TrustedProxies = append(o.TrustedProxies, part)
 		}
 		return nil
 	})
-	f.Var(&o.Concurrency, "concurrency", "requests in work at most: a `number` (2 to 100000), adaptive (as many as the latency allows), or 0 (no bound)")
+	f.Var(&o.Concurrency, "concurrency", "reads and writes in work at most: a `number` (2 to 100000), adaptive (as many as the latency allows), or 0 (no bound); batches and streams are bounded beside them")
 	f.Float64Var(&o.WriteShare, "write-share", 0.25, "`share` of a fixed -concurrency that writes have for themselves; reads have the rest (0.01 to 0.99)")
 	f.IntVar(&o.Queue, "queue", defaultQueue, "`requests` of a kind that wait for their turn at most (0 to 100000)")
-	f.DurationVar(&o.QueueWait, "queue-wait", defaultQueueWait, "refuse a request that would wait for its turn this `long` (1ms to 1m)")
-	f.DurationVar(&o.RequestTimeout, "request-timeout", defaultRequestTimeout, "give up a request after this `long`; clients can ask for less with "+TimeoutHeader+" (1ms to 1h); 0: no limit")
+	f.DurationVar(&o.QueueWait, "queue-wait", defaultQueueWait, "refuse a request whose turn is not expected within this `time`, or has not come in ten times of it (1ms to 5s)")
+	f.DurationVar(&o.RequestTimeout, "request-timeout", defaultRequestTimeout, "give up a request after this `long`; clients can ask for less with "+TimeoutHeader+" (1ms to 50s); 0: no limit")
 	return o
 }
 
@@ -143,10 +146,10 @@ func (o *Options) Check(f *cli.Flags) error {
 		return f.Errorf("-write-share %g is out of range: 0.01 to 0.99", o.WriteShare)
 	case o.Queue < 0 || o.Queue > 100_000:
 		return f.Errorf("-queue %d is out of range: 0 to 100000", o.Queue)
-	case o.QueueWait < time.Millisecond || o.QueueWait > time.Minute:
-		return f.Errorf("-queue-wait %s is out of range: 1ms to 1m", o.QueueWait)
-	case o.RequestTimeout != 0 && (o.RequestTimeout < time.Millisecond || o.RequestTimeout > time.Hour):
-		return f.Errorf("-request-timeout %s is out of range: 1ms to 1h, or 0", o.RequestTimeout)
+	case o.QueueWait < time.Millisecond || o.QueueWait > 5*time.Second:
+		return f.Errorf("-queue-wait %s is out of range: 1ms to 5s", o.QueueWait)
+	case o.RequestTimeout != 0 && (o.RequestTimeout < time.Millisecond || o.RequestTimeout > maxRequestTimeout):
+		return f.Errorf("-request-timeout %s is out of range: 1ms to 50s, or 0", o.RequestTimeout)
 	}
 	return nil
 }

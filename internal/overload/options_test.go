@@ -22,12 +22,13 @@ func TestFlags(t *testing.T) {
 		{[]string{"-client-rate-limit", "1", "-client-rate-burst", "-1"}, "-client-rate-burst -1 is out of range: 1 to 1000000, or 0"},
 		{[]string{"-client-header", "X API"}, `-client-header "X API" is not the name of a header`},
 		{[]string{"-trusted-proxies", "10.0.0.0/33"}, `invalid value "10.0.0.0/33" for flag -trusted-proxies: "10.0.0.0/33" is not an address or a network`},
+		{[]string{"-trusted-proxies", "fe80::1%eth0"}, `invalid value "fe80::1%eth0" for flag -trusted-proxies: "fe80::1%eth0" is not an address or a network`},
 		{[]string{"-concurrency", "1"}, `invalid value "1" for flag -concurrency: must be "adaptive", or a number from 2 to 100000, or 0 for no bound`},
 		{[]string{"-concurrency", "many"}, `invalid value "many" for flag -concurrency: must be "adaptive", or a number from 2 to 100000, or 0 for no bound`},
 		{[]string{"-write-share", "0"}, "-write-share 0 is out of range: 0.01 to 0.99"},
 		{[]string{"-queue", "-1"}, "-queue -1 is out of range: 0 to 100000"},
-		{[]string{"-queue-wait", "2m"}, "-queue-wait 2m0s is out of range: 1ms to 1m"},
-		{[]string{"-request-timeout", "1us"}, "-request-timeout 1µs is out of range: 1ms to 1h, or 0"},
+		{[]string{"-queue-wait", "2m"}, "-queue-wait 2m0s is out of range: 1ms to 5s"},
+		{[]string{"-request-timeout", "1us"}, "-request-timeout 1µs is out of range: 1ms to 50s, or 0"},
 	} {
 		f := cli.NewFlags("x", "X", "")
 		o := Flags(f)

@@ -2,13 +2,13 @@
 // do. What it cannot do is refused within milliseconds, with a reason and a time to
 // come back, so that what it does take is done in time.
 //
-// A request passes three checks, before any work is done for it:
+// A request passes these checks in this order, before any work is done for it:
 //
-//   - rate limits: one for all and one for each client (429);
-//   - the deadline: what its client will not wait for is not begun (503);
+//   - rate limits: one for each client and one for all (429);
 //   - concurrency: a bound on what is in work, fixed or found by following the
 //     latency, with a short queue before it (503). Reads, writes, batches and streams
-//     have bounds of their own, so that none starves another.
+//     have bounds of their own, so that none starves another;
+//   - the deadline: what its client will not wait for is not begun (503).
 //
 // Probes and metrics do not come here: they are served beside the API.
 package overload
@@ -74,9 +74,9 @@ func (e *Shed) Unwrap() error {
 // RetryAfter tells when to try again.
 func (e *Shed) RetryAfter() time.Duration { return e.After }
 
-// comeBack is what a 503 tells the client to wait. Overload that lasts is met with
+// retryLater is what a 503 tells the client to wait. Overload that lasts is met with
 // the same answer again, which costs little.
-const comeBack = time.Second
+const retryLater = time.Second
 
 // Class is a kind of request that has a share of its own.
 type Class int
@@ -139,17 +139,19 @@ func (c *Control) Middleware(classify func(*gin.Context) Class, fail func(*gin.C
 		}
 		c.decisions.Add(ctx, 1, c.sets[class][Admitted])
 		done := false
-		defer func() { release(done && representative(g.Writer.Status())) }()
+		defer func() { release(done && learn(ctx, g.Writer.Status())) }()
 		g.Next()
 		done = true
 	}
 }
 
-// representative reports whether how long an answer took says anything about how
-// much there is to do: refusals and failures are often quick.
-func representative(status int) bool {
-	return status < http.StatusInternalServerError && status != http.StatusTooManyRequests && status != 499 ||
-		status == http.StatusGatewayTimeout
+// learn reports whether how long an answer took says anything about how much there is
+// to do: refusals and failures are often quick, but not those of a deadline.
+func learn(ctx context.Context, status int) bool {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) || status == http.StatusGatewayTimeout {
+		return true
+	}
+	return status < http.StatusInternalServerError && status != http.StatusTooManyRequests && ctx.Err() == nil
 }
 
 // admit lets a request in, at once or after a wait, or says why not. The caller

@@ -14,9 +14,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// maxPromise is the longest wait that a refused client is told. Who is told more is
-// told to go away.
-const maxPromise = time.Minute
+// maxPromise is how far ahead places are promised. Of more refused clients, as when
+// one does not wait at all, each is told this, or until there is a token at all.
+const maxPromise = 10 * time.Second
 
 // aToken is 1, but for what is rounded.
 const aToken = 1 - 1e-9
@@ -54,27 +54,36 @@ func newBucket(perSecond float64, burst int) *bucket {
 	return &bucket{limiter: rate.NewLimiter(rate.Limit(perSecond), burst)}
 }
 
-// comeBack returns after how many whole seconds there will be a token.
-func (b *bucket) comeBack(now time.Time) time.Duration {
+// refill returns in how many whole seconds there is a token if nobody else comes.
+func (b *bucket) refill(now time.Time) time.Duration {
+	missing := max(aToken-b.limiter.TokensAt(now), 0)
+	return max(WholeSeconds(time.Duration(missing/float64(b.limiter.Limit())*float64(time.Second))), time.Second)
+}
+
+// comeBack returns in how many whole seconds, after at least, there will be a token
+// that nobody was told of.
+func (b *bucket) comeBack(now time.Time, least time.Duration) time.Duration {
 	if !b.promised.After(now) {
 		b.promised, b.left = now, b.limiter.TokensAt(now)
 	}
 	perSecond, burst := float64(b.limiter.Limit()), float64(b.limiter.Burst())
-	after := max(wholeSeconds(b.promised.Sub(now)), time.Second)
+	natural := max(b.refill(now), least)
+	after := max(WholeSeconds(b.promised.Sub(now)), natural)
 	for {
 		tokens := min(b.left+perSecond*(now.Add(after).Sub(b.promised).Seconds()), burst)
-		if tokens >= aToken {
+		switch {
+		case after > max(natural, maxPromise):
+			return max(natural, maxPromise)
+		case tokens >= aToken:
 			b.promised, b.left = now.Add(after), tokens-1
-			return min(after, maxPromise)
+			return after
 		}
-		if after >= maxPromise {
-			return maxPromise
-		}
-		after += max(wholeSeconds(time.Duration((1-tokens)/perSecond*float64(time.Second))), time.Second)
+		after += max(WholeSeconds(time.Duration((aToken-tokens)/perSecond*float64(time.Second))), time.Second)
 	}
 }
 
-func wholeSeconds(d time.Duration) time.Duration {
+// WholeSeconds rounds up, as Retry-After has it.
+func WholeSeconds(d time.Duration) time.Duration {
 	return time.Duration(math.Ceil(d.Seconds())) * time.Second
 }
 
@@ -109,30 +118,34 @@ func take(now time.Time, client, global *bucket) verdict {
 		*bucket
 		reason Reason
 	}{{client, ClientRateLimit}, {global, GlobalRateLimit}} {
-		if b.bucket != nil && v.shed == nil && b.limiter.TokensAt(now) < aToken {
-			v.shed = &Shed{b.reason, b.comeBack(now)}
+		if b.bucket == nil || b.limiter.TokensAt(now) >= aToken {
+			continue
 		}
+		if v.shed == nil {
+			v.shed = &Shed{Reason: b.reason}
+		}
+		v.shed.After = b.comeBack(now, v.shed.After) // when both have a token
 	}
-	v.add(now, "client", client, ClientRateLimit)
-	v.add(now, "global", global, GlobalRateLimit)
+	v.add(now, "client", client)
+	v.add(now, "global", global)
 	return v
 }
 
 // add takes the token, if nobody refuses, and says what there is.
-func (v *verdict) add(now time.Time, name string, b *bucket, reason Reason) {
+func (v *verdict) add(now time.Time, name string, b *bucket) {
 	if b == nil {
 		return
 	}
 	v.policies = append(v.policies, b.policy(name))
 	if v.shed == nil {
 		b.limiter.ReserveN(now, 1) // it is there, but for what is rounded
-	} else if v.shed.Reason == reason {
-		v.states = append(v.states, state(name, 0, v.shed.After))
-		return
 	}
 	tokens := max(b.limiter.TokensAt(now), 0)
-	full := time.Duration((float64(b.limiter.Burst()) - tokens) / float64(b.limiter.Limit()) * float64(time.Second))
-	v.states = append(v.states, state(name, int(tokens), wholeSeconds(full)))
+	until := b.refill(now)
+	if int(tokens) > 0 { // all of it
+		until = WholeSeconds(time.Duration((float64(b.limiter.Burst()) - tokens) / float64(b.limiter.Limit()) * float64(time.Second)))
+	}
+	v.states = append(v.states, state(name, int(tokens+1-aToken), until))
 }
 
 // state is how much of a quota is left, and in how many seconds there is more of it.

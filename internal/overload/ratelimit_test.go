@@ -64,10 +64,11 @@ func TestPromiseIsKept(t *testing.T) {
 				for take(now, client, global).shed == nil { // until it is empty
 				}
 				// So many come at once, are refused, and come back as told.
-				n := min(int(30*tt.rate), 50)
+				each := math.Ceil(1/tt.rate) / max(math.Floor(min(tt.rate, float64(tt.burst))), 1) // seconds, in whole ones
+				n := min(max(int(8/each)-1, 1), 500)                                               // that fit into what is promised
 				back := map[time.Duration]int{}
 				var longest time.Duration
-				for range max(n, 1) {
+				for range n {
 					v := take(now, client, global)
 					if v.shed == nil {
 						t.Fatal("let in by an empty bucket")
@@ -78,7 +79,6 @@ func TestPromiseIsKept(t *testing.T) {
 					back[v.shed.After]++
 					longest = max(longest, v.shed.After)
 				}
-				each := math.Ceil(1/tt.rate) / max(math.Floor(min(tt.rate, float64(tt.burst))), 1) // seconds, in whole ones
 				if fair := time.Duration(math.Ceil(float64(n+1)*each)+1) * time.Second; longest > fair {
 					t.Errorf("the last of %d waits %s, want %s at most", n, longest, fair)
 				}
@@ -91,6 +91,31 @@ func TestPromiseIsKept(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Whom both quotas refuse is told when both have a token; and what cannot be promised
+// is not: one who does not wait does not make the others wait for ever.
+func TestPromiseOfBoth(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_000_000, 0)
+	client, global := newBucket(1, 1), newBucket(0.01, 1)
+	if v := take(now, client, global); v.shed != nil {
+		t.Fatal(v.shed)
+	}
+	v := take(now, client, global)
+	if v.shed == nil || v.shed.Reason != ClientRateLimit || v.shed.After != 100*time.Second {
+		t.Errorf("%+v, want 100 s, of the client's quota", v.shed)
+	}
+	if v := take(now.Add(100*time.Second), client, global); v.shed != nil {
+		t.Errorf("after the wait: %v", v.shed)
+	}
+	busy := newBucket(10, 10)
+	for range 10_000 { // of one who does not wait
+		take(now, nil, busy)
+	}
+	if v := take(now, nil, busy); v.shed == nil || v.shed.After != maxPromise || v.states[0] != `"global";r=0;t=1` {
+		t.Errorf("%+v %v, want %s", v.shed, v.states, maxPromise)
 	}
 }
 
@@ -138,7 +163,7 @@ func TestRateLimitHeaders(t *testing.T) {
 			body, state, global string
 		}{
 			{200, "", `"client";r=1;t=1`, `"global";r=9;t=1`},
-			{200, "", `"client";r=0;t=2`, `"global";r=8;t=1`},
+			{200, "", `"client";r=0;t=1`, `"global";r=8;t=1`},
 			{503, "too many requests: client_rate_limit", `"client";r=0;t=1`, `"global";r=8;t=1`},
 		} {
 			w := request(t, r, "10.0.0.1:1")

@@ -29,8 +29,8 @@ type Common struct {
 	MaxBody      int64
 	DrainTimeout time.Duration
 	FlushTimeout time.Duration
-	Overload     *overload.Options
-	Faults       *fault.Set // made by Check
+	Overload     *overload.Options // nil: every request is taken
+	Faults       *fault.Set        // made by Check; nil: there are none
 
 	faults    string
 	faultSeed uint64
@@ -131,12 +131,16 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 	if b.Close != nil {
 		defer func() { err = errors.Join(err, b.Close()) }()
 	}
-	if err := c.Faults.Instrument(signals.TracerProvider, signals.MeterProvider, t.Logger); err != nil {
-		return err
+	var control *overload.Control
+	if c.Overload != nil {
+		if control, err = overload.New(*c.Overload, signals.MeterProvider); err != nil {
+			return err
+		}
 	}
-	control, err := overload.New(*c.Overload, signals.MeterProvider)
-	if err != nil {
-		return err
+	if c.Faults != nil {
+		if err := c.Faults.Instrument(signals.TracerProvider, signals.MeterProvider, t.Logger); err != nil {
+			return err
+		}
 	}
 	if c.adminAddr != "" {
 		stop, err := serveAdmin(ctx, c.adminAddr, c.Faults.Admin(), t.Logger)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go"
@@ -34,83 +35,134 @@ type call struct {
 	r      *Request
 	caller context.Context // without our own time limits
 	open   bool            // the answer's body is left to the caller
+	tries  atomic.Int64
 
 	mu     sync.Mutex
 	last   *server // that was asked
-	answer *Answer // the last that there was, also if it was to be tried again
+	answer *Answer // of the last try that ended, or
+	err    error   // why it has none
 }
 
 // do makes as many tries as it takes and may take.
 func (c *call) do(ctx context.Context, executor failsafe.Executor[*Answer]) (*Answer, error) {
 	c.pool.budget.deposit()
 	if !c.r.Again {
-		return c.try(ctx, 0, false)
+		return c.try(ctx, false)
 	}
 	a, err := executor.WithContext(ctx).GetWithExecution(func(exec failsafe.Execution[*Answer]) (*Answer, error) {
-		return c.try(exec.Context(), exec.Attempts()-1, exec.IsHedge())
+		return c.try(exec.Context(), exec.IsHedge())
 	})
+	if err == nil {
+		return a, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.answer != nil && c.answer.open { // it is open, and came too late
+		c.answer.Response.Body.Close()
+		c.answer = nil
+	}
 	switch {
 	case errors.Is(err, failsafebudget.ErrExceeded):
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.answer != nil {
-			return c.answer, nil
+		if c.answer != nil && !broken(c.answer.StatusCode) {
+			return c.answer, nil // a refusal
 		}
 		return nil, &Unasked{ErrBudget, time.Second}
-	case err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()): // while it waited for another try
+	case ctx.Err() == nil || !errors.Is(err, ctx.Err()):
+		return nil, err
+	case errors.Is(ctx.Err(), context.Canceled):
 		return nil, Error(ctx, err)
+	case c.answer != nil: // time ran out while it waited for another try
+		return c.answer, nil
+	case c.err != nil:
+		return nil, c.err
 	}
-	return a, err
+	return nil, Error(ctx, err)
 }
 
-// try asks one server. N counts from 0.
-func (c *call) try(ctx context.Context, n int, hedge bool) (*Answer, error) {
+// try asks one server.
+func (c *call) try(ctx context.Context, hedge bool) (*Answer, error) {
+	t := try{c.r.Route, int(c.tries.Add(1)) - 1, hedge}
 	c.mu.Lock()
-	s, err := c.pool.pick(c.last)
-	c.last, c.answer = s, nil
+	l, err := c.pool.pick(c.last)
+	c.last = l.server
 	c.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
+	if l.probe && !c.open {
+		return c.probe(ctx, l, t)
+	}
+	return c.ask(ctx, c.caller, l, t)
+}
+
+// probe is ask, but goes on if the caller leaves: the breaker waits for the outcome.
+func (c *call) probe(ctx context.Context, l lease, t try) (*Answer, error) {
+	on, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.pool.o.Timeout)
+	type result struct {
+		a   *Answer
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		defer cancel()
+		a, err := c.ask(on, on, l, t)
+		done <- result{a, err}
+	}()
+	select {
+	case r := <-done:
+		return r.a, r.err
+	case <-ctx.Done():
+		return nil, Error(ctx, ctx.Err())
+	}
+}
+
+// ask sends the request to a server and notes what comes of it. The caller is the
+// context of whoever can end it.
+func (c *call) ask(ctx, caller context.Context, l lease, t try) (a *Answer, err error) {
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.answer, c.err = a, err
+	}()
 	if limit := c.pool.o.TryTimeout; limit > 0 && c.r.Again && !c.r.Long && !c.open {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	resp, err := c.send(context.WithValue(ctx, tryKey{}, try{c.r.Route, n, hedge}), s)
-	a := &Answer{Response: resp}
-	open := c.open && err == nil && resp.StatusCode < 400 // what may be tried again is read to its end
-	if err == nil && !open {
+	resp, err := c.send(context.WithValue(ctx, tryKey{}, t), l.server)
+	if err == nil && c.open && resp.StatusCode < 400 {
+		l.judge(well)
+		resp.Body = &openBody{ReadCloser: resp.Body, caller: caller, lease: l}
+		return &Answer{Response: resp, open: true}, nil
+	}
+	defer l.leave()
+	a = &Answer{Response: resp}
+	if err == nil { // what may be tried again is read to its end
 		a.Body, err = read(resp)
 	}
-	if err != nil {
-		s.done(c.outcome(ctx))
+	switch {
+	case err == nil:
+	case caller.Err() != nil && !errors.Is(context.Cause(caller), ErrSlow), errors.Is(ctx.Err(), context.Canceled) && caller.Err() == nil:
+		// That a caller left, or has less patience than we have, says nothing about the
+		// server; nor that the other one of a hedge was first.
+		l.judge(unknown)
+		return nil, Error(ctx, err)
+	default:
+		l.judge(failed)
 		return nil, Error(ctx, err)
 	}
-	o := well
+	resp.Body = io.NopCloser(bytes.NewReader(a.Body))
 	if broken(resp.StatusCode) {
-		o = failed
-	}
-	if open {
-		resp.Body = &openBody{resp.Body, sync.OnceFunc(func() { s.done(o) })}
+		l.judge(failed)
 	} else {
-		resp.Body = io.NopCloser(bytes.NewReader(a.Body))
-		s.done(o)
+		l.judge(well)
 	}
-	c.mu.Lock()
-	c.answer = a
-	c.mu.Unlock()
 	return a, nil
 }
 
-// outcome of a try that failed in ctx. That a caller left, or has less patience than
-// we have, says nothing about the server; nor that the other one of a hedge was first.
-func (c *call) outcome(ctx context.Context) outcome {
-	if c.caller.Err() != nil || errors.Is(ctx.Err(), context.Canceled) {
-		return unknown
-	}
-	return failed
-}
+// deadlineMargin is how much longer a server may take than it is waited for: so that
+// one which is too slow is seen to be so, and does not look as if it refused.
+const deadlineMargin = 50 * time.Millisecond
 
 func (c *call) send(ctx context.Context, s *server) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, c.r.Method, s.base+c.r.Path, body(c.r.Body))
@@ -120,20 +172,35 @@ func (c *call) send(ctx context.Context, s *server) (*http.Response, error) {
 	req.Header = c.r.Header.Clone()
 	if deadline, ok := ctx.Deadline(); ok {
 		// Who is not waited for any more needs no answer.
-		left := max(time.Until(deadline).Milliseconds(), 1)
-		req.Header.Set(overload.TimeoutHeader, strconv.FormatInt(left, 10))
+		left := max(time.Until(deadline), 0) + deadlineMargin
+		req.Header.Set(overload.TimeoutHeader, strconv.FormatInt(left.Milliseconds(), 10))
 	}
 	return c.pool.http.Do(req)
 }
 
-// openBody tells when the caller is done with it.
+// openBody is an answer's body that the caller reads.
 type openBody struct {
 	io.ReadCloser
-	done func()
+	caller context.Context
+	lease  lease
+	once   sync.Once
+	broken bool
 }
 
+// Read tells the breaker if the server breaks off.
+func (b *openBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	slow := errors.Is(context.Cause(b.caller), ErrSlow)
+	if err != nil && err != io.EOF && !b.broken && (slow || b.caller.Err() == nil) {
+		b.broken = true
+		b.lease.judge(failed)
+	}
+	return n, err
+}
+
+// Close ends what the server is busy with.
 func (b *openBody) Close() error {
-	defer b.done()
+	b.once.Do(b.lease.leave)
 	return b.ReadCloser.Close()
 }
 

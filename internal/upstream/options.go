@@ -86,6 +86,13 @@ func (h *Hedge) Set(s string) error {
 	return nil
 }
 
+// Of HTTP/2: after so long without a word a server is asked whether it lives, and
+// has so long to say yes.
+const (
+	pingAfter   = 5 * time.Second
+	pingTimeout = 2 * time.Second
+)
+
 // flagConns is how many idle connections are kept to a server: as many as there are
 // requests in work at most, so that none is closed only to be opened again.
 const flagConns = 2048
@@ -162,6 +169,9 @@ func New(o Options) (*Pool, error) {
 		tr.Protocols.SetUnencryptedHTTP2(true)
 		tr.Protocols.SetHTTP2(true) // with TLS
 	}
+	// A connection whose other end is gone without a word is found out, and closed.
+	tr.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout}
+	p.idle = tr.CloseIdleConnections
 	var rt http.RoundTripper = tr
 	if o.Wrap != nil {
 		rt = o.Wrap(rt)

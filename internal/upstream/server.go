@@ -12,6 +12,8 @@ import (
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"go.opentelemetry.io/otel/attribute"
+
+	"soundcheck/internal/overload"
 )
 
 // When a breaker opens and closes: when breakerFailures of the last breakerCalls
@@ -30,6 +32,7 @@ type server struct {
 	base       string // its URL without a slash at the end
 	attributes attribute.Set
 	breaker    circuitbreaker.CircuitBreaker[any] // nil: it is never left alone
+	generation atomic.Int64                       // counts the breaker's changes of state
 	inFlight   atomic.Int64
 }
 
@@ -50,6 +53,7 @@ func newServer(base string, o Options) (*server, error) {
 			WithDelay(breakerDelay).WithJitterFactor(breakerJitter).
 			WithSuccessThreshold(breakerProbes).
 			OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
+				s.generation.Add(1)
 				level := slog.LevelWarn
 				if e.NewState == circuitbreaker.ClosedState {
 					level = slog.LevelInfo
@@ -69,13 +73,25 @@ func (s *server) wait() time.Duration {
 	return s.breaker.RemainingDelay()
 }
 
-// take reports whether the server may be asked now. Who asks it then tells done.
-func (s *server) take() bool {
-	if s.breaker != nil && !s.breaker.TryAcquirePermit() {
-		return false
+// lease is the right to ask a server once.
+type lease struct {
+	*server
+	generation int64
+	probe      bool // the breaker is half-open: it waits for what comes of this
+}
+
+// take returns a lease if the server may be asked now. Who has it calls judge at
+// most once, and leave once.
+func (s *server) take() (lease, bool) {
+	l := lease{server: s}
+	if s.breaker != nil {
+		if !s.breaker.TryAcquirePermit() {
+			return l, false
+		}
+		l.generation, l.probe = s.generation.Load(), s.breaker.IsHalfOpen()
 	}
 	s.inFlight.Add(1)
-	return true
+	return l, true
 }
 
 // outcome is what a try says about its server.
@@ -87,20 +103,23 @@ const (
 	failed
 )
 
-func (s *server) done(o outcome) {
-	s.inFlight.Add(-1)
+// judge tells the breaker. What began before its last change of state says nothing
+// about how the server is now.
+func (l lease) judge(o outcome) {
 	switch {
-	case s.breaker == nil:
+	case l.breaker == nil || l.generation != l.server.generation.Load():
 	case o == well:
-		s.breaker.RecordSuccess()
-	case o == failed, !s.breaker.IsClosed(): // a probe that tells nothing: probe again, later
-		s.breaker.RecordFailure()
+		l.breaker.RecordSuccess()
+	case o == failed, l.probe: // of a stream, whose probe ends with its caller: probe again, later
+		l.breaker.RecordFailure()
 	}
 }
 
+func (l lease) leave() { l.inFlight.Add(-1) }
+
 // pick returns the less busy of two servers that chance names, but not the last one
 // if there is another. Servers whose breaker is open are not among them.
-func (p *Pool) pick(last *server) (*server, error) {
+func (p *Pool) pick(last *server) (lease, error) {
 	var some [8]*server
 	able, wait := some[:0], time.Duration(0)
 	for _, s := range p.servers {
@@ -126,14 +145,9 @@ func (p *Pool) pick(last *server) (*server, error) {
 		}
 	}
 	for _, s := range able {
-		if s.take() {
-			return s, nil
+		if l, ok := s.take(); ok {
+			return l, nil
 		}
 	}
-	return nil, &Unasked{ErrOpen, wholeSeconds(wait)}
-}
-
-// wholeSeconds rounds up, to a second at least.
-func wholeSeconds(d time.Duration) time.Duration {
-	return max(d+time.Second-1, time.Second).Truncate(time.Second)
+	return lease{}, &Unasked{ErrOpen, max(overload.WholeSeconds(wait), time.Second)}
 }

@@ -71,7 +71,8 @@ type Request struct {
 // Answer is a server's answer, read to its end.
 type Answer struct {
 	*http.Response
-	Body []byte // nil if the Response's Body is open: see Open
+	Body []byte
+	open bool // nothing of the Response's Body is read: see Open
 }
 
 // Pool calls the servers of one service. It is safe for concurrent use.
@@ -80,6 +81,7 @@ type Pool struct {
 	servers []*server
 	budget  *budget
 	http    *http.Client
+	idle    func()                     // closes connections that are not in use
 	plain   failsafe.Executor[*Answer] // retries
 	hedged  failsafe.Executor[*Answer] // retries and hedges; nil: none
 	metrics []metric.Registration
@@ -124,8 +126,9 @@ func (p *Pool) Do(ctx context.Context, r *Request) (*Answer, error) {
 	return c.do(total, executor)
 }
 
-// Open is Do for an answer below 400 that is read by the caller, who closes its body
-// and ends ctx if nothing comes. A try has no limit of its own.
+// Open is Do for an answer below 400 that is read by the caller, who closes its body.
+// A try has no limit of its own: if nothing comes the caller ends ctx, with ErrSlow as
+// its cause.
 func (p *Pool) Open(ctx context.Context, r *Request) (*http.Response, error) {
 	c := &call{pool: p, r: r, caller: ctx, open: true}
 	a, err := c.do(ctx, p.plain)
@@ -137,7 +140,7 @@ func (p *Pool) Open(ctx context.Context, r *Request) (*http.Response, error) {
 
 // Close closes idle connections and ends the pool's metrics.
 func (p *Pool) Close() error {
-	p.http.CloseIdleConnections()
+	p.idle()
 	var errs []error
 	for _, r := range p.metrics {
 		errs = append(errs, r.Unregister())
@@ -159,6 +162,8 @@ func (e *failure) Unwrap() []error { return []error{e.kind, e.cause} }
 func Error(ctx context.Context, err error) error {
 	var timeout interface{ Timeout() bool }
 	switch {
+	case errors.Is(context.Cause(ctx), ErrSlow):
+		return &failure{ErrSlow, errors.New(err.Error())}
 	case errors.Is(ctx.Err(), context.Canceled):
 		return &failure{context.Canceled, err}
 	case ctx.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():

@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 )
@@ -147,7 +150,7 @@ func TestTriesAreEqual(t *testing.T) {
 		if fmt.Sprint(bodies) != "[zy zy]" {
 			t.Errorf("sent %v", bodies)
 		}
-		if second, _ := strconv.Atoi(timeouts[1]); timeouts[0] != "1000" || second < 470 || second > 490 {
+		if second, _ := strconv.Atoi(timeouts[1]); timeouts[0] != "1050" || second < 520 || second > 540 { // with the margin
 			t.Errorf("X-Request-Timeout %v, want 1000 and what is left", timeouts)
 		}
 		if len(r.Header) != 1 {
@@ -273,6 +276,155 @@ func TestBreaker(t *testing.T) {
 	})
 }
 
+// A probe is finished even if its caller leaves, and tells how the server is; what
+// began before the breaker opened tells nothing.
+func TestProbes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var mode atomic.Value
+		mode.Store("slow")
+		p := newPool(t, Options{Timeout: 10 * time.Second, Breaker: true}, func(r *http.Request) (*http.Response, error) {
+			switch mode.Load() {
+			case "down":
+				return nil, errRefused
+			case "slow":
+				return later(r, 5*time.Second, 200)
+			default:
+				return later(r, 100*time.Millisecond, 200)
+			}
+		})
+		s := p.servers[0]
+		for range 5 { // these end when the breaker has been open for long
+			go p.Do(t.Context(), get(false))
+		}
+		synctest.Wait()
+		mode.Store("down")
+		for range breakerFailures {
+			p.Do(t.Context(), get(false))
+		}
+		if !s.breaker.IsOpen() {
+			t.Fatalf("breaker %s", s.breaker.State())
+		}
+		// Streams do not keep a probe's place for as long as they last.
+		time.Sleep(time.Second)
+		mode.Store("well")
+		resp, err := p.Open(t.Context(), get(false))
+		if err != nil || !s.breaker.IsHalfOpen() {
+			t.Fatal(resp, err, s.breaker.State())
+		}
+		for range 2 { // whose callers leave at once
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			if _, err := p.Do(ctx, get(false)); !errors.Is(err, ErrSlow) {
+				t.Errorf("%v, want ErrSlow", err)
+			}
+			cancel()
+		}
+		if !s.breaker.IsHalfOpen() {
+			t.Errorf("breaker %s while two probes are under way", s.breaker.State())
+		}
+		time.Sleep(time.Second)
+		if !s.breaker.IsClosed() {
+			t.Errorf("breaker %s after three probes that went well", s.breaker.State())
+		}
+		time.Sleep(10 * time.Second) // the first five end
+		if resp.Body.Close(); s.inFlight.Load() != 0 || !s.breaker.IsClosed() {
+			t.Errorf("%d in flight, breaker %s", s.inFlight.Load(), s.breaker.State())
+		}
+	})
+}
+
+// A stream that is silent, or breaks off, is a failure of the server; one whose
+// reader leaves is not.
+func TestStreamsAreJudged(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		body io.Reader
+		end  func(context.CancelCauseFunc)
+		open bool
+	}{
+		"breaks off": {iotest.ErrReader(io.ErrUnexpectedEOF), func(context.CancelCauseFunc) {}, true},
+		"is silent":  {iotest.ErrReader(context.Canceled), func(cancel context.CancelCauseFunc) { cancel(fmt.Errorf("%w: silent", ErrSlow)) }, true},
+		"is left":    {iotest.ErrReader(context.Canceled), func(cancel context.CancelCauseFunc) { cancel(nil) }, false},
+		"is whole":   {strings.NewReader("x"), func(context.CancelCauseFunc) {}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPool(t, Options{Timeout: time.Second, Breaker: true}, func(r *http.Request) (*http.Response, error) {
+				resp := respond(r, 200)
+				resp.Body = io.NopCloser(tt.body)
+				return resp, nil
+			})
+			for range breakerFailures {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				resp, err := p.Open(ctx, get(false))
+				if err != nil {
+					t.Fatal(err)
+				}
+				tt.end(cancel)
+				_, _ = io.ReadAll(resp.Body)
+				resp.Body.Close()
+			}
+			if got := p.servers[0].breaker.IsOpen(); got != tt.open {
+				t.Errorf("open: %v, want %v", got, tt.open)
+			}
+		})
+	}
+}
+
+// When time runs out in the wait before another try, what the last try came to stands.
+func TestDeadlineWhileWaiting(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		status int // 0: down
+		err    error
+	}{{0, ErrDown}, {429, nil}, {500, nil}} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPool(t, Options{Timeout: 10 * time.Second, Retries: 2, RetryWait: 2 * time.Second, Budget: 1}, func(r *http.Request) (*http.Response, error) {
+				if tt.status == 0 {
+					return nil, errRefused
+				}
+				return respond(r, tt.status, "Retry-After", "1"), nil
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+			defer cancel()
+			a, err := p.Do(ctx, get(true))
+			if !errors.Is(err, tt.err) || err == nil && a.StatusCode != tt.status {
+				t.Errorf("%v, %v, want %d, %v", a, err, tt.status, tt.err)
+			}
+		})
+	}
+}
+
+// Close closes what is idle.
+func TestClose(t *testing.T) {
+	t.Parallel()
+	var open atomic.Int64
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	closed := make(chan struct{}, 10)
+	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed:
+			closed <- struct{}{}
+		}
+	}
+	srv.Start()
+	defer srv.Close()
+	p, err := New(Options{URLs: []string{srv.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Do(t.Context(), get(false)); err != nil || open.Load() != 1 {
+		t.Fatal(err, open.Load())
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	<-closed
+}
+
 // Refusals are a sign of life: the breaker stays closed.
 func TestRefusalsAreNoFailures(t *testing.T) {
 	t.Parallel()
@@ -341,6 +493,16 @@ func TestServers(t *testing.T) {
 	})
 }
 
+type countClose struct {
+	io.ReadCloser
+	closed *atomic.Int64
+}
+
+func (c countClose) Close() error {
+	c.closed.Add(1)
+	return c.ReadCloser.Close()
+}
+
 // An answer that is read by the caller is open; what came before it is not, and the
 // server is busy with it until it is closed.
 func TestOpen(t *testing.T) {
@@ -354,7 +516,7 @@ func TestOpen(t *testing.T) {
 				time.Sleep(time.Minute) // an open answer has no limit but the caller's
 			}
 			resp := respond(r, status)
-			resp.Body = &openBody{resp.Body, func() { closed.Add(1) }}
+			resp.Body = countClose{resp.Body, &closed}
 			return resp, nil
 		})
 		resp, err := p.Open(t.Context(), get(true))

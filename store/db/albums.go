@@ -70,7 +70,7 @@ func scanAlbum(rows *sql.Rows) (a album.Album, err error) {
 
 // List implements album.Service.
 func (s *Store) List(ctx context.Context, q album.Query) (album.Page, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	ctx, cancel := limit(ctx)
 	defer cancel()
 	where, args := "id > $1", []any{q.After}
 	if q.Artist != "" {
@@ -114,7 +114,7 @@ func (s *Store) Stream(ctx context.Context, f album.Filter) iter.Seq2[album.Albu
 
 // Get implements album.Service.
 func (s *Store) Get(ctx context.Context, id int64) (a album.Album, err error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	ctx, cancel := limit(ctx)
 	defer cancel()
 	err = album.ErrNotFound
 	readErr := s.read(ctx, func(c conn) error {
@@ -157,6 +157,18 @@ func (s *Store) Delete(ctx context.Context, id int64) error {
 	})
 }
 
+var errQuery = errors.New("the database took too long")
+
+// limit gives a call no more time than a database that is well needs.
+func limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, queryTimeout, errQuery)
+}
+
+// callers reports whether ctx has ended for another reason than limit's.
+func callers(ctx context.Context) bool {
+	return ctx.Err() != nil && !errors.Is(context.Cause(ctx), errQuery)
+}
+
 var errAcquire = errors.New("no connection came free in time")
 
 // attempts is how often a transaction is done at most when others get in its way.
@@ -165,7 +177,7 @@ const attempts = 10
 // tx runs f in a transaction, again if another one was in its way. The error says
 // what was being done.
 func (s *Store) tx(ctx context.Context, what string, f func(context.Context, *sql.Tx) error) error {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	ctx, cancel := limit(ctx)
 	defer cancel()
 	var err error
 	for range attempts {
@@ -173,7 +185,7 @@ func (s *Store) tx(ctx context.Context, what string, f func(context.Context, *sq
 			break
 		}
 	}
-	if away(err) && !errors.Is(err, errAcquire) {
+	if away(err) && !errors.Is(err, errAcquire) && !callers(ctx) {
 		s.lastAway.Store(time.Now().UnixNano())
 	}
 	return s.wrap(ctx, what, err)
@@ -233,13 +245,14 @@ func ignoreDone(err error) error {
 	return err
 }
 
-// wrap says what was being done, except in what a caller has to expect.
+// wrap says what was being done, except in what a caller has to expect. That the
+// caller left, or that its deadline passed, is not the database's fault.
 func (s *Store) wrap(ctx context.Context, what string, err error) error {
 	switch {
 	case err == nil || album.Outcome(err):
 		return err
-	case errors.Is(ctx.Err(), context.Canceled):
-		return fmt.Errorf("%s: %w: %w", what, context.Canceled, err)
+	case callers(ctx):
+		return fmt.Errorf("%s: %w: %w", what, ctx.Err(), err)
 	}
 	return fmt.Errorf("%s: %w", what, notReady(err))
 }

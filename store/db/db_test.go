@@ -1,6 +1,8 @@
 package db
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -91,4 +93,26 @@ func TestService(t *testing.T) {
 			albumtest.Run(t, func(t *testing.T) album.Service { return open(t, Config{URL: url(t)}) })
 		})
 	}
+}
+
+// A caller whose deadline passes is told so: it is not the database that is away.
+func TestCallersDeadline(t *testing.T) {
+	t.Parallel()
+	on(t, func(t *testing.T, url string) {
+		s := open(t, Config{URL: url})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
+		defer cancel()
+		_, listErr := s.List(ctx, album.Query{Limit: 1})
+		_, getErr := s.Get(ctx, 1)
+		_, _, putErr := s.Put(ctx, albumtest.New(1))
+		_, opErr := s.Operation(ctx, "x")
+		for _, err := range []error{listErr, getErr, putErr, opErr} {
+			if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, album.ErrNotReady) {
+				t.Errorf("%v, want the deadline alone", err)
+			}
+		}
+		if s.lastAway.Load() != 0 {
+			t.Error("the database is taken for away")
+		}
+	})
 }

@@ -144,7 +144,7 @@ func (s *Store) Submit(ctx context.Context, w album.Write) (op album.Operation, 
 
 // Operation implements album.Service.
 func (s *Store) Operation(ctx context.Context, id string) (album.Operation, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	ctx, cancel := limit(ctx)
 	defer cancel()
 	var op album.Operation
 	err := s.read(ctx, func(c conn) (err error) {

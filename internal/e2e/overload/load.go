@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -148,6 +149,7 @@ func (a again) RoundTrip(req *http.Request) (*http.Response, error) {
 			return resp, nil
 		}
 		if err == nil {
+			_, _ = io.Copy(io.Discard, resp.Body) // so that the connection can be used again
 			resp.Body.Close()
 		}
 		select {
@@ -164,6 +166,15 @@ func mean(list []float64) float64 {
 		sum += v
 	}
 	return sum / float64(max(len(list), 1))
+}
+
+// spark draws a value a character, of which the highest is full.
+func spark(list []float64, full float64) string {
+	var b strings.Builder
+	for _, v := range list {
+		b.WriteRune([]rune(" ▁▂▃▄▅▆▇█")[min(int(math.Ceil(8*v/full)), 8)])
+	}
+	return b.String()
 }
 
 func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", d.Seconds()*1000) }

@@ -123,6 +123,7 @@ func collapse(ctx context.Context, c config, p *services.Programs, out io.Writer
 		l := load{url: s.proxy.URL, patience: c.patience}
 		unloaded := l.run(ctx, 0.1*c.capacity(), c.step/4)
 		l.run(ctx, c.capacity(), c.step/2) // so that limits are found and connections open
+		var results []*result
 		peak := 0.0
 		for _, times := range []float64{1, 2, 5, 10} {
 			fmt.Fprintf(c.stderr, "overload: %s, %.0f/s for %s\n", name, times*c.capacity(), c.step)
@@ -131,7 +132,9 @@ func collapse(ctx context.Context, c config, p *services.Programs, out io.Writer
 				s.stop()
 				return ctx.Err()
 			}
-			peak = max(peak, r.goodput())
+			results, peak = append(results, r), max(peak, r.goodput())
+		}
+		for _, r := range results {
 			fmt.Fprintf(tab, "%s\t%.0f/s\t%.0f/s\t%.0f%%\t%s\t%s\t%.1f x\t%d\t%s\t%d\t\n", name, r.rate, r.goodput(), 100*r.goodput()/peak,
 				ms(r.good.quantile(0.5)), ms(r.good.quantile(0.99)), float64(r.good.quantile(0.99))/float64(unloaded.good.quantile(0.99)),
 				len(r.shed), ms(r.shed.quantile(0.99)), len(r.failed))
@@ -148,7 +151,7 @@ func stall(ctx context.Context, c config, p *services.Programs, out io.Writer) e
 	rate := 0.7 * c.capacity()
 	fmt.Fprintf(out, "No metastable failure: %.0f/s, 70%% of what the store can do; it stands still for %s.\n\n", rate, c.stall)
 	tab := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tab, "services\tclients\tgoodput before\tduring\tback to 95%\tgoodput at the end\trequests sent\t")
+	fmt.Fprintln(tab, "services\tclients\tgoodput before\tduring\tback to 95%\tgoodput at the end\trequests sent\teach second\t")
 	for _, row := range []struct {
 		services, clients string
 		protected, naive  bool
@@ -188,8 +191,9 @@ func stall(ctx context.Context, c config, p *services.Programs, out io.Writer) e
 				break
 			}
 		}
-		fmt.Fprintf(tab, "%s\t%s\t%.0f/s\t%.0f/s\t%s\t%.0f/s\t%d\t\n", row.services, row.clients, normal,
-			mean(r.perSecond[before/time.Second+1:end]), back, mean(r.perSecond[end+15:end+20]), r.sent)
+		fmt.Fprintf(tab, "%s\t%s\t%.0f/s\t%.0f/s\t%s\t%.0f/s\t%d\t%s\t\n", row.services, row.clients, normal,
+			mean(r.perSecond[before/time.Second+1:end]), back, mean(r.perSecond[end+15:end+20]), r.sent, spark(r.perSecond[:len(r.perSecond)-1], c.capacity()))
+		fmt.Fprintln(c.stderr, "overload: good answers each second:", r.perSecond)
 	}
 	defer fmt.Fprintln(out)
 	return tab.Flush()
