@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -40,7 +41,80 @@ func (c *Control) limitTime(g *gin.Context, class Class) (context.CancelFunc, er
 	if limit == 0 {
 		return func() {}, nil
 	}
-	ctx, cancel := context.WithTimeout(g.Request.Context(), limit)
+	ctx := &deadlineContext{Context: g.Request.Context(), deadline: time.Now().Add(limit)}
 	g.Request = g.Request.WithContext(ctx)
-	return cancel, nil
+	return ctx.end, nil
+}
+
+// deadlineContext is context.WithDeadline, made when somebody asks for what it takes
+// a timer to know. Most requests are answered before anybody does; a timer for each of
+// them would cost as much as all the rest of the package.
+type deadlineContext struct {
+	context.Context // the parent
+	deadline        time.Time
+
+	mu     sync.Mutex
+	timed  context.Context // nil: nobody has asked
+	cancel context.CancelFunc
+	over   bool
+}
+
+// end lets go of the timer. Who asks after that is told that the context is canceled.
+func (c *deadlineContext) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	if c.timed != nil {
+		c.cancel()
+	}
+}
+
+// Deadline implements context.Context.
+func (c *deadlineContext) Deadline() (time.Time, bool) {
+	if d, ok := c.Context.Deadline(); ok && d.Before(c.deadline) {
+		return d, true
+	}
+	return c.deadline, true
+}
+
+// Done implements context.Context.
+func (c *deadlineContext) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timed == nil {
+		c.timed, c.cancel = context.WithDeadline(c.Context, c.deadline)
+		if c.over {
+			c.cancel()
+		}
+	}
+	return c.timed.Done()
+}
+
+// Err implements context.Context.
+func (c *deadlineContext) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.timed != nil:
+		return c.timed.Err()
+	case c.Context.Err() != nil:
+		return c.Context.Err()
+	case c.over:
+		return context.Canceled
+	case !time.Now().Before(c.deadline):
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// Value implements context.Context. The standard library looks for a context that it
+// knows, after it has asked for Done.
+func (c *deadlineContext) Value(key any) any {
+	c.mu.Lock()
+	ctx := c.timed
+	c.mu.Unlock()
+	if ctx == nil {
+		ctx = c.Context
+	}
+	return ctx.Value(key)
 }

@@ -281,6 +281,49 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
+// A request's context is like the standard library's, whether it is asked early, late
+// or by a context of its own.
+func TestDeadlineContext(t *testing.T) {
+	t.Parallel()
+	type key struct{}
+	synctest.Test(t, func(t *testing.T) {
+		make := func(d time.Duration) *deadlineContext {
+			return &deadlineContext{Context: context.WithValue(t.Context(), key{}, "v"), deadline: time.Now().Add(d)}
+		}
+		early := make(time.Second)
+		child, cancel := context.WithTimeout(early, time.Hour)
+		defer cancel()
+		if d, ok := child.Deadline(); !ok || time.Until(d) != time.Second || child.Value(key{}) != "v" {
+			t.Errorf("deadline %v %v, value %v", d, ok, child.Value(key{}))
+		}
+		<-child.Done()
+		if child.Err() != context.DeadlineExceeded || early.Err() != context.DeadlineExceeded || context.Cause(child) != context.DeadlineExceeded {
+			t.Errorf("%v, %v, %v", child.Err(), early.Err(), context.Cause(child))
+		}
+		late := make(time.Second)
+		time.Sleep(2 * time.Second)
+		if late.Err() != context.DeadlineExceeded {
+			t.Errorf("asked late: %v", late.Err())
+		}
+		ended := make(time.Hour)
+		ended.end()
+		if ended.Err() != context.Canceled || ended.Value(key{}) != "v" {
+			t.Errorf("after the end: %v", ended.Err())
+		}
+		left := make(time.Hour)
+		stopped := make(time.Hour)
+		stopped.Context, cancel = context.WithCancel(stopped.Context)
+		grandchild, stop := context.WithCancel(stopped)
+		defer stop()
+		cancel()
+		<-grandchild.Done() // at once, through both
+		if stopped.Err() != context.Canceled || left.Err() != nil {
+			t.Errorf("%v, %v", stopped.Err(), left.Err())
+		}
+		left.end() // else its timer would outlive the test
+	})
+}
+
 // Many clients at once, some of whom leave: nothing is lost, nothing is held.
 func TestStress(t *testing.T) {
 	t.Parallel()

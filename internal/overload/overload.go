@@ -148,10 +148,14 @@ func (c *Control) Middleware(classify func(*gin.Context) Class, fail func(*gin.C
 // learn reports whether how long an answer took says anything about how much there is
 // to do: refusals and failures are often quick, but not those of a deadline.
 func learn(ctx context.Context, status int) bool {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) || status == http.StatusGatewayTimeout {
+	switch {
+	case status < http.StatusBadRequest, status == http.StatusGatewayTimeout:
 		return true
+	case status < http.StatusInternalServerError:
+		return status != http.StatusTooManyRequests && status != 499
+	default:
+		return errors.Is(ctx.Err(), context.DeadlineExceeded)
 	}
-	return status < http.StatusInternalServerError && status != http.StatusTooManyRequests && ctx.Err() == nil
 }
 
 // admit lets a request in, at once or after a wait, or says why not. The caller

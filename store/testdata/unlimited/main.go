@@ -11,6 +11,7 @@ import (
 	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/cli"
 	"soundcheck/internal/service"
+	_ "soundcheck/store/db" // as large a program as the store
 )
 
 func main() {
