@@ -1,33 +1,60 @@
-// Loadgen sends requests to the album service at a steady rate and reports how
-// it answered.
+// Loadgen sends requests to the album service as a plan says and reports how it
+// answered.
 //
-//	go run ./loadgen -rate 100                           # 100 requests/s for 30 s
-//	go run ./loadgen -rate 500 -duration 2m              # more, for longer
-//	go run ./loadgen -rate 100 -mix get=90,create=10     # other requests
-//	go run ./loadgen -rate 100 -url http://10.0.0.7:9070 # another target
+//	go run ./loadgen -rate 100                                  # 100 requests/s for 30 s
+//	go run ./loadgen -rate 500 -duration 2m                     # more, for longer
+//	go run ./loadgen -stages 10s@0..200,30s@200,5s@500          # a ramp, a plateau, a step
+//	go run ./loadgen -rate 100 -arrivals poisson                # in bursts and gaps, as users come
+//	go run ./loadgen -rate 100 -mix get=90,create=10            # other requests
+//	go run ./loadgen -rate 100 -slo 'p99<50ms' -slo 'good>99%'  # fails if it is slower
+//	go run ./loadgen -rate 0 -workers 32                        # the closed model
+//	go run ./loadgen -rate 100 -url http://10.0.0.7:9070        # another target
 //
-// The mix is made of three scenarios: list asks for the first page of albums and
-// expects 200, get asks for one album that exists and expects 200, create makes
-// one up and expects 201. Every other answer counts as failed.
+// The mix is made of these scenarios, in exact proportions:
+//
+//	list    the first page of albums                                      200
+//	page    20 albums, then the next 20, and so on to the last            200
+//	get     an album that exists, few of them often                       200
+//	miss    an album that does not                                        404
+//	create  a made-up album                                               201
+//	update  the same in the place of one that exists                      200
+//	delete  an album that was created to be deleted; until there is one,
+//	        an album that does not exist                                  204, 404
+//	batch   10 made-up albums                                             201
+//	stream  all albums                                                    200
+//	bad     an album that is not valid                                    400
+//
+// A request is good if it was answered so, late if that took longer than an objective
+// (-slo) allows, shed if it was refused with 429 or 503, and failed otherwise. Response
+// times are those of good and late requests; shed and failed ones have lines of their
+// own.
 //
 // Response time counts from when a request was due, not from when it could be
-// sent, so that a target that stalls does not look better than it is. The report
-// also says how late requests were sent: if that is much, look whether
-// -max-workers was reached or this machine is too busy for the rate.
+// sent, so that a target that stalls does not look better than it is. Service time
+// counts from when it was sent. If the generator could not keep to the plan (requests
+// sent more than 2 ms late at p99, or 5% of the response time's p99 if that is more;
+// all workers busy; less than 99% sent) the report begins with INVALID and why: its
+// numbers would be the generator's, not the target's.
+//
+// In the closed model (-rate 0) each of -workers sends when it was answered. It finds
+// out how much a target can do, not how fast it answers: a stall of the target delays
+// the requests that would have shown it.
 //
 // Every request is a trace of its own, which begins with a client span of the
 // service loadgen. The report names the traces of the slowest requests. Where
 // telemetry goes is told by the standard OTEL_* variables.
 //
-// The report is on stdout, progress on stderr. Ctrl-C ends the attack at once
-// and shows the report so far.
+// The report is on stdout (-format json: attack.Report), progress on stderr. Ctrl-C ends
+// the attack at once and shows the report so far.
 //
-// Exit codes: 0 every answer was as expected; 1 some were not, the target could
-// not be reached, or the attack was interrupted; 2 wrong usage.
+// Exit codes: 0 every answer was as expected or, with -slo, every objective was met;
+// 1 some were not, the target could not be reached, or the attack was interrupted;
+// 2 wrong usage; 3 an objective was not met; 4 the report is invalid.
 package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"strings"
@@ -41,42 +68,73 @@ import (
 
 func main() { cli.Main("loadgen", run) }
 
-func parse(args []string, getenv func(string) string, stdout io.Writer) (c attack.Config, err error) {
-	f := cli.NewFlags("loadgen [flags]", "SOUNDCHECK_LOADGEN", "Sends requests to the album service at a steady rate and reports how it answered.")
-	f.IntVar(&c.Rate, "rate", 100, "`requests` a second (1 to 100000)")
-	f.DurationVar(&c.Duration, "duration", 30*time.Second, "for this `long` (100ms to 24h)")
+func parse(args []string, getenv func(string) string, stdout io.Writer) (c attack.Config, format string, err error) {
+	f := cli.NewFlags("loadgen [flags]", "SOUNDCHECK_LOADGEN", "Sends requests to the album service as a plan says and reports how it answered.")
+	rate := f.Float64("rate", 100, "`requests` a second (0.01 to 100000); 0: the closed model, see -workers")
+	duration := f.Duration("duration", 30*time.Second, "for this `long` (100ms to 24h)")
+	stages := f.String("stages", "", "instead of -rate and -duration: `stages` as in 10s@0..200,30s@200, each for so long from one rate to another, or at one")
+	arrivals := f.String("arrivals", string(attack.Constant), "spread the requests evenly (`constant`) or as those of independent users (poisson)")
+	f.Uint64Var(&c.Plan.Max, "n", 0, "stop after this number of `requests`; 0: when the time is over")
+	f.IntVar(&c.Workers, "workers", 0, "of the closed model (-rate 0): this `number` sends when they were answered (1 to 65536)")
 	f.StringVar(&c.URL, "url", "http://127.0.0.1:9070", "`URL` of the service")
-	mix := f.String("mix", "get=70,list=20,create=10", "`weights` of the scenarios get, list and create (each 0 to 1000)")
+	mix := f.String("mix", "get=70,list=20,create=10", "`weights` of the scenarios "+strings.Join(attack.Names(), ", ")+" (each 0 to 1000)")
 	f.DurationVar(&c.Timeout, "timeout", 10*time.Second, "give up a request after this `long` (1ms to 10m)")
 	f.IntVar(&c.MaxWorkers, "max-workers", 1024, "`requests` in flight at most (1 to 65536)")
-	f.Uint64Var(&c.Seed, "seed", 1, "`number` that the order of requests and the created albums follow from")
+	f.Uint64Var(&c.Seed, "seed", 1, "`number` that the arrivals, the order of requests and the created albums follow from")
+	f.Func("slo", "`objective` that has to be met, as in p99<250ms, p99(get)<50ms, good>99.9% (may be given several times)", func(s string) error {
+		slo, err := attack.ParseSLO(s)
+		c.SLOs = append(c.SLOs, slo)
+		return err
+	})
+	f.StringVar(&format, "format", "text", "of the report: `text` or json")
 	if err := f.Parse(args, getenv, stdout); err != nil {
-		return c, err
+		return c, format, err
 	}
+	set := map[string]bool{}
+	f.Visit(func(fl *flag.Flag) { set[fl.Name] = true })
+	c.Plan.Arrivals = attack.Arrivals(*arrivals)
 	switch {
-	case c.Rate < 1 || c.Rate > 100000:
-		return c, f.Errorf("-rate %d is out of range: 1 to 100000", c.Rate)
-	case c.Duration < 100*time.Millisecond || c.Duration > 24*time.Hour:
-		return c, f.Errorf("-duration %s is out of range: 100ms to 24h", c.Duration)
+	case *stages != "" && (set["rate"] || set["duration"]):
+		return c, format, f.Errorf("-stages says what -rate and -duration say: give one of them")
+	case *rate != 0 && !(*rate >= 0.01 && *rate <= attack.MaxRate):
+		return c, format, f.Errorf("-rate %g is out of range: 0.01 to %d, or 0", *rate, attack.MaxRate)
+	case *duration < attack.MinDuration || *duration > attack.MaxDuration:
+		return c, format, f.Errorf("-duration %s is out of range: 100ms to 24h", *duration)
+	case c.Workers < 0 || c.Workers > 65536:
+		return c, format, f.Errorf("-workers %d is out of range: 1 to 65536", c.Workers)
+	case *rate == 0 && *stages == "" && c.Workers == 0:
+		return c, format, f.Errorf("-rate 0 is the closed model, which needs -workers")
+	case c.Workers > 0 && (*rate != 0 || *stages != ""):
+		return c, format, f.Errorf("-workers is for the closed model: give -rate 0 too, and no -stages")
+	case c.Plan.Arrivals != attack.Constant && c.Plan.Arrivals != attack.Poisson:
+		return c, format, f.Errorf("-arrivals %q is not constant or poisson", *arrivals)
 	case c.Timeout < time.Millisecond || c.Timeout > 10*time.Minute:
-		return c, f.Errorf("-timeout %s is out of range: 1ms to 10m", c.Timeout)
+		return c, format, f.Errorf("-timeout %s is out of range: 1ms to 10m", c.Timeout)
 	case c.MaxWorkers < 1 || c.MaxWorkers > 65536:
-		return c, f.Errorf("-max-workers %d is out of range: 1 to 65536", c.MaxWorkers)
-	case c.Planned() < 1:
-		return c, f.Errorf("-rate %d for -duration %s is not one request", c.Rate, c.Duration)
+		return c, format, f.Errorf("-max-workers %d is out of range: 1 to 65536", c.MaxWorkers)
+	case format != "text" && format != "json":
+		return c, format, f.Errorf("-format %q is not text or json", format)
+	}
+	c.Plan.Stages = []attack.Stage{{Duration: *duration, From: *rate, To: *rate}}
+	if *stages != "" {
+		if c.Plan.Stages, err = attack.ParseStages(*stages); err != nil {
+			return c, format, f.Errorf("-stages: %v", err)
+		}
+	} else if c.Workers == 0 && c.Plan.Planned() < 1 {
+		return c, format, f.Errorf("-rate %g for -duration %s is not one request", *rate, *duration)
 	}
 	if _, err := albumhttp.NewClient(c.URL, albumhttp.ClientOptions{}); err != nil {
-		return c, f.Errorf("-url: %v", err)
+		return c, format, f.Errorf("-url: %v", err)
 	}
 	c.URL = strings.TrimSuffix(c.URL, "/")
 	if c.Mix, err = attack.ParseMix(*mix); err != nil {
-		return c, f.Errorf("-mix: %v", err)
+		return c, format, f.Errorf("-mix: %v", err)
 	}
-	return c, f.NoArgs()
+	return c, format, f.NoArgs()
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	c, err := parse(args, getenv, stdout)
+	c, format, err := parse(args, getenv, stdout)
 	if err != nil {
 		return err
 	}
@@ -91,21 +149,42 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	c.TracerProvider, c.MeterProvider, c.Propagator = t.TracerProvider, t.MeterProvider, t.Propagator
 	bar := cli.NewProgress(stderr)
 	c.Progress = func(p attack.Progress) {
-		bar.Show(fmt.Sprintf("%.0f of %.0f s: %d requests, %d failed, p99 %.1f ms",
-			p.Elapsed.Seconds(), p.Duration.Seconds(), p.Requests, p.Failed, p.P99.Seconds()*1000))
+		bar.Show(fmt.Sprintf("%.0f of %.0f s: %d requests, %d failed, %d shed, p99 %.1f ms", p.Elapsed.Seconds(), p.Duration.Seconds(),
+			p.Requests, p.Classes[attack.Failed], p.Classes[attack.Shed], p.P99.Seconds()*1000))
 	}
 	r := attack.Run(ctx, c)
 	bar.Clear()
-	if err := r.Write(stdout); err != nil {
+	write := r.Write
+	if format == "json" {
+		write = r.WriteJSON
+	}
+	if err := write(stdout); err != nil {
 		return err
 	}
+	return verdict(ctx, r)
+}
+
+// Exit codes beside those of every program.
+const (
+	codeViolated = 3
+	codeInvalid  = 4
+)
+
+// verdict is nil if the attack came out as it should.
+func verdict(ctx context.Context, r *attack.Report) error {
+	answered := r.Sent - r.Cancelled
+	bad := r.Classes[attack.Failed] + r.Classes[attack.Shed]
 	switch {
-	case uint64(r.Requests) < r.Planned:
-		return fmt.Errorf("interrupted after %.1f s: %d of %d requests were answered or failed, %d of them failed", r.Elapsed.Seconds(), r.Requests, r.Planned, r.Failed)
-	case r.Failed == r.Requests:
-		return fmt.Errorf("none of %d requests succeeded", r.Requests)
-	case r.Failed > 0:
-		return fmt.Errorf("%d of %d requests failed", r.Failed, r.Requests)
+	case ctx.Err() != nil:
+		return fmt.Errorf("interrupted after %.1f s: %d requests were answered or failed, %d of them failed or were refused", r.Elapsed, answered, bad)
+	case answered > 0 && bad == answered:
+		return fmt.Errorf("none of %d requests succeeded", answered)
+	case len(r.Invalid) > 0:
+		return cli.WithCode(codeInvalid, fmt.Errorf("the report is invalid: %s", r.Invalid[0]))
+	case r.Violated() > 0:
+		return cli.WithCode(codeViolated, fmt.Errorf("%d of %d objectives were not met", r.Violated(), len(r.SLOs)))
+	case bad > 0 && len(r.SLOs) == 0:
+		return fmt.Errorf("%d of %d requests failed or were refused", bad, answered)
 	}
 	return nil
 }

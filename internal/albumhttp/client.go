@@ -41,6 +41,9 @@ var _ album.Service = (*Client)(nil)
 // that calls it once and reports what came of it.
 func NewClient(base string, o ClientOptions) (*Client, error) {
 	urls, err := upstream.Parse(base)
+	if err == nil && len(urls) > 1 {
+		err = fmt.Errorf("%q is more than one URL", base)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -137,7 +137,7 @@ func TestClientLeaves(t *testing.T) {
 
 func TestNewClient(t *testing.T) {
 	t.Parallel()
-	for _, bad := range []string{"", "localhost:9080", "ftp://host", "http://", "http://host?x=1", "http://host#x", "http://user@host", "http://host:port\x00"} {
+	for _, bad := range []string{"", "localhost:9080", "ftp://host", "http://", "http://host?x=1", "http://host#x", "http://user@host", "http://host:port\x00", "http://a,http://b"} {
 		if _, err := albumhttp.NewClient(bad, albumhttp.ClientOptions{}); err == nil {
 			t.Errorf("NewClient(%q) = nil error", bad)
 		}

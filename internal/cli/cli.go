@@ -1,6 +1,7 @@
 // Package cli is the frame of every program: signals, flags, exit codes.
 //
-// Exit codes: 0 done, or help was asked for; 1 the work failed; 2 wrong usage.
+// Exit codes: 0 done, or help was asked for; 1 the work failed; 2 wrong usage; others
+// are a program's own.
 package cli
 
 import (
@@ -41,8 +42,23 @@ func Code(name string, stderr io.Writer, err error) int {
 	if !errors.As(err, &said) {
 		fmt.Fprintf(stderr, "%s: %v\n", name, err)
 	}
+	var own *codeError
+	if errors.As(err, &own) {
+		return own.code
+	}
 	return 1
 }
+
+type codeError struct {
+	error
+	code int
+}
+
+// Unwrap returns the error without the code.
+func (e *codeError) Unwrap() error { return e.error }
+
+// WithCode gives an error an exit code of its own.
+func WithCode(code int, err error) error { return &codeError{err, code} }
 
 type usageError struct{ message, text string }
 

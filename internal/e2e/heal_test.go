@@ -53,7 +53,7 @@ func TestHeal(t *testing.T) {
 	}
 
 	// Telemetry flows again, through all that was killed.
-	l.mustRun(t, time.Minute, "loadgen", "-rate", "20", "-duration", "2s", "-url", l.Proxy())
+	l.attack(t, "-rate", "20", "-duration", "2s")
 	eventually(t, "new traces in Jaeger", func() error {
 		for _, tr := range l.traces(t, "?service=loadgen&limit=100&lookback=1h") {
 			if c, _, err := chain(tr); err == nil && len(c) == 5 {

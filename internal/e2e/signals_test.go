@@ -141,7 +141,7 @@ func TestLab(t *testing.T) {
 	const smoked, passed = 8, 4
 	settled(smoked+albums, passed+albums)
 	before := l.query(t, count)
-	t.Log("\n" + l.mustRun(t, 2*time.Minute, "loadgen", "-rate", fmt.Sprint(rate), "-duration", fmt.Sprintf("%ds", seconds), "-url", l.Proxy()))
+	t.Log("\n" + l.attack(t, "-rate", fmt.Sprint(rate), "-duration", fmt.Sprintf("%ds", seconds)))
 	settled(smoked+albums+rate*seconds, passed+albums+rate*seconds)
 
 	t.Run("metrics", func(t *testing.T) {

@@ -1,9 +1,11 @@
-// Package attack sends requests to an album service at a steady rate, with
-// vegeta as its engine, and measures the answers.
+// Package attack sends requests to an album service as a plan says, with vegeta as
+// its engine, and measures the answers.
 //
 // The load is open: a request is sent when it is due, whether or not the ones
 // before it were answered. Response time counts from when a request was due, so
-// that a stall of the target, during which requests wait, is not left out.
+// that a stall of the target, during which requests wait, is not left out. Or it is
+// closed: a number of workers that send when they were answered, which leaves out what
+// a stall keeps from being sent.
 package attack
 
 import (
@@ -23,13 +25,14 @@ import (
 
 // Config is an attack.
 type Config struct {
-	URL        string // of the service, without a final slash
-	Rate       int    // requests a second
-	Duration   time.Duration
+	URL        string        // of the service, without a final slash
+	Plan       Plan          // of the closed model only its duration and Max count
+	Workers    int           // of the closed model; 0: the model is open
 	Timeout    time.Duration // for one request
 	MaxWorkers int           // requests in flight at most
 	Mix        Mix
-	Seed       uint64 // of the scenarios' order and of the albums
+	Seed       uint64 // of the arrivals, the scenarios' order and the albums
+	SLOs       []SLO
 
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
@@ -39,15 +42,12 @@ type Config struct {
 	Progress func(Progress)
 }
 
-// Planned is how many requests the attack has. In whole numbers: 100/s for 290 ms
-// are 29, not 28.999.
-func (c Config) Planned() uint64 { return uint64(c.Rate) * uint64(c.Duration) / uint64(time.Second) }
-
 // Progress is how far an attack is.
 type Progress struct {
 	Elapsed, Duration time.Duration
-	Requests, Failed  int
-	P99               time.Duration // of the response time, so far
+	Requests          int
+	Classes           map[Class]int // so far
+	P99               time.Duration // of the served requests' response time, so far
 }
 
 // initialWorkers is what vegeta starts with; it adds more while all are busy.
@@ -80,37 +80,46 @@ func Probe(ctx context.Context, base string) error {
 // Run attacks until the duration is over or ctx ends, and reports what came of
 // it. Requests that ctx cut off are counted, not measured.
 func Run(ctx context.Context, c Config) *Report {
+	if c.Workers > 0 {
+		c.MaxWorkers = c.Workers
+	}
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.MaxIdleConns, base.MaxIdleConnsPerHost = c.MaxWorkers, c.MaxWorkers
 	base.DialContext = (&net.Dialer{Timeout: c.Timeout, KeepAlive: 30 * time.Second}).DialContext
 	defer base.CloseIdleConnections()
-	tr := newTransport(ctx, c, base)
 	p := newPacer(ctx, c)
+	tr := newTransport(ctx, c, p, base)
+	workers := min(c.MaxWorkers, initialWorkers)
+	if c.Workers > 0 {
+		workers = c.Workers
+	}
 	attacker := vegeta.NewAttacker(
 		// First: the options for connections would change a transport that is not theirs.
 		vegeta.Client(&http.Client{Transport: tr, CheckRedirect: noRedirect}),
-		vegeta.Workers(uint64(min(c.MaxWorkers, initialWorkers))),
+		vegeta.Workers(uint64(workers)),
 		vegeta.MaxWorkers(uint64(c.MaxWorkers)),
 		vegeta.MaxBody(0), // bodies are read to their end, not kept
 	)
 	// The pacer ends the attack too, but not while it waits for a worker.
 	defer context.AfterFunc(ctx, func() { attacker.Stop() })()
 
-	r := newReport(c)
+	k := newCollector(c)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	begun := time.Now()
-	for results := attacker.Attack(targeter(c, tr.ids), p, 0, "soundcheck"); ; {
+	for results := attacker.Attack(targeter(c, tr.ids, tr.pages), p, 0, "soundcheck"); ; {
 		select {
 		case res, more := <-results:
 			if !more {
-				r.finish(p, tr)
-				return r
+				if !p.began.IsZero() {
+					begun = p.began
+				}
+				return k.finish(begun, time.Since(begun), int(tr.peak.Load()), ctx.Err() != nil)
 			}
-			r.add(ctx, p, res, tr.take(res.Seq))
+			k.add(ctx, res, tr.take(res.Seq))
 		case <-tick.C:
 			if c.Progress != nil {
-				c.Progress(Progress{time.Since(begun), c.Duration, r.Requests, r.Failed, r.response.quantile(0.99)})
+				c.Progress(Progress{time.Since(begun), c.Plan.span(), k.report.Sent, k.all.classes, k.all.served.quantile(0.99)})
 			}
 		}
 	}
@@ -121,9 +130,9 @@ func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 // newTransport returns what stands between vegeta and the network: the outer
 // transport knows a request by its number, otelhttp makes its client span, and
 // the innermost notes the trace.
-func newTransport(ctx context.Context, c Config, base http.RoundTripper) *transport {
+func newTransport(ctx context.Context, c Config, p *pacer, base http.RoundTripper) *transport {
 	return &transport{
-		ctx: ctx, timeout: c.Timeout, ids: newIDs(c.Seed),
+		ctx: ctx, timeout: c.Timeout, ids: newIDs(c), pages: new(pages), pacer: p,
 		next: otelhttp.NewTransport(noteTrace{base},
 			otelhttp.WithTracerProvider(c.TracerProvider), otelhttp.WithMeterProvider(c.MeterProvider),
 			otelhttp.WithPropagators(c.Propagator),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,7 +27,7 @@ func albums() http.Handler {
 
 func testConfig(url string, spans sdktrace.SpanProcessor) Config {
 	return Config{
-		URL: url, Rate: 200, Duration: time.Second, Timeout: 30 * time.Second, MaxWorkers: 64, Seed: 1,
+		URL: url, Plan: steady(200, time.Second), Timeout: 30 * time.Second, MaxWorkers: 64, Seed: 1,
 		Mix:            Mix{"get": 7, "list": 2, "create": 1},
 		TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)),
 		MeterProvider:  metricnoop.NewMeterProvider(),
@@ -62,19 +63,23 @@ func TestStallIsNotOmitted(t *testing.T) {
 	c := testConfig(server.URL, tracetest.NewSpanRecorder())
 	c.MaxWorkers = 2
 	r := Run(t.Context(), c)
-	if r.Requests != 200 || r.Failed != 0 {
-		t.Fatalf("%d requests, %d failed, want 200, none", r.Requests, r.Failed)
+	if r.Sent != 200 || r.Classes[Good] != 200 {
+		t.Fatalf("%d requests, %v, want 200, all good", r.Sent, r.Classes)
 	}
 	// 60 requests were due meanwhile. The first 40 of them waited 100 ms and more:
 	// a fifth of all. Only two were in flight, and only two would show without them.
-	if got := r.response.quantile(0.82); got < 100*time.Millisecond {
-		t.Errorf("p82 = %s, want 100ms at least", got)
+	if r.Response.P90 < 0.1 {
+		t.Errorf("p90 = %g s, want 0.1 at least", r.Response.P90)
 	}
-	if r.response.longest < 300*time.Millisecond || r.lag.longest < 250*time.Millisecond {
-		t.Errorf("longest response time %s, lag %s, want 300ms and 250ms at least", r.response.longest, r.lag.longest)
+	if r.Response.Max < 0.3 || r.Lag.Max < 0.25 {
+		t.Errorf("longest response time %g s, lag %g s, want 0.3 and 0.25 at least", r.Response.Max, r.Lag.Max)
 	}
-	if r.Slowest[0].Response != r.response.longest || len(r.Slowest) != maxSlow {
-		t.Errorf("slowest %v, want %d from %s on", r.Slowest, maxSlow, r.response.longest)
+	// What was measured from when it was sent does not show it, and the report says so.
+	if r.Service.P90 > 0.1 || len(r.Invalid) < 2 {
+		t.Errorf("service time p90 %g s, invalid: %q", r.Service.P90, r.Invalid)
+	}
+	if r.Slowest[0].Response != r.Response.Max || len(r.Slowest) != maxSlow {
+		t.Errorf("slowest %v, want %d from %g s on", r.Slowest, maxSlow, r.Response.Max)
 	}
 	if r.Peak != 2 {
 		t.Errorf("%d requests in flight, want 2", r.Peak)
@@ -97,10 +102,10 @@ func TestRequestsAndSpans(t *testing.T) {
 	defer server.Close()
 	recorder := tracetest.NewSpanRecorder()
 	c := testConfig(server.URL, recorder)
-	c.Duration = 500 * time.Millisecond
+	c.Plan = steady(200, 500*time.Millisecond)
 	r := Run(t.Context(), c)
-	if r.Requests != 100 || r.Failed != 0 || len(headers) != 100 {
-		t.Errorf("%d requests, %d failed, %d trace contexts, want 100, 0, 100", r.Requests, r.Failed, len(headers))
+	if r.Sent != 100 || r.Classes[Good] != 100 || len(headers) != 100 {
+		t.Errorf("%d requests, %v, %d trace contexts, want 100, all good, 100", r.Sent, r.Classes, len(headers))
 	}
 	for _, header := range headers {
 		for name := range header {
@@ -145,14 +150,14 @@ func TestTimeout(t *testing.T) {
 	defer close(release)
 	recorder := tracetest.NewSpanRecorder()
 	c := testConfig(server.URL, recorder)
-	c.Rate, c.Timeout, c.Mix = 100, 500*time.Millisecond, Mix{"get": 9, "create": 1}
+	c.Plan, c.Timeout, c.Mix = steady(100, time.Second), 500*time.Millisecond, Mix{"get": 9, "create": 1}
 	r := Run(t.Context(), c)
-	if r.Requests != 100 || r.Failed != 10 || r.Errors["timeout"] != 10 || r.rows["create"].Statuses[0] != 10 {
-		t.Errorf("%d requests, %d failed, errors %v, create %v, want 100, 10 and 10 timeouts", r.Requests, r.Failed, r.Errors, r.rows["create"].Statuses)
+	if r.Sent != 100 || r.Classes[Failed] != 10 || r.Errors["timeout"] != 10 || r.Scenarios[0].Name != "create" || r.Scenarios[0].Statuses[0] != 10 {
+		t.Errorf("%d requests, %v, errors %v, %+v, want 100, 10 failed and 10 timeouts", r.Sent, r.Classes, r.Errors, r.Scenarios)
 	}
 	// The trace is known though no answer came.
 	slow := r.Slowest[0]
-	if slow.Scenario != "create" || slow.Status != 0 || slow.Response < c.Timeout {
+	if slow.Scenario != "create" || slow.Status != 0 || slow.Response < c.Timeout.Seconds() {
 		t.Errorf("slowest %+v, want a create without an answer after %s", slow, c.Timeout)
 	}
 	found := false
@@ -183,11 +188,115 @@ func TestRunEndsWithContext(t *testing.T) {
 	}))
 	defer server.Close()
 	c := testConfig(server.URL, tracetest.NewSpanRecorder())
-	c.Duration = time.Hour
+	c.Plan = steady(200, time.Hour)
 	r := Run(ctx, c)
 	// Besides these two, others may have been on their way.
-	if n := r.Requests + r.Interrupted; r.Interrupted < 2 || r.Failed != 0 || n < 20 || n > 200 {
-		t.Errorf("%d requests, %d failed, %d cut off, want about 18, 0 and 2", r.Requests, r.Failed, r.Interrupted)
+	if r.Cancelled < 2 || r.Classes[Failed] != 0 || r.Sent < 20 || r.Sent > 200 || r.Sent != r.Cancelled+r.Classes[Good] {
+		t.Errorf("%d requests, %v, %d cut off, want about 20, none failed, 2", r.Sent, r.Classes, r.Cancelled)
+	}
+}
+
+// Every scenario is answered as it expects, also all at once; page walks through the
+// whole collection.
+func TestScenarios(t *testing.T) {
+	t.Parallel()
+	memory := album.NewMemory(album.Seed()...)
+	var mu sync.Mutex
+	cursors := map[string]int{}
+	h := albumhttp.Handler(memory, albumhttp.HandlerOptions{Service: "album-store"})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Has("limit") {
+			mu.Lock()
+			cursors[r.URL.Query().Get("cursor")]++
+			mu.Unlock()
+		}
+		h.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	c := testConfig(server.URL, tracetest.NewSpanRecorder())
+	c.Mix = Mix{}
+	for _, name := range Names() {
+		c.Mix[name] = 1
+	}
+	c.Plan = steady(500, 2*time.Second)
+	r := Run(t.Context(), c)
+	if r.Sent != 1000 || r.Classes[Good] != 1000 {
+		t.Errorf("%d sent, %v, errors %v, %+v", r.Sent, r.Classes, r.Errors, r.Scenarios)
+	}
+	for _, row := range r.Scenarios {
+		if row.Requests != 100 {
+			t.Errorf("%s: %d requests, want 100", row.Name, row.Requests)
+		}
+	}
+	if len(cursors) < 10 || cursors[""] == 100 {
+		t.Errorf("pages asked for: %v, want walks", cursors)
+	}
+	page, err := memory.List(t.Context(), album.Query{Limit: 1000, Filter: album.Filter{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if deleted := 100 - r.Scenarios[slices.IndexFunc(r.Scenarios, func(row Row) bool { return row.Name == "delete" })].Statuses[404]; len(page.Albums) != min(1000, 3+100+100*batchSize-deleted) {
+		t.Errorf("%d albums at the end, %d were deleted", len(page.Albums), deleted)
+	}
+}
+
+// Whatever the target does, each request is in one class or was cut off.
+func TestAccounting(t *testing.T) {
+	t.Parallel()
+	h := albums()
+	server := httptest.NewUnstartedServer(nil)
+	var requests atomic.Int64
+	var dead atomic.Bool
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch n := requests.Add(1); {
+		case n == 150:
+			dead.Store(true)
+			go server.CloseClientConnections()
+			fallthrough
+		case dead.Load():
+			panic(http.ErrAbortHandler)
+		case n%10 == 0:
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(503)
+		case n%10 == 1:
+			w.WriteHeader(429)
+		case n%10 == 2:
+			time.Sleep(60 * time.Millisecond)
+			fallthrough
+		default:
+			h.ServeHTTP(w, r)
+		}
+	})
+	server.Start()
+	defer server.Close()
+	for _, workers := range []int{0, 4} {
+		requests.Store(0)
+		dead.Store(false)
+		c := testConfig(server.URL, tracetest.NewSpanRecorder())
+		c.Workers, c.Plan.Max = workers, 200
+		slo, err := ParseSLO("p99<50ms")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SLOs = []SLO{slo}
+		r := Run(t.Context(), c)
+		sum := r.Cancelled
+		for _, class := range classes {
+			sum += r.Classes[class]
+		}
+		rows := 0
+		for _, row := range r.Scenarios {
+			rows += row.Requests
+		}
+		if r.Sent != 200 || sum != 200 || rows != 200 || r.Response.Count+r.Shed.Count+r.Failed.Count != 200 {
+			t.Errorf("%d workers: sent %d, in classes %v, cancelled %d, in scenarios %d", workers, r.Sent, r.Classes, r.Cancelled, rows)
+		}
+		if r.Classes[Shed] < 20 || r.Classes[Late] < 8 || r.Classes[Failed] < 30 || r.RetryAfter < 8 || r.RetryAfter > r.Classes[Shed] {
+			t.Errorf("%d workers: %v, %d with Retry-After", workers, r.Classes, r.RetryAfter)
+		}
+		if r.Violated() != 1 {
+			t.Errorf("%d workers: %+v", workers, r.SLOs)
+		}
 	}
 }
 
@@ -197,10 +306,10 @@ func TestUnsampledTracesAreNotNamed(t *testing.T) {
 	defer server.Close()
 	c := testConfig(server.URL, tracetest.NewSpanRecorder())
 	c.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))
-	c.Duration = 100 * time.Millisecond
+	c.Plan = steady(200, 100*time.Millisecond)
 	r := Run(t.Context(), c)
-	if r.Requests != 20 || r.Failed != 0 || len(r.Slowest) != maxSlow {
-		t.Fatalf("%d requests, %d failed, %d slow, want 20, 0, %d", r.Requests, r.Failed, len(r.Slowest), maxSlow)
+	if r.Sent != 20 || r.Classes[Good] != 20 || len(r.Slowest) != maxSlow {
+		t.Fatalf("%d requests, %v, %d slow, want 20, all good, %d", r.Sent, r.Classes, len(r.Slowest), maxSlow)
 	}
 	for _, s := range r.Slowest {
 		if s.TraceID != "" {
@@ -237,8 +346,8 @@ func BenchmarkAttack(b *testing.B) {
 	defer server.Close()
 	c := testConfig(server.URL, tracetest.NewSpanRecorder())
 	c.TracerProvider = sdktrace.NewTracerProvider()
-	c.Rate, c.Duration = 100_000, time.Duration(b.N)*10*time.Microsecond
+	c.Plan = steady(100_000, time.Duration(b.N)*10*time.Microsecond)
 	b.ReportAllocs()
 	r := Run(b.Context(), c)
-	b.ReportMetric(r.reached(), "requests/s")
+	b.ReportMetric(r.Reached, "requests/s")
 }

@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,16 +13,21 @@ import (
 const maxIDs = 1 << 16
 
 // ids are albums to ask for: those of every new store, and the last that this
-// attack created. When it is full, a new one takes the place of the oldest.
+// attack created. When it is full, a new one takes the place of the oldest. If albums
+// are deleted, every other one that is created is for that, and is not asked for.
 type ids struct {
-	mu   sync.Mutex
-	rng  rng
-	list []int64
-	next int // the oldest, once list is full
+	deletes bool
+
+	mu     sync.Mutex
+	rng    rng
+	list   []int64
+	next   int // the oldest, once list is full
+	mortal []int64
+	turn   int
 }
 
-func newIDs(seed uint64) *ids {
-	s := &ids{rng: newRNG(seed, 1)}
+func newIDs(c Config) *ids {
+	s := &ids{rng: newRNG(c.Seed, 1), deletes: c.Mix["delete"] > 0}
 	for _, a := range album.Seed() {
 		s.list = append(s.list, a.ID)
 	}
@@ -36,6 +42,10 @@ func (s *ids) add(location string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.turn++; s.deletes && s.turn%2 == 1 && len(s.mortal) < maxIDs {
+		s.mortal = append(s.mortal, id)
+		return
+	}
 	if len(s.list) < maxIDs {
 		s.list = append(s.list, id)
 		return
@@ -44,8 +54,23 @@ func (s *ids) add(location string) {
 	s.next = (s.next + 1) % maxIDs
 }
 
+// pick returns an album to ask for. As in real shops few are popular and many are
+// not: the chance of the k-th is as 1/k (Zipf's law with exponent 1).
 func (s *ids) pick() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.list[s.rng.IntN(len(s.list))]
+	k := int(math.Pow(float64(len(s.list)+1), s.rng.Float64())) - 1
+	return s.list[min(k, len(s.list)-1)]
+}
+
+// take returns an album to delete, if there is one.
+func (s *ids) take() (int64, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.mortal) == 0 {
+		return 0, false
+	}
+	id := s.mortal[0]
+	s.mortal = s.mortal[1:]
+	return id, true
 }

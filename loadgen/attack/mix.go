@@ -1,7 +1,6 @@
 package attack
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -9,27 +8,48 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
-
-	"soundcheck/internal/album"
-	"soundcheck/internal/fakealbum"
 )
 
 // scenario is one kind of request, and the status that it expects.
 type scenario struct {
 	name      string
 	operation string // span name
-	want      int
 	method    string
+	path      string
+	want      int
+	// fill completes the request. It is called from many goroutines.
+	fill func(*maker, *vegeta.Target) error
 }
 
-var scenarios = map[string]*scenario{
-	"list":   {"list", "GET /albums", http.StatusOK, http.MethodGet},
-	"get":    {"get", "GET /albums/:id", http.StatusOK, http.MethodGet},
-	"create": {"create", "POST /albums", http.StatusCreated, http.MethodPost},
+// Sizes of requests.
+const (
+	pageSize  = 20 // albums that page asks for
+	batchSize = 10 // albums that batch creates
+)
+
+var scenarios = map[string]*scenario{}
+
+func init() {
+	for _, s := range []*scenario{
+		{"list", "GET /albums", http.MethodGet, "/albums", http.StatusOK, nil},
+		{"page", "GET /albums", http.MethodGet, "/albums", http.StatusOK, (*maker).page},
+		{"get", "GET /albums/:id", http.MethodGet, "/albums/", http.StatusOK, (*maker).known},
+		{"miss", "GET /albums/:id", http.MethodGet, "/albums/", http.StatusNotFound, (*maker).unknown},
+		{"create", "POST /albums", http.MethodPost, "/albums", http.StatusCreated, (*maker).album},
+		{"update", "PUT /albums/:id", http.MethodPut, "/albums/", http.StatusOK, (*maker).update},
+		{"delete", "DELETE /albums/:id", http.MethodDelete, "/albums/", http.StatusNoContent, (*maker).mortal},
+		{"batch", "POST /albums/batch", http.MethodPost, "/albums/batch", http.StatusCreated, (*maker).batch},
+		{"stream", "GET /albums", http.MethodGet, "/albums", http.StatusOK, (*maker).stream},
+		{"bad", "POST /albums", http.MethodPost, "/albums", http.StatusBadRequest, (*maker).bad},
+	} {
+		scenarios[s.name] = s
+	}
 }
+
+// Names returns the scenarios' names, in order.
+func Names() []string { return slices.Sorted(maps.Keys(scenarios)) }
 
 // Mix is how often each scenario comes, as weights.
 type Mix map[string]int
@@ -37,7 +57,7 @@ type Mix map[string]int
 // ParseMix reads "get=70,list=20,create=10".
 func ParseMix(s string) (Mix, error) {
 	m, sum := Mix{}, 0
-	names := strings.Join(slices.Sorted(maps.Keys(scenarios)), ", ")
+	names := strings.Join(Names(), ", ")
 	for part := range strings.SplitSeq(s, ",") {
 		name, weight, ok := strings.Cut(strings.TrimSpace(part), "=")
 		if !ok || scenarios[name] == nil {
@@ -75,41 +95,3 @@ func (m Mix) order(r rng) []*scenario {
 type rng = *rand.Rand
 
 func newRNG(seed, stream uint64) rng { return rand.New(rand.NewPCG(seed, stream)) }
-
-// newAlbum is the body of a create: an album without an id asks for one.
-type newAlbum struct {
-	Title  string      `json:"title"`
-	Artist string      `json:"artist"`
-	Price  album.Cents `json:"price"`
-}
-
-// targeter makes the requests. vegeta calls it from many goroutines.
-func targeter(c Config, ids *ids) vegeta.Targeter {
-	order := c.Mix.order(newRNG(c.Seed, 2))
-	var mu sync.Mutex
-	var n, created int
-	return func(t *vegeta.Target) error {
-		mu.Lock()
-		s := order[n%len(order)]
-		n++
-		i := created
-		if s.name == "create" {
-			created++
-		}
-		mu.Unlock()
-		t.Method, t.URL = s.method, c.URL+"/albums"
-		t.Header = http.Header{scenarioHeader: {s.name}}
-		switch s.name {
-		case "get":
-			t.URL += "/" + strconv.FormatInt(ids.pick(), 10)
-		case "create":
-			a := fakealbum.New(c.Seed, uint64(i))
-			var err error
-			if t.Body, err = json.Marshal(newAlbum{a.Title, a.Artist, a.Price}); err != nil {
-				return err
-			}
-			t.Header.Set("Content-Type", "application/json")
-		}
-		return nil
-	}
-}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -21,10 +22,10 @@ func TestParseMix(t *testing.T) {
 		t.Errorf("ParseMix = %v, %v, want %v", got, err, want)
 	}
 	for _, tt := range []struct{ in, want string }{
-		{"", `"" is not scenario=weight with a scenario of create, get, list`},
-		{"get", `"get" is not scenario=weight with a scenario of create, get, list`},
-		{"delete=1", `"delete=1" is not scenario=weight with a scenario of create, get, list`},
-		{"get=1,", `"" is not scenario=weight with a scenario of create, get, list`},
+		{"", `"" is not scenario=weight with a scenario of bad, batch, create, delete, get, list, miss, page, stream, update`},
+		{"get", `"get" is not scenario=weight with a scenario of bad, batch, create, delete, get, list, miss, page, stream, update`},
+		{"fetch=1", `"fetch=1" is not scenario=weight with a scenario of bad, batch, create, delete, get, list, miss, page, stream, update`},
+		{"get=1,", `"" is not scenario=weight with a scenario of bad, batch, create, delete, get, list, miss, page, stream, update`},
 		{"get=-1", "the weight of get must be a number from 0 to 1000"},
 		{"get=1001", "the weight of get must be a number from 0 to 1000"},
 		{"get=1.5", "the weight of get must be a number from 0 to 1000"},
@@ -46,7 +47,7 @@ func FuzzParseMix(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if n := len(m.order(newRNG(1, 1))); n < 1 || n > 3000 {
+		if n := len(m.order(newRNG(1, 1))); n < 1 || n > 1000*len(scenarios) {
 			t.Errorf("ParseMix(%q) = %v, a round of %d requests", s, m, n)
 		}
 	})
@@ -55,7 +56,7 @@ func FuzzParseMix(f *testing.F) {
 // requests returns what a targeter asks for.
 func requests(t *testing.T, c Config, n int) []string {
 	t.Helper()
-	next := targeter(c, newIDs(c.Seed))
+	next := targeter(c, newIDs(c), new(pages))
 	var all []string
 	for range n {
 		var target vegeta.Target
@@ -108,7 +109,7 @@ func TestTargeter(t *testing.T) {
 
 func TestIDs(t *testing.T) {
 	t.Parallel()
-	s := newIDs(1)
+	s := newIDs(Config{Seed: 1})
 	for _, location := range []string{"", "/albums/", "/albums/x", "/albums/99999999999999999999"} {
 		s.add(location)
 	}
@@ -125,5 +126,49 @@ func TestIDs(t *testing.T) {
 	}
 	if id := s.pick(); id < 1000 {
 		t.Errorf("picked %d, want one of the last %d", id, maxIDs)
+	}
+}
+
+// Few albums are popular: the first of a thousand is asked for as often as Zipf's law
+// says, and every one is asked for.
+func TestPopularity(t *testing.T) {
+	t.Parallel()
+	s := newIDs(Config{Seed: 1})
+	s.list = nil
+	for i := range int64(1000) {
+		s.list = append(s.list, i)
+	}
+	const n = 100_000
+	counts := make([]int, 1000)
+	for range n {
+		counts[s.pick()]++
+	}
+	for k, c := range counts[:5] {
+		want := n * math.Log(float64(k+2)/float64(k+1)) / math.Log(1001)
+		if math.Abs(float64(c)-want) > 5*math.Sqrt(want) {
+			t.Errorf("album %d was asked for %d times, want about %.0f", k, c, want)
+		}
+	}
+	if slices.Min(counts) == 0 {
+		t.Error("an album was never asked for")
+	}
+}
+
+// What is created to be deleted is not asked for, and is deleted once.
+func TestMortal(t *testing.T) {
+	t.Parallel()
+	s := newIDs(Config{Seed: 1, Mix: Mix{"delete": 1}})
+	for i := range 10 {
+		s.add(fmt.Sprintf("/albums/%d", 100+i))
+	}
+	var taken []int64
+	for id, ok := s.take(); ok; id, ok = s.take() {
+		taken = append(taken, id)
+	}
+	if want := []int64{100, 102, 104, 106, 108}; !slices.Equal(taken, want) {
+		t.Errorf("deleted %v, want %v", taken, want)
+	}
+	if want := []int64{1, 2, 3, 101, 103, 105, 107, 109}; !slices.Equal(s.list, want) {
+		t.Errorf("asked for %v, want %v", s.list, want)
 	}
 }

@@ -2,33 +2,55 @@ package attack
 
 import (
 	"context"
+	"math"
 	"time"
 )
 
+// maxDue is for how many requests the pacer remembers when they were due: more than
+// can be on their way from it to the transport.
+const maxDue = 1 << 17
+
 // pacer says when each request is due, and holds it back until then.
 type pacer struct {
-	ctx   context.Context
-	rate  int    // requests a second
-	total uint64 // requests
+	ctx  context.Context
+	plan Plan
+	// closed: a request is due when a worker is free for it.
+	closed bool
 
 	began time.Time // set by the first call of Pace, which comes before any request
 	timer *time.Timer
+	rng   rng     // of Poisson arrivals
+	sum   float64 // of their gaps, in requests of an even plan
+	// When the last requests were due, counted from began, by number modulo maxDue. The
+	// worker that reads one has taken up a request that was paced after it was written.
+	due [maxDue]time.Duration
 }
 
 func newPacer(ctx context.Context, c Config) *pacer {
-	return &pacer{ctx: ctx, rate: c.Rate, total: c.Planned()}
+	return &pacer{ctx: ctx, plan: c.Plan, closed: c.Workers > 0, rng: newRNG(c.Seed, 3)}
 }
 
-// due returns when request seq is due, counted from the beginning. It follows
-// from the plan alone: a request that is late must not delay those after it.
-func (p *pacer) due(seq uint64) time.Duration {
-	second := seq / uint64(p.rate)
-	rest := seq % uint64(p.rate) // apart, so that no product overflows or rounds
-	return time.Duration(second)*time.Second + time.Duration(rest)*time.Second/time.Duration(p.rate)
+// next returns when the request after those before it is due, counted from the
+// beginning, and whether there is one. It follows from the plan alone: a request that
+// is late must not delay those after it.
+func (p *pacer) next(hits uint64) (time.Duration, bool) {
+	if p.plan.Max > 0 && hits >= p.plan.Max {
+		return 0, false
+	}
+	if p.plan.Arrivals == Poisson {
+		p.sum += p.rng.ExpFloat64()
+		return p.plan.time(p.sum)
+	}
+	return p.plan.time(float64(hits))
 }
 
 // Rate implements vegeta.Pacer.
-func (p *pacer) Rate(time.Duration) float64 { return float64(p.rate) }
+func (p *pacer) Rate(elapsed time.Duration) float64 {
+	if p.closed {
+		return math.Inf(1)
+	}
+	return p.plan.Rate(elapsed)
+}
 
 // Pace implements vegeta.Pacer. It waits by itself and always returns 0, because
 // vegeta's own wait neither ends with the attack nor hits the time well.
@@ -36,10 +58,27 @@ func (p *pacer) Pace(elapsed time.Duration, hits uint64) (time.Duration, bool) {
 	if p.began.IsZero() {
 		p.began = time.Now().Add(-elapsed)
 	}
-	if hits >= p.total || p.ctx.Err() != nil {
+	if p.ctx.Err() != nil {
 		return 0, true
 	}
-	return 0, !p.sleepUntil(p.began.Add(p.due(hits)))
+	if p.closed {
+		return 0, elapsed >= p.plan.Duration() || p.plan.Max > 0 && hits >= p.plan.Max
+	}
+	due, more := p.next(hits)
+	if !more {
+		return 0, true
+	}
+	p.due[hits%maxDue] = due
+	return 0, !p.sleepUntil(p.began.Add(due))
+}
+
+// dueAt returns when request seq is due, one of the last maxDue; in the closed model
+// the zero time.
+func (p *pacer) dueAt(seq uint64) time.Time {
+	if p.closed {
+		return time.Time{}
+	}
+	return p.began.Add(p.due[seq%maxDue])
 }
 
 // sleepUntil reports whether t came before ctx ended. The runtime's timers wake

@@ -6,51 +6,14 @@ import (
 	"time"
 )
 
-func TestDue(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		rate int
-		seq  uint64
-		want time.Duration
-	}{
-		{100, 0, 0},
-		{100, 1, 10 * time.Millisecond},
-		{100, 250, 2500 * time.Millisecond},
-		{3, 1, 333333333},
-		{3, 2, 666666666},
-		{3, 3_000_000, 1_000_000 * time.Second}, // nothing adds up
-		{100_000, 24*3600*100_000 - 1, 24*time.Hour - 10*time.Microsecond},
-	} {
-		if got := (&pacer{rate: tt.rate}).due(tt.seq); got != tt.want {
-			t.Errorf("at %d/s request %d is due at %s, want %s", tt.rate, tt.seq, got, tt.want)
-		}
-	}
-}
-
-func TestPlanned(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		rate     int
-		duration time.Duration
-		want     uint64
-	}{
-		{100, 30 * time.Second, 3000},
-		{100, 290 * time.Millisecond, 29}, // 28.999999999999996 in floating point
-		{1, 999 * time.Millisecond, 0},
-		{100_000, 24 * time.Hour, 8_640_000_000},
-	} {
-		if got := (Config{Rate: tt.rate, Duration: tt.duration}).Planned(); got != tt.want {
-			t.Errorf("%d/s for %s are %d requests, want %d", tt.rate, tt.duration, got, tt.want)
-		}
-	}
+// steady is a plan with one rate.
+func steady(rate float64, d time.Duration) Plan {
+	return Plan{Stages: []Stage{{d, rate, rate}}, Arrivals: Constant}
 }
 
 func TestPace(t *testing.T) {
 	t.Parallel()
-	p := newPacer(t.Context(), Config{Rate: 100, Duration: 10 * time.Second})
-	if p.total != 1000 {
-		t.Fatalf("%d requests planned, want 1000", p.total)
-	}
+	p := newPacer(t.Context(), Config{Plan: steady(100, 10*time.Second)})
 	if wait, stop := p.Pace(0, 0); wait != 0 || stop {
 		t.Errorf("Pace of the first = %s, %v, want 0, false", wait, stop)
 	}
@@ -72,7 +35,7 @@ func TestPace(t *testing.T) {
 func TestPaceEndsWithContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	p := newPacer(ctx, Config{Rate: 1, Duration: 24 * time.Hour})
+	p := newPacer(ctx, Config{Plan: steady(1, 24*time.Hour)})
 	p.Pace(0, 0)
 	stopped := make(chan bool)
 	go func() {
@@ -85,5 +48,23 @@ func TestPaceEndsWithContext(t *testing.T) {
 	}
 	if _, stop := p.Pace(0, 1); !stop {
 		t.Error("Pace goes on after the end of ctx")
+	}
+}
+
+// The closed model goes on while there is time, or until it has sent enough.
+func TestPaceClosed(t *testing.T) {
+	t.Parallel()
+	p := newPacer(t.Context(), Config{Plan: Plan{Stages: []Stage{{Duration: time.Second}}, Max: 1000}, Workers: 2})
+	for _, tt := range []struct {
+		elapsed time.Duration
+		hits    uint64
+		stop    bool
+	}{{0, 0, false}, {999 * time.Millisecond, 999, false}, {time.Second, 5, true}, {0, 1000, true}} {
+		if wait, stop := p.Pace(tt.elapsed, tt.hits); wait != 0 || stop != tt.stop {
+			t.Errorf("Pace(%s, %d) = %s, %v, want 0, %v", tt.elapsed, tt.hits, wait, stop, tt.stop)
+		}
+	}
+	if !p.dueAt(3).IsZero() {
+		t.Error("a request of the closed model is due")
 	}
 }

@@ -1,118 +1,190 @@
 package attack
 
 import (
-	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
-	"text/tabwriter"
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
-// Report is what came of an attack. Response times count from when a request was
-// due to the end of its answer; lag is how much later than due it was sent.
-type Report struct {
-	URL         string
-	Rate        int // requests a second that were asked for
-	MaxWorkers  int
-	Planned     uint64
-	Requests    int // answered or failed
-	Failed      int // no answer, or not the status that the scenario expects
-	Interrupted int // cut off by the end of the attack
-	Elapsed     time.Duration
-	Peak        int            // requests in flight at most
-	Scenarios   []*Row         // in order of name
-	Errors      map[string]int // by category
-	Slowest     []Slow         // slowest first
+// ReportVersion is that of a Report's JSON. It changes when a field changes its
+// meaning or goes away, not when one is added.
+const ReportVersion = 1
 
-	other    string // the first error of the category "other"
-	response *times // of all
-	failed   *times // of those that failed: they can be the fastest or the slowest
-	lag      *times
-	rows     map[string]*Row
+// Report is what came of an attack. Response time counts from when a request was due
+// to the end of its answer, service time from when it was sent; lag is the difference,
+// which the generator adds. Times are in seconds, rates in requests a second.
+//
+// Each request that was sent is in one class, or was cut off by the end of the attack:
+// Sent = good + late + shed + failed + Cancelled.
+type Report struct {
+	Version    int            `json:"version"`
+	Target     string         `json:"target"`
+	StartedAt  time.Time      `json:"started_at"`
+	Model      string         `json:"model"`            // open: requests are sent when they are due; closed: when a worker is free
+	Stages     string         `json:"stages,omitempty"` // of the open model
+	Arrivals   Arrivals       `json:"arrivals,omitempty"`
+	Workers    int            `json:"workers,omitempty"` // of the closed model
+	MaxWorkers int            `json:"max_workers"`       // requests in flight at most
+	Seed       uint64         `json:"seed"`
+	Planned    uint64         `json:"planned"` // requests; 0: as many as there is time for
+	Sent       int            `json:"sent"`
+	Cancelled  int            `json:"cancelled"`
+	Elapsed    float64        `json:"elapsed"`
+	Asked      float64        `json:"rate_asked"`
+	Reached    float64        `json:"rate_reached"`
+	Goodput    float64        `json:"goodput"` // good answers a second
+	Peak       int            `json:"in_flight_peak"`
+	Invalid    []string       `json:"invalid,omitempty"` // why the numbers cannot be trusted
+	Classes    map[Class]int  `json:"classes"`
+	Response   Summary        `json:"response_time"` // of served requests
+	Shed       Summary        `json:"shed_response_time"`
+	Failed     Summary        `json:"failed_response_time"`
+	Service    Summary        `json:"service_time"` // of all
+	Lag        Summary        `json:"lag"`
+	RetryAfter int            `json:"retry_after"`           // shed answers that said when to come again
+	Scenarios  []Row          `json:"scenarios"`             // in order of name
+	Errors     map[string]int `json:"errors,omitempty"`      // by category
+	FirstError string         `json:"first_error,omitempty"` // of the category "other"
+	Slowest    []Slow         `json:"slowest"`               // slowest first
+	SLOs       []Verdict      `json:"slos,omitempty"`
 }
 
 // Row is one scenario's part of a report.
 type Row struct {
-	Name     string
-	Statuses map[int]int // 0: no answer
-	Requests int
-	Failed   int
-	response *times
+	Name     string        `json:"name"`
+	Requests int           `json:"requests"`
+	Classes  map[Class]int `json:"classes"`
+	Statuses map[int]int   `json:"statuses"`      // 0: no answer
+	Response Summary       `json:"response_time"` // of served requests
 }
 
 // Slow is a slow request.
 type Slow struct {
-	Response time.Duration
-	Scenario string
-	Status   int    // 0: no answer
-	TraceID  string // "" if its trace is not sampled
+	Response float64 `json:"response_time"`
+	Scenario string  `json:"scenario"`
+	Class    Class   `json:"class"`
+	Status   int     `json:"status"`             // 0: no answer
+	TraceID  string  `json:"trace_id,omitempty"` // none if its trace is not sampled
 }
 
 const maxSlow = 5
 
-func newReport(c Config) *Report {
-	r := &Report{URL: c.URL, Rate: c.Rate, MaxWorkers: c.MaxWorkers, Planned: c.Planned(),
-		Errors: map[string]int{}, response: newTimes(), failed: newTimes(), lag: newTimes(), rows: map[string]*Row{}}
-	for _, name := range slices.Sorted(maps.Keys(c.Mix)) {
-		if c.Mix[name] > 0 {
-			row := &Row{Name: name, Statuses: map[int]int{}, response: newTimes()}
-			r.rows[name] = row
-			r.Scenarios = append(r.Scenarios, row)
+// WriteJSON writes the report as a JSON object.
+func (r *Report) WriteJSON(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(r)
+}
+
+// Violated returns how many objectives were not met.
+func (r *Report) Violated() int {
+	n := 0
+	for _, v := range r.SLOs {
+		if !v.Met {
+			n++
 		}
 	}
-	return r
+	return n
+}
+
+// collector takes in what vegeta tells, and makes the report.
+type collector struct {
+	c       Config
+	report  *Report
+	all     *cell
+	rows    map[string]*cell
+	late    map[string]time.Duration
+	service *times
+	lag     *times
+}
+
+func newCollector(c Config) *collector {
+	r := &Report{Version: ReportVersion, Target: c.URL, MaxWorkers: c.MaxWorkers, Seed: c.Seed, Errors: map[string]int{}, Slowest: []Slow{}}
+	if c.Workers > 0 {
+		r.Model, r.Workers, r.Planned = "closed", c.Workers, c.Plan.Max
+	} else {
+		r.Model, r.Stages, r.Arrivals, r.Planned = "open", c.Plan.String(), c.Plan.Arrivals, c.Plan.Planned()
+		r.Asked = float64(r.Planned) / c.Plan.span().Seconds()
+	}
+	k := &collector{c: c, report: r, all: newCell(), rows: map[string]*cell{}, late: map[string]time.Duration{}, service: newTimes(), lag: newTimes()}
+	for name, weight := range c.Mix {
+		if weight > 0 {
+			k.rows[name], k.late[name] = newCell(), lateAfter(c.SLOs, name)
+		}
+	}
+	return k
 }
 
 // add takes one result in. vegeta's own latency counts from when a worker took
 // the request up, which leaves out how long it had to wait for one.
-func (r *Report) add(ctx context.Context, p *pacer, res *vegeta.Result, n *note) {
+func (k *collector) add(ctx context.Context, res *vegeta.Result, n *note) {
+	r := k.report
+	r.Sent++
 	if interrupted(ctx, res) {
-		r.Interrupted++
+		r.Cancelled++
 		return
 	}
-	r.Requests++
 	if n == nil {
-		r.Failed++
+		k.all.add(Failed, 0, 0)
 		r.Errors["not sent"]++
 		return
 	}
-	due := p.began.Add(p.due(res.Seq))
-	response := res.End().Sub(due)
-	row := r.rows[n.scenario.name]
-	row.Requests++
-	row.Statuses[int(res.Code)]++
-	if int(res.Code) != n.scenario.want {
-		row.Failed++
-		r.failed.add(response)
-		r.fail(res, row.Name)
+	due := res.Timestamp
+	if !n.due.IsZero() {
+		due = n.due
 	}
-	r.response.add(response)
-	row.response.add(response)
-	r.lag.add(res.Timestamp.Sub(due))
-	r.slow(Slow{response, row.Name, int(res.Code), n.traceID})
+	status, response := int(res.Code), res.End().Sub(due)
+	class := k.classify(n, status, response)
+	k.all.add(class, status, response)
+	k.rows[n.scenario.name].add(class, status, response)
+	k.service.add(res.Latency)
+	k.lag.add(res.Timestamp.Sub(due))
+	if class == Shed && n.retryAfter {
+		r.RetryAfter++
+	}
+	if class == Shed || class == Failed {
+		k.fail(res, n.scenario.name)
+	}
+	k.slow(Slow{response.Seconds(), n.scenario.name, class, status, n.traceID})
 }
 
-func (r *Report) fail(res *vegeta.Result, scenario string) {
-	r.Failed++
+func (k *collector) classify(n *note, status int, response time.Duration) Class {
+	switch late := k.late[n.scenario.name]; {
+	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
+		return Shed
+	case status != n.want:
+		return Failed
+	case late > 0 && response >= late:
+		return Late
+	default:
+		return Good
+	}
+}
+
+func (k *collector) fail(res *vegeta.Result, scenario string) {
+	r := k.report
 	if res.Code != 0 {
 		r.Errors["status "+strconv.Itoa(int(res.Code))+" for "+scenario]++
 		return
 	}
 	c := category(res.Error)
 	r.Errors[c]++
-	if c == "other" && r.other == "" {
-		r.other = res.Error
+	if c == "other" && r.FirstError == "" {
+		r.FirstError = res.Error
 	}
 }
 
-func (r *Report) slow(s Slow) {
+func (k *collector) slow(s Slow) {
+	r := k.report
 	at, _ := slices.BinarySearchFunc(r.Slowest, s, func(a, b Slow) int { return cmp.Compare(b.Response, a.Response) })
 	if at < maxSlow {
 		r.Slowest = slices.Insert(r.Slowest, at, s)
@@ -120,111 +192,54 @@ func (r *Report) slow(s Slow) {
 	}
 }
 
-func (r *Report) finish(p *pacer, tr *transport) {
-	r.Elapsed = time.Since(p.began)
-	r.Peak = int(tr.peak.Load())
+// finish makes the report of an attack that began at a time and lasted so long.
+func (k *collector) finish(began time.Time, elapsed time.Duration, peak int, interrupted bool) *Report {
+	r := k.report
+	r.StartedAt, r.Elapsed, r.Peak = began, elapsed.Seconds(), peak
+	r.Classes = k.all.classes
+	span := elapsed
+	if uint64(r.Sent) == r.Planned && k.c.Workers == 0 {
+		span = max(span, k.c.Plan.span()) // the last request is due before the end of the plan
+	}
+	seconds := max(span, time.Microsecond).Seconds()
+	r.Reached, r.Goodput = float64(r.Sent)/seconds, float64(r.Classes[Good])/seconds
+	r.Response, r.Shed, r.Failed = k.all.served.summary(), k.all.shed.summary(), k.all.failed.summary()
+	r.Service, r.Lag = k.service.summary(), k.lag.summary()
+	for _, name := range slices.Sorted(maps.Keys(k.rows)) {
+		c := k.rows[name]
+		r.Scenarios = append(r.Scenarios, Row{name, c.requests(), c.classes, c.statuses, c.served.summary()})
+	}
+	for _, s := range k.c.SLOs {
+		c := k.all
+		if s.scenario != "" {
+			c = k.rows[s.scenario]
+		}
+		r.SLOs = append(r.SLOs, s.judge(c))
+	}
+	if k.c.Workers == 0 {
+		k.validate(interrupted)
+	}
+	return r
 }
 
-// reached is how many requests a second there were.
-func (r *Report) reached() float64 {
-	span := r.Elapsed
-	if uint64(r.Requests) == r.Planned {
-		// The last request is due one interval before the end of the plan.
-		span = max(span, time.Duration(float64(r.Planned)/float64(r.Rate)*float64(time.Second)))
-	}
-	return float64(r.Requests) / max(span, time.Microsecond).Seconds()
-}
+// What a generator that keeps up with its plan does not exceed.
+const (
+	maxLag      = 2 * time.Millisecond // at p99, or
+	maxLagShare = 0.05                 // of the response time's p99, if that is more
+	minSent     = 0.99                 // of what is planned
+)
 
-// Write writes the report as text.
-func (r *Report) Write(w io.Writer) error {
-	var b bytes.Buffer
-	r.writeHead(&b)
-	r.writeTimes(&b)
-	r.writeStatuses(&b)
-	r.writeErrors(&b)
-	r.writeSlowest(&b)
-	_, err := w.Write(b.Bytes())
-	return err
-}
-
-func (r *Report) writeHead(b *bytes.Buffer) {
-	fmt.Fprintf(b, "target        %s\n", r.URL)
-	fmt.Fprintf(b, "requests      %d of %d planned, in %.1f s", r.Requests, r.Planned, r.Elapsed.Seconds())
-	if r.Interrupted > 0 {
-		fmt.Fprintf(b, "; %d cut off", r.Interrupted)
+// validate says why the numbers cannot be trusted: they would be the generator's, not
+// the target's.
+func (k *collector) validate(interrupted bool) {
+	r := k.report
+	if limit := max(maxLag.Seconds(), maxLagShare*r.Response.P99); r.Lag.P99 > limit {
+		r.Invalid = append(r.Invalid, fmt.Sprintf("requests were sent %s late at p99, more than %s", msf(r.Lag.P99), msf(limit)))
 	}
-	fmt.Fprintf(b, "\nrate          %d/s asked, %.1f/s reached\n", r.Rate, r.reached())
-	fmt.Fprintf(b, "failed        %d (%.2f%%)\n", r.Failed, 100*float64(r.Failed)/float64(max(r.Requests, 1)))
-}
-
-func (r *Report) writeTimes(b *bytes.Buffer) {
-	fmt.Fprintln(b)
-	tab := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tab, "response time\trequests\tfailed\tp50\tp90\tp99\tmax\t")
-	line := func(name string, requests, failed int, t *times) {
-		p50, p90, p99, longest := t.text()
-		fmt.Fprintf(tab, "%s\t%d\t%d\t%s\t%s\t%s\t%s\t\n", name, requests, failed, p50, p90, p99, longest)
-	}
-	for _, row := range r.Scenarios {
-		line(row.Name, row.Requests, row.Failed, row.response)
-	}
-	line("total", r.Requests, r.Failed, r.response)
-	if r.Failed > 0 {
-		line("failed alone", r.Failed, r.Failed, r.failed)
-	}
-	tab.Flush()
-	p50, _, p99, longest := r.lag.text()
-	fmt.Fprintf(b, "\nsent after it was due: p50 %s, p99 %s, max %s\n", p50, p99, longest)
-	fmt.Fprintf(b, "in flight: %d at most", r.Peak)
 	if r.Peak >= r.MaxWorkers {
-		fmt.Fprint(b, ", which is -max-workers: others had to wait for these")
+		r.Invalid = append(r.Invalid, fmt.Sprintf("all %d workers were busy, and requests had to wait for one: raise -max-workers", r.MaxWorkers))
 	}
-	fmt.Fprintln(b)
-}
-
-func (r *Report) writeStatuses(b *bytes.Buffer) {
-	fmt.Fprintln(b, "\nstatus codes")
-	for _, row := range r.Scenarios {
-		fmt.Fprintf(b, "  %-8s", row.Name)
-		for _, code := range slices.Sorted(maps.Keys(row.Statuses)) {
-			fmt.Fprintf(b, "  %s: %d", status(code), row.Statuses[code])
-		}
-		fmt.Fprintln(b)
+	if !interrupted && r.Arrivals != Poisson && float64(r.Sent) < minSent*float64(r.Planned) {
+		r.Invalid = append(r.Invalid, fmt.Sprintf("%d of %d planned requests were sent", r.Sent, r.Planned))
 	}
-}
-
-func (r *Report) writeErrors(b *bytes.Buffer) {
-	if len(r.Errors) == 0 {
-		return
-	}
-	fmt.Fprintln(b, "\nerrors")
-	for _, name := range slices.SortedFunc(maps.Keys(r.Errors), func(a, b string) int {
-		return cmp.Or(cmp.Compare(r.Errors[b], r.Errors[a]), cmp.Compare(a, b))
-	}) {
-		fmt.Fprintf(b, "  %-28s %d\n", name, r.Errors[name])
-	}
-	if r.other != "" {
-		fmt.Fprintf(b, "  the first other: %s\n", r.other)
-	}
-}
-
-func (r *Report) writeSlowest(b *bytes.Buffer) {
-	if len(r.Slowest) == 0 {
-		return
-	}
-	fmt.Fprintln(b, "\nslowest requests")
-	for _, s := range r.Slowest {
-		trace := "trace " + s.TraceID
-		if s.TraceID == "" {
-			trace = "not sampled"
-		}
-		fmt.Fprintf(b, "  %11s  %-7s %-9s  %s\n", ms(s.Response), s.Scenario, status(s.Status), trace)
-	}
-}
-
-func status(code int) string {
-	if code == 0 {
-		return "no answer"
-	}
-	return strconv.Itoa(code)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"syscall"
 	"testing"
@@ -16,23 +17,37 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata")
 
-// fixture feeds a report with results as they come from vegeta.
+// fixture feeds a collector with results as they come from vegeta.
 type fixture struct {
-	*Report
-	p *pacer
+	*collector
+	elapsed time.Duration
+	peak    int
+	over    bool
 }
 
-func newFixture(c Config) fixture {
-	p := newPacer(context.Background(), c)
-	p.began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	return fixture{newReport(c), p}
-}
+var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // result takes in a request that was sent lag after it was due, and whose answer
 // ended latency later.
-func (f fixture) result(ctx context.Context, seq uint64, scenario string, lag, latency time.Duration, code uint16, err string) {
-	f.add(ctx, f.p, &vegeta.Result{Seq: seq, Timestamp: f.p.began.Add(f.p.due(seq) + lag), Latency: latency, Code: code, Error: err},
-		&note{scenario: scenarios[scenario], traceID: fmt.Sprintf("%032x", seq+1)})
+func (f *fixture) result(ctx context.Context, seq uint64, scenario string, lag, latency time.Duration, code uint16, err string) {
+	due := began.Add(time.Duration(seq) * 10 * time.Millisecond)
+	n := &note{scenario: scenarios[scenario], want: scenarios[scenario].want, due: due, traceID: fmt.Sprintf("%032x", seq+1), retryAfter: code == 503}
+	if f.c.Workers > 0 {
+		n.due = time.Time{}
+	}
+	f.add(ctx, &vegeta.Result{Seq: seq, Timestamp: due.Add(lag), Latency: latency, Code: code, Error: err}, n)
+}
+
+func slos(t *testing.T, list ...string) (slos []SLO) {
+	t.Helper()
+	for _, s := range list {
+		slo, err := ParseSLO(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slos = append(slos, slo)
+	}
+	return slos
 }
 
 func TestReport(t *testing.T) {
@@ -42,17 +57,17 @@ func TestReport(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		c    Config
-		fill func(f fixture)
+		fill func(f *fixture)
 	}{
-		{"good", Config{Rate: 100, Duration: 10 * time.Second, MaxWorkers: 1024, Mix: Mix{"get": 70, "list": 20, "create": 10}}, func(f fixture) {
+		{"good", Config{Plan: steady(100, 10*time.Second), MaxWorkers: 1024, SLOs: slos(t, "p99<250ms", "p99(get)<2ms", "good>99.9%", "failed(list)<1%"), Mix: Mix{"get": 70, "list": 20, "create": 10}}, func(f *fixture) {
 			for seq := range uint64(1000) {
 				s := [...]string{"get", "get", "get", "get", "get", "get", "get", "list", "list", "create"}[seq%10]
 				code := uint16(scenarios[s].want)
 				f.result(t.Context(), seq, s, time.Duration(seq%7)*10*time.Microsecond, time.Duration(1000+seq)*time.Microsecond, code, "")
 			}
-			f.Elapsed, f.Peak = 9992*time.Millisecond, 3
+			f.elapsed, f.peak = 9992*time.Millisecond, 3
 		}},
-		{"bad", Config{Rate: 100, Duration: time.Second, MaxWorkers: 2, Mix: Mix{"get": 1, "create": 1, "list": 0}}, func(f fixture) {
+		{"bad", Config{Plan: steady(100, time.Second), MaxWorkers: 2, Mix: Mix{"get": 1, "create": 1, "list": 0}}, func(f *fixture) {
 			refused := `Get "http://127.0.0.1:9070/albums/1": dial tcp 127.0.0.1:9070: connect: connection refused`
 			malformed := `Post "http://127.0.0.1:9070/albums": malformed HTTP response "x"`
 			f.result(t.Context(), 0, "get", 0, time.Millisecond, 200, "")
@@ -64,36 +79,47 @@ func TestReport(t *testing.T) {
 			f.result(t.Context(), 6, "get", 0, time.Millisecond, 0, refused)
 			f.result(t.Context(), 7, "create", 0, time.Millisecond, 0, malformed)
 			f.result(over, 8, "create", 0, time.Hour, 0, `Post "http://127.0.0.1:9070/albums": context canceled`)
-			f.add(t.Context(), f.p, &vegeta.Result{Seq: 9, Error: "not sent at all"}, nil)
-			f.Slowest[1].TraceID = ""
-			f.Elapsed, f.Peak = 11*time.Second, 2
+			f.add(t.Context(), &vegeta.Result{Seq: 9, Error: "not sent at all"}, nil)
+			f.result(t.Context(), 10, "get", 0, time.Millisecond, 503, "503 Service Unavailable")
+			f.result(t.Context(), 11, "get", 0, time.Millisecond, 429, "429 Too Many Requests")
+			f.report.Slowest[1].TraceID = ""
+			f.elapsed, f.peak, f.over = 11*time.Second, 2, true
 		}},
-		{"nothing", Config{Rate: 100, Duration: time.Second, MaxWorkers: 2, Mix: Mix{"get": 1}}, func(fixture) {}},
+		{"closed", Config{Plan: Plan{Stages: []Stage{{Duration: time.Second}}}, Workers: 4, MaxWorkers: 4, Mix: Mix{"get": 1}}, func(f *fixture) {
+			for seq := range uint64(100) {
+				f.result(t.Context(), seq, "get", 0, time.Duration(1000+seq)*time.Microsecond, 200, "")
+			}
+			f.elapsed, f.peak = time.Second, 4
+		}},
+		{"nothing", Config{Plan: steady(100, time.Second), MaxWorkers: 2, Mix: Mix{"get": 1}}, func(*fixture) {}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			tt.c.URL = "http://127.0.0.1:9070"
-			f := newFixture(tt.c)
+			f := &fixture{collector: newCollector(tt.c)}
 			tt.fill(f)
-			var got bytes.Buffer
-			if err := f.Write(&got); err != nil {
-				t.Fatal(err)
-			}
-			path := "testdata/" + tt.name + ".txt"
-			if *update {
-				if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
+			r := f.finish(began, f.elapsed, f.peak, f.over)
+			for suffix, write := range map[string]func(io.Writer) error{".txt": r.Write, ".json": r.WriteJSON} {
+				var got bytes.Buffer
+				if err := write(&got); err != nil {
 					t.Fatal(err)
 				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got.Bytes(), want) {
-				t.Errorf("report is\n%s, want\n%s", got.Bytes(), want)
-			}
-			if err := f.Write(full{}); !errors.Is(err, syscall.ENOSPC) {
-				t.Errorf("Write to a full disk = %v, want %v", err, syscall.ENOSPC)
+				path := "testdata/" + tt.name + suffix
+				if *update {
+					if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+				want, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(got.Bytes(), want) {
+					t.Errorf("report is\n%s, want\n%s", got.Bytes(), want)
+				}
+				if err := write(full{}); !errors.Is(err, syscall.ENOSPC) {
+					t.Errorf("writing to a full disk = %v, want %v", err, syscall.ENOSPC)
+				}
 			}
 		})
 	}
@@ -116,8 +142,9 @@ func TestReached(t *testing.T) {
 		{"interrupted", 500, 5 * time.Second, 100},
 		{"none", 0, 0, 0},
 	} {
-		r := &Report{Rate: 100, Planned: 1000, Requests: tt.requests, Elapsed: tt.elapsed}
-		if got := r.reached(); got != tt.want {
+		k := newCollector(Config{Plan: steady(100, 10*time.Second), MaxWorkers: 9})
+		k.report.Sent = tt.requests
+		if got := k.finish(began, tt.elapsed, 1, true).Reached; got != tt.want {
 			t.Errorf("%s: reached %v, want %v", tt.name, got, tt.want)
 		}
 	}

@@ -26,18 +26,12 @@ func (t *times) add(d time.Duration) {
 	t.longest = max(t.longest, d)
 }
 
+func (t *times) count() int64 { return t.h.TotalCount() }
+
 // quantile returns the duration that q of all are not longer than; 0 if there is none.
 func (t *times) quantile(q float64) time.Duration {
 	// A bucket is told by its upper end, which can be beyond the longest.
 	return min(time.Duration(t.h.ValueAtQuantile(100*q))*time.Microsecond, t.longest)
-}
-
-// text returns p50, p90, p99 and the longest, for people.
-func (t *times) text() (p50, p90, p99, longest string) {
-	if t.h.TotalCount() == 0 {
-		return "-", "-", "-", "-"
-	}
-	return ms(t.quantile(0.5)), ms(t.quantile(0.9)), ms(t.quantile(0.99)), ms(t.longest)
 }
 
 // ms writes a duration in milliseconds, so that columns can be compared.

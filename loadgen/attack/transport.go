@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"regexp"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -17,13 +18,17 @@ const (
 	seqHeader      = "X-Vegeta-Seq"
 	attackHeader   = "X-Vegeta-Attack"
 	scenarioHeader = "X-Soundcheck-Scenario"
+	wantHeader     = "X-Soundcheck-Want" // a status other than the scenario's
 )
 
 // note is what vegeta's result does not tell of a request. It is written by the
 // worker that sends the request, before the result, and read after it.
 type note struct {
-	scenario *scenario
-	traceID  string // "" if the trace is not sampled: nobody could look it up
+	scenario   *scenario
+	want       int       // status
+	due        time.Time // zero: when a worker was free
+	traceID    string    // "" if the trace is not sampled: nobody could look it up
+	retryAfter bool      // the answer says when to come again
 }
 
 type noteKey struct{}
@@ -37,6 +42,8 @@ type transport struct {
 	timeout time.Duration
 	next    http.RoundTripper
 	ids     *ids
+	pages   *pages
+	pacer   *pacer
 
 	notes    sync.Map // number → *note, from the request to its result
 	inFlight atomic.Int64
@@ -58,13 +65,19 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &note{scenario: scenarios[req.Header.Get(scenarioHeader)]}
+	n := &note{scenario: scenarios[req.Header.Get(scenarioHeader)], due: t.pacer.dueAt(seq)}
+	n.want = n.scenario.want
+	if want := req.Header.Get(wantHeader); want != "" {
+		if n.want, err = strconv.Atoi(want); err != nil {
+			return nil, err
+		}
+	}
 	t.notes.Store(seq, n)
 	t.began()
 	ctx, cancel := context.WithTimeout(context.WithValue(t.ctx, noteKey{}, n), t.timeout)
 	done := sync.OnceFunc(func() { cancel(); t.inFlight.Add(-1) })
 	req = req.Clone(ctx)
-	for _, name := range []string{seqHeader, attackHeader, scenarioHeader} {
+	for _, name := range []string{seqHeader, attackHeader, scenarioHeader, wantHeader} {
 		req.Header.Del(name)
 	}
 	resp, err := t.next.RoundTrip(req)
@@ -72,12 +85,21 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		done()
 		return nil, err
 	}
-	if resp.StatusCode == http.StatusCreated {
+	n.retryAfter = resp.Header.Get("Retry-After") != ""
+	switch {
+	case resp.StatusCode == http.StatusCreated && n.scenario.name == "create":
 		t.ids.add(resp.Header.Get("Location"))
+	case resp.StatusCode == http.StatusOK && n.scenario.name == "page":
+		if m := nextPage.FindStringSubmatch(resp.Header.Get("Link")); m != nil {
+			t.pages.add(m[1])
+		}
 	}
 	resp.Body = &body{resp.Body, done}
 	return resp, nil
 }
+
+// nextPage is the page that a Link header (RFC 8288) names as the next one.
+var nextPage = regexp.MustCompile(`<(/[^>]*)>\s*;\s*rel="?next"?`)
 
 func (t *transport) began() {
 	n := t.inFlight.Add(1)

@@ -1,0 +1,174 @@
+package attack
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Stage is a part of a plan, in which the rate goes in a straight line.
+type Stage struct {
+	Duration time.Duration
+	From, To float64 // requests a second
+}
+
+// Limits of a plan.
+const (
+	MaxRate     = 100_000
+	MinDuration = 100 * time.Millisecond
+	MaxDuration = 24 * time.Hour
+	maxStages   = 1000
+)
+
+// Arrivals is how requests are spread over time.
+type Arrivals string
+
+// Constant arrivals follow the rate evenly. Poisson arrivals are independent of each
+// other, as those of many users are: as many on average, in bursts and gaps.
+const (
+	Constant Arrivals = "constant"
+	Poisson  Arrivals = "poisson"
+)
+
+// Plan says when each request is due.
+type Plan struct {
+	Stages   []Stage
+	Arrivals Arrivals
+	Max      uint64 // stop after this number of requests; 0: none
+}
+
+// ParseStages reads "10s@0..200,30s@200,5s@500": for so long, from a rate to another
+// or at one.
+func ParseStages(s string) ([]Stage, error) {
+	var stages []Stage
+	total := time.Duration(0)
+	for part := range strings.SplitSeq(s, ",") {
+		duration, rates, ok := strings.Cut(strings.TrimSpace(part), "@")
+		if !ok {
+			return nil, fmt.Errorf("%q is not duration@rate or duration@rate..rate, as in 30s@200", part)
+		}
+		d, err := time.ParseDuration(duration)
+		if err != nil || d < time.Millisecond || d > MaxDuration {
+			return nil, fmt.Errorf("%q: the duration must be from 1ms to %s", part, "24h")
+		}
+		from, to, ramp := strings.Cut(rates, "..")
+		if !ramp {
+			to = from
+		}
+		st := Stage{Duration: d}
+		for _, r := range []struct {
+			text string
+			into *float64
+		}{{from, &st.From}, {to, &st.To}} {
+			if *r.into, err = strconv.ParseFloat(r.text, 64); err != nil || !(*r.into >= 0 && *r.into <= MaxRate) {
+				return nil, fmt.Errorf("%q: the rate must be a number from 0 to %d", part, MaxRate)
+			}
+		}
+		if total += d; total > MaxDuration {
+			return nil, fmt.Errorf("all stages together are longer than 24h")
+		}
+		if stages = append(stages, st); len(stages) > maxStages {
+			return nil, fmt.Errorf("more than %d stages", maxStages)
+		}
+	}
+	if p := (Plan{Stages: stages}); p.Planned() < 1 {
+		return nil, fmt.Errorf("%q is not one request", s)
+	}
+	return stages, nil
+}
+
+// hits is how many requests a stage has. It need not be whole.
+func (s Stage) hits() float64 { return s.Duration.Seconds() * (s.From + s.To) / 2 }
+
+// at returns when in the stage n of its requests are due, counted from its start.
+// The form is stable for a rate that is constant, or 0 at either end.
+func (s Stage) at(n float64) float64 {
+	if n <= 0 {
+		return 0
+	}
+	d := s.Duration.Seconds()
+	root := s.From*s.From + 2*n*(s.To-s.From)/d
+	return min(2*n/(s.From+math.Sqrt(max(root, 0))), d)
+}
+
+// Duration is how long the plan is.
+func (p Plan) Duration() time.Duration {
+	d := time.Duration(0)
+	for _, s := range p.Stages {
+		d += s.Duration
+	}
+	return d
+}
+
+// Rate returns the rate at a time, in requests a second.
+func (p Plan) Rate(at time.Duration) float64 {
+	for _, s := range p.Stages {
+		if at < s.Duration {
+			return s.From + (s.To-s.From)*float64(at)/float64(s.Duration)
+		}
+		at -= s.Duration
+	}
+	return 0
+}
+
+// expected is how many requests the stages have, not regarding Max.
+func (p Plan) expected() float64 {
+	n := 0.0
+	for _, s := range p.Stages {
+		n += s.hits()
+	}
+	return n
+}
+
+// whole is by how much a sum of stages may be below a whole number and count as it.
+const whole = 1e-6
+
+// Planned is how many requests the plan has. With Poisson arrivals it is how many it
+// has on average.
+func (p Plan) Planned() uint64 {
+	n := uint64(p.expected() + whole)
+	if p.Max > 0 {
+		n = min(n, p.Max)
+	}
+	return n
+}
+
+// time returns when n requests are due, counted from the start, and whether the plan
+// has so many. N need not be whole.
+func (p Plan) time(n float64) (time.Duration, bool) {
+	start := time.Duration(0)
+	for i, s := range p.Stages {
+		hits := s.hits()
+		// A request that is due where one stage ends and another begins is the other's,
+		// and after the last stage there is none.
+		if n < hits-whole || i < len(p.Stages)-1 && n < hits {
+			return start + time.Duration(s.at(n)*float64(time.Second)), true
+		}
+		n = max(n-hits, 0)
+		start += s.Duration
+	}
+	return start, false
+}
+
+// span is how long the planned requests take: shorter than the plan if Max comes first.
+func (p Plan) span() time.Duration {
+	if t, more := p.time(float64(p.Planned())); more {
+		return max(t, time.Millisecond)
+	}
+	return p.Duration()
+}
+
+// String writes the stages as ParseStages reads them.
+func (p Plan) String() string {
+	var parts []string
+	for _, s := range p.Stages {
+		text := s.Duration.String() + "@" + strconv.FormatFloat(s.From, 'g', -1, 64)
+		if s.To != s.From {
+			text += ".." + strconv.FormatFloat(s.To, 'g', -1, 64)
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, ",")
+}

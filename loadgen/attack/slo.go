@@ -1,0 +1,111 @@
+package attack
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// SLO is an objective that an attack is judged by.
+type SLO struct {
+	text     string
+	scenario string        // "": all
+	quantile float64       // of the response times of served requests; 0: it is about a share
+	class    Class         // whose share it is
+	below    bool          // the objective is to be below the bound, else above it
+	bound    time.Duration // of a quantile
+	share    float64       // of requests
+}
+
+// String returns the objective as it was written.
+func (s SLO) String() string { return s.text }
+
+var sloPattern = regexp.MustCompile(`^(p[0-9.]+|max|good|late|shed|failed)(?:\(([a-z]+)\))?([<>])([0-9.]+)(%|[µa-z]+)$`)
+
+// ParseSLO reads an objective: "p99<250ms" or "max<1s" about the response times of
+// served requests, "good>99.9%", "failed<1%", "shed<5%" or "late<1%" about their
+// shares; each can be of one scenario, as in "p99(get)<50ms".
+func ParseSLO(s string) (SLO, error) {
+	bad := fmt.Errorf(`%q is not like p99<250ms, p99(get)<50ms or good>99.9%%`, s)
+	m := sloPattern.FindStringSubmatch(strings.ReplaceAll(s, " ", ""))
+	if m == nil {
+		return SLO{}, bad
+	}
+	slo := SLO{text: m[0], scenario: m[2], below: m[3] == "<"}
+	if slo.scenario != "" && scenarios[slo.scenario] == nil {
+		return SLO{}, fmt.Errorf("%q: there is no scenario %s", s, slo.scenario)
+	}
+	var err error
+	switch what := m[1]; {
+	case what == "max":
+		slo.quantile = 1
+	case what[0] == 'p':
+		percent, err := strconv.ParseFloat(what[1:], 64)
+		if err != nil || !(percent > 0 && percent <= 100) {
+			return SLO{}, fmt.Errorf("%q: the percentile must be above 0 and up to 100", s)
+		}
+		slo.quantile = percent / 100
+	default:
+		slo.class = Class(what)
+		percent, err := strconv.ParseFloat(m[4], 64)
+		if m[5] != "%" || err != nil || !(percent >= 0 && percent <= 100) {
+			return SLO{}, fmt.Errorf("%q: the share must be from 0%% to 100%%", s)
+		}
+		slo.share = percent / 100
+		return slo, nil
+	}
+	if slo.bound, err = time.ParseDuration(m[4] + m[5]); err != nil || slo.bound <= 0 || !slo.below {
+		return SLO{}, fmt.Errorf("%q: a response time must be below a duration, as in p99<250ms", s)
+	}
+	return slo, nil
+}
+
+// Verdict is what became of an objective.
+type Verdict struct {
+	SLO   string  `json:"slo"`
+	Met   bool    `json:"met"`
+	Value float64 `json:"value"` // seconds, or a share of 1
+	text  string
+}
+
+// judge compares an objective with what came of the attack. One about requests that
+// there were none of is not met: it has not been shown.
+func (s SLO) judge(c *cell) Verdict {
+	v := Verdict{SLO: s.text}
+	if c == nil || c.requests() == 0 || s.quantile > 0 && c.served.count() == 0 {
+		v.text = "no such requests"
+		return v
+	}
+	if s.quantile > 0 {
+		t := c.served.quantile(s.quantile)
+		v.Value, v.Met, v.text = t.Seconds(), t < s.bound, ms(t)
+		return v
+	}
+	v.Value = float64(c.classes[s.class]) / float64(c.requests())
+	v.text = fmt.Sprintf("%.3f%%", 100*v.Value)
+	if s.below {
+		v.Met = v.Value < s.share
+	} else {
+		v.Met = v.Value > s.share || s.share == 1 && v.Value == 1
+	}
+	return v
+}
+
+// lateAfter returns when an answer of a scenario is late: after the shortest time that
+// an objective has for it; 0 if there is none.
+func lateAfter(slos []SLO, scenario string) time.Duration {
+	var bounds []time.Duration
+	for _, s := range slos {
+		if s.quantile > 0 && (s.scenario == "" || s.scenario == scenario) {
+			bounds = append(bounds, s.bound)
+		}
+	}
+	if len(bounds) == 0 {
+		return 0
+	}
+	return slices.MinFunc(bounds, cmp.Compare)
+}
