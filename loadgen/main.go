@@ -44,6 +44,10 @@
 // service loadgen. The report names the traces of the slowest requests. Where
 // telemetry goes is told by the standard OTEL_* variables.
 //
+// If Jaeger answers (-jaeger), the traces of the slowest requests of each scenario are
+// compared with those of as many typical ones (-explain): where on the critical path the
+// difference is, with 95% intervals, and a trace to look at.
+//
 // The report is on stdout (-format json: attack.Report), progress on stderr. Ctrl-C ends
 // the attack at once and shows the report so far.
 //
@@ -53,10 +57,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"time"
 
@@ -64,11 +71,12 @@ import (
 	"soundcheck/internal/cli"
 	"soundcheck/internal/telemetry"
 	"soundcheck/loadgen/attack"
+	"soundcheck/loadgen/explain"
 )
 
 func main() { cli.Main("loadgen", run) }
 
-func parse(args []string, getenv func(string) string, stdout io.Writer) (c attack.Config, format string, err error) {
+func parse(args []string, getenv func(string) string, stdout io.Writer) (c attack.Config, format string, why explanation, err error) {
 	f := cli.NewFlags("loadgen [flags]", "SOUNDCHECK_LOADGEN", "Sends requests to the album service as a plan says and reports how it answered.")
 	rate := f.Float64("rate", 100, "`requests` a second (0.01 to 100000); 0: the closed model, see -workers")
 	duration := f.Duration("duration", 30*time.Second, "for this `long` (100ms to 24h)")
@@ -87,54 +95,60 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c attac
 		return err
 	})
 	f.StringVar(&format, "format", "text", "of the report: `text` or json")
+	f.BoolVar(&why.on, "explain", true, "say why the slowest requests were slow, from their traces, if Jaeger answers")
+	f.StringVar(&why.jaeger, "jaeger", "http://127.0.0.1:16696", "`URL` of Jaeger's query API")
 	if err := f.Parse(args, getenv, stdout); err != nil {
-		return c, format, err
+		return c, format, why, err
 	}
 	set := map[string]bool{}
 	f.Visit(func(fl *flag.Flag) { set[fl.Name] = true })
 	c.Plan.Arrivals = attack.Arrivals(*arrivals)
 	switch {
 	case *stages != "" && (set["rate"] || set["duration"]):
-		return c, format, f.Errorf("-stages says what -rate and -duration say: give one of them")
+		return c, format, why, f.Errorf("-stages says what -rate and -duration say: give one of them")
 	case *rate != 0 && !(*rate >= 0.01 && *rate <= attack.MaxRate):
-		return c, format, f.Errorf("-rate %g is out of range: 0.01 to %d, or 0", *rate, attack.MaxRate)
+		return c, format, why, f.Errorf("-rate %g is out of range: 0.01 to %d, or 0", *rate, attack.MaxRate)
 	case *duration < attack.MinDuration || *duration > attack.MaxDuration:
-		return c, format, f.Errorf("-duration %s is out of range: 100ms to 24h", *duration)
+		return c, format, why, f.Errorf("-duration %s is out of range: 100ms to 24h", *duration)
 	case c.Workers < 0 || c.Workers > 65536:
-		return c, format, f.Errorf("-workers %d is out of range: 1 to 65536", c.Workers)
+		return c, format, why, f.Errorf("-workers %d is out of range: 1 to 65536", c.Workers)
 	case *rate == 0 && *stages == "" && c.Workers == 0:
-		return c, format, f.Errorf("-rate 0 is the closed model, which needs -workers")
+		return c, format, why, f.Errorf("-rate 0 is the closed model, which needs -workers")
 	case c.Workers > 0 && (*rate != 0 || *stages != ""):
-		return c, format, f.Errorf("-workers is for the closed model: give -rate 0 too, and no -stages")
+		return c, format, why, f.Errorf("-workers is for the closed model: give -rate 0 too, and no -stages")
 	case c.Plan.Arrivals != attack.Constant && c.Plan.Arrivals != attack.Poisson:
-		return c, format, f.Errorf("-arrivals %q is not constant or poisson", *arrivals)
+		return c, format, why, f.Errorf("-arrivals %q is not constant or poisson", *arrivals)
 	case c.Timeout < time.Millisecond || c.Timeout > 10*time.Minute:
-		return c, format, f.Errorf("-timeout %s is out of range: 1ms to 10m", c.Timeout)
+		return c, format, why, f.Errorf("-timeout %s is out of range: 1ms to 10m", c.Timeout)
 	case c.MaxWorkers < 1 || c.MaxWorkers > 65536:
-		return c, format, f.Errorf("-max-workers %d is out of range: 1 to 65536", c.MaxWorkers)
+		return c, format, why, f.Errorf("-max-workers %d is out of range: 1 to 65536", c.MaxWorkers)
 	case format != "text" && format != "json":
-		return c, format, f.Errorf("-format %q is not text or json", format)
+		return c, format, why, f.Errorf("-format %q is not text or json", format)
 	}
 	c.Plan.Stages = []attack.Stage{{Duration: *duration, From: *rate, To: *rate}}
 	if *stages != "" {
 		if c.Plan.Stages, err = attack.ParseStages(*stages); err != nil {
-			return c, format, f.Errorf("-stages: %v", err)
+			return c, format, why, f.Errorf("-stages: %v", err)
 		}
 	} else if c.Workers == 0 && c.Plan.Planned() < 1 {
-		return c, format, f.Errorf("-rate %g for -duration %s is not one request", *rate, *duration)
+		return c, format, why, f.Errorf("-rate %g for -duration %s is not one request", *rate, *duration)
 	}
 	if _, err := albumhttp.NewClient(c.URL, albumhttp.ClientOptions{}); err != nil {
-		return c, format, f.Errorf("-url: %v", err)
+		return c, format, why, f.Errorf("-url: %v", err)
 	}
 	c.URL = strings.TrimSuffix(c.URL, "/")
-	if c.Mix, err = attack.ParseMix(*mix); err != nil {
-		return c, format, f.Errorf("-mix: %v", err)
+	if _, err := albumhttp.NewClient(why.jaeger, albumhttp.ClientOptions{}); err != nil {
+		return c, format, why, f.Errorf("-jaeger: %v", err)
 	}
-	return c, format, f.NoArgs()
+	why.jaeger, why.asked = strings.TrimSuffix(why.jaeger, "/"), set["explain"] || set["jaeger"]
+	if c.Mix, err = attack.ParseMix(*mix); err != nil {
+		return c, format, why, f.Errorf("-mix: %v", err)
+	}
+	return c, format, why, f.NoArgs()
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	c, format, err := parse(args, getenv, stdout)
+	c, format, why, err := parse(args, getenv, stdout)
 	if err != nil {
 		return err
 	}
@@ -153,6 +167,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			p.Requests, p.Classes[attack.Failed], p.Classes[attack.Shed], p.P99.Seconds()*1000))
 	}
 	r := attack.Run(ctx, c)
+	if why.on && ctx.Err() == nil {
+		r.Explained = why.explain(ctx, r, t, bar)
+	}
 	bar.Clear()
 	write := r.Write
 	if format == "json" {
@@ -162,6 +179,39 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return err
 	}
 	return verdict(ctx, r)
+}
+
+// explanation is how the slowest requests are explained.
+type explanation struct {
+	on     bool
+	asked  bool // for, so that it is said if it cannot be done
+	jaeger string
+}
+
+// Time limits of an explanation.
+const (
+	reachTimeout    = time.Second
+	jaegerTimeout   = 5 * time.Second
+	explainPatience = 8 * time.Second // nothing more has come for so long
+	explainTimeout  = time.Minute
+)
+
+// explain looks up the traces of the slowest requests, once they are delivered.
+func (e explanation) explain(ctx context.Context, r *attack.Report, t *telemetry.Telemetry, bar *cli.Progress) []explain.Answer {
+	j := explain.Jaeger{URL: e.jaeger, Client: &http.Client{Timeout: jaegerTimeout}}
+	reach, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	if err := j.Reach(reach); err != nil || t.Disabled {
+		if e.asked {
+			bar.Line(fmt.Sprintf("the slowest requests are not explained: %v", cmp.Or(err, errors.New("telemetry is disabled"))))
+		}
+		return nil
+	}
+	bar.Show("looking up the traces of the slowest requests")
+	ctx, cancel = context.WithTimeout(ctx, explainTimeout)
+	defer cancel()
+	_ = t.TracerProvider.ForceFlush(ctx) // what cannot be delivered is reported at the end
+	return explain.Explain(ctx, j, r.Groups(), explainPatience)
 }
 
 // Exit codes beside those of every program.

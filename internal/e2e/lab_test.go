@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -90,8 +91,8 @@ func (l *lab) mustRun(t *testing.T, timeout time.Duration, name string, args ...
 // the plan (exit code 4) is no failure of the lab.
 func (l *lab) attack(t *testing.T, args ...string) string {
 	t.Helper()
-	stdout, stderr, code := l.run(t, 2*time.Minute, "loadgen", append(args, "-url", l.Proxy())...)
-	if code != 0 && code != 4 || !strings.Contains(stdout, "\nfailed        0 (0.00%)\n") {
+	stdout, stderr, code := l.run(t, 2*time.Minute, "loadgen", append(args, "-url", l.Proxy(), "-jaeger", l.Jaeger())...)
+	if code != 0 && code != 4 || !strings.Contains(stdout, "\nfailed        0 (0.00%)\n") && !slices.Contains(args, "json") {
 		t.Fatalf("loadgen %s: exit code %d\n%s%s", strings.Join(args, " "), code, stdout, stderr)
 	}
 	return stdout

@@ -304,6 +304,11 @@ func TestLab(t *testing.T) {
 		callAll(t, l.Store(), "1000002")
 	})
 
+	t.Run("explain", func(t *testing.T) {
+		l.explains(t, l.StoreAdmin(), "db-delay", "album-store")
+		l.explains(t, l.ProxyAdmin(), "latency", "proxy-service")
+	})
+
 	t.Run("down", func(t *testing.T) {
 		l.mustRun(t, time.Minute, "lab", "down", "-state", l.State)
 		l.wantNothingLeft(t, pids)

@@ -1,7 +1,7 @@
 // Package fault makes a service slow, failing or contended on purpose, so that one
 // can see what that looks like from outside. All faults are off by default.
 //
-//	db-delay=20ms       every call of the database takes this much longer
+//	db-delay=20ms@10%   a share of the calls of the database takes this much longer, or all
 //	latency=50ms@10%    a share of requests takes this much longer
 //	error=500@1%        a share of requests is answered with this status
 //	stall=10s           the service stands still for so long, from now, once

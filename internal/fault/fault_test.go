@@ -23,7 +23,7 @@ var all = []Kind{DBDelay, Latency, Error, Stall, Slots, Drop}
 
 func TestParse(t *testing.T) {
 	t.Parallel()
-	for _, good := range []string{"db-delay=20ms", "latency=50ms@10%", "latency=1h", "error=500@0.5%", "error=503", "stall=10s@1m", "stall=10s", "slots=16", "drop=100%", " drop=1% "} {
+	for _, good := range []string{"db-delay=20ms", "db-delay=20ms@5%", "latency=50ms@10%", "latency=1h", "error=500@0.5%", "error=503", "stall=10s@1m", "stall=10s", "slots=16", "drop=100%", " drop=1% "} {
 		s := New(1, all...)
 		if err := s.Replace(t.Context(), good); err != nil || len(s.List()) != 1 || s.List()[0] != strings.TrimSpace(good) {
 			t.Errorf("%q: %v, %v", good, s.List(), err)
@@ -33,8 +33,8 @@ func TestParse(t *testing.T) {
 		"":                "must be kind=value, as in db-delay=20ms",
 		"slow":            "must be kind=value, as in db-delay=20ms",
 		"fire=1":          "must be db-delay, latency, error, stall, slots or drop",
-		"db-delay=2h":     "must be db-delay=TIME, TIME from 1us to 1h",
-		"db-delay=1s@1%":  "must be db-delay=TIME, TIME from 1us to 1h",
+		"db-delay=2h":     "must be db-delay=TIME@SHARE, TIME from 1us to 1h, SHARE above 0% and up to 100%",
+		"db-delay=1s@1":   "must be db-delay=TIME@SHARE, TIME from 1us to 1h, SHARE above 0% and up to 100%",
 		"latency=1s@0%":   "must be latency=TIME@SHARE, TIME from 1us to 1h, SHARE above 0% and up to 100%",
 		"latency=-1s":     "must be latency=TIME@SHARE, TIME from 1us to 1h, SHARE above 0% and up to 100%",
 		"error=200@1%":    "must be error=STATUS@SHARE, STATUS from 400 to 599, SHARE above 0% and up to 100%",

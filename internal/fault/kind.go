@@ -69,14 +69,10 @@ func parse(s string) (*fault, error) {
 	}
 	value, condition, some := strings.Cut(value, "@")
 	switch f.kind {
-	case DBDelay:
-		if f.delay, ok = duration(value); !ok || some {
-			return bad("db-delay=TIME, TIME from 1us to 1h")
-		}
-	case Latency:
+	case DBDelay, Latency:
 		f.delay, ok = duration(value)
 		if shared := !some || f.setShare(condition); !ok || !shared {
-			return bad("latency=TIME@SHARE, TIME from 1us to 1h, SHARE above 0% and up to 100%")
+			return bad(name + "=TIME@SHARE, TIME from 1us to 1h, SHARE above 0% and up to 100%")
 		}
 	case Error:
 		var err error

@@ -38,7 +38,7 @@ func (s *Set) enter(ctx context.Context) (leave func(), err error) {
 			return leave, err
 		}
 	}
-	if f := s.get(DBDelay); f != nil {
+	if f := s.chance(DBDelay); f != nil {
 		if err := m.wait(ctx, f, f.delay); err != nil {
 			leave()
 			return func() {}, err

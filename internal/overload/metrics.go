@@ -26,7 +26,7 @@ func (c *Control) instrument(mp metric.MeterProvider) error {
 	if mp == nil {
 		mp = noop.NewMeterProvider()
 	}
-	m := mp.Meter("soundcheck/internal/overload")
+	m := mp.Meter(scope)
 	var err error
 	if c.decisions, err = m.Int64Counter("soundcheck.overload.decisions", metric.WithUnit("{request}"),
 		metric.WithDescription("Requests by what was decided: admitted, or the reason why they were refused.")); err != nil {

@@ -92,6 +92,8 @@ const (
 
 func (c Class) String() string { return [...]string{"read", "write", "batch", "stream"}[c] }
 
+const scope = "soundcheck/internal/overload"
+
 // Control decides about the requests of one service.
 type Control struct {
 	o      Options
@@ -119,7 +121,7 @@ func New(o Options, mp metric.MeterProvider) (*Control, error) {
 func (c *Control) TrustedProxies() []string { return c.o.TrustedProxies }
 
 // Middleware admits or refuses requests. It stands inside what makes the server
-// span. Fail answers with an error: a *Shed, or an *album.InvalidError.
+// span; a wait in the queue is a span below it. Fail answers with an error: a *Shed, or an *album.InvalidError.
 func (c *Control) Middleware(classify func(*gin.Context) Class, fail func(*gin.Context, error)) gin.HandlerFunc {
 	return func(g *gin.Context) {
 		class := classify(g)
@@ -179,6 +181,8 @@ func (c *Control) admit(g *gin.Context, class Class) (release func(record bool),
 		p, shed = gate.queue(ctx)
 		if waited := time.Since(start); shed == nil || waited > time.Millisecond {
 			c.waits.Record(ctx, waited.Seconds(), c.byClass[class])
+			_, span := trace.SpanFromContext(ctx).TracerProvider().Tracer(scope).Start(ctx, "overload queue", trace.WithTimestamp(start))
+			span.End()
 		}
 		if shed != nil {
 			return nil, shed

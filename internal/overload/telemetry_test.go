@@ -17,7 +17,7 @@ import (
 func TestTelemetry(t *testing.T) {
 	t.Parallel()
 	rec := telemetrytest.New(t)
-	c, err := New(Options{Rate: 0.001, Burst: 3, Concurrency: Concurrency{N: 4}, WriteShare: 0.25, Queue: 0, QueueWait: time.Second}, rec.MeterProvider)
+	c, err := New(Options{Rate: 0.001, Burst: 4, Concurrency: Concurrency{N: 4}, WriteShare: 0.25, Queue: 1, QueueWait: time.Second}, rec.MeterProvider)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,10 +39,19 @@ func TestTelemetry(t *testing.T) {
 		r.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/x", nil))
 	}()
 	<-entered
+	waited := make(chan struct{})
+	go func() {
+		defer close(waited)
+		r.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/x", nil))
+	}()
+	for c.gates[Write].waiting.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(2 * time.Millisecond) // a wait that is worth telling
 	for _, metric := range []struct {
 		name string
 		want int64
-	}{{"soundcheck.overload.in_flight", 1}, {"soundcheck.overload.limit", 1}, {"soundcheck.overload.queue.length", 0}} {
+	}{{"soundcheck.overload.in_flight", 1}, {"soundcheck.overload.limit", 1}, {"soundcheck.overload.queue.length", 1}} {
 		for _, p := range rec.Metric(metric.name).Data.(metricdata.Gauge[int64]).DataPoints {
 			if class, _ := p.Attributes.Value(classKey); class.AsString() == "write" && p.Value != metric.want {
 				t.Errorf("%s of writes is %d, want %d", metric.name, p.Value, metric.want)
@@ -52,10 +61,12 @@ func TestTelemetry(t *testing.T) {
 	r.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/x", nil)) // there is no room to wait
 	close(leave)
 	<-done
+	<-entered
+	<-waited
 	go func() { <-entered }()
 	r.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/x", nil))
 	r.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/x", nil)) // the burst is used up
-	want := map[string]int64{"admitted": 2, "queue_full": 1, "global_rate_limit": 1}
+	want := map[string]int64{"admitted": 3, "queue_full": 1, "global_rate_limit": 1}
 	for _, p := range rec.Metric("soundcheck.overload.decisions").Data.(metricdata.Sum[int64]).DataPoints {
 		decision, _ := p.Attributes.Value(decisionKey)
 		if p.Value != want[decision.AsString()] {
@@ -70,12 +81,19 @@ func TestTelemetry(t *testing.T) {
 		t.Errorf("not counted: %v", want)
 	}
 	var reasons []string
+	queued := 0
 	for _, s := range rec.Spans() {
+		if s.Name == "overload queue" && s.Parent.IsValid() {
+			queued++
+		}
 		if text := telemetrytest.Attributes(s.Attributes); text != "" {
 			reasons = append(reasons, text)
 		}
 	}
 	if got := strings.Join(reasons, ", "); got != "soundcheck.shed.reason=queue_full, soundcheck.shed.reason=global_rate_limit" {
 		t.Errorf("the spans say %q", got)
+	}
+	if queued != 1 {
+		t.Errorf("%d spans of the queue, want 1: of the one who had to wait", queued)
 	}
 }

@@ -64,6 +64,12 @@ func (l Lab) Proxy() string { return l.url(proxyPort) }
 // Store returns the album store's URL.
 func (l Lab) Store() string { return l.url(storePort) }
 
+// StoreAdmin returns the URL where the album store's faults are changed.
+func (l Lab) StoreAdmin() string { return l.url(storeAdminPort) + "/admin/faults" }
+
+// ProxyAdmin is the proxy's: see StoreAdmin.
+func (l Lab) ProxyAdmin() string { return l.url(proxyAdminPort) + "/admin/faults" }
+
 // OTLP returns the URL of the Collector's OTLP/HTTP receiver.
 func (l Lab) OTLP() string { return l.url(collectorHTTPPort) }
 

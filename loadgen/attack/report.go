@@ -13,6 +13,8 @@ import (
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"soundcheck/loadgen/explain"
 )
 
 // ReportVersion is that of a Report's JSON. It changes when a field changes its
@@ -26,36 +28,39 @@ const ReportVersion = 1
 // Each request that was sent is in one class, or was cut off by the end of the attack:
 // Sent = good + late + shed + failed + Cancelled.
 type Report struct {
-	Version    int            `json:"version"`
-	Target     string         `json:"target"`
-	StartedAt  time.Time      `json:"started_at"`
-	Model      string         `json:"model"`            // open: requests are sent when they are due; closed: when a worker is free
-	Stages     string         `json:"stages,omitempty"` // of the open model
-	Arrivals   Arrivals       `json:"arrivals,omitempty"`
-	Workers    int            `json:"workers,omitempty"` // of the closed model
-	MaxWorkers int            `json:"max_workers"`       // requests in flight at most
-	Seed       uint64         `json:"seed"`
-	Planned    uint64         `json:"planned"` // requests; 0: as many as there is time for
-	Sent       int            `json:"sent"`
-	Cancelled  int            `json:"cancelled"`
-	Elapsed    float64        `json:"elapsed"`
-	Asked      float64        `json:"rate_asked"`
-	Reached    float64        `json:"rate_reached"`
-	Goodput    float64        `json:"goodput"` // good answers a second
-	Peak       int            `json:"in_flight_peak"`
-	Invalid    []string       `json:"invalid,omitempty"` // why the numbers cannot be trusted
-	Classes    map[Class]int  `json:"classes"`
-	Response   Summary        `json:"response_time"` // of served requests
-	Shed       Summary        `json:"shed_response_time"`
-	Failed     Summary        `json:"failed_response_time"`
-	Service    Summary        `json:"service_time"` // of all
-	Lag        Summary        `json:"lag"`
-	RetryAfter int            `json:"retry_after"`           // shed answers that said when to come again
-	Scenarios  []Row          `json:"scenarios"`             // in order of name
-	Errors     map[string]int `json:"errors,omitempty"`      // by category
-	FirstError string         `json:"first_error,omitempty"` // of the category "other"
-	Slowest    []Slow         `json:"slowest"`               // slowest first
-	SLOs       []Verdict      `json:"slos,omitempty"`
+	Version    int              `json:"version"`
+	Target     string           `json:"target"`
+	StartedAt  time.Time        `json:"started_at"`
+	Model      string           `json:"model"`            // open: requests are sent when they are due; closed: when a worker is free
+	Stages     string           `json:"stages,omitempty"` // of the open model
+	Arrivals   Arrivals         `json:"arrivals,omitempty"`
+	Workers    int              `json:"workers,omitempty"` // of the closed model
+	MaxWorkers int              `json:"max_workers"`       // requests in flight at most
+	Seed       uint64           `json:"seed"`
+	Planned    uint64           `json:"planned"` // requests; 0: as many as there is time for
+	Sent       int              `json:"sent"`
+	Cancelled  int              `json:"cancelled"`
+	Elapsed    float64          `json:"elapsed"`
+	Asked      float64          `json:"rate_asked"`
+	Reached    float64          `json:"rate_reached"`
+	Goodput    float64          `json:"goodput"` // good answers a second
+	Peak       int              `json:"in_flight_peak"`
+	Invalid    []string         `json:"invalid,omitempty"` // why the numbers cannot be trusted
+	Classes    map[Class]int    `json:"classes"`
+	Response   Summary          `json:"response_time"` // of served requests
+	Shed       Summary          `json:"shed_response_time"`
+	Failed     Summary          `json:"failed_response_time"`
+	Service    Summary          `json:"service_time"` // of all
+	Lag        Summary          `json:"lag"`
+	RetryAfter int              `json:"retry_after"`           // shed answers that said when to come again
+	Scenarios  []Row            `json:"scenarios"`             // in order of name
+	Errors     map[string]int   `json:"errors,omitempty"`      // by category
+	FirstError string           `json:"first_error,omitempty"` // of the category "other"
+	Slowest    []Slow           `json:"slowest"`               // slowest first
+	SLOs       []Verdict        `json:"slos,omitempty"`
+	Explained  []explain.Answer `json:"explained,omitempty"` // why the slowest were slow; see Groups
+
+	groups []explain.Group
 }
 
 // Row is one scenario's part of a report.
@@ -77,6 +82,10 @@ type Slow struct {
 }
 
 const maxSlow = 5
+
+// Groups returns the served requests to be explained: the slowest of each scenario,
+// and typical ones.
+func (r *Report) Groups() []explain.Group { return r.groups }
 
 // WriteJSON writes the report as a JSON object.
 func (r *Report) WriteJSON(w io.Writer) error {
@@ -105,6 +114,8 @@ type collector struct {
 	late    map[string]time.Duration
 	service *times
 	lag     *times
+
+	samplers map[string]*sampler
 }
 
 func newCollector(c Config) *collector {
@@ -115,10 +126,11 @@ func newCollector(c Config) *collector {
 		r.Model, r.Stages, r.Arrivals, r.Planned = "open", c.Plan.String(), c.Plan.Arrivals, c.Plan.Planned()
 		r.Asked = float64(r.Planned) / c.Plan.span().Seconds()
 	}
-	k := &collector{c: c, report: r, all: newCell(), rows: map[string]*cell{}, late: map[string]time.Duration{}, service: newTimes(), lag: newTimes()}
+	k := &collector{c: c, report: r, all: newCell(), rows: map[string]*cell{}, late: map[string]time.Duration{}, service: newTimes(), lag: newTimes(), samplers: map[string]*sampler{}}
 	for name, weight := range c.Mix {
 		if weight > 0 {
 			k.rows[name], k.late[name] = newCell(), lateAfter(c.SLOs, name)
+			k.samplers[name] = &sampler{rng: newRNG(c.Seed, 4)}
 		}
 	}
 	return k
@@ -153,6 +165,8 @@ func (k *collector) add(ctx context.Context, res *vegeta.Result, n *note) {
 	}
 	if class == Shed || class == Failed {
 		k.fail(res, n.scenario.name)
+	} else {
+		k.samplers[n.scenario.name].add(explain.Request{TraceID: n.traceID, Response: response, Lag: res.Timestamp.Sub(due)})
 	}
 	k.slow(Slow{response.Seconds(), n.scenario.name, class, status, n.traceID})
 }
@@ -219,6 +233,7 @@ func (k *collector) finish(began time.Time, elapsed time.Duration, peak int, int
 	if k.c.Workers == 0 {
 		k.validate(interrupted)
 	}
+	r.groups = k.groups()
 	return r
 }
 

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"soundcheck/loadgen/explain"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata")
@@ -99,6 +101,13 @@ func TestReport(t *testing.T) {
 			f := &fixture{collector: newCollector(tt.c)}
 			tt.fill(f)
 			r := f.finish(began, f.elapsed, f.peak, f.over)
+			if tt.name == "good" {
+				r.Explained = []explain.Answer{{Scenario: "get", Slow: 20, Typical: 20, SlowFound: 20, Found: 19, Missing: "their traces did not come, or not completely", Difference: 0.182, Causes: []explain.Cause{
+					{Part: explain.Part{Service: "album-store", Name: "INSERT albums", Kind: "client"}, Difference: 0.151, Low: 0.14, High: 0.16, Share: 0.83, TraceID: "1"},
+					{Part: explain.Part{Service: "proxy-service", Name: "overload queue", Kind: "internal"}, Difference: 0.019, Low: 0.01, High: 0.03, Share: 0.1, TraceID: "2"},
+					{Part: explain.Part{Service: "loadgen", Name: "sent late", Kind: "generator"}, Difference: 0.001, Low: -0.001, High: 0.002, Share: 0.005, TraceID: "3"},
+				}}}
+			}
 			for suffix, write := range map[string]func(io.Writer) error{".txt": r.Write, ".json": r.WriteJSON} {
 				var got bytes.Buffer
 				if err := write(&got); err != nil {

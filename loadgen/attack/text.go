@@ -24,6 +24,7 @@ func (r *Report) Write(w io.Writer) error {
 	r.writeErrors(&b)
 	r.writeSLOs(&b)
 	r.writeSlowest(&b)
+	r.writeExplained(&b)
 	_, err := w.Write(b.Bytes())
 	return err
 }
@@ -145,6 +146,35 @@ func (r *Report) writeSlowest(b *bytes.Buffer) {
 			trace = "not sampled"
 		}
 		fmt.Fprintf(b, "  %11s  %-7s %-9s  %s\n", msf(s.Response), s.Scenario, status(s.Status), trace)
+	}
+}
+
+// What is shown of an explanation: causes of at least minShare of the difference.
+const (
+	maxCauses = 6
+	minShare  = 0.02
+)
+
+func (r *Report) writeExplained(b *bytes.Buffer) {
+	if len(r.Explained) == 0 {
+		return
+	}
+	fmt.Fprintln(b, "\nwhy are the slowest slow?")
+	for _, a := range r.Explained {
+		fmt.Fprintf(b, "  %s: the slowest %d took %s longer than %d typical ones; %d and %d of their traces found\n",
+			a.Scenario, a.Slow, msf(a.Difference), a.Typical, a.SlowFound, a.Found)
+		if a.SlowFound < a.Slow || a.Found < a.Typical {
+			fmt.Fprintf(b, "    missing: %s\n", a.Missing)
+		}
+		tab := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+		for i, c := range a.Causes {
+			if i == maxCauses || c.Share < minShare {
+				break
+			}
+			fmt.Fprintf(tab, "    %+.2f ms\t%3.0f%%\t%s\t%s\t%s\t%.2f to %.2f ms\ttrace %s\n",
+				1000*c.Difference, 100*c.Share, c.Service, c.Name, c.Kind, 1000*c.Low, 1000*c.High, c.TraceID)
+		}
+		tab.Flush()
 	}
 }
 

@@ -1,0 +1,51 @@
+package e2e
+
+import (
+	"encoding/json"
+	"math"
+	"net/http"
+	"strings"
+	"testing"
+
+	"soundcheck/loadgen/attack"
+)
+
+// explains puts a delay of known size into a fifth of the calls of one program. The
+// load generator must name it as the cause, and its size.
+func (l *lab) explains(t *testing.T, admin, fault, service string) {
+	t.Helper()
+	const delay = 0.060
+	set := func(faults string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, admin, strings.NewReader(`{"faults":[`+faults+`]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Fatalf("set faults %s: %s", faults, resp.Status)
+		}
+	}
+	set(`"` + fault + `=60ms@20%"`)
+	out := l.attack(t, "-rate", "40", "-duration", "8s", "-mix", "get=1", "-format", "json")
+	set("")
+	var r attack.Report
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if len(r.Explained) != 1 || r.Explained[0].Scenario != "get" || len(r.Explained[0].Causes) == 0 {
+		t.Fatalf("not explained: %+v", r.Explained)
+	}
+	a := r.Explained[0]
+	if a.SlowFound < a.Slow-1 || a.Found < a.Typical-1 {
+		t.Errorf("%d of %d and %d of %d traces were found: %s", a.SlowFound, a.Slow, a.Found, a.Typical, a.Missing)
+	}
+	c := a.Causes[0]
+	if c.Service != service || c.Name != "fault "+fault || math.Abs(c.Difference-delay) > 0.1*delay {
+		t.Errorf("the first cause is %+v, want %s, fault %s, 60 ms ± 10%%", c, service, fault)
+	}
+}

@@ -1,0 +1,232 @@
+// Package explain says why some requests were slower than others: it looks up the
+// traces of slow and of typical requests in Jaeger, finds out for each where its time
+// went (its critical path), and compares the two groups.
+package explain
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Request is one whose trace is looked up.
+type Request struct {
+	TraceID  string
+	Response time.Duration // from when it was due to the end of its answer
+	Lag      time.Duration // of that, until it was sent
+}
+
+// Group are the requests of a scenario that are compared.
+type Group struct {
+	Scenario string
+	Slow     []Request
+	Typical  []Request
+}
+
+// Answer says where the slow requests of a scenario lost their time. Times are in
+// seconds; the parts' differences add up to Difference.
+type Answer struct {
+	Scenario   string  `json:"scenario"`
+	Slow       int     `json:"slow"`          // requests
+	Typical    int     `json:"typical"`       // requests
+	SlowFound  int     `json:"slow_found"`    // traces that were complete
+	Found      int     `json:"typical_found"` // traces that were complete
+	Missing    string  `json:"missing,omitempty"`
+	Difference float64 `json:"difference"` // between the means of their response times
+	Causes     []Cause `json:"causes"`     // the largest first
+}
+
+// Cause is a part of the difference.
+type Cause struct {
+	Part
+	Difference float64 `json:"difference"`
+	Low        float64 `json:"low"` // 95% interval, by bootstrap over the traces
+	High       float64 `json:"high"`
+	Share      float64 `json:"share"` // of the whole difference
+	TraceID    string  `json:"trace_id"`
+}
+
+// The client's own parts.
+var (
+	lagPart  = Part{"loadgen", "sent late", "generator"}
+	restPart = Part{"loadgen", "outside of the trace", "generator"}
+)
+
+const (
+	pollEvery  = 250 * time.Millisecond
+	settled    = 1500 * time.Millisecond // a trace to which nothing came for so long is whole
+	parallel   = 4
+	resamples  = 1000
+	confidence = 0.95
+)
+
+// Explain looks up the traces of groups and compares them. It waits until they are
+// complete, or ctx ends, or nothing more has come for patience.
+func Explain(ctx context.Context, j Jaeger, groups []Group, patience time.Duration) []Answer {
+	traces := fetch(ctx, j, groups, patience)
+	answers := make([]Answer, 0, len(groups))
+	for _, g := range groups {
+		answers = append(answers, compare(g, traces))
+	}
+	return answers
+}
+
+// fetched is a trace as far as it came.
+type fetched struct {
+	spans []Span
+	grown time.Time // when something came last
+	whole bool
+	err   error
+}
+
+// fetch asks for each trace until it is whole.
+func fetch(ctx context.Context, j Jaeger, groups []Group, patience time.Duration) map[string]fetched {
+	traces := map[string]fetched{}
+	var open []string
+	for _, g := range groups {
+		for _, r := range slices.Concat(g.Slow, g.Typical) {
+			if r.TraceID != "" {
+				open = append(open, r.TraceID)
+			}
+		}
+	}
+	for last := time.Now(); len(open) > 0 && ctx.Err() == nil; {
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		ids := make(chan string)
+		grown := false
+		for range parallel {
+			wg.Go(func() {
+				for id := range ids {
+					spans, err := j.Trace(ctx, id)
+					_, whole := root(spans)
+					mu.Lock()
+					// A trace is whole when nothing is missing above its spans, and nothing more
+					// comes.
+					f := fetched{spans, traces[id].grown, false, err}
+					if len(spans) > len(traces[id].spans) {
+						f.grown, grown = time.Now(), true
+					}
+					f.whole = whole && time.Since(f.grown) >= settled
+					traces[id] = f
+					mu.Unlock()
+				}
+			})
+		}
+		for _, id := range open {
+			ids <- id
+		}
+		close(ids)
+		wg.Wait()
+		if grown {
+			last = time.Now()
+		}
+		open = slices.DeleteFunc(open, func(id string) bool { return traces[id].whole })
+		if time.Since(last) > patience {
+			break
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pollEvery):
+		}
+	}
+	return traces
+}
+
+// sample is where the time of one request went, in seconds.
+type sample struct {
+	id    string
+	total float64
+	parts map[Part]float64
+}
+
+func samples(list []Request, traces map[string]fetched) (found []sample, missing string) {
+	for _, r := range list {
+		f := traces[r.TraceID]
+		top, ok := root(f.spans)
+		switch {
+		case r.TraceID == "":
+			missing = "their traces are not sampled"
+			continue
+		case f.err != nil:
+			missing = f.err.Error()
+			continue
+		case !ok:
+			missing = "their traces did not come, or not completely"
+			continue
+		}
+		s := sample{r.TraceID, r.Response.Seconds(), map[Part]float64{lagPart: r.Lag.Seconds()}}
+		inside := 0.0
+		for part, d := range criticalPath(f.spans, top) {
+			s.parts[part] += d.Seconds()
+			inside += d.Seconds()
+		}
+		s.parts[restPart] = s.total - inside - r.Lag.Seconds()
+		found = append(found, s)
+	}
+	return found, missing
+}
+
+func compare(g Group, traces map[string]fetched) Answer {
+	slow, why := samples(g.Slow, traces)
+	typical, why2 := samples(g.Typical, traces)
+	a := Answer{Scenario: g.Scenario, Slow: len(g.Slow), Typical: len(g.Typical), SlowFound: len(slow), Found: len(typical), Missing: cmp.Or(why, why2), Causes: []Cause{}}
+	if len(slow) == 0 || len(typical) == 0 {
+		return a
+	}
+	total := func(s sample) float64 { return s.total }
+	a.Difference = mean(slow, total) - mean(typical, total)
+	parts := map[Part]bool{}
+	for _, s := range slices.Concat(slow, typical) {
+		for p := range s.parts {
+			parts[p] = true
+		}
+	}
+	rng := rand.New(rand.NewPCG(1, 1)) // the same traces are answered the same
+	for p := range parts {
+		of := func(s sample) float64 { return s.parts[p] }
+		c := Cause{Part: p, Difference: mean(slow, of) - mean(typical, of)}
+		c.Share = c.Difference / a.Difference
+		c.TraceID = slices.MaxFunc(slow, func(x, y sample) int { return cmp.Compare(x.parts[p], y.parts[p]) }).id
+		a.Causes = append(a.Causes, c)
+	}
+	slices.SortFunc(a.Causes, func(x, y Cause) int {
+		return cmp.Or(cmp.Compare(y.Difference, x.Difference), cmp.Compare(fmt.Sprint(x.Part), fmt.Sprint(y.Part)))
+	})
+	for i := range a.Causes {
+		of := func(s sample) float64 { return s.parts[a.Causes[i].Part] }
+		a.Causes[i].Low, a.Causes[i].High = interval(rng, slow, typical, of)
+	}
+	return a
+}
+
+func mean(list []sample, of func(sample) float64) float64 {
+	sum := 0.0
+	for _, s := range list {
+		sum += of(s)
+	}
+	return sum / float64(len(list))
+}
+
+// interval is where the difference of the means lies, had other requests been slow and
+// typical: the bootstrap's percentiles.
+func interval(rng *rand.Rand, slow, typical []sample, of func(sample) float64) (low, high float64) {
+	draw := func(list []sample) float64 {
+		sum := 0.0
+		for range list {
+			sum += of(list[rng.IntN(len(list))])
+		}
+		return sum / float64(len(list))
+	}
+	all := make([]float64, resamples)
+	for i := range all {
+		all[i] = draw(slow) - draw(typical)
+	}
+	slices.Sort(all)
+	tail := (1 - confidence) / 2
+	return all[int(tail*resamples)], all[int((1-tail)*resamples)-1]
+}

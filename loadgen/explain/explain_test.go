@@ -1,0 +1,209 @@
+package explain
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// at builds traces: spans from one millisecond to another.
+func at(id, parent, service, name string, from, to int) Span {
+	base := time.UnixMicro(1_700_000_000_000_000)
+	return Span{ID: id, Parent: parent, Service: service, Name: name, Kind: "internal",
+		Start: base.Add(time.Duration(from) * time.Millisecond), End: base.Add(time.Duration(to) * time.Millisecond)}
+}
+
+func TestCriticalPath(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		trace []Span
+		want  string // service/name=ms, of those that are not 0
+	}{
+		{"alone", []Span{at("1", "", "a", "root", 0, 100)}, "root=100"},
+		{"nested", []Span{at("1", "", "a", "root", 0, 100), at("2", "1", "b", "server", 10, 90), at("3", "2", "b", "query", 30, 80)}, "query=50 root=20 server=30"},
+		{"one after the other", []Span{at("1", "", "a", "root", 0, 100), at("2", "1", "b", "x", 10, 40), at("3", "1", "b", "y", 50, 95)}, "root=25 x=30 y=45"},
+		{"side by side: only what was waited for", []Span{at("1", "", "a", "root", 0, 100), at("2", "1", "b", "long", 10, 90), at("3", "1", "b", "short", 10, 50)}, "long=80 root=20"},
+		{"overlapping", []Span{at("1", "", "a", "root", 0, 100), at("2", "1", "b", "first", 0, 60), at("3", "1", "b", "second", 40, 100)}, "first=40 second=60"},
+		{"a retry", []Span{at("1", "", "a", "root", 0, 100), at("2", "1", "a", "try", 0, 30), at("3", "1", "a", "try", 50, 100)}, "root=20 try=80"},
+		{"a child that outlives its parent", []Span{at("1", "", "a", "root", 0, 100), at("2", "1", "b", "late", 50, 150)}, "late=50 root=50"},
+		{"a child of another clock", []Span{at("1", "", "a", "root", 0, 100), at("2", "1", "b", "early", -500, -400)}, "root=100"},
+		{"nothing long", []Span{at("1", "", "a", "root", 0, 100), at("2", "1", "b", "event", 50, 50)}, "root=100"},
+		{"a circle", []Span{at("1", "", "a", "root", 0, 100), at("2", "3", "b", "x", 0, 100), at("3", "2", "b", "y", 0, 100)}, "root=100"},
+	} {
+		parts := map[string]time.Duration{}
+		sum := time.Duration(0)
+		for p, d := range criticalPath(tt.trace, tt.trace[0]) {
+			parts[p.Name] += d
+			sum += d
+		}
+		var got []string
+		for _, name := range []string{"early", "event", "first", "late", "long", "query", "root", "second", "server", "short", "try", "x", "y"} {
+			if parts[name] != 0 {
+				got = append(got, fmt.Sprintf("%s=%d", name, parts[name].Milliseconds()))
+			}
+		}
+		if text := strings.Join(got, " "); text != tt.want || sum != 100*time.Millisecond {
+			t.Errorf("%s: %s, in all %s, want %s, 100ms", tt.name, text, sum, tt.want)
+		}
+	}
+}
+
+func TestRoot(t *testing.T) {
+	t.Parallel()
+	whole := []Span{at("2", "1", "b", "server", 10, 90), at("1", "", "a", "root", 0, 100)}
+	if r, ok := root(whole); r.ID != "1" || !ok {
+		t.Errorf("root %v, %v", r, ok)
+	}
+	for name, trace := range map[string][]Span{"none": nil, "the root is missing": whole[:1], "one between is missing": append(whole, at("4", "3", "b", "query", 20, 30))} {
+		if _, ok := root(trace); ok {
+			t.Errorf("%s: whole", name)
+		}
+	}
+}
+
+// jaeger serves traces in the form of Jaeger's API, of which more comes with each look.
+type jaeger struct {
+	mu     sync.Mutex
+	traces map[string][]Span
+	looks  map[string]int
+	never  map[string]bool // these stay without their root
+}
+
+func (j *jaeger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	if r.URL.Path == "/api/services" {
+		fmt.Fprint(w, `{"data":["loadgen"]}`)
+		return
+	}
+	id := strings.TrimPrefix(r.URL.Path, "/api/traces/")
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.looks[id]++
+	spans := j.traces[id]
+	if j.looks[id] == 1 || spans == nil {
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"errors":[{"code":404,"msg":"trace not found"}]}`)
+		return
+	}
+	if j.looks[id] == 2 || j.never[id] {
+		spans = spans[1:] // the root comes last
+	}
+	type ref struct{ RefType, TraceID, SpanID string }
+	type span struct {
+		SpanID        string
+		OperationName string
+		References    []ref
+		StartTime     int64
+		Duration      int64
+		Tags          []map[string]any
+		ProcessID     string
+	}
+	var out []span
+	processes := map[string]map[string]string{}
+	for _, s := range spans {
+		o := span{SpanID: s.ID, OperationName: s.Name, StartTime: s.Start.UnixMicro(), Duration: s.End.Sub(s.Start).Microseconds(),
+			Tags: []map[string]any{{"key": "span.kind", "value": s.Kind}}, ProcessID: "p" + s.Service}
+		if s.Parent != "" {
+			o.References = []ref{{"CHILD_OF", id, s.Parent}}
+		}
+		processes[o.ProcessID] = map[string]string{"serviceName": s.Service}
+		out = append(out, o)
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"data": []any{map[string]any{"traceID": id, "spans": out, "processes": processes}}})
+}
+
+// Traces with a known answer: slow requests lost 150 ms in the database, 19 in the
+// proxy, 8 before they were sent and 3 outside of their trace.
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	j := &jaeger{traces: map[string][]Span{}, looks: map[string]int{}, never: map[string]bool{}}
+	g := Group{Scenario: "create"}
+	for i := range 40 {
+		id := fmt.Sprintf("%032x", i+1)
+		db, proxy, lag, rest := 5+i%3, 2, 0, 1
+		if i < 20 {
+			db, proxy, lag, rest = db+150, proxy+19, 8, 4
+		}
+		server := 1 + db
+		client := proxy + server
+		j.traces[id] = []Span{
+			at("c", "", "loadgen", "POST /albums", 0, client+1), at("p", "c", "proxy-service", "POST /albums", 1, client+1),
+			at("s", "p", "album-store", "POST /albums", 1+proxy, client+1), at("d", "s", "album-store", "INSERT albums", 2+proxy, client+1),
+		}
+		r := Request{TraceID: id, Lag: time.Duration(lag) * time.Millisecond, Response: time.Duration(lag+client+1+rest) * time.Millisecond}
+		if i < 20 {
+			g.Slow = append(g.Slow, r)
+		} else {
+			g.Typical = append(g.Typical, r)
+		}
+	}
+	j.never[g.Slow[3].TraceID] = true
+	g.Typical[5].TraceID = "" // not sampled
+	srv := httptest.NewServer(j)
+	defer srv.Close()
+	client := Jaeger{URL: srv.URL, Client: srv.Client()}
+	if err := client.Reach(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	answers := Explain(t.Context(), client, []Group{g, {Scenario: "none"}}, 2*time.Second)
+	a := answers[0]
+	if len(answers) != 2 || a.SlowFound != 19 || a.Found != 19 || a.Slow != 20 || a.Typical != 20 || a.Missing == "" || math.Abs(a.Difference-0.180) > 0.001 {
+		t.Errorf("%+v", a)
+	}
+	sum := 0.0
+	want := []struct {
+		name string
+		ms   float64
+	}{{"INSERT albums", 150}, {"POST /albums", 19}, {"sent late", 8}, {"outside of the trace", 3}}
+	for i, c := range a.Causes {
+		sum += c.Difference
+		if i < len(want) && (c.Name != want[i].name || math.Abs(1000*c.Difference-want[i].ms) > 0.5 || c.Low > c.Difference+1e-9 || c.High < c.Difference-1e-9) {
+			t.Errorf("cause %d: %+v, want %+v", i, c, want[i])
+		}
+	}
+	if math.Abs(sum-a.Difference) > 1e-9 {
+		t.Errorf("the causes add up to %g, want %g", sum, a.Difference)
+	}
+	if c := a.Causes[0]; c.Service != "album-store" || math.Abs(c.Share-150.0/180) > 0.01 || j.traces[c.TraceID] == nil {
+		t.Errorf("first cause %+v", c)
+	}
+	if b := answers[1]; b.Slow != 0 || len(b.Causes) != 0 {
+		t.Errorf("a group without requests: %+v", b)
+	}
+}
+
+// Where there is no Jaeger, or it knows nothing, it is said and takes no longer than
+// the patience.
+func TestNoTraces(t *testing.T) {
+	t.Parallel()
+	for name, h := range map[string]http.HandlerFunc{
+		"another server": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<h1>hello</h1>") },
+		"broken":         func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
+	} {
+		srv := httptest.NewServer(h)
+		if err := (Jaeger{srv.URL, srv.Client()}).Reach(t.Context()); err == nil {
+			t.Errorf("%s is taken for Jaeger", name)
+		}
+		srv.Close()
+	}
+	srv := httptest.NewServer(&jaeger{looks: map[string]int{}})
+	defer srv.Close()
+	g := Group{Scenario: "get", Slow: []Request{{TraceID: "1"}}, Typical: []Request{{TraceID: "2"}}}
+	a := Explain(t.Context(), Jaeger{srv.URL, srv.Client()}, []Group{g}, 10*time.Millisecond)[0]
+	if a.SlowFound != 0 || a.Found != 0 || a.Missing != "their traces did not come, or not completely" || len(a.Causes) != 0 {
+		t.Errorf("%+v", a)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if a := Explain(ctx, Jaeger{srv.URL, srv.Client()}, []Group{g}, time.Hour)[0]; a.SlowFound != 0 {
+		t.Errorf("%+v", a)
+	}
+}

@@ -1,0 +1,99 @@
+package explain
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Jaeger is the query API of a Jaeger.
+type Jaeger struct {
+	URL    string // without a final slash
+	Client *http.Client
+}
+
+// maxTrace is how much of an answer is read.
+const maxTrace = 64 << 20
+
+// Reach returns an error if no Jaeger answers.
+func (j Jaeger) Reach(ctx context.Context) error {
+	var services struct{ Data []string }
+	_, err := j.get(ctx, "/api/services", &services)
+	return err
+}
+
+// Trace returns the spans of a trace that Jaeger has so far, none if it knows nothing
+// of it.
+func (j Jaeger) Trace(ctx context.Context, id string) ([]Span, error) {
+	var answer struct {
+		Data []struct {
+			Spans []struct {
+				SpanID        string
+				OperationName string
+				References    []struct{ RefType, TraceID, SpanID string }
+				StartTime     int64 // µs since 1970
+				Duration      int64 // µs
+				Tags          []struct {
+					Key   string
+					Value any
+				}
+				ProcessID string
+			}
+			Processes map[string]struct{ ServiceName string }
+		}
+	}
+	found, err := j.get(ctx, "/api/traces/"+url.PathEscape(id), &answer)
+	if err != nil || !found || len(answer.Data) == 0 {
+		return nil, err
+	}
+	var spans []Span
+	for _, s := range answer.Data[0].Spans {
+		span := Span{ID: s.SpanID, Name: s.OperationName, Service: answer.Data[0].Processes[s.ProcessID].ServiceName,
+			Start: time.UnixMicro(s.StartTime), End: time.UnixMicro(s.StartTime + s.Duration)}
+		for _, r := range s.References {
+			if r.RefType == "CHILD_OF" && r.TraceID == id {
+				span.Parent = r.SpanID
+			}
+		}
+		for _, t := range s.Tags {
+			if t.Key == "span.kind" {
+				span.Kind = fmt.Sprint(t.Value)
+			}
+		}
+		spans = append(spans, span)
+	}
+	return spans, nil
+}
+
+// get reads a JSON answer. Found is false for a 404.
+func (j Jaeger) get(ctx context.Context, path string, into any) (found bool, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, j.URL+path, nil)
+	if err != nil {
+		return false, err
+	}
+	resp, err := j.Client.Do(req)
+	if err != nil {
+		return false, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxTrace))
+	switch {
+	case err != nil:
+		return false, err
+	case resp.StatusCode == http.StatusNotFound:
+		return false, nil
+	case resp.StatusCode != http.StatusOK:
+		return false, fmt.Errorf("%s%s answered %s", j.URL, path, resp.Status)
+	case !strings.Contains(resp.Header.Get("Content-Type"), "json"):
+		return false, fmt.Errorf("%s%s answered %q: that is no Jaeger", j.URL, path, resp.Header.Get("Content-Type"))
+	}
+	if err := json.Unmarshal(b, into); err != nil {
+		return false, fmt.Errorf("%s%s: %w", j.URL, path, err)
+	}
+	return true, nil
+}
