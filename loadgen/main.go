@@ -8,6 +8,8 @@
 //	go run ./loadgen -rate 100 -mix get=90,create=10            # other requests
 //	go run ./loadgen -rate 100 -slo 'p99<50ms' -slo 'good>99%'  # fails if it is slower
 //	go run ./loadgen -rate 0 -workers 32                        # the closed model
+//	go run ./loadgen -rate 100 -out runs/1                      # files as well
+//	go run ./loadgen report runs/1                              # its report again
 //	go run ./loadgen -rate 100 -url http://10.0.0.7:9070        # another target
 //
 // The mix is made of these scenarios, in exact proportions:
@@ -48,7 +50,8 @@
 // compared with those of as many typical ones (-explain): where on the critical path the
 // difference is, with 95% intervals, and a trace to look at.
 //
-// The report is on stdout (-format json: attack.Report), progress on stderr. Ctrl-C ends
+// The report is on stdout (-format json: attack.Report), and with -out in files beside
+// histograms and each result (attack.Folder); progress on stderr. Ctrl-C ends
 // the attack at once and shows the report so far.
 //
 // Exit codes: 0 every answer was as expected or, with -slo, every objective was met;
@@ -63,6 +66,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
@@ -76,8 +80,8 @@ import (
 
 func main() { cli.Main("loadgen", run) }
 
-func parse(args []string, getenv func(string) string, stdout io.Writer) (c attack.Config, format string, why explanation, err error) {
-	f := cli.NewFlags("loadgen [flags]", "SOUNDCHECK_LOADGEN", "Sends requests to the album service as a plan says and reports how it answered.")
+func parse(args []string, getenv func(string) string, stdout io.Writer) (c attack.Config, o output, err error) {
+	f := cli.NewFlags("loadgen [flags]\n       loadgen report [flags] FOLDER", "SOUNDCHECK_LOADGEN", "Sends requests to the album service as a plan says and reports how it answered.")
 	rate := f.Float64("rate", 100, "`requests` a second (0.01 to 100000); 0: the closed model, see -workers")
 	duration := f.Duration("duration", 30*time.Second, "for this `long` (100ms to 24h)")
 	stages := f.String("stages", "", "instead of -rate and -duration: `stages` as in 10s@0..200,30s@200, each for so long from one rate to another, or at one")
@@ -94,63 +98,72 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c attac
 		c.SLOs = append(c.SLOs, slo)
 		return err
 	})
-	f.StringVar(&format, "format", "text", "of the report: `text` or json")
-	f.BoolVar(&why.on, "explain", true, "say why the slowest requests were slow, from their traces, if Jaeger answers")
-	f.StringVar(&why.jaeger, "jaeger", "http://127.0.0.1:16696", "`URL` of Jaeger's query API")
+	f.StringVar(&o.format, "format", "text", "of the report: `text` or json")
+	f.StringVar(&o.out, "out", "", "write the report, histograms and each result to files in this `folder`, which must hold no other run")
+	f.BoolVar(&o.why.on, "explain", true, "say why the slowest requests were slow, from their traces, if Jaeger answers")
+	f.StringVar(&o.why.jaeger, "jaeger", "http://127.0.0.1:16696", "`URL` of Jaeger's query API")
 	if err := f.Parse(args, getenv, stdout); err != nil {
-		return c, format, why, err
+		return c, o, err
 	}
 	set := map[string]bool{}
 	f.Visit(func(fl *flag.Flag) { set[fl.Name] = true })
 	c.Plan.Arrivals = attack.Arrivals(*arrivals)
 	switch {
 	case *stages != "" && (set["rate"] || set["duration"]):
-		return c, format, why, f.Errorf("-stages says what -rate and -duration say: give one of them")
+		return c, o, f.Errorf("-stages says what -rate and -duration say: give one of them")
 	case *rate != 0 && !(*rate >= 0.01 && *rate <= attack.MaxRate):
-		return c, format, why, f.Errorf("-rate %g is out of range: 0.01 to %d, or 0", *rate, attack.MaxRate)
+		return c, o, f.Errorf("-rate %g is out of range: 0.01 to %d, or 0", *rate, attack.MaxRate)
 	case *duration < attack.MinDuration || *duration > attack.MaxDuration:
-		return c, format, why, f.Errorf("-duration %s is out of range: 100ms to 24h", *duration)
+		return c, o, f.Errorf("-duration %s is out of range: 100ms to 24h", *duration)
 	case c.Workers < 0 || c.Workers > 65536:
-		return c, format, why, f.Errorf("-workers %d is out of range: 1 to 65536", c.Workers)
+		return c, o, f.Errorf("-workers %d is out of range: 1 to 65536", c.Workers)
 	case *rate == 0 && *stages == "" && c.Workers == 0:
-		return c, format, why, f.Errorf("-rate 0 is the closed model, which needs -workers")
+		return c, o, f.Errorf("-rate 0 is the closed model, which needs -workers")
 	case c.Workers > 0 && (*rate != 0 || *stages != ""):
-		return c, format, why, f.Errorf("-workers is for the closed model: give -rate 0 too, and no -stages")
+		return c, o, f.Errorf("-workers is for the closed model: give -rate 0 too, and no -stages")
 	case c.Plan.Arrivals != attack.Constant && c.Plan.Arrivals != attack.Poisson:
-		return c, format, why, f.Errorf("-arrivals %q is not constant or poisson", *arrivals)
+		return c, o, f.Errorf("-arrivals %q is not constant or poisson", *arrivals)
 	case c.Timeout < time.Millisecond || c.Timeout > 10*time.Minute:
-		return c, format, why, f.Errorf("-timeout %s is out of range: 1ms to 10m", c.Timeout)
+		return c, o, f.Errorf("-timeout %s is out of range: 1ms to 10m", c.Timeout)
 	case c.MaxWorkers < 1 || c.MaxWorkers > 65536:
-		return c, format, why, f.Errorf("-max-workers %d is out of range: 1 to 65536", c.MaxWorkers)
-	case format != "text" && format != "json":
-		return c, format, why, f.Errorf("-format %q is not text or json", format)
+		return c, o, f.Errorf("-max-workers %d is out of range: 1 to 65536", c.MaxWorkers)
+	case o.format != "text" && o.format != "json":
+		return c, o, f.Errorf("-format %q is not text or json", o.format)
 	}
 	c.Plan.Stages = []attack.Stage{{Duration: *duration, From: *rate, To: *rate}}
 	if *stages != "" {
 		if c.Plan.Stages, err = attack.ParseStages(*stages); err != nil {
-			return c, format, why, f.Errorf("-stages: %v", err)
+			return c, o, f.Errorf("-stages: %v", err)
 		}
 	} else if c.Workers == 0 && c.Plan.Planned() < 1 {
-		return c, format, why, f.Errorf("-rate %g for -duration %s is not one request", *rate, *duration)
+		return c, o, f.Errorf("-rate %g for -duration %s is not one request", *rate, *duration)
 	}
 	if _, err := albumhttp.NewClient(c.URL, albumhttp.ClientOptions{}); err != nil {
-		return c, format, why, f.Errorf("-url: %v", err)
+		return c, o, f.Errorf("-url: %v", err)
 	}
 	c.URL = strings.TrimSuffix(c.URL, "/")
-	if _, err := albumhttp.NewClient(why.jaeger, albumhttp.ClientOptions{}); err != nil {
-		return c, format, why, f.Errorf("-jaeger: %v", err)
+	if _, err := albumhttp.NewClient(o.why.jaeger, albumhttp.ClientOptions{}); err != nil {
+		return c, o, f.Errorf("-jaeger: %v", err)
 	}
-	why.jaeger, why.asked = strings.TrimSuffix(why.jaeger, "/"), set["explain"] || set["jaeger"]
+	o.why.jaeger, o.why.asked = strings.TrimSuffix(o.why.jaeger, "/"), set["explain"] || set["jaeger"]
 	if c.Mix, err = attack.ParseMix(*mix); err != nil {
-		return c, format, why, f.Errorf("-mix: %v", err)
+		return c, o, f.Errorf("-mix: %v", err)
 	}
-	return c, format, why, f.NoArgs()
+	return c, o, f.NoArgs()
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	c, format, why, err := parse(args, getenv, stdout)
+	if len(args) > 0 && args[0] == "report" {
+		return report(args[1:], stdout)
+	}
+	c, o, err := parse(args, getenv, stdout)
 	if err != nil {
 		return err
+	}
+	if o.out != "" {
+		if c.Folder, err = attack.NewFolder(o.out); err != nil {
+			return fmt.Errorf("-out: %w", err)
+		}
 	}
 	if err := attack.Probe(ctx, c.URL); err != nil {
 		return fmt.Errorf("reach the target: %w\nstart the lab with make lab-up, or name another service with -url", err)
@@ -160,25 +173,69 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return err
 	}
 	defer t.Finish(ctx, stderr)
+	c.RunID = runID(time.Now())
 	c.TracerProvider, c.MeterProvider, c.Propagator = t.TracerProvider, t.MeterProvider, t.Propagator
 	bar := cli.NewProgress(stderr)
 	c.Progress = func(p attack.Progress) {
 		bar.Show(fmt.Sprintf("%.0f of %.0f s: %d requests, %d failed, %d shed, p99 %.1f ms", p.Elapsed.Seconds(), p.Duration.Seconds(),
 			p.Requests, p.Classes[attack.Failed], p.Classes[attack.Shed], p.P99.Seconds()*1000))
 	}
-	r := attack.Run(ctx, c)
-	if why.on && ctx.Err() == nil {
-		r.Explained = why.explain(ctx, r, t, bar)
+	r, err := attack.Run(ctx, c)
+	if err != nil {
+		return err
+	}
+	if o.why.on && ctx.Err() == nil {
+		r.Explained = o.why.explain(ctx, r, t, bar)
 	}
 	bar.Clear()
-	write := r.Write
-	if format == "json" {
-		write = r.WriteJSON
+	if c.Folder != nil {
+		if err := c.Folder.Finish(r); err != nil {
+			return err
+		}
 	}
-	if err := write(stdout); err != nil {
+	if err := write(r, o.format, stdout); err != nil {
 		return err
 	}
 	return verdict(ctx, r)
+}
+
+// output is where the report goes, and what is in it.
+type output struct {
+	format string
+	out    string // folder; "": none
+	why    explanation
+}
+
+func write(r *attack.Report, format string, stdout io.Writer) error {
+	if format == "json" {
+		return r.WriteJSON(stdout)
+	}
+	return r.Write(stdout)
+}
+
+// report shows the report of a run that -out wrote.
+func report(args []string, stdout io.Writer) error {
+	f := cli.NewFlags("loadgen report [flags] FOLDER", "SOUNDCHECK_LOADGEN_REPORT", "Shows the report of a run again.")
+	format := f.String("format", "text", "`text` or json")
+	if err := f.Parse(args, func(string) string { return "" }, stdout); err != nil {
+		return err
+	}
+	switch {
+	case *format != "text" && *format != "json":
+		return f.Errorf("-format %q is not text or json", *format)
+	case f.NArg() != 1:
+		return f.Errorf("give one folder, as in loadgen report .lab/runs/1")
+	}
+	r, err := attack.ReadReport(f.Arg(0))
+	if err != nil {
+		return err
+	}
+	return write(r, *format, stdout)
+}
+
+// runID names an attack: when it began, and something that no other has.
+func runID(now time.Time) string {
+	return fmt.Sprintf("%s-%04x", now.UTC().Format("20060102T150405Z"), rand.N(1<<16))
 }
 
 // explanation is how the slowest requests are explained.

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -16,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+	vegeta "github.com/tsenart/vegeta/v12/lib"
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"soundcheck/internal/album"
@@ -175,7 +179,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-users", "1"}, "flag provided but not defined: -users"},
 	} {
 		stdout, stderr, code := loadgen(t.Context(), tt.args...)
-		if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "loadgen: "+tt.want) || !strings.Contains(stderr, "\n\nusage: loadgen [flags]\n") {
+		if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "loadgen: "+tt.want) || !strings.Contains(stderr, "\n\nusage: loadgen [flags]\n       loadgen report [flags] FOLDER\n") {
 			t.Errorf("loadgen %q: exit code %d, stdout %q, stderr %q, want 2, none, %q and the usage", tt.args, code, stdout, stderr, tt.want)
 		}
 	}
@@ -184,7 +188,7 @@ func TestUsage(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{"SOUNDCHECK_LOADGEN_MAX_WORKERS": "7", "SOUNDCHECK_LOADGEN_RATE": "0"}
-	c, _, _, err := parse([]string{"-rate", "2"}, func(name string) string { return env[name] }, nil)
+	c, _, err := parse([]string{"-rate", "2"}, func(name string) string { return env[name] }, nil)
 	if err != nil || c.MaxWorkers != 7 || c.Plan.Planned() != 60 {
 		t.Errorf("parse = %+v, %v, want 7 workers and 2/s for 30 s", c, err)
 	}
@@ -376,5 +380,69 @@ func TestClosedModelAndJSON(t *testing.T) {
 	}
 	if r.Version != attack.ReportVersion || r.Model != "closed" || r.Workers != 3 || r.Sent != 120 || r.Classes[attack.Good] != 120 || r.Peak > 3 || r.Goodput <= 0 || r.Lag.Max != 0 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// -out keeps the run: the report can be shown again, vegeta reads the results, and the
+// histograms are HdrHistogram's. A folder holds one run.
+func TestOut(t *testing.T) {
+	t.Parallel()
+	tg := newTarget(t, nil)
+	dir := filepath.Join(t.TempDir(), "run")
+	args := []string{"-rate", "500", "-duration", "200ms", "-slo", "good>99%", "-out", dir, "-url", tg.URL}
+	stdout, stderr, code := loadgen(t.Context(), args...)
+	wantDone(t, stdout, stderr, code)
+	if again, stderr, code := loadgen(t.Context(), "report", dir); again != stdout || code != 0 || stderr != "" {
+		t.Errorf("report: exit code %d, %s\n%s, want\n%s", code, stderr, again, stdout)
+	}
+	stdout, _, _ = loadgen(t.Context(), "report", "-format", "json", dir)
+	if b, err := os.ReadFile(filepath.Join(dir, "report.json")); err != nil || string(b) != stdout {
+		t.Errorf("report.json: %v\n%s, want\n%s", err, b, stdout)
+	}
+	f, err := os.Open(filepath.Join(dir, "results.bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	n := 0
+	for dec := vegeta.NewDecoder(f); ; n++ {
+		var res vegeta.Result
+		if err := dec.Decode(&res); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n != 100 {
+		t.Errorf("%d results, want 100", n)
+	}
+	for _, name := range []string{"response", "service", "lag"} {
+		hgrm, err := os.ReadFile(filepath.Join(dir, name+".hgrm"))
+		if err != nil || !strings.Contains(string(hgrm), "#[Max     = ") || !strings.Contains(string(hgrm), "Total count    =          100]") {
+			t.Errorf("%s.hgrm: %v\n%s", name, err, hgrm)
+		}
+		hlog, err := os.Open(filepath.Join(dir, name+".hlog"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := hdrhistogram.NewHistogramLogReader(hlog).NextIntervalHistogram()
+		if err != nil || h == nil || h.TotalCount() != 100 {
+			t.Errorf("%s.hlog: %v, %v", name, h, err)
+		}
+		hlog.Close()
+	}
+	for _, tt := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{args, 1, "loadgen: -out: " + dir + " holds a run already\n"},
+		{[]string{"report", t.TempDir()}, 1, "report.json: no such file or directory\n"},
+		{[]string{"report"}, 2, "loadgen: give one folder"},
+		{[]string{"report", "-format", "xml", dir}, 2, `loadgen: -format "xml" is not text or json`},
+	} {
+		if stdout, stderr, code := loadgen(t.Context(), tt.args...); code != tt.code || stdout != "" || !strings.Contains(stderr, tt.want) {
+			t.Errorf("%v: exit code %d, %q, %q, want %d, %q", tt.args, code, stdout, stderr, tt.code, tt.want)
+		}
 	}
 }

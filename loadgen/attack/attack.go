@@ -25,6 +25,7 @@ import (
 
 // Config is an attack.
 type Config struct {
+	RunID      string        // names this attack in metrics and in the report
 	URL        string        // of the service, without a final slash
 	Plan       Plan          // of the closed model only its duration and Max count
 	Workers    int           // of the closed model; 0: the model is open
@@ -38,6 +39,8 @@ type Config struct {
 	MeterProvider  metric.MeterProvider
 	Propagator     propagation.TextMapPropagator
 
+	// Folder, if not nil, gets each result. The caller finishes it.
+	Folder *Folder
 	// Progress, if not nil, is called every second.
 	Progress func(Progress)
 }
@@ -79,7 +82,7 @@ func Probe(ctx context.Context, base string) error {
 
 // Run attacks until the duration is over or ctx ends, and reports what came of
 // it. Requests that ctx cut off are counted, not measured.
-func Run(ctx context.Context, c Config) *Report {
+func Run(ctx context.Context, c Config) (*Report, error) {
 	if c.Workers > 0 {
 		c.MaxWorkers = c.Workers
 	}
@@ -104,6 +107,11 @@ func Run(ctx context.Context, c Config) *Report {
 	defer context.AfterFunc(ctx, func() { attacker.Stop() })()
 
 	k := newCollector(c)
+	var err error
+	if k.meter, err = newMeter(c, p, tr); err != nil {
+		return nil, fmt.Errorf("metrics of the attack: %w", err)
+	}
+	defer func() { _ = k.meter.gauges.Unregister() }()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	begun := time.Now()
@@ -114,9 +122,12 @@ func Run(ctx context.Context, c Config) *Report {
 				if !p.began.IsZero() {
 					begun = p.began
 				}
-				return k.finish(begun, time.Since(begun), int(tr.peak.Load()), ctx.Err() != nil)
+				return k.finish(begun, time.Since(begun), int(tr.peak.Load()), ctx.Err() != nil), nil
 			}
 			k.add(ctx, res, tr.take(res.Seq))
+			if c.Folder != nil {
+				c.Folder.add(res)
+			}
 		case <-tick.C:
 			if c.Progress != nil {
 				c.Progress(Progress{time.Since(begun), c.Plan.span(), k.report.Sent, k.all.classes, k.all.served.quantile(0.99)})

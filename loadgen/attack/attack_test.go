@@ -13,12 +13,14 @@ import (
 
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
 	"soundcheck/internal/album"
 	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/telemetry/telemetrytest"
 )
 
 func albums() http.Handler {
@@ -33,6 +35,15 @@ func testConfig(url string, spans sdktrace.SpanProcessor) Config {
 		MeterProvider:  metricnoop.NewMeterProvider(),
 		Propagator:     propagation.TraceContext{},
 	}
+}
+
+func attackOnce(t testing.TB, ctx context.Context, c Config) *Report {
+	t.Helper()
+	r, err := Run(ctx, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // stall is a handler that answers nobody for a while, once.
@@ -62,7 +73,7 @@ func TestStallIsNotOmitted(t *testing.T) {
 	defer server.Close()
 	c := testConfig(server.URL, tracetest.NewSpanRecorder())
 	c.MaxWorkers = 2
-	r := Run(t.Context(), c)
+	r := attackOnce(t, t.Context(), c)
 	if r.Sent != 200 || r.Classes[Good] != 200 {
 		t.Fatalf("%d requests, %v, want 200, all good", r.Sent, r.Classes)
 	}
@@ -103,7 +114,7 @@ func TestRequestsAndSpans(t *testing.T) {
 	recorder := tracetest.NewSpanRecorder()
 	c := testConfig(server.URL, recorder)
 	c.Plan = steady(200, 500*time.Millisecond)
-	r := Run(t.Context(), c)
+	r := attackOnce(t, t.Context(), c)
 	if r.Sent != 100 || r.Classes[Good] != 100 || len(headers) != 100 {
 		t.Errorf("%d requests, %v, %d trace contexts, want 100, all good, 100", r.Sent, r.Classes, len(headers))
 	}
@@ -151,7 +162,7 @@ func TestTimeout(t *testing.T) {
 	recorder := tracetest.NewSpanRecorder()
 	c := testConfig(server.URL, recorder)
 	c.Plan, c.Timeout, c.Mix = steady(100, time.Second), 500*time.Millisecond, Mix{"get": 9, "create": 1}
-	r := Run(t.Context(), c)
+	r := attackOnce(t, t.Context(), c)
 	if r.Sent != 100 || r.Classes[Failed] != 10 || r.Errors["timeout"] != 10 || r.Scenarios[0].Name != "create" || r.Scenarios[0].Statuses[0] != 10 {
 		t.Errorf("%d requests, %v, errors %v, %+v, want 100, 10 failed and 10 timeouts", r.Sent, r.Classes, r.Errors, r.Scenarios)
 	}
@@ -189,7 +200,7 @@ func TestRunEndsWithContext(t *testing.T) {
 	defer server.Close()
 	c := testConfig(server.URL, tracetest.NewSpanRecorder())
 	c.Plan = steady(200, time.Hour)
-	r := Run(ctx, c)
+	r := attackOnce(t, ctx, c)
 	// Besides these two, others may have been on their way.
 	if r.Cancelled < 2 || r.Classes[Failed] != 0 || r.Sent < 20 || r.Sent > 200 || r.Sent != r.Cancelled+r.Classes[Good] {
 		t.Errorf("%d requests, %v, %d cut off, want about 20, none failed, 2", r.Sent, r.Classes, r.Cancelled)
@@ -219,7 +230,7 @@ func TestScenarios(t *testing.T) {
 		c.Mix[name] = 1
 	}
 	c.Plan = steady(500, 2*time.Second)
-	r := Run(t.Context(), c)
+	r := attackOnce(t, t.Context(), c)
 	if r.Sent != 1000 || r.Classes[Good] != 1000 {
 		t.Errorf("%d sent, %v, errors %v, %+v", r.Sent, r.Classes, r.Errors, r.Scenarios)
 	}
@@ -279,7 +290,7 @@ func TestAccounting(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.SLOs = []SLO{slo}
-		r := Run(t.Context(), c)
+		r := attackOnce(t, t.Context(), c)
 		sum := r.Cancelled
 		for _, class := range classes {
 			sum += r.Classes[class]
@@ -300,6 +311,33 @@ func TestAccounting(t *testing.T) {
 	}
 }
 
+// The metrics tell the same as the report, and lead to the traces.
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(albums())
+	defer server.Close()
+	rec := telemetrytest.New(t)
+	c := testConfig(server.URL, tracetest.NewSpanRecorder())
+	c.MeterProvider, c.RunID = rec.MeterProvider, "run-1"
+	r := attackOnce(t, t.Context(), c)
+	got := map[string]uint64{}
+	for _, p := range rec.Metric("soundcheck.loadgen.response_time").Data.(metricdata.Histogram[float64]).DataPoints {
+		got[telemetrytest.Attributes(p.Attributes.ToSlice())] = p.Count
+		if len(p.Exemplars) == 0 || len(p.Exemplars[0].TraceID) == 0 {
+			t.Errorf("%v has no exemplar with a trace", p.Attributes.ToSlice())
+		}
+	}
+	for _, row := range r.Scenarios {
+		key := "soundcheck.loadgen.class=good soundcheck.loadgen.run=run-1 soundcheck.loadgen.scenario=" + row.Name
+		if got[key] != uint64(row.Requests) {
+			t.Errorf("%s is %d, want %d", key, got[key], row.Requests)
+		}
+	}
+	if lag := rec.Metric("soundcheck.loadgen.lag").Data.(metricdata.Histogram[float64]).DataPoints; len(lag) != 1 || lag[0].Count != 200 {
+		t.Errorf("lag %+v", lag)
+	}
+}
+
 func TestUnsampledTracesAreNotNamed(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(albums())
@@ -307,7 +345,7 @@ func TestUnsampledTracesAreNotNamed(t *testing.T) {
 	c := testConfig(server.URL, tracetest.NewSpanRecorder())
 	c.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))
 	c.Plan = steady(200, 100*time.Millisecond)
-	r := Run(t.Context(), c)
+	r := attackOnce(t, t.Context(), c)
 	if r.Sent != 20 || r.Classes[Good] != 20 || len(r.Slowest) != maxSlow {
 		t.Fatalf("%d requests, %v, %d slow, want 20, all good, %d", r.Sent, r.Classes, len(r.Slowest), maxSlow)
 	}
@@ -348,6 +386,6 @@ func BenchmarkAttack(b *testing.B) {
 	c.TracerProvider = sdktrace.NewTracerProvider()
 	c.Plan = steady(100_000, time.Duration(b.N)*10*time.Microsecond)
 	b.ReportAllocs()
-	r := Run(b.Context(), c)
+	r := attackOnce(b, b.Context(), c)
 	b.ReportMetric(r.Reached, "requests/s")
 }

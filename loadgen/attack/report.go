@@ -29,6 +29,7 @@ const ReportVersion = 1
 // Sent = good + late + shed + failed + Cancelled.
 type Report struct {
 	Version    int              `json:"version"`
+	RunID      string           `json:"run_id"`
 	Target     string           `json:"target"`
 	StartedAt  time.Time        `json:"started_at"`
 	Model      string           `json:"model"`            // open: requests are sent when they are due; closed: when a worker is free
@@ -61,6 +62,7 @@ type Report struct {
 	Explained  []explain.Answer `json:"explained,omitempty"` // why the slowest were slow; see Groups
 
 	groups []explain.Group
+	times  map[string]*times // by name of file
 }
 
 // Row is one scenario's part of a report.
@@ -116,10 +118,11 @@ type collector struct {
 	lag     *times
 
 	samplers map[string]*sampler
+	meter    *meter // nil: nothing is told
 }
 
 func newCollector(c Config) *collector {
-	r := &Report{Version: ReportVersion, Target: c.URL, MaxWorkers: c.MaxWorkers, Seed: c.Seed, Errors: map[string]int{}, Slowest: []Slow{}}
+	r := &Report{Version: ReportVersion, RunID: c.RunID, Target: c.URL, MaxWorkers: c.MaxWorkers, Seed: c.Seed, Errors: map[string]int{}, Slowest: []Slow{}}
 	if c.Workers > 0 {
 		r.Model, r.Workers, r.Planned = "closed", c.Workers, c.Plan.Max
 	} else {
@@ -156,6 +159,9 @@ func (k *collector) add(ctx context.Context, res *vegeta.Result, n *note) {
 	}
 	status, response := int(res.Code), res.End().Sub(due)
 	class := k.classify(n, status, response)
+	if k.meter != nil {
+		k.meter.add(n.scenario.name, class, response, res.Timestamp.Sub(due), n.span)
+	}
 	k.all.add(class, status, response)
 	k.rows[n.scenario.name].add(class, status, response)
 	k.service.add(res.Latency)
@@ -166,9 +172,9 @@ func (k *collector) add(ctx context.Context, res *vegeta.Result, n *note) {
 	if class == Shed || class == Failed {
 		k.fail(res, n.scenario.name)
 	} else {
-		k.samplers[n.scenario.name].add(explain.Request{TraceID: n.traceID, Response: response, Lag: res.Timestamp.Sub(due)})
+		k.samplers[n.scenario.name].add(explain.Request{TraceID: n.traceID(), Response: response, Lag: res.Timestamp.Sub(due)})
 	}
-	k.slow(Slow{response.Seconds(), n.scenario.name, class, status, n.traceID})
+	k.slow(Slow{response.Seconds(), n.scenario.name, class, status, n.traceID()})
 }
 
 func (k *collector) classify(n *note, status int, response time.Duration) Class {
@@ -234,6 +240,7 @@ func (k *collector) finish(began time.Time, elapsed time.Duration, peak int, int
 		k.validate(interrupted)
 	}
 	r.groups = k.groups()
+	r.times = map[string]*times{"response": k.all.served, "service": k.service, "lag": k.lag}
 	return r
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"os"
 	"syscall"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
+	"go.opentelemetry.io/otel/trace"
 
 	"soundcheck/loadgen/explain"
 )
@@ -33,7 +33,7 @@ var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 // ended latency later.
 func (f *fixture) result(ctx context.Context, seq uint64, scenario string, lag, latency time.Duration, code uint16, err string) {
 	due := began.Add(time.Duration(seq) * 10 * time.Millisecond)
-	n := &note{scenario: scenarios[scenario], want: scenarios[scenario].want, due: due, traceID: fmt.Sprintf("%032x", seq+1), retryAfter: code == 503}
+	n := &note{scenario: scenarios[scenario], want: scenarios[scenario].want, due: due, span: trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{15: byte(seq + 1), 14: byte((seq + 1) >> 8)}, SpanID: trace.SpanID{1}}), retryAfter: code == 503}
 	if f.c.Workers > 0 {
 		n.due = time.Time{}
 	}
@@ -97,7 +97,7 @@ func TestReport(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			tt.c.URL = "http://127.0.0.1:9070"
+			tt.c.URL, tt.c.RunID = "http://127.0.0.1:9070", "20260102T030405Z"
 			f := &fixture{collector: newCollector(tt.c)}
 			tt.fill(f)
 			r := f.finish(began, f.elapsed, f.peak, f.over)

@@ -69,7 +69,7 @@ type Verdict struct {
 	SLO   string  `json:"slo"`
 	Met   bool    `json:"met"`
 	Value float64 `json:"value"` // seconds, or a share of 1
-	text  string
+	Text  string  `json:"text"`
 }
 
 // judge compares an objective with what came of the attack. One about requests that
@@ -77,16 +77,16 @@ type Verdict struct {
 func (s SLO) judge(c *cell) Verdict {
 	v := Verdict{SLO: s.text}
 	if c == nil || c.requests() == 0 || s.quantile > 0 && c.served.count() == 0 {
-		v.text = "no such requests"
+		v.Text = "no such requests"
 		return v
 	}
 	if s.quantile > 0 {
 		t := c.served.quantile(s.quantile)
-		v.Value, v.Met, v.text = t.Seconds(), t < s.bound, ms(t)
+		v.Value, v.Met, v.Text = t.Seconds(), t < s.bound, ms(t)
 		return v
 	}
 	v.Value = float64(c.classes[s.class]) / float64(c.requests())
-	v.text = fmt.Sprintf("%.3f%%", 100*v.Value)
+	v.Text = fmt.Sprintf("%.3f%%", 100*v.Value)
 	if s.below {
 		v.Met = v.Value < s.share
 	} else {

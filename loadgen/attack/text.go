@@ -131,7 +131,7 @@ func (r *Report) writeSLOs(b *bytes.Buffer) {
 		if !v.Met {
 			verdict = "VIOLATED"
 		}
-		fmt.Fprintf(b, "  %s%s  %-8s  %s\n", v.SLO, strings.Repeat(" ", width-len(v.SLO)), verdict, v.text)
+		fmt.Fprintf(b, "  %s%s  %-8s  %s\n", v.SLO, strings.Repeat(" ", width-len(v.SLO)), verdict, v.Text)
 	}
 }
 

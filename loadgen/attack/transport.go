@@ -25,10 +25,18 @@ const (
 // worker that sends the request, before the result, and read after it.
 type note struct {
 	scenario   *scenario
-	want       int       // status
-	due        time.Time // zero: when a worker was free
-	traceID    string    // "" if the trace is not sampled: nobody could look it up
-	retryAfter bool      // the answer says when to come again
+	want       int               // status
+	due        time.Time         // zero: when a worker was free
+	span       trace.SpanContext // that the request is sent with; none if it is not sampled
+	retryAfter bool              // the answer says when to come again
+}
+
+// traceID is "" if the trace is not sampled: nobody could look it up.
+func (n *note) traceID() string {
+	if !n.span.IsValid() {
+		return ""
+	}
+	return n.span.TraceID().String()
 }
 
 type noteKey struct{}
@@ -128,7 +136,7 @@ type noteTrace struct{ next http.RoundTripper }
 
 func (t noteTrace) RoundTrip(req *http.Request) (*http.Response, error) {
 	if sc := trace.SpanContextFromContext(req.Context()); sc.IsSampled() {
-		noteOf(req.Context()).traceID = sc.TraceID().String()
+		noteOf(req.Context()).span = sc
 	}
 	return t.next.RoundTrip(req)
 }

@@ -1,0 +1,113 @@
+package attack
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+)
+
+// Names of a run's files.
+const (
+	reportFile  = "report.json"
+	textFile    = "report.txt"
+	resultsFile = "results.bin"
+)
+
+// Folder is where the files of a run are:
+//
+//	report.json                the Report
+//	report.txt                 the same for people
+//	response.hgrm, .hlog       response times of served requests: HdrHistogram's percentiles, in ms, and its log, in µs
+//	service.hgrm, .hlog        service times of all requests
+//	lag.hgrm, .hlog            how late requests were sent
+//	results.bin                each request in vegeta's encoding, for "vegeta report" and "vegeta plot"; its
+//	                           latencies are service times
+type Folder struct {
+	path    string
+	file    *os.File
+	buffer  *bufio.Writer
+	encoder vegeta.Encoder
+	err     error // the first one of writing results
+}
+
+// NewFolder makes a folder for one run. It must not hold another one.
+func NewFolder(path string) (*Folder, error) {
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(path, reportFile)); !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s holds a run already", path)
+	}
+	file, err := os.Create(filepath.Join(path, resultsFile))
+	if err != nil {
+		return nil, err
+	}
+	buffer := bufio.NewWriterSize(file, 1<<20)
+	return &Folder{path: path, file: file, buffer: buffer, encoder: vegeta.NewEncoder(buffer)}, nil
+}
+
+// add writes one result.
+func (f *Folder) add(res *vegeta.Result) {
+	if f.err == nil {
+		f.err = f.encoder.Encode(res)
+	}
+}
+
+// Finish writes what is known at the end.
+func (f *Folder) Finish(r *Report) error {
+	f.err = errors.Join(f.err, f.buffer.Flush(), f.file.Close())
+	write := func(name string, to func(io.Writer) error) {
+		file, err := os.Create(filepath.Join(f.path, name))
+		if err == nil {
+			err = errors.Join(to(file), file.Close())
+		}
+		f.err = errors.Join(f.err, err)
+	}
+	for name, t := range r.times {
+		write(name+".hgrm", func(w io.Writer) error {
+			_, err := t.h.PercentilesPrint(w, 5, 1000)
+			return err
+		})
+		write(name+".hlog", func(w io.Writer) error { return t.log(w, r) })
+	}
+	write(textFile, r.Write)
+	write(reportFile, r.WriteJSON) // last: who finds it finds all
+	if f.err != nil {
+		return fmt.Errorf("write the run: %w", f.err)
+	}
+	return nil
+}
+
+// log writes a histogram as one interval of HdrHistogram's log.
+func (t *times) log(w io.Writer, r *Report) error {
+	start := r.StartedAt.UnixMilli()
+	t.h.SetStartTimeMs(start)
+	t.h.SetEndTimeMs(start + int64(r.Elapsed*float64(time.Second/time.Millisecond)))
+	l := hdrhistogram.NewHistogramLogWriter(w)
+	return errors.Join(l.OutputComment("[loadgen, µs]"), l.OutputLogFormatVersion(), l.OutputStartTime(start), l.OutputLegend(), l.OutputIntervalHistogram(t.h))
+}
+
+// ReadReport reads the Report of a folder.
+func ReadReport(path string) (*Report, error) {
+	b, err := os.ReadFile(filepath.Join(path, reportFile))
+	if err != nil {
+		return nil, err
+	}
+	r := new(Report)
+	if err := json.Unmarshal(b, r); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(path, reportFile), err)
+	}
+	if r.Version != ReportVersion {
+		return nil, fmt.Errorf("%s is of version %d, not %d", filepath.Join(path, reportFile), r.Version, ReportVersion)
+	}
+	return r, nil
+}
