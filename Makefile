@@ -45,7 +45,7 @@ postgres: # The tests start a PostgreSQL server of their own.
 test: lint postgres ## Test everything, from nothing: units, the Collector, and a real lab end to end
 	go test $(RACE) $$(go list ./... | grep -v '/internal/e2e$$')
 	cd collector/distribution && go test ./...
-	@for p in ./internal/albumhttp ./internal/fault; do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	@for p in ./internal/albumhttp ./internal/fault ./loadgen/attack; do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 		go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 	go test -v -count=1 -timeout 40m ./internal/e2e
 

@@ -11,6 +11,7 @@
 //	go run ./loadgen -rate 100 -out runs/1                      # files as well
 //	go run ./loadgen report runs/1                              # its report again
 //	go run ./loadgen -rate 100 -url http://10.0.0.7:9070        # another target
+//	go run ./loadgen -rate 100 -targets targets.txt             # another service, in vegeta's format
 //
 // The mix is made of these scenarios, in exact proportions:
 //
@@ -68,6 +69,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -90,6 +92,7 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c attac
 	f.IntVar(&c.Workers, "workers", 0, "of the closed model (-rate 0): this `number` sends when they were answered (1 to 65536)")
 	f.StringVar(&c.URL, "url", "http://127.0.0.1:9070", "`URL` of the service")
 	mix := f.String("mix", "get=70,list=20,create=10", "`weights` of the scenarios "+strings.Join(attack.Names(), ", ")+" (each 0 to 1000)")
+	targets := f.String("targets", "", "attack what this `file` says, in vegeta's HTTP or JSON format, instead of the album service; any status from 200 to 399 is good")
 	f.DurationVar(&c.Timeout, "timeout", 10*time.Second, "give up a request after this `long` (1ms to 10m)")
 	f.IntVar(&c.MaxWorkers, "max-workers", 1024, "`requests` in flight at most (1 to 65536)")
 	f.Uint64Var(&c.Seed, "seed", 1, "`number` that the arrivals, the order of requests and the created albums follow from")
@@ -146,6 +149,20 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c attac
 		return c, o, f.Errorf("-jaeger: %v", err)
 	}
 	o.why.jaeger, o.why.asked = strings.TrimSuffix(o.why.jaeger, "/"), set["explain"] || set["jaeger"]
+	if *targets != "" {
+		if set["mix"] || set["url"] {
+			return c, o, f.Errorf("-targets says what -mix and -url say: give one of them")
+		}
+		file, err := os.Open(*targets)
+		if err != nil {
+			return c, o, fmt.Errorf("-targets: %w", err)
+		}
+		defer file.Close()
+		if c.Targets, err = attack.ReadTargets(file); err != nil {
+			return c, o, f.Errorf("-targets %s: %v", *targets, err)
+		}
+		c.URL = *targets
+	}
 	if c.Mix, err = attack.ParseMix(*mix); err != nil {
 		return c, o, f.Errorf("-mix: %v", err)
 	}
@@ -165,7 +182,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			return fmt.Errorf("-out: %w", err)
 		}
 	}
-	if err := attack.Probe(ctx, c.URL); err != nil {
+	if len(c.Targets) > 0 {
+		// Nothing is known of them that could be asked first.
+	} else if err := attack.Probe(ctx, c.URL); err != nil {
 		return fmt.Errorf("reach the target: %w\nstart the lab with make lab-up, or name another service with -url", err)
 	}
 	t, err := telemetry.Setup(ctx, telemetry.Config{Name: "loadgen", Logs: stderr, Quiet: true})

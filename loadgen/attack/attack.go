@@ -9,6 +9,7 @@
 package attack
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -32,7 +33,8 @@ type Config struct {
 	Timeout    time.Duration // for one request
 	MaxWorkers int           // requests in flight at most
 	Mix        Mix
-	Seed       uint64 // of the arrivals, the scenarios' order and the albums
+	Targets    []vegeta.Target // in turn, instead of a Mix and a URL: see ReadTargets
+	Seed       uint64          // of the arrivals, the scenarios' order and the albums
 	SLOs       []SLO
 
 	TracerProvider trace.TracerProvider
@@ -86,6 +88,9 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	if c.Workers > 0 {
 		c.MaxWorkers = c.Workers
 	}
+	if len(c.Targets) > 0 {
+		c.Mix = Mix{ownTarget.name: 1}
+	}
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.MaxIdleConns, base.MaxIdleConnsPerHost = c.MaxWorkers, c.MaxWorkers
 	base.DialContext = (&net.Dialer{Timeout: c.Timeout, KeepAlive: 30 * time.Second}).DialContext
@@ -115,7 +120,11 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	begun := time.Now()
-	for results := attacker.Attack(targeter(c, tr.ids, tr.pages), p, 0, "soundcheck"); ; {
+	targets := targeter(c, tr.ids, tr.pages)
+	if len(c.Targets) > 0 {
+		targets = inTurn(c.Targets)
+	}
+	for results := attacker.Attack(targets, p, 0, "soundcheck"); ; {
 		select {
 		case res, more := <-results:
 			if !more {
@@ -147,6 +156,8 @@ func newTransport(ctx context.Context, c Config, p *pacer, base http.RoundTrippe
 		next: otelhttp.NewTransport(noteTrace{base},
 			otelhttp.WithTracerProvider(c.TracerProvider), otelhttp.WithMeterProvider(c.MeterProvider),
 			otelhttp.WithPropagators(c.Propagator),
-			otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return noteOf(r.Context()).scenario.operation })),
+			otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string {
+				return cmp.Or(noteOf(r.Context()).scenario.operation, r.Method)
+			})),
 	}
 }

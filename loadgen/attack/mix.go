@@ -48,6 +48,26 @@ func init() {
 	}
 }
 
+// ownTarget is the scenario of requests that a file of targets says.
+var ownTarget = &scenario{name: "target"}
+
+// scenarioOf returns the scenario with a name, or nil.
+func scenarioOf(name string) *scenario {
+	if name == ownTarget.name {
+		return ownTarget
+	}
+	return scenarios[name]
+}
+
+// expects reports whether an answer is what a request of s that wants it gets: of a
+// file's target any from 200 to 399.
+func (s *scenario) expects(want, status int) bool {
+	if s == ownTarget {
+		return status >= 200 && status < 400
+	}
+	return status == want
+}
+
 // Names returns the scenarios' names, in order.
 func Names() []string { return slices.Sorted(maps.Keys(scenarios)) }
 

@@ -181,7 +181,7 @@ func (k *collector) classify(n *note, status int, response time.Duration) Class 
 	switch late := k.late[n.scenario.name]; {
 	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
 		return Shed
-	case status != n.want:
+	case !n.scenario.expects(n.want, status):
 		return Failed
 	case late > 0 && response >= late:
 		return Late

@@ -36,7 +36,7 @@ func ParseSLO(s string) (SLO, error) {
 		return SLO{}, bad
 	}
 	slo := SLO{text: m[0], scenario: m[2], below: m[3] == "<"}
-	if slo.scenario != "" && scenarios[slo.scenario] == nil {
+	if slo.scenario != "" && scenarioOf(slo.scenario) == nil {
 		return SLO{}, fmt.Errorf("%q: there is no scenario %s", s, slo.scenario)
 	}
 	var err error

@@ -73,7 +73,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &note{scenario: scenarios[req.Header.Get(scenarioHeader)], due: t.pacer.dueAt(seq)}
+	n := &note{scenario: scenarioOf(req.Header.Get(scenarioHeader)), due: t.pacer.dueAt(seq)}
 	n.want = n.scenario.want
 	if want := req.Header.Get(wantHeader); want != "" {
 		if n.want, err = strconv.Atoi(want); err != nil {
