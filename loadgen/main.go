@@ -171,21 +171,21 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c attac
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	if len(args) > 0 && args[0] == "report" {
-		return report(args[1:], stdout)
+		return report(args[1:], getenv, stdout)
 	}
 	c, o, err := parse(args, getenv, stdout)
 	if err != nil {
 		return err
 	}
-	if o.out != "" {
-		if c.Folder, err = attack.NewFolder(o.out); err != nil {
-			return fmt.Errorf("-out: %w", err)
-		}
-	}
 	if len(c.Targets) > 0 {
 		// Nothing is known of them that could be asked first.
 	} else if err := attack.Probe(ctx, c.URL); err != nil {
 		return fmt.Errorf("reach the target: %w\nstart the lab with make lab-up, or name another service with -url", err)
+	}
+	if o.out != "" {
+		if c.Folder, err = attack.NewFolder(o.out); err != nil {
+			return fmt.Errorf("-out: %w", err)
+		}
 	}
 	t, err := telemetry.Setup(ctx, telemetry.Config{Name: "loadgen", Logs: stderr, Quiet: true})
 	if err != nil {
@@ -203,19 +203,16 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err != nil {
 		return err
 	}
-	if o.why.on && ctx.Err() == nil {
+	over := ctx.Err() != nil // before its time
+	if o.why.on && !over {
 		r.Explained = o.why.explain(ctx, r, t, bar)
 	}
 	bar.Clear()
+	err = write(r, o.format, stdout)
 	if c.Folder != nil {
-		if err := c.Folder.Finish(r); err != nil {
-			return err
-		}
+		err = errors.Join(err, c.Folder.Finish(r))
 	}
-	if err := write(r, o.format, stdout); err != nil {
-		return err
-	}
-	return verdict(ctx, r)
+	return cmp.Or(err, verdict(r, over))
 }
 
 // output is where the report goes, and what is in it.
@@ -233,10 +230,10 @@ func write(r *attack.Report, format string, stdout io.Writer) error {
 }
 
 // report shows the report of a run that -out wrote.
-func report(args []string, stdout io.Writer) error {
+func report(args []string, getenv func(string) string, stdout io.Writer) error {
 	f := cli.NewFlags("loadgen report [flags] FOLDER", "SOUNDCHECK_LOADGEN_REPORT", "Shows the report of a run again.")
 	format := f.String("format", "text", "`text` or json")
-	if err := f.Parse(args, func(string) string { return "" }, stdout); err != nil {
+	if err := f.Parse(args, getenv, stdout); err != nil {
 		return err
 	}
 	switch {
@@ -296,21 +293,22 @@ const (
 	codeInvalid  = 4
 )
 
-// verdict is nil if the attack came out as it should.
-func verdict(ctx context.Context, r *attack.Report) error {
+// verdict is nil if the attack came out as it should. Over says that it was ended
+// before its time.
+func verdict(r *attack.Report, over bool) error {
 	answered := r.Sent - r.Cancelled
 	bad := r.Classes[attack.Failed] + r.Classes[attack.Shed]
 	switch {
-	case ctx.Err() != nil:
+	case over:
 		return fmt.Errorf("interrupted after %.1f s: %d requests were answered or failed, %d of them failed or were refused", r.Elapsed, answered, bad)
-	case answered > 0 && bad == answered:
-		return fmt.Errorf("none of %d requests succeeded", answered)
 	case len(r.Invalid) > 0:
 		return cli.WithCode(codeInvalid, fmt.Errorf("the report is invalid: %s", r.Invalid[0]))
 	case r.Violated() > 0:
 		return cli.WithCode(codeViolated, fmt.Errorf("%d of %d objectives were not met", r.Violated(), len(r.SLOs)))
-	case bad > 0 && len(r.SLOs) == 0:
-		return fmt.Errorf("%d of %d requests failed or were refused", bad, answered)
+	case len(r.SLOs) > 0 || bad == 0:
+		return nil
+	case bad == answered:
+		return fmt.Errorf("none of %d requests succeeded", answered)
 	}
-	return nil
+	return fmt.Errorf("%d of %d requests failed or were refused", bad, answered)
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"math"
 	"net/http"
@@ -17,7 +18,7 @@ func (l *lab) explains(t *testing.T, admin, fault, service string) {
 	const delay = 0.060
 	set := func(faults string) {
 		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, admin, strings.NewReader(`{"faults":[`+faults+`]}`))
+		req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPut, admin, strings.NewReader(`{"faults":[`+faults+`]}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -31,11 +32,14 @@ func (l *lab) explains(t *testing.T, admin, fault, service string) {
 		}
 	}
 	set(`"` + fault + `=60ms@20%"`)
+	defer set("")
 	out := l.attack(t, "-rate", "40", "-duration", "8s", "-mix", "get=1", "-format", "json")
-	set("")
 	var r attack.Report
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		t.Fatalf("%v\n%s", err, out)
+	}
+	if r.Classes[attack.Failed] != 0 {
+		t.Errorf("%v", r.Classes)
 	}
 	if len(r.Explained) != 1 || r.Explained[0].Scenario != "get" || len(r.Explained[0].Causes) == 0 {
 		t.Fatalf("not explained: %+v", r.Explained)

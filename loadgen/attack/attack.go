@@ -133,7 +133,7 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 				}
 				return k.finish(begun, time.Since(begun), int(tr.peak.Load()), ctx.Err() != nil), nil
 			}
-			k.add(ctx, res, tr.take(res.Seq))
+			k.add(res, tr.take(res.Seq))
 			if c.Folder != nil {
 				c.Folder.add(res)
 			}
@@ -152,7 +152,7 @@ func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 // the innermost notes the trace.
 func newTransport(ctx context.Context, c Config, p *pacer, base http.RoundTripper) *transport {
 	return &transport{
-		ctx: ctx, timeout: c.Timeout, ids: newIDs(c), pages: new(pages), pacer: p,
+		ctx: ctx, timeout: c.Timeout, ids: newIDs(c), pages: new(pages), pacer: p, max: int64(c.MaxWorkers),
 		next: otelhttp.NewTransport(noteTrace{base},
 			otelhttp.WithTracerProvider(c.TracerProvider), otelhttp.WithMeterProvider(c.MeterProvider),
 			otelhttp.WithPropagators(c.Propagator),

@@ -2,6 +2,7 @@ package attack
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -183,7 +184,8 @@ func TestTimeout(t *testing.T) {
 // The end of ctx cuts off what is in flight, and ends the pacer's wait.
 func TestRunEndsWithContext(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancelCause := context.WithCancelCause(t.Context())
+	cancel := func() { cancelCause(errors.New("interrupt signal received")) } // as signal.NotifyContext does
 	defer cancel()
 	var requests atomic.Int64
 	h := albums()

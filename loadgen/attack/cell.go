@@ -51,7 +51,7 @@ func (c *cell) requests() int {
 }
 
 // Summary is a distribution of times, in seconds. Percentiles are exact to three
-// digits.
+// digits, and not finer than a microsecond.
 type Summary struct {
 	Count int64   `json:"count"`
 	Mean  float64 `json:"mean"`

@@ -1,7 +1,6 @@
 package attack
 
 import (
-	"context"
 	"strings"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
@@ -31,9 +30,7 @@ func category(err string) string {
 	return "other"
 }
 
-// interrupted tells a request that the end of ctx cut off. A dial that is cut off
-// has a wording of its own.
-func interrupted(ctx context.Context, res *vegeta.Result) bool {
-	return res.Code == 0 && ctx.Err() != nil &&
-		(strings.Contains(res.Error, context.Canceled.Error()) || strings.Contains(res.Error, "operation was canceled"))
+// interrupted tells a request that the end of ctx cut off.
+func interrupted(res *vegeta.Result, n *note) bool {
+	return res.Code == 0 && n != nil && n.cutOff
 }

@@ -44,8 +44,10 @@ func NewFolder(path string) (*Folder, error) {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(filepath.Join(path, reportFile)); !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s holds a run already", path)
+	for _, name := range []string{reportFile, resultsFile} {
+		if _, err := os.Stat(filepath.Join(path, name)); !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%s holds a run already", path)
+		}
 	}
 	file, err := os.Create(filepath.Join(path, resultsFile))
 	if err != nil {

@@ -152,6 +152,14 @@ func (p Plan) time(n float64) (time.Duration, bool) {
 	return start, false
 }
 
+// average is the mean of the rate over what is planned.
+func (p Plan) average() float64 {
+	if p.Max > 0 && float64(p.Max) < p.expected() {
+		return float64(p.Max) / p.span().Seconds()
+	}
+	return p.expected() / p.Duration().Seconds()
+}
+
 // span is how long the planned requests take: shorter than the plan if Max comes first.
 func (p Plan) span() time.Duration {
 	if t, more := p.time(float64(p.Planned())); more {

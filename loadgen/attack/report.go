@@ -2,7 +2,6 @@ package attack
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -118,6 +117,7 @@ type collector struct {
 	lag     *times
 
 	samplers map[string]*sampler
+	waited   int    // requests that were late because all workers were busy
 	meter    *meter // nil: nothing is told
 }
 
@@ -127,7 +127,7 @@ func newCollector(c Config) *collector {
 		r.Model, r.Workers, r.Planned = "closed", c.Workers, c.Plan.Max
 	} else {
 		r.Model, r.Stages, r.Arrivals, r.Planned = "open", c.Plan.String(), c.Plan.Arrivals, c.Plan.Planned()
-		r.Asked = float64(r.Planned) / c.Plan.span().Seconds()
+		r.Asked = c.Plan.average()
 	}
 	k := &collector{c: c, report: r, all: newCell(), rows: map[string]*cell{}, late: map[string]time.Duration{}, service: newTimes(), lag: newTimes(), samplers: map[string]*sampler{}}
 	for name, weight := range c.Mix {
@@ -141,15 +141,16 @@ func newCollector(c Config) *collector {
 
 // add takes one result in. vegeta's own latency counts from when a worker took
 // the request up, which leaves out how long it had to wait for one.
-func (k *collector) add(ctx context.Context, res *vegeta.Result, n *note) {
+func (k *collector) add(res *vegeta.Result, n *note) {
 	r := k.report
 	r.Sent++
-	if interrupted(ctx, res) {
+	if interrupted(res, n) {
 		r.Cancelled++
 		return
 	}
 	if n == nil {
-		k.all.add(Failed, 0, 0)
+		k.all.classes[Failed]++
+		k.all.statuses[0]++
 		r.Errors["not sent"]++
 		return
 	}
@@ -166,6 +167,9 @@ func (k *collector) add(ctx context.Context, res *vegeta.Result, n *note) {
 	k.rows[n.scenario.name].add(class, status, response)
 	k.service.add(res.Latency)
 	k.lag.add(res.Timestamp.Sub(due))
+	if k.c.Workers == 0 && n.full && res.Timestamp.Sub(due) > maxLag {
+		k.waited++
+	}
 	if class == Shed && n.retryAfter {
 		r.RetryAfter++
 	}
@@ -218,7 +222,7 @@ func (k *collector) finish(began time.Time, elapsed time.Duration, peak int, int
 	r.StartedAt, r.Elapsed, r.Peak = began, elapsed.Seconds(), peak
 	r.Classes = k.all.classes
 	span := elapsed
-	if uint64(r.Sent) == r.Planned && k.c.Workers == 0 {
+	if uint64(r.Sent) == r.Planned && r.Arrivals == Constant {
 		span = max(span, k.c.Plan.span()) // the last request is due before the end of the plan
 	}
 	seconds := max(span, time.Microsecond).Seconds()
@@ -258,8 +262,8 @@ func (k *collector) validate(interrupted bool) {
 	if limit := max(maxLag.Seconds(), maxLagShare*r.Response.P99); r.Lag.P99 > limit {
 		r.Invalid = append(r.Invalid, fmt.Sprintf("requests were sent %s late at p99, more than %s", msf(r.Lag.P99), msf(limit)))
 	}
-	if r.Peak >= r.MaxWorkers {
-		r.Invalid = append(r.Invalid, fmt.Sprintf("all %d workers were busy, and requests had to wait for one: raise -max-workers", r.MaxWorkers))
+	if k.waited > 0 {
+		r.Invalid = append(r.Invalid, fmt.Sprintf("all %d workers were busy, and %d requests had to wait for one: raise -max-workers", r.MaxWorkers, k.waited))
 	}
 	if !interrupted && r.Arrivals != Poisson && float64(r.Sent) < minSent*float64(r.Planned) {
 		r.Invalid = append(r.Invalid, fmt.Sprintf("%d of %d planned requests were sent", r.Sent, r.Planned))

@@ -34,10 +34,12 @@ var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 func (f *fixture) result(ctx context.Context, seq uint64, scenario string, lag, latency time.Duration, code uint16, err string) {
 	due := began.Add(time.Duration(seq) * 10 * time.Millisecond)
 	n := &note{scenario: scenarios[scenario], want: scenarios[scenario].want, due: due, span: trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{15: byte(seq + 1), 14: byte((seq + 1) >> 8)}, SpanID: trace.SpanID{1}}), retryAfter: code == 503}
+	n.cutOff = ctx.Err() != nil
+	n.full = lag > time.Millisecond
 	if f.c.Workers > 0 {
 		n.due = time.Time{}
 	}
-	f.add(ctx, &vegeta.Result{Seq: seq, Timestamp: due.Add(lag), Latency: latency, Code: code, Error: err}, n)
+	f.add(&vegeta.Result{Seq: seq, Timestamp: due.Add(lag), Latency: latency, Code: code, Error: err}, n)
 }
 
 func slos(t *testing.T, list ...string) (slos []SLO) {
@@ -81,7 +83,7 @@ func TestReport(t *testing.T) {
 			f.result(t.Context(), 6, "get", 0, time.Millisecond, 0, refused)
 			f.result(t.Context(), 7, "create", 0, time.Millisecond, 0, malformed)
 			f.result(over, 8, "create", 0, time.Hour, 0, `Post "http://127.0.0.1:9070/albums": context canceled`)
-			f.add(t.Context(), &vegeta.Result{Seq: 9, Error: "not sent at all"}, nil)
+			f.add(&vegeta.Result{Seq: 9, Error: "not sent at all"}, nil)
 			f.result(t.Context(), 10, "get", 0, time.Millisecond, 503, "503 Service Unavailable")
 			f.result(t.Context(), 11, "get", 0, time.Millisecond, 429, "429 Too Many Requests")
 			f.report.Slowest[1].TraceID = ""

@@ -1,10 +1,8 @@
 package attack
 
 import (
-	"cmp"
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -88,24 +86,27 @@ func (s SLO) judge(c *cell) Verdict {
 	v.Value = float64(c.classes[s.class]) / float64(c.requests())
 	v.Text = fmt.Sprintf("%.3f%%", 100*v.Value)
 	if s.below {
-		v.Met = v.Value < s.share
+		v.Met = v.Value < s.share || s.share == 0 && v.Value == 0
 	} else {
 		v.Met = v.Value > s.share || s.share == 1 && v.Value == 1
 	}
 	return v
 }
 
-// lateAfter returns when an answer of a scenario is late: after the shortest time that
-// an objective has for it; 0 if there is none.
+// lateAfter returns when an answer of a scenario is late: after the time that the
+// objective about the highest percentile has for it, those about the scenario itself
+// before those about all; 0 if there is none.
 func lateAfter(slos []SLO, scenario string) time.Duration {
-	var bounds []time.Duration
-	for _, s := range slos {
-		if s.quantile > 0 && (s.scenario == "" || s.scenario == scenario) {
-			bounds = append(bounds, s.bound)
+	for _, name := range []string{scenario, ""} {
+		var best SLO
+		for _, s := range slos {
+			if s.scenario == name && s.quantile > best.quantile {
+				best = s
+			}
+		}
+		if best.quantile > 0 {
+			return best.bound
 		}
 	}
-	if len(bounds) == 0 {
-		return 0
-	}
-	return slices.MinFunc(bounds, cmp.Compare)
+	return 0
 }

@@ -88,3 +88,16 @@ func TestJudge(t *testing.T) {
 		t.Error("all were good, and good>100% is not met")
 	}
 }
+
+func TestLateAfter(t *testing.T) {
+	t.Parallel()
+	list := slos(t, "p50<10ms", "p99<250ms", "good>99%", "p99(batch)<500ms", "max(get)<1s", "p50(get)<1ms")
+	for scenario, want := range map[string]time.Duration{"list": 250 * time.Millisecond, "batch": 500 * time.Millisecond, "get": time.Second} {
+		if got := lateAfter(list, scenario); got != want {
+			t.Errorf("%s is late after %s, want %s", scenario, got, want)
+		}
+	}
+	if got := lateAfter(slos(t, "good>99%"), "get"); got != 0 {
+		t.Errorf("late after %s without an objective about times", got)
+	}
+}

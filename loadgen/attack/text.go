@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,7 +44,7 @@ func (r *Report) writeHead(b *bytes.Buffer) {
 	}
 	fmt.Fprint(b, "\nrate          ")
 	if r.Model == "open" {
-		fmt.Fprintf(b, "%s/s asked, ", strconv.FormatFloat(r.Asked, 'f', -1, 64))
+		fmt.Fprintf(b, "%s/s asked, ", strconv.FormatFloat(math.Round(100*r.Asked)/100, 'f', -1, 64))
 	}
 	fmt.Fprintf(b, "%.1f/s reached, %.1f/s good\n", r.Reached, r.Goodput)
 	answered := r.Sent - r.Cancelled

@@ -28,6 +28,8 @@ type note struct {
 	want       int               // status
 	due        time.Time         // zero: when a worker was free
 	span       trace.SpanContext // that the request is sent with; none if it is not sampled
+	full       bool              // all workers were busy when it was sent
+	cutOff     bool              // by the end of the attack
 	retryAfter bool              // the answer says when to come again
 }
 
@@ -52,6 +54,7 @@ type transport struct {
 	ids     *ids
 	pages   *pages
 	pacer   *pacer
+	max     int64 // workers
 
 	notes    sync.Map // number → *note, from the request to its result
 	inFlight atomic.Int64
@@ -81,7 +84,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}
 	t.notes.Store(seq, n)
-	t.began()
+	n.full = t.began() >= t.max
 	ctx, cancel := context.WithTimeout(context.WithValue(t.ctx, noteKey{}, n), t.timeout)
 	done := sync.OnceFunc(func() { cancel(); t.inFlight.Add(-1) })
 	req = req.Clone(ctx)
@@ -90,6 +93,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := t.next.RoundTrip(req)
 	if err != nil {
+		n.cutOff = t.ctx.Err() != nil && ctx.Err() != context.DeadlineExceeded
 		done()
 		return nil, err
 	}
@@ -102,19 +106,19 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			t.pages.add(m[1])
 		}
 	}
-	resp.Body = &body{resp.Body, done}
+	resp.Body = &body{resp.Body, t.ctx, n, done}
 	return resp, nil
 }
 
 // nextPage is the page that a Link header (RFC 8288) names as the next one.
 var nextPage = regexp.MustCompile(`<(/[^>]*)>\s*;\s*rel="?next"?`)
 
-func (t *transport) began() {
+func (t *transport) began() int64 {
 	n := t.inFlight.Add(1)
 	for {
 		peak := t.peak.Load()
 		if n <= peak || t.peak.CompareAndSwap(peak, n) {
-			return
+			return n
 		}
 	}
 }
@@ -122,7 +126,18 @@ func (t *transport) began() {
 // body ends the request when it is closed.
 type body struct {
 	io.ReadCloser
-	done func()
+	attack context.Context
+	note   *note
+	done   func()
+}
+
+// Read notes whether the end of the attack cut the answer off.
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF && b.attack.Err() != nil {
+		b.note.cutOff = true
+	}
+	return n, err
 }
 
 func (b *body) Close() error {

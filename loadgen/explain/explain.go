@@ -57,8 +57,12 @@ var (
 )
 
 const (
-	pollEvery  = 250 * time.Millisecond
-	settled    = 1500 * time.Millisecond // a trace to which nothing came for so long is whole
+	pollEvery = 250 * time.Millisecond
+	// Spans come in batches, by default every 5 s. What a program that is configured so
+	// has to tell of the last requests has come after settled; a trace to which nothing
+	// came for stable is whole then.
+	settled    = 6 * time.Second
+	stable     = time.Second
 	parallel   = 4
 	resamples  = 1000
 	confidence = 0.95
@@ -94,7 +98,8 @@ func fetch(ctx context.Context, j Jaeger, groups []Group, patience time.Duration
 			}
 		}
 	}
-	for last := time.Now(); len(open) > 0 && ctx.Err() == nil; {
+	began := time.Now()
+	for last := began; len(open) > 0 && ctx.Err() == nil; {
 		var mu sync.Mutex
 		var wg sync.WaitGroup
 		ids := make(chan string)
@@ -107,18 +112,21 @@ func fetch(ctx context.Context, j Jaeger, groups []Group, patience time.Duration
 					mu.Lock()
 					// A trace is whole when nothing is missing above its spans, and nothing more
 					// comes.
-					f := fetched{spans, traces[id].grown, false, err}
-					if len(spans) > len(traces[id].spans) {
-						f.grown, grown = time.Now(), true
+					f := traces[id]
+					f.err = err
+					if len(spans) > len(f.spans) {
+						f.spans, f.grown, grown = spans, time.Now(), true
 					}
-					f.whole = whole && time.Since(f.grown) >= settled
+					f.whole = err == nil && whole && time.Since(began) >= settled && time.Since(f.grown) >= stable
 					traces[id] = f
 					mu.Unlock()
 				}
 			})
 		}
 		for _, id := range open {
-			ids <- id
+			if ctx.Err() == nil {
+				ids <- id
+			}
 		}
 		close(ids)
 		wg.Wait()
@@ -152,7 +160,7 @@ func samples(list []Request, traces map[string]fetched) (found []sample, missing
 		case r.TraceID == "":
 			missing = "their traces are not sampled"
 			continue
-		case f.err != nil:
+		case !ok && f.err != nil:
 			missing = f.err.Error()
 			continue
 		case !ok:
@@ -190,7 +198,9 @@ func compare(g Group, traces map[string]fetched) Answer {
 	for p := range parts {
 		of := func(s sample) float64 { return s.parts[p] }
 		c := Cause{Part: p, Difference: mean(slow, of) - mean(typical, of)}
-		c.Share = c.Difference / a.Difference
+		if a.Difference != 0 {
+			c.Share = c.Difference / a.Difference
+		}
 		c.TraceID = slices.MaxFunc(slow, func(x, y sample) int { return cmp.Compare(x.parts[p], y.parts[p]) }).id
 		a.Causes = append(a.Causes, c)
 	}

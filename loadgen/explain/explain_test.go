@@ -153,7 +153,7 @@ func TestExplain(t *testing.T) {
 	if err := client.Reach(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	answers := Explain(t.Context(), client, []Group{g, {Scenario: "none"}}, 2*time.Second)
+	answers := Explain(t.Context(), client, []Group{g, {Scenario: "none"}}, 8*time.Second)
 	a := answers[0]
 	if len(answers) != 2 || a.SlowFound != 19 || a.Found != 19 || a.Slow != 20 || a.Typical != 20 || a.Missing == "" || math.Abs(a.Difference-0.180) > 0.001 {
 		t.Errorf("%+v", a)
