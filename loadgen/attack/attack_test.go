@@ -286,7 +286,8 @@ func TestAccounting(t *testing.T) {
 		requests.Store(0)
 		dead.Store(false)
 		c := testConfig(server.URL, tracetest.NewSpanRecorder())
-		c.Workers, c.Plan.Max = workers, 200
+		c.Workers, c.Plan = workers, steady(200, time.Minute)
+		c.Plan.Max = 200
 		slo, err := ParseSLO("p99<50ms")
 		if err != nil {
 			t.Fatal(err)
