@@ -36,8 +36,9 @@
 // sent, so that a target that stalls does not look better than it is. Service time
 // counts from when it was sent. If the generator could not keep to the plan (requests
 // sent more than 2 ms late at p99, or 5% of the response time's p99 if that is more;
-// all workers busy; less than 99% sent) the report begins with INVALID and why: its
-// numbers would be the generator's, not the target's.
+// some late because all workers were busy; less than 99% of an even plan sent) the
+// report begins with INVALID and why: its numbers would be the generator's, not the
+// target's.
 //
 // In the closed model (-rate 0) each of -workers sends when it was answered. It finds
 // out how much a target can do, not how fast it answers: a stall of the target delays
@@ -182,16 +183,16 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	} else if err := attack.Probe(ctx, c.URL); err != nil {
 		return fmt.Errorf("reach the target: %w\nstart the lab with make lab-up, or name another service with -url", err)
 	}
-	if o.out != "" {
-		if c.Folder, err = attack.NewFolder(o.out); err != nil {
-			return fmt.Errorf("-out: %w", err)
-		}
-	}
 	t, err := telemetry.Setup(ctx, telemetry.Config{Name: "loadgen", Logs: stderr, Quiet: true})
 	if err != nil {
 		return err
 	}
 	defer t.Finish(ctx, stderr)
+	if o.out != "" {
+		if c.Folder, err = attack.NewFolder(o.out); err != nil {
+			return fmt.Errorf("-out: %w", err)
+		}
+	}
 	c.RunID = runID(time.Now())
 	c.TracerProvider, c.MeterProvider, c.Propagator = t.TracerProvider, t.MeterProvider, t.Propagator
 	bar := cli.NewProgress(stderr)

@@ -9,13 +9,8 @@ import (
 )
 
 // Service returns svc with the faults of a database: stall, slots and db-delay, in
-// this order. A nil Set returns svc.
-func (s *Set) Service(svc album.Service) album.Service {
-	if s == nil {
-		return svc
-	}
-	return &service{svc, s}
-}
+// this order.
+func (s *Set) Service(svc album.Service) album.Service { return &service{svc, s} }
 
 type service struct {
 	svc    album.Service

@@ -45,10 +45,11 @@ const (
 //
 // The baseline follows what requests take, too, over some minutes: a service that has
 // become slower for good is not taken for overloaded for ever, and an overload that
-// lasts for hours lets the limit grow slowly. Until then minLimit keeps it going. Where the library would also go by
-// how limit and throughput correlate it has too few samples to do so (fewer than 10):
-// with them the limit swung between a third and three times of what was right
-// (failsafe-go v0.9.8; see TestAdaptiveFindsTheLimit).
+// lasts for hours lets the limit grow slowly. Until then minLimit keeps it going.
+//
+// Where the library would also go by how limit and throughput correlate it has too few
+// samples to do so (fewer than 10): with them the limit swung between a third and three
+// times of what was right (failsafe-go v0.9.8; see TestAdaptiveFindsTheLimit).
 const (
 	minLimit     = 16
 	initialLimit = 32

@@ -121,7 +121,8 @@ func New(o Options, mp metric.MeterProvider) (*Control, error) {
 func (c *Control) TrustedProxies() []string { return c.o.TrustedProxies }
 
 // Middleware admits or refuses requests. It stands inside what makes the server
-// span; a wait in the queue is a span below it. Fail answers with an error: a *Shed, or an *album.InvalidError.
+// span; a wait in the queue is a span below it. Fail answers with an error: a *Shed,
+// or an *album.InvalidError.
 func (c *Control) Middleware(classify func(*gin.Context) Class, fail func(*gin.Context, error)) gin.HandlerFunc {
 	return func(g *gin.Context) {
 		class := classify(g)

@@ -73,15 +73,15 @@ func (s *server) wait() time.Duration {
 	return s.breaker.RemainingDelay()
 }
 
-// lease is the right to ask a server once.
+// lease is the right to ask a server once. Who has it calls judge when it knows, again
+// if an answer that began well breaks off, and leave once.
 type lease struct {
 	*server
 	generation int64
 	probe      bool // the breaker is half-open: it waits for what comes of this
 }
 
-// take returns a lease if the server may be asked now. Who has it calls judge at
-// most once, and leave once.
+// take returns a lease if the server may be asked now.
 func (s *server) take() (lease, bool) {
 	l := lease{server: s}
 	if s.breaker != nil {

@@ -260,7 +260,7 @@ const (
 func (k *collector) validate(interrupted bool) {
 	r := k.report
 	if limit := max(maxLag.Seconds(), maxLagShare*r.Response.P99); r.Lag.P99 > limit {
-		r.Invalid = append(r.Invalid, fmt.Sprintf("requests were sent %s late at p99, more than %s", msf(r.Lag.P99), msf(limit)))
+		r.Invalid = append(r.Invalid, fmt.Sprintf("requests were sent %s late at p99, more than %s", ms(r.Lag.P99), ms(limit)))
 	}
 	if k.waited > 0 {
 		r.Invalid = append(r.Invalid, fmt.Sprintf("all %d workers were busy, and %d requests had to wait for one: raise -max-workers", r.MaxWorkers, k.waited))

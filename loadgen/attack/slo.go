@@ -80,7 +80,7 @@ func (s SLO) judge(c *cell) Verdict {
 	}
 	if s.quantile > 0 {
 		t := c.served.quantile(s.quantile)
-		v.Value, v.Met, v.Text = t.Seconds(), t < s.bound, ms(t)
+		v.Value, v.Met, v.Text = t.Seconds(), t < s.bound, ms(t.Seconds())
 		return v
 	}
 	v.Value = float64(c.classes[s.class]) / float64(c.requests())

@@ -68,7 +68,7 @@ func (r *Report) writeTimes(b *bytes.Buffer) {
 		for _, v := range []float64{s.P50, s.P90, s.P99, s.P999, s.Max} {
 			text := "-"
 			if s.Count > 0 {
-				text = msf(v)
+				text = ms(v)
 			}
 			fmt.Fprintf(tab, "%s\t", text)
 		}
@@ -146,7 +146,7 @@ func (r *Report) writeSlowest(b *bytes.Buffer) {
 		if s.TraceID == "" {
 			trace = "not sampled"
 		}
-		fmt.Fprintf(b, "  %11s  %-7s %-9s  %s\n", msf(s.Response), s.Scenario, status(s.Status), trace)
+		fmt.Fprintf(b, "  %11s  %-7s %-9s  %s\n", ms(s.Response), s.Scenario, status(s.Status), trace)
 	}
 }
 
@@ -163,7 +163,7 @@ func (r *Report) writeExplained(b *bytes.Buffer) {
 	fmt.Fprintln(b, "\nwhy are the slowest slow?")
 	for _, a := range r.Explained {
 		fmt.Fprintf(b, "  %s: the slowest %d took %s longer than %d typical ones; %d and %d of their traces found\n",
-			a.Scenario, a.Slow, msf(a.Difference), a.Typical, a.SlowFound, a.Found)
+			a.Scenario, a.Slow, ms(a.Difference), a.Typical, a.SlowFound, a.Found)
 		if a.SlowFound < a.Slow || a.Found < a.Typical {
 			fmt.Fprintf(b, "    missing: %s\n", a.Missing)
 		}
@@ -186,5 +186,5 @@ func status(code int) string {
 	return strconv.Itoa(code)
 }
 
-// msf writes seconds in milliseconds, so that columns can be compared.
-func msf(seconds float64) string { return fmt.Sprintf("%.2f ms", 1000*seconds) }
+// ms writes seconds in milliseconds, so that columns can be compared.
+func ms(seconds float64) string { return fmt.Sprintf("%.2f ms", 1000*seconds) }

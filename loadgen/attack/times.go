@@ -1,7 +1,6 @@
 package attack
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -33,6 +32,3 @@ func (t *times) quantile(q float64) time.Duration {
 	// A bucket is told by its upper end, which can be beyond the longest.
 	return min(time.Duration(t.h.ValueAtQuantile(100*q))*time.Microsecond, t.longest)
 }
-
-// ms writes a duration in milliseconds, so that columns can be compared.
-func ms(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000) }
