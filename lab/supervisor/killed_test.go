@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -72,9 +73,21 @@ func (l *lab) upElsewhere(ready func(Status) bool) (supervisor *exec.Cmd, st Sta
 	eventually(l.t, "the lab is ready", func() bool {
 		var err error
 		st, err = NewClient(l.State).Status(l.t.Context())
-		return err == nil && ready(st)
+		return err == nil && ready(st) && l.written(st)
 	})
 	return cmd, st
+}
+
+// written reports whether the processes of st are written down. That comes a
+// moment after they begin.
+func (l *lab) written(st Status) bool {
+	saved, err := Saved(l.State)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return saved != nil && slices.EqualFunc(saved.Programs, st.Programs, func(a, b ProgramStatus) bool {
+		return a.Process == b.Process && a.Build == b.Build
+	})
 }
 
 // killHard ends the supervisor as a crash would.
