@@ -74,6 +74,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/metric/noop"
+
 	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/cli"
 	"soundcheck/internal/telemetry"
@@ -183,7 +185,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	} else if err := attack.Probe(ctx, c.URL); err != nil {
 		return fmt.Errorf("reach the target: %w\nstart the lab with make lab-up, or name another service with -url", err)
 	}
-	t, err := telemetry.Setup(ctx, telemetry.Config{Name: "loadgen", Logs: stderr, Quiet: true})
+	c.RunID = runID(time.Now())
+	t, err := telemetry.Setup(ctx, telemetry.Config{Name: "loadgen", Logs: stderr, Quiet: true, IDs: attack.NewIDs(c.RunID)})
 	if err != nil {
 		return err
 	}
@@ -193,8 +196,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			return fmt.Errorf("-out: %w", err)
 		}
 	}
-	c.RunID = runID(time.Now())
-	c.TracerProvider, c.MeterProvider, c.Propagator = t.TracerProvider, t.MeterProvider, t.Propagator
+	c.TraceSample = 1
+	c.MeterProvider, c.Propagator = t.MeterProvider, t.Propagator
+	if t.Disabled {
+		c.MeterProvider = noop.NewMeterProvider()
+	} else {
+		c.TracerProvider = t.TracerProvider
+	}
 	bar := cli.NewProgress(stderr)
 	c.Progress = func(p attack.Progress) {
 		bar.Show(fmt.Sprintf("%.0f of %.0f s: %d requests, %d failed, %d shed, p99 %.1f ms", p.Elapsed.Seconds(), p.Duration.Seconds(),

@@ -107,6 +107,10 @@ type Config struct {
 	// Quiet keeps delivery errors out of Logs. A command-line tool sets it and
 	// reports the count in Errors once, at its end.
 	Quiet bool
+	// IDs, if not nil, gives the traces and spans their ids.
+	IDs trace.IDGenerator
+	// Sampler, if not nil, is used and not what OTEL_TRACES_SAMPLER says.
+	Sampler trace.Sampler
 }
 
 // Setup starts telemetry. The caller ends it with Shutdown, after its last span.
@@ -137,6 +141,12 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 		return nil, err
 	}
 	traces := []trace.TracerProviderOption{trace.WithResource(res)}
+	if c.IDs != nil {
+		traces = append(traces, trace.WithIDGenerator(c.IDs))
+	}
+	if c.Sampler != nil {
+		traces = append(traces, trace.WithSampler(c.Sampler))
+	}
 	metrics := []metric.Option{metric.WithResource(res), metric.WithReader(page), metric.WithView(dropped...)}
 	logs := []sdklog.LoggerProviderOption{sdklog.WithResource(res)}
 	t.Disabled = strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true")

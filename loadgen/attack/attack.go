@@ -9,16 +9,14 @@
 package attack
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
-	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -26,33 +24,72 @@ import (
 
 // Config is an attack.
 type Config struct {
-	RunID      string        // names this attack in metrics and in the report
-	URL        string        // of the service, without a final slash
-	Plan       Plan          // of the closed model only its duration and Max count
-	Workers    int           // of the closed model; 0: the model is open
-	Timeout    time.Duration // for one request
-	MaxWorkers int           // requests in flight at most
-	Mix        Mix
-	Targets    []vegeta.Target // in turn, instead of a Mix and a URL: see ReadTargets
-	Seed       uint64          // of the arrivals, the scenarios' order and the albums
-	SLOs       []SLO
+	RunID       string        // names this attack in metrics and in the report; its traces' ids follow from it
+	URL         string        // of the service, without a final slash
+	Plan        Plan          // of the closed model only its duration and Max count
+	Workers     int           // of the closed model; 0: the model is open
+	Timeout     time.Duration // for one request
+	MaxWorkers  int           // requests in flight at most
+	Mix         Mix
+	Targets     []vegeta.Target // in turn, instead of a Mix and a URL: see ReadTargets
+	Seed        uint64          // of the arrivals, the scenarios' order and the albums
+	SLOs        []SLO
+	Retry       Retry
+	TraceSample float64       // share of traces that are sampled where there is no TracerProvider
+	StartAt     time.Time     // when the plan begins; zero: at once
+	WarmUp      time.Duration // requests that are due before are not counted
 
+	// TracerProvider makes the client spans, with trace ids by NewIDs; nil: there are no
+	// spans, only trace context.
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
 	Propagator     propagation.TextMapPropagator
 
+	// Pool, if not nil, has connections for more than one attack.
+	Pool *Pool
 	// Folder, if not nil, gets each result. The caller finishes it.
 	Folder *Folder
+	// Recorder, if not nil, gets each request. The caller closes it.
+	Recorder *Recorder
 	// Progress, if not nil, is called every second.
 	Progress func(Progress)
+	// EndWhen, if not nil, is asked every second. The attack ends when it gives a reason.
+	EndWhen func([]Outlook) string
+
+	arm      func(due time.Duration) *url.URL // where a request goes, instead of URL
+	interval time.Duration                    // how wide the report's intervals are; 0: a second
+	sender   sender                           // instead of Pool
+	fakeTime bool                             // the runtime's timers are right
+}
+
+// rows are the names of the scenarios that requests can be of.
+func (c Config) rows() map[string]bool {
+	rows := map[string]bool{}
+	switch {
+	case c.Plan.Replay != nil:
+		return c.Plan.Replay.rows
+	case len(c.Targets) > 0:
+		rows[ownTarget.name] = true
+	default:
+		for name, weight := range c.Mix {
+			if weight > 0 {
+				rows[name] = true
+			}
+		}
+	}
+	return rows
 }
 
 // Progress is how far an attack is.
 type Progress struct {
+	Starts            time.Duration // from now; 0: it has begun
 	Elapsed, Duration time.Duration
+	Asked             float64 // requests a second now; of the closed model 0
 	Requests          int
+	InFlight          int
 	Classes           map[Class]int // so far
 	P99               time.Duration // of the served requests' response time, so far
+	Last              Window
 }
 
 // initialWorkers is what vegeta starts with; it adds more while all are busy.
@@ -82,21 +119,42 @@ func Probe(ctx context.Context, base string) error {
 	return nil
 }
 
-// Run attacks until the duration is over or ctx ends, and reports what came of
-// it. Requests that ctx cut off are counted, not measured.
+// Run attacks until the plan or the duration is over, or ctx ends, and reports what came
+// of it. Requests that ctx cut off are counted, not measured.
 func Run(ctx context.Context, c Config) (*Report, error) {
 	if c.Workers > 0 {
 		c.MaxWorkers = c.Workers
 	}
-	if len(c.Targets) > 0 {
-		c.Mix = Mix{ownTarget.name: 1}
+	base, err := url.Parse(c.URL)
+	if err != nil {
+		return nil, err
 	}
-	base := http.DefaultTransport.(*http.Transport).Clone()
-	base.MaxIdleConns, base.MaxIdleConnsPerHost = c.MaxWorkers, c.MaxWorkers
-	base.DialContext = (&net.Dialer{Timeout: c.Timeout, KeepAlive: 30 * time.Second}).DialContext
-	defer base.CloseIdleConnections()
-	p := newPacer(ctx, c)
-	tr := newTransport(ctx, c, p, base)
+	if c.Plan.Replay != nil {
+		if err := c.Plan.Replay.open(); err != nil {
+			return nil, err
+		}
+		defer c.Plan.Replay.file.Close()
+	}
+	if c.sender == nil {
+		pool := c.Pool
+		if pool == nil {
+			pool = NewPool(c.MaxWorkers)
+			defer pool.Close()
+		}
+		defer context.AfterFunc(ctx, pool.Close)()
+		c.sender = pool
+	}
+	pacing, stop := context.WithCancel(ctx)
+	defer stop()
+	p := newPacer(pacing, c)
+	tr := &transport{c: c, ctx: ctx, base: base, send: c.sender, pacer: p, trace: newTracing(c), notes: newNotes()}
+	if c.Plan.Replay == nil && len(c.Targets) == 0 {
+		tr.maker = newMaker(c)
+	}
+	if tr.meter, err = newMeter(c, p, tr); err != nil {
+		return nil, fmt.Errorf("metrics of the attack: %w", err)
+	}
+	defer func() { _ = tr.meter.gauges.Unregister() }()
 	workers := min(c.MaxWorkers, initialWorkers)
 	if c.Workers > 0 {
 		workers = c.Workers
@@ -109,55 +167,36 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 		vegeta.MaxBody(0), // bodies are read to their end, not kept
 	)
 	// The pacer ends the attack too, but not while it waits for a worker.
-	defer context.AfterFunc(ctx, func() { attacker.Stop() })()
+	defer context.AfterFunc(pacing, func() { attacker.Stop() })()
 
-	k := newCollector(c)
-	var err error
-	if k.meter, err = newMeter(c, p, tr); err != nil {
-		return nil, fmt.Errorf("metrics of the attack: %w", err)
-	}
-	defer func() { _ = k.meter.gauges.Unregister() }()
+	k := newCollector(c, p, tr)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	begun := time.Now()
-	targets := targeter(c, tr.ids, tr.pages)
-	if len(c.Targets) > 0 {
-		targets = inTurn(c.Targets)
-	}
-	for results := attacker.Attack(targets, p, 0, "soundcheck"); ; {
+	results := attacker.Attack(placeholder, p, 0, "")
+	for {
 		select {
 		case res, more := <-results:
 			if !more {
-				if !p.began.IsZero() {
-					begun = p.began
+				began := p.began // the pacer has ended
+				if began.IsZero() {
+					began = k.begun
 				}
-				return k.finish(begun, time.Since(begun), int(tr.peak.Load()), ctx.Err() != nil), nil
+				return k.finish(began, max(time.Since(began), 0), ctx.Err() != nil), p.err
 			}
-			k.add(res, tr.take(res.Seq))
-			if c.Folder != nil {
-				c.Folder.add(res)
-			}
+			k.add(res, tr.notes.take(res.Seq))
 		case <-tick.C:
-			if c.Progress != nil {
-				c.Progress(Progress{time.Since(begun), c.Plan.span(), k.report.Sent, k.all.classes, k.all.served.quantile(0.99)})
+			if why := k.look(); why != "" {
+				stop()
 			}
 		}
 	}
 }
 
-func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
-// newTransport returns what stands between vegeta and the network: the outer
-// transport knows a request by its number, otelhttp makes its client span, and
-// the innermost notes the trace.
-func newTransport(ctx context.Context, c Config, p *pacer, base http.RoundTripper) *transport {
-	return &transport{
-		ctx: ctx, timeout: c.Timeout, ids: newIDs(c), pages: new(pages), pacer: p, max: int64(c.MaxWorkers),
-		next: otelhttp.NewTransport(noteTrace{base},
-			otelhttp.WithTracerProvider(c.TracerProvider), otelhttp.WithMeterProvider(c.MeterProvider),
-			otelhttp.WithPropagators(c.Propagator),
-			otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string {
-				return cmp.Or(noteOf(r.Context()).scenario.operation, r.Method)
-			})),
-	}
+// placeholder is what vegeta believes to send: it does not tell the targeter a request's
+// number, so that the transport makes the request.
+func placeholder(t *vegeta.Target) error {
+	t.Method, t.URL = http.MethodGet, "http://request"
+	return nil
 }
+
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

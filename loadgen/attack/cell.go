@@ -29,6 +29,18 @@ func newCell() *cell {
 	return &cell{classes: map[Class]int{}, statuses: map[int]int{}, served: newTimes(), shed: newTimes(), failed: newTimes()}
 }
 
+func (c *cell) merge(d *cell) {
+	for class, n := range d.classes {
+		c.classes[class] += n
+	}
+	for status, n := range d.statuses {
+		c.statuses[status] += n
+	}
+	c.served.merge(d.served)
+	c.shed.merge(d.shed)
+	c.failed.merge(d.failed)
+}
+
 func (c *cell) add(class Class, status int, response time.Duration) {
 	c.classes[class]++
 	c.statuses[status]++
@@ -50,8 +62,8 @@ func (c *cell) requests() int {
 	return n
 }
 
-// Summary is a distribution of times, in seconds. Percentiles are exact to three
-// digits, and not finer than a microsecond.
+// Summary is a distribution of times, in seconds. Percentiles are at most 0.1% above
+// the exact ones.
 type Summary struct {
 	Count int64   `json:"count"`
 	Mean  float64 `json:"mean"`
@@ -64,5 +76,5 @@ type Summary struct {
 
 func (t *times) summary() Summary {
 	q := func(q float64) float64 { return t.quantile(q).Seconds() }
-	return Summary{Count: t.count(), Mean: t.h.Mean() / 1e6, P50: q(0.5), P90: q(0.9), P99: q(0.99), P999: q(0.999), Max: t.longest.Seconds()}
+	return Summary{Count: t.count(), Mean: t.h.Mean() / 1e9, P50: q(0.5), P90: q(0.9), P99: q(0.99), P999: q(0.999), Max: t.longest.Seconds()}
 }

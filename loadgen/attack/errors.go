@@ -1,10 +1,6 @@
 package attack
 
-import (
-	"strings"
-
-	vegeta "github.com/tsenart/vegeta/v12/lib"
-)
+import "strings"
 
 // categories are the kinds of errors in which no answer came. The first whose
 // text is in an error counts: the errors' own texts hold ports and addresses.
@@ -28,9 +24,4 @@ func category(err string) string {
 		}
 	}
 	return "other"
-}
-
-// interrupted tells a request that the end of ctx cut off.
-func interrupted(res *vegeta.Result, n *note) bool {
-	return res.Code == 0 && n != nil && n.cutOff
 }

@@ -2,8 +2,6 @@ package attack
 
 import (
 	"testing"
-
-	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
 func TestCategory(t *testing.T) {
@@ -24,25 +22,6 @@ func TestCategory(t *testing.T) {
 	} {
 		if got := category(tt.err); got != tt.want {
 			t.Errorf("category(%s) = %q, want %q", tt.err, got, tt.want)
-		}
-	}
-}
-
-func TestInterruptedResult(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		name string
-		res  vegeta.Result
-		n    *note
-		want bool
-	}{
-		{"cut off", vegeta.Result{Error: `Get "http://127.0.0.1:9070/albums": interrupt signal received`}, &note{cutOff: true}, true},
-		{"another error", vegeta.Result{Error: "EOF"}, &note{}, false},
-		{"answered at the end", vegeta.Result{Code: 200}, &note{cutOff: true}, false},
-		{"not sent", vegeta.Result{Error: "no request"}, nil, false},
-	} {
-		if got := interrupted(&tt.res, tt.n); got != tt.want {
-			t.Errorf("%s: interrupted = %v, want %v", tt.name, got, tt.want)
 		}
 	}
 }

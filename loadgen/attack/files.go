@@ -26,7 +26,7 @@ const (
 //
 //	report.json                the Report
 //	report.txt                 the same for people
-//	response.hgrm, .hlog       response times of served requests: HdrHistogram's percentiles, in ms, and its log, in µs
+//	response.hgrm, .hlog       response times of served requests: HdrHistogram's percentiles, in ms, and its log, in ns
 //	service.hgrm, .hlog        service times of all requests
 //	lag.hgrm, .hlog            how late requests were sent
 //	results.bin                each request in vegeta's encoding, for "vegeta report" and "vegeta plot"; its
@@ -74,15 +74,24 @@ func (f *Folder) Finish(r *Report) error {
 		}
 		f.err = errors.Join(f.err, err)
 	}
-	for name, t := range r.times {
+	for _, name := range []string{"response", "service", "lag"} {
+		t := r.times[name]
 		write(name+".hgrm", func(w io.Writer) error {
-			_, err := t.h.PercentilesPrint(w, 5, 1000)
+			_, err := t.h.PercentilesPrint(w, 5, float64(time.Millisecond))
 			return err
 		})
 		write(name+".hlog", func(w io.Writer) error { return t.log(w, r) })
 	}
 	write(textFile, r.Write)
-	write(reportFile, r.WriteJSON) // last: who finds it finds all
+	r.Histograms = map[string]Histogram{}
+	for name, t := range r.times {
+		if t.count() > 0 {
+			h, err := t.encode()
+			f.err = errors.Join(f.err, err)
+			r.Histograms[name] = h
+		}
+	}
+	write(reportFile, r.writeAll) // last: who finds it finds all
 	if f.err != nil {
 		return fmt.Errorf("write the run: %w", f.err)
 	}
@@ -95,7 +104,7 @@ func (t *times) log(w io.Writer, r *Report) error {
 	t.h.SetStartTimeMs(start)
 	t.h.SetEndTimeMs(start + int64(r.Elapsed*float64(time.Second/time.Millisecond)))
 	l := hdrhistogram.NewHistogramLogWriter(w)
-	return errors.Join(l.OutputComment("[loadgen, µs]"), l.OutputLogFormatVersion(), l.OutputStartTime(start), l.OutputLegend(), l.OutputIntervalHistogram(t.h))
+	return errors.Join(l.OutputComment("[loadgen, ns]"), l.OutputLogFormatVersion(), l.OutputStartTime(start), l.OutputLegend(), l.OutputIntervalHistogram(t.h))
 }
 
 // ReadReport reads the Report of a folder.

@@ -19,7 +19,6 @@ type ids struct {
 	deletes bool
 
 	mu     sync.Mutex
-	rng    rng
 	list   []int64
 	next   int // the oldest, once list is full
 	mortal []int64
@@ -27,7 +26,7 @@ type ids struct {
 }
 
 func newIDs(c Config) *ids {
-	s := &ids{rng: newRNG(c.Seed, 1), deletes: c.Mix["delete"] > 0}
+	s := &ids{deletes: c.Mix["delete"] > 0}
 	for _, a := range album.Seed() {
 		s.list = append(s.list, a.ID)
 	}
@@ -54,12 +53,13 @@ func (s *ids) add(location string) {
 	s.next = (s.next + 1) % maxIDs
 }
 
-// pick returns an album to ask for. As in real shops few are popular and many are
-// not: the chance of the k-th is as 1/k (Zipf's law with exponent 1).
-func (s *ids) pick() int64 {
+// pick returns an album to ask for; u is by chance from 0 to below 1. As in real shops
+// few are popular and many are not: the chance of the k-th is as 1/k (Zipf's law with
+// exponent 1).
+func (s *ids) pick(u float64) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := int(math.Pow(float64(len(s.list)+1), s.rng.Float64())) - 1
+	k := int(math.Pow(float64(len(s.list)+1), u)) - 1
 	return s.list[min(k, len(s.list)-1)]
 }
 

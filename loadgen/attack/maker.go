@@ -5,42 +5,32 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
-	"sync/atomic"
-
-	vegeta "github.com/tsenart/vegeta/v12/lib"
 
 	"soundcheck/internal/album"
 	"soundcheck/internal/fakealbum"
 )
 
-// maker makes requests: which comes next, and what is in it.
+// maker makes requests. What request n is follows from the seed and n, but for the ids
+// and pages that only the answers tell.
 type maker struct {
-	c     Config
+	seed  uint64
 	ids   *ids
 	pages *pages
-
-	mu    sync.Mutex
 	order []*scenario
-	n     int
-
-	created atomic.Uint64 // albums that were made up
-	missed  atomic.Uint64 // ids that nobody has
 }
 
-// targeter returns what vegeta calls for each request, from many goroutines.
-func targeter(c Config, ids *ids, pages *pages) vegeta.Targeter {
-	m := &maker{c: c, ids: ids, pages: pages, order: c.Mix.order(newRNG(c.Seed, 2))}
-	return func(t *vegeta.Target) error {
-		m.mu.Lock()
-		s := m.order[m.n%len(m.order)]
-		m.n++
-		m.mu.Unlock()
-		t.Method, t.URL, t.Header = s.method, c.URL+s.path, http.Header{scenarioHeader: {s.name}}
-		if s.fill == nil {
-			return nil
-		}
-		return s.fill(m, t)
+func newMaker(c Config) *maker {
+	return &maker{seed: c.Seed, ids: newIDs(c), pages: new(pages), order: c.Mix.order(newRNG(c.Seed, 2))}
+}
+
+// make returns request n of the plan.
+func (m *maker) make(n uint64) (*scenario, *draft, error) {
+	s := m.order[n%uint64(len(m.order))]
+	d := &draft{n: n, method: s.method, path: s.path, want: s.want}
+	if s.fill == nil {
+		return s, d, nil
 	}
+	return s, d, s.fill(m, d)
 }
 
 // newAlbum is the body of a create: an album without an id asks for one.
@@ -50,77 +40,76 @@ type newAlbum struct {
 	Price  album.Cents `json:"price"`
 }
 
-func (m *maker) next() newAlbum {
-	a := fakealbum.New(m.c.Seed, m.created.Add(1)-1)
+// album makes up one of the albums that request n can have.
+func (m *maker) fake(n uint64, i int) newAlbum {
+	a := fakealbum.New(m.seed, n*batchSize+uint64(i))
 	return newAlbum{a.Title, a.Artist, a.Price}
 }
 
-func encode(t *vegeta.Target, v any) (err error) {
-	t.Header.Set("Content-Type", "application/json")
-	t.Body, err = json.Marshal(v)
+func (d *draft) encode(v any) (err error) {
+	d.header = http.Header{"Content-Type": {"application/json"}}
+	d.body, err = json.Marshal(v)
 	return err
 }
 
-func withID(t *vegeta.Target, id int64) { t.URL += strconv.FormatInt(id, 10) }
+func (d *draft) withID(id int64) { d.path += strconv.FormatInt(id, 10) }
 
-func (m *maker) album(t *vegeta.Target) error { return encode(t, m.next()) }
+func (m *maker) album(d *draft) error { return d.encode(m.fake(d.n, 0)) }
 
-func (m *maker) known(t *vegeta.Target) error {
-	withID(t, m.ids.pick())
+func (m *maker) known(d *draft) error {
+	d.withID(m.ids.pick(unit(m.seed, d.n)))
 	return nil
 }
 
 // firstUnknown is where ids begin that no store gives.
 const firstUnknown = 1 << 52
 
-func (m *maker) unknown(t *vegeta.Target) error {
-	withID(t, firstUnknown+int64(m.missed.Add(1)))
+func (m *maker) unknown(d *draft) error {
+	d.withID(firstUnknown + int64(d.n))
 	return nil
 }
 
-func (m *maker) update(t *vegeta.Target) error {
-	withID(t, m.ids.pick())
-	return m.album(t)
+func (m *maker) update(d *draft) error {
+	d.withID(m.ids.pick(unit(m.seed, d.n)))
+	return m.album(d)
 }
 
 // mortal names an album that this attack created for the purpose. Where there is none
 // yet, it asks for one that nobody has, which is answered 404.
-func (m *maker) mortal(t *vegeta.Target) error {
+func (m *maker) mortal(d *draft) error {
 	id, ok := m.ids.take()
 	if !ok {
-		t.Header.Set(wantHeader, strconv.Itoa(http.StatusNotFound))
-		return m.unknown(t)
+		d.want = http.StatusNotFound
+		return m.unknown(d)
 	}
-	withID(t, id)
+	d.withID(id)
 	return nil
 }
 
-func (m *maker) batch(t *vegeta.Target) error {
+func (m *maker) batch(d *draft) error {
 	albums := make([]newAlbum, batchSize)
 	for i := range albums {
-		albums[i] = m.next()
+		albums[i] = m.fake(d.n, i)
 	}
-	return encode(t, albums)
+	return d.encode(albums)
 }
 
-func (m *maker) page(t *vegeta.Target) error {
-	next := m.pages.take()
-	if next == "" {
-		next = "/albums?limit=" + strconv.Itoa(pageSize)
+func (m *maker) page(d *draft) error {
+	if d.path = m.pages.take(); d.path == "" {
+		d.path = "/albums?limit=" + strconv.Itoa(pageSize)
 	}
-	t.URL = m.c.URL + next
 	return nil
 }
 
-func (m *maker) stream(t *vegeta.Target) error {
-	t.Header.Set("Accept", "application/x-ndjson")
+func (m *maker) stream(d *draft) error {
+	d.header = http.Header{"Accept": {"application/x-ndjson"}}
 	return nil
 }
 
 // bad is an album that nobody may keep: its title is too short, and its price too low.
-func (m *maker) bad(t *vegeta.Target) error {
-	t.Header.Set("Content-Type", "application/json")
-	t.Body = []byte(`{"title":"x","artist":"Artist","price":-1}`)
+func (m *maker) bad(d *draft) error {
+	d.header = http.Header{"Content-Type": {"application/json"}}
+	d.body = []byte(`{"title":"x","artist":"Artist","price":-1}`)
 	return nil
 }
 

@@ -2,6 +2,9 @@ package attack
 
 import (
 	"context"
+	"net/url"
+	"strconv"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -9,24 +12,38 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Attributes of the metrics.
+// Attributes of the metrics and spans.
 const (
 	runKey      = "soundcheck.loadgen.run"
 	scenarioKey = "soundcheck.loadgen.scenario"
 	classKey    = "soundcheck.loadgen.class"
+
+	// OpenTelemetry's semantic conventions for HTTP clients.
+	methodKey    = attribute.Key("http.request.method")
+	statusKey    = attribute.Key("http.response.status_code")
+	resendKey    = attribute.Key("http.request.resend_count")
+	addressKey   = attribute.Key("server.address")
+	portKey      = attribute.Key("server.port")
+	urlKey       = attribute.Key("url.full")
+	errorTypeKey = attribute.Key("error.type")
 )
 
 // meter tells of an attack while it lasts.
 type meter struct {
+	duration metric.Float64Histogram
 	response metric.Float64Histogram
 	lag      metric.Float64Histogram
 	run      metric.MeasurementOption
 	sets     map[string]map[Class]metric.MeasurementOption
 	gauges   metric.Registration
+
+	clients sync.Map // clientKey → metric.MeasurementOption
 }
 
-// newMeter creates the metrics, all with the attribute soundcheck.loadgen.run:
+// newMeter creates the metrics, all but the first with the attribute
+// soundcheck.loadgen.run:
 //
+//	http.client.request.duration      s            of each try, by the semantic conventions
 //	soundcheck.loadgen.response_time  s            by scenario and class, with the requests' traces as exemplars
 //	soundcheck.loadgen.lag            s            how late requests were sent
 //	soundcheck.loadgen.rate           {request}/s  that the plan asks for now
@@ -35,13 +52,17 @@ func newMeter(c Config, p *pacer, tr *transport) (*meter, error) {
 	m := c.MeterProvider.Meter("soundcheck/loadgen/attack")
 	run := attribute.String(runKey, c.RunID)
 	k := &meter{run: metric.WithAttributeSet(attribute.NewSet(run)), sets: map[string]map[Class]metric.MeasurementOption{}}
-	for name := range c.Mix {
+	for name := range c.rows() {
 		k.sets[name] = map[Class]metric.MeasurementOption{}
 		for _, class := range classes {
 			k.sets[name][class] = metric.WithAttributeSet(attribute.NewSet(run, attribute.String(scenarioKey, name), attribute.String(classKey, string(class))))
 		}
 	}
 	var err error
+	if k.duration, err = m.Float64Histogram("http.client.request.duration", metric.WithUnit("s"),
+		metric.WithDescription("Duration of HTTP client requests.")); err != nil {
+		return nil, err
+	}
 	if k.response, err = m.Float64Histogram("soundcheck.loadgen.response_time", metric.WithUnit("s"),
 		metric.WithDescription("From when a request was due to the end of its answer.")); err != nil {
 		return nil, err
@@ -75,4 +96,52 @@ func (m *meter) add(scenario string, class Class, response, lag time.Duration, s
 	ctx := trace.ContextWithSpanContext(context.Background(), span)
 	m.response.Record(ctx, response.Seconds(), m.sets[scenario][class])
 	m.lag.Record(ctx, lag.Seconds(), m.run)
+}
+
+// clientKey is what tells one request from another by the semantic conventions.
+type clientKey struct {
+	method, host string
+	status       int
+	failure      string
+}
+
+// client tells of a try.
+func (m *meter) client(ctx context.Context, key clientKey, u *url.URL, took time.Duration) {
+	option, ok := m.clients.Load(key)
+	if !ok {
+		option = metric.WithAttributeSet(attribute.NewSet(key.attributes(u)...))
+		m.clients.Store(key, option)
+	}
+	m.duration.Record(ctx, took.Seconds(), option.(metric.MeasurementOption))
+}
+
+// keyOf returns what is told of a try that was answered with a status, or failed.
+func keyOf(method string, u *url.URL, status int, err error) clientKey {
+	k := clientKey{method: method, host: u.Host, status: status}
+	switch {
+	case err != nil:
+		k.failure = category(err.Error())
+	case status >= 400:
+		k.failure = strconv.Itoa(status)
+	}
+	return k
+}
+
+func (k clientKey) attributes(u *url.URL) []attribute.KeyValue {
+	a := []attribute.KeyValue{methodKey.String(k.method), addressKey.String(u.Hostname())}
+	port := 80
+	if u.Scheme == "https" {
+		port = 443
+	}
+	if p, err := strconv.Atoi(u.Port()); err == nil {
+		port = p
+	}
+	a = append(a, portKey.Int(port))
+	if k.status != 0 {
+		a = append(a, statusKey.Int(k.status))
+	}
+	if k.failure != "" {
+		a = append(a, errorTypeKey.String(k.failure))
+	}
+	return a
 }

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
 // scenario is one kind of request, and the status that it expects.
@@ -20,7 +18,7 @@ type scenario struct {
 	path      string
 	want      int
 	// fill completes the request. It is called from many goroutines.
-	fill func(*maker, *vegeta.Target) error
+	fill func(*maker, *draft) error
 }
 
 // Sizes of requests.
@@ -57,6 +55,16 @@ func scenarioOf(name string) *scenario {
 		return ownTarget
 	}
 	return scenarios[name]
+}
+
+// draft is a request that is being made.
+type draft struct {
+	n      uint64 // of the whole plan
+	method string
+	path   string // with the query, behind the service's URL
+	header http.Header
+	body   []byte
+	want   int // status
 }
 
 // expects reports whether an answer is what a request of s that wants it gets: of a
@@ -115,3 +123,6 @@ func (m Mix) order(r rng) []*scenario {
 type rng = *rand.Rand
 
 func newRNG(seed, stream uint64) rng { return rand.New(rand.NewPCG(seed, stream)) }
+
+// unit returns a number from 0 to below 1 that follows from seed and n.
+func unit(seed, n uint64) float64 { return float64(mix64(mix64(seed)^n)>>11) / (1 << 53) }

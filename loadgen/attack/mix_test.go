@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	vegeta "github.com/tsenart/vegeta/v12/lib"
-
 	"soundcheck/internal/album"
 	"soundcheck/internal/fakealbum"
 )
@@ -53,49 +51,48 @@ func FuzzParseMix(f *testing.F) {
 	})
 }
 
-// requests returns what a targeter asks for.
-func requests(t *testing.T, c Config, n int) []string {
+// requests returns what a maker makes: the scenario, and the request.
+func requests(t *testing.T, c Config, n uint64) (scenarios, requests []string) {
 	t.Helper()
-	next := targeter(c, newIDs(c), new(pages))
-	var all []string
-	for range n {
-		var target vegeta.Target
-		if err := next(&target); err != nil {
+	m := newMaker(c)
+	for i := range n {
+		s, d, err := m.make(i)
+		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, fmt.Sprintf("%s %s %s %s", target.Header.Get(scenarioHeader), target.Method, target.URL, target.Body))
+		scenarios = append(scenarios, s.name)
+		requests = append(requests, fmt.Sprintf("%s %s %s", d.method, d.path, d.body))
 	}
-	return all
+	return scenarios, requests
 }
 
-func TestTargeter(t *testing.T) {
+func TestMaker(t *testing.T) {
 	t.Parallel()
-	c := Config{URL: "http://target", Mix: Mix{"list": 2, "get": 7, "create": 1}, Seed: 3}
-	got := requests(t, c, 100)
-	if !slices.Equal(got, requests(t, c, 100)) {
+	c := Config{Mix: Mix{"list": 2, "get": 7, "create": 1}, Seed: 3}
+	names, got := requests(t, c, 100)
+	if _, again := requests(t, c, 100); !slices.Equal(got, again) {
 		t.Error("the same seed gives other requests")
 	}
 	c.Seed = 4
-	if slices.Equal(got, requests(t, c, 100)) {
+	if _, other := requests(t, c, 100); slices.Equal(got, other) {
 		t.Error("another seed gives the same requests")
 	}
 	counts := map[string]int{}
-	for _, r := range got {
-		scenario, request, _ := strings.Cut(r, " ")
-		switch counts[scenario]++; scenario {
+	for i, request := range got {
+		switch counts[names[i]]++; names[i] {
 		case "list":
-			if request != "GET http://target/albums " {
+			if request != "GET /albums " {
 				t.Errorf("list is %q", request)
 			}
 		case "get":
-			if !slices.Contains([]string{"GET http://target/albums/1 ", "GET http://target/albums/2 ", "GET http://target/albums/3 "}, request) {
+			if !slices.Contains([]string{"GET /albums/1 ", "GET /albums/2 ", "GET /albums/3 "}, request) {
 				t.Errorf("get is %q, want one of the seeded albums", request)
 			}
 		case "create":
-			body, ok := strings.CutPrefix(request, "POST http://target/albums ")
+			body, ok := strings.CutPrefix(request, "POST /albums ")
 			var a album.Album
-			if err := json.Unmarshal([]byte(body), &a); !ok || err != nil || a != fakealbum.New(3, uint64(counts[scenario]-1)) {
-				t.Errorf("create %d is %q, %v, want album %+v", counts[scenario], request, err, fakealbum.New(3, uint64(counts[scenario]-1)))
+			if err := json.Unmarshal([]byte(body), &a); !ok || err != nil || a != fakealbum.New(3, uint64(i*batchSize)) {
+				t.Errorf("request %d is %q, %v, want album %+v", i, request, err, fakealbum.New(3, uint64(i*batchSize)))
 			}
 			if strings.Contains(body, `"id"`) {
 				t.Errorf("create is %q, want no id", request)
@@ -124,7 +121,7 @@ func TestIDs(t *testing.T) {
 	if slices.Min(s.list) != 1000 || len(s.list) != maxIDs {
 		t.Errorf("%d ids from %d on, want the last %d", len(s.list), slices.Min(s.list), maxIDs)
 	}
-	if id := s.pick(); id < 1000 {
+	if id := s.pick(0.5); id < 1000 {
 		t.Errorf("picked %d, want one of the last %d", id, maxIDs)
 	}
 }
@@ -140,8 +137,8 @@ func TestPopularity(t *testing.T) {
 	}
 	const n = 100_000
 	counts := make([]int, 1000)
-	for range n {
-		counts[s.pick()]++
+	for i := range uint64(n) {
+		counts[s.pick(unit(1, i))]++
 	}
 	for k, c := range counts[:5] {
 		want := n * math.Log(float64(k+2)/float64(k+1)) / math.Log(1001)

@@ -16,6 +16,9 @@ type pacer struct {
 	plan Plan
 	// closed: a request is due when a worker is free for it.
 	closed bool
+	start  time.Time // when the plan begins; zero: at once
+	// How long before its time the runtime's timers are left; 0 where they are right.
+	napMax time.Duration
 
 	began time.Time // set by the first call of Pace, which comes before any request
 	timer *time.Timer
@@ -23,25 +26,50 @@ type pacer struct {
 	sum   float64 // of their gaps, in requests of an even plan
 	// When the last requests were due, counted from began, by number modulo maxDue. The
 	// worker that reads one has taken up a request that was paced after it was written.
-	due [maxDue]time.Duration
+	due     [maxDue]time.Duration
+	entries []entry // of a replay, in the same way
+	err     error   // of reading them
 }
 
 func newPacer(ctx context.Context, c Config) *pacer {
-	return &pacer{ctx: ctx, plan: c.Plan, closed: c.Workers > 0, rng: newRNG(c.Seed, 3)}
+	p := &pacer{ctx: ctx, plan: c.Plan, closed: c.Workers > 0, start: c.StartAt, napMax: napMax, rng: newRNG(c.Seed, 3)}
+	if c.fakeTime {
+		p.napMax = 0
+	}
+	if p.plan.Replay != nil {
+		p.entries = make([]entry, maxDue)
+	}
+	return p
 }
 
 // next returns when the request after those before it is due, counted from the
 // beginning, and whether there is one. It follows from the plan alone: a request that
 // is late must not delay those after it.
 func (p *pacer) next(hits uint64) (time.Duration, bool) {
-	if p.plan.Max > 0 && hits >= p.plan.Max {
+	if p.plan.Replay != nil {
+		if hits >= p.plan.Planned() {
+			return 0, false
+		}
+		e, err := p.plan.Replay.read()
+		p.err = err
+		p.entries[hits%maxDue] = e
+		return e.Due, err == nil
+	}
+	n := p.plan.global(hits)
+	if p.plan.Max > 0 && n >= p.plan.Max {
 		return 0, false
 	}
 	if p.plan.Arrivals == Poisson {
-		p.sum += p.rng.ExpFloat64()
+		gaps := p.plan.shards()
+		if hits == 0 {
+			gaps = n + 1
+		}
+		for range gaps {
+			p.sum += p.rng.ExpFloat64()
+		}
 		return p.plan.time(p.sum)
 	}
-	return p.plan.time(float64(hits))
+	return p.plan.time(float64(n))
 }
 
 // Rate implements vegeta.Pacer.
@@ -56,7 +84,9 @@ func (p *pacer) Rate(elapsed time.Duration) float64 {
 // vegeta's own wait neither ends with the attack nor hits the time well.
 func (p *pacer) Pace(elapsed time.Duration, hits uint64) (time.Duration, bool) {
 	if p.began.IsZero() {
-		p.began = time.Now().Add(-elapsed)
+		if p.began = p.start; p.start.IsZero() {
+			p.began = time.Now().Add(-elapsed)
+		}
 	}
 	if p.ctx.Err() != nil {
 		return 0, true
@@ -84,7 +114,7 @@ func (p *pacer) dueAt(seq uint64) time.Time {
 // sleepUntil reports whether t came before ctx ended. The runtime's timers wake
 // up to a millisecond late, so the last stretch is left to nap.
 func (p *pacer) sleepUntil(t time.Time) bool {
-	if d := time.Until(t) - napMax; d > 0 {
+	if d := time.Until(t) - p.napMax; d > 0 {
 		if p.timer == nil {
 			p.timer = time.NewTimer(d)
 		} else {

@@ -37,7 +37,16 @@ type Plan struct {
 	Stages   []Stage
 	Arrivals Arrivals
 	Max      uint64 // stop after this number of requests; 0: none
+	// Of Shards processes that share the plan this is number Shard, counted from 0: it
+	// sends every Shards-th request. 0: there is one.
+	Shard, Shards uint64
+	Replay        *Recording // instead of Stages
 }
+
+func (p Plan) shards() uint64 { return max(p.Shards, 1) }
+
+// global returns the number in the whole plan of this process's request n.
+func (p Plan) global(n uint64) uint64 { return n*p.shards() + p.Shard }
 
 // ParseStages reads "10s@0..200,30s@200,5s@500": for so long, from a rate to another
 // or at one.
@@ -95,6 +104,9 @@ func (s Stage) at(n float64) float64 {
 
 // Duration is how long the plan is.
 func (p Plan) Duration() time.Duration {
+	if p.Replay != nil {
+		return p.Replay.last
+	}
 	d := time.Duration(0)
 	for _, s := range p.Stages {
 		d += s.Duration
@@ -102,11 +114,14 @@ func (p Plan) Duration() time.Duration {
 	return d
 }
 
-// Rate returns the rate at a time, in requests a second.
+// Rate returns the rate at a time, in requests a second; of a replay the average.
 func (p Plan) Rate(at time.Duration) float64 {
+	if p.Replay != nil {
+		return p.average()
+	}
 	for _, s := range p.Stages {
 		if at < s.Duration {
-			return s.From + (s.To-s.From)*float64(at)/float64(s.Duration)
+			return (s.From + (s.To-s.From)*float64(at)/float64(s.Duration)) / float64(p.shards())
 		}
 		at -= s.Duration
 	}
@@ -125,14 +140,20 @@ func (p Plan) expected() float64 {
 // whole is by how much a sum of stages may be below a whole number and count as it.
 const whole = 1e-6
 
-// Planned is how many requests the plan has. With Poisson arrivals it is how many it
-// has on average.
+// Planned is how many requests the plan has for this process. With Poisson arrivals it
+// is how many it has on average.
 func (p Plan) Planned() uint64 {
 	n := uint64(p.expected() + whole)
+	if p.Replay != nil {
+		n = p.Replay.requests
+	}
 	if p.Max > 0 {
 		n = min(n, p.Max)
 	}
-	return n
+	if n <= p.Shard {
+		return 0
+	}
+	return (n-p.Shard-1)/p.shards() + 1
 }
 
 // time returns when n requests are due, counted from the start, and whether the plan
@@ -154,15 +175,22 @@ func (p Plan) time(n float64) (time.Duration, bool) {
 
 // average is the mean of the rate over what is planned.
 func (p Plan) average() float64 {
-	if p.Max > 0 && float64(p.Max) < p.expected() {
-		return float64(p.Max) / p.span().Seconds()
+	if p.Replay == nil && (p.Max == 0 || float64(p.Max) >= p.expected()) {
+		return p.expected() / p.Duration().Seconds() / float64(p.shards())
 	}
-	return p.expected() / p.Duration().Seconds()
+	return float64(p.Planned()) / p.span().Seconds()
 }
 
 // span is how long the planned requests take: shorter than the plan if Max comes first.
 func (p Plan) span() time.Duration {
-	if t, more := p.time(float64(p.Planned())); more {
+	if p.Replay != nil {
+		return max(p.Replay.last, time.Millisecond)
+	}
+	n := p.expected()
+	if p.Max > 0 {
+		n = min(n, float64(p.Max))
+	}
+	if t, more := p.time(math.Floor(n + whole)); more {
 		return max(t, time.Millisecond)
 	}
 	return p.Duration()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
+	"go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/trace"
 
 	"soundcheck/loadgen/explain"
@@ -33,13 +34,31 @@ var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 // ended latency later.
 func (f *fixture) result(ctx context.Context, seq uint64, scenario string, lag, latency time.Duration, code uint16, err string) {
 	due := began.Add(time.Duration(seq) * 10 * time.Millisecond)
-	n := &note{scenario: scenarios[scenario], want: scenarios[scenario].want, due: due, span: trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{15: byte(seq + 1), 14: byte((seq + 1) >> 8)}, SpanID: trace.SpanID{1}}), retryAfter: code == 503}
+	n := &note{scenario: scenarios[scenario], want: scenarios[scenario].want, due: due, span: trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{15: byte(seq + 1), 14: byte((seq + 1) >> 8)}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled})}
+	if code == 503 {
+		n.promised, n.tests = time.Second, 1
+	}
+	if err != "" && code == 0 {
+		n.err = errors.New(err)
+	}
 	n.cutOff = ctx.Err() != nil
 	n.full = lag > time.Millisecond
 	if f.c.Workers > 0 {
 		n.due = time.Time{}
 	}
 	f.add(&vegeta.Result{Seq: seq, Timestamp: due.Add(lag), Latency: latency, Code: code, Error: err}, n)
+}
+
+func testCollector(t *testing.T, c Config) *collector {
+	t.Helper()
+	c.MeterProvider = noop.NewMeterProvider()
+	p := &pacer{began: began}
+	tr := &transport{}
+	var err error
+	if tr.meter, err = newMeter(c, p, tr); err != nil {
+		t.Fatal(err)
+	}
+	return newCollector(c, p, tr)
 }
 
 func slos(t *testing.T, list ...string) (slos []SLO) {
@@ -72,8 +91,8 @@ func TestReport(t *testing.T) {
 			f.elapsed, f.peak = 9992*time.Millisecond, 3
 		}},
 		{"bad", Config{Plan: steady(100, time.Second), MaxWorkers: 2, Mix: Mix{"get": 1, "create": 1, "list": 0}}, func(f *fixture) {
-			refused := `Get "http://127.0.0.1:9070/albums/1": dial tcp 127.0.0.1:9070: connect: connection refused`
-			malformed := `Post "http://127.0.0.1:9070/albums": malformed HTTP response "x"`
+			refused := `dial tcp 127.0.0.1:9070: connect: connection refused`
+			malformed := `malformed HTTP response "x"`
 			f.result(t.Context(), 0, "get", 0, time.Millisecond, 200, "")
 			f.result(t.Context(), 1, "get", time.Millisecond, 2*time.Millisecond, 404, "404 Not Found")
 			f.result(t.Context(), 2, "create", time.Second, 10*time.Second, 0, "context deadline exceeded")
@@ -100,9 +119,11 @@ func TestReport(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			tt.c.URL, tt.c.RunID = "http://127.0.0.1:9070", "20260102T030405Z"
-			f := &fixture{collector: newCollector(tt.c)}
+			f := &fixture{collector: testCollector(t, tt.c)}
 			tt.fill(f)
-			r := f.finish(began, f.elapsed, f.peak, f.over)
+			f.tr.peak.Store(int64(f.peak))
+			r := f.finish(began, f.elapsed, f.over)
+			r.GC = GC{Pauses: 3, Longest: 0.00008}
 			if tt.name == "good" {
 				r.Explained = []explain.Answer{{Scenario: "get", Slow: 20, Typical: 20, SlowFound: 20, Found: 19, Missing: "their traces did not come, or not completely", Difference: 0.182, Causes: []explain.Cause{
 					{Part: explain.Part{Service: "album-store", Name: "INSERT albums", Kind: "client"}, Difference: 0.151, Low: 0.14, High: 0.16, Share: 0.83, TraceID: "1"},
@@ -153,9 +174,9 @@ func TestReached(t *testing.T) {
 		{"interrupted", 500, 5 * time.Second, 100},
 		{"none", 0, 0, 0},
 	} {
-		k := newCollector(Config{Plan: steady(100, 10*time.Second), MaxWorkers: 9})
+		k := testCollector(t, Config{Plan: steady(100, 10*time.Second), MaxWorkers: 9})
 		k.report.Sent = tt.requests
-		if got := k.finish(began, tt.elapsed, 1, true).Reached; got != tt.want {
+		if got := k.finish(began, tt.elapsed, true).Reached; got != tt.want {
 			t.Errorf("%s: reached %v, want %v", tt.name, got, tt.want)
 		}
 	}

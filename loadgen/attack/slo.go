@@ -2,6 +2,7 @@ package attack
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -109,4 +110,87 @@ func lateAfter(slos []SLO, scenario string) time.Duration {
 		}
 	}
 	return 0
+}
+
+// Outlook is what can be said of an objective while an attack goes on.
+type Outlook struct {
+	SLO
+	Clear bool // more requests would not change the verdict
+	Met   bool
+}
+
+// clearBy is how many standard errors a share has to be away from its bound: an attack
+// looks every second, and must not be wrong once.
+const clearBy = 3.5
+
+// outlooks returns what can be said of the objectives so far.
+func (k *collector) outlooks() []Outlook {
+	var list []Outlook
+	for _, s := range k.c.SLOs {
+		c, intervals := k.all, k.intervals.list
+		if s.scenario != "" {
+			c, intervals = k.rows[s.scenario], nil
+		}
+		o := Outlook{SLO: s, Met: s.judge(c).Met}
+		if c != nil {
+			o.Clear = s.clear(c, intervals)
+		}
+		list = append(list, o)
+	}
+	return list
+}
+
+// clear reports whether the share that the objective is about is clearly on one side of
+// its bound. Requests of one interval are alike, so that they tell less than as many
+// independent ones would: the intervals' own spread says how much less.
+func (s SLO) clear(c *cell, intervals []*interval) bool {
+	hits, of, bound := float64(c.classes[s.class]), float64(c.requests()), s.share
+	if s.quantile > 0 {
+		hits, of, bound = float64(c.served.above(s.bound)), float64(c.served.count()), 1-s.quantile
+	}
+	if of == 0 {
+		return false
+	}
+	if bound == 0 && s.below || bound == 1 && !s.below { // one is enough to violate it, none are enough to meet it
+		return hits > 0 && s.below || hits < of && !s.below
+	}
+	share := hits / of
+	design, spread := 1.0, 0.0
+	for _, i := range intervals {
+		h, n := i.hits(s)
+		spread += (h - share*n) * (h - share*n)
+	}
+	if m := float64(len(intervals)); m > 1 && share > 0 && share < 1 {
+		design = max(1, spread*m/(m-1)/(of*share*(1-share)))
+	}
+	low, high := wilson(hits/design, of/design, clearBy)
+	return low > bound || high < bound
+}
+
+// hits returns how many requests of an interval have what the objective is about, and
+// of how many.
+func (i *interval) hits(s SLO) (hits, of float64) {
+	if s.quantile > 0 {
+		for value, n := range i.served.ForEachBucket {
+			if value >= int64(s.bound) {
+				hits += float64(n)
+			}
+		}
+		return hits, float64(i.served.TotalCount())
+	}
+	for k, n := range i.classes {
+		if of += float64(n); classes[k] == s.class {
+			hits = float64(n)
+		}
+	}
+	return hits, of
+}
+
+// wilson returns the interval of a share by Wilson's score, z standard errors to each
+// side.
+func wilson(hits, of, z float64) (low, high float64) {
+	p, z2 := hits/of, z*z
+	middle := (p + z2/(2*of)) / (1 + z2/of)
+	half := z / (1 + z2/of) * math.Sqrt(p*(1-p)/of+z2/(4*of*of))
+	return middle - half, middle + half
 }

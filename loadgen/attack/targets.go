@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
@@ -52,17 +50,8 @@ func ReadTargets(r io.Reader) ([]vegeta.Target, error) {
 	}
 }
 
-// inTurn returns the targets one after the other, again and again.
-func inTurn(list []vegeta.Target) vegeta.Targeter {
-	var n atomic.Uint64
-	return func(t *vegeta.Target) error {
-		*t = list[(n.Add(1)-1)%uint64(len(list))]
-		header := http.Header{}
-		for name, values := range t.Header {
-			header[name] = values
-		}
-		header.Set(scenarioHeader, ownTarget.name)
-		t.Header = header
-		return nil
-	}
+// target returns request n of a list that is sent in turn, again and again.
+func inTurn(list []vegeta.Target, n uint64) *draft {
+	t := list[n%uint64(len(list))]
+	return &draft{n: n, method: t.Method, path: t.URL, header: t.Header.Clone(), body: t.Body}
 }

@@ -52,7 +52,7 @@ func (r *Report) writeHead(b *bytes.Buffer) {
 		if n := r.Classes[c]; n > 0 || c == Good || c == Failed {
 			fmt.Fprintf(b, "%-12s  %d (%.2f%%)", c, n, 100*float64(n)/float64(max(answered, 1)))
 			if c == Shed {
-				fmt.Fprintf(b, ", %d of them with Retry-After", r.RetryAfter)
+				fmt.Fprintf(b, ", %d of them with Retry-After", r.RetryAfter.Given)
 			}
 			fmt.Fprintln(b)
 		}

@@ -1,41 +1,50 @@
 package attack
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Headers between the targeter, vegeta and the transport. None goes out.
-const (
-	seqHeader      = "X-Vegeta-Seq"
-	attackHeader   = "X-Vegeta-Attack"
-	scenarioHeader = "X-Soundcheck-Scenario"
-	wantHeader     = "X-Soundcheck-Want" // a status other than the scenario's
-)
+// seqHeader is where vegeta says a request's number. It does not go out.
+const seqHeader = "X-Vegeta-Seq"
 
 // note is what vegeta's result does not tell of a request. It is written by the
 // worker that sends the request, before the result, and read after it.
 type note struct {
-	scenario   *scenario
-	want       int               // status
-	due        time.Time         // zero: when a worker was free
-	span       trace.SpanContext // that the request is sent with; none if it is not sampled
-	full       bool              // all workers were busy when it was sent
-	cutOff     bool              // by the end of the attack
-	retryAfter bool              // the answer says when to come again
+	seq      uint64
+	scenario *scenario
+	method   string
+	url      string
+	want     int       // status
+	due      time.Time // zero: when a worker was free
+	sent     time.Time
+	timing   timing            // of the last try
+	bytes    uint64            // of the answer's body
+	retries  int               // how often it was sent again
+	span     trace.SpanContext // that the request is sent with
+	full     bool              // all workers were busy when it was sent
+	err      error             // why no answer came
+	cutOff   bool              // by the end of the attack
+	promised time.Duration     // the answer says to come again after this
+	tests    int               // promises that it is the first to be sent after
 }
 
 // traceID is "" if the trace is not sampled: nobody could look it up.
 func (n *note) traceID() string {
-	if !n.span.IsValid() {
+	if !n.span.IsSampled() {
 		return ""
 	}
 	return n.span.TraceID().String()
@@ -43,75 +52,247 @@ func (n *note) traceID() string {
 
 type noteKey struct{}
 
-func noteOf(ctx context.Context) *note { return ctx.Value(noteKey{}).(*note) }
+// notes are by number, from the request to its result.
+type notes [64]struct {
+	mu sync.Mutex
+	m  map[uint64]*note
+}
 
-// transport knows a request by its number, gives it a deadline, and learns the
-// ids of created albums.
-type transport struct {
-	ctx     context.Context // of the attack: requests end with it
-	timeout time.Duration
-	next    http.RoundTripper
-	ids     *ids
-	pages   *pages
-	pacer   *pacer
-	max     int64 // workers
+func newNotes() *notes {
+	t := new(notes)
+	for i := range t {
+		t[i].m = map[uint64]*note{}
+	}
+	return t
+}
 
-	notes    sync.Map // number → *note, from the request to its result
-	inFlight atomic.Int64
-	peak     atomic.Int64 // of inFlight
+func (t *notes) put(n *note) {
+	s := &t[n.seq%uint64(len(t))]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.m[n.seq] = n
 }
 
 // take returns the note of a request, and forgets it. It is nil if the request
 // did not get as far as the transport.
-func (t *transport) take(seq uint64) *note {
-	n, ok := t.notes.LoadAndDelete(seq)
-	if !ok {
-		return nil
-	}
-	return n.(*note)
+func (t *notes) take(seq uint64) *note {
+	s := &t[seq%uint64(len(t))]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.m[seq]
+	delete(s.m, seq)
+	return n
 }
 
-func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	seq, err := strconv.ParseUint(req.Header.Get(seqHeader), 10, 64)
+// transport stands between vegeta, which knows only numbers, and the network. It makes
+// the request of a number, sends it, perhaps more than once, and learns from the answer.
+type transport struct {
+	c     Config
+	ctx   context.Context // of the attack: requests end with it
+	base  *url.URL
+	send  sender
+	maker *maker
+	pacer *pacer
+	trace *tracing
+	meter *meter
+
+	notes    *notes
+	promises promises
+	inFlight atomic.Int64
+	peak     atomic.Int64 // of inFlight
+}
+
+// draft returns what request seq of this process is.
+func (t *transport) draft(seq uint64) (*scenario, *draft, error) {
+	switch n := t.c.Plan.global(seq); {
+	case t.c.Plan.Replay != nil:
+		e := &t.pacer.entries[seq%maxDue]
+		return scenarioOf(e.Scenario), e.draft(seq), nil
+	case len(t.c.Targets) > 0:
+		return ownTarget, inTurn(t.c.Targets, n), nil
+	default:
+		return t.maker.make(n)
+	}
+}
+
+// locate returns the URL of a draft.
+func (t *transport) locate(s *scenario, d *draft, due time.Time) (*url.URL, error) {
+	base := t.base
+	if t.c.arm != nil {
+		base = t.c.arm(due.Sub(t.pacer.began))
+	}
+	switch {
+	case s == ownTarget:
+		return url.Parse(d.path)
+	case base.RawPath != "" || strings.ContainsAny(d.path, "?%#"):
+		return url.Parse(base.String() + d.path)
+	}
+	u := *base
+	u.Path += d.path
+	return &u, nil
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	seq, err := strconv.ParseUint(r.Header.Get(seqHeader), 10, 64)
 	if err != nil {
 		return nil, err
 	}
-	n := &note{scenario: scenarioOf(req.Header.Get(scenarioHeader)), due: t.pacer.dueAt(seq)}
-	n.want = n.scenario.want
-	if want := req.Header.Get(wantHeader); want != "" {
-		if n.want, err = strconv.Atoi(want); err != nil {
-			return nil, err
+	n := &note{seq: seq, due: t.pacer.dueAt(seq)}
+	s, d, err := t.draft(seq)
+	if err != nil {
+		return nil, err
+	}
+	u, err := t.locate(s, d, n.due)
+	if err != nil {
+		return nil, err
+	}
+	n.scenario, n.want, n.method, n.url, n.sent = s, d.want, d.method, u.String(), time.Now()
+	if t.c.Recorder != nil {
+		due := n.due
+		if due.IsZero() {
+			due = n.sent
 		}
+		t.c.Recorder.add(seq, entry{due.Sub(t.pacer.began), s.name, d.want, d.method, d.path, d.header, d.body})
 	}
-	t.notes.Store(seq, n)
-	n.full = t.began() >= t.max
-	ctx, cancel := context.WithTimeout(context.WithValue(t.ctx, noteKey{}, n), t.timeout)
-	done := sync.OnceFunc(func() { cancel(); t.inFlight.Add(-1) })
-	req = req.Clone(ctx)
-	for _, name := range []string{seqHeader, attackHeader, scenarioHeader, wantHeader} {
-		req.Header.Del(name)
-	}
-	resp, err := t.next.RoundTrip(req)
+	t.notes.put(n)
+	n.full = t.began() >= int64(t.c.MaxWorkers)
+	resp, err := t.deliver(n, d, u)
 	if err != nil {
-		n.cutOff = t.ctx.Err() != nil && ctx.Err() != context.DeadlineExceeded
-		done()
+		n.err, n.cutOff = err, t.ctx.Err() != nil && !isTimeout(err)
 		return nil, err
 	}
-	n.retryAfter = resp.Header.Get("Retry-After") != ""
+	t.learn(n, resp)
+	return resp, nil
+}
+
+// learn takes in what an answer says of the requests to come.
+func (t *transport) learn(n *note, resp *http.Response) {
+	if t.maker == nil {
+		return
+	}
 	switch {
 	case resp.StatusCode == http.StatusCreated && n.scenario.name == "create":
-		t.ids.add(resp.Header.Get("Location"))
+		t.maker.ids.add(resp.Header.Get("Location"))
 	case resp.StatusCode == http.StatusOK && n.scenario.name == "page":
 		if m := nextPage.FindStringSubmatch(resp.Header.Get("Link")); m != nil {
-			t.pages.add(m[1])
+			t.maker.pages.add(m[1])
 		}
 	}
-	resp.Body = &body{resp.Body, t.ctx, n, done}
-	return resp, nil
 }
 
 // nextPage is the page that a Link header (RFC 8288) names as the next one.
 var nextPage = regexp.MustCompile(`<(/[^>]*)>\s*;\s*rel="?next"?`)
+
+// deliver sends the request until it is served, or is not to be sent again. If it can
+// be sent more than once, its tries are the children of one span.
+func (t *transport) deliver(n *note, d *draft, u *url.URL) (*http.Response, error) {
+	ctx := context.WithValue(t.ctx, noteKey{}, n)
+	var span trace.Span
+	if t.c.Retry.on() && t.trace.tracer != nil {
+		ctx, span = t.trace.begin(ctx, n, n.name(), trace.SpanKindInternal)
+	}
+	end := func() {
+		t.inFlight.Add(-1)
+		if span != nil {
+			span.End()
+		}
+	}
+	deadline := n.sent.Add(t.c.Timeout)
+	for try := 0; ; try++ {
+		n.retries, n.promised = try, 0
+		n.tests += t.promises.take(time.Now())
+		resp, b, err := t.try(ctx, n, d, u, deadline)
+		status := 0
+		if err == nil {
+			status = resp.StatusCode
+			if n.promised = retryAfter(resp.Header, time.Now()); n.promised > 0 && isShed(status) {
+				t.promises.add(time.Now().Add(n.promised))
+			}
+		}
+		wait, again := t.c.Retry.retry(status, n.promised, try)
+		switch {
+		case again && time.Until(deadline) > wait && t.ctx.Err() == nil:
+		case err != nil:
+			end()
+			return nil, err
+		default:
+			b.done = end
+			return resp, nil
+		}
+		if err == nil {
+			_, _ = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+		}
+		if wait > 0 {
+			select {
+			case <-time.After(wait):
+			case <-t.ctx.Done():
+			}
+		}
+	}
+}
+
+// name is the operation of a request: what its span is called.
+func (n *note) name() string {
+	if n.scenario.operation != "" {
+		return n.scenario.operation
+	}
+	return n.method
+}
+
+// try sends the request once. Its span ends with the answer's body.
+func (t *transport) try(ctx context.Context, n *note, d *draft, u *url.URL, deadline time.Time) (*http.Response, *body, error) {
+	ctx, span := t.trace.begin(ctx, n, n.name(), trace.SpanKindClient)
+	n.span = trace.SpanContextFromContext(ctx)
+	n.timing = timing{}
+	req := &http.Request{Method: d.method, URL: u, Host: u.Host, Header: d.header.Clone(), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
+	if host := req.Header.Get("Host"); host != "" {
+		req.Host = host
+	}
+	if len(d.body) > 0 {
+		req.ContentLength = int64(len(d.body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(d.body)), nil }
+		req.Body, _ = req.GetBody()
+	}
+	t.trace.propagator.Inject(ctx, propagation.HeaderCarrier(req.Header))
+	begun := time.Now()
+	resp, err := t.send.send(ctx, req, deadline, &n.timing)
+	if err != nil {
+		t.tried(ctx, n, span, u, 0, err, time.Since(begun))
+		return nil, nil, err
+	}
+	b := &body{ReadCloser: resp.Body, attack: t.ctx, note: n}
+	b.tried = func(err error) { t.tried(ctx, n, span, u, resp.StatusCode, err, time.Since(begun)) }
+	resp.Body = b
+	return resp, b, nil
+}
+
+// tried tells of a try that has ended.
+func (t *transport) tried(ctx context.Context, n *note, span trace.Span, u *url.URL, status int, err error, took time.Duration) {
+	if err != nil {
+		status = 0
+	}
+	key := keyOf(n.method, u, status, err)
+	t.meter.client(ctx, key, u, took)
+	if span == nil {
+		return
+	}
+	if span.IsRecording() {
+		span.SetAttributes(key.attributes(u)...)
+		span.SetAttributes(urlKey.String(n.url))
+		if n.retries > 0 {
+			span.SetAttributes(resendKey.Int(n.retries))
+		}
+		if key.failure != "" {
+			span.SetStatus(codes.Error, "")
+		}
+	}
+	span.End()
+}
 
 func (t *transport) began() int64 {
 	n := t.inFlight.Add(1)
@@ -123,35 +304,35 @@ func (t *transport) began() int64 {
 	}
 }
 
-// body ends the request when it is closed.
+// body is of an answer. It ends its try when it is closed, and the request if that was
+// the last one.
 type body struct {
 	io.ReadCloser
 	attack context.Context
 	note   *note
-	done   func()
+	err    error
+	tried  func(error)
+	done   func() // nil: the request goes on
 }
 
 // Read notes whether the end of the attack cut the answer off.
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF && b.attack.Err() != nil {
-		b.note.cutOff = true
+	b.note.bytes += uint64(n)
+	if err != nil && err != io.EOF {
+		b.err = err
+		if b.attack.Err() != nil {
+			b.note.cutOff = true
+		}
 	}
 	return n, err
 }
 
 func (b *body) Close() error {
-	defer b.done()
-	return b.ReadCloser.Close()
-}
-
-// noteTrace stands behind the tracing transport and notes the trace that the
-// request is sent with, so that it is known also if no answer comes.
-type noteTrace struct{ next http.RoundTripper }
-
-func (t noteTrace) RoundTrip(req *http.Request) (*http.Response, error) {
-	if sc := trace.SpanContextFromContext(req.Context()); sc.IsSampled() {
-		noteOf(req.Context()).span = sc
+	err := b.ReadCloser.Close()
+	b.tried(b.err)
+	if b.done != nil {
+		b.done()
 	}
-	return t.next.RoundTrip(req)
+	return err
 }

@@ -18,6 +18,9 @@ type Request struct {
 	TraceID  string
 	Response time.Duration // from when it was due to the end of its answer
 	Lag      time.Duration // of that, until it was sent
+	// Counted from the start of the trace's first span: when a connection was there, and
+	// when the first byte of the answer came; both 0 if that is not known.
+	Connected, FirstByte time.Duration
 }
 
 // Group are the requests of a scenario that are compared.
@@ -52,8 +55,11 @@ type Cause struct {
 
 // The client's own parts.
 var (
-	lagPart  = Part{"loadgen", "sent late", "generator"}
-	restPart = Part{"loadgen", "outside of the trace", "generator"}
+	lagPart        = Part{"loadgen", "sent late", "generator"}
+	connectionPart = Part{"loadgen", "connection wait", "client"}
+	firstBytePart  = Part{"loadgen", "first byte wait", "client"}
+	bodyPart       = Part{"loadgen", "body", "client"}
+	restPart       = Part{"loadgen", "outside of the trace", "generator"}
 )
 
 const (
@@ -168,15 +174,42 @@ func samples(list []Request, traces map[string]fetched) (found []sample, missing
 			continue
 		}
 		s := sample{r.TraceID, r.Response.Seconds(), map[Part]float64{lagPart: r.Lag.Seconds()}}
-		inside := 0.0
-		for part, d := range criticalPath(f.spans, top) {
-			s.parts[part] += d.Seconds()
-			inside += d.Seconds()
-		}
-		s.parts[restPart] = s.total - inside - r.Lag.Seconds()
+		criticalPath(f.spans, top, func(span Span, from, to time.Time) {
+			if span.ID == top.ID && r.FirstByte > 0 {
+				r.split(span, from, to, s.parts)
+				return
+			}
+			s.parts[Part{span.Service, span.Name, span.Kind}] += to.Sub(from).Seconds()
+		})
+		s.parts[restPart] = (r.Response - top.End.Sub(top.Start) - r.Lag).Seconds()
 		found = append(found, s)
 	}
 	return found, missing
+}
+
+// split says what a part of the client span itself was: the wait for a connection, for
+// the first byte of the answer (where no server's span tells more: the network, and
+// the server before its span), and for the rest of the answer.
+func (r Request) split(s Span, from, to time.Time, parts map[Part]float64) {
+	for _, p := range []struct {
+		part       Part
+		begin, end time.Time
+	}{
+		{connectionPart, s.Start, s.Start.Add(r.Connected)},
+		{firstBytePart, s.Start.Add(r.Connected), s.Start.Add(r.FirstByte)},
+		{bodyPart, s.Start.Add(r.FirstByte), s.End},
+	} {
+		begin, end := p.begin, p.end
+		if begin.Before(from) {
+			begin = from
+		}
+		if end.After(to) || p.part == bodyPart {
+			end = to
+		}
+		if begin.Before(end) {
+			parts[p.part] += end.Sub(begin).Seconds()
+		}
+	}
 }
 
 func compare(g Group, traces map[string]fetched) Answer {

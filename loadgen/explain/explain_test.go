@@ -40,10 +40,10 @@ func TestCriticalPath(t *testing.T) {
 	} {
 		parts := map[string]time.Duration{}
 		sum := time.Duration(0)
-		for p, d := range criticalPath(tt.trace, tt.trace[0]) {
-			parts[p.Name] += d
-			sum += d
-		}
+		criticalPath(tt.trace, tt.trace[0], func(s Span, from, to time.Time) {
+			parts[s.Name] += to.Sub(from)
+			sum += to.Sub(from)
+		})
 		var got []string
 		for _, name := range []string{"early", "event", "first", "late", "long", "query", "root", "second", "server", "short", "try", "x", "y"} {
 			if parts[name] != 0 {
@@ -65,6 +65,35 @@ func TestRoot(t *testing.T) {
 	for name, trace := range map[string][]Span{"none": nil, "the root is missing": whole[:1], "one between is missing": append(whole, at("4", "3", "b", "query", 20, 30))} {
 		if _, ok := root(trace); ok {
 			t.Errorf("%s: whole", name)
+		}
+	}
+}
+
+// What the client span itself took is split by what the client saw.
+func TestSplit(t *testing.T) {
+	t.Parallel()
+	ms := time.Millisecond
+	trace := []Span{at("1", "", "loadgen", "GET", 0, 100), at("2", "1", "proxy", "server", 30, 80)}
+	for _, tt := range []struct {
+		connected, first time.Duration
+		want             map[Part]float64
+	}{
+		{10 * ms, 40 * ms, map[Part]float64{connectionPart: 10, firstBytePart: 20, bodyPart: 20}},
+		{40 * ms, 90 * ms, map[Part]float64{connectionPart: 30, firstBytePart: 10, bodyPart: 10}},
+		{0, 200 * ms, map[Part]float64{firstBytePart: 50}},
+	} {
+		g := []Request{{TraceID: "t", Response: 110 * ms, Lag: 4 * ms, Connected: tt.connected, FirstByte: tt.first}}
+		list, _ := samples(g, map[string]fetched{"t": {spans: trace}})
+		tt.want[Part{"proxy", "server", "internal"}], tt.want[lagPart], tt.want[restPart] = 50, 4, 6
+		sum := 0.0
+		for p, got := range list[0].parts {
+			sum += 1000 * got
+			if math.Abs(1000*got-tt.want[p]) > 1e-6 {
+				t.Errorf("connected %s, first byte %s: %v is %g ms, want %g", tt.connected, tt.first, p, 1000*got, tt.want[p])
+			}
+		}
+		if math.Abs(sum-110) > 1e-6 || len(list[0].parts) != len(tt.want) {
+			t.Errorf("connected %s, first byte %s: %v, want %v", tt.connected, tt.first, list[0].parts, tt.want)
 		}
 	}
 }

@@ -43,22 +43,20 @@ func root(trace []Span) (r Span, whole bool) {
 	return r, len(roots) == 1 && r.Parent == ""
 }
 
-// criticalPath returns how much of the root's duration each part is to blame for: a
-// moment belongs to the deepest span that was being waited for. It walks from the end
+// criticalPath tells of each part of the root's duration which span is to blame for it:
+// a moment belongs to the deepest span that was being waited for. It walks from the end
 // backwards: the child that ended last was waited for, before it the one that ended
 // last before that began, and so on; what is between them is the span's own. The parts
 // add up to the root's duration.
-func criticalPath(trace []Span, r Span) map[Part]time.Duration {
+func criticalPath(trace []Span, r Span, blame func(s Span, from, to time.Time)) {
 	children := map[string][]Span{}
 	for _, s := range trace {
 		if s.ID != r.ID {
 			children[s.Parent] = append(children[s.Parent], s)
 		}
 	}
-	parts := map[Part]time.Duration{}
 	var walk func(s Span, from, to time.Time, depth int)
 	walk = func(s Span, from, to time.Time, depth int) {
-		own := Part{s.Service, s.Name, s.Kind}
 		list := slices.Clone(children[s.ID])
 		slices.SortFunc(list, func(a, b Span) int { return cmp.Or(b.End.Compare(a.End), b.Start.Compare(a.Start)) })
 		for _, c := range list {
@@ -74,14 +72,13 @@ func criticalPath(trace []Span, r Span) map[Part]time.Duration {
 			if !start.Before(end) || depth > maxDepth {
 				continue
 			}
-			parts[own] += to.Sub(end)
+			blame(s, end, to)
 			walk(c, start, end, depth+1)
 			to = start
 		}
-		parts[own] += to.Sub(from)
+		blame(s, from, to)
 	}
 	walk(r, r.Start, r.End, 0)
-	return parts
 }
 
 // maxDepth ends the walk through a trace that has a circle in it.

@@ -1,0 +1,160 @@
+package attack
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+)
+
+// recordingVersion is that of a recording's format.
+const recordingVersion = 1
+
+// recordingHead is the first line of a recording.
+type recordingHead struct {
+	Soundcheck string `json:"soundcheck"` // "recording"
+	Version    int    `json:"version"`
+	RunID      string `json:"run_id"`
+}
+
+// entry is each line after it: a request, in the order in which they are due.
+type entry struct {
+	Due      time.Duration `json:"due_ns"` // from the beginning
+	Scenario string        `json:"scenario"`
+	Want     int           `json:"want,omitempty"` // status
+	Method   string        `json:"method"`
+	Path     string        `json:"path"` // behind the service's URL; of -targets the whole URL
+	Header   http.Header   `json:"header,omitempty"`
+	Body     []byte        `json:"body,omitempty"` // base64
+}
+
+func (e entry) draft(n uint64) *draft {
+	return &draft{n: n, method: e.Method, path: e.Path, header: e.Header.Clone(), body: e.Body, want: e.Want}
+}
+
+// Recorder writes down each request of an attack, so that ReadRecording can have them
+// sent again.
+type Recorder struct {
+	file *os.File
+
+	mu      sync.Mutex
+	w       *bufio.Writer
+	enc     *json.Encoder
+	next    uint64
+	waiting map[uint64]entry // for one before them
+	err     error
+}
+
+// NewRecorder makes a recording of a run. The file must not be there.
+func NewRecorder(path, runID string) (*Recorder, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	w := bufio.NewWriterSize(file, 1<<18)
+	r := &Recorder{file: file, w: w, enc: json.NewEncoder(w), waiting: map[uint64]entry{}}
+	r.err = r.enc.Encode(recordingHead{"recording", recordingVersion, runID})
+	return r, nil
+}
+
+// add writes request seq, when those before it are written.
+func (r *Recorder) add(seq uint64, e entry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting[seq] = e
+	for ; ; r.next++ {
+		e, ok := r.waiting[r.next]
+		if !ok {
+			return
+		}
+		delete(r.waiting, r.next)
+		if r.err == nil {
+			r.err = r.enc.Encode(e)
+		}
+	}
+}
+
+// Close ends the recording, and returns the first error of writing it.
+func (r *Recorder) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return errors.Join(r.err, r.w.Flush(), r.file.Close())
+}
+
+// Recording is a file of requests to be sent again.
+type Recording struct {
+	path     string
+	requests uint64
+	last     time.Duration // when the last request is due
+	rows     map[string]bool
+	targets  bool // the file says whole URLs
+
+	file *os.File
+	dec  *json.Decoder
+}
+
+// ReadRecording reads a recording to its end, so that what is wrong with it is found
+// before anything is sent.
+func ReadRecording(path string) (*Recording, error) {
+	r := &Recording{path: path, rows: map[string]bool{}}
+	if err := r.open(); err != nil {
+		return nil, err
+	}
+	defer r.file.Close()
+	for {
+		e, err := r.read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		line := r.requests + 2
+		switch s := scenarioOf(e.Scenario); {
+		case err != nil:
+			return nil, fmt.Errorf("line %d: %w", line, err)
+		case s == nil:
+			return nil, fmt.Errorf("line %d: there is no scenario %q", line, e.Scenario)
+		case e.Due < r.last || e.Due > MaxDuration:
+			return nil, fmt.Errorf("line %d: due_ns is before the line above it, or after 24h", line)
+		case s == ownTarget:
+			r.targets = true
+		case len(e.Path) == 0 || e.Path[0] != '/':
+			return nil, fmt.Errorf("line %d: the path does not begin with /", line)
+		}
+		r.requests++
+		r.last = e.Due
+		r.rows[e.Scenario] = true
+	}
+	if r.requests == 0 {
+		return nil, errors.New("there is no request in it")
+	}
+	return r, nil
+}
+
+func (r *Recording) open() (err error) {
+	if r.file, err = os.Open(r.path); err != nil {
+		return err
+	}
+	r.dec = json.NewDecoder(bufio.NewReaderSize(r.file, 1<<18))
+	var head recordingHead
+	if err := r.dec.Decode(&head); err != nil || head.Soundcheck != "recording" {
+		r.file.Close()
+		return errors.New("that is no recording")
+	}
+	if head.Version != recordingVersion {
+		r.file.Close()
+		return fmt.Errorf("it is of version %d, not %d", head.Version, recordingVersion)
+	}
+	return nil
+}
+
+func (r *Recording) read() (e entry, err error) {
+	err = r.dec.Decode(&e)
+	return e, err
+}
+
+// Targets reports whether the recording says whole URLs, so that it needs no other.
+func (r *Recording) Targets() bool { return r.targets }

@@ -1,0 +1,118 @@
+package attack
+
+import (
+	"container/heap"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Retry says what is done with a request that was not served.
+type Retry string
+
+// Without retries what was refused stays refused. Honoured means that a request that
+// was refused (429, 503) with a Retry-After is sent again at that time. Naive is what
+// clients do that make an overload worse: whatever failed is sent again at once.
+const (
+	RetryNone   Retry = "none"
+	RetryHonour Retry = "honour"
+	RetryNaive  Retry = "naive"
+)
+
+func (r Retry) on() bool { return r == RetryHonour || r == RetryNaive }
+
+// maxRetries of one request.
+const maxRetries = 3
+
+// retry returns whether a request that was answered so (0: not at all) is sent again,
+// and after what time.
+func (r Retry) retry(status int, promised time.Duration, try int) (wait time.Duration, again bool) {
+	switch {
+	case try >= maxRetries:
+		return 0, false
+	case r == RetryHonour:
+		return promised, isShed(status) && promised > 0
+	case r == RetryNaive:
+		return 0, status == 0 || status == http.StatusTooManyRequests || status >= 500
+	}
+	return 0, false
+}
+
+func isShed(status int) bool {
+	return status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
+}
+
+// retryAfter returns how long a Retry-After header asks to wait; 0: it says nothing.
+// It is in seconds or a time (RFC 9110, 10.2.3).
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	v := h.Get("Retry-After")
+	if v == "" {
+		return 0
+	}
+	if s, err := strconv.ParseUint(v, 10, 31); err == nil {
+		return max(time.Duration(s)*time.Second, time.Millisecond)
+	}
+	if t, err := http.ParseTime(v); err == nil {
+		return max(t.Sub(now), time.Millisecond)
+	}
+	return 0
+}
+
+// promises are the times at which refused clients were told to come again. Whether one
+// was true shows the first request that is sent after it: it is refused, or not.
+type promises struct {
+	first atomic.Int64 // the earliest, in ns since the epoch; 0: none
+
+	mu   sync.Mutex
+	list times64
+	lost int // were not looked at, because there were too many
+}
+
+// maxPromises bounds what is remembered.
+const maxPromises = 1 << 16
+
+type times64 []int64
+
+func (l times64) Len() int           { return len(l) }
+func (l times64) Less(i, j int) bool { return l[i] < l[j] }
+func (l times64) Swap(i, j int)      { l[i], l[j] = l[j], l[i] }
+func (l *times64) Push(v any)        { *l = append(*l, v.(int64)) }
+func (l *times64) Pop() any {
+	last := len(*l) - 1
+	v := (*l)[last]
+	*l = (*l)[:last]
+	return v
+}
+
+func (p *promises) add(at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.list) == maxPromises {
+		p.lost++
+		return
+	}
+	heap.Push(&p.list, at.UnixNano())
+	p.first.Store(p.list[0])
+}
+
+// take returns how many promises are tested by a request that is sent now.
+func (p *promises) take(now time.Time) int {
+	at := now.UnixNano()
+	if first := p.first.Load(); first == 0 || first > at {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for len(p.list) > 0 && p.list[0] <= at {
+		heap.Pop(&p.list)
+		n++
+	}
+	p.first.Store(0)
+	if len(p.list) > 0 {
+		p.first.Store(p.list[0])
+	}
+	return n
+}
