@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -152,7 +153,7 @@ func TestUsage(t *testing.T) {
 	}{
 		{[]string{"-rate", "0"}, "-rate 0 is the closed model, which needs -workers"},
 		{[]string{"-rate", "0", "-workers", "65537"}, "-workers 65537 is out of range: 1 to 65536"},
-		{[]string{"-workers", "4"}, "-workers is for the closed model: give -rate 0 too, and no -stages"},
+		{[]string{"-workers", "4"}, "-workers is for the closed model: give -rate 0 too, and no -stages or -replay"},
 		{[]string{"-rate", "100001"}, "-rate 100001 is out of range: 0.01 to 100000, or 0"},
 		{[]string{"-rate", "NaN"}, "-rate NaN is out of range: 0.01 to 100000, or 0"},
 		{[]string{"-rate", "fast"}, `invalid value "fast" for flag -rate: parse error`},
@@ -167,7 +168,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-duration", "99ms"}, "-duration 99ms is out of range: 100ms to 24h"},
 		{[]string{"-duration", "25h"}, "-duration 25h0m0s is out of range: 100ms to 24h"},
 		{[]string{"-duration", "30"}, `invalid value "30" for flag -duration: parse error`},
-		{[]string{"-rate", "1", "-duration", "900ms"}, "-rate 1 for -duration 900ms is not one request"},
+		{[]string{"-rate", "1", "-duration", "900ms"}, "the plan is not one request"},
 		{[]string{"-timeout", "0s"}, "-timeout 0s is out of range: 1ms to 10m"},
 		{[]string{"-timeout", "11m"}, "-timeout 11m0s is out of range: 1ms to 10m"},
 		{[]string{"-max-workers", "0"}, "-max-workers 0 is out of range: 1 to 65536"},
@@ -178,10 +179,24 @@ func TestUsage(t *testing.T) {
 		{[]string{"-url", "127.0.0.1"}, `-url: "127.0.0.1" is not an http:// or https:// URL with a host`},
 		{[]string{"-url", "http://me:secret@127.0.0.1"}, `-url: `},
 		{[]string{"100"}, `unexpected argument "100"`},
+		{[]string{"-retry", "always"}, `-retry "always" is not none, honour or naive`},
+		{[]string{"-trace-sample", "1.1"}, "-trace-sample 1.1 is out of range: 0 to 1"},
+		{[]string{"-trace-sample", "NaN"}, "-trace-sample NaN is out of range: 0 to 1"},
+		{[]string{"-abort-on-slo"}, "-abort-on-slo needs an objective: give -slo"},
+		{[]string{"-warmup", "-1s"}, "-warmup -1s is below 0"},
+		{[]string{"-warmup", "30s"}, "-warmup 30s is as long as the whole plan"},
+		{[]string{"-rate", "0", "-workers", "1", "-arrivals", "poisson"}, "-arrivals and the closed model do not go together"},
+		{[]string{"-rate", "0", "-workers", "1", "-max-workers", "3"}, "-max-workers and the closed model do not go together"},
+		{[]string{"-shard", "3/2"}, `-shard "3/2" is not a part as in 2/4, of at most 1000`},
+		{[]string{"-shard", "2"}, `-shard "2" is not a part as in 2/4, of at most 1000`},
+		{[]string{"-start-at", "soon"}, `-start-at "soon" is not a time as in 2`},
+		{[]string{"-start-at", "2020-01-01T00:00:00Z"}, "-start-at 2020-01-01T00:00:00Z is not within the next 24 h"},
+		{[]string{"-replay", "main.go"}, "-replay main.go: that is no recording"},
+		{[]string{"-replay", "x", "-rate", "3"}, "-rate and -replay do not go together"},
 		{[]string{"-users", "1"}, "flag provided but not defined: -users"},
 	} {
 		stdout, stderr, code := loadgen(t.Context(), tt.args...)
-		if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "loadgen: "+tt.want) || !strings.Contains(stderr, "\n\nusage: loadgen [flags]\n       loadgen report [flags] FOLDER\n") {
+		if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "loadgen: "+tt.want) || !strings.Contains(stderr, "\n\nusage: loadgen [flags]\n") {
 			t.Errorf("loadgen %q: exit code %d, stdout %q, stderr %q, want 2, none, %q and the usage", tt.args, code, stdout, stderr, tt.want)
 		}
 	}
@@ -189,10 +204,21 @@ func TestUsage(t *testing.T) {
 
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
-	env := map[string]string{"SOUNDCHECK_LOADGEN_MAX_WORKERS": "7", "SOUNDCHECK_LOADGEN_RATE": "0"}
-	c, _, err := parse([]string{"-rate", "2"}, func(name string) string { return env[name] }, nil)
+	env := map[string]string{"SOUNDCHECK_LOADGEN_MAX_WORKERS": "7", "SOUNDCHECK_LOADGEN_RATE": "0", "SOUNDCHECK_LOADGEN_SLO": "p99<1s,good>99%"}
+	c, _, err := parseAttack([]string{"-rate", "2"}, func(name string) string { return env[name] }, nil)
 	if err != nil || c.MaxWorkers != 7 || c.Plan.Planned() != 60 {
 		t.Errorf("parse = %+v, %v, want 7 workers and 2/s for 30 s", c, err)
+	}
+	if len(c.SLOs) != 2 || c.SLOs[1].String() != "good>99%" {
+		t.Errorf("objectives %v, want the environment's", c.SLOs)
+	}
+	// The command line's take their place, and add up.
+	if c, _, err = parseAttack([]string{"-slo", "p50<1s", "-slo", "max<2s"}, func(name string) string { return env[name] }, nil); err == nil || c.Workers != 0 {
+		t.Errorf("parse = %+v, %v, want an error about -rate 0", c, err)
+	}
+	delete(env, "SOUNDCHECK_LOADGEN_RATE")
+	if c, _, err = parseAttack([]string{"-slo", "p50<1s", "-slo", "max<2s"}, func(name string) string { return env[name] }, nil); err != nil || len(c.SLOs) != 2 || c.SLOs[0].String() != "p50<1s" {
+		t.Errorf("objectives %v, %v, want those of the command line", c.SLOs, err)
 	}
 }
 
@@ -398,8 +424,13 @@ func TestOut(t *testing.T) {
 		t.Errorf("report: exit code %d, %s\n%s, want\n%s", code, stderr, again, stdout)
 	}
 	stdout, _, _ = loadgen(t.Context(), "report", "-format", "json", dir)
-	if b, err := os.ReadFile(filepath.Join(dir, "report.json")); err != nil || string(b) != stdout {
-		t.Errorf("report.json: %v\n%s, want\n%s", err, b, stdout)
+	var short, long attack.Report
+	b, err := os.ReadFile(filepath.Join(dir, "report.json"))
+	if err = errors.Join(err, json.Unmarshal(b, &long), json.Unmarshal([]byte(stdout), &short)); err != nil {
+		t.Fatal(err)
+	}
+	if len(long.Histograms) < 6 || len(short.Histograms) != 0 || long.Response != short.Response || short.Sent != 100 {
+		t.Errorf("report.json: %+v, shown %+v", long, short)
 	}
 	f, err := os.Open(filepath.Join(dir, "results.bin"))
 	if err != nil {

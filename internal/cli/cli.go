@@ -83,6 +83,10 @@ type Flags struct {
 	about  string
 }
 
+// Defaulter is a flag's value that adds up. It is told that what it has been set to so
+// far is a default, from the environment: the next Set takes its place.
+type Defaulter interface{ Default() }
+
 // NewFlags returns the flags of a program. Usage is its first usage line, about
 // says what it does.
 func NewFlags(usage, prefix, about string) *Flags {
@@ -103,6 +107,9 @@ func (f *Flags) Parse(args []string, getenv func(string) string, stdout io.Write
 		}
 		if e := fl.Value.Set(value); e != nil {
 			err = f.Errorf("invalid value %q for environment variable %s: %v", value, name, e)
+		}
+		if d, ok := fl.Value.(Defaulter); ok {
+			d.Default()
 		}
 	})
 	if err != nil {

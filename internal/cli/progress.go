@@ -4,19 +4,20 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 )
 
 // PlainInterval is how often a line of progress is written where no terminal is.
 const PlainInterval = 5 * time.Second
 
-// Progress shows how far something is: on a terminal as a line that is written
+// Progress shows how far something is: on a terminal as some lines that are written
 // over, elsewhere as a line every PlainInterval.
 type Progress struct {
 	w        io.Writer
 	terminal bool
 	last     time.Time
-	shown    bool
+	shown    int // lines
 }
 
 // NewProgress returns a Progress on w, usually stderr.
@@ -30,8 +31,9 @@ func (p *Progress) Show(text string) {
 	case p.terminal:
 		p.Clear()
 		if text != "" {
-			fmt.Fprint(p.w, text)
-			p.shown = true
+			// Without wrapping, so that the lines are as many as are counted.
+			fmt.Fprintf(p.w, "\x1b[?7l%s\x1b[?7h", text)
+			p.shown = 1 + strings.Count(text, "\n")
 		}
 	case text != "" && time.Since(p.last) >= PlainInterval:
 		fmt.Fprintln(p.w, text)
@@ -48,11 +50,15 @@ func (p *Progress) Line(text string) {
 
 // Clear removes what a terminal shows.
 func (p *Progress) Clear() {
-	if p.shown {
-		fmt.Fprint(p.w, "\r\x1b[K")
-		p.shown = false
+	if p.shown == 0 {
+		return
 	}
+	fmt.Fprint(p.w, "\r\x1b[K", strings.Repeat("\x1b[A\x1b[K", p.shown-1))
+	p.shown = 0
 }
+
+// Terminal reports whether it is shown on a terminal.
+func (p *Progress) Terminal() bool { return p.terminal }
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)

@@ -39,8 +39,9 @@ type Folder struct {
 	err     error // the first one of writing results
 }
 
-// NewFolder makes a folder for one run. It must not hold another one.
-func NewFolder(path string) (*Folder, error) {
+// NewFolder makes a folder for one run, with or without each result. It must not hold
+// another one.
+func NewFolder(path string, results bool) (*Folder, error) {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return nil, err
 	}
@@ -48,6 +49,9 @@ func NewFolder(path string) (*Folder, error) {
 		if _, err := os.Stat(filepath.Join(path, name)); !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("%s holds a run already", path)
 		}
+	}
+	if !results {
+		return &Folder{path: path}, nil
 	}
 	file, err := os.Create(filepath.Join(path, resultsFile))
 	if err != nil {
@@ -66,7 +70,9 @@ func (f *Folder) add(res *vegeta.Result) {
 
 // Finish writes what is known at the end.
 func (f *Folder) Finish(r *Report) error {
-	f.err = errors.Join(f.err, f.buffer.Flush(), f.file.Close())
+	if f.file != nil {
+		f.err = errors.Join(f.err, f.buffer.Flush(), f.file.Close())
+	}
 	write := func(name string, to func(io.Writer) error) {
 		file, err := os.Create(filepath.Join(f.path, name))
 		if err == nil {

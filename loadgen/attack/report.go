@@ -25,6 +25,7 @@ type Report struct {
 	Version    int              `json:"version"`
 	RunID      string           `json:"run_id"`
 	Target     string           `json:"target"`
+	Jaeger     string           `json:"jaeger,omitempty"` // where traces can be looked at; "": nobody knows
 	StartedAt  time.Time        `json:"started_at"`
 	Model      string           `json:"model"`            // open: requests are sent when they are due; closed: when a worker is free
 	Stages     string           `json:"stages,omitempty"` // of the open model

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"go.opentelemetry.io/otel/metric/noop"
+
+	"soundcheck/internal/cli"
+	"soundcheck/internal/telemetry"
+	"soundcheck/loadgen/attack"
+)
+
+// attackOptions are the flags of an attack that are not its Config's.
+type attackOptions struct {
+	output
+	why    explanation
+	abort  bool // -abort-on-slo
+	quiet  bool
+	record string
+}
+
+func parseAttack(args []string, getenv func(string) string, stdout io.Writer) (attack.Config, attackOptions, error) {
+	f := newTargetFlags("loadgen [flags]\n       loadgen capacity|ab|compare|merge|report -h", "Sends requests to the album service as a plan says and reports how it answered.")
+	var p planFlags
+	var o attackOptions
+	p.define(f)
+	o.output.define(f.Flags)
+	o.why.define(f)
+	f.BoolVar(&o.abort, "abort-on-slo", false, "end the attack when it is clear that an objective is not met")
+	f.BoolVar(&o.quiet, "quiet", false, "show no progress")
+	f.StringVar(&o.record, "record", "", "write each request to this `file`, for -replay")
+	if err := f.parse(args, getenv, stdout); err != nil {
+		return f.c, o, err
+	}
+	for _, err := range []error{p.apply(f), o.output.apply(f.Flags), o.why.apply(f)} {
+		if err != nil {
+			return f.c, o, err
+		}
+	}
+	if o.abort && len(f.c.SLOs) == 0 {
+		return f.c, o, f.Errorf("-abort-on-slo needs an objective: give -slo")
+	}
+	return f.c, o, f.NoArgs()
+}
+
+func runAttack(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	c, o, err := parseAttack(args, getenv, stdout)
+	if err != nil {
+		return err
+	}
+	if err := probe(ctx, c); err != nil {
+		return err
+	}
+	t, err := begin(ctx, &c, getenv, stderr)
+	if err != nil {
+		return err
+	}
+	defer t.Finish(ctx, stderr)
+	if err := o.output.open(&c); err != nil {
+		return err
+	}
+	if o.record != "" {
+		if c.Recorder, err = attack.NewRecorder(o.record, c.RunID); err != nil {
+			return fmt.Errorf("-record: %w", err)
+		}
+	}
+	if o.quiet {
+		stderr = io.Discard
+	}
+	bar := cli.NewProgress(stderr)
+	c.Progress = newView(bar).show
+	if o.abort {
+		c.EndWhen = violated
+	}
+	r, err := attack.Run(ctx, c)
+	if c.Recorder != nil {
+		err = errors.Join(err, c.Recorder.Close())
+	}
+	if err != nil {
+		return err
+	}
+	over := ctx.Err() != nil // before its time
+	if o.why.on && !over {
+		o.why.explain(ctx, r, t, bar)
+	}
+	bar.Clear()
+	return cmp.Or(o.output.write(r, stdout, bar), verdict(r, over))
+}
+
+// violated names an objective that is clearly not met.
+func violated(list []attack.Outlook) string {
+	for _, o := range list {
+		if o.Clear && !o.Met {
+			return "the objective " + o.String() + " was not met"
+		}
+	}
+	return ""
+}
+
+// probe returns an error if no album service answers at the URL of an attack on one.
+func probe(ctx context.Context, c attack.Config) error {
+	if len(c.Targets) > 0 || c.Plan.Replay != nil && c.Plan.Replay.Targets() {
+		return nil // nothing is known of them that could be asked first
+	}
+	if err := attack.Probe(ctx, c.URL); err != nil {
+		return fmt.Errorf("reach the target: %w\nstart the lab with make lab-up, or name another service with -url", err)
+	}
+	return nil
+}
+
+// begin names the run and starts its telemetry.
+func begin(ctx context.Context, c *attack.Config, getenv func(string) string, stderr io.Writer) (*telemetry.Telemetry, error) {
+	c.RunID = runID(time.Now())
+	tc := telemetry.Config{Name: "loadgen", Logs: stderr, Quiet: true, IDs: attack.NewIDs(c.RunID)}
+	if c.TraceSample < 1 || getenv("OTEL_TRACES_SAMPLER") == "" {
+		tc.Sampler = attack.Sampler(c.TraceSample)
+	}
+	t, err := telemetry.Setup(ctx, tc)
+	if err != nil {
+		return nil, err
+	}
+	c.MeterProvider, c.Propagator = t.MeterProvider, t.Propagator
+	if t.Disabled {
+		c.MeterProvider = noop.NewMeterProvider()
+	} else {
+		c.TracerProvider = t.TracerProvider
+	}
+	return t, nil
+}
+
+// runID names an attack: when it began, and something that no other has.
+func runID(now time.Time) string {
+	return fmt.Sprintf("%s-%04x", now.UTC().Format(runTime), rand.N(1<<16))
+}
+
+const runTime = "20060102T150405Z"
+
+// Exit codes beside those of every program.
+const (
+	codeViolated     = 3
+	codeInvalid      = 4
+	codeInconclusive = 5
+)
+
+// verdict is nil if the attack came out as it should. Over says that it was ended
+// before its time.
+func verdict(r *attack.Report, over bool) error {
+	answered := r.Sent - r.Cancelled
+	bad := r.Classes[attack.Failed] + r.Classes[attack.Shed]
+	switch {
+	case over:
+		return fmt.Errorf("interrupted after %.1f s: %d requests were answered or failed, %d of them failed or were refused", r.Elapsed, answered, bad)
+	case len(r.Invalid) > 0:
+		return cli.WithCode(codeInvalid, fmt.Errorf("the report is invalid: %s", r.Invalid[0]))
+	case r.Violated() > 0:
+		return cli.WithCode(codeViolated, fmt.Errorf("%d of %d objectives were not met", r.Violated(), len(r.SLOs)))
+	case len(r.SLOs) > 0 || bad == 0:
+		return nil
+	case bad == answered:
+		return fmt.Errorf("none of %d requests succeeded", answered)
+	}
+	return fmt.Errorf("%d of %d requests failed or were refused", bad, answered)
+}

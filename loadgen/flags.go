@@ -1,0 +1,258 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/cli"
+	"soundcheck/loadgen/attack"
+)
+
+// Limits of flags.
+const (
+	maxWorkers = 65536
+	maxShards  = 1000
+	maxWait    = 24 * time.Hour // for -start-at
+)
+
+// prefix of the environment variables.
+const prefix = "SOUNDCHECK_LOADGEN"
+
+// objectives are what -slo says. What is given on the command line replaces what the
+// environment says.
+type objectives struct {
+	list     []attack.SLO
+	defaults bool // list is from the environment
+}
+
+func (o *objectives) String() string {
+	var texts []string
+	for _, s := range o.list {
+		texts = append(texts, s.String())
+	}
+	return strings.Join(texts, ",")
+}
+
+// Set adds objectives, with commas between them.
+func (o *objectives) Set(s string) error {
+	if o.defaults {
+		o.list, o.defaults = nil, false
+	}
+	for part := range strings.SplitSeq(s, ",") {
+		slo, err := attack.ParseSLO(part)
+		if err != nil {
+			return err
+		}
+		o.list = append(o.list, slo)
+	}
+	return nil
+}
+
+// Default implements cli.Defaulter.
+func (o *objectives) Default() { o.defaults = true }
+
+// targetFlags say what is sent, and where to. All that send have them.
+type targetFlags struct {
+	*cli.Flags
+	c       attack.Config
+	slos    objectives
+	mix     string
+	targets string
+	retry   string
+	set     map[string]bool // flags that were given, once they are parsed
+}
+
+func newTargetFlags(usage, about string) *targetFlags {
+	f := &targetFlags{Flags: cli.NewFlags(usage, prefix, about)}
+	f.StringVar(&f.c.URL, "url", "http://127.0.0.1:9070", "`URL` of the service")
+	f.StringVar(&f.mix, "mix", "get=70,list=20,create=10", "`weights` of the scenarios "+strings.Join(attack.Names(), ", ")+" (each 0 to 1000)")
+	f.StringVar(&f.targets, "targets", "", "attack what this `file` says, in vegeta's HTTP or JSON format, instead of the album service; any status from 200 to 399 is good")
+	f.DurationVar(&f.c.Timeout, "timeout", 10*time.Second, "give up a request after this `long` (1ms to 10m)")
+	f.IntVar(&f.c.MaxWorkers, "max-workers", 1024, "`requests` in flight at most (1 to 65536)")
+	f.Uint64Var(&f.c.Seed, "seed", 1, "`number` that the arrivals, the order of requests and the created albums follow from")
+	f.StringVar(&f.retry, "retry", string(attack.RetryNone), "send what was not served again, up to 3 times: `none`, honour (what was refused, when its Retry-After says) or naive (at once, whatever failed)")
+	f.Float64Var(&f.c.TraceSample, "trace-sample", 1, "`share` of the traces that are sampled (0 to 1); without it OTEL_TRACES_SAMPLER says")
+	f.Var(&f.slos, "slo", "`objective` that has to be met, as in p99<250ms, p99(get)<50ms, good>99.9% (may be given several times)")
+	return f
+}
+
+// parse reads the flags and checks the common ones.
+func (f *targetFlags) parse(args []string, getenv func(string) string, stdout interface{ Write([]byte) (int, error) }) error {
+	if err := f.Parse(args, getenv, stdout); err != nil {
+		return err
+	}
+	f.set = map[string]bool{}
+	f.Visit(func(fl *flag.Flag) { f.set[fl.Name] = true })
+	f.c.SLOs = f.slos.list
+	f.c.Retry = attack.Retry(f.retry)
+	c := &f.c
+	switch {
+	case c.Timeout < time.Millisecond || c.Timeout > 10*time.Minute:
+		return f.Errorf("-timeout %s is out of range: 1ms to 10m", c.Timeout)
+	case c.MaxWorkers < 1 || c.MaxWorkers > maxWorkers:
+		return f.Errorf("-max-workers %d is out of range: 1 to %d", c.MaxWorkers, maxWorkers)
+	case c.Retry != attack.RetryNone && c.Retry != attack.RetryHonour && c.Retry != attack.RetryNaive:
+		return f.Errorf("-retry %q is not none, honour or naive", f.retry)
+	case !(c.TraceSample >= 0 && c.TraceSample <= 1):
+		return f.Errorf("-trace-sample %g is out of range: 0 to 1", c.TraceSample)
+	}
+	if err := f.checkURL("url", &c.URL); err != nil {
+		return err
+	}
+	var err error
+	if c.Mix, err = attack.ParseMix(f.mix); err != nil {
+		return f.Errorf("-mix: %v", err)
+	}
+	if f.targets != "" {
+		return f.readTargets()
+	}
+	return nil
+}
+
+func (f *targetFlags) checkURL(name string, url *string) error {
+	if _, err := albumhttp.NewClient(*url, albumhttp.ClientOptions{}); err != nil {
+		return f.Errorf("-%s: %v", name, err)
+	}
+	*url = strings.TrimSuffix(*url, "/")
+	return nil
+}
+
+func (f *targetFlags) readTargets() error {
+	if f.set["mix"] || f.set["url"] {
+		return f.Errorf("-targets says what -mix and -url say: give one of them")
+	}
+	file, err := os.Open(f.targets)
+	if err != nil {
+		return fmt.Errorf("-targets: %w", err)
+	}
+	defer file.Close()
+	if f.c.Targets, err = attack.ReadTargets(file); err != nil {
+		return f.Errorf("-targets %s: %v", f.targets, err)
+	}
+	f.c.URL = f.targets
+	return nil
+}
+
+// only returns an error if a flag was given that says nothing when another is.
+func (f *targetFlags) only(other string, names ...string) error {
+	for _, name := range names {
+		if f.set[name] {
+			return f.Errorf("-%s and %s do not go together", name, other)
+		}
+	}
+	return nil
+}
+
+// planFlags say when requests are due.
+type planFlags struct {
+	rate     float64
+	duration time.Duration
+	stages   string
+	arrivals string
+	startAt  string
+	shard    string
+	replay   string
+}
+
+func (p *planFlags) define(f *targetFlags) {
+	f.Float64Var(&p.rate, "rate", 100, "`requests` a second (0.01 to 100000); 0: the closed model, see -workers")
+	f.DurationVar(&p.duration, "duration", 30*time.Second, "for this `long` (100ms to 24h)")
+	f.StringVar(&p.stages, "stages", "", "instead of -rate and -duration: `stages` as in 10s@0..200,30s@200, each for so long from one rate to another, or at one")
+	f.StringVar(&p.arrivals, "arrivals", string(attack.Constant), "spread the requests evenly (`constant`) or as those of independent users (poisson)")
+	f.Uint64Var(&f.c.Plan.Max, "n", 0, "stop after this number of `requests`; 0: when the time is over")
+	f.IntVar(&f.c.Workers, "workers", 0, "of the closed model (-rate 0): this `number` sends when they were answered (1 to 65536)")
+	f.DurationVar(&f.c.WarmUp, "warmup", 0, "do not count the requests of this first part of the `time`")
+	f.StringVar(&p.startAt, "start-at", "", "begin at this `time` (RFC 3339, within a day), as other machines do")
+	f.StringVar(&p.shard, "shard", "", "send one `part` of the plan, as in 2/4: the second of four, whose runs loadgen merge puts together")
+	f.StringVar(&p.replay, "replay", "", "send what this `file` says, which -record wrote: the same requests at the same times")
+}
+
+// apply checks them and makes the plan.
+func (p *planFlags) apply(f *targetFlags) error {
+	c := &f.c
+	c.Plan.Arrivals = attack.Arrivals(p.arrivals)
+	switch {
+	case p.stages != "" && (f.set["rate"] || f.set["duration"]):
+		return f.Errorf("-stages says what -rate and -duration say: give one of them")
+	case p.rate != 0 && !(p.rate >= 0.01 && p.rate <= attack.MaxRate):
+		return f.Errorf("-rate %g is out of range: 0.01 to %d, or 0", p.rate, attack.MaxRate)
+	case p.duration < attack.MinDuration || p.duration > attack.MaxDuration:
+		return f.Errorf("-duration %s is out of range: 100ms to 24h", p.duration)
+	case c.Workers < 0 || c.Workers > maxWorkers:
+		return f.Errorf("-workers %d is out of range: 1 to %d", c.Workers, maxWorkers)
+	case p.rate == 0 && p.stages == "" && p.replay == "" && c.Workers == 0:
+		return f.Errorf("-rate 0 is the closed model, which needs -workers")
+	case c.Workers > 0 && (p.rate != 0 || p.stages != "" || p.replay != ""):
+		return f.Errorf("-workers is for the closed model: give -rate 0 too, and no -stages or -replay")
+	case c.Plan.Arrivals != attack.Constant && c.Plan.Arrivals != attack.Poisson:
+		return f.Errorf("-arrivals %q is not constant or poisson", p.arrivals)
+	case c.WarmUp < 0:
+		return f.Errorf("-warmup %s is below 0", c.WarmUp)
+	}
+	if c.Workers > 0 {
+		if err := f.only("the closed model", "arrivals", "max-workers", "start-at", "shard"); err != nil {
+			return err
+		}
+	}
+	if err := p.when(f); err != nil {
+		return err
+	}
+	var err error
+	switch {
+	case p.replay != "":
+		if err = f.only("-replay", "rate", "duration", "stages", "arrivals", "mix", "targets", "seed", "shard"); err != nil {
+			return err
+		}
+		if c.Plan.Replay, err = attack.ReadRecording(p.replay); err != nil {
+			return f.Errorf("-replay %s: %v", p.replay, err)
+		}
+		if c.Plan.Replay.Targets() {
+			if f.set["url"] {
+				return f.Errorf("-replay %s says whole URLs: -url has no meaning", p.replay)
+			}
+			c.URL = p.replay
+		}
+	case p.stages != "":
+		if c.Plan.Stages, err = attack.ParseStages(p.stages); err != nil {
+			return f.Errorf("-stages: %v", err)
+		}
+	default:
+		c.Plan.Stages = []attack.Stage{{Duration: p.duration, From: p.rate, To: p.rate}}
+	}
+	switch {
+	case c.Workers == 0 && c.Plan.Planned() < 1:
+		return f.Errorf("the plan is not one request")
+	case c.WarmUp > 0 && c.WarmUp >= c.Plan.Duration():
+		return f.Errorf("-warmup %s is as long as the whole plan", c.WarmUp)
+	}
+	return nil
+}
+
+// when reads -start-at and -shard.
+func (p *planFlags) when(f *targetFlags) error {
+	if p.startAt != "" {
+		at, err := time.Parse(time.RFC3339, p.startAt)
+		if err != nil {
+			return f.Errorf("-start-at %q is not a time as in %s", p.startAt, time.Now().Truncate(time.Minute).Add(time.Hour).Format(time.RFC3339))
+		}
+		if wait := time.Until(at); wait < 0 || wait > maxWait {
+			return f.Errorf("-start-at %s is not within the next 24 h", p.startAt)
+		}
+		f.c.StartAt = at
+	}
+	if p.shard != "" {
+		part, of, _ := strings.Cut(p.shard, "/")
+		i, err := strconv.ParseUint(part, 10, 32)
+		n, err2 := strconv.ParseUint(of, 10, 32)
+		if err != nil || err2 != nil || i < 1 || i > n || n > maxShards {
+			return f.Errorf("-shard %q is not a part as in 2/4, of at most %d", p.shard, maxShards)
+		}
+		f.c.Plan.Shard, f.c.Plan.Shards = i-1, n
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+
+	"soundcheck/internal/cli"
+	"soundcheck/loadgen/attack"
+)
+
+// output is where a report goes.
+type output struct {
+	format string
+	out    string // folder; "": none
+	keep   string // folder of the folders of runs; "": none
+	kept   []*attack.Folder
+}
+
+// writers are the formats of a report.
+var writers = map[string]func(*attack.Report, io.Writer) error{
+	"text": (*attack.Report).Write,
+	"json": (*attack.Report).WriteJSON,
+}
+
+const formats = "`text` or json"
+
+func (o *output) define(f *cli.Flags) {
+	f.StringVar(&o.format, "format", "text", "of the report: "+formats)
+	f.StringVar(&o.out, "out", "", "write the report, histograms and each result to files in this `folder`, which must hold no other run")
+	f.StringVar(&o.keep, "keep", ".lab/runs", "keep the files, but not each result, of the last 50 runs in this `folder`, if the one that it is in exists; '': keep none")
+}
+
+func (o *output) apply(f *cli.Flags) error {
+	return checkFormat(f, o.format)
+}
+
+func checkFormat(f *cli.Flags, format string) error {
+	if writers[format] == nil {
+		return f.Errorf("-format %q is not %s", format, plain(formats))
+	}
+	return nil
+}
+
+func plain(s string) string { return regexp.MustCompile("`").ReplaceAllString(s, "") }
+
+// open makes the folders.
+func (o *output) open(c *attack.Config) (err error) {
+	if o.out != "" {
+		if c.Folder, err = attack.NewFolder(o.out, true); err != nil {
+			return fmt.Errorf("-out: %w", err)
+		}
+		o.kept = append(o.kept, c.Folder)
+	}
+	if o.keep == "" {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Dir(o.keep)); err != nil {
+		return nil
+	}
+	f, err := attack.NewFolder(filepath.Join(o.keep, c.RunID), false)
+	if err != nil {
+		return fmt.Errorf("-keep: %w", err)
+	}
+	o.kept = append(o.kept, f)
+	return prune(o.keep)
+}
+
+// keptRuns is how many are kept, with the one that begins.
+const keptRuns = 50
+
+var runPattern = regexp.MustCompile(`^\d{8}T\d{6}Z-[0-9a-f]{4}$`)
+
+// prune deletes the oldest runs that are too many.
+func prune(folder string) error {
+	list, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	list = slices.DeleteFunc(list, func(e os.DirEntry) bool { return !runPattern.MatchString(e.Name()) })
+	for _, e := range list[:max(len(list)-keptRuns, 0)] { // in order of name, which is that of time
+		if err := os.RemoveAll(filepath.Join(folder, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write shows the report, and finishes the folders.
+func (o *output) write(r *attack.Report, stdout io.Writer, bar *cli.Progress) error {
+	err := writers[o.format](r, stdout)
+	for _, f := range o.kept {
+		err = errors.Join(err, f.Finish(r))
+	}
+	return err
+}
+
+// report shows the report of a run that -out wrote.
+func report(args []string, getenv func(string) string, stdout io.Writer) error {
+	f := cli.NewFlags("loadgen report [flags] FOLDER", prefix+"_REPORT", "Shows the report of a run again.")
+	format := f.String("format", "text", formats)
+	if err := f.Parse(args, getenv, stdout); err != nil {
+		return err
+	}
+	if err := checkFormat(f, *format); err != nil {
+		return err
+	}
+	if f.NArg() != 1 {
+		return f.Errorf("give one folder, as in loadgen report .lab/runs/1")
+	}
+	r, err := attack.ReadReport(f.Arg(0))
+	if err != nil {
+		return err
+	}
+	return writers[*format](r, stdout)
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"soundcheck/internal/cli"
+	"soundcheck/loadgen/attack"
+)
+
+// view shows how an attack goes: on a terminal in some lines that are written over,
+// elsewhere in one line now and then.
+type view struct {
+	bar  *cli.Progress
+	p99s []time.Duration // of the last seconds
+}
+
+// sparkSeconds is how many seconds the curve shows.
+const sparkSeconds = 60
+
+func newView(bar *cli.Progress) *view { return &view{bar: bar} }
+
+func (v *view) show(p attack.Progress) {
+	if p.Last.Requests > 0 {
+		v.p99s = append(v.p99s, p.Last.P99)
+		v.p99s = v.p99s[max(len(v.p99s)-sparkSeconds, 0):]
+	}
+	if v.bar.Terminal() {
+		v.bar.Show(v.lines(p))
+		return
+	}
+	v.bar.Show(line(p))
+}
+
+func line(p attack.Progress) string {
+	if p.Starts > 0 {
+		return fmt.Sprintf("starts in %.0f s", p.Starts.Seconds())
+	}
+	return fmt.Sprintf("%.0f of %.0f s: %d requests, %d failed, %d shed, p99 %s; now %s", p.Elapsed.Seconds(), p.Duration.Seconds(),
+		p.Requests, p.Classes[attack.Failed], p.Classes[attack.Shed], ms(p.P99), now(p))
+}
+
+// now is what was answered in the last second.
+func now(p attack.Progress) string {
+	text := fmt.Sprintf("%.0f/s, %d in flight, p50 %s, p99 %s", float64(p.Last.Requests)/max(p.Last.Seconds, 0.001), p.InFlight, ms(p.Last.P50), ms(p.Last.P99))
+	if p.Asked > 0 {
+		text = fmt.Sprintf("%.0f/s asked, ", p.Asked) + text
+	}
+	return text
+}
+
+func (v *view) lines(p attack.Progress) string {
+	if p.Starts > 0 {
+		return line(p)
+	}
+	var so []string
+	for _, c := range []attack.Class{attack.Good, attack.Late, attack.Shed, attack.Failed} {
+		if n := p.Classes[c]; n > 0 || c == attack.Good || c == attack.Failed {
+			so = append(so, fmt.Sprintf("%d %s", n, c))
+		}
+	}
+	left := max(p.Duration-p.Elapsed, 0)
+	return strings.Join([]string{
+		fmt.Sprintf("%s  %.0f of %.0f s, %.0f s left", gauge(float64(p.Elapsed)/float64(max(p.Duration, 1)), 30), p.Elapsed.Seconds(), p.Duration.Seconds(), left.Seconds()),
+		"now     " + now(p) + ", sent late by up to " + ms(p.Last.Lag),
+		fmt.Sprintf("so far  %s, p99 %s", strings.Join(so, ", "), ms(p.P99)),
+		"p99     " + spark(v.p99s),
+	}, "\n")
+}
+
+func gauge(share float64, width int) string {
+	n := min(max(int(share*float64(width)), 0), width)
+	return strings.Repeat("█", n) + strings.Repeat("░", width-n)
+}
+
+// spark draws times as a curve, with its range.
+func spark(list []time.Duration) string {
+	if len(list) == 0 {
+		return ""
+	}
+	low, high := slices.Min(list), slices.Max(list)
+	bars := []rune("▁▂▃▄▅▆▇█")
+	var b strings.Builder
+	for _, d := range list {
+		i := 0
+		if high > low {
+			i = int(float64(d-low) / float64(high-low) * float64(len(bars)-1))
+		}
+		b.WriteRune(bars[i])
+	}
+	return fmt.Sprintf("%s  %s to %s", b.String(), ms(low), ms(high))
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond)) }

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"soundcheck/internal/cli"
+	"soundcheck/internal/telemetry"
+	"soundcheck/loadgen/attack"
+	"soundcheck/loadgen/explain"
+)
+
+// explanation is how the slowest requests are explained.
+type explanation struct {
+	on     bool
+	asked  bool // for, so that it is said if it cannot be done
+	jaeger string
+}
+
+// Time limits of an explanation.
+const (
+	reachTimeout    = time.Second
+	jaegerTimeout   = 5 * time.Second
+	explainPatience = 8 * time.Second // nothing more has come for so long
+	explainTimeout  = time.Minute
+)
+
+// explain looks up the traces of the slowest requests, once they are delivered.
+func (e explanation) explain(ctx context.Context, r *attack.Report, t *telemetry.Telemetry, bar *cli.Progress) {
+	j := explain.Jaeger{URL: e.jaeger, Client: &http.Client{Timeout: jaegerTimeout}}
+	reach, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	if err := j.Reach(reach); err != nil || t.Disabled {
+		if e.asked {
+			bar.Line(fmt.Sprintf("the slowest requests are not explained: %v", cmp.Or(err, errors.New("telemetry is disabled"))))
+		}
+		return
+	}
+	r.Jaeger = e.jaeger
+	bar.Show("looking up the traces of the slowest requests")
+	ctx, cancel = context.WithTimeout(ctx, explainTimeout)
+	defer cancel()
+	_ = t.TracerProvider.ForceFlush(ctx) // what cannot be delivered is reported at the end
+	r.Explained = explain.Explain(ctx, j, r.Groups(), explainPatience)
+}
+
+func (e *explanation) define(f *targetFlags) {
+	f.BoolVar(&e.on, "explain", true, "say why the slowest requests were slow, from their traces, if Jaeger answers")
+	f.StringVar(&e.jaeger, "jaeger", "http://127.0.0.1:16696", "`URL` of Jaeger's query API")
+}
+
+func (e *explanation) apply(f *targetFlags) error {
+	e.asked = f.set["explain"] || f.set["jaeger"]
+	return f.checkURL("jaeger", &e.jaeger)
+}
