@@ -27,13 +27,14 @@ func newInterval() *interval {
 }
 
 func (s *intervals) add(due time.Duration, class Class, response time.Duration) {
+	due = max(due, 0)
 	for due >= maxIntervals*s.width {
 		s.double()
 	}
 	for n := int(due / s.width); len(s.list) <= n; {
 		s.list = append(s.list, newInterval())
 	}
-	s.list[max(due, 0)/s.width].add(class, response)
+	s.list[due/s.width].add(class, response)
 }
 
 func (i *interval) add(class Class, response time.Duration) {

@@ -1,0 +1,224 @@
+package attack
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Merge puts the reports of several processes together that attacked one target at the
+// same time: the shards of one plan, or plans of their own. The histograms add up
+// exactly, so that the percentiles are those of all requests. Whatever makes one of
+// them invalid makes the whole so. Explanations are left out.
+func Merge(reports []*Report) (*Report, error) {
+	if len(reports) == 0 {
+		return nil, errors.New("there is no report")
+	}
+	first := reports[0]
+	m := &Report{Version: ReportVersion, Target: first.Target, Jaeger: first.Jaeger, StartedAt: first.StartedAt, Model: first.Model, Stages: first.Stages, Arrivals: first.Arrivals,
+		Seed: first.Seed, Errors: map[string]int{}, Slowest: []Slow{}}
+	all, service, lag := newCell(), newTimes(), newTimes()
+	rows := map[string]*cell{}
+	merged := &intervals{}
+	var names []string
+	for _, r := range reports {
+		if r.Model != first.Model || r.Stages != first.Stages || r.Arrivals != first.Arrivals || r.Seed != first.Seed {
+			return nil, fmt.Errorf("%s and %s have different plans: %s %s %s seed %d, and %s %s %s seed %d", first.RunID, r.RunID,
+				first.Model, first.Stages, first.Arrivals, first.Seed, r.Model, r.Stages, r.Arrivals, r.Seed)
+		}
+		if slices.Contains(names, r.RunID) {
+			return nil, fmt.Errorf("%s is given twice", r.RunID)
+		}
+		names = append(names, r.RunID)
+		m.add(r)
+		cells, err := r.cells()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", r.RunID, err)
+		}
+		all.merge(cells.all)
+		service.merge(cells.service)
+		lag.merge(cells.lag)
+		for name, c := range cells.rows {
+			if rows[name] == nil {
+				rows[name] = newCell()
+			}
+			rows[name].merge(c)
+		}
+		if err := merged.merge(r.Intervals); err != nil {
+			return nil, fmt.Errorf("%s: %w", r.RunID, err)
+		}
+	}
+	m.RunID = strings.Join(names, " ")
+	m.Classes = all.classes
+	m.fill(all, rows, service, lag)
+	m.Intervals = merged.report(Plan{})
+	for _, r := range reports { // their rates add up, where the times are the same
+		for _, i := range r.Intervals {
+			if n := slices.IndexFunc(m.Intervals, func(j Interval) bool { return j.At == i.At }); n >= 0 {
+				m.Intervals[n].Asked += i.Asked
+			}
+		}
+	}
+	for _, v := range first.SLOs {
+		s, err := ParseSLO(v.SLO)
+		if err != nil {
+			return nil, err
+		}
+		c := all
+		if s.scenario != "" {
+			c = rows[s.scenario]
+		}
+		m.SLOs = append(m.SLOs, s.judge(c))
+	}
+	return m, m.shards(reports)
+}
+
+// add adds up what are sums.
+func (m *Report) add(r *Report) {
+	name := cmp.Or(r.Shard, r.RunID)
+	m.MaxWorkers += r.MaxWorkers
+	m.Workers += r.Workers
+	m.Planned += r.Planned
+	m.Sent += r.Sent
+	m.Cancelled += r.Cancelled
+	m.WarmUp += r.WarmUp
+	m.Asked += r.Asked
+	m.Reached += r.Reached
+	m.Goodput += r.Goodput
+	m.Peak += r.Peak
+	m.Elapsed = max(m.Elapsed, r.Elapsed)
+	if r.StartedAt.Before(m.StartedAt) {
+		m.StartedAt = r.StartedAt
+	}
+	m.RetryAfter.Given += r.RetryAfter.Given
+	m.RetryAfter.Kept += r.RetryAfter.Kept
+	m.RetryAfter.Broken += r.RetryAfter.Broken
+	m.Retries.Policy = r.Retries.Policy
+	m.Retries.Requests += r.Retries.Requests
+	m.Retries.Tries += r.Retries.Tries
+	m.Retries.Served += r.Retries.Served
+	m.GC.Pauses += r.GC.Pauses
+	m.GC.Longest = max(m.GC.Longest, r.GC.Longest)
+	for why, n := range r.Errors {
+		m.Errors[why] += n
+	}
+	m.FirstError = cmp.Or(m.FirstError, r.FirstError)
+	m.Ended = cmp.Or(m.Ended, r.Ended)
+	for _, why := range r.Invalid {
+		m.Invalid = append(m.Invalid, name+": "+why)
+	}
+	m.Slowest = append(m.Slowest, r.Slowest...)
+	slices.SortStableFunc(m.Slowest, func(a, b Slow) int { return cmp.Compare(b.Response, a.Response) })
+	m.Slowest = m.Slowest[:min(len(m.Slowest), maxSlow)]
+}
+
+// maxApart is how far apart the processes may have begun.
+const maxApart = time.Second
+
+// shards says what is wrong with the parts that there are.
+func (m *Report) shards(reports []*Report) error {
+	of := map[string]bool{}
+	var parts []string
+	for _, r := range reports {
+		_, n, _ := strings.Cut(r.Shard, "/")
+		of[n] = true
+		parts = append(parts, r.Shard)
+		if d := r.StartedAt.Sub(m.StartedAt); d > maxApart {
+			m.Invalid = append(m.Invalid, fmt.Sprintf("%s began %s after the first: give all the same -start-at", cmp.Or(r.Shard, r.RunID), d.Round(time.Millisecond)))
+		}
+	}
+	if len(of) > 1 {
+		return fmt.Errorf("they are not parts of one plan: shards %s", strings.Join(parts, ", "))
+	}
+	n, _ := strconv.Atoi(slices.Collect(maps.Keys(of))[0])
+	if n == 0 {
+		return nil // each with a plan of its own
+	}
+	slices.Sort(parts)
+	if len(slices.Compact(slices.Clone(parts))) < len(parts) {
+		return fmt.Errorf("a shard is there twice: %s", strings.Join(parts, ", "))
+	}
+	if len(parts) < n {
+		m.Invalid = append(m.Invalid, fmt.Sprintf("%d of %d shards are missing", n-len(parts), n))
+	}
+	return nil
+}
+
+// cells are what a report's histograms and counts were made from.
+type cells struct {
+	all          *cell
+	rows         map[string]*cell
+	service, lag *times
+}
+
+// cells reads the histograms of a report that was in a file.
+func (r *Report) cells() (c cells, err error) {
+	get := func(name string) *times {
+		h, ok := r.Histograms[name]
+		if !ok || err != nil {
+			return newTimes()
+		}
+		var t *times
+		if t, err = h.decode(); err != nil {
+			err = fmt.Errorf("%s: %w", name, err)
+			return newTimes()
+		}
+		return t
+	}
+	c = cells{service: get("service"), lag: get("lag"), rows: map[string]*cell{}}
+	c.all = &cell{classes: r.Classes, statuses: map[int]int{}, served: get("response"), shed: get("shed"), failed: get("failed")}
+	for _, row := range r.Scenarios {
+		c.rows[row.Name] = &cell{row.Classes, row.Statuses, get("response/" + row.Name), get("shed/" + row.Name), get("failed/" + row.Name)}
+		for status, n := range row.Statuses {
+			c.all.statuses[status] += n
+		}
+	}
+	if c.all.served.count() != r.Response.Count {
+		err = cmp.Or(err, errors.New("its histograms are missing"))
+	}
+	return c, err
+}
+
+// merge adds the intervals of a report, making the narrower ones wider.
+func (s *intervals) merge(list []Interval) error {
+	if len(list) == 0 {
+		return nil
+	}
+	other := &intervals{width: seconds(list[0].Seconds)}
+	for _, i := range list {
+		served, err := hdrhistogram.DecodePacked([]byte(i.HDR))
+		if err != nil {
+			return fmt.Errorf("an interval cannot be read: %w", err)
+		}
+		j := newInterval()
+		j.served.Merge(served)
+		j.longest = seconds(i.Response.Max)
+		for k, class := range classes {
+			j.classes[k] = i.Classes[class]
+		}
+		other.list = append(other.list, j)
+	}
+	if s.width == 0 {
+		s.width = other.width
+	}
+	for s.width < other.width {
+		s.double()
+	}
+	for other.width < s.width {
+		other.double()
+	}
+	for n, i := range other.list {
+		if n == len(s.list) {
+			s.list = append(s.list, newInterval())
+		}
+		s.list[n].merge(i)
+	}
+	return nil
+}

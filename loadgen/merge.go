@@ -1,0 +1,48 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"soundcheck/internal/cli"
+	"soundcheck/loadgen/attack"
+)
+
+// merge shows the report of several runs as of one.
+func merge(args []string, getenv func(string) string, stdout io.Writer) error {
+	f := cli.NewFlags("loadgen merge [flags] FOLDER...", prefix+"_MERGE", "Puts the runs of several machines together: their histograms add up exactly.")
+	format := f.String("format", "text", formats)
+	out := f.String("out", "", "write the report and its histograms to files in this `folder`, which must hold no run")
+	if err := f.Parse(args, getenv, stdout); err != nil {
+		return err
+	}
+	if err := checkFormat(f, *format); err != nil {
+		return err
+	}
+	if f.NArg() == 0 {
+		return f.Errorf("give the folders of the runs, as in loadgen merge runs/1 runs/2")
+	}
+	var reports []*attack.Report
+	for _, folder := range f.Args() {
+		r, err := attack.ReadReport(folder)
+		if err != nil {
+			return err
+		}
+		reports = append(reports, r)
+	}
+	r, err := attack.Merge(reports)
+	if err != nil {
+		return fmt.Errorf("merge: %w", err)
+	}
+	if *out != "" {
+		folder, err := attack.NewFolder(*out, false)
+		if err != nil {
+			return fmt.Errorf("-out: %w", err)
+		}
+		if err := folder.Finish(r); err != nil {
+			return err
+		}
+	}
+	return errors.Join(writers[*format](r, stdout), verdict(r, false))
+}
