@@ -97,7 +97,7 @@ func runAttack(ctx context.Context, args []string, getenv func(string) string, s
 func violated(list []attack.Outlook) string {
 	for _, o := range list {
 		if o.Clear && !o.Met {
-			return "the objective " + o.String() + " was not met"
+			return "the objective " + o.SLO.String() + " was not met"
 		}
 	}
 	return ""

@@ -78,6 +78,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	switch command {
 	case "attack":
 		return runAttack(ctx, args[1:], getenv, stdout, stderr)
+	case "capacity":
+		return runCapacity(ctx, args[1:], getenv, stdout, stderr)
 	case "merge":
 		return merge(args[1:], getenv, stdout)
 	case "report":

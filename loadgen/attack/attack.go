@@ -38,6 +38,7 @@ type Config struct {
 	TraceSample float64       // share of traces that are sampled where there is no TracerProvider
 	StartAt     time.Time     // when the plan begins; zero: at once
 	WarmUp      time.Duration // requests that are due before are not counted
+	Before      uint64        // requests of the same run that other attacks have sent, for the trace ids
 
 	// TracerProvider makes the client spans, with trace ids by NewIDs; nil: there are no
 	// spans, only trace context.

@@ -43,6 +43,9 @@ func newCollector(c Config, p *pacer, tr *transport) *collector {
 		r.Model, r.Stages, r.Arrivals, r.Planned = "open", c.Plan.String(), c.Plan.Arrivals, c.Plan.Planned()
 		r.Asked = c.Plan.average()
 	}
+	if c.Plan.Replay != nil {
+		r.Replay, r.Arrivals = c.Plan.Replay.path, ""
+	}
 	if c.Plan.Shards > 1 {
 		r.Shard = fmt.Sprintf("%d/%d", c.Plan.Shard+1, c.Plan.Shards)
 	}
@@ -232,13 +235,7 @@ func (k *collector) finish(began time.Time, elapsed time.Duration, interrupted b
 		r.Retries.Policy = k.c.Retry
 	}
 	r.fill(k.all, k.rows, k.service, k.lag)
-	for _, s := range k.c.SLOs {
-		c := k.all
-		if s.scenario != "" {
-			c = k.rows[s.scenario]
-		}
-		r.SLOs = append(r.SLOs, s.judge(c))
-	}
+	r.SLOs = append(r.SLOs, k.verdicts()...)
 	if k.c.Workers == 0 {
 		k.validate(interrupted)
 	}

@@ -75,7 +75,9 @@ func Merge(reports []*Report) (*Report, error) {
 		if s.scenario != "" {
 			c = rows[s.scenario]
 		}
-		m.SLOs = append(m.SLOs, s.judge(c))
+		v := s.judge(c)
+		v.Steady = v.Met && (s.scenario != "" || s.steady(merged.list))
+		m.SLOs = append(m.SLOs, v)
 	}
 	return m, m.shards(reports)
 }

@@ -38,6 +38,7 @@ type Report struct {
 	Cancelled  int              `json:"cancelled"`
 	WarmUp     int              `json:"warm_up,omitempty"` // requests before those that are counted
 	Ended      string           `json:"ended,omitempty"`   // why it was ended before its time
+	Replay     string           `json:"replay,omitempty"`  // file whose requests were sent again, instead of stages
 	Shard      string           `json:"shard,omitempty"`   // as in 2/4: the part of the plan that this is
 	Elapsed    float64          `json:"elapsed"`
 	Asked      float64          `json:"rate_asked"`

@@ -69,6 +69,12 @@ type Verdict struct {
 	Met   bool    `json:"met"`
 	Value float64 `json:"value"` // seconds, or a share of 1
 	Text  string  `json:"text"`
+	// Steady is false if the objective was met in all, and not in the last third of the
+	// time: what builds up slowly is not met for long. It is not known of one scenario's.
+	Steady bool `json:"steady"`
+	// Generator is true if it was not met, and would have been had the requests been sent
+	// when they were due.
+	Generator bool `json:"generator,omitempty"`
 }
 
 // judge compares an objective with what came of the attack. One about requests that
@@ -115,8 +121,8 @@ func lateAfter(slos []SLO, scenario string) time.Duration {
 // Outlook is what can be said of an objective while an attack goes on.
 type Outlook struct {
 	SLO
+	Verdict
 	Clear bool // more requests would not change the verdict
-	Met   bool
 }
 
 // clearBy is how many standard errors a share has to be away from its bound: an attack
@@ -126,19 +132,60 @@ const clearBy = 3.5
 // outlooks returns what can be said of the objectives so far.
 func (k *collector) outlooks() []Outlook {
 	var list []Outlook
-	for _, s := range k.c.SLOs {
+	for _, v := range k.verdicts() {
+		o := Outlook{SLO: k.c.SLOs[len(list)], Verdict: v}
 		c, intervals := k.all, k.intervals.list
-		if s.scenario != "" {
-			c, intervals = k.rows[s.scenario], nil
+		if o.scenario != "" {
+			c, intervals = k.rows[o.scenario], nil
 		}
-		o := Outlook{SLO: s, Met: s.judge(c).Met}
 		if c != nil {
-			o.Clear = s.clear(c, intervals)
+			o.Clear = o.clear(c, intervals)
 		}
 		list = append(list, o)
 	}
 	return list
 }
+
+// verdicts judges the objectives by what was answered so far.
+func (k *collector) verdicts() []Verdict {
+	var list []Verdict
+	for _, s := range k.c.SLOs {
+		c := k.all
+		if s.scenario != "" {
+			c = k.rows[s.scenario]
+		}
+		v := s.judge(c)
+		v.Steady = v.Met && (s.scenario != "" || s.steady(k.intervals.list))
+		v.Generator = !v.Met && s.quantile > 0 && k.service.count() > 0 && k.service.quantile(s.quantile) < s.bound
+		list = append(list, v)
+	}
+	return list
+}
+
+// steady reports whether the objective is met in the last third of the intervals, or is
+// not clearly missed there, as in a few requests it can be by chance.
+func (s SLO) steady(intervals []*interval) bool {
+	hits, of := 0.0, 0.0
+	for _, i := range intervals[2*len(intervals)/3:] {
+		h, n := i.hits(s)
+		hits, of = hits+h, of+n
+	}
+	if of == 0 {
+		return true
+	}
+	bound := s.share
+	if s.quantile > 0 {
+		bound = 1 - s.quantile
+	}
+	low, high := wilson(hits, of, steadyBy)
+	if s.quantile > 0 || s.below {
+		return low <= bound
+	}
+	return high >= bound
+}
+
+// steadyBy is how many standard errors count as clear there.
+const steadyBy = 2
 
 // clear reports whether the share that the objective is about is clearly on one side of
 // its bound. Requests of one interval are alike, so that they tell less than as many

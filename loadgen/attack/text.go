@@ -33,14 +33,17 @@ func (r *Report) Write(w io.Writer) error {
 func (r *Report) writeHead(b *bytes.Buffer) {
 	fmt.Fprintf(b, "target        %s\n", r.Target)
 	if r.Model == "closed" {
-		fmt.Fprintf(b, "plan          closed model: %d workers, each sends when it was answered\n", r.Workers)
+		fmt.Fprintf(b, "plan          %s\n", r.plan())
 		fmt.Fprintf(b, "requests      %d in %.1f s", r.Sent, r.Elapsed)
 	} else {
-		fmt.Fprintf(b, "plan          %s, %s arrivals\n", r.Stages, r.Arrivals)
+		fmt.Fprintf(b, "plan          %s\n", r.plan())
 		fmt.Fprintf(b, "requests      %d of %d planned, in %.1f s", r.Sent, r.Planned, r.Elapsed)
 	}
 	if r.Cancelled > 0 {
 		fmt.Fprintf(b, "; %d cut off", r.Cancelled)
+	}
+	if r.Ended != "" {
+		fmt.Fprintf(b, "\nended         %s", r.Ended)
 	}
 	fmt.Fprint(b, "\nrate          ")
 	if r.Model == "open" {
@@ -57,6 +60,19 @@ func (r *Report) writeHead(b *bytes.Buffer) {
 			fmt.Fprintln(b)
 		}
 	}
+}
+
+// plan is what was asked for, in words.
+func (r *Report) plan() string {
+	switch {
+	case r.Model == "closed":
+		return fmt.Sprintf("closed model: %d workers, each sends when it was answered", r.Workers)
+	case r.Replay != "":
+		return "replay of " + r.Replay
+	case r.Shard != "":
+		return fmt.Sprintf("%s, %s arrivals, shard %s", r.Stages, r.Arrivals, r.Shard)
+	}
+	return fmt.Sprintf("%s, %s arrivals", r.Stages, r.Arrivals)
 }
 
 func (r *Report) writeTimes(b *bytes.Buffer) {

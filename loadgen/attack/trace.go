@@ -33,7 +33,7 @@ func (g IDs) Trace(n uint64) (id trace.TraceID) {
 // NewIDs implements sdktrace.IDGenerator.
 func (g IDs) NewIDs(ctx context.Context) (id trace.TraceID, span trace.SpanID) {
 	if n, ok := ctx.Value(noteKey{}).(*note); ok {
-		id = g.Trace(n.seq)
+		id = g.Trace(n.number)
 	} else {
 		binary.BigEndian.PutUint64(id[:8], rand.Uint64())
 		binary.BigEndian.PutUint64(id[8:], rand.Uint64())
@@ -81,7 +81,7 @@ func newTracing(c Config) *tracing {
 // begin returns the context that a request is sent with, and its span, if there is one.
 func (t *tracing) begin(ctx context.Context, n *note, name string, kind trace.SpanKind) (context.Context, trace.Span) {
 	if t.tracer == nil {
-		id := t.ids.Trace(n.seq)
+		id := t.ids.Trace(n.number)
 		var flags trace.TraceFlags
 		if t.sampler.ShouldSample(sdktrace.SamplingParameters{ParentContext: ctx, TraceID: id}).Decision == sdktrace.RecordAndSample {
 			flags = trace.FlagsSampled

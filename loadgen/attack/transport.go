@@ -25,6 +25,7 @@ const seqHeader = "X-Vegeta-Seq"
 // worker that sends the request, before the result, and read after it.
 type note struct {
 	seq      uint64
+	number   uint64 // in the run, which can have more than one attack
 	scenario *scenario
 	method   string
 	url      string
@@ -138,7 +139,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &note{seq: seq, due: t.pacer.dueAt(seq)}
+	n := &note{seq: seq, number: t.c.Before + seq, due: t.pacer.dueAt(seq)}
 	s, d, err := t.draft(seq)
 	if err != nil {
 		return nil, err
