@@ -44,7 +44,7 @@ func line(p attack.Progress) string {
 
 // now is what was answered in the last second.
 func now(p attack.Progress) string {
-	text := fmt.Sprintf("%.0f/s, %d in flight, p50 %s, p99 %s", float64(p.Last.Requests)/max(p.Last.Seconds, 0.001), p.InFlight, ms(p.Last.P50), ms(p.Last.P99))
+	text := fmt.Sprintf("%.0f/s reached, %d in flight, p50 %s, p99 %s", float64(p.Last.Requests)/max(p.Last.Seconds, 0.001), p.InFlight, ms(p.Last.P50), ms(p.Last.P99))
 	if p.Asked > 0 {
 		text = fmt.Sprintf("%.0f/s asked, ", p.Asked) + text
 	}
