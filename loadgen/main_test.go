@@ -445,6 +445,9 @@ func TestOut(t *testing.T) {
 		} else if err != nil {
 			t.Fatal(err)
 		}
+		if res.Attack != long.RunID || !strings.HasPrefix(res.URL, tg.URL+"/albums") || res.BytesIn == 0 || (res.Method == "POST") != (res.BytesOut > 0) {
+			t.Errorf("result %+v", res)
+		}
 	}
 	if n != 100 {
 		t.Errorf("%d results, want 100", n)

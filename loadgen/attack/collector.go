@@ -63,8 +63,9 @@ func newCollector(c Config, p *pacer, tr *transport) *collector {
 func (k *collector) add(res *vegeta.Result, n *note) {
 	r := k.report
 	if n != nil {
-		res.Method, res.URL, res.BytesIn = n.method, n.url, n.bytes
+		res.Method, res.URL, res.BytesIn, res.BytesOut = n.method, n.url, n.bytes, n.bytesOut
 	}
+	res.Attack = r.RunID
 	if k.c.Folder != nil {
 		k.c.Folder.add(res)
 	}

@@ -34,6 +34,7 @@ type note struct {
 	sent     time.Time
 	timing   timing            // of the last try
 	bytes    uint64            // of the answer's body
+	bytesOut uint64            // of the request's body
 	retries  int               // how often it was sent again
 	span     trace.SpanContext // that the request is sent with
 	full     bool              // all workers were busy when it was sent
@@ -148,7 +149,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.scenario, n.want, n.method, n.url, n.sent = s, d.want, d.method, u.String(), time.Now()
+	n.scenario, n.want, n.method, n.url, n.bytesOut, n.sent = s, d.want, d.method, u.String(), uint64(len(d.body)), time.Now()
 	if t.c.Recorder != nil {
 		due := n.due
 		if due.IsZero() {
