@@ -66,7 +66,7 @@ func (s *intervals) double() {
 }
 
 func (i *interval) quantile(q float64) time.Duration {
-	return min(time.Duration(i.served.ValueAtPercentile(100*q)), i.longest)
+	return min(time.Duration(i.served.ValueAtPercentile(percentile(q, i.served.TotalCount()))), i.longest)
 }
 
 func (i *interval) summary() Summary {
