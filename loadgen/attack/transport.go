@@ -159,7 +159,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	n.full = t.began() >= int64(t.c.MaxWorkers)
 	resp, err := t.deliver(n, d, u)
 	if err != nil {
-		n.err, n.cutOff = err, t.ctx.Err() != nil && !isTimeout(err)
+		n.err, n.cutOff = err, t.ctx.Err() != nil && time.Since(n.sent) < t.c.Timeout
 		return nil, err
 	}
 	t.learn(n, resp)
