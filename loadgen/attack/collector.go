@@ -118,14 +118,9 @@ func (k *collector) add(res *vegeta.Result, n *note) {
 // retries counts what became of promises and of requests that were sent again.
 func (k *collector) retries(n *note, class Class) {
 	r := k.report
-	if class == Shed && n.promised > 0 {
-		r.RetryAfter.Given++
-	}
-	if class == Shed {
-		r.RetryAfter.Broken += n.tests
-	} else {
-		r.RetryAfter.Kept += n.tests
-	}
+	r.RetryAfter.Given += n.promises.Given
+	r.RetryAfter.Kept += n.promises.Kept
+	r.RetryAfter.Broken += n.promises.Broken
 	if n.retries > 0 {
 		r.Retries.Requests++
 		r.Retries.Tries += n.retries
