@@ -213,7 +213,7 @@ func (k *collector) finish(began time.Time, elapsed time.Duration, interrupted b
 	}
 	seconds := max(span-k.c.WarmUp, time.Microsecond).Seconds()
 	r.Reached, r.Goodput = float64(r.Sent)/seconds, float64(r.Classes[Good])/seconds
-	r.Intervals = k.intervals.report(k.c.Plan)
+	r.Intervals = k.intervals.report(k.c.Plan, k.c.WarmUp)
 	if k.c.Workers > 0 {
 		for i := range r.Intervals {
 			r.Intervals[i].Asked = 0
