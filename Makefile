@@ -64,6 +64,10 @@ bench: ## Run the benchmarks ten times, for benchstat
 bench-get: ## Compare the store with a bare Gin handler (needs wrk)
 	@store/testdata/wrk.sh
 
+.PHONY: bench-loadgen
+bench-loadgen: ## Compare the load generator with vegeta's
+	@loadgen/testdata/bench.sh
+
 .PHONY: bench-overload
 bench-overload: ## Show what happens under overload, after a stall and while the store is down (8 minutes)
 	go run ./internal/e2e/overload

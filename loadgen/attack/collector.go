@@ -122,14 +122,9 @@ func (k *collector) add(res *vegeta.Result, n *note) {
 // retries counts what became of promises and of requests that were sent again.
 func (k *collector) retries(n *note, class Class) {
 	r := k.report
-	if class == Shed && n.promised > 0 {
-		r.RetryAfter.Given++
-	}
-	if class == Shed {
-		r.RetryAfter.Broken += n.tests
-	} else {
-		r.RetryAfter.Kept += n.tests
-	}
+	r.RetryAfter.Given += n.promises.Given
+	r.RetryAfter.Kept += n.promises.Kept
+	r.RetryAfter.Broken += n.promises.Broken
 	if n.retries > 0 {
 		r.Retries.Requests++
 		r.Retries.Tries += n.retries
@@ -222,7 +217,7 @@ func (k *collector) finish(began time.Time, elapsed time.Duration, interrupted b
 	}
 	seconds := max(span-k.c.WarmUp, time.Microsecond).Seconds()
 	r.Reached, r.Goodput = float64(r.Sent)/seconds, float64(r.Classes[Good])/seconds
-	r.Intervals = k.intervals.report(k.c.Plan)
+	r.Intervals = k.intervals.report(k.c.Plan, k.c.WarmUp)
 	if k.c.Workers > 0 {
 		for i := range r.Intervals {
 			r.Intervals[i].Asked = 0

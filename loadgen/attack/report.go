@@ -70,9 +70,9 @@ type Report struct {
 	times  map[string]*times // by name, as in Histograms
 }
 
-// RetryAfter is about answers of 429 and 503 that said when to come again. A promise was
-// kept if the first request that was sent after that time was not refused, and broken
-// if it was. The rest was not tested before the end.
+// RetryAfter is about answers of 429 and 503 that said when to come again, those to the
+// tries of one request each. A promise was kept if the first try that was sent after that
+// time was not refused, and broken if it was. The rest was not tested before the end.
 type RetryAfter struct {
 	Given  int `json:"given"`
 	Kept   int `json:"kept"`

@@ -36,7 +36,7 @@ func (f *fixture) result(ctx context.Context, seq uint64, scenario string, lag, 
 	due := began.Add(time.Duration(seq) * 10 * time.Millisecond)
 	n := &note{scenario: scenarios[scenario], want: scenarios[scenario].want, due: due, span: trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{15: byte(seq + 1), 14: byte((seq + 1) >> 8)}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled})}
 	if code == 503 {
-		n.promised, n.tests = time.Second, 1
+		n.promises = RetryAfter{Given: 1, Broken: 1}
 	}
 	if err != "" && code == 0 {
 		n.err = errors.New(err)

@@ -2,6 +2,7 @@ package attack
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -42,7 +43,14 @@ func (t *times) merge(u *times) {
 // quantile returns the duration that q of all are not longer than; 0 if there is none.
 func (t *times) quantile(q float64) time.Duration {
 	// A bucket is told by its upper end, which can be beyond the longest.
-	return min(time.Duration(t.h.ValueAtPercentile(100*q)), t.longest)
+	return min(time.Duration(t.h.ValueAtPercentile(percentile(q, t.count()))), t.longest)
+}
+
+// percentile returns what to ask a histogram of n for to get the nearest rank: the
+// smallest time that q of all are not above. HdrHistogram itself rounds the rank, so that
+// p99 of 60 would be the last but one.
+func percentile(q float64, n int64) float64 {
+	return 100 * math.Ceil(q*float64(n)-whole) / float64(max(n, 1))
 }
 
 // above returns how many durations are not below d.
@@ -84,4 +92,4 @@ func (h Histogram) decode() (*times, error) {
 	return t, nil
 }
 
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+func seconds(s float64) time.Duration { return time.Duration(math.Round(s * float64(time.Second))) }

@@ -40,8 +40,7 @@ type note struct {
 	full     bool              // all workers were busy when it was sent
 	err      error             // why no answer came
 	cutOff   bool              // by the end of the attack
-	promised time.Duration     // the answer says to come again after this
-	tests    int               // promises that it is the first to be sent after
+	promises RetryAfter        // that its answers gave, and that it was the first to be sent after
 }
 
 // traceID is "" if the trace is not sampled: nobody could look it up.
@@ -161,7 +160,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	n.full = t.began() >= int64(t.c.MaxWorkers)
 	resp, err := t.deliver(n, d, u)
 	if err != nil {
-		n.err, n.cutOff = err, t.ctx.Err() != nil && !isTimeout(err)
+		n.err, n.cutOff = err, t.ctx.Err() != nil && time.Since(n.sent) < t.c.Timeout
 		return nil, err
 	}
 	t.learn(n, resp)
@@ -202,17 +201,20 @@ func (t *transport) deliver(n *note, d *draft, u *url.URL) (*http.Response, erro
 	}
 	deadline := n.sent.Add(t.c.Timeout)
 	for try := 0; ; try++ {
-		n.retries, n.promised = try, 0
-		n.tests += t.promises.take(time.Now())
+		n.retries = try
+		tests := t.promises.take(time.Now())
 		resp, b, err := t.try(ctx, n, d, u, deadline)
-		status := 0
+		status, promised := 0, time.Duration(0)
 		if err == nil {
-			status = resp.StatusCode
-			if n.promised = retryAfter(resp.Header, time.Now()); n.promised > 0 && isShed(status) {
-				t.promises.add(time.Now().Add(n.promised))
-			}
+			status, promised = resp.StatusCode, retryAfter(resp.Header, time.Now())
 		}
-		wait, again := t.c.Retry.retry(status, n.promised, try)
+		if !isShed(status) {
+			n.promises.Kept += tests
+		} else if n.promises.Broken += tests; promised > 0 {
+			n.promises.Given++
+			t.promises.add(time.Now().Add(promised))
+		}
+		wait, again := t.c.Retry.retry(status, promised, try)
 		switch {
 		case again && time.Until(deadline) > wait && t.ctx.Err() == nil:
 		case err != nil:
