@@ -58,7 +58,7 @@ func Merge(reports []*Report) (*Report, error) {
 	m.RunID = strings.Join(names, " ")
 	m.Classes = all.classes
 	m.fill(all, rows, service, lag)
-	m.Intervals = merged.report(Plan{})
+	m.Intervals = merged.report(Plan{}, 0)
 	for _, r := range reports { // their rates add up, where the times are the same
 		for _, i := range r.Intervals {
 			if n := slices.IndexFunc(m.Intervals, func(j Interval) bool { return j.At == i.At }); n >= 0 {

@@ -163,7 +163,7 @@ func TestMergeIntervals(t *testing.T) {
 	for _, order := range [][]*intervals{{fine, wide}, {wide, fine}} {
 		m := &intervals{}
 		for _, s := range order {
-			if err := m.merge(s.report(Plan{})); err != nil {
+			if err := m.merge(s.report(Plan{}, 0)); err != nil {
 				t.Fatal(err)
 			}
 		}
