@@ -68,10 +68,16 @@ type targetFlags struct {
 }
 
 func newTargetFlags(usage, about string) *targetFlags {
-	f := &targetFlags{Flags: cli.NewFlags(usage, prefix, about)}
+	f := newRequestFlags(usage, about)
 	f.StringVar(&f.c.URL, "url", "http://127.0.0.1:9070", "`URL` of the service")
-	f.StringVar(&f.mix, "mix", "get=70,list=20,create=10", "`weights` of the scenarios "+strings.Join(attack.Names(), ", ")+" (each 0 to 1000)")
 	f.StringVar(&f.targets, "targets", "", "attack what this `file` says, in vegeta's HTTP or JSON format, instead of the album service; any status from 200 to 399 is good")
+	return f
+}
+
+// newRequestFlags returns the flags without those that say where requests are sent to.
+func newRequestFlags(usage, about string) *targetFlags {
+	f := &targetFlags{Flags: cli.NewFlags(usage, prefix, about)}
+	f.StringVar(&f.mix, "mix", "get=70,list=20,create=10", "`weights` of the scenarios "+strings.Join(attack.Names(), ", ")+" (each 0 to 1000)")
 	f.DurationVar(&f.c.Timeout, "timeout", 10*time.Second, "give up a request after this `long` (1ms to 10m)")
 	f.IntVar(&f.c.MaxWorkers, "max-workers", 1024, "`requests` in flight at most (1 to 65536)")
 	f.Uint64Var(&f.c.Seed, "seed", 1, "`number` that the arrivals, the order of requests and the created albums follow from")
@@ -101,8 +107,10 @@ func (f *targetFlags) parse(args []string, getenv func(string) string, stdout in
 	case !(c.TraceSample >= 0 && c.TraceSample <= 1):
 		return f.Errorf("-trace-sample %g is out of range: 0 to 1", c.TraceSample)
 	}
-	if err := f.checkURL("url", &c.URL); err != nil {
-		return err
+	if f.Lookup("url") != nil {
+		if err := f.checkURL("url", &c.URL); err != nil {
+			return err
+		}
 	}
 	var err error
 	if c.Mix, err = attack.ParseMix(f.mix); err != nil {

@@ -10,6 +10,8 @@
 //	go run ./loadgen -rate 0 -workers 32                        # the closed model
 //	go run ./loadgen -rate 100 -out runs/1                      # files as well
 //	go run ./loadgen report runs/1                              # its report again
+//	go run ./loadgen compare runs/1 runs/2                      # is the second slower?
+//	go run ./loadgen ab -a http://a:9070 -b http://b:9070       # is b slower than a, in turns?
 //	go run ./loadgen -rate 100 -url http://10.0.0.7:9070        # another target
 //	go run ./loadgen -rate 100 -targets targets.txt             # another service, in vegeta's format
 //	go run ./loadgen -rate 100 -record requests                 # writes each request down
@@ -65,9 +67,14 @@
 // Without GOGC in the environment memory is collected at four times the usual heap, so
 // that it takes less of the generator's time.
 //
+// loadgen compare and loadgen ab say how p50, p99 and goodput of B differ from those of
+// A, each with a 95% interval, and whether B regressed by more than -tolerance: see
+// package compare.
+//
 // Exit codes: 0 every answer was as expected or, with -slo, every objective was met;
 // 1 some were not, the target could not be reached, or the attack was interrupted;
-// 2 wrong usage; 3 an objective was not met; 4 the report is invalid.
+// 2 wrong usage; 3 an objective was not met, or B regressed; 4 the report is invalid;
+// 5 the comparison is inconclusive.
 package main
 
 import (
@@ -103,6 +110,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return merge(args[1:], getenv, stdout)
 	case "report":
 		return report(args[1:], getenv, stdout)
+	case "compare":
+		return runCompare(args[1:], getenv, stdout)
+	case "ab":
+		return runAB(ctx, args[1:], getenv, stdout, stderr)
 	}
 	return runAttack(ctx, args, getenv, stdout, stderr)
 }

@@ -57,10 +57,11 @@ type Config struct {
 	// EndWhen, if not nil, is asked every second. The attack ends when it gives a reason.
 	EndWhen func([]Outlook) string
 
-	arm      func(due time.Duration) *url.URL // where a request goes, instead of URL
-	interval time.Duration                    // how wide the report's intervals are; 0: a second
-	sender   sender                           // instead of Pool
-	fakeTime bool                             // the runtime's timers are right
+	arms     []*url.URL                  // instead of URL
+	arm      func(due time.Duration) int // which of arms a request goes to; nil: there is one
+	interval time.Duration               // how wide the report's intervals are; 0: a second
+	sender   sender                      // instead of Pool
+	fakeTime bool                        // the runtime's timers are right
 }
 
 // rows are the names of the scenarios that requests can be of.
@@ -126,9 +127,13 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	if c.Workers > 0 {
 		c.MaxWorkers = c.Workers
 	}
-	base, err := url.Parse(c.URL)
-	if err != nil {
-		return nil, err
+	var err error
+	if len(c.arms) == 0 {
+		base, err := url.Parse(c.URL)
+		if err != nil {
+			return nil, err
+		}
+		c.arms = []*url.URL{base}
 	}
 	if c.Plan.Replay != nil {
 		if err := c.Plan.Replay.open(); err != nil {
@@ -148,9 +153,11 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	pacing, stop := context.WithCancel(ctx)
 	defer stop()
 	p := newPacer(pacing, c)
-	tr := &transport{c: c, ctx: ctx, base: base, send: c.sender, pacer: p, trace: newTracing(c), notes: newNotes()}
+	tr := &transport{c: c, ctx: ctx, send: c.sender, pacer: p, trace: newTracing(c), notes: newNotes()}
 	if c.Plan.Replay == nil && len(c.Targets) == 0 {
-		tr.maker = newMaker(c)
+		for range c.arms { // the ids and pages of one target are not those of another
+			tr.makers = append(tr.makers, newMaker(c))
+		}
 	}
 	if tr.meter, err = newMeter(c, p, tr); err != nil {
 		return nil, fmt.Errorf("metrics of the attack: %w", err)

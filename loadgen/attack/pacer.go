@@ -29,6 +29,16 @@ type pacer struct {
 	due     [maxDue]time.Duration
 	entries []entry // of a replay, in the same way
 	err     error   // of reading them
+	arm     func(due time.Duration) int
+	picks   []pick // of an attack with arms, in the same way as due
+	counts  []uint64
+}
+
+// pick is which of the arms a request goes to, and its number among those that do: the
+// same number is the same request in each arm.
+type pick struct {
+	arm int
+	n   uint64
 }
 
 func newPacer(ctx context.Context, c Config) *pacer {
@@ -38,6 +48,9 @@ func newPacer(ctx context.Context, c Config) *pacer {
 	}
 	if p.plan.Replay != nil {
 		p.entries = make([]entry, maxDue)
+	}
+	if c.arm != nil {
+		p.arm, p.picks, p.counts = c.arm, make([]pick, maxDue), make([]uint64, len(c.arms))
 	}
 	return p
 }
@@ -99,6 +112,11 @@ func (p *pacer) Pace(elapsed time.Duration, hits uint64) (time.Duration, bool) {
 		return 0, true
 	}
 	p.due[hits%maxDue] = due
+	if p.arm != nil {
+		arm := p.arm(due)
+		p.picks[hits%maxDue] = pick{arm, p.counts[arm]}
+		p.counts[arm]++
+	}
 	return 0, !p.sleepUntil(p.began.Add(due))
 }
 
@@ -109,6 +127,14 @@ func (p *pacer) dueAt(seq uint64) time.Time {
 		return time.Time{}
 	}
 	return p.began.Add(p.due[seq%maxDue])
+}
+
+// pick returns what request seq is, one of the last maxDue.
+func (p *pacer) pick(seq uint64) pick {
+	if p.arm == nil {
+		return pick{n: p.plan.global(seq)}
+	}
+	return p.picks[seq%maxDue]
 }
 
 // sleepUntil reports whether t came before ctx ended. The runtime's timers wake

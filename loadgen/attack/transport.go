@@ -26,6 +26,7 @@ const seqHeader = "X-Vegeta-Seq"
 type note struct {
 	seq      uint64
 	number   uint64 // in the run, which can have more than one attack
+	arm      int
 	scenario *scenario
 	method   string
 	url      string
@@ -88,14 +89,13 @@ func (t *notes) take(seq uint64) *note {
 // transport stands between vegeta, which knows only numbers, and the network. It makes
 // the request of a number, sends it, perhaps more than once, and learns from the answer.
 type transport struct {
-	c     Config
-	ctx   context.Context // of the attack: requests end with it
-	base  *url.URL
-	send  sender
-	maker *maker
-	pacer *pacer
-	trace *tracing
-	meter *meter
+	c      Config
+	ctx    context.Context // of the attack: requests end with it
+	send   sender
+	makers []*maker // by arm; none: requests are not made up
+	pacer  *pacer
+	trace  *tracing
+	meter  *meter
 
 	notes    *notes
 	promises promises
@@ -104,24 +104,21 @@ type transport struct {
 }
 
 // draft returns what request seq of this process is.
-func (t *transport) draft(seq uint64) (*scenario, *draft, error) {
-	switch n := t.c.Plan.global(seq); {
+func (t *transport) draft(seq uint64, p pick) (*scenario, *draft, error) {
+	switch {
 	case t.c.Plan.Replay != nil:
 		e := &t.pacer.entries[seq%maxDue]
 		return scenarioOf(e.Scenario), e.draft(seq), nil
 	case len(t.c.Targets) > 0:
-		return ownTarget, inTurn(t.c.Targets, n), nil
+		return ownTarget, inTurn(t.c.Targets, p.n), nil
 	default:
-		return t.maker.make(n)
+		return t.makers[p.arm].make(p.n)
 	}
 }
 
 // locate returns the URL of a draft.
-func (t *transport) locate(s *scenario, d *draft, due time.Time) (*url.URL, error) {
-	base := t.base
-	if t.c.arm != nil {
-		base = t.c.arm(due.Sub(t.pacer.began))
-	}
+func (t *transport) locate(s *scenario, d *draft, arm int) (*url.URL, error) {
+	base := t.c.arms[arm]
 	switch {
 	case s == ownTarget:
 		return url.Parse(d.path)
@@ -139,12 +136,13 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &note{seq: seq, number: t.c.Before + seq, due: t.pacer.dueAt(seq)}
-	s, d, err := t.draft(seq)
+	pick := t.pacer.pick(seq)
+	n := &note{seq: seq, number: t.c.Before + seq, due: t.pacer.dueAt(seq), arm: pick.arm}
+	s, d, err := t.draft(seq, pick)
 	if err != nil {
 		return nil, err
 	}
-	u, err := t.locate(s, d, n.due)
+	u, err := t.locate(s, d, n.arm)
 	if err != nil {
 		return nil, err
 	}
@@ -169,15 +167,16 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // learn takes in what an answer says of the requests to come.
 func (t *transport) learn(n *note, resp *http.Response) {
-	if t.maker == nil {
+	if len(t.makers) == 0 {
 		return
 	}
+	m := t.makers[n.arm]
 	switch {
 	case resp.StatusCode == http.StatusCreated && n.scenario.name == "create":
-		t.maker.ids.add(resp.Header.Get("Location"))
+		m.ids.add(resp.Header.Get("Location"))
 	case resp.StatusCode == http.StatusOK && n.scenario.name == "page":
-		if m := nextPage.FindStringSubmatch(resp.Header.Get("Link")); m != nil {
-			t.maker.pages.add(m[1])
+		if next := nextPage.FindStringSubmatch(resp.Header.Get("Link")); next != nil {
+			m.pages.add(next[1])
 		}
 	}
 }

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"soundcheck/internal/cli"
+	"soundcheck/loadgen/attack"
+	"soundcheck/loadgen/compare"
+)
+
+// abOptions are the flags of an attack on two targets in turn.
+type abOptions struct {
+	comparison
+	a, b     string
+	rate     float64
+	duration time.Duration
+	block    time.Duration
+	arrivals string
+	quiet    bool
+}
+
+// minBlocks is how many the shortest attack has.
+const minBlocks = 4 * compare.MinUnits
+
+func parseAB(args []string, getenv func(string) string, stdout io.Writer) (attack.Config, abOptions, error) {
+	f := newRequestFlags("loadgen ab -a URL -b URL [flags]",
+		"Attacks two services in turn, in blocks of time in the order A B B A, and says whether B\nis slower than A, the baseline, or better. Exit codes: 0 it is not; 3 it regressed; 5 nobody can tell.")
+	var o abOptions
+	o.define(f.Flags)
+	f.StringVar(&o.a, "a", "", "`URL` of the baseline")
+	f.StringVar(&o.b, "b", "", "`URL` of what is compared with it")
+	f.Float64Var(&o.rate, "rate", 100, "`requests` a second (0.01 to 100000)")
+	f.DurationVar(&o.duration, "duration", 2*time.Minute, "for this `long`: 32 to 600 blocks, four times a whole number")
+	f.DurationVar(&o.block, "block", time.Second, "attack one of them for this `long` (at least 200ms)")
+	f.StringVar(&o.arrivals, "arrivals", string(attack.Constant), "spread the requests evenly (`constant`) or as those of independent users (poisson)")
+	f.DurationVar(&f.c.WarmUp, "warmup", 2*time.Second, "attack both for this `long` first, and do not count it (0 to 10m)")
+	f.BoolVar(&o.quiet, "quiet", false, "show no progress")
+	if err := f.parse(args, getenv, stdout); err != nil {
+		return f.c, o, err
+	}
+	if err := o.apply(f); err != nil {
+		return f.c, o, err
+	}
+	return f.c, o, f.NoArgs()
+}
+
+// apply checks the flags and makes the plan.
+func (o *abOptions) apply(f *targetFlags) error {
+	c := &f.c
+	if err := checkFormat(f.Flags, o.format); err != nil {
+		return err
+	}
+	for _, u := range []struct {
+		name string
+		url  *string
+	}{{"a", &o.a}, {"b", &o.b}} {
+		if *u.url == "" {
+			return f.Errorf("give the URLs of both services: -a and -b")
+		}
+		if err := f.checkURL(u.name, u.url); err != nil {
+			return err
+		}
+	}
+	c.Plan.Arrivals = attack.Arrivals(o.arrivals)
+	quad := 4 * o.block
+	switch {
+	case !(o.rate >= 0.01 && o.rate <= attack.MaxRate):
+		return f.Errorf("-rate %g is out of range: 0.01 to %d", o.rate, attack.MaxRate)
+	case o.block < attack.MinBlock || o.block > attack.MaxDuration/minBlocks:
+		return f.Errorf("-block %s is out of range: %s to %s", o.block, attack.MinBlock, attack.MaxDuration/minBlocks)
+	case o.duration < minBlocks*o.block:
+		return f.Errorf("-duration %s is less than %d blocks: give -duration %s, or a shorter -block", o.duration, minBlocks, minBlocks*o.block)
+	case o.duration > attack.MaxBlocks*o.block:
+		return f.Errorf("-duration %s is more than %d blocks: give -duration %s, or a longer -block", o.duration, attack.MaxBlocks, attack.MaxBlocks*o.block)
+	case o.duration%quad != 0:
+		return f.Errorf("-duration %s is not a whole number of A B B A, which is %s: give -duration %s", o.duration, quad, (o.duration/quad+1)*quad)
+	case c.Plan.Arrivals != attack.Constant && c.Plan.Arrivals != attack.Poisson:
+		return f.Errorf("-arrivals %q is not constant or poisson", o.arrivals)
+	case c.WarmUp < 0 || c.WarmUp > 10*time.Minute:
+		return f.Errorf("-warmup %s is out of range: 0 to 10m", c.WarmUp)
+	}
+	c.Plan.Stages = []attack.Stage{{Duration: c.WarmUp + o.duration, From: o.rate, To: o.rate}}
+	if c.Plan.Planned() < 1 {
+		return f.Errorf("the plan is not one request")
+	}
+	return nil
+}
+
+// runAB attacks two targets in turn.
+func runAB(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	c, o, err := parseAB(args, getenv, stdout)
+	if err != nil {
+		return err
+	}
+	for _, u := range []struct{ name, url string }{{"a", o.a}, {"b", o.b}} {
+		if err := attack.Probe(ctx, u.url); err != nil {
+			return fmt.Errorf("reach the target of -%s: %w", u.name, err)
+		}
+	}
+	t, err := begin(ctx, &c, getenv, stderr)
+	if err != nil {
+		return err
+	}
+	defer t.Finish(ctx, stderr)
+	if o.quiet {
+		stderr = io.Discard
+	}
+	bar := cli.NewProgress(stderr)
+	c.Progress = newView(bar).show
+	r, err := attack.AB(ctx, c, o.a, o.b, o.block)
+	if err != nil {
+		return err
+	}
+	bar.Clear()
+	result := r.Compare(o.a, o.b, float64(o.tolerance))
+	if err := o.show(result, stdout); err != nil {
+		return err
+	}
+	if ctx.Err() != nil { // before its time
+		return fmt.Errorf("interrupted after %.1f s: %s", r.Elapsed, result.Summary())
+	}
+	return conclude(result)
+}

@@ -1,0 +1,176 @@
+package attack
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"soundcheck/loadgen/compare"
+)
+
+// Compare compares two runs, as they are in files. A is the baseline; tolerance is a
+// share, see compare.Comparison.
+func Compare(a, b *Report, tolerance float64) (*compare.Result, error) {
+	c := compare.Comparison{Tolerance: tolerance, Warnings: differences(a, b)}
+	for _, s := range []struct {
+		name string
+		r    *Report
+		into *compare.Side
+	}{{"A", a, &c.A}, {"B", b, &c.B}} {
+		blocks, err := s.r.blocks()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.name, err)
+		}
+		*s.into = compare.Side{Name: s.r.RunID + " of " + s.r.Target, Blocks: blocks}
+		for _, why := range s.r.Invalid {
+			c.Invalid = append(c.Invalid, s.name+": "+why)
+		}
+		if s.r.Ended != "" {
+			c.Warnings = append(c.Warnings, s.name+" was ended before its time: "+s.r.Ended)
+		}
+	}
+	return c.Runs(), nil
+}
+
+// differences are what else than the target two runs differ in.
+func differences(a, b *Report) (list []string) {
+	for _, d := range []struct{ what, a, b string }{
+		{"model", a.Model, b.Model},
+		{"stages", a.Stages, b.Stages},
+		{"arrivals", string(a.Arrivals), string(b.Arrivals)},
+		{"number of workers", fmt.Sprint(a.Workers), fmt.Sprint(b.Workers)},
+		{"shard", cmp.Or(a.Shard, "all"), cmp.Or(b.Shard, "all")},
+		{"retries", string(cmp.Or(a.Retries.Policy, RetryNone)), string(cmp.Or(b.Retries.Policy, RetryNone))},
+		{"objectives", a.objectives(), b.objectives()}, // by which what is late is not good
+	} {
+		if d.a != d.b {
+			list = append(list, fmt.Sprintf("not the same %s: A has %s, B has %s", d.what, cmp.Or(d.a, "none"), cmp.Or(d.b, "none")))
+		}
+	}
+	if !sameMix(a.Scenarios, b.Scenarios) {
+		list = append(list, fmt.Sprintf("not the same mix: A has %s, B has %s", mix(a.Scenarios), mix(b.Scenarios)))
+	}
+	if a.RunID != "" && a.RunID == b.RunID {
+		list = append(list, "A and B are the same run")
+	}
+	return list
+}
+
+func (r *Report) objectives() string {
+	var texts []string
+	for _, v := range r.SLOs {
+		texts = append(texts, v.SLO)
+	}
+	return strings.Join(texts, ",")
+}
+
+// sameMix reports whether each scenario has the same share of both runs' requests. An
+// attack can end within a round of its mix, which makes a difference of some requests.
+func sameMix(a, b []Row) bool {
+	na, nb := total(a), total(b)
+	within := max(0.01, 10/max(min(na, nb), 1))
+	return slices.EqualFunc(a, b, func(x, y Row) bool {
+		return x.Name == y.Name && math.Abs(float64(x.Requests)/max(na, 1)-float64(y.Requests)/max(nb, 1)) <= within
+	})
+}
+
+func total(rows []Row) (n float64) {
+	for _, row := range rows {
+		n += float64(row.Requests)
+	}
+	return n
+}
+
+// mix writes the scenarios' shares of the requests.
+func mix(rows []Row) string {
+	var parts []string
+	for _, row := range rows {
+		parts = append(parts, fmt.Sprintf("%s=%.1f%%", row.Name, 100*float64(row.Requests)/max(total(rows), 1)))
+	}
+	return strings.Join(parts, ",")
+}
+
+// blocks returns the report's intervals, as it is in files.
+func (r *Report) blocks() ([]compare.Block, error) {
+	if len(r.Intervals) == 0 && r.Sent > 0 {
+		return nil, fmt.Errorf("the run %s has no intervals: it was made by an older loadgen", r.RunID)
+	}
+	if len(r.Intervals) > maxIntervals {
+		return nil, fmt.Errorf("the run %s has %d intervals, more than %d", r.RunID, len(r.Intervals), maxIntervals)
+	}
+	end := r.end()
+	var list []compare.Block
+	for n, i := range r.Intervals {
+		if !(i.Seconds > 0) {
+			return nil, fmt.Errorf("interval %d of the run %s lasts %g s", n+1, r.RunID, i.Seconds)
+		}
+		b := compare.Block{Good: i.Classes[Good], Seconds: i.Seconds}
+		if left := end - i.At; n == len(r.Intervals)-1 && left > 0 {
+			b.Seconds = min(b.Seconds, left)
+		}
+		if i.HDR != "" {
+			h, err := hdrhistogram.DecodePacked([]byte(i.HDR))
+			if err != nil {
+				return nil, fmt.Errorf("interval %d of the run %s: %w", n+1, r.RunID, err)
+			}
+			for value, count := range h.ForEachBucket {
+				b.Served = append(b.Served, compare.Times{Value: value, Count: count})
+			}
+		}
+		if len(b.Served) == 0 && i.Classes[Good]+i.Classes[Late] > 0 {
+			return nil, fmt.Errorf("interval %d of the run %s has no times: they are only in files", n+1, r.RunID)
+		}
+		list = append(list, b)
+	}
+	if n := len(r.Intervals); n > 0 && r.Stages != "" {
+		// The last parts of the plan have no interval if no request was due in them.
+		width := r.Intervals[n-1].Seconds
+		for at := r.Intervals[n-1].At + width; end-at > 1e-6 && len(list) < maxIntervals; at += width {
+			list = append(list, compare.Block{Seconds: min(width, end-at)})
+		}
+	}
+	return list, nil
+}
+
+// end is when the plan's counted part ended, in seconds from its beginning. It is before
+// the last interval's end, unless that is where the plan ended.
+func (r *Report) end() float64 {
+	counted := math.Inf(1) // what the rates are of: it includes the wait for the last answers
+	if r.Reached > 0 {
+		counted = float64(r.Sent) / r.Reached
+	}
+	stages, err := ParseStages(r.Stages)
+	if err != nil {
+		return counted // the closed model, or a replay
+	}
+	plan := Plan{Stages: stages}
+	if r.Shard == "" {
+		plan.Max = r.Planned
+	}
+	span := plan.span().Seconds()
+	if r.WarmUp == 0 {
+		return min(counted, span)
+	}
+	// The report has the time that was counted and that of all, but not the warm-up's.
+	return min(counted, span-(max(r.Elapsed, span)-counted))
+}
+
+// inTurns are the blocks of two arms, in whole quads that had ended after a time.
+func (r *Report) inTurns(elapsed, block time.Duration) (arms [2][]compare.Block, err error) {
+	list, err := r.blocks()
+	if err != nil {
+		return arms, err
+	}
+	whole := max(int(elapsed/block)/quad*quad, 0)
+	list = append(list, slices.Repeat([]compare.Block{{}}, max(whole-len(list), 0))...)
+	for i, b := range list[:whole] {
+		b.Seconds = block.Seconds()
+		arms[abba(i)] = append(arms[abba(i)], b)
+	}
+	return arms, nil
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"soundcheck/loadgen/compare"
+)
+
+// slowed makes a handler answer later.
+func slowed(by time.Duration) func(http.Handler) http.Handler {
+	return func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(by)
+			h.ServeHTTP(w, r)
+		})
+	}
+}
+
+func readResult(t *testing.T, stdout, stderr string) compare.Result {
+	t.Helper()
+	var r compare.Result
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil || r.Version != compare.Version || len(r.Metrics) != 3 {
+		t.Fatalf("%v\n%s\n%s", err, stdout, stderr)
+	}
+	return r
+}
+
+// A target that is 20 ms slower is found to be, and an equal one is not. Where the
+// machine did not keep to the plan the comparison says so, and nothing else.
+func TestAB(t *testing.T) {
+	t.Parallel()
+	run := func(t *testing.T, wrap func(http.Handler) http.Handler) (compare.Result, string, int) {
+		a, b := newTarget(t, nil), newTarget(t, wrap)
+		stdout, stderr, code := loadgen(t.Context(), "ab", "-a", a.URL+"/", "-b", b.URL, "-rate", "100", "-block", "50ms", "-duration", "1s")
+		if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "loadgen: -block 50ms is out of range: 200ms to 45m0s\n") {
+			t.Errorf("exit code %d, %q", code, stderr)
+		}
+		stdout, stderr, code = loadgen(t.Context(), "ab", "-a", a.URL+"/", "-b", b.URL, "-rate", "50", "-block", "200ms", "-duration", "6400ms", "-warmup", "100ms", "-format", "json", "-quiet")
+		r := readResult(t, stdout, stderr)
+		if r.Design != "abba" || r.Units != 8 || r.A.Good != 160 || r.B.Good != 160 || r.A.Served != 160 || r.A.Seconds < 3.199 || r.A.Seconds > 3.201 || r.A.Name != a.URL || r.B.Name != b.URL {
+			t.Errorf("%+v, want 8 quads, 160 good requests to either in 3.2 s", r)
+		}
+		// The warm-up is half a block: of B, as if one had gone before the first of A.
+		if len(a.parents)+len(b.parents) != 325 {
+			t.Errorf("%d and %d requests, want 325", len(a.parents), len(b.parents))
+		}
+		return r, stderr, code
+	}
+	t.Run("slower", func(t *testing.T) {
+		t.Parallel()
+		r, stderr, code := run(t, slowed(20*time.Millisecond))
+		switch {
+		case len(r.Invalid) > 0 && code == 5 && strings.HasPrefix(stderr, "loadgen: the comparison is inconclusive: "):
+		case code == 3 && r.Answer == compare.Regressed && strings.HasPrefix(stderr, "loadgen: B regressed: p50 +"):
+		default:
+			t.Errorf("exit code %d, %q, %+v, want 3", code, stderr, r)
+		}
+		if r.Metrics[0].B < 0.02 || r.Metrics[1].NotFound != "too few requests were served: 160 and 160; p99 needs 1000" {
+			t.Errorf("%+v, want a p50 of 20 ms at least, and no p99", r.Metrics)
+		}
+	})
+	t.Run("equal", func(t *testing.T) {
+		t.Parallel()
+		r, stderr, code := run(t, nil)
+		if code != 5 || r.Answer != compare.Inconclusive || len(r.Invalid) == 0 && !strings.Contains(stderr, "p99: too few requests were served") {
+			t.Errorf("exit code %d, %q, %+v, want 5: it has no p99", code, stderr, r)
+		}
+	})
+}
+
+func TestABInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	a, b := newTarget(t, nil), newTarget(t, nil)
+	time.AfterFunc(1200*time.Millisecond, cancel)
+	stdout, stderr, code := loadgen(ctx, "ab", "-a", a.URL, "-b", b.URL, "-rate", "50", "-block", "200ms", "-warmup", "0")
+	if code != 1 || !strings.HasPrefix(stderr, "loadgen: interrupted after ") || !strings.Contains(stdout, "\nanswer: inconclusive\n") {
+		t.Errorf("exit code %d, %q\n%s, want 1 and the result so far", code, stderr, stdout)
+	}
+}
+
+func TestCompare(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	fast, slow := newTarget(t, nil), newTarget(t, slowed(20*time.Millisecond))
+	folders := make(chan string)
+	attack := func(url, name, duration string) {
+		folder := filepath.Join(dir, name)
+		if stdout, stderr, code := loadgen(t.Context(), "-rate", "20", "-duration", duration, "-out", folder, "-keep", "", "-quiet", "-url", url); code != 0 && code != 4 { // see wantDone
+			t.Errorf("exit code %d, %q\n%s", code, stderr, stdout)
+		}
+		folders <- folder
+	}
+	go attack(fast.URL, "a", "1s")
+	go attack(slow.URL, "b", "1500ms")
+	<-folders
+	<-folders
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	stdout, stderr, code := loadgen(t.Context(), "compare", "-format", "json", a, b)
+	r := readResult(t, stdout, stderr)
+	if code != 5 || r.Answer != compare.Inconclusive || r.A.Good != 20 || r.B.Good != 30 || r.A.Seconds != 1 || r.B.Seconds != 1.5 || r.Metrics[2].B != 20 || r.Metrics[0].Found != nil {
+		t.Errorf("exit code %d, %q, %+v, want too few blocks", code, stderr, r)
+	}
+	if len(r.Warnings) != 1 || r.Warnings[0] != "not the same stages: A has 1s@20, B has 1.5s@20" {
+		t.Errorf("warnings %q", r.Warnings)
+	}
+
+	// Runs of so many seconds as an interval needs are stretched from these: a test has
+	// not the time.
+	a, b = stretched(t, a, 40), stretched(t, b, 40)
+	for _, tt := range []struct {
+		a, b string
+		code int
+		want string
+	}{
+		{a, b, 3, "loadgen: B regressed: p50 +"},
+		{b, a, 5, "loadgen: the comparison is inconclusive: p99: too few requests were served: "},
+		{a, filepath.Join(dir, "c"), 1, "loadgen: open "},
+	} {
+		stdout, stderr, code := loadgen(t.Context(), "compare", tt.a, tt.b)
+		if code != tt.code || !strings.HasPrefix(stderr, tt.want) {
+			t.Errorf("compare %s %s: exit code %d, %q\n%s, want %d, %q", tt.a, tt.b, code, stderr, stdout, tt.code, tt.want)
+		}
+	}
+}
+
+// stretched copies a run's first interval as many times, into another folder. The copy is
+// valid, and the run's plan is forgotten.
+func stretched(t *testing.T, folder string, times int) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(folder, "report.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r map[string]any
+	if err := json.Unmarshal(b, &r); err != nil {
+		t.Fatal(err)
+	}
+	delete(r, "invalid")
+	delete(r, "stages")
+	r["sent"] = 20 * times
+	first := r["intervals"].([]any)[0]
+	list := []any{}
+	for range times {
+		list = append(list, first)
+	}
+	r["intervals"] = list
+	if b, err = json.Marshal(r); err != nil {
+		t.Fatal(err)
+	}
+	to := t.TempDir()
+	if err := os.WriteFile(filepath.Join(to, "report.json"), b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+func TestCompareUsage(t *testing.T) {
+	t.Parallel()
+	urls := []string{"ab", "-a", "http://a", "-b", "http://b"}
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"compare", "x"}, "give two folders, as in loadgen compare .lab/runs/1 .lab/runs/2"},
+		{[]string{"compare", "-tolerance", "5", "x", "y"}, `invalid value "5" for flag -tolerance: that is not a share as in 5%`},
+		{[]string{"compare", "-tolerance", "101%", "x", "y"}, `invalid value "101%" for flag -tolerance: that is out of range: 0% to 100%`},
+		{[]string{"compare", "-tolerance", "NaN%", "x", "y"}, `invalid value "NaN%" for flag -tolerance: that is out of range: 0% to 100%`},
+		{[]string{"compare", "-format", "xml", "x", "y"}, `-format "xml" is not text or json`},
+		{[]string{"ab"}, "give the URLs of both services: -a and -b"},
+		{[]string{"ab", "-a", "http://a"}, "give the URLs of both services: -a and -b"},
+		{[]string{"ab", "-a", "http://a", "-b", "b"}, `-b: "b" is not an http:// or https:// URL with a host`},
+		{append(urls, "-url", "http://c"), "flag provided but not defined: -url"},
+		{append(urls, "-targets", "x"), "flag provided but not defined: -targets"},
+		{append(urls, "-rate", "0"), "-rate 0 is out of range: 0.01 to 100000"},
+		{append(urls, "-block", "199ms"), "-block 199ms is out of range: 200ms to 45m0s"},
+		{append(urls, "-duration", "31s"), "-duration 31s is less than 32 blocks: give -duration 32s, or a shorter -block"},
+		{append(urls, "-duration", "11m"), "-duration 11m0s is more than 600 blocks: give -duration 10m0s, or a longer -block"},
+		{append(urls, "-duration", "33s"), "-duration 33s is not a whole number of A B B A, which is 4s: give -duration 36s"},
+		{append(urls, "-arrivals", "late"), `-arrivals "late" is not constant or poisson`},
+		{append(urls, "-warmup", "-1s"), "-warmup -1s is out of range: 0 to 10m"},
+		{append(urls, "x"), `unexpected argument "x"`},
+	} {
+		stdout, stderr, code := loadgen(t.Context(), tt.args...)
+		if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "loadgen: "+tt.want+"\n\nusage: loadgen "+tt.args[0]+" ") {
+			t.Errorf("loadgen %q: exit code %d, stdout %q, stderr %q, want 2, none, %q and the usage", tt.args, code, stdout, stderr, tt.want)
+		}
+	}
+}
