@@ -68,10 +68,11 @@ func AB(ctx context.Context, c Config, a, b string, block time.Duration) (*ABRep
 	return &ABReport{r, arms[0], arms[1]}, nil
 }
 
-// Compare compares the two: see compare.Comparison.
+// Compare compares the two, by their names: see compare.Comparison.
 func (r *ABReport) Compare(a, b string, tolerance float64) *compare.Result {
-	return compare.Comparison{
-		A: compare.Side{Name: a, Blocks: r.A}, B: compare.Side{Name: b, Blocks: r.B},
-		Tolerance: tolerance, Invalid: r.Invalid,
-	}.Quads()
+	c := compare.Comparison{A: compare.Side{Name: a, Blocks: r.A}, B: compare.Side{Name: b, Blocks: r.B}, Tolerance: tolerance, Invalid: r.Invalid}
+	if why := r.failures(); why != "" {
+		c.Warnings = []string{"of both, " + why}
+	}
+	return c.Quads()
 }

@@ -199,3 +199,20 @@ A and B are the same run`
 		t.Errorf("differences =\n%s, want\n%s", got, want)
 	}
 }
+
+func TestFailuresText(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		r    Report
+		want string
+	}{
+		{Report{Sent: 9}, ""},
+		{Report{Sent: 9, Cancelled: 1, Classes: map[Class]int{Failed: 3, Shed: 1}, Errors: map[string]int{"timeout": 1, "status 500 for get": 2, "status 503 for get": 1}},
+			"4 of 8 requests failed or were refused, 2 of them: status 500 for get"},
+		{Report{Sent: 9, Classes: map[Class]int{Failed: 3}}, "3 of 9 requests failed or were refused"},
+	} {
+		if got := tt.r.failures(); got != tt.want {
+			t.Errorf("failures = %q, want %q", got, tt.want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package attack
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -30,11 +31,30 @@ func Compare(a, b *Report, tolerance float64) (*compare.Result, error) {
 		for _, why := range s.r.Invalid {
 			c.Invalid = append(c.Invalid, s.name+": "+why)
 		}
+		if why := s.r.failures(); why != "" {
+			c.Warnings = append(c.Warnings, s.name+": "+why)
+		}
 		if s.r.Ended != "" {
 			c.Warnings = append(c.Warnings, s.name+" was ended before its time: "+s.r.Ended)
 		}
 	}
 	return c.Runs(), nil
+}
+
+// failures says how many requests were not served, and what for most; "": all were.
+func (r *Report) failures() string {
+	bad := r.Classes[Failed] + r.Classes[Shed]
+	if bad == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%d of %d requests failed or were refused", bad, r.Sent-r.Cancelled)
+	if len(r.Errors) == 0 { // a report by another hand
+		return text
+	}
+	most := slices.MaxFunc(slices.Collect(maps.Keys(r.Errors)), func(x, y string) int {
+		return cmp.Or(cmp.Compare(r.Errors[x], r.Errors[y]), cmp.Compare(y, x))
+	})
+	return fmt.Sprintf("%s, %d of them: %s", text, r.Errors[most], most)
 }
 
 // differences are what else than the target two runs differ in.

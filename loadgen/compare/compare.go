@@ -86,7 +86,7 @@ type Side struct {
 type Result struct {
 	Version   int      `json:"version"`
 	Design    string   `json:"design"` // runs: of two attacks; abba: of one on both in turn
-	Answer    Answer   `json:"answer"` // regressed if a metric did, else inconclusive if one is or if Invalid
+	Answer    Answer   `json:"answer"` // regressed if a metric did, else inconclusive if one is, as all are if Invalid
 	Tolerance float64  `json:"tolerance"`
 	Invalid   []string `json:"invalid,omitempty"`  // why the numbers cannot be trusted
 	Warnings  []string `json:"warnings,omitempty"` // in what else than the target the sides differ
@@ -185,6 +185,9 @@ func (r *Result) fill(a, b *side, short string, next func(*draw)) {
 		default:
 			x.Answer = x.Found.judge(m.worse, r.Tolerance)
 		}
+		if len(r.Invalid) > 0 { // what the generator did is not what the targets did
+			x.Answer = Inconclusive
+		}
 		if x.NotFound != "" {
 			x.Found = nil
 		}
@@ -210,9 +213,6 @@ func (f *Interval) judge(worse, tolerance float64) Answer {
 }
 
 func (r *Result) overall() Answer {
-	if len(r.Invalid) > 0 {
-		return Inconclusive
-	}
 	have := map[Answer]bool{}
 	for _, m := range r.Metrics {
 		have[m.Answer] = true
