@@ -139,7 +139,7 @@ func TestBlocks(t *testing.T) {
 		for _, due := range tt.due {
 			s.add(due*time.Second, Good, time.Millisecond)
 		}
-		tt.r.Sent, tt.r.Intervals = len(tt.due), s.report(Plan{})
+		tt.r.Sent, tt.r.Intervals = len(tt.due), s.report(Plan{}, 0)
 		counted := tt.r.Elapsed
 		if tt.name == "whole" {
 			counted = 3

@@ -20,7 +20,7 @@ until curl -sf http://127.0.0.1:24981/albums/1 >/dev/null; do sleep 0.1; done
 export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:24980
 
 # load prints loadgen's report. What it thinks of the run is in the report too.
-load() { OTEL_SDK_DISABLED=$1 "$dir/loadgen" -targets "$dir/targets" -duration "${seconds}s" -explain=false -keep '' -format json $2 2>"$dir/log" || cat "$dir/log" >&2; }
+load() { OTEL_SDK_DISABLED=$1 "$dir/loadgen" -targets "$dir/targets" -duration "${seconds}s" -explain=false -keep '' -format json $2 2>"$dir/log" || grep "^loadgen" "$dir/log" >&2; }
 # peak prints how many good answers came in a second.
 peak() { load "$1" "-rate 0 -workers 32" | sed -n 's/^  "goodput": \(.*\),/\1/p'; }
 

@@ -1,0 +1,206 @@
+package attack
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+)
+
+// serveAlbums makes the test program a service that answers every request at once.
+const serveAlbums = "serve-albums"
+
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == serveAlbums {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(l.Addr())
+		panic(http.Serve(l, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+	}
+	os.Exit(m.Run())
+}
+
+// startService returns the process and the URL of a service that ends with the test.
+func startService(t *testing.T) (*os.Process, string) {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe, serveAlbums)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // also if it is stopped
+		_ = cmd.Wait()
+	})
+	address, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cmd.Process, "http://" + strings.TrimSpace(address)
+}
+
+// pause is when a process was stopped, and when it went on, counted from the beginning.
+type pause struct{ from, to time.Duration }
+
+// pauseAt stops a process for a second at each of the times.
+func pauseAt(p *os.Process, began time.Time, at ...time.Duration) ([]pause, error) {
+	var list []pause
+	for _, from := range at {
+		time.Sleep(time.Until(began.Add(from)))
+		if err := p.Signal(syscall.SIGSTOP); err != nil {
+			return nil, err
+		}
+		s := pause{from: time.Since(began)}
+		time.Sleep(time.Second)
+		s.to = time.Since(began)
+		if err := p.Signal(syscall.SIGCONT); err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// dueTimes returns when the requests of an attack are due.
+func dueTimes(t *testing.T, c Config) (due []time.Duration) {
+	for p := newPacer(t.Context(), c); ; {
+		at, more := p.next(uint64(len(due)))
+		if !more {
+			return due
+		}
+		due = append(due, at)
+	}
+}
+
+// gap returns a time after at when no request is on its way: one that a pause cuts off
+// would count as one of the pause.
+func gap(due []time.Duration, at time.Duration) time.Duration {
+	for i := 1; ; i++ {
+		if due[i-1] > at && due[i]-due[i-1] > 8*time.Millisecond {
+			return (due[i-1] + due[i]) / 2
+		}
+	}
+}
+
+// responses returns what the response times are if requests are answered at once but
+// in the pauses, sorted.
+func responses(due []time.Duration, pauses []pause) []time.Duration {
+	list := make([]time.Duration, len(due))
+	for i, at := range due {
+		for _, s := range pauses {
+			if at >= s.from && at < s.to {
+				list[i] = s.to - at
+			}
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// A service that stands still for 1 s in every 10 s: the percentiles are those that
+// follow from when requests were due, whatever the arrivals, and also if the requests of
+// a pause could not be sent because the workers were waiting.
+func TestStallsAsTheyAre(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes 20 s")
+	}
+	t.Parallel()
+	const d = 20 * time.Second
+	// So few that the requests of a pause are answered in no time when it is over.
+	poisson := steady(20, d)
+	poisson.Arrivals = Poisson
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for i, tt := range []struct {
+		name    string
+		plan    Plan
+		workers int
+	}{
+		{"constant", steady(20, d), 1024},
+		{"ramp", Plan{Stages: []Stage{{d, 10, 30}}, Arrivals: Constant}, 1024},
+		{"poisson", poisson, 1024},
+		{"few workers", steady(20, d), 4},
+	} {
+		c := testConfig("", tracetest.NewSpanRecorder())
+		c.Plan, c.MaxWorkers, c.TracerProvider, c.Mix = tt.plan, tt.workers, nil, Mix{"get": 1}
+		service, url := startService(t)
+		c.URL = url
+		first := 3*time.Second + time.Duration(i)*1500*time.Millisecond // not all at once
+		// Not subtests: no more of these run at once than there are cores.
+		wg.Go(func() {
+			// Times that are too long can be the machine's, which is busy with other
+			// tests. Times that are too short are wrong.
+			for range 5 {
+				long, err := stallOnce(t, c, service, first, first+10*time.Second)
+				if err != nil {
+					t.Errorf("%s: %v", tt.name, err)
+					return
+				}
+				if long == "" {
+					return
+				}
+				t.Logf("%s: too long: %s", tt.name, long)
+			}
+			t.Errorf("%s: five times too long", tt.name)
+		})
+	}
+}
+
+// stallOnce attacks a service that pauses, and returns which percentile is too long. One
+// that is too short is an error.
+func stallOnce(t *testing.T, c Config, service *os.Process, pausesAt ...time.Duration) (long string, err error) {
+	due := dueTimes(t, c)
+	for i, at := range pausesAt {
+		pausesAt[i] = gap(due, at)
+	}
+	c.StartAt = time.Now().Add(100 * time.Millisecond)
+	var pauses []pause
+	paused := make(chan error)
+	go func() {
+		var err error
+		pauses, err = pauseAt(service, c.StartAt, pausesAt...)
+		paused <- err
+	}()
+	r, err := Run(t.Context(), c)
+	if err := errors.Join(err, <-paused); err != nil {
+		return "", err
+	}
+	if r.Sent != len(due) || r.Classes[Good] != r.Sent {
+		return "", fmt.Errorf("%d requests, %v, want %d, all good; errors %v", r.Sent, r.Classes, len(due), r.Errors)
+	}
+	sorted := responses(due, pauses)
+	for _, parts := range []int{95_000, 99_000, 99_900} {
+		got, want := r.times["response"].quantile(float64(parts)/100_000), nearestRank(sorted, parts)
+		off := float64(got-want) / float64(want)
+		text := fmt.Sprintf("p%g = %s, want %s (%+.2f%%)", float64(parts)/1000, got, want, 100*off)
+		t.Log(text)
+		switch {
+		case off < -0.02:
+			return "", errors.New(text)
+		case off > 0.02:
+			long = fmt.Sprintf("%s; lag p99 %s; invalid: %q", text, ms(r.Lag.P99), r.Invalid)
+		}
+	}
+	return long, nil
+}
