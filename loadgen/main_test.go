@@ -164,7 +164,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-jaeger", "localhost"}, `-jaeger: "localhost" is not an http:// or https:// URL with a host`},
 		{[]string{"-targets", "x", "-url", "http://a"}, "-targets says what -mix and -url say: give one of them"},
 		{[]string{"-targets", os.DevNull}, "-targets " + os.DevNull + ": there is no target"},
-		{[]string{"-format", "xml"}, `-format "xml" is not text or json`},
+		{[]string{"-format", "xml"}, `-format "xml" is not text, json, markdown or html`},
 		{[]string{"-duration", "99ms"}, "-duration 99ms is out of range: 100ms to 24h"},
 		{[]string{"-duration", "25h"}, "-duration 25h0m0s is out of range: 100ms to 24h"},
 		{[]string{"-duration", "30"}, `invalid value "30" for flag -duration: parse error`},
@@ -472,7 +472,7 @@ func TestOut(t *testing.T) {
 		{args, 1, "loadgen: -out: " + dir + " holds a run already\n"},
 		{[]string{"report", t.TempDir()}, 1, "report.json: no such file or directory\n"},
 		{[]string{"report"}, 2, "loadgen: give one folder"},
-		{[]string{"report", "-format", "xml", dir}, 2, `loadgen: -format "xml" is not text or json`},
+		{[]string{"report", "-format", "xml", dir}, 2, `loadgen: -format "xml" is not text, json, markdown or html`},
 	} {
 		if stdout, stderr, code := loadgen(t.Context(), tt.args...); code != tt.code || stdout != "" || !strings.Contains(stderr, tt.want) {
 			t.Errorf("%v: exit code %d, %q, %q, want %d, %q", tt.args, code, stdout, stderr, tt.code, tt.want)

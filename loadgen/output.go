@@ -23,11 +23,13 @@ type output struct {
 
 // writers are the formats of a report.
 var writers = map[string]func(*attack.Report, io.Writer) error{
-	"text": (*attack.Report).Write,
-	"json": (*attack.Report).WriteJSON,
+	"text":     (*attack.Report).Write,
+	"json":     (*attack.Report).WriteJSON,
+	"markdown": (*attack.Report).WriteMarkdown,
+	"html":     (*attack.Report).WriteHTML,
 }
 
-const formats = "`text` or json"
+const formats = "`text`, json, markdown or html"
 
 func (o *output) define(f *cli.Flags) {
 	f.StringVar(&o.format, "format", "text", "of the report: "+formats)

@@ -210,7 +210,7 @@ func (k *collector) look() string {
 // finish makes the report of an attack that lasted so long.
 func (k *collector) finish(began time.Time, elapsed time.Duration, interrupted bool) *Report {
 	r := k.report
-	r.StartedAt, r.Elapsed, r.Peak = began, elapsed.Seconds(), int(k.tr.peak.Load())
+	r.StartedAt, r.WarmUpTime, r.Elapsed, r.Peak = began, k.c.WarmUp.Seconds(), elapsed.Seconds(), int(k.tr.peak.Load())
 	r.Classes = k.all.classes
 	span := elapsed
 	if uint64(r.Sent+r.WarmUp) == r.Planned && r.Arrivals == Constant {
@@ -218,7 +218,7 @@ func (k *collector) finish(began time.Time, elapsed time.Duration, interrupted b
 	}
 	seconds := max(span-k.c.WarmUp, time.Microsecond).Seconds()
 	r.Reached, r.Goodput = float64(r.Sent)/seconds, float64(r.Classes[Good])/seconds
-	r.Intervals = k.intervals.report(k.c.Plan)
+	r.Intervals = k.intervals.report(k.c.Plan, k.c.WarmUp)
 	if k.c.Workers > 0 {
 		for i := range r.Intervals {
 			r.Intervals[i].Asked = 0

@@ -76,7 +76,7 @@ func (i *interval) summary() Summary {
 
 // Interval is what became of the requests that were due in a part of the time.
 type Interval struct {
-	At       float64       `json:"at"` // seconds from the beginning
+	At       float64       `json:"at"` // seconds from the beginning, after the warm-up
 	Seconds  float64       `json:"seconds"`
 	Asked    float64       `json:"rate_asked"` // in its middle; of the closed model 0
 	Classes  map[Class]int `json:"classes"`
@@ -84,11 +84,12 @@ type Interval struct {
 	HDR      string        `json:"histogram,omitempty"` // of their times; only in files
 }
 
-func (s *intervals) report(plan Plan) []Interval {
+// report returns the intervals of a plan whose requests count after the warm-up.
+func (s *intervals) report(plan Plan, warmUp time.Duration) []Interval {
 	list := []Interval{}
 	for n, i := range s.list {
 		at := time.Duration(n) * s.width
-		r := Interval{At: at.Seconds(), Seconds: s.width.Seconds(), Asked: plan.Rate(at + s.width/2), Classes: map[Class]int{}, Response: i.summary()}
+		r := Interval{At: at.Seconds(), Seconds: s.width.Seconds(), Asked: plan.Rate(warmUp + at + s.width/2), Classes: map[Class]int{}, Response: i.summary()}
 		for k, class := range classes {
 			if i.classes[k] > 0 {
 				r.Classes[class] = i.classes[k]

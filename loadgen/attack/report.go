@@ -36,9 +36,10 @@ type Report struct {
 	Planned    uint64           `json:"planned"` // requests; 0: as many as there is time for
 	Sent       int              `json:"sent"`
 	Cancelled  int              `json:"cancelled"`
-	WarmUp     int              `json:"warm_up,omitempty"` // requests before those that are counted
-	Ended      string           `json:"ended,omitempty"`   // why it was ended before its time
-	Shard      string           `json:"shard,omitempty"`   // as in 2/4: the part of the plan that this is
+	WarmUp     int              `json:"warm_up,omitempty"`      // requests before those that are counted
+	WarmUpTime float64          `json:"warm_up_time,omitempty"` // how long that was; intervals begin at its end
+	Ended      string           `json:"ended,omitempty"`        // why it was ended before its time
+	Shard      string           `json:"shard,omitempty"`        // as in 2/4: the part of the plan that this is
 	Elapsed    float64          `json:"elapsed"`
 	Asked      float64          `json:"rate_asked"`
 	Reached    float64          `json:"rate_reached"`
