@@ -52,9 +52,10 @@
 // compared with those of as many typical ones (-explain): where on the critical path the
 // difference is, with 95% intervals, and a trace to look at.
 //
-// The report is on stdout (-format json: attack.Report), and with -out in files beside
-// histograms and each result (attack.Folder); progress on stderr. Ctrl-C ends
-// the attack at once and shows the report so far.
+// The report is on stdout (-format json: attack.Report; markdown: for a pull request;
+// html: a page with charts), and with -out in files beside histograms and each result
+// (attack.Folder); progress on stderr. Ctrl-C ends the attack at once and shows the
+// report so far.
 //
 // Exit codes: 0 every answer was as expected or, with -slo, every objective was met;
 // 1 some were not, the target could not be reached, or the attack was interrupted;

@@ -432,6 +432,11 @@ func TestOut(t *testing.T) {
 	if len(long.Histograms) < 6 || len(short.Histograms) != 0 || long.Response != short.Response || short.Sent != 100 {
 		t.Errorf("report.json: %+v, shown %+v", long, short)
 	}
+	for format, begins := range map[string]string{"markdown": "## Load test of ", "html": "<!DOCTYPE html>\n"} {
+		if stdout, stderr, code := loadgen(t.Context(), "report", "-format", format, dir); !strings.HasPrefix(stdout, begins) || !strings.Contains(stdout, long.RunID) || code != 0 {
+			t.Errorf("report -format %s: exit code %d, %s\n%s", format, code, stderr, stdout)
+		}
+	}
 	f, err := os.Open(filepath.Join(dir, "results.bin"))
 	if err != nil {
 		t.Fatal(err)

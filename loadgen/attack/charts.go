@@ -45,6 +45,15 @@ type percentiles struct {
 	Lag      []*float64 `json:"lag"`
 }
 
+// milli is a time of a summary in ms; nil if the summary is of nothing.
+func milli(s Summary, v float64) *float64 {
+	if s.Count == 0 {
+		return nil
+	}
+	v = rounded(1000 * v)
+	return &v
+}
+
 // cutShort is the last interval if there was less time for it than this part of it.
 const cutShort = 0.95
 
@@ -65,7 +74,8 @@ func (r *Report) charts() (charts, error) {
 			n := v.Classes[c.Classes[k].Class]
 			c.Classes[k].Rate, c.Classes[k].Source = append(c.Classes[k].Rate, rounded(float64(n)/width)), append(c.Classes[k].Source, n)
 		}
-		c.P50, c.P99, c.Max = append(c.P50, milli(v.Response, v.Response.P50)), append(c.P99, milli(v.Response, v.Response.P99)), append(c.Max, milli(v.Response, v.Response.Max))
+		s := v.Response
+		c.P50, c.P99, c.Max = append(c.P50, milli(s, s.P50)), append(c.P99, milli(s, s.P99)), append(c.Max, milli(s, s.Max))
 	}
 	var err error
 	c.Heat, err = heatOf(r.Intervals)
@@ -169,14 +179,6 @@ func (r *Report) percentiles() percentiles {
 			p.Lag = append(p.Lag, at(lag, nines))
 		}
 	}
-}
-
-func milli(s Summary, v float64) *float64 {
-	if s.Count == 0 {
-		return nil
-	}
-	v = rounded(1000 * v)
-	return &v
 }
 
 // rounded keeps the page small: a millionth is more than can be seen.

@@ -83,11 +83,15 @@ func library(name string) (string, error) {
 }
 
 func (r *Report) tiles() []tile {
-	value := func(s Summary, v float64) string {
-		if s.Count == 0 {
+	value := func(v float64) string {
+		if r.Response.Count == 0 {
 			return "–"
 		}
 		return readable(v)
+	}
+	unit := "ms"
+	if r.Response.Count == 0 {
+		unit = ""
 	}
 	note := ""
 	if r.Model == "open" {
@@ -95,8 +99,8 @@ func (r *Report) tiles() []tile {
 	}
 	bad := r.Classes[Failed] + r.Classes[Shed]
 	return []tile{
-		{Name: "p50", Value: value(r.Response, r.Response.P50), Unit: "ms", Note: "response time, served"},
-		{Name: "p99", Value: value(r.Response, r.Response.P99), Unit: "ms", Note: "response time, served"},
+		{Name: "p50", Value: value(r.Response.P50), Unit: unit, Note: "response time, served"},
+		{Name: "p99", Value: value(r.Response.P99), Unit: unit, Note: "response time, served"},
 		{Name: "goodput", Value: readable(r.Goodput / 1000), Unit: "/s", Note: percent(r.share(Good)) + " of the requests"},
 		{Name: "rate reached", Value: readable(r.Reached / 1000), Unit: "/s", Note: note},
 		{Name: "failed, shed", Value: strconv.Itoa(bad), Note: fmt.Sprintf("%d failed, %d shed", r.Classes[Failed], r.Classes[Shed]), Bad: bad > 0},

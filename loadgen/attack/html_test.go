@@ -125,15 +125,25 @@ func browser(t *testing.T) string {
 	return ""
 }
 
-// painted counts the pixels of each chart that are neither grey nor empty.
-const painted = `<script>setTimeout(() => document.querySelectorAll(".chart").forEach(chart => {
-  const c = chart.querySelector("canvas");
-  if (!c || !c.width) return;
-  const p = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
-  let n = 0;
-  for (let i = 0; i < p.length; i += 4) if (p[i + 3] > 200 && Math.max(p[i], p[i + 1], p[i + 2]) - Math.min(p[i], p[i + 1], p[i + 2]) > 80) n++;
-  chart.dataset.painted = n > 10;
-}), 500)</script>`
+// probe tells whether a chart has pixels that are neither grey nor empty, takes the
+// cursor through its middle and notes what is said there.
+const probe = `<script>setTimeout(() => {
+  const charts = [...document.querySelectorAll(".chart")].filter(chart => chart.querySelector("canvas"));
+  for (const chart of charts) {
+    const c = chart.querySelector("canvas"), p = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+    let n = 0;
+    for (let i = 0; i < p.length; i += 4) if (p[i + 3] > 200 && Math.max(p[i], p[i + 1], p[i + 2]) - Math.min(p[i], p[i + 1], p[i + 2]) > 80) n++;
+    chart.dataset.painted = n > 10;
+    const over = chart.querySelector(".u-over"), r = over.getBoundingClientRect();
+    for (let k = 0; k < 20; k++) {
+      const at = { clientX: r.left + r.width / 2, clientY: r.top + r.height * (k + 0.5) / 20, bubbles: true };
+      for (const e of ["mouseenter", "mousemove"]) over.dispatchEvent(new MouseEvent(e, at));
+    }
+  }
+  for (const chart of charts) chart.dataset.hover = (chart.querySelector(".u-legend") || chart.querySelector(".scale")).innerText.replace(/\s+/g, " ");
+}, 500)</script>`
+
+var drawnChart = regexp.MustCompile(`data-painted="true" data-hover="[^"]*\d[^"]*"`)
 
 // A browser draws every chart that there is something for, without an error. Not
 // parallel: a browser takes the processors that tests of timing need.
@@ -173,7 +183,7 @@ func TestPageInBrowser(t *testing.T) {
 			}
 			r.fill(all, nil, service, lag)
 			file := filepath.Join(t.TempDir(), "report.html")
-			if err := os.WriteFile(file, []byte(pageOf(t, r)+painted), 0o644); err != nil {
+			if err := os.WriteFile(file, []byte(pageOf(t, r)+probe), 0o644); err != nil {
 				t.Fatal(err)
 			}
 			dom := dump(t, chromium, "file://"+file)
@@ -182,7 +192,7 @@ func TestPageInBrowser(t *testing.T) {
 			}
 			for id, want := range tt.drawn {
 				chart := regexp.MustCompile(`<div class="chart[^>]* id="` + id + `"[^>]*>`).FindString(dom)
-				if !strings.Contains(chart, `data-drawn="`+want+`"`) || want == "yes" && !strings.Contains(chart, `data-painted="true"`) {
+				if !strings.Contains(chart, `data-drawn="`+want+`"`) || want == "yes" && !drawnChart.MatchString(chart) {
 					t.Errorf("chart %s: %s, want it drawn: %s", id, chart, want)
 				}
 			}

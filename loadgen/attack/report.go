@@ -21,6 +21,7 @@ const ReportVersion = 1
 // Sent = good + late + shed + failed + Cancelled.
 //
 // Fields may be added to its JSON; Version changes if one changes its meaning or goes.
+// docs/report-json.md describes each.
 type Report struct {
 	Version    int              `json:"version"`
 	RunID      string           `json:"run_id"`

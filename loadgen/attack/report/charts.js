@@ -49,7 +49,8 @@ function rates(d) {
     columns.push(closed(d.asked));
     series.push(line("asked", "asked", { width: 1.5, dash: [5, 4], paths: stepped, value: (u, v) => v == null ? "" : digits(v) + "/s" }));
   }
-  return { columns, options: { series, bands, cursor: together, axes: [timeAxis(d), axis("requests/s", { size: 50 })],
+  const within = (u, s, i, x) => i > 0 && u.data[0][i] > x ? i - 1 : i; // the interval that the cursor is in, not the nearest edge
+  return { columns, options: { series, bands, cursor: Object.assign({ dataIdx: within }, together), axes: [timeAxis(d), axis("requests/s", { size: 50 })],
     scales: { x: timeScale(d), y: { range: (u, min, max) => [0, (max || 1) * 1.08] } } } };
 }
 
@@ -131,7 +132,7 @@ function heat(d) {
   function key() {
     const div = document.createElement("div");
     div.className = "scale";
-    div.append("few", document.createElement("i"), percent(h.most), output);
+    div.append("few", document.createElement("i"), percent(h.most) + " of an interval", output);
     return div;
   }
   return { columns: [middles(d), d.p50.map(() => null)], below: key(), options: { cursor: Object.assign({ points: { show: false } }, together), legend: { show: false },
