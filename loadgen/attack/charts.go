@@ -25,9 +25,8 @@ type charts struct {
 
 // rates are the requests of a class in each interval, in requests a second.
 type rates struct {
-	Class  Class     `json:"class"`
-	Rate   []float64 `json:"rate"`
-	Source []int     `json:"requests"`
+	Class Class     `json:"class"`
+	Rate  []float64 `json:"rate"`
 }
 
 // heat is how many served requests of each interval were in each band of time.
@@ -61,7 +60,7 @@ func (r *Report) charts() (charts, error) {
 	c := charts{Open: r.Model == "open", At: []float64{}, Asked: []float64{}, Classes: []rates{}, P50: []*float64{}, P99: []*float64{}, Max: []*float64{}}
 	for _, class := range r.shown() {
 		if r.Classes[class] > 0 {
-			c.Classes = append(c.Classes, rates{Class: class, Rate: []float64{}, Source: []int{}})
+			c.Classes = append(c.Classes, rates{Class: class, Rate: []float64{}})
 		}
 	}
 	for i, v := range r.Intervals {
@@ -72,7 +71,7 @@ func (r *Report) charts() (charts, error) {
 		c.At, c.Asked, c.End = append(c.At, v.At), append(c.Asked, v.Asked), v.At+width
 		for k := range c.Classes {
 			n := v.Classes[c.Classes[k].Class]
-			c.Classes[k].Rate, c.Classes[k].Source = append(c.Classes[k].Rate, rounded(float64(n)/width)), append(c.Classes[k].Source, n)
+			c.Classes[k].Rate = append(c.Classes[k].Rate, rounded(float64(n)/width))
 		}
 		s := v.Response
 		c.P50, c.P99, c.Max = append(c.P50, milli(s, s.P50)), append(c.P99, milli(s, s.P99)), append(c.Max, milli(s, s.Max))

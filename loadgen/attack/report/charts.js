@@ -79,7 +79,7 @@ function percentiles(d) {
   const name = n => +(100 - 100 * 10 ** -n).toPrecision(Math.max(2, Math.ceil(n) + 2)) + "%";
   const floor = v => v == null ? null : Math.max(v, 0.001); // less than 1 µs is as good as nothing
   const columns = [p.nines, p.response.map(floor), p.service.map(floor)];
-  const series = [{ label: "share", value: (u, v) => v == null ? "" : name(v) }, line("response time", "p99"), line("service time", "p50", { dash: [6, 4] })];
+  const series = [{ label: "share", value: (u, v) => v == null ? "" : name(v) }, line("response time, served", "p99"), line("service time, all", "p50", { dash: [6, 4] })];
   if (d.open) {
     columns.push(p.lag.map(floor));
     series.push(line("sent late by", "max"));
