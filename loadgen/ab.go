@@ -50,7 +50,7 @@ func parseAB(args []string, getenv func(string) string, stdout io.Writer) (attac
 // apply checks the flags and makes the plan.
 func (o *abOptions) apply(f *targetFlags) error {
 	c := &f.c
-	if err := checkFormat(f.Flags, o.format); err != nil {
+	if err := checkResultFormat(f.Flags, o.format); err != nil {
 		return err
 	}
 	for _, u := range []struct {

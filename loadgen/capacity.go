@@ -29,7 +29,7 @@ func parseCapacity(args []string, getenv func(string) string, stdout io.Writer) 
 	f.Float64Var(&o.Precision, "precision", 0.05, "end when the rate that fails is by this `share` above the one that passes (0.005 to 1)")
 	f.DurationVar(&o.step, "step", 10*time.Second, "keep a rate up for this `long` (2s to 1h); shorter if the verdict is clear")
 	f.DurationVar(&f.c.WarmUp, "warmup", 2*time.Second, "at each rate, do not count the requests of this first part of the `time` (0s to 10m)")
-	f.StringVar(&o.format, "format", "text", "of the result: `text` or json")
+	f.StringVar(&o.format, "format", "text", "of the result: "+resultFormats)
 	f.BoolVar(&o.quiet, "quiet", false, "show no progress")
 	if err := f.parse(args, getenv, stdout); err != nil {
 		return f.c, o, err
@@ -47,10 +47,11 @@ func parseCapacity(args []string, getenv func(string) string, stdout io.Writer) 
 		return f.c, o, f.Errorf("-step %s is out of range: 2s to 1h", o.step)
 	case f.c.WarmUp < 0 || f.c.WarmUp > 10*time.Minute:
 		return f.c, o, f.Errorf("-warmup %s is out of range: 0s to 10m", f.c.WarmUp)
-	case o.format != "text" && o.format != "json":
-		return f.c, o, f.Errorf("-format %q is not text or json", o.format)
 	case o.Lowest*o.step.Seconds() < 10:
 		return f.c, o, f.Errorf("-from %g for -step %s is less than 10 requests: of so few nothing can be said", o.Lowest, o.step)
+	}
+	if err := checkResultFormat(f.Flags, o.format); err != nil {
+		return f.c, o, err
 	}
 	return f.c, o, f.NoArgs()
 }

@@ -128,7 +128,7 @@ func TestAbort(t *testing.T) {
 	if time.Since(begun) > 10*time.Minute || code != 3 && code != 4 || !strings.Contains(stdout, "p50<20ms  VIOLATED") {
 		t.Errorf("after %s: exit code %d, %q\n%s", time.Since(begun), code, stderr, stdout)
 	}
-	if !strings.Contains(stdout, "ended         the objective p50<20ms was not met\n") {
+	if !strings.Contains(stdout, "ended early   the objective p50<20ms was not met\n") {
 		t.Errorf("the report does not say why it was ended\n%s", stdout)
 	}
 }

@@ -22,7 +22,7 @@ type comparison struct {
 func (o *comparison) define(f *cli.Flags) {
 	o.tolerance = 0.05
 	f.Var(&o.tolerance, "tolerance", "what B may be worse by: a `share` of A's value (0% to 100%)")
-	f.StringVar(&o.format, "format", "text", "of the result: "+formats)
+	f.StringVar(&o.format, "format", "text", "of the result: "+resultFormats)
 }
 
 // show writes a result.
@@ -63,7 +63,7 @@ func runCompare(args []string, getenv func(string) string, stdout io.Writer) err
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return err
 	}
-	if err := checkFormat(f, o.format); err != nil {
+	if err := checkResultFormat(f, o.format); err != nil {
 		return err
 	}
 	if f.NArg() != 2 {

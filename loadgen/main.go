@@ -59,10 +59,10 @@
 // compared with those of as many typical ones (-explain): where on the critical path the
 // difference is, with 95% intervals, and a trace to look at.
 //
-// The report is on stdout (-format json: attack.Report), and with -out in files beside
-// histograms and each result (attack.Folder); progress on stderr. Where the folder .lab
-// is, the last 50 runs are kept in .lab/runs (-keep). Ctrl-C ends the attack at once and
-// shows the report so far.
+// The report is on stdout (-format json: attack.Report; markdown: for a pull request;
+// html: a page with charts), and with -out in files beside histograms and each result
+// (attack.Folder); progress on stderr. Where the folder .lab is, the last 50 runs are
+// kept in .lab/runs (-keep). Ctrl-C ends the attack at once and shows the report so far.
 //
 // Without GOGC in the environment memory is collected at four times the usual heap, so
 // that it takes less of the generator's time.

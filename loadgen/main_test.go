@@ -164,7 +164,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-jaeger", "localhost"}, `-jaeger: "localhost" is not an http:// or https:// URL with a host`},
 		{[]string{"-targets", "x", "-url", "http://a"}, "-targets says what -mix and -url say: give one of them"},
 		{[]string{"-targets", os.DevNull}, "-targets " + os.DevNull + ": there is no target"},
-		{[]string{"-format", "xml"}, `-format "xml" is not text or json`},
+		{[]string{"-format", "xml"}, `-format "xml" is not text, json, markdown or html`},
 		{[]string{"-duration", "99ms"}, "-duration 99ms is out of range: 100ms to 24h"},
 		{[]string{"-duration", "25h"}, "-duration 25h0m0s is out of range: 100ms to 24h"},
 		{[]string{"-duration", "30"}, `invalid value "30" for flag -duration: parse error`},
@@ -432,6 +432,11 @@ func TestOut(t *testing.T) {
 	if len(long.Histograms) < 6 || len(short.Histograms) != 0 || long.Response != short.Response || short.Sent != 100 {
 		t.Errorf("report.json: %+v, shown %+v", long, short)
 	}
+	for format, begins := range map[string]string{"markdown": "## Load test of ", "html": "<!DOCTYPE html>\n"} {
+		if stdout, stderr, code := loadgen(t.Context(), "report", "-format", format, dir); !strings.HasPrefix(stdout, begins) || !strings.Contains(stdout, long.RunID) || code != 0 {
+			t.Errorf("report -format %s: exit code %d, %s\n%s", format, code, stderr, stdout)
+		}
+	}
 	f, err := os.Open(filepath.Join(dir, "results.bin"))
 	if err != nil {
 		t.Fatal(err)
@@ -475,7 +480,7 @@ func TestOut(t *testing.T) {
 		{args, 1, "loadgen: -out: " + dir + " holds a run already\n"},
 		{[]string{"report", t.TempDir()}, 1, "report.json: no such file or directory\n"},
 		{[]string{"report"}, 2, "loadgen: give one folder"},
-		{[]string{"report", "-format", "xml", dir}, 2, `loadgen: -format "xml" is not text or json`},
+		{[]string{"report", "-format", "xml", dir}, 2, `loadgen: -format "xml" is not text, json, markdown or html`},
 	} {
 		if stdout, stderr, code := loadgen(t.Context(), tt.args...); code != tt.code || stdout != "" || !strings.Contains(stderr, tt.want) {
 			t.Errorf("%v: exit code %d, %q, %q, want %d, %q", tt.args, code, stdout, stderr, tt.code, tt.want)

@@ -23,11 +23,13 @@ type output struct {
 
 // writers are the formats of a report.
 var writers = map[string]func(*attack.Report, io.Writer) error{
-	"text": (*attack.Report).Write,
-	"json": (*attack.Report).WriteJSON,
+	"text":     (*attack.Report).Write,
+	"json":     (*attack.Report).WriteJSON,
+	"markdown": (*attack.Report).WriteMarkdown,
+	"html":     (*attack.Report).WriteHTML,
 }
 
-const formats = "`text` or json"
+const formats = "`text`, json, markdown or html"
 
 func (o *output) define(f *cli.Flags) {
 	f.StringVar(&o.format, "format", "text", "of the report: "+formats)
@@ -42,6 +44,16 @@ func (o *output) apply(f *cli.Flags) error {
 func checkFormat(f *cli.Flags, format string) error {
 	if writers[format] == nil {
 		return f.Errorf("-format %q is not %s", format, plain(formats))
+	}
+	return nil
+}
+
+// resultFormats are those of what is no run's report.
+const resultFormats = "`text` or json"
+
+func checkResultFormat(f *cli.Flags, format string) error {
+	if format != "text" && format != "json" {
+		return f.Errorf("-format %q is not %s", format, plain(resultFormats))
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func (e explanation) explain(ctx context.Context, r *attack.Report, t *telemetry
 		}
 		return
 	}
-	r.Jaeger = e.jaeger
+	r.Traces = j.Page(reach)
 	bar.Show("looking up the traces of the slowest requests")
 	ctx, cancel = context.WithTimeout(ctx, explainTimeout)
 	defer cancel()

@@ -29,7 +29,7 @@ type collector struct {
 	lag       *times
 	intervals *intervals
 	window    *window
-	gc        GC // of the process, before the attack
+	gc        []uint64 // pauses of the process before the attack, by length
 
 	samplers map[string]*sampler
 	waited   int // requests that were late because all workers were busy
@@ -41,7 +41,7 @@ func newCollector(c Config, p *pacer, tr *transport) *collector {
 		r.Model, r.Workers, r.Planned = "closed", c.Workers, c.Plan.Max
 	} else {
 		r.Model, r.Stages, r.Arrivals, r.Planned = "open", c.Plan.String(), c.Plan.Arrivals, c.Plan.Planned()
-		r.Asked = c.Plan.average()
+		r.Asked = c.Plan.average(c.WarmUp)
 	}
 	if c.Plan.Replay != nil {
 		r.Replay, r.Arrivals = c.Plan.Replay.path, ""
@@ -50,7 +50,7 @@ func newCollector(c Config, p *pacer, tr *transport) *collector {
 		r.Shard = fmt.Sprintf("%d/%d", c.Plan.Shard+1, c.Plan.Shards)
 	}
 	k := &collector{c: c, p: p, tr: tr, begun: time.Now(), report: r, all: newCell(), rows: map[string]*cell{}, late: map[string]time.Duration{},
-		service: newTimes(), lag: newTimes(), intervals: &intervals{width: cmp.Or(c.interval, time.Second)}, window: newWindow(), gc: collections(), samplers: map[string]*sampler{}}
+		service: newTimes(), lag: newTimes(), intervals: &intervals{width: cmp.Or(c.interval, time.Second)}, window: newWindow(), gc: pauses().Counts, samplers: map[string]*sampler{}}
 	for name := range c.rows() {
 		k.rows[name], k.late[name] = newCell(), lateAfter(c.SLOs, name)
 		k.samplers[name] = &sampler{rng: newRNG(c.Seed, 4)}
@@ -209,7 +209,7 @@ func (k *collector) look() string {
 // finish makes the report of an attack that lasted so long.
 func (k *collector) finish(began time.Time, elapsed time.Duration, interrupted bool) *Report {
 	r := k.report
-	r.StartedAt, r.Elapsed, r.Peak = began, elapsed.Seconds(), int(k.tr.peak.Load())
+	r.StartedAt, r.WarmUpTime, r.Elapsed, r.Peak = began, k.c.WarmUp.Seconds(), elapsed.Seconds(), int(k.tr.peak.Load())
 	r.Classes = k.all.classes
 	span := elapsed
 	if uint64(r.Sent+r.WarmUp) == r.Planned && r.Arrivals == Constant {
@@ -223,10 +223,7 @@ func (k *collector) finish(began time.Time, elapsed time.Duration, interrupted b
 			r.Intervals[i].Asked = 0
 		}
 	}
-	if r.GC = collections(); r.GC.Pauses == k.gc.Pauses {
-		r.GC.Longest = 0
-	}
-	r.GC.Pauses -= k.gc.Pauses
+	r.GC = since(k.gc)
 	if k.c.Retry.on() {
 		r.Retries.Policy = k.c.Retry
 	}
@@ -252,19 +249,24 @@ func (r *Report) fill(all *cell, rows map[string]*cell, service, lag *times) {
 	}
 }
 
-// collections returns how often the process's memory was collected, and the longest
-// pause of its life.
-func collections() GC {
+// pauses are those of the process's garbage collections, by length in seconds.
+func pauses() *metrics.Float64Histogram {
 	s := []metrics.Sample{{Name: "/sched/pauses/total/gc:seconds"}}
 	metrics.Read(s)
-	h := s[0].Value.Float64Histogram()
-	var gc GC
+	return s[0].Value.Float64Histogram()
+}
+
+// since returns how often the process's memory was collected since there were so many
+// pauses of each length.
+func since(before []uint64) (gc GC) {
+	h := pauses()
 	for i, n := range h.Counts {
-		if n > 0 {
-			gc.Pauses += n
-			if gc.Longest = h.Buckets[i+1]; math.IsInf(gc.Longest, 0) {
-				gc.Longest = h.Buckets[i]
-			}
+		if n -= before[i]; n == 0 {
+			continue
+		}
+		gc.Pauses += n
+		if gc.Longest = h.Buckets[i+1]; math.IsInf(gc.Longest, 0) {
+			gc.Longest = h.Buckets[i]
 		}
 	}
 	return gc

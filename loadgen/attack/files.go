@@ -19,6 +19,7 @@ import (
 const (
 	reportFile  = "report.json"
 	textFile    = "report.txt"
+	pageFile    = "report.html"
 	resultsFile = "results.bin"
 )
 
@@ -26,9 +27,11 @@ const (
 //
 //	report.json                the Report
 //	report.txt                 the same for people
-//	response.hgrm, .hlog       response times of served requests: HdrHistogram's percentiles, in ms, and its log, in ns
-//	service.hgrm, .hlog        service times of all requests
-//	lag.hgrm, .hlog            how late requests were sent
+//	report.html                the same with charts, as one page that needs nothing else
+//	response.hgrm, .hlog       response times of served requests: HdrHistogram's percentiles, in ms, and its log, in
+//	                           ns, with a line for each interval, which HdrHistogram's tools show over time
+//	service.hgrm, .hlog        service times of all requests; the log has one line
+//	lag.hgrm, .hlog            how late requests were sent; the log has one line
 //	results.bin                each request in vegeta's encoding, for "vegeta report" and "vegeta plot"; its
 //	                           latencies are service times
 type Folder struct {
@@ -81,14 +84,20 @@ func (f *Folder) Finish(r *Report) error {
 		f.err = errors.Join(f.err, err)
 	}
 	for _, name := range []string{"response", "service", "lag"} {
-		t := r.times[name]
+		t := r.histogram(name)
 		write(name+".hgrm", func(w io.Writer) error {
 			_, err := t.h.PercentilesPrint(w, 5, float64(time.Millisecond))
 			return err
 		})
-		write(name+".hlog", func(w io.Writer) error { return t.log(w, r) })
+		write(name+".hlog", func(w io.Writer) error {
+			if name == "response" {
+				return r.logIntervals(w)
+			}
+			return r.log(w, t)
+		})
 	}
 	write(textFile, r.Write)
+	write(pageFile, r.WriteHTML)
 	r.Histograms = map[string]Histogram{}
 	for name, t := range r.times {
 		if t.count() > 0 {
@@ -105,12 +114,36 @@ func (f *Folder) Finish(r *Report) error {
 }
 
 // log writes a histogram as one interval of HdrHistogram's log.
-func (t *times) log(w io.Writer, r *Report) error {
+func (r *Report) log(w io.Writer, t *times) error {
 	start := r.StartedAt.UnixMilli()
+	l, err := newLog(w, start)
 	t.h.SetStartTimeMs(start)
-	t.h.SetEndTimeMs(start + int64(r.Elapsed*float64(time.Second/time.Millisecond)))
+	t.h.SetEndTimeMs(start + seconds(r.Elapsed).Milliseconds())
+	return errors.Join(err, l.OutputIntervalHistogram(t.h))
+}
+
+// logIntervals writes the response times of each interval as one of HdrHistogram's log.
+func (r *Report) logIntervals(w io.Writer) error {
+	start := r.StartedAt.Add(seconds(r.WarmUpTime)).UnixMilli()
+	l, err := newLog(w, start)
+	for _, v := range r.Intervals {
+		h, e := v.decode()
+		if e != nil {
+			return errors.Join(err, e)
+		}
+		h.SetStartTimeMs(start + seconds(v.At).Milliseconds())
+		h.SetEndTimeMs(start + seconds(v.At+v.Seconds).Milliseconds())
+		err = errors.Join(err, l.OutputIntervalPackedHistogram(h))
+	}
+	return err
+}
+
+// newLog begins a log. Its times count from the base, which is in whole seconds.
+func newLog(w io.Writer, start int64) (*hdrhistogram.HistogramLogWriter, error) {
 	l := hdrhistogram.NewHistogramLogWriter(w)
-	return errors.Join(l.OutputComment("[loadgen, ns]"), l.OutputLogFormatVersion(), l.OutputStartTime(start), l.OutputLegend(), l.OutputIntervalHistogram(t.h))
+	l.SetBaseTime(start / 1000 * 1000)
+	return l, errors.Join(l.OutputComment("[loadgen: values in ns, the column of maxima in ms]"), l.OutputLogFormatVersion(),
+		l.OutputBaseTime(start), l.OutputStartTime(start), l.OutputLegend())
 }
 
 // ReadReport reads the Report of a folder.

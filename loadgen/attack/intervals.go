@@ -77,7 +77,7 @@ func (i *interval) summary() Summary {
 
 // Interval is what became of the requests that were due in a part of the time.
 type Interval struct {
-	At       float64       `json:"at"` // seconds from the beginning, or from the end of the warm-up
+	At       float64       `json:"at"` // seconds from the beginning, after the warm-up
 	Seconds  float64       `json:"seconds"`
 	Asked    float64       `json:"rate_asked"` // in its middle; of the closed model 0
 	Classes  map[Class]int `json:"classes"`
@@ -85,7 +85,7 @@ type Interval struct {
 	HDR      string        `json:"histogram,omitempty"` // of their times; only in files
 }
 
-// report returns what became of the requests that were due after a warm-up.
+// report returns the intervals of a plan whose requests count after the warm-up.
 func (s *intervals) report(plan Plan, warmUp time.Duration) []Interval {
 	list := []Interval{}
 	for n, i := range s.list {

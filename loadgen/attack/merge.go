@@ -22,7 +22,7 @@ func Merge(reports []*Report) (*Report, error) {
 		return nil, errors.New("there is no report")
 	}
 	first := reports[0]
-	m := &Report{Version: ReportVersion, Target: first.Target, Jaeger: first.Jaeger, StartedAt: first.StartedAt, Model: first.Model, Stages: first.Stages, Arrivals: first.Arrivals,
+	m := &Report{Version: ReportVersion, Target: first.Target, Traces: first.Traces, StartedAt: first.StartedAt, Model: first.Model, Stages: first.Stages, Arrivals: first.Arrivals,
 		Seed: first.Seed, Errors: map[string]int{}, Slowest: []Slow{}}
 	all, service, lag := newCell(), newTimes(), newTimes()
 	rows := map[string]*cell{}

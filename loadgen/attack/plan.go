@@ -117,7 +117,7 @@ func (p Plan) Duration() time.Duration {
 // Rate returns the rate at a time, in requests a second; of a replay the average.
 func (p Plan) Rate(at time.Duration) float64 {
 	if p.Replay != nil {
-		return p.average()
+		return p.average(0)
 	}
 	for _, s := range p.Stages {
 		if at < s.Duration {
@@ -173,12 +173,31 @@ func (p Plan) time(n float64) (time.Duration, bool) {
 	return start, false
 }
 
-// average is the mean of the rate over what is planned.
-func (p Plan) average() float64 {
-	if p.Replay == nil && (p.Max == 0 || float64(p.Max) >= p.expected()) {
-		return p.expected() / p.Duration().Seconds() / float64(p.shards())
+// average is the mean of the rate over what is planned after a warm-up.
+func (p Plan) average(warmUp time.Duration) float64 {
+	if span := p.span(); p.Replay != nil || p.Max > 0 && float64(p.Max) < p.expected() {
+		if warmUp >= span {
+			return 0
+		}
+		return max(float64(p.Planned())-p.before(warmUp), 0) / (span - warmUp).Seconds()
 	}
-	return float64(p.Planned()) / p.span().Seconds()
+	return (p.expected()/float64(p.shards()) - p.before(warmUp)) / (p.Duration() - warmUp).Seconds()
+}
+
+// before is how many requests are due before a time, for this process; of a replay as if
+// they were due evenly.
+func (p Plan) before(at time.Duration) float64 {
+	if p.Replay != nil {
+		return float64(p.Planned()) * at.Seconds() / p.span().Seconds()
+	}
+	n := 0.0
+	for _, s := range p.Stages {
+		part := min(at, s.Duration)
+		to := s.From + (s.To-s.From)*float64(part)/float64(s.Duration)
+		n += part.Seconds() * (s.From + to) / 2
+		at -= part
+	}
+	return n / float64(p.shards())
 }
 
 // span is how long the planned requests take: shorter than the plan if Max comes first.

@@ -210,3 +210,27 @@ func TestPoisson(t *testing.T) {
 		t.Error("another seed, the same arrivals")
 	}
 }
+
+// The rate that is asked for is that of what counts.
+func TestAverageAfterWarmUp(t *testing.T) {
+	t.Parallel()
+	ramp := []Stage{{10 * time.Second, 0, 100}, {10 * time.Second, 100, 100}}
+	for _, tt := range []struct {
+		plan   Plan
+		warmUp time.Duration
+		want   float64
+	}{
+		{steady(100, 10*time.Second), 0, 100},
+		{steady(100, 10*time.Second), 3 * time.Second, 100},
+		{Plan{Stages: ramp}, 0, 75},
+		{Plan{Stages: ramp}, 10 * time.Second, 100},
+		{Plan{Stages: ramp}, 5 * time.Second, (1500 - 125) / 15.0},
+		{Plan{Stages: ramp, Shard: 1, Shards: 4}, 5 * time.Second, (1500 - 125) / 15.0 / 4},
+		{Plan{Stages: ramp, Max: 1000}, 10 * time.Second, 100},
+		{Plan{Replay: &Recording{requests: 500, last: 10 * time.Second}}, 5 * time.Second, 50},
+	} {
+		if got := tt.plan.average(tt.warmUp); math.Abs(got-tt.want) > 1e-9 {
+			t.Errorf("%s after %s: %g/s, want %g", tt.plan, tt.warmUp, got, tt.want)
+		}
+	}
+}

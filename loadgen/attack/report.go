@@ -21,11 +21,12 @@ const ReportVersion = 1
 // Sent = good + late + shed + failed + Cancelled.
 //
 // Fields may be added to its JSON; Version changes if one changes its meaning or goes.
+// docs/report-json.md describes each.
 type Report struct {
 	Version    int              `json:"version"`
 	RunID      string           `json:"run_id"`
 	Target     string           `json:"target"`
-	Jaeger     string           `json:"jaeger,omitempty"` // where traces can be looked at; "": nobody knows
+	Traces     string           `json:"traces,omitempty"` // where traces can be looked at: an address to which an id belongs; "": nobody knows
 	StartedAt  time.Time        `json:"started_at"`
 	Model      string           `json:"model"`            // open: requests are sent when they are due; closed: when a worker is free
 	Stages     string           `json:"stages,omitempty"` // of the open model
@@ -36,10 +37,11 @@ type Report struct {
 	Planned    uint64           `json:"planned"` // requests; 0: as many as there is time for
 	Sent       int              `json:"sent"`
 	Cancelled  int              `json:"cancelled"`
-	WarmUp     int              `json:"warm_up,omitempty"` // requests before those that are counted
-	Ended      string           `json:"ended,omitempty"`   // why it was ended before its time
-	Replay     string           `json:"replay,omitempty"`  // file whose requests were sent again, instead of stages
-	Shard      string           `json:"shard,omitempty"`   // as in 2/4: the part of the plan that this is
+	WarmUp     int              `json:"warm_up,omitempty"`      // requests before those that are counted
+	WarmUpTime float64          `json:"warm_up_time,omitempty"` // how long that was; intervals begin at its end
+	Ended      string           `json:"ended,omitempty"`        // why it was ended before its time
+	Replay     string           `json:"replay,omitempty"`       // file whose requests were sent again, instead of stages
+	Shard      string           `json:"shard,omitempty"`        // as in 2/4: the part of the plan that this is
 	Elapsed    float64          `json:"elapsed"`
 	Asked      float64          `json:"rate_asked"`
 	Reached    float64          `json:"rate_reached"`

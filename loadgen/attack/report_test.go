@@ -7,10 +7,12 @@ import (
 	"flag"
 	"io"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 	"go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/trace"
@@ -102,7 +104,7 @@ func TestReport(t *testing.T) {
 			f.result(t.Context(), 6, "get", 0, time.Millisecond, 0, refused)
 			f.result(t.Context(), 7, "create", 0, time.Millisecond, 0, malformed)
 			f.result(over, 8, "create", 0, time.Hour, 0, `Post "http://127.0.0.1:9070/albums": context canceled`)
-			f.add(&vegeta.Result{Seq: 9, Error: "not sent at all"}, nil)
+			f.add(&vegeta.Result{Seq: 9, Timestamp: began.Add(90 * time.Millisecond), Error: "not sent at all"}, nil)
 			f.result(t.Context(), 10, "get", 0, time.Millisecond, 503, "503 Service Unavailable")
 			f.result(t.Context(), 11, "get", 0, time.Millisecond, 429, "429 Too Many Requests")
 			f.report.Slowest[1].TraceID = ""
@@ -113,6 +115,18 @@ func TestReport(t *testing.T) {
 				f.result(t.Context(), seq, "get", 0, time.Duration(1000+seq)*time.Microsecond, 200, "")
 			}
 			f.elapsed, f.peak = time.Second, 4
+		}},
+		{"shard", Config{Plan: Plan{Stages: []Stage{{Duration: 4 * time.Second, From: 100, To: 400}}, Arrivals: Constant, Shard: 1, Shards: 4}, WarmUp: time.Second, Retry: RetryHonour, MaxWorkers: 8, SLOs: slos(t, "shed<1%"), Mix: Mix{"get": 1}}, func(f *fixture) {
+			for seq := range uint64(300) {
+				code := uint16(200)
+				if seq > 200 && seq%10 == 0 {
+					code = 503
+				}
+				f.result(t.Context(), seq, "get", 0, time.Duration(100<<(seq%16))*time.Microsecond, code, "")
+			}
+			f.report.RetryAfter.Kept, f.report.Retries = 3, Retries{Requests: 9, Tries: 12, Served: 4}
+			f.report.Ended = "the objective shed<1% was not met"
+			f.elapsed, f.peak = 3100*time.Millisecond, 3
 		}},
 		{"nothing", Config{Plan: steady(100, time.Second), MaxWorkers: 2, Mix: Mix{"get": 1}}, func(*fixture) {}},
 	} {
@@ -125,36 +139,95 @@ func TestReport(t *testing.T) {
 			r := f.finish(began, f.elapsed, f.over)
 			r.GC = GC{Pauses: 3, Longest: 0.00008}
 			if tt.name == "good" {
+				r.Traces = "http://127.0.0.1:16696/trace/"
 				r.Explained = []explain.Answer{{Scenario: "get", Slow: 20, Typical: 20, SlowFound: 20, Found: 19, Missing: "their traces did not come, or not completely", Difference: 0.182, Causes: []explain.Cause{
 					{Part: explain.Part{Service: "album-store", Name: "INSERT albums", Kind: "client"}, Difference: 0.151, Low: 0.14, High: 0.16, Share: 0.83, TraceID: "1"},
 					{Part: explain.Part{Service: "proxy-service", Name: "overload queue", Kind: "internal"}, Difference: 0.019, Low: 0.01, High: 0.03, Share: 0.1, TraceID: "2"},
 					{Part: explain.Part{Service: "loadgen", Name: "sent late", Kind: "generator"}, Difference: 0.001, Low: -0.001, High: 0.002, Share: 0.005, TraceID: "3"},
 				}}}
 			}
-			for suffix, write := range map[string]func(io.Writer) error{".txt": r.Write, ".json": r.WriteJSON} {
+			written := map[string][]byte{}
+			formats := map[string]func(*Report, io.Writer) error{".txt": (*Report).Write, ".json": (*Report).WriteJSON, ".md": (*Report).WriteMarkdown, ".html": (*Report).WriteHTML}
+			for suffix, write := range formats {
 				var got bytes.Buffer
-				if err := write(&got); err != nil {
+				if err := write(r, &got); err != nil {
 					t.Fatal(err)
 				}
-				path := "testdata/" + tt.name + suffix
-				if *update {
-					if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
-						t.Fatal(err)
-					}
+				written[suffix] = got.Bytes()
+				if suffix == ".html" {
+					golden(t, tt.name+".charts", chartData(t, got.Bytes()))
+				} else {
+					golden(t, tt.name+suffix, got.Bytes())
 				}
-				want, err := os.ReadFile(path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if !bytes.Equal(got.Bytes(), want) {
-					t.Errorf("report is\n%s, want\n%s", got.Bytes(), want)
-				}
-				if err := write(full{}); !errors.Is(err, syscall.ENOSPC) {
+				if err := write(r, full{}); !errors.Is(err, syscall.ENOSPC) {
 					t.Errorf("writing to a full disk = %v, want %v", err, syscall.ENOSPC)
+				}
+			}
+			again := rewritten(t, r)
+			for suffix, want := range written {
+				var got bytes.Buffer
+				if err := formats[suffix](again, &got); err != nil || !bytes.Equal(got.Bytes(), want) {
+					t.Errorf("%s of the files: %v\n%s, want\n%s", suffix, err, got.Bytes(), want)
 				}
 			}
 		})
 	}
+}
+
+// golden compares what was written with a file of testdata.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s is\n%s, want\n%s", name, got, want)
+	}
+}
+
+// rewritten returns a report as it comes out of the files that it is written to, and
+// checks those that are not reports.
+func rewritten(t *testing.T, r *Report) *Report {
+	t.Helper()
+	dir := t.TempDir()
+	f, err := NewFolder(dir, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Finish(r); err != nil {
+		t.Fatal(err)
+	}
+	again, err := ReadReport(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if page, err := os.ReadFile(filepath.Join(dir, "report.html")); err != nil || !bytes.Contains(page, []byte(r.RunID)) {
+		t.Errorf("report.html: %v, %d bytes", err, len(page))
+	}
+	file, err := os.Open(filepath.Join(dir, "response.hlog"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	log := hdrhistogram.NewHistogramLogReader(file)
+	begin := r.StartedAt.Add(seconds(r.WarmUpTime)).UnixMilli()
+	for i, v := range r.Intervals {
+		h, err := log.NextIntervalHistogram()
+		if err != nil || h == nil || h.TotalCount() != v.Response.Count || h.StartTimeMs() != begin+int64(1000*v.At) || h.EndTimeMs() != begin+int64(1000*(v.At+v.Seconds)) {
+			t.Fatalf("interval %d of the log: %+v, %v, want %+v", i, h, err, v)
+		}
+	}
+	if h, err := log.NextIntervalHistogram(); h != nil || err != nil {
+		t.Errorf("the log has more: %v, %v", h, err)
+	}
+	return again
 }
 
 type full struct{}

@@ -182,6 +182,14 @@ func TestExplain(t *testing.T) {
 	if err := client.Reach(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if got := client.Page(t.Context()); got != srv.URL+"/api/traces/" {
+		t.Errorf("a Jaeger without pages: %s", got)
+	}
+	pages := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `<div id="jaeger-ui-root">`) }))
+	defer pages.Close()
+	if got := (Jaeger{pages.URL, pages.Client()}).Page(t.Context()); got != pages.URL+"/trace/" {
+		t.Errorf("a Jaeger with pages: %s", got)
+	}
 	answers := Explain(t.Context(), client, []Group{g, {Scenario: "none"}}, 8*time.Second)
 	a := answers[0]
 	if len(answers) != 2 || a.SlowFound != 19 || a.Found != 19 || a.Slow != 20 || a.Typical != 20 || a.Missing == "" || math.Abs(a.Difference-0.180) > 0.001 {

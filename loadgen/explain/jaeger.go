@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -25,6 +26,26 @@ func (j Jaeger) Reach(ctx context.Context) error {
 	var services struct{ Data []string }
 	_, err := j.get(ctx, "/api/services", &services)
 	return err
+}
+
+// pageMark is in the front page of a Jaeger that has pages: not all are built with them.
+const pageMark = "jaeger-ui-root"
+
+// Page returns the address of a trace's page, to which its id belongs; where Jaeger has
+// no pages, of its JSON.
+func (j Jaeger) Page(ctx context.Context) string {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, j.URL+"/", nil)
+	if err == nil {
+		var resp *http.Response
+		if resp, err = j.Client.Do(req); err == nil {
+			defer resp.Body.Close()
+			b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
+			if bytes.Contains(b, []byte(pageMark)) {
+				return j.URL + "/trace/"
+			}
+		}
+	}
+	return j.URL + "/api/traces/"
 }
 
 // Trace returns the spans of a trace that Jaeger has so far, none if it knows nothing
