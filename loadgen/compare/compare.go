@@ -58,6 +58,10 @@ const Version = 1
 const (
 	MinUnits = 8  // stretches of a run, or quads
 	minTail  = 10 // served requests slower than a percentile
+	// minBursts is of how many blocks they have to tell. A
+	// percentile that a few stalls decide, each of which made many requests slow, would be
+	// another one with the next stall, and a bootstrap does not know of that.
+	minBursts = 6
 )
 
 // resamples is how often blocks are drawn.
@@ -166,6 +170,7 @@ var metrics = []struct {
 	worse    float64 // the sign of a change for the worse
 }{{"p50", 0.5, 1}, {"p99", 0.99, 1}, {"goodput", 0, -1}}
 
+// fill computes the metrics. Short is why there are no intervals.
 func (r *Result) fill(a, b *side, short string, next func(*draw)) {
 	found := make([]*Interval, len(metrics))
 	if short == "" {
@@ -178,6 +183,8 @@ func (r *Result) fill(a, b *side, short string, next func(*draw)) {
 		case short != "":
 		case m.quantile > 0 && tail < minTail-1e-6:
 			x.NotFound = fmt.Sprintf("too few requests were served: %.0f and %.0f; %s needs %.0f", a.total, b.total, m.name, math.Round(minTail/(1-m.quantile)))
+		case m.quantile > 0 && few(a, b, m.quantile) != "":
+			x.NotFound = few(a, b, m.quantile)
 		case x.A == 0:
 			x.NotFound = "A has none, of which a difference could be a share"
 		case x.Found == nil:
@@ -194,6 +201,15 @@ func (r *Result) fill(a, b *side, short string, next func(*draw)) {
 		r.Metrics = append(r.Metrics, x)
 	}
 	r.Answer = r.overall()
+}
+
+// few says that a percentile is decided by too few bursts, if it is.
+func few(a, b *side, q float64) string {
+	na, nb := a.bursts(q), b.bursts(q)
+	if min(na, nb) >= minBursts {
+		return ""
+	}
+	return fmt.Sprintf("the slowest %.4g%% came in few bursts: of A as if in %.1f, of B as if in %.1f blocks; %d are needed", 100*(1-q), na, nb, minBursts)
 }
 
 func (f *Interval) judge(worse, tolerance float64) Answer {

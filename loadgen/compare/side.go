@@ -99,6 +99,25 @@ func (d *side) quantile(weights []float64, q float64) float64 {
 	return float64(last) / 1e9
 }
 
+// bursts returns of how many blocks the requests slower than a percentile tell: of as many
+// as there are if they are spread evenly, of one if all are in one (Kish's effective
+// sample size).
+func (d *side) bursts(q float64) float64 {
+	limit := int64(math.Round(d.quantile(slices.Repeat([]float64{1}, len(d.good)), q) * 1e9))
+	counts := make([]float64, len(d.good))
+	sum, squares := 0.0, 0.0
+	for _, e := range d.entries {
+		if e.value > limit {
+			counts[e.block] += e.count
+		}
+	}
+	for _, c := range counts {
+		sum += c
+		squares += c * c
+	}
+	return sum * sum / max(squares, 1)
+}
+
 func dot(x, y []float64) float64 {
 	sum := 0.0
 	for i, v := range x {
