@@ -41,8 +41,14 @@ postgres: # The tests start a PostgreSQL server of their own.
 	elif command -v brew >/dev/null; then brew install postgresql@17; \
 	else echo "the tests need a PostgreSQL server: install it first (Debian, Ubuntu: sudo apt-get install postgresql)"; exit 1; fi
 
+.PHONY: chromium
+chromium: # The tests look at pages in a browser, if there is one.
+	@if command -v chromium chromium-browser google-chrome >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q && apt-get install -qy --no-install-recommends chromium fonts-dejavu-core; \
+	else echo "there is no Chromium: the tests that need a browser are skipped"; fi
+
 .PHONY: test
-test: lint postgres ## Test everything, from nothing: units, the Collector, and a real lab end to end
+test: lint postgres chromium ## Test everything, from nothing: units, the Collector, and a real lab end to end
 	go test $(RACE) $$(go list ./... | grep -v '/internal/e2e$$')
 	cd collector/distribution && go test ./...
 	@for p in ./internal/albumhttp ./internal/fault ./loadgen/attack; do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
