@@ -21,7 +21,10 @@ type redactor struct {
 func (r redactor) ExportSpans(ctx context.Context, spans []trace.ReadOnlySpan) error {
 	redacted := make([]trace.ReadOnlySpan, len(spans))
 	for i, s := range spans {
-		redacted[i] = redactedSpan{s, slices.DeleteFunc(slices.Clone(s.Attributes()), isPersonal)}
+		redacted[i] = s
+		if a := s.Attributes(); slices.ContainsFunc(a, isPersonal) {
+			redacted[i] = redactedSpan{s, slices.DeleteFunc(slices.Clone(a), isPersonal)}
+		}
 	}
 	return r.try(ctx, func(ctx context.Context) error { return r.SpanExporter.ExportSpans(ctx, redacted) })
 }

@@ -154,6 +154,13 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	defer stop()
 	p := newPacer(pacing, c)
 	tr := &transport{c: c, ctx: ctx, send: c.sender, pacer: p, trace: newTracing(c), notes: newNotes()}
+	for _, target := range c.Targets {
+		u, err := url.Parse(target.URL)
+		if err != nil {
+			return nil, err
+		}
+		tr.urls = append(tr.urls, u)
+	}
 	if c.Plan.Replay == nil && len(c.Targets) == 0 {
 		for range c.arms { // the ids and pages of one target are not those of another
 			tr.makers = append(tr.makers, newMaker(c))

@@ -26,6 +26,8 @@ const (
 	portKey      = attribute.Key("server.port")
 	urlKey       = attribute.Key("url.full")
 	errorTypeKey = attribute.Key("error.type")
+
+	scenarioAttribute = attribute.Key(scenarioKey)
 )
 
 // meter tells of an attack while it lasts.
@@ -128,7 +130,8 @@ func keyOf(method string, u *url.URL, status int, err error) clientKey {
 }
 
 func (k clientKey) attributes(u *url.URL) []attribute.KeyValue {
-	a := []attribute.KeyValue{methodKey.String(k.method), addressKey.String(u.Hostname())}
+	a := make([]attribute.KeyValue, 0, 9) // with those of a span
+	a = append(a, methodKey.String(k.method), addressKey.String(u.Hostname()))
 	port := 80
 	if u.Scheme == "https" {
 		port = 443

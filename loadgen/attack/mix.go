@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,7 +62,8 @@ func scenarioOf(name string) *scenario {
 type draft struct {
 	n      uint64 // of the whole plan
 	method string
-	path   string // with the query, behind the service's URL
+	path   string   // with the query, behind the service's URL; of own targets the whole URL
+	url    *url.URL // the same, if it is known already
 	header http.Header
 	body   []byte
 	want   int // status

@@ -3,6 +3,7 @@ package attack
 import (
 	"context"
 	"math"
+	"runtime"
 	"time"
 )
 
@@ -152,6 +153,11 @@ func (p *pacer) sleepUntil(t time.Time) bool {
 			p.timer.Stop()
 			return false
 		}
+	}
+	if time.Until(t) > 0 {
+		// The worker that got the last request may wait for this goroutine's processor,
+		// which a nap would keep for up to 10 ms while the others are busy.
+		runtime.Gosched()
 	}
 	for d := time.Until(t); d > 0; d = time.Until(t) { // a signal cuts a nap short
 		nap(d)

@@ -34,7 +34,7 @@ type entry struct {
 }
 
 func (e entry) draft(n uint64) *draft {
-	return &draft{n: n, method: e.Method, path: e.Path, header: e.Header.Clone(), body: e.Body, want: e.Want}
+	return &draft{n: n, method: e.Method, path: e.Path, header: e.Header, body: e.Body, want: e.Want}
 }
 
 // Recorder writes down each request of an attack, so that ReadRecording can have them

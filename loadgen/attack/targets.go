@@ -50,8 +50,9 @@ func ReadTargets(r io.Reader) ([]vegeta.Target, error) {
 	}
 }
 
-// target returns request n of a list that is sent in turn, again and again.
-func inTurn(list []vegeta.Target, n uint64) *draft {
-	t := list[n%uint64(len(list))]
-	return &draft{n: n, method: t.Method, path: t.URL, header: t.Header.Clone(), body: t.Body}
+// inTurn returns request n of a list that is sent in turn, again and again.
+func inTurn(list []vegeta.Target, urls []*url.URL, n uint64) *draft {
+	i := n % uint64(len(list))
+	t := list[i]
+	return &draft{n: n, method: t.Method, path: t.URL, url: urls[i], header: t.Header, body: t.Body}
 }

@@ -89,9 +89,5 @@ func (t *tracing) begin(ctx context.Context, n *note, name string, kind trace.Sp
 		sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: t.ids.NewSpanID(ctx, id), TraceFlags: flags})
 		return trace.ContextWithSpanContext(ctx, sc), nil
 	}
-	ctx, span := t.tracer.Start(ctx, name, trace.WithSpanKind(kind))
-	if span.IsRecording() {
-		span.SetAttributes(t.run, attribute.String(scenarioKey, n.scenario.name))
-	}
-	return ctx, span
+	return t.tracer.Start(ctx, name, trace.WithSpanKind(kind))
 }

@@ -92,7 +92,8 @@ type transport struct {
 	c      Config
 	ctx    context.Context // of the attack: requests end with it
 	send   sender
-	makers []*maker // by arm; none: requests are not made up
+	makers []*maker   // by arm; none: requests are not made up
+	urls   []*url.URL // of own targets
 	pacer  *pacer
 	trace  *tracing
 	meter  *meter
@@ -110,7 +111,7 @@ func (t *transport) draft(seq uint64, p pick) (*scenario, *draft, error) {
 		e := &t.pacer.entries[seq%maxDue]
 		return scenarioOf(e.Scenario), e.draft(seq), nil
 	case len(t.c.Targets) > 0:
-		return ownTarget, inTurn(t.c.Targets, p.n), nil
+		return ownTarget, inTurn(t.c.Targets, t.urls, p.n), nil
 	default:
 		return t.makers[p.arm].make(p.n)
 	}
@@ -120,6 +121,8 @@ func (t *transport) draft(seq uint64, p pick) (*scenario, *draft, error) {
 func (t *transport) locate(s *scenario, d *draft, arm int) (*url.URL, error) {
 	base := t.c.arms[arm]
 	switch {
+	case d.url != nil:
+		return d.url, nil
 	case s == ownTarget:
 		return url.Parse(d.path)
 	case base.RawPath != "" || strings.ContainsAny(d.path, "?%#"):
@@ -191,6 +194,9 @@ func (t *transport) deliver(n *note, d *draft, u *url.URL) (*http.Response, erro
 	var span trace.Span
 	if t.c.Retry.on() && t.trace.tracer != nil {
 		ctx, span = t.trace.begin(ctx, n, n.name(), trace.SpanKindInternal)
+		if span.IsRecording() {
+			span.SetAttributes(t.trace.run, scenarioAttribute.String(n.scenario.name))
+		}
 	}
 	end := func() {
 		t.inFlight.Add(-1)
@@ -285,11 +291,11 @@ func (t *transport) tried(ctx context.Context, n *note, span trace.Span, u *url.
 		return
 	}
 	if span.IsRecording() {
-		span.SetAttributes(key.attributes(u)...)
-		span.SetAttributes(urlKey.String(n.url))
+		attributes := append(key.attributes(u), urlKey.String(n.url), t.trace.run, scenarioAttribute.String(n.scenario.name))
 		if n.retries > 0 {
-			span.SetAttributes(resendKey.Int(n.retries))
+			attributes = append(attributes, resendKey.Int(n.retries))
 		}
+		span.SetAttributes(attributes...)
 		if key.failure != "" {
 			span.SetStatus(codes.Error, "")
 		}
