@@ -6,7 +6,6 @@ import (
 	"io"
 	"time"
 
-	"soundcheck/internal/cli"
 	"soundcheck/loadgen/attack"
 	"soundcheck/loadgen/compare"
 )
@@ -26,7 +25,7 @@ type abOptions struct {
 const minBlocks = 4 * compare.MinUnits
 
 func parseAB(args []string, getenv func(string) string, stdout io.Writer) (attack.Config, abOptions, error) {
-	f := newRequestFlags("loadgen ab -a URL -b URL [flags]",
+	f := newRequestFlags("loadgen ab -a URL -b URL [flags]", prefix+"_AB",
 		"Attacks two services in turn, in blocks of time in the order A B B A, and says whether B\nis slower than A, the baseline, or better. Exit codes: 0 it is not; 3 it regressed; 5 nobody can tell.")
 	var o abOptions
 	o.define(f.Flags)
@@ -37,6 +36,7 @@ func parseAB(args []string, getenv func(string) string, stdout io.Writer) (attac
 	f.DurationVar(&o.block, "block", time.Second, "attack one of them for this `long` (at least 200ms)")
 	f.StringVar(&o.arrivals, "arrivals", string(attack.Constant), "spread the requests evenly (`constant`) or as those of independent users (poisson)")
 	f.DurationVar(&f.c.WarmUp, "warmup", 2*time.Second, "attack both for this `long` first, and do not count it (0 to 10m)")
+	f.Lookup("slo").Usage = "what is late, and so not good: an `objective` as in p99<250ms (may be given several times)"
 	f.BoolVar(&o.quiet, "quiet", false, "show no progress")
 	if err := f.parse(args, getenv, stdout); err != nil {
 		return f.c, o, err
@@ -62,6 +62,11 @@ func (o *abOptions) apply(f *targetFlags) error {
 		}
 		if err := f.checkURL(u.name, u.url); err != nil {
 			return err
+		}
+	}
+	for _, s := range c.SLOs {
+		if s.Share() {
+			return f.Errorf("-slo %s: in turns only a response time has a meaning, as in p99<250ms: it says what is late, and so not good", s)
 		}
 	}
 	c.Plan.Arrivals = attack.Arrivals(o.arrivals)
@@ -105,10 +110,7 @@ func runAB(ctx context.Context, args []string, getenv func(string) string, stdou
 		return err
 	}
 	defer t.Finish(ctx, stderr)
-	if o.quiet {
-		stderr = io.Discard
-	}
-	bar := cli.NewProgress(stderr)
+	bar := progress(stderr, o.quiet)
 	c.Progress = newView(bar).show
 	r, err := attack.AB(ctx, c, o.a, o.b, o.block)
 	if err != nil {

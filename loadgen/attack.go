@@ -26,7 +26,10 @@ type attackOptions struct {
 }
 
 func parseAttack(args []string, getenv func(string) string, stdout io.Writer) (attack.Config, attackOptions, error) {
-	f := newTargetFlags("loadgen [flags]\n       loadgen capacity|ab|compare|merge|report -h", "Sends requests to the album service as a plan says and reports how it answered.")
+	f := newTargetFlags("loadgen [flags]\n       loadgen capacity|ab|compare|merge|report -h", prefix, `Sends requests to the album service as a plan says and reports how it answered.
+Others: capacity searches for the highest rate; ab compares two services, compare two
+runs; merge puts runs of several machines together; report shows a run again.
+Exit codes: 1 requests failed; 3 an objective was not met; 4 the report is invalid.`)
 	var p planFlags
 	var o attackOptions
 	p.define(f)
@@ -70,10 +73,7 @@ func runAttack(ctx context.Context, args []string, getenv func(string) string, s
 			return fmt.Errorf("-record: %w", err)
 		}
 	}
-	if o.quiet {
-		stderr = io.Discard
-	}
-	bar := cli.NewProgress(stderr)
+	bar := progress(stderr, o.quiet)
 	c.Progress = newView(bar).show
 	if o.abort {
 		c.EndWhen = violated
@@ -87,10 +87,18 @@ func runAttack(ctx context.Context, args []string, getenv func(string) string, s
 	}
 	over := ctx.Err() != nil // before its time
 	if o.why.on && !over {
-		o.why.explain(ctx, r, t, bar)
+		o.why.explain(ctx, r, t, bar, stderr)
 	}
 	bar.Clear()
 	return cmp.Or(o.output.write(r, stdout, bar), verdict(r, over))
+}
+
+// progress is shown on stderr, or nowhere.
+func progress(stderr io.Writer, quiet bool) *cli.Progress {
+	if quiet {
+		stderr = io.Discard
+	}
+	return cli.NewProgress(stderr)
 }
 
 // violated names an objective that is clearly not met.

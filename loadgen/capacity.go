@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"soundcheck/internal/cli"
@@ -22,7 +23,8 @@ type capacityFlags struct {
 }
 
 func parseCapacity(args []string, getenv func(string) string, stdout io.Writer) (attack.Config, capacityFlags, error) {
-	f := newTargetFlags("loadgen capacity -slo OBJECTIVE [flags]", "Searches for the highest rate at which a target meets its objectives.")
+	f := newTargetFlags("loadgen capacity -slo OBJECTIVE [flags]", prefix+"_CAPACITY", `Searches for the highest rate at which a target meets its objectives.
+Exit codes: 3 no rate passed; 4 the generator could not keep to the plan before that.`)
 	var o capacityFlags
 	f.Float64Var(&o.Lowest, "from", 50, "`rate` to begin with (0.01 to 100000)")
 	f.Float64Var(&o.Highest, "to", 20_000, "highest `rate` to try")
@@ -69,10 +71,7 @@ func runCapacity(ctx context.Context, args []string, getenv func(string) string,
 		return err
 	}
 	defer t.Finish(ctx, stderr)
-	if o.quiet {
-		stderr = io.Discard
-	}
-	bar := cli.NewProgress(stderr)
+	bar := progress(stderr, o.quiet)
 	s := &stepper{c: c, o: o, bar: bar}
 	s.c.Pool = attack.NewPool(c.MaxWorkers)
 	defer s.c.Pool.Close()
@@ -82,6 +81,9 @@ func runCapacity(ctx context.Context, args []string, getenv func(string) string,
 	r.RunID, r.Target, r.StartedAt = c.RunID, c.URL, begun
 	for _, slo := range c.SLOs {
 		r.Objectives = append(r.Objectives, slo.String())
+	}
+	if !aboutShares(c.SLOs) {
+		r.Objectives = append(r.Objectives, fmt.Sprintf("served>%g%%", 100*minServed))
 	}
 	write := r.Write
 	if o.format == "json" {
@@ -109,7 +111,7 @@ type stepper struct {
 	sent uint64 // requests of the steps before
 }
 
-// minShare is how much of a step a target has to pass before it can be over: what
+// minStepShare is how much of a step a target has to pass before it can be over: what
 // builds up slowly shows late.
 const minStepShare = 0.5
 
@@ -143,7 +145,7 @@ func (s *stepper) step(ctx context.Context, rate float64) (capacity.Step, error)
 		return capacity.Step{}, err
 	}
 	s.sent += uint64(r.Sent + r.WarmUp)
-	st := judge(r, rate)
+	st := judge(r, rate, c.SLOs)
 	verdict := "passed"
 	if !st.Passed {
 		verdict = "failed: " + st.Why
@@ -152,10 +154,23 @@ func (s *stepper) step(ctx context.Context, rate float64) (capacity.Step, error)
 	return st, nil
 }
 
-// judge says whether a step passed, and if not, why.
-func judge(r *attack.Report, rate float64) capacity.Step {
+// What a step needs beside its objectives.
+const (
+	minServed = 0.99 // of the requests, unless an objective is about shares
+	minSent   = 0.99 // of the plan
+)
+
+func aboutShares(list []attack.SLO) bool { return slices.ContainsFunc(list, attack.SLO.Share) }
+
+// judge says whether a step passed, and if not, why. What is refused is fast: without an
+// objective about shares a target must not pass by that.
+func judge(r *attack.Report, rate float64, slos []attack.SLO) capacity.Step {
 	st := capacity.Step{Rate: rate, Reached: r.Reached, Goodput: r.Goodput, P50: r.Response.P50, P99: r.Response.P99, Lag: r.Lag.P99,
 		Requests: r.Sent, Elapsed: r.Elapsed, Early: r.Ended != ""}
+	served := float64(r.Classes[attack.Good] + r.Classes[attack.Late])
+	if share := served / float64(max(r.Sent, 1)); share < minServed && !aboutShares(slos) {
+		st.Why = fmt.Sprintf("%.1f%% of the requests were served", 100*share)
+	}
 	for _, v := range r.SLOs {
 		switch {
 		case !v.Met && st.Why == "":
@@ -171,9 +186,9 @@ func judge(r *attack.Report, rate float64) capacity.Step {
 	if st.Why == "" && r.Ended == "" && float64(r.Sent+r.WarmUp) < minSent*float64(r.Planned) {
 		st.Why, st.Generator = fmt.Sprintf("%d of %d planned requests were sent", r.Sent+r.WarmUp, r.Planned), true
 	}
+	if st.Generator && len(r.Invalid) > 0 {
+		st.Why += " because " + r.Invalid[0]
+	}
 	st.Passed = st.Why == ""
 	return st
 }
-
-// minSent is how much of a plan is sent by a generator that keeps up with it.
-const minSent = 0.99

@@ -66,6 +66,9 @@ func runCompare(args []string, getenv func(string) string, stdout io.Writer) err
 	if err := checkResultFormat(f, o.format); err != nil {
 		return err
 	}
+	if err := folders(f); err != nil {
+		return err
+	}
 	if f.NArg() != 2 {
 		return f.Errorf("give two folders, as in loadgen compare .lab/runs/1 .lab/runs/2")
 	}

@@ -13,16 +13,6 @@ import (
 	"soundcheck/loadgen/compare"
 )
 
-// slowed makes a handler answer later.
-func slowed(by time.Duration) func(http.Handler) http.Handler {
-	return func(h http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			time.Sleep(by)
-			h.ServeHTTP(w, r)
-		})
-	}
-}
-
 func readResult(t *testing.T, stdout, stderr string) compare.Result {
 	t.Helper()
 	var r compare.Result
@@ -55,7 +45,7 @@ func TestAB(t *testing.T) {
 	}
 	t.Run("slower", func(t *testing.T) {
 		t.Parallel()
-		r, stderr, code := run(t, slowed(20*time.Millisecond))
+		r, stderr, code := run(t, slow(20*time.Millisecond))
 		switch {
 		case len(r.Invalid) > 0 && code == 5 && strings.HasPrefix(stderr, "loadgen: the comparison is inconclusive: "):
 		case code == 3 && r.Answer == compare.Regressed && strings.HasPrefix(stderr, "loadgen: B regressed: p50 +"):
@@ -90,7 +80,7 @@ func TestABInterrupted(t *testing.T) {
 func TestCompare(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	fast, slow := newTarget(t, nil), newTarget(t, slowed(20*time.Millisecond))
+	fast, slow := newTarget(t, nil), newTarget(t, slow(20*time.Millisecond))
 	folders := make(chan string)
 	attack := func(url, name, duration string) {
 		folder := filepath.Join(dir, name)

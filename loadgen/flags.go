@@ -67,15 +67,15 @@ type targetFlags struct {
 	set     map[string]bool // flags that were given, once they are parsed
 }
 
-func newTargetFlags(usage, about string) *targetFlags {
-	f := newRequestFlags(usage, about)
+func newTargetFlags(usage, prefix, about string) *targetFlags {
+	f := newRequestFlags(usage, prefix, about)
 	f.StringVar(&f.c.URL, "url", "http://127.0.0.1:9070", "`URL` of the service")
 	f.StringVar(&f.targets, "targets", "", "attack what this `file` says, in vegeta's HTTP or JSON format, instead of the album service; any status from 200 to 399 is good")
 	return f
 }
 
 // newRequestFlags returns the flags without those that say where requests are sent to.
-func newRequestFlags(usage, about string) *targetFlags {
+func newRequestFlags(usage, prefix, about string) *targetFlags {
 	f := &targetFlags{Flags: cli.NewFlags(usage, prefix, about)}
 	f.StringVar(&f.mix, "mix", "get=70,list=20,create=10", "`weights` of the scenarios "+strings.Join(attack.Names(), ", ")+" (each 0 to 1000)")
 	f.DurationVar(&f.c.Timeout, "timeout", 10*time.Second, "give up a request after this `long` (1ms to 10m)")

@@ -74,14 +74,17 @@
 // Exit codes: 0 every answer was as expected or, with -slo, every objective was met;
 // 1 some were not, the target could not be reached, or the attack was interrupted;
 // 2 wrong usage; 3 an objective was not met, or B regressed; 4 the report is invalid;
-// 5 the comparison is inconclusive.
+// 5 the comparison could not tell. Of capacity: 3 no rate passed; 4 the generator could not
+// keep to the plan before the target failed.
 package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"soundcheck/internal/cli"
 )
@@ -115,5 +118,18 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	case "ab":
 		return runAB(ctx, args[1:], getenv, stdout, stderr)
 	}
+	if command != "" && command[0] != '-' {
+		return cli.Usage(fmt.Sprintf("unknown command %q", command), "commands: attack (the default), capacity, ab, compare, merge, report; each with -h says more\n")
+	}
 	return runAttack(ctx, args, getenv, stdout, stderr)
+}
+
+// folders returns an error if a flag stands behind the folders, where it is none.
+func folders(f *cli.Flags) error {
+	for _, a := range f.Args() {
+		if strings.HasPrefix(a, "-") {
+			return f.Errorf("%s: flags come before the folders", a)
+		}
+	}
+	return nil
 }

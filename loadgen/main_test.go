@@ -3,15 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -19,15 +15,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-	vegeta "github.com/tsenart/vegeta/v12/lib"
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"soundcheck/internal/album"
 	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/cli"
 	"soundcheck/internal/telemetry/telemetrytest"
-	"soundcheck/loadgen/attack"
 )
 
 // sink receives what the program exports in these tests.
@@ -178,7 +171,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-mix", "get=0"}, "-mix: all weights are 0"},
 		{[]string{"-url", "127.0.0.1"}, `-url: "127.0.0.1" is not an http:// or https:// URL with a host`},
 		{[]string{"-url", "http://me:secret@127.0.0.1"}, `-url: `},
-		{[]string{"100"}, `unexpected argument "100"`},
+		{[]string{"attack", "100"}, `unexpected argument "100"`},
 		{[]string{"-retry", "always"}, `-retry "always" is not none, honour or naive`},
 		{[]string{"-trace-sample", "1.1"}, "-trace-sample 1.1 is out of range: 0 to 1"},
 		{[]string{"-trace-sample", "NaN"}, "-trace-sample NaN is out of range: 0 to 1"},
@@ -198,6 +191,25 @@ func TestUsage(t *testing.T) {
 		stdout, stderr, code := loadgen(t.Context(), tt.args...)
 		if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "loadgen: "+tt.want) || !strings.Contains(stderr, "\n\nusage: loadgen [flags]\n") {
 			t.Errorf("loadgen %q: exit code %d, stdout %q, stderr %q, want 2, none, %q and the usage", tt.args, code, stdout, stderr, tt.want)
+		}
+	}
+}
+
+// What is no command, and flags in the wrong place, are told as what they are.
+func TestCommandLine(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"comapre", "a", "b"}, "unknown command \"comapre\"\n\ncommands: attack (the default), capacity, ab, compare, merge, report; each with -h says more\n"},
+		{[]string{"compare", "a", "b", "-format", "json"}, "-format: flags come before the folders\n"},
+		{[]string{"report", "a", "-format", "json"}, "-format: flags come before the folders\n"},
+		{[]string{"merge", "a", "-out", "b"}, "-out: flags come before the folders\n"},
+		{[]string{"ab", "-a", "http://a", "-b", "http://b", "-slo", "good>99%"}, "-slo good>99%: in turns only a response time has a meaning, as in p99<250ms: it says what is late, and so not good\n"},
+	} {
+		if stdout, stderr, code := loadgen(t.Context(), tt.args...); code != 2 || stdout != "" || !strings.HasPrefix(stderr, "loadgen: "+tt.want) {
+			t.Errorf("loadgen %q: exit code %d, %q, want 2, %q", tt.args, code, stderr, tt.want)
 		}
 	}
 }
@@ -350,140 +362,5 @@ func TestNoCollector(t *testing.T) {
 	}
 	if !strings.HasPrefix(stderr, "telemetry was not delivered: ") || !strings.Contains(stderr, "connection refused") || !strings.Contains(stderr, "make lab-up") {
 		t.Errorf("stderr %q, want a line about the Collector", stderr)
-	}
-}
-
-// What the objectives say decides, also about requests that failed.
-func TestObjectives(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		slo    []string
-		code   int
-		stderr string
-		stdout string
-	}{
-		{[]string{"-slo", "good>85%"}, 0, "", "\n  good>85%  met       90.000%\n"},
-		{[]string{"-slo", "good>95%", "-slo", "max<1h"}, 3, "loadgen: 1 of 2 objectives were not met\n", "\n  good>95%  VIOLATED  90.000%\n  max<1h    met "},
-		{[]string{"-slo", "p99(get)<1us"}, 3, "loadgen: 1 of 1 objectives were not met\n", "\nlate          70 (70.00%)\n"},
-	} {
-		tg := newTarget(t, func(h http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.Method == http.MethodPost {
-					http.Error(w, "full", http.StatusServiceUnavailable)
-					return
-				}
-				h.ServeHTTP(w, r)
-			})
-		})
-		stdout, stderr, code := loadgen(t.Context(), append(tt.slo, "-rate", "500", "-duration", "200ms", "-url", tg.URL)...)
-		if (code != tt.code || stderr != tt.stderr) && code != 4 || !strings.Contains(stdout, tt.stdout) { // see wantDone
-			t.Errorf("%v: exit code %d, stderr %q, want %d, %q\n%s", tt.slo, code, stderr, tt.code, tt.stderr, stdout)
-		}
-	}
-}
-
-// A target that answers too slowly for the workers makes the report invalid.
-func TestInvalid(t *testing.T) {
-	t.Parallel()
-	tg := newTarget(t, func(h http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			time.Sleep(20 * time.Millisecond)
-			h.ServeHTTP(w, r)
-		})
-	})
-	stdout, stderr, code := loadgen(t.Context(), "-rate", "200", "-duration", "500ms", "-max-workers", "2", "-url", tg.URL)
-	if code != 4 || !strings.HasPrefix(stdout, "INVALID       requests were sent ") || !strings.Contains(stdout, "\nINVALID       all 2 workers were busy") ||
-		!strings.HasPrefix(stderr, "loadgen: the report is invalid: ") {
-		t.Errorf("exit code %d, stderr %q\n%s", code, stderr, stdout)
-	}
-}
-
-func TestClosedModelAndJSON(t *testing.T) {
-	t.Parallel()
-	tg := newTarget(t, nil)
-	stdout, stderr, code := loadgen(t.Context(), "-rate", "0", "-workers", "3", "-n", "120", "-format", "json", "-url", tg.URL)
-	var r attack.Report
-	if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != 0 || stderr != "" {
-		t.Fatalf("exit code %d, stderr %q, %v\n%s", code, stderr, err, stdout)
-	}
-	if r.Version != attack.ReportVersion || r.Model != "closed" || r.Workers != 3 || r.Sent != 120 || r.Classes[attack.Good] != 120 || r.Peak > 3 || r.Goodput <= 0 || r.Lag.Max != 0 {
-		t.Errorf("%+v", r)
-	}
-}
-
-// -out keeps the run: the report can be shown again, vegeta reads the results, and the
-// histograms are HdrHistogram's. A folder holds one run.
-func TestOut(t *testing.T) {
-	t.Parallel()
-	tg := newTarget(t, nil)
-	dir := filepath.Join(t.TempDir(), "run")
-	args := []string{"-rate", "500", "-duration", "200ms", "-slo", "good>99%", "-out", dir, "-url", tg.URL}
-	stdout, stderr, code := loadgen(t.Context(), args...)
-	wantDone(t, stdout, stderr, code)
-	if again, stderr, code := loadgen(t.Context(), "report", dir); again != stdout || code != 0 || stderr != "" {
-		t.Errorf("report: exit code %d, %s\n%s, want\n%s", code, stderr, again, stdout)
-	}
-	stdout, _, _ = loadgen(t.Context(), "report", "-format", "json", dir)
-	var short, long attack.Report
-	b, err := os.ReadFile(filepath.Join(dir, "report.json"))
-	if err = errors.Join(err, json.Unmarshal(b, &long), json.Unmarshal([]byte(stdout), &short)); err != nil {
-		t.Fatal(err)
-	}
-	if len(long.Histograms) < 6 || len(short.Histograms) != 0 || long.Response != short.Response || short.Sent != 100 {
-		t.Errorf("report.json: %+v, shown %+v", long, short)
-	}
-	for format, begins := range map[string]string{"markdown": "## Load test of ", "html": "<!DOCTYPE html>\n"} {
-		if stdout, stderr, code := loadgen(t.Context(), "report", "-format", format, dir); !strings.HasPrefix(stdout, begins) || !strings.Contains(stdout, long.RunID) || code != 0 {
-			t.Errorf("report -format %s: exit code %d, %s\n%s", format, code, stderr, stdout)
-		}
-	}
-	f, err := os.Open(filepath.Join(dir, "results.bin"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	n := 0
-	for dec := vegeta.NewDecoder(f); ; n++ {
-		var res vegeta.Result
-		if err := dec.Decode(&res); err == io.EOF {
-			break
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		if res.Attack != long.RunID || !strings.HasPrefix(res.URL, tg.URL+"/albums") || res.BytesIn == 0 || (res.Method == "POST") != (res.BytesOut > 0) {
-			t.Errorf("result %+v", res)
-		}
-	}
-	if n != 100 {
-		t.Errorf("%d results, want 100", n)
-	}
-	for _, name := range []string{"response", "service", "lag"} {
-		hgrm, err := os.ReadFile(filepath.Join(dir, name+".hgrm"))
-		if err != nil || !strings.Contains(string(hgrm), "#[Max     = ") || !strings.Contains(string(hgrm), "Total count    =          100]") {
-			t.Errorf("%s.hgrm: %v\n%s", name, err, hgrm)
-		}
-		hlog, err := os.Open(filepath.Join(dir, name+".hlog"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		h, err := hdrhistogram.NewHistogramLogReader(hlog).NextIntervalHistogram()
-		if err != nil || h == nil || h.TotalCount() != 100 {
-			t.Errorf("%s.hlog: %v, %v", name, h, err)
-		}
-		hlog.Close()
-	}
-	for _, tt := range []struct {
-		args []string
-		code int
-		want string
-	}{
-		{args, 1, "loadgen: -out: " + dir + " holds a run already\n"},
-		{[]string{"report", t.TempDir()}, 1, "report.json: no such file or directory\n"},
-		{[]string{"report"}, 2, "loadgen: give one folder"},
-		{[]string{"report", "-format", "xml", dir}, 2, `loadgen: -format "xml" is not text, json, markdown or html`},
-	} {
-		if stdout, stderr, code := loadgen(t.Context(), tt.args...); code != tt.code || stdout != "" || !strings.Contains(stderr, tt.want) {
-			t.Errorf("%v: exit code %d, %q, %q, want %d, %q", tt.args, code, stdout, stderr, tt.code, tt.want)
-		}
 	}
 }

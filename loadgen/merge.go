@@ -11,13 +11,16 @@ import (
 
 // merge shows the report of several runs as of one.
 func merge(args []string, getenv func(string) string, stdout io.Writer) error {
-	f := cli.NewFlags("loadgen merge [flags] FOLDER...", prefix+"_MERGE", "Puts the runs of several machines together: their histograms add up exactly.")
+	f := cli.NewFlags("loadgen merge [flags] FOLDER...", prefix+"_MERGE", "Puts the runs of several machines together: their histograms add up exactly.\nExit codes: as of an attack.")
 	format := f.String("format", "text", formats)
 	out := f.String("out", "", "write the report and its histograms to files in this `folder`, which must hold no run")
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return err
 	}
 	if err := checkFormat(f, *format); err != nil {
+		return err
+	}
+	if err := folders(f); err != nil {
 		return err
 	}
 	if f.NArg() == 0 {

@@ -121,6 +121,9 @@ func report(args []string, getenv func(string) string, stdout io.Writer) error {
 	if err := checkFormat(f, *format); err != nil {
 		return err
 	}
+	if err := folders(f); err != nil {
+		return err
+	}
 	if f.NArg() != 1 {
 		return f.Errorf("give one folder, as in loadgen report .lab/runs/1")
 	}

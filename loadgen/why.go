@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -30,13 +31,14 @@ const (
 )
 
 // explain looks up the traces of the slowest requests, once they are delivered.
-func (e explanation) explain(ctx context.Context, r *attack.Report, t *telemetry.Telemetry, bar *cli.Progress) {
+func (e explanation) explain(ctx context.Context, r *attack.Report, t *telemetry.Telemetry, bar *cli.Progress, stderr io.Writer) {
 	j := explain.Jaeger{URL: e.jaeger, Client: &http.Client{Timeout: jaegerTimeout}}
 	reach, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
 	if err := j.Reach(reach); err != nil || t.Disabled {
 		if e.asked {
-			bar.Line(fmt.Sprintf("the slowest requests are not explained: %v", cmp.Or(err, errors.New("telemetry is disabled"))))
+			bar.Clear()
+			fmt.Fprintf(stderr, "the slowest requests are not explained: %v\n", cmp.Or(err, errors.New("telemetry is disabled")))
 		}
 		return
 	}

@@ -61,7 +61,7 @@ func AB(ctx context.Context, c Config, a, b string, block time.Duration) (*ABRep
 	if ctx.Err() != nil || r.Ended != "" {
 		elapsed = min(elapsed, seconds(r.Elapsed))
 	}
-	arms, err := r.inTurns(elapsed-c.WarmUp, block)
+	arms, err := r.inTurns(elapsed-c.WarmUp, block, c.Plan.average(0))
 	if err != nil {
 		return nil, err
 	}

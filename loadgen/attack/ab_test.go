@@ -106,7 +106,7 @@ func TestInTurns(t *testing.T) {
 	for elapsed, want := range map[time.Duration]string{
 		-time.Second: "[] []", 3900 * time.Millisecond: "[] []", 9 * time.Second: "[1 1 1 1] [1 1 1 1]", 12 * time.Second: "[1 1 1 1 1 0] [1 1 1 1 1 0]",
 	} {
-		arms, err := (&Report{Sent: 10, Intervals: s.report(Plan{}, 0)}).inTurns(elapsed, time.Second)
+		arms, err := (&Report{Sent: 10, Intervals: s.report(Plan{}, 0)}).inTurns(elapsed, time.Second, 1)
 		var good [2][]int
 		for i, arm := range arms {
 			for _, b := range arm {
@@ -132,7 +132,7 @@ func TestBlocks(t *testing.T) {
 		{"half of the last", Report{Stages: "2.5s@2", Planned: 5, Elapsed: 12}, []time.Duration{0, 1, 2}, "[1 1 0.5]"},
 		{"nothing at the end", Report{Stages: "1s@1,2s@0", Planned: 1, Elapsed: 3}, []time.Duration{0}, "[1 1 1]"},
 		{"interrupted", Report{Stages: "1h@1", Planned: 3600, Elapsed: 1.5}, []time.Duration{0, 1}, "[1 0.5]"},
-		{"after a warm-up", Report{Stages: "3.5s@2", Planned: 7, Elapsed: 9, WarmUp: 1}, []time.Duration{0, 1, 2}, "[1 1 0.5]"},
+		{"after a warm-up", Report{Stages: "3.5s@2", Planned: 7, Elapsed: 9, WarmUp: 1, WarmUpTime: 1}, []time.Duration{0, 1, 2}, "[1 1 0.5]"},
 		{"the closed model", Report{Elapsed: 1.25}, []time.Duration{0, 1}, "[1 0.25]"},
 	} {
 		s := &intervals{width: time.Second}

@@ -14,6 +14,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
@@ -182,7 +183,12 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 		vegeta.MaxBody(0), // bodies are read to their end, not kept
 	)
 	// The pacer ends the attack too, but not while it waits for a worker.
-	defer context.AfterFunc(pacing, func() { attacker.Stop() })()
+	var stopped atomic.Pointer[time.Time]
+	defer context.AfterFunc(pacing, func() {
+		now := time.Now()
+		stopped.Store(&now)
+		attacker.Stop()
+	})()
 
 	k := newCollector(c, p, tr)
 	tick := time.NewTicker(time.Second)
@@ -196,7 +202,11 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 				if began.IsZero() {
 					began = k.begun
 				}
-				return k.finish(began, max(time.Since(began), 0), ctx.Err() != nil), p.err
+				over := p.over
+				if t := stopped.Load(); over.IsZero() && t != nil {
+					over = *t
+				}
+				return k.finish(began, max(over.Sub(began), 0), max(time.Since(began), 0), ctx.Err() != nil), p.err
 			}
 			k.add(res, tr.notes.take(res.Seq))
 		case <-tick.C:

@@ -206,12 +206,16 @@ func (k *collector) look() string {
 	return ""
 }
 
-// finish makes the report of an attack that lasted so long.
-func (k *collector) finish(began time.Time, elapsed time.Duration, interrupted bool) *Report {
+// finish makes the report of an attack that sent requests for a time, and lasted until
+// the last answer.
+func (k *collector) finish(began time.Time, paced, elapsed time.Duration, interrupted bool) *Report {
 	r := k.report
 	r.StartedAt, r.WarmUpTime, r.Elapsed, r.Peak = began, k.c.WarmUp.Seconds(), elapsed.Seconds(), int(k.tr.peak.Load())
 	r.Classes = k.all.classes
-	span := elapsed
+	span := paced // how long the last answers took is not an open plan's rate
+	if k.c.Workers > 0 {
+		span = elapsed
+	}
 	if uint64(r.Sent+r.WarmUp) == r.Planned && r.Arrivals == Constant {
 		span = max(span, k.c.Plan.span()) // the last request is due before the end of the plan
 	}

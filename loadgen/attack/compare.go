@@ -67,6 +67,10 @@ func differences(a, b *Report) (list []string) {
 		{"shard", cmp.Or(a.Shard, "all"), cmp.Or(b.Shard, "all")},
 		{"retries", string(cmp.Or(a.Retries.Policy, RetryNone)), string(cmp.Or(b.Retries.Policy, RetryNone))},
 		{"objectives", a.objectives(), b.objectives()}, // by which what is late is not good
+		{"warm-up", short(a.WarmUpTime) + " s", short(b.WarmUpTime) + " s"},
+		{"max-workers", fmt.Sprint(a.MaxWorkers), fmt.Sprint(b.MaxWorkers)},
+		{"seed", fmt.Sprint(a.Seed), fmt.Sprint(b.Seed)},
+		{"recording", a.Replay, b.Replay},
 	} {
 		if d.a != d.b {
 			list = append(list, fmt.Sprintf("not the same %s: A has %s, B has %s", d.what, cmp.Or(d.a, "none"), cmp.Or(d.b, "none")))
@@ -173,15 +177,13 @@ func (r *Report) end() float64 {
 		plan.Max = r.Planned
 	}
 	span := plan.span().Seconds()
-	if r.WarmUp == 0 {
-		return min(counted, span)
-	}
-	// The report has the time that was counted and that of all, but not the warm-up's.
-	return min(counted, span-(max(r.Elapsed, span)-counted))
+	return min(counted, span-r.WarmUpTime)
 }
 
-// inTurns are the blocks of two arms, in whole quads that had ended after a time.
-func (r *Report) inTurns(elapsed, block time.Duration) (arms [2][]compare.Block, err error) {
+// inTurns are the blocks of two arms, in whole quads that had ended after a time. One may
+// be due some requests more than the other: their lengths are those in which so many
+// requests are due at the rate.
+func (r *Report) inTurns(elapsed, block time.Duration, rate float64) (arms [2][]compare.Block, err error) {
 	list, err := r.blocks()
 	if err != nil {
 		return arms, err
@@ -189,7 +191,12 @@ func (r *Report) inTurns(elapsed, block time.Duration) (arms [2][]compare.Block,
 	whole := max(int(elapsed/block)/quad*quad, 0)
 	list = append(list, slices.Repeat([]compare.Block{{}}, max(whole-len(list), 0))...)
 	for i, b := range list[:whole] {
-		b.Seconds = block.Seconds()
+		b.Seconds = 0
+		if i < len(r.Intervals) {
+			for _, n := range r.Intervals[i].Classes {
+				b.Seconds += float64(n) / rate
+			}
+		}
 		arms[abba(i)] = append(arms[abba(i)], b)
 	}
 	return arms, nil

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"soundcheck/loadgen/explain"
 )
@@ -168,7 +169,7 @@ func (r *Report) trace(id string) string {
 	switch {
 	case id == "":
 		return "not sampled"
-	case r.Traces == "":
+	case r.link(id) == "":
 		return "trace " + id
 	}
 	return r.link(id)
@@ -176,7 +177,7 @@ func (r *Report) trace(id string) string {
 
 // link returns a trace's address; "" if there is none.
 func (r *Report) link(id string) string {
-	if id == "" || r.Traces == "" {
+	if id == "" || !strings.HasPrefix(r.Traces, "http://") && !strings.HasPrefix(r.Traces, "https://") {
 		return ""
 	}
 	return r.Traces + id
@@ -199,6 +200,9 @@ func causes(a explain.Answer) []explain.Cause {
 
 // explained says what was compared, and what is missing if anything is.
 func explained(a explain.Answer) (text, missing string) {
+	if a.SlowFound == 0 || a.Found == 0 {
+		return fmt.Sprintf("of the slowest %d and %d typical ones %d and %d traces were found", a.Slow, a.Typical, a.SlowFound, a.Found), a.Missing
+	}
 	text = fmt.Sprintf("the slowest %d took %s longer than %d typical ones; %d and %d of their traces found", a.Slow, ms(a.Difference), a.Typical, a.SlowFound, a.Found)
 	if a.SlowFound < a.Slow || a.Found < a.Typical {
 		missing = a.Missing

@@ -101,16 +101,14 @@ func (r *Report) tiles() []tile {
 	return []tile{
 		{Name: "p50", Value: value(r.Response.P50), Unit: unit, Note: "response time, served"},
 		{Name: "p99", Value: value(r.Response.P99), Unit: unit, Note: "response time, served"},
-		{Name: "goodput", Value: readable(r.Goodput / 1000), Unit: "/s", Note: percent(r.share(Good)) + " of the requests"},
-		{Name: "rate reached", Value: readable(r.Reached / 1000), Unit: "/s", Note: note},
+		{Name: "goodput", Value: readable(r.Goodput), Unit: "/s", Note: percent(r.share(Good)) + " of the requests"},
+		{Name: "rate reached", Value: readable(r.Reached), Unit: "/s", Note: note},
 		{Name: "failed, shed", Value: strconv.Itoa(bad), Note: fmt.Sprintf("%d failed, %d shed", r.Classes[Failed], r.Classes[Shed]), Bad: bad > 0},
 	}
 }
 
-// readable writes a thousand times v with three digits, or more if it is a whole
-// number.
+// readable writes a number with three digits, or more if it is a whole number.
 func readable(v float64) string {
-	v *= 1000
 	if v == 0 {
 		return "0"
 	}

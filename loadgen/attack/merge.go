@@ -23,12 +23,16 @@ func Merge(reports []*Report) (*Report, error) {
 	}
 	first := reports[0]
 	m := &Report{Version: ReportVersion, Target: first.Target, Traces: first.Traces, StartedAt: first.StartedAt, Model: first.Model, Stages: first.Stages, Arrivals: first.Arrivals,
-		Seed: first.Seed, Errors: map[string]int{}, Slowest: []Slow{}}
+		Seed: first.Seed, WarmUpTime: first.WarmUpTime, Replay: first.Replay, Errors: map[string]int{}, Slowest: []Slow{}}
 	all, service, lag := newCell(), newTimes(), newTimes()
 	rows := map[string]*cell{}
 	merged := &intervals{}
 	var names []string
 	for _, r := range reports {
+		if r.Target != first.Target || r.WarmUpTime != first.WarmUpTime || r.Replay != first.Replay {
+			return nil, fmt.Errorf("%s and %s are not of the same target, warm-up and recording: %s, %g s %s, and %s, %g s %s", first.RunID, r.RunID,
+				first.Target, first.WarmUpTime, first.Replay, r.Target, r.WarmUpTime, r.Replay)
+		}
 		if r.Model != first.Model || r.Stages != first.Stages || r.Arrivals != first.Arrivals || r.Seed != first.Seed {
 			return nil, fmt.Errorf("%s and %s have different plans: %s %s %s seed %d, and %s %s %s seed %d", first.RunID, r.RunID,
 				first.Model, first.Stages, first.Arrivals, first.Seed, r.Model, r.Stages, r.Arrivals, r.Seed)

@@ -22,6 +22,7 @@ type pacer struct {
 	napMax time.Duration
 
 	began time.Time // set by the first call of Pace, which comes before any request
+	over  time.Time // when Pace ended the attack; zero: something else did
 	timer *time.Timer
 	rng   rng     // of Poisson arrivals
 	sum   float64 // of their gaps, in requests of an even plan
@@ -97,20 +98,29 @@ func (p *pacer) Rate(elapsed time.Duration) float64 {
 // Pace implements vegeta.Pacer. It waits by itself and always returns 0, because
 // vegeta's own wait neither ends with the attack nor hits the time well.
 func (p *pacer) Pace(elapsed time.Duration, hits uint64) (time.Duration, bool) {
+	stop := p.pace(elapsed, hits)
+	if stop {
+		p.over = time.Now()
+	}
+	return 0, stop
+}
+
+// pace returns when a request is due, or that there is none any more.
+func (p *pacer) pace(elapsed time.Duration, hits uint64) (stop bool) {
 	if p.began.IsZero() {
 		if p.began = p.start; p.start.IsZero() {
 			p.began = time.Now().Add(-elapsed)
 		}
 	}
 	if p.ctx.Err() != nil {
-		return 0, true
+		return true
 	}
 	if p.closed {
-		return 0, elapsed >= p.plan.Duration() || p.plan.Max > 0 && hits >= p.plan.Max
+		return elapsed >= p.plan.Duration() || p.plan.Max > 0 && hits >= p.plan.Max
 	}
 	due, more := p.next(hits)
 	if !more {
-		return 0, true
+		return true
 	}
 	p.due[hits%maxDue] = due
 	if p.arm != nil {
@@ -118,7 +128,7 @@ func (p *pacer) Pace(elapsed time.Duration, hits uint64) (time.Duration, bool) {
 		p.picks[hits%maxDue] = pick{arm, p.counts[arm]}
 		p.counts[arm]++
 	}
-	return 0, !p.sleepUntil(p.began.Add(due))
+	return !p.sleepUntil(p.began.Add(due))
 }
 
 // dueAt returns when request seq is due, one of the last maxDue; in the closed model

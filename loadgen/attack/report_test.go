@@ -136,7 +136,7 @@ func TestReport(t *testing.T) {
 			f := &fixture{collector: testCollector(t, tt.c)}
 			tt.fill(f)
 			f.tr.peak.Store(int64(f.peak))
-			r := f.finish(began, f.elapsed, f.over)
+			r := f.finish(began, f.elapsed, f.elapsed, f.over)
 			r.GC = GC{Pauses: 3, Longest: 0.00008}
 			if tt.name == "good" {
 				r.Traces = "http://127.0.0.1:16696/trace/"
@@ -243,13 +243,13 @@ func TestReached(t *testing.T) {
 		want     float64
 	}{
 		{"all in time", 1000, 9990 * time.Millisecond, 100}, // not 1000 in 9.99 s
-		{"all, the last answers late", 1000, 12500 * time.Millisecond, 80},
+		{"all, the last sent late", 1000, 12500 * time.Millisecond, 80},
 		{"interrupted", 500, 5 * time.Second, 100},
 		{"none", 0, 0, 0},
 	} {
 		k := testCollector(t, Config{Plan: steady(100, 10*time.Second), MaxWorkers: 9})
 		k.report.Sent = tt.requests
-		if got := k.finish(began, tt.elapsed, true).Reached; got != tt.want {
+		if got := k.finish(began, tt.elapsed, tt.elapsed+time.Hour, true).Reached; got != tt.want {
 			t.Errorf("%s: reached %v, want %v", tt.name, got, tt.want)
 		}
 	}

@@ -23,6 +23,10 @@ type SLO struct {
 // String returns the objective as it was written.
 func (s SLO) String() string { return s.text }
 
+// Share reports whether the objective is about a share of the requests, and not about
+// response times.
+func (s SLO) Share() bool { return s.quantile == 0 }
+
 var sloPattern = regexp.MustCompile(`^(p[0-9.]+|max|good|late|shed|failed)(?:\(([a-z]+)\))?([<>])([0-9.]+)(%|[µa-z]+)$`)
 
 // ParseSLO reads an objective: "p99<250ms" or "max<1s" about the response times of

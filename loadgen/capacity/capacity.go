@@ -22,7 +22,7 @@ type Step struct {
 	Elapsed   float64 `json:"elapsed"`
 	Passed    bool    `json:"passed"`
 	Why       string  `json:"why,omitempty"` // it did not pass
-	Generator bool    `json:"generator"`     // it did not pass because of the generator
+	Generator bool    `json:"generator"`     // that was because of the generator
 	Early     bool    `json:"early"`         // the verdict was clear before the end
 }
 
@@ -49,8 +49,8 @@ type Result struct {
 	Limit      Limit     `json:"limit"`
 	Rate       float64   `json:"rate"`            // 0: none passed
 	Fails      float64   `json:"fails,omitempty"` // the lowest rate that did not pass above Rate; 0: none
-	// Hysteresis are rates that passed on the way up, and not any more after a failure
-	// above them.
+	Ended      string    `json:"ended,omitempty"` // why the search did not come to its end
+	// Hysteresis are rates that passed once, and failed after a failure above them.
 	Hysteresis []float64 `json:"hysteresis,omitempty"`
 }
 
@@ -77,22 +77,25 @@ var ErrUnsteady = errors.New("the target does not answer alike: after 60 steps t
 func Search(ctx context.Context, r Range, step func(ctx context.Context, rate float64) (Step, error)) (*Result, error) {
 	res := &Result{Version: ResultVersion, Steps: []Step{}}
 	s := &search{r: r, res: res}
-	for range maxSteps {
+	for {
 		rate, done := s.next()
 		if done {
 			return res, nil
 		}
+		if len(res.Steps) == maxSteps {
+			res.Ended = "unsteady"
+			return res, ErrUnsteady
+		}
 		st, err := step(ctx, rate)
+		if err == nil && ctx.Err() != nil {
+			res.Ended, err = "interrupted", context.Cause(ctx)
+		}
 		if err != nil {
 			return res, err
-		}
-		if ctx.Err() != nil {
-			return res, context.Cause(ctx)
 		}
 		res.Steps = append(res.Steps, st)
 		s.take(st)
 	}
-	return res, ErrUnsteady
 }
 
 type search struct {
@@ -120,13 +123,11 @@ func (s *search) next() (rate float64, done bool) {
 	switch {
 	case high == 0 && s.fails == 0:
 		return s.r.Lowest, false
-	case high == 0 && s.fails <= s.r.Lowest*(1+1e-9):
+	case high == 0:
 		if s.limit != Generator {
 			s.res.Limit = Lowest
 		}
 		return 0, true
-	case high == 0:
-		return s.r.Lowest, false
 	case s.fails == 0 && high >= s.r.Highest:
 		s.res.Limit = Highest
 		return 0, true

@@ -103,3 +103,16 @@ func TestSearchEnds(t *testing.T) {
 		t.Errorf("ended: %+v, %v", res, err)
 	}
 }
+
+// A target whose verdicts contradict each other has no answer.
+func TestUnsteady(t *testing.T) {
+	t.Parallel()
+	n := 0
+	res, err := Search(t.Context(), Range{10, 20_000, 0.05}, func(_ context.Context, rate float64) (Step, error) {
+		n++
+		return Step{Rate: rate, Passed: rate <= 10 || n%2 == 0}, nil
+	})
+	if err == nil && (res.Rate == 0 || res.Ended != "") || err != nil && (!errors.Is(err, ErrUnsteady) || res.Ended != "unsteady" || len(res.Steps) != maxSteps) {
+		t.Errorf("%+v, %v", res, err)
+	}
+}

@@ -27,7 +27,7 @@ func (r *Result) Write(w io.Writer) error {
 	r.curve(&b)
 	fmt.Fprintf(&b, "\n%s\n", r.Answer())
 	if len(r.Hysteresis) > 0 {
-		fmt.Fprintf(&b, "After a failure it did not do any more what it did on the way up: %s. It does not\nrecover at once from an overload.\n", rates(r.Hysteresis))
+		fmt.Fprintf(&b, "Passed once, and failed after a failure above: %s. That is near the limit, or it\ndoes not recover at once from an overload.\n", rates(r.Hysteresis))
 	}
 	_, err := w.Write(b.Bytes())
 	return err
@@ -77,6 +77,10 @@ func (r *Result) curve(b *bytes.Buffer) {
 // Answer is the result in a sentence.
 func (r *Result) Answer() string {
 	switch {
+	case r.Ended != "" && r.Rate == 0:
+		return fmt.Sprintf("Not finished (%s): no rate passed.", r.Ended)
+	case r.Ended != "":
+		return fmt.Sprintf("Not finished (%s): %.1f/s passed.", r.Ended, r.Rate)
 	case r.Limit == Lowest:
 		return fmt.Sprintf("It does not even do %.1f/s, the lowest rate that was tried.", r.Fails)
 	case r.Limit == Highest:
@@ -84,11 +88,7 @@ func (r *Result) Answer() string {
 	case r.Limit == Generator && r.Rate == 0:
 		return fmt.Sprintf("Nothing is known: at %.1f/s already the generator could not keep to the plan.", r.Fails)
 	case r.Limit == Generator:
-		return fmt.Sprintf("It does at least %.1f/s. At %.1f/s the generator could not keep to the plan: use another machine for it, or several.", r.Rate, r.Fails)
-	case r.Rate == 0:
-		return "Nothing is known: the search was ended before a rate passed."
-	case r.Fails == 0:
-		return fmt.Sprintf("It does at least %.1f/s: the search was ended there.", r.Rate)
+		return fmt.Sprintf("It does at least %.1f/s. At %.1f/s the generator could not keep to the plan.", r.Rate, r.Fails)
 	}
 	return fmt.Sprintf("It does %.1f/s, and fails at %.1f/s (+%.1f%%).", r.Rate, r.Fails, 100*(r.Fails/r.Rate-1))
 }

@@ -99,7 +99,7 @@ func (d *side) quantile(weights []float64, q float64) float64 {
 	return float64(last) / 1e9
 }
 
-// bursts returns of how many blocks the requests slower than a percentile tell: of as many
+// bursts returns of how many blocks the requests that are not faster than a percentile tell: of as many
 // as there are if they are spread evenly, of one if all are in one (Kish's effective
 // sample size).
 func (d *side) bursts(q float64) float64 {
@@ -107,7 +107,7 @@ func (d *side) bursts(q float64) float64 {
 	counts := make([]float64, len(d.good))
 	sum, squares := 0.0, 0.0
 	for _, e := range d.entries {
-		if e.value > limit {
+		if e.value >= limit {
 			counts[e.block] += e.count
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -52,7 +53,11 @@ func (r *Result) Write(w io.Writer) error {
 			fmt.Fprintf(&b, "no interval for %s: %s\n", strings.Join(r.without(m.NotFound), ", "), m.NotFound)
 		}
 	}
-	fmt.Fprintf(&b, "tolerance %.4g%%; drawn %d times: %s\n", 100*r.Tolerance, resamples, r.Drawn)
+	fmt.Fprintf(&b, "tolerance %.4g%%", 100*r.Tolerance)
+	if slices.ContainsFunc(r.Metrics, func(m Metric) bool { return m.Found != nil }) {
+		fmt.Fprintf(&b, "; drawn %d times: %s", resamples, r.Drawn)
+	}
+	fmt.Fprintln(&b)
 	fmt.Fprintf(&b, "answer: %s\n", r.Answer)
 	_, err := w.Write(b.Bytes())
 	return err
