@@ -65,7 +65,7 @@
 // kept in .lab/runs (-keep). Ctrl-C ends the attack at once and shows the report so far.
 //
 // Each collection of memory holds requests up. Without GOGC and GOMEMLIMIT in the
-// environment there are few of them, for some 100 MB more.
+// environment there are fewer of them than usual, for some 50 MB more.
 //
 // loadgen compare and loadgen ab say how p50, p99 and goodput of B differ from those of
 // A, each with a 95% interval, and whether B regressed by more than -tolerance: see
@@ -91,7 +91,7 @@ import (
 
 func main() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(2000)
+		debug.SetGCPercent(800)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(512 << 20)
