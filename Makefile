@@ -53,6 +53,7 @@ test: lint postgres chromium ## Test everything, from nothing: units, the Collec
 	cd collector/distribution && go test ./...
 	@for p in ./internal/albumhttp ./internal/fault ./loadgen/attack; do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 		go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+	SOUNDCHECK_ALONE=1 go test -count=1 -run 'Alone$$' ./loadgen/attack
 	go test -v -count=1 -timeout 40m ./internal/e2e
 
 .PHONY: lint
