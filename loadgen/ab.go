@@ -69,6 +69,9 @@ func (o *abOptions) apply(f *targetFlags) error {
 			return f.Errorf("-slo %s: in turns only a response time has a meaning, as in p99<250ms: it says what is late, and so not good", s)
 		}
 	}
+	if err := f.checkSLOs(); err != nil {
+		return err
+	}
 	c.Plan.Arrivals = attack.Arrivals(o.arrivals)
 	quad := 4 * o.block
 	switch {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime/debug"
 	"time"
 
 	"go.opentelemetry.io/otel/metric/noop"
@@ -70,7 +71,7 @@ func runAttack(ctx context.Context, args []string, getenv func(string) string, s
 	}
 	if o.record != "" {
 		if c.Recorder, err = attack.NewRecorder(o.record, c.RunID); err != nil {
-			return fmt.Errorf("-record: %w", err)
+			return errors.Join(fmt.Errorf("-record: %w", err), o.output.discard())
 		}
 	}
 	bar := progress(stderr, o.quiet)
@@ -83,7 +84,7 @@ func runAttack(ctx context.Context, args []string, getenv func(string) string, s
 		err = errors.Join(err, c.Recorder.Close())
 	}
 	if err != nil {
-		return err
+		return errors.Join(err, o.output.discard())
 	}
 	over := ctx.Err() != nil // before its time
 	if o.why.on && !over {
@@ -122,9 +123,15 @@ func probe(ctx context.Context, c attack.Config) error {
 	return nil
 }
 
+// perConnection is the memory of a connection with its request.
+const perConnection = 32 << 10
+
 // begin names the run and starts its telemetry.
 func begin(ctx context.Context, c *attack.Config, getenv func(string) string, stderr io.Writer) (*telemetry.Telemetry, error) {
 	c.RunID = runID(time.Now())
+	if getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(512<<20 + int64(c.MaxWorkers+c.Workers)*perConnection)
+	}
 	tc := telemetry.Config{Name: "loadgen", Logs: stderr, Quiet: true, IDs: attack.NewIDs(c.RunID)}
 	if c.TraceSample < 1 || getenv("OTEL_TRACES_SAMPLER") == "" {
 		tc.Sampler = attack.Sampler(c.TraceSample)
@@ -164,6 +171,8 @@ func verdict(r *attack.Report, over bool) error {
 	switch {
 	case over:
 		return fmt.Errorf("interrupted after %.1f s: %d requests were answered or failed, %d of them failed or were refused", r.Elapsed, answered, bad)
+	case answered == 0:
+		return errors.New("no request was counted")
 	case len(r.Invalid) > 0:
 		return cli.WithCode(codeInvalid, fmt.Errorf("the report is invalid: %s", r.Invalid[0]))
 	case r.Violated() > 0:

@@ -52,6 +52,9 @@ Exit codes: 3 no rate passed; 4 the generator could not keep to the plan before 
 	case o.Lowest*o.step.Seconds() < 10:
 		return f.c, o, f.Errorf("-from %g for -step %s is less than 10 requests: of so few nothing can be said", o.Lowest, o.step)
 	}
+	if err := f.checkSLOs(); err != nil {
+		return f.c, o, err
+	}
 	if err := checkResultFormat(f.Flags, o.format); err != nil {
 		return f.c, o, err
 	}

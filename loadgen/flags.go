@@ -81,7 +81,7 @@ func newRequestFlags(usage, prefix, about string) *targetFlags {
 	f.DurationVar(&f.c.Timeout, "timeout", 10*time.Second, "give up a request after this `long` (1ms to 10m)")
 	f.IntVar(&f.c.MaxWorkers, "max-workers", 1024, "`requests` in flight at most (1 to 65536)")
 	f.Uint64Var(&f.c.Seed, "seed", 1, "`number` that the arrivals, the order of requests and the created albums follow from")
-	f.StringVar(&f.retry, "retry", string(attack.RetryNone), "send what was not served again, up to 3 times: `none`, honour (what was refused, when its Retry-After says) or naive (at once, whatever failed)")
+	f.StringVar(&f.retry, "retry", string(attack.RetryNone), "send what was not served again, up to 3 times: `none`, honour (what was refused, when its Retry-After says) or naive (at once, if it was refused, failed with 5xx or was not answered)")
 	f.Float64Var(&f.c.TraceSample, "trace-sample", 1, "`share` of the traces that are sampled (0 to 1); without it OTEL_TRACES_SAMPLER says")
 	f.Var(&f.slos, "slo", "`objective` that has to be met, as in p99<250ms, p99(get)<50ms, good>99.9% (may be given several times)")
 	return f
@@ -118,6 +118,16 @@ func (f *targetFlags) parse(args []string, getenv func(string) string, stdout in
 	}
 	if f.targets != "" {
 		return f.readTargets()
+	}
+	return nil
+}
+
+// checkSLOs returns an error if an objective is about a scenario that is not sent.
+func (f *targetFlags) checkSLOs() error {
+	for _, s := range f.c.SLOs {
+		if name := s.Scenario(); name != "" && !f.c.Sends(name) {
+			return f.Errorf("-slo %s: no request of %s is sent", s, name)
+		}
 	}
 	return nil
 }
@@ -184,6 +194,13 @@ func (p *planFlags) define(f *targetFlags) {
 func (p *planFlags) apply(f *targetFlags) error {
 	c := &f.c
 	c.Plan.Arrivals = attack.Arrivals(p.arrivals)
+	// What is given replaces what the environment says instead.
+	if p.stages != "" && !f.set["stages"] && (f.set["rate"] || f.set["duration"] || f.set["replay"]) {
+		p.stages = ""
+	}
+	if c.Workers > 0 && !f.set["workers"] && (f.set["rate"] && p.rate != 0 || f.set["stages"] || f.set["replay"]) {
+		c.Workers = 0
+	}
 	switch {
 	case p.stages != "" && (f.set["rate"] || f.set["duration"]):
 		return f.Errorf("-stages says what -rate and -duration say: give one of them")
@@ -216,7 +233,7 @@ func (p *planFlags) apply(f *targetFlags) error {
 		if err = f.only("-replay", "rate", "duration", "stages", "arrivals", "mix", "targets", "seed", "shard"); err != nil {
 			return err
 		}
-		if c.Plan.Replay, err = attack.ReadRecording(p.replay); err != nil {
+		if c.Plan.Replay, err = attack.ReadRecording(p.replay, c.Plan.Max); err != nil {
 			return f.Errorf("-replay %s: %v", p.replay, err)
 		}
 		if c.Plan.Replay.Targets() {
@@ -232,10 +249,13 @@ func (p *planFlags) apply(f *targetFlags) error {
 	default:
 		c.Plan.Stages = []attack.Stage{{Duration: p.duration, From: p.rate, To: p.rate}}
 	}
+	if err := f.checkSLOs(); err != nil {
+		return err
+	}
 	switch {
 	case c.Workers == 0 && c.Plan.Planned() < 1:
 		return f.Errorf("the plan is not one request")
-	case c.WarmUp > 0 && c.WarmUp >= c.Plan.Duration():
+	case c.WarmUp > 0 && c.WarmUp >= c.Plan.Span():
 		return f.Errorf("-warmup %s is as long as the whole plan", c.WarmUp)
 	}
 	return nil

@@ -172,6 +172,9 @@ func TestUsage(t *testing.T) {
 		{[]string{"-url", "127.0.0.1"}, `-url: "127.0.0.1" is not an http:// or https:// URL with a host`},
 		{[]string{"-url", "http://me:secret@127.0.0.1"}, `-url: `},
 		{[]string{"attack", "100"}, `unexpected argument "100"`},
+		{[]string{"-warmup", "5s", "-n", "10"}, "-warmup 5s is as long as the whole plan"},
+		{[]string{"-slo", "p99(batch)<1s"}, "-slo p99(batch)<1s: no request of batch is sent"},
+		{[]string{"-explain=false", "-jaeger", "http://a"}, "-jaeger and -explain=false do not go together"},
 		{[]string{"-retry", "always"}, `-retry "always" is not none, honour or naive`},
 		{[]string{"-trace-sample", "1.1"}, "-trace-sample 1.1 is out of range: 0 to 1"},
 		{[]string{"-trace-sample", "NaN"}, "-trace-sample NaN is out of range: 0 to 1"},
@@ -229,6 +232,13 @@ func TestEnvironment(t *testing.T) {
 		t.Errorf("parse = %+v, %v, want an error about -rate 0", c, err)
 	}
 	delete(env, "SOUNDCHECK_LOADGEN_RATE")
+	// What is given takes the place of what the environment has instead of it.
+	env["SOUNDCHECK_LOADGEN_STAGES"], env["SOUNDCHECK_LOADGEN_WORKERS"] = "1s@10", "4"
+	if c, _, err = parseAttack([]string{"-rate", "7"}, func(name string) string { return env[name] }, nil); err != nil || c.Workers != 0 || c.Plan.String() != "30s@7" {
+		t.Errorf("plan %s, %d workers, %v, want 30s@7", c.Plan, c.Workers, err)
+	}
+	delete(env, "SOUNDCHECK_LOADGEN_STAGES")
+	delete(env, "SOUNDCHECK_LOADGEN_WORKERS")
 	if c, _, err = parseAttack([]string{"-slo", "p50<1s", "-slo", "max<2s"}, func(name string) string { return env[name] }, nil); err != nil || len(c.SLOs) != 2 || c.SLOs[0].String() != "p50<1s" {
 		t.Errorf("objectives %v, %v, want those of the command line", c.SLOs, err)
 	}

@@ -82,6 +82,14 @@ func (o *output) open(c *attack.Config) (err error) {
 	return prune(o.keep)
 }
 
+// discard removes the folders of a run that came to nothing.
+func (o *output) discard() (err error) {
+	for _, f := range o.kept {
+		err = errors.Join(err, f.Discard())
+	}
+	return err
+}
+
 // keptRuns is how many are kept, with the one that begins.
 const keptRuns = 50
 

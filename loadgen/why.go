@@ -56,6 +56,12 @@ func (e *explanation) define(f *targetFlags) {
 }
 
 func (e *explanation) apply(f *targetFlags) error {
+	switch {
+	case f.set["jaeger"] && !f.set["explain"]:
+		e.on = true // whatever the environment says
+	case f.set["jaeger"] && !e.on:
+		return f.Errorf("-jaeger and -explain=false do not go together")
+	}
 	e.asked = f.set["explain"] || f.set["jaeger"]
 	return f.checkURL("jaeger", &e.jaeger)
 }

@@ -83,6 +83,9 @@ func (c Config) rows() map[string]bool {
 	return rows
 }
 
+// Sends reports whether requests of a scenario are sent.
+func (c Config) Sends(scenario string) bool { return c.rows()[scenario] }
+
 // Progress is how far an attack is.
 type Progress struct {
 	Starts            time.Duration // from now; 0: it has begun
@@ -154,7 +157,7 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	pacing, stop := context.WithCancel(ctx)
 	defer stop()
 	p := newPacer(pacing, c)
-	tr := &transport{c: c, ctx: ctx, send: c.sender, pacer: p, trace: newTracing(c), notes: newNotes()}
+	tr := &transport{c: c, ctx: ctx, send: c.sender, pacer: p, trace: newTracing(c), notes: newNotes(), promises: make([]promises, len(c.arms))}
 	for _, target := range c.Targets {
 		u, err := url.Parse(target.URL)
 		if err != nil {

@@ -28,6 +28,7 @@ type collector struct {
 	service   *times
 	lag       *times
 	intervals *intervals
+	parts     map[string]*intervals // of the scenarios that objectives are about
 	window    *window
 	gc        []uint64 // pauses of the process before the attack, by length
 
@@ -50,7 +51,12 @@ func newCollector(c Config, p *pacer, tr *transport) *collector {
 		r.Shard = fmt.Sprintf("%d/%d", c.Plan.Shard+1, c.Plan.Shards)
 	}
 	k := &collector{c: c, p: p, tr: tr, begun: time.Now(), report: r, all: newCell(), rows: map[string]*cell{}, late: map[string]time.Duration{},
-		service: newTimes(), lag: newTimes(), intervals: &intervals{width: cmp.Or(c.interval, time.Second)}, window: newWindow(), gc: pauses().Counts, samplers: map[string]*sampler{}}
+		service: newTimes(), lag: newTimes(), intervals: &intervals{width: cmp.Or(c.interval, time.Second)}, parts: map[string]*intervals{}, window: newWindow(), gc: pauses().Counts, samplers: map[string]*sampler{}}
+	for _, s := range c.SLOs {
+		if s.scenario != "" {
+			k.parts[s.scenario] = &intervals{width: time.Second}
+		}
+	}
 	for name := range c.rows() {
 		k.rows[name], k.late[name] = newCell(), lateAfter(c.SLOs, name)
 		k.samplers[name] = &sampler{rng: newRNG(c.Seed, 4)}
@@ -98,6 +104,9 @@ func (k *collector) add(res *vegeta.Result, n *note) {
 	k.all.add(class, status, response)
 	k.rows[n.scenario.name].add(class, status, response)
 	k.intervals.add(at, class, response)
+	if p := k.parts[n.scenario.name]; p != nil {
+		p.add(at, class, response)
+	}
 	k.window.requests++
 	k.window.served.add(class, response)
 	k.window.lag = max(k.window.lag, lag)
@@ -190,7 +199,7 @@ func (k *collector) look() string {
 	k.window = newWindow()
 	elapsed := time.Since(k.began())
 	if k.c.Progress != nil {
-		p := Progress{Starts: max(-elapsed, 0), Elapsed: elapsed, Duration: k.c.Plan.span(), Requests: k.report.Sent, InFlight: int(k.tr.inFlight.Load()),
+		p := Progress{Starts: max(-elapsed, 0), Elapsed: elapsed, Duration: k.c.Plan.Span(), Requests: k.report.Sent, InFlight: int(k.tr.inFlight.Load()),
 			Classes: maps.Clone(k.all.classes), P99: k.all.served.quantile(0.99), Last: last}
 		if k.c.Workers > 0 {
 			p.Duration = k.c.Plan.Duration()
@@ -212,12 +221,15 @@ func (k *collector) finish(began time.Time, paced, elapsed time.Duration, interr
 	r := k.report
 	r.StartedAt, r.WarmUpTime, r.Elapsed, r.Peak = began, k.c.WarmUp.Seconds(), elapsed.Seconds(), int(k.tr.peak.Load())
 	r.Classes = k.all.classes
+	if interrupted {
+		r.Ended = cmp.Or(r.Ended, "interrupted")
+	}
 	span := paced // how long the last answers took is not an open plan's rate
 	if k.c.Workers > 0 {
 		span = elapsed
 	}
 	if uint64(r.Sent+r.WarmUp) == r.Planned && r.Arrivals == Constant {
-		span = max(span, k.c.Plan.span()) // the last request is due before the end of the plan
+		span = max(span, k.c.Plan.Span()) // the last request is due before the end of the plan
 	}
 	seconds := max(span-k.c.WarmUp, time.Microsecond).Seconds()
 	r.Reached, r.Goodput = float64(r.Sent)/seconds, float64(r.Classes[Good])/seconds

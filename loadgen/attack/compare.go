@@ -176,7 +176,7 @@ func (r *Report) end() float64 {
 	if r.Shard == "" {
 		plan.Max = r.Planned
 	}
-	span := plan.span().Seconds()
+	span := plan.Span().Seconds()
 	return min(counted, span-r.WarmUpTime)
 }
 

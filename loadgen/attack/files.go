@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -62,6 +63,20 @@ func NewFolder(path string, results bool) (*Folder, error) {
 	}
 	buffer := bufio.NewWriterSize(file, 1<<20)
 	return &Folder{path: path, file: file, buffer: buffer, encoder: vegeta.NewEncoder(buffer)}, nil
+}
+
+// Discard removes the folder, if nothing else is in it.
+func (f *Folder) Discard() error {
+	if f.file != nil {
+		_ = f.file.Close()
+		if err := os.Remove(f.file.Name()); err != nil {
+			return err
+		}
+	}
+	if err := os.Remove(f.path); err != nil && !errors.Is(err, syscall.ENOTEMPTY) {
+		return err
+	}
+	return nil
 }
 
 // add writes one result.

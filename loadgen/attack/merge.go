@@ -37,6 +37,10 @@ func Merge(reports []*Report) (*Report, error) {
 			return nil, fmt.Errorf("%s and %s have different plans: %s %s %s seed %d, and %s %s %s seed %d", first.RunID, r.RunID,
 				first.Model, first.Stages, first.Arrivals, first.Seed, r.Model, r.Stages, r.Arrivals, r.Seed)
 		}
+		if r.objectives() != first.objectives() || r.Retries.Policy != first.Retries.Policy {
+			return nil, fmt.Errorf("%s and %s have different objectives or retries: %q %s, and %q %s", first.RunID, r.RunID,
+				first.objectives(), first.Retries.Policy, r.objectives(), r.Retries.Policy)
+		}
 		if slices.Contains(names, r.RunID) {
 			return nil, fmt.Errorf("%s is given twice", r.RunID)
 		}
@@ -59,6 +63,15 @@ func Merge(reports []*Report) (*Report, error) {
 			return nil, fmt.Errorf("%s: %w", r.RunID, err)
 		}
 	}
+	span := 0.0 // the longest time in which one sent
+	for _, r := range reports {
+		if r.Reached > 0 {
+			span = max(span, float64(r.Sent)/r.Reached)
+		}
+	}
+	if span > 0 {
+		m.Reached, m.Goodput = float64(m.Sent)/span, float64(all.classes[Good])/span
+	}
 	m.RunID = strings.Join(names, " ")
 	m.Classes = all.classes
 	m.fill(all, rows, service, lag)
@@ -80,7 +93,7 @@ func Merge(reports []*Report) (*Report, error) {
 			c = rows[s.scenario]
 		}
 		v := s.judge(c)
-		v.Steady = v.Met && (s.scenario != "" || s.steady(merged.list))
+		v.Steady = v.Met && (s.scenario != "" || s.steady(merged.list)) // by scenario the time is not known
 		m.SLOs = append(m.SLOs, v)
 	}
 	return m, m.shards(reports)
@@ -96,8 +109,6 @@ func (m *Report) add(r *Report) {
 	m.Cancelled += r.Cancelled
 	m.WarmUp += r.WarmUp
 	m.Asked += r.Asked
-	m.Reached += r.Reached
-	m.Goodput += r.Goodput
 	m.Peak += r.Peak
 	m.Elapsed = max(m.Elapsed, r.Elapsed)
 	if r.StartedAt.Before(m.StartedAt) {
@@ -119,6 +130,9 @@ func (m *Report) add(r *Report) {
 	m.Ended = cmp.Or(m.Ended, r.Ended)
 	for _, why := range r.Invalid {
 		m.Invalid = append(m.Invalid, name+": "+why)
+	}
+	if len(r.Invalid) == 0 && r.Arrivals != Poisson && float64(r.Sent+r.WarmUp) < minSent*float64(r.Planned) {
+		m.Invalid = append(m.Invalid, fmt.Sprintf("%s: %d of %d planned requests were sent", name, r.Sent+r.WarmUp, r.Planned))
 	}
 	m.Slowest = append(m.Slowest, r.Slowest...)
 	slices.SortStableFunc(m.Slowest, func(a, b Slow) int { return cmp.Compare(b.Response, a.Response) })

@@ -84,6 +84,9 @@ func newMeter(c Config, p *pacer, tr *transport) (*meter, error) {
 		return nil, err
 	}
 	begun := time.Now()
+	if !c.StartAt.IsZero() {
+		begun = c.StartAt
+	}
 	k.gauges, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		if !p.closed {
 			o.ObserveFloat64(rate, p.plan.Rate(time.Since(begun)), k.run)

@@ -108,8 +108,9 @@ func (p *pacer) Pace(elapsed time.Duration, hits uint64) (time.Duration, bool) {
 // pace returns when a request is due, or that there is none any more.
 func (p *pacer) pace(elapsed time.Duration, hits uint64) (stop bool) {
 	if p.began.IsZero() {
-		if p.began = p.start; p.start.IsZero() {
-			p.began = time.Now().Add(-elapsed)
+		now := time.Now()
+		if p.began = now.Add(-elapsed); !p.start.IsZero() {
+			p.began = now.Add(p.start.Sub(now)) // with a monotonic clock, which a time of day has not
 		}
 	}
 	if p.ctx.Err() != nil {

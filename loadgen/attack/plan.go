@@ -175,7 +175,7 @@ func (p Plan) time(n float64) (time.Duration, bool) {
 
 // average is the mean of the rate over what is planned after a warm-up.
 func (p Plan) average(warmUp time.Duration) float64 {
-	if span := p.span(); p.Replay != nil || p.Max > 0 && float64(p.Max) < p.expected() {
+	if span := p.Span(); p.Replay != nil || p.Max > 0 && float64(p.Max) < p.expected() {
 		if warmUp >= span {
 			return 0
 		}
@@ -188,7 +188,7 @@ func (p Plan) average(warmUp time.Duration) float64 {
 // they were due evenly.
 func (p Plan) before(at time.Duration) float64 {
 	if p.Replay != nil {
-		return float64(p.Planned()) * at.Seconds() / p.span().Seconds()
+		return float64(p.Planned()) * at.Seconds() / p.Span().Seconds()
 	}
 	n := 0.0
 	for _, s := range p.Stages {
@@ -200,10 +200,12 @@ func (p Plan) before(at time.Duration) float64 {
 	return n / float64(p.shards())
 }
 
-// span is how long the planned requests take: shorter than the plan if Max comes first.
-func (p Plan) span() time.Duration {
+// Span is how long the planned requests take: shorter than the plan if Max comes first.
+func (p Plan) Span() time.Duration {
 	if p.Replay != nil {
-		return max(p.Replay.last, time.Millisecond)
+		// As long as if the last request were followed by one more.
+		n := float64(p.Replay.requests)
+		return max(time.Duration(float64(p.Replay.last)*n/max(n-1, 1)), time.Millisecond)
 	}
 	n := p.expected()
 	if p.Max > 0 {

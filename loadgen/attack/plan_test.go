@@ -111,8 +111,8 @@ func TestPlanned(t *testing.T) {
 	} {
 		p := steady(tt.rate, tt.duration)
 		p.Max = tt.most
-		if got := p.Planned(); got != tt.want || p.span() != tt.span {
-			t.Errorf("%g/s for %s are %d requests in %s, want %d in %s", tt.rate, tt.duration, got, p.span(), tt.want, tt.span)
+		if got := p.Planned(); got != tt.want || p.Span() != tt.span {
+			t.Errorf("%g/s for %s are %d requests in %s, want %d in %s", tt.rate, tt.duration, got, p.Span(), tt.want, tt.span)
 		}
 	}
 }
@@ -227,7 +227,7 @@ func TestAverageAfterWarmUp(t *testing.T) {
 		{Plan{Stages: ramp}, 5 * time.Second, (1500 - 125) / 15.0},
 		{Plan{Stages: ramp, Shard: 1, Shards: 4}, 5 * time.Second, (1500 - 125) / 15.0 / 4},
 		{Plan{Stages: ramp, Max: 1000}, 10 * time.Second, 100},
-		{Plan{Replay: &Recording{requests: 500, last: 10 * time.Second}}, 5 * time.Second, 50},
+		{Plan{Replay: &Recording{requests: 501, last: 10 * time.Second}}, 5 * time.Second, 50},
 	} {
 		if got := tt.plan.average(tt.warmUp); math.Abs(got-tt.want) > 1e-9 {
 			t.Errorf("%s after %s: %g/s, want %g", tt.plan, tt.warmUp, got, tt.want)

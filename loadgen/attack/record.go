@@ -46,6 +46,7 @@ type Recorder struct {
 	w       *bufio.Writer
 	enc     *json.Encoder
 	next    uint64
+	last    time.Duration    // of what is written
 	waiting map[uint64]entry // for one before them
 	err     error
 }
@@ -73,6 +74,10 @@ func (r *Recorder) add(seq uint64, e entry) {
 			return
 		}
 		delete(r.waiting, r.next)
+		// In the closed model a request's time is taken when its worker runs, which may be
+		// after the next one's.
+		e.Due = max(e.Due, r.last)
+		r.last = e.Due
 		if r.err == nil {
 			r.err = r.enc.Encode(e)
 		}
@@ -83,6 +88,9 @@ func (r *Recorder) add(seq uint64, e entry) {
 func (r *Recorder) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.waiting) > 0 && r.err == nil {
+		r.err = fmt.Errorf("request %d was never made: %d after it are not recorded", r.next, len(r.waiting))
+	}
 	return errors.Join(r.err, r.w.Flush(), r.file.Close())
 }
 
@@ -99,34 +107,39 @@ type Recording struct {
 }
 
 // ReadRecording reads a recording to its end, so that what is wrong with it is found
-// before anything is sent.
-func ReadRecording(path string) (*Recording, error) {
+// before anything is sent. At most so many of its requests are sent; 0: all.
+func ReadRecording(path string, most uint64) (*Recording, error) {
 	r := &Recording{path: path, rows: map[string]bool{}}
 	if err := r.open(); err != nil {
 		return nil, err
 	}
 	defer r.file.Close()
-	for {
+	for line, previous := 2, time.Duration(0); ; {
 		e, err := r.read()
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		line := r.requests + 2
 		switch s := scenarioOf(e.Scenario); {
 		case err != nil:
 			return nil, fmt.Errorf("line %d: %w", line, err)
 		case s == nil:
 			return nil, fmt.Errorf("line %d: there is no scenario %q", line, e.Scenario)
-		case e.Due < r.last || e.Due > MaxDuration:
+		case e.Due < previous || e.Due > MaxDuration:
 			return nil, fmt.Errorf("line %d: due_ns is before the line above it, or after 24h", line)
+		case !methodPattern.MatchString(e.Method):
+			return nil, fmt.Errorf("line %d: %q is no method", line, e.Method)
 		case s == ownTarget:
 			r.targets = true
 		case len(e.Path) == 0 || e.Path[0] != '/':
 			return nil, fmt.Errorf("line %d: the path does not begin with /", line)
 		}
-		r.requests++
-		r.last = e.Due
-		r.rows[e.Scenario] = true
+		line++
+		previous = e.Due
+		if most == 0 || r.requests < most {
+			r.requests++
+			r.last = e.Due
+			r.rows[e.Scenario] = true
+		}
 	}
 	if r.requests == 0 {
 		return nil, errors.New("there is no request in it")

@@ -81,7 +81,7 @@ func TestRecordAndReplay(t *testing.T) {
 	}
 	again := c
 	again.RunID, again.URL, again.Recorder, again.Mix, again.Plan, again.Seed = "second", second.URL, nil, nil, Plan{}, 99
-	if again.Plan.Replay, err = ReadRecording(path); err != nil {
+	if again.Plan.Replay, err = ReadRecording(path, 0); err != nil {
 		t.Fatal(err)
 	}
 	if again.Plan.Planned() != n || again.Plan.Replay.Targets() {
@@ -113,7 +113,9 @@ func TestRecordAndReplay(t *testing.T) {
 		t.Error("there is more to replay than was sent")
 	}
 	// -n ends a replay too.
-	again.Plan.Max = 5
+	if again.Plan.Replay, err = ReadRecording(path, 5); err != nil {
+		t.Fatal(err)
+	}
 	if r := attackOnce(t, t.Context(), again); r.Sent != 5 || r.Planned != 5 {
 		t.Errorf("%d of %d sent, want 5", r.Sent, r.Planned)
 	}
@@ -133,22 +135,23 @@ func TestReadRecording(t *testing.T) {
 		{`{"soundcheck":"recording","version":2}`, "it is of version 2, not 1"},
 		{head, "there is no request in it"},
 		{head + "x", "line 2: invalid character"},
-		{head + `{"due_ns":5,"scenario":"get","path":"/"}{"due_ns":4,"scenario":"get","path":"/"}`, "line 3: due_ns is before the line above it, or after 24h"},
+		{head + `{"due_ns":5,"scenario":"get","method":"GET","path":"/"}{"due_ns":4,"scenario":"get","method":"GET","path":"/"}`, "line 3: due_ns is before the line above it, or after 24h"},
 		{head + `{"due_ns":99000000000000000,"scenario":"get","path":"/"}`, "line 2: due_ns is before"},
 		{head + `{"scenario":"buy","path":"/"}`, `line 2: there is no scenario "buy"`},
-		{head + `{"scenario":"get","path":"x"}`, "line 2: the path does not begin with /"},
-		{head + `{"scenario":"get","path":"/"}{"scenario":`, "line 3: unexpected EOF"},
+		{head + `{"scenario":"get","method":"G ET","path":"/"}`, `line 2: "G ET" is no method`},
+		{head + `{"scenario":"get","method":"GET","path":"x"}`, "line 2: the path does not begin with /"},
+		{head + `{"scenario":"get","method":"GET","path":"/"}{"scenario":`, "line 3: unexpected EOF"},
 	} {
 		path := filepath.Join(t.TempDir(), "recording")
 		if err := os.WriteFile(path, []byte(tt.in), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		r, err := ReadRecording(path)
+		r, err := ReadRecording(path, 0)
 		if tt.err == "" && (err != nil || r.requests != 1) || tt.err != "" && (err == nil || !strings.HasPrefix(err.Error(), tt.err)) {
 			t.Errorf("%q: %v, want %q", tt.in, err, tt.err)
 		}
 	}
-	if _, err := ReadRecording(filepath.Join(t.TempDir(), "none")); !os.IsNotExist(err) {
+	if _, err := ReadRecording(filepath.Join(t.TempDir(), "none"), 0); !os.IsNotExist(err) {
 		t.Errorf("no file: %v", err)
 	}
 }
@@ -198,5 +201,42 @@ func TestTraceSample(t *testing.T) {
 	r := attackOnce(t, t.Context(), c)
 	if r.Sent != 1000 || sampled[true]+sampled[false] != 1000 || sampled[true] < 200 || sampled[true] > 300 {
 		t.Errorf("%d sent, sampled %v, want a quarter", r.Sent, sampled)
+	}
+}
+
+// A recording of the closed model can be sent again, as an open plan.
+func TestRecordClosed(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(albums())
+	defer server.Close()
+	path := filepath.Join(t.TempDir(), "recording")
+	c := testConfig(server.URL, tracetest.NewSpanRecorder())
+	c.TracerProvider, c.Workers, c.Plan = nil, 32, Plan{Stages: []Stage{{Duration: time.Minute}}, Max: 2000}
+	var err error
+	if c.Recorder, err = NewRecorder(path, "run"); err != nil {
+		t.Fatal(err)
+	}
+	r := attackOnce(t, t.Context(), c)
+	if err := c.Recorder.Close(); err != nil {
+		t.Fatal(err)
+	}
+	rec, err := ReadRecording(path, 0)
+	if err != nil || rec.requests != uint64(r.Sent) || r.Sent < 2000 {
+		t.Errorf("%+v, %v, want %d requests", rec, err, r.Sent)
+	}
+}
+
+// A request that is missing is not passed over in silence.
+func TestRecorderWithAGap(t *testing.T) {
+	t.Parallel()
+	r, err := NewRecorder(filepath.Join(t.TempDir(), "recording"), "run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, seq := range []uint64{1, 0, 3, 4} {
+		r.add(seq, entry{Scenario: "get", Method: "GET", Path: "/"})
+	}
+	if err := r.Close(); err == nil || err.Error() != "request 2 was never made: 2 after it are not recorded" {
+		t.Errorf("%v", err)
 	}
 }

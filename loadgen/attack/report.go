@@ -74,7 +74,8 @@ type Report struct {
 
 // RetryAfter is about answers of 429 and 503 that said when to come again, those to the
 // tries of one request each. A promise was kept if the first try that was sent after that
-// time was not refused, and broken if it was. The rest was not tested before the end.
+// time was served, and broken if it was refused. The rest was not tested before the end,
+// or by one that failed.
 type RetryAfter struct {
 	Given  int `json:"given"`
 	Kept   int `json:"kept"`

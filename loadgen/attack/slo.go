@@ -23,6 +23,9 @@ type SLO struct {
 // String returns the objective as it was written.
 func (s SLO) String() string { return s.text }
 
+// Scenario is the scenario whose requests the objective is about; "": all.
+func (s SLO) Scenario() string { return s.scenario }
+
 // Share reports whether the objective is about a share of the requests, and not about
 // response times.
 func (s SLO) Share() bool { return s.quantile == 0 }
@@ -74,7 +77,7 @@ type Verdict struct {
 	Value float64 `json:"value"` // seconds, or a share of 1
 	Text  string  `json:"text"`
 	// Steady is false if the objective was met in all, and not in the last third of the
-	// time: what builds up slowly is not met for long. It is not known of one scenario's.
+	// time: what builds up slowly is not met for long.
 	Steady bool `json:"steady"`
 	// Generator is true if it was not met, and would have been had the requests been sent
 	// when they were due.
@@ -138,10 +141,7 @@ func (k *collector) outlooks() []Outlook {
 	var list []Outlook
 	for _, v := range k.verdicts() {
 		o := Outlook{SLO: k.c.SLOs[len(list)], Verdict: v}
-		c, intervals := k.all, k.intervals.list
-		if o.scenario != "" {
-			c, intervals = k.rows[o.scenario], nil
-		}
+		c, intervals := k.about(o.SLO)
 		if c != nil {
 			o.Clear = o.clear(c, intervals)
 		}
@@ -150,16 +150,21 @@ func (k *collector) outlooks() []Outlook {
 	return list
 }
 
+// about returns the requests that an objective is about, and the same by time.
+func (k *collector) about(s SLO) (*cell, []*interval) {
+	if s.scenario != "" {
+		return k.rows[s.scenario], k.parts[s.scenario].list
+	}
+	return k.all, k.intervals.list
+}
+
 // verdicts judges the objectives by what was answered so far.
 func (k *collector) verdicts() []Verdict {
 	var list []Verdict
 	for _, s := range k.c.SLOs {
-		c := k.all
-		if s.scenario != "" {
-			c = k.rows[s.scenario]
-		}
+		c, intervals := k.about(s)
 		v := s.judge(c)
-		v.Steady = v.Met && (s.scenario != "" || s.steady(k.intervals.list))
+		v.Steady = v.Met && s.steady(intervals)
 		v.Generator = !v.Met && s.quantile > 0 && k.service.count() > 0 && k.service.quantile(s.quantile) < s.bound
 		list = append(list, v)
 	}
@@ -191,9 +196,14 @@ func (s SLO) steady(intervals []*interval) bool {
 // steadyBy is how many standard errors count as clear there.
 const steadyBy = 2
 
+// minIntervals is how long an attack is before anything is clear: at its beginning a
+// target may be cold.
+const minIntervals = 5
+
 // clear reports whether the share that the objective is about is clearly on one side of
-// its bound. Requests of one interval are alike, so that they tell less than as many
-// independent ones would: the intervals' own spread says how much less.
+// its bound, and on the same side in the last third of the time. Requests of one interval
+// are alike, so that they tell less than as many independent ones would: the intervals'
+// own spread says how much less.
 func (s SLO) clear(c *cell, intervals []*interval) bool {
 	hits, of, bound := float64(c.classes[s.class]), float64(c.requests()), s.share
 	if s.quantile > 0 {
@@ -215,7 +225,15 @@ func (s SLO) clear(c *cell, intervals []*interval) bool {
 		design = max(1, spread*m/(m-1)/(of*share*(1-share)))
 	}
 	low, high := wilson(hits/design, of/design, clearBy)
-	return low > bound || high < bound
+	if len(intervals) < minIntervals || low <= bound && high >= bound {
+		return false
+	}
+	late, lateOf := 0.0, 0.0
+	for _, i := range intervals[2*len(intervals)/3:] {
+		h, n := i.hits(s)
+		late, lateOf = late+h, lateOf+n
+	}
+	return lateOf > 0 && (late/lateOf > bound) == (low > bound)
 }
 
 // hits returns how many requests of an interval have what the objective is about, and

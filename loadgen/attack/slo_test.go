@@ -1,8 +1,11 @@
 package attack
 
 import (
+	"slices"
 	"testing"
 	"time"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
 func TestParseSLO(t *testing.T) {
@@ -99,5 +102,43 @@ func TestLateAfter(t *testing.T) {
 	}
 	if got := lateAfter(slos(t, "good>99%"), "get"); got != 0 {
 		t.Errorf("late after %s without an objective about times", got)
+	}
+}
+
+// A cold start and a burst of failures are no verdict; a failure that lasts is. The same
+// goes for one scenario's.
+func TestClear(t *testing.T) {
+	t.Parallel()
+	for _, objective := range []string{"good>99%", "good(get)>99%"} {
+		for _, tt := range []struct {
+			name  string
+			bad   func(second int) int // of 100 requests
+			clear []int                // seconds after which it is clear, if it ever is
+		}{
+			{"all is well", func(int) int { return 0 }, []int{13}},
+			{"a cold start", func(s int) int { return map[int]int{0: 90}[s] }, nil},
+			{"one burst", func(s int) int { return map[int]int{9: 100}[s] }, nil},
+			{"it fails", func(int) int { return 50 }, []int{5}},
+		} {
+			c := Config{Plan: steady(100, time.Minute), MaxWorkers: 9, Mix: Mix{"get": 1}, SLOs: slos(t, objective)}
+			k := testCollector(t, c)
+			var clear []int
+			for s := range 15 {
+				for i := range 100 {
+					n := &note{scenario: scenarios["get"], want: 200, due: began.Add(time.Duration(s) * time.Second)}
+					code := uint16(200)
+					if i < tt.bad(s) {
+						code = 500
+					}
+					k.add(&vegeta.Result{Timestamp: n.due, Latency: time.Millisecond, Code: code}, n)
+				}
+				if o := k.outlooks()[0]; o.Clear && len(clear) == 0 {
+					clear = append(clear, s+1)
+				}
+			}
+			if !slices.Equal(clear, tt.clear) {
+				t.Errorf("%s, %s: clear after %v s, want %v", objective, tt.name, clear, tt.clear)
+			}
+		}
 	}
 }

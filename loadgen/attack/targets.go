@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"regexp"
 	"strings"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
@@ -46,9 +47,15 @@ func ReadTargets(r io.Reader) ([]vegeta.Target, error) {
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			return nil, fmt.Errorf("target %d: %q is not an http:// or https:// URL with a host", len(list)+1, t.URL)
 		}
+		if !methodPattern.MatchString(t.Method) {
+			return nil, fmt.Errorf("target %d: %q is no method", len(list)+1, t.Method)
+		}
 		list = append(list, t)
 	}
 }
+
+// methodPattern is a token (RFC 9110, 5.6.2).
+var methodPattern = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
 // inTurn returns request n of a list that is sent in turn, again and again.
 func inTurn(list []vegeta.Target, urls []*url.URL, n uint64) *draft {

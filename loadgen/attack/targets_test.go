@@ -85,3 +85,31 @@ func TestTargets(t *testing.T) {
 		t.Errorf("the server got %v", got)
 	}
 }
+
+// A user and password in a target's URL are sent, and told to nobody.
+func TestTargetsWithPassword(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "me" || password != "secret" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	defer server.Close()
+	list, err := ReadTargets(strings.NewReader("GET http://me:secret@" + strings.TrimPrefix(server.URL, "http://") + "/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	spans := tracetest.NewSpanRecorder()
+	c := testConfig("", spans)
+	c.Plan, c.Targets = steady(100, 100*time.Millisecond), list
+	if r := attackOnce(t, t.Context(), c); r.Classes[Good] != 10 {
+		t.Errorf("%v, %v", r.Classes, r.Errors)
+	}
+	for _, s := range spans.Ended() {
+		for _, a := range s.Attributes() {
+			if strings.Contains(a.Value.Emit(), "secret") {
+				t.Errorf("a span tells %s", a.Value.Emit())
+			}
+		}
+	}
+}

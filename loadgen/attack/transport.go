@@ -99,7 +99,7 @@ type transport struct {
 	meter  *meter
 
 	notes    *notes
-	promises promises
+	promises []promises // by arm
 	inFlight atomic.Int64
 	peak     atomic.Int64 // of inFlight
 }
@@ -149,7 +149,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.scenario, n.want, n.method, n.url, n.bytesOut, n.sent = s, d.want, d.method, u.String(), uint64(len(d.body)), time.Now()
+	n.scenario, n.want, n.method, n.url, n.bytesOut, n.sent = s, d.want, d.method, u.Redacted(), uint64(len(d.body)), time.Now()
 	if t.c.Recorder != nil {
 		due := n.due
 		if due.IsZero() {
@@ -179,9 +179,17 @@ func (t *transport) learn(n *note, resp *http.Response) {
 		m.ids.add(resp.Header.Get("Location"))
 	case resp.StatusCode == http.StatusOK && n.scenario.name == "page":
 		if next := nextPage.FindStringSubmatch(resp.Header.Get("Link")); next != nil {
-			m.pages.add(next[1])
+			// Behind the service's URL, which may have a path.
+			if page := strings.TrimPrefix(next[1], t.c.arms[n.arm].Path); isPath(page) {
+				m.pages.add(page)
+			}
 		}
 	}
+}
+
+func isPath(s string) bool {
+	_, err := url.Parse(s)
+	return err == nil && strings.HasPrefix(s, "/")
 }
 
 // nextPage is the page that a Link header (RFC 8288) names as the next one.
@@ -205,19 +213,29 @@ func (t *transport) deliver(n *note, d *draft, u *url.URL) (*http.Response, erro
 		}
 	}
 	deadline := n.sent.Add(t.c.Timeout)
+	due := n.due
+	if due.IsZero() {
+		due = n.sent
+	}
+	warming := due.Sub(t.pacer.began) < t.c.WarmUp // what is promised then does not count
 	for try := 0; ; try++ {
 		n.retries = try
-		tests := t.promises.take(time.Now())
+		promises := &t.promises[n.arm]
+		tests := promises.take(time.Now())
 		resp, b, err := t.try(ctx, n, d, u, deadline)
 		status, promised := 0, time.Duration(0)
 		if err == nil {
 			status, promised = resp.StatusCode, retryAfter(resp.Header, time.Now())
 		}
-		if !isShed(status) {
+		switch {
+		case n.scenario.expects(n.want, status):
 			n.promises.Kept += tests
-		} else if n.promises.Broken += tests; promised > 0 {
-			n.promises.Given++
-			t.promises.add(time.Now().Add(promised))
+		case isShed(status):
+			n.promises.Broken += tests
+			if promised > 0 && !warming {
+				n.promises.Given++
+				promises.add(time.Now().Add(promised))
+			}
 		}
 		wait, again := t.c.Retry.retry(status, promised, try)
 		switch {
@@ -261,6 +279,9 @@ func (t *transport) try(ctx context.Context, n *note, d *draft, u *url.URL, dead
 	}
 	if host := req.Header.Get("Host"); host != "" {
 		req.Host = host
+	}
+	if password, ok := u.User.Password(); ok && req.Header.Get("Authorization") == "" {
+		req.SetBasicAuth(u.User.Username(), password)
 	}
 	if len(d.body) > 0 {
 		req.ContentLength = int64(len(d.body))

@@ -10,9 +10,12 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"os"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
+	"unicode"
 )
 
 // timing is where the time of a request went, counted from when it was sent.
@@ -54,6 +57,7 @@ type conn struct {
 	w       *bufio.Writer
 	probe   [1]byte
 	used    bool // by a request before
+	broken  bool // not all of the request was written
 }
 
 var errOver = errors.New("the attack is over")
@@ -167,12 +171,12 @@ func (t *wire) send(ctx context.Context, req *http.Request, deadline time.Time, 
 			resp, err = c.answer(req)
 		}
 		if err == nil {
-			resp.Body = &wireBody{ReadCloser: resp.Body, wire: t, conn: c, reusable: !resp.Close && resp.StatusCode != http.StatusSwitchingProtocols}
+			resp.Body = &wireBody{ReadCloser: resp.Body, wire: t, conn: c, reusable: !resp.Close && !c.broken && resp.StatusCode != http.StatusSwitchingProtocols}
 			return resp, nil
 		}
 		t.drop(c)
 		// The server may have closed an idle connection just now: as net/http does, what
-		// can be sent twice without harm is sent again.
+		// changes nothing is sent again.
 		if again := c.used && tm.firstByte == 0 && !isTimeout(err) && ctx.Err() == nil; !again || !replayable(req) {
 			return nil, err
 		}
@@ -191,7 +195,7 @@ func isTimeout(err error) bool {
 
 func replayable(req *http.Request) bool {
 	switch req.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
 		return req.Body == nil || req.GetBody != nil
 	}
 	return false
@@ -206,6 +210,7 @@ func (c *conn) exchange(req *http.Request) error {
 	// A server that refuses a large body answers before it has read it.
 	_, e := c.r.Peek(1)
 	if e == nil {
+		c.broken = err != nil
 		return nil
 	}
 	return cmp.Or(err, e)
@@ -255,6 +260,14 @@ func (b *wireBody) Close() error {
 	return nil
 }
 
+// maxWireBody is what a connection takes at once, or nearly. A server may refuse a larger
+// body before it has read it, which net/http sees while it still writes.
+const maxWireBody = 64 << 10
+
+func isASCII(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r > unicode.MaxASCII }) < 0
+}
+
 // Pool has the connections of one attack or more.
 type Pool struct {
 	wire     *wire
@@ -266,6 +279,7 @@ type Pool struct {
 func NewPool(idle int) *Pool {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConns, t.MaxIdleConnsPerHost = idle, idle
+	t.DisableCompression = true // what was not asked for is not measured
 	return &Pool{wire: newWire(idle), standard: t, proxied: os.Getenv("HTTP_PROXY") != "" || os.Getenv("http_proxy") != ""}
 }
 
@@ -276,7 +290,7 @@ func (p *Pool) Close() {
 }
 
 func (p *Pool) send(ctx context.Context, req *http.Request, deadline time.Time, t *timing) (*http.Response, error) {
-	if req.URL.Scheme == "http" && !p.proxied {
+	if req.URL.Scheme == "http" && !p.proxied && req.ContentLength <= maxWireBody && isASCII(req.URL.Host) {
 		return p.wire.send(ctx, req, deadline, t)
 	}
 	return standard{p.standard}.send(ctx, req, deadline, t)
@@ -288,11 +302,14 @@ type standard struct{ http.RoundTripper }
 func (s standard) send(ctx context.Context, req *http.Request, deadline time.Time, tm *timing) (*http.Response, error) {
 	begun := time.Now()
 	ctx, cancel := context.WithDeadline(ctx, deadline)
+	// They may come after RoundTrip has returned an error, from a goroutine of its own.
+	var connected, firstByte atomic.Int64
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn:              func(httptrace.GotConnInfo) { tm.connected = time.Since(begun) },
-		GotFirstResponseByte: func() { tm.firstByte = time.Since(begun) },
+		GotConn:              func(httptrace.GotConnInfo) { connected.Store(int64(time.Since(begun))) },
+		GotFirstResponseByte: func() { firstByte.Store(int64(time.Since(begun))) },
 	})
 	resp, err := s.RoundTrip(req.WithContext(ctx))
+	tm.connected, tm.firstByte = time.Duration(connected.Load()), time.Duration(firstByte.Load())
 	if err != nil {
 		cancel()
 		return nil, err

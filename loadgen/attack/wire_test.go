@@ -84,7 +84,7 @@ func TestWire(t *testing.T) {
 		conns              int64
 	}{
 		{"GET", "/echo?a=b", "", 200, "GET a=b 1 ", 1},
-		{"POST", "/echo", strings.Repeat("y", 300_000), 200, "POST  1 " + strings.Repeat("y", 300_000), 1},
+		{"POST", "/echo", strings.Repeat("y", 60_000), 200, "POST  1 " + strings.Repeat("y", 60_000), 1},
 		{"HEAD", "/echo", "", 200, "", 1},
 		{"GET", "/chunked", "", 200, strings.Repeat("x", 250_000), 1},
 		{"GET", "/hints", "", 200, "final", 1},
@@ -157,7 +157,7 @@ func TestWireServerClosesAtOnce(t *testing.T) {
 	for i, tt := range []struct {
 		method string
 		ok     bool
-	}{{"GET", true}, {"GET", true}, {"POST", false}, {"POST", true}, {"PUT", true}} {
+	}{{"GET", true}, {"GET", true}, {"POST", false}, {"POST", true}, {"PUT", false}, {"PUT", true}} {
 		_, text, _, err := send(t, p, tt.method, "http://"+l.Addr().String(), "x", 10*time.Second)
 		if ok := err == nil && text == "ok"; ok != tt.ok {
 			t.Errorf("request %d, %s: %q, %v, want ok: %v", i, tt.method, text, err, tt.ok)
@@ -230,5 +230,34 @@ func TestTLS(t *testing.T) {
 	_, text, tm, err := send(t, p, "GET", server.URL, "", 10*time.Second)
 	if err != nil || text != "secret" || tm.connected <= 0 || tm.firstByte < tm.connected {
 		t.Errorf("%q, %v, %+v", text, err, tm)
+	}
+}
+
+// A large body that is refused before it is read is answered at once, also by a server
+// that reads no more and leaves the connection open.
+func TestLargeBodyIsRefused(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+				fmt.Fprint(c, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")
+			}
+		}
+	}()
+	p := NewPool(8)
+	defer p.Close()
+	resp, _, _, err := send(t, p, "POST", "http://"+l.Addr().String(), strings.Repeat("x", 20<<20), time.Minute)
+	if err != nil || resp.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("%v, %v, want 413", resp, err)
 	}
 }
