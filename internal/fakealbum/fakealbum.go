@@ -1,72 +1,175 @@
 // Package fakealbum makes up albums that look like a record shop's. Album i of a
 // seed is the same on every machine, whatever came before it, so that whoever
 // knows the seed knows every album without asking the store.
+//
+// No two albums of a seed have the same title and artist. That needs no memory: the
+// albums come in blocks of a thousand, each of which has places for the same prolific
+// artists, for some that come back in every 4th, 16th or 64th album of their kind, and
+// for many that have one album only (Zipf's law); and the titles of an artist are
+// numbered, each number giving another one.
 package fakealbum
 
 import (
-	"math/rand/v2"
-
-	"github.com/brianvoe/gofakeit/v7"
+	"math"
 
 	"soundcheck/internal/album"
 )
 
-// New returns album i of seed. It is valid and has no id. Different i can give
-// the same title and artist.
-func New(seed, i uint64) album.Album {
-	// A generator for each record: the next one must not depend on what this one
-	// drew. Its own source: seeding an existing Faker reseeds the global one.
-	f := gofakeit.NewFaker(rand.NewPCG(seed, i), false)
-	by := artist(f)
-	return album.Album{Title: title(f, by), Artist: by, Price: price(f)}
+// Unicode is the share of albums with characters beyond plain ASCII letters, unless a
+// Catalogue says another one.
+const Unicode = 0.05
+
+// New returns album i of seed. It is valid and has no id.
+func New(seed, i uint64) album.Album { return Catalogue{seed, Unicode}.Album(i) }
+
+// Catalogue are the albums of a seed.
+type Catalogue struct {
+	Seed    uint64
+	Unicode float64 // share of albums with &, quotes, accents, CJK, emoji or right-to-left text
 }
 
-// gofakeit knows 99 song names and 100 artists; most titles and many artists are
-// composed, as in a real shop.
-func title(f *gofakeit.Faker, by string) string {
-	switch f.Number(0, 9) {
-	case 0:
-		return f.SongName()
-	case 1:
-		return "Live at " + f.City()
-	case 2:
-		return "The Best of " + by
-	case 3, 4:
-		return capital(f.NounAbstract()) + " and " + capital(f.NounAbstract())
-	case 5:
-		return capital(f.SafeColor()) + " " + capital(f.NounConcrete())
-	default:
-		return capital(f.AdjectiveDescriptive()) + " " + capital(f.NounCommon())
+// Domains of the pseudo-random numbers, so that no two choices depend on each other.
+const (
+	forBlock = iota
+	forName
+	forGenre
+	forYears
+	forYear
+	forTitles
+	forTemplate
+	forPrice
+	forUnicode
+)
+
+// draw returns a number that follows from the seed, a domain and n.
+func (c Catalogue) draw(domain, n uint64) uint64 { return mix(mix(c.Seed^mix(domain+1)) ^ n) }
+
+// mix is the finalizer of SplitMix64.
+func mix(z uint64) uint64 {
+	z += 0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// shuffle returns where n goes in a shuffled order of 0 to size-1: one to one.
+func shuffle(key, n, size uint64) uint64 {
+	step := key % size
+	for step < 2 && size > 2 || gcd(step, size) != 1 {
+		step = (step + 1) % size
+		if size <= 2 {
+			step = 1
+			break
+		}
 	}
+	return (n*step + key>>32) % size
 }
 
-func artist(f *gofakeit.Faker) string {
-	switch f.Number(0, 4) {
-	case 0:
-		return "The " + capital(f.AdjectiveDescriptive()) + " " + capital(f.NounConcrete()) + "s"
-	case 1:
-		return f.FirstName() + " " + f.LastName()
-	default:
-		return f.SongArtist()
+func gcd(a, b uint64) uint64 {
+	for b != 0 {
+		a, b = b, a%b
 	}
+	return a
 }
 
-// price is one shops ask: mostly something .99, sometimes round or reduced.
-func price(f *gofakeit.Faker) album.Cents {
-	whole := album.Cents(100 * f.Number(4, 60))
-	switch f.Number(0, 9) {
+// Album returns album i. It is valid and has no id.
+func (c Catalogue) Album(i uint64) album.Album {
+	artist, nth := c.place(i)
+	g := c.genre(artist)
+	a := album.Album{Title: c.title(artist, nth), Artist: c.name(artist), Price: c.price(i), Genre: g.name, Year: c.year(artist, nth, g)}
+	if h := c.draw(forUnicode, i); float64(h>>11)/(1<<53) < c.Unicode {
+		unusual(&a, h)
+	}
+	return a
+}
+
+// A block of albums: first the places of prolific artists, the first of which has most,
+// then those of artists that come back after a number of blocks.
+const (
+	block    = 1000
+	prolific = 40 // artists
+	most     = 24 // places of the first of them; the r-th has so many divided by r
+)
+
+// levels are the others: so many places, whose artists have an album in each of so many
+// blocks.
+var levels = []struct{ places, blocks uint64 }{{500, 1}, {200, 4}, {120, 16}, {0, 64}}
+
+// prolificAt is where the places of each prolific artist begin.
+var prolificAt [prolific + 1]uint64
+
+func init() {
+	for r := range uint64(prolific) {
+		prolificAt[r+1] = prolificAt[r] + max(most/(r+1), 1)
+	}
+	rest := block - prolificAt[prolific]
+	for _, l := range levels {
+		rest -= l.places
+	}
+	levels[len(levels)-1].places = rest
+}
+
+// place returns the number of album i's artist, and which of that artist's albums it is.
+func (c Catalogue) place(i uint64) (artist, nth uint64) {
+	b := i / block
+	p := shuffle(c.draw(forBlock, b), i%block, block)
+	if p < prolificAt[prolific] {
+		r := uint64(0)
+		for prolificAt[r+1] <= p {
+			r++
+		}
+		places := prolificAt[r+1] - prolificAt[r]
+		return r, b*places + p - prolificAt[r]
+	}
+	p -= prolificAt[prolific]
+	for k, l := range levels {
+		if p < l.places {
+			return prolific + uint64(len(levels))*(b/l.blocks*l.places+p) + uint64(k), b % l.blocks
+		}
+		p -= l.places
+	}
+	panic("the places of a block are not as many as it has albums")
+}
+
+// genre is one with the years of its records.
+type genre struct {
+	name     string
+	from, to int
+}
+
+var genres = []genre{
+	{"Rock", 1956, 2025}, {"Pop", 1958, 2025}, {"Jazz", 1948, 2025}, {"Soul", 1959, 2020}, {"Hip-Hop", 1979, 2025}, {"Electronic", 1972, 2025},
+	{"Folk", 1950, 2025}, {"Country", 1950, 2025}, {"Blues", 1950, 2015}, {"Classical", 1952, 2025}, {"Funk", 1967, 2015}, {"Reggae", 1968, 2020},
+	{"Metal", 1970, 2025}, {"Punk", 1975, 2020}, {"R&B", 1960, 2025}, {"Indie Rock", 1984, 2025}, {"Ambient", 1976, 2025}, {"House", 1984, 2025},
+	{"Techno", 1986, 2025}, {"Latin", 1952, 2025}, {"Gospel", 1950, 2020}, {"Bossa Nova", 1959, 1990}, {"Disco", 1973, 1986}, {"Shoegaze", 1988, 2020},
+}
+
+// genre of an artist: the first ones have more artists.
+func (c Catalogue) genre(artist uint64) genre {
+	u := float64(c.draw(forGenre, artist)>>11) / (1 << 53)
+	return genres[int(float64(len(genres))*u*u)]
+}
+
+// career is for how many years an artist makes records.
+const career = 25
+
+func (c Catalogue) year(artist, nth uint64, g genre) int {
+	begins := g.from + int(c.draw(forYears, artist)%uint64(max(g.to-g.from-career/3, 1)))
+	return min(begins+int(c.draw(forYear, artist^mix(nth))%career), g.to)
+}
+
+// price is one that shops ask: mostly something .99, sometimes round or reduced.
+func (c Catalogue) price(i uint64) album.Cents {
+	h := c.draw(forPrice, i)
+	// Most records cost about 15, few more than 40.
+	u := float64(h>>11) / (1 << 53)
+	whole := album.Cents(100 * int(5+8*math.Exp(2*u)))
+	switch h % 10 {
 	case 0:
 		return whole
 	case 1:
-		return whole + album.Cents(f.Number(1, 98))
+		return whole + album.Cents(1+h/10%98)
 	default:
 		return whole + 99
 	}
-}
-
-func capital(s string) string {
-	if s == "" || s[0] < 'a' || s[0] > 'z' {
-		return s
-	}
-	return string(s[0]-'a'+'A') + s[1:]
 }
