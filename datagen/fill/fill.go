@@ -15,8 +15,10 @@ import (
 // Config says what to create.
 type Config struct {
 	Service     album.Service // whose spans come from a Noted provider, for Summary's trace ids
-	N           int           // albums 0 to N-1 of Seed, at least 1
-	Seed        uint64        // see fakealbum.New
+	N           int           // albums, at least 1
+	Seed        uint64        // see fakealbum.Catalogue
+	Unicode     float64       // the same
+	From        uint64        // the first album's number
 	Concurrency int           // calls at a time
 	// Progress, if not nil, is called every second while albums are left to begin.
 	Progress func(created, failed int, elapsed time.Duration)
@@ -50,7 +52,7 @@ func Run(ctx context.Context, c Config) (*Summary, error) {
 		wg.Go(func() {
 			for i := range indexes {
 				var n note
-				_, err := c.Service.Create(n.in(calls), album.One(fakealbum.New(c.Seed, uint64(i))))
+				_, err := c.Service.Create(n.in(calls), album.One(fakealbum.Catalogue{Seed: c.Seed, Unicode: c.Unicode}.Album(c.From+uint64(i))))
 				f.done(err, n.traceID, calls.Err() != nil)
 			}
 		})

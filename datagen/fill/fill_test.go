@@ -31,12 +31,12 @@ func TestRunCreatesEveryAlbumOnce(t *testing.T) {
 	const n, seed = 500, 7
 	var want []album.Album
 	for i := range uint64(n) {
-		want = append(want, fakealbum.New(seed, i))
+		want = append(want, fakealbum.Catalogue{Seed: seed, Unicode: 0.5}.Album(100+i))
 	}
 	for _, concurrency := range []int{1, 8, 1024} {
 		var mu sync.Mutex
 		var got []album.Album
-		s, err := Run(t.Context(), Config{N: n, Seed: seed, Concurrency: concurrency,
+		s, err := Run(t.Context(), Config{N: n, Seed: seed, Unicode: 0.5, From: 100, Concurrency: concurrency,
 			Service: creator{create: func(_ context.Context, a album.Album) (album.Album, error) {
 				mu.Lock()
 				defer mu.Unlock()

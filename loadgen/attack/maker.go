@@ -38,12 +38,14 @@ type newAlbum struct {
 	Title  string      `json:"title"`
 	Artist string      `json:"artist"`
 	Price  album.Cents `json:"price"`
+	Genre  string      `json:"genre"`
+	Year   int         `json:"year"`
 }
 
 // album makes up one of the albums that request n can have.
 func (m *maker) fake(n uint64, i int) newAlbum {
 	a := fakealbum.New(m.seed, n*batchSize+uint64(i))
-	return newAlbum{a.Title, a.Artist, a.Price}
+	return newAlbum{a.Title, a.Artist, a.Price, a.Genre, a.Year}
 }
 
 func (d *draft) encode(v any) (err error) {
