@@ -157,11 +157,9 @@ func (s *stepper) step(ctx context.Context, rate float64) (capacity.Step, error)
 	return st, nil
 }
 
-// What a step needs beside its objectives.
-const (
-	minServed = 0.99 // of the requests, unless an objective is about shares
-	minSent   = 0.99 // of the plan
-)
+// minServed is what share of a step's requests has to be served, unless an objective is
+// about shares.
+const minServed = 0.99
 
 func aboutShares(list []attack.SLO) bool { return slices.ContainsFunc(list, attack.SLO.Share) }
 
@@ -186,8 +184,8 @@ func judge(r *attack.Report, rate float64, slos []attack.SLO) capacity.Step {
 	}
 	// Requests that were late took longer, so that objectives that are met are met. Those
 	// that were not sent at all are missing.
-	if st.Why == "" && r.Ended == "" && float64(r.Sent+r.WarmUp) < minSent*float64(r.Planned) {
-		st.Why, st.Generator = fmt.Sprintf("%d of %d planned requests were sent", r.Sent+r.WarmUp, r.Planned), true
+	if why := r.Unsent(); why != "" && st.Why == "" && r.Ended == "" {
+		st.Why, st.Generator = why, true
 	}
 	if st.Generator && len(r.Invalid) > 0 {
 		st.Why += " because " + r.Invalid[0]

@@ -82,7 +82,7 @@ func newRequestFlags(usage, prefix, about string) *targetFlags {
 	f.IntVar(&f.c.MaxWorkers, "max-workers", 1024, "`requests` in flight at most (1 to 65536)")
 	f.Uint64Var(&f.c.Seed, "seed", 1, "`number` that the arrivals, the order of requests and the created albums follow from")
 	f.StringVar(&f.retry, "retry", string(attack.RetryNone), "send what was not served again, up to 3 times: `none`, honour (what was refused, when its Retry-After says) or naive (at once, if it was refused, failed with 5xx or was not answered)")
-	f.Float64Var(&f.c.TraceSample, "trace-sample", 1, "`share` of the traces that are sampled (0 to 1); without it OTEL_TRACES_SAMPLER says")
+	f.Float64Var(&f.c.TraceSample, "trace-sample", 1, "`share` of the traces that are sampled (0 to 1); 1: as OTEL_TRACES_SAMPLER says, all if it says nothing")
 	f.Var(&f.slos, "slo", "`objective` that has to be met, as in p99<250ms, p99(get)<50ms, good>99.9% (may be given several times)")
 	return f
 }

@@ -116,16 +116,17 @@ func (k *collector) add(res *vegeta.Result, n *note) {
 		k.waited++
 	}
 	k.retries(n, class)
+	id := n.traceID()
 	if class == Shed || class == Failed {
 		k.fail(res, n)
 	} else {
-		q := explain.Request{TraceID: n.traceID(), Response: response, Lag: lag}
+		q := explain.Request{TraceID: id, Response: response, Lag: lag}
 		if n.retries == 0 { // else its span is not the trace's first
 			q.Connected, q.FirstByte = n.timing.connected, n.timing.firstByte
 		}
 		k.samplers[n.scenario.name].add(q)
 	}
-	k.slow(Slow{response.Seconds(), n.scenario.name, class, status, n.traceID()})
+	k.slow(Slow{response.Seconds(), n.scenario.name, class, status, id})
 }
 
 // retries counts what became of promises and of requests that were sent again.
@@ -246,7 +247,7 @@ func (k *collector) finish(began time.Time, paced, elapsed time.Duration, interr
 	r.fill(k.all, k.rows, k.service, k.lag)
 	r.SLOs = append(r.SLOs, k.verdicts()...)
 	if k.c.Workers == 0 {
-		k.validate(interrupted)
+		k.validate()
 	}
 	r.groups = k.groups()
 	return r
@@ -295,9 +296,18 @@ const (
 	minSent     = 0.99                 // of what is planned
 )
 
+// Unsent says how much of the plan was not sent, if that is more than a generator that
+// keeps up with it leaves; else "". Of Poisson arrivals nobody knows how many there are.
+func (r *Report) Unsent() string {
+	if r.Arrivals == Poisson || float64(r.Sent+r.WarmUp) >= minSent*float64(r.Planned) {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d planned requests were sent", r.Sent+r.WarmUp, r.Planned)
+}
+
 // validate says why the numbers cannot be trusted: they would be the generator's, not
 // the target's.
-func (k *collector) validate(interrupted bool) {
+func (k *collector) validate() {
 	r := k.report
 	if limit := max(maxLag.Seconds(), maxLagShare*r.Response.P99); r.Lag.P99 > limit {
 		r.Invalid = append(r.Invalid, fmt.Sprintf("requests were sent %s late at p99, more than %s", ms(r.Lag.P99), ms(limit)))
@@ -305,7 +315,7 @@ func (k *collector) validate(interrupted bool) {
 	if k.waited > 0 {
 		r.Invalid = append(r.Invalid, fmt.Sprintf("all %d workers were busy, and %d requests had to wait for one: raise -max-workers", r.MaxWorkers, k.waited))
 	}
-	if !interrupted && r.Ended == "" && r.Arrivals != Poisson && float64(r.Sent+r.WarmUp) < minSent*float64(r.Planned) {
-		r.Invalid = append(r.Invalid, fmt.Sprintf("%d of %d planned requests were sent", r.Sent+r.WarmUp, r.Planned))
+	if why := r.Unsent(); why != "" && r.Ended == "" {
+		r.Invalid = append(r.Invalid, why)
 	}
 }

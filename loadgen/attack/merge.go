@@ -131,8 +131,8 @@ func (m *Report) add(r *Report) {
 	for _, why := range r.Invalid {
 		m.Invalid = append(m.Invalid, name+": "+why)
 	}
-	if len(r.Invalid) == 0 && r.Arrivals != Poisson && float64(r.Sent+r.WarmUp) < minSent*float64(r.Planned) {
-		m.Invalid = append(m.Invalid, fmt.Sprintf("%s: %d of %d planned requests were sent", name, r.Sent+r.WarmUp, r.Planned))
+	if why := r.Unsent(); why != "" && len(r.Invalid) == 0 { // it was ended before its time
+		m.Invalid = append(m.Invalid, name+": "+why)
 	}
 	m.Slowest = append(m.Slowest, r.Slowest...)
 	slices.SortStableFunc(m.Slowest, func(a, b Slow) int { return cmp.Compare(b.Response, a.Response) })

@@ -61,25 +61,25 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 }
 
 // promises are the times at which refused clients were told to come again. Whether one
-// was true shows the first request that is sent after it: it is refused, or not.
+// was true shows the first request that is sent after it: it is served, or refused again.
 type promises struct {
 	first atomic.Int64 // the earliest, in ns since the epoch; 0: none
 
 	mu   sync.Mutex
-	list times64
-	lost int // were not looked at, because there were too many
+	list moments
 }
 
-// maxPromises bounds what is remembered.
+// maxPromises bounds what is remembered; those beyond it are not tested.
 const maxPromises = 1 << 16
 
-type times64 []int64
+// moments are a heap, the earliest first.
+type moments []int64
 
-func (l times64) Len() int           { return len(l) }
-func (l times64) Less(i, j int) bool { return l[i] < l[j] }
-func (l times64) Swap(i, j int)      { l[i], l[j] = l[j], l[i] }
-func (l *times64) Push(v any)        { *l = append(*l, v.(int64)) }
-func (l *times64) Pop() any {
+func (l moments) Len() int           { return len(l) }
+func (l moments) Less(i, j int) bool { return l[i] < l[j] }
+func (l moments) Swap(i, j int)      { l[i], l[j] = l[j], l[i] }
+func (l *moments) Push(v any)        { *l = append(*l, v.(int64)) }
+func (l *moments) Pop() any {
 	last := len(*l) - 1
 	v := (*l)[last]
 	*l = (*l)[:last]
@@ -90,7 +90,6 @@ func (p *promises) add(at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.list) == maxPromises {
-		p.lost++
 		return
 	}
 	heap.Push(&p.list, at.UnixNano())

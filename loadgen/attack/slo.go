@@ -174,11 +174,7 @@ func (k *collector) verdicts() []Verdict {
 // steady reports whether the objective is met in the last third of the intervals, or is
 // not clearly missed there, as in a few requests it can be by chance.
 func (s SLO) steady(intervals []*interval) bool {
-	hits, of := 0.0, 0.0
-	for _, i := range intervals[2*len(intervals)/3:] {
-		h, n := i.hits(s)
-		hits, of = hits+h, of+n
-	}
+	hits, of := s.recent(intervals)
 	if of == 0 {
 		return true
 	}
@@ -228,12 +224,18 @@ func (s SLO) clear(c *cell, intervals []*interval) bool {
 	if len(intervals) < minIntervals || low <= bound && high >= bound {
 		return false
 	}
-	late, lateOf := 0.0, 0.0
+	late, lateOf := s.recent(intervals)
+	return lateOf > 0 && (late/lateOf > bound) == (low > bound)
+}
+
+// recent returns how many requests of the last third of the intervals have what the
+// objective is about, and of how many.
+func (s SLO) recent(intervals []*interval) (hits, of float64) {
 	for _, i := range intervals[2*len(intervals)/3:] {
 		h, n := i.hits(s)
-		late, lateOf = late+h, lateOf+n
+		hits, of = hits+h, of+n
 	}
-	return lateOf > 0 && (late/lateOf > bound) == (low > bound)
+	return hits, of
 }
 
 // hits returns how many requests of an interval have what the objective is about, and

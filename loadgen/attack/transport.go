@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,71 +19,6 @@ import (
 
 // seqHeader is where vegeta says a request's number. It does not go out.
 const seqHeader = "X-Vegeta-Seq"
-
-// note is what vegeta's result does not tell of a request. It is written by the
-// worker that sends the request, before the result, and read after it.
-type note struct {
-	seq      uint64
-	number   uint64 // in the run, which can have more than one attack
-	arm      int
-	scenario *scenario
-	method   string
-	url      string
-	want     int       // status
-	due      time.Time // zero: when a worker was free
-	sent     time.Time
-	timing   timing            // of the last try
-	bytes    uint64            // of the answer's body
-	bytesOut uint64            // of the request's body
-	retries  int               // how often it was sent again
-	span     trace.SpanContext // that the request is sent with
-	full     bool              // all workers were busy when it was sent
-	err      error             // why no answer came
-	cutOff   bool              // by the end of the attack
-	promises RetryAfter        // that its answers gave, and that it was the first to be sent after
-}
-
-// traceID is "" if the trace is not sampled: nobody could look it up.
-func (n *note) traceID() string {
-	if !n.span.IsSampled() {
-		return ""
-	}
-	return n.span.TraceID().String()
-}
-
-type noteKey struct{}
-
-// notes are by number, from the request to its result.
-type notes [64]struct {
-	mu sync.Mutex
-	m  map[uint64]*note
-}
-
-func newNotes() *notes {
-	t := new(notes)
-	for i := range t {
-		t[i].m = map[uint64]*note{}
-	}
-	return t
-}
-
-func (t *notes) put(n *note) {
-	s := &t[n.seq%uint64(len(t))]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.m[n.seq] = n
-}
-
-// take returns the note of a request, and forgets it. It is nil if the request
-// did not get as far as the transport.
-func (t *notes) take(seq uint64) *note {
-	s := &t[seq%uint64(len(t))]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := s.m[seq]
-	delete(s.m, seq)
-	return n
-}
 
 // transport stands between vegeta, which knows only numbers, and the network. It makes
 // the request of a number, sends it, perhaps more than once, and learns from the answer.
@@ -151,11 +85,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	n.scenario, n.want, n.method, n.url, n.bytesOut, n.sent = s, d.want, d.method, u.Redacted(), uint64(len(d.body)), time.Now()
 	if t.c.Recorder != nil {
-		due := n.due
-		if due.IsZero() {
-			due = n.sent
-		}
-		t.c.Recorder.add(seq, entry{due.Sub(t.pacer.began), s.name, d.want, d.method, d.path, d.header, d.body})
+		t.c.Recorder.add(seq, entry{n.start().Sub(t.pacer.began), s.name, d.want, d.method, d.path, d.header, d.body})
 	}
 	t.notes.put(n)
 	n.full = t.began() >= int64(t.c.MaxWorkers)
@@ -213,11 +143,7 @@ func (t *transport) deliver(n *note, d *draft, u *url.URL) (*http.Response, erro
 		}
 	}
 	deadline := n.sent.Add(t.c.Timeout)
-	due := n.due
-	if due.IsZero() {
-		due = n.sent
-	}
-	warming := due.Sub(t.pacer.began) < t.c.WarmUp // what is promised then does not count
+	warming := n.start().Sub(t.pacer.began) < t.c.WarmUp // what is promised then does not count
 	for try := 0; ; try++ {
 		n.retries = try
 		promises := &t.promises[n.arm]
@@ -258,14 +184,6 @@ func (t *transport) deliver(n *note, d *draft, u *url.URL) (*http.Response, erro
 			}
 		}
 	}
-}
-
-// name is the operation of a request: what its span is called.
-func (n *note) name() string {
-	if n.scenario.operation != "" {
-		return n.scenario.operation
-	}
-	return n.method
 }
 
 // try sends the request once. Its span ends with the answer's body.
