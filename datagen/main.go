@@ -1,35 +1,59 @@
-// Datagen fills an album service with made-up albums.
+// Datagen fills an album service with made-up albums, or with those of a file.
 //
 //	go run ./datagen                            # 1000 albums, through the proxy of the lab
-//	go run ./datagen -n 100000 -concurrency 64  # many, faster
+//	go run ./datagen -n 100000 -batch 1000      # many, faster
 //	go run ./datagen -n 1000 -seed 2            # a thousand others
 //	go run ./datagen -n 1000 -from 1000         # the next thousand of the same
+//	go run ./datagen -i albums.csv              # those of a file
 //	go run ./datagen -n 1000000 -o albums.csv   # to a file, and to no service
 //
-// The same seed gives the same albums: album i is the same whatever -n and
-// -concurrency are. No two of a seed have the same title and artist. Running it again
-// creates the same albums again, with other ids.
+// The same seed gives the same albums: album i is the same whatever the other flags are.
+// No two of a seed have the same title and artist.
+//
+// Each album is created once, also if datagen is stopped and run again, as long as the
+// service remembers its requests (24 hours): each has an Idempotency-Key that follows from
+// the seed and the number of the first album in it. What is not answered, or answered that
+// it be sent again later, is sent again, at the time that was told or after longer and
+// longer waits. What was sent before in other batches is refused, not created again.
+//
+// With -batch 1 every album is created in a trace of its own, otherwise every batch. It
+// begins with a client span of the service datagen. Where telemetry goes is told by the
+// standard OTEL_* variables. If no Collector listens, the albums are created all the same,
+// and a last line on stderr says what was not delivered.
+//
+// With -invalid some of the albums are broken, each in one of some twenty ways: they must be
+// rejected with the right status, and the field that is wrong must be named. They are sent
+// one by one also with -batch.
+//
+// With -verify all pages of the service are read in the end, to prove that each album
+// that was sent is there once, unchanged. Others may be there besides.
 //
 // With -o the albums are written to a file, or with -o - to stdout. Its name says the
 // form: .ndjson or .jsonl (an album a line), .json (an array), .csv (with a header),
 // .sql (for the table of the store's database: -sql), each with .gz or without. The same
-// flags give the same bytes. The file is there when all of it is.
-//
-// Every album is created in a trace of its own, which begins with a client span
-// of the service datagen. Where telemetry goes is told by the standard OTEL_*
-// variables. If no Collector listens, the albums are created all the same, and a
-// last line on stderr says what was not delivered.
+// flags give the same bytes. The file is there when all of it is. With -i such files are
+// sent, but .sql. Nothing is sent if there is something in a file that is no album, unless
+// -skip-bad is given; stdin is sent as far as it is good.
 //
 // The summary is on stdout, progress on stderr:
 //
-//	created  998 of 1000 albums in 0.4 s, 2581/s
-//	failed   2
+//	created        998 of 1000 albums in 0.4 s, 2581/s
+//	retried        6: requests were sent again
+//	failed         2
 //	  2 × album store unavailable: answered 502 Bad Gateway, first in trace 4bf92f3577b34da6a3ce929d0e0e4736
 //
-// A service that does not answer twenty calls in a row is given up. Ctrl-C lets
-// the calls in flight finish for a second, and then shows what was created.
+// With -format json it is one JSON object: albums (how many there are to create),
+// created, already_there, rejected (broken ones), skipped (bad lines), retried (requests),
+// unknown (cut off), failed, errors (message, count, trace_id), seconds,
+// albums_per_second, resume_from and verified (albums, once, missing, changed, twice,
+// others, examples).
 //
-// Exit codes: 0 every album was created; 1 some were not; 2 wrong usage.
+// A service that has created nothing for -patience is given up, one that was never there
+// after three seconds. Ctrl-C lets the requests in flight finish for a second, and then
+// says how to go on.
+//
+// Exit codes: 0 every album is there, and every broken one was rejected; 1 not so;
+// 2 wrong usage.
 package main
 
 import (
@@ -37,6 +61,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"soundcheck/datagen/file"
@@ -48,128 +73,126 @@ import (
 	"soundcheck/internal/telemetry"
 )
 
-func main() { cli.Main("datagen", run) }
-
-type config struct {
-	fill.Config
-	url     string
-	timeout time.Duration
-	out     string
-	sql     string
-	format  file.Format
-	gzip    bool
+func main() {
+	cli.Main("datagen", func(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+		return run(ctx, args, getenv, os.Stdin, stdout, stderr)
+	})
 }
 
-func parse(args []string, getenv func(string) string, stdout io.Writer) (c config, err error) {
-	f := cli.NewFlags("datagen [flags]", "SOUNDCHECK_DATAGEN", "Fills an album service with made-up albums.")
-	f.IntVar(&c.N, "n", 1000, "create this `number` of albums (1 to 10000000)")
-	f.Uint64Var(&c.Seed, "seed", 1, "`number` that the albums follow from")
-	f.Uint64Var(&c.From, "from", 0, "begin with album `number` of the seed")
-	f.Float64Var(&c.Unicode, "unicode", fakealbum.Unicode, "`share` of the albums with &, quotes, accents, CJK, emoji or right-to-left text (0 to 1)")
-	f.StringVar(&c.out, "o", "", "write to this `file` (.ndjson, .json, .csv or .sql, with .gz or without; - is stdout) and not to a service")
-	f.StringVar(&c.sql, "sql", string(file.Postgres), "a .sql file is for this `database`: postgres (COPY) or sqlite (INSERT)")
-	f.IntVar(&c.Concurrency, "concurrency", 16, "`calls` at a time (1 to 1024)")
-	f.StringVar(&c.url, "url", "http://127.0.0.1:9070", "`URL` of the service")
-	f.DurationVar(&c.timeout, "timeout", 10*time.Second, "give up a call after this `long` (1ms to 10m)")
-	if err := f.Parse(args, getenv, stdout); err != nil {
-		return c, err
-	}
-	switch {
-	case c.N < 1 || c.N > 10_000_000:
-		return c, f.Errorf("-n %d is out of range: 1 to 10000000", c.N)
-	case c.Concurrency < 1 || c.Concurrency > 1024:
-		return c, f.Errorf("-concurrency %d is out of range: 1 to 1024", c.Concurrency)
-	case c.timeout < time.Millisecond || c.timeout > 10*time.Minute:
-		return c, f.Errorf("-timeout %s is out of range: 1ms to 10m", c.timeout)
-	}
-	switch {
-	case !(c.Unicode >= 0 && c.Unicode <= 1):
-		return c, f.Errorf("-unicode %g is out of range: 0 to 1", c.Unicode)
-	case c.From > maxFrom:
-		return c, f.Errorf("-from %d is out of range: 0 to %d", c.From, uint64(maxFrom))
-	case c.sql != string(file.Postgres) && c.sql != string(file.SQLite):
-		return c, f.Errorf("-sql %q is not postgres or sqlite", c.sql)
-	}
-	if c.out != "" {
-		if c.format, c.gzip, err = file.Named(c.out, file.Format(c.sql)); err != nil {
-			return c, f.Errorf("-o: %v", err)
-		}
-	}
-	if _, err := albumhttp.NewClient(c.url, albumhttp.ClientOptions{}); err != nil {
-		return c, f.Errorf("-url: %v", err)
-	}
-	return c, f.NoArgs()
-}
-
-// maxFrom leaves room for -n.
-const maxFrom = 1 << 60
-
-// write writes the albums to a file.
-func write(ctx context.Context, c config, stdout, stderr io.Writer) error {
-	bar := cli.NewProgress(stderr)
-	begun := time.Now()
-	catalogue := fakealbum.Catalogue{Seed: c.Seed, Unicode: c.Unicode}
-	err := file.Create(ctx, c.out, c.format, c.gzip, file.Albums{
-		N:        uint64(c.N),
-		Make:     func(n uint64) album.Album { return catalogue.Album(c.From + n) },
-		Progress: func(n uint64) { bar.Show(progress(c.N, int(n), 0, time.Since(begun))) },
-	}, stdout)
-	bar.Clear()
-	switch {
-	case ctx.Err() != nil && err != nil:
-		return fmt.Errorf("interrupted: %s is not written", c.out)
-	case err != nil:
-		return fmt.Errorf("-o: %w", err)
-	}
-	return nil
-}
-
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) error {
 	c, err := parse(args, getenv, stdout)
 	if err != nil {
 		return err
 	}
-	if c.out != "" {
-		return write(ctx, c, stdout, stderr)
+	bar := cli.NewProgress(stderr)
+	defer bar.Clear()
+	if c.out.name != "" {
+		return c.write(ctx, stdout, bar)
+	}
+	in, err := c.items(ctx, stdin, bar)
+	if err != nil {
+		return err
 	}
 	t, err := telemetry.Setup(ctx, telemetry.Config{Name: "datagen", Logs: stderr, Quiet: true})
 	if err != nil {
 		return err
 	}
 	defer t.Finish(ctx, stderr)
-	c.Service, err = albumhttp.NewClient(c.url, albumhttp.ClientOptions{
+	client, err := albumhttp.NewClient(c.url, albumhttp.ClientOptions{
 		Timeout: c.timeout, Conns: c.Concurrency,
 		Telemetry: albumhttp.Telemetry{TracerProvider: fill.Noted(t.TracerProvider), MeterProvider: t.MeterProvider, Propagator: t.Propagator},
 	})
 	if err != nil {
 		return err
 	}
-	bar := cli.NewProgress(stderr)
-	c.Progress = func(created, failed int, elapsed time.Duration) { bar.Show(progress(c.N, created, failed, elapsed)) }
+	defer client.Close()
+	return c.send(ctx, in, client, stdout, bar)
+}
+
+// send creates the albums, and shows what came of it.
+func (c *config) send(ctx context.Context, in *input, s fill.Service, stdout io.Writer, bar *cli.Progress) error {
+	var expected *fill.Expected
+	if c.verify {
+		expected = fill.NewExpected()
+		c.Items = expecting(expected, c.from, c.Items)
+	}
+	c.Service, c.Tick = s, tick
+	c.Progress = func(s fill.Summary) { bar.Show(progress(s, bar.Terminal())) }
 	summary, runErr := fill.Run(ctx, c.Config)
+	summary.Skipped = in.skipped
+	var verifyErr error
+	if expected != nil && runErr == nil {
+		summary.Verified, verifyErr = expected.Verify(ctx, s, c.Patience, func(n int) { bar.Show(fmt.Sprintf("verifying: %d albums read", n)) })
+	}
 	bar.Clear()
-	if err := summary.Write(stdout); err != nil {
+	write := summary.Write
+	if c.json {
+		write = summary.WriteJSON
+	}
+	if err := write(stdout); err != nil {
 		return err
 	}
+	return c.verdict(summary, runErr, verifyErr)
+}
+
+// verdict is the error of a run: nil if everything is there that should be.
+func (c *config) verdict(s fill.Summary, runErr, verifyErr error) error {
+	there := s.Created + s.There
+	albums := func(n int) string {
+		if c.N == 0 {
+			return fmt.Sprintf("%d of the albums that were read", n)
+		}
+		return fmt.Sprintf("%d of %d albums", n, c.N)
+	}
+	var bad *file.BadError
+	var input *fill.InputError
 	switch {
-	case errors.Is(runErr, fill.ErrGaveUp):
+	case errors.Is(runErr, fill.ErrGaveUp) && there == 0:
 		return fmt.Errorf("%w\nstart the lab with make lab-up, or name another service with -url", runErr)
+	case errors.Is(runErr, fill.ErrGaveUp):
+		return fmt.Errorf("%w\n%s are there; %s", runErr, albums(there), c.resume(s))
+	case errors.As(runErr, &bad):
+		return fmt.Errorf("%w\n%s are there; -skip-bad leaves out what is no album", runErr, albums(there))
+	case errors.As(runErr, &input):
+		return runErr
 	case runErr != nil:
-		return fmt.Errorf("interrupted: %d of %d albums were created", summary.Created, summary.N)
-	case summary.Failed > 0:
-		return fmt.Errorf("%d of %d albums were not created", summary.Failed, summary.N)
+		return fmt.Errorf("interrupted: %s are there; %s", albums(there), c.resume(s))
+	case s.Failed > 0:
+		return fmt.Errorf("%s were not created; those that are there are not created twice if it is run again", albums(s.Failed))
+	case verifyErr != nil:
+		return verifyErr
+	case s.Verified != nil && !s.Verified.OK():
+		return fmt.Errorf("%d of %d albums are not there once and unchanged", s.Verified.Albums-s.Verified.Once, s.Verified.Albums)
 	}
 	return nil
 }
 
-func progress(n, created, failed int, elapsed time.Duration) string {
-	text := fmt.Sprintf("%d of %d albums, %.0f/s", created, n, float64(created)/elapsed.Seconds())
-	if failed > 0 {
-		text += fmt.Sprintf(", %d failed", failed)
-	}
-	if done := created + failed; done > 0 {
-		left := time.Duration(float64(elapsed) / float64(done) * float64(n-done))
-		text += fmt.Sprintf(", %s left", left.Round(time.Second))
+// resume says how to go on with what was not created.
+func (c *config) resume(s fill.Summary) string {
+	text := fmt.Sprintf("go on with the same flags and -from %d", s.Resume)
+	if c.N > 0 {
+		text += fmt.Sprintf(" -n %d", c.from+uint64(c.N)-s.Resume)
 	}
 	return text
+}
+
+// write writes the albums to a file.
+func (c *config) write(ctx context.Context, stdout io.Writer, bar *cli.Progress) error {
+	begun := time.Now()
+	catalogue := fakealbum.Catalogue{Seed: c.seed, Unicode: c.unicode}
+	err := file.Create(ctx, c.out.name, c.out.format, c.out.gzip, file.Albums{
+		N:    uint64(c.N),
+		Make: func(n uint64) album.Album { return catalogue.Album(c.from + n) },
+		Progress: func(n uint64) {
+			bar.Show(progress(fill.Summary{N: c.N, Created: int(n), Elapsed: time.Since(begun)}, bar.Terminal()))
+		},
+	}, stdout)
+	bar.Clear()
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return fmt.Errorf("interrupted: %s is not written", c.out.name)
+	case err != nil:
+		return fmt.Errorf("-o: %w", err)
+	}
+	return nil
 }

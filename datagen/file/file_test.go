@@ -161,7 +161,7 @@ func TestBadLines(t *testing.T) {
 		{CSV, "title,artist,price,colour\n", `[line 1: there is no column "colour"; there are id, title, artist, price, genre, year]`},
 		{CSV, "", "[the file has no header]"},
 		{CSV, "title,artist,price\n\"Blue,John,1\n", `[line 2: extraneous or missing " in quoted-field]`},
-		{SQLite, "", "[a file for sqlite cannot be read: it is for the database]"},
+		{SQLite, "", "[a .sql file cannot be read: it is for a database]"},
 	} {
 		var got []string
 		for _, err := range Read(strings.NewReader(tt.in), tt.f) {

@@ -31,6 +31,15 @@ func (e *BadError) Error() string { return e.Where + ": " + e.Err.Error() }
 // Unwrap returns why.
 func (e *BadError) Unwrap() error { return e.Err }
 
+// Readable returns an error if files of a format can only be written.
+func Readable(f Format) error {
+	switch f {
+	case NDJSON, JSON, CSV:
+		return nil
+	}
+	return fmt.Errorf("a .sql file cannot be read: it is for a database")
+}
+
 // Read yields the albums of a file. A *BadError is about one of them, and others may
 // follow; any other error is the last.
 func Read(r io.Reader, f Format) iter.Seq2[album.Album, error] {
@@ -44,7 +53,7 @@ func Read(r io.Reader, f Format) iter.Seq2[album.Album, error] {
 		case CSV:
 			err = readCSV(r, yield)
 		default:
-			err = fmt.Errorf("a file for %s cannot be read: it is for the database", f)
+			err = Readable(f)
 		}
 		if err != nil && !errors.Is(err, errStop) {
 			yield(album.Album{}, err)

@@ -1,115 +1,246 @@
-// Package fill creates made-up albums in an album service.
+// Package fill creates albums in an album service, each of them once.
 package fill
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"soundcheck/internal/album"
+	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/fakealbum"
 )
 
+// Item is one of the albums to create, or something that must be refused.
+type Item struct {
+	Number uint64 // each item has one more than the one before, but for those left out
+	Album  album.Album
+	Broken *fakealbum.Broken // sent instead, on its own
+}
+
+// Service is what Run needs of an album service. albumhttp.Client is one.
+type Service interface {
+	album.Service
+	Try(ctx context.Context, contentType string, body []byte) (status int, p albumhttp.Problem, err error)
+}
+
 // Config says what to create.
 type Config struct {
-	Service     album.Service // whose spans come from a Noted provider, for Summary's trace ids
-	N           int           // albums, at least 1
-	Seed        uint64        // see fakealbum.Catalogue
-	Unicode     float64       // the same
-	From        uint64        // the first album's number
-	Concurrency int           // calls at a time
-	// Progress, if not nil, is called every second while albums are left to begin.
-	Progress func(created, failed int, elapsed time.Duration)
+	Service Service // whose spans come from a Noted provider, for Summary's trace ids
+	// Items are in the order of their numbers. An error is the last.
+	Items iter.Seq2[Item, error]
+	N     int // items, as far as that is known; 0: not
+	// Batch is how many albums a request has: those whose numbers divided by it are the
+	// same, so that a run which begins elsewhere asks for the same. With 1 each album
+	// has a request of its own.
+	Batch       int
+	Async       bool       // the service does it later, and is asked until it is done
+	Concurrency int        // requests at a time
+	Rate        rate.Limit // albums a second at most
+	// Patience is how long a request is tried again, and the service waited for.
+	Patience time.Duration
+	// Key returns the idempotency key of a request that begins with an item.
+	Key func(first Item) string
+	// Progress, if not nil, is called every Tick, with a Summary of its own.
+	Progress func(s Summary)
+	Tick     time.Duration
 }
 
 const (
-	// giveUpAfter is how many calls in a row may find nobody there: the others
-	// would not either.
-	giveUpAfter = 20
 	// grace is how long calls in flight may take when ctx ends. Cut off, they
 	// leave it open whether their albums exist.
 	grace = time.Second
+	// firstPatience is for a service of which nothing was seen yet: there may be none.
+	firstPatience = 3 * time.Second
 )
 
 // ErrGaveUp means that the service did not answer, so that Run stopped.
 var ErrGaveUp = errors.New("gave up")
 
-// Run creates the albums. It stops early if ctx ends, or with ErrGaveUp.
-func Run(ctx context.Context, c Config) (*Summary, error) {
+// InputError is an error that came in the place of an item.
+type InputError struct{ Err error }
+
+func (e *InputError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error that came.
+func (e *InputError) Unwrap() error { return e.Err }
+
+// Run creates the albums. It stops early if ctx ends, with ErrGaveUp, or with an
+// *InputError.
+func Run(ctx context.Context, c Config) (Summary, error) {
 	feed, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	calls, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	defer context.AfterFunc(feed, func() { time.AfterFunc(grace, cut) })()
 
-	f := &filler{summary: &Summary{N: c.N}, stop: stop}
-	begun := time.Now()
-	indexes := make(chan int)
+	r := &runner{Config: c, feed: feed, stop: stop, calls: calls, limit: rate.NewLimiter(c.Rate, c.Batch),
+		summary: Summary{N: c.N}, begun: time.Now()}
+	r.answered = r.begun
+	requests := make(chan request)
 	var wg sync.WaitGroup
-	for range min(c.Concurrency, c.N) {
+	for range c.Concurrency {
 		wg.Go(func() {
-			for i := range indexes {
-				var n note
-				_, err := c.Service.Create(n.in(calls), album.One(fakealbum.Catalogue{Seed: c.Seed, Unicode: c.Unicode}.Album(c.From+uint64(i))))
-				f.done(err, n.traceID, calls.Err() != nil)
+			for q := range requests {
+				r.deliver(q)
 			}
 		})
 	}
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for i := 0; i < c.N && feed.Err() == nil; {
-		select {
-		case indexes <- i:
-			i++
-		case <-tick.C:
-			if c.Progress != nil {
-				created, failed := f.counts()
-				c.Progress(created, failed, time.Since(begun))
-			}
-		case <-feed.Done():
-		}
-	}
-	close(indexes)
+	shown := make(chan struct{})
+	go func() {
+		defer close(shown)
+		r.show()
+	}()
+	inputErr := r.send(requests)
+	close(requests)
 	wg.Wait()
-	f.summary.Elapsed = time.Since(begun)
-	if f.summary.Created == c.N {
-		return f.summary, nil // ctx may have ended just after the last one
+	stop(errEnded)
+	<-shown
+	s := r.snapshot()
+	if cause := context.Cause(feed); !errors.Is(cause, errEnded) && s.Undone {
+		return s, cause
 	}
-	return f.summary, context.Cause(feed)
+	return s, inputErr // ctx may have ended just after the last one
 }
 
-// filler collects what came of the calls.
-type filler struct {
-	stop context.CancelCauseFunc
+var errEnded = errors.New("everything was sent")
 
-	mu      sync.Mutex // for what follows
-	summary *Summary
-	absent  int // calls in a row that found nobody there
+// request is one that is sent until it is answered.
+type request struct {
+	write  album.Write
+	broken *fakealbum.Broken // what is sent instead
+	first  uint64            // number of its first item
 }
 
-func (f *filler) done(err error, traceID string, cut bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	switch {
-	case err == nil:
-		f.summary.Created++
-		f.absent = 0
-	case cut && errors.Is(err, context.Canceled):
-		f.summary.Unknown++
-	default:
-		f.summary.fail(err, traceID)
-		if !errors.Is(err, album.ErrUnavailable) && !errors.Is(err, album.ErrTimeout) {
-			f.absent = 0
-		} else if f.absent++; f.absent == min(giveUpAfter, f.summary.N) {
-			f.stop(fmt.Errorf("%w after %d calls in a row: %w", ErrGaveUp, f.absent, err))
+func (q request) albums() int { return max(1, len(q.write.Albums)) }
+
+// runner sends requests and collects what came of them.
+type runner struct {
+	Config
+	feed  context.Context // ends when no more is to be sent
+	stop  context.CancelCauseFunc
+	calls context.Context // of the calls in flight
+	limit *rate.Limiter
+	begun time.Time
+
+	mu       sync.Mutex // for what follows
+	summary  Summary
+	met      bool      // something answered that looks like an album service
+	answered time.Time // when a request last came to its end
+	trouble  string    // why it does not go on now
+}
+
+// send makes requests of the items, in order.
+func (r *runner) send(requests chan<- request) error {
+	var next []album.Album
+	var first Item
+	hand := func(q request) bool {
+		select {
+		case requests <- q:
+			return true
+		case <-r.feed.Done():
+			r.undone(q.first)
+			return false
+		}
+	}
+	flush := func() bool {
+		if len(next) == 0 {
+			return true
+		}
+		q := request{write: album.Write{Albums: next, Batch: r.Batch > 1, Key: r.Key(first)}, first: first.Number}
+		next = nil
+		return hand(q)
+	}
+	size := uint64(r.Batch)
+	for item, err := range r.Items {
+		switch {
+		case err != nil:
+			// Those before it in a batch are not sent either: it would be another one.
+			r.undone(item.Number)
+			if len(next) > 0 {
+				r.undone(first.Number)
+			}
+			return &InputError{err}
+		case len(next) > 0 && item.Number/size != first.Number/size && !flush():
+			return nil
+		case item.Broken != nil:
+			if !hand(request{broken: item.Broken, first: item.Number}) {
+				if len(next) > 0 {
+					r.undone(first.Number)
+				}
+				return nil
+			}
+			continue
+		}
+		if len(next) == 0 {
+			first = item
+			next = make([]album.Album, 0, size)
+		}
+		if next = append(next, item.Album); len(next) == r.Batch && !flush() {
+			return nil
+		}
+	}
+	flush()
+	return nil
+}
+
+// show tells how far it is.
+func (r *runner) show() {
+	if r.Progress == nil {
+		return
+	}
+	tick := time.NewTicker(r.Tick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			r.Progress(r.snapshot())
+		case <-r.feed.Done():
+			return
 		}
 	}
 }
 
-func (f *filler) counts() (created, failed int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.summary.Created, f.summary.Failed
+func (r *runner) snapshot() Summary {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.summary
+	s.Elapsed = time.Since(r.begun)
+	s.Trouble = r.trouble
+	s.Errors = append([]Failure(nil), s.Errors...)
+	return s
+}
+
+// undone notes that an item, and perhaps those after it, were not sent or not created.
+func (r *runner) undone(number uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.summary.undone(number)
+}
+
+// say notes why it does not go on now.
+func (r *runner) say(trouble string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.trouble = trouble
+}
+
+// impatient reports whether a request that was first tried at begun is to be tried no
+// more. If no other was answered either, it stops everything.
+func (r *runner) impatient(begun time.Time, err error) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	patience := r.Patience
+	if r.met = r.met || !errors.Is(err, album.ErrUnavailable) && !errors.Is(err, album.ErrTimeout); !r.met {
+		patience = min(patience, firstPatience)
+	}
+	if idle := time.Since(r.answered); idle >= patience {
+		r.stop(fmt.Errorf("%w after %s without an album: %w", ErrGaveUp, idle.Round(100*time.Millisecond), err))
+	}
+	return time.Since(begun) >= patience
 }

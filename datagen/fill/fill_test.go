@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -11,138 +12,315 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"soundcheck/internal/album"
+	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/fakealbum"
 )
 
-// creator is an album.Service of which only Create is called.
-type creator struct {
-	album.Service
-	create func(ctx context.Context, a album.Album) (album.Album, error)
+// fake is a Service whose answers a test gives.
+type fake struct {
+	album.Service // for what is not given
+	create        func(ctx context.Context, w album.Write) (album.Created, error)
+	try           func() (int, albumhttp.Problem, error)
 }
 
-func (c creator) Create(ctx context.Context, w album.Write) (album.Created, error) {
-	a, err := c.create(ctx, w.Albums[0])
-	return album.Created{Albums: []album.Album{a}}, err
+func (f fake) Create(ctx context.Context, w album.Write) (album.Created, error) {
+	return f.create(ctx, w)
 }
 
-func TestRunCreatesEveryAlbumOnce(t *testing.T) {
-	t.Parallel()
-	const n, seed = 500, 7
-	var want []album.Album
-	for i := range uint64(n) {
-		want = append(want, fakealbum.Catalogue{Seed: seed, Unicode: 0.5}.Album(100+i))
-	}
-	for _, concurrency := range []int{1, 8, 1024} {
-		var mu sync.Mutex
-		var got []album.Album
-		s, err := Run(t.Context(), Config{N: n, Seed: seed, Unicode: 0.5, From: 100, Concurrency: concurrency,
-			Service: creator{create: func(_ context.Context, a album.Album) (album.Album, error) {
-				mu.Lock()
-				defer mu.Unlock()
-				got = append(got, a)
-				return a, nil
-			}}})
-		if err != nil || s.Created != n || s.Failed != 0 || s.Unknown != 0 {
-			t.Errorf("concurrency %d: Run = %+v, %v, want %d created", concurrency, s, err, n)
-		}
-		slices.SortFunc(got, compare)
-		slices.SortFunc(want, compare)
-		if !slices.Equal(got, want) {
-			t.Errorf("concurrency %d: the albums are not those of the seed", concurrency)
+func (f fake) Try(context.Context, string, []byte) (int, albumhttp.Problem, error) { return f.try() }
+
+// failing is a Service whose creates fail as err says: the calls are counted from 1.
+func failing(err func(call int) error) (Service, *atomic.Int64) {
+	calls := new(atomic.Int64)
+	return fake{create: func(context.Context, album.Write) (album.Created, error) {
+		return album.Created{}, err(int(calls.Add(1)))
+	}}, calls
+}
+
+func items(from, n uint64) iter.Seq2[Item, error] {
+	return func(yield func(Item, error) bool) {
+		for i := from; i < from+n; i++ {
+			if !yield(Item{Number: i, Album: fakealbum.New(7, i)}, nil) {
+				return
+			}
 		}
 	}
 }
 
-func compare(a, b album.Album) int {
-	return slices.Compare([]string{a.Title, a.Artist, a.Price.String()}, []string{b.Title, b.Artist, b.Price.String()})
+// config is what a test changes.
+func config(s Service, from, n uint64) Config {
+	return Config{Service: s, Items: items(from, n), N: int(n), Batch: 1, Concurrency: 1, Rate: rate.Inf, Patience: 30 * time.Second,
+		Key: func(first Item) string { return fmt.Sprintf("key-%d", first.Number) }}
 }
 
-func TestRunGivesUp(t *testing.T) {
+// later is an error that says when to come again.
+type laterError time.Duration
+
+func (laterError) Error() string               { return "come again" }
+func (e laterError) RetryAfter() time.Duration { return time.Duration(e) }
+
+// Every album is sent once, whatever the concurrency; requests are made of those whose
+// numbers belong together, with the key of the first.
+func TestRun(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name           string
-		n, concurrency int
-		err            func(call int) error
-		calls          int // that were made; with concurrency, this many more at most
-		gaveUp         bool
+		from, n            uint64
+		batch, concurrency int
+		requests           int
 	}{
-		{"nobody there", 1000, 1, func(int) error { return album.ErrUnavailable }, giveUpAfter, true},
-		{"nobody there, many at a time", 1000, 16, func(int) error { return album.ErrUnavailable }, giveUpAfter, true},
-		{"no answer", 1000, 1, func(int) error { return album.ErrTimeout }, giveUpAfter, true},
-		{"few albums", 3, 1, func(int) error { return album.ErrUnavailable }, 3, true},
-		{"gone in the middle", 1000, 1, func(call int) error {
-			if call <= 100 {
-				return nil
-			}
-			return album.ErrUnavailable
-		}, 100 + giveUpAfter, true},
-		{"a success between", 100, 1, func(call int) error {
-			if call%giveUpAfter == 0 {
-				return nil
-			}
-			return album.ErrUnavailable
-		}, 100, false},
-		{"refused", 100, 1, func(int) error { return album.ErrExists }, 100, false},
+		{100, 500, 1, 1, 500}, {100, 500, 1, 1024, 500}, {0, 1000, 100, 8, 10}, {150, 1000, 100, 8, 11}, {99, 2, 100, 1, 2}, {5, 3, 10000, 3, 1},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
+		t.Run(fmt.Sprint(tt), func(t *testing.T) {
 			t.Parallel()
-			var calls atomic.Int64
-			s, err := Run(t.Context(), Config{N: tt.n, Concurrency: tt.concurrency,
-				Service: creator{create: func(_ context.Context, a album.Album) (album.Album, error) {
-					return a, tt.err(int(calls.Add(1)))
-				}}})
-			if errors.Is(err, ErrGaveUp) != tt.gaveUp || !tt.gaveUp && err != nil {
-				t.Errorf("Run = %v, want ErrGaveUp: %v", err, tt.gaveUp)
+			var mu sync.Mutex
+			got := map[string][]album.Album{}
+			c := config(fake{create: func(_ context.Context, w album.Write) (album.Created, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if _, twice := got[w.Key]; twice || w.Batch != (tt.batch > 1) || len(w.Albums) > tt.batch {
+					t.Errorf("request %q has %d albums, batch: %v, and came before: %v", w.Key, len(w.Albums), w.Batch, twice)
+				}
+				got[w.Key] = w.Albums
+				return album.Created{Albums: w.Albums}, nil
+			}}, tt.from, tt.n)
+			c.Batch, c.Concurrency = tt.batch, tt.concurrency
+			s, err := Run(t.Context(), c)
+			if err != nil || s.Created != int(tt.n) || s.Done() != s.Created || s.Undone || len(got) != tt.requests {
+				t.Errorf("Run = %+v, %v after %d requests, want %d created by %d", s, err, len(got), tt.n, tt.requests)
 			}
-			if got := int(calls.Load()); got < tt.calls || got > tt.calls+2*(tt.concurrency-1) {
-				t.Errorf("%d calls, want %d", got, tt.calls)
-			}
-			if got := s.Created + s.Failed; got != int(calls.Load()) {
-				t.Errorf("summary of %d calls, want %d", got, calls.Load())
+			for i := tt.from; i < tt.from+tt.n; {
+				albums := got[fmt.Sprintf("key-%d", i)]
+				if len(albums) == 0 {
+					t.Fatalf("no request begins with album %d", i)
+				}
+				for _, a := range albums {
+					if a != fakealbum.New(7, i) {
+						t.Fatalf("album %d is %+v", i, a)
+					}
+					i++
+				}
+				if i < tt.from+tt.n && i%uint64(tt.batch) != 0 {
+					t.Errorf("a request ends before album %d", i)
+				}
 			}
 		})
 	}
 }
 
-// What is in flight when ctx ends may finish; the summary says what is certain.
+// What can go well later is sent again until it does, or until patience ends.
+func TestRetries(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name            string
+		err             func(call int) error
+		n               uint64
+		created, failed int
+		retried         int // about
+		gaveUp          bool
+		least, most     time.Duration
+	}{
+		{"nobody there", func(int) error { return album.ErrUnavailable }, 10, 0, 1, 5, true, firstPatience, firstPatience + longWait},
+		{"no answer", func(int) error { return album.ErrTimeout }, 10, 0, 1, 5, true, firstPatience, firstPatience + longWait},
+		{"the store behind is away", func(int) error { return album.ErrNotReady }, 10, 0, 1, 20, true, 30 * time.Second, 32 * time.Second},
+		{"gone for ever", func(call int) error {
+			if call <= 5 {
+				return nil
+			}
+			return album.ErrUnavailable
+		}, 10, 5, 1, 20, true, 30 * time.Second, 32 * time.Second},
+		{"gone for a while", func(call int) error {
+			if call > 5 && call < 15 {
+				return album.ErrUnavailable
+			}
+			return nil
+		}, 10, 10, 0, 9, false, 5 * time.Second, 20 * time.Second},
+		{"told when", func(call int) error {
+			if call == 2 {
+				return laterError(7 * time.Second)
+			}
+			return nil
+		}, 2, 2, 0, 1, false, 7 * time.Second, 7*time.Second + firstWait},
+		{"told too late", func(call int) error {
+			if call == 2 {
+				return laterError(time.Minute)
+			}
+			return nil
+		}, 3, 2, 1, 0, false, 0, 0},
+		{"refused", func(call int) error {
+			if call == 2 {
+				return album.ErrExists
+			}
+			return nil
+		}, 3, 2, 1, 0, false, 0, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s, calls := failing(tt.err)
+				got, err := Run(t.Context(), config(s, 0, tt.n))
+				if errors.Is(err, ErrGaveUp) != tt.gaveUp || !tt.gaveUp && err != nil {
+					t.Errorf("Run = %v, want ErrGaveUp: %v", err, tt.gaveUp)
+				}
+				if got.Created != tt.created || got.Failed != tt.failed || got.Undone != (tt.failed > 0) {
+					t.Errorf("%+v, want %d created, %d failed", got, tt.created, tt.failed)
+				}
+				if got.Retried < tt.retried/2 || got.Retried > 2*tt.retried || got.Retried+tt.created+tt.failed != int(calls.Load()) {
+					t.Errorf("%d retried, %d calls, want about %d", got.Retried, calls.Load(), tt.retried)
+				}
+				if got.Elapsed < tt.least || got.Elapsed > tt.most {
+					t.Errorf("it took %s, want %s to %s", got.Elapsed, tt.least, tt.most)
+				}
+			})
+		})
+	}
+}
+
+// One album that always fails stops nothing else.
+func TestOneFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := config(fake{create: func(_ context.Context, w album.Write) (album.Created, error) {
+			time.Sleep(time.Second)
+			if w.Key == "key-3" {
+				return album.Created{}, album.ErrNotReady
+			}
+			return album.Created{}, nil
+		}}, 0, 200)
+		c.Concurrency = 2
+		s, err := Run(t.Context(), c)
+		if err != nil || s.Created != 199 || s.Failed != 1 || !s.Undone || s.Resume != 3 {
+			t.Errorf("Run = %+v, %v, want all but album 3", s, err)
+		}
+	})
+}
+
+// What is in flight when ctx ends may finish; the summary says what is certain, and
+// where to go on.
 func TestRunInterrupted(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name             string
 		takes            time.Duration // one call
 		created, unknown int
+		resume           uint64
 		ends             time.Duration
 	}{
-		{"calls finish", 900 * time.Millisecond, 8, 0, 1800 * time.Millisecond},
-		{"calls are cut off", time.Hour, 0, 4, time.Second + grace},
+		{"calls finish", 900 * time.Millisecond, 8, 0, 108, 1800 * time.Millisecond},
+		{"calls are cut off", time.Hour, 0, 4, 100, time.Second + grace},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, context.Canceled)
+				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				begun := time.Now()
-				s, err := Run(ctx, Config{N: 1000, Concurrency: 4,
-					Service: creator{create: func(ctx context.Context, a album.Album) (album.Album, error) {
-						select {
-						case <-time.After(tt.takes):
-							return a, nil
-						case <-ctx.Done():
-							return a, fmt.Errorf("%w: cut", context.Canceled)
-						}
-					}}})
-				if err == nil || errors.Is(err, ErrGaveUp) {
+				time.AfterFunc(time.Second, cancel)
+				c := config(fake{create: func(ctx context.Context, w album.Write) (album.Created, error) {
+					select {
+					case <-time.After(tt.takes):
+						return album.Created{}, nil
+					case <-ctx.Done():
+						return album.Created{}, fmt.Errorf("%w: cut", context.Canceled)
+					}
+				}}, 100, 1000)
+				c.Concurrency = 4
+				s, err := Run(ctx, c)
+				if !errors.Is(err, context.Canceled) {
 					t.Errorf("Run = %v, want the end of ctx", err)
 				}
-				if s.Created != tt.created || s.Unknown != tt.unknown || s.Failed != 0 {
-					t.Errorf("%+v, want %d created, %d unknown, none failed", s, tt.created, tt.unknown)
+				if s.Created != tt.created || s.Unknown != tt.unknown || s.Failed != 0 || s.Resume != tt.resume {
+					t.Errorf("%+v, want %d created, %d unknown, none failed, to go on at %d", s, tt.created, tt.unknown, tt.resume)
 				}
-				if got := time.Since(begun); got != tt.ends {
-					t.Errorf("Run ended after %s, want %s", got, tt.ends)
+				if s.Elapsed != tt.ends {
+					t.Errorf("Run ended after %s, want %s", s.Elapsed, tt.ends)
 				}
 			})
 		})
+	}
+}
+
+// An error in the place of an item ends what is sent, but not what was sent.
+func TestRunInputError(t *testing.T) {
+	t.Parallel()
+	bad := errors.New("line 26")
+	for batch, created := range map[int]int{1: 25, 10: 20} {
+		c := config(fake{create: func(context.Context, album.Write) (album.Created, error) { return album.Created{}, nil }}, 0, 0)
+		c.Items, c.Batch = func(yield func(Item, error) bool) {
+			for item := range items(0, 25) {
+				if !yield(item, nil) {
+					return
+				}
+			}
+			yield(Item{Number: 25}, bad)
+		}, batch
+		s, err := Run(t.Context(), c)
+		var input *InputError
+		if !errors.As(err, &input) || !errors.Is(err, bad) || s.Created != created || s.Resume != uint64(created) {
+			t.Errorf("batches of %d: Run = %+v, %v, want %d created", batch, s, err, created)
+		}
+	}
+}
+
+func TestRate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := failing(func(int) error { return nil })
+		c := config(s, 0, 101)
+		c.Rate, c.Concurrency = 10, 8
+		if got, err := Run(t.Context(), c); err != nil || got.Elapsed != 10*time.Second {
+			t.Errorf("101 albums at 10 a second took %s, %v", got.Elapsed, err)
+		}
+		c = config(s, 0, 1000)
+		c.Rate, c.Batch = 10, 100
+		if got, err := Run(t.Context(), c); err != nil || got.Elapsed != 90*time.Second {
+			t.Errorf("10 batches of 100 albums at 10 a second took %s, %v", got.Elapsed, err)
+		}
+	})
+}
+
+// Broken items are sent on their own, and must be answered as they say.
+func TestBroken(t *testing.T) {
+	t.Parallel()
+	b := fakealbum.Broken{What: "no price", Status: 400, Field: "price"}
+	problem := func(fields ...string) (p albumhttp.Problem) {
+		for _, f := range fields {
+			p.Errors = append(p.Errors, album.FieldError{Field: f})
+		}
+		return p
+	}
+	for _, tt := range []struct {
+		status int
+		p      albumhttp.Problem
+		want   string
+	}{
+		{400, problem("title", "price"), ""},
+		{201, problem(), "no price was answered 201, not 400"},
+		{400, problem("title"), `no price was answered without the field "price"`},
+	} {
+		c := config(fake{
+			create: func(_ context.Context, w album.Write) (album.Created, error) { return album.Created{}, nil },
+			try:    func() (int, albumhttp.Problem, error) { return tt.status, tt.p, nil },
+		}, 0, 0)
+		c.Batch = 10
+		c.Items = func(yield func(Item, error) bool) {
+			for item := range items(0, 100) {
+				if item.Number%7 == 3 {
+					item.Broken = &b
+				}
+				if !yield(item, nil) {
+					return
+				}
+			}
+		}
+		s, err := Run(t.Context(), c)
+		if err != nil || s.Created != 86 || s.Rejected+s.Failed != 14 || (s.Failed == 0) != (tt.want == "") {
+			t.Errorf("Run = %+v, %v", s, err)
+		}
+		if tt.want != "" && (len(s.Errors) != 1 || s.Errors[0].Message != tt.want) {
+			t.Errorf("errors %v, want %q", s.Errors, tt.want)
+		}
 	}
 }
 
@@ -150,15 +328,14 @@ func TestRunProgress(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var got []string
-		_, err := Run(t.Context(), Config{N: 10, Concurrency: 1,
-			Progress: func(created, failed int, elapsed time.Duration) {
-				got = append(got, fmt.Sprint(created, failed, elapsed))
-			},
-			Service: creator{create: func(_ context.Context, a album.Album) (album.Album, error) {
-				time.Sleep(350 * time.Millisecond)
-				return a, nil
-			}}})
-		if want := []string{"2 0 1s", "5 0 2s", "8 0 3s"}; err != nil || !slices.Equal(got, want) {
+		c := config(fake{create: func(context.Context, album.Write) (album.Created, error) {
+			time.Sleep(350 * time.Millisecond)
+			return album.Created{Replayed: true}, nil
+		}}, 0, 10)
+		c.Tick = time.Second
+		c.Progress = func(s Summary) { got = append(got, fmt.Sprint(s.There, s.Elapsed)) }
+		_, err := Run(t.Context(), c)
+		if want := []string{"2 1s", "5 2s", "8 3s"}; err != nil || !slices.Equal(got, want) {
 			t.Errorf("progress %q, %v, want %q", got, err, want)
 		}
 	})

@@ -2,6 +2,7 @@ package fill
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,44 +15,63 @@ import (
 
 // Summary is what came of a Run.
 type Summary struct {
-	N       int
-	Created int
-	Failed  int // refused or not answered
-	Unknown int // cut off when Run was stopped: they may have been created
-	Elapsed time.Duration
-	Errors  []Failure // the first maxErrors different ones
+	N        int // items; 0 if that is not known
+	Created  int
+	There    int // an earlier request with the same key had created them
+	Rejected int // broken ones, as they must be
+	Skipped  int // lines of a file that are no albums
+	Retried  int // requests that were sent again
+	Failed   int // not created, or a broken one that was not rejected as it must be
+	Unknown  int // cut off when Run was stopped: they may have been created
+	Elapsed  time.Duration
+	Errors   []Failure // the first maxErrors different ones
+	// Undone means that the item of number Resume, and perhaps some after it, are not
+	// known to be created.
+	Undone   bool
+	Resume   uint64
+	Trouble  string // while it runs: why it does not go on now
+	Verified *Verified
 }
 
 // Failure is one kind of failure, with the first trace that had it.
 type Failure struct {
-	Message string
-	Count   int
-	TraceID string // "" if the trace was not sampled
+	Message string `json:"message"`
+	Count   int    `json:"count"`
+	TraceID string `json:"trace_id,omitempty"` // "" if the trace was not sampled
 }
 
 const maxErrors = 5
 
-func (s *Summary) fail(err error, traceID string) {
-	s.Failed++
+func (s *Summary) undone(number uint64) {
+	if !s.Undone || number < s.Resume {
+		s.Undone, s.Resume = true, number
+	}
+}
+
+// fail notes that n items failed for the same reason.
+func (s *Summary) fail(err error, n int, traceID string) {
+	s.Failed += n
 	message := kind(err)
 	for i := range s.Errors {
 		if s.Errors[i].Message == message {
-			s.Errors[i].Count++
+			s.Errors[i].Count += n
 			return
 		}
 	}
 	if len(s.Errors) < maxErrors {
-		s.Errors = append(s.Errors, Failure{message, 1, traceID})
+		s.Errors = append(s.Errors, Failure{message, n, traceID})
 	}
 }
 
 // kind is the text of an error without what differs from one call to the next:
 // ports, trace ids, the client's own wording of a timeout.
 func kind(err error) string {
-	if errors.Is(err, album.ErrTimeout) {
+	switch {
+	case errors.Is(err, album.ErrTimeout):
 		return album.ErrTimeout.Error()
-	}
-	if !errors.Is(err, album.ErrUnavailable) {
+	case errors.Is(err, album.ErrKeyReused):
+		return err.Error() + ": an earlier run has sent these albums with another -n, -batch or -async"
+	case !errors.Is(err, album.ErrUnavailable):
 		return err.Error()
 	}
 	text := err.Error()
@@ -66,12 +86,37 @@ func kind(err error) string {
 	return text
 }
 
+// Done is how many items are done with.
+func (s *Summary) Done() int { return s.Created + s.There + s.Rejected + s.Failed + s.Unknown }
+
+func (s *Summary) perSecond() float64 {
+	return float64(s.Created) / max(s.Elapsed, time.Microsecond).Seconds()
+}
+
 // Write writes the summary as text.
 func (s *Summary) Write(w io.Writer) error {
 	var b bytes.Buffer
-	seconds := max(s.Elapsed, time.Microsecond).Seconds()
-	fmt.Fprintf(&b, "created  %d of %d albums in %.1f s, %.0f/s\n", s.Created, s.N, seconds, float64(s.Created)/seconds)
-	fmt.Fprintf(&b, "failed   %d\n", s.Failed)
+	of := ""
+	if s.N > 0 {
+		of = fmt.Sprintf(" of %d", s.N)
+	}
+	fmt.Fprintf(&b, "created        %d%s albums in %.1f s, %.0f/s\n", s.Created, of, s.Elapsed.Seconds(), s.perSecond())
+	for _, line := range []struct {
+		name  string
+		n     int
+		about string
+	}{
+		{"already there", s.There, "an earlier request created them"},
+		{"rejected", s.Rejected, "broken albums, as they must be"},
+		{"skipped", s.Skipped, "they are no albums"},
+		{"retried", s.Retried, "requests were sent again"},
+		{"unknown", s.Unknown, "cut off, they may have been created"},
+	} {
+		if line.n > 0 {
+			fmt.Fprintf(&b, "%-14s %d: %s\n", line.name, line.n, line.about)
+		}
+	}
+	fmt.Fprintf(&b, "failed         %d\n", s.Failed)
 	more := s.Failed
 	for _, f := range s.Errors {
 		more -= f.Count
@@ -84,9 +129,35 @@ func (s *Summary) Write(w io.Writer) error {
 	if more > 0 {
 		fmt.Fprintf(&b, "  %d × other errors\n", more)
 	}
-	if s.Unknown > 0 {
-		fmt.Fprintf(&b, "unknown  %d: cut off, they may have been created\n", s.Unknown)
+	if s.Verified != nil {
+		fmt.Fprintf(&b, "verified       %s\n", s.Verified)
 	}
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+// WriteJSON writes the summary as a JSON object.
+func (s *Summary) WriteJSON(w io.Writer) error {
+	var resume *uint64
+	if s.Undone {
+		resume = &s.Resume
+	}
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(struct {
+		Albums          int       `json:"albums,omitempty"`
+		Created         int       `json:"created"`
+		AlreadyThere    int       `json:"already_there"`
+		Rejected        int       `json:"rejected"`
+		Skipped         int       `json:"skipped"`
+		Retried         int       `json:"retried"`
+		Unknown         int       `json:"unknown"`
+		Failed          int       `json:"failed"`
+		Errors          []Failure `json:"errors,omitempty"`
+		Seconds         float64   `json:"seconds"`
+		AlbumsPerSecond float64   `json:"albums_per_second"`
+		ResumeFrom      *uint64   `json:"resume_from,omitempty"`
+		Verified        *Verified `json:"verified,omitempty"`
+	}{s.N, s.Created, s.There, s.Rejected, s.Skipped, s.Retried, s.Unknown, s.Failed, s.Errors, s.Elapsed.Seconds(), s.perSecond(), resume, s.Verified})
 }

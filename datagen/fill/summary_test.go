@@ -28,6 +28,7 @@ func TestKind(t *testing.T) {
 		want string
 	}{
 		{album.ErrExists, "an album with this id exists"},
+		{album.ErrKeyReused, "this Idempotency-Key was used with another request: an earlier run has sent these albums with another -n, -batch or -async"},
 		{&album.InvalidError{Fields: []album.FieldError{{Field: "price", Message: album.Required}}}, "invalid: price: required field"},
 		{fmt.Errorf("%w: Post ...: context deadline exceeded", album.ErrTimeout), "album store did not answer in time"},
 		{fmt.Errorf("%w: %w", album.ErrUnavailable, reset), "album store unavailable: read: read: connection reset by peer"},
@@ -42,29 +43,34 @@ func TestKind(t *testing.T) {
 
 func TestWrite(t *testing.T) {
 	t.Parallel()
-	s := &Summary{N: 1000, Created: 990, Unknown: 1, Elapsed: 2500 * time.Millisecond}
+	s := &Summary{N: 1000, Created: 900, There: 2, Rejected: 3, Skipped: 4, Retried: 5, Unknown: 1, Elapsed: 2500 * time.Millisecond,
+		Verified: &Verified{Albums: 900, Once: 897, Missing: 1, Changed: 1, Twice: 1, Others: 3, Examples: []Example{{7, "missing"}, {8, "twice"}}}}
+	s.undone(20)
+	s.undone(7)
+	s.undone(9)
 	for i := range 9 {
-		s.fail(fmt.Errorf("%w: answered 502 Bad Gateway, trace %d", album.ErrUnavailable, i), fmt.Sprintf("%032d", i+1))
+		s.fail(fmt.Errorf("%w: answered 502 Bad Gateway, trace %d", album.ErrUnavailable, i), 1, fmt.Sprintf("%032d", i+1))
 	}
 	for i := range maxErrors {
-		s.fail(fmt.Errorf("kind %d", i), "") // one more than is kept; their traces are not sampled
+		s.fail(fmt.Errorf("kind %d", i), 10, "") // one more than is kept; their traces are not sampled
 	}
-	var got bytes.Buffer
-	if err := s.Write(&got); err != nil {
-		t.Fatal(err)
-	}
-	const path = "testdata/summary.txt"
-	if *update {
-		if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
+	for path, write := range map[string]func(io.Writer) error{"testdata/summary.txt": s.Write, "testdata/summary.json": s.WriteJSON} {
+		var got bytes.Buffer
+		if err := write(&got); err != nil {
 			t.Fatal(err)
 		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got.Bytes(), want) {
-		t.Errorf("summary is\n%s, want\n%s", got.Bytes(), want)
+		if *update {
+			if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got.Bytes(), want) {
+			t.Errorf("summary is\n%s, want\n%s", got.Bytes(), want)
+		}
 	}
 	if err := s.Write(full{}); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("Write to a full disk = %v, want %v", err, syscall.ENOSPC)

@@ -3,9 +3,11 @@ package album
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestValidate(t *testing.T) {
@@ -120,3 +122,19 @@ func FuzzParseCents(f *testing.F) {
 		}
 	})
 }
+
+func TestLater(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]bool{
+		ErrNotFound: false, ErrExists: false, ErrFull: false, ErrKeyReused: false, ErrNoOperation: false,
+		ErrKeyRunning: true, ErrNotReady: true, ErrUnavailable: true, ErrTimeout: true, toldError{}: true,
+	} {
+		if got := Later(fmt.Errorf("wrapped: %w", err)); got != want {
+			t.Errorf("Later(%v) = %v, want %v", err, got, want)
+		}
+	}
+}
+
+type toldError struct{ error }
+
+func (toldError) RetryAfter() time.Duration { return 0 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Errors that a Service answers with, whichever backend it has. Compare with
@@ -62,6 +63,21 @@ func Outcome(err error) bool {
 		return true
 	}
 	for _, e := range []error{ErrNotFound, ErrExists, ErrFull, ErrNoOperation, ErrKeyReused, ErrKeyRunning} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// Later reports whether the same call can end well if it is made again: whoever was
+// asked says so with a time (RetryAfter), or is not there or too busy now.
+func Later(err error) bool {
+	var later interface{ RetryAfter() time.Duration }
+	if errors.As(err, &later) {
+		return true
+	}
+	for _, e := range []error{ErrKeyRunning, ErrNotReady, ErrUnavailable, ErrTimeout} {
 		if errors.Is(err, e) {
 			return true
 		}

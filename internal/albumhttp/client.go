@@ -153,6 +153,22 @@ func (c *Client) Operation(ctx context.Context, id string) (album.Operation, err
 	return op.album(), err
 }
 
+// Try sends a body to POST /albums as it is, right or wrong, and returns how it is
+// answered. An answer to come again later, or none, is an error.
+func (c *Client) Try(ctx context.Context, contentType string, body []byte) (status int, p Problem, err error) {
+	resp, err := c.do(ctx, request{method: http.MethodPost, route: "/albums", path: "/albums", body: body, contentType: contentType})
+	if err != nil {
+		return 0, p, err
+	}
+	if resp.StatusCode >= 400 {
+		if err := resp.asError(); album.Later(err) {
+			return resp.StatusCode, p, err
+		}
+		err = resp.decode(&p)
+	}
+	return resp.StatusCode, p, err
+}
+
 // input is an album to keep: without an id if it has none, and without what the
 // store sets.
 func input(a album.Album) any {
@@ -194,7 +210,7 @@ func albumPath(id int64) string { return "/albums/" + strconv.FormatInt(id, 10) 
 type request struct {
 	method, route, path string
 	body                []byte
-	accept              string // empty: JSON
+	accept, contentType string // empty: JSON
 	key, prefer         string
 }
 
@@ -239,7 +255,7 @@ func (c *Client) do(ctx context.Context, r request) (*answer, error) {
 func (r request) upstream() *upstream.Request {
 	h := http.Header{"Accept": {cmp.Or(r.accept, jsonType) + ", " + problemType}}
 	if r.body != nil {
-		h.Set("Content-Type", jsonType)
+		h.Set("Content-Type", cmp.Or(r.contentType, jsonType))
 	}
 	if r.key != "" {
 		h.Set("Idempotency-Key", r.key)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -12,8 +13,9 @@ import (
 const PlainInterval = 5 * time.Second
 
 // Progress shows how far something is: on a terminal as some lines that are written
-// over, elsewhere as a line every PlainInterval.
+// over, elsewhere as a line every PlainInterval. It is safe for concurrent use.
 type Progress struct {
+	mu       sync.Mutex
 	w        io.Writer
 	terminal bool
 	last     time.Time
@@ -27,9 +29,11 @@ func NewProgress(w io.Writer) *Progress {
 
 // Show shows text, or, where it is not its time yet, nothing.
 func (p *Progress) Show(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	switch {
 	case p.terminal:
-		p.Clear()
+		p.clear()
 		if text != "" {
 			// Without wrapping, so that the lines are as many as are counted.
 			fmt.Fprintf(p.w, "\x1b[?7l%s\x1b[?7h", text)
@@ -43,13 +47,21 @@ func (p *Progress) Show(text string) {
 
 // Line writes a line that stays.
 func (p *Progress) Line(text string) {
-	p.Clear()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
 	fmt.Fprintln(p.w, text)
 	p.last = time.Now()
 }
 
 // Clear removes what a terminal shows.
 func (p *Progress) Clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+}
+
+func (p *Progress) clear() {
 	if p.shown == 0 {
 		return
 	}

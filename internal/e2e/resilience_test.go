@@ -27,7 +27,7 @@ type stack struct {
 	stores []*services.Store
 }
 
-func newStack(t *testing.T, stores int, storeArgs, proxyArgs []string) stack {
+func newStack(t testing.TB, stores int, storeArgs, proxyArgs []string) stack {
 	t.Helper()
 	p, err := built()
 	if err != nil {

@@ -39,6 +39,8 @@ const (
 	forTemplate
 	forPrice
 	forUnicode
+	forBroken
+	forWay
 )
 
 // draw returns a number that follows from the seed, a domain and n.

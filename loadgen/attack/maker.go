@@ -42,9 +42,10 @@ type newAlbum struct {
 	Year   int         `json:"year"`
 }
 
-// album makes up one of the albums that request n can have.
+// fake makes up one of the albums that request n can have: none of those of the same seed
+// that datagen creates.
 func (m *maker) fake(n uint64, i int) newAlbum {
-	a := fakealbum.New(m.seed, n*batchSize+uint64(i))
+	a := fakealbum.New(^m.seed, n*batchSize+uint64(i))
 	return newAlbum{a.Title, a.Artist, a.Price, a.Genre, a.Year}
 }
 

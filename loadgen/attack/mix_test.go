@@ -91,8 +91,8 @@ func TestMaker(t *testing.T) {
 		case "create":
 			body, ok := strings.CutPrefix(request, "POST /albums ")
 			var a album.Album
-			if err := json.Unmarshal([]byte(body), &a); !ok || err != nil || a != fakealbum.New(3, uint64(i*batchSize)) {
-				t.Errorf("request %d is %q, %v, want album %+v", i, request, err, fakealbum.New(3, uint64(i*batchSize)))
+			if err := json.Unmarshal([]byte(body), &a); !ok || err != nil || a != fakealbum.New(^uint64(3), uint64(i*batchSize)) {
+				t.Errorf("request %d is %q, %v, want album %+v", i, request, err, fakealbum.New(^uint64(3), uint64(i*batchSize)))
 			}
 			if strings.Contains(body, `"id"`) {
 				t.Errorf("create is %q, want no id", request)

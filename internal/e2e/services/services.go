@@ -55,6 +55,11 @@ func (p *Programs) Close() error {
 	return os.RemoveAll(p.dir)
 }
 
+// Env is the environment of a program whose telemetry goes to the endpoint.
+func (p *Programs) Env() []string {
+	return append(os.Environ(), "OTEL_SDK_DISABLED=", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "OTEL_EXPORTER_OTLP_ENDPOINT="+p.otlp.URL)
+}
+
 // Store is an album store that runs, or was killed.
 type Store struct {
 	URL   string
@@ -121,7 +126,7 @@ func (p *Programs) run(ctx context.Context, name, url string, args ...string) (*
 	cmd := exec.CommandContext(ctx, filepath.Join(p.dir, name), args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
-	cmd.Env = append(os.Environ(), "OTEL_SDK_DISABLED=", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "OTEL_EXPORTER_OTLP_ENDPOINT="+p.otlp.URL)
+	cmd.Env = p.Env()
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}

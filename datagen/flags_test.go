@@ -1,0 +1,48 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-n", "0"}, "-n 0 is out of range: 1 to 10000000"},
+		{[]string{"-n", "10000001"}, "-n 10000001 is out of range: 1 to 10000000"},
+		{[]string{"-n", "x"}, `invalid value "x" for flag -n: parse error`},
+		{[]string{"-seed", "-1"}, `invalid value "-1" for flag -seed: parse error`},
+		{[]string{"-concurrency", "0"}, "-concurrency 0 is out of range: 1 to 1024"},
+		{[]string{"-concurrency", "1025"}, "-concurrency 1025 is out of range: 1 to 1024"},
+		{[]string{"-timeout", "999us"}, "-timeout 999µs is out of range: 1ms to 10m"},
+		{[]string{"-timeout", "11m"}, "-timeout 11m0s is out of range: 1ms to 10m"},
+		{[]string{"-batch", "0"}, "-batch 0 is out of range: 1 to 10000"},
+		{[]string{"-batch", "10001"}, "-batch 10001 is out of range: 1 to 10000"},
+		{[]string{"-rate", "-1"}, "-rate -1 is out of range: 0 to 1000000"},
+		{[]string{"-rate", "NaN"}, "-rate NaN is out of range: 0 to 1000000"},
+		{[]string{"-patience", "-1s"}, "-patience -1s is out of range: 0s to 1h"},
+		{[]string{"-patience", "61m"}, "-patience 1h1m0s is out of range: 0s to 1h"},
+		{[]string{"-invalid", "2"}, "-invalid 2 is out of range: 0 to 1"},
+		{[]string{"-format", "xml"}, `-format "xml" is not text or json`},
+		{[]string{"-i", "a.sql"}, "-i: a .sql file cannot be read: it is for a database"},
+		{[]string{"-i", "a.txt"}, "-i: a.txt ends in none of .ndjson, .json, .csv and .sql, with .gz or without"},
+		{[]string{"-i", "a.csv", "-seed", "2"}, "-seed does nothing here: -i sends the albums of a file"},
+		{[]string{"-i", "a.csv", "-o", "b.csv"}, "-i does nothing here: -o writes a file and asks no service"},
+		{[]string{"-o", "b.csv", "-verify"}, "-verify does nothing here: -o writes a file and asks no service"},
+		{[]string{"-skip-bad"}, "-skip-bad does nothing here: there is no -i"},
+		{[]string{"-sql", "sqlite"}, "-sql does nothing here: there is no -o"},
+		{[]string{"-url", "127.0.0.1:9070"}, `-url: `},
+		{[]string{"-url", "ftp://127.0.0.1"}, `-url: "ftp://127.0.0.1" is not an http:// or https:// URL with a host`},
+		{[]string{"-url", "http://127.0.0.1/?a=b"}, `-url: "http://127.0.0.1/?a=b" must not have a query, a fragment or a user`},
+		{[]string{"1000"}, `unexpected argument "1000"`},
+		{[]string{"-count", "1"}, "flag provided but not defined: -count"},
+	} {
+		stdout, stderr, code := datagen(t.Context(), tt.args...)
+		if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "datagen: "+tt.want) || !strings.Contains(stderr, "\n\nusage: datagen [flags]\n") {
+			t.Errorf("datagen %q: exit code %d, stdout %q, stderr %q, want 2, none, %q and the usage", tt.args, code, stdout, stderr, tt.want)
+		}
+	}
+}
