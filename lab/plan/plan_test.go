@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -124,6 +125,29 @@ func TestEnvironment(t *testing.T) {
 			}
 			if got != want {
 				t.Errorf("%s sees %s=%q, want %q", tt.p.Name, name, got, want)
+			}
+		}
+	}
+}
+
+// A program is built anew when what it is made of changes: each package of this module
+// that it imports is in one of its source folders.
+func TestSources(t *testing.T) {
+	t.Parallel()
+	for _, p := range (Lab{}).Programs() {
+		if p.Target.Module != "." {
+			continue
+		}
+		cmd := exec.Command("go", "list", "-deps", "-f", "{{if .Module}}{{if .Module.Main}}{{.ImportPath}}{{end}}{{end}}", p.Target.Package)
+		cmd.Dir = "../.."
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%s: %v", p.Name, err)
+		}
+		for _, pkg := range strings.Fields(string(out)) {
+			dir := strings.TrimPrefix(pkg, "soundcheck/")
+			if !slices.ContainsFunc(p.Target.Sources, func(s string) bool { return dir == s || strings.HasPrefix(dir, s+"/") }) {
+				t.Errorf("%s imports %s, which is in none of its sources %v", p.Name, pkg, p.Target.Sources)
 			}
 		}
 	}
