@@ -23,7 +23,8 @@ type scan struct {
 	more     bool      // there may be more before it
 	late     bool      // it had no time for more
 	reached  time.Time // of the last line that was looked at
-	previous time.Time // of the line after the present one, which has none of its own
+	previous time.Time // of the line after the present one
+	written  time.Time // the log, last
 }
 
 // hit is a line that was found. Order is never later than that of the line after it.
@@ -66,7 +67,7 @@ func (s *scan) read(ctx context.Context, l *log, after, before cursor) error {
 	}
 	s.top = l.parts[first].at(to)
 	s.begin = s.top
-	s.previous = l.parts[first].written
+	s.written = l.parts[first].written
 	for i := first; i <= last; i++ {
 		p, begin := l.parts[i], int64(0)
 		if i == last {
@@ -98,14 +99,17 @@ func (s *scan) read(ctx context.Context, l *log, after, before cursor) error {
 // line looks at a line, and reports whether to go on.
 func (s *scan) line(p *part, raw []byte, at int64) bool {
 	t, ok := leading(raw)
-	if !ok || !s.previous.IsZero() && t.After(s.previous) {
-		t = s.previous // a text belongs to what was written next to it
+	switch { // a text belongs to what was written next to it
+	case !s.previous.IsZero() && (!ok || t.After(s.previous)):
+		t = s.previous
+	case !ok:
+		t = s.written
 	}
 	s.previous, s.reached = t, t
 	if !s.Since.IsZero() && !t.IsZero() && t.Before(s.Since.Add(-disorder)) {
 		return false
 	}
-	if len(bytes.TrimSpace(raw)) == 0 || !s.has(raw) {
+	if len(bytes.TrimSpace(raw)) == 0 || s.Level != "" && below(raw, s.Level) || !s.has(raw) {
 		return true
 	}
 	l := parse(s.service, raw)

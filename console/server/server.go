@@ -4,7 +4,9 @@
 //	/assets/                    modules, styles, uPlot (which vegeta brings along)
 //	/api/                       Jaeger's query API
 //	/-/prometheus/api/v1/       Prometheus' query API
-//	/-/…                        the rest of what the pages ask for
+//	/-/lab                      which programs run: what the supervisor says
+//	/-/logs                     lines of the programs' logs
+//	/-/runs, /-/runs/ID, …      loadgen's runs, their files, and two compared
 //
 // Everything is read only. The server is for the machine it runs on: it answers requests
 // for an address of that machine, so that no page from elsewhere can read it by a name of
@@ -37,6 +39,13 @@ func New(c Config) http.Handler {
 	mux.Handle("GET /api/", passOn(c.Jaeger, "", "/api/", "Jaeger"))
 	mux.Handle("GET /-/prometheus/api/v1/", passOn(c.Prometheus, "/-/prometheus", "/api/v1/", "Prometheus", "query", "query_range", "query_exemplars",
 		"series", "labels", "label/", "metadata", "alerts", "rules", "status/buildinfo", "status/tsdb", "targets"))
+	mux.HandleFunc("GET /-/lab", lab(c.State))
+	mux.HandleFunc("GET /-/logs", readLogs(c.State))
+	kept := newRuns(c.State)
+	mux.HandleFunc("GET /-/runs", kept.list)
+	mux.HandleFunc("GET /-/runs/compare", kept.compare)
+	mux.HandleFunc("GET /-/runs/{id}", kept.report)
+	mux.HandleFunc("GET /-/runs/{id}/{file}", kept.file)
 	mux.HandleFunc("GET /-/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "no such resource") })
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/" && c.First != "/" {
