@@ -22,7 +22,7 @@ export function line(l, { tab = -1 } = {}) {
       fields.length > 0 && h("span", { class: "rest" }, fields.slice(0, brief).map((f) => `${f.name.replace(prefixes, "")}=${textOf(f.value)}`).join(" "))));
   const item = h("li", { class: `line ${l.level === "warn" || l.level === "error" ? l.level : ""} ${l.text ? "text" : ""}` },
     h("div", { class: "row" }, open,
-      l.trace_id && h("a", { class: "to", href: `/trace/${encodeURIComponent(l.trace_id)}`, tabindex: tab, title: `Trace ${l.trace_id}`, "aria-label": `Trace ${l.trace_id}` }, l.trace_id.slice(0, 8))));
+      l.trace_id && h("a", { class: "to", href: `/trace/${encodeURIComponent(l.trace_id)}`, tabindex: tab, title: `Trace ${l.trace_id}`, "aria-label": `Trace ${l.trace_id}` }, `…${l.trace_id.slice(-8)}`)));
   open.addEventListener("click", () => {
     const shut = open.getAttribute("aria-expanded") === "true";
     open.setAttribute("aria-expanded", String(!shut));
