@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -82,7 +83,10 @@ func secure(next http.Handler) http.Handler {
 // local reports whether a Host header names this machine, or an IP address: a name could be
 // another's that leads here.
 func local(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
+	if name, port, err := net.SplitHostPort(host); err == nil {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return false
+		}
 		host = name
 	}
 	host = strings.Trim(host, "[]")

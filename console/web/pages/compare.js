@@ -8,12 +8,12 @@ import { withUnit, seconds, dateTime } from "../lib/format.js";
 import { badge, verdictBadge } from "../lib/lab.js";
 
 const answers = { same: "good", better: "good", regressed: "bad", inconclusive: "warn" };
-const percent = (v) => `${v > 0 ? "+" : v < 0 ? "−" : "±"}${withUnit(Math.abs(v), "percentunit")}`;
+const percent = (v) => `${v > 0 ? "+" : v < 0 ? "−" : ""}${withUnit(Math.abs(v), "percentunit")}`;
 
 export async function show(root, { query, signal, setQuery, title, go }) {
   title("Two runs");
   const a = query.get("a"), b = query.get("b");
-  root.append(h("div", { class: "head" }, h("h1", null, "Two runs"), h("span", { class: "sub" }, "Is B slower than A?")));
+  root.append(h("div", { class: "head" }, h("h1", null, "Two runs"), h("span", { class: "sub" }, "Is B slower than A, the baseline?")));
   if (!a || !b) {
     root.append(problem("Choose two runs to compare.", h("a", { href: "/runs" }, "All runs")));
     return;
@@ -79,7 +79,7 @@ function sides(x, y) {
   number("Sent late by, p99", p.lag.p99, q.lag.p99, seconds);
   number("Requests", p.sent, q.sent, String);
   for (const kind of ["good", "late", "shed", "failed"]) if (p.classes?.[kind] || q.classes?.[kind]) number(kind, p.classes?.[kind] ?? 0, q.classes?.[kind] ?? 0, String);
-  const columns = [{ name: "" }, { name: "A, the baseline", number: true }, { name: "B", number: true }, { name: "difference", number: true }];
+  const columns = [{ name: "" }, { name: "A", number: true, title: "the baseline" }, { name: "B", number: true }, { name: "difference", number: true }];
   const names = [...new Set([...p.scenarios, ...q.scenarios].map((s) => s.name))].sort();
   const of = (r, name) => r.scenarios.find((s) => s.name === name)?.response_time;
   const scenario = names.flatMap((name) => [["p50", "p50"], ["p99", "p99"]].map(([key, label]) => {
