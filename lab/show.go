@@ -97,7 +97,7 @@ func show(l plan.Lab, st supervisor.Status, stdout io.Writer) error {
 	datagen, loadgen := "go run ./datagen -n 1000", "go run ./loadgen -rate 100"
 	if l.Offset != 0 {
 		env := "OTEL_EXPORTER_OTLP_ENDPOINT=" + l.OTLP() + " "
-		datagen, loadgen = env+datagen+" -url "+l.Proxy(), env+loadgen+" -url "+l.Proxy()
+		datagen, loadgen = env+datagen+" -url "+l.Proxy(), env+loadgen+" -url "+l.Proxy()+" -jaeger "+l.Jaeger()
 	}
 	own := ""
 	if l.State != filepath.Join(l.Root, ".lab") {

@@ -17,7 +17,7 @@ const dropped = ["otel_sdk_processor_span_processed_total", "otel_sdk_processor_
 const proxy = 'http_server_request_duration_seconds{service_name="proxy-service"}[1m]';
 
 const numbers = [
-  ["Requests", "through the proxy", `sum(histogram_count(rate(${proxy})))`, "reqps"],
+  ["Requests", "through the proxy", `sum(histogram_count(rate(${proxy})))`, "cps"],
   ["p99", "of the proxy, last minute", `histogram_quantile(0.99, sum(rate(${proxy})))`, "s"],
   ["Spans", "to the Collector", `sum(rate(otelcol_receiver_accepted_spans_total${through}[1m]))`, "cps"],
   ["Metric points", "to the Collector", `sum(rate(otelcol_receiver_accepted_metric_points_total${through}[1m]))`, "cps"],
@@ -129,7 +129,7 @@ async function firing(signal) {
 function latest(runs) {
   if (runs.status === "rejected") return card("Latest runs", h("p", { class: "note" }, runs.reason.message));
   const list = runs.value.runs.slice(0, 5);
-  if (!list.length) return card("Latest runs", empty("loadgen has kept no run yet.", copyable(commands().load)));
+  if (!list.length) return card("Latest runs", empty("loadgen has kept no run yet.", copyable(commands(0, runs.value.folder.replace(/\/runs$/, "")).load)));
   return card("Latest runs", h("ul", { class: "plain runs" }, list.map((r) => h("li", null,
     r.finished ? h("a", { href: `/runs/${encodeURIComponent(r.id)}`, class: "mono" }, r.id) : h("span", { class: "mono" }, r.id),
     h("span", { class: "note", title: dateTime(Date.parse(r.started_at)) }, r.started_at ? `${span(r.started_at)} ago` : ""),
