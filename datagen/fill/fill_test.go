@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,7 +54,7 @@ func items(from, n uint64) iter.Seq2[Item, error] {
 
 // config is what a test changes.
 func config(s Service, from, n uint64) Config {
-	return Config{Service: s, Items: items(from, n), N: int(n), Batch: 1, Concurrency: 1, Rate: rate.Inf, Patience: 30 * time.Second,
+	return Config{Service: s, Items: items(from, n), First: from, N: int(n), Batch: 1, Concurrency: 1, Rate: rate.Inf, Patience: 30 * time.Second,
 		Key: func(first Item) string { return fmt.Sprintf("key-%d", first.Number) }}
 }
 
@@ -122,8 +124,11 @@ func TestRetries(t *testing.T) {
 		gaveUp          bool
 		least, most     time.Duration
 	}{
-		{"nobody there", func(int) error { return album.ErrUnavailable }, 10, 0, 1, 5, true, firstPatience, firstPatience + longWait},
-		{"no answer", func(int) error { return album.ErrTimeout }, 10, 0, 1, 5, true, firstPatience, firstPatience + longWait},
+		{"nobody there", func(int) error {
+			return fmt.Errorf("%w: %w", album.ErrUnavailable, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED})
+		}, 10, 0, 1, 5, true, firstPatience, firstPatience + longWait},
+		{"something else there", func(int) error { return fmt.Errorf("%w: %w", album.ErrUnavailable, albumhttp.ErrForeign) }, 10, 0, 1, 5, true, firstPatience, firstPatience + longWait},
+		{"no answer", func(int) error { return album.ErrTimeout }, 10, 0, 1, 20, true, 30 * time.Second, 32 * time.Second},
 		{"the store behind is away", func(int) error { return album.ErrNotReady }, 10, 0, 1, 20, true, 30 * time.Second, 32 * time.Second},
 		{"gone for ever", func(call int) error {
 			if call <= 5 {
@@ -148,7 +153,13 @@ func TestRetries(t *testing.T) {
 				return laterError(time.Minute)
 			}
 			return nil
-		}, 3, 2, 1, 0, false, 0, 0},
+		}, 3, 1, 1, 0, true, 0, 0},
+		{"full", func(call int) error {
+			if call == 3 {
+				return album.ErrFull
+			}
+			return nil
+		}, 10, 2, 1, 0, true, 0, 0},
 		{"refused", func(call int) error {
 			if call == 2 {
 				return album.ErrExists
@@ -176,6 +187,34 @@ func TestRetries(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is always refused is not sent for ever.
+func TestInVain(t *testing.T) {
+	t.Parallel()
+	s, calls := failing(func(int) error { return album.ErrKeyReused })
+	got, err := Run(t.Context(), config(s, 0, 100_000))
+	if !errors.Is(err, ErrGaveUp) || !errors.Is(err, album.ErrKeyReused) || calls.Load() != maxInVain || got.Failed != maxInVain || got.Again != 0 {
+		t.Errorf("Run = %+v, %v after %d calls", got, err, calls.Load())
+	}
+}
+
+// Patience is for what was tried: waiting for the rate is not trouble.
+func TestPatienceWithRate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := failing(func(call int) error {
+			if call == 3 {
+				return laterError(0)
+			}
+			return nil
+		})
+		c := config(s, 0, 60)
+		c.Batch, c.Rate, c.Patience = 10, 2, 3*time.Second
+		if got, err := Run(t.Context(), c); err != nil || got.Created != 60 || got.Retried != 1 {
+			t.Errorf("Run = %+v, %v", got, err)
+		}
+	})
 }
 
 // One album that always fails stops nothing else.
