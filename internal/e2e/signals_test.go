@@ -254,6 +254,7 @@ func TestLab(t *testing.T) {
 			t.Errorf("%d traces of datagen, want %d", got, albums)
 		}
 	})
+	t.Run("console", func(t *testing.T) { l.testConsole(t, some) })
 
 	t.Run("logs", func(t *testing.T) {
 		for _, service := range []string{"proxy-service", "album-store"} {
