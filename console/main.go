@@ -1,0 +1,100 @@
+// Console shows the lab in a browser: its dashboards, traces, logs and load tests, and
+// which of its programs are up.
+//
+//	go run ./console     # on http://127.0.0.1:3300, for the lab that make lab-up starts
+//
+// It keeps nothing: it asks Prometheus, Jaeger and the supervisor of the lab, and reads the
+// logs and the runs in the lab's state folder. On a second address, by default that where
+// Jaeger's page would be, it answers too.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"soundcheck/console/server"
+	"soundcheck/internal/cli"
+	"soundcheck/internal/httpserver"
+	"soundcheck/internal/telemetry"
+	"soundcheck/internal/upstream"
+)
+
+func main() { cli.Main("console", run) }
+
+type config struct {
+	addr, tracesAddr   string
+	prometheus, jaeger *url.URL
+	state              string
+}
+
+func parse(args []string, getenv func(string) string, stdout io.Writer) (c config, err error) {
+	f := cli.NewFlags("console [flags]", "SOUNDCHECK_CONSOLE", "Shows the lab in a browser.")
+	f.StringVar(&c.addr, "addr", "127.0.0.1:3300", "listen on `host:port`")
+	f.StringVar(&c.tracesAddr, "traces-addr", "", "listen on this `host:port` too, and show the traces there first (none)")
+	prometheus := f.String("prometheus", "http://127.0.0.1:9090", "`URL` of Prometheus")
+	jaeger := f.String("jaeger", "http://127.0.0.1:16697", "`URL` of Jaeger's query API")
+	f.StringVar(&c.state, "state", ".lab", "`folder` of the lab's logs, runs and state")
+	if err := f.Parse(args, getenv, stdout); err != nil {
+		return c, err
+	}
+	for _, a := range []struct{ name, addr string }{{"addr", c.addr}, {"traces-addr", c.tracesAddr}} {
+		if _, _, err := net.SplitHostPort(a.addr); err != nil && a.addr != "" {
+			return c, f.Errorf("-%s %q is not host:port", a.name, a.addr)
+		}
+	}
+	if c.addr == "" {
+		return c, f.Errorf("-addr must not be empty")
+	}
+	for _, u := range []struct {
+		name, value string
+		into        **url.URL
+	}{{"prometheus", *prometheus, &c.prometheus}, {"jaeger", *jaeger, &c.jaeger}} {
+		urls, err := upstream.Parse(u.value)
+		if err == nil && len(urls) != 1 {
+			err = fmt.Errorf("%q is more than one URL", u.value)
+		}
+		if err != nil {
+			return c, f.Errorf("-%s: %v", u.name, err)
+		}
+		if *u.into, err = url.Parse(urls[0]); err != nil {
+			return c, f.Errorf("-%s: %v", u.name, err)
+		}
+	}
+	if c.state, err = filepath.Abs(c.state); err != nil {
+		return c, f.Errorf("-state: %v", err)
+	}
+	return c, f.NoArgs()
+}
+
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, _ io.Writer) error {
+	c, err := parse(args, getenv, stdout)
+	if err != nil {
+		return err
+	}
+	logger := slog.New(slog.NewJSONHandler(stdout, nil))
+	servers, ctx := errgroup.WithContext(ctx)
+	serve := func(addr, first string) {
+		servers.Go(func() error {
+			return httpserver.Run(ctx, httpserver.Config{Name: "console", Version: telemetry.Version(), Addr: addr,
+				Handler: server.New(server.Config{Prometheus: c.prometheus, Jaeger: c.jaeger, State: c.state, First: first}),
+				Metrics: http.NotFoundHandler(), Logger: logger, DrainTimeout: drainTimeout})
+		})
+	}
+	serve(c.addr, "/")
+	if c.tracesAddr != "" {
+		serve(c.tracesAddr, "/traces")
+	}
+	return servers.Wait()
+}
+
+// drainTimeout is how long requests that run at the end may take to finish.
+const drainTimeout = 5 * time.Second

@@ -1,0 +1,58 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// passTimeout is how long a backend may take until it begins to answer.
+const passTimeout = 30 * time.Second
+
+// passOn serves a backend's API: paths below api, without the prefix in front of it. With
+// only, no others than those, or, where they end in a slash, what is below them.
+func passOn(backend *url.URL, prefix, api, name string, only ...string) http.Handler {
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Path = strings.TrimPrefix(r.In.URL.Path, prefix)
+			r.Out.URL.RawPath = strings.TrimPrefix(r.In.URL.RawPath, prefix)
+			r.SetURL(backend)
+			r.Out.Header.Del("Cookie")
+		},
+		// The headers are ours, the backend's say other things.
+		ModifyResponse: func(r *http.Response) error {
+			for name := range r.Header {
+				if !slices.Contains([]string{"Content-Type", "Content-Length", "Content-Encoding", "Vary"}, name) {
+					r.Header.Del(name)
+				}
+			}
+			r.Header.Set("Cache-Control", "no-store")
+			return nil
+		},
+		Transport: &http.Transport{ResponseHeaderTimeout: passTimeout, MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Minute},
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			text := fmt.Sprintf("%s does not answer at %s: %v", name, backend, err)
+			if errors.Is(err, syscall.ECONNREFUSED) {
+				text = fmt.Sprintf("%s does not run at %s: start the lab with make lab-up", name, backend)
+			}
+			fail(w, http.StatusBadGateway, text)
+		},
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		what := strings.TrimPrefix(r.URL.Path, prefix+api)
+		allowed := len(only) == 0 || slices.ContainsFunc(only, func(o string) bool {
+			return what == o || strings.HasSuffix(o, "/") && strings.HasPrefix(what, o)
+		})
+		if !allowed {
+			fail(w, http.StatusNotFound, "no such resource")
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	})
+}

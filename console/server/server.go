@@ -1,0 +1,94 @@
+// Package server is what the console answers: its pages, and what these ask for.
+//
+//	/, /dashboards, /d/UID, /traces, /trace/ID, …  pages: one document, whose modules show the address
+//	/assets/                    modules, styles, uPlot (which vegeta brings along)
+//	/api/                       Jaeger's query API
+//	/-/prometheus/api/v1/       Prometheus' query API
+//	/-/…                        the rest of what the pages ask for
+//
+// Everything is read only. The server is for the machine it runs on: it answers requests
+// for an address of that machine, so that no page from elsewhere can read it by a name of
+// its own (DNS rebinding).
+package server
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Config is what a server shows.
+type Config struct {
+	Prometheus, Jaeger *url.URL
+	State              string // folder of the lab
+	First              string // path of the page that / shows: "/" is its own
+}
+
+// policy allows what the server itself sends, and nothing else.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// New returns the server.
+func New(c Config) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /assets/", assets())
+	mux.Handle("GET /api/", passOn(c.Jaeger, "", "/api/", "Jaeger"))
+	mux.Handle("GET /-/prometheus/api/v1/", passOn(c.Prometheus, "/-/prometheus", "/api/v1/", "Prometheus", "query", "query_range", "query_exemplars",
+		"series", "labels", "label/", "metadata", "alerts", "rules", "status/buildinfo", "status/tsdb", "targets"))
+	mux.HandleFunc("GET /-/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "no such resource") })
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" && c.First != "/" {
+			http.Redirect(w, r, c.First, http.StatusFound)
+			return
+		}
+		page(w, r)
+	})
+	return secure(mux)
+}
+
+// secure is around every answer.
+func secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		if !local(r.Host) {
+			fail(w, http.StatusMisdirectedRequest, "the console answers for 127.0.0.1 and localhost only")
+			return
+		}
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			h.Set("Allow", "GET, HEAD")
+			fail(w, http.StatusMethodNotAllowed, "everything here is read only")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// local reports whether a Host header names this machine, or an IP address: a name could be
+// another's that leads here.
+func local(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.Trim(host, "[]")
+	return strings.EqualFold(host, "localhost") || net.ParseIP(host) != nil
+}
+
+// fail answers an error as the pages read it.
+func fail(w http.ResponseWriter, status int, text string) {
+	reply(w, status, map[string]string{"error": text})
+}
+
+// reply answers JSON that is of this moment.
+func reply(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // the reader has left: nobody to tell
+}

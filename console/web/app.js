@@ -1,0 +1,128 @@
+// The frame of every page: which module shows an address, and what happens between them.
+//
+// A page is a module that exports `async show(root, ctx)`. It fills root, and may return a
+// function that is called when the page is left. ctx is:
+//   params    what the path holds, as in {id} of /trace/:id
+//   query     URLSearchParams of the address
+//   signal    aborted when the page is left: pass it to every fetch
+//   setQuery(values, {push})  changes the address' query (null removes) without leaving the
+//             page; with push there is a way back
+//   go(href)  opens another page
+//   title(t)  names the page
+
+import { h, clear } from "./lib/dom.js";
+import { problem } from "./lib/ui.js";
+import { initTheme } from "./lib/theme.js";
+
+const routes = [
+  ["/", "home"],
+  ["/dashboards", "dashboards"],
+  ["/d/:uid", "dashboard"],
+  ["/traces", "traces"],
+  ["/trace/:id", "trace"],
+  ["/map", "map"],
+  ["/logs", "logs"],
+  ["/runs", "runs"],
+  ["/runs/compare", "compare"],
+  ["/runs/:id", "run"],
+];
+
+const main = document.getElementById("main");
+let leave = null;
+
+function match(path) {
+  for (const [pattern, page] of routes) {
+    const want = pattern.split("/"), have = path.replace(/(.)\/$/, "$1").split("/");
+    if (want.length !== have.length) continue;
+    const params = {};
+    const ok = want.every((part, i) => {
+      if (!part.startsWith(":")) return part === have[i];
+      try {
+        params[part.slice(1)] = decodeURIComponent(have[i]);
+      } catch {
+        return false;
+      }
+      return have[i] !== "";
+    });
+    if (ok) return { page, params };
+  }
+  return null;
+}
+
+async function open() {
+  leave?.();
+  const stop = new AbortController();
+  let cleanup = null;
+  leave = () => {
+    stop.abort();
+    cleanup?.();
+  };
+  const found = match(location.pathname);
+  mark();
+  clear(main);
+  main.dataset.page = found?.page ?? "none";
+  delete main.dataset.ready;
+  window.scrollTo(0, 0);
+  const title = (t) => {
+    document.title = t ? `${t} · Soundcheck` : "Soundcheck";
+  };
+  title("");
+  if (!found) {
+    main.append(problem("There is no such page.", h("a", { href: "/" }, "Go to the start")));
+    main.dataset.ready = "true";
+    return;
+  }
+  try {
+    const module = await import(`./pages/${found.page}.js`);
+    if (stop.signal.aborted) return;
+    const done = await module.show(main, {
+      params: found.params, query: new URLSearchParams(location.search), signal: stop.signal, setQuery, go, title,
+    });
+    if (stop.signal.aborted) done?.();
+    else cleanup = done;
+  } catch (error) {
+    if (stop.signal.aborted) return;
+    main.append(problem(error.message));
+    console.warn(error);
+  }
+  if (!stop.signal.aborted) main.dataset.ready = "true";
+}
+
+function setQuery(values, { push = false } = {}) {
+  const url = new URL(location);
+  for (const [name, value] of Object.entries(values)) {
+    url.searchParams.delete(name);
+    for (const v of [value].flat()) if (v !== null && v !== undefined && v !== "") url.searchParams.append(name, v);
+  }
+  if (url.href !== location.href) history[push ? "pushState" : "replaceState"](null, "", url);
+}
+
+function go(href) {
+  history.pushState(null, "", href);
+  open();
+  main.focus({ preventScroll: true });
+}
+
+function mark() {
+  const here = "/" + location.pathname.split("/")[1];
+  const section = { "/d": "/dashboards", "/trace": "/traces" }[here] ?? here;
+  for (const a of document.querySelectorAll("header.bar a")) {
+    if (a.getAttribute("href") === section) a.setAttribute("aria-current", "page");
+    else a.removeAttribute("aria-current");
+  }
+}
+
+// Links within the console do not load everything anew. Those marked with data-outside, or
+// of what the server itself answers, do.
+document.addEventListener("click", (e) => {
+  const a = e.target.closest?.("a[href]");
+  if (!a || e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey || a.target || a.hasAttribute("download")) return;
+  const url = new URL(a.getAttribute("href"), location.href);
+  if (url.origin !== location.origin || a.getAttribute("href").startsWith("#") || !match(url.pathname)) return;
+  e.preventDefault();
+  go(url.href);
+});
+addEventListener("popstate", open);
+
+initTheme(document.getElementById("theme"));
+open();

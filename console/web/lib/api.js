@@ -1,0 +1,58 @@
+// What the pages ask the server.
+
+// get returns the JSON of an address. An answer that is an error becomes an Error with the
+// server's own words.
+export async function get(path, signal) {
+  let response;
+  try {
+    response = await fetch(path, { signal, headers: { Accept: "application/json" } });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new Error("The console does not answer. Is the lab up? (make lab-up)");
+  }
+  const text = await response.text();
+  let value;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new Error(response.ok ? `${path}: the answer is no JSON` : `${response.status}: ${text.slice(0, 300).trim() || response.statusText}`);
+  }
+  if (!response.ok) {
+    const said = value.error ?? value.errors?.[0]?.msg ?? value.detail ?? response.statusText;
+    throw new Error(String(said));
+  }
+  return value;
+}
+
+// query builds an address: values that are lists are given several times, empty ones not.
+export function address(path, values) {
+  const q = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) {
+    for (const v of [value].flat()) if (v !== null && v !== undefined && v !== "") q.append(name, v);
+  }
+  const text = q.toString();
+  return text ? `${path}?${text}` : path;
+}
+
+async function prometheus(what, values, signal) {
+  const answer = await get(address(`/-/prometheus/api/v1/${what}`, values), signal);
+  return answer.data;
+}
+
+// Prometheus' query API. Times are seconds since the epoch. Results are as Prometheus says:
+// lists of {metric, value | values | histogram | histograms}.
+export const prom = {
+  instant: async (query, time, signal) => (await prometheus("query", { query, time }, signal)).result,
+  range: async (query, start, end, step, signal) => (await prometheus("query_range", { query, start, end, step }, signal)).result,
+  exemplars: (query, start, end, signal) => prometheus("query_exemplars", { query, start, end }, signal),
+  labelValues: (label, match, start, end, signal) => prometheus(`label/${encodeURIComponent(label)}/values`, { "match[]": match, start, end }, signal),
+};
+
+// Jaeger's query API. Times are microseconds since the epoch.
+export const jaeger = {
+  services: async (signal) => (await get("/api/services", signal)).data ?? [],
+  operations: async (service, signal) => (await get(address("/api/operations", { service }), signal)).operations ?? (await get(`/api/services/${encodeURIComponent(service)}/operations`, signal)).data ?? [],
+  search: async (values, signal) => (await get(address("/api/traces", values), signal)).data ?? [],
+  trace: async (id, signal) => (await get(`/api/traces/${encodeURIComponent(id)}`, signal)).data?.[0] ?? null,
+  dependencies: async (endTs, lookback, signal) => (await get(address("/api/dependencies", { endTs, lookback }), signal)).data ?? [],
+};

@@ -1,0 +1,97 @@
+// Parts that several pages have.
+
+import { h, clear } from "./dom.js";
+
+// problem says that something does not work, and what to do.
+export function problem(text, ...more) {
+  return h("div", { class: "problem", role: "alert" }, h("p", null, text), more);
+}
+
+// empty says that there is nothing to show, and why.
+export function empty(text, ...more) {
+  return h("div", { class: "empty" }, h("p", null, text), more);
+}
+
+// card is a part of a page with a heading.
+export function card(title, ...children) {
+  return h("section", { class: "card" }, title && h("h2", null, title), children);
+}
+
+// tile shows one number.
+export function tile(title, value, note, state) {
+  return h("section", { class: `tile ${state ?? ""}` }, h("h2", null, title), h("p", { class: "value" }, value), note && h("p", { class: "note" }, note));
+}
+
+// table has columns {name, number, title} and rows of cells: text or elements.
+export function table(columns, rows, { caption } = {}) {
+  const kind = (i) => (columns[i].number ? "n" : null);
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption ?? columns.map((c) => c.name).join(", ") },
+    h("table", null,
+      h("thead", null, h("tr", null, columns.map((c, i) => h("th", { scope: "col", class: kind(i), title: c.title }, c.name)))),
+      h("tbody", null, rows.map((row) => h("tr", null, row.map((cell, i) => h("td", { class: kind(i) }, cell)))))));
+}
+
+// copyable is a command with a button that copies it.
+export function copyable(text) {
+  const button = h("button", { type: "button", class: "quiet", "aria-label": `Copy: ${text}` }, "copy");
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "copied";
+    } catch {
+      button.textContent = "select it by hand";
+    }
+    setTimeout(() => (button.textContent = "copy"), 1500);
+  });
+  return h("div", { class: "command" }, h("code", null, text), button);
+}
+
+// select is a list to choose from: options are texts or [value, text].
+export function select(label, options, value, change) {
+  const element = h("select", { "aria-label": label, onchange: () => change(element.value) },
+    options.map((o) => {
+      const [v, text] = Array.isArray(o) ? o : [o, o];
+      return h("option", { value: v, selected: v === value }, text);
+    }));
+  return h("label", { class: "field" }, h("span", null, label), element);
+}
+
+// field is an input with a label. Attributes are the input's.
+export function field(label, attributes) {
+  return h("label", { class: "field" }, h("span", null, label), h("input", attributes));
+}
+
+// busy shows in an element that something is on its way, until work ends, and then what it
+// returns, or why it failed.
+export async function busy(element, signal, work) {
+  element.setAttribute("aria-busy", "true");
+  try {
+    const result = await work();
+    if (!signal.aborted) clear(element).append(...[result].flat().filter(Boolean));
+  } catch (error) {
+    if (!signal.aborted) clear(element).append(problem(error.message));
+  } finally {
+    element.removeAttribute("aria-busy");
+  }
+}
+
+// every calls work again and again, pauses while the page is hidden, and ends with signal.
+// One call ends before the next begins.
+export function every(ms, signal, work) {
+  let timer = 0;
+  const next = () => {
+    if (!signal.aborted) timer = setTimeout(tick, ms);
+  };
+  const tick = async () => {
+    if (!document.hidden) {
+      try {
+        await work();
+      } catch (error) {
+        if (!signal.aborted) console.warn(error);
+      }
+    }
+    next();
+  };
+  signal.addEventListener("abort", () => clearTimeout(timer));
+  next();
+}
