@@ -51,7 +51,7 @@ chromium: # The tests look at pages in a browser, if there is one.
 test: lint postgres chromium ## Test everything, from nothing: units, the Collector, and a real lab end to end
 	go test $(RACE) $$(go list ./... | grep -v '/internal/e2e$$')
 	cd collector/distribution && go test ./...
-	@for p in ./internal/albumhttp ./internal/fault ./loadgen/attack ./datagen/file; do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	@for p in ./internal/albumhttp ./internal/fault ./loadgen/attack ./datagen/file ./console/logs; do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 		go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 	SOUNDCHECK_ALONE=1 go test -count=1 -run 'Alone$$' ./loadgen/attack
 	go test -v -count=1 -timeout 40m ./internal/e2e

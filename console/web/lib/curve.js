@@ -6,10 +6,11 @@ import { css } from "./theme.js";
 // curve draws lines {name, values, colour} over xs, in seconds. Format writes a value. It
 // returns an element, and draws itself anew when the theme or the width changes.
 export function curve(title, xs, lines, { format, signal, height = 200, fill = false }) {
-  const box = h("div", { class: "curve", role: "img", "aria-label": `${title}: ${lines.map((l) => l.name).join(", ")}` });
+  const box = h("div", { class: "curve", role: "img", "aria-label": `${title}: ${lines.map((l) => l.name).join(", ")}`, style: { "min-height": `${height + 29}px` } });
   let plot = null;
   const draw = () => {
     plot?.destroy();
+    plot = null;
     if (!box.clientWidth) return;
     const axis = { stroke: css("muted"), grid: { stroke: css("line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
     plot = new uPlot({
@@ -20,6 +21,7 @@ export function curve(title, xs, lines, { format, signal, height = 200, fill = f
       }))],
     }, [xs, ...lines.map((l) => l.values)], box);
   };
+  queueMicrotask(draw); // by then it is part of the page
   const observer = new ResizeObserver(() => {
     if (plot?.width !== box.clientWidth) draw();
   });
