@@ -19,7 +19,7 @@ export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
   for (const p of critical) paths.set(p.span, [...(paths.get(p.span) ?? []), p]);
   const list = h("ul", { role: "tree", "aria-label": "Spans" });
   const axis = h("div", { class: "wf-ticks" });
-  const element = h("div", { class: "waterfall" }, h("div", { class: "wf-axis", "aria-hidden": "true" }, h("span", null, "Service and operation"), axis), list);
+  const element = h("div", { class: `waterfall${trace.spans.length > part ? " many" : ""}` }, h("div", { class: "wf-axis", "aria-hidden": "true" }, h("span", null, "Service and operation"), axis), list);
   const rows = new Map(); // span → {item, row, toggle, collapsed, detail}
   let current = trace.spans[0];
 
@@ -32,12 +32,12 @@ export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
     ];
     const own = paths.get(span) ?? [];
     const a = at(span.start), w = at(span.end) - a;
-    const side = w > 0.7 ? "within" : a + w > 0.8 ? "before" : "after";
     const time = h("div", { class: "wf-time", style: { "--a": a, "--w": w } },
-      h("span", { class: "wf-bar" }),
-      own.map((p) => h("span", { class: "wf-critical", style: { "--a": at(p.from), "--w": at(p.to) - at(p.from) } })),
-      span.logs.slice(0, 50).map((l) => h("span", { class: "wf-log", title: "An event", style: { "--a": at(l.timestamp) } })),
-      h("span", { class: `wf-label ${side}` }, seconds(span.duration / 1e6)));
+      h("div", { class: "wf-inner" },
+        h("span", { class: "wf-bar" }),
+        own.map((p) => h("span", { class: "wf-critical", style: { "--a": at(p.from), "--w": at(p.to) - at(p.from) } })),
+        span.logs.slice(0, 50).map((l) => h("span", { class: "wf-log", title: "An event", style: { "--a": at(l.timestamp) } }))),
+      h("span", { class: "wf-label" }, seconds(span.duration / 1e6)));
     const waited = own.reduce((sum, p) => sum + p.to - p.from, 0);
     const row = h("div", {
       class: `wf-row svc-${colour(span.service)}${span.error ? " error" : ""}`, role: "treeitem", tabindex: span === current ? "0" : "-1", "aria-level": span.depth + 1,

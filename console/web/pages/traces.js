@@ -141,7 +141,11 @@ async function run(page, push = false) {
   root.dataset.loaded = "true";
 }
 
+// arrives is how long, in milliseconds, the spans of a trace may be on their way.
+const arrives = 15e3;
+
 function draw(page, values) {
+  const asked = Date.now();
   const { ctx, search, results, traces } = page;
   clear(results);
   if (!traces.length) {
@@ -149,11 +153,11 @@ function draw(page, values) {
     return;
   }
   const more = traces.length >= Number(search.limit) ? `the newest ${traces.length} in ${seconds((Math.max(...traces.map((t) => t.start)) - Math.min(...traces.map((t) => t.start))) / 1e6)}; there may be more: raise the limit or narrow the search` : "";
-  const list = h("ol", { class: "trace-list" });
+  const list = h("ol", { class: `trace-list${traces.length > 200 ? " many" : ""}` });
   const compare = h("span", { class: "trace-compare", role: "status" });
   const drawList = () => {
     const most = Math.max(...traces.map((t) => t.duration), 1);
-    clear(list).append(...order(traces, search.sort).map((t) => result(page, t, most, drawCompare)));
+    clear(list).append(...order(traces, search.sort).map((t) => result(page, t, most, asked, drawCompare)));
   };
   const drawCompare = () => {
     const [a, b] = page.ticked;
@@ -173,7 +177,8 @@ function draw(page, values) {
     list);
 }
 
-function result(page, t, most, changed) {
+function result(page, t, most, asked, changed) {
+  const young = asked - t.end / 1000 < arrives;
   const name = `${t.root.service}: ${t.root.name}`;
   const tick = h("input", { type: "checkbox", "aria-label": `Compare ${name} ${t.id.slice(0, 7)}` });
   tick.checked = page.ticked.includes(t.id);
@@ -199,7 +204,7 @@ function result(page, t, most, changed) {
     h("span", { class: "trace-facts" },
       t.errors > 0 && h("span", { class: "badge bad" }, `${t.errors} ${t.errors === 1 ? "error" : "errors"}`), " ",
       status !== undefined && h("span", { class: `badge ${status >= 500 ? "bad" : status >= 400 ? "warn" : ""}`, title: "Status of the answer" }, String(status)), " ",
-      t.roots.length > 1 || t.root.orphan ? h("span", { class: "badge warn", title: t.warnings.join(" ") }, "incomplete") : null, " ",
+      (t.roots.length > 1 || t.root.orphan) && h("span", { class: `badge ${young ? "" : "warn"}`, title: t.warnings.join(" ") }, young ? "still arriving" : "incomplete"), " ",
       h("span", { class: "note" }, `${t.spans.length} ${t.spans.length === 1 ? "span" : "spans"}`), " ",
       t.services.map((x) => h("span", { class: `trace-service svc-${colour(x.name)}` }, `${x.name} ${x.spans}`))),
     h("time", { class: "note", datetime: new Date(t.start / 1000).toISOString(), title: ago(t.start / 1000) }, dateTime(t.start / 1000, true)));
