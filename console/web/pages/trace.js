@@ -66,7 +66,7 @@ function one(root, ctx, trace) {
   root.append(
     h("div", { class: "head" }, h("h1", null, h("span", null, top.service), ": ", top.name), h("code", { class: "sub", title: "Trace id" }, trace.id)),
     h("dl", { class: "trace-facts-line" }, facts.map(([name, value, title]) => h("div", null, h("dt", null, name), h("dd", { title }, String(value))))),
-    trace.warnings.map((w) => h("p", null, h("span", { class: "badge warn" }, "warning"), " ", h("span", { class: "note" }, w))),
+    ...trace.warnings.map((w) => h("p", null, h("span", { class: "badge warn" }, "warning"), " ", h("span", { class: "note" }, w))),
     h("div", { class: "trace-legend" }, trace.services.map((x) => h("span", { class: `trace-service svc-${colour(x.name)}` }, `${x.name} ${x.spans}${x.errors ? `, ${x.errors} failed` : ""}`)),
       h("span", { class: "note" }, "the dark line in a bar: the critical path, what the root waited for")),
     map.element,
