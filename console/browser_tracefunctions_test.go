@@ -31,6 +31,7 @@ func TestTraceFunctions(t *testing.T) {
 		{"trace ids", "tracequery", `[" AB1 ", "0", "xyz", "", "0".repeat(32), "f".repeat(33)].map(m.traceID)`, `["ab1",null,null,null,null,null]`},
 
 		{"ticks", "trace", `[m.ticks(0, 3400, 6), m.ticks(500, 2500, 4), m.ticks(7, 7)]`, `[[0,1000,2000,3000],[500,1000,1500,2000,2500],[7]]`},
+		{"times of day", "trace", `[m.clockTicks(59e6, 301e6, 4), m.clockTicks(0, 3600e6, 2, 900e6)].map((l) => l.map((t) => t / 1e6))`, `[[120,240],[900,2700]]`},
 		{"colours", "trace", `["proxy-service", "loadgen", "x"].map(m.colour).concat(m.colour("x") === m.colour("x"))`, ``},
 		{"errors", "trace", `[[{key: "error", value: true}], [{key: "error", value: "true"}], [{key: "otel.status_code", value: "ERROR"}], [{key: "error", value: false}], []].map(m.isError)`, `[true,true,true,false,false]`},
 		{"a tree", "trace", tree(`span("c", "b", 5, 6), span("b", "a", 4, 9), span("d", "a", 1, 3), span("a", "", 0, 10)`), `["a0:4","d1:1","b1:2","c2:1"]`},

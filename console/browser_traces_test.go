@@ -61,8 +61,8 @@ func (b *tracesBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(object{"status": "success", "data": object{"resultType": "vector", "result": result}})
 	case path == "/-/logs":
 		answer(object{"lines": []object{
-			{"time": "2023-11-14T22:13:20.000050Z", "service": "proxy-service", "level": "INFO", "message": "request <b>bold</b>", "trace_id": "a1", "span_id": "2", "attributes": object{"n": 1}},
-			{"time": "2023-11-14T22:13:20.000070Z", "service": "loadgen", "level": "WARN", "message": "of no span", "trace_id": "a1"},
+			{"time": "2023-11-14T22:13:20.000050Z", "service": "proxy-service", "level": "info", "message": "request <b>bold</b>", "trace_id": "a1", "span_id": "2", "fields": []object{{"name": "n", "value": 1}}},
+			{"time": "2023-11-14T22:13:20.000070Z", "service": "loadgen", "level": "warn", "message": "of no span", "trace_id": "a1"},
 		}})
 	default:
 		w.WriteHeader(http.StatusNotFound)
@@ -301,12 +301,12 @@ func TestTracePage(t *testing.T) {
 	// A link to a span opens it: details, lines, other traces; what is markup stays text.
 	p.open("/trace/a1#span=2")
 	p.until(`document.querySelector(".wf-detail .log-lines")`)
-	p.want(`[document.querySelector(".wf-detail .log-lines").textContent.includes("<b>bold</b>"), document.querySelectorAll(".wf-detail").length, document.activeElement.dataset.span]`, `[true,1,"2"]`)
+	p.want(`[document.querySelector(".wf-detail .log-lines").textContent.includes("request <b>bold</b> n=1"), document.querySelectorAll(".wf-detail").length, document.activeElement.dataset.span]`, `[true,1,"2"]`)
 	p.open("/trace/a1#span=3")
 	p.until(`document.querySelector(".wf-detail")`)
 	p.want(`[document.querySelectorAll("main img, main script").length, document.querySelector(".wf-detail").textContent.split("onerror").length - 1, document.querySelector('.wf-detail a[href^="/trace/a2"]').getAttribute("href"), document.title]`,
 		`[0,2,"/trace/a2#span=1","loadgen: GET /a · Soundcheck"]`)
-	p.want(`[...document.querySelectorAll('main a[href*="/logs"], main a[download]')].map((a) => a.getAttribute("href"))`, `["/logs?trace=a1","/api/traces/a1","/logs?trace=a1&span=3"]`)
+	p.want(`[...document.querySelectorAll('main a[href*="/logs"], main a[download]')].map((a) => a.getAttribute("href"))`, `["/logs?trace=a1","/api/traces/a1","/logs?trace=a1&q=3"]`)
 	p.want(`(() => { const i = document.querySelector("input[type=search]"); i.value = "note=<IMG"; i.dispatchEvent(new Event("input")); return [...document.querySelectorAll(".wf-row.found")].map((r) => r.dataset.span); })()`, `["3"]`)
 	p.want(`(() => { [...document.querySelectorAll(".links button")][0].click(); const w = document.querySelector(".waterfall"); return [Number(w.style.getPropertyValue("--from")).toFixed(3), [...document.querySelectorAll(".trace-tools button")].some((b) => b.textContent === "Show the whole time" && !b.hidden)]; })()`, `["0.285",true]`)
 	p.quiet("")

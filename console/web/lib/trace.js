@@ -186,3 +186,14 @@ export function ticks(from, to, n = 5) {
   for (let t = Math.ceil(from / step) * step; t <= to; t += step) list.push(t);
   return list;
 }
+
+const clockSteps = [1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800].map((s) => s * 1e6);
+
+// clockTicks are at most n round times of day between two times; zone is how far the
+// reader's clock is behind, in microseconds.
+export function clockTicks(from, to, n, zone = 0) {
+  const step = clockSteps.find((s) => (to - from) / s <= n) ?? Math.ceil((to - from) / n / 86400e6) * 86400e6;
+  const list = [];
+  for (let t = Math.ceil((from - zone) / step) * step + zone; t <= to; t += step) list.push(t);
+  return list;
+}

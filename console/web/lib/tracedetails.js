@@ -25,12 +25,11 @@ export function details(trace, span, path, { logs, jump, zoom }) {
     h("dl", { class: "trace-facts-line" }, facts.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, String(value))))),
     span.warnings.map((w) => h("p", null, h("span", { class: "badge warn" }, "warning"), " ", h("span", { class: "note" }, w))),
     span.orphan && h("p", null, h("span", { class: "badge warn" }, "no parent"), " ", h("span", { class: "note" }, `Its parent ${span.parentID} is not in the trace.`)),
-    h("div", { class: "wf-columns" }, pairs("Attributes", span.tags), h("div", null, events(span), links(trace, span, jump))),
-    logLines(trace, span, logs),
+    h("div", { class: "wf-columns" }, pairs("Attributes", span.tags), h("div", null, events(span), links(trace, span, jump), logLines(trace, span, logs))),
     h("details", null, h("summary", null, `Resource: ${span.process.length} attributes of the process`), pairs("Resource", span.process)),
     h("div", { class: "links" },
       h("button", { type: "button", onclick: zoom }, "Zoom to this span"),
-      h("a", { href: address("/logs", { trace: trace.id, span: span.id }) }, "Its logs"),
+      h("a", { href: address("/logs", { trace: trace.id, q: span.id }) }, "Its logs"),
       h("a", { href: address("/traces", { service: span.service, operation: span.name }) }, "More like it"),
       h("a", { href: here, onclick: (e) => {
         e.preventDefault();
@@ -67,15 +66,15 @@ function logLines(trace, span, logs) {
   return h("div", null, h("h4", null, `Log lines (${own.length})`), own.length ? lines(own, trace.start) : h("p", { class: "note" }, "None was written in this span."));
 }
 
-// lines shows log lines: {time, service, level, message, attributes}, in order of time.
+// lines shows log lines: {time, service, level, message, fields: [{name, value}]}, in order of time.
 export function lines(list, start) {
   const ms = (l) => new Date(l.time).getTime();
   return h("ol", { class: "log-lines" }, [...list].sort((a, b) => ms(a) - ms(b)).map((l) => {
     const time = ms(l);
-    const attributes = Object.entries(l.attributes ?? {}).map(([k, v]) => `${k}=${shown(v)}`).join(" ");
+    const fields = (l.fields ?? []).map((f) => `${f.name}=${shown(f.value)}`).join(" ");
     return h("li", null,
       h("time", { title: Number.isNaN(time) ? null : `${seconds((time * 1000 - start) / 1e6)} after the start of the trace` }, Number.isNaN(time) ? String(l.time) : clock(time, true)),
-      h("span", { class: /^[A-Z]+$/.test(l.level) ? l.level : null }, l.level ?? ""),
-      h("span", { class: "text" }, l.service ?? "", ": ", l.message ?? "", " ", h("span", null, attributes)));
+      h("span", { class: /^[a-z]+$/.test(l.level) ? l.level : null }, l.level ?? ""),
+      h("span", { class: "text" }, l.service ?? "", ": ", l.message ?? "", " ", h("span", null, fields)));
   }));
 }

@@ -2,7 +2,7 @@
 
 import { h, s, clear } from "./dom.js";
 import { clock, dateTime, seconds } from "./format.js";
-import { colour, ticks } from "./trace.js";
+import { clockTicks, colour } from "./trace.js";
 
 const height = 190, left = 62, right = 14, top = 10, bottom = 24;
 
@@ -28,7 +28,8 @@ export function scatter(traces, { open, signal }) {
 
 function chart(traces, width, open, hover) {
   let from = Math.min(...traces.map((t) => t.start)), to = Math.max(...traces.map((t) => t.start));
-  if (to - from < 1000) [from, to] = [from - 500, to + 500];
+  const room = Math.max(500, (to - from) * 0.015);
+  [from, to] = [from - room, to + room];
   const low = Math.log10(Math.max(1, Math.min(...traces.map((t) => t.duration))) * 0.8);
   const high = Math.max(Math.log10(Math.max(1, ...traces.map((t) => t.duration)) * 1.25), low + 0.3);
   const x = (t) => left + ((t - from) / (to - from)) * (width - left - right);
@@ -37,12 +38,11 @@ function chart(traces, width, open, hover) {
   for (const d of decades(low, high)) {
     svg.append(s("line", { class: "grid", x1: left, x2: width - right, y1: y(d), y2: y(d) }), s("text", { x: left - 8, y: y(d) + 4, "text-anchor": "end" }, seconds(d / 1e6, 2)));
   }
-  // Round times of day: ticks count from midnight of the reader's zone.
   const zone = new Date(from / 1000).getTimezoneOffset() * 60e6;
-  for (const t of ticks(from - zone, to - zone, Math.max(2, Math.min(8, Math.floor(width / 150))))) {
-    const at = x(t + zone);
+  for (const t of clockTicks(from, to, Math.max(2, Math.floor((width - left) / 110)), zone)) {
+    const at = x(t);
     svg.append(s("line", { class: "grid", x1: at, x2: at, y1: top, y2: height - bottom }),
-      s("text", { x: Math.min(at, width - 30), y: height - 7, "text-anchor": "middle" }, clock((t + zone) / 1000, to - from < 10e6)));
+      s("text", { x: Math.min(at, width - 30), y: height - 7, "text-anchor": "middle" }, to - from > 2 * 86400e6 ? dateTime(t / 1000).slice(5, 16) : clock(t / 1000, to - from < 5e6)));
   }
   const most = Math.max(...traces.map((t) => t.spans.length));
   for (const t of [...traces].sort((a, b) => b.spans.length - a.spans.length)) {

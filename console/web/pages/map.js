@@ -122,7 +122,7 @@ function present(body, { services, traces, facts, start, end, edges }, lookback,
   h("div", { class: "map-tables" }, h("section", { class: "card" }, h("h2", null, "Services"), table(
     [{ name: "Service" }, { name: "What is counted" }, { name: "Rate", number: true }, { name: "Errors", number: true }, { name: "p99", number: true }, { name: "See" }],
     nodes.filter((n) => n.kind === "service").map((n) => [n.name, n.facts?.what ?? "quiet", n.facts ? withUnit(n.facts.rate, "cps") : "–", n.facts ? withUnit(n.facts.errors, "percentunit") : "–", n.facts ? time(n.facts.p99) : "–",
-      h("span", null, h("a", { href: n.href }, "traces"), " · ", h("a", { href: `/dashboards?var-service=${encodeURIComponent(n.name)}` }, "dashboards"), " · ", h("a", { href: `/logs?service=${encodeURIComponent(n.name)}` }, "logs"))]), { caption: "Services" })),
+      h("span", null, h("a", { href: n.href }, "traces"), " · ", h("a", { href: dashboard(n) }, "dashboard"), " · ", h("a", { href: `/logs?service=${encodeURIComponent(n.name)}` }, "logs"))]), { caption: "Services" })),
   h("section", { class: "card" }, h("h2", null, "Calls"), table(
     [{ name: "From" }, { name: "To" }, { name: "Rate", number: true }, { name: "In the sample", number: true }, { name: "Failed there", number: true }, { name: "Mean there", number: true }],
     edges.map((e) => [e.from, e.kind === "db" ? `${e.to} (database)` : e.to, e.rate === null ? "–" : withUnit(e.rate, "cps"), String(e.calls), withUnit(e.errors / e.calls, "percentunit"), seconds(e.total / e.calls / 1e6)]), { caption: "Calls" }))));
@@ -138,5 +138,8 @@ function present(body, { services, traces, facts, start, end, edges }, lookback,
   signal.addEventListener("abort", () => observer.disconnect());
   redraw();
 }
+
+// dashboard is the page that tells most of a service.
+const dashboard = (n) => (n.name === "loadgen" ? "/d/load-test" : n.facts?.what === "requests answered" ? `/d/service-latency?var-service=${encodeURIComponent(n.name)}` : "/dashboards");
 
 const time = (v) => (Number.isNaN(v) ? "–" : seconds(v));

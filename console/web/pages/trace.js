@@ -65,10 +65,10 @@ function one(root, ctx, trace) {
   const other = h("section", { class: "card", hidden: true });
   root.append(
     h("div", { class: "head" }, h("h1", null, h("span", null, top.service), ": ", top.name), h("code", { class: "sub", title: "Trace id" }, trace.id)),
-    h("dl", { class: "trace-facts-line" }, facts.map(([name, value, title]) => h("div", null, h("dt", null, name), h("dd", { title }, String(value))))),
+    h("dl", { class: "trace-facts-line" }, facts.map(([name, value, title]) => h("div", null, h("dt", null, name), h("dd", { title, class: name === "Errors" && value ? "bad" : null }, String(value))))),
     ...trace.warnings.map((w) => h("p", null, h("span", { class: "badge warn" }, "warning"), " ", h("span", { class: "note" }, w))),
     h("div", { class: "trace-legend" }, trace.services.map((x) => h("span", { class: `trace-service svc-${colour(x.name)}` }, `${x.name} ${x.spans}${x.errors ? `, ${x.errors} failed` : ""}`)),
-      h("span", { class: "note" }, "the dark line in a bar: the critical path, what the root waited for")),
+      h("span", { class: "note" }, "the line within a bar: the critical path, what the root waited for")),
     map.element,
     tools(trace, rows, whole),
     rows.element, other);
@@ -89,11 +89,15 @@ function one(root, ctx, trace) {
   });
 }
 
+// around is how far from a trace, in microseconds, its log lines are looked for.
+const around = 60e6;
+
 // loadLogs asks for the log lines of the trace; what they say, or why they do not come, is
 // shown in the spans' details.
 async function loadLogs(trace, logs, signal) {
   try {
-    const answer = await get(address("/-/logs", { trace: trace.id, limit: 200 }), signal);
+    const iso = (t) => new Date(t / 1000).toISOString();
+    const answer = await get(address("/-/logs", { trace: trace.id, since: iso(trace.start - around), until: iso(trace.end + around), limit: 200 }), signal);
     logs.lines = answer.lines ?? [];
   } catch (error) {
     logs.error = error.message;

@@ -180,7 +180,7 @@ function draw(page, values) {
 function result(page, t, most, asked, changed) {
   const young = asked - t.end / 1000 < arrives;
   const name = `${t.root.service}: ${t.root.name}`;
-  const tick = h("input", { type: "checkbox", "aria-label": `Compare ${name} ${t.id.slice(0, 7)}` });
+  const tick = h("input", { type: "checkbox", "aria-label": `Compare ${name} ${t.id.slice(-7)}` });
   tick.checked = page.ticked.includes(t.id);
   tick.addEventListener("change", () => {
     page.ticked = page.ticked.filter((id) => id !== t.id);
@@ -198,7 +198,7 @@ function result(page, t, most, asked, changed) {
   return h("li", { dataset: { id: t.id } },
     h("label", { class: "trace-tick", title: "Tick two to compare them" }, tick),
     h("a", { href: `/trace/${t.id}`, class: "trace-name" },
-      h("strong", null, t.root.service), " ", h("span", null, t.root.name), " ", h("code", null, t.id.slice(0, 7))),
+      h("strong", null, t.root.service), " ", h("span", null, t.root.name), " ", h("code", null, `…${t.id.slice(-7)}`)),
     h("span", { class: "trace-duration" }, seconds(t.duration / 1e6)),
     h("span", { class: "trace-track", "aria-hidden": "true" }, bar),
     h("span", { class: "trace-facts" },
