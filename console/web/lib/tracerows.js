@@ -50,10 +50,12 @@ export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
   }
 
   // The first part is there at once, the others follow between what the reader does.
-  let made = 0;
+  let made = 0, closed = 0;
   const more = () => {
-    list.append(...trace.spans.slice(made, made + part).map(make));
+    const items = trace.spans.slice(made, made + part).map(make);
     made += part;
+    if (closed) arrange();
+    else list.append(...items);
   };
   more();
   const ready = (async () => {
@@ -64,32 +66,39 @@ export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
     element.dataset.rows = String(rows.size);
   })();
 
-  function hide() {
-    let skip = -1;
-    for (const span of trace.spans) {
+  // shown lists the spans that no collapsed one is above.
+  function shown() {
+    let skip = Infinity;
+    return trace.spans.filter((span) => {
       const r = rows.get(span);
-      if (!r) continue;
-      if (skip >= 0 && span.depth > skip) {
-        r.item.hidden = true;
-        continue;
-      }
-      skip = r.collapsed ? span.depth : -1;
-      r.item.hidden = false;
-    }
+      if (!r || span.depth > skip) return false;
+      skip = r.collapsed ? span.depth : Infinity;
+      return true;
+    });
+  }
+
+  // arrange has only these in the list: thousands of hidden rows make a browser's layout
+  // take seconds.
+  function arrange() {
+    const focused = list.contains(document.activeElement) ? document.activeElement : null;
+    list.replaceChildren(...shown().map((span) => rows.get(span).item));
+    if (focused?.isConnected) focused.focus({ preventScroll: true });
   }
 
   function set(span, expanded, later = false) {
     const r = rows.get(span);
     if (!r || !span.children.length || r.collapsed === !expanded) return;
     r.collapsed = !expanded;
+    closed += expanded ? -1 : 1;
     r.row.setAttribute("aria-expanded", String(expanded));
-    r.toggle.textContent = expanded ? "▾" : `▸`;
-    if (!later) hide();
+    r.toggle.textContent = expanded ? "▾" : "▸";
+    if (!later) arrange();
   }
 
   function reveal(span) {
+    if (rows.get(span)?.item.isConnected) return;
     for (let p = span.parent; p; p = p.parent) set(p, true, true);
-    hide();
+    arrange();
   }
 
   function move(span, { scroll = true, take = true } = {}) {
@@ -140,11 +149,14 @@ export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
   list.addEventListener("keydown", (e) => {
     const span = e.target.getAttribute("role") === "treeitem" ? spanOf(e.target) : null;
     if (!span || e.ctrlKey || e.metaKey || e.altKey) return;
-    const shown = () => trace.spans.filter((x) => rows.get(x) && !rows.get(x).item.hidden);
     const r = rows.get(span);
+    const next = (by) => {
+      const list = shown();
+      return list[list.indexOf(span) + by] ?? span;
+    };
     const act = {
-      ArrowDown: () => move(shown()[shown().indexOf(span) + 1] ?? span),
-      ArrowUp: () => move(shown()[shown().indexOf(span) - 1] ?? span),
+      ArrowDown: () => move(next(1)),
+      ArrowUp: () => move(next(-1)),
       ArrowRight: () => (r.collapsed ? set(span, true) : span.children[0] && move(span.children[0])),
       ArrowLeft: () => (span.children.length && !r.collapsed ? set(span, false) : span.parent && move(span.parent)),
       Home: () => move(shown()[0]), End: () => move(shown().at(-1)),
@@ -185,9 +197,10 @@ export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
     },
     all(expanded) {
       for (const span of trace.spans) if (expanded || span.children.length) set(span, expanded, true);
-      hide();
-      const top = current;
-      for (let p = top; p; p = p.parent) if (!rows.get(p)?.item.hidden) return p === top || move(p, { take: false, scroll: false });
+      arrange();
+      // What is chosen stays in sight: the nearest that is above it.
+      const from = current;
+      for (let p = from; p; p = p.parent) if (rows.get(p)?.item.isConnected) return p === from || move(p, { take: false, scroll: false });
     },
     logsCame() {
       for (const [span, r] of rows) {
