@@ -44,6 +44,12 @@ func TestTraceFunctions(t *testing.T) {
 		{"own time", "trace", `m.selfTime(m.build({traceID: "t", spans: [` + raw(`span("a", "", 0, 100), span("b", "a", 10, 30), span("c", "a", 20, 40), span("d", "a", 90, 150)`) + `]}).root)`, `60`},
 		{"find", "trace", `(() => { const t = m.build({traceID: "t", spans: [` + raw(`{...span("a", "", 0, 10), tags: [{key: "k", value: 7}]}, span("b", "a", 1, 2)`) + `]}); return ["K=7", "OP B", "nothing", " "].map((q) => m.find(t.spans, q).map((x) => x.id).join("")); })()`, `["a","b","",""]`},
 
+		{"a difference", "tracediff", `(() => {
+			const x = (name, duration, children = []) => ({ service: "s", name, kind: "", duration, error: false, children });
+			const t = (...roots) => ({ roots });
+			return m.diff(t(x("r", 100, [x("a", 10), x("a", 20), x("b", 50), x("gone", 5)])), t(x("r", 95, [x("a", 40), x("b", 20), x("new", 1, [x("a", 1)])])))
+				.map((r) => [r.depth, r.name, r.a.count, r.b.count, r.difference, r.state].join(" "));
+		})()`, `["0 r 1 1 -5 same","1 a 2 1 10 slower","1 b 1 1 -30 faster","1 gone 1 0 -5 missing","1 new 0 1 1 added","2 a 0 1 1 added"]`},
 		{"calls", "tracemap", `(() => {
 			const x = (service, name, kind, tags = [], error = false) => ({ service, name, kind, tags, error, duration: 5 });
 			const a = x("a", "1", "client"), b = {...x("b", "2", "server", [], true), parent: a}, c = {...x("b", "3", "client", [{key: "db.system.name", value: "sqlite"}]), parent: b};
