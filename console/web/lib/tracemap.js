@@ -1,9 +1,8 @@
 // The map of services: who calls whom, and where each is drawn.
 
-// calls counts in built traces which service called which: {edges, traces}. An edge is
-// {from, to, kind, calls, errors, total} with total in microseconds; kind is call, db (a
-// statement, of a client span that names a database) or link (work that a request left to
-// be done later).
+// calls counts in built traces which service called which: [{from, to, kind, calls, errors,
+// total}] with total in microseconds. kind is call, or db: a statement, of a client span that
+// names a database.
 export function calls(traces) {
   const edges = new Map();
   const count = (from, to, kind, span) => {
