@@ -94,23 +94,19 @@ export function stack(list) {
 // isEmpty reports whether there is nothing to show at all.
 export const isEmpty = (frames) => frames.every((f) => f.values.every((v) => v === null));
 
-// spread picks at most so many exemplars: from each of the slots of time the greatest, and
-// of the others some across the values, so that the slow ones are never those left out.
-export function spread(exemplars, start, end, limit = 200) {
-  if (exemplars.length <= limit) return exemplars;
-  const slots = 50, each = Math.max(1, Math.floor(limit / slots)), bySlot = new Map();
+// spread picks at most so many exemplars: in each slot of time one for each band of values.
+// Bands are as many times higher than the one below, so that the slow, which are few, are
+// never those left out.
+export function spread(exemplars, start, end, limit = 160) {
+  const slots = 32, bands = Math.floor(limit / slots);
+  const [low, high] = [Math.log(Math.max(1e-9, calcs.min[1](exemplars.map((e) => e.value)))), Math.log(Math.max(1e-9, calcs.max[1](exemplars.map((e) => e.value))))];
+  const part = (at, from, to, n) => (to > from ? Math.min(n - 1, Math.max(0, Math.floor(((at - from) / (to - from)) * n))) : 0);
+  const picked = new Map();
   for (const e of exemplars) {
-    const slot = Math.min(slots - 1, Math.max(0, Math.floor(((e.time - start) / (end - start)) * slots)));
-    if (!bySlot.has(slot)) bySlot.set(slot, []);
-    bySlot.get(slot).push(e);
+    const place = part(e.time, start, end, slots) * bands + part(Math.log(Math.max(1e-9, e.value)), low, high, bands);
+    if (!(picked.get(place)?.value >= e.value)) picked.set(place, e);
   }
-  const picked = [];
-  for (const list of bySlot.values()) {
-    list.sort((a, b) => b.value - a.value);
-    const n = Math.min(each, list.length);
-    for (let i = 0; i < n; i++) picked.push(list[Math.floor((i * list.length) / n)]);
-  }
-  return picked.sort((a, b) => a.time - b.time);
+  return [...picked.values()].sort((a, b) => a.time - b.time);
 }
 
 // fromExemplars makes of an answer a list of {time, value, trace, labels}, each trace once,

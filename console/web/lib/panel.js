@@ -44,7 +44,7 @@ export function panelView(panel, env) {
   const links = (panel.links ?? []).filter((l) => l.url).map((l) => h("a", { href: l.url, class: "note" }, l.title || l.url));
   const head = title && h("header", null, name, links, info(panel),
     href && panel.type !== "text" && h("a", { class: "quiet icon", href, "aria-label": `Show ${title} alone, with its queries`, title: "Alone, with its queries" }, "⤢"));
-  const element = h("section", { class: `panel ${panel.type}`, dataset: { panel: panel.id, state: "waiting" }, "aria-label": title || "Text" }, head || null, h("div", { class: "inner" }, body, note));
+  const element = h("section", { class: `panel is-${panel.type}`, dataset: { panel: panel.id, state: "waiting" }, "aria-label": title || "Text" }, head || null, h("div", { class: "inner" }, body, note));
   let view = null, data = null, asked = 0;
 
   const say = (state, content) => {
