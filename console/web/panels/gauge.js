@@ -34,7 +34,7 @@ export function create(body, env) {
       s("svg", { viewBox: "0 0 200 168", "aria-hidden": "true" },
         line(arc(76, 0, 1), prop("hover"), 20), at > 0.001 && line(arc(76, 0, at), v.colour, 20),
         showThresholdMarkers && rim.map(([a, b, t]) => b > a && line(arc(92, a, b), colour(t.color), 5, `from ${withUnit(Math.max(v.min, t.value), v.config.unit)}`)),
-        s("text", { x: 100, y: 112, "text-anchor": "middle", fill: v.colour, "font-size": v.text.length > 7 ? 26 : 34, "font-weight": 650 }, v.text)),
+        s("text", { x: 100, y: 112, "text-anchor": "middle", fill: v.colour, "font-size": Math.min(34, Math.round(180 / v.text.length)), "font-weight": 650 }, v.text)),
       many && h("p", { class: "name", title: v.name }, v.name),
       showThresholdLabels && h("p", { class: "note" }, `limits: ${labels}`));
   };
