@@ -90,6 +90,7 @@ func TestDashboardFunctions(t *testing.T) {
 		{"lib/controls.js", `m.after(["a","b"], "$__all", true, {multi:true,includeAll:true})`, `["$__all"]`},
 		{"lib/controls.js", `m.after(["a"], "b", true, {multi:false})`, `["b"]`},
 		{"lib/controls.js", `m.told(["a","b","c"])`, `"a and 2 more"`},
+		{"lib/vars.js", `[m.sorted(["b","a","c"], 0), m.sorted(["b","a","c"], 1), m.sorted(["b","a","c"], 2), m.sorted(["9","10"], 3), m.sorted(["9","10"], 4)]`, `[["b","a","c"],["a","b","c"],["c","b","a"],["9","10"],["10","9"]]`},
 		// What is asked
 		{"lib/ask.js", `m.stepOf({}, 0, 1800, 800)`, `5`},
 		{"lib/ask.js", `m.stepOf({interval:"30s"}, 0, 1800, 800)`, `30`},
@@ -123,11 +124,13 @@ func TestDashboardFunctions(t *testing.T) {
 		{"lib/fields.js", `["1.50 ms","100 ms","2.00 s","0.050","10 k","1.00 k"].map(m.tidy)`, `["1.5 ms","100 ms","2 s","0.05","10 k","1 k"]`},
 		{"lib/fields.js", `m.ticks([0,0.5,1,1.5],"reqps")`, `["0 req/s","0.5 req/s","1 req/s","1.5 req/s"]`},
 		{"lib/fields.js", `m.ticks([100000,100001,100002],"short")`, `["100000","100001","100002"]`},
+		{"lib/fields.js", `[m.written(68), m.written(68.5), m.written(68, "short", 1), m.written(0.0132446, "none"), m.written(1234.5, "none"), m.written(2, "s")]`, `["68","68.5","68.0","0.0132","1235","2.00 s"]`},
 		{"lib/legend.js", `[[...m.choose(new Set(), ["a","b","c"], "a", false)], [...m.choose(new Set(["b","c"]), ["a","b","c"], "a", false)], [...m.choose(new Set(["b"]), ["a","b","c"], "a", true)], [...m.choose(new Set(["a"]), ["a","b"], "b", true)]]`, `[["b","c"],[],["b","a"],[]]`},
 		// Buckets
 		{"lib/buckets.js", `m.columns([{histograms:[[10,{buckets:[[0,"1","2","4"],[0,"2","4","1"],[3,"-1","0","5"],[0,"4","+Inf","1"]]}],[20,{buckets:[[0,"1","2","6"]]}]]},{histograms:[[10,{buckets:[[0,"1","2","1"]]}]]},{histograms:null}])`, `{"list":[{"time":10,"cells":[[1,2,5],[2,4,1]]},{"time":20,"cells":[[1,2,6]]}],"low":1,"high":4,"most":6,"beneath":5}`},
 		{"lib/buckets.js", `(() => { const c = {list:[{time:10,cells:[[1,2,5],[2,4,1]]}]}; return [m.at(c,12,3,5).cell, m.at(c,8,2,5).cell, m.at(c,10,9,5).cell, m.at(c,13,3,5), m.total(c.list[0])]; })()`, `[[2,4,1],[1,2,5],null,null,6]`},
 		{"lib/buckets.js", `[m.logTicks(0.001, 0.03), m.logTicks(0.00001, 10, 4), m.logTicks(1, 100, 5)]`, `[[0.001,0.002,0.005,0.01,0.02],[0.00001,0.0001,0.001,0.01,0.1,1,10].filter((_, i) => i % 2 === 0),[1,3,10,30,100]]`},
+		{"lib/buckets.js", `[m.powerTicks(1000, 5000), m.powerTicks(1, 2**20, 4)]`, `[[1024,2048,4096],[1,2**10,2**20]]`},
 		{"panels/heatmap.js", `[m.share(0,10), m.share(10,10), m.share(2.5,10)]`, `[0.04,1,0.5]`},
 		// Pictures
 		{"lib/colours.js", `[m.mix("#000000","#ffffff",0.5), m.alpha("#fff",0.5), m.colour("#123456"), m.colour("transparent")]`, `["#808080","#ffffff80","#123456","#00000000"]`},
@@ -173,6 +176,45 @@ func TestQueue(t *testing.T) {
 	})()`, &got)
 	if got.Most != 3 || got.Done != 6 || got.Aborted != 2 || got.Asked != 2 {
 		t.Errorf("queue = %+v, want at most 3 at once, 6 done, 2 aborted, 2 asked", got)
+	}
+}
+
+// What lab verify asks is what the page asks.
+func TestInterpolationIsTheSameInBoth(t *testing.T) {
+	all, err := dashboards.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var exprs []string
+	for _, d := range all {
+		for _, p := range d.Panels {
+			for _, target := range p.Targets {
+				exprs = append(exprs, target.Expr)
+			}
+		}
+	}
+	if len(exprs) == 0 {
+		t.Fatal("the dashboards ask nothing")
+	}
+	odd := "a.b\"c\\d'e[f]\n$"
+	for name, vars := range map[string]map[string][]string{
+		"all":     {"environment": {"$__all"}, "service": {"$__all"}, "route": {"$__all"}, "run": {"$__all"}},
+		"one":     {"environment": {"native"}, "service": {"album-store"}, "route": {"/albums/:id"}, "run": {odd}},
+		"several": {"environment": {"native", odd}, "service": {"a", "b"}, "route": {"/albums", "/albums/:id"}, "run": {"1", "2"}},
+	} {
+		for _, times := range [][2]int{{1800, 5}, {86400, 300}} {
+			args, err := json.Marshal(map[string]any{"exprs": exprs, "vars": vars})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			inBrowser(t, "lib/vars.js", fmt.Sprintf(`(({exprs, vars}) => exprs.map((e) => m.interpolate(e, vars, [], %d, %d)))(%s)`, times[0], times[1], args), &got)
+			for i, e := range exprs {
+				if want := dashboards.Interpolate(e, vars, time.Duration(times[0])*time.Second, time.Duration(times[1])*time.Second); got[i] != want {
+					t.Errorf("%s: %s\nhere:  %s\nverify: %s", name, e, got[i], want)
+				}
+			}
+		}
 	}
 }
 

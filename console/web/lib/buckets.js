@@ -40,6 +40,13 @@ export function at({ list }, time, value, step) {
 // total is how many a column counts.
 export const total = (column) => column.cells.reduce((n, c) => n + c[2], 0);
 
+// powerTicks returns powers of two from low to high, for sizes.
+export function powerTicks(low, high, most = 8) {
+  const from = Math.ceil(Math.log2(low) - 1e-6), to = Math.floor(Math.log2(high) + 1e-6);
+  const apart = [1, 2, 5, 10, 20].find((n) => (to - from) / n < most) ?? 40;
+  return Array.from({ length: Math.max(0, to - from + 1) }, (_, i) => 2 ** (from + i)).filter((v) => Math.round(Math.log2(v)) % apart === 0);
+}
+
 // logTicks returns round numbers from low to high for a logarithmic axis: 1, 2 and 5, or
 // powers of ten if there would be too many.
 export function logTicks(low, high, most = 8) {

@@ -1,6 +1,7 @@
 // The frame of every chart over time, around uPlot: axes, the cross-hair that all share,
 // zoom by drag, size, and the keys.
 
+import { logTicks, powerTicks } from "./buckets.js";
 import { prop } from "./colours.js";
 import { h } from "./dom.js";
 import { ticks } from "./fields.js";
@@ -30,13 +31,14 @@ export function timeAxis() {
 const binary = Array.from({ length: 60 }, (_, i) => 2 ** i);
 
 // valueAxis returns an axis for values in a unit.
-export function valueAxis({ scale, unit, decimals, label, side = 3, grid = true, splits }) {
+export function valueAxis({ scale, unit, decimals, label, side = 3, grid = true, log = false }) {
+  const isBinary = /bytes|Bps/i.test(unit ?? "") && !/dec/.test(unit);
   return {
     scale, side, font, stroke: prop("muted"), gap: 6, space: 34, ticks: { show: false },
     grid: { show: grid, stroke: prop("line"), width: 1 },
     label: label || undefined, labelFont: font, labelSize: 18, labelGap: 0,
-    ...(/bytes|Bps/i.test(unit ?? "") && !/dec/.test(unit) ? { incrs: binary } : {}),
-    ...(splits ? { splits } : {}),
+    ...(isBinary ? { incrs: binary } : {}),
+    ...(log ? { splits: (u, _, min, max) => (isBinary ? powerTicks : logTicks)(min, max, Math.max(3, Math.floor((u.height - 40) / 26))), filter: (_, list) => list } : {}),
     values: (_, list) => ticks(list, unit, decimals),
     size(u, texts, i, cycle) {
       const axis = u.axes[i];

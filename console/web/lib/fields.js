@@ -1,6 +1,6 @@
 // The configuration of a series: the defaults of its panel, and what overrides say.
 
-import { withUnit } from "./format.js";
+import { digits, withUnit } from "./format.js";
 import { byName, colour, palette } from "./colours.js";
 
 const regexp = (text) => {
@@ -83,8 +83,17 @@ export function show(config, value) {
   const m = mapped(config, value);
   if (m?.text) return m.text;
   if (value === null || value === undefined) return config.noValue ?? "–";
-  return withUnit(value, config.unit, config.decimals ?? null);
+  return written(value, config.unit, config.decimals ?? null);
 }
+
+// written is a value in its unit; whole numbers have no decimals unless they are wanted.
+export function written(value, unit, decimals = null) {
+  if (decimals === null && unit === "none") return Math.abs(value) < 1000 ? tidyWhole(value, digits(value)) : String(Math.round(value));
+  const text = withUnit(value, unit, decimals);
+  return decimals === null && (unit ?? "short") === "short" ? tidyWhole(value, text) : text;
+}
+
+const tidyWhole = (value, text) => (Number.isInteger(value) ? tidy(text) : text);
 
 // valueColour is what one value is shown in, by its mapping or thresholds.
 export function valueColour(config, value, i = 0, name = "", min = config.min ?? 0, max = config.max ?? 100) {

@@ -40,7 +40,7 @@ export function panelView(panel, env) {
   const body = h("div", { class: "body" });
   const note = h("div", { class: "over", hidden: true });
   const href = env.explore(panel);
-  const name = h("h3", null, title);
+  const name = h("h3", { title }, title);
   const links = (panel.links ?? []).filter((l) => l.url).map((l) => h("a", { href: l.url, class: "note" }, l.title || l.url));
   const head = title && h("header", null, name, links, info(panel),
     href && panel.type !== "text" && h("a", { class: "quiet icon", href, "aria-label": `Show ${title} alone, with its queries`, title: "Alone, with its queries" }, "⤢"));
@@ -60,7 +60,7 @@ export function panelView(panel, env) {
     const from = performance.now();
     const state = view.draw(data, again);
     if (state === "empty") {
-      say("empty", empty(panel.soundcheck?.mayBeEmpty ? `No data in this range. ${panel.soundcheck.mayBeEmpty}` : "No data in this range"));
+      say("empty", empty(panel.soundcheck?.mayBeEmpty ? `No data in this range: ${panel.soundcheck.mayBeEmpty}` : "No data in this range"));
     } else say("ok", null);
     performance.measure(`draw panel ${panel.id}`, { start: from, end: performance.now() });
   };

@@ -7,7 +7,7 @@ export function definitions(dashboard) {
   return (dashboard.templating?.list ?? []).filter((v) => v.type === "query").map((v) => ({
     name: v.name, label: v.label || v.name, description: v.description ?? "", multi: Boolean(v.multi), includeAll: Boolean(v.includeAll),
     allValue: v.allValue || ".*", hide: v.hide === 2, query: typeof v.query === "string" ? v.query : v.query?.query ?? "",
-    initial: [v.current?.value ?? []].flat().filter((x) => x !== ""),
+    sort: v.sort ?? 0, initial: [v.current?.value ?? []].flat().filter((x) => x !== ""),
   }));
 }
 
@@ -27,7 +27,7 @@ export function read(defs, query) {
 
 // escape makes a value stand for itself in a regular expression within a PromQL string.
 export function escape(value) {
-  return value.replace(/\\/g, "\\\\\\\\").replace(/[$^*{}[\]'+?.()|]/g, "\\\\$&").replace(/"/g, '\\"');
+  return value.replace(/\\/g, "\\\\\\\\").replace(/[$^*{}[\]+?.()|]/g, "\\\\$&").replace(/"/g, '\\"').replace(/\n/g, "\\n");
 }
 
 // pattern is what stands in a matcher =~ for the values.
@@ -58,6 +58,14 @@ export function interpolate(text, values, defs, range, step) {
 export function labelValues(query) {
   const m = /^\s*label_values\(\s*(?:(.+?)\s*,\s*)?(\w+)\s*\)\s*$/s.exec(query);
   return m ? { match: m[1] ?? null, label: m[2] } : null;
+}
+
+// sorted returns values in the order a variable wants: 0 as they come, 1 and 2 by letters, 3
+// and 4 by number; the even ones backwards.
+export function sorted(values, sort) {
+  if (!sort) return values;
+  const list = [...values].sort((a, b) => (sort > 2 ? parseFloat(a) - parseFloat(b) : a < b ? -1 : a > b ? 1 : 0));
+  return sort % 2 ? list : list.reverse();
 }
 
 // toQuery is what an address says of the values: null removes what is so anyway.

@@ -11,7 +11,7 @@ import { halves, sections } from "../lib/layout.js";
 import { panelView } from "../lib/panel.js";
 import { read as readRange } from "../lib/range.js";
 import { every } from "../lib/ui.js";
-import { definitions, interpolate, labelValues, read as readValues, toQuery } from "../lib/vars.js";
+import { definitions, interpolate, labelValues, read as readValues, sorted, toQuery } from "../lib/vars.js";
 import { panelsOf } from "../panels/support.js";
 
 const atOnce = 6; // queries
@@ -94,7 +94,7 @@ export async function show(root, ctx) {
   const options = async (def) => {
     const asked = labelValues(interpolate(def.query, values, defs, range.end - range.start, 15));
     if (!asked) throw new Error(`The console does not read ${def.query}`);
-    return prom.labelValues(asked.label, asked.match, range.start, range.end, ctx.signal);
+    return sorted(await prom.labelValues(asked.label, asked.match, range.start, range.end, ctx.signal), def.sort);
   };
   const tools = defs.filter((d) => !d.hide).map((def) => variable(def, ctx.signal, {
     chosen: () => values[def.name], options: () => options(def),

@@ -1,7 +1,7 @@
 // A heat map: how many of each value over time, from native histograms, on a logarithmic
 // axis.
 
-import { at, columns, logTicks, total } from "../lib/buckets.js";
+import { at, columns, total } from "../lib/buckets.js";
 import { mount, timeAxis, valueAxis } from "../lib/chart.js";
 import { heat } from "../lib/colours.js";
 import { h } from "../lib/dom.js";
@@ -75,7 +75,7 @@ export function create(body, env) {
       chart = mount(area, {
         series: [{}, { scale: "y", paths: () => null, points: { show: false } }],
         scales: { y: { distr: 3, range: () => [Math.max(state.model.low, options.yAxis?.min ?? 0), Math.min(state.model.high, options.yAxis?.max ?? Infinity)] } },
-        axes: [timeAxis(), valueAxis({ scale: "y", unit, decimals: options.yAxis?.decimals ?? null, label: options.yAxis?.axisLabel, splits: (u, _, min, max) => logTicks(min, max, Math.max(3, Math.floor((u.height - 40) / 28))) })],
+        axes: [timeAxis(), valueAxis({ scale: "y", unit, decimals: options.yAxis?.decimals ?? null, label: options.yAxis?.axisLabel, log: true })],
         cursor: { y: true, points: { show: false } },
         hooks: { drawAxes: [(u) => paint(u, state.model, state.data.step, exponent)], draw: [() => layer?.place()] },
       }, rows(data), Object.assign(env.chart, { label: env.title, tip, zoom: env.zoom, zoomOut: env.zoomOut, sync: env.sync }));

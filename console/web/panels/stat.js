@@ -46,6 +46,7 @@ export function create(body, env) {
     if (noneOf(list)) return "empty";
     const named = textMode === "value_and_name" || textMode === "name" || (textMode === "auto" && list.length > 1);
     const drawings = [];
+    const chars = list.reduce((n, v) => Math.max(n, v.text.length), 4); // all as large as the longest may be
     box.classList.toggle("down", orientation === "horizontal");
     box.classList.toggle("centre", justifyMode === "center" || (justifyMode === "auto" && list.length > 1));
     box.replaceChildren(...list.map((v) => {
@@ -54,7 +55,7 @@ export function create(body, env) {
       if (graph) drawings.push(() => spark(graph, v.values, filled ? v.colour : colorMode === "none" ? prop("c8") : v.colour));
       return h("div", {
         class: filled ? "stat filled" : "stat",
-        style: { "--value": colorMode === "none" ? prop("ink") : v.colour, "--fill": filled ? mix(prop("card"), v.colour, 0.22) : "transparent", "--chars": Math.max(4, v.text.length) },
+        style: { "--value": colorMode === "none" ? prop("ink") : v.colour, "--fill": filled ? mix(prop("card"), v.colour, 0.22) : "transparent", "--chars": chars },
       }, graph, named && h("p", { class: "name", title: v.name }, v.name), textMode !== "name" && textMode !== "none" && h("p", { class: "value" }, v.text));
     }));
     if (!box.isConnected) {

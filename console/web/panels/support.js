@@ -90,7 +90,7 @@ const dashboard = {
   "annotations.list[].builtIn": [1], "annotations.list[].*": unused("of what is built in"),
   "templating.list[].type": ["query"], "templating.list[].name": true, "templating.list[].label": true, "templating.list[].description": true, "templating.list[].multi": true,
   "templating.list[].includeAll": true, "templating.list[].allValue": true, "templating.list[].query": true, "templating.list[].query.*": true, "templating.list[].definition": true,
-  "templating.list[].current.*": true, "templating.list[].hide": [0, 1, 2], "templating.list[].refresh": [1, 2], "templating.list[].sort": [0, 1], "templating.list[].regex": [""],
+  "templating.list[].current.*": true, "templating.list[].hide": [0, 1, 2], "templating.list[].refresh": [1, 2], "templating.list[].sort": [0, 1, 2, 3, 4], "templating.list[].regex": [""],
   "templating.list[].datasource.type": ["prometheus"], "templating.list[].datasource.uid": ["prometheus"], "templating.list[].skipUrlSync": [false], "templating.list[].options[]": true,
   "templating.list[].allowCustomValue": true,
 };

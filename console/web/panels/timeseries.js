@@ -79,7 +79,7 @@ function scalesAndAxes(series, stacked) {
     scales[s.scale] = { distr: s.log ? 3 : 1, log: c.scaleDistribution?.log === 2 ? 2 : 10, range: (_, low, high) => range(s.config, s.log, zero, low, high) };
     const right = c.axisPlacement === "right" || axes.length > 1;
     const decimals = s.config.decimals ?? null;
-    if (c.axisPlacement !== "hidden") axes.push(valueAxis({ scale: s.scale, unit: s.config.unit, decimals, label: c.axisLabel, side: right ? 1 : 3, grid: axes.length === 1 }));
+    if (c.axisPlacement !== "hidden") axes.push(valueAxis({ scale: s.scale, unit: s.config.unit, decimals, label: c.axisLabel, side: right ? 1 : 3, grid: axes.length === 1, log: s.log }));
   }
   return { scales, axes };
 }
