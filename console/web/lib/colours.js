@@ -47,7 +47,7 @@ export function colour(name) {
 export function palette(i) {
   const round = Math.floor(i / 8) % 3;
   const plain = prop(`c${(i % 8) + 1}`);
-  return round === 0 ? plain : mix(plain, prop(round === 1 ? "ink" : "card"), 0.4);
+  return round === 0 ? plain : mix(plain, prop(round === 1 ? "ink" : "card"), 0.35);
 }
 
 // byName gives a name always the same colour.

@@ -120,21 +120,25 @@ export async function show(root, ctx) {
 
   const wanted = (board.links ?? []).filter((l) => l.type === "dashboards").flatMap((l) => l.tags ?? []);
   const links = h("nav", { class: "beside-boards", "aria-label": "Other dashboards" });
-  others.then((list) => links.append(...list.filter((d) => wanted.length === 0 || d.tags.some((t) => wanted.includes(t))).map((d) =>
-    h("a", { href: address(d.uid), dataset: { keep: d.uid }, title: d.description, "aria-current": d.uid === board.uid ? "page" : null }, d.title))), () => {});
+  others.then((list) => {
+    links.append(...list.filter((d) => wanted.length === 0 || d.tags.some((t) => wanted.includes(t))).map((d) =>
+    h("a", { href: address(d.uid), dataset: { keep: d.uid }, title: d.description, "aria-current": d.uid === board.uid ? "page" : null }, d.title)));
+    const here = links.querySelector("[aria-current]");
+    if (here) links.scrollLeft = here.offsetLeft - links.offsetLeft - 40; // it may be beyond the edge
+  }, () => {}); // the page is of use without
 
   root.append(
     alone ? h("p", { class: "back" }, h("a", { href: address(board.uid), dataset: { keep: board.uid } }, `← ${board.title}`)) : links,
     h("div", { class: "head" }, h("h1", null, alone ? alone.title : board.title), h("span", { class: "sub" }, (alone ?? board).description)),
     h("div", { class: "tools", role: "group", "aria-label": "What is shown" }, tools.map((t) => t.element), h("span", { class: "gap" }), time.element,
       h("button", { type: "button", onclick: env.zoomOut, title: "Twice as long (or double click a chart)" }, "Zoom out"),
-      refresher(refresh, (v) => {
+      h("div", { class: "together" }, refresher(refresh, (v) => {
         if (v) query.set("refresh", v);
         else query.delete("refresh");
         ctx.setQuery({ refresh: v || (board.refresh ? "off" : null) });
         tick(v);
       }),
-      h("button", { type: "button", "aria-label": "Ask again now", title: "Ask again now", onclick: () => reload() }, "↻")));
+      h("button", { type: "button", "aria-label": "Ask again now", title: "Ask again now", onclick: () => reload() }, "↻"))));
 
   // The panels
   const queries = h("section", { class: "card queries" });

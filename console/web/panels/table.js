@@ -54,7 +54,10 @@ export function create(body, env) {
 
   function cell(column, row, bounds) {
     const { config } = column;
-    if (!column.number) return h("td", null, row.labels[column.name] ?? "");
+    if (!column.number) {
+      const label = row.labels[column.name] ?? "";
+      return h("td", { class: label.length <= 40 ? "whole" : null }, label);
+    }
     const value = row.values[column.refId] ?? null, text = show(config, value), type = config.custom.cellOptions?.type ?? "auto";
     const [min, max] = [config.min ?? 0, config.max ?? bounds[1]];
     const paint = type === "auto" || value === null ? null : valueColour(config, value, 0, "", min, max);
