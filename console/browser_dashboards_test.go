@@ -93,6 +93,7 @@ func TestDashboardFunctions(t *testing.T) {
 		{"lib/vars.js", `[m.sorted(["b","a","c"], 0), m.sorted(["b","a","c"], 1), m.sorted(["b","a","c"], 2), m.sorted(["9","10"], 3), m.sorted(["9","10"], 4)]`, `[["b","a","c"],["a","b","c"],["c","b","a"],["9","10"],["10","9"]]`},
 		// What is asked
 		{"lib/ask.js", `m.stepOf({}, 0, 1800, 800)`, `5`},
+		{"lib/ask.js", `m.stepOf({type:"heatmap"}, 0, 1800, 800)`, `10`},
 		{"lib/ask.js", `m.stepOf({interval:"30s"}, 0, 1800, 800)`, `30`},
 		{"lib/ask.js", `m.stepOf({targets:[{interval:"1m"}]}, 0, 1800, 800)`, `60`},
 		{"lib/ask.js", `m.stepOf({}, 0, 86400, 800)`, `300`},

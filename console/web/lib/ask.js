@@ -45,10 +45,12 @@ export function seconds(text) {
   return m ? m[1] * { ms: 1e-3, s: 1, m: 60, h: 3600 }[m[2]] : 0;
 }
 
-// stepOf is how far apart the points of a panel are.
+// stepOf is how far apart the points of a panel are. A heat map has many values at each, and
+// is easier to read if they are wider.
 export function stepOf(panel, start, end, width) {
   const least = Math.max(0, seconds(panel.interval), ...(panel.targets ?? []).map((t) => seconds(t.interval)));
-  const points = panel.maxDataPoints ? Math.min(width, panel.maxDataPoints * 2) : width;
+  const room = panel.type === "heatmap" ? width / 2 : width;
+  const points = panel.maxDataPoints ? Math.min(room, panel.maxDataPoints * 2) : room;
   return Math.max(stepFor(start, end, points), least);
 }
 
