@@ -254,3 +254,64 @@ func TestUnsupportedIsTold(t *testing.T) {
 		})
 	}
 }
+
+// Without Prometheus each panel says so, and the page stays in use.
+func TestDashboardsWithoutPrometheus(t *testing.T) {
+	all, err := dashboards.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser, err := dashboardModules()
+	if err == errNoBrowser {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	home, err := chromedp.Run(browser, chromedp.Location())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab, done := chromedp.NewContext(browser)
+	defer done()
+	for _, d := range all {
+		t.Run(d.UID, func(t *testing.T) {
+			if err := chromedp.Do(tab, chromedp.EmulateViewport(390, 6000), chromedp.Navigate(strings.Replace(home, "/dashboards", "/d/"+d.UID, 1))); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := chromedp.Run(tab, chromedp.Poll[bool](`document.getElementById("main")?.dataset.panels === "done"`, chromedp.WithPollingTimeout(30*time.Second))); err != nil {
+				t.Fatal(err)
+			}
+			type panel struct{ ID, State, Text string }
+			panels, err := chromedp.Run(tab, chromedp.Evaluate[[]panel](`[...document.querySelectorAll("[data-panel]")].map((e) => ({ID: e.dataset.panel, State: e.dataset.state, Text: e.querySelector(".over").textContent}))`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			count := 0
+			for _, p := range d.Panels {
+				if p.Type != "row" {
+					count++
+				}
+			}
+			if len(panels) != count {
+				t.Errorf("%d panels are on the page, the file has %d", len(panels), count)
+			}
+			said := 0
+			for _, p := range panels {
+				switch p.State {
+				case "error":
+					said++
+					if !strings.Contains(p.Text, "Prometheus does not run at http://127.0.0.1:1: start the lab with make lab-up") {
+						t.Errorf("panel %s says %q", p.ID, p.Text)
+					}
+				case "ok", "waiting": // text, and what is below the fold
+				default:
+					t.Errorf("panel %s is %s: %q", p.ID, p.State, p.Text)
+				}
+			}
+			if said == 0 {
+				t.Error("no panel says that Prometheus does not run")
+			}
+		})
+	}
+}
