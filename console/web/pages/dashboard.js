@@ -148,6 +148,7 @@ export async function show(root, ctx) {
     placed.forEach(({ panel, x, y, w, h: height }, i) => {
       const view = panelView(panel, env);
       view.element.classList.toggle("half", half[i]);
+      view.element.classList.toggle("first", x === 0);
       for (const [name, v] of Object.entries({ "--x": x + 1, "--y": y + 1, "--w": w, "--h": height })) view.element.style.setProperty(name, v);
       views.push(view);
       grid.append(view.element);
