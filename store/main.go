@@ -88,6 +88,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		if c.db == memory {
 			m := album.NewMemory(album.Seed()...)
 			m.Max, m.TracerProvider = c.maxAlbums, t.TracerProvider
+			if _, err := album.Observe(t.MeterProvider, m.Holdings); err != nil {
+				return service.Backend{}, err
+			}
 			return service.Backend{Service: album.Traced(c.common.Faults.Service(m), t.TracerProvider), Close: m.Close}, nil
 		}
 		s, err := open(ctx, c, t)

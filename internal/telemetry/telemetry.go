@@ -155,6 +155,7 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 		if err != nil {
 			return nil, exporterError("TRACES", err)
 		}
+		autoexport.WithFallbackMetricProducer(func(context.Context) (metric.Producer, error) { return producer{}, nil })
 		reader, err := autoexport.NewMetricReader(ctx)
 		if err != nil {
 			return nil, errors.Join(exporterError("METRICS", err), spans.Shutdown(ctx))
@@ -181,7 +182,7 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 		return t, nil
 	}
 	t.Logger = slog.New(slog.NewMultiHandler(local.Handler(), otelslog.NewHandler("soundcheck", otelslog.WithLoggerProvider(lp))))
-	return t, runtime.Start(runtime.WithMeterProvider(t.MeterProvider))
+	return t, errors.Join(runtime.Start(runtime.WithMeterProvider(t.MeterProvider)), observeCPU(t.MeterProvider))
 }
 
 // exporterError names the variables that choose a signal's exporter.

@@ -224,6 +224,11 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%v has no exemplar with a trace", p.Attributes.ToSlice())
 		}
 	}
+	for _, p := range rec.Metric("soundcheck.loadgen.service_time").Data.(metricdata.Histogram[float64]).DataPoints {
+		if key := telemetrytest.Attributes(p.Attributes.ToSlice()); p.Count != got[key] || p.Sum <= 0 {
+			t.Errorf("service time of %s: %d requests, %v s, want %d, and some time", key, p.Count, p.Sum, got[key])
+		}
+	}
 	for _, row := range r.Scenarios {
 		key := "soundcheck.loadgen.class=good soundcheck.loadgen.run=run-1 soundcheck.loadgen.scenario=" + row.Name
 		if got[key] != uint64(row.Requests) {

@@ -100,7 +100,7 @@ func (k *collector) add(res *vegeta.Result, n *note) {
 	}
 	status, response, lag := int(res.Code), res.End().Sub(due), res.Timestamp.Sub(due)
 	class := k.classify(n, status, response)
-	k.tr.meter.add(n.scenario.name, class, response, lag, n.span)
+	k.tr.meter.add(n.scenario.name, class, response, res.Latency, lag, n.span)
 	k.all.add(class, status, response)
 	k.rows[n.scenario.name].add(class, status, response)
 	k.intervals.add(at, class, response)

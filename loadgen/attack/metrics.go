@@ -34,6 +34,7 @@ const (
 type meter struct {
 	duration metric.Float64Histogram
 	response metric.Float64Histogram
+	service  metric.Float64Histogram
 	lag      metric.Float64Histogram
 	run      metric.MeasurementOption
 	sets     map[string]map[Class]metric.MeasurementOption
@@ -47,6 +48,7 @@ type meter struct {
 //
 //	http.client.request.duration      s            of each try, by the semantic conventions
 //	soundcheck.loadgen.response_time  s            by scenario and class, with the requests' traces as exemplars
+//	soundcheck.loadgen.service_time   s            by scenario and class
 //	soundcheck.loadgen.lag            s            how late requests were sent
 //	soundcheck.loadgen.rate           {request}/s  that the plan asks for now
 //	soundcheck.loadgen.in_flight      {request}
@@ -67,6 +69,10 @@ func newMeter(c Config, p *pacer, tr *transport) (*meter, error) {
 	}
 	if k.response, err = m.Float64Histogram("soundcheck.loadgen.response_time", metric.WithUnit("s"),
 		metric.WithDescription("From when a request was due to the end of its answer.")); err != nil {
+		return nil, err
+	}
+	if k.service, err = m.Float64Histogram("soundcheck.loadgen.service_time", metric.WithUnit("s"),
+		metric.WithDescription("From when a request was sent to the end of its answer.")); err != nil {
 		return nil, err
 	}
 	if k.lag, err = m.Float64Histogram("soundcheck.loadgen.lag", metric.WithUnit("s"),
@@ -97,9 +103,10 @@ func newMeter(c Config, p *pacer, tr *transport) (*meter, error) {
 	return k, err
 }
 
-func (m *meter) add(scenario string, class Class, response, lag time.Duration, span trace.SpanContext) {
+func (m *meter) add(scenario string, class Class, response, service, lag time.Duration, span trace.SpanContext) {
 	ctx := trace.ContextWithSpanContext(context.Background(), span)
 	m.response.Record(ctx, response.Seconds(), m.sets[scenario][class])
+	m.service.Record(ctx, service.Seconds(), m.sets[scenario][class])
 	m.lag.Record(ctx, lag.Seconds(), m.run)
 }
 

@@ -182,8 +182,8 @@ func (s *Store) open(driver, source, pool string, conns int) (*sql.DB, error) {
 	return db, nil
 }
 
-// Start begins to do what is queued, and to forget what is old. The schema must
-// be there.
+// Start begins to do what is queued, to forget what is old, and to tell what is
+// kept. The schema must be there.
 func (s *Store) Start(ctx context.Context) error {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
@@ -192,6 +192,11 @@ func (s *Store) Start(ctx context.Context) error {
 		return err
 	}
 	s.done.Go(func() { s.sweep(ctx) })
+	reg, err := album.Observe(s.config.MeterProvider, s.Holdings)
+	if err != nil {
+		return err
+	}
+	s.metrics = append(s.metrics, reg)
 	return nil
 }
 

@@ -1,0 +1,55 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"soundcheck/internal/album"
+)
+
+// holdingsTimeout is short: metrics are sent every few seconds, and wait for it.
+const holdingsTimeout = time.Second
+
+// Holdings asks only what an index or the file system can tell at once, however
+// many albums there are. All instances that share a database tell the same.
+func (s *Store) Holdings(ctx context.Context) (h album.Holdings, err error) {
+	ctx, cancel := context.WithTimeout(quietly(ctx), holdingsTimeout)
+	defer cancel()
+	err = s.read(ctx, func(c conn) error {
+		err := s.query(ctx, c, func(rows *sql.Rows) error {
+			var state string
+			var n int64
+			err := rows.Scan(&state, &n)
+			if state == "running" {
+				h.Running = n
+			} else {
+				h.Queued += n
+			}
+			return err
+		}, "SELECT state, count(*) FROM river_job WHERE state IN ('available', 'pending', 'retryable', 'running', 'scheduled') GROUP BY state")
+		if err != nil || s.dialect == sqlite {
+			return err
+		}
+		return s.query(ctx, c, func(rows *sql.Rows) error { return rows.Scan(&h.Bytes) },
+			"SELECT pg_total_relation_size('albums')")
+	})
+	if err != nil || s.dialect == postgres {
+		return h, s.wrap(ctx, "tell what the store holds", err)
+	}
+	// What was written lately is in the log beside the file.
+	for _, path := range []string{s.path, s.path + "-wal"} {
+		info, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return h, err
+		}
+		h.Bytes += info.Size()
+	}
+	return h, nil
+}
