@@ -147,6 +147,8 @@ func (t *tree) descend(s *span, level int, operation string, statements bool) er
 		if !c.is(next.service, next.kind) {
 			return fmt.Errorf("%v hangs on %v, want %s %s", c, s, next.service, next.kind)
 		}
+	}
+	for _, c := range below {
 		if err := t.descend(c, level+1, operation, statements); err != nil {
 			return err
 		}
