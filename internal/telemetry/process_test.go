@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"net/http/httptest"
+	"os"
 	"runtime"
 	"runtime/metrics"
 	"testing"
@@ -73,5 +74,25 @@ func TestExponential(t *testing.T) {
 	}
 	if p := exponential(&metrics.Float64Histogram{Buckets: []float64{0, 1}, Counts: []uint64{0}}); p.Count != 0 || len(p.PositiveBucket.Counts) != 0 {
 		t.Errorf("of nothing: %+v", p)
+	}
+}
+
+// A tool that runs for a few seconds tells of each few, unless it is told otherwise.
+func TestIntervalOfTools(t *testing.T) {
+	for _, tt := range []struct {
+		quiet     bool
+		own, want string
+	}{
+		{true, "", "5000"},
+		{false, "", ""},
+		{true, "100", "100"},
+	} {
+		t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", tt.own)
+		if err := setDefaults(tt.quiet); err != nil {
+			t.Fatal(err)
+		}
+		if got := os.Getenv("OTEL_METRIC_EXPORT_INTERVAL"); got != tt.want {
+			t.Errorf("of a tool: %v, set to %q: %q, want %q", tt.quiet, tt.own, got, tt.want)
+		}
 	}
 }

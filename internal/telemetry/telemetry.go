@@ -11,6 +11,7 @@
 //	OTEL_BSP_MAX_QUEUE_SIZE         32768 spans, in batches of OTEL_BSP_MAX_EXPORT_BATCH_SIZE 2048:
 //	                                some seconds at full speed while the Collector restarts
 //	OTEL_BLRP_MAX_QUEUE_SIZE        8192 log records, in batches of 2048
+//	OTEL_METRIC_EXPORT_INTERVAL     5000 ms, of a command-line tool only: it may have ended within the usual minute
 //
 // No exporter waits for a Collector: a program starts and serves without one,
 // and its telemetry flows as soon as one listens.
@@ -48,7 +49,11 @@ import (
 const Namespace = "soundcheck"
 
 // setDefaults supplies the standard variables that are unset.
-func setDefaults() error {
+func setDefaults(tool bool) error {
+	interval := ""
+	if tool {
+		interval = "5000"
+	}
 	endpoint := "http://localhost:4318"
 	if os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL") == "grpc" {
 		endpoint = "http://localhost:4317"
@@ -61,8 +66,9 @@ func setDefaults() error {
 		{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2048"},
 		{"OTEL_BLRP_MAX_QUEUE_SIZE", "8192"},
 		{"OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "2048"},
+		{"OTEL_METRIC_EXPORT_INTERVAL", interval},
 	} {
-		if os.Getenv(d[0]) != "" {
+		if d[1] == "" || os.Getenv(d[0]) != "" {
 			continue
 		}
 		if err := os.Setenv(d[0], d[1]); err != nil {
@@ -104,8 +110,9 @@ type Config struct {
 	Name string // service.name, unless OTEL_SERVICE_NAME is set
 	// Logs receives one JSON line for each log record.
 	Logs io.Writer
-	// Quiet keeps delivery errors out of Logs. A command-line tool sets it and
-	// reports the count in Errors once, at its end.
+	// Quiet is for a command-line tool: it keeps delivery errors out of Logs, of
+	// which the tool reports the count in Errors once, at its end; and metrics are
+	// sent often, since a tool may not run for long.
 	Quiet bool
 	// IDs, if not nil, gives the traces and spans their ids.
 	IDs trace.IDGenerator
@@ -115,7 +122,7 @@ type Config struct {
 
 // Setup starts telemetry. The caller ends it with Shutdown, after its last span.
 func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
-	if err := setDefaults(); err != nil {
+	if err := setDefaults(c.Quiet); err != nil {
 		return nil, err
 	}
 	t := &Telemetry{patience: newPatience(), Propagator: propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})}

@@ -139,17 +139,47 @@ func (l Lab) prometheus() Program {
 		Ports:   []Port{l.port(prometheusPort, "API and OTLP receiver")},
 		Address: l.Prometheus(),
 		Ready:   l.Prometheus() + "/-/ready",
-		// Prometheus reads no environment: its own address, which it scrapes,
-		// is put into a copy.
-		Setup: func() error {
-			b, err := os.ReadFile(filepath.Join(l.Root, "backends/prometheus/prometheus.yml"))
-			if err != nil {
-				return err
-			}
-			b = []byte(strings.ReplaceAll(string(b), "localhost:9090", l.addr(prometheusPort)))
-			return os.WriteFile(config, b, 0o644)
-		},
+		Setup: func() error { return l.setupPrometheus(config) },
 	}
+}
+
+// setupPrometheus writes a configuration of Prometheus' own, and the rules beside
+// it. Prometheus reads no environment: its own address, which it scrapes, is put
+// into the copy.
+func (l Lab) setupPrometheus(config string) error {
+	b, err := os.ReadFile(filepath.Join(l.Root, "backends/prometheus/prometheus.yml"))
+	if err != nil {
+		return err
+	}
+	b = []byte(strings.ReplaceAll(string(b), "localhost:9090", l.addr(prometheusPort)))
+	if err := os.WriteFile(config, b, 0o644); err != nil {
+		return err
+	}
+	// Anew, so that a rule that is gone is not left behind.
+	rules := filepath.Join(filepath.Dir(config), "rules")
+	if err := os.RemoveAll(rules); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(rules, 0o755); err != nil {
+		return err
+	}
+	files, err := filepath.Glob(filepath.Join(l.Root, "dashboards/rules/*.yml"))
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		return fmt.Errorf("there are no rules for Prometheus in %s", filepath.Join(l.Root, "dashboards/rules"))
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(rules, filepath.Base(file)), b, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (l Lab) collector() Program {

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -126,5 +128,49 @@ func TestEnvironment(t *testing.T) {
 				t.Errorf("%s sees %s=%q, want %q", tt.p.Name, name, got, want)
 			}
 		}
+	}
+}
+
+// Prometheus gets a configuration with its own address, and the rules that are
+// there now, where the configuration looks for them.
+func TestPrometheusSetup(t *testing.T) {
+	t.Parallel()
+	l := Lab{Root: "../..", State: t.TempDir(), Offset: 100}
+	stale := filepath.Join(l.State, "rules", "old.yml")
+	if err := os.MkdirAll(filepath.Dir(stale), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(stale, []byte("groups: []"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.prometheus().Setup(); err != nil {
+		t.Fatal(err)
+	}
+	config, err := os.ReadFile(filepath.Join(l.State, "prometheus.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"127.0.0.1:9190", "  - rules/*.yml\n"} {
+		if !strings.Contains(string(config), want) {
+			t.Errorf("the configuration lacks %q", want)
+		}
+	}
+	want, err := filepath.Glob("../../dashboards/rules/*.yml")
+	if err != nil || len(want) == 0 {
+		t.Fatalf("rules %v, %v", want, err)
+	}
+	got, err := filepath.Glob(filepath.Join(l.State, "rules/*.yml"))
+	if err != nil || len(got) != len(want) {
+		t.Fatalf("in the state folder %v, %v; want copies of %v", got, err, want)
+	}
+	for i := range want {
+		a, _ := os.ReadFile(want[i])
+		b, _ := os.ReadFile(got[i])
+		if string(a) != string(b) || len(a) == 0 {
+			t.Errorf("%s is no copy of %s", got[i], want[i])
+		}
+	}
+	if err := (Lab{Root: t.TempDir(), State: l.State}).prometheus().Setup(); err == nil {
+		t.Error("without its files Prometheus could be set up")
 	}
 }
