@@ -37,7 +37,16 @@ func ReadRules(files fs.FS, pattern string) ([]RuleName, error) {
 
 // unborn are metrics that are there only after what they count has happened for the first
 // time, and why.
-var unborn = map[string]string{}
+var unborn = map[string]string{
+	"otelcol_exporter_enqueue_failed_spans_total":         queueFull,
+	"otelcol_exporter_enqueue_failed_metric_points_total": queueFull,
+	"otelcol_exporter_enqueue_failed_log_records_total":   queueFull,
+	"soundcheck_fault_injected_total":                     "no fault was on yet",
+	"soundcheck_upstream_retries_total":                   "the proxy had to send nothing again yet",
+	"soundcheck_upstream_hedges_total":                    "the proxy sends nothing twice unless -hedge-after says so",
+}
+
+const queueFull = "no queue of the Collector was full yet"
 
 // labelValues is what a dashboard's variable asks for.
 var labelValues = regexp.MustCompile(`^\s*label_values\((?:(.*),)?\s*[A-Za-z_][A-Za-z0-9_]*\s*\)\s*$`)

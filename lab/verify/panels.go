@@ -24,12 +24,10 @@ func (s *session) window() (from, to time.Time, step time.Duration) {
 	return from, to, max(minStep, (to.Sub(from) / points).Truncate(time.Second))
 }
 
-// all are the variables, each with all values.
-var all = map[string][]string{"environment": {".*"}, "service": {".*"}, "route": {".*"}, "run": {".*"}}
-
+// interpolate fills in the range, and for each variable all values.
 func (s *session) interpolate(expr string) string {
 	from, to, step := s.window()
-	return dashboards.Interpolate(expr, all, to.Sub(from), step)
+	return dashboards.Interpolate(expr, nil, to.Sub(from), step)
 }
 
 // panels makes sure that every panel shows something.
@@ -44,50 +42,62 @@ func (s *session) panels(ctx context.Context) []Check {
 	return checks
 }
 
+// view is what came of a panel.
+type view struct {
+	empty string   // why it shows nothing; "" if it does
+	quiet []string // queries without data beside one with
+}
+
+// dashboard makes sure that every panel of a dashboard shows something.
 func (s *session) dashboard(ctx context.Context, d dashboards.Dashboard) Check {
-	todo := map[int]dashboards.Panel{}
-	queries, shown := 0, 0
-	for i, p := range d.Panels {
-		if p.Type != "row" && p.Type != "text" {
-			todo[i] = p
-			queries += len(p.Targets)
-			shown++
-		}
-	}
-	why := map[int]string{}
+	views := make([]view, len(d.Panels))
+	isChart := func(p dashboards.Panel) bool { return p.Type != "row" && p.Type != "text" }
 	s.eventually(ctx, func() bool {
-		wait := false
-		for i, p := range todo {
-			if why[i] = s.empty(ctx, p); why[i] == "" {
-				delete(todo, i)
-				continue
+		all := true
+		for i, p := range d.Panels {
+			if isChart(p) && (views[i].empty != "" || views[i].quiet == nil) {
+				views[i] = s.view(ctx, p)
+				all = all && (views[i].empty == "" || p.MayBeEmpty != "")
 			}
-			wait = wait || p.MayBeEmpty == ""
 		}
-		return !wait
+		return all
 	})
 	var problems, notes []string
+	charts, queries, shown, excused := 0, 0, 0, 0
 	for i, p := range d.Panels {
-		if _, left := todo[i]; !left {
+		if !isChart(p) {
 			continue
 		}
-		if p.MayBeEmpty != "" {
+		charts++
+		queries += len(p.Targets)
+		switch v := views[i]; {
+		case v.empty == "":
+			shown++
+			for _, q := range v.quiet {
+				notes = append(notes, fmt.Sprintf("%q shows data, but none for %s", p.Title, q))
+			}
+		case p.MayBeEmpty != "":
+			excused++
 			notes = append(notes, fmt.Sprintf("%q may be empty: %s", p.Title, p.MayBeEmpty))
-		} else {
-			problems = append(problems, fmt.Sprintf("%q: %s", p.Title, why[i]))
+		default:
+			problems = append(problems, fmt.Sprintf("%q: %s", p.Title, v.empty))
 		}
 	}
-	c := verdict("dashboard "+d.UID, problems, "%d of %d panels (%d queries) show data; %d may be empty, and are", shown-len(todo), shown, queries, len(notes))
+	c := verdict("dashboard "+d.UID, problems, "%d of %d panels show data (%d queries)", shown, charts, queries)
+	if excused > 0 {
+		c.Text += fmt.Sprintf("; %d may be empty", excused)
+	}
 	c.Details = append(c.Details, notes...)
 	return c
 }
 
-// empty says why a panel shows nothing, or not all that it is to show; "" if it does.
-func (s *session) empty(ctx context.Context, p dashboards.Panel) string {
+// view asks what a panel asks.
+func (s *session) view(ctx context.Context, p dashboards.Panel) view {
 	if len(p.Targets) == 0 {
-		return "it has no query"
+		return view{empty: "it has no query"}
 	}
 	from, to, step := s.window()
+	v := view{quiet: []string{}}
 	for _, t := range p.Targets {
 		expr := s.interpolate(t.Expr)
 		var list []series
@@ -97,14 +107,25 @@ func (s *session) empty(ctx context.Context, p dashboards.Panel) string {
 		} else {
 			list, err = s.prom.queryRange(ctx, expr, from, to, step)
 		}
-		switch {
-		case err != nil:
-			return fmt.Sprintf("query %s: %v", t.RefID, err)
-		case !hasNumber(list):
-			return fmt.Sprintf("no data for query %s: %s", t.RefID, expr)
+		if err != nil {
+			return view{empty: fmt.Sprintf("query %s: %v", t.RefID, err)}
+		}
+		if !hasNumber(list) {
+			v.quiet = append(v.quiet, fmt.Sprintf("query %s: %s", t.RefID, clip(expr)))
 		}
 	}
-	return ""
+	if len(v.quiet) == len(p.Targets) {
+		return view{empty: "no data for " + v.quiet[0]}
+	}
+	return v
+}
+
+// clip shortens an expression that is only to be recognized.
+func clip(expr string) string {
+	if r := []rune(expr); len(r) > 160 {
+		return string(r[:160]) + "…"
+	}
+	return expr
 }
 
 func hasNumber(list []series) bool {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"soundcheck/dashboards"
 	"soundcheck/loadgen/attack"
 )
 
@@ -161,12 +162,23 @@ func TestMayBeEmpty(t *testing.T) {
 	w.board.Panels[2].Targets[0].Expr, w.board.Panels[2].MayBeEmpty = "retries_total", "nothing was sent again"
 	found := w.checks(t)
 	for check, want := range map[string]string{
-		"dashboard first": `ok 1 of 2 panels (2 queries) show data; 1 may be empty, and are "Jobs" may be empty: nothing was sent again`,
+		"dashboard first": `ok 1 of 2 panels show data (2 queries); 1 may be empty "Jobs" may be empty: nothing was sent again`,
 		"metric names":    "retries_total is not there: nothing was sent again",
 	} {
 		if c := found[check]; c.Outcome != OK || !strings.Contains(c.String(), want) {
 			t.Errorf("%v, want ok and %q", c, want)
 		}
+	}
+}
+
+// One query of a panel is enough; which have no data is told.
+func TestQuietQuery(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.board.Panels[2].Targets = append(w.board.Panels[2].Targets, dashboards.Target{RefID: "B", Expr: "up > 7"})
+	c := w.checks(t)["dashboard first"]
+	if want := `2 of 2 panels show data (3 queries) "Jobs" shows data, but none for query B: up > 7`; c.Outcome != OK || !strings.Contains(c.String(), want) {
+		t.Errorf("%v, want ok and %q", c, want)
 	}
 }
 
