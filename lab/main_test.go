@@ -60,6 +60,7 @@ func TestUsage(t *testing.T) {
 		"verify rate":       {[]string{"verify", "-rate", "0.5"}, 2, "", "-rate 0.5 is out of range: 1 to 1000"},
 		"verify no rate":    {[]string{"verify", "-rate", "NaN"}, 2, "", "-rate NaN is out of range"},
 		"verify duration":   {[]string{"verify", "-duration", "1s"}, 2, "", "-duration 1s is out of range: 5s to 10m"},
+		"verify too few":    {[]string{"verify", "-rate", "10", "-duration", "9s"}, 2, "", "-rate 10 for -duration 9s are less than 100 requests"},
 		"verify patience":   {[]string{"verify", "-patience", "1h"}, 2, "", "-patience 1h0m0s is out of range: 1s to 10m"},
 		"verify series":     {[]string{"verify", "-max-series", "0"}, 2, "", "-max-series 0 is out of range: 1 to 10000000"},
 		"verify all series": {[]string{"verify", "-max-total-series", "-1"}, 2, "", "-max-total-series -1 is out of range"},

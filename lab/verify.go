@@ -65,6 +65,8 @@ func (f *verifyFlags) check() error {
 		return f.Errorf("-rate %g is out of range: 1 to %d", o.Generator.Rate, maxVerifyRate)
 	case o.Generator.Duration < 5*time.Second || o.Generator.Duration > 10*time.Minute:
 		return f.Errorf("-duration %s is out of range: 5s to 10m", o.Generator.Duration)
+	case o.Generator.Rate*o.Generator.Duration.Seconds() < verify.Hundred:
+		return f.Errorf("-rate %g for -duration %s are less than %d requests", o.Generator.Rate, o.Generator.Duration, verify.Hundred)
 	case o.Patience < time.Second || o.Patience > 10*time.Minute:
 		return f.Errorf("-patience %s is out of range: 1s to 10m", o.Patience)
 	case o.MaxSeries < 1 || o.MaxSeries > maxSeries:

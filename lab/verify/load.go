@@ -62,6 +62,9 @@ const (
 	singleAlbums            = 20
 )
 
+// Hundred is how many requests a load has at least.
+const Hundred = 100
+
 // grace is for a program to end after what it was told to do.
 const grace = time.Minute
 
@@ -82,8 +85,10 @@ func (g Generator) Generate(ctx context.Context) (*Load, error) {
 	if err := g.call(ctx, l); err != nil {
 		return nil, err
 	}
+	// Of whole hundreds the 99th percentile is one request, for whoever counts.
+	requests := int(g.Rate*g.Duration.Seconds()) / Hundred * Hundred
 	record := filepath.Join(dir, "requests")
-	out, err := g.program(ctx, l, g.Duration, g.Loadgen, "-url", g.Proxy, "-rate", fmt.Sprint(g.Rate), "-duration", g.Duration.String(),
+	out, err := g.program(ctx, l, g.Duration, g.Loadgen, "-url", g.Proxy, "-rate", fmt.Sprint(g.Rate), "-duration", g.Duration.String(), "-n", fmt.Sprint(requests),
 		"-mix", mix, "-seed", fmt.Sprint(rand.Uint32()), "-format", "json", "-quiet", "-explain=false", "-keep", "", "-record", record)
 	if e := json.Unmarshal(out, &l.Report); e != nil || l.Report.RunID == "" {
 		return nil, fmt.Errorf("loadgen made no report: %w", errors.Join(err, e))
