@@ -13,7 +13,7 @@ const allValues = "$__all"
 // minRateInterval holds three samples of the slowest senders.
 const minRateInterval = 30 * time.Second
 
-var reference = regexp.MustCompile(`\$(\w+)|\$\{(\w+)\}`)
+var reference = regexp.MustCompile(`\$[a-z_]\w*|\$\{[a-z_]\w*\}`)
 
 // Interpolate returns expr, PromQL of a panel or the query of a variable, with the
 // chosen values in the place of variables and with the durations that Grafana

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
@@ -12,6 +13,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"soundcheck/datagen/file"
@@ -23,6 +25,7 @@ import (
 // items returns what is to be sent, from the seed or from the file.
 func (c *config) items(ctx context.Context, stdin io.Reader, bar *cli.Progress) (*input, error) {
 	in := &input{config: c, stdin: stdin, bar: bar}
+	c.First = c.from
 	if c.in.name == "" {
 		c.Items, c.Key = in.madeUp(), in.seedKey
 		return in, nil
@@ -40,8 +43,8 @@ type input struct {
 	*config
 	stdin   io.Reader
 	bar     *cli.Progress
-	reads   int // of the file; what is bad is reported the first time
-	skipped int // bad ones of the file
+	reads   int          // of the file; what is bad is reported the first time
+	skipped atomic.Int64 // bad ones of the file
 }
 
 func (in *input) madeUp() iter.Seq2[fill.Item, error] {
@@ -61,9 +64,8 @@ func (in *input) madeUp() iter.Seq2[fill.Item, error] {
 	}
 }
 
-// seedKey is for a request that begins with album i of the seed. That it does not tell the
-// number of albums is on purpose: what an earlier run has sent in other batches is refused,
-// not created again.
+// seedKey is for a request that begins with album i of the seed. It does not tell what else
+// is in the request, so that the service refuses to create that album in another batch.
 func (in *input) seedKey(first fill.Item) string {
 	return fmt.Sprintf("datagen-%d-%g-%d", in.seed, in.unicode, first.Number)
 }
@@ -78,35 +80,44 @@ func (in *input) fileKey(first fill.Item) string {
 // maxSaid is how many bad lines are reported; the rest is counted.
 const maxSaid = 10
 
-// fromFile yields the albums of the file, numbered from 0 without the bad ones.
+// fromFile yields the albums of the file, numbered from 0 by their places in it: what is
+// bad has a number too, so that the others keep theirs when it is mended.
 func (in *input) fromFile(yield func(fill.Item, error) bool) {
 	r, err := in.open()
 	if err != nil {
-		yield(fill.Item{}, fmt.Errorf("-i: %w", err))
+		yield(fill.Item{Number: in.from}, fmt.Errorf("-i: %w", err))
 		return
 	}
 	defer r.Close()
 	in.reads++
-	number := uint64(0)
+	number, good := uint64(0), 0
+	fail := func(err error) { yield(fill.Item{Number: number}, fmt.Errorf("-i %s: %w", in.in.name, err)) }
 	for a, err := range file.Read(r, in.in.format) {
 		var bad *file.BadError
 		switch {
 		case errors.As(err, &bad) && in.skipBad:
 			in.skip(bad)
-			continue
 		case err != nil:
-			yield(fill.Item{Number: number}, fmt.Errorf("-i %s: %w", in.in.name, err))
+			fail(err)
 			return
+		case number >= in.from:
+			if good++; !yield(fill.Item{Number: number, Album: a}, nil) {
+				return
+			}
 		}
-		if number >= in.from && !yield(fill.Item{Number: number, Album: a}, nil) {
-			return
-		}
-		if number++; in.N > 0 && number == in.from+uint64(in.N) {
+		if number++; in.N > 0 && good == in.N {
 			return
 		}
 	}
-	if number <= in.from {
-		yield(fill.Item{}, fmt.Errorf("-i %s: it has %d albums, and -from is %d", in.in.name, number, in.from))
+	switch {
+	case in.reads > 1:
+		fail(errors.New("it has changed while it was read"))
+	case number == 0:
+		fail(errors.New("it has no albums"))
+	case number <= in.from:
+		fail(fmt.Errorf("it has %d albums, and -from is %d", number, in.from))
+	case in.N > 0:
+		fail(fmt.Errorf("it has %d albums from album %d on, and -n is %d", good, in.from, in.N))
 	}
 }
 
@@ -114,7 +125,7 @@ func (in *input) skip(bad *file.BadError) {
 	if in.reads > 1 {
 		return
 	}
-	if in.skipped++; in.skipped <= maxSaid {
+	if in.skipped.Add(1) <= maxSaid {
 		in.bar.Line(fmt.Sprintf("-i %s: %v: left out", in.in.name, bad))
 	}
 }
@@ -147,6 +158,9 @@ func (in *input) open() (io.ReadCloser, error) {
 	if in.in.name == "-" {
 		return io.NopCloser(in.stdin), nil
 	}
+	if st, err := os.Stat(in.in.name); err != nil || !st.Mode().IsRegular() {
+		return nil, cmp.Or(err, fmt.Errorf("%s is no regular file: a pipe is read with -i -", in.in.name))
+	}
 	f, err := os.Open(in.in.name)
 	if err != nil || !in.in.gzip {
 		return f, err
@@ -162,11 +176,11 @@ func (in *input) open() (io.ReadCloser, error) {
 }
 
 // expecting notes the albums that it passes on.
-func expecting(e *fill.Expected, from uint64, items iter.Seq2[fill.Item, error]) iter.Seq2[fill.Item, error] {
+func expecting(e *fill.Expected, items iter.Seq2[fill.Item, error]) iter.Seq2[fill.Item, error] {
 	return func(yield func(fill.Item, error) bool) {
 		for item, err := range items {
 			if err == nil && item.Broken == nil {
-				e.Add(uint32(item.Number-from), item.Album)
+				e.Add(item.Number, item.Album)
 			}
 			if !yield(item, err) {
 				return

@@ -10,11 +10,12 @@
 // The same seed gives the same albums: album i is the same whatever the other flags are.
 // No two of a seed have the same title and artist.
 //
-// Each album is created once, also if datagen is stopped and run again, as long as the
-// service remembers its requests (24 hours): each has an Idempotency-Key that follows from
-// the seed and the number of the first album in it. What is not answered, or answered that
-// it be sent again later, is sent again, at the time that was told or after longer and
-// longer waits. What was sent before in other batches is refused, not created again.
+// Each album is created once, also if datagen is stopped and run again with the same flags,
+// as long as the service remembers its requests (24 hours): each has an Idempotency-Key that
+// follows from the seed and the number of the first album in it. What is not answered, or
+// answered that it be sent again later, is sent again, at the time that was told or after
+// longer and longer waits. With another -batch, -async or -invalid the requests are others:
+// what the service knows by its key is refused, the rest is created again.
 //
 // With -batch 1 every album is created in a trace of its own, otherwise every batch. It
 // begins with a client span of the service datagen. Where telemetry goes is told by the
@@ -48,9 +49,11 @@
 // albums_per_second, resume_from and verified (albums, once, missing, changed, twice,
 // others, examples).
 //
-// A service that has created nothing for -patience is given up, one that was never there
-// after three seconds. Ctrl-C lets the requests in flight finish for a second, and then
-// says how to go on.
+// A service that has created nothing for -patience although it was asked, asks for more
+// patience than that, is full, or has refused a thousand requests in a row, is given up; an
+// address where no album service was found after three seconds. Ctrl-C lets the requests in
+// flight finish for a second, and then says how to go on. An operation that was accepted
+// with -async goes on without datagen, and is counted as unknown.
 //
 // Exit codes: 0 every album is there, and every broken one was rejected; 1 not so;
 // 2 wrong usage.
@@ -113,13 +116,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 func (c *config) send(ctx context.Context, in *input, s fill.Service, stdout io.Writer, bar *cli.Progress) error {
 	var expected *fill.Expected
 	if c.verify {
-		expected = fill.NewExpected()
-		c.Items = expecting(expected, c.from, c.Items)
+		expected = fill.NewExpected(c.from)
+		c.Items = expecting(expected, c.Items)
 	}
 	c.Service, c.Tick = s, tick
 	c.Progress = func(s fill.Summary) { bar.Show(progress(s, bar.Terminal())) }
 	summary, runErr := fill.Run(ctx, c.Config)
-	summary.Skipped = in.skipped
+	summary.Skipped = int(in.skipped.Load())
 	var verifyErr error
 	if expected != nil && runErr == nil {
 		summary.Verified, verifyErr = expected.Verify(ctx, s, c.Patience, func(n int) { bar.Show(fmt.Sprintf("verifying: %d albums read", n)) })
@@ -137,28 +140,27 @@ func (c *config) send(ctx context.Context, in *input, s fill.Service, stdout io.
 
 // verdict is the error of a run: nil if everything is there that should be.
 func (c *config) verdict(s fill.Summary, runErr, verifyErr error) error {
-	there := s.Created + s.There
-	albums := func(n int) string {
-		if c.N == 0 {
-			return fmt.Sprintf("%d of the albums that were read", n)
-		}
-		return fmt.Sprintf("%d of %d albums", n, c.N)
-	}
 	var bad *file.BadError
 	var input *fill.InputError
 	switch {
-	case errors.Is(runErr, fill.ErrGaveUp) && there == 0:
+	case errors.Is(runErr, fill.ErrGaveUp) && s.Created+s.There == 0 && !errors.Is(runErr, album.ErrFull):
 		return fmt.Errorf("%w\nstart the lab with make lab-up, or name another service with -url", runErr)
 	case errors.Is(runErr, fill.ErrGaveUp):
-		return fmt.Errorf("%w\n%s are there; %s", runErr, albums(there), c.resume(s))
+		return fmt.Errorf("%w\n%s; %s", runErr, c.there(s), c.resume(s))
 	case errors.As(runErr, &bad):
-		return fmt.Errorf("%w\n%s are there; -skip-bad leaves out what is no album", runErr, albums(there))
+		return fmt.Errorf("%w\n%s; -skip-bad leaves out what is no album", runErr, c.there(s))
 	case errors.As(runErr, &input):
-		return runErr
+		return fmt.Errorf("%w\n%s", runErr, c.there(s))
 	case runErr != nil:
-		return fmt.Errorf("interrupted: %s are there; %s", albums(there), c.resume(s))
-	case s.Failed > 0:
-		return fmt.Errorf("%s were not created; those that are there are not created twice if it is run again", albums(s.Failed))
+		return fmt.Errorf("interrupted: %s; %s", c.there(s), c.resume(s))
+	case s.Failed > 0 || s.Unknown > 0:
+		text := fmt.Sprintf("%d albums failed", s.Failed)
+		if s.Again > 0 || s.Unknown > 0 {
+			text += "; run it again with the same flags: those that are there are not created twice"
+		}
+		return errors.New(text)
+	case errors.Is(verifyErr, context.Canceled):
+		return fmt.Errorf("interrupted: %s; it was not verified", c.there(s))
 	case verifyErr != nil:
 		return verifyErr
 	case s.Verified != nil && !s.Verified.OK():
@@ -167,10 +169,17 @@ func (c *config) verdict(s fill.Summary, runErr, verifyErr error) error {
 	return nil
 }
 
+func (c *config) there(s fill.Summary) string {
+	if c.N == 0 {
+		return fmt.Sprintf("%d of the albums that were read are there", s.Created+s.There)
+	}
+	return fmt.Sprintf("%d of %d albums are there", s.Created+s.There, c.N)
+}
+
 // resume says how to go on with what was not created.
 func (c *config) resume(s fill.Summary) string {
 	text := fmt.Sprintf("go on with the same flags and -from %d", s.Resume)
-	if c.N > 0 {
+	if c.N > 0 && c.in.name == "" {
 		text += fmt.Sprintf(" -n %d", c.from+uint64(c.N)-s.Resume)
 	}
 	return text

@@ -1,15 +1,18 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"soundcheck/internal/album"
-	"soundcheck/internal/fakealbum"
 )
 
 // Run again, nothing is created twice, however the albums are sent. What was sent in other
@@ -24,9 +27,9 @@ func TestRunAgain(t *testing.T) {
 	}{
 		{"-n 100", "created        100 of 100", 0},
 		{"-n 150", "created        50 of 150", 0},
-		{"-n 100", "already there  100: an earlier request created them\n", 0},
+		{"-n 100", "already there  100: an earlier request created them, of this run or another\n", 0},
 		{"-n 100 -unicode 0.5", "created        100 of 100", 0}, // other albums
-		{"-n 100 -batch 10", "  100 × this Idempotency-Key was used with another request: an earlier run has sent these albums with another -n, -batch or -async", 1},
+		{"-n 100 -batch 10", "  100 × this Idempotency-Key was used with another request: an earlier run has sent this album otherwise, with another -n, -batch, -async or -invalid", 1},
 		{"-from 1000 -n 95 -batch 10", "created        95 of 95", 0},
 		{"-from 1000 -n 95 -batch 10", "already there  95:", 0},
 		{"-from 1020 -n 75 -batch 10", "already there  75:", 0},
@@ -62,15 +65,6 @@ func TestInvalid(t *testing.T) {
 			t.Errorf("%+v, want some 200 rejected and the rest there", s)
 		}
 	}
-	ways := map[string]bool{}
-	for i := range uint64(500) {
-		if b, broken := (fakealbum.Catalogue{Seed: 1, Unicode: fakealbum.Unicode}).Broken(i, 0.4); broken {
-			ways[b.What] = true
-		}
-	}
-	if len(ways) < 19 {
-		t.Errorf("500 albums are broken in %d ways only", len(ways))
-	}
 }
 
 // A file is sent as it is. What is no album in it is named, and nothing is sent before it
@@ -99,6 +93,10 @@ func TestFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	cut := name("cut.csv.gz", string(b[:len(b)/2]))
+	pipe := filepath.Join(dir, "pipe.ndjson")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	mixed := name("mixed.ndjson", good+bad+other)
 	for _, tt := range []struct {
 		name, stdin, args string
@@ -118,7 +116,11 @@ func TestFile(t *testing.T) {
 		{"skipped in stdin", good + bad + other, "-skip-bad -i -", 0, 2, "created        2 albums in ", "line 2: invalid: price: below minimum value: left out\n"},
 		{"the same album twice", good + good, "-verify -i -", 0, 2, "each of 2 albums is there once", ""},
 		{"an array", "", "-i " + name("a.json", "["+good+","+other+"]"), 0, 2, "created        2 of 2", ""},
-		{"ids", "", "-i " + name("ids.csv", "id,title,artist,price\n77,Naima,John Coltrane,9.99\n77,Naima,John Coltrane,9.99\n"), 1, 1, "1 × an album with this id exists", "1 of 2 albums were not created"},
+		{"empty", "", "-i " + name("empty.ndjson", "\n"), 1, 0, "", "empty.ndjson: it has no albums\nnothing was sent\n"},
+		{"too few", "", "-n 3 -i " + name("few.ndjson", good+other), 1, 0, "", "few.ndjson: it has 2 albums from album 0 on, and -n is 3\nnothing was sent\n"},
+		{"too few in stdin", good + other, "-n 3 -i -", 1, 2, "created        2 of 3", "-i -: it has 2 albums from album 0 on, and -n is 3\n2 of 3 albums are there\n"},
+		{"no file", "", "-i " + pipe, 1, 0, "", "pipe.ndjson is no regular file: a pipe is read with -i -\nnothing was sent\n"},
+		{"ids", "", "-i " + name("ids.csv", "id,title,artist,price\n77,Naima,John Coltrane,9.99\n77,Naima,John Coltrane,9.99\n"), 1, 1, "1 × an album with this id exists", "datagen: 1 albums failed\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -138,5 +140,69 @@ func TestFile(t *testing.T) {
 				t.Errorf("again: exit code %d\n%s%s", code, stdout, stderr)
 			}
 		})
+	}
+}
+
+// What was bad in a file has its number, so that the others keep theirs when it is mended.
+func TestMended(t *testing.T) {
+	t.Parallel()
+	tg := newTarget(t, album.NewMemory())
+	name := filepath.Join(t.TempDir(), "albums.csv")
+	for _, tt := range []struct{ second, want string }{{"0", "created        2 of 2"}, {"1.50", "created        1 of 3"}} {
+		if err := os.WriteFile(name, []byte("title,artist,price\nNaima,John Coltrane,1\nEquinox,John Coltrane,"+tt.second+"\nCrescent,John Coltrane,3\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		stdout, stderr, code := datagen(t.Context(), "-i", name, "-skip-bad", "-verify", "-url", tg.URL)
+		if code != 0 || !strings.HasPrefix(stdout, tt.want) {
+			t.Errorf("exit code %d, want 0 and %q\n%s%s", code, tt.want, stdout, stderr)
+		}
+	}
+}
+
+// A pipe that nobody writes to does not keep it from ending.
+func TestInterruptedPipe(t *testing.T) {
+	t.Parallel()
+	r, w := io.Pipe()
+	defer w.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	memory := album.NewMemory()
+	tg := newTarget(t, service{memory, func(ctx context.Context, w album.Write) (album.Created, error) {
+		defer cancel()
+		return memory.Create(ctx, w)
+	}})
+	go fmt.Fprintln(w, `{"title":"Naima","artist":"John Coltrane","price":9.99}`)
+	var out, errs bytes.Buffer
+	err := run(ctx, []string{"-i", "-", "-url", tg.URL}, func(string) string { return "" }, r, &out, &errs)
+	if err == nil || err.Error() != "interrupted: 1 of the albums that were read are there; go on with the same flags and -from 1" {
+		t.Errorf("run = %v\n%s", err, &out)
+	}
+}
+
+// A full store is not asked a million times. When there is room, what could not be done
+// later is done.
+func TestFull(t *testing.T) {
+	t.Parallel()
+	memory := album.NewMemory()
+	memory.Max = 50
+	tg := newTarget(t, memory)
+	stdout, stderr, code := datagen(t.Context(), "-n", "1000000", "-url", tg.URL)
+	if n := tg.requests(); code != 1 || n > 100 || !strings.Contains(stderr, "datagen: gave up: album store is full\n50 of 1000000 albums are there; go on with the same flags and -from ") {
+		t.Errorf("exit code %d after %d requests\n%s%s", code, n, stdout, stderr)
+	}
+	again := album.NewMemory()
+	again.Max = 50
+	tg = newTarget(t, again)
+	args := []string{"-n", "60", "-async", "-concurrency", "1", "-url", tg.URL}
+	if stdout, stderr, code = datagen(t.Context(), args...); code != 1 || !strings.Contains(stdout, "\n  10 × an operation failed: album store is full") {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+	for id := range int64(20) {
+		if err := again.Delete(t.Context(), id+1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if stdout, stderr, code = datagen(t.Context(), args...); code != 0 || !strings.HasPrefix(stdout, "created        10 of 60") {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
 }

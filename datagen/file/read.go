@@ -90,13 +90,24 @@ func plain(err error) error {
 }
 
 func readLines(r io.Reader, yield func(album.Album, error) bool) error {
-	in := bufio.NewScanner(r)
-	in.Buffer(make([]byte, 0, 64<<10), maxLine)
-	for line := 1; in.Scan(); line++ {
-		if len(bytes.TrimSpace(in.Bytes())) == 0 {
+	in := bufio.NewReaderSize(r, 64<<10)
+	for line := 1; ; line++ {
+		text, tooLong, err := readLine(in)
+		if errors.Is(err, io.EOF) && len(text) == 0 && !tooLong {
+			return nil
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if len(bytes.TrimSpace(text)) == 0 && !tooLong {
 			continue
 		}
-		a, err := decode(in.Bytes())
+		var a album.Album
+		if tooLong {
+			err = fmt.Errorf("it is longer than %d bytes", maxLine)
+		} else {
+			a, err = decode(text)
+		}
 		if err != nil {
 			err = &BadError{fmt.Sprintf("line %d", line), err}
 		}
@@ -104,16 +115,34 @@ func readLines(r io.Reader, yield func(album.Album, error) bool) error {
 			return errStop
 		}
 	}
-	if errors.Is(in.Err(), bufio.ErrTooLong) {
-		return fmt.Errorf("a line is longer than %d bytes", maxLine)
+}
+
+// readLine reads to the end of a line, however long it is. The text is valid until the
+// next call.
+func readLine(in *bufio.Reader) (text []byte, tooLong bool, err error) {
+	text, err = in.ReadSlice('\n')
+	if !errors.Is(err, bufio.ErrBufferFull) {
+		return text, false, err
 	}
-	return in.Err()
+	text = slices.Clone(text)
+	for errors.Is(err, bufio.ErrBufferFull) {
+		var more []byte
+		if more, err = in.ReadSlice('\n'); len(text)+len(more) > maxLine {
+			tooLong = true
+			continue
+		}
+		text = append(text, more...)
+	}
+	return text, tooLong, err
 }
 
 func readArray(r io.Reader, yield func(album.Album, error) bool) error {
 	dec := json.NewDecoder(bufio.NewReaderSize(r, 64<<10))
-	if t, err := dec.Token(); err != nil || t != json.Delim('[') {
-		return errors.New("the file is not one JSON array")
+	switch t, err := dec.Token(); {
+	case errors.Is(err, io.EOF):
+		return errors.New("the file is empty")
+	case err != nil || t != json.Delim('['):
+		return errors.Join(errors.New("the file is not one JSON array"), err)
 	}
 	for n := 1; dec.More(); n++ {
 		var raw json.RawMessage
@@ -144,14 +173,20 @@ func readArray(r io.Reader, yield func(album.Album, error) bool) error {
 var header = []string{"id", "title", "artist", "price", "genre", "year"}
 
 func readCSV(r io.Reader, yield func(album.Album, error) bool) error {
-	in := csv.NewReader(bufio.NewReaderSize(r, 64<<10))
+	text := bufio.NewReaderSize(r, 64<<10)
+	if mark, err := text.Peek(3); err == nil && string(mark) == "\ufeff" { // as Excel writes it
+		_, _ = text.Discard(len(mark))
+	}
+	in := csv.NewReader(text)
 	in.ReuseRecord = true
 	names, err := in.Read()
-	if err != nil {
+	if errors.Is(err, io.EOF) {
 		return errors.New("the file has no header")
 	}
+	if err != nil {
+		return err
+	}
 	names = slices.Clone(names)
-	names[0] = strings.TrimPrefix(names[0], "\ufeff")
 	for i, name := range names {
 		if names[i] = strings.ToLower(strings.TrimSpace(name)); !slices.Contains(header, names[i]) {
 			return fmt.Errorf("line 1: there is no column %q; there are %s", name, strings.Join(header, ", "))
@@ -180,7 +215,7 @@ func readCSV(r io.Reader, yield func(album.Album, error) bool) error {
 		case errors.Is(err, csv.ErrFieldCount):
 			line, err = parse.Line, fmt.Errorf("%d fields, the header has %d", len(row), len(names))
 		case err != nil: // where the next line begins cannot be told
-			return fmt.Errorf("line %d: %w", parse.Line, parse.Err)
+			return fmt.Errorf("line %d: %w: the rest cannot be read", parse.Line, parse.Err)
 		default:
 			line, _ = in.FieldPos(0)
 			a, err = fields(names, row)
@@ -206,18 +241,18 @@ func fields(names, row []string) (a album.Album, err error) {
 		case "genre":
 			a.Genre = strings.Clone(v)
 		case "price":
-			if a.Price, err = album.ParseCents(v); err != nil {
+			if a.Price, err = album.ParseCents(strings.TrimSpace(v)); err != nil {
 				return a, fmt.Errorf("price %q %w", v, err)
 			}
 		case "year":
-			if v == "" {
+			if v = strings.TrimSpace(v); v == "" {
 				continue
 			}
 			if a.Year, err = strconv.Atoi(v); err != nil {
 				return a, fmt.Errorf("year %q is not a whole number", v)
 			}
 		case "id":
-			if v == "" {
+			if v = strings.TrimSpace(v); v == "" {
 				continue
 			}
 			if a.ID, err = strconv.ParseInt(v, 10, 64); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"soundcheck/internal/album"
@@ -27,56 +28,64 @@ const (
 	there           // it had been created before
 	refused         // a broken one, as it must be
 	failed
-	unknown // cut off: it may have been created
-	unsent  // it was certainly not created, and no longer tried
+	unknown // no longer tried, and perhaps created
+	unsent  // no longer tried, and certainly not created
 )
 
 // deliver sends a request until it is answered for good.
 func (r *runner) deliver(q request) {
-	begun := time.Now()
+	var first time.Time // when it was first tried
+	var last error      // of the try before
+	var n note
 	ours := false // an operation of this run is about it
 	for try := 0; ; try++ {
 		if r.limit.WaitN(r.feed, q.albums()) != nil {
-			r.done(q, unsent, nil, "")
+			r.leave(q, last, n.traceID)
 			return
 		}
-		if try > 0 {
-			r.mu.Lock()
-			r.summary.Retried++
-			r.mu.Unlock()
+		began := time.Now()
+		if try == 0 {
+			first = began
+		} else {
+			r.retried()
 		}
-		var n note
-		o, err := r.once(n.in(r.calls), q, &ours)
+		o, err := r.once(n.in(r.calls), &q, &ours)
 		switch {
 		case err == nil:
+			r.done(q, o, nil, "")
+			return
 		case r.calls.Err() != nil && errors.Is(err, context.Canceled):
-			o = unknown
-		case !later(err):
-			o = failed
-		case r.impatient(begun, err):
-			o = failed
-		default:
-			r.say(kind(err))
-			wait, told := pause(err, try)
-			if told && wait > r.Patience {
-				r.done(q, failed, fmt.Errorf("%w: to come again after %s is longer than there is patience for", err, wait), n.traceID)
-				return
-			}
-			select {
-			case <-time.After(wait):
-				continue
-			case <-r.feed.Done():
-			}
-			o = unsent
-			if open(err) {
-				o = unknown
-			}
-			if errors.Is(context.Cause(r.feed), ErrGaveUp) {
-				o = failed
-			}
+			r.done(q, unknown, nil, "")
+			return
+		case !later(err) || r.impatient(first, began, err):
+			r.done(q, failed, err, n.traceID)
+			return
 		}
-		r.done(q, o, err, n.traceID)
-		return
+		last = err
+		r.say(kind(err))
+		wait, told := pause(err, try)
+		if told > r.Patience {
+			err = fmt.Errorf("%w: to come again after %s is longer than there is patience for", err, told)
+			r.stop(fmt.Errorf("%w: %w", ErrGaveUp, err))
+			r.done(q, failed, err, n.traceID)
+			return
+		}
+		select {
+		case <-time.After(wait):
+		case <-r.feed.Done():
+		}
+	}
+}
+
+// leave notes a request that is no longer tried, because the run ends.
+func (r *runner) leave(q request, last error, traceID string) {
+	switch {
+	case last != nil && errors.Is(context.Cause(r.feed), ErrGaveUp):
+		r.done(q, failed, last, traceID)
+	case open(last):
+		r.done(q, unknown, nil, "")
+	default:
+		r.done(q, unsent, nil, "")
 	}
 }
 
@@ -91,31 +100,23 @@ func open(err error) bool {
 }
 
 // pause returns how long to wait before another try: a little longer than the service
-// asks for, or twice as long each time; by chance, so that not all come back at once.
-func pause(err error, try int) (wait time.Duration, told bool) {
+// told, if it did, or twice as long each time; by chance, so that not all come back at once.
+func pause(err error, try int) (wait, told time.Duration) {
 	var later interface{ RetryAfter() time.Duration }
-	if told = errors.As(err, &later); told {
-		wait = later.RetryAfter()
+	if errors.As(err, &later) {
+		told = later.RetryAfter()
 	}
-	return wait + time.Duration((0.5+rand.Float64()/2)*float64(min(firstWait<<min(try, 16), longWait))), told
+	return told + time.Duration((0.5+rand.Float64()/2)*float64(min(firstWait<<min(try, 16), longWait))), told
 }
 
 // once sends a request once. It notes in ours that the service has promised to this run
 // that it will be done.
-func (r *runner) once(ctx context.Context, q request, ours *bool) (outcome, error) {
+func (r *runner) once(ctx context.Context, q *request, ours *bool) (outcome, error) {
 	switch {
 	case q.broken != nil:
 		return r.try(ctx, q)
 	case r.Async:
-		op, replayed, err := r.Service.Submit(ctx, q.write)
-		if err != nil {
-			return 0, err
-		}
-		*ours = *ours || !replayed
-		if err := r.follow(ctx, op); err != nil || *ours {
-			return created, err
-		}
-		return there, nil
+		return r.submit(ctx, q, ours)
 	}
 	c, err := r.Service.Create(ctx, q.write)
 	if err == nil && c.Replayed {
@@ -124,8 +125,27 @@ func (r *runner) once(ctx context.Context, q request, ours *bool) (outcome, erro
 	return created, err
 }
 
+// submit has a request done later, and waits until it is. What an earlier run's operation
+// has failed with is the answer to its key from then on; that one created nothing, so it is
+// asked for with another key.
+func (r *runner) submit(ctx context.Context, q *request, ours *bool) (outcome, error) {
+	op, replayed, err := r.Service.Submit(ctx, q.write)
+	for n := 2; err == nil && replayed && !*ours && op.Status == album.Failed; n++ {
+		q.write.Key = q.key + "-" + strconv.Itoa(n)
+		op, replayed, err = r.Service.Submit(ctx, q.write)
+	}
+	if err != nil {
+		return 0, err
+	}
+	*ours = *ours || !replayed
+	if err := r.follow(ctx, op); err != nil || *ours {
+		return created, err
+	}
+	return there, nil
+}
+
 // try sends what must be refused.
-func (r *runner) try(ctx context.Context, q request) (outcome, error) {
+func (r *runner) try(ctx context.Context, q *request) (outcome, error) {
 	b := q.broken
 	status, p, err := r.Service.Try(ctx, b.ContentType, b.Body)
 	if err != nil {
@@ -146,18 +166,16 @@ func (r *runner) try(ctx context.Context, q request) (outcome, error) {
 
 // follow asks for an operation until it ends.
 func (r *runner) follow(ctx context.Context, op album.Operation) (err error) {
-	begun := time.Now()
+	began := time.Now()
 	for check := firstCheck; ; check = min(2*check, longCheck) {
 		switch {
 		case op.Status == album.Succeeded:
 			return nil
-		case op.Status == album.Failed && op.Err != nil:
-			// The key is answered so from now on, whatever it was: %v, for it ends here.
-			return fmt.Errorf("an operation failed: %v", op.Err)
 		case op.Status == album.Failed:
-			return errors.New("an operation failed")
-		case r.impatient(begun, fmt.Errorf("%w: an operation is still %s", album.ErrNotReady, op.Status)):
-			return fmt.Errorf("an operation is still %s: it may yet create the albums", op.Status)
+			// %v: what is wrong now may be right later, but not for this operation.
+			return fmt.Errorf("an operation failed: %v", op.Err)
+		case time.Since(began) >= r.Patience:
+			return fmt.Errorf("%w: an operation is still %s", album.ErrNotReady, op.Status)
 		}
 		select {
 		case <-time.After(check):
@@ -168,33 +186,4 @@ func (r *runner) follow(ctx context.Context, op album.Operation) (err error) {
 			return err
 		}
 	}
-}
-
-// done notes what came of a request.
-func (r *runner) done(q request, o outcome, err error, traceID string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s, n := &r.summary, q.albums()
-	switch o {
-	case created:
-		s.Created += n
-	case there:
-		s.There += n
-	case refused:
-		s.Rejected += n
-	case failed:
-		s.fail(err, n, traceID)
-	case unknown:
-		s.Unknown += n
-	}
-	switch o {
-	case created, there, refused:
-		r.answered, r.met, r.trouble = time.Now(), true, ""
-		return
-	case failed:
-		if !later(err) { // it was answered
-			r.answered, r.met = time.Now(), true
-		}
-	}
-	s.undone(q.first)
 }

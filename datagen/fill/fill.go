@@ -4,7 +4,6 @@ package fill
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"sync"
 	"time"
@@ -34,7 +33,8 @@ type Config struct {
 	Service Service // whose spans come from a Noted provider, for Summary's trace ids
 	// Items are in the order of their numbers. An error is the last.
 	Items iter.Seq2[Item, error]
-	N     int // items, as far as that is known; 0: not
+	First uint64 // number of the first item
+	N     int    // items, as far as that is known; 0: not
 	// Batch is how many albums a request has: those whose numbers divided by it are the
 	// same, so that a run which begins elsewhere asks for the same. With 1 each album
 	// has a request of its own.
@@ -57,9 +57,12 @@ const (
 	grace = time.Second
 	// firstPatience is for a service of which nothing was seen yet: there may be none.
 	firstPatience = 3 * time.Second
+	// maxInVain is how many requests in a row may fail for good: the others would too.
+	maxInVain = 1000
 )
 
-// ErrGaveUp means that the service did not answer, so that Run stopped.
+// ErrGaveUp means that the service did not answer, or refused everything, so that Run
+// stopped.
 var ErrGaveUp = errors.New("gave up")
 
 // InputError is an error that came in the place of an item.
@@ -113,6 +116,7 @@ var errEnded = errors.New("everything was sent")
 // request is one that is sent until it is answered.
 type request struct {
 	write  album.Write
+	key    string            // that the write has at first
 	broken *fakealbum.Broken // what is sent instead
 	first  uint64            // number of its first item
 }
@@ -131,7 +135,9 @@ type runner struct {
 	mu       sync.Mutex // for what follows
 	summary  Summary
 	met      bool      // something answered that looks like an album service
-	answered time.Time // when a request last came to its end
+	answered time.Time // when a request last came to a good end
+	troubled time.Time // when the first try began that failed since then; zero: none
+	inVain   int       // requests in a row that failed for good
 	trouble  string    // why it does not go on now
 }
 
@@ -152,27 +158,45 @@ func (r *runner) send(requests chan<- request) error {
 		if len(next) == 0 {
 			return true
 		}
-		q := request{write: album.Write{Albums: next, Batch: r.Batch > 1, Key: r.Key(first)}, first: first.Number}
+		key := r.Key(first)
+		q := request{write: album.Write{Albums: next, Batch: r.Batch > 1, Key: key}, key: key, first: first.Number}
 		next = nil
 		return hand(q)
 	}
+	left := func(number uint64) {
+		r.undone(number)
+		if len(next) > 0 {
+			r.undone(first.Number)
+		}
+	}
 	size := uint64(r.Batch)
-	for item, err := range r.Items {
+	expect := r.First // number of the next item, as far as is known
+	items := r.pull()
+	for {
+		var p pulled
+		var more bool
+		select {
+		case p, more = <-items:
+		case <-r.feed.Done():
+			left(expect)
+			return nil
+		}
+		item := p.Item
 		switch {
-		case err != nil:
+		case !more:
+			flush()
+			return nil
+		case p.err != nil:
 			// Those before it in a batch are not sent either: it would be another one.
-			r.undone(item.Number)
-			if len(next) > 0 {
-				r.undone(first.Number)
-			}
-			return &InputError{err}
+			left(item.Number)
+			return &InputError{p.err}
 		case len(next) > 0 && item.Number/size != first.Number/size && !flush():
 			return nil
-		case item.Broken != nil:
+		}
+		expect = item.Number + 1
+		if item.Broken != nil {
 			if !hand(request{broken: item.Broken, first: item.Number}) {
-				if len(next) > 0 {
-					r.undone(first.Number)
-				}
+				left(item.Number)
 				return nil
 			}
 			continue
@@ -185,8 +209,28 @@ func (r *runner) send(requests chan<- request) error {
 			return nil
 		}
 	}
-	flush()
-	return nil
+}
+
+type pulled struct {
+	Item
+	err error
+}
+
+// pull lets the items come by themselves: one may take for ever, as those of a pipe that
+// nobody writes to.
+func (r *runner) pull() <-chan pulled {
+	items := make(chan pulled, 64)
+	go func() {
+		defer close(items)
+		for item, err := range r.Items {
+			select {
+			case items <- pulled{item, err}:
+			case <-r.feed.Done():
+				return
+			}
+		}
+	}()
+	return items
 }
 
 // show tells how far it is.
@@ -204,43 +248,4 @@ func (r *runner) show() {
 			return
 		}
 	}
-}
-
-func (r *runner) snapshot() Summary {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s := r.summary
-	s.Elapsed = time.Since(r.begun)
-	s.Trouble = r.trouble
-	s.Errors = append([]Failure(nil), s.Errors...)
-	return s
-}
-
-// undone notes that an item, and perhaps those after it, were not sent or not created.
-func (r *runner) undone(number uint64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.summary.undone(number)
-}
-
-// say notes why it does not go on now.
-func (r *runner) say(trouble string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.trouble = trouble
-}
-
-// impatient reports whether a request that was first tried at begun is to be tried no
-// more. If no other was answered either, it stops everything.
-func (r *runner) impatient(begun time.Time, err error) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	patience := r.Patience
-	if r.met = r.met || !errors.Is(err, album.ErrUnavailable) && !errors.Is(err, album.ErrTimeout); !r.met {
-		patience = min(patience, firstPatience)
-	}
-	if idle := time.Since(r.answered); idle >= patience {
-		r.stop(fmt.Errorf("%w after %s without an album: %w", ErrGaveUp, idle.Round(100*time.Millisecond), err))
-	}
-	return time.Since(begun) >= patience
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"soundcheck/internal/album"
+	"soundcheck/internal/albumhttp"
 )
 
 // Summary is what came of a Run.
@@ -22,6 +23,7 @@ type Summary struct {
 	Skipped  int // lines of a file that are no albums
 	Retried  int // requests that were sent again
 	Failed   int // not created, or a broken one that was not rejected as it must be
+	Again    int // of those: that may be created if they are sent again
 	Unknown  int // cut off when Run was stopped: they may have been created
 	Elapsed  time.Duration
 	Errors   []Failure // the first maxErrors different ones
@@ -51,6 +53,9 @@ func (s *Summary) undone(number uint64) {
 // fail notes that n items failed for the same reason.
 func (s *Summary) fail(err error, n int, traceID string) {
 	s.Failed += n
+	if later(err) {
+		s.Again += n
+	}
 	message := kind(err)
 	for i := range s.Errors {
 		if s.Errors[i].Message == message {
@@ -70,7 +75,9 @@ func kind(err error) string {
 	case errors.Is(err, album.ErrTimeout):
 		return album.ErrTimeout.Error()
 	case errors.Is(err, album.ErrKeyReused):
-		return err.Error() + ": an earlier run has sent these albums with another -n, -batch or -async"
+		return err.Error() + ": an earlier run has sent this album otherwise, with another -n, -batch, -async or -invalid"
+	case errors.Is(err, albumhttp.ErrTooLarge):
+		return err.Error() + ": a smaller -batch may help"
 	case !errors.Is(err, album.ErrUnavailable):
 		return err.Error()
 	}
@@ -106,7 +113,7 @@ func (s *Summary) Write(w io.Writer) error {
 		n     int
 		about string
 	}{
-		{"already there", s.There, "an earlier request created them"},
+		{"already there", s.There, "an earlier request created them, of this run or another"},
 		{"rejected", s.Rejected, "broken albums, as they must be"},
 		{"skipped", s.Skipped, "they are no albums"},
 		{"retried", s.Retried, "requests were sent again"},

@@ -28,7 +28,7 @@ func TestKind(t *testing.T) {
 		want string
 	}{
 		{album.ErrExists, "an album with this id exists"},
-		{album.ErrKeyReused, "this Idempotency-Key was used with another request: an earlier run has sent these albums with another -n, -batch or -async"},
+		{album.ErrKeyReused, "this Idempotency-Key was used with another request: an earlier run has sent this album otherwise, with another -n, -batch, -async or -invalid"},
 		{&album.InvalidError{Fields: []album.FieldError{{Field: "price", Message: album.Required}}}, "invalid: price: required field"},
 		{fmt.Errorf("%w: Post ...: context deadline exceeded", album.ErrTimeout), "album store did not answer in time"},
 		{fmt.Errorf("%w: %w", album.ErrUnavailable, reset), "album store unavailable: read: read: connection reset by peer"},

@@ -14,6 +14,7 @@ import (
 
 // Expected are the albums that must be in a service. It keeps 24 bytes of each.
 type Expected struct {
+	from uint64 // number of the first
 	seed maphash.Seed
 	list []expected
 }
@@ -21,13 +22,13 @@ type Expected struct {
 type expected struct {
 	name    uint64 // hash of title and artist
 	content uint64 // hash of everything
-	number  uint32
-	seen    uint8 // as it must be; up to 2
-	altered bool  // one is there with the same title and artist, but another content
+	number  uint32 // counted from the first
+	seen    uint8  // as it must be; up to 2
+	altered bool   // one is there with the same title and artist, but another content
 }
 
-// NewExpected returns a list without albums.
-func NewExpected() *Expected { return &Expected{seed: maphash.MakeSeed()} }
+// NewExpected returns a list without albums, for those with numbers from first on.
+func NewExpected(first uint64) *Expected { return &Expected{from: first, seed: maphash.MakeSeed()} }
 
 type contentKey struct {
 	title, artist, genre string
@@ -40,10 +41,11 @@ func (e *Expected) of(a album.Album) (name, content uint64) {
 		maphash.Comparable(e.seed, contentKey{a.Title, a.Artist, a.Genre, a.Price, a.Year})
 }
 
-// Add adds the album of a number below 2^32. If it is added twice, it must be there twice.
-func (e *Expected) Add(number uint32, a album.Album) {
+// Add adds the album of a number, less than 2^32 after the first. If it is added twice, it
+// must be there twice.
+func (e *Expected) Add(number uint64, a album.Album) {
 	name, content := e.of(a)
-	e.list = append(e.list, expected{name: name, content: content, number: number})
+	e.list = append(e.list, expected{name: name, content: content, number: uint32(number - e.from)})
 }
 
 // Verified is what a walk through all pages of a service found.
@@ -60,7 +62,7 @@ type Verified struct {
 
 // Example is an album that is not as it must be.
 type Example struct {
-	Number uint32 `json:"number"`
+	Number uint64 `json:"number"`
 	Is     string `json:"is"` // missing, changed or twice
 }
 
@@ -129,7 +131,7 @@ func (e *Expected) Verify(ctx context.Context, s album.Service, patience time.Du
 			is = "missing"
 		}
 		if len(v.Examples) < maxExamples {
-			v.Examples = append(v.Examples, Example{x.number, is})
+			v.Examples = append(v.Examples, Example{e.from + uint64(x.number), is})
 		}
 	}
 	return v, nil

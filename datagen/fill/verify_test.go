@@ -61,12 +61,12 @@ func TestVerify(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			e := NewExpected()
+			e := NewExpected(0)
 			for i := range uint64(n) {
-				e.Add(uint32(i), fakealbum.New(7, i))
+				e.Add(i, fakealbum.New(7, i))
 			}
 			for i, a := range tt.expect {
-				e.Add(uint32(n+i), a)
+				e.Add(uint64(n+i), a)
 			}
 			m := kept(t)
 			if err := tt.spoil(t, m); err != nil {
@@ -114,7 +114,7 @@ func TestVerifyWaits(t *testing.T) {
 				}
 				return nil
 			}}
-			if _, err := NewExpected().Verify(t.Context(), s, 30*time.Second, nil); (err == nil) != tt.ok || !tt.ok && !errors.Is(err, tt.err) {
+			if _, err := NewExpected(0).Verify(t.Context(), s, 30*time.Second, nil); (err == nil) != tt.ok || !tt.ok && !errors.Is(err, tt.err) {
 				t.Errorf("%d times %v: %v, want success: %v", tt.refused, tt.err, err, tt.ok)
 			}
 		})

@@ -284,13 +284,25 @@ func (a *answer) asError() error {
 	media, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type"))
 	var p Problem
 	if media != problemType || json.Unmarshal(a.Body, &p) != nil {
-		return fmt.Errorf("%w: answered %s with %q, not with a problem", album.ErrUnavailable, a.Status, media)
+		return a.later(fmt.Errorf("%w: answered %s with %q: %w", album.ErrUnavailable, a.Status, media, ErrForeign))
 	}
 	p.Status = a.StatusCode // the advisory member could say anything
 	err := errorFor(p)
 	if errors.Is(err, album.ErrUnavailable) {
-		return fmt.Errorf("%w: answered %s, trace %s", err, a.Status, p.TraceID)
+		err = fmt.Errorf("%w: answered %s", err, a.Status)
+		if p.TraceID != "" {
+			err = fmt.Errorf("%w, trace %s", err, p.TraceID)
+		}
 	}
+	return a.later(err)
+}
+
+// ErrForeign means that an answer has no problem of an album service in it: something else
+// may have given it.
+var ErrForeign = errors.New("no problem of an album service")
+
+// later adds to an error the time that the answer says to come again after, if it does.
+func (a *answer) later(err error) error {
 	if after, ok := upstream.RetryAfter(a.Header); ok {
 		return &laterError{err, after}
 	}

@@ -70,7 +70,7 @@ func batchItems(body []byte, ndjson bool) (items []json.RawMessage, err error) {
 	case len(items) == 0:
 		return nil, album.Invalid("the batch is empty")
 	case len(items) > album.MaxBatch:
-		return nil, errTooLarge
+		return nil, ErrTooLarge
 	}
 	return items, nil
 }
@@ -95,7 +95,7 @@ func arrayItems(body []byte) (items []json.RawMessage, err error) {
 			return nil, malformed(cutOff(err))
 		}
 		if items = append(items, item); len(items) > album.MaxBatch {
-			return nil, errTooLarge
+			return nil, ErrTooLarge
 		}
 	}
 	if _, err := dec.Token(); err != nil {

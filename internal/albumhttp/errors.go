@@ -25,9 +25,10 @@ type Problem struct {
 }
 
 var (
-	errNoRoute       = errors.New("no such resource")
-	errNoMethod      = errors.New("this resource does not have that method")
-	errTooLarge      = errors.New("request body too large")
+	errNoRoute  = errors.New("no such resource")
+	errNoMethod = errors.New("this resource does not have that method")
+	// ErrTooLarge means that a request body has more bytes than are read.
+	ErrTooLarge      = errors.New("request body too large")
 	errMediaType     = errors.New("unsupported media type of the request body")
 	errNotAcceptable = errors.New("no representation that the Accept header allows")
 	errInternal      = errors.New("internal error")
@@ -54,7 +55,7 @@ var problems = []struct {
 	{album.ErrTimeout, http.StatusGatewayTimeout, ""},
 	{errNoRoute, http.StatusNotFound, "no-such-resource"},
 	{errNoMethod, http.StatusMethodNotAllowed, "method-not-allowed"},
-	{errTooLarge, http.StatusRequestEntityTooLarge, "body-too-large"},
+	{ErrTooLarge, http.StatusRequestEntityTooLarge, "body-too-large"},
 	{errMediaType, http.StatusUnsupportedMediaType, "unsupported-media-type"},
 	{errNotAcceptable, http.StatusNotAcceptable, "not-acceptable"},
 	{context.Canceled, statusClientGone, "client-gone"},
@@ -161,7 +162,7 @@ func errorFor(p Problem) error {
 func readError(err error) error {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return errTooLarge
+		return ErrTooLarge
 	}
 	return album.Invalid("the request body could not be read to its end")
 }
