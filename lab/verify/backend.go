@@ -3,10 +3,13 @@ package verify
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"sync/atomic"
+	"time"
 )
 
 // maxAnswer is how much of an answer is read.
@@ -17,6 +20,18 @@ type backend struct {
 	name   string
 	url    string
 	client *http.Client
+	late   *atomic.Bool // the last question was not answered in time
+}
+
+// requestTimeout is for one question, lateTimeout for one after another was not answered
+// in time: a backend that hangs must not hold up each check for long.
+const (
+	requestTimeout = 10 * time.Second
+	lateTimeout    = time.Second
+)
+
+func newBackend(name, url string) backend {
+	return backend{name, url, http.DefaultClient, new(atomic.Bool)}
 }
 
 // ask returns an error unless the answer to a GET is 200.
@@ -31,11 +46,18 @@ func (b backend) get(ctx context.Context, path string, query url.Values) ([]byte
 	if len(query) > 0 {
 		address += "?" + query.Encode()
 	}
+	timeout := requestTimeout
+	if b.late.Load() {
+		timeout = lateTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, 0, err
 	}
 	resp, err := b.client.Do(req)
+	b.late.Store(errors.Is(err, context.DeadlineExceeded))
 	if err != nil {
 		return nil, 0, fmt.Errorf("%s does not answer: %w", b.name, err)
 	}

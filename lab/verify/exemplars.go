@@ -44,7 +44,11 @@ func (s *session) exemplars(ctx context.Context) []Check {
 			for service, list := range byService {
 				groups++
 				followed += min(len(list), exemplarsEach)
-				problems = append(problems, s.follow(ctx, metric, service, list)...)
+				wrong, err := s.follow(ctx, metric, service, list)
+				if problems = append(problems, wrong...); err != nil {
+					problems = append(problems, err.Error())
+					return false
+				}
 			}
 		}
 		return len(problems) == 0
@@ -53,7 +57,7 @@ func (s *session) exemplars(ctx context.Context) []Check {
 }
 
 // follow returns what is wrong with some of the exemplars, which are spread over all.
-func (s *session) follow(ctx context.Context, metric, service string, list []exemplar) (problems []string) {
+func (s *session) follow(ctx context.Context, metric, service string, list []exemplar) (problems []string, err error) {
 	spans := map[string][]string{}
 	for i := range min(len(list), exemplarsEach) {
 		e := list[i*len(list)/min(len(list), exemplarsEach)]
@@ -63,15 +67,12 @@ func (s *session) follow(ctx context.Context, metric, service string, list []exe
 		}
 		spans[e.trace] = append(spans[e.trace], e.span)
 	}
-	err := s.jaeger.each(ctx, slices.Sorted(maps.Keys(spans)), func(id string, t traceOf) {
+	err = s.jaeger.each(ctx, slices.Sorted(maps.Keys(spans)), func(id string, t traceOf) {
 		for _, want := range spans[id] {
 			if !slices.ContainsFunc(t, func(sp *span) bool { return sp.SpanID == want && sp.service == service }) {
 				problems = append(problems, fmt.Sprintf("%s of %s: span %s of trace %s is not stored (%d spans are)", metric, service, want, id, len(t)))
 			}
 		}
 	})
-	if err != nil {
-		problems = append(problems, err.Error())
-	}
-	return problems
+	return problems, err
 }

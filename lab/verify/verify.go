@@ -10,7 +10,6 @@ package verify
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -108,8 +107,8 @@ func shorten(list []string) []string {
 	return list
 }
 
-// requestTimeout is for one question to a backend.
-const requestTimeout = 30 * time.Second
+// reachTimeout is for the first questions.
+const reachTimeout = 5 * time.Second
 
 // session is a verification that goes on.
 type session struct {
@@ -121,11 +120,10 @@ type session struct {
 }
 
 func newSession(o Options) *session {
-	client := &http.Client{Timeout: requestTimeout}
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
-	return &session{Options: o, prom: &prometheus{backend{"Prometheus", o.Prometheus, client}}, jaeger: &jaeger{backend{"Jaeger", o.Jaeger, client}}}
+	return &session{Options: o, prom: &prometheus{newBackend("Prometheus", o.Prometheus)}, jaeger: &jaeger{newBackend("Jaeger", o.Jaeger)}}
 }
 
 // Run verifies. The error is about ctx only: what is wrong with the lab is in the result.
@@ -167,13 +165,15 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 
 // reach makes sure that there is somebody to ask.
 func (s *session) reach(ctx context.Context) []Check {
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
 	var checks []Check
 	for _, b := range []struct {
 		name string
 		ask  func(context.Context) error
 	}{
 		{"proxy answers", func(ctx context.Context) error {
-			return backend{"the proxy", s.Proxy, s.prom.client}.ask(ctx, "/healthz")
+			return newBackend("the proxy", s.Proxy).ask(ctx, "/healthz")
 		}},
 		{"Prometheus answers", func(ctx context.Context) error { _, err := s.prom.query(ctx, "vector(1)"); return err }},
 		{"Jaeger answers", func(ctx context.Context) error { return s.jaeger.getJSON(ctx, "/api/services", nil, new(any)) }},
