@@ -4,6 +4,7 @@
 //	/assets/                    modules, styles, uPlot (which vegeta brings along)
 //	/api/                       Jaeger's query API
 //	/-/prometheus/api/v1/       Prometheus' query API
+//	/-/dashboards, /-/dashboards/UID  the dashboards: list, file
 //	/-/lab                      which programs run: what the supervisor says
 //	/-/logs                     lines of the programs' logs
 //	/-/runs, /-/runs/ID, …      loadgen's runs, their files, and two compared
@@ -20,6 +21,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"soundcheck/dashboards"
 )
 
 // Config is what a server shows.
@@ -40,6 +43,9 @@ func New(c Config) http.Handler {
 	mux.Handle("GET /api/", passOn(c.Jaeger, "", "/api/", "Jaeger"))
 	mux.Handle("GET /-/prometheus/api/v1/", passOn(c.Prometheus, "/-/prometheus", "/api/v1/", "Prometheus", "query", "query_range", "query_exemplars",
 		"series", "labels", "label/", "metadata", "alerts", "rules", "status/buildinfo", "status/tsdb", "targets"))
+	boards := readDashboards(dashboards.FS())
+	mux.HandleFunc("GET /-/dashboards", boards.listDashboards)
+	mux.HandleFunc("GET /-/dashboards/{uid}", boards.dashboard)
 	mux.HandleFunc("GET /-/lab", lab(c.State))
 	mux.HandleFunc("GET /-/logs", readLogs(c.State))
 	kept := newRuns(c.State)

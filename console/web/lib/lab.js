@@ -46,5 +46,5 @@ const quote = (text) => (/^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'
 // span writes how long ago a time was; of what is older than two minutes, without seconds.
 export function span(time, now = Date.now()) {
   const s = Math.max(0, Math.floor((now - Date.parse(time)) / 1e3));
-  return seconds(s < 120 ? s : s - (s % 60));
+  return s < 60 ? `${s} s` : seconds(s < 120 ? s : s - (s % 60));
 }
