@@ -132,32 +132,6 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-<<<<<<< HEAD
-// A program is built anew when what it is made of changes: each package of this module
-// that it imports is in one of its source folders.
-func TestSources(t *testing.T) {
-	t.Parallel()
-	for _, p := range (Lab{}).Programs() {
-		if p.Target.Module != "." {
-			continue
-		}
-		cmd := exec.Command("go", "list", "-deps", "-f", "{{if .Module}}{{if .Module.Main}}{{.ImportPath}}{{end}}{{end}}", p.Target.Package)
-		cmd.Dir = "../.."
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("%s: %v", p.Name, err)
-		}
-		for _, pkg := range strings.Fields(string(out)) {
-			dir := strings.TrimPrefix(pkg, "soundcheck/")
-			if !slices.ContainsFunc(p.Target.Sources, func(s string) bool { return dir == s || strings.HasPrefix(dir, s+"/") }) {
-				t.Errorf("%s imports %s, which is in none of its sources %v", p.Name, pkg, p.Target.Sources)
-			}
-		}
-	}
-}
-
-=======
->>>>>>> main
 // Prometheus gets a configuration with its own address, and the rules that are
 // there now, where the configuration looks for them.
 func TestPrometheusSetup(t *testing.T) {
@@ -199,8 +173,6 @@ func TestPrometheusSetup(t *testing.T) {
 	}
 	if err := (Lab{Root: t.TempDir(), State: l.State}).prometheus().Setup(); err == nil {
 		t.Error("without its files Prometheus could be set up")
-<<<<<<< HEAD
-=======
 	}
 }
 
@@ -224,6 +196,5 @@ func TestSources(t *testing.T) {
 				t.Errorf("%s imports %s, which is in none of its sources %v", p.Name, pkg, p.Target.Sources)
 			}
 		}
->>>>>>> main
 	}
 }
