@@ -9,6 +9,7 @@ import { limits, lookbacks, order, orders, read, request, traceID } from "../lib
 import { scatter } from "../lib/tracescatter.js";
 
 export async function show(root, ctx) {
+  delete root.dataset.loaded; // of the page before
   ctx.title("Traces");
   const search = read(ctx.query);
   let services;
