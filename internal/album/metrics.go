@@ -5,6 +5,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
 )
 
 // Holdings is what a store has at a moment.
@@ -15,11 +16,14 @@ type Holdings struct {
 
 // Observe creates the metrics of what a store holds, which read asks for whenever
 // they are sent. While read fails there are none: that the database is away is
-// told elsewhere.
+// told elsewhere. mp may be nil.
 //
 //	soundcheck.store.operations  {operation}  not done yet, by soundcheck.store.operation.status
 //	soundcheck.store.size        By           of the albums in the database
 func Observe(mp metric.MeterProvider, read func(context.Context) (Holdings, error)) (metric.Registration, error) {
+	if mp == nil { // telemetry is disabled
+		mp = noop.NewMeterProvider()
+	}
 	m := mp.Meter("soundcheck/internal/album")
 	operations, err := m.Int64ObservableGauge("soundcheck.store.operations", metric.WithUnit("{operation}"),
 		metric.WithDescription("Operations that were accepted and are not done yet."))

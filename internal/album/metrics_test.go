@@ -39,6 +39,9 @@ func TestMemoryHoldings(t *testing.T) {
 // A store that cannot tell has no metrics, and others still have theirs.
 func TestObserve(t *testing.T) {
 	t.Parallel()
+	if _, err := Observe(nil, func(context.Context) (Holdings, error) { return Holdings{}, nil }); err != nil {
+		t.Errorf("without a provider: %v", err)
+	}
 	for _, tt := range []struct {
 		holdings Holdings
 		err      error

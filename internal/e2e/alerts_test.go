@@ -1,0 +1,113 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// alerts returns those that fire, as "name slo".
+func (l *lab) alerts(t *testing.T) (firing []string) {
+	t.Helper()
+	var answer struct {
+		Data struct {
+			Alerts []struct {
+				Labels map[string]string
+				State  string
+			}
+		}
+	}
+	getJSON(t, l.Prometheus()+"/api/v1/alerts", &answer)
+	for _, a := range answer.Data.Alerts {
+		if a.State == "firing" {
+			firing = append(firing, strings.TrimSpace(a.Labels["alertname"]+" "+a.Labels["slo"]))
+		}
+	}
+	slices.Sort(firing)
+	return firing
+}
+
+// The lab's Prometheus has loaded the rules and can evaluate each of them; a fault
+// makes an alert fire, and its end makes it stop.
+func TestAlerts(t *testing.T) {
+	l := newLab(t)
+	l.up(t)
+	stop := make(chan struct{})
+	wait := l.slowest(stop)
+	defer func() { close(stop); wait() }()
+
+	eventually(t, "every rule has been evaluated", func() error {
+		var answer struct {
+			Data struct {
+				Groups []struct {
+					Name  string
+					Rules []struct{ Name, Health, LastError string }
+				}
+			}
+		}
+		getJSON(t, l.Prometheus()+"/api/v1/rules", &answer)
+		if len(answer.Data.Groups) < 4 {
+			return fmt.Errorf("%d groups of rules", len(answer.Data.Groups))
+		}
+		for _, g := range answer.Data.Groups {
+			for _, r := range g.Rules {
+				if r.Health == "err" {
+					t.Fatalf("%s, %s: %s", g.Name, r.Name, r.LastError)
+				}
+				if r.Health != "ok" && g.Name != "slo-burn-slow" { // which may be due in a minute
+					return fmt.Errorf("%s, %s: %s", g.Name, r.Name, r.Health)
+				}
+			}
+		}
+		return nil
+	})
+	eventually(t, "the objective is kept", func() error {
+		if burn, ok := l.query(t, `max(soundcheck:slo_burn:rate5m{slo="availability"})`)[""]; !ok || burn != 0 {
+			return fmt.Errorf("burn rate %v, known: %v", burn, ok)
+		}
+		return nil
+	})
+	if firing := l.alerts(t); len(firing) != 0 {
+		t.Errorf("before the fault %v fire", firing)
+	}
+
+	l.fault(t, http.MethodPut, `{"faults":["error=500@50%"]}`)
+	begun := time.Now()
+	within(t, 2*time.Minute, "the alert fires", func() error {
+		if firing := l.alerts(t); !slices.Contains(firing, "SLOBurnNow availability") {
+			return fmt.Errorf("firing: %v", firing)
+		}
+		return nil
+	})
+	t.Logf("it fired %s after the fault began", time.Since(begun).Round(time.Second))
+
+	l.fault(t, http.MethodDelete, "")
+	begun = time.Now()
+	within(t, 4*time.Minute, "the alert stops", func() error {
+		if firing := l.alerts(t); len(firing) != 0 {
+			return fmt.Errorf("firing: %v", firing)
+		}
+		return nil
+	})
+	t.Logf("it stopped %s after the fault's end", time.Since(begun).Round(time.Second))
+}
+
+// fault changes the faults of the store.
+func (l *lab) fault(t *testing.T, method, body string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, l.StoreAdmin(), strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 300 {
+		t.Fatalf("%s %s: %s", method, l.StoreAdmin(), resp.Status)
+	}
+}
