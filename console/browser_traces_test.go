@@ -318,19 +318,17 @@ func TestTracePage(t *testing.T) {
 	p.want(`[document.querySelectorAll(".wf-row.error").length, document.querySelectorAll("main img").length]`, `[1,0]`)
 	p.open("/trace/xyz")
 	p.want(`document.querySelector(".problem p").textContent`, `"\"xyz\" is no trace id: that is up to 32 hexadecimal digits."`)
-	p.quiet("")
-	p.open("/trace/ffff")
-	p.want(`document.querySelector(".empty p").textContent`, `"Jaeger has no such trace."`)
-	p.open("/trace/a1?compare=ffff")
-	p.want(`document.querySelector(".empty p").textContent`, `"Jaeger has no such trace."`)
-	p.quiet("404 (Not Found)")
-
 	p.open("/trace/2500")
 	p.until(`document.querySelector(".waterfall").dataset.rows === "2500"`)
 	p.want(`(() => { [...document.querySelectorAll(".trace-tools button")].find((b) => b.textContent === "Collapse all").click(); const one = document.querySelectorAll(".wf-row").length; document.querySelector(".wf-row").dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight", bubbles: true})); return [one, [...document.querySelectorAll(".wf-row")].map((r) => r.dataset.span)]; })()`, `[1,["1","2","3","4","5"]]`)
 	p.open("/trace/2500#span=2400")
 	p.until(`document.querySelector(".wf-detail h3")?.textContent === "step 2400"`)
 	p.quiet("")
+	p.open("/trace/ffff")
+	p.want(`document.querySelector(".empty p").textContent`, `"Jaeger has no such trace."`)
+	p.open("/trace/a1?compare=ffff")
+	p.want(`document.querySelector(".empty p").textContent`, `"Jaeger has no such trace."`)
+	p.quiet("404 (Not Found)")
 }
 
 func TestTracesMap(t *testing.T) {

@@ -6,7 +6,8 @@ import { clockTicks, colour } from "./trace.js";
 
 const height = 190, left = 62, right = 14, top = 10, bottom = 24;
 
-// scatter returns the chart. A click on a dot calls open with its trace.
+// scatter returns {element, draw}: draw once it is in the page. A click on a dot calls open
+// with its trace.
 export function scatter(traces, { open, signal }) {
   const box = h("div", { class: "trace-scatter" });
   const tip = h("p", { class: "note trace-tip" }, "Each dot is a trace: a click opens it. Larger dots have more spans; ringed ones have errors.");
@@ -23,7 +24,7 @@ export function scatter(traces, { open, signal }) {
   const observer = new ResizeObserver(draw);
   observer.observe(box);
   signal.addEventListener("abort", () => observer.disconnect());
-  return h("section", { class: "card", "aria-label": "Durations over time" }, box, tip);
+  return { element: h("section", { class: "card", "aria-label": "Durations over time" }, box, tip), draw };
 }
 
 function chart(traces, width, open, hover) {

@@ -18,6 +18,7 @@ const slices = 3, perSlice = 30;
 const backs = { "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "3h": 10800, "6h": 21600 };
 
 export async function show(root, ctx) {
+  delete root.dataset.loaded; // of the page before
   ctx.title("Map");
   let lookback = ctx.query.get("lookback") ?? "15m";
   if (!backs[lookback]) lookback = "15m";

@@ -12,6 +12,8 @@ import { lines } from "../lib/tracedetails.js";
 import { waterfall } from "../lib/tracerows.js";
 
 export async function show(root, ctx) {
+  delete root.dataset.loaded; // of the page before
+  delete root.dataset.logs;
   const id = traceID(ctx.params.id);
   ctx.title(`Trace ${(id ?? ctx.params.id).slice(0, 7)}`);
   const other = ctx.query.get("compare");

@@ -9,6 +9,7 @@ import { limits, lookbacks, order, orders, read, request, traceID } from "../lib
 import { scatter } from "../lib/tracescatter.js";
 
 export async function show(root, ctx) {
+  delete root.dataset.loaded; // of the page before
   ctx.title("Traces");
   const search = read(ctx.query);
   let services;
@@ -165,8 +166,9 @@ function draw(page, values) {
   };
   drawList();
   drawCompare();
+  const chart = scatter(traces, { open: (t) => ctx.go(`/trace/${t.id}`), signal: ctx.signal });
   results.append(
-    scatter(traces, { open: (t) => ctx.go(`/trace/${t.id}`), signal: ctx.signal }),
+    chart.element,
     h("div", { class: "trace-bar" },
       h("h2", null, `${traces.length} ${traces.length === 1 ? "trace" : "traces"}`), h("p", { class: "note" }, more), compare,
       select("Order", orders, search.sort, (v) => {
@@ -175,6 +177,7 @@ function draw(page, values) {
         drawList();
       })),
     list);
+  chart.draw();
 }
 
 function result(page, t, most, asked, changed) {
