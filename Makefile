@@ -30,6 +30,10 @@ lab-down: ## Stop the lab; its data stays
 lab-status: ## Show the lab's programs
 	@go run ./lab status -state $(STATE)
 
+.PHONY: lab-verify
+lab-verify: ## Send a short load and prove that traces, metrics, logs and dashboards tell the truth about it
+	@go run ./lab verify -state $(STATE)
+
 .PHONY: local-proxy-test
 local-proxy-test: ## Send ten requests through the proxy and check each answer
 	@go run ./lab smoke -url http://127.0.0.1:$$((9070 + $(PORT_OFFSET)))

@@ -6,6 +6,7 @@
 //	go run ./lab logs -f proxy-service
 //	go run ./lab restart album-store # after a change of its sources: built anew
 //	go run ./lab smoke               # ten requests through the proxy, each answer checked
+//	go run ./lab verify             # a short load, and what the backends saw of it: all must agree
 //	go run ./lab down                # stop everything; the data stays
 //
 // A lab keeps everything in one folder (-state, by default .lab), and listens
@@ -36,6 +37,7 @@ commands:
   logs     show the programs' logs: lab logs [-f] [name ...]
   restart  restart a program, built anew if its sources changed: lab restart name
   smoke    send ten requests through the proxy and check each answer
+  verify   send a short load, and prove that the backends tell the truth about it
 
 "lab COMMAND -h" shows the flags of a command.
 `
@@ -46,7 +48,7 @@ type command func(ctx context.Context, args []string, getenv func(string) string
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	commands := map[string]command{
-		"up": up, "down": down, "status": status, "logs": logs, "restart": restart, "smoke": smoke,
+		"up": up, "down": down, "status": status, "logs": logs, "restart": restart, "smoke": smoke, "verify": runVerify,
 		"supervise": supervise, // up's background process
 	}
 	if len(args) == 0 {

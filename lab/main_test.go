@@ -52,6 +52,19 @@ func TestUsage(t *testing.T) {
 		"logs of nobody":    {[]string{"logs", "apache"}, 2, "", `"apache"`},
 		"restart nobody":    {[]string{"restart"}, 2, "", "lab restart"},
 		"restart unknown":   {[]string{"restart", "apache"}, 2, "", "album-store"},
+		"verify help":       {[]string{"verify", "-h"}, 0, "-max-series", ""},
+		"verify argument":   {[]string{"verify", "now"}, 2, "", `"now"`},
+		"verify nothing":    {[]string{"verify", "-env", "moon"}, 2, "", `-env "moon" is not one of native, compose, k8s`},
+		"verify elsewhere":  {[]string{"verify", "-env", "k8s", "-proxy", "http://h:1"}, 2, "", "-env k8s needs -prometheus"},
+		"verify URL":        {[]string{"verify", "-jaeger", "localhost:16696"}, 2, "", "-jaeger: "},
+		"verify rate":       {[]string{"verify", "-rate", "0.5"}, 2, "", "-rate 0.5 is out of range: 1 to 1000"},
+		"verify no rate":    {[]string{"verify", "-rate", "NaN"}, 2, "", "-rate NaN is out of range"},
+		"verify duration":   {[]string{"verify", "-duration", "1s"}, 2, "", "-duration 1s is out of range: 5s to 10m"},
+		"verify too few":    {[]string{"verify", "-rate", "10", "-duration", "9s"}, 2, "", "-rate 10 for -duration 9s are less than 100 requests"},
+		"verify patience":   {[]string{"verify", "-patience", "1h"}, 2, "", "-patience 1h0m0s is out of range: 1s to 10m"},
+		"verify series":     {[]string{"verify", "-max-series", "0"}, 2, "", "-max-series 0 is out of range: 1 to 10000000"},
+		"verify all series": {[]string{"verify", "-max-total-series", "-1"}, 2, "", "-max-total-series -1 is out of range"},
+		"verify format":     {[]string{"verify", "-format", "xml"}, 2, "", `-format "xml" is not text or json`},
 		"smoke URL":         {[]string{"smoke", "-url", "localhost:9070"}, 2, "", `-url "localhost:9070" is not an http:// or https:// URL`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -77,6 +90,7 @@ func TestNotRunning(t *testing.T) {
 	}{
 		{[]string{"status"}, 1, "", "lab: the lab is not running"},
 		{[]string{"restart", "proxy-service"}, 1, "", "lab: the lab is not running: start it with lab up"},
+		{[]string{"verify"}, 1, "", "lab: the lab is not running in "},
 		{[]string{"down"}, 0, "the lab is not running", ""},
 	} {
 		dir := t.TempDir()

@@ -56,7 +56,7 @@ func page(w http.ResponseWriter, r *http.Request) {
 	content(w, r, "index.html", b)
 }
 
-var types = map[string]string{".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+var types = map[string]string{".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".json": "application/json; charset=utf-8"}
 
 func content(w http.ResponseWriter, r *http.Request, name string, b []byte) {
 	sum := sha256.Sum256(b)

@@ -4,6 +4,7 @@
 //	/assets/                    modules, styles, uPlot (which vegeta brings along)
 //	/api/                       Jaeger's query API
 //	/-/prometheus/api/v1/       Prometheus' query API
+//	/-/dashboards, /-/dashboards/UID  the dashboards: list, file
 //	/-/…                        the rest of what the pages ask for
 //
 // Everything is read only. The server is for the machine it runs on: it answers requests
@@ -17,6 +18,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"soundcheck/dashboards"
 )
 
 // Config is what a server shows.
@@ -37,6 +40,9 @@ func New(c Config) http.Handler {
 	mux.Handle("GET /api/", passOn(c.Jaeger, "", "/api/", "Jaeger"))
 	mux.Handle("GET /-/prometheus/api/v1/", passOn(c.Prometheus, "/-/prometheus", "/api/v1/", "Prometheus", "query", "query_range", "query_exemplars",
 		"series", "labels", "label/", "metadata", "alerts", "rules", "status/buildinfo", "status/tsdb", "targets"))
+	boards := readDashboards(dashboards.FS())
+	mux.HandleFunc("GET /-/dashboards", boards.listDashboards)
+	mux.HandleFunc("GET /-/dashboards/{uid}", boards.dashboard)
 	mux.HandleFunc("GET /-/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "no such resource") })
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/" && c.First != "/" {

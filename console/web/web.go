@@ -5,5 +5,5 @@ import "embed"
 
 // Files are the pages' files.
 //
-//go:embed index.html app.js style.css lib pages
+//go:embed index.html app.js style.css lib pages panels styles
 var Files embed.FS

@@ -139,7 +139,7 @@ func (l Lab) prometheus() Program {
 		Ports:   []Port{l.port(prometheusPort, "API and OTLP receiver")},
 		Address: l.Prometheus(),
 		Ready:   l.Prometheus() + "/-/ready",
-		Setup: func() error { return l.setupPrometheus(config) },
+		Setup:   func() error { return l.setupPrometheus(config) },
 	}
 }
 

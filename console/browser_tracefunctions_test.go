@@ -1,0 +1,129 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+)
+
+// The functions on traces are JavaScript: they run in a browser, on a page of the console.
+func TestTraceFunctions(t *testing.T) {
+	t.Parallel()
+	p := newTracesPage(t)
+	p.open("/trace/e1")
+	for _, tt := range []struct{ name, module, expression, want string }{
+		{"logfmt", "tracequery", `m.logfmt('a=b  c="d e" f g="" h="i\\"j" k=')`, `{"a":"b","c":"d e","f":"true","g":"","h":"i\"j","k":""}`},
+		{"logfmt of nothing", "tracequery", `m.logfmt("  ")`, `{}`},
+		{"logfmt without an end", "tracequery", `m.logfmt('a="b')`, `error: Tags: the quote of a does not end.`},
+		{"logfmt without a name", "tracequery", `m.logfmt('=b')`, `error: Tags: a name is missing at character 1.`},
+		{"logfmt with a quote within", "tracequery", `m.logfmt('a=b"c"')`, `error: Tags: a quote is within the value of a.`},
+		{"durations", "tracequery", `["", "1.5ms", "500us", "2µs", "1m30s", "3d"].map((d) => m.duration(d, "x"))`, `[null,0.0015,0.0005,0.000002,90,259200]`},
+		{"no unit", "tracequery", `m.duration("5", "Max duration")`, `error: Max duration: "5" is no duration.`},
+		{"half a duration", "tracequery", `m.duration("5ms x", "x")`, `error: x: "5ms x" is no duration.`},
+		{"an address of Jaeger's page", "tracequery", `m.read(new URLSearchParams('service=s&operation=all&tags={"a":"b c","d":"e"}&start=1&end=2'))`,
+			`{"service":"s","operation":"","tags":"a=\"b c\" d=e","minDuration":"","maxDuration":"","lookback":"custom","start":"1","end":"2","limit":"100","sort":"newest"}`},
+		{"a request", "tracequery", `m.request({...m.read(new URLSearchParams("service=s&lookback=5m&maxDuration=2s")), }, 1e9)`,
+			`{"service":"s","operation":"","tags":"","minDuration":"","maxDuration":"2000000us","start":999700000000,"end":1000000000000,"limit":"100"}`},
+		{"too many", "tracequery", `m.request(m.read(new URLSearchParams("service=s&limit=9999")))`, `error: Limit: "9999" is not 1 to 1500.`},
+		{"the wrong way round", "tracequery", `m.request(m.read(new URLSearchParams("service=s&minDuration=2s&maxDuration=1s")))`, `error: Min duration is more than max duration.`},
+		{"no begin", "tracequery", `m.request(m.read(new URLSearchParams("service=s&lookback=custom&end=5")))`, `error: From and to: give both.`},
+		{"trace ids", "tracequery", `[" AB1 ", "0", "xyz", "", "0".repeat(32), "f".repeat(33)].map(m.traceID)`, `["ab1",null,null,null,null,null]`},
+
+		{"ticks", "trace", `[m.ticks(0, 3400, 6), m.ticks(500, 2500, 4), m.ticks(7, 7)]`, `[[0,1000,2000,3000],[500,1000,1500,2000,2500],[7]]`},
+		{"times of day", "trace", `[m.clockTicks(59e6, 301e6, 4), m.clockTicks(0, 3600e6, 2, 900e6)].map((l) => l.map((t) => t / 1e6))`, `[[120,240],[900,2700]]`},
+		{"colours", "trace", `["proxy-service", "loadgen", "x"].map(m.colour).concat(m.colour("x") === m.colour("x"))`, ``},
+		{"errors", "trace", `[[{key: "error", value: true}], [{key: "error", value: "true"}], [{key: "otel.status_code", value: "ERROR"}], [{key: "error", value: false}], []].map(m.isError)`, `[true,true,true,false,false]`},
+		{"a tree", "trace", tree(`span("c", "b", 5, 6), span("b", "a", 4, 9), span("d", "a", 1, 3), span("a", "", 0, 10)`), `["a0:4","d1:1","b1:2","c2:1"]`},
+		{"a missing parent", "trace", tree(`span("a", "", 0, 10), span("b", "x", 4, 9), span("c", "b", 5, 6)`), `["a0:1","b0:2 orphan","c1:1"]`},
+		{"a circle", "trace", tree(`span("a", "", 0, 10), span("b", "c", 4, 9), span("c", "b", 5, 6)`), `["a0:1","b0:2 orphan!","c1:1"]`},
+		{"its own parent", "trace", tree(`span("a", "a", 0, 10)`), `["a0:1"]`},
+		{"sent twice", "trace", tree(`span("a", "", 0, 10), span("a", "", 0, 10), span("a", "", 2, 3)`), `["a0:1","a0:1!"]`},
+		{"clocks that differ", "trace", tree(`span("a", "", 10, 20), span("b", "a", 5, 15), span("c", "a", 15, 30), span("d", "a", 40, 50), span("e", "a", 10, 20)`), `["a0:5","b1:1!","e1:1","c1:1!","d1:1!"]`},
+		{"nothing", "trace", `(() => { const t = m.build({traceID: "t", spans: []}); return [t.root, t.duration, t.depth, m.criticalPath(t.root).length]; })()`, `[null,0,0,0]`},
+		{"own time", "trace", `m.selfTime(m.build({traceID: "t", spans: [` + raw(`span("a", "", 0, 100), span("b", "a", 10, 30), span("c", "a", 20, 40), span("d", "a", 90, 150)`) + `]}).root)`, `60`},
+		{"find", "trace", `(() => { const t = m.build({traceID: "t", spans: [` + raw(`{...span("a", "", 0, 10), tags: [{key: "k", value: 7}]}, span("b", "a", 1, 2)`) + `]}); return ["K=7", "OP B", "nothing", " "].map((q) => m.find(t.spans, q).map((x) => x.id).join("")); })()`, `["a","b","",""]`},
+
+		{"a difference", "tracediff", `(() => {
+			const x = (name, duration, children = []) => ({ service: "s", name, kind: "", duration, error: false, children });
+			const t = (...roots) => ({ roots });
+			return m.diff(t(x("r", 100, [x("a", 10), x("a", 20), x("b", 50), x("gone", 5)])), t(x("r", 95, [x("a", 40), x("b", 20), x("new", 1, [x("a", 1)])])))
+				.map((r) => [r.depth, r.name, r.a.count, r.b.count, r.difference, r.state].join(" "));
+		})()`, `["0 r 1 1 -5 same","1 a 2 1 10 slower","1 b 1 1 -30 faster","1 gone 1 0 -5 missing","1 new 0 1 1 added","2 a 0 1 1 added"]`},
+		{"calls", "tracemap", `(() => {
+			const x = (service, name, kind, tags = [], error = false) => ({ service, name, kind, tags, error, duration: 5 });
+			const a = x("a", "1", "client"), b = {...x("b", "2", "server", [], true), parent: a}, c = {...x("b", "3", "client", [{key: "db.system.name", value: "sqlite"}]), parent: b};
+			return m.calls([{spans: [a, b, c]}, {spans: [a, b]}]);
+		})()`, `[{"from":"a","to":"b","kind":"call","calls":2,"errors":2,"total":10},{"from":"b","to":"sqlite","kind":"db","calls":1,"errors":0,"total":5}]`},
+		{"rates", "tracemap", `m.split([{from: "a", to: "b", kind: "call", calls: 3}, {from: "a", to: "c", kind: "call", calls: 1}, {from: "b", to: "c", kind: "call", calls: 1}], new Map([["a", 8]])).map((e) => e.rate)`, `[6,2,null]`},
+		{"layers", "tracemap", places(`["a","b","c","d"]`, `["a","b"],["a","c"],["b","d"],["c","d"],["a","d"]`), `["a 0,15","b 20,0","c 20,30","d 40,15"]`},
+		{"layers with a circle", "tracemap", places(`["a","b","c"]`, `["a","b"],["b","c"],["c","a"],["b","b"]`), `["a 0,0","b 20,0","c 40,0"]`},
+		{"alone", "tracemap", places(`["a"]`, ``), `["a 0,0"]`},
+		{"nobody", "tracemap", places(`[]`, ``), `[]`},
+	} {
+		got := p.eval(`import("/assets/lib/` + tt.module + `.js").then((m) => ` + tt.expression + `)`)
+		switch {
+		case tt.want == "" && tt.name == "colours":
+			if !strings.HasPrefix(got, "[1,4,") || !strings.HasSuffix(got, ",true]") {
+				t.Errorf("%s: %s", tt.name, got)
+			}
+		case strings.HasPrefix(tt.want, "error: ") && strings.HasPrefix(got, tt.want):
+		case got != tt.want:
+			t.Errorf("%s:\n got %s\nwant %s", tt.name, got, tt.want)
+		}
+	}
+	p.quiet("")
+}
+
+// raw are spans of JavaScript, of a trace t.
+func raw(spans string) string {
+	return `...((span) => [` + spans + `])((id, parent, from, to) => ({ spanID: id, operationName: "op " + id, startTime: from, duration: to - from, references: parent ? [{ refType: "CHILD_OF", traceID: "t", spanID: parent }] : [] }))`
+}
+
+// tree lists the spans of a trace with depth and size, ! for a warning.
+func tree(spans string) string {
+	return `m.build({traceID: "t", spans: [` + raw(spans) + `]}).spans.map((x) => x.id + x.depth + ":" + x.size + (x.orphan ? " orphan" : "") + (x.warnings.length ? "!" : ""))`
+}
+
+// places lays out nodes of 10 by 20 and says where they are.
+func places(names, edges string) string {
+	return `m.layout(` + names + `, [` + edges + `].map(([from, to]) => ({from, to})), {nodeWidth: 10, nodeHeight: 20, gapAlong: 10, gapAcross: 10}).nodes.map((n) => n.name + " " + n.x + "," + n.y)`
+}
+
+// The console's critical path is that of loadgen's explanations, span for span.
+func TestCriticalPathAgrees(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("../loadgen/explain/testdata/critical.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []struct {
+		Name  string           `json:"name"`
+		Path  map[string]int64 `json:"path"`
+		Trace json.RawMessage  `json:"trace"`
+	}
+	if err := json.Unmarshal(b, &cases); err != nil {
+		t.Fatal(err)
+	}
+	if len(cases) < 20 {
+		t.Fatalf("%d traces", len(cases))
+	}
+	p := newTracesPage(t)
+	p.open("/trace/e1")
+	var got []map[string]int64
+	answer := p.eval(`import("/assets/lib/trace.js").then((m) => ` + string(b) + `.map((c) => {
+		const path = {};
+		for (const part of m.criticalPath(m.build(c.trace).root)) path[part.span.id] = (path[part.span.id] ?? 0) + part.to - part.from;
+		return path;
+	}))`)
+	if err := json.Unmarshal([]byte(answer), &got); err != nil {
+		t.Fatalf("%v: %.300s", err, answer)
+	}
+	for i, c := range cases {
+		want, _ := json.Marshal(c.Path)
+		is, _ := json.Marshal(got[i])
+		if string(is) != string(want) {
+			t.Errorf("%s: the console says %s, loadgen %s", c.Name, is, want)
+		}
+	}
+}

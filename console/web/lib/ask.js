@@ -1,0 +1,76 @@
+// What a panel asks Prometheus.
+
+import { prom } from "./api.js";
+import { step as stepFor } from "./range.js";
+import { fromExemplars, fromInstant, fromRange, grid, nameFrames, spread } from "./frames.js";
+import { interpolate } from "./vars.js";
+
+// queue runs at most so many pieces of work at once, the others wait in order.
+export function queue(most) {
+  const waiting = [];
+  let running = 0;
+  const next = () => {
+    while (running < most && waiting.length) {
+      const { work, signal, resolve, reject } = waiting.shift();
+      if (signal?.aborted) {
+        reject(signal.reason);
+        continue;
+      }
+      running++;
+      work().then(resolve, reject).finally(() => {
+        running--;
+        next();
+      });
+    }
+  };
+  return (work, signal) => new Promise((resolve, reject) => {
+    waiting.push({ work, signal, resolve, reject });
+    next();
+  });
+}
+
+// sharer returns a function that asks each thing once, for as long as it lives: panels of a
+// dashboard often ask the same.
+export function sharer(run, signal) {
+  const asked = new Map();
+  return (key, work) => {
+    if (!asked.has(key)) asked.set(key, run(work, signal));
+    return asked.get(key);
+  };
+}
+
+// seconds reads "10s" or "1m" of a panel's interval.
+export function seconds(text) {
+  const m = /^>?(\d+)(ms|s|m|h)$/.exec(text ?? "");
+  return m ? m[1] * { ms: 1e-3, s: 1, m: 60, h: 3600 }[m[2]] : 0;
+}
+
+// stepOf is how far apart the points of a panel are. A heat map has many values at each, and
+// is easier to read if they are wider.
+export function stepOf(panel, start, end, width) {
+  const least = Math.max(0, seconds(panel.interval), ...(panel.targets ?? []).map((t) => seconds(t.interval)));
+  const room = panel.type === "heatmap" ? width / 2 : width;
+  const points = panel.maxDataPoints ? Math.min(room, panel.maxDataPoints * 2) : room;
+  return Math.max(stepFor(start, end, points), least);
+}
+
+// targets returns what a panel asks, with the values of the variables in it.
+export function targets(panel, values, defs, start, end, step) {
+  return (panel.targets ?? []).filter((t) => !t.hide && t.expr).map((t) => ({ ...t, asked: interpolate(t.expr, values, defs, end - start, step) }));
+}
+
+// ask returns {frames, exemplars, times, step, targets} of a panel.
+export async function ask(panel, { start, end, values, defs, width, share, signal }) {
+  const step = stepOf(panel, start, end, width);
+  const list = targets(panel, values, defs, start, end, step);
+  const times = grid(start, end, step);
+  const answers = await Promise.all(list.map(async (t) => {
+    if (t.instant && !t.range) {
+      return fromInstant(await share(`i ${end} ${t.asked}`, () => prom.instant(t.asked, end, signal)), t);
+    }
+    return fromRange(await share(`r ${times[0]} ${times.at(-1)} ${step} ${t.asked}`, () => prom.range(t.asked, times[0], times.at(-1), step, signal)), t, times, step);
+  }));
+  const found = await Promise.all(list.filter((t) => t.exemplar).map((t) =>
+    share(`e ${start} ${end} ${t.asked}`, () => prom.exemplars(t.asked, start, end, signal))));
+  return { frames: nameFrames(answers.flat()), exemplars: spread(fromExemplars(found.flat()), start, end), times, step, start, end, targets: list };
+}

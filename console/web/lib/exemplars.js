@@ -1,0 +1,71 @@
+// Exemplars: requests that a metric names. Each is a link to its trace. One of a chart is
+// reached by Tab, the others by the arrow keys.
+
+import { h } from "./dom.js";
+import { dateTime } from "./format.js";
+import { show } from "./fields.js";
+
+const kept = ["service_name", "http_route", "http_request_method", "http_response_status_code", "soundcheck_loadgen_class"];
+
+// exemplarLayer shows exemplars over a chart (what mount returned), and moves with it.
+export function exemplarLayer(chart, scale, config) {
+  const { u } = chart;
+  const layer = h("div", { class: "exemplars", role: "group", "aria-label": "Traces of single requests" });
+  u.over.append(layer);
+  let list = [], links = [], told = null; // told: the trace that the tip is about
+
+  const place = () => {
+    const { min, max } = u.scales[scale] ?? {};
+    if (min === null || min === undefined) return;
+    links.forEach((a, i) => {
+      const { time, value } = list[i];
+      const left = u.valToPos(time, "x"), inside = Math.min(max, Math.max(min, value));
+      a.hidden = time < u.scales.x.min || time > u.scales.x.max;
+      a.style.transform = `translate(${left}px, ${u.valToPos(inside, scale)}px)`;
+    });
+  };
+  const tell = (i) => {
+    const e = list[i];
+    told = e.trace;
+    chart.hold([
+      h("p", { class: "when" }, dateTime(e.time * 1e3, true)),
+      h("p", { class: "row" }, h("span", { class: "name" }, "one request"), h("b", null, show(config, e.value))),
+      ...kept.filter((n) => e.labels[n]).map((n) => h("p", { class: "row" }, h("span", { class: "name" }, n), h("b", null, e.labels[n]))),
+      h("p", { class: "when mono" }, `trace ${e.trace.slice(0, 16)}… (Enter opens it)`),
+    ], u.valToPos(e.time, "x"), u.valToPos(Math.min(u.scales[scale].max, e.value), scale));
+  };
+  const release = () => {
+    told = null;
+    chart.release();
+  };
+  const step = (from, to) => {
+    const i = Math.min(links.length - 1, Math.max(0, to));
+    links[from].tabIndex = -1;
+    links[i].tabIndex = 0;
+    links[i].focus({ preventScroll: true });
+  };
+  const fill = (exemplars) => {
+    const before = told, focused = layer.contains(document.activeElement);
+    list = exemplars;
+    links = list.map((e, i) => h("a", {
+      href: `/trace/${encodeURIComponent(e.trace)}`, class: "exemplar", tabindex: i === list.length - 1 ? "0" : "-1",
+      "aria-label": `Trace of a request: ${show(config, e.value)} at ${dateTime(e.time * 1e3)}`,
+      onmouseenter: () => tell(i), onmouseleave: release, onfocus: () => tell(i), onblur: release,
+      onmousedown: (event) => event.stopPropagation(), // no drag begins here
+      onkeydown: (event) => {
+        const to = { ArrowLeft: i - 1, ArrowRight: i + 1, Home: 0, End: list.length - 1 }[event.key];
+        if (to === undefined) return;
+        event.preventDefault();
+        step(i, to);
+      },
+    }));
+    layer.replaceChildren(...links);
+    place();
+    // Those that are gone send no event: what was told about goes on, or ends.
+    const again = before ? list.findIndex((e) => e.trace === before) : -1;
+    if (before && again < 0) release();
+    else if (before && focused) step(links.length - 1, again);
+    else if (before) tell(again);
+  };
+  return { fill, place };
+}

@@ -1,0 +1,199 @@
+// A trace in Jaeger's JSON, as the pages show it: a tree of spans in the order of their
+// beginnings. Times are microseconds since the epoch.
+
+const own = (tags, key) => tags.find((t) => t.key === key)?.value;
+
+// isError reports whether a span says that it failed.
+export function isError(tags) {
+  const error = own(tags, "error");
+  return error === true || error === "true" || own(tags, "otel.status_code") === "ERROR";
+}
+
+// build makes of a trace {id, spans, roots, root, start, end, duration, services, depth,
+// errors, warnings}. A span is {id, parent, parentID, children, depth, size, service, name,
+// kind, start, end, duration, error, tags, process, logs, links, warnings, orphan}; spans are
+// listed as a tree is read, from the top.
+export function build(data) {
+  const warnings = [...(data.warnings ?? [])];
+  const byID = new Map();
+  const all = [];
+  for (const raw of data.spans ?? []) {
+    const span = read(raw, data.processes?.[raw.processID], data.traceID);
+    const twin = byID.get(span.id);
+    if (twin && twin.start === span.start && twin.duration === span.duration && twin.name === span.name) continue; // it was sent twice
+    if (twin) span.warnings.push("Another span of this trace has the same id.");
+    else byID.set(span.id, span);
+    all.push(span);
+  }
+  for (const span of all) {
+    const parent = byID.get(span.parentID);
+    span.orphan = span.parentID !== "" && !parent;
+    if (parent && parent !== span) adopt(parent, span);
+  }
+  const roots = all.filter((span) => !span.parent).sort(first);
+  const spans = [];
+  const seen = new Set();
+  for (const root of roots) walk(root, spans, seen);
+  // What is in a circle has no top: the earliest of it is taken for one.
+  for (const span of [...all].sort(first)) {
+    if (seen.has(span)) continue;
+    span.parent.children = span.parent.children.filter((c) => c !== span);
+    span.parent = null;
+    span.orphan = true;
+    span.warnings.push("Its parents are a circle.");
+    roots.push(span);
+    walk(span, spans, seen);
+  }
+  for (const span of spans) look(span);
+  const start = spans.reduce((t, x) => Math.min(t, x.start), Infinity);
+  const end = spans.reduce((t, x) => Math.max(t, x.end), -Infinity);
+  const orphans = spans.filter((x) => x.orphan).length;
+  if (orphans) warnings.push(`${orphans === 1 ? "A span says that its parent is one that is" : `${orphans} spans say that their parents are spans that are`} not here: it has not arrived (yet), or was not sampled.`);
+  return {
+    id: data.traceID, spans, roots, root: roots[0] ?? null, start: spans.length ? start : 0, end: spans.length ? end : 0,
+    duration: spans.length ? end - start : 0, services: counts(spans), depth: spans.reduce((d, x) => Math.max(d, x.depth + 1), 0),
+    errors: spans.filter((x) => x.error).length, warnings,
+  };
+}
+
+// first orders spans as they began, the longer one first.
+const first = (a, b) => a.start - b.start || b.end - a.end || (a.id < b.id ? -1 : 1);
+
+function read(raw, process, traceID) {
+  const tags = raw.tags ?? [];
+  const references = raw.references ?? [];
+  const above = references.filter((r) => r.traceID === traceID);
+  const parent = above.find((r) => r.refType === "CHILD_OF") ?? above[0];
+  return {
+    id: raw.spanID, parentID: parent?.spanID ?? raw.parentSpanID ?? "", parent: null, children: [], depth: 0, size: 1, orphan: false,
+    service: process?.serviceName ?? "unknown", name: raw.operationName ?? "", kind: String(own(tags, "span.kind") ?? ""),
+    start: raw.startTime, duration: raw.duration, end: raw.startTime + raw.duration, error: isError(tags),
+    tags, process: process?.tags ?? [], logs: [...(raw.logs ?? [])].sort((a, b) => a.timestamp - b.timestamp),
+    links: references.filter((r) => r !== parent), warnings: [...(raw.warnings ?? [])],
+  };
+}
+
+function adopt(parent, span) {
+  span.parent = parent;
+  parent.children.push(span);
+}
+
+// walk lists a span and what is below it, without calling itself: a trace may be deep.
+function walk(top, spans, seen) {
+  const stack = [top];
+  while (stack.length) {
+    const span = stack.pop();
+    if (seen.has(span)) continue;
+    seen.add(span);
+    spans.push(span);
+    span.depth = span.parent ? span.parent.depth + 1 : 0;
+    span.children.sort(first);
+    for (let i = span.children.length - 1; i >= 0; i--) stack.push(span.children[i]);
+  }
+  for (let i = spans.length - 1; i >= 0 && spans[i] !== top; i--) spans[i].parent.size += spans[i].size;
+}
+
+// look says what is odd about where a span is in time.
+function look(span) {
+  const parent = span.parent;
+  if (!parent) return;
+  if (span.end < parent.start || span.start > parent.end) span.warnings.push("It lies outside of its parent: it was not waited for, or the clocks of the two differ.");
+  else if (span.start < parent.start) span.warnings.push("It begins before its parent: the clocks of the two differ.");
+  else if (span.end > parent.end) span.warnings.push("It ends after its parent, which did not wait for it, or whose clock is another.");
+}
+
+// counts tells how many spans each service has, in the order in which they appear.
+function counts(spans) {
+  const found = new Map();
+  for (const span of spans) {
+    const c = found.get(span.service) ?? { name: span.service, spans: 0, errors: 0 };
+    c.spans++;
+    if (span.error) c.errors++;
+    found.set(span.service, c);
+  }
+  return [...found.values()];
+}
+
+// criticalPath tells of each part of the root's duration which span is to blame for it:
+// [{span, from, to}], the latest first. A moment belongs to the deepest span that was being
+// waited for: from the end backwards, to the child that ended last, before it to that which
+// ended last before that one began; what is between them is the span's own. The parts add
+// up to the root's duration. loadgen's explanations are computed alike, and tested with the
+// same traces (loadgen/explain/testdata).
+export function criticalPath(root) {
+  const parts = [];
+  const blame = (span, from, to) => {
+    if (from < to) parts.push({ span, from, to });
+  };
+  const go = (span, from, to, depth) => {
+    for (const c of [...span.children].sort((a, b) => b.end - a.end || b.start - a.start)) {
+      // A child that outlives its parent, or whose clock is another, counts where the
+      // parent was waited for.
+      const start = Math.max(c.start, from), end = Math.min(c.end, to);
+      if (start >= end || depth > maxDepth) continue;
+      blame(span, end, to);
+      go(c, start, end, depth + 1);
+      to = start;
+    }
+    blame(span, from, to);
+  };
+  if (root) go(root, root.start, root.end, 0);
+  return parts;
+}
+
+const maxDepth = 100;
+
+// own time: what a span took while none of its children ran.
+export function selfTime(span) {
+  let self = span.duration, at = span.start;
+  for (const c of [...span.children].sort((a, b) => a.start - b.start)) {
+    const from = Math.max(c.start, at), to = Math.min(c.end, span.end);
+    if (to > from) {
+      self -= to - from;
+      at = to;
+    }
+  }
+  return self;
+}
+
+// find returns the spans that a text is in: in the service, the operation, an attribute
+// (key=value) or an event.
+export function find(spans, text) {
+  const want = text.trim().toLowerCase();
+  if (!want) return [];
+  const has = (v) => String(v).toLowerCase().includes(want);
+  const any = (tags) => tags.some((t) => has(`${t.key}=${t.value}`));
+  return spans.filter((x) => has(x.service) || has(x.name) || has(x.id) || any(x.tags) || any(x.process) || x.logs.some((l) => any(l.fields ?? [])));
+}
+
+// colour is the number, 1 to 8, of a service's colour: the same on every page. The lab's
+// own services never share one.
+export function colour(service) {
+  const known = ["proxy-service", "datagen", "album-store", "loadgen"].indexOf(service);
+  if (known >= 0) return known + 1;
+  let sum = 0;
+  for (const c of service) sum = (sum * 31 + c.codePointAt(0)) % 9973;
+  return 5 + (sum % 4);
+}
+
+// ticks divides a time into about n round parts: offsets in microseconds.
+export function ticks(from, to, n = 5) {
+  const size = (to - from) / n;
+  if (!(size > 0)) return [from];
+  const power = 10 ** Math.floor(Math.log10(size));
+  const step = Math.max(1, [1, 2, 5, 10].map((m) => m * power).find((s) => s >= size * 0.999));
+  const list = [];
+  for (let t = Math.ceil(from / step) * step; t <= to; t += step) list.push(t);
+  return list;
+}
+
+const clockSteps = [1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800].map((s) => s * 1e6);
+
+// clockTicks are at most n round times of day between two times; zone is how far the
+// reader's clock is behind, in microseconds.
+export function clockTicks(from, to, n, zone = 0) {
+  const step = clockSteps.find((s) => (to - from) / s <= n) ?? Math.ceil((to - from) / n / 86400e6) * 86400e6;
+  const list = [];
+  for (let t = Math.ceil((from - zone) / step) * step + zone; t <= to; t += step) list.push(t);
+  return list;
+}

@@ -1,0 +1,80 @@
+// What is known of one span.
+
+import { h } from "./dom.js";
+import { address } from "./api.js";
+import { clock, seconds } from "./format.js";
+import { colour, selfTime } from "./trace.js";
+
+const shown = (v) => (typeof v === "string" ? v : JSON.stringify(v));
+
+function pairs(title, tags) {
+  if (!tags.length) return null;
+  return h("div", null, h("h4", null, title),
+    h("table", { "aria-label": title }, h("tbody", null, [...tags].sort((a, b) => (a.key < b.key ? -1 : 1)).map((t) => h("tr", null, h("th", { scope: "row" }, t.key), h("td", null, shown(t.value)))))));
+}
+
+// details returns the element. jump opens another span of the trace, zoom shows this one's
+// time; logs.lines are the trace's log lines, null until they have come.
+export function details(trace, span, path, { logs, jump, zoom }) {
+  const waited = path.reduce((sum, p) => sum + p.to - p.from, 0);
+  const facts = [["Service", span.service], ["Kind", span.kind || "–"], ["Starts at", seconds((span.start - trace.start) / 1e6)], ["Duration", seconds(span.duration / 1e6)],
+    ["Own time", seconds(selfTime(span) / 1e6)], ["On the critical path", waited ? seconds(waited / 1e6) : "no"], ["Span", span.id]];
+  const here = `/trace/${trace.id}#span=${span.id}`;
+  return h("div", { class: `wf-detail svc-${colour(span.service)}`, role: "group", "aria-label": `Details of ${span.name}`, style: { "--depth": span.depth } },
+    h("h3", null, span.name),
+    h("dl", { class: "trace-facts-line" }, facts.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, String(value))))),
+    span.warnings.map((w) => h("p", null, h("span", { class: "badge warn" }, "warning"), " ", h("span", { class: "note" }, w))),
+    span.orphan && h("p", null, h("span", { class: "badge warn" }, "no parent"), " ", h("span", { class: "note" }, `Its parent ${span.parentID} is not in the trace.`)),
+    h("div", { class: "wf-columns" }, pairs("Attributes", span.tags), h("div", null, events(span), links(trace, span, jump), logLines(trace, span, logs))),
+    h("details", null, h("summary", null, `Resource: ${span.process.length} attributes of the process`), pairs("Resource", span.process)),
+    h("div", { class: "links" },
+      h("button", { type: "button", onclick: zoom }, "Zoom to this span"),
+      h("a", { href: address("/logs", { trace: trace.id, q: span.id }) }, "Its logs"),
+      h("a", { href: address("/traces", { service: span.service, operation: span.name }) }, "More like it"),
+      h("a", { href: here, onclick: (e) => {
+        e.preventDefault();
+        history.replaceState(null, "", here);
+      } }, "Link to this span")));
+}
+
+function events(span) {
+  if (!span.logs.length) return null;
+  return h("div", null, h("h4", null, `Events (${span.logs.length})`), span.logs.map((l) => {
+    const fields = l.fields ?? [];
+    const name = fields.find((f) => f.key === "event")?.value;
+    return h("details", { open: span.logs.length < 4 }, h("summary", null, `${seconds((l.timestamp - span.start) / 1e6)}: ${name === undefined ? `${fields.length} fields` : shown(name)}`), pairs("Event", fields));
+  }));
+}
+
+function links(trace, span, jump) {
+  if (!span.links.length) return null;
+  return h("div", null, h("h4", null, "Links"), h("ul", null, span.links.map((r) => {
+    const same = r.traceID === trace.id;
+    const text = same ? `span ${r.spanID} of this trace` : `span ${r.spanID} of trace ${r.traceID}`;
+    return h("li", null, h("a", { class: "mono", href: `/trace/${r.traceID}#span=${r.spanID}`, onclick: (e) => {
+      if (!same) return;
+      e.preventDefault();
+      jump(r.spanID);
+    } }, text));
+  })));
+}
+
+function logLines(trace, span, logs) {
+  if (logs.error) return h("div", null, h("h4", null, "Log lines"), h("p", { class: "note" }, `They could not be read: ${logs.error}`));
+  if (!logs.lines) return h("div", null, h("h4", null, "Log lines"), h("p", { class: "note" }, "on their way …"));
+  const own = logs.lines.filter((l) => l.span_id === span.id);
+  return h("div", null, h("h4", null, `Log lines (${own.length})`), own.length ? lines(own, trace.start) : h("p", { class: "note" }, "None was written in this span."));
+}
+
+// lines shows log lines: {time, service, level, message, fields: [{name, value}]}, in order of time.
+export function lines(list, start) {
+  const ms = (l) => new Date(l.time).getTime();
+  return h("ol", { class: "log-lines" }, [...list].sort((a, b) => ms(a) - ms(b)).map((l) => {
+    const time = ms(l);
+    const fields = (l.fields ?? []).map((f) => `${f.name}=${shown(f.value)}`).join(" ");
+    return h("li", null,
+      h("time", { title: Number.isNaN(time) ? null : `${seconds((time * 1000 - start) / 1e6)} after the start of the trace` }, Number.isNaN(time) ? String(l.time) : clock(time, true)),
+      h("span", { class: /^[a-z]+$/.test(l.level) ? l.level : null }, l.level ?? ""),
+      h("span", { class: "text" }, l.service ?? "", ": ", l.message ?? "", " ", h("span", null, fields)));
+  }));
+}

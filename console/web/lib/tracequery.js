@@ -1,0 +1,118 @@
+// What is searched for: between the address, the form and Jaeger's API.
+
+// logfmt reads `a=b c="d e"` to pairs. A name alone is true. It throws what is wrong.
+export function logfmt(text) {
+  const tags = {};
+  let i = 0;
+  const fail = (what) => {
+    throw new Error(`Tags: ${what}. Write them as in http.response.status_code=500 error=true name="two words".`);
+  };
+  while (i < text.length) {
+    if (/\s/.test(text[i])) {
+      i++;
+      continue;
+    }
+    const key = /^[^\s="]+/.exec(text.slice(i))?.[0];
+    if (!key) fail(`a name is missing at character ${i + 1}`);
+    i += key.length;
+    if (text[i] !== "=") {
+      if (text[i] === '"') fail(`"=" is missing after ${key}`);
+      tags[key] = "true";
+      continue;
+    }
+    i++;
+    if (text[i] === '"') {
+      let value = "";
+      for (i++; text[i] !== '"'; i++) {
+        if (i >= text.length) fail(`the quote of ${key} does not end`);
+        if (text[i] === "\\" && i + 1 < text.length) i++;
+        value += text[i];
+      }
+      i++;
+      if (i < text.length && !/\s/.test(text[i])) fail(`something follows the quote of ${key}`);
+      tags[key] = value;
+    } else {
+      const value = /^\S*/.exec(text.slice(i))[0];
+      if (value.includes('"')) fail(`a quote is within the value of ${key}`);
+      tags[key] = value;
+      i += value.length;
+    }
+  }
+  return tags;
+}
+
+const units = { ns: 1e-9, us: 1e-6, "µs": 1e-6, "μs": 1e-6, ms: 1e-3, s: 1, m: 60, h: 3600, d: 86400, w: 604800 };
+
+// duration reads "1.5ms" or "1m30s" to seconds. Empty is null; it throws what is wrong.
+export function duration(text, what) {
+  const t = text.trim();
+  if (!t) return null;
+  const parts = [...t.matchAll(/(\d+(?:\.\d+)?|\.\d+)(ns|us|µs|μs|ms|s|m|h|d|w)/gy)];
+  if (parts.map((p) => p[0]).join("") !== t) throw new Error(`${what}: ${JSON.stringify(text)} is no duration. Write it as in 1.2s, 100ms or 500us.`);
+  return parts.reduce((sum, p) => sum + Number(p[1]) * units[p[2]], 0);
+}
+
+// lookbacks and limits are what can be chosen.
+export const lookbacks = [["5m", "last 5 minutes"], ["15m", "last 15 minutes"], ["30m", "last 30 minutes"], ["1h", "last hour"], ["3h", "last 3 hours"],
+  ["6h", "last 6 hours"], ["12h", "last 12 hours"], ["1d", "last day"], ["2d", "last 2 days"], ["7d", "last week"], ["custom", "from … to …"]];
+export const limits = ["20", "50", "100", "200", "500", "1500"];
+export const orders = [["newest", "newest first"], ["longest", "longest first"], ["shortest", "shortest first"], ["spans", "most spans first"], ["errors", "most errors first"]];
+const maxLimit = 1500;
+
+// read returns what an address asks for, with the names of Jaeger's page. Tags may also be
+// JSON, as in a link of that page.
+export function read(query) {
+  const get = (name, or = "") => query.get(name) ?? or;
+  let tags = get("tags");
+  if (tags.startsWith("{")) {
+    try {
+      tags = Object.entries(JSON.parse(tags)).map(([k, v]) => `${k}=${/[\s"=]/.test(v) || v === "" ? JSON.stringify(v) : v}`).join(" ");
+    } catch {
+      // it is shown as it is, and refused
+    }
+  }
+  const operation = get("operation");
+  const search = { service: get("service"), operation: operation === "all" ? "" : operation, tags, minDuration: get("minDuration"),
+    maxDuration: get("maxDuration"), lookback: get("lookback", "1h"), start: get("start"), end: get("end"), limit: get("limit", "100"), sort: get("sort", "newest") };
+  if (search.start && search.end && !query.has("lookback")) search.lookback = "custom";
+  if (!orders.some(([o]) => o === search.sort)) search.sort = "newest";
+  return search;
+}
+
+// request returns the values for Jaeger's /api/traces. It throws what is wrong.
+export function request(search, now = Date.now()) {
+  if (!search.service) throw new Error("Service: choose one.");
+  const tags = logfmt(search.tags);
+  const least = duration(search.minDuration, "Min duration"), most = duration(search.maxDuration, "Max duration");
+  if (least !== null && most !== null && least > most) throw new Error("Min duration is more than max duration.");
+  if (!/^\d+$/.test(search.limit) || search.limit < 1 || search.limit > maxLimit) throw new Error(`Limit: ${JSON.stringify(search.limit)} is not 1 to ${maxLimit}.`);
+  let start, end;
+  if (search.lookback === "custom") {
+    start = Number(search.start), end = Number(search.end);
+    if (!(start > 0) || !(end > 0)) throw new Error("From and to: give both.");
+    if (start >= end) throw new Error("From is not before to.");
+  } else {
+    const back = duration(search.lookback, "Look-back");
+    if (!back) throw new Error("Look-back: choose one.");
+    end = now * 1000;
+    start = end - back * 1e6;
+  }
+  const time = (s) => (s === null ? "" : `${Math.round(s * 1e6)}us`);
+  return { service: search.service, operation: search.operation, tags: Object.keys(tags).length ? JSON.stringify(tags) : "",
+    minDuration: time(least), maxDuration: time(most), start: Math.round(start), end: Math.round(end), limit: search.limit };
+}
+
+// order sorts built traces.
+export function order(traces, by) {
+  const compare = {
+    newest: (a, b) => b.start - a.start, longest: (a, b) => b.duration - a.duration, shortest: (a, b) => a.duration - b.duration,
+    spans: (a, b) => b.spans.length - a.spans.length, errors: (a, b) => b.errors - a.errors,
+  }[by];
+  return [...traces].sort((a, b) => compare(a, b) || b.start - a.start || (a.id < b.id ? -1 : 1));
+}
+
+// traceID returns a trace id as it is written, or null.
+export function traceID(text) {
+  const t = text.trim().toLowerCase();
+  return /^[0-9a-f]{1,32}$/.test(t) && /[1-9a-f]/.test(t) ? t : null;
+}

@@ -1,0 +1,65 @@
+// Durations of traces over time. It is for the pointer: the list below it has the same.
+
+import { h, s, clear } from "./dom.js";
+import { clock, dateTime, seconds } from "./format.js";
+import { clockTicks, colour } from "./trace.js";
+
+const height = 190, left = 62, right = 14, top = 10, bottom = 24;
+
+// scatter returns the chart. A click on a dot calls open with its trace.
+export function scatter(traces, { open, signal }) {
+  const box = h("div", { class: "trace-scatter" });
+  const tip = h("p", { class: "note trace-tip" }, "Each dot is a trace: a click opens it. Larger dots have more spans; ringed ones have errors.");
+  const rest = tip.textContent;
+  let width = 0;
+  const draw = () => {
+    const now = Math.floor(box.clientWidth);
+    if (!now || now === width) return;
+    width = now;
+    clear(box).append(chart(traces, width, open, (t) => {
+      tip.textContent = t ? `${dateTime(t.start / 1000, true)} · ${t.root.service} ${t.root.name} · ${seconds(t.duration / 1e6)} · ${t.spans.length} spans${t.errors ? ` · ${t.errors} errors` : ""}` : rest;
+    }));
+  };
+  const observer = new ResizeObserver(draw);
+  observer.observe(box);
+  signal.addEventListener("abort", () => observer.disconnect());
+  return h("section", { class: "card", "aria-label": "Durations over time" }, box, tip);
+}
+
+function chart(traces, width, open, hover) {
+  let from = Math.min(...traces.map((t) => t.start)), to = Math.max(...traces.map((t) => t.start));
+  const room = Math.max(500, (to - from) * 0.015);
+  [from, to] = [from - room, to + room];
+  const low = Math.log10(Math.max(1, Math.min(...traces.map((t) => t.duration))) * 0.8);
+  const high = Math.max(Math.log10(Math.max(1, ...traces.map((t) => t.duration)) * 1.25), low + 0.3);
+  const x = (t) => left + ((t - from) / (to - from)) * (width - left - right);
+  const y = (d) => top + (1 - (Math.log10(Math.max(1, d)) - low) / (high - low)) * (height - top - bottom);
+  const svg = s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Durations of ${traces.length} traces over time; the list below has them all` });
+  for (const d of decades(low, high)) {
+    svg.append(s("line", { class: "grid", x1: left, x2: width - right, y1: y(d), y2: y(d) }), s("text", { x: left - 8, y: y(d) + 4, "text-anchor": "end" }, seconds(d / 1e6, 2)));
+  }
+  const zone = new Date(from / 1000).getTimezoneOffset() * 60e6;
+  for (const t of clockTicks(from, to, Math.max(2, Math.floor((width - left) / 110)), zone)) {
+    const at = x(t);
+    svg.append(s("line", { class: "grid", x1: at, x2: at, y1: top, y2: height - bottom }),
+      s("text", { x: Math.min(at, width - 30), y: height - 7, "text-anchor": "middle" }, to - from > 2 * 86400e6 ? dateTime(t / 1000).slice(5, 16) : clock(t / 1000, to - from < 5e6)));
+  }
+  const most = Math.max(...traces.map((t) => t.spans.length));
+  for (const t of [...traces].sort((a, b) => b.spans.length - a.spans.length)) {
+    svg.append(s("circle", { class: `dot svc-${colour(t.root.service)}${t.errors ? " error" : ""}`, cx: x(t.start), cy: y(t.duration), r: 3.5 + 5 * Math.sqrt(t.spans.length / Math.max(most, 12)),
+      onclick: () => open(t), onpointerenter: () => hover(t), onpointerleave: () => hover(null), "data-id": t.id }));
+  }
+  return svg;
+}
+
+// decades are the values on a log axis that get a line: 1, 10, … and, where these are few,
+// also 2 and 5 times as much.
+function decades(low, high) {
+  const list = [];
+  for (const steps of [[1], [1, 3], [1, 2, 5], [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9]]) {
+    list.length = 0;
+    for (let p = Math.floor(low); p <= high; p++) for (const m of steps) if (Math.log10(m) + p >= low && Math.log10(m) + p <= high) list.push(m * 10 ** p);
+    if (list.length >= 3) break;
+  }
+  return list;
+}

@@ -1,0 +1,80 @@
+// The variables of a dashboard: what an address says they are, and what that makes of a query.
+
+export const ALL = "$__all";
+
+// definitions returns the variables of a dashboard file.
+export function definitions(dashboard) {
+  return (dashboard.templating?.list ?? []).filter((v) => v.type === "query").map((v) => ({
+    name: v.name, label: v.label || v.name, description: v.description ?? "", multi: Boolean(v.multi), includeAll: Boolean(v.includeAll),
+    allValue: v.allValue || ".*", hide: v.hide === 2, query: typeof v.query === "string" ? v.query : v.query?.query ?? "",
+    sort: v.sort ?? 0, initial: [v.current?.value ?? []].flat().filter((x) => x !== ""),
+  }));
+}
+
+// read returns the chosen values by name: what the query of an address says, or what the file
+// does, or all.
+export function read(defs, query) {
+  const values = {};
+  for (const d of defs) {
+    let chosen = query.getAll(`var-${d.name}`).map((v) => (v === "All" ? ALL : v));
+    if (chosen.length === 0) chosen = d.initial;
+    if (!d.multi) chosen = chosen.slice(0, 1);
+    if (chosen.includes(ALL) || chosen.length === 0) chosen = d.includeAll ? [ALL] : [];
+    values[d.name] = chosen;
+  }
+  return values;
+}
+
+// escape makes a value stand for itself in a regular expression within a PromQL string.
+export function escape(value) {
+  return value.replace(/\\/g, "\\\\\\\\").replace(/[$^*{}[\]+?.()|]/g, "\\\\$&").replace(/"/g, '\\"').replace(/\n/g, "\\n");
+}
+
+// pattern is what stands in a matcher =~ for the values.
+export function pattern(values, allValue = ".*") {
+  if (!values || values.length === 0 || values.includes(ALL)) return allValue;
+  return values.length === 1 ? escape(values[0]) : `(${values.map(escape).join("|")})`;
+}
+
+// duration writes whole seconds as PromQL reads them.
+export const duration = (seconds) => `${Math.max(1, Math.round(seconds))}s`;
+
+// rateInterval is long enough for a rate at any step: four points of the metrics, which come
+// every 5 s, and some.
+export const rateInterval = (step) => Math.max(30, Math.round(4 * step));
+
+// interpolate writes values in place of $name, ${name} and what Grafana builds in.
+export function interpolate(text, values, defs, range, step) {
+  const builtIn = { __rate_interval: duration(rateInterval(step)), __range: duration(range), __interval: duration(step) };
+  return text.replace(/\$(?:\{(\w+)(?::regex)?\}|(\w+))/g, (all, braced, bare) => {
+    const name = braced ?? bare;
+    if (Object.hasOwn(builtIn, name)) return builtIn[name];
+    if (!Object.hasOwn(values, name)) return all;
+    return pattern(values[name], defs.find((d) => d.name === name)?.allValue);
+  });
+}
+
+// labelValues takes apart a query of a variable: {match, label}, or null.
+export function labelValues(query) {
+  const m = /^\s*label_values\(\s*(?:(.+?)\s*,\s*)?(\w+)\s*\)\s*$/s.exec(query);
+  return m ? { match: m[1] ?? null, label: m[2] } : null;
+}
+
+// sorted returns values in the order a variable wants: 0 as they come, 1 and 2 by letters, 3
+// and 4 by number; the even ones backwards.
+export function sorted(values, sort) {
+  if (!sort) return values;
+  const list = [...values].sort((a, b) => (sort > 2 ? parseFloat(a) - parseFloat(b) : a < b ? -1 : a > b ? 1 : 0));
+  return sort % 2 ? list : list.reverse();
+}
+
+// toQuery is what an address says of the values: null removes what is so anyway.
+export function toQuery(defs, values) {
+  const q = {};
+  for (const d of defs) {
+    const now = values[d.name];
+    const initial = read([d], new URLSearchParams())[d.name];
+    q[`var-${d.name}`] = now.join("\n") === initial.join("\n") ? null : now;
+  }
+  return q;
+}

@@ -1,0 +1,181 @@
+// A dashboard: the file that Grafana reads, drawn against the lab's Prometheus.
+//
+// root.dataset.panels is "done" once every panel that is near what is seen has been drawn.
+// Each panel has data-panel (its id) and data-state (waiting, ok, empty or error).
+
+import { get, prom } from "../lib/api.js";
+import { queue, sharer } from "../lib/ask.js";
+import { refresher, refreshes, timeRange, variable } from "../lib/controls.js";
+import { h } from "../lib/dom.js";
+import { halves, sections } from "../lib/layout.js";
+import { panelView } from "../lib/panel.js";
+import { read as readRange } from "../lib/range.js";
+import { every } from "../lib/ui.js";
+import { definitions, interpolate, labelValues, read as readValues, sorted, toQuery } from "../lib/vars.js";
+import { panelsOf } from "../panels/support.js";
+
+const atOnce = 6; // queries
+
+export async function show(root, ctx) {
+  const board = await get(`/-/dashboards/${encodeURIComponent(ctx.params.uid)}`, ctx.signal);
+  const others = get("/-/dashboards", ctx.signal);
+  const alone = ctx.query.has("panel") ? panelsOf(board).find((p) => String(p.id) === ctx.query.get("panel")) : null;
+  if (ctx.query.has("panel") && !alone) throw new Error(`The dashboard has no panel ${ctx.query.get("panel")}.`);
+  ctx.title(alone ? `${alone.title} · ${board.title}` : board.title);
+
+  const defs = definitions(board);
+  const values = readValues(defs, ctx.query);
+  const query = new URLSearchParams(ctx.query);
+  if (!query.has("from") && board.time?.from) query.set("from", board.time.from);
+  if (!query.has("to") && board.time?.to) query.set("to", board.time.to);
+  let range = readRange(query), generation = new AbortController(), share = null;
+  const run = queue(atOnce);
+  const views = [];
+
+  const renew = () => {
+    generation.abort();
+    generation = new AbortController();
+    range = readRange(query);
+    share = sharer(run, generation.signal);
+  };
+  ctx.signal.addEventListener("abort", () => generation.abort());
+  renew();
+
+  const address = (uid, extra = {}) => {
+    const q = new URLSearchParams();
+    for (const [name, value] of [...query].filter(([n]) => n !== "panel" && !n.startsWith("var-"))) q.append(name, value);
+    for (const [name, list] of Object.entries(toQuery(defs, values))) for (const v of list ?? []) q.append(name, v);
+    for (const [name, v] of Object.entries(extra)) q.set(name, v);
+    return `/d/${encodeURIComponent(uid)}${q.size ? `?${q}` : ""}`;
+  };
+
+  const setRange = (from, to) => {
+    query.set("from", from);
+    query.set("to", to);
+    ctx.setQuery({ from, to }, { push: true });
+    reload();
+  };
+  const env = {
+    state: () => ({ start: range.start, end: range.end, values, defs }), share: () => share, signal: () => generation.signal, sync: `dashboard ${board.uid}`,
+    zoom: (a, b) => b - a >= 5 && setRange(String(Math.round(a * 1e3)), String(Math.round(b * 1e3))),
+    zoomOut: () => {
+      const half = range.end - range.start, middle = (range.start + range.end) / 2;
+      setRange(String(Math.round((middle - half) * 1e3)), String(Math.round(Math.min(Date.now() / 1e3, middle + half) * 1e3)));
+    },
+    explore: (panel) => (alone ? null : address(board.uid, { panel: panel.id })),
+  };
+
+  // What is far below is not asked for before it comes near.
+  const near = new Set();
+  const watcher = new IntersectionObserver((entries) => {
+    for (const e of entries) {
+      const view = views.find((v) => v.element === e.target);
+      if (e.isIntersecting) near.add(view);
+      else near.delete(view);
+    }
+    visit();
+  }, { rootMargin: "300px 0px" });
+  const visit = async () => {
+    const mine = generation.signal;
+    await Promise.all([...near].filter((v) => v.stale).map((v) => v.load()));
+    if (!mine.aborted && [...near].every((v) => v.element.dataset.state !== "waiting")) root.dataset.panels = "done";
+  };
+  const reload = () => {
+    renew();
+    for (const v of views) v.stale = true;
+    time.update();
+    for (const a of root.querySelectorAll("a[data-keep]")) a.href = address(a.dataset.keep);
+    for (const v of views) v.element.querySelector("a.icon")?.setAttribute("href", env.explore(v.panel) ?? "");
+    explain();
+    return visit();
+  };
+
+  // The tools
+  const options = async (def) => {
+    const asked = labelValues(interpolate(def.query, values, defs, range.end - range.start, 15));
+    if (!asked) throw new Error(`The console does not read ${def.query}`);
+    return sorted(await prom.labelValues(asked.label, asked.match, range.start, range.end, ctx.signal), def.sort);
+  };
+  const tools = defs.filter((d) => !d.hide).map((def) => variable(def, ctx.signal, {
+    chosen: () => values[def.name], options: () => options(def),
+    changed: {
+      set: (list) => (values[def.name] = list),
+      apply: () => {
+        ctx.setQuery(toQuery(defs, values));
+        reload();
+      },
+    },
+  }));
+  const time = timeRange(ctx.signal, () => range, setRange);
+  let ticking = null;
+  const tick = (text) => {
+    ticking?.abort();
+    ticking = new AbortController();
+    const ms = { "5s": 5e3, "10s": 1e4, "30s": 3e4, "1m": 6e4 }[text];
+    if (ms) every(ms, ticking.signal, () => (range.to === "now" ? reload() : null));
+  };
+  const rate = ctx.query.get("refresh") ?? (board.refresh || "");
+  const refresh = refreshes.some(([v]) => v === rate) ? rate : "";
+  tick(refresh);
+
+  const wanted = (board.links ?? []).filter((l) => l.type === "dashboards").flatMap((l) => l.tags ?? []);
+  const links = h("nav", { class: "beside-boards", "aria-label": "Other dashboards" });
+  others.then((list) => {
+    links.append(...list.filter((d) => wanted.length === 0 || d.tags.some((t) => wanted.includes(t))).map((d) =>
+    h("a", { href: address(d.uid), dataset: { keep: d.uid }, title: d.description, "aria-current": d.uid === board.uid ? "page" : null }, d.title)));
+    const here = links.querySelector("[aria-current]");
+    if (here) links.scrollLeft = here.offsetLeft - links.offsetLeft - 40; // it may be beyond the edge
+  }, () => {}); // the page is of use without
+
+  root.append(
+    alone ? h("p", { class: "back" }, h("a", { href: address(board.uid), dataset: { keep: board.uid } }, `← ${board.title}`)) : links,
+    h("div", { class: "head" }, h("h1", null, alone ? alone.title : board.title), h("span", { class: "sub" }, (alone ?? board).description)),
+    h("div", { class: "tools", role: "group", "aria-label": "What is shown" }, tools.map((t) => t.element), h("span", { class: "gap" }), time.element,
+      h("button", { type: "button", onclick: env.zoomOut, title: "Twice as long (or double click a chart)" }, "Zoom out"),
+      h("div", { class: "together" }, refresher(refresh, (v) => {
+        if (v) query.set("refresh", v);
+        else query.delete("refresh");
+        ctx.setQuery({ refresh: v || (board.refresh ? "off" : null) });
+        tick(v);
+      }),
+      h("button", { type: "button", "aria-label": "Ask again now", title: "Ask again now", onclick: () => reload() }, "↻"))));
+
+  // The panels
+  const queries = h("section", { class: "card queries" });
+  const explain = () => alone && queries.replaceChildren(h("h2", null, "Queries"), ...views[0].queries());
+  const add = (grid, placed) => {
+    const half = halves(placed);
+    placed.forEach(({ panel, x, y, w, h: height }, i) => {
+      const view = panelView(panel, env);
+      view.element.classList.toggle("half", half[i]);
+      view.element.classList.toggle("first", x === 0);
+      for (const [name, v] of Object.entries({ "--x": x + 1, "--y": y + 1, "--w": w, "--h": height })) view.element.style.setProperty(name, v);
+      views.push(view);
+      grid.append(view.element);
+    });
+  };
+  if (alone) {
+    const grid = h("div", { class: "grid alone" });
+    add(grid, [{ panel: alone, x: 0, y: 0, w: 24, h: 14 }]);
+    root.append(grid, queries);
+  } else {
+    for (const { row, panels } of sections(board)) {
+      const grid = h("div", { class: "grid" });
+      add(grid, panels);
+      if (!row) root.append(grid);
+      else root.append(h("details", { class: "row", open: !row.collapsed }, h("summary", null, h("h2", null, row.title)), grid));
+    }
+  }
+  for (const v of views) watcher.observe(v.element);
+  if (views.length === 0) root.dataset.panels = "done";
+  explain();
+  const unwatch = new AbortController();
+  document.addEventListener("theme", () => views.forEach((v) => v.redraw()), { signal: unwatch.signal });
+  return () => {
+    unwatch.abort();
+    ticking?.abort();
+    watcher.disconnect();
+    views.forEach((v) => v.destroy());
+    delete root.dataset.panels;
+  };
+}

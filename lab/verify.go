@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"soundcheck/dashboards"
+	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/cli"
+	"soundcheck/lab/build"
+	"soundcheck/lab/plan"
+	"soundcheck/lab/supervisor"
+	"soundcheck/lab/verify"
+)
+
+// environments that can be verified: values of deployment.environment.name.
+var environments = []string{"native", "compose", "k8s"}
+
+// verifyFlags are those of lab verify.
+type verifyFlags struct {
+	*flags
+	o      verify.Options
+	otlp   string
+	logs   string
+	format string
+}
+
+// Limits of flags.
+const (
+	maxVerifyRate = 1000
+	maxSeries     = 10_000_000
+)
+
+func newVerifyFlags() *verifyFlags {
+	f := &verifyFlags{flags: newFlags("lab verify [flags]", `Sends a short load, asks the backends what they saw of it, and prints a table.
+Exit code 1 if one check failed. See docs/verify.md.`)}
+	f.StringVar(&f.o.Environment, "env", "native", "`environment`: native, compose or k8s; of native the addresses are known, of others they have to be given")
+	f.StringVar(&f.o.Proxy, "proxy", "", "`URL` of the proxy")
+	f.StringVar(&f.o.Prometheus, "prometheus", "", "`URL` of Prometheus")
+	f.StringVar(&f.o.Jaeger, "jaeger", "", "`URL` of Jaeger's query API")
+	f.StringVar(&f.otlp, "otlp", "", "`URL` of the Collector's OTLP/HTTP receiver")
+	f.StringVar(&f.logs, "logs", "", "`folder` of the services' logs and the Collector's otlp.jsonl (default of native: logs in the state folder; of others none)")
+	f.Float64Var(&f.o.Generator.Rate, "rate", 25, "`requests` a second (1 to 1000)")
+	f.DurationVar(&f.o.Generator.Duration, "duration", 20*time.Second, "of the load (5s to 10m)")
+	f.DurationVar(&f.o.Patience, "patience", 45*time.Second, "wait this `long` after the load for what arrives late (1s to 10m)")
+	f.IntVar(&f.o.MaxSeries, "max-series", 2000, "`series` of a metric at most (1 to 10000000)")
+	f.IntVar(&f.o.MaxTotalSeries, "max-total-series", 20000, "`series` of all metrics at most (1 to 10000000)")
+	f.StringVar(&f.format, "format", "text", "of the result: `text` or json")
+	return f
+}
+
+// check looks at the flags that say a number or one of some words.
+func (f *verifyFlags) check() error {
+	o := &f.o
+	switch {
+	case !slices.Contains(environments, o.Environment):
+		return f.Errorf("-env %q is not one of %s", o.Environment, strings.Join(environments, ", "))
+	case !(o.Generator.Rate >= 1 && o.Generator.Rate <= maxVerifyRate):
+		return f.Errorf("-rate %g is out of range: 1 to %d", o.Generator.Rate, maxVerifyRate)
+	case o.Generator.Duration < 5*time.Second || o.Generator.Duration > 10*time.Minute:
+		return f.Errorf("-duration %s is out of range: 5s to 10m", o.Generator.Duration)
+	case o.Generator.Rate*o.Generator.Duration.Seconds() < verify.Hundred:
+		return f.Errorf("-rate %g for -duration %s are less than %d requests", o.Generator.Rate, o.Generator.Duration, verify.Hundred)
+	case o.Patience < time.Second || o.Patience > 10*time.Minute:
+		return f.Errorf("-patience %s is out of range: 1s to 10m", o.Patience)
+	case o.MaxSeries < 1 || o.MaxSeries > maxSeries:
+		return f.Errorf("-max-series %d is out of range: 1 to %d", o.MaxSeries, maxSeries)
+	case o.MaxTotalSeries < 1 || o.MaxTotalSeries > maxSeries:
+		return f.Errorf("-max-total-series %d is out of range: 1 to %d", o.MaxTotalSeries, maxSeries)
+	case f.format != "text" && f.format != "json":
+		return f.Errorf("-format %q is not text or json", f.format)
+	}
+	return f.NoArgs()
+}
+
+// address is a flag's URL, or what is known of the native lab.
+type address struct {
+	flag  string
+	url   *string
+	known func(plan.Lab) string
+}
+
+// addresses fills in what is known of the native lab and was not given, and checks all.
+func (f *verifyFlags) addresses(ctx context.Context, l plan.Lab) error {
+	list := []address{
+		{"proxy", &f.o.Proxy, plan.Lab.Proxy}, {"prometheus", &f.o.Prometheus, plan.Lab.Prometheus},
+		{"jaeger", &f.o.Jaeger, plan.Lab.Jaeger}, {"otlp", &f.otlp, plan.Lab.OTLP},
+	}
+	missing := slices.ContainsFunc(list, func(a address) bool { return *a.url == "" })
+	native := f.o.Environment == "native"
+	for _, a := range list {
+		if *a.url == "" {
+			if !native {
+				return f.Errorf("-env %s needs -%s", f.o.Environment, a.flag)
+			}
+			continue
+		}
+		if _, err := albumhttp.NewClient(*a.url, albumhttp.ClientOptions{}); err != nil {
+			return f.Errorf("-%s: %v", a.flag, err)
+		}
+	}
+	if missing { // the lab itself knows its ports
+		client, st, err := supervisor.Connect(ctx, l.State)
+		if err != nil {
+			return err
+		}
+		if client == nil {
+			return fmt.Errorf("the lab is not running in %s: start it with lab up", l.State)
+		}
+		l.Offset = st.PortOffset
+	}
+	for _, a := range list {
+		if *a.url == "" {
+			*a.url = a.known(l)
+		}
+		*a.url = strings.TrimSuffix(*a.url, "/")
+	}
+	f.o.Generator.Proxy, f.o.Generator.OTLP = f.o.Proxy, f.otlp
+	if f.logs == "" && native {
+		f.logs = l.Logs()
+	}
+	return nil
+}
+
+// sources are the logs that can be asked.
+func (f *verifyFlags) sources() {
+	if f.logs == "" {
+		f.o.NoLogs = "-logs names no folder, and of -env " + f.o.Environment + " none is known"
+		return
+	}
+	for _, service := range []string{"proxy-service", "album-store"} {
+		f.o.Logs = append(f.o.Logs, verify.ServiceLog(service, filepath.Join(f.logs, service+".log")))
+	}
+	f.o.Logs = append(f.o.Logs, verify.CollectorLog(filepath.Join(f.logs, "otlp.jsonl")))
+}
+
+// generators are the programs that send the load.
+func generators(ctx context.Context, b *build.Builder, g *verify.Generator) error {
+	for name, path := range map[string]*string{"loadgen": &g.Loadgen, "datagen": &g.Datagen} {
+		t := build.Target{Name: name, Module: ".", Package: "./" + name, Sources: []string{name, "loadgen", "internal"}}
+		if err := b.Build(ctx, t, new(build.Progress)); err != nil {
+			return fmt.Errorf("%w; see %s", err, b.Log(t))
+		}
+		*path = b.Path(t)
+	}
+	return nil
+}
+
+func runVerify(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	f := newVerifyFlags()
+	if err := f.Parse(args, getenv, stdout); err != nil {
+		return err
+	}
+	if err := f.check(); err != nil {
+		return err
+	}
+	l, b, err := f.lab()
+	if err != nil {
+		return err
+	}
+	if err := f.addresses(ctx, l); err != nil {
+		return err
+	}
+	if f.o.Dashboards, err = dashboards.All(); err != nil {
+		return err
+	}
+	if f.o.Rules, err = verify.ReadRules(dashboards.FS(), "rules/*.yml"); err != nil {
+		return err
+	}
+	if err := generators(ctx, b, &f.o.Generator); err != nil {
+		return err
+	}
+	f.sources()
+	bar := cli.NewProgress(stderr)
+	f.o.Progress = bar.Line
+	r, err := verify.Run(ctx, f.o)
+	bar.Clear()
+	write := r.WriteText
+	if f.format == "json" {
+		write = r.WriteJSON
+	}
+	if err := errors.Join(err, write(stdout)); err != nil {
+		return err
+	}
+	if r.Failed() > 0 {
+		return cli.ErrSaid
+	}
+	return nil
+}

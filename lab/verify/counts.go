@@ -1,0 +1,241 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"net/url"
+	"time"
+)
+
+const (
+	countTolerance    = 0.01
+	quantileTolerance = 0.10
+)
+
+// apart returns by how much two numbers differ, as a share of the larger one.
+func apart(a, b float64) float64 {
+	if a == b {
+		return 0
+	}
+	return math.Abs(a-b) / max(math.Abs(a), math.Abs(b))
+}
+
+// counts compares what Prometheus, Jaeger and loadgen counted.
+func (s *session) counts(ctx context.Context) []Check {
+	return []Check{s.runCount(ctx), s.serviceCount(ctx, proxyService), s.serviceCount(ctx, storeService), s.quantile(ctx)}
+}
+
+// ofRun is a metric of loadgen for this run.
+func (s *session) ofRun(metric string) string {
+	return fmt.Sprintf("%s{soundcheck_loadgen_run=%q}", metric, s.load.RunID)
+}
+
+// runCount compares the requests of the run: in loadgen's report, as traces and as
+// observations of its metric.
+func (s *session) runCount(ctx context.Context) Check {
+	const name = "rate: the run"
+	sent := float64(s.load.Report.Sent)
+	var problems []string
+	var counted float64
+	traces := float64(len(s.found.requests))
+	s.eventually(ctx, func() bool {
+		problems = nil
+		n, ok, err := s.prom.one(ctx, fmt.Sprintf("sum(histogram_count(%s))", s.ofRun("soundcheck_loadgen_response_time_seconds")))
+		counted = n
+		switch {
+		case err != nil:
+			problems = append(problems, err.Error())
+		case !ok:
+			problems = append(problems, "Prometheus has nothing of run "+s.load.RunID)
+		case apart(n, sent) > countTolerance:
+			problems = append(problems, fmt.Sprintf("Prometheus counted %.0f requests, loadgen %.0f: %.1f%% apart", n, sent, 100*apart(n, sent)))
+		}
+		if apart(traces, sent) > countTolerance {
+			problems = append(problems, fmt.Sprintf("Jaeger has %.0f traces, loadgen sent %.0f requests: %.1f%% apart", traces, sent, 100*apart(traces, sent)))
+		}
+		return len(problems) == 0
+	})
+	e := s.load.Report.Elapsed
+	return verdict(name, problems, "loadgen %.2f/s, Prometheus %.2f/s, Jaeger %.2f/s", sent/e, counted/e, traces/e)
+}
+
+// instance is what one process counted.
+type instance struct {
+	count    float64
+	from, to time.Time // of the samples
+}
+
+// increase returns how much each process of a service counted from before the load to
+// after it. False: not all of it has come.
+func (s *session) increase(ctx context.Context, service string) (map[string]instance, bool, error) {
+	const before = time.Minute
+	expr := fmt.Sprintf("http_server_request_duration_seconds{service_name=%q}[%ds]", service, int((time.Since(s.load.Begin) + before).Seconds()))
+	list, err := s.prom.query(ctx, expr)
+	if err != nil {
+		return nil, false, err
+	}
+	// The processes' samples are of all their series at the same times.
+	byInstance := map[string][]series{}
+	for _, r := range list {
+		byInstance[r.labels["instance"]] = append(byInstance[r.labels["instance"]], r)
+	}
+	found, settled := map[string]instance{}, false
+	for id, group := range byInstance {
+		var in instance
+		for _, r := range group {
+			for _, v := range r.samples {
+				if v.at.Before(s.load.Begin) && v.at.After(in.from) {
+					in.from = v.at
+				}
+				if v.at.After(s.load.End) && (in.to.IsZero() || v.at.Before(in.to)) {
+					in.to = v.at
+				}
+			}
+		}
+		if in.to.IsZero() {
+			continue // it has ended, or has more to tell
+		}
+		settled = true
+		for _, r := range group {
+			var first, last float64
+			for _, v := range r.samples {
+				if !v.at.After(in.from) {
+					first = v.value
+				}
+				if !v.at.After(in.to) {
+					last = v.value
+				}
+			}
+			in.count += last - first
+		}
+		found[id] = in
+	}
+	return found, settled, nil
+}
+
+// serviceCount compares the requests that a service counted with its server spans, of the
+// load and of others.
+func (s *session) serviceCount(ctx context.Context, service string) Check {
+	name := "rate: " + service
+	own := map[string]bool{}
+	for _, t := range s.found.all() {
+		for _, sp := range t {
+			if sp.is(service, "server") {
+				own[sp.SpanID] = true
+			}
+		}
+	}
+	var problem string
+	var counted, spans float64
+	s.eventually(ctx, func() bool {
+		counted, spans, problem = 0, float64(len(own)), ""
+		found, settled, err := s.increase(ctx, service)
+		if err != nil || !settled {
+			problem = fmt.Sprintf("Prometheus has no count of the time after the load: %v", err)
+			return false
+		}
+		for _, in := range found {
+			counted += in.count
+		}
+		if apart(counted, spans) > countTolerance {
+			seen, err := s.spansBetween(ctx, service, found)
+			if err != nil {
+				problem = err.Error()
+				return false
+			}
+			maps.Copy(seen, own)
+			spans = float64(len(seen))
+		}
+		if apart(counted, spans) > countTolerance {
+			problem = fmt.Sprintf("Prometheus counted %.0f requests from before the load to after it, Jaeger has %.0f server spans: %.1f%% apart", counted, spans, 100*apart(counted, spans))
+			return false
+		}
+		return true
+	})
+	if problem != "" {
+		return failed(name, "%s", problem)
+	}
+	if len(own) == 0 {
+		return failed(name, "no request of the load is among its spans")
+	}
+	return passed(name, "Prometheus counted %.0f requests, Jaeger has %.0f server spans: %d of the load, %.0f of others", counted, spans, len(own), spans-float64(len(own)))
+}
+
+// slice is how much time a search is about, and slow how long before its end a request may
+// have begun.
+const (
+	slice      = 2 * time.Second
+	slow       = 10 * time.Second
+	sliceLimit = 5000
+)
+
+// spansBetween returns the server spans that ended between the samples of their processes.
+func (s *session) spansBetween(ctx context.Context, service string, found map[string]instance) (map[string]bool, error) {
+	var from, to time.Time
+	for _, in := range found {
+		begin := in.from
+		if begin.IsZero() { // it counted nothing before
+			begin = s.load.Begin.Add(-margin)
+		}
+		if from.IsZero() || begin.Before(from) {
+			from = begin
+		}
+		if in.to.After(to) {
+			to = in.to
+		}
+	}
+	seen := map[string]bool{}
+	for at := from.Add(-slow); at.Before(to); at = at.Add(slice) {
+		list, err := s.jaeger.search(ctx, service, url.Values{}, at, at.Add(slice), sliceLimit)
+		if err != nil {
+			return nil, err
+		}
+		if len(list) >= sliceLimit {
+			return nil, fmt.Errorf("others sent more than %d requests in %s: too many to count beside the load", sliceLimit, slice)
+		}
+		for _, t := range list {
+			for _, sp := range t {
+				in, ok := found[sp.resource.get("service.instance.id")]
+				if ok && sp.is(service, "server") && sp.end().After(in.from) && !sp.end().After(in.to) {
+					seen[sp.SpanID] = true
+				}
+			}
+		}
+	}
+	return seen, nil
+}
+
+// quantile compares the p99 of the service time: loadgen's own, from all requests, with
+// Prometheus' from the buckets of a native histogram. The proxy's p99 is said beside it; it
+// is not compared, because it has other traffic and not the way to it.
+func (s *session) quantile(ctx context.Context) Check {
+	const name = "p99"
+	want := s.load.Report.Service.P99
+	var problem, proxy string
+	var got float64
+	s.eventually(ctx, func() bool {
+		problem = ""
+		var ok bool
+		var err error
+		got, ok, err = s.prom.one(ctx, fmt.Sprintf("histogram_quantile(0.99, sum(%s))", s.ofRun("soundcheck_loadgen_service_time_seconds")))
+		switch {
+		case err != nil:
+			problem = err.Error()
+		case !ok || math.IsNaN(got):
+			problem = "Prometheus has no service time of run " + s.load.RunID
+		case apart(got, want) > quantileTolerance:
+			problem = fmt.Sprintf("Prometheus says %.2f ms, loadgen %.2f ms: %.1f%% apart", 1e3*got, 1e3*want, 100*apart(got, want))
+		}
+		return problem == ""
+	})
+	if problem != "" {
+		return failed(name, "%s", problem)
+	}
+	expr := fmt.Sprintf("histogram_quantile(0.99, sum(increase(http_server_request_duration_seconds{service_name=%q}[%ds])))", proxyService, int(time.Since(s.load.Begin).Seconds())+1)
+	if v, ok, err := s.prom.one(ctx, expr); err == nil && ok {
+		proxy = fmt.Sprintf("; the proxy's own, of all its requests: %.2f ms", 1e3*v)
+	}
+	return passed(name, "service time: Prometheus %.2f ms, loadgen %.2f ms%s", 1e3*got, 1e3*want, proxy)
+}

@@ -1,0 +1,230 @@
+package verify
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"soundcheck/internal/fakealbum"
+	"soundcheck/loadgen/attack"
+)
+
+// Load is what was sent, by whom, and when.
+type Load struct {
+	RunID      string // of loadgen
+	Report     attack.Report
+	Begin, End time.Time // of all of it
+	Traces     []string  // of loadgen's requests
+
+	Datagen    string // value of the resource attribute verifyKey of datagen's spans
+	Posts      int    // requests of datagen that create albums, at least
+	Operations int    // of these, those that are done later
+
+	// Caller is the user agent of a request without trace context, Canary the artist that it
+	// asks for.
+	Caller, Canary string
+
+	// Private are the titles and artists that were sent: no telemetry may have them.
+	Private []string
+}
+
+// verifyKey is the resource attribute that tells the spans of a verification's programs
+// from others.
+const verifyKey = "soundcheck.verify"
+
+// mix has every scenario of loadgen. There are few streams: each reads all albums.
+const mix = "get=50,list=10,page=8,miss=8,create=10,update=5,delete=4,batch=2,stream=1,bad=2"
+
+// Generator sends the load.
+type Generator struct {
+	Loadgen, Datagen string // programs
+	OTLP             string // where they send their telemetry
+	Proxy            string
+	Rate             float64
+	Duration         time.Duration
+}
+
+// Sizes of datagen's part.
+const (
+	asyncAlbums, asyncBatch = 40, 10
+	singleAlbums            = 20
+)
+
+// Hundred is how many requests a load has at least.
+const Hundred = 100
+
+// grace is for a program to end after what it was told to do.
+const grace = time.Minute
+
+// Generate sends datagen's albums, a request of a caller that knows nothing of traces,
+// and loadgen's attack.
+func (g Generator) Generate(ctx context.Context) (*Load, error) {
+	dir, err := os.MkdirTemp("", "soundcheck-verify-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	name := fmt.Sprintf("%08x", rand.Uint32())
+	l := &Load{Begin: time.Now(), Datagen: name, Caller: "soundcheck-verify/" + name, Canary: "Nobody of " + name}
+	l.Private = append(l.Private, l.Canary)
+	if err := g.datagen(ctx, l); err != nil {
+		return nil, err
+	}
+	if err := g.call(ctx, l); err != nil {
+		return nil, err
+	}
+	// Of whole hundreds the 99th percentile is one request, for whoever counts.
+	requests := int(g.Rate*g.Duration.Seconds()) / Hundred * Hundred
+	record := filepath.Join(dir, "requests")
+	out, err := g.program(ctx, l, g.Duration, g.Loadgen, "-url", g.Proxy, "-rate", fmt.Sprint(g.Rate), "-duration", g.Duration.String(), "-n", fmt.Sprint(requests),
+		"-mix", mix, "-seed", fmt.Sprint(rand.Uint32()), "-format", "json", "-quiet", "-explain=false", "-keep", "", "-record", record)
+	if e := json.Unmarshal(out, &l.Report); e != nil || l.Report.RunID == "" {
+		return nil, fmt.Errorf("loadgen made no report: %w", errors.Join(err, e))
+	}
+	l.End = time.Now()
+	l.RunID = l.Report.RunID
+	ids := attack.NewIDs(l.RunID)
+	for n := range l.Report.Sent {
+		l.Traces = append(l.Traces, ids.Trace(uint64(n)).String())
+	}
+	return l, l.readRecord(record)
+}
+
+// datagen creates albums one by one, and in operations. Each verification has others: of
+// the same again the store would only say that they are there.
+func (g Generator) datagen(ctx context.Context, l *Load) error {
+	for _, part := range []struct {
+		albums int
+		more   []string
+	}{
+		{singleAlbums, nil},
+		{asyncAlbums, []string{"-batch", fmt.Sprint(asyncBatch), "-async"}},
+	} {
+		seed := rand.Uint32()
+		args := append([]string{"-url", g.Proxy, "-n", fmt.Sprint(part.albums), "-seed", fmt.Sprint(seed), "-format", "json"}, part.more...)
+		if _, err := g.program(ctx, l, 0, g.Datagen, args...); err != nil {
+			return err
+		}
+		for i := range part.albums {
+			a := fakealbum.New(uint64(seed), uint64(i))
+			l.Private = append(l.Private, a.Title, a.Artist)
+		}
+	}
+	l.Operations = asyncAlbums / asyncBatch
+	l.Posts = singleAlbums + l.Operations
+	return nil
+}
+
+// call sends the request of a caller that knows nothing of traces.
+func (g Generator) call(ctx context.Context, l *Load) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.Proxy+"/albums?"+url.Values{"artist": {l.Canary}, "limit": {"1"}}.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("User-Agent", l.Caller)
+	resp, err := (&http.Client{Timeout: requestTimeout}).Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
+	return err
+}
+
+// program runs one to its end. Its output is returned with the error that says what it
+// said.
+func (g Generator) program(ctx context.Context, l *Load, takes time.Duration, path string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, takes+grace)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	for _, kv := range os.Environ() {
+		// What is set for other runs must not change this one.
+		if !strings.HasPrefix(kv, "OTEL_") && !strings.HasPrefix(kv, "SOUNDCHECK_") {
+			cmd.Env = append(cmd.Env, kv)
+		}
+	}
+	cmd.Env = append(cmd.Env, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "OTEL_EXPORTER_OTLP_ENDPOINT="+g.OTLP,
+		"OTEL_METRIC_EXPORT_INTERVAL=5000", "OTEL_RESOURCE_ATTRIBUTES="+verifyKey+"="+l.Datagen)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		said := strings.TrimSpace(errs.String())
+		return out.Bytes(), fmt.Errorf("%s: %w: %s", filepath.Base(path), err, said[max(0, len(said)-500):])
+	}
+	return out.Bytes(), nil
+}
+
+// readRecord finds what is private in loadgen's recording of its requests.
+func (l *Load) readRecord(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for lines := bufio.NewReader(f); ; {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		var e struct {
+			Scenario string
+			Body     []byte
+		}
+		if err := errors.Join(err, json.Unmarshal(line, &e)); err != nil {
+			return fmt.Errorf("the recording of loadgen: %w", err)
+		}
+		if e.Scenario == "bad" { // its artist is called Artist
+			continue
+		}
+		l.Private = append(l.Private, privateOf(e.Body)...)
+	}
+}
+
+// privateOf returns the titles and artists of a body: of an album or several.
+func privateOf(body []byte) []string {
+	type album struct{ Title, Artist string }
+	var list []album
+	if json.Unmarshal(body, &list) != nil {
+		list = make([]album, 1)
+		if json.Unmarshal(body, &list[0]) != nil {
+			return nil
+		}
+	}
+	var texts []string
+	for _, a := range list {
+		texts = append(texts, a.Title, a.Artist)
+	}
+	return texts
+}
+
+// check tells whether the load went as it had to.
+func (l *Load) check() Check {
+	r := &l.Report
+	text := fmt.Sprintf("%d requests of run %s in %.0f s, %d good; %d albums by datagen", r.Sent, r.RunID, r.Elapsed, r.Classes[attack.Good]+r.Classes[attack.Late], singleAlbums+asyncAlbums)
+	var problems []string
+	for _, class := range []attack.Class{attack.Shed, attack.Failed} {
+		if n := r.Classes[class]; n > 0 {
+			problems = append(problems, fmt.Sprintf("%d requests were %s: %v %s", n, class, r.Errors, r.FirstError))
+		}
+	}
+	for _, row := range r.Scenarios {
+		if n := row.Classes[attack.Shed] + row.Classes[attack.Failed]; n > 0 {
+			problems = append(problems, fmt.Sprintf("%s: %d of %d requests, statuses %v", row.Name, n, row.Requests, row.Statuses))
+		}
+	}
+	return verdict("load", problems, "%s", text)
+}

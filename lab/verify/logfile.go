@@ -1,0 +1,103 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// file is a log file of which the lines after a mark count.
+type file struct {
+	name, path string
+	service    string // whose log it is; "": all services'
+	mark       int64  // its size when the source was made
+	inode      fs.FileInfo
+	parse      func(line []byte) ([]LogLine, error)
+}
+
+func newFile(name, path, service string, parse func([]byte) ([]LogLine, error)) *file {
+	f := &file{name: name, path: path, service: service, parse: parse}
+	if st, err := os.Stat(path); err == nil {
+		f.mark, f.inode = st.Size(), st
+	}
+	return f
+}
+
+// Name implements LogSource.
+func (f *file) Name() string { return f.name }
+
+// Has implements LogSource.
+func (f *file) Has(service string) bool { return f.service == "" || f.service == service }
+
+// Lines implements LogSource. A file that has been rotated meanwhile goes on in a new one:
+// what was in it is in NAME.1 (the lab's) or in NAME-TIME.EXT (the Collector's).
+func (f *file) Lines(context.Context) ([]LogLine, error) {
+	st, err := os.Stat(f.path)
+	if err != nil {
+		return nil, err
+	}
+	if f.inode == nil || os.SameFile(f.inode, st) && st.Size() >= f.mark {
+		return f.read(f.path, f.mark)
+	}
+	old, err := f.rotated()
+	if err != nil {
+		return nil, err
+	}
+	lines, err := f.read(old, f.mark)
+	if err != nil {
+		return nil, err
+	}
+	more, err := f.read(f.path, 0)
+	return append(lines, more...), err
+}
+
+// rotated returns where what was in the file is.
+func (f *file) rotated() (string, error) {
+	if _, err := os.Stat(f.path + ".1"); err == nil {
+		return f.path + ".1", nil
+	}
+	ext := filepath.Ext(f.path)
+	list, err := filepath.Glob(strings.TrimSuffix(f.path, ext) + "-*" + ext)
+	if err != nil || len(list) == 0 {
+		return "", errors.Join(fmt.Errorf("%s was cut, and what was in it is not there", f.path), err)
+	}
+	return slices.Max(list), nil // the names have the time in them
+}
+
+// read parses the whole lines of a file from an offset on.
+func (f *file) read(path string, from int64) ([]LogLine, error) {
+	r, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	if _, err := r.Seek(from, io.SeekStart); err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(io.LimitReader(r, maxAnswer))
+	if err != nil {
+		return nil, err
+	}
+	var lines []LogLine
+	for line := range bytes.Lines(b) {
+		if !bytes.HasSuffix(line, []byte("\n")) {
+			break // it is being written
+		}
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		more, err := f.parse(line)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %.200q: %w", path, line, err)
+		}
+		lines = append(lines, more...)
+	}
+	return lines, nil
+}

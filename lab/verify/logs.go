@@ -1,0 +1,198 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// LogLine is what is known of a line of a log.
+type LogLine struct {
+	Service string
+	Message string
+	TraceID string
+	SpanID  string
+	Sampled bool // it is known that the trace is stored
+	Text    string
+}
+
+// LogSource is where log lines can be had.
+type LogSource interface {
+	Name() string
+	// Has reports whether a service writes there.
+	Has(service string) bool
+	// Lines returns those that were written since the source was made.
+	Lines(context.Context) ([]LogLine, error)
+}
+
+// requestLine is the message of the line that a service writes for each request.
+const requestLine = "request"
+
+// others is how many traces of others, which log lines name, are looked up.
+const others = 50
+
+// logs makes sure that log lines and traces lead to each other.
+func (s *session) logs(ctx context.Context) []Check {
+	if len(s.Logs) == 0 {
+		return []Check{{Name: "logs", Outcome: Skipped, Text: s.NoLogs}}
+	}
+	var checks []Check
+	for _, source := range s.Logs {
+		checks = append(checks, s.joined(ctx, source))
+	}
+	return checks
+}
+
+// joined makes sure that each server span of the load has its line in a source, and each
+// line its span; and that no line tells what nobody may know.
+func (s *session) joined(ctx context.Context, source LogSource) Check {
+	name := "logs: " + source.Name()
+	type place struct{ service, trace, span string }
+	traces := s.found.all()
+	spans, server := map[place]bool{}, map[place]bool{}
+	for id, t := range traces {
+		for _, sp := range t {
+			p := place{sp.service, id, sp.SpanID}
+			spans[p] = true
+			if sp.kind() == "server" && source.Has(sp.service) {
+				server[p] = true
+			}
+		}
+	}
+	if len(server) == 0 {
+		return failed(name, "no trace whose lines could be looked for")
+	}
+	secret := newSecrets(s.load.Private)
+	var problems []string
+	var stored int
+	s.eventually(ctx, func() bool {
+		problems, stored = nil, 0
+		lines, err := source.Lines(ctx)
+		if err != nil {
+			problems = []string{err.Error()}
+			return false
+		}
+		seen, foreign := map[place]int{}, map[string]bool{}
+		for _, line := range lines {
+			_, own := traces[line.TraceID]
+			if !own && line.TraceID != "" {
+				if line.Sampled && len(foreign) < others {
+					foreign[line.TraceID] = true
+				}
+				continue
+			}
+			if leaked := secret.in(line.Text); leaked != "" {
+				problems = append(problems, fmt.Sprintf("a line of %s has %q, which was sent: %.200s", line.Service, leaked, line.Text))
+			}
+			if !own {
+				continue
+			}
+			p := place{line.Service, line.TraceID, line.SpanID}
+			if !spans[p] {
+				problems = append(problems, fmt.Sprintf("a line of %s names span %s, which is not in trace %s", p.service, p.span, p.trace))
+			}
+			if line.Message == requestLine {
+				seen[p]++
+			}
+		}
+		for p := range server {
+			if seen[p] != 1 {
+				problems = append(problems, fmt.Sprintf("%d request lines of %s for trace %s, span %s, want 1", seen[p], p.service, p.trace, p.span))
+			}
+		}
+		if err := s.jaeger.each(ctx, slices.Sorted(maps.Keys(foreign)), func(id string, t traceOf) {
+			if len(t) == 0 {
+				problems = append(problems, "trace "+id+" of a line is not stored")
+			}
+			stored++
+		}); err != nil {
+			problems = append(problems, err.Error())
+		}
+		return len(problems) == 0
+	})
+	slices.Sort(problems)
+	c := verdict(name, problems, "%d requests have a line each, and each line its span", len(server))
+	if stored > 0 {
+		c.Text += fmt.Sprintf("; so have %d traces of others", stored)
+	}
+	return c
+}
+
+// ServiceLog is the log of a service: JSON lines.
+func ServiceLog(service, path string) LogSource {
+	return newFile(service+".log", path, service, func(line []byte) ([]LogLine, error) {
+		var e struct {
+			Service string `json:"service.name"`
+			Message string `json:"msg"`
+			TraceID string `json:"trace_id"`
+			SpanID  string `json:"span_id"`
+		}
+		if !bytes.HasPrefix(line, []byte("{")) {
+			return nil, nil // what a program writes that crashes
+		}
+		if err := json.Unmarshal(line, &e); err != nil {
+			return nil, err
+		}
+		return []LogLine{{Service: service, Message: e.Message, TraceID: e.TraceID, SpanID: e.SpanID, Text: string(line)}}, nil
+	})
+}
+
+// otlpValue is a value of OTLP's JSON.
+type otlpValue struct {
+	StringValue string `json:"stringValue"`
+}
+
+// otlpLogs is a line of what the Collector writes.
+type otlpLogs struct {
+	ResourceLogs []struct {
+		Resource struct {
+			Attributes []struct {
+				Key   string
+				Value otlpValue
+			}
+		}
+		ScopeLogs []struct {
+			LogRecords []json.RawMessage
+		}
+	}
+}
+
+// sampledFlag is that of a trace's flags.
+const sampledFlag = 1
+
+// CollectorLog is the file in which the Collector writes the log records that it was sent:
+// lines of OTLP JSON.
+func CollectorLog(path string) LogSource {
+	return newFile("records of the Collector", path, "", func(line []byte) ([]LogLine, error) {
+		var e otlpLogs
+		if err := json.Unmarshal(line, &e); err != nil {
+			return nil, err
+		}
+		var lines []LogLine
+		for _, r := range e.ResourceLogs {
+			service := ""
+			for _, a := range r.Resource.Attributes {
+				if a.Key == "service.name" {
+					service = a.Value.StringValue
+				}
+			}
+			for _, scope := range r.ScopeLogs {
+				for _, raw := range scope.LogRecords {
+					var record struct {
+						Body            otlpValue
+						TraceID, SpanID string
+						Flags           int
+					}
+					if err := json.Unmarshal(raw, &record); err != nil {
+						return nil, err
+					}
+					lines = append(lines, LogLine{service, record.Body.StringValue, record.TraceID, record.SpanID, record.Flags&sampledFlag != 0, string(raw)})
+				}
+			}
+		}
+		return lines, nil
+	})
+}

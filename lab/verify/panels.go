@@ -1,0 +1,140 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"soundcheck/dashboards"
+)
+
+const (
+	// lead is how long before the load the panels' range begins.
+	lead = time.Minute
+	// points is how many a panel shows at most.
+	points = 200
+	// minStep is how often metrics come.
+	minStep = 5 * time.Second
+)
+
+// window returns the range of the panels, and its step.
+func (s *session) window() (from, to time.Time, step time.Duration) {
+	from, to = s.load.Begin.Add(-lead), time.Now()
+	return from, to, max(minStep, (to.Sub(from) / points).Truncate(time.Second))
+}
+
+// interpolate fills in the range, and for each variable all values.
+func (s *session) interpolate(expr string) string {
+	from, to, step := s.window()
+	return dashboards.Interpolate(expr, nil, to.Sub(from), step)
+}
+
+// panels makes sure that every panel shows something.
+func (s *session) panels(ctx context.Context) []Check {
+	var checks []Check
+	for _, d := range s.Dashboards {
+		checks = append(checks, s.dashboard(ctx, d))
+	}
+	if checks == nil {
+		return []Check{failed("dashboards", "there is none")}
+	}
+	return checks
+}
+
+// view is what came of a panel.
+type view struct {
+	empty string   // why it shows nothing; "" if it does
+	quiet []string // queries without data beside one with
+}
+
+// dashboard makes sure that every panel of a dashboard shows something.
+func (s *session) dashboard(ctx context.Context, d dashboards.Dashboard) Check {
+	views := make([]view, len(d.Panels))
+	isChart := func(p dashboards.Panel) bool { return p.Type != "row" && p.Type != "text" }
+	s.eventually(ctx, func() bool {
+		all := true
+		for i, p := range d.Panels {
+			if isChart(p) && (views[i].empty != "" || views[i].quiet == nil) {
+				views[i] = s.view(ctx, p)
+				all = all && (views[i].empty == "" || p.MayBeEmpty != "")
+			}
+		}
+		return all
+	})
+	var problems, notes []string
+	charts, queries, shown, excused := 0, 0, 0, 0
+	for i, p := range d.Panels {
+		if !isChart(p) {
+			continue
+		}
+		charts++
+		queries += len(p.Targets)
+		switch v := views[i]; {
+		case v.empty == "":
+			shown++
+			for _, q := range v.quiet {
+				notes = append(notes, fmt.Sprintf("%q shows data, but none for %s", p.Title, q))
+			}
+		case p.MayBeEmpty != "":
+			excused++
+			notes = append(notes, fmt.Sprintf("%q may be empty: %s", p.Title, p.MayBeEmpty))
+		default:
+			problems = append(problems, fmt.Sprintf("%q: %s", p.Title, v.empty))
+		}
+	}
+	c := verdict("dashboard "+d.UID, problems, "%d of %d panels show data (%d queries)", shown, charts, queries)
+	if excused > 0 {
+		c.Text += fmt.Sprintf("; %d may be empty", excused)
+	}
+	c.Details = append(c.Details, notes...)
+	return c
+}
+
+// view asks what a panel asks.
+func (s *session) view(ctx context.Context, p dashboards.Panel) view {
+	if len(p.Targets) == 0 {
+		return view{empty: "it has no query"}
+	}
+	from, to, step := s.window()
+	v := view{quiet: []string{}}
+	for _, t := range p.Targets {
+		expr := s.interpolate(t.Expr)
+		var list []series
+		var err error
+		if t.Instant {
+			list, err = s.prom.query(ctx, expr)
+		} else {
+			list, err = s.prom.queryRange(ctx, expr, from, to, step)
+		}
+		if err != nil {
+			return view{empty: fmt.Sprintf("query %s: %v", t.RefID, err)}
+		}
+		if !hasNumber(list) {
+			v.quiet = append(v.quiet, fmt.Sprintf("query %s: %s", t.RefID, clip(expr)))
+		}
+	}
+	if len(v.quiet) == len(p.Targets) {
+		return view{empty: "no data for " + v.quiet[0]}
+	}
+	return v
+}
+
+// clip shortens an expression that is only to be recognized.
+func clip(expr string) string {
+	if r := []rune(expr); len(r) > 160 {
+		return string(r[:160]) + "…"
+	}
+	return expr
+}
+
+func hasNumber(list []series) bool {
+	for _, r := range list {
+		for _, v := range r.samples {
+			if !math.IsNaN(v.value) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,279 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"soundcheck/dashboards"
+	"soundcheck/loadgen/attack"
+)
+
+// Lines implements LogSource.
+func (w *world) Lines(context.Context) ([]LogLine, error) { return w.lines, nil }
+
+// checks makes every check but that of the load.
+func (w *world) checks(t *testing.T) map[string]Check {
+	t.Helper()
+	s, found := w.session(t), map[string]Check{}
+	for _, check := range []func(context.Context) []Check{s.traces, s.logs, s.counts, s.exemplars, s.metrics, s.panels} {
+		for _, c := range check(t.Context()) {
+			found[c.Name] = c
+		}
+	}
+	found["load"] = w.load.check()
+	return found
+}
+
+func (c Check) String() string {
+	return fmt.Sprintf("%s: %s %s %s", c.Name, c.Outcome, c.Text, strings.Join(c.Details, "; "))
+}
+
+func TestWhole(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.missing[w.load.Traces[1]] = 3 // it comes late
+	w.patience = time.Minute
+	found := w.checks(t)
+	for _, c := range found {
+		if c.Outcome != OK {
+			t.Errorf("%v, want ok", c)
+		}
+	}
+	if len(found) != 17 {
+		t.Errorf("%d checks, want 17", len(found))
+	}
+}
+
+// Each thing that can be wrong is found, by the check that is about it.
+func TestBroken(t *testing.T) {
+	t.Parallel()
+	first := func(w *world) *fakeTrace { return w.traces[w.load.Traces[0]] }
+	for name, tt := range map[string]struct {
+		breaks func(*world)
+		check  string
+		says   string
+	}{
+		"failed requests": {func(w *world) { w.load.Report.Classes[attack.Failed] = 1 }, "load", "1 requests were failed"},
+
+		"lost trace":      {func(w *world) { delete(w.traces, w.load.Traces[1]) }, "traces: loadgen", "trace 00000000000000000000000000000002: is not stored"},
+		"orphan":          {func(w *world) { first(w).drop(first(w).spans[3]) }, "traces: loadgen", "orphan: the parent 0000000100000004 of album-store internal \"album.get\" is missing"},
+		"no root":         {func(w *world) { first(w).drop(first(w).spans[0]) }, "traces: loadgen", "orphan"},
+		"two roots":       {func(w *world) { first(w).spans[3].parent = "" }, "traces: loadgen", "two roots"},
+		"wrong nesting":   {func(w *world) { first(w).spans[3].parent = first(w).spans[1].id }, "traces: loadgen", `album-store server "GET /albums/:id" hangs on proxy-service server "GET /albums/:id", want proxy-service client`},
+		"circle":          {func(w *world) { first(w).spans[4].parent = first(w).spans[5].id }, "traces: loadgen", "4 of 6 spans hang on the root"},
+		"same span twice": {func(w *world) { first(w).spans[5].id = first(w).spans[4].id }, "traces: loadgen", "is there twice"},
+		"no statement":    {func(w *world) { first(w).drop(first(w).spans[5]) }, "traces: loadgen", `no album-store client below album-store internal "album.get"`},
+		"store missing": {func(w *world) {
+			for range 3 {
+				first(w).drop(first(w).spans[3])
+			}
+		}, "traces: loadgen", `no album-store server below proxy-service client`},
+		"wrong domain call": {func(w *world) { first(w).spans[4].name = "album.put" }, "traces: loadgen", `album-store internal "album.put" in a GET /albums/:id`},
+		"another operation": {func(w *world) { first(w).spans[3].name = "GET /albums" }, "traces: loadgen", `in a trace of "GET /albums/:id"`},
+		"foreign service":   {func(w *world) { first(w).spans[1].service = "gateway" }, "traces: loadgen", "gateway server"},
+		"below a statement": {func(w *world) {
+			first(w).spans = append(first(w).spans, &fakeSpan{id: "x", parent: first(w).spans[5].id, service: storeService, kind: "client", name: "SELECT"})
+		}, "traces: loadgen", "hangs on album-store client"},
+
+		"datagen's trace lost":   {func(w *world) { delete(w.traces, "d1") }, "traces: datagen", "0 traces that create albums, want 1"},
+		"operation without work": {func(w *world) { delete(w.traces, "e1") }, "traces: operations", "no trace of its work"},
+		"work without link":      {func(w *world) { w.traces["e1"].spans[0].link = "" }, "traces: operations", "links to no request"},
+		"work of another":        {func(w *world) { w.traces["e1"].spans[0].link = "c1" }, "traces: operations", "links to c1, want d1"},
+		"work without statement": {func(w *world) { w.traces["e1"].drop(w.traces["e1"].spans[1]) }, "traces: operations", "no statement below"},
+		"caller's trace lost":    {func(w *world) { delete(w.traces, "c1") }, "traces: any caller", "0 traces"},
+		"caller's trace broken":  {func(w *world) { w.traces["c1"].drop(w.traces["c1"].spans[1]) }, "traces: any caller", "orphan"},
+
+		"attribute missing":  {func(w *world) { delete(first(w).spans[1].tags, "http.route") }, "conventions", `proxy-service server "GET /albums/:id": no http.route`},
+		"statement unnamed":  {func(w *world) { delete(first(w).spans[5].tags, "db.query.text") }, "conventions", "no db.query.text"},
+		"4xx is an error":    {func(w *world) { w.traces[w.load.Traces[1]].spans[1].tags["error"] = true }, "conventions", "its status is an error: true, want false: it was answered 404"},
+		"5xx is no error":    {func(w *world) { first(w).spans[1].tags["http.response.status_code"] = 500 }, "conventions", "its status is an error: false, want true: it was answered 500"},
+		"method":             {func(w *world) { first(w).spans[2].tags["http.request.method"] = "PUT" }, "conventions", `http.request.method is "PUT"`},
+		"undeclared span":    {func(w *world) { first(w).spans[4].kind = "producer" }, "conventions", "no such span is declared"},
+		"domain attribute":   {func(w *world) { delete(first(w).spans[4].tags, "album.id") }, "conventions", "no album.id"},
+		"resource":           {func(w *world) { delete(first(w).resource[storeService], "service.version") }, "conventions", "its resource has no service.version"},
+		"environment":        {func(w *world) { first(w).resource[storeService]["deployment.environment.name"] = "k8s" }, "conventions", `deployment.environment.name is "k8s", want "native"`},
+		"title in attribute": {func(w *world) { first(w).spans[4].tags["album.title"] = "a " + title }, "private data in spans", `attribute album.title has "Fields of Clarity"`},
+		"artist in a URL":    {func(w *world) { first(w).spans[2].tags["url.full"] = "http://x/albums?artist=Edna+Lawrence" }, "private data in spans", `attribute url.full has "Edna Lawrence"`},
+		"title in an event":  {func(w *world) { first(w).spans[4].events = map[string]any{"m": title} }, "private data in spans", "event attribute m"},
+		"title in a name":    {func(w *world) { first(w).spans[5].name = title }, "private data in spans", "its name has"},
+		"client's address":   {func(w *world) { first(w).spans[1].tags["client.address"] = "192.0.2.1" }, "private data in spans", "attribute client.address = 192.0.2.1"},
+
+		"line missing":        {func(w *world) { w.lines = w.lines[1:] }, "logs: fake", "0 request lines of proxy-service for trace"},
+		"line twice":          {func(w *world) { w.lines = append(w.lines, w.lines[0]) }, "logs: fake", "2 request lines"},
+		"line of no span":     {func(w *world) { w.lines[0].SpanID = "f00" }, "logs: fake", "a line of proxy-service names span f00, which is not in trace"},
+		"title in a line":     {func(w *world) { w.lines[0].Text = `{"title":"` + title + `"}` }, "logs: fake", `has "Fields of Clarity", which was sent`},
+		"others' trace lost":  {func(w *world) { w.lines = append(w.lines, LogLine{TraceID: "zz", Sampled: true}) }, "logs: fake", "trace zz of a line is not stored"},
+		"title without trace": {func(w *world) { w.lines = append(w.lines, LogLine{Text: title}) }, "logs: fake", "which was sent"},
+
+		"run's count":         {func(w *world) { w.values["sum(histogram_count(soundcheck_loadgen_response"] = 3.06 }, "rate: the run", "2.0% apart"},
+		"run unknown":         {func(w *world) { delete(w.values, "sum(histogram_count(soundcheck_loadgen_response") }, "rate: the run", "Prometheus has nothing of run run-1"},
+		"run's traces":        {func(w *world) { w.load.Report.Sent = 4 }, "rate: the run", "Jaeger has 3 traces, loadgen sent 4 requests: 25.0% apart"},
+		"proxy's count":       {func(w *world) { w.server[proxyService][2][1]++ }, "rate: proxy-service", "Prometheus counted 6 requests from before the load to after it, Jaeger has 5 server spans: 16.7% apart"},
+		"store's count":       {func(w *world) { w.server[storeService][1][1]-- }, "rate: album-store", "Prometheus counted 4 requests"},
+		"count does not come": {func(w *world) { w.server[proxyService] = w.server[proxyService][:2] }, "rate: proxy-service", "no count of the time after the load"},
+		"p99":                 {func(w *world) { w.values["histogram_quantile(0.99, sum(soundcheck_loadgen_service"] = 0.0112 }, "p99", "Prometheus says 11.20 ms, loadgen 10.00 ms: 10.7% apart"},
+		"no p99":              {func(w *world) { w.values["histogram_quantile(0.99, sum(soundcheck_loadgen_service"] = math.NaN() }, "p99", "no service time"},
+
+		"exemplar of no trace": {func(w *world) { w.sparks["http_server_request_duration_seconds"][0].trace = "nope" }, "exemplars", "of trace nope is not stored (0 spans are)"},
+		"exemplar of no span":  {func(w *world) { w.sparks["http_server_request_duration_seconds"][0].span = "f00" }, "exemplars", "span f00 of trace 00000000000000000000000000000001 is not stored (6 spans are)"},
+		"exemplar without id":  {func(w *world) { w.sparks["http_server_request_duration_seconds"][0].trace = "" }, "exemplars", "an exemplar without trace_id"},
+		"no exemplar at all":   {func(w *world) { delete(w.sparks, "soundcheck_loadgen_response_time_seconds") }, "exemplars", "soundcheck_loadgen_response_time_seconds of loadgen has none"},
+		"exemplar of a service": {func(w *world) {
+			w.sparks["http_server_request_duration_seconds"] = w.sparks["http_server_request_duration_seconds"][:1]
+		}, "exemplars", "http_server_request_duration_seconds of album-store has none"},
+
+		"rule not loaded":    {func(w *world) { w.loaded = append(w.loaded, RuleName{"alert", "Down"}) }, "rules", "alert Down is not loaded"},
+		"rule fails":         {func(w *world) { w.rules[0]["health"], w.rules[0]["lastError"] = "err", "many-to-many" }, "rules", `job:up:sum: health "err" many-to-many`},
+		"name of a panel":    {func(w *world) { w.board.Panels[1].Targets[0].Expr = "sum(uup)" }, "metric names", `uup does not exist: panel "Up" of "First"`},
+		"name of a rule":     {func(w *world) { w.rules[0]["query"] = "rate(gone_total[5m])" }, "metric names", "gone_total does not exist: rule job:up:sum"},
+		"series of a metric": {func(w *world) { w.series["up"] = 101 }, "cardinality", "up has 101 series, more than 100"},
+		"series of all": {func(w *world) {
+			for i := range 12 {
+				w.series[fmt.Sprint("m", i)] = 90
+			}
+		}, "cardinality", "1171 series, more than 1000"},
+		"series put together": {func(w *world) { w.over["http_x"] = 1 }, "cardinality", "http_x of  has more series than its SDK keeps apart"},
+		"panel without data":  {func(w *world) { delete(w.panels, "job:up:sum") }, "dashboard first", `"Jobs": no data for query A: job:up:sum`},
+		"panel of NaN":        {func(w *world) { w.panels["job:up:sum"] = math.NaN() }, "dashboard first", `"Jobs": no data`},
+		"panel without query": {func(w *world) { w.board.Panels[2].Targets = nil }, "dashboard first", "it has no query"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld()
+			tt.breaks(w)
+			c := w.checks(t)[tt.check]
+			if c.Outcome != Failed || !strings.Contains(c.String(), tt.says) {
+				t.Errorf("%v, want FAILED and %q", c, tt.says)
+			}
+		})
+	}
+}
+
+// What may be empty is told with its reason, and is no failure.
+func TestMayBeEmpty(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.board.Panels[2].Targets[0].Expr, w.board.Panels[2].MayBeEmpty = "retries_total", "nothing was sent again"
+	found := w.checks(t)
+	for check, want := range map[string]string{
+		"dashboard first": `ok 1 of 2 panels show data (2 queries); 1 may be empty "Jobs" may be empty: nothing was sent again`,
+		"metric names":    "retries_total is not there: nothing was sent again",
+	} {
+		if c := found[check]; c.Outcome != OK || !strings.Contains(c.String(), want) {
+			t.Errorf("%v, want ok and %q", c, want)
+		}
+	}
+}
+
+// One query of a panel is enough; which have no data is told.
+func TestQuietQuery(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.board.Panels[2].Targets = append(w.board.Panels[2].Targets, dashboards.Target{RefID: "B", Expr: "up > 7"})
+	c := w.checks(t)["dashboard first"]
+	if want := `2 of 2 panels show data (3 queries) "Jobs" shows data, but none for query B: up > 7`; c.Outcome != OK || !strings.Contains(c.String(), want) {
+		t.Errorf("%v, want ok and %q", c, want)
+	}
+}
+
+// Others' requests are counted with the load's.
+func TestOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.server[proxyService][2][1]++
+	other := requestTrace(8, "someone", "GET", "/albums/:id", 200, "album.get")
+	w.traces["0e"] = other
+	c := w.checks(t)["rate: proxy-service"]
+	if c.Outcome != OK || !strings.Contains(c.Text, "Prometheus counted 6 requests, Jaeger has 6 server spans: 5 of the load, 1 of others") {
+		t.Errorf("%v, want 5 of the load and 1 of others", c)
+	}
+}
+
+// A service that started anew has counted from 0.
+func TestRestarted(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.server[proxyService] = [][2]float64{{22, 5}}
+	if c := w.checks(t)["rate: proxy-service"]; c.Outcome != OK {
+		t.Errorf("%v, want ok", c)
+	}
+}
+
+func TestNoLogs(t *testing.T) {
+	t.Parallel()
+	s := newWorld().session(t)
+	s.Logs, s.NoLogs = nil, "nobody has any"
+	if c := s.logs(t.Context())[0]; c.Outcome != Skipped || c.Text != "nobody has any" {
+		t.Errorf("%v, want skipped", c)
+	}
+}
+
+// Without a backend nothing is sent.
+func TestNobodyAnswers(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	s := w.session(t)
+	s.Options.Jaeger = gone.URL
+	r, err := Run(t.Context(), s.Options)
+	if err != nil || r.Failed() != 1 || r.RunID != "" || !strings.Contains(fmt.Sprint(r.Checks), "Jaeger does not answer") {
+		t.Errorf("%v, %v, want one failure", r, err)
+	}
+}
+
+// What hangs does not hold up each check for long.
+func TestHangs(t *testing.T) {
+	t.Parallel()
+	hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer hanging.Close()
+	b := newBackend("Jaeger", hanging.URL)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := b.ask(ctx, "/"); !errors.Is(err, context.DeadlineExceeded) || !b.late.Load() {
+		t.Fatalf("%v, late %v, want a deadline that is over", err, b.late.Load())
+	}
+	begun := time.Now()
+	if err := b.ask(t.Context(), "/"); err == nil || time.Since(begun) > requestTimeout/2 {
+		t.Errorf("%v after %s, want an error after some %s", err, time.Since(begun), lateTimeout)
+	}
+}
+
+func TestLoadFails(t *testing.T) {
+	t.Parallel()
+	o := newWorld().session(t).Options
+	o.Generator = Generator{Datagen: "/nonexistent/datagen", Duration: time.Second}
+	r, err := Run(t.Context(), o)
+	if err != nil || r.Failed() != 1 || r.Checks[1].Name != "load" || !strings.Contains(r.Checks[1].Text, "datagen") {
+		t.Errorf("%v, %v, want a load that fails", r, err)
+	}
+}
+
+func TestResult(t *testing.T) {
+	t.Parallel()
+	r := Result{Environment: "native", Seconds: 70, Checks: []Check{passed("one", "1 of 1"), verdict("two", []string{"it <is> wrong"}, "0 of 1")}}
+	var text, asJSON strings.Builder
+	if err := r.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	want := `CHECK  RESULT  MEASURED
+one    ok      1 of 1
+two    FAILED  0 of 1
+                 it <is> wrong
+
+1 of 2 checks FAILED: environment native, 70 s
+`
+	if text.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", text.String(), want)
+	}
+	if err := r.WriteJSON(&asJSON); err != nil || !strings.Contains(asJSON.String(), `"it <is> wrong"`) {
+		t.Errorf("%v\n%s", err, asJSON.String())
+	}
+}
