@@ -17,6 +17,8 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -47,12 +49,21 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c confi
 		return c, err
 	}
 	for _, a := range []struct{ name, addr string }{{"addr", c.addr}, {"traces-addr", c.tracesAddr}} {
-		if _, _, err := net.SplitHostPort(a.addr); err != nil && a.addr != "" {
-			return c, f.Errorf("-%s %q is not host:port", a.name, a.addr)
+		_, port, err := net.SplitHostPort(a.addr)
+		if err == nil {
+			_, err = strconv.ParseUint(port, 10, 16)
+		}
+		if err != nil && a.addr != "" {
+			return c, f.Errorf("-%s %q is not host:port with a port of 0 to 65535", a.name, a.addr)
 		}
 	}
-	if c.addr == "" {
+	switch {
+	case c.addr == "":
 		return c, f.Errorf("-addr must not be empty")
+	case c.tracesAddr == c.addr && !strings.HasSuffix(c.addr, ":0"):
+		return c, f.Errorf("-traces-addr is that of -addr: %s", c.addr)
+	case c.state == "":
+		return c, f.Errorf("-state must not be empty")
 	}
 	for _, u := range []struct {
 		name, value string

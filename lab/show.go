@@ -97,13 +97,15 @@ func show(l plan.Lab, st supervisor.Status, stdout io.Writer) error {
 	datagen, loadgen := "go run ./datagen -n 1000", "go run ./loadgen -rate 100"
 	if l.Offset != 0 {
 		env := "OTEL_EXPORTER_OTLP_ENDPOINT=" + l.OTLP() + " "
-		datagen, loadgen = env+datagen+" -url "+l.Proxy(), env+loadgen+" -url "+l.Proxy()
+		datagen, loadgen = env+datagen+" -url "+l.Proxy(), env+loadgen+" -url "+l.Proxy()+" -jaeger "+l.Jaeger()
 	}
 	own := ""
 	if l.State != filepath.Join(l.Root, ".lab") {
 		own = " -state " + l.State
 	}
 	fmt.Fprintf(&b, `
+open %[7]s in a browser
+
 try next:
   curl %[1]s/albums/1
   %[2]s
@@ -111,7 +113,7 @@ try next:
   curl '%[4]s/api/traces?service=proxy-service&limit=1'
   curl -g '%[5]s/api/v1/query?query=histogram_quantile(0.99,sum+by(service_name)(rate(http_server_request_duration_seconds[1m])))'
   go run ./lab status%[6]s   (or logs, restart, down)
-`, l.Proxy(), datagen, loadgen, l.Jaeger(), l.Prometheus(), own)
+`, l.Proxy(), datagen, loadgen, l.Jaeger(), l.Prometheus(), own, l.Console())
 	_, err := stdout.Write(b.Bytes())
 	return err
 }

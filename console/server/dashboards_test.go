@@ -12,7 +12,7 @@ import (
 	"soundcheck/dashboards"
 )
 
-func ask(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorder {
+func askFor(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodGet, path, nil)
@@ -29,7 +29,7 @@ func TestDashboardsAreServed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := ask(t, h, "/-/dashboards")
+	w := askFor(t, h, "/-/dashboards")
 	var list []dashboardInfo
 	if err := json.Unmarshal(w.Body.Bytes(), &list); err != nil || w.Code != 200 {
 		t.Fatalf("list: %d %s", w.Code, w.Body)
@@ -41,7 +41,7 @@ func TestDashboardsAreServed(t *testing.T) {
 		if list[i].UID != d.UID || list[i].Title != d.Title || list[i].Description != d.Description || strings.Join(list[i].Tags, " ") != strings.Join(d.Tags, " ") {
 			t.Errorf("list[%d] = %+v, want %s %q", i, list[i], d.UID, d.Title)
 		}
-		w := ask(t, h, "/-/dashboards/"+d.UID)
+		w := askFor(t, h, "/-/dashboards/"+d.UID)
 		var got struct{ UID string }
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != 200 || got.UID != d.UID {
 			t.Errorf("%s: %d %v, uid %q", d.UID, w.Code, err, got.UID)
@@ -50,7 +50,7 @@ func TestDashboardsAreServed(t *testing.T) {
 			t.Errorf("%s: Content-Type = %q", d.UID, ct)
 		}
 	}
-	if w := ask(t, h, "/-/dashboards/none"); w.Code != 404 || !strings.Contains(w.Body.String(), `there is no dashboard \"none\"`) {
+	if w := askFor(t, h, "/-/dashboards/none"); w.Code != 404 || !strings.Contains(w.Body.String(), `there is no dashboard \"none\"`) {
 		t.Errorf("unknown uid: %d %s", w.Code, w.Body)
 	}
 }
@@ -69,7 +69,7 @@ func TestBrokenDashboardsSaySo(t *testing.T) {
 			t.Parallel()
 			d := readDashboards(tt.files)
 			for _, h := range []http.HandlerFunc{d.listDashboards, d.dashboard} {
-				w := ask(t, h, "/-/dashboards/x")
+				w := askFor(t, h, "/-/dashboards/x")
 				if w.Code != 500 || !strings.Contains(w.Body.String(), tt.want) {
 					t.Errorf("answer: %d %s, want %q", w.Code, w.Body, tt.want)
 				}

@@ -5,7 +5,9 @@
 //	/api/                       Jaeger's query API
 //	/-/prometheus/api/v1/       Prometheus' query API
 //	/-/dashboards, /-/dashboards/UID  the dashboards: list, file
-//	/-/…                        the rest of what the pages ask for
+//	/-/lab                      which programs run: what the supervisor says
+//	/-/logs                     lines of the programs' logs
+//	/-/runs, /-/runs/ID, …      loadgen's runs, their files, and two compared
 //
 // Everything is read only. The server is for the machine it runs on: it answers requests
 // for an address of that machine, so that no page from elsewhere can read it by a name of
@@ -17,6 +19,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"soundcheck/dashboards"
@@ -43,6 +46,13 @@ func New(c Config) http.Handler {
 	boards := readDashboards(dashboards.FS())
 	mux.HandleFunc("GET /-/dashboards", boards.listDashboards)
 	mux.HandleFunc("GET /-/dashboards/{uid}", boards.dashboard)
+	mux.HandleFunc("GET /-/lab", lab(c.State))
+	mux.HandleFunc("GET /-/logs", readLogs(c.State))
+	kept := newRuns(c.State)
+	mux.HandleFunc("GET /-/runs", kept.list)
+	mux.HandleFunc("GET /-/runs/compare", kept.compare)
+	mux.HandleFunc("GET /-/runs/{id}", kept.report)
+	mux.HandleFunc("GET /-/runs/{id}/{file}", kept.file)
 	mux.HandleFunc("GET /-/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "no such resource") })
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/" && c.First != "/" {
@@ -79,7 +89,10 @@ func secure(next http.Handler) http.Handler {
 // local reports whether a Host header names this machine, or an IP address: a name could be
 // another's that leads here.
 func local(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
+	if name, port, err := net.SplitHostPort(host); err == nil {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return false
+		}
 		host = name
 	}
 	host = strings.Trim(host, "[]")

@@ -66,6 +66,17 @@ func TestLab(t *testing.T) {
 		}
 	})
 
+	t.Run("console", func(t *testing.T) {
+		var found struct {
+			Data []struct{ TraceID string }
+		}
+		getJSON(t, l.Jaeger()+"/api/traces?service=loadgen&limit=1", &found)
+		if len(found.Data) != 1 {
+			t.Fatalf("%d traces of loadgen, want one", len(found.Data))
+		}
+		l.testConsole(t, found.Data[0].TraceID)
+	})
+
 	// What all signals tell, and that they agree.
 	t.Run("verify", func(t *testing.T) { l.verify(t, "20s", "25") })
 

@@ -31,6 +31,7 @@ type Program struct {
 	Address string   // where a person or a client finds it
 	Ready   string   // URL that answers 200 once it is ready
 	Needs   []string // programs that must be ready before it starts
+	Version string   // module whose version is the program's; empty: the one it is built in
 	Setup   func() error
 }
 
@@ -44,6 +45,7 @@ type Lab struct {
 
 // Ports of a lab whose offset is 0.
 const (
+	consolePort         = 3300
 	proxyPort           = 9070
 	storePort           = 9080
 	proxyAdminPort      = 9071
@@ -52,7 +54,8 @@ const (
 	collectorHTTPPort   = 4318
 	collectorHealthPort = 13133
 	prometheusPort      = 9090
-	jaegerHTTPPort      = 16696
+	tracesPort          = 16696 // where Jaeger's page would be: the console answers
+	jaegerHTTPPort      = 16697
 	jaegerGRPCPort      = 16695
 	jaegerOTLPPort      = 14317
 	jaegerHealthPort    = 14133
@@ -73,8 +76,12 @@ func (l Lab) ProxyAdmin() string { return l.url(proxyAdminPort) + "/admin/faults
 // OTLP returns the URL of the Collector's OTLP/HTTP receiver.
 func (l Lab) OTLP() string { return l.url(collectorHTTPPort) }
 
-// Jaeger returns the URL of Jaeger's query API.
-func (l Lab) Jaeger() string { return l.url(jaegerHTTPPort) }
+// Console returns the URL of the lab's pages.
+func (l Lab) Console() string { return l.url(consolePort) }
+
+// Jaeger returns the URL of Jaeger's query API and of the pages of traces: the console
+// has these, and passes on that.
+func (l Lab) Jaeger() string { return l.url(tracesPort) }
 
 // Prometheus returns Prometheus' URL.
 func (l Lab) Prometheus() string { return l.url(prometheusPort) }
@@ -91,7 +98,7 @@ func (l Lab) data(name string) string { return filepath.Join(l.State, "data", na
 // Programs returns the programs in order of need: what others send to comes
 // first. They end in the opposite order.
 func (l Lab) Programs() []Program {
-	return []Program{l.jaeger(), l.prometheus(), l.collector(), l.store(), l.proxy()}
+	return []Program{l.jaeger(), l.prometheus(), l.collector(), l.store(), l.proxy(), l.console()}
 }
 
 func (l Lab) jaeger() Program {
@@ -113,7 +120,7 @@ func (l Lab) jaeger() Program {
 		),
 		Ports: []Port{l.port(jaegerHTTPPort, "query API"), l.port(jaegerGRPCPort, "query gRPC"),
 			l.port(jaegerOTLPPort, "OTLP from the Collector"), l.port(jaegerHealthPort, "health")},
-		Address: l.Jaeger(),
+		Address: l.url(jaegerHTTPPort),
 		Ready:   l.url(jaegerHealthPort),
 		Setup:   func() error { return os.MkdirAll(l.data("jaeger"), 0o755) },
 	}
@@ -187,7 +194,8 @@ func (l Lab) collector() Program {
 		Name: "otel-collector",
 		Target: build.Target{Name: "otel-collector", Module: "collector/distribution",
 			Package: ".", Sources: []string{"."}},
-		Args: []string{"--config", filepath.Join(l.Root, "collector/config.yaml")},
+		Version: "go.opentelemetry.io/collector/otelcol",
+		Args:    []string{"--config", filepath.Join(l.Root, "collector/config.yaml")},
 		Env: append(environ(nil),
 			"COLLECTOR_OTLP_GRPC_ADDR="+l.addr(collectorGRPCPort),
 			"COLLECTOR_OTLP_HTTP_ADDR="+l.addr(collectorHTTPPort),
@@ -235,6 +243,20 @@ func (l Lab) proxy() Program {
 	p := l.service("proxy-service", "proxy", proxyPort, proxyAdminPort, "-store", l.Store())
 	p.Needs = []string{"album-store"}
 	return p
+}
+
+func (l Lab) console() Program {
+	return Program{
+		Name: "console",
+		Target: build.Target{Name: "console", Module: ".", Package: "./console",
+			Sources: []string{"console", "internal", "lab", "loadgen"}},
+		Args: []string{"-addr", l.addr(consolePort), "-traces-addr", l.addr(tracesPort),
+			"-prometheus", l.Prometheus(), "-jaeger", l.url(jaegerHTTPPort), "-state", l.State},
+		Env:     environ(nil),
+		Ports:   []Port{l.port(consolePort, "pages"), l.port(tracesPort, "traces and Jaeger's API")},
+		Address: l.Console(),
+		Ready:   l.Console() + "/readyz",
+	}
 }
 
 func (l Lab) service(name, dir string, port, admin int, args ...string) Program {

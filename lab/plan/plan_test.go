@@ -2,6 +2,7 @@ package plan
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -172,5 +173,28 @@ func TestPrometheusSetup(t *testing.T) {
 	}
 	if err := (Lab{Root: t.TempDir(), State: l.State}).prometheus().Setup(); err == nil {
 		t.Error("without its files Prometheus could be set up")
+	}
+}
+
+// A program is built anew when what it is made of changes: each package of this module
+// that it imports is in one of its source folders.
+func TestSources(t *testing.T) {
+	t.Parallel()
+	for _, p := range (Lab{}).Programs() {
+		if p.Target.Module != "." {
+			continue
+		}
+		cmd := exec.Command("go", "list", "-deps", "-f", "{{if .Module}}{{if .Module.Main}}{{.ImportPath}}{{end}}{{end}}", p.Target.Package)
+		cmd.Dir = "../.."
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%s: %v", p.Name, err)
+		}
+		for _, pkg := range strings.Fields(string(out)) {
+			dir := strings.TrimPrefix(pkg, "soundcheck/")
+			if !slices.ContainsFunc(p.Target.Sources, func(s string) bool { return dir == s || strings.HasPrefix(dir, s+"/") }) {
+				t.Errorf("%s imports %s, which is in none of its sources %v", p.Name, pkg, p.Target.Sources)
+			}
+		}
 	}
 }

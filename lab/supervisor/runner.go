@@ -45,6 +45,7 @@ type runner struct {
 	detail    string
 	id        proc.ID
 	startedAt time.Time
+	version   string // of the program that runs
 	restarts  int
 	progress  *build.Progress // nil: it is not being built
 	builder   proc.ID         // the go command that builds it
@@ -177,6 +178,7 @@ func (r *runner) start() error {
 		return err
 	}
 	defer log.Close()
+	version := build.Version(r.s.build.Path(r.Target), r.Version)
 	cmd := exec.Command(r.s.build.Path(r.Target), r.Args...)
 	cmd.Dir = r.s.lab.State
 	cmd.Env = r.Env
@@ -192,7 +194,7 @@ func (r *runner) start() error {
 	}
 	ended := make(chan struct{})
 	r.s.set(func() {
-		r.state, r.detail, r.id, r.ended, r.startedAt = Started, "", id, ended, time.Now()
+		r.state, r.detail, r.id, r.ended, r.startedAt, r.version = Started, "", id, ended, time.Now(), version
 	})
 	go func() {
 		err := cmd.Wait()

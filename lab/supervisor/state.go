@@ -70,6 +70,7 @@ type ProgramStatus struct {
 	State    State     `json:"state"`
 	Detail   string    `json:"detail,omitempty"`
 	Address  string    `json:"address"`
+	Version  string    `json:"version,omitempty"` // of the process
 	Process  proc.ID   `json:"process,omitzero"`
 	Since    time.Time `json:"since,omitzero"`
 	Restarts int       `json:"restarts"` // after it died, not on demand
@@ -100,7 +101,7 @@ func (s *Supervisor) status() Status {
 	st := Status{Phase: s.phase, Failure: s.failure, State: s.lab.State, PortOffset: s.lab.Offset, Database: s.lab.Database(),
 		Supervisor: s.self, StartedAt: s.started}
 	for _, r := range s.runners {
-		p := ProgramStatus{Name: r.Name, State: r.state, Detail: r.detail, Address: r.Address, Process: r.id,
+		p := ProgramStatus{Name: r.Name, State: r.state, Detail: r.detail, Address: r.Address, Version: r.version, Process: r.id,
 			Since: r.startedAt, Restarts: r.restarts, Build: r.builder, Log: r.logPath()}
 		if r.progress != nil {
 			p.State, p.Since = Building, r.progress.Begun

@@ -190,6 +190,16 @@ func TestExplain(t *testing.T) {
 	if got := (Jaeger{pages.URL, pages.Client()}).Page(t.Context()); got != pages.URL+"/trace/" {
 		t.Errorf("a Jaeger with pages: %s", got)
 	}
+	for service, want := range map[string]string{"console": "/trace/", "other": "/api/traces/"} {
+		status := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprintf(w, `{"service":%q}`, service)
+		}))
+		if got := (Jaeger{status.URL, status.Client()}).Page(t.Context()); got != status.URL+want {
+			t.Errorf("the service %s: %s, want …%s", service, got, want)
+		}
+		status.Close()
+	}
 	answers := Explain(t.Context(), client, []Group{g, {Scenario: "none"}}, 8*time.Second)
 	a := answers[0]
 	if len(answers) != 2 || a.SlowFound != 19 || a.Found != 19 || a.Slow != 20 || a.Typical != 20 || a.Missing == "" || math.Abs(a.Difference-0.180) > 0.001 {

@@ -31,21 +31,36 @@ func (j Jaeger) Reach(ctx context.Context) error {
 // pageMark is in the front page of a Jaeger that has pages: not all are built with them.
 const pageMark = "jaeger-ui-root"
 
-// Page returns the address of a trace's page, to which its id belongs; where Jaeger has
-// no pages, of its JSON.
+// console is what the lab's console is called. It passes on the API of a Jaeger, and has
+// pages of its own.
+const console = "console"
+
+// Page returns the address of a trace's page, to which its id belongs; where nobody has
+// pages, of its JSON.
 func (j Jaeger) Page(ctx context.Context) string {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, j.URL+"/", nil)
-	if err == nil {
-		var resp *http.Response
-		if resp, err = j.Client.Do(req); err == nil {
-			defer resp.Body.Close()
-			b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
-			if bytes.Contains(b, []byte(pageMark)) {
-				return j.URL + "/trace/"
-			}
-		}
+	var status struct{ Service string }
+	if found, err := j.get(ctx, "/status", &status); err == nil && found && status.Service == console {
+		return j.URL + "/trace/"
+	}
+	if bytes.Contains(j.front(ctx), []byte(pageMark)) {
+		return j.URL + "/trace/"
 	}
 	return j.URL + "/api/traces/"
+}
+
+// front returns the front page, or the beginning of a long one.
+func (j Jaeger) front(ctx context.Context) []byte {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, j.URL+"/", nil)
+	if err != nil {
+		return nil
+	}
+	resp, err := j.Client.Do(req)
+	if err != nil {
+		return nil
+	}
+	defer resp.Body.Close()
+	b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
+	return b
 }
 
 // Trace returns the spans of a trace that Jaeger has so far, none if it knows nothing

@@ -1,5 +1,153 @@
-import { h } from "../lib/dom.js";
+// What runs, what flows, what is wrong, and what to try.
 
-export function show(root) {
-  root.append(h("h1", null, "Soundcheck"));
+import { h, clear } from "../lib/dom.js";
+import { get, prom } from "../lib/api.js";
+import { problem, empty, card, tile, copyable, every } from "../lib/ui.js";
+import { withUnit, seconds, bytes, dateTime } from "../lib/format.js";
+import { badge, programBadge, verdictBadge, commands, span } from "../lib/lab.js";
+
+// sum adds up what one of several counters rose by; those that are not there have not.
+const sum = (fn, names, range) => names.map((n) => `(sum(${fn}(${n}[${range}])) or vector(0))`).join(" + ");
+const signals = ["spans", "metric_points", "log_records"];
+const through = '{service_name="otel-collector"}';
+const lost = ["receiver_refused", "receiver_failed", "exporter_send_failed", "exporter_enqueue_failed"]
+  .flatMap((what) => signals.map((s) => `otelcol_${what}_${s}_total`));
+const dropped = ["otel_sdk_processor_span_processed_total", "otel_sdk_processor_log_processed_total", "otel_sdk_exporter_span_exported_total",
+  "otel_sdk_exporter_log_exported_total", "otel_sdk_exporter_metric_data_point_exported_total"].map((n) => `${n}{error_type!=""}`);
+const proxy = 'http_server_request_duration_seconds{service_name="proxy-service"}[1m]';
+
+const numbers = [
+  ["Requests", "through the proxy", `sum(histogram_count(rate(${proxy})))`, "cps"],
+  ["p99", "of the proxy, last minute", `histogram_quantile(0.99, sum(rate(${proxy})))`, "s"],
+  ["Spans", "to the Collector", `sum(rate(otelcol_receiver_accepted_spans_total${through}[1m]))`, "cps"],
+  ["Metric points", "to the Collector", `sum(rate(otelcol_receiver_accepted_metric_points_total${through}[1m]))`, "cps"],
+  ["Log records", "to the Collector", `sum(rate(otelcol_receiver_accepted_log_records_total${through}[1m]))`, "cps"],
+  ["Lost", "refused, failed, dropped in 30 min", `${sum("increase", lost, "30m")} + ${sum("increase", dropped, "30m")}`, "lost"],
+];
+
+export async function show(root, { signal, title }) {
+  title("");
+  const parts = { head: h("div", { class: "head" }), down: h("div"), tiles: h("div", { class: "tiles" }), programs: h("div"), alerts: h("div"), runs: h("div"), look: h("div"), next: h("div") };
+  root.append(parts.head, parts.down, parts.tiles,
+    h("div", { class: "columns" }, h("div", null, parts.programs, parts.runs), h("div", null, parts.alerts, parts.look, parts.next)));
+  const refresh = async () => {
+    const [lab, runs] = await Promise.allSettled([get("/-/lab", signal), get("/-/runs", signal)]);
+    if (signal.aborted) return;
+    put(parts.head, head(lab.value));
+    put(parts.programs, programs(lab.value));
+    put(parts.runs, latest(runs));
+    put(parts.down, down(lab));
+    put(parts.next, next(lab.value));
+    const [values, alerts] = await Promise.all([measure(signal), firing(signal)]);
+    if (signal.aborted) return;
+    put(parts.tiles, values);
+    put(parts.alerts, alerts);
+  };
+  put(parts.look, look([]));
+  const boards = get("/-/dashboards", signal).then((list) => put(parts.look, look(list)), () => {});
+  await Promise.all([refresh(), boards]);
+  every(5000, signal, refresh);
+}
+
+// put shows something else in a part of the page, and leaves it alone if nothing changed or
+// the reader has selected something there.
+function put(element, parts) {
+  const list = [parts].flat().filter(Boolean);
+  const now = list.map((e) => e.outerHTML ?? e).join("");
+  if (element.shown === now) return;
+  const links = [...element.querySelectorAll("a, button")], focus = links.indexOf(document.activeElement);
+  const chosen = getSelection();
+  if (!chosen.isCollapsed && element.contains(chosen.anchorNode)) return;
+  element.shown = now;
+  clear(element).append(...list);
+  if (focus >= 0) element.querySelectorAll("a, button")[focus]?.focus({ preventScroll: true });
+}
+
+const phases = { up: "good", starting: "warn", stopping: "warn", down: "bad", killed: "bad", silent: "bad" };
+
+function head(lab) {
+  const st = lab?.status;
+  return [h("h1", null, "The lab"), lab && badge(`is ${lab.phase}`, phases[lab.phase]),
+    st && h("span", { class: "sub" }, `${st.programs.length} programs, ${bytes(st.memory_bytes)}, for ${span(st.started_at)}`)];
+}
+
+function down(lab) {
+  if (lab.status === "rejected") return problem(lab.reason.message);
+  const { phase, detail, folder } = lab.value;
+  if (phase === "up" || phase === "starting") return null;
+  const cmd = commands(0, folder);
+  const texts = { down: "The lab does not run. Start it in the folder of the repository:", stopping: "The lab is stopping.", killed: detail, silent: detail };
+  return problem(texts[phase] ?? detail ?? "", phase === "down" && detail && h("p", null, detail), phase !== "stopping" && copyable(cmd.up),
+    h("p", { class: "note" }, `Its folder is ${folder}.`));
+}
+
+function programs(lab) {
+  const list = lab?.status?.programs;
+  if (!list) return null;
+  const cell = (name, value, more) => h("td", { class: more, "data-name": name }, value);
+  const rows = list.toReversed().map((p) => h("tr", null,
+    h("th", { scope: "row" }, p.name),
+    cell("State", [programBadge(p), p.detail && h("div", { class: "note" }, p.detail)]),
+    cell("Address", h("a", { href: p.address, "data-outside": "", class: "mono" }, p.address.replace("http://", "")), "wide"),
+    cell("Version", h("span", { class: "version", title: p.version }, p.version || "–")),
+    cell("Up for", p.process?.pid ? span(p.since) : "–", "n"),
+    cell("Restarts", p.restarts ? badge(p.restarts, "warn") : "0", "n"),
+    cell("Memory", p.memory_bytes ? bytes(p.memory_bytes) : "–", "n"),
+    cell("Logs", h("a", { href: `/logs?service=${encodeURIComponent(p.name)}`, "aria-label": `Logs of ${p.name}` }, "logs"), "n")));
+  return card("Programs", h("table", { class: "programs" },
+    h("thead", null, h("tr", null, ["Name", "State", "Address", "Version", "Up for", "Restarts", "Memory", ""].map((n, i) => h("th", { scope: "col", class: i > 3 && "n" }, n)))),
+    h("tbody", null, rows)));
+}
+
+async function measure(signal) {
+  const values = await Promise.allSettled(numbers.map(([, , query]) => prom.instant(query, undefined, signal)));
+  if (values.every((v) => v.status === "rejected")) return h("p", { class: "note" }, `No numbers: ${values[0].reason.message}`);
+  return numbers.map(([name, note, , unit], i) => {
+    const found = values[i].value?.[0]?.value?.[1];
+    const value = found === undefined ? null : Number(found);
+    if (unit !== "lost") return tile(name, withUnit(value === 0 && unit === "s" ? null : value, unit), note);
+    return tile(name, value === null ? "–" : withUnit(Math.ceil(value)), note, value === null ? "" : value > 0 ? "bad" : "good");
+  });
+}
+
+async function firing(signal) {
+  let list;
+  try {
+    list = (await get("/-/prometheus/api/v1/alerts", signal)).data.alerts;
+  } catch (error) {
+    return card("Alerts", h("p", { class: "note" }, error.message));
+  }
+  const rank = { firing: 0, pending: 1 };
+  list = list.filter((a) => a.state in rank).sort((a, b) => rank[a.state] - rank[b.state] || a.labels.alertname.localeCompare(b.labels.alertname));
+  if (!list.length) return card("Alerts", h("p", { class: "calm" }, badge("quiet", "good"), " No alert is firing."));
+  return card("Alerts", h("ul", { class: "plain" }, list.map((a) => h("li", null,
+    badge(a.state, a.state === "firing" ? "bad" : "warn"), " ", h("strong", null, a.labels.alertname),
+    h("span", { class: "note" }, ` for ${span(a.activeAt)}`),
+    h("p", { class: "note" }, a.annotations?.summary ?? a.annotations?.description ?? "")))));
+}
+
+function latest(runs) {
+  if (runs.status === "rejected") return card("Latest runs", h("p", { class: "note" }, runs.reason.message));
+  const list = runs.value.runs.slice(0, 5);
+  if (!list.length) return card("Latest runs", empty("loadgen has kept no run yet.", copyable(commands(0, runs.value.folder.replace(/\/runs$/, "")).load)));
+  return card("Latest runs", h("ul", { class: "plain runs" }, list.map((r) => h("li", null,
+    r.finished ? h("a", { href: `/runs/${encodeURIComponent(r.id)}`, class: "mono" }, r.id) : h("span", { class: "mono" }, r.id),
+    h("span", { class: "note", title: dateTime(Date.parse(r.started_at)) }, r.started_at ? `${span(r.started_at)} ago` : ""),
+    h("span", { class: "what" }, r.finished && r.sent ? `${withUnit(r.rate_reached, "reqps")}, p99 ${seconds(r.p99)}` : ""), verdictBadge(r)))),
+  h("p", { class: "after" }, h("a", { href: "/runs" }, "All runs")));
+}
+
+function look(boards) {
+  const links = [["/traces", "Traces", "search them"], ["/map", "Map", "who calls whom"], ["/logs?follow=1", "Logs", "as they come"],
+    ["/logs?level=warn", "Warnings", "of the programs"]];
+  return card("Look", h("ul", { class: "plain links" },
+    (Array.isArray(boards) ? boards : []).map((b) => h("li", null, h("a", { href: `/d/${encodeURIComponent(b.uid)}`, title: b.description }, b.title))),
+    links.map(([href, name, note]) => h("li", null, h("a", { href }, name), h("span", { class: "note" }, ` ${note}`)))));
+}
+
+function next(lab) {
+  const cmd = commands(lab?.status?.port_offset ?? 0, lab?.folder);
+  const step = (text, ...list) => [h("p", { class: "note" }, text), list.map(copyable)];
+  return card("Try next", step("Ask for an album.", cmd.album), step("Make a thousand albums.", cmd.data), step("Send load, and see how it comes out under Runs.", cmd.load),
+    step("Make some calls of the database slow, find them in the traces, and make it good again.", cmd.slow, cmd.heal));
 }

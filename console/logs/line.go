@@ -1,0 +1,176 @@
+package logs
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Line is one line of a log. Of one that is no JSON object, only Message is known, and
+// perhaps when it was written.
+type Line struct {
+	Service string      `json:"service"` // as the file is named
+	Time    time.Time   `json:"time,omitzero"`
+	Level   string      `json:"level,omitempty"` // debug, info, warn or error; "": a text, of which nobody knows
+	Message string      `json:"message"`
+	TraceID string      `json:"trace_id,omitempty"`
+	SpanID  string      `json:"span_id,omitempty"`
+	Fields  []Attribute `json:"fields,omitempty"` // in their order
+	Text    bool        `json:"text,omitempty"`   // no JSON object
+}
+
+// Attribute is what else a line says.
+type Attribute struct {
+	Name  string          `json:"name"`
+	Value json.RawMessage `json:"value"`
+}
+
+// levels of a line, the lowest first.
+var levels = []string{"debug", "info", "warn", "error"}
+
+// maxText is how much of a text is shown.
+const maxText = 16 << 10
+
+// parse reads a line. Programs of the lab write slog's JSON, the Collector and Jaeger zap's,
+// and a Go program that ends with a panic writes text.
+func parse(service string, raw []byte) Line {
+	l := Line{Service: service}
+	fields, err := object(raw)
+	if err != nil {
+		l.Text, l.Message = true, strings.ToValidUTF8(string(raw[:min(len(raw), maxText)]), "�")
+		l.Time, _ = leading(raw)
+		if strings.HasPrefix(l.Message, "panic:") || strings.HasPrefix(l.Message, "fatal error:") {
+			l.Level = "error"
+		}
+		return l
+	}
+	for _, f := range fields {
+		text := ""
+		_ = json.Unmarshal(f.Value, &text) // not everything is a text
+		switch {
+		case (f.Name == "time" || f.Name == "ts") && l.Time.IsZero():
+			l.Time = moment(f.Value)
+		case f.Name == "level" && l.Level == "":
+			l.Level = level(text)
+		case f.Name == "msg" && l.Message == "":
+			l.Message = text
+		case f.Name == "trace_id" && text != "":
+			l.TraceID = text
+		case f.Name == "span_id" && text != "":
+			l.SpanID = text
+		case f.Name == "service.name" && text == service:
+		default:
+			l.Fields = append(l.Fields, f)
+		}
+	}
+	return l
+}
+
+// object reads a JSON object's fields in their order.
+func object(raw []byte) ([]Attribute, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, fmt.Errorf("no object: %v", err)
+	}
+	var list []Attribute
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		a := Attribute{Name: fmt.Sprint(name)}
+		if err := d.Decode(&a.Value); err != nil {
+			return nil, err
+		}
+		list = append(list, a)
+	}
+	_, err := d.Token()
+	return list, err
+}
+
+// moment reads a time: RFC 3339, or seconds since the epoch.
+func moment(value json.RawMessage) time.Time {
+	var text string
+	if json.Unmarshal(value, &text) == nil {
+		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700"} {
+			if t, err := time.Parse(layout, text); err == nil {
+				return t.UTC()
+			}
+		}
+		return time.Time{}
+	}
+	var s float64
+	if json.Unmarshal(value, &s) == nil && s > 0 && s < 1e11 {
+		return time.UnixMicro(int64(s * 1e6)).UTC()
+	}
+	return time.Time{}
+}
+
+// level reads a level as slog and zap write it: INFO, warn, ERROR+2, dpanic …
+func level(text string) string {
+	name := strings.ToLower(text)
+	if i := strings.IndexAny(name, "+-"); i > 0 {
+		name = name[:i]
+	}
+	switch name {
+	case "debug", "trace":
+		return "debug"
+	case "warn", "warning":
+		return "warn"
+	case "error", "dpanic", "panic", "fatal":
+		return "error"
+	}
+	return "info"
+}
+
+// atLeast reports whether a line is of a level or above it. Nobody knows what a text is: it
+// counts as info.
+func (l *Line) atLeast(least string) bool {
+	have := l.Level
+	if have == "" {
+		have = "info"
+	}
+	return rank(have) >= rank(least)
+}
+
+func rank(level string) int {
+	for i, l := range levels {
+		if l == level {
+			return i
+		}
+	}
+	return 0
+}
+
+// below reports whether a line begins with a level below least, as most do if somebody
+// looks for errors: this is much faster than reading it.
+func below(raw []byte, least string) bool {
+	_, rest, ok := bytes.Cut(raw[:min(len(raw), 256)], []byte(`"level":"`))
+	if !ok {
+		return false
+	}
+	name, _, ok := bytes.Cut(rest, []byte{'"'})
+	return ok && rank(level(string(name))) < rank(least)
+}
+
+// leading reads the time that a line begins with, without reading the rest of it: that of
+// slog and zap comes within the first fields, that of Go's log package is text.
+func leading(raw []byte) (time.Time, bool) {
+	head := raw[:min(len(raw), 256)]
+	for _, name := range [][]byte{[]byte(`"time":"`), []byte(`"ts":"`)} {
+		if _, rest, ok := bytes.Cut(head, name); ok {
+			if text, _, ok := bytes.Cut(rest, []byte{'"'}); ok {
+				t, err := time.Parse(time.RFC3339Nano, string(text))
+				return t.UTC(), err == nil
+			}
+		}
+	}
+	const layout = "2006/01/02 15:04:05"
+	if len(head) > len(layout) && head[4] == '/' {
+		t, err := time.ParseInLocation(layout, string(head[:len(layout)]), time.Local)
+		return t.UTC(), err == nil
+	}
+	return time.Time{}, false
+}

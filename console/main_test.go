@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"soundcheck/internal/cli"
+)
+
+func none(string) string { return "" }
+
+func code(err error) int { return cli.Code("console", io.Discard, err) }
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	c, err := parse(nil, none, io.Discard)
+	if err != nil || c.addr != "127.0.0.1:3300" || c.tracesAddr != "" || c.prometheus.String() != "http://127.0.0.1:9090" || c.jaeger.String() != "http://127.0.0.1:16697" || !filepath.IsAbs(c.state) {
+		t.Errorf("%+v, %v", c, err)
+	}
+	c, err = parse([]string{"-traces-addr", "127.0.0.1:0", "-jaeger", "https://jaeger:1/base", "-state", "/s"}, func(name string) string {
+		return map[string]string{"SOUNDCHECK_CONSOLE_ADDR": "127.0.0.1:1"}[name]
+	}, io.Discard)
+	if err != nil || c.addr != "127.0.0.1:1" || c.tracesAddr != "127.0.0.1:0" || c.jaeger.String() != "https://jaeger:1/base" || c.state != "/s" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for args, want := range map[string]string{
+		"-addr=": "-addr must not be empty", "-addr=3300": `-addr "3300" is not host:port`, "-addr=127.0.0.1:99999": "-addr", "-addr=127.0.0.1:http": "-addr",
+		"-traces-addr=x": "-traces-addr", "-prometheus=9090": "-prometheus", "-prometheus=": "-prometheus", "-jaeger=ftp://x": "-jaeger", "-jaeger=http://a,http://b": "more than one",
+		"-state=": "-state must not be empty", "-nothing": "nothing", "argument": "argument",
+		"-addr=127.0.0.1:7 -traces-addr=127.0.0.1:7": "-traces-addr is that of -addr",
+	} {
+		_, err := parse(strings.Fields(args), none, io.Discard)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("parse(%s) = %v, want %q", args, err, want)
+		}
+		if got := code(err); got != 2 {
+			t.Errorf("parse(%s): exit code %d, want 2", args, got)
+		}
+	}
+}
+
+// output is what a program writes, which can be read meanwhile.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+// addresses returns where the program listens.
+func (o *output) addresses() (list []string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for line := range strings.Lines(o.b.String()) {
+		var l struct{ Msg, Address string }
+		if json.Unmarshal([]byte(line), &l) == nil && l.Msg == "listening" {
+			list = append(list, l.Address)
+		}
+	}
+	return list
+}
+
+// Both addresses answer, the second with the traces first, and both end with the program.
+func TestRun(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out, done := new(output), make(chan error, 1)
+	go func() {
+		done <- run(ctx, []string{"-addr", "127.0.0.1:0", "-traces-addr", "127.0.0.1:0", "-state", t.TempDir()}, none, out, io.Discard)
+	}()
+	for deadline := time.Now().Add(10 * time.Second); len(out.addresses()) < 2; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it does not listen: %s", out.b.String())
+		}
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	var fronts []string
+	for _, addr := range out.addresses() {
+		resp, err := client.Get("http://" + addr + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		fronts = append(fronts, resp.Status+" "+resp.Header.Get("Location"))
+		resp, err = client.Get("http://" + addr + "/status")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var st struct{ Service string }
+		if err := json.NewDecoder(resp.Body).Decode(&st); err != nil || st.Service != "console" {
+			t.Errorf("/status: %+v, %v", st, err)
+		}
+		resp.Body.Close()
+	}
+	if got := strings.Join(fronts, ","); got != "200 OK ,302 Found /traces" && got != "302 Found /traces,200 OK " {
+		t.Errorf("the fronts: %s", got)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("run() = %v", err)
+	}
+}
+
+// A port that is taken ends the program, whichever of the two it is.
+func TestTaken(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, args := range [][]string{{"-addr", l.Addr().String()}, {"-addr", "127.0.0.1:0", "-traces-addr", l.Addr().String()}} {
+		err := run(t.Context(), append(args, "-state", t.TempDir()), none, io.Discard, io.Discard)
+		if err == nil || !strings.Contains(err.Error(), "listen "+l.Addr().String()) || code(err) != 1 {
+			t.Errorf("run(%q) = %v (exit code %d)", args, err, code(err))
+		}
+	}
+}

@@ -1,0 +1,50 @@
+package server
+
+import (
+	"net/http"
+
+	"soundcheck/loadgen/attack"
+)
+
+// compare answers whether one run is slower than another, as loadgen compare does: runs a
+// (the baseline) and b, tolerance in percent.
+func (rs *runs) compare(w http.ResponseWriter, r *http.Request) {
+	v := values{Values: r.URL.Query()}
+	v.only("a", "b", "tolerance")
+	tolerance := v.number("tolerance", 5, 0, 100)
+	for _, name := range []string{"a", "b"} {
+		if v.Get(name) == "" {
+			v.bad(name, "is missing: give two runs")
+		}
+	}
+	if v.err != nil {
+		fail(w, http.StatusBadRequest, v.err.Error())
+		return
+	}
+	var reports [2]*attack.Report
+	for i, name := range []string{"a", "b"} {
+		id := rs.name(w, v.Get(name))
+		if id == "" {
+			return
+		}
+		report, err := rs.read(id)
+		if err != nil {
+			fail(w, http.StatusUnprocessableEntity, err.Error())
+			return
+		}
+		reports[i] = report
+	}
+	// It takes a processor for a second or so: not more than one.
+	select {
+	case rs.comparing <- struct{}{}:
+		defer func() { <-rs.comparing }()
+	case <-r.Context().Done():
+		return
+	}
+	result, err := attack.Compare(reports[0], reports[1], float64(tolerance)/100)
+	if err != nil {
+		fail(w, http.StatusUnprocessableEntity, "these two cannot be compared: "+err.Error())
+		return
+	}
+	reply(w, http.StatusOK, map[string]any{"result": result, "summary": result.Summary()})
+}

@@ -1,0 +1,80 @@
+package server
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func askLab(t *testing.T, h http.Handler) (a labAnswer) {
+	t.Helper()
+	resp, body := do(t, h, http.MethodGet, "/-/lab", "")
+	if err := json.Unmarshal([]byte(body), &a); err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("/-/lab = %d %s", resp.StatusCode, body)
+	}
+	return a
+}
+
+// hold takes a lab's lock, as its supervisor does.
+func hold(t *testing.T, dir string) {
+	t.Helper()
+	f, err := os.Create(filepath.Join(dir, "lab.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLab(t *testing.T) {
+	t.Parallel()
+	none := filepath.Join(t.TempDir(), "none")
+	if a := askLab(t, console(t, Config{State: none})); a.Phase != "down" || a.Folder != none || a.Status != nil || a.Detail != "" {
+		t.Errorf("no folder: %+v", a)
+	}
+	dir, err := os.MkdirTemp("", "lab") // short enough for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	h := console(t, Config{State: dir})
+	if a := askLab(t, h); a.Phase != "down" {
+		t.Errorf("an empty folder: %+v", a)
+	}
+	saved := filepath.Join(dir, "state.json")
+	if err := os.WriteFile(saved, []byte(`{"phase":"up"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if a := askLab(t, h); a.Phase != "killed" || !strings.Contains(a.Detail, "killed") {
+		t.Errorf("a supervisor that is gone: %+v", a)
+	}
+	if err := os.WriteFile(saved, []byte(`{`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if a := askLab(t, h); a.Phase != "down" || !strings.Contains(a.Detail, "state.json") {
+		t.Errorf("a state that cannot be read: %+v", a)
+	}
+	hold(t, dir)
+	if a := askLab(t, h); a.Phase != "silent" || !strings.Contains(a.Detail, "does not answer") {
+		t.Errorf("a supervisor that does not answer: %+v", a)
+	}
+	l, err := net.Listen("unix", filepath.Join(dir, "lab.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Write([]byte(`{"phase":"up","port_offset":100,"programs":[{"name":"console","state":"ready","version":"v1.2.3"}]}`))
+	})}
+	go srv.Serve(l)
+	t.Cleanup(func() { srv.Close() })
+	if a := askLab(t, h); a.Phase != "up" || a.Status == nil || a.Status.PortOffset != 100 || len(a.Status.Programs) != 1 || a.Status.Programs[0].Version != "v1.2.3" {
+		t.Errorf("a lab: %+v", a)
+	}
+}

@@ -1,0 +1,245 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"soundcheck/loadgen/attack"
+)
+
+// maxRuns is how many runs are listed: loadgen itself keeps 50.
+const maxRuns = 200
+
+// maxReport is how large a report is read: those of loadgen have about one MB.
+const maxReport = 64 << 20
+
+// runID is what the folder of a run can be called. It is no path.
+var runID = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_.-]{0,99}$`)
+
+// runFiles are those of a run that are given away, with their types.
+var runFiles = map[string]string{
+	"report.json": "application/json", "report.txt": "text/plain; charset=utf-8", "report.html": "text/html; charset=utf-8",
+	"response.hgrm": "text/plain; charset=utf-8", "service.hgrm": "text/plain; charset=utf-8", "lag.hgrm": "text/plain; charset=utf-8",
+	"response.hlog": "text/plain; charset=utf-8", "service.hlog": "text/plain; charset=utf-8", "lag.hlog": "text/plain; charset=utf-8",
+}
+
+// reportPolicy is that of a run's page, which brings its scripts and styles along. It is
+// shut off from the console's own pages, and can load nothing. Its links can be followed.
+const reportPolicy = "sandbox allow-scripts allow-popups allow-popups-to-escape-sandbox; default-src 'none'; script-src 'unsafe-inline'; " +
+	"style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// runs reads the runs that loadgen keeps in a folder.
+type runs struct {
+	folder string
+
+	mu   sync.Mutex
+	seen map[string]listed // by id
+
+	comparing chan struct{} // taken by the one comparison that is made at a time
+}
+
+// listed is an entry of the list, and of which file it is.
+type listed struct {
+	run
+	size     int64
+	modified time.Time
+}
+
+// run is one of the list.
+type run struct {
+	ID       string               `json:"id"`
+	Started  time.Time            `json:"started_at,omitzero"`
+	Target   string               `json:"target,omitempty"`
+	Plan     string               `json:"plan,omitempty"`
+	Elapsed  float64              `json:"elapsed,omitempty"` // s
+	Asked    float64              `json:"rate_asked,omitempty"`
+	Reached  float64              `json:"rate_reached,omitempty"`
+	Sent     int                  `json:"sent,omitempty"`
+	Classes  map[attack.Class]int `json:"classes,omitempty"`
+	P50      float64              `json:"p50,omitempty"` // s
+	P99      float64              `json:"p99,omitempty"`
+	Verdict  string               `json:"verdict"` // see verdict
+	Because  string               `json:"because,omitempty"`
+	Problem  string               `json:"problem,omitempty"` // why it cannot be read
+	Finished bool                 `json:"finished"`          // a report is there
+}
+
+func newRuns(state string) *runs {
+	return &runs{folder: filepath.Join(state, "runs"), seen: map[string]listed{}, comparing: make(chan struct{}, 1)}
+}
+
+// list answers the runs, the newest first.
+func (rs *runs) list(w http.ResponseWriter, _ *http.Request) {
+	entries, err := os.ReadDir(rs.folder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		fail(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	list := []run{}
+	for _, e := range entries {
+		if e.IsDir() && runID.MatchString(e.Name()) {
+			list = append(list, rs.one(e.Name()))
+		}
+	}
+	slices.SortStableFunc(list, func(a, b run) int { return b.Started.Compare(a.Started) })
+	more := len(list) > maxRuns
+	reply(w, http.StatusOK, map[string]any{"runs": list[:min(len(list), maxRuns)], "more": more, "folder": rs.folder})
+}
+
+// one returns the entry of a run. It is read anew if its report changed.
+func (rs *runs) one(id string) run {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	st, err := os.Stat(filepath.Join(rs.folder, id, "report.json"))
+	if err != nil {
+		return run{ID: id, Started: begun(id), Verdict: "unfinished"}
+	}
+	if l, ok := rs.seen[id]; ok && l.size == st.Size() && l.modified.Equal(st.ModTime()) {
+		return l.run
+	}
+	l := listed{size: st.Size(), modified: st.ModTime()}
+	r, err := rs.read(id)
+	if err != nil {
+		l.run = run{ID: id, Started: begun(id), Verdict: "unreadable", Problem: err.Error(), Finished: true}
+	} else {
+		l.run = run{ID: id, Started: r.StartedAt, Target: r.Target, Plan: planOf(r), Elapsed: r.Elapsed, Asked: r.Asked, Reached: r.Reached,
+			Sent: r.Sent, Classes: r.Classes, P50: r.Response.P50, P99: r.Response.P99, Finished: true}
+		l.Verdict, l.Because = verdict(r)
+	}
+	rs.seen[id] = l
+	return l.run
+}
+
+// begun reads the time that an id of loadgen's begins with.
+func begun(id string) time.Time {
+	text, _, _ := strings.Cut(id, "-")
+	t, _ := time.Parse("20060102T150405Z", text)
+	return t
+}
+
+func (rs *runs) read(id string) (*attack.Report, error) {
+	folder := filepath.Join(rs.folder, id)
+	if st, err := os.Stat(filepath.Join(folder, "report.json")); err == nil && st.Size() > maxReport {
+		return nil, fmt.Errorf("the report of %s has %d bytes, more than %d", id, st.Size(), maxReport)
+	}
+	return attack.ReadReport(folder)
+}
+
+func planOf(r *attack.Report) string {
+	switch {
+	case r.Replay != "":
+		return "replay of " + path.Base(r.Replay)
+	case r.Model == "closed":
+		return fmt.Sprintf("%d workers", r.Workers)
+	}
+	return r.Stages
+}
+
+// verdict says how a run came out, as loadgen's exit codes do, and why.
+func verdict(r *attack.Report) (string, string) {
+	answered, bad := r.Sent-r.Cancelled, r.Classes[attack.Failed]+r.Classes[attack.Shed]
+	switch {
+	case answered == 0:
+		return "failed", "no request was counted"
+	case len(r.Invalid) > 0:
+		return "invalid", r.Invalid[0]
+	case r.Violated() > 0:
+		return "violated", fmt.Sprintf("%d of %d objectives were not met", r.Violated(), len(r.SLOs))
+	case len(r.SLOs) > 0:
+		return "met", fmt.Sprintf("all of %d objectives were met", len(r.SLOs))
+	case bad > 0:
+		return "failed", fmt.Sprintf("%d of %d requests failed or were refused", bad, answered)
+	}
+	return "good", "every request was served"
+}
+
+// name returns the run that a request is about, or "" after it answered that there is none.
+func (rs *runs) name(w http.ResponseWriter, id string) string {
+	if !runID.MatchString(id) {
+		fail(w, http.StatusBadRequest, fmt.Sprintf("%q is no run's id", id))
+		return ""
+	}
+	if st, err := os.Lstat(filepath.Join(rs.folder, id)); err != nil || !st.IsDir() {
+		fail(w, http.StatusNotFound, fmt.Sprintf("there is no run %s in %s", id, rs.folder))
+		return ""
+	}
+	if _, err := os.Stat(filepath.Join(rs.folder, id, "report.json")); err != nil {
+		fail(w, http.StatusNotFound, fmt.Sprintf("the run %s has no report yet: it is going on, or was ended before it could write one", id))
+		return ""
+	}
+	return id
+}
+
+// report answers a run's report, without its histograms, and its verdict.
+func (rs *runs) report(w http.ResponseWriter, r *http.Request) {
+	id := rs.name(w, r.PathValue("id"))
+	if id == "" {
+		return
+	}
+	report, err := rs.read(id)
+	if err != nil {
+		fail(w, http.StatusUnprocessableEntity, err.Error())
+		return
+	}
+	files := []string{}
+	for name := range runFiles {
+		if _, err := os.Stat(filepath.Join(rs.folder, id, name)); err == nil {
+			files = append(files, name)
+		}
+	}
+	slices.Sort(files)
+	report.Histograms = nil
+	for i := range report.Intervals {
+		report.Intervals[i].HDR = ""
+	}
+	answer := map[string]any{"id": id, "folder": filepath.Join(rs.folder, id), "report": report, "files": files}
+	answer["verdict"], answer["because"] = verdict(report)
+	reply(w, http.StatusOK, answer)
+}
+
+// file answers one of a run's files as it is.
+func (rs *runs) file(w http.ResponseWriter, r *http.Request) {
+	id := rs.name(w, r.PathValue("id"))
+	if id == "" {
+		return
+	}
+	name := r.PathValue("file")
+	kind, ok := runFiles[name]
+	if !ok {
+		fail(w, http.StatusNotFound, "no such file of a run")
+		return
+	}
+	root, err := os.OpenRoot(filepath.Join(rs.folder, id)) // nothing leads out of it
+	if err != nil {
+		fail(w, http.StatusNotFound, err.Error())
+		return
+	}
+	defer root.Close()
+	f, err := root.Open(name)
+	if err != nil {
+		fail(w, http.StatusNotFound, fmt.Sprintf("the run %s has no %s", id, name))
+		return
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil || !st.Mode().IsRegular() {
+		fail(w, http.StatusNotFound, fmt.Sprintf("the run %s has no %s", id, name))
+		return
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Cache-Control", "no-cache")
+	if name == "report.html" {
+		w.Header().Set("Content-Security-Policy", reportPolicy)
+	}
+	http.ServeContent(w, r, name, st.ModTime(), f)
+}

@@ -1,0 +1,196 @@
+package server
+
+import (
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// closed is the URL of a port on which nobody listens.
+func closed(t *testing.T) *url.URL {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return &url.URL{Scheme: "http", Host: l.Addr().String()}
+}
+
+// console is a server with backends that answer what they were asked, unless others are
+// given.
+func console(t *testing.T, c Config) http.Handler {
+	t.Helper()
+	for _, u := range []**url.URL{&c.Prometheus, &c.Jaeger} {
+		if *u != nil {
+			continue
+		}
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Set-Cookie", "a=b")
+			w.Header().Set("Content-Security-Policy", "default-src *")
+			json.NewEncoder(w).Encode(map[string]string{"asked": r.URL.RequestURI(), "cookie": r.Header.Get("Cookie")})
+		}))
+		t.Cleanup(srv.Close)
+		*u, _ = url.Parse(srv.URL)
+	}
+	if c.State == "" {
+		c.State = t.TempDir()
+	}
+	if c.First == "" {
+		c.First = "/"
+	}
+	return New(c)
+}
+
+// do asks a server, as for 127.0.0.1 unless a host is given.
+func do(t *testing.T, h http.Handler, method, target, host string) (*http.Response, string) {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, target, nil)
+	r.Host = "127.0.0.1:3300"
+	if host != "" {
+		r.Host = host
+	}
+	r.Header.Set("Cookie", "secret=1")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	resp := w.Result()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(b)
+}
+
+// Requests for names are answered only if the name is this machine's: others can be
+// pointed at it by anybody.
+func TestHost(t *testing.T) {
+	t.Parallel()
+	h := console(t, Config{})
+	for host, want := range map[string]int{
+		"127.0.0.1": 200, "127.0.0.1:3300": 200, "localhost": 200, "LOCALHOST:1": 200, "[::1]": 200, "[::1]:3300": 200, "::1": 200, "192.0.2.7:3300": 200,
+		"evil.example": 421, "evil.example:3300": 421, "localhost.evil.example": 421, "127.0.0.1.evil.example:3300": 421, "localhost:3300@evil.example": 421,
+		"[evil.example]:3300": 421, "127.0.0.1 ": 421, "": 200, // of do
+	} {
+		for _, path := range []string{"/", "/-/logs", "/api/services", "/assets/app.js"} {
+			if resp, body := do(t, h, http.MethodGet, path, host); resp.StatusCode != want {
+				t.Errorf("Host %q, %s: %d %s, want %d", host, path, resp.StatusCode, body, want)
+			}
+		}
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	t.Parallel()
+	h := console(t, Config{})
+	for path, kind := range map[string]string{"/": "text/html", "/runs/compare": "text/html", "/no/such/page": "text/html", "/assets/app.js": "text/javascript",
+		"/assets/style.css": "text/css", "/assets/styles/lab.css": "text/css", "/assets/uPlot.min.js": "text/javascript", "/api/x": "application/json", "/-/lab": "application/json", "/-/none": "application/json"} {
+		resp, body := do(t, h, http.MethodGet, path, "")
+		policy := resp.Header.Get("Content-Security-Policy")
+		for _, want := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"} {
+			if !strings.Contains(policy, want) {
+				t.Errorf("%s: policy %q has no %s", path, policy, want)
+			}
+		}
+		if strings.Contains(policy, "unsafe") || len(resp.Header.Values("Content-Security-Policy")) != 1 {
+			t.Errorf("%s: policy %q", path, resp.Header.Values("Content-Security-Policy"))
+		}
+		if got := resp.Header.Get("Content-Type"); !strings.HasPrefix(got, kind) || body == "" {
+			t.Errorf("%s is %q, want %s", path, got, kind)
+		}
+		if resp.Header.Get("X-Content-Type-Options") != "nosniff" || resp.Header.Get("Set-Cookie") != "" || resp.Header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("%s: headers %v", path, resp.Header)
+		}
+	}
+	// The document holds nothing that the policy forbids.
+	_, body := do(t, h, http.MethodGet, "/", "")
+	for _, bad := range []string{"<script>", "<style", " style=", " onclick=", "http://", "https://"} {
+		if strings.Contains(body, bad) {
+			t.Errorf("the document has %s", bad)
+		}
+	}
+}
+
+func TestMethods(t *testing.T) {
+	t.Parallel()
+	h := console(t, Config{})
+	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"} {
+		for _, path := range []string{"/", "/api/traces", "/-/prometheus/api/v1/query", "/-/runs", "/-/lab"} {
+			if resp, _ := do(t, h, method, path, ""); resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != "GET, HEAD" {
+				t.Errorf("%s %s = %d, want 405", method, path, resp.StatusCode)
+			}
+		}
+	}
+	if resp, _ := do(t, h, http.MethodHead, "/-/lab", ""); resp.StatusCode != http.StatusOK {
+		t.Errorf("HEAD = %d", resp.StatusCode)
+	}
+}
+
+// What is passed on arrives as it was asked, without cookies; what is not listed is not
+// passed on.
+func TestPassOn(t *testing.T) {
+	t.Parallel()
+	h := console(t, Config{})
+	for path, want := range map[string]string{
+		"/api/traces?service=a%20b&limit=2":                    "/api/traces?service=a%20b&limit=2",
+		"/api/services/a%2Fb/operations":                       "/api/services/a%2Fb/operations",
+		"/-/prometheus/api/v1/query?query=up%7Ba%3D%22b%22%7D": "/api/v1/query?query=up%7Ba%3D%22b%22%7D",
+		"/-/prometheus/api/v1/label/a/values":                  "/api/v1/label/a/values",
+		"/-/prometheus/api/v1/admin/tsdb/delete_series":        "",
+		"/-/prometheus/api/v1/status/config":                   "",
+		"/-/prometheus/api/v1/query/../status/config":          "",
+		"/-/prometheus/-/quit":                                 "",
+		"/-/prometheus/metrics":                                "",
+	} {
+		resp, body := do(t, h, http.MethodGet, path, "")
+		var answer struct{ Asked, Cookie, Error string }
+		if err := json.Unmarshal([]byte(body), &answer); want == "" && resp.StatusCode == http.StatusOK || want != "" && (err != nil || answer.Asked != want || answer.Cookie != "") {
+			t.Errorf("%s = %d %s, want %q", path, resp.StatusCode, body, want)
+		}
+	}
+}
+
+func TestBackendAway(t *testing.T) {
+	t.Parallel()
+	away := closed(t)
+	h := console(t, Config{Prometheus: away, Jaeger: away})
+	for path, who := range map[string]string{"/api/services": "Jaeger", "/-/prometheus/api/v1/query?query=up": "Prometheus"} {
+		resp, body := do(t, h, http.MethodGet, path, "")
+		var answer struct{ Error string }
+		if err := json.Unmarshal([]byte(body), &answer); err != nil || resp.StatusCode != http.StatusBadGateway || !strings.HasPrefix(answer.Error, who+" does not run at "+away.String()) || !strings.Contains(answer.Error, "make lab-up") {
+			t.Errorf("%s = %d %s", path, resp.StatusCode, body)
+		}
+	}
+	if resp, _ := do(t, h, http.MethodGet, "/", ""); resp.StatusCode != http.StatusOK {
+		t.Errorf("the page itself: %d", resp.StatusCode)
+	}
+}
+
+func TestAssets(t *testing.T) {
+	t.Parallel()
+	h := console(t, Config{First: "/traces"})
+	for path, want := range map[string]int{"/assets/app.js": 200, "/assets/pages/home.js": 200, "/assets/index.html": 404, "/assets/web.go": 404, "/assets/": 404,
+		"/assets/lib": 404, "/assets/%2e%2e/web.go": 404, "/assets/..%2fserver.go": 404, "/assets//etc/passwd": 301, "/-/logs/../../etc": 307, "/traces": 200} {
+		resp, body := do(t, h, http.MethodGet, path, "")
+		if resp.StatusCode != want && !(want/100 == 3 && resp.StatusCode/100 == 3) {
+			t.Errorf("%s = %d %.60q, want %d", path, resp.StatusCode, body, want)
+		}
+	}
+	if resp, _ := do(t, h, http.MethodGet, "/", ""); resp.StatusCode != http.StatusFound || resp.Header.Get("Location") != "/traces" {
+		t.Errorf("/ = %d to %q, want /traces", resp.StatusCode, resp.Header.Get("Location"))
+	}
+	resp, _ := do(t, h, http.MethodGet, "/assets/app.js", "")
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/assets/app.js", nil)
+	r.Host = "localhost"
+	r.Header.Set("If-None-Match", resp.Header.Get("ETag"))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if w.Code != http.StatusNotModified {
+		t.Errorf("asked again: %d, want 304", w.Code)
+	}
+}

@@ -1,0 +1,50 @@
+// What the pages of the lab have in common: badges, commands, verdicts.
+
+import { h } from "./dom.js";
+import { seconds } from "./format.js";
+
+// badge is a word with a colour: good, warn, bad or none.
+export const badge = (text, state, title) => h("span", { class: `badge ${state ?? ""}`, title }, text);
+
+const programStates = { ready: "good", unready: "bad", failed: "bad", restarting: "bad", starting: "warn", building: "warn", waiting: "warn" };
+
+// programBadge shows what a program is doing.
+export function programBadge(p) {
+  const text = p.state === "building" && p.packages ? `building ${p.packages_built ?? 0}/${p.packages}` : p.state;
+  return badge(text, programStates[p.state], p.detail);
+}
+
+const verdicts = { good: ["all served", "good"], met: ["objectives met", "good"], violated: ["objectives missed", "bad"], failed: ["requests failed", "bad"],
+  invalid: ["invalid", "warn"], unfinished: ["no report yet", ""], unreadable: ["unreadable", "bad"] };
+
+// verdictBadge shows how a run came out.
+export function verdictBadge(run) {
+  const [text, state] = verdicts[run.verdict] ?? [run.verdict, ""];
+  return badge(text, state, run.because ?? run.problem);
+}
+
+// commands are those to try, for a lab whose ports are moved by so much.
+export function commands(offset = 0, folder = "") {
+  const at = (port) => `http://127.0.0.1:${port + offset}`;
+  const to = offset ? ` -url ${at(9070)}` : "", env = offset ? `OTEL_EXPORTER_OTLP_ENDPOINT=${at(4318)} ` : "";
+  const traces = offset ? ` -jaeger ${at(16696)}` : "";
+  const own = /\/\.lab$/.test(folder) || !folder ? "" : ` -state ${quote(folder)}`;
+  const keep = own ? ` -keep ${quote(`${folder}/runs`)}` : "";
+  return {
+    up: own || offset ? `go run ./lab up${own}${offset ? ` -port-offset ${offset}` : ""}` : "make lab-up",
+    down: `go run ./lab down${own}`,
+    album: `curl ${at(9070)}/albums/1`,
+    load: `${env}go run ./loadgen -rate 100 -slo 'p99<50ms'${to}${traces}${keep}`,
+    data: `${env}go run ./datagen -n 1000${to}`,
+    slow: `curl -X PUT ${at(9081)}/admin/faults -d '{"faults":["db-delay=40ms@2%"]}'`,
+    heal: `curl -X PUT ${at(9081)}/admin/faults -d '{"faults":[]}'`,
+  };
+}
+
+const quote = (text) => (/^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+
+// span writes how long ago a time was; of what is older than two minutes, without seconds.
+export function span(time, now = Date.now()) {
+  const s = Math.max(0, Math.floor((now - Date.parse(time)) / 1e3));
+  return seconds(s < 120 ? s : s - (s % 60));
+}

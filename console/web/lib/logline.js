@@ -1,0 +1,70 @@
+// One line of the logs, and the list of them.
+
+import { h } from "./dom.js";
+import { clock, dateTime } from "./format.js";
+
+const states = { warn: "warn", error: "bad" };
+const prefixes = /^(http\.request\.|http\.response\.|http\.|url\.|service\.)/;
+const brief = 9; // attributes that fit on a line
+
+// textOf writes an attribute's value.
+const textOf = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+
+// line makes the element of a line. Details are made when it is opened first.
+export function line(l, { tab = -1 } = {}) {
+  const ms = l.time ? Date.parse(l.time) : null;
+  const fields = l.fields ?? [];
+  const open = h("button", { type: "button", class: "open", "aria-expanded": "false", tabindex: tab },
+    h("time", { title: ms === null ? "nobody knows when" : dateTime(ms, true) }, ms === null ? "–" : clock(ms, true)),
+    h("span", { class: `badge level ${states[l.level] ?? ""}` }, l.level ?? "text"),
+    h("span", { class: "service" }, l.service),
+    h("span", { class: "message" }, l.message,
+      fields.length > 0 && h("span", { class: "rest" }, fields.slice(0, brief).map((f) => `${f.name.replace(prefixes, "")}=${textOf(f.value)}`).join(" "))));
+  const item = h("li", { class: `line ${l.level === "warn" || l.level === "error" ? l.level : ""} ${l.text ? "text" : ""}` },
+    h("div", { class: "row" }, open,
+      l.trace_id && h("a", { class: "to", href: `/trace/${encodeURIComponent(l.trace_id)}`, tabindex: tab, title: `Trace ${l.trace_id}`, "aria-label": `Trace ${l.trace_id}` }, `…${l.trace_id.slice(-8)}`)));
+  open.addEventListener("click", () => {
+    const shut = open.getAttribute("aria-expanded") === "true";
+    open.setAttribute("aria-expanded", String(!shut));
+    if (shut) item.lastChild.remove();
+    else item.append(detail(l, ms));
+  });
+  return item;
+}
+
+function detail(l, ms) {
+  const around = ms !== null && `/logs?since=${ms - 2000}&until=${ms + 2000}`;
+  const facts = [["time", l.time && `${dateTime(ms, true)} (${l.time})`], ["level", l.level], ["service", l.service], ["trace_id", l.trace_id], ["span_id", l.span_id]]
+    .filter(([, value]) => value).concat((l.fields ?? []).map((f) => [f.name, textOf(f.value)]));
+  return h("div", { class: "detail" },
+    h("pre", null, l.message),
+    h("dl", null, facts.map(([name, value]) => [h("dt", null, name), h("dd", null, value)])),
+    h("p", { class: "links" },
+      l.trace_id && h("a", { href: `/trace/${encodeURIComponent(l.trace_id)}` }, "The trace"),
+      l.trace_id && h("a", { href: `/logs?trace=${encodeURIComponent(l.trace_id)}` }, "All lines of the trace"),
+      around && h("a", { href: around }, "All programs at that time"),
+      around && h("a", { href: `${around}&service=${encodeURIComponent(l.service)}` }, `${l.service} at that time`)));
+}
+
+// rove makes the list one stop of the tab key; arrows, Home and End go from line to line.
+export function rove(list) {
+  const lines = () => [...list.querySelectorAll(".open")];
+  const settle = (open) => {
+    for (const e of list.querySelectorAll('[tabindex="0"]')) e.tabIndex = -1;
+    for (const e of open.closest(".row").querySelectorAll("[tabindex]")) e.tabIndex = 0;
+  };
+  list.addEventListener("keydown", (e) => {
+    const step = { ArrowDown: 1, ArrowUp: -1, Home: -Infinity, End: Infinity }[e.key];
+    const here = e.target.closest(".line")?.querySelector(".open");
+    if (!step || !here || e.altKey || e.ctrlKey || e.metaKey) return;
+    const all = lines(), to = all[Math.min(all.length - 1, Math.max(0, all.indexOf(here) + step))];
+    e.preventDefault();
+    settle(to);
+    to.focus();
+  });
+  list.addEventListener("focusin", (e) => {
+    const open = e.target.closest(".row")?.querySelector(".open");
+    if (open) settle(open);
+  });
+  return { first: () => lines()[0] && settle(lines()[0]) };
+}

@@ -1,0 +1,93 @@
+// Two runs side by side, and whether they differ by more than chance. loadgen's own code
+// computes that, in the server.
+
+import { h, clear } from "../lib/dom.js";
+import { get, address } from "../lib/api.js";
+import { problem, card, table, select, busy } from "../lib/ui.js";
+import { withUnit, seconds, dateTime } from "../lib/format.js";
+import { badge, verdictBadge } from "../lib/lab.js";
+
+const answers = { same: "good", better: "good", regressed: "bad", inconclusive: "warn" };
+const percent = (v) => `${v > 0 ? "+" : v < 0 ? "−" : ""}${withUnit(Math.abs(v), "percentunit")}`;
+
+export async function show(root, { query, signal, setQuery, title, go }) {
+  title("Two runs");
+  const a = query.get("a"), b = query.get("b");
+  root.append(h("div", { class: "head" }, h("h1", null, "Two runs"), h("span", { class: "sub" }, "Is B slower than A, the baseline?")));
+  if (!a || !b) {
+    root.append(problem("Choose two runs to compare.", h("a", { href: "/runs" }, "All runs")));
+    return;
+  }
+  const result = h("div"), beside = h("div");
+  const judge = (tolerance) => busy(result, signal, async () => judgement(await get(address("/-/runs/compare", { a, b, tolerance }), signal)));
+  const allowed = ["1", "2", "5", "10", "20"], asked = query.get("tolerance") ?? "5";
+  root.append(h("div", { class: "tools" },
+    select("B may be worse by", [...new Set([...allowed, asked])].map((t) => [t, `${t} %`]), asked, (t) => {
+      setQuery({ tolerance: t === "5" ? null : t });
+      judge(t);
+    }),
+    h("button", { type: "button", onclick: () => go(address("/runs/compare", { a: b, b: a, tolerance: query.get("tolerance") })) }, "Swap A and B")), result, beside);
+  await Promise.all([judge(asked), busy(beside, signal, async () => {
+    const [x, y] = await Promise.all([a, b].map((id) => get(`/-/runs/${encodeURIComponent(id)}`, signal)));
+    return sides(x, y);
+  })]);
+}
+
+function judgement({ result, summary }) {
+  const value = (m, v) => (m.name === "goodput" ? withUnit(v, "reqps") : seconds(v));
+  return card(null, h("p", { class: "judged" }, badge(result.answer, answers[result.answer]), " ", result.invalid?.length ? "" : `${summary}.`),
+    (result.invalid ?? []).map((why) => problem(`The numbers cannot be trusted: ${why}`)),
+    (result.warnings ?? []).map((what) => h("p", { class: "warning" }, what)),
+    h("div", { class: "metrics" }, result.metrics.map((m) => h("section", { class: "metric" },
+      h("div", { class: "head" }, h("h2", null, m.name), badge(m.answer, answers[m.answer])),
+      h("p", { class: "value" }, value(m, m.a), h("span", { class: "arrow" }, " → "), value(m, m.b)),
+      m.found ? [interval(m, result.tolerance), h("p", { class: "note" }, `${percent(m.found.difference)}, with 95% certainty ${percent(m.found.low)} to ${percent(m.found.high)}; less than ${withUnit(m.found.smallest_effect, "percentunit")} could not have been seen`)]
+        : h("p", { class: "note" }, `No interval: ${m.not_found ?? "nobody knows"}`)))),
+    h("p", { class: "note" }, `The same: B is not worse by more than ${withUnit(result.tolerance, "percentunit")}. `, result.drawn ? `Drawn again and again: ${result.drawn}.` : ""));
+}
+
+// interval draws the difference on a line on which 0 is in the middle, and what is allowed
+// is shaded.
+function interval(m, tolerance) {
+  const { difference, low, high } = m.found;
+  const reach = Math.max(Math.abs(low), Math.abs(high), tolerance * 2, 0.01) * 1.1;
+  const at = (v) => `${50 + (v / reach) * 50}%`, wide = (v) => `${(v / reach) * 50}%`;
+  return h("div", { class: "interval", role: "img", "aria-label": `${percent(low)} to ${percent(high)}` },
+    h("span", { class: "allowed", style: { left: at(-tolerance), width: wide(2 * tolerance) } }),
+    h("span", { class: "zero", style: { left: "50%" } }),
+    h("span", { class: `extent ${answers[m.answer] ?? ""}`, style: { left: at(low), width: wide(high - low) } }),
+    h("span", { class: "dot", style: { left: at(difference) } }));
+}
+
+function sides(x, y) {
+  const [p, q] = [x.report, y.report], none = "–";
+  const change = (u, v) => (u > 0 && Number.isFinite(v) ? percent((v - u) / u) : none);
+  const rows = [];
+  const number = (name, u, v, write) => rows.push([name, write(u), write(v), change(u, v)]);
+  const text = (name, u, v) => rows.push([name, u ?? none, v ?? none, ""]);
+  const run = (r) => h("a", { href: `/runs/${encodeURIComponent(r.id)}`, class: "mono" }, r.id);
+  text("Run", run(x), run(y));
+  text("Verdict", verdictBadge(x), verdictBadge(y));
+  text("Began", dateTime(Date.parse(p.started_at)), dateTime(Date.parse(q.started_at)));
+  text("Target", p.target.replace("http://", ""), q.target.replace("http://", ""));
+  text("Plan", plan(p), plan(q));
+  number("Rate asked", p.rate_asked, q.rate_asked, (v) => (v ? withUnit(v, "reqps") : none));
+  number("Rate reached", p.rate_reached, q.rate_reached, (v) => withUnit(v, "reqps"));
+  number("Goodput", p.goodput, q.goodput, (v) => withUnit(v, "reqps"));
+  for (const [key, name] of [["p50", "p50"], ["p90", "p90"], ["p99", "p99"], ["p999", "p99.9"], ["max", "Longest"]]) number(name, p.response_time[key], q.response_time[key], seconds);
+  number("p99 of the service time", p.service_time.p99, q.service_time.p99, seconds);
+  number("Sent late by, p99", p.lag.p99, q.lag.p99, seconds);
+  number("Requests", p.sent, q.sent, String);
+  for (const kind of ["good", "late", "shed", "failed"]) if (p.classes?.[kind] || q.classes?.[kind]) number(kind, p.classes?.[kind] ?? 0, q.classes?.[kind] ?? 0, String);
+  const columns = [{ name: "" }, { name: "A", number: true, title: "the baseline" }, { name: "B", number: true }, { name: "difference", number: true }];
+  const names = [...new Set([...p.scenarios, ...q.scenarios].map((s) => s.name))].sort();
+  const of = (r, name) => r.scenarios.find((s) => s.name === name)?.response_time;
+  const scenario = names.flatMap((name) => [["p50", "p50"], ["p99", "p99"]].map(([key, label]) => {
+    const [u, v] = [of(p, name)?.[key], of(q, name)?.[key]];
+    return [`${name} ${label}`, u ? seconds(u) : none, v ? seconds(v) : none, change(u, v)];
+  }));
+  return [card("Side by side", h("div", { class: "sides" }, table(columns, rows, { caption: "Side by side" }))),
+    card("Response time by scenario", h("div", { class: "sides" }, table(columns, scenario, { caption: "Scenarios" }), h("p", { class: "note" }, "Differences here are as measured: nobody has tested whether they are chance.")))];
+}
+
+const plan = (r) => (r.replay ? `replay of ${r.replay}` : r.stages || `${r.workers} workers`);

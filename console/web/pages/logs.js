@@ -1,0 +1,167 @@
+// The programs' log lines: filters are the address, and new lines come by themselves.
+
+import { h, clear } from "../lib/dom.js";
+import { get, address } from "../lib/api.js";
+import { problem, empty, select, field, every, copyable } from "../lib/ui.js";
+import { dateTime } from "../lib/format.js";
+import { ranges } from "../lib/range.js";
+import { line, rove } from "../lib/logline.js";
+
+const most = 1000; // lines that are shown while new ones come
+
+export async function show(root, { query, signal, setQuery, title }) {
+  title("Logs");
+  const f = { service: query.getAll("service"), level: query.get("level") ?? "", q: query.get("q") ?? "", trace: query.get("trace") ?? "",
+    since: query.get("since") ?? "", until: query.get("until") ?? "" };
+  let follow = query.get("follow") === "1" && !f.until;
+  let newest = "", oldest = "", asked = 0;
+
+  const chips = h("fieldset", { class: "chips" }, h("legend", null, "Programs"));
+  const list = h("ol", { class: "lines", "aria-label": "Lines, the newest first" });
+  const said = h("p", { class: "note", role: "status" });
+  const foot = h("div", { class: "logfoot" });
+  const toggle = h("button", { type: "button", "aria-pressed": String(follow) }, "Follow");
+  const keys = rove(list);
+
+  const change = (values) => {
+    Object.assign(f, values);
+    if (f.until && follow) setFollow(false);
+    setQuery({ ...f, follow: follow ? "1" : null }, { push: true });
+    return load();
+  };
+  const setFollow = (on) => {
+    follow = on;
+    toggle.setAttribute("aria-pressed", String(on));
+    if (on) f.until = "";
+    setQuery({ ...f, follow: on ? "1" : null });
+  };
+  toggle.addEventListener("click", () => {
+    setFollow(!follow);
+    if (follow) load();
+  });
+
+  const level = select("Level", [["", "any"], ["info", "info and above"], ["warn", "warn and above"], ["error", "error"]], f.level, (value) => change({ level: value }));
+  const q = field("Text", { type: "search", value: f.q, placeholder: "in any part of a line", onchange: (e) => change({ q: e.target.value }) });
+  const trace = field("Trace", { type: "search", value: f.trace, placeholder: "id", spellcheck: "false", onchange: (e) => change({ trace: e.target.value.trim() }) });
+  const own = f.since && !ranges.some(([v]) => v === f.since) || f.until;
+  const when = select("Time", [["", "any"], ...ranges.map(([v, text]) => [v, `last ${text}`]), ...(own ? [["own", between(f)]] : [])], own ? "own" : f.since,
+    (value) => value !== "own" && change({ since: value, until: "" }));
+  level.classList.add("half");
+  when.classList.add("half");
+  q.classList.add("q");
+  trace.classList.add("trace");
+  root.append(h("div", { class: "head" }, h("h1", null, "Logs"), said), h("div", { class: "tools logtools" }, chips, level, when, q, trace, toggle), list, foot);
+
+  const ask = (more) => get(address("/-/logs", { ...f, ...more }), signal);
+
+  async function load() {
+    const turn = ++asked;
+    list.setAttribute("aria-busy", "true");
+    try {
+      const page = await ask({ limit: 200 });
+      if (turn !== asked || signal.aborted) return;
+      newest = page.newest;
+      programs(page.services);
+      clear(list);
+      add(page.lines);
+      keys.first();
+      end(page);
+      if (!page.lines.length) foot.prepend(nothing(page));
+    } catch (error) {
+      if (signal.aborted || turn !== asked) return;
+      newest = "";
+      clear(list);
+      clear(foot).append(problem(error.message));
+    } finally {
+      if (turn === asked) list.removeAttribute("aria-busy");
+    }
+    list.hidden = !list.childElementCount;
+  }
+
+  function add(lines) {
+    const parts = document.createDocumentFragment();
+    for (const l of lines) parts.append(line(l));
+    list.append(parts);
+  }
+
+  function nothing(page) {
+    if (!page.services.length) return empty("There are no logs yet: the programs write them when the lab runs.", copyable("make lab-up"));
+    return empty(page.reached ? "Nothing was found so far." : "No line is like that.");
+  }
+
+  // end shows what comes after the last line.
+  function end(page) {
+    oldest = page.more ? page.oldest : "";
+    clear(foot);
+    const count = list.querySelectorAll(".open").length;
+    said.textContent = count ? `${count} lines${page.more ? ", and more before them" : ""}` : "";
+    if (oldest) {
+      const older = h("button", { type: "button" }, page.reached ? "Look further back" : "Older lines");
+      older.addEventListener("click", () => further(older));
+      foot.append(older);
+    }
+    if (page.reached) foot.append(h("span", { class: "note" }, `The logs are large: this look went back to ${dateTime(Date.parse(page.reached))}.`));
+  }
+
+  async function further(button) {
+    const turn = asked;
+    button.disabled = true;
+    try {
+      const page = await ask({ limit: 200, before: oldest });
+      if (turn !== asked || signal.aborted) return;
+      const last = list.lastElementChild;
+      add(page.lines);
+      list.hidden = !list.childElementCount;
+      end(page);
+      if (!page.lines.length && page.more) foot.append(h("span", { class: "note" }, "Nothing there."));
+      (last?.nextElementSibling?.querySelector(".open") ?? foot.querySelector("button"))?.focus({ preventScroll: true });
+    } catch (error) {
+      if (signal.aborted) return;
+      button.disabled = false;
+      foot.append(problem(error.message));
+    }
+  }
+
+  async function more() {
+    if (!follow || !newest) return;
+    const turn = asked, page = await ask({ limit: 200, after: newest });
+    if (turn !== asked || !follow || signal.aborted) return;
+    newest = page.newest;
+    if (!page.lines.length) return;
+    const had = list.querySelectorAll(".open").length;
+    foot.querySelector(".empty")?.remove();
+    list.hidden = false;
+    if (page.more) list.prepend(h("li", { class: "line divider" }, "More lines came than are shown."));
+    for (const l of page.lines.toReversed()) {
+      const element = line(l);
+      element.classList.add("fresh");
+      list.prepend(element);
+    }
+    while (list.childElementCount > most) {
+      list.lastElementChild.remove();
+      clear(foot);
+    }
+    if (!list.contains(document.activeElement)) keys.first();
+    said.textContent = `${had + page.lines.length > most ? most : had + page.lines.length} lines; new ones come on top`;
+  }
+
+  function programs(services) {
+    const all = [...new Set([...services, ...f.service])];
+    if (chips.dataset.all === all.join() && chips.dataset.on === f.service.join()) return;
+    Object.assign(chips.dataset, { all: all.join(), on: f.service.join() });
+    const focus = document.activeElement?.closest?.(".chip")?.textContent;
+    chips.replaceChildren(chips.firstChild, ...all.map((name) => h("label", { class: "chip" }, h("input", { type: "checkbox", checked: f.service.includes(name),
+      onchange: (e) => change({ service: e.target.checked ? [...f.service, name] : f.service.filter((s) => s !== name) }) }), name)));
+    if (focus) [...chips.querySelectorAll(".chip")].find((c) => c.textContent === focus)?.firstChild.focus();
+  }
+
+  await load();
+  every(2000, signal, more);
+}
+
+// between writes a range that is not among those to choose from.
+function between({ since, until }) {
+  const text = (v) => (/^\d+$/.test(v) ? dateTime(Number(v)) : v);
+  if (since && until) return `${text(since)} to ${text(until)}`;
+  return since ? `since ${text(since)}` : `until ${text(until)}`;
+}

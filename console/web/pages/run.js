@@ -1,0 +1,122 @@
+// One run of loadgen: how it came out, how it went over time, and its slowest requests.
+
+import { h } from "../lib/dom.js";
+import { get } from "../lib/api.js";
+import { problem, card, tile, table } from "../lib/ui.js";
+import { withUnit, seconds, dateTime } from "../lib/format.js";
+import { badge, verdictBadge } from "../lib/lab.js";
+import { curve } from "../lib/curve.js";
+
+export async function show(root, { params, signal, title }) {
+  title(params.id);
+  let answer;
+  try {
+    answer = await get(`/-/runs/${encodeURIComponent(params.id)}`, signal);
+  } catch (error) {
+    if (!signal.aborted) root.append(h("h1", null, "A run"), problem(error.message), h("p", null, h("a", { href: "/runs" }, "All runs")));
+    return;
+  }
+  const r = answer.report;
+  const links = h("p", { class: "links" });
+  root.append(h("div", { class: "head" }, h("h1", { class: "mono" }, answer.id), verdictBadge(answer), !r.invalid?.length && h("span", { class: "sub" }, answer.because)), links,
+    ...(r.invalid ?? []).map((why) => problem(`The numbers cannot be trusted: ${why}`)), r.ended ? problem(`It was ended before its time: ${r.ended}`) : "",
+    tiles(r));
+  root.append(h("div", { class: "columns" },
+    h("div", null, over(r, signal), scenarios(r), causes(r)),
+    h("div", null, objectives(r), slowest(r), facts(r, answer), files(answer))));
+  fillLinks(links, r, answer, await get("/-/dashboards", signal).catch(() => []));
+}
+
+function fillLinks(element, r, answer, boards) {
+  const start = Date.parse(r.started_at), end = start + ((r.warm_up_time ?? 0) + r.elapsed) * 1e3;
+  const time = `from=${Math.floor(start - 15e3)}&to=${Math.ceil(end + 30e3)}`;
+  const has = (name) => answer.files.includes(name);
+  element.append(...[
+    has("report.html") && h("a", { href: `/-/runs/${encodeURIComponent(answer.id)}/report.html`, target: "_blank", rel: "noopener" }, "The whole report ↗"),
+    h("a", { href: `/logs?since=${Math.floor(start)}&until=${Math.ceil(end)}&level=warn` }, "Warnings of the time"),
+    ...(Array.isArray(boards) ? boards : []).filter((b) => /load.?test/i.test(`${b.title} ${b.uid}`)).map((b) =>
+      h("a", { href: `/d/${encodeURIComponent(b.uid)}?${time}&var-run=${encodeURIComponent(r.run_id)}` }, `${b.title}: the services' view`)),
+  ].filter(Boolean));
+}
+
+const share = (n, of) => (of ? withUnit(Math.floor((n / of) * 1e4) / 1e4, "percentunit") : "–");
+
+function tiles(r) {
+  const c = r.classes ?? {}, answered = r.sent - r.cancelled, bad = (c.failed ?? 0) + (c.shed ?? 0), good = c.good ?? 0;
+  return h("div", { class: "tiles" },
+    tile("Reached", withUnit(r.rate_reached, "reqps"), r.rate_asked ? `of ${withUnit(r.rate_asked, "reqps")} asked` : `${r.workers} workers`),
+    tile("p50", seconds(r.response_time.p50), "response time of the served"), tile("p99", seconds(r.response_time.p99), "1% took longer"),
+    tile("Longest", seconds(r.response_time.max), `p99.9 ${seconds(r.response_time.p999)}`),
+    tile("Good", share(good, answered), `${good} of ${answered} requests`, good === answered ? "good" : ""),
+    tile("Failed, refused", String(bad), c.late ? `and ${c.late} late` : "", bad ? "bad" : "good"));
+}
+
+function over(r, signal) {
+  const list = r.intervals ?? [];
+  if (!list.length) return null;
+  const xs = list.map((i) => i.at), kinds = [["good", "good", "c3"], ["late", "late", "c7"], ["shed", "shed", "c2"], ["failed", "failed", "c5"]];
+  const of = (pick) => list.map((i) => (i.response_time.count ? pick(i.response_time) : null));
+  return card("Over time", h("h3", { class: "note" }, "Response time"),
+    curve("Response time", xs, [{ name: "p50", values: of((t) => t.p50), colour: "c1" }, { name: "p90", values: of((t) => t.p90), colour: "c4" }, { name: "p99", values: of((t) => t.p99), colour: "c2" }], { format: (v) => seconds(v, 2), signal, height: 220 }),
+    h("h3", { class: "note" }, "Requests a second"),
+    curve("Requests a second", xs, kinds.filter(([name]) => name === "good" || r.classes?.[name]).map(([name, key, colour]) =>
+      ({ name, values: list.map((i) => (i.classes?.[key] ?? 0) / i.seconds), colour })).concat(r.rate_asked ? [{ name: "asked", values: list.map((i) => i.rate_asked), colour: "c8" }] : []),
+    { format: (v) => withUnit(v), signal, height: 170 }));
+}
+
+const time = (name) => ({ name, number: true });
+
+function scenarios(r) {
+  const rows = (r.scenarios ?? []).map((s) => [s.name, String(s.requests), ...["p50", "p90", "p99", "p999", "max"].map((p) => (s.response_time.count ? seconds(s.response_time[p]) : "–")),
+    Object.entries(s.statuses ?? {}).map(([code, n]) => `${code === "0" ? "no answer" : code}: ${n}`).join(", ")]);
+  const line = (name, t) => rows.push([name, String(t.count), ...["p50", "p90", "p99", "p999", "max"].map((p) => (t.count ? seconds(t[p]) : "–")), ""]);
+  line("all served", r.response_time);
+  line("service time", r.service_time);
+  line("sent late by", r.lag);
+  return card("Response time by scenario", table([{ name: "" }, time("requests"), time("p50"), time("p90"), time("p99"), time("p99.9"), time("max"), { name: "statuses" }], rows));
+}
+
+const traceLink = (id, text) => h("a", { href: `/trace/${encodeURIComponent(id)}`, class: "mono", title: id }, text ?? `…${id.slice(-8)}`);
+
+function slowest(r) {
+  if (!r.slowest?.length) return null;
+  return card("Slowest requests", table([time("took"), { name: "scenario" }, { name: "status" }, { name: "trace" }],
+    r.slowest.map((s) => [seconds(s.response_time), s.scenario, s.status ? String(s.status) : "no answer", s.trace_id ? traceLink(s.trace_id) : "not sampled"])));
+}
+
+function causes(r) {
+  if (!r.explained?.length) return null;
+  return card("Why are the slowest slow?", r.explained.map((a) => h("div", { class: "why" },
+    h("h3", null, a.scenario), h("p", { class: "note" }, `The slowest ${a.slow} took ${seconds(a.difference)} longer than ${a.typical} typical ones; ${a.slow_found} and ${a.typical_found} of their traces were found. ${a.missing ?? ""}`),
+    causeTable(a.causes?.slice(0, shownCauses)),
+    a.causes?.length > shownCauses && h("details", null, h("summary", { class: "note" }, `${a.causes.length - shownCauses} smaller ones`), causeTable(a.causes.slice(shownCauses))))));
+}
+
+const shownCauses = 3;
+
+function causeTable(list) {
+  if (!list?.length) return null;
+  return table([time("longer by"), time("share"), { name: "in" }, { name: "" }, { name: "worst trace" }],
+    list.map((c) => [seconds(c.difference), withUnit(c.share, "percentunit", 0), c.service, `${c.name} (${c.kind})`, c.trace_id ? traceLink(c.trace_id) : ""]));
+}
+
+function objectives(r) {
+  if (!r.slos?.length) return null;
+  return card("Objectives", h("ul", { class: "plain" }, r.slos.map((v) => h("li", null, badge(v.met ? "met" : "missed", v.met ? "good" : "bad"), " ", h("code", null, v.slo), ` ${v.text}`,
+    v.generator && h("p", { class: "note" }, "It would have been met if every request had been sent in time."), !v.met && v.steady && h("p", { class: "note" }, "It was met in the last third of the time.")))));
+}
+
+function facts(r, answer) {
+  const list = [["Target", r.target], ["Began", dateTime(Date.parse(r.started_at))], ["Took", seconds(r.elapsed)], ["Plan", r.replay ? `replay of ${r.replay}` : r.stages || `${r.workers} workers`],
+    ["Arrivals", r.arrivals], ["Requests", r.planned ? `${r.sent} of ${r.planned} planned` : r.sent], ["Cut off at the end", r.cancelled || null], ["Warm-up", r.warm_up_time ? `${seconds(r.warm_up_time)}, ${r.warm_up ?? 0} requests` : null],
+    ["Part", r.shard], ["In flight", `${r.in_flight_peak} at most, of ${r.max_workers}`], ["Generator's pauses", `${r.gc.pauses}, ${seconds(r.gc.longest)} at most`],
+    ["Retries", r.retries?.policy ? `${r.retries.policy}: ${r.retries.requests} requests sent again, ${r.retries.served} of them served` : null],
+    ["Retry-After", r.retry_after.given ? `${r.retry_after.given} given, ${r.retry_after.kept} kept, ${r.retry_after.broken} broken` : null],
+    ...Object.entries(r.errors ?? {}).map(([what, n]) => [`Errors: ${what}`, n]), ["First error", r.first_error], ["Seed", r.seed], ["Folder", answer.folder]];
+  return card("Facts", h("dl", { class: "facts" }, list.filter(([, v]) => v !== null && v !== undefined && v !== "").map(([name, value]) => [h("dt", null, name), h("dd", null, String(value))])));
+}
+
+function files(answer) {
+  return card("Files", h("ul", { class: "plain links" }, answer.files.map((name) =>
+    h("li", null, h("a", { href: `/-/runs/${encodeURIComponent(answer.id)}/${name}`, target: "_blank", rel: "noopener", class: "mono" }, name)))));
+}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"soundcheck/lab/plan"
+	"soundcheck/lab/supervisor"
+)
+
+// What lab up ends with leads to this lab, not to another one.
+func TestShow(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		lab  plan.Lab
+		want []string
+		not  string
+	}{
+		{plan.Lab{Root: "/r", State: "/r/.lab"}, []string{"open http://127.0.0.1:3300 in a browser\n", "'http://127.0.0.1:16696/api/traces?", "go run ./loadgen -rate 100\n", "go run ./lab status   ("}, "-state"},
+		{plan.Lab{Root: "/r", State: "/s", Offset: 100}, []string{"open http://127.0.0.1:3400 in a browser\n", "'http://127.0.0.1:16796/api/traces?",
+			"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4418 go run ./loadgen -rate 100 -url http://127.0.0.1:9170 -jaeger http://127.0.0.1:16796\n", "go run ./lab status -state /s   ("}, ":3300"},
+	} {
+		var out bytes.Buffer
+		if err := show(tt.lab, supervisor.Status{Phase: supervisor.Up, Programs: []supervisor.ProgramStatus{{Name: "console", State: supervisor.Ready, Address: tt.lab.Console()}}}, &out); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range append(tt.want, tt.lab.Console()) {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("offset %d: no %q in\n%s", tt.lab.Offset, want, out.String())
+			}
+		}
+		if strings.Contains(out.String(), tt.not) {
+			t.Errorf("offset %d: %q in\n%s", tt.lab.Offset, tt.not, out.String())
+		}
+	}
+}
