@@ -249,7 +249,7 @@ func (l Lab) console() Program {
 	return Program{
 		Name: "console",
 		Target: build.Target{Name: "console", Module: ".", Package: "./console",
-			Sources: []string{"console", "internal", "lab", "loadgen"}},
+			Sources: []string{"console", "dashboards", "internal", "lab", "loadgen"}},
 		Args: []string{"-addr", l.addr(consolePort), "-traces-addr", l.addr(tracesPort),
 			"-prometheus", l.Prometheus(), "-jaeger", l.url(jaegerHTTPPort), "-state", l.State},
 		Env:     environ(nil),
