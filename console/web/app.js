@@ -61,7 +61,7 @@ async function open() {
   mark();
   clear(main);
   main.dataset.page = found?.page ?? "none";
-  delete main.dataset.ready;
+  for (const name of ["ready", "loaded", "panels"]) delete main.dataset[name];
   window.scrollTo(0, 0);
   const title = (t) => {
     document.title = t ? `${t} · Soundcheck` : "Soundcheck";

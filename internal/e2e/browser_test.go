@@ -1,0 +1,257 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"soundcheck/dashboards"
+)
+
+// browser is a tab that notes what must not happen.
+type browser struct {
+	ctx    context.Context
+	origin string
+
+	mu       sync.Mutex
+	problems []string
+}
+
+// newBrowser starts Chromium. Without one the test is skipped.
+func newBrowser(t *testing.T, origin string) *browser {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if p, err := exec.LookPath(name); err == nil && path == "" {
+			path = p
+		}
+	}
+	if path == "" {
+		t.Skip("no chromium on this machine: apt-get install chromium")
+	}
+	ctx, cancel := chromedp.NewContext(t.Context(), chromedp.WithAllocatorOptions(chromedp.NoSandbox, chromedp.ExecPath(path)))
+	t.Cleanup(cancel)
+	b := &browser{ctx: ctx, origin: origin}
+	if err := chromedp.Listen(ctx, b.note); err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{"network": call(ctx, network.Enable, network.EnableParams{}), "log": call(ctx, log.Enable, cdp.Empty{}),
+		"runtime": call(ctx, runtime.Enable, cdp.Empty{})} {
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	return b
+}
+
+// call sends a command to the tab.
+func call[P, R any](ctx context.Context, command cdp.Command[P, R], params P) error {
+	return chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, command, params)
+		return err
+	}))
+}
+
+// note remembers errors on the console, and requests to elsewhere.
+func (b *browser) note(event any) {
+	problem := ""
+	switch e := event.(type) {
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == "error" || e.Type == "warning" || e.Type == "assert" {
+			args, _ := json.Marshal(e.Args)
+			problem = fmt.Sprintf("console.%s: %s", e.Type, args)
+		}
+	case *runtime.EventExceptionThrown:
+		details, _ := json.Marshal(e.ExceptionDetails)
+		problem = fmt.Sprintf("exception: %s", details)
+	case *log.EventEntryAdded:
+		if e.Entry.Level == "error" {
+			problem = fmt.Sprintf("%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL)
+		}
+	case *network.EventRequestWillBeSent:
+		if u := e.Request.URL; !strings.HasPrefix(u, b.origin+"/") && !strings.HasPrefix(u, "data:") && !strings.HasPrefix(u, "about:") && !strings.HasPrefix(u, "chrome") {
+			problem = "a request to " + u
+		}
+	}
+	if problem != "" {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.problems = append(b.problems, problem)
+	}
+}
+
+// window sets the size of the tab, and the colours that its user likes.
+func (b *browser) window(t *testing.T, width, height int64, scheme string) {
+	t.Helper()
+	err := chromedp.Do(b.ctx, chromedp.EmulateViewport(width, height))
+	if err == nil {
+		err = call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// settled is a page whose module has ended its work, and that waits for nothing.
+const settled = `(() => { const main = document.getElementById("main");
+	return main?.dataset.ready === "true" && !main.querySelector('[aria-busy="true"]') &&
+		(main.dataset.page !== "dashboard" || main.dataset.panels === "done"); })()`
+
+// open shows a page of the console, and waits until it is complete.
+func (b *browser) open(t *testing.T, path string) {
+	t.Helper()
+	if err := chromedp.Do(b.ctx, chromedp.Navigate(b.origin+path)); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	b.until(t, path, settled)
+}
+
+func (b *browser) until(t *testing.T, what, condition string) {
+	t.Helper()
+	if _, err := chromedp.Run(b.ctx, chromedp.Poll[bool](condition, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(time.Minute))); err != nil {
+		b.shot(t, "failed")
+		t.Fatalf("%s: waiting for %s: %v\n%s", what, condition, err, strings.Join(b.took(), "\n"))
+	}
+}
+
+// value evaluates an expression.
+func value[T any](t *testing.T, b *browser, expression string) T {
+	t.Helper()
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		t.Fatalf("%s: %v", expression, err)
+	}
+	return v
+}
+
+// took returns the problems so far, and forgets them.
+func (b *browser) took() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := b.problems
+	b.problems = nil
+	return list
+}
+
+// shot saves a picture of the whole page beside the lab's programs.
+func (b *browser) shot(t *testing.T, name string) {
+	t.Helper()
+	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	dir := filepath.Join("..", "..", ".lab", "screenshots")
+	if err == nil {
+		err = os.MkdirAll(dir, 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644)
+	}
+	if err != nil {
+		t.Errorf("screenshot %s: %v", name, err)
+	}
+}
+
+// look opens every page of the console in both colours and two widths.
+func (l *lab) look(t *testing.T) {
+	b := newBrowser(t, l.Console())
+	boards, err := dashboards.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mayBeEmpty := map[string]bool{}
+	pages := map[string]string{"home": "/", "dashboards": "/dashboards", "map": "/map", "logs": "/logs", "runs": "/runs", "traces": "/traces?service=loadgen"}
+	for _, d := range boards {
+		pages[d.UID] = "/d/" + d.UID + "?from=now-15m&to=now"
+		for _, p := range d.Panels {
+			mayBeEmpty[fmt.Sprintf("%s %d", d.UID, p.ID)] = p.MayBeEmpty != ""
+		}
+	}
+	var found struct {
+		Data []struct{ TraceID string }
+	}
+	getJSON(t, l.Jaeger()+"/api/traces?service=loadgen&limit=2", &found)
+	var runs struct {
+		Runs []struct{ ID string }
+	}
+	getJSON(t, l.Console()+"/-/runs", &runs)
+	if len(found.Data) < 2 || len(runs.Runs) < 1 {
+		t.Fatalf("%d traces, %d runs", len(found.Data), len(runs.Runs))
+	}
+	pages["trace"] = "/trace/" + found.Data[0].TraceID
+	pages["trace-compare"] = pages["trace"] + "?compare=" + found.Data[1].TraceID
+	first, last := runs.Runs[0].ID, runs.Runs[len(runs.Runs)-1].ID
+	pages["run"] = "/runs/" + first
+	pages["runs-compare"] = "/runs/compare?" + url.Values{"a": {last}, "b": {first}}.Encode()
+	for _, width := range []int64{1280, 390} {
+		for _, scheme := range []string{"light", "dark"} {
+			for name, path := range pages {
+				b.window(t, width, 900, scheme)
+				b.open(t, path)
+				// So high that all of it is seen, and nothing waits for being scrolled to.
+				b.window(t, width, value[int64](t, b, `document.documentElement.scrollHeight`), scheme)
+				b.until(t, path, settled+` && !document.querySelector('[data-state="waiting"]')`)
+				where := fmt.Sprintf("%s at %d px, %s", path, width, scheme)
+				for _, p := range b.took() {
+					t.Errorf("%s: %s", where, p)
+				}
+				for _, text := range value[[]string](t, b, `[...document.querySelectorAll(".problem, [data-state=error]")].map(e => e.textContent)`) {
+					if !strings.HasPrefix(text, "The numbers cannot be trusted: ") { // of a run on a busy machine
+						t.Errorf("%s says %q", where, text)
+					}
+				}
+				if wide := value[int64](t, b, `document.documentElement.scrollWidth`); wide > width {
+					t.Errorf("%s is %d px wide", where, wide)
+				}
+				if h1 := value[int](t, b, `document.querySelectorAll("h1").length`); h1 != 1 {
+					t.Errorf("%s has %d headings of the first rank", where, h1)
+				}
+				for _, id := range value[[]string](t, b, `[...document.querySelectorAll("[data-state=empty]")].map(e => e.dataset.panel)`) {
+					if !mayBeEmpty[name+" "+id] {
+						t.Errorf("%s: panel %s is empty", where, id)
+					}
+				}
+				b.shot(t, fmt.Sprintf("%s-%d-%s", name, width, scheme))
+			}
+		}
+	}
+}
+
+// followExemplar goes by clicks from a dot in a chart to its trace, to the log lines of that, and
+// from a line back to the trace.
+func (l *lab) followExemplar(t *testing.T) {
+	b := newBrowser(t, l.Console())
+	b.window(t, 1280, 900, "light")
+	click := func(selector string) {
+		t.Helper()
+		b.until(t, selector, fmt.Sprintf(`document.querySelector(%q) !== null`, selector))
+		value[bool](t, b, fmt.Sprintf(`(document.querySelector(%q).dispatchEvent(new MouseEvent("click", {bubbles: true, cancelable: true, button: 0})), true)`, selector))
+	}
+	b.open(t, "/d/service-latency?from=now-15m&to=now")
+	click("a.exemplar")
+	b.until(t, "the trace of an exemplar", `location.pathname.startsWith("/trace/") && document.getElementById("main").dataset.loaded === "true"`)
+	trace := value[string](t, b, `location.pathname.split("/")[2]`)
+	if services := value[string](t, b, `document.getElementById("main").textContent`); !strings.Contains(services, "proxy-service") || !strings.Contains(services, "album-store") {
+		t.Errorf("the page of trace %s lacks a service", trace)
+	}
+	click(fmt.Sprintf(`main a[href^="/logs?trace=%s"]`, trace))
+	b.until(t, "the lines of the trace", fmt.Sprintf(`location.pathname === "/logs" && document.querySelector('main a[href^="/trace/%s"]') !== null`, trace))
+	click(fmt.Sprintf(`main a[href^="/trace/%s"]`, trace))
+	b.until(t, "the trace again", fmt.Sprintf(`location.pathname === "/trace/%s"`, trace))
+	for _, p := range b.took() {
+		t.Error(p)
+	}
+}
