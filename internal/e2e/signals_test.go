@@ -80,6 +80,9 @@ func TestLab(t *testing.T) {
 	// What all signals tell, and that they agree.
 	t.Run("verify", func(t *testing.T) { l.verify(t, "20s", "25") })
 
+	t.Run("pages", l.look)
+	t.Run("from a chart to the logs", l.followExemplar)
+
 	t.Run("contract", func(t *testing.T) {
 		callAll(t, l.Proxy(), "1000001")
 		callAll(t, l.Store(), "1000002")
