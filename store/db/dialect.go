@@ -115,6 +115,9 @@ func spanName(_ context.Context, method otelsql.Method, query string) string {
 	case otelsql.MethodTxRollback:
 		return "ROLLBACK"
 	}
+	for strings.HasPrefix(query, "--") { // generated statements begin with their names
+		_, query, _ = strings.Cut(query, "\n")
+	}
 	words := strings.Fields(query)
 	for i, word := range words {
 		switch strings.ToUpper(word) {
