@@ -32,7 +32,7 @@ var dashboardModules = sync.OnceValues(func() (context.Context, error) {
 		return nil, errNoBrowser
 	}
 	nowhere := &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
-	s := httptest.NewServer(server.New(server.Config{Prometheus: nowhere, Jaeger: nowhere, First: "/"}))
+	s := httptest.NewServer(server.New(server.Config{Prometheus: nowhere, Jaeger: nowhere}))
 	ctx, _ := chromedp.NewContext(context.Background(), chromedp.WithAllocatorOptions(chromedp.NoSandbox, chromedp.ExecPath(path)))
 	ready := `document.getElementById("main")?.dataset.ready === "true"`
 	if err := chromedp.Do(ctx, chromedp.Navigate(s.URL+"/dashboards")); err != nil {
@@ -91,6 +91,12 @@ func TestDashboardFunctions(t *testing.T) {
 		{"lib/controls.js", `m.after(["a"], "b", true, {multi:false})`, `["b"]`},
 		{"lib/controls.js", `m.told(["a","b","c"])`, `"a and 2 more"`},
 		{"lib/vars.js", `[m.sorted(["b","a","c"], 0), m.sorted(["b","a","c"], 1), m.sorted(["b","a","c"], 2), m.sorted(["9","10"], 3), m.sorted(["9","10"], 4)]`, `[["b","a","c"],["a","b","c"],["c","b","a"],["9","10"],["10","9"]]`},
+		// Times
+		{"lib/range.js", `[m.read(new URLSearchParams("from=now-5m"), 1e9).start, m.read(new URLSearchParams("from=now-1h&to=now-30m"), 1e9).end]`, `[999999700,999998200]`},
+		{"lib/range.js", `["from=soon", "to=x", "from=now&to=now-5m", "from=now-9999999d", "from=now-999999999w", "to=99999999999999", "from=1"].map((q) => m.read(new URLSearchParams(q), 1e9).wrong?.split(" ")[0])`,
+			`["from=soon","to=x","from=now","from=now-9999999d","from=now-999999999w","to=99999999999999","from=1"]`},
+		{"lib/range.js", `[m.wider(1000, 2000, 1e9)[1], m.wider(1e9 - 100, 1e9, 1e9), m.read(new URLSearchParams({from: String(Math.round(m.wider(1e9 - 9 * 365 * 86400, 1e9, 1e9)[0] * 1e3))}), 1e9).wrong]`, `[2500,[999999850,1000000000],null]`},
+		{"lib/range.js", `m.step(0, 3653 * 86400, 800) >= 3653 * 86400 / 400`, `true`},
 		// What is asked
 		{"lib/ask.js", `m.stepOf({}, 0, 1800, 800)`, `5`},
 		{"lib/ask.js", `m.stepOf({type:"heatmap"}, 0, 1800, 800)`, `10`},

@@ -140,7 +140,7 @@ func newTracesPage(t *testing.T) *tracesPage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	console := server.New(server.Config{Prometheus: at, Jaeger: at, State: t.TempDir(), First: "/"})
+	console := server.New(server.Config{Prometheus: at, Jaeger: at, State: t.TempDir()})
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/-/logs" {
 			p.backend.ServeHTTP(w, r)

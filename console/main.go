@@ -93,16 +93,17 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	logger := slog.New(slog.NewJSONHandler(stdout, nil))
 	servers, ctx := errgroup.WithContext(ctx)
-	serve := func(addr, first string) {
+	// One for both addresses: it bounds what it does at a time.
+	pages := server.New(server.Config{Prometheus: c.prometheus, Jaeger: c.jaeger, State: c.state})
+	serve := func(addr string, handler http.Handler) {
 		servers.Go(func() error {
 			return httpserver.Run(ctx, httpserver.Config{Name: "console", Version: telemetry.Version(), Addr: addr,
-				Handler: server.New(server.Config{Prometheus: c.prometheus, Jaeger: c.jaeger, State: c.state, First: first}),
-				Metrics: http.NotFoundHandler(), Logger: logger, DrainTimeout: drainTimeout})
+				Handler: handler, Metrics: http.NotFoundHandler(), Logger: logger, DrainTimeout: drainTimeout})
 		})
 	}
-	serve(c.addr, "/")
+	serve(c.addr, pages)
 	if c.tracesAddr != "" {
-		serve(c.tracesAddr, "/traces")
+		serve(c.tracesAddr, server.Leading(pages, "/traces"))
 	}
 	return servers.Wait()
 }

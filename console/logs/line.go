@@ -30,8 +30,11 @@ type Attribute struct {
 // levels of a line, the lowest first.
 var levels = []string{"debug", "info", "warn", "error"}
 
-// maxText is how much of a text is shown.
+// maxText is how much of a text is shown, and of one attribute.
 const maxText = 16 << 10
+
+// maxFields is how many attributes of a line are shown.
+const maxFields = 100
 
 // parse reads a line. Programs of the lab write slog's JSON, the Collector and Jaeger zap's,
 // and a Go program that ends with a panic writes text.
@@ -55,17 +58,28 @@ func parse(service string, raw []byte) Line {
 		case f.Name == "level" && l.Level == "":
 			l.Level = level(text)
 		case f.Name == "msg" && l.Message == "":
-			l.Message = text
+			l.Message = clip(text)
 		case f.Name == "trace_id" && text != "":
 			l.TraceID = text
 		case f.Name == "span_id" && text != "":
 			l.SpanID = text
 		case f.Name == "service.name" && text == service:
-		default:
+		case len(l.Fields) < maxFields:
+			if len(f.Value) > maxText {
+				f.Value, _ = json.Marshal(clip(string(f.Value)))
+			}
 			l.Fields = append(l.Fields, f)
 		}
 	}
 	return l
+}
+
+// clip cuts a text that is too long to be shown.
+func clip(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxText], "�") + "…"
 }
 
 // object reads a JSON object's fields in their order.

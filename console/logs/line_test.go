@@ -1,6 +1,8 @@
 package logs
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 )
@@ -41,4 +43,19 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("parse(%q) lost the text", raw)
 		}
 	})
+}
+
+// What is too long to be shown is cut, in its attributes too.
+func TestClip(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("é", maxText)
+	l := parse("s", []byte(`{"msg":"`+long+`","a":"`+long+`","b":[`+strings.Repeat("1,", maxText)+`1]`+strings.Repeat(`,"c":1`, 2*maxFields)+`}`))
+	if len(l.Message) > maxText+3 || !strings.HasSuffix(l.Message, "…") || len(l.Fields) != maxFields {
+		t.Errorf("a message of %d bytes, %d attributes", len(l.Message), len(l.Fields))
+	}
+	for _, f := range l.Fields {
+		if len(f.Value) > 2*maxText || !json.Valid(f.Value) {
+			t.Errorf("attribute %s has %d bytes", f.Name, len(f.Value))
+		}
+	}
 }

@@ -21,6 +21,11 @@ func (rs *runs) compare(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, v.err.Error())
 		return
 	}
+	// It takes a processor for a second or so, and two reports are large: not more than one.
+	if !rs.turn(r) {
+		return
+	}
+	defer rs.leave()
 	var reports [2]*attack.Report
 	for i, name := range []string{"a", "b"} {
 		id := rs.name(w, v.Get(name))
@@ -33,13 +38,6 @@ func (rs *runs) compare(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		reports[i] = report
-	}
-	// It takes a processor for a second or so: not more than one.
-	select {
-	case rs.comparing <- struct{}{}:
-		defer func() { <-rs.comparing }()
-	case <-r.Context().Done():
-		return
 	}
 	result, err := attack.Compare(reports[0], reports[1], float64(tolerance)/100)
 	if err != nil {

@@ -24,7 +24,7 @@ func askFor(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorde
 func TestDashboardsAreServed(t *testing.T) {
 	t.Parallel()
 	nowhere := &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
-	h := New(Config{Prometheus: nowhere, Jaeger: nowhere, First: "/"})
+	h := New(Config{Prometheus: nowhere, Jaeger: nowhere})
 	all, err := dashboards.All()
 	if err != nil {
 		t.Fatal(err)

@@ -49,7 +49,9 @@ func passOn(backend *url.URL, prefix, api, name string, only ...string) http.Han
 		allowed := len(only) == 0 || slices.ContainsFunc(only, func(o string) bool {
 			return what == o || strings.HasSuffix(o, "/") && strings.HasPrefix(what, o)
 		})
-		if !allowed {
+		// Decoded, a path can hold what leads out of the API.
+		leads := slices.ContainsFunc(strings.Split(what, "/"), func(part string) bool { return part == "." || part == ".." })
+		if !allowed || leads {
 			fail(w, http.StatusNotFound, "no such resource")
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"path"
@@ -45,7 +46,7 @@ type runs struct {
 	mu   sync.Mutex
 	seen map[string]listed // by id
 
-	comparing chan struct{} // taken by the one comparison that is made at a time
+	busy chan struct{} // taken by who reads a whole report: see turn
 }
 
 // listed is an entry of the list, and of which file it is.
@@ -75,8 +76,21 @@ type run struct {
 }
 
 func newRuns(state string) *runs {
-	return &runs{folder: filepath.Join(state, "runs"), seen: map[string]listed{}, comparing: make(chan struct{}, 1)}
+	return &runs{folder: filepath.Join(state, "runs"), seen: map[string]listed{}, busy: make(chan struct{}, 1)}
 }
+
+// turn waits until no other request reads a report, and reports whether it is this one's
+// turn. It ends with leave.
+func (rs *runs) turn(r *http.Request) bool {
+	select {
+	case rs.busy <- struct{}{}:
+		return true
+	case <-r.Context().Done():
+		return false
+	}
+}
+
+func (rs *runs) leave() { <-rs.busy }
 
 // list answers the runs, the newest first.
 func (rs *runs) list(w http.ResponseWriter, _ *http.Request) {
@@ -91,9 +105,19 @@ func (rs *runs) list(w http.ResponseWriter, _ *http.Request) {
 			list = append(list, rs.one(e.Name()))
 		}
 	}
+	rs.forget(entries)
 	slices.SortStableFunc(list, func(a, b run) int { return b.Started.Compare(a.Started) })
 	more := len(list) > maxRuns
 	reply(w, http.StatusOK, map[string]any{"runs": list[:min(len(list), maxRuns)], "more": more, "folder": rs.folder})
+}
+
+// forget drops what is remembered of runs that are not there any more.
+func (rs *runs) forget(entries []fs.DirEntry) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	maps.DeleteFunc(rs.seen, func(id string, _ listed) bool {
+		return !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == id })
+	})
 }
 
 // one returns the entry of a run. It is read anew if its report changed.
@@ -186,6 +210,10 @@ func (rs *runs) report(w http.ResponseWriter, r *http.Request) {
 	if id == "" {
 		return
 	}
+	if !rs.turn(r) {
+		return
+	}
+	defer rs.leave()
 	report, err := rs.read(id)
 	if err != nil {
 		fail(w, http.StatusUnprocessableEntity, err.Error())

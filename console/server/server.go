@@ -29,7 +29,6 @@ import (
 type Config struct {
 	Prometheus, Jaeger *url.URL
 	State              string // folder of the lab
-	First              string // path of the page that / shows: "/" is its own
 }
 
 // policy allows what the server itself sends, and nothing else.
@@ -55,13 +54,20 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET /-/runs/{id}/{file}", kept.file)
 	mux.HandleFunc("GET /-/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "no such resource") })
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/" && c.First != "/" {
-			http.Redirect(w, r, c.First, http.StatusFound)
-			return
-		}
 		page(w, r)
 	})
 	return secure(mux)
+}
+
+// Leading makes a server show the page of a path first.
+func Leading(next http.Handler, first string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" && local(r.Host) {
+			http.Redirect(w, r, first, http.StatusFound)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // secure is around every answer.
@@ -80,6 +86,12 @@ func secure(next http.Handler) http.Handler {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			h.Set("Allow", "GET, HEAD")
 			fail(w, http.StatusMethodNotAllowed, "everything here is read only")
+			return
+		}
+		// A page from elsewhere may lead here, and ask for nothing. "same-site" is another
+		// port of this machine.
+		if site := r.Header.Get("Sec-Fetch-Site"); (site == "cross-site" || site == "same-site") && r.Header.Get("Sec-Fetch-Mode") != "navigate" {
+			fail(w, http.StatusForbidden, "only the console's own pages may ask for this")
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -42,9 +42,6 @@ func console(t *testing.T, c Config) http.Handler {
 	if c.State == "" {
 		c.State = t.TempDir()
 	}
-	if c.First == "" {
-		c.First = "/"
-	}
 	return New(c)
 }
 
@@ -146,11 +143,34 @@ func TestPassOn(t *testing.T) {
 		"/-/prometheus/api/v1/query/../status/config":          "",
 		"/-/prometheus/-/quit":                                 "",
 		"/-/prometheus/metrics":                                "",
+		"/-/prometheus/api/v1/label/..%2fstatus%2fconfig":      "",
+		"/api/..%2f..%2fmetrics":                               "",
+		"/api/%2e%2e/metrics":                                  "",
 	} {
 		resp, body := do(t, h, http.MethodGet, path, "")
 		var answer struct{ Asked, Cookie, Error string }
 		if err := json.Unmarshal([]byte(body), &answer); want == "" && resp.StatusCode == http.StatusOK || want != "" && (err != nil || answer.Asked != want || answer.Cookie != "") {
 			t.Errorf("%s = %d %s, want %q", path, resp.StatusCode, body, want)
+		}
+	}
+}
+
+// A page from elsewhere can lead to the console, but not have it work.
+func TestAskedFromElsewhere(t *testing.T) {
+	t.Parallel()
+	h := console(t, Config{})
+	for _, tt := range []struct {
+		site, mode string
+		want       int
+	}{{"", "", 200}, {"same-origin", "cors", 200}, {"none", "navigate", 200}, {"cross-site", "navigate", 200},
+		{"cross-site", "no-cors", 403}, {"cross-site", "cors", 403}, {"same-site", "no-cors", 403}} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/-/prometheus/api/v1/query?query=up", nil)
+		r.Host = "127.0.0.1:3300"
+		r.Header.Set("Sec-Fetch-Site", tt.site)
+		r.Header.Set("Sec-Fetch-Mode", tt.mode)
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != tt.want {
+			t.Errorf("Sec-Fetch-Site %q, Sec-Fetch-Mode %q: %d, want %d", tt.site, tt.mode, w.Code, tt.want)
 		}
 	}
 }
@@ -173,7 +193,7 @@ func TestBackendAway(t *testing.T) {
 
 func TestAssets(t *testing.T) {
 	t.Parallel()
-	h := console(t, Config{First: "/traces"})
+	h := Leading(console(t, Config{}), "/traces")
 	for path, want := range map[string]int{"/assets/app.js": 200, "/assets/pages/home.js": 200, "/assets/index.html": 404, "/assets/web.go": 404, "/assets/": 404,
 		"/assets/lib": 404, "/assets/%2e%2e/web.go": 404, "/assets/..%2fserver.go": 404, "/assets//etc/passwd": 301, "/-/logs/../../etc": 307, "/traces": 200} {
 		resp, body := do(t, h, http.MethodGet, path, "")

@@ -29,6 +29,9 @@ const routes = [
 
 const main = document.getElementById("main");
 let leave = null;
+let shown = ""; // the address whose page is shown, without its fragment
+
+const where = () => location.pathname + location.search;
 
 function match(path) {
   for (const [pattern, page] of routes) {
@@ -50,6 +53,7 @@ function match(path) {
 }
 
 async function open() {
+  shown = where();
   leave?.();
   const stop = new AbortController();
   let cleanup = null;
@@ -95,6 +99,7 @@ function setQuery(values, { push = false } = {}) {
     for (const v of [value].flat()) if (v !== null && v !== undefined && v !== "") url.searchParams.append(name, v);
   }
   if (url.href !== location.href) history[push ? "pushState" : "replaceState"](null, "", url);
+  shown = where();
 }
 
 function go(href) {
@@ -112,8 +117,8 @@ function mark() {
   }
 }
 
-// Links within the console do not load everything anew. Those marked with data-outside, or
-// of what the server itself answers, do.
+// Links within the console do not load everything anew; those to what the server itself
+// answers do.
 document.addEventListener("click", (e) => {
   const a = e.target.closest?.("a[href]");
   if (!a || e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey || a.target || a.hasAttribute("download")) return;
@@ -122,7 +127,9 @@ document.addEventListener("click", (e) => {
   e.preventDefault();
   go(url.href);
 });
-addEventListener("popstate", open);
+addEventListener("popstate", () => {
+  if (where() !== shown) open(); // another fragment is another place on the same page
+});
 
 initTheme(document.getElementById("theme"));
 open();

@@ -81,9 +81,12 @@ func (f *file) read(path string, from int64) ([]LogLine, error) {
 	if _, err := r.Seek(from, io.SeekStart); err != nil {
 		return nil, err
 	}
-	b, err := io.ReadAll(io.LimitReader(r, maxAnswer))
+	b, err := io.ReadAll(io.LimitReader(r, maxAnswer+1))
 	if err != nil {
 		return nil, err
+	}
+	if len(b) > maxAnswer {
+		return nil, fmt.Errorf("%s has grown by more than %d bytes since the load began", path, maxAnswer)
 	}
 	var lines []LogLine
 	for line := range bytes.Lines(b) {

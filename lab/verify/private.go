@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -43,9 +44,12 @@ func (s *secrets) in(text string) string {
 }
 
 func (s *secrets) find(text string) string {
-	spaces := strings.NewReplacer("+", " ", "%20", " ").Replace(text)
+	decoded, err := url.QueryUnescape(text)
+	if err != nil {
+		decoded = strings.NewReplacer("+", " ", "%20", " ").Replace(text)
+	}
 	for _, secret := range s.texts {
-		if strings.Contains(text, secret) || strings.Contains(spaces, secret) {
+		if strings.Contains(text, secret) || strings.Contains(decoded, secret) {
 			return secret
 		}
 	}

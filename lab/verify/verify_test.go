@@ -160,15 +160,25 @@ func TestBroken(t *testing.T) {
 func TestMayBeEmpty(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
-	w.board.Panels[2].Targets[0].Expr, w.board.Panels[2].MayBeEmpty = "retries_total", "nothing was sent again"
+	w.board.Panels[2].Targets[0].Expr, w.board.Panels[2].MayBeEmpty = "soundcheck_upstream_retries_total", "nothing was sent again"
 	found := w.checks(t)
 	for check, want := range map[string]string{
 		"dashboard first": `ok 1 of 2 panels show data (2 queries); 1 may be empty "Jobs" may be empty: nothing was sent again`,
-		"metric names":    "retries_total is not there: nothing was sent again",
+		"metric names":    "soundcheck_upstream_retries_total is not there: the proxy had to send nothing again yet",
 	} {
 		if c := found[check]; c.Outcome != OK || !strings.Contains(c.String(), want) {
 			t.Errorf("%v, want ok and %q", c, want)
 		}
+	}
+}
+
+// A name that nobody knows is wrong in a panel that may be empty, too.
+func TestMayBeEmptyMisspelt(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.board.Panels[2].Targets[0].Expr, w.board.Panels[2].MayBeEmpty = "retrys_total", "nothing was sent again"
+	if c := w.checks(t)["metric names"]; c.Outcome == OK || !strings.Contains(c.String(), "retrys_total does not exist") {
+		t.Errorf("%v, want it to fail", c)
 	}
 }
 

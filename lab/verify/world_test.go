@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ type world struct {
 	panels  map[string]float64
 	sparks  map[string][]exemplar
 	lines   []LogLine
+	mu      sync.Mutex     // for missing
 	missing map[string]int // how often Jaeger says that it does not know a trace that it has
 
 	patience time.Duration
@@ -235,8 +237,11 @@ func (w *world) encode(id string) map[string]any {
 
 func (w *world) jaeger(rw http.ResponseWriter, r *http.Request) {
 	if id, ok := strings.CutPrefix(r.URL.Path, "/api/traces/"); ok {
-		if w.traces[id] == nil || w.missing[id] > 0 {
-			w.missing[id]--
+		w.mu.Lock()
+		late := w.missing[id] > 0
+		w.missing[id]--
+		w.mu.Unlock()
+		if w.traces[id] == nil || late {
 			http.Error(rw, "{}", http.StatusNotFound)
 			return
 		}

@@ -33,7 +33,7 @@ export function fieldConfig(panel, field) {
       else config[p.id] = p.value;
     }
   }
-  if (config.displayName) config.displayName = config.displayName.replace(/\$\{__field\.labels\.(\w+)\}/g, (_, n) => field.labels?.[n] ?? "");
+  if (config.displayName) config.displayName = config.displayName.replace(/\$\{__field\.labels\.(\w+)\}/g, (_, n) => (Object.hasOwn(field.labels ?? {}, n) ? field.labels[n] : ""));
   return config;
 }
 

@@ -36,7 +36,7 @@ export function fromInstant(result, target) {
 
 // legend fills a legend format: {{label}} is the label's value.
 export function legend(format, labels) {
-  return format.replace(/\{\{\s*([\w.]+)\s*\}\}/g, (_, name) => labels[name] ?? "");
+  return format.replace(/\{\{\s*([\w.]+)\s*\}\}/g, (_, name) => (Object.hasOwn(labels, name) ? labels[name] : ""));
 }
 
 const written = (labels, names) => names.map((n) => `${n}="${labels[n]}"`).join(", ");

@@ -6,20 +6,36 @@ const units = { s: 1, m: 60, h: 3600, d: 86400, w: 7 * 86400 };
 export const ranges = [["now-5m", "5 minutes"], ["now-15m", "15 minutes"], ["now-30m", "30 minutes"], ["now-1h", "1 hour"],
   ["now-3h", "3 hours"], ["now-6h", "6 hours"], ["now-24h", "24 hours"], ["now-7d", "7 days"]];
 
+// longest is ten years: no chart is made of more.
+const longest = 3653 * 86400;
+
 // parse returns seconds since the epoch, or null.
 export function parse(text, now = Date.now() / 1e3) {
-  const m = /^now(?:-(\d+)([smhdw]))?$/.exec(text ?? "");
+  const m = /^now(?:-(\d{1,9})([smhdw]))?$/.exec(text ?? "");
   if (m) return now - (m[1] ? m[1] * units[m[2]] : 0);
   if (/^\d{10,14}$/.test(text ?? "")) return text.length > 11 ? text / 1e3 : Number(text);
   return null;
 }
 
-// read returns {from, to, start, end}: what the query says, or the last 30 minutes.
+// read returns {from, to, start, end}: what the query says, or the last 30 minutes and, as
+// wrong, why that is not shown.
 export function read(query, now = Date.now() / 1e3) {
-  let from = query.get("from") ?? "now-30m", to = query.get("to") ?? "now";
-  let start = parse(from, now), end = parse(to, now);
-  if (start === null || end === null || start >= end) [from, to, start, end] = ["now-30m", "now", now - 1800, now];
+  const from = query.get("from") ?? "now-30m", to = query.get("to") ?? "now";
+  const start = parse(from, now), end = parse(to, now);
+  let wrong = null;
+  if (start === null) wrong = `from=${from} is no time: it must be as in now-30m, or milliseconds since 1970`;
+  else if (end === null) wrong = `to=${to} is no time: it must be as in now, now-5m, or milliseconds since 1970`;
+  else if (start >= end) wrong = `from=${from} is not before to=${to}`;
+  else if (start < now - longest) wrong = `from=${from} is more than ten years ago`;
+  else if (end > now + 86400) wrong = `to=${to} is in the future`;
+  if (wrong) return { from: "now-30m", to: "now", start: now - 1800, end: now, wrong };
   return { from, to, start, end };
+}
+
+// wider returns a range twice as long around the same middle, as far as there are any.
+export function wider(start, end, now = Date.now() / 1e3) {
+  const half = end - start, middle = (start + end) / 2;
+  return [Math.max(now - longest + 60, middle - half), Math.min(now, middle + half)];
 }
 
 // step is how far apart points are, in seconds, so that a chart of some width has them
@@ -27,5 +43,5 @@ export function read(query, now = Date.now() / 1e3) {
 export function step(start, end, width = 800) {
   const nice = [5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600];
   const least = (end - start) / Math.max(50, width / 2);
-  return nice.find((n) => n >= least) ?? nice.at(-1);
+  return nice.find((n) => n >= least) ?? Math.ceil(least / 86400) * 86400;
 }

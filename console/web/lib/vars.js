@@ -39,8 +39,8 @@ export function pattern(values, allValue = ".*") {
 // duration writes whole seconds as PromQL reads them.
 export const duration = (seconds) => `${Math.max(1, Math.round(seconds))}s`;
 
-// rateInterval is long enough for a rate at any step: four points of the metrics, which come
-// every 5 s, and some.
+// rateInterval is long enough for a rate at any step: of the programs' metrics, which come
+// every 5 s, and of Prometheus' own, every 10 s.
 export const rateInterval = (step) => Math.max(30, Math.round(4 * step));
 
 // interpolate writes values in place of $name, ${name} and what Grafana builds in.

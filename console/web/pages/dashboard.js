@@ -9,8 +9,8 @@ import { refresher, refreshes, timeRange, variable } from "../lib/controls.js";
 import { h } from "../lib/dom.js";
 import { halves, sections } from "../lib/layout.js";
 import { panelView } from "../lib/panel.js";
-import { read as readRange } from "../lib/range.js";
-import { every } from "../lib/ui.js";
+import { read as readRange, wider } from "../lib/range.js";
+import { every, problem } from "../lib/ui.js";
 import { definitions, interpolate, labelValues, read as readValues, sorted, toQuery } from "../lib/vars.js";
 import { panelsOf } from "../panels/support.js";
 
@@ -31,11 +31,13 @@ export async function show(root, ctx) {
   let range = readRange(query), generation = new AbortController(), share = null;
   const run = queue(atOnce);
   const views = [];
+  const wrong = h("div");
 
   const renew = () => {
     generation.abort();
     generation = new AbortController();
     range = readRange(query);
+    wrong.replaceChildren(...(range.wrong ? [problem(`${range.wrong}. The last 30 minutes are shown.`)] : []));
     share = sharer(run, generation.signal);
   };
   ctx.signal.addEventListener("abort", () => generation.abort());
@@ -59,8 +61,8 @@ export async function show(root, ctx) {
     state: () => ({ start: range.start, end: range.end, values, defs }), share: () => share, signal: () => generation.signal, sync: `dashboard ${board.uid}`,
     zoom: (a, b) => b - a >= 5 && setRange(String(Math.round(a * 1e3)), String(Math.round(b * 1e3))),
     zoomOut: () => {
-      const half = range.end - range.start, middle = (range.start + range.end) / 2;
-      setRange(String(Math.round((middle - half) * 1e3)), String(Math.round(Math.min(Date.now() / 1e3, middle + half) * 1e3)));
+      const [start, end] = wider(range.start, range.end);
+      setRange(String(Math.round(start * 1e3)), String(Math.round(end * 1e3)));
     },
     explore: (panel) => (alone ? null : address(board.uid, { panel: panel.id })),
   };
@@ -130,6 +132,7 @@ export async function show(root, ctx) {
   root.append(
     alone ? h("p", { class: "back" }, h("a", { href: address(board.uid), dataset: { keep: board.uid } }, `← ${board.title}`)) : links,
     h("div", { class: "head" }, h("h1", null, alone ? alone.title : board.title), h("span", { class: "sub" }, (alone ?? board).description)),
+    wrong,
     h("div", { class: "tools", role: "group", "aria-label": "What is shown" }, tools.map((t) => t.element), h("span", { class: "gap" }), time.element,
       h("button", { type: "button", onclick: env.zoomOut, title: "Twice as long (or double click a chart)" }, "Zoom out"),
       h("div", { class: "together" }, refresher(refresh, (v) => {

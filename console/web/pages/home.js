@@ -6,8 +6,10 @@ import { problem, empty, card, tile, copyable, every } from "../lib/ui.js";
 import { withUnit, seconds, bytes, dateTime } from "../lib/format.js";
 import { badge, programBadge, verdictBadge, commands, span } from "../lib/lab.js";
 
-// sum adds up what one of several counters rose by; those that are not there have not.
-const sum = (fn, names, range) => names.map((n) => `(sum(${fn}(${n}[${range}])) or vector(0))`).join(" + ");
+// sum adds up what several counters rose by; those that are not there have not. One that
+// began within the range has risen by all that it counts: increase() does not see its first.
+const sum = (names, range) => names.map((n) =>
+  `(sum(increase(${n}[${range}]) > 0 or (last_over_time(${n}[${range}]) unless ${n} offset ${range})) or vector(0))`).join(" + ");
 const signals = ["spans", "metric_points", "log_records"];
 const through = '{service_name="otel-collector"}';
 const lost = ["receiver_refused", "receiver_failed", "exporter_send_failed", "exporter_enqueue_failed"]
@@ -22,7 +24,7 @@ const numbers = [
   ["Spans", "to the Collector", `sum(rate(otelcol_receiver_accepted_spans_total${through}[1m]))`, "cps"],
   ["Metric points", "to the Collector", `sum(rate(otelcol_receiver_accepted_metric_points_total${through}[1m]))`, "cps"],
   ["Log records", "to the Collector", `sum(rate(otelcol_receiver_accepted_log_records_total${through}[1m]))`, "cps"],
-  ["Lost", "refused, failed, dropped in 30 min", `${sum("increase", lost, "30m")} + ${sum("increase", dropped, "30m")}`, "lost"],
+  ["Lost", "refused, failed, dropped in 30 min", `${sum(lost, "30m")} + ${sum(dropped, "30m")}`, "lost"],
 ];
 
 export async function show(root, { signal, title }) {
@@ -88,7 +90,7 @@ function programs(lab) {
   const rows = list.toReversed().map((p) => h("tr", null,
     h("th", { scope: "row" }, p.name),
     cell("State", [programBadge(p), p.detail && h("div", { class: "note" }, p.detail)]),
-    cell("Address", h("a", { href: p.address, "data-outside": "", class: "mono" }, p.address.replace("http://", "")), "wide"),
+    cell("Address", h("a", { href: p.address, class: "mono" }, p.address.replace("http://", "")), "wide"),
     cell("Version", h("span", { class: "version", title: p.version }, p.version || "–")),
     cell("Up for", p.process?.pid ? span(p.since) : "–", "n"),
     cell("Restarts", p.restarts ? badge(p.restarts, "warn") : "0", "n"),

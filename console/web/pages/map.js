@@ -21,7 +21,7 @@ export async function show(root, ctx) {
   delete root.dataset.loaded; // of the page before
   ctx.title("Map");
   let lookback = ctx.query.get("lookback") ?? "15m";
-  if (!backs[lookback]) lookback = "15m";
+  if (!Object.hasOwn(backs, lookback)) lookback = "15m";
   const body = h("div");
   const load = async () => {
     const mine = lookback;
