@@ -93,6 +93,7 @@ func TestDashboardFunctions(t *testing.T) {
 		{"lib/vars.js", `[m.sorted(["b","a","c"], 0), m.sorted(["b","a","c"], 1), m.sorted(["b","a","c"], 2), m.sorted(["9","10"], 3), m.sorted(["9","10"], 4)]`, `[["b","a","c"],["a","b","c"],["c","b","a"],["9","10"],["10","9"]]`},
 		// Times
 		{"lib/range.js", `[m.read(new URLSearchParams("from=now-5m"), 1e9).start, m.read(new URLSearchParams("from=now-1h&to=now-30m"), 1e9).end]`, `[999999700,999998200]`},
+		{"lib/range.js", `m.parse("2001-09-09T01:46:40Z")`, `1000000000`},
 		{"lib/range.js", `["from=soon", "to=x", "from=now&to=now-5m", "from=now-9999999d", "from=now-999999999w", "to=99999999999999", "from=1"].map((q) => m.read(new URLSearchParams(q), 1e9).wrong?.split(" ")[0])`,
 			`["from=soon","to=x","from=now","from=now-9999999d","from=now-999999999w","to=99999999999999","from=1"]`},
 		{"lib/range.js", `[m.wider(1000, 2000, 1e9)[1], m.wider(1e9 - 100, 1e9, 1e9), m.read(new URLSearchParams({from: String(Math.round(m.wider(1e9 - 9 * 365 * 86400, 1e9, 1e9)[0] * 1e3))}), 1e9).wrong]`, `[2500,[999999850,1000000000],null]`},

@@ -6,7 +6,7 @@
 //	go run ./lab logs -f proxy-service
 //	go run ./lab restart album-store # after a change of its sources: built anew
 //	go run ./lab smoke               # ten requests through the proxy, each answer checked
-//	go run ./lab verify             # a short load, and what the backends saw of it: all must agree
+//	go run ./lab verify              # a short load, and what the backends saw of it: all must agree
 //	go run ./lab down                # stop everything; the data stays
 //
 // A lab keeps everything in one folder (-state, by default .lab), and listens

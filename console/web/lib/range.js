@@ -1,4 +1,5 @@
-// Time ranges as Grafana writes them: now-30m, now, or milliseconds since the epoch.
+// Time ranges as Grafana writes them: now-30m, now, milliseconds since the epoch, or as in
+// 2026-01-02T15:04:05Z.
 
 const units = { s: 1, m: 60, h: 3600, d: 86400, w: 7 * 86400 };
 
@@ -14,6 +15,10 @@ export function parse(text, now = Date.now() / 1e3) {
   const m = /^now(?:-(\d{1,9})([smhdw]))?$/.exec(text ?? "");
   if (m) return now - (m[1] ? m[1] * units[m[2]] : 0);
   if (/^\d{10,14}$/.test(text ?? "")) return text.length > 11 ? text / 1e3 : Number(text);
+  if (/^\d{4}-\d\d-\d\dT\d\d:\d\d/.test(text ?? "")) {
+    const at = Date.parse(text) / 1e3;
+    return Number.isNaN(at) ? null : at;
+  }
   return null;
 }
 
