@@ -24,7 +24,9 @@ export function timeTicks(splits, apart) {
 const font = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 
 export function timeAxis() {
-  return { stroke: prop("muted"), font, size: 30, gap: 4, space: 64, grid: { stroke: prop("line"), width: 1 }, ticks: { show: false }, values: (_, splits, __, ___, apart) => timeTicks(splits, apart) };
+  // A date stands below the time.
+  const size = (_, texts) => (texts?.some((t) => t.includes("\n")) ? 44 : 30);
+  return { stroke: prop("muted"), font, size, gap: 4, space: 64, grid: { stroke: prop("line"), width: 1 }, ticks: { show: false }, values: (_, splits, __, ___, apart) => timeTicks(splits, apart) };
 }
 
 // binary are distances of labels for sizes in bytes.
@@ -75,8 +77,10 @@ export function mount(el, options, data, env) {
     tip.style.top = `${Math.min(Math.max(-8, y - tip.offsetHeight / 2), Math.max(-8, u.over.offsetTop + u.over.offsetHeight - tip.offsetHeight))}px`;
   };
   const size = () => ({ width: Math.max(60, el.clientWidth), height: Math.max(60, el.clientHeight) });
+  // Half of the last label of the time may be beyond the right edge: with seconds it is wider.
+  const beside = (_, __, axes) => (axes[1] ? 12 : env.end - env.start < 600 ? 28 : 18);
   const u = new uPlot({
-    ...options, ...size(), legend: { show: false }, padding: [8, 12, 0, 4],
+    ...options, ...size(), legend: { show: false }, padding: [8, beside, 0, 4],
     cursor: {
       y: false, points: { size: 7, width: 2 }, drag: { x: true, y: false, setScale: false, dist: 6 }, bind: { dblclick: () => null },
       sync: { key: env.sync, setSeries: false, scales: ["x", null], filters: { pub: (type) => type === "mousemove" || type === "mouseleave", sub: () => true } },
@@ -113,11 +117,12 @@ export function mount(el, options, data, env) {
     else over = true;
     e.preventDefault();
     const at = Math.min(n, Math.max(0, to ?? i));
-    u.setCursor({ left: over ? u.valToPos(u.data[0][at], "x") : -10, top: u.over.clientHeight / 3 });
+    u.setCursor({ left: over ? u.valToPos(u.data[0][at], "x") : -10, top: u.over.clientHeight / 3 }, true, true); // the other charts too
   });
   u.root.addEventListener("blur", () => {
+    if (!over) return;
     over = false;
-    place(u);
+    u.setCursor({ left: -10, top: -10 }, true, true);
   });
   const observer = new ResizeObserver(() => {
     const { width, height } = size();

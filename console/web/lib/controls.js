@@ -127,5 +127,16 @@ export function timeRange(signal, now, set) {
   return { element: box.element, update };
 }
 
-// refresher chooses how often everything is asked for again.
-export const refresher = (value, changed) => select("Refresh", refreshes, value, changed);
+// refresher chooses how often everything is asked for again. pause says that it is not, as
+// the range does not end now.
+export function refresher(value, changed) {
+  const element = select("Refresh", refreshes, value, changed);
+  return {
+    element,
+    pause(on) {
+      element.querySelector("select").disabled = on;
+      element.firstChild.textContent = on ? "Refresh: paused" : "Refresh";
+      element.title = on ? "The range does not end now: what it shows stays the same." : "";
+    },
+  };
+}

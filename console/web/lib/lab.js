@@ -1,7 +1,7 @@
 // What the pages of the lab have in common: badges, commands, verdicts.
 
 import { h } from "./dom.js";
-import { seconds } from "./format.js";
+import { digits, seconds } from "./format.js";
 
 // badge is a word with a colour: good, warn, bad or none.
 export const badge = (text, state, title) => h("span", { class: `badge ${state ?? ""}`, title }, text);
@@ -23,6 +23,15 @@ export function verdictBadge(run) {
   return badge(text, state, run.because ?? run.problem);
 }
 
+// lossBadge tells how many of a run's requests failed or were refused, whatever the verdict
+// is about; null if none was.
+export function lossBadge({ classes = {} }) {
+  const { failed = 0, shed = 0 } = classes, of = Object.values(classes).reduce((a, b) => a + b, 0), lost = failed + shed;
+  if (!lost) return null;
+  const percent = lost === of ? 100 : Math.min(99.9, (lost / of) * 100);
+  return badge(`${digits(percent)} % not served`, "bad", `${failed} failed and ${shed} were refused, of ${of}`);
+}
+
 // commands are those to try, for a lab whose ports are moved by so much.
 export function commands(offset = 0, folder = "") {
   const at = (port) => `http://127.0.0.1:${port + offset}`;
@@ -31,6 +40,7 @@ export function commands(offset = 0, folder = "") {
   const own = /\/\.lab$/.test(folder) || !folder ? "" : ` -state ${quote(folder)}`;
   const keep = own ? ` -keep ${quote(`${folder}/runs`)}` : "";
   return {
+    env, to,
     up: own || offset ? `go run ./lab up${own}${offset ? ` -port-offset ${offset}` : ""}` : "make lab-up",
     down: `go run ./lab down${own}`,
     album: `curl ${at(9070)}/albums/1`,
@@ -39,6 +49,16 @@ export function commands(offset = 0, folder = "") {
     slow: `curl -X PUT ${at(9081)}/admin/faults -d '{"faults":["db-delay=40ms@2%"]}'`,
     heal: `curl -X PUT ${at(9081)}/admin/faults -d '{"faults":[]}'`,
   };
+}
+
+const ports = [9070, 9071, 9080, 9081, 9090, 16696, 3300, 4318];
+
+// moved writes what a text says of a lab with the usual ports for one whose ports are moved.
+export function moved(text, offset) {
+  if (!offset) return text;
+  const own = commands(offset);
+  return text.replace(/\b127\.0\.0\.1:(\d+)/g, (all, port) => (ports.includes(Number(port)) ? `127.0.0.1:${Number(port) + offset}` : all))
+    .replace(/^go run \.\/(?:loadgen|datagen)\b(?!.* -url ).*$/gm, (line) => `${own.env}${line}${own.to}`);
 }
 
 const quote = (text) => (/^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);

@@ -23,6 +23,7 @@ export function line(l, { tab = -1 } = {}) {
   const item = h("li", { class: `line ${l.level === "warn" || l.level === "error" ? l.level : ""} ${l.text ? "text" : ""}` },
     h("div", { class: "row" }, open,
       l.trace_id && h("a", { class: "to", href: `/trace/${encodeURIComponent(l.trace_id)}`, tabindex: tab, title: `Trace ${l.trace_id}`, "aria-label": `Trace ${l.trace_id}` }, `…${l.trace_id.slice(-8)}`)));
+  if (ms !== null) item.dataset.day = dateTime(ms).slice(0, 10);
   open.addEventListener("click", () => {
     const shut = open.getAttribute("aria-expanded") === "true";
     open.setAttribute("aria-expanded", String(!shut));
@@ -44,6 +45,17 @@ function detail(l, ms) {
       l.trace_id && h("a", { href: `/logs?trace=${encodeURIComponent(l.trace_id)}` }, "All lines of the trace"),
       around && h("a", { href: around }, "All programs at that time"),
       around && h("a", { href: `${around}&service=${encodeURIComponent(l.service)}` }, `${l.service} at that time`)));
+}
+
+// days puts the date between lines of different days, and above the first ones if they are not
+// of today.
+export function days(list, now = Date.now()) {
+  for (const e of list.querySelectorAll(".day")) e.remove();
+  let day = dateTime(now).slice(0, 10);
+  for (const e of [...list.querySelectorAll("[data-day]")]) {
+    if (e.dataset.day !== day) e.before(h("li", { class: "line divider day" }, e.dataset.day));
+    day = e.dataset.day;
+  }
 }
 
 // rove makes the list one stop of the tab key; arrows, Home and End go from line to line.

@@ -5,12 +5,15 @@ import { address } from "./api.js";
 import { clock, seconds } from "./format.js";
 import { colour, selfTime } from "./trace.js";
 
+// breakable lets a name go on in the next line after a dot.
+const breakable = (name) => name.split(/(?<=[._])/).flatMap((part) => [part, h("wbr")]);
+
 const shown = (v) => (typeof v === "string" ? v : JSON.stringify(v));
 
 function pairs(title, tags) {
   if (!tags.length) return null;
   return h("div", null, h("h4", null, title),
-    h("table", { "aria-label": title }, h("tbody", null, [...tags].sort((a, b) => (a.key < b.key ? -1 : 1)).map((t) => h("tr", null, h("th", { scope: "row" }, t.key), h("td", null, shown(t.value)))))));
+    h("table", { "aria-label": title }, h("tbody", null, [...tags].sort((a, b) => (a.key < b.key ? -1 : 1)).map((t) => h("tr", null, h("th", { scope: "row" }, breakable(t.key)), h("td", null, shown(t.value)))))));
 }
 
 // details returns the element. jump opens another span of the trace, zoom shows this one's

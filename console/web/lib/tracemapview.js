@@ -23,7 +23,7 @@ export function draw(nodes, edges, vertical) {
     const line = route(at.get(e.from), at.get(e.to), sizes);
     svg.append(s("path", { class: `edge ${e.kind}${e.errors ? " bad" : ""}`, d: line.path, "stroke-width": e.rate === null ? 1.5 : 1.5 + 3 * Math.sqrt(e.rate / busiest), "marker-end": "url(#map-head)" },
       s("title", null, `${e.from} calls ${e.to.replace(/^db /, "")}: ${e.calls} times in the sample, ${e.errors} failed`)));
-    const text = e.rate === null ? `${e.calls} calls` : withUnit(e.rate, "cps");
+    const text = e.rate === null ? `${e.calls} in the sample` : withUnit(e.rate, "cps");
     const wide = 7 * text.length + 12;
     labels.append(s("g", { class: "label", transform: `translate(${line.x} ${line.y})` }, s("rect", { x: -wide / 2, y: -10, width: wide, height: 20, rx: 10 }), s("text", { "text-anchor": "middle", y: 4 }, text)));
   }

@@ -41,9 +41,14 @@ function judgement({ result, summary }) {
     h("div", { class: "metrics" }, result.metrics.map((m) => h("section", { class: "metric" },
       h("div", { class: "head" }, h("h2", null, m.name), badge(m.answer, answers[m.answer])),
       h("p", { class: "value" }, value(m, m.a), h("span", { class: "arrow" }, " → "), value(m, m.b)),
-      m.found ? [interval(m, result.tolerance), h("p", { class: "note" }, `${percent(m.found.difference)}, with 95% certainty ${percent(m.found.low)} to ${percent(m.found.high)}; less than ${withUnit(m.found.smallest_effect, "percentunit")} could not have been seen`)]
+      m.found ? [interval(m, result.tolerance), h("p", { class: "note" }, found(m.found))]
         : h("p", { class: "note" }, `No interval: ${m.not_found ?? "nobody knows"}`)))),
-    h("p", { class: "note" }, `The same: B is not worse by more than ${withUnit(result.tolerance, "percentunit")}. `, result.drawn ? `Drawn again and again: ${result.drawn}.` : ""));
+    h("p", { class: "note" }, h("em", null, "The same"), ` means: B is not worse by more than ${withUnit(result.tolerance, "percentunit")}. `, result.drawn ? `Drawn again and again: ${result.drawn}.` : ""));
+}
+
+function found({ difference, low, high, smallest_effect: least }) {
+  if (difference === 0 && low === 0 && high === 0) return "A and B are equal in this, in every part that was looked at.";
+  return `${percent(difference)}, with 95% certainty ${percent(low)} to ${percent(high)}; less than ${withUnit(least, "percentunit")} could not have been seen`;
 }
 
 // interval draws the difference on a line on which 0 is in the middle, and what is allowed

@@ -86,6 +86,7 @@ export async function show(root, ctx) {
     renew();
     for (const v of views) v.stale = true;
     time.update();
+    pace.pause(range.to !== "now");
     for (const a of root.querySelectorAll("a[data-keep]")) a.href = address(a.dataset.keep);
     for (const v of views) v.element.querySelector("a.icon")?.setAttribute("href", env.explore(v.panel) ?? "");
     explain();
@@ -103,7 +104,7 @@ export async function show(root, ctx) {
     changed: {
       set: (list) => (values[def.name] = list),
       apply: () => {
-        ctx.setQuery(toQuery(defs, values));
+        ctx.setQuery(toQuery(defs, values), { push: true });
         reload();
       },
     },
@@ -119,6 +120,13 @@ export async function show(root, ctx) {
   const rate = ctx.query.get("refresh") ?? (board.refresh || "");
   const refresh = refreshes.some(([v]) => v === rate) ? rate : "";
   tick(refresh);
+  const pace = refresher(refresh, (v) => {
+    if (v) query.set("refresh", v);
+    else query.delete("refresh");
+    ctx.setQuery({ refresh: v || (board.refresh ? "off" : null) });
+    tick(v);
+  });
+  pace.pause(range.to !== "now");
 
   const wanted = (board.links ?? []).filter((l) => l.type === "dashboards").flatMap((l) => l.tags ?? []);
   const links = h("nav", { class: "beside-boards", "aria-label": "Other dashboards" });
@@ -135,12 +143,7 @@ export async function show(root, ctx) {
     wrong,
     h("div", { class: "tools", role: "group", "aria-label": "What is shown" }, tools.map((t) => t.element), h("span", { class: "gap" }), time.element,
       h("button", { type: "button", onclick: env.zoomOut, title: "Twice as long (or double click a chart)" }, "Zoom out"),
-      h("div", { class: "together" }, refresher(refresh, (v) => {
-        if (v) query.set("refresh", v);
-        else query.delete("refresh");
-        ctx.setQuery({ refresh: v || (board.refresh ? "off" : null) });
-        tick(v);
-      }),
+      h("div", { class: "together" }, pace.element,
       h("button", { type: "button", "aria-label": "Ask again now", title: "Ask again now", onclick: () => reload() }, "↻"))));
 
   // The panels

@@ -4,7 +4,7 @@ import { h, clear } from "../lib/dom.js";
 import { get, prom } from "../lib/api.js";
 import { problem, empty, card, tile, copyable, every } from "../lib/ui.js";
 import { withUnit, seconds, bytes, dateTime } from "../lib/format.js";
-import { badge, programBadge, verdictBadge, commands, span } from "../lib/lab.js";
+import { badge, lossBadge, programBadge, verdictBadge, commands, span } from "../lib/lab.js";
 
 // sum adds up what several counters rose by; those that are not there have not. One that
 // began within the range has risen by all that it counts: increase() does not see its first.
@@ -83,6 +83,8 @@ function down(lab) {
     h("p", { class: "note" }, `Its folder is ${folder}.`));
 }
 
+const built = "The version of the Go module. Of Jaeger and Prometheus it is not the number of their release.";
+
 function programs(lab) {
   const list = lab?.status?.programs;
   if (!list) return null;
@@ -91,13 +93,13 @@ function programs(lab) {
     h("th", { scope: "row" }, p.name),
     cell("State", [programBadge(p), p.detail && h("div", { class: "note" }, p.detail)]),
     cell("Address", h("a", { href: p.address, class: "mono" }, p.address.replace("http://", "")), "wide"),
-    cell("Version", h("span", { class: "version", title: p.version }, p.version || "–")),
+    cell("Built from", h("span", { class: "version", title: p.version }, p.version || "–")),
     cell("Up for", p.process?.pid ? span(p.since) : "–", "n"),
     cell("Restarts", p.restarts ? badge(p.restarts, "warn") : "0", "n"),
     cell("Memory", p.memory_bytes ? bytes(p.memory_bytes) : "–", "n"),
     cell("Logs", h("a", { href: `/logs?service=${encodeURIComponent(p.name)}`, "aria-label": `Logs of ${p.name}` }, "logs"), "n")));
   return card("Programs", h("table", { class: "programs" },
-    h("thead", null, h("tr", null, ["Name", "State", "Address", "Version", "Up for", "Restarts", "Memory", ""].map((n, i) => h("th", { scope: "col", class: i > 3 && "n" }, n)))),
+    h("thead", null, h("tr", null, ["Name", "State", "Address", "Built from", "Up for", "Restarts", "Memory", ""].map((n, i) => h("th", { scope: "col", class: i > 3 && "n", title: n === "Built from" && built }, n)))),
     h("tbody", null, rows)));
 }
 
@@ -123,9 +125,15 @@ async function firing(signal) {
   list = list.filter((a) => a.state in rank).sort((a, b) => rank[a.state] - rank[b.state] || a.labels.alertname.localeCompare(b.labels.alertname));
   if (!list.length) return card("Alerts", h("p", { class: "calm" }, badge("quiet", "good"), " No alert is firing."));
   return card("Alerts", h("ul", { class: "plain" }, list.map((a) => h("li", null,
-    badge(a.state, a.state === "firing" ? "bad" : "warn"), " ", h("strong", null, a.labels.alertname),
+    badge(a.state, a.state === "firing" ? "bad" : "warn"), " ", named(a),
     h("span", { class: "note" }, ` for ${span(a.activeAt)}`),
-    h("p", { class: "note" }, a.annotations?.summary ?? a.annotations?.description ?? "")))));
+    [a.annotations?.summary, a.annotations?.description].filter(Boolean).map((text) => h("p", { class: "note" }, text))))));
+}
+
+// named is an alert's name; it leads to the dashboard that tells more.
+function named({ labels, annotations }) {
+  const name = h("strong", null, labels.alertname), href = annotations?.dashboard;
+  return href?.startsWith("/d/") ? h("a", { href }, name) : name;
 }
 
 function latest(runs) {
@@ -135,7 +143,7 @@ function latest(runs) {
   return card("Latest runs", h("ul", { class: "plain runs" }, list.map((r) => h("li", null,
     r.finished ? h("a", { href: `/runs/${encodeURIComponent(r.id)}`, class: "mono" }, r.id) : h("span", { class: "mono" }, r.id),
     h("span", { class: "note", title: dateTime(Date.parse(r.started_at)) }, r.started_at ? `${span(r.started_at)} ago` : ""),
-    h("span", { class: "what" }, r.finished && r.sent ? `${withUnit(r.rate_reached, "reqps")}, p99 ${seconds(r.p99)}` : ""), verdictBadge(r)))),
+    h("span", { class: "what" }, r.finished && r.sent ? `${withUnit(r.rate_reached, "reqps")}, p99 ${seconds(r.p99)}` : ""), h("span", { class: "verdicts" }, lossBadge(r), " ", verdictBadge(r))))),
   h("p", { class: "after" }, h("a", { href: "/runs" }, "All runs")));
 }
 

@@ -5,7 +5,7 @@ import { get, address } from "../lib/api.js";
 import { problem, empty, select, field, every, copyable } from "../lib/ui.js";
 import { dateTime } from "../lib/format.js";
 import { ranges } from "../lib/range.js";
-import { line, rove } from "../lib/logline.js";
+import { days, line, rove } from "../lib/logline.js";
 
 const most = 1000; // lines that are shown while new ones come
 
@@ -82,6 +82,7 @@ export async function show(root, { query, signal, setQuery, title }) {
     const parts = document.createDocumentFragment();
     for (const l of lines) parts.append(line(l));
     list.append(parts);
+    days(list);
   }
 
   function nothing(page) {
@@ -109,12 +110,12 @@ export async function show(root, { query, signal, setQuery, title }) {
     try {
       const page = await ask({ limit: 200, before: oldest });
       if (turn !== asked || signal.aborted) return;
-      const last = list.lastElementChild;
+      const had = list.querySelectorAll(".open").length;
       add(page.lines);
       list.hidden = !list.childElementCount;
       end(page);
       if (!page.lines.length && page.more) foot.append(h("span", { class: "note" }, "Nothing there."));
-      (last?.nextElementSibling?.querySelector(".open") ?? foot.querySelector("button"))?.focus({ preventScroll: true });
+      (list.querySelectorAll(".open")[had] ?? foot.querySelector("button"))?.focus({ preventScroll: true });
     } catch (error) {
       if (signal.aborted) return;
       button.disabled = false;
@@ -137,6 +138,7 @@ export async function show(root, { query, signal, setQuery, title }) {
       element.classList.add("fresh");
       list.prepend(element);
     }
+    days(list);
     while (list.childElementCount > most) {
       list.lastElementChild.remove();
       clear(foot);

@@ -4,7 +4,7 @@ import { h } from "../lib/dom.js";
 import { get } from "../lib/api.js";
 import { problem, card, tile, table } from "../lib/ui.js";
 import { withUnit, seconds, dateTime } from "../lib/format.js";
-import { badge, verdictBadge } from "../lib/lab.js";
+import { badge, lossBadge, verdictBadge } from "../lib/lab.js";
 import { curve } from "../lib/curve.js";
 
 export async function show(root, { params, signal, title }) {
@@ -18,7 +18,7 @@ export async function show(root, { params, signal, title }) {
   }
   const r = answer.report;
   const links = h("p", { class: "links" });
-  root.append(h("div", { class: "head" }, h("h1", { class: "mono" }, answer.id), verdictBadge(answer), !r.invalid?.length && h("span", { class: "sub" }, answer.because)), links,
+  root.append(h("div", { class: "head" }, h("h1", { class: "mono" }, answer.id), verdictBadge(answer), lossBadge(r), !r.invalid?.length && h("span", { class: "sub" }, answer.because)), links,
     ...(r.invalid ?? []).map((why) => problem(`The numbers cannot be trusted: ${why}`)), r.ended ? problem(`It was ended before its time: ${r.ended}`) : "",
     tiles(r));
   root.append(h("div", { class: "columns" },
@@ -68,7 +68,7 @@ const time = (name) => ({ name, number: true });
 
 function scenarios(r) {
   const rows = (r.scenarios ?? []).map((s) => [s.name, String(s.requests), ...["p50", "p90", "p99", "p999", "max"].map((p) => (s.response_time.count ? seconds(s.response_time[p]) : "–")),
-    Object.entries(s.statuses ?? {}).map(([code, n]) => `${code === "0" ? "no answer" : code}: ${n}`).join(", ")]);
+    h("span", { class: "statuses" }, Object.entries(s.statuses ?? {}).map(([code, n], i) => [i > 0 && ", ", h("span", null, `${code === "0" ? "no answer" : code}: ${n}`)]))]);
   const line = (name, t) => rows.push([name, String(t.count), ...["p50", "p90", "p99", "p999", "max"].map((p) => (t.count ? seconds(t[p]) : "–")), ""]);
   line("all served", r.response_time);
   line("service time", r.service_time);
@@ -81,7 +81,8 @@ const traceLink = (id, text) => h("a", { href: `/trace/${encodeURIComponent(id)}
 function slowest(r) {
   if (!r.slowest?.length) return null;
   return card("Slowest requests", table([time("took"), { name: "scenario" }, { name: "status" }, { name: "trace" }],
-    r.slowest.map((s) => [seconds(s.response_time), s.scenario, s.status ? String(s.status) : "no answer", s.trace_id ? traceLink(s.trace_id) : "not sampled"])));
+    r.slowest.map((s) => [seconds(s.response_time), s.scenario, s.status ? String(s.status) : "no answer", s.trace_id ? traceLink(s.trace_id) : "not sampled"])),
+  r.lag?.count > 0 && h("p", { class: "note" }, `What a request took counts from when it was due, its trace from when it was sent: in this run up to ${seconds(r.lag.max)} later.`));
 }
 
 function causes(r) {

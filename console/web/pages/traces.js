@@ -85,7 +85,7 @@ function form(page, services) {
       search.operation = "";
       fillOperations();
     }),
-    h("label", { class: "field" }, h("span", null, "Operation"), operations),
+    h("label", { class: "field trace-operation" }, h("span", null, "Operation"), operations),
     h("div", { class: "trace-tags" }, text("tags", "Tags", { placeholder: "http.response.status_code=500 error=true", class: "mono" })),
     text("minDuration", "Min duration", { placeholder: "e.g. 5ms", class: "trace-short" }),
     text("maxDuration", "Max duration", { placeholder: "e.g. 1.2s", class: "trace-short" }),

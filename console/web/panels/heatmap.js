@@ -90,7 +90,7 @@ export function create(body, env) {
   function tip(u, i) {
     if (i === null || i === undefined || options.tooltip?.mode === "none") return null;
     const found = at(state.model, u.posToVal(u.cursor.left, "x"), u.posToVal(u.cursor.top, "y"), state.data.step);
-    if (!found) return null;
+    if (!found) return state.data.times.length ? seriesTip(u.data[0][i], []) : null;
     const { column, cell } = found, all = total(column);
     const more = { colour: "transparent", name: "all values", text: withUnit(all, cellUnit) };
     if (!cell) return seriesTip(column.time, [more]);

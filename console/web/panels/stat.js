@@ -10,7 +10,7 @@ function spark(canvas, values, colour) {
   canvas.width = w * r;
   canvas.height = height * r;
   const known = values.filter((v) => v !== null);
-  if (known.length < 2) return;
+  if (known.length < 2 || height < 8) return;
   const low = known.reduce((a, b) => Math.min(a, b)), high = known.reduce((a, b) => Math.max(a, b));
   const x = (i) => (i / (values.length - 1)) * w, y = (v) => (high === low ? height * 0.6 : height - 3 - ((v - low) / (high - low)) * (height - 6));
   const c = canvas.getContext("2d");

@@ -193,7 +193,7 @@ export function create(body, env) {
       if (away < least) [near, least] = [row, away];
       rows.push(row);
     }
-    if (rows.length === 0) return null;
+    if (rows.length === 0) return seriesTip(u.data[0][i], []);
     if (mode === "single") return seriesTip(u.data[0][i], [near]);
     if (rows.length > 1) near.near = true;
     if (sort !== "none" || rows.length > 12) rows.sort((a, b) => (sort === "asc" ? a.value - b.value : b.value - a.value));
