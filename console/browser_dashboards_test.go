@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"net/url"
-	"os/exec"
 	"reflect"
 	"strings"
 	"sync"
@@ -17,43 +16,39 @@ import (
 
 	"soundcheck/console/server"
 	"soundcheck/dashboards"
+	"soundcheck/internal/browsertest"
 )
 
-// dashboardModules is a browser on a page of the real handler, in which the modules of the
-// dashboards run. The tests share it: it takes a second to start.
-var dashboardModules = sync.OnceValues(func() (context.Context, error) {
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil && path == "" {
-			path = p
-		}
-	}
-	if path == "" {
-		return nil, errNoBrowser
-	}
-	nowhere := &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
-	s := httptest.NewServer(server.New(server.Config{Prometheus: nowhere, Jaeger: nowhere}))
-	ctx, _ := chromedp.NewContext(context.Background(), chromedp.WithAllocatorOptions(chromedp.NoSandbox, chromedp.ExecPath(path)))
-	ready := `document.getElementById("main")?.dataset.ready === "true"`
-	if err := chromedp.Do(ctx, chromedp.Navigate(s.URL+"/dashboards")); err != nil {
-		return nil, err
-	}
-	_, err := chromedp.Run(ctx, chromedp.Poll[bool](ready, chromedp.WithPollingTimeout(30*time.Second)))
-	return ctx, err
-})
+// modulesPage is a browser on a page of the real handler, in which modules run. The tests
+// share it: it takes a second to start.
+var modulesPage = struct {
+	sync.Once
+	ctx context.Context
+	err error
+}{}
 
-var errNoBrowser = fmt.Errorf("no chromium on this machine: apt-get install chromium")
+func modules(t *testing.T) context.Context {
+	t.Helper()
+	chromium := browsertest.Chromium(t)
+	p := &modulesPage
+	p.Do(func() {
+		nowhere := &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
+		s := httptest.NewServer(server.New(server.Config{Prometheus: nowhere, Jaeger: nowhere}))
+		p.ctx, _ = chromedp.NewContext(context.Background(), chromedp.WithAllocatorOptions(chromedp.NoSandbox, chromedp.ExecPath(chromium)))
+		if p.err = chromedp.Do(p.ctx, chromedp.Navigate(s.URL+"/dashboards")); p.err == nil {
+			_, p.err = chromedp.Run(p.ctx, chromedp.Poll[bool](`document.getElementById("main")?.dataset.ready === "true"`, chromedp.WithPollingTimeout(30*time.Second)))
+		}
+	})
+	if p.err != nil {
+		t.Fatal(p.err)
+	}
+	return p.ctx
+}
 
 // inBrowser runs an expression in which m is a module, and decodes what it is into out.
 func inBrowser(t *testing.T, module, expression string, out any) {
 	t.Helper()
-	ctx, err := dashboardModules()
-	if err == errNoBrowser {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	ctx := modules(t)
 	script := fmt.Sprintf(`import("/assets/%s").then(async (m) => JSON.stringify(%s) ?? "null")`, module, expression)
 	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](script, chromedp.EvalAwaitPromise))
 	if err != nil {
@@ -268,13 +263,7 @@ func TestDashboardsWithoutPrometheus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	browser, err := dashboardModules()
-	if err == errNoBrowser {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	browser := modules(t)
 	home, err := chromedp.Run(browser, chromedp.Location())
 	if err != nil {
 		t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +15,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"soundcheck/console/server"
+	"soundcheck/internal/browsertest"
 )
 
 // tracesBackend answers like Jaeger, Prometheus and the console's own log search.
@@ -123,16 +123,7 @@ type tracesPage struct {
 
 func newTracesPage(t *testing.T) *tracesPage {
 	t.Helper()
-	var chromium string
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			chromium = path
-			break
-		}
-	}
-	if chromium == "" {
-		t.Skip("no Chromium is installed")
-	}
+	chromium := browsertest.Chromium(t)
 	p := &tracesPage{t: t, backend: &tracesBackend{traces: testTraces()}}
 	backend := httptest.NewServer(p.backend)
 	t.Cleanup(backend.Close)

@@ -129,7 +129,7 @@ func (c *config) together(f *cli.Flags) (err error) {
 		c.N = 0 // all
 	}
 	for _, rule := range []struct {
-		if_   bool
+		when  bool
 		why   string
 		flags string
 	}{
@@ -139,7 +139,7 @@ func (c *config) together(f *cli.Flags) (err error) {
 		{c.out.name == "", "there is no -o", "sql"},
 	} {
 		for name := range strings.FieldsSeq(rule.flags) {
-			if rule.if_ && said[name] {
+			if rule.when && said[name] {
 				return f.Errorf("-%s does nothing here: %s", name, rule.why)
 			}
 		}

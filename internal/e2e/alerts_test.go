@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -74,7 +73,7 @@ func TestAlerts(t *testing.T) {
 		t.Errorf("before the fault %v fire", firing)
 	}
 
-	l.fault(t, http.MethodPut, `{"faults":["error=500@50%"]}`)
+	l.setFaults(t, l.StoreAdmin(), "error=500@50%")
 	begun := time.Now()
 	within(t, 2*time.Minute, "the alert fires", func() error {
 		if firing := l.alerts(t); !slices.Contains(firing, "SLOBurnNow availability") {
@@ -84,7 +83,7 @@ func TestAlerts(t *testing.T) {
 	})
 	t.Logf("it fired %s after the fault began", time.Since(begun).Round(time.Second))
 
-	l.fault(t, http.MethodDelete, "")
+	l.setFaults(t, l.StoreAdmin())
 	begun = time.Now()
 	within(t, 4*time.Minute, "the alert stops", func() error {
 		if firing := l.alerts(t); len(firing) != 0 {
@@ -93,21 +92,4 @@ func TestAlerts(t *testing.T) {
 		return nil
 	})
 	t.Logf("it stopped %s after the fault's end", time.Since(begun).Round(time.Second))
-}
-
-// fault changes the faults of the store.
-func (l *lab) fault(t *testing.T, method, body string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, l.StoreAdmin(), strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode >= 300 {
-		t.Fatalf("%s %s: %s", method, l.StoreAdmin(), resp.Status)
-	}
 }

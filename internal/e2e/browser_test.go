@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +22,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"soundcheck/dashboards"
+	"soundcheck/internal/browsertest"
 )
 
 // browser is a tab that notes what must not happen.
@@ -36,16 +37,7 @@ type browser struct {
 // newBrowser starts Chromium. Without one the test is skipped.
 func newBrowser(t *testing.T, origin string) *browser {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil && path == "" {
-			path = p
-		}
-	}
-	if path == "" {
-		t.Skip("no chromium on this machine: apt-get install chromium")
-	}
-	ctx, cancel := chromedp.NewContext(t.Context(), chromedp.WithAllocatorOptions(chromedp.NoSandbox, chromedp.ExecPath(path)))
+	ctx, cancel := chromedp.NewContext(t.Context(), chromedp.WithAllocatorOptions(chromedp.NoSandbox, chromedp.ExecPath(browsertest.Chromium(t))))
 	t.Cleanup(cancel)
 	b := &browser{ctx: ctx, origin: origin}
 	if err := chromedp.Listen(ctx, b.note); err != nil {
@@ -166,20 +158,16 @@ func (b *browser) shot(t *testing.T, name string) {
 	}
 }
 
-// look opens every page of the console in both colours and two widths.
-func (l *lab) look(t *testing.T) {
-	b := newBrowser(t, l.Console())
-	boards, err := dashboards.All()
-	if err != nil {
-		t.Fatal(err)
-	}
-	mayBeEmpty := map[string]bool{}
-	pages := map[string]string{"home": "/", "dashboards": "/dashboards", "map": "/map", "logs": "/logs", "runs": "/runs", "traces": "/traces?service=loadgen"}
+// markup is what somebody may ask for. The services' spans and log lines tell it.
+const markup = `<img src=x onerror="document.title='gone'">`
+
+// pages are the console's, by the names of their pictures.
+func (l *lab) pages(t *testing.T, boards []dashboards.Dashboard) map[string]string {
+	t.Helper()
+	pages := map[string]string{"home": "/", "dashboards": "/dashboards", "map": "/map", "logs": "/logs", "runs": "/runs",
+		"traces": "/traces?service=loadgen", "markup": "/logs?" + url.Values{"q": {"onerror"}}.Encode()}
 	for _, d := range boards {
 		pages[d.UID] = "/d/" + d.UID + "?from=now-15m&to=now"
-		for _, p := range d.Panels {
-			mayBeEmpty[fmt.Sprintf("%s %d", d.UID, p.ID)] = p.MayBeEmpty != ""
-		}
 	}
 	var found struct {
 		Data []struct{ TraceID string }
@@ -197,48 +185,91 @@ func (l *lab) look(t *testing.T) {
 	first, last := runs.Runs[0].ID, runs.Runs[len(runs.Runs)-1].ID
 	pages["run"] = "/runs/" + first
 	pages["runs-compare"] = "/runs/compare?" + url.Values{"a": {last}, "b": {first}}.Encode()
+	return pages
+}
+
+// look opens every page of the console in both colours and two widths.
+func (l *lab) look(t *testing.T) {
+	b := newBrowser(t, l.Console())
+	boards, err := dashboards.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mayBeEmpty := map[string]bool{}
+	for _, d := range boards {
+		for _, p := range d.Panels {
+			mayBeEmpty[fmt.Sprintf("%s %d", d.UID, p.ID)] = p.MayBeEmpty != ""
+		}
+	}
+	resp, err := http.Get(l.Proxy() + "/" + url.PathEscape(markup))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	pages := l.pages(t, boards)
 	for _, width := range []int64{1280, 390} {
 		for _, scheme := range []string{"light", "dark"} {
 			for name, path := range pages {
-				// Rules that are evaluated once a minute may have nothing to show yet.
-				var emptyPanels, problems []string
-				for deadline := time.Now().Add(2 * time.Minute); ; {
-					b.window(t, width, 900, scheme)
-					b.open(t, path)
-					// So high that all of it is seen, and nothing waits for being scrolled to.
-					b.window(t, width, value[int64](t, b, `document.documentElement.scrollHeight`), scheme)
-					b.until(t, path, settled+` && !document.querySelector('[data-state="waiting"]')`)
-					emptyPanels = slices.DeleteFunc(value[[]string](t, b, `[...document.querySelectorAll("[data-state=empty]")].map(e => e.dataset.panel)`),
-						func(id string) bool { return mayBeEmpty[name+" "+id] })
-					problems = b.took()
-					// Chromium ends every request when an interface of the machine comes or goes.
-					moved := slices.ContainsFunc(problems, func(p string) bool { return strings.Contains(p, "ERR_NETWORK_CHANGED") })
-					if len(emptyPanels) == 0 && !moved || time.Now().After(deadline) {
-						break
-					}
+				problems := b.whole(t, path, width, scheme, func(panel string) bool { return mayBeEmpty[name+" "+panel] })
+				for _, p := range append(problems, b.faults(t, width)...) {
+					t.Errorf("%s at %d px, %s: %s", path, width, scheme, p)
 				}
-				where := fmt.Sprintf("%s at %d px, %s", path, width, scheme)
-				for _, p := range problems {
-					t.Errorf("%s: %s", where, p)
-				}
-				for _, text := range value[[]string](t, b, `[...document.querySelectorAll(".problem, [data-state=error]")].map(e => e.textContent)`) {
-					if !strings.HasPrefix(text, "The numbers cannot be trusted: ") { // of a run on a busy machine
-						t.Errorf("%s says %q", where, text)
-					}
-				}
-				if wide := value[int64](t, b, `document.documentElement.scrollWidth`); wide > width {
-					t.Errorf("%s is %d px wide", where, wide)
-				}
-				if h1 := value[int](t, b, `document.querySelectorAll("h1").length`); h1 != 1 {
-					t.Errorf("%s has %d headings of the first rank", where, h1)
-				}
-				if len(emptyPanels) > 0 {
-					t.Errorf("%s: panels %v are empty", where, emptyPanels)
+				if name == "markup" && !strings.Contains(value[string](t, b, `document.getElementById("main").textContent`), markup) {
+					t.Errorf("%s does not show %s", path, markup)
 				}
 				b.shot(t, fmt.Sprintf("%s-%d-%s", name, width, scheme))
 			}
 		}
 	}
+}
+
+// whole opens a page in a window so high that all of it is seen, and returns what the
+// browser has to say of it. Rules that are evaluated once a minute may have nothing to
+// show yet: until they do, and but for panels that may be empty, it is opened again.
+func (b *browser) whole(t *testing.T, path string, width int64, scheme string, mayBeEmpty func(panel string) bool) (problems []string) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); ; {
+		b.window(t, width, 900, scheme)
+		b.open(t, path)
+		b.window(t, width, value[int64](t, b, `document.documentElement.scrollHeight`), scheme)
+		b.until(t, path, settled+` && !document.querySelector('[data-state="waiting"]')`)
+		empty := slices.DeleteFunc(value[[]string](t, b, `[...document.querySelectorAll("[data-state=empty]")].map(e => e.dataset.panel)`), mayBeEmpty)
+		said := b.took()
+		// Chromium ends every request when an interface of the machine comes or goes.
+		again := slices.ContainsFunc(said, func(p string) bool { return strings.Contains(p, "ERR_NETWORK_CHANGED") })
+		if !again {
+			problems = append(problems, said...)
+		}
+		switch late := time.Now().After(deadline); {
+		case len(empty) == 0 && !again:
+			return problems
+		case late && len(empty) > 0:
+			return append(problems, fmt.Sprintf("panels %v are empty", empty))
+		case late:
+			return append(problems, said...)
+		}
+	}
+}
+
+// faults returns what nobody should see on the page that is open.
+func (b *browser) faults(t *testing.T, width int64) (list []string) {
+	t.Helper()
+	for _, text := range value[[]string](t, b, `[...document.querySelectorAll(".problem, [data-state=error]")].map(e => e.textContent)`) {
+		if !strings.HasPrefix(text, "The numbers cannot be trusted: ") { // of a run on a busy machine
+			list = append(list, fmt.Sprintf("it says %q", text))
+		}
+	}
+	if wide := value[int64](t, b, `document.documentElement.scrollWidth`); wide > width {
+		list = append(list, fmt.Sprintf("it is %d px wide", wide))
+	}
+	if n := value[int](t, b, `document.querySelectorAll("h1").length`); n != 1 {
+		list = append(list, fmt.Sprintf("it has %d headings of the first rank", n))
+	}
+	// The console has no pictures of its own: this would be markup that came as data.
+	if n := value[int](t, b, `document.querySelectorAll("img, main script, [onerror]").length`); n != 0 {
+		list = append(list, fmt.Sprintf("%d elements came with the data", n))
+	}
+	return list
 }
 
 // followExemplar goes by clicks from a dot in a chart to its trace, to the log lines of that, and

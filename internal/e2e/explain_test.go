@@ -1,11 +1,8 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"math"
-	"net/http"
-	"strings"
 	"testing"
 
 	"soundcheck/loadgen/attack"
@@ -17,23 +14,8 @@ import (
 func (l *lab) explains(t *testing.T, admin, fault, service string) {
 	t.Helper()
 	const delay, attempts = 0.200, 5
-	set := func(faults string) {
-		t.Helper()
-		req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPut, admin, strings.NewReader(`{"faults":[`+faults+`]}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			t.Fatalf("set faults %s: %s", faults, resp.Status)
-		}
-	}
-	set(`"` + fault + `=200ms@20%"`)
-	defer set("")
+	l.setFaults(t, admin, fault+"=200ms@20%")
+	defer l.setFaults(t, admin)
 	for attempt := 1; ; attempt++ {
 		out := l.attack(t, "-rate", "40", "-duration", "8s", "-mix", "get=1", "-format", "json")
 		var r attack.Report

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"soundcheck/internal/e2e/services"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/supervisor"
 )
@@ -151,6 +152,15 @@ func within(t *testing.T, limit time.Duration, what string, check func() error) 
 		}
 	}
 	t.Fatalf("%s: %v", what, err)
+}
+
+// setFaults replaces the faults of the service whose faults are at admin, also when the
+// test is over.
+func (l *lab) setFaults(t *testing.T, admin string, faults ...string) {
+	t.Helper()
+	if err := services.SetFaults(context.WithoutCancel(t.Context()), admin, faults...); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // getJSON reads the JSON answer of a backend.

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"soundcheck/internal/browsertest"
 	"soundcheck/loadgen/explain"
 )
 
@@ -114,17 +115,6 @@ func TestHeat(t *testing.T) {
 	}
 }
 
-func browser(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	t.Skip("no Chromium here (chromium, chromium-browser, google-chrome): whether the charts are drawn is not tested")
-	return ""
-}
-
 // probe tells whether a chart has pixels that are neither grey nor empty, takes the
 // cursor through its middle and notes what is said there.
 const probe = `<script>setTimeout(() => {
@@ -148,7 +138,7 @@ var drawnChart = regexp.MustCompile(`data-painted="true" data-hover="[^"]*\d[^"]
 // A browser draws every chart that there is something for, without an error. Not
 // parallel: a browser takes the processors that tests of timing need.
 func TestPageInBrowser(t *testing.T) {
-	chromium := browser(t)
+	chromium := browsertest.Chromium(t)
 	one := &intervals{width: time.Second}
 	one.add(0, Good, time.Millisecond)
 	long := &intervals{width: time.Second}

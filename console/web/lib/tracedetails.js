@@ -16,6 +16,14 @@ function pairs(title, tags) {
     h("table", { "aria-label": title }, h("tbody", null, [...tags].sort((a, b) => (a.key < b.key ? -1 : 1)).map((t) => h("tr", null, h("th", { scope: "row" }, breakable(t.key)), h("td", null, shown(t.value)))))));
 }
 
+// metrics leads to the dashboard of a span's service, five minutes around the trace. Who only
+// calls others has none of its own.
+function metrics(trace, span) {
+  const around = { from: Math.floor(trace.start / 1e3) - 3e5, to: Math.ceil(trace.end / 1e3) + 3e5 };
+  if (span.service === "loadgen") return address("/d/load-test", around);
+  return address("/d/service-latency", span.service === "datagen" ? around : { "var-service": span.service, ...around });
+}
+
 // details returns the element. jump opens another span of the trace, zoom shows this one's
 // time; logs.lines are the trace's log lines, null until they have come.
 export function details(trace, span, path, { logs, jump, zoom }) {
@@ -34,6 +42,7 @@ export function details(trace, span, path, { logs, jump, zoom }) {
       h("button", { type: "button", onclick: zoom }, "Zoom to this span"),
       h("a", { href: address("/logs", { trace: trace.id, q: span.id }) }, "Its logs"),
       h("a", { href: address("/traces", { service: span.service, operation: span.name }) }, "More like it"),
+      h("a", { href: metrics(trace, span) }, "Metrics meanwhile"),
       h("a", { href: here, onclick: (e) => {
         e.preventDefault();
         history.replaceState(null, "", here);

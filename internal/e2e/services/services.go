@@ -164,11 +164,16 @@ func end(cmd *exec.Cmd) {
 
 // SetFaults replaces the store's faults.
 func (s *Store) SetFaults(ctx context.Context, faults ...string) error {
+	return SetFaults(ctx, s.admin, faults...)
+}
+
+// SetFaults replaces the faults of the service whose faults are at a URL.
+func SetFaults(ctx context.Context, admin string, faults ...string) error {
 	body, err := json.Marshal(map[string][]string{"faults": append([]string{}, faults...)})
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, s.admin, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, admin, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
