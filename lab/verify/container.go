@@ -107,18 +107,19 @@ type containerRecords struct {
 	Compose
 	mark int64           // its size when the source was made
 	old  map[string]bool // files of before that had been rotated by then
+	err  error           // nobody told
 }
 
 // ContainerRecords are the log records that the Collector was sent, as it writes them in
 // its container: see CollectorLog.
-func ContainerRecords(ctx context.Context, c Compose) (LogSource, error) {
+func ContainerRecords(ctx context.Context, c Compose) LogSource {
 	r := &containerRecords{Compose: c, old: map[string]bool{}}
-	size, rotated, err := r.list(ctx)
-	r.mark = size
+	var rotated []string
+	r.mark, rotated, r.err = r.list(ctx)
 	for _, name := range rotated {
 		r.old[name] = true
 	}
-	return r, err
+	return r
 }
 
 // Name implements LogSource.
@@ -162,6 +163,9 @@ func (r *containerRecords) list(ctx context.Context) (size int64, rotated []stri
 // Lines implements LogSource. A file that has been rotated meanwhile has another name, and
 // a new one takes its place.
 func (r *containerRecords) Lines(ctx context.Context) ([]LogLine, error) {
+	if r.err != nil {
+		return nil, fmt.Errorf("before the load: %w", r.err)
+	}
 	size, rotated, err := r.list(ctx)
 	if err != nil {
 		return nil, err
