@@ -1,7 +1,7 @@
 #!/bin/sh
 # Starts PostgreSQL, having made a cluster if there is none. It knows these of the official
 # image's settings: POSTGRES_USER, POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE, POSTGRES_DB,
-# PGDATA. Arguments are those of postgres, or a command to run instead of it.
+# POSTGRES_INITDB_ARGS, PGDATA. Arguments are those of postgres, or a command to run instead of it.
 set -eu
 
 die() { echo "entrypoint: $*" >&2; exit 1; }
@@ -39,8 +39,9 @@ initialize() {
 	fi
 	mkdir -m 700 "$NEW" "$NEW/cluster"
 	printf %s "$password" >"$NEW/password"
-	initdb --pgdata="$NEW/cluster" --username="$USER_NAME" --pwfile="$NEW/password" \
-		--auth-local=trust --auth-host=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --data-checksums \
+	# shellcheck disable=SC2086 # arguments, many or none
+	initdb ${POSTGRES_INITDB_ARGS:-} --pgdata="$NEW/cluster" --username="$USER_NAME" --pwfile="$NEW/password" \
+		--auth-local=trust --auth-host=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 \
 		--set=listen_addresses='*' --set=password_encryption=scram-sha-256 --set=jit=off --set=log_timezone=UTC --set=timezone=UTC
 	rm "$NEW/password"
 	echo 'host all all all scram-sha-256' >>"$NEW/cluster/pg_hba.conf"

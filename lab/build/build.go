@@ -106,7 +106,7 @@ func (b *Builder) Build(ctx context.Context, t Target, p *Progress) (err error) 
 	if err := os.MkdirAll(b.dir(), 0o755); err != nil {
 		return err
 	}
-	unlock, err := lock(ctx, filepath.Join(b.dir(), ".lock"))
+	unlock, err := Lock(ctx, filepath.Join(b.dir(), ".lock"))
 	if err != nil {
 		return err
 	}
@@ -270,8 +270,8 @@ func (b *Builder) fingerprint(t Target) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// lock takes the lock file at path, and waits for it if another has it.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
+// Lock takes the lock file at path, and waits for it if another has it.
+func Lock(ctx context.Context, path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
