@@ -16,10 +16,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -139,7 +137,7 @@ func (f *flags) lab() (plan.Lab, *build.Builder, error) {
 	if err != nil {
 		return plan.Lab{}, nil, err
 	}
-	root, err := repository()
+	root, err := build.Repository()
 	if err != nil {
 		return plan.Lab{}, nil, err
 	}
@@ -157,21 +155,4 @@ func (f *flags) lab() (plan.Lab, *build.Builder, error) {
 	}
 	// All labs of a repository share the programs.
 	return l, &build.Builder{Root: root, Bin: filepath.Join(own, "bin"), Logs: l.Logs()}, nil
-}
-
-// repository returns the folder of this module, at or above the working directory.
-func repository() (string, error) {
-	wd, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for dir := wd; ; dir = filepath.Dir(dir) {
-		b, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-		if err == nil && strings.HasPrefix(string(b), "module soundcheck\n") {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", errors.New("no go.mod of the module soundcheck in " + wd + " or above it: run this inside the repository")
-		}
-	}
 }
