@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"soundcheck/compose/project"
 	"soundcheck/internal/albumhttp"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/supervisor"
@@ -33,15 +34,15 @@ type composeLab interface {
 }
 
 // composeOpener finds the lab in containers that was started with a state folder and an
-// offset. The error is errNoCompose if none was.
+// offset. The error is project.ErrNone if none was.
 type composeOpener func(root, state string, offset int) (composeLab, error)
 
 // proxyName is the proxy's service.name, and what it is called in a compose file.
 const proxyName = "proxy-service"
 
-var errNoCompose = errors.New("no lab was started in containers")
-
-var openCompose composeOpener = func(string, string, int) (composeLab, error) { return nil, errNoCompose }
+func openCompose(root, state string, offset int) (composeLab, error) {
+	return project.Open(root, state, offset)
+}
 
 // address is a flag's URL.
 type address struct {
@@ -142,10 +143,10 @@ func instead(ctx context.Context, l plan.Lab, open composeOpener) string {
 func (f *verifyFlags) containers(l plan.Lab, missing string, open composeOpener) (known, error) {
 	p, err := open(l.Root, l.State, l.Offset)
 	switch {
-	case errors.Is(err, errNoCompose) && missing == "":
+	case errors.Is(err, project.ErrNone) && missing == "":
 		return nil, nil
-	case errors.Is(err, errNoCompose):
-		return nil, fmt.Errorf("%w: start one with make compose-up (go run ./compose up), or name another machine's with%s", err, missing)
+	case errors.Is(err, project.ErrNone):
+		return nil, fmt.Errorf("%w, or name another machine's with%s", err, missing)
 	case err != nil:
 		return nil, err
 	}

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"soundcheck/compose/project"
 )
 
 // fakeLab is a lab in containers.
@@ -38,7 +40,7 @@ func (fakeLab) Command(ctx context.Context, _ ...string) *exec.Cmd {
 func (f fakeLab) opened(offset int) composeOpener {
 	return func(_, _ string, n int) (composeLab, error) {
 		if n != offset {
-			return nil, errNoCompose
+			return nil, project.ErrNone
 		}
 		return f, nil
 	}
@@ -106,7 +108,7 @@ func TestVerifyCompose(t *testing.T) {
 		{"a log given", c.opened(0), "-logs " + folder, "http://c:1 http://c:2 http://c:3 http://c:4, proxy-service (containers), album-store.log (file), records of the Collector (containerRecords)"},
 		{"limited", limited.opened(0), "", "http://c:1 http://c:2 http://c:3 http://c:4, proxy-service (containers), records of the Collector (containerRecords), no album-store: it runs in no container: name a folder that has its album-store.log with -logs, store elsewhere"},
 		{"limited with a log", limited.opened(0), "-logs " + folder, "http://c:1 http://c:2 http://c:3 http://c:4, proxy-service (containers), album-store.log (file), records of the Collector (containerRecords), store elsewhere"},
-		{"none", c.opened(7), "-proxy http://a:1", "error: no lab was started in containers: start one with make compose-up (go run ./compose up), or name another machine's with -prometheus -jaeger -otlp"},
+		{"none", c.opened(7), "-proxy http://a:1", "error: no Compose lab was started: start it with go run ./compose up, or name another machine's with -prometheus -jaeger -otlp"},
 		{"unreadable", func(string, string, int) (composeLab, error) { return nil, errors.New("lab.json: cut short") }, all, "error: lab.json: cut short"},
 		{"given wrong", c.opened(0), "-otlp h:4318", "error: -otlp: "},
 	} {
