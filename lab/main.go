@@ -19,9 +19,11 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"soundcheck/internal/cli"
+	"soundcheck/internal/upstream"
 	"soundcheck/lab/build"
 	"soundcheck/lab/plan"
 )
@@ -69,6 +71,7 @@ type flags struct {
 	state  string
 	offset int
 	db     string
+	store  string
 }
 
 func newFlags(usage, about string) *flags {
@@ -86,6 +89,30 @@ func (f *flags) withOffset() *flags {
 func (f *flags) withDB() *flags {
 	f.StringVar(&f.db, "db", "", "the album store's `database`: memory, sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE (default SQLite in the state folder)")
 	return f
+}
+
+// withStore adds the flag of a lab without an album store.
+func (f *flags) withStore() *flags {
+	f.StringVar(&f.store, "store", "", "start no album store: the proxy calls the one that listens at this `URL`, or several, separated by commas, that share a database")
+	return f
+}
+
+// stores checks -store.
+func (f *flags) stores(l plan.Lab) ([]string, error) {
+	if f.store == "" {
+		return nil, nil
+	}
+	if f.db != "" {
+		return nil, f.Errorf("-store and -db exclude each other: what the store at %s keeps its albums in is its own flag", f.store)
+	}
+	urls, err := upstream.Parse(f.store)
+	if err != nil {
+		return nil, f.Errorf("-store: %v", err)
+	}
+	if slices.Contains(urls, l.Proxy()) {
+		return nil, f.Errorf("-store: %s is the lab's own proxy", l.Proxy())
+	}
+	return urls, nil
 }
 
 // database checks -db; the album store itself looks at it more closely.
@@ -123,6 +150,9 @@ func (f *flags) lab() (plan.Lab, *build.Builder, error) {
 		return plan.Lab{}, nil, err
 	}
 	l := plan.Lab{Root: root, State: state, Offset: f.offset, DB: db}
+	if l.Stores, err = f.stores(l); err != nil {
+		return plan.Lab{}, nil, err
+	}
 	// All labs of a repository share the programs.
 	return l, &build.Builder{Root: root, Bin: filepath.Join(own, "bin"), Logs: l.Logs()}, nil
 }

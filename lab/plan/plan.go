@@ -41,6 +41,8 @@ type Lab struct {
 	State  string // folder of its data, logs and state
 	Offset int    // added to every port
 	DB     string // of the album store, as for its -db; empty: SQLite in the state folder
+	// Stores are the URLs of album stores that run elsewhere: then none is the lab's.
+	Stores []string
 }
 
 // Ports of a lab whose offset is 0.
@@ -64,10 +66,13 @@ const (
 // Proxy returns the proxy's URL.
 func (l Lab) Proxy() string { return l.url(proxyPort) }
 
-// Store returns the album store's URL.
+// StoreName is the name of the program that a lab may do without.
+const StoreName = "album-store"
+
+// Store returns the URL of the lab's own album store.
 func (l Lab) Store() string { return l.url(storePort) }
 
-// StoreAdmin returns the URL where the album store's faults are changed.
+// StoreAdmin returns the URL where its faults are changed.
 func (l Lab) StoreAdmin() string { return l.url(storeAdminPort) + "/admin/faults" }
 
 // ProxyAdmin is the proxy's: see StoreAdmin.
@@ -98,7 +103,11 @@ func (l Lab) data(name string) string { return filepath.Join(l.State, "data", na
 // Programs returns the programs in order of need: what others send to comes
 // first. They end in the opposite order.
 func (l Lab) Programs() []Program {
-	return []Program{l.jaeger(), l.prometheus(), l.collector(), l.store(), l.proxy(), l.console()}
+	backends := []Program{l.jaeger(), l.prometheus(), l.collector()}
+	if len(l.Stores) > 0 {
+		return append(backends, l.proxy(), l.console())
+	}
+	return append(backends, l.store(), l.proxy(), l.console())
 }
 
 func (l Lab) jaeger() Program {
@@ -213,19 +222,25 @@ func (l Lab) collector() Program {
 	}
 }
 
-// Database is where the albums are, without a password.
-func (l Lab) Database() string { return cli.WithoutPassword(l.db()) }
+// Database is where the albums are, without a password; of stores that run elsewhere it
+// is not known: "".
+func (l Lab) Database() string {
+	if len(l.Stores) > 0 {
+		return ""
+	}
+	return cli.WithoutPassword(l.db())
+}
 
 func (l Lab) db() string {
 	if l.DB != "" {
 		return l.DB
 	}
-	return "sqlite:" + filepath.Join(l.data("album-store"), "albums.db")
+	return "sqlite:" + filepath.Join(l.data(StoreName), "albums.db")
 }
 
 // Clear deletes what the programs keep, so that the lab starts empty. Logs stay.
 func (l Lab) Clear() error {
-	for _, name := range []string{"album-store", "jaeger", "prometheus", "otel-collector"} {
+	for _, name := range []string{StoreName, "jaeger", "prometheus", "otel-collector"} {
 		if err := os.RemoveAll(l.data(name)); err != nil {
 			return err
 		}
@@ -234,14 +249,17 @@ func (l Lab) Clear() error {
 }
 
 func (l Lab) store() Program {
-	p := l.service("album-store", "store", storePort, storeAdminPort)
+	p := l.service(StoreName, "store", storePort, storeAdminPort)
 	p.Env = append(p.Env, "SOUNDCHECK_STORE_DB="+l.db()) // not an argument: it can hold a password
 	return p
 }
 
 func (l Lab) proxy() Program {
+	if len(l.Stores) > 0 { // it serves without them, too, until they come
+		return l.service("proxy-service", "proxy", proxyPort, proxyAdminPort, "-store", strings.Join(l.Stores, ","))
+	}
 	p := l.service("proxy-service", "proxy", proxyPort, proxyAdminPort, "-store", l.Store())
-	p.Needs = []string{"album-store"}
+	p.Needs = []string{StoreName}
 	return p
 }
 

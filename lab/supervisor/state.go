@@ -56,7 +56,8 @@ type Status struct {
 	Failure    string          `json:"failure,omitempty"` // why it is stopping
 	State      string          `json:"state"`             // folder
 	PortOffset int             `json:"port_offset"`
-	Database   string          `json:"database"`
+	Database   string          `json:"database,omitempty"` // of the lab's own album store
+	Stores     []string        `json:"stores,omitempty"`   // URLs of the album stores, if they run elsewhere
 	Supervisor proc.ID         `json:"supervisor"`
 	StartedAt  time.Time       `json:"started_at"`
 	Memory     int64           `json:"memory_bytes"` // resident, of all programs and the supervisor
@@ -99,7 +100,7 @@ func (s *Supervisor) status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := Status{Phase: s.phase, Failure: s.failure, State: s.lab.State, PortOffset: s.lab.Offset, Database: s.lab.Database(),
-		Supervisor: s.self, StartedAt: s.started}
+		Stores: s.lab.Stores, Supervisor: s.self, StartedAt: s.started}
 	for _, r := range s.runners {
 		p := ProgramStatus{Name: r.Name, State: r.state, Detail: r.detail, Address: r.Address, Version: r.version, Process: r.id,
 			Since: r.startedAt, Restarts: r.restarts, Build: r.builder, Log: r.logPath()}
