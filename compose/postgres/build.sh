@@ -14,8 +14,14 @@ SECURITY=${DEBIAN_SECURITY_MIRROR:-http://deb.debian.org/debian-security}
 
 step() { echo "postgres image: $*" >&2; }
 
+for left in "$OUT".root.*; do # by a run that was killed
+	if [ -d "$left" ]; then
+		umount "$left/proc" 2>/dev/null || true
+		rm -rf --one-file-system "$left"
+	fi
+done
 ROOT=$(mktemp -d "$OUT.root.XXXXXX")
-trap 'umount "$ROOT/proc" 2>/dev/null || true; rm -rf "$ROOT" "$OUT.new"' EXIT
+trap 'umount "$ROOT/proc" 2>/dev/null || true; rm -rf --one-file-system "$ROOT" "$OUT.new"' EXIT
 trap 'exit 130' INT TERM HUP
 
 step "a minimal Debian $SUITE from $MIRROR"
@@ -82,6 +88,7 @@ if [ -n "$missing" ]; then
 	step "missing in the image: $missing"
 	exit 1
 fi
+chroot "$ROOT" dpkg-query -W -f '${Version}\n' "postgresql-$VERSION" >"$OUT.version"
 step "packing $(du -sm --apparent-size "$ROOT" | cut -f1) MB"
 tar -C "$ROOT" --numeric-owner --sort=name -cf "$OUT.new" .
 mv "$OUT.new" "$OUT"
