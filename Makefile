@@ -38,6 +38,30 @@ lab-verify: ## Send a short load and prove that traces, metrics, logs and dashbo
 local-proxy-test: ## Send ten requests through the proxy and check each answer
 	@go run ./lab smoke -url http://127.0.0.1:$$((9070 + $(PORT_OFFSET)))
 
+.PHONY: compose-up
+compose-up: ## Start the lab in Docker Compose; IMAGES=local builds every image here, without a registry
+	@go run ./compose up -state $(STATE) -port-offset $(PORT_OFFSET)
+
+.PHONY: compose-limited-up
+compose-limited-up: ## The same without album store and database: these run outside, in a debugger say
+	@go run ./compose up -limited -state $(STATE) -port-offset $(PORT_OFFSET)
+
+.PHONY: compose-down
+compose-down: ## Stop the lab in Docker Compose; its data stays
+	@go run ./compose down -state $(STATE) -port-offset $(PORT_OFFSET)
+
+.PHONY: compose-ps
+compose-ps: ## Show its containers
+	@go run ./compose -state $(STATE) -port-offset $(PORT_OFFSET) ps
+
+.PHONY: compose-logs
+compose-logs: ## Follow its logs
+	@go run ./compose -state $(STATE) -port-offset $(PORT_OFFSET) logs --follow --tail 100
+
+.PHONY: compose-verify
+compose-verify: ## lab-verify, of the lab in Docker Compose
+	@go run ./lab verify -env compose -state $(STATE) -port-offset $(PORT_OFFSET)
+
 .PHONY: postgres
 postgres: # The tests start a PostgreSQL server of their own.
 	@if ls /usr/lib/postgresql/*/bin/postgres /opt/homebrew/opt/postgresql*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null; then :; \
