@@ -134,7 +134,7 @@ func tryStore(w io.Writer, p *project.Project) {
 	fmt.Fprintf(w, `
 try next:
   curl %[1]s/albums/1
-  go run ./lab up%[2]s -store %[1]s
+  go run ./lab up%[2]s -otlp-everywhere -store %[1]s
   go run ./compose%[3]s exec postgres psql -U albums
   go run ./compose%[3]s ps   (or logs -f, down)
 `, p.Store(), offset, flagsOf(p))
