@@ -286,7 +286,8 @@ func (l Lab) console() Program {
 func (l Lab) service(name, dir string, port, admin int, args ...string) Program {
 	return Program{
 		Name: name,
-		Target: build.Target{Name: name, Module: ".", Package: "./" + dir,
+		// Gin would bring MessagePack along, a sixth of the program.
+		Target: build.Target{Name: name, Module: ".", Package: "./" + dir, Tags: "nomsgpack",
 			Sources: []string{dir, "internal"}},
 		Args: append([]string{"-addr", l.addr(port), "-admin-addr", l.addr(admin)}, args...),
 		Env: append(environ(map[string]string{
