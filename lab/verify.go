@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -82,6 +83,9 @@ func (f *verifyFlags) check() error {
 
 // generators are the programs that send the load.
 func generators(ctx context.Context, b *build.Builder, g *verify.Generator) error {
+	if err := os.MkdirAll(b.Logs, 0o755); err != nil { // of a native lab that was never started
+		return err
+	}
 	for name, path := range map[string]*string{"loadgen": &g.Loadgen, "datagen": &g.Datagen} {
 		t := build.Target{Name: name, Module: ".", Package: "./" + name, Sources: []string{name, "loadgen", "internal"}}
 		if err := b.Build(ctx, t, new(build.Progress)); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strconv"
 	"sync"
@@ -47,7 +48,7 @@ type call struct {
 func (c *call) do(ctx context.Context, executor failsafe.Executor[*Answer]) (*Answer, error) {
 	c.pool.budget.deposit()
 	if !c.r.Again {
-		return c.try(ctx, false)
+		executor = c.pool.unsent
 	}
 	a, err := executor.WithContext(ctx).GetWithExecution(func(exec failsafe.Execution[*Answer]) (*Answer, error) {
 		return c.try(exec.Context(), exec.IsHedge())
@@ -228,9 +229,16 @@ func RetryAfter(h http.Header) (time.Duration, bool) {
 	return time.Duration(seconds) * time.Second, err == nil && seconds >= 0 && seconds < 1<<31
 }
 
-func (p *Pool) retryPolicy() retrypolicy.RetryPolicy[*Answer] {
+// unsent reports whether a try ended before there was a connection. No server has seen
+// anything of the request then, so that another may be asked whatever it is about.
+func unsent(_ *Answer, err error) bool {
+	var op *net.OpError
+	return errors.Is(err, ErrDown) && errors.As(err, &op) && op.Op == "dial"
+}
+
+func (p *Pool) retryPolicy(when func(*Answer, error) bool) retrypolicy.RetryPolicy[*Answer] {
 	return retrypolicy.NewBuilder[*Answer]().
-		HandleIf(p.again).
+		HandleIf(when).
 		WithMaxRetries(p.o.Retries).
 		WithDelayFunc(p.retryDelay).
 		WithBudget(p.budget).

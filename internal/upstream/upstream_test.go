@@ -65,6 +65,7 @@ func get(again bool) *Request {
 func TestTries(t *testing.T) {
 	t.Parallel()
 	down := func(*http.Request) (*http.Response, error) { return nil, errRefused }
+	closed := func(*http.Request) (*http.Response, error) { return nil, &net.OpError{Op: "dial", Err: errRefused} }
 	slow := func(r *http.Request) (*http.Response, error) { return later(r, time.Hour, 200) }
 	status := func(code int, header ...string) network {
 		return func(r *http.Request) (*http.Response, error) { return respond(r, code, header...), nil }
@@ -92,6 +93,9 @@ func TestTries(t *testing.T) {
 		{"down, then well", then(down, status(200)), false, false, 200, nil, 2, 12 * time.Millisecond, 25 * time.Millisecond},
 		{"down", down, false, false, 0, ErrDown, 3, 37 * time.Millisecond, 75 * time.Millisecond},
 		{"down, not to be sent again", down, true, false, 0, ErrDown, 1, 0, 0},
+		{"no connection, not to be sent again", closed, true, false, 0, ErrDown, 3, 37 * time.Millisecond, 75 * time.Millisecond},
+		{"no connection, then well, not to be sent again", then(closed, status(201)), true, false, 201, nil, 2, 12 * time.Millisecond, 25 * time.Millisecond},
+		{"no connection, then down, not to be sent again", then(closed, down), true, false, 0, ErrDown, 2, 12 * time.Millisecond, 25 * time.Millisecond},
 		{"slow", slow, false, false, 0, ErrSlow, 3, 3037 * time.Millisecond, 3075 * time.Millisecond},
 		{"slow, a try has all the time", slow, false, true, 0, ErrSlow, 1, 10 * time.Second, 10 * time.Second},
 		{"slow, not to be sent again", slow, true, false, 0, ErrSlow, 1, 10 * time.Second, 10 * time.Second},
@@ -491,6 +495,32 @@ func TestServers(t *testing.T) {
 			t.Errorf("a is back: %v", n)
 		}
 	})
+}
+
+// With real connections: a server that is not there costs nothing that another can do,
+// also what must not be sent twice.
+func TestNobodyListens(t *testing.T) {
+	t.Parallel()
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	var served atomic.Int64
+	there := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served.Add(1) }))
+	defer there.Close()
+	p, err := New(Options{URLs: []string{gone.URL, there.URL}, Timeout: 10 * time.Second, Retries: 2, RetryWait: time.Millisecond, Budget: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	const n = 20
+	for range n {
+		r := &Request{Method: http.MethodPost, Route: "/x", Path: "/x", Header: http.Header{}, Body: []byte("z")}
+		if a, err := p.Do(t.Context(), r); err != nil || a.StatusCode != http.StatusOK {
+			t.Fatalf("%v, %v", a, err)
+		}
+	}
+	if served.Load() != n {
+		t.Errorf("%d requests were served, want %d", served.Load(), n)
+	}
 }
 
 type countClose struct {
