@@ -7,9 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os/exec"
+	"net"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -86,7 +85,11 @@ func show(ctx context.Context, p *project.Project, stdout io.Writer) error {
 	if p.OnlyStore {
 		tryStore(&b, p)
 	} else {
-		try(&b, p, bridge(ctx))
+		host := ""
+		if p.Limited {
+			host = bridge(ctx, p)
+		}
+		try(&b, p, host)
 	}
 	_, err = stdout.Write(b.Bytes())
 	return err
@@ -131,7 +134,7 @@ func tryStore(w io.Writer, p *project.Project) {
 	fmt.Fprintf(w, `
 try next:
   curl %[1]s/albums/1
-  go run ./lab up%[2]s -store %[1]s
+  go run ./lab up%[2]s -otlp-everywhere -store %[1]s
   go run ./compose%[3]s exec postgres psql -U albums
   go run ./compose%[3]s ps   (or logs -f, down)
 `, p.Store(), offset, flagsOf(p))
@@ -152,14 +155,26 @@ func flagsOf(p *project.Project) string {
 	return s
 }
 
-// bridge returns the address of this machine that containers reach: on Linux that of
-// Docker's bridge. Docker Desktop takes them to the loopback address.
-func bridge(ctx context.Context) string {
-	if runtime.GOOS == "linux" {
-		out, err := exec.CommandContext(ctx, "docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}").Output()
-		if ip := strings.TrimSpace(string(out)); err == nil && ip != "" {
-			return ip
+// bridge returns the address of this machine that containers call host.docker.internal, if
+// it is one: on Linux that of Docker's bridge. Docker Desktop takes them to the loopback
+// address.
+func bridge(ctx context.Context, p *project.Project) string {
+	const loopback = "127.0.0.1"
+	out, err := p.Command(ctx, "exec", "-T", "proxy-service", "/tools/labtool", "cat", "/etc/hosts").Output()
+	addrs, err2 := net.InterfaceAddrs()
+	if err != nil || err2 != nil {
+		return loopback
+	}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || fields[1] != "host.docker.internal" {
+			continue
+		}
+		for _, a := range addrs {
+			if n, ok := a.(*net.IPNet); ok && n.IP.String() == fields[0] {
+				return fields[0]
+			}
 		}
 	}
-	return "127.0.0.1"
+	return loopback
 }

@@ -134,7 +134,7 @@ func start(ctx context.Context, p *project.Project, timeout time.Duration, stdou
 	}
 	if err := compose(ctx, p, stderr, args...); err != nil {
 		if ctx.Err() != nil {
-			fmt.Fprintln(stderr, "interrupted; what was started runs on: go run ./compose down stops it")
+			fmt.Fprintf(stderr, "interrupted; what was started runs on: go run ./compose%s down stops it\n", flagsOf(p))
 			return err
 		}
 		return because(ctx, p, err)
@@ -155,16 +155,17 @@ func because(ctx context.Context, p *project.Project, failed error) error {
 	if err != nil {
 		return failed
 	}
-	var bad []string
+	var bad, names []string
 	for _, c := range list {
 		if !c.well() {
 			bad = append(bad, c.Service+" is "+c.condition())
+			names = append(names, c.Service)
 		}
 	}
 	if len(bad) == 0 {
 		return failed
 	}
-	return fmt.Errorf("%s: see go run ./compose%s logs", strings.Join(bad, ", "), flagsOf(p))
+	return fmt.Errorf("%s: see go run ./compose%s logs %s", strings.Join(bad, ", "), flagsOf(p), strings.Join(names, " "))
 }
 
 // revision returns what the sources are called and their commit, if git knows.

@@ -72,6 +72,7 @@ type flags struct {
 	offset int
 	db     string
 	store  string
+	otlp   bool
 }
 
 func newFlags(usage, about string) *flags {
@@ -94,6 +95,12 @@ func (f *flags) withDB() *flags {
 // withStore adds the flag of a lab without an album store.
 func (f *flags) withStore() *flags {
 	f.StringVar(&f.store, "store", "", "start no album store: the proxy calls the one that listens at this `URL`, or several, separated by commas, that share a database")
+	return f
+}
+
+// withOTLP adds the flag of where the Collector listens.
+func (f *flags) withOTLP() *flags {
+	f.BoolVar(&f.otlp, "otlp-everywhere", false, "the Collector listens on every address of this machine, so that containers reach it, and all others, too")
 	return f
 }
 
@@ -149,7 +156,7 @@ func (f *flags) lab() (plan.Lab, *build.Builder, error) {
 	if state, err = filepath.Abs(state); err != nil {
 		return plan.Lab{}, nil, err
 	}
-	l := plan.Lab{Root: root, State: state, Offset: f.offset, DB: db}
+	l := plan.Lab{Root: root, State: state, Offset: f.offset, DB: db, OTLPEverywhere: f.otlp}
 	if l.Stores, err = f.stores(l); err != nil {
 		return plan.Lab{}, nil, err
 	}

@@ -25,7 +25,7 @@ import (
 )
 
 func up(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	f := newFlags("lab up [flags]", "Builds what is missing, starts every program, waits until all are ready.").withOffset().withDB().withStore()
+	f := newFlags("lab up [flags]", "Builds what is missing, starts every program, waits until all are ready.").withOffset().withDB().withStore().withOTLP()
 	foreground := f.Bool("foreground", false, "stay, and stop the lab on Ctrl-C")
 	fresh := f.Bool("fresh", false, "start empty: delete the albums, traces and metrics of the state folder first")
 	l, b, err := parse(f, args, getenv, stdout)
@@ -78,6 +78,9 @@ func join(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) (joined boo
 	}
 	if st.Database != l.Database() || !slices.Equal(st.Stores, l.Stores) {
 		return true, fmt.Errorf("a lab with its albums in %s is running in %s: stop it first (lab down), or give this one another -state", albums(st), l.State)
+	}
+	if st.OTLPEverywhere != l.OTLPEverywhere {
+		return true, fmt.Errorf("a lab with -otlp-everywhere=%t is running in %s: stop it first (lab down)", st.OTLPEverywhere, l.State)
 	}
 	if st.Phase == supervisor.Up {
 		fmt.Fprintln(stderr, "the lab is up already")
@@ -139,7 +142,8 @@ func inBackground(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) err
 		return err
 	}
 	defer said.Close()
-	cmd := exec.Command(self, "supervise", "-state", l.State, "-port-offset", strconv.Itoa(l.Offset))
+	cmd := exec.Command(self, "supervise", "-state", l.State, "-port-offset", strconv.Itoa(l.Offset),
+		"-otlp-everywhere="+strconv.FormatBool(l.OTLPEverywhere))
 	cmd.Env = append(os.Environ(), "SOUNDCHECK_LAB_STORE="+strings.Join(l.Stores, ","),
 		"SOUNDCHECK_LAB_DB="+l.DB) // not an argument: it can hold a password
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = l.Root, said, said, proc.Session()
@@ -198,7 +202,7 @@ func copySelf(to string) error {
 }
 
 func supervise(ctx context.Context, args []string, getenv func(string) string, stdout, _ io.Writer) error {
-	f := newFlags("lab supervise [flags]", "Runs the lab; used by up.").withOffset().withDB().withStore()
+	f := newFlags("lab supervise [flags]", "Runs the lab; used by up.").withOffset().withDB().withStore().withOTLP()
 	l, b, err := parse(f, args, getenv, stdout)
 	if err != nil {
 		return err

@@ -46,6 +46,7 @@ var Combinations = []Combination{
 	{"limited, local", []string{"compose.yaml", "local.yaml", "limited.yaml"}, nil,
 		names(backends, []string{"console", "proxy-service"})},
 	{"store", []string{"store.yaml"}, nil, []string{"album-store-1", "postgres", "prepare"}},
+	{"store local", []string{"store.yaml", "store-local.yaml"}, nil, []string{"album-store-1", "postgres", "prepare"}},
 }
 
 func names(lists ...[]string) []string { return slices.Sorted(slices.Values(slices.Concat(lists...))) }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -75,6 +76,69 @@ func TestComponents(t *testing.T) {
 	}
 	if _, err := Built([]byte("exporters: [{gomod: example.org/nosuchexporter v1.0.0}]")); err == nil {
 		t.Error("an unknown module was taken")
+	}
+}
+
+// What is over the one configuration adds to it, and takes nothing away.
+func TestMerged(t *testing.T) {
+	t.Parallel()
+	c, err := Configuration(configs(t, load(t, "full"))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pipeline, want := range map[string][]any{
+		"traces":  {"memory_limiter", "attributes/edge", "batch"},
+		"metrics": {"memory_limiter", "batch"},
+		"logs":    {"memory_limiter", "batch"},
+	} {
+		if got, _ := c.Get("service::pipelines::" + pipeline + "::processors").([]any); !slices.Equal(got, want) {
+			t.Errorf("the processors of %s are %v, want %v", pipeline, got, want)
+		}
+	}
+	if !c.IsSet("service::pipelines::traces::exporters") || !c.IsSet("processors::batch") {
+		t.Error("the configuration has lost something")
+	}
+}
+
+var reads = regexp.MustCompile(`\$\{env:(\w+)`)
+
+// What the files set is read, and who is elsewhere is not looked for on this machine.
+func TestEnvironment(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"full", "local"} {
+		p := load(t, name)
+		jaeger := slices.IndexFunc(p.Services["jaeger"].Volumes, func(v types.ServiceVolumeConfig) bool {
+			return v.Target == p.Services["jaeger"].Command[1]
+		})
+		for service, files := range map[string][]string{
+			"otel-collector": configs(t, p), "jaeger": {p.Services["jaeger"].Volumes[jaeger].Source},
+		} {
+			read := map[string]bool{}
+			for _, file := range files {
+				b, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, m := range reads.FindAllSubmatch(b, -1) {
+					read[string(m[1])] = true
+				}
+			}
+			s := p.Services[service]
+			for variable := range s.Environment {
+				known := strings.HasPrefix(variable, "GO") || strings.HasPrefix(variable, "OTEL_")
+				if !known && !read[variable] {
+					t.Errorf("%s, %s: nobody reads %s", name, service, variable)
+				}
+			}
+			// Health is asked for inside; Jaeger's gRPC by nobody; without Loki nothing is sent there.
+			for variable := range read {
+				optional := strings.HasSuffix(variable, "_HEALTH_ADDR") || variable == "JAEGER_GRPC_ADDR" ||
+					variable == "LOKI_OTLP_URL" && name == "local"
+				if _, ok := s.Environment[variable]; !ok && !optional {
+					t.Errorf("%s, %s: %s is not set", name, service, variable)
+				}
+			}
+		}
 	}
 }
 

@@ -33,7 +33,7 @@ func (b *Builder) postgres(ctx context.Context) error {
 	tar, mark := filepath.Join(b.Dir, name+"-root.tar"), filepath.Join(b.Dir, name+"-root.sum")
 	have, _ := os.ReadFile(mark)
 	if _, err := os.Stat(tar); err != nil || string(have) != root {
-		if err := canDebootstrap(platform); err != nil {
+		if err := canDebootstrap(platform, runtime.GOOS+"/"+runtime.GOARCH, os.Getuid()); err != nil {
 			return err
 		}
 		if err := b.debootstrap(ctx); err != nil {
@@ -68,13 +68,14 @@ func (b *Builder) said(line string) {
 
 const elsewhere = "use the official images (IMAGES=official), a lab whose store runs outside (-limited), or the native lab (make lab-up)"
 
-func canDebootstrap(platform string) error {
+// canDebootstrap says whether a user of a machine can make the image for an engine.
+func canDebootstrap(engine, machine string, uid int) error {
 	switch {
-	case runtime.GOOS != "linux":
+	case !strings.HasPrefix(machine, "linux/"):
 		return errors.New("-images local makes PostgreSQL's image with debootstrap, which needs Linux: " + elsewhere)
-	case platform != runtime.GOOS+"/"+runtime.GOARCH:
-		return fmt.Errorf("-images local makes PostgreSQL's image with debootstrap, on the engine's platform %s, but this machine is %s/%s: %s", platform, runtime.GOOS, runtime.GOARCH, elsewhere)
-	case os.Getuid() != 0:
+	case engine != machine:
+		return fmt.Errorf("-images local makes PostgreSQL's image with debootstrap, on the engine's platform %s, but this machine is %s: %s", engine, machine, elsewhere)
+	case uid != 0:
 		return errors.New("-images local makes PostgreSQL's image with debootstrap, which needs root: use sudo, once; or " + elsewhere)
 	}
 	return nil

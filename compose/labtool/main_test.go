@@ -20,7 +20,8 @@ func call(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	err := run(t.Context(), args, os.Getenv, &out, &errs)
-	return out.String(), errs.String(), cli.Code("labtool", &errs, err)
+	code = cli.Code("labtool", &errs, err) // which writes
+	return out.String(), errs.String(), code
 }
 
 func TestUsage(t *testing.T) {

@@ -56,6 +56,7 @@ func start(t *testing.T, addr string, changes ...string) *edge {
 	conf := string(b)
 	pairs := append([]string{
 		"listen 8070;", "listen " + strings.TrimPrefix(e.url, "http://") + ";",
+		"~^8070 ", "~^" + e.url[strings.LastIndex(e.url, ":")+1:] + " ",
 		"listen 127.0.0.1:8071;", "listen " + strings.TrimPrefix(e.health, "http://") + ";",
 		" /tmp/", " " + dir + "/",
 	}, changes...)
@@ -67,8 +68,11 @@ func start(t *testing.T, addr string, changes ...string) *edge {
 	}
 	write(t, dir, "nginx.conf", conf)
 	write(t, dir, "module.conf", "")
-	write(t, dir, "otel.conf", `map $http_traceparent $otel_trace_id { ~^00-(?<t>[0-9a-f]+)- $t; default "none"; }
-		map $otel_trace_id $otel_span_id { default "span"; }`)
+	write(t, dir, "otel.conf", `
+		map $http_traceparent $otel_trace_id       { ~^00-(?<trace>[0-9a-f]+)- $trace; default 99999999999999999999999999999999; }
+		map $http_traceparent $otel_parent_id      { ~^00-[0-9a-f]+-(?<parent>[0-9a-f]+)- $parent; default ""; }
+		map $http_traceparent $otel_parent_sampled { ~-01$ 1; default 0; }
+		map $otel_trace_id    $otel_span_id        { default 1111111111111111; }`)
 	write(t, dir, "upstream.conf", "upstream edge_upstream { server "+addr+" max_fails=0; keepalive 4; }")
 
 	global := "daemon off;"
@@ -250,6 +254,37 @@ func TestProxies(t *testing.T) {
 	}
 }
 
+// Traces that begin at the edge are sampled, others as their caller has it; probes are not.
+func TestSampled(t *testing.T) {
+	t.Parallel()
+	addr, _ := service(t)
+	e := start(t, addr)
+	for _, tt := range []struct{ path, parent, want string }{
+		{"/albums/1", "", "on"},
+		{"/albums/2", traceparent, "on"},
+		{"/albums/3", strings.TrimSuffix(traceparent, "1") + "0", "off"},
+		{"/healthz", "", "off"},
+		{"/metrics", traceparent, "off"},
+		{"/metricsx", "", "on"},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", e.url+tt.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tt.parent != "" {
+			req.Header.Set("traceparent", tt.parent)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if line := e.line(t, tt.path, resp.StatusCode); line["sampled"] != tt.want {
+			t.Errorf("%s with the parent %q: %v, want %s", tt.path, tt.parent, line, tt.want)
+		}
+	}
+}
+
 // The edge reads as much as the proxy does, and says no in the same way.
 func TestBodies(t *testing.T) {
 	t.Parallel()
@@ -298,44 +333,5 @@ func TestAway(t *testing.T) {
 	// Health is of the edge alone.
 	if status, _, _ := send(t, "GET", e.health, ""); status != 200 {
 		t.Errorf("health: %d", status)
-	}
-}
-
-func TestSlow(t *testing.T) {
-	t.Parallel()
-	release := make(chan struct{})
-	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
-	t.Cleanup(func() { close(release); srv.Close() })
-	// As configured, but not as long.
-	e := start(t, srv.Listener.Addr().String(), "proxy_read_timeout 55s;", "proxy_read_timeout 100ms;")
-	if status, _, body := send(t, "GET", e.url+"/albums", ""); status != 504 || !strings.Contains(string(body), `"status":504`) {
-		t.Errorf("%d %s, want a problem of 504", status, body)
-	}
-}
-
-// A stream reaches the client as it comes.
-func TestStream(t *testing.T) {
-	t.Parallel()
-	next := make(chan struct{})
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintln(w, "first")
-		w.(http.Flusher).Flush()
-		<-next
-		fmt.Fprintln(w, "second")
-	}))
-	t.Cleanup(srv.Close)
-	e := start(t, srv.Listener.Addr().String())
-	resp, err := http.Get(e.url + "/albums")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	r := bufio.NewReader(resp.Body)
-	if line, err := r.ReadString('\n'); line != "first\n" || err != nil {
-		t.Fatalf("%q, %v", line, err)
-	}
-	close(next)
-	if line, err := r.ReadString('\n'); line != "second\n" || err != nil {
-		t.Fatalf("%q, %v", line, err)
 	}
 }

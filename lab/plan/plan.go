@@ -43,6 +43,8 @@ type Lab struct {
 	DB     string // of the album store, as for its -db; empty: SQLite in the state folder
 	// Stores are the URLs of album stores that run elsewhere: then none is the lab's.
 	Stores []string
+	// OTLPEverywhere has the Collector listen on every address of this machine.
+	OTLPEverywhere bool
 }
 
 // Ports of a lab whose offset is 0.
@@ -199,6 +201,10 @@ func (l Lab) setupPrometheus(config string) error {
 }
 
 func (l Lab) collector() Program {
+	otlp := l.addr
+	if l.OTLPEverywhere {
+		otlp = func(p int) string { return fmt.Sprintf("0.0.0.0:%d", p+l.Offset) }
+	}
 	return Program{
 		Name: "otel-collector",
 		Target: build.Target{Name: "otel-collector", Module: "collector/distribution",
@@ -206,8 +212,8 @@ func (l Lab) collector() Program {
 		Version: "go.opentelemetry.io/collector/otelcol",
 		Args:    []string{"--config", filepath.Join(l.Root, "collector/config.yaml")},
 		Env: append(environ(nil),
-			"COLLECTOR_OTLP_GRPC_ADDR="+l.addr(collectorGRPCPort),
-			"COLLECTOR_OTLP_HTTP_ADDR="+l.addr(collectorHTTPPort),
+			"COLLECTOR_OTLP_GRPC_ADDR="+otlp(collectorGRPCPort),
+			"COLLECTOR_OTLP_HTTP_ADDR="+otlp(collectorHTTPPort),
 			"COLLECTOR_HEALTH_ADDR="+l.addr(collectorHealthPort),
 			"COLLECTOR_STATE_DIR="+l.data("otel-collector"),
 			"COLLECTOR_LOGS_FILE="+filepath.Join(l.Logs(), "otlp.jsonl"),
@@ -280,7 +286,8 @@ func (l Lab) console() Program {
 func (l Lab) service(name, dir string, port, admin int, args ...string) Program {
 	return Program{
 		Name: name,
-		Target: build.Target{Name: name, Module: ".", Package: "./" + dir,
+		// Gin would bring MessagePack along, a sixth of the program.
+		Target: build.Target{Name: name, Module: ".", Package: "./" + dir, Tags: "nomsgpack",
 			Sources: []string{dir, "internal"}},
 		Args: append([]string{"-addr", l.addr(port), "-admin-addr", l.addr(admin)}, args...),
 		Env: append(environ(map[string]string{

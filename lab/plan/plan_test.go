@@ -81,6 +81,32 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// Only the Collector leaves the loopback address, when it is told to, and only to receive.
+func TestOTLPEverywhere(t *testing.T) {
+	t.Parallel()
+	for _, everywhere := range []bool{false, true} {
+		l := Lab{Offset: 7, OTLPEverywhere: everywhere}
+		var got []string
+		for _, p := range l.Programs() {
+			for _, s := range append(p.Env, p.Args...) {
+				if strings.Contains(s, "0.0.0.0") {
+					got = append(got, s)
+				}
+			}
+		}
+		var want []string
+		if everywhere {
+			want = []string{"COLLECTOR_OTLP_GRPC_ADDR=0.0.0.0:4324", "COLLECTOR_OTLP_HTTP_ADDR=0.0.0.0:4325"}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("OTLPEverywhere %t: open are %q, want %q", everywhere, got, want)
+		}
+		if l.OTLP() != "http://127.0.0.1:4325" {
+			t.Errorf("OTLP() = %s", l.OTLP())
+		}
+	}
+}
+
 // A lab whose album stores run elsewhere has none, and all else; its proxy calls them.
 func TestStores(t *testing.T) {
 	t.Parallel()
