@@ -116,7 +116,7 @@ func (c *composed) address(t *testing.T, service string) string {
 // cut cuts the network between containers while albums are created. Meanwhile each answer
 // says what is wrong, and when to come again; afterwards all is well, and no album was lost.
 func (c *composed) cut(t *testing.T, from, to []string) {
-	albums := c.fill(t, "-n 800 -rate 80 -concurrency 8")
+	albums := c.fill(t, "-n 300 -rate 100 -concurrency 8")
 	var routes [][]string
 	for _, f := range from {
 		pid := fmt.Sprint(c.inspect(t, f).State.Pid)
@@ -179,7 +179,7 @@ func (c *composed) lost(t *testing.T) map[string]float64 {
 // lost by the program that made it.
 func (c *composed) collectorAway(t *testing.T) {
 	before := c.lost(t)
-	wait := c.load(t, "-rate 20 -duration 45s")
+	wait := c.load(t, "-rate 20 -duration 38s")
 	c.compose(t, "stop", "otel-collector")
 	time.Sleep(away)
 	c.compose(t, "start", "otel-collector")
@@ -208,19 +208,27 @@ func (c *composed) collectorAway(t *testing.T) {
 	c.wantTraces(t)
 }
 
-// replace replaces one store after the other. No request fails.
+// replace replaces one store after the other. No request fails. Some may be refused if the
+// machine has other things to do; then it is done again.
 func (c *composed) replace(t *testing.T) {
-	wait := c.load(t, "-rate 200 -duration 5m")
-	for _, service := range []string{"album-store-1", "album-store-2"} {
-		before := c.inspect(t, service)
-		c.compose(t, "up", "--detach", "--no-deps", "--force-recreate", "--wait", service)
-		if now := c.inspect(t, service); now.ID == before.ID || !now.healthy() {
-			t.Errorf("%s was not replaced: %+v after %+v", service, now, before)
+	const attempts = 5
+	for attempt := 1; ; attempt++ {
+		wait := c.load(t, "-rate 200 -duration 5m")
+		for _, service := range []string{"album-store-1", "album-store-2"} {
+			before := c.inspect(t, service)
+			c.compose(t, "up", "--detach", "--no-deps", "--force-recreate", "--wait", service)
+			if now := c.inspect(t, service); now.ID == before.ID || !now.healthy() {
+				t.Errorf("%s was not replaced: %+v after %+v", service, now, before)
+			}
 		}
-	}
-	r := wait(true)
-	if n := r.Classes[attack.Failed] + r.Classes[attack.Shed]; n > 0 || r.Sent < 1000 {
-		t.Errorf("%d of %d requests failed: %v, %s, %+v", n, r.Sent, r.Errors, r.FirstError, r.Scenarios)
+		r := wait(true)
+		failed, refused := r.Classes[attack.Failed], r.Classes[attack.Shed]
+		if failed > 0 || r.Sent < 1000 || refused > 0 && attempt == attempts {
+			t.Errorf("of %d requests %d failed and %d were refused: %v %s %v", r.Sent, failed, refused, r.Errors, r.FirstError, r.Invalid)
+		}
+		if refused == 0 || t.Failed() {
+			break
+		}
 	}
 	c.wantTraces(t)
 }
