@@ -68,13 +68,13 @@ func up(ctx context.Context, w which, args []string, getenv func(string) string,
 		return err
 	}
 	p := &project.Project{Root: root, State: state, Options: f.o}
-	if err := os.MkdirAll(p.Dir(), 0o755); err != nil {
-		return err
-	}
 	bar := cli.NewProgress(stderr)
 	defer bar.Clear()
 	engine, err := project.FindEngine(ctx)
 	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(p.Dir(), 0o755); err != nil {
 		return err
 	}
 	if p.Docker, err = project.FindCompose(ctx, programs(root, p.Dir()), bar.Line); err != nil {
