@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -162,7 +163,10 @@ func because(ctx context.Context, p *project.Project, failed error) error {
 			names = append(names, c.Service)
 		}
 	}
-	if len(bad) == 0 {
+	switch {
+	case len(list) == 0 && p.Images == project.Official:
+		return errors.New("nothing was started, docker compose says above why; where a registry cannot be reached, -images local builds every image here")
+	case len(bad) == 0:
 		return failed
 	}
 	return fmt.Errorf("%s: see go run ./compose%s logs %s", strings.Join(bad, ", "), flagsOf(p), strings.Join(names, " "))
