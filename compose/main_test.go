@@ -196,6 +196,15 @@ func TestUnhealthy(t *testing.T) {
 	}
 }
 
+func TestInterruptedBeforeTheStart(t *testing.T) {
+	l := newLab(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, stderr, code := l.run(ctx, "up"); code != 130 || stderr != "compose: interrupted\n" {
+		t.Errorf("%d, %s", code, stderr)
+	}
+}
+
 func TestNothingStarted(t *testing.T) {
 	l := newLab(t)
 	l.touch(".fail")
