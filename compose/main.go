@@ -61,7 +61,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	switch args := f.Args()[1:]; f.Arg(0) {
 	case "up":
-		return up(ctx, f.which, args, getenv, stdout, stderr)
+		err := up(ctx, f.which, args, getenv, stdout, stderr)
+		if errors.Is(err, context.Canceled) { // before anything was started
+			return cli.WithCode(130, errors.New("interrupted"))
+		}
+		return err
 	case "down":
 		return down(ctx, f.which, args, getenv, stdout, stderr)
 	}

@@ -36,6 +36,7 @@ up)
 	if [ -e "$CALLS.fail" ]; then echo "container x is unhealthy" >&2; exit 1; fi
 	if [ -e "$CALLS.wait" ]; then echo waiting >"$CALLS.waiting"; exec sleep 60; fi ;;
 ps)
+	if [ -e "$CALLS.nothing" ]; then exit; fi
 	health=healthy
 	if [ -e "$CALLS.fail" ]; then health=unhealthy; fi
 	echo '{"Service":"prepare","State":"exited","ExitCode":0,"Health":""}'
@@ -192,6 +193,24 @@ func TestUnhealthy(t *testing.T) {
 	// What was started can be looked at and stopped.
 	if _, err := project.Open(repository(t), l.state, 0); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestInterruptedBeforeTheStart(t *testing.T) {
+	l := newLab(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, stderr, code := l.run(ctx, "up"); code != 130 || stderr != "compose: interrupted\n" {
+		t.Errorf("%d, %s", code, stderr)
+	}
+}
+
+func TestNothingStarted(t *testing.T) {
+	l := newLab(t)
+	l.touch(".fail")
+	l.touch(".nothing")
+	if _, stderr, code := l.run(t.Context(), "up"); code != 1 || !strings.Contains(stderr, "compose: nothing was started, ") || !strings.Contains(stderr, "-images local") {
+		t.Errorf("%d, %s", code, stderr)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -68,13 +69,13 @@ func up(ctx context.Context, w which, args []string, getenv func(string) string,
 		return err
 	}
 	p := &project.Project{Root: root, State: state, Options: f.o}
-	if err := os.MkdirAll(p.Dir(), 0o755); err != nil {
-		return err
-	}
 	bar := cli.NewProgress(stderr)
 	defer bar.Clear()
 	engine, err := project.FindEngine(ctx)
 	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(p.Dir(), 0o755); err != nil {
 		return err
 	}
 	if p.Docker, err = project.FindCompose(ctx, programs(root, p.Dir()), bar.Line); err != nil {
@@ -162,7 +163,10 @@ func because(ctx context.Context, p *project.Project, failed error) error {
 			names = append(names, c.Service)
 		}
 	}
-	if len(bad) == 0 {
+	switch {
+	case len(list) == 0 && p.Images == project.Official:
+		return errors.New("nothing was started, docker compose says above why; where a registry cannot be reached, -images local builds every image here")
+	case len(bad) == 0:
 		return failed
 	}
 	return fmt.Errorf("%s: see go run ./compose%s logs %s", strings.Join(bad, ", "), flagsOf(p), strings.Join(names, " "))

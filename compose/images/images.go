@@ -134,7 +134,7 @@ func (b *Builder) program(ctx context.Context, im image) error {
 	if im.module == "" {
 		revision = b.Revision
 	}
-	return b.docker(ctx, im.name, "build", "--file", dockerfile, "--target", "packaged", "--tag", ref(im.name),
+	return b.docker(ctx, im.name, "build", "--file", dockerfile, "--target", "packaged", "--build-arg", "FILE=program", "--tag", ref(im.name),
 		"--build-arg", "TITLE="+im.title, "--build-arg", "VERSION="+version, "--build-arg", "REVISION="+revision,
 		"--build-arg", "SOURCE="+im.source, "--build-arg", "LICENSES="+im.license, "--build-arg", "INPUTS="+sum, stage)
 }

@@ -87,7 +87,7 @@ func TestProgram(t *testing.T) {
 	}
 	must()
 	got := w.built()
-	for _, want := range []string{"--file " + w.Programs.Root + "/compose/Dockerfile --target packaged --tag soundcheck/labtool:local ",
+	for _, want := range []string{"--file " + w.Programs.Root + "/compose/Dockerfile --target packaged --build-arg FILE=program --tag soundcheck/labtool:local ",
 		"TITLE=Tools of", "REVISION=abc", "LICENSES=Apache-2.0", "INPUTS=", w.Dir + "/labtool"} {
 		if !strings.Contains(got[0], want) {
 			t.Errorf("docker %s, want %s in it", got[0], want)

@@ -41,10 +41,15 @@ initialize() {
 	printf %s "$password" >"$NEW/password"
 	# shellcheck disable=SC2086 # arguments, many or none
 	initdb ${POSTGRES_INITDB_ARGS:-} --pgdata="$NEW/cluster" --username="$USER_NAME" --pwfile="$NEW/password" \
-		--auth-local=trust --auth-host=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 \
-		--set=listen_addresses='*' --set=password_encryption=scram-sha-256 --set=jit=off --set=log_timezone=UTC --set=timezone=UTC
+		--auth-local=trust --auth-host=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8
 	rm "$NEW/password"
 	echo 'host all all all scram-sha-256' >>"$NEW/cluster/pg_hba.conf"
+	cat >>"$NEW/cluster/postgresql.conf" <<-END
+		listen_addresses = '*'
+		jit = off
+		timezone = 'UTC'
+		log_timezone = 'UTC'
+	END
 	if [ "$DB_NAME" != postgres ]; then
 		echo "CREATE DATABASE $(quoted "$DB_NAME")" | postgres --single -D "$NEW/cluster" postgres >/dev/null
 	fi
