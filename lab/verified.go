@@ -30,17 +30,22 @@ type known interface {
 type composeLab interface {
 	known
 	verify.Compose
+	Store() string
 	Services() []string
 }
 
 // composeOpener finds the lab in containers that was started with a state folder and an
-// offset. The error is project.ErrNone if none was.
-type composeOpener func(root, state string, offset int) (composeLab, error)
+// offset, or the one of which only the store is in containers. The error is project.ErrNone
+// if none was.
+type composeOpener func(root, state string, offset int, onlyStore bool) (composeLab, error)
 
 // proxyName is the proxy's service.name, and what it is called in a compose file.
 const proxyName = "proxy-service"
 
-func openCompose(root, state string, offset int) (composeLab, error) {
+func openCompose(root, state string, offset int, onlyStore bool) (composeLab, error) {
+	if onlyStore {
+		return project.OpenStore(root, state, offset)
+	}
 	return project.Open(root, state, offset)
 }
 
@@ -97,7 +102,7 @@ func (f *verifyFlags) find(ctx context.Context, l plan.Lab, open composeOpener) 
 func (f *verifyFlags) native(ctx context.Context, l plan.Lab, missing bool, open composeOpener) (known, error) {
 	if !missing {
 		if st, err := supervisor.Saved(l.State); err == nil && st != nil {
-			f.stores = st.Stores
+			f.storesOf(*st, l, open)
 		}
 		return l, nil
 	}
@@ -110,13 +115,23 @@ func (f *verifyFlags) native(ctx context.Context, l plan.Lab, missing bool, open
 	case f.offset != 0 && f.offset != st.PortOffset:
 		return nil, fmt.Errorf("the lab in %s runs with -port-offset %d and not %d: name another one by its -state", l.State, st.PortOffset, f.offset)
 	}
-	l.Offset, f.stores = st.PortOffset, st.Stores
+	l.Offset = st.PortOffset
+	f.storesOf(st, l, open)
 	return l, nil
+}
+
+// storesOf notes where the stores of a native lab are, and the container if one of them is
+// in it.
+func (f *verifyFlags) storesOf(st supervisor.Status, l plan.Lab, open composeOpener) {
+	f.stores = st.Stores
+	if p, err := open(l.Root, l.State, st.PortOffset, true); err == nil && len(f.stores) == 1 && f.stores[0] == p.Store() {
+		f.store = p
+	}
 }
 
 // instead says that there is a lab in containers, if it answers.
 func instead(ctx context.Context, l plan.Lab, open composeOpener) string {
-	p, err := open(l.Root, l.State, l.Offset)
+	p, err := open(l.Root, l.State, l.Offset, false)
 	if err != nil {
 		return ""
 	}
@@ -141,7 +156,7 @@ func instead(ctx context.Context, l plan.Lab, open composeOpener) string {
 // containers finds the lab in containers. If nothing is missing it may run on another
 // machine.
 func (f *verifyFlags) containers(l plan.Lab, missing string, open composeOpener) (known, error) {
-	p, err := open(l.Root, l.State, l.Offset)
+	p, err := open(l.Root, l.State, l.Offset, false)
 	switch {
 	case errors.Is(err, project.ErrNone) && missing == "":
 		return nil, nil
@@ -180,12 +195,20 @@ func (f *verifyFlags) ofFolder(dir, storeless string) {
 		return verify.ServiceLog(service, filepath.Join(dir, service+".log"))
 	}
 	f.o.Logs = []verify.LogSource{file(proxyName)}
-	if storeless == "" {
+	switch {
+	case storeless == "":
 		f.o.Logs = append(f.o.Logs, file(plan.StoreName))
-	} else {
+	case f.store != nil:
+		f.o.Logs = append(f.o.Logs, verify.ContainerLog(f.store, plan.StoreName, storesIn(f.store)...))
+	default:
 		f.o.NoLogs = []verify.NoLog{{Log: plan.StoreName + ".log", Why: storeless}}
 	}
 	f.o.Logs = append(f.o.Logs, verify.CollectorLog(filepath.Join(dir, "otlp.jsonl")))
+}
+
+// storesIn returns the names of the stores' containers.
+func storesIn(c composeLab) []string {
+	return slices.DeleteFunc(slices.Sorted(slices.Values(c.Services())), func(name string) bool { return !strings.HasPrefix(name, plan.StoreName) })
 }
 
 // ofContainers asks docker compose for what is not in a folder that was named.
@@ -197,7 +220,7 @@ func (f *verifyFlags) ofContainers(ctx context.Context) {
 		}
 		return path
 	}
-	stores := slices.DeleteFunc(slices.Sorted(slices.Values(f.compose.Services())), func(name string) bool { return !strings.HasPrefix(name, plan.StoreName) })
+	stores := storesIn(f.compose)
 	f.o.StoreElsewhere = len(stores) == 0
 	for _, of := range []struct {
 		service string

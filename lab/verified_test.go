@@ -27,6 +27,7 @@ func (f fakeLab) Proxy() string    { return f.proxy }
 func (fakeLab) Prometheus() string { return "http://c:2" }
 func (fakeLab) Jaeger() string     { return "http://c:3" }
 func (fakeLab) OTLP() string       { return "http://c:4" }
+func (fakeLab) Store() string      { return "http://c:5" }
 func (f fakeLab) Services() []string {
 	return append([]string{"postgres", "prepare", "proxy-service"}, f.services...)
 }
@@ -38,8 +39,8 @@ func (fakeLab) Command(ctx context.Context, _ ...string) *exec.Cmd {
 
 // opened opens a lab at an offset.
 func (f fakeLab) opened(offset int) composeOpener {
-	return func(_, _ string, n int) (composeLab, error) {
-		if n != offset {
+	return func(_, _ string, n int, onlyStore bool) (composeLab, error) {
+		if n != offset || onlyStore != (f.proxy == "") {
 			return nil, project.ErrNone
 		}
 		return f, nil
@@ -109,7 +110,7 @@ func TestVerifyCompose(t *testing.T) {
 		{"limited", limited.opened(0), "", "http://c:1 http://c:2 http://c:3 http://c:4, proxy-service (containers), records of the Collector (containerRecords), no album-store: it runs in no container: name a folder that has its album-store.log with -logs, store elsewhere"},
 		{"limited with a log", limited.opened(0), "-logs " + folder, "http://c:1 http://c:2 http://c:3 http://c:4, proxy-service (containers), album-store.log (file), records of the Collector (containerRecords), store elsewhere"},
 		{"none", c.opened(7), "-proxy http://a:1", "error: no Compose lab was started: start it with go run ./compose up, or name another machine's with -prometheus -jaeger -otlp"},
-		{"unreadable", func(string, string, int) (composeLab, error) { return nil, errors.New("lab.json: cut short") }, all, "error: lab.json: cut short"},
+		{"unreadable", func(string, string, int, bool) (composeLab, error) { return nil, errors.New("lab.json: cut short") }, all, "error: lab.json: cut short"},
 		{"given wrong", c.opened(0), "-otlp h:4318", "error: -otlp: "},
 	} {
 		t.Run(tt.about, func(t *testing.T) {
@@ -161,6 +162,8 @@ func TestVerifyStoreElsewhere(t *testing.T) {
 	const elsewhere = urls + "records of the Collector (file), no album-store.log: the album store runs elsewhere, at http://h:1: -logs names a folder that has its log, store elsewhere"
 	own := storeless(t)
 	state := storeless(t, "http://h:1")
+	inContainer := fakeLab{services: []string{"album-store-1"}}
+	contained := storeless(t, inContainer.Store())
 	for _, tt := range []struct {
 		about string
 		state string
@@ -170,12 +173,14 @@ func TestVerifyStoreElsewhere(t *testing.T) {
 		{"ours", own, nil, urls + "album-store.log (file), records of the Collector (file)"},
 		{"elsewhere", state, nil, elsewhere},
 		{"all given", state, given, elsewhere},
+		{"in a container", contained, nil, urls + "album-store-1 (containers), records of the Collector (file), store elsewhere"},
+		{"in a container, with a log", contained, []string{"-logs", folder}, urls + "album-store.log (file), records of the Collector (file), store elsewhere"},
 		{"with a log", state, []string{"-logs", folder}, urls + "album-store.log (file), records of the Collector (file), store elsewhere"},
 		{"another offset", state, []string{"-port-offset", "3"}, "error: the lab in " + state + " runs with -port-offset 0 and not 3: name another one by its -state"},
 	} {
 		t.Run(tt.about, func(t *testing.T) {
 			t.Parallel()
-			if got := found(t, fakeLab{}.opened(9), append(slices.Clone(tt.args), "-state", tt.state)...); got != tt.want {
+			if got := found(t, inContainer.opened(0), append(slices.Clone(tt.args), "-state", tt.state)...); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
 		})

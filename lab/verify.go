@@ -31,6 +31,7 @@ type verifyFlags struct {
 	// containers, if it runs in some.
 	stores  []string
 	compose composeLab
+	store   composeLab // of which only the store runs in containers
 }
 
 // Limits of flags.
@@ -49,8 +50,8 @@ Exit code 1 if one check failed. See docs/verify.md.`).withOffset()}
 	f.StringVar(&f.otlp, "otlp", "", "`URL` of the Collector's OTLP/HTTP receiver")
 	f.StringVar(&f.logs, "logs", "", "`folder` of the services' logs and the Collector's otlp.jsonl (default of native: logs in the state folder; of compose what the containers say; of k8s none)")
 	f.Float64Var(&f.o.Generator.Rate, "rate", 25, "`requests` a second (1 to 1000)")
-	f.DurationVar(&f.o.Generator.Duration, "duration", 20*time.Second, "of the load (5s to 10m)")
-	f.DurationVar(&f.o.Patience, "patience", 45*time.Second, "wait this `long` after the load for what arrives late (1s to 10m)")
+	f.DurationVar(&f.o.Generator.Duration, "duration", 20*time.Second, "of the load (10s to 10m: a shorter one is not seen in every chart)")
+	f.DurationVar(&f.o.Patience, "patience", 75*time.Second, "wait this `long` after the load for what arrives late (1s to 10m)")
 	f.IntVar(&f.o.MaxSeries, "max-series", 2000, "`series` of a metric at most (1 to 10000000)")
 	f.IntVar(&f.o.MaxTotalSeries, "max-total-series", 20000, "`series` of all metrics at most (1 to 10000000)")
 	f.StringVar(&f.format, "format", "text", "of the result: `text` or json")
@@ -65,8 +66,8 @@ func (f *verifyFlags) check() error {
 		return f.Errorf("-env %q is not one of %s", o.Environment, strings.Join(environments, ", "))
 	case !(o.Generator.Rate >= 1 && o.Generator.Rate <= maxVerifyRate):
 		return f.Errorf("-rate %g is out of range: 1 to %d", o.Generator.Rate, maxVerifyRate)
-	case o.Generator.Duration < 5*time.Second || o.Generator.Duration > 10*time.Minute:
-		return f.Errorf("-duration %s is out of range: 5s to 10m", o.Generator.Duration)
+	case o.Generator.Duration < 10*time.Second || o.Generator.Duration > 10*time.Minute:
+		return f.Errorf("-duration %s is out of range: 10s to 10m", o.Generator.Duration)
 	case o.Generator.Rate*o.Generator.Duration.Seconds() < verify.Hundred:
 		return f.Errorf("-rate %g for -duration %s are less than %d requests", o.Generator.Rate, o.Generator.Duration, verify.Hundred)
 	case o.Patience < time.Second || o.Patience > 10*time.Minute:

@@ -179,7 +179,7 @@ func (c *composed) lost(t *testing.T) map[string]float64 {
 // lost by the program that made it.
 func (c *composed) collectorAway(t *testing.T) {
 	before := c.lost(t)
-	wait := c.load(t, "-rate 20 -duration 38s")
+	wait := c.load(t, "-rate 20 -duration 36s")
 	c.compose(t, "stop", "otel-collector")
 	time.Sleep(away)
 	c.compose(t, "start", "otel-collector")

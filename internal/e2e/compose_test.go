@@ -272,12 +272,15 @@ func (c *composed) trace(ctx context.Context, id string) (stored, error) {
 // wantTraces makes sure that new requests, enough to reach both stores, become whole traces.
 func (c *composed) wantTraces(t *testing.T) {
 	t.Helper()
+	var ids []string
 	for range 6 {
 		id := fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64()|1)
+		ids = append(ids, id)
 		if r := ask(t, "GET", c.Proxy()+"/albums/1", "", fmt.Sprintf("traceparent: 00-%s-%016x-01", id, rand.Uint64()|1)); r.status != http.StatusOK {
-			t.Errorf("GET /albums/1: %+v", r)
-			continue
+			t.Fatalf("GET /albums/1: %+v", r)
 		}
+	}
+	for _, id := range ids {
 		eventually(t, "trace "+id, func() error {
 			s, err := c.trace(t.Context(), id)
 			if err != nil || s.lacks("") > 0 {
