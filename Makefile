@@ -38,6 +38,30 @@ lab-verify: ## Send a short load and prove that traces, metrics, logs and dashbo
 local-proxy-test: ## Send ten requests through the proxy and check each answer
 	@go run ./lab smoke -url http://127.0.0.1:$$((9070 + $(PORT_OFFSET)))
 
+.PHONY: compose-up
+compose-up: ## Start the lab in Docker Compose; IMAGES=local builds every image here, without a registry
+	@go run ./compose up -state $(STATE) -port-offset $(PORT_OFFSET)
+
+.PHONY: compose-limited-up
+compose-limited-up: ## The same without album store and database: these run outside, in a debugger say
+	@go run ./compose up -limited -state $(STATE) -port-offset $(PORT_OFFSET)
+
+.PHONY: compose-down
+compose-down: ## Stop the lab in Docker Compose; its data stays
+	@go run ./compose down -state $(STATE) -port-offset $(PORT_OFFSET)
+
+.PHONY: compose-ps
+compose-ps: ## Show its containers
+	@go run ./compose -state $(STATE) -port-offset $(PORT_OFFSET) ps
+
+.PHONY: compose-logs
+compose-logs: ## Follow its logs
+	@go run ./compose -state $(STATE) -port-offset $(PORT_OFFSET) logs --follow --tail 100
+
+.PHONY: compose-verify
+compose-verify: ## lab-verify, of the lab in Docker Compose
+	@go run ./lab verify -env compose -state $(STATE) -port-offset $(PORT_OFFSET)
+
 .PHONY: postgres
 postgres: # The tests start a PostgreSQL server of their own.
 	@if ls /usr/lib/postgresql/*/bin/postgres /opt/homebrew/opt/postgresql*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null; then :; \
@@ -51,10 +75,17 @@ chromium: # The tests look at pages in a browser, if there is one.
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q && apt-get install -qy --no-install-recommends chromium fonts-dejavu-core; \
 	else echo "there is no Chromium: the tests that need a browser are skipped"; fi
 
+.PHONY: nginx
+nginx: # The edge's configuration is tested in a real one, if there is one. Under systemd its package would start it.
+	@if command -v nginx /usr/sbin/nginx >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && [ ! -d /run/systemd/system ] && command -v apt-get >/dev/null; then apt-get update -q && apt-get install -qy --no-install-recommends nginx-core; \
+	else echo "there is no nginx (Debian, Ubuntu: nginx-core): the tests of the edge are skipped"; fi
+
 .PHONY: test
-test: lint postgres chromium ## Test everything, from nothing: units, the Collector, and a real lab end to end
+test: lint postgres chromium nginx ## Test everything, from nothing: units, the Collector, and a real lab end to end
 	go test $(RACE) $$(go list ./... | grep -v '/internal/e2e$$')
 	cd collector/distribution && go test ./...
+	cd compose/check && go test -count=1 ./...
 	@for p in ./internal/albumhttp ./internal/fault ./loadgen/attack ./datagen/file ./console/logs; do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 		go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 	SOUNDCHECK_ALONE=1 go test -count=1 -run 'Alone$$' ./loadgen/attack
@@ -64,8 +95,9 @@ test: lint postgres chromium ## Test everything, from nothing: units, the Collec
 lint: ## Check format and vet every module of our own code
 	@unformatted=$$(gofmt -l $(GO_FILES)); if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
-	GOOS=darwin go vet ./lab/...
+	GOOS=darwin go vet ./lab/... ./compose/...
 	cd collector/distribution && go vet .
+	cd compose/check && go vet ./...
 
 .PHONY: bench
 bench: ## Run the benchmarks ten times, for benchstat

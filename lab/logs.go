@@ -30,17 +30,9 @@ func logs(ctx context.Context, args []string, getenv func(string) string, stdout
 	if err != nil {
 		return err
 	}
-	var names []string
-	for _, name := range f.Args() {
-		if name, err = programName(f, name); err != nil {
-			return err
-		}
-		names = append(names, name)
-	}
-	if names == nil {
-		for _, p := range (plan.Lab{}).Programs() {
-			names = append(names, p.Name)
-		}
+	names, err := logNames(f, l.State)
+	if err != nil {
+		return err
 	}
 	lines := make(chan string)
 	var tails []*tail
@@ -70,6 +62,30 @@ func logs(ctx context.Context, args []string, getenv func(string) string, stdout
 			}
 		}
 	}
+}
+
+// logNames returns whose logs are asked for. That of an album store that runs elsewhere is
+// not here; what is, another one has written before.
+func logNames(f *flags, state string) (names []string, err error) {
+	var st supervisor.Status
+	if saved, err := supervisor.Saved(state); err == nil && saved != nil { // logs can be read whatever else is broken
+		st = *saved
+	}
+	for _, name := range f.Args() {
+		if name, err = programName(f, name); err != nil {
+			return nil, err
+		}
+		if err := notOurs(name, st); err != nil {
+			return nil, fmt.Errorf("%w, and so does its log", err)
+		}
+		names = append(names, name)
+	}
+	if names == nil {
+		for _, p := range (plan.Lab{Stores: st.Stores}).Programs() {
+			names = append(names, p.Name)
+		}
+	}
+	return names, nil
 }
 
 // tail reads the lines that come to a file.

@@ -16,14 +16,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"soundcheck/internal/cli"
+	"soundcheck/internal/upstream"
 	"soundcheck/lab/build"
 	"soundcheck/lab/plan"
 )
@@ -71,6 +71,8 @@ type flags struct {
 	state  string
 	offset int
 	db     string
+	store  string
+	otlp   bool
 }
 
 func newFlags(usage, about string) *flags {
@@ -88,6 +90,36 @@ func (f *flags) withOffset() *flags {
 func (f *flags) withDB() *flags {
 	f.StringVar(&f.db, "db", "", "the album store's `database`: memory, sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE (default SQLite in the state folder)")
 	return f
+}
+
+// withStore adds the flag of a lab without an album store.
+func (f *flags) withStore() *flags {
+	f.StringVar(&f.store, "store", "", "start no album store: the proxy calls the one that listens at this `URL`, or several, separated by commas, that share a database")
+	return f
+}
+
+// withOTLP adds the flag of where the Collector listens.
+func (f *flags) withOTLP() *flags {
+	f.BoolVar(&f.otlp, "otlp-everywhere", false, "the Collector listens on every address of this machine, so that containers reach it, and all others, too")
+	return f
+}
+
+// stores checks -store.
+func (f *flags) stores(l plan.Lab) ([]string, error) {
+	if f.store == "" {
+		return nil, nil
+	}
+	if f.db != "" {
+		return nil, f.Errorf("-store and -db exclude each other: what the store at %s keeps its albums in is its own flag", f.store)
+	}
+	urls, err := upstream.Parse(f.store)
+	if err != nil {
+		return nil, f.Errorf("-store: %v", err)
+	}
+	if slices.Contains(urls, l.Proxy()) {
+		return nil, f.Errorf("-store: %s is the lab's own proxy", l.Proxy())
+	}
+	return urls, nil
 }
 
 // database checks -db; the album store itself looks at it more closely.
@@ -112,7 +144,7 @@ func (f *flags) lab() (plan.Lab, *build.Builder, error) {
 	if err != nil {
 		return plan.Lab{}, nil, err
 	}
-	root, err := repository()
+	root, err := build.Repository()
 	if err != nil {
 		return plan.Lab{}, nil, err
 	}
@@ -124,24 +156,10 @@ func (f *flags) lab() (plan.Lab, *build.Builder, error) {
 	if state, err = filepath.Abs(state); err != nil {
 		return plan.Lab{}, nil, err
 	}
-	l := plan.Lab{Root: root, State: state, Offset: f.offset, DB: db}
+	l := plan.Lab{Root: root, State: state, Offset: f.offset, DB: db, OTLPEverywhere: f.otlp}
+	if l.Stores, err = f.stores(l); err != nil {
+		return plan.Lab{}, nil, err
+	}
 	// All labs of a repository share the programs.
 	return l, &build.Builder{Root: root, Bin: filepath.Join(own, "bin"), Logs: l.Logs()}, nil
-}
-
-// repository returns the folder of this module, at or above the working directory.
-func repository() (string, error) {
-	wd, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for dir := wd; ; dir = filepath.Dir(dir) {
-		b, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-		if err == nil && strings.HasPrefix(string(b), "module soundcheck\n") {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", errors.New("no go.mod of the module soundcheck in " + wd + " or above it: run this inside the repository")
-		}
-	}
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -107,15 +109,32 @@ func show(l plan.Lab, st supervisor.Status, stdout io.Writer) error {
 open %[7]s in a browser
 
 try next:
-  curl %[1]s/albums/1
+%[8]s  curl %[1]s/albums/1
   %[2]s
   %[3]s
   curl '%[4]s/api/traces?service=proxy-service&limit=1'
   curl -g '%[5]s/api/v1/query?query=histogram_quantile(0.99,sum+by(service_name)(rate(http_server_request_duration_seconds[1m])))'
   go run ./lab status%[6]s   (or logs, restart, down)
-`, l.Proxy(), datagen, loadgen, l.Jaeger(), l.Prometheus(), own, l.Console())
+`, l.Proxy(), datagen, loadgen, l.Jaeger(), l.Prometheus(), own, l.Console(), startStores(l))
 	_, err := stdout.Write(b.Bytes())
 	return err
+}
+
+// startStores are the commands that start the album stores of a lab without one, those
+// that are to listen on this machine.
+func startStores(l plan.Lab) string {
+	var b strings.Builder
+	for _, store := range l.Stores {
+		u, err := url.Parse(store)
+		if err != nil || u.Scheme != "http" || u.Port() == "" {
+			continue
+		}
+		if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			continue
+		}
+		fmt.Fprintf(&b, "  OTEL_EXPORTER_OTLP_ENDPOINT=%s OTEL_METRIC_EXPORT_INTERVAL=5000 OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=native go run ./store -addr %s\n", l.OTLP(), u.Host)
+	}
+	return b.String()
 }
 
 func table(w io.Writer, st supervisor.Status) {
@@ -134,6 +153,17 @@ func table(w io.Writer, st supervisor.Status) {
 	}
 	t.Flush()
 	fmt.Fprintf(w, "\n%s, %d MB with the supervisor (pid %d), in %s\n", st.Phase, st.Memory/1e6, st.Supervisor.PID, st.State)
+	if len(st.Stores) > 0 {
+		fmt.Fprintf(w, "the album store is none of them: the proxy calls %s\n", strings.Join(st.Stores, ", "))
+	}
+}
+
+// notOurs is an error if name is the album store, and the lab has none of its own.
+func notOurs(name string, st supervisor.Status) error {
+	if name != plan.StoreName || len(st.Stores) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s is no program of the lab in %s: it runs elsewhere, at %s (lab up -store)", name, st.State, strings.Join(st.Stores, ", "))
 }
 
 func age(t time.Time) string { return time.Since(t).Truncate(time.Second).String() }
@@ -194,12 +224,15 @@ func restart(ctx context.Context, args []string, getenv func(string) string, std
 	if err != nil {
 		return err
 	}
-	client, _, err := supervisor.Connect(ctx, l.State)
+	client, st, err := supervisor.Connect(ctx, l.State)
 	if err != nil {
 		return err
 	}
 	if client == nil {
 		return errors.New("the lab is not running: start it with lab up")
+	}
+	if err := notOurs(name, st); err != nil {
+		return fmt.Errorf("%w; restart it there", err)
 	}
 	begun := time.Now()
 	if err := client.Restart(ctx, name); err != nil {

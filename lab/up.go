@@ -11,7 +11,9 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -23,12 +25,15 @@ import (
 )
 
 func up(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	f := newFlags("lab up [flags]", "Builds what is missing, starts every program, waits until all are ready.").withOffset().withDB()
+	f := newFlags("lab up [flags]", "Builds what is missing, starts every program, waits until all are ready.").withOffset().withDB().withStore().withOTLP()
 	foreground := f.Bool("foreground", false, "stay, and stop the lab on Ctrl-C")
 	fresh := f.Bool("fresh", false, "start empty: delete the albums, traces and metrics of the state folder first")
 	l, b, err := parse(f, args, getenv, stdout)
 	if err != nil {
 		return err
+	}
+	if *fresh && len(l.Stores) > 0 {
+		return f.Errorf("-fresh does not empty the album store at %s: it is not the lab's own", strings.Join(l.Stores, ","))
 	}
 	if *fresh && l.DB != "" && l.DB != "memory" {
 		return f.Errorf("-fresh does not empty %s: it is not the lab's own", l.Database())
@@ -71,8 +76,11 @@ func join(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) (joined boo
 	if st.PortOffset != l.Offset {
 		return true, fmt.Errorf("a lab with -port-offset %d is running in %s: stop it first (lab down), or give this one another -state", st.PortOffset, l.State)
 	}
-	if st.Database != l.Database() {
-		return true, fmt.Errorf("a lab with its albums in %s is running in %s: stop it first (lab down), or give this one another -state", st.Database, l.State)
+	if st.Database != l.Database() || !slices.Equal(st.Stores, l.Stores) {
+		return true, fmt.Errorf("a lab with its albums in %s is running in %s: stop it first (lab down), or give this one another -state", albums(st), l.State)
+	}
+	if st.OTLPEverywhere != l.OTLPEverywhere {
+		return true, fmt.Errorf("a lab with -otlp-everywhere=%t is running in %s: stop it first (lab down)", st.OTLPEverywhere, l.State)
 	}
 	if st.Phase == supervisor.Up {
 		fmt.Fprintln(stderr, "the lab is up already")
@@ -81,6 +89,14 @@ func join(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) (joined boo
 		return true, err
 	}
 	return true, show(l, st, stdout)
+}
+
+// albums says where those of a lab are.
+func albums(st supervisor.Status) string {
+	if len(st.Stores) > 0 {
+		return "the album store at " + strings.Join(st.Stores, ",")
+	}
+	return st.Database
 }
 
 func inForeground(ctx context.Context, l plan.Lab, b *build.Builder, stdout, stderr io.Writer) error {
@@ -126,8 +142,10 @@ func inBackground(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) err
 		return err
 	}
 	defer said.Close()
-	cmd := exec.Command(self, "supervise", "-state", l.State, "-port-offset", strconv.Itoa(l.Offset))
-	cmd.Env = append(os.Environ(), "SOUNDCHECK_LAB_DB="+l.DB) // not an argument: it can hold a password
+	cmd := exec.Command(self, "supervise", "-state", l.State, "-port-offset", strconv.Itoa(l.Offset),
+		"-otlp-everywhere="+strconv.FormatBool(l.OTLPEverywhere))
+	cmd.Env = append(os.Environ(), "SOUNDCHECK_LAB_STORE="+strings.Join(l.Stores, ","),
+		"SOUNDCHECK_LAB_DB="+l.DB) // not an argument: it can hold a password
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = l.Root, said, said, proc.Session()
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start the supervisor: %w", err)
@@ -184,7 +202,7 @@ func copySelf(to string) error {
 }
 
 func supervise(ctx context.Context, args []string, getenv func(string) string, stdout, _ io.Writer) error {
-	f := newFlags("lab supervise [flags]", "Runs the lab; used by up.").withOffset().withDB()
+	f := newFlags("lab supervise [flags]", "Runs the lab; used by up.").withOffset().withDB().withStore().withOTLP()
 	l, b, err := parse(f, args, getenv, stdout)
 	if err != nil {
 		return err

@@ -5,17 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
+	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"soundcheck/dashboards"
-	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/cli"
 	"soundcheck/lab/build"
-	"soundcheck/lab/plan"
-	"soundcheck/lab/supervisor"
 	"soundcheck/lab/verify"
 )
 
@@ -29,6 +26,12 @@ type verifyFlags struct {
 	otlp   string
 	logs   string
 	format string
+
+	// Of the lab that was found: the album stores that are none of its programs, and the
+	// containers, if it runs in some.
+	stores  []string
+	compose composeLab
+	store   composeLab // of which only the store runs in containers
 }
 
 // Limits of flags.
@@ -39,16 +42,16 @@ const (
 
 func newVerifyFlags() *verifyFlags {
 	f := &verifyFlags{flags: newFlags("lab verify [flags]", `Sends a short load, asks the backends what they saw of it, and prints a table.
-Exit code 1 if one check failed. See docs/verify.md.`)}
-	f.StringVar(&f.o.Environment, "env", "native", "`environment`: native, compose or k8s; of native the addresses are known, of others they have to be given")
+Exit code 1 if one check failed. See docs/verify.md.`).withOffset()}
+	f.StringVar(&f.o.Environment, "env", "native", "`environment`: native, compose or k8s; of k8s the addresses have to be given")
 	f.StringVar(&f.o.Proxy, "proxy", "", "`URL` of the proxy")
 	f.StringVar(&f.o.Prometheus, "prometheus", "", "`URL` of Prometheus")
 	f.StringVar(&f.o.Jaeger, "jaeger", "", "`URL` of Jaeger's query API")
 	f.StringVar(&f.otlp, "otlp", "", "`URL` of the Collector's OTLP/HTTP receiver")
-	f.StringVar(&f.logs, "logs", "", "`folder` of the services' logs and the Collector's otlp.jsonl (default of native: logs in the state folder; of others none)")
+	f.StringVar(&f.logs, "logs", "", "`folder` of the services' logs and the Collector's otlp.jsonl (default of native: logs in the state folder; of compose what the containers say; of k8s none)")
 	f.Float64Var(&f.o.Generator.Rate, "rate", 25, "`requests` a second (1 to 1000)")
-	f.DurationVar(&f.o.Generator.Duration, "duration", 20*time.Second, "of the load (5s to 10m)")
-	f.DurationVar(&f.o.Patience, "patience", 45*time.Second, "wait this `long` after the load for what arrives late (1s to 10m)")
+	f.DurationVar(&f.o.Generator.Duration, "duration", 20*time.Second, "of the load (10s to 10m: a shorter one is not seen in every chart)")
+	f.DurationVar(&f.o.Patience, "patience", 75*time.Second, "wait this `long` after the load for what arrives late (1s to 10m)")
 	f.IntVar(&f.o.MaxSeries, "max-series", 2000, "`series` of a metric at most (1 to 10000000)")
 	f.IntVar(&f.o.MaxTotalSeries, "max-total-series", 20000, "`series` of all metrics at most (1 to 10000000)")
 	f.StringVar(&f.format, "format", "text", "of the result: `text` or json")
@@ -63,8 +66,8 @@ func (f *verifyFlags) check() error {
 		return f.Errorf("-env %q is not one of %s", o.Environment, strings.Join(environments, ", "))
 	case !(o.Generator.Rate >= 1 && o.Generator.Rate <= maxVerifyRate):
 		return f.Errorf("-rate %g is out of range: 1 to %d", o.Generator.Rate, maxVerifyRate)
-	case o.Generator.Duration < 5*time.Second || o.Generator.Duration > 10*time.Minute:
-		return f.Errorf("-duration %s is out of range: 5s to 10m", o.Generator.Duration)
+	case o.Generator.Duration < 10*time.Second || o.Generator.Duration > 10*time.Minute:
+		return f.Errorf("-duration %s is out of range: 10s to 10m", o.Generator.Duration)
 	case o.Generator.Rate*o.Generator.Duration.Seconds() < verify.Hundred:
 		return f.Errorf("-rate %g for -duration %s are less than %d requests", o.Generator.Rate, o.Generator.Duration, verify.Hundred)
 	case o.Patience < time.Second || o.Patience > 10*time.Minute:
@@ -79,69 +82,11 @@ func (f *verifyFlags) check() error {
 	return f.NoArgs()
 }
 
-// address is a flag's URL, or what is known of the native lab.
-type address struct {
-	flag  string
-	url   *string
-	known func(plan.Lab) string
-}
-
-// addresses fills in what is known of the native lab and was not given, and checks all.
-func (f *verifyFlags) addresses(ctx context.Context, l plan.Lab) error {
-	list := []address{
-		{"proxy", &f.o.Proxy, plan.Lab.Proxy}, {"prometheus", &f.o.Prometheus, plan.Lab.Prometheus},
-		{"jaeger", &f.o.Jaeger, plan.Lab.Jaeger}, {"otlp", &f.otlp, plan.Lab.OTLP},
-	}
-	missing := slices.ContainsFunc(list, func(a address) bool { return *a.url == "" })
-	native := f.o.Environment == "native"
-	for _, a := range list {
-		if *a.url == "" {
-			if !native {
-				return f.Errorf("-env %s needs -%s", f.o.Environment, a.flag)
-			}
-			continue
-		}
-		if _, err := albumhttp.NewClient(*a.url, albumhttp.ClientOptions{}); err != nil {
-			return f.Errorf("-%s: %v", a.flag, err)
-		}
-	}
-	if missing { // the lab itself knows its ports
-		client, st, err := supervisor.Connect(ctx, l.State)
-		if err != nil {
-			return err
-		}
-		if client == nil {
-			return fmt.Errorf("the lab is not running in %s: start it with lab up", l.State)
-		}
-		l.Offset = st.PortOffset
-	}
-	for _, a := range list {
-		if *a.url == "" {
-			*a.url = a.known(l)
-		}
-		*a.url = strings.TrimSuffix(*a.url, "/")
-	}
-	f.o.Generator.Proxy, f.o.Generator.OTLP = f.o.Proxy, f.otlp
-	if f.logs == "" && native {
-		f.logs = l.Logs()
-	}
-	return nil
-}
-
-// sources are the logs that can be asked.
-func (f *verifyFlags) sources() {
-	if f.logs == "" {
-		f.o.NoLogs = "-logs names no folder, and of -env " + f.o.Environment + " none is known"
-		return
-	}
-	for _, service := range []string{"proxy-service", "album-store"} {
-		f.o.Logs = append(f.o.Logs, verify.ServiceLog(service, filepath.Join(f.logs, service+".log")))
-	}
-	f.o.Logs = append(f.o.Logs, verify.CollectorLog(filepath.Join(f.logs, "otlp.jsonl")))
-}
-
 // generators are the programs that send the load.
 func generators(ctx context.Context, b *build.Builder, g *verify.Generator) error {
+	if err := os.MkdirAll(b.Logs, 0o755); err != nil { // of a native lab that was never started
+		return err
+	}
 	for name, path := range map[string]*string{"loadgen": &g.Loadgen, "datagen": &g.Datagen} {
 		t := build.Target{Name: name, Module: ".", Package: "./" + name, Sources: []string{name, "loadgen", "internal"}}
 		if err := b.Build(ctx, t, new(build.Progress)); err != nil {
@@ -164,7 +109,7 @@ func runVerify(ctx context.Context, args []string, getenv func(string) string, s
 	if err != nil {
 		return err
 	}
-	if err := f.addresses(ctx, l); err != nil {
+	if err := f.find(ctx, l, openCompose); err != nil {
 		return err
 	}
 	if f.o.Dashboards, err = dashboards.All(); err != nil {
@@ -176,7 +121,7 @@ func runVerify(ctx context.Context, args []string, getenv func(string) string, s
 	if err := generators(ctx, b, &f.o.Generator); err != nil {
 		return err
 	}
-	f.sources()
+	f.sources(ctx, l)
 	bar := cli.NewProgress(stderr)
 	f.o.Progress = bar.Line
 	r, err := verify.Run(ctx, f.o)

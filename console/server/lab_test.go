@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -70,11 +71,11 @@ func TestLab(t *testing.T) {
 		t.Fatal(err)
 	}
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Write([]byte(`{"phase":"up","port_offset":100,"programs":[{"name":"console","state":"ready","version":"v1.2.3"}]}`))
+		w.Write([]byte(`{"phase":"up","port_offset":100,"stores":["http://h:9080"],"programs":[{"name":"console","state":"ready","version":"v1.2.3"}]}`))
 	})}
 	go srv.Serve(l)
 	t.Cleanup(func() { srv.Close() })
-	if a := askLab(t, h); a.Phase != "up" || a.Status == nil || a.Status.PortOffset != 100 || len(a.Status.Programs) != 1 || a.Status.Programs[0].Version != "v1.2.3" {
+	if a := askLab(t, h); a.Phase != "up" || a.Status == nil || a.Status.PortOffset != 100 || !slices.Equal(a.Status.Stores, []string{"http://h:9080"}) || len(a.Status.Programs) != 1 || a.Status.Programs[0].Version != "v1.2.3" {
 		t.Errorf("a lab: %+v", a)
 	}
 }

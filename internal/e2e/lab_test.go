@@ -112,7 +112,7 @@ func (l *lab) up(t *testing.T) {
 			t.Logf("lab:\n%s", supervisor.Tail(filepath.Join(l.Logs(), "lab.log"), 40))
 		}
 	})
-	out := l.mustRun(t, 30*time.Minute, "lab", "up", "-state", l.State, "-port-offset", fmt.Sprint(l.Offset))
+	out := l.mustRun(t, 30*time.Minute, "lab", "up", "-state", l.State, "-port-offset", fmt.Sprint(l.Offset), "-store", strings.Join(l.Stores, ","))
 	t.Log("\n" + out)
 }
 

@@ -45,6 +45,31 @@ const (
 	maxHeaderBytes    = 64 << 10
 )
 
+// farewell is how long a server that is to end goes on with the connections that there
+// are, one more answer each, which tells the client not to use it again. If it closed them
+// at once, it would cut off the request that a client is just sending on one, and the
+// client could not know whether it was taken.
+const farewell = 500 * time.Millisecond
+
+// connections counts those that are open.
+type connections struct{ open atomic.Int64 }
+
+func (c *connections) changed(_ net.Conn, s http.ConnState) {
+	switch s {
+	case http.StateNew:
+		c.open.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		c.open.Add(-1)
+	}
+}
+
+// end returns when all are closed, or after farewell.
+func (c *connections) end() {
+	for begun := time.Now(); c.open.Load() > 0 && time.Since(begun) < farewell; {
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
 // Run serves until ctx ends, then lets running requests finish. It returns nil
 // after a clean drain. HTTP/1.1 and cleartext HTTP/2 are accepted.
 func Run(ctx context.Context, c Config) error {
@@ -54,7 +79,9 @@ func Run(ctx context.Context, c Config) error {
 		return fmt.Errorf("listen %s: %w", c.Addr, unwrapListen(err))
 	}
 	var draining atomic.Bool
+	var conns connections
 	srv := &http.Server{
+		ConnState:         conns.changed,
 		Handler:           withProbes(c, &draining),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
@@ -76,6 +103,7 @@ func Run(ctx context.Context, c Config) error {
 	}
 	draining.Store(true)
 	c.Logger.InfoContext(ctx, "draining", slog.Duration("timeout", c.DrainTimeout))
+	conns.end()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.DrainTimeout)
 	defer cancel()
 	if err := srv.Shutdown(drain); err != nil {
@@ -122,6 +150,9 @@ func withProbes(c Config, draining *atomic.Bool) http.Handler {
 	})
 	mux.Handle("GET /metrics", c.Metrics)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
 		switch r.URL.Path { // not the mux: the handler has a router of its own
 		case "/healthz", "/readyz", "/status", "/metrics":
 			mux.ServeHTTP(w, r)

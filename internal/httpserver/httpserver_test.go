@@ -113,6 +113,42 @@ func TestCleartextHTTP2(t *testing.T) {
 	}
 }
 
+// Who has a connection at the end is told to use it no more: the next request on it is
+// answered, and only then is it closed, by both.
+func TestFarewell(t *testing.T) {
+	t.Parallel()
+	for _, http2 := range []bool{false, true} {
+		url, stop, result := run(t, echo, time.Minute)
+		tr := &http.Transport{Protocols: new(http.Protocols)}
+		tr.Protocols.SetHTTP1(!http2)
+		tr.Protocols.SetUnencryptedHTTP2(http2)
+		defer tr.CloseIdleConnections()
+		ask := func(path string) *http.Response {
+			t.Helper()
+			resp, err := (&http.Client{Transport: tr}).Get(url + path)
+			if err != nil {
+				t.Fatalf("HTTP/2 %v: %v", http2, err)
+			}
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+			return resp
+		}
+		if resp := ask("/x"); resp.Close {
+			t.Errorf("HTTP/2 %v: a connection ends after one request", http2)
+		}
+		stop()
+		resp := ask("/readyz")
+		for ; resp.StatusCode == http.StatusOK; resp = ask("/readyz") { // it has not noticed yet
+		}
+		if resp.StatusCode != http.StatusServiceUnavailable || !http2 && !resp.Close {
+			t.Errorf("HTTP/2 %v: answered %s, to be closed: %v, want 503 and true", http2, resp.Status, resp.Close)
+		}
+		if err := <-result; err != nil {
+			t.Errorf("HTTP/2 %v: Run() = %v", http2, err)
+		}
+	}
+}
+
 // A request that runs at the end is answered; new ones are not accepted.
 func TestDrain(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"strings"
 	"sync"
 	"syscall"
@@ -42,9 +43,14 @@ func (p *patience) try(ctx context.Context, export func(context.Context) error) 
 	return err
 }
 
-// nobody reports whether a connection was refused, or broken by who ended.
+// nobody reports whether there was no connection, or it was broken by who ended. A
+// Collector in a container that restarts is nowhere for a while: neither its name nor its
+// address is known.
 func nobody(err error) bool {
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) ||
+	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
+		return true
+	}
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ECONNRESET) ||
 		errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		err != nil && strings.Contains(err.Error(), "server closed idle connection") // net/http does not export it
 }

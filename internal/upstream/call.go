@@ -80,20 +80,30 @@ func (c *call) do(ctx context.Context, executor failsafe.Executor[*Answer]) (*An
 	return nil, Error(ctx, err)
 }
 
-// try asks one server.
+// try asks one server, and the others if it cannot be reached: at once, and whatever the
+// budget says, because that adds no load to anybody. While a server is replaced there are
+// more such calls than a budget has.
 func (c *call) try(ctx context.Context, hedge bool) (*Answer, error) {
-	t := try{c.r.Route, int(c.tries.Add(1)) - 1, hedge}
-	c.mu.Lock()
-	l, err := c.pool.pick(c.last)
-	c.last = l.server
-	c.mu.Unlock()
-	if err != nil {
-		return nil, err
+	for asked := 1; ; asked++ {
+		t := try{c.r.Route, int(c.tries.Add(1)) - 1, hedge}
+		c.mu.Lock()
+		l, err := c.pool.pick(c.last)
+		c.last = l.server
+		c.mu.Unlock()
+		if err != nil {
+			return nil, err
+		}
+		var a *Answer
+		if l.probe && !c.open {
+			a, err = c.probe(ctx, l, t)
+		} else {
+			a, err = c.ask(ctx, c.caller, l, t)
+		}
+		if c.pool.o.Retries == 0 || asked == len(c.pool.servers) || !unsent(a, err) || !c.pool.other(l.server) || ctx.Err() != nil {
+			return a, err
+		}
+		c.pool.retries.Add(ctx, 1)
 	}
-	if l.probe && !c.open {
-		return c.probe(ctx, l, t)
-	}
-	return c.ask(ctx, c.caller, l, t)
 }
 
 // probe is ask, but goes on if the caller leaves: the breaker waits for the outcome.

@@ -117,6 +117,16 @@ func (l lease) judge(o outcome) {
 
 func (l lease) leave() { l.inFlight.Add(-1) }
 
+// other reports whether there is another server that may be asked.
+func (p *Pool) other(than *server) bool {
+	for _, s := range p.servers {
+		if s != than && s.wait() == 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // pick returns the less busy of two servers that chance names, but not the last one
 // if there is another. Servers whose breaker is open are not among them.
 func (p *Pool) pick(last *server) (lease, error) {

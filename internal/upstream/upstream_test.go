@@ -506,20 +506,42 @@ func TestNobodyListens(t *testing.T) {
 	var served atomic.Int64
 	there := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served.Add(1) }))
 	defer there.Close()
-	p, err := New(Options{URLs: []string{gone.URL, there.URL}, Timeout: 10 * time.Second, Retries: 2, RetryWait: time.Millisecond, Budget: 1})
+	for _, o := range []Options{{Retries: 2, Budget: 1}, {Retries: 1, Budget: 0.01}, {Retries: 1, Budget: 0.01, Breaker: true}} {
+		o.URLs, o.Timeout, o.RetryWait = []string{gone.URL, there.URL}, 10*time.Second, time.Minute // it is not waited for
+		p, err := New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		const n = 100
+		served.Store(0)
+		for i := range n {
+			r := &Request{Method: http.MethodPost, Route: "/x", Path: "/x", Header: http.Header{}, Body: []byte("z"), Again: i%2 == 0}
+			if a, err := p.Do(t.Context(), r); err != nil || a.StatusCode != http.StatusOK {
+				t.Fatalf("%+v: %v, %v", o, a, err)
+			}
+		}
+		if served.Load() != n {
+			t.Errorf("%+v: %d requests were served, want %d", o, served.Load(), n)
+		}
+		if left := p.budget.left(); left < budgetBurst {
+			t.Errorf("%+v: %v of %v tokens are left", o, left, budgetBurst)
+		}
+	}
+	// But with -retries 0 nothing is tried again.
+	p, err := New(Options{URLs: []string{gone.URL, there.URL}, Timeout: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	const n = 20
-	for range n {
-		r := &Request{Method: http.MethodPost, Route: "/x", Path: "/x", Header: http.Header{}, Body: []byte("z")}
-		if a, err := p.Do(t.Context(), r); err != nil || a.StatusCode != http.StatusOK {
-			t.Fatalf("%v, %v", a, err)
+	failed := 0
+	for range 100 {
+		if _, err := p.Do(t.Context(), get(true)); errors.Is(err, ErrDown) {
+			failed++
 		}
 	}
-	if served.Load() != n {
-		t.Errorf("%d requests were served, want %d", served.Load(), n)
+	if failed == 0 || failed == 100 {
+		t.Errorf("without retries %d of 100 requests failed", failed)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -40,18 +41,54 @@ type Progress struct {
 	Runs func(proc.ID)
 }
 
-// Builder builds into the folder Bin.
+// Builder builds into the folder Bin, or, for another platform than this one, into a
+// folder of Bin.
 type Builder struct {
 	Root string // of the repository
 	Bin  string
 	Logs string // receives build-NAME.log
+	// Platform of the programs, such as linux/arm64; empty: this one.
+	Platform string
+}
+
+// platform returns what the programs are built for, and whether it is not this machine's.
+func (b *Builder) platform() (goos, goarch string, foreign bool) {
+	goos, goarch, _ = strings.Cut(b.Platform, "/")
+	if b.Platform == "" {
+		goos, goarch = runtime.GOOS, runtime.GOARCH
+	}
+	return goos, goarch, goos != runtime.GOOS || goarch != runtime.GOARCH
+}
+
+// dir returns the folder of the programs.
+func (b *Builder) dir() string {
+	if goos, goarch, foreign := b.platform(); foreign {
+		return filepath.Join(b.Bin, goos+"_"+goarch)
+	}
+	return b.Bin
 }
 
 // Path returns where the program of t is.
-func (b *Builder) Path(t Target) string { return filepath.Join(b.Bin, t.Name) }
+func (b *Builder) Path(t Target) string { return filepath.Join(b.dir(), t.Name) }
 
 // Log returns where the output of t's build is.
-func (b *Builder) Log(t Target) string { return filepath.Join(b.Logs, "build-"+t.Name+".log") }
+func (b *Builder) Log(t Target) string {
+	name := t.Name
+	if goos, goarch, foreign := b.platform(); foreign {
+		name += "-" + goos + "_" + goarch
+	}
+	return filepath.Join(b.Logs, "build-"+name+".log")
+}
+
+// Sum returns what tells the program of t from one that was built from other sources,
+// or "" if it is not Fresh.
+func (b *Builder) Sum(t Target) string {
+	if !b.Fresh(t) {
+		return ""
+	}
+	sum, _ := os.ReadFile(b.sum(t))
+	return string(sum)
+}
 
 // Fresh reports whether t is built from what is there now.
 func (b *Builder) Fresh(t Target) bool {
@@ -66,10 +103,10 @@ func (b *Builder) Fresh(t Target) bool {
 // Build builds t if it is not fresh. Builds of several labs in one repository
 // take turns. The error names the program; its output is in Log(t).
 func (b *Builder) Build(ctx context.Context, t Target, p *Progress) (err error) {
-	if err := os.MkdirAll(b.Bin, 0o755); err != nil {
+	if err := os.MkdirAll(b.dir(), 0o755); err != nil {
 		return err
 	}
-	unlock, err := lock(ctx, filepath.Join(b.Bin, ".lock"))
+	unlock, err := Lock(ctx, filepath.Join(b.dir(), ".lock"))
 	if err != nil {
 		return err
 	}
@@ -100,16 +137,15 @@ func (b *Builder) Build(ctx context.Context, t Target, p *Progress) (err error) 
 	if err := os.Mkdir(b.temp(), 0o755); err != nil {
 		return err
 	}
-	args := []string{"-tags=" + t.Tags, t.Package}
+	args := append(slices.Clone(flags), "-tags="+t.Tags, t.Package)
 	var total atomic.Int64
 	if err := b.run(ctx, t, p, &counter{n: &total}, log, append([]string{"list", "-deps"}, args...)...); err != nil {
 		return fmt.Errorf("list its packages: %w", err)
 	}
 	p.Total.Store(total.Load())
 	// -v writes one line for each package that is compiled.
-	// Stripped: half the size on disk; stack traces keep their names and lines.
 	out := io.MultiWriter(&counter{n: &p.Done}, log)
-	if err := b.run(ctx, t, p, nil, out, append([]string{"build", "-v", "-ldflags=-s -w", "-o", next}, args...)...); err != nil {
+	if err := b.run(ctx, t, p, nil, out, append([]string{"build", "-v", "-o", next}, args...)...); err != nil {
 		return err
 	}
 	// In this order, so that the sum of other sources never stands beside the program.
@@ -122,9 +158,17 @@ func (b *Builder) Build(ctx context.Context, t Target, p *Progress) (err error) 
 	return os.WriteFile(b.sum(t), []byte(sum), 0o644)
 }
 
+// Flags of every build. Stripped: half the size on disk; stack traces keep their names
+// and lines. Without the paths of this machine, a program is the same wherever it is built.
+var flags = []string{"-trimpath", "-ldflags=-s -w"}
+
+// env is of every build, too. Without C a program needs no library of the machine, so
+// that the same file runs in an empty container image.
+var env = []string{"GOWORK=off", "CGO_ENABLED=0"}
+
 // temp returns where the go command works: it does not clean up when it is
 // interrupted.
-func (b *Builder) temp() string { return filepath.Join(b.Bin, ".tmp") }
+func (b *Builder) temp() string { return filepath.Join(b.dir(), ".tmp") }
 
 func (b *Builder) sum(t Target) string { return b.Path(t) + ".sum" }
 
@@ -158,7 +202,8 @@ func (c *counter) Write(b []byte) (int, error) {
 func (b *Builder) run(ctx context.Context, t Target, p *Progress, stdout, stderr io.Writer, args ...string) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = filepath.Join(b.Root, t.Module)
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOTMPDIR="+b.temp())
+	goos, goarch, _ := b.platform()
+	cmd.Env = append(append(os.Environ(), env...), "GOOS="+goos, "GOARCH="+goarch, "GOTMPDIR="+b.temp())
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.SysProcAttr = proc.Group()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
@@ -192,8 +237,9 @@ func awaitGroup(leader int) {
 // fingerprint sums up all that t is made from.
 func (b *Builder) fingerprint(t Target) (string, error) {
 	h := sha256.New()
-	fmt.Fprintln(h, runtime.Version(), runtime.GOOS, runtime.GOARCH, t.Package, t.Tags)
-	for _, name := range []string{"GOFLAGS", "CGO_ENABLED", "GOEXPERIMENT"} {
+	goos, goarch, _ := b.platform()
+	fmt.Fprintln(h, runtime.Version(), goos, goarch, t.Package, t.Tags, flags, env)
+	for _, name := range []string{"GOFLAGS", "GOEXPERIMENT", "GOAMD64", "GOARM64"} {
 		fmt.Fprintln(h, name, os.Getenv(name))
 	}
 	module := filepath.Join(b.Root, t.Module)
@@ -224,8 +270,8 @@ func (b *Builder) fingerprint(t Target) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// lock takes the lock file at path, and waits for it if another has it.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
+// Lock takes the lock file at path, and waits for it if another has it.
+func Lock(ctx context.Context, path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err

@@ -2,11 +2,13 @@ package build
 
 import (
 	"bytes"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -137,6 +139,8 @@ func TestBuild(t *testing.T) {
 	if b.Fresh(hello) {
 		t.Error("Fresh before the first build")
 	}
+	// Another test's program of the same sources would be in the compiler's cache.
+	write(t, b, "text/text.go", fmt.Sprintf("package text\n\nconst Text, Own = `one`, %q\n", b.Root))
 	p := mustBuild(t, b)
 	if got := output(t, b); got != "one" {
 		t.Errorf("the program prints %q, want %q", got, "one")
@@ -205,6 +209,21 @@ func TestFresh(t *testing.T) {
 			}
 		})
 	}
+	t.Run("another architecture", func(t *testing.T) {
+		other := *b
+		other.Platform = runtime.GOOS + "/" + otherArch()
+		if other.Fresh(hello) {
+			t.Error("Fresh for another architecture")
+		}
+		if other.Path(hello) == b.Path(hello) || other.Log(hello) == b.Log(hello) {
+			t.Errorf("two architectures share %s or %s", b.Path(hello), b.Log(hello))
+		}
+	})
+	same := *b
+	same.Platform = runtime.GOOS + "/" + runtime.GOARCH
+	if !same.Fresh(hello) || same.Path(hello) != b.Path(hello) {
+		t.Error("this machine's platform by name is not the one without a name")
+	}
 	tagged := hello
 	tagged.Tags = "other"
 	if b.Fresh(tagged) {
@@ -215,6 +234,46 @@ func TestFresh(t *testing.T) {
 	}
 	if b.Fresh(hello) {
 		t.Error("Fresh without the program")
+	}
+}
+
+// otherArch returns an architecture that is not this machine's.
+func otherArch() string {
+	if runtime.GOARCH == "arm64" {
+		return "amd64"
+	}
+	return "arm64"
+}
+
+// Programs are static, name no folder of this machine, and can be built for another one.
+func TestPlatform(t *testing.T) { // not parallel: CGO_ENABLED
+	t.Setenv("CGO_ENABLED", "1")
+	for _, arch := range []string{runtime.GOARCH, otherArch()} {
+		b := newBuilder(t)
+		b.Platform = "linux/" + arch
+		p := new(Progress)
+		if err := b.Build(t.Context(), hello, p); err != nil {
+			t.Fatalf("Build for %s: %v\n%s", arch, err, read(t, b.Log(hello)))
+		}
+		if b.Sum(hello) == "" {
+			t.Errorf("%s: no sum after a build", arch)
+		}
+		f, err := elf.Open(b.Path(hello))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if want := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}[arch]; f.Machine != want {
+			t.Errorf("%s: the program is for %s", arch, f.Machine)
+		}
+		for _, p := range f.Progs {
+			if p.Type == elf.PT_INTERP {
+				t.Errorf("%s: the program needs a dynamic linker", arch)
+			}
+		}
+		if strings.Contains(read(t, b.Path(hello)), b.Root) {
+			t.Errorf("%s: the program names the folder that it was built in", arch)
+		}
 	}
 }
 

@@ -41,6 +41,10 @@ type Lab struct {
 	State  string // folder of its data, logs and state
 	Offset int    // added to every port
 	DB     string // of the album store, as for its -db; empty: SQLite in the state folder
+	// Stores are the URLs of album stores that run elsewhere: then none is the lab's.
+	Stores []string
+	// OTLPEverywhere has the Collector listen on every address of this machine.
+	OTLPEverywhere bool
 }
 
 // Ports of a lab whose offset is 0.
@@ -64,10 +68,13 @@ const (
 // Proxy returns the proxy's URL.
 func (l Lab) Proxy() string { return l.url(proxyPort) }
 
-// Store returns the album store's URL.
+// StoreName is the name of the program that a lab may do without.
+const StoreName = "album-store"
+
+// Store returns the URL of the lab's own album store.
 func (l Lab) Store() string { return l.url(storePort) }
 
-// StoreAdmin returns the URL where the album store's faults are changed.
+// StoreAdmin returns the URL where its faults are changed.
 func (l Lab) StoreAdmin() string { return l.url(storeAdminPort) + "/admin/faults" }
 
 // ProxyAdmin is the proxy's: see StoreAdmin.
@@ -98,7 +105,11 @@ func (l Lab) data(name string) string { return filepath.Join(l.State, "data", na
 // Programs returns the programs in order of need: what others send to comes
 // first. They end in the opposite order.
 func (l Lab) Programs() []Program {
-	return []Program{l.jaeger(), l.prometheus(), l.collector(), l.store(), l.proxy(), l.console()}
+	backends := []Program{l.jaeger(), l.prometheus(), l.collector()}
+	if len(l.Stores) > 0 {
+		return append(backends, l.proxy(), l.console())
+	}
+	return append(backends, l.store(), l.proxy(), l.console())
 }
 
 func (l Lab) jaeger() Program {
@@ -190,6 +201,10 @@ func (l Lab) setupPrometheus(config string) error {
 }
 
 func (l Lab) collector() Program {
+	otlp := l.addr
+	if l.OTLPEverywhere {
+		otlp = func(p int) string { return fmt.Sprintf("0.0.0.0:%d", p+l.Offset) }
+	}
 	return Program{
 		Name: "otel-collector",
 		Target: build.Target{Name: "otel-collector", Module: "collector/distribution",
@@ -197,8 +212,8 @@ func (l Lab) collector() Program {
 		Version: "go.opentelemetry.io/collector/otelcol",
 		Args:    []string{"--config", filepath.Join(l.Root, "collector/config.yaml")},
 		Env: append(environ(nil),
-			"COLLECTOR_OTLP_GRPC_ADDR="+l.addr(collectorGRPCPort),
-			"COLLECTOR_OTLP_HTTP_ADDR="+l.addr(collectorHTTPPort),
+			"COLLECTOR_OTLP_GRPC_ADDR="+otlp(collectorGRPCPort),
+			"COLLECTOR_OTLP_HTTP_ADDR="+otlp(collectorHTTPPort),
 			"COLLECTOR_HEALTH_ADDR="+l.addr(collectorHealthPort),
 			"COLLECTOR_STATE_DIR="+l.data("otel-collector"),
 			"COLLECTOR_LOGS_FILE="+filepath.Join(l.Logs(), "otlp.jsonl"),
@@ -213,19 +228,25 @@ func (l Lab) collector() Program {
 	}
 }
 
-// Database is where the albums are, without a password.
-func (l Lab) Database() string { return cli.WithoutPassword(l.db()) }
+// Database is where the albums are, without a password; of stores that run elsewhere it
+// is not known: "".
+func (l Lab) Database() string {
+	if len(l.Stores) > 0 {
+		return ""
+	}
+	return cli.WithoutPassword(l.db())
+}
 
 func (l Lab) db() string {
 	if l.DB != "" {
 		return l.DB
 	}
-	return "sqlite:" + filepath.Join(l.data("album-store"), "albums.db")
+	return "sqlite:" + filepath.Join(l.data(StoreName), "albums.db")
 }
 
 // Clear deletes what the programs keep, so that the lab starts empty. Logs stay.
 func (l Lab) Clear() error {
-	for _, name := range []string{"album-store", "jaeger", "prometheus", "otel-collector"} {
+	for _, name := range []string{StoreName, "jaeger", "prometheus", "otel-collector"} {
 		if err := os.RemoveAll(l.data(name)); err != nil {
 			return err
 		}
@@ -234,21 +255,27 @@ func (l Lab) Clear() error {
 }
 
 func (l Lab) store() Program {
-	p := l.service("album-store", "store", storePort, storeAdminPort)
+	p := l.service(StoreName, "store", storePort, storeAdminPort)
 	p.Env = append(p.Env, "SOUNDCHECK_STORE_DB="+l.db()) // not an argument: it can hold a password
 	return p
 }
 
 func (l Lab) proxy() Program {
+	if len(l.Stores) > 0 { // it serves without them, too, until they come
+		return l.service("proxy-service", "proxy", proxyPort, proxyAdminPort, "-store", strings.Join(l.Stores, ","))
+	}
 	p := l.service("proxy-service", "proxy", proxyPort, proxyAdminPort, "-store", l.Store())
-	p.Needs = []string{"album-store"}
+	p.Needs = []string{StoreName}
 	return p
 }
+
+// ginTags leave out MessagePack, which Gin would bring along: a sixth of a program.
+const ginTags = "nomsgpack"
 
 func (l Lab) console() Program {
 	return Program{
 		Name: "console",
-		Target: build.Target{Name: "console", Module: ".", Package: "./console",
+		Target: build.Target{Name: "console", Module: ".", Package: "./console", Tags: ginTags,
 			Sources: []string{"console", "dashboards", "internal", "lab", "loadgen"}},
 		Args: []string{"-addr", l.addr(consolePort), "-traces-addr", l.addr(tracesPort),
 			"-prometheus", l.Prometheus(), "-jaeger", l.url(jaegerHTTPPort), "-state", l.State},
@@ -262,7 +289,7 @@ func (l Lab) console() Program {
 func (l Lab) service(name, dir string, port, admin int, args ...string) Program {
 	return Program{
 		Name: name,
-		Target: build.Target{Name: name, Module: ".", Package: "./" + dir,
+		Target: build.Target{Name: name, Module: ".", Package: "./" + dir, Tags: ginTags,
 			Sources: []string{dir, "internal"}},
 		Args: append([]string{"-addr", l.addr(port), "-admin-addr", l.addr(admin)}, args...),
 		Env: append(environ(map[string]string{

@@ -68,14 +68,77 @@ func TestDatabase(t *testing.T) {
 // Programs come after those they need.
 func TestOrder(t *testing.T) {
 	t.Parallel()
-	var before []string
-	for _, p := range (Lab{}).Programs() {
-		for _, need := range p.Needs {
-			if !slices.Contains(before, need) {
-				t.Errorf("%s comes before %s, which it needs", p.Name, need)
+	for _, l := range []Lab{{}, {Stores: []string{"http://h:1"}}} {
+		var before []string
+		for _, p := range l.Programs() {
+			for _, need := range p.Needs {
+				if !slices.Contains(before, need) {
+					t.Errorf("%s comes before %s, which it needs", p.Name, need)
+				}
+			}
+			before = append(before, p.Name)
+		}
+	}
+}
+
+// Only the Collector leaves the loopback address, when it is told to, and only to receive.
+func TestOTLPEverywhere(t *testing.T) {
+	t.Parallel()
+	for _, everywhere := range []bool{false, true} {
+		l := Lab{Offset: 7, OTLPEverywhere: everywhere}
+		var got []string
+		for _, p := range l.Programs() {
+			for _, s := range append(p.Env, p.Args...) {
+				if strings.Contains(s, "0.0.0.0") {
+					got = append(got, s)
+				}
 			}
 		}
-		before = append(before, p.Name)
+		var want []string
+		if everywhere {
+			want = []string{"COLLECTOR_OTLP_GRPC_ADDR=0.0.0.0:4324", "COLLECTOR_OTLP_HTTP_ADDR=0.0.0.0:4325"}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("OTLPEverywhere %t: open are %q, want %q", everywhere, got, want)
+		}
+		if l.OTLP() != "http://127.0.0.1:4325" {
+			t.Errorf("OTLP() = %s", l.OTLP())
+		}
+	}
+}
+
+// A lab whose album stores run elsewhere has none, and all else; its proxy calls them.
+func TestStores(t *testing.T) {
+	t.Parallel()
+	names := func(l Lab) (list []string) {
+		for _, p := range l.Programs() {
+			list = append(list, p.Name)
+		}
+		return list
+	}
+	l := Lab{State: "/s", Stores: []string{"http://127.0.0.1:9080", "https://h:1/a"}}
+	want := slices.DeleteFunc(names(Lab{}), func(name string) bool { return name == StoreName })
+	if got := names(l); !slices.Equal(got, want) || len(want) != 5 {
+		t.Errorf("programs %q, want %q", got, want)
+	}
+	if l.Database() != "" {
+		t.Errorf("the database of somebody else's stores is said to be %q", l.Database())
+	}
+	for _, tt := range []struct {
+		lab  Lab
+		want string
+	}{{l, "http://127.0.0.1:9080,https://h:1/a"}, {Lab{}, "http://127.0.0.1:9080"}, {Lab{Offset: 7}, "http://127.0.0.1:9087"}} {
+		p := tt.lab.proxy()
+		if i := slices.Index(p.Args, "-store"); i < 0 || p.Args[i+1] != tt.want {
+			t.Errorf("the proxy gets %q, want -store %s", p.Args, tt.want)
+		}
+	}
+	for _, p := range l.Programs() {
+		for _, port := range p.Ports {
+			if port.Number == storePort || port.Number == storeAdminPort {
+				t.Errorf("%s takes port %d, where the store is that runs elsewhere", p.Name, port.Number)
+			}
+		}
 	}
 }
 

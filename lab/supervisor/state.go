@@ -52,15 +52,18 @@ const (
 
 // Status is what a lab looks like at one moment. Times are RFC 3339, sizes bytes.
 type Status struct {
-	Phase      Phase           `json:"phase"`
-	Failure    string          `json:"failure,omitempty"` // why it is stopping
-	State      string          `json:"state"`             // folder
-	PortOffset int             `json:"port_offset"`
-	Database   string          `json:"database"`
-	Supervisor proc.ID         `json:"supervisor"`
-	StartedAt  time.Time       `json:"started_at"`
-	Memory     int64           `json:"memory_bytes"` // resident, of all programs and the supervisor
-	Programs   []ProgramStatus `json:"programs"`
+	Phase      Phase    `json:"phase"`
+	Failure    string   `json:"failure,omitempty"` // why it is stopping
+	State      string   `json:"state"`             // folder
+	PortOffset int      `json:"port_offset"`
+	Database   string   `json:"database,omitempty"` // of the lab's own album store
+	Stores     []string `json:"stores,omitempty"`   // URLs of the album stores, if they run elsewhere
+	// OTLPEverywhere says that the Collector listens on more than 127.0.0.1.
+	OTLPEverywhere bool            `json:"otlp_everywhere,omitempty"`
+	Supervisor     proc.ID         `json:"supervisor"`
+	StartedAt      time.Time       `json:"started_at"`
+	Memory         int64           `json:"memory_bytes"` // resident, of all programs and the supervisor
+	Programs       []ProgramStatus `json:"programs"`
 }
 
 // ProgramStatus is what one program looks like. Since says when the process, or
@@ -99,7 +102,7 @@ func (s *Supervisor) status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := Status{Phase: s.phase, Failure: s.failure, State: s.lab.State, PortOffset: s.lab.Offset, Database: s.lab.Database(),
-		Supervisor: s.self, StartedAt: s.started}
+		Stores: s.lab.Stores, OTLPEverywhere: s.lab.OTLPEverywhere, Supervisor: s.self, StartedAt: s.started}
 	for _, r := range s.runners {
 		p := ProgramStatus{Name: r.Name, State: r.state, Detail: r.detail, Address: r.Address, Version: r.version, Process: r.id,
 			Since: r.startedAt, Restarts: r.restarts, Build: r.builder, Log: r.logPath()}

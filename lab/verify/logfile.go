@@ -19,10 +19,13 @@ type file struct {
 	service    string // whose log it is; "": all services'
 	mark       int64  // its size when the source was made
 	inode      fs.FileInfo
-	parse      func(line []byte) ([]LogLine, error)
+	parse      parser
 }
 
-func newFile(name, path, service string, parse func([]byte) ([]LogLine, error)) *file {
+// parser reads a line.
+type parser func(line []byte) ([]LogLine, error)
+
+func newFile(name, path, service string, parse parser) *file {
 	f := &file{name: name, path: path, service: service, parse: parse}
 	if st, err := os.Stat(path); err == nil {
 		f.mark, f.inode = st.Size(), st
@@ -88,7 +91,11 @@ func (f *file) read(path string, from int64) ([]LogLine, error) {
 	if len(b) > maxAnswer {
 		return nil, fmt.Errorf("%s has grown by more than %d bytes since the load began", path, maxAnswer)
 	}
-	var lines []LogLine
+	return f.parse.lines(path, b)
+}
+
+// lines parses the whole lines of what comes from somewhere.
+func (parse parser) lines(from string, b []byte) (lines []LogLine, err error) {
 	for line := range bytes.Lines(b) {
 		if !bytes.HasSuffix(line, []byte("\n")) {
 			break // it is being written
@@ -96,9 +103,9 @@ func (f *file) read(path string, from int64) ([]LogLine, error) {
 		if line = bytes.TrimSpace(line); len(line) == 0 {
 			continue
 		}
-		more, err := f.parse(line)
+		more, err := parse(line)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %.200q: %w", path, line, err)
+			return nil, fmt.Errorf("%s: %.200q: %w", from, line, err)
 		}
 		lines = append(lines, more...)
 	}

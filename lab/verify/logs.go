@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // LogLine is what is known of a line of a log.
@@ -36,12 +37,15 @@ const others = 50
 
 // logs makes sure that log lines and traces lead to each other.
 func (s *session) logs(ctx context.Context) []Check {
-	if len(s.Logs) == 0 {
-		return []Check{{Name: "logs", Outcome: Skipped, Text: s.NoLogs}}
-	}
 	var checks []Check
 	for _, source := range s.Logs {
 		checks = append(checks, s.joined(ctx, source))
+	}
+	for _, m := range s.NoLogs {
+		checks = append(checks, Check{Name: strings.TrimSuffix("logs: "+m.Log, ": "), Outcome: Skipped, Text: m.Why})
+	}
+	if checks == nil {
+		return []Check{failed("logs", "there is no log to ask, and nobody says why")}
 	}
 	return checks
 }
@@ -124,20 +128,29 @@ func (s *session) joined(ctx context.Context, source LogSource) Check {
 // ServiceLog is the log of a service: JSON lines.
 func ServiceLog(service, path string) LogSource {
 	return newFile(service+".log", path, service, func(line []byte) ([]LogLine, error) {
-		var e struct {
-			Service string `json:"service.name"`
-			Message string `json:"msg"`
-			TraceID string `json:"trace_id"`
-			SpanID  string `json:"span_id"`
+		lines, err := serviceLine(line)
+		for i := range lines {
+			lines[i].Service = service
 		}
-		if !bytes.HasPrefix(line, []byte("{")) {
-			return nil, nil // what a program writes that crashes
-		}
-		if err := json.Unmarshal(line, &e); err != nil {
-			return nil, err
-		}
-		return []LogLine{{Service: service, Message: e.Message, TraceID: e.TraceID, SpanID: e.SpanID, Text: string(line)}}, nil
+		return lines, err
 	})
+}
+
+// serviceLine parses a line that a service writes.
+func serviceLine(line []byte) ([]LogLine, error) {
+	var e struct {
+		Service string `json:"service.name"`
+		Message string `json:"msg"`
+		TraceID string `json:"trace_id"`
+		SpanID  string `json:"span_id"`
+	}
+	if !bytes.HasPrefix(line, []byte("{")) {
+		return nil, nil // what a program writes that crashes
+	}
+	if err := json.Unmarshal(line, &e); err != nil {
+		return nil, err
+	}
+	return []LogLine{{Service: e.Service, Message: e.Message, TraceID: e.TraceID, SpanID: e.SpanID, Text: string(line)}}, nil
 }
 
 // otlpValue is a value of OTLP's JSON.
@@ -166,33 +179,38 @@ const sampledFlag = 1
 // CollectorLog is the file in which the Collector writes the log records that it was sent:
 // lines of OTLP JSON.
 func CollectorLog(path string) LogSource {
-	return newFile("records of the Collector", path, "", func(line []byte) ([]LogLine, error) {
-		var e otlpLogs
-		if err := json.Unmarshal(line, &e); err != nil {
-			return nil, err
-		}
-		var lines []LogLine
-		for _, r := range e.ResourceLogs {
-			service := ""
-			for _, a := range r.Resource.Attributes {
-				if a.Key == "service.name" {
-					service = a.Value.StringValue
-				}
-			}
-			for _, scope := range r.ScopeLogs {
-				for _, raw := range scope.LogRecords {
-					var record struct {
-						Body            otlpValue
-						TraceID, SpanID string
-						Flags           int
-					}
-					if err := json.Unmarshal(raw, &record); err != nil {
-						return nil, err
-					}
-					lines = append(lines, LogLine{service, record.Body.StringValue, record.TraceID, record.SpanID, record.Flags&sampledFlag != 0, string(raw)})
-				}
+	return newFile(collectorRecords, path, "", records)
+}
+
+// collectorRecords is what that source is called, wherever the file is.
+const collectorRecords = "records of the Collector"
+
+// records parses a line of OTLP JSON.
+func records(line []byte) (lines []LogLine, err error) {
+	var e otlpLogs
+	if err := json.Unmarshal(line, &e); err != nil {
+		return nil, err
+	}
+	for _, r := range e.ResourceLogs {
+		service := ""
+		for _, a := range r.Resource.Attributes {
+			if a.Key == "service.name" {
+				service = a.Value.StringValue
 			}
 		}
-		return lines, nil
-	})
+		for _, scope := range r.ScopeLogs {
+			for _, raw := range scope.LogRecords {
+				var record struct {
+					Body            otlpValue
+					TraceID, SpanID string
+					Flags           int
+				}
+				if err := json.Unmarshal(raw, &record); err != nil {
+					return nil, err
+				}
+				lines = append(lines, LogLine{service, record.Body.StringValue, record.TraceID, record.SpanID, record.Flags&sampledFlag != 0, string(raw)})
+			}
+		}
+	}
+	return lines, nil
 }

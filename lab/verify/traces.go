@@ -44,7 +44,7 @@ func (s *session) traces(ctx context.Context) []Check {
 	all := f.all()
 	for _, id := range slices.Sorted(maps.Keys(all)) {
 		spans += len(all[id])
-		unconventional = append(unconventional, conventions(all[id], s.Environment)...)
+		unconventional = append(unconventional, conventions(all[id], s.Environment, s.StoreElsewhere)...)
 		leaked = append(leaked, leaks(all[id], secret)...)
 	}
 	if spans == 0 {

@@ -31,14 +31,19 @@ type Options struct {
 	Dashboards []dashboards.Dashboard
 	Rules      []RuleName // that Prometheus must have loaded
 
-	// Logs are what the services wrote; nil: there is nothing to ask, because of NoLogs.
-	Logs   []LogSource
-	NoLogs string
+	Logs   []LogSource // what the services wrote
+	NoLogs []NoLog     // what they wrote and cannot be asked for
+	// StoreElsewhere says that the album store was started by somebody else, who names its
+	// environment.
+	StoreElsewhere bool
 
 	Generator Generator
 	// Progress, if not nil, is told what goes on.
 	Progress func(string)
 }
+
+// NoLog is a log that cannot be asked for, and why; without a name it is all of them.
+type NoLog struct{ Log, Why string }
 
 // Outcome of a check.
 type Outcome string

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -216,12 +217,41 @@ func TestRestarted(t *testing.T) {
 	}
 }
 
+// A store that was started elsewhere may be of any environment, but of one. The proxy may
+// not.
+func TestStoreElsewhere(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		service, environment string
+		want                 Outcome
+	}{{storeService, "compose", OK}, {storeService, "", Failed}, {proxyService, "compose", Failed}} {
+		w := newWorld()
+		for _, trace := range w.traces {
+			if r := trace.resource[tt.service]; r != nil {
+				r["deployment.environment.name"] = tt.environment
+			}
+		}
+		s := w.session(t)
+		s.StoreElsewhere = true
+		for _, c := range s.traces(t.Context()) {
+			if c.Name == "conventions" && c.Outcome != tt.want {
+				t.Errorf("%s of environment %q: %v, want %s", tt.service, tt.environment, c, tt.want)
+			}
+		}
+	}
+}
+
 func TestNoLogs(t *testing.T) {
 	t.Parallel()
 	s := newWorld().session(t)
-	s.Logs, s.NoLogs = nil, "nobody has any"
-	if c := s.logs(t.Context())[0]; c.Outcome != Skipped || c.Text != "nobody has any" {
-		t.Errorf("%v, want skipped", c)
+	s.Logs, s.NoLogs = nil, []NoLog{{"", "nobody has any"}, {"x.log", "it is gone"}}
+	want := []Check{{Name: "logs", Outcome: Skipped, Text: "nobody has any"}, {Name: "logs: x.log", Outcome: Skipped, Text: "it is gone"}}
+	if got := s.logs(t.Context()); !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	s.NoLogs = nil
+	if c := s.logs(t.Context())[0]; c.Outcome != Failed {
+		t.Errorf("without a log and a reason: %v, want it to fail", c)
 	}
 }
 

@@ -14,6 +14,12 @@ export function programBadge(p) {
   return badge(text, programStates[p.state], p.detail);
 }
 
+// elsewhere says where the album stores are, if the lab has none of its own.
+export function elsewhere(stores) {
+  if (!stores?.length) return null;
+  return h("p", { class: "note elsewhere" }, "The album store is none of them: the proxy calls ", stores.map((s, i) => [i ? ", " : "", h("span", { class: "mono" }, s)]), ".");
+}
+
 const verdicts = { good: ["all served", "good"], met: ["objectives met", "good"], violated: ["objectives missed", "bad"], failed: ["requests failed", "bad"],
   invalid: ["invalid", "warn"], unfinished: ["no report yet", ""], unreadable: ["unreadable", "bad"] };
 

@@ -1,0 +1,210 @@
+package images
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"soundcheck/internal/cli"
+	"soundcheck/lab/build"
+)
+
+// fake is a docker command that keeps the label of an image in a file, and what it was
+// asked to build, with the files that it was sent.
+const fake = `#!/bin/sh
+case "$1" in
+image) cat "$CALLS.$(echo "$5" | tr / _)" ;;
+build)
+	if [ -e "$CALLS.fail" ]; then echo "no space left"; exit 1; fi
+	echo "$*" >>"$CALLS"
+	for last; do :; done
+	ls "$last" >>"$CALLS"
+	while [ $# -gt 0 ]; do
+		case "$1" in
+		--tag) tag=$(echo "$2" | tr / _) ;;
+		INPUTS=*) inputs=${1#INPUTS=} ;;
+		esac
+		shift
+	done
+	echo "$inputs" >"$CALLS.$tag" ;;
+esac
+`
+
+type world struct {
+	*Builder
+	t     *testing.T
+	calls string
+	said  bytes.Buffer
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	dir := t.TempDir()
+	w := &world{t: t, calls: filepath.Join(dir, "calls")}
+	w.Builder = &Builder{Programs: &build.Builder{Root: filepath.Join(dir, "repo"), Bin: filepath.Join(dir, "bin"), Logs: dir, Platform: "linux/amd64"},
+		Dir: filepath.Join(dir, "images"), Revision: "abc", Progress: cli.NewProgress(&w.said)}
+	w.write("docker", fake, "..")
+	w.write("go.mod", "module soundcheck\n\ngo 1.26\n")
+	w.write("go.sum", "")
+	w.write("compose/Dockerfile", "FROM scratch\n")
+	w.write("compose/labtool/main.go", "package main\n\nfunc main() {}\n")
+	w.write("internal/cli/cli.go", "package cli\n")
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	t.Setenv("CALLS", w.calls)
+	return w
+}
+
+// write writes a file of the repository.
+func (w *world) write(name, content string, below ...string) {
+	w.t.Helper()
+	path := filepath.Join(w.Programs.Root, filepath.Join(below...), name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// built returns what docker was asked to build.
+func (w *world) built() []string {
+	b, _ := os.ReadFile(w.calls)
+	os.Remove(w.calls)
+	return strings.Split(strings.TrimSpace(string(b)), "\n")
+}
+
+func TestProgram(t *testing.T) {
+	w := newWorld(t)
+	must := func() {
+		t.Helper()
+		if err := w.Build(t.Context(), []string{"labtool"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must()
+	got := w.built()
+	for _, want := range []string{"--file " + w.Programs.Root + "/compose/Dockerfile --target packaged --build-arg FILE=program --tag soundcheck/labtool:local ",
+		"TITLE=Tools of", "REVISION=abc", "LICENSES=Apache-2.0", "INPUTS=", w.Dir + "/labtool"} {
+		if !strings.Contains(got[0], want) {
+			t.Errorf("docker %s, want %s in it", got[0], want)
+		}
+	}
+	if !slices.Equal(got[1:], []string{"program"}) {
+		t.Errorf("the engine was sent %q, want the program alone", got[1:])
+	}
+	if _, err := os.Stat(filepath.Join(w.Dir, "labtool")); err == nil {
+		t.Error("the folder that was sent is still there")
+	}
+	must()
+	if got := w.built(); got[0] != "" {
+		t.Errorf("what is up to date was built again: %q", got)
+	}
+	w.write("compose/labtool/main.go", "package main\n\nfunc main() { println() }\n")
+	must()
+	if got := w.built(); got[0] == "" {
+		t.Error("the program changed, and the image was not built")
+	}
+	w.write("compose/Dockerfile", "FROM scratch\n\n")
+	must()
+	if got := w.built(); got[0] == "" {
+		t.Error("the Dockerfile changed, and the image was not built")
+	}
+}
+
+func TestFails(t *testing.T) {
+	w := newWorld(t)
+	if err := os.WriteFile(w.calls+".fail", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	err := w.Build(t.Context(), []string{"labtool"})
+	log := filepath.Join(w.Dir, "labtool.log")
+	if want := "image soundcheck/labtool:local: building the image: exit status 1; see " + log; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if b, err := os.ReadFile(log); err != nil || string(b) != "no space left\n" {
+		t.Errorf("the log has %q, %v", b, err)
+	}
+	w.write("compose/labtool/main.go", "package main\n\nfunc main() { missing() }\n")
+	if err := w.Build(t.Context(), []string{"labtool"}); err == nil || !strings.HasPrefix(err.Error(), "build labtool: ") || !strings.Contains(err.Error(), "; see ") {
+		t.Errorf("a program that does not compile: %v", err)
+	}
+	if err := w.Build(t.Context(), []string{"grafana"}); err == nil || err.Error() != "nobody knows how to build the image grafana" {
+		t.Errorf("an image of somebody else's: %v", err)
+	}
+}
+
+// Every program of the native lab has an image, of the same program.
+func TestPackaged(t *testing.T) {
+	t.Parallel()
+	for _, im := range packaged("/r") {
+		if im.target.Package == "" || im.title == "" || im.license == "" {
+			t.Errorf("%s has no program, title or license: %+v", im.name, im)
+		}
+		if (im.module == "") != (im.source == "") {
+			t.Errorf("%s: somebody else's program has a module %q and a source %q", im.name, im.module, im.source)
+		}
+	}
+}
+
+func TestCanDebootstrap(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		engine, machine string
+		uid             int
+		want            string
+	}{
+		{"linux/amd64", "linux/amd64", 0, ""},
+		{"linux/amd64", "linux/amd64", 1000, "needs root: use sudo, once; or "},
+		{"linux/arm64", "linux/amd64", 0, "on the engine's platform linux/arm64, but this machine is linux/amd64: "},
+		{"linux/arm64", "darwin/arm64", 501, "needs Linux: "},
+	} {
+		err := canDebootstrap(tt.engine, tt.machine, tt.uid)
+		if got := fmt.Sprint(err); tt.want == "" && err != nil || !strings.Contains(got, tt.want) {
+			t.Errorf("canDebootstrap(%s, %s, %d) = %s, want %q", tt.engine, tt.machine, tt.uid, got, tt.want)
+		}
+	}
+}
+
+// The root of PostgreSQL's image is not made again for a change of the entrypoint.
+func TestPostgresRootIsKept(t *testing.T) {
+	w := newWorld(t)
+	w.Programs.Platform = "linux/none" // nobody can make it
+	for _, name := range []string{"build.sh", "entrypoint.sh", "Dockerfile"} {
+		w.write("compose/postgres/"+name, name)
+	}
+	if err := w.Build(t.Context(), []string{"postgres"}); err == nil || !strings.HasPrefix(err.Error(), "-images local makes PostgreSQL's image with debootstrap") {
+		t.Fatalf("without a root: %v", err)
+	}
+	root, err := sumFiles("linux/none", filepath.Join(w.Programs.Root, "compose/postgres/build.sh"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"postgres-root.tar": "tar", "postgres-root.tar.version": "17.12-0\n", "postgres-root.sum": root} {
+		if err := os.WriteFile(filepath.Join(w.Dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, content := range []string{"entrypoint.sh", "another"} {
+		w.write("compose/postgres/entrypoint.sh", content)
+		for _, builds := range []bool{true, false} {
+			if err := w.Build(t.Context(), []string{"postgres"}); err != nil {
+				t.Fatal(err)
+			}
+			got := w.built()
+			if (got[0] != "") != builds {
+				t.Errorf("entrypoint %q: built %q, want %t", content, got, builds)
+			}
+			if builds && (!strings.Contains(got[0], "VERSION=17.12-0 ") || !slices.Equal(got[1:], []string{"Dockerfile", "entrypoint.sh", "root.tar"})) {
+				t.Errorf("docker %q", got)
+			}
+		}
+	}
+	w.write("compose/postgres/build.sh", "another")
+	if err := w.Build(t.Context(), []string{"postgres"}); err == nil {
+		t.Error("the script changed, and the root was not made again")
+	}
+}

@@ -1,0 +1,62 @@
+// Labtool does inside the containers what a shell would do there: most of their images
+// have none.
+//
+//	labtool prepare /tools postgres-data=999:999   copy itself to /tools, give folders to users
+//	labtool get http://127.0.0.1:9080/readyz       exit code 0 if the answer is 2xx: a health check
+//	labtool put URL BODY                           set faults of a service
+//	labtool delete URL                             end them
+//	labtool ls /logs                               one line a file, as JSON: name, size, modified
+//	labtool stat /logs/otlp.jsonl                  the same of one file
+//	labtool cat /logs/otlp.jsonl 1234              what it holds from byte 1234 on
+//
+// The service prepare puts it into the volume tools, which every other container has at
+// /tools.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"soundcheck/internal/cli"
+)
+
+const usage = `usage: labtool COMMAND
+  prepare FOLDER [PATH=UID:GID ...]  copy this program to FOLDER, give each PATH to a user
+  get URL                            print the answer; fail unless it is 2xx
+  put URL BODY                       send JSON; the same
+  delete URL                         the same
+  ls FOLDER                          its files, a JSON object a line: name, size in bytes, modified
+  stat FILE                          the same of one file
+  cat FILE [OFFSET]                  what it holds, from this byte on
+`
+
+func main() { cli.Main("labtool", run) }
+
+// commands and how many arguments each takes.
+var commands = map[string]struct {
+	least, most int
+	do          func(ctx context.Context, args []string, stdout io.Writer) error
+}{
+	"prepare": {1, 100, prepare},
+	"get":     {1, 1, func(ctx context.Context, a []string, w io.Writer) error { return request(ctx, w, "GET", a[0], "") }},
+	"put":     {2, 2, func(ctx context.Context, a []string, w io.Writer) error { return request(ctx, w, "PUT", a[0], a[1]) }},
+	"delete":  {1, 1, func(ctx context.Context, a []string, w io.Writer) error { return request(ctx, w, "DELETE", a[0], "") }},
+	"ls":      {1, 1, ls},
+	"stat":    {1, 1, stat},
+	"cat":     {1, 2, cat},
+}
+
+func run(ctx context.Context, args []string, _ func(string) string, stdout, _ io.Writer) error {
+	if len(args) == 0 {
+		return cli.Usage("which command?", usage)
+	}
+	c, ok := commands[args[0]]
+	switch args = args[1:]; {
+	case !ok:
+		return cli.Usage("no such command", usage)
+	case len(args) < c.least || len(args) > c.most:
+		return cli.Usage(fmt.Sprintf("%d arguments are too few or too many", len(args)), usage)
+	}
+	return c.do(ctx, args, stdout)
+}

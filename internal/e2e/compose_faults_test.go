@@ -1,0 +1,256 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"soundcheck/loadgen/attack"
+)
+
+// away is how long something is away; cutFor how long a network is cut.
+const (
+	away   = 30 * time.Second
+	cutFor = 10 * time.Second
+)
+
+// load runs loadgen in the background. What it returns ends it, if it still runs, and
+// returns its report.
+func (c *composed) load(t *testing.T, args string) (wait func(interrupt bool) attack.Report) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(c.bin, "loadgen"), append(strings.Fields(args), "-url", c.Proxy(), "-explain=false", "-keep", "", "-format", "json", "-quiet")...)
+	cmd.Env = append(os.Environ(), "OTEL_EXPORTER_OTLP_ENDPOINT="+c.OTLP())
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return func(interrupt bool) (r attack.Report) {
+		t.Helper()
+		if interrupt {
+			if err := cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Errorf("loadgen %s ended before: %v", args, err)
+			}
+		}
+		err := cmd.Wait() // what its exit code tells is in the report
+		if e := json.Unmarshal(out.Bytes(), &r); e != nil {
+			t.Fatalf("loadgen %s: %v, %v\n%s%s", args, err, e, &out, &errs)
+		}
+		t.Logf("loadgen %s: %d sent, %v", args, r.Sent, r.Classes)
+		return r
+	}
+}
+
+// lacking looks up each request of a run, and returns how many spans of a service are
+// missing in all, and how many traces have all of them.
+func (c *composed) lacking(t *testing.T, r attack.Report, services ...string) (missing map[string]int, complete int, err error) {
+	ids := attack.NewIDs(r.RunID)
+	missing = map[string]int{}
+	for n := range r.Sent {
+		s, err := c.trace(t.Context(), ids.Trace(uint64(n)).String())
+		if err != nil {
+			return nil, 0, err
+		}
+		lacks := 0
+		for _, service := range services {
+			missing[service] += s.lacks(service)
+			lacks += s.lacks(service)
+		}
+		if lacks == 0 {
+			complete++
+		}
+	}
+	return missing, complete, nil
+}
+
+// queue has Jaeger away, and the Collector restart meanwhile: what the programs sent is all
+// there in the end. Networks are cut meanwhile.
+func (c *composed) queue(t *testing.T) {
+	c.compose(t, "stop", "jaeger")
+	since := time.Now()
+	wait := c.load(t, "-rate 30 -duration 8s")
+	c.compose(t, "restart", "otel-collector")
+	r := wait(false)
+	if r.Classes[attack.Failed]+r.Classes[attack.Shed] > 0 {
+		t.Errorf("without Jaeger: %v", r.Classes)
+	}
+	t.Run("cut between proxy and stores", func(t *testing.T) {
+		c.cut(t, []string{"proxy-service"}, []string{"album-store-1", "album-store-2"})
+	})
+	t.Run("cut between stores and database", func(t *testing.T) {
+		c.cut(t, []string{"album-store-1", "album-store-2"}, []string{"postgres"})
+	})
+	time.Sleep(away - time.Since(since))
+	c.compose(t, "start", "jaeger")
+	eventually(t, fmt.Sprintf("all traces of %d requests", r.Sent), func() error {
+		missing, complete, err := c.lacking(t, r, "proxy-service", "album-store")
+		if err != nil || complete != r.Sent {
+			return fmt.Errorf("%d are complete, missing are %v, %v", complete, missing, err)
+		}
+		return nil
+	})
+	c.wantTraces(t)
+}
+
+// address returns that of a service's container.
+func (c *composed) address(t *testing.T, service string) string {
+	t.Helper()
+	for _, n := range c.inspect(t, service).NetworkSettings.Networks {
+		if n.IPAddress != "" {
+			return n.IPAddress
+		}
+	}
+	t.Fatalf("%s has no address", service)
+	return ""
+}
+
+// cut cuts the network between containers while albums are created. Meanwhile each answer
+// says what is wrong, and when to come again; afterwards all is well, and no album was lost.
+func (c *composed) cut(t *testing.T, from, to []string) {
+	albums := c.fill(t, "-n 300 -rate 100 -concurrency 8")
+	var routes [][]string
+	for _, f := range from {
+		pid := fmt.Sprint(c.inspect(t, f).State.Pid)
+		for _, a := range to {
+			routes = append(routes, []string{"-t", pid, "-n", "ip", "route", "VERB", "blackhole", c.address(t, a)})
+		}
+	}
+	all := func(verb string) {
+		for _, r := range routes {
+			r = slices.Clone(r)
+			r[5] = verb
+			command(t, exec.Command("nsenter", r...))
+		}
+	}
+	all("add")
+	cut := true
+	heal := func() {
+		if cut {
+			cut = false
+			all("del")
+		}
+	}
+	defer heal()
+	problems := map[string]int{}
+	for begun := time.Now(); time.Since(begun) < cutFor; time.Sleep(50 * time.Millisecond) {
+		r := ask(t, http.MethodGet, c.Proxy()+"/albums/1", "")
+		problems[fmt.Sprint(r.status, " ", r.problem)]++
+		switch {
+		case r.err != nil:
+			t.Errorf("no answer: %v", r.err)
+		case !slices.Contains([]int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}, r.status) || r.problem == "":
+			t.Errorf("answered %d %q while cut\n%s", r.status, r.problem, r.body)
+		case r.status == http.StatusServiceUnavailable && r.retryAfter == "":
+			t.Errorf("503 %s without Retry-After", r.problem)
+		case r.took > 11*time.Second: // -store-timeout is 10 s
+			t.Errorf("answered %d after %s", r.status, r.took)
+		}
+	}
+	t.Logf("answers while cut: %v", problems)
+	heal()
+	eventually(t, "answers", func() error {
+		for range 20 {
+			if r := ask(t, http.MethodGet, c.Proxy()+"/albums/1", ""); r.status != http.StatusOK {
+				return fmt.Errorf("%+v", r)
+			}
+		}
+		return nil
+	})
+	albums()
+}
+
+// lost is how many spans the services say that they could not deliver.
+func (c *composed) lost(t *testing.T) map[string]float64 {
+	t.Helper()
+	return c.query(t, `sum by (service_name) (max_over_time({__name__=~"otel_sdk_processor_span_processed_total|otel_sdk_exporter_span_exported_total",error_type!=""}[10m]))`)
+}
+
+// collectorAway has the Collector away for longer than programs hold their telemetry. No
+// caller notices. When it is back, each span of the requests was stored, or counted as
+// lost by the program that made it.
+func (c *composed) collectorAway(t *testing.T) {
+	before := c.lost(t)
+	wait := c.load(t, "-rate 20 -duration 36s")
+	c.compose(t, "stop", "otel-collector")
+	time.Sleep(away)
+	c.compose(t, "start", "otel-collector")
+	r := wait(false)
+	if r.Classes[attack.Failed]+r.Classes[attack.Shed] > 0 {
+		t.Errorf("without the Collector: %v", r.Classes)
+	}
+	var missing map[string]int
+	var complete int
+	eventually(t, "each span is stored or counted as lost", func() (err error) {
+		if missing, complete, err = c.lacking(t, r, "proxy-service", "album-store"); err != nil {
+			return err
+		}
+		lost := c.lost(t)
+		for service, n := range missing {
+			if counted := lost[service] - before[service]; float64(n) > counted {
+				err = errors.Join(err, fmt.Errorf("%d spans of %s are missing, %v were counted as lost", n, service, counted))
+			}
+		}
+		return err
+	})
+	t.Logf("%d of %d traces are complete, missing are %v", complete, r.Sent, missing)
+	if complete == 0 || complete == r.Sent {
+		t.Errorf("%d of %d traces are complete; it was away for too long, or not long enough to tell", complete, r.Sent)
+	}
+	c.wantTraces(t)
+}
+
+// replace replaces one store after the other. No request fails. Some may be refused if the
+// machine has other things to do; then it is done again.
+func (c *composed) replace(t *testing.T) {
+	const attempts = 5
+	for attempt := 1; ; attempt++ {
+		wait := c.load(t, "-rate 200 -duration 5m")
+		for _, service := range []string{"album-store-1", "album-store-2"} {
+			before := c.inspect(t, service)
+			c.compose(t, "up", "--detach", "--no-deps", "--force-recreate", "--wait", service)
+			if now := c.inspect(t, service); now.ID == before.ID || !now.healthy() {
+				t.Errorf("%s was not replaced: %+v after %+v", service, now, before)
+			}
+		}
+		r := wait(true)
+		failed, refused := r.Classes[attack.Failed], r.Classes[attack.Shed]
+		if failed > 0 || r.Sent < 1000 || refused > 0 && attempt == attempts {
+			t.Errorf("of %d requests %d failed and %d were refused: %v %s %v", r.Sent, failed, refused, r.Errors, r.FirstError, r.Invalid)
+		}
+		if refused == 0 || t.Failed() {
+			break
+		}
+	}
+	c.wantTraces(t)
+}
+
+// flood sends more than can be served. No container takes more memory than it may.
+func (c *composed) flood(t *testing.T) {
+	before := map[string]container{}
+	for _, service := range c.p.Services() {
+		before[service] = c.inspect(t, service)
+	}
+	c.load(t, "-rate 5000 -duration 5s")(false)
+	for service, was := range before {
+		eventually(t, service+" is well", func() error {
+			now := c.inspect(t, service)
+			if now.State.OOMKilled || now.RestartCount != was.RestartCount || now.ID != was.ID {
+				t.Fatalf("%s: %d restarts after %d, %+v", service, now.RestartCount, was.RestartCount, now.State)
+			}
+			if !now.healthy() {
+				return fmt.Errorf("%+v", now.State)
+			}
+			return nil
+		})
+	}
+	c.wantTraces(t)
+}

@@ -1,0 +1,292 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"soundcheck/compose/project"
+	"soundcheck/lab/plan"
+)
+
+// composeOffset is that of the ports of the test's lab in containers.
+const composeOffset = 21000
+
+// composed is a lab in containers. Its addresses are those of a native lab whose ports are
+// moved as far.
+type composed struct {
+	*lab
+	p *project.Project
+}
+
+// newComposed starts a lab in containers, of images that are built here, and makes sure
+// that nothing of it outlives the test.
+func newComposed(t *testing.T) *composed {
+	t.Helper()
+	if runtime.GOOS != "linux" || os.Getuid() != 0 {
+		t.Skip("images are built and networks are cut by root, on Linux")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if _, err := project.FindEngine(ctx); err != nil {
+		t.Skipf("no Docker engine to run it: %v", err)
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &composed{lab: &lab{Lab: plan.Lab{Root: root, State: t.TempDir(), Offset: composeOffset}, bin: t.TempDir()}}
+	c.mustRun(t, time.Hour, "go", "build", "-o", c.bin+"/", "./compose", "./lab", "./datagen", "./loadgen")
+	which := []string{"-state", c.State, "-port-offset", fmt.Sprint(composeOffset)}
+	t.Cleanup(func() {
+		if t.Failed() && c.p != nil {
+			out, err := c.p.Command(context.Background(), "logs", "--no-color", "--tail", "15").CombinedOutput()
+			t.Logf("%v\n%s", err, out)
+		}
+		// t.Context() has ended by now.
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+		defer cancel()
+		if _, stderr, code := c.runContext(ctx, t, "compose", append(which, "down", "-volumes")...); code != 0 {
+			t.Errorf("down: exit code %d\n%s", code, stderr)
+		}
+	})
+	t.Log("\n" + c.mustRun(t, time.Hour, "compose", append(which, "up", "-images", "local")...))
+	if c.p, err = project.Open(root, c.State, composeOffset); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// docker runs a command of docker.
+func (c *composed) docker(t *testing.T, args ...string) string {
+	t.Helper()
+	return command(t, exec.CommandContext(t.Context(), "docker", args...))
+}
+
+// compose runs a command of docker compose.
+func (c *composed) compose(t *testing.T, args ...string) string {
+	t.Helper()
+	return command(t, c.p.Command(t.Context(), args...))
+}
+
+func command(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s: %v\n%s%s", strings.Join(cmd.Args, " "), err, &out, &errs)
+	}
+	return strings.TrimSpace(out.String())
+}
+
+// container is what the engine says of one.
+type container struct {
+	ID           string `json:"Id"`
+	RestartCount int
+	State        struct {
+		Status    string
+		Pid       int
+		OOMKilled bool
+		Health    struct{ Status string }
+	}
+	NetworkSettings struct {
+		Networks map[string]struct{ IPAddress string }
+	}
+}
+
+func (c container) healthy() bool {
+	return c.State.Status == "running" && c.State.Health.Status == "healthy"
+}
+
+// inspect returns the container of a service.
+func (c *composed) inspect(t *testing.T, service string) container {
+	t.Helper()
+	ids := strings.Fields(c.docker(t, "ps", "--all", "--quiet", "--filter", "label=com.docker.compose.project="+c.p.Name(),
+		"--filter", "label=com.docker.compose.service="+service))
+	if len(ids) != 1 {
+		t.Fatalf("%s has the containers %q, want one", service, ids)
+	}
+	var list []container
+	if err := json.Unmarshal([]byte(c.docker(t, "inspect", ids[0])), &list); err != nil || len(list) != 1 {
+		t.Fatalf("inspect %s: %d containers, %v", service, len(list), err)
+	}
+	return list[0]
+}
+
+// TestCompose runs the lab in containers, with two stores on PostgreSQL, and does to it what
+// happens to containers: they are killed, replaced and cut off, and get too much to do.
+func TestCompose(t *testing.T) {
+	c := newComposed(t)
+	t.Run("verify", func(t *testing.T) {
+		t.Log("\n" + c.mustRun(t, 10*time.Minute, "lab", "verify", "-env", "compose", "-state", c.State, "-port-offset", fmt.Sprint(composeOffset), "-duration", "10s"))
+	})
+	for _, service := range []string{"album-store-1", "postgres", "proxy-service", "otel-collector"} {
+		t.Run("kill "+service, func(t *testing.T) { c.kill(t, service) })
+	}
+	t.Run("Jaeger is away, and networks are cut", c.queue)
+	t.Run("the Collector is away", c.collectorAway)
+	t.Run("rolling replacement", c.replace)
+	t.Run("memory", c.flood)
+}
+
+// kill kills the process of a container while albums are created, and sees that it comes
+// back by itself, that no album was lost, and that telemetry flows again.
+func (c *composed) kill(t *testing.T, service string) {
+	before := c.inspect(t, service)
+	albums := c.fill(t, "-n 1200 -rate 250 -concurrency 8")
+	if err := syscall.Kill(before.State.Pid, syscall.SIGKILL); err != nil {
+		t.Fatalf("kill %s (pid %d): %v", service, before.State.Pid, err)
+	}
+	eventually(t, service+" is back", func() error {
+		if now := c.inspect(t, service); now.RestartCount != before.RestartCount+1 || !now.healthy() {
+			return fmt.Errorf("%d restarts after %d, %+v", now.RestartCount, before.RestartCount, now.State)
+		}
+		return nil
+	})
+	albums()
+	c.wantTraces(t)
+}
+
+// fill creates albums, and returns when the first hundred are there. The function that it
+// returns waits for the rest, and makes sure that each is there, once, unchanged.
+func (c *composed) fill(t *testing.T, args string) (wait func()) {
+	t.Helper()
+	resp, err := http.Post(c.Proxy()+"/albums", "application/json", strings.NewReader(anAlbum))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	var id int
+	if _, err := fmt.Sscanf(resp.Header.Get("Location"), "/albums/%d", &id); err != nil {
+		t.Fatalf("create an album: %s, Location %q: %v", resp.Status, resp.Header.Get("Location"), err)
+	}
+	d := datagen{filepath.Join(c.bin, "datagen")}
+	cmd := exec.CommandContext(t.Context(), d.path, append(strings.Fields(args), "-seed", fmt.Sprint(rand.Uint32()), "-verify", "-patience", "60s", "-url", c.Proxy(), "-format", "json")...)
+	cmd.Env = append(os.Environ(), "OTEL_SDK_DISABLED=true")
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "albums are created", func() error {
+		resp, err := http.Get(fmt.Sprintf("%s/albums/%d", c.Proxy(), id+100))
+		if err != nil {
+			return err
+		}
+		resp.Body.Close()
+		if resp.StatusCode == http.StatusNotFound {
+			id++ // ids may be left out
+		}
+		if resp.StatusCode != http.StatusOK {
+			return errors.New(resp.Status)
+		}
+		return nil
+	})
+	return func() {
+		t.Helper()
+		err := cmd.Wait()
+		var f filled
+		if err := errors.Join(err, json.Unmarshal(out.Bytes(), &f)); err != nil {
+			t.Fatalf("datagen %s: %v\n%s%s", args, err, &out, &errs)
+		}
+		if n := f.Created + f.AlreadyThere; n == 0 || f.Failed != 0 || f.Verified.Once != n || f.Verified.Albums != n {
+			t.Errorf("datagen %s: %+v, want each there once", args, f)
+		}
+		t.Logf("datagen %s: %+v", args, f)
+	}
+}
+
+// stored is a trace as Jaeger has it: how many spans of each service, by kind.
+type stored map[string]int
+
+// whole is what a read through the proxy has at least.
+var whole = stored{"proxy-service server": 1, "proxy-service client": 1, "album-store server": 1, "album-store internal": 1, "album-store client": 1}
+
+// lacks returns how much of a whole trace is missing.
+func (s stored) lacks(service string) (n int) {
+	for span, want := range whole {
+		if strings.HasPrefix(span, service) {
+			n += max(0, want-s[span])
+		}
+	}
+	return n
+}
+
+// trace asks Jaeger for a trace; it may know nothing of it.
+func (c *composed) trace(ctx context.Context, id string) (stored, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Jaeger()+"/api/traces/"+id, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusNotFound {
+		return nil, nil
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("trace %s: %s", id, resp.Status)
+	}
+	var answer struct {
+		Data []struct {
+			Spans []struct {
+				ProcessID string
+				Tags      []struct {
+					Key   string
+					Value any
+				}
+			}
+			Processes map[string]struct{ ServiceName string }
+		}
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return nil, err
+	}
+	s := stored{}
+	for _, data := range answer.Data {
+		for _, span := range data.Spans {
+			for _, tag := range span.Tags {
+				if tag.Key == "span.kind" {
+					s[fmt.Sprint(data.Processes[span.ProcessID].ServiceName, " ", tag.Value)]++
+				}
+			}
+		}
+	}
+	return s, nil
+}
+
+// wantTraces makes sure that new requests, enough to reach both stores, become whole traces.
+func (c *composed) wantTraces(t *testing.T) {
+	t.Helper()
+	var ids []string
+	for range 6 {
+		id := fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64()|1)
+		ids = append(ids, id)
+		if r := ask(t, "GET", c.Proxy()+"/albums/1", "", fmt.Sprintf("traceparent: 00-%s-%016x-01", id, rand.Uint64()|1)); r.status != http.StatusOK {
+			t.Fatalf("GET /albums/1: %+v", r)
+		}
+	}
+	for _, id := range ids {
+		eventually(t, "trace "+id, func() error {
+			s, err := c.trace(t.Context(), id)
+			if err != nil || s.lacks("") > 0 {
+				return fmt.Errorf("%v %v, want %v", s, err, whole)
+			}
+			return nil
+		})
+	}
+}

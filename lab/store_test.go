@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"soundcheck/lab/build"
+	"soundcheck/lab/plan"
+	"soundcheck/lab/supervisor"
+)
+
+// storeless runs a supervisor of a lab whose album stores run elsewhere. It has no
+// programs: what the commands say of the store is looked at, and the real ones are started
+// in internal/e2e.
+func storeless(t *testing.T, stores ...string) (state string) {
+	t.Helper()
+	state, err := os.MkdirTemp("", "lab") // short enough for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		l := plan.Lab{Root: "..", State: state, Stores: stores}
+		ended <- supervisor.Run(ctx, l, nil, &build.Builder{Root: ".."}, slog.New(slog.DiscardHandler))
+	}()
+	t.Cleanup(func() {
+		stop()
+		if err := errors.Join(<-ended, os.RemoveAll(state)); err != nil {
+			t.Error(err)
+		}
+	})
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		_, st, err := supervisor.Connect(t.Context(), state)
+		if err == nil && st.Phase == supervisor.Up {
+			return state
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the supervisor is %q: %v", st.Phase, err)
+		}
+	}
+}
+
+// Each command tells that the album store runs elsewhere, and where.
+func TestStoreElsewhere(t *testing.T) {
+	t.Parallel()
+	const one, two = "http://127.0.0.1:1", "http://h:2"
+	state := storeless(t, one, two)
+	for name, text := range map[string]string{"album-store": "of an earlier one\n", "proxy-service": "of the proxy\n"} {
+		if err := os.WriteFile(filepath.Join(state, "logs", name+".log"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const where = "the album store is none of them: the proxy calls " + one + ", " + two + "\n"
+	notOurs := "album-store is no program of the lab in " + state + ": it runs elsewhere, at " + one + ", " + two + " (lab up -store)"
+	for name, tt := range map[string]struct {
+		args           []string
+		code           int
+		stdout, stderr string
+	}{
+		"status":       {[]string{"status"}, 0, where, ""},
+		"as JSON":      {[]string{"status", "-json"}, 0, `"stores": [` + "\n    \"" + one + "\",\n    \"" + two + "\"\n  ]", ""},
+		"restart":      {[]string{"restart", "album-store"}, 1, "", "lab: " + notOurs + "; restart it there\n"},
+		"its log":      {[]string{"logs", "proxy-service", "album-store"}, 1, "", "lab: " + notOurs + ", and so does its log\n"},
+		"all logs":     {[]string{"logs"}, 0, "proxy-service   of the proxy\n", ""},
+		"the same":     {[]string{"up", "-store", one + "," + two}, 0, where, "the lab is up already\n"},
+		"another":      {[]string{"up", "-store", one}, 1, "", "a lab with its albums in the album store at " + one + "," + two + " is running in " + state + ": stop it first"},
+		"its own":      {[]string{"up"}, 1, "", "a lab with its albums in the album store at " + one},
+		"own database": {[]string{"up", "-db", "memory"}, 1, "", "a lab with its albums in the album store at " + one},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args := append([]string{tt.args[0], "-state", state}, tt.args[1:]...)
+			stdout, stderr, code := lab(t.Context(), args...)
+			if code != tt.code || !strings.Contains(stdout, tt.stdout) || !strings.Contains(stderr, tt.stderr) {
+				t.Errorf("lab %q: code %d, stdout %q, stderr %q; want %d, %q, %q", args, code, stdout, stderr, tt.code, tt.stdout, tt.stderr)
+			}
+			if strings.Contains(stdout, "an earlier one") || strings.Contains(stdout, `"database"`) {
+				t.Errorf("lab %q tells of another store: %q", args, stdout)
+			}
+		})
+	}
+}
+
+// A lab with a store of its own says nothing of others, and does not become one without.
+func TestStoreIsOurs(t *testing.T) {
+	t.Parallel()
+	state := storeless(t)
+	if stdout, stderr, code := lab(t.Context(), "status", "-state", state); code != 0 || strings.Contains(stdout, "none of them") {
+		t.Errorf("code %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+	_, stderr, code := lab(t.Context(), "up", "-state", state, "-store", "http://h:1")
+	if want := "a lab with its albums in sqlite:" + state; code != 1 || !strings.Contains(stderr, want) {
+		t.Errorf("code %d, stderr %q; want 1 and %q", code, stderr, want)
+	}
+}

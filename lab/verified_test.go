@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"soundcheck/compose/project"
+)
+
+// fakeLab is a lab in containers.
+type fakeLab struct {
+	proxy    string
+	services []string
+}
+
+func (f fakeLab) Proxy() string    { return f.proxy }
+func (fakeLab) Prometheus() string { return "http://c:2" }
+func (fakeLab) Jaeger() string     { return "http://c:3" }
+func (fakeLab) OTLP() string       { return "http://c:4" }
+func (fakeLab) Store() string      { return "http://c:5" }
+func (f fakeLab) Services() []string {
+	return append([]string{"postgres", "prepare", "proxy-service"}, f.services...)
+}
+
+// Command implements verify.Compose.
+func (fakeLab) Command(ctx context.Context, _ ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, "false")
+}
+
+// opened opens a lab at an offset.
+func (f fakeLab) opened(offset int) composeOpener {
+	return func(_, _ string, n int, onlyStore bool) (composeLab, error) {
+		if n != offset || onlyStore != (f.proxy == "") {
+			return nil, project.ErrNone
+		}
+		return f, nil
+	}
+}
+
+// found parses the flags of lab verify, finds the lab, and says what it found.
+func found(t *testing.T, open composeOpener, args ...string) string {
+	t.Helper()
+	f := newVerifyFlags()
+	err := f.Parse(args, func(string) string { return "" }, io.Discard)
+	if err == nil {
+		err = f.check()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, _, err := f.lab()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.find(t.Context(), l, open); err != nil {
+		return "error: " + err.Error()
+	}
+	f.sources(t.Context(), l)
+	text := strings.Join([]string{f.o.Proxy, f.o.Prometheus, f.o.Jaeger, f.o.Generator.OTLP}, " ")
+	for _, source := range f.o.Logs {
+		text += fmt.Sprintf(", %s (%T)", source.Name(), source)
+	}
+	for _, no := range f.o.NoLogs {
+		text += fmt.Sprintf(", no %s: %s", no.Log, no.Why)
+	}
+	if f.o.StoreElsewhere {
+		text += ", store elsewhere"
+	}
+	return strings.ReplaceAll(text, "*verify.", "")
+}
+
+// Of the lab in containers all is known, and what is given wins.
+func TestVerifyCompose(t *testing.T) {
+	t.Parallel()
+	c := fakeLab{"http://c:1", []string{"otel-collector", "album-store-2", "album-store-1"}}
+	limited := fakeLab{"http://c:1", []string{"otel-collector"}}
+	folder := t.TempDir()
+	state := filepath.Join(t.TempDir(), "state")
+	if err := os.WriteFile(filepath.Join(folder, "album-store.log"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	const (
+		containers = ", proxy-service (containers), album-store-1, album-store-2 (containers), records of the Collector (containerRecords)"
+		all        = "-proxy http://a:1/ -prometheus http://a:2 -jaeger http://a:3 -otlp http://a:4"
+	)
+	for _, tt := range []struct {
+		about string
+		open  composeOpener
+		args  string
+		want  string
+	}{
+		{"all known", c.opened(0), "", "http://c:1 http://c:2 http://c:3 http://c:4" + containers},
+		{"moved", c.opened(7), "-port-offset 7", "http://c:1 http://c:2 http://c:3 http://c:4" + containers},
+		{"some given", c.opened(0), "-prometheus http://a:2/ -otlp http://a:4", "http://c:1 http://a:2 http://c:3 http://a:4" + containers},
+		{"its proxy given", c.opened(0), "-proxy http://c:1/", "http://c:1 http://c:2 http://c:3 http://c:4" + containers},
+		{"another proxy", c.opened(0), "-proxy http://a:1", "http://a:1 http://c:2 http://c:3 http://c:4, no : -logs names no folder, and of -env compose at http://a:1 none is known"},
+		{"another machine", fakeLab{}.opened(9), all, "http://a:1 http://a:2 http://a:3 http://a:4, no : -logs names no folder, and of -env compose at http://a:1 none is known"},
+		{"its folder", fakeLab{}.opened(9), all + " -logs " + folder, "http://a:1 http://a:2 http://a:3 http://a:4, proxy-service.log (file), album-store.log (file), records of the Collector (file)"},
+		{"a log given", c.opened(0), "-logs " + folder, "http://c:1 http://c:2 http://c:3 http://c:4, proxy-service (containers), album-store.log (file), records of the Collector (containerRecords)"},
+		{"limited", limited.opened(0), "", "http://c:1 http://c:2 http://c:3 http://c:4, proxy-service (containers), records of the Collector (containerRecords), no album-store: it runs in no container: name a folder that has its album-store.log with -logs, store elsewhere"},
+		{"limited with a log", limited.opened(0), "-logs " + folder, "http://c:1 http://c:2 http://c:3 http://c:4, proxy-service (containers), album-store.log (file), records of the Collector (containerRecords), store elsewhere"},
+		{"none", c.opened(7), "-proxy http://a:1", "error: no Compose lab was started: start it with go run ./compose up, or name another machine's with -prometheus -jaeger -otlp"},
+		{"unreadable", func(string, string, int, bool) (composeLab, error) { return nil, errors.New("lab.json: cut short") }, all, "error: lab.json: cut short"},
+		{"given wrong", c.opened(0), "-otlp h:4318", "error: -otlp: "},
+	} {
+		t.Run(tt.about, func(t *testing.T) {
+			t.Parallel()
+			got := found(t, tt.open, append([]string{"-env", "compose", "-state", state}, strings.Fields(tt.args)...)...)
+			if got != tt.want && !(strings.HasSuffix(tt.want, ": ") && strings.HasPrefix(got, tt.want)) {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// Without a native lab the one in containers is named, but only if it runs.
+func TestVerifyInstead(t *testing.T) {
+	t.Parallel()
+	proxy := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(proxy.Close)
+	state := filepath.Join(t.TempDir(), "state")
+	none := "error: the lab is not running in " + state + ": start it with lab up"
+	runs := none + "; the one in containers runs, with its proxy at " + proxy.URL + ": verify that with lab verify -env compose"
+	for _, tt := range []struct {
+		about string
+		open  composeOpener
+		args  []string
+		want  string
+	}{
+		{"none", fakeLab{}.opened(9), nil, none},
+		{"it runs", fakeLab{proxy: proxy.URL}.opened(0), nil, runs},
+		{"moved", fakeLab{proxy: proxy.URL}.opened(7), []string{"-port-offset", "7"}, runs + " -port-offset 7"},
+		{"ended", fakeLab{proxy: "http://127.0.0.1:1"}.opened(0), nil, none},
+		{"no URL", fakeLab{proxy: "\x00"}.opened(0), nil, none},
+	} {
+		t.Run(tt.about, func(t *testing.T) {
+			t.Parallel()
+			if got := found(t, tt.open, append(tt.args, "-state", state)...); got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// The log of a store that is not the native lab's is not the one that an earlier store of
+// the lab has left behind.
+func TestVerifyStoreElsewhere(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	const urls = "http://127.0.0.1:9070 http://127.0.0.1:9090 http://127.0.0.1:16696 http://127.0.0.1:4318, proxy-service.log (file), "
+	given := []string{"-proxy", "http://127.0.0.1:9070", "-prometheus", "http://127.0.0.1:9090", "-jaeger", "http://127.0.0.1:16696", "-otlp", "http://127.0.0.1:4318"}
+	const elsewhere = urls + "records of the Collector (file), no album-store.log: the album store runs elsewhere, at http://h:1: -logs names a folder that has its log, store elsewhere"
+	own := storeless(t)
+	state := storeless(t, "http://h:1")
+	inContainer := fakeLab{services: []string{"album-store-1"}}
+	contained := storeless(t, inContainer.Store())
+	for _, tt := range []struct {
+		about string
+		state string
+		args  []string
+		want  string
+	}{
+		{"ours", own, nil, urls + "album-store.log (file), records of the Collector (file)"},
+		{"elsewhere", state, nil, elsewhere},
+		{"all given", state, given, elsewhere},
+		{"in a container", contained, nil, urls + "album-store-1 (containers), records of the Collector (file), store elsewhere"},
+		{"in a container, with a log", contained, []string{"-logs", folder}, urls + "album-store.log (file), records of the Collector (file), store elsewhere"},
+		{"with a log", state, []string{"-logs", folder}, urls + "album-store.log (file), records of the Collector (file), store elsewhere"},
+		{"another offset", state, []string{"-port-offset", "3"}, "error: the lab in " + state + " runs with -port-offset 0 and not 3: name another one by its -state"},
+	} {
+		t.Run(tt.about, func(t *testing.T) {
+			t.Parallel()
+			if got := found(t, inContainer.opened(0), append(slices.Clone(tt.args), "-state", tt.state)...); got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,191 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Compose runs commands of docker compose for a lab that runs in containers.
+type Compose interface {
+	Command(ctx context.Context, args ...string) *exec.Cmd
+}
+
+// commandTimeout is how long one may take. Tests shorten it.
+var commandTimeout = 30 * time.Second
+
+// errTooMuch ends a command that says more than is read.
+var errTooMuch = fmt.Errorf("more than %d MiB", maxAnswer>>20)
+
+// bounded keeps what a command says, up to so many bytes. It embeds no buffer: io.Copy
+// would find its ReadFrom, which has no bounds.
+type bounded struct {
+	said []byte
+	most int
+	then error // of what is beyond; nil: it is dropped
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	n := min(len(p), b.most-len(b.said))
+	b.said = append(b.said, p[:n]...)
+	if n < len(p) && b.then != nil {
+		return n, b.then
+	}
+	return len(p), nil
+}
+
+// output runs a command of docker compose, and returns what it says. About tells in errors
+// what it was for.
+func output(ctx context.Context, c Compose, about string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	cmd := c.Command(ctx, args...)
+	out, said := &bounded{most: maxAnswer, then: errTooMuch}, &bounded{most: 4096}
+	cmd.Stdout, cmd.Stderr = out, said
+	cmd.WaitDelay = time.Second // docker's plugin may outlive docker, and hold its output open
+	err := cmd.Run()
+	switch {
+	case len(out.said) == maxAnswer:
+		return nil, fmt.Errorf("%s: %w", about, errTooMuch)
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("%s: docker compose does not answer: %w", about, ctx.Err())
+	case err != nil:
+		text := strings.TrimSpace(string(said.said))
+		return nil, fmt.Errorf("%s: docker compose %s: %w: %s", about, strings.Join(args, " "), err, text[max(0, len(text)-500):])
+	}
+	return out.said, nil
+}
+
+// containers are the logs of the containers of a service.
+type containers struct {
+	Compose
+	service string   // as in its lines
+	names   []string // of Compose's services
+	since   time.Time
+}
+
+// ContainerLog is what the containers of a service write: JSON lines. Names are what they
+// are called in the compose file.
+func ContainerLog(c Compose, service string, names ...string) LogSource {
+	// Docker's clock need not be ours. What was written before does no harm.
+	return &containers{c, service, names, time.Now().Add(-margin)}
+}
+
+// Name implements LogSource.
+func (c *containers) Name() string { return strings.Join(c.names, ", ") }
+
+// Has implements LogSource.
+func (c *containers) Has(service string) bool { return c.service == service }
+
+// Lines implements LogSource.
+func (c *containers) Lines(ctx context.Context) ([]LogLine, error) {
+	about := "logs of " + c.Name()
+	args := append([]string{"logs", "--no-log-prefix", "--no-color", "--since", c.since.UTC().Format(time.RFC3339Nano)}, c.names...)
+	b, err := output(ctx, c, about, args...)
+	if err != nil {
+		return nil, err
+	}
+	return parser(serviceLine).lines(about, b)
+}
+
+// Where the Collector writes the records in its container.
+const (
+	collectorContainer = "otel-collector"
+	containerTool      = "/tools/labtool"
+	recordsFolder      = "/logs"
+	recordsName        = "otlp.jsonl"
+)
+
+// containerRecords is the Collector's file in its container.
+type containerRecords struct {
+	Compose
+	mark int64           // its size when the source was made
+	old  map[string]bool // files of before that had been rotated by then
+	err  error           // nobody told
+}
+
+// ContainerRecords are the log records that the Collector was sent, as it writes them in
+// its container: see CollectorLog.
+func ContainerRecords(ctx context.Context, c Compose) LogSource {
+	r := &containerRecords{Compose: c, old: map[string]bool{}}
+	var rotated []string
+	r.mark, rotated, r.err = r.list(ctx)
+	for _, name := range rotated {
+		r.old[name] = true
+	}
+	return r
+}
+
+// Name implements LogSource.
+func (*containerRecords) Name() string { return collectorRecords }
+
+// Has implements LogSource.
+func (*containerRecords) Has(string) bool { return true }
+
+// tool runs labtool in the Collector's container.
+func (r *containerRecords) tool(ctx context.Context, args ...string) ([]byte, error) {
+	return output(ctx, r, collectorRecords, append([]string{"exec", "-T", collectorContainer, containerTool}, args...)...)
+}
+
+// list returns the size of the file, and the names of those that were it before, in order.
+// A file that is not there yet is as good as an empty one.
+func (r *containerRecords) list(ctx context.Context) (size int64, rotated []string, err error) {
+	b, err := r.tool(ctx, "ls", recordsFolder)
+	if err != nil {
+		return 0, nil, err
+	}
+	base, ext, _ := strings.Cut(recordsName, ".")
+	for line := range bytes.Lines(b) {
+		var file struct {
+			Name string
+			Size *int64
+		}
+		if err := json.Unmarshal(line, &file); err != nil || file.Size == nil {
+			return 0, nil, fmt.Errorf("%s: %s said %.200q, which is no file: %v", collectorRecords, containerTool, line, err)
+		}
+		switch {
+		case file.Name == recordsName:
+			size = *file.Size
+		case strings.HasPrefix(file.Name, base+"-") && strings.HasSuffix(file.Name, "."+ext): // with the time between
+			rotated = append(rotated, file.Name)
+		}
+	}
+	slices.Sort(rotated)
+	return size, rotated, nil
+}
+
+// Lines implements LogSource. A file that has been rotated meanwhile has another name, and
+// a new one takes its place.
+func (r *containerRecords) Lines(ctx context.Context) ([]LogLine, error) {
+	if r.err != nil {
+		return nil, fmt.Errorf("before the load: %w", r.err)
+	}
+	size, rotated, err := r.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rotated = slices.DeleteFunc(rotated, func(name string) bool { return r.old[name] })
+	if len(rotated) == 0 && size < r.mark {
+		return nil, fmt.Errorf("%s: %s was cut from %d to %d bytes, and what was in it is not there", collectorRecords, recordsName, r.mark, size)
+	}
+	var lines []LogLine
+	from := r.mark
+	for _, name := range append(rotated, recordsName) {
+		b, err := r.tool(ctx, "cat", recordsFolder+"/"+name, strconv.FormatInt(from, 10))
+		if err != nil {
+			return nil, err
+		}
+		more, err := parser(records).lines(collectorRecords, b)
+		if err != nil {
+			return nil, err
+		}
+		lines, from = append(lines, more...), 0
+	}
+	return lines, nil
+}
