@@ -10,6 +10,7 @@
 package httpserver
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,6 +34,8 @@ type Config struct {
 	Logger *slog.Logger
 	// DrainTimeout is how long requests that run at the end may take to finish.
 	DrainTimeout time.Duration
+
+	farewell time.Duration // tests have more of it
 }
 
 // Time limits of a connection. A client that is slower than this holds a
@@ -63,9 +66,9 @@ func (c *connections) changed(_ net.Conn, s http.ConnState) {
 	}
 }
 
-// end returns when all are closed, or after farewell.
-func (c *connections) end() {
-	for begun := time.Now(); c.open.Load() > 0 && time.Since(begun) < farewell; {
+// end returns when all are closed, or after so long.
+func (c *connections) end(most time.Duration) {
+	for begun := time.Now(); c.open.Load() > 0 && time.Since(begun) < most; {
 		time.Sleep(5 * time.Millisecond)
 	}
 }
@@ -103,7 +106,7 @@ func Run(ctx context.Context, c Config) error {
 	}
 	draining.Store(true)
 	c.Logger.InfoContext(ctx, "draining", slog.Duration("timeout", c.DrainTimeout))
-	conns.end()
+	conns.end(cmp.Or(c.farewell, farewell))
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.DrainTimeout)
 	defer cancel()
 	if err := srv.Shutdown(drain); err != nil {

@@ -37,15 +37,20 @@ func (l *logBuffer) String() string {
 // run serves h until stop is called, and returns where, and what Run returned.
 func run(t *testing.T, h http.Handler, drain time.Duration) (url string, stop context.CancelFunc, result <-chan error) {
 	t.Helper()
+	return start(t, Config{Handler: h, DrainTimeout: drain})
+}
+
+// start is run with more settings.
+func start(t *testing.T, c Config) (url string, stop context.CancelFunc, result <-chan error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	log := new(logBuffer)
 	done := make(chan error, 1)
-	go func() {
-		done <- Run(ctx, Config{Name: "test", Version: "v1", Addr: "127.0.0.1:0", Handler: h, DrainTimeout: drain,
-			Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "metric 1\n") }),
-			Logger:  slog.New(slog.NewJSONHandler(log, nil))})
-	}()
+	c.Name, c.Version, c.Addr = "test", "v1", "127.0.0.1:0"
+	c.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "metric 1\n") })
+	c.Logger = slog.New(slog.NewJSONHandler(log, nil))
+	go func() { done <- Run(ctx, c) }()
 	return "http://" + listening(t, log), cancel, done
 }
 
@@ -118,7 +123,7 @@ func TestCleartextHTTP2(t *testing.T) {
 func TestFarewell(t *testing.T) {
 	t.Parallel()
 	for _, http2 := range []bool{false, true} {
-		url, stop, result := run(t, echo, time.Minute)
+		url, stop, result := start(t, Config{Handler: echo, DrainTimeout: time.Minute, farewell: time.Minute})
 		tr := &http.Transport{Protocols: new(http.Protocols)}
 		tr.Protocols.SetHTTP1(!http2)
 		tr.Protocols.SetUnencryptedHTTP2(http2)

@@ -253,9 +253,17 @@ func newResource(ctx context.Context, name string) (*resource.Resource, error) {
 	)
 }
 
-// Version is the version of the running program: the module's, or the commit it
-// was built from, with "-dirty" if files were changed; "devel" if neither is known.
+// version is what the linker was told (-X), where the go command finds no repository to
+// ask: an image is built from the sources alone.
+var version string
+
+// Version is the version of the running program: what it was linked with, or the module's,
+// or the commit it was built from, with "-dirty" if files were changed; "devel" if nothing
+// is known.
 func Version() string {
+	if version != "" {
+		return version
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "devel"

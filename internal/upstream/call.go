@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go"
@@ -37,6 +38,7 @@ type call struct {
 	caller context.Context // without our own time limits
 	open   bool            // the answer's body is left to the caller
 	tries  atomic.Int64
+	moves  atomic.Int64 // from a server that was not there to another
 
 	mu     sync.Mutex
 	last   *server // that was asked
@@ -48,7 +50,7 @@ type call struct {
 func (c *call) do(ctx context.Context, executor failsafe.Executor[*Answer]) (*Answer, error) {
 	c.pool.budget.deposit()
 	if !c.r.Again {
-		executor = c.pool.unsent
+		executor = c.pool.absent
 	}
 	a, err := executor.WithContext(ctx).GetWithExecution(func(exec failsafe.Execution[*Answer]) (*Answer, error) {
 		return c.try(exec.Context(), exec.IsHedge())
@@ -80,30 +82,38 @@ func (c *call) do(ctx context.Context, executor failsafe.Executor[*Answer]) (*An
 	return nil, Error(ctx, err)
 }
 
-// try asks one server, and the others if it cannot be reached: at once, and whatever the
-// budget says, because that adds no load to anybody. While a server is replaced there are
-// more such calls than a budget has.
-func (c *call) try(ctx context.Context, hedge bool) (*Answer, error) {
-	for asked := 1; ; asked++ {
+// try asks one server. If that is not there another is asked at once, as often in a call
+// as there are others, and whatever the budget says: it adds no load to anybody, and while
+// a server is replaced there are more such calls than a budget has.
+func (c *call) try(ctx context.Context, hedge bool) (a *Answer, err error) {
+	for again := false; ; again = true {
 		t := try{c.r.Route, int(c.tries.Add(1)) - 1, hedge}
 		c.mu.Lock()
-		l, err := c.pool.pick(c.last)
+		l, errPick := c.pool.pick(c.last)
 		c.last = l.server
 		c.mu.Unlock()
-		if err != nil {
-			return nil, err
+		switch {
+		case errPick != nil && again: // of the one that was asked more is known
+			return a, err
+		case errPick != nil:
+			return nil, errPick
+		case again:
+			c.pool.retries.Add(ctx, 1)
 		}
-		var a *Answer
 		if l.probe && !c.open {
 			a, err = c.probe(ctx, l, t)
 		} else {
 			a, err = c.ask(ctx, c.caller, l, t)
 		}
-		if c.pool.o.Retries == 0 || asked == len(c.pool.servers) || !unsent(a, err) || !c.pool.other(l.server) || ctx.Err() != nil {
+		if !absent(a, err) || ctx.Err() != nil || !c.pool.other(l.server) || !c.mayMove() {
 			return a, err
 		}
-		c.pool.retries.Add(ctx, 1)
 	}
+}
+
+// mayMove reports whether another server may be asked instead of one that is not there.
+func (c *call) mayMove() bool {
+	return c.pool.o.Retries > 0 && int(c.moves.Add(1)) < len(c.pool.servers)
 }
 
 // probe is ask, but goes on if the caller leaves: the breaker waits for the outcome.
@@ -239,11 +249,16 @@ func RetryAfter(h http.Header) (time.Duration, bool) {
 	return time.Duration(seconds) * time.Second, err == nil && seconds >= 0 && seconds < 1<<31
 }
 
-// unsent reports whether a try ended before there was a connection. No server has seen
-// anything of the request then, so that another may be asked whatever it is about.
-func unsent(_ *Answer, err error) bool {
+// absent reports whether a try ended because there was no server to connect to. None has
+// seen anything of the request then, so that another may be asked whatever it is about.
+func absent(_ *Answer, err error) bool {
 	var op *net.OpError
-	return errors.Is(err, ErrDown) && errors.As(err, &op) && op.Op == "dial"
+	if !errors.Is(err, ErrDown) || !errors.As(err, &op) || op.Op != "dial" {
+		return false
+	}
+	var name *net.DNSError
+	return errors.As(op, &name) || errors.Is(op, syscall.ECONNREFUSED) ||
+		errors.Is(op, syscall.EHOSTUNREACH) || errors.Is(op, syscall.ENETUNREACH)
 }
 
 func (p *Pool) retryPolicy(when func(*Answer, error) bool) retrypolicy.RetryPolicy[*Answer] {

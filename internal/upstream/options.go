@@ -107,7 +107,7 @@ func Flags(f *cli.Flags, name, url string) *Options {
 	f.StringVar(&o.urls, name, url, "`URL` of the album "+name+", or several, separated by commas, that share one database")
 	f.DurationVar(&o.Timeout, name+"-timeout", 10*time.Second, "give up a call after this `long`, retries included, and answer 504 (1ms to 50s)")
 	f.DurationVar(&o.TryTimeout, "try-timeout", 3*time.Second, "give up a try that can be repeated after this `long` (1ms to 50s)")
-	f.IntVar(&o.Retries, "retries", 2, "`tries` after the first, of GET, PUT, DELETE, and POST with an Idempotency-Key, or if there was no connection (0 to 10)")
+	f.IntVar(&o.Retries, "retries", 2, "`tries` after the first, of GET, PUT, DELETE, and POST with an Idempotency-Key, or that no server was there for (0 to 10)")
 	f.DurationVar(&o.RetryWait, "retry-wait", 250*time.Millisecond, "wait this `long` at most before another try; what asks for more in its Retry-After is passed on to the client (1ms to 10s)")
 	f.Float64Var(&o.Budget, "retry-budget", 0.1, "`share` of calls that retries and hedges may add (0 to 1; 0: there are none)")
 	f.BoolVar(&o.Breaker, "breaker", true, "leave a failing "+name+" alone for half a second at a time, and answer 503")
@@ -159,7 +159,7 @@ func New(o Options) (*Pool, error) {
 		return nil, fmt.Errorf("metrics of the upstream: %w", err)
 	}
 	p.plain = failsafe.With[*Answer](p.retryPolicy(p.again))
-	p.unsent = failsafe.With[*Answer](p.retryPolicy(unsent))
+	p.absent = failsafe.With[*Answer](p.retryPolicy(absent))
 	if o.HedgeAfter != (Hedge{}) {
 		p.hedged = failsafe.With[*Answer](p.retryPolicy(p.again), p.hedgePolicy())
 	}

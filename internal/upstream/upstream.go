@@ -3,10 +3,11 @@
 // says what happened.
 //
 //   - Time: every try has a limit, and so has the whole.
-//   - Retries: of what may be sent again, and of what was not sent at all since no
-//     connection could be made, with exponential waits, jitter, and the server's own
-//     Retry-After. A budget bounds them to a share of all requests, so that a service
-//     which is down does not get more load than one that is well.
+//   - Retries: of what may be sent again, and of what no server was there for, with
+//     exponential waits, jitter, and the server's own Retry-After. A budget bounds them
+//     to a share of all requests, so that a service which is down does not get more load
+//     than one that is well.
+//   - Servers that are not there: another one is asked at once, outside the budget.
 //   - Breakers: a server that fails is left alone for a while, then probed by a few
 //     requests. Of several servers it is thereby ejected.
 //   - Balance: the better of two servers picked by chance gets the request.
@@ -65,7 +66,7 @@ type Request struct {
 	Path   string // with the query
 	Header http.Header
 	Body   []byte
-	Again  bool // it may be sent more than once; else only if no connection could be made
+	Again  bool // it may be sent more than once; else only if the server is not there
 	Long   bool // a try has all the time that the whole has
 }
 
@@ -84,7 +85,7 @@ type Pool struct {
 	http    *http.Client
 	idle    func()                     // closes connections that are not in use
 	plain   failsafe.Executor[*Answer] // retries
-	unsent  failsafe.Executor[*Answer] // retries of what no server was sent
+	absent  failsafe.Executor[*Answer] // retries of what no server was there for
 	hedged  failsafe.Executor[*Answer] // retries and hedges; nil: none
 	metrics []metric.Registration
 	hedges  metric.Int64Counter
