@@ -116,7 +116,7 @@ func (c *composed) address(t *testing.T, service string) string {
 // cut cuts the network between containers while albums are created. Meanwhile each answer
 // says what is wrong, and when to come again; afterwards all is well, and no album was lost.
 func (c *composed) cut(t *testing.T, from, to []string) {
-	albums := c.fill(t, "-n 300 -rate 100 -concurrency 8")
+	albums := c.fill(t, "-n 600 -rate 100 -concurrency 8")
 	var routes [][]string
 	for _, f := range from {
 		pid := fmt.Sprint(c.inspect(t, f).State.Pid)
@@ -132,6 +132,7 @@ func (c *composed) cut(t *testing.T, from, to []string) {
 		}
 	}
 	all("add")
+	albums.mustRun(t)
 	cut := true
 	heal := func() {
 		if cut {
@@ -165,7 +166,7 @@ func (c *composed) cut(t *testing.T, from, to []string) {
 		}
 		return nil
 	})
-	albums()
+	albums.wait(t)
 }
 
 // lost is how many spans the services say that they could not deliver.
@@ -179,11 +180,12 @@ func (c *composed) lost(t *testing.T) map[string]float64 {
 // lost by the program that made it.
 func (c *composed) collectorAway(t *testing.T) {
 	before := c.lost(t)
-	wait := c.load(t, "-rate 20 -duration 36s")
+	wait := c.load(t, "-rate 20 -duration 5m")
 	c.compose(t, "stop", "otel-collector")
 	time.Sleep(away)
 	c.compose(t, "start", "otel-collector")
-	r := wait(false)
+	c.wantTraces(t) // telemetry flows again
+	r := wait(true)
 	if r.Classes[attack.Failed]+r.Classes[attack.Shed] > 0 {
 		t.Errorf("without the Collector: %v", r.Classes)
 	}
@@ -238,6 +240,11 @@ func (c *composed) flood(t *testing.T) {
 	before := map[string]container{}
 	for _, service := range c.p.Services() {
 		before[service] = c.inspect(t, service)
+	}
+	for service, was := range before {
+		if was.HostConfig.Memory == 0 {
+			t.Errorf("%s may take any amount of memory", service)
+		}
 	}
 	c.load(t, "-rate 5000 -duration 5s")(false)
 	for service, was := range before {

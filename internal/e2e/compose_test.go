@@ -21,9 +21,6 @@ import (
 	"soundcheck/lab/plan"
 )
 
-// composeOffset is that of the ports of the test's lab in containers.
-const composeOffset = 21000
-
 // composed is a lab in containers. Its addresses are those of a native lab whose ports are
 // moved as far.
 type composed struct {
@@ -50,9 +47,10 @@ func newComposed(t *testing.T) *composed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &composed{lab: &lab{Lab: plan.Lab{Root: root, State: t.TempDir(), Offset: composeOffset}, bin: t.TempDir()}}
+	c := &composed{lab: &lab{Lab: plan.Lab{Root: root, State: t.TempDir()}, bin: t.TempDir()}}
+	c.move(t, 14500)
 	c.mustRun(t, time.Hour, "go", "build", "-o", c.bin+"/", "./compose", "./lab", "./datagen", "./loadgen")
-	which := []string{"-state", c.State, "-port-offset", fmt.Sprint(composeOffset)}
+	which := []string{"-state", c.State, "-port-offset", fmt.Sprint(c.Offset)}
 	t.Cleanup(func() {
 		if t.Failed() && c.p != nil {
 			out, err := c.p.Command(context.Background(), "logs", "--no-color", "--tail", "15").CombinedOutput()
@@ -66,7 +64,7 @@ func newComposed(t *testing.T) *composed {
 		}
 	})
 	t.Log("\n" + c.mustRun(t, time.Hour, "compose", append(which, "up", "-images", "local")...))
-	if c.p, err = project.Open(root, c.State, composeOffset); err != nil {
+	if c.p, err = project.Open(root, c.State, c.Offset); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -98,6 +96,7 @@ func command(t *testing.T, cmd *exec.Cmd) string {
 type container struct {
 	ID           string `json:"Id"`
 	RestartCount int
+	HostConfig   struct{ Memory int64 }
 	State        struct {
 		Status    string
 		Pid       int
@@ -132,11 +131,12 @@ func (c *composed) inspect(t *testing.T, service string) container {
 // happens to containers: they are killed, replaced and cut off, and get too much to do.
 func TestCompose(t *testing.T) {
 	c := newComposed(t)
-	for _, service := range []string{"album-store-1", "postgres", "proxy-service", "otel-collector"} {
-		t.Run("kill "+service, func(t *testing.T) { c.kill(t, service) })
+	for _, services := range [][]string{{"album-store-1"}, {"postgres"}, {"proxy-service"}, {"otel-collector"},
+		{"album-store-2", "jaeger", "prometheus", "console"}} {
+		t.Run("kill "+strings.Join(services, " and "), func(t *testing.T) { c.kill(t, services...) })
 	}
 	t.Run("verify", func(t *testing.T) { // also what was killed
-		t.Log("\n" + c.mustRun(t, 10*time.Minute, "lab", "verify", "-env", "compose", "-state", c.State, "-port-offset", fmt.Sprint(composeOffset), "-duration", "10s"))
+		t.Log("\n" + c.mustRun(t, 10*time.Minute, "lab", "verify", "-env", "compose", "-state", c.State, "-port-offset", fmt.Sprint(c.Offset), "-duration", "10s"))
 	})
 	t.Run("Jaeger is away, and networks are cut", c.queue)
 	t.Run("the Collector is away", c.collectorAway)
@@ -144,27 +144,42 @@ func TestCompose(t *testing.T) {
 	t.Run("memory", c.flood)
 }
 
-// kill kills the process of a container while albums are created, and sees that it comes
-// back by itself, that no album was lost, and that telemetry flows again.
-func (c *composed) kill(t *testing.T, service string) {
-	before := c.inspect(t, service)
-	albums := c.fill(t, "-n 1200 -rate 250 -concurrency 8")
-	if err := syscall.Kill(before.State.Pid, syscall.SIGKILL); err != nil {
-		t.Fatalf("kill %s (pid %d): %v", service, before.State.Pid, err)
+// kill kills the processes of containers while albums are created, and sees that they come
+// back by themselves, that no album was lost, and that telemetry flows again.
+func (c *composed) kill(t *testing.T, services ...string) {
+	before := map[string]container{}
+	for _, service := range services {
+		before[service] = c.inspect(t, service)
 	}
-	eventually(t, service+" is back", func() error {
-		if now := c.inspect(t, service); now.RestartCount != before.RestartCount+1 || !now.healthy() {
-			return fmt.Errorf("%d restarts after %d, %+v", now.RestartCount, before.RestartCount, now.State)
+	albums := c.fill(t, "-n 1200 -rate 250 -concurrency 8")
+	for service, was := range before {
+		if err := syscall.Kill(was.State.Pid, syscall.SIGKILL); err != nil {
+			t.Fatalf("kill %s (pid %d): %v", service, was.State.Pid, err)
 		}
-		return nil
-	})
-	albums()
+	}
+	albums.mustRun(t)
+	for service, was := range before {
+		eventually(t, service+" is back", func() error {
+			if now := c.inspect(t, service); now.RestartCount != was.RestartCount+1 || !now.healthy() {
+				return fmt.Errorf("%d restarts after %d, %+v", now.RestartCount, was.RestartCount, now.State)
+			}
+			return nil
+		})
+	}
+	albums.wait(t)
 	c.wantTraces(t)
 }
 
-// fill creates albums, and returns when the first hundred are there. The function that it
-// returns waits for the rest, and makes sure that each is there, once, unchanged.
-func (c *composed) fill(t *testing.T, args string) (wait func()) {
+// filling is a datagen that runs.
+type filling struct {
+	args      string
+	out, errs bytes.Buffer
+	ended     chan struct{}
+	err       error // of the process
+}
+
+// fill creates albums, and returns when the first hundred are there.
+func (c *composed) fill(t *testing.T, args string) *filling {
 	t.Helper()
 	resp, err := http.Post(c.Proxy()+"/albums", "application/json", strings.NewReader(anAlbum))
 	if err != nil {
@@ -175,15 +190,17 @@ func (c *composed) fill(t *testing.T, args string) (wait func()) {
 	if _, err := fmt.Sscanf(resp.Header.Get("Location"), "/albums/%d", &id); err != nil {
 		t.Fatalf("create an album: %s, Location %q: %v", resp.Status, resp.Header.Get("Location"), err)
 	}
-	d := datagen{filepath.Join(c.bin, "datagen")}
-	cmd := exec.CommandContext(t.Context(), d.path, append(strings.Fields(args), "-seed", fmt.Sprint(rand.Uint32()), "-verify", "-patience", "60s", "-url", c.Proxy(), "-format", "json")...)
-	// Not disabled: its requests would be counted, but not sampled.
-	cmd.Env = append(os.Environ(), "OTEL_EXPORTER_OTLP_ENDPOINT="+c.OTLP())
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
+	f := &filling{args: args, ended: make(chan struct{})}
+	cmd := exec.CommandContext(t.Context(), filepath.Join(c.bin, "datagen"), append(strings.Fields(args), "-seed", fmt.Sprint(rand.Uint32()), "-verify", "-patience", "60s", "-url", c.Proxy(), "-format", "json")...)
+	cmd.Env = append(os.Environ(), "OTEL_SDK_DISABLED=true")
+	cmd.Stdout, cmd.Stderr = &f.out, &f.errs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	go func() {
+		f.err = cmd.Wait()
+		close(f.ended)
+	}()
 	eventually(t, "albums are created", func() error {
 		resp, err := http.Get(fmt.Sprintf("%s/albums/%d", c.Proxy(), id+100))
 		if err != nil {
@@ -198,18 +215,32 @@ func (c *composed) fill(t *testing.T, args string) (wait func()) {
 		}
 		return nil
 	})
-	return func() {
-		t.Helper()
-		err := cmd.Wait()
-		var f filled
-		if err := errors.Join(err, json.Unmarshal(out.Bytes(), &f)); err != nil {
-			t.Fatalf("datagen %s: %v\n%s%s", args, err, &out, &errs)
-		}
-		if n := f.Created + f.AlreadyThere; n == 0 || f.Failed != 0 || f.Verified.Once != n || f.Verified.Albums != n {
-			t.Errorf("datagen %s: %+v, want each there once", args, f)
-		}
-		t.Logf("datagen %s: %+v", args, f)
+	return f
+}
+
+// mustRun fails the test if all albums are there already: what was done to the lab was not
+// done to datagen.
+func (f *filling) mustRun(t *testing.T) {
+	t.Helper()
+	select {
+	case <-f.ended:
+		t.Errorf("datagen %s had ended before: %v\n%s%s", f.args, f.err, &f.out, &f.errs)
+	default:
 	}
+}
+
+// wait waits for the rest, and makes sure that each album is there, once, unchanged.
+func (f *filling) wait(t *testing.T) {
+	t.Helper()
+	<-f.ended
+	var got filled
+	if err := errors.Join(f.err, json.Unmarshal(f.out.Bytes(), &got)); err != nil {
+		t.Fatalf("datagen %s: %v\n%s%s", f.args, err, &f.out, &f.errs)
+	}
+	if n := got.Created + got.AlreadyThere; n == 0 || got.Failed != 0 || got.Verified.Once != n || got.Verified.Albums != n {
+		t.Errorf("datagen %s: %+v, want each there once", f.args, got)
+	}
+	t.Logf("datagen %s: %+v", f.args, got)
 }
 
 // stored is a trace as Jaeger has it: how many spans of each service, by kind.
