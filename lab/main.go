@@ -18,8 +18,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
+	"net/url"
 	"path/filepath"
-	"slices"
+	"strconv"
 	"strings"
 
 	"soundcheck/internal/cli"
@@ -116,10 +118,30 @@ func (f *flags) stores(l plan.Lab) ([]string, error) {
 	if err != nil {
 		return nil, f.Errorf("-store: %v", err)
 	}
-	if slices.Contains(urls, l.Proxy()) {
-		return nil, f.Errorf("-store: %s is the lab's own proxy", l.Proxy())
+	for _, u := range urls {
+		if isProxy(l, u) {
+			return nil, f.Errorf("-store: %s is the lab's own proxy", u)
+		}
 	}
 	return urls, nil
+}
+
+// isProxy reports whether a URL is that of the lab's proxy, whatever its host is called.
+func isProxy(l plan.Lab, address string) bool {
+	u, err := url.Parse(address)
+	own, err2 := url.Parse(l.Proxy())
+	if err != nil || err2 != nil {
+		return false
+	}
+	port, err := strconv.Atoi(u.Port()) // 09070 is 9070
+	if err != nil || strconv.Itoa(port) != own.Port() {
+		return false
+	}
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.Unmap().IsLoopback() || ip.Unmap().IsUnspecified() // who calls 0.0.0.0 gets to loopback
+	}
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
 // database checks -db; the album store itself looks at it more closely.
@@ -135,6 +157,9 @@ func (f *flags) database() (string, error) {
 	return "", f.Errorf("-db must be memory, sqlite:PATH or postgres://…")
 }
 
+// ownState is the state folder if none is named.
+func ownState(root string) string { return filepath.Join(root, ".lab") }
+
 // lab returns the lab that the flags name. Its paths are absolute.
 func (f *flags) lab() (plan.Lab, *build.Builder, error) {
 	if f.offset < 0 || f.offset > plan.MaxOffset {
@@ -148,7 +173,7 @@ func (f *flags) lab() (plan.Lab, *build.Builder, error) {
 	if err != nil {
 		return plan.Lab{}, nil, err
 	}
-	own := filepath.Join(root, ".lab")
+	own := ownState(root)
 	state := f.state
 	if state == "" {
 		state = own

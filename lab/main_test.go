@@ -28,6 +28,16 @@ func lab(ctx context.Context, args ...string) (stdout, stderr string, code int) 
 	return out.String(), errs.String(), code
 }
 
+// up starts the program that it is in, as a supervisor. Where a test expects up to refuse and
+// it does not, that would be these tests, and so on without end.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "supervise" {
+		fmt.Fprintln(os.Stderr, "lab: the tests start no lab")
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -36,41 +46,42 @@ func TestUsage(t *testing.T) {
 		stdout string
 		stderr string
 	}{
-		"no command":        {nil, 2, "", "lab: which command?"},
-		"unknown command":   {[]string{"upp"}, 2, "", `lab: unknown command "upp"`},
-		"help":              {[]string{"help"}, 0, "usage: lab COMMAND", ""},
-		"help of a command": {[]string{"up", "-h"}, 0, "-port-offset", ""},
-		"unknown flag":      {[]string{"up", "-x"}, 2, "", "-x"},
-		"offset too large":  {[]string{"up", "-port-offset", "40001"}, 2, "", "-port-offset 40001 is out of range: 0 to 40000"},
-		"offset negative":   {[]string{"up", "-port-offset", "-1"}, 2, "", "-port-offset -1 is out of range"},
-		"offset no number":  {[]string{"up", "-port-offset", "a"}, 2, "", "port-offset"},
-		"database":          {[]string{"up", "-db", "mysql://x"}, 2, "", "-db must be memory, sqlite:PATH or postgres://…"},
-		"fresh elsewhere":   {[]string{"up", "-fresh", "-db", "postgres://me:secret@h/d"}, 2, "", "-fresh does not empty postgres://me@h/d"},
-		"store no URL":      {[]string{"up", "-store", "localhost:9080"}, 2, "", `-store: "localhost:9080" is not an http:// or https:// URL`},
-		"store named twice": {[]string{"up", "-store", "http://a:1,http://a:1/"}, 2, "", `-store: "http://a:1/" is named twice`},
-		"store and db":      {[]string{"up", "-store", "http://a:1", "-db", "memory"}, 2, "", "-store and -db exclude each other"},
-		"store is proxy":    {[]string{"up", "-port-offset", "5", "-store", "http://127.0.0.1:9075/"}, 2, "", "-store: http://127.0.0.1:9075 is the lab's own proxy"},
-		"fresh store":       {[]string{"up", "-fresh", "-store", "http://a:1,http://b:2"}, 2, "", "-fresh does not empty the album store at http://a:1,http://b:2"},
-		"up argument":       {[]string{"up", "now"}, 2, "", `"now"`},
-		"down argument":     {[]string{"down", "now"}, 2, "", `"now"`},
-		"log lines":         {[]string{"logs", "-n", "-1"}, 2, "", "-n -1 is out of range: 0 to 100000"},
-		"logs of nobody":    {[]string{"logs", "apache"}, 2, "", `"apache"`},
-		"restart nobody":    {[]string{"restart"}, 2, "", "lab restart"},
-		"restart unknown":   {[]string{"restart", "apache"}, 2, "", "album-store"},
-		"verify help":       {[]string{"verify", "-h"}, 0, "-max-series", ""},
-		"verify argument":   {[]string{"verify", "now"}, 2, "", `"now"`},
-		"verify nothing":    {[]string{"verify", "-env", "moon"}, 2, "", `-env "moon" is not one of native, compose, k8s`},
-		"verify elsewhere":  {[]string{"verify", "-env", "k8s", "-proxy", "http://h:1"}, 2, "", "-env k8s needs -prometheus"},
-		"verify URL":        {[]string{"verify", "-jaeger", "localhost:16696"}, 2, "", "-jaeger: "},
-		"verify rate":       {[]string{"verify", "-rate", "0.5"}, 2, "", "-rate 0.5 is out of range: 1 to 1000"},
-		"verify no rate":    {[]string{"verify", "-rate", "NaN"}, 2, "", "-rate NaN is out of range"},
-		"verify duration":   {[]string{"verify", "-duration", "9s"}, 2, "", "-duration 9s is out of range: 10s to 10m"},
-		"verify too few":    {[]string{"verify", "-rate", "9", "-duration", "11s"}, 2, "", "-rate 9 for -duration 11s are less than 100 requests"},
-		"verify patience":   {[]string{"verify", "-patience", "1h"}, 2, "", "-patience 1h0m0s is out of range: 1s to 10m"},
-		"verify series":     {[]string{"verify", "-max-series", "0"}, 2, "", "-max-series 0 is out of range: 1 to 10000000"},
-		"verify all series": {[]string{"verify", "-max-total-series", "-1"}, 2, "", "-max-total-series -1 is out of range"},
-		"verify format":     {[]string{"verify", "-format", "xml"}, 2, "", `-format "xml" is not text or json`},
-		"smoke URL":         {[]string{"smoke", "-url", "localhost:9070"}, 2, "", `-url "localhost:9070" is not an http:// or https:// URL`},
+		"no command":         {nil, 2, "", "lab: which command?"},
+		"unknown command":    {[]string{"upp"}, 2, "", `lab: unknown command "upp"`},
+		"help":               {[]string{"help"}, 0, "usage: lab COMMAND", ""},
+		"help of a command":  {[]string{"up", "-h"}, 0, "-port-offset", ""},
+		"unknown flag":       {[]string{"up", "-x"}, 2, "", "-x"},
+		"offset too large":   {[]string{"up", "-port-offset", "40001"}, 2, "", "-port-offset 40001 is out of range: 0 to 40000"},
+		"offset negative":    {[]string{"up", "-port-offset", "-1"}, 2, "", "-port-offset -1 is out of range"},
+		"offset no number":   {[]string{"up", "-port-offset", "a"}, 2, "", "port-offset"},
+		"database":           {[]string{"up", "-db", "mysql://x"}, 2, "", "-db must be memory, sqlite:PATH or postgres://…"},
+		"fresh elsewhere":    {[]string{"up", "-fresh", "-db", "postgres://me:secret@h/d"}, 2, "", "-fresh does not empty postgres://me@h/d"},
+		"store no URL":       {[]string{"up", "-store", "localhost:9080"}, 2, "", `-store: "localhost:9080" is not an http:// or https:// URL`},
+		"store named twice":  {[]string{"up", "-store", "http://a:1,http://a:1/"}, 2, "", `-store: "http://a:1/" is named twice`},
+		"store and db":       {[]string{"up", "-store", "http://a:1", "-db", "memory"}, 2, "", "-store and -db exclude each other"},
+		"store is proxy":     {[]string{"up", "-port-offset", "5", "-store", "http://127.0.0.1:9075/"}, 2, "", "-store: http://127.0.0.1:9075 is the lab's own proxy"},
+		"store is localhost": {[]string{"up", "-store", "http://a:1,http://LocalHost:9070"}, 2, "", "-store: http://LocalHost:9070 is the lab's own proxy"},
+		"fresh store":        {[]string{"up", "-fresh", "-store", "http://a:1,http://b:2"}, 2, "", "-fresh does not empty the album store at http://a:1,http://b:2"},
+		"up argument":        {[]string{"up", "now"}, 2, "", `"now"`},
+		"down argument":      {[]string{"down", "now"}, 2, "", `"now"`},
+		"log lines":          {[]string{"logs", "-n", "-1"}, 2, "", "-n -1 is out of range: 0 to 100000"},
+		"logs of nobody":     {[]string{"logs", "apache"}, 2, "", `"apache"`},
+		"restart nobody":     {[]string{"restart"}, 2, "", "lab restart"},
+		"restart unknown":    {[]string{"restart", "apache"}, 2, "", "album-store"},
+		"verify help":        {[]string{"verify", "-h"}, 0, "-max-series", ""},
+		"verify argument":    {[]string{"verify", "now"}, 2, "", `"now"`},
+		"verify nothing":     {[]string{"verify", "-env", "moon"}, 2, "", `-env "moon" is not one of native, compose, k8s`},
+		"verify elsewhere":   {[]string{"verify", "-env", "k8s", "-proxy", "http://h:1"}, 2, "", "-env k8s needs -prometheus"},
+		"verify URL":         {[]string{"verify", "-jaeger", "localhost:16696"}, 2, "", "-jaeger: "},
+		"verify rate":        {[]string{"verify", "-rate", "0.5"}, 2, "", "-rate 0.5 is out of range: 1 to 1000"},
+		"verify no rate":     {[]string{"verify", "-rate", "NaN"}, 2, "", "-rate NaN is out of range"},
+		"verify duration":    {[]string{"verify", "-duration", "9s"}, 2, "", "-duration 9s is out of range: 10s to 10m"},
+		"verify too few":     {[]string{"verify", "-rate", "9", "-duration", "11s"}, 2, "", "-rate 9 for -duration 11s are less than 100 requests"},
+		"verify patience":    {[]string{"verify", "-patience", "1h"}, 2, "", "-patience 1h0m0s is out of range: 1s to 10m"},
+		"verify series":      {[]string{"verify", "-max-series", "0"}, 2, "", "-max-series 0 is out of range: 1 to 10000000"},
+		"verify all series":  {[]string{"verify", "-max-total-series", "-1"}, 2, "", "-max-total-series -1 is out of range"},
+		"verify format":      {[]string{"verify", "-format", "xml"}, 2, "", `-format "xml" is not text or json`},
+		"smoke URL":          {[]string{"smoke", "-url", "localhost:9070"}, 2, "", `-url "localhost:9070" is not an http:// or https:// URL`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -82,6 +93,23 @@ func TestUsage(t *testing.T) {
 				t.Errorf("lab %q wrote to the wrong stream: stdout %q, stderr %q", tt.args, stdout, stderr)
 			}
 		})
+	}
+}
+
+// Whatever its host is called, the proxy is not taken for a store of its own.
+func TestIsProxy(t *testing.T) {
+	t.Parallel()
+	l := plan.Lab{Offset: 5}
+	for address, want := range map[string]bool{
+		"http://127.0.0.1:9075": true, "http://localhost:9075": true, "https://LOCALHOST.:9075": true, "http://a.localhost:9075": true,
+		"http://[::1]:9075": true, "http://[0:0:0:0:0:0:0:1]:9075": true, "http://[::ffff:127.0.0.1]:9075": true,
+		"http://0.0.0.0:9075": true, "http://[::]:9075": true, "http://127.0.0.1:09075/x": true,
+		"http://localhost:9070": false, "http://localhost:9080": false, "http://localhost": false, "http://[::1]": false,
+		"http://192.168.0.1:9075": false, "http://localhost.example:9075": false, "http://mylocalhost:9075": false, "\x00": false,
+	} {
+		if got := isProxy(l, address); got != want {
+			t.Errorf("isProxy(%q) = %t, want %t", address, got, want)
+		}
 	}
 }
 

@@ -64,14 +64,16 @@ func TestStoreElsewhere(t *testing.T) {
 		code           int
 		stdout, stderr string
 	}{
-		"status":       {[]string{"status"}, 0, where, ""},
-		"as JSON":      {[]string{"status", "-json"}, 0, `"stores": [` + "\n    \"" + one + "\",\n    \"" + two + "\"\n  ]", ""},
-		"restart":      {[]string{"restart", "album-store"}, 1, "", "lab: " + notOurs + "; restart it there\n"},
-		"its log":      {[]string{"logs", "proxy-service", "album-store"}, 1, "", "lab: " + notOurs + ", and so does its log\n"},
-		"all logs":     {[]string{"logs"}, 0, "proxy-service   of the proxy\n", ""},
-		"the same":     {[]string{"up", "-store", one + "," + two}, 0, where, "the lab is up already\n"},
-		"another":      {[]string{"up", "-store", one}, 1, "", "a lab with its albums in the album store at " + one + "," + two + " is running in " + state + ": stop it first"},
-		"its own":      {[]string{"up"}, 1, "", "a lab with its albums in the album store at " + one},
+		"status":   {[]string{"status"}, 0, where, ""},
+		"as JSON":  {[]string{"status", "-json"}, 0, `"stores": [` + "\n    \"" + one + "\",\n    \"" + two + "\"\n  ]", ""},
+		"restart":  {[]string{"restart", "album-store"}, 1, "", "lab: " + notOurs + "; restart it there\n"},
+		"its log":  {[]string{"logs", "proxy-service", "album-store"}, 1, "", "lab: " + notOurs + ", and so does its log\n"},
+		"all logs": {[]string{"logs"}, 0, "proxy-service   of the proxy\n", ""},
+		"the same": {[]string{"up", "-store", one + "," + two}, 0, where, "the lab is up already\n"},
+		"another":  {[]string{"up", "-store", one}, 1, "", "a lab with its albums in the album store at " + one + "," + two + " is running in " + state + ": stop it first"},
+		"its own":  {[]string{"up"}, 1, "", "a lab with its albums in the album store at " + one},
+		"for all": {[]string{"up", "-store", one + "," + two, "-otlp-everywhere"}, 1, "",
+			"a lab with -otlp-everywhere=false is running in " + state + ": stop it first (lab down), or give this one another -state\n"},
 		"own database": {[]string{"up", "-db", "memory"}, 1, "", "a lab with its albums in the album store at " + one},
 	} {
 		t.Run(name, func(t *testing.T) {

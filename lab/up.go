@@ -80,7 +80,7 @@ func join(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) (joined boo
 		return true, fmt.Errorf("a lab with its albums in %s is running in %s: stop it first (lab down), or give this one another -state", albums(st), l.State)
 	}
 	if st.OTLPEverywhere != l.OTLPEverywhere {
-		return true, fmt.Errorf("a lab with -otlp-everywhere=%t is running in %s: stop it first (lab down)", st.OTLPEverywhere, l.State)
+		return true, fmt.Errorf("a lab with -otlp-everywhere=%t is running in %s: stop it first (lab down), or give this one another -state", st.OTLPEverywhere, l.State)
 	}
 	if st.Phase == supervisor.Up {
 		fmt.Fprintln(stderr, "the lab is up already")

@@ -100,13 +100,13 @@ func (f *verifyFlags) find(ctx context.Context, l plan.Lab, open composeOpener) 
 // native finds the native lab, which knows its ports itself. If nothing is missing it need
 // not run.
 func (f *verifyFlags) native(ctx context.Context, l plan.Lab, missing bool, open composeOpener) (known, error) {
+	client, st, err := supervisor.Connect(ctx, l.State)
 	if !missing {
-		if st, err := supervisor.Saved(l.State); err == nil && st != nil {
-			f.storesOf(*st, l, open)
+		if err == nil && client != nil {
+			f.storesOf(st, l, open)
 		}
 		return l, nil
 	}
-	client, st, err := supervisor.Connect(ctx, l.State)
 	switch {
 	case err != nil:
 		return nil, err
@@ -121,8 +121,12 @@ func (f *verifyFlags) native(ctx context.Context, l plan.Lab, missing bool, open
 }
 
 // storesOf notes where the stores of a native lab are, and the container if one of them is
-// in it.
+// in it. Those of a lab whose proxy is not the one that is asked are somebody else's.
 func (f *verifyFlags) storesOf(st supervisor.Status, l plan.Lab, open composeOpener) {
+	l.Offset = st.PortOffset
+	if f.o.Proxy != "" && !isProxy(l, f.o.Proxy) {
+		return
+	}
 	f.stores = st.Stores
 	if p, err := open(l.Root, l.State, st.PortOffset, true); err == nil && len(f.stores) == 1 && f.stores[0] == p.Store() {
 		f.store = p
@@ -149,6 +153,9 @@ func instead(ctx context.Context, l plan.Lab, open composeOpener) string {
 	command := "lab verify -env compose"
 	if l.Offset != 0 {
 		command += fmt.Sprintf(" -port-offset %d", l.Offset)
+	}
+	if l.State != ownState(l.Root) {
+		command += " -state " + l.State
 	}
 	return fmt.Sprintf("; the one in containers runs, with its proxy at %s: verify that with %s", p.Proxy(), command)
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"soundcheck/compose/project"
+	"soundcheck/lab/plan"
 )
 
 // fakeLab is a lab in containers.
@@ -131,6 +132,7 @@ func TestVerifyInstead(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "state")
 	none := "error: the lab is not running in " + state + ": start it with lab up"
 	runs := none + "; the one in containers runs, with its proxy at " + proxy.URL + ": verify that with lab verify -env compose"
+	own := " -state " + state
 	for _, tt := range []struct {
 		about string
 		open  composeOpener
@@ -138,8 +140,8 @@ func TestVerifyInstead(t *testing.T) {
 		want  string
 	}{
 		{"none", fakeLab{}.opened(9), nil, none},
-		{"it runs", fakeLab{proxy: proxy.URL}.opened(0), nil, runs},
-		{"moved", fakeLab{proxy: proxy.URL}.opened(7), []string{"-port-offset", "7"}, runs + " -port-offset 7"},
+		{"it runs", fakeLab{proxy: proxy.URL}.opened(0), nil, runs + own},
+		{"moved", fakeLab{proxy: proxy.URL}.opened(7), []string{"-port-offset", "7"}, runs + " -port-offset 7" + own},
 		{"ended", fakeLab{proxy: "http://127.0.0.1:1"}.opened(0), nil, none},
 		{"no URL", fakeLab{proxy: "\x00"}.opened(0), nil, none},
 	} {
@@ -150,6 +152,10 @@ func TestVerifyInstead(t *testing.T) {
 			}
 		})
 	}
+	l := plan.Lab{Root: "/r", State: "/r/.lab"}
+	if got := instead(t.Context(), l, fakeLab{proxy: proxy.URL}.opened(0)); !strings.HasSuffix(got, " -env compose") {
+		t.Errorf("the state folder that is the default is named: %s", got)
+	}
 }
 
 // The log of a store that is not the native lab's is not the one that an earlier store of
@@ -159,9 +165,16 @@ func TestVerifyStoreElsewhere(t *testing.T) {
 	folder := t.TempDir()
 	const urls = "http://127.0.0.1:9070 http://127.0.0.1:9090 http://127.0.0.1:16696 http://127.0.0.1:4318, proxy-service.log (file), "
 	given := []string{"-proxy", "http://127.0.0.1:9070", "-prometheus", "http://127.0.0.1:9090", "-jaeger", "http://127.0.0.1:16696", "-otlp", "http://127.0.0.1:4318"}
+	localhost := append(slices.Clone(given), "-proxy", "http://localhost:9070")
+	another := append(slices.Clone(given), "-proxy", "http://h:9070")
+	const ours = "album-store.log (file), records of the Collector (file)"
 	const elsewhere = urls + "records of the Collector (file), no album-store.log: the album store runs elsewhere, at http://h:1: -logs names a folder that has its log, store elsewhere"
 	own := storeless(t)
 	state := storeless(t, "http://h:1")
+	stopped := t.TempDir()
+	if err := os.WriteFile(filepath.Join(stopped, "state.json"), []byte(`{"stores":["http://h:1"]}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	inContainer := fakeLab{services: []string{"album-store-1"}}
 	contained := storeless(t, inContainer.Store())
 	for _, tt := range []struct {
@@ -170,9 +183,13 @@ func TestVerifyStoreElsewhere(t *testing.T) {
 		args  []string
 		want  string
 	}{
-		{"ours", own, nil, urls + "album-store.log (file), records of the Collector (file)"},
+		{"ours", own, nil, urls + ours},
 		{"elsewhere", state, nil, elsewhere},
 		{"all given", state, given, elsewhere},
+		{"all given, in other words", state, localhost, strings.Replace(elsewhere, "127.0.0.1:9070", "localhost:9070", 1)},
+		{"all given, but stopped", stopped, given, urls + ours},
+		{"all given, of another", state, another, strings.Replace(urls, "127.0.0.1:9070", "h:9070", 1) + ours},
+		{"another proxy", state, []string{"-proxy", "http://h:9070"}, strings.Replace(urls, "127.0.0.1:9070", "h:9070", 1) + ours},
 		{"in a container", contained, nil, urls + "album-store-1 (containers), records of the Collector (file), store elsewhere"},
 		{"in a container, with a log", contained, []string{"-logs", folder}, urls + "album-store.log (file), records of the Collector (file), store elsewhere"},
 		{"with a log", state, []string{"-logs", folder}, urls + "album-store.log (file), records of the Collector (file), store elsewhere"},

@@ -4,14 +4,19 @@ package apidocs
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
+	"crypto/sha256"
 	"embed"
+	"errors"
+	"fmt"
 	"io"
 	"io/fs"
-	"mime"
 	"net/http"
-	"path"
+	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	// Only its files: they are compressed, a tenth of what Swagger UI's own distribution
 	// takes, which has source maps.
@@ -26,42 +31,75 @@ var page embed.FS
 const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
 	"img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// Handler serves the page at /, which stands two folders below the contract.
-func Handler() http.Handler {
+// file is one of the page, in gzip if packed.
+type file struct {
+	content []byte
+	tag     string
+	packed  bool
+}
+
+// files are all that the page consists of: its own, and those of Swagger UI, by the names
+// that they have for a browser.
+var files = sync.OnceValue(func() map[string]file {
 	own, err := fs.Sub(page, "page")
-	if err != nil {
-		panic(err) // its name is a constant
-	}
-	pages := http.FileServerFS(own)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name := strings.TrimPrefix(path.Clean("/"+r.URL.Path), "/")
-		w.Header().Set("Content-Security-Policy", policy)
-		if _, err := fs.Stat(own, name); name == "" || err == nil {
-			pages.ServeHTTP(w, r)
-			return
+	all := map[string]file{}
+	for _, from := range []fs.FS{static.FS, own} {
+		names, err2 := fs.Glob(from, "*")
+		err = errors.Join(err, err2)
+		for _, name := range names {
+			content, err2 := fs.ReadFile(from, name)
+			err = errors.Join(err, err2)
+			name, packed := strings.CutSuffix(name, ".gz")
+			all[name] = file{content, fmt.Sprintf("%.16x", sha256.Sum256(content)), packed}
 		}
-		serveCompressed(w, r, name)
+	}
+	if err != nil {
+		panic(err) // they are part of the program
+	}
+	all[""] = all["index.html"]
+	return all
+})
+
+// Handler serves the page at /, which stands two folders below the contract. A browser
+// that has a file asks whether it is still the same, and is not sent it again.
+func Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		name, ok := strings.CutPrefix(r.URL.Path, "/")
+		f, found := files()[name]
+		switch {
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			h.Set("Allow", "GET, HEAD")
+			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		case !ok || !found:
+			http.NotFound(w, r)
+		default:
+			f.serve(w, r, cmp.Or(name, "index.html"))
+		}
 	})
 }
 
-// serveCompressed serves a file of Swagger UI, as it is to who takes that, which is every
-// browser.
-func serveCompressed(w http.ResponseWriter, r *http.Request, name string) {
-	content, err := static.FS.ReadFile(name + ".gz")
-	if err != nil {
-		http.FileServerFS(static.FS).ServeHTTP(w, r) // its pictures; what is none is not found
-		return
-	}
+// serve sends a file as it is to who takes that, which is every browser.
+func (f file) serve(w http.ResponseWriter, r *http.Request, name string) {
 	h := w.Header()
-	h.Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
-	h.Add("Vary", "Accept-Encoding")
-	if takesGzip(r) {
-		h.Set("Content-Encoding", "gzip")
-	} else if content, err = unpack(content); err != nil {
-		http.Error(w, "internal error", http.StatusInternalServerError)
-		return
+	h.Set("Cache-Control", "no-cache")
+	if f.packed {
+		h.Set("Vary", "Accept-Encoding")
+		if takesGzip(r) {
+			h.Set("Content-Encoding", "gzip")
+			f.tag += "-gzip" // the two are not the same bytes
+		} else if err := f.unpack(); err != nil {
+			http.Error(w, "internal error", http.StatusInternalServerError)
+			return
+		}
 	}
-	_, _ = w.Write(content) // the reader has left: nobody to tell
+	h.Set("ETag", `"`+f.tag+`"`)
+	if r.Header.Get("If-Match") == "" { // ServeContent does not tell the length of what is packed, and not take it back in a 412
+		h.Set("Content-Length", strconv.Itoa(len(f.content)))
+	}
+	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(f.content))
 }
 
 func takesGzip(r *http.Request) bool {
@@ -74,10 +112,11 @@ func takesGzip(r *http.Request) bool {
 	return false
 }
 
-func unpack(content []byte) ([]byte, error) {
-	z, err := gzip.NewReader(bytes.NewReader(content))
+func (f *file) unpack() error {
+	z, err := gzip.NewReader(bytes.NewReader(f.content))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return io.ReadAll(z)
+	f.content, err = io.ReadAll(z)
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -51,15 +52,87 @@ func TestEncoding(t *testing.T) {
 func TestFiles(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]int{
-		"/": 200, "/page.css": 200, "/favicon-32x32.png": 200, "/swagger-ui-bundle.js": 200,
+		"/": 200, "/index.html": 200, "/page.css": 200, "/favicon-32x32.png": 200, "/swagger-ui-bundle.js": 200,
 		"/nope.js": 404, "/nope/": 404, "/../apidocs.go": 404, "/swagger-ui.js.map": 404,
+		"": 404, "//": 404, "/page.css/": 404, "/swagger-ui.css/": 404, "/swagger-ui.css.gz": 404, "/embed.go": 404,
 	} {
-		w := get(t, path, "gzip")
+		r := httptest.NewRequest("GET", "/", nil)
+		r.URL.Path = path
+		w := httptest.NewRecorder()
+		Handler().ServeHTTP(w, r)
 		if w.Code != want {
 			t.Errorf("GET %s = %d, want %d", path, w.Code, want)
 		}
 		if !strings.Contains(w.Header().Get("Content-Security-Policy"), "default-src 'none'") {
 			t.Errorf("GET %s: policy %q", path, w.Header().Get("Content-Security-Policy"))
+		}
+		if got := w.Header().Get("X-Content-Type-Options"); got != "nosniff" {
+			t.Errorf("GET %s: X-Content-Type-Options %q", path, got)
+		}
+	}
+}
+
+// A file is sent once: a browser that has it is told so, in either encoding.
+func TestCaching(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(Handler())
+	defer srv.Close()
+	do := func(method, path string, header ...string) (*http.Response, int) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, srv.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept-Encoding", "identity")
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Errorf("%s %s %q: %v", method, path, header, err)
+		}
+		return resp, len(body)
+	}
+	tags := map[string]string{}
+	for _, path := range []string{"/", "/page.css", "/favicon-32x32.png", "/swagger-ui.css"} {
+		for _, coding := range []string{"identity", "gzip"} {
+			resp, n := do("GET", path, "Accept-Encoding", coding)
+			tag := resp.Header.Get("ETag")
+			if resp.StatusCode != 200 || n == 0 || resp.ContentLength != int64(n) || resp.Header.Get("Cache-Control") != "no-cache" || len(tag) < 10 {
+				t.Errorf("GET %s as %s: %s, %d bytes, %v", path, coding, resp.Status, n, resp.Header)
+			}
+			if of := tags[tag]; of != "" && of != path || of != "" && path == "/swagger-ui.css" {
+				t.Errorf("GET %s as %s has the tag of %s", path, coding, of)
+			}
+			tags[tag] = path
+			if head, sent := do("HEAD", path, "Accept-Encoding", coding); head.StatusCode != 200 || sent != 0 || head.ContentLength != int64(n) || head.Header.Get("ETag") != tag {
+				t.Errorf("HEAD %s as %s: %s, %d bytes, %v", path, coding, head.Status, sent, head.Header)
+			}
+			again, sent := do("GET", path, "Accept-Encoding", coding, "If-None-Match", `"x", W/`+tag)
+			if h := again.Header; again.StatusCode != 304 || sent != 0 || h.Get("ETag") != tag || h.Get("Cache-Control") != "no-cache" || h.Get("Vary") != resp.Header.Get("Vary") {
+				t.Errorf("GET %s as %s again: %s, %d bytes, %v", path, coding, again.Status, sent, h)
+			}
+			if other, sent := do("GET", path, "Accept-Encoding", coding, "If-None-Match", `"x"`); other.StatusCode != 200 || sent != n {
+				t.Errorf("GET %s as %s with another's tag: %s, %d bytes", path, coding, other.Status, sent)
+			}
+			if other, _ := do("GET", path, "Accept-Encoding", coding, "If-Match", `"x"`); other.StatusCode != 412 {
+				t.Errorf("GET %s as %s, if it is another: %s", path, coding, other.Status)
+			}
+			if part, sent := do("GET", path, "Accept-Encoding", coding, "Range", "bytes=1-3"); part.StatusCode != 206 || sent != 3 {
+				t.Errorf("GET %s as %s in part: %s, %d bytes", path, coding, part.Status, sent)
+			}
+		}
+	}
+	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS"} {
+		for _, path := range []string{"/", "/nope"} {
+			if resp, _ := do(method, path); resp.StatusCode != 405 || resp.Header.Get("Allow") != "GET, HEAD" {
+				t.Errorf("%s %s: %s, Allow %q", method, path, resp.Status, resp.Header.Get("Allow"))
+			}
 		}
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// maxAnswer is how much of an answer is read.
-const maxAnswer = 128 << 20
+// maxAnswer is how many bytes of an answer are read. Tests lower it.
+var maxAnswer = 128 << 20
 
 // backend is who is asked.
 type backend struct {
@@ -62,7 +62,7 @@ func (b backend) get(ctx context.Context, path string, query url.Values) ([]byte
 		return nil, 0, fmt.Errorf("%s does not answer: %w", b.name, err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(maxAnswer)+1))
 	switch {
 	case err != nil:
 		return nil, resp.StatusCode, fmt.Errorf("read the answer of %s: %w", b.name, err)

@@ -20,9 +20,6 @@ type Compose interface {
 // commandTimeout is how long one may take. Tests shorten it.
 var commandTimeout = 30 * time.Second
 
-// errTooMuch ends a command that says more than is read.
-var errTooMuch = fmt.Errorf("more than %d MiB", maxAnswer>>20)
-
 // bounded keeps what a command says, up to so many bytes. It embeds no buffer: io.Copy
 // would find its ReadFrom, which has no bounds.
 type bounded struct {
@@ -46,6 +43,7 @@ func output(ctx context.Context, c Compose, about string, args ...string) ([]byt
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	cmd := c.Command(ctx, args...)
+	errTooMuch := fmt.Errorf("more than %d MiB", maxAnswer>>20) // ends it
 	out, said := &bounded{most: maxAnswer, then: errTooMuch}, &bounded{most: 4096}
 	cmd.Stdout, cmd.Stderr = out, said
 	cmd.WaitDelay = time.Second // docker's plugin may outlive docker, and hold its output open

@@ -84,7 +84,7 @@ func (f *file) read(path string, from int64) ([]LogLine, error) {
 	if _, err := r.Seek(from, io.SeekStart); err != nil {
 		return nil, err
 	}
-	b, err := io.ReadAll(io.LimitReader(r, maxAnswer+1))
+	b, err := io.ReadAll(io.LimitReader(r, int64(maxAnswer)+1))
 	if err != nil {
 		return nil, err
 	}
