@@ -98,13 +98,27 @@ func TestFindCompose(t *testing.T) {
 	}
 }
 
+// interruptedBy returns a context that ends once there is a file.
+func interruptedBy(t *testing.T, path string) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for ctx.Err() == nil {
+			if _, err := os.Stat(path); err == nil {
+				cancel()
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	return ctx
+}
+
 // An interrupt while the plugin is built is one, and not what the build makes of it.
 func TestFindComposeInterrupted(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
 	fakeDocker(t, "exit 1")
 	dir, _, _ := strings.Cut(os.Getenv("PATH"), string(os.PathListSeparator))
 	begun := filepath.Join(dir, "begun")
+	ctx := interruptedBy(t, begun)
 	if err := os.WriteFile(filepath.Join(dir, "go"), []byte("#!/bin/sh\n>"+begun+"\nexec sleep 60\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -117,14 +131,6 @@ func TestFindComposeInterrupted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	go func() {
-		for ctx.Err() == nil {
-			if _, err := os.Stat(begun); err == nil {
-				cancel()
-			}
-			time.Sleep(time.Millisecond)
-		}
-	}()
 	_, err := FindCompose(ctx, &build.Builder{Root: root, Bin: t.TempDir(), Logs: t.TempDir()}, func(string) {})
 	if err != context.Canceled {
 		t.Errorf("%v, want %v", err, context.Canceled)
@@ -174,9 +180,9 @@ func TestCheckPorts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := newProject(t, Options{}).CheckPorts(ctx); err != context.Canceled {
+	begun := filepath.Join(t.TempDir(), "begun")
+	fakeDocker(t, ">"+begun+"; exec sleep 60")
+	if err := newProject(t, Options{}).CheckPorts(interruptedBy(t, begun)); err != context.Canceled {
 		t.Errorf("interrupted: %v, want %v", err, context.Canceled)
 	}
 	taken := l.Addr().(*net.TCPAddr).Port
