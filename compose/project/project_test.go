@@ -1,12 +1,15 @@
 package project
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"soundcheck/lab/build"
 )
 
 func newProject(t *testing.T, o Options) *Project {
@@ -191,6 +194,19 @@ func TestSecrets(t *testing.T) {
 func TestSecretsAtOnce(t *testing.T) {
 	t.Parallel()
 	p := newProject(t, Options{})
+	if err := os.MkdirAll(filepath.Dir(p.Secrets()), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := build.Lock(t.Context(), p.Secrets()+".lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := p.MakeSecrets(ctx); err != context.Canceled { // it waits
+		t.Errorf("while another lab is at it: %v, want %v", err, context.Canceled)
+	}
+	unlock()
 	errs := make(chan error)
 	const labs = 20
 	for range labs {
