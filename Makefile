@@ -81,8 +81,14 @@ nginx: # The edge's configuration is tested in a real one, if there is one. Unde
 	elif [ "$$(id -u)" = 0 ] && [ ! -d /run/systemd/system ] && command -v apt-get >/dev/null; then apt-get update -q && apt-get install -qy --no-install-recommends nginx-core; \
 	else echo "there is no nginx (Debian, Ubuntu: nginx-core): the tests of the edge are skipped"; fi
 
+.PHONY: debootstrap
+debootstrap: # The image of PostgreSQL for the lab in containers is made with it, by root.
+	@if ! command -v docker >/dev/null || command -v debootstrap /usr/sbin/debootstrap >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q && apt-get install -qy --no-install-recommends debootstrap; \
+	else echo "there is no debootstrap: the tests make no image of PostgreSQL"; fi
+
 .PHONY: test
-test: lint postgres chromium nginx ## Test everything, from nothing: units, the Collector, and a real lab end to end
+test: lint postgres chromium nginx debootstrap ## Test everything, from nothing: units, the Collector, and a real lab end to end
 	go test $(RACE) $$(go list ./... | grep -v '/internal/e2e$$')
 	cd collector/distribution && go test ./...
 	cd compose/check && go test -count=1 ./...

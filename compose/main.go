@@ -59,17 +59,19 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if f.NArg() == 0 {
 		return cli.Usage("which command?", usage)
 	}
+	var err error
 	switch args := f.Args()[1:]; f.Arg(0) {
 	case "up":
-		err := up(ctx, f.which, args, getenv, stdout, stderr)
-		if errors.Is(err, context.Canceled) { // before anything was started
-			return cli.WithCode(130, errors.New("interrupted"))
-		}
-		return err
+		err = up(ctx, f.which, args, getenv, stdout, stderr)
 	case "down":
-		return down(ctx, f.which, args, getenv, stdout, stderr)
+		err = down(ctx, f.which, args, getenv, stdout, stderr)
+	default:
+		err = pass(ctx, f, stdout, stderr)
 	}
-	return pass(ctx, f, stdout, stderr)
+	if errors.Is(err, context.Canceled) { // before docker compose was called
+		return cli.WithCode(130, errors.New("interrupted"))
+	}
+	return err
 }
 
 // which lab is meant.
@@ -109,21 +111,41 @@ func (f *flags) folders() (root, state string, err error) {
 }
 
 // open returns the lab that was started last.
-func (f *flags) open() (*project.Project, error) {
+func (f *flags) open(ctx context.Context, stderr io.Writer) (*project.Project, error) {
 	root, state, err := f.folders()
 	if err != nil {
 		return nil, err
 	}
+	find := project.Open
 	if f.onlyStore {
-		return project.OpenStore(root, state, f.offset)
+		find = project.OpenStore
 	}
-	return project.Open(root, state, f.offset)
+	p, err := find(root, state, f.offset)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(p.Docker[0]); filepath.IsAbs(p.Docker[0]) && err != nil { // it was built, and deleted since
+		return p, findCompose(ctx, p, stderr)
+	}
+	return p, nil
+}
+
+// findCompose looks for docker compose, and builds it if need be.
+func findCompose(ctx context.Context, p *project.Project, stderr io.Writer) (err error) {
+	if err := os.MkdirAll(p.Dir(), 0o755); err != nil { // for the log of the build
+		return err
+	}
+	p.Docker, err = project.FindCompose(ctx, programs(p.Root, p.Dir()), cli.NewProgress(stderr).Line)
+	return err
 }
 
 // pass hands a command to docker compose.
 func pass(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
-	p, err := f.open()
+	p, err := f.open(ctx, stderr)
 	if err != nil {
+		return err
+	}
+	if err := p.CheckOwner(ctx); err != nil {
 		return err
 	}
 	cmd := p.Command(ctx, f.Args()...)
@@ -151,11 +173,14 @@ func down(ctx context.Context, w which, args []string, getenv func(string) strin
 	if err := f.parse(w, args, getenv, stdout); err != nil {
 		return err
 	}
-	p, err := f.open()
-	if errors.Is(err, project.ErrNone) { // its volumes may be there
+	p, err := f.open(ctx, stderr)
+	if err != nil { // what there is of it can be stopped all the same
 		p, err = f.unknown(ctx, stderr)
 	}
 	if err != nil {
+		return err
+	}
+	if err := p.CheckOwner(ctx); err != nil {
 		return err
 	}
 	// Whatever profiles it was started with.
@@ -167,6 +192,11 @@ func down(ctx context.Context, w which, args []string, getenv func(string) strin
 	cmd.Stdout, cmd.Stderr = stderr, stderr
 	if err := exitCode(ctx, cmd.Run()); err != nil {
 		return err
+	}
+	if *volumes {
+		if err := p.Disown(ctx); err != nil {
+			return err
+		}
 	}
 	return p.Forget()
 }
@@ -181,8 +211,7 @@ func (f *flags) unknown(ctx context.Context, stderr io.Writer) (*project.Project
 	if _, err := project.FindEngine(ctx); err != nil {
 		return nil, err
 	}
-	p.Docker, err = project.FindCompose(ctx, programs(root, p.Dir()), cli.NewProgress(stderr).Line)
-	return p, err
+	return p, findCompose(ctx, p, stderr)
 }
 
 // parse reads the flags of a command that takes no arguments. Those that stood before it

@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,6 +25,12 @@ case "$*" in
 version*) echo linux/amd64; exit ;;
 "compose version"*) echo v5.5.0; exit ;;
 "ps --filter"*) exit ;;
+"ps --all"*working_dir*) exit ;;
+"ps --all"*) cat "$CALLS.strays" 2>/dev/null; exit 0 ;;
+"volume ls"*) cat "$CALLS.owner" 2>/dev/null; exit 0 ;;
+"volume create"*) echo "${4#*=}" >"$CALLS.owner"; exit ;;
+"volume rm"*) rm "$CALLS.owner"; exit ;;
+stop* | rm*) exit ;;
 esac
 shift # compose
 while :; do
@@ -32,6 +40,8 @@ while :; do
 	esac
 done
 case "$1" in
+down)
+	if [ -e "$CALLS.wait" ]; then echo waiting >"$CALLS.waiting"; exec sleep 60; fi ;;
 up)
 	if [ -e "$CALLS.fail" ]; then echo "container x is unhealthy" >&2; exit 1; fi
 	if [ -e "$CALLS.wait" ]; then echo waiting >"$CALLS.waiting"; exec sleep 60; fi ;;
@@ -215,28 +225,34 @@ func TestNothingStarted(t *testing.T) {
 }
 
 func TestInterrupted(t *testing.T) {
-	l := newLab(t)
-	l.touch(".wait")
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	go func() {
-		for ctx.Err() == nil {
-			if _, err := os.Stat(l.calls + ".waiting"); err == nil {
-				cancel()
+	for _, tt := range []struct{ args, want string }{
+		{"up", "interrupted; what was started runs on: go run ./compose -state STATE down stops it"},
+		{"up -fresh", "interrupted while the old lab was deleted; containers and data may be left: go run ./compose -state STATE up -fresh goes on, " +
+			"go run ./compose -state STATE down -volumes deletes the rest"},
+	} {
+		l := newLab(t)
+		l.touch(".wait")
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() {
+			for ctx.Err() == nil {
+				if _, err := os.Stat(l.calls + ".waiting"); err == nil {
+					cancel()
+				}
+				time.Sleep(5 * time.Millisecond)
 			}
-			time.Sleep(5 * time.Millisecond)
+		}()
+		begun := time.Now()
+		_, stderr, code := l.run(ctx, strings.Fields(tt.args)...)
+		if want := strings.ReplaceAll(tt.want, "STATE", l.state) + "\n"; code != 130 || !strings.HasSuffix(stderr, want) {
+			t.Errorf("%s: %d, %s, want %s", tt.args, code, stderr, want)
 		}
-	}()
-	begun := time.Now()
-	_, stderr, code := l.run(ctx, "up")
-	if code != 130 || !strings.Contains(stderr, "interrupted; what was started runs on: go run ./compose -state "+l.state+" down") {
-		t.Errorf("%d, %s", code, stderr)
-	}
-	if took := time.Since(begun); took > 30*time.Second {
-		t.Errorf("an interrupt took %s", took)
-	}
-	if _, err := project.Open(repository(t), l.state, 0); err != nil {
-		t.Errorf("what runs on cannot be found: %v", err)
+		if took := time.Since(begun); took > 30*time.Second {
+			t.Errorf("an interrupt took %s", took)
+		}
+		if _, err := project.Open(repository(t), l.state, 0); err != nil {
+			t.Errorf("what runs on cannot be found: %v", err)
+		}
 	}
 }
 
@@ -272,12 +288,19 @@ func TestTakenPort(t *testing.T) {
 	l := newLab(t)
 	t.Setenv("DOCKER_HOST", "")
 	// The port of one's own offset: nothing else of the lab is there.
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	port := 9080 + project.MaxOffset
+	var taken net.Listener
+	for { // whichever can be had
+		var err error
+		if taken, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			break
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			t.Fatal(err)
+		}
+		port--
 	}
 	defer taken.Close()
-	port := taken.Addr().(*net.TCPAddr).Port
 	_, stderr, code := l.run(t.Context(), "up", "-only-store", "-port-offset", fmt.Sprint(port-9080))
 	want := fmt.Sprintf("compose: port %d, of the album store, is taken: stop what listens there (a native lab? go run ./lab down), or start this one with another -port-offset\n", port)
 	if code != 1 || stderr != want {

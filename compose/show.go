@@ -25,11 +25,8 @@ type container struct {
 	ExitCode int
 }
 
-// oneShot is the service that ends once its work is done.
-const oneShot = "prepare"
-
 func (c *container) well() bool {
-	if c.Service == oneShot {
+	if c.Service == project.Prepare {
 		return c.State != "exited" || c.ExitCode == 0
 	}
 	return c.State == "running" && (c.Health == "healthy" || c.Health == "")
@@ -76,7 +73,7 @@ func show(ctx context.Context, p *project.Project, stdout io.Writer) error {
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "NAME\tSTATE\tADDRESS")
 	for _, c := range list {
-		if c.Service != oneShot {
+		if c.Service != project.Prepare {
 			fmt.Fprintf(t, "%s\t%s\t%s\n", c.Service, c.condition(), cmp.Or(strings.Join(p.Addresses(c.Service), " "), "-"))
 		}
 	}
@@ -146,13 +143,7 @@ func flagsOf(p *project.Project) string {
 	if p.State != filepath.Join(p.Root, ".lab") {
 		s += " -state " + p.State
 	}
-	if p.Offset != 0 {
-		s += fmt.Sprintf(" -port-offset %d", p.Offset)
-	}
-	if p.OnlyStore {
-		s += " -only-store"
-	}
-	return s
+	return s + p.Which()
 }
 
 // bridge returns the address of this machine that containers call host.docker.internal, if

@@ -75,17 +75,17 @@ func up(ctx context.Context, w which, args []string, getenv func(string) string,
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(p.Dir(), 0o755); err != nil {
+	if err := p.CheckOwner(ctx); err != nil {
 		return err
 	}
-	if p.Docker, err = project.FindCompose(ctx, programs(root, p.Dir()), bar.Line); err != nil {
+	if err := findCompose(ctx, p, stderr); err != nil {
 		return err
 	}
 	if err := p.CheckPorts(ctx); err != nil {
 		return err
 	}
 	p.Version, p.Revision = revision(ctx, root)
-	if err := p.MakeSecrets(); err != nil {
+	if err := p.MakeSecrets(ctx); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(p.Runs(), 0o755); err != nil { // or the engine would make it, as root
@@ -100,12 +100,21 @@ func up(ctx context.Context, w which, args []string, getenv func(string) string,
 		}
 	}
 	bar.Clear()
+	if err := ctx.Err(); err != nil { // the lab is as it was
+		return err
+	}
+	if err := p.Claim(ctx); err != nil {
+		return err
+	}
 	// Before it starts, so that what an interrupt leaves behind can be shown and stopped.
 	if err := p.Save(); err != nil {
 		return err
 	}
 	if f.fresh {
 		if err := compose(ctx, p, stderr, "--profile", "*", "down", "--volumes", "--remove-orphans"); err != nil {
+			if ctx.Err() != nil {
+				fmt.Fprintf(stderr, "interrupted while the old lab was deleted; containers and data may be left: go run ./compose%[1]s up -fresh goes on, go run ./compose%[1]s down -volumes deletes the rest\n", flagsOf(p))
+			}
 			return err
 		}
 	}
@@ -133,12 +142,18 @@ func start(ctx context.Context, p *project.Project, timeout time.Duration, stdou
 	if p.Images == project.Official {
 		args = append(args, "--build")
 	}
-	if err := compose(ctx, p, stderr, args...); err != nil {
-		if ctx.Err() != nil {
-			fmt.Fprintf(stderr, "interrupted; what was started runs on: go run ./compose%s down stops it\n", flagsOf(p))
-			return err
+	err := p.RemoveStrays(ctx, stderr)
+	if err == nil {
+		if err = compose(ctx, p, stderr, args...); err != nil && ctx.Err() == nil {
+			return because(ctx, p, err)
 		}
-		return because(ctx, p, err)
+	}
+	if ctx.Err() != nil {
+		fmt.Fprintf(stderr, "interrupted; what was started runs on: go run ./compose%s down stops it\n", flagsOf(p))
+		return cli.WithCode(130, cli.ErrSaid)
+	}
+	if err != nil {
+		return err
 	}
 	return show(ctx, p, stdout)
 }

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -91,6 +92,11 @@ func (b *Builder) Build(ctx context.Context, names []string) error {
 	for _, im := range packaged(b.Programs.Root) {
 		known[im.name] = im
 	}
+	if slices.Contains(names, "postgres") { // said at once, and not after minutes of building
+		if err := b.canPostgres(ctx); err != nil {
+			return err
+		}
+	}
 	for _, name := range names {
 		im, ok := known[name]
 		switch {
@@ -148,19 +154,26 @@ func (b *Builder) compile(ctx context.Context, t build.Target) error {
 	ended := make(chan error, 1)
 	go func() { ended <- b.Programs.Build(ctx, t, p) }()
 	b.Progress.Line(fmt.Sprintf("%-15s building the program", t.Name))
-	for {
+	err := b.await(ended, func() string {
+		if total := p.Total.Load(); total > 0 {
+			return fmt.Sprintf("building %s: %d of up to %d packages", t.Name, p.Done.Load(), total)
+		}
+		return fmt.Sprintf("building %s: getting its modules", t.Name)
+	})
+	if err != nil {
+		return fmt.Errorf("%w; see %s", err, b.Programs.Log(t))
+	}
+	return nil
+}
+
+// await returns what ended is told, and shows meanwhile how far it is and how long it takes.
+func (b *Builder) await(ended <-chan error, how func() string) error {
+	for begun := time.Now(); ; {
 		select {
 		case err := <-ended:
-			if err != nil {
-				return fmt.Errorf("%w; see %s", err, b.Programs.Log(t))
-			}
-			return nil
+			return err
 		case <-time.After(200 * time.Millisecond):
-			if total := p.Total.Load(); total > 0 {
-				b.Progress.Show(fmt.Sprintf("building %s: %d of up to %d packages, %.0f s", t.Name, p.Done.Load(), total, time.Since(p.Begun).Seconds()))
-			} else {
-				b.Progress.Show(fmt.Sprintf("building %s: getting its modules, %.0f s", t.Name, time.Since(p.Begun).Seconds()))
-			}
+			b.Progress.Show(fmt.Sprintf("%s, %.0f s", how(), time.Since(begun).Seconds()))
 		}
 	}
 }
@@ -184,7 +197,6 @@ func (b *Builder) docker(ctx context.Context, name string, args ...string) error
 // run runs a command of the image's build, in a process group that ends with ctx. Lines, if
 // not nil, is told what the command says.
 func (b *Builder) run(ctx context.Context, name, doing string, cmd *exec.Cmd, lines func(string)) error {
-	begun := time.Now()
 	path := filepath.Join(b.Dir, name+".log")
 	log, err := os.Create(path)
 	if err != nil {
@@ -204,17 +216,10 @@ func (b *Builder) run(ctx context.Context, name, doing string, cmd *exec.Cmd, li
 		return fmt.Errorf("image %s: %w", ref(name), err)
 	}
 	go func() { ended <- cmd.Wait() }()
-	for {
-		select {
-		case err := <-ended:
-			if err != nil {
-				return fmt.Errorf("image %s: %s: %w; see %s", ref(name), doing, err, path)
-			}
-			return nil
-		case <-time.After(200 * time.Millisecond):
-			b.Progress.Show(fmt.Sprintf("%s: %s, %.0f s", name, doing, time.Since(begun).Seconds()))
-		}
+	if err := b.await(ended, func() string { return name + ": " + doing }); err != nil {
+		return fmt.Errorf("image %s: %s: %w; see %s", ref(name), doing, err, path)
 	}
+	return nil
 }
 
 // splitter tells lines.

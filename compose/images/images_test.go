@@ -2,7 +2,6 @@ package images
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -147,64 +146,5 @@ func TestPackaged(t *testing.T) {
 		if (im.module == "") != (im.source == "") {
 			t.Errorf("%s: somebody else's program has a module %q and a source %q", im.name, im.module, im.source)
 		}
-	}
-}
-
-func TestCanDebootstrap(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		engine, machine string
-		uid             int
-		want            string
-	}{
-		{"linux/amd64", "linux/amd64", 0, ""},
-		{"linux/amd64", "linux/amd64", 1000, "needs root: use sudo, once; or "},
-		{"linux/arm64", "linux/amd64", 0, "on the engine's platform linux/arm64, but this machine is linux/amd64: "},
-		{"linux/arm64", "darwin/arm64", 501, "needs Linux: "},
-	} {
-		err := canDebootstrap(tt.engine, tt.machine, tt.uid)
-		if got := fmt.Sprint(err); tt.want == "" && err != nil || !strings.Contains(got, tt.want) {
-			t.Errorf("canDebootstrap(%s, %s, %d) = %s, want %q", tt.engine, tt.machine, tt.uid, got, tt.want)
-		}
-	}
-}
-
-// The root of PostgreSQL's image is not made again for a change of the entrypoint.
-func TestPostgresRootIsKept(t *testing.T) {
-	w := newWorld(t)
-	w.Programs.Platform = "linux/none" // nobody can make it
-	for _, name := range []string{"build.sh", "entrypoint.sh", "Dockerfile"} {
-		w.write("compose/postgres/"+name, name)
-	}
-	if err := w.Build(t.Context(), []string{"postgres"}); err == nil || !strings.HasPrefix(err.Error(), "-images local makes PostgreSQL's image with debootstrap") {
-		t.Fatalf("without a root: %v", err)
-	}
-	root, err := sumFiles("linux/none", filepath.Join(w.Programs.Root, "compose/postgres/build.sh"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, content := range map[string]string{"postgres-root.tar": "tar", "postgres-root.tar.version": "17.12-0\n", "postgres-root.sum": root} {
-		if err := os.WriteFile(filepath.Join(w.Dir, name), []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, content := range []string{"entrypoint.sh", "another"} {
-		w.write("compose/postgres/entrypoint.sh", content)
-		for _, builds := range []bool{true, false} {
-			if err := w.Build(t.Context(), []string{"postgres"}); err != nil {
-				t.Fatal(err)
-			}
-			got := w.built()
-			if (got[0] != "") != builds {
-				t.Errorf("entrypoint %q: built %q, want %t", content, got, builds)
-			}
-			if builds && (!strings.Contains(got[0], "VERSION=17.12-0 ") || !slices.Equal(got[1:], []string{"Dockerfile", "entrypoint.sh", "root.tar"})) {
-				t.Errorf("docker %q", got)
-			}
-		}
-	}
-	w.write("compose/postgres/build.sh", "another")
-	if err := w.Build(t.Context(), []string{"postgres"}); err == nil {
-		t.Error("the script changed, and the root was not made again")
 	}
 }

@@ -2,6 +2,8 @@ package images
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -11,38 +13,63 @@ import (
 	"strings"
 )
 
-// postgres builds the image of PostgreSQL, unless there is one. It takes a Debian mirror,
-// root and debootstrap, which only Linux has.
-func (b *Builder) postgres(ctx context.Context) error {
-	const name = "postgres"
-	source := filepath.Join(b.Programs.Root, "compose/postgres")
-	script, entry, dockerfile := filepath.Join(source, "build.sh"), filepath.Join(source, "entrypoint.sh"), filepath.Join(source, "Dockerfile")
-	platform := b.Programs.Platform
-	root, err := sumFiles(platform, script)
+// postgresSource returns the files that PostgreSQL's image is made from.
+func (b *Builder) postgresSource() (script, entry, dockerfile string) {
+	dir := filepath.Join(b.Programs.Root, "compose/postgres")
+	return filepath.Join(dir, "build.sh"), filepath.Join(dir, "entrypoint.sh"), filepath.Join(dir, "Dockerfile")
+}
+
+// postgresSum sums up what PostgreSQL's image is made from.
+func (b *Builder) postgresSum() (string, error) {
+	script, entry, dockerfile := b.postgresSource()
+	return sumFiles(b.Programs.Platform, script, entry, dockerfile)
+}
+
+// postgresRoot returns where the root of PostgreSQL's image is kept, and whether it is there:
+// it is the same as long as the script is, which leaves its own sum beside it.
+func (b *Builder) postgresRoot() (tar string, have bool) {
+	tar = filepath.Join(b.Dir, "postgres-root.tar")
+	script, _, _ := b.postgresSource()
+	text, err := os.ReadFile(script)
+	mark, err2 := os.ReadFile(tar + ".sum")
+	_, err3 := os.Stat(tar)
+	sum := sha256.Sum256(text)
+	return tar, err == nil && err2 == nil && err3 == nil && strings.TrimSpace(string(mark)) == hex.EncodeToString(sum[:])
+}
+
+// canPostgres returns an error that says what to do if PostgreSQL's image is neither there
+// nor can be made.
+func (b *Builder) canPostgres(ctx context.Context) error {
+	sum, err := b.postgresSum()
 	if err != nil {
 		return err
 	}
-	sum, err := sumFiles(root, entry, dockerfile)
+	if b.fresh(ctx, "postgres", sum) {
+		return nil
+	}
+	script, _, _ := b.postgresSource()
+	tar, have := b.postgresRoot()
+	m := machine{platform: runtime.GOOS + "/" + runtime.GOARCH, root: os.Getuid() == 0}
+	_, err = exec.LookPath("debootstrap")
+	_, err2 := os.Stat("/usr/sbin/debootstrap") // which is not in everybody's PATH
+	m.debootstrap = err == nil || err2 == nil
+	return m.can(b.Programs.Platform, have, script+" "+tar)
+}
+
+// postgres builds the image of PostgreSQL, unless there is one.
+func (b *Builder) postgres(ctx context.Context) error {
+	const name = "postgres"
+	sum, err := b.postgresSum()
 	if err != nil {
 		return err
 	}
 	if b.fresh(ctx, name, sum) {
 		return nil
 	}
-	// The root is kept: it is the same as long as the script is.
-	tar, mark := filepath.Join(b.Dir, name+"-root.tar"), filepath.Join(b.Dir, name+"-root.sum")
-	have, _ := os.ReadFile(mark)
-	if _, err := os.Stat(tar); err != nil || string(have) != root {
-		if err := canDebootstrap(platform, runtime.GOOS+"/"+runtime.GOARCH, os.Getuid()); err != nil {
-			return err
-		}
-		if err := b.debootstrap(ctx); err != nil {
-			return err
-		}
+	script, entry, dockerfile := b.postgresSource()
+	tar, have := b.postgresRoot()
+	if !have {
 		if err := b.run(ctx, name, "collecting Debian packages", exec.CommandContext(ctx, "sh", script, tar), b.said); err != nil {
-			return err
-		}
-		if err := os.WriteFile(mark, []byte(root), 0o644); err != nil {
 			return err
 		}
 	}
@@ -68,29 +95,27 @@ func (b *Builder) said(line string) {
 
 const elsewhere = "use the official images (IMAGES=official), a lab whose store runs outside (-limited), or the native lab (make lab-up)"
 
-// canDebootstrap says whether a user of a machine can make the image for an engine.
-func canDebootstrap(engine, machine string, uid int) error {
-	switch {
-	case !strings.HasPrefix(machine, "linux/"):
-		return errors.New("-images local makes PostgreSQL's image with debootstrap, which needs Linux: " + elsewhere)
-	case engine != machine:
-		return fmt.Errorf("-images local makes PostgreSQL's image with debootstrap, on the engine's platform %s, but this machine is %s: %s", engine, machine, elsewhere)
-	case uid != 0:
-		return errors.New("-images local makes PostgreSQL's image with debootstrap, which needs root: use sudo, once; or " + elsewhere)
-	}
-	return nil
+// machine is what this one can do.
+type machine struct {
+	platform          string
+	root, debootstrap bool
 }
 
-// debootstrap installs debootstrap if it is missing and can be had.
-func (b *Builder) debootstrap(ctx context.Context) error {
-	if _, err := exec.LookPath("debootstrap"); err == nil {
+// can says whether PostgreSQL's image can be made for an engine. Its root may be there; or
+// else the script with these arguments makes it, which takes a Debian mirror, root and
+// debootstrap, which only Linux has.
+func (m machine) can(engine string, haveRoot bool, script string) error {
+	switch {
+	case !strings.HasPrefix(m.platform, "linux/"):
+		return errors.New("-images local makes PostgreSQL's image with debootstrap, which needs Linux: " + elsewhere)
+	case engine != m.platform:
+		return fmt.Errorf("-images local makes PostgreSQL's image with debootstrap, on the engine's platform %s, but this machine is %s: %s", engine, m.platform, elsewhere)
+	case haveRoot:
 		return nil
+	case !m.debootstrap:
+		return errors.New("-images local makes PostgreSQL's image with debootstrap: install it first (Debian, Ubuntu: sudo apt-get install debootstrap); or " + elsewhere)
+	case !m.root:
+		return errors.New("-images local makes PostgreSQL's image with debootstrap, which needs root, once: sudo sh " + script + "; or " + elsewhere)
 	}
-	if _, err := exec.LookPath("apt-get"); err != nil {
-		return errors.New("-images local makes PostgreSQL's image with debootstrap: install it first (such as: sudo dnf install debootstrap)")
-	}
-	b.Progress.Line(fmt.Sprintf("%-15s installing debootstrap", "postgres"))
-	install := exec.CommandContext(ctx, "sh", "-c", "apt-get update -q && apt-get install -qy --no-install-recommends debootstrap")
-	install.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-	return b.run(ctx, "debootstrap", "installing it", install, nil)
+	return nil
 }

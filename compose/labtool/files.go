@@ -12,18 +12,12 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 )
 
-// file is a line of ls and stat.
+// file is a line of ls.
 type file struct {
-	Name     string    `json:"name"`
-	Size     int64     `json:"size"` // bytes
-	Modified time.Time `json:"modified"`
-}
-
-func write(w io.Writer, info fs.FileInfo) error {
-	return json.NewEncoder(w).Encode(file{info.Name(), info.Size(), info.ModTime().UTC()})
+	Name string `json:"name"`
+	Size int64  `json:"size"` // bytes
 }
 
 func ls(_ context.Context, args []string, stdout io.Writer) error {
@@ -37,21 +31,13 @@ func ls(_ context.Context, args []string, stdout io.Writer) error {
 			continue
 		}
 		if err == nil && info.Mode().IsRegular() {
-			err = write(stdout, info)
+			err = json.NewEncoder(stdout).Encode(file{info.Name(), info.Size()})
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func stat(_ context.Context, args []string, stdout io.Writer) error {
-	info, err := os.Stat(args[0])
-	if err != nil {
-		return err
-	}
-	return write(stdout, info)
 }
 
 func cat(_ context.Context, args []string, stdout io.Writer) error {

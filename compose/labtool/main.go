@@ -5,8 +5,7 @@
 //	labtool get http://127.0.0.1:9080/readyz       exit code 0 if the answer is 2xx: a health check
 //	labtool put URL BODY                           set faults of a service
 //	labtool delete URL                             end them
-//	labtool ls /logs                               one line a file, as JSON: name, size, modified
-//	labtool stat /logs/otlp.jsonl                  the same of one file
+//	labtool ls /logs                               one line a file, as JSON: name, size
 //	labtool cat /logs/otlp.jsonl 1234              what it holds from byte 1234 on
 //
 // The service prepare puts it into the volume tools, which every other container has at
@@ -26,8 +25,7 @@ const usage = `usage: labtool COMMAND
   get URL                            print the answer; fail unless it is 2xx
   put URL BODY                       send JSON; the same
   delete URL                         the same
-  ls FOLDER                          its files, a JSON object a line: name, size in bytes, modified
-  stat FILE                          the same of one file
+  ls FOLDER                          its files, a JSON object a line: name, size in bytes
   cat FILE [OFFSET]                  what it holds, from this byte on
 `
 
@@ -43,7 +41,6 @@ var commands = map[string]struct {
 	"put":     {2, 2, func(ctx context.Context, a []string, w io.Writer) error { return request(ctx, w, "PUT", a[0], a[1]) }},
 	"delete":  {1, 1, func(ctx context.Context, a []string, w io.Writer) error { return request(ctx, w, "DELETE", a[0], "") }},
 	"ls":      {1, 1, ls},
-	"stat":    {1, 1, stat},
 	"cat":     {1, 2, cat},
 }
 

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -48,7 +47,10 @@ func start(t *testing.T, addr string, changes ...string) *edge {
 		}
 	}
 	dir := t.TempDir()
-	e := &edge{url: "http://" + free(t), health: "http://" + free(t)}
+	// Nginx is given its sockets, as by the nginx that it would take the place of: nobody
+	// else can have the ports meanwhile.
+	front, health := listen(t), listen(t)
+	e := &edge{url: "http://" + front.addr, health: "http://" + health.addr}
 	b, err := os.ReadFile("nginx.conf")
 	if err != nil {
 		t.Fatal(err)
@@ -82,6 +84,8 @@ func start(t *testing.T, addr string, changes ...string) *edge {
 	cmd := exec.CommandContext(t.Context(), nginx, "-c", filepath.Join(dir, "nginx.conf"), "-p", dir, "-g", global)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
+	cmd.ExtraFiles = []*os.File{front.file, health.file} // 3 and 4
+	cmd.Env = append(os.Environ(), "NGINX=3;4;")
 	var errors bytes.Buffer
 	cmd.Stderr = &errors
 	out, err := cmd.StdoutPipe()
@@ -91,6 +95,8 @@ func start(t *testing.T, addr string, changes ...string) *edge {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	front.handedOver(t)
+	health.handedOver(t)
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
@@ -157,17 +163,6 @@ func until(t *testing.T, done func() bool) {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-}
-
-// free returns an address that nobody listens on.
-func free(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func write(t *testing.T, dir, name, text string) {
@@ -322,7 +317,7 @@ func TestBodies(t *testing.T) {
 // A proxy that is away is a 502, and one that does not answer in time a 504.
 func TestAway(t *testing.T) {
 	t.Parallel()
-	e := start(t, free(t))
+	e := start(t, refusing(t))
 	status, h, body := send(t, "GET", e.url+"/albums", "")
 	if status != 502 || h.Get("Content-Type") != "application/problem+json" || !strings.Contains(string(body), traceID) {
 		t.Errorf("%d %s %s, want a problem of 502 with the trace", status, h.Get("Content-Type"), body)

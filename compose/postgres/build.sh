@@ -4,6 +4,8 @@
 # For where no registry can be reached, but a Debian mirror (DEBIAN_MIRROR) or the
 # packages that a former run has left in a proxy. Needs root and debootstrap. The image has
 # what a server needs and what a person needs to look at it (psql, a shell), no more.
+# Beside the root are its version and, as the last, the sum of the script that made it: a
+# root without it is not whole. With sudo all three belong to the one who called it.
 set -eu
 
 OUT=$1
@@ -11,6 +13,8 @@ SUITE=trixie
 VERSION=17 # the one of this suite
 MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 SECURITY=${DEBIAN_SECURITY_MIRROR:-http://deb.debian.org/debian-security}
+
+rm -f "$OUT.sum"
 
 step() { echo "postgres image: $*" >&2; }
 
@@ -92,3 +96,6 @@ chroot "$ROOT" dpkg-query -W -f '${Version}\n' "postgresql-$VERSION" >"$OUT.vers
 step "packing $(du -sm --apparent-size "$ROOT" | cut -f1) MB"
 tar -C "$ROOT" --numeric-owner --sort=name -cf "$OUT.new" .
 mv "$OUT.new" "$OUT"
+sha256sum <"$0" | cut -d ' ' -f 1 >"$OUT.sum.new"
+if [ -n "${SUDO_UID:-}" ]; then chown "$SUDO_UID:$SUDO_GID" "$OUT" "$OUT.version" "$OUT.sum.new"; fi
+mv "$OUT.sum.new" "$OUT.sum"

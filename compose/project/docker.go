@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"time"
 
 	"soundcheck/lab/build"
 )
@@ -36,6 +37,8 @@ func FindEngine(ctx context.Context) (Engine, error) {
 	}
 	lower := strings.ToLower(said)
 	switch {
+	case errors.Is(err, errSilent):
+		return Engine{}, fmt.Errorf("Docker's daemon does not answer within %s%s: restart it (sudo systemctl restart docker, or Docker Desktop)", askTimeout, host)
 	case strings.Contains(lower, "permission denied"):
 		return Engine{}, errors.New("you may not use Docker's socket" + host + ": sudo usermod -aG docker $USER, and log in anew")
 	case strings.Contains(lower, "cannot connect"), strings.Contains(lower, "daemon running"),
@@ -66,15 +69,21 @@ func FindCompose(ctx context.Context, b *build.Builder, say func(string)) ([]str
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
+	if errors.Is(err, errSilent) {
+		return nil, fmt.Errorf("docker compose version %w", err)
+	}
+	why := "docker has no Compose plugin"
+	if err == nil {
+		why = fmt.Sprintf("docker's Compose plugin %s is older than %d.%d", out, leastMajor, leastMinor)
+	}
 	if !b.Fresh(pluginTarget) {
-		why := "docker has no Compose plugin"
-		if err == nil {
-			why = fmt.Sprintf("docker's Compose plugin %s is older than %d.%d", out, leastMajor, leastMinor)
-		}
-		say(why + ": building it, once, which takes some minutes")
+		say(why + ": building one, once, which takes some minutes")
 	}
 	if err := b.Build(ctx, pluginTarget, new(build.Progress)); err != nil {
-		return nil, fmt.Errorf("docker has no Compose plugin, and it could not be built: %w; see %s, or install it: https://docs.docker.com/compose/install", err, b.Log(pluginTarget))
+		if ctx.Err() != nil { // whatever the go command made of it
+			return nil, ctx.Err()
+		}
+		return nil, fmt.Errorf("%s, and none could be built: %w; see %s, or install it: https://docs.docker.com/compose/install", why, err, b.Log(pluginTarget))
 	}
 	return []string{b.Path(pluginTarget)}, nil
 }
@@ -94,13 +103,45 @@ func newEnough(version string) bool {
 	return major > leastMajor || major == leastMajor && minor >= leastMinor
 }
 
-// ask runs a command and returns what it writes, without the space around it.
+// askTimeout is what a question may take. Tests shorten it.
+var askTimeout = 10 * time.Second
+
+// errSilent is of a question that got no answer in time.
+var errSilent = errors.New("does not answer in time")
+
+// ask runs a command that answers at once, and returns what it writes, without the space
+// around it. The error is that of ctx if this has ended.
 func ask(ctx context.Context, name string, args ...string) (stdout, stderr string, err error) {
+	limited, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	var out, said bytes.Buffer
-	cmd := exec.CommandContext(ctx, name, args...)
+	cmd := exec.CommandContext(limited, name, args...)
 	cmd.Stdout, cmd.Stderr = &out, &said
+	cmd.WaitDelay = time.Second // a plugin may outlive docker, and hold its output open
 	err = cmd.Run()
+	switch {
+	case err != nil && ctx.Err() != nil:
+		err = ctx.Err()
+	case err != nil && limited.Err() != nil:
+		err = fmt.Errorf("%w (%s)", errSilent, askTimeout)
+	}
 	return strings.TrimSpace(out.String()), strings.TrimSpace(said.String()), err
+}
+
+// docker asks docker, and returns the lines of its answer. If it cannot be asked at all, the
+// error is that of FindEngine, which says what to do.
+func docker(ctx context.Context, args ...string) ([]string, error) {
+	out, said, err := ask(ctx, "docker", args...)
+	if err == nil {
+		return strings.Split(out, "\n"), nil
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if _, err := FindEngine(ctx); err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("docker %s: %w: %s", strings.Join(args[:2], " "), err, firstLine(said))
 }
 
 func firstLine(s string) string {

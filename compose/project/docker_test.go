@@ -1,12 +1,15 @@
 package project
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"soundcheck/lab/build"
 )
@@ -67,14 +70,14 @@ func TestDaemonDown(t *testing.T) {
 func TestFindCompose(t *testing.T) {
 	for _, tt := range []struct {
 		name, script string
-		plugin       bool
+		want         string // of the error
 	}{
-		{"plugin", `echo v5.5.0`, true},
-		{"without v", `echo 2.27.0-ubuntu1`, true},
-		{"least", `echo 2.24.4`, true},
-		{"own build", `echo dev`, true},
-		{"old", `echo 2.23.3`, false},
-		{"none", `echo "docker: unknown command: docker compose" >&2; exit 1`, false},
+		{"plugin", `echo v5.5.0`, ""},
+		{"without v", `echo 2.27.0-ubuntu1`, ""},
+		{"least", `echo 2.24.4`, ""},
+		{"own build", `echo dev`, ""},
+		{"old", `echo 2.23.3`, "docker's Compose plugin 2.23.3 is older than 2.24, and none could be built: "},
+		{"none", `echo "docker: unknown command: docker compose" >&2; exit 1`, "docker has no Compose plugin, and none could be built: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			fakeDocker(t, tt.script)
@@ -82,16 +85,91 @@ func TestFindCompose(t *testing.T) {
 			b := &build.Builder{Root: t.TempDir(), Bin: t.TempDir(), Logs: t.TempDir()}
 			var said []string
 			got, err := FindCompose(t.Context(), b, func(s string) { said = append(said, s) })
-			if tt.plugin {
+			if tt.want == "" {
 				if err != nil || strings.Join(got, " ") != "docker compose" || len(said) > 0 {
 					t.Errorf("%q, %v, said %q", got, err, said)
 				}
 				return
 			}
-			if err == nil || !strings.HasPrefix(err.Error(), "docker has no Compose plugin, and it could not be built") || len(said) != 1 {
+			if err == nil || !strings.HasPrefix(err.Error(), tt.want) || len(said) != 1 {
 				t.Errorf("%q, %v, said %q", got, err, said)
 			}
 		})
+	}
+}
+
+// interruptedBy returns a context that ends once there is a file.
+func interruptedBy(t *testing.T, path string) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for ctx.Err() == nil {
+			if _, err := os.Stat(path); err == nil {
+				cancel()
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	return ctx
+}
+
+// An interrupt while the plugin is built is one, and not what the build makes of it.
+func TestFindComposeInterrupted(t *testing.T) {
+	fakeDocker(t, "exit 1")
+	dir, _, _ := strings.Cut(os.Getenv("PATH"), string(os.PathListSeparator))
+	begun := filepath.Join(dir, "begun")
+	ctx := interruptedBy(t, begun)
+	if err := os.WriteFile(filepath.Join(dir, "go"), []byte("#!/bin/sh\n>"+begun+"\nexec sleep 60\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(root, "compose/plugin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		if err := os.WriteFile(filepath.Join(root, "compose/plugin", name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := FindCompose(ctx, &build.Builder{Root: root, Bin: t.TempDir(), Logs: t.TempDir()}, func(string) {})
+	if err != context.Canceled {
+		t.Errorf("%v, want %v", err, context.Canceled)
+	}
+}
+
+// A docker that hangs holds nobody up for long, also if what it started lives on.
+func TestSilent(t *testing.T) {
+	defer func(d time.Duration) { askTimeout = d }(askTimeout)
+	askTimeout = 100 * time.Millisecond
+	t.Setenv("DOCKER_HOST", "")
+	fakeDocker(t, "sleep 60 & wait")
+	begun := time.Now()
+	_, err := FindEngine(t.Context())
+	if want := "Docker's daemon does not answer within 100ms: restart it"; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+	b := &build.Builder{Root: t.TempDir(), Bin: t.TempDir(), Logs: t.TempDir()}
+	if _, err := FindCompose(t.Context(), b, func(string) { t.Error("the plugin is built") }); err == nil || err.Error() != "docker compose version does not answer in time (100ms)" {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took > 30*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+func TestHostPorts(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string][]int{
+		"":                                   nil,
+		"5432/tcp":                           nil,
+		"127.0.0.1:9070->9070/tcp":           {9070},
+		"127.0.0.1:4317-4318->4317-4318/tcp": {4317, 4318}, // the Collector's at offset 0
+		"127.0.0.1:3300->3300/tcp, 127.0.0.1:16696->16696/tcp": {3300, 16696},
+		"0.0.0.0:80->80/tcp, [::]:80->80/tcp, 9/udp":           {80, 80},
+	} {
+		if got := hostPorts(line); !slices.Equal(got, want) {
+			t.Errorf("hostPorts(%q) = %v, want %v", line, got, want)
+		}
 	}
 }
 
@@ -102,6 +180,11 @@ func TestCheckPorts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
+	begun := filepath.Join(t.TempDir(), "begun")
+	fakeDocker(t, ">"+begun+"; exec sleep 60")
+	if err := newProject(t, Options{}).CheckPorts(interruptedBy(t, begun)); err != context.Canceled {
+		t.Errorf("interrupted: %v, want %v", err, context.Canceled)
+	}
 	taken := l.Addr().(*net.TCPAddr).Port
 	p := newProject(t, Options{OnlyStore: true, Offset: taken - storePort.base})
 	fakeDocker(t, "")
@@ -113,6 +196,11 @@ func TestCheckPorts(t *testing.T) {
 	fakeDocker(t, fmt.Sprintf("case \"$*\" in *project=%s*) echo '5432/tcp'; echo '127.0.0.1:%d->9080/tcp';; esac", p.Name(), taken))
 	if err := p.CheckPorts(t.Context()); err != nil {
 		t.Errorf("the lab's own port: %v", err)
+	}
+	// Two in a row, of which the first is the one that is taken.
+	fakeDocker(t, fmt.Sprintf("echo '127.0.0.1:%d-%d->9080-9081/tcp'", taken, taken+1))
+	if err := p.CheckPorts(t.Context()); err != nil {
+		t.Errorf("the lab's own ports: %v", err)
 	}
 	fakeDocker(t, "")
 	l.Close()

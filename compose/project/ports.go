@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
@@ -119,22 +118,41 @@ func (p *Project) Edge() string { return p.url(edgePort) }
 // OutsideStore returns the port where Limited expects an album store on the host.
 func (p *Project) OutsideStore() int { return storePort.base + p.Offset }
 
-// hostPort is in docker ps: 127.0.0.1:9070->9070/tcp.
-var hostPort = regexp.MustCompile(`:(\d+)->`)
+// hostPort is in docker ps: 127.0.0.1:9070->9070/tcp. Ports in a row that lead to ports in
+// a row are one: 127.0.0.1:4317-4318->4317-4318/tcp.
+var hostPort = regexp.MustCompile(`:(\d+)(?:-(\d+))?->`)
 
-// CheckPorts returns an error that names a port which somebody else has.
+// hostPorts returns the ports of this machine that a line of docker ps has.
+func hostPorts(line string) []int {
+	var list []int
+	for _, m := range hostPort.FindAllStringSubmatch(line, -1) {
+		first, _ := strconv.Atoi(m[1])
+		last, err := strconv.Atoi(m[2])
+		if err != nil {
+			last = first
+		}
+		for n := first; n <= min(last, 65535); n++ {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// CheckPorts returns an error that names a port which somebody else has. What this lab has
+// running is no one else, also a service that it will not have any more.
 func (p *Project) CheckPorts(ctx context.Context) error {
 	if host := os.Getenv("DOCKER_HOST"); host != "" && !strings.HasPrefix(host, "unix:") {
 		return nil // they are another machine's
 	}
 	own := map[int]bool{} // of a lab that is up already
-	out, err := exec.CommandContext(ctx, "docker", "ps", "--filter", "label=com.docker.compose.project="+p.Name(), "--format", "{{.Ports}}").Output()
+	lines, err := docker(ctx, "ps", "--filter", p.filter(), "--format", "{{.Ports}}")
 	if err != nil {
-		return fmt.Errorf("ask docker for its containers: %w", err)
+		return err
 	}
-	for _, m := range hostPort.FindAllStringSubmatch(string(out), -1) {
-		n, _ := strconv.Atoi(m[1])
-		own[n] = true
+	for _, line := range lines {
+		for _, n := range hostPorts(line) {
+			own[n] = true
+		}
 	}
 	for _, port := range p.published() {
 		if own[port.base] {

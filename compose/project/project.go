@@ -183,6 +183,12 @@ func (p *Project) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// chooses are variables that would choose other files, names and profiles, and one that
+// --remove-orphans does not go with. What else docker compose reads, such as COMPOSE_ANSI,
+// is the user's.
+var chooses = []string{"COMPOSE_FILE", "COMPOSE_PATH_SEPARATOR", "COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES", "COMPOSE_ENV_FILES",
+	"COMPOSE_DISABLE_ENV_FILE", "COMPOSE_IGNORE_ORPHANS"}
+
 // environ returns the environment of docker compose: what the Compose files ask for.
 func (p *Project) environ() []string {
 	set := map[string]string{
@@ -198,8 +204,7 @@ func (p *Project) environ() []string {
 	var env []string
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
-		// What else would choose files, a name and profiles.
-		if _, ours := set[name]; !ours && !strings.HasPrefix(name, "COMPOSE_") {
+		if _, ours := set[name]; !ours && !slices.Contains(chooses, name) {
 			env = append(env, kv)
 		}
 	}
@@ -208,6 +213,9 @@ func (p *Project) environ() []string {
 	}
 	return env
 }
+
+// Prepare is the service that ends once its work is done.
+const Prepare = "prepare"
 
 // Services returns the names of the services that run on, the way they come up.
 func (p *Project) Services() []string {

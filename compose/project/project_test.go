@@ -1,12 +1,15 @@
 package project
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"soundcheck/lab/build"
 )
 
 func newProject(t *testing.T, o Options) *Project {
@@ -71,7 +74,10 @@ func TestOpenWhatIsBroken(t *testing.T) {
 }
 
 func TestCommand(t *testing.T) {
-	t.Setenv("COMPOSE_FILE", "/elsewhere.yaml")
+	for _, name := range chooses {
+		t.Setenv(name, "another")
+	}
+	t.Setenv("COMPOSE_PROGRESS", "plain") // is the user's
 	t.Setenv("PROXY_PORT", "1")
 	for _, tt := range []struct {
 		o    Options
@@ -101,8 +107,9 @@ func TestCommand(t *testing.T) {
 				t.Errorf("%+v: %s is %q, want %q", tt.o, name, of, want)
 			}
 		}
-		if slices.ContainsFunc(cmd.Env, func(kv string) bool { return strings.HasPrefix(kv, "COMPOSE_") }) {
-			t.Errorf("%+v: the environment chooses other files", tt.o)
+		of := slices.DeleteFunc(slices.Clone(cmd.Env), func(kv string) bool { return !strings.HasPrefix(kv, "COMPOSE_") })
+		if !slices.Equal(of, []string{"COMPOSE_PROGRESS=plain"}) {
+			t.Errorf("%+v: of Compose's variables there are %q, want what chooses no other lab", tt.o, of)
 		}
 	}
 }
@@ -150,7 +157,7 @@ func TestSecrets(t *testing.T) {
 		}
 		return string(b)
 	}
-	if err := p.MakeSecrets(); err != nil {
+	if err := p.MakeSecrets(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	password := read(passwordFile)
@@ -165,20 +172,54 @@ func TestSecrets(t *testing.T) {
 			t.Errorf("%q has mode %v, want %v: %v", name, info.Mode(), mode, err)
 		}
 	}
-	if err := p.MakeSecrets(); err != nil || read(passwordFile) != password {
+	if err := p.MakeSecrets(t.Context()); err != nil || read(passwordFile) != password {
 		t.Errorf("the second time there is another password: %v", err)
 	}
 	// One's own.
 	if err := writeSecret(filepath.Join(p.Secrets(), passwordFile), "a:b\\c\n"); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.MakeSecrets(); err != nil || read(pgpassFile) != "*:*:albums:albums:a\\:b\\\\c\n" {
+	if err := p.MakeSecrets(t.Context()); err != nil || read(pgpassFile) != "*:*:albums:albums:a\\:b\\\\c\n" {
 		t.Errorf("pgpass of one's own password: %q, %v", read(pgpassFile), err)
 	}
 	if err := writeSecret(filepath.Join(p.Secrets(), passwordFile), "\n"); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.MakeSecrets(); err == nil || !strings.Contains(err.Error(), "is empty") {
+	if err := p.MakeSecrets(t.Context()); err == nil || !strings.Contains(err.Error(), "is empty") {
 		t.Errorf("an empty password: %v", err)
+	}
+}
+
+// Labs that share a folder and start at once have one password, and its pgpass.
+func TestSecretsAtOnce(t *testing.T) {
+	t.Parallel()
+	p := newProject(t, Options{})
+	if err := os.MkdirAll(filepath.Dir(p.Secrets()), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := build.Lock(t.Context(), p.Secrets()+".lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := p.MakeSecrets(ctx); err != context.Canceled { // it waits
+		t.Errorf("while another lab is at it: %v, want %v", err, context.Canceled)
+	}
+	unlock()
+	errs := make(chan error)
+	const labs = 20
+	for range labs {
+		go func() { errs <- p.MakeSecrets(t.Context()) }()
+	}
+	for range labs {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	password, err := os.ReadFile(filepath.Join(p.Secrets(), passwordFile))
+	pgpass, err2 := os.ReadFile(filepath.Join(p.Secrets(), pgpassFile))
+	if err != nil || err2 != nil || string(pgpass) != "*:*:albums:albums:"+string(password)+"\n" {
+		t.Errorf("password %q, pgpass %q, %v, %v", password, pgpass, err, err2)
 	}
 }

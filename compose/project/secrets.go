@@ -1,6 +1,7 @@
 package project
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"soundcheck/lab/build"
 )
 
 // The files of the secrets.
@@ -18,9 +21,17 @@ const (
 
 // MakeSecrets makes a password at random, once: the database keeps the one that it was
 // made with. The folder is for its owner alone; the files in it are bound into
-// containers, whose users are others.
-func (p *Project) MakeSecrets() error {
+// containers, whose users are others. Labs that start at once take turns, and have the same.
+func (p *Project) MakeSecrets(ctx context.Context) error {
 	dir := p.Secrets()
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return err
+	}
+	unlock, err := build.Lock(ctx, dir+".lock")
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}

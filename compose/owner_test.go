@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"soundcheck/compose/project"
+)
+
+// A lab of another folder is left alone, whatever is asked of it.
+func TestAnotherFoldersLab(t *testing.T) {
+	l := newLab(t)
+	if _, stderr, code := l.run(t.Context(), "up"); code != 0 {
+		t.Fatalf("%d, %s", code, stderr)
+	}
+	mine := l.state
+	if err := os.WriteFile(l.calls+".owner", []byte("\n/another/.lab\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(l.calls); err != nil {
+		t.Fatal(err)
+	}
+	want := "compose: the containers and the data of soundcheck are those of the lab in /another/.lab: take another -port-offset, " +
+		"or stop that lab and delete its data: go run ./compose -state /another/.lab down -volumes\n"
+	for _, args := range []string{"up", "up -fresh", "down", "down -volumes", "ps", "exec postgres true"} {
+		if _, stderr, code := l.run(t.Context(), strings.Fields(args)...); code != 1 || stderr != want {
+			t.Errorf("%s: %d, %s, want %s", args, code, stderr, want)
+		}
+	}
+	if got := l.called("compose "); got != "" {
+		t.Errorf("docker %s", got)
+	}
+	// As the message says. The other folder need not be there any more.
+	l.state = filepath.Join(t.TempDir(), "another")
+	if err := os.WriteFile(l.calls+".owner", []byte(l.state+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, code := l.run(t.Context(), "down", "-volumes"); code != 0 {
+		t.Errorf("%d, %s", code, stderr)
+	}
+	l.state = mine
+	if _, stderr, code := l.run(t.Context(), "up"); code != 0 {
+		t.Errorf("up, once the other's is deleted: %d, %s", code, stderr)
+	}
+}
+
+// What the lab had with other options, and has no more, gives its ports back before up.
+func TestStrays(t *testing.T) {
+	l := newLab(t)
+	if err := os.WriteFile(l.calls+".strays", []byte("1 prepare False\n2 nginx False\n3 grafana False\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, code := l.run(t.Context(), "up"); code != 0 || !strings.Contains(stderr, "stopping what this lab has no more: nginx\n") {
+		t.Errorf("%d, %s", code, stderr)
+	}
+	b, err := os.ReadFile(l.calls)
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := string(b)
+	stop, rm, up := strings.Index(calls, "\nstop 2\n"), strings.Index(calls, "\nrm --volumes 2\n"), strings.Index(calls, "compose.yaml up ")
+	if stop < 0 || rm < stop || up < rm {
+		t.Errorf("nginx was not stopped and removed before up:\n%s", calls)
+	}
+}
+
+// Whatever has become of what is known of a lab, it can be stopped.
+func TestDownOfWhatIsBroken(t *testing.T) {
+	l := newLab(t)
+	path := filepath.Join(l.state, "compose", "lab.json")
+	for _, text := range []string{"{", `{"port_offset":7,"docker_compose":["docker","compose"]}`, `{"images":"local","docker_compose":["/nowhere/docker-compose"]}`} {
+		if _, stderr, code := l.run(t.Context(), "up"); code != 0 {
+			t.Fatalf("%d, %s", code, stderr)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, stderr, code := l.run(t.Context(), "down")
+		if code != 0 || !strings.HasSuffix(l.called(" down "), " --profile * down --remove-orphans") {
+			t.Errorf("%s: %d, %s, docker %s", text, code, stderr, l.called(" down "))
+		}
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("%s is still there", text)
+		}
+		if err := os.Remove(l.calls); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Other commands find docker compose again, too.
+func TestDeletedCompose(t *testing.T) {
+	l := newLab(t)
+	p := &project.Project{State: l.state, Docker: []string{"/nowhere/docker-compose"}, Options: project.Options{Images: project.Official}}
+	if err := p.Save(); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, code := l.run(t.Context(), "exec", "postgres", "true"); code != 7 {
+		t.Errorf("%d, %s", code, stderr)
+	}
+}
+
+func TestInterruptedCommands(t *testing.T) {
+	l := newLab(t)
+	if _, stderr, code := l.run(t.Context(), "up"); code != 0 {
+		t.Fatalf("%d, %s", code, stderr)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, args := range []string{"up", "down", "ps"} {
+		if _, stderr, code := l.run(ctx, args); code != 130 || stderr != "compose: interrupted\n" {
+			t.Errorf("%s: %d, %s", args, code, stderr)
+		}
+	}
+}
