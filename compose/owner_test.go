@@ -30,6 +30,10 @@ func TestAnotherFoldersLab(t *testing.T) {
 			t.Errorf("%s: %d, %s, want %s", args, code, stderr, want)
 		}
 	}
+	l.state = filepath.Join(t.TempDir(), "new") // that knows nothing
+	if _, stderr, code := l.run(t.Context(), "down", "-volumes"); code != 1 || stderr != want {
+		t.Errorf("down: %d, %s, want %s", code, stderr, want)
+	}
 	if got := l.called("compose "); got != "" {
 		t.Errorf("docker %s", got)
 	}
