@@ -110,7 +110,7 @@ func (f *flags) folders() (root, state string, err error) {
 	return root, state, err
 }
 
-// open returns the lab that was started last.
+// open returns the lab that was started last, if what runs under its name is that lab.
 func (f *flags) open(ctx context.Context, stderr io.Writer) (*project.Project, error) {
 	root, state, err := f.folders()
 	if err != nil {
@@ -122,6 +122,9 @@ func (f *flags) open(ctx context.Context, stderr io.Writer) (*project.Project, e
 	}
 	p, err := find(root, state, f.offset)
 	if err != nil {
+		return nil, err
+	}
+	if err := p.CheckOwner(ctx); err != nil {
 		return nil, err
 	}
 	if _, err := os.Stat(p.Docker[0]); filepath.IsAbs(p.Docker[0]) && err != nil { // it was built, and deleted since
@@ -143,9 +146,6 @@ func findCompose(ctx context.Context, p *project.Project, stderr io.Writer) (err
 func pass(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 	p, err := f.open(ctx, stderr)
 	if err != nil {
-		return err
-	}
-	if err := p.CheckOwner(ctx); err != nil {
 		return err
 	}
 	cmd := p.Command(ctx, f.Args()...)
@@ -180,9 +180,6 @@ func down(ctx context.Context, w which, args []string, getenv func(string) strin
 	if err != nil {
 		return err
 	}
-	if err := p.CheckOwner(ctx); err != nil {
-		return err
-	}
 	// Whatever profiles it was started with.
 	what := []string{"--profile", "*", "down", "--remove-orphans"}
 	if *volumes {
@@ -201,7 +198,7 @@ func down(ctx context.Context, w which, args []string, getenv func(string) strin
 	return p.Forget()
 }
 
-// unknown returns a lab that nothing is known of.
+// unknown is open for a lab of which nothing is known, or nothing that can be read.
 func (f *flags) unknown(ctx context.Context, stderr io.Writer) (*project.Project, error) {
 	root, state, err := f.folders()
 	if err != nil {
@@ -209,6 +206,9 @@ func (f *flags) unknown(ctx context.Context, stderr io.Writer) (*project.Project
 	}
 	p := &project.Project{Root: root, State: state, Options: project.Options{Images: project.Official, Offset: f.offset, OnlyStore: f.onlyStore}}
 	if _, err := project.FindEngine(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.CheckOwner(ctx); err != nil {
 		return nil, err
 	}
 	return p, findCompose(ctx, p, stderr)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"soundcheck/compose/project"
 )
@@ -29,6 +30,10 @@ func TestAnotherFoldersLab(t *testing.T) {
 		if _, stderr, code := l.run(t.Context(), strings.Fields(args)...); code != 1 || stderr != want {
 			t.Errorf("%s: %d, %s, want %s", args, code, stderr, want)
 		}
+	}
+	l.state = filepath.Join(t.TempDir(), "new") // that knows nothing
+	if _, stderr, code := l.run(t.Context(), "down", "-volumes"); code != 1 || stderr != want {
+		t.Errorf("down: %d, %s, want %s", code, stderr, want)
 	}
 	if got := l.called("compose "); got != "" {
 		t.Errorf("docker %s", got)
@@ -114,5 +119,34 @@ func TestInterruptedCommands(t *testing.T) {
 		if _, stderr, code := l.run(ctx, args); code != 130 || stderr != "compose: interrupted\n" {
 			t.Errorf("%s: %d, %s", args, code, stderr)
 		}
+	}
+}
+
+// An interrupt before the start leaves what is known of the lab as it was.
+func TestInterruptedWhileItPrepares(t *testing.T) {
+	l := newLab(t)
+	begun := l.calls + ".git"
+	git := "#!/bin/sh\n>" + begun + "\nexec sleep 60\n"
+	if err := os.WriteFile(filepath.Join(filepath.Dir(l.calls), "git"), []byte(git), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		for ctx.Err() == nil {
+			if _, err := os.Stat(begun); err == nil {
+				cancel()
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}()
+	if _, stderr, code := l.run(ctx, "up", "-fresh"); code != 130 || stderr != "compose: interrupted\n" {
+		t.Errorf("%d, %s", code, stderr)
+	}
+	if _, err := os.Stat(filepath.Join(l.state, "compose", "lab.json")); err == nil {
+		t.Error("it was written down as started")
+	}
+	if got := l.called("volume create"); got != "" {
+		t.Errorf("docker %s", got)
 	}
 }
