@@ -151,6 +151,9 @@ func (c *call) ask(ctx, caller context.Context, l lease, t try) (a *Answer, err 
 		defer cancel()
 	}
 	resp, err := c.send(context.WithValue(ctx, tryKey{}, t), l.server)
+	if err == nil && resp.Close {
+		l.leaves()
+	}
 	if err == nil && c.open && resp.StatusCode < 400 {
 		l.judge(well)
 		resp.Body = &openBody{ReadCloser: resp.Body, caller: caller, lease: l}

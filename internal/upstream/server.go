@@ -34,6 +34,7 @@ type server struct {
 	breaker    circuitbreaker.CircuitBreaker[any] // nil: it is never left alone
 	generation atomic.Int64                       // counts the breaker's changes of state
 	inFlight   atomic.Int64
+	spare      atomic.Pointer[time.Time] // until then others are asked: see leaves
 }
 
 func newServer(base string, o Options) (*server, error) {
@@ -63,6 +64,22 @@ func newServer(base string, o Options) (*server, error) {
 			}).Build()
 	}
 	return s, nil
+}
+
+// sparedFor is how long others are asked instead of a server that ends a connection.
+const sparedFor = time.Second
+
+// leaves notes that the server answered with Connection: close, as one does that is about
+// to end. What is sent to it when it ends is lost, and often must not be sent again. If
+// it does not end, it is asked again soon.
+func (s *server) leaves() {
+	until := time.Now().Add(sparedFor)
+	s.spare.Store(&until)
+}
+
+func (s *server) leaving() bool {
+	until := s.spare.Load()
+	return until != nil && time.Now().Before(*until)
 }
 
 // wait is how long the server is still left alone.
@@ -128,18 +145,25 @@ func (p *Pool) other(than *server) bool {
 }
 
 // pick returns the less busy of two servers that chance names, but not the last one
-// if there is another. Servers whose breaker is open are not among them.
+// if there is another. Servers whose breaker is open are not among them, and those that
+// are about to end only if there is no other.
 func (p *Pool) pick(last *server) (lease, error) {
-	var some [8]*server
-	able, wait := some[:0], time.Duration(0)
+	var some, others [8]*server
+	able, leaving, wait := some[:0], others[:0], time.Duration(0)
 	for _, s := range p.servers {
-		if w := s.wait(); w > 0 {
+		switch w := s.wait(); {
+		case w > 0:
 			if wait == 0 || w < wait {
 				wait = w
 			}
-			continue
+		case s.leaving():
+			leaving = append(leaving, s)
+		default:
+			able = append(able, s)
 		}
-		able = append(able, s)
+	}
+	if len(able) == 0 {
+		able = leaving
 	}
 	rand.Shuffle(len(able), func(i, j int) { able[i], able[j] = able[j], able[i] })
 	if n := len(able); n > 1 {

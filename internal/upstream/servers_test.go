@@ -1,7 +1,11 @@
 package upstream
 
 import (
+	"context"
 	"errors"
+	"io"
+	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"soundcheck/internal/httpserver"
 )
 
 // Of several servers the less busy one is asked more; one that fails hardly, and what
@@ -66,6 +72,105 @@ func TestServers(t *testing.T) {
 			t.Errorf("a is back: %v", n)
 		}
 	})
+}
+
+// A server that ends its connections is spared for a while, if there is another, and then
+// asked again.
+func TestLeaving(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := map[string]int{}
+		leaves := map[string]bool{}
+		p := newPool(t, Options{URLs: []string{"http://a:1", "http://b:1"}, Timeout: time.Second}, func(r *http.Request) (*http.Response, error) {
+			asked[r.URL.Host]++
+			resp := respond(r, 200)
+			resp.Close = leaves[r.URL.Host]
+			return resp, nil
+		})
+		ask := func(n int) map[string]int {
+			clear(asked)
+			for range n {
+				if _, err := p.Do(t.Context(), get(false)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return asked
+		}
+		if n := ask(100); n["a:1"] < 20 || n["b:1"] < 20 {
+			t.Errorf("both stay: %v", n)
+		}
+		leaves["a:1"] = true
+		if n := ask(100); n["a:1"] != 1 {
+			t.Errorf("a leaves: %v", n)
+		}
+		leaves["b:1"] = true
+		if n := ask(100); n["a:1"] < 20 || n["b:1"] < 20 {
+			t.Errorf("both leave: %v", n)
+		}
+		clear(leaves)
+		time.Sleep(sparedFor)
+		if n := ask(100); n["a:1"] < 20 || n["b:1"] < 20 {
+			t.Errorf("both stayed after all: %v", n)
+		}
+	})
+}
+
+// With real servers: when one of two ends, no request is lost, also none that must not be
+// sent twice.
+func TestServerEnds(t *testing.T) {
+	t.Parallel()
+	ok := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })
+	listen := func(ctx context.Context) (url string, ended <-chan error) {
+		l, err := net.Listen("tcp", "127.0.0.1:0") // for a free port
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr := l.Addr().String()
+		l.Close()
+		result := make(chan error, 1)
+		go func() {
+			result <- httpserver.Run(ctx, httpserver.Config{Name: "test", Addr: addr, Handler: ok, Metrics: ok,
+				Logger: slog.New(slog.DiscardHandler), DrainTimeout: time.Minute})
+		}()
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			if c, err := net.Dial("tcp", addr); err == nil {
+				c.Close()
+				return "http://" + addr, result
+			} else if time.Now().After(deadline) {
+				t.Fatal(err)
+			}
+		}
+	}
+	ending, end := context.WithCancel(t.Context())
+	defer end()
+	a, ended := listen(ending)
+	b, _ := listen(t.Context())
+	p, err := New(Options{URLs: []string{a, b}, Timeout: 20 * time.Second, Conns: 100, Retries: 2, RetryWait: time.Second, Budget: 0.1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	var done atomic.Bool
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for !done.Load() {
+				r := &Request{Method: http.MethodPost, Route: "/x", Path: "/x", Header: http.Header{}, Body: []byte("z")}
+				if a, err := p.Do(t.Context(), r); err != nil || a.StatusCode != http.StatusOK {
+					t.Errorf("%v, %v", a, err)
+					return
+				}
+				time.Sleep(time.Duration(rand.IntN(int(5 * time.Millisecond))))
+			}
+		})
+	}
+	time.Sleep(100 * time.Millisecond) // so that there are connections
+	end()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	done.Store(true)
+	wg.Wait()
 }
 
 // With real connections: a server that is not there costs nothing that another can do,

@@ -7,7 +7,8 @@
 //     exponential waits, jitter, and the server's own Retry-After. A budget bounds them
 //     to a share of all requests, so that a service which is down does not get more load
 //     than one that is well.
-//   - Servers that are not there: another one is asked at once, outside the budget.
+//   - Servers that are not there: another one is asked at once, outside the budget. One
+//     that says it will end, with Connection: close, is spared before.
 //   - Breakers: a server that fails is left alone for a while, then probed by a few
 //     requests. Of several servers it is thereby ejected.
 //   - Balance: the better of two servers picked by chance gets the request.
