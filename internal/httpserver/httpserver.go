@@ -51,25 +51,37 @@ const (
 // farewell is how long a server that is to end goes on with the connections that there
 // are, one more answer each, which tells the client not to use it again. If it closed them
 // at once, it would cut off the request that a client is just sending on one, and the
-// client could not know whether it was taken.
-const farewell = 500 * time.Millisecond
+// client could not know whether it was taken. It ends before that if for so long as quiet
+// there is no connection, and none came or went: then no client is about to make one.
+const (
+	farewell = time.Second
+	quiet    = 200 * time.Millisecond
+)
 
 // connections counts those that are open.
-type connections struct{ open atomic.Int64 }
+type connections struct {
+	open    atomic.Int64
+	changed atomic.Int64 // when one came or went, as in UnixNano
+}
 
-func (c *connections) changed(_ net.Conn, s http.ConnState) {
+func (c *connections) note(_ net.Conn, s http.ConnState) {
 	switch s {
 	case http.StateNew:
 		c.open.Add(1)
 	case http.StateClosed, http.StateHijacked:
 		c.open.Add(-1)
+	default:
+		return
 	}
+	c.changed.Store(time.Now().UnixNano())
 }
 
-// end returns when all are closed, or after so long.
+// end returns when clients have left, or after so long.
 func (c *connections) end(most time.Duration) {
-	for begun := time.Now(); c.open.Load() > 0 && time.Since(begun) < most; {
-		time.Sleep(5 * time.Millisecond)
+	for begun := time.Now(); time.Since(begun) < most; time.Sleep(5 * time.Millisecond) {
+		if c.open.Load() == 0 && time.Since(time.Unix(0, c.changed.Load())) >= quiet {
+			return
+		}
 	}
 }
 
@@ -84,7 +96,7 @@ func Run(ctx context.Context, c Config) error {
 	var draining atomic.Bool
 	var conns connections
 	srv := &http.Server{
-		ConnState:         conns.changed,
+		ConnState:         conns.note,
 		Handler:           withProbes(c, &draining),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,

@@ -152,7 +152,7 @@ func (c *call) ask(ctx, caller context.Context, l lease, t try) (a *Answer, err 
 	}
 	resp, err := c.send(context.WithValue(ctx, tryKey{}, t), l.server)
 	if err == nil && resp.Close {
-		l.leaves()
+		l.leaves(c.pool.idle)
 	}
 	if err == nil && c.open && resp.StatusCode < 400 {
 		l.judge(well)

@@ -66,15 +66,24 @@ func newServer(base string, o Options) (*server, error) {
 	return s, nil
 }
 
-// sparedFor is how long others are asked instead of a server that ends a connection.
-const sparedFor = time.Second
+// sparedFor is how long others are asked instead of a server that ends a connection, and
+// dialing how long a connection to it may take that was begun before.
+const (
+	sparedFor = 2 * time.Second
+	dialing   = 200 * time.Millisecond
+)
 
 // leaves notes that the server answered with Connection: close, as one does that is about
 // to end. What is sent to it when it ends is lost, and often must not be sent again. If
-// it does not end, it is asked again soon.
-func (s *server) leaves() {
+// it does not end, it is asked again soon. Connections that are not in use, to any server,
+// are closed by idle: one that has not been used yet looks to the server as if it would be
+// now, and it would not end for seconds.
+func (s *server) leaves(idle func()) {
 	until := time.Now().Add(sparedFor)
-	s.spare.Store(&until)
+	if before := s.spare.Swap(&until); before == nil || before.Before(time.Now()) {
+		idle()
+		time.AfterFunc(dialing, idle)
+	}
 }
 
 func (s *server) leaving() bool {
