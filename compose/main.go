@@ -10,7 +10,7 @@
 //	go run ./compose exec postgres psql -U albums
 //	go run ./compose down               # the data stays; with -volumes it does not
 //
-// It makes the passwords, builds what is missing, and hands docker compose the right files:
+// It builds what is missing, and hands docker compose the right files:
 // the lab is an ordinary Compose project, and needs this program no more once it is up.
 package main
 
@@ -87,7 +87,7 @@ type flags struct {
 // newFlags returns the flags that say which lab is meant.
 func newFlags(usage, about string) *flags {
 	f := &flags{Flags: cli.NewFlags(usage, "SOUNDCHECK_COMPOSE", about)}
-	f.StringVar(&f.state, "state", "", "`folder` of the labs' state, programs and passwords (default .lab in the repository)")
+	f.StringVar(&f.state, "state", "", "`folder` of the labs' state and programs (default .lab in the repository)")
 	f.IntVar(&f.offset, "port-offset", 0, fmt.Sprintf("add this `number` to every published port (0 to %d): another lab", project.MaxOffset))
 	f.BoolVar(&f.onlyStore, "only-store", false, "only the album store and its database, for the native lab: lab up -store URL")
 	return f

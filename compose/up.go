@@ -85,9 +85,6 @@ func up(ctx context.Context, w which, args []string, getenv func(string) string,
 		return err
 	}
 	p.Version, p.Revision = revision(ctx, root)
-	if err := p.MakeSecrets(); err != nil {
-		return err
-	}
 	if err := os.MkdirAll(p.Runs(), 0o755); err != nil { // or the engine would make it, as root
 		return err
 	}

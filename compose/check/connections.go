@@ -192,13 +192,7 @@ func database(store, postgres types.ServiceConfig) string {
 	return ""
 }
 
-// secret tells whether a file is a secret that the service has.
+// secret tells whether a file is one of the secrets that the service has.
 func secret(s types.ServiceConfig, file string) bool {
-	return slices.ContainsFunc(s.Secrets, func(c types.ServiceSecretConfig) bool {
-		target := c.Target
-		if !strings.HasPrefix(target, "/") {
-			target = "/run/secrets/" + c.Source
-		}
-		return file == target
-	})
+	return strings.HasPrefix(file, secretsFolder+"/database/") && mounts(s, secretsVolume, secretsFolder, true)
 }

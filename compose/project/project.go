@@ -126,10 +126,6 @@ func (p *Project) Name() string { return "soundcheck" + p.suffix() }
 // Dir returns the folder of what is kept of this lab.
 func (p *Project) Dir() string { return filepath.Join(p.State, "compose"+p.suffix()) }
 
-// Secrets returns the folder of the passwords. All labs have the same, as plain docker
-// compose does.
-func (p *Project) Secrets() string { return filepath.Join(p.State, "compose", "secrets") }
-
 // Runs returns the folder of the load generator's reports, which the console shows.
 func (p *Project) Runs() string { return filepath.Join(p.State, "runs") }
 
@@ -186,7 +182,7 @@ func (p *Project) Command(ctx context.Context, args ...string) *exec.Cmd {
 // environ returns the environment of docker compose: what the Compose files ask for.
 func (p *Project) environ() []string {
 	set := map[string]string{
-		"SECRETS": p.Secrets(), "RUNS": p.Runs(), "VERSION": p.Version, "REVISION": p.Revision,
+		"RUNS": p.Runs(), "VERSION": p.Version, "REVISION": p.Revision,
 		"OTLP_URL": fmt.Sprintf("http://host.docker.internal:%d", otlpHTTP.base+p.Offset),
 	}
 	for _, port := range allPorts {

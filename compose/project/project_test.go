@@ -94,7 +94,7 @@ func TestCommand(t *testing.T) {
 		if got := strings.Join(cmd.Args[2:], " "); got != tt.args {
 			t.Errorf("%+v: docker compose\n%s, want\n%s", tt.o, got, tt.args)
 		}
-		for _, want := range append(tt.env, "SECRETS="+filepath.Join(p.State, "compose/secrets")) {
+		for _, want := range append(tt.env, "RUNS="+filepath.Join(p.State, "runs")) {
 			name, _, _ := strings.Cut(want, "=")
 			of := slices.DeleteFunc(slices.Clone(cmd.Env), func(kv string) bool { return !strings.HasPrefix(kv, name+"=") })
 			if !slices.Equal(of, []string{want}) {
@@ -137,48 +137,5 @@ func TestAddresses(t *testing.T) {
 			}
 			seen[port.base] = port.use
 		}
-	}
-}
-
-func TestSecrets(t *testing.T) {
-	t.Parallel()
-	p := newProject(t, Options{})
-	read := func(name string) string {
-		b, err := os.ReadFile(filepath.Join(p.Secrets(), name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(b)
-	}
-	if err := p.MakeSecrets(); err != nil {
-		t.Fatal(err)
-	}
-	password := read(passwordFile)
-	if len(password) < 20 || strings.TrimSpace(password) != password {
-		t.Errorf("password %q is too short, or has space around it", password)
-	}
-	if got, want := read(pgpassFile), "*:*:albums:albums:"+password+"\n"; got != want {
-		t.Errorf("pgpass %q, want %q", got, want)
-	}
-	for name, mode := range map[string]os.FileMode{"": 0o700 | os.ModeDir, passwordFile: 0o444, pgpassFile: 0o444} {
-		if info, err := os.Stat(filepath.Join(p.Secrets(), name)); err != nil || info.Mode() != mode {
-			t.Errorf("%q has mode %v, want %v: %v", name, info.Mode(), mode, err)
-		}
-	}
-	if err := p.MakeSecrets(); err != nil || read(passwordFile) != password {
-		t.Errorf("the second time there is another password: %v", err)
-	}
-	// One's own.
-	if err := writeSecret(filepath.Join(p.Secrets(), passwordFile), "a:b\\c\n"); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.MakeSecrets(); err != nil || read(pgpassFile) != "*:*:albums:albums:a\\:b\\\\c\n" {
-		t.Errorf("pgpass of one's own password: %q, %v", read(pgpassFile), err)
-	}
-	if err := writeSecret(filepath.Join(p.Secrets(), passwordFile), "\n"); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.MakeSecrets(); err == nil || !strings.Contains(err.Error(), "is empty") {
-		t.Errorf("an empty password: %v", err)
 	}
 }
