@@ -104,6 +104,8 @@ func TestRulesFail(t *testing.T) {
 		{"binds", "jaeger", func(_ *types.Project, s *types.ServiceConfig) { s.Volumes[0].ReadOnly = false }, "can write to"},
 		{"binds", "jaeger", func(_ *types.Project, s *types.ServiceConfig) { s.Volumes[0].Source += ".old" }, "not there"},
 		{"binds", "jaeger", func(_ *types.Project, s *types.ServiceConfig) { s.Volumes[0].Source = "/var/run/docker.sock" }, "not of the repository"},
+		{"temporary files", "jaeger", func(_ *types.Project, s *types.ServiceConfig) { s.Tmpfs = []string{"/tmp:size=64m"} }, "mode=1777"},
+		{"temporary files", "jaeger", func(_ *types.Project, s *types.ServiceConfig) { s.Tmpfs = []string{"/tmp:mode=1777"} }, "want a size"},
 		{"volumes", "jaeger", func(p *types.Project, _ *types.ServiceConfig) { delete(p.Volumes, "jaeger-data") }, "not declared"},
 		{"volumes", "jaeger", func(p *types.Project, _ *types.ServiceConfig) { p.Volumes["other"] = types.VolumeConfig{Name: "x"} }, "uses the volume other"},
 		{"volumes", "jaeger", func(_ *types.Project, s *types.ServiceConfig) { s.Volumes[1].Source = "" }, "without a name"},

@@ -51,6 +51,18 @@ var storageRules = []Rule{
 		}
 		return slices.Sorted(slices.Values(problems))
 	}},
+	// Whoever the container's user is, he can write there, and what he writes has an end.
+	each("temporary files", func(s types.ServiceConfig) string {
+		for _, t := range s.Tmpfs {
+			path, options, _ := strings.Cut(t, ":")
+			list := strings.Split(options, ",")
+			size := slices.ContainsFunc(list, func(o string) bool { return strings.HasPrefix(o, "size=") })
+			if !size || path == "/tmp" && !slices.Contains(list, "mode=1777") {
+				return fmt.Sprintf("has %s for temporary files, want a size, and mode=1777 of /tmp", t)
+			}
+		}
+		return ""
+	}),
 	{"volumes", func(_ string, p *types.Project) []string {
 		var problems []string
 		used := map[string]bool{}
