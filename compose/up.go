@@ -90,7 +90,7 @@ func up(ctx context.Context, w which, args []string, getenv func(string) string,
 	}
 	if p.Images == project.Local {
 		b := &images.Builder{Programs: programs(root, p.Dir()), Dir: filepath.Join(root, ".lab", "compose", "images"),
-			Revision: p.Revision, Progress: bar}
+			Version: p.Version, Revision: p.Revision, Progress: bar}
 		b.Programs.Platform = engine.Platform
 		if err := b.Build(ctx, localImages(p)); err != nil {
 			return err
