@@ -179,6 +179,10 @@ func (p *Project) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// usersOwn are variables that the user's environment sets rather than we: where a store or
+// a Collector outside is, and where reports are. Ports are not: they follow the offset.
+var usersOwn = []string{"STORE_URL", "OTLP_URL", "RUNS"}
+
 // environ returns the environment of docker compose: what the Compose files ask for.
 func (p *Project) environ() []string {
 	set := map[string]string{
@@ -190,6 +194,11 @@ func (p *Project) environ() []string {
 	}
 	if p.Limited {
 		set["STORE_URL"] = fmt.Sprintf("http://host.docker.internal:%d", p.OutsideStore())
+	}
+	for _, name := range usersOwn {
+		if os.Getenv(name) != "" {
+			delete(set, name)
+		}
 	}
 	var env []string
 	for _, kv := range os.Environ() {

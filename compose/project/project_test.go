@@ -139,3 +139,18 @@ func TestAddresses(t *testing.T) {
 		}
 	}
 }
+
+// Where others are is the user's to say; which ports are ours, the offset's.
+func TestOwnVariables(t *testing.T) {
+	for _, kv := range []string{"STORE_URL=http://elsewhere:1", "OTLP_URL=http://elsewhere:2", "RUNS=/runs", "CPUS=1"} {
+		name, value, _ := strings.Cut(kv, "=")
+		t.Setenv(name, value)
+		for _, o := range []Options{{Limited: true}, {OnlyStore: true, Offset: 1}} {
+			env := newProject(t, o).Command(t.Context(), "ps").Env
+			of := slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return !strings.HasPrefix(kv, name+"=") })
+			if !slices.Equal(of, []string{kv}) {
+				t.Errorf("%+v: %s is %q, want %q", o, name, of, kv)
+			}
+		}
+	}
+}
