@@ -129,5 +129,7 @@ generate: ## Write the Collector's distribution from its manifest
 	cd collector/distribution && go mod tidy -e
 
 .PHONY: clean
-clean: lab-down ## Stop the lab and delete its programs, data and logs
+clean: lab-down ## Stop the labs and delete programs, data and logs; of labs in Docker Compose the volumes, too
+	@for f in .lab/compose*/lab.json; do [ -e "$$f" ] || continue; set -- $$(sed -n 's/.*"only_store": true.*/-only-store/p; s/.*"port_offset": \([0-9]*\).*/-port-offset \1/p' "$$f"); \
+		go run ./compose "$$@" down -volumes || exit 1; done
 	rm -rf .lab

@@ -8,9 +8,10 @@
 //	go run ./compose ps                 # whatever docker compose can do, on this lab
 //	go run ./compose logs -f proxy-service
 //	go run ./compose exec postgres psql -U albums
+//	go run ./compose replace album-store-1 album-store-2   # by what the sources are now
 //	go run ./compose down               # the data stays; with -volumes it does not
 //
-// It makes the passwords, builds what is missing, and hands docker compose the right files:
+// It builds what is missing, and hands docker compose the right files:
 // the lab is an ordinary Compose project, and needs this program no more once it is up.
 package main
 
@@ -31,11 +32,13 @@ import (
 
 const usage = `usage: compose [flags] up [flags]
        compose [flags] down [flags]
+       compose [flags] replace [flags] SERVICE ...
        compose [flags] COMMAND ...
 
 commands:
   up        build what is missing, start the lab, say where to look
   down      stop it and remove the containers; the data stays
+  replace   build what has changed, replace one service after the other
   COMMAND   of docker compose, on this lab: ps, logs, exec, restart, kill, stats …
 
 "compose up -h" shows the flags; -state, -port-offset and -only-store say which lab is
@@ -65,6 +68,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		err = up(ctx, f.which, args, getenv, stdout, stderr)
 	case "down":
 		err = down(ctx, f.which, args, getenv, stdout, stderr)
+	case "replace":
+		err = replace(ctx, f.which, args, getenv, stdout, stderr)
 	default:
 		err = pass(ctx, f, stdout, stderr)
 	}
@@ -89,7 +94,7 @@ type flags struct {
 // newFlags returns the flags that say which lab is meant.
 func newFlags(usage, about string) *flags {
 	f := &flags{Flags: cli.NewFlags(usage, "SOUNDCHECK_COMPOSE", about)}
-	f.StringVar(&f.state, "state", "", "`folder` of the labs' state, programs and passwords (default .lab in the repository)")
+	f.StringVar(&f.state, "state", "", "`folder` of the labs' state and programs (default .lab in the repository)")
 	f.IntVar(&f.offset, "port-offset", 0, fmt.Sprintf("add this `number` to every published port (0 to %d): another lab", project.MaxOffset))
 	f.BoolVar(&f.onlyStore, "only-store", false, "only the album store and its database, for the native lab: lab up -store URL")
 	return f
@@ -217,6 +222,14 @@ func (f *flags) unknown(ctx context.Context, stderr io.Writer) (*project.Project
 // parse reads the flags of a command that takes no arguments. Those that stood before it
 // hold, unless they are said again.
 func (f *flags) parse(w which, args []string, getenv func(string) string, stdout io.Writer) error {
+	if _, err := f.parseNames(w, args, getenv, stdout); err != nil {
+		return err
+	}
+	return f.NoArgs()
+}
+
+// parseNames is parse of a command that takes arguments, and returns them.
+func (f *flags) parseNames(w which, args []string, getenv func(string) string, stdout io.Writer) ([]string, error) {
 	f.which = w
 	before := func(name string) string {
 		if strings.HasPrefix(name, "SOUNDCHECK_COMPOSE_") {
@@ -228,9 +241,9 @@ func (f *flags) parse(w which, args []string, getenv func(string) string, stdout
 		return getenv(name)
 	}
 	if err := f.Parse(args, before, stdout); err != nil {
-		return err
+		return nil, err
 	}
-	return f.NoArgs()
+	return f.Args(), nil
 }
 
 // programs returns the builder of programs for this machine. All labs of a repository

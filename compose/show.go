@@ -99,8 +99,9 @@ func try(w io.Writer, p *project.Project, storeHost string) {
 	if p.Limited {
 		fmt.Fprintf(w, `
 start an album store, natively or in a debugger; the proxy finds it:
-  OTEL_EXPORTER_OTLP_ENDPOINT=%s OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf \
-    OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=compose go run ./store -addr %s:%d
+  export OTEL_EXPORTER_OTLP_ENDPOINT=%s OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
+  export OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=compose OTEL_METRIC_EXPORT_INTERVAL=5000
+  go run ./store -addr %s:%d
 `, p.OTLP(), storeHost, p.OutsideStore())
 	}
 	datagen, loadgen := "go run ./datagen -n 1000", "go run ./loadgen -rate 100"
@@ -131,7 +132,7 @@ func tryStore(w io.Writer, p *project.Project) {
 	fmt.Fprintf(w, `
 try next:
   curl %[1]s/albums/1
-  go run ./lab up%[2]s -otlp-everywhere -store %[1]s
+  go run ./lab up%[2]s -otlp-everywhere -store %[1]s   (others on your network reach its Collector then)
   go run ./compose%[3]s exec postgres psql -U albums
   go run ./compose%[3]s ps   (or logs -f, down)
 `, p.Store(), offset, flagsOf(p))

@@ -7,11 +7,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"time"
 
-	"soundcheck/compose/images"
 	"soundcheck/compose/project"
 	"soundcheck/internal/cli"
 )
@@ -85,17 +83,11 @@ func up(ctx context.Context, w which, args []string, getenv func(string) string,
 		return err
 	}
 	p.Version, p.Revision = revision(ctx, root)
-	if err := p.MakeSecrets(ctx); err != nil {
-		return err
-	}
 	if err := os.MkdirAll(p.Runs(), 0o755); err != nil { // or the engine would make it, as root
 		return err
 	}
 	if p.Images == project.Local {
-		b := &images.Builder{Programs: programs(root, p.Dir()), Dir: filepath.Join(root, ".lab", "compose", "images"),
-			Revision: p.Revision, Progress: bar}
-		b.Programs.Platform = engine.Platform
-		if err := b.Build(ctx, localImages(p)); err != nil {
+		if err := buildLocal(ctx, p, engine, append([]string{"labtool"}, p.Services()...), bar); err != nil {
 			return err
 		}
 	}
@@ -119,21 +111,6 @@ func up(ctx context.Context, w which, args []string, getenv func(string) string,
 		}
 	}
 	return start(ctx, p, f.timeout, stdout, stderr)
-}
-
-// localImages returns the names of the images that p needs.
-func localImages(p *project.Project) []string {
-	list := []string{"labtool"}
-	for _, service := range p.Services() {
-		switch service {
-		case "album-store-1":
-			list = append(list, "album-store")
-		case "album-store-2":
-		default:
-			list = append(list, service)
-		}
-	}
-	return list
 }
 
 // start starts what is not running, and waits until all is healthy.

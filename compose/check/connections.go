@@ -156,7 +156,7 @@ var connectionRules = []Rule{
 		for name, want := range map[string]string{
 			"GF_AUTH_ANONYMOUS_ENABLED": "true", "GF_AUTH_ANONYMOUS_ORG_ROLE": "Viewer", "GF_AUTH_DISABLE_LOGIN_FORM": "true",
 			"GF_AUTH_BASIC_ENABLED": "false", "GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION": "true", "GF_USERS_ALLOW_SIGN_UP": "false",
-			"LAB_PROMETHEUS_URL": "http://prometheus:9090", "LAB_JAEGER_URL": "http://jaeger:16696", "LAB_LOKI_URL": "http://loki:3100",
+			"LAB_PROMETHEUS_URL": "http://prometheus:9090", "LAB_JAEGER_URL": "http://jaeger:16696", "LAB_LOKI_URL": "http://loki:3100", "LAB_JAEGER_PAGE_URL": "http://127.0.0.1:16696",
 		} {
 			if got := value(s, name); got != want {
 				return fmt.Sprintf("has %s=%q, want %q", name, got, want)
@@ -192,13 +192,7 @@ func database(store, postgres types.ServiceConfig) string {
 	return ""
 }
 
-// secret tells whether a file is a secret that the service has.
+// secret tells whether a file is one of the secrets that the service has.
 func secret(s types.ServiceConfig, file string) bool {
-	return slices.ContainsFunc(s.Secrets, func(c types.ServiceSecretConfig) bool {
-		target := c.Target
-		if !strings.HasPrefix(target, "/") {
-			target = "/run/secrets/" + c.Source
-		}
-		return file == target
-	})
+	return strings.HasPrefix(file, secretsFolder+"/database/") && mounts(s, secretsVolume, secretsFolder, true)
 }

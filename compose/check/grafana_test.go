@@ -1,6 +1,7 @@
 package check
 
 import (
+	"encoding/json"
 	"os"
 	"regexp"
 	"strings"
@@ -13,7 +14,7 @@ type source struct {
 	Name, UID, Type, Access, URL string
 	JSONData                     struct {
 		ExemplarTraceIDDestinations []struct {
-			Name          string
+			Name, URL     string
 			DatasourceUID string `yaml:"datasourceUid"`
 		} `yaml:"exemplarTraceIdDestinations"`
 		TracesToLogs struct {
@@ -24,6 +25,8 @@ type source struct {
 		} `yaml:"tracesToLogsV2"`
 		TracesToMetrics struct {
 			DatasourceUID string `yaml:"datasourceUid"`
+			Tags          []struct{ Key, Value string }
+			Queries       []struct{ Query string }
 		} `yaml:"tracesToMetrics"`
 		DerivedFields []struct {
 			MatcherType   string `yaml:"matcherType"`
@@ -50,6 +53,54 @@ func expand(t *testing.T, text string, env func(string) string) string {
 	})
 }
 
+// tagged returns the keys of which Grafana can make a link: those of a process or a span,
+// in an answer that Jaeger gave.
+func tagged(t *testing.T) map[string]bool {
+	t.Helper()
+	type tags []struct{ Key string }
+	var answer struct {
+		Data []struct {
+			Spans     []struct{ Tags tags }
+			Processes map[string]struct{ Tags tags }
+		}
+	}
+	b, err := os.ReadFile("testdata/jaeger-trace.json")
+	if err == nil {
+		err = json.Unmarshal(b, &answer)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := map[string]bool{}
+	for _, trace := range answer.Data {
+		for _, s := range trace.Spans {
+			for _, tag := range s.Tags {
+				keys[tag.Key] = true
+			}
+		}
+		for _, p := range trace.Processes {
+			for _, tag := range p.Tags {
+				keys[tag.Key] = true
+			}
+		}
+	}
+	if !keys["deployment.environment.name"] || !keys["span.kind"] {
+		t.Fatalf("the answer has the tags %v: is it one?", keys)
+	}
+	return keys
+}
+
+// Folders that the image has beside the provisioned ones stay.
+func TestProvisioned(t *testing.T) {
+	t.Parallel()
+	for _, v := range load(t, "full").Services["grafana"].Volumes {
+		rest, ok := strings.CutPrefix(v.Target, "/etc/grafana/provisioning")
+		if ok && rest != "/datasources" && rest != "/dashboards" {
+			t.Errorf("%s hides what the image has there", v.Target)
+		}
+	}
+}
+
 // From a dot to its trace, from a span to its lines and back.
 func TestDataSources(t *testing.T) {
 	t.Parallel()
@@ -74,14 +125,27 @@ func TestDataSources(t *testing.T) {
 		t.Fatalf("%d data sources, want prometheus, jaeger and loki", len(by))
 	}
 	logs, lines := by["jaeger"].JSONData.TracesToLogs, by["loki"].JSONData.DerivedFields
-	if d := by["prometheus"].JSONData.ExemplarTraceIDDestinations; len(d) != 1 || d[0].Name != "trace_id" || d[0].DatasourceUID != "jaeger" {
+	if d := by["prometheus"].JSONData.ExemplarTraceIDDestinations; len(d) != 2 || d[0].Name != "trace_id" || d[0].DatasourceUID != "jaeger" ||
+		d[1].Name != "trace_id" || d[1].URL != "http://127.0.0.1:16696/trace/${__value.raw}" || d[1].DatasourceUID != "" {
 		t.Errorf("a dot leads to %+v", d)
 	}
-	if want := `{${__tags}} | trace_id="${__trace.traceId}"`; logs.DatasourceUID != "loki" || !logs.CustomQuery || logs.Query != want {
+	if want := `{service_namespace="soundcheck"} | trace_id="${__trace.traceId}"`; logs.DatasourceUID != "loki" || !logs.CustomQuery || logs.Query != want {
 		t.Errorf("a span leads to %+v, want %s", logs, want)
 	}
-	if by["jaeger"].JSONData.TracesToMetrics.DatasourceUID != "prometheus" {
-		t.Error("a span does not lead to the metrics of its service")
+	metrics := by["jaeger"].JSONData.TracesToMetrics
+	if metrics.DatasourceUID != "prometheus" || len(metrics.Queries) != 2 {
+		t.Errorf("a span leads to the metrics %+v", metrics)
+	}
+	for _, tag := range append(logs.Tags, metrics.Tags...) {
+		if !tagged(t)[tag.Key] {
+			t.Errorf("a link is made of the tag %s, which Jaeger's spans do not have: %v", tag.Key, tagged(t))
+		}
+	}
+	// Grafana puts nothing but tags into a query of metrics.
+	for _, q := range metrics.Queries {
+		if strings.Contains(q.Query, "__span") || strings.Contains(q.Query, "$__tags") != (len(metrics.Tags) > 0) {
+			t.Errorf("%s: it is not filled in", q.Query)
+		}
 	}
 	if len(lines) != 1 || lines[0].MatcherType != "label" || lines[0].MatcherRegex != "trace_id" || lines[0].URL != "${__value.raw}" || lines[0].DatasourceUID != "jaeger" {
 		t.Errorf("a line leads to %+v", lines)
@@ -119,9 +183,9 @@ func TestDataSources(t *testing.T) {
 			labels[strings.ReplaceAll(a, ".", "_")] = c.Action == "index_label"
 		}
 	}
-	for _, tag := range logs.Tags {
-		if !labels[tag.Value] {
-			t.Errorf("a span's lines are looked for by %s, which is no label of Loki's: %v", tag.Value, labels)
+	for _, m := range regexp.MustCompile(`(\w+)="`).FindAllStringSubmatch(strings.Split(logs.Query, "}")[0], -1) {
+		if !labels[m[1]] {
+			t.Errorf("a span's lines are looked for by %s, which is no label of Loki's: %v", m[1], labels)
 		}
 	}
 }

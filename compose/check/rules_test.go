@@ -84,8 +84,11 @@ func TestRulesFail(t *testing.T) {
 		{"database", "album-store-1", func(_ *types.Project, s *types.ServiceConfig) {
 			s.Environment["SOUNDCHECK_STORE_DB"] = ptr("sqlite:albums.db")
 		}, "want one of postgres"},
-		{"database", "album-store-1", func(_ *types.Project, s *types.ServiceConfig) { s.Secrets = nil }, "no secret of its"},
-		{"database", "postgres", func(_ *types.Project, s *types.ServiceConfig) { s.Secrets = nil }, "no secret of its"},
+		{"database", "album-store-1", func(_ *types.Project, s *types.ServiceConfig) { s.Volumes = nil }, "no secret of its"},
+		{"database", "postgres", func(_ *types.Project, s *types.ServiceConfig) { s.Volumes = nil }, "no secret of its"},
+		{"database", "postgres", func(_ *types.Project, s *types.ServiceConfig) {
+			s.Environment["POSTGRES_PASSWORD_FILE"] = ptr("/etc/password")
+		}, "no secret of its"},
 		{"database", "album-store-1", func(_ *types.Project, s *types.ServiceConfig) { delete(s.DependsOn, "postgres") }, "does not wait"},
 		{"telemetry", "album-store-2", func(_ *types.Project, s *types.ServiceConfig) {
 			s.Environment["OTEL_RESOURCE_ATTRIBUTES"] = ptr("deployment.environment.name=native")
@@ -101,6 +104,8 @@ func TestRulesFail(t *testing.T) {
 		{"binds", "jaeger", func(_ *types.Project, s *types.ServiceConfig) { s.Volumes[0].ReadOnly = false }, "can write to"},
 		{"binds", "jaeger", func(_ *types.Project, s *types.ServiceConfig) { s.Volumes[0].Source += ".old" }, "not there"},
 		{"binds", "jaeger", func(_ *types.Project, s *types.ServiceConfig) { s.Volumes[0].Source = "/var/run/docker.sock" }, "not of the repository"},
+		{"temporary files", "jaeger", func(_ *types.Project, s *types.ServiceConfig) { s.Tmpfs = []string{"/tmp:size=64m"} }, "mode=1777"},
+		{"temporary files", "jaeger", func(_ *types.Project, s *types.ServiceConfig) { s.Tmpfs = []string{"/tmp:mode=1777"} }, "want a size"},
 		{"volumes", "jaeger", func(p *types.Project, _ *types.ServiceConfig) { delete(p.Volumes, "jaeger-data") }, "not declared"},
 		{"volumes", "jaeger", func(p *types.Project, _ *types.ServiceConfig) { p.Volumes["other"] = types.VolumeConfig{Name: "x"} }, "uses the volume other"},
 		{"volumes", "jaeger", func(_ *types.Project, s *types.ServiceConfig) { s.Volumes[1].Source = "" }, "without a name"},
@@ -113,13 +118,15 @@ func TestRulesFail(t *testing.T) {
 		{"secrets", "album-store-1", func(_ *types.Project, s *types.ServiceConfig) {
 			s.Command = []string{"-db", "postgres://albums:albums@postgres:5432/albums"}
 		}, "in its command"},
-		{"secrets", "postgres", func(p *types.Project, _ *types.ServiceConfig) {
-			p.Secrets["pgpass"] = types.SecretConfig{Environment: "PGPASS"}
-		}, "is no file"},
-		{"secrets", "postgres", func(p *types.Project, _ *types.ServiceConfig) {
-			p.Secrets["pgpass"] = types.SecretConfig{File: root(t) + "/compose/pgpass"}
-		}, "may be committed"},
-		{"secrets", "postgres", func(p *types.Project, s *types.ServiceConfig) { s.Secrets = nil }, "nobody uses"},
+		{"secrets", "postgres", func(_ *types.Project, s *types.ServiceConfig) {
+			s.Secrets = []types.ServiceSecretConfig{{Source: "pgpass"}}
+		}, "a file of the host"},
+		{"secrets", "postgres", func(_ *types.Project, s *types.ServiceConfig) { s.Volumes[1].ReadOnly = false }, "want /run/secrets, read-only"},
+		{"secrets", "album-store-1", func(_ *types.Project, s *types.ServiceConfig) { s.Volumes[0].Target = "/secrets" }, "want /run/secrets, read-only"},
+		{"secrets", "proxy-service", func(_ *types.Project, s *types.ServiceConfig) {
+			s.Volumes = append(s.Volumes, types.ServiceVolumeConfig{Type: "volume", Source: "secrets", Target: "/run/secrets", ReadOnly: true})
+		}, "neither database nor store"},
+		{"secrets", "prepare", func(_ *types.Project, s *types.ServiceConfig) { s.Command = s.Command[:len(s.Command)-1] }, "makes no secrets"},
 	} {
 		p := load(t, "full with console")
 		s := p.Services[tt.service]

@@ -2,7 +2,6 @@ package check
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,6 +13,12 @@ import (
 
 // state is the folder that the lab makes: what is in it need not be there.
 const state = ".lab"
+
+// Where the database's password is: prepare makes it.
+const (
+	secretsVolume = "secrets"
+	secretsFolder = "/run/secrets"
+)
 
 // Words that belong to a value nobody may read, and to a URL that holds one.
 var (
@@ -46,6 +51,18 @@ var storageRules = []Rule{
 		}
 		return slices.Sorted(slices.Values(problems))
 	}},
+	// Whoever the container's user is, he can write there, and what he writes has an end.
+	each("temporary files", func(s types.ServiceConfig) string {
+		for _, t := range s.Tmpfs {
+			path, options, _ := strings.Cut(t, ":")
+			list := strings.Split(options, ",")
+			size := slices.ContainsFunc(list, func(o string) bool { return strings.HasPrefix(o, "size=") })
+			if !size || path == "/tmp" && !slices.Contains(list, "mode=1777") {
+				return fmt.Sprintf("has %s for temporary files, want a size, and mode=1777 of /tmp", t)
+			}
+		}
+		return ""
+	}),
 	{"volumes", func(_ string, p *types.Project) []string {
 		var problems []string
 		used := map[string]bool{}
@@ -92,14 +109,28 @@ var storageRules = []Rule{
 		}
 		return slices.Sorted(slices.Values(problems))
 	}},
-	{"secrets", func(root string, p *types.Project) []string {
+	// The password is in a volume that the database and the stores read. Nothing else has it.
+	{"secrets", func(_ string, p *types.Project) []string {
 		var problems []string
-		used := map[string]bool{}
 		for name, s := range p.Services {
-			for _, c := range s.Secrets {
-				if used[c.Source] = true; p.Secrets[c.Source].File == "" {
-					problems = append(problems, fmt.Sprintf("%s has the secret %s, which is no file", name, c.Source))
+			reads := name == "postgres" || strings.HasPrefix(name, "album-store")
+			for _, v := range s.Volumes {
+				switch {
+				case v.Source != secretsVolume || name == preparer:
+				case !reads:
+					problems = append(problems, name+" has the secrets, and is neither database nor store")
+				case !v.ReadOnly || v.Target != secretsFolder:
+					problems = append(problems, fmt.Sprintf("%s has the secrets at %s, want %s, read-only", name, v.Target, secretsFolder))
 				}
+			}
+			if name == preparer && !slices.ContainsFunc(s.Command, func(arg string) bool {
+				dir, ok := strings.CutPrefix(arg, "secrets=")
+				return ok && mounts(s, secretsVolume, dir, false)
+			}) {
+				problems = append(problems, name+" makes no secrets in their volume")
+			}
+			if len(s.Secrets) > 0 {
+				problems = append(problems, name+" has a secret that is a file of the host")
 			}
 			for k, v := range s.Environment {
 				if v != nil && (confidential.MatchString(k) && *v != "" || inURL.MatchString(*v)) {
@@ -110,15 +141,6 @@ var storageRules = []Rule{
 				if inURL.MatchString(arg) {
 					problems = append(problems, fmt.Sprintf("%s has a secret in its command: %s", name, arg))
 				}
-			}
-		}
-		for _, name := range slices.Sorted(maps.Keys(p.Secrets)) {
-			s := p.Secrets[name]
-			if !used[name] {
-				problems = append(problems, fmt.Sprintf("nobody uses the secret %s", name))
-			}
-			if rel, err := filepath.Rel(root, s.File); err != nil || !strings.HasPrefix(rel, state+"/") {
-				problems = append(problems, fmt.Sprintf("the secret %s is at %s, which may be committed", name, s.File))
 			}
 		}
 		return slices.Sorted(slices.Values(problems))

@@ -5,6 +5,7 @@
 package images
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -29,7 +30,8 @@ import (
 type Builder struct {
 	Programs *build.Builder // its platform is the engine's
 	Dir      string         // of its own: staging folders and logs
-	Revision string         // of our sources, for the labels
+	Version  string         // of our sources, for the labels; as git describe says it
+	Revision string         // their commit
 	Progress *cli.Progress
 }
 
@@ -138,7 +140,8 @@ func (b *Builder) program(ctx context.Context, im image) error {
 	defer os.RemoveAll(stage)
 	version, revision := build.Version(program, im.module), ""
 	if im.module == "" {
-		revision = b.Revision
+		// Programs that were built without git's help call themselves devel.
+		version, revision = cmp.Or(b.Version, version), b.Revision
 	}
 	return b.docker(ctx, im.name, "build", "--file", dockerfile, "--target", "packaged", "--build-arg", "FILE=program", "--tag", ref(im.name),
 		"--build-arg", "TITLE="+im.title, "--build-arg", "VERSION="+version, "--build-arg", "REVISION="+revision,

@@ -45,7 +45,7 @@ func newWorld(t *testing.T) *world {
 	dir := t.TempDir()
 	w := &world{t: t, calls: filepath.Join(dir, "calls")}
 	w.Builder = &Builder{Programs: &build.Builder{Root: filepath.Join(dir, "repo"), Bin: filepath.Join(dir, "bin"), Logs: dir, Platform: "linux/amd64"},
-		Dir: filepath.Join(dir, "images"), Revision: "abc", Progress: cli.NewProgress(&w.said)}
+		Dir: filepath.Join(dir, "images"), Version: "v1.2.3-4-gabc", Revision: "abc", Progress: cli.NewProgress(&w.said)}
 	w.write("docker", fake, "..")
 	w.write("go.mod", "module soundcheck\n\ngo 1.26\n")
 	w.write("go.sum", "")
@@ -87,7 +87,7 @@ func TestProgram(t *testing.T) {
 	must()
 	got := w.built()
 	for _, want := range []string{"--file " + w.Programs.Root + "/compose/Dockerfile --target packaged --build-arg FILE=program --tag soundcheck/labtool:local ",
-		"TITLE=Tools of", "REVISION=abc", "LICENSES=Apache-2.0", "INPUTS=", w.Dir + "/labtool"} {
+		"TITLE=Tools of", "VERSION=v1.2.3-4-gabc ", "REVISION=abc ", "LICENSES=Apache-2.0", "INPUTS=", w.Dir + "/labtool"} {
 		if !strings.Contains(got[0], want) {
 			t.Errorf("docker %s, want %s in it", got[0], want)
 		}

@@ -60,14 +60,22 @@ func cat(_ context.Context, args []string, stdout io.Writer) error {
 	return err
 }
 
-// prepare copies this program to a folder and gives folders to users, in this order: a
-// health check that runs already must find a whole program.
+// prepare copies this program to a folder, gives folders to users and makes secrets, in
+// this order: a health check that runs already must find a whole program.
 func prepare(_ context.Context, args []string, stdout io.Writer) error {
 	to := filepath.Join(args[0], "labtool")
 	if err := copySelf(to); err != nil {
 		return fmt.Errorf("copy labtool to %s: %w", args[0], err)
 	}
 	for _, arg := range args[1:] {
+		if dir, ok := strings.CutPrefix(arg, "secrets="); ok {
+			made, err := makeSecrets(dir, databaseSecrets)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(stdout, "%s: %s\n", dir, map[bool]string{true: "a password was made", false: "the password is there"}[made])
+			continue
+		}
 		path, owner, ok := strings.Cut(arg, "=")
 		uid, gid, ok2 := strings.Cut(owner, ":")
 		u, err := strconv.Atoi(uid)

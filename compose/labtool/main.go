@@ -2,6 +2,7 @@
 // have none.
 //
 //	labtool prepare /tools postgres-data=999:999   copy itself to /tools, give folders to users
+//	labtool prepare /tools secrets=/secrets        make the database's password, once
 //	labtool get http://127.0.0.1:9080/readyz       exit code 0 if the answer is 2xx: a health check
 //	labtool put URL BODY                           set faults of a service
 //	labtool delete URL                             end them
@@ -21,7 +22,9 @@ import (
 )
 
 const usage = `usage: labtool COMMAND
-  prepare FOLDER [PATH=UID:GID ...]  copy this program to FOLDER, give each PATH to a user
+  prepare FOLDER [PATH=UID:GID ...] [secrets=PATH]
+                                     copy this program to FOLDER, give each PATH to a user;
+                                     make the database's password in PATH, once
   get URL                            print the answer; fail unless it is 2xx
   put URL BODY                       send JSON; the same
   delete URL                         the same

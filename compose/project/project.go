@@ -126,10 +126,6 @@ func (p *Project) Name() string { return "soundcheck" + p.suffix() }
 // Dir returns the folder of what is kept of this lab.
 func (p *Project) Dir() string { return filepath.Join(p.State, "compose"+p.suffix()) }
 
-// Secrets returns the folder of the passwords. All labs have the same, as plain docker
-// compose does.
-func (p *Project) Secrets() string { return filepath.Join(p.State, "compose", "secrets") }
-
 // Runs returns the folder of the load generator's reports, which the console shows.
 func (p *Project) Runs() string { return filepath.Join(p.State, "runs") }
 
@@ -189,10 +185,14 @@ func (p *Project) Command(ctx context.Context, args ...string) *exec.Cmd {
 var chooses = []string{"COMPOSE_FILE", "COMPOSE_PATH_SEPARATOR", "COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES", "COMPOSE_ENV_FILES",
 	"COMPOSE_DISABLE_ENV_FILE", "COMPOSE_IGNORE_ORPHANS"}
 
+// usersOwn are variables that the user's environment sets rather than we: where a store or
+// a Collector outside is, and where reports are. Ports are not: they follow the offset.
+var usersOwn = []string{"STORE_URL", "OTLP_URL", "RUNS"}
+
 // environ returns the environment of docker compose: what the Compose files ask for.
 func (p *Project) environ() []string {
 	set := map[string]string{
-		"SECRETS": p.Secrets(), "RUNS": p.Runs(), "VERSION": p.Version, "REVISION": p.Revision,
+		"RUNS": p.Runs(), "VERSION": p.Version, "REVISION": p.Revision,
 		"OTLP_URL": fmt.Sprintf("http://host.docker.internal:%d", otlpHTTP.base+p.Offset),
 	}
 	for _, port := range allPorts {
@@ -200,6 +200,11 @@ func (p *Project) environ() []string {
 	}
 	if p.Limited {
 		set["STORE_URL"] = fmt.Sprintf("http://host.docker.internal:%d", p.OutsideStore())
+	}
+	for _, name := range usersOwn {
+		if os.Getenv(name) != "" {
+			delete(set, name)
+		}
 	}
 	var env []string
 	for _, kv := range os.Environ() {

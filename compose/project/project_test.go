@@ -1,15 +1,12 @@
 package project
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-
-	"soundcheck/lab/build"
 )
 
 func newProject(t *testing.T, o Options) *Project {
@@ -100,7 +97,7 @@ func TestCommand(t *testing.T) {
 		if got := strings.Join(cmd.Args[2:], " "); got != tt.args {
 			t.Errorf("%+v: docker compose\n%s, want\n%s", tt.o, got, tt.args)
 		}
-		for _, want := range append(tt.env, "SECRETS="+filepath.Join(p.State, "compose/secrets")) {
+		for _, want := range append(tt.env, "RUNS="+filepath.Join(p.State, "runs")) {
 			name, _, _ := strings.Cut(want, "=")
 			of := slices.DeleteFunc(slices.Clone(cmd.Env), func(kv string) bool { return !strings.HasPrefix(kv, name+"=") })
 			if !slices.Equal(of, []string{want}) {
@@ -147,79 +144,17 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-func TestSecrets(t *testing.T) {
-	t.Parallel()
-	p := newProject(t, Options{})
-	read := func(name string) string {
-		b, err := os.ReadFile(filepath.Join(p.Secrets(), name))
-		if err != nil {
-			t.Fatal(err)
+// Where others are is the user's to say; which ports are ours, the offset's.
+func TestOwnVariables(t *testing.T) {
+	for _, kv := range []string{"STORE_URL=http://elsewhere:1", "OTLP_URL=http://elsewhere:2", "RUNS=/runs", "CPUS=1"} {
+		name, value, _ := strings.Cut(kv, "=")
+		t.Setenv(name, value)
+		for _, o := range []Options{{Limited: true}, {OnlyStore: true, Offset: 1}} {
+			env := newProject(t, o).Command(t.Context(), "ps").Env
+			of := slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return !strings.HasPrefix(kv, name+"=") })
+			if !slices.Equal(of, []string{kv}) {
+				t.Errorf("%+v: %s is %q, want %q", o, name, of, kv)
+			}
 		}
-		return string(b)
-	}
-	if err := p.MakeSecrets(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	password := read(passwordFile)
-	if len(password) < 20 || strings.TrimSpace(password) != password {
-		t.Errorf("password %q is too short, or has space around it", password)
-	}
-	if got, want := read(pgpassFile), "*:*:albums:albums:"+password+"\n"; got != want {
-		t.Errorf("pgpass %q, want %q", got, want)
-	}
-	for name, mode := range map[string]os.FileMode{"": 0o700 | os.ModeDir, passwordFile: 0o444, pgpassFile: 0o444} {
-		if info, err := os.Stat(filepath.Join(p.Secrets(), name)); err != nil || info.Mode() != mode {
-			t.Errorf("%q has mode %v, want %v: %v", name, info.Mode(), mode, err)
-		}
-	}
-	if err := p.MakeSecrets(t.Context()); err != nil || read(passwordFile) != password {
-		t.Errorf("the second time there is another password: %v", err)
-	}
-	// One's own.
-	if err := writeSecret(filepath.Join(p.Secrets(), passwordFile), "a:b\\c\n"); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.MakeSecrets(t.Context()); err != nil || read(pgpassFile) != "*:*:albums:albums:a\\:b\\\\c\n" {
-		t.Errorf("pgpass of one's own password: %q, %v", read(pgpassFile), err)
-	}
-	if err := writeSecret(filepath.Join(p.Secrets(), passwordFile), "\n"); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.MakeSecrets(t.Context()); err == nil || !strings.Contains(err.Error(), "is empty") {
-		t.Errorf("an empty password: %v", err)
-	}
-}
-
-// Labs that share a folder and start at once have one password, and its pgpass.
-func TestSecretsAtOnce(t *testing.T) {
-	t.Parallel()
-	p := newProject(t, Options{})
-	if err := os.MkdirAll(filepath.Dir(p.Secrets()), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	unlock, err := build.Lock(t.Context(), p.Secrets()+".lock")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := p.MakeSecrets(ctx); err != context.Canceled { // it waits
-		t.Errorf("while another lab is at it: %v, want %v", err, context.Canceled)
-	}
-	unlock()
-	errs := make(chan error)
-	const labs = 20
-	for range labs {
-		go func() { errs <- p.MakeSecrets(t.Context()) }()
-	}
-	for range labs {
-		if err := <-errs; err != nil {
-			t.Error(err)
-		}
-	}
-	password, err := os.ReadFile(filepath.Join(p.Secrets(), passwordFile))
-	pgpass, err2 := os.ReadFile(filepath.Join(p.Secrets(), pgpassFile))
-	if err != nil || err2 != nil || string(pgpass) != "*:*:albums:albums:"+string(password)+"\n" {
-		t.Errorf("password %q, pgpass %q, %v, %v", password, pgpass, err, err2)
 	}
 }

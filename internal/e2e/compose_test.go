@@ -48,7 +48,10 @@ func newComposed(t *testing.T) *composed {
 		t.Fatal(err)
 	}
 	c := &composed{lab: &lab{Lab: plan.Lab{Root: root, State: t.TempDir()}, bin: t.TempDir()}}
-	c.move(t, 14500)
+	// Not where another lab keeps its data, or a run of this test that was killed left some.
+	for c.move(t, 14500); c.docker(t, "volume", "ls", "--quiet", "--filter", fmt.Sprintf("label=com.docker.compose.project=soundcheck-%d", c.Offset)) != ""; {
+		c.move(t, c.Offset+37)
+	}
 	c.mustRun(t, time.Hour, "go", "build", "-o", c.bin+"/", "./compose", "./lab", "./datagen", "./loadgen")
 	which := []string{"-state", c.State, "-port-offset", fmt.Sprint(c.Offset)}
 	t.Cleanup(func() {
