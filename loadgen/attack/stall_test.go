@@ -63,11 +63,14 @@ func startService(t *testing.T) (*os.Process, string) {
 	return cmd.Process, "http://" + strings.TrimSpace(address)
 }
 
-// pause is when a process was stopped, and when it went on, counted from the beginning.
+// pause is when a process was stopped, and when it answered again, counted from the
+// beginning.
 type pause struct{ from, to time.Duration }
 
-// pauseAt stops a process for a second at each of the times.
-func pauseAt(p *os.Process, began time.Time, at ...time.Duration) ([]pause, error) {
+// pauseAt stops a process for a second at each of the times. How long it takes a machine
+// to let it go on is no fault of who measures: a request of our own tells when it answers.
+func pauseAt(p *os.Process, url string, began time.Time, at ...time.Duration) ([]pause, error) {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
 	var list []pause
 	for _, from := range at {
 		time.Sleep(time.Until(began.Add(from)))
@@ -75,9 +78,17 @@ func pauseAt(p *os.Process, began time.Time, at ...time.Duration) ([]pause, erro
 			return nil, err
 		}
 		s := pause{from: time.Since(began)}
+		answered := make(chan error, 1)
+		go func() {
+			resp, err := client.Get(url + "/albums/1")
+			s.to = time.Since(began)
+			if err == nil {
+				err = resp.Body.Close()
+			}
+			answered <- err
+		}()
 		time.Sleep(time.Second)
-		s.to = time.Since(began)
-		if err := p.Signal(syscall.SIGCONT); err != nil {
+		if err := errors.Join(p.Signal(syscall.SIGCONT), <-answered); err != nil {
 			return nil, err
 		}
 		list = append(list, s)
@@ -188,7 +199,7 @@ func stallOnce(t *testing.T, c Config, service *os.Process, pausesAt ...time.Dur
 	paused := make(chan error)
 	go func() {
 		var err error
-		pauses, err = pauseAt(service, c.StartAt, pausesAt...)
+		pauses, err = pauseAt(service, c.URL, c.StartAt, pausesAt...)
 		paused <- err
 	}()
 	r, err := Run(t.Context(), c)
