@@ -119,7 +119,7 @@ try next:
   curl '%s/api/traces?service=proxy-service&limit=1'
 `, page, cmp.Or(p.Edge(), p.Proxy()), datagen, loadgen, p.Jaeger())
 	if !p.Limited {
-		fmt.Fprintf(w, "  go run ./compose%s kill album-store-2   (and up again; the proxy goes on with the other one)\n", flagsOf(p))
+		fmt.Fprintf(w, "  go run ./compose%s kill album-store-2   (the proxy goes on with the other one; then: start album-store-2)\n", flagsOf(p))
 	}
 	fmt.Fprintf(w, "  go run ./compose%s ps   (or logs -f, exec, down)\n", flagsOf(p))
 }

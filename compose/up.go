@@ -33,7 +33,7 @@ func newUpFlags(getenv func(string) string) *upFlags {
 	f.BoolVar(&f.o.WithConsole, "console", false, "start the console beside Grafana; with local images it is always there")
 	f.BoolVar(&f.o.Limited, "limited", false, "start no album store and no database: the store runs outside, on this machine's port 9080")
 	f.BoolVar(&f.fresh, "fresh", false, "start empty: delete the albums, traces, metrics and logs first")
-	f.DurationVar(&f.timeout, "timeout", 5*time.Minute, "give up if it is not healthy by `then` (10s to 1h)")
+	f.DurationVar(&f.timeout, "timeout", 5*time.Minute, "give up if it is not healthy after this `long` (10s to 1h)")
 	return f
 }
 

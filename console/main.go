@@ -28,6 +28,7 @@ import (
 	"soundcheck/internal/httpserver"
 	"soundcheck/internal/telemetry"
 	"soundcheck/internal/upstream"
+	"soundcheck/lab/plan"
 )
 
 func main() { cli.Main("console", run) }
@@ -36,6 +37,8 @@ type config struct {
 	addr, tracesAddr   string
 	prometheus, jaeger *url.URL
 	state              string
+	containers         []server.Container
+	offset             int
 }
 
 func parse(args []string, getenv func(string) string, stdout io.Writer) (c config, err error) {
@@ -45,6 +48,8 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c confi
 	prometheus := f.String("prometheus", "http://127.0.0.1:9090", "`URL` of Prometheus")
 	jaeger := f.String("jaeger", "http://127.0.0.1:16697", "`URL` of Jaeger's query API")
 	f.StringVar(&c.state, "state", ".lab", "`folder` of the lab's logs, runs and state")
+	containers := f.String("containers", "", "the lab runs in containers, and these are ready if their `name=URL`, separated by commas, answer (none: the supervisor of -state is asked)")
+	f.IntVar(&c.offset, "port-offset", 0, "this `number` was added to the ports of -containers (0 to 40000)")
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return c, err
 	}
@@ -64,6 +69,20 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c confi
 		return c, f.Errorf("-traces-addr is that of -addr: %s", c.addr)
 	case c.state == "":
 		return c, f.Errorf("-state must not be empty")
+	case c.offset < 0 || c.offset > plan.MaxOffset:
+		return c, f.Errorf("-port-offset %d is out of range: 0 to %d", c.offset, plan.MaxOffset)
+	case c.offset > 0 && *containers == "":
+		return c, f.Errorf("-port-offset is of -containers: a supervisor knows its own")
+	}
+	if *containers != "" {
+		for part := range strings.SplitSeq(*containers, ",") {
+			name, address, _ := strings.Cut(part, "=")
+			u, err := url.Parse(address)
+			if name == "" || err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+				return c, f.Errorf("-containers: %q is not name=URL", part)
+			}
+			c.containers = append(c.containers, server.Container{Name: name, Ready: address})
+		}
 	}
 	for _, u := range []struct {
 		name, value string
@@ -94,7 +113,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	logger := slog.New(slog.NewJSONHandler(stdout, nil))
 	servers, ctx := errgroup.WithContext(ctx)
 	// One for both addresses: it bounds what it does at a time.
-	pages := server.New(server.Config{Prometheus: c.prometheus, Jaeger: c.jaeger, State: c.state})
+	pages := server.New(server.Config{Prometheus: c.prometheus, Jaeger: c.jaeger, State: c.state, Containers: c.containers, PortOffset: c.offset})
 	serve := func(addr string, handler http.Handler) {
 		servers.Go(func() error {
 			return httpserver.Run(ctx, httpserver.Config{Name: "console", Version: telemetry.Version(), Addr: addr,

@@ -8,11 +8,13 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"soundcheck/console/server"
 	"soundcheck/internal/cli"
 )
 
@@ -32,7 +34,13 @@ func TestParse(t *testing.T) {
 	if err != nil || c.addr != "127.0.0.1:1" || c.tracesAddr != "127.0.0.1:0" || c.jaeger.String() != "https://jaeger:1/base" || c.state != "/s" {
 		t.Errorf("%+v, %v", c, err)
 	}
+	c, err = parse([]string{"-containers", "a=http://a:1/readyz,b-2=https://b:2/", "-port-offset", "7"}, none, io.Discard)
+	if want := []server.Container{{Name: "a", Ready: "http://a:1/readyz"}, {Name: "b-2", Ready: "https://b:2/"}}; err != nil || !slices.Equal(c.containers, want) || c.offset != 7 {
+		t.Errorf("%+v, %v, want %v", c, err, want)
+	}
 	for args, want := range map[string]string{
+		"-containers=a": `-containers: "a" is not name=URL`, "-containers=a=http://a:1,=http://b:1": `-containers: "=http://b:1" is not name=URL`,
+		"-containers=a=b:1": "-containers", "-port-offset=1": "-port-offset is of -containers", "-port-offset=-1": "-port-offset -1 is out of range", "-containers=a=http://a -port-offset=40001": "-port-offset 40001 is out of range: 0 to 40000",
 		"-addr=": "-addr must not be empty", "-addr=3300": `-addr "3300" is not host:port`, "-addr=127.0.0.1:99999": "-addr", "-addr=127.0.0.1:http": "-addr",
 		"-traces-addr=x": "-traces-addr", "-prometheus=9090": "-prometheus", "-prometheus=": "-prometheus", "-jaeger=ftp://x": "-jaeger", "-jaeger=http://a,http://b": "more than one",
 		"-state=": "-state must not be empty", "-nothing": "nothing", "argument": "argument",

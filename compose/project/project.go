@@ -192,7 +192,7 @@ var usersOwn = []string{"STORE_URL", "OTLP_URL", "RUNS"}
 // environ returns the environment of docker compose: what the Compose files ask for.
 func (p *Project) environ() []string {
 	set := map[string]string{
-		"RUNS": p.Runs(), "VERSION": p.Version, "REVISION": p.Revision,
+		"RUNS": p.Runs(), "PORT_OFFSET": fmt.Sprint(p.Offset), "VERSION": p.Version, "REVISION": p.Revision,
 		"OTLP_URL": fmt.Sprintf("http://host.docker.internal:%d", otlpHTTP.base+p.Offset),
 	}
 	for _, port := range allPorts {

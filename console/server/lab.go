@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"soundcheck/lab/supervisor"
@@ -13,26 +15,83 @@ const labTimeout = 3 * time.Second
 
 // Phases beside the supervisor's own.
 const (
-	phaseDown   = "down"   // no lab runs
-	phaseKilled = "killed" // its supervisor was killed; some programs may run on
-	phaseSilent = "silent" // a supervisor is there and does not answer
+	phaseDown    = "down"    // no lab runs
+	phaseKilled  = "killed"  // its supervisor was killed; some programs may run on
+	phaseSilent  = "silent"  // a supervisor is there and does not answer
+	phaseUnready = "unready" // of containers: not all are ready
 )
 
 // labAnswer is what /-/lab says.
 type labAnswer struct {
-	Phase  string             `json:"phase"`
-	Detail string             `json:"detail,omitempty"`
-	Folder string             `json:"folder"`           // of the lab's state
-	Status *supervisor.Status `json:"status,omitempty"` // of a lab that runs
+	Phase  string `json:"phase"`
+	Detail string `json:"detail,omitempty"`
+	Folder string `json:"folder"` // of the lab's state
+	// Containers says that the programs are containers: of each is known whether it is ready.
+	Containers bool               `json:"containers,omitempty"`
+	Status     *supervisor.Status `json:"status,omitempty"` // of a lab that runs
 }
 
-// lab answers what the supervisor of the lab says, or why there is none.
-func lab(state string) http.HandlerFunc {
+// lab answers what the supervisor of the lab says, or why there is none; of a lab in
+// containers, which are ready.
+func lab(c Config) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), labTimeout)
 		defer cancel()
-		reply(w, http.StatusOK, ask(ctx, state))
+		if len(c.Containers) > 0 {
+			reply(w, http.StatusOK, askContainers(ctx, c))
+			return
+		}
+		reply(w, http.StatusOK, ask(ctx, c.State))
 	}
+}
+
+// Container is a program that runs in a container.
+type Container struct {
+	Name  string
+	Ready string // URL that answers 2xx once it is ready
+}
+
+// direct asks without a proxy's help: all that it is for is in the containers' network.
+var direct = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
+func askContainers(ctx context.Context, c Config) labAnswer {
+	a := labAnswer{Phase: string(supervisor.Up), Folder: c.State, Containers: true}
+	a.Status = &supervisor.Status{PortOffset: c.PortOffset, Programs: make([]supervisor.ProgramStatus, len(c.Containers))}
+	var wg sync.WaitGroup
+	for i, container := range c.Containers {
+		wg.Go(func() {
+			p := supervisor.ProgramStatus{Name: container.Name, State: supervisor.Ready}
+			if err := ready(ctx, container.Ready); err != nil {
+				p.State, p.Detail = supervisor.Unready, err.Error()
+			}
+			a.Status.Programs[i] = p
+		})
+	}
+	wg.Wait()
+	for _, p := range a.Status.Programs {
+		if p.State != supervisor.Ready {
+			a.Phase = phaseUnready
+		}
+	}
+	a.Status.Phase = supervisor.Phase(a.Phase)
+	return a
+}
+
+// ready returns why a program is not ready, or nil.
+func ready(ctx context.Context, address string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := direct.Do(req)
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("%s: %s", address, resp.Status)
+	}
+	return nil
 }
 
 func ask(ctx context.Context, state string) labAnswer {

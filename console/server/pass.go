@@ -39,7 +39,7 @@ func passOn(backend *url.URL, prefix, api, name string, only ...string) http.Han
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			text := fmt.Sprintf("%s does not answer at %s: %v", name, backend, err)
 			if errors.Is(err, syscall.ECONNREFUSED) {
-				text = fmt.Sprintf("%s does not run at %s: start the lab with make lab-up", name, backend)
+				text = fmt.Sprintf("%s does not run at %s: is the lab up? (make lab-up, make compose-up)", name, backend)
 			}
 			fail(w, http.StatusBadGateway, text)
 		},

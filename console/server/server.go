@@ -5,7 +5,7 @@
 //	/api/                       Jaeger's query API
 //	/-/prometheus/api/v1/       Prometheus' query API
 //	/-/dashboards, /-/dashboards/UID  the dashboards: list, file
-//	/-/lab                      which programs run: what the supervisor says
+//	/-/lab                      which programs run: what the supervisor, or each container, says
 //	/-/logs                     lines of the programs' logs
 //	/-/runs, /-/runs/ID, …      loadgen's runs, their files, and two compared
 //
@@ -29,6 +29,10 @@ import (
 type Config struct {
 	Prometheus, Jaeger *url.URL
 	State              string // folder of the lab
+	// Containers are the programs of a lab in containers, in order of need. None: a lab
+	// with a supervisor.
+	Containers []Container
+	PortOffset int // of the containers' published ports; a supervisor knows its own
 }
 
 // policy allows what the server itself sends, and nothing else.
@@ -45,7 +49,7 @@ func New(c Config) http.Handler {
 	boards := readDashboards(dashboards.FS())
 	mux.HandleFunc("GET /-/dashboards", boards.listDashboards)
 	mux.HandleFunc("GET /-/dashboards/{uid}", boards.dashboard)
-	mux.HandleFunc("GET /-/lab", lab(c.State))
+	mux.HandleFunc("GET /-/lab", lab(c))
 	mux.HandleFunc("GET /-/logs", readLogs(c.State))
 	kept := newRuns(c.State)
 	mux.HandleFunc("GET /-/runs", kept.list)

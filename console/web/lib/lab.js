@@ -38,22 +38,28 @@ export function lossBadge({ classes = {} }) {
   return badge(`${digits(percent)} % not served`, "bad", `${failed} failed and ${shed} were refused, of ${of}`);
 }
 
-// commands are those to try, for a lab whose ports are moved by so much.
-export function commands(offset = 0, folder = "") {
+// commands are those to try, for a lab whose ports are moved by so much, natively or in
+// containers.
+export function commands(offset = 0, folder = "", containers = false) {
   const at = (port) => `http://127.0.0.1:${port + offset}`;
   const to = offset ? ` -url ${at(9070)}` : "", env = offset ? `OTEL_EXPORTER_OTLP_ENDPOINT=${at(4318)} ` : "";
   const traces = offset ? ` -jaeger ${at(16696)}` : "";
   const own = /\/\.lab$/.test(folder) || !folder ? "" : ` -state ${quote(folder)}`;
   const keep = own ? ` -keep ${quote(`${folder}/runs`)}` : "";
+  const compose = `go run ./compose${offset ? ` -port-offset ${offset}` : ""}`;
+  const faults = (list) => containers
+    ? `${compose} exec album-store-1 /tools/labtool put http://127.0.0.1:9081/admin/faults '{"faults":[${list}]}'`
+    : `curl -X PUT ${at(9081)}/admin/faults -d '{"faults":[${list}]}'`;
   return {
     env, to,
+    ps: `${compose} ps`,
     up: own || offset ? `go run ./lab up${own}${offset ? ` -port-offset ${offset}` : ""}` : "make lab-up",
     down: `go run ./lab down${own}`,
     album: `curl ${at(9070)}/albums/1`,
     load: `${env}go run ./loadgen -rate 100 -slo 'p99<50ms'${to}${traces}${keep}`,
     data: `${env}go run ./datagen -n 1000${to}`,
-    slow: `curl -X PUT ${at(9081)}/admin/faults -d '{"faults":["db-delay=40ms@2%"]}'`,
-    heal: `curl -X PUT ${at(9081)}/admin/faults -d '{"faults":[]}'`,
+    slow: faults('"db-delay=40ms@2%"'),
+    heal: faults(""),
   };
 }
 

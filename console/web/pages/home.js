@@ -65,18 +65,20 @@ function put(element, parts) {
   if (focus >= 0) element.querySelectorAll("a, button")[focus]?.focus({ preventScroll: true });
 }
 
-const phases = { up: "good", starting: "warn", stopping: "warn", down: "bad", killed: "bad", silent: "bad" };
+const phases = { up: "good", starting: "warn", stopping: "warn", unready: "bad", down: "bad", killed: "bad", silent: "bad" };
 
 function head(lab) {
   const st = lab?.status;
   return [h("h1", null, "The lab"), lab && badge(`is ${lab.phase}`, phases[lab.phase]),
-    st && h("span", { class: "sub" }, `${st.programs.length} programs, ${bytes(st.memory_bytes)}, for ${span(st.started_at)}`)];
+    lab?.containers && h("span", { class: "sub" }, `${st.programs.length} containers`),
+    st && !lab.containers && h("span", { class: "sub" }, `${st.programs.length} programs, ${bytes(st.memory_bytes)}, for ${span(st.started_at)}`)];
 }
 
 function down(lab) {
   if (lab.status === "rejected") return problem(lab.reason.message);
   const { phase, detail, folder } = lab.value;
   if (phase === "up" || phase === "starting") return null;
+  if (lab.value.containers) return problem("Not all containers are ready. Look at them in the folder of the repository:", copyable(commands(lab.value.status.port_offset, "", true).ps));
   const cmd = commands(0, folder);
   const texts = { down: "The lab does not run. Start it in the folder of the repository:", stopping: "The lab is stopping.", killed: detail, silent: detail };
   return problem(texts[phase] ?? detail ?? "", phase === "down" && detail && h("p", null, detail), phase !== "stopping" && copyable(cmd.up),
@@ -89,9 +91,18 @@ function programs(lab) {
   const list = lab?.status?.programs;
   if (!list) return null;
   const cell = (name, value, more) => h("td", { class: more, "data-name": name }, value);
+  const state = (p) => cell("State", [programBadge(p), p.detail && h("div", { class: "note" }, p.detail)]);
+  if (lab.containers) {
+    // Of the others only docker has the logs.
+    const logs = (name) => name && h("a", { href: `/logs?service=${name}`, "aria-label": `Logs of ${name}` }, "logs");
+    return card("Containers", h("table", { class: "programs" },
+      h("thead", null, h("tr", null, ["Name", "State", ""].map((n, i) => h("th", { scope: "col", class: i > 1 && "n" }, n)))),
+      h("tbody", null, list.toReversed().map((p) => h("tr", null, h("th", { scope: "row" }, p.name), state(p),
+        cell("Logs", logs(/^(album-store|proxy-service)/.exec(p.name)?.[0]), "n"))))));
+  }
   const rows = list.toReversed().map((p) => h("tr", null,
     h("th", { scope: "row" }, p.name),
-    cell("State", [programBadge(p), p.detail && h("div", { class: "note" }, p.detail)]),
+    state(p),
     cell("Address", h("a", { href: p.address, class: "mono" }, p.address.replace("http://", "")), "wide"),
     cell("Built from", h("span", { class: "version", title: p.version }, p.version || "–")),
     cell("Up for", p.process?.pid ? span(p.since) : "–", "n"),
@@ -156,9 +167,9 @@ function look(boards) {
 }
 
 function next(lab) {
-  const cmd = commands(lab?.status?.port_offset ?? 0, lab?.folder);
+  const cmd = commands(lab?.status?.port_offset ?? 0, lab?.containers ? "" : lab?.folder, lab?.containers);
   const step = (text, ...list) => [h("p", { class: "note" }, text), list.map(copyable)];
   return card("Try next", step("Ask for an album.", cmd.album), step("Make a thousand albums.", cmd.data), step("Send load, and see how it comes out under Runs.", cmd.load),
     // The faults of a store that runs elsewhere are not known to be reachable.
-    lab?.status?.stores?.length ? [] : step("Make some calls of the database slow, find them in the traces, and make it good again.", cmd.slow, cmd.heal));
+    lab?.status?.stores?.length || lab?.containers && !lab.status.programs.some((p) => p.name === "album-store-1") ? [] : step("Make some calls of the database slow, find them in the traces, and make it good again.", cmd.slow, cmd.heal));
 }
