@@ -183,7 +183,7 @@ func TestFreshAndOptions(t *testing.T) {
 	if got := l.called(" up "); !strings.Contains(got, "limited.yaml --profile console --profile edge up ") {
 		t.Errorf("docker %s", got)
 	}
-	for _, want := range []string{"OTEL_METRIC_EXPORT_INTERVAL=5000\n  go run ./store -addr 127.0.0.1:9080", "curl http://127.0.0.1:8070/albums/1"} {
+	for _, want := range []string{"OTEL_METRIC_EXPORT_INTERVAL=5000\n  go run ./store -addr 127.0.0.1:9080 -db sqlite:/tmp/albums.db", "curl http://127.0.0.1:8070/albums/1"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("up does not say %q:\n%s", want, out)
 		}

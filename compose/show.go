@@ -101,7 +101,7 @@ func try(w io.Writer, p *project.Project, storeHost string) {
 start an album store, natively or in a debugger; the proxy finds it:
   export OTEL_EXPORTER_OTLP_ENDPOINT=%s OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
   export OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=compose OTEL_METRIC_EXPORT_INTERVAL=5000
-  go run ./store -addr %s:%d
+  go run ./store -addr %s:%d -db sqlite:/tmp/albums.db
 `, p.OTLP(), storeHost, p.OutsideStore())
 	}
 	datagen, loadgen := "go run ./datagen -n 1000", "go run ./loadgen -rate 100"

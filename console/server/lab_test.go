@@ -95,6 +95,10 @@ func TestContainers(t *testing.T) {
 		a.Status.Programs[0].Name != "jaeger" || a.Status.Programs[1].Name != "album-store-1" || a.Status.Programs[1].State != "ready" {
 		t.Errorf("all ready: %+v", a)
 	}
+	// Where the runs are in the container is of no use outside.
+	if _, body := do(t, console(t, c), http.MethodGet, "/-/runs", ""); !strings.Contains(body, `"folder":""`) {
+		t.Errorf("/-/runs = %s", body)
+	}
 	status.Store(http.StatusServiceUnavailable)
 	c.Containers[0].Ready = "http://127.0.0.1:1/" // tcpmux: nobody has it any more
 	a = askLab(t, console(t, c))

@@ -42,6 +42,7 @@ const reportPolicy = "sandbox allow-scripts allow-popups allow-popups-to-escape-
 // runs reads the runs that loadgen keeps in a folder.
 type runs struct {
 	folder string
+	shown  string // the same, for who is outside; "": in a container nobody knows
 
 	mu   sync.Mutex
 	seen map[string]listed // by id
@@ -75,8 +76,12 @@ type run struct {
 	Finished bool                 `json:"finished"`          // a report is there
 }
 
-func newRuns(state string) *runs {
-	return &runs{folder: filepath.Join(state, "runs"), seen: map[string]listed{}, busy: make(chan struct{}, 1)}
+func newRuns(c Config) *runs {
+	r := &runs{folder: filepath.Join(c.State, "runs"), seen: map[string]listed{}, busy: make(chan struct{}, 1)}
+	if len(c.Containers) == 0 {
+		r.shown = r.folder
+	}
+	return r
 }
 
 // turn waits until no other request reads a report, and reports whether it is this one's
@@ -108,7 +113,7 @@ func (rs *runs) list(w http.ResponseWriter, _ *http.Request) {
 	rs.forget(entries)
 	slices.SortStableFunc(list, func(a, b run) int { return b.Started.Compare(a.Started) })
 	more := len(list) > maxRuns
-	reply(w, http.StatusOK, map[string]any{"runs": list[:min(len(list), maxRuns)], "more": more, "folder": rs.folder})
+	reply(w, http.StatusOK, map[string]any{"runs": list[:min(len(list), maxRuns)], "more": more, "folder": rs.shown})
 }
 
 // forget drops what is remembered of runs that are not there any more.

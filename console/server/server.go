@@ -51,7 +51,7 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET /-/dashboards/{uid}", boards.dashboard)
 	mux.HandleFunc("GET /-/lab", lab(c))
 	mux.HandleFunc("GET /-/logs", readLogs(c.State))
-	kept := newRuns(c.State)
+	kept := newRuns(c)
 	mux.HandleFunc("GET /-/runs", kept.list)
 	mux.HandleFunc("GET /-/runs/compare", kept.compare)
 	mux.HandleFunc("GET /-/runs/{id}", kept.report)
