@@ -134,7 +134,7 @@ func inBackground(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) err
 		return err
 	}
 	self := filepath.Join(l.State, "lab")
-	if err := copySelf(self); err != nil {
+	if err := cli.CopySelf(self, 0o755); err != nil {
 		return fmt.Errorf("state folder: %w", err)
 	}
 	said, err := os.Create(filepath.Join(l.Logs(), "lab.err"))
@@ -174,31 +174,6 @@ func inBackground(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) err
 	}
 	stderr.Write(reason)
 	return cli.ErrSaid
-}
-
-func copySelf(to string) error {
-	exe, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	from, err := os.Open(exe)
-	if err != nil {
-		return err
-	}
-	defer from.Close()
-	f, err := os.CreateTemp(filepath.Dir(to), "lab.new*") // two up may be at it
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, from)
-	err = errors.Join(err, f.Chmod(0o755), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), to)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
 }
 
 func supervise(ctx context.Context, args []string, getenv func(string) string, stdout, _ io.Writer) error {

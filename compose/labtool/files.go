@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"soundcheck/internal/cli"
 )
 
 // file is a line of ls.
@@ -64,7 +66,7 @@ func cat(_ context.Context, args []string, stdout io.Writer) error {
 // this order: a health check that runs already must find a whole program.
 func prepare(_ context.Context, args []string, stdout io.Writer) error {
 	to := filepath.Join(args[0], "labtool")
-	if err := copySelf(to); err != nil {
+	if err := cli.CopySelf(to, 0o555); err != nil {
 		return fmt.Errorf("copy labtool to %s: %w", args[0], err)
 	}
 	for _, arg := range args[1:] {
@@ -108,29 +110,4 @@ func chown(path string, uid, gid int) error {
 func owned(info fs.FileInfo, uid, gid int) bool {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int(st.Uid) == uid && int(st.Gid) == gid
-}
-
-func copySelf(to string) error {
-	exe, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	from, err := os.Open(exe)
-	if err != nil {
-		return err
-	}
-	defer from.Close()
-	f, err := os.CreateTemp(filepath.Dir(to), ".labtool*")
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, from)
-	err = errors.Join(err, f.Chmod(0o555), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), to)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
 }

@@ -73,7 +73,6 @@ func askContainers(ctx context.Context, c Config) labAnswer {
 			a.Phase = phaseUnready
 		}
 	}
-	a.Status.Phase = supervisor.Phase(a.Phase)
 	return a
 }
 

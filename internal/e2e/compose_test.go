@@ -141,6 +141,13 @@ func TestCompose(t *testing.T) {
 	t.Run("verify", func(t *testing.T) { // also what was killed
 		t.Log("\n" + c.mustRun(t, 10*time.Minute, "lab", "verify", "-env", "compose", "-state", c.State, "-port-offset", fmt.Sprint(c.Offset), "-duration", "10s"))
 	})
+	t.Run("console", func(t *testing.T) {
+		var lab struct{ Phase string }
+		getJSON(t, c.Console()+"/-/lab", &lab)
+		if lab.Phase != "up" {
+			t.Errorf("the console says that the lab is %q, want up", lab.Phase)
+		}
+	})
 	t.Run("Jaeger is away, and networks are cut", c.queue)
 	t.Run("the Collector is away", c.collectorAway)
 	t.Run("rolling replacement", c.replace)
