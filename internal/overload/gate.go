@@ -6,31 +6,31 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
-
-	"github.com/failsafe-go/failsafe-go/adaptivelimiter"
 )
 
-// gate bounds how many requests of a class are in work. The others wait in a queue,
+// gate bounds how many requests of a class are in flight. The others wait in a queue,
 // first in first out, whose length is bounded in number and in time: a request that
-// would wait too long is refused at once rather than after the wait.
+// would wait too long is shed at once rather than after the wait.
 type gate struct {
-	limiter  adaptivelimiter.AdaptiveLimiter[any]
+	limiter  *limiter
 	maxQueue int64
 	maxWait  time.Duration
 
 	waiting atomic.Int64
-	// service is how long a request is in work, in seconds: a moving average, as the
+	// service is how long a request is in flight, in seconds: a moving average, as the
 	// bits of a float64.
 	service atomic.Uint64
+	// standing is since when somebody has been waiting, in nanoseconds since 1970;
+	// 0: nobody waits.
+	standing atomic.Int64
 }
 
-// patience is how many times its longest expected wait a request waits at most.
+// patience is how many times maxWait a request may wait in a queue that has just formed.
+// No request waits longer.
 const patience = 10
 
-type permit struct {
-	adaptivelimiter.Permit
-	start time.Time
-}
+// permit is the right to be in flight.
+type permit struct{ start time.Time }
 
 // Bounds of the classes that are apart from reads and writes.
 const (
@@ -38,79 +38,45 @@ const (
 	maxStreams = 64
 )
 
-// How a limit follows the latency. Every followWindow the median of what requests
-// took is compared with a baseline: in the manner of TCP Vegas, the difference tells
-// how many of those in work really wait for each other; the limit is one at a time
-// brought to where a few do.
-//
-// The baseline follows what requests take, too, over some minutes: a service that has
-// become slower for good is not taken for overloaded for ever, and an overload that
-// lasts for hours lets the limit grow slowly. Until then minLimit keeps it going.
-//
-// Where the library would also go by how limit and throughput correlate it has too few
-// samples to do so (fewer than 10): with them the limit swung between a third and three
-// times of what was right (failsafe-go v0.9.8; see TestAdaptiveFindsTheLimit).
-const (
-	minLimit     = 16
-	initialLimit = 32
-	maxLimit     = 1024
-
-	followWindow   = 250 * time.Millisecond
-	followSamples  = 10   // in a window, at least
-	followBaseline = 1000 // windows
-	followQuantile = 0.5
-	headroom       = 2.0 // the limit is at most this times the most in work lately
-	headroomMemory = time.Minute
-	noCorrelation  = 1
-	longestFollow  = 30 * time.Second
-)
-
 func newGate(o Options, class Class) *gate {
 	g := &gate{maxQueue: int64(o.Queue), maxWait: o.QueueWait}
-	b := adaptivelimiter.NewBuilder[any]()
-	switch n := o.Concurrency.share(class, o.WriteShare); {
+	switch {
 	case class == Batch:
-		n = o.Concurrency.atMost(maxBatches)
-		b = b.WithLimits(n, n, n)
+		g.limiter = newLimiter(o.Concurrency.atMost(maxBatches))
 	case class == Stream:
-		n = o.Concurrency.atMost(maxStreams)
-		b = b.WithLimits(n, n, n)
+		g.limiter = newLimiter(o.Concurrency.atMost(maxStreams))
 	case o.Concurrency.Adaptive:
-		b = b.WithLimits(minLimit, maxLimit, initialLimit).
-			WithMaxLimitFactor(headroom).WithMaxLimitStabilizationWindow(headroomMemory).
-			WithRecentWindow(followWindow, longestFollow, followSamples).WithRecentQuantile(followQuantile).
-			WithBaselineWindow(followBaseline).WithCorrelationWindow(noCorrelation)
+		g.limiter = newAdaptiveLimiter()
 	default:
-		b = b.WithLimits(n, n, n)
+		g.limiter = newLimiter(o.Concurrency.share(class, o.WriteShare))
 	}
-	g.limiter = b.Build()
 	return g
 }
 
 // try returns a permit if nobody has to wait for one.
 func (g *gate) try() (permit, bool) {
-	p, ok := g.limiter.TryAcquirePermit()
-	return permit{p, time.Now()}, ok
+	ok := g.limiter.try()
+	return permit{time.Now()}, ok
 }
 
 // queue waits for a permit.
 func (g *gate) queue(ctx context.Context) (permit, *Shed) {
-	ahead := g.waiting.Add(1)
-	defer g.waiting.Add(-1)
+	ahead := g.enter()
+	defer g.leave()
 	if ahead > g.maxQueue {
 		return permit{}, &Shed{QueueFull, retryLater}
 	}
-	expected := time.Duration(float64(ahead) / float64(max(g.limiter.Limit(), 1)) * g.serviceTime() * float64(time.Second))
+	limit, _ := g.limiter.state()
+	expected := time.Duration(float64(ahead) / float64(limit) * g.serviceTime() * float64(time.Second))
 	if deadline, ok := ctx.Deadline(); ok && expected > time.Until(deadline) {
 		return permit{}, &Shed{DeadlineExceeded, retryLater}
 	}
-	if expected > g.maxWait {
+	if expected > g.allowedWait(time.Now()) {
 		return permit{}, &Shed{QueueFull, retryLater}
 	}
 	// Its turn can come later than expected, because requests end in clusters. Only
-	// who waits much too long is refused after all: a late no is the worst answer.
-	p, err := g.limiter.AcquirePermitWithMaxWait(ctx, patience*g.maxWait)
-	switch {
+	// who waits much too long is shed after all: a late no is the worst answer.
+	switch err := g.limiter.acquire(ctx, patience*g.maxWait); {
 	case errors.Is(err, context.DeadlineExceeded):
 		return permit{}, &Shed{DeadlineExceeded, retryLater}
 	case errors.Is(err, context.Canceled):
@@ -118,26 +84,49 @@ func (g *gate) queue(ctx context.Context) (permit, *Shed) {
 	case err != nil:
 		return permit{}, &Shed{QueueTimeout, retryLater}
 	}
+	p := permit{time.Now()}
 	if err := ctx.Err(); err != nil { // its turn came, too late
-		p.Drop()
+		g.limiter.release(p.start, false)
 		reason := ClientGone
 		if errors.Is(err, context.DeadlineExceeded) {
 			reason = DeadlineExceeded
 		}
 		return permit{}, &Shed{reason, retryLater}
 	}
-	return permit{p, time.Now()}, nil
+	return p, nil
+}
+
+// enter returns how many wait, with the caller.
+func (g *gate) enter() int64 {
+	n := g.waiting.Add(1)
+	if n == 1 {
+		g.standing.Store(time.Now().UnixNano())
+	}
+	return n
+}
+
+func (g *gate) leave() { g.waiting.Add(-1) }
+
+// allowedWait is how long a request may expect to wait. A queue that has been empty a
+// moment ago is a burst: whoever sent it has stood still for some time, and it is served
+// soon. A queue that does not become empty is overload: then a long queue would only make
+// all of them late. It is the rule of CoDel, in the form of "Fail at Scale" (Maurer, ACM
+// Queue 13/8, 2015). Without it, a machine that lets its programs run only every few
+// hundred milliseconds sheds what then comes at once, though nobody had to wait before.
+func (g *gate) allowedWait(now time.Time) time.Duration {
+	if burst := patience * g.maxWait; now.UnixNano()-g.standing.Load() < int64(burst) {
+		return burst
+	}
+	return g.maxWait
 }
 
 // release gives p back. Record says that how long it was held is like what is to be
 // expected.
 func (g *gate) release(p permit, record bool) {
-	if !record {
-		p.Drop()
-		return
+	if record {
+		g.learn(time.Since(p.start).Seconds())
 	}
-	g.learn(time.Since(p.start).Seconds())
-	p.Record()
+	g.limiter.release(p.start, record)
 }
 
 // learn notes how long a request was in work. Of two that end at once one may be

@@ -19,6 +19,11 @@ func fixed(n, queue int, wait time.Duration) Options {
 	return Options{Concurrency: Concurrency{N: n}, WriteShare: 0.25, Queue: queue, QueueWait: wait}
 }
 
+func inFlight(g *gate) int {
+	_, n := g.limiter.state()
+	return n
+}
+
 // Who waits gets in in the order of arrival, as soon as there is room.
 func TestQueueIsFair(t *testing.T) {
 	t.Parallel()
@@ -52,8 +57,8 @@ func TestQueueIsFair(t *testing.T) {
 		if want := []int{0, 1, 2, 3, 4}; !slices.Equal(order, want) {
 			t.Errorf("order %v, want %v", order, want)
 		}
-		if g.waiting.Load() != 0 || g.limiter.Inflight() != 0 {
-			t.Errorf("%d wait, %d in work at the end (%s)", g.waiting.Load(), g.limiter.Inflight(), time.Since(start))
+		if g.waiting.Load() != 0 || inFlight(g) != 0 {
+			t.Errorf("%d wait, %d in work at the end (%s)", g.waiting.Load(), inFlight(g), time.Since(start))
 		}
 	})
 }
@@ -121,9 +126,9 @@ func TestQueueRefuses(t *testing.T) {
 // Reads that fill their share do not keep a write waiting, nor the other way round.
 func TestShares(t *testing.T) {
 	t.Parallel()
-	for n, want := range map[int][2]uint{2: {1, 1}, 4: {3, 1}, 16: {12, 4}, 100: {75, 25}} {
+	for n, want := range map[int][2]int{2: {1, 1}, 4: {3, 1}, 16: {12, 4}, 100: {75, 25}} {
 		c := Concurrency{N: n}
-		if got := [2]uint{c.share(Read, 0.25), c.share(Write, 0.25)}; got != want {
+		if got := [2]int{c.share(Read, 0.25), c.share(Write, 0.25)}; got != want {
 			t.Errorf("shares of %d: %v, want %v", n, got, want)
 		}
 	}
@@ -203,13 +208,91 @@ func TestAdaptiveFindsTheLimit(t *testing.T) {
 						}
 					}()
 				}
-				limit := g.limiter.Limit()
+				limit, _ := g.limiter.state()
 				time.Sleep(10 * time.Second)
 				synctest.Wait()
 				slices.Sort(took)
 				goodput, p99 := float64(len(took))/30/capacity, took[len(took)*99/100]
 				if goodput < tt.goodput || p99 > tt.p99 || limit > tt.most {
 					t.Errorf("%.3f of the capacity, p99 %s, limit %d, want %g at least, %s and %d at most", goodput, p99, limit, tt.goodput, tt.p99, tt.most)
+				}
+			})
+		})
+	}
+}
+
+// A service that becomes slow, because its disk does, and not because too much is asked of
+// it: any number of requests take as long as one. Until the limit has followed some are
+// shed; then none. The load grows with its own time, too: a machine that lets the clients
+// run only every 250 ms sends as many at once, and all of them are served.
+func TestSlowIsNotOverload(t *testing.T) {
+	t.Parallel()
+	const rate, fast = 140, 3 * time.Millisecond
+	for _, tt := range []struct {
+		name   string
+		slow   time.Duration // what each request takes from 10 s on
+		share  float64       // of the requests that do
+		clumps time.Duration // between clients' sends; 0: each by itself
+		within time.Duration // of the change, after which none is shed
+	}{
+		{"hundred times slower", 300 * time.Millisecond, 1, 0, 10 * time.Second},
+		{"three hundred times slower", time.Second, 1, 0, time.Minute},
+		{"ten times slower", 30 * time.Millisecond, 1, 0, 0},
+		{"a third of the requests", time.Second, 0.3, 0, 5 * time.Second},
+		{"in clumps", 30 * time.Millisecond, 1, 250 * time.Millisecond, 0},
+		{"in large clumps", 30 * time.Millisecond, 1, 800 * time.Millisecond, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := newGate(Options{Concurrency: Concurrency{Adaptive: true}, Queue: defaultQueue, QueueWait: defaultQueueWait}, Read)
+				rng := rand.New(rand.NewPCG(1, 1))
+				start := time.Now()
+				var mu sync.Mutex
+				var shedBefore, shedAfter, served int
+				const change = 10 * time.Second
+				for i := 0; ; i++ {
+					at := time.Duration(float64(i) / rate * float64(time.Second))
+					if tt.clumps > 0 {
+						at = at.Truncate(tt.clumps)
+					}
+					if at > change+tt.within+time.Minute {
+						break
+					}
+					time.Sleep(time.Until(start.Add(at)))
+					takes := fast
+					if at >= change && rng.Float64() < tt.share {
+						takes = tt.slow
+					}
+					takes = time.Duration(float64(takes) * (0.7 + 0.6*rng.Float64()))
+					go func() {
+						p, ok := g.try()
+						var shed *Shed
+						if !ok {
+							p, shed = g.queue(t.Context())
+						}
+						if shed == nil {
+							time.Sleep(takes)
+							g.release(p, true)
+						}
+						mu.Lock()
+						defer mu.Unlock()
+						switch {
+						case shed == nil:
+							served++
+						case at > change+tt.within || at < change:
+							shedAfter++
+						default:
+							shedBefore++
+						}
+					}()
+				}
+				time.Sleep(10 * time.Second)
+				synctest.Wait()
+				limit, _ := g.limiter.state()
+				t.Logf("%d served, %d shed until the limit had followed, %d after that; limit %d", served, shedBefore, shedAfter, limit)
+				if shedAfter > 0 {
+					t.Errorf("%d were shed, want none", shedAfter)
 				}
 			})
 		})
@@ -226,7 +309,7 @@ func TestPanicReleases(t *testing.T) {
 			request(t, r, "10.0.0.1:1")
 		}()
 	}
-	if n := c.gates[Read].limiter.Inflight(); n != 0 {
+	if n := inFlight(c.gates[Read]); n != 0 {
 		t.Errorf("%d in work after the panics", n)
 	}
 }
@@ -359,7 +442,7 @@ func TestStress(t *testing.T) {
 		t.Errorf("answers %v, want 6400 of 200 and 503", codes)
 	}
 	g := c.gates[Read]
-	if g.limiter.Inflight() != 0 || g.waiting.Load() != 0 || g.limiter.Queued() != 0 {
-		t.Errorf("%d in work, %d wait at the end", g.limiter.Inflight(), g.waiting.Load())
+	if inFlight(g) != 0 || g.waiting.Load() != 0 || g.limiter.waiters.Len() != 0 {
+		t.Errorf("%d in work, %d wait at the end", inFlight(g), g.waiting.Load())
 	}
 }

@@ -51,9 +51,9 @@ func (c *Control) instrument(mp metric.MeterProvider) error {
 		name, about string
 		value       func(*gate) int
 	}{
-		{"in_flight", "Requests in work.", func(g *gate) int { return g.limiter.Inflight() }},
+		{"in_flight", "Requests in work.", func(g *gate) int { _, n := g.limiter.state(); return n }},
 		{"queue.length", "Requests that wait for their turn.", func(g *gate) int { return int(g.waiting.Load()) }},
-		{"limit", "Requests that may be in work: a fixed number, or as many as the latency allows now.", func(g *gate) int { return g.limiter.Limit() }},
+		{"limit", "Requests that may be in work: a fixed number, or as many as the latency allows now.", func(g *gate) int { n, _ := g.limiter.state(); return n }},
 	} {
 		_, err := m.Int64ObservableGauge("soundcheck.overload."+gauge.name, metric.WithUnit("{request}"), metric.WithDescription(gauge.about),
 			metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {

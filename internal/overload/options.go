@@ -61,20 +61,20 @@ func (c *Concurrency) Set(s string) error {
 }
 
 // share returns how much of a fixed concurrency belongs to class: at least one.
-func (c Concurrency) share(class Class, writes float64) uint {
+func (c Concurrency) share(class Class, writes float64) int {
 	w := min(max(int(math.Round(float64(c.N)*writes)), 1), c.N-1)
 	if class == Write {
-		return uint(max(w, 1)) // also of no bound at all, which nobody asks for
+		return max(w, 1) // also of no bound at all, which nobody asks for
 	}
-	return uint(max(c.N-w, 1))
+	return max(c.N-w, 1)
 }
 
 // atMost returns n, or a fixed concurrency that is less.
-func (c Concurrency) atMost(n int) uint {
+func (c Concurrency) atMost(n int) int {
 	if !c.Adaptive {
 		n = min(n, c.N)
 	}
-	return uint(n)
+	return n
 }
 
 // maxRequestTimeout leaves time to answer before the server cuts the connection.
