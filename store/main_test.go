@@ -79,7 +79,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-db", "postgres://a:sec%ret@b/c"}, 2, "-db: not a URL that can be read"},
 		{[]string{"-migrate", "maybe"}, 2, `-migrate "maybe" is not auto, check or off`},
 		{[]string{"-max-albums", "2"}, 2, "-max-albums 2 is out of range: 3 to 1000000000"},
-		{[]string{"-max-conns", "0"}, 2, "-max-conns 0 is out of range: 1 to 1000"},
+		{[]string{"-max-conns", "1"}, 2, "-max-conns 1 is out of range: 2 to 1000"},
 		{[]string{"-slow-query", "-1s"}, 2, "-slow-query -1s is out of range: 0s to 1h"},
 		{[]string{"migrate", "sideways", "-db", "sqlite:x"}, 2, `migrate "sideways": must be one of up, down, status, redo`},
 		{[]string{"migrate", "up"}, 2, "-db: which database? sqlite:PATH or postgres://…"},

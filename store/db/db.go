@@ -43,7 +43,8 @@ var (
 // Config says which database, and how it is used.
 type Config struct {
 	URL string // sqlite:PATH or postgres://…; see Parse
-	// MaxConns bounds the connections: to PostgreSQL in all, to SQLite of readers.
+	// MaxConns limits the connections, 2 at least: to PostgreSQL in all, half of them for reads; to
+	// SQLite of readers.
 	MaxConns int
 	// SlowQuery is how long a statement may take before it is logged; 0 never.
 	SlowQuery      time.Duration
@@ -58,7 +59,7 @@ type Store struct {
 	dialect dialect
 	path    string  // of SQLite's file
 	reader  *sql.DB // for what changes nothing
-	writer  *sql.DB // the same on PostgreSQL; SQLite has one connection that writes
+	writer  *sql.DB // SQLite has one connection that writes
 	log     *slog.Logger
 	running running
 	queue   *queue
@@ -78,7 +79,7 @@ var _ album.Service = (*Store)(nil)
 const (
 	connectTimeout = 2 * time.Second
 	readyTimeout   = time.Second
-	busyFor        = 5 * time.Second // SQLite is ready if it was written to so shortly ago
+	busyFor        = 5 * time.Second // a database that is busy is ready if a COMMIT ended so shortly ago
 )
 
 // Parse checks a database's URL. It returns the driver's name and its data source,
@@ -148,8 +149,14 @@ func Open(c Config) (_ *Store, err error) {
 	s.source = source
 	// Who waits for another's lock gives up, as on SQLite.
 	source += fmt.Sprintf("&lock_timeout=%d", busyTimeout.Milliseconds())
-	s.writer, err = s.open(driver, source, "pool", c.MaxConns)
-	s.reader = s.writer
+	// A slow COMMIT holds its connection for as long as the disk takes, and reads must not
+	// wait for one of those. In one pool of 16, twenty creates per second whose COMMITs stall
+	// for a second held all connections, and the proxy shed the reads.
+	readers := c.MaxConns / 2
+	if s.writer, err = s.open(driver, source, "writer", c.MaxConns-readers); err != nil {
+		return nil, err
+	}
+	s.reader, err = s.open(driver, source, "reader", readers)
 	return s, err
 }
 
@@ -214,7 +221,7 @@ func (s *Store) Close() error {
 	if s.reader != nil {
 		errs = append(errs, s.reader.Close())
 	}
-	if s.writer != nil && s.writer != s.reader {
+	if s.writer != nil {
 		errs = append(errs, s.writer.Close())
 	}
 	return errors.Join(errs...)
@@ -226,9 +233,9 @@ func (s *Store) Ready(ctx context.Context) error {
 	defer cancel()
 	c, err := s.writer.Conn(ctx)
 	if err != nil {
-		// Somebody writes. Busy is not away.
-		commit := s.lastCommit.Load()
-		if s.dialect == sqlite && commit > s.lastAway.Load() && time.Since(time.Unix(0, commit)) < busyFor {
+		// Every connection is in a transaction. Busy is not away.
+		pool, commit := s.writer.Stats(), s.lastCommit.Load()
+		if pool.InUse >= pool.MaxOpenConnections && commit > s.lastAway.Load() && time.Since(time.Unix(0, commit)) < busyFor {
 			return nil
 		}
 		return notReady(err)
