@@ -93,13 +93,14 @@ func (f *follower) next(limit int, latency, inFlight float64) int {
 	switch {
 	case inFlight < minLimit+1:
 		f.unloaded = latency
-	case f.unloaded == 0:
-		return minLimit // to measure it
-	case latency < significant*f.unloaded: // load does not make requests faster
+	case f.unloaded > 0 && latency < significant*f.unloaded: // load does not make requests faster
 		f.unloaded = latency
 	}
-	if !f.saturated {
+	switch {
+	case !f.saturated:
 		return limit
+	case f.unloaded == 0:
+		return minLimit // to measure it
 	}
 	alpha := 2 * math.Log10(float64(limit))
 	beta := 2 * alpha

@@ -194,6 +194,7 @@ func (s *Store) open(driver, source, pool string, conns int) (*sql.DB, error) {
 func (s *Store) Start(ctx context.Context) error {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
+	s.connect(ctx)
 	var err error
 	if s.queue, err = s.startQueue(ctx); err != nil {
 		return err
@@ -205,6 +206,32 @@ func (s *Store) Start(ctx context.Context) error {
 	}
 	s.metrics = append(s.metrics, reg)
 	return nil
+}
+
+// connect opens the connections before there are requests. A request that finds none idle
+// opens one and waits for it, also if another one comes free sooner (database/sql); on a
+// busy machine the reads to a store that had just started waited for seconds. A connection
+// that cannot be opened is left to the requests.
+func (s *Store) connect(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, acquireTimeout)
+	defer cancel()
+	var open, opened sync.WaitGroup
+	for _, pool := range []*sql.DB{s.reader, s.writer} {
+		n := pool.Stats().MaxOpenConnections
+		opened.Add(n)
+		for range n {
+			open.Go(func() {
+				c, err := pool.Conn(ctx)
+				opened.Done()
+				if err != nil {
+					return
+				}
+				opened.Wait() // else the next one would get this one
+				_ = c.Close()
+			})
+		}
+	}
+	open.Wait()
 }
 
 // Close ends what Start began, operations that run included, and closes the database.
