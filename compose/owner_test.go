@@ -126,7 +126,7 @@ func TestInterruptedCommands(t *testing.T) {
 func TestInterruptedWhileItPrepares(t *testing.T) {
 	l := newLab(t)
 	begun := l.calls + ".git"
-	git := "#!/bin/sh\n>" + begun + "\nexec sleep 60\n"
+	git := "#!/bin/sh\n>" + begun + "\nexec sleep 3600\n"
 	if err := os.WriteFile(filepath.Join(filepath.Dir(l.calls), "git"), []byte(git), 0o755); err != nil {
 		t.Fatal(err)
 	}

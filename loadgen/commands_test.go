@@ -37,9 +37,22 @@ func TestCapacity(t *testing.T) {
 		{nil, []string{"-slo", "p50<10s,good>90%", "-from", "20", "-to", "40"}, 0, capacity.Highest, 2},
 	} {
 		tg := newTarget(t, tt.wrap)
-		stdout, stderr, code := loadgen(t.Context(), append(append(args, "-url", tg.URL), tt.args...)...)
+		var stdout, stderr string
+		var code int
 		var r capacity.Result
-		if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != tt.code || r.Limit != tt.limit || len(r.Steps) != tt.steps || r.Version != capacity.ResultVersion {
+		var err error
+		for range 5 {
+			stdout, stderr, code = loadgen(t.Context(), append(append(args, "-url", tg.URL), tt.args...)...)
+			r = capacity.Result{}
+			if err = json.Unmarshal([]byte(stdout), &r); err != nil || r.Limit != capacity.Generator {
+				break
+			}
+		}
+		if r.Limit == capacity.Generator && tt.limit == capacity.Highest {
+			t.Logf("the machine is too busy to send %v on time: %s", tt.args, stderr)
+			continue
+		}
+		if err != nil || code != tt.code || r.Limit != tt.limit || len(r.Steps) != tt.steps || r.Version != capacity.ResultVersion {
 			t.Errorf("%v: exit code %d, %v, %+v\n%s", tt.args, code, err, r, stderr)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -57,7 +58,7 @@ func TestManyClients(t *testing.T) {
 	}
 	p := newProcess(t, "sqlite:"+filepath.Join(t.TempDir(), "albums.db"))
 	var connected, done sync.WaitGroup
-	var created atomic.Int64
+	var created, unknown atomic.Int64
 	statuses := make([]int, 2*clients)
 	all := make(chan struct{}) // closed when all are connected
 	connected.Add(clients)
@@ -66,18 +67,19 @@ func TestManyClients(t *testing.T) {
 			c := client{n: i}
 			err := c.dial(p.addr)
 			if err == nil {
-				defer c.Close()
-				statuses[2*i], err = c.call()
+				defer func() { c.Close() }() // the last one
+				statuses[2*i], err = c.ask(p.addr)
 			}
 			connected.Done()
 			<-all
 			if err == nil {
-				statuses[2*i+1], err = c.call()
+				statuses[2*i+1], err = c.ask(p.addr)
 			}
 			if err != nil {
 				t.Errorf("client %d: %v", i, err)
 			}
 			created.Add(c.created)
+			unknown.Add(c.unknown)
 		})
 	}
 	connected.Wait()
@@ -104,8 +106,9 @@ func TestManyClients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(albumtest.All(t, c, album.Query{Limit: 1000})); int64(n) != created.Load()+3 {
-		t.Errorf("%d albums after %d were created", n-3, created.Load())
+	n := int64(len(albumtest.All(t, c, album.Query{Limit: 1000}))) - 3
+	if n < created.Load() || n > created.Load()+unknown.Load() {
+		t.Errorf("%d albums after %d were created, and %d creates had no response", n, created.Load(), unknown.Load())
 	}
 }
 
@@ -115,18 +118,39 @@ type client struct {
 	n       int
 	r       *bufio.Reader
 	created int64
+	unknown int64 // creates without a response
 }
 
 // dial tries again while the queue of the listener is full.
 func (c *client) dial(addr string) (err error) {
-	for range 100 {
-		if c.Conn, err = net.DialTimeout("tcp", addr, 30*time.Second); err == nil {
+	for range 1000 {
+		if c.Conn, err = net.DialTimeout("tcp", addr, 5*time.Minute); err == nil {
 			c.r = bufio.NewReader(c.Conn)
-			return c.SetDeadline(time.Now().Add(2 * time.Minute))
+			return nil
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	return err
+}
+
+// ask is call on a new connection if the store has closed this one. It does so when a
+// client sends no request for five seconds, or waits for two minutes between two: on a slow
+// machine the clients are slow, too.
+func (c *client) ask(addr string) (status int, err error) {
+	for range 5 {
+		status, err = c.call()
+		if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+			break
+		}
+		if c.n%10 == 0 {
+			c.unknown++
+		}
+		c.Close()
+		if err := c.dial(addr); err != nil {
+			return 0, err
+		}
+	}
+	return status, err
 }
 
 func (c *client) call() (status int, err error) {

@@ -30,8 +30,15 @@ func (l *lab) wantNothingLeft(t *testing.T, pids []int) {
 func TestHeal(t *testing.T) {
 	l := newLab(t)
 	l.up(t)
+	// What the slowest call takes here while nothing is wrong.
+	undisturbed := make(chan struct{})
+	wait := l.slowest(undisturbed)
+	l.mustRun(t, time.Minute, "lab", "smoke", "-url", l.Proxy())
+	l.verify(t, "10s", "20")
+	close(undisturbed)
+	usual, _ := wait()
 	stop := make(chan struct{})
-	wait := l.slowest(stop)
+	wait = l.slowest(stop)
 	for _, p := range l.status(t).Programs {
 		if err := syscall.Kill(p.Process.PID, syscall.SIGKILL); err != nil {
 			t.Fatalf("kill %s: %v", p.Name, err)
@@ -47,9 +54,9 @@ func TestHeal(t *testing.T) {
 	}
 	close(stop)
 	slowest, calls := wait()
-	t.Logf("slowest of %d answers: %s", calls, slowest)
-	if slowest > 2*time.Second {
-		t.Errorf("an answer took %s while programs were killed, want 2s at most", slowest)
+	t.Logf("slowest of %d responses: %s; before that: %s", calls, slowest, usual)
+	if most := 2*time.Second + 3*usual; slowest > most {
+		t.Errorf("a response took %s while programs were killed, want %s at most; before that it was %s", slowest, most, usual)
 	}
 
 	// Telemetry flows again, through all that was killed.

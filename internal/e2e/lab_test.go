@@ -99,7 +99,7 @@ func (l *lab) mustRun(t *testing.T, timeout time.Duration, name string, args ...
 // the plan (exit code 4) is no failure of the lab.
 func (l *lab) attack(t *testing.T, args ...string) string {
 	t.Helper()
-	stdout, stderr, code := l.run(t, 2*time.Minute, "loadgen", append(args, "-url", l.Proxy(), "-jaeger", l.Jaeger(), "-keep", filepath.Join(l.State, "runs"))...)
+	stdout, stderr, code := l.run(t, 10*time.Minute, "loadgen", append(args, "-url", l.Proxy(), "-jaeger", l.Jaeger(), "-keep", filepath.Join(l.State, "runs"))...)
 	if code != 0 && code != 4 || !strings.Contains(stdout, "\nfailed        0 (0.00%)\n") && !slices.Contains(args, "json") {
 		t.Fatalf("loadgen %s: exit code %d\n%s%s", strings.Join(args, " "), code, stdout, stderr)
 	}
@@ -147,7 +147,7 @@ func (l *lab) allReady(t *testing.T) error {
 // that it never does.
 func eventually(t *testing.T, what string, check func() error) {
 	t.Helper()
-	within(t, time.Minute, what, check)
+	within(t, 5*time.Minute, what, check)
 }
 
 func within(t *testing.T, limit time.Duration, what string, check func() error) {
