@@ -116,6 +116,8 @@ func (in *input) fromFile(yield func(fill.Item, error) bool) {
 		fail(errors.New("it has no albums"))
 	case number <= in.from:
 		fail(fmt.Errorf("it has %d albums, and -from is %d", number, in.from))
+	case good == 0:
+		fail(fmt.Errorf("there is no album in it from album %d on: %d were left out", in.from, number-in.from))
 	case in.N > 0:
 		fail(fmt.Errorf("it has %d albums from album %d on, and -n is %d", good, in.from, in.N))
 	}

@@ -3,22 +3,22 @@ package file
 import (
 	"bufio"
 	"bytes"
-	"cmp"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"slices"
-	"strconv"
 	"strings"
 
 	"soundcheck/internal/album"
+	"soundcheck/internal/albumhttp"
 )
 
 // maxLine bounds a line, and with it an album.
 const maxLine = 1 << 20
+
+var errLong = fmt.Errorf("it is longer than %d bytes", maxLine)
 
 // BadError says which line is no valid album, and why.
 type BadError struct {
@@ -44,53 +44,67 @@ func Readable(f Format) error {
 // follow; any other error is the last.
 func Read(r io.Reader, f Format) iter.Seq2[album.Album, error] {
 	return func(yield func(album.Album, error) bool) {
-		var err error
-		switch f {
-		case NDJSON:
-			err = readLines(r, yield)
-		case JSON:
-			err = readArray(r, yield)
-		case CSV:
-			err = readCSV(r, yield)
-		default:
-			err = Readable(f)
-		}
+		err := read(r, f, yield)
 		if err != nil && !errors.Is(err, errStop) {
 			yield(album.Album{}, err)
 		}
 	}
 }
 
+func read(r io.Reader, f Format, yield func(album.Album, error) bool) error {
+	if err := Readable(f); err != nil {
+		return err
+	}
+	in, err := begin(r)
+	if err != nil {
+		return err
+	}
+	switch f {
+	case JSON:
+		return readArray(in, yield)
+	case CSV:
+		return readCSV(in, yield)
+	default:
+		return readLines(in, yield)
+	}
+}
+
 // errStop means that nobody wants more.
 var errStop = errors.New("stop")
 
-// decode reads an album: the fields that an album to create has, and no others.
-func decode(b []byte) (a album.Album, err error) {
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&a); err != nil {
-		return a, plain(err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return a, errors.New("something stands behind the album")
-	}
-	if !a.CreatedAt.IsZero() {
-		return a, errors.New("created_at is the store's to set")
-	}
-	return a, album.Validate(a)
-}
-
-// plain is what is wrong with JSON without Go's names.
-func plain(err error) error {
-	var typed *json.UnmarshalTypeError
-	if errors.As(err, &typed) {
-		return fmt.Errorf("%s must not be a %s", cmp.Or(typed.Field, "album"), typed.Value)
-	}
-	return errors.New(strings.TrimPrefix(err.Error(), "json: "))
-}
-
-func readLines(r io.Reader, yield func(album.Album, error) bool) error {
+// begin returns the text of a file behind its byte order mark, which Windows' programs
+// write. It refuses what is not UTF-8 from its first bytes on, as a whole.
+func begin(r io.Reader) (*bufio.Reader, error) {
 	in := bufio.NewReaderSize(r, 64<<10)
+	head, err := in.Peek(3)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	mark := string(head)
+	switch {
+	case mark == byteOrderMark:
+		_, _ = in.Discard(len(mark))
+	case strings.HasPrefix(mark, "\xff\xfe"), strings.HasPrefix(mark, "\xfe\xff"), strings.Contains(mark, "\x00"):
+		return nil, errors.New("it is UTF-16 or binary: iconv -f UTF-16 -t UTF-8 converts it")
+	case strings.HasPrefix(mark, "\x1f\x8b"):
+		return nil, errors.New("it is compressed by gzip: its name must end in .gz, and stdin must be decompressed")
+	}
+	return in, nil
+}
+
+const byteOrderMark = "\ufeff"
+
+// decode reads an album as strictly as the service does.
+func decode(b []byte) (album.Album, error) {
+	a, err := albumhttp.Decode(b)
+	var invalid *album.InvalidError
+	if errors.As(err, &invalid) {
+		invalid.Detail = strings.Replace(invalid.Detail, "the body", "it", 1)
+	}
+	return a, err
+}
+
+func readLines(in *bufio.Reader, yield func(album.Album, error) bool) error {
 	for line := 1; ; line++ {
 		text, tooLong, err := readLine(in)
 		if errors.Is(err, io.EOF) && len(text) == 0 && !tooLong {
@@ -104,7 +118,7 @@ func readLines(r io.Reader, yield func(album.Album, error) bool) error {
 		}
 		var a album.Album
 		if tooLong {
-			err = fmt.Errorf("it is longer than %d bytes", maxLine)
+			err = errLong
 		} else {
 			a, err = decode(text)
 		}
@@ -136,8 +150,30 @@ func readLine(in *bufio.Reader) (text []byte, tooLong bool, err error) {
 	return text, tooLong, err
 }
 
-func readArray(r io.Reader, yield func(album.Album, error) bool) error {
-	dec := json.NewDecoder(bufio.NewReaderSize(r, 64<<10))
+// maxItem bounds what is kept of an album of an array, which has no lines: behind a
+// longer one the next does not begin at a place that can be told.
+const maxItem = 16 * maxLine
+
+// ahead reads for a decoder, as long as the value that this wants is not too long.
+type ahead struct {
+	*bufio.Reader
+	dec  *json.Decoder
+	read int64
+}
+
+func (a *ahead) Read(p []byte) (int, error) {
+	if a.read-a.dec.InputOffset() > maxItem {
+		return 0, fmt.Errorf("it is longer than %d bytes", maxItem)
+	}
+	n, err := a.Reader.Read(p)
+	a.read += int64(n)
+	return n, err
+}
+
+func readArray(r *bufio.Reader, yield func(album.Album, error) bool) error {
+	in := &ahead{Reader: r}
+	dec := json.NewDecoder(in)
+	in.dec = dec
 	switch t, err := dec.Token(); {
 	case errors.Is(err, io.EOF):
 		return errors.New("the file is empty")
@@ -147,11 +183,12 @@ func readArray(r io.Reader, yield func(album.Album, error) bool) error {
 	for n := 1; dec.More(); n++ {
 		var raw json.RawMessage
 		if err := dec.Decode(&raw); err != nil {
-			return fmt.Errorf("album %d: %w", n, plain(err))
+			return fmt.Errorf("album %d: %w", n, err)
 		}
-		a, err := decode(raw)
-		if len(raw) > maxLine {
-			err = fmt.Errorf("it is longer than %d bytes", maxLine)
+		var a album.Album
+		err := errLong
+		if len(raw) <= maxLine {
+			a, err = decode(raw)
 		}
 		if err != nil {
 			err = &BadError{fmt.Sprintf("album %d", n), err}
@@ -161,104 +198,10 @@ func readArray(r io.Reader, yield func(album.Album, error) bool) error {
 		}
 	}
 	if _, err := dec.Token(); err != nil {
-		return fmt.Errorf("the array has no end: %w", plain(err))
+		return fmt.Errorf("the array has no end: %w", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("something stands behind the array")
 	}
 	return nil
-}
-
-// header are the columns that a CSV file may have.
-var header = []string{"id", "title", "artist", "price", "genre", "year"}
-
-func readCSV(r io.Reader, yield func(album.Album, error) bool) error {
-	text := bufio.NewReaderSize(r, 64<<10)
-	if mark, err := text.Peek(3); err == nil && string(mark) == "\ufeff" { // as Excel writes it
-		_, _ = text.Discard(len(mark))
-	}
-	in := csv.NewReader(text)
-	in.ReuseRecord = true
-	names, err := in.Read()
-	if errors.Is(err, io.EOF) {
-		return errors.New("the file has no header")
-	}
-	if err != nil {
-		return err
-	}
-	names = slices.Clone(names)
-	for i, name := range names {
-		if names[i] = strings.ToLower(strings.TrimSpace(name)); !slices.Contains(header, names[i]) {
-			return fmt.Errorf("line 1: there is no column %q; there are %s", name, strings.Join(header, ", "))
-		}
-		if slices.Contains(names[:i], names[i]) {
-			return fmt.Errorf("line 1: the column %s is there twice", names[i])
-		}
-	}
-	for _, name := range []string{"title", "artist", "price"} {
-		if !slices.Contains(names, name) {
-			return fmt.Errorf("line 1: the column %s is missing", name)
-		}
-	}
-	for {
-		row, err := in.Read()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		var parse *csv.ParseError
-		if err != nil && !errors.As(err, &parse) {
-			return err
-		}
-		line := 0
-		var a album.Album
-		switch {
-		case errors.Is(err, csv.ErrFieldCount):
-			line, err = parse.Line, fmt.Errorf("%d fields, the header has %d", len(row), len(names))
-		case err != nil: // where the next line begins cannot be told
-			return fmt.Errorf("line %d: %w: the rest cannot be read", parse.Line, parse.Err)
-		default:
-			line, _ = in.FieldPos(0)
-			a, err = fields(names, row)
-		}
-		if err != nil {
-			err = &BadError{fmt.Sprintf("line %d", line), err}
-		}
-		if !yield(a, err) {
-			return errStop
-		}
-	}
-}
-
-// fields makes an album of a row.
-func fields(names, row []string) (a album.Album, err error) {
-	for i, name := range names {
-		v := row[i]
-		switch name {
-		case "title":
-			a.Title = strings.Clone(v)
-		case "artist":
-			a.Artist = strings.Clone(v)
-		case "genre":
-			a.Genre = strings.Clone(v)
-		case "price":
-			if a.Price, err = album.ParseCents(strings.TrimSpace(v)); err != nil {
-				return a, fmt.Errorf("price %q %w", v, err)
-			}
-		case "year":
-			if v = strings.TrimSpace(v); v == "" {
-				continue
-			}
-			if a.Year, err = strconv.Atoi(v); err != nil {
-				return a, fmt.Errorf("year %q is not a whole number", v)
-			}
-		case "id":
-			if v = strings.TrimSpace(v); v == "" {
-				continue
-			}
-			if a.ID, err = strconv.ParseInt(v, 10, 64); err != nil {
-				return a, fmt.Errorf("id %q is not a whole number", v)
-			}
-		}
-	}
-	return a, album.Validate(a)
 }

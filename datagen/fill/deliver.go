@@ -50,6 +50,13 @@ func (r *runner) deliver(q request) {
 			r.retried()
 		}
 		o, err := r.once(n.in(r.calls), &q, &ours)
+		if q.taken(err) {
+			if len(q.write.Albums) > 1 {
+				r.oneByOne(q)
+				return
+			}
+			o, err = r.same(n.in(r.calls), q.write.Albums[0], err)
+		}
 		switch {
 		case err == nil:
 			r.done(q, o, nil, "")
@@ -75,6 +82,48 @@ func (r *runner) deliver(q request) {
 		case <-r.feed.Done():
 		}
 	}
+}
+
+// taken reports whether a request failed because of the ids that its albums bring along:
+// they are taken, one is in it twice, or an earlier run has sent them in other batches.
+func (q request) taken(err error) bool {
+	albums, ids := q.write.Albums, 0
+	for _, a := range albums {
+		if a.ID != 0 {
+			ids++
+		}
+	}
+	var invalid *album.InvalidError
+	switch {
+	case errors.Is(err, album.ErrExists):
+		return ids > 0
+	case errors.Is(err, album.ErrKeyReused):
+		return ids > 0 && ids == len(albums)
+	}
+	return ids > 0 && len(albums) > 1 && errors.As(err, &invalid)
+}
+
+// oneByOne delivers the albums of a batch of which some cannot be created, as a batch is
+// created as a whole or not at all.
+func (r *runner) oneByOne(q request) {
+	for i, a := range q.write.Albums {
+		key := q.key + "-of-batch-" + strconv.Itoa(i)
+		r.deliver(request{write: album.Write{Albums: []album.Album{a}, Key: key}, key: key, first: q.first})
+	}
+}
+
+// same looks whether the album that has the id of another is that one: it is there then,
+// as after an earlier run whose keys are forgotten, or because the albums were read there.
+func (r *runner) same(ctx context.Context, want album.Album, taken error) (outcome, error) {
+	got, err := r.Service.Get(ctx, want.ID)
+	got.CreatedAt, want.CreatedAt = time.Time{}, time.Time{}
+	switch {
+	case err != nil && later(err):
+		return failed, err
+	case err != nil || got != want:
+		return failed, taken
+	}
+	return there, nil
 }
 
 // leave notes a request that is no longer tried, because the run ends.
@@ -172,6 +221,9 @@ func (r *runner) follow(ctx context.Context, op album.Operation) (err error) {
 		case op.Status == album.Succeeded:
 			return nil
 		case op.Status == album.Failed:
+			if errors.Is(op.Err, album.ErrExists) {
+				return fmt.Errorf("an operation failed: %w", op.Err)
+			}
 			// %v: what is wrong now may be right later, but not for this operation.
 			return fmt.Errorf("an operation failed: %v", op.Err)
 		case time.Since(began) >= r.Patience:

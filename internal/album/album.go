@@ -120,7 +120,10 @@ func ParseCents(s string) (Cents, error) {
 		return 0, fmt.Errorf("must have at most two decimals")
 	}
 	n, err := strconv.ParseInt(digits+strings.Repeat("0", power+2), 10, 64)
-	return Cents(n), err
+	if err != nil { // a hexadecimal one
+		return 0, fmt.Errorf("must be a number")
+	}
+	return Cents(n), nil
 }
 
 func (c Cents) String() string {

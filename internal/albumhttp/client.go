@@ -13,9 +13,12 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"soundcheck/internal/album"
+	"soundcheck/internal/overload"
+	"soundcheck/internal/retryafter"
 	"soundcheck/internal/upstream"
 )
 
@@ -283,28 +286,40 @@ func upstreamError(err error) error {
 func (a *answer) asError() error {
 	media, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type"))
 	var p Problem
-	if media != problemType || json.Unmarshal(a.Body, &p) != nil {
-		return a.later(fmt.Errorf("%w: answered %s with %q: %w", album.ErrUnavailable, a.Status, media, ErrForeign))
+	foreign := media != problemType || json.Unmarshal(a.Body, &p) != nil
+	if foreign {
+		p = Problem{}
 	}
 	p.Status = a.StatusCode // the advisory member could say anything
 	err := errorFor(p)
-	if errors.Is(err, album.ErrUnavailable) {
+	if foreign || !strings.HasPrefix(p.Type, typePrefix) || errors.Is(err, album.ErrUnavailable) {
 		err = fmt.Errorf("%w: answered %s", err, a.Status)
+		if foreign {
+			err = fmt.Errorf("%w with %q", err, media)
+		}
 		if p.TraceID != "" {
 			err = fmt.Errorf("%w, trace %s", err, p.TraceID)
+		}
+		if foreign && errors.Is(err, album.ErrUnavailable) {
+			err = fmt.Errorf("%w: %w", err, ErrForeign)
 		}
 	}
 	return a.later(err)
 }
 
-// ErrForeign means that an answer has no problem of an album service in it: something else
-// may have given it.
+// ErrForeign means that an answer has no problem of an album service in it, and its status
+// is none that something in front of one gives: there may be none.
 var ErrForeign = errors.New("no problem of an album service")
 
-// later adds to an error the time that the answer says to come again after, if it does.
+// later adds to an error the time that the answer says to come again after, if it does. A
+// 429 need not (RFC 6585, 4), but it passes: a second then.
 func (a *answer) later(err error) error {
-	if after, ok := upstream.RetryAfter(a.Header); ok {
+	after, ok := retryafter.Parse(a.Header)
+	switch {
+	case ok:
 		return &laterError{err, after}
+	case errors.Is(err, overload.ErrRateLimited):
+		return &laterError{err, time.Second}
 	}
 	return err
 }

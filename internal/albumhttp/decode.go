@@ -21,8 +21,8 @@ import (
 // wrong with it.
 func decodeWrite(body []byte, batch, ndjson bool) (album.Write, error) {
 	w := album.Write{Batch: batch}
-	if !utf8.Valid(body) { // encoding/json would quietly replace the bad bytes
-		return w, album.Invalid("the body is not valid UTF-8")
+	if err := checkText(body); err != nil {
+		return w, err
 	}
 	items := []json.RawMessage{body}
 	if batch {
@@ -54,6 +54,35 @@ func decodeWrite(body []byte, batch, ndjson bool) (album.Write, error) {
 		return w, err
 	}
 	return w, w.Validate() // what it finds now concerns several albums
+}
+
+// Decode reads one album as a POST has it, with what an album that was read has besides:
+// created_at, which is the store's to set, is checked and left out. The error is an
+// *album.InvalidError.
+func Decode(body []byte) (album.Album, error) {
+	if err := checkText(body); err != nil {
+		return album.Album{}, err
+	}
+	return decodeAlbum(body)
+}
+
+// checkText returns an error for what is no text in UTF-8: encoding/json would quietly
+// replace the bad bytes, and has no name for the mark that some editors begin a file with.
+func checkText(body []byte) error {
+	if bytes.HasPrefix(body, []byte("\ufeff")) {
+		return album.Invalid("the body begins with a byte order mark (RFC 8259, 8.1)")
+	}
+	if utf8.Valid(body) {
+		return nil
+	}
+	at := 0
+	for {
+		r, size := utf8.DecodeRune(body[at:])
+		if r == utf8.RuneError && size == 1 {
+			return album.Invalid(fmt.Sprintf("the body is not valid UTF-8: byte 0x%02x at offset %d", body[at], at))
+		}
+		at += size
+	}
 }
 
 func batchItems(body []byte, ndjson bool) (items []json.RawMessage, err error) {
@@ -224,7 +253,10 @@ func sortFields(fields []album.FieldError) {
 }
 
 func jsonReason(body []byte, err error) string {
+	var typed *json.UnmarshalTypeError
 	switch {
+	case errors.As(err, &typed): // whose text has Go's names
+		return "it is of the type " + typed.Value
 	case len(bytes.TrimSpace(body)) == 0:
 		return "it is empty"
 	case err == nil:

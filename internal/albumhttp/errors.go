@@ -29,6 +29,8 @@ var (
 	errNoMethod = errors.New("this resource does not have that method")
 	// ErrTooLarge means that a request body has more bytes than are read.
 	ErrTooLarge      = errors.New("request body too large")
+	errLongURL       = errors.New("request target too long")
+	errLargeHeader   = errors.New("request header fields too large")
 	errMediaType     = errors.New("unsupported media type of the request body")
 	errNotAcceptable = errors.New("no representation that the Accept header allows")
 	errInternal      = errors.New("internal error")
@@ -56,6 +58,8 @@ var problems = []struct {
 	{errNoRoute, http.StatusNotFound, "no-such-resource"},
 	{errNoMethod, http.StatusMethodNotAllowed, "method-not-allowed"},
 	{ErrTooLarge, http.StatusRequestEntityTooLarge, "body-too-large"},
+	{errLongURL, http.StatusRequestURITooLong, "target-too-long"},
+	{errLargeHeader, http.StatusRequestHeaderFieldsTooLarge, "header-too-large"},
 	{errMediaType, http.StatusUnsupportedMediaType, "unsupported-media-type"},
 	{errNotAcceptable, http.StatusNotAcceptable, "not-acceptable"},
 	{context.Canceled, statusClientGone, "client-gone"},
@@ -98,7 +102,7 @@ func retryAfter(err error, status int) string {
 	var later interface{ RetryAfter() time.Duration }
 	switch {
 	case errors.As(err, &later):
-		return strconv.Itoa(int(later.RetryAfter().Seconds()))
+		return strconv.Itoa(int(overload.WholeSeconds(later.RetryAfter()).Seconds())) // never too early
 	case status == http.StatusServiceUnavailable, errors.Is(err, album.ErrKeyRunning):
 		return "1"
 	default:
@@ -135,9 +139,9 @@ func problemFor(err error) Problem {
 	return problemFor(errInternal)
 }
 
-// errorFor is the way back: the error that a store's problem stands for. A
-// problem that is not of the store's making, or is its own failure, is nothing a
-// caller can act on: ErrUnavailable.
+// errorFor is the way back: the error that a store's problem stands for. One that is not
+// of the store's making is what its status says; what a caller can do nothing about, as the
+// store's own failure, is ErrUnavailable.
 func errorFor(p Problem) error {
 	if p.Type == typePrefix+invalidName {
 		e := &album.InvalidError{Detail: p.Detail, Fields: p.Errors}
@@ -156,7 +160,24 @@ func errorFor(p Problem) error {
 			return row.err
 		}
 	}
+	if err, ok := inFront[p.Status]; ok {
+		return err
+	}
 	return album.ErrUnavailable
+}
+
+// inFront is what statuses mean that a load balancer, a gateway or a web server in front
+// of the store gives itself, with a body of its own. The rest of them is about how it is
+// set up, which the caller cannot change. A 408 is about the connection that the request
+// came through, and not about the caller's.
+var inFront = map[int]error{
+	http.StatusRequestTimeout:              album.ErrTimeout,
+	http.StatusRequestEntityTooLarge:       ErrTooLarge,
+	http.StatusRequestURITooLong:           errLongURL,
+	http.StatusTooManyRequests:             overload.ErrRateLimited,
+	http.StatusRequestHeaderFieldsTooLarge: errLargeHeader,
+	http.StatusServiceUnavailable:          album.ErrNotReady,
+	http.StatusGatewayTimeout:              album.ErrTimeout,
 }
 
 func readError(err error) error {

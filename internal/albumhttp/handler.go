@@ -87,15 +87,11 @@ func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
 	r.RedirectTrailingSlash = false // a redirect is in no contract
-	// Else no header may name another client address: nothing trusted is in front.
-	var trusted []string
-	if o.Overload != nil {
-		trusted = o.Overload.TrustedProxies()
-	}
-	if err := r.SetTrustedProxies(trusted); err != nil {
-		panic(err) // cannot happen: they were parsed
-	}
+	_ = r.SetTrustedProxies(nil)    // no header names another client, but for Overload; of none there is no error
 	r.Use(abort)
+	if o.Overload != nil {
+		o.Overload.Identify(r)
+	}
 	if o.Telemetry.TracerProvider != nil || o.Telemetry.MeterProvider != nil {
 		tp, mp, prop := o.Telemetry.providers()
 		r.Use(otelgin.Middleware(o.Service,

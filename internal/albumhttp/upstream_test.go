@@ -3,6 +3,7 @@ package albumhttp_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -35,6 +36,68 @@ func answer(status int, media, body string) http.HandlerFunc {
 		w.Header().Set("Content-Type", media)
 		w.WriteHeader(status)
 		fmt.Fprint(w, body)
+	}
+}
+
+func answerLater(status int, later, date, media, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Retry-After", later)
+		w.Header().Set("Date", date)
+		answer(status, media, body)(w, r)
+	}
+}
+
+// What something in front of the store says that it does not do now, or not at all, the
+// proxy says too, with the time to come again and a body of its own.
+func TestInFrontOfStore(t *testing.T) {
+	t.Parallel()
+	const date = "Wed, 21 Oct 2015 07:28:00 GMT"
+	notReady := problem("store-not-ready", "album store is not ready", 503)
+	limited := problem("rate-limited", "too many requests", 429)
+	timeout := problem("store-timeout", "album store did not answer in time", 504)
+	for _, tt := range []struct {
+		name  string
+		store http.HandlerFunc
+		code  int
+		after string // Retry-After
+		want  string
+	}{
+		{"503 page", answerLater(503, "7", date, "text/html", "<h1>secret</h1>"), 503, "7", notReady},
+		{"503 page without a time", answer(503, "text/html", "<h1>secret</h1>"), 503, "1", notReady},
+		{"503 text with a date", answerLater(503, "Wed, 21 Oct 2015 07:28:30 GMT", date, "text/plain", "secret"), 503, "30", notReady},
+		{"503 with a date of old form", answerLater(503, "Wednesday, 21-Oct-15 07:29:00 GMT", date, "text/plain", "secret"), 503, "60", notReady},
+		{"503 with a date that is past", answerLater(503, "Wed Oct 21 07:27:00 2015", date, "text/plain", "secret"), 503, "0", notReady},
+		{"503 without a type", answerLater(503, "7", date, "", ""), 503, "7", notReady},
+		{"503 of another API", answerLater(503, "7", date, "application/problem+json", `{"type":"about:blank","title":"secret"}`), 503, "7", notReady},
+		{"429 page", answerLater(429, "7", date, "text/html", "<h1>secret</h1>"), 429, "7", limited},
+		{"429 text without a time", answer(429, "text/plain", "secret"), 429, "1", limited},
+		{"429 with a date", answerLater(429, "Wed, 21 Oct 2015 07:28:30 GMT", date, "application/json", `{"secret":1}`), 429, "30", limited},
+		{"504 page", answer(504, "text/html", "<h1>secret</h1>"), 504, "", timeout},
+		{"408 page", answer(408, "text/html", "<h1>secret</h1>"), 504, "", timeout},
+		{"414 page", answer(414, "text/html", "<h1>secret</h1>"), 414, "", problem("target-too-long", "request target too long", 414)},
+		{"431 page", answer(431, "text/html", "<h1>secret</h1>"), 431, "", problem("header-too-large", "request header fields too large", 431)},
+		{"502 page", answerLater(502, "7", date, "text/html", "<h1>secret</h1>"), 502, "7", problem("store-unavailable", "album store unavailable", 502)},
+		{"403 page", answer(403, "text/html", "<h1>secret</h1>"), 502, "", problem("store-unavailable", "album store unavailable", 502)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			client := newClient(t, serve(t, tt.store), albumhttp.ClientOptions{})
+			proxy := serve(t, albumhttp.Handler(client, albumhttp.HandlerOptions{Service: "proxy-service"}))
+			resp, body := do(t, "GET", proxy+"/albums/1", "")
+			if after := resp.Header.Get("Retry-After"); resp.StatusCode != tt.code || body != tt.want || after != tt.after {
+				t.Errorf("answer = %d, Retry-After %q, %s, want %d, %q, %s", resp.StatusCode, after, body, tt.code, tt.after, tt.want)
+			}
+			_, err := client.Get(t.Context(), 1)
+			if foreign := tt.code == 502; errors.Is(err, albumhttp.ErrForeign) != foreign || !strings.Contains(err.Error(), ": answered ") {
+				t.Errorf("error %v, of something foreign: %v", err, foreign)
+			}
+		})
+	}
+	client := newClient(t, serve(t, answer(413, "text/html", "<h1>secret</h1>")), albumhttp.ClientOptions{})
+	proxy := serve(t, albumhttp.Handler(client, albumhttp.HandlerOptions{Service: "proxy-service"}))
+	resp, body := do(t, "POST", proxy+"/albums", `{"title":"ab","artist":"ab","price":1}`)
+	if want := problem("body-too-large", "request body too large", 413); resp.StatusCode != 413 || body != want {
+		t.Errorf("answer = %d %s, want 413 %s", resp.StatusCode, body, want)
 	}
 }
 

@@ -3,7 +3,6 @@ package overload
 import (
 	"fmt"
 	"math"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -101,12 +100,8 @@ func Flags(f *cli.Flags) *Options {
 			if part == "" {
 				continue
 			}
-			addr, err := netip.ParseAddr(part)
-			if err != nil {
-				_, err = netip.ParsePrefix(part)
-			}
-			if err != nil || addr.Zone() != "" {
-				return fmt.Errorf("%q is not an address or a network", part)
+			if _, err := parseProxies([]string{part}); err != nil {
+				return err
 			}
 			o.TrustedProxies = append(o.TrustedProxies, part)
 		}

@@ -96,9 +96,10 @@ const scope = "soundcheck/internal/overload"
 
 // Control decides about the requests of one service.
 type Control struct {
-	o      Options
-	limits *limits
-	gates  [classes]*gate
+	o       Options
+	trusted proxies
+	limits  *limits
+	gates   [classes]*gate
 
 	decisions metric.Int64Counter
 	waits     metric.Float64Histogram
@@ -108,7 +109,11 @@ type Control struct {
 
 // New returns a Control whose metrics go to mp, which may be nil.
 func New(o Options, mp metric.MeterProvider) (*Control, error) {
-	c := &Control{o: o, limits: newLimits(o)}
+	trusted, err := parseProxies(o.TrustedProxies)
+	if err != nil {
+		return nil, fmt.Errorf("trusted proxies: %w", err)
+	}
+	c := &Control{o: o, trusted: trusted, limits: newLimits(o)}
 	if o.Concurrency.Enabled() {
 		for class := range classes {
 			c.gates[class] = newGate(o, class)
@@ -116,9 +121,6 @@ func New(o Options, mp metric.MeterProvider) (*Control, error) {
 	}
 	return c, c.instrument(mp)
 }
-
-// TrustedProxies are the addresses and networks whose X-Forwarded-For is believed.
-func (c *Control) TrustedProxies() []string { return c.o.TrustedProxies }
 
 // Middleware admits or refuses requests. It stands inside what makes the server
 // span; a wait in the queue is a span below it. Fail answers with an error: a *Shed,

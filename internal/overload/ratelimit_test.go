@@ -141,9 +141,7 @@ func router(t testing.TB, o Options, class Class, handle gin.HandlerFunc) (*gin.
 		t.Fatal(err)
 	}
 	r := gin.New()
-	if err := r.SetTrustedProxies(c.TrustedProxies()); err != nil {
-		t.Fatal(err)
-	}
+	c.Identify(r)
 	r.Use(c.Middleware(func(*gin.Context) Class { return class }, func(c *gin.Context, err error) {
 		c.String(http.StatusServiceUnavailable, err.Error())
 		c.Abort()
@@ -215,6 +213,9 @@ func TestClientIdentity(t *testing.T) {
 		{"other key", from{"10.0.0.1:1", []string{"X-API-Key", "k"}}, from{"10.0.0.1:1", []string{"X-API-Key", "l"}}, false},
 		{"a key that looks like an address", from{"10.0.0.1:1", []string{"X-API-Key", "10.0.0.1"}}, from{"10.0.0.1:1", nil}, false},
 		{"through a trusted proxy", from{"192.168.1.7:1", []string{"X-Forwarded-For", "10.0.0.1"}}, from{"192.168.1.7:1", []string{"X-Forwarded-For", "10.0.0.2"}}, false},
+		{"with a port, through a trusted proxy", from{"192.168.1.7:1", []string{"X-Forwarded-For", "10.0.0.1:5000"}}, from{"192.168.1.7:1", []string{"X-Forwarded-For", "10.0.0.2:5000"}}, false},
+		{"with another port", from{"192.168.1.7:1", []string{"X-Forwarded-For", "10.0.0.1:5000"}}, from{"192.168.1.7:1", []string{"X-Forwarded-For", "10.0.0.1:5001"}}, true},
+		{"a header that no proxy wrote", from{"192.168.1.7:1", []string{"X-Real-IP", "10.0.0.1"}}, from{"192.168.1.7:1", []string{"X-Real-IP", "10.0.0.2", "Forwarded", "for=10.0.0.2", clientHeader, "10.0.0.2"}}, true},
 		{"through any other", from{"172.16.0.1:1", []string{"X-Forwarded-For", "10.0.0.1"}}, from{"172.16.0.1:1", []string{"X-Forwarded-For", "10.0.0.2"}}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

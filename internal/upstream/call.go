@@ -20,6 +20,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 
 	"soundcheck/internal/overload"
+	"soundcheck/internal/retryafter"
 )
 
 // firstWait is before the second try; each one after that waits twice as long.
@@ -239,17 +240,10 @@ func (p *Pool) again(a *Answer, err error) bool {
 	if err != nil {
 		return errors.Is(err, ErrDown) || errors.Is(err, ErrSlow)
 	}
-	if after, ok := RetryAfter(a.Header); ok && a.StatusCode >= 400 {
+	if after, ok := retryafter.Parse(a.Header); ok && a.StatusCode >= 400 {
 		return after <= p.o.RetryWait
 	}
 	return broken(a.StatusCode) || a.StatusCode == http.StatusServiceUnavailable || a.StatusCode == http.StatusTooManyRequests
-}
-
-// RetryAfter reads the header of RFC 9110, 10.2.3. A date is not read: no service
-// here sends one.
-func RetryAfter(h http.Header) (time.Duration, bool) {
-	seconds, err := strconv.Atoi(h.Get("Retry-After"))
-	return time.Duration(seconds) * time.Second, err == nil && seconds >= 0 && seconds < 1<<31
 }
 
 // absent reports whether a try ended because there was no server to connect to. None has
@@ -280,7 +274,7 @@ func (p *Pool) retryPolicy(when func(*Answer, error) bool) retrypolicy.RetryPoli
 // back together.
 func (p *Pool) retryDelay(exec failsafe.ExecutionAttempt[*Answer]) time.Duration {
 	if a := exec.LastResult(); a != nil {
-		if after, ok := RetryAfter(a.Header); ok {
+		if after, ok := retryafter.Parse(a.Header); ok {
 			return after + time.Duration(rand.Float64()*float64(firstWait))
 		}
 	}

@@ -3,10 +3,11 @@ package attack
 import (
 	"container/heap"
 	"net/http"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"soundcheck/internal/retryafter"
 )
 
 // Retry says what is done with a request that was not served.
@@ -45,19 +46,12 @@ func isShed(status int) bool {
 }
 
 // retryAfter returns how long a Retry-After header asks to wait; 0: it says nothing.
-// It is in seconds or a time (RFC 9110, 10.2.3).
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	v := h.Get("Retry-After")
-	if v == "" {
+func retryAfter(h http.Header) time.Duration {
+	wait, ok := retryafter.Parse(h)
+	if !ok {
 		return 0
 	}
-	if s, err := strconv.ParseUint(v, 10, 31); err == nil {
-		return max(time.Duration(s)*time.Second, time.Millisecond)
-	}
-	if t, err := http.ParseTime(v); err == nil {
-		return max(t.Sub(now), time.Millisecond)
-	}
-	return 0
+	return max(wait, time.Millisecond)
 }
 
 // promises are the times at which refused clients were told to come again. Whether one

@@ -151,7 +151,7 @@ func (t *transport) deliver(n *note, d *draft, u *url.URL) (*http.Response, erro
 		resp, b, err := t.try(ctx, n, d, u, deadline)
 		status, promised := 0, time.Duration(0)
 		if err == nil {
-			status, promised = resp.StatusCode, retryAfter(resp.Header, time.Now())
+			status, promised = resp.StatusCode, retryAfter(resp.Header)
 		}
 		switch {
 		case n.scenario.expects(n.want, status):

@@ -1,0 +1,95 @@
+package overload
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+)
+
+// clientHeader is where gin finds the address of the client, which it also tells telemetry.
+// What a request brings under this name is overwritten.
+const clientHeader = "Soundcheck-Client-Address"
+
+// Identify makes g.ClientIP the address that a request comes from: of what a trusted proxy
+// sent, the one that it names. Call it before any other middleware that asks for it. gin
+// takes none that has a port, and believes X-Real-IP where it cannot read X-Forwarded-For.
+func (c *Control) Identify(r *gin.Engine) {
+	r.TrustedPlatform = clientHeader
+	r.Use(func(g *gin.Context) {
+		g.Request.Header.Set(clientHeader, c.trusted.client(g.Request))
+	})
+}
+
+// proxies are the networks whose X-Forwarded-For is believed.
+type proxies []netip.Prefix
+
+// parseProxies reads addresses and networks.
+func parseProxies(list []string) (proxies, error) {
+	var all proxies
+	for _, s := range list {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			addr, errAddr := netip.ParseAddr(s)
+			if errAddr != nil || addr.Zone() != "" {
+				return nil, fmt.Errorf("%q is not an address or a network", s)
+			}
+			p = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		if p.Addr().Is4In6() && p.Bits() >= 96 {
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+func (p proxies) trust(a netip.Addr) bool {
+	a = a.WithZone("")
+	return slices.ContainsFunc(p, func(n netip.Prefix) bool { return n.Contains(a) })
+}
+
+// client returns the address of whoever made a request. A proxy appends to X-Forwarded-For
+// whom it got the request from, so that it is read from its end, as far as those that
+// wrote it are trusted. Behind an entry that is no address ("unknown") the one that wrote
+// it is the client.
+//
+// Forwarded (RFC 7239) and X-Real-IP are not read: a proxy that writes one header hands on
+// the others as the client sent them, and a client that can choose its name has no limit.
+func (p proxies) client(r *http.Request) string {
+	addr, ok := parseAddr(r.RemoteAddr)
+	if !ok {
+		return r.RemoteAddr // not from a network
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		if !p.trust(addr) {
+			break
+		}
+		if hop = strings.TrimSpace(hop); hop == "" {
+			continue // an empty element of a list counts for nothing (RFC 9110, 5.6.1)
+		}
+		next, ok := parseAddr(hop)
+		if !ok {
+			break
+		}
+		addr = next
+	}
+	return addr.String()
+}
+
+// parseAddr reads an address as proxies write it: alone, with a port (as Azure's gateways
+// do), of IPv6 in brackets or not, or as IPv4 within IPv6.
+func parseAddr(s string) (netip.Addr, bool) {
+	if host, _, err := net.SplitHostPort(s); err == nil {
+		s = host
+	} else if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+		s = s[1 : len(s)-1]
+	}
+	addr, err := netip.ParseAddr(s)
+	return addr.Unmap(), err == nil
+}
