@@ -16,7 +16,6 @@ import (
 
 	"github.com/failsafe-go/failsafe-go"
 	failsafebudget "github.com/failsafe-go/failsafe-go/budget"
-	"github.com/failsafe-go/failsafe-go/hedgepolicy"
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 
 	"soundcheck/internal/overload"
@@ -24,12 +23,6 @@ import (
 
 // firstWait is before the second try; each one after that waits twice as long.
 const firstWait = 25 * time.Millisecond
-
-// Hedges by quantile follow about so many reads, and begin after the first ones.
-const (
-	hedgeMemory = 1000
-	hedgeBegin  = 100
-)
 
 // call is one request with all its tries.
 type call struct {
@@ -39,6 +32,8 @@ type call struct {
 	open   bool            // the answer's body is left to the caller
 	tries  atomic.Int64
 	moves  atomic.Int64 // from a server that was not there to another
+	// attempts are those in flight of a call that may be hedged.
+	attempts atomic.Int64
 
 	mu     sync.Mutex
 	last   *server // that was asked
@@ -52,8 +47,12 @@ func (c *call) do(ctx context.Context, executor failsafe.Executor[*Answer]) (*An
 	if !c.r.Again {
 		executor = c.pool.absent
 	}
+	attempt := c.try
+	if executor == c.pool.hedged {
+		attempt = c.hedgeable
+	}
 	a, err := executor.WithContext(ctx).GetWithExecution(func(exec failsafe.Execution[*Answer]) (*Answer, error) {
-		return c.try(exec.Context(), exec.IsHedge())
+		return attempt(exec.Context(), exec.IsHedge())
 	})
 	if err == nil {
 		return a, nil
@@ -286,16 +285,4 @@ func (p *Pool) retryDelay(exec failsafe.ExecutionAttempt[*Answer]) time.Duration
 	}
 	d := min(firstWait<<min(exec.Retries(), 16), p.o.RetryWait)
 	return time.Duration((0.5 + rand.Float64()/2) * float64(d))
-}
-
-func (p *Pool) hedgePolicy() hedgepolicy.HedgePolicy[*Answer] {
-	b := hedgepolicy.NewBuilderWithDelay[*Answer](p.o.HedgeAfter.After)
-	if q := p.o.HedgeAfter.Quantile; q > 0 {
-		b = hedgepolicy.NewBuilderWithDelayQuantile[*Answer](q, hedgeMemory, hedgeBegin)
-	}
-	return b.
-		CancelIf(func(a *Answer, err error) bool { return !p.again(a, err) }).
-		WithBudget(p.budget).
-		OnHedge(func(e failsafe.ExecutionEvent[*Answer]) { p.hedges.Add(e.Context(), 1) }).
-		Build()
 }

@@ -76,6 +76,8 @@ type Answer struct {
 	*http.Response
 	Body []byte
 	open bool // nothing of the Response's Body is read: see Open
+	// final: no other attempt of the call was in flight when this one ended.
+	final bool
 }
 
 // Pool calls the servers of one service. It is safe for concurrent use.
@@ -91,6 +93,8 @@ type Pool struct {
 	metrics []metric.Registration
 	hedges  metric.Int64Counter
 	retries metric.Int64Counter
+
+	latencies latencies // of reads, if hedges follow a quantile
 }
 
 // Parse reads the URLs of servers, separated by commas.
