@@ -150,8 +150,8 @@ func (c *call) ask(ctx, caller context.Context, l lease, t try) (a *Answer, err 
 		defer cancel()
 	}
 	resp, err := c.send(context.WithValue(ctx, tryKey{}, t), l.server)
-	if err == nil && resp.Close {
-		l.leaves(c.pool.idle)
+	if err == nil && draining(resp) {
+		l.drains()
 	}
 	if err == nil && c.open && resp.StatusCode < 400 {
 		l.judge(well)
@@ -198,7 +198,7 @@ func (c *call) send(ctx context.Context, s *server) (*http.Response, error) {
 		left := max(time.Until(deadline), 0) + deadlineMargin
 		req.Header.Set(overload.TimeoutHeader, strconv.FormatInt(left.Milliseconds(), 10))
 	}
-	return c.pool.http.Do(req)
+	return s.http.Do(req)
 }
 
 // openBody is an answer's body that the caller reads.

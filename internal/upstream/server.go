@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"net/url"
 	"strconv"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"go.opentelemetry.io/otel/attribute"
 
+	"soundcheck/internal/httpserver"
 	"soundcheck/internal/overload"
 )
 
@@ -34,7 +36,9 @@ type server struct {
 	breaker    circuitbreaker.CircuitBreaker[any] // nil: it is never left alone
 	generation atomic.Int64                       // counts the breaker's changes of state
 	inFlight   atomic.Int64
-	spare      atomic.Pointer[time.Time] // until then others are asked: see leaves
+	spare      atomic.Pointer[time.Time] // until then others are asked: see drains
+	http       *http.Client
+	idle       func() // closes the connections that are not in use
 }
 
 func newServer(base string, o Options) (*server, error) {
@@ -66,27 +70,33 @@ func newServer(base string, o Options) (*server, error) {
 	return s, nil
 }
 
-// sparedFor is how long others are asked instead of a server that ends a connection, and
-// dialing how long a connection to it may take that was begun before.
+// sparedFor is how long other servers are called instead of a draining one, and dialing how
+// long a connection to it may take that was begun before.
 const (
 	sparedFor = 2 * time.Second
 	dialing   = 200 * time.Millisecond
 )
 
-// leaves notes that the server answered with Connection: close, as one does that is about
-// to end. What is sent to it when it ends is lost, and often must not be sent again. If
-// it does not end, it is asked again soon. Connections that are not in use, to any server,
-// are closed by idle: one that has not been used yet looks to the server as if it would be
-// now, and it would not end for seconds.
-func (s *server) leaves(idle func()) {
+// draining reports whether a response comes from a server that is shutting down. Over
+// HTTP/1.1 its connection is closed too: else the header was passed on by something in
+// between, which does not shut down.
+func draining(resp *http.Response) bool {
+	return resp.Header.Get(httpserver.DrainingHeader) != "" && (resp.Close || resp.ProtoMajor >= 2)
+}
+
+// drains notes that the server is shutting down. A request sent to it when it ends is lost,
+// and often must not be sent again. If it does not end, it is called again soon. Its idle
+// connections are closed: one that has not been used yet looks to the server as if it would
+// be now, and the server would not end for seconds.
+func (s *server) drains() {
 	until := time.Now().Add(sparedFor)
 	if before := s.spare.Swap(&until); before == nil || before.Before(time.Now()) {
-		idle()
-		time.AfterFunc(dialing, idle)
+		s.idle()
+		time.AfterFunc(dialing, s.idle)
 	}
 }
 
-func (s *server) leaving() bool {
+func (s *server) draining() bool {
 	until := s.spare.Load()
 	return until != nil && time.Now().Before(*until)
 }
@@ -154,25 +164,25 @@ func (p *Pool) other(than *server) bool {
 }
 
 // pick returns the less busy of two servers that chance names, but not the last one
-// if there is another. Servers whose breaker is open are not among them, and those that
-// are about to end only if there is no other.
+// if there is another. Servers whose breaker is open are not among them, and draining ones
+// only if there is no other.
 func (p *Pool) pick(last *server) (lease, error) {
 	var some, others [8]*server
-	able, leaving, wait := some[:0], others[:0], time.Duration(0)
+	able, draining, wait := some[:0], others[:0], time.Duration(0)
 	for _, s := range p.servers {
 		switch w := s.wait(); {
 		case w > 0:
 			if wait == 0 || w < wait {
 				wait = w
 			}
-		case s.leaving():
-			leaving = append(leaving, s)
+		case s.draining():
+			draining = append(draining, s)
 		default:
 			able = append(able, s)
 		}
 	}
 	if len(able) == 0 {
-		able = leaving
+		able = draining
 	}
 	rand.Shuffle(len(able), func(i, j int) { able[i], able[j] = able[j], able[i] })
 	if n := len(able); n > 1 {
