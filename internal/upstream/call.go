@@ -99,7 +99,7 @@ func (c *call) try(ctx context.Context, hedge bool) (a *Answer, err error) {
 		case again:
 			c.pool.retries.Add(ctx, 1)
 		}
-		if l.probe && !c.open {
+		if l.witness = !l.probe && !c.open && !c.r.Long && l.watch(); (l.probe || l.witness) && !c.open {
 			a, err = c.probe(ctx, l, t)
 		} else {
 			a, err = c.ask(ctx, c.caller, l, t)
@@ -115,7 +115,8 @@ func (c *call) mayMove() bool {
 	return c.pool.o.Retries > 0 && int(c.moves.Add(1)) < len(c.pool.servers)
 }
 
-// probe is ask, but goes on if the caller leaves: the breaker waits for the outcome.
+// probe is ask, but goes on if the caller leaves: the breaker waits for the outcome, of an
+// attempt while it is half-open, or of a witness.
 func (c *call) probe(ctx context.Context, l lease, t try) (*Answer, error) {
 	on, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.pool.o.Timeout)
 	type result struct {
@@ -125,7 +126,7 @@ func (c *call) probe(ctx context.Context, l lease, t try) (*Answer, error) {
 	done := make(chan result, 1)
 	go func() {
 		defer cancel()
-		a, err := c.ask(on, on, l, t)
+		a, err := c.ask(on, context.WithoutCancel(ctx), l, t)
 		done <- result{a, err}
 	}()
 	select {
@@ -150,8 +151,11 @@ func (c *call) ask(ctx, caller context.Context, l lease, t try) (a *Answer, err 
 		defer cancel()
 	}
 	resp, err := c.send(context.WithValue(ctx, tryKey{}, t), l.server)
-	if err == nil && draining(resp) {
-		l.drains()
+	if err == nil {
+		l.heard()
+		if draining(resp) {
+			l.drains()
+		}
 	}
 	if err == nil && c.open && resp.StatusCode < 400 {
 		l.judge(well)
@@ -167,8 +171,12 @@ func (c *call) ask(ctx, caller context.Context, l lease, t try) (a *Answer, err 
 	case err == nil:
 	case caller.Err() != nil && !errors.Is(context.Cause(caller), ErrSlow), errors.Is(ctx.Err(), context.Canceled) && caller.Err() == nil:
 		// That a caller left, or has less patience than we have, says nothing about the
-		// server; nor that the other one of a hedge was first.
+		// server; nor that the other one of a hedge was first. But if it is silent the
+		// next attempt finds out: see watch.
 		l.judge(unknown)
+		if resp == nil {
+			l.unheard.Add(1)
+		}
 		return nil, Error(ctx, err)
 	default:
 		l.judge(failed)

@@ -36,6 +36,8 @@ type server struct {
 	breaker    circuitbreaker.CircuitBreaker[any] // nil: it is never left alone
 	generation atomic.Int64                       // counts the breaker's changes of state
 	inFlight   atomic.Int64
+	unheard    atomic.Int64              // attempts since its last response whose callers left without one
+	watched    atomic.Bool               // a witness is in flight
 	spare      atomic.Pointer[time.Time] // until then others are asked: see drains
 	http       *http.Client
 	idle       func() // closes the connections that are not in use
@@ -115,6 +117,7 @@ type lease struct {
 	*server
 	generation int64
 	probe      bool // the breaker is half-open: it waits for what comes of this
+	witness    bool // its outcome stands for those whose callers left: see watch
 }
 
 // take returns a lease if the server may be asked now.
@@ -130,6 +133,18 @@ func (s *server) take() (lease, bool) {
 	return l, true
 }
 
+// watch reports whether the next attempt is to be a witness, which goes on when its caller
+// leaves. Callers that leave, or have a hedge that was faster, say nothing about a server: it
+// may only be slower than they are patient. A server that hangs would never be found out if
+// all its callers left before -try-timeout. So after one has left without a response, one
+// attempt at a time is kept until its own end.
+func (s *server) watch() bool {
+	return s.breaker != nil && s.unheard.Load() > 0 && s.watched.CompareAndSwap(false, true)
+}
+
+// heard notes a response, whatever it says: the server does not hang.
+func (s *server) heard() { s.unheard.Store(0) }
+
 // outcome is what a try says about its server.
 type outcome int
 
@@ -140,8 +155,18 @@ const (
 )
 
 // judge tells the breaker. What began before its last change of state says nothing
-// about how the server is now.
+// about how the server is now. A witness that fails has shown that the attempts whose callers
+// left would have failed too.
 func (l lease) judge(o outcome) {
+	if l.witness && o == failed {
+		for range min(l.unheard.Swap(0), breakerCalls) {
+			l.record(failed)
+		}
+	}
+	l.record(o)
+}
+
+func (l lease) record(o outcome) {
 	switch {
 	case l.breaker == nil || l.generation != l.server.generation.Load():
 	case o == well:
@@ -151,7 +176,12 @@ func (l lease) judge(o outcome) {
 	}
 }
 
-func (l lease) leave() { l.inFlight.Add(-1) }
+func (l lease) leave() {
+	l.inFlight.Add(-1)
+	if l.witness {
+		l.watched.Store(false)
+	}
+}
 
 // other reports whether there is another server that may be asked.
 func (p *Pool) other(than *server) bool {

@@ -10,7 +10,8 @@
 //   - Servers that are down: another one is called at once, outside the budget. One that
 //     is shutting down, as its responses say (httpserver.DrainingHeader), is spared before.
 //   - Breakers: a server that fails is left alone for a while, then probed by a few
-//     requests. Of several servers it is thereby ejected.
+//     requests. Of several servers it is thereby ejected. One that hangs is found out also
+//     if no caller is patient enough to see it.
 //   - Balance: the better of two servers picked by chance gets the request.
 //   - Hedges, if wanted: a read that takes longer than most is sent a second time.
 //

@@ -191,6 +191,7 @@ func TestCallerLeaves(t *testing.T) {
 			}
 			cancel()
 		}
+		time.Sleep(time.Second) // the witness ends
 		if !p.servers[0].breaker.IsClosed() || p.servers[0].inFlight.Load() != 0 {
 			t.Errorf("breaker %s, %d in flight", p.servers[0].breaker.State(), p.servers[0].inFlight.Load())
 		}
