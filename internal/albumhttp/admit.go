@@ -1,11 +1,9 @@
 package albumhttp
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -29,30 +27,21 @@ func classify(c *gin.Context) overload.Class {
 	return overload.Read
 }
 
-// maxPreread is how much of a body is read before a place is taken: every album that
-// is valid, and most that are not.
-const maxPreread = 64 << 10
+// closeBody gives the memory of the request's body back when the request ends.
+func (h *handler) closeBody(c *gin.Context) {
+	defer func() {
+		if r, ok := c.Request.Body.(*received); ok {
+			r.Close()
+		}
+	}()
+	c.Next()
+}
 
-// preread reads a short body before its request asks for a place: a client that sends
-// slowly must not keep one from others, and one that leaves while it waits is noticed
-// only after its body (net/http reads on from there).
-func (h *handler) preread(c *gin.Context) {
-	if c.Request.Body == nil || c.Request.Body == http.NoBody || c.FullPath() == batchPath {
-		return
+// receiveOnly is receive for a service without overload control.
+func (h *handler) receiveOnly(c *gin.Context) {
+	if err := h.receive(c); err != nil {
+		h.fail(c, err)
 	}
-	head, err := io.ReadAll(io.LimitReader(c.Request.Body, maxPreread))
-	if err != nil {
-		h.fail(c, readError(err))
-		return
-	}
-	var whole io.Reader = bytes.NewReader(head)
-	if len(head) == maxPreread {
-		whole = io.MultiReader(whole, c.Request.Body)
-	}
-	c.Request.Body = struct {
-		io.Reader
-		io.Closer
-	}{whole, c.Request.Body}
 }
 
 // refusedKey is where fail notes why a request was refused.

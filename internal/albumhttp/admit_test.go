@@ -2,13 +2,10 @@ package albumhttp
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"testing/iotest"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -53,51 +50,6 @@ func TestClassify(t *testing.T) {
 		}
 		if r.ServeHTTP(httptest.NewRecorder(), req); got != tt.want {
 			t.Errorf("%s %s, Accept %q is a %s, want %s", tt.method, tt.path, tt.accept, got, tt.want)
-		}
-	}
-}
-
-// Bodies come whole to the handler, however long, and are read before a place is
-// taken: one that does not come takes none.
-func TestPreread(t *testing.T) {
-	t.Parallel()
-	control, err := overload.New(overload.Options{Concurrency: overload.Concurrency{N: 2}, WriteShare: 0.5, QueueWait: time.Millisecond}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := Handler(album.NewMemory(), HandlerOptions{Service: "album-store", Overload: control})
-	post := func(body io.Reader) *httptest.ResponseRecorder {
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest("POST", "/albums", body))
-		return w
-	}
-	const valid = `{"title":"Title","artist":"Artist","price":1.5}`
-	for _, padding := range []int{0, 1000, maxPreread - len(valid), maxPreread, 10 * maxPreread} {
-		if w := post(strings.NewReader(valid + strings.Repeat(" ", padding))); w.Code != 201 {
-			t.Errorf("%d more bytes: %d %s", padding, w.Code, w.Body)
-		}
-	}
-	if w := post(strings.NewReader(strings.Repeat(" ", 2<<20))); w.Code != 413 {
-		t.Errorf("2 MiB: %d, want 413", w.Code)
-	}
-	if w := post(iotest.ErrReader(io.ErrUnexpectedEOF)); w.Code != 400 {
-		t.Errorf("a body that breaks off: %d, want 400", w.Code)
-	}
-	slow, send := io.Pipe()
-	done := make(chan int)
-	for range 3 { // more than there are places
-		go func() { done <- post(slow).Code }()
-	}
-	if _, err := send.Write([]byte("{")); err != nil { // one of them reads
-		t.Fatal(err)
-	}
-	if w := post(strings.NewReader(valid)); w.Code != 201 {
-		t.Errorf("while others send slowly: %d %s", w.Code, w.Body)
-	}
-	send.CloseWithError(io.ErrUnexpectedEOF)
-	for range 3 {
-		if code := <-done; code != 400 {
-			t.Errorf("who broke off is answered %d", code)
 		}
 	}
 }

@@ -34,6 +34,7 @@ var (
 	errMediaType     = errors.New("unsupported media type of the request body")
 	errNotAcceptable = errors.New("no representation that the Accept header allows")
 	errInternal      = errors.New("internal error")
+	errBody          = album.Invalid("the request body could not be read to its end")
 )
 
 // statusClientGone is nginx's: the client closed the connection before the answer.
@@ -178,12 +179,4 @@ var inFront = map[int]error{
 	http.StatusRequestHeaderFieldsTooLarge: errLargeHeader,
 	http.StatusServiceUnavailable:          album.ErrNotReady,
 	http.StatusGatewayTimeout:              album.ErrTimeout,
-}
-
-func readError(err error) error {
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return ErrTooLarge
-	}
-	return album.Invalid("the request body could not be read to its end")
 }

@@ -56,13 +56,16 @@ type HandlerOptions struct {
 	Overload  *overload.Control // nil: every request is taken
 	Faults    *fault.Set        // of requests; nil: none
 	Telemetry Telemetry
+
+	intake *intake // of tests; nil: the usual one
 }
 
 type handler struct {
 	svc      album.Service
 	maxBody  int64
 	maxBatch int64
-	batches  *semaphore.Weighted // bytes of batches that are read or worked on
+	intake   *intake
+	batches  *semaphore.Weighted // bytes of batches that are worked on
 	log      *slog.Logger
 	refusals *rate.Limiter // that are logged
 }
@@ -83,6 +86,9 @@ func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
 	if h.maxBody == 0 {
 		h.maxBody = DefaultMaxBody
 	}
+	if h.intake = o.intake; h.intake == nil {
+		h.intake = newIntake(max(intakeSize, 2*h.maxBody, 2*h.maxBatch))
+	}
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
@@ -100,10 +106,13 @@ func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
 	r.Use(h.accessLog, h.recovery)
 	api := r.Group("")
 	noRoute, noMethod := []gin.HandlerFunc{h.noRoute}, []gin.HandlerFunc{h.noMethod}
+	api.Use(h.closeBody)
 	if o.Overload != nil {
-		control := o.Overload.Middleware(classify, h.fail)
-		api.Use(h.preread, control)
+		api.Use(o.Overload.Middleware(classify, h.receive, h.fail))
+		control := o.Overload.Middleware(classify, nil, h.fail)
 		noRoute, noMethod = append([]gin.HandlerFunc{control}, noRoute...), append([]gin.HandlerFunc{control}, noMethod...)
+	} else {
+		api.Use(h.receiveOnly)
 	}
 	if o.Faults != nil {
 		api.Use(o.Faults.Middleware(h.failWith, h.drop))
@@ -169,7 +178,7 @@ func (h *handler) create(c *gin.Context, batch bool) {
 		h.fail(c, err)
 		return
 	}
-	release, err := h.room(c, batch)
+	release, err := h.batchSlot(c, batch)
 	if err != nil {
 		h.fail(c, err)
 		return

@@ -3,7 +3,6 @@ package albumhttp
 import (
 	"context"
 	"fmt"
-	"io"
 	"math"
 	"mime"
 	"net/http"
@@ -94,35 +93,42 @@ func filterText(v url.Values, name string, most int, e *album.InvalidError) stri
 	return s
 }
 
-// batchesAtOnce is how many batches of full size may be in work: each takes some
-// five times its size in memory. Who comes then waits for batchPatience.
+// batchesAtOnce is how many batches of full size may be worked on: each takes some five
+// times its size in memory. The others wait, for batchPatience.
 const (
 	batchesAtOnce = 4
 	batchPatience = 2 * time.Second
 )
 
-// room waits until there is memory for a batch. The caller releases it.
-func (h *handler) room(c *gin.Context, batch bool) (release func(), err error) {
+// batchSlot waits until there is memory to work on a batch, whose body has been received.
+// The caller releases it.
+func (h *handler) batchSlot(c *gin.Context, batch bool) (release func(), err error) {
 	if !batch {
 		return func() {}, nil
 	}
-	size := c.Request.ContentLength
-	if size < 0 || size > h.maxBatch {
-		size = h.maxBatch // not told, or read no further
-	}
+	size := int64(len(body(c)))
 	ctx, cancel := context.WithTimeout(c.Request.Context(), batchPatience)
 	defer cancel()
 	if err := h.batches.Acquire(ctx, size); err != nil {
 		return nil, fmt.Errorf("%w: too many batches at once", album.ErrNotReady)
 	}
+	_ = c.Request.Body.Close() // it is counted here from now on
 	return func() { h.batches.Release(size) }, nil
 }
 
+// body returns the request's body, which receive has read.
+func body(c *gin.Context) []byte {
+	if r, ok := c.Request.Body.(*received); ok {
+		return r.data
+	}
+	return nil
+}
+
 // readWrite reads the body and the headers of a POST.
-func (h *handler) readWrite(c *gin.Context, batch bool) (album.Write, error) {
-	types, most := []string{jsonType}, h.maxBody
+func (*handler) readWrite(c *gin.Context, batch bool) (album.Write, error) {
+	types := []string{jsonType}
 	if batch {
-		types, most = append(types, ndjsonType), h.maxBatch
+		types = append(types, ndjsonType)
 	}
 	media, err := contentType(c.Request, types...)
 	if err != nil {
@@ -132,11 +138,7 @@ func (h *handler) readWrite(c *gin.Context, batch bool) (album.Write, error) {
 	if err != nil {
 		return album.Write{}, err
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, most))
-	if err != nil {
-		return album.Write{}, readError(err)
-	}
-	w, err := decodeWrite(body, batch, media == ndjsonType)
+	w, err := decodeWrite(body(c), batch, media == ndjsonType)
 	w.Key = key
 	return w, err
 }
@@ -238,7 +240,7 @@ func prefersAsync(header http.Header) bool {
 }
 
 // readPut reads the album to keep under id. Its own id may be left out.
-func (h *handler) readPut(c *gin.Context, id int64) (album.Album, error) {
+func (*handler) readPut(c *gin.Context, id int64) (album.Album, error) {
 	var e album.InvalidError
 	if id < 1 {
 		e.Add("id", album.BelowMinimum)
@@ -247,11 +249,7 @@ func (h *handler) readPut(c *gin.Context, id int64) (album.Album, error) {
 	if _, err := contentType(c.Request, jsonType); err != nil {
 		return album.Album{}, err
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, h.maxBody))
-	if err != nil {
-		return album.Album{}, readError(err)
-	}
-	w, err := decodeWrite(body, false, false)
+	w, err := decodeWrite(body(c), false, false)
 	if err != nil {
 		return album.Album{}, err
 	}

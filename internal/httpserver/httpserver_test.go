@@ -138,15 +138,15 @@ func TestFarewell(t *testing.T) {
 			resp.Body.Close()
 			return resp
 		}
-		if resp := ask("/x"); resp.Close {
-			t.Errorf("HTTP/2 %v: a connection ends after one request", http2)
+		if resp := ask("/x"); resp.Close || resp.Header.Get(DrainingHeader) != "" {
+			t.Errorf("HTTP/2 %v: closed %v, draining %q after one request", http2, resp.Close, resp.Header.Get(DrainingHeader))
 		}
 		stop()
 		resp := ask("/readyz")
 		for ; resp.StatusCode == http.StatusOK; resp = ask("/readyz") { // it has not noticed yet
 		}
-		if resp.StatusCode != http.StatusServiceUnavailable || !http2 && !resp.Close {
-			t.Errorf("HTTP/2 %v: answered %s, to be closed: %v, want 503 and true", http2, resp.Status, resp.Close)
+		if resp.StatusCode != http.StatusServiceUnavailable || !http2 && !resp.Close || resp.Header.Get(DrainingHeader) != "true" {
+			t.Errorf("HTTP/2 %v: answered %s, to be closed: %v, draining %q, want 503, true and true", http2, resp.Status, resp.Close, resp.Header.Get(DrainingHeader))
 		}
 		if err := <-result; err != nil {
 			t.Errorf("HTTP/2 %v: Run() = %v", http2, err)

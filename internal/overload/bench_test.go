@@ -28,7 +28,7 @@ func BenchmarkAdmit(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				r.Use(c.Middleware(func(*gin.Context) Class { return Read }, func(c *gin.Context, err error) { c.AbortWithStatus(503) }))
+				r.Use(c.Middleware(func(*gin.Context) Class { return Read }, nil, func(c *gin.Context, err error) { c.AbortWithStatus(503) }))
 			}
 			r.GET("/albums/:id", func(c *gin.Context) { c.Status(http.StatusOK) })
 			req := httptest.NewRequest("GET", "/albums/1", nil)

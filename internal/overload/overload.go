@@ -122,10 +122,11 @@ func New(o Options, mp metric.MeterProvider) (*Control, error) {
 	return c, c.instrument(mp)
 }
 
-// Middleware admits or refuses requests. It stands inside what makes the server
-// span; a wait in the queue is a span below it. Fail answers with an error: a *Shed,
-// or an *album.InvalidError.
-func (c *Control) Middleware(classify func(*gin.Context) Class, fail func(*gin.Context, error)) gin.HandlerFunc {
+// Middleware admits or sheds requests. It stands inside what makes the server span; a wait
+// in the queue is a span below it. Receive, if not nil, reads the body of a request that is
+// within the rate limits, before the request asks for a slot; its error ends the request.
+// Fail responds with an error: a *Shed, an *album.InvalidError, or receive's.
+func (c *Control) Middleware(classify func(*gin.Context) Class, receive func(*gin.Context) error, fail func(*gin.Context, error)) gin.HandlerFunc {
 	return func(g *gin.Context) {
 		class := classify(g)
 		cancel, err := c.limitTime(g, class)
@@ -134,7 +135,17 @@ func (c *Control) Middleware(classify func(*gin.Context) Class, fail func(*gin.C
 			return
 		}
 		defer cancel()
-		release, shed := c.admit(g, class)
+		shed := c.limitRate(g)
+		if shed == nil && receive != nil {
+			if err := receive(g); err != nil && !errors.As(err, &shed) {
+				fail(g, err)
+				return
+			}
+		}
+		var release func(record bool)
+		if shed == nil {
+			release, shed = c.admit(g, class)
+		}
 		ctx := g.Request.Context()
 		if shed != nil {
 			trace.SpanFromContext(ctx).SetAttributes(attribute.String(reasonKey, string(shed.Reason)))
@@ -163,16 +174,19 @@ func learn(ctx context.Context, status int) bool {
 	}
 }
 
+// limitRate returns why a request is above the rate limits, or nil.
+func (c *Control) limitRate(g *gin.Context) *Shed {
+	if c.limits.global == nil && c.limits.clients == nil {
+		return nil
+	}
+	v := c.limits.take(g)
+	v.writeTo(g.Writer.Header())
+	return v.shed
+}
+
 // admit lets a request in, at once or after a wait, or says why not. The caller
 // releases what it got, and tells whether the time since then is to be learned from.
 func (c *Control) admit(g *gin.Context, class Class) (release func(record bool), _ *Shed) {
-	if c.limits.global != nil || c.limits.clients != nil {
-		v := c.limits.take(g)
-		v.writeTo(g.Writer.Header())
-		if v.shed != nil {
-			return nil, v.shed
-		}
-	}
 	gate := c.gates[class]
 	if gate == nil {
 		return func(bool) {}, nil

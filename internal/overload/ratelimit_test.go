@@ -142,7 +142,7 @@ func router(t testing.TB, o Options, class Class, handle gin.HandlerFunc) (*gin.
 	}
 	r := gin.New()
 	c.Identify(r)
-	r.Use(c.Middleware(func(*gin.Context) Class { return class }, func(c *gin.Context, err error) {
+	r.Use(c.Middleware(func(*gin.Context) Class { return class }, nil, func(c *gin.Context, err error) {
 		c.String(http.StatusServiceUnavailable, err.Error())
 		c.Abort()
 	}))

@@ -30,7 +30,7 @@ func TestTelemetry(t *testing.T) {
 		g.Request = g.Request.WithContext(ctx)
 		g.Next()
 	})
-	r.Use(c.Middleware(func(*gin.Context) Class { return Write }, func(g *gin.Context, err error) { g.AbortWithStatus(503) }))
+	r.Use(c.Middleware(func(*gin.Context) Class { return Write }, nil, func(g *gin.Context, err error) { g.AbortWithStatus(503) }))
 	entered, leave := make(chan struct{}), make(chan struct{})
 	r.GET("/x", func(*gin.Context) { entered <- struct{}{}; <-leave })
 	done := make(chan struct{})

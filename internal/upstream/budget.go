@@ -49,11 +49,14 @@ func (b *budget) left() float64 {
 // Rate implements failsafe-go's budget: how much is used up, from 0 to 1.
 func (b *budget) Rate() float64 { return 1 - b.left()/budgetBurst }
 
-// TryAcquirePermit takes out a retry or a hedge.
-func (b *budget) TryAcquirePermit() bool {
+// TryAcquirePermit takes out a retry.
+func (b *budget) TryAcquirePermit() bool { return b.take(1) }
+
+// take takes out 1 if at least so many are left.
+func (b *budget) take(least float64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.tokens < 1 {
+	if b.tokens < least {
 		return false
 	}
 	b.tokens--

@@ -16,7 +16,6 @@ import (
 
 	"github.com/failsafe-go/failsafe-go"
 	failsafebudget "github.com/failsafe-go/failsafe-go/budget"
-	"github.com/failsafe-go/failsafe-go/hedgepolicy"
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 
 	"soundcheck/internal/overload"
@@ -26,12 +25,6 @@ import (
 // firstWait is before the second try; each one after that waits twice as long.
 const firstWait = 25 * time.Millisecond
 
-// Hedges by quantile follow about so many reads, and begin after the first ones.
-const (
-	hedgeMemory = 1000
-	hedgeBegin  = 100
-)
-
 // call is one request with all its tries.
 type call struct {
 	pool   *Pool
@@ -40,6 +33,8 @@ type call struct {
 	open   bool            // the answer's body is left to the caller
 	tries  atomic.Int64
 	moves  atomic.Int64 // from a server that was not there to another
+	// attempts are those in flight of a call that may be hedged.
+	attempts atomic.Int64
 
 	mu     sync.Mutex
 	last   *server // that was asked
@@ -53,8 +48,12 @@ func (c *call) do(ctx context.Context, executor failsafe.Executor[*Answer]) (*An
 	if !c.r.Again {
 		executor = c.pool.absent
 	}
+	attempt := c.try
+	if executor == c.pool.hedged {
+		attempt = c.hedgeable
+	}
 	a, err := executor.WithContext(ctx).GetWithExecution(func(exec failsafe.Execution[*Answer]) (*Answer, error) {
-		return c.try(exec.Context(), exec.IsHedge())
+		return attempt(exec.Context(), exec.IsHedge())
 	})
 	if err == nil {
 		return a, nil
@@ -101,7 +100,7 @@ func (c *call) try(ctx context.Context, hedge bool) (a *Answer, err error) {
 		case again:
 			c.pool.retries.Add(ctx, 1)
 		}
-		if l.probe && !c.open {
+		if l.witness = !l.probe && !c.open && !c.r.Long && l.watch(); (l.probe || l.witness) && !c.open {
 			a, err = c.probe(ctx, l, t)
 		} else {
 			a, err = c.ask(ctx, c.caller, l, t)
@@ -117,7 +116,8 @@ func (c *call) mayMove() bool {
 	return c.pool.o.Retries > 0 && int(c.moves.Add(1)) < len(c.pool.servers)
 }
 
-// probe is ask, but goes on if the caller leaves: the breaker waits for the outcome.
+// probe is ask, but goes on if the caller leaves: the breaker waits for the outcome, of an
+// attempt while it is half-open, or of a witness.
 func (c *call) probe(ctx context.Context, l lease, t try) (*Answer, error) {
 	on, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.pool.o.Timeout)
 	type result struct {
@@ -127,7 +127,7 @@ func (c *call) probe(ctx context.Context, l lease, t try) (*Answer, error) {
 	done := make(chan result, 1)
 	go func() {
 		defer cancel()
-		a, err := c.ask(on, on, l, t)
+		a, err := c.ask(on, context.WithoutCancel(ctx), l, t)
 		done <- result{a, err}
 	}()
 	select {
@@ -152,8 +152,11 @@ func (c *call) ask(ctx, caller context.Context, l lease, t try) (a *Answer, err 
 		defer cancel()
 	}
 	resp, err := c.send(context.WithValue(ctx, tryKey{}, t), l.server)
-	if err == nil && resp.Close {
-		l.leaves(c.pool.idle)
+	if err == nil {
+		l.heard()
+		if draining(resp) {
+			l.drains()
+		}
 	}
 	if err == nil && c.open && resp.StatusCode < 400 {
 		l.judge(well)
@@ -169,8 +172,12 @@ func (c *call) ask(ctx, caller context.Context, l lease, t try) (a *Answer, err 
 	case err == nil:
 	case caller.Err() != nil && !errors.Is(context.Cause(caller), ErrSlow), errors.Is(ctx.Err(), context.Canceled) && caller.Err() == nil:
 		// That a caller left, or has less patience than we have, says nothing about the
-		// server; nor that the other one of a hedge was first.
+		// server; nor that the other one of a hedge was first. But if it is silent the
+		// next attempt finds out: see watch.
 		l.judge(unknown)
+		if resp == nil {
+			l.unheard.Add(1)
+		}
 		return nil, Error(ctx, err)
 	default:
 		l.judge(failed)
@@ -200,7 +207,7 @@ func (c *call) send(ctx context.Context, s *server) (*http.Response, error) {
 		left := max(time.Until(deadline), 0) + deadlineMargin
 		req.Header.Set(overload.TimeoutHeader, strconv.FormatInt(left.Milliseconds(), 10))
 	}
-	return c.pool.http.Do(req)
+	return s.http.Do(req)
 }
 
 // openBody is an answer's body that the caller reads.
@@ -280,16 +287,4 @@ func (p *Pool) retryDelay(exec failsafe.ExecutionAttempt[*Answer]) time.Duration
 	}
 	d := min(firstWait<<min(exec.Retries(), 16), p.o.RetryWait)
 	return time.Duration((0.5 + rand.Float64()/2) * float64(d))
-}
-
-func (p *Pool) hedgePolicy() hedgepolicy.HedgePolicy[*Answer] {
-	b := hedgepolicy.NewBuilderWithDelay[*Answer](p.o.HedgeAfter.After)
-	if q := p.o.HedgeAfter.Quantile; q > 0 {
-		b = hedgepolicy.NewBuilderWithDelayQuantile[*Answer](q, hedgeMemory, hedgeBegin)
-	}
-	return b.
-		CancelIf(func(a *Answer, err error) bool { return !p.again(a, err) }).
-		WithBudget(p.budget).
-		OnHedge(func(e failsafe.ExecutionEvent[*Answer]) { p.hedges.Add(e.Context(), 1) }).
-		Build()
 }

@@ -110,7 +110,7 @@ func Flags(f *cli.Flags, name, url string) *Options {
 	f.IntVar(&o.Retries, "retries", 2, "`tries` after the first, of GET, PUT, DELETE, and POST with an Idempotency-Key, or that no server was there for (0 to 10)")
 	f.DurationVar(&o.RetryWait, "retry-wait", 250*time.Millisecond, "wait this `long` at most before another try; what asks for more in its Retry-After is passed on to the client (1ms to 10s)")
 	f.Float64Var(&o.Budget, "retry-budget", 0.1, "`share` of calls that retries and hedges may add (0 to 1; 0: there are none)")
-	f.BoolVar(&o.Breaker, "breaker", true, "leave a failing "+name+" alone for half a second at a time, and answer 503")
+	f.BoolVar(&o.Breaker, "breaker", true, "circuit breaker: stop calling a failing "+name+" for "+breakerDelay.String()+", and respond 503")
 	f.Var(&o.HedgeAfter, "hedge-after", "send a GET a second time after a `time` or a percentile, as in 20ms or p95; off: never")
 	f.BoolVar(&o.H2C, "h2c", false, "HTTP/2 without TLS to the "+name+", instead of HTTP/1.1")
 	return o
@@ -163,6 +163,14 @@ func New(o Options) (*Pool, error) {
 	if o.HedgeAfter != (Hedge{}) {
 		p.hedged = failsafe.With[*Answer](p.retryPolicy(p.again), p.hedgePolicy())
 	}
+	for _, s := range p.servers {
+		s.http, s.idle = newClient(o)
+	}
+	return p, nil
+}
+
+// newClient returns the HTTP client of one server, and what closes its idle connections.
+func newClient(o Options) (_ *http.Client, closeIdle func()) {
 	tr := http.DefaultTransport.(*http.Transport).Clone()
 	tr.MaxIdleConns, tr.MaxIdleConnsPerHost = 0, o.Conns
 	if o.H2C {
@@ -172,16 +180,14 @@ func New(o Options) (*Pool, error) {
 	}
 	// A connection whose other end is gone without a word is found out, and closed.
 	tr.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout}
-	p.idle = tr.CloseIdleConnections
 	var rt http.RoundTripper = tr
 	if o.Wrap != nil {
 		rt = o.Wrap(rt)
 	}
-	p.http = &http.Client{
+	return &http.Client{
 		Transport: otelhttp.NewTransport(annotate{rt}, otelhttp.WithTracerProvider(o.TracerProvider), otelhttp.WithMeterProvider(o.MeterProvider),
 			otelhttp.WithPropagators(o.Propagator), otelhttp.WithSpanNameFormatter(spanName)),
 		// A service never redirects; whoever answers so is not the service.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	return p, nil
+	}, tr.CloseIdleConnections
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"net/url"
 	"strconv"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"go.opentelemetry.io/otel/attribute"
 
+	"soundcheck/internal/httpserver"
 	"soundcheck/internal/overload"
 )
 
@@ -34,7 +36,11 @@ type server struct {
 	breaker    circuitbreaker.CircuitBreaker[any] // nil: it is never left alone
 	generation atomic.Int64                       // counts the breaker's changes of state
 	inFlight   atomic.Int64
-	spare      atomic.Pointer[time.Time] // until then others are asked: see leaves
+	unheard    atomic.Int64              // attempts since its last response whose callers left without one
+	watched    atomic.Bool               // a witness is in flight
+	spare      atomic.Pointer[time.Time] // until then others are asked: see drains
+	http       *http.Client
+	idle       func() // closes the connections that are not in use
 }
 
 func newServer(base string, o Options) (*server, error) {
@@ -66,27 +72,33 @@ func newServer(base string, o Options) (*server, error) {
 	return s, nil
 }
 
-// sparedFor is how long others are asked instead of a server that ends a connection, and
-// dialing how long a connection to it may take that was begun before.
+// sparedFor is how long other servers are called instead of a draining one, and dialing how
+// long a connection to it may take that was begun before.
 const (
 	sparedFor = 2 * time.Second
 	dialing   = 200 * time.Millisecond
 )
 
-// leaves notes that the server answered with Connection: close, as one does that is about
-// to end. What is sent to it when it ends is lost, and often must not be sent again. If
-// it does not end, it is asked again soon. Connections that are not in use, to any server,
-// are closed by idle: one that has not been used yet looks to the server as if it would be
-// now, and it would not end for seconds.
-func (s *server) leaves(idle func()) {
+// draining reports whether a response comes from a server that is shutting down. Over
+// HTTP/1.1 its connection is closed too: else the header was passed on by something in
+// between, which does not shut down.
+func draining(resp *http.Response) bool {
+	return resp.Header.Get(httpserver.DrainingHeader) != "" && (resp.Close || resp.ProtoMajor >= 2)
+}
+
+// drains notes that the server is shutting down. A request sent to it when it ends is lost,
+// and often must not be sent again. If it does not end, it is called again soon. Its idle
+// connections are closed: one that has not been used yet looks to the server as if it would
+// be now, and the server would not end for seconds.
+func (s *server) drains() {
 	until := time.Now().Add(sparedFor)
 	if before := s.spare.Swap(&until); before == nil || before.Before(time.Now()) {
-		idle()
-		time.AfterFunc(dialing, idle)
+		s.idle()
+		time.AfterFunc(dialing, s.idle)
 	}
 }
 
-func (s *server) leaving() bool {
+func (s *server) draining() bool {
 	until := s.spare.Load()
 	return until != nil && time.Now().Before(*until)
 }
@@ -105,6 +117,7 @@ type lease struct {
 	*server
 	generation int64
 	probe      bool // the breaker is half-open: it waits for what comes of this
+	witness    bool // its outcome stands for those whose callers left: see watch
 }
 
 // take returns a lease if the server may be asked now.
@@ -120,6 +133,18 @@ func (s *server) take() (lease, bool) {
 	return l, true
 }
 
+// watch reports whether the next attempt is to be a witness, which goes on when its caller
+// leaves. Callers that leave, or have a hedge that was faster, say nothing about a server: it
+// may only be slower than they are patient. A server that hangs would never be found out if
+// all its callers left before -try-timeout. So after one has left without a response, one
+// attempt at a time is kept until its own end.
+func (s *server) watch() bool {
+	return s.breaker != nil && s.unheard.Load() > 0 && s.watched.CompareAndSwap(false, true)
+}
+
+// heard notes a response, whatever it says: the server does not hang.
+func (s *server) heard() { s.unheard.Store(0) }
+
 // outcome is what a try says about its server.
 type outcome int
 
@@ -130,8 +155,18 @@ const (
 )
 
 // judge tells the breaker. What began before its last change of state says nothing
-// about how the server is now.
+// about how the server is now. A witness that fails has shown that the attempts whose callers
+// left would have failed too.
 func (l lease) judge(o outcome) {
+	if l.witness && o == failed {
+		for range min(l.unheard.Swap(0), breakerCalls) {
+			l.record(failed)
+		}
+	}
+	l.record(o)
+}
+
+func (l lease) record(o outcome) {
 	switch {
 	case l.breaker == nil || l.generation != l.server.generation.Load():
 	case o == well:
@@ -141,7 +176,12 @@ func (l lease) judge(o outcome) {
 	}
 }
 
-func (l lease) leave() { l.inFlight.Add(-1) }
+func (l lease) leave() {
+	l.inFlight.Add(-1)
+	if l.witness {
+		l.watched.Store(false)
+	}
+}
 
 // other reports whether there is another server that may be asked.
 func (p *Pool) other(than *server) bool {
@@ -154,25 +194,25 @@ func (p *Pool) other(than *server) bool {
 }
 
 // pick returns the less busy of two servers that chance names, but not the last one
-// if there is another. Servers whose breaker is open are not among them, and those that
-// are about to end only if there is no other.
+// if there is another. Servers whose breaker is open are not among them, and draining ones
+// only if there is no other.
 func (p *Pool) pick(last *server) (lease, error) {
 	var some, others [8]*server
-	able, leaving, wait := some[:0], others[:0], time.Duration(0)
+	able, draining, wait := some[:0], others[:0], time.Duration(0)
 	for _, s := range p.servers {
 		switch w := s.wait(); {
 		case w > 0:
 			if wait == 0 || w < wait {
 				wait = w
 			}
-		case s.leaving():
-			leaving = append(leaving, s)
+		case s.draining():
+			draining = append(draining, s)
 		default:
 			able = append(able, s)
 		}
 	}
 	if len(able) == 0 {
-		able = leaving
+		able = draining
 	}
 	rand.Shuffle(len(able), func(i, j int) { able[i], able[j] = able[j], able[i] })
 	if n := len(able); n > 1 {

@@ -74,17 +74,20 @@ func TestServers(t *testing.T) {
 	})
 }
 
-// A server that ends its connections is spared for a while, if there is another, and then
-// asked again.
-func TestLeaving(t *testing.T) {
+// A draining server is spared for a while, if there is another, and then called again. One
+// that only closes a connection is not.
+func TestDraining(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		asked := map[string]int{}
-		leaves := map[string]bool{}
+		drains := map[string]bool{}
+		closes := false
 		p := newPool(t, Options{URLs: []string{"http://a:1", "http://b:1"}, Timeout: time.Second}, func(r *http.Request) (*http.Response, error) {
 			asked[r.URL.Host]++
 			resp := respond(r, 200)
-			resp.Close = leaves[r.URL.Host]
+			if resp.Close = closes || drains[r.URL.Host]; drains[r.URL.Host] {
+				resp.Header.Set(httpserver.DrainingHeader, "true")
+			}
 			return resp, nil
 		})
 		ask := func(n int) map[string]int {
@@ -99,15 +102,20 @@ func TestLeaving(t *testing.T) {
 		if n := ask(100); n["a:1"] < 20 || n["b:1"] < 20 {
 			t.Errorf("both stay: %v", n)
 		}
-		leaves["a:1"] = true
-		if n := ask(100); n["a:1"] != 1 {
-			t.Errorf("a leaves: %v", n)
-		}
-		leaves["b:1"] = true
+		closes = true
 		if n := ask(100); n["a:1"] < 20 || n["b:1"] < 20 {
-			t.Errorf("both leave: %v", n)
+			t.Errorf("both close connections: %v", n)
 		}
-		clear(leaves)
+		closes = false
+		drains["a:1"] = true
+		if n := ask(100); n["a:1"] != 1 {
+			t.Errorf("a drains: %v", n)
+		}
+		drains["b:1"] = true
+		if n := ask(100); n["a:1"] < 20 || n["b:1"] < 20 {
+			t.Errorf("both drain: %v", n)
+		}
+		clear(drains)
 		time.Sleep(sparedFor)
 		if n := ask(100); n["a:1"] < 20 || n["b:1"] < 20 {
 			t.Errorf("both stayed after all: %v", n)
@@ -251,5 +259,62 @@ func TestMoves(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// With a real server: one that sheds a large request without reading its body closes that
+// connection (net/http), and only that. The idle ones stay, and so does the server.
+func TestShedIsNoDrain(t *testing.T) {
+	t.Parallel()
+	entered, release := make(chan struct{}, 3), make(chan struct{})
+	var opened atomic.Int64
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		entered <- struct{}{}
+		<-release
+	}))
+	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	srv.Start()
+	defer srv.Close()
+	p, err := New(Options{URLs: []string{srv.URL}, Timeout: time.Minute, Conns: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	three := func() { // at once, over three connections
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				if _, err := p.Do(t.Context(), get(false)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		for range 3 {
+			<-entered
+		}
+		for range 3 {
+			release <- struct{}{}
+		}
+		wg.Wait()
+	}
+	three()
+	large := &Request{Method: http.MethodPost, Route: "/x", Path: "/x", Header: http.Header{}, Body: make([]byte, 1<<20)}
+	if a, err := p.Do(t.Context(), large); err != nil || a.StatusCode != http.StatusServiceUnavailable || !a.Close {
+		t.Fatalf("%v, %v, want a 503 that closes its connection", a, err)
+	}
+	if p.servers[0].draining() {
+		t.Error("a server that sheds is taken for one that drains")
+	}
+	three()
+	if n := opened.Load(); n > 4 { // one for the large request, if none was idle
+		t.Errorf("%d connections were opened, want 4 at most", n)
 	}
 }

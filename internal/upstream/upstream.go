@@ -7,10 +7,11 @@
 //     exponential waits, jitter, and the server's own Retry-After. A budget bounds them
 //     to a share of all requests, so that a service which is down does not get more load
 //     than one that is well.
-//   - Servers that are not there: another one is asked at once, outside the budget. One
-//     that says it will end, with Connection: close, is spared before.
+//   - Servers that are down: another one is called at once, outside the budget. One that
+//     is shutting down, as its responses say (httpserver.DrainingHeader), is spared before.
 //   - Breakers: a server that fails is left alone for a while, then probed by a few
-//     requests. Of several servers it is thereby ejected.
+//     requests. Of several servers it is thereby ejected. One that hangs is found out also
+//     if no caller is patient enough to see it.
 //   - Balance: the better of two servers picked by chance gets the request.
 //   - Hedges, if wanted: a read that takes longer than most is sent a second time.
 //
@@ -76,6 +77,8 @@ type Answer struct {
 	*http.Response
 	Body []byte
 	open bool // nothing of the Response's Body is read: see Open
+	// final: no other attempt of the call was in flight when this one ended.
+	final bool
 }
 
 // Pool calls the servers of one service. It is safe for concurrent use.
@@ -83,14 +86,14 @@ type Pool struct {
 	o       Options
 	servers []*server
 	budget  *budget
-	http    *http.Client
-	idle    func()                     // closes connections that are not in use
 	plain   failsafe.Executor[*Answer] // retries
 	absent  failsafe.Executor[*Answer] // retries of what no server was there for
 	hedged  failsafe.Executor[*Answer] // retries and hedges; nil: none
 	metrics []metric.Registration
 	hedges  metric.Int64Counter
 	retries metric.Int64Counter
+
+	latencies latencies // of reads, if hedges follow a quantile
 }
 
 // Parse reads the URLs of servers, separated by commas.
@@ -144,7 +147,9 @@ func (p *Pool) Open(ctx context.Context, r *Request) (*http.Response, error) {
 
 // Close closes idle connections and ends the pool's metrics.
 func (p *Pool) Close() error {
-	p.idle()
+	for _, s := range p.servers {
+		s.idle()
+	}
 	var errs []error
 	for _, r := range p.metrics {
 		errs = append(errs, r.Unregister())
