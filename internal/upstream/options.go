@@ -12,6 +12,7 @@ import (
 	"github.com/failsafe-go/failsafe-go"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/metric"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
@@ -177,8 +178,12 @@ func New(o Options) (*Pool, error) {
 	if o.Wrap != nil {
 		rt = o.Wrap(rt)
 	}
+	annotated, err := newAnnotate(rt, o.MeterProvider)
+	if err != nil {
+		return nil, fmt.Errorf("metrics of the upstream: %w", err)
+	}
 	p.http = &http.Client{
-		Transport: otelhttp.NewTransport(annotate{rt}, otelhttp.WithTracerProvider(o.TracerProvider), otelhttp.WithMeterProvider(o.MeterProvider),
+		Transport: otelhttp.NewTransport(annotated, otelhttp.WithTracerProvider(o.TracerProvider), otelhttp.WithMeterProvider(metricnoop.NewMeterProvider()),
 			otelhttp.WithPropagators(o.Propagator), otelhttp.WithSpanNameFormatter(spanName)),
 		// A service never redirects; whoever answers so is not the service.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
