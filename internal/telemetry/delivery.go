@@ -105,6 +105,26 @@ func (d *delivery) deliver(ctx context.Context, n int, export func(context.Conte
 	return nil
 }
 
+// maxBytes is about how much is exported at once: a receiver over gRPC refuses more than
+// 4 MiB unless it is told otherwise, and long texts add up.
+const maxBytes = 3 << 20
+
+// deliverParts exports items in parts that a receiver takes.
+func deliverParts[T any](ctx context.Context, d *delivery, items []T, size func(T) int, export func(context.Context, []T) error) error {
+	var errs []error
+	for begin := 0; begin < len(items); {
+		end, bytes := begin, 0
+		for end < len(items) && (end == begin || bytes+size(items[end]) <= maxBytes) {
+			bytes += size(items[end])
+			end++
+		}
+		part := items[begin:end]
+		errs = append(errs, d.deliver(ctx, len(part), func(ctx context.Context) error { return export(ctx, part) }))
+		begin = end
+	}
+	return errors.Join(errs...)
+}
+
 // UndeliveredError means that telemetry is lost.
 type UndeliveredError struct{ Err error }
 

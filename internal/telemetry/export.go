@@ -28,7 +28,31 @@ func (e spanExporter) ExportSpans(ctx context.Context, spans []trace.ReadOnlySpa
 	for i, s := range spans {
 		out[i] = exportedSpan{s, e.text}
 	}
-	return e.deliver(ctx, len(out), func(ctx context.Context) error { return e.SpanExporter.ExportSpans(ctx, out) })
+	return deliverParts(ctx, e.delivery, out, sizeOfSpan, e.SpanExporter.ExportSpans)
+}
+
+// sizeOfSpan is about how many bytes a span takes.
+func sizeOfSpan(s trace.ReadOnlySpan) int {
+	n := 200 + len(s.Name()) + len(s.Status().Description) + sizeOf(s.Attributes()...)
+	for _, e := range s.Events() {
+		n += len(e.Name) + sizeOf(e.Attributes...)
+	}
+	for _, l := range s.Links() {
+		n += l.SpanContext.TraceState().Len() + sizeOf(l.Attributes...)
+	}
+	return n
+}
+
+func sizeOf(list ...attribute.KeyValue) (n int) {
+	for _, kv := range list {
+		n += len(kv.Key) + 8
+		if kv.Value.Type() == attribute.STRING {
+			n += len(kv.Value.AsString())
+		} else if !(text{}).fitsValue(kv.Value) {
+			n += len(kv.Value.Emit())
+		}
+	}
+	return n
 }
 
 // exportedSpan is a span as it leaves the process.
@@ -77,7 +101,16 @@ func (e logExporter) Export(ctx context.Context, records []sdklog.Record) error 
 	for i, r := range records {
 		out[i] = e.record(r)
 	}
-	return e.deliver(ctx, len(out), func(ctx context.Context) error { return e.Exporter.Export(ctx, out) })
+	return deliverParts(ctx, e.delivery, out, sizeOfRecord, e.Exporter.Export)
+}
+
+func sizeOfRecord(r sdklog.Record) int {
+	n := 200 + sizeOf(attribute.KeyValue{Value: r.Body()})
+	r.WalkAttributes(func(kv attribute.KeyValue) bool {
+		n += sizeOf(kv)
+		return true
+	})
+	return n
 }
 
 // record returns a copy of r if it has to be another.

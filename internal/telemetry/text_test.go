@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+	common "go.opentelemetry.io/proto/otlp/common/v1"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -120,4 +122,74 @@ func longest(m proto.Message) int {
 		n = max(n, len(line))
 	}
 	return n
+}
+
+// Many long texts come in parts that a receiver takes, and all of them come.
+func TestParts(t *testing.T) {
+	rec := new(receiver)
+	srv := httptest.NewServer(rec)
+	defer srv.Close()
+	tel := setup(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": srv.URL}, io.Discard)
+	long := strings.Repeat("\U0001F600", 4096)
+	const n = 500
+	for range n {
+		ctx, span := tel.TracerProvider.Tracer("t").Start(t.Context(), "work")
+		span.SetAttributes(attribute.String("a", long), attribute.StringSlice("b", []string{long}))
+		tel.Logger.InfoContext(ctx, "work", slog.String("a", long), slog.String("b", long))
+		span.End()
+	}
+	if err := tel.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(rec.spanNames()); got != n {
+		t.Errorf("%d spans, want %d", got, n)
+	}
+	logs := 0
+	for _, m := range rec.logs {
+		logs += len(m.ResourceLogs[0].ScopeLogs[0].LogRecords)
+		if size := proto.Size(m); size > 4<<20 {
+			t.Errorf("%d bytes of log records at once", size)
+		}
+	}
+	for _, m := range rec.traces {
+		if size := proto.Size(m); size > 4<<20 {
+			t.Errorf("%d bytes of spans at once", size)
+		}
+	}
+	if got := rec.exported("span"); logs != n || got[""] != n {
+		t.Errorf("%d log records, spans counted %v, want %d", logs, got, n)
+	}
+}
+
+// A record over OTLP has the attributes of the JSON line, also those that are errors.
+func TestErrorKeepsItsKey(t *testing.T) {
+	rec := new(receiver)
+	srv := httptest.NewServer(rec)
+	defer srv.Close()
+	tel := setup(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": srv.URL}, io.Discard)
+	tel.Logger.With("first", io.EOF).WithGroup("g").Error("panic", "value", io.ErrUnexpectedEOF, slog.Group("h", "in", io.ErrClosedPipe))
+	tel.Logger.Error("panic", "value", io.ErrUnexpectedEOF, "error", io.EOF)
+	if err := tel.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range rec.logs[0].ResourceLogs[0].ScopeLogs[0].LogRecords {
+		got = append(got, flat("", r.Attributes)...)
+	}
+	slices.Sort(got)
+	want := []string{"error=EOF", "first=EOF", "g.h.in=io: read/write on closed pipe", "g.value=unexpected EOF", "value=unexpected EOF"}
+	if !slices.Equal(got, want) {
+		t.Errorf("attributes %q, want %q", got, want)
+	}
+}
+
+func flat(prefix string, list []*common.KeyValue) (texts []string) {
+	for _, kv := range list {
+		if l := kv.Value.GetKvlistValue(); l != nil {
+			texts = append(texts, flat(prefix+kv.Key+".", l.Values)...)
+			continue
+		}
+		texts = append(texts, prefix+kv.Key+"="+kv.Value.GetStringValue())
+	}
+	return texts
 }
