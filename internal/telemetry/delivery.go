@@ -34,7 +34,7 @@ func (p *patience) end() { p.once.Do(func() { close(p.over) }) }
 
 func (p *patience) try(ctx context.Context, export func(context.Context) error) error {
 	err := export(ctx)
-	for begun, wait := time.Now(), 50*time.Millisecond; nobody(err) && time.Since(begun) < patienceLimit; wait = min(2*wait, time.Second) {
+	for begun, wait := time.Now(), 50*time.Millisecond; noConnection(err) && time.Since(begun) < patienceLimit; wait = min(2*wait, time.Second) {
 		select {
 		case <-ctx.Done():
 			return err
@@ -47,10 +47,10 @@ func (p *patience) try(ctx context.Context, export func(context.Context) error) 
 	return err
 }
 
-// nobody reports whether there was no connection, or it was broken by who ended. A
+// noConnection reports whether there was no connection, or it was broken by who ended. A
 // Collector in a container that restarts is nowhere for a while: neither its name nor its
 // address is known.
-func nobody(err error) bool {
+func noConnection(err error) bool {
 	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
 		return true
 	}
@@ -153,7 +153,7 @@ func reason(err error) string {
 	switch {
 	case partial.MatchString(err.Error()):
 		return "rejected"
-	case nobody(err):
+	case noConnection(err):
 		return "connection"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return "timeout"

@@ -14,8 +14,8 @@ import (
 	"unicode/utf8"
 )
 
-// A variable of the specification is honoured, or named in one warning. None stops a
-// program: what cannot be honoured counts as unset.
+// This file checks the variables of the OpenTelemetry specification. Each one that is set is
+// honoured, or named in one warning. None stops a program: an invalid value counts as unset.
 
 // signals are those whose exporters have variables of their own.
 var signals = []string{"TRACES", "METRICS", "LOGS"}
@@ -254,11 +254,11 @@ func checkEnvironment() (list []ignored, err error) {
 		name, value, _ := strings.Cut(kv, "=")
 		// Those of Go are experiments of the SDK's own.
 		if strings.HasPrefix(name, "OTEL_") && !strings.HasPrefix(name, "OTEL_GO_") && value != "" && !known[name] {
-			list = append(list, ignored{name, value, "is not a variable that is known"})
+			list = append(list, ignored{name, value, "unknown variable"})
 		}
 	}
 	if s := os.Getenv("OTEL_TRACES_SAMPLER"); os.Getenv("OTEL_TRACES_SAMPLER_ARG") != "" && !strings.HasSuffix(s, "traceidratio") {
-		list = append(list, ignored{"OTEL_TRACES_SAMPLER_ARG", os.Getenv("OTEL_TRACES_SAMPLER_ARG"), "OTEL_TRACES_SAMPLER has no argument"})
+		list = append(list, ignored{"OTEL_TRACES_SAMPLER_ARG", os.Getenv("OTEL_TRACES_SAMPLER_ARG"), "only used with a traceidratio sampler"})
 	}
 	more, e := checkTransport()
 	return append(list, more...), errors.Join(err, e)
@@ -283,7 +283,7 @@ func checkTransport() (list []ignored, err error) {
 		}
 		for _, name := range []string{"CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"} {
 			if v := os.Getenv(p + name); v != "" {
-				list = append(list, ignored{p + name, v, "an endpoint that it is for is not https"})
+				list = append(list, ignored{p + name, v, "only used with https endpoints"})
 				err = errors.Join(err, os.Unsetenv(p+name))
 			}
 		}

@@ -11,9 +11,9 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 )
 
-// names are texts that are no attributes: names of spans and events, what a status says,
+// plainText is for texts that are no attributes: names of spans and events, what a status says,
 // a log record's body. No variable limits them.
-var names = text{4096}
+var plainText = text{4096}
 
 // spanExporter exports spans without personal attributes and what a caller searched for,
 // with texts that fit.
@@ -61,7 +61,7 @@ type exportedSpan struct {
 	text text
 }
 
-func (s exportedSpan) Name() string { return names.string(s.ReadOnlySpan.Name()) }
+func (s exportedSpan) Name() string { return plainText.string(s.ReadOnlySpan.Name()) }
 
 func (s exportedSpan) Attributes() []attribute.KeyValue {
 	return s.text.attributes(redact(s.ReadOnlySpan.Attributes()))
@@ -69,14 +69,14 @@ func (s exportedSpan) Attributes() []attribute.KeyValue {
 
 func (s exportedSpan) Status() trace.Status {
 	st := s.ReadOnlySpan.Status()
-	st.Description = names.string(st.Description)
+	st.Description = plainText.string(st.Description)
 	return st
 }
 
 func (s exportedSpan) Events() []trace.Event {
 	events := append([]trace.Event(nil), s.ReadOnlySpan.Events()...)
 	for i, e := range events {
-		events[i].Name, events[i].Attributes = names.string(e.Name), s.text.attributes(redact(e.Attributes))
+		events[i].Name, events[i].Attributes = plainText.string(e.Name), s.text.attributes(redact(e.Attributes))
 	}
 	return events
 }
@@ -116,7 +116,7 @@ func sizeOfRecord(r sdklog.Record) int {
 // record returns a copy of r if it has to be another.
 func (t text) record(r sdklog.Record) sdklog.Record {
 	attributes := make([]attribute.KeyValue, 0, r.AttributesLen())
-	fit := names.fitsValue(r.Body()) && names.fits(r.EventName()) && names.fits(r.SeverityText())
+	fit := plainText.fitsValue(r.Body()) && plainText.fits(r.EventName()) && plainText.fits(r.SeverityText())
 	r.WalkAttributes(func(kv attribute.KeyValue) bool {
 		attributes = append(attributes, kv)
 		fit = fit && t.fitsValue(kv.Value) && t.fits(string(kv.Key))
@@ -126,9 +126,9 @@ func (t text) record(r sdklog.Record) sdklog.Record {
 		return r
 	}
 	r = r.Clone()
-	r.SetBody(names.value(r.Body()))
-	r.SetEventName(names.string(r.EventName()))
-	r.SetSeverityText(names.string(r.SeverityText()))
+	r.SetBody(plainText.value(r.Body()))
+	r.SetEventName(plainText.string(r.EventName()))
+	r.SetSeverityText(plainText.string(r.SeverityText()))
 	r.SetAttributes(t.attributes(attributes)...)
 	return r
 }
@@ -175,7 +175,7 @@ func fitPoints(data metricdata.Aggregation) int {
 
 func fitData[N int64 | float64](points []metricdata.DataPoint[N]) int {
 	for i := range points {
-		points[i].Attributes = names.set(points[i].Attributes)
+		points[i].Attributes = plainText.set(points[i].Attributes)
 		fitExemplars(points[i].Exemplars)
 	}
 	return len(points)
@@ -183,7 +183,7 @@ func fitData[N int64 | float64](points []metricdata.DataPoint[N]) int {
 
 func fitHistogram[N int64 | float64](points []metricdata.HistogramDataPoint[N]) int {
 	for i := range points {
-		points[i].Attributes = names.set(points[i].Attributes)
+		points[i].Attributes = plainText.set(points[i].Attributes)
 		fitExemplars(points[i].Exemplars)
 	}
 	return len(points)
@@ -191,7 +191,7 @@ func fitHistogram[N int64 | float64](points []metricdata.HistogramDataPoint[N]) 
 
 func fitExponential[N int64 | float64](points []metricdata.ExponentialHistogramDataPoint[N]) int {
 	for i := range points {
-		points[i].Attributes = names.set(points[i].Attributes)
+		points[i].Attributes = plainText.set(points[i].Attributes)
 		fitExemplars(points[i].Exemplars)
 	}
 	return len(points)
@@ -207,5 +207,5 @@ func fitExemplars[N int64 | float64](exemplars []metricdata.Exemplar[N]) {
 
 // fitResource returns r with texts that fit.
 func fitResource(r *resource.Resource) *resource.Resource {
-	return resource.NewWithAttributes(r.SchemaURL(), names.attributes(r.Attributes())...)
+	return resource.NewWithAttributes(r.SchemaURL(), plainText.attributes(r.Attributes())...)
 }

@@ -102,7 +102,7 @@ func newMetricExporter(ctx context.Context) (metric.Exporter, error) {
 func limitOf(variable string) text {
 	limit, err := strconv.Atoi(cmp.Or(os.Getenv(variable), os.Getenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")))
 	if err != nil {
-		return names
+		return plainText
 	}
 	return text{limit}
 }
