@@ -23,6 +23,7 @@ const maxRefusals = 10
 // It stands inside otelgin, which takes the span out of the context when it returns.
 func (h *handler) accessLog(c *gin.Context) {
 	start := time.Now()
+	c.Writer = sizedWriter{c.Writer, c.Request.Method == http.MethodHead}
 	c.Next()
 	status := c.Writer.Status()
 	level, why := slog.LevelInfo, c.GetString(refusedKey)
@@ -38,7 +39,7 @@ func (h *handler) accessLog(c *gin.Context) {
 		slog.String("http.request.method", c.Request.Method),
 		slog.String("url.path", c.Request.URL.Path),
 		slog.Int("http.response.status_code", status),
-		slog.Int("http.response.body.size", max(c.Writer.Size(), 0)),
+		slog.Int("http.response.body.size", c.Writer.Size()),
 		slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
 	}
 	if route := c.FullPath(); route != "" {
@@ -52,6 +53,23 @@ func (h *handler) accessLog(c *gin.Context) {
 	}
 	h.log.LogAttrs(c.Request.Context(), level, "request", attrs...)
 }
+
+// sizedWriter knows the size of the body that is sent, for the log, the span and the
+// metrics: gin's own is -1 without a body, and counts what HEAD leaves out.
+type sizedWriter struct {
+	gin.ResponseWriter
+	head bool
+}
+
+func (w sizedWriter) Size() int {
+	if w.head {
+		return 0
+	}
+	return max(w.ResponseWriter.Size(), 0)
+}
+
+// Unwrap is for http.ResponseController.
+func (w sizedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // recovery turns a panic into a 500. It stands inside otelgin, which records
 // status and metrics only when the handlers return.

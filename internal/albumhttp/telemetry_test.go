@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 
 	"soundcheck/internal/album"
 	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/fault"
 	"soundcheck/internal/telemetry/telemetrytest"
 )
 
@@ -168,6 +171,68 @@ func TestServerSpan(t *testing.T) {
 				t.Errorf("exemplars %v, want one of trace %s", p.Exemplars, traceID)
 			}
 		})
+	}
+}
+
+// The log, the span and the metrics tell the same size of a body: what is sent.
+func TestSizes(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		method, path string
+		accept       string
+		drop         bool
+		sent         bool // a body
+	}{
+		{"GET", "/albums/1", "", false, true},
+		{"HEAD", "/albums/1", "", false, false},
+		{"HEAD", "/albums", "application/x-ndjson", false, false},
+		{"GET", "/albums", "application/x-ndjson", false, true},
+		{"DELETE", "/albums/1", "", false, false},
+		{"OPTIONS", "/albums/1", "", false, false},
+		{"GET", "/nope", "", false, true},
+		{"GET", "/albums/1", "", true, false},
+	} {
+		rec := telemetrytest.New(t)
+		faults := fault.New(1, fault.Drop)
+		if tt.drop {
+			if err := faults.Replace(t.Context(), "drop=100%"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		url := serve(t, albumhttp.Handler(album.NewMemory(album.Seed()...), albumhttp.HandlerOptions{Service: "album-store", Faults: faults, Telemetry: signals(rec)}))
+		req, err := http.NewRequestWithContext(t.Context(), tt.method, url+tt.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept", tt.accept)
+		got := int64(0)
+		if resp, err := http.DefaultTransport.RoundTrip(req); err == nil {
+			got, err = io.Copy(io.Discard, resp.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			resp.Body.Close()
+		} else if !tt.drop {
+			t.Fatal(err)
+		}
+		name := tt.method + " " + tt.path
+		attributes := spans(t, rec, 1)[0].Attributes
+		size := int64(0) // an attribute that is 0 is left out
+		for _, kv := range attributes {
+			if kv.Key == "http.response.body.size" {
+				size = kv.Value.AsInt64()
+			}
+		}
+		h := rec.Metric("http.server.response.body.size").Data.(metricdata.Histogram[int64]).DataPoints
+		var line struct {
+			Size int64 `json:"http.response.body.size"`
+		}
+		if err := json.Unmarshal([]byte(rec.Logs()), &line); err != nil && !tt.drop { // a drop logs its fault too
+			t.Errorf("%s: log %q: %v", name, rec.Logs(), err)
+		}
+		if got > 0 != tt.sent || size != got || len(h) != 1 || h[0].Count != 1 || h[0].Sum != got || line.Size != got {
+			t.Errorf("%s: sent %d bytes; span %d, metrics %+v, log %d", name, got, size, h, line.Size)
+		}
 	}
 }
 

@@ -2,12 +2,16 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -35,6 +39,56 @@ func (h traceHandler) WithGroup(name string) slog.Handler {
 	return traceHandler{h.Handler.WithGroup(name)}
 }
 
+// errorText makes errors texts before they reach the bridge, which takes an error for the
+// record's exception and forgets its key: the JSON line and the record say the same.
+type errorText struct{ slog.Handler }
+
+func textOf(a slog.Attr) slog.Attr {
+	a.Value = a.Value.Resolve()
+	if err, ok := a.Value.Any().(error); ok {
+		a.Value = slog.StringValue(err.Error())
+	}
+	return a
+}
+
+func (h errorText) Handle(ctx context.Context, r slog.Record) error {
+	out := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		out.AddAttrs(textOf(a))
+		return true
+	})
+	return h.Handler.Handle(ctx, out)
+}
+
+func (h errorText) WithAttrs(attrs []slog.Attr) slog.Handler {
+	attrs = slices.Clone(attrs)
+	for i, a := range attrs {
+		attrs[i] = textOf(a)
+	}
+	return errorText{h.Handler.WithAttrs(attrs)}
+}
+
+func (h errorText) WithGroup(name string) slog.Handler {
+	return errorText{h.Handler.WithGroup(name)}
+}
+
+// sdkLogger is where the SDK logs what it does, at OTEL_LOG_LEVEL.
+func sdkLogger(w io.Writer, name string) logr.Logger {
+	level, ok := map[string]slog.Level{ // the SDK's verbosities are 1, 4 and 8
+		"none": slog.LevelError + 1, "error": slog.LevelError, "info": -4, "debug": -8,
+	}[os.Getenv("OTEL_LOG_LEVEL")]
+	if !ok {
+		level = -1
+	}
+	h := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if l, ok := a.Value.Any().(slog.Level); ok && a.Key == slog.LevelKey && l < slog.LevelError {
+			a.Value = slog.StringValue(map[slog.Level]string{-1: "WARN", -4: "INFO", -8: "DEBUG"}[l])
+		}
+		return a
+	}})
+	return logr.FromSlogHandler(h.WithAttrs([]slog.Attr{slog.String("service.name", name)}))
+}
+
 // errorInterval is how often a lasting delivery problem is logged.
 const errorInterval = 30 * time.Second
 
@@ -44,33 +98,44 @@ type ErrorCounter struct {
 	log   *slog.Logger
 	quiet bool
 
-	mu     sync.Mutex
-	count  int
-	last   error
-	logged time.Time
-	held   int // errors since the last line
+	mu          sync.Mutex
+	count       int
+	last        error
+	undelivered rare
+	other       rare
 }
 
-// Handle implements otel.ErrorHandler.
+// rare is when an error was logged last, and how many there were since.
+type rare struct {
+	logged time.Time
+	held   int
+}
+
+// Handle implements otel.ErrorHandler. Not all that the SDK hands over is about delivery.
 func (e *ErrorCounter) Handle(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.count++
-	e.last = err
-	if e.quiet {
+	message, r := "telemetry not delivered", &e.undelivered
+	if errors.As(err, new(*UndeliveredError)) {
+		e.count++
+		e.last = err
+		if e.quiet {
+			return
+		}
+	} else {
+		message, r = "telemetry error", &e.other
+	}
+	if time.Since(r.logged) < errorInterval {
+		r.held++
 		return
 	}
-	if time.Since(e.logged) < errorInterval {
-		e.held++
-		return
-	}
-	attrs := []any{slog.String("error", err.Error()), slog.Int("more_since_last_line", e.held)}
+	attrs := []any{slog.String("error", err.Error()), slog.Int("more_since_last_line", r.held)}
 	if hint := Hint(err); hint != "" {
 		attrs = append(attrs, slog.String("hint", hint))
 	}
 	// This log has no OTLP side: a line about delivery must not need delivery.
-	e.log.Warn("telemetry not delivered", attrs...)
-	e.logged, e.held = time.Now(), 0
+	e.log.Warn(message, attrs...)
+	*r = rare{logged: time.Now()}
 }
 
 // Last returns how many errors there were, and the last one.

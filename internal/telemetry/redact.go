@@ -1,35 +1,15 @@
 package telemetry
 
 import (
-	"context"
 	"slices"
 	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/sdk/trace"
 )
 
 // personal are attributes that the HTTP instrumentation sets and that tell who a
 // caller is. They are taken out before a span leaves the process.
 var personal = []attribute.Key{"client.address", "client.port", "network.peer.address", "network.peer.port", "enduser.id", "user.id"}
-
-// redactor exports spans without personal attributes, and without what a caller searched
-// for.
-type redactor struct {
-	trace.SpanExporter
-	*patience
-}
-
-func (r redactor) ExportSpans(ctx context.Context, spans []trace.ReadOnlySpan) error {
-	redacted := make([]trace.ReadOnlySpan, len(spans))
-	for i, s := range spans {
-		redacted[i] = s
-		if a := s.Attributes(); slices.ContainsFunc(a, func(kv attribute.KeyValue) bool { return isPersonal(kv) || hasQuery(kv) }) {
-			redacted[i] = redactedSpan{s, redact(a)}
-		}
-	}
-	return r.try(ctx, func(ctx context.Context) error { return r.SpanExporter.ExportSpans(ctx, redacted) })
-}
 
 func isPersonal(kv attribute.KeyValue) bool { return slices.Contains(personal, kv.Key) }
 
@@ -38,7 +18,11 @@ func hasQuery(kv attribute.KeyValue) bool {
 	return kv.Key == "url.query" || kv.Key == "url.full" && strings.Contains(kv.Value.AsString(), "?")
 }
 
+// redact returns a copy of attributes if it has to be another.
 func redact(attributes []attribute.KeyValue) []attribute.KeyValue {
+	if !slices.ContainsFunc(attributes, func(kv attribute.KeyValue) bool { return isPersonal(kv) || hasQuery(kv) }) {
+		return attributes
+	}
 	attributes = slices.DeleteFunc(slices.Clone(attributes), isPersonal)
 	for i, kv := range attributes {
 		if !hasQuery(kv) {
@@ -66,10 +50,3 @@ func redactQuery(query string) string {
 	}
 	return strings.Join(pairs, "&")
 }
-
-type redactedSpan struct {
-	trace.ReadOnlySpan
-	attributes []attribute.KeyValue
-}
-
-func (s redactedSpan) Attributes() []attribute.KeyValue { return s.attributes }

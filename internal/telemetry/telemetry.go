@@ -12,6 +12,10 @@
 //	                                some seconds at full speed while the Collector restarts
 //	OTEL_BLRP_MAX_QUEUE_SIZE        8192 log records, in batches of 2048
 //	OTEL_METRIC_EXPORT_INTERVAL     5000 ms, of a command-line tool only: it may have ended within the usual minute
+//	OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT  4096 characters: a backend may refuse a batch for one long text
+//
+// A variable that is set to something that cannot be honoured counts as unset, and is
+// named in one warning; see checkEnvironment.
 //
 // No exporter waits for a Collector: a program starts and serves without one,
 // and its telemetry flows as soon as one listens.
@@ -33,8 +37,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/contrib/bridges/otelslog"
-	"go.opentelemetry.io/contrib/exporters/autoexport"
 	"go.opentelemetry.io/contrib/instrumentation/runtime"
+	"go.opentelemetry.io/contrib/propagators/autoprop"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	promexporter "go.opentelemetry.io/otel/exporters/prometheus"
@@ -47,43 +51,6 @@ import (
 
 // Namespace is the service.namespace of every program of the lab.
 const Namespace = "soundcheck"
-
-// setDefaults supplies the standard variables that are unset.
-func setDefaults(tool bool) error {
-	interval := ""
-	if tool {
-		interval = "5000"
-	}
-	endpoint := "http://localhost:4318"
-	if os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL") == "grpc" {
-		endpoint = "http://localhost:4317"
-	}
-	for _, d := range [][2]string{
-		{"OTEL_EXPORTER_OTLP_ENDPOINT", endpoint},
-		{"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram"},
-		{"OTEL_GO_X_OBSERVABILITY", "true"},
-		{"OTEL_BSP_MAX_QUEUE_SIZE", "32768"},
-		{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2048"},
-		{"OTEL_BLRP_MAX_QUEUE_SIZE", "8192"},
-		{"OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "2048"},
-		{"OTEL_METRIC_EXPORT_INTERVAL", interval},
-	} {
-		if d[1] == "" || os.Getenv(d[0]) != "" {
-			continue
-		}
-		if err := os.Setenv(d[0], d[1]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// dropped are metrics that are recorded with every span or request and that answer
-// no question: how many spans are open, and how long the bodies of requests are.
-var dropped = []metric.View{
-	metric.NewView(metric.Instrument{Name: "otel.sdk.span.live"}, metric.Stream{Aggregation: metric.AggregationDrop{}}),
-	metric.NewView(metric.Instrument{Name: "http.*.request.body.size"}, metric.Stream{Aggregation: metric.AggregationDrop{}}),
-}
 
 // Telemetry is what a program sends its signals through. The providers work,
 // and do nothing, if OTEL_SDK_DISABLED is true.
@@ -122,14 +89,16 @@ type Config struct {
 
 // Setup starts telemetry. The caller ends it with Shutdown, after its last span.
 func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
-	if err := setDefaults(c.Quiet); err != nil {
+	ignoredVariables, err := checkEnvironment()
+	if err = errors.Join(err, setDefaults(c.Quiet)); err != nil {
 		return nil, err
 	}
-	t := &Telemetry{patience: newPatience(), Propagator: propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})}
+	t := &Telemetry{patience: newPatience(), Propagator: autoprop.NewTextMapPropagator()}
 	t.lines = newWriter(c.Logs)
 	local := NewLogger(t.lines, c.Name)
 	t.Errors = &ErrorCounter{log: local, quiet: c.Quiet}
 	otel.SetErrorHandler(t.Errors)
+	otel.SetLogger(sdkLogger(t.lines, c.Name))
 	otel.SetTextMapPropagator(t.Propagator)
 	defer func() {
 		if err != nil {
@@ -138,11 +107,12 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 	}()
 
 	res, err := newResource(ctx, c.Name)
-	if err != nil {
-		return nil, err
+	if err != nil { // there is a resource all the same
+		otel.Handle(err)
 	}
 	registry := prometheus.NewRegistry()
-	t.Metrics = promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+	// A series that is not valid must not cost the others.
+	t.Metrics = promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true, ErrorHandling: promhttp.ContinueOnError})
 	page, err := promexporter.New(promexporter.WithRegisterer(registry), promexporter.WithoutScopeInfo(), promexporter.WithAggregationSelector(metric.DefaultAggregationSelector))
 	if err != nil {
 		return nil, err
@@ -154,32 +124,33 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 	if c.Sampler != nil {
 		traces = append(traces, trace.WithSampler(c.Sampler))
 	}
-	metrics := []metric.Option{metric.WithResource(res), metric.WithReader(page), metric.WithView(dropped...)}
+	metrics := []metric.Option{metric.WithResource(res), metric.WithReader(page), metric.WithView(views)}
 	logs := []sdklog.LoggerProviderOption{sdklog.WithResource(res)}
-	t.Disabled = strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true")
-	if !t.Disabled {
-		spans, err := autoexport.NewSpanExporter(ctx)
-		if err != nil {
-			return nil, exporterError("TRACES", err)
-		}
-		autoexport.WithFallbackMetricProducer(func(context.Context) (metric.Producer, error) { return producer{}, nil })
-		reader, err := autoexport.NewMetricReader(ctx)
-		if err != nil {
-			return nil, errors.Join(exporterError("METRICS", err), spans.Shutdown(ctx))
-		}
-		records, err := autoexport.NewLogExporter(ctx)
-		if err != nil {
-			return nil, errors.Join(exporterError("LOGS", err), spans.Shutdown(ctx), reader.Shutdown(ctx))
-		}
-		traces = append(traces, trace.WithBatcher(redactor{spans, t.patience}))
-		metrics = append(metrics, metric.WithReader(reader))
-		logs = append(logs, sdklog.WithProcessor(sdklog.NewBatchProcessor(patientLogs{records, t.patience})))
-	} else {
+	t.Disabled = os.Getenv("OTEL_SDK_DISABLED") == "true"
+	var e exporters
+	if t.Disabled {
 		traces = append(traces, trace.WithSampler(trace.NeverSample()))
+	} else {
+		e = newExporters(ctx, t.patience)
+		for _, s := range e.spans {
+			traces = append(traces, trace.WithBatcher(s))
+		}
+		for _, r := range e.readers {
+			metrics = append(metrics, metric.WithReader(r))
+		}
+		for _, l := range e.logs {
+			logs = append(logs, sdklog.WithProcessor(sdklog.NewBatchProcessor(l)))
+		}
 	}
+	warn(local, append(ignoredVariables, e.failed...))
 	// The SDK's own metrics come from the global provider, so it is set first.
 	t.MeterProvider = metric.NewMeterProvider(metrics...)
 	otel.SetMeterProvider(t.MeterProvider)
+	for _, d := range e.deliveries {
+		if err := d.instrument(t.MeterProvider); err != nil {
+			return nil, err
+		}
+	}
 	t.TracerProvider = trace.NewTracerProvider(traces...)
 	lp := sdklog.NewLoggerProvider(logs...)
 	// Metrics go last: they tell how the other two ended.
@@ -188,14 +159,20 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 	if t.Disabled {
 		return t, nil
 	}
-	t.Logger = slog.New(slog.NewMultiHandler(local.Handler(), otelslog.NewHandler("soundcheck", otelslog.WithLoggerProvider(lp))))
+	t.Logger = slog.New(slog.NewMultiHandler(local.Handler(), errorText{otelslog.NewHandler("soundcheck", otelslog.WithLoggerProvider(lp))}))
 	return t, errors.Join(runtime.Start(runtime.WithMeterProvider(t.MeterProvider)), observeCPU(t.MeterProvider))
 }
 
-// exporterError names the variables that choose a signal's exporter.
-func exporterError(signal string, err error) error {
-	name := "OTEL_" + signal + "_EXPORTER"
-	return fmt.Errorf("%s=%q, OTEL_EXPORTER_OTLP_PROTOCOL=%q: %w", name, os.Getenv(name), os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"), err)
+// warn names in one line the variables that are not honoured.
+func warn(log *slog.Logger, list []ignored) {
+	if len(list) == 0 {
+		return
+	}
+	texts := make([]string, len(list))
+	for i, v := range list {
+		texts[i] = v.String()
+	}
+	log.Warn("telemetry settings ignored", slog.Any("settings", texts))
 }
 
 // Shutdown delivers what is still held and stops. It must get a context of its
@@ -208,7 +185,10 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 	}
 	t.shutdowns = nil
 	t.lines.end()
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return &UndeliveredError{err}
+	}
+	return nil
 }
 
 // flushTimeout is how long a command-line tool waits for its telemetry at its end.
@@ -233,10 +213,11 @@ func (t *Telemetry) Finish(ctx context.Context, w io.Writer) {
 	fmt.Fprintln(w, line)
 }
 
+// newResource returns a resource also with an error: it lacks something then.
 func newResource(ctx context.Context, name string) (*resource.Resource, error) {
 	// In order: later ones win, so the environment has the last word. The
 	// process' command line and owner are left out: they can name persons.
-	return resource.New(ctx,
+	r, err := resource.New(ctx,
 		resource.WithTelemetrySDK(),
 		resource.WithHost(),
 		resource.WithProcessPID(),
@@ -251,6 +232,10 @@ func newResource(ctx context.Context, name string) (*resource.Resource, error) {
 		),
 		resource.WithFromEnv(),
 	)
+	if r == nil {
+		r = resource.Empty()
+	}
+	return fitResource(r), err
 }
 
 // version is what the linker was told (-X), where the go command finds no repository to

@@ -12,6 +12,7 @@ import (
 	"github.com/failsafe-go/failsafe-go"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/metric"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
@@ -163,14 +164,19 @@ func New(o Options) (*Pool, error) {
 	if o.HedgeAfter != (Hedge{}) {
 		p.hedged = failsafe.With[*Answer](p.retryPolicy(p.again), p.hedgePolicy())
 	}
+	duration, err := newDuration(o.MeterProvider)
+	if err != nil {
+		return nil, fmt.Errorf("metrics of the upstream: %w", err)
+	}
 	for _, s := range p.servers {
-		s.http, s.idle = newClient(o)
+		s.http, s.idle = newClient(o, duration)
 	}
 	return p, nil
 }
 
 // newClient returns the HTTP client of one server, and what closes its idle connections.
-func newClient(o Options) (_ *http.Client, closeIdle func()) {
+// Duration is what newDuration returned: all servers share it.
+func newClient(o Options, duration metric.Float64Histogram) (_ *http.Client, closeIdle func()) {
 	tr := http.DefaultTransport.(*http.Transport).Clone()
 	tr.MaxIdleConns, tr.MaxIdleConnsPerHost = 0, o.Conns
 	if o.H2C {
@@ -185,7 +191,7 @@ func newClient(o Options) (_ *http.Client, closeIdle func()) {
 		rt = o.Wrap(rt)
 	}
 	return &http.Client{
-		Transport: otelhttp.NewTransport(annotate{rt}, otelhttp.WithTracerProvider(o.TracerProvider), otelhttp.WithMeterProvider(o.MeterProvider),
+		Transport: otelhttp.NewTransport(annotate{rt, duration}, otelhttp.WithTracerProvider(o.TracerProvider), otelhttp.WithMeterProvider(metricnoop.NewMeterProvider()),
 			otelhttp.WithPropagators(o.Propagator), otelhttp.WithSpanNameFormatter(spanName)),
 		// A service never redirects; whoever answers so is not the service.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

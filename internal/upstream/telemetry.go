@@ -2,18 +2,30 @@ package upstream
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/semconv/v1.43.0/httpconv"
 	"go.opentelemetry.io/otel/trace"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 )
+
+const scope = "soundcheck/internal/upstream"
 
 func (o *Options) setDefaults() {
 	if o.Timeout == 0 {
@@ -51,18 +63,110 @@ func spanName(_ string, r *http.Request) string {
 	return r.Method + " " + t.route
 }
 
-// annotate tells a client span which try it is.
-type annotate struct{ next http.RoundTripper }
+// annotate tells a client span which try it is, and measures the try when its response has
+// been read to its end. otelhttp measures when there is a status, so that a response that
+// breaks off would count as a success; and it takes a try that we end ourselves for one
+// that failed.
+type annotate struct {
+	next     http.RoundTripper
+	duration metric.Float64Histogram
+}
+
+// newDuration returns the histogram http.client.request.duration, in seconds.
+func newDuration(mp metric.MeterProvider) (metric.Float64Histogram, error) {
+	d, err := httpconv.NewClientRequestDuration(mp.Meter(scope),
+		metric.WithExplicitBucketBoundaries(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10))
+	return d.Inst(), err
+}
 
 func (a annotate) RoundTrip(r *http.Request) (*http.Response, error) {
+	span := trace.SpanFromContext(r.Context())
 	if t, _ := r.Context().Value(tryKey{}).(try); t.n > 0 {
-		span := trace.SpanFromContext(r.Context())
 		span.SetAttributes(attribute.Int("http.request.resend_count", t.n))
 		if t.hedge {
 			span.SetAttributes(attribute.Bool("soundcheck.hedge", true))
 		}
 	}
-	return a.next.RoundTrip(r)
+	m := &measured{request: r, span: span, duration: a.duration, begun: time.Now()}
+	resp, err := a.next.RoundTrip(r)
+	if err != nil {
+		m.end(err)
+		return nil, err
+	}
+	m.response, m.ReadCloser, resp.Body = resp, resp.Body, m
+	return resp, nil
+}
+
+// measured is the body of a response whose duration is measured once, at its end.
+type measured struct {
+	io.ReadCloser
+	request  *http.Request
+	response *http.Response // nil: there is none
+	span     trace.Span
+	duration metric.Float64Histogram
+	begun    time.Time
+	once     sync.Once
+}
+
+func (m *measured) Read(p []byte) (int, error) {
+	n, err := m.ReadCloser.Read(p)
+	switch {
+	case err == io.EOF:
+		m.end(nil)
+	case err != nil:
+		m.end(err)
+	}
+	return n, err
+}
+
+func (m *measured) Close() error {
+	m.end(nil)
+	return m.ReadCloser.Close()
+}
+
+func (m *measured) end(err error) { m.once.Do(func() { m.record(err) }) }
+
+// record leaves out a try that was cancelled: the other one of a hedge was first, or the
+// caller has left. It has no outcome, and how long it would have taken is not known.
+func (m *measured) record(err error) {
+	ctx := m.request.Context()
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) && !errors.Is(context.Cause(ctx), ErrSlow) {
+		m.span.SetAttributes(attribute.Bool("soundcheck.cancelled", true))
+		m.span.SetStatus(codes.Ok, "") // final: otelhttp's Error comes later
+		return
+	}
+	u := m.request.URL
+	attributes := []attribute.KeyValue{
+		semconv.HTTPRequestMethodKey.String(m.request.Method), semconv.ServerAddress(u.Hostname()), semconv.URLScheme(u.Scheme), semconv.NetworkProtocolName("http"),
+	}
+	if port, err := strconv.Atoi(u.Port()); err == nil {
+		attributes = append(attributes, semconv.ServerPort(port))
+	}
+	if m.response != nil {
+		attributes = append(attributes, semconv.HTTPResponseStatusCode(m.response.StatusCode))
+		if version, ok := strings.CutPrefix(m.response.Proto, "HTTP/"); ok {
+			attributes = append(attributes, semconv.NetworkProtocolVersion(strings.TrimSuffix(version, ".0")))
+		}
+	}
+	if err != nil {
+		attributes = append(attributes, semconv.ErrorTypeKey.String(errorType(err)))
+	}
+	m.duration.Record(ctx, time.Since(m.begun).Seconds(), metric.WithAttributeSet(attribute.NewSet(attributes...)))
+}
+
+// errorType is one of few words.
+func errorType(err error) string {
+	var timeout interface{ Timeout() bool }
+	var op *net.OpError
+	switch {
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return "timeout"
+	case errors.As(err, &op) && op.Op == "dial":
+		return "connect"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "connection_closed"
+	}
+	return "_OTHER"
 }
 
 // breakerStates are the values of soundcheck.upstream.breaker.state.
@@ -81,7 +185,7 @@ var breakerStates = map[circuitbreaker.State]int64{
 //	soundcheck.upstream.in_flight        {request}  by server
 //	soundcheck.upstream.breaker.state    {state}    by server: 0 closed, 1 half-open, 2 open
 func (p *Pool) instrument() error {
-	m := p.o.MeterProvider.Meter("soundcheck/internal/upstream")
+	m := p.o.MeterProvider.Meter(scope)
 	var err error
 	if p.retries, err = m.Int64Counter("soundcheck.upstream.retries", metric.WithUnit("{try}"),
 		metric.WithDescription("Tries after the first one of a call.")); err != nil {

@@ -1,0 +1,339 @@
+package telemetry
+
+import (
+	"cmp"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// This file checks the variables of the OpenTelemetry specification. Each one that is set is
+// honoured, or named in one warning. None stops a program: an invalid value counts as unset.
+
+// signals are those whose exporters have variables of their own.
+var signals = []string{"TRACES", "METRICS", "LOGS"}
+
+// ignored is a variable whose value is not used, or not as it is.
+type ignored struct{ name, value, reason string }
+
+func (i ignored) String() string {
+	if strings.HasSuffix(i.name, "HEADERS") { // they can hold a password
+		return i.name + ": " + i.reason
+	}
+	return fmt.Sprintf("%s=%q: %s", i.name, i.value, i.reason)
+}
+
+// check is a variable's check: it returns the value to use, "" for the default.
+type check func(value string) (string, error)
+
+func anything(v string) (string, error) { return strings.ToValidUTF8(v, string(utf8.RuneError)), nil }
+
+func oneOf(words ...string) check {
+	return func(v string) (string, error) {
+		if w := strings.ToLower(strings.TrimSpace(v)); slices.Contains(words, w) {
+			return w, nil
+		}
+		return "", errors.New("must be one of " + strings.Join(words, ", "))
+	}
+}
+
+// listOf keeps what is known of a list.
+func listOf(words ...string) check {
+	return func(v string) (string, error) {
+		var known, unknown []string
+		for w := range strings.SplitSeq(v, ",") {
+			switch w = strings.ToLower(strings.TrimSpace(w)); {
+			case slices.Contains(words, w) && !slices.Contains(known, w):
+				known = append(known, w)
+			case w != "" && !slices.Contains(words, w):
+				unknown = append(unknown, strconv.Quote(w))
+			}
+		}
+		var err error
+		if len(unknown) > 0 {
+			err = fmt.Errorf("%s is not supported, only %s", strings.Join(unknown, ", "), strings.Join(words, ", "))
+		}
+		return strings.Join(known, ","), err
+	}
+}
+
+func integer(low, high int) check {
+	return func(v string) (string, error) {
+		v = strings.TrimSpace(v)
+		if n, err := strconv.Atoi(v); err != nil || n < low || n > high {
+			return "", fmt.Errorf("must be an integer from %d to %d", low, high)
+		}
+		return v, nil
+	}
+}
+
+func ratio(v string) (string, error) {
+	v = strings.TrimSpace(v)
+	if f, err := strconv.ParseFloat(v, 64); err != nil || !(f >= 0 && f <= 1) {
+		return "", errors.New("must be a number from 0 to 1")
+	}
+	return v, nil
+}
+
+// endpointOf returns the check of the variables with a prefix. An endpoint without a
+// scheme, as in localhost:4318, would be taken for nothing or for https.
+func endpointOf(prefix string) check {
+	return func(v string) (string, error) {
+		v = strings.TrimSpace(v)
+		if !strings.Contains(v, "://") && !strings.HasPrefix(v, "unix:") {
+			scheme := "http://"
+			if cmp.Or(os.Getenv(prefix+"INSECURE"), os.Getenv("OTEL_EXPORTER_OTLP_INSECURE")) == "false" {
+				scheme = "https://"
+			}
+			v = scheme + v
+		}
+		if err := isEndpoint(v); err != nil {
+			return "", err
+		}
+		return v, nil
+	}
+}
+
+func isEndpoint(v string) error {
+	u, err := url.Parse(v)
+	switch {
+	case err != nil:
+		return errors.New("is not a URL")
+	case u.Scheme == "unix":
+		return nil
+	case u.Scheme != "http" && u.Scheme != "https":
+		return errors.New("the scheme must be http or https")
+	case u.Hostname() == "":
+		return errors.New("has no host")
+	}
+	return nil
+}
+
+func readable(v string) (string, error) {
+	if _, err := os.ReadFile(v); err != nil {
+		return "", err
+	}
+	return v, nil
+}
+
+func certificates(v string) (string, error) {
+	b, err := os.ReadFile(v)
+	if err == nil && !x509.NewCertPool().AppendCertsFromPEM(b) {
+		err = errors.New("holds no certificate in PEM")
+	}
+	if err != nil {
+		return "", err
+	}
+	return v, nil
+}
+
+// pairs leaves out what is not name=value: some readers would leave out all.
+func pairs(name *regexp.Regexp) check {
+	return func(v string) (use string, err error) {
+		var list []string
+		for p := range strings.SplitSeq(v, ",") {
+			key, value, ok := strings.Cut(strings.ToValidUTF8(p, string(utf8.RuneError)), "=")
+			_, escape := url.PathUnescape(value)
+			switch {
+			case strings.TrimSpace(p) == "":
+			case !ok || escape != nil || !name.MatchString(key):
+				err = errors.New("what is not name=value, with % escapes, is left out")
+			default:
+				list = append(list, key+"="+value)
+			}
+		}
+		return strings.Join(list, ","), err
+	}
+}
+
+var anyName, token = regexp.MustCompile(`\S`), regexp.MustCompile("^\\s*[!#$%&'*+.^_`|~0-9A-Za-z-]+\\s*$")
+
+func protocol(v string) (string, error) {
+	return oneOf("grpc", "http/protobuf")(v)
+}
+
+func unsupported(string) (string, error) { return "", errors.New("is not supported") }
+
+// variables are those of the specification, in the order in which they are checked.
+func variables() []struct {
+	name  string
+	check check
+} {
+	const forever = 1<<31 - 1
+	boolean, count, limit := oneOf("true", "false"), integer(1, forever), integer(-1, forever)
+	type list = []struct {
+		name  string
+		check check
+	}
+	all := list{
+		{"OTEL_SDK_DISABLED", boolean},
+		{"OTEL_ENTITIES", unsupported},
+		{"OTEL_CONFIG_FILE", unsupported},
+		{"OTEL_EXPERIMENTAL_CONFIG_FILE", unsupported},
+		{"OTEL_RESOURCE_ATTRIBUTES", pairs(anyName)},
+		{"OTEL_SERVICE_NAME", anything},
+		{"OTEL_LOG_LEVEL", oneOf("none", "error", "warn", "info", "debug")},
+		{"OTEL_PROPAGATORS", listOf("tracecontext", "baggage", "b3", "b3multi", "jaeger", "xray", "ottrace", "none")},
+		{"OTEL_TRACES_SAMPLER", oneOf("always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio")},
+		{"OTEL_TRACES_SAMPLER_ARG", ratio},
+		{"OTEL_TRACES_EXPORTER", listOf("otlp", "console", "none")},
+		{"OTEL_METRICS_EXPORTER", listOf("otlp", "prometheus", "console", "none")},
+		{"OTEL_LOGS_EXPORTER", listOf("otlp", "console", "none")},
+		{"OTEL_METRICS_EXEMPLAR_FILTER", oneOf("always_on", "always_off", "trace_based")},
+		{"OTEL_METRIC_EXPORT_INTERVAL", count},
+		{"OTEL_METRIC_EXPORT_TIMEOUT", count},
+		{"OTEL_METRICS_PRODUCERS", unsupported},
+		{"OTEL_SEMCONV_STABILITY_OPT_IN", unsupported},
+		{"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", limit},
+		{"OTEL_ATTRIBUTE_COUNT_LIMIT", limit},
+		{"OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", limit},
+		{"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", limit},
+		{"OTEL_SPAN_EVENT_COUNT_LIMIT", limit},
+		{"OTEL_SPAN_LINK_COUNT_LIMIT", limit},
+		{"OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", limit},
+		{"OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", limit},
+		{"OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", limit},
+		{"OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", limit},
+		{"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", oneOf("cumulative", "delta", "lowmemory")},
+		{"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", oneOf("explicit_bucket_histogram", "base2_exponential_bucket_histogram")},
+		{"OTEL_EXPORTER_PROMETHEUS_HOST", anything},
+		{"OTEL_EXPORTER_PROMETHEUS_PORT", integer(0, 65535)},
+		{"OTEL_EXPORTER_ZIPKIN_ENDPOINT", unsupported},
+		{"OTEL_EXPORTER_ZIPKIN_TIMEOUT", unsupported},
+		{"OTEL_EXPORTER_JAEGER_ENDPOINT", unsupported},
+	}
+	for _, p := range []string{"OTEL_BSP_", "OTEL_BLRP_"} {
+		all = append(all, list{
+			{p + "SCHEDULE_DELAY", count}, {p + "EXPORT_TIMEOUT", count},
+			{p + "MAX_QUEUE_SIZE", count}, {p + "MAX_EXPORT_BATCH_SIZE", count},
+		}...)
+	}
+	for _, p := range otlpPrefixes() {
+		all = append(all, list{
+			{p + "INSECURE", boolean}, {p + "ENDPOINT", endpointOf(p)}, {p + "PROTOCOL", protocol},
+			{p + "CERTIFICATE", certificates}, {p + "CLIENT_KEY", readable}, {p + "CLIENT_CERTIFICATE", readable},
+			{p + "HEADERS", pairs(token)}, {p + "COMPRESSION", oneOf("gzip", "none")}, {p + "TIMEOUT", count},
+		}...)
+	}
+	return all
+}
+
+func otlpPrefixes() []string {
+	prefixes := []string{"OTEL_EXPORTER_OTLP_"}
+	for _, s := range signals {
+		prefixes = append(prefixes, "OTEL_EXPORTER_OTLP_"+s+"_")
+	}
+	return prefixes
+}
+
+// checkEnvironment sets the variables to what is used of them, and returns what is not.
+func checkEnvironment() (list []ignored, err error) {
+	known := map[string]bool{}
+	for _, v := range variables() {
+		known[v.name] = true
+		value := os.Getenv(v.name)
+		if value == "" {
+			continue
+		}
+		use, wrong := v.check(value)
+		if wrong != nil {
+			list = append(list, ignored{v.name, value, wrong.Error()})
+		}
+		if use != value {
+			err = errors.Join(err, os.Setenv(v.name, use))
+		}
+	}
+	for _, kv := range os.Environ() {
+		name, value, _ := strings.Cut(kv, "=")
+		// Those of Go are experiments of the SDK's own.
+		if strings.HasPrefix(name, "OTEL_") && !strings.HasPrefix(name, "OTEL_GO_") && value != "" && !known[name] {
+			list = append(list, ignored{name, value, "unknown variable"})
+		}
+	}
+	if s := os.Getenv("OTEL_TRACES_SAMPLER"); os.Getenv("OTEL_TRACES_SAMPLER_ARG") != "" && !strings.HasSuffix(s, "traceidratio") {
+		list = append(list, ignored{"OTEL_TRACES_SAMPLER_ARG", os.Getenv("OTEL_TRACES_SAMPLER_ARG"), "only used with a traceidratio sampler"})
+	}
+	more, e := checkTransport()
+	return append(list, more...), errors.Join(err, e)
+}
+
+// checkTransport leaves out what would make an exporter refuse its other settings, or
+// take a URL's scheme for another one.
+func checkTransport() (list []ignored, err error) {
+	secure := func(prefix string) bool {
+		u := cmp.Or(os.Getenv(prefix+"ENDPOINT"), os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"))
+		return strings.HasPrefix(u, "https:")
+	}
+	all := true
+	for _, s := range signals {
+		all = all && secure("OTEL_EXPORTER_OTLP_"+s+"_")
+	}
+	for _, p := range otlpPrefixes() {
+		// Every endpoint has a scheme by now, which is what counts.
+		err = errors.Join(err, os.Unsetenv(p+"INSECURE"))
+		if p == "OTEL_EXPORTER_OTLP_" && all || p != "OTEL_EXPORTER_OTLP_" && secure(p) {
+			continue
+		}
+		for _, name := range []string{"CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"} {
+			if v := os.Getenv(p + name); v != "" {
+				list = append(list, ignored{p + name, v, "only used with https endpoints"})
+				err = errors.Join(err, os.Unsetenv(p+name))
+			}
+		}
+	}
+	return list, err
+}
+
+// setDefaults supplies the standard variables that are unset.
+func setDefaults(tool bool) error {
+	interval := ""
+	if tool {
+		interval = "5000"
+	}
+	port := map[bool]string{true: "4317", false: "4318"}
+	general := os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == ""
+	grpc := os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL") == "grpc"
+	defaults := [][2]string{
+		{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:" + port[grpc]},
+		{"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram"},
+		{"OTEL_GO_X_OBSERVABILITY", "true"},
+		{"OTEL_BSP_MAX_QUEUE_SIZE", "32768"},
+		{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2048"},
+		{"OTEL_BLRP_MAX_QUEUE_SIZE", "8192"},
+		{"OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "2048"},
+		{"OTEL_METRIC_EXPORT_INTERVAL", interval},
+		// The Go SDK asks for the general limits only where spans are concerned.
+		{"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", textLimit},
+		{"OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", cmp.Or(os.Getenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"), textLimit)},
+		{"OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", os.Getenv("OTEL_ATTRIBUTE_COUNT_LIMIT")},
+		{"OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", os.Getenv("OTEL_ATTRIBUTE_COUNT_LIMIT")},
+		{"OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", os.Getenv("OTEL_ATTRIBUTE_COUNT_LIMIT")},
+	}
+	for _, s := range signals {
+		// A signal with a protocol of its own has a port of its own.
+		p := os.Getenv("OTEL_EXPORTER_OTLP_" + s + "_PROTOCOL")
+		if own := p == "grpc"; general && p != "" && own != grpc {
+			path := ""
+			if !own {
+				path = "/v1/" + strings.ToLower(s)
+			}
+			defaults = append(defaults, [2]string{"OTEL_EXPORTER_OTLP_" + s + "_ENDPOINT", "http://localhost:" + port[own] + path})
+		}
+	}
+	for _, d := range defaults {
+		if d[1] == "" || os.Getenv(d[0]) != "" {
+			continue
+		}
+		if err := os.Setenv(d[0], d[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+package telemetry
+
+import (
+	"cmp"
+	"context"
+	"os"
+	"strconv"
+	"strings"
+
+	"go.opentelemetry.io/contrib/exporters/autoexport"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/trace"
+)
+
+// exporters are those that the environment asks for.
+type exporters struct {
+	spans      []trace.SpanExporter
+	readers    []metric.Reader
+	logs       []sdklog.Exporter
+	deliveries []*delivery
+	failed     []ignored // could not be made
+}
+
+func newExporters(ctx context.Context, p *patience) (e exporters) {
+	autoexport.WithFallbackMetricProducer(func(context.Context) (metric.Producer, error) { return producer{}, nil })
+	e.each("TRACES", func(name string) error {
+		spans, err := autoexport.NewSpanExporter(ctx)
+		if err == nil {
+			e.spans = append(e.spans, spanExporter{spans, e.delivery(p, "TRACES", name, spanItem), limitOf("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT")})
+		}
+		return err
+	})
+	e.each("METRICS", func(name string) error {
+		if name != "otlp" {
+			reader, err := autoexport.NewMetricReader(ctx)
+			if err == nil {
+				e.readers = append(e.readers, reader)
+			}
+			return err
+		}
+		metrics, err := newMetricExporter(ctx)
+		if err == nil {
+			e.readers = append(e.readers, metric.NewPeriodicReader(
+				metricExporter{metrics, e.delivery(p, "METRICS", name, metricItem)}, metric.WithProducer(producer{})))
+		}
+		return err
+	})
+	e.each("LOGS", func(name string) error {
+		records, err := autoexport.NewLogExporter(ctx)
+		if err == nil {
+			e.logs = append(e.logs, logExporter{records, e.delivery(p, "LOGS", name, logItem), limitOf("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT")})
+		}
+		return err
+	})
+	return e
+}
+
+// each calls create for each exporter of a signal. The variable is a list, of which
+// autoexport understands one name.
+func (e *exporters) each(signal string, create func(name string) error) {
+	variable := "OTEL_" + signal + "_EXPORTER"
+	list := cmp.Or(os.Getenv(variable), "otlp")
+	defer os.Setenv(variable, list)
+	for name := range strings.SplitSeq(list, ",") {
+		if name == "none" {
+			continue
+		}
+		os.Setenv(variable, name)
+		if err := create(name); err != nil {
+			e.failed = append(e.failed, ignored{variable, name, err.Error()})
+		}
+	}
+}
+
+func (e *exporters) delivery(p *patience, signal, exporter, item string) *delivery {
+	component := exporter
+	if exporter == "otlp" {
+		component = map[bool]string{true: "otlp_grpc", false: "otlp_http"}[protocolOf(signal) == "grpc"]
+	}
+	d := newDelivery(p, item, component+"_"+strings.TrimSuffix(item, "_data_point")+"_exporter")
+	e.deliveries = append(e.deliveries, d)
+	return d
+}
+
+func protocolOf(signal string) string {
+	return cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_"+signal+"_PROTOCOL"), os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"))
+}
+
+// newMetricExporter is what autoexport hides in a reader.
+func newMetricExporter(ctx context.Context) (metric.Exporter, error) {
+	if protocolOf("METRICS") == "grpc" {
+		return otlpmetricgrpc.New(ctx)
+	}
+	return otlpmetrichttp.New(ctx)
+}
+
+// limitOf returns the limit of a signal's attributes: its own or the general one.
+func limitOf(variable string) text {
+	limit, err := strconv.Atoi(cmp.Or(os.Getenv(variable), os.Getenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")))
+	if err != nil {
+		return plainText
+	}
+	return text{limit}
+}
+
+// views is the one view of all instruments: of several that match, each would make a
+// stream of its own.
+func views(i metric.Instrument) (metric.Stream, bool) {
+	for _, v := range []metric.View{dropped("otel.sdk.span.live"), dropped("http.*.request.body.size"), exportedByOthers, withoutHost} {
+		if s, ok := v(i); ok {
+			return s, true
+		}
+	}
+	return metric.Stream{}, false
+}
+
+// dropped are metrics that are recorded with every span or request and that answer
+// no question: how many spans are open, and how long the bodies of requests are.
+func dropped(name string) metric.View {
+	return metric.NewView(metric.Instrument{Name: name}, metric.Stream{Aggregation: metric.AggregationDrop{}})
+}
+
+// exportedByOthers drops what the exporters count: see delivery.
+func exportedByOthers(i metric.Instrument) (metric.Stream, bool) {
+	if i.Scope.Name == scope {
+		return metric.Stream{}, false
+	}
+	return dropped("otel.sdk.exporter.*.exported")(i)
+}
+
+// withoutHost leaves out what a client can choose: the Host header, of which each port
+// would be a series.
+func withoutHost(i metric.Instrument) (metric.Stream, bool) {
+	return metric.NewView(metric.Instrument{Name: "http.server.*"},
+		metric.Stream{AttributeFilter: attribute.NewDenyKeysFilter("server.address", "server.port")})(i)
+}
