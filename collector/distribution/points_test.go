@@ -145,8 +145,8 @@ func TestRejectedRequest(t *testing.T) {
 		}
 		return nil
 	})
-	if log := p.out.String(); !strings.Contains(log, "duplicate sample for timestamp") {
-		t.Error("the log does not say why")
+	if log := p.out.String(); !strings.Contains(log, "HTTP Status Code 400") {
+		t.Error("the log does not have the response's status")
 	}
 }
 
@@ -180,7 +180,7 @@ func TestDelta(t *testing.T) {
 			want++
 			dp := m.Sum().DataPoints().At(0)
 			if m.Sum().AggregationTemporality() != pmetric.AggregationTemporalityCumulative || dp.IntValue() != want ||
-				!dp.StartTimestamp().AsTime().Equal(begun.UTC().Truncate(1)) {
+				!dp.StartTimestamp().AsTime().Equal(begun) {
 				problems = append(problems, fmt.Sprintf("%s %d since %s, want cumulative %d since %s", m.Sum().AggregationTemporality(), dp.IntValue(), dp.StartTimestamp(), want, begun))
 			}
 		})

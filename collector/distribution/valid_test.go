@@ -53,6 +53,10 @@ func TestValid(t *testing.T) {
 			event := span.Events().AppendEmpty()
 			event.SetName("good")
 			fill(event.Attributes())
+			list := event.Attributes().PutEmptySlice("list")
+			list.AppendEmpty().SetStr(long)
+			list.AppendEmpty().SetStr(long)
+			list.CopyTo(span.Attributes().PutEmptySlice("list"))
 		}
 	}
 	p.sendTraces(td)
