@@ -79,7 +79,7 @@ func TestConfigErrors(t *testing.T) {
 	t.Setenv("COLLECTOR_STATE_DIR", t.TempDir())
 	for _, tt := range []struct{ name, override, want string }{
 		{"unknown component", "yaml:exporters::nosuch::endpoint: x", `unknown type: "nosuch"`},
-		{"unknown key", "yaml:processors::batch::nosuch: 1", "nosuch"},
+		{"unknown key", "yaml:processors::memory_limiter::nosuch: 1", "nosuch"},
 		{"undefined in a pipeline", "yaml:service::pipelines::logs::exporters: [debug]", `references exporter "debug" which is not configured`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

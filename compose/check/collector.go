@@ -18,13 +18,15 @@ import (
 // distributions/otelcol-contrib/manifest.yaml). Not in it: healthcheckv2.
 var components = []struct{ kind, module, name string }{
 	{"receivers", "otlpreceiver", "otlp"},
-	{"processors", "batchprocessor", "batch"},
+	{"processors", "deltatocumulativeprocessor", "deltatocumulative"},
+	{"processors", "transformprocessor", "transform"},
 	{"processors", "memorylimiterprocessor", "memory_limiter"},
 	{"processors", "attributesprocessor", "attributes"},
 	{"exporters", "debugexporter", "debug"},
 	{"exporters", "otlpexporter", "otlp"},
 	{"exporters", "otlphttpexporter", "otlphttp"},
 	{"exporters", "fileexporter", "file"},
+	{"connectors", "routingconnector", "routing"},
 	{"connectors", "spanmetricsconnector", "spanmetrics"},
 	{"extensions", "healthcheckextension", "health_check"},
 	{"extensions", "filestorage", "file_storage"},

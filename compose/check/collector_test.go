@@ -87,15 +87,16 @@ func TestMerged(t *testing.T) {
 		t.Fatal(err)
 	}
 	for pipeline, want := range map[string][]any{
-		"traces":  {"memory_limiter", "attributes/edge", "batch"},
-		"metrics": {"memory_limiter", "batch"},
-		"logs":    {"memory_limiter", "batch"},
+		"traces":           {"memory_limiter", "attributes/edge", "transform/valid"},
+		"metrics/received": {"memory_limiter", "transform/valid", "transform/rejected"},
+		"metrics":          {"deltatocumulative"},
+		"logs":             {"memory_limiter", "transform/valid"},
 	} {
 		if got, _ := c.Get("service::pipelines::" + pipeline + "::processors").([]any); !slices.Equal(got, want) {
 			t.Errorf("the processors of %s are %v, want %v", pipeline, got, want)
 		}
 	}
-	if !c.IsSet("service::pipelines::traces::exporters") || !c.IsSet("processors::batch") {
+	if !c.IsSet("service::pipelines::traces::exporters") || !c.IsSet("processors::memory_limiter") {
 		t.Error("the configuration has lost something")
 	}
 }
