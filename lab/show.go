@@ -113,7 +113,7 @@ try next:
   %[2]s
   %[3]s
   curl '%[4]s/api/traces?service=proxy-service&limit=1'
-  curl -g '%[5]s/api/v1/query?query=histogram_quantile(0.99,sum+by(service_name)(rate(http_server_request_duration_seconds[1m])))'
+  curl -g '%[5]s/api/v1/query?query=histogram_quantile(0.99,sum+by(service_name)(rate(http_server_request_duration_seconds[1m]+anchored)))'
   go run ./lab status%[6]s   (or logs, restart, down)
 `, l.Proxy(), datagen, loadgen, l.Jaeger(), l.Prometheus(), own, l.Console(), startStores(l))
 	_, err := stdout.Write(b.Bytes())
