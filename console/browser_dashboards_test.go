@@ -100,6 +100,7 @@ func TestDashboardFunctions(t *testing.T) {
 		{"lib/ask.js", `m.stepOf({targets:[{interval:"1m"}]}, 0, 1800, 800)`, `60`},
 		{"lib/ask.js", `m.stepOf({}, 0, 86400, 800)`, `300`},
 		{"lib/ask.js", `m.targets({targets:[{expr:"a",hide:true},{expr:""},{refId:"B",expr:"[$__range]"}]}, {}, [], 0, 60, 5)`, `[{"refId":"B","expr":"[$__range]","asked":"[60s]"}]`},
+		{"lib/ask.js", `[m.lastTime([{values:[1,null,null]},{values:[1,2,null]}], [10,20,30]), m.lastTime([{values:[null]}], [10]), m.lastTime([], [10])]`, `[20,null,null]`},
 		// Frames and names
 		{"lib/frames.js", `m.grid(7, 30, 10)`, `[10,20,30]`},
 		{"lib/frames.js", `m.onGrid([[20,"2"],[30,"NaN"],[40,"+Inf"],[990,"9"]], [10,20,30,40], 10)`, `[null,2,null,null]`},
@@ -218,6 +219,38 @@ func TestInterpolationIsTheSameInBoth(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A number that has no value now says since when, and does not show what was; one that has
+// shows its history behind it.
+func TestNumberWithoutValue(t *testing.T) {
+	var got map[string]struct {
+		Frames, History [][]float64
+		Since           *float64
+	}
+	inBrowser(t, "lib/ask.js", `await (async () => {
+		const answers = {"query gone": [], "query there": [{metric: {}, value: [1000, "7"]}],
+			"query_range gone": [{metric: {}, values: [[940, "3"], [950, "4"]]}], "query_range there": [{metric: {}, values: [[990, "6"], [1000, "7"]]}]};
+		const real = window.fetch, out = {};
+		window.fetch = async (path) => {
+			const u = new URL(path, location.href);
+			return new Response(JSON.stringify({data: {result: answers[u.pathname.split("/").at(-1) + " " + u.searchParams.get("query")]}}));
+		};
+		try {
+			for (const expr of ["gone", "there"]) {
+				const a = await m.ask({type: "stat", targets: [{refId: "A", expr, instant: true}]}, {start: 900, end: 1000, values: {}, defs: [], width: 800, share: (_, work) => work(), signal: null});
+				out[expr] = {Frames: a.frames.map((f) => f.values), History: a.history.map((f) => f.values.filter((v) => v !== null)), Since: a.since};
+			}
+		} finally { window.fetch = real; }
+		return out;
+	})()`, &got)
+	gone, there := got["gone"], got["there"]
+	if len(gone.Frames) != 0 || gone.Since == nil || *gone.Since != 950 {
+		t.Errorf("without a value: %+v, want none since 950", gone)
+	}
+	if want := [][]float64{{6, 7}}; !reflect.DeepEqual(there.History, want) || !reflect.DeepEqual(there.Frames, [][]float64{{7}}) {
+		t.Errorf("with a value: %+v, want 7, and before it %v", there, want)
 	}
 }
 

@@ -156,6 +156,41 @@ func checkTargets(t *testing.T, p Panel) {
 	}
 }
 
+var (
+	// counts are what a counter is counted by.
+	counts = regexp.MustCompile(`\b(?:rate|increase|irate)\([\w:]+(?:\{[^}]*\})?\[[^\]]*\](?: anchored)?`)
+	// gauges are selectors that are no range, and what stands behind them.
+	gauges = regexp.MustCompile(`([a-zA-Z_][\w:]*)(\{[^}]*\})(\[| offset)?`)
+)
+
+// A range that is not anchored loses the first export of a new series. A number, and what
+// a table says of now, is one value, of what has sent something within the last minute:
+// what was is no answer to what is. Prometheus itself ends series that it scrapes and
+// records.
+func TestQueriesAreExact(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d Dashboard, _ object) {
+		for _, p := range d.Panels {
+			for _, target := range p.Targets {
+				for _, m := range counts.FindAllString(target.Expr, -1) {
+					if !strings.HasSuffix(m, " anchored") {
+						t.Errorf("panel %q: %s is not anchored", p.Title, m)
+					}
+				}
+				if number := p.Type == "stat" || p.Type == "gauge" || p.Type == "bargauge"; number && !target.Instant {
+					t.Errorf("panel %q is a %s and not instant: %s", p.Title, p.Type, target.RefID)
+				}
+				for _, m := range gauges.FindAllStringSubmatch(target.Expr, -1) {
+					ends := strings.Contains(m[1], ":") || m[1] == "ALERTS" || strings.Contains(m[2], `job="prometheus"`)
+					if m[3] == "" && !ends {
+						t.Errorf("panel %q: %s is there for five minutes after its program; want last_over_time(…[1m])", p.Title, m[1])
+					}
+				}
+			}
+		}
+	})
+}
+
 // Panels stand beside and below each other in 24 columns.
 func TestGrid(t *testing.T) {
 	t.Parallel()

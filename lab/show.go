@@ -113,7 +113,7 @@ try next:
   %[2]s
   %[3]s
   curl '%[4]s/api/traces?service=proxy-service&limit=1'
-  curl -g '%[5]s/api/v1/query?query=histogram_quantile(0.99,sum+by(service_name)(rate(http_server_request_duration_seconds[1m])))'
+  curl -g '%[5]s/api/v1/query?query=histogram_quantile(0.99,sum+by(service_name)(rate(http_server_request_duration_seconds[1m]+anchored)))'
   go run ./lab status%[6]s   (or logs, restart, down)
 `, l.Proxy(), datagen, loadgen, l.Jaeger(), l.Prometheus(), own, l.Console(), startStores(l))
 	_, err := stdout.Write(b.Bytes())
@@ -143,7 +143,7 @@ func table(w io.Writer, st supervisor.Status) {
 	for _, p := range slices.Backward(st.Programs) {
 		pid, since, memory := "-", "-", "-"
 		if p.Process.PID != 0 {
-			pid, since, memory = fmt.Sprint(p.Process.PID), age(p.Since), fmt.Sprintf("%d MB", p.Memory/1e6)
+			pid, since, memory = fmt.Sprint(p.Process.PID), age(p.Since), fmt.Sprintf("%d MiB", p.Memory>>20)
 		}
 		state := string(p.State)
 		if p.State == supervisor.Building {
@@ -152,7 +152,7 @@ func table(w io.Writer, st supervisor.Status) {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", p.Name, state, p.Address, pid, since, p.Restarts, memory)
 	}
 	t.Flush()
-	fmt.Fprintf(w, "\n%s, %d MB with the supervisor (pid %d), in %s\n", st.Phase, st.Memory/1e6, st.Supervisor.PID, st.State)
+	fmt.Fprintf(w, "\n%s, %d MiB with the supervisor (pid %d), in %s\n", st.Phase, st.Memory>>20, st.Supervisor.PID, st.State)
 	if len(st.Stores) > 0 {
 		fmt.Fprintf(w, "the album store is none of them: the proxy calls %s\n", strings.Join(st.Stores, ", "))
 	}

@@ -304,6 +304,7 @@ func setDefaults(tool bool) error {
 		{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:" + port[grpc]},
 		{"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram"},
 		{"OTEL_GO_X_OBSERVABILITY", "true"},
+		{"OTEL_GO_X_PER_SERIES_START_TIMESTAMPS", "true"},
 		{"OTEL_BSP_MAX_QUEUE_SIZE", "32768"},
 		{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2048"},
 		{"OTEL_BLRP_MAX_QUEUE_SIZE", "8192"},

@@ -8,6 +8,8 @@
 //	                             is grpc: the specification's, which the Go exporters take for https
 //	OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION  base2_exponential_bucket_histogram
 //	OTEL_GO_X_OBSERVABILITY         true: the SDK counts what it could not deliver
+//	OTEL_GO_X_PER_SERIES_START_TIMESTAMPS  true: a series starts when it is first recorded, not with the
+//	                                program: Prometheus puts a 0 there, and counts from it
 //	OTEL_BSP_MAX_QUEUE_SIZE         32768 spans, in batches of OTEL_BSP_MAX_EXPORT_BATCH_SIZE 2048:
 //	                                some seconds at full speed while the Collector restarts
 //	OTEL_BLRP_MAX_QUEUE_SIZE        8192 log records, in batches of 2048

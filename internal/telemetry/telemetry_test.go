@@ -113,6 +113,7 @@ func setup(t *testing.T, env map[string]string, logs io.Writer) *Telemetry {
 		t.Setenv(name, value)
 	}
 	t.Setenv("OTEL_GO_X_OBSERVABILITY", "")
+	t.Setenv("OTEL_GO_X_PER_SERIES_START_TIMESTAMPS", "")
 	tel, err := Setup(t.Context(), Config{Name: "test-service", Logs: logs})
 	if err != nil {
 		t.Fatal(err)

@@ -169,6 +169,29 @@ func errorType(err error) string {
 	return "_OTHER"
 }
 
+// Why a call was shed.
+var (
+	shedByBreaker = shedReason("breaker_open")
+	shedByBudget  = shedReason("retry_budget")
+	shedByStore   = shedReason("store")
+)
+
+func shedReason(reason string) metric.MeasurementOption {
+	return metric.WithAttributeSet(attribute.NewSet(attribute.String("soundcheck.shed.reason", reason)))
+}
+
+// countShed counts a call that its caller sees as 429 or 503.
+func (p *Pool) countShed(ctx context.Context, a *Answer, err error) {
+	switch {
+	case errors.Is(err, ErrOpen):
+		p.shed.Add(ctx, 1, shedByBreaker)
+	case errors.Is(err, ErrBudget):
+		p.shed.Add(ctx, 1, shedByBudget)
+	case err == nil && (a.StatusCode == http.StatusServiceUnavailable || a.StatusCode == http.StatusTooManyRequests):
+		p.shed.Add(ctx, 1, shedByStore)
+	}
+}
+
 // breakerStates are the values of soundcheck.upstream.breaker.state.
 var breakerStates = map[circuitbreaker.State]int64{
 	circuitbreaker.ClosedState:   0,
@@ -182,6 +205,7 @@ var breakerStates = map[circuitbreaker.State]int64{
 //	soundcheck.upstream.hedges           {try}      reads that were sent a second time
 //	soundcheck.upstream.budget.refused   {try}      retries and hedges that were not made for want of budget
 //	soundcheck.upstream.budget.left      {try}      retries and hedges that could be made now
+//	soundcheck.upstream.shed             {request}  calls shed, by reason: breaker_open, retry_budget, or store
 //	soundcheck.upstream.in_flight        {request}  by server
 //	soundcheck.upstream.breaker.state    {state}    by server: 0 closed, 1 half-open, 2 open
 func (p *Pool) instrument() error {
@@ -193,6 +217,10 @@ func (p *Pool) instrument() error {
 	}
 	if p.hedges, err = m.Int64Counter("soundcheck.upstream.hedges", metric.WithUnit("{try}"),
 		metric.WithDescription("Reads that were sent a second time because the first took long.")); err != nil {
+		return err
+	}
+	if p.shed, err = m.Int64Counter("soundcheck.upstream.shed", metric.WithUnit("{request}"),
+		metric.WithDescription("Calls shed, by reason: the circuit breaker was open, the retry budget was exhausted, or the store itself shed them.")); err != nil {
 		return err
 	}
 	refused, err := m.Int64ObservableCounter("soundcheck.upstream.budget.refused", metric.WithUnit("{try}"),

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -12,6 +13,44 @@ import (
 
 	"soundcheck/internal/telemetry/telemetrytest"
 )
+
+// Each call that its caller sees as 429 or 503 is counted once, with its reason.
+func TestShed(t *testing.T) {
+	t.Parallel()
+	for reason, tt := range map[string]struct {
+		o      Options
+		status int
+		again  bool
+	}{
+		"breaker_open": {Options{Breaker: true}, 500, false},
+		"retry_budget": {Options{Retries: 1, RetryWait: time.Millisecond, Budget: 0.01}, 500, true},
+		"store":        {Options{}, 503, false},
+	} {
+		t.Run(reason, func(t *testing.T) {
+			t.Parallel()
+			rec := telemetrytest.New(t)
+			synctest.Test(t, func(t *testing.T) {
+				tt.o.Timeout, tt.o.MeterProvider = time.Second, rec.MeterProvider
+				p := newPool(t, tt.o, func(r *http.Request) (*http.Response, error) { return respond(r, tt.status), nil })
+				shed := int64(0)
+				for range 50 {
+					a, err := p.Do(t.Context(), get(tt.again))
+					var u *Unasked
+					if errors.As(err, &u) || err == nil && a.StatusCode == 503 {
+						shed++
+					}
+				}
+				got := rec.Metric("soundcheck.upstream.shed").Data.(metricdata.Sum[int64]).DataPoints
+				if shed == 0 || len(got) != 1 || got[0].Value != shed || telemetrytest.Attributes(got[0].Attributes.ToSlice()) != "soundcheck.shed.reason="+reason {
+					t.Errorf("counted %v, want %d %s", got, shed, reason)
+				}
+				if err := p.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
 
 // Each try is a client span that says which it is; what the pool does is counted.
 func TestTelemetry(t *testing.T) {

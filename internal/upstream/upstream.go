@@ -92,6 +92,7 @@ type Pool struct {
 	metrics []metric.Registration
 	hedges  metric.Int64Counter
 	retries metric.Int64Counter
+	shed    metric.Int64Counter
 
 	latencies latencies // of reads, if hedges follow a quantile
 }
@@ -130,7 +131,9 @@ func (p *Pool) Do(ctx context.Context, r *Request) (*Answer, error) {
 		executor = p.hedged
 	}
 	c := &call{pool: p, r: r, caller: ctx}
-	return c.do(total, executor)
+	a, err := c.do(total, executor)
+	p.countShed(ctx, a, err)
+	return a, err
 }
 
 // Open is Do for an answer below 400 that is read by the caller, who closes its body.
@@ -139,6 +142,7 @@ func (p *Pool) Do(ctx context.Context, r *Request) (*Answer, error) {
 func (p *Pool) Open(ctx context.Context, r *Request) (*http.Response, error) {
 	c := &call{pool: p, r: r, caller: ctx, open: true}
 	a, err := c.do(ctx, p.plain)
+	p.countShed(ctx, a, err)
 	if err != nil {
 		return nil, err
 	}

@@ -151,6 +151,9 @@ func (l Lab) prometheus() Program {
 			"--web.listen-address=" + l.addr(prometheusPort),
 			"--web.enable-otlp-receiver",
 			"--enable-feature=exemplar-storage",
+			// A series starts with a 0 at its start time: else its first sample, and all
+			// that it counts, is no increase.
+			"--enable-feature=created-timestamp-zero-ingestion",
 			"--log.format=json",
 		},
 		Env:     environ(nil),

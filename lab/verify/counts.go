@@ -233,7 +233,7 @@ func (s *session) quantile(ctx context.Context) Check {
 	if problem != "" {
 		return failed(name, "%s", problem)
 	}
-	expr := fmt.Sprintf("histogram_quantile(0.99, sum(increase(http_server_request_duration_seconds{service_name=%q}[%ds])))", proxyService, int(time.Since(s.load.Begin).Seconds())+1)
+	expr := fmt.Sprintf("histogram_quantile(0.99, sum(increase(http_server_request_duration_seconds{service_name=%q}[%ds] anchored)))", proxyService, int(time.Since(s.load.Begin).Seconds())+1)
 	if v, ok, err := s.prom.one(ctx, expr); err == nil && ok {
 		proxy = fmt.Sprintf("; the proxy's own, of all its requests: %.2f ms", 1e3*v)
 	}

@@ -44,6 +44,7 @@ var unborn = map[string]string{
 	"soundcheck_fault_injected_total":                     "no fault was on yet",
 	"soundcheck_upstream_retries_total":                   "the proxy had to send nothing again yet",
 	"soundcheck_upstream_hedges_total":                    "the proxy sends nothing twice unless -hedge-after says so",
+	"soundcheck_upstream_shed_total":                      "the proxy has shed no request yet",
 	"soundcheck_overload_queue_wait_seconds":              "no request had to wait in a queue yet",
 	"jaeger_storage_requests_total":                       noRead,
 	"jaeger_storage_latency_seconds":                      noRead,

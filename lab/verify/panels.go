@@ -30,13 +30,13 @@ func (s *session) interpolate(expr string) string {
 	return dashboards.Interpolate(expr, nil, to.Sub(from), step)
 }
 
-// panels makes sure that every panel shows something.
+// panels makes sure that every panel shows something, and what it shows is right.
 func (s *session) panels(ctx context.Context) []Check {
-	var checks []Check
+	checks := []Check{s.figures(ctx)}
 	for _, d := range s.Dashboards {
 		checks = append(checks, s.dashboard(ctx, d))
 	}
-	if checks == nil {
+	if len(s.Dashboards) == 0 {
 		return []Check{failed("dashboards", "there is none")}
 	}
 	return checks

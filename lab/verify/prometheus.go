@@ -46,7 +46,16 @@ func (p *prometheus) answer(ctx context.Context, path string, query url.Values, 
 
 // query evaluates an expression now.
 func (p *prometheus) query(ctx context.Context, expr string) ([]series, error) {
-	return p.evaluate(ctx, "/api/v1/query", url.Values{"query": {expr}})
+	return p.queryAt(ctx, expr, time.Time{})
+}
+
+// queryAt evaluates an expression at a time; now, if that is zero.
+func (p *prometheus) queryAt(ctx context.Context, expr string, at time.Time) ([]series, error) {
+	query := url.Values{"query": {expr}}
+	if !at.IsZero() {
+		query.Set("time", unix(at))
+	}
+	return p.evaluate(ctx, "/api/v1/query", query)
 }
 
 // queryRange evaluates an expression every step.

@@ -10,7 +10,7 @@ var aggregators = []string{"sum", "min", "max", "avg", "group", "stddev", "stdva
 	"bottomk", "topk", "quantile", "limitk", "limit_ratio"}
 
 // words of PromQL that are no metric names.
-var keywords = []string{"and", "or", "unless", "atan2", "bool", "offset", "inf", "nan"}
+var keywords = []string{"and", "or", "unless", "atan2", "bool", "offset", "anchored", "smoothed", "inf", "nan"}
 
 // labelLists are the words that labels in parentheses follow.
 var labelLists = []string{"by", "without", "on", "ignoring", "group_left", "group_right"}

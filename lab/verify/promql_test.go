@@ -20,6 +20,7 @@ func TestMetricNames(t *testing.T) {
 		"label_replace(a, 'x', \"$1\", `y`, \"(.*)\") # b_total":                                                            "a",
 		`topk(5, count by (__name__) ({__name__!=""}))`:                                                                     "",
 		`count_values without (x) ("v", a) * scalar(vector(1)) @ end()`:                                                     "a",
+		`sum(increase(a{x="y"}[5m] anchored)) + increase(b[1h] smoothed offset 5m)`:                                         "a b",
 		`a - a`: "a",
 		`sum without() (a{x="}"}) / ignoring(y) b`: "a b",
 		`{"unclosed`: "unclosed",

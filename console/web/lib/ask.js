@@ -59,7 +59,23 @@ export function targets(panel, values, defs, start, end, step) {
   return (panel.targets ?? []).filter((t) => !t.hide && t.expr).map((t) => ({ ...t, asked: interpolate(t.expr, values, defs, end - start, step) }));
 }
 
-// ask returns {frames, exemplars, times, step, targets} of a panel.
+// history asks what a number was over the range: for the picture behind it, and for when
+// there was one last.
+async function history(panel, list, times, step, { share, signal }) {
+  if (!["stat", "gauge"].includes(panel.type)) return [];
+  const asked = list.filter((t) => t.instant && !t.range && !t.expr.includes("__range"));
+  return nameFrames((await Promise.all(asked.map(async (t) =>
+    fromRange(await share(`r ${times[0]} ${times.at(-1)} ${step} ${t.asked}`, () => prom.range(t.asked, times[0], times.at(-1), step, signal)), t, times, step)))).flat());
+}
+
+// lastTime returns when any of the frames had a value last, in seconds, or null.
+export function lastTime(frames, times) {
+  const last = frames.reduce((n, f) => Math.max(n, f.values.findLastIndex((v) => v !== null)), -1);
+  return last < 0 ? null : times[last];
+}
+
+// ask returns {frames, exemplars, times, step, targets} of a panel, and what its numbers
+// were before: history, and since, when that ended.
 export async function ask(panel, { start, end, values, defs, width, share, signal }) {
   const step = stepOf(panel, start, end, width);
   const list = targets(panel, values, defs, start, end, step);
@@ -72,5 +88,7 @@ export async function ask(panel, { start, end, values, defs, width, share, signa
   }));
   const found = await Promise.all(list.filter((t) => t.exemplar).map((t) =>
     share(`e ${start} ${end} ${t.asked}`, () => prom.exemplars(t.asked, start, end, signal))));
-  return { frames: nameFrames(answers.flat()), exemplars: spread(fromExemplars(found.flat()), start, end), times, step, start, end, targets: list };
+  const before = await history(panel, list, times, step, { share, signal });
+  return { frames: nameFrames(answers.flat()), exemplars: spread(fromExemplars(found.flat()), start, end), times, step, start, end, targets: list,
+    history: before, since: lastTime(before, times) };
 }

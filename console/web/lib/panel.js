@@ -3,6 +3,7 @@
 
 import { ask, targets as targetsOf } from "./ask.js";
 import { clear, h } from "./dom.js";
+import { clock } from "./format.js";
 import { copyable, empty, problem } from "./ui.js";
 import { unsupported } from "../panels/support.js";
 
@@ -60,7 +61,8 @@ export function panelView(panel, env) {
     const from = performance.now();
     const state = view.draw(data, again);
     if (state === "empty") {
-      say("empty", empty(panel.soundcheck?.mayBeEmpty ? `No data in this range: ${panel.soundcheck.mayBeEmpty}` : "No data in this range"));
+      const none = data.since ? `No data since ${clock(data.since * 1e3)}` : "No data in this range";
+      say("empty", empty(panel.soundcheck?.mayBeEmpty ? `${none}: ${panel.soundcheck.mayBeEmpty}` : none));
     } else say("ok", null);
     // A chart fills its canvas in a microtask, which was queued before this one.
     queueMicrotask(() => performance.measure(`draw panel ${panel.id}`, { start: from, end: performance.now() }));

@@ -6,24 +6,25 @@ import { problem, empty, card, tile, copyable, every } from "../lib/ui.js";
 import { withUnit, seconds, bytes, dateTime } from "../lib/format.js";
 import { badge, lossBadge, programBadge, verdictBadge, commands, elsewhere, span } from "../lib/lab.js";
 
-// sum adds up what several counters rose by; those that are not there have not. One that
-// began within the range has risen by all that it counts: increase() does not see its first.
+// sum adds up what several counters rose by; those that are not there have not. One of the
+// Collector that began within the range has risen by all that it counts: its SDK does not
+// tell when it began.
 const sum = (names, range) => names.map((n) =>
-  `(sum(increase(${n}[${range}]) > 0 or (last_over_time(${n}[${range}]) unless ${n} offset ${range})) or vector(0))`).join(" + ");
+  `(sum(increase(${n}[${range}] anchored) > 0 or (last_over_time(${n}[${range}]) unless ${n} offset ${range})) or vector(0))`).join(" + ");
 const signals = ["spans", "metric_points", "log_records"];
 const through = '{service_name="otel-collector"}';
 const lost = ["receiver_refused", "receiver_failed", "exporter_send_failed", "exporter_enqueue_failed"]
   .flatMap((what) => signals.map((s) => `otelcol_${what}_${s}_total`));
 const dropped = ["otel_sdk_processor_span_processed_total", "otel_sdk_processor_log_processed_total", "otel_sdk_exporter_span_exported_total",
   "otel_sdk_exporter_log_exported_total", "otel_sdk_exporter_metric_data_point_exported_total"].map((n) => `${n}{error_type!=""}`);
-const proxy = 'http_server_request_duration_seconds{service_name="proxy-service"}[1m]';
+const proxy = 'http_server_request_duration_seconds{service_name="proxy-service"}[1m] anchored';
 
 const numbers = [
   ["Requests", "through the proxy", `sum(histogram_count(rate(${proxy})))`, "cps"],
   ["p99", "of the proxy, last minute", `histogram_quantile(0.99, sum(rate(${proxy})))`, "s"],
-  ["Spans", "to the Collector", `sum(rate(otelcol_receiver_accepted_spans_total${through}[1m]))`, "cps"],
-  ["Metric points", "to the Collector", `sum(rate(otelcol_receiver_accepted_metric_points_total${through}[1m]))`, "cps"],
-  ["Log records", "to the Collector", `sum(rate(otelcol_receiver_accepted_log_records_total${through}[1m]))`, "cps"],
+  ["Spans", "to the Collector", `sum(rate(otelcol_receiver_accepted_spans_total${through}[1m] anchored))`, "cps"],
+  ["Metric points", "to the Collector", `sum(rate(otelcol_receiver_accepted_metric_points_total${through}[1m] anchored))`, "cps"],
+  ["Log records", "to the Collector", `sum(rate(otelcol_receiver_accepted_log_records_total${through}[1m] anchored))`, "cps"],
   ["Lost", "refused, failed, dropped in 30 min", `${sum(lost, "30m")} + ${sum(dropped, "30m")}`, "lost"],
 ];
 

@@ -77,7 +77,7 @@ async function sample(services, start, end, signal) {
 async function metrics(length, end, signal) {
   const one = async (query, key) => new Map((await prom.instant(query, end, signal)).map((r) => [key(r.metric), Number(r.value[1])]));
   const byService = (query) => one(query, (m) => m.service_name);
-  const window = `[${length}s]`;
+  const window = `[${length}s] anchored`;
   const histogram = (metric, bad) => Promise.all([
     byService(`histogram_count(sum by (service_name) (rate(${metric}${window})))`),
     byService(`histogram_count(sum by (service_name) (rate(${metric}{${bad}}${window})))`),

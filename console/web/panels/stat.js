@@ -44,6 +44,7 @@ export function create(body, env) {
   function draw(data) {
     const list = valuesOf(env.panel, data.frames);
     if (noneOf(list)) return "empty";
+    const before = new Map((data.history ?? []).map((f) => [`${f.refId} ${f.name}`, f.values]));
     const named = textMode === "value_and_name" || textMode === "name" || (textMode === "auto" && list.length > 1);
     const drawings = [];
     const chars = list.reduce((n, v) => Math.max(n, v.text.length), 4); // all as large as the longest may be
@@ -51,8 +52,9 @@ export function create(body, env) {
     box.classList.toggle("centre", justifyMode === "center" || (justifyMode === "auto" && list.length > 1));
     box.replaceChildren(...list.map((v) => {
       const filled = colorMode.startsWith("background");
-      const graph = graphMode === "area" && v.values.length > 1 ? h("canvas", { "aria-hidden": "true" }) : null;
-      if (graph) drawings.push(() => spark(graph, v.values, filled ? v.colour : colorMode === "none" ? prop("c8") : v.colour));
+      const values = before.get(v.key) ?? v.values;
+      const graph = graphMode === "area" && values.length > 1 ? h("canvas", { "aria-hidden": "true" }) : null;
+      if (graph) drawings.push(() => spark(graph, values, filled ? v.colour : colorMode === "none" ? prop("c8") : v.colour));
       return h("div", {
         class: filled ? "stat filled" : "stat",
         style: { "--value": colorMode === "none" ? prop("ink") : v.colour, "--fill": filled ? mix(prop("card"), v.colour, 0.22) : "transparent", "--chars": chars },

@@ -3,7 +3,7 @@
 import { fieldConfig, show, valueColour } from "../lib/fields.js";
 import { reduce } from "../lib/frames.js";
 
-// valuesOf returns [{name, config, value, text, colour, values, min, max}].
+// valuesOf returns [{name, key, config, value, text, colour, values, min, max}].
 export function valuesOf(panel, frames) {
   const calc = panel.options?.reduceOptions?.calcs?.[0] ?? "lastNotNull";
   const limit = panel.options?.reduceOptions?.limit ?? 50;
@@ -16,7 +16,7 @@ export function valuesOf(panel, frames) {
     const name = config.displayName || frame.name;
     const unitMax = { percent: 100, percentunit: 1 }[config.unit];
     const min = config.min ?? 0, max = config.max ?? unitMax ?? (Number.isFinite(most) && most > min ? most : min + 1);
-    return { name, config, value, values, min, max, text: show(config, value), colour: valueColour(config, value, i, name, min, max) };
+    return { name, key: `${frame.refId} ${frame.name}`, config, value, values, min, max, text: show(config, value), colour: valueColour(config, value, i, name, min, max) };
   });
 }
 
