@@ -45,11 +45,14 @@ func modules(t *testing.T) context.Context {
 	return p.ctx
 }
 
+// assets is, as JavaScript, the folder of the modules.
+const assets = `document.querySelector("script[type=module]").src.replace("app.js", "")`
+
 // inBrowser runs an expression in which m is a module, and decodes what it is into out.
 func inBrowser(t *testing.T, module, expression string, out any) {
 	t.Helper()
 	ctx := modules(t)
-	script := fmt.Sprintf(`import("/assets/%s").then(async (m) => JSON.stringify(%s) ?? "null")`, module, expression)
+	script := fmt.Sprintf(`import(%s + "%s").then(async (m) => JSON.stringify(%s) ?? "null")`, assets, module, expression)
 	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](script, chromedp.EvalAwaitPromise))
 	if err != nil {
 		t.Fatalf("%s: %s: %v", module, expression, err)

@@ -61,7 +61,7 @@ func TestTraceFunctions(t *testing.T) {
 		{"alone", "tracemap", places(`["a"]`, ``), `["a 0,0"]`},
 		{"nobody", "tracemap", places(`[]`, ``), `[]`},
 	} {
-		got := p.eval(`import("/assets/lib/` + tt.module + `.js").then((m) => ` + tt.expression + `)`)
+		got := p.eval(`import(` + assets + ` + "lib/` + tt.module + `.js").then((m) => ` + tt.expression + `)`)
 		switch {
 		case tt.want == "" && tt.name == "colours":
 			if !strings.HasPrefix(got, "[1,4,") || !strings.HasSuffix(got, ",true]") {
@@ -111,7 +111,7 @@ func TestCriticalPathAgrees(t *testing.T) {
 	p := newTracesPage(t)
 	p.open("/trace/e1")
 	var got []map[string]int64
-	answer := p.eval(`import("/assets/lib/trace.js").then((m) => ` + string(b) + `.map((c) => {
+	answer := p.eval(`import(` + assets + ` + "lib/trace.js").then((m) => ` + string(b) + `.map((c) => {
 		const path = {};
 		for (const part of m.criticalPath(m.build(c.trace).root)) path[part.span.id] = (path[part.span.id] ?? 0) + part.to - part.from;
 		return path;

@@ -1,7 +1,7 @@
 // Package server is what the console answers: its pages, and what these ask for.
 //
 //	/, /dashboards, /d/UID, /traces, /trace/ID, …  pages: one document, whose modules show the address
-//	/assets/                    modules, styles, uPlot (which vegeta brings along)
+//	/assets/HASH/               modules, styles, uPlot (which vegeta brings along); a browser keeps them
 //	/api/                       Jaeger's query API
 //	/-/prometheus/api/v1/       Prometheus' query API
 //	/-/dashboards, /-/dashboards/UID  the dashboards: list, file
@@ -21,6 +21,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/klauspost/compress/gzhttp"
 
 	"soundcheck/dashboards"
 )
@@ -42,7 +44,8 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 // New returns the server.
 func New(c Config) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /assets/", assets())
+	files := readAssets()
+	mux.HandleFunc("GET /assets/", files.asset)
 	mux.Handle("GET /api/", passOn(c.Jaeger, "", "/api/", "Jaeger"))
 	mux.Handle("GET /-/prometheus/api/v1/", passOn(c.Prometheus, "/-/prometheus", "/api/v1/", "Prometheus", "query", "query_range", "query_exemplars",
 		"series", "labels", "label/", "metadata", "alerts", "rules", "status/buildinfo", "status/tsdb", "targets"))
@@ -57,10 +60,8 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET /-/runs/{id}", kept.report)
 	mux.HandleFunc("GET /-/runs/{id}/{file}", kept.file)
 	mux.HandleFunc("GET /-/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "no such resource") })
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
-		page(w, r)
-	})
-	return secure(mux)
+	mux.HandleFunc("GET /", files.page)
+	return secure(compress(mux))
 }
 
 // Leading makes a server show the page of a path first.
@@ -73,6 +74,16 @@ func Leading(next http.Handler, first string) http.Handler {
 		next.ServeHTTP(w, r)
 	})
 }
+
+// compress sends texts of some size in gzip to who takes that; what a backend has compressed
+// already is passed on as it is.
+var compress = func() func(http.Handler) http.HandlerFunc {
+	wrap, err := gzhttp.NewWrapper(gzhttp.EnableZstd(false))
+	if err != nil {
+		panic(err) // of constants
+	}
+	return wrap
+}()
 
 // secure is around every answer.
 func secure(next http.Handler) http.Handler {

@@ -77,7 +77,7 @@ async function open() {
     return;
   }
   try {
-    const module = await import(`./pages/${found.page}.js`);
+    const module = await load(found.page);
     if (stop.signal.aborted) return;
     const done = await module.show(main, {
       params: found.params, query: new URLSearchParams(location.search), signal: stop.signal, setQuery, go, title,
@@ -90,6 +90,16 @@ async function open() {
     console.warn(error);
   }
   if (!stop.signal.aborted) main.dataset.ready = "true";
+}
+
+// load returns a page's module. Once the console is another build, that of this one is gone.
+async function load(page) {
+  try {
+    return await import(`./pages/${page}.js`);
+  } catch (error) {
+    console.warn(error);
+    throw new Error("This part of the page could not be loaded. Is the lab up? If the console was built anew since, reload the page.");
+  }
 }
 
 function setQuery(values, { push = false } = {}) {
