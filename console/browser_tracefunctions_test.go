@@ -38,6 +38,10 @@ func TestTraceFunctions(t *testing.T) {
 		{"a missing parent", "trace", tree(`span("a", "", 0, 10), span("b", "x", 4, 9), span("c", "b", 5, 6)`), `["a0:1","b0:2 orphan","c1:1"]`},
 		{"a circle", "trace", tree(`span("a", "", 0, 10), span("b", "c", 4, 9), span("c", "b", 5, 6)`), `["a0:1","b0:2 orphan!","c1:1"]`},
 		{"its own parent", "trace", tree(`span("a", "a", 0, 10)`), `["a0:1"]`},
+		{"a root linked to its own child", "trace", tree(`{...span("a", "", 0, 10), references: [{ refType: "FOLLOWS_FROM", traceID: "t", spanID: "b" }]}, span("b", "a", 4, 9)`), `["a0:2","b1:1"]`},
+		{"a link is no parent", "trace", `m.build({traceID: "t", spans: [` + raw(`span("a", "", 0, 10), {...span("b", "a", 4, 9), references: [{ refType: "FOLLOWS_FROM", traceID: "t", spanID: "c" }, { refType: "CHILD_OF", traceID: "t", spanID: "a" }, { refType: "FOLLOWS_FROM", traceID: "u", spanID: "x" }]}, span("c", "a", 1, 2)`) + `]}).spans.map((x) => x.id + x.depth + x.links.map((l) => l.traceID + l.spanID).join())`, `["a0","c1","b1tc,ux"]`},
+		{"a span of no length", "trace", `[["12:00:00", "12:00:00.000000001"], ["12:00:00.5", "12:00:00.500000001"], ["12:00:00.1", "12:00:00.5"], ["11:59:59.999999999", "12:00:00"], ["12:00:00", "11:00:00"]].map(([end, to]) => m.isZeroLength(` + "`Negative duration detected, sanitizing end timestamp. Original end timestamp: 2026-01-02 ${end} +0000 UTC, adjusted to: 2026-01-02 ${to} +0000 UTC`" + `)).concat(m.isZeroLength("clock skew"))`, `[true,true,false,true,false,false]`},
+		{"its warning is not shown", "trace", tree(`{...span("a", "", 0, 0), warnings: ["Negative duration detected, sanitizing end timestamp. Original end timestamp: 2026-01-02 12:00:00 +0000 UTC, adjusted to: 2026-01-02 12:00:00.000000001 +0000 UTC"]}, {...span("b", "a", 0, 0), warnings: ["other"]}`), `["a0:2","b1:1!"]`},
 		{"sent twice", "trace", tree(`span("a", "", 0, 10), span("a", "", 0, 10), span("a", "", 2, 3)`), `["a0:1","a0:1!"]`},
 		{"clocks that differ", "trace", tree(`span("a", "", 10, 20), span("b", "a", 5, 15), span("c", "a", 15, 30), span("d", "a", 40, 50), span("e", "a", 10, 20)`), `["a0:5","b1:1!","e1:1","c1:1!","d1:1!"]`},
 		{"nothing", "trace", `(() => { const t = m.build({traceID: "t", spans: []}); return [t.root, t.duration, t.depth, m.criticalPath(t.root).length]; })()`, `[null,0,0,0]`},
@@ -72,6 +76,15 @@ func TestTraceFunctions(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s", tt.name, got, tt.want)
 		}
 	}
+	p.quiet("")
+}
+
+// An answer of Prometheus without content is one without data.
+func TestNoContent(t *testing.T) {
+	t.Parallel()
+	p := newTracesPage(t)
+	p.open("/traces")
+	p.want(`import(`+assets+` + "lib/api.js").then((m) => Promise.all([m.prom.instant("none"), m.prom.range("none", 1, 2, 1), m.prom.exemplars("none", 1, 2), m.prom.labelValues("none", null, 1, 2)]))`, `[[],[],[],[]]`)
 	p.quiet("")
 }
 

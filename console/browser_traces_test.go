@@ -36,7 +36,7 @@ func (b *tracesBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/api/services":
 		answer(object{"data": []string{"loadgen", "proxy-service"}})
 	case path == "/api/operations":
-		answer(object{"operations": []object{{"name": "GET /a"}, {"name": "GET /b"}}})
+		answer(object{"data": []object{{"name": "GET /a", "spanKind": "client"}, {"name": "GET /b", "spanKind": "server"}}})
 	case path == "/api/traces":
 		b.asked = r.URL.Query()
 		answer(object{"data": []any{b.traces["a1"], b.traces["a2"], b.traces["e1"]}})
@@ -48,6 +48,8 @@ func (b *tracesBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		answer(object{"data": []any{trace}})
+	case path == "/api/v1/label/none/values" || strings.HasPrefix(path, "/api/v1/query") && r.FormValue("query") == "none":
+		w.WriteHeader(http.StatusNoContent)
 	case path == "/api/v1/query":
 		result := []object{}
 		for _, service := range []string{"loadgen", "proxy-service"} {
@@ -223,6 +225,8 @@ func TestTracesSearch(t *testing.T) {
 	p := newTracesPage(t)
 	p.open("/traces")
 	p.want(`[document.querySelector("select").value, document.querySelectorAll(".trace-list li").length, document.querySelectorAll(".dot").length, location.search]`, `["proxy-service",3,3,""]`)
+	p.until(`document.querySelector("select[aria-label=Operation]").length === 3`)
+	p.want(`performance.getEntriesByType("resource").filter((e) => e.name.includes("operations")).length`, `1`)
 	p.backend.mu.Lock()
 	if got := p.backend.asked.Get("service"); got != "proxy-service" {
 		t.Errorf("first search of service %q", got)
