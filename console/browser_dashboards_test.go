@@ -36,7 +36,7 @@ func modules(t *testing.T) context.Context {
 		s := httptest.NewServer(server.New(server.Config{Prometheus: nowhere, Jaeger: nowhere}))
 		p.ctx, _ = chromedp.NewContext(context.Background(), chromedp.WithAllocatorOptions(chromedp.NoSandbox, chromedp.ExecPath(chromium)))
 		if p.err = chromedp.Do(p.ctx, chromedp.Navigate(s.URL+"/dashboards")); p.err == nil {
-			_, p.err = chromedp.Run(p.ctx, chromedp.Poll[bool](`document.getElementById("main")?.dataset.ready === "true"`, chromedp.WithPollingTimeout(30*time.Second)))
+			_, p.err = chromedp.Run(p.ctx, chromedp.Poll[bool](`document.getElementById("main")?.dataset.ready === "true"`, chromedp.WithPollingTimeout(2*time.Minute)))
 		}
 	})
 	if p.err != nil {
@@ -278,7 +278,7 @@ func TestDashboardsWithoutPrometheus(t *testing.T) {
 			if err := chromedp.Do(tab, chromedp.EmulateViewport(390, 6000), chromedp.Navigate(strings.Replace(home, "/dashboards", "/d/"+d.UID, 1))); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := chromedp.Run(tab, chromedp.Poll[bool](`document.getElementById("main")?.dataset.panels === "done"`, chromedp.WithPollingTimeout(30*time.Second))); err != nil {
+			if _, err := chromedp.Run(tab, chromedp.Poll[bool](`document.getElementById("main")?.dataset.panels === "done"`, chromedp.WithPollingTimeout(2*time.Minute))); err != nil {
 				t.Fatal(err)
 			}
 			type panel struct{ ID, State, Text string }

@@ -46,7 +46,7 @@ func TestCrossHairByKeyboard(t *testing.T) {
 		Tip    string
 	}
 	inBrowser(t, "lib/chart.js", `await (async () => {
-		const { seriesTip } = await import(` + assets + ` + "lib/tip.js");
+		const { seriesTip } = await import(`+assets+` + "lib/tip.js");
 		const chart = () => {
 			const el = document.createElement("div");
 			Object.assign(el.style, { width: "400px", height: "150px", position: "relative" });

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -54,12 +55,8 @@ func TestTraceFunctions(t *testing.T) {
 			return m.diff(t(x("r", 100, [x("a", 10), x("a", 20), x("b", 50), x("gone", 5)])), t(x("r", 95, [x("a", 40), x("b", 20), x("new", 1, [x("a", 1)])])))
 				.map((r) => [r.depth, r.name, r.a.count, r.b.count, r.difference, r.state].join(" "));
 		})()`, `["0 r 1 1 -5 same","1 a 2 1 10 slower","1 b 1 1 -30 faster","1 gone 1 0 -5 missing","1 new 0 1 1 added","2 a 0 1 1 added"]`},
-		{"calls", "tracemap", `(() => {
-			const x = (service, name, kind, tags = [], error = false) => ({ service, name, kind, tags, error, duration: 5 });
-			const a = x("a", "1", "client"), b = {...x("b", "2", "server", [], true), parent: a}, c = {...x("b", "3", "client", [{key: "db.system.name", value: "sqlite"}]), parent: b};
-			return m.calls([{spans: [a, b, c]}, {spans: [a, b]}]);
-		})()`, `[{"from":"a","to":"b","kind":"call","calls":2,"errors":2,"total":10},{"from":"b","to":"sqlite","kind":"db","calls":1,"errors":0,"total":5}]`},
-		{"rates", "tracemap", `m.split([{from: "a", to: "b", kind: "call", calls: 3}, {from: "a", to: "c", kind: "call", calls: 1}, {from: "b", to: "c", kind: "call", calls: 1}], new Map([["a", 8]])).map((e) => e.rate)`, `[6,2,null]`},
+		{"rates", "tracemap", `m.split([{from: "a", to: "b", kind: "call", calls: 3}, {from: "a", to: "c", kind: "call", calls: 1}, {from: "b", to: "c", kind: "call", calls: 1}, {from: "c", to: "pg", kind: "db", calls: 9}, {from: "x", to: "c", kind: "call", calls: 1}], new Map([["a", {rate: 8, errors: 0.5, p99: 1}], ["x", {rate: 2, errors: 0.25, p99: 3}]]), new Map([['["c","pg"]', {rate: 7, errors: 0, p99: 2}]])).map((e) => [e.rate, e.errors, e.p99])`,
+			`[[6,null,null],[2,null,null],[null,null,null],[7,0,2],[2,0.25,3]]`},
 		{"layers", "tracemap", places(`["a","b","c","d"]`, `["a","b"],["a","c"],["b","d"],["c","d"],["a","d"]`), `["a 0,15","b 20,0","c 20,30","d 40,15"]`},
 		{"layers with a circle", "tracemap", places(`["a","b","c"]`, `["a","b"],["b","c"],["c","a"],["b","b"]`), `["a 0,0","b 20,0","c 40,0"]`},
 		{"alone", "tracemap", places(`["a"]`, ``), `["a 0,0"]`},
@@ -86,6 +83,24 @@ func TestNoContent(t *testing.T) {
 	p.open("/traces")
 	p.want(`import(`+assets+` + "lib/api.js").then((m) => Promise.all([m.prom.instant("none"), m.prom.range("none", 1, 2, 1), m.prom.exemplars("none", 1, 2), m.prom.labelValues("none", null, 1, 2)]))`, `[[],[],[],[]]`)
 	p.quiet("")
+}
+
+// The list of traces, which the server makes, says of each what its page does.
+func TestSummariesAgree(t *testing.T) {
+	t.Parallel()
+	p := newTracesPage(t)
+	p.open("/traces")
+	got := p.eval(`(async () => {
+		const [{ build }, all, { traces }] = await Promise.all([import(` + assets + ` + "lib/trace.js"), fetch("/api/traces?service=all").then((r) => r.json()), fetch("/-/traces?service=all").then((r) => r.json())]);
+		const page = all.data.map(build).filter((t) => t.spans.length).map((t) => ({ id: t.id, service: t.root.service, name: t.root.name, status: t.root.tags.find((x) => x.key === "http.response.status_code")?.value, start: t.start,
+			duration: t.duration, spans: t.spans.length, errors: t.errors, services: t.services.map((s) => s.name + s.spans).sort(), incomplete: t.roots.length > 1 || t.root.orphan }));
+		const list = traces.map((t) => ({ ...t, services: t.services.map((s) => s.name + s.spans).sort(), incomplete: Boolean(t.incomplete) }));
+		const sorted = (o) => JSON.stringify(o, Object.keys(o).sort());
+		return [list.length, page.map((x, i) => (sorted(x) === sorted(list[i] ?? {}) ? null : [sorted(x), sorted(list[i] ?? {})])).filter(Boolean)];
+	})()`)
+	if want := fmt.Sprintf("[%d,[]]", len(testTraces())-1); got != want {
+		t.Errorf("traces in the list, and those that differ: %s, want %s", got, want)
+	}
 }
 
 // raw are spans of JavaScript, of a trace t.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -38,6 +40,14 @@ func (b *tracesBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/api/operations":
 		answer(object{"data": []object{{"name": "GET /a", "spanKind": "client"}, {"name": "GET /b", "spanKind": "server"}}})
 	case path == "/api/traces":
+		if r.URL.Query().Get("service") == "all" {
+			all := []any{}
+			for _, id := range slices.Sorted(maps.Keys(b.traces)) {
+				all = append(all, b.traces[id])
+			}
+			answer(object{"data": all})
+			return
+		}
 		b.asked = r.URL.Query()
 		answer(object{"data": []any{b.traces["a1"], b.traces["a2"], b.traces["e1"]}})
 	case strings.HasPrefix(path, "/api/traces/"):
@@ -104,12 +114,21 @@ func testTraces() map[string]any {
 	linked := tspan("3", "2", "p2", "inner", 30, 60, object{"key": "note", "value": markup})
 	linked["references"] = append(linked["references"].([]object), object{"refType": "FOLLOWS_FROM", "traceID": "a2", "spanID": "1"})
 	linked["logs"] = []object{{"timestamp": 1_700_000_000_000_040, "fields": []object{{"key": "event", "value": "exception"}, {"key": "exception.message", "value": markup}}}}
+	childLinked := tspan("1", "", "p1", "a link to its child", 0, 10)
+	childLinked["references"] = []object{{"refType": "FOLLOWS_FROM", "traceID": "d2", "spanID": "2"}}
 	return map[string]any{
 		"a1":   ttrace("a1", tspan("1", "", "p1", "GET /a", 0, 100), tspan("2", "1", "p2", "GET /a", 10, 90), linked),
 		"a2":   ttrace("a2", tspan("1", "", "p1", "GET /a", 5000, 5300), tspan("2", "1", "p2", "GET /a", 5010, 5290), tspan("4", "2", "p2", "other", 5020, 5030)),
 		"e1":   ttrace("e1", tspan("1", "", "p1", markup, 9000, 9050, failed, object{"key": "http.response.status_code", "value": 500})),
 		"0dd":  ttrace("0dd", tspan("1", "", "p1", "GET /a", 0, 100), tspan("2", "gone", "p2", "lost", 10, 20), tspan("3", "1", "p2", "skewed", -50, 40), tspan("4", "1", "p2", "late", 80, 180)),
 		"2500": ttrace("2500", many...),
+		// What a list has to get right as the page does.
+		"c1": ttrace("c1", tspan("1", "", "p1", "root", 0, 10), tspan("2", "3", "p2", "circle", 4, 9), tspan("3", "2", "p2", "circle", 5, 6)),
+		"c2": ttrace("c2", tspan("2", "3", "p2", "only a circle", 4, 9), tspan("3", "2", "p2", "b", 5, 6)),
+		"c3": ttrace("c3", tspan("1", "1", "p1", "its own parent", 0, 10)),
+		"d1": ttrace("d1", tspan("1", "", "p1", "twice", 0, 10), tspan("1", "", "p1", "twice", 0, 10), tspan("1", "", "p1", "the same id", 2, 3), tspan("2", "1", "p3", "no process", 2, 3)),
+		"d2": ttrace("d2", childLinked, tspan("2", "1", "p2", "below", 5, 15, failed)),
+		"d3": ttrace("d3"),
 	}
 }
 
@@ -143,7 +162,7 @@ func newTracesPage(t *testing.T) *tracesPage {
 	}))
 	t.Cleanup(front.Close)
 	p.base = front.URL
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium), chromedp.NoSandbox)...)
 	t.Cleanup(cancel)
@@ -182,7 +201,7 @@ func (p *tracesPage) open(path string) {
 // until waits until an expression is true.
 func (p *tracesPage) until(expression string) {
 	p.t.Helper()
-	if _, err := chromedp.Run(p.ctx, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingTimeout(20*time.Second))); err != nil {
+	if _, err := chromedp.Run(p.ctx, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingTimeout(2*time.Minute))); err != nil {
 		p.t.Fatalf("%s: %v\npage: %.800s", expression, err, p.eval(`document.querySelector("main")?.innerText`))
 	}
 }

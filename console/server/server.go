@@ -5,6 +5,7 @@
 //	/api/                       Jaeger's query API
 //	/-/prometheus/api/v1/       Prometheus' query API
 //	/-/dashboards, /-/dashboards/UID  the dashboards: list, file
+//	/-/traces, /-/map           what lists of traces and the service map show of Jaeger's traces
 //	/-/lab                      which programs run: what the supervisor, or each container, says
 //	/-/logs                     lines of the programs' logs
 //	/-/runs, /-/runs/ID, …      loadgen's runs, their files, and two compared
@@ -24,6 +25,7 @@ import (
 
 	"github.com/klauspost/compress/gzhttp"
 
+	"soundcheck/console/traces"
 	"soundcheck/dashboards"
 )
 
@@ -52,6 +54,9 @@ func New(c Config) http.Handler {
 	boards := readDashboards(dashboards.FS())
 	mux.HandleFunc("GET /-/dashboards", boards.listDashboards)
 	mux.HandleFunc("GET /-/dashboards/{uid}", boards.dashboard)
+	jaeger := traces.Jaeger{URL: c.Jaeger, Client: &http.Client{Transport: toBackends}}
+	mux.HandleFunc("GET /-/traces", searchTraces(jaeger))
+	mux.HandleFunc("GET /-/map", serviceMap(jaeger))
 	mux.HandleFunc("GET /-/lab", lab(c))
 	mux.HandleFunc("GET /-/logs", readLogs(c.State))
 	kept := newRuns(c)

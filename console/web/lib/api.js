@@ -49,11 +49,14 @@ export const prom = {
   labelValues: async (label, match, start, end, signal) => (await prometheus(`label/${encodeURIComponent(label)}/values`, { "match[]": match, start, end }, signal)) ?? [],
 };
 
-// Jaeger's query API. Times are microseconds since the epoch.
+// summaries are what a list shows of the traces that Jaeger finds: {id, service, name, status,
+// start, duration, spans, errors, services: [{name, spans}], incomplete}. Times are
+// microseconds since the epoch.
+export const summaries = async (values, signal) => (await get(address("/-/traces", values), signal)).traces;
+
+// Jaeger's query API.
 export const jaeger = {
   services: async (signal) => (await get("/api/services", signal)).data ?? [],
   operations: async (service, signal) => (await get(address("/api/operations", { service }), signal)).data ?? [],
-  search: async (values, signal) => (await get(address("/api/traces", values), signal)).data ?? [],
   trace: async (id, signal) => (await get(`/api/traces/${encodeURIComponent(id)}`, signal)).data?.[0] ?? null,
-  dependencies: async (endTs, lookback, signal) => (await get(address("/api/dependencies", { endTs, lookback }), signal)).data ?? [],
 };

@@ -61,6 +61,9 @@ export function withUnit(value, unit = "short", decimals = null) {
   }
 }
 
+// plural writes a count and what is counted, as in "1 span" or "2 spans".
+export const plural = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
+
 const two = (n) => String(n).padStart(2, "0");
 
 // clock writes the time of day of milliseconds since the epoch, in the reader's zone.

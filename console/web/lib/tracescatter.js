@@ -18,7 +18,7 @@ export function scatter(traces, { open, signal }) {
     if (!now || now === width) return;
     width = now;
     clear(box).append(chart(traces, width, open, (t) => {
-      tip.textContent = t ? `${dateTime(t.start / 1000, true)} · ${t.root.service} ${t.root.name} · ${seconds(t.duration / 1e6)} · ${t.spans.length} spans${t.errors ? ` · ${t.errors} errors` : ""}` : rest;
+      tip.textContent = t ? `${dateTime(t.start / 1000, true)} · ${t.service} ${t.name} · ${seconds(t.duration / 1e6)} · ${t.spans} spans${t.errors ? ` · ${t.errors} errors` : ""}` : rest;
     }));
   };
   const observer = new ResizeObserver(draw);
@@ -45,9 +45,9 @@ function chart(traces, width, open, hover) {
     svg.append(s("line", { class: "grid", x1: at, x2: at, y1: top, y2: height - bottom }),
       s("text", { x: Math.min(at, width - 30), y: height - 7, "text-anchor": "middle" }, to - from > 2 * 86400e6 ? dateTime(t / 1000).slice(5, 16) : clock(t / 1000, to - from < 5e6)));
   }
-  const most = Math.max(...traces.map((t) => t.spans.length));
-  for (const t of [...traces].sort((a, b) => b.spans.length - a.spans.length)) {
-    svg.append(s("circle", { class: `dot svc-${colour(t.root.service)}${t.errors ? " error" : ""}`, cx: x(t.start), cy: y(t.duration), r: 3.5 + 5 * Math.sqrt(t.spans.length / Math.max(most, 12)),
+  const most = Math.max(...traces.map((t) => t.spans));
+  for (const t of [...traces].sort((a, b) => b.spans - a.spans)) {
+    svg.append(s("circle", { class: `dot svc-${colour(t.service)}${t.errors ? " error" : ""}`, cx: x(t.start), cy: y(t.duration), r: 3.5 + 5 * Math.sqrt(t.spans / Math.max(most, 12)),
       onclick: () => open(t), onpointerenter: () => hover(t), onpointerleave: () => hover(null), "data-id": t.id }));
   }
   return svg;
