@@ -14,7 +14,11 @@ func TestLabFunctions(t *testing.T) {
 		{"lib/lab.js", `m.moved("go run ./loadgen -rate 5\ngo run ./loadgen -url http://127.0.0.1:9080 -rate 5", 10)`, `"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4328 go run ./loadgen -rate 5 -url http://127.0.0.1:9080\ngo run ./loadgen -url http://127.0.0.1:9090 -rate 5"`},
 		{"lib/lab.js", `[m.commands().heal, m.commands(100, "", true).heal, m.commands(0, "", true).ps, m.commands(0, "", true).load]`,
 			`["curl -X PUT http://127.0.0.1:9081/admin/faults -d '{\"faults\":[]}'", "go run ./compose -port-offset 100 exec album-store-1 /tools/labtool put http://127.0.0.1:9081/admin/faults '{\"faults\":[]}'", "go run ./compose ps", "go run ./loadgen -rate 100 -slo 'p99<50ms'"]`},
-		{"lib/lab.js", `[{classes:{good:5}}, {}, {classes:{good:1575,failed:21,shed:1004}}, {classes:{good:1,failed:99999}}, {classes:{shed:3}}].map((r) => m.lossBadge(r)?.textContent ?? null)`, `[null, null, "39.4 % not served", "99.9 % not served", "100 % not served"]`},
+		{"lib/lab.js", `[{classes:{good:5}}, {}, {classes:{good:1575,failed:21,shed:1004}}, {classes:{good:1,failed:99999}}, {classes:{shed:3}}].map((r) => m.lossBadge(r)?.textContent ?? null)`, `[null, null, "39.5 % not served", ">99.9 % not served", "100 % not served"]`},
+		// One rounding: what is served and what is not add up.
+		{"lib/lab.js", `[[6895, 10000], [0, 7], [7, 7], [1, 100000], [99999, 100000], [999, 1000], [1, 1000], [0, 0]].map(([n, of]) => m.shares(n, of).join())`,
+			`["68.9 %,31.1 %", "0 %,100 %", "100 %,0 %", "<0.1 %,>99.9 %", ">99.9 %,<0.1 %", "99.9 %,0.1 %", "0.1 %,99.9 %", "–,–"]`},
+		{"lib/format.js", `[0, 1, 2].map((n) => m.plural(n, "pause"))`, `["0 pauses", "1 pause", "2 pauses"]`},
 		{"lib/lab.js", `[undefined, [], ["http://127.0.0.1:9080"], ["http://a:1", "http://b:2"]].map((s) => m.elsewhere(s)?.textContent ?? null)`,
 			`[null, null, "The album store is none of them: the proxy calls http://127.0.0.1:9080.", "The album store is none of them: the proxy calls http://a:1, http://b:2."]`},
 		{"lib/logline.js", `(() => {
