@@ -352,8 +352,8 @@ func TestTracesMap(t *testing.T) {
 		p.do(chromedp.EmulateViewport(width, 900))
 		p.open("/map")
 		p.want(`[...document.querySelectorAll(".map a")].map((a) => [a.getAttribute("href"), a.getAttribute("aria-label")])`,
-			`[["/traces?service=loadgen&lookback=15m","loadgen: 40.0/s, errors 5.00 %, p99 40.0 s. Its traces"],["/traces?service=proxy-service&lookback=15m","proxy-service: 40.0/s, errors 5.00 %, p99 40.0 s. Its traces"]]`)
-		p.want(`[document.querySelectorAll(".map .edge").length, document.querySelector(".map .label").textContent, document.documentElement.scrollWidth <= innerWidth]`, `[1,"40.0/s",true]`)
+			`[["/traces?service=loadgen&lookback=15m","loadgen: 40/s, errors 5 %, p99 40 s. Its traces"],["/traces?service=proxy-service&lookback=15m","proxy-service: 40/s, errors 5 %, p99 40 s. Its traces"]]`)
+		p.want(`[document.querySelectorAll(".map .edge").length, document.querySelector(".map .label").textContent, document.documentElement.scrollWidth <= innerWidth]`, `[1,"40/s",true]`)
 	}
 	p.quiet("")
 }
