@@ -25,6 +25,7 @@ type tracesBackend struct {
 	mu     sync.Mutex
 	traces map[string]any
 	asked  url.Values // the last search
+	faults []string   // of album-store
 }
 
 type object = map[string]any
@@ -71,6 +72,15 @@ func (b *tracesBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			result = append(result, object{"metric": object{"service_name": service}, "value": []any{1, value}})
 		}
 		answer(object{"status": "success", "data": object{"resultType": "vector", "result": result}})
+	case path == "/-/faults":
+		if r.Method == http.MethodDelete {
+			b.faults = nil
+		}
+		services := []object{}
+		if len(b.faults) > 0 {
+			services = append(services, object{"service": "album-store", "faults": b.faults})
+		}
+		answer(object{"services": services, "clear": true})
 	case path == "/-/logs":
 		answer(object{"lines": []object{
 			{"time": "2023-11-14T22:13:20.000050Z", "service": "proxy-service", "level": "info", "message": "request <b>bold</b>", "trace_id": "a1", "span_id": "2", "fields": []object{{"name": "n", "value": 1}}},
@@ -154,7 +164,7 @@ func newTracesPage(t *testing.T) *tracesPage {
 	}
 	console := server.New(server.Config{Prometheus: at, Jaeger: at, State: t.TempDir()})
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/-/logs" {
+		if r.URL.Path == "/-/logs" || r.URL.Path == "/-/faults" {
 			p.backend.ServeHTTP(w, r)
 			return
 		}

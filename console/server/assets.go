@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -99,10 +100,19 @@ func (a assetFiles) asset(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(b))
 }
 
-// page serves the document of every page.
+// pages are the paths that web/app.js has a page for.
+var pages = regexp.MustCompile(`^/(dashboards|d/[^/]+|traces|trace/[^/]+|map|logs|runs(/[^/]+)?)?/?$`)
+
+// page serves the document of every page. Where there is none, it says so.
 func (a assetFiles) page(w http.ResponseWriter, r *http.Request) {
 	if a.err != nil {
 		fail(w, http.StatusInternalServerError, a.err.Error())
+		return
+	}
+	if !pages.MatchString(r.URL.Path) {
+		w.Header().Set("Content-Type", types[".html"])
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write(a.document) // the reader has left: nobody to tell
 		return
 	}
 	content(w, r, "index.html", a.document)

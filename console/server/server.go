@@ -7,10 +7,11 @@
 //	/-/dashboards, /-/dashboards/UID  the dashboards: list, file
 //	/-/traces, /-/map           what lists of traces and the service map show of Jaeger's traces
 //	/-/lab                      which programs run: what the supervisor, or each container, says
+//	/-/faults                   the faults that are on; DELETE clears them
 //	/-/logs                     lines of the programs' logs
 //	/-/runs, /-/runs/ID, …      loadgen's runs, their files, and two compared
 //
-// Everything is read only. The server is for the machine it runs on: it answers requests
+// Everything is read only, but that faults can be cleared. The server is for the machine it runs on: it answers requests
 // for an address of that machine, so that no page from elsewhere can read it by a name of
 // its own (DNS rebinding).
 package server
@@ -20,6 +21,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -58,6 +60,8 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET /-/traces", searchTraces(jaeger))
 	mux.HandleFunc("GET /-/map", serviceMap(jaeger))
 	mux.HandleFunc("GET /-/lab", lab(c))
+	mux.HandleFunc("GET "+faultsPath, listFaults(c))
+	mux.HandleFunc("DELETE "+faultsPath, clearFaults(c))
 	mux.HandleFunc("GET /-/logs", readLogs(c.State))
 	kept := newRuns(c)
 	mux.HandleFunc("GET /-/runs", kept.list)
@@ -103,19 +107,32 @@ func secure(next http.Handler) http.Handler {
 			fail(w, http.StatusMisdirectedRequest, "the console answers for 127.0.0.1 and localhost only")
 			return
 		}
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			h.Set("Allow", "GET, HEAD")
-			fail(w, http.StatusMethodNotAllowed, "everything here is read only")
+		if allowed := allow(r.URL.Path); !slices.Contains(allowed, r.Method) {
+			h.Set("Allow", strings.Join(allowed, ", "))
+			fail(w, http.StatusMethodNotAllowed, "this is read only")
 			return
 		}
 		// A page from elsewhere may lead here, and ask for nothing. "same-site" is another
 		// port of this machine.
-		if site := r.Header.Get("Sec-Fetch-Site"); (site == "cross-site" || site == "same-site") && r.Header.Get("Sec-Fetch-Mode") != "navigate" {
+		leads := r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Method != http.MethodDelete
+		if site := r.Header.Get("Sec-Fetch-Site"); (site == "cross-site" || site == "same-site") && !leads {
 			fail(w, http.StatusForbidden, "only the console's own pages may ask for this")
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// faultsPath is the one resource that a page may change. A browser asks before it sends a
+// DELETE of a page from elsewhere (CORS), and is refused.
+const faultsPath = "/-/faults"
+
+// allow returns the methods of a path.
+func allow(path string) []string {
+	if path == faultsPath {
+		return []string{http.MethodGet, http.MethodHead, http.MethodDelete}
+	}
+	return []string{http.MethodGet, http.MethodHead}
 }
 
 // local reports whether a Host header names this machine, or an IP address: a name could be

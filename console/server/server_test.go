@@ -117,6 +117,11 @@ func TestHeaders(t *testing.T) {
 func TestMethods(t *testing.T) {
 	t.Parallel()
 	h := console(t, Config{})
+	for method, want := range map[string]int{"POST": 405, "PUT": 405, "PATCH": 405, "OPTIONS": 405, "DELETE": 200} {
+		if resp, _ := do(t, h, method, "/-/faults", ""); resp.StatusCode != want {
+			t.Errorf("%s /-/faults = %d, want %d", method, resp.StatusCode, want)
+		}
+	}
 	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"} {
 		for _, path := range []string{"/", "/api/traces", "/-/prometheus/api/v1/query", "/-/runs", "/-/lab"} {
 			if resp, _ := do(t, h, method, path, ""); resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != "GET, HEAD" {
@@ -169,6 +174,18 @@ func TestAskedFromElsewhere(t *testing.T) {
 		r.Host = "127.0.0.1:3300"
 		r.Header.Set("Sec-Fetch-Site", tt.site)
 		r.Header.Set("Sec-Fetch-Mode", tt.mode)
+		for _, method := range []string{http.MethodGet, http.MethodDelete} {
+			faults := r.Clone(t.Context())
+			faults.Method, faults.URL.Path, faults.URL.RawQuery = method, "/-/faults", ""
+			w := httptest.NewRecorder()
+			want := tt.want
+			if method == http.MethodDelete && tt.site == "cross-site" {
+				want = http.StatusForbidden
+			}
+			if h.ServeHTTP(w, faults); w.Code != want {
+				t.Errorf("%s of faults, Sec-Fetch-Site %q, Sec-Fetch-Mode %q: %d, want %d", method, tt.site, tt.mode, w.Code, want)
+			}
+		}
 		w := httptest.NewRecorder()
 		if h.ServeHTTP(w, r); w.Code != tt.want {
 			t.Errorf("Sec-Fetch-Site %q, Sec-Fetch-Mode %q: %d, want %d", tt.site, tt.mode, w.Code, tt.want)
@@ -206,7 +223,7 @@ func TestAssets(t *testing.T) {
 	}
 	for path, want := range map[string]int{folder + "app.js": 200, folder + "pages/home.js": 200, folder + "all.css": 200, folder + "index.html": 404, folder + "web.go": 404, folder: 404,
 		folder + "lib": 404, folder + "%2e%2e/web.go": 404, folder + "..%2fserver.go": 404, "/assets/app.js": 404, "/assets/": 404, "/assets/0123456789abcdef/app.js": 404,
-		"/assets//etc/passwd": 301, "/-/logs/../../etc": 307, "/traces": 200} {
+		"/nope": 404, "/d/x/y": 404, "/runs/a/b": 404, "/d/x": 200, "/runs/compare": 200, "/map/": 200, "/assets//etc/passwd": 301, "/-/logs/../../etc": 307, "/traces": 200} {
 		resp, body := do(t, h, http.MethodGet, path, "")
 		if resp.StatusCode != want && !(want/100 == 3 && resp.StatusCode/100 == 3) {
 			t.Errorf("%s = %d %.60q, want %d", path, resp.StatusCode, body, want)

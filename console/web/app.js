@@ -10,8 +10,10 @@
 //   go(href)  opens another page
 //   title(t)  names the page
 
-import { h, clear } from "./lib/dom.js";
+import { clear } from "./lib/dom.js";
 import { problem } from "./lib/ui.js";
+import { watchFaults } from "./lib/faults.js";
+import { notFound, pages } from "./lib/notfound.js";
 import { initTheme } from "./lib/theme.js";
 
 const routes = [
@@ -72,7 +74,8 @@ async function open() {
   };
   title("");
   if (!found) {
-    main.append(problem("There is no such page.", h("a", { href: "/" }, "Go to the start")));
+    title("Not found");
+    notFound(main, "No such page", `The console has no page ${location.pathname}.`, pages);
     main.dataset.ready = "true";
     return;
   }
@@ -142,4 +145,5 @@ addEventListener("popstate", () => {
 });
 
 initTheme(document.getElementById("theme"));
+watchFaults(document.getElementById("faults"));
 open();

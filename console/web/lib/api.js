@@ -1,11 +1,11 @@
 // What the pages ask the server.
 
 // get returns the JSON of an address. An answer that is an error becomes an Error with the
-// server's own words, one without content null.
-export async function get(path, signal) {
+// server's own words and its status, one without content null.
+export async function get(path, signal, method = "GET") {
   let response;
   try {
-    response = await fetch(path, { signal, headers: { Accept: "application/json" } });
+    response = await fetch(path, { method, signal, headers: { Accept: "application/json" } });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Error("The console does not answer. Is the lab up? (make lab-up)");
@@ -20,7 +20,7 @@ export async function get(path, signal) {
   }
   if (!response.ok) {
     const said = value.error ?? value.errors?.[0]?.msg ?? value.detail ?? response.statusText;
-    throw new Error(String(said));
+    throw Object.assign(new Error(String(said)), { status: response.status });
   }
   return value;
 }

@@ -57,9 +57,7 @@ export function commands(offset = 0, folder = "", containers = false) {
   const own = /\/\.lab$/.test(folder) || !folder ? "" : ` -state ${quote(folder)}`;
   const keep = own ? ` -keep ${quote(`${folder}/runs`)}` : "";
   const compose = `go run ./compose${offset ? ` -port-offset ${offset}` : ""}`;
-  const faults = (list) => containers
-    ? `${compose} exec album-store-1 /tools/labtool put http://127.0.0.1:9081/admin/faults '{"faults":[${list}]}'`
-    : `curl -X PUT ${at(9081)}/admin/faults -d '{"faults":[${list}]}'`;
+  const admin = (port) => `${containers ? `http://127.0.0.1:${port}` : at(port)}/admin/faults`;
   return {
     env, to,
     ps: `${compose} ps`,
@@ -68,8 +66,13 @@ export function commands(offset = 0, folder = "", containers = false) {
     album: `curl ${at(9070)}/albums/1`,
     load: `${env}go run ./loadgen -rate 100 -slo 'p99<50ms'${to}${traces}${keep}`,
     data: `${env}go run ./datagen -n 1000${to}`,
-    slow: faults('"db-delay=40ms@2%"'),
-    heal: faults(""),
+    slow: containers ? `${compose} exec album-store-1 /tools/labtool put ${admin(9081)} '{"faults":["db-delay=40ms@2%"]}'`
+      : `curl -X PUT ${admin(9081)} -d '{"faults":["db-delay=40ms@2%"]}'`,
+    // heal clears the faults of a service or, in Compose, of a container.
+    heal(name = "album-store-1") {
+      const url = admin(name.startsWith("proxy-service") ? 9071 : 9081);
+      return containers ? `${compose} exec ${name} /tools/labtool delete ${url}` : `curl -X DELETE ${url}`;
+    },
   };
 }
 

@@ -63,7 +63,7 @@ async function metrics(length, end, signal) {
       new Map((await prom.instant(query, end, signal)).map((r) => [key(r.metric), Number(r.value[1])]))));
     return new Map([...rate].filter(([name, r]) => r > 0 && name).map(([name, r]) => [name, { rate: r, errors: (failed.get(name) ?? 0) / r, p99: p99.get(name) ?? NaN }]));
   };
-  const window = `[${length}s]`;
+  const window = `[${length}s] anchored`;
   const histogram = (metric, bad, only = "", by = ["service_name"]) => {
     const rate = (more) => `sum by (${by}) (rate(${metric}{${[only, more].filter(Boolean)}}${window}))`;
     return triple(by, (more) => `histogram_count(${rate(more)})`, bad, `histogram_quantile(0.99, ${rate("")})`);

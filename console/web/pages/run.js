@@ -5,6 +5,7 @@ import { get } from "../lib/api.js";
 import { problem, card, tile, table } from "../lib/ui.js";
 import { plural, withUnit, seconds, dateTime } from "../lib/format.js";
 import { badge, lossBadge, shares, verdictBadge } from "../lib/lab.js";
+import { notFound } from "../lib/notfound.js";
 import { curve } from "../lib/curve.js";
 
 export async function show(root, { params, signal, title }) {
@@ -13,7 +14,9 @@ export async function show(root, { params, signal, title }) {
   try {
     answer = await get(`/-/runs/${encodeURIComponent(params.id)}`, signal);
   } catch (error) {
-    if (!signal.aborted) root.append(h("h1", null, "A run"), problem(error.message), h("p", null, h("a", { href: "/runs" }, "All runs")));
+    if (signal.aborted) return;
+    if (error.status === 404) notFound(root, "No such run", `${error.message}.`, [["/runs", "All runs"], ["/", "Home"]]);
+    else root.append(h("h1", null, "A run"), problem(error.message), h("p", null, h("a", { href: "/runs" }, "All runs")));
     return;
   }
   const r = answer.report;
