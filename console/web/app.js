@@ -134,7 +134,7 @@ function mark() {
 // answers do.
 document.addEventListener("click", (e) => {
   const a = e.target.closest?.("a[href]");
-  if (!a || e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey || a.target || a.hasAttribute("download")) return;
+  if (!a || e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey || a.getAttribute("target") || a.hasAttribute("download")) return;
   const url = new URL(a.getAttribute("href"), location.href);
   if (url.origin !== location.origin || a.getAttribute("href").startsWith("#") || !match(url.pathname)) return;
   e.preventDefault();

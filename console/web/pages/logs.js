@@ -3,7 +3,7 @@
 import { h, clear } from "../lib/dom.js";
 import { get, address } from "../lib/api.js";
 import { problem, empty, select, field, every, copyable } from "../lib/ui.js";
-import { dateTime } from "../lib/format.js";
+import { dateTime, plural } from "../lib/format.js";
 import { describe, length, ranges } from "../lib/range.js";
 import { days, line, rove } from "../lib/logline.js";
 
@@ -96,7 +96,7 @@ export async function show(root, { query, signal, setQuery, title }) {
     oldest = page.more ? page.oldest : "";
     clear(foot);
     const count = list.querySelectorAll(".open").length;
-    said.textContent = count ? `${count} lines${page.more ? ", and more before them" : ""}` : "";
+    said.textContent = count ? `${plural(count, "line")}${page.more ? ", and more before them" : ""}` : "";
     if (oldest) {
       const older = h("button", { type: "button" }, page.reached ? "Look further back" : "Older lines");
       older.addEventListener("click", () => further(older));
@@ -145,7 +145,7 @@ export async function show(root, { query, signal, setQuery, title }) {
       clear(foot);
     }
     if (!list.contains(document.activeElement)) keys.first();
-    said.textContent = `${had + page.lines.length > most ? most : had + page.lines.length} lines; new ones come on top`;
+    said.textContent = `${plural(Math.min(most, had + page.lines.length), "line")}; new ones come on top`;
   }
 
   function programs(services) {

@@ -2,7 +2,7 @@
 
 import { h, clear } from "../lib/dom.js";
 import { address, jaeger, summaries } from "../lib/api.js";
-import { ago, dateTime, seconds } from "../lib/format.js";
+import { ago, dateTime, plural, seconds } from "../lib/format.js";
 import { empty, field, problem, select } from "../lib/ui.js";
 import { colour } from "../lib/trace.js";
 import { limits, lookbacks, order, orders, read, request, traceID } from "../lib/tracequery.js";
@@ -170,7 +170,7 @@ function draw(page, values) {
   results.append(
     chart.element,
     h("div", { class: "trace-bar" },
-      h("h2", null, `${traces.length} ${traces.length === 1 ? "trace" : "traces"}`), h("p", { class: "note" }, more), compare,
+      h("h2", null, plural(traces.length, "trace")), h("p", { class: "note" }, more), compare,
       select("Order", orders, search.sort, (v) => {
         search.sort = v;
         ctx.setQuery({ sort: v === "newest" ? null : v });
@@ -204,10 +204,10 @@ function result(page, t, most, asked, changed) {
     h("span", { class: "trace-duration" }, seconds(t.duration / 1e6)),
     h("span", { class: "trace-track", "aria-hidden": "true" }, bar),
     h("span", { class: "trace-facts" },
-      t.errors > 0 && h("span", { class: "badge bad" }, `${t.errors} ${t.errors === 1 ? "error" : "errors"}`), " ",
+      t.errors > 0 && h("span", { class: "badge bad" }, plural(t.errors, "error")), " ",
       t.status !== undefined && h("span", { class: `badge ${t.status >= 500 ? "bad" : t.status >= 400 ? "warn" : ""}`, title: "Status of the response" }, String(t.status)), " ",
       t.incomplete && h("span", { class: `badge ${young ? "" : "warn"}`, title: "The root, or the parent of a span, is not here: it has not arrived (yet), or was not sampled." }, young ? "still arriving" : "incomplete"), " ",
-      h("span", { class: "note" }, `${t.spans} ${t.spans === 1 ? "span" : "spans"}`), " ",
+      h("span", { class: "note" }, plural(t.spans, "span")), " ",
       t.services.map((x) => h("span", { class: `trace-service svc-${colour(x.name)}` }, `${x.name} ${x.spans}`))),
     h("time", { class: "note", datetime: new Date(t.start / 1000).toISOString(), title: ago(t.start / 1000) }, dateTime(t.start / 1000, true)));
 }
