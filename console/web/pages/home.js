@@ -134,7 +134,7 @@ function programs(lab) {
     cell("Restarts", p.restarts ? badge(p.restarts, "warn") : "0", "n"),
     cell("Memory", p.memory_bytes ? bytes(p.memory_bytes) : "–", "n"),
     cell("Logs", h("a", { href: `/logs?service=${encodeURIComponent(p.name)}`, "aria-label": `Logs of ${p.name}` }, "logs"), "n")));
-  return card("Programs", h("table", { class: "programs" },
+  return card("Components", h("table", { class: "programs" },
     h("thead", null, h("tr", null, ["Name", "State", "Address", "Built from", "Up for", "Restarts", "Memory", ""].map((n, i) => h("th", { scope: "col", class: i > 3 && "n", title: n === "Built from" && built }, n)))),
     h("tbody", null, rows)), elsewhere(lab.status.stores));
 }

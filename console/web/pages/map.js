@@ -53,7 +53,7 @@ async function collect(length, signal) {
 // What of the driver's calls is no statement: they would count one several times.
 const statements = 'db_operation_name!~"sql\\\\.(rows|conn\\\\.(reset_session|ping|prepare)|connector\\\\.connect)"';
 
-// metrics asks Prometheus: of a service that answers requests, about these; of one that only
+// metrics asks Prometheus: of a service that handles requests, about these; of one that only
 // sends some, about those; of others about their spans.
 async function metrics(length, end, signal) {
   // triple returns {rate, errors (a share), p99} by the labels in by.
@@ -76,7 +76,7 @@ async function metrics(length, end, signal) {
     histogram("db_client_operation_duration_seconds", 'error_type!=""', statements, ["service_name", "db_system_name"]),
   ]);
   const services = new Map();
-  for (const [found, what] of [[spans, "spans"], [client, "requests sent"], [server, "requests answered"]]) {
+  for (const [found, what] of [[spans, "spans"], [client, "requests sent"], [server, "requests handled"]]) {
     for (const [name, f] of found) services.set(name, { what, ...f });
   }
   return { services, sent: client, databases };
@@ -121,6 +121,6 @@ function present(body, { services, traces, slices, per_slice: perSlice, facts, s
 }
 
 // dashboard is the page that tells most of a service.
-const dashboard = (n) => (n.name === "loadgen" ? "/d/load-test" : n.facts?.what === "requests answered" ? `/d/service-latency?var-service=${encodeURIComponent(n.name)}` : "/dashboards");
+const dashboard = (n) => (n.name === "loadgen" ? "/d/load-test" : n.facts?.what === "requests handled" ? `/d/service-latency?var-service=${encodeURIComponent(n.name)}` : "/dashboards");
 
 const time = (v) => (Number.isNaN(v) ? "–" : seconds(v));
