@@ -70,7 +70,10 @@ export function exemplarLayer(chart, scale, config) {
   });
   layer.addEventListener("pointerleave", () => raise(-1));
   // A drag over the chart may begin on one: then it opens none.
-  layer.addEventListener("pointerdown", (e) => (from = [e.clientX, e.clientY]));
+  layer.addEventListener("mousedown", (e) => {
+    from = [e.clientX, e.clientY];
+    if (e.button === 0) u.over.dispatchEvent(new MouseEvent("mousedown", e)); // uPlot heeds its own element only
+  });
   layer.addEventListener("click", (e) => {
     if (from && e.detail && Math.hypot(e.clientX - from[0], e.clientY - from[1]) > 5) e.preventDefault();
   });

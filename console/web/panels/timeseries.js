@@ -183,6 +183,7 @@ export function create(body, env) {
     const beside = options?.placement === "right";
     body.classList.toggle("beside", beside);
     foot.classList.toggle("all", open);
+    const scrolled = foot.scrollTop;
     foot.replaceChildren(...[legend(state.series.filter((s) => s.config.custom.hideFrom?.legend !== true), options, hidden, (next) => {
       hidden = next;
       draw(last, true);
@@ -191,7 +192,8 @@ export function create(body, env) {
       open = !open;
       refoot();
     });
-    if (focus) [...foot.querySelectorAll("button")].find((b) => b.title === focus)?.focus();
+    foot.scrollTop = scrolled;
+    if (focus) [...foot.querySelectorAll("button")].find((b) => b.title === focus)?.focus({ preventScroll: true });
   }
 
   function tell(u, i) {
