@@ -36,7 +36,7 @@ func modules(t *testing.T) context.Context {
 		s := httptest.NewServer(server.New(server.Config{Prometheus: nowhere, Jaeger: nowhere}))
 		p.ctx, _ = chromedp.NewContext(context.Background(), chromedp.WithAllocatorOptions(chromedp.NoSandbox, chromedp.ExecPath(chromium)))
 		if p.err = chromedp.Do(p.ctx, chromedp.Navigate(s.URL+"/dashboards")); p.err == nil {
-			_, p.err = chromedp.Run(p.ctx, chromedp.Poll[bool](`document.getElementById("main")?.dataset.ready === "true"`, chromedp.WithPollingTimeout(30*time.Second)))
+			_, p.err = chromedp.Run(p.ctx, chromedp.Poll[bool](`document.getElementById("main")?.dataset.ready === "true"`, chromedp.WithPollingTimeout(2*time.Minute)))
 		}
 	})
 	if p.err != nil {
@@ -45,11 +45,14 @@ func modules(t *testing.T) context.Context {
 	return p.ctx
 }
 
+// assets is, as JavaScript, the folder of the modules.
+const assets = `document.querySelector("script[type=module]").src.replace("app.js", "")`
+
 // inBrowser runs an expression in which m is a module, and decodes what it is into out.
 func inBrowser(t *testing.T, module, expression string, out any) {
 	t.Helper()
 	ctx := modules(t)
-	script := fmt.Sprintf(`import("/assets/%s").then(async (m) => JSON.stringify(%s) ?? "null")`, module, expression)
+	script := fmt.Sprintf(`import(%s + "%s").then(async (m) => JSON.stringify(%s) ?? "null")`, assets, module, expression)
 	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](script, chromedp.EvalAwaitPromise))
 	if err != nil {
 		t.Fatalf("%s: %s: %v", module, expression, err)
@@ -110,8 +113,13 @@ func TestDashboardFunctions(t *testing.T) {
 		{"lib/frames.js", `m.nameFrames([{refId:"A",target:{expr:"up"},labels:{}},{refId:"B",target:{legendFormat:"rate"},labels:{a:"1"}}]).map(f=>f.name)`, `["up","rate"]`},
 		{"lib/frames.js", `["lastNotNull","last","firstNotNull","min","max","mean","sum","range","count"].map(c => m.reduce([null,1,3,null], c))`, `[3,null,1,1,3,2,4,2,4]`},
 		{"lib/frames.js", `m.reduce([null], "max")`, `null`},
-		{"lib/frames.js", `m.stack([[1,null,2],[1,1,null],[1,1,1]])`, `[[1,null,2],[2,1,2],[3,2,3]]`},
+		{"lib/frames.js", `m.stack([[1,null,2],[1,1,null],[1,1,1]])`, `[[1,0,2],[2,1,2],[3,2,3]]`},
+		{"lib/frames.js", `m.stack([[null,null,5],[4,null,null],[2,null,1]])`, `[[0,null,5],[4,null,5],[6,null,6]]`},
 		{"lib/frames.js", `m.isEmpty([{values:[null]},{values:[]}])`, `true`},
+		{"lib/format.js", `[999.7, 1000, 1500, 1234, 0.9997, 12.5, 40, 0.05, 999999, 1e-7].map((v) => m.withUnit(v, "cps"))`, `["1 k/s","1 k/s","1.5 k/s","1.23 k/s","1/s","12.5/s","40/s","0.05/s","1 M/s","0/s"]`},
+		{"lib/format.js", `[m.seconds(0.0015), m.seconds(1), m.seconds(0.99996), m.withUnit(1, "percentunit"), m.withUnit(0.9995, "percentunit", 3)]`, `["1.5 ms","1 s","1 s","100 %","99.950 %"]`},
+		{"lib/format.js", `["bytes","binBps","decbytes","Bps"].flatMap((u) => [m.withUnit(512, u), m.withUnit(1536, u), m.withUnit(1e6, u)])`,
+			`["512 B","1.5 KiB","977 KiB","512 B/s","1.5 KiB/s","977 KiB/s","512 B","1.54 kB","1 MB","512 B/s","1.54 kB/s","1 MB/s"]`},
 		{"lib/frames.js", `m.isEmpty([{values:[null]},{values:[0]}])`, `false`},
 		{"lib/frames.js", `m.fromExemplars([{seriesLabels:{s:"x"},exemplars:[{labels:{trace_id:"t2"},value:"0.5",timestamp:2},{labels:{trace_id:"t1"},value:"1",timestamp:1},{labels:{},value:"1",timestamp:1}]},{seriesLabels:{s:"y"},exemplars:[{labels:{trace_id:"t2"},value:"0.5",timestamp:2}]}]).map(e=>[e.trace,e.value,e.labels.s])`, `[["t1",1,"x"],["t2",0.5,"x"]]`},
 		{"lib/frames.js", `(() => { const all = Array.from({length: 5000}, (_, i) => ({time: i, value: i === 777 ? 9 : 0.001 + (i % 7) * 1e-4})); const got = m.spread(all, 0, 5000); return [got.length <= 160, got.length > 30, got.some(e => e.value === 9), got.every((e, i) => i === 0 || got[i-1].time <= e.time)]; })()`, `[true,true,true,true]`},
@@ -124,12 +132,28 @@ func TestDashboardFunctions(t *testing.T) {
 		{"lib/fields.js", `m.show({mappings:[{type:"value",options:{"1":{text:"up"}}}]}, 1)`, `"up"`},
 		{"lib/fields.js", `m.show({mappings:[{type:"range",options:{from:null,to:0,result:{text:"none"}}}]}, 0)`, `"none"`},
 		{"lib/fields.js", `m.show({mappings:[{type:"special",options:{match:"null",result:{text:"gone"}}}]}, null)`, `"gone"`},
-		{"lib/fields.js", `[m.show({unit:"percentunit",decimals:2}, 0.99951), m.show({noValue:"-"}, null), m.show({unit:"s"}, 0.0015)]`, `["99.95 %","-","1.50 ms"]`},
+		{"lib/fields.js", `[m.show({unit:"percentunit",decimals:2}, 0.99951), m.show({noValue:"-"}, null), m.show({unit:"s"}, 0.0015)]`, `["99.95 %","-","1.5 ms"]`},
 		{"lib/fields.js", `["1.50 ms","100 ms","2.00 s","0.050","10 k","1.00 k"].map(m.tidy)`, `["1.5 ms","100 ms","2 s","0.05","10 k","1 k"]`},
 		{"lib/fields.js", `m.ticks([0,0.5,1,1.5],"reqps")`, `["0 req/s","0.5 req/s","1 req/s","1.5 req/s"]`},
 		{"lib/fields.js", `m.ticks([100000,100001,100002],"short")`, `["100000","100001","100002"]`},
-		{"lib/fields.js", `[m.written(68), m.written(68.5), m.written(68, "short", 1), m.written(0.0132446, "none"), m.written(1234.5, "none"), m.written(2, "s")]`, `["68","68.5","68.0","0.0132","1235","2.00 s"]`},
+		{"lib/fields.js", `[m.written(68), m.written(68.5), m.written(68, "short", 1), m.written(0.0132446, "none"), m.written(1234.5, "none"), m.written(2, "s")]`, `["68","68.5","68.0","0.0132","1235","2 s"]`},
 		{"lib/legend.js", `[[...m.choose(new Set(), ["a","b","c"], "a", false)], [...m.choose(new Set(["b","c"]), ["a","b","c"], "a", false)], [...m.choose(new Set(["b"]), ["a","b","c"], "a", true)], [...m.choose(new Set(["a"]), ["a","b"], "b", true)]]`, `[["b","c"],[],["b","a"],[]]`},
+		{"lib/legend.js", `["2xx","503","proxy-service 503","error","errors of the store","failed","p99","refused by rate_limit","1500","queue_full","load_shed"].map(m.isAlarming)`, `[false,true,true,true,true,true,false,true,false,false,true]`},
+		{"lib/legend.js", `(() => {
+			const series = Array.from({length: 12}, (_, i) => ({name: i === 9 ? "503" : "s" + i, colour: "#fff", config: {custom: {}}, values: [i]}));
+			const shown = (displayMode, rows, open) => {
+				const foot = document.createElement("div");
+				Object.assign(foot, {className: "foot"}).style.cssText = "width: 300px; max-height: none";
+				document.body.append(foot);
+				foot.append(m.legend(series, {displayMode, calcs: ["max"]}, new Set(), () => {}));
+				m.fold(foot, rows, open, () => {});
+				const all = [...foot.querySelectorAll("button.series")].filter((b) => b.offsetParent).map((b) => b.textContent), more = foot.querySelector(".more");
+				const fits = !more || open || foot.scrollHeight <= rows * m.line + 1;
+				foot.remove();
+				return [all.length > 5 ? all.length : all, more?.textContent ?? null, fits];
+			};
+			return [shown("table", 5, false), shown("table", 13, false), shown("table", 5, true), shown("list", 20, false), shown("list", 2, false)[2], /^\+\d+ more$/.test(shown("list", 2, false)[1])];
+		})()`, `[[["503","s0","s1"],"+9 more",true],[12,null,true],[12,"fewer",true],[12,null,true],true,true]`},
 		// Buckets
 		{"lib/buckets.js", `m.columns([{histograms:[[10,{buckets:[[0,"1","2","4"],[0,"2","4","1"],[3,"-1","0","5"],[0,"4","+Inf","1"]]}],[20,{buckets:[[0,"1","2","6"]]}]]},{histograms:[[10,{buckets:[[0,"1","2","1"]]}]]},{histograms:null}])`, `{"list":[{"time":10,"cells":[[1,2,5],[2,4,1]]},{"time":20,"cells":[[1,2,6]]}],"low":1,"high":4,"most":6,"beneath":5}`},
 		{"lib/buckets.js", `(() => { const c = {list:[{time:10,cells:[[1,2,5],[2,4,1]]}]}; return [m.at(c,12,3,5).cell, m.at(c,8,2,5).cell, m.at(c,10,9,5).cell, m.at(c,13,3,5), m.total(c.list[0])]; })()`, `[[2,4,1],[1,2,5],null,null,6]`},
@@ -308,7 +332,7 @@ func TestDashboardsWithoutPrometheus(t *testing.T) {
 			if err := chromedp.Do(tab, chromedp.EmulateViewport(390, 6000), chromedp.Navigate(strings.Replace(home, "/dashboards", "/d/"+d.UID, 1))); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := chromedp.Run(tab, chromedp.Poll[bool](`document.getElementById("main")?.dataset.panels === "done"`, chromedp.WithPollingTimeout(30*time.Second))); err != nil {
+			if _, err := chromedp.Run(tab, chromedp.Poll[bool](`document.getElementById("main")?.dataset.panels === "done"`, chromedp.WithPollingTimeout(2*time.Minute))); err != nil {
 				t.Fatal(err)
 			}
 			type panel struct{ ID, State, Text string }

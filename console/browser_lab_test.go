@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 func TestLabFunctions(t *testing.T) {
@@ -12,9 +14,26 @@ func TestLabFunctions(t *testing.T) {
 		{"lib/lab.js", `m.moved("curl http://127.0.0.1:9081/a 127.0.0.1:9999 127.0.0.1:90810", 700)`, `"curl http://127.0.0.1:9781/a 127.0.0.1:9999 127.0.0.1:90810"`},
 		{"lib/lab.js", `m.moved([9070, 9080, 9071, 9081, 9090, 16696, 3300, 4318].map((p) => "127.0.0.1:" + p).join(" "), 1)`, `[9071, 9081, 9072, 9082, 9091, 16697, 3301, 4319].map((p) => "127.0.0.1:" + p).join(" ")`},
 		{"lib/lab.js", `m.moved("go run ./loadgen -rate 5\ngo run ./loadgen -url http://127.0.0.1:9080 -rate 5", 10)`, `"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4328 go run ./loadgen -rate 5 -url http://127.0.0.1:9080\ngo run ./loadgen -url http://127.0.0.1:9090 -rate 5"`},
-		{"lib/lab.js", `[m.commands().heal, m.commands(100, "", true).heal, m.commands(0, "", true).ps, m.commands(0, "", true).load]`,
-			`["curl -X PUT http://127.0.0.1:9081/admin/faults -d '{\"faults\":[]}'", "go run ./compose -port-offset 100 exec album-store-1 /tools/labtool put http://127.0.0.1:9081/admin/faults '{\"faults\":[]}'", "go run ./compose ps", "go run ./loadgen -rate 100 -slo 'p99<50ms'"]`},
-		{"lib/lab.js", `[{classes:{good:5}}, {}, {classes:{good:1575,failed:21,shed:1004}}, {classes:{good:1,failed:99999}}, {classes:{shed:3}}].map((r) => m.lossBadge(r)?.textContent ?? null)`, `[null, null, "39.4 % not served", "99.9 % not served", "100 % not served"]`},
+		{"lib/lab.js", `[m.commands().heal(), m.commands(5).heal("proxy-service"), m.commands(100, "", true).heal(), m.commands(0, "", true).heal("proxy-service-2"), m.commands(1).slow, m.commands(0, "", true).ps, m.commands(0, "", true).load]`,
+			`["curl -X DELETE http://127.0.0.1:9081/admin/faults", "curl -X DELETE http://127.0.0.1:9076/admin/faults", "go run ./compose -port-offset 100 exec album-store-1 /tools/labtool delete http://127.0.0.1:9081/admin/faults",
+			"go run ./compose exec proxy-service-2 /tools/labtool delete http://127.0.0.1:9071/admin/faults", "curl -X PUT http://127.0.0.1:9082/admin/faults -d '{\"faults\":[\"db-delay=40ms@2%\"]}'", "go run ./compose ps", "go run ./loadgen -rate 100 -slo 'p99<50ms'"]`},
+		{"lib/lab.js", `[{classes:{good:5}}, {}, {classes:{good:1575,failed:21,shed:1004}}, {classes:{good:1,failed:99999}}, {classes:{shed:3}}].map((r) => m.lossBadge(r)?.textContent ?? null)`, `[null, null, "39.5 % not served", ">99.9 % not served", "100 % not served"]`},
+		// One rounding: what is served and what is not add up.
+		{"lib/lab.js", `[[6895, 10000], [0, 7], [7, 7], [1, 100000], [99999, 100000], [999, 1000], [1, 1000], [0, 0]].map(([n, of]) => m.shares(n, of).join())`,
+			`["68.9 %,31.1 %", "0 %,100 %", "100 %,0 %", "<0.1 %,>99.9 %", ">99.9 %,<0.1 %", "99.9 %,0.1 %", "0.1 %,99.9 %", "–,–"]`},
+		{"lib/faults.js", `[m.banner({services: [], clear: true}, 0), m.banner({services: [{service: "a", faults: [], error: "down"}], clear: true}, 0), m.banner({services: [{service: "a", faults: ["error=500@50%"]}], clear: true}, 0).textContent,
+			m.banner({services: [{service: "a", faults: ["x", "y"]}, {service: "b", faults: ["z"], containers: ["b-1"]}], clear: false}, 0).textContent]`,
+			`[null, null, "A fault is on: a error=500@50%Clear all faults", "Faults are on: a x y; b zgo run ./compose exec b-1 /tools/labtool delete http://127.0.0.1:9081/admin/faultscopy"]`},
+		// Green is only what nothing is wrong with.
+		{"pages/home.js", `(() => {
+			const lab = (phase) => ({phase, status: {programs: [{}], memory_bytes: 0, started_at: new Date().toISOString()}});
+			const of = (phase, health) => m.head(lab(phase), health).filter((e) => e?.className?.startsWith("badge")).map((e) => e.className + ": " + e.textContent);
+			return [of("up"), of("up", {errors: 0, firing: 0}), of("up", {errors: null, firing: 0}), of("up", {errors: 0.8, firing: 0}), of("up", {errors: 0.002, firing: 2}), of("down", {errors: 0.8, firing: 1})];
+		})()`, `[["badge : is up"], ["badge good: is up"], ["badge good: is up"], ["badge bad: is up", "badge bad: 80 % of the requests fail"], ["badge warn: is up", "badge warn: 0.2 % of the requests fail", "badge bad: 2 alerts fire"], ["badge bad: is down"]]`},
+		{"pages/home.js", `["console","proxy-service","album-store","otel-collector","jaeger","prometheus","other"].map((name) => m.ways({name, address: "http://a:1"}, 5).map((w) => w[0]).join(" "))`,
+			`["http://a:1/", "http://a:1/v3/api-docs/ http://a:1/status", "http://a:1/v3/api-docs/ http://a:1/status", "http://127.0.0.1:13138/", "/traces", "http://a:1/metrics", ""]`},
+		{"lib/range.js", `[["now-60m"], ["now-1h"], ["now-90m"], ["now-2h", "now-1h"], ["1700000000000"], ["now-1m"]].map((r) => m.describe(...r))`, `["Last 1 hour", "Last 1 hour", "Last 90 minutes", "now-2h to now-1h", null, "Last 1 minute"]`},
+		{"lib/format.js", `[0, 1, 2].map((n) => m.plural(n, "pause"))`, `["0 pauses", "1 pause", "2 pauses"]`},
 		{"lib/lab.js", `[undefined, [], ["http://127.0.0.1:9080"], ["http://a:1", "http://b:2"]].map((s) => m.elsewhere(s)?.textContent ?? null)`,
 			`[null, null, "The album store is none of them: the proxy calls http://127.0.0.1:9080.", "The album store is none of them: the proxy calls http://a:1, http://b:2."]`},
 		{"lib/logline.js", `(() => {
@@ -46,7 +65,7 @@ func TestCrossHairByKeyboard(t *testing.T) {
 		Tip    string
 	}
 	inBrowser(t, "lib/chart.js", `await (async () => {
-		const { seriesTip } = await import("/assets/lib/tip.js");
+		const { seriesTip } = await import(`+assets+` + "lib/tip.js");
 		const chart = () => {
 			const el = document.createElement("div");
 			Object.assign(el.style, { width: "400px", height: "150px", position: "relative" });
@@ -71,5 +90,43 @@ func TestCrossHairByKeyboard(t *testing.T) {
 	}
 	if !strings.HasSuffix(got.Tip, "no data") {
 		t.Errorf("where there is no data, the tip says %q", got.Tip)
+	}
+}
+
+// Where nothing is, the page says so and leads on.
+func TestNotFound(t *testing.T) {
+	t.Parallel()
+	p := newTracesPage(t)
+	for path, want := range map[string]string{
+		"/nope":                        `["No such page","The console has no page /nope.",6]`,
+		"/d/nope":                      `["No such dashboard","No dashboard has the uid nope. These are there:",10]`,
+		"/d/service-latency?panel=999": `["No such panel","The dashboard Service latency has no panel 999. The dashboards are:",10]`,
+	} {
+		p.do(chromedp.Navigate("about:blank"), chromedp.Navigate(p.base+path))
+		p.until(`document.querySelector(".notfound")`)
+		p.want(`[document.querySelector("h1").textContent, document.querySelector(".notfound .sub").textContent, document.querySelectorAll(".notfound a").length]`, want)
+		p.want(`[document.title, document.querySelectorAll(".problem").length]`, `["Not found · Soundcheck",0]`)
+	}
+	p.quiet("404 (Not Found)")
+}
+
+// A fault that is on is shown above every page, until it is cleared there.
+func TestFaultBanner(t *testing.T) {
+	t.Parallel()
+	p := newTracesPage(t)
+	p.backend.mu.Lock()
+	p.backend.faults = []string{"error=500@50%"}
+	p.backend.mu.Unlock()
+	for _, path := range []string{"/traces", "/nope"} {
+		p.do(chromedp.Navigate("about:blank"), chromedp.Navigate(p.base+path))
+		p.until(`document.querySelector("#faults .faults")`)
+	}
+	p.want(`document.querySelector("#faults p").textContent`, `"A fault is on: album-store error=500@50%"`)
+	p.do(chromedp.Click(chromedp.CSS("#faults button")))
+	p.until(`!document.querySelector("#faults .faults")`)
+	p.backend.mu.Lock()
+	defer p.backend.mu.Unlock()
+	if len(p.backend.faults) != 0 {
+		t.Errorf("left are %v", p.backend.faults)
 	}
 }

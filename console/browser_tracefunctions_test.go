@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -38,6 +39,10 @@ func TestTraceFunctions(t *testing.T) {
 		{"a missing parent", "trace", tree(`span("a", "", 0, 10), span("b", "x", 4, 9), span("c", "b", 5, 6)`), `["a0:1","b0:2 orphan","c1:1"]`},
 		{"a circle", "trace", tree(`span("a", "", 0, 10), span("b", "c", 4, 9), span("c", "b", 5, 6)`), `["a0:1","b0:2 orphan!","c1:1"]`},
 		{"its own parent", "trace", tree(`span("a", "a", 0, 10)`), `["a0:1"]`},
+		{"a root linked to its own child", "trace", tree(`{...span("a", "", 0, 10), references: [{ refType: "FOLLOWS_FROM", traceID: "t", spanID: "b" }]}, span("b", "a", 4, 9)`), `["a0:2","b1:1"]`},
+		{"a link is no parent", "trace", `m.build({traceID: "t", spans: [` + raw(`span("a", "", 0, 10), {...span("b", "a", 4, 9), references: [{ refType: "FOLLOWS_FROM", traceID: "t", spanID: "c" }, { refType: "CHILD_OF", traceID: "t", spanID: "a" }, { refType: "FOLLOWS_FROM", traceID: "u", spanID: "x" }]}, span("c", "a", 1, 2)`) + `]}).spans.map((x) => x.id + x.depth + x.links.map((l) => l.traceID + l.spanID).join())`, `["a0","c1","b1tc,ux"]`},
+		{"a span of no length", "trace", `[["12:00:00", "12:00:00.000000001"], ["12:00:00.5", "12:00:00.500000001"], ["12:00:00.1", "12:00:00.5"], ["11:59:59.999999999", "12:00:00"], ["12:00:00", "11:00:00"]].map(([end, to]) => m.isZeroLength(` + "`Negative duration detected, sanitizing end timestamp. Original end timestamp: 2026-01-02 ${end} +0000 UTC, adjusted to: 2026-01-02 ${to} +0000 UTC`" + `)).concat(m.isZeroLength("clock skew"))`, `[true,true,false,true,false,false]`},
+		{"its warning is not shown", "trace", tree(`{...span("a", "", 0, 0), warnings: ["Negative duration detected, sanitizing end timestamp. Original end timestamp: 2026-01-02 12:00:00 +0000 UTC, adjusted to: 2026-01-02 12:00:00.000000001 +0000 UTC"]}, {...span("b", "a", 0, 0), warnings: ["other"]}`), `["a0:2","b1:1!"]`},
 		{"sent twice", "trace", tree(`span("a", "", 0, 10), span("a", "", 0, 10), span("a", "", 2, 3)`), `["a0:1","a0:1!"]`},
 		{"clocks that differ", "trace", tree(`span("a", "", 10, 20), span("b", "a", 5, 15), span("c", "a", 15, 30), span("d", "a", 40, 50), span("e", "a", 10, 20)`), `["a0:5","b1:1!","e1:1","c1:1!","d1:1!"]`},
 		{"nothing", "trace", `(() => { const t = m.build({traceID: "t", spans: []}); return [t.root, t.duration, t.depth, m.criticalPath(t.root).length]; })()`, `[null,0,0,0]`},
@@ -50,18 +55,14 @@ func TestTraceFunctions(t *testing.T) {
 			return m.diff(t(x("r", 100, [x("a", 10), x("a", 20), x("b", 50), x("gone", 5)])), t(x("r", 95, [x("a", 40), x("b", 20), x("new", 1, [x("a", 1)])])))
 				.map((r) => [r.depth, r.name, r.a.count, r.b.count, r.difference, r.state].join(" "));
 		})()`, `["0 r 1 1 -5 same","1 a 2 1 10 slower","1 b 1 1 -30 faster","1 gone 1 0 -5 missing","1 new 0 1 1 added","2 a 0 1 1 added"]`},
-		{"calls", "tracemap", `(() => {
-			const x = (service, name, kind, tags = [], error = false) => ({ service, name, kind, tags, error, duration: 5 });
-			const a = x("a", "1", "client"), b = {...x("b", "2", "server", [], true), parent: a}, c = {...x("b", "3", "client", [{key: "db.system.name", value: "sqlite"}]), parent: b};
-			return m.calls([{spans: [a, b, c]}, {spans: [a, b]}]);
-		})()`, `[{"from":"a","to":"b","kind":"call","calls":2,"errors":2,"total":10},{"from":"b","to":"sqlite","kind":"db","calls":1,"errors":0,"total":5}]`},
-		{"rates", "tracemap", `m.split([{from: "a", to: "b", kind: "call", calls: 3}, {from: "a", to: "c", kind: "call", calls: 1}, {from: "b", to: "c", kind: "call", calls: 1}], new Map([["a", 8]])).map((e) => e.rate)`, `[6,2,null]`},
+		{"rates", "tracemap", `m.split([{from: "a", to: "b", kind: "call", calls: 3}, {from: "a", to: "c", kind: "call", calls: 1}, {from: "b", to: "c", kind: "call", calls: 1}, {from: "c", to: "pg", kind: "db", calls: 9}, {from: "x", to: "c", kind: "call", calls: 1}], new Map([["a", {rate: 8, errors: 0.5, p99: 1}], ["x", {rate: 2, errors: 0.25, p99: 3}]]), new Map([['["c","pg"]', {rate: 7, errors: 0, p99: 2}]])).map((e) => [e.rate, e.errors, e.p99])`,
+			`[[6,null,null],[2,null,null],[null,null,null],[7,0,2],[2,0.25,3]]`},
 		{"layers", "tracemap", places(`["a","b","c","d"]`, `["a","b"],["a","c"],["b","d"],["c","d"],["a","d"]`), `["a 0,15","b 20,0","c 20,30","d 40,15"]`},
 		{"layers with a circle", "tracemap", places(`["a","b","c"]`, `["a","b"],["b","c"],["c","a"],["b","b"]`), `["a 0,0","b 20,0","c 40,0"]`},
 		{"alone", "tracemap", places(`["a"]`, ``), `["a 0,0"]`},
 		{"nobody", "tracemap", places(`[]`, ``), `[]`},
 	} {
-		got := p.eval(`import("/assets/lib/` + tt.module + `.js").then((m) => ` + tt.expression + `)`)
+		got := p.eval(`import(` + assets + ` + "lib/` + tt.module + `.js").then((m) => ` + tt.expression + `)`)
 		switch {
 		case tt.want == "" && tt.name == "colours":
 			if !strings.HasPrefix(got, "[1,4,") || !strings.HasSuffix(got, ",true]") {
@@ -73,6 +74,33 @@ func TestTraceFunctions(t *testing.T) {
 		}
 	}
 	p.quiet("")
+}
+
+// An answer of Prometheus without content is one without data.
+func TestNoContent(t *testing.T) {
+	t.Parallel()
+	p := newTracesPage(t)
+	p.open("/traces")
+	p.want(`import(`+assets+` + "lib/api.js").then((m) => Promise.all([m.prom.instant("none"), m.prom.range("none", 1, 2, 1), m.prom.exemplars("none", 1, 2), m.prom.labelValues("none", null, 1, 2)]))`, `[[],[],[],[]]`)
+	p.quiet("")
+}
+
+// The list of traces, which the server makes, says of each what its page does.
+func TestSummariesAgree(t *testing.T) {
+	t.Parallel()
+	p := newTracesPage(t)
+	p.open("/traces")
+	got := p.eval(`(async () => {
+		const [{ build }, all, { traces }] = await Promise.all([import(` + assets + ` + "lib/trace.js"), fetch("/api/traces?service=all").then((r) => r.json()), fetch("/-/traces?service=all").then((r) => r.json())]);
+		const page = all.data.map(build).filter((t) => t.spans.length).map((t) => ({ id: t.id, service: t.root.service, name: t.root.name, status: t.root.tags.find((x) => x.key === "http.response.status_code")?.value, start: t.start,
+			duration: t.duration, spans: t.spans.length, errors: t.errors, services: t.services.map((s) => s.name + s.spans).sort(), incomplete: t.roots.length > 1 || t.root.orphan }));
+		const list = traces.map((t) => ({ ...t, services: t.services.map((s) => s.name + s.spans).sort(), incomplete: Boolean(t.incomplete) }));
+		const sorted = (o) => JSON.stringify(o, Object.keys(o).sort());
+		return [list.length, page.map((x, i) => (sorted(x) === sorted(list[i] ?? {}) ? null : [sorted(x), sorted(list[i] ?? {})])).filter(Boolean)];
+	})()`)
+	if want := fmt.Sprintf("[%d,[]]", len(testTraces())-1); got != want {
+		t.Errorf("traces in the list, and those that differ: %s, want %s", got, want)
+	}
 }
 
 // raw are spans of JavaScript, of a trace t.
@@ -111,7 +139,7 @@ func TestCriticalPathAgrees(t *testing.T) {
 	p := newTracesPage(t)
 	p.open("/trace/e1")
 	var got []map[string]int64
-	answer := p.eval(`import("/assets/lib/trace.js").then((m) => ` + string(b) + `.map((c) => {
+	answer := p.eval(`import(` + assets + ` + "lib/trace.js").then((m) => ` + string(b) + `.map((c) => {
 		const path = {};
 		for (const part of m.criticalPath(m.build(c.trace).root)) path[part.span.id] = (path[part.span.id] ?? 0) + part.to - part.from;
 		return path;

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +25,7 @@ type tracesBackend struct {
 	mu     sync.Mutex
 	traces map[string]any
 	asked  url.Values // the last search
+	faults []string   // of album-store
 }
 
 type object = map[string]any
@@ -36,8 +39,16 @@ func (b *tracesBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/api/services":
 		answer(object{"data": []string{"loadgen", "proxy-service"}})
 	case path == "/api/operations":
-		answer(object{"operations": []object{{"name": "GET /a"}, {"name": "GET /b"}}})
+		answer(object{"data": []object{{"name": "GET /a", "spanKind": "client"}, {"name": "GET /b", "spanKind": "server"}}})
 	case path == "/api/traces":
+		if r.URL.Query().Get("service") == "all" {
+			all := []any{}
+			for _, id := range slices.Sorted(maps.Keys(b.traces)) {
+				all = append(all, b.traces[id])
+			}
+			answer(object{"data": all})
+			return
+		}
 		b.asked = r.URL.Query()
 		answer(object{"data": []any{b.traces["a1"], b.traces["a2"], b.traces["e1"]}})
 	case strings.HasPrefix(path, "/api/traces/"):
@@ -48,6 +59,8 @@ func (b *tracesBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		answer(object{"data": []any{trace}})
+	case path == "/api/v1/label/none/values" || strings.HasPrefix(path, "/api/v1/query") && r.FormValue("query") == "none":
+		w.WriteHeader(http.StatusNoContent)
 	case path == "/api/v1/query":
 		result := []object{}
 		for _, service := range []string{"loadgen", "proxy-service"} {
@@ -59,6 +72,15 @@ func (b *tracesBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			result = append(result, object{"metric": object{"service_name": service}, "value": []any{1, value}})
 		}
 		answer(object{"status": "success", "data": object{"resultType": "vector", "result": result}})
+	case path == "/-/faults":
+		if r.Method == http.MethodDelete {
+			b.faults = nil
+		}
+		services := []object{}
+		if len(b.faults) > 0 {
+			services = append(services, object{"service": "album-store", "faults": b.faults})
+		}
+		answer(object{"services": services, "clear": true})
 	case path == "/-/logs":
 		answer(object{"lines": []object{
 			{"time": "2023-11-14T22:13:20.000050Z", "service": "proxy-service", "level": "info", "message": "request <b>bold</b>", "trace_id": "a1", "span_id": "2", "fields": []object{{"name": "n", "value": 1}}},
@@ -102,12 +124,21 @@ func testTraces() map[string]any {
 	linked := tspan("3", "2", "p2", "inner", 30, 60, object{"key": "note", "value": markup})
 	linked["references"] = append(linked["references"].([]object), object{"refType": "FOLLOWS_FROM", "traceID": "a2", "spanID": "1"})
 	linked["logs"] = []object{{"timestamp": 1_700_000_000_000_040, "fields": []object{{"key": "event", "value": "exception"}, {"key": "exception.message", "value": markup}}}}
+	childLinked := tspan("1", "", "p1", "a link to its child", 0, 10)
+	childLinked["references"] = []object{{"refType": "FOLLOWS_FROM", "traceID": "d2", "spanID": "2"}}
 	return map[string]any{
 		"a1":   ttrace("a1", tspan("1", "", "p1", "GET /a", 0, 100), tspan("2", "1", "p2", "GET /a", 10, 90), linked),
 		"a2":   ttrace("a2", tspan("1", "", "p1", "GET /a", 5000, 5300), tspan("2", "1", "p2", "GET /a", 5010, 5290), tspan("4", "2", "p2", "other", 5020, 5030)),
 		"e1":   ttrace("e1", tspan("1", "", "p1", markup, 9000, 9050, failed, object{"key": "http.response.status_code", "value": 500})),
 		"0dd":  ttrace("0dd", tspan("1", "", "p1", "GET /a", 0, 100), tspan("2", "gone", "p2", "lost", 10, 20), tspan("3", "1", "p2", "skewed", -50, 40), tspan("4", "1", "p2", "late", 80, 180)),
 		"2500": ttrace("2500", many...),
+		// What a list has to get right as the page does.
+		"c1": ttrace("c1", tspan("1", "", "p1", "root", 0, 10), tspan("2", "3", "p2", "circle", 4, 9), tspan("3", "2", "p2", "circle", 5, 6)),
+		"c2": ttrace("c2", tspan("2", "3", "p2", "only a circle", 4, 9), tspan("3", "2", "p2", "b", 5, 6)),
+		"c3": ttrace("c3", tspan("1", "1", "p1", "its own parent", 0, 10)),
+		"d1": ttrace("d1", tspan("1", "", "p1", "twice", 0, 10), tspan("1", "", "p1", "twice", 0, 10), tspan("1", "", "p1", "the same id", 2, 3), tspan("2", "1", "p3", "no process", 2, 3)),
+		"d2": ttrace("d2", childLinked, tspan("2", "1", "p2", "below", 5, 15, failed)),
+		"d3": ttrace("d3"),
 	}
 }
 
@@ -133,7 +164,7 @@ func newTracesPage(t *testing.T) *tracesPage {
 	}
 	console := server.New(server.Config{Prometheus: at, Jaeger: at, State: t.TempDir()})
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/-/logs" {
+		if r.URL.Path == "/-/logs" || r.URL.Path == "/-/faults" {
 			p.backend.ServeHTTP(w, r)
 			return
 		}
@@ -141,7 +172,7 @@ func newTracesPage(t *testing.T) *tracesPage {
 	}))
 	t.Cleanup(front.Close)
 	p.base = front.URL
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium), chromedp.NoSandbox)...)
 	t.Cleanup(cancel)
@@ -180,7 +211,7 @@ func (p *tracesPage) open(path string) {
 // until waits until an expression is true.
 func (p *tracesPage) until(expression string) {
 	p.t.Helper()
-	if _, err := chromedp.Run(p.ctx, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingTimeout(20*time.Second))); err != nil {
+	if _, err := chromedp.Run(p.ctx, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingTimeout(2*time.Minute))); err != nil {
 		p.t.Fatalf("%s: %v\npage: %.800s", expression, err, p.eval(`document.querySelector("main")?.innerText`))
 	}
 }
@@ -223,6 +254,8 @@ func TestTracesSearch(t *testing.T) {
 	p := newTracesPage(t)
 	p.open("/traces")
 	p.want(`[document.querySelector("select").value, document.querySelectorAll(".trace-list li").length, document.querySelectorAll(".dot").length, location.search]`, `["proxy-service",3,3,""]`)
+	p.until(`document.querySelector("select[aria-label=Operation]").length === 3`)
+	p.want(`performance.getEntriesByType("resource").filter((e) => e.name.includes("operations")).length`, `1`)
 	p.backend.mu.Lock()
 	if got := p.backend.asked.Get("service"); got != "proxy-service" {
 		t.Errorf("first search of service %q", got)
@@ -329,8 +362,8 @@ func TestTracesMap(t *testing.T) {
 		p.do(chromedp.EmulateViewport(width, 900))
 		p.open("/map")
 		p.want(`[...document.querySelectorAll(".map a")].map((a) => [a.getAttribute("href"), a.getAttribute("aria-label")])`,
-			`[["/traces?service=loadgen&lookback=15m","loadgen: 40.0/s, errors 5.00 %, p99 40.0 s. Its traces"],["/traces?service=proxy-service&lookback=15m","proxy-service: 40.0/s, errors 5.00 %, p99 40.0 s. Its traces"]]`)
-		p.want(`[document.querySelectorAll(".map .edge").length, document.querySelector(".map .label").textContent, document.documentElement.scrollWidth <= innerWidth]`, `[1,"40.0/s",true]`)
+			`[["/traces?service=loadgen&lookback=15m","loadgen: 40/s, errors 5 %, p99 40 s. Its traces"],["/traces?service=proxy-service&lookback=15m","proxy-service: 40/s, errors 5 %, p99 40 s. Its traces"]]`)
+		p.want(`[document.querySelectorAll(".map .edge").length, document.querySelector(".map .label").textContent, document.documentElement.scrollWidth <= innerWidth]`, `[1,"40/s",true]`)
 	}
 	p.quiet("")
 }

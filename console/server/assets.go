@@ -6,9 +6,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"path"
+	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tsenart/vegeta/v12/lib/plot"
@@ -16,52 +20,113 @@ import (
 	"soundcheck/console/web"
 )
 
+// styles are the parts of style sheet all.css, in the order of their precedence.
+var styles = []string{"uPlot.min.css", "style.css", "styles/traces.css", "styles/dashboards.css", "styles/lab.css", "styles/logs.css"}
+
 // uPlot's files among vegeta's assets.
-var uPlot = map[string]bool{"uPlot.min.js": true, "uPlot.min.css": true}
+var uPlot = []string{"uPlot.min.js", "uPlot.min.css"}
 
-// asset returns a file of the pages.
-func asset(name string) ([]byte, error) {
-	if !uPlot[name] {
-		return web.Files.ReadFile(name)
-	}
-	f, err := plot.Assets.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(f)
+// assetFiles are the modules and the style sheet of one build, below a folder that is named
+// after their content. A browser keeps them for ever: the next build has another folder, so
+// that its document never meets modules of this one.
+type assetFiles struct {
+	folder   string            // "/assets/HASH/"
+	files    map[string][]byte // by name
+	document []byte            // of every page
+	err      error
 }
 
-// assets serves the modules and styles. Each is asked for again, and sent again only if it
-// has changed: a console that was built anew must not meet modules of the old one.
-func assets() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name := strings.TrimPrefix(r.URL.Path, "/assets/")
-		b, err := asset(name)
-		if err != nil || strings.HasSuffix(name, ".html") {
-			fail(w, http.StatusNotFound, "no such file")
-			return
+// readAssets reads what is part of the program, once.
+var readAssets = sync.OnceValue(func() (a assetFiles) {
+	a.files = map[string][]byte{}
+	if a.err = a.read(); a.err != nil {
+		return a
+	}
+	names := make([]string, 0, len(a.files))
+	for name := range a.files {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	sum := sha256.New()
+	for _, name := range names {
+		fmt.Fprintf(sum, "%s %d\n%s", name, len(a.files[name]), a.files[name])
+	}
+	a.folder = "/assets/" + hex.EncodeToString(sum.Sum(nil)[:8]) + "/"
+	a.document = bytes.ReplaceAll(a.files["index.html"], []byte("/assets/"), []byte(a.folder))
+	delete(a.files, "index.html")
+	return a
+})
+
+func (a assetFiles) read() error {
+	err := fs.WalkDir(web.Files, ".", func(name string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			a.files[name], err = web.Files.ReadFile(name)
 		}
-		content(w, r, name, b)
+		return err
 	})
+	if err != nil {
+		return fmt.Errorf("read the pages: %w", err)
+	}
+	for _, name := range uPlot {
+		f, err := plot.Assets.Open(name)
+		if err != nil {
+			return fmt.Errorf("read uPlot: %w", err)
+		}
+		defer f.Close()
+		if a.files[name], err = io.ReadAll(f); err != nil {
+			return fmt.Errorf("read uPlot: %w", err)
+		}
+	}
+	var all bytes.Buffer
+	for _, name := range styles {
+		all.Write(a.files[name])
+		all.WriteByte('\n')
+		delete(a.files, name)
+	}
+	a.files["all.css"] = all.Bytes()
+	return nil
 }
 
-// page serves the document of every page.
-func page(w http.ResponseWriter, r *http.Request) {
-	b, err := asset("index.html")
-	if err != nil {
-		fail(w, http.StatusInternalServerError, err.Error())
+// asset serves a module or the style sheet.
+func (a assetFiles) asset(w http.ResponseWriter, r *http.Request) {
+	name, ok := strings.CutPrefix(r.URL.Path, a.folder)
+	b := a.files[name]
+	if !ok || b == nil {
+		fail(w, http.StatusNotFound, "no such file")
 		return
 	}
-	content(w, r, "index.html", b)
+	w.Header().Set("Content-Type", types[path.Ext(name)])
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(b))
+}
+
+// pages are the paths that web/app.js has a page for.
+var pages = regexp.MustCompile(`^/(dashboards|d/[^/]+|traces|trace/[^/]+|map|logs|runs(/[^/]+)?)?/?$`)
+
+// page serves the document of every page. Where there is none, it says so.
+func (a assetFiles) page(w http.ResponseWriter, r *http.Request) {
+	if a.err != nil {
+		fail(w, http.StatusInternalServerError, a.err.Error())
+		return
+	}
+	if !pages.MatchString(r.URL.Path) {
+		w.Header().Set("Content-Type", types[".html"])
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write(a.document) // the reader has left: nobody to tell
+		return
+	}
+	content(w, r, "index.html", a.document)
 }
 
 var types = map[string]string{".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".json": "application/json; charset=utf-8"}
 
+// content serves what can change with the next build under the same address: it is asked for
+// again, and sent again only if it has changed. The tag is weak: compressed, the content is
+// the same and the bytes are not.
 func content(w http.ResponseWriter, r *http.Request, name string, b []byte) {
 	sum := sha256.Sum256(b)
 	w.Header().Set("Content-Type", types[path.Ext(name)])
 	w.Header().Set("Cache-Control", "no-cache")
-	w.Header().Set("ETag", fmt.Sprintf("%q", hex.EncodeToString(sum[:8])))
+	w.Header().Set("ETag", fmt.Sprintf("W/%q", hex.EncodeToString(sum[:8])))
 	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(b))
 }

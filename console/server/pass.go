@@ -15,6 +15,17 @@ import (
 // passTimeout is how long a backend may take until it begins to answer.
 const passTimeout = 30 * time.Second
 
+// toBackends is how the backends are reached.
+var toBackends = &http.Transport{ResponseHeaderTimeout: passTimeout, MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Minute}
+
+// away says why a backend did not answer.
+func away(name string, at *url.URL, err error) string {
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Sprintf("%s does not run at %s: is the lab up? (make lab-up, make compose-up)", name, at)
+	}
+	return fmt.Sprintf("%s does not answer at %s: %v", name, at, err)
+}
+
 // passOn serves a backend's API: paths below api, without the prefix in front of it. With
 // only, no others than those, or, where they end in a slash, what is below them.
 func passOn(backend *url.URL, prefix, api, name string, only ...string) http.Handler {
@@ -35,13 +46,9 @@ func passOn(backend *url.URL, prefix, api, name string, only ...string) http.Han
 			r.Header.Set("Cache-Control", "no-store")
 			return nil
 		},
-		Transport: &http.Transport{ResponseHeaderTimeout: passTimeout, MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Minute},
+		Transport: toBackends,
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			text := fmt.Sprintf("%s does not answer at %s: %v", name, backend, err)
-			if errors.Is(err, syscall.ECONNREFUSED) {
-				text = fmt.Sprintf("%s does not run at %s: is the lab up? (make lab-up, make compose-up)", name, backend)
-			}
-			fail(w, http.StatusBadGateway, text)
+			fail(w, http.StatusBadGateway, away(name, backend, err))
 		},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

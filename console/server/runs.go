@@ -169,9 +169,17 @@ func planOf(r *attack.Report) string {
 	case r.Replay != "":
 		return "replay of " + path.Base(r.Replay)
 	case r.Model == "closed":
-		return fmt.Sprintf("%d workers", r.Workers)
+		return plural(r.Workers, "worker")
 	}
 	return r.Stages
+}
+
+// plural writes a count and what is counted.
+func plural(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 // verdict says how a run came out, as loadgen's exit codes do, and why.
@@ -183,11 +191,11 @@ func verdict(r *attack.Report) (string, string) {
 	case len(r.Invalid) > 0:
 		return "invalid", r.Invalid[0]
 	case r.Violated() > 0:
-		return "violated", fmt.Sprintf("%d of %d objectives were not met", r.Violated(), len(r.SLOs))
+		return "violated", fmt.Sprintf("%d of %s not met", r.Violated(), plural(len(r.SLOs), "objective"))
 	case len(r.SLOs) > 0:
-		return "met", fmt.Sprintf("all of %d objectives were met", len(r.SLOs))
+		return "met", plural(len(r.SLOs), "objective") + " met"
 	case bad > 0:
-		return "failed", fmt.Sprintf("%d of %d requests failed or were refused", bad, answered)
+		return "failed", fmt.Sprintf("%d of %s failed or shed", bad, plural(answered, "request"))
 	}
 	return "good", "every request was served"
 }

@@ -94,7 +94,7 @@ func TestRuns(t *testing.T) {
 		Report           attack.Report
 	}
 	decode(t, h, "/-/runs/"+newer, &one)
-	if one.Verdict != "failed" || one.Because != "50 of 50 requests failed or were refused" || one.Report.RunID != newer || len(one.Report.Histograms) != 0 || len(one.Files) != len(runFiles) {
+	if one.Verdict != "failed" || one.Because != "50 of 50 requests failed or shed" || one.Report.RunID != newer || len(one.Report.Histograms) != 0 || len(one.Files) != len(runFiles) {
 		t.Errorf("%s, %s, files %q, %d histograms", one.Verdict, one.Because, one.Files, len(one.Report.Histograms))
 	}
 	for _, path := range []string{"broken", "future"} {

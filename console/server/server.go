@@ -1,15 +1,17 @@
 // Package server is what the console answers: its pages, and what these ask for.
 //
 //	/, /dashboards, /d/UID, /traces, /trace/ID, …  pages: one document, whose modules show the address
-//	/assets/                    modules, styles, uPlot (which vegeta brings along)
+//	/assets/HASH/               modules, styles, uPlot (which vegeta brings along); a browser keeps them
 //	/api/                       Jaeger's query API
 //	/-/prometheus/api/v1/       Prometheus' query API
 //	/-/dashboards, /-/dashboards/UID  the dashboards: list, file
+//	/-/traces, /-/map           what lists of traces and the service map show of Jaeger's traces
 //	/-/lab                      which programs run: what the supervisor, or each container, says
+//	/-/faults                   the faults that are on; DELETE clears them
 //	/-/logs                     lines of the programs' logs
 //	/-/runs, /-/runs/ID, …      loadgen's runs, their files, and two compared
 //
-// Everything is read only. The server is for the machine it runs on: it answers requests
+// Everything is read only, but that faults can be cleared. The server is for the machine it runs on: it answers requests
 // for an address of that machine, so that no page from elsewhere can read it by a name of
 // its own (DNS rebinding).
 package server
@@ -19,9 +21,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/klauspost/compress/gzhttp"
+
+	"soundcheck/console/traces"
 	"soundcheck/dashboards"
 )
 
@@ -42,14 +48,20 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 // New returns the server.
 func New(c Config) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /assets/", assets())
+	files := readAssets()
+	mux.HandleFunc("GET /assets/", files.asset)
 	mux.Handle("GET /api/", passOn(c.Jaeger, "", "/api/", "Jaeger"))
 	mux.Handle("GET /-/prometheus/api/v1/", passOn(c.Prometheus, "/-/prometheus", "/api/v1/", "Prometheus", "query", "query_range", "query_exemplars",
 		"series", "labels", "label/", "metadata", "alerts", "rules", "status/buildinfo", "status/tsdb", "targets"))
 	boards := readDashboards(dashboards.FS())
 	mux.HandleFunc("GET /-/dashboards", boards.listDashboards)
 	mux.HandleFunc("GET /-/dashboards/{uid}", boards.dashboard)
+	jaeger := traces.Jaeger{URL: c.Jaeger, Client: &http.Client{Transport: toBackends}}
+	mux.HandleFunc("GET /-/traces", searchTraces(jaeger))
+	mux.HandleFunc("GET /-/map", serviceMap(jaeger))
 	mux.HandleFunc("GET /-/lab", lab(c))
+	mux.HandleFunc("GET "+faultsPath, listFaults(c))
+	mux.HandleFunc("DELETE "+faultsPath, clearFaults(c))
 	mux.HandleFunc("GET /-/logs", readLogs(c.State))
 	kept := newRuns(c)
 	mux.HandleFunc("GET /-/runs", kept.list)
@@ -57,10 +69,8 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET /-/runs/{id}", kept.report)
 	mux.HandleFunc("GET /-/runs/{id}/{file}", kept.file)
 	mux.HandleFunc("GET /-/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "no such resource") })
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
-		page(w, r)
-	})
-	return secure(mux)
+	mux.HandleFunc("GET /", files.page)
+	return secure(compress(mux))
 }
 
 // Leading makes a server show the page of a path first.
@@ -73,6 +83,16 @@ func Leading(next http.Handler, first string) http.Handler {
 		next.ServeHTTP(w, r)
 	})
 }
+
+// compress sends texts of some size in gzip to who takes that; what a backend has compressed
+// already is passed on as it is.
+var compress = func() func(http.Handler) http.HandlerFunc {
+	wrap, err := gzhttp.NewWrapper(gzhttp.EnableZstd(false))
+	if err != nil {
+		panic(err) // of constants
+	}
+	return wrap
+}()
 
 // secure is around every answer.
 func secure(next http.Handler) http.Handler {
@@ -87,19 +107,32 @@ func secure(next http.Handler) http.Handler {
 			fail(w, http.StatusMisdirectedRequest, "the console answers for 127.0.0.1 and localhost only")
 			return
 		}
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			h.Set("Allow", "GET, HEAD")
-			fail(w, http.StatusMethodNotAllowed, "everything here is read only")
+		if allowed := allow(r.URL.Path); !slices.Contains(allowed, r.Method) {
+			h.Set("Allow", strings.Join(allowed, ", "))
+			fail(w, http.StatusMethodNotAllowed, "this is read only")
 			return
 		}
 		// A page from elsewhere may lead here, and ask for nothing. "same-site" is another
 		// port of this machine.
-		if site := r.Header.Get("Sec-Fetch-Site"); (site == "cross-site" || site == "same-site") && r.Header.Get("Sec-Fetch-Mode") != "navigate" {
+		leads := r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Method != http.MethodDelete
+		if site := r.Header.Get("Sec-Fetch-Site"); (site == "cross-site" || site == "same-site") && !leads {
 			fail(w, http.StatusForbidden, "only the console's own pages may ask for this")
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// faultsPath is the one resource that a page may change. A browser asks before it sends a
+// DELETE of a page from elsewhere (CORS), and is refused.
+const faultsPath = "/-/faults"
+
+// allow returns the methods of a path.
+func allow(path string) []string {
+	if path == faultsPath {
+		return []string{http.MethodGet, http.MethodHead, http.MethodDelete}
+	}
+	return []string{http.MethodGet, http.MethodHead}
 }
 
 // local reports whether a Host header names this machine, or an IP address: a name could be

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"compress/gzip"
 	"encoding/json"
 	"io"
 	"net"
@@ -74,7 +75,7 @@ func TestHost(t *testing.T) {
 		"evil.example": 421, "evil.example:3300": 421, "localhost.evil.example": 421, "127.0.0.1.evil.example:3300": 421, "localhost:3300@evil.example": 421,
 		"[evil.example]:3300": 421, "127.0.0.1 ": 421, "": 200, // of do
 	} {
-		for _, path := range []string{"/", "/-/logs", "/api/services", "/assets/app.js"} {
+		for _, path := range []string{"/", "/-/logs", "/api/services", readAssets().folder + "app.js"} {
 			if resp, body := do(t, h, http.MethodGet, path, host); resp.StatusCode != want {
 				t.Errorf("Host %q, %s: %d %s, want %d", host, path, resp.StatusCode, body, want)
 			}
@@ -85,8 +86,8 @@ func TestHost(t *testing.T) {
 func TestHeaders(t *testing.T) {
 	t.Parallel()
 	h := console(t, Config{})
-	for path, kind := range map[string]string{"/": "text/html", "/runs/compare": "text/html", "/no/such/page": "text/html", "/assets/app.js": "text/javascript",
-		"/assets/style.css": "text/css", "/assets/styles/lab.css": "text/css", "/assets/uPlot.min.js": "text/javascript", "/api/x": "application/json", "/-/lab": "application/json", "/-/none": "application/json"} {
+	for path, kind := range map[string]string{"/": "text/html", "/runs/compare": "text/html", "/no/such/page": "text/html", readAssets().folder + "app.js": "text/javascript",
+		readAssets().folder + "all.css": "text/css", readAssets().folder + "uPlot.min.js": "text/javascript", "/api/x": "application/json", "/-/lab": "application/json", "/-/none": "application/json"} {
 		resp, body := do(t, h, http.MethodGet, path, "")
 		policy := resp.Header.Get("Content-Security-Policy")
 		for _, want := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"} {
@@ -116,6 +117,11 @@ func TestHeaders(t *testing.T) {
 func TestMethods(t *testing.T) {
 	t.Parallel()
 	h := console(t, Config{})
+	for method, want := range map[string]int{"POST": 405, "PUT": 405, "PATCH": 405, "OPTIONS": 405, "DELETE": 200} {
+		if resp, _ := do(t, h, method, "/-/faults", ""); resp.StatusCode != want {
+			t.Errorf("%s /-/faults = %d, want %d", method, resp.StatusCode, want)
+		}
+	}
 	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"} {
 		for _, path := range []string{"/", "/api/traces", "/-/prometheus/api/v1/query", "/-/runs", "/-/lab"} {
 			if resp, _ := do(t, h, method, path, ""); resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != "GET, HEAD" {
@@ -168,6 +174,18 @@ func TestAskedFromElsewhere(t *testing.T) {
 		r.Host = "127.0.0.1:3300"
 		r.Header.Set("Sec-Fetch-Site", tt.site)
 		r.Header.Set("Sec-Fetch-Mode", tt.mode)
+		for _, method := range []string{http.MethodGet, http.MethodDelete} {
+			faults := r.Clone(t.Context())
+			faults.Method, faults.URL.Path, faults.URL.RawQuery = method, "/-/faults", ""
+			w := httptest.NewRecorder()
+			want := tt.want
+			if method == http.MethodDelete && tt.site == "cross-site" {
+				want = http.StatusForbidden
+			}
+			if h.ServeHTTP(w, faults); w.Code != want {
+				t.Errorf("%s of faults, Sec-Fetch-Site %q, Sec-Fetch-Mode %q: %d, want %d", method, tt.site, tt.mode, w.Code, want)
+			}
+		}
 		w := httptest.NewRecorder()
 		if h.ServeHTTP(w, r); w.Code != tt.want {
 			t.Errorf("Sec-Fetch-Site %q, Sec-Fetch-Mode %q: %d, want %d", tt.site, tt.mode, w.Code, tt.want)
@@ -191,26 +209,74 @@ func TestBackendAway(t *testing.T) {
 	}
 }
 
+// The document names the assets of its own build, which a browser keeps; those of another
+// build are not there. Everything is compressed, and the document asked for again.
 func TestAssets(t *testing.T) {
 	t.Parallel()
 	h := Leading(console(t, Config{}), "/traces")
-	for path, want := range map[string]int{"/assets/app.js": 200, "/assets/pages/home.js": 200, "/assets/index.html": 404, "/assets/web.go": 404, "/assets/": 404,
-		"/assets/lib": 404, "/assets/%2e%2e/web.go": 404, "/assets/..%2fserver.go": 404, "/assets//etc/passwd": 301, "/-/logs/../../etc": 307, "/traces": 200} {
+	folder := readAssets().folder
+	_, document := do(t, h, http.MethodGet, "/traces", "")
+	for _, want := range []string{folder + "app.js", folder + "all.css", folder + "uPlot.min.js"} {
+		if !strings.Contains(document, `"`+want+`"`) {
+			t.Errorf("the document does not name %s", want)
+		}
+	}
+	for path, want := range map[string]int{folder + "app.js": 200, folder + "pages/home.js": 200, folder + "all.css": 200, folder + "index.html": 404, folder + "web.go": 404, folder: 404,
+		folder + "lib": 404, folder + "%2e%2e/web.go": 404, folder + "..%2fserver.go": 404, "/assets/app.js": 404, "/assets/": 404, "/assets/0123456789abcdef/app.js": 404,
+		"/nope": 404, "/d/x/y": 404, "/runs/a/b": 404, "/d/x": 200, "/runs/compare": 200, "/map/": 200, "/assets//etc/passwd": 301, "/-/logs/../../etc": 307, "/traces": 200} {
 		resp, body := do(t, h, http.MethodGet, path, "")
 		if resp.StatusCode != want && !(want/100 == 3 && resp.StatusCode/100 == 3) {
 			t.Errorf("%s = %d %.60q, want %d", path, resp.StatusCode, body, want)
+		}
+		if kept := strings.Contains(resp.Header.Get("Cache-Control"), "immutable"); kept != (want == 200 && strings.HasPrefix(path, folder)) {
+			t.Errorf("%s: Cache-Control %q", path, resp.Header.Get("Cache-Control"))
 		}
 	}
 	if resp, _ := do(t, h, http.MethodGet, "/", ""); resp.StatusCode != http.StatusFound || resp.Header.Get("Location") != "/traces" {
 		t.Errorf("/ = %d to %q, want /traces", resp.StatusCode, resp.Header.Get("Location"))
 	}
-	resp, _ := do(t, h, http.MethodGet, "/assets/app.js", "")
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/assets/app.js", nil)
-	r.Host = "localhost"
-	r.Header.Set("If-None-Match", resp.Header.Get("ETag"))
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	if w.Code != http.StatusNotModified {
-		t.Errorf("asked again: %d, want 304", w.Code)
+	_, css := do(t, h, http.MethodGet, folder+"all.css", "")
+	for _, want := range []string{".uplot", ".tile", ".waterfall", ".panel", ".runlist", ".lines"} {
+		if !strings.Contains(css, want) {
+			t.Errorf("the style sheet has nothing of %s", want)
+		}
+	}
+}
+
+// Texts are compressed for who takes that, and the document is not sent twice.
+func TestCompressed(t *testing.T) {
+	t.Parallel()
+	h := console(t, Config{})
+	ask := func(path string, headers map[string]string) *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+		r.Host = "localhost"
+		for name, value := range headers {
+			r.Header.Set(name, value)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	for _, path := range []string{"/-/dashboards/service-latency", "/api/traces?service=" + strings.Repeat("x", 2000), readAssets().folder + "app.js", readAssets().folder + "all.css"} {
+		plain, packed := ask(path, nil), ask(path, map[string]string{"Accept-Encoding": "gzip, deflate, br"})
+		if plain.Header().Get("Content-Encoding") != "" || packed.Header().Get("Content-Encoding") != "gzip" || !strings.Contains(packed.Header().Get("Vary"), "Accept-Encoding") {
+			t.Errorf("%s: encoded %q and %q, Vary %q", path, plain.Header().Get("Content-Encoding"), packed.Header().Get("Content-Encoding"), packed.Header().Get("Vary"))
+			continue
+		}
+		r, err := gzip.NewReader(packed.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := packed.Body.Len()
+		text, err := io.ReadAll(r)
+		if err != nil || string(text) != plain.Body.String() || size >= len(text) {
+			t.Errorf("%s: %d bytes in %d: %v", path, len(text), size, err)
+		}
+	}
+	for _, encoding := range []string{"", "gzip"} {
+		tag := ask("/", map[string]string{"Accept-Encoding": encoding}).Header().Get("ETag")
+		if w := ask("/", map[string]string{"Accept-Encoding": encoding, "If-None-Match": tag}); w.Code != http.StatusNotModified {
+			t.Errorf("asked again for %s (%q): %d, want 304", tag, encoding, w.Code)
+		}
 	}
 }

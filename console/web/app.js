@@ -10,8 +10,10 @@
 //   go(href)  opens another page
 //   title(t)  names the page
 
-import { h, clear } from "./lib/dom.js";
+import { clear } from "./lib/dom.js";
 import { problem } from "./lib/ui.js";
+import { watchFaults } from "./lib/faults.js";
+import { notFound, pages } from "./lib/notfound.js";
 import { initTheme } from "./lib/theme.js";
 
 const routes = [
@@ -72,12 +74,13 @@ async function open() {
   };
   title("");
   if (!found) {
-    main.append(problem("There is no such page.", h("a", { href: "/" }, "Go to the start")));
+    title("Not found");
+    notFound(main, "No such page", `The console has no page ${location.pathname}.`, pages);
     main.dataset.ready = "true";
     return;
   }
   try {
-    const module = await import(`./pages/${found.page}.js`);
+    const module = await load(found.page);
     if (stop.signal.aborted) return;
     const done = await module.show(main, {
       params: found.params, query: new URLSearchParams(location.search), signal: stop.signal, setQuery, go, title,
@@ -90,6 +93,16 @@ async function open() {
     console.warn(error);
   }
   if (!stop.signal.aborted) main.dataset.ready = "true";
+}
+
+// load returns a page's module. Once the console is another build, that of this one is gone.
+async function load(page) {
+  try {
+    return await import(`./pages/${page}.js`);
+  } catch (error) {
+    console.warn(error);
+    throw new Error("This part of the page could not be loaded. Is the lab up? If the console was built anew since, reload the page.");
+  }
 }
 
 function setQuery(values, { push = false } = {}) {
@@ -121,7 +134,7 @@ function mark() {
 // answers do.
 document.addEventListener("click", (e) => {
   const a = e.target.closest?.("a[href]");
-  if (!a || e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey || a.target || a.hasAttribute("download")) return;
+  if (!a || e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey || a.getAttribute("target") || a.hasAttribute("download")) return;
   const url = new URL(a.getAttribute("href"), location.href);
   if (url.origin !== location.origin || a.getAttribute("href").startsWith("#") || !match(url.pathname)) return;
   e.preventDefault();
@@ -132,4 +145,5 @@ addEventListener("popstate", () => {
 });
 
 initTheme(document.getElementById("theme"));
+watchFaults(document.getElementById("faults"));
 open();

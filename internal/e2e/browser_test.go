@@ -214,11 +214,34 @@ func (l *lab) look(t *testing.T) {
 				for _, p := range append(problems, b.faults(t, width)...) {
 					t.Errorf("%s at %d px, %s: %s", path, width, scheme, p)
 				}
+				if name == "home" {
+					l.followLinks(t, b)
+				}
 				if name == "markup" && !strings.Contains(value[string](t, b, `document.getElementById("main").textContent`), markup) {
 					t.Errorf("%s does not show %s", path, markup)
 				}
 				b.shot(t, fmt.Sprintf("%s-%d-%s", name, width, scheme))
 			}
+		}
+	}
+}
+
+// followLinks asks for what each link of the page leads to.
+func (l *lab) followLinks(t *testing.T, b *browser) {
+	t.Helper()
+	links := value[[]string](t, b, `[...new Set([...document.querySelectorAll("main a[href]")].map((a) => a.href))]`)
+	if len(links) < 10 {
+		t.Errorf("the page has %d links", len(links))
+	}
+	for _, link := range links {
+		resp, err := http.Get(link)
+		if err != nil {
+			t.Errorf("the link %s: %v", link, err)
+			continue
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("the link %s leads to %s", link, resp.Status)
 		}
 	}
 }

@@ -1,15 +1,16 @@
 // What the pages ask the server.
 
 // get returns the JSON of an address. An answer that is an error becomes an Error with the
-// server's own words.
-export async function get(path, signal) {
+// server's own words and its status, one without content null.
+export async function get(path, signal, method = "GET") {
   let response;
   try {
-    response = await fetch(path, { signal, headers: { Accept: "application/json" } });
+    response = await fetch(path, { method, signal, headers: { Accept: "application/json" } });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Error("The console does not answer. Is the lab up? (make lab-up)");
   }
+  if (response.status === 204) return null;
   const text = await response.text();
   let value;
   try {
@@ -19,7 +20,7 @@ export async function get(path, signal) {
   }
   if (!response.ok) {
     const said = value.error ?? value.errors?.[0]?.msg ?? value.detail ?? response.statusText;
-    throw new Error(String(said));
+    throw Object.assign(new Error(String(said)), { status: response.status });
   }
   return value;
 }
@@ -35,24 +36,27 @@ export function address(path, values) {
 }
 
 async function prometheus(what, values, signal) {
-  const answer = await get(address(`/-/prometheus/api/v1/${what}`, values), signal);
-  return answer.data;
+  // Without anything to say, it may answer 204.
+  return (await get(address(`/-/prometheus/api/v1/${what}`, values), signal))?.data ?? null;
 }
 
 // Prometheus' query API. Times are seconds since the epoch. Results are as Prometheus says:
 // lists of {metric, value | values | histogram | histograms}.
 export const prom = {
-  instant: async (query, time, signal) => (await prometheus("query", { query, time }, signal)).result,
-  range: async (query, start, end, step, signal) => (await prometheus("query_range", { query, start, end, step }, signal)).result,
-  exemplars: (query, start, end, signal) => prometheus("query_exemplars", { query, start, end }, signal),
-  labelValues: (label, match, start, end, signal) => prometheus(`label/${encodeURIComponent(label)}/values`, { "match[]": match, start, end }, signal),
+  instant: async (query, time, signal) => (await prometheus("query", { query, time }, signal))?.result ?? [],
+  range: async (query, start, end, step, signal) => (await prometheus("query_range", { query, start, end, step }, signal))?.result ?? [],
+  exemplars: async (query, start, end, signal) => (await prometheus("query_exemplars", { query, start, end }, signal)) ?? [],
+  labelValues: async (label, match, start, end, signal) => (await prometheus(`label/${encodeURIComponent(label)}/values`, { "match[]": match, start, end }, signal)) ?? [],
 };
 
-// Jaeger's query API. Times are microseconds since the epoch.
+// summaries are what a list shows of the traces that Jaeger finds: {id, service, name, status,
+// start, duration, spans, errors, services: [{name, spans}], incomplete}. Times are
+// microseconds since the epoch.
+export const summaries = async (values, signal) => (await get(address("/-/traces", values), signal)).traces;
+
+// Jaeger's query API.
 export const jaeger = {
   services: async (signal) => (await get("/api/services", signal)).data ?? [],
-  operations: async (service, signal) => (await get(address("/api/operations", { service }), signal)).operations ?? (await get(`/api/services/${encodeURIComponent(service)}/operations`, signal)).data ?? [],
-  search: async (values, signal) => (await get(address("/api/traces", values), signal)).data ?? [],
+  operations: async (service, signal) => (await get(address("/api/operations", { service }), signal)).data ?? [],
   trace: async (id, signal) => (await get(`/api/traces/${encodeURIComponent(id)}`, signal)).data?.[0] ?? null,
-  dependencies: async (endTs, lookback, signal) => (await get(address("/api/dependencies", { endTs, lookback }), signal)).data ?? [],
 };

@@ -34,7 +34,7 @@ const binary = Array.from({ length: 60 }, (_, i) => 2 ** i);
 
 // valueAxis returns an axis for values in a unit.
 export function valueAxis({ scale, unit, decimals, label, side = 3, grid = true, log = false }) {
-  const isBinary = /bytes|Bps/i.test(unit ?? "") && !/dec/.test(unit);
+  const isBinary = unit === "bytes" || unit === "binBps";
   return {
     scale, side, font, stroke: prop("muted"), gap: 6, space: 34, ticks: { show: false },
     grid: { show: grid, stroke: prop("line"), width: 1 },

@@ -2,7 +2,7 @@
 
 import { clear, h } from "./dom.js";
 import { dateTime } from "./format.js";
-import { ranges } from "./range.js";
+import { describe, length, ranges } from "./range.js";
 import { select } from "./ui.js";
 import { ALL } from "./vars.js";
 
@@ -101,7 +101,7 @@ export function timeRange(signal, now, set) {
     const error = h("p", { class: "note warn", role: "alert" });
     const a = h("input", { type: "datetime-local", step: "1", value: local(start) }), b = h("input", { type: "datetime-local", step: "1", value: local(end) });
     clear(into).append(
-      h("div", { class: "presets" }, ranges.map(([value, text]) => h("button", { type: "button", "aria-pressed": String(from === value && to === "now"), onclick: () => {
+      h("div", { class: "presets" }, ranges.map(([value, text]) => h("button", { type: "button", "aria-pressed": String(to === "now" && length(from) === length(value)), onclick: () => {
         close();
         set(value, "now");
       } }, text))),
@@ -118,10 +118,9 @@ export function timeRange(signal, now, set) {
   });
   const update = () => {
     const { from, to, start, end } = now();
-    const known = ranges.find(([v]) => v === from && to === "now");
     const day = (s) => dateTime(s * 1e3).slice(0, 10);
     const last = dateTime(end * 1e3);
-    box.say(known ? `Last ${known[1]}` : `${dateTime(start * 1e3)} to ${day(start) === day(end) ? last.slice(11) : last}`);
+    box.say(describe(from, to) ?? `${dateTime(start * 1e3)} to ${day(start) === day(end) ? last.slice(11) : last}`);
   };
   update();
   return { element: box.element, update };

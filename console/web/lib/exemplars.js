@@ -1,11 +1,22 @@
 // Exemplars: requests that a metric names. Each is a link to its trace. One of a chart is
-// reached by Tab, the others by the arrow keys.
+// reached by Tab, the others by the arrow keys. Each is 24 px wide, as fingers need; where they
+// overlap, the one whose middle is nearest to the pointer is on top.
 
 import { h } from "./dom.js";
 import { dateTime } from "./format.js";
 import { show } from "./fields.js";
 
 const kept = ["service_name", "http_route", "http_request_method", "http_response_status_code", "soundcheck_loadgen_class"];
+
+// nearest returns the index of the place [x, y] that is nearest to a point and within reach, or -1.
+export function nearest(places, x, y, reach = 12) {
+  let found = -1, least = reach;
+  places.forEach(([a, b], i) => {
+    const away = Math.max(Math.abs(a - x), Math.abs(b - y));
+    if (away <= least) [found, least] = [i, away];
+  });
+  return found;
+}
 
 // exemplarLayer shows exemplars over a chart (what mount returned), and moves with it.
 export function exemplarLayer(chart, scale, config) {
@@ -44,14 +55,35 @@ export function exemplarLayer(chart, scale, config) {
     links[i].tabIndex = 0;
     links[i].focus({ preventScroll: true });
   };
+  let near = -1, from = null; // under the pointer; where it was pressed
+  const raise = (i) => {
+    if (i === near) return;
+    links[near]?.classList.remove("near");
+    near = i;
+    links[near]?.classList.add("near");
+    if (near >= 0) tell(near);
+    else release();
+  };
+  layer.addEventListener("pointermove", (e) => {
+    const box = layer.getBoundingClientRect(), { min, max } = u.scales[scale];
+    raise(nearest(list.map((x) => [u.valToPos(x.time, "x"), u.valToPos(Math.min(max, Math.max(min, x.value)), scale)]), e.clientX - box.left, e.clientY - box.top));
+  });
+  layer.addEventListener("pointerleave", () => raise(-1));
+  // A drag over the chart may begin on one: then it opens none.
+  layer.addEventListener("mousedown", (e) => {
+    from = [e.clientX, e.clientY];
+    if (e.button === 0) u.over.dispatchEvent(new MouseEvent("mousedown", e)); // uPlot heeds its own element only
+  });
+  layer.addEventListener("click", (e) => {
+    if (from && e.detail && Math.hypot(e.clientX - from[0], e.clientY - from[1]) > 5) e.preventDefault();
+  });
   const fill = (exemplars) => {
     const before = told, focused = layer.contains(document.activeElement);
     list = exemplars;
     links = list.map((e, i) => h("a", {
       href: `/trace/${encodeURIComponent(e.trace)}`, class: "exemplar", tabindex: i === list.length - 1 ? "0" : "-1",
       "aria-label": `Trace of a request: ${show(config, e.value)} at ${dateTime(e.time * 1e3)}`,
-      onmouseenter: () => tell(i), onmouseleave: release, onfocus: () => tell(i), onblur: release,
-      onmousedown: (event) => event.stopPropagation(), // no drag begins here
+      draggable: "false", onfocus: () => tell(i), onblur: release,
       onkeydown: (event) => {
         const to = { ArrowLeft: i - 1, ArrowRight: i + 1, Home: 0, End: list.length - 1 }[event.key];
         if (to === undefined) return;
@@ -60,6 +92,7 @@ export function exemplarLayer(chart, scale, config) {
       },
     }));
     layer.replaceChildren(...links);
+    near = -1;
     place();
     // Those that are gone send no event: what was told about goes on, or ends.
     const again = before ? list.findIndex((e) => e.trace === before) : -1;

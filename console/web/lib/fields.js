@@ -86,14 +86,11 @@ export function show(config, value) {
   return written(value, config.unit, config.decimals ?? null);
 }
 
-// written is a value in its unit; whole numbers have no decimals unless they are wanted.
+// written is a value in its unit.
 export function written(value, unit, decimals = null) {
-  if (decimals === null && unit === "none") return Math.abs(value) < 1000 ? tidyWhole(value, digits(value)) : String(Math.round(value));
-  const text = withUnit(value, unit, decimals);
-  return decimals === null && (unit ?? "short") === "short" ? tidyWhole(value, text) : text;
+  if (decimals === null && unit === "none") return Math.abs(value) < 1000 ? digits(value) : String(Math.round(value));
+  return withUnit(value, unit, decimals);
 }
-
-const tidyWhole = (value, text) => (Number.isInteger(value) ? tidy(text) : text);
 
 // valueColour is what one value is shown in, by its mapping or thresholds.
 export function valueColour(config, value, i = 0, name = "", min = config.min ?? 0, max = config.max ?? 100) {

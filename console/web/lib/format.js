@@ -2,11 +2,11 @@
 
 const short = [[1e12, " T"], [1e9, " G"], [1e6, " M"], [1e3, " k"]];
 
-// digits writes a number with about so many digits that tell something.
+// digits writes a number with about so many digits that tell something: none is a 0 at the end.
 export function digits(value, n = 3) {
   if (value === 0) return "0";
   const before = Math.floor(Math.log10(Math.abs(value))) + 1;
-  return value.toFixed(Math.min(6, Math.max(0, n - Math.max(before, -3))));
+  return String(Number(value.toFixed(Math.min(6, Math.max(0, n - Math.max(before, -3))))));
 }
 
 function scaled(value, steps, n) {
@@ -31,11 +31,17 @@ export function seconds(value, n = 3) {
 
 const bytesSteps = [[2 ** 40, " TiB"], [2 ** 30, " GiB"], [2 ** 20, " MiB"], [2 ** 10, " KiB"]];
 
-// bytes writes a size.
+// bytes writes a size in KiB, MiB, …: the console has no other units but where a dashboard asks
+// for decimal ones.
 export const bytes = (value, n = 3) => {
   const text = scaled(value, bytesSteps, n);
   return /[A-Z]iB$/.test(text) ? text : `${text} B`;
 };
+
+function decimalBytes(value) {
+  const text = scaled(value, short, 3);
+  return /[a-z]$/i.test(text) ? `${text}B` : `${text} B`;
+}
 
 // withUnit writes a value in one of Grafana's units.
 export function withUnit(value, unit = "short", decimals = null) {
@@ -50,8 +56,9 @@ export function withUnit(value, unit = "short", decimals = null) {
     case "percentunit": return `${fixed(value * 100)} %`;
     case "percent": return `${fixed(value)} %`;
     case "bytes": return bytes(value);
-    case "decbytes": return `${scaled(value, short, 3)}B`;
-    case "Bps": case "binBps": return `${bytes(value)}/s`;
+    case "decbytes": return decimalBytes(value);
+    case "binBps": return `${bytes(value)}/s`;
+    case "Bps": return `${decimalBytes(value)}/s`;
     case "reqps": return `${scaled(value, short, 3)} req/s`;
     case "ops": case "cps": return `${scaled(value, short, 3)}/s`;
     case "wps": return `${scaled(value, short, 3)} writes/s`;
@@ -60,6 +67,9 @@ export function withUnit(value, unit = "short", decimals = null) {
     default: return decimals !== null && Math.abs(value) < 1000 ? value.toFixed(decimals) : scaled(value, short, 3).trim();
   }
 }
+
+// plural writes a count and what is counted, as in "1 span" or "2 spans".
+export const plural = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
 
 const two = (n) => String(n).padStart(2, "0");
 

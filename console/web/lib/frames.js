@@ -82,12 +82,15 @@ export const calcs = {
 // reduce returns one number for the values, or null.
 export const reduce = (values, calc = "lastNotNull") => (calcs[calc] ?? calcs.lastNotNull)[1](values);
 
-// stack returns values that stand on those below them, in the order given.
+// stack returns values that stand on those below them, in the order given. Where a series has
+// none and another one has, it adds nothing: what stands on it needs a floor. Where none has
+// any, there is a gap.
 export function stack(list) {
   const below = [];
+  const some = (i) => list.some((values) => values[i] !== null && values[i] !== undefined);
   return list.map((values) => values.map((v, i) => {
-    if (v === null) return below[i] ?? null;
-    return (below[i] = (below[i] ?? 0) + v);
+    if (v === null && !some(i)) return null;
+    return (below[i] = (below[i] ?? 0) + (v ?? 0));
   }));
 }
 

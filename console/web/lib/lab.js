@@ -1,7 +1,7 @@
 // What the pages of the lab have in common: badges, commands, verdicts.
 
 import { h } from "./dom.js";
-import { digits, seconds } from "./format.js";
+import { seconds } from "./format.js";
 
 // badge is a word with a colour: good, warn, bad or none.
 export const badge = (text, state, title) => h("span", { class: `badge ${state ?? ""}`, title }, text);
@@ -29,13 +29,23 @@ export function verdictBadge(run) {
   return badge(text, state, run.because ?? run.problem);
 }
 
-// lossBadge tells how many of a run's requests failed or were refused, whatever the verdict
+// shares writes what share of a whole n is, and what share the rest is. The two add up to
+// 100 %, and neither is 0 or 100 % unless it is so exactly.
+export function shares(n, of) {
+  if (!of) return ["–", "–"];
+  if (n === 0 || n === of) return n ? ["100 %", "0 %"] : ["0 %", "100 %"];
+  const tenths = Math.floor((n * 1000) / of + 1e-9);
+  if (tenths === 0) return ["<0.1 %", ">99.9 %"];
+  if (n / of > 0.999) return [">99.9 %", "<0.1 %"];
+  return [tenths, 1000 - tenths].map((t) => `${(t / 10).toFixed(1)} %`);
+}
+
+// lossBadge tells how many of a run's requests failed or were shed, whatever the verdict
 // is about; null if none was.
 export function lossBadge({ classes = {} }) {
   const { failed = 0, shed = 0 } = classes, of = Object.values(classes).reduce((a, b) => a + b, 0), lost = failed + shed;
   if (!lost) return null;
-  const percent = lost === of ? 100 : Math.min(99.9, (lost / of) * 100);
-  return badge(`${digits(percent)} % not served`, "bad", `${failed} failed and ${shed} were refused, of ${of}`);
+  return badge(`${shares(of - lost, of)[1]} not served`, "bad", `${failed} failed and ${shed} were shed, of ${of}`);
 }
 
 // commands are those to try, for a lab whose ports are moved by so much, natively or in
@@ -47,9 +57,7 @@ export function commands(offset = 0, folder = "", containers = false) {
   const own = /\/\.lab$/.test(folder) || !folder ? "" : ` -state ${quote(folder)}`;
   const keep = own ? ` -keep ${quote(`${folder}/runs`)}` : "";
   const compose = `go run ./compose${offset ? ` -port-offset ${offset}` : ""}`;
-  const faults = (list) => containers
-    ? `${compose} exec album-store-1 /tools/labtool put http://127.0.0.1:9081/admin/faults '{"faults":[${list}]}'`
-    : `curl -X PUT ${at(9081)}/admin/faults -d '{"faults":[${list}]}'`;
+  const admin = (port) => `${containers ? `http://127.0.0.1:${port}` : at(port)}/admin/faults`;
   return {
     env, to,
     ps: `${compose} ps`,
@@ -58,8 +66,13 @@ export function commands(offset = 0, folder = "", containers = false) {
     album: `curl ${at(9070)}/albums/1`,
     load: `${env}go run ./loadgen -rate 100 -slo 'p99<50ms'${to}${traces}${keep}`,
     data: `${env}go run ./datagen -n 1000${to}`,
-    slow: faults('"db-delay=40ms@2%"'),
-    heal: faults(""),
+    slow: containers ? `${compose} exec album-store-1 /tools/labtool put ${admin(9081)} '{"faults":["db-delay=40ms@2%"]}'`
+      : `curl -X PUT ${admin(9081)} -d '{"faults":["db-delay=40ms@2%"]}'`,
+    // heal clears the faults of a service or, in Compose, of a container.
+    heal(name = "album-store-1") {
+      const url = admin(name.startsWith("proxy-service") ? 9071 : 9081);
+      return containers ? `${compose} exec ${name} /tools/labtool delete ${url}` : `curl -X DELETE ${url}`;
+    },
   };
 }
 

@@ -17,6 +17,37 @@ export function choose(hidden, names, name, toggle) {
   return new Set(alone ? [] : names.filter((n) => n !== name));
 }
 
+// line is the height of a row in pixels, and share how much of a panel the legend may take: the
+// style sheet has the same.
+export const line = 22, share = 0.42;
+
+const alarming = /\b(5\d\d|errors?|fail\w*|refused|shed|rejected|dropped|lost|timeouts?|timed out|unavailable|violated|missed|bad|firing)\b/i;
+
+// isAlarming reports whether a series is about what goes wrong, by its name.
+export const isAlarming = (name) => alarming.test(name.replaceAll("_", " "));
+
+// fold shows as many rows of a legend as there is room for, and a button for the others. At
+// open it shows them all.
+export function fold(foot, rows, open, toggle) {
+  const box = foot.querySelector(".legend"), asTable = box?.classList.contains("as-table");
+  if (!box) return;
+  const entries = [...box.querySelectorAll(asTable ? "tbody tr" : ":scope > div")];
+  const top = (e) => Math.round((e.offsetTop - box.offsetTop) / line);
+  const button = h("button", { type: "button", class: "more", title: "Legend", "aria-expanded": String(open), onclick: toggle });
+  const last = () => (asTable ? 1 + entries.filter((e) => !e.hidden).length : top(button)); // the row of the button
+  if (!asTable) box.append(button);
+  else foot.append(button);
+  const fits = () => entries.every((e) => e.hidden || (asTable ? true : top(e) < rows)) && last() < rows;
+  button.hidden = true;
+  const all = asTable ? entries.length + 1 <= rows : entries.every((e) => top(e) < rows);
+  if (all) return button.remove();
+  button.hidden = false;
+  button.textContent = open ? "fewer" : `+${entries.length} more`;
+  if (open) return;
+  for (let n = entries.length - 1; n > 0 && !fits(); n--) entries[n].hidden = true;
+  button.textContent = `+${entries.filter((e) => e.hidden).length} more`;
+}
+
 // legend returns the element for series [{name, colour, config, values}] with the options of
 // a panel. changed(hidden) is called when another choice is made.
 export function legend(series, options, hidden, changed) {
@@ -28,6 +59,8 @@ export function legend(series, options, hidden, changed) {
   const at = wanted.findIndex((c) => calcs[c]?.[0] === sortBy || c === sortBy);
   if (at >= 0) rows.sort((a, b) => (sortDesc ? -1 : 1) * ((a.numbers[at].value ?? -Infinity) - (b.numbers[at].value ?? -Infinity)));
   else if (sortBy === "Name") rows.sort((a, b) => (sortDesc ? -1 : 1) * a.s.name.localeCompare(b.s.name));
+  // What goes wrong comes first: the end of a long legend is folded away.
+  rows = [...rows.filter((r) => isAlarming(r.s.name)), ...rows.filter((r) => !isAlarming(r.s.name))];
   const button = (s) => h("button", {
     type: "button", class: "series", title: `${s.name} (click: alone, Ctrl+click: hide or show)`, "aria-pressed": hidden.has(s.name) ? "false" : "true",
     onclick: (e) => changed(choose(hidden, names, s.name, e.ctrlKey || e.metaKey)),

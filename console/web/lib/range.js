@@ -1,11 +1,32 @@
 // Time ranges as Grafana writes them: now-30m, now, milliseconds since the epoch, or as in
 // 2026-01-02T15:04:05Z.
 
+import { plural } from "./format.js";
+
 const units = { s: 1, m: 60, h: 3600, d: 86400, w: 7 * 86400 };
 
 // ranges are what can be chosen.
 export const ranges = [["now-5m", "5 minutes"], ["now-15m", "15 minutes"], ["now-30m", "30 minutes"], ["now-1h", "1 hour"],
   ["now-3h", "3 hours"], ["now-6h", "6 hours"], ["now-24h", "24 hours"], ["now-7d", "7 days"]];
+
+const words = { s: "second", m: "minute", h: "hour", d: "day", w: "week" };
+
+// describe returns how a range is called, or null if it has fixed times. now-60m is the same
+// as now-1h.
+export function describe(from, to = "now") {
+  const back = (text) => /^now(?:-(\d{1,9})([smhdw]))?$/.exec(text);
+  const a = back(from), b = back(to);
+  if (!a || !b) return null;
+  if (to !== "now") return `${from} to ${to}`;
+  const same = ranges.find(([value]) => length(value) === length(from));
+  return `Last ${same ? same[1] : a[1] ? plural(Number(a[1]), words[a[2]]) : "moment"}`;
+}
+
+// length is how many seconds ago a time like now-5m is, NaN of other times.
+export const length = (text) => {
+  const m = /^now-(\d{1,9})([smhdw])$/.exec(text);
+  return m ? m[1] * units[m[2]] : NaN;
+};
 
 // longest is ten years: no chart is made of more.
 const longest = 3653 * 86400;

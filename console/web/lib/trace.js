@@ -62,15 +62,30 @@ const first = (a, b) => a.start - b.start || b.end - a.end || (a.id < b.id ? -1 
 function read(raw, process, traceID) {
   const tags = raw.tags ?? [];
   const references = raw.references ?? [];
-  const above = references.filter((r) => r.traceID === traceID);
-  const parent = above.find((r) => r.refType === "CHILD_OF") ?? above[0];
+  // Only CHILD_OF names a parent: Jaeger writes a link as FOLLOWS_FROM, also one to a span
+  // of the same trace, even to a child.
+  const parent = references.find((r) => r.refType === "CHILD_OF" && r.traceID === traceID);
   return {
     id: raw.spanID, parentID: parent?.spanID ?? raw.parentSpanID ?? "", parent: null, children: [], depth: 0, size: 1, orphan: false,
     service: process?.serviceName ?? "unknown", name: raw.operationName ?? "", kind: String(own(tags, "span.kind") ?? ""),
     start: raw.startTime, duration: raw.duration, end: raw.startTime + raw.duration, error: isError(tags),
     tags, process: process?.tags ?? [], logs: [...(raw.logs ?? [])].sort((a, b) => a.timestamp - b.timestamp),
-    links: references.filter((r) => r !== parent), warnings: [...(raw.warnings ?? [])],
+    links: references.filter((r) => r !== parent), warnings: (raw.warnings ?? []).filter((w) => !isZeroLength(w)),
   };
+}
+
+// nanoseconds reads a time as Go writes it: 2026-01-02 15:04:05.000000001 +0000 UTC.
+function nanoseconds(text) {
+  const m = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,9}))? \+0000 UTC$/.exec(text);
+  return m && BigInt(Date.parse(`${m[1]}T${m[2]}Z`)) * 1000000n + BigInt((m[3] ?? "").padEnd(9, "0"));
+}
+
+// isZeroLength reports whether a warning of Jaeger's is about a span that ends when it begins.
+// Jaeger makes it 1 ns long and calls its duration negative.
+export function isZeroLength(warning) {
+  const m = /^Negative duration detected.*Original end timestamp: (.+), adjusted to: (.+)$/.exec(warning);
+  const end = m && nanoseconds(m[1]), adjusted = m && nanoseconds(m[2]);
+  return Boolean(end && adjusted) && adjusted - end === 1n;
 }
 
 function adopt(parent, span) {

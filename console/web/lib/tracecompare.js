@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { address } from "./api.js";
-import { dateTime, seconds } from "./format.js";
+import { dateTime, plural, seconds } from "./format.js";
 import { colour } from "./trace.js";
 import { diff } from "./tracediff.js";
 
@@ -31,7 +31,7 @@ export function compare(root, a, b) {
 function head(name, t, kind) {
   return h("section", { class: "card" },
     h("h2", null, h("span", { class: `diff-key ${kind}` }), name, ": ", h("a", { href: `/trace/${t.id}` }, `${t.root.service}: ${t.root.name}`)),
-    h("p", { class: "note" }, `${dateTime(t.start / 1000, true)} · ${seconds(t.duration / 1e6)} · ${t.spans.length} spans · ${t.errors} errors`),
+    h("p", { class: "note" }, `${dateTime(t.start / 1000, true)} · ${seconds(t.duration / 1e6)} · ${plural(t.spans.length, "span")} · ${plural(t.errors, "error")}`),
     h("code", { class: "sub" }, t.id));
 }
 

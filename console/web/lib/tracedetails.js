@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { address } from "./api.js";
-import { clock, seconds } from "./format.js";
+import { clock, plural, seconds } from "./format.js";
 import { colour, selfTime } from "./trace.js";
 
 // breakable lets a name go on in the next line after a dot.
@@ -37,7 +37,7 @@ export function details(trace, span, path, { logs, jump, zoom }) {
     span.warnings.map((w) => h("p", null, h("span", { class: "badge warn" }, "warning"), " ", h("span", { class: "note" }, w))),
     span.orphan && h("p", null, h("span", { class: "badge warn" }, "no parent"), " ", h("span", { class: "note" }, `Its parent ${span.parentID} is not in the trace.`)),
     h("div", { class: "wf-columns" }, pairs("Attributes", span.tags), h("div", null, events(span), links(trace, span, jump), logLines(trace, span, logs))),
-    h("details", null, h("summary", null, `Resource: ${span.process.length} attributes of the process`), pairs("Resource", span.process)),
+    h("details", null, h("summary", null, `Resource: ${plural(span.process.length, "attribute")} of the process`), pairs("Resource", span.process)),
     h("div", { class: "links" },
       h("button", { type: "button", onclick: zoom }, "Zoom to this span"),
       h("a", { href: address("/logs", { trace: trace.id, q: span.id }) }, "Its logs"),
@@ -54,7 +54,7 @@ function events(span) {
   return h("div", null, h("h4", null, `Events (${span.logs.length})`), span.logs.map((l) => {
     const fields = l.fields ?? [];
     const name = fields.find((f) => f.key === "event")?.value;
-    return h("details", { open: span.logs.length < 4 }, h("summary", null, `${seconds((l.timestamp - span.start) / 1e6)}: ${name === undefined ? `${fields.length} fields` : shown(name)}`), pairs("Event", fields));
+    return h("details", { open: span.logs.length < 4 }, h("summary", null, `${seconds((l.timestamp - span.start) / 1e6)}: ${name === undefined ? plural(fields.length, "field") : shown(name)}`), pairs("Event", fields));
   }));
 }
 

@@ -1,36 +1,17 @@
 // The map of services: who calls whom, and where each is drawn.
 
-// calls counts in built traces which service called which: [{from, to, kind, calls, errors,
-// total}] with total in microseconds. kind is call, or db: a statement, of a client span that
-// names a database.
-export function calls(traces) {
-  const edges = new Map();
-  const count = (from, to, kind, span) => {
-    const key = JSON.stringify([from, to, kind]);
-    const e = edges.get(key) ?? { from, to, kind, calls: 0, errors: 0, total: 0 };
-    e.calls++;
-    if (span.error) e.errors++;
-    e.total += span.duration;
-    edges.set(key, e);
-  };
-  for (const trace of traces) {
-    for (const span of trace.spans) {
-      if (span.parent && span.parent.service !== span.service) count(span.parent.service, span.service, "call", span);
-      const db = span.tags.find((t) => t.key === "db.system.name" || t.key === "db.system")?.value;
-      if (db !== undefined && span.kind === "client") count(span.service, String(db), "db", span);
-    }
-  }
-  return [...edges.values()].sort((a, b) => b.calls - a.calls || (a.from + a.to < b.from + b.to ? -1 : 1));
-}
-
-// split gives each edge of a service its part of what the service sends a second, in
-// proportion to the calls that were counted. Where nothing is known, rate is null.
-export function split(edges, rates) {
-  const sums = new Map();
-  for (const e of edges) if (e.kind === "call") sums.set(e.from, (sums.get(e.from) ?? 0) + e.calls);
+// split gives each edge {from, to, kind, calls} its {rate, errors, p99}: of a database, what
+// is known of its statements; of a call, its part of what the service sends, in proportion
+// to the calls in the sample. How many of one callee's requests fail, and how long they take,
+// is known only if there is no other. What is not known is null.
+export function split(edges, sent, databases) {
+  const calls = (from) => edges.filter((e) => e.kind === "call" && e.from === from);
   return edges.map((e) => {
-    const rate = e.kind === "call" ? rates.get(e.from) : undefined;
-    return { ...e, rate: rate === undefined ? null : (rate * e.calls) / sums.get(e.from) };
+    const known = e.kind === "db" ? databases.get(JSON.stringify([e.from, e.to])) : sent.get(e.from);
+    if (!known) return { ...e, rate: null, errors: null, p99: null };
+    if (e.kind === "db") return { ...e, ...known };
+    const all = calls(e.from), sum = all.reduce((n, x) => n + x.calls, 0), alone = all.length === 1;
+    return { ...e, rate: (known.rate * e.calls) / sum, errors: alone ? known.errors : null, p99: alone ? known.p99 : null };
   });
 }
 

@@ -1,7 +1,7 @@
 // The map as a drawing.
 
 import { s } from "./dom.js";
-import { seconds, withUnit } from "./format.js";
+import { plural, seconds, withUnit } from "./format.js";
 import { colour } from "./trace.js";
 import { layout } from "./tracemap.js";
 
@@ -9,20 +9,20 @@ const size = { nodeWidth: 190, nodeHeight: 86 };
 const margin = 12;
 
 // draw returns the SVG. Nodes are {id, name, kind, facts, href}; edges are {from, to, kind,
-// calls, errors, rate} between ids.
+// calls, errors, rate} between ids; errors is a share.
 export function draw(nodes, edges, vertical) {
   const sizes = vertical ? { nodeWidth: 150, nodeHeight: 86, gapAlong: 64, gapAcross: 18, vertical } : { ...size, gapAlong: 130, gapAcross: 34 };
   const plan = layout(nodes.map((n) => n.id), edges, sizes);
   const at = new Map(plan.nodes.map((n) => [n.name, n]));
   const width = plan.width + 2 * margin, height = plan.height + 2 * margin;
-  const svg = s("svg", { width, height, viewBox: `${-margin} ${-margin} ${width} ${height}`, "aria-label": `${nodes.length} services and databases, ${edges.length} ways between them` },
+  const svg = s("svg", { width, height, viewBox: `${-margin} ${-margin} ${width} ${height}`, "aria-label": `${plural(nodes.length, "service or database", "services and databases")}, ${plural(edges.length, "way")} between them` },
     s("defs", null, s("marker", { id: "map-head", viewBox: "0 0 10 10", refX: 9, refY: 5, markerWidth: 9, markerHeight: 9, markerUnits: "userSpaceOnUse", orient: "auto-start-reverse" }, s("path", { class: "head", d: "M0 0L10 5L0 10z" }))));
   const busiest = Math.max(1e-9, ...edges.map((e) => e.rate ?? 0));
   const labels = s("g");
   for (const e of edges) {
     const line = route(at.get(e.from), at.get(e.to), sizes);
-    svg.append(s("path", { class: `edge ${e.kind}${e.errors ? " bad" : ""}`, d: line.path, "stroke-width": e.rate === null ? 1.5 : 1.5 + 3 * Math.sqrt(e.rate / busiest), "marker-end": "url(#map-head)" },
-      s("title", null, `${e.from} calls ${e.to.replace(/^db /, "")}: ${e.calls} times in the sample, ${e.errors} failed`)));
+    svg.append(s("path", { class: `edge ${e.kind}${isBad(e) ? " bad" : ""}`, d: line.path, "stroke-width": e.rate === null ? 1.5 : 1.5 + 3 * Math.sqrt(e.rate / busiest), "marker-end": "url(#map-head)" },
+      s("title", null, `${e.from} calls ${e.to.replace(/^db /, "")}: ${plural(e.calls, "time")} in the sample${e.errors === null ? "" : `, ${withUnit(e.errors, "percentunit")} of all fail`}`)));
     const text = e.rate === null ? `${e.calls} in the sample` : withUnit(e.rate, "cps");
     const wide = 7 * text.length + 12;
     labels.append(s("g", { class: "label", transform: `translate(${line.x} ${line.y})` }, s("rect", { x: -wide / 2, y: -10, width: wide, height: 20, rx: 10 }), s("text", { "text-anchor": "middle", y: 4 }, text)));
@@ -31,6 +31,8 @@ export function draw(nodes, edges, vertical) {
   for (const n of nodes) svg.append(node(n, at.get(n.id), sizes));
   return svg;
 }
+
+const isBad = ({ errors }) => errors >= 0.001;
 
 // route is an edge's way from side to side of two nodes, and where its label is.
 function route(a, b, { nodeWidth: w, nodeHeight: hgt, vertical }) {
@@ -53,7 +55,7 @@ const fits = (text, width) => {
 
 function node(n, { x, y }, { nodeWidth: w, nodeHeight: hgt }) {
   const f = n.facts;
-  const bad = f && f.errors >= 0.001;
+  const bad = f && isBad(f);
   const rows = f ? [`${withUnit(f.rate, "cps")} ${f.what === "spans" ? "spans" : f.what === "requests sent" ? "sent" : ""}`.trim(), `errors ${withUnit(f.errors, "percentunit")}`, `p99 ${Number.isNaN(f.p99) ? "–" : seconds(f.p99)}`]
     : n.kind === "database" ? ["database", n.total === null ? "" : `${withUnit(n.total, "cps")} statements`] : ["no requests now"];
   return s("a", { href: n.href, "aria-label": `${n.name}: ${rows.filter(Boolean).join(", ")}. Its traces` },

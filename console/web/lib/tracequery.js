@@ -79,7 +79,7 @@ export function read(query) {
   return search;
 }
 
-// request returns the values for Jaeger's /api/traces. It throws what is wrong.
+// request returns the values of a search. It throws what is wrong.
 export function request(search, now = Date.now()) {
   if (!search.service) throw new Error("Service: choose one.");
   const tags = logfmt(search.tags);
@@ -102,11 +102,11 @@ export function request(search, now = Date.now()) {
     minDuration: time(least), maxDuration: time(most), start: Math.round(start), end: Math.round(end), limit: search.limit };
 }
 
-// order sorts built traces.
+// order sorts summaries of traces.
 export function order(traces, by) {
   const compare = {
     newest: (a, b) => b.start - a.start, longest: (a, b) => b.duration - a.duration, shortest: (a, b) => a.duration - b.duration,
-    spans: (a, b) => b.spans.length - a.spans.length, errors: (a, b) => b.errors - a.errors,
+    spans: (a, b) => b.spans - a.spans, errors: (a, b) => b.errors - a.errors,
   }[by];
   return [...traces].sort((a, b) => compare(a, b) || b.start - a.start || (a.id < b.id ? -1 : 1));
 }

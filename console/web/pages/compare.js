@@ -4,7 +4,7 @@
 import { h, clear } from "../lib/dom.js";
 import { get, address } from "../lib/api.js";
 import { problem, card, table, select, busy } from "../lib/ui.js";
-import { withUnit, seconds, dateTime } from "../lib/format.js";
+import { plural, withUnit, seconds, dateTime } from "../lib/format.js";
 import { badge, verdictBadge } from "../lib/lab.js";
 
 const answers = { same: "good", better: "good", regressed: "bad", inconclusive: "warn" };
@@ -19,7 +19,11 @@ export async function show(root, { query, signal, setQuery, title, go }) {
     return;
   }
   const result = h("div"), beside = h("div");
-  const judge = (tolerance) => busy(result, signal, async () => judgement(await get(address("/-/runs/compare", { a, b, tolerance }), signal)));
+  let judged;
+  const judge = (tolerance) => {
+    judged = get(address("/-/runs/compare", { a, b, tolerance }), signal);
+    return busy(result, signal, async () => judgement(await judged));
+  };
   const allowed = ["1", "2", "5", "10", "20"], asked = query.get("tolerance") ?? "5";
   root.append(h("div", { class: "tools" },
     select("B may be worse by", [...new Set([...allowed, asked])].map((t) => [t, `${t} %`]), asked, (t) => {
@@ -29,7 +33,7 @@ export async function show(root, { query, signal, setQuery, title, go }) {
     h("button", { type: "button", onclick: () => go(address("/runs/compare", { a: b, b: a, tolerance: query.get("tolerance") })) }, "Swap A and B")), result, beside);
   await Promise.all([judge(asked), busy(beside, signal, async () => {
     const [x, y] = await Promise.all([a, b].map((id) => get(`/-/runs/${encodeURIComponent(id)}`, signal)));
-    return sides(x, y);
+    return sides(x, y, await judged.then((j) => j.result.metrics, () => []));
   })]);
 }
 
@@ -64,7 +68,13 @@ function interval(m, tolerance) {
     h("span", { class: "dot", style: { left: at(difference) } }));
 }
 
-function sides(x, y) {
+// sides has the same number as the judgement above, where that has it: it is computed from
+// parts of the runs, and may differ in the last digit from what a report says.
+function sides(x, y, metrics) {
+  const judged = (name, u, v) => {
+    const m = metrics.find((m) => m.name === name);
+    return m ? [m.a, m.b] : [u, v];
+  };
   const [p, q] = [x.report, y.report], none = "–";
   const change = (u, v) => (u > 0 && Number.isFinite(v) ? percent((v - u) / u) : none);
   const rows = [];
@@ -78,21 +88,22 @@ function sides(x, y) {
   text("Plan", plan(p), plan(q));
   number("Rate asked", p.rate_asked, q.rate_asked, (v) => (v ? withUnit(v, "reqps") : none));
   number("Rate reached", p.rate_reached, q.rate_reached, (v) => withUnit(v, "reqps"));
-  number("Goodput", p.goodput, q.goodput, (v) => withUnit(v, "reqps"));
-  for (const [key, name] of [["p50", "p50"], ["p90", "p90"], ["p99", "p99"], ["p999", "p99.9"], ["max", "Longest"]]) number(name, p.response_time[key], q.response_time[key], seconds);
-  number("p99 of the service time", p.service_time.p99, q.service_time.p99, seconds);
-  number("Sent late by, p99", p.lag.p99, q.lag.p99, seconds);
-  number("Requests", p.sent, q.sent, String);
+  number("Goodput", ...judged("goodput", p.goodput, q.goodput), (v) => withUnit(v, "reqps"));
+  for (const [key, name] of [["p50", "p50"], ["p90", "p90"], ["p99", "p99"], ["p999", "p99.9"], ["max", "Maximum"]]) number(`${name}, of the served`, ...judged(key, p.response_time[key], q.response_time[key]), seconds);
+  number("p99 of the service time, of all sent", p.service_time.p99, q.service_time.p99, seconds);
+  number("p99 of the send delay, of all sent", p.lag.p99, q.lag.p99, seconds);
+  number("Requests sent", p.sent, q.sent, String);
+  number("served", p.response_time.count, q.response_time.count, String);
   for (const kind of ["good", "late", "shed", "failed"]) if (p.classes?.[kind] || q.classes?.[kind]) number(kind, p.classes?.[kind] ?? 0, q.classes?.[kind] ?? 0, String);
   const columns = [{ name: "" }, { name: "A", number: true, title: "the baseline" }, { name: "B", number: true }, { name: "difference", number: true }];
   const names = [...new Set([...p.scenarios, ...q.scenarios].map((s) => s.name))].sort();
   const of = (r, name) => r.scenarios.find((s) => s.name === name)?.response_time;
-  const scenario = names.flatMap((name) => [["p50", "p50"], ["p99", "p99"]].map(([key, label]) => {
+  const scenario = names.flatMap((name) => [["count", "served", String], ["p50", "p50", seconds], ["p99", "p99", seconds]].map(([key, label, write]) => {
     const [u, v] = [of(p, name)?.[key], of(q, name)?.[key]];
-    return [`${name} ${label}`, u ? seconds(u) : none, v ? seconds(v) : none, change(u, v)];
+    return [`${name}, ${label}`, u ? write(u) : none, v ? write(v) : none, change(u, v)];
   }));
   return [card("Side by side", h("div", { class: "sides" }, table(columns, rows, { caption: "Side by side" }))),
     card("Response time by scenario", h("div", { class: "sides" }, table(columns, scenario, { caption: "Scenarios" }), h("p", { class: "note" }, "Differences here are as measured: nobody has tested whether they are chance.")))];
 }
 
-const plan = (r) => (r.replay ? `replay of ${r.replay}` : r.stages || `${r.workers} workers`);
+const plan = (r) => (r.replay ? `replay of ${r.replay}` : r.stages || plural(r.workers, "worker"));

@@ -8,6 +8,7 @@ import { queue, sharer } from "../lib/ask.js";
 import { refresher, refreshes, timeRange, variable } from "../lib/controls.js";
 import { h } from "../lib/dom.js";
 import { halves, sections } from "../lib/layout.js";
+import { notFound } from "../lib/notfound.js";
 import { panelView } from "../lib/panel.js";
 import { read as readRange, wider } from "../lib/range.js";
 import { every, problem } from "../lib/ui.js";
@@ -17,10 +18,21 @@ import { panelsOf } from "../panels/support.js";
 const atOnce = 6; // queries
 
 export async function show(root, ctx) {
-  const board = await get(`/-/dashboards/${encodeURIComponent(ctx.params.uid)}`, ctx.signal);
   const others = get("/-/dashboards", ctx.signal);
+  const list = async () => [...(await others.catch(() => [])).map((d) => [`/d/${encodeURIComponent(d.uid)}`, d.title, d.description]), ["/", "Home"]];
+  const missing = async (title, text) => {
+    ctx.title("Not found");
+    notFound(root, title, text, await list());
+  };
+  let board;
+  try {
+    board = await get(`/-/dashboards/${encodeURIComponent(ctx.params.uid)}`, ctx.signal);
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    return missing("No such dashboard", `No dashboard has the uid ${ctx.params.uid}. These are there:`);
+  }
   const alone = ctx.query.has("panel") ? panelsOf(board).find((p) => String(p.id) === ctx.query.get("panel")) : null;
-  if (ctx.query.has("panel") && !alone) throw new Error(`The dashboard has no panel ${ctx.query.get("panel")}.`);
+  if (ctx.query.has("panel") && !alone) return missing("No such panel", `The dashboard ${board.title} has no panel ${ctx.query.get("panel")}. The dashboards are:`);
   ctx.title(alone ? `${alone.title} · ${board.title}` : board.title);
 
   const defs = definitions(board);

@@ -3,7 +3,7 @@
 import { h, clear } from "../lib/dom.js";
 import { get, prom } from "../lib/api.js";
 import { problem, empty, card, tile, copyable, every } from "../lib/ui.js";
-import { withUnit, seconds, bytes, dateTime } from "../lib/format.js";
+import { plural, withUnit, seconds, bytes, dateTime } from "../lib/format.js";
 import { badge, lossBadge, programBadge, verdictBadge, commands, elsewhere, span } from "../lib/lab.js";
 
 // sum adds up what several counters rose by; those that are not there have not. One of the
@@ -21,6 +21,7 @@ const proxy = 'http_server_request_duration_seconds{service_name="proxy-service"
 
 const numbers = [
   ["Requests", "through the proxy", `sum(histogram_count(rate(${proxy})))`, "cps"],
+  ["Errors", "5xx of the proxy, last minute", `(sum(histogram_count(rate(http_server_request_duration_seconds{service_name="proxy-service",http_response_status_code=~"5.."}[1m] anchored))) or vector(0)) / (sum(histogram_count(rate(${proxy}))) > 0)`, "errors"],
   ["p99", "of the proxy, last minute", `histogram_quantile(0.99, sum(rate(${proxy})))`, "s"],
   ["Spans", "to the Collector", `sum(rate(otelcol_receiver_accepted_spans_total${through}[1m] anchored))`, "cps"],
   ["Metric points", "to the Collector", `sum(rate(otelcol_receiver_accepted_metric_points_total${through}[1m] anchored))`, "cps"],
@@ -36,15 +37,16 @@ export async function show(root, { signal, title }) {
   const refresh = async () => {
     const [lab, runs] = await Promise.allSettled([get("/-/lab", signal), get("/-/runs", signal)]);
     if (signal.aborted) return;
-    put(parts.head, head(lab.value));
+    if (!parts.head.childElementCount) put(parts.head, head(lab.value));
     put(parts.programs, programs(lab.value));
     put(parts.runs, latest(runs));
     put(parts.down, down(lab));
     put(parts.next, next(lab.value));
-    const [values, alerts] = await Promise.all([measure(signal), firing(signal)]);
+    const [values, alerts] = await Promise.all([measure(signal), alertsNow(signal)]);
     if (signal.aborted) return;
-    put(parts.tiles, values);
-    put(parts.alerts, alerts);
+    put(parts.head, head(lab.value, { errors: values.errors, firing: alerts.list?.filter((a) => a.state === "firing").length ?? 0 }));
+    put(parts.tiles, values.tiles);
+    put(parts.alerts, alertCard(alerts));
   };
   put(parts.look, look([]));
   const boards = get("/-/dashboards", signal).then((list) => put(parts.look, look(list)), () => {});
@@ -68,11 +70,21 @@ function put(element, parts) {
 
 const phases = { up: "good", starting: "warn", stopping: "warn", unready: "bad", down: "bad", killed: "bad", silent: "bad" };
 
-function head(lab) {
-  const st = lab?.status;
-  return [h("h1", null, "The lab"), lab && badge(`is ${lab.phase}`, phases[lab.phase]),
-    lab?.containers && h("span", { class: "sub" }, `${st.programs.length} containers`),
-    st && !lab.containers && h("span", { class: "sub" }, `${st.programs.length} programs, ${bytes(st.memory_bytes)}, for ${span(st.started_at)}`)];
+// limits are the shares of errors from which on they are worth a warning, or worse.
+const limits = [[0.01, "bad"], [0.001, "warn"]];
+export const severity = (errors) => limits.find(([least]) => errors >= least)?.[1] ?? "good";
+
+// head says what the lab is, and how it does: it is green only if nothing is wrong. Until
+// that is known, the badge has no colour.
+export function head(lab, health) {
+  const st = lab?.status, good = phases[lab?.phase] === "good";
+  const failing = good && health && severity(health.errors ?? 0), firing = good && health?.firing > 0;
+  const state = good ? (!health ? "" : failing === "bad" ? "bad" : failing === "warn" || firing ? "warn" : "good") : phases[lab?.phase];
+  return [h("h1", null, "The lab"), lab && badge(`is ${lab.phase}`, state),
+    failing && failing !== "good" && badge(`${withUnit(health.errors, "percentunit")} of the requests fail`, failing),
+    firing && badge(`${plural(health.firing, "alert fires", "alerts fire")}`, "bad"),
+    lab?.containers && h("span", { class: "sub" }, plural(st.programs.length, "container")),
+    st && !lab.containers && h("span", { class: "sub" }, `${plural(st.programs.length, "component")}, ${bytes(st.memory_bytes)}, for ${span(st.started_at)}`)];
 }
 
 function down(lab) {
@@ -84,6 +96,18 @@ function down(lab) {
   const texts = { down: "The lab does not run. Start it in the folder of the repository:", stopping: "The lab is stopping.", killed: detail, silent: detail };
   return problem(texts[phase] ?? detail ?? "", phase === "down" && detail && h("p", null, detail), phase !== "stopping" && copyable(cmd.up),
     h("p", { class: "note" }, `Its folder is ${folder}.`));
+}
+
+// ways are where a browser finds something of a component: the address of most has no page.
+export function ways({ name, address }, offset) {
+  switch (name) {
+    case "console": return [[`${address}/`, "page"]];
+    case "proxy-service": case "album-store": return [[`${address}/v3/api-docs/`, "API"], [`${address}/status`, "status"]];
+    case "otel-collector": return [[`http://127.0.0.1:${13133 + offset}/`, "health"]];
+    case "jaeger": return [["/traces", "traces"]];
+    case "prometheus": return [[`${address}/metrics`, "metrics"]];
+    default: return [];
+  }
 }
 
 const built = "The version of the Go module. Of Jaeger and Prometheus it is not the number of their release.";
@@ -104,35 +128,43 @@ function programs(lab) {
   const rows = list.toReversed().map((p) => h("tr", null,
     h("th", { scope: "row" }, p.name),
     state(p),
-    cell("Address", h("a", { href: p.address, class: "mono" }, p.address.replace("http://", "")), "wide"),
+    cell("Address", [h("span", { class: "mono" }, p.address.replace("http://", "")), ...ways(p, lab.status.port_offset ?? 0).map(([href, text]) => [" ", h("a", { href, "aria-label": `${text} of ${p.name}` }, text)])], "wide"),
     cell("Built from", h("span", { class: "version", title: p.version }, p.version || "–")),
     cell("Up for", p.process?.pid ? span(p.since) : "–", "n"),
     cell("Restarts", p.restarts ? badge(p.restarts, "warn") : "0", "n"),
     cell("Memory", p.memory_bytes ? bytes(p.memory_bytes) : "–", "n"),
     cell("Logs", h("a", { href: `/logs?service=${encodeURIComponent(p.name)}`, "aria-label": `Logs of ${p.name}` }, "logs"), "n")));
-  return card("Programs", h("table", { class: "programs" },
+  return card("Components", h("table", { class: "programs" },
     h("thead", null, h("tr", null, ["Name", "State", "Address", "Built from", "Up for", "Restarts", "Memory", ""].map((n, i) => h("th", { scope: "col", class: i > 3 && "n", title: n === "Built from" && built }, n)))),
     h("tbody", null, rows)), elsewhere(lab.status.stores));
 }
 
 async function measure(signal) {
   const values = await Promise.allSettled(numbers.map(([, , query]) => prom.instant(query, undefined, signal)));
-  if (values.every((v) => v.status === "rejected")) return h("p", { class: "note" }, `No numbers: ${values[0].reason.message}`);
-  return numbers.map(([name, note, , unit], i) => {
+  if (values.every((v) => v.status === "rejected")) return { tiles: h("p", { class: "note" }, `No numbers: ${values[0].reason.message}`), errors: null };
+  const of = (i) => {
     const found = values[i].value?.[0]?.value?.[1];
-    const value = found === undefined ? null : Number(found);
+    return found === undefined ? null : Number(found);
+  };
+  const tiles = numbers.map(([name, note, , unit], i) => {
+    const value = of(i);
+    if (unit === "errors") return tile(name, withUnit(value, "percentunit"), note, value === null ? "" : severity(value));
     if (unit !== "lost") return tile(name, withUnit(value === 0 && unit === "s" ? null : value, unit), note);
     return tile(name, value === null ? "–" : withUnit(Math.ceil(value)), note, value === null ? "" : value > 0 ? "bad" : "good");
   });
+  return { tiles, errors: of(numbers.findIndex(([name]) => name === "Errors")) };
 }
 
-async function firing(signal) {
-  let list;
+async function alertsNow(signal) {
   try {
-    list = (await get("/-/prometheus/api/v1/alerts", signal)).data.alerts;
+    return { list: (await get("/-/prometheus/api/v1/alerts", signal))?.data.alerts ?? [] };
   } catch (error) {
-    return card("Alerts", h("p", { class: "note" }, error.message));
+    return { problem: error.message };
   }
+}
+
+function alertCard({ list, problem: text }) {
+  if (text) return card("Alerts", h("p", { class: "note" }, text));
   const rank = { firing: 0, pending: 1 };
   list = list.filter((a) => a.state in rank).sort((a, b) => rank[a.state] - rank[b.state] || a.labels.alertname.localeCompare(b.labels.alertname));
   if (!list.length) return card("Alerts", h("p", { class: "calm" }, badge("quiet", "good"), " No alert is firing."));
@@ -172,5 +204,5 @@ function next(lab) {
   const step = (text, ...list) => [h("p", { class: "note" }, text), list.map(copyable)];
   return card("Try next", step("Ask for an album.", cmd.album), step("Make a thousand albums.", cmd.data), step("Send load, and see how it comes out under Runs.", cmd.load),
     // The faults of a store that runs elsewhere are not known to be reachable.
-    lab?.status?.stores?.length || lab?.containers && !lab.status.programs.some((p) => p.name === "album-store-1") ? [] : step("Make some calls of the database slow, find them in the traces, and make it good again.", cmd.slow, cmd.heal));
+    lab?.status?.stores?.length || lab?.containers && !lab.status.programs.some((p) => p.name === "album-store-1") ? [] : step("Make some calls of the database slow, find them in the traces, and clear the fault again.", cmd.slow, cmd.heal()));
 }

@@ -3,8 +3,8 @@
 import { h, clear } from "../lib/dom.js";
 import { get, address } from "../lib/api.js";
 import { problem, empty, select, field, every, copyable } from "../lib/ui.js";
-import { dateTime } from "../lib/format.js";
-import { ranges } from "../lib/range.js";
+import { dateTime, plural } from "../lib/format.js";
+import { describe, length, ranges } from "../lib/range.js";
 import { days, line, rove } from "../lib/logline.js";
 
 const most = 1000; // lines that are shown while new ones come
@@ -43,8 +43,9 @@ export async function show(root, { query, signal, setQuery, title }) {
   const level = select("Level", [["", "any"], ["info", "info and above"], ["warn", "warn and above"], ["error", "error"]], f.level, (value) => change({ level: value }));
   const q = field("Text", { type: "search", value: f.q, placeholder: "in any part of a line", onchange: (e) => change({ q: e.target.value }) });
   const trace = field("Trace", { type: "search", value: f.trace, placeholder: "id", spellcheck: "false", onchange: (e) => change({ trace: e.target.value.trim() }) });
-  const own = f.since && !ranges.some(([v]) => v === f.since) || f.until;
-  const when = select("Time", [["", "any"], ...ranges.map(([v, text]) => [v, `last ${text}`]), ...(own ? [["own", between(f)]] : [])], own ? "own" : f.since,
+  const preset = ranges.find(([v]) => v === f.since || length(v) === length(f.since))?.[0];
+  const own = f.since && !preset || f.until;
+  const when = select("Time", [["", "any"], ...ranges.map(([v, text]) => [v, `last ${text}`]), ...(own ? [["own", between(f)]] : [])], own ? "own" : preset ?? "",
     (value) => value !== "own" && change({ since: value, until: "" }));
   level.classList.add("half");
   when.classList.add("half");
@@ -95,7 +96,7 @@ export async function show(root, { query, signal, setQuery, title }) {
     oldest = page.more ? page.oldest : "";
     clear(foot);
     const count = list.querySelectorAll(".open").length;
-    said.textContent = count ? `${count} lines${page.more ? ", and more before them" : ""}` : "";
+    said.textContent = count ? `${plural(count, "line")}${page.more ? ", and more before them" : ""}` : "";
     if (oldest) {
       const older = h("button", { type: "button" }, page.reached ? "Look further back" : "Older lines");
       older.addEventListener("click", () => further(older));
@@ -144,7 +145,7 @@ export async function show(root, { query, signal, setQuery, title }) {
       clear(foot);
     }
     if (!list.contains(document.activeElement)) keys.first();
-    said.textContent = `${had + page.lines.length > most ? most : had + page.lines.length} lines; new ones come on top`;
+    said.textContent = `${plural(Math.min(most, had + page.lines.length), "line")}; new ones come on top`;
   }
 
   function programs(services) {
@@ -164,6 +165,8 @@ export async function show(root, { query, signal, setQuery, title }) {
 // between writes a range that is not among those to choose from.
 function between({ since, until }) {
   const text = (v) => (/^\d+$/.test(v) ? dateTime(Number(v)) : v);
+  const relative = since && describe(since, until || "now");
+  if (relative) return relative;
   if (since && until) return `${text(since)} to ${text(until)}`;
   return since ? `since ${text(since)}` : `until ${text(until)}`;
 }

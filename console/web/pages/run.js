@@ -3,8 +3,9 @@
 import { h } from "../lib/dom.js";
 import { get } from "../lib/api.js";
 import { problem, card, tile, table } from "../lib/ui.js";
-import { withUnit, seconds, dateTime } from "../lib/format.js";
-import { badge, lossBadge, verdictBadge } from "../lib/lab.js";
+import { plural, withUnit, seconds, dateTime } from "../lib/format.js";
+import { badge, lossBadge, shares, verdictBadge } from "../lib/lab.js";
+import { notFound } from "../lib/notfound.js";
 import { curve } from "../lib/curve.js";
 
 export async function show(root, { params, signal, title }) {
@@ -13,7 +14,9 @@ export async function show(root, { params, signal, title }) {
   try {
     answer = await get(`/-/runs/${encodeURIComponent(params.id)}`, signal);
   } catch (error) {
-    if (!signal.aborted) root.append(h("h1", null, "A run"), problem(error.message), h("p", null, h("a", { href: "/runs" }, "All runs")));
+    if (signal.aborted) return;
+    if (error.status === 404) notFound(root, "No such run", `${error.message}.`, [["/runs", "All runs"], ["/", "Home"]]);
+    else root.append(h("h1", null, "A run"), problem(error.message), h("p", null, h("a", { href: "/runs" }, "All runs")));
     return;
   }
   const r = answer.report;
@@ -39,15 +42,13 @@ function fillLinks(element, r, answer, boards) {
   ].filter(Boolean));
 }
 
-const share = (n, of) => (of ? withUnit(Math.floor((n / of) * 1e4) / 1e4, "percentunit") : "–");
-
 function tiles(r) {
   const c = r.classes ?? {}, answered = r.sent - r.cancelled, bad = (c.failed ?? 0) + (c.shed ?? 0), good = c.good ?? 0;
   return h("div", { class: "tiles" },
-    tile("Reached", withUnit(r.rate_reached, "reqps"), r.rate_asked ? `of ${withUnit(r.rate_asked, "reqps")} asked` : `${r.workers} workers`),
-    tile("p50", seconds(r.response_time.p50), "response time of the served"), tile("p99", seconds(r.response_time.p99), "1% took longer"),
+    tile("Reached", withUnit(r.rate_reached, "reqps"), r.rate_asked ? `of ${withUnit(r.rate_asked, "reqps")} asked` : plural(r.workers, "worker")),
+    tile("p50", seconds(r.response_time.p50), `response time of ${r.response_time.count} served`), tile("p99", seconds(r.response_time.p99), "1% took longer"),
     tile("Longest", seconds(r.response_time.max), `p99.9 ${seconds(r.response_time.p999)}`),
-    tile("Good", share(good, answered), `${good} of ${answered} requests`, good === answered ? "good" : ""),
+    tile("Good", shares(good, answered)[0], `${good} of ${plural(answered, "request")}`, good === answered ? "good" : ""),
     tile("Failed, refused", String(bad), c.late ? `and ${c.late} late` : "", bad ? "bad" : "good"));
 }
 
@@ -67,13 +68,14 @@ function over(r, signal) {
 const time = (name) => ({ name, number: true });
 
 function scenarios(r) {
-  const rows = (r.scenarios ?? []).map((s) => [s.name, String(s.requests), ...["p50", "p90", "p99", "p999", "max"].map((p) => (s.response_time.count ? seconds(s.response_time[p]) : "–")),
+  const rows = (r.scenarios ?? []).map((s) => [s.name, String(s.requests), String(s.response_time.count), ...["p50", "p90", "p99", "p999", "max"].map((p) => (s.response_time.count ? seconds(s.response_time[p]) : "–")),
     h("span", { class: "statuses" }, Object.entries(s.statuses ?? {}).map(([code, n], i) => [i > 0 && ", ", h("span", null, `${code === "0" ? "no answer" : code}: ${n}`)]))]);
-  const line = (name, t) => rows.push([name, String(t.count), ...["p50", "p90", "p99", "p999", "max"].map((p) => (t.count ? seconds(t[p]) : "–")), ""]);
-  line("all served", r.response_time);
-  line("service time", r.service_time);
-  line("sent late by", r.lag);
-  return card("Response time by scenario", table([{ name: "" }, time("requests"), time("p50"), time("p90"), time("p99"), time("p99.9"), time("max"), { name: "statuses" }], rows));
+  // Service time and delay are of all that were sent, response times of the served.
+  const line = (name, t, sent, served) => rows.push([name, String(sent), served, ...["p50", "p90", "p99", "p999", "max"].map((p) => (t.count ? seconds(t[p]) : "–")), ""]);
+  line("all", r.response_time, r.sent - r.cancelled, String(r.response_time.count));
+  line("service time of all sent", r.service_time, r.service_time.count, "");
+  line("send delay of all sent", r.lag, r.lag.count, "");
+  return card("Response time by scenario", table([{ name: "" }, time("sent"), time("served"), time("p50"), time("p90"), time("p99"), time("p99.9"), time("max"), { name: "statuses" }], rows));
 }
 
 const traceLink = (id, text) => h("a", { href: `/trace/${encodeURIComponent(id)}`, class: "mono", title: id }, text ?? `…${id.slice(-8)}`);
@@ -90,7 +92,7 @@ function causes(r) {
   return card("Why are the slowest slow?", r.explained.map((a) => h("div", { class: "why" },
     h("h3", null, a.scenario), h("p", { class: "note" }, `The slowest ${a.slow} took ${seconds(a.difference)} longer than ${a.typical} typical ones; ${a.slow_found} and ${a.typical_found} of their traces were found. ${a.missing ?? ""}`),
     causeTable(a.causes?.slice(0, shownCauses)),
-    a.causes?.length > shownCauses && h("details", null, h("summary", { class: "note" }, `${a.causes.length - shownCauses} smaller ones`), causeTable(a.causes.slice(shownCauses))))));
+    a.causes?.length > shownCauses && h("details", null, h("summary", { class: "note" }, plural(a.causes.length - shownCauses, "smaller one")), causeTable(a.causes.slice(shownCauses))))));
 }
 
 const shownCauses = 3;
@@ -108,10 +110,10 @@ function objectives(r) {
 }
 
 function facts(r, answer) {
-  const list = [["Target", r.target], ["Began", dateTime(Date.parse(r.started_at))], ["Took", seconds(r.elapsed)], ["Plan", r.replay ? `replay of ${r.replay}` : r.stages || `${r.workers} workers`],
-    ["Arrivals", r.arrivals], ["Requests", r.planned ? `${r.sent} of ${r.planned} planned` : r.sent], ["Cut off at the end", r.cancelled || null], ["Warm-up", r.warm_up_time ? `${seconds(r.warm_up_time)}, ${r.warm_up ?? 0} requests` : null],
-    ["Part", r.shard], ["In flight", `${r.in_flight_peak} at most, of ${r.max_workers}`], ["Generator's pauses", `${r.gc.pauses}, ${seconds(r.gc.longest)} at most`],
-    ["Retries", r.retries?.policy ? `${r.retries.policy}: ${r.retries.requests} requests sent again, ${r.retries.served} of them served` : null],
+  const list = [["Target", r.target], ["Began", dateTime(Date.parse(r.started_at))], ["Took", seconds(r.elapsed)], ["Plan", r.replay ? `replay of ${r.replay}` : r.stages || plural(r.workers, "worker")],
+    ["Arrivals", r.arrivals], ["Requests", r.planned ? `${r.sent} of ${r.planned} planned` : r.sent], ["Cut off at the end", r.cancelled || null], ["Warm-up", r.warm_up_time ? `${seconds(r.warm_up_time)}, ${plural(r.warm_up ?? 0, "request")}` : null],
+    ["Part", r.shard], ["In flight", `${r.in_flight_peak} at most, of ${r.max_workers}`], ["Garbage collection", `${plural(r.gc.pauses, "pause")}, ${seconds(r.gc.longest)} at most`],
+    ["Retries", r.retries?.policy ? `${r.retries.policy}: ${plural(r.retries.requests, "request")} retried, ${r.retries.served} of them served` : null],
     ["Retry-After", r.retry_after.given ? `${r.retry_after.given} given, ${r.retry_after.kept} kept, ${r.retry_after.broken} broken` : null],
     ...Object.entries(r.errors ?? {}).map(([what, n]) => [`Errors: ${what}`, n]), ["First error", r.first_error], ["Seed", r.seed], ["Folder", answer.folder]];
   return card("Facts", h("dl", { class: "facts" }, list.filter(([, v]) => v !== null && v !== undefined && v !== "").map(([name, value]) => [h("dt", null, name), h("dd", null, String(value))])));

@@ -4,7 +4,7 @@ import { h } from "../lib/dom.js";
 import { get } from "../lib/api.js";
 import { problem, empty, copyable, every } from "../lib/ui.js";
 import { withUnit, seconds, dateTime } from "../lib/format.js";
-import { lossBadge, verdictBadge, commands, span } from "../lib/lab.js";
+import { lossBadge, shares, verdictBadge, commands, span } from "../lib/lab.js";
 
 export async function show(root, { signal, title, go }) {
   title("Runs");
@@ -72,6 +72,6 @@ function row(r, chosen, tell) {
     cell(3, r.target?.replace("http://", "") ?? "", "mono"), cell(4, r.plan ?? "", "plan"),
     cell(5, number(r.rate_asked ? [withUnit(r.rate_reached, "reqps"), Math.abs(r.rate_reached / r.rate_asked - 1) > 0.005 && h("div", { class: "note" }, `of ${withUnit(r.rate_asked, "reqps")}`)] : withUnit(r.rate_reached, "reqps")), "n"),
     cell(6, number(seconds(r.p50 ?? 0)), "n"), cell(7, number(seconds(r.p99 ?? 0)), "n"),
-    cell(8, number(r.sent ? `${withUnit(Math.floor((served / r.sent) * 1e4) / 1e4, "percentunit")}` : "–"), "n"),
+    cell(8, number(shares(served, Object.values(r.classes ?? {}).reduce((a, b) => a + b, 0))[0]), "n"),
     cell(9, [verdictBadge(r), " ", lossBadge(r), h("div", { class: "note why" }, r.verdict === "unfinished" ? "it goes on, or was cut off" : r.verdict === "good" ? "" : r.because ?? r.problem)], "verdict"));
 }

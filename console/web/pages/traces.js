@@ -1,10 +1,10 @@
 // /traces: which traces there are, by what they have in common.
 
 import { h, clear } from "../lib/dom.js";
-import { address, jaeger } from "../lib/api.js";
-import { ago, dateTime, seconds } from "../lib/format.js";
+import { address, jaeger, summaries } from "../lib/api.js";
+import { ago, dateTime, plural, seconds } from "../lib/format.js";
 import { empty, field, problem, select } from "../lib/ui.js";
-import { build, colour } from "../lib/trace.js";
+import { colour } from "../lib/trace.js";
 import { limits, lookbacks, order, orders, read, request, traceID } from "../lib/tracequery.js";
 import { scatter } from "../lib/tracescatter.js";
 
@@ -129,9 +129,9 @@ async function run(page, push = false) {
   results.setAttribute("aria-busy", "true");
   try {
     const values = request(search);
-    const found = await jaeger.search(values, ctx.signal);
+    const found = await summaries(values, ctx.signal);
     if (page.run !== mine) return;
-    page.traces = found.map(build).filter((t) => t.spans.length);
+    page.traces = found;
     page.ticked = page.ticked.filter((id) => page.traces.some((t) => t.id === id));
     draw(page, values);
   } catch (error) {
@@ -170,7 +170,7 @@ function draw(page, values) {
   results.append(
     chart.element,
     h("div", { class: "trace-bar" },
-      h("h2", null, `${traces.length} ${traces.length === 1 ? "trace" : "traces"}`), h("p", { class: "note" }, more), compare,
+      h("h2", null, plural(traces.length, "trace")), h("p", { class: "note" }, more), compare,
       select("Order", orders, search.sort, (v) => {
         search.sort = v;
         ctx.setQuery({ sort: v === "newest" ? null : v });
@@ -181,8 +181,8 @@ function draw(page, values) {
 }
 
 function result(page, t, most, asked, changed) {
-  const young = asked - t.end / 1000 < arrives;
-  const name = `${t.root.service}: ${t.root.name}`;
+  const young = asked - (t.start + t.duration) / 1000 < arrives;
+  const name = `${t.service}: ${t.name}`;
   const tick = h("input", { type: "checkbox", "aria-label": `Compare ${name} ${t.id.slice(-7)}` });
   tick.checked = page.ticked.includes(t.id);
   tick.addEventListener("change", () => {
@@ -196,19 +196,18 @@ function result(page, t, most, asked, changed) {
     }
     changed();
   });
-  const bar = h("span", { class: `trace-length svc-${colour(t.root.service)}`, style: { width: `${Math.max(0.3, (100 * t.duration) / most)}%` } });
-  const status = t.root.tags.find((x) => x.key === "http.response.status_code")?.value;
+  const bar = h("span", { class: `trace-length svc-${colour(t.service)}`, style: { width: `${Math.max(0.3, (100 * t.duration) / most)}%` } });
   return h("li", { dataset: { id: t.id } },
     h("label", { class: "trace-tick", title: "Tick two to compare them" }, tick),
     h("a", { href: `/trace/${t.id}`, class: "trace-name" },
-      h("strong", null, t.root.service), " ", h("span", null, t.root.name), " ", h("code", null, `…${t.id.slice(-7)}`)),
+      h("strong", null, t.service), " ", h("span", null, t.name), " ", h("code", null, `…${t.id.slice(-7)}`)),
     h("span", { class: "trace-duration" }, seconds(t.duration / 1e6)),
     h("span", { class: "trace-track", "aria-hidden": "true" }, bar),
     h("span", { class: "trace-facts" },
-      t.errors > 0 && h("span", { class: "badge bad" }, `${t.errors} ${t.errors === 1 ? "error" : "errors"}`), " ",
-      status !== undefined && h("span", { class: `badge ${status >= 500 ? "bad" : status >= 400 ? "warn" : ""}`, title: "Status of the answer" }, String(status)), " ",
-      (t.roots.length > 1 || t.root.orphan) && h("span", { class: `badge ${young ? "" : "warn"}`, title: t.warnings.join(" ") }, young ? "still arriving" : "incomplete"), " ",
-      h("span", { class: "note" }, `${t.spans.length} ${t.spans.length === 1 ? "span" : "spans"}`), " ",
+      t.errors > 0 && h("span", { class: "badge bad" }, plural(t.errors, "error")), " ",
+      t.status !== undefined && h("span", { class: `badge ${t.status >= 500 ? "bad" : t.status >= 400 ? "warn" : ""}`, title: "Status of the response" }, String(t.status)), " ",
+      t.incomplete && h("span", { class: `badge ${young ? "" : "warn"}`, title: "The root, or the parent of a span, is not here: it has not arrived (yet), or was not sampled." }, young ? "still arriving" : "incomplete"), " ",
+      h("span", { class: "note" }, plural(t.spans, "span")), " ",
       t.services.map((x) => h("span", { class: `trace-service svc-${colour(x.name)}` }, `${x.name} ${x.spans}`))),
     h("time", { class: "note", datetime: new Date(t.start / 1000).toISOString(), title: ago(t.start / 1000) }, dateTime(t.start / 1000, true)));
 }

@@ -6,7 +6,7 @@ import { h } from "../lib/dom.js";
 import { exemplarLayer } from "../lib/exemplars.js";
 import { fieldColour, fieldConfig, show, steps } from "../lib/fields.js";
 import { isEmpty, reduce, stack } from "../lib/frames.js";
-import { legend } from "../lib/legend.js";
+import { fold, legend, line, share } from "../lib/legend.js";
 import { seriesTip } from "../lib/tip.js";
 
 const most = 100; // series in one chart; more are not readable, and slow
@@ -119,7 +119,13 @@ function limits(config, scale) {
 export function create(body, env) {
   const area = h("div", { class: "plot" });
   const foot = h("div", { class: "foot" });
-  let chart = null, layer = null, signature = "", hidden = new Set(), last = null, state = null;
+  let chart = null, layer = null, signature = "", hidden = new Set(), last = null, state = null, open = false, height = 0;
+  // How much of the legend there is room for depends on the panel's height.
+  const observer = new ResizeObserver(() => {
+    if (state && foot.isConnected && height !== body.clientHeight) refoot();
+    height = body.clientHeight;
+  });
+  observer.observe(body);
 
   const drop = () => {
     chart?.destroy();
@@ -153,10 +159,12 @@ export function create(body, env) {
       signature = now;
       const list = drawn.map(({ s }) => plotted(s, shown(s)));
       const opacity = (s) => (s.config.custom.fillOpacity ?? 0) / 100;
-      // An area is filled down to the one below.
-      const bands = isStacked && !bars ? series.map((s, i) => ({ series: [i + 1, i], fill: alpha(s.colour, opacity(s)) })).slice(1) : [];
+      // An area is filled down to the one below it that is shown.
+      const areas = isStacked && !bars ? series.map((s, i) => i).filter((i) => shown(series[i])) : [];
+      const tint = (i) => alpha(series[i].colour, opacity(series[i]));
+      const bands = areas.slice(1).map((i, n) => ({ series: [i + 1, areas[n] + 1], fill: tint(i) }));
       if (bars) list.forEach((s, i) => (s.fill = drawn[i].s.colour));
-      else if (isStacked) list.forEach((s, i) => (s.fill = i === 0 ? alpha(series[0].colour, opacity(series[0])) : undefined));
+      else if (isStacked) list.forEach((s, i) => (s.fill = i === areas[0] ? tint(i) : undefined));
       const { scales, axes } = scalesAndAxes(series, isStacked);
       const drawLimits = limits(series[0].config, series[0].scale);
       if (!area.isConnected) body.replaceChildren(area, foot);
@@ -172,12 +180,20 @@ export function create(body, env) {
   function refoot() {
     const options = env.panel.options?.legend;
     const focus = foot.contains(document.activeElement) ? document.activeElement.title : null;
-    body.classList.toggle("beside", options?.placement === "right");
+    const beside = options?.placement === "right";
+    body.classList.toggle("beside", beside);
+    foot.classList.toggle("all", open);
+    const scrolled = foot.scrollTop;
     foot.replaceChildren(...[legend(state.series.filter((s) => s.config.custom.hideFrom?.legend !== true), options, hidden, (next) => {
       hidden = next;
       draw(last, true);
     })].filter(Boolean));
-    if (focus) [...foot.querySelectorAll("button")].find((b) => b.title === focus)?.focus();
+    fold(foot, Math.max(3, Math.floor((body.clientHeight * (beside ? 1 : share)) / line)), open, () => {
+      open = !open;
+      refoot();
+    });
+    foot.scrollTop = scrolled;
+    if (focus) [...foot.querySelectorAll("button")].find((b) => b.title === focus)?.focus({ preventScroll: true });
   }
 
   function tell(u, i) {
@@ -200,5 +216,11 @@ export function create(body, env) {
     return seriesTip(u.data[0][i], rows.slice(0, 12), rows.length - 12);
   }
 
-  return { draw, destroy: drop };
+  return {
+    draw,
+    destroy() {
+      observer.disconnect();
+      drop();
+    },
+  };
 }

@@ -1,0 +1,168 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"soundcheck/lab/plan"
+	"soundcheck/lab/supervisor"
+)
+
+// faultsTimeout is how long the services may take to answer about their faults.
+const faultsTimeout = 2 * time.Second
+
+// maxFaults is how much of a service's answer is read.
+const maxFaults = 1 << 20
+
+// faulty is a service with faults that are on.
+type faulty struct {
+	Service string   `json:"service"`
+	Faults  []string `json:"faults"` // as they were given: db-delay=40ms@2%
+	Error   string   `json:"error,omitempty"`
+	// Containers are those of the service, in one of which a command clears its faults.
+	Containers []string `json:"containers,omitempty"`
+}
+
+// faultsAnswer is what /-/faults says.
+type faultsAnswer struct {
+	Services []faulty `json:"services"` // only those with faults, or that could not be asked
+	// Clear says that a DELETE of /-/faults clears them. In containers only the service
+	// itself is reached, by docker.
+	Clear      bool `json:"clear"`
+	PortOffset int  `json:"port_offset"` // for the command
+}
+
+// faultAdmins returns where the services that run show and change their faults, by name.
+func faultAdmins(ctx context.Context, state string) map[string]string {
+	if running, err := supervisor.Running(state); err != nil || !running {
+		return nil
+	}
+	st, err := supervisor.NewClient(state).Status(ctx)
+	if err != nil {
+		return nil // the page of the lab says so
+	}
+	lab := plan.Lab{Offset: st.PortOffset}
+	admins := map[string]string{plan.StoreName: lab.StoreAdmin(), "proxy-service": lab.ProxyAdmin()}
+	for name := range admins {
+		if !slices.ContainsFunc(st.Programs, func(p supervisor.ProgramStatus) bool { return p.Name == name && p.Process.PID != 0 }) {
+			delete(admins, name)
+		}
+	}
+	return admins
+}
+
+// listFaults answers which faults are on.
+func listFaults(c Config) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), faultsTimeout)
+		defer cancel()
+		if len(c.Containers) > 0 {
+			list, err := faultsByMetric(ctx, c.Prometheus)
+			if err != nil {
+				fail(w, http.StatusBadGateway, away("Prometheus", c.Prometheus, err))
+				return
+			}
+			for i := range list {
+				for _, container := range c.Containers {
+					if container.Name == list[i].Service || strings.HasPrefix(container.Name, list[i].Service+"-") {
+						list[i].Containers = append(list[i].Containers, container.Name)
+					}
+				}
+			}
+			reply(w, http.StatusOK, faultsAnswer{Services: list, PortOffset: c.PortOffset})
+			return
+		}
+		reply(w, http.StatusOK, faultsAnswer{Services: askFaults(ctx, http.MethodGet, faultAdmins(ctx, c.State)), Clear: true})
+	}
+}
+
+// clearFaults ends all faults of all services, and answers which are left.
+func clearFaults(c Config) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if len(c.Containers) > 0 {
+			fail(w, http.StatusConflict, "in containers, faults are cleared by a command of the service's own container")
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), faultsTimeout)
+		defer cancel()
+		reply(w, http.StatusOK, faultsAnswer{Services: askFaults(ctx, http.MethodDelete, faultAdmins(ctx, c.State)), Clear: true})
+	}
+}
+
+// askFaults asks each service, and returns those that have faults or do not say.
+func askFaults(ctx context.Context, method string, admins map[string]string) []faulty {
+	list := []faulty{}
+	for name, admin := range admins {
+		f := faulty{Service: name}
+		var err error
+		if f.Faults, err = faultsOf(ctx, method, admin); err != nil {
+			f.Faults, f.Error = []string{}, err.Error()
+		}
+		if len(f.Faults) > 0 || f.Error != "" {
+			list = append(list, f)
+		}
+	}
+	slices.SortFunc(list, func(a, b faulty) int { return strings.Compare(a.Service, b.Service) })
+	return list
+}
+
+func faultsOf(ctx context.Context, method, admin string) ([]string, error) {
+	var answer struct{ Faults []string }
+	err := fetch(ctx, method, admin, &answer)
+	return answer.Faults, err
+}
+
+// fetch reads a JSON answer.
+func fetch(ctx context.Context, method, address string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, method, address, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := direct.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxFaults))
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", address, resp.Status)
+	}
+	return json.Unmarshal(b, into)
+}
+
+// faultsByMetric asks Prometheus which kinds of faults are on: some seconds ago, and without
+// what they were given.
+func faultsByMetric(ctx context.Context, prometheus *url.URL) ([]faulty, error) {
+	u := prometheus.JoinPath("/api/v1/query")
+	u.RawQuery = url.Values{"query": {"sum by (service_name, soundcheck_fault) (soundcheck_fault_active) > 0"}}.Encode()
+	var answer struct {
+		Data struct {
+			Result []struct{ Metric map[string]string }
+		}
+	}
+	if err := fetch(ctx, http.MethodGet, u.String(), &answer); err != nil {
+		return nil, err
+	}
+	kinds := map[string][]string{}
+	for _, r := range answer.Data.Result {
+		name := r.Metric["service_name"]
+		kinds[name] = append(kinds[name], r.Metric["soundcheck_fault"])
+	}
+	list := []faulty{}
+	for name, faults := range kinds {
+		slices.Sort(faults)
+		list = append(list, faulty{Service: name, Faults: faults})
+	}
+	slices.SortFunc(list, func(a, b faulty) int { return strings.Compare(a.Service, b.Service) })
+	return list, nil
+}

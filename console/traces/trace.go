@@ -1,0 +1,192 @@
+// Package traces reads Jaeger's answers and keeps of each trace what lists and the service
+// map show: some hundred bytes in place of all its spans.
+//
+// Which span is a trace's root, and what is missing of it, is found as console/web/lib/trace.js
+// does for the page of one trace; both are tested with the same traces.
+package traces
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// Summary is what a list shows of a trace.
+type Summary struct {
+	ID       string    `json:"id"`
+	Service  string    `json:"service"` // of the root
+	Name     string    `json:"name"`    // of the root
+	Status   any       `json:"status,omitempty"`
+	Start    int64     `json:"start"`    // µs since 1970
+	Duration int64     `json:"duration"` // µs, from the first span's start to the last one's end
+	Spans    int       `json:"spans"`
+	Errors   int       `json:"errors"`   // spans that failed
+	Services []Service `json:"services"` // in the order in which they appear
+	// Incomplete says that the root, or the parent of a span, is not there.
+	Incomplete bool `json:"incomplete,omitempty"`
+}
+
+// Service is how many spans of a trace are a service's.
+type Service struct {
+	Name  string `json:"name"`
+	Spans int    `json:"spans"`
+}
+
+// Edge is how often one service called another one, or a database.
+type Edge struct {
+	From  string `json:"from"`
+	To    string `json:"to"`
+	Kind  string `json:"kind"` // call or db
+	Calls int    `json:"calls"`
+}
+
+// trace is a trace in Jaeger's JSON.
+type trace struct {
+	TraceID   string
+	Spans     []*span
+	Processes map[string]struct{ ServiceName string }
+}
+
+type span struct {
+	SpanID        string
+	OperationName string
+	References    []struct{ RefType, TraceID, SpanID string }
+	StartTime     int64 // µs since 1970
+	Duration      int64 // µs
+	ProcessID     string
+	Tags          []struct {
+		Key   string
+		Value any
+	}
+
+	service string
+	parent  *span
+	orphan  bool
+}
+
+func (s *span) end() int64 { return s.StartTime + s.Duration }
+
+func (s *span) tag(keys ...string) any {
+	for _, t := range s.Tags {
+		if slices.Contains(keys, t.Key) {
+			return t.Value
+		}
+	}
+	return nil
+}
+
+func (s *span) failed() bool {
+	e := s.tag("error")
+	return e == true || e == "true" || s.tag("otel.status_code") == "ERROR"
+}
+
+// first orders spans as they began, the longer one first.
+func first(a, b *span) int {
+	return cmp.Or(cmp.Compare(a.StartTime, b.StartTime), cmp.Compare(b.end(), a.end()), strings.Compare(a.SpanID, b.SpanID))
+}
+
+// link finds each span's parent, drops spans that were sent twice, and returns the roots, the
+// first one first.
+func (t *trace) link() (roots []*span) {
+	byID := map[string]*span{}
+	t.Spans = slices.DeleteFunc(t.Spans, func(s *span) bool {
+		s.service = cmp.Or(t.Processes[s.ProcessID].ServiceName, "unknown")
+		twin := byID[s.SpanID]
+		if twin == nil {
+			byID[s.SpanID] = s
+		}
+		return twin != nil && twin.StartTime == s.StartTime && twin.Duration == s.Duration && twin.OperationName == s.OperationName
+	})
+	for _, s := range t.Spans {
+		for _, r := range s.References {
+			// A link is FOLLOWS_FROM, also one to a span of the same trace.
+			if r.RefType == "CHILD_OF" && r.TraceID == t.TraceID {
+				if s.parent = byID[r.SpanID]; s.parent == s {
+					s.parent = nil
+				} else if s.parent == nil {
+					s.orphan = true
+				}
+				break
+			}
+		}
+	}
+	slices.SortStableFunc(t.Spans, first)
+	below := map[*span]bool{nil: true} // spans that a root is above
+	for _, s := range t.Spans {
+		var way []*span
+		at := s
+		for !below[at] && !slices.Contains(way, at) {
+			way = append(way, at)
+			at = at.parent
+		}
+		if !below[at] { // a circle has no top: the earliest of it is taken for one
+			s.parent, s.orphan = nil, true
+		}
+		for _, w := range way {
+			below[w] = true
+		}
+		if s.parent == nil {
+			roots = append(roots, s)
+		}
+	}
+	return roots
+}
+
+// summary returns what a list shows; ok is false of a trace without spans.
+func (t *trace) summary() (_ Summary, ok bool) {
+	roots := t.link()
+	if len(roots) == 0 {
+		return Summary{}, false
+	}
+	root := roots[0]
+	s := Summary{ID: t.TraceID, Service: root.service, Name: root.OperationName, Status: root.tag("http.response.status_code"), Start: t.Spans[0].StartTime,
+		Spans: len(t.Spans), Incomplete: len(roots) > 1 || root.orphan}
+	end := root.end()
+	for _, x := range t.Spans {
+		end = max(end, x.end())
+		if x.failed() {
+			s.Errors++
+		}
+		i := slices.IndexFunc(s.Services, func(c Service) bool { return c.Name == x.service })
+		if i < 0 {
+			i, s.Services = len(s.Services), append(s.Services, Service{Name: x.service})
+		}
+		s.Services[i].Spans++
+	}
+	s.Duration = end - s.Start
+	return s, true
+}
+
+// edges counts in traces who called whom. A call of a database is a client's span that names
+// one.
+func edges(list []*trace) []Edge {
+	type key struct{ from, to, kind string }
+	found := map[key]int{}
+	for _, t := range list {
+		t.link()
+		for _, s := range t.Spans {
+			if s.parent != nil && s.parent.service != s.service {
+				found[key{s.parent.service, s.service, "call"}]++
+			}
+			if db, ok := s.tag("db.system.name", "db.system").(string); ok && s.tag("span.kind") == "client" {
+				found[key{s.service, db, "db"}]++
+			}
+		}
+	}
+	all := []Edge{}
+	for k, n := range found {
+		all = append(all, Edge{k.from, k.to, k.kind, n})
+	}
+	slices.SortFunc(all, func(a, b Edge) int {
+		return cmp.Or(cmp.Compare(b.Calls, a.Calls), strings.Compare(a.From, b.From), strings.Compare(a.To, b.To), strings.Compare(a.Kind, b.Kind))
+	})
+	return all
+}
+
+// read reads traces of Jaeger's JSON.
+func read(data []byte) ([]*trace, error) {
+	var answer struct{ Data []*trace }
+	err := json.Unmarshal(data, &answer)
+	return answer.Data, err
+}

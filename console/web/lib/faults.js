@@ -1,0 +1,44 @@
+// The faults that are on: a banner above every page, and the one way to clear them.
+
+import { get } from "./api.js";
+import { h } from "./dom.js";
+import { commands } from "./lab.js";
+import { copyable, every } from "./ui.js";
+
+// clearFaults ends all faults of all services, and returns what is left: see banner.
+export const clearFaults = (signal) => get("/-/faults", signal, "DELETE");
+
+// banner returns what the page says of {services: [{service, faults, error, containers}],
+// clear}, null if no fault is on. clear is called by its button.
+export function banner({ services, clear }, offset, onclear) {
+  const on = services.filter((s) => s.faults.length);
+  if (!on.length) return null;
+  const names = on.map((s, i) => [i ? "; " : "", h("strong", null, s.service), " ", h("code", null, s.faults.join(" "))]);
+  return h("div", { class: "faults", role: "status" }, h("p", null, on.flatMap((s) => s.faults).length === 1 ? "A fault is on: " : "Faults are on: ", names),
+    clear ? h("button", { type: "button", onclick: onclear }, "Clear all faults")
+      : on.flatMap((s) => (s.containers ?? []).map((name) => copyable(commands(offset, "", true).heal(name)))));
+}
+
+// watchFaults keeps the banner in an element up to date.
+export function watchFaults(element) {
+  const signal = new AbortController().signal;
+  let shown = "";
+  const show = (answer) => {
+    const now = JSON.stringify(answer);
+    if (now === shown) return;
+    shown = now;
+    const content = banner(answer, answer.port_offset ?? 0, async (e) => {
+      e.target.disabled = true;
+      try {
+        show(await clearFaults(signal));
+      } catch (error) {
+        e.target.disabled = false;
+        e.target.after(h("p", { class: "note" }, error.message));
+      }
+    });
+    element.replaceChildren(...(content ? [content] : []));
+  };
+  const look = async () => show(await get("/-/faults", signal));
+  look().catch(() => {}); // what does not answer is told where it is needed
+  every(5000, signal, () => look().catch(() => {}));
+}
