@@ -83,7 +83,7 @@ func Merge(reports []*Report) (*Report, error) {
 			}
 		}
 	}
-	for _, v := range first.SLOs {
+	for i, v := range first.SLOs {
 		s, err := ParseSLO(v.SLO)
 		if err != nil {
 			return nil, err
@@ -94,9 +94,23 @@ func Merge(reports []*Report) (*Report, error) {
 		}
 		v := s.judge(c)
 		v.Steady = v.Met && (s.scenario != "" || s.steady(merged.list)) // by scenario the time is not known
+		v.Generator = !v.Met && blamed(reports, i)
 		m.SLOs = append(m.SLOs, v)
 	}
 	return m, m.shards(reports)
+}
+
+// blamed reports whether objective i is violated only where a generator was the reason:
+// the service times of served requests by scenario are in no file.
+func blamed(reports []*Report, i int) bool {
+	generator := false
+	for _, r := range reports {
+		if v := r.SLOs[i]; !v.Met && !v.Generator {
+			return false
+		}
+		generator = generator || r.SLOs[i].Generator
+	}
+	return generator
 }
 
 // add adds up what are sums.
@@ -193,9 +207,9 @@ func (r *Report) cells() (c cells, err error) {
 		return t
 	}
 	c = cells{service: get("service"), lag: get("lag"), rows: map[string]*cell{}}
-	c.all = &cell{classes: r.Classes, statuses: map[int]int{}, served: get("response"), shed: get("shed"), failed: get("failed")}
+	c.all = &cell{classes: r.Classes, statuses: map[int]int{}, served: get("response"), shed: get("shed"), failed: get("failed"), service: newTimes()}
 	for _, row := range r.Scenarios {
-		c.rows[row.Name] = &cell{row.Classes, row.Statuses, get("response/" + row.Name), get("shed/" + row.Name), get("failed/" + row.Name)}
+		c.rows[row.Name] = &cell{classes: row.Classes, statuses: row.Statuses, served: get("response/" + row.Name), shed: get("shed/" + row.Name), failed: get("failed/" + row.Name), service: newTimes()}
 		for status, n := range row.Statuses {
 			c.all.statuses[status] += n
 		}
