@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -64,19 +65,20 @@ type targetFlags struct {
 	mix     string
 	targets string
 	retry   string
+	stdin   io.Reader       // for -targets -
 	set     map[string]bool // flags that were given, once they are parsed
 }
 
 func newTargetFlags(usage, prefix, about string) *targetFlags {
 	f := newRequestFlags(usage, prefix, about)
 	f.StringVar(&f.c.URL, "url", "http://127.0.0.1:9070", "`URL` of the service")
-	f.StringVar(&f.targets, "targets", "", "attack what this `file` says, in vegeta's HTTP or JSON format, instead of the album service; any status from 200 to 399 is good")
+	f.StringVar(&f.targets, "targets", "", "`file` of requests in vegeta's HTTP or JSON format, instead of scenarios; -: stdin; 200 to 399 is good")
 	return f
 }
 
 // newRequestFlags returns the flags without those that say where requests are sent to.
 func newRequestFlags(usage, prefix, about string) *targetFlags {
-	f := &targetFlags{Flags: cli.NewFlags(usage, prefix, about)}
+	f := &targetFlags{Flags: cli.NewFlags(usage, prefix, about), stdin: os.Stdin}
 	f.StringVar(&f.mix, "mix", "get=70,list=20,create=10", "`weights` of the scenarios "+strings.Join(attack.Names(), ", ")+" (each 0 to 1000)")
 	f.DurationVar(&f.c.Timeout, "timeout", 10*time.Second, "give up a request after this `long` (1ms to 10m)")
 	f.IntVar(&f.c.MaxWorkers, "max-workers", 1024, "`requests` in flight at most (1 to 65536)")
@@ -144,15 +146,20 @@ func (f *targetFlags) readTargets() error {
 	if f.set["mix"] || f.set["url"] {
 		return f.Errorf("-targets says what -mix and -url say: give one of them")
 	}
-	file, err := os.Open(f.targets)
-	if err != nil {
-		return fmt.Errorf("-targets: %w", err)
+	in, name := f.stdin, "stdin"
+	if f.targets != "-" {
+		file, err := os.Open(f.targets)
+		if err != nil {
+			return fmt.Errorf("-targets: %w", err)
+		}
+		defer file.Close()
+		in, name = file, f.targets
 	}
-	defer file.Close()
-	if f.c.Targets, err = attack.ReadTargets(file); err != nil {
-		return f.Errorf("-targets %s: %v", f.targets, err)
+	var err error
+	if f.c.Targets, err = attack.ReadTargets(name, in); err != nil {
+		return f.Errorf("-targets: %v", err)
 	}
-	f.c.URL = f.targets
+	f.c.URL = name
 	return nil
 }
 

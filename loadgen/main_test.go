@@ -156,7 +156,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-slo", "p99"}, `invalid value "p99" for flag -slo: "p99" is not like p99<250ms, p99(get)<50ms or good>99.9%`},
 		{[]string{"-jaeger", "localhost"}, `-jaeger: "localhost" is not an http:// or https:// URL with a host`},
 		{[]string{"-targets", "x", "-url", "http://a"}, "-targets says what -mix and -url say: give one of them"},
-		{[]string{"-targets", os.DevNull}, "-targets " + os.DevNull + ": there is no target"},
+		{[]string{"-targets", os.DevNull}, "-targets: " + os.DevNull + ": there is no target"},
 		{[]string{"-format", "xml"}, `-format "xml" is not text, json, markdown or html`},
 		{[]string{"-duration", "99ms"}, "-duration 99ms is out of range: 100ms to 24h"},
 		{[]string{"-duration", "25h"}, "-duration 25h0m0s is out of range: 100ms to 24h"},

@@ -165,7 +165,9 @@ func (r *Recording) open() (err error) {
 }
 
 func (r *Recording) read() (e entry, err error) {
-	err = r.dec.Decode(&e)
+	if err = r.dec.Decode(&e); err == nil && len(e.Header) > 0 {
+		e.Header, err = normalizeHeader(e.Header, len(e.Body))
+	}
 	return e, err
 }
 
