@@ -173,9 +173,24 @@ func (f *targetFlags) only(other string, names ...string) error {
 	return nil
 }
 
+// rate is what -rate says, in requests a second.
+type rate float64
+
+func (r *rate) String() string { return strconv.FormatFloat(float64(*r), 'g', -1, 64) }
+
+// Set reads a rate as attack.ParseRate does.
+func (r *rate) Set(s string) error {
+	v, err := attack.ParseRate(s)
+	*r = rate(v)
+	return err
+}
+
+// defaultDuration is that of a plan without a number of requests.
+const defaultDuration = 30 * time.Second
+
 // planFlags say when requests are due.
 type planFlags struct {
-	rate     float64
+	rate     rate
 	duration time.Duration
 	stages   string
 	arrivals string
@@ -185,11 +200,12 @@ type planFlags struct {
 }
 
 func (p *planFlags) define(f *targetFlags) {
-	f.Float64Var(&p.rate, "rate", 100, "`requests` a second (0.01 to 100000); 0: the closed model, see -workers")
-	f.DurationVar(&p.duration, "duration", 30*time.Second, "for this `long` (100ms to 24h)")
+	p.rate = 100
+	f.Var(&p.rate, "rate", "`requests` a second, or N/duration as in 30/1m (0.01/s to 100000/s); 0: closed model, see -workers")
+	f.DurationVar(&p.duration, "duration", defaultDuration, "for this `long` (100ms to 24h); with -n: until all are sent")
 	f.StringVar(&p.stages, "stages", "", "instead of -rate and -duration: `stages` as in 10s@0..200,30s@200, each for so long from one rate to another, or at one")
 	f.StringVar(&p.arrivals, "arrivals", string(attack.Constant), "spread the requests evenly (`constant`) or as those of independent users (poisson)")
-	f.Uint64Var(&f.c.Plan.Max, "n", 0, "stop after this number of `requests`; 0: when the time is over")
+	f.Uint64Var(&f.c.Plan.Max, "n", 0, "send this number of `requests`; with -duration or -stages: the first limit ends; 0: no limit")
 	f.IntVar(&f.c.Workers, "workers", 0, "of the closed model (-rate 0): this `number` sends when they were answered (1 to 65536)")
 	f.DurationVar(&f.c.WarmUp, "warmup", 0, "do not count the requests of this first part of the `time`")
 	f.StringVar(&p.startAt, "start-at", "", "begin at this `time` (RFC 3339, within a day), as other machines do")
@@ -254,7 +270,10 @@ func (p *planFlags) apply(f *targetFlags) error {
 			return f.Errorf("-stages: %v", err)
 		}
 	default:
-		c.Plan.Stages = []attack.Stage{{Duration: p.duration, From: p.rate, To: p.rate}}
+		if err := p.untilSent(f); err != nil {
+			return err
+		}
+		c.Plan.Stages = []attack.Stage{{Duration: p.duration, From: float64(p.rate), To: float64(p.rate)}}
 	}
 	if err := f.checkSLOs(); err != nil {
 		return err
@@ -264,6 +283,22 @@ func (p *planFlags) apply(f *targetFlags) error {
 		return f.Errorf("the plan is not one request")
 	case c.WarmUp > 0 && c.WarmUp >= c.Plan.Span():
 		return f.Errorf("-warmup %s is as long as the whole plan", c.WarmUp)
+	}
+	return nil
+}
+
+// untilSent makes the duration long enough for -n where none is given: a duration of the
+// environment is replaced by a number on the command line.
+func (p *planFlags) untilSent(f *targetFlags) error {
+	n := f.c.Plan.Max
+	if n == 0 || f.set["duration"] || !f.set["n"] && p.duration != defaultDuration {
+		return nil
+	}
+	if p.duration = attack.MaxDuration; p.rate > 0 {
+		p.duration = attack.ForRequests(n, float64(p.rate), f.c.Plan.Arrivals)
+	}
+	if p.duration > attack.MaxDuration {
+		return f.Errorf("-n %d at -rate %g takes longer than 24h", n, p.rate)
 	}
 	return nil
 }

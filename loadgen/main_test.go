@@ -149,7 +149,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-workers", "4"}, "-workers is for the closed model: give -rate 0 too, and no -stages or -replay"},
 		{[]string{"-rate", "100001"}, "-rate 100001 is out of range: 0.01 to 100000, or 0"},
 		{[]string{"-rate", "NaN"}, "-rate NaN is out of range: 0.01 to 100000, or 0"},
-		{[]string{"-rate", "fast"}, `invalid value "fast" for flag -rate: parse error`},
+		{[]string{"-rate", "fast"}, `invalid value "fast" for flag -rate: "fast" is not a rate, as in 100 (a second) or 30/1m`},
 		{[]string{"-stages", "1s@1", "-rate", "1"}, "-stages says what -rate and -duration say: give one of them"},
 		{[]string{"-stages", "1s"}, `-stages: "1s" is not duration@rate or duration@rate..rate, as in 30s@200`},
 		{[]string{"-arrivals", "late"}, `-arrivals "late" is not constant or poisson`},

@@ -210,6 +210,9 @@ func (k *collector) look() string {
 			Classes: maps.Clone(k.all.classes), P99: k.all.served.quantile(0.99), Last: last}
 		if k.c.Workers > 0 {
 			p.Duration = k.c.Plan.Duration()
+			if n := k.report.Sent + k.report.WarmUp; n > 0 && k.c.Plan.Max > 0 { // at the rate so far
+				p.Duration = min(p.Duration, time.Duration(float64(elapsed)*float64(k.c.Plan.Max)/float64(n)))
+			}
 		} else {
 			p.Asked = k.c.Plan.Rate(elapsed)
 		}
@@ -230,6 +233,11 @@ func (k *collector) finish(began time.Time, paced, elapsed time.Duration, interr
 	r.Classes = k.all.classes
 	if interrupted {
 		r.Ended = cmp.Or(r.Ended, "interrupted")
+	}
+	if r.Max = k.c.Plan.Max; r.Max > 0 && r.Ended == "" {
+		if r.Limit = LimitPlan; uint64(r.Sent+r.WarmUp) >= k.c.Plan.share(r.Max) {
+			r.Limit = LimitRequests
+		}
 	}
 	span := paced // how long the last answers took is not an open plan's rate
 	if k.c.Workers > 0 {

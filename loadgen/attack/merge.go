@@ -23,7 +23,7 @@ func Merge(reports []*Report) (*Report, error) {
 	}
 	first := reports[0]
 	m := &Report{Version: ReportVersion, Target: first.Target, Traces: first.Traces, StartedAt: first.StartedAt, Model: first.Model, Stages: first.Stages, Arrivals: first.Arrivals,
-		Seed: first.Seed, WarmUpTime: first.WarmUpTime, Replay: first.Replay, Errors: map[string]int{}, Slowest: []Slow{}}
+		Seed: first.Seed, Max: first.Max, Limit: first.Limit, WarmUpTime: first.WarmUpTime, Replay: first.Replay, Errors: map[string]int{}, Slowest: []Slow{}}
 	all, service, lag := newCell(), newTimes(), newTimes()
 	rows := map[string]*cell{}
 	merged := &intervals{}
@@ -36,6 +36,9 @@ func Merge(reports []*Report) (*Report, error) {
 		if r.Model != first.Model || r.Stages != first.Stages || r.Arrivals != first.Arrivals || r.Seed != first.Seed {
 			return nil, fmt.Errorf("%s and %s have different plans: %s %s %s seed %d, and %s %s %s seed %d", first.RunID, r.RunID,
 				first.Model, first.Stages, first.Arrivals, first.Seed, r.Model, r.Stages, r.Arrivals, r.Seed)
+		}
+		if r.Max != first.Max {
+			return nil, fmt.Errorf("%s and %s have different maxima of requests: %d and %d", first.RunID, r.RunID, first.Max, r.Max)
 		}
 		if r.objectives() != first.objectives() || r.Retries.Policy != first.Retries.Policy {
 			return nil, fmt.Errorf("%s and %s have different objectives or retries: %q %s, and %q %s", first.RunID, r.RunID,
@@ -142,6 +145,9 @@ func (m *Report) add(r *Report) {
 	}
 	m.FirstError = cmp.Or(m.FirstError, r.FirstError)
 	m.Ended = cmp.Or(m.Ended, r.Ended)
+	if r.Limit != LimitRequests {
+		m.Limit = r.Limit
+	}
 	for _, why := range r.Invalid {
 		m.Invalid = append(m.Invalid, name+": "+why)
 	}

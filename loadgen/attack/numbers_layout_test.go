@@ -15,6 +15,9 @@ func (c *numberCheck) facts(classes bool) {
 	if !c.open() {
 		c.count("workers")
 	}
+	if c.j.text("limit") != "" {
+		c.count("max_requests")
+	}
 	if c.j.number("warm_up") > 0 {
 		c.count("warm_up")
 		c.duration("warm_up_time")

@@ -85,7 +85,7 @@ func TestReport(t *testing.T) {
 		c    Config
 		fill func(f *fixture)
 	}{
-		{"good", Config{Plan: steady(100, 10*time.Second), MaxWorkers: 1024, SLOs: slos(t, "p99<250ms", "p99(get)<2ms", "good>99.9%", "failed(list)<1%"), Mix: Mix{"get": 70, "list": 20, "create": 10}}, func(f *fixture) {
+		{"good", Config{Plan: Plan{Stages: steady(100, 10*time.Second).Stages, Arrivals: Constant, Max: 5000}, MaxWorkers: 1024, SLOs: slos(t, "p99<250ms", "p99(get)<2ms", "good>99.9%", "failed(list)<1%"), Mix: Mix{"get": 70, "list": 20, "create": 10}}, func(f *fixture) {
 			for seq := range uint64(1000) {
 				s := [...]string{"get", "get", "get", "get", "get", "get", "get", "list", "list", "create"}[seq%10]
 				code := uint16(scenarios[s].want)
@@ -111,7 +111,7 @@ func TestReport(t *testing.T) {
 			f.report.Slowest[1].TraceID = ""
 			f.elapsed, f.peak, f.over = 11*time.Second, 2, true
 		}},
-		{"closed", Config{Plan: Plan{Stages: []Stage{{Duration: time.Second}}}, Workers: 4, MaxWorkers: 4, Mix: Mix{"get": 1}}, func(f *fixture) {
+		{"closed", Config{Plan: Plan{Stages: []Stage{{Duration: time.Second}}, Max: 100}, Workers: 4, MaxWorkers: 4, Mix: Mix{"get": 1}}, func(f *fixture) {
 			for seq := range uint64(100) {
 				f.result(t.Context(), seq, "get", 0, time.Duration(1000+seq)*time.Microsecond, 200, "")
 			}
