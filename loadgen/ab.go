@@ -14,7 +14,7 @@ import (
 type abOptions struct {
 	comparison
 	a, b     string
-	rate     float64
+	rate     rate
 	duration time.Duration
 	block    time.Duration
 	arrivals string
@@ -31,7 +31,8 @@ func parseAB(args []string, getenv func(string) string, stdout io.Writer) (attac
 	o.define(f.Flags)
 	f.StringVar(&o.a, "a", "", "`URL` of the baseline")
 	f.StringVar(&o.b, "b", "", "`URL` of what is compared with it")
-	f.Float64Var(&o.rate, "rate", 100, "`requests` a second (0.01 to 100000)")
+	o.rate = 100
+	f.Var(&o.rate, "rate", "`requests` a second, or N/duration as in 30/1m (0.01/s to 100000/s)")
 	f.DurationVar(&o.duration, "duration", 2*time.Minute, "for this `long`: 32 to 600 blocks, four times a whole number")
 	f.DurationVar(&o.block, "block", time.Second, "attack one of them for this `long` (at least 200ms)")
 	f.StringVar(&o.arrivals, "arrivals", string(attack.Constant), "spread the requests evenly (`constant`) or as those of independent users (poisson)")
@@ -90,7 +91,7 @@ func (o *abOptions) apply(f *targetFlags) error {
 	case c.WarmUp < 0 || c.WarmUp > 10*time.Minute:
 		return f.Errorf("-warmup %s is out of range: 0 to 10m", c.WarmUp)
 	}
-	c.Plan.Stages = []attack.Stage{{Duration: c.WarmUp + o.duration, From: o.rate, To: o.rate}}
+	c.Plan.Stages = []attack.Stage{{Duration: c.WarmUp + o.duration, From: float64(o.rate), To: float64(o.rate)}}
 	if c.Plan.Planned() < 1 {
 		return f.Errorf("the plan is not one request")
 	}

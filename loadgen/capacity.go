@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -172,14 +171,14 @@ func judge(r *attack.Report, rate float64, slos []attack.SLO) capacity.Step {
 	if share := served / float64(max(r.Sent, 1)); share < minServed && !aboutShares(slos) {
 		st.Why = fmt.Sprintf("%.1f%% of the requests were served", 100*share)
 	}
+	// What the target violates by itself comes before what the generator did.
 	for _, v := range r.SLOs {
 		switch {
-		case !v.Met && st.Why == "":
+		case st.Why != "" && !st.Generator:
+		case !v.Met && (st.Why == "" || !v.Generator):
 			st.Why, st.Generator = fmt.Sprintf("%s: %s", v.SLO, v.Text), v.Generator
-		case !v.Met && !v.Generator:
-			st.Generator = false
-		case v.Met && !v.Steady:
-			st.Why = cmp.Or(st.Why, v.SLO+" at first, and not any more in the last third")
+		case v.Met && !v.Steady && st.Why == "":
+			st.Why = v.SLO + " at first, and not any more in the last third"
 		}
 	}
 	// Requests that were late took longer, so that objectives that are met are met. Those

@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -64,19 +65,20 @@ type targetFlags struct {
 	mix     string
 	targets string
 	retry   string
+	stdin   io.Reader       // for -targets -
 	set     map[string]bool // flags that were given, once they are parsed
 }
 
 func newTargetFlags(usage, prefix, about string) *targetFlags {
 	f := newRequestFlags(usage, prefix, about)
 	f.StringVar(&f.c.URL, "url", "http://127.0.0.1:9070", "`URL` of the service")
-	f.StringVar(&f.targets, "targets", "", "attack what this `file` says, in vegeta's HTTP or JSON format, instead of the album service; any status from 200 to 399 is good")
+	f.StringVar(&f.targets, "targets", "", "`file` of requests in vegeta's HTTP or JSON format, instead of scenarios; -: stdin; 200 to 399 is good")
 	return f
 }
 
 // newRequestFlags returns the flags without those that say where requests are sent to.
 func newRequestFlags(usage, prefix, about string) *targetFlags {
-	f := &targetFlags{Flags: cli.NewFlags(usage, prefix, about)}
+	f := &targetFlags{Flags: cli.NewFlags(usage, prefix, about), stdin: os.Stdin}
 	f.StringVar(&f.mix, "mix", "get=70,list=20,create=10", "`weights` of the scenarios "+strings.Join(attack.Names(), ", ")+" (each 0 to 1000)")
 	f.DurationVar(&f.c.Timeout, "timeout", 10*time.Second, "give up a request after this `long` (1ms to 10m)")
 	f.IntVar(&f.c.MaxWorkers, "max-workers", 1024, "`requests` in flight at most (1 to 65536)")
@@ -144,15 +146,20 @@ func (f *targetFlags) readTargets() error {
 	if f.set["mix"] || f.set["url"] {
 		return f.Errorf("-targets says what -mix and -url say: give one of them")
 	}
-	file, err := os.Open(f.targets)
-	if err != nil {
-		return fmt.Errorf("-targets: %w", err)
+	in, name := f.stdin, "stdin"
+	if f.targets != "-" {
+		file, err := os.Open(f.targets)
+		if err != nil {
+			return fmt.Errorf("-targets: %w", err)
+		}
+		defer file.Close()
+		in, name = file, f.targets
 	}
-	defer file.Close()
-	if f.c.Targets, err = attack.ReadTargets(file); err != nil {
-		return f.Errorf("-targets %s: %v", f.targets, err)
+	var err error
+	if f.c.Targets, err = attack.ReadTargets(name, in); err != nil {
+		return f.Errorf("-targets: %v", err)
 	}
-	f.c.URL = f.targets
+	f.c.URL = name
 	return nil
 }
 
@@ -166,9 +173,24 @@ func (f *targetFlags) only(other string, names ...string) error {
 	return nil
 }
 
+// rate is what -rate says, in requests a second.
+type rate float64
+
+func (r *rate) String() string { return strconv.FormatFloat(float64(*r), 'g', -1, 64) }
+
+// Set reads a rate as attack.ParseRate does.
+func (r *rate) Set(s string) error {
+	v, err := attack.ParseRate(s)
+	*r = rate(v)
+	return err
+}
+
+// defaultDuration is that of a plan without a number of requests.
+const defaultDuration = 30 * time.Second
+
 // planFlags say when requests are due.
 type planFlags struct {
-	rate     float64
+	rate     rate
 	duration time.Duration
 	stages   string
 	arrivals string
@@ -178,11 +200,12 @@ type planFlags struct {
 }
 
 func (p *planFlags) define(f *targetFlags) {
-	f.Float64Var(&p.rate, "rate", 100, "`requests` a second (0.01 to 100000); 0: the closed model, see -workers")
-	f.DurationVar(&p.duration, "duration", 30*time.Second, "for this `long` (100ms to 24h)")
+	p.rate = 100
+	f.Var(&p.rate, "rate", "`requests` a second, or N/duration as in 30/1m (0.01/s to 100000/s); 0: closed model, see -workers")
+	f.DurationVar(&p.duration, "duration", defaultDuration, "for this `long` (100ms to 24h); with -n: until all are sent")
 	f.StringVar(&p.stages, "stages", "", "instead of -rate and -duration: `stages` as in 10s@0..200,30s@200, each for so long from one rate to another, or at one")
 	f.StringVar(&p.arrivals, "arrivals", string(attack.Constant), "spread the requests evenly (`constant`) or as those of independent users (poisson)")
-	f.Uint64Var(&f.c.Plan.Max, "n", 0, "stop after this number of `requests`; 0: when the time is over")
+	f.Uint64Var(&f.c.Plan.Max, "n", 0, "send this number of `requests`; with -duration or -stages: the first limit ends; 0: no limit")
 	f.IntVar(&f.c.Workers, "workers", 0, "of the closed model (-rate 0): this `number` sends when they were answered (1 to 65536)")
 	f.DurationVar(&f.c.WarmUp, "warmup", 0, "do not count the requests of this first part of the `time`")
 	f.StringVar(&p.startAt, "start-at", "", "begin at this `time` (RFC 3339, within a day), as other machines do")
@@ -247,7 +270,10 @@ func (p *planFlags) apply(f *targetFlags) error {
 			return f.Errorf("-stages: %v", err)
 		}
 	default:
-		c.Plan.Stages = []attack.Stage{{Duration: p.duration, From: p.rate, To: p.rate}}
+		if err := p.untilSent(f); err != nil {
+			return err
+		}
+		c.Plan.Stages = []attack.Stage{{Duration: p.duration, From: float64(p.rate), To: float64(p.rate)}}
 	}
 	if err := f.checkSLOs(); err != nil {
 		return err
@@ -257,6 +283,22 @@ func (p *planFlags) apply(f *targetFlags) error {
 		return f.Errorf("the plan is not one request")
 	case c.WarmUp > 0 && c.WarmUp >= c.Plan.Span():
 		return f.Errorf("-warmup %s is as long as the whole plan", c.WarmUp)
+	}
+	return nil
+}
+
+// untilSent makes the duration long enough for -n where none is given: a duration of the
+// environment is replaced by a number on the command line.
+func (p *planFlags) untilSent(f *targetFlags) error {
+	n := f.c.Plan.Max
+	if n == 0 || f.set["duration"] || !f.set["n"] && p.duration != defaultDuration {
+		return nil
+	}
+	if p.duration = attack.MaxDuration; p.rate > 0 {
+		p.duration = attack.ForRequests(n, float64(p.rate), f.c.Plan.Arrivals)
+	}
+	if p.duration > attack.MaxDuration {
+		return f.Errorf("-n %d at -rate %g takes longer than 24h", n, p.rate)
 	}
 	return nil
 }

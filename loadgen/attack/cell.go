@@ -23,10 +23,15 @@ type cell struct {
 	served   *times      // response times of good and late ones
 	shed     *times
 	failed   *times
+
+	// Of good and late requests too, to tell the target's part from the generator's. They
+	// are not in files.
+	service *times
+	delayed int // late ones that were late only because they were sent late
 }
 
 func newCell() *cell {
-	return &cell{classes: map[Class]int{}, statuses: map[int]int{}, served: newTimes(), shed: newTimes(), failed: newTimes()}
+	return &cell{classes: map[Class]int{}, statuses: map[int]int{}, served: newTimes(), shed: newTimes(), failed: newTimes(), service: newTimes()}
 }
 
 func (c *cell) merge(d *cell) {
@@ -51,6 +56,15 @@ func (c *cell) add(class Class, status int, response time.Duration) {
 		c.failed.add(response)
 	default:
 		c.served.add(response)
+	}
+}
+
+// addService notes how long a served request took from when it was sent, and whether it
+// would have been in time had it not been sent late.
+func (c *cell) addService(service time.Duration, delayed bool) {
+	c.service.add(service)
+	if delayed {
+		c.delayed++
 	}
 }
 

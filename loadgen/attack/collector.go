@@ -101,8 +101,14 @@ func (k *collector) add(res *vegeta.Result, n *note) {
 	status, response, lag := int(res.Code), res.End().Sub(due), res.Timestamp.Sub(due)
 	class := k.classify(n, status, response)
 	k.tr.meter.add(n.scenario.name, class, response, res.Latency, lag, n.span)
+	row := k.rows[n.scenario.name]
 	k.all.add(class, status, response)
-	k.rows[n.scenario.name].add(class, status, response)
+	row.add(class, status, response)
+	if class == Good || class == Late {
+		delayed := class == Late && res.Latency < k.late[n.scenario.name] && lag.Seconds() > lagLimit(response.Seconds())
+		k.all.addService(res.Latency, delayed)
+		row.addService(res.Latency, delayed)
+	}
 	k.intervals.add(at, class, response)
 	if p := k.parts[n.scenario.name]; p != nil {
 		p.add(at, class, response)
@@ -204,6 +210,9 @@ func (k *collector) look() string {
 			Classes: maps.Clone(k.all.classes), P99: k.all.served.quantile(0.99), Last: last}
 		if k.c.Workers > 0 {
 			p.Duration = k.c.Plan.Duration()
+			if n := k.report.Sent + k.report.WarmUp; n > 0 && k.c.Plan.Max > 0 { // at the rate so far
+				p.Duration = min(p.Duration, time.Duration(float64(elapsed)*float64(k.c.Plan.Max)/float64(n)))
+			}
 		} else {
 			p.Asked = k.c.Plan.Rate(elapsed)
 		}
@@ -224,6 +233,11 @@ func (k *collector) finish(began time.Time, paced, elapsed time.Duration, interr
 	r.Classes = k.all.classes
 	if interrupted {
 		r.Ended = cmp.Or(r.Ended, "interrupted")
+	}
+	if r.Max = k.c.Plan.Max; r.Max > 0 && r.Ended == "" {
+		if r.Limit = LimitPlan; uint64(r.Sent+r.WarmUp) >= k.c.Plan.share(r.Max) {
+			r.Limit = LimitRequests
+		}
 	}
 	span := paced // how long the last answers took is not an open plan's rate
 	if k.c.Workers > 0 {
@@ -296,6 +310,10 @@ const (
 	minSent     = 0.99                 // of what is planned
 )
 
+// lagLimit is how late, in seconds, a generator that keeps up sends requests whose
+// response times are so long.
+func lagLimit(response float64) float64 { return max(maxLag.Seconds(), maxLagShare*response) }
+
 // Unsent says how much of the plan was not sent, if that is more than a generator that
 // keeps up with it leaves; else "". Of Poisson arrivals nobody knows how many there are.
 func (r *Report) Unsent() string {
@@ -309,7 +327,7 @@ func (r *Report) Unsent() string {
 // the target's.
 func (k *collector) validate() {
 	r := k.report
-	if limit := max(maxLag.Seconds(), maxLagShare*r.Response.P99); r.Lag.P99 > limit {
+	if limit := lagLimit(r.Response.P99); r.Lag.P99 > limit {
 		r.Invalid = append(r.Invalid, fmt.Sprintf("requests were sent %s late at p99, more than %s", ms(r.Lag.P99), ms(limit)))
 	}
 	if k.waited > 0 {

@@ -15,6 +15,8 @@ var categories = []struct{ in, name string }{
 	{"no such host", "no such host"},
 	{"cannot assign requested address", "no free port"},
 	{"too many open files", "too many open files"},
+	{"response headers are longer", "response headers too long"},
+	{"server response headers exceeded", "response headers too long"}, // net/http's
 }
 
 func category(err string) string {

@@ -25,6 +25,12 @@ func (r *Report) facts() []fact {
 	}
 	add("target", "%s", r.Target)
 	add("plan", "%s", r.plan())
+	switch r.Limit {
+	case LimitRequests:
+		add("limit", "max %d requests (-n)", r.Max)
+	case LimitPlan:
+		add("limit", "end of the plan, before max %d requests (-n)", r.Max)
+	}
 	run := r.RunID
 	if r.Shard != "" {
 		run += ", shard " + r.Shard

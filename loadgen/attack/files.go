@@ -22,9 +22,10 @@ const (
 	textFile    = "report.txt"
 	pageFile    = "report.html"
 	resultsFile = "results.bin"
+	partSuffix  = ".part" // of a file that is being written
 )
 
-// Folder is where the files of a run are:
+// Folder is where the files of a run are. Each appears when it is complete, report.json last:
 //
 //	report.json                the Report
 //	report.txt                 the same for people
@@ -57,7 +58,11 @@ func NewFolder(path string, results bool) (*Folder, error) {
 	if !results {
 		return &Folder{path: path}, nil
 	}
-	file, err := os.Create(filepath.Join(path, resultsFile))
+	// The headers of responses are in it, which may be secret.
+	file, err := os.OpenFile(filepath.Join(path, resultsFile+partSuffix), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("%s holds a run that is not finished", path)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -90,13 +95,12 @@ func (f *Folder) add(res *vegeta.Result) {
 func (f *Folder) Finish(r *Report) error {
 	if f.file != nil {
 		f.err = errors.Join(f.err, f.buffer.Flush(), f.file.Close())
+		if f.err == nil {
+			f.err = os.Rename(f.file.Name(), filepath.Join(f.path, resultsFile))
+		}
 	}
 	write := func(name string, to func(io.Writer) error) {
-		file, err := os.Create(filepath.Join(f.path, name))
-		if err == nil {
-			err = errors.Join(to(file), file.Close())
-		}
-		f.err = errors.Join(f.err, err)
+		f.err = errors.Join(f.err, writeFile(filepath.Join(f.path, name), to))
 	}
 	for _, name := range []string{"response", "service", "lag"} {
 		t := r.histogram(name)
@@ -121,11 +125,29 @@ func (f *Folder) Finish(r *Report) error {
 			r.Histograms[name] = h
 		}
 	}
-	write(reportFile, r.writeAll) // last: who finds it finds all
+	if f.err == nil { // last: who finds it finds all
+		write(reportFile, r.writeAll)
+	}
 	if f.err != nil {
 		return fmt.Errorf("write the run: %w", f.err)
 	}
 	return nil
+}
+
+// writeFile writes a file, all of it or nothing: others read the runs of a lab while they
+// are written.
+func writeFile(path string, to func(io.Writer) error) error {
+	file, err := os.Create(path + partSuffix)
+	if err != nil {
+		return err
+	}
+	if err = errors.Join(to(file), file.Close()); err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(file.Name())
+	}
+	return err
 }
 
 // log writes a histogram as one interval of HdrHistogram's log.

@@ -83,15 +83,12 @@ func library(name string) (string, error) {
 }
 
 func (r *Report) tiles() []tile {
-	value := func(v float64) string {
-		if r.Response.Count == 0 {
-			return "–"
+	responseTime := func(name string, seconds float64) tile {
+		t := tile{Name: name, Value: "–", Note: "response time, served"}
+		if r.Response.Count > 0 {
+			t.Value, t.Unit = readable(1000*seconds), "ms"
 		}
-		return readable(v)
-	}
-	unit := "ms"
-	if r.Response.Count == 0 {
-		unit = ""
+		return t
 	}
 	note := ""
 	if r.Model == "open" {
@@ -99,8 +96,8 @@ func (r *Report) tiles() []tile {
 	}
 	bad := r.Classes[Failed] + r.Classes[Shed]
 	return []tile{
-		{Name: "p50", Value: value(r.Response.P50), Unit: unit, Note: "response time, served"},
-		{Name: "p99", Value: value(r.Response.P99), Unit: unit, Note: "response time, served"},
+		responseTime("p50", r.Response.P50),
+		responseTime("p99", r.Response.P99),
 		{Name: "goodput", Value: readable(r.Goodput), Unit: "/s", Note: percent(r.share(Good)) + " of the requests"},
 		{Name: "rate reached", Value: readable(r.Reached), Unit: "/s", Note: note},
 		{Name: "failed, shed", Value: strconv.Itoa(bad), Note: fmt.Sprintf("%d failed, %d shed", r.Classes[Failed], r.Classes[Shed]), Bad: bad > 0},

@@ -23,7 +23,7 @@ func Merge(reports []*Report) (*Report, error) {
 	}
 	first := reports[0]
 	m := &Report{Version: ReportVersion, Target: first.Target, Traces: first.Traces, StartedAt: first.StartedAt, Model: first.Model, Stages: first.Stages, Arrivals: first.Arrivals,
-		Seed: first.Seed, WarmUpTime: first.WarmUpTime, Replay: first.Replay, Errors: map[string]int{}, Slowest: []Slow{}}
+		Seed: first.Seed, Max: first.Max, Limit: first.Limit, WarmUpTime: first.WarmUpTime, Replay: first.Replay, Errors: map[string]int{}, Slowest: []Slow{}}
 	all, service, lag := newCell(), newTimes(), newTimes()
 	rows := map[string]*cell{}
 	merged := &intervals{}
@@ -36,6 +36,9 @@ func Merge(reports []*Report) (*Report, error) {
 		if r.Model != first.Model || r.Stages != first.Stages || r.Arrivals != first.Arrivals || r.Seed != first.Seed {
 			return nil, fmt.Errorf("%s and %s have different plans: %s %s %s seed %d, and %s %s %s seed %d", first.RunID, r.RunID,
 				first.Model, first.Stages, first.Arrivals, first.Seed, r.Model, r.Stages, r.Arrivals, r.Seed)
+		}
+		if r.Max != first.Max {
+			return nil, fmt.Errorf("%s and %s have different maxima of requests: %d and %d", first.RunID, r.RunID, first.Max, r.Max)
 		}
 		if r.objectives() != first.objectives() || r.Retries.Policy != first.Retries.Policy {
 			return nil, fmt.Errorf("%s and %s have different objectives or retries: %q %s, and %q %s", first.RunID, r.RunID,
@@ -83,7 +86,7 @@ func Merge(reports []*Report) (*Report, error) {
 			}
 		}
 	}
-	for _, v := range first.SLOs {
+	for i, v := range first.SLOs {
 		s, err := ParseSLO(v.SLO)
 		if err != nil {
 			return nil, err
@@ -94,9 +97,23 @@ func Merge(reports []*Report) (*Report, error) {
 		}
 		v := s.judge(c)
 		v.Steady = v.Met && (s.scenario != "" || s.steady(merged.list)) // by scenario the time is not known
+		v.Generator = !v.Met && blamed(reports, i)
 		m.SLOs = append(m.SLOs, v)
 	}
 	return m, m.shards(reports)
+}
+
+// blamed reports whether objective i is violated only where a generator was the reason:
+// the service times of served requests by scenario are in no file.
+func blamed(reports []*Report, i int) bool {
+	generator := false
+	for _, r := range reports {
+		if v := r.SLOs[i]; !v.Met && !v.Generator {
+			return false
+		}
+		generator = generator || r.SLOs[i].Generator
+	}
+	return generator
 }
 
 // add adds up what are sums.
@@ -128,6 +145,9 @@ func (m *Report) add(r *Report) {
 	}
 	m.FirstError = cmp.Or(m.FirstError, r.FirstError)
 	m.Ended = cmp.Or(m.Ended, r.Ended)
+	if r.Limit != LimitRequests {
+		m.Limit = r.Limit
+	}
 	for _, why := range r.Invalid {
 		m.Invalid = append(m.Invalid, name+": "+why)
 	}
@@ -193,9 +213,9 @@ func (r *Report) cells() (c cells, err error) {
 		return t
 	}
 	c = cells{service: get("service"), lag: get("lag"), rows: map[string]*cell{}}
-	c.all = &cell{classes: r.Classes, statuses: map[int]int{}, served: get("response"), shed: get("shed"), failed: get("failed")}
+	c.all = &cell{classes: r.Classes, statuses: map[int]int{}, served: get("response"), shed: get("shed"), failed: get("failed"), service: newTimes()}
 	for _, row := range r.Scenarios {
-		c.rows[row.Name] = &cell{row.Classes, row.Statuses, get("response/" + row.Name), get("shed/" + row.Name), get("failed/" + row.Name)}
+		c.rows[row.Name] = &cell{classes: row.Classes, statuses: row.Statuses, served: get("response/" + row.Name), shed: get("shed/" + row.Name), failed: get("failed/" + row.Name), service: newTimes()}
 		for status, n := range row.Statuses {
 			c.all.statuses[status] += n
 		}

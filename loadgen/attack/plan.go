@@ -48,6 +48,41 @@ func (p Plan) shards() uint64 { return max(p.Shards, 1) }
 // global returns the number in the whole plan of this process's request n.
 func (p Plan) global(n uint64) uint64 { return n*p.shards() + p.Shard }
 
+// ParseRate reads a rate in requests a second, as in 100 or 0.5, or in another time, as in
+// 30/1m or 30/m.
+func ParseRate(s string) (float64, error) {
+	bad := fmt.Errorf("%q is not a rate, as in 100 (a second) or 30/1m", s)
+	number, per, ok := strings.Cut(s, "/")
+	v, err := strconv.ParseFloat(number, 64)
+	if err != nil {
+		return 0, bad
+	}
+	if !ok {
+		return v, nil
+	}
+	if per != "" && (per[0] < '0' || per[0] > '9') { // a unit only
+		per = "1" + per
+	}
+	d, err := time.ParseDuration(per)
+	if err != nil || d <= 0 {
+		return 0, bad
+	}
+	return v / d.Seconds(), nil
+}
+
+// ForRequests is how long a stage has to be for so many requests to be scheduled in it.
+func ForRequests(n uint64, rate float64, a Arrivals) time.Duration {
+	requests := float64(n)
+	if a == Poisson { // whose number in a time varies: this much in one of 10^15 plans
+		requests += 8*math.Sqrt(requests) + 32
+	}
+	s := math.Ceil(1000*requests/rate-whole) / 1000
+	if s > MaxDuration.Seconds() {
+		return math.MaxInt64
+	}
+	return max(time.Duration(math.Round(s*1000))*time.Millisecond, time.Millisecond)
+}
+
 // ParseStages reads "10s@0..200,30s@200,5s@500": for so long, from a rate to another
 // or at one.
 func ParseStages(s string) ([]Stage, error) {
@@ -71,8 +106,8 @@ func ParseStages(s string) ([]Stage, error) {
 			text string
 			into *float64
 		}{{from, &st.From}, {to, &st.To}} {
-			if *r.into, err = strconv.ParseFloat(r.text, 64); err != nil || !(*r.into >= 0 && *r.into <= MaxRate) {
-				return nil, fmt.Errorf("%q: the rate must be a number from 0 to %d", part, MaxRate)
+			if *r.into, err = ParseRate(r.text); err != nil || !(*r.into >= 0 && *r.into <= MaxRate) {
+				return nil, fmt.Errorf("%q: the rate must be from 0 to %d requests/s, as in 200 or 30/1m", part, MaxRate)
 			}
 		}
 		if total += d; total > MaxDuration {
@@ -150,6 +185,11 @@ func (p Plan) Planned() uint64 {
 	if p.Max > 0 {
 		n = min(n, p.Max)
 	}
+	return p.share(n)
+}
+
+// share is how many of n requests of the whole plan this process sends.
+func (p Plan) share(n uint64) uint64 {
 	if n <= p.Shard {
 		return 0
 	}

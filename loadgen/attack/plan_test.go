@@ -32,11 +32,11 @@ func TestParseStages(t *testing.T) {
 		"0s@100":         `"0s@100": the duration must be from 1ms to 24h`,
 		"25h@100":        `"25h@100": the duration must be from 1ms to 24h`,
 		"13h@1,13h@1":    "all stages together are longer than 24h",
-		"10s@-1":         `"10s@-1": the rate must be a number from 0 to 100000`,
-		"10s@1..":        `"10s@1..": the rate must be a number from 0 to 100000`,
-		"10s@1..2..3":    `"10s@1..2..3": the rate must be a number from 0 to 100000`,
-		"10s@NaN":        `"10s@NaN": the rate must be a number from 0 to 100000`,
-		"10s@1e9":        `"10s@1e9": the rate must be a number from 0 to 100000`,
+		"10s@-1":         `"10s@-1": the rate must be from 0 to 100000 requests/s, as in 200 or 30/1m`,
+		"10s@1..":        `"10s@1..": the rate must be from 0 to 100000 requests/s, as in 200 or 30/1m`,
+		"10s@1..2..3":    `"10s@1..2..3": the rate must be from 0 to 100000 requests/s, as in 200 or 30/1m`,
+		"10s@NaN":        `"10s@NaN": the rate must be from 0 to 100000 requests/s, as in 200 or 30/1m`,
+		"10s@1e9":        `"10s@1e9": the rate must be from 0 to 100000 requests/s, as in 200 or 30/1m`,
 		"100ms@1":        `"100ms@1" is not one request`,
 		"1s@0,1s@0..0.1": `"1s@0,1s@0..0.1" is not one request`,
 	} {
@@ -232,5 +232,45 @@ func TestAverageAfterWarmUp(t *testing.T) {
 		if got := tt.plan.average(tt.warmUp); math.Abs(got-tt.want) > 1e-9 {
 			t.Errorf("%s after %s: %g/s, want %g", tt.plan, tt.warmUp, got, tt.want)
 		}
+	}
+}
+
+func TestParseRate(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]float64{"100": 100, "0.5": 0.5, "0": 0, "50/s": 50, "50/1s": 50, "30/1m": 0.5, "30/m": 0.5, "1/100ms": 10, "3600/h": 1, "1.5/500ms": 3} {
+		if got, err := ParseRate(in); err != nil || math.Abs(got-want) > 1e-12 {
+			t.Errorf("ParseRate(%q) = %v, %v, want %v", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"", "x", "1/", "/1s", "1/0s", "1/-1s", "1/x", "1/1", "infinity/s/", "1 / s"} {
+		if got, err := ParseRate(in); err == nil {
+			t.Errorf("ParseRate(%q) = %v, want an error", in, got)
+		}
+	}
+}
+
+// A plan that is made for a number of requests has them all, whatever the arrivals.
+func TestForRequests(t *testing.T) {
+	t.Parallel()
+	for _, a := range []Arrivals{Constant, Poisson} {
+		for n := uint64(1); n < 3000; n += 1 + n/3 {
+			for _, rate := range []float64{0.5, 3, 7, 10, 1000.0 / 3, MaxRate} {
+				for _, shards := range []uint64{0, 3} {
+					d := ForRequests(n, rate, a)
+					p := Plan{Stages: []Stage{{d, rate, rate}}, Arrivals: a, Max: n, Shards: shards}
+					pacer := newPacer(t.Context(), Config{Plan: p, Seed: n})
+					sent := uint64(0)
+					for _, more := pacer.next(sent); more; _, more = pacer.next(sent) {
+						sent++
+					}
+					if sent != p.share(n) || p.Planned() != sent || a == Constant && d.Seconds() > float64(n)/rate+0.001+1e-9 {
+						t.Fatalf("%s, %d requests at %g/s, %d shards: %d in %s, %d planned", a, n, rate, shards, sent, d, p.Planned())
+					}
+				}
+			}
+		}
+	}
+	if d := ForRequests(1_000_000, 0.01, Constant); d <= MaxDuration {
+		t.Errorf("a million requests at 0.01/s in %s", d)
 	}
 }

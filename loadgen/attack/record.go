@@ -51,9 +51,10 @@ type Recorder struct {
 	err     error
 }
 
-// NewRecorder makes a recording of a run. The file must not be there.
+// NewRecorder makes a recording of a run. The file must not be there. Only its owner can
+// read it: the requests of -targets may hold passwords and tokens.
 func NewRecorder(path, runID string) (*Recorder, error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +166,9 @@ func (r *Recording) open() (err error) {
 }
 
 func (r *Recording) read() (e entry, err error) {
-	err = r.dec.Decode(&e)
+	if err = r.dec.Decode(&e); err == nil && len(e.Header) > 0 {
+		e.Header, err = normalizeHeader(e.Header, len(e.Body))
+	}
 	return e, err
 }
 

@@ -34,7 +34,9 @@ type Report struct {
 	Workers    int              `json:"workers,omitempty"` // of the closed model
 	MaxWorkers int              `json:"max_workers"`       // requests in flight at most
 	Seed       uint64           `json:"seed"`
-	Planned    uint64           `json:"planned"` // requests; 0: as many as there is time for
+	Planned    uint64           `json:"planned"`                // requests; 0: as many as there is time for
+	Max        uint64           `json:"max_requests,omitempty"` // of the whole plan, with all shards
+	Limit      Limit            `json:"limit,omitempty"`        // which came first, where there is Max
 	Sent       int              `json:"sent"`
 	Cancelled  int              `json:"cancelled"`
 	WarmUp     int              `json:"warm_up,omitempty"`      // requests before those that are counted
@@ -71,6 +73,15 @@ type Report struct {
 	groups []explain.Group
 	times  map[string]*times // by name, as in Histograms
 }
+
+// Limit is what ended an attack that had a maximum of requests.
+type Limit string
+
+// Limits of an attack: the maximum of requests, or the duration, stages or recording.
+const (
+	LimitRequests Limit = "requests"
+	LimitPlan     Limit = "plan"
+)
 
 // RetryAfter is about answers of 429 and 503 that said when to come again, those to the
 // tries of one request each. A promise was kept if the first try that was sent after that

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -84,7 +85,7 @@ func TestReport(t *testing.T) {
 		c    Config
 		fill func(f *fixture)
 	}{
-		{"good", Config{Plan: steady(100, 10*time.Second), MaxWorkers: 1024, SLOs: slos(t, "p99<250ms", "p99(get)<2ms", "good>99.9%", "failed(list)<1%"), Mix: Mix{"get": 70, "list": 20, "create": 10}}, func(f *fixture) {
+		{"good", Config{Plan: Plan{Stages: steady(100, 10*time.Second).Stages, Arrivals: Constant, Max: 5000}, MaxWorkers: 1024, SLOs: slos(t, "p99<250ms", "p99(get)<2ms", "good>99.9%", "failed(list)<1%"), Mix: Mix{"get": 70, "list": 20, "create": 10}}, func(f *fixture) {
 			for seq := range uint64(1000) {
 				s := [...]string{"get", "get", "get", "get", "get", "get", "get", "list", "list", "create"}[seq%10]
 				code := uint16(scenarios[s].want)
@@ -110,7 +111,7 @@ func TestReport(t *testing.T) {
 			f.report.Slowest[1].TraceID = ""
 			f.elapsed, f.peak, f.over = 11*time.Second, 2, true
 		}},
-		{"closed", Config{Plan: Plan{Stages: []Stage{{Duration: time.Second}}}, Workers: 4, MaxWorkers: 4, Mix: Mix{"get": 1}}, func(f *fixture) {
+		{"closed", Config{Plan: Plan{Stages: []Stage{{Duration: time.Second}}, Max: 100}, Workers: 4, MaxWorkers: 4, Mix: Mix{"get": 1}}, func(f *fixture) {
 			for seq := range uint64(100) {
 				f.result(t.Context(), seq, "get", 0, time.Duration(1000+seq)*time.Microsecond, 200, "")
 			}
@@ -141,9 +142,9 @@ func TestReport(t *testing.T) {
 			if tt.name == "good" {
 				r.Traces = "http://127.0.0.1:16696/trace/"
 				r.Explained = []explain.Answer{{Scenario: "get", Slow: 20, Typical: 20, SlowFound: 20, Found: 19, Missing: "their traces did not come, or not completely", Difference: 0.182, Causes: []explain.Cause{
-					{Part: explain.Part{Service: "album-store", Name: "INSERT albums", Kind: "client"}, Difference: 0.151, Low: 0.14, High: 0.16, Share: 0.83, TraceID: "1"},
-					{Part: explain.Part{Service: "proxy-service", Name: "overload queue", Kind: "internal"}, Difference: 0.019, Low: 0.01, High: 0.03, Share: 0.1, TraceID: "2"},
-					{Part: explain.Part{Service: "loadgen", Name: "sent late", Kind: "generator"}, Difference: 0.001, Low: -0.001, High: 0.002, Share: 0.005, TraceID: "3"},
+					{Part: explain.Part{Service: "album-store", Name: "INSERT albums", Kind: "client"}, Difference: 0.151, Low: 0.14, High: 0.16, Share: 0.83, TraceID: strings.Repeat("1a", 16)},
+					{Part: explain.Part{Service: "proxy-service", Name: "overload queue", Kind: "internal"}, Difference: 0.019, Low: 0.01, High: 0.03, Share: 0.1, TraceID: strings.Repeat("2b", 16)},
+					{Part: explain.Part{Service: "loadgen", Name: "sent late", Kind: "generator"}, Difference: 0.001, Low: -0.001, High: 0.002, Share: 0.005, TraceID: strings.Repeat("3c", 16)},
 				}}}
 			}
 			written := map[string][]byte{}
@@ -163,7 +164,10 @@ func TestReport(t *testing.T) {
 					t.Errorf("writing to a full disk = %v, want %v", err, syscall.ENOSPC)
 				}
 			}
-			again := rewritten(t, r)
+			again, file := rewritten(t, r)
+			for suffix, text := range written {
+				checkNumbers(t, file, suffix, text)
+			}
 			for suffix, want := range written {
 				var got bytes.Buffer
 				if err := formats[suffix](again, &got); err != nil || !bytes.Equal(got.Bytes(), want) {
@@ -192,9 +196,9 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-// rewritten returns a report as it comes out of the files that it is written to, and
-// checks those that are not reports.
-func rewritten(t *testing.T, r *Report) *Report {
+// rewritten returns a report as it comes out of the files that it is written to and its
+// report.json, and checks those that are not reports.
+func rewritten(t *testing.T, r *Report) (again *Report, file []byte) {
 	t.Helper()
 	dir := t.TempDir()
 	f, err := NewFolder(dir, false)
@@ -204,19 +208,22 @@ func rewritten(t *testing.T, r *Report) *Report {
 	if err := f.Finish(r); err != nil {
 		t.Fatal(err)
 	}
-	again, err := ReadReport(dir)
+	if again, err = ReadReport(dir); err != nil {
+		t.Fatal(err)
+	}
+	file, err = os.ReadFile(filepath.Join(dir, reportFile))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if page, err := os.ReadFile(filepath.Join(dir, "report.html")); err != nil || !bytes.Contains(page, []byte(r.RunID)) {
 		t.Errorf("report.html: %v, %d bytes", err, len(page))
 	}
-	file, err := os.Open(filepath.Join(dir, "response.hlog"))
+	hlog, err := os.Open(filepath.Join(dir, "response.hlog"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
-	log := hdrhistogram.NewHistogramLogReader(file)
+	defer hlog.Close()
+	log := hdrhistogram.NewHistogramLogReader(hlog)
 	begin := r.StartedAt.Add(seconds(r.WarmUpTime)).UnixMilli()
 	for i, v := range r.Intervals {
 		h, err := log.NextIntervalHistogram()
@@ -227,7 +234,7 @@ func rewritten(t *testing.T, r *Report) *Report {
 	if h, err := log.NextIntervalHistogram(); h != nil || err != nil {
 		t.Errorf("the log has more: %v, %v", h, err)
 	}
-	return again
+	return again, file
 }
 
 type full struct{}

@@ -79,8 +79,8 @@ type Verdict struct {
 	// Steady is false if the objective was met in all, and not in the last third of the
 	// time: what builds up slowly is not met for long.
 	Steady bool `json:"steady"`
-	// Generator is true if it was not met, and would have been had the requests been sent
-	// when they were due.
+	// Generator is true if it was not met, and would have been had the generator sent the
+	// requests of its scenario when they were scheduled.
 	Generator bool `json:"generator,omitempty"`
 }
 
@@ -99,12 +99,20 @@ func (s SLO) judge(c *cell) Verdict {
 	}
 	v.Value = float64(c.classes[s.class]) / float64(c.requests())
 	v.Text = fmt.Sprintf("%.3f%%", 100*v.Value)
-	if s.below {
-		v.Met = v.Value < s.share || s.share == 0 && v.Value == 0
-	} else {
-		v.Met = v.Value > s.share || s.share == 1 && v.Value == 1
-	}
+	v.Met = s.meets(v.Value)
 	return v
+}
+
+// rounding is by how much a share that was computed differs from the exact one at most.
+const rounding = 1e-12
+
+// meets reports whether a share meets the objective. Below 0% and above 100% there is
+// nothing: those bounds may be reached.
+func (s SLO) meets(share float64) bool {
+	if s.below {
+		return share < s.share-rounding || s.share == 0 && share == 0
+	}
+	return share > s.share+rounding || s.share == 1 && share == 1
 }
 
 // lateAfter returns when an answer of a scenario is late: after the time that the
@@ -165,10 +173,32 @@ func (k *collector) verdicts() []Verdict {
 		c, intervals := k.about(s)
 		v := s.judge(c)
 		v.Steady = v.Met && s.steady(intervals)
-		v.Generator = !v.Met && s.quantile > 0 && k.service.count() > 0 && k.service.quantile(s.quantile) < s.bound
+		v.Generator = !v.Met && s.generator(c)
 		list = append(list, v)
 	}
 	return list
+}
+
+// generator reports whether an objective that is violated would have been met had the
+// requests been sent when they were scheduled. The service times have to meet it, and the
+// send delay has to be more than a generator adds that keeps up: next to its bound a
+// target violates an objective by itself.
+func (s SLO) generator(c *cell) bool {
+	if c == nil || c.requests() == 0 {
+		return false
+	}
+	if s.quantile > 0 {
+		response, service := c.served.quantile(s.quantile), c.service.quantile(s.quantile)
+		return c.service.count() > 0 && service < s.bound && (response-service).Seconds() > lagLimit(response.Seconds())
+	}
+	hits := c.classes[s.class]
+	switch s.class {
+	case Late:
+		hits -= c.delayed
+	case Good:
+		hits += c.delayed
+	}
+	return c.delayed > 0 && s.meets(float64(hits)/float64(c.requests()))
 }
 
 // steady reports whether the objective is met in the last third of the intervals, or is
@@ -258,10 +288,18 @@ func (i *interval) hits(s SLO) (hits, of float64) {
 }
 
 // wilson returns the interval of a share by Wilson's score, z standard errors to each
-// side.
+// side. Of no hits it begins at 0 and of nothing but hits it ends at 1, exactly: by the
+// formula rounding leaves a little, which is above a bound of 0 or below one of 1.
 func wilson(hits, of, z float64) (low, high float64) {
 	p, z2 := hits/of, z*z
 	middle := (p + z2/(2*of)) / (1 + z2/of)
-	half := z / (1 + z2/of) * math.Sqrt(p*(1-p)/of+z2/(4*of*of))
-	return middle - half, middle + half
+	half := z / (1 + z2/of) * math.Sqrt(max(p*(1-p), 0)/of+z2/(4*of*of))
+	low, high = max(middle-half, 0), min(middle+half, 1)
+	if hits <= 0 {
+		low = 0
+	}
+	if hits >= of {
+		high = 1
+	}
+	return low, high
 }

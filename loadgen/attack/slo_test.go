@@ -142,3 +142,97 @@ func TestClear(t *testing.T) {
 		}
 	}
 }
+
+// The interval of a share reaches exactly 0 or 1 where there was none or nothing else: a
+// step in which all went well passes, however many requests it had.
+func TestWilson(t *testing.T) {
+	t.Parallel()
+	for n := 1; n <= 20_000; n++ {
+		for _, z := range []float64{steadyBy, clearBy} {
+			if low, high := wilson(0, float64(n), z); low != 0 || !(high > 0 && high <= 1) {
+				t.Fatalf("wilson(0, %d, %g) = %v, %v, want from 0", n, z, low, high)
+			}
+			if low, high := wilson(float64(n), float64(n), z); high != 1 || !(low >= 0 && low < 1) {
+				t.Fatalf("wilson(%d, %d, %g) = %v, %v, want to 1", n, n, z, low, high)
+			}
+			for _, hits := range []float64{float64(n) / 3, float64(n) / 2} {
+				if low, high := wilson(hits, float64(n), z); !(low >= 0 && low <= hits/float64(n) && high >= hits/float64(n) && high <= 1) {
+					t.Fatalf("wilson(%g, %d, %g) = %v, %v, want around it", hits, n, z, low, high)
+				}
+			}
+		}
+	}
+}
+
+// What is all or nothing is met to the end, for any number of requests.
+func TestSteadyOfPerfectSteps(t *testing.T) {
+	t.Parallel()
+	list := slos(t, "max<5s", "p100<5s", "failed<0%", "shed<0%", "good>100%")
+	i := newInterval()
+	for n := 1; n <= 20_000; n++ {
+		i.add(Good, time.Millisecond)
+		for _, s := range list {
+			if !s.steady([]*interval{i}) {
+				t.Fatalf("%s is not met in the last third of %d good requests", s, n)
+			}
+		}
+	}
+}
+
+// A share that is the bound itself is neither below nor above it, whatever its last digit
+// comes to.
+func TestMeets(t *testing.T) {
+	t.Parallel()
+	for n := 1; n <= 2000; n++ {
+		for hits := 0; hits <= n; hits += max(n/7, 1) {
+			share := float64(hits) / float64(n)
+			written := 100 * share / 100 // as ParseSLO reads it
+			for _, s := range []SLO{{below: true, share: written}, {share: written}} {
+				if want := s.below && hits == 0 || !s.below && hits == n; s.meets(share) != want {
+					t.Fatalf("%d of %d: %+v is met: %v, want %v", hits, n, s, !want, want)
+				}
+			}
+		}
+	}
+	if s := slos(t, "good>99.9%")[0]; s.meets(0.999) || !s.meets(0.99901) {
+		t.Errorf("%s of 99.9%% is met: %v, of 99.901%%: %v", s, s.meets(0.999), s.meets(0.99901))
+	}
+}
+
+// An objective is violated by the generator only if what it is about was sent late, by
+// more than a generator that keeps up does, and was served in time.
+func TestGenerator(t *testing.T) {
+	t.Parallel()
+	type request struct {
+		scenario     string
+		lag, service time.Duration
+	}
+	for _, tt := range []struct {
+		name, slo string
+		requests  []request // each 10 times
+		want      bool
+	}{
+		{"a scenario is slow, the others are not", "p50(create)<2s", []request{{"create", time.Millisecond, 3 * time.Second}, {"get", 0, time.Millisecond}, {"list", 0, time.Millisecond}}, false},
+		{"the same, all of them sent late", "p50(create)<2s", []request{{"create", time.Second, 3 * time.Second}, {"get", time.Second, time.Millisecond}}, false},
+		{"a scenario is sent late", "p50(create)<2s", []request{{"create", 3 * time.Second, time.Millisecond}, {"get", 0, 3 * time.Second}}, true},
+		{"all are sent late", "p99<100ms", []request{{"create", time.Second, time.Millisecond}, {"get", time.Second, time.Millisecond}}, true},
+		{"slow, and a little late", "p99<100ms", []request{{"get", time.Millisecond, 99500 * time.Microsecond}}, false},
+		{"slow for all, and a little late", "p99<1s", []request{{"get", 40 * time.Millisecond, 990 * time.Millisecond}}, false},
+		{"not served in time because sent late", "late(get)<1%", []request{{"get", 30 * time.Millisecond, time.Millisecond}}, true},
+		{"the same, as good ones", "good>90%", []request{{"get", 30 * time.Millisecond, time.Millisecond}}, true},
+		{"not served in time by itself", "late(get)<1%", []request{{"get", 30 * time.Millisecond, 30 * time.Millisecond}}, false},
+		{"only some by itself", "late(get)<1%", []request{{"get", 30 * time.Millisecond, time.Millisecond}, {"get", 0, 30 * time.Millisecond}}, false},
+	} {
+		k := testCollector(t, Config{Plan: steady(100, time.Minute), MaxWorkers: 9, Mix: Mix{"get": 1, "create": 1, "list": 1}, SLOs: slos(t, tt.slo, "p99(get)<20ms")})
+		for i := range 10 {
+			for _, q := range tt.requests {
+				s := scenarios[q.scenario]
+				n := &note{scenario: s, want: s.want, due: began.Add(time.Duration(i) * time.Second)}
+				k.add(&vegeta.Result{Timestamp: n.due.Add(q.lag), Latency: q.service, Code: uint16(s.want)}, n)
+			}
+		}
+		if v := k.verdicts()[0]; v.Met || v.Generator != tt.want {
+			t.Errorf("%s: %+v, want violated by the generator: %v", tt.name, v, tt.want)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -53,6 +54,7 @@ type conn struct {
 	net.Conn
 	raw     syscall.RawConn
 	address string
+	head    headLimit
 	r       *bufio.Reader
 	w       *bufio.Writer
 	probe   [1]byte
@@ -116,7 +118,8 @@ func (t *wire) get(ctx context.Context, address string, deadline time.Time, fres
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: nc, address: address, r: bufio.NewReaderSize(nc, 8<<10), w: bufio.NewWriterSize(nc, 8<<10)}
+	c := &conn{Conn: nc, address: address, head: headLimit{r: nc, left: math.MaxInt}, w: bufio.NewWriterSize(nc, 8<<10)}
+	c.r = bufio.NewReaderSize(&c.head, 8<<10)
 	if s, ok := nc.(syscall.Conn); ok {
 		c.raw, _ = s.SyscallConn()
 	}
@@ -218,6 +221,8 @@ func (c *conn) exchange(req *http.Request) error {
 
 // answer reads the answer's head.
 func (c *conn) answer(req *http.Request) (*http.Response, error) {
+	c.head.left = maxHead
+	defer func() { c.head.left = math.MaxInt }()
 	for {
 		resp, err := http.ReadResponse(c.r, req)
 		if err != nil || resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -63,13 +62,17 @@ var (
 )
 
 const (
-	pollEvery = 250 * time.Millisecond
 	// Spans come in batches, by default every 5 s. What a program that is configured so
 	// has to tell of the last requests has come after settled; a trace to which nothing
 	// came for stable is whole then.
-	settled    = 6 * time.Second
-	stable     = time.Second
-	parallel   = 4
+	settled = 6 * time.Second
+	stable  = time.Second
+	// The first look is stable before settled. The waits after it grow, so that Jaeger,
+	// which runs beside the target, is not loaded by traces that do not come.
+	waitGrowth = 1.5
+	maxWait    = 4 * time.Second
+
+	perRequest = 20 // traces that Jaeger is asked for at once
 	resamples  = 1000
 	confidence = 0.95
 )
@@ -93,7 +96,7 @@ type fetched struct {
 	err   error
 }
 
-// fetch asks for each trace until it is whole.
+// fetch asks for the traces until they are whole.
 func fetch(ctx context.Context, j Jaeger, groups []Group, patience time.Duration) map[string]fetched {
 	traces := map[string]fetched{}
 	var open []string
@@ -105,50 +108,45 @@ func fetch(ctx context.Context, j Jaeger, groups []Group, patience time.Duration
 		}
 	}
 	began := time.Now()
-	for last := began; len(open) > 0 && ctx.Err() == nil; {
-		var mu sync.Mutex
-		var wg sync.WaitGroup
-		ids := make(chan string)
-		grown := false
-		for range parallel {
-			wg.Go(func() {
-				for id := range ids {
-					spans, err := j.Trace(ctx, id)
-					_, whole := root(spans)
-					mu.Lock()
-					// A trace is whole when nothing is missing above its spans, and nothing more
-					// comes.
-					f := traces[id]
-					f.err = err
-					if len(spans) > len(f.spans) {
-						f.spans, f.grown, grown = spans, time.Now(), true
-					}
-					f.whole = err == nil && whole && time.Since(began) >= settled && time.Since(f.grown) >= stable
-					traces[id] = f
-					mu.Unlock()
+	last := began // when something came
+	for wait, next := min(settled-stable, patience), stable; len(open) > 0 && sleep(ctx, wait); wait = next {
+		if wait == next {
+			next = min(time.Duration(waitGrowth*float64(next)), maxWait)
+		}
+		for ids := range slices.Chunk(open, perRequest) {
+			found, err := j.Traces(ctx, ids)
+			for _, id := range ids {
+				// A trace is whole when nothing is missing above its spans, and nothing more
+				// comes.
+				f, spans := traces[id], found[id]
+				f.err = err
+				if len(spans) > len(f.spans) {
+					f.spans, f.grown = spans, time.Now()
+					last = f.grown
 				}
-			})
-		}
-		for _, id := range open {
-			if ctx.Err() == nil {
-				ids <- id
+				_, whole := root(spans)
+				f.whole = err == nil && whole && time.Since(began) >= settled && time.Since(f.grown) >= stable
+				traces[id] = f
 			}
-		}
-		close(ids)
-		wg.Wait()
-		if grown {
-			last = time.Now()
 		}
 		open = slices.DeleteFunc(open, func(id string) bool { return traces[id].whole })
 		if time.Since(last) > patience {
 			break
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pollEvery):
-		}
 	}
 	return traces
+}
+
+// sleep reports whether d went by before ctx ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return ctx.Err() == nil
+	}
 }
 
 // sample is where the time of one request went, in seconds.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -100,10 +101,21 @@ func TestSplit(t *testing.T) {
 
 // jaeger serves traces in the form of Jaeger's API, of which more comes with each look.
 type jaeger struct {
-	mu     sync.Mutex
-	traces map[string][]Span
-	looks  map[string]int
-	never  map[string]bool // these stay without their root
+	mu       sync.Mutex
+	traces   map[string][]Span
+	looks    map[string]int
+	never    map[string]bool // these stay without their root
+	requests []time.Time     // for traces
+}
+
+// RoundTrip implements http.RoundTripper, for a client without a network.
+func (j *jaeger) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	w := httptest.NewRecorder()
+	j.ServeHTTP(w, r)
+	return w.Result(), nil
 }
 
 func (j *jaeger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -112,15 +124,29 @@ func (j *jaeger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, `{"data":["loadgen"]}`)
 		return
 	}
-	id := strings.TrimPrefix(r.URL.Path, "/api/traces/")
+	if r.URL.Path != "/api/traces" {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.requests = append(j.requests, time.Now())
+	data, missing := []any{}, []any{}
+	for _, id := range r.URL.Query()["traceID"] {
+		if trace := j.look(id); trace != nil {
+			data = append(data, trace)
+		} else {
+			missing = append(missing, map[string]any{"traceID": id, "msg": "trace not found"})
+		}
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"data": data, "errors": missing})
+}
+
+func (j *jaeger) look(id string) any {
 	j.looks[id]++
 	spans := j.traces[id]
 	if j.looks[id] == 1 || spans == nil {
-		w.WriteHeader(http.StatusNotFound)
-		fmt.Fprint(w, `{"errors":[{"code":404,"msg":"trace not found"}]}`)
-		return
+		return nil
 	}
 	if j.looks[id] == 2 || j.never[id] {
 		spans = spans[1:] // the root comes last
@@ -135,6 +161,7 @@ func (j *jaeger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Tags          []map[string]any
 		ProcessID     string
 	}
+	id = strings.TrimPrefix(id, strings.Repeat("0", 16)) // as Jaeger writes it
 	var out []span
 	processes := map[string]map[string]string{}
 	for _, s := range spans {
@@ -146,13 +173,17 @@ func (j *jaeger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		processes[o.ProcessID] = map[string]string{"serviceName": s.Service}
 		out = append(out, o)
 	}
-	_ = json.NewEncoder(w).Encode(map[string]any{"data": []any{map[string]any{"traceID": id, "spans": out, "processes": processes}}})
+	return map[string]any{"traceID": id, "spans": out, "processes": processes}
 }
 
 // Traces with a known answer: slow requests lost 150 ms in the database, 19 in the
 // proxy, 8 before they were sent and 3 outside of their trace.
 func TestExplain(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, testExplain)
+}
+
+func testExplain(t *testing.T) {
 	j := &jaeger{traces: map[string][]Span{}, looks: map[string]int{}, never: map[string]bool{}}
 	g := Group{Scenario: "create"}
 	for i := range 40 {
@@ -176,30 +207,14 @@ func TestExplain(t *testing.T) {
 	}
 	j.never[g.Slow[3].TraceID] = true
 	g.Typical[5].TraceID = "" // not sampled
-	srv := httptest.NewServer(j)
-	defer srv.Close()
-	client := Jaeger{URL: srv.URL, Client: srv.Client()}
+	client := Jaeger{URL: "http://jaeger", Client: &http.Client{Transport: j}}
 	if err := client.Reach(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := client.Page(t.Context()); got != srv.URL+"/api/traces/" {
+	if got := client.Page(t.Context()); got != "http://jaeger/api/traces/" {
 		t.Errorf("a Jaeger without pages: %s", got)
 	}
-	pages := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `<div id="jaeger-ui-root">`) }))
-	defer pages.Close()
-	if got := (Jaeger{pages.URL, pages.Client()}).Page(t.Context()); got != pages.URL+"/trace/" {
-		t.Errorf("a Jaeger with pages: %s", got)
-	}
-	for service, want := range map[string]string{"console": "/trace/", "other": "/api/traces/"} {
-		status := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			fmt.Fprintf(w, `{"service":%q}`, service)
-		}))
-		if got := (Jaeger{status.URL, status.Client()}).Page(t.Context()); got != status.URL+want {
-			t.Errorf("the service %s: %s, want …%s", service, got, want)
-		}
-		status.Close()
-	}
+	began := time.Now()
 	answers := Explain(t.Context(), client, []Group{g, {Scenario: "none"}}, 8*time.Second)
 	a := answers[0]
 	if len(answers) != 2 || a.SlowFound != 19 || a.Found != 19 || a.Slow != 20 || a.Typical != 20 || a.Missing == "" || math.Abs(a.Difference-0.180) > 0.001 {
@@ -224,6 +239,35 @@ func TestExplain(t *testing.T) {
 	}
 	if b := answers[1]; b.Slow != 0 || len(b.Causes) != 0 {
 		t.Errorf("a group without requests: %+v", b)
+	}
+	// 39 traces are two requests a look. Nothing is asked for before it can be there, and
+	// what does not come is asked for less and less often.
+	if n, first := len(j.requests), j.requests[0].Sub(began); n > 12 || first < settled-stable {
+		t.Errorf("%d requests, the first after %s, want 12 at most and none for %s", n, first, settled-stable)
+	}
+	for i, at := range j.requests[:len(j.requests)-2] {
+		if wait := j.requests[i+2].Sub(at); wait < stable {
+			t.Errorf("request %d after %s, and %s later the next but one", i, at.Sub(began), wait)
+		}
+	}
+}
+
+func TestPage(t *testing.T) {
+	t.Parallel()
+	pages := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `<div id="jaeger-ui-root">`) }))
+	defer pages.Close()
+	if got := (Jaeger{pages.URL, pages.Client()}).Page(t.Context()); got != pages.URL+"/trace/" {
+		t.Errorf("a Jaeger with pages: %s", got)
+	}
+	for service, want := range map[string]string{"console": "/trace/", "other": "/api/traces/"} {
+		status := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprintf(w, `{"service":%q}`, service)
+		}))
+		if got := (Jaeger{status.URL, status.Client()}).Page(t.Context()); got != status.URL+want {
+			t.Errorf("the service %s: %s, want …%s", service, got, want)
+		}
+		status.Close()
 	}
 }
 

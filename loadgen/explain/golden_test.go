@@ -74,11 +74,12 @@ func TestCriticalPathGolden(t *testing.T) {
 			w.Header().Set("Content-Type", "application/json")
 			_ = json.NewEncoder(w).Encode(object{"data": []any{c.Trace}})
 		}))
-		spans, err := Jaeger{URL: jaeger.URL, Client: jaeger.Client()}.Trace(context.Background(), "abc")
+		traces, err := Jaeger{URL: jaeger.URL, Client: jaeger.Client()}.Traces(context.Background(), []string{"abc"})
 		jaeger.Close()
 		if err != nil {
 			t.Fatal(err)
 		}
+		spans := traces["abc"]
 		top, _ := root(spans)
 		list[i].Path = map[string]int64{}
 		criticalPath(spans, top, func(s Span, from, to time.Time) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,8 +19,8 @@ type Jaeger struct {
 	Client *http.Client
 }
 
-// maxTrace is how much of an answer is read.
-const maxTrace = 64 << 20
+// maxTraces is how much of an answer is read.
+const maxTraces = 256 << 20
 
 // Reach returns an error if no Jaeger answers.
 func (j Jaeger) Reach(ctx context.Context) error {
@@ -63,12 +64,13 @@ func (j Jaeger) front(ctx context.Context) []byte {
 	return b
 }
 
-// Trace returns the spans of a trace that Jaeger has so far, none if it knows nothing
-// of it.
-func (j Jaeger) Trace(ctx context.Context, id string) ([]Span, error) {
+// Traces returns the spans that Jaeger has so far of some traces, by their ids: nothing of
+// one that it does not know.
+func (j Jaeger) Traces(ctx context.Context, ids []string) (map[string][]Span, error) {
 	var answer struct {
 		Data []struct {
-			Spans []struct {
+			TraceID string
+			Spans   []struct {
 				SpanID        string
 				OperationName string
 				References    []struct{ RefType, TraceID, SpanID string }
@@ -83,28 +85,36 @@ func (j Jaeger) Trace(ctx context.Context, id string) ([]Span, error) {
 			Processes map[string]struct{ ServiceName string }
 		}
 	}
-	found, err := j.get(ctx, "/api/traces/"+url.PathEscape(id), &answer)
-	if err != nil || !found || len(answer.Data) == 0 {
+	if found, err := j.get(ctx, "/api/traces?"+url.Values{"traceID": ids}.Encode(), &answer); err != nil || !found {
 		return nil, err
 	}
-	var spans []Span
-	for _, s := range answer.Data[0].Spans {
-		span := Span{ID: s.SpanID, Name: s.OperationName, Service: answer.Data[0].Processes[s.ProcessID].ServiceName,
-			Start: time.UnixMicro(s.StartTime), End: time.UnixMicro(s.StartTime + s.Duration)}
-		for _, r := range s.References {
-			if r.RefType == "CHILD_OF" && r.TraceID == id {
-				span.Parent = r.SpanID
-			}
+	traces := map[string][]Span{}
+	for _, t := range answer.Data {
+		i := slices.IndexFunc(ids, func(id string) bool { return sameID(id, t.TraceID) })
+		if i < 0 {
+			continue
 		}
-		for _, t := range s.Tags {
-			if t.Key == "span.kind" {
-				span.Kind = fmt.Sprint(t.Value)
+		for _, s := range t.Spans {
+			span := Span{ID: s.SpanID, Name: s.OperationName, Service: t.Processes[s.ProcessID].ServiceName,
+				Start: time.UnixMicro(s.StartTime), End: time.UnixMicro(s.StartTime + s.Duration)}
+			for _, r := range s.References {
+				if r.RefType == "CHILD_OF" && sameID(r.TraceID, t.TraceID) {
+					span.Parent = r.SpanID
+				}
 			}
+			for _, tag := range s.Tags {
+				if tag.Key == "span.kind" {
+					span.Kind = fmt.Sprint(tag.Value)
+				}
+			}
+			traces[ids[i]] = append(traces[ids[i]], span)
 		}
-		spans = append(spans, span)
 	}
-	return spans, nil
+	return traces, nil
 }
+
+// sameID compares ids of traces. Jaeger writes those whose first half is 0 without it.
+func sameID(a, b string) bool { return strings.TrimLeft(a, "0") == strings.TrimLeft(b, "0") }
 
 // get reads a JSON answer. Found is false for a 404.
 func (j Jaeger) get(ctx context.Context, path string, into any) (found bool, err error) {
@@ -117,7 +127,7 @@ func (j Jaeger) get(ctx context.Context, path string, into any) (found bool, err
 		return false, err
 	}
 	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, maxTrace))
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxTraces))
 	switch {
 	case err != nil:
 		return false, err
