@@ -90,7 +90,7 @@ func TestRun(t *testing.T) {
 	go func() {
 		done <- run(ctx, []string{"-addr", "127.0.0.1:0", "-traces-addr", "127.0.0.1:0", "-state", t.TempDir()}, none, out, io.Discard)
 	}()
-	for deadline := time.Now().Add(10 * time.Second); len(out.addresses()) < 2; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); len(out.addresses()) < 2; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("it does not listen: %s", out.b.String())
 		}

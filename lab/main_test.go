@@ -264,7 +264,7 @@ func TestLogs(t *testing.T) {
 	}()
 	await := func(want string) {
 		t.Helper()
-		for deadline := time.Now().Add(30 * time.Second); out.String() != want; time.Sleep(5 * time.Millisecond) {
+		for deadline := time.Now().Add(5 * time.Minute); out.String() != want; time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("logs -f shows %q, want %q", out.String(), want)
 			}

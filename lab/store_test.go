@@ -36,7 +36,7 @@ func storeless(t *testing.T, stores ...string) (state string) {
 			t.Error(err)
 		}
 	})
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		_, st, err := supervisor.Connect(t.Context(), state)
 		if err == nil && st.Phase == supervisor.Up {
 			return state

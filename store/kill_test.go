@@ -53,7 +53,7 @@ func (p *process) start(t testing.TB, db string) {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		resp, err := http.Get("http://" + p.addr + "/readyz")
 		if err == nil {
 			resp.Body.Close()
@@ -173,7 +173,7 @@ func TestKilled(t *testing.T) {
 // awaitLong is albumtest.Await for an operation whose worker was killed.
 func awaitLong(t *testing.T, c *albumhttp.Client, id string) album.Operation {
 	t.Helper()
-	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		op, err := c.Operation(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)

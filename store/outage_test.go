@@ -117,9 +117,9 @@ func TestOutage(t *testing.T) {
 			if err := back(); err != nil {
 				t.Fatal(err)
 			}
-			for deadline := time.Now().Add(3 * time.Minute); readyz(t, p.URL) != 200; time.Sleep(20 * time.Millisecond) {
+			for deadline := time.Now().Add(5 * time.Minute); readyz(t, p.URL) != 200; time.Sleep(20 * time.Millisecond) {
 				if time.Now().After(deadline) {
-					t.Fatal("not ready again after 3 minutes")
+					t.Fatal("not ready again after 5 minutes")
 				}
 			}
 			check("back", 201, 200, 200)

@@ -153,7 +153,7 @@ func (s *server) open(ctx context.Context, host, secret string) (*sql.DB, error)
 
 func (s *server) await() *sql.DB {
 	s.t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		db, err := s.open(s.t.Context(), "127.0.0.1", password)
 		if err == nil {
 			return db
@@ -227,7 +227,7 @@ func TestKilledWhileItBegins(t *testing.T) {
 	var hit []string
 	for _, mark := range marks {
 		s.start()
-		for deadline := time.Now().Add(60 * time.Second); !there(mark) && !there("PG_VERSION"); time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(5 * time.Minute); !there(mark) && !there("PG_VERSION"); time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
 				s.kill()
 				t.Fatalf("%s does not come\n%s", mark, s.output.String())

@@ -22,7 +22,7 @@ func TestMemoryHoldings(t *testing.T) {
 		}
 	}
 	want := Holdings{Queued: 2, Running: workers, Bytes: -1}
-	for deadline := time.Now().Add(20 * time.Second); holdings() != want; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); holdings() != want; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%+v, want %+v", holdings(), want)
 		}

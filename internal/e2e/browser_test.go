@@ -251,7 +251,7 @@ func (l *lab) followLinks(t *testing.T, b *browser) {
 // show yet: until they do, and but for panels that may be empty, it is opened again.
 func (b *browser) whole(t *testing.T, path string, width int64, scheme string, mayBeEmpty func(panel string) bool) (problems []string) {
 	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); ; {
+	for deadline := time.Now().Add(5 * time.Minute); ; {
 		b.window(t, width, 900, scheme)
 		b.open(t, path)
 		b.window(t, width, value[int64](t, b, `document.documentElement.scrollHeight`), scheme)

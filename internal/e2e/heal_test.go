@@ -33,7 +33,7 @@ func TestHeal(t *testing.T) {
 	// What the slowest call takes here while nothing is wrong.
 	undisturbed := make(chan struct{})
 	wait := l.slowest(undisturbed)
-	l.mustRun(t, time.Minute, "lab", "smoke", "-url", l.Proxy())
+	l.mustRun(t, 5*time.Minute, "lab", "smoke", "-url", l.Proxy())
 	l.verify(t, "10s", "20")
 	close(undisturbed)
 	usual, _ := wait()
@@ -74,11 +74,11 @@ func TestHeal(t *testing.T) {
 		}
 		return nil
 	})
-	l.mustRun(t, time.Minute, "lab", "smoke", "-url", l.Proxy())
-	if _, _, code := l.run(t, time.Minute, "lab", "status", "-state", l.State); code != 1 {
+	l.mustRun(t, 5*time.Minute, "lab", "smoke", "-url", l.Proxy())
+	if _, _, code := l.run(t, 5*time.Minute, "lab", "status", "-state", l.State); code != 1 {
 		t.Errorf("status without a supervisor: exit code %d, want 1", code)
 	}
-	l.mustRun(t, time.Minute, "lab", "down", "-state", l.State)
+	l.mustRun(t, 5*time.Minute, "lab", "down", "-state", l.State)
 	var pids []int
 	for _, p := range st.Programs {
 		pids = append(pids, p.Process.PID)

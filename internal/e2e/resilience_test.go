@@ -267,12 +267,12 @@ func occupy(t *testing.T, store *services.Store, url string) {
 // that a fault cuts.
 func TestBrokenStream(t *testing.T) {
 	t.Parallel()
-	s := newStack(t, 1, nil, nil)
+	s := newStack(t, 1, nil, patient)
 	var batch strings.Builder
-	for i := range 10000 {
+	for i := range 1000 {
 		fmt.Fprintf(&batch, `{"title":"Title %d %s","artist":"Artist","price":1.5}`+"\n", i, strings.Repeat("x", 900))
 	}
-	for range 6 { // more than the buffers on the way take
+	for range 60 { // more than the buffers on the way take
 		if r := ask(t, "POST", s.URL+"/albums/batch", batch.String(), "Content-Type: application/x-ndjson"); r.status != 201 {
 			t.Fatalf("%d %.300s", r.status, r.body)
 		}

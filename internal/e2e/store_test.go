@@ -63,7 +63,7 @@ func TestStoreElsewhere(t *testing.T) {
 			return nil
 		})
 	}
-	l.mustRun(t, time.Minute, "lab", "smoke", "-url", l.Proxy())
+	l.mustRun(t, 5*time.Minute, "lab", "smoke", "-url", l.Proxy())
 	out := l.mustRun(t, 10*time.Minute, "lab", "verify", "-state", l.State, "-duration", "10s")
 	if want := "logs: album-store.log           skipped  the album store runs elsewhere, at " + strings.Join(l.Stores, ", "); !strings.Contains(out, want) || strings.Count(out, "skipped") != 1 {
 		t.Errorf("lab verify does not say %q, or skips more:\n%s", want, out)
@@ -79,7 +79,7 @@ func TestStoreElsewhere(t *testing.T) {
 		t.Errorf("lab verify with a log of the stores:\n%s", out)
 	}
 	t.Log("\n" + out)
-	if _, stderr, code := l.run(t, time.Minute, "lab", "restart", "-state", l.State, plan.StoreName); code != 1 || !strings.Contains(stderr, l.Stores[1]) {
+	if _, stderr, code := l.run(t, 5*time.Minute, "lab", "restart", "-state", l.State, plan.StoreName); code != 1 || !strings.Contains(stderr, l.Stores[1]) {
 		t.Errorf("restart of the store: exit code %d, %q; want 1, and where it is", code, stderr)
 	}
 }

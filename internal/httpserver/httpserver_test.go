@@ -58,7 +58,7 @@ var address = regexp.MustCompile(`"msg":"listening","address":"([^"]+)"`)
 
 func listening(t *testing.T, log *logBuffer) string {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if m := address.FindStringSubmatch(log.String()); m != nil {
 			return m[1]
 		}

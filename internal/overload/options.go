@@ -110,7 +110,7 @@ func Flags(f *cli.Flags) *Options {
 	f.Var(&o.Concurrency, "concurrency", "reads and writes in work at most: a `number` (2 to 100000), adaptive (as many as the latency allows), or 0 (no bound); batches and streams are bounded beside them")
 	f.Float64Var(&o.WriteShare, "write-share", 0.25, "`share` of a fixed -concurrency that writes have for themselves; reads have the rest (0.01 to 0.99)")
 	f.IntVar(&o.Queue, "queue", defaultQueue, "`requests` of a kind that wait for their turn at most (0 to 100000)")
-	f.DurationVar(&o.QueueWait, "queue-wait", defaultQueueWait, "refuse a request whose turn is not expected within this `time`, or has not come in ten times of it (1ms to 5s)")
+	f.DurationVar(&o.QueueWait, "queue-wait", defaultQueueWait, "max expected `wait` in the queue; ten times that in a burst and in all (1ms to 5s)")
 	f.DurationVar(&o.RequestTimeout, "request-timeout", defaultRequestTimeout, "give up a request after this `long`; clients can ask for less with "+TimeoutHeader+" (1ms to 50s); 0: no limit")
 	return o
 }

@@ -140,7 +140,7 @@ func TestServerEnds(t *testing.T) {
 			result <- httpserver.Run(ctx, httpserver.Config{Name: "test", Addr: addr, Handler: ok, Metrics: ok,
 				Logger: slog.New(slog.DiscardHandler), DrainTimeout: time.Minute})
 		}()
-		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(time.Millisecond) {
 			if c, err := net.Dial("tcp", addr); err == nil {
 				c.Close()
 				return "http://" + addr, result

@@ -57,9 +57,9 @@ const sleeper = "echo ready; exec sleep 600"
 // eventually waits for a condition; the limit is only for the case that it never holds.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: not after 30 s", what)
+			t.Fatalf("%s: not after 5 minutes", what)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func TestSpans(t *testing.T) {
 		albumtest.Await(t, s, op.ID)
 
 		var spans tracetest.SpanStubs
-		for deadline := time.Now().Add(30 * time.Second); find(spans, "album.work") == nil; time.Sleep(5 * time.Millisecond) {
+		for deadline := time.Now().Add(5 * time.Minute); find(spans, "album.work") == nil; time.Sleep(5 * time.Millisecond) {
 			if spans = rec.Spans(); time.Now().After(deadline) {
 				t.Fatal("no span album.work")
 			}
