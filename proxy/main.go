@@ -37,6 +37,6 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		if err != nil {
 			return service.Backend{}, err
 		}
-		return service.Backend{Service: client, Close: client.Close, Proxy: true}, nil
+		return service.Backend{Service: client, Close: func(context.Context) error { return client.Close() }, Proxy: true}, nil
 	})
 }

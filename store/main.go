@@ -97,6 +97,6 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		if err != nil {
 			return service.Backend{}, err
 		}
-		return service.Backend{Service: album.Traced(c.common.Faults.Service(s), t.TracerProvider), Ready: s.Ready, Close: s.Close}, nil
+		return service.Backend{Service: album.Traced(c.common.Faults.Service(s), t.TracerProvider), Ready: s.Ready, Close: s.Shutdown}, nil
 	})
 }

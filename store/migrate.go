@@ -108,7 +108,7 @@ func migrate(ctx context.Context, args []string, getenv func(string) string, std
 
 func showStatus(ctx context.Context, s *db.Store, stdout io.Writer) error {
 	all, err := s.Migrations(ctx)
-	if err != nil {
+	if err != nil && !errors.Is(err, db.ErrNewer) {
 		return err
 	}
 	tab := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
@@ -120,7 +120,7 @@ func showStatus(ctx context.Context, s *db.Store, stdout io.Writer) error {
 		}
 		fmt.Fprintf(tab, "%d\t%s\t%s\n", m.Source.Version, name(m.Source), at)
 	}
-	return tab.Flush()
+	return errors.Join(tab.Flush(), err)
 }
 
 func name(s *goose.Source) string {

@@ -53,7 +53,7 @@ func TestOperationsBounded(t *testing.T) {
 		if _, _, err := m.Submit(t.Context(), w); err != nil {
 			t.Fatal(err)
 		}
-		m.Close() // wait for it
+		m.Close(t.Context()) // wait for it
 	}
 	if m.kept > maxFinished || m.queued != 0 {
 		t.Errorf("%d albums are kept, %d queued, want at most %d, 0", m.kept, m.queued, maxFinished)

@@ -2,6 +2,7 @@ package album
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -75,10 +76,20 @@ func (m *Memory) Operation(_ context.Context, id string) (Operation, error) {
 	return *op, nil
 }
 
-// Close waits until every operation has ended.
-func (m *Memory) Close() error {
-	m.idle.Wait()
-	return nil
+// Close waits until every operation has ended, or ctx has. Those that have not are lost
+// with the process.
+func (m *Memory) Close(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		m.idle.Wait()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("operations still run: %w", ctx.Err())
+	}
 }
 
 func (m *Memory) enqueue(w Write, request trace.SpanContext) (*Operation, error) {

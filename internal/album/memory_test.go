@@ -1,6 +1,7 @@
 package album_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -12,7 +13,7 @@ func TestMemory(t *testing.T) {
 	t.Parallel()
 	albumtest.Run(t, func(t *testing.T) album.Service {
 		m := album.NewMemory(album.Seed()...)
-		t.Cleanup(func() { m.Close() })
+		t.Cleanup(func() { m.Close(context.Background()) })
 		return m
 	})
 }

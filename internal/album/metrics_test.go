@@ -28,7 +28,7 @@ func TestMemoryHoldings(t *testing.T) {
 		}
 	}
 	m.mu.Unlock()
-	if err := m.Close(); err != nil {
+	if err := m.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := holdings(), (Holdings{Bytes: -1}); got != want {

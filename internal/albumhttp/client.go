@@ -100,7 +100,8 @@ func (c *Client) Put(ctx context.Context, a album.Album) (_ album.Album, created
 	if !created && resp.StatusCode != http.StatusOK {
 		return album.Album{}, false, resp.asError()
 	}
-	return a, created, resp.decode(&a)
+	err = resp.decode(&a)
+	return a, created, err
 }
 
 // Delete implements album.Service.

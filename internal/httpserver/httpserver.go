@@ -37,7 +37,8 @@ type Config struct {
 	// Ready, if not nil, tells whether what the service needs is there.
 	Ready  func(context.Context) error
 	Logger *slog.Logger
-	// DrainTimeout is how long requests that run at the end may take to finish.
+	// DrainTimeout is how long requests that run at the end may take to finish. The whole
+	// shutdown of the server takes no longer.
 	DrainTimeout time.Duration
 
 	farewell time.Duration // tests have more of it
@@ -121,11 +122,11 @@ func Run(ctx context.Context, c Config) error {
 		return fmt.Errorf("serve %s: %w", c.Addr, err)
 	case <-ctx.Done():
 	}
-	draining.Store(true)
-	c.Logger.InfoContext(ctx, "draining", slog.Duration("timeout", c.DrainTimeout))
-	conns.end(cmp.Or(c.farewell, farewell))
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.DrainTimeout)
 	defer cancel()
+	draining.Store(true)
+	c.Logger.InfoContext(ctx, "draining", slog.Duration("timeout", c.DrainTimeout))
+	conns.end(min(cmp.Or(c.farewell, farewell), c.DrainTimeout))
 	if err := srv.Shutdown(drain); err != nil {
 		return errors.Join(fmt.Errorf("requests still ran after the drain timeout of %s: %w", c.DrainTimeout, err), srv.Close())
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"soundcheck/internal/album"
@@ -43,8 +44,8 @@ func CommonFlags(f *cli.Flags, addr string, kinds ...fault.Kind) *Common {
 	c := &Common{kinds: kinds, Overload: overload.Flags(f)}
 	f.StringVar(&c.Addr, "addr", addr, "listen on `host:port`; port 0 takes a free one")
 	f.Int64Var(&c.MaxBody, "max-body", albumhttp.DefaultMaxBody, "read at most this many `bytes` of a request body (1024 to 1073741824)")
-	f.DurationVar(&c.DrainTimeout, "drain-timeout", 15*time.Second, "at the end, wait this `long` for running requests (0s to 10m)")
-	f.DurationVar(&c.FlushTimeout, "flush-timeout", 5*time.Second, "after that, wait this `long` for telemetry to be delivered (0s to 10m)")
+	f.DurationVar(&c.DrainTimeout, "drain-timeout", 15*time.Second, "shutdown: max `time` for requests and operations in flight (0s to 10m)")
+	f.DurationVar(&c.FlushTimeout, "flush-timeout", 5*time.Second, "shutdown: max `time` for telemetry; a shutdown takes no longer than both together (0s to 10m)")
 	f.StringVar(&c.faults, "fault", "", "break on purpose, to learn from: `faults` as in "+examples(kinds)+", separated by commas")
 	f.Uint64Var(&c.faultSeed, "fault-seed", 1, "`number` that the choice of what a fault meets follows from")
 	f.StringVar(&c.adminAddr, "admin-addr", "", "show and change faults at /admin/faults of this `host:port`, of 127.0.0.1 only (none)")
@@ -97,20 +98,24 @@ func (c *Common) Check(f *cli.Flags) error {
 type Backend struct {
 	album.Service
 	Ready func(context.Context) error // nil: always
-	Close func() error                // nil: there is nothing to close
+	Close func(context.Context) error // ends within the context; nil: there is nothing to close
 	Proxy bool                        // the Service is a client of another
 }
 
 // Run serves the Backend that open returns until ctx ends. It first drains HTTP,
 // then closes the Backend, and then flushes telemetry, because the last requests
-// have spans too.
+// have spans too. All of that ends within the drain timeout and the flush timeout
+// together, counted from the end of ctx.
 func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open func(albumhttp.Telemetry) (Backend, error)) (err error) {
 	t, err := telemetry.Setup(ctx, telemetry.Config{Name: name, Logs: stdout})
 	if err != nil {
 		return err
 	}
+	end := newEnding(ctx)
 	defer func() {
-		flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.FlushTimeout)
+		flush, cancel := context.WithDeadline(context.WithoutCancel(ctx), end.after(c.DrainTimeout+c.FlushTimeout))
+		defer cancel()
+		flush, cancel = context.WithTimeout(flush, c.FlushTimeout)
 		defer cancel()
 		if e := t.Shutdown(flush); e != nil {
 			// The service did its work; that the Collector is away is no failure of it.
@@ -129,7 +134,11 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 		return err
 	}
 	if b.Close != nil {
-		defer func() { err = errors.Join(err, b.Close()) }()
+		defer func() {
+			drain, cancel := context.WithDeadline(context.WithoutCancel(ctx), end.after(c.DrainTimeout))
+			defer cancel()
+			err = errors.Join(err, b.Close(drain))
+		}()
 	}
 	var control *overload.Control
 	if c.Overload != nil {
@@ -162,4 +171,20 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 		t.Logger.InfoContext(ctx, "stopped", slog.String("cause", context.Cause(ctx).Error()))
 	}
 	return err
+}
+
+// ending is when a service began to shut down. Every step of the shutdown has a deadline
+// counted from there: timeouts that each begin anew add up to more than a supervisor waits.
+type ending struct{ begun atomic.Int64 } // as in UnixNano; 0: not yet
+
+func newEnding(ctx context.Context) *ending {
+	e := &ending{}
+	context.AfterFunc(ctx, func() { e.after(0) })
+	return e
+}
+
+// after returns the time so long after the shutdown began, which is now at the latest.
+func (e *ending) after(d time.Duration) time.Time {
+	e.begun.CompareAndSwap(0, time.Now().UnixNano())
+	return time.Unix(0, e.begun.Load()).Add(d)
 }

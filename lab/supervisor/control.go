@@ -149,7 +149,8 @@ func (c *Client) Status(ctx context.Context) (st Status, err error) {
 	if err != nil {
 		return st, err
 	}
-	return st, json.Unmarshal(b, &st)
+	err = json.Unmarshal(b, &st)
+	return st, err
 }
 
 // Stop asks the lab to end.

@@ -79,6 +79,7 @@ var _ album.Service = (*Store)(nil)
 const (
 	connectTimeout = 2 * time.Second
 	readyTimeout   = time.Second
+	closeTimeout   = 10 * time.Second
 	busyFor        = 5 * time.Second // a database that is busy is ready if a COMMIT ended so shortly ago
 )
 
@@ -234,11 +235,19 @@ func (s *Store) connect(ctx context.Context) {
 	open.Wait()
 }
 
-// Close ends what Start began, operations that run included, and closes the database.
+// Close is Shutdown within closeTimeout.
 func (s *Store) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	return s.Shutdown(ctx)
+}
+
+// Shutdown lets operations that run end within ctx, ends what else Start began, and closes
+// the database.
+func (s *Store) Shutdown(ctx context.Context) error {
 	var errs []error
 	if s.queue != nil {
-		errs = append(errs, s.queue.close())
+		errs = append(errs, s.queue.close(ctx))
 	}
 	s.stop()
 	s.done.Wait()
@@ -281,31 +290,4 @@ func (s *Store) readySchema(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	return errors.Join(rows.Close(), rows.Err())
-}
-
-// sweep finds operations that lost their place in the queue, and forgets keys and
-// operations that are older than they are promised to be remembered, now and once
-// an hour.
-func (s *Store) sweep(ctx context.Context) {
-	tick := time.NewTicker(time.Hour)
-	defer tick.Stop()
-	for {
-		if err := s.requeue(ctx); err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "queue again what is not done", slog.String("error", err.Error()))
-		}
-		before := s.dialect.time(album.Now().Add(-album.KeyLifetime))
-		for _, query := range []string{
-			"DELETE FROM idempotency_keys WHERE created_at < $1",
-			"DELETE FROM operations WHERE finished_at < $1",
-		} {
-			if _, err := s.writer.ExecContext(ctx, query, before); err != nil && ctx.Err() == nil {
-				s.log.WarnContext(ctx, "forget what is old", slog.String("error", err.Error()))
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }

@@ -93,7 +93,7 @@ func (s *Store) migrateRiver(direction rivermigrate.Direction, target int) func(
 // the newest. It returns what was done. Of several that begin at once, one does
 // it, and the others find it done.
 func (s *Store) Migrate(ctx context.Context, command string, log *slog.Logger) (done []*goose.MigrationResult, err error) {
-	unlock, err := s.lockFile()
+	unlock, err := s.lockFile("-migrate", true)
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +103,9 @@ func (s *Store) Migrate(ctx context.Context, command string, log *slog.Logger) (
 		return nil, err
 	}
 	defer s.closeMigrator(m)
+	if err := checkNewer(ctx, m); err != nil {
+		return nil, err
+	}
 	one := func(r *goose.MigrationResult, err error) ([]*goose.MigrationResult, error) {
 		if r == nil {
 			return nil, err
@@ -128,7 +131,21 @@ func (s *Store) Migrate(ctx context.Context, command string, log *slog.Logger) (
 	return nil, fmt.Errorf("unknown migration command %q", command)
 }
 
-// Migrations returns every migration, and whether it was done.
+// ErrNewer means that the schema was made by a newer store. What this one would write the
+// newer one could not read, or not as it was meant.
+var ErrNewer = errors.New("the schema is newer than this store")
+
+// checkNewer returns ErrNewer, with both versions, if the schema is newer than m's.
+func checkNewer(ctx context.Context, m *goose.Provider) error {
+	current, target, err := m.GetVersions(ctx)
+	if err == nil && current > target {
+		err = fmt.Errorf("%w: it has version %d, the store knows versions up to %d; start a store that knows version %d", ErrNewer, current, target, current)
+	}
+	return err
+}
+
+// Migrations returns every migration that this store knows, and whether it was done. The
+// error is ErrNewer, beside them, if the schema is newer.
 func (s *Store) Migrations(ctx context.Context) ([]*goose.MigrationStatus, error) {
 	if s.dialect == sqlite { // to look must not make one
 		if _, err := os.Stat(s.path); err != nil {
@@ -140,7 +157,11 @@ func (s *Store) Migrations(ctx context.Context) ([]*goose.MigrationStatus, error
 		return nil, err
 	}
 	defer s.closeMigrator(m)
-	return m.Status(ctx)
+	all, err := m.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return all, checkNewer(ctx, m)
 }
 
 // closeMigrator closes the connections that are only the migrator's.
@@ -150,17 +171,26 @@ func (s *Store) closeMigrator(m *goose.Provider) {
 	}
 }
 
-// lockFile keeps other processes from migrating the same SQLite database at the
-// same time. PostgreSQL has an advisory lock of its own.
-func (s *Store) lockFile() (unlock func(), err error) {
+// lockFile keeps other processes from doing the same with the same SQLite database at the
+// same time: "-migrate" is its schema, "-store" its operations. The lock ends with the
+// process. PostgreSQL has locks of its own.
+func (s *Store) lockFile(suffix string, wait bool) (unlock func(), err error) {
 	if s.dialect != sqlite {
 		return func() {}, nil
 	}
-	f, err := os.OpenFile(s.path+"-migrate", os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := os.OpenFile(s.path+suffix, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+	how := syscall.LOCK_EX
+	if !wait {
+		how |= syscall.LOCK_NB
+	}
+	switch err := syscall.Flock(int(f.Fd()), how); {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		f.Close()
+		return nil, fmt.Errorf("another store has %s open: one file, one store", s.path)
+	case err != nil:
 		f.Close()
 		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
 	}

@@ -87,7 +87,7 @@ func (s *Store) fill(t *testing.T, version int64) {
 // is queued, which must not be lost.
 func (s *Store) redoWithQueued(t *testing.T, url string) {
 	t.Helper()
-	if err := s.queue.close(); err != nil {
+	if err := s.queue.close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	op, _, err := s.Submit(t.Context(), album.One(albumtest.New(0)))

@@ -23,6 +23,7 @@ import (
 // queue does what Submit has accepted.
 type queue struct {
 	client *river.Client[*sql.Tx]
+	unlock func() // SQLite's file
 }
 
 const (
@@ -33,8 +34,9 @@ const (
 	jobTimeout  = 20 * time.Second
 	maxAttempts = 100
 	// patience is how often it is tried what fails though the database is there.
-	patience    = 3
-	stopTimeout = 10 * time.Second
+	patience = 3
+	// cancelTimeout is how long operations that have been cancelled may take to notice.
+	cancelTimeout = time.Second
 )
 
 // job names the operation to do; what it is asked for is in the operation.
@@ -45,7 +47,16 @@ type job struct {
 // Kind implements river.JobArgs.
 func (job) Kind() string { return "operation" }
 
-func (s *Store) startQueue(ctx context.Context) (*queue, error) {
+func (s *Store) startQueue(ctx context.Context) (_ *queue, err error) {
+	unlock, err := s.lockFile("-store", false)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			unlock()
+		}
+	}()
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &worker{s: s})
 	// River's own log is about its polling. What concerns an operation is logged here.
@@ -65,28 +76,30 @@ func (s *Store) startQueue(ctx context.Context) (*queue, error) {
 		return nil, err
 	}
 	if s.dialect == sqlite {
-		// Nobody else works on this file: what is marked as running was cut off
-		// when the process was killed. On PostgreSQL it may be another instance's,
-		// and is begun again after rescueAfter.
-		if _, err := s.exec(ctx, s.writer, "UPDATE river_job SET state = 'available' WHERE state = 'running'"); err != nil {
-			return nil, notReady(fmt.Errorf("queue again what was cut off: %w", err))
+		// The lock keeps other stores from this file: what is marked as running was cut
+		// off when the process was killed, and the leader, which queues again what waits
+		// between attempts, is gone. On PostgreSQL both may be another instance's: a job is
+		// begun again after rescueAfter, and leadership expires.
+		for _, query := range []string{"UPDATE river_job SET state = 'available' WHERE state = 'running'", "DELETE FROM river_leader"} {
+			if _, err := s.exec(ctx, s.writer, query); err != nil {
+				return nil, notReady(fmt.Errorf("queue again what was cut off: %w", err))
+			}
 		}
 	}
 	if err := client.Start(ctx); err != nil {
 		return nil, notReady(fmt.Errorf("start the queue of operations: %w", err))
 	}
-	return &queue{client}, nil
+	return &queue{client, unlock}, nil
 }
 
-// close lets operations that run end.
-func (q *queue) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
+// close lets operations that run end within ctx, and cancels them then.
+func (q *queue) close(ctx context.Context) error {
+	defer q.unlock()
 	if err := q.client.Stop(ctx); err == nil {
 		return nil
 	}
 	// What is cancelled is begun again at the next start.
-	ctx, cancel = context.WithTimeout(context.Background(), stopTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
 	defer cancel()
 	return q.client.StopAndCancel(ctx)
 }
@@ -245,30 +258,6 @@ func (s *Store) work(ctx context.Context, j *river.Job[job]) (err error) {
 	})
 }
 
-// requeue puts operations into the queue that are not done and have no job any more,
-// as after a migration of the queue that was taken back.
-func (s *Store) requeue(ctx context.Context) error {
-	return s.tx(ctx, "queue operations again", func(ctx context.Context, tx *sql.Tx) error {
-		var ids []string
-		err := s.query(ctx, tx, func(rows *sql.Rows) error {
-			var id string
-			err := rows.Scan(&id)
-			ids = append(ids, id)
-			return err
-		}, `SELECT id FROM operations WHERE status IN ('queued', 'running') AND id NOT IN (
-SELECT args->>'operation' FROM river_job WHERE kind = 'operation' AND state NOT IN ('cancelled', 'completed', 'discarded'))`)
-		if err != nil {
-			return err
-		}
-		for _, id := range ids {
-			if _, err := s.queue.client.InsertTx(ctx, tx, job{id}, nil); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
 // begin marks an operation as running, and returns what it is to do.
 func (s *Store) begin(ctx context.Context, id string) (w album.Write, request trace.SpanContext, err error) {
 	var text, traceparent string
@@ -284,7 +273,8 @@ WHERE id = $1 AND status IN ('queued', 'running') RETURNING request, traceparent
 		return w, request, album.ErrNoOperation
 	}
 	ctx = propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": traceparent})
-	return w, trace.SpanContextFromContext(ctx), json.Unmarshal([]byte(text), &w)
+	err = json.Unmarshal([]byte(text), &w)
+	return w, trace.SpanContextFromContext(ctx), err
 }
 
 // finish notes how an operation ended, unless it has ended before.
