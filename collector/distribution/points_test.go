@@ -36,7 +36,9 @@ func gauge(metrics pmetric.MetricSlice, name string, at time.Time) pmetric.Numbe
 // reason; the other points of the same request are sent.
 func TestRejectedPoints(t *testing.T) {
 	now := time.Now()
-	for _, tt := range []struct {
+	b := newBackends(t)
+	p := newProcess(t, b)
+	kinds := []struct {
 		name, reason string
 		add          func(pmetric.MetricSlice, string)
 	}{
@@ -61,17 +63,16 @@ func TestRejectedPoints(t *testing.T) {
 			p.SetTimestamp(pcommon.NewTimestampFromTime(now))
 		}},
 		{"§", "no metric name", func(ms pmetric.MetricSlice, name string) { gauge(ms, name, now) }},
-	} {
+	}
+	for i, tt := range kinds {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newBackends(t)
-			p := newProcess(t, b)
 			md, metrics := good("foreign", now)
 			tt.add(metrics, tt.name)
 			p.sendMetrics(md)
 			until(t, "the good point", func() error {
 				names := b.names("foreign")
-				if len(names) != 1 || names["good"] != 1 {
-					return fmt.Errorf("arrived: %v, want the good one", names)
+				if len(names) != 1 || names["good"] != i+1 {
+					return fmt.Errorf("arrived: %v, want %d good ones", names, i+1)
 				}
 				return nil
 			})
@@ -81,14 +82,14 @@ func TestRejectedPoints(t *testing.T) {
 				}
 				return nil
 			})
-			until(t, "the count of rejected points", func() error {
-				if n := b.sum("otelcol_exporter_sent_metric_points", "debug/rejected"); n != 1 {
-					return fmt.Errorf("%d, want 1", n)
-				}
-				return nil
-			})
 		})
 	}
+	until(t, "the count of rejected points", func() error {
+		if n := b.sum("otelcol_exporter_sent_metric_points", "debug/rejected"); n != int64(len(kinds)) {
+			return fmt.Errorf("%d, want %d", n, len(kinds))
+		}
+		return nil
+	})
 }
 
 // names counts the points of each metric of the service.
