@@ -162,6 +162,7 @@ func (r *Recording) open() (err error) {
 		r.file.Close()
 		return fmt.Errorf("it is of version %d, not %d", head.Version, recordingVersion)
 	}
+	r.dec.DisallowUnknownFields() // who edits a recording learns of a wrong name
 	return nil
 }
 

@@ -139,6 +139,8 @@ func TestReadRecording(t *testing.T) {
 		{head + `{"due_ns":99000000000000000,"scenario":"get","path":"/"}`, "line 2: due_ns is before"},
 		{head + `{"scenario":"buy","path":"/"}`, `line 2: there is no scenario "buy"`},
 		{head + `{"scenario":"get","method":"G ET","path":"/"}`, `line 2: "G ET" is no method`},
+		{head + `{"scenario":"get","method":"GET","path":"/","headers":{"A":["b"]}}`, `line 2: json: unknown field "headers"`},
+		{head + `{"scenario":"get","method":"GET","path":"/","header":{"host":["a"],"Host":["b"]}}`, "line 2: header Host appears 2 times"},
 		{head + `{"scenario":"get","method":"GET","path":"x"}`, "line 2: the path does not begin with /"},
 		{head + `{"scenario":"get","method":"GET","path":"/"}{"scenario":`, "line 3: unexpected EOF"},
 	} {
