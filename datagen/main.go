@@ -36,16 +36,17 @@
 // sent, but .sql. Nothing is sent if there is something in a file that is no album, unless
 // -skip-bad is given; stdin is sent as far as it is good.
 //
-// A file is read as strictly as the service reads a request: UTF-8, no unknown field, none
-// twice. What is wrong is reported with its line and costs that line, in an array that album.
-// A byte order mark in front is skipped. What a service shows can be sent to another:
+// A file is validated as strictly as a request: UTF-8, no unknown field, no field twice. A bad
+// line is reported with its number and reason, and costs that line only; a syntax error in a
+// JSON array ends the import. A byte order mark at the start is skipped. An export of one
+// service can be imported into another:
 //
 //	curl -H 'Accept: application/x-ndjson' http://127.0.0.1:9070/albums > a.ndjson
 //	go run ./datagen -i a.ndjson -url http://127.0.0.1:9170
 //
-// created_at is checked and left out: the service sets it. An id is kept. If the service has
-// an album with that id, it counts as already there if it is the same, else as failed; the
-// others of its batch are then sent one by one.
+// created_at is validated and dropped: the service sets it. An id is kept. If the id is taken
+// by an equal album, the album counts as already there, otherwise as failed; the rest of its
+// batch is then sent one by one.
 //
 // The summary is on stdout, progress on stderr:
 //

@@ -2,7 +2,7 @@
 # HdrHistogram-go v1.4.0: ValueAtPercentile rounds the rank, so that p99 of 60 values is the last but one.
 #
 # Expected: the smallest value that 99% of all values do not exceed, rank ceil(0.99 * 60) = 60. The
-#   original (HdrHistogram 2.2.2, AbstractHistogram.getValueAtPercentile) takes Math.ceil:
+#   original, for Java (AbstractHistogram.getValueAtPercentile), takes Math.ceil:
 #   https://github.com/HdrHistogram/HdrHistogram/blob/master/src/main/java/org/HdrHistogram/AbstractHistogram.java
 # Seen: rank int(0.99*60 + 0.5) = 59, percentileRank in hdr.go:
 #   https://github.com/HdrHistogram/hdrhistogram-go/blob/v1.4.0/hdr.go

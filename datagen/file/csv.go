@@ -16,8 +16,8 @@ import (
 	"soundcheck/internal/album"
 )
 
-// header are the columns that a CSV file may have. The last one is the store's to set: it
-// is read and left out, so that what was exported can be sent.
+// header are the columns that a CSV file may have. created_at is validated and dropped,
+// because the store sets it: an export can be imported.
 var header = []string{"id", "title", "artist", "price", "genre", "year", "created_at"}
 
 func readCSV(in *bufio.Reader, yield func(album.Album, error) bool) error {
@@ -72,10 +72,10 @@ func checkHeader(names []string) error {
 	return nil
 }
 
-// rows reads the rows of a CSV file. What is no row costs its first line, and not those
-// up to the next quote, or all that follow.
+// rows reads the rows of a CSV file. After a malformed row it resumes at the next line, so
+// that an unbalanced quote does not swallow the lines up to the next quote, or all of them.
 type rows struct {
-	tape   *tape
+	replay *replayReader
 	in     *csv.Reader
 	fields int   // of a row; 0: as many as the first one has
 	before int   // lines before what in reads
@@ -83,22 +83,21 @@ type rows struct {
 }
 
 func newRows(in *bufio.Reader) *rows {
-	r := &rows{tape: &tape{src: in}}
+	r := &rows{replay: &replayReader{src: in}}
 	r.start()
 	return r
 }
 
-// start reads on from the start of the tape.
+// start parses again from the first byte that replay keeps.
 func (r *rows) start() {
-	r.tape.pos = 0
-	r.in = csv.NewReader(r.tape)
+	r.replay.pos = 0
+	r.in = csv.NewReader(r.replay)
 	r.in.ReuseRecord = true
 	r.in.FieldsPerRecord = r.fields
-	r.before, r.end = r.tape.lines, 0
+	r.before, r.end = r.replay.lines, 0
 }
 
-// next returns a row and the line that it begins in. A *BadError is about one, and others
-// may follow.
+// next returns a row and its first line. After a *BadError others may follow.
 func (r *rows) next() (row []string, line int, err error) {
 	row, err = r.in.Read()
 	var parse *csv.ParseError
@@ -106,7 +105,7 @@ func (r *rows) next() (row []string, line int, err error) {
 	case err == nil, errors.Is(err, csv.ErrFieldCount):
 		line, _ = r.in.FieldPos(0)
 		line += r.before
-		r.tape.drop(int(r.in.InputOffset() - r.end))
+		r.replay.drop(int(r.in.InputOffset() - r.end))
 		r.end = r.in.InputOffset()
 		if err != nil {
 			err = &BadError{fmt.Sprintf("line %d", line), fmt.Errorf("%d fields, the header has %d", len(row), r.fields)}
@@ -117,10 +116,10 @@ func (r *rows) next() (row []string, line int, err error) {
 		if parse.Line != parse.StartLine {
 			err = fmt.Errorf("a quoted field does not end as it must: %w of line %d", err, r.before+parse.Line)
 		}
-	case !errors.Is(err, errLong):
+	case !errors.Is(err, errTooLong):
 		return nil, 0, err
 	}
-	line, errSkip := r.tape.skip()
+	line, errSkip := r.replay.skip()
 	if errSkip != nil {
 		return nil, 0, errSkip
 	}
@@ -128,8 +127,8 @@ func (r *rows) next() (row []string, line int, err error) {
 	return nil, line, &BadError{fmt.Sprintf("line %d", line), err}
 }
 
-// tape is a reader that keeps what is read, from the end of the last row on.
-type tape struct {
+// replayReader keeps the bytes since the end of the last row, to read them again.
+type replayReader struct {
 	src   *bufio.Reader
 	kept  []byte // the last part of all
 	all   []byte
@@ -137,10 +136,10 @@ type tape struct {
 	lines int // that were dropped
 }
 
-func (t *tape) Read(p []byte) (int, error) {
+func (t *replayReader) Read(p []byte) (int, error) {
 	if t.pos == len(t.kept) {
 		if t.pos > maxLine {
-			return 0, errLong
+			return 0, errTooLong
 		}
 		n, err := t.src.Read(p)
 		t.all = append(t.all[:copy(t.all, t.kept)], p[:n]...)
@@ -154,14 +153,14 @@ func (t *tape) Read(p []byte) (int, error) {
 }
 
 // drop forgets the first n bytes.
-func (t *tape) drop(n int) {
+func (t *replayReader) drop(n int) {
 	t.lines += bytes.Count(t.kept[:n], []byte("\n"))
 	t.kept = t.kept[n:]
 	t.pos -= n
 }
 
 // skip drops the first line that is not empty, and returns its number.
-func (t *tape) skip() (line int, err error) {
+func (t *replayReader) skip() (line int, err error) {
 	for {
 		i := bytes.IndexByte(t.kept, '\n') + 1
 		line = t.lines + 1

@@ -18,7 +18,7 @@ import (
 // maxLine bounds a line, and with it an album.
 const maxLine = 1 << 20
 
-var errLong = fmt.Errorf("it is longer than %d bytes", maxLine)
+var errTooLong = fmt.Errorf("it is longer than %d bytes", maxLine)
 
 // BadError says which line is no valid album, and why.
 type BadError struct {
@@ -55,7 +55,7 @@ func read(r io.Reader, f Format, yield func(album.Album, error) bool) error {
 	if err := Readable(f); err != nil {
 		return err
 	}
-	in, err := begin(r)
+	in, err := openText(r)
 	if err != nil {
 		return err
 	}
@@ -72,9 +72,9 @@ func read(r io.Reader, f Format, yield func(album.Album, error) bool) error {
 // errStop means that nobody wants more.
 var errStop = errors.New("stop")
 
-// begin returns the text of a file behind its byte order mark, which Windows' programs
-// write. It refuses what is not UTF-8 from its first bytes on, as a whole.
-func begin(r io.Reader) (*bufio.Reader, error) {
+// openText skips a byte order mark, which programs on Windows write. It rejects a whole
+// file whose first bytes show another encoding.
+func openText(r io.Reader) (*bufio.Reader, error) {
 	in := bufio.NewReaderSize(r, 64<<10)
 	head, err := in.Peek(3)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -94,7 +94,7 @@ func begin(r io.Reader) (*bufio.Reader, error) {
 
 const byteOrderMark = "\ufeff"
 
-// decode reads an album as strictly as the service does.
+// decode validates an album as strictly as POST /albums does.
 func decode(b []byte) (album.Album, error) {
 	a, err := albumhttp.Decode(b)
 	var invalid *album.InvalidError
@@ -118,7 +118,7 @@ func readLines(in *bufio.Reader, yield func(album.Album, error) bool) error {
 		}
 		var a album.Album
 		if tooLong {
-			err = errLong
+			err = errTooLong
 		} else {
 			a, err = decode(text)
 		}
@@ -150,18 +150,18 @@ func readLine(in *bufio.Reader) (text []byte, tooLong bool, err error) {
 	return text, tooLong, err
 }
 
-// maxItem bounds what is kept of an album of an array, which has no lines: behind a
-// longer one the next does not begin at a place that can be told.
+// maxItem bounds the memory for one item of an array. A longer item ends the import: an
+// array has no lines, so the start of the next item is unknown.
 const maxItem = 16 * maxLine
 
-// ahead reads for a decoder, as long as the value that this wants is not too long.
-type ahead struct {
+// itemReader fails if its decoder reads more than maxItem for one value.
+type itemReader struct {
 	*bufio.Reader
 	dec  *json.Decoder
 	read int64
 }
 
-func (a *ahead) Read(p []byte) (int, error) {
+func (a *itemReader) Read(p []byte) (int, error) {
 	if a.read-a.dec.InputOffset() > maxItem {
 		return 0, fmt.Errorf("it is longer than %d bytes", maxItem)
 	}
@@ -171,7 +171,7 @@ func (a *ahead) Read(p []byte) (int, error) {
 }
 
 func readArray(r *bufio.Reader, yield func(album.Album, error) bool) error {
-	in := &ahead{Reader: r}
+	in := &itemReader{Reader: r}
 	dec := json.NewDecoder(in)
 	in.dec = dec
 	switch t, err := dec.Token(); {
@@ -186,7 +186,7 @@ func readArray(r *bufio.Reader, yield func(album.Album, error) bool) error {
 			return fmt.Errorf("album %d: %w", n, err)
 		}
 		var a album.Album
-		err := errLong
+		err := errTooLong
 		if len(raw) <= maxLine {
 			a, err = decode(raw)
 		}

@@ -50,12 +50,12 @@ func (r *runner) deliver(q request) {
 			r.retried()
 		}
 		o, err := r.once(n.in(r.calls), &q, &ours)
-		if q.taken(err) {
+		if q.idConflict(err) {
 			if len(q.write.Albums) > 1 {
-				r.oneByOne(q)
+				r.splitBatch(q)
 				return
 			}
-			o, err = r.same(n.in(r.calls), q.write.Albums[0], err)
+			o, err = r.compareExisting(n.in(r.calls), q.write.Albums[0], err)
 		}
 		switch {
 		case err == nil:
@@ -84,9 +84,9 @@ func (r *runner) deliver(q request) {
 	}
 }
 
-// taken reports whether a request failed because of the ids that its albums bring along:
-// they are taken, one is in it twice, or an earlier run has sent them in other batches.
-func (q request) taken(err error) bool {
+// idConflict reports whether a request was rejected because of the ids in its albums: an id
+// is taken, is in the batch twice, or was sent by an earlier run in another batch.
+func (q request) idConflict(err error) bool {
 	albums, ids := q.write.Albums, 0
 	for _, a := range albums {
 		if a.ID != 0 {
@@ -103,25 +103,25 @@ func (q request) taken(err error) bool {
 	return ids > 0 && len(albums) > 1 && errors.As(err, &invalid)
 }
 
-// oneByOne delivers the albums of a batch of which some cannot be created, as a batch is
-// created as a whole or not at all.
-func (r *runner) oneByOne(q request) {
+// splitBatch sends the albums of a rejected batch one by one: the service creates a batch as
+// a whole or not at all, and one conflict must not cost the others.
+func (r *runner) splitBatch(q request) {
 	for i, a := range q.write.Albums {
 		key := q.key + "-of-batch-" + strconv.Itoa(i)
 		r.deliver(request{write: album.Write{Albums: []album.Album{a}, Key: key}, key: key, first: q.first})
 	}
 }
 
-// same looks whether the album that has the id of another is that one: it is there then,
-// as after an earlier run whose keys are forgotten, or because the albums were read there.
-func (r *runner) same(ctx context.Context, want album.Album, taken error) (outcome, error) {
+// compareExisting reads the album that has the id of want. If it is equal, want is already
+// there: an earlier run created it and its key has expired, or it was exported from there.
+func (r *runner) compareExisting(ctx context.Context, want album.Album, conflict error) (outcome, error) {
 	got, err := r.Service.Get(ctx, want.ID)
 	got.CreatedAt, want.CreatedAt = time.Time{}, time.Time{}
 	switch {
 	case err != nil && later(err):
 		return failed, err
 	case err != nil || got != want:
-		return failed, taken
+		return failed, conflict
 	}
 	return there, nil
 }

@@ -308,12 +308,12 @@ func (a *answer) asError() error {
 	return a.later(err)
 }
 
-// ErrForeign means that an answer has no problem of an album service in it, and its status
-// is none that something in front of one gives: there may be none.
+// ErrForeign means that a response is neither from an album service nor an error status of a
+// gateway: there may be no album service at this address.
 var ErrForeign = errors.New("no problem of an album service")
 
-// later adds to an error the time that the answer says to come again after, if it does. A
-// 429 need not (RFC 6585, 4), but it passes: a second then.
+// later adds the Retry-After of a response to its error. A 429 without one (RFC 6585,
+// section 4, makes it optional) counts as one second.
 func (a *answer) later(err error) error {
 	after, ok := retryafter.Parse(a.Header)
 	switch {

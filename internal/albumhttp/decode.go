@@ -21,7 +21,7 @@ import (
 // wrong with it.
 func decodeWrite(body []byte, batch, ndjson bool) (album.Write, error) {
 	w := album.Write{Batch: batch}
-	if err := checkText(body); err != nil {
+	if err := checkUTF8(body); err != nil {
 		return w, err
 	}
 	items := []json.RawMessage{body}
@@ -56,19 +56,18 @@ func decodeWrite(body []byte, batch, ndjson bool) (album.Write, error) {
 	return w, w.Validate() // what it finds now concerns several albums
 }
 
-// Decode reads one album as a POST has it, with what an album that was read has besides:
-// created_at, which is the store's to set, is checked and left out. The error is an
-// *album.InvalidError.
+// Decode reads one album as strictly as POST /albums does. created_at is validated and
+// dropped, because the store sets it. The error is an *album.InvalidError.
 func Decode(body []byte) (album.Album, error) {
-	if err := checkText(body); err != nil {
+	if err := checkUTF8(body); err != nil {
 		return album.Album{}, err
 	}
 	return decodeAlbum(body)
 }
 
-// checkText returns an error for what is no text in UTF-8: encoding/json would quietly
-// replace the bad bytes, and has no name for the mark that some editors begin a file with.
-func checkText(body []byte) error {
+// checkUTF8 rejects bytes that are not UTF-8, which encoding/json replaces silently, and
+// a byte order mark, which it reports as an invalid character.
+func checkUTF8(body []byte) error {
 	if bytes.HasPrefix(body, []byte("\ufeff")) {
 		return album.Invalid("the body begins with a byte order mark (RFC 8259, 8.1)")
 	}

@@ -140,9 +140,9 @@ func problemFor(err error) Problem {
 	return problemFor(errInternal)
 }
 
-// errorFor is the way back: the error that a store's problem stands for. One that is not
-// of the store's making is what its status says; what a caller can do nothing about, as the
-// store's own failure, is ErrUnavailable.
+// errorFor is the way back: the error that a store's problem stands for. A
+// response of something else counts by its status; the store's own failure is
+// ErrUnavailable, because the caller can do nothing about it.
 func errorFor(p Problem) error {
 	if p.Type == typePrefix+invalidName {
 		e := &album.InvalidError{Detail: p.Detail, Fields: p.Errors}
@@ -161,17 +161,17 @@ func errorFor(p Problem) error {
 			return row.err
 		}
 	}
-	if err, ok := inFront[p.Status]; ok {
+	if err, ok := gatewayErrors[p.Status]; ok {
 		return err
 	}
 	return album.ErrUnavailable
 }
 
-// inFront is what statuses mean that a load balancer, a gateway or a web server in front
-// of the store gives itself, with a body of its own. The rest of them is about how it is
-// set up, which the caller cannot change. A 408 is about the connection that the request
-// came through, and not about the caller's.
-var inFront = map[int]error{
+// gatewayErrors maps the statuses of a load balancer, gateway or web server between the
+// client and the store, whose body is no problem of ours. Its other statuses (401, 403, …)
+// show a wrong configuration, which the caller cannot change: 502. A 408 is about the
+// connection to the gateway, not about the caller's: 504.
+var gatewayErrors = map[int]error{
 	http.StatusRequestTimeout:              album.ErrTimeout,
 	http.StatusRequestEntityTooLarge:       ErrTooLarge,
 	http.StatusRequestURITooLong:           errLongURL,

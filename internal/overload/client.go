@@ -11,13 +11,13 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// clientHeader is where gin finds the address of the client, which it also tells telemetry.
-// What a request brings under this name is overwritten.
+// clientHeader passes the client's address to gin, whose ClientIP telemetry uses too. A
+// value in the request is overwritten.
 const clientHeader = "Soundcheck-Client-Address"
 
-// Identify makes g.ClientIP the address that a request comes from: of what a trusted proxy
-// sent, the one that it names. Call it before any other middleware that asks for it. gin
-// takes none that has a port, and believes X-Real-IP where it cannot read X-Forwarded-For.
+// Identify makes g.ClientIP the address of the client, from X-Forwarded-For if a trusted
+// proxy sent the request. Call it before any middleware that reads g.ClientIP. gin's own
+// parser rejects addresses with a port, and falls back to X-Real-IP.
 func (c *Control) Identify(r *gin.Engine) {
 	r.TrustedPlatform = clientHeader
 	r.Use(func(g *gin.Context) {
@@ -53,13 +53,12 @@ func (p proxies) trust(a netip.Addr) bool {
 	return slices.ContainsFunc(p, func(n netip.Prefix) bool { return n.Contains(a) })
 }
 
-// client returns the address of whoever made a request. A proxy appends to X-Forwarded-For
-// whom it got the request from, so that it is read from its end, as far as those that
-// wrote it are trusted. Behind an entry that is no address ("unknown") the one that wrote
-// it is the client.
+// client returns the address that a request is charged to. Each proxy appends its peer to
+// X-Forwarded-For, so the header is read from its end, up to the first address that is not
+// trusted. At an entry that is no address ("unknown") the proxy that appended it is charged.
 //
-// Forwarded (RFC 7239) and X-Real-IP are not read: a proxy that writes one header hands on
-// the others as the client sent them, and a client that can choose its name has no limit.
+// Forwarded (RFC 7239) and X-Real-IP are ignored: a proxy that writes one header passes on
+// the others as the client sent them, and a client that chooses its address has no limit.
 func (p proxies) client(r *http.Request) string {
 	addr, ok := parseAddr(r.RemoteAddr)
 	if !ok {
@@ -82,8 +81,8 @@ func (p proxies) client(r *http.Request) string {
 	return addr.String()
 }
 
-// parseAddr reads an address as proxies write it: alone, with a port (as Azure's gateways
-// do), of IPv6 in brackets or not, or as IPv4 within IPv6.
+// parseAddr parses an address as proxies write it: with a port (Azure Application Gateway)
+// or without, IPv6 in brackets or without, IPv4 mapped into IPv6.
 func parseAddr(s string) (netip.Addr, bool) {
 	if host, _, err := net.SplitHostPort(s); err == nil {
 		s = host

@@ -1,4 +1,4 @@
-// Package retryafter reads the header that says how long a client is to wait.
+// Package retryafter parses the Retry-After header.
 package retryafter
 
 import (
@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// most bounds what is read: more seconds than a Duration can have are as good as this.
-const most = 100 * 365 * 24 * time.Hour
+// maxWait caps what a header asks for, below the limit of a Duration.
+const maxWait = 100 * 365 * 24 * time.Hour
 
-// Parse returns how long the Retry-After of a response asks to wait (RFC 9110, 10.2.3), and
-// whether it asks at all. It is a number of seconds, or a time in one of the three forms of
-// HTTP (5.6.7). Such a time is counted from the response's Date, if there is one, so that
-// no clock has to agree with the server's; what is past is no wait.
+// Parse returns the wait that the Retry-After of a response asks for (RFC 9110, 10.2.3), and
+// whether there is one. Its value is a number of seconds or an HTTP date (5.6.7). A date
+// counts from the response's Date, if that is set, so that the client's clock need not agree
+// with the server's. A date in the past is a wait of 0.
 func Parse(h http.Header) (wait time.Duration, ok bool) {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if v == "" {
@@ -22,8 +22,8 @@ func Parse(h http.Header) (wait time.Duration, ok bool) {
 	}
 	if strings.Trim(v, "0123456789") == "" {
 		seconds, err := strconv.ParseInt(v, 10, 64)
-		if err != nil || seconds > int64(most/time.Second) { // it has too many digits
-			return most, true
+		if err != nil || seconds > int64(maxWait/time.Second) { // overflow
+			return maxWait, true
 		}
 		return time.Duration(seconds) * time.Second, true
 	}
@@ -35,5 +35,5 @@ func Parse(h http.Header) (wait time.Duration, ok bool) {
 	if err != nil {
 		sent = time.Now()
 	}
-	return min(max(at.Sub(sent), 0), most), true
+	return min(max(at.Sub(sent), 0), maxWait), true
 }
