@@ -1,7 +1,7 @@
 // Two runs side by side, and whether they differ by more than chance. loadgen's own code
 // computes that, in the server.
 
-import { h, clear } from "../lib/dom.js";
+import { h } from "../lib/dom.js";
 import { get, address } from "../lib/api.js";
 import { problem, card, table, select, busy } from "../lib/ui.js";
 import { plural, withUnit, seconds, dateTime } from "../lib/format.js";
