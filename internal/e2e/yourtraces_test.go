@@ -22,7 +22,7 @@ import (
 // called has the proxy serve a request of this trace.
 func (l *lab) called(t *testing.T, trace []byte, flags string) {
 	t.Helper()
-	ask(t, http.MethodGet, l.Proxy()+"/albums/1", "", "Traceparent", fmt.Sprintf("00-%x-%x-%s", trace, random(8), flags))
+	ask(t, http.MethodGet, l.Proxy()+"/albums/1", "", fmt.Sprintf("Traceparent: 00-%x-%x-%s", trace, random(8), flags))
 }
 
 func (l *lab) traceParent(t *testing.T) {
