@@ -61,13 +61,17 @@ func run(title, file string, status int) {
 	}
 
 	var exported, failed int64
+	metrics := 0
 	var data metricdata.ResourceMetrics
 	if err := reader.Collect(ctx, &data); err != nil {
 		panic(err)
 	}
 	for _, scope := range data.ScopeMetrics {
 		for _, m := range scope.Metrics {
-			if m.Name != "otel.sdk.exporter.span.exported" || !strings.Contains(scope.Scope.Name, "otlptracehttp") {
+			if strings.HasPrefix(m.Name, "otel.sdk.exporter.") {
+				metrics++
+			}
+			if m.Name != "otel.sdk.exporter.span.exported" {
 				continue
 			}
 			for _, point := range m.Data.(metricdata.Sum[int64]).DataPoints {
@@ -79,7 +83,8 @@ func run(title, file string, status int) {
 			}
 		}
 	}
-	fmt.Printf("%s: requests %d, spans exported %d, failed %d\n", title, requests, exported, failed)
+	fmt.Printf("%s: requests %d, spans exported %d, failed %d, otel.sdk.exporter metrics %d\n",
+		title, requests, exported, failed, metrics)
 	fmt.Fprintf(os.Stderr, "%s: error: %s\n", title, failure)
 	_ = provider.Shutdown(ctx)
 }
@@ -95,9 +100,9 @@ go mod init finding >/dev/null 2>&1
 go get go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp@v1.47.0 \
 	go.opentelemetry.io/otel/sdk/metric@v1.47.0 >/dev/null 2>&1
 got=$(OTEL_GO_X_OBSERVABILITY=true go run .)
-want='UTF-8: requests 1, spans exported 3, failed 0
-UTF-8, status 400: requests 1, spans exported 0, failed 3
-Latin-1: requests 0, spans exported 0, failed 0'
+want='UTF-8: requests 1, spans exported 3, failed 0, otel.sdk.exporter metrics 3
+UTF-8, status 400: requests 1, spans exported 0, failed 3, otel.sdk.exporter metrics 3
+Latin-1: requests 0, spans exported 0, failed 0, otel.sdk.exporter metrics 0'
 echo "$(go list -m go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp)"
 echo "$got"
 if [ "$got" != "$want" ]; then
