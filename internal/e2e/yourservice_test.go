@@ -99,7 +99,7 @@ func (l *lab) wantRejected(t *testing.T, metric, reason string) {
 	t.Helper()
 	eventually(t, "the Collector's log", func() error {
 		log, err := os.ReadFile(filepath.Join(l.Logs(), "otel-collector.log"))
-		if err == nil && !bytes.Contains(log, []byte(metric+"{rejected="+reason+"}")) {
+		if err == nil && !bytes.Contains(log, []byte(metric+"{soundcheck.rejected="+reason+"}")) {
 			err = fmt.Errorf("it does not name %s and %q", metric, reason)
 		}
 		return err
