@@ -179,7 +179,8 @@ func (l *lab) environmentName(t *testing.T) {
 }
 
 func (l *lab) otherAttribute(t *testing.T) {
-	newForeign(l, "other", text("service.instance.id", "one"), text("cloud.region", "north")).sendMetrics(t, gauge("other", number(time.Now(), 1)))
+	newForeign(l, "other", text("service.instance.id", "one"), text("cloud.region", "north"),
+		text("", "removed"), text("日本", "removed"), text("--", "removed")).sendMetrics(t, gauge("other", number(time.Now(), 1)))
 	l.wantValue(t, `other{cloud_region=""}`, 1)
 	l.wantValue(t, `target_info{job="other",cloud_region="north"}`, 1)
 }
