@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -77,7 +78,7 @@ func TestRejectedPoints(t *testing.T) {
 				return nil
 			})
 			until(t, "the log", func() error {
-				if log := p.out.String(); !strings.Contains(log, tt.name+"{rejected="+tt.reason+"}") {
+				if log := p.out.String(); !strings.Contains(log, tt.name+"{soundcheck.rejected="+tt.reason+"}") {
 					return fmt.Errorf("does not name %s and %q", tt.name, tt.reason)
 				}
 				return nil
@@ -87,6 +88,28 @@ func TestRejectedPoints(t *testing.T) {
 	until(t, "the count of rejected points", func() error {
 		if n := b.sum("otelcol_exporter_sent_metric_points", "debug/rejected"); n != int64(len(kinds)) {
 			return fmt.Errorf("%d, want %d", n, len(kinds))
+		}
+		return nil
+	})
+}
+
+// A point is rejected for what it is, not for what its sender calls its attributes.
+func TestAttributeRejected(t *testing.T) {
+	b := newBackends(t)
+	p := newProcess(t, b)
+	now := time.Now()
+	md, metrics := good("foreign", now)
+	gauge(metrics, "orders", now).Attributes().PutStr("rejected", "false")
+	gauge(metrics, "marked", now).Attributes().PutStr("soundcheck.rejected", "by its sender")
+	p.sendMetrics(md)
+	want := map[string]map[string]any{"good": {}, "orders": {"rejected": "false"}, "marked": {}}
+	until(t, "the points", func() error {
+		got := map[string]map[string]any{}
+		b.points("foreign", func(_ pmetric.ResourceMetrics, m pmetric.Metric) {
+			got[m.Name()] = m.Gauge().DataPoints().At(0).Attributes().AsRaw()
+		})
+		if !reflect.DeepEqual(got, want) {
+			return fmt.Errorf("%v, want %v", got, want)
 		}
 		return nil
 	})

@@ -32,6 +32,9 @@ func TestValid(t *testing.T) {
 		m.PutInt("number", 65_500)
 	}
 
+	// Prometheus makes labels of a resource's attributes, too, and has no letter of these.
+	unnamed := []string{"", "日本", "--", "\xff"}
+
 	td := ptrace.NewTraces()
 	rs := td.ResourceSpans().AppendEmpty()
 	fill(rs.Resource().Attributes())
@@ -62,10 +65,14 @@ func TestValid(t *testing.T) {
 	p.sendTraces(td)
 
 	md, metrics := good("foreign", time.Now())
+	for _, name := range unnamed {
+		md.ResourceMetrics().At(0).Resource().Attributes().PutStr(name, "removed")
+	}
 	fill(gauge(metrics, "filled", time.Now()).Attributes())
 	point := gauge(metrics, "keys", time.Now())
-	point.Attributes().PutStr("", "without a name")
-	point.Attributes().PutStr("日本", "no letter that Prometheus has")
+	for _, name := range unnamed {
+		point.Attributes().PutStr(name, "removed")
+	}
 	p.sendMetrics(md)
 
 	ld := plog.NewLogs()
@@ -120,6 +127,11 @@ func TestValid(t *testing.T) {
 	})
 	b.points("foreign", func(rm pmetric.ResourceMetrics, m pmetric.Metric) {
 		check("resource", rm.Resource().Attributes())
+		for name, v := range rm.Resource().Attributes().All() {
+			if v.AsString() == "removed" {
+				t.Errorf("Prometheus rejects the resource attribute %q", name)
+			}
+		}
 		if m.Type() == pmetric.MetricTypeGauge {
 			check(m.Name(), m.Gauge().DataPoints().At(0).Attributes())
 		}

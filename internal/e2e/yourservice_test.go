@@ -99,7 +99,7 @@ func (l *lab) wantRejected(t *testing.T, metric, reason string) {
 	t.Helper()
 	eventually(t, "the Collector's log", func() error {
 		log, err := os.ReadFile(filepath.Join(l.Logs(), "otel-collector.log"))
-		if err == nil && !bytes.Contains(log, []byte(metric+"{rejected="+reason+"}")) {
+		if err == nil && !bytes.Contains(log, []byte(metric+"{soundcheck.rejected="+reason+"}")) {
 			err = fmt.Errorf("it does not name %s and %q", metric, reason)
 		}
 		return err
@@ -179,7 +179,8 @@ func (l *lab) environmentName(t *testing.T) {
 }
 
 func (l *lab) otherAttribute(t *testing.T) {
-	newForeign(l, "other", text("service.instance.id", "one"), text("cloud.region", "north")).sendMetrics(t, gauge("other", number(time.Now(), 1)))
+	newForeign(l, "other", text("service.instance.id", "one"), text("cloud.region", "north"),
+		text("", "removed"), text("日本", "removed"), text("--", "removed")).sendMetrics(t, gauge("other", number(time.Now(), 1)))
 	l.wantValue(t, `other{cloud_region=""}`, 1)
 	l.wantValue(t, `target_info{job="other",cloud_region="north"}`, 1)
 }

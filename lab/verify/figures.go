@@ -24,8 +24,8 @@ type figure struct {
 	of                    string // what is counted
 }
 
-// find returns the expression of the panel. False: the dashboard is not there.
-func (s *session) find(f figure) (expr string, ok bool, err error) {
+// find returns the expression of the panel.
+func (s *session) find(f figure) (string, error) {
 	for _, d := range s.Dashboards {
 		if d.UID != f.dashboard {
 			continue
@@ -33,13 +33,13 @@ func (s *session) find(f figure) (expr string, ok bool, err error) {
 		for _, p := range d.Panels {
 			for _, t := range p.Targets {
 				if p.Title == f.panel && t.RefID == f.ref {
-					return t.Expr, true, nil
+					return t.Expr, nil
 				}
 			}
 		}
-		return "", true, fmt.Errorf("dashboard %s has no panel %q with a query %s", f.dashboard, f.panel, f.ref)
+		return "", fmt.Errorf("dashboard %s has no panel %q with a query %s", f.dashboard, f.panel, f.ref)
 	}
-	return "", false, nil
+	return "", fmt.Errorf("there is no dashboard %s, whose panel %q is to be compared", f.dashboard, f.panel)
 }
 
 // figures makes sure that panels show as many requests as were sent. It evaluates the
@@ -47,9 +47,9 @@ func (s *session) find(f figure) (expr string, ok bool, err error) {
 func (s *session) figures(ctx context.Context) Check {
 	const name = "panel numbers"
 	var problems []string
-	compared := 0
+	right := 0
 	s.eventually(ctx, func() bool {
-		problems, compared = nil, 0
+		problems, right = nil, 0
 		list := s.runFigures()
 		for _, service := range []string{proxyService, storeService} {
 			more, err := s.routeFigures(ctx, service)
@@ -59,21 +59,19 @@ func (s *session) figures(ctx context.Context) Check {
 			list = append(list, more...)
 		}
 		for _, f := range list {
-			expr, ok, err := s.find(f)
-			if !ok {
-				continue
-			}
-			compared++
+			expr, err := s.find(f)
 			if err == nil {
 				err = s.compare(ctx, f, expr)
 			}
 			if err != nil {
 				problems = append(problems, err.Error())
+				continue
 			}
+			right++
 		}
 		return len(problems) == 0
 	})
-	return verdict(name, problems, "%d numbers of panels are what was sent, within %g%%", compared-len(problems), 100*countTolerance)
+	return verdict(name, problems, "%d numbers of panels are what was sent, within %g%%", right, 100*countTolerance)
 }
 
 func (s *session) compare(ctx context.Context, f figure, expr string) error {
@@ -165,6 +163,9 @@ func (s *session) routeFigures(ctx context.Context, service string) ([]figure, e
 				row: map[string]string{"http_request_method": k.method, "http_route": k.route}, at: to, over: over, want: n,
 				of: fmt.Sprintf("%s %s of %s", k.method, k.route, service)})
 		}
+	}
+	if figures == nil {
+		return nil, fmt.Errorf("Prometheus has counted no request of %s around the load", service)
 	}
 	return figures, nil
 }

@@ -47,8 +47,8 @@ func TestWhole(t *testing.T) {
 			t.Errorf("%v, want ok", c)
 		}
 	}
-	if len(found) != 18 {
-		t.Errorf("%d checks, want 18", len(found))
+	if len(found) != 20 {
+		t.Errorf("%d checks, want 20", len(found))
 	}
 }
 

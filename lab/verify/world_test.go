@@ -35,6 +35,7 @@ type world struct {
 
 	patience time.Duration
 	board    dashboards.Dashboard
+	numbers  []dashboards.Dashboard // whose numbers are compared
 	loaded   []RuleName
 }
 
@@ -159,10 +160,11 @@ func newWorld() *world {
 	w.values = map[string]float64{"vector(1)": 1, "count(db_client": 1, "sum(histogram_count(soundcheck_loadgen_response": 3,
 		"histogram_quantile(0.99, sum(soundcheck_loadgen_service": 0.0101, "histogram_quantile(0.99, sum(increase": 0.008}
 	w.series = map[string]int{"up": 1, "traces_span_metrics_calls_total": 90}
-	w.names = []string{"up", "job:up:sum", "http_server_request_duration_seconds"}
+	w.names = []string{"up", "job:up:sum", "sent", "runs", "good", "routes", "http_server_request_duration_seconds"}
 	w.rules = []map[string]any{{"name": "job:up:sum", "query": "sum by (job) (up)", "health": "ok"}}
 	w.loaded = []RuleName{{"record", "job:up:sum"}}
 	w.panels = map[string]float64{"sum(up)": 1, "job:up:sum": 2}
+	w.addNumbers()
 	w.board = dashboards.Dashboard{UID: "first", Title: "First", Panels: []dashboards.Panel{
 		{ID: 1, Type: "row", Title: "A row"},
 		{ID: 2, Type: "stat", Title: "Up", Targets: []dashboards.Target{{RefID: "A", Expr: "sum(up)", Instant: true}}},
@@ -189,7 +191,7 @@ func (w *world) session(t *testing.T) *session {
 	t.Cleanup(prom.Close)
 	t.Cleanup(jaeg.Close)
 	s := newSession(Options{Environment: environment, Proxy: jaeg.URL, Prometheus: prom.URL, Jaeger: jaeg.URL, Patience: w.patience,
-		MaxSeries: 100, MaxTotalSeries: 1000, Dashboards: []dashboards.Dashboard{w.board}, Rules: w.loaded, Logs: []LogSource{w}})
+		MaxSeries: 100, MaxTotalSeries: 1000, Dashboards: append([]dashboards.Dashboard{w.board}, w.numbers...), Rules: w.loaded, Logs: []LogSource{w}})
 	s.load = w.load
 	return s
 }
