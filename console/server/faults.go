@@ -66,7 +66,7 @@ func listFaults(c Config) http.HandlerFunc {
 		if len(c.Containers) > 0 {
 			list, err := faultsByMetric(ctx, c.Prometheus)
 			if err != nil {
-				fail(w, http.StatusBadGateway, away("Prometheus", c.Prometheus, err))
+				fail(w, http.StatusBadGateway, unavailable("Prometheus", c.Prometheus, err))
 				return
 			}
 			for i := range list {
