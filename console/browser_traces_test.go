@@ -20,6 +20,8 @@ type tracesBackend struct {
 	traces map[string]any
 	asked  url.Values // the last search
 	faults []string   // of album-store
+	// faultsHang: album-store does not respond about its faults.
+	faultsHang bool
 }
 
 type object = map[string]any
@@ -66,6 +68,11 @@ func (b *tracesBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			result = append(result, object{"metric": object{"service_name": service}, "value": []any{1, value}})
 		}
 		answer(object{"status": "success", "data": object{"resultType": "vector", "result": result}})
+	case path == "/-/faults" && b.faultsHang && r.Method == http.MethodDelete:
+		w.WriteHeader(http.StatusBadGateway)
+		answer(object{"error": "faults of album-store not cleared: timeout"})
+	case path == "/-/faults" && b.faultsHang:
+		answer(object{"services": []object{{"service": "album-store", "faults": []string{}, "error": "timeout"}}, "clear": true})
 	case path == "/-/faults":
 		if r.Method == http.MethodDelete {
 			b.faults = nil
