@@ -40,6 +40,8 @@ func TestLabFunctions(t *testing.T) {
 		{"lib/logline.js", `(() => {
 			const list = document.createElement("ol"), noon = (d) => new Date(2026, 0, d, 12);
 			for (const d of [4, 4, null, 3]) list.append(m.line({ time: d && noon(d).toISOString(), message: "m", service: "s" }));
+		{"lib/panel.js", `[0, 43200, 43201].map((ago) => m.nothing({since: 1.7e9, end: 1.7e9 + ago}).replace(/\d/g, "0")).concat(m.nothing({since: null, end: 1.7e9}))`,
+			`["No data since 00:00:00", "No data since 00:00:00", "No data since 0000-00-00 00:00:00", "No data in this range"]`},
 			const told = () => [...list.children].map((e) => e.classList.contains("day") ? e.textContent : "");
 			m.days(list, noon(5).getTime());
 			const before = told();
