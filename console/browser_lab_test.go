@@ -21,17 +21,27 @@ func TestLabFunctions(t *testing.T) {
 		// One rounding: what is served and what is not add up.
 		{"lib/lab.js", `[[6895, 10000], [0, 7], [7, 7], [1, 100000], [99999, 100000], [999, 1000], [1, 1000], [0, 0]].map(([n, of]) => m.shares(n, of).join())`,
 			`["68.9 %,31.1 %", "0 %,100 %", "100 %,0 %", "<0.1 %,>99.9 %", ">99.9 %,<0.1 %", "99.9 %,0.1 %", "0.1 %,99.9 %", "–,–"]`},
-		{"lib/faults.js", `[m.banner({services: [], clear: true}, 0), m.banner({services: [{service: "a", faults: [], error: "down"}], clear: true}, 0), m.banner({services: [{service: "a", faults: ["error=500@50%"]}], clear: true}, 0).textContent,
-			m.banner({services: [{service: "a", faults: ["x", "y"]}, {service: "b", faults: ["z"], containers: ["b-1"]}], clear: false}, 0).textContent]`,
-			`[null, null, "A fault is on: a error=500@50%Clear all faults", "Faults are on: a x y; b zgo run ./compose exec b-1 /tools/labtool delete http://127.0.0.1:9081/admin/faultscopy"]`},
+		{"lib/faults.js", `[m.banner({services: [], clear: true}, 0), m.banner({services: [{service: "a", faults: [], error: "down"}], clear: true}, 0).textContent, m.banner({services: [{service: "a", faults: ["error=500@50%"]}], clear: true}, 0).textContent,
+			m.banner({services: [{service: "a", faults: ["x", "y"]}, {service: "b", faults: ["z"], containers: ["b-1"]}], clear: false}, 0).textContent,
+			m.banner({services: [{service: "a", faults: ["x"]}, {service: "b", faults: [], error: "timeout"}], clear: true}, 0).textContent]`,
+			`[null, "Faults: a unknown: downClear all faults", "A fault is on: a error=500@50%Clear all faults", "Faults are on: a x y; b zgo run ./compose exec b-1 /tools/labtool delete http://127.0.0.1:9081/admin/faultscopy", "A fault is on: a x; b unknown: timeoutClear all faults"]`},
 		// Green is only what nothing is wrong with.
 		{"pages/home.js", `(() => {
 			const lab = (phase) => ({phase, status: {programs: [{}], memory_bytes: 0, started_at: new Date().toISOString()}});
 			const of = (phase, health) => m.head(lab(phase), health).filter((e) => e?.className?.startsWith("badge")).map((e) => e.className + ": " + e.textContent);
-			return [of("up"), of("up", {errors: 0, firing: 0}), of("up", {errors: null, firing: 0}), of("up", {errors: 0.8, firing: 0}), of("up", {errors: 0.002, firing: 2}), of("down", {errors: 0.8, firing: 1})];
-		})()`, `[["badge : is up"], ["badge good: is up"], ["badge good: is up"], ["badge bad: is up", "badge bad: 80 % of the requests fail"], ["badge warn: is up", "badge warn: 0.2 % of the requests fail", "badge bad: 2 alerts fire"], ["badge bad: is down"]]`},
+			return [of("up"), of("up", {errors: 0, firing: 0, known: true}), of("up", {errors: null, firing: 0, known: true}), of("up", {errors: 0.8, firing: 0, known: true}), of("up", {errors: 0.002, firing: 2, known: true}), of("down", {errors: 0.8, firing: 1, known: true}),
+				of("up", {errors: null, firing: 0, known: false}), of("up", {errors: null, firing: 2, known: false})];
+		})()`, `[["badge : is up"], ["badge good: is up"], ["badge good: is up"], ["badge bad: is up", "badge bad: 80 % of the requests fail"], ["badge warn: is up", "badge warn: 0.2 % of the requests fail", "badge bad: 2 alerts fire"], ["badge bad: is down"], ["badge : is up"], ["badge warn: is up", "badge bad: 2 alerts fire"]]`},
+		// Here Prometheus is unavailable.
+		{"pages/home.js", `[m.healthOf(await m.measure(null), await m.alertsNow(null)), m.healthOf({errors: 0, known: true}, {problem: "down"}).known, m.healthOf({errors: 0.5, known: true}, {list: [{state: "firing"}, {state: "pending"}]})]`,
+			`[{errors: null, firing: 0, known: false}, false, {errors: 0.5, firing: 1, known: true}]`},
+		// What began within the range comes first: its increase lacks its first value.
+		{"pages/home.js", `m.sum(["a_total", 'b_total{c!=""}'], "30m")`,
+			`["a_total", 'b_total{c!=""}'].map((n) => "(sum((last_over_time(" + n + "[30m]) unless " + n + " offset 30m) or increase(" + n + "[30m] anchored)) or vector(0))").join(" + ")`},
 		{"pages/home.js", `["console","proxy-service","album-store","otel-collector","jaeger","prometheus","other"].map((name) => m.ways({name, address: "http://a:1"}, 5).map((w) => w[0]).join(" "))`,
 			`["http://a:1/", "http://a:1/v3/api-docs/ http://a:1/status", "http://a:1/v3/api-docs/ http://a:1/status", "http://127.0.0.1:13138/", "/traces", "http://a:1/metrics", ""]`},
+		{"lib/panel.js", `[0, 43200, 43201].map((ago) => m.nothing({since: 1.7e9, end: 1.7e9 + ago}).replace(/\d/g, "0")).concat(m.nothing({since: null, end: 1.7e9}))`,
+			`["No data since 00:00:00", "No data since 00:00:00", "No data since 0000-00-00 00:00:00", "No data in this range"]`},
 		{"lib/range.js", `[["now-60m"], ["now-1h"], ["now-90m"], ["now-2h", "now-1h"], ["1700000000000"], ["now-1m"]].map((r) => m.describe(...r))`, `["Last 1 hour", "Last 1 hour", "Last 90 minutes", "now-2h to now-1h", null, "Last 1 minute"]`},
 		{"lib/format.js", `[0, 1, 2].map((n) => m.plural(n, "pause"))`, `["0 pauses", "1 pause", "2 pauses"]`},
 		{"lib/lab.js", `[undefined, [], ["http://127.0.0.1:9080"], ["http://a:1", "http://b:2"]].map((s) => m.elsewhere(s)?.textContent ?? null)`,
@@ -122,6 +132,18 @@ func TestFaultBanner(t *testing.T) {
 		p.until(`document.querySelector("#faults .faults")`)
 	}
 	p.want(`document.querySelector("#faults p").textContent`, `"A fault is on: album-store error=500@50%"`)
+	// What could not be cleared stays, and the page says why.
+	hang := func(hangs bool) {
+		p.backend.mu.Lock()
+		p.backend.faultsHang = hangs
+		p.backend.mu.Unlock()
+	}
+	hang(true)
+	p.until(`document.querySelector("#faults p")?.textContent === "Faults: album-store unknown: timeout"`)
+	p.do(chromedp.Click(chromedp.CSS("#faults button")))
+	p.until(`document.querySelector("#faults .note")?.textContent === "faults of album-store not cleared: timeout"`)
+	hang(false)
+	p.until(`document.querySelector("#faults p")?.textContent === "A fault is on: album-store error=500@50%"`)
 	p.do(chromedp.Click(chromedp.CSS("#faults button")))
 	p.until(`!document.querySelector("#faults .faults")`)
 	p.backend.mu.Lock()

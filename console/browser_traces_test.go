@@ -1,23 +1,17 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
-
-	"soundcheck/console/server"
-	"soundcheck/internal/browsertest"
 )
 
 // tracesBackend answers like Jaeger, Prometheus and the console's own log search.
@@ -26,6 +20,8 @@ type tracesBackend struct {
 	traces map[string]any
 	asked  url.Values // the last search
 	faults []string   // of album-store
+	// faultsHang: album-store does not respond about its faults.
+	faultsHang bool
 }
 
 type object = map[string]any
@@ -72,6 +68,11 @@ func (b *tracesBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			result = append(result, object{"metric": object{"service_name": service}, "value": []any{1, value}})
 		}
 		answer(object{"status": "success", "data": object{"resultType": "vector", "result": result}})
+	case path == "/-/faults" && b.faultsHang && r.Method == http.MethodDelete:
+		w.WriteHeader(http.StatusBadGateway)
+		answer(object{"error": "faults of album-store not cleared: timeout"})
+	case path == "/-/faults" && b.faultsHang:
+		answer(object{"services": []object{{"service": "album-store", "faults": []string{}, "error": "timeout"}}, "clear": true})
 	case path == "/-/faults":
 		if r.Method == http.MethodDelete {
 			b.faults = nil
@@ -140,113 +141,6 @@ func testTraces() map[string]any {
 		"d2": ttrace("d2", childLinked, tspan("2", "1", "p2", "below", 5, 15, failed)),
 		"d3": ttrace("d3"),
 	}
-}
-
-// tracesPage opens pages of a console in a browser, and tells what the browser complained of.
-type tracesPage struct {
-	t       *testing.T
-	ctx     context.Context
-	base    string
-	backend *tracesBackend
-	mu      sync.Mutex
-	said    []string
-}
-
-func newTracesPage(t *testing.T) *tracesPage {
-	t.Helper()
-	chromium := browsertest.Chromium(t)
-	p := &tracesPage{t: t, backend: &tracesBackend{traces: testTraces()}}
-	backend := httptest.NewServer(p.backend)
-	t.Cleanup(backend.Close)
-	at, err := url.Parse(backend.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	console := server.New(server.Config{Prometheus: at, Jaeger: at, State: t.TempDir()})
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/-/logs" || r.URL.Path == "/-/faults" {
-			p.backend.ServeHTTP(w, r)
-			return
-		}
-		console.ServeHTTP(w, r)
-	}))
-	t.Cleanup(front.Close)
-	p.base = front.URL
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium), chromedp.NoSandbox)...)
-	t.Cleanup(cancel)
-	p.ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	console2 := chromedp.Console(p.ctx)
-	go func() {
-		for m, err := range console2 {
-			if err != nil {
-				return
-			}
-			p.mu.Lock()
-			p.said = append(p.said, fmt.Sprint(m.Type, " ", m.Text, " ", m.URL))
-			p.mu.Unlock()
-		}
-	}()
-	p.do(chromedp.EmulateViewport(1280, 900))
-	return p
-}
-
-func (p *tracesPage) do(actions ...chromedp.Action[chromedp.Void]) {
-	p.t.Helper()
-	if err := chromedp.Do(p.ctx, actions...); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-// open shows a path, and waits until it has its first data.
-func (p *tracesPage) open(path string) {
-	p.t.Helper()
-	// From elsewhere: only another fragment would open nothing.
-	p.do(chromedp.Navigate("about:blank"), chromedp.Navigate(p.base+path))
-	p.until(`document.querySelector("#main")?.dataset.loaded === "true"`)
-}
-
-// until waits until an expression is true.
-func (p *tracesPage) until(expression string) {
-	p.t.Helper()
-	if _, err := chromedp.Run(p.ctx, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingTimeout(2*time.Minute))); err != nil {
-		p.t.Fatalf("%s: %v\npage: %.800s", expression, err, p.eval(`document.querySelector("main")?.innerText`))
-	}
-}
-
-// eval returns what an expression, which may await, is as JSON.
-func (p *tracesPage) eval(expression string) string {
-	p.t.Helper()
-	text, err := chromedp.Run(p.ctx, chromedp.Evaluate[string](`(async () => {
-		try { return JSON.stringify(await (`+expression+`)) ?? "null"; } catch (e) { return "error: " + e.message; }
-	})()`, chromedp.EvalAwaitPromise))
-	if err != nil {
-		p.t.Fatalf("%s: %v", expression, err)
-	}
-	return text
-}
-
-// want compares what an expression is with JSON.
-func (p *tracesPage) want(expression, want string) {
-	p.t.Helper()
-	if got := p.eval(expression); got != want {
-		p.t.Errorf("%s\n got %s\nwant %s", expression, got, want)
-	}
-}
-
-// quiet fails if the browser complained of something else than what is expected.
-func (p *tracesPage) quiet(expected string) {
-	p.t.Helper()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, s := range p.said {
-		if expected == "" || !strings.Contains(s, expected) {
-			p.t.Errorf("the browser says: %s", s)
-		}
-	}
-	p.said = nil
 }
 
 func TestTracesSearch(t *testing.T) {

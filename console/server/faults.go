@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"soundcheck/lab/plan"
@@ -39,14 +40,15 @@ type faultsAnswer struct {
 	PortOffset int  `json:"port_offset"` // for the command
 }
 
-// faultAdmins returns where the services that run show and change their faults, by name.
-func faultAdmins(ctx context.Context, state string) map[string]string {
+// faultAdmins returns where the services that run show and change their faults, by name. It
+// fails if a supervisor runs and does not respond: then nobody knows which services run.
+func faultAdmins(ctx context.Context, state string) (map[string]string, error) {
 	if running, err := supervisor.Running(state); err != nil || !running {
-		return nil
+		return nil, nil // the page of the lab says so
 	}
 	st, err := supervisor.NewClient(state).Status(ctx)
 	if err != nil {
-		return nil // the page of the lab says so
+		return nil, fmt.Errorf("the supervisor of the lab is unavailable: %w", err)
 	}
 	lab := plan.Lab{Offset: st.PortOffset}
 	admins := map[string]string{plan.StoreName: lab.StoreAdmin(), "proxy-service": lab.ProxyAdmin()}
@@ -55,7 +57,7 @@ func faultAdmins(ctx context.Context, state string) map[string]string {
 			delete(admins, name)
 		}
 	}
-	return admins
+	return admins, nil
 }
 
 // listFaults answers which faults are on.
@@ -66,7 +68,7 @@ func listFaults(c Config) http.HandlerFunc {
 		if len(c.Containers) > 0 {
 			list, err := faultsByMetric(ctx, c.Prometheus)
 			if err != nil {
-				fail(w, http.StatusBadGateway, away("Prometheus", c.Prometheus, err))
+				fail(w, http.StatusBadGateway, unavailable("Prometheus", c.Prometheus, err))
 				return
 			}
 			for i := range list {
@@ -79,11 +81,17 @@ func listFaults(c Config) http.HandlerFunc {
 			reply(w, http.StatusOK, faultsAnswer{Services: list, PortOffset: c.PortOffset})
 			return
 		}
-		reply(w, http.StatusOK, faultsAnswer{Services: askFaults(ctx, http.MethodGet, faultAdmins(ctx, c.State)), Clear: true})
+		admins, err := faultAdmins(ctx, c.State)
+		if err != nil {
+			fail(w, http.StatusBadGateway, err.Error())
+			return
+		}
+		reply(w, http.StatusOK, faultsAnswer{Services: askFaults(ctx, http.MethodGet, admins), Clear: true})
 	}
 }
 
-// clearFaults ends all faults of all services, and answers which are left.
+// clearFaults clears all faults of all services, and responds which are left. It fails if
+// the faults of any service may still be on.
 func clearFaults(c Config) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if len(c.Containers) > 0 {
@@ -92,23 +100,47 @@ func clearFaults(c Config) http.HandlerFunc {
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), faultsTimeout)
 		defer cancel()
-		reply(w, http.StatusOK, faultsAnswer{Services: askFaults(ctx, http.MethodDelete, faultAdmins(ctx, c.State)), Clear: true})
+		admins, err := faultAdmins(ctx, c.State)
+		if err != nil {
+			fail(w, http.StatusBadGateway, err.Error())
+			return
+		}
+		left := askFaults(ctx, http.MethodDelete, admins)
+		var failed []string
+		for _, f := range left {
+			if f.Error != "" {
+				failed = append(failed, fmt.Sprintf("faults of %s not cleared: %s", f.Service, f.Error))
+			}
+		}
+		if len(failed) > 0 {
+			fail(w, http.StatusBadGateway, strings.Join(failed, "; "))
+			return
+		}
+		reply(w, http.StatusOK, faultsAnswer{Services: left, Clear: true})
 	}
 }
 
-// askFaults asks each service, and returns those that have faults or do not say.
+// askFaults calls all services at once, as one that hangs takes all the time there is. It
+// returns those that have faults, or whose faults are unknown.
 func askFaults(ctx context.Context, method string, admins map[string]string) []faulty {
 	list := []faulty{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
 	for name, admin := range admins {
-		f := faulty{Service: name}
-		var err error
-		if f.Faults, err = faultsOf(ctx, method, admin); err != nil {
-			f.Faults, f.Error = []string{}, err.Error()
-		}
-		if len(f.Faults) > 0 || f.Error != "" {
-			list = append(list, f)
-		}
+		wg.Go(func() {
+			f := faulty{Service: name}
+			var err error
+			if f.Faults, err = faultsOf(ctx, method, admin); err != nil {
+				f.Faults, f.Error = []string{}, err.Error()
+			}
+			if len(f.Faults) > 0 || f.Error != "" {
+				mu.Lock()
+				defer mu.Unlock()
+				list = append(list, f)
+			}
+		})
 	}
+	wg.Wait()
 	slices.SortFunc(list, func(a, b faulty) int { return strings.Compare(a.Service, b.Service) })
 	return list
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -10,7 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"soundcheck/internal/fault"
 )
@@ -73,12 +77,53 @@ func TestFaults(t *testing.T) {
 	if a := faultsNow(t, h, http.MethodDelete); len(a.Services) != 0 || len(set.List()) != 0 {
 		t.Errorf("cleared: %+v, on are %v", a, set.List())
 	}
+	if err := set.Replace(t.Context(), "error=500@50%"); err != nil {
+		t.Fatal(err)
+	}
 	admin.Close()
+	if resp, body := do(t, h, http.MethodDelete, "/-/faults", ""); resp.StatusCode != http.StatusBadGateway || !strings.Contains(body, "faults of album-store not cleared: ") {
+		t.Errorf("DELETE of a store that is down = %d %s", resp.StatusCode, body)
+	}
 	if a := faultsNow(t, h, http.MethodGet); len(a.Services) != 1 || a.Services[0].Error == "" {
 		t.Errorf("a store that does not say: %+v", a)
 	}
 	if a := faultsNow(t, console(t, Config{}), http.MethodGet); len(a.Services) != 0 {
 		t.Errorf("without a lab: %+v", a)
+	}
+	silent := console(t, Config{State: labOf(t, "not JSON")})
+	for _, method := range []string{http.MethodGet, http.MethodDelete} {
+		if resp, body := do(t, silent, method, "/-/faults", ""); resp.StatusCode != http.StatusBadGateway || !strings.Contains(body, "supervisor") {
+			t.Errorf("%s with a supervisor that does not respond = %d %s", method, resp.StatusCode, body)
+		}
+	}
+}
+
+// A service that hangs hides no fault of another: they are called at once.
+func TestFaultsOfServicesAtOnce(t *testing.T) {
+	t.Parallel()
+	var both sync.WaitGroup
+	both.Add(2)
+	admins := map[string]string{}
+	for _, name := range []string{"album-store", "proxy-service"} {
+		// Each responds once both are called.
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			both.Done()
+			called := make(chan struct{})
+			go func() { both.Wait(); close(called) }()
+			select {
+			case <-called:
+				fmt.Fprintf(w, `{"faults":["stall of %s"]}`, name)
+			case <-r.Context().Done():
+			}
+		}))
+		defer srv.Close()
+		admins[name] = srv.URL
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // only if it fails
+	defer cancel()
+	want := []faulty{{Service: "album-store", Faults: []string{"stall of album-store"}}, {Service: "proxy-service", Faults: []string{"stall of proxy-service"}}}
+	if got := askFaults(ctx, http.MethodGet, admins); !reflect.DeepEqual(got, want) {
+		t.Errorf("askFaults = %+v, want %+v", got, want)
 	}
 }
 

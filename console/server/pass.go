@@ -18,12 +18,12 @@ const passTimeout = 30 * time.Second
 // toBackends is how the backends are reached.
 var toBackends = &http.Transport{ResponseHeaderTimeout: passTimeout, MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Minute}
 
-// away says why a backend did not answer.
-func away(name string, at *url.URL, err error) string {
+// unavailable says why a backend did not respond.
+func unavailable(name string, at *url.URL, err error) string {
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Sprintf("%s does not run at %s: is the lab up? (make lab-up, make compose-up)", name, at)
 	}
-	return fmt.Sprintf("%s does not answer at %s: %v", name, at, err)
+	return fmt.Sprintf("%s does not respond at %s: %v", name, at, err)
 }
 
 // passOn serves a backend's API: paths below api, without the prefix in front of it. With
@@ -48,7 +48,7 @@ func passOn(backend *url.URL, prefix, api, name string, only ...string) http.Han
 		},
 		Transport: toBackends,
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			fail(w, http.StatusBadGateway, away(name, backend, err))
+			fail(w, http.StatusBadGateway, unavailable(name, backend, err))
 		},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -53,12 +53,12 @@ func serviceMap(j traces.Jaeger) http.HandlerFunc {
 }
 
 func failTraces(w http.ResponseWriter, at *url.URL, err error) {
-	var refused *traces.Refused
+	var response *traces.ResponseError
 	switch {
-	case errors.As(err, &refused):
-		fail(w, refused.Status, refused.Text)
+	case errors.As(err, &response):
+		fail(w, response.Status, response.Text)
 	case errors.Is(err, context.Canceled): // the reader has left
 	default:
-		fail(w, http.StatusBadGateway, away("Jaeger", at, err))
+		fail(w, http.StatusBadGateway, unavailable("Jaeger", at, err))
 	}
 }

@@ -22,13 +22,13 @@ type Jaeger struct {
 	Client *http.Client
 }
 
-// Refused is an error that Jaeger itself answered.
-type Refused struct {
+// ResponseError is an error response of Jaeger itself.
+type ResponseError struct {
 	Status int
 	Text   string
 }
 
-func (r *Refused) Error() string { return r.Text }
+func (r *ResponseError) Error() string { return r.Text }
 
 // maxAnswer is how much of an answer is read: 1500 traces have some ten MB.
 const maxAnswer = 256 << 20
@@ -54,9 +54,9 @@ func (j Jaeger) get(ctx context.Context, path string, query url.Values) ([]byte,
 	case resp.StatusCode != http.StatusOK:
 		var said struct{ Errors []struct{ Msg string } }
 		if json.Unmarshal(b, &said) == nil && len(said.Errors) > 0 {
-			return nil, &Refused{resp.StatusCode, said.Errors[0].Msg}
+			return nil, &ResponseError{resp.StatusCode, said.Errors[0].Msg}
 		}
-		return nil, &Refused{resp.StatusCode, fmt.Sprintf("Jaeger: %s: %.300s", resp.Status, b)}
+		return nil, &ResponseError{resp.StatusCode, fmt.Sprintf("Jaeger: %s: %.300s", resp.Status, b)}
 	}
 	return b, nil
 }

@@ -99,11 +99,11 @@ func TestMap(t *testing.T) {
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	j, _ := jaeger(t, `["bad"]`)
-	var refused *Refused
-	if _, err := j.Search(t.Context(), url.Values{"service": {"bad"}}); !errors.As(err, &refused) || refused.Status != 400 || refused.Text != "not this one" {
+	var response *ResponseError
+	if _, err := j.Search(t.Context(), url.Values{"service": {"bad"}}); !errors.As(err, &response) || response.Status != 400 || response.Text != "not this one" {
 		t.Errorf("Search = %v, want Jaeger's words", err)
 	}
-	if _, err := j.Map(t.Context(), time.Unix(0, 0), time.Unix(3, 0)); !errors.As(err, &refused) {
+	if _, err := j.Map(t.Context(), time.Unix(0, 0), time.Unix(3, 0)); !errors.As(err, &response) {
 		t.Errorf("Map = %v, want Jaeger's words", err)
 	}
 	if _, err := j.Search(t.Context(), url.Values{"service": {"broken"}}); err == nil || !strings.Contains(err.Error(), "read Jaeger's answer") {

@@ -9,12 +9,13 @@ import { copyable, every } from "./ui.js";
 export const clearFaults = (signal) => get("/-/faults", signal, "DELETE");
 
 // banner returns what the page says of {services: [{service, faults, error, containers}],
-// clear}, null if no fault is on. clear is called by its button.
+// clear}, null if no fault is on. Of a service with an error, it is unknown which are on.
+// onclear is called by its button.
 export function banner({ services, clear }, offset, onclear) {
-  const on = services.filter((s) => s.faults.length);
+  const on = services.filter((s) => s.faults.length || s.error), count = on.flatMap((s) => s.faults).length;
   if (!on.length) return null;
-  const names = on.map((s, i) => [i ? "; " : "", h("strong", null, s.service), " ", h("code", null, s.faults.join(" "))]);
-  return h("div", { class: "faults", role: "status" }, h("p", null, on.flatMap((s) => s.faults).length === 1 ? "A fault is on: " : "Faults are on: ", names),
+  const names = on.map((s, i) => [i ? "; " : "", h("strong", null, s.service), " ", s.error ? `unknown: ${s.error}` : h("code", null, s.faults.join(" "))]);
+  return h("div", { class: "faults", role: "status" }, h("p", null, ["Faults: ", "A fault is on: "][count] ?? "Faults are on: ", names),
     clear ? h("button", { type: "button", onclick: onclear }, "Clear all faults")
       : on.flatMap((s) => (s.containers ?? []).map((name) => copyable(commands(offset, "", true).heal(name)))));
 }
@@ -33,6 +34,7 @@ export function watchFaults(element) {
         show(await clearFaults(signal));
       } catch (error) {
         e.target.disabled = false;
+        e.target.parentNode.querySelector(".note")?.remove(); // of the click before
         e.target.after(h("p", { class: "note" }, error.message));
       }
     });

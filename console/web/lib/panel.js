@@ -3,7 +3,7 @@
 
 import { ask, targets as targetsOf } from "./ask.js";
 import { clear, h } from "./dom.js";
-import { clock } from "./format.js";
+import { clock, dateTime } from "./format.js";
 import { copyable, empty, problem } from "./ui.js";
 import { unsupported } from "../panels/support.js";
 
@@ -33,6 +33,9 @@ function info(panel) {
   return h("span", { class: "info" }, button, tip);
 }
 
+// nothing is what an empty panel says. A time of day alone is of the last hours.
+export const nothing = ({ since, end }) => (since ? `No data since ${end - since > 43200 ? dateTime(since * 1e3) : clock(since * 1e3)}` : "No data in this range");
+
 // panelView makes a panel. env: {dashboard, state() → {start, end, values, defs}, share(),
 // signal(), zoom, zoomOut, sync, explore(panel) → href or null}. It returns {element, load,
 // redraw, destroy, seen}.
@@ -61,7 +64,7 @@ export function panelView(panel, env) {
     const from = performance.now();
     const state = view.draw(data, again);
     if (state === "empty") {
-      const none = data.since ? `No data since ${clock(data.since * 1e3)}` : "No data in this range";
+      const none = nothing(data);
       say("empty", empty(panel.soundcheck?.mayBeEmpty ? `${none}: ${panel.soundcheck.mayBeEmpty}` : none));
     } else say("ok", null);
     // A chart fills its canvas in a microtask, which was queued before this one.

@@ -15,7 +15,7 @@ export function draw(nodes, edges, vertical) {
   const plan = layout(nodes.map((n) => n.id), edges, sizes);
   const at = new Map(plan.nodes.map((n) => [n.name, n]));
   const width = plan.width + 2 * margin, height = plan.height + 2 * margin;
-  const svg = s("svg", { width, height, viewBox: `${-margin} ${-margin} ${width} ${height}`, "aria-label": `${plural(nodes.length, "service or database", "services and databases")}, ${plural(edges.length, "way")} between them` },
+  const svg = s("svg", { width, height, viewBox: `${-margin} ${-margin} ${width} ${height}`, "aria-label": `${plural(nodes.length, "service or database", "services and databases")}, ${plural(edges.length, "call")} between them` },
     s("defs", null, s("marker", { id: "map-head", viewBox: "0 0 10 10", refX: 9, refY: 5, markerWidth: 9, markerHeight: 9, markerUnits: "userSpaceOnUse", orient: "auto-start-reverse" }, s("path", { class: "head", d: "M0 0L10 5L0 10z" }))));
   const busiest = Math.max(1e-9, ...edges.map((e) => e.rate ?? 0));
   const labels = s("g");

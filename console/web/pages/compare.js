@@ -86,8 +86,8 @@ function sides(x, y, metrics) {
   text("Began", dateTime(Date.parse(p.started_at)), dateTime(Date.parse(q.started_at)));
   text("Target", p.target.replace("http://", ""), q.target.replace("http://", ""));
   text("Plan", plan(p), plan(q));
-  number("Rate asked", p.rate_asked, q.rate_asked, (v) => (v ? withUnit(v, "reqps") : none));
-  number("Rate reached", p.rate_reached, q.rate_reached, (v) => withUnit(v, "reqps"));
+  number("Target rate", p.rate_asked, q.rate_asked, (v) => (v ? withUnit(v, "reqps") : none));
+  number("Actual rate", p.rate_reached, q.rate_reached, (v) => withUnit(v, "reqps"));
   number("Goodput", ...judged("goodput", p.goodput, q.goodput), (v) => withUnit(v, "reqps"));
   for (const [key, name] of [["p50", "p50"], ["p90", "p90"], ["p99", "p99"], ["p999", "p99.9"], ["max", "Maximum"]]) number(`${name}, of the served`, ...judged(key, p.response_time[key], q.response_time[key]), seconds);
   number("p99 of the service time, of all sent", p.service_time.p99, q.service_time.p99, seconds);

@@ -8,9 +8,9 @@ import { badge, lossBadge, programBadge, verdictBadge, commands, elsewhere, span
 
 // sum adds up what several counters rose by; those that are not there have not. One of the
 // Collector that began within the range has risen by all that it counts: its SDK does not
-// tell when it began.
-const sum = (names, range) => names.map((n) =>
-  `(sum(increase(${n}[${range}] anchored) > 0 or (last_over_time(${n}[${range}]) unless ${n} offset ${range})) or vector(0))`).join(" + ");
+// tell when it began, and its increase lacks its first value.
+export const sum = (names, range) => names.map((n) =>
+  `(sum((last_over_time(${n}[${range}]) unless ${n} offset ${range}) or increase(${n}[${range}] anchored)) or vector(0))`).join(" + ");
 const signals = ["spans", "metric_points", "log_records"];
 const through = '{service_name="otel-collector"}';
 const lost = ["receiver_refused", "receiver_failed", "exporter_send_failed", "exporter_enqueue_failed"]
@@ -44,7 +44,7 @@ export async function show(root, { signal, title }) {
     put(parts.next, next(lab.value));
     const [values, alerts] = await Promise.all([measure(signal), alertsNow(signal)]);
     if (signal.aborted) return;
-    put(parts.head, head(lab.value, { errors: values.errors, firing: alerts.list?.filter((a) => a.state === "firing").length ?? 0 }));
+    put(parts.head, head(lab.value, healthOf(values, alerts)));
     put(parts.tiles, values.tiles);
     put(parts.alerts, alertCard(alerts));
   };
@@ -74,12 +74,15 @@ const phases = { up: "good", starting: "warn", stopping: "warn", unready: "bad",
 const limits = [[0.01, "bad"], [0.001, "warn"]];
 export const severity = (errors) => limits.find(([least]) => errors >= least)?.[1] ?? "good";
 
-// head says what the lab is, and how it does: it is green only if nothing is wrong. Until
+// healthOf says what is wrong, and whether that is all: not if Prometheus is unavailable.
+export const healthOf = (values, alerts) => ({ errors: values.errors, firing: alerts.list?.filter((a) => a.state === "firing").length ?? 0, known: values.known && !alerts.problem });
+
+// head says what the lab is, and how it does: it is green only if nothing is wrong. Unless
 // that is known, the badge has no colour.
 export function head(lab, health) {
   const st = lab?.status, good = phases[lab?.phase] === "good";
   const failing = good && health && severity(health.errors ?? 0), firing = good && health?.firing > 0;
-  const state = good ? (!health ? "" : failing === "bad" ? "bad" : failing === "warn" || firing ? "warn" : "good") : phases[lab?.phase];
+  const state = good ? (failing === "bad" ? "bad" : failing === "warn" || firing ? "warn" : health?.known ? "good" : "") : phases[lab?.phase];
   return [h("h1", null, "The lab"), lab && badge(`is ${lab.phase}`, state),
     failing && failing !== "good" && badge(`${withUnit(health.errors, "percentunit")} of the requests fail`, failing),
     firing && badge(`${plural(health.firing, "alert fires", "alerts fire")}`, "bad"),
@@ -139,9 +142,9 @@ function programs(lab) {
     h("tbody", null, rows)), elsewhere(lab.status.stores));
 }
 
-async function measure(signal) {
+export async function measure(signal) {
   const values = await Promise.allSettled(numbers.map(([, , query]) => prom.instant(query, undefined, signal)));
-  if (values.every((v) => v.status === "rejected")) return { tiles: h("p", { class: "note" }, `No numbers: ${values[0].reason.message}`), errors: null };
+  if (values.every((v) => v.status === "rejected")) return { tiles: h("p", { class: "note" }, `No numbers: ${values[0].reason.message}`), errors: null, known: false };
   const of = (i) => {
     const found = values[i].value?.[0]?.value?.[1];
     return found === undefined ? null : Number(found);
@@ -152,10 +155,11 @@ async function measure(signal) {
     if (unit !== "lost") return tile(name, withUnit(value === 0 && unit === "s" ? null : value, unit), note);
     return tile(name, value === null ? "–" : withUnit(Math.ceil(value)), note, value === null ? "" : value > 0 ? "bad" : "good");
   });
-  return { tiles, errors: of(numbers.findIndex(([name]) => name === "Errors")) };
+  const errors = numbers.findIndex(([name]) => name === "Errors");
+  return { tiles, errors: of(errors), known: values[errors].status === "fulfilled" };
 }
 
-async function alertsNow(signal) {
+export async function alertsNow(signal) {
   try {
     return { list: (await get("/-/prometheus/api/v1/alerts", signal))?.data.alerts ?? [] };
   } catch (error) {

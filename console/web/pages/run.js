@@ -45,11 +45,11 @@ function fillLinks(element, r, answer, boards) {
 function tiles(r) {
   const c = r.classes ?? {}, answered = r.sent - r.cancelled, bad = (c.failed ?? 0) + (c.shed ?? 0), good = c.good ?? 0;
   return h("div", { class: "tiles" },
-    tile("Reached", withUnit(r.rate_reached, "reqps"), r.rate_asked ? `of ${withUnit(r.rate_asked, "reqps")} asked` : plural(r.workers, "worker")),
+    tile("Actual rate", withUnit(r.rate_reached, "reqps"), r.rate_asked ? `of ${withUnit(r.rate_asked, "reqps")} target` : plural(r.workers, "worker")),
     tile("p50", seconds(r.response_time.p50), `response time of ${r.response_time.count} served`), tile("p99", seconds(r.response_time.p99), "1% took longer"),
     tile("Longest", seconds(r.response_time.max), `p99.9 ${seconds(r.response_time.p999)}`),
     tile("Good", shares(good, answered)[0], `${good} of ${plural(answered, "request")}`, good === answered ? "good" : ""),
-    tile("Failed, refused", String(bad), c.late ? `and ${c.late} late` : "", bad ? "bad" : "good"));
+    tile("Failed, shed", String(bad), c.late ? `and ${c.late} late` : "", bad ? "bad" : "good"));
 }
 
 function over(r, signal) {
@@ -61,7 +61,7 @@ function over(r, signal) {
     curve("Response time", xs, [{ name: "p50", values: of((t) => t.p50), colour: "c1" }, { name: "p90", values: of((t) => t.p90), colour: "c4" }, { name: "p99", values: of((t) => t.p99), colour: "c2" }], { format: (v) => seconds(v, 2), signal, height: 220 }),
     h("h3", { class: "note" }, "Requests a second"),
     curve("Requests a second", xs, kinds.filter(([name]) => name === "good" || r.classes?.[name]).map(([name, key, colour]) =>
-      ({ name, values: list.map((i) => (i.classes?.[key] ?? 0) / i.seconds), colour })).concat(r.rate_asked ? [{ name: "asked", values: list.map((i) => i.rate_asked), colour: "c8" }] : []),
+      ({ name, values: list.map((i) => (i.classes?.[key] ?? 0) / i.seconds), colour })).concat(r.rate_asked ? [{ name: "target rate", values: list.map((i) => i.rate_asked), colour: "c8" }] : []),
     { format: (v) => withUnit(v), signal, height: 170 }));
 }
 
@@ -69,7 +69,7 @@ const time = (name) => ({ name, number: true });
 
 function scenarios(r) {
   const rows = (r.scenarios ?? []).map((s) => [s.name, String(s.requests), String(s.response_time.count), ...["p50", "p90", "p99", "p999", "max"].map((p) => (s.response_time.count ? seconds(s.response_time[p]) : "–")),
-    h("span", { class: "statuses" }, Object.entries(s.statuses ?? {}).map(([code, n], i) => [i > 0 && ", ", h("span", null, `${code === "0" ? "no answer" : code}: ${n}`)]))]);
+    h("span", { class: "statuses" }, Object.entries(s.statuses ?? {}).map(([code, n], i) => [i > 0 && ", ", h("span", null, `${code === "0" ? "no response" : code}: ${n}`)]))]);
   // Service time and delay are of all that were sent, response times of the served.
   const line = (name, t, sent, served) => rows.push([name, String(sent), served, ...["p50", "p90", "p99", "p999", "max"].map((p) => (t.count ? seconds(t[p]) : "–")), ""]);
   line("all", r.response_time, r.sent - r.cancelled, String(r.response_time.count));
@@ -83,7 +83,7 @@ const traceLink = (id, text) => h("a", { href: `/trace/${encodeURIComponent(id)}
 function slowest(r) {
   if (!r.slowest?.length) return null;
   return card("Slowest requests", table([time("took"), { name: "scenario" }, { name: "status" }, { name: "trace" }],
-    r.slowest.map((s) => [seconds(s.response_time), s.scenario, s.status ? String(s.status) : "no answer", s.trace_id ? traceLink(s.trace_id) : "not sampled"])),
+    r.slowest.map((s) => [seconds(s.response_time), s.scenario, s.status ? String(s.status) : "no response", s.trace_id ? traceLink(s.trace_id) : "not sampled"])),
   r.lag?.count > 0 && h("p", { class: "note" }, `What a request took counts from when it was due, its trace from when it was sent: in this run up to ${seconds(r.lag.max)} later.`));
 }
 

@@ -48,7 +48,7 @@ export async function show(root, { signal, title, go }) {
   every(5000, signal, load);
 }
 
-const columns = ["", "Run", "Began", "Target", "Plan", "Reached", "p50", "p99", "Served", "Verdict"];
+const columns = ["", "Run", "Began", "Target", "Plan", "Actual rate", "p50", "p99", "Served", "Verdict"];
 
 function tableOf(list, chosen, tell) {
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Runs" }, h("table", { class: "runlist" },

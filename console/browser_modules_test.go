@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"soundcheck/console/server"
+	"soundcheck/internal/browsertest"
+)
+
+// modulesPage is a browser on a page of the real handler, in which modules run. The tests
+// share it: it takes a second to start.
+var modulesPage = struct {
+	sync.Once
+	ctx context.Context
+	err error
+}{}
+
+func modules(t *testing.T) context.Context {
+	t.Helper()
+	chromium := browsertest.Chromium(t)
+	p := &modulesPage
+	p.Do(func() {
+		nowhere := &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
+		s := httptest.NewServer(server.New(server.Config{Prometheus: nowhere, Jaeger: nowhere}))
+		p.ctx, _ = chromedp.NewContext(context.Background(), chromedp.WithAllocatorOptions(chromedp.NoSandbox, chromedp.ExecPath(chromium)))
+		if p.err = chromedp.Do(p.ctx, chromedp.Navigate(s.URL+"/dashboards")); p.err == nil {
+			_, p.err = chromedp.Run(p.ctx, chromedp.Poll[bool](`document.getElementById("main")?.dataset.ready === "true"`, chromedp.WithPollingTimeout(2*time.Minute)))
+		}
+	})
+	if p.err != nil {
+		t.Fatal(p.err)
+	}
+	return p.ctx
+}
+
+// assets is, as JavaScript, the folder of the modules.
+const assets = `document.querySelector("script[type=module]").src.replace("app.js", "")`
+
+// inBrowser runs an expression in which m is a module, and decodes what it is into out.
+func inBrowser(t *testing.T, module, expression string, out any) {
+	t.Helper()
+	ctx := modules(t)
+	script := fmt.Sprintf(`import(%s + "%s").then(async (m) => JSON.stringify(%s) ?? "null")`, assets, module, expression)
+	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](script, chromedp.EvalAwaitPromise))
+	if err != nil {
+		t.Fatalf("%s: %s: %v", module, expression, err)
+	}
+	if err := json.Unmarshal([]byte(text), out); err != nil {
+		t.Fatalf("%s: %s = %s: %v", module, expression, text, err)
+	}
+}
