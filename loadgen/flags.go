@@ -72,7 +72,7 @@ type targetFlags struct {
 func newTargetFlags(usage, prefix, about string) *targetFlags {
 	f := newRequestFlags(usage, prefix, about)
 	f.StringVar(&f.c.URL, "url", "http://127.0.0.1:9070", "`URL` of the service")
-	f.StringVar(&f.targets, "targets", "", "`file` of requests in vegeta's HTTP or JSON format, instead of scenarios; -: stdin; 200 to 399 is good")
+	f.StringVar(&f.targets, "targets", "", "`file` of requests in vegeta's HTTP or JSON format, - for stdin; replaces -mix and -url")
 	return f
 }
 
@@ -203,9 +203,9 @@ func (p *planFlags) define(f *targetFlags) {
 	p.rate = 100
 	f.Var(&p.rate, "rate", "`requests` a second, or N/duration as in 30/1m (0.01/s to 100000/s); 0: closed model, see -workers")
 	f.DurationVar(&p.duration, "duration", defaultDuration, "for this `long` (100ms to 24h); with -n: until all are sent")
-	f.StringVar(&p.stages, "stages", "", "instead of -rate and -duration: `stages` as in 10s@0..200,30s@200, each for so long from one rate to another, or at one")
+	f.StringVar(&p.stages, "stages", "", "`stages` of duration@rate or duration@from..to, as in 10s@0..200,30s@200; replaces -rate and -duration")
 	f.StringVar(&p.arrivals, "arrivals", string(attack.Constant), "spread the requests evenly (`constant`) or as those of independent users (poisson)")
-	f.Uint64Var(&f.c.Plan.Max, "n", 0, "send this number of `requests`; with -duration or -stages: the first limit ends; 0: no limit")
+	f.Uint64Var(&f.c.Plan.Max, "n", 0, "number of `requests` (0: no limit); -duration or -stages may end the run earlier")
 	f.IntVar(&f.c.Workers, "workers", 0, "of the closed model (-rate 0): this `number` sends when they were answered (1 to 65536)")
 	f.DurationVar(&f.c.WarmUp, "warmup", 0, "do not count the requests of this first part of the `time`")
 	f.StringVar(&p.startAt, "start-at", "", "begin at this `time` (RFC 3339, within a day), as other machines do")

@@ -69,6 +69,11 @@ func nobody(err error) bool {
 	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, albumhttp.ErrForeign)
 }
 
+// served notes that the service is there and did what it should.
+func (r *runner) served() {
+	r.answered, r.troubled, r.met, r.inVain, r.trouble = time.Now(), time.Time{}, true, 0, ""
+}
+
 // done notes what came of a request.
 func (r *runner) done(q request, o outcome, err error, traceID string) {
 	r.mu.Lock()
@@ -87,11 +92,16 @@ func (r *runner) done(q request, o outcome, err error, traceID string) {
 		s.Unknown += n
 	}
 	if o == created || o == there || o == refused {
-		r.answered, r.troubled, r.met, r.inVain, r.trouble = time.Now(), time.Time{}, true, 0, ""
+		r.served()
 		return
 	}
 	s.undone(q.first)
-	if o != failed || later(err) {
+	switch {
+	case o != failed || later(err):
+		return
+	case errors.Is(err, album.ErrExists) && q.idConflict(err):
+		// It is about the album's own id: the next albums may have others.
+		r.served()
 		return
 	}
 	r.met = true

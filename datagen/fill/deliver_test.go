@@ -102,6 +102,36 @@ func TestInVain(t *testing.T) {
 	}
 }
 
+// Albums whose ids are taken say nothing about the others, however many they are.
+func TestTakenIDs(t *testing.T) {
+	t.Parallel()
+	for _, batch := range []int{1, 2000} {
+		const taken, free = maxInVain + 1, 10
+		store := album.NewMemory()
+		c := config(fake{Service: store, create: store.Create}, 0, taken+free)
+		c.Batch = batch
+		c.Items = func(yield func(Item, error) bool) {
+			for i := range uint64(taken + free) {
+				a := fakealbum.New(7, i)
+				if a.ID = int64(i) + 1; i < taken {
+					other := a
+					other.Title += ", another"
+					if _, err := store.Create(t.Context(), album.Write{Albums: []album.Album{other}}); err != nil {
+						t.Error(err)
+					}
+				}
+				if !yield(Item{Number: i, Album: a}, nil) {
+					return
+				}
+			}
+		}
+		got, err := Run(t.Context(), c)
+		if err != nil || got.Created != free || got.Failed != taken || !got.Undone || got.Resume != 0 {
+			t.Errorf("batch %d: Run = %+v, %v, want %d created and %d failed", batch, got, err, free, taken)
+		}
+	}
+}
+
 // Patience is for what was tried: waiting for the rate is not trouble.
 func TestPatienceWithRate(t *testing.T) {
 	t.Parallel()

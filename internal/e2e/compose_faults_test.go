@@ -222,7 +222,7 @@ func (c *composed) replace(t *testing.T) {
 	rate := min(most.Goodput/2, 200)
 	const attempts = 5
 	for attempt := 1; ; attempt++ {
-		before := c.shed(t)
+		before, lost := c.shed(t), c.upstreamShed(t)
 		wait := c.load(t, fmt.Sprintf("-rate %.2f -duration 1h", rate))
 		for _, service := range []string{"album-store-1", "album-store-2"} {
 			before := c.inspect(t, service)
@@ -238,13 +238,17 @@ func (c *composed) replace(t *testing.T) {
 			t.Errorf("%d of %d requests failed, %d of %d that were shed have Retry-After: %v %s", failed, r.Sent, r.RetryAfter.Given, shed, r.Errors, r.FirstError)
 		}
 		if shed > 0 {
-			// A breaker or the retry budget also answer 503: those requests were lost.
+			// The circuit breaker and the retry budget also respond with 503, and a request that
+			// the proxy retried may be counted more than once as overload.
 			eventually(t, "the requests that were shed are counted as overload", func() error {
 				if n := c.shed(t) - before; float64(shed) > n {
 					return fmt.Errorf("%d were shed, %v for want of capacity", shed, n)
 				}
 				return nil
 			})
+			if n := c.upstreamShed(t) - lost; n > 0 {
+				t.Errorf("%v of %d requests were lost to an open circuit breaker or an exhausted retry budget", n, r.Sent)
+			}
 		}
 		if shed == 0 || t.Failed() {
 			break
@@ -262,6 +266,16 @@ func (c *composed) replace(t *testing.T) {
 func (c *composed) shed(t *testing.T) (n float64) {
 	t.Helper()
 	for _, v := range c.query(t, `sum(max_over_time(soundcheck_overload_decisions_total{soundcheck_overload_decision=~"queue_full|queue_timeout|deadline_exceeded"}[1h]))`) {
+		n += v
+	}
+	return n
+}
+
+// upstreamShed is how many requests the proxy shed because of the stores: not for want of
+// capacity, but because a circuit breaker was open or the retry budget was exhausted.
+func (c *composed) upstreamShed(t *testing.T) (n float64) {
+	t.Helper()
+	for _, v := range c.query(t, `sum(max_over_time(soundcheck_upstream_shed_total{soundcheck_shed_reason=~"breaker_open|retry_budget"}[1h]))`) {
 		n += v
 	}
 	return n

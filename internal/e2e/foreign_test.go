@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -167,24 +169,39 @@ func (l *lab) wantSpans(t *testing.T, trace []byte, n int) (list []jaegerSpan) {
 	return list
 }
 
-// gap returns the longest time between two samples of a series in the last minutes.
-func (l *lab) gap(t *testing.T, series string) (longest time.Duration, samples int) {
+// wantEveryExport checks that what a service has exported since then is stored, however
+// late: with each export of its metrics it says how many there were before.
+func (l *lab) wantEveryExport(t *testing.T, service string, since time.Time) {
 	t.Helper()
+	query := fmt.Sprintf(`otel_sdk_exporter_operation_duration_seconds{service_name=%q,otel_component_type=~"otlp_.*_metric_exporter",error_type=""}[10m]`, service)
 	var answer struct {
 		Data struct {
-			Result []struct{ Values [][2]any }
+			Result []struct{ Histograms [][2]any }
 		}
 	}
-	getJSON(t, l.Prometheus()+"/api/v1/query?query="+strings.ReplaceAll(series, `"`, "%22")+"%5B5m%5D", &answer)
-	for _, r := range answer.Data.Result {
-		for i, v := range r.Values {
-			samples++
-			if i > 0 {
-				longest = max(longest, time.Duration((v[0].(float64)-r.Values[i-1][0].(float64))*float64(time.Second)))
+	eventually(t, "exports of "+service, func() error {
+		getJSON(t, l.Prometheus()+"/api/v1/query?query="+url.QueryEscape(query), &answer)
+		if len(answer.Data.Result) != 1 {
+			return fmt.Errorf("%s has %d series, want 1", query, len(answer.Data.Result))
+		}
+		var counts []int
+		for _, h := range answer.Data.Result[0].Histograms {
+			if h[0].(float64) >= float64(since.Unix()) {
+				n, err := strconv.Atoi(fmt.Sprint(h[1].(map[string]any)["count"]))
+				if err != nil {
+					t.Fatal(err)
+				}
+				counts = append(counts, n)
 			}
 		}
-	}
-	return longest, samples
+		if len(counts) < 3 {
+			return fmt.Errorf("%d samples since the load began, want 3", len(counts))
+		}
+		if last := len(counts) - 1; counts[last]-counts[0] != last {
+			t.Errorf("%s: samples are missing: they came with exports %v, want each", service, counts)
+		}
+		return nil
+	})
 }
 
 // TestForeign has a service that is none of ours send what no backend stores, beside the
@@ -259,8 +276,7 @@ func (l *lab) besideOurs(t *testing.T) {
 		})
 	}
 	for _, service := range []string{"proxy-service", "album-store"} {
-		longest, samples := l.gap(t, `go_goroutine_count{service_name="`+service+`"}`)
-		t.Logf("%s: %d samples, at most %s between two", service, samples, longest)
+		l.wantEveryExport(t, service, begun)
 	}
 	for _, s := range l.wantSpans(t, trace, 3*n) {
 		if long := s.tag("long"); s.OperationName == "long" && len(long) != 4096 {

@@ -92,13 +92,21 @@ func Explain(ctx context.Context, j Jaeger, groups []Group, patience time.Durati
 type fetched struct {
 	spans []Span
 	grown time.Time // when something came last
-	whole bool
+	done  bool      // no longer asked for: it is whole, or Jaeger cannot return it
 	err   error
+}
+
+// fetcher asks Jaeger for traces, again and again.
+type fetcher struct {
+	Jaeger
+	traces map[string]fetched
+	began  time.Time
+	last   time.Time       // when something came
+	alone  map[string]bool // asked for one by one, in vain
 }
 
 // fetch asks for the traces until they are whole.
 func fetch(ctx context.Context, j Jaeger, groups []Group, patience time.Duration) map[string]fetched {
-	traces := map[string]fetched{}
 	var open []string
 	for _, g := range groups {
 		for _, r := range slices.Concat(g.Slow, g.Typical) {
@@ -107,34 +115,65 @@ func fetch(ctx context.Context, j Jaeger, groups []Group, patience time.Duration
 			}
 		}
 	}
-	began := time.Now()
-	last := began // when something came
+	now := time.Now()
+	f := fetcher{Jaeger: j, traces: map[string]fetched{}, began: now, last: now, alone: map[string]bool{}}
 	for wait, next := min(settled-stable, patience), stable; len(open) > 0 && sleep(ctx, wait); wait = next {
 		if wait == next {
 			next = min(time.Duration(waitGrowth*float64(next)), maxWait)
 		}
 		for ids := range slices.Chunk(open, perRequest) {
-			found, err := j.Traces(ctx, ids)
-			for _, id := range ids {
-				// A trace is whole when nothing is missing above its spans, and nothing more
-				// comes.
-				f, spans := traces[id], found[id]
-				f.err = err
-				if len(spans) > len(f.spans) {
-					f.spans, f.grown = spans, time.Now()
-					last = f.grown
-				}
-				_, whole := root(spans)
-				f.whole = err == nil && whole && time.Since(began) >= settled && time.Since(f.grown) >= stable
-				traces[id] = f
+			if err := f.look(ctx, ids); err != nil && len(ids) > 1 {
+				f.split(ctx, ids)
 			}
 		}
-		open = slices.DeleteFunc(open, func(id string) bool { return traces[id].whole })
-		if time.Since(last) > patience {
+		open = slices.DeleteFunc(open, func(id string) bool { return f.traces[id].done })
+		if time.Since(f.last) > patience {
 			break
 		}
 	}
-	return traces
+	return f.traces
+}
+
+// look asks for some traces at once.
+func (f *fetcher) look(ctx context.Context, ids []string) error {
+	found, err := f.Traces(ctx, ids)
+	for _, id := range ids {
+		// A trace is whole when nothing is missing above its spans, and nothing more comes.
+		t, spans := f.traces[id], found[id]
+		t.err = err
+		if len(spans) > len(t.spans) {
+			t.spans, t.grown = spans, time.Now()
+			f.last = t.grown
+		}
+		_, whole := root(spans)
+		t.done = err == nil && whole && time.Since(f.began) >= settled && time.Since(t.grown) >= stable
+		f.traces[id] = t
+	}
+	return err
+}
+
+// split asks one by one for traces of which one or more cannot be returned, as one that is
+// too large: the others are not lost with it. If none can, the error is not about one trace,
+// and they are not asked for one by one again.
+func (f *fetcher) split(ctx context.Context, ids []string) {
+	if !slices.ContainsFunc(ids, func(id string) bool { return !f.alone[id] }) {
+		return
+	}
+	var failed []string
+	for _, id := range ids {
+		if f.look(ctx, []string{id}) != nil {
+			failed = append(failed, id)
+		}
+	}
+	for _, id := range failed {
+		if len(failed) == len(ids) {
+			f.alone[id] = true
+			continue
+		}
+		t := f.traces[id]
+		t.done = true
+		f.traces[id] = t
+	}
 }
 
 // sleep reports whether d went by before ctx ended.

@@ -19,7 +19,7 @@ type Jaeger struct {
 	Client *http.Client
 }
 
-// maxTraces is how much of an answer is read.
+// maxTraces is how much of a response is read.
 const maxTraces = 256 << 20
 
 // Reach returns an error if no Jaeger answers.
@@ -127,10 +127,10 @@ func (j Jaeger) get(ctx context.Context, path string, into any) (found bool, err
 		return false, err
 	}
 	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, maxTraces))
+	b, err := read(resp.Body, maxTraces)
 	switch {
 	case err != nil:
-		return false, err
+		return false, fmt.Errorf("%s%.80s: %w", j.URL, path, err)
 	case resp.StatusCode == http.StatusNotFound:
 		return false, nil
 	case resp.StatusCode != http.StatusOK:
@@ -142,4 +142,13 @@ func (j Jaeger) get(ctx context.Context, path string, into any) (found bool, err
 		return false, fmt.Errorf("%s%s: %w", j.URL, path, err)
 	}
 	return true, nil
+}
+
+// read reads a response of at most so many bytes.
+func read(body io.Reader, most int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(body, most+1))
+	if err == nil && int64(len(b)) > most {
+		return nil, fmt.Errorf("the response is larger than %d MiB", most>>20)
+	}
+	return b, err
 }
