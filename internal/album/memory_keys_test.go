@@ -1,6 +1,7 @@
 package album
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -64,5 +65,33 @@ func TestOperationsBounded(t *testing.T) {
 	again, replayed, err := m.Submit(t.Context(), keyed("k", 1))
 	if err != nil || !replayed || again.ID != first.ID || again.Status != Succeeded {
 		t.Errorf("the first request again: %+v, %v, %v", again, replayed, err)
+	}
+}
+
+// Close whose time is over reports the operations that have not finished, and none if there
+// are none.
+func TestCloseInNoTime(t *testing.T) {
+	t.Parallel()
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	m := NewMemory()
+	if err := m.Close(over); err != nil {
+		t.Errorf("no operation: Close = %v", err)
+	}
+	if _, _, err := m.Submit(t.Context(), keyed("k", 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Close(t.Context()); err != nil {
+		t.Errorf("Close = %v", err)
+	}
+	if err := m.Close(over); err != nil {
+		t.Errorf("a finished operation: Close = %v", err)
+	}
+	m.working = workers // so that none is started
+	if _, _, err := m.Submit(t.Context(), keyed("", 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Close(over); !errors.Is(err, context.Canceled) || err.Error() != "1 operations unfinished: context canceled" {
+		t.Errorf("a queued operation: Close = %v", err)
 	}
 }

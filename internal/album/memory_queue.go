@@ -26,9 +26,9 @@ type memoryQueue struct {
 	finished []*Operation // in order
 	kept     int          // albums of the finished
 	waiting  []queued
-	queued   int // albums of the waiting
-	working  int
-	idle     sync.WaitGroup
+	queued   int           // albums of the waiting
+	working  int           // workers
+	idle     chan struct{} // closed when working is 0 again
 }
 
 type queued struct {
@@ -79,16 +79,20 @@ func (m *Memory) Operation(_ context.Context, id string) (Operation, error) {
 // Close waits until every operation has ended, or ctx has. Those that have not are lost
 // with the process.
 func (m *Memory) Close(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		m.idle.Wait()
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("operations still run: %w", ctx.Err())
+	for {
+		m.opsMu.Lock()
+		unfinished, idle := len(m.ops)-len(m.finished), m.idle
+		m.opsMu.Unlock()
+		switch {
+		case unfinished == 0:
+			return nil // also if ctx has ended: there is nothing to wait for
+		case ctx.Err() != nil:
+			return fmt.Errorf("%d operations unfinished: %w", unfinished, ctx.Err())
+		}
+		select {
+		case <-idle:
+		case <-ctx.Done(): // count again: they may have finished in the meantime
+		}
 	}
 }
 
@@ -108,9 +112,12 @@ func (m *Memory) enqueue(w Write, request trace.SpanContext) (*Operation, error)
 	m.ops[op.ID] = op
 	m.waiting = append(m.waiting, queued{op, w, request})
 	m.queued += len(w.Albums)
+	if m.working == 0 {
+		m.idle = make(chan struct{})
+	}
 	if m.working < workers {
 		m.working++
-		m.idle.Go(m.work)
+		go m.work()
 	}
 	return op, nil
 }
@@ -134,7 +141,9 @@ func (m *Memory) work() {
 		}
 		m.finish(q.Operation)
 	}
-	m.working--
+	if m.working--; m.working == 0 {
+		close(m.idle)
+	}
 }
 
 func (m *Memory) do(q queued) ([]int64, error) {
