@@ -24,7 +24,8 @@ const (
 	intakeRate     = 512 << 10
 	intakeGrace    = 500 * time.Millisecond // no client is too slow so early
 	intakePatience = 2 * time.Second
-	intakePoll     = 100 * time.Millisecond // how often a waiting request looks for slow clients
+	intakePoll     = 100 * time.Millisecond // how often slow clients are looked for, however many requests wait
+	intakeWaiters  = 1024                   // requests that wait for memory
 )
 
 // intake is the memory for bodies.
@@ -37,6 +38,10 @@ type intake struct {
 	free    int64
 	bodies  map[*received]struct{} // that hold memory
 	changed chan struct{}          // closed when memory is given back
+	scanned time.Time              // when slow clients were last looked for
+	ending  int                    // bodies that are shed and hold memory
+	waiters int                    // requests that wait for memory
+	blocked int                    // of them, those that hold memory
 }
 
 func newIntake(size int64) *intake {
@@ -150,7 +155,7 @@ func (in *intake) take(ctx context.Context, r *received, n int64) error {
 		in.mu.Lock()
 		now := time.Now()
 		r.begun, last = r.begun.Add(now.Sub(last)), now // the client is not slow while its request waits
-		r.waiting = false
+		in.wait(r, false)
 		switch {
 		case r.shed:
 			in.mu.Unlock()
@@ -165,52 +170,62 @@ func (in *intake) take(ctx context.Context, r *received, n int64) error {
 			in.mu.Unlock()
 			return &overload.Shed{Reason: overload.QueueTimeout, After: time.Second}
 		}
-		r.waiting = true
-		if !in.shedSlow() && in.stuck() {
-			r.waiting = false
+		if in.wait(r, true); in.blocked == len(in.bodies) || in.waiters > intakeWaiters {
+			in.wait(r, false) // each would wait for the others, or too many wait
 			in.mu.Unlock()
 			return &overload.Shed{Reason: overload.QueueFull, After: time.Second}
+		}
+		if in.ending == 0 && now.Sub(in.scanned) >= intakePoll {
+			in.scanned = now
+			in.shedSlow()
 		}
 		changed := in.changed
 		in.mu.Unlock()
 		select {
 		case <-changed:
 		case <-ctx.Done():
+			in.mu.Lock()
+			in.wait(r, false)
+			in.mu.Unlock()
 			return ctx.Err()
 		case <-time.After(intakePoll):
 		}
 	}
 }
 
-// shedSlow ends the body that holds the most of those that come too slowly. It reports
-// whether one was ended, now or before, whose memory is still to come back.
-func (in *intake) shedSlow() bool {
+// wait notes whether r waits for memory. The caller holds mu.
+func (in *intake) wait(r *received, waiting bool) {
+	if r.waiting == waiting {
+		return
+	}
+	r.waiting = waiting
+	n := 1
+	if !waiting {
+		n = -1
+	}
+	in.waiters += n
+	if r.held > 0 {
+		in.blocked += n
+	}
+}
+
+// shedSlow ends the body that holds the most of those that come too slowly. The caller
+// holds mu.
+func (in *intake) shedSlow() {
 	var slow *received
 	for r := range in.bodies {
 		switch elapsed := time.Since(r.begun); {
-		case r.shed:
-			return true
 		case r.waiting || r.complete || elapsed < in.grace || r.bytes.Load() >= int64(elapsed.Seconds()*float64(in.rate)):
 		case slow == nil || r.held > slow.held:
 			slow = r
 		}
 	}
 	if slow == nil {
-		return false
+		return
 	}
 	slow.shed = true
 	slow.cut()
-	return true
-}
-
-// stuck reports whether every body that holds memory waits for more.
-func (in *intake) stuck() bool {
-	for r := range in.bodies {
-		if !r.waiting {
-			return false
-		}
-	}
-	return true
+	in.ending++
 }
 
 // end notes that no more of r is read. It reports false if r was shed meanwhile.
@@ -227,6 +242,10 @@ func (in *intake) release(r *received) {
 	defer in.mu.Unlock()
 	if r.held == 0 {
 		return
+	}
+	if r.shed { // it may not be enough: the next request that finds so looks for another
+		in.ending--
+		in.scanned = time.Time{}
 	}
 	in.free += r.held
 	r.held = 0

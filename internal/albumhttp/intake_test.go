@@ -227,3 +227,71 @@ func TestIntakeWaits(t *testing.T) {
 		}
 	})
 }
+
+// However many requests wait, slow clients are looked for once per intakePoll; but the next
+// one is shed as soon as the last has given back too little.
+func TestIntakeScans(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const clients = 10
+		in := newIntake(clients * smallBody)
+		start := time.Now()
+		for range clients {
+			r := &received{in: in, begun: start.Add(50*time.Millisecond - intakeGrace)} // too slow in 50 ms
+			r.cut = func() { go r.Close() }
+			if err := in.take(t.Context(), r, smallBody); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var wg sync.WaitGroup
+		for _, at := range []time.Duration{0, 60 * time.Millisecond, 70 * time.Millisecond} {
+			wg.Go(func() {
+				time.Sleep(at)
+				r := &received{in: in, begun: time.Now(), cut: func() {}}
+				defer r.Close()
+				if err := in.take(t.Context(), r, clients*smallBody); err != nil {
+					t.Errorf("request after %s: %v", at, err)
+				}
+				if took := time.Since(start); took != intakePoll {
+					t.Errorf("request after %s has memory after %s, want %s", at, took, intakePoll)
+				}
+			})
+		}
+		wg.Wait()
+		if in.free != clients*smallBody || in.waiters != 0 || in.blocked != 0 || in.ending != 0 {
+			t.Errorf("%d bytes free, %d wait, %d blocked, %d ending", in.free, in.waiters, in.blocked, in.ending)
+		}
+	})
+}
+
+// The requests that wait are bounded in number.
+func TestIntakeWaiters(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		in := newIntake(smallBody)
+		first := &received{in: in, begun: time.Now(), complete: true}
+		if err := in.take(t.Context(), first, smallBody); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		take := func() error { return in.take(ctx, &received{in: in, begun: time.Now()}, 1) }
+		var wg sync.WaitGroup
+		for range intakeWaiters {
+			wg.Go(func() {
+				if err := take(); !errors.Is(err, context.Canceled) {
+					t.Errorf("%v, want that the client left", err)
+				}
+			})
+		}
+		synctest.Wait()
+		var shed *overload.Shed
+		if err := take(); !errors.As(err, &shed) || shed.Reason != overload.QueueFull {
+			t.Errorf("%v, want a full queue", err)
+		}
+		cancel()
+		wg.Wait()
+		if in.waiters != 0 {
+			t.Errorf("%d wait after their clients left", in.waiters)
+		}
+	})
+}

@@ -2,7 +2,9 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -80,6 +82,23 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
+// deadline is a context whose deadline passes when the test says so.
+type deadline struct {
+	context.Context
+	passed chan struct{}
+}
+
+func (d *deadline) Done() <-chan struct{} { return d.passed }
+
+func (d *deadline) Err() error {
+	select {
+	case <-d.passed:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
 // A response that breaks off is no success, whatever its status.
 func TestBrokenBody(t *testing.T) {
 	t.Parallel()
@@ -104,11 +123,11 @@ func TestBrokenBody(t *testing.T) {
 	defer srv.Close()
 	down := httptest.NewServer(nil)
 	down.Close()
-	p, err := New(recorded(rec, Options{URLs: []string{srv.URL}, Timeout: 100 * time.Millisecond}))
+	p, err := New(recorded(rec, Options{URLs: []string{srv.URL}, Timeout: time.Minute}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"/broken", "/slow", "/empty", "/missing", "/whole"} {
+	for _, path := range []string{"/broken", "/empty", "/missing", "/whole"} {
 		r := get(false)
 		r.Path = path
 		_, _ = p.Do(t.Context(), r)
@@ -121,6 +140,20 @@ func TestBrokenBody(t *testing.T) {
 	}
 	_, _ = resp.Body.Read(make([]byte, 1))
 	_ = resp.Body.Close() // it was enough
+	r.Path = "/slow"
+	expiring := &deadline{t.Context(), make(chan struct{})}
+	resp, err = p.Open(expiring, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(resp.Body, make([]byte, len("not all"))); err != nil {
+		t.Fatal(err)
+	}
+	close(expiring.passed)
+	if _, err := io.ReadAll(resp.Body); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v, want that the deadline has passed", err)
+	}
+	_ = resp.Body.Close()
 	if err := p.Close(); err != nil {
 		t.Error(err)
 	}
