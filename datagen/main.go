@@ -53,7 +53,7 @@
 //	created        998 of 1000 albums in 0.4 s, 2581/s
 //	retried        6: requests were sent again
 //	failed         2
-//	  2 × album store unavailable: answered 502 Bad Gateway, first in trace 4bf92f3577b34da6a3ce929d0e0e4736
+//	  2 × album store unavailable: responded 502 Bad Gateway, first in trace 4bf92f3577b34da6a3ce929d0e0e4736
 //
 // With -format json it is one JSON object: albums (how many there are to create),
 // created, already_there, rejected (broken ones), skipped (bad lines), retried (requests),

@@ -227,8 +227,8 @@ func TestStoreBehindProxyIsDown(t *testing.T) {
 	if n := tg.requests(); code != 1 || n < 4 {
 		t.Errorf("exit code %d after %d requests, want 1 after some retries", code, n)
 	}
-	if !strings.Contains(stdout, " × album store unavailable: answered 502 Bad Gateway, first in trace ") ||
-		!strings.HasPrefix(stderr, "datagen: gave up after ") || !strings.Contains(stderr, " without an album: album store unavailable: answered 502 Bad Gateway") {
+	if !strings.Contains(stdout, " × album store unavailable: responded 502 Bad Gateway, first in trace ") ||
+		!strings.HasPrefix(stderr, "datagen: gave up after ") || !strings.Contains(stderr, " without an album: album store unavailable: responded 502 Bad Gateway") {
 		t.Errorf("stdout %q, stderr %q", stdout, stderr)
 	}
 }

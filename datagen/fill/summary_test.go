@@ -33,7 +33,7 @@ func TestKind(t *testing.T) {
 		{fmt.Errorf("%w: Post ...: context deadline exceeded", album.ErrTimeout), "album store did not answer in time"},
 		{fmt.Errorf("%w: %w", album.ErrUnavailable, reset), "album store unavailable: read: read: connection reset by peer"},
 		{fmt.Errorf("%w: %w", album.ErrUnavailable, io.EOF), "album store unavailable: it closed the connection"},
-		{fmt.Errorf("%w: answered 502 Bad Gateway, trace 4bf92f", album.ErrUnavailable), "album store unavailable: answered 502 Bad Gateway"},
+		{fmt.Errorf("%w: responded 502 Bad Gateway, trace 4bf92f", album.ErrUnavailable), "album store unavailable: responded 502 Bad Gateway"},
 	} {
 		if got := kind(tt.err); got != tt.want {
 			t.Errorf("kind(%v) = %q, want %q", tt.err, got, tt.want)
@@ -49,7 +49,7 @@ func TestWrite(t *testing.T) {
 	s.undone(7)
 	s.undone(9)
 	for i := range 9 {
-		s.fail(fmt.Errorf("%w: answered 502 Bad Gateway, trace %d", album.ErrUnavailable, i), 1, fmt.Sprintf("%032d", i+1))
+		s.fail(fmt.Errorf("%w: responded 502 Bad Gateway, trace %d", album.ErrUnavailable, i), 1, fmt.Sprintf("%032d", i+1))
 	}
 	for i := range maxErrors {
 		s.fail(fmt.Errorf("kind %d", i), 10, "") // one more than is kept; their traces are not sampled

@@ -294,7 +294,7 @@ func (a *answer) asError() error {
 	p.Status = a.StatusCode // the advisory member could say anything
 	err := errorFor(p)
 	if foreign || !strings.HasPrefix(p.Type, typePrefix) || errors.Is(err, album.ErrUnavailable) {
-		err = fmt.Errorf("%w: answered %s", err, a.Status)
+		err = fmt.Errorf("%w: responded %s", err, a.Status)
 		if foreign {
 			err = fmt.Errorf("%w with %q", err, media)
 		}

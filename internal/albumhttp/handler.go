@@ -65,7 +65,7 @@ type handler struct {
 	maxBody  int64
 	maxBatch int64
 	intake   *intake
-	batches  *semaphore.Weighted // bytes of batches that are worked on
+	batches  *semaphore.Weighted // bytes of batches being processed
 	log      *slog.Logger
 	refusals *rate.Limiter // that are logged
 }

@@ -93,7 +93,7 @@ func filterText(v url.Values, name string, most int, e *album.InvalidError) stri
 	return s
 }
 
-// batchesAtOnce is how many batches of full size may be worked on: each takes some five
+// batchesAtOnce is how many batches of full size may be processed at once: each takes some five
 // times its size in memory. The others wait, for batchPatience.
 const (
 	batchesAtOnce = 4

@@ -88,7 +88,7 @@ func TestInFrontOfStore(t *testing.T) {
 				t.Errorf("answer = %d, Retry-After %q, %s, want %d, %q, %s", resp.StatusCode, after, body, tt.code, tt.after, tt.want)
 			}
 			_, err := client.Get(t.Context(), 1)
-			if foreign := tt.code == 502; errors.Is(err, albumhttp.ErrForeign) != foreign || !strings.Contains(err.Error(), ": answered ") {
+			if foreign := tt.code == 502; errors.Is(err, albumhttp.ErrForeign) != foreign || !strings.Contains(err.Error(), ": responded ") {
 				t.Errorf("error %v, of something foreign: %v", err, foreign)
 			}
 		})

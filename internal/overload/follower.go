@@ -22,7 +22,7 @@ const (
 	maxSamples    = 1024 // per window; the rest is ignored
 	growth        = 1.25 // of the limit per window
 	shrinkage     = 0.5  // of the limit per window, at most
-	significant   = 0.9  // two medians that differ by this factor differ not by chance
+	significant   = 0.9  // two medians that differ by this factor differ significantly
 )
 
 // follower adjusts a limit to the latency.
@@ -52,19 +52,29 @@ type follower struct {
 
 	// Of the current window:
 	begun     time.Time
-	saturated bool      // a request had to wait for a permit
-	latencies []float64 // seconds, of requests that began in the window
-	sum       float64   // of latencies
-	changed   time.Time // when the number in flight last changed
-	busy      float64   // integral of the number in flight over time, in seconds
+	saturated bool          // a request had to wait for a permit
+	latencies []float64     // seconds, of requests that began in the window
+	sum       float64       // of latencies
+	changed   time.Time     // when the number in flight last changed
+	idle      time.Duration // with nothing in flight, at most a window
+	busy      float64       // integral of the number in flight over time, in seconds
 }
 
 func newFollower(now time.Time) *follower {
 	return &follower{begun: now, changed: now, latencies: make([]float64, 0, maxSamples)}
 }
 
-// observe notes how many requests were in flight until now.
+// observe notes how many requests were in flight until now. Of the time in which there
+// were none a window contains no more than its length: after minutes of it any burst would
+// have a small mean in flight, and an overloaded latency would be taken for the unloaded
+// one. It contains some, because clients that send in bursts overload nothing.
 func (f *follower) observe(now time.Time, inFlight int) {
+	if inFlight == 0 {
+		idle := now.Sub(f.changed)
+		counted := min(idle, followWindow-f.idle)
+		f.idle += counted
+		f.begun = f.begun.Add(idle - counted)
+	}
 	f.busy += now.Sub(f.changed).Seconds() * float64(inFlight)
 	f.changed = now
 }
@@ -82,7 +92,7 @@ func (f *follower) record(now, start time.Time, limit int) int {
 	}
 	slices.Sort(f.latencies)
 	limit = f.next(limit, f.latencies[len(f.latencies)/2], f.busy/length.Seconds())
-	f.begun, f.saturated, f.latencies, f.sum, f.busy = now, false, f.latencies[:0], 0, 0
+	f.begun, f.saturated, f.latencies, f.sum, f.busy, f.idle = now, false, f.latencies[:0], 0, 0, 0
 	return limit
 }
 

@@ -159,3 +159,42 @@ func TestSlowIsNotOverload(t *testing.T) {
 		})
 	}
 }
+
+// However long nothing was in flight, the latency of the burst after that is not taken for
+// the unloaded one.
+func TestBurstAfterIdle(t *testing.T) {
+	t.Parallel()
+	for _, idle := range []time.Duration{0, time.Second, 10 * time.Minute} {
+		t.Run(idle.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				const unloaded, overloaded, limit = 5 * time.Millisecond, 500 * time.Millisecond, 200
+				l := newAdaptiveLimiter()
+				l.limit = limit
+				send := func(takes time.Duration) {
+					start := time.Now()
+					if l.acquire(t.Context(), time.Minute) == nil {
+						time.Sleep(takes)
+						l.release(start, true)
+					}
+				}
+				for range 199 { // the last ones are in a window that is not over
+					send(unloaded)
+					time.Sleep(unloaded)
+				}
+				time.Sleep(idle)
+				var wg sync.WaitGroup
+				for range 2 * limit {
+					wg.Go(func() { send(overloaded) })
+				}
+				wg.Wait()
+				if got := l.follower.unloaded; got != unloaded.Seconds() {
+					t.Errorf("unloaded latency %g s, want %g", got, unloaded.Seconds())
+				}
+				if got, _ := l.state(); got > limit {
+					t.Errorf("limit %d, want at most %d", got, limit)
+				}
+			})
+		})
+	}
+}

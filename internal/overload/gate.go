@@ -129,7 +129,7 @@ func (g *gate) release(p permit, record bool) {
 	g.limiter.release(p.start, record)
 }
 
-// learn notes how long a request was in work. Of two that end at once one may be
+// learn notes how long a request was in flight. Of two that end at once one may be
 // lost: it is an average.
 func (g *gate) learn(seconds float64) {
 	const weight = 0.05

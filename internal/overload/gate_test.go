@@ -58,7 +58,7 @@ func TestQueueIsFair(t *testing.T) {
 			t.Errorf("order %v, want %v", order, want)
 		}
 		if g.waiting.Load() != 0 || inFlight(g) != 0 {
-			t.Errorf("%d wait, %d in work at the end (%s)", g.waiting.Load(), inFlight(g), time.Since(start))
+			t.Errorf("%d wait, %d in flight at the end (%s)", g.waiting.Load(), inFlight(g), time.Since(start))
 		}
 	})
 }
@@ -159,12 +159,12 @@ func TestPanicReleases(t *testing.T) {
 		}()
 	}
 	if n := inFlight(c.gates[Read]); n != 0 {
-		t.Errorf("%d in work after the panics", n)
+		t.Errorf("%d in flight after the panics", n)
 	}
 }
 
 // The deadline is the earlier one of the client's and the server's, and lasts while
-// the request is in work: no longer, and no shorter, with or without a bound.
+// the request is in flight: no longer, and no shorter, with or without a bound.
 func TestDeadline(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -292,6 +292,6 @@ func TestStress(t *testing.T) {
 	}
 	g := c.gates[Read]
 	if inFlight(g) != 0 || g.waiting.Load() != 0 || g.limiter.waiters.Len() != 0 {
-		t.Errorf("%d in work, %d wait at the end", inFlight(g), g.waiting.Load())
+		t.Errorf("%d in flight, %d wait at the end", inFlight(g), g.waiting.Load())
 	}
 }

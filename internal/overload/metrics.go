@@ -19,9 +19,9 @@ const (
 //
 //	soundcheck.overload.decisions     {request}  requests by decision (admitted, or why not) and class
 //	soundcheck.overload.queue.wait    s          how long those waited that had to
-//	soundcheck.overload.in_flight     {request}  in work
+//	soundcheck.overload.in_flight     {request}  in flight
 //	soundcheck.overload.queue.length  {request}  waiting
-//	soundcheck.overload.limit         {request}  that may be in work: fixed, or as found
+//	soundcheck.overload.limit         {request}  that may be in flight: fixed, or as found
 func (c *Control) instrument(mp metric.MeterProvider) error {
 	if mp == nil {
 		mp = noop.NewMeterProvider()
@@ -51,9 +51,9 @@ func (c *Control) instrument(mp metric.MeterProvider) error {
 		name, about string
 		value       func(*gate) int
 	}{
-		{"in_flight", "Requests in work.", func(g *gate) int { _, n := g.limiter.state(); return n }},
+		{"in_flight", "Requests in flight.", func(g *gate) int { _, n := g.limiter.state(); return n }},
 		{"queue.length", "Requests that wait for their turn.", func(g *gate) int { return int(g.waiting.Load()) }},
-		{"limit", "Requests that may be in work: a fixed number, or as many as the latency allows now.", func(g *gate) int { n, _ := g.limiter.state(); return n }},
+		{"limit", "Requests that may be in flight: a fixed number, or as many as the latency allows now.", func(g *gate) int { n, _ := g.limiter.state(); return n }},
 	} {
 		_, err := m.Int64ObservableGauge("soundcheck.overload."+gauge.name, metric.WithUnit("{request}"), metric.WithDescription(gauge.about),
 			metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {

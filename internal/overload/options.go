@@ -27,7 +27,7 @@ type Options struct {
 	RequestTimeout time.Duration // for a whole request; 0: no limit
 }
 
-// Concurrency is how many requests may be in work: a number, or found by following
+// Concurrency is how many requests may be in flight: a number, or found by following
 // the latency. Its zero value is no bound. It is a flag.Value.
 type Concurrency struct {
 	N        int
@@ -107,10 +107,10 @@ func Flags(f *cli.Flags) *Options {
 		}
 		return nil
 	})
-	f.Var(&o.Concurrency, "concurrency", "reads and writes in work at most: a `number` (2 to 100000), adaptive (as many as the latency allows), or 0 (no bound); batches and streams are bounded beside them")
+	f.Var(&o.Concurrency, "concurrency", "max reads and writes in flight: a `number` (2 to 100000), adaptive (as many as the latency allows), or 0 (no bound); batches and streams are bounded beside them")
 	f.Float64Var(&o.WriteShare, "write-share", 0.25, "`share` of a fixed -concurrency that writes have for themselves; reads have the rest (0.01 to 0.99)")
 	f.IntVar(&o.Queue, "queue", defaultQueue, "`requests` of a kind that wait for their turn at most (0 to 100000)")
-	f.DurationVar(&o.QueueWait, "queue-wait", defaultQueueWait, "max expected `wait` in the queue; ten times that in a burst and in all (1ms to 5s)")
+	f.DurationVar(&o.QueueWait, "queue-wait", defaultQueueWait, "max expected queue `wait`; up to ten times that in a burst (1ms to 5s)")
 	f.DurationVar(&o.RequestTimeout, "request-timeout", defaultRequestTimeout, "give up a request after this `long`; clients can ask for less with "+TimeoutHeader+" (1ms to 50s); 0: no limit")
 	return o
 }

@@ -5,7 +5,7 @@
 // A request passes these checks in this order, before any work is done for it:
 //
 //   - rate limits: one for each client and one for all (429);
-//   - concurrency: a bound on what is in work, fixed or found by following the
+//   - concurrency: a bound on what is in flight, fixed or found by following the
 //     latency, with a short queue before it (503). Reads, writes, batches and streams
 //     have bounds of their own, so that none starves another;
 //   - the deadline: what its client will not wait for is not begun (503).

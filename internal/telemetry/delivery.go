@@ -21,8 +21,8 @@ import (
 // listens: longer than one restarts.
 const patienceLimit = 10 * time.Second
 
-// patience tries an export again while nobody listens, as during a restart of the
-// Collector. The exporters over HTTP try again only when somebody answers.
+// patience tries an export again while the Collector is down, as during a restart of the
+// Collector. The exporters over HTTP try again only when there is a response.
 type patience struct {
 	once sync.Once
 	over chan struct{} // closed when the program ends: from then on nothing is waited for
@@ -105,8 +105,8 @@ func (d *delivery) deliver(ctx context.Context, n int, export func(context.Conte
 	return nil
 }
 
-// maxBytes is about how much is exported at once: a receiver over gRPC refuses more than
-// 4 MiB unless it is told otherwise, and long texts add up.
+// maxBytes is about how much is exported at once: a receiver over gRPC rejects more than
+// 4 MiB by default, and long texts add up.
 const maxBytes = 3 << 20
 
 // deliverParts exports items in parts that a receiver takes.

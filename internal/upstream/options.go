@@ -95,7 +95,7 @@ const (
 )
 
 // flagConns is how many idle connections are kept to a server: as many as there are
-// requests in work at most, so that none is closed only to be opened again.
+// requests in flight at most, so that none is closed only to be opened again.
 const flagConns = 2048
 
 // maxTimeout leaves time to answer before a server's own limit cuts the connection.
