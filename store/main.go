@@ -16,6 +16,7 @@ import (
 	"context"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"soundcheck/internal/album"
@@ -43,7 +44,7 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c confi
 	f.StringVar(&c.db, "db", memory, "`database`: memory, sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")
 	f.StringVar(&c.migrate, "migrate", "auto", "at the start bring the schema up to date (`auto`), fail if it is not (check), or do not look (off)")
 	f.IntVar(&c.maxAlbums, "max-albums", 10_000_000, "keep at most this `number` of albums in memory (3 to 1000000000)")
-	f.IntVar(&c.maxConns, "max-conns", 16, "`connections` to the database; of PostgreSQL, half of them for reads (2 to 1000)")
+	f.IntVar(&c.maxConns, "max-conns", 16, "max database `connections`; PostgreSQL: half of them for reads (1 to 1000, PostgreSQL from 2)")
 	f.DurationVar(&c.slowQuery, "slow-query", 200*time.Millisecond, "log statements that take this `long` or longer (0s to 1h; 0s: none)")
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return c, err
@@ -53,8 +54,10 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c confi
 		return c, f.Errorf("-migrate %q is not auto, check or off", c.migrate)
 	case c.maxAlbums < 3 || c.maxAlbums > 1_000_000_000:
 		return c, f.Errorf("-max-albums %d is out of range: 3 to 1000000000", c.maxAlbums)
-	case c.maxConns < 2 || c.maxConns > 1000:
-		return c, f.Errorf("-max-conns %d is out of range: 2 to 1000", c.maxConns)
+	case c.maxConns < 1 || c.maxConns > 1000:
+		return c, f.Errorf("-max-conns %d is out of range: 1 to 1000", c.maxConns)
+	case c.maxConns < 2 && strings.HasPrefix(c.db, "postgres"):
+		return c, f.Errorf("-max-conns %d is out of range: 2 to 1000 for PostgreSQL", c.maxConns)
 	case c.slowQuery < 0 || c.slowQuery > time.Hour:
 		return c, f.Errorf("-slow-query %s is out of range: 0s to 1h", c.slowQuery)
 	}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 )
@@ -99,10 +100,14 @@ func (d *delivery) deliver(ctx context.Context, n int, export func(context.Conte
 			(*c).Add(ctx, int64(lost), metric.WithAttributeSet(attribute.NewSet(d.component, attribute.String("error.type", reason(err)))))
 		}
 	}
-	if err != nil {
-		return &UndeliveredError{err}
+	switch {
+	case err == nil:
+		return nil
+	case lost == 0: // a partial success that rejects nothing: a warning of the receiver's (OTLP, "Partial success")
+		otel.Handle(err)
+		return nil
 	}
-	return nil
+	return &UndeliveredError{err}
 }
 
 // maxBytes is about how much is exported at once: a receiver over gRPC rejects more than

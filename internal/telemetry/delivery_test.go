@@ -171,24 +171,25 @@ func TestExported(t *testing.T) {
 		want     map[string]int64
 		attempts int64
 		lines    int // "telemetry not delivered"
+		warnings int // "telemetry error"
 	}{
-		{"delivered", func(int64, http.ResponseWriter) bool { return false }, map[string]int64{"": 2}, 1, 0},
+		{"delivered", func(int64, http.ResponseWriter) bool { return false }, map[string]int64{"": 2}, 1, 0, 0},
 		{"at the third attempt", func(n int64, w http.ResponseWriter) bool {
 			if n <= 2 {
 				cut(w)
 			}
 			return n <= 2
-		}, map[string]int64{"": 2}, 3, 0},
+		}, map[string]int64{"": 2}, 3, 0, 0},
 		{"partial success", func(_ int64, w http.ResponseWriter) bool {
-			b, _ := proto.Marshal(&coltrace.ExportTraceServiceResponse{PartialSuccess: &coltrace.ExportTracePartialSuccess{RejectedSpans: 1, ErrorMessage: "too (old)"}})
-			w.Header().Set("Content-Type", "application/x-protobuf")
-			w.Write(b)
-			return true
-		}, map[string]int64{"": 1, "rejected": 1}, 1, 1},
+			return partialSuccess(w, &coltrace.ExportTracePartialSuccess{RejectedSpans: 1, ErrorMessage: "too (old)"})
+		}, map[string]int64{"": 1, "rejected": 1}, 1, 1, 0},
+		{"partial success that rejects nothing", func(_ int64, w http.ResponseWriter) bool {
+			return partialSuccess(w, &coltrace.ExportTracePartialSuccess{ErrorMessage: "attribute db.system is deprecated"})
+		}, map[string]int64{"": 2}, 1, 0, 1},
 		{"refused", func(_ int64, w http.ResponseWriter) bool {
 			http.Error(w, "no", http.StatusBadRequest)
 			return true
-		}, map[string]int64{"_OTHER": 2}, 1, 1},
+		}, map[string]int64{"_OTHER": 2}, 1, 1, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var attempts atomic.Int64
@@ -211,8 +212,10 @@ func TestExported(t *testing.T) {
 			if got := rec.exported("span"); !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("counted %v, want %v", got, tt.want)
 			}
-			if n := strings.Count(lines.String(), "telemetry not delivered"); n != tt.lines {
-				t.Errorf("%d lines, want %d:\n%s", n, tt.lines, lines.String())
+			for message, want := range map[string]int{"telemetry not delivered": tt.lines, "telemetry error": tt.warnings} {
+				if n := strings.Count(lines.String(), message); n != want {
+					t.Errorf("%d lines %q, want %d:\n%s", n, message, want, lines.String())
+				}
 			}
 			if rec.exported("metric_data_point")["_OTHER"] != 0 {
 				t.Error("metrics count as lost")
@@ -247,6 +250,17 @@ func TestNotEncoded(t *testing.T) {
 	if got := rec.exported("span"); !reflect.DeepEqual(got, map[string]int64{"invalid": 1}) {
 		t.Errorf("counted %v, want one that is invalid", got)
 	}
+}
+
+// partialSuccess responds with p.
+func partialSuccess(w http.ResponseWriter, p *coltrace.ExportTracePartialSuccess) bool {
+	b, err := proto.Marshal(&coltrace.ExportTraceServiceResponse{PartialSuccess: p})
+	if err != nil {
+		panic(err)
+	}
+	w.Header().Set("Content-Type", "application/x-protobuf")
+	w.Write(b)
+	return true
 }
 
 // cut ends a request's connection without a response.
