@@ -90,6 +90,9 @@ func (l *limiter) grant() {
 		l.add(1)
 		close(l.waiters.Remove(l.waiters.Front()).(chan struct{}))
 	}
+	if l.follower != nil && l.waiters.Len() > 0 {
+		l.follower.saturated = true // also of a window that began with them in the queue
+	}
 }
 
 // add changes how many permits are out. The caller holds mu.

@@ -46,6 +46,7 @@ var unborn = map[string]string{
 	"soundcheck_upstream_hedges_total":                    "the proxy sends nothing twice unless -hedge-after says so",
 	"soundcheck_upstream_shed_total":                      "the proxy has shed no request yet",
 	"soundcheck_overload_queue_wait_seconds":              "no request had to wait in a queue yet",
+	"otelcol_deltatocumulative_datapoints_total":          "no service has sent a delta yet",
 	"jaeger_storage_requests_total":                       noRead,
 	"jaeger_storage_latency_seconds":                      noRead,
 	"jaeger_storage_latency_seconds_count":                noRead,

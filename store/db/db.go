@@ -43,7 +43,7 @@ var (
 // Config says which database, and how it is used.
 type Config struct {
 	URL string // sqlite:PATH or postgres://…; see Parse
-	// MaxConns limits the connections, 2 at least: to PostgreSQL in all, half of them for reads; to
+	// MaxConns limits the connections: to PostgreSQL in all, 2 at least, half of them for reads; to
 	// SQLite of readers.
 	MaxConns int
 	// SlowQuery is how long a statement may take before it is logged; 0 never.
@@ -209,7 +209,11 @@ func (s *Store) Start(ctx context.Context) error {
 	return nil
 }
 
-// connect opens the connections before there are requests. A request that finds none idle
+// warmConns is how many connections of a pool are open before there are requests. More are
+// opened on demand: a server has connections for others, too.
+const warmConns = 8
+
+// connect opens connections before there are requests. A request that finds none idle
 // opens one and waits for it, also if another one comes free sooner (database/sql); on a
 // busy machine the reads to a store that had just started waited for seconds. A connection
 // that cannot be opened is left to the requests.
@@ -218,7 +222,7 @@ func (s *Store) connect(ctx context.Context) {
 	defer cancel()
 	var open, opened sync.WaitGroup
 	for _, pool := range []*sql.DB{s.reader, s.writer} {
-		n := pool.Stats().MaxOpenConnections
+		n := min(pool.Stats().MaxOpenConnections, warmConns)
 		opened.Add(n)
 		for range n {
 			open.Go(func() {
@@ -247,7 +251,11 @@ func (s *Store) Close() error {
 func (s *Store) Shutdown(ctx context.Context) error {
 	var errs []error
 	if s.queue != nil {
-		errs = append(errs, s.queue.close(ctx))
+		err := s.queue.close(ctx)
+		errs = append(errs, err)
+		if err == nil { // else an operation still runs: the process holds its file until it ends
+			defer s.queue.unlock()
+		}
 	}
 	s.stop()
 	s.done.Wait()

@@ -37,9 +37,10 @@ func TestKeyLifetime(t *testing.T) {
 			t.Errorf("again: %+v, %v, want the same answer", c, err)
 		}
 		age(album.KeyLifetime + time.Minute)
-		if err := s.queue.close(t.Context()); err != nil { // one file, one store
+		if err := s.queue.close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		s.queue.unlock() // one file, one store
 		next := opened(t, Config{URL: url})
 		if err := next.Start(t.Context()); err != nil {
 			t.Fatal(err)

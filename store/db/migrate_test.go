@@ -90,6 +90,7 @@ func (s *Store) redoWithQueued(t *testing.T, url string) {
 	if err := s.queue.close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	s.queue.unlock() // for the store that is opened below
 	op, _, err := s.Submit(t.Context(), album.One(albumtest.New(0)))
 	if err != nil {
 		t.Fatal(err)

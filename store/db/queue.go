@@ -92,9 +92,9 @@ func (s *Store) startQueue(ctx context.Context) (_ *queue, err error) {
 	return &queue{client, unlock}, nil
 }
 
-// close lets operations that run end within ctx, and cancels them then.
+// close lets operations that run end within ctx, and cancels them then. The caller unlocks
+// SQLite's file when the database is closed.
 func (q *queue) close(ctx context.Context) error {
-	defer q.unlock()
 	if err := q.client.Stop(ctx); err == nil {
 		return nil
 	}
