@@ -184,7 +184,7 @@ func TestBurstAfterIdle(t *testing.T) {
 				}
 				time.Sleep(idle)
 				var wg sync.WaitGroup
-				for range 8 * limit { // some windows: the first one has unloaded requests, too
+				for range 4 * limit { // some windows: the first one has unloaded requests, too
 					wg.Go(func() { send(overloaded) })
 				}
 				wg.Wait()
