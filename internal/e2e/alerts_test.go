@@ -35,7 +35,7 @@ func TestAlerts(t *testing.T) {
 	l := newLab(t)
 	l.up(t)
 	stop := make(chan struct{})
-	wait := l.slowest(stop)
+	wait := l.slowest(t, stop)
 	defer func() { close(stop); wait() }()
 
 	eventually(t, "every rule has been evaluated", func() error {

@@ -32,13 +32,13 @@ func TestHeal(t *testing.T) {
 	l.up(t)
 	// What the slowest call takes here while nothing is wrong.
 	undisturbed := make(chan struct{})
-	wait := l.slowest(undisturbed)
+	wait := l.slowest(t, undisturbed)
 	l.mustRun(t, 5*time.Minute, "lab", "smoke", "-url", l.Proxy())
 	l.verify(t, "10s", "20")
 	close(undisturbed)
 	usual, _ := wait()
 	stop := make(chan struct{})
-	wait = l.slowest(stop)
+	wait = l.slowest(t, stop)
 	for _, p := range l.status(t).Programs {
 		if err := syscall.Kill(p.Process.PID, syscall.SIGKILL); err != nil {
 			t.Fatalf("kill %s: %v", p.Name, err)

@@ -223,7 +223,7 @@ func (l *lab) query(t *testing.T, promQL string) map[string]float64 {
 
 // slowest calls the proxy until stop is closed, and returns how long the slowest
 // answer took, whatever it was.
-func (l *lab) slowest(stop <-chan struct{}) func() (time.Duration, int) {
+func (l *lab) slowest(t *testing.T, stop <-chan struct{}) func() (time.Duration, int) {
 	var (
 		most  time.Duration
 		calls int
@@ -234,6 +234,9 @@ func (l *lab) slowest(stop <-chan struct{}) func() (time.Duration, int) {
 		for tick := time.NewTicker(10 * time.Millisecond); ; {
 			select {
 			case <-stop:
+				tick.Stop()
+				return
+			case <-t.Context().Done(): // a test that failed stops nothing
 				tick.Stop()
 				return
 			case <-tick.C:
