@@ -162,7 +162,7 @@ func TestAllWrong(t *testing.T) {
 	}
 }
 
-// An endpoint without a scheme is http, unless it is said to be secure.
+// An endpoint without a scheme is http, or https where OTEL_EXPORTER_OTLP_INSECURE is false.
 func TestEndpoint(t *testing.T) {
 	for _, tt := range []struct {
 		name, value, insecure string

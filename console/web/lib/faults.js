@@ -41,6 +41,6 @@ export function watchFaults(element) {
     element.replaceChildren(...(content ? [content] : []));
   };
   const look = async () => show(await get("/-/faults", signal));
-  look().catch(() => {}); // what does not answer is told where it is needed
+  look().catch(() => {}); // each page reports what is unavailable to it
   every(5000, signal, () => look().catch(() => {}));
 }
