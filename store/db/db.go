@@ -195,11 +195,11 @@ func (s *Store) open(driver, source, pool string, conns int) (*sql.DB, error) {
 func (s *Store) Start(ctx context.Context) error {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
-	s.connect(ctx)
 	var err error
 	if s.queue, err = s.startQueue(ctx); err != nil {
 		return err
 	}
+	s.connect(ctx)
 	s.done.Go(func() { s.sweep(ctx) })
 	reg, err := album.Observe(s.config.MeterProvider, s.Holdings)
 	if err != nil {
@@ -215,28 +215,21 @@ const warmConns = 8
 
 // connect opens connections before there are requests. A request that finds none idle
 // opens one and waits for it, also if another one comes free sooner (database/sql); on a
-// busy machine the reads to a store that had just started waited for seconds. A connection
-// that cannot be opened is left to the requests.
+// busy machine the reads to a store that had just started waited for seconds. They are opened
+// one after the other, because a busy server is too slow for many at once; those that are not
+// open in time are left to the requests.
 func (s *Store) connect(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, acquireTimeout)
 	defer cancel()
-	var open, opened sync.WaitGroup
 	for _, pool := range []*sql.DB{s.reader, s.writer} {
-		n := min(pool.Stats().MaxOpenConnections, warmConns)
-		opened.Add(n)
-		for range n {
-			open.Go(func() {
-				c, err := pool.Conn(ctx)
-				opened.Done()
-				if err != nil {
-					return
-				}
-				opened.Wait() // else the next one would get this one
-				_ = c.Close()
-			})
+		for range min(pool.Stats().MaxOpenConnections, warmConns) {
+			c, err := pool.Conn(ctx)
+			if err != nil {
+				return
+			}
+			defer c.Close() // else the next one would get this one
 		}
 	}
-	open.Wait()
 }
 
 // Close is Shutdown within closeTimeout.
