@@ -104,6 +104,7 @@ func show(l plan.Lab, st supervisor.Status, stdout io.Writer) error {
 	own := ""
 	if l.State != filepath.Join(l.Root, ".lab") {
 		own = " -state " + l.State
+		loadgen += " -keep " + filepath.Join(l.State, "runs") // where this lab's console looks
 	}
 	fmt.Fprintf(&b, `
 open %[7]s in a browser

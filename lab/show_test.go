@@ -23,7 +23,7 @@ func TestShow(t *testing.T) {
 			" go run ./store -addr [::1]:9181\n  curl http://127.0.0.1:9170/albums/1\n"}, "-addr 10.0.0.7"},
 		{plan.Lab{Root: "/r", State: "/r/.lab"}, []string{"open http://127.0.0.1:3300 in a browser\n", "'http://127.0.0.1:16696/api/traces?", "go run ./loadgen -rate 100\n", "go run ./lab status   ("}, "-state"},
 		{plan.Lab{Root: "/r", State: "/s", Offset: 100}, []string{"open http://127.0.0.1:3400 in a browser\n", "'http://127.0.0.1:16796/api/traces?",
-			"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4418 go run ./loadgen -rate 100 -url http://127.0.0.1:9170 -jaeger http://127.0.0.1:16796\n", "go run ./lab status -state /s   ("}, ":3300"},
+			"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4418 go run ./loadgen -rate 100 -url http://127.0.0.1:9170 -jaeger http://127.0.0.1:16796 -keep /s/runs\n", "go run ./lab status -state /s   ("}, ":3300"},
 	} {
 		var out bytes.Buffer
 		if err := show(tt.lab, supervisor.Status{Phase: supervisor.Up, Stores: tt.lab.Stores, Programs: []supervisor.ProgramStatus{{Name: "console", State: supervisor.Ready, Address: tt.lab.Console()}}}, &out); err != nil {

@@ -39,7 +39,7 @@ export async function show(root, { signal, title }) {
     if (signal.aborted) return;
     if (!parts.head.childElementCount) put(parts.head, head(lab.value));
     put(parts.programs, programs(lab.value));
-    put(parts.runs, latest(runs));
+    put(parts.runs, latest(runs, lab.value));
     put(parts.down, down(lab));
     put(parts.next, next(lab.value));
     const [values, alerts] = await Promise.all([measure(signal), alertsNow(signal)]);
@@ -184,10 +184,10 @@ function named({ labels, annotations }) {
   return href?.startsWith("/d/") ? h("a", { href }, name) : name;
 }
 
-function latest(runs) {
+function latest(runs, lab) {
   if (runs.status === "rejected") return card("Latest runs", h("p", { class: "note" }, runs.reason.message));
   const list = runs.value.runs.slice(0, 5);
-  if (!list.length) return card("Latest runs", empty("loadgen has kept no run yet.", copyable(commands(0, runs.value.folder.replace(/\/runs$/, "")).load)));
+  if (!list.length) return card("Latest runs", empty("loadgen has kept no run yet.", copyable(commands(lab?.status?.port_offset, runs.value.folder.replace(/\/runs$/, "")).load)));
   return card("Latest runs", h("ul", { class: "plain runs" }, list.map((r) => h("li", null,
     r.finished ? h("a", { href: `/runs/${encodeURIComponent(r.id)}`, class: "mono" }, r.id) : h("span", { class: "mono" }, r.id),
     h("span", { class: "note", title: dateTime(Date.parse(r.started_at)) }, r.started_at ? `${span(r.started_at)} ago` : ""),

@@ -30,7 +30,8 @@ export async function show(root, { signal, title, go }) {
     if (signal.aborted) return;
     list = answer.runs;
     if (!list.length) {
-      body.replaceChildren(empty("loadgen has kept no run yet. Send some load:", copyable(commands(0, answer.folder.replace(/\/runs$/, "")).load)));
+      const lab = await get("/-/lab", signal).catch(() => null);
+      body.replaceChildren(empty("loadgen has kept no run yet. Send some load:", copyable(commands(lab?.status?.port_offset, answer.folder.replace(/\/runs$/, "")).load)));
       return;
     }
     const now = JSON.stringify(list.map((r) => [r, span(r.started_at)]));
