@@ -17,7 +17,7 @@ import (
 )
 
 // faultsTimeout is how long the services may take to answer about their faults.
-const faultsTimeout = 2 * time.Second
+const faultsTimeout = 10 * time.Second
 
 // maxFaults is how much of a service's answer is read.
 const maxFaults = 1 << 20

@@ -206,6 +206,11 @@ func (l *lab) look(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
+	// Numbers of now need requests of now, however long the pages take.
+	stop := make(chan struct{})
+	wait := l.slowest(t, stop)
+	defer wait()
+	defer close(stop)
 	pages := l.pages(t, boards)
 	for _, width := range []int64{1280, 390} {
 		for _, scheme := range []string{"light", "dark"} {
