@@ -20,7 +20,12 @@ const (
 
 // window returns the range of the panels, and its step.
 func (s *session) window() (from, to time.Time, step time.Duration) {
+	// Panels of now look back a minute: their now is shortly after the load, however long
+	// the other checks took.
 	from, to = s.load.Begin.Add(-lead), time.Now()
+	if end := s.load.End.Add(30 * time.Second); !s.load.End.IsZero() && to.After(end) {
+		to = end
+	}
 	return from, to, max(minStep, (to.Sub(from) / points).Truncate(time.Second))
 }
 
