@@ -29,7 +29,7 @@ func (l *lab) explains(t *testing.T, admin, fault, service string) {
 			t.Fatalf("%v\n%s", err, out)
 		}
 	}
-	run("-rate", "0", "-workers", "4", "-n", "400", "-duration", "1m", "-explain=false")
+	run("-rate", "0", "-workers", "4", "-n", "400", "-duration", "1m")
 	rate := min(40, r.Goodput/2)
 	if rate == 0 {
 		t.Fatalf("nothing was served: %v", r.Classes)
