@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"soundcheck/internal/cli"
-	"soundcheck/loadgen/attack"
 	"soundcheck/loadgen/compare"
+	"soundcheck/loadgen/report"
 )
 
 // comparison is how two are compared, and how that is shown.
@@ -72,15 +72,15 @@ func runCompare(args []string, getenv func(string) string, stdout io.Writer) err
 	if f.NArg() != 2 {
 		return f.Errorf("give two folders, as in loadgen compare .lab/runs/1 .lab/runs/2")
 	}
-	a, err := attack.ReadReport(f.Arg(0))
+	a, err := report.Read(f.Arg(0))
 	if err != nil {
 		return err
 	}
-	b, err := attack.ReadReport(f.Arg(1))
+	b, err := report.Read(f.Arg(1))
 	if err != nil {
 		return err
 	}
-	r, err := attack.Compare(a, b, float64(o.tolerance))
+	r, err := compare.Reports(a, b, float64(o.tolerance))
 	if err != nil {
 		return fmt.Errorf("compare: %w", err)
 	}
