@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -150,6 +151,36 @@ func TestViolations(t *testing.T) {
 		}
 		if got := violations([]listed{p}); !slices.Equal(got, tt.want) {
 			t.Errorf("%s imports %s: %q, want %q", tt.name, tt.imports, got, tt.want)
+		}
+	}
+}
+
+// link is a file that docs/contributing.md names, and what follows it in its row.
+var link = regexp.MustCompile("\\[([a-z0-9/_]+\\.go)\\]\\(\\.\\./([^)]*)\\)((?:,? (?:and )?`[A-Za-z]+`)*)")
+
+// The walks of docs/contributing.md name files and declarations that exist.
+func TestContributing(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join("..", "..")
+	text, err := os.ReadFile(filepath.Join(root, "docs", "contributing.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	links := link.FindAllStringSubmatch(string(text), -1)
+	if len(links) < 30 {
+		t.Errorf("%d files are named, want 30 at least", len(links))
+	}
+	for _, m := range links {
+		source, err := os.ReadFile(filepath.Join(root, m[2]))
+		if err != nil || m[1] != m[2] {
+			t.Errorf("%s links to %s: %v", m[1], m[2], err)
+			continue
+		}
+		for _, name := range regexp.MustCompile("`[A-Za-z]+`").FindAllString(m[3], -1) {
+			name = strings.Trim(name, "`")
+			if !regexp.MustCompile(`(?m)^(func (\([^)]*\) )?|type )` + name + `\b`).Match(source) {
+				t.Errorf("%s does not declare %s", m[1], name)
+			}
 		}
 	}
 }
