@@ -127,7 +127,7 @@ func runAB(ctx context.Context, args []string, getenv func(string) string, stdou
 	if err != nil {
 		return err
 	}
-	if err := o.show(result, stdout); err != nil {
+	if err := writeResult(result, o.format, stdout); err != nil {
 		return err
 	}
 	if ctx.Err() != nil { // before its time

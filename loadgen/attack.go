@@ -89,12 +89,12 @@ func runAttack(ctx context.Context, args []string, getenv func(string) string, s
 	if err != nil {
 		return errors.Join(err, o.output.discard())
 	}
-	over := ctx.Err() != nil // before its time
-	if o.explain.on && !over {
+	interrupted := ctx.Err() != nil // before its time
+	if o.explain.on && !interrupted {
 		o.explain.add(ctx, r, t, bar, stderr)
 	}
 	bar.Clear()
-	return cmp.Or(o.output.write(r, stdout, bar), verdict(r, over))
+	return cmp.Or(o.output.write(r, stdout, bar), verdict(r, interrupted))
 }
 
 // progress is shown on stderr, or nowhere.
@@ -158,22 +158,22 @@ const (
 
 // verdict is nil if the attack came out as it should. Over says that it was ended
 // before its time.
-func verdict(r *report.Report, over bool) error {
+func verdict(r *report.Report, interrupted bool) error {
 	answered := r.Sent - r.Cancelled
-	bad := r.Unserved()
+	unserved := r.Unserved()
 	switch {
-	case over:
-		return fmt.Errorf("interrupted after %.1f s: %d requests were answered or failed, %d of them failed or were refused", r.Elapsed, answered, bad)
+	case interrupted:
+		return fmt.Errorf("interrupted after %.1f s: %d requests were answered or failed, %d of them failed or were refused", r.Elapsed, answered, unserved)
 	case answered == 0:
 		return errors.New("no request was counted")
 	case len(r.Invalid) > 0:
 		return cli.WithCode(codeInvalid, fmt.Errorf("the report is invalid: %s", r.Invalid[0]))
 	case r.Violated() > 0:
 		return cli.WithCode(codeViolated, fmt.Errorf("%d of %d objectives were not met", r.Violated(), len(r.SLOs)))
-	case len(r.SLOs) > 0 || bad == 0:
+	case len(r.SLOs) > 0 || unserved == 0:
 		return nil
-	case bad == answered:
+	case unserved == answered:
 		return fmt.Errorf("none of %d requests succeeded", answered)
 	}
-	return fmt.Errorf("%d of %d requests failed or were refused", bad, answered)
+	return fmt.Errorf("%d of %d requests failed or were refused", unserved, answered)
 }

@@ -78,16 +78,12 @@ func runCapacity(ctx context.Context, args []string, getenv func(string) string,
 	s := &stepper{c: c, o: o, bar: bar}
 	s.c.Pool = engine.NewPool(c.MaxWorkers)
 	defer s.c.Pool.Close()
-	begun := time.Now()
+	start := time.Now()
 	r, err := capacity.Search(ctx, o.Range, s.step)
 	bar.Clear()
-	r.RunID, r.Target, r.StartedAt = c.RunID, c.URL, begun
+	r.RunID, r.Target, r.StartedAt = c.RunID, c.URL, start
 	r.Objectives = capacity.Objectives(c.SLOs)
-	write := r.Write
-	if o.format == "json" {
-		write = r.WriteJSON
-	}
-	switch e := write(stdout); {
+	switch e := writeResult(r, o.format, stdout); {
 	case ctx.Err() != nil:
 		return errors.Join(fmt.Errorf("interrupted after %d steps", len(r.Steps)), e)
 	case err != nil || e != nil:

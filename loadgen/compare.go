@@ -25,14 +25,6 @@ func (o *comparison) define(f *cli.Flags) {
 	f.StringVar(&o.format, "format", "text", "of the result: "+resultFormats)
 }
 
-// show writes a result.
-func (o *comparison) show(r *compare.Result, stdout io.Writer) error {
-	if o.format == "json" {
-		return r.WriteJSON(stdout)
-	}
-	return r.Write(stdout)
-}
-
 // percent is a share that is written as in 5%.
 type percent float64
 
@@ -84,7 +76,7 @@ func runCompare(args []string, getenv func(string) string, stdout io.Writer) err
 	if err != nil {
 		return fmt.Errorf("compare: %w", err)
 	}
-	if err := o.show(r, stdout); err != nil {
+	if err := writeResult(r, o.format, stdout); err != nil {
 		return err
 	}
 	return conclude(r)

@@ -48,14 +48,9 @@ func (o *objectives) Set(s string) error {
 	if o.defaults {
 		o.list, o.defaults = nil, false
 	}
-	for part := range strings.SplitSeq(s, ",") {
-		slo, err := slo.Parse(part)
-		if err != nil {
-			return err
-		}
-		o.list = append(o.list, slo)
-	}
-	return nil
+	list, err := slo.ParseList(s)
+	o.list = append(o.list, list...)
+	return err
 }
 
 // Default implements cli.Defaulter.

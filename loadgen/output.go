@@ -59,6 +59,17 @@ func checkResultFormat(f *cli.Flags, format string) error {
 	return nil
 }
 
+// writeResult writes the result of a comparison or a search.
+func writeResult(r interface {
+	Write(io.Writer) error
+	WriteJSON(io.Writer) error
+}, format string, stdout io.Writer) error {
+	if format == "json" {
+		return r.WriteJSON(stdout)
+	}
+	return r.Write(stdout)
+}
+
 func plain(s string) string { return regexp.MustCompile("`").ReplaceAllString(s, "") }
 
 // open makes the folders.

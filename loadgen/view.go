@@ -56,17 +56,17 @@ func (v *view) lines(p engine.Progress) string {
 	if p.Starts > 0 {
 		return line(p)
 	}
-	var so []string
+	var classes []string
 	for _, c := range []measure.Class{measure.Good, measure.Late, measure.Shed, measure.Failed} {
 		if n := p.Classes[c]; n > 0 || c == measure.Good || c == measure.Failed {
-			so = append(so, fmt.Sprintf("%d %s", n, c))
+			classes = append(classes, fmt.Sprintf("%d %s", n, c))
 		}
 	}
 	left := max(p.Duration-p.Elapsed, 0)
 	return strings.Join([]string{
 		fmt.Sprintf("%s  %.0f of %.0f s, %.0f s left", gauge(float64(p.Elapsed)/float64(max(p.Duration, 1)), 30), p.Elapsed.Seconds(), p.Duration.Seconds(), left.Seconds()),
 		"now     " + now(p) + ", sent late by up to " + ms(p.Last.Lag),
-		fmt.Sprintf("so far  %s, p99 %s", strings.Join(so, ", "), ms(p.P99)),
+		fmt.Sprintf("so far  %s, p99 %s", strings.Join(classes, ", "), ms(p.P99)),
 		"p99     " + spark(v.p99s),
 	}, "\n")
 }

@@ -38,8 +38,8 @@ func Judge(r *report.Report, rate float64, slos []slo.Objective) Step {
 	}
 	// Requests that were late took longer, so that objectives that are met are met. Those
 	// that were not sent at all are missing.
-	if why := r.Unsent(); why != "" && st.Why == "" && r.Ended == "" {
-		st.Why, st.Generator = why, true
+	if reason := r.Unsent(); reason != "" && st.Why == "" && r.Ended == "" {
+		st.Why, st.Generator = reason, true
 	}
 	if st.Generator && len(r.Invalid) > 0 {
 		st.Why += " because " + r.Invalid[0]
@@ -65,8 +65,8 @@ const minStepShare = 0.5
 
 // Decided says why a step can end before its time, if it can: its verdict is clear.
 func Decided(list []slo.Outlook, elapsed, step time.Duration) string {
-	if why := slo.Violated(list); why != "" {
-		return why
+	if reason := slo.Violated(list); reason != "" {
+		return reason
 	}
 	for _, o := range list {
 		if !o.Clear || !o.Met || !o.Steady {

@@ -29,7 +29,7 @@ func TestJudge(t *testing.T) {
 		name      string
 		r         report.Report
 		slos      []slo.Objective
-		why       string
+		reason    string
 		generator bool
 	}{
 		{"all is well", report.Report{Sent: 100, Planned: 100, Classes: map[measure.Class]int{measure.Good: 100}, SLOs: []slo.Verdict{met}}, []slo.Objective{latency}, "", false},
@@ -44,7 +44,7 @@ func TestJudge(t *testing.T) {
 		{"not sent, as the verdict was clear", report.Report{Sent: 80, WarmUp: 10, Planned: 100, Ended: "clear", Classes: map[measure.Class]int{measure.Good: 80}, SLOs: []slo.Verdict{met}}, []slo.Objective{latency}, "", false},
 	} {
 		st := Judge(&tt.r, 50, tt.slos)
-		if want := (Step{Rate: 50, Requests: tt.r.Sent, Passed: tt.why == "", Why: tt.why, Generator: tt.generator, Early: tt.r.Ended != ""}); st != want {
+		if want := (Step{Rate: 50, Requests: tt.r.Sent, Passed: tt.reason == "", Why: tt.reason, Generator: tt.generator, Early: tt.r.Ended != ""}); st != want {
 			t.Errorf("%s: %+v, want %+v", tt.name, st, want)
 		}
 	}

@@ -10,7 +10,7 @@
 // There are two designs. Of two runs each is drawn by itself, in stretches of
 // neighbouring blocks, because one second is like the next (Politis and Romano, A
 // Circular Block-Resampling Procedure, 1992). A stretch is as long as the cube root of
-// the number of blocks. In an attack on both sides in turn, in the order A B B A, what is
+// the number of blocks. In a run on both sides in turn, in the order A B B A, what is
 // drawn is such quads: what slows the machine slows both sides of a quad alike, and a
 // steady drift cancels within it.
 //
@@ -89,7 +89,7 @@ type Side struct {
 // Fields may be added to its JSON; Version changes if one changes its meaning or goes.
 type Result struct {
 	Version   int      `json:"version"`
-	Design    string   `json:"design"` // runs: of two attacks; abba: of one on both in turn
+	Design    string   `json:"design"` // runs: of two runs; abba: of one on both in turn
 	Answer    Answer   `json:"answer"` // regressed if a metric did, else inconclusive if one is, as all are if Invalid
 	Tolerance float64  `json:"tolerance"`
 	Invalid   []string `json:"invalid,omitempty"`  // why the numbers cannot be trusted

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/report"
 	"soundcheck/loadgen/schedule"
@@ -29,11 +27,11 @@ func Reports(a, b *report.Report, tolerance float64) (*Result, error) {
 			return nil, fmt.Errorf("%s: %w", s.name, err)
 		}
 		*s.into = Side{Name: s.r.RunID + " of " + s.r.Target, Blocks: blocks}
-		for _, why := range s.r.Invalid {
-			c.Invalid = append(c.Invalid, s.name+": "+why)
+		for _, reason := range s.r.Invalid {
+			c.Invalid = append(c.Invalid, s.name+": "+reason)
 		}
-		if why := failures(s.r); why != "" {
-			c.Warnings = append(c.Warnings, s.name+": "+why)
+		if reason := failures(s.r); reason != "" {
+			c.Warnings = append(c.Warnings, s.name+": "+reason)
 		}
 		if s.r.Ended != "" {
 			c.Warnings = append(c.Warnings, s.name+" was ended before its time: "+s.r.Ended)
@@ -44,11 +42,11 @@ func Reports(a, b *report.Report, tolerance float64) (*Result, error) {
 
 // failures says how many requests were not served, and what for most; "": all were.
 func failures(r *report.Report) string {
-	bad := r.Unserved()
-	if bad == 0 {
+	unserved := r.Unserved()
+	if unserved == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("%d of %d requests failed or were refused", bad, r.Sent-r.Cancelled)
+	text := fmt.Sprintf("%d of %d requests failed or were refused", unserved, r.Sent-r.Cancelled)
 	if len(r.Errors) == 0 { // a report by another hand
 		return text
 	}
@@ -86,8 +84,8 @@ func differences(a, b *report.Report) (list []string) {
 	return list
 }
 
-// sameMix reports whether each scenario has the same share of both runs' requests. An
-// attack can end within a round of its mix, which makes a difference of some requests.
+// sameMix reports whether each scenario has the same share of both runs' requests. A
+// run can end within a round of its mix, which makes a difference of some requests.
 func sameMix(a, b []report.Row) bool {
 	na, nb := total(a), total(b)
 	within := max(0.01, 10/max(min(na, nb), 1))
@@ -130,14 +128,12 @@ func blocks(r *report.Report) ([]Block, error) {
 		if left := end - i.At; n == len(r.Intervals)-1 && left > 0 {
 			b.Seconds = min(b.Seconds, left)
 		}
-		if i.HDR != "" {
-			h, err := hdrhistogram.DecodePacked([]byte(i.HDR))
-			if err != nil {
-				return nil, fmt.Errorf("interval %d of the run %s: %w", n+1, r.RunID, err)
-			}
-			for value, count := range h.ForEachBucket {
-				b.Served = append(b.Served, Times{Value: value, Count: count})
-			}
+		served, err := i.Decode()
+		if err != nil {
+			return nil, fmt.Errorf("interval %d of the run %s: %w", n+1, r.RunID, err)
+		}
+		for value, count := range served.ForEachBucket {
+			b.Served = append(b.Served, Times{Value: value, Count: count})
 		}
 		if len(b.Served) == 0 && i.Classes[measure.Good]+i.Classes[measure.Late] > 0 {
 			return nil, fmt.Errorf("interval %d of the run %s has no times: they are only in files", n+1, r.RunID)

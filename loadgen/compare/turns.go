@@ -22,8 +22,8 @@ func Turns(r *report.Report, plan schedule.Plan, block time.Duration, a, b strin
 		return nil, err
 	}
 	c := Comparison{A: Side{Name: a, Blocks: arms[0]}, B: Side{Name: b, Blocks: arms[1]}, Tolerance: tolerance, Invalid: r.Invalid}
-	if why := failures(r); why != "" {
-		c.Warnings = []string{"of both, " + why}
+	if reason := failures(r); reason != "" {
+		c.Warnings = []string{"of both, " + reason}
 	}
 	return c.Quads(), nil
 }

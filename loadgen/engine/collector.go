@@ -13,9 +13,9 @@ import (
 // collector takes in what vegeta tells. One goroutine uses it.
 type collector struct {
 	*report.Builder
-	c     Config
-	tr    *transport
-	begun time.Time // before the pacer knows when
+	c       Config
+	tr      *transport
+	created time.Time // before the pacer knows when
 }
 
 func newCollector(c Config, tr *transport) *collector {
@@ -27,7 +27,7 @@ func newCollector(c Config, tr *transport) *collector {
 	if c.Retry.on() {
 		s.Retries = string(c.Retry)
 	}
-	return &collector{Builder: report.NewBuilder(s), c: c, tr: tr, begun: time.Now()}
+	return &collector{Builder: report.NewBuilder(s), c: c, tr: tr, created: time.Now()}
 }
 
 // add takes one result in. vegeta's own latency counts from when a worker took
@@ -87,7 +87,7 @@ func (k *collector) began() time.Time {
 	if !k.c.StartAt.IsZero() {
 		return k.c.StartAt
 	}
-	return k.begun
+	return k.created
 }
 
 // look tells of the progress, and returns whether the run should end.

@@ -73,7 +73,7 @@ type Config struct {
 type Progress struct {
 	Starts            time.Duration // from now; 0: it has begun
 	Elapsed, Duration time.Duration
-	Asked             float64 // requests a second now; of the closed model 0
+	Asked             float64 // target rate now, in requests a second; of the closed model 0
 	Requests          int
 	InFlight          int
 	Classes           map[measure.Class]int // so far
@@ -140,7 +140,7 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 	pacing, stop := context.WithCancel(ctx)
 	defer stop()
 	p := schedule.NewPacer(pacing, schedule.Pacing{Plan: c.Plan, Closed: c.Workers > 0, StartAt: c.StartAt, Seed: c.Seed, Arm: c.arm, Arms: len(c.arms), ExactTimers: c.fakeTime})
-	tr := &transport{c: c, ctx: ctx, pacer: p, trace: newTracing(c), notes: newNotes(), promises: make([]promises, len(c.arms))}
+	tr := &transport{c: c, ctx: ctx, pacer: p, trace: newTracing(c), promises: make([]promises, len(c.arms))}
 	var err error
 	if tr.source, err = c.NewSource(c.Seed, len(c.arms)); err != nil {
 		return nil, err
@@ -178,13 +178,13 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 			if !more {
 				began := p.Began() // the pacer has ended
 				if began.IsZero() {
-					began = k.begun
+					began = k.created
 				}
-				over := p.Over()
-				if t := stopped.Load(); over.IsZero() && t != nil {
-					over = *t
+				end := p.Ended()
+				if t := stopped.Load(); end.IsZero() && t != nil {
+					end = *t
 				}
-				return k.Finish(began, max(over.Sub(began), 0), max(time.Since(began), 0), int(tr.peak.Load()), ctx.Err() != nil), p.Err()
+				return k.Finish(began, max(end.Sub(began), 0), max(time.Since(began), 0), int(tr.peak.Load()), ctx.Err() != nil), p.Err()
 			}
 			k.add(res, tr.notes.take(res.Seq))
 		case <-tick.C:

@@ -117,7 +117,7 @@ func TestShardsAndMerge(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(list []*report.Report) []*report.Report
 		err    string
-		why    string
+		reason string
 	}{
 		"one is missing":     {func(l []*report.Report) []*report.Report { return l[:2] }, "", "1 of 3 shards are missing"},
 		"twice the same":     {func(l []*report.Report) []*report.Report { return append(l, l[0]) }, "a is given twice", ""},
@@ -154,8 +154,8 @@ func TestShardsAndMerge(t *testing.T) {
 		switch {
 		case tt.err != "" && (err == nil || !strings.HasPrefix(err.Error(), tt.err)):
 			t.Errorf("%s: %v, want %s", name, err, tt.err)
-		case tt.err == "" && (err != nil || !slices.Equal(m.Invalid, []string{tt.why})):
-			t.Errorf("%s: %v, %v, want %s", name, m, err, tt.why)
+		case tt.err == "" && (err != nil || !slices.Equal(m.Invalid, []string{tt.reason})):
+			t.Errorf("%s: %v, %v, want %s", name, m, err, tt.reason)
 		}
 	}
 }

@@ -51,7 +51,7 @@ type meter struct {
 // newMeter creates the metrics, all but the first with the attribute
 // soundcheck.loadgen.run:
 //
-//	http.client.request.duration      s            of each try, by the semantic conventions
+//	http.client.request.duration      s            of each attempt, by the semantic conventions
 //	soundcheck.loadgen.response_time  s            by scenario and class, with the requests' traces as exemplars
 //	soundcheck.loadgen.service_time   s            by scenario and class
 //	soundcheck.loadgen.lag            s            how late requests were sent
@@ -94,13 +94,13 @@ func newMeter(c Config, tr *transport) (*meter, error) {
 	if err != nil {
 		return nil, err
 	}
-	begun := time.Now()
+	start := time.Now()
 	if !c.StartAt.IsZero() {
-		begun = c.StartAt
+		start = c.StartAt
 	}
 	k.gauges, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		if c.Workers == 0 {
-			o.ObserveFloat64(rate, c.Plan.Rate(time.Since(begun)), k.run)
+			o.ObserveFloat64(rate, c.Plan.Rate(time.Since(start)), k.run)
 		}
 		o.ObserveInt64(inFlight, tr.inFlight.Load(), k.run)
 		return nil

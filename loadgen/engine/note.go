@@ -22,11 +22,11 @@ type note struct {
 	sent     time.Time
 	timing   timing            // of the last attempt
 	bytes    uint64            // of the answer's body
-	retries  int               // how often it was sent again
+	retries  int               // attempts after the first
 	span     trace.SpanContext // that the request is sent with
 	full     bool              // all workers were busy when it was sent
 	err      error             // why no answer came
-	cutOff   bool              // by the end of the attack
+	cutOff   bool              // by the end of the run
 	promises report.RetryAfter // that its answers gave, and that it was the first to be sent after
 }
 
@@ -41,34 +41,15 @@ func (n *note) traceID() string {
 type noteKey struct{}
 
 // notes are by number, from the request to its result.
-type notes [64]struct {
-	mu sync.Mutex
-	m  map[uint64]*note
-}
+type notes struct{ byNumber sync.Map }
 
-func newNotes() *notes {
-	t := new(notes)
-	for i := range t {
-		t[i].m = map[uint64]*note{}
-	}
-	return t
-}
-
-func (t *notes) put(n *note) {
-	s := &t[n.seq%uint64(len(t))]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.m[n.seq] = n
-}
+func (t *notes) put(n *note) { t.byNumber.Store(n.seq, n) }
 
 // take returns the note of a request, and forgets it. It is nil if the request
 // did not get as far as the transport.
 func (t *notes) take(seq uint64) *note {
-	s := &t[seq%uint64(len(t))]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := s.m[seq]
-	delete(s.m, seq)
+	v, _ := t.byNumber.LoadAndDelete(seq)
+	n, _ := v.(*note)
 	return n
 }
 

@@ -26,13 +26,13 @@ const seqHeader = "X-Vegeta-Seq"
 // the request of a number, sends it, perhaps more than once, and learns from the answer.
 type transport struct {
 	c      Config
-	ctx    context.Context // of the attack: requests end with it
+	ctx    context.Context // of the run: requests end with it
 	source *workload.Source
 	pacer  *schedule.Pacer
 	trace  *tracing
 	meter  *meter
 
-	notes    *notes
+	notes    notes
 	promises []promises // by arm
 	inFlight atomic.Int64
 	peak     atomic.Int64 // of inFlight
@@ -151,14 +151,14 @@ func (t *transport) attempt(ctx context.Context, n *note, u *url.URL, deadline t
 		req.Body, _ = req.GetBody()
 	}
 	t.trace.propagator.Inject(ctx, propagation.HeaderCarrier(req.Header))
-	begun := time.Now()
+	start := time.Now()
 	resp, err := t.c.sender.send(ctx, req, deadline, &n.timing)
 	if err != nil {
-		t.attempted(ctx, n, span, u, 0, err, time.Since(begun))
+		t.attempted(ctx, n, span, u, 0, err, time.Since(start))
 		return nil, nil, err
 	}
-	b := &body{ReadCloser: resp.Body, attack: t.ctx, note: n}
-	b.attempted = func(err error) { t.attempted(ctx, n, span, u, resp.StatusCode, err, time.Since(begun)) }
+	b := &body{ReadCloser: resp.Body, run: t.ctx, note: n}
+	b.attempted = func(err error) { t.attempted(ctx, n, span, u, resp.StatusCode, err, time.Since(start)) }
 	resp.Body = b
 	return resp, b, nil
 }
@@ -200,20 +200,20 @@ func (t *transport) began() int64 {
 // the last one.
 type body struct {
 	io.ReadCloser
-	attack    context.Context
+	run       context.Context
 	note      *note
 	err       error
 	attempted func(error)
 	done      func() // nil: the request goes on
 }
 
-// Read notes whether the end of the attack cut the answer off.
+// Read notes whether the end of the run cut the answer off.
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.note.bytes += uint64(n)
 	if err != nil && err != io.EOF {
 		b.err = err
-		if b.attack.Err() != nil {
+		if b.run.Err() != nil {
 			b.note.cutOff = true
 		}
 	}

@@ -38,10 +38,10 @@ type wire struct {
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
 	max  int // idle connections to keep
 
-	mu   sync.Mutex
-	idle map[string][]*conn // by address; the one that was used last is at the end
-	all  map[*conn]bool
-	over bool
+	mu     sync.Mutex
+	idle   map[string][]*conn // by address; the one that was used last is at the end
+	all    map[*conn]bool
+	closed bool
 }
 
 func newWire(max int) *wire {
@@ -62,13 +62,13 @@ type conn struct {
 	broken  bool // not all of the request was written
 }
 
-var errOver = errors.New("the attack is over")
+var errClosed = errors.New("the attack is over")
 
 // close ends all connections, and with them what is under way.
 func (t *wire) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.over = true
+	t.closed = true
 	for c := range t.all {
 		_ = c.Close()
 	}
@@ -84,7 +84,7 @@ func (t *wire) drop(c *conn) {
 // keep makes c available for the next request.
 func (t *wire) keep(c *conn) {
 	t.mu.Lock()
-	ok := !t.over && len(t.idle[c.address]) < t.max
+	ok := !t.closed && len(t.idle[c.address]) < t.max
 	if ok {
 		c.used = true
 		t.idle[c.address] = append(t.idle[c.address], c)
@@ -125,10 +125,10 @@ func (t *wire) get(ctx context.Context, address string, deadline time.Time, fres
 	}
 	t.mu.Lock()
 	t.all[c] = true
-	over := t.over
+	closed := t.closed
 	t.mu.Unlock()
-	if err = c.SetDeadline(deadline); over {
-		err = errOver
+	if err = c.SetDeadline(deadline); closed {
+		err = errClosed
 	}
 	if err != nil {
 		t.drop(c)
@@ -157,7 +157,7 @@ func (c *conn) alive() bool {
 }
 
 func (t *wire) send(ctx context.Context, req *http.Request, deadline time.Time, tm *timing) (*http.Response, error) {
-	begun := time.Now()
+	start := time.Now()
 	address := req.URL.Host
 	if req.URL.Port() == "" {
 		address = net.JoinHostPort(req.URL.Hostname(), "80")
@@ -167,10 +167,10 @@ func (t *wire) send(ctx context.Context, req *http.Request, deadline time.Time, 
 		if err != nil {
 			return nil, err
 		}
-		tm.connected = time.Since(begun)
+		tm.connected = time.Since(start)
 		var resp *http.Response
 		if err = c.exchange(req); err == nil {
-			tm.firstByte = time.Since(begun)
+			tm.firstByte = time.Since(start)
 			resp, err = c.answer(req)
 		}
 		if err == nil {
@@ -273,7 +273,7 @@ func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r > unicode.MaxASCII }) < 0
 }
 
-// Pool has the connections of one attack or more.
+// Pool has the connections of one run or more.
 type Pool struct {
 	wire     *wire
 	standard *http.Transport
@@ -305,13 +305,13 @@ func (p *Pool) send(ctx context.Context, req *http.Request, deadline time.Time, 
 type standard struct{ http.RoundTripper }
 
 func (s standard) send(ctx context.Context, req *http.Request, deadline time.Time, tm *timing) (*http.Response, error) {
-	begun := time.Now()
+	start := time.Now()
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	// They may come after RoundTrip has returned an error, from a goroutine of its own.
 	var connected, firstByte atomic.Int64
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn:              func(httptrace.GotConnInfo) { connected.Store(int64(time.Since(begun))) },
-		GotFirstResponseByte: func() { firstByte.Store(int64(time.Since(begun))) },
+		GotConn:              func(httptrace.GotConnInfo) { connected.Store(int64(time.Since(start))) },
+		GotFirstResponseByte: func() { firstByte.Store(int64(time.Since(start))) },
 	})
 	resp, err := s.RoundTrip(req.WithContext(ctx))
 	tm.connected, tm.firstByte = time.Duration(connected.Load()), time.Duration(firstByte.Load())

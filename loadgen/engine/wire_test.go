@@ -205,7 +205,7 @@ func TestWireTimeoutAndEnd(t *testing.T) {
 	if err := <-ended; err == nil || isTimeout(err) {
 		t.Errorf("request under way: %v, want an error that is no timeout", err)
 	}
-	if _, _, _, err := send(t, p, "GET", server.URL, "", time.Minute); !errors.Is(err, errOver) {
+	if _, _, _, err := send(t, p, "GET", server.URL, "", time.Minute); !errors.Is(err, errClosed) {
 		t.Errorf("a request after the end: %v", err)
 	}
 	if _, _, _, err := send(t, p, "GET", "http://127.0.0.1:1/", "", time.Minute); err == nil || category(err.Error()) != "connection refused" {

@@ -7,7 +7,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// MaxIntervals bounds what a long attack remembers: then two become one.
+// MaxIntervals bounds what a long run remembers: then two become one.
 const MaxIntervals = 600
 
 // Intervals are what became of the requests that were due in each part of the time.

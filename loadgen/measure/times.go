@@ -14,7 +14,7 @@ type Times struct {
 	longest time.Duration
 }
 
-// maxTime is longer than an attack with its last timeout can be.
+// maxTime is longer than a run with its last timeout can be.
 const maxTime = 25 * time.Hour
 
 // digits of every histogram: a percentile is at most 0.1% off.

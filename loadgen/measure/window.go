@@ -15,11 +15,11 @@ type window struct {
 	requests int
 	served   *Interval
 	lag      time.Duration // longest
-	begun    time.Time
+	start    time.Time
 }
 
-func newWindow() *window { return &window{served: NewInterval(), begun: time.Now()} }
+func newWindow() *window { return &window{served: NewInterval(), start: time.Now()} }
 
 func (w *window) close() Window {
-	return Window{time.Since(w.begun).Seconds(), w.requests, w.served.Quantile(0.5), w.served.Quantile(0.99), w.lag}
+	return Window{time.Since(w.start).Seconds(), w.requests, w.served.Quantile(0.5), w.served.Quantile(0.99), w.lag}
 }

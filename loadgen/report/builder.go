@@ -234,7 +234,7 @@ func (b *Builder) validate() {
 	if b.waited > 0 {
 		r.Invalid = append(r.Invalid, fmt.Sprintf("all %d workers were busy, and %d requests had to wait for one: raise -max-workers", r.MaxWorkers, b.waited))
 	}
-	if why := r.Unsent(); why != "" && r.Ended == "" {
-		r.Invalid = append(r.Invalid, why)
+	if reason := r.Unsent(); reason != "" && r.Ended == "" {
+		r.Invalid = append(r.Invalid, reason)
 	}
 }

@@ -92,7 +92,7 @@ func heatOf(list []Interval) (heat, error) {
 	var hists []*hdrhistogram.PackedHistogram
 	low, high := int64(math.MaxInt64), int64(0)
 	for _, v := range list {
-		d, err := v.decode()
+		d, err := v.Decode()
 		if err != nil {
 			return h, err
 		}

@@ -166,7 +166,7 @@ func (r *Report) logIntervals(w io.Writer) error {
 	start := r.StartedAt.Add(measure.Seconds(r.WarmUpTime)).UnixMilli()
 	l, err := newLog(w, start)
 	for _, v := range r.Intervals {
-		h, e := v.decode()
+		h, e := v.Decode()
 		if e != nil {
 			return errors.Join(err, e)
 		}

@@ -25,7 +25,7 @@ var pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMa
 	"signed":   func(seconds float64) string { return fmt.Sprintf("%+.2f ms", 1000*seconds) },
 	"interval": func(low, high float64) string { return fmt.Sprintf("%.2f to %.2f ms", 1000*low, 1000*high) },
 	"list":     func(values ...any) []any { return values },
-	"whole":    func(share float64) string { return fmt.Sprintf("%.0f%%", 100*share) },
+	"rounded":  func(share float64) string { return fmt.Sprintf("%.0f%%", 100*share) },
 }).ParseFS(pageFiles, "page/page.html"))
 
 // page is what the template shows.
@@ -96,13 +96,13 @@ func (r *Report) tiles() []tile {
 	if r.Model == "open" {
 		note = short(r.Asked) + "/s asked"
 	}
-	bad := r.Unserved()
+	unserved := r.Unserved()
 	return []tile{
 		responseTime("p50", r.Response.P50),
 		responseTime("p99", r.Response.P99),
 		{Name: "goodput", Value: readable(r.Goodput), Unit: "/s", Note: percent(r.share(measure.Good)) + " of the requests"},
 		{Name: "rate reached", Value: readable(r.Reached), Unit: "/s", Note: note},
-		{Name: "failed, shed", Value: strconv.Itoa(bad), Note: fmt.Sprintf("%d failed, %d shed", r.Classes[measure.Failed], r.Classes[measure.Shed]), Bad: bad > 0},
+		{Name: "failed, shed", Value: strconv.Itoa(unserved), Note: fmt.Sprintf("%d failed, %d shed", r.Classes[measure.Failed], r.Classes[measure.Shed]), Bad: unserved > 0},
 	}
 }
 

@@ -9,7 +9,8 @@ import (
 	"soundcheck/loadgen/measure"
 )
 
-// Interval is what became of the requests that were due in a part of the time.
+// Interval is what became of the requests that were due in a part of the time: times in
+// seconds, rates in requests a second.
 type Interval struct {
 	At       float64               `json:"at"` // seconds from the beginning, after the warm-up
 	Seconds  float64               `json:"seconds"`
@@ -39,14 +40,14 @@ func intervalsOf(s *measure.Intervals, rate func(time.Duration) float64) []Inter
 	return list
 }
 
-// decode reads an interval's histogram. One without has no times.
-func (v Interval) decode() (*hdrhistogram.PackedHistogram, error) {
-	if v.HDR == "" {
+// Decode reads the histogram of response times, in ns. An interval without one has none.
+func (i Interval) Decode() (*hdrhistogram.PackedHistogram, error) {
+	if i.HDR == "" {
 		return measure.NewInterval().Served, nil
 	}
-	h, err := hdrhistogram.DecodePacked([]byte(v.HDR))
+	h, err := hdrhistogram.DecodePacked([]byte(i.HDR))
 	if err != nil {
-		return nil, fmt.Errorf("the histogram of the interval at %s s cannot be read: %w", short(v.At), err)
+		return nil, fmt.Errorf("the histogram of the interval at %s s cannot be read: %w", short(i.At), err)
 	}
 	return h, nil
 }
@@ -55,9 +56,9 @@ func (v Interval) decode() (*hdrhistogram.PackedHistogram, error) {
 func measured(list []Interval) (*measure.Intervals, error) {
 	s := &measure.Intervals{}
 	for _, i := range list {
-		served, err := hdrhistogram.DecodePacked([]byte(i.HDR))
+		served, err := i.Decode()
 		if err != nil {
-			return nil, fmt.Errorf("an interval cannot be read: %w", err)
+			return nil, err
 		}
 		s.Width = measure.Seconds(i.Seconds)
 		j := measure.NewInterval()

@@ -76,11 +76,11 @@ func (r *Report) plan() string {
 }
 
 func (r *Report) rate() string {
-	asked := ""
+	target := ""
 	if r.Model == "open" {
-		asked = short(r.Asked) + "/s asked, "
+		target = short(r.Asked) + "/s asked, "
 	}
-	return fmt.Sprintf("%s%.1f/s reached, %.1f/s good", asked, r.Reached, r.Goodput)
+	return fmt.Sprintf("%s%.1f/s reached, %.1f/s good", target, r.Reached, r.Goodput)
 }
 
 // shown are the classes that are worth a line.

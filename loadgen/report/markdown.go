@@ -14,8 +14,8 @@ import (
 func (r *Report) WriteMarkdown(w io.Writer) error {
 	m := &markdown{}
 	m.line("## Load test of %s", cellText(r.Target))
-	for _, why := range r.Invalid {
-		m.line("\n**INVALID** %s", cellText(why))
+	for _, reason := range r.Invalid {
+		m.line("\n**INVALID** %s", cellText(reason))
 	}
 	m.head("", "", "")
 	for _, f := range r.head() {

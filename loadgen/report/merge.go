@@ -125,19 +125,19 @@ func (m *Report) add(r *Report) {
 	m.Retries.Served += r.Retries.Served
 	m.GC.Pauses += r.GC.Pauses
 	m.GC.Longest = max(m.GC.Longest, r.GC.Longest)
-	for why, n := range r.Errors {
-		m.Errors[why] += n
+	for reason, n := range r.Errors {
+		m.Errors[reason] += n
 	}
 	m.FirstError = cmp.Or(m.FirstError, r.FirstError)
 	m.Ended = cmp.Or(m.Ended, r.Ended)
 	if r.Limit != LimitRequests {
 		m.Limit = r.Limit
 	}
-	for _, why := range r.Invalid {
-		m.Invalid = append(m.Invalid, name+": "+why)
+	for _, reason := range r.Invalid {
+		m.Invalid = append(m.Invalid, name+": "+reason)
 	}
-	if why := r.Unsent(); why != "" && len(r.Invalid) == 0 { // it was ended before its time
-		m.Invalid = append(m.Invalid, name+": "+why)
+	if reason := r.Unsent(); reason != "" && len(r.Invalid) == 0 { // it was ended before its time
+		m.Invalid = append(m.Invalid, name+": "+reason)
 	}
 	m.Slowest = append(m.Slowest, r.Slowest...)
 	slices.SortStableFunc(m.Slowest, func(a, b Slow) int { return cmp.Compare(b.Response, a.Response) })

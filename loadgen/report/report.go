@@ -21,11 +21,11 @@ import (
 // away, not when one is added.
 const Version = 1
 
-// Report is what came of an attack. Response time counts from when a request was due
-// to the end of its answer, service time from when it was sent; lag is the difference,
-// which the generator adds. Times are in seconds, rates in requests a second.
+// Report is what came of a run. Response time counts from when a request was due to the
+// end of its response, service time from when it was sent; lag is the difference, which the
+// generator adds. Times are in seconds, rates in requests a second, counts in requests.
 //
-// Each request that was sent is in one class, or was cut off by the end of the attack:
+// Each request that was sent is in one class, or was cut off by the end of the run:
 // Sent = good + late + shed + failed + Cancelled.
 //
 // Fields may be added to its JSON; Version changes if one changes its meaning or goes.
@@ -85,10 +85,10 @@ type Report struct {
 	times map[string]*measure.Times // by name, as in Histograms
 }
 
-// Limit is what ended an attack that had a maximum of requests.
+// Limit is what ended a run that had a maximum of requests.
 type Limit string
 
-// Limits of an attack: the maximum of requests, or the duration, stages or recording.
+// Limits of a run: the maximum of requests, or the duration, stages or recording.
 const (
 	LimitRequests Limit = "requests"
 	LimitPlan     Limit = "plan"
@@ -124,7 +124,7 @@ type Row struct {
 
 // Slow is a slow request.
 type Slow struct {
-	Response float64       `json:"response_time"`
+	Response float64       `json:"response_time"` // seconds
 	Scenario string        `json:"scenario"`
 	Class    measure.Class `json:"class"`
 	Status   int           `json:"status"`             // 0: no answer

@@ -64,16 +64,13 @@ func steady(rate float64, d time.Duration) schedule.Plan {
 	return schedule.Plan{Stages: []schedule.Stage{{Duration: d, From: rate, To: rate}}, Arrivals: schedule.Constant}
 }
 
-func slos(t *testing.T, list ...string) (slos []slo.Objective) {
+func slos(t *testing.T, list ...string) []slo.Objective {
 	t.Helper()
-	for _, s := range list {
-		o, err := slo.Parse(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		slos = append(slos, o)
+	objectives, err := slo.ParseList(strings.Join(list, ","))
+	if err != nil {
+		t.Fatal(err)
 	}
-	return slos
+	return objectives
 }
 
 func TestReport(t *testing.T) {

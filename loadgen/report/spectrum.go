@@ -105,22 +105,22 @@ type shownBand struct {
 	from, to                string // in ms
 	bar                     string
 	count                   int64
-	share, cumulative, most float64 // most: of the largest band
+	share, cumulative, peak float64 // most: of the largest band
 }
 
 // bands returns the spectrum of the served requests.
 func (r *Report) bands() []shownBand {
 	list := spectrum(r.Times("response"))
-	total, most, sum := int64(0), int64(0), int64(0)
+	total, peak, sum := int64(0), int64(0), int64(0)
 	for _, b := range list {
-		total, most = total+b.count, max(most, b.count)
+		total, peak = total+b.count, max(peak, b.count)
 	}
 	var bands []shownBand
 	for _, b := range list {
 		sum += b.count
 		l := shownBand{from: digits3(b.from), to: digits3(b.to), count: b.count, share: float64(b.count) / float64(total),
-			cumulative: float64(sum) / float64(total), most: float64(b.count) / float64(most)}
-		l.bar = bars(l.most)
+			cumulative: float64(sum) / float64(total), peak: float64(b.count) / float64(peak)}
+		l.bar = bars(l.peak)
 		bands = append(bands, l)
 	}
 	return bands

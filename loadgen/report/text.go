@@ -13,8 +13,8 @@ import (
 // Write writes the report as text.
 func (r *Report) Write(w io.Writer) error {
 	var b bytes.Buffer
-	for _, why := range r.Invalid {
-		fmt.Fprintf(&b, "INVALID       %s\n", why)
+	for _, reason := range r.Invalid {
+		fmt.Fprintf(&b, "INVALID       %s\n", reason)
 	}
 	for _, f := range r.head() {
 		fmt.Fprintf(&b, "%-12s  %s\n", f.Name, f.Text)

@@ -35,7 +35,7 @@ type Pacer struct {
 	napMax time.Duration // how long before its time the runtime's timers are left; 0 where they are exact
 
 	began time.Time // set by the first call of Pace, which comes before any request
-	over  time.Time // when Pace ended the run; zero: something else did
+	ended time.Time // when Pace ended the run; zero: something else did
 	timer *time.Timer
 	rng   *rand.Rand // of Poisson arrivals
 	sum   float64    // of their gaps, in requests of an even plan
@@ -70,7 +70,7 @@ func NewPacer(ctx context.Context, c Pacing) *Pacer {
 func (p *Pacer) Began() time.Time { return p.began }
 
 // Over returns when the plan was over; zero: something else ended the run.
-func (p *Pacer) Over() time.Time { return p.over }
+func (p *Pacer) Ended() time.Time { return p.ended }
 
 // Err returns why a recording ended before its end.
 func (p *Pacer) Err() error { return p.err }
@@ -113,11 +113,11 @@ func (p *Pacer) Rate(elapsed time.Duration) float64 {
 }
 
 // Pace implements vegeta.Pacer. It waits by itself and always returns 0, because
-// vegeta's own wait neither ends with the attack nor hits the time well.
+// vegeta's own wait neither ends with the run nor hits the time well.
 func (p *Pacer) Pace(elapsed time.Duration, hits uint64) (time.Duration, bool) {
 	stop := p.pace(elapsed, hits)
 	if stop {
-		p.over = time.Now()
+		p.ended = time.Now()
 	}
 	return 0, stop
 }

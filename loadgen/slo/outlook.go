@@ -6,14 +6,14 @@ import (
 	"soundcheck/loadgen/measure"
 )
 
-// Outlook is what can be said of an objective while an attack goes on.
+// Outlook is what can be said of an objective while a run goes on.
 type Outlook struct {
 	Objective
 	Verdict
 	Clear bool // more requests would not change the verdict
 }
 
-// clearBy is how many standard errors a share has to be away from its bound: an attack
+// clearBy is how many standard errors a share has to be away from its bound: a run
 // looks every second, and must not be wrong once.
 const clearBy = 3.5
 
@@ -80,7 +80,7 @@ func (s Objective) steady(intervals []*measure.Interval) bool {
 // steadyBy is how many standard errors count as clear there.
 const steadyBy = 2
 
-// minIntervals is how long an attack is before anything is clear: at its beginning a
+// minIntervals is how long a run is before anything is clear: at its beginning a
 // target may be cold.
 const minIntervals = 5
 

@@ -35,6 +35,18 @@ func (s Objective) Share() bool { return s.quantile == 0 }
 
 var sloPattern = regexp.MustCompile(`^(p[0-9.]+|max|good|late|shed|failed)(?:\(([a-z]+)\))?([<>])([0-9.]+)(%|[µa-z]+)$`)
 
+// ParseList reads objectives, with commas between them.
+func ParseList(s string) (list []Objective, err error) {
+	for part := range strings.SplitSeq(s, ",") {
+		o, err := Parse(part)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, o)
+	}
+	return list, nil
+}
+
 // Parse reads an objective: "p99<250ms" or "max<1s" about the response times of
 // served requests, "good>99.9%", "failed<1%", "shed<5%" or "late<1%" about their
 // shares; each can be of one scenario, as in "p99(get)<50ms".

@@ -2,22 +2,20 @@ package slo
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"soundcheck/loadgen/measure"
 )
 
-func slos(t *testing.T, list ...string) (slos []Objective) {
+func slos(t *testing.T, list ...string) []Objective {
 	t.Helper()
-	for _, s := range list {
-		slo, err := Parse(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		slos = append(slos, slo)
+	objectives, err := ParseList(strings.Join(list, ","))
+	if err != nil {
+		t.Fatal(err)
 	}
-	return slos
+	return objectives
 }
 
 func TestParse(t *testing.T) {

@@ -9,20 +9,20 @@ import (
 	"soundcheck/internal/album"
 )
 
-// maxIDs bounds what a long attack remembers.
+// maxIDs bounds what a long run remembers.
 const maxIDs = 1 << 16
 
 // ids are albums to ask for: those of every new store, and the last that this
-// attack created. When it is full, a new one takes the place of the oldest. If albums
+// run created. When it is full, a new one takes the place of the oldest. If albums
 // are deleted, every other one that is created is for that, and is not asked for.
 type ids struct {
 	deletes bool
 
-	mu     sync.Mutex
-	list   []int64
-	next   int // the oldest, once list is full
-	mortal []int64
-	turn   int
+	mu        sync.Mutex
+	list      []int64
+	next      int // the oldest, once list is full
+	deletable []int64
+	created   int
 }
 
 func newIDs(m Mix) *ids {
@@ -41,8 +41,8 @@ func (s *ids) add(location string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.turn++; s.deletes && s.turn%2 == 1 && len(s.mortal) < maxIDs {
-		s.mortal = append(s.mortal, id)
+	if s.created++; s.deletes && s.created%2 == 1 && len(s.deletable) < maxIDs {
+		s.deletable = append(s.deletable, id)
 		return
 	}
 	if len(s.list) < maxIDs {
@@ -67,10 +67,10 @@ func (s *ids) pick(u float64) int64 {
 func (s *ids) take() (int64, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.mortal) == 0 {
+	if len(s.deletable) == 0 {
 		return 0, false
 	}
-	id := s.mortal[0]
-	s.mortal = s.mortal[1:]
+	id := s.deletable[0]
+	s.deletable = s.deletable[1:]
 	return id, true
 }

@@ -78,9 +78,9 @@ func (m *maker) update(r *Request) error {
 	return m.album(r)
 }
 
-// mortal names an album that this attack created for the purpose. Where there is none
+// deletion names an album that this run created for the purpose. Where there is none
 // yet, it asks for one that nobody has, which is answered 404.
-func (m *maker) mortal(r *Request) error {
+func (m *maker) deletion(r *Request) error {
 	id, ok := m.ids.take()
 	if !ok {
 		r.want = http.StatusNotFound

@@ -40,7 +40,7 @@ func (e *entry) request() *Request {
 	return &Request{Scenario: Lookup(e.Scenario), Method: e.Method, Path: e.Path, Header: e.Header, Body: e.Body, want: e.Want}
 }
 
-// Recorder writes down each request of an attack, so that ReadRecording can have them
+// Recorder writes down each request of a run, so that ReadRecording can have them
 // sent again.
 type Recorder struct {
 	file *os.File
@@ -118,7 +118,7 @@ type Recording struct {
 
 // ReadRecording reads a recording to its end, so that what is wrong with it is found
 // before anything is sent. At most so many of its requests are sent; 0: all.
-func ReadRecording(path string, most uint64) (*Recording, error) {
+func ReadRecording(path string, limit uint64) (*Recording, error) {
 	r := &Recording{Path: path}
 	if err := r.open(); err != nil {
 		return nil, err
@@ -145,7 +145,7 @@ func ReadRecording(path string, most uint64) (*Recording, error) {
 		}
 		line++
 		previous = e.Due
-		if most == 0 || r.requests < most {
+		if limit == 0 || r.requests < limit {
 			r.requests++
 			r.last = e.Due
 			if !slices.Contains(r.scenarios, e.Scenario) {

@@ -37,7 +37,7 @@ func init() {
 		{"miss", "GET /albums/:id", http.MethodGet, "/albums/", http.StatusNotFound, (*maker).unknown},
 		{"create", "POST /albums", http.MethodPost, "/albums", http.StatusCreated, (*maker).album},
 		{"update", "PUT /albums/:id", http.MethodPut, "/albums/", http.StatusOK, (*maker).update},
-		{"delete", "DELETE /albums/:id", http.MethodDelete, "/albums/", http.StatusNoContent, (*maker).mortal},
+		{"delete", "DELETE /albums/:id", http.MethodDelete, "/albums/", http.StatusNoContent, (*maker).deletion},
 		{"batch", "POST /albums/batch", http.MethodPost, "/albums/batch", http.StatusCreated, (*maker).batch},
 		{"stream", "GET /albums", http.MethodGet, "/albums", http.StatusOK, (*maker).stream},
 		{"bad", "POST /albums", http.MethodPost, "/albums", http.StatusBadRequest, (*maker).bad},
