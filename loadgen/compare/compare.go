@@ -67,8 +67,8 @@ const (
 // resamples is how often blocks are drawn.
 const resamples = 2000
 
-// Comparison is what is compared, and how.
-type Comparison struct {
+// comparison is what is compared, and how.
+type comparison struct {
 	A, B      Side    // A is the baseline
 	Tolerance float64 // a share: what B may be worse by
 	Invalid   []string
@@ -121,8 +121,8 @@ type Interval struct {
 	Smallest   float64 `json:"smallest_effect"`
 }
 
-// Runs compares two runs.
-func (c Comparison) Runs() *Result {
+// runs compares two runs.
+func (c comparison) runs() *Result {
 	a, b := newSide(&c.A), newSide(&c.B)
 	la, lb := stretch(len(c.A.Blocks)), stretch(len(c.B.Blocks))
 	r := c.result("runs", min(len(c.A.Blocks)/la, len(c.B.Blocks)/lb))
@@ -141,9 +141,9 @@ func (c Comparison) Runs() *Result {
 // stretch is how many neighbouring blocks are drawn together.
 func stretch(blocks int) int { return max(int(math.Cbrt(float64(blocks))+1e-9), 1) }
 
-// Quads compares two targets that were attacked in turn. A quad is two blocks of A, the
+// quads compares two targets that were attacked in turn. A quad is two blocks of A, the
 // first and the last, and the two of B between them.
-func (c Comparison) Quads() *Result {
+func (c comparison) quads() *Result {
 	n := min(len(c.A.Blocks), len(c.B.Blocks)) / 2
 	c.A.Blocks, c.B.Blocks = c.A.Blocks[:2*n], c.B.Blocks[:2*n]
 	a, b := newSide(&c.A), newSide(&c.B)
@@ -158,7 +158,7 @@ func (c Comparison) Quads() *Result {
 }
 
 // result is all but the metrics. The sides have been summed up.
-func (c *Comparison) result(design string, units int) *Result {
+func (c *comparison) result(design string, units int) *Result {
 	return &Result{Version: Version, Design: design, Tolerance: c.Tolerance, Invalid: c.Invalid, Warnings: c.Warnings,
 		A: c.A, B: c.B, Units: units}
 }

@@ -13,10 +13,10 @@ import (
 	"soundcheck/loadgen/schedule"
 )
 
-// Reports compares two runs, as they are in files. A is the baseline; tolerance is a share,
-// see Comparison.
+// Reports compares two runs, as they are in files. A is the baseline; tolerance is what share
+// of A's value B may be worse by.
 func Reports(a, b *report.Report, tolerance float64) (*Result, error) {
-	c := Comparison{Tolerance: tolerance, Warnings: differences(a, b)}
+	c := comparison{Tolerance: tolerance, Warnings: differences(a, b)}
 	for _, s := range []struct {
 		name string
 		r    *report.Report
@@ -37,7 +37,7 @@ func Reports(a, b *report.Report, tolerance float64) (*Result, error) {
 			c.Warnings = append(c.Warnings, s.name+" was ended before its time: "+s.r.Ended)
 		}
 	}
-	return c.Runs(), nil
+	return c.runs(), nil
 }
 
 // failures says how many requests were not served, and what for most; "": all were.

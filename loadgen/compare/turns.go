@@ -10,8 +10,8 @@ import (
 )
 
 // Turns compares two targets by one run on both in turn, whose report has an interval for
-// each block. A is the baseline; tolerance is a share, see Comparison. Of a run that was
-// ended before its time only quads that are complete count.
+// each block. A is the baseline; tolerance is what share of A's value B may be worse by. Of a
+// run that was ended before its time only complete quads count.
 func Turns(r *report.Report, plan schedule.Plan, block time.Duration, a, b string, tolerance float64) (*Result, error) {
 	elapsed := plan.Duration()
 	if r.Ended != "" {
@@ -21,11 +21,11 @@ func Turns(r *report.Report, plan schedule.Plan, block time.Duration, a, b strin
 	if err != nil {
 		return nil, err
 	}
-	c := Comparison{A: Side{Name: a, Blocks: arms[0]}, B: Side{Name: b, Blocks: arms[1]}, Tolerance: tolerance, Invalid: r.Invalid}
+	c := comparison{A: Side{Name: a, Blocks: arms[0]}, B: Side{Name: b, Blocks: arms[1]}, Tolerance: tolerance, Invalid: r.Invalid}
 	if reason := failures(r); reason != "" {
 		c.Warnings = []string{"of both, " + reason}
 	}
-	return c.Quads(), nil
+	return c.quads(), nil
 }
 
 // arms are the blocks of two targets, in complete quads that had ended after a time. One may

@@ -73,15 +73,10 @@ func (s *Intervals) double() {
 
 // Quantile returns the response time that q of the served requests are not above; 0 if
 // there is none.
-func (i *Interval) Quantile(q float64) time.Duration {
-	return min(time.Duration(i.Served.ValueAtPercentile(percentile(q, i.Served.TotalCount()))), i.Longest)
-}
+func (i *Interval) Quantile(q float64) time.Duration { return quantile(i.Served, i.Longest, q) }
 
 // Summary returns the distribution of the served requests' response times.
-func (i *Interval) Summary() Summary {
-	q := func(q float64) float64 { return i.Quantile(q).Seconds() }
-	return Summary{Count: i.Served.TotalCount(), Mean: i.Served.Mean() / 1e9, P50: q(0.5), P90: q(0.9), P99: q(0.99), P999: q(0.999), Max: i.Longest.Seconds()}
-}
+func (i *Interval) Summary() Summary { return summary(i.Served, i.Longest) }
 
 // Merge adds other intervals. It makes the narrower ones as wide as the wider ones.
 func (s *Intervals) Merge(other *Intervals) {

@@ -47,10 +47,7 @@ func (t *Times) Merge(u *Times) {
 }
 
 // Quantile returns the duration that q of all are not longer than; 0 if there is none.
-func (t *Times) Quantile(q float64) time.Duration {
-	// A bucket is told by its upper end, which can be beyond the longest.
-	return min(time.Duration(t.hist.ValueAtPercentile(percentile(q, t.Count()))), t.longest)
-}
+func (t *Times) Quantile(q float64) time.Duration { return quantile(t.hist, t.longest, q) }
 
 // rankError is by how much a rank that was computed may be above the exact one.
 const rankError = 1e-6
@@ -119,7 +116,22 @@ type Summary struct {
 }
 
 // Summary returns the distribution.
-func (t *Times) Summary() Summary {
-	q := func(q float64) float64 { return t.Quantile(q).Seconds() }
-	return Summary{Count: t.Count(), Mean: t.hist.Mean() / 1e9, P50: q(0.5), P90: q(0.9), P99: q(0.99), P999: q(0.999), Max: t.longest.Seconds()}
+func (t *Times) Summary() Summary { return summary(t.hist, t.longest) }
+
+// histogram is either kind of HdrHistogram's.
+type histogram interface {
+	TotalCount() int64
+	Mean() float64
+	ValueAtPercentile(float64) int64
+}
+
+// quantile returns the duration that q of all are not longer than; 0 if there is none.
+func quantile(h histogram, longest time.Duration, q float64) time.Duration {
+	// A bucket is told by its upper end, which can be beyond the longest.
+	return min(time.Duration(h.ValueAtPercentile(percentile(q, h.TotalCount()))), longest)
+}
+
+func summary(h histogram, longest time.Duration) Summary {
+	q := func(q float64) float64 { return quantile(h, longest, q).Seconds() }
+	return Summary{Count: h.TotalCount(), Mean: h.Mean() / 1e9, P50: q(0.5), P90: q(0.9), P99: q(0.99), P999: q(0.999), Max: longest.Seconds()}
 }

@@ -104,13 +104,7 @@ func heatOf(list []Interval) (heat, error) {
 	if high == 0 {
 		return h, nil
 	}
-	perTen := 0
-	for _, perTen = range steps {
-		if bandOf(time.Duration(high), perTen)-bandOf(time.Duration(low), perTen) < maxRows {
-			break
-		}
-	}
-	first, last := bandOf(time.Duration(low), perTen), bandOf(time.Duration(high), perTen)
+	perTen, first, last := scale(time.Duration(low), time.Duration(high), maxRows)
 	for n := first; n <= last+1; n++ {
 		h.Bounds = append(h.Bounds, float64(bound(n, perTen))/1e6)
 	}

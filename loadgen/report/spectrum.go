@@ -70,6 +70,17 @@ func bandOf(d time.Duration, perTen int) int {
 	return n
 }
 
+// scale returns how many bands a factor of ten has, and the numbers of the first and the last
+// one, so that there are as many between two times as fit.
+func scale(low, high time.Duration, most int) (perTen, first, last int) {
+	for _, perTen = range steps {
+		if first, last = bandOf(low, perTen), bandOf(high, perTen); last-first < most {
+			break
+		}
+	}
+	return perTen, first, last
+}
+
 // spectrum returns how many of the times are in each band, in a log scale from the
 // shortest to the longest.
 func spectrum(t *measure.Times) []band {
@@ -79,13 +90,7 @@ func spectrum(t *measure.Times) []band {
 		return nil
 	}
 	middle := func(b hdrhistogram.Bar) time.Duration { return time.Duration((b.From + b.To) / 2) }
-	perTen, first, last := 0, 0, 0
-	for _, perTen = range steps {
-		first, last = bandOf(middle(bars[0]), perTen), bandOf(middle(bars[len(bars)-1]), perTen)
-		if last-first < maxBands {
-			break
-		}
-	}
+	perTen, first, last := scale(middle(bars[0]), middle(bars[len(bars)-1]), maxBands)
 	var list []band
 	for n := first; n <= last; n++ {
 		list = append(list, band{from: bound(n, perTen), to: bound(n+1, perTen)})
