@@ -264,20 +264,26 @@ func (c *composed) replace(t *testing.T) {
 	c.wantTraces(t)
 }
 
-// shed is how many requests the services say that they shed for want of capacity.
-func (c *composed) shed(t *testing.T) (n float64) {
+// shed is how many requests the services say that they shed for want of capacity: at their
+// own gates, or because a store sent a 503. A store does that at its gate, too, and when a
+// statement takes longer than the proxy waits.
+func (c *composed) shed(t *testing.T) float64 {
 	t.Helper()
-	for _, v := range c.query(t, `sum(max_over_time(soundcheck_overload_decisions_total{soundcheck_overload_decision=~"queue_full|queue_timeout|deadline_exceeded"}[1h]))`) {
-		n += v
-	}
-	return n
+	return c.total(t, `soundcheck_overload_decisions_total{soundcheck_overload_decision=~"queue_full|queue_timeout|deadline_exceeded"}`) +
+		c.total(t, `soundcheck_upstream_shed_total{soundcheck_shed_reason="store"}`)
 }
 
 // upstreamShed is how many requests the proxy shed because of the stores: not for want of
 // capacity, but because a circuit breaker was open or the retry budget was exhausted.
-func (c *composed) upstreamShed(t *testing.T) (n float64) {
+func (c *composed) upstreamShed(t *testing.T) float64 {
 	t.Helper()
-	for _, v := range c.query(t, `sum(max_over_time(soundcheck_upstream_shed_total{soundcheck_shed_reason=~"breaker_open|retry_budget"}[1h]))`) {
+	return c.total(t, `soundcheck_upstream_shed_total{soundcheck_shed_reason=~"breaker_open|retry_budget"}`)
+}
+
+// total is what all processes have counted, those that have ended too.
+func (c *composed) total(t *testing.T, counter string) (n float64) {
+	t.Helper()
+	for _, v := range c.query(t, "sum(max_over_time("+counter+"[1h]))") {
 		n += v
 	}
 	return n

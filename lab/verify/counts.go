@@ -86,6 +86,9 @@ func (s *session) increase(ctx context.Context, service string) (map[string]inst
 		var in instance
 		for _, r := range group {
 			for _, v := range r.samples {
+				if v.value == 0 {
+					continue // a series' start, where Prometheus adds a sample: nothing was exported then
+				}
 				if v.at.Before(s.load.Begin) && v.at.After(in.from) {
 					in.from = v.at
 				}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // RuleName is a rule of a file, which Prometheus must have loaded.
@@ -113,7 +114,7 @@ func (s *session) names(ctx context.Context) Check {
 		}
 		for _, p := range d.Panels {
 			for _, t := range p.Targets {
-				ask(s.interpolate(t.Expr), fmt.Sprintf("panel %q of %q", p.Title, d.Title))
+				ask(s.interpolate(t.Expr, time.Now()), fmt.Sprintf("panel %q of %q", p.Title, d.Title))
 			}
 		}
 	}

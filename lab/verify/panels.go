@@ -18,20 +18,29 @@ const (
 	minStep = 5 * time.Second
 )
 
-// window returns the range of the panels, and its step.
-func (s *session) window() (from, to time.Time, step time.Duration) {
-	// Panels of now look back a minute: their now is shortly after the load, however long
-	// the other checks took.
-	from, to = s.load.Begin.Add(-lead), time.Now()
-	if end := s.load.End.Add(30 * time.Second); !s.load.End.IsZero() && to.After(end) {
-		to = end
+// settled is how long after the load its telemetry is in Prometheus. Panels that show a rate of
+// the last 30 seconds have data then, though later they have none.
+const settled = 10 * time.Second
+
+// ends returns the times that panels are looked at: now, for what rules evaluate once a minute,
+// and shortly after the load, for what shows the last seconds. The other checks may take minutes.
+func (s *session) ends() []time.Time {
+	now := time.Now()
+	if end := s.load.End.Add(settled); !s.load.End.IsZero() && now.After(end) {
+		return []time.Time{now, end}
 	}
-	return from, to, max(minStep, (to.Sub(from) / points).Truncate(time.Second))
+	return []time.Time{now}
+}
+
+// window returns the range of panels that are looked at so late, and its step.
+func (s *session) window(to time.Time) (from time.Time, step time.Duration) {
+	from = s.load.Begin.Add(-lead)
+	return from, max(minStep, (to.Sub(from) / points).Truncate(time.Second))
 }
 
 // interpolate fills in the range, and for each variable all values.
-func (s *session) interpolate(expr string) string {
-	from, to, step := s.window()
+func (s *session) interpolate(expr string, to time.Time) string {
+	from, step := s.window(to)
 	return dashboards.Interpolate(expr, nil, to.Sub(from), step)
 }
 
@@ -101,21 +110,28 @@ func (s *session) view(ctx context.Context, p dashboards.Panel) view {
 	if len(p.Targets) == 0 {
 		return view{empty: "it has no query"}
 	}
-	from, to, step := s.window()
 	v := view{quiet: []string{}}
 	for _, t := range p.Targets {
-		expr := s.interpolate(t.Expr)
-		var list []series
-		var err error
-		if t.Instant {
-			list, err = s.prom.query(ctx, expr)
-		} else {
-			list, err = s.prom.queryRange(ctx, expr, from, to, step)
+		shows := false
+		var expr string
+		for _, to := range s.ends() {
+			from, step := s.window(to)
+			expr = s.interpolate(t.Expr, to)
+			var list []series
+			var err error
+			if t.Instant {
+				list, err = s.prom.queryAt(ctx, expr, to)
+			} else {
+				list, err = s.prom.queryRange(ctx, expr, from, to, step)
+			}
+			if err != nil {
+				return view{empty: fmt.Sprintf("query %s: %v", t.RefID, err)}
+			}
+			if shows = hasNumber(list); shows {
+				break
+			}
 		}
-		if err != nil {
-			return view{empty: fmt.Sprintf("query %s: %v", t.RefID, err)}
-		}
-		if !hasNumber(list) {
+		if !shows {
 			v.quiet = append(v.quiet, fmt.Sprintf("query %s: %s", t.RefID, clip(expr)))
 		}
 	}

@@ -173,6 +173,19 @@ func TestMayBeEmpty(t *testing.T) {
 	}
 }
 
+// A panel that shows the last seconds has data shortly after the load, and none when the other
+// checks are through.
+func TestPanelsOfNow(t *testing.T) {
+	t.Parallel()
+	for last, want := range map[time.Duration]Outcome{31 * time.Second: OK, 29 * time.Second: Failed} { // the load ends after 20 s
+		w := newWorld()
+		w.last = last
+		if c := w.checks(t)["dashboard first"]; c.Outcome != want {
+			t.Errorf("data until %s after the load began: %v, want %s", last, c, want)
+		}
+	}
+}
+
 // A name that nobody knows is wrong in a panel that may be empty, too.
 func TestMayBeEmptyMisspelt(t *testing.T) {
 	t.Parallel()
@@ -214,6 +227,23 @@ func TestRestarted(t *testing.T) {
 	w.server[proxyService] = [][2]float64{{22, 5}}
 	if c := w.checks(t)["rate: proxy-service"]; c.Outcome != OK {
 		t.Errorf("%v, want ok", c)
+	}
+}
+
+// A series that began shortly before the load, or after it, has a sample of 0 where it began,
+// which is between two exports: what the other series counted is taken from exports.
+func TestSeriesBegins(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	other := requestTrace(8, "someone", "GET", "/albums/:id", 200, "album.get")
+	for _, sp := range other.spans {
+		sp.start = -3 * time.Second
+	}
+	w.traces["0e"] = other
+	w.server[proxyService] = [][2]float64{{-6, 93}, {22, 99}}
+	w.second = map[string][][2]float64{proxyService: {{-0.5, 0}, {22, 0}}}
+	if c := w.checks(t)["rate: proxy-service"]; c.Outcome != OK || !strings.Contains(c.Text, "counted 6 requests, Jaeger has 6 server spans: 5 of the load, 1 of others") {
+		t.Errorf("%v, want 5 requests of the load and 1 of others", c)
 	}
 }
 

@@ -23,12 +23,14 @@ type world struct {
 	load    *Load
 	traces  map[string]*fakeTrace
 	server  map[string][][2]float64 // samples of http_server_request_duration_seconds by service: seconds after the load began, count
+	second  map[string][][2]float64 // of another series of the same process
 	values  map[string]float64      // of queries that begin so
 	series  map[string]int
 	over    map[string]int
 	names   []string
 	rules   []map[string]any
 	panels  map[string]float64
+	last    time.Duration // after the load began, when panels have data for the last time; 0: always
 	sparks  map[string][]exemplar
 	lines   []LogLine
 	mu      sync.Mutex     // for missing
@@ -321,12 +323,18 @@ func (w *world) prometheus(rw http.ResponseWriter, r *http.Request) {
 	}
 	for service, samples := range w.server {
 		if strings.HasPrefix(query, fmt.Sprintf("http_server_request_duration_seconds{service_name=%q}[", service)) {
-			var list []any
-			for _, s := range samples {
-				at := w.load.Begin.Add(time.Duration(s[0] * float64(time.Second)))
-				list = append(list, []any{float64(at.UnixMilli()) / 1000, map[string]any{"count": fmt.Sprint(s[1])}})
+			var result []any
+			for _, samples := range [][][2]float64{samples, w.second[service]} {
+				var list []any
+				for _, s := range samples {
+					at := w.load.Begin.Add(time.Duration(s[0] * float64(time.Second)))
+					list = append(list, []any{float64(at.UnixMilli()) / 1000, map[string]any{"count": fmt.Sprint(s[1])}})
+				}
+				if len(list) > 0 {
+					result = append(result, map[string]any{"metric": map[string]string{"instance": service + "-1"}, "histograms": list})
+				}
 			}
-			ok(map[string]any{"resultType": "matrix", "result": []any{map[string]any{"metric": map[string]string{"instance": service + "-1"}, "histograms": list}}})
+			ok(map[string]any{"resultType": "matrix", "result": result})
 			return
 		}
 	}
@@ -338,7 +346,12 @@ func (w *world) prometheus(rw http.ResponseWriter, r *http.Request) {
 		ok(vector(counts(w.over), "__name__"))
 		return
 	}
-	for _, known := range []map[string]float64{w.values, w.panels} {
+	at, _ := strconv.ParseFloat(r.FormValue("end")+r.FormValue("time"), 64)
+	panels := w.panels
+	if w.last > 0 && (at == 0 || time.UnixMilli(int64(1000*at)).After(w.load.Begin.Add(w.last))) {
+		panels = nil
+	}
+	for _, known := range []map[string]float64{w.values, panels} {
 		for begin, v := range known {
 			if strings.HasPrefix(query, begin) {
 				ok(vector(map[string]float64{"": v}, "x"))
