@@ -117,7 +117,7 @@ func TestInvalid(t *testing.T) {
 			h.ServeHTTP(w, r)
 		})
 	})
-	stdout, stderr, code := loadgen(t.Context(), "-rate", "200", "-duration", "500ms", "-max-workers", "2", "-url", tg.URL)
+	stdout, stderr, code := loadgen(t.Context(), "-rate", "200", "-duration", "500ms", "-max-workers", "2", "-quiet", "-url", tg.URL)
 	if code != 4 || !strings.HasPrefix(stdout, "INVALID       requests were sent ") || !strings.Contains(stdout, "\nINVALID       all 2 workers were busy") ||
 		!strings.HasPrefix(stderr, "loadgen: the report is invalid: ") {
 		t.Errorf("exit code %d, stderr %q\n%s", code, stderr, stdout)

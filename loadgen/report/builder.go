@@ -23,10 +23,10 @@ type Setup struct {
 	Seed       uint64
 	WarmUp     time.Duration // requests that are due before are not counted
 	Objectives []slo.Objective
-	Scenarios  []string // that requests can be of
-	Recording  string   // file that is replayed; "": none
-	Retries    string   // policy; "": none
-	Interval   time.Duration
+	Scenarios  []string      // that requests can be of
+	Recording  string        // file that is replayed; "": none
+	Retries    string        // policy; "": none
+	Interval   time.Duration // width of the report's intervals; 0: a second
 }
 
 // Outcome is what became of one request that counts.
