@@ -6,8 +6,10 @@ import (
 	"io"
 	"time"
 
-	"soundcheck/loadgen/attack"
 	"soundcheck/loadgen/compare"
+	"soundcheck/loadgen/engine"
+	"soundcheck/loadgen/measure"
+	"soundcheck/loadgen/schedule"
 )
 
 // abOptions are the flags of an attack on two targets in turn.
@@ -22,9 +24,9 @@ type abOptions struct {
 }
 
 // minBlocks is how many the shortest attack has.
-const minBlocks = 4 * compare.MinUnits
+const minBlocks = schedule.Quad * compare.MinUnits
 
-func parseAB(args []string, getenv func(string) string, stdout io.Writer) (attack.Config, abOptions, error) {
+func parseAB(args []string, getenv func(string) string, stdout io.Writer) (engine.Config, abOptions, error) {
 	f := newRequestFlags("loadgen ab -a URL -b URL [flags]", prefix+"_AB",
 		"Attacks two services in turn, in blocks of time in the order A B B A, and says whether B\nis slower than A, the baseline, or better. Exit codes: 0 it is not; 3 it regressed; 5 nobody can tell.")
 	var o abOptions
@@ -35,7 +37,7 @@ func parseAB(args []string, getenv func(string) string, stdout io.Writer) (attac
 	f.Var(&o.rate, "rate", "`requests` a second, or N/duration as in 30/1m (0.01/s to 100000/s)")
 	f.DurationVar(&o.duration, "duration", 2*time.Minute, "for this `long`: 32 to 600 blocks, four times a whole number")
 	f.DurationVar(&o.block, "block", time.Second, "attack one of them for this `long` (at least 200ms)")
-	f.StringVar(&o.arrivals, "arrivals", string(attack.Constant), "spread the requests evenly (`constant`) or as those of independent users (poisson)")
+	f.StringVar(&o.arrivals, "arrivals", string(schedule.Constant), "spread the requests evenly (`constant`) or as those of independent users (poisson)")
 	f.DurationVar(&f.c.WarmUp, "warmup", 2*time.Second, "attack both for this `long` first, and do not count it (0 to 10m)")
 	f.Lookup("slo").Usage = "what is late, and so not good: an `objective` as in p99<250ms (may be given several times)"
 	f.BoolVar(&o.quiet, "quiet", false, "show no progress")
@@ -73,25 +75,25 @@ func (o *abOptions) apply(f *targetFlags) error {
 	if err := f.checkSLOs(); err != nil {
 		return err
 	}
-	c.Plan.Arrivals = attack.Arrivals(o.arrivals)
-	quad := 4 * o.block
+	c.Plan.Arrivals = schedule.Arrivals(o.arrivals)
+	quad := schedule.Quad * o.block
 	switch {
-	case !(o.rate >= 0.01 && o.rate <= attack.MaxRate):
-		return f.Errorf("-rate %g is out of range: 0.01 to %d", o.rate, attack.MaxRate)
-	case o.block < attack.MinBlock || o.block > attack.MaxDuration/minBlocks:
-		return f.Errorf("-block %s is out of range: %s to %s", o.block, attack.MinBlock, attack.MaxDuration/minBlocks)
+	case !(o.rate >= 0.01 && o.rate <= schedule.MaxRate):
+		return f.Errorf("-rate %g is out of range: 0.01 to %d", o.rate, schedule.MaxRate)
+	case o.block < schedule.MinBlock || o.block > schedule.MaxDuration/minBlocks:
+		return f.Errorf("-block %s is out of range: %s to %s", o.block, schedule.MinBlock, schedule.MaxDuration/minBlocks)
 	case o.duration < minBlocks*o.block:
 		return f.Errorf("-duration %s is less than %d blocks: give -duration %s, or a shorter -block", o.duration, minBlocks, minBlocks*o.block)
-	case o.duration > attack.MaxBlocks*o.block:
-		return f.Errorf("-duration %s is more than %d blocks: give -duration %s, or a longer -block", o.duration, attack.MaxBlocks, attack.MaxBlocks*o.block)
+	case o.duration > measure.MaxIntervals*o.block:
+		return f.Errorf("-duration %s is more than %d blocks: give -duration %s, or a longer -block", o.duration, measure.MaxIntervals, measure.MaxIntervals*o.block)
 	case o.duration%quad != 0:
 		return f.Errorf("-duration %s is not a whole number of A B B A, which is %s: give -duration %s", o.duration, quad, (o.duration/quad+1)*quad)
-	case c.Plan.Arrivals != attack.Constant && c.Plan.Arrivals != attack.Poisson:
+	case c.Plan.Arrivals != schedule.Constant && c.Plan.Arrivals != schedule.Poisson:
 		return f.Errorf("-arrivals %q is not constant or poisson", o.arrivals)
 	case c.WarmUp < 0 || c.WarmUp > 10*time.Minute:
 		return f.Errorf("-warmup %s is out of range: 0 to 10m", c.WarmUp)
 	}
-	c.Plan.Stages = []attack.Stage{{Duration: c.WarmUp + o.duration, From: float64(o.rate), To: float64(o.rate)}}
+	c.Plan.Stages = []schedule.Stage{{Duration: c.WarmUp + o.duration, From: float64(o.rate), To: float64(o.rate)}}
 	if c.Plan.Planned() < 1 {
 		return f.Errorf("the plan is not one request")
 	}
@@ -105,7 +107,7 @@ func runAB(ctx context.Context, args []string, getenv func(string) string, stdou
 		return err
 	}
 	for _, u := range []struct{ name, url string }{{"a", o.a}, {"b", o.b}} {
-		if err := attack.Probe(ctx, u.url); err != nil {
+		if err := engine.Probe(ctx, u.url); err != nil {
 			return fmt.Errorf("reach the target of -%s: %w", u.name, err)
 		}
 	}
@@ -116,13 +118,16 @@ func runAB(ctx context.Context, args []string, getenv func(string) string, stdou
 	defer t.Finish(ctx, stderr)
 	bar := progress(stderr, o.quiet)
 	c.Progress = newView(bar).show
-	r, err := attack.AB(ctx, c, o.a, o.b, o.block)
+	r, err := engine.AB(ctx, c, o.a, o.b, o.block)
 	if err != nil {
 		return err
 	}
 	bar.Clear()
-	result := r.Compare(o.a, o.b, float64(o.tolerance))
-	if err := o.show(result, stdout); err != nil {
+	result, err := compare.Turns(r, c.Plan, o.block, o.a, o.b, float64(o.tolerance))
+	if err != nil {
+		return err
+	}
+	if err := writeResult(result, o.format, stdout); err != nil {
 		return err
 	}
 	if ctx.Err() != nil { // before its time

@@ -14,19 +14,22 @@ import (
 
 	"soundcheck/internal/cli"
 	"soundcheck/internal/telemetry"
-	"soundcheck/loadgen/attack"
+	"soundcheck/loadgen/engine"
+	"soundcheck/loadgen/report"
+	"soundcheck/loadgen/slo"
+	"soundcheck/loadgen/workload"
 )
 
 // attackOptions are the flags of an attack that are not its Config's.
 type attackOptions struct {
 	output
-	why    explanation
-	abort  bool // -abort-on-slo
-	quiet  bool
-	record string
+	explain explanation
+	abort   bool // -abort-on-slo
+	quiet   bool
+	record  string
 }
 
-func parseAttack(args []string, getenv func(string) string, stdout io.Writer) (attack.Config, attackOptions, error) {
+func parseAttack(args []string, getenv func(string) string, stdout io.Writer) (engine.Config, attackOptions, error) {
 	f := newTargetFlags("loadgen [flags]\n       loadgen capacity|ab|compare|merge|report -h", prefix, `Sends requests to the album service as a plan says and reports how it answered.
 Others: capacity searches for the highest rate; ab compares two services, compare two
 runs; merge puts runs of several machines together; report shows a run again.
@@ -35,14 +38,14 @@ Exit codes: 1 requests failed; 3 an objective was not met; 4 the report is inval
 	var o attackOptions
 	p.define(f)
 	o.output.define(f.Flags)
-	o.why.define(f)
+	o.explain.define(f)
 	f.BoolVar(&o.abort, "abort-on-slo", false, "end the attack when it is clear that an objective is not met")
 	f.BoolVar(&o.quiet, "quiet", false, "show no progress")
 	f.StringVar(&o.record, "record", "", "write each request to this `file`, for -replay")
 	if err := f.parse(args, getenv, stdout); err != nil {
 		return f.c, o, err
 	}
-	for _, err := range []error{p.apply(f), o.output.apply(f.Flags), o.why.apply(f)} {
+	for _, err := range []error{p.apply(f), o.output.apply(f.Flags), o.explain.apply(f)} {
 		if err != nil {
 			return f.c, o, err
 		}
@@ -70,28 +73,28 @@ func runAttack(ctx context.Context, args []string, getenv func(string) string, s
 		return err
 	}
 	if o.record != "" {
-		if c.Recorder, err = attack.NewRecorder(o.record, c.RunID); err != nil {
+		if c.Recorder, err = workload.NewRecorder(o.record, c.RunID); err != nil {
 			return errors.Join(fmt.Errorf("-record: %w", err), o.output.discard())
 		}
 	}
 	bar := progress(stderr, o.quiet)
 	c.Progress = newView(bar).show
 	if o.abort {
-		c.EndWhen = violated
+		c.EndWhen = slo.Violated
 	}
-	r, err := attack.Run(ctx, c)
+	r, err := engine.Run(ctx, c)
 	if c.Recorder != nil {
 		err = errors.Join(err, c.Recorder.Close())
 	}
 	if err != nil {
 		return errors.Join(err, o.output.discard())
 	}
-	over := ctx.Err() != nil // before its time
-	if o.why.on && !over {
-		o.why.explain(ctx, r, t, bar, stderr)
+	interrupted := ctx.Err() != nil // before its time
+	if o.explain.on && !interrupted {
+		o.explain.add(ctx, r, t, bar, stderr)
 	}
 	bar.Clear()
-	return cmp.Or(o.output.write(r, stdout, bar), verdict(r, over))
+	return cmp.Or(o.output.write(r, stdout, bar), verdict(r, interrupted))
 }
 
 // progress is shown on stderr, or nowhere.
@@ -102,22 +105,12 @@ func progress(stderr io.Writer, quiet bool) *cli.Progress {
 	return cli.NewProgress(stderr)
 }
 
-// violated names an objective that is clearly not met.
-func violated(list []attack.Outlook) string {
-	for _, o := range list {
-		if o.Clear && !o.Met {
-			return "the objective " + o.SLO.String() + " was not met"
-		}
-	}
-	return ""
-}
-
 // probe returns an error if no album service answers at the URL of an attack on one.
-func probe(ctx context.Context, c attack.Config) error {
-	if len(c.Targets) > 0 || c.Plan.Replay != nil && c.Plan.Replay.Targets() {
+func probe(ctx context.Context, c engine.Config) error {
+	if len(c.Targets) > 0 || c.Recording != nil && c.Recording.Targets() {
 		return nil // nothing is known of them that could be asked first
 	}
-	if err := attack.Probe(ctx, c.URL); err != nil {
+	if err := engine.Probe(ctx, c.URL); err != nil {
 		return fmt.Errorf("reach the target: %w\nstart the lab with make lab-up, or name another service with -url", err)
 	}
 	return nil
@@ -127,14 +120,14 @@ func probe(ctx context.Context, c attack.Config) error {
 const perConnection = 32 << 10
 
 // begin names the run and starts its telemetry.
-func begin(ctx context.Context, c *attack.Config, getenv func(string) string, stderr io.Writer) (*telemetry.Telemetry, error) {
+func begin(ctx context.Context, c *engine.Config, getenv func(string) string, stderr io.Writer) (*telemetry.Telemetry, error) {
 	c.RunID = runID(time.Now())
 	if getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(512<<20 + int64(c.MaxWorkers+c.Workers)*perConnection)
 	}
-	tc := telemetry.Config{Name: "loadgen", Logs: stderr, Quiet: true, IDs: attack.NewIDs(c.RunID)}
+	tc := telemetry.Config{Name: "loadgen", Logs: stderr, Quiet: true, IDs: engine.NewIDs(c.RunID)}
 	if c.TraceSample < 1 || getenv("OTEL_TRACES_SAMPLER") == "" {
-		tc.Sampler = attack.Sampler(c.TraceSample)
+		tc.Sampler = engine.Sampler(c.TraceSample)
 	}
 	t, err := telemetry.Setup(ctx, tc)
 	if err != nil {
@@ -165,22 +158,22 @@ const (
 
 // verdict is nil if the attack came out as it should. Over says that it was ended
 // before its time.
-func verdict(r *attack.Report, over bool) error {
+func verdict(r *report.Report, interrupted bool) error {
 	answered := r.Sent - r.Cancelled
-	bad := r.Classes[attack.Failed] + r.Classes[attack.Shed]
+	unserved := r.Unserved()
 	switch {
-	case over:
-		return fmt.Errorf("interrupted after %.1f s: %d requests were answered or failed, %d of them failed or were refused", r.Elapsed, answered, bad)
+	case interrupted:
+		return fmt.Errorf("interrupted after %.1f s: %d requests were answered or failed, %d of them failed or were refused", r.Elapsed, answered, unserved)
 	case answered == 0:
 		return errors.New("no request was counted")
 	case len(r.Invalid) > 0:
 		return cli.WithCode(codeInvalid, fmt.Errorf("the report is invalid: %s", r.Invalid[0]))
 	case r.Violated() > 0:
 		return cli.WithCode(codeViolated, fmt.Errorf("%d of %d objectives were not met", r.Violated(), len(r.SLOs)))
-	case len(r.SLOs) > 0 || bad == 0:
+	case len(r.SLOs) > 0 || unserved == 0:
 		return nil
-	case bad == answered:
+	case unserved == answered:
 		return fmt.Errorf("none of %d requests succeeded", answered)
 	}
-	return fmt.Errorf("%d of %d requests failed or were refused", bad, answered)
+	return fmt.Errorf("%d of %d requests failed or were refused", unserved, answered)
 }

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"soundcheck/internal/cli"
-	"soundcheck/loadgen/attack"
 	"soundcheck/loadgen/capacity"
+	"soundcheck/loadgen/engine"
+	"soundcheck/loadgen/schedule"
+	"soundcheck/loadgen/slo"
 )
 
 // capacityFlags are those that only a search has.
@@ -21,7 +22,7 @@ type capacityFlags struct {
 	quiet  bool
 }
 
-func parseCapacity(args []string, getenv func(string) string, stdout io.Writer) (attack.Config, capacityFlags, error) {
+func parseCapacity(args []string, getenv func(string) string, stdout io.Writer) (engine.Config, capacityFlags, error) {
 	f := newTargetFlags("loadgen capacity -slo OBJECTIVE [flags]", prefix+"_CAPACITY", `Searches for the highest rate at which a target meets its objectives.
 Exit codes: 3 no rate passed; 4 the generator could not keep to the plan before that.`)
 	var o capacityFlags
@@ -38,10 +39,10 @@ Exit codes: 3 no rate passed; 4 the generator could not keep to the plan before 
 	switch {
 	case len(f.c.SLOs) == 0:
 		return f.c, o, f.Errorf("give an objective that has to be met, as in -slo 'p99<100ms'")
-	case !(o.Lowest >= 0.01 && o.Lowest <= attack.MaxRate):
-		return f.c, o, f.Errorf("-from %g is out of range: 0.01 to %d", o.Lowest, attack.MaxRate)
-	case !(o.Highest >= o.Lowest && o.Highest <= attack.MaxRate):
-		return f.c, o, f.Errorf("-to %g is out of range: %g, which is -from, to %d", o.Highest, o.Lowest, attack.MaxRate)
+	case !(o.Lowest >= 0.01 && o.Lowest <= schedule.MaxRate):
+		return f.c, o, f.Errorf("-from %g is out of range: 0.01 to %d", o.Lowest, schedule.MaxRate)
+	case !(o.Highest >= o.Lowest && o.Highest <= schedule.MaxRate):
+		return f.c, o, f.Errorf("-to %g is out of range: %g, which is -from, to %d", o.Highest, o.Lowest, schedule.MaxRate)
 	case !(o.Precision >= 0.005 && o.Precision <= 1):
 		return f.c, o, f.Errorf("-precision %g is out of range: 0.005 to 1", o.Precision)
 	case o.step < 2*time.Second || o.step > time.Hour:
@@ -75,23 +76,14 @@ func runCapacity(ctx context.Context, args []string, getenv func(string) string,
 	defer t.Finish(ctx, stderr)
 	bar := progress(stderr, o.quiet)
 	s := &stepper{c: c, o: o, bar: bar}
-	s.c.Pool = attack.NewPool(c.MaxWorkers)
+	s.c.Pool = engine.NewPool(c.MaxWorkers)
 	defer s.c.Pool.Close()
-	begun := time.Now()
+	start := time.Now()
 	r, err := capacity.Search(ctx, o.Range, s.step)
 	bar.Clear()
-	r.RunID, r.Target, r.StartedAt = c.RunID, c.URL, begun
-	for _, slo := range c.SLOs {
-		r.Objectives = append(r.Objectives, slo.String())
-	}
-	if !aboutShares(c.SLOs) {
-		r.Objectives = append(r.Objectives, fmt.Sprintf("served>%g%%", 100*minServed))
-	}
-	write := r.Write
-	if o.format == "json" {
-		write = r.WriteJSON
-	}
-	switch e := write(stdout); {
+	r.RunID, r.Target, r.StartedAt = c.RunID, c.URL, start
+	r.Objectives = capacity.Objectives(c.SLOs)
+	switch e := writeResult(r, o.format, stdout); {
 	case ctx.Err() != nil:
 		return errors.Join(fmt.Errorf("interrupted after %d steps", len(r.Steps)), e)
 	case err != nil || e != nil:
@@ -106,89 +98,37 @@ func runCapacity(ctx context.Context, args []string, getenv func(string) string,
 
 // stepper keeps up a rate after the other.
 type stepper struct {
-	c    attack.Config
+	c    engine.Config
 	o    capacityFlags
 	bar  *cli.Progress
 	n    int
 	sent uint64 // requests of the steps before
 }
 
-// minStepShare is how much of a step a target has to pass before it can be over: what
-// builds up slowly shows late.
-const minStepShare = 0.5
-
 func (s *stepper) step(ctx context.Context, rate float64) (capacity.Step, error) {
 	s.n++
 	c := s.c
-	whole := c.WarmUp + s.o.step
-	c.Plan = attack.Plan{Stages: []attack.Stage{{Duration: whole, From: rate, To: rate}}, Arrivals: attack.Constant}
+	total := c.WarmUp + s.o.step
+	c.Plan = schedule.Plan{Stages: []schedule.Stage{{Duration: total, From: rate, To: rate}}, Arrivals: schedule.Constant}
 	c.Before = s.sent
 	elapsed := time.Duration(0)
-	c.Progress = func(p attack.Progress) {
+	c.Progress = func(p engine.Progress) {
 		elapsed = p.Elapsed - c.WarmUp
-		s.bar.Show(fmt.Sprintf("step %d: %.1f/s for %.0f of %.0f s, %s", s.n, rate, p.Elapsed.Seconds(), whole.Seconds(), now(p)))
+		s.bar.Show(fmt.Sprintf("step %d: %.1f/s for %.0f of %.0f s, %s", s.n, rate, p.Elapsed.Seconds(), total.Seconds(), now(p)))
 	}
-	c.EndWhen = func(list []attack.Outlook) string {
-		if why := violated(list); why != "" {
-			return why
-		}
-		for _, o := range list {
-			if !o.Clear || !o.Met || !o.Steady {
-				return ""
-			}
-		}
-		if float64(elapsed) < minStepShare*float64(s.o.step) {
-			return ""
-		}
-		return "all objectives are met"
+	c.EndWhen = func(list []slo.Outlook) string {
+		return capacity.Decided(list, elapsed, s.o.step)
 	}
-	r, err := attack.Run(ctx, c)
+	r, err := engine.Run(ctx, c)
 	if err != nil {
 		return capacity.Step{}, err
 	}
 	s.sent += uint64(r.Sent + r.WarmUp)
-	st := judge(r, rate, c.SLOs)
+	st := capacity.Judge(r, rate, c.SLOs)
 	verdict := "passed"
 	if !st.Passed {
 		verdict = "failed: " + st.Why
 	}
 	s.bar.Line(fmt.Sprintf("step %d: %.1f/s, p99 %.2f ms, %s", s.n, rate, 1000*st.P99, verdict))
 	return st, nil
-}
-
-// minServed is what share of a step's requests has to be served, unless an objective is
-// about shares.
-const minServed = 0.99
-
-func aboutShares(list []attack.SLO) bool { return slices.ContainsFunc(list, attack.SLO.Share) }
-
-// judge says whether a step passed, and if not, why. What is refused is fast: without an
-// objective about shares a target must not pass by that.
-func judge(r *attack.Report, rate float64, slos []attack.SLO) capacity.Step {
-	st := capacity.Step{Rate: rate, Reached: r.Reached, Goodput: r.Goodput, P50: r.Response.P50, P99: r.Response.P99, Lag: r.Lag.P99,
-		Requests: r.Sent, Elapsed: r.Elapsed, Early: r.Ended != ""}
-	served := float64(r.Classes[attack.Good] + r.Classes[attack.Late])
-	if share := served / float64(max(r.Sent, 1)); share < minServed && !aboutShares(slos) {
-		st.Why = fmt.Sprintf("%.1f%% of the requests were served", 100*share)
-	}
-	// What the target violates by itself comes before what the generator did.
-	for _, v := range r.SLOs {
-		switch {
-		case st.Why != "" && !st.Generator:
-		case !v.Met && (st.Why == "" || !v.Generator):
-			st.Why, st.Generator = fmt.Sprintf("%s: %s", v.SLO, v.Text), v.Generator
-		case v.Met && !v.Steady && st.Why == "":
-			st.Why = v.SLO + " at first, and not any more in the last third"
-		}
-	}
-	// Requests that were late took longer, so that objectives that are met are met. Those
-	// that were not sent at all are missing.
-	if why := r.Unsent(); why != "" && st.Why == "" && r.Ended == "" {
-		st.Why, st.Generator = why, true
-	}
-	if st.Generator && len(r.Invalid) > 0 {
-		st.Why += " because " + r.Invalid[0]
-	}
-	st.Passed = st.Why == ""
-	return st
 }

@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"soundcheck/loadgen/attack"
 	"soundcheck/loadgen/capacity"
+	"soundcheck/loadgen/measure"
+	"soundcheck/loadgen/report"
 )
 
 func slow(d time.Duration) func(http.Handler) http.Handler {
@@ -89,14 +90,14 @@ func TestMerge(t *testing.T) {
 	}
 	out := filepath.Join(dir, "merged")
 	stdout, stderr, code := loadgen(t.Context(), append([]string{"merge", "-format", "json", "-out", out}, folders...)...)
-	var r attack.Report
-	if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != 4 || r.Sent != 100 || r.Planned != 100 || r.Classes[attack.Good] != 100 {
+	var r report.Report
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != 4 || r.Sent != 100 || r.Planned != 100 || r.Classes[measure.Good] != 100 {
 		t.Errorf("exit code %d, %v, %+v\n%s", code, err, r, stderr)
 	}
 	if !strings.Contains(strings.Join(r.Invalid, "\n"), "after the first: give all the same -start-at") {
 		t.Errorf("invalid because %q, want that they did not begin together", r.Invalid)
 	}
-	if again, err := attack.ReadReport(out); err != nil || again.Response != r.Response {
+	if again, err := report.Read(out); err != nil || again.Response != r.Response {
 		t.Errorf("written: %+v, %v", again, err)
 	}
 	for _, tt := range []struct {
@@ -171,7 +172,7 @@ func TestKeep(t *testing.T) {
 	if list[0].Name() != "20210101T000000Z-0000" || len(list) != keptRuns+1 || list[len(list)-1].Name() != "mine" {
 		t.Errorf("%d kept, from %s on", len(list), list[0].Name())
 	}
-	r, err := attack.ReadReport(filepath.Join(keep, list[len(list)-3].Name()))
+	r, err := report.Read(filepath.Join(keep, list[len(list)-3].Name()))
 	if err != nil || r.Sent != 10 {
 		t.Errorf("the run: %+v, %v", r, err)
 	}

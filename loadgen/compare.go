@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"soundcheck/internal/cli"
-	"soundcheck/loadgen/attack"
 	"soundcheck/loadgen/compare"
+	"soundcheck/loadgen/report"
 )
 
 // comparison is how two are compared, and how that is shown.
@@ -23,14 +23,6 @@ func (o *comparison) define(f *cli.Flags) {
 	o.tolerance = 0.05
 	f.Var(&o.tolerance, "tolerance", "what B may be worse by: a `share` of A's value (0% to 100%)")
 	f.StringVar(&o.format, "format", "text", "of the result: "+resultFormats)
-}
-
-// show writes a result.
-func (o *comparison) show(r *compare.Result, stdout io.Writer) error {
-	if o.format == "json" {
-		return r.WriteJSON(stdout)
-	}
-	return r.Write(stdout)
 }
 
 // percent is a share that is written as in 5%.
@@ -72,19 +64,19 @@ func runCompare(args []string, getenv func(string) string, stdout io.Writer) err
 	if f.NArg() != 2 {
 		return f.Errorf("give two folders, as in loadgen compare .lab/runs/1 .lab/runs/2")
 	}
-	a, err := attack.ReadReport(f.Arg(0))
+	a, err := report.Read(f.Arg(0))
 	if err != nil {
 		return err
 	}
-	b, err := attack.ReadReport(f.Arg(1))
+	b, err := report.Read(f.Arg(1))
 	if err != nil {
 		return err
 	}
-	r, err := attack.Compare(a, b, float64(o.tolerance))
+	r, err := compare.Reports(a, b, float64(o.tolerance))
 	if err != nil {
 		return fmt.Errorf("compare: %w", err)
 	}
-	if err := o.show(r, stdout); err != nil {
+	if err := writeResult(r, o.format, stdout); err != nil {
 		return err
 	}
 	return conclude(r)

@@ -5,13 +5,17 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/cli"
-	"soundcheck/loadgen/attack"
+	"soundcheck/loadgen/engine"
+	"soundcheck/loadgen/schedule"
+	"soundcheck/loadgen/slo"
+	"soundcheck/loadgen/workload"
 )
 
 // Limits of flags.
@@ -27,7 +31,7 @@ const prefix = "SOUNDCHECK_LOADGEN"
 // objectives are what -slo says. What is given on the command line replaces what the
 // environment says.
 type objectives struct {
-	list     []attack.SLO
+	list     []slo.Objective
 	defaults bool // list is from the environment
 }
 
@@ -44,14 +48,9 @@ func (o *objectives) Set(s string) error {
 	if o.defaults {
 		o.list, o.defaults = nil, false
 	}
-	for part := range strings.SplitSeq(s, ",") {
-		slo, err := attack.ParseSLO(part)
-		if err != nil {
-			return err
-		}
-		o.list = append(o.list, slo)
-	}
-	return nil
+	list, err := slo.ParseList(s)
+	o.list = append(o.list, list...)
+	return err
 }
 
 // Default implements cli.Defaulter.
@@ -60,7 +59,7 @@ func (o *objectives) Default() { o.defaults = true }
 // targetFlags say what is sent, and where to. All that send have them.
 type targetFlags struct {
 	*cli.Flags
-	c       attack.Config
+	c       engine.Config
 	slos    objectives
 	mix     string
 	targets string
@@ -79,11 +78,11 @@ func newTargetFlags(usage, prefix, about string) *targetFlags {
 // newRequestFlags returns the flags without those that say where requests are sent to.
 func newRequestFlags(usage, prefix, about string) *targetFlags {
 	f := &targetFlags{Flags: cli.NewFlags(usage, prefix, about), stdin: os.Stdin}
-	f.StringVar(&f.mix, "mix", "get=70,list=20,create=10", "`weights` of the scenarios "+strings.Join(attack.Names(), ", ")+" (each 0 to 1000)")
+	f.StringVar(&f.mix, "mix", "get=70,list=20,create=10", "`weights` of the scenarios "+strings.Join(workload.Names(), ", ")+" (each 0 to 1000)")
 	f.DurationVar(&f.c.Timeout, "timeout", 10*time.Second, "give up a request after this `long` (1ms to 10m)")
 	f.IntVar(&f.c.MaxWorkers, "max-workers", 1024, "`requests` in flight at most (1 to 65536)")
 	f.Uint64Var(&f.c.Seed, "seed", 1, "`number` that the arrivals, the order of requests and the created albums follow from")
-	f.StringVar(&f.retry, "retry", string(attack.RetryNone), "send what was not served again, up to 3 times: `none`, honour (what was refused, when its Retry-After says) or naive (at once, if it was refused, failed with 5xx or was not answered)")
+	f.StringVar(&f.retry, "retry", string(engine.RetryNone), "send what was not served again, up to 3 times: `none`, honour (what was refused, when its Retry-After says) or naive (at once, if it was refused, failed with 5xx or was not answered)")
 	f.Float64Var(&f.c.TraceSample, "trace-sample", 1, "`share` of the traces that are sampled (0 to 1); 1: as OTEL_TRACES_SAMPLER says, all if it says nothing")
 	f.Var(&f.slos, "slo", "`objective` that has to be met, as in p99<250ms, p99(get)<50ms, good>99.9% (may be given several times)")
 	return f
@@ -97,14 +96,14 @@ func (f *targetFlags) parse(args []string, getenv func(string) string, stdout in
 	f.set = map[string]bool{}
 	f.Visit(func(fl *flag.Flag) { f.set[fl.Name] = true })
 	f.c.SLOs = f.slos.list
-	f.c.Retry = attack.Retry(f.retry)
+	f.c.Retry = engine.Retry(f.retry)
 	c := &f.c
 	switch {
 	case c.Timeout < time.Millisecond || c.Timeout > 10*time.Minute:
 		return f.Errorf("-timeout %s is out of range: 1ms to 10m", c.Timeout)
 	case c.MaxWorkers < 1 || c.MaxWorkers > maxWorkers:
 		return f.Errorf("-max-workers %d is out of range: 1 to %d", c.MaxWorkers, maxWorkers)
-	case c.Retry != attack.RetryNone && c.Retry != attack.RetryHonour && c.Retry != attack.RetryNaive:
+	case c.Retry != engine.RetryNone && c.Retry != engine.RetryHonour && c.Retry != engine.RetryNaive:
 		return f.Errorf("-retry %q is not none, honour or naive", f.retry)
 	case !(c.TraceSample >= 0 && c.TraceSample <= 1):
 		return f.Errorf("-trace-sample %g is out of range: 0 to 1", c.TraceSample)
@@ -115,7 +114,7 @@ func (f *targetFlags) parse(args []string, getenv func(string) string, stdout in
 		}
 	}
 	var err error
-	if c.Mix, err = attack.ParseMix(f.mix); err != nil {
+	if c.Mix, err = workload.ParseMix(f.mix); err != nil {
 		return f.Errorf("-mix: %v", err)
 	}
 	if f.targets != "" {
@@ -127,7 +126,7 @@ func (f *targetFlags) parse(args []string, getenv func(string) string, stdout in
 // checkSLOs returns an error if an objective is about a scenario that is not sent.
 func (f *targetFlags) checkSLOs() error {
 	for _, s := range f.c.SLOs {
-		if name := s.Scenario(); name != "" && !f.c.Sends(name) {
+		if name := s.Scenario(); name != "" && !slices.Contains(f.c.Scenarios(), name) {
 			return f.Errorf("-slo %s: no request of %s is sent", s, name)
 		}
 	}
@@ -156,7 +155,7 @@ func (f *targetFlags) readTargets() error {
 		in, name = file, f.targets
 	}
 	var err error
-	if f.c.Targets, err = attack.ReadTargets(name, in); err != nil {
+	if f.c.Targets, err = workload.ReadTargets(name, in); err != nil {
 		return f.Errorf("-targets: %v", err)
 	}
 	f.c.URL = name
@@ -178,9 +177,9 @@ type rate float64
 
 func (r *rate) String() string { return strconv.FormatFloat(float64(*r), 'g', -1, 64) }
 
-// Set reads a rate as attack.ParseRate does.
+// Set reads a rate as schedule.ParseRate does.
 func (r *rate) Set(s string) error {
-	v, err := attack.ParseRate(s)
+	v, err := schedule.ParseRate(s)
 	*r = rate(v)
 	return err
 }
@@ -204,7 +203,7 @@ func (p *planFlags) define(f *targetFlags) {
 	f.Var(&p.rate, "rate", "`requests` a second, or N/duration as in 30/1m (0.01/s to 100000/s); 0: closed model, see -workers")
 	f.DurationVar(&p.duration, "duration", defaultDuration, "for this `long` (100ms to 24h); with -n: until all are sent")
 	f.StringVar(&p.stages, "stages", "", "`stages` of duration@rate or duration@from..to, as in 10s@0..200,30s@200; replaces -rate and -duration")
-	f.StringVar(&p.arrivals, "arrivals", string(attack.Constant), "spread the requests evenly (`constant`) or as those of independent users (poisson)")
+	f.StringVar(&p.arrivals, "arrivals", string(schedule.Constant), "spread the requests evenly (`constant`) or as those of independent users (poisson)")
 	f.Uint64Var(&f.c.Plan.Max, "n", 0, "number of `requests` (0: no limit); -duration or -stages may end the run earlier")
 	f.IntVar(&f.c.Workers, "workers", 0, "of the closed model (-rate 0): this `number` sends when they were answered (1 to 65536)")
 	f.DurationVar(&f.c.WarmUp, "warmup", 0, "do not count the requests of this first part of the `time`")
@@ -216,7 +215,7 @@ func (p *planFlags) define(f *targetFlags) {
 // apply checks them and makes the plan.
 func (p *planFlags) apply(f *targetFlags) error {
 	c := &f.c
-	c.Plan.Arrivals = attack.Arrivals(p.arrivals)
+	c.Plan.Arrivals = schedule.Arrivals(p.arrivals)
 	// What is given replaces what the environment says instead.
 	if p.stages != "" && !f.set["stages"] && (f.set["rate"] || f.set["duration"] || f.set["replay"]) {
 		p.stages = ""
@@ -227,9 +226,9 @@ func (p *planFlags) apply(f *targetFlags) error {
 	switch {
 	case p.stages != "" && (f.set["rate"] || f.set["duration"]):
 		return f.Errorf("-stages says what -rate and -duration say: give one of them")
-	case p.rate != 0 && !(p.rate >= 0.01 && p.rate <= attack.MaxRate):
-		return f.Errorf("-rate %g is out of range: 0.01 to %d, or 0", p.rate, attack.MaxRate)
-	case p.duration < attack.MinDuration || p.duration > attack.MaxDuration:
+	case p.rate != 0 && !(p.rate >= 0.01 && p.rate <= schedule.MaxRate):
+		return f.Errorf("-rate %g is out of range: 0.01 to %d, or 0", p.rate, schedule.MaxRate)
+	case p.duration < schedule.MinDuration || p.duration > schedule.MaxDuration:
 		return f.Errorf("-duration %s is out of range: 100ms to 24h", p.duration)
 	case c.Workers < 0 || c.Workers > maxWorkers:
 		return f.Errorf("-workers %d is out of range: 1 to %d", c.Workers, maxWorkers)
@@ -237,7 +236,7 @@ func (p *planFlags) apply(f *targetFlags) error {
 		return f.Errorf("-rate 0 is the closed model, which needs -workers")
 	case c.Workers > 0 && (p.rate != 0 || p.stages != "" || p.replay != ""):
 		return f.Errorf("-workers is for the closed model: give -rate 0 too, and no -stages or -replay")
-	case c.Plan.Arrivals != attack.Constant && c.Plan.Arrivals != attack.Poisson:
+	case c.Plan.Arrivals != schedule.Constant && c.Plan.Arrivals != schedule.Poisson:
 		return f.Errorf("-arrivals %q is not constant or poisson", p.arrivals)
 	case c.WarmUp < 0:
 		return f.Errorf("-warmup %s is below 0", c.WarmUp)
@@ -256,24 +255,25 @@ func (p *planFlags) apply(f *targetFlags) error {
 		if err = f.only("-replay", "rate", "duration", "stages", "arrivals", "mix", "targets", "seed", "shard"); err != nil {
 			return err
 		}
-		if c.Plan.Replay, err = attack.ReadRecording(p.replay, c.Plan.Max); err != nil {
+		if c.Recording, err = workload.ReadRecording(p.replay, c.Plan.Max); err != nil {
 			return f.Errorf("-replay %s: %v", p.replay, err)
 		}
-		if c.Plan.Replay.Targets() {
+		c.Plan.Replay = c.Recording.Replay()
+		if c.Recording.Targets() {
 			if f.set["url"] {
 				return f.Errorf("-replay %s says whole URLs: -url has no meaning", p.replay)
 			}
 			c.URL = p.replay
 		}
 	case p.stages != "":
-		if c.Plan.Stages, err = attack.ParseStages(p.stages); err != nil {
+		if c.Plan.Stages, err = schedule.ParseStages(p.stages); err != nil {
 			return f.Errorf("-stages: %v", err)
 		}
 	default:
 		if err := p.untilSent(f); err != nil {
 			return err
 		}
-		c.Plan.Stages = []attack.Stage{{Duration: p.duration, From: float64(p.rate), To: float64(p.rate)}}
+		c.Plan.Stages = []schedule.Stage{{Duration: p.duration, From: float64(p.rate), To: float64(p.rate)}}
 	}
 	if err := f.checkSLOs(); err != nil {
 		return err
@@ -294,10 +294,10 @@ func (p *planFlags) untilSent(f *targetFlags) error {
 	if n == 0 || f.set["duration"] || !f.set["n"] && p.duration != defaultDuration {
 		return nil
 	}
-	if p.duration = attack.MaxDuration; p.rate > 0 {
-		p.duration = attack.ForRequests(n, float64(p.rate), f.c.Plan.Arrivals)
+	if p.duration = schedule.MaxDuration; p.rate > 0 {
+		p.duration = schedule.ForRequests(n, float64(p.rate), f.c.Plan.Arrivals)
 	}
-	if p.duration > attack.MaxDuration {
+	if p.duration > schedule.MaxDuration {
 		return f.Errorf("-n %d at -rate %g takes longer than 24h", n, p.rate)
 	}
 	return nil

@@ -59,9 +59,9 @@
 // compared with those of as many typical ones (-explain): where on the critical path the
 // difference is, with 95% intervals, and a trace to look at.
 //
-// The report is on stdout (-format json: attack.Report; markdown: for a pull request;
+// The report is on stdout (-format json: report.Report; markdown: for a pull request;
 // html: a page with charts), and with -out in files beside histograms and each result
-// (attack.Folder); progress on stderr. Where the folder .lab is, the last 50 runs are
+// (report.Folder); progress on stderr. Where the folder .lab is, the last 50 runs are
 // kept in .lab/runs (-keep). Ctrl-C ends the attack at once and shows the report so far.
 //
 // Each collection of memory holds requests up. Without GOGC and GOMEMLIMIT in the
@@ -107,9 +107,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	case "capacity":
 		return runCapacity(ctx, args[1:], getenv, stdout, stderr)
 	case "merge":
-		return merge(args[1:], getenv, stdout)
+		return runMerge(args[1:], getenv, stdout)
 	case "report":
-		return report(args[1:], getenv, stdout)
+		return runReport(args[1:], getenv, stdout)
 	case "compare":
 		return runCompare(args[1:], getenv, stdout)
 	case "ab":

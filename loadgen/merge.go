@@ -6,11 +6,11 @@ import (
 	"io"
 
 	"soundcheck/internal/cli"
-	"soundcheck/loadgen/attack"
+	"soundcheck/loadgen/report"
 )
 
-// merge shows the report of several runs as of one.
-func merge(args []string, getenv func(string) string, stdout io.Writer) error {
+// runMerge shows the report of several runs as of one.
+func runMerge(args []string, getenv func(string) string, stdout io.Writer) error {
 	f := cli.NewFlags("loadgen merge [flags] FOLDER...", prefix+"_MERGE", "Puts the runs of several machines together: their histograms add up exactly.\nExit codes: as of an attack.")
 	format := f.String("format", "text", formats)
 	out := f.String("out", "", "write the report and its histograms to files in this `folder`, which must hold no run")
@@ -26,20 +26,20 @@ func merge(args []string, getenv func(string) string, stdout io.Writer) error {
 	if f.NArg() == 0 {
 		return f.Errorf("give the folders of the runs, as in loadgen merge runs/1 runs/2")
 	}
-	var reports []*attack.Report
+	var reports []*report.Report
 	for _, folder := range f.Args() {
-		r, err := attack.ReadReport(folder)
+		r, err := report.Read(folder)
 		if err != nil {
 			return err
 		}
 		reports = append(reports, r)
 	}
-	r, err := attack.Merge(reports)
+	r, err := report.Merge(reports)
 	if err != nil {
 		return fmt.Errorf("merge: %w", err)
 	}
 	if *out != "" {
-		folder, err := attack.NewFolder(*out, false)
+		folder, err := report.NewFolder(*out, false)
 		if err != nil {
 			return fmt.Errorf("-out: %w", err)
 		}

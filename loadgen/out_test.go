@@ -14,18 +14,19 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
-	"soundcheck/loadgen/attack"
+	"soundcheck/loadgen/measure"
+	"soundcheck/loadgen/report"
 )
 
 func TestClosedModelAndJSON(t *testing.T) {
 	t.Parallel()
 	tg := newTarget(t, nil)
 	stdout, stderr, code := loadgen(t.Context(), "-rate", "0", "-workers", "3", "-n", "120", "-format", "json", "-url", tg.URL)
-	var r attack.Report
+	var r report.Report
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != 0 || stderr != "" {
 		t.Fatalf("exit code %d, stderr %q, %v\n%s", code, stderr, err, stdout)
 	}
-	if r.Version != attack.ReportVersion || r.Model != "closed" || r.Workers != 3 || r.Sent != 120 || r.Classes[attack.Good] != 120 || r.Peak > 3 || r.Goodput <= 0 || r.Lag.Max != 0 {
+	if r.Version != report.Version || r.Model != "closed" || r.Workers != 3 || r.Sent != 120 || r.Classes[measure.Good] != 120 || r.Peak > 3 || r.Goodput <= 0 || r.Lag.Max != 0 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -43,7 +44,7 @@ func TestOut(t *testing.T) {
 		t.Errorf("report: exit code %d, %s\n%s, want\n%s", code, stderr, again, stdout)
 	}
 	stdout, _, _ = loadgen(t.Context(), "report", "-format", "json", dir)
-	var short, long attack.Report
+	var short, long report.Report
 	b, err := os.ReadFile(filepath.Join(dir, "report.json"))
 	if err = errors.Join(err, json.Unmarshal(b, &long), json.Unmarshal([]byte(stdout), &short)); err != nil {
 		t.Fatal(err)
@@ -116,7 +117,7 @@ func TestInvalid(t *testing.T) {
 			h.ServeHTTP(w, r)
 		})
 	})
-	stdout, stderr, code := loadgen(t.Context(), "-rate", "200", "-duration", "500ms", "-max-workers", "2", "-url", tg.URL)
+	stdout, stderr, code := loadgen(t.Context(), "-rate", "200", "-duration", "500ms", "-max-workers", "2", "-quiet", "-url", tg.URL)
 	if code != 4 || !strings.HasPrefix(stdout, "INVALID       requests were sent ") || !strings.Contains(stdout, "\nINVALID       all 2 workers were busy") ||
 		!strings.HasPrefix(stderr, "loadgen: the report is invalid: ") {
 		t.Errorf("exit code %d, stderr %q\n%s", code, stderr, stdout)

@@ -10,7 +10,8 @@ import (
 	"slices"
 
 	"soundcheck/internal/cli"
-	"soundcheck/loadgen/attack"
+	"soundcheck/loadgen/engine"
+	"soundcheck/loadgen/report"
 )
 
 // output is where a report goes.
@@ -18,15 +19,15 @@ type output struct {
 	format string
 	out    string // folder; "": none
 	keep   string // folder of the folders of runs; "": none
-	kept   []*attack.Folder
+	kept   []*report.Folder
 }
 
 // writers are the formats of a report.
-var writers = map[string]func(*attack.Report, io.Writer) error{
-	"text":     (*attack.Report).Write,
-	"json":     (*attack.Report).WriteJSON,
-	"markdown": (*attack.Report).WriteMarkdown,
-	"html":     (*attack.Report).WriteHTML,
+var writers = map[string]func(*report.Report, io.Writer) error{
+	"text":     (*report.Report).Write,
+	"json":     (*report.Report).WriteJSON,
+	"markdown": (*report.Report).WriteMarkdown,
+	"html":     (*report.Report).WriteHTML,
 }
 
 const formats = "`text`, json, markdown or html"
@@ -58,12 +59,23 @@ func checkResultFormat(f *cli.Flags, format string) error {
 	return nil
 }
 
+// writeResult writes the result of a comparison or a search.
+func writeResult(r interface {
+	Write(io.Writer) error
+	WriteJSON(io.Writer) error
+}, format string, stdout io.Writer) error {
+	if format == "json" {
+		return r.WriteJSON(stdout)
+	}
+	return r.Write(stdout)
+}
+
 func plain(s string) string { return regexp.MustCompile("`").ReplaceAllString(s, "") }
 
 // open makes the folders.
-func (o *output) open(c *attack.Config) (err error) {
+func (o *output) open(c *engine.Config) (err error) {
 	if o.out != "" {
-		if c.Folder, err = attack.NewFolder(o.out, true); err != nil {
+		if c.Folder, err = report.NewFolder(o.out, true); err != nil {
 			return fmt.Errorf("-out: %w", err)
 		}
 		o.kept = append(o.kept, c.Folder)
@@ -74,7 +86,7 @@ func (o *output) open(c *attack.Config) (err error) {
 	if _, err := os.Stat(filepath.Dir(o.keep)); err != nil {
 		return nil
 	}
-	f, err := attack.NewFolder(filepath.Join(o.keep, c.RunID), false)
+	f, err := report.NewFolder(filepath.Join(o.keep, c.RunID), false)
 	if err != nil {
 		return fmt.Errorf("-keep: %w", err)
 	}
@@ -111,33 +123,10 @@ func prune(folder string) error {
 }
 
 // write shows the report, and finishes the folders.
-func (o *output) write(r *attack.Report, stdout io.Writer, bar *cli.Progress) error {
+func (o *output) write(r *report.Report, stdout io.Writer, bar *cli.Progress) error {
 	err := writers[o.format](r, stdout)
 	for _, f := range o.kept {
 		err = errors.Join(err, f.Finish(r))
 	}
 	return err
-}
-
-// report shows the report of a run that -out wrote.
-func report(args []string, getenv func(string) string, stdout io.Writer) error {
-	f := cli.NewFlags("loadgen report [flags] FOLDER", prefix+"_REPORT", "Shows the report of a run again.")
-	format := f.String("format", "text", formats)
-	if err := f.Parse(args, getenv, stdout); err != nil {
-		return err
-	}
-	if err := checkFormat(f, *format); err != nil {
-		return err
-	}
-	if err := folders(f); err != nil {
-		return err
-	}
-	if f.NArg() != 1 {
-		return f.Errorf("give one folder, as in loadgen report .lab/runs/1")
-	}
-	r, err := attack.ReadReport(f.Arg(0))
-	if err != nil {
-		return err
-	}
-	return writers[*format](r, stdout)
 }

@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"soundcheck/internal/cli"
-	"soundcheck/loadgen/attack"
+	"soundcheck/loadgen/engine"
+	"soundcheck/loadgen/measure"
 )
 
 // view shows how an attack goes: on a terminal in some lines that are written over,
@@ -22,7 +23,7 @@ const sparkSeconds = 60
 
 func newView(bar *cli.Progress) *view { return &view{bar: bar} }
 
-func (v *view) show(p attack.Progress) {
+func (v *view) show(p engine.Progress) {
 	if p.Last.Requests > 0 {
 		v.p99s = append(v.p99s, p.Last.P99)
 		v.p99s = v.p99s[max(len(v.p99s)-sparkSeconds, 0):]
@@ -34,16 +35,16 @@ func (v *view) show(p attack.Progress) {
 	v.bar.Show(line(p))
 }
 
-func line(p attack.Progress) string {
+func line(p engine.Progress) string {
 	if p.Starts > 0 {
 		return fmt.Sprintf("starts in %.0f s", p.Starts.Seconds())
 	}
 	return fmt.Sprintf("%.0f of %.0f s: %d requests, %d failed, %d shed, p99 %s; now %s", p.Elapsed.Seconds(), p.Duration.Seconds(),
-		p.Requests, p.Classes[attack.Failed], p.Classes[attack.Shed], ms(p.P99), now(p))
+		p.Requests, p.Classes[measure.Failed], p.Classes[measure.Shed], ms(p.P99), now(p))
 }
 
 // now is what was answered in the last second.
-func now(p attack.Progress) string {
+func now(p engine.Progress) string {
 	text := fmt.Sprintf("%.0f/s reached, %d in flight, p50 %s, p99 %s", float64(p.Last.Requests)/max(p.Last.Seconds, 0.001), p.InFlight, ms(p.Last.P50), ms(p.Last.P99))
 	if p.Asked > 0 {
 		text = fmt.Sprintf("%.0f/s asked, ", p.Asked) + text
@@ -51,21 +52,21 @@ func now(p attack.Progress) string {
 	return text
 }
 
-func (v *view) lines(p attack.Progress) string {
+func (v *view) lines(p engine.Progress) string {
 	if p.Starts > 0 {
 		return line(p)
 	}
-	var so []string
-	for _, c := range []attack.Class{attack.Good, attack.Late, attack.Shed, attack.Failed} {
-		if n := p.Classes[c]; n > 0 || c == attack.Good || c == attack.Failed {
-			so = append(so, fmt.Sprintf("%d %s", n, c))
+	var classes []string
+	for _, c := range []measure.Class{measure.Good, measure.Late, measure.Shed, measure.Failed} {
+		if n := p.Classes[c]; n > 0 || c == measure.Good || c == measure.Failed {
+			classes = append(classes, fmt.Sprintf("%d %s", n, c))
 		}
 	}
 	left := max(p.Duration-p.Elapsed, 0)
 	return strings.Join([]string{
 		fmt.Sprintf("%s  %.0f of %.0f s, %.0f s left", gauge(float64(p.Elapsed)/float64(max(p.Duration, 1)), 30), p.Elapsed.Seconds(), p.Duration.Seconds(), left.Seconds()),
 		"now     " + now(p) + ", sent late by up to " + ms(p.Last.Lag),
-		fmt.Sprintf("so far  %s, p99 %s", strings.Join(so, ", "), ms(p.P99)),
+		fmt.Sprintf("so far  %s, p99 %s", strings.Join(classes, ", "), ms(p.P99)),
 		"p99     " + spark(v.p99s),
 	}, "\n")
 }

@@ -6,14 +6,15 @@ import (
 	"time"
 
 	"soundcheck/internal/cli"
-	"soundcheck/loadgen/attack"
+	"soundcheck/loadgen/engine"
+	"soundcheck/loadgen/measure"
 )
 
 func TestView(t *testing.T) {
 	t.Parallel()
 	v := newView(cli.NewProgress(new(bytes.Buffer)))
-	p := attack.Progress{Elapsed: 12 * time.Second, Duration: 30 * time.Second, Asked: 100, Requests: 1200, InFlight: 3, P99: 9 * time.Millisecond,
-		Classes: map[attack.Class]int{attack.Good: 1190, attack.Shed: 10}, Last: attack.Window{Seconds: 1, Requests: 99, P50: 1200 * time.Microsecond, P99: 4200 * time.Microsecond, Lag: 80 * time.Microsecond}}
+	p := engine.Progress{Elapsed: 12 * time.Second, Duration: 30 * time.Second, Asked: 100, Requests: 1200, InFlight: 3, P99: 9 * time.Millisecond,
+		Classes: map[measure.Class]int{measure.Good: 1190, measure.Shed: 10}, Last: measure.Window{Seconds: 1, Requests: 99, P50: 1200 * time.Microsecond, P99: 4200 * time.Microsecond, Lag: 80 * time.Microsecond}}
 	for i := range 100 { // the curve is of the last minute
 		p.Last.P99 = time.Duration(1+i%8) * time.Millisecond
 		v.show(p)

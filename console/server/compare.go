@@ -3,7 +3,8 @@ package server
 import (
 	"net/http"
 
-	"soundcheck/loadgen/attack"
+	"soundcheck/loadgen/compare"
+	"soundcheck/loadgen/report"
 )
 
 // compare answers whether one run is slower than another, as loadgen compare does: runs a
@@ -26,7 +27,7 @@ func (rs *runs) compare(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer rs.leave()
-	var reports [2]*attack.Report
+	var reports [2]*report.Report
 	for i, name := range []string{"a", "b"} {
 		id := rs.name(w, v.Get(name))
 		if id == "" {
@@ -39,7 +40,7 @@ func (rs *runs) compare(w http.ResponseWriter, r *http.Request) {
 		}
 		reports[i] = report
 	}
-	result, err := attack.Compare(reports[0], reports[1], float64(tolerance)/100)
+	result, err := compare.Reports(reports[0], reports[1], float64(tolerance)/100)
 	if err != nil {
 		fail(w, http.StatusUnprocessableEntity, "these two cannot be compared: "+err.Error())
 		return

@@ -15,7 +15,8 @@ import (
 	"sync"
 	"time"
 
-	"soundcheck/loadgen/attack"
+	"soundcheck/loadgen/measure"
+	"soundcheck/loadgen/report"
 )
 
 // maxRuns is how many runs are listed: loadgen itself keeps 50.
@@ -59,21 +60,21 @@ type listed struct {
 
 // run is one of the list.
 type run struct {
-	ID       string               `json:"id"`
-	Started  time.Time            `json:"started_at,omitzero"`
-	Target   string               `json:"target,omitempty"`
-	Plan     string               `json:"plan,omitempty"`
-	Elapsed  float64              `json:"elapsed,omitempty"` // s
-	Asked    float64              `json:"rate_asked,omitempty"`
-	Reached  float64              `json:"rate_reached,omitempty"`
-	Sent     int                  `json:"sent,omitempty"`
-	Classes  map[attack.Class]int `json:"classes,omitempty"`
-	P50      float64              `json:"p50,omitempty"` // s
-	P99      float64              `json:"p99,omitempty"`
-	Verdict  string               `json:"verdict"` // see verdict
-	Because  string               `json:"because,omitempty"`
-	Problem  string               `json:"problem,omitempty"` // why it cannot be read
-	Finished bool                 `json:"finished"`          // a report is there
+	ID       string                `json:"id"`
+	Started  time.Time             `json:"started_at,omitzero"`
+	Target   string                `json:"target,omitempty"`
+	Plan     string                `json:"plan,omitempty"`
+	Elapsed  float64               `json:"elapsed,omitempty"` // s
+	Asked    float64               `json:"rate_asked,omitempty"`
+	Reached  float64               `json:"rate_reached,omitempty"`
+	Sent     int                   `json:"sent,omitempty"`
+	Classes  map[measure.Class]int `json:"classes,omitempty"`
+	P50      float64               `json:"p50,omitempty"` // s
+	P99      float64               `json:"p99,omitempty"`
+	Verdict  string                `json:"verdict"` // see verdict
+	Because  string                `json:"because,omitempty"`
+	Problem  string                `json:"problem,omitempty"` // why it cannot be read
+	Finished bool                  `json:"finished"`          // a report is there
 }
 
 func newRuns(c Config) *runs {
@@ -156,15 +157,15 @@ func begun(id string) time.Time {
 	return t
 }
 
-func (rs *runs) read(id string) (*attack.Report, error) {
+func (rs *runs) read(id string) (*report.Report, error) {
 	folder := filepath.Join(rs.folder, id)
 	if st, err := os.Stat(filepath.Join(folder, "report.json")); err == nil && st.Size() > maxReport {
 		return nil, fmt.Errorf("the report of %s has %d bytes, more than %d", id, st.Size(), maxReport)
 	}
-	return attack.ReadReport(folder)
+	return report.Read(folder)
 }
 
-func planOf(r *attack.Report) string {
+func planOf(r *report.Report) string {
 	switch {
 	case r.Replay != "":
 		return "replay of " + path.Base(r.Replay)
@@ -183,8 +184,8 @@ func plural(n int, what string) string {
 }
 
 // verdict says how a run came out, as loadgen's exit codes do, and why.
-func verdict(r *attack.Report) (string, string) {
-	answered, bad := r.Sent-r.Cancelled, r.Classes[attack.Failed]+r.Classes[attack.Shed]
+func verdict(r *report.Report) (string, string) {
+	answered, bad := r.Sent-r.Cancelled, r.Unserved()
 	switch {
 	case answered == 0:
 		return "failed", "no request was counted"

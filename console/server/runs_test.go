@@ -14,7 +14,12 @@ import (
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
 
-	"soundcheck/loadgen/attack"
+	"soundcheck/loadgen/engine"
+	"soundcheck/loadgen/measure"
+	"soundcheck/loadgen/report"
+	"soundcheck/loadgen/schedule"
+	"soundcheck/loadgen/slo"
+	"soundcheck/loadgen/workload"
 )
 
 const (
@@ -28,12 +33,12 @@ func attacked(t *testing.T, state, id string, h http.HandlerFunc) {
 	t.Helper()
 	srv := httptest.NewServer(h)
 	defer srv.Close()
-	folder, err := attack.NewFolder(filepath.Join(state, "runs", id), false)
+	folder, err := report.NewFolder(filepath.Join(state, "runs", id), false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := attack.Run(t.Context(), attack.Config{RunID: id, URL: srv.URL, Plan: attack.Plan{Stages: []attack.Stage{{Duration: time.Second, From: 50, To: 50}}},
-		Timeout: 10 * time.Second, MaxWorkers: 16, Seed: 1, Targets: []vegeta.Target{{Method: http.MethodGet, URL: srv.URL + "/x"}}, TraceSample: 1,
+	r, err := engine.Run(t.Context(), engine.Config{RunID: id, URL: srv.URL, Plan: schedule.Plan{Stages: []schedule.Stage{{Duration: time.Second, From: 50, To: 50}}},
+		Timeout: 10 * time.Second, MaxWorkers: 16, Seed: 1, Workload: workload.Workload{Targets: []vegeta.Target{{Method: http.MethodGet, URL: srv.URL + "/x"}}}, TraceSample: 1,
 		MeterProvider: metricnoop.NewMeterProvider(), Propagator: propagation.TraceContext{}})
 	if err != nil {
 		t.Fatal(err)
@@ -85,13 +90,13 @@ func TestRuns(t *testing.T) {
 	if strings.Join(got, ", ") != want {
 		t.Errorf("runs: %s\nwant: %s", strings.Join(got, ", "), want)
 	}
-	if r := list.Runs[2]; r.Sent != 50 || r.Asked != 50 || r.Reached == 0 || r.P99 == 0 || r.Plan != "1s@50" || r.Classes[attack.Good] != 50 || !r.Finished {
+	if r := list.Runs[2]; r.Sent != 50 || r.Asked != 50 || r.Reached == 0 || r.P99 == 0 || r.Plan != "1s@50" || r.Classes[measure.Good] != 50 || !r.Finished {
 		t.Errorf("%+v", r)
 	}
 	var one struct {
 		Verdict, Because string
 		Files            []string
-		Report           attack.Report
+		Report           report.Report
 	}
 	decode(t, h, "/-/runs/"+newer, &one)
 	if one.Verdict != "failed" || one.Because != "50 of 50 requests failed or shed" || one.Report.RunID != newer || len(one.Report.Histograms) != 0 || len(one.Files) != len(runFiles) {
@@ -170,18 +175,18 @@ func files(t *testing.T, dir string, h http.Handler) {
 
 func TestVerdict(t *testing.T) {
 	t.Parallel()
-	good, shed := map[attack.Class]int{attack.Good: 10}, map[attack.Class]int{attack.Good: 9, attack.Shed: 1}
+	good, shed := map[measure.Class]int{measure.Good: 10}, map[measure.Class]int{measure.Good: 9, measure.Shed: 1}
 	for _, tt := range []struct {
-		r    attack.Report
+		r    report.Report
 		want string
 	}{
-		{attack.Report{}, "failed"},
-		{attack.Report{Sent: 10, Cancelled: 10}, "failed"},
-		{attack.Report{Sent: 10, Classes: good}, "good"},
-		{attack.Report{Sent: 10, Classes: shed}, "failed"},
-		{attack.Report{Sent: 10, Classes: shed, SLOs: []attack.Verdict{{Met: true}}}, "met"},
-		{attack.Report{Sent: 10, Classes: good, SLOs: []attack.Verdict{{Met: true}, {}}}, "violated"},
-		{attack.Report{Sent: 10, Classes: good, Invalid: []string{"late"}, SLOs: []attack.Verdict{{}}}, "invalid"},
+		{report.Report{}, "failed"},
+		{report.Report{Sent: 10, Cancelled: 10}, "failed"},
+		{report.Report{Sent: 10, Classes: good}, "good"},
+		{report.Report{Sent: 10, Classes: shed}, "failed"},
+		{report.Report{Sent: 10, Classes: shed, SLOs: []slo.Verdict{{Met: true}}}, "met"},
+		{report.Report{Sent: 10, Classes: good, SLOs: []slo.Verdict{{Met: true}, {}}}, "violated"},
+		{report.Report{Sent: 10, Classes: good, Invalid: []string{"late"}, SLOs: []slo.Verdict{{}}}, "invalid"},
 	} {
 		if got, why := verdict(&tt.r); got != tt.want || why == "" {
 			t.Errorf("verdict(%+v) = %s, %q, want %s", tt.r, got, why, tt.want)

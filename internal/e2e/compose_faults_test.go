@@ -14,7 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"soundcheck/loadgen/attack"
+	"soundcheck/loadgen/engine"
+	"soundcheck/loadgen/measure"
+	"soundcheck/loadgen/report"
 )
 
 // away is how long something is away; cutFor how long a network is cut.
@@ -25,7 +27,7 @@ const (
 
 // load runs loadgen in the background. What it returns ends it, if it still runs, and
 // returns its report.
-func (c *composed) load(t *testing.T, args string) (wait func(interrupt bool) attack.Report) {
+func (c *composed) load(t *testing.T, args string) (wait func(interrupt bool) report.Report) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), filepath.Join(c.bin, "loadgen"), append(strings.Fields(args), "-url", c.Proxy(), "-explain=false", "-keep", "", "-format", "json", "-quiet")...)
 	cmd.Env = append(os.Environ(), "OTEL_EXPORTER_OTLP_ENDPOINT="+c.OTLP())
@@ -34,7 +36,7 @@ func (c *composed) load(t *testing.T, args string) (wait func(interrupt bool) at
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	return func(interrupt bool) (r attack.Report) {
+	return func(interrupt bool) (r report.Report) {
 		t.Helper()
 		if interrupt {
 			if err := cmd.Process.Signal(os.Interrupt); err != nil {
@@ -52,8 +54,8 @@ func (c *composed) load(t *testing.T, args string) (wait func(interrupt bool) at
 
 // lacking looks up each request of a run, and returns how many spans of a service are
 // missing in all, and how many traces have all of them.
-func (c *composed) lacking(t *testing.T, r attack.Report, services ...string) (missing map[string]int, complete int, err error) {
-	ids := attack.NewIDs(r.RunID)
+func (c *composed) lacking(t *testing.T, r report.Report, services ...string) (missing map[string]int, complete int, err error) {
+	ids := engine.NewIDs(r.RunID)
 	missing = map[string]int{}
 	for n := range r.Sent {
 		s, err := c.trace(t.Context(), ids.Trace(uint64(n)).String())
@@ -80,7 +82,7 @@ func (c *composed) queue(t *testing.T) {
 	wait := c.load(t, "-rate 30 -duration 8s")
 	c.compose(t, "restart", "otel-collector")
 	r := wait(false)
-	if r.Classes[attack.Failed]+r.Classes[attack.Shed] > 0 {
+	if r.Classes[measure.Failed]+r.Classes[measure.Shed] > 0 {
 		t.Errorf("without Jaeger: %v", r.Classes)
 	}
 	t.Run("cut between proxy and stores", func(t *testing.T) {
@@ -186,7 +188,7 @@ func (c *composed) collectorAway(t *testing.T) {
 	c.compose(t, "start", "otel-collector")
 	c.wantTraces(t) // telemetry flows again
 	r := wait(true)
-	if r.Classes[attack.Failed]+r.Classes[attack.Shed] > 0 {
+	if r.Classes[measure.Failed]+r.Classes[measure.Shed] > 0 {
 		t.Errorf("without the Collector: %v", r.Classes)
 	}
 	var missing map[string]int
@@ -216,7 +218,7 @@ func (c *composed) collectorAway(t *testing.T) {
 // long as any is shed.
 func (c *composed) replace(t *testing.T) {
 	most := c.load(t, "-rate 0 -workers 8 -duration 10s")(false)
-	if most.Classes[attack.Failed] > 0 || most.Goodput == 0 {
+	if most.Classes[measure.Failed] > 0 || most.Goodput == 0 {
 		t.Fatalf("before the replacement: %v, %.1f/s, %v %s", most.Classes, most.Goodput, most.Errors, most.FirstError)
 	}
 	rate := min(most.Goodput/2, 200)
@@ -232,7 +234,7 @@ func (c *composed) replace(t *testing.T) {
 			}
 		}
 		r := wait(true)
-		failed, shed := r.Classes[attack.Failed], r.Classes[attack.Shed]
+		failed, shed := r.Classes[measure.Failed], r.Classes[measure.Shed]
 		t.Logf("attempt %d, at %.1f/s of %.1f/s: %d sent, %d failed, %d shed", attempt, rate, most.Goodput, r.Sent, failed, shed)
 		if failed > 0 || r.RetryAfter.Given != shed {
 			t.Errorf("%d of %d requests failed, %d of %d that were shed have Retry-After: %v %s", failed, r.Sent, r.RetryAfter.Given, shed, r.Errors, r.FirstError)

@@ -9,7 +9,7 @@ import (
 
 	"soundcheck/console/logs"
 	"soundcheck/lab/supervisor"
-	"soundcheck/loadgen/attack"
+	"soundcheck/loadgen/report"
 )
 
 // testConsole asks the console for what its pages show of the lab: the programs, the one
@@ -46,7 +46,7 @@ func (l *lab) testConsole(t *testing.T, trace string) {
 	if len(list.Runs) != 1 {
 		t.Fatalf("runs: %+v, want one", list.Runs)
 	}
-	var run struct{ Report attack.Report }
+	var run struct{ Report report.Report }
 	getJSON(t, l.Console()+"/-/runs/"+list.Runs[0].ID, &run)
 	if want := l.Jaeger() + "/trace/"; run.Report.Traces != want || len(run.Report.Slowest) == 0 {
 		t.Errorf("traces are at %q, want %q; slowest: %v", run.Report.Traces, want, run.Report.Slowest)

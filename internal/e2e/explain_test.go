@@ -9,7 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"soundcheck/loadgen/attack"
+	"soundcheck/loadgen/measure"
+	"soundcheck/loadgen/report"
 )
 
 // explains injects a delay of known size into a fifth of the calls of one component. The
@@ -20,11 +21,11 @@ import (
 func (l *lab) explains(t *testing.T, admin, fault, service string) {
 	t.Helper()
 	const requests, attempts = 320, 5
-	var r attack.Report
+	var r report.Report
 	run := func(args ...string) {
 		t.Helper()
 		out := l.attack(t, append(args, "-mix", "get=1", "-format", "json")...)
-		r = attack.Report{}
+		r = report.Report{}
 		if err := json.Unmarshal([]byte(out), &r); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
@@ -39,14 +40,14 @@ func (l *lab) explains(t *testing.T, admin, fault, service string) {
 	for attempt := 1; ; attempt++ {
 		begun := time.Now()
 		run("-rate", fmt.Sprintf("%.2f", rate), "-duration", fmt.Sprintf("%.0fs", max(requests/rate, 1)))
-		if r.Classes[attack.Failed] != 0 {
+		if r.Classes[measure.Failed] != 0 {
 			t.Errorf("%v", r.Classes)
 		}
 		err := l.explained(t, r, "fault "+fault, service, begun)
 		if err == nil {
 			return
 		}
-		if busy := len(r.Invalid) > 0 || r.Classes[attack.Shed] > 0 || errors.Is(err, errNoTrace); !busy || attempt == attempts {
+		if busy := len(r.Invalid) > 0 || r.Classes[measure.Shed] > 0 || errors.Is(err, errNoTrace); !busy || attempt == attempts {
 			t.Fatalf("attempt %d at %.1f/s: %v; invalid: %v", attempt, rate, err, r.Invalid)
 		}
 	}
@@ -55,7 +56,7 @@ func (l *lab) explains(t *testing.T, admin, fault, service string) {
 var errNoTrace = errors.New("traces are missing")
 
 // explained compares the first cause of the report with the fault's spans in Jaeger.
-func (l *lab) explained(t *testing.T, r attack.Report, fault, service string, begun time.Time) error {
+func (l *lab) explained(t *testing.T, r report.Report, fault, service string, begun time.Time) error {
 	t.Helper()
 	if len(r.Explained) != 1 || r.Explained[0].Scenario != "get" {
 		return fmt.Errorf("not explained: %+v", r.Explained)

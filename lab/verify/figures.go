@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"soundcheck/dashboards"
-	"soundcheck/loadgen/attack"
+	"soundcheck/loadgen/measure"
 )
 
 // lookback is how long before a range Prometheus searches for the sample that it is
@@ -107,7 +107,7 @@ func (s *session) runFigures() []figure {
 	list := []figure{
 		of("Requests sent", float64(r.Sent), "requests", nil),
 		of("Runs", float64(r.Sent), "requests of the run", nil),
-		of("Good", float64(r.Classes[attack.Good])/float64(max(1, r.Sent)), "good requests", nil),
+		of("Good", float64(r.Classes[measure.Good])/float64(max(1, r.Sent)), "good requests", nil),
 	}
 	for _, sc := range r.Scenarios {
 		list = append(list, of("Scenarios", float64(sc.Requests), "scenario "+sc.Name, map[string]string{"soundcheck_loadgen_scenario": sc.Name}))

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"soundcheck/dashboards"
-	"soundcheck/loadgen/attack"
+	"soundcheck/loadgen/report"
 )
 
 // addNumbers adds the dashboards whose numbers are compared, and what their panels show.
@@ -78,7 +78,7 @@ func TestFiguresExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newWorld()
-	w.load.Report.Scenarios = []attack.Row{{Name: "get", Requests: 3}}
+	w.load.Report.Scenarios = []report.Row{{Name: "get", Requests: 3}}
 	s := w.session(t)
 	s.Dashboards = all
 	list := s.runFigures()

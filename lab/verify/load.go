@@ -18,13 +18,15 @@ import (
 	"time"
 
 	"soundcheck/internal/fakealbum"
-	"soundcheck/loadgen/attack"
+	"soundcheck/loadgen/engine"
+	"soundcheck/loadgen/measure"
+	"soundcheck/loadgen/report"
 )
 
 // Load is what was sent, by whom, and when.
 type Load struct {
 	RunID      string // of loadgen
-	Report     attack.Report
+	Report     report.Report
 	Begin, End time.Time // of all of it
 	Traces     []string  // of loadgen's requests
 
@@ -95,7 +97,7 @@ func (g Generator) Generate(ctx context.Context) (*Load, error) {
 	}
 	l.End = time.Now()
 	l.RunID = l.Report.RunID
-	ids := attack.NewIDs(l.RunID)
+	ids := engine.NewIDs(l.RunID)
 	for n := range l.Report.Sent {
 		l.Traces = append(l.Traces, ids.Trace(uint64(n)).String())
 	}
@@ -214,15 +216,15 @@ func privateOf(body []byte) []string {
 // check tells whether the load went as it had to.
 func (l *Load) check() Check {
 	r := &l.Report
-	text := fmt.Sprintf("%d requests of run %s in %.0f s, %d good; %d albums by datagen", r.Sent, r.RunID, r.Elapsed, r.Classes[attack.Good]+r.Classes[attack.Late], singleAlbums+asyncAlbums)
+	text := fmt.Sprintf("%d requests of run %s in %.0f s, %d good; %d albums by datagen", r.Sent, r.RunID, r.Elapsed, r.Classes[measure.Good]+r.Classes[measure.Late], singleAlbums+asyncAlbums)
 	var problems []string
-	for _, class := range []attack.Class{attack.Shed, attack.Failed} {
+	for _, class := range []measure.Class{measure.Shed, measure.Failed} {
 		if n := r.Classes[class]; n > 0 {
 			problems = append(problems, fmt.Sprintf("%d requests were %s: %v %s", n, class, r.Errors, r.FirstError))
 		}
 	}
 	for _, row := range r.Scenarios {
-		if n := row.Classes[attack.Shed] + row.Classes[attack.Failed]; n > 0 {
+		if n := row.Classes[measure.Shed] + row.Classes[measure.Failed]; n > 0 {
 			problems = append(problems, fmt.Sprintf("%s: %d of %d requests, statuses %v", row.Name, n, row.Requests, row.Statuses))
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"soundcheck/dashboards"
-	"soundcheck/loadgen/attack"
+	"soundcheck/loadgen/measure"
 )
 
 // Lines implements LogSource.
@@ -61,7 +61,7 @@ func TestBroken(t *testing.T) {
 		check  string
 		says   string
 	}{
-		"failed requests": {func(w *world) { w.load.Report.Classes[attack.Failed] = 1 }, "load", "1 requests were failed"},
+		"failed requests": {func(w *world) { w.load.Report.Classes[measure.Failed] = 1 }, "load", "1 requests were failed"},
 
 		"lost trace":      {func(w *world) { delete(w.traces, w.load.Traces[1]) }, "traces: loadgen", "trace 00000000000000000000000000000002: is not stored"},
 		"orphan":          {func(w *world) { first(w).drop(first(w).spans[3]) }, "traces: loadgen", "orphan: the parent 0000000100000004 of album-store internal \"album.get\" is missing"},

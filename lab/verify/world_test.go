@@ -13,7 +13,8 @@ import (
 	"time"
 
 	"soundcheck/dashboards"
-	"soundcheck/loadgen/attack"
+	"soundcheck/loadgen/measure"
+	"soundcheck/loadgen/report"
 )
 
 // world is what the fake backends know. It is whole; each test breaks one thing of it. The
@@ -125,7 +126,7 @@ func newWorld() *world {
 	begin := time.Now().Add(-40 * time.Second).Truncate(time.Second)
 	l := &Load{RunID: "run-1", Begin: begin, End: begin.Add(20 * time.Second), Datagen: "abcd", Posts: 1, Operations: 1,
 		Caller: "soundcheck-verify/abcd", Canary: "Nobody of abcd", Private: []string{title, artist, "Nobody of abcd"},
-		Report: attack.Report{RunID: "run-1", Sent: 3, Elapsed: 20, Classes: map[attack.Class]int{attack.Good: 3}, Service: attack.Summary{P99: 0.010}}}
+		Report: report.Report{RunID: "run-1", Sent: 3, Elapsed: 20, Classes: map[measure.Class]int{measure.Good: 3}, Service: measure.Summary{P99: 0.010}}}
 	w := &world{load: l, traces: map[string]*fakeTrace{}, missing: map[string]int{}, over: map[string]int{}, patience: 50 * time.Millisecond}
 	for i, t := range []*fakeTrace{
 		requestTrace(1, loadgenName, "GET", "/albums/:id", 200, "album.get"),

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Step is what a target did at one rate. Times are in seconds.
+// Step is what a target did at one rate. Times are in seconds, rates in requests a second.
 type Step struct {
 	Rate      float64 `json:"rate_asked"`
 	Reached   float64 `json:"rate_reached"`

@@ -10,7 +10,7 @@
 // There are two designs. Of two runs each is drawn by itself, in stretches of
 // neighbouring blocks, because one second is like the next (Politis and Romano, A
 // Circular Block-Resampling Procedure, 1992). A stretch is as long as the cube root of
-// the number of blocks. In an attack on both sides in turn, in the order A B B A, what is
+// the number of blocks. In a run on both sides in turn, in the order A B B A, what is
 // drawn is such quads: what slows the machine slows both sides of a quad alike, and a
 // steady drift cancels within it.
 //
@@ -67,8 +67,8 @@ const (
 // resamples is how often blocks are drawn.
 const resamples = 2000
 
-// Comparison is what is compared, and how.
-type Comparison struct {
+// comparison is what is compared, and how.
+type comparison struct {
 	A, B      Side    // A is the baseline
 	Tolerance float64 // a share: what B may be worse by
 	Invalid   []string
@@ -89,7 +89,7 @@ type Side struct {
 // Fields may be added to its JSON; Version changes if one changes its meaning or goes.
 type Result struct {
 	Version   int      `json:"version"`
-	Design    string   `json:"design"` // runs: of two attacks; abba: of one on both in turn
+	Design    string   `json:"design"` // runs: of two runs; abba: of one on both in turn
 	Answer    Answer   `json:"answer"` // regressed if a metric did, else inconclusive if one is, as all are if Invalid
 	Tolerance float64  `json:"tolerance"`
 	Invalid   []string `json:"invalid,omitempty"`  // why the numbers cannot be trusted
@@ -121,8 +121,8 @@ type Interval struct {
 	Smallest   float64 `json:"smallest_effect"`
 }
 
-// Runs compares two runs.
-func (c Comparison) Runs() *Result {
+// runs compares two runs.
+func (c comparison) runs() *Result {
 	a, b := newSide(&c.A), newSide(&c.B)
 	la, lb := stretch(len(c.A.Blocks)), stretch(len(c.B.Blocks))
 	r := c.result("runs", min(len(c.A.Blocks)/la, len(c.B.Blocks)/lb))
@@ -141,9 +141,9 @@ func (c Comparison) Runs() *Result {
 // stretch is how many neighbouring blocks are drawn together.
 func stretch(blocks int) int { return max(int(math.Cbrt(float64(blocks))+1e-9), 1) }
 
-// Quads compares two targets that were attacked in turn. A quad is two blocks of A, the
+// quads compares two targets that were attacked in turn. A quad is two blocks of A, the
 // first and the last, and the two of B between them.
-func (c Comparison) Quads() *Result {
+func (c comparison) quads() *Result {
 	n := min(len(c.A.Blocks), len(c.B.Blocks)) / 2
 	c.A.Blocks, c.B.Blocks = c.A.Blocks[:2*n], c.B.Blocks[:2*n]
 	a, b := newSide(&c.A), newSide(&c.B)
@@ -158,7 +158,7 @@ func (c Comparison) Quads() *Result {
 }
 
 // result is all but the metrics. The sides have been summed up.
-func (c *Comparison) result(design string, units int) *Result {
+func (c *comparison) result(design string, units int) *Result {
 	return &Result{Version: Version, Design: design, Tolerance: c.Tolerance, Invalid: c.Invalid, Warnings: c.Warnings,
 		A: c.A, B: c.B, Units: units}
 }

@@ -57,8 +57,8 @@ func newTarget(seed uint64) target {
 	return target{rand.New(rand.NewPCG(seed, 7)), 0.03, 0.3, 100}
 }
 
-func sides(a, b []Block) Comparison {
-	return Comparison{A: Side{Name: "one", Blocks: a}, B: Side{Name: "two", Blocks: b}, Tolerance: 0.05}
+func sides(a, b []Block) comparison {
+	return comparison{A: Side{Name: "one", Blocks: a}, B: Side{Name: "two", Blocks: b}, Tolerance: 0.05}
 }
 
 func metric(t *testing.T, r *Result, name string) Metric {
@@ -94,7 +94,7 @@ func TestKnownDifference(t *testing.T) {
 		{"failing", tg.blocks(100, 1), failing(tg.blocks(100, 1), 30), Same, Regressed, 0, -0.1, Regressed},
 		{"no longer failing", failing(tg.blocks(100, 1), 60), tg.blocks(100, 1), Same, Better, 0, 0.25, Better},
 	} {
-		for design, compare := range map[string]func(Comparison) *Result{"runs": Comparison.Runs, "abba": Comparison.Quads} {
+		for design, compare := range map[string]func(comparison) *Result{"runs": comparison.runs, "abba": comparison.quads} {
 			r := compare(sides(tt.a, tt.b))
 			p50, goodput := metric(t, r, "p50"), metric(t, r, "goodput")
 			if r.Design != design || r.Answer != tt.overall || p50.Answer != tt.p50 || goodput.Answer != tt.goodput {
@@ -119,7 +119,7 @@ func TestIdentical(t *testing.T) {
 	tg := newTarget(2)
 	tg.wobble, tg.requests = 0.005, 1000
 	list := tg.blocks(40, 1)
-	r := sides(list, list).Runs()
+	r := sides(list, list).runs()
 	for _, m := range r.Metrics {
 		if m.A != m.B || m.Found.Difference != 0 || m.Answer != Same {
 			t.Errorf("%+v %+v, want no difference", m, m.Found)
@@ -128,7 +128,7 @@ func TestIdentical(t *testing.T) {
 	if r.Answer != Same {
 		t.Errorf("answer %s, want same", r.Answer)
 	}
-	if again := sides(list, list).Runs(); *again.Metrics[1].Found != *r.Metrics[1].Found {
+	if again := sides(list, list).runs(); *again.Metrics[1].Found != *r.Metrics[1].Found {
 		t.Errorf("%+v, then %+v", r.Metrics[1].Found, again.Metrics[1].Found)
 	}
 }
@@ -138,7 +138,7 @@ func TestIdentical(t *testing.T) {
 func TestCoverage(t *testing.T) {
 	t.Parallel()
 	const times, blocks = 200, 30
-	for design, compare := range map[string]func(Comparison) *Result{"runs": Comparison.Runs, "abba": Comparison.Quads} {
+	for design, compare := range map[string]func(comparison) *Result{"runs": comparison.runs, "abba": comparison.quads} {
 		t.Run(design, func(t *testing.T) {
 			t.Parallel()
 			contain, smallest, regressed := map[string]int{}, map[string]float64{}, 0
@@ -199,13 +199,13 @@ func TestDrift(t *testing.T) {
 		abba[arm] = append(abba[arm], b)
 		list = append(list, b)
 	}
-	r := sides(abba[0], abba[1]).Quads()
+	r := sides(abba[0], abba[1]).quads()
 	for _, m := range r.Metrics {
 		if m.Answer == Regressed || m.Answer == Better || m.Found.Low > 0 || m.Found.High < 0 {
 			t.Errorf("%s: %s, %+v, want no difference", m.Name, m.Answer, m.Found)
 		}
 	}
-	if r := sides(list[:60], list[60:]).Runs(); r.Answer != Regressed {
+	if r := sides(list[:60], list[60:]).runs(); r.Answer != Regressed {
 		t.Errorf("one after the other: %s, want regressed", r.Answer)
 	}
 }
@@ -224,13 +224,13 @@ func TestNoInterval(t *testing.T) {
 		want   string
 		answer Answer
 	}{
-		{"few blocks", sides(tg.blocks(15, 1), tg.blocks(40, 3)).Runs(), "p50", "too few blocks of time: 15 and 40, of which each run needs 16", Inconclusive},
-		{"no blocks", sides(nil, nil).Runs(), "goodput", "too few blocks of time: 0 and 0, of which each run needs 16", Inconclusive},
-		{"few quads", sides(tg.blocks(15, 1), tg.blocks(15, 3)).Quads(), "p50", "too few quads: 7, of which 8 are needed", Inconclusive},
-		{"few requests", sides(small.blocks(40, 1), small.blocks(40, 1)).Runs(), "p99", "too few requests were served: 400 and 400; p99 needs 1000", Inconclusive},
-		{"nothing served by A", sides(empty, tg.blocks(40, 1)).Runs(), "goodput", "A has none, of which a difference could be a share", Inconclusive},
-		{"nothing served by B", sides(tg.blocks(40, 1), empty).Runs(), "p50", "too few requests were served: 4000 and 0; p50 needs 20", Regressed},                                                                               // in goodput
-		{"little served by B", sides(tg.blocks(40, 1), append(slices.Clone(empty[1:]), tg.block(1))).Runs(), "p50", "the slowest 50% came in few bursts: of A as if in 39.5, of B as if in 1.0 blocks; 6 are needed", Regressed}, // in goodput
+		{"few blocks", sides(tg.blocks(15, 1), tg.blocks(40, 3)).runs(), "p50", "too few blocks of time: 15 and 40, of which each run needs 16", Inconclusive},
+		{"no blocks", sides(nil, nil).runs(), "goodput", "too few blocks of time: 0 and 0, of which each run needs 16", Inconclusive},
+		{"few quads", sides(tg.blocks(15, 1), tg.blocks(15, 3)).quads(), "p50", "too few quads: 7, of which 8 are needed", Inconclusive},
+		{"few requests", sides(small.blocks(40, 1), small.blocks(40, 1)).runs(), "p99", "too few requests were served: 400 and 400; p99 needs 1000", Inconclusive},
+		{"nothing served by A", sides(empty, tg.blocks(40, 1)).runs(), "goodput", "A has none, of which a difference could be a share", Inconclusive},
+		{"nothing served by B", sides(tg.blocks(40, 1), empty).runs(), "p50", "too few requests were served: 4000 and 0; p50 needs 20", Regressed},                                                                               // in goodput
+		{"little served by B", sides(tg.blocks(40, 1), append(slices.Clone(empty[1:]), tg.block(1))).runs(), "p50", "the slowest 50% came in few bursts: of A as if in 39.5, of B as if in 1.0 blocks; 6 are needed", Regressed}, // in goodput
 	} {
 		m := metric(t, tt.r, tt.metric)
 		if tt.r.Answer != tt.answer || m.Answer != Inconclusive || m.Found != nil || m.NotFound != tt.want {
@@ -296,7 +296,7 @@ func TestText(t *testing.T) {
 	slow.Warnings = []string{"the mixes differ"}
 	broken := sides(tg.blocks(80, 1), tg.blocks(80, 1))
 	broken.Invalid = []string{"A: requests were sent 3.00 ms late at p99, more than 2.00 ms"}
-	for name, r := range map[string]*Result{"regressed": slow.Runs(), "invalid": broken.Quads(), "few": sides(tg.blocks(3, 1), tg.blocks(30, 1)).Runs()} {
+	for name, r := range map[string]*Result{"regressed": slow.runs(), "invalid": broken.quads(), "few": sides(tg.blocks(3, 1), tg.blocks(30, 1)).runs()} {
 		for suffix, write := range map[string]func(io.Writer) error{".txt": r.Write, ".json": r.WriteJSON} {
 			var got bytes.Buffer
 			if err := write(&got); err != nil {

@@ -62,8 +62,8 @@ func newSide(s *Side) *side {
 // value returns a metric of a draw, in which each block comes as often as weights say;
 // nil: each once. It is NaN if there is none, in a draw, and 0 of the whole.
 func (d *side) value(weights []float64, metric int) float64 {
-	whole := weights == nil
-	if whole {
+	unweighted := weights == nil
+	if unweighted {
 		weights = slices.Repeat([]float64{1}, len(d.good))
 	}
 	v := 0.0
@@ -72,7 +72,7 @@ func (d *side) value(weights []float64, metric int) float64 {
 	} else {
 		v = dot(weights, d.good) / dot(weights, d.seconds)
 	}
-	if whole && math.IsNaN(v) {
+	if unweighted && math.IsNaN(v) {
 		return 0
 	}
 	return v

@@ -20,8 +20,8 @@ func (r *Result) WriteJSON(w io.Writer) error {
 // Write writes the result as text.
 func (r *Result) Write(w io.Writer) error {
 	var b bytes.Buffer
-	for _, why := range r.Invalid {
-		fmt.Fprintf(&b, "INVALID   %s\n", why)
+	for _, reason := range r.Invalid {
+		fmt.Fprintf(&b, "INVALID   %s\n", reason)
 	}
 	for _, what := range r.Warnings {
 		fmt.Fprintf(&b, "WARNING   %s\n", what)
@@ -46,10 +46,10 @@ func (r *Result) Write(w io.Writer) error {
 	}
 	tab.Flush()
 	fmt.Fprintln(&b)
-	said := map[string]bool{}
+	printed := map[string]bool{}
 	for _, m := range r.Metrics {
-		if m.NotFound != "" && !said[m.NotFound] {
-			said[m.NotFound] = true
+		if m.NotFound != "" && !printed[m.NotFound] {
+			printed[m.NotFound] = true
 			fmt.Fprintf(&b, "no interval for %s: %s\n", strings.Join(r.without(m.NotFound), ", "), m.NotFound)
 		}
 	}
@@ -64,9 +64,9 @@ func (r *Result) Write(w io.Writer) error {
 }
 
 // without names the metrics that have no interval for a reason.
-func (r *Result) without(why string) (names []string) {
+func (r *Result) without(reason string) (names []string) {
 	for _, m := range r.Metrics {
-		if m.NotFound == why {
+		if m.NotFound == reason {
 			names = append(names, m.Name)
 		}
 	}

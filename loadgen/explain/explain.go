@@ -42,7 +42,7 @@ type Answer struct {
 	Causes     []Cause `json:"causes"`     // the largest first
 }
 
-// Cause is a part of the difference.
+// Cause is a part of the difference, in seconds; Share is of 1.
 type Cause struct {
 	Part
 	Difference float64 `json:"difference"`
@@ -90,10 +90,10 @@ func Explain(ctx context.Context, j Jaeger, groups []Group, patience time.Durati
 
 // fetched is a trace as far as it came.
 type fetched struct {
-	spans []Span
-	grown time.Time // when something came last
-	done  bool      // no longer asked for: it is whole, or Jaeger cannot return it
-	err   error
+	spans   []Span
+	updated time.Time // when something came last
+	done    bool      // no longer asked for: it is whole, or Jaeger cannot return it
+	err     error
 }
 
 // fetcher asks Jaeger for traces, again and again.
@@ -102,7 +102,7 @@ type fetcher struct {
 	traces map[string]fetched
 	began  time.Time
 	last   time.Time       // when something came
-	alone  map[string]bool // asked for one by one, in vain
+	single map[string]bool // asked for one by one, in vain
 }
 
 // fetch asks for the traces until they are whole.
@@ -116,7 +116,7 @@ func fetch(ctx context.Context, j Jaeger, groups []Group, patience time.Duration
 		}
 	}
 	now := time.Now()
-	f := fetcher{Jaeger: j, traces: map[string]fetched{}, began: now, last: now, alone: map[string]bool{}}
+	f := fetcher{Jaeger: j, traces: map[string]fetched{}, began: now, last: now, single: map[string]bool{}}
 	for wait, next := min(settled-stable, patience), stable; len(open) > 0 && sleep(ctx, wait); wait = next {
 		if wait == next {
 			next = min(time.Duration(waitGrowth*float64(next)), maxWait)
@@ -142,11 +142,11 @@ func (f *fetcher) look(ctx context.Context, ids []string) error {
 		t, spans := f.traces[id], found[id]
 		t.err = err
 		if len(spans) > len(t.spans) {
-			t.spans, t.grown = spans, time.Now()
-			f.last = t.grown
+			t.spans, t.updated = spans, time.Now()
+			f.last = t.updated
 		}
-		_, whole := root(spans)
-		t.done = err == nil && whole && time.Since(f.began) >= settled && time.Since(t.grown) >= stable
+		_, complete := root(spans)
+		t.done = err == nil && complete && time.Since(f.began) >= settled && time.Since(t.updated) >= stable
 		f.traces[id] = t
 	}
 	return err
@@ -156,7 +156,7 @@ func (f *fetcher) look(ctx context.Context, ids []string) error {
 // too large: the others are not lost with it. If none can, the error is not about one trace,
 // and they are not asked for one by one again.
 func (f *fetcher) split(ctx context.Context, ids []string) {
-	if !slices.ContainsFunc(ids, func(id string) bool { return !f.alone[id] }) {
+	if !slices.ContainsFunc(ids, func(id string) bool { return !f.single[id] }) {
 		return
 	}
 	var failed []string
@@ -167,7 +167,7 @@ func (f *fetcher) split(ctx context.Context, ids []string) {
 	}
 	for _, id := range failed {
 		if len(failed) == len(ids) {
-			f.alone[id] = true
+			f.single[id] = true
 			continue
 		}
 		t := f.traces[id]
@@ -250,9 +250,9 @@ func (r Request) split(s Span, from, to time.Time, parts map[Part]float64) {
 }
 
 func compare(g Group, traces map[string]fetched) Answer {
-	slow, why := samples(g.Slow, traces)
-	typical, why2 := samples(g.Typical, traces)
-	a := Answer{Scenario: g.Scenario, Slow: len(g.Slow), Typical: len(g.Typical), SlowFound: len(slow), Found: len(typical), Missing: cmp.Or(why, why2), Causes: []Cause{}}
+	slow, missing := samples(g.Slow, traces)
+	typical, alsoMissing := samples(g.Typical, traces)
+	a := Answer{Scenario: g.Scenario, Slow: len(g.Slow), Typical: len(g.Typical), SlowFound: len(slow), Found: len(typical), Missing: cmp.Or(missing, alsoMissing), Causes: []Cause{}}
 	if len(slow) == 0 || len(typical) == 0 {
 		return a
 	}

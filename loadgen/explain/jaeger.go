@@ -145,10 +145,10 @@ func (j Jaeger) get(ctx context.Context, path string, into any) (found bool, err
 }
 
 // read reads a response of at most so many bytes.
-func read(body io.Reader, most int64) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(body, most+1))
-	if err == nil && int64(len(b)) > most {
-		return nil, fmt.Errorf("the response is larger than %d MiB", most>>20)
+func read(body io.Reader, limit int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(body, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		return nil, fmt.Errorf("the response is larger than %d MiB", limit>>20)
 	}
 	return b, err
 }

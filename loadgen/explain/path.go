@@ -25,7 +25,7 @@ type Part struct {
 // root returns the span without a parent in its trace that began first, and whether
 // there is exactly one and it has no parent at all: then nothing of the trace is
 // missing above its other spans.
-func root(trace []Span) (r Span, whole bool) {
+func root(trace []Span) (r Span, complete bool) {
 	ids := map[string]bool{}
 	for _, s := range trace {
 		ids[s.ID] = true

@@ -1,0 +1,186 @@
+// Package layout has no code. Its test keeps the imports of the module's packages in one
+// direction.
+package layout
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rules are which packages of this module a package may import, in files that are not
+// tests. The first rule counts whose pattern fits; "x/..." fits x and what is in it. A
+// test may run whatever it needs.
+var rules = []struct {
+	of  string
+	may []string
+}{
+	// The load generator, from the top down. Where a room imports another, it is below it.
+	{"loadgen", []string{"loadgen/...", "internal/..."}},
+	{"loadgen/engine", []string{"loadgen/report", "loadgen/slo", "loadgen/measure", "loadgen/workload", "loadgen/schedule", "internal/retryafter"}},
+	{"loadgen/capacity", []string{"loadgen/report", "loadgen/slo", "loadgen/measure"}},
+	{"loadgen/compare", []string{"loadgen/report", "loadgen/measure", "loadgen/schedule"}},
+	{"loadgen/report", []string{"loadgen/slo", "loadgen/measure", "loadgen/explain", "loadgen/schedule"}},
+	{"loadgen/slo", []string{"loadgen/measure", "loadgen/workload"}},
+	{"loadgen/measure", []string{"loadgen/explain"}},
+	{"loadgen/explain", nil},
+	{"loadgen/workload", []string{"loadgen/schedule", "internal/album", "internal/fakealbum"}},
+	{"loadgen/schedule", nil},
+
+	// What two programs share knows none of them.
+	{"internal/...", []string{"internal/..."}},
+
+	{"store/...", []string{"store/...", "internal/..."}},
+	{"proxy/...", []string{"internal/..."}},
+	{"datagen/...", []string{"datagen/...", "internal/..."}},
+	{"dashboards", nil},
+	// The console shows runs, and sends none.
+	{"console/...", []string{"console/...", "dashboards", "lab/plan", "lab/supervisor", "loadgen/report", "loadgen/measure", "loadgen/compare", "internal/..."}},
+	{"lab/...", []string{"lab/...", "compose/project", "dashboards", "loadgen/engine", "loadgen/report", "loadgen/measure", "internal/..."}},
+	{"compose/...", []string{"compose/...", "lab/...", "internal/..."}},
+}
+
+// never are packages that another must not have below it, however far.
+var never = []struct{ of, below string }{
+	{"console/...", "loadgen/engine"},
+	{"loadgen/report", "loadgen/engine"},
+}
+
+const module = "soundcheck/"
+
+// listed is a package as "go list -json" describes it.
+type listed struct {
+	ImportPath, Dir string
+	GoFiles         []string
+	Imports, Deps   []string
+}
+
+func fits(pattern, path string) bool {
+	parent, ok := strings.CutSuffix(pattern, "/...")
+	return path == parent || ok && strings.HasPrefix(path, parent+"/")
+}
+
+// violations are the imports that no rule allows, and packages that no rule is about.
+func violations(packages []listed) (list []string) {
+	for _, p := range packages {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		i := slices.IndexFunc(rules, func(r struct {
+			of  string
+			may []string
+		}) bool {
+			return fits(r.of, name)
+		})
+		if i < 0 {
+			list = append(list, name+": there is no rule for it")
+			continue
+		}
+		for _, path := range p.Imports {
+			to, ours := strings.CutPrefix(path, module)
+			if ours && !slices.ContainsFunc(rules[i].may, func(pattern string) bool { return fits(pattern, to) }) {
+				list = append(list, name+" imports "+to)
+			}
+		}
+		for _, n := range never {
+			if fits(n.of, name) && slices.Contains(p.Deps, module+n.below) {
+				list = append(list, name+" has "+n.below+" below it")
+			}
+		}
+	}
+	return list
+}
+
+func TestImports(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,GoFiles,Imports,Deps", "./...")
+	cmd.Dir, cmd.Stderr = filepath.Join("..", ".."), os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packages []listed
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+		// So that "go test" does not take this test's result from its cache when they change.
+		for _, name := range append(p.GoFiles, ".") {
+			if _, err := os.Stat(filepath.Join(p.Dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if len(packages) < 40 {
+		t.Errorf("%d packages are listed: there are more", len(packages))
+	}
+	for _, v := range violations(packages) {
+		t.Errorf("%s: see the rules in this file", v)
+	}
+}
+
+func TestViolations(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, imports string
+		below         []string
+		want          []string
+	}{
+		{"loadgen/report", "loadgen/slo", nil, nil},
+		{"loadgen/report", "loadgen/engine", []string{"loadgen/engine"}, []string{"loadgen/report imports loadgen/engine", "loadgen/report has loadgen/engine below it"}},
+		{"loadgen/schedule", "loadgen/workload", nil, []string{"loadgen/schedule imports loadgen/workload"}},
+		{"console/server", "loadgen/engine", nil, []string{"console/server imports loadgen/engine"}},
+		{"console", "lab/plan", []string{"lab/plan", "loadgen/engine"}, []string{"console has loadgen/engine below it"}},
+		{"internal/album", "store/db", nil, []string{"internal/album imports store/db"}},
+		{"internal/cli", "lab", nil, []string{"internal/cli imports lab"}},
+		{"storefront", "internal/cli", nil, []string{"storefront: there is no rule for it"}},
+		{"store/db", "internal/album", nil, nil},
+	} {
+		p := listed{ImportPath: module + tt.name, Imports: []string{"fmt", module + tt.imports}}
+		for _, b := range tt.below {
+			p.Deps = append(p.Deps, module+b)
+		}
+		if got := violations([]listed{p}); !slices.Equal(got, tt.want) {
+			t.Errorf("%s imports %s: %q, want %q", tt.name, tt.imports, got, tt.want)
+		}
+	}
+}
+
+// link is a file that docs/contributing.md names, and what follows it in its row.
+var link = regexp.MustCompile("\\[([a-z0-9/_]+\\.go)\\]\\(\\.\\./([^)]*)\\)((?:,? (?:and )?`[A-Za-z]+`)*)")
+
+// The walks of docs/contributing.md name files and declarations that exist.
+func TestContributing(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join("..", "..")
+	text, err := os.ReadFile(filepath.Join(root, "docs", "contributing.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	links := link.FindAllStringSubmatch(string(text), -1)
+	if len(links) < 30 {
+		t.Errorf("%d files are named, want 30 at least", len(links))
+	}
+	for _, m := range links {
+		source, err := os.ReadFile(filepath.Join(root, m[2]))
+		if err != nil || m[1] != m[2] {
+			t.Errorf("%s links to %s: %v", m[1], m[2], err)
+			continue
+		}
+		for _, name := range regexp.MustCompile("`[A-Za-z]+`").FindAllString(m[3], -1) {
+			name = strings.Trim(name, "`")
+			if !regexp.MustCompile(`(?m)^(func (\([^)]*\) )?|type )` + name + `\b`).Match(source) {
+				t.Errorf("%s does not declare %s", m[1], name)
+			}
+		}
+	}
+}

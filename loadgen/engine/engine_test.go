@@ -1,0 +1,316 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+
+	"soundcheck/internal/album"
+	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/telemetry/telemetrytest"
+	"soundcheck/loadgen/measure"
+	"soundcheck/loadgen/report"
+	"soundcheck/loadgen/schedule"
+	"soundcheck/loadgen/slo"
+	"soundcheck/loadgen/workload"
+)
+
+func albums() http.Handler {
+	return albumhttp.Handler(album.NewMemory(album.Seed()...), albumhttp.HandlerOptions{Service: "album-store"})
+}
+
+// steady is a plan with one rate.
+func steady(rate float64, d time.Duration) schedule.Plan {
+	return schedule.Plan{Stages: []schedule.Stage{{Duration: d, From: rate, To: rate}}, Arrivals: schedule.Constant}
+}
+
+func slos(t *testing.T, list ...string) []slo.Objective {
+	t.Helper()
+	objectives, err := slo.ParseList(strings.Join(list, ","))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objectives
+}
+
+func pacerOf(t *testing.T, c Config) *schedule.Pacer {
+	return schedule.NewPacer(t.Context(), schedule.Pacing{Plan: c.Plan, Seed: c.Seed})
+}
+
+func testConfig(url string, spans sdktrace.SpanProcessor) Config {
+	return Config{
+		URL: url, Plan: steady(200, time.Second), Timeout: 30 * time.Second, MaxWorkers: 64, Seed: 1,
+		Workload:       workload.Workload{Mix: workload.Mix{"get": 7, "list": 2, "create": 1}},
+		TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)),
+		MeterProvider:  metricnoop.NewMeterProvider(),
+		Propagator:     propagation.TraceContext{},
+	}
+}
+
+func attackOnce(t testing.TB, ctx context.Context, c Config) *report.Report {
+	t.Helper()
+	r, err := Run(ctx, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// stall is a handler that answers nobody for a while, once.
+type stall struct {
+	next  http.Handler
+	after int64
+	d     time.Duration
+
+	requests atomic.Int64
+	mu       sync.Mutex
+}
+
+func (s *stall) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	if s.requests.Add(1) == s.after {
+		time.Sleep(s.d)
+	}
+	s.mu.Unlock()
+	s.next.ServeHTTP(w, r)
+}
+
+// A target that stalls for 300 ms makes every request slow that was due in that
+// time, also those that could not even be sent because the workers were waiting.
+func TestStallIsNotOmitted(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(&stall{next: albums(), after: 50, d: 300 * time.Millisecond})
+	defer server.Close()
+	c := testConfig(server.URL, tracetest.NewSpanRecorder())
+	c.MaxWorkers = 2
+	r := attackOnce(t, t.Context(), c)
+	if r.Sent != 200 || r.Classes[measure.Good] != 200 {
+		t.Fatalf("%d requests, %v, want 200, all good", r.Sent, r.Classes)
+	}
+	// 60 requests were due meanwhile. The first 40 of them waited 100 ms and more:
+	// a fifth of all. Only two were in flight, and only two would show without them.
+	if r.Response.P90 < 0.1 {
+		t.Errorf("p90 = %g s, want 0.1 at least", r.Response.P90)
+	}
+	if r.Response.Max < 0.3 || r.Lag.Max < 0.25 {
+		t.Errorf("longest response time %g s, lag %g s, want 0.3 and 0.25 at least", r.Response.Max, r.Lag.Max)
+	}
+	// What was measured from when it was sent does not show it, and the report says so.
+	if r.Service.P90 > r.Response.P90/2 || len(r.Invalid) < 2 {
+		t.Errorf("service time p90 %g s, response time p90 %g s, invalid: %q", r.Service.P90, r.Response.P90, r.Invalid)
+	}
+	if r.Slowest[0].Response != r.Response.Max || len(r.Slowest) != 5 {
+		t.Errorf("slowest %v, want %d from %g s on", r.Slowest, 5, r.Response.Max)
+	}
+	if r.Peak != 2 {
+		t.Errorf("%d requests in flight, want 2", r.Peak)
+	}
+}
+
+// What the server sees is what the spans say, and nothing of vegeta's.
+func TestRequestsAndSpans(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	headers := map[string]http.Header{} // by trace id
+	h := albums()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sc := trace.SpanContextFromContext(propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header)))
+		mu.Lock()
+		headers[sc.TraceID().String()+" "+sc.SpanID().String()] = r.Header
+		mu.Unlock()
+		h.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	recorder := tracetest.NewSpanRecorder()
+	c := testConfig(server.URL, recorder)
+	c.Plan = steady(200, 500*time.Millisecond)
+	r := attackOnce(t, t.Context(), c)
+	if r.Sent != 100 || r.Classes[measure.Good] != 100 || len(headers) != 100 {
+		t.Errorf("%d requests, %v, %d trace contexts, want 100, all good, 100", r.Sent, r.Classes, len(headers))
+	}
+	for _, header := range headers {
+		for name := range header {
+			if strings.HasPrefix(name, "X-") {
+				t.Errorf("the server got a header %s", name)
+			}
+		}
+	}
+	names := map[string]int{}
+	for _, s := range recorder.Ended() {
+		sc := s.SpanContext()
+		if s.SpanKind() != trace.SpanKindClient || s.Parent().IsValid() || headers[sc.TraceID().String()+" "+sc.SpanID().String()] == nil {
+			t.Errorf("span %s %s, want a client span without a parent that the server saw", s.Name(), sc.TraceID())
+		}
+		names[s.Name()]++
+	}
+	if names["GET /albums"] != 20 || names["GET /albums/:id"] != 70 || names["POST /albums"] != 10 || len(names) != 3 {
+		t.Errorf("spans %v, want 20, 70 and 10 of the three scenarios", names)
+	}
+	for _, s := range r.Slowest {
+		found := false
+		for _, span := range recorder.Ended() {
+			found = found || span.SpanContext().TraceID().String() == s.TraceID && workload.Lookup(s.Scenario).Operation == span.Name()
+		}
+		if !found {
+			t.Errorf("slow request %+v has no span of its scenario", s)
+		}
+	}
+}
+
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	h := albums()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			<-release
+		}
+		h.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	defer close(release)
+	recorder := tracetest.NewSpanRecorder()
+	c := testConfig(server.URL, recorder)
+	c.Plan, c.Timeout, c.Mix = steady(100, time.Second), 500*time.Millisecond, workload.Mix{"get": 9, "create": 1}
+	r := attackOnce(t, t.Context(), c)
+	if r.Sent != 100 || r.Classes[measure.Failed] != 10 || r.Errors["timeout"] != 10 || r.Scenarios[0].Name != "create" || r.Scenarios[0].Statuses[0] != 10 {
+		t.Errorf("%d requests, %v, errors %v, %+v, want 100, 10 failed and 10 timeouts", r.Sent, r.Classes, r.Errors, r.Scenarios)
+	}
+	// The trace is known though no answer came.
+	slow := r.Slowest[0]
+	if slow.Scenario != "create" || slow.Status != 0 || slow.Response < c.Timeout.Seconds() {
+		t.Errorf("slowest %+v, want a create without an answer after %s", slow, c.Timeout)
+	}
+	found := false
+	for _, s := range recorder.Ended() {
+		found = found || s.SpanContext().TraceID().String() == slow.TraceID
+	}
+	if !found {
+		t.Errorf("slowest %+v has no span", slow)
+	}
+}
+
+// The end of ctx cuts off what is in flight, and ends the pacer's wait.
+func TestRunEndsWithContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancelCause := context.WithCancelCause(t.Context())
+	cancel := func() { cancelCause(errors.New("interrupt signal received")) } // as signal.NotifyContext does
+	defer cancel()
+	var requests atomic.Int64
+	h := albums()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch requests.Add(1) {
+		case 20:
+			cancel()
+			fallthrough
+		case 10:
+			<-r.Context().Done() // never answered
+		}
+		h.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	c := testConfig(server.URL, tracetest.NewSpanRecorder())
+	c.Plan = steady(200, time.Hour)
+	r := attackOnce(t, ctx, c)
+	// Besides these two, others may have been on their way.
+	if r.Cancelled < 2 || r.Classes[measure.Failed] != 0 || r.Sent < 20 || r.Sent > 200 || r.Sent != r.Cancelled+r.Classes[measure.Good] {
+		t.Errorf("%d requests, %v, %d cut off, want about 20, none failed, 2", r.Sent, r.Classes, r.Cancelled)
+	}
+}
+
+// The metrics tell the same as the report, and lead to the traces.
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(albums())
+	defer server.Close()
+	rec := telemetrytest.New(t)
+	c := testConfig(server.URL, tracetest.NewSpanRecorder())
+	c.MeterProvider, c.RunID = rec.MeterProvider, "run-1"
+	r := attackOnce(t, t.Context(), c)
+	got := map[string]uint64{}
+	for _, p := range rec.Metric("soundcheck.loadgen.response_time").Data.(metricdata.Histogram[float64]).DataPoints {
+		got[telemetrytest.Attributes(p.Attributes.ToSlice())] = p.Count
+		if len(p.Exemplars) == 0 || len(p.Exemplars[0].TraceID) == 0 {
+			t.Errorf("%v has no exemplar with a trace", p.Attributes.ToSlice())
+		}
+	}
+	for _, p := range rec.Metric("soundcheck.loadgen.service_time").Data.(metricdata.Histogram[float64]).DataPoints {
+		if key := telemetrytest.Attributes(p.Attributes.ToSlice()); p.Count != got[key] || p.Sum <= 0 {
+			t.Errorf("service time of %s: %d requests, %v s, want %d, and some time", key, p.Count, p.Sum, got[key])
+		}
+	}
+	for _, row := range r.Scenarios {
+		key := "soundcheck.loadgen.class=good soundcheck.loadgen.run=run-1 soundcheck.loadgen.scenario=" + row.Name
+		if got[key] != uint64(row.Requests) {
+			t.Errorf("%s is %d, want %d", key, got[key], row.Requests)
+		}
+	}
+	if lag := rec.Metric("soundcheck.loadgen.lag").Data.(metricdata.Histogram[float64]).DataPoints; len(lag) != 1 || lag[0].Count != 200 {
+		t.Errorf("lag %+v", lag)
+	}
+}
+
+func TestUnsampledTracesAreNotNamed(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(albums())
+	defer server.Close()
+	c := testConfig(server.URL, tracetest.NewSpanRecorder())
+	c.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))
+	c.Plan = steady(200, 100*time.Millisecond)
+	r := attackOnce(t, t.Context(), c)
+	if r.Sent != 20 || r.Classes[measure.Good] != 20 || len(r.Slowest) != 5 {
+		t.Fatalf("%d requests, %v, %d slow, want 20, all good, %d", r.Sent, r.Classes, len(r.Slowest), 5)
+	}
+	for _, s := range r.Slowest {
+		if s.TraceID != "" {
+			t.Errorf("slow request %+v names a trace that nobody keeps", s)
+		}
+	}
+}
+
+func TestProbe(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		status int
+		want   string
+	}{
+		{http.StatusOK, ""},
+		{http.StatusNotFound, "/healthz answered 404 Not Found: that is no album service"},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/healthz" {
+				t.Errorf("probe asks for %s, want /healthz", r.URL.Path)
+			}
+			w.WriteHeader(tt.status)
+		}))
+		err := Probe(t.Context(), server.URL)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || err.Error() != server.URL+tt.want) {
+			t.Errorf("Probe with status %d = %v, want %q", tt.status, err, tt.want)
+		}
+		server.Close()
+	}
+}
+
+func BenchmarkAttack(b *testing.B) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	c := testConfig(server.URL, tracetest.NewSpanRecorder())
+	c.TracerProvider = sdktrace.NewTracerProvider()
+	c.Plan = steady(100_000, time.Duration(b.N)*10*time.Microsecond)
+	b.ReportAllocs()
+	r := attackOnce(b, b.Context(), c)
+	b.ReportMetric(r.Reached, "requests/s")
+}

@@ -1,0 +1,32 @@
+package engine
+
+import "strings"
+
+// categories are the kinds of errors in which no answer came. The first whose
+// text is in an error counts: the errors' own texts hold ports and addresses.
+var categories = []struct{ in, name string }{
+	{"context deadline exceeded", "timeout"},
+	{"i/o timeout", "timeout"},
+	{"connection refused", "connection refused"},
+	{"connection reset", "connection reset"},
+	{"broken pipe", "connection reset"},
+	{"EOF", "connection closed"},
+	{"server closed idle connection", "connection closed"},
+	{"no such host", "no such host"},
+	{"cannot assign requested address", "no free port"},
+	{"too many open files", "too many open files"},
+	{"response headers are longer", "response headers too long"},
+	{"server response headers exceeded", "response headers too long"}, // net/http's
+}
+
+// other is the category of what is none of them.
+const other = "other"
+
+func category(err string) string {
+	for _, c := range categories {
+		if strings.Contains(err, c.in) {
+			return c.name
+		}
+	}
+	return other
+}

@@ -1,0 +1,161 @@
+package engine
+
+import (
+	"encoding/json"
+	"maps"
+	"math"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"soundcheck/loadgen/measure"
+	"soundcheck/loadgen/report"
+)
+
+// written returns a report as it is read from a file.
+func written(t *testing.T, r *report.Report) *report.Report {
+	t.Helper()
+	dir := t.TempDir() + "/run"
+	f, err := report.NewFolder(dir, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Finish(r); err != nil {
+		t.Fatal(err)
+	}
+	if r, err = report.Read(dir); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// Three processes send what one would have sent, each a third of it, and their
+// histograms add up to the last request.
+func TestShardsAndMerge(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(albums())
+	defer server.Close()
+	start := time.Now().Add(300 * time.Millisecond)
+	reports := make([]*report.Report, 3)
+	var wg sync.WaitGroup
+	for i := range reports {
+		wg.Go(func() {
+			c := testConfig(server.URL, tracetest.NewSpanRecorder())
+			c.RunID = string(rune('a' + i))
+			c.Plan, c.StartAt = steady(200, time.Second), start
+			c.Plan.Shard, c.Plan.Shards = uint64(i), 3
+			c.SLOs = slos(t, "good>99%", "p50(get)<10s")
+			r, err := Run(t.Context(), c)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			reports[i] = written(t, r)
+			if !r.StartedAt.Equal(start) || r.Planned != []uint64{67, 67, 66}[i] || math.Abs(r.Asked-200.0/3) > 1e-9 {
+				t.Errorf("shard %d began at %s, %d planned, %g/s asked", i, r.StartedAt, r.Planned, r.Asked)
+			}
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		return
+	}
+	m, err := report.Merge(reports)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Sent != 200 || m.Planned != 200 || m.Classes[measure.Good] != 200 || math.Abs(m.Asked-200) > 1e-9 || m.RunID != "a b c" || len(m.Slowest) != 5 || m.Violated() != 0 || len(m.SLOs) != 2 {
+		t.Errorf("merged: %+v", m)
+	}
+	counts := map[string]int{}
+	for _, row := range m.Scenarios {
+		counts[row.Name] = row.Requests
+	}
+	if want := (map[string]int{"get": 140, "list": 40, "create": 20}); !maps.Equal(counts, want) {
+		t.Errorf("scenarios %v, want %v", counts, want)
+	}
+	// The percentiles are those of all: as if one histogram had taken in each.
+	want, longest := measure.NewTimes(), 0.0
+	for _, r := range reports {
+		for _, bar := range r.Times("response").HDR().Distribution() {
+			if err := want.HDR().RecordValues(bar.From, bar.Count); err != nil {
+				t.Fatal(err)
+			}
+		}
+		longest = max(longest, r.Response.Max)
+	}
+	h, err := want.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Longest = longest
+	if want, err = h.Decode(); err != nil {
+		t.Fatal(err)
+	}
+	if m.Response != want.Summary() {
+		t.Errorf("response times %+v, want %+v", m.Response, want.Summary())
+	}
+	sum := 0
+	for _, i := range m.Intervals {
+		sum += i.Classes[measure.Good]
+		if math.Abs(i.Asked-200) > 1e-6 {
+			t.Errorf("interval at %g: %g/s asked, want 200", i.At, i.Asked)
+		}
+	}
+	if sum != 200 {
+		t.Errorf("%d requests in intervals, want 200", sum)
+	}
+	if again := written(t, m); again.Response != m.Response || again.Sent != 200 {
+		t.Errorf("merged, written and read: %+v", again)
+	}
+
+	for name, tt := range map[string]struct {
+		change func(list []*report.Report) []*report.Report
+		err    string
+		reason string
+	}{
+		"one is missing":     {func(l []*report.Report) []*report.Report { return l[:2] }, "", "1 of 3 shards are missing"},
+		"twice the same":     {func(l []*report.Report) []*report.Report { return append(l, l[0]) }, "a is given twice", ""},
+		"a shard twice":      {func(l []*report.Report) []*report.Report { l[1].Shard = "1/3"; return l }, "a shard is there twice: 1/3, 1/3, 3/3", ""},
+		"parts of two plans": {func(l []*report.Report) []*report.Report { l[1].Shard = ""; return l }, "they are not parts of one plan: shards 1/3, , 3/3", ""},
+		"other plans":        {func(l []*report.Report) []*report.Report { l[2].Seed = 7; return l }, "a and c have different plans: open 1s@200 constant seed 1, and open 1s@200 constant seed 7", ""},
+		"too late": {func(l []*report.Report) []*report.Report {
+			l[2].StartedAt = l[2].StartedAt.Add(2 * time.Second)
+			return l
+		},
+			"", "3/3 began 2s after the first: give all the same -start-at"},
+		"no histograms": {func(l []*report.Report) []*report.Report { l[2].Histograms = nil; return l }, "c: its histograms are missing", ""},
+		"broken": {func(l []*report.Report) []*report.Report {
+			l[2].Histograms["lag"] = measure.Histogram{Encoded: "x"}
+			return l
+		}, "c: lag: a histogram cannot be read: ", ""},
+		"an invalid one": {func(l []*report.Report) []*report.Report { l[1].Invalid = []string{"it was late"}; return l }, "", "2/3: it was late"},
+		"none":           {func([]*report.Report) []*report.Report { return nil }, "there is no report", ""},
+	} {
+		var list []*report.Report
+		for _, r := range reports {
+			b, err := json.Marshal(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := new(report.Report)
+			if err := json.Unmarshal(b, c); err != nil {
+				t.Fatal(err)
+			}
+			c.Invalid = nil // a busy machine's
+			list = append(list, c)
+		}
+		m, err := report.Merge(tt.change(list))
+		switch {
+		case tt.err != "" && (err == nil || !strings.HasPrefix(err.Error(), tt.err)):
+			t.Errorf("%s: %v, want %s", name, err, tt.err)
+		case tt.err == "" && (err != nil || !slices.Equal(m.Invalid, []string{tt.reason})):
+			t.Errorf("%s: %v, %v, want %s", name, m, err, tt.reason)
+		}
+	}
+}

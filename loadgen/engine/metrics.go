@@ -1,0 +1,165 @@
+package engine
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
+	"soundcheck/loadgen/measure"
+)
+
+// scope names the metrics and spans.
+const scope = "soundcheck/loadgen/engine"
+
+// Attributes of the metrics and spans.
+const (
+	runKey      = "soundcheck.loadgen.run"
+	scenarioKey = "soundcheck.loadgen.scenario"
+	classKey    = "soundcheck.loadgen.class"
+
+	// OpenTelemetry's semantic conventions for HTTP clients.
+	methodKey    = attribute.Key("http.request.method")
+	statusKey    = attribute.Key("http.response.status_code")
+	resendKey    = attribute.Key("http.request.resend_count")
+	addressKey   = attribute.Key("server.address")
+	portKey      = attribute.Key("server.port")
+	urlKey       = attribute.Key("url.full")
+	errorTypeKey = attribute.Key("error.type")
+
+	scenarioAttribute = attribute.Key(scenarioKey)
+)
+
+// meter tells of a run while it lasts.
+type meter struct {
+	duration metric.Float64Histogram
+	response metric.Float64Histogram
+	service  metric.Float64Histogram
+	lag      metric.Float64Histogram
+	run      metric.MeasurementOption
+	sets     map[string]map[measure.Class]metric.MeasurementOption
+	gauges   metric.Registration
+
+	clients sync.Map // clientKey → metric.MeasurementOption
+}
+
+// newMeter creates the metrics, all but the first with the attribute
+// soundcheck.loadgen.run:
+//
+//	http.client.request.duration      s            of each attempt, by the semantic conventions
+//	soundcheck.loadgen.response_time  s            by scenario and class, with the requests' traces as exemplars
+//	soundcheck.loadgen.service_time   s            by scenario and class
+//	soundcheck.loadgen.lag            s            how late requests were sent
+//	soundcheck.loadgen.rate           {request}/s  that the plan asks for now
+//	soundcheck.loadgen.in_flight      {request}
+func newMeter(c Config, tr *transport) (*meter, error) {
+	m := c.MeterProvider.Meter(scope)
+	run := attribute.String(runKey, c.RunID)
+	k := &meter{run: metric.WithAttributeSet(attribute.NewSet(run)), sets: map[string]map[measure.Class]metric.MeasurementOption{}}
+	for _, name := range c.Scenarios() {
+		k.sets[name] = map[measure.Class]metric.MeasurementOption{}
+		for _, class := range measure.Classes {
+			k.sets[name][class] = metric.WithAttributeSet(attribute.NewSet(run, attribute.String(scenarioKey, name), attribute.String(classKey, string(class))))
+		}
+	}
+	var err error
+	if k.duration, err = m.Float64Histogram("http.client.request.duration", metric.WithUnit("s"),
+		metric.WithDescription("Duration of HTTP client requests.")); err != nil {
+		return nil, err
+	}
+	if k.response, err = m.Float64Histogram("soundcheck.loadgen.response_time", metric.WithUnit("s"),
+		metric.WithDescription("From when a request was due to the end of its answer.")); err != nil {
+		return nil, err
+	}
+	if k.service, err = m.Float64Histogram("soundcheck.loadgen.service_time", metric.WithUnit("s"),
+		metric.WithDescription("From when a request was sent to the end of its answer.")); err != nil {
+		return nil, err
+	}
+	if k.lag, err = m.Float64Histogram("soundcheck.loadgen.lag", metric.WithUnit("s"),
+		metric.WithDescription("How much later than due requests were sent.")); err != nil {
+		return nil, err
+	}
+	rate, err := m.Float64ObservableGauge("soundcheck.loadgen.rate", metric.WithUnit("{request}/s"),
+		metric.WithDescription("Requests a second that the plan asks for now; of the closed model none."))
+	if err != nil {
+		return nil, err
+	}
+	inFlight, err := m.Int64ObservableGauge("soundcheck.loadgen.in_flight", metric.WithUnit("{request}"),
+		metric.WithDescription("Requests that are not answered yet."))
+	if err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	if !c.StartAt.IsZero() {
+		start = c.StartAt
+	}
+	k.gauges, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		if c.Workers == 0 {
+			o.ObserveFloat64(rate, c.Plan.Rate(time.Since(start)), k.run)
+		}
+		o.ObserveInt64(inFlight, tr.inFlight.Load(), k.run)
+		return nil
+	}, rate, inFlight)
+	return k, err
+}
+
+func (m *meter) add(scenario string, class measure.Class, response, service, lag time.Duration, span trace.SpanContext) {
+	ctx := trace.ContextWithSpanContext(context.Background(), span)
+	m.response.Record(ctx, response.Seconds(), m.sets[scenario][class])
+	m.service.Record(ctx, service.Seconds(), m.sets[scenario][class])
+	m.lag.Record(ctx, lag.Seconds(), m.run)
+}
+
+// clientKey is what tells one request from another by the semantic conventions.
+type clientKey struct {
+	method, host string
+	status       int
+	failure      string
+}
+
+// client tells of an attempt.
+func (m *meter) client(ctx context.Context, key clientKey, u *url.URL, took time.Duration) {
+	option, ok := m.clients.Load(key)
+	if !ok {
+		option = metric.WithAttributeSet(attribute.NewSet(key.attributes(u)...))
+		m.clients.Store(key, option)
+	}
+	m.duration.Record(ctx, took.Seconds(), option.(metric.MeasurementOption))
+}
+
+// keyOf returns what is told of an attempt that was answered with a status, or failed.
+func keyOf(method string, u *url.URL, status int, err error) clientKey {
+	k := clientKey{method: method, host: u.Host, status: status}
+	switch {
+	case err != nil:
+		k.failure = category(err.Error())
+	case status >= 400:
+		k.failure = strconv.Itoa(status)
+	}
+	return k
+}
+
+func (k clientKey) attributes(u *url.URL) []attribute.KeyValue {
+	a := make([]attribute.KeyValue, 0, 9) // with those of a span
+	a = append(a, methodKey.String(k.method), addressKey.String(u.Hostname()))
+	port := 80
+	if u.Scheme == "https" {
+		port = 443
+	}
+	if p, err := strconv.Atoi(u.Port()); err == nil {
+		port = p
+	}
+	a = append(a, portKey.Int(port))
+	if k.status != 0 {
+		a = append(a, statusKey.Int(k.status))
+	}
+	if k.failure != "" {
+		a = append(a, errorTypeKey.String(k.failure))
+	}
+	return a
+}

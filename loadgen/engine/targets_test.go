@@ -1,0 +1,189 @@
+package engine
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/textproto"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"soundcheck/loadgen/measure"
+	"soundcheck/loadgen/workload"
+)
+
+// Any service can be attacked: each target in turn, with its own headers and body and
+// nothing of ours but the trace context.
+func TestTargets(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	got := map[string]int{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		got[r.Method+" "+r.URL.Path+" "+r.Header.Get("X-Key")]++
+		mu.Unlock()
+		for name := range r.Header {
+			if strings.HasPrefix(name, "X-Soundcheck") || strings.HasPrefix(name, "X-Vegeta") {
+				t.Errorf("the server got a header %s", name)
+			}
+		}
+		if r.URL.Path == "/broken" {
+			w.WriteHeader(404)
+		}
+	}))
+	defer server.Close()
+	list, err := workload.ReadTargets("t", strings.NewReader("GET "+server.URL+"/one\nX-Key: k\n\nPOST "+server.URL+"/two\n\nGET "+server.URL+"/broken\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := testConfig("", tracetest.NewSpanRecorder())
+	c.Plan, c.Targets = steady(300, time.Second), list
+	r := attackOnce(t, t.Context(), c)
+	if r.Classes[measure.Good] != 200 || r.Classes[measure.Failed] != 100 || len(r.Scenarios) != 1 || r.Scenarios[0].Name != "target" {
+		t.Errorf("%v, %+v, %v", r.Classes, r.Scenarios, r.Errors)
+	}
+	if got["GET /one k"] != 100 || got["POST /two "] != 100 || got["GET /broken "] != 100 {
+		t.Errorf("the server got %v", got)
+	}
+}
+
+// A user and password in a target's URL are sent, and told to nobody.
+func TestTargetsWithPassword(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "me" || password != "secret" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	defer server.Close()
+	list, err := workload.ReadTargets("t", strings.NewReader("GET http://me:secret@"+strings.TrimPrefix(server.URL, "http://")+"/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	spans := tracetest.NewSpanRecorder()
+	c := testConfig("", spans)
+	c.Plan, c.Targets = steady(100, 100*time.Millisecond), list
+	if r := attackOnce(t, t.Context(), c); r.Classes[measure.Good] != 10 {
+		t.Errorf("%v, %v", r.Classes, r.Errors)
+	}
+	for _, s := range spans.Ended() {
+		for _, a := range s.Attributes() {
+			if strings.Contains(a.Value.Emit(), "secret") {
+				t.Errorf("a span tells %s", a.Value.Emit())
+			}
+		}
+	}
+}
+
+// stub is a server that notes each request as it comes over the network, but for the trace
+// context.
+type stub struct {
+	net.Listener
+	mu       sync.Mutex
+	requests []string
+}
+
+func newStub(t *testing.T) *stub {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	s := &stub{Listener: l}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go s.serve(c)
+		}
+	}()
+	return s
+}
+
+func (s *stub) serve(c net.Conn) {
+	defer c.Close()
+	r := textproto.NewReader(bufio.NewReader(c))
+	for {
+		var lines []string
+		length := 0
+		for {
+			line, err := r.ReadLine()
+			if err != nil {
+				return
+			}
+			if line == "" {
+				break
+			}
+			if n, ok := strings.CutPrefix(line, "Content-Length: "); ok {
+				length, _ = strconv.Atoi(n)
+			}
+			if !strings.HasPrefix(line, "Traceparent: ") {
+				lines = append(lines, line)
+			}
+		}
+		body := make([]byte, length)
+		if _, err := io.ReadFull(r.R, body); err != nil {
+			return
+		}
+		slices.Sort(lines[1:])
+		s.mu.Lock()
+		s.requests = append(s.requests, strings.Join(append(lines, string(body)), "\n"))
+		s.mu.Unlock()
+		if _, err := io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n"); err != nil {
+			return
+		}
+	}
+}
+
+// What a file says is what a server gets: each target once, each header once, nothing else.
+func TestTargetsOnTheNetwork(t *testing.T) {
+	t.Parallel()
+	server := newStub(t)
+	at := "http://" + server.Addr().String()
+	body := filepath.Join(t.TempDir(), "body")
+	if err := os.WriteFile(body, []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		in   string
+		want []string
+	}{
+		{"\ufeff\nGET " + at + "/a\n# c\nGET " + at + "/b?q=%20 HTTP/1.1\nhost: h\nUSER-AGENT: me\nx-key: 1\nx-key: 2\n# c\nPOST " + at + "/c\nuser-agent: me\ncontent-length: 4\nauthorization: z\ntraceparent: mine\n@" + body, []string{
+			"GET /a HTTP/1.1\nHost: " + server.Addr().String() + "\nUser-Agent: Go-http-client/1.1\n",
+			"GET /b?q=%20 HTTP/1.1\nHost: h\nUser-Agent: me\nx-key: 1\nx-key: 2\n",
+			"POST /c HTTP/1.1\nAuthorization: z\nContent-Length: 4\nHost: " + server.Addr().String() + "\nUser-Agent: me\ntext",
+		}},
+		{`{"method":"PUT","url":"` + at + `/d","header":{"HOST":["h"],"content-Length":["1"],"user-agent":["me"]},"body":"eA=="}`, []string{
+			"PUT /d HTTP/1.1\nContent-Length: 1\nHost: h\nUser-Agent: me\nx",
+		}},
+	} {
+		list, err := workload.ReadTargets("t", strings.NewReader(tt.in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := testConfig("", tracetest.NewSpanRecorder())
+		c.Targets = list
+		c.Plan = steady(100, time.Duration(len(list))*10*time.Millisecond)
+		server.requests = nil
+		if r := attackOnce(t, t.Context(), c); r.Classes[measure.Good] != len(list) {
+			t.Errorf("%v, %v", r.Classes, r.Errors)
+		}
+		slices.Sort(server.requests)
+		if !slices.Equal(server.requests, tt.want) {
+			t.Errorf("the server got %q, want %q", server.requests, tt.want)
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"math/rand/v2"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"soundcheck/loadgen/workload"
+)
+
+// IDs gives the requests of a run their trace ids, which follow from the run's id and
+// the request's number. It implements sdktrace.IDGenerator.
+type IDs struct{ high, key uint64 }
+
+// NewIDs returns the ids of a run.
+func NewIDs(runID string) IDs {
+	h := sha256.Sum256([]byte(runID))
+	return IDs{binary.BigEndian.Uint64(h[:8]), binary.BigEndian.Uint64(h[8:16])}
+}
+
+// Trace returns the trace id of request n, counted from 0.
+func (g IDs) Trace(n uint64) (id trace.TraceID) {
+	binary.BigEndian.PutUint64(id[:8], g.high)
+	// No two n give the same, and they look random: samplers go by these bytes.
+	binary.BigEndian.PutUint64(id[8:], workload.Hash(g.key^n))
+	return id
+}
+
+// NewIDs implements sdktrace.IDGenerator.
+func (g IDs) NewIDs(ctx context.Context) (id trace.TraceID, span trace.SpanID) {
+	if n, ok := ctx.Value(noteKey{}).(*note); ok {
+		id = g.Trace(n.number)
+	} else {
+		binary.BigEndian.PutUint64(id[:8], rand.Uint64())
+		binary.BigEndian.PutUint64(id[8:], rand.Uint64())
+	}
+	return id, g.NewSpanID(ctx, id)
+}
+
+// NewSpanID implements sdktrace.IDGenerator.
+func (IDs) NewSpanID(context.Context, trace.TraceID) (id trace.SpanID) {
+	binary.BigEndian.PutUint64(id[:], rand.Uint64()|1)
+	return id
+}
+
+// Sampler samples a share of the traces, the same ones for the same run id.
+func Sampler(ratio float64) sdktrace.Sampler {
+	return sdktrace.ParentBased(sdktrace.TraceIDRatioBased(ratio))
+}
+
+// tracing gives each request its trace context and, if there is a provider, a client
+// span.
+type tracing struct {
+	ids        IDs
+	tracer     trace.Tracer // nil: no spans
+	sampler    sdktrace.Sampler
+	propagator propagation.TextMapPropagator
+	run        attribute.KeyValue
+}
+
+func newTracing(c Config) *tracing {
+	t := &tracing{ids: NewIDs(c.RunID), sampler: Sampler(c.TraceSample), propagator: c.Propagator, run: attribute.String(runKey, c.RunID)}
+	if c.TracerProvider != nil {
+		t.tracer = c.TracerProvider.Tracer(scope)
+	}
+	return t
+}
+
+// begin returns the context that a request is sent with, and its span, if there is one.
+func (t *tracing) begin(ctx context.Context, n *note, name string, kind trace.SpanKind) (context.Context, trace.Span) {
+	if t.tracer == nil {
+		id := t.ids.Trace(n.number)
+		var flags trace.TraceFlags
+		if t.sampler.ShouldSample(sdktrace.SamplingParameters{ParentContext: ctx, TraceID: id}).Decision == sdktrace.RecordAndSample {
+			flags = trace.FlagsSampled
+		}
+		sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: t.ids.NewSpanID(ctx, id), TraceFlags: flags})
+		return trace.ContextWithSpanContext(ctx, sc), nil
+	}
+	return t.tracer.Start(ctx, name, trace.WithSpanKind(kind))
+}

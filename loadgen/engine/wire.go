@@ -1,0 +1,334 @@
+package engine
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unicode"
+)
+
+// timing is where the time of a request went, counted from when it was sent.
+type timing struct {
+	connected time.Duration // a connection was there
+	firstByte time.Duration // of the answer; 0: none came
+}
+
+// sender sends a request and returns its answer, as an http.RoundTripper does. The
+// request has to be answered, with its body, before the deadline.
+type sender interface {
+	send(ctx context.Context, req *http.Request, deadline time.Time, t *timing) (*http.Response, error)
+}
+
+// wire speaks HTTP/1.1. The transport of net/http has two goroutines for each connection
+// and hands everything over between them; here the goroutine that sends a request reads
+// its answer, which is what a generator that shares its machine can save.
+type wire struct {
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
+	max  int // idle connections to keep
+
+	mu     sync.Mutex
+	idle   map[string][]*conn // by address; the one that was used last is at the end
+	all    map[*conn]bool
+	closed bool
+}
+
+func newWire(max int) *wire {
+	d := &net.Dialer{KeepAlive: 30 * time.Second}
+	return &wire{dial: d.DialContext, max: max, idle: map[string][]*conn{}, all: map[*conn]bool{}}
+}
+
+// conn is a connection that one request uses at a time.
+type conn struct {
+	net.Conn
+	raw     syscall.RawConn
+	address string
+	head    headLimit
+	r       *bufio.Reader
+	w       *bufio.Writer
+	probe   [1]byte
+	used    bool // by a request before
+	broken  bool // not all of the request was written
+}
+
+var errClosed = errors.New("the attack is over")
+
+// close ends all connections, and with them what is under way.
+func (t *wire) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	for c := range t.all {
+		_ = c.Close()
+	}
+}
+
+func (t *wire) drop(c *conn) {
+	_ = c.Close()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.all, c)
+}
+
+// keep makes c available for the next request.
+func (t *wire) keep(c *conn) {
+	t.mu.Lock()
+	ok := !t.closed && len(t.idle[c.address]) < t.max
+	if ok {
+		c.used = true
+		t.idle[c.address] = append(t.idle[c.address], c)
+	}
+	t.mu.Unlock()
+	if !ok {
+		t.drop(c)
+	}
+}
+
+// get returns a connection: an idle one that is alive, or a new one.
+func (t *wire) get(ctx context.Context, address string, deadline time.Time, fresh bool) (*conn, error) {
+	for !fresh {
+		t.mu.Lock()
+		list := t.idle[address]
+		if len(list) == 0 {
+			t.mu.Unlock()
+			break
+		}
+		c := list[len(list)-1]
+		t.idle[address] = list[:len(list)-1]
+		t.mu.Unlock()
+		if c.SetDeadline(deadline) == nil && c.alive() {
+			return c, nil
+		}
+		t.drop(c)
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	nc, err := t.dial(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{Conn: nc, address: address, head: headLimit{r: nc, left: math.MaxInt}, w: bufio.NewWriterSize(nc, 8<<10)}
+	c.r = bufio.NewReaderSize(&c.head, 8<<10)
+	if s, ok := nc.(syscall.Conn); ok {
+		c.raw, _ = s.SyscallConn()
+	}
+	t.mu.Lock()
+	t.all[c] = true
+	closed := t.closed
+	t.mu.Unlock()
+	if err = c.SetDeadline(deadline); closed {
+		err = errClosed
+	}
+	if err != nil {
+		t.drop(c)
+		return nil, err
+	}
+	return c, nil
+}
+
+// alive reports whether the server has neither closed the connection nor sent what
+// nobody asked for.
+func (c *conn) alive() bool {
+	if c.r.Buffered() > 0 {
+		return false
+	}
+	if c.raw == nil {
+		return true
+	}
+	var err error
+	if e := c.raw.Read(func(fd uintptr) bool {
+		_, err = syscall.Read(int(fd), c.probe[:])
+		return true
+	}); e != nil {
+		return false
+	}
+	return errors.Is(err, syscall.EAGAIN)
+}
+
+func (t *wire) send(ctx context.Context, req *http.Request, deadline time.Time, tm *timing) (*http.Response, error) {
+	start := time.Now()
+	address := req.URL.Host
+	if req.URL.Port() == "" {
+		address = net.JoinHostPort(req.URL.Hostname(), "80")
+	}
+	for fresh := false; ; fresh = true {
+		c, err := t.get(ctx, address, deadline, fresh)
+		if err != nil {
+			return nil, err
+		}
+		tm.connected = time.Since(start)
+		var resp *http.Response
+		if err = c.exchange(req); err == nil {
+			tm.firstByte = time.Since(start)
+			resp, err = c.answer(req)
+		}
+		if err == nil {
+			resp.Body = &wireBody{ReadCloser: resp.Body, wire: t, conn: c, reusable: !resp.Close && !c.broken && resp.StatusCode != http.StatusSwitchingProtocols}
+			return resp, nil
+		}
+		t.drop(c)
+		// The server may have closed an idle connection just now: as net/http does, what
+		// changes nothing is sent again.
+		if stale := c.used && tm.firstByte == 0 && !isTimeout(err) && ctx.Err() == nil; !stale || !replayable(req) {
+			return nil, err
+		}
+		if req.GetBody != nil {
+			if req.Body, err = req.GetBody(); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+func isTimeout(err error) bool {
+	var t net.Error
+	return errors.As(err, &t) && t.Timeout()
+}
+
+func replayable(req *http.Request) bool {
+	switch req.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return req.Body == nil || req.GetBody != nil
+	}
+	return false
+}
+
+// exchange sends the request and waits for the first byte of its answer.
+func (c *conn) exchange(req *http.Request) error {
+	err := req.Write(c.w)
+	if err == nil {
+		err = c.w.Flush()
+	}
+	// A server that refuses a large body answers before it has read it.
+	_, e := c.r.Peek(1)
+	if e == nil {
+		c.broken = err != nil
+		return nil
+	}
+	return cmp.Or(err, e)
+}
+
+// answer reads the answer's head.
+func (c *conn) answer(req *http.Request) (*http.Response, error) {
+	c.head.left = maxHead
+	defer func() { c.head.left = math.MaxInt }()
+	for {
+		resp, err := http.ReadResponse(c.r, req)
+		if err != nil || resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
+			return resp, err
+		}
+	}
+}
+
+// wireBody gives the connection back at its end.
+type wireBody struct {
+	io.ReadCloser
+	wire     *wire
+	conn     *conn // nil: given back
+	reusable bool
+}
+
+func (b *wireBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.end(err == io.EOF && b.reusable)
+	}
+	return n, err
+}
+
+func (b *wireBody) end(keep bool) {
+	switch c := b.conn; {
+	case c == nil:
+	case keep:
+		b.conn = nil
+		b.wire.keep(c)
+	default:
+		b.conn = nil
+		b.wire.drop(c)
+	}
+}
+
+// Close of a body that was not read to its end ends the connection.
+func (b *wireBody) Close() error {
+	b.end(false)
+	return nil
+}
+
+// maxWireBody is what a connection takes at once, or nearly. A server may refuse a larger
+// body before it has read it, which net/http sees while it still writes.
+const maxWireBody = 64 << 10
+
+func isASCII(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r > unicode.MaxASCII }) < 0
+}
+
+// Pool has the connections of one run or more.
+type Pool struct {
+	wire     *wire
+	standard *http.Transport
+	proxied  bool // the environment names a proxy
+}
+
+// NewPool returns a pool that keeps so many idle connections.
+func NewPool(idle int) *Pool {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConns, t.MaxIdleConnsPerHost = idle, idle
+	t.DisableCompression = true // what was not asked for is not measured
+	return &Pool{wire: newWire(idle), standard: t, proxied: os.Getenv("HTTP_PROXY") != "" || os.Getenv("http_proxy") != ""}
+}
+
+// Close ends all connections of HTTP/1.1 in clear, and all others that are idle.
+func (p *Pool) Close() {
+	p.wire.close()
+	p.standard.CloseIdleConnections()
+}
+
+func (p *Pool) send(ctx context.Context, req *http.Request, deadline time.Time, t *timing) (*http.Response, error) {
+	if req.URL.Scheme == "http" && !p.proxied && req.ContentLength <= maxWireBody && isASCII(req.URL.Host) {
+		return p.wire.send(ctx, req, deadline, t)
+	}
+	return standard{p.standard}.send(ctx, req, deadline, t)
+}
+
+// standard sends with net/http: what is not HTTP/1.1 in clear.
+type standard struct{ http.RoundTripper }
+
+func (s standard) send(ctx context.Context, req *http.Request, deadline time.Time, tm *timing) (*http.Response, error) {
+	start := time.Now()
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	// They may come after RoundTrip has returned an error, from a goroutine of its own.
+	var connected, firstByte atomic.Int64
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:              func(httptrace.GotConnInfo) { connected.Store(int64(time.Since(start))) },
+		GotFirstResponseByte: func() { firstByte.Store(int64(time.Since(start))) },
+	})
+	resp, err := s.RoundTrip(req.WithContext(ctx))
+	tm.connected, tm.firstByte = time.Duration(connected.Load()), time.Duration(firstByte.Load())
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	resp.Body = &cancelBody{resp.Body, cancel}
+	return resp, nil
+}
+
+type cancelBody struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (b *cancelBody) Close() error {
+	defer b.cancel()
+	return b.ReadCloser.Close()
+}

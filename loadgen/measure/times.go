@@ -1,0 +1,137 @@
+package measure
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Times are durations from 1 ns to maxTime, to three digits; the longest is exact.
+type Times struct {
+	hist    *hdrhistogram.Histogram
+	longest time.Duration
+}
+
+// maxTime is longer than a run with its last timeout can be.
+const maxTime = 25 * time.Hour
+
+// digits of every histogram: a percentile is at most 0.1% off.
+const digits = 3
+
+// NewTimes returns none.
+func NewTimes() *Times {
+	return &Times{hist: hdrhistogram.New(1, int64(maxTime), digits)}
+}
+
+// inRange is a duration that a histogram can hold.
+func inRange(d time.Duration) int64 { return int64(min(max(d, 1), maxTime)) }
+
+// Add takes in one.
+func (t *Times) Add(d time.Duration) {
+	_ = t.hist.RecordValue(inRange(d)) // in range, so there is no error
+	t.longest = max(t.longest, d)
+}
+
+// Count is how many there are.
+func (t *Times) Count() int64 { return t.hist.TotalCount() }
+
+// HDR returns the histogram, of nanoseconds.
+func (t *Times) HDR() *hdrhistogram.Histogram { return t.hist }
+
+// Merge adds what u has.
+func (t *Times) Merge(u *Times) {
+	t.hist.Merge(u.hist)
+	t.longest = max(t.longest, u.longest)
+}
+
+// Quantile returns the duration that q of all are not longer than; 0 if there is none.
+func (t *Times) Quantile(q float64) time.Duration { return quantile(t.hist, t.longest, q) }
+
+// rankError is by how much a rank that was computed may be above the exact one.
+const rankError = 1e-6
+
+// percentile returns what to ask a histogram of n for to get the nearest rank: the
+// smallest time that q of all are not above. HdrHistogram itself rounds the rank, so that
+// p99 of 60 would be the last but one.
+func percentile(q float64, n int64) float64 {
+	return 100 * math.Ceil(q*float64(n)-rankError) / float64(max(n, 1))
+}
+
+// Above returns how many durations are not below d.
+func (t *Times) Above(d time.Duration) int64 {
+	n := int64(0)
+	for _, b := range t.hist.Distribution() {
+		if b.From >= int64(d) {
+			n += b.Count
+		}
+	}
+	return n
+}
+
+// Histogram is a distribution of times as report.json holds it: HdrHistogram's V2
+// encoding in base64, of values in nanoseconds, and the longest time in seconds.
+type Histogram struct {
+	Encoded string  `json:"hdr"`
+	Longest float64 `json:"longest"`
+}
+
+// Encode returns them as report.json holds them.
+func (t *Times) Encode() (Histogram, error) {
+	b, err := t.hist.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+	if err != nil {
+		return Histogram{}, err
+	}
+	return Histogram{string(b), t.longest.Seconds()}, nil
+}
+
+// Decode is the inverse of Encode.
+func (h Histogram) Decode() (*Times, error) {
+	d, err := hdrhistogram.Decode([]byte(h.Encoded))
+	if err != nil {
+		return nil, fmt.Errorf("a histogram cannot be read: %w", err)
+	}
+	t := NewTimes()
+	t.longest = Seconds(h.Longest)
+	if dropped := t.hist.Merge(d); dropped > 0 {
+		return nil, fmt.Errorf("a histogram holds %d times beyond %s", dropped, maxTime)
+	}
+	return t, nil
+}
+
+// Seconds returns a time in seconds as a duration.
+func Seconds(s float64) time.Duration { return time.Duration(math.Round(s * float64(time.Second))) }
+
+// Summary is a distribution of times, in seconds. Percentiles are at most 0.1% above
+// the exact ones.
+type Summary struct {
+	Count int64   `json:"count"`
+	Mean  float64 `json:"mean"`
+	P50   float64 `json:"p50"`
+	P90   float64 `json:"p90"`
+	P99   float64 `json:"p99"`
+	P999  float64 `json:"p999"`
+	Max   float64 `json:"max"`
+}
+
+// Summary returns the distribution.
+func (t *Times) Summary() Summary { return summary(t.hist, t.longest) }
+
+// histogram is either kind of HdrHistogram's.
+type histogram interface {
+	TotalCount() int64
+	Mean() float64
+	ValueAtPercentile(float64) int64
+}
+
+// quantile returns the duration that q of all are not longer than; 0 if there is none.
+func quantile(h histogram, longest time.Duration, q float64) time.Duration {
+	// A bucket is told by its upper end, which can be beyond the longest.
+	return min(time.Duration(h.ValueAtPercentile(percentile(q, h.TotalCount()))), longest)
+}
+
+func summary(h histogram, longest time.Duration) Summary {
+	q := func(q float64) float64 { return quantile(h, longest, q).Seconds() }
+	return Summary{Count: h.TotalCount(), Mean: h.Mean() / 1e9, P50: q(0.5), P90: q(0.9), P99: q(0.99), P999: q(0.999), Max: longest.Seconds()}
+}

@@ -1,0 +1,240 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"soundcheck/loadgen/measure"
+	"soundcheck/loadgen/schedule"
+	"soundcheck/loadgen/slo"
+)
+
+// Setup is what a run was told to do.
+type Setup struct {
+	RunID      string
+	Target     string
+	Plan       schedule.Plan
+	Workers    int // of the closed model; 0: the model is open
+	MaxWorkers int // requests in flight at most
+	Seed       uint64
+	WarmUp     time.Duration // requests that are due before are not counted
+	Objectives []slo.Objective
+	Scenarios  []string      // that requests can be of
+	Recording  string        // file that is replayed; "": none
+	Retries    string        // policy; "": none
+	Interval   time.Duration // width of the report's intervals; 0: a second
+}
+
+// Outcome is what became of one request that counts.
+type Outcome struct {
+	measure.Request            // without its class, and whether it is delayed
+	Expected        bool       // its response is what it was meant to get
+	Waited          bool       // all workers were busy when it was due
+	Retries         int        // how often it was sent after the first time
+	RetryAfter      RetryAfter // of its responses
+	Error           string     // category, if no response came
+	Detail          string     // of the category "other"
+}
+
+// Builder makes a report of the outcomes of requests. One goroutine uses it.
+type Builder struct {
+	*measure.Collector
+	Report *Report // as far as the run is; Finish completes it
+
+	setup  Setup
+	late   map[string]time.Duration // by scenario: served after it is late; 0: never
+	gc     measure.Pauses           // before the run
+	waited int                      // requests that were late because all workers were busy
+}
+
+// NewBuilder begins the report of a run.
+func NewBuilder(s Setup) *Builder {
+	r := &Report{Version: Version, RunID: s.RunID, Target: s.Target, MaxWorkers: s.MaxWorkers, Seed: s.Seed, WarmUpTime: s.WarmUp.Seconds(), Max: s.Plan.Max,
+		Replay: s.Recording, Retries: Retries{Policy: s.Retries}, Errors: map[string]int{}, Slowest: []Slow{}}
+	if s.Workers > 0 {
+		r.Model, r.Workers, r.Planned = "closed", s.Workers, s.Plan.Max
+	} else {
+		r.Model, r.Stages, r.Arrivals, r.Planned = "open", s.Plan.String(), s.Plan.Arrivals, s.Plan.Planned()
+		r.Asked = s.Plan.Average(s.WarmUp)
+	}
+	if s.Recording != "" {
+		r.Arrivals = ""
+	}
+	if s.Plan.Shards > 1 {
+		r.Shard = fmt.Sprintf("%d/%d", s.Plan.Shard+1, s.Plan.Shards)
+	}
+	b := &Builder{Report: r, setup: s, late: map[string]time.Duration{}, gc: measure.ReadPauses()}
+	for _, name := range s.Scenarios {
+		b.late[name] = slo.LateAfter(s.Objectives, name)
+	}
+	var parts []string
+	for _, o := range s.Objectives {
+		if name := o.Scenario(); name != "" {
+			parts = append(parts, name)
+		}
+	}
+	b.Collector = measure.NewCollector(s.Scenarios, parts, cmp.Or(s.Interval, time.Second), s.Seed)
+	return b
+}
+
+// Add takes in a request, and returns its class.
+func (b *Builder) Add(o Outcome) measure.Class {
+	r := b.Report
+	r.Sent++
+	o.Class = b.classify(o)
+	o.Delayed = o.Class == measure.Late && o.Service < b.late[o.Scenario] && o.Lag.Seconds() > measure.LagLimit(o.Response.Seconds())
+	b.Collector.Add(o.Request)
+	if o.Waited && o.Lag > measure.MaxLag && b.setup.Workers == 0 {
+		b.waited++
+	}
+	r.RetryAfter.Given += o.RetryAfter.Given
+	r.RetryAfter.Kept += o.RetryAfter.Kept
+	r.RetryAfter.Broken += o.RetryAfter.Broken
+	served := o.Class == measure.Good || o.Class == measure.Late
+	if o.Retries > 0 {
+		r.Retries.Requests++
+		r.Retries.Tries += o.Retries
+		if served {
+			r.Retries.Served++
+		}
+	}
+	switch {
+	case served:
+	case o.Status != 0:
+		r.Errors["status "+strconv.Itoa(o.Status)+" for "+o.Scenario]++
+	default:
+		r.Errors[o.Error]++
+		r.FirstError = cmp.Or(r.FirstError, o.Detail)
+	}
+	r.slow(Slow{o.Response.Seconds(), o.Scenario, o.Class, o.Status, o.TraceID})
+	return o.Class
+}
+
+// AddWarmUp takes in a request that was due before the end of the warm-up.
+func (b *Builder) AddWarmUp() { b.Report.WarmUp++ }
+
+// AddCancelled takes in a request that the end of the run cut off.
+func (b *Builder) AddCancelled() {
+	b.Report.Sent++
+	b.Report.Cancelled++
+}
+
+// AddUnsent takes in a request that was due at a time from the end of the warm-up, and could
+// not be sent.
+func (b *Builder) AddUnsent(due time.Duration, err string) {
+	b.Report.Sent++
+	b.Collector.AddUnsent(due)
+	b.Report.Errors["not sent"]++
+	b.Report.FirstError = cmp.Or(b.Report.FirstError, err)
+}
+
+func (b *Builder) classify(o Outcome) measure.Class {
+	switch late := b.late[o.Scenario]; {
+	case measure.IsShed(o.Status):
+		return measure.Shed
+	case !o.Expected:
+		return measure.Failed
+	case late > 0 && o.Response >= late:
+		return measure.Late
+	}
+	return measure.Good
+}
+
+func (r *Report) slow(s Slow) {
+	at, _ := slices.BinarySearchFunc(r.Slowest, s, func(a, b Slow) int { return cmp.Compare(b.Response, a.Response) })
+	if at < maxSlow {
+		r.Slowest = slices.Insert(r.Slowest, at, s)
+		r.Slowest = r.Slowest[:min(len(r.Slowest), maxSlow)]
+	}
+}
+
+// Outlooks returns what can be said of the objectives so far.
+func (b *Builder) Outlooks() (list []slo.Outlook) {
+	for _, o := range b.setup.Objectives {
+		list = append(list, o.Outlook(b.Of(o.Scenario())))
+	}
+	return list
+}
+
+// Finish completes the report of a run that began at a time, sent requests for the time
+// paced, lasted until the last response after elapsed, and had so many requests in flight
+// at most.
+func (b *Builder) Finish(began time.Time, paced, elapsed time.Duration, peak int, interrupted bool) *Report {
+	r, plan, closed := b.Report, b.setup.Plan, b.setup.Workers > 0
+	r.StartedAt, r.Elapsed, r.Peak = began, elapsed.Seconds(), peak
+	if interrupted {
+		r.Ended = cmp.Or(r.Ended, "interrupted")
+	}
+	sent := uint64(r.Sent + r.WarmUp)
+	if r.Max > 0 && r.Ended == "" {
+		if r.Limit = LimitPlan; sent >= plan.Share(r.Max) {
+			r.Limit = LimitRequests
+		}
+	}
+	span := paced // how long the last responses took is not an open plan's rate
+	rate := func(at time.Duration) float64 { return plan.Rate(b.setup.WarmUp + at) }
+	if closed {
+		span, rate = elapsed, func(time.Duration) float64 { return 0 }
+	}
+	if sent == r.Planned && r.Arrivals == schedule.Constant {
+		span = max(span, plan.Span()) // the last request is due before the end of the plan
+	}
+	seconds := max(span-b.setup.WarmUp, time.Microsecond).Seconds()
+	r.Reached, r.Goodput = float64(r.Sent)/seconds, float64(b.All.Classes[measure.Good])/seconds
+	r.GC = b.gc.Since()
+	r.fill(b.Results, rate)
+	for _, o := range b.setup.Objectives {
+		r.SLOs = append(r.SLOs, o.Judge(b.Of(o.Scenario())))
+	}
+	if !closed {
+		b.validate()
+	}
+	r.Groups = b.Groups()
+	return r
+}
+
+// fill writes what is measured into the report. Rate is what was planned at a time from the
+// end of the warm-up.
+func (r *Report) fill(m *measure.Results, rate func(time.Duration) float64) {
+	r.Classes = m.All.Classes
+	r.Response, r.Shed, r.Failed = m.All.Served.Summary(), m.All.Shed.Summary(), m.All.Failed.Summary()
+	r.Service, r.Lag = m.Service.Summary(), m.Lag.Summary()
+	r.times = map[string]*measure.Times{"response": m.All.Served, "shed": m.All.Shed, "failed": m.All.Failed, "service": m.Service, "lag": m.Lag}
+	for _, name := range slices.Sorted(maps.Keys(m.Scenarios)) {
+		c := m.Scenarios[name]
+		r.Scenarios = append(r.Scenarios, Row{name, c.Requests(), c.Classes, c.Statuses, c.Served.Summary()})
+		r.times["response/"+name], r.times["shed/"+name], r.times["failed/"+name] = c.Served, c.Shed, c.Failed
+	}
+	r.Intervals = intervalsOf(m.Intervals, rate)
+}
+
+// minSent is what share of the plan a generator that keeps up with it sends.
+const minSent = 0.99
+
+// Unsent says how much of the plan was not sent, if that is more than a generator that
+// keeps up with it leaves; else "". Of Poisson arrivals nobody knows how many there are.
+func (r *Report) Unsent() string {
+	if r.Arrivals == schedule.Poisson || float64(r.Sent+r.WarmUp) >= minSent*float64(r.Planned) {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d planned requests were sent", r.Sent+r.WarmUp, r.Planned)
+}
+
+// validate says why the numbers cannot be trusted: they would be the generator's, not
+// the target's.
+func (b *Builder) validate() {
+	r := b.Report
+	if limit := measure.LagLimit(r.Response.P99); r.Lag.P99 > limit {
+		r.Invalid = append(r.Invalid, fmt.Sprintf("requests were sent %s late at p99, more than %s", ms(r.Lag.P99), ms(limit)))
+	}
+	if b.waited > 0 {
+		r.Invalid = append(r.Invalid, fmt.Sprintf("all %d workers were busy, and %d requests had to wait for one: raise -max-workers", r.MaxWorkers, b.waited))
+	}
+	if reason := r.Unsent(); reason != "" && r.Ended == "" {
+		r.Invalid = append(r.Invalid, reason)
+	}
+}

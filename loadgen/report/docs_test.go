@@ -1,0 +1,59 @@
+package report
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"soundcheck/loadgen/explain"
+	"soundcheck/loadgen/measure"
+	"soundcheck/loadgen/slo"
+)
+
+// docs/report-json.md names each field of report.json, in its order, and no other.
+func TestReportJSONIsDocumented(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("../../docs/report-json.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string][]string{}
+	for section := range strings.SplitSeq(string(b), "\n## ") {
+		title, text, _ := strings.Cut(section, "\n")
+		for _, m := range regexp.MustCompile("(?m)^\\| `([a-z0-9_]+)` \\|").FindAllStringSubmatch(text, -1) {
+			documented[title] = append(documented[title], m[1])
+		}
+	}
+	types := []any{Report{}, measure.Summary{}, RetryAfter{}, Retries{}, measure.GC{}, Row{}, Slow{}, slo.Verdict{}, Interval{}, measure.Histogram{}, explain.Answer{}, explain.Cause{}}
+	for _, v := range types {
+		typ := reflect.TypeOf(v)
+		if got, want := documented[typ.Name()], fields(typ); !slices.Equal(got, want) {
+			t.Errorf("%s is documented as\n%q, want\n%q", typ.Name(), got, want)
+		}
+	}
+	if len(documented) != len(types) {
+		t.Errorf("%d types are documented, and %d exist", len(documented), len(types))
+	}
+	if want := fmt.Sprintf("`version` is %d.", Version); !strings.Contains(string(b), want) {
+		t.Errorf("the documentation does not say: %s", want)
+	}
+}
+
+// fields returns the names that a type's JSON has.
+func fields(t reflect.Type) (names []string) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Anonymous:
+			names = append(names, fields(f.Type)...)
+		case f.IsExported() && name != "-":
+			names = append(names, name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,202 @@
+package report
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"soundcheck/loadgen/measure"
+)
+
+// Names of a run's files.
+const (
+	reportFile  = "report.json"
+	textFile    = "report.txt"
+	pageFile    = "report.html"
+	resultsFile = "results.bin"
+	partSuffix  = ".part" // of a file that is being written
+)
+
+// Folder is where the files of a run are. Each appears when it is complete, report.json last:
+//
+//	report.json                the Report
+//	report.txt                 the same for people
+//	report.html                the same with charts, as one page that needs nothing else
+//	response.hgrm, .hlog       response times of served requests: HdrHistogram's percentiles, in ms, and its log, in
+//	                           ns, with a line for each interval, which HdrHistogram's tools show over time
+//	service.hgrm, .hlog        service times of all requests; the log has one line
+//	lag.hgrm, .hlog            how late requests were sent; the log has one line
+//	results.bin                each request in vegeta's encoding, for "vegeta report" and "vegeta plot"; its
+//	                           latencies are service times
+type Folder struct {
+	path    string
+	file    *os.File
+	buffer  *bufio.Writer
+	encoder vegeta.Encoder
+	err     error // the first one of writing results
+}
+
+// NewFolder makes a folder for one run, with or without each result. It must not hold
+// another one.
+func NewFolder(path string, results bool) (*Folder, error) {
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{reportFile, resultsFile} {
+		if _, err := os.Stat(filepath.Join(path, name)); !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%s holds a run already", path)
+		}
+	}
+	if !results {
+		return &Folder{path: path}, nil
+	}
+	// The headers of responses are in it, which may be secret.
+	file, err := os.OpenFile(filepath.Join(path, resultsFile+partSuffix), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("%s holds a run that is not finished", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	buffer := bufio.NewWriterSize(file, 1<<20)
+	return &Folder{path: path, file: file, buffer: buffer, encoder: vegeta.NewEncoder(buffer)}, nil
+}
+
+// Discard removes the folder, if nothing else is in it.
+func (f *Folder) Discard() error {
+	if f.file != nil {
+		_ = f.file.Close()
+		if err := os.Remove(f.file.Name()); err != nil {
+			return err
+		}
+	}
+	if err := os.Remove(f.path); err != nil && !errors.Is(err, syscall.ENOTEMPTY) {
+		return err
+	}
+	return nil
+}
+
+// Add writes one result.
+func (f *Folder) Add(res *vegeta.Result) {
+	if f.err == nil {
+		f.err = f.encoder.Encode(res)
+	}
+}
+
+// Finish writes what is known at the end.
+func (f *Folder) Finish(r *Report) error {
+	if f.file != nil {
+		f.err = errors.Join(f.err, f.buffer.Flush(), f.file.Close())
+		if f.err == nil {
+			f.err = os.Rename(f.file.Name(), filepath.Join(f.path, resultsFile))
+		}
+	}
+	write := func(name string, to func(io.Writer) error) {
+		f.err = errors.Join(f.err, writeFile(filepath.Join(f.path, name), to))
+	}
+	for _, name := range []string{"response", "service", "lag"} {
+		t := r.Times(name)
+		write(name+".hgrm", func(w io.Writer) error {
+			_, err := t.HDR().PercentilesPrint(w, 5, float64(time.Millisecond))
+			return err
+		})
+		write(name+".hlog", func(w io.Writer) error {
+			if name == "response" {
+				return r.logIntervals(w)
+			}
+			return r.log(w, t)
+		})
+	}
+	write(textFile, r.Write)
+	write(pageFile, r.WriteHTML)
+	r.Histograms = map[string]measure.Histogram{}
+	for name, t := range r.times {
+		if t.Count() > 0 {
+			h, err := t.Encode()
+			f.err = errors.Join(f.err, err)
+			r.Histograms[name] = h
+		}
+	}
+	if f.err == nil { // last: who finds it finds all
+		write(reportFile, r.writeAll)
+	}
+	if f.err != nil {
+		return fmt.Errorf("write the run: %w", f.err)
+	}
+	return nil
+}
+
+// writeFile writes a file, all of it or nothing: others read the runs of a lab while they
+// are written.
+func writeFile(path string, to func(io.Writer) error) error {
+	file, err := os.Create(path + partSuffix)
+	if err != nil {
+		return err
+	}
+	if err = errors.Join(to(file), file.Close()); err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(file.Name())
+	}
+	return err
+}
+
+// log writes a histogram as one interval of HdrHistogram's log.
+func (r *Report) log(w io.Writer, t *measure.Times) error {
+	start := r.StartedAt.UnixMilli()
+	l, err := newLog(w, start)
+	t.HDR().SetStartTimeMs(start)
+	t.HDR().SetEndTimeMs(start + measure.Seconds(r.Elapsed).Milliseconds())
+	return errors.Join(err, l.OutputIntervalHistogram(t.HDR()))
+}
+
+// logIntervals writes the response times of each interval as one of HdrHistogram's log.
+func (r *Report) logIntervals(w io.Writer) error {
+	start := r.StartedAt.Add(measure.Seconds(r.WarmUpTime)).UnixMilli()
+	l, err := newLog(w, start)
+	for _, v := range r.Intervals {
+		h, e := v.Decode()
+		if e != nil {
+			return errors.Join(err, e)
+		}
+		h.SetStartTimeMs(start + measure.Seconds(v.At).Milliseconds())
+		h.SetEndTimeMs(start + measure.Seconds(v.At+v.Seconds).Milliseconds())
+		err = errors.Join(err, l.OutputIntervalPackedHistogram(h))
+	}
+	return err
+}
+
+// newLog begins a log. Its times count from the base, which is in whole seconds.
+func newLog(w io.Writer, start int64) (*hdrhistogram.HistogramLogWriter, error) {
+	l := hdrhistogram.NewHistogramLogWriter(w)
+	l.SetBaseTime(start / 1000 * 1000)
+	return l, errors.Join(l.OutputComment("[loadgen: values in ns, the column of maxima in ms]"), l.OutputLogFormatVersion(),
+		l.OutputBaseTime(start), l.OutputStartTime(start), l.OutputLegend())
+}
+
+// Read reads the Report of a folder.
+func Read(path string) (*Report, error) {
+	b, err := os.ReadFile(filepath.Join(path, reportFile))
+	if err != nil {
+		return nil, err
+	}
+	r := new(Report)
+	if err := json.Unmarshal(b, r); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(path, reportFile), err)
+	}
+	if r.Version != Version {
+		return nil, fmt.Errorf("%s is of version %d, not %d", filepath.Join(path, reportFile), r.Version, Version)
+	}
+	return r, nil
+}

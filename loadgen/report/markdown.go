@@ -1,0 +1,159 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// WriteMarkdown writes the report as GitHub renders it, to be pasted into a pull
+// request.
+func (r *Report) WriteMarkdown(w io.Writer) error {
+	m := &markdown{}
+	m.line("## Load test of %s", cellText(r.Target))
+	for _, reason := range r.Invalid {
+		m.line("\n**INVALID** %s", cellText(reason))
+	}
+	m.head("", "", "")
+	for _, f := range r.head() {
+		m.row(f.Name, f.Text)
+	}
+	m.row("in flight", fmt.Sprintf("%d at most", r.Peak))
+	m.row("garbage collection", r.GC.String())
+	r.markTimes(m)
+	r.markOutcomes(m)
+	r.markTraces(m)
+	_, err := w.Write(m.Bytes())
+	return err
+}
+
+func (r *Report) markTimes(m *markdown) {
+	m.head("Response times", append([]string{"response time", "requests:"}, right(columns)...)...)
+	for _, row := range r.summaries() {
+		m.row(append([]string{row.Name, strconv.FormatInt(row.Count, 10)}, row.percentiles()...)...)
+	}
+	if lines := r.bands(); len(lines) > 0 {
+		m.head("Spectrum of the served requests", "response time:", "", "requests:", "share:", "share up to here:")
+		for _, l := range lines {
+			m.row(l.from+" to "+l.to+" ms", l.bar, strconv.FormatInt(l.count, 10), percent(l.share), percent(l.cumulative))
+		}
+	}
+}
+
+func (r *Report) markOutcomes(m *markdown) {
+	m.head("Status codes", "scenario", "requests:", "status codes")
+	for _, row := range r.Scenarios {
+		var codes []string
+		for _, c := range row.codes() {
+			codes = append(codes, c.Name+": "+c.Text)
+		}
+		m.row(row.Name, strconv.Itoa(row.Requests), strings.Join(codes, ", "))
+	}
+	if len(r.Errors) > 0 {
+		m.head("Errors", "error", "requests:")
+		for _, name := range r.errors() {
+			m.row(name, strconv.Itoa(r.Errors[name]))
+		}
+		if r.FirstError != "" {
+			m.line("\nThe first other: %s", cellText(r.FirstError))
+		}
+	}
+	if len(r.SLOs) > 0 {
+		m.head("Objectives", "objective", "", "measured:")
+		for _, v := range r.SLOs {
+			m.row(v.SLO, verdictText(v), v.Text)
+		}
+	}
+}
+
+func (r *Report) markTraces(m *markdown) {
+	if len(r.Slowest) > 0 {
+		m.head("Slowest requests", "response time:", "scenario", "status", "trace")
+		for _, s := range r.Slowest {
+			m.raw(cellText(ms(s.Response)), cellText(s.Scenario), status(s.Status), r.markTrace(s.TraceID))
+		}
+	}
+	for i, a := range r.Explained {
+		if i == 0 {
+			m.line("\n### Why are the slowest slow?")
+		}
+		text, missing := explained(a)
+		m.line("\n**%s**: %s", cellText(a.Scenario), cellText(text))
+		if missing != "" {
+			m.line("(missing: %s)", cellText(missing))
+		}
+		if len(causes(a)) == 0 {
+			continue
+		}
+		m.head("", "difference:", "share:", "service", "span", "kind", "95% interval:", "trace")
+		for _, c := range causes(a) {
+			m.raw(fmt.Sprintf("%+.2f ms", 1000*c.Difference), fmt.Sprintf("%.0f%%", 100*c.Share), cellText(c.Service), cellText(c.Name), cellText(c.Kind),
+				fmt.Sprintf("%.2f to %.2f ms", 1000*c.Low, 1000*c.High), r.markTrace(c.TraceID))
+		}
+	}
+}
+
+func (r *Report) markTrace(id string) string {
+	if link := r.link(id); link != "" {
+		return "[" + cellText(id) + "](<" + strings.NewReplacer("<", "%3C", ">", "%3E", "|", "%7C", " ", "%20", "\n", "%0A").Replace(link) + ">)"
+	}
+	return cellText(strings.TrimPrefix(r.trace(id), "trace "))
+}
+
+type markdown struct{ bytes.Buffer }
+
+func (m *markdown) line(format string, args ...any) { fmt.Fprintf(m, format+"\n", args...) }
+
+// head begins a table. A column whose name ends in a colon is of numbers.
+func (m *markdown) head(title string, names ...string) {
+	if title != "" {
+		m.line("\n### %s", title)
+	}
+	m.line("")
+	var rule []string
+	for i, n := range names {
+		name, number := strings.CutSuffix(n, ":")
+		names[i] = name
+		if number {
+			rule = append(rule, "---:")
+		} else {
+			rule = append(rule, "---")
+		}
+	}
+	m.row(names...)
+	m.raw(rule...)
+}
+
+func (m *markdown) row(cells ...string) {
+	cells = slices.Clone(cells)
+	for i, c := range cells {
+		cells[i] = cellText(c)
+	}
+	m.raw(cells...)
+}
+
+func (m *markdown) raw(cells ...string) { m.line("| %s |", strings.Join(cells, " | ")) }
+
+// right marks columns of numbers.
+func right(names []string) []string {
+	var list []string
+	for _, n := range names {
+		list = append(list, n+":")
+	}
+	return list
+}
+
+// cellText is text that means nothing to markdown. A line's end would end the table.
+func cellText(s string) string {
+	var b strings.Builder
+	for _, c := range strings.Join(strings.Fields(s), " ") {
+		if strings.ContainsRune("\\|`*_<>[]~#&", c) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
+}

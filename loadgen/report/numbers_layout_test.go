@@ -1,0 +1,232 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"soundcheck/loadgen/measure"
+)
+
+func (c *numberCheck) head(classes bool) {
+	c.t.Helper()
+	if !c.open() {
+		c.count("workers")
+	}
+	if c.j.text("limit") != "" {
+		c.count("max_requests")
+	}
+	if c.j.number("warm_up") > 0 {
+		c.count("warm_up")
+		c.duration("warm_up_time")
+	}
+	c.count("sent")
+	if c.open() {
+		c.count("planned")
+	}
+	c.duration("elapsed")
+	if c.j.number("cancelled") > 0 {
+		c.count("cancelled")
+	}
+	if c.open() {
+		c.rate("rate_asked")
+	}
+	c.rate("rate_reached")
+	c.rate("goodput")
+	for _, k := range c.classes() {
+		if classes {
+			c.count("classes." + string(k))
+			c.share(k)
+			if k == measure.Shed {
+				c.promises()
+			}
+		}
+	}
+	if c.j.text("retries.policy") != "" {
+		c.count("retries.requests")
+		c.count("retries.tries")
+		c.count("retries.served")
+	}
+}
+
+func (c *numberCheck) generator() {
+	c.t.Helper()
+	c.count("in_flight_peak")
+	c.count("gc.pauses")
+	c.milli("gc.longest")
+}
+
+func (c *numberCheck) times() {
+	c.t.Helper()
+	row := func(what string, s object) {
+		c.t.Helper()
+		c.is("count of "+what, s.number("count"), "")
+		for _, p := range []string{"p50", "p90", "p99", "p999", "max"} {
+			if s.number("count") > 0 {
+				c.is(p+" of "+what, 1000*s.number(p), "ms")
+			}
+		}
+	}
+	for _, s := range c.j.list("scenarios") {
+		row(s.text("name"), s.object("response_time"))
+	}
+	for _, name := range []string{"response_time", "shed_response_time", "failed_response_time", "service_time", "lag"} {
+		s := c.j.object(name)
+		optional := name == "shed_response_time" || name == "failed_response_time"
+		if !(optional && s.number("count") == 0) && (name != "lag" || c.open()) {
+			row(name, s)
+		}
+	}
+}
+
+// spectrum compares the counts of the bands with the histogram, whose times differ by
+// 0.1% at most from those that were put into bands.
+func (c *numberCheck) spectrum(h *measure.Times) {
+	c.t.Helper()
+	total, sum, end, bars := h.Count(), int64(0), 0.0, barsOf(h)
+	for sum < total {
+		unit := ""
+		if c.format == ".txt" || c.format == ".md" {
+			unit = "ms"
+		}
+		from, _ := c.next("lower bound", "")
+		to, _ := c.next("upper bound", unit)
+		if from >= to || end > 0 && from != end {
+			c.t.Errorf("%s: a band from %v to %v after one to %v", c.format, from, to, end)
+		}
+		end = to
+		count := above(bars, time.Duration(0.9985e6*from)) - above(bars, time.Duration(1.0015e6*to))
+		n, _ := c.next("requests of a band", "")
+		sum += int64(n)
+		if int64(n) > count {
+			c.t.Errorf("%s: %v requests from %v to %v ms, in report.json at most %d", c.format, n, from, to, count)
+		}
+		c.is("share of a band", 100*n/float64(total), "%")
+		c.is("cumulative share", 100*float64(sum)/float64(total), "%")
+	}
+}
+
+func (c *numberCheck) statuses() {
+	c.t.Helper()
+	for _, s := range c.j.list("scenarios") {
+		if c.format != ".txt" {
+			c.is("requests of "+s.text("name"), s.number("requests"), "")
+		}
+		codes := s.object("statuses")
+		var sorted []float64
+		for code := range codes {
+			v, _ := strconv.ParseFloat(code, 64)
+			sorted = append(sorted, v)
+		}
+		slices.Sort(sorted)
+		for _, code := range sorted {
+			if code != 0 {
+				c.is("status", code, "")
+			}
+			c.is(fmt.Sprintf("requests with status %v", code), codes.number(fmt.Sprint(code)), "")
+		}
+	}
+}
+
+func (c *numberCheck) errors() {
+	c.t.Helper()
+	errs := c.j.object("errors")
+	names := slices.SortedFunc(maps.Keys(errs), func(a, b string) int {
+		return cmp.Or(cmp.Compare(errs[b].(float64), errs[a].(float64)), cmp.Compare(a, b))
+	})
+	for _, name := range names {
+		c.is("errors "+name, errs[name].(float64), "")
+	}
+}
+
+func (c *numberCheck) objectives() {
+	c.t.Helper()
+	for _, s := range c.j.list("slos") {
+		if strings.HasSuffix(s.text("slo"), "%") {
+			c.is(s.text("slo"), 100*s.number("value"), "%")
+		} else {
+			c.is(s.text("slo"), 1000*s.number("value"), "ms")
+		}
+	}
+}
+
+func (c *numberCheck) traces() {
+	c.t.Helper()
+	for _, s := range c.j.list("slowest") {
+		c.is("slowest", 1000*s.number("response_time"), "ms")
+		if s.number("status") != 0 {
+			c.is("status of the slowest", s.number("status"), "")
+		}
+	}
+	for _, a := range c.j.list("explained") {
+		c.is("slow", a.number("slow"), "")
+		c.is("difference", 1000*a.number("difference"), "ms")
+		c.is("typical", a.number("typical"), "")
+		c.is("slow found", a.number("slow_found"), "")
+		c.is("typical found", a.number("typical_found"), "")
+		for _, cause := range a.list("causes") {
+			if cause.number("share") < 0.02 {
+				continue
+			}
+			c.is("difference of a cause", 1000*cause.number("difference"), "ms")
+			c.is("share of a cause", 100*cause.number("share"), "%")
+			c.is("low", 1000*cause.number("low"), "")
+			c.is("high", 1000*cause.number("high"), "ms")
+		}
+	}
+}
+
+// page is report.html: the tiles first, and the rest in its order.
+func (c *numberCheck) page() {
+	c.t.Helper()
+	if list := c.j.list("slos"); len(list) > 0 {
+		violated := 0
+		for _, s := range list {
+			if s["met"] == false {
+				violated++
+			}
+		}
+		if violated > 0 {
+			c.is("violated", float64(violated), "")
+		}
+		if violated > 0 || len(list) > 1 {
+			c.is("objectives", float64(len(list)), "")
+		}
+		c.objectives()
+	}
+	if c.j.number("response_time.count") > 0 {
+		c.milli("response_time.p50")
+		c.milli("response_time.p99")
+	}
+	c.rate("goodput")
+	c.share(measure.Good)
+	c.rate("rate_reached")
+	if c.open() {
+		c.rate("rate_asked")
+	}
+	c.is("failed and shed", c.j.number("classes.failed")+c.j.number("classes.shed"), "")
+	c.count("classes.failed")
+	c.count("classes.shed")
+	for _, k := range c.classes() { // the bar
+		if c.j.number("classes."+string(k)) > 0 {
+			c.count("classes." + string(k))
+			c.count("classes." + string(k))
+		}
+	}
+	for _, k := range c.classes() { // its key
+		c.count("classes." + string(k))
+		c.share(k)
+		if k == measure.Shed {
+			c.promises()
+		}
+	}
+	c.head(false)
+	c.generator()
+	c.times()
+	c.statuses()
+	c.errors()
+}

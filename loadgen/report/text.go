@@ -1,0 +1,130 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"unicode/utf8"
+)
+
+// Write writes the report as text.
+func (r *Report) Write(w io.Writer) error {
+	var b bytes.Buffer
+	for _, reason := range r.Invalid {
+		fmt.Fprintf(&b, "INVALID       %s\n", reason)
+	}
+	for _, f := range r.head() {
+		fmt.Fprintf(&b, "%-12s  %s\n", f.Name, f.Text)
+	}
+	r.writeTimes(&b)
+	r.writeSpectrum(&b)
+	r.writeStatuses(&b)
+	r.writeErrors(&b)
+	r.writeSLOs(&b)
+	r.writeSlowest(&b)
+	r.writeExplained(&b)
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func (r *Report) writeTimes(b *bytes.Buffer) {
+	fmt.Fprintln(b)
+	tab := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(tab, "response time\trequests\t%s\t\n", strings.Join(columns, "\t"))
+	for _, row := range r.summaries() {
+		fmt.Fprintf(tab, "%s\t%d\t", row.Name, row.Count)
+		for _, v := range row.percentiles() {
+			fmt.Fprintf(tab, "%s\t", v)
+		}
+		fmt.Fprintln(tab)
+	}
+	tab.Flush()
+	fmt.Fprintf(b, "\nin flight: %d at most; garbage collection: %s\n", r.Peak, r.GC)
+}
+
+func (r *Report) writeSpectrum(b *bytes.Buffer) {
+	lines := r.bands()
+	if len(lines) == 0 {
+		return
+	}
+	fmt.Fprintln(b, "\nspectrum of the served requests: response time, requests, share, share up to here")
+	from, to, count := 0, 0, 0
+	for _, l := range lines {
+		from, to, count = max(from, len(l.from)), max(to, len(l.to)), max(count, len(strconv.FormatInt(l.count, 10)))
+	}
+	for _, l := range lines {
+		bar := l.bar + strings.Repeat(" ", maxBars-utf8.RuneCountInString(l.bar))
+		fmt.Fprintf(b, "  %*s to %*s ms  %s  %*d  %7s  %7s\n", from, l.from, to, l.to, bar, count, l.count, percent(l.share), percent(l.cumulative))
+	}
+}
+
+func (r *Report) writeStatuses(b *bytes.Buffer) {
+	fmt.Fprintln(b, "\nstatus codes")
+	for _, row := range r.Scenarios {
+		fmt.Fprintf(b, "  %-8s", row.Name)
+		for _, c := range row.codes() {
+			fmt.Fprintf(b, "  %s: %s", c.Name, c.Text)
+		}
+		fmt.Fprintln(b)
+	}
+}
+
+func (r *Report) writeErrors(b *bytes.Buffer) {
+	if len(r.Errors) == 0 {
+		return
+	}
+	fmt.Fprintln(b, "\nerrors")
+	for _, name := range r.errors() {
+		fmt.Fprintf(b, "  %-28s %d\n", name, r.Errors[name])
+	}
+	if r.FirstError != "" {
+		fmt.Fprintf(b, "  the first other: %s\n", r.FirstError)
+	}
+}
+
+func (r *Report) writeSLOs(b *bytes.Buffer) {
+	if len(r.SLOs) == 0 {
+		return
+	}
+	fmt.Fprintln(b, "\nobjectives")
+	width := 0
+	for _, v := range r.SLOs {
+		width = max(width, len(v.SLO))
+	}
+	for _, v := range r.SLOs {
+		fmt.Fprintf(b, "  %s%s  %-8s  %s\n", v.SLO, strings.Repeat(" ", width-len(v.SLO)), verdictText(v), v.Text)
+	}
+}
+
+func (r *Report) writeSlowest(b *bytes.Buffer) {
+	if len(r.Slowest) == 0 {
+		return
+	}
+	fmt.Fprintln(b, "\nslowest requests")
+	for _, s := range r.Slowest {
+		fmt.Fprintf(b, "  %11s  %-7s %-9s  %s\n", ms(s.Response), s.Scenario, status(s.Status), r.trace(s.TraceID))
+	}
+}
+
+func (r *Report) writeExplained(b *bytes.Buffer) {
+	if len(r.Explained) == 0 {
+		return
+	}
+	fmt.Fprintln(b, "\nwhy are the slowest slow?")
+	for _, a := range r.Explained {
+		text, missing := explained(a)
+		fmt.Fprintf(b, "  %s: %s\n", a.Scenario, text)
+		if missing != "" {
+			fmt.Fprintf(b, "    missing: %s\n", missing)
+		}
+		tab := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+		for _, c := range causes(a) {
+			fmt.Fprintf(tab, "    %+.2f ms\t%3.0f%%\t%s\t%s\t%s\t%.2f to %.2f ms\t%s\n",
+				1000*c.Difference, 100*c.Share, c.Service, c.Name, c.Kind, 1000*c.Low, 1000*c.High, r.trace(c.TraceID))
+		}
+		tab.Flush()
+	}
+}

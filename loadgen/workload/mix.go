@@ -1,0 +1,51 @@
+package workload
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Mix is how often each scenario comes, as weights.
+type Mix map[string]int
+
+// ParseMix reads "get=70,list=20,create=10".
+func ParseMix(s string) (Mix, error) {
+	m, sum := Mix{}, 0
+	names := strings.Join(Names(), ", ")
+	for part := range strings.SplitSeq(s, ",") {
+		name, weight, ok := strings.Cut(strings.TrimSpace(part), "=")
+		if !ok || scenarios[name] == nil {
+			return nil, fmt.Errorf("%q is not scenario=weight with a scenario of %s", part, names)
+		}
+		n, err := strconv.Atoi(weight)
+		if err != nil || n < 0 || n > 1000 {
+			return nil, fmt.Errorf("the weight of %s must be a number from 0 to 1000", name)
+		}
+		if _, twice := m[name]; twice {
+			return nil, fmt.Errorf("%s is named twice", name)
+		}
+		m[name] = n
+		sum += n
+	}
+	if sum == 0 {
+		return nil, fmt.Errorf("all weights are 0")
+	}
+	return m, nil
+}
+
+// order returns the scenarios of one round: each as often as its weight says, in
+// a shuffled order, so that every round has the exact proportions.
+func (m Mix) order(r *rand.Rand) []*Scenario {
+	var list []*Scenario
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		for range m[name] {
+			list = append(list, scenarios[name])
+		}
+	}
+	r.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list
+}

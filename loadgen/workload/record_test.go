@@ -1,0 +1,73 @@
+package workload
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestReadRecording(t *testing.T) {
+	t.Parallel()
+	const head = `{"soundcheck":"recording","version":1}` + "\n"
+	for _, tt := range []struct{ in, err string }{
+		{head + `{"due_ns":1,"scenario":"get","method":"GET","path":"/albums/1","want":200}`, ""},
+		{head + `{"due_ns":1,"scenario":"target","method":"GET","path":"http://x/"}`, ""},
+		{"", "that is no recording"},
+		{"{}", "that is no recording"},
+		{`{"soundcheck":"recording","version":2}`, "it is of version 2, not 1"},
+		{head, "there is no request in it"},
+		{head + "x", "line 2: invalid character"},
+		{head + `{"due_ns":5,"scenario":"get","method":"GET","path":"/"}{"due_ns":4,"scenario":"get","method":"GET","path":"/"}`, "line 3: due_ns is before the line above it, or after 24h"},
+		{head + `{"due_ns":99000000000000000,"scenario":"get","path":"/"}`, "line 2: due_ns is before"},
+		{head + `{"scenario":"buy","path":"/"}`, `line 2: there is no scenario "buy"`},
+		{head + `{"scenario":"get","method":"G ET","path":"/"}`, `line 2: "G ET" is no method`},
+		{head + `{"scenario":"get","method":"GET","path":"/","headers":{"A":["b"]}}`, `line 2: json: unknown field "headers"`},
+		{head + `{"scenario":"get","method":"GET","path":"/","header":{"host":["a"],"Host":["b"]}}`, "line 2: header Host appears 2 times"},
+		{head + `{"scenario":"get","method":"GET","path":"x"}`, "line 2: the path does not begin with /"},
+		{head + `{"scenario":"get","method":"GET","path":"/"}{"scenario":`, "line 3: unexpected EOF"},
+	} {
+		path := filepath.Join(t.TempDir(), "recording")
+		if err := os.WriteFile(path, []byte(tt.in), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		r, err := ReadRecording(path, 0)
+		if tt.err == "" && (err != nil || r.requests != 1) || tt.err != "" && (err == nil || !strings.HasPrefix(err.Error(), tt.err)) {
+			t.Errorf("%q: %v, want %q", tt.in, err, tt.err)
+		}
+	}
+	if _, err := ReadRecording(filepath.Join(t.TempDir(), "none"), 0); !os.IsNotExist(err) {
+		t.Errorf("no file: %v", err)
+	}
+}
+
+// A request that is missing is not passed over in silence.
+func TestRecorderWithAGap(t *testing.T) {
+	t.Parallel()
+	r, err := NewRecorder(filepath.Join(t.TempDir(), "recording"), "run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, seq := range []uint64{1, 0, 3, 4} {
+		r.Add(seq, 0, &Request{Scenario: Lookup("get"), Method: "GET", Path: "/"})
+	}
+	if err := r.Close(); err == nil || err.Error() != "request 2 was never made: 2 after it are not recorded" {
+		t.Errorf("%v", err)
+	}
+}
+
+// The requests of a recording are for its owner only.
+func TestRecordingIsPrivate(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "requests")
+	r, err := NewRecorder(path, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("a recording is %v, %v, want mode 600", info, err)
+	}
+}

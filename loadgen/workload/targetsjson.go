@@ -1,0 +1,96 @@
+package workload
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// json takes a line of the JSON format in.
+func (f *targetFile) json(line string) error {
+	if line == "" {
+		return nil
+	}
+	var t struct {
+		method, url string
+		header      http.Header
+		body        []byte
+	}
+	dec := json.NewDecoder(strings.NewReader(line))
+	if begin, err := dec.Token(); err != nil || begin != json.Delim('{') {
+		return fmt.Errorf("%s is not a JSON object: each target is one, in a line of its own", excerpt(line))
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return jsonError(line, err)
+		}
+		key := name.(string) // of an object
+		if seen[key] {
+			return fmt.Errorf("field %q appears twice", key)
+		}
+		seen[key] = true
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return jsonError(line, err)
+		}
+		var into any
+		want := ""
+		switch key {
+		case "method":
+			into, want = &t.method, "a string"
+		case "url":
+			into, want = &t.url, "a string"
+		case "header":
+			into, want = &t.header, `lists of strings by name, as in {"Accept": ["text/plain"]}`
+		case "body":
+			into, want = &t.body, "a string in base64"
+		default:
+			return fmt.Errorf("unknown field %s: there are method, url, header and body", excerpt(key))
+		}
+		if json.Unmarshal(value, into) != nil {
+			return fmt.Errorf("field %q is not %s", key, want)
+		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return jsonError(line, err)
+	}
+	if rest := strings.TrimSpace(line[dec.InputOffset():]); rest != "" {
+		return fmt.Errorf("%s stands after the object: each target is one, in a line of its own", excerpt(rest))
+	}
+	for _, key := range []string{"method", "url"} {
+		if !seen[key] {
+			return fmt.Errorf("field %q is missing", key)
+		}
+	}
+	target, err := newTarget(t.method, t.url)
+	if err != nil {
+		return err
+	}
+	for name, values := range t.header {
+		for _, v := range values {
+			if err := checkHeader(name, v); err != nil {
+				return err
+			}
+		}
+		target.Header[name] = values
+	}
+	target.Body = t.body
+	if err := complete(&target); err != nil {
+		return err
+	}
+	f.list = append(f.list, target)
+	return nil
+}
+
+// jsonError says what is wrong with a line that is no JSON.
+func jsonError(line string, err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%s is not a whole JSON object: each target is one, in a line of its own", excerpt(line))
+	}
+	return fmt.Errorf("%s is not JSON: %w", excerpt(line), err)
+}
