@@ -136,7 +136,7 @@ func TestUpDown(t *testing.T) {
 			t.Errorf("up does not say %q:\n%s", want, out)
 		}
 	}
-	if got := l.called(" up "); !strings.HasSuffix(got, "compose.yaml up --detach --wait --build --remove-orphans --wait-timeout 300") {
+	if got := l.called(" up "); !strings.HasSuffix(got, "compose.yaml up --detach --wait --remove-orphans --wait-timeout 300") {
 		t.Errorf("docker %s", got)
 	}
 	if _, _, code := l.run(t.Context(), "-port-offset", "100", "exec", "postgres", "true"); code != 7 {

@@ -54,7 +54,7 @@ func TestReplace(t *testing.T) {
 			got = append(got, strings.TrimSpace(call))
 		}
 	}
-	const do = "--detach --wait --build --no-deps --force-recreate album-store-"
+	const do = "--detach --wait --no-deps --force-recreate album-store-"
 	if strings.Join(got, "; ") != do+"2; "+do+"1" {
 		t.Errorf("docker compose up %q, want album-store-2, then album-store-1", got)
 	}

@@ -117,11 +117,7 @@ func (c *command) start(ctx context.Context, l *containers.Lab, timeout time.Dur
 // create runs docker compose up. Its error names the services that are not healthy, if they
 // are known.
 func (c *command) create(ctx context.Context, l *containers.Lab, args ...string) error {
-	do := []string{"up", "--detach", "--wait"}
-	if l.Images == containers.Official {
-		do = append(do, "--build")
-	}
-	failed := c.compose(ctx, l, append(do, args...)...)
+	failed := c.compose(ctx, l, append([]string{"up", "--detach", "--wait"}, args...)...)
 	if failed == nil || ctx.Err() != nil {
 		return failed
 	}

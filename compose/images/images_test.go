@@ -20,8 +20,7 @@ image) cat "$CALLS.$(echo "$5" | tr / _)" ;;
 build)
 	if [ -e "$CALLS.fail" ]; then echo "no space left"; exit 1; fi
 	echo "$*" >>"$CALLS"
-	for last; do :; done
-	ls "$last" >>"$CALLS"
+	tar -t >>"$CALLS"
 	while [ $# -gt 0 ]; do
 		case "$1" in
 		--tag) tag=$(echo "$2" | tr / _) ;;
@@ -86,17 +85,14 @@ func TestProgram(t *testing.T) {
 	}
 	must()
 	got := w.built()
-	for _, want := range []string{"--file " + w.Programs.Root + "/compose/Dockerfile --target packaged --build-arg FILE=program --tag soundcheck/labtool:local ",
-		"TITLE=Tools of", "VERSION=v1.2.3-4-gabc ", "REVISION=abc ", "LICENSES=Apache-2.0", "INPUTS=", w.Dir + "/labtool"} {
+	for _, want := range []string{"build --tag soundcheck/labtool:local --build-arg INPUTS=", " --target packaged --build-arg FILE=program ",
+		"TITLE=Tools of", "VERSION=v1.2.3-4-gabc ", "REVISION=abc "} {
 		if !strings.Contains(got[0], want) {
 			t.Errorf("docker %s, want %s in it", got[0], want)
 		}
 	}
-	if !slices.Equal(got[1:], []string{"program"}) {
+	if !slices.Equal(got[1:], []string{"Dockerfile", "program"}) {
 		t.Errorf("the engine was sent %q, want the program alone", got[1:])
-	}
-	if _, err := os.Stat(filepath.Join(w.Dir, "labtool")); err == nil {
-		t.Error("the folder that was sent is still there")
 	}
 	must()
 	if got := w.built(); got[0] != "" {
@@ -137,14 +133,14 @@ func TestFails(t *testing.T) {
 }
 
 // Every program of the native lab has an image, of the same program.
-func TestPackaged(t *testing.T) {
+func TestPrograms(t *testing.T) {
 	t.Parallel()
-	for _, im := range packaged("/r") {
-		if im.target.Package == "" || im.title == "" || im.license == "" {
-			t.Errorf("%s has no program, title or license: %+v", im.name, im)
+	for name, im := range programs("/r") {
+		if im.target.Package == "" || im.title == "" {
+			t.Errorf("%s has no program or title: %+v", name, im)
 		}
 		if (im.module == "") != (im.source == "") {
-			t.Errorf("%s: somebody else's program has a module %q and a source %q", im.name, im.module, im.source)
+			t.Errorf("%s: somebody else's program has a module %q and a source %q", name, im.module, im.source)
 		}
 	}
 }

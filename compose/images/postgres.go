@@ -13,27 +13,29 @@ import (
 	"strings"
 )
 
-// postgresSource returns the files that PostgreSQL's image is made from.
-func (b *Builder) postgresSource() (script, entry, dockerfile string) {
-	dir := filepath.Join(b.Programs.Root, "compose/postgres")
-	return filepath.Join(dir, "build.sh"), filepath.Join(dir, "entrypoint.sh"), filepath.Join(dir, "Dockerfile")
+// The files that PostgreSQL's image is made from, in compose/postgres: the first makes its root.
+var postgresFiles = []string{"build.sh", "entrypoint.sh", "Dockerfile"}
+
+func (b *Builder) postgresFile(name string) string {
+	return filepath.Join(b.Programs.Root, "compose/postgres", name)
 }
 
-// postgresSum sums up what PostgreSQL's image is made from.
 func (b *Builder) postgresSum() (string, error) {
-	script, entry, dockerfile := b.postgresSource()
-	return sumFiles(b.Programs.Platform, script, entry, dockerfile)
+	var paths []string
+	for _, name := range postgresFiles {
+		paths = append(paths, b.postgresFile(name))
+	}
+	return sumFiles(b.Programs.Platform, paths...)
 }
 
-// postgresRoot returns where the root of PostgreSQL's image is kept, and whether it is there:
-// it is the same as long as the script is, which leaves its own sum beside it.
+// postgresRoot returns where the root of PostgreSQL's image is, and whether it is there: it
+// is the same as long as the script is, which leaves its own sum beside it.
 func (b *Builder) postgresRoot() (tar string, have bool) {
 	tar = filepath.Join(b.Dir, "postgres-root.tar")
-	script, _, _ := b.postgresSource()
-	text, err := os.ReadFile(script)
+	script, err := os.ReadFile(b.postgresFile("build.sh"))
 	mark, err2 := os.ReadFile(tar + ".sum")
 	_, err3 := os.Stat(tar)
-	sum := sha256.Sum256(text)
+	sum := sha256.Sum256(script)
 	return tar, err == nil && err2 == nil && err3 == nil && strings.TrimSpace(string(mark)) == hex.EncodeToString(sum[:])
 }
 
@@ -41,35 +43,26 @@ func (b *Builder) postgresRoot() (tar string, have bool) {
 // nor can be made.
 func (b *Builder) canPostgres(ctx context.Context) error {
 	sum, err := b.postgresSum()
-	if err != nil {
+	if err != nil || b.fresh(ctx, "postgres", sum) {
 		return err
 	}
-	if b.fresh(ctx, "postgres", sum) {
-		return nil
-	}
-	script, _, _ := b.postgresSource()
 	tar, have := b.postgresRoot()
 	m := machine{platform: runtime.GOOS + "/" + runtime.GOARCH, root: os.Getuid() == 0}
 	_, err = exec.LookPath("debootstrap")
 	_, err2 := os.Stat("/usr/sbin/debootstrap") // which is not in everybody's PATH
 	m.debootstrap = err == nil || err2 == nil
-	return m.can(b.Programs.Platform, have, script+" "+tar)
+	return m.can(b.Programs.Platform, have, b.postgresFile("build.sh")+" "+tar)
 }
 
-// postgres builds the image of PostgreSQL, unless there is one.
+// postgres builds the image of PostgreSQL, unless it is up to date.
 func (b *Builder) postgres(ctx context.Context) error {
-	const name = "postgres"
 	sum, err := b.postgresSum()
-	if err != nil {
+	if err != nil || b.fresh(ctx, "postgres", sum) {
 		return err
 	}
-	if b.fresh(ctx, name, sum) {
-		return nil
-	}
-	script, entry, dockerfile := b.postgresSource()
 	tar, have := b.postgresRoot()
 	if !have {
-		if err := b.run(ctx, name, "collecting Debian packages", exec.CommandContext(ctx, "sh", script, tar), b.said); err != nil {
+		if err := b.run("postgres", "collecting Debian packages", exec.CommandContext(ctx, "sh", b.postgresFile("build.sh"), tar)); err != nil {
 			return err
 		}
 	}
@@ -77,20 +70,8 @@ func (b *Builder) postgres(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stage, err := b.stage(name, map[string]string{"root.tar": tar, "entrypoint.sh": entry, "Dockerfile": dockerfile})
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(stage)
-	return b.docker(ctx, name, "build", "--tag", ref(name), "--build-arg", "INPUTS="+sum,
-		"--build-arg", "VERSION="+strings.TrimSpace(string(version)), stage)
-}
-
-// said shows the steps that build.sh tells of.
-func (b *Builder) said(line string) {
-	if step, ok := strings.CutPrefix(line, "postgres image: "); ok {
-		b.Progress.Line(fmt.Sprintf("%-15s %s", "postgres", step))
-	}
+	files := map[string]string{"root.tar": tar, "entrypoint.sh": b.postgresFile("entrypoint.sh"), "Dockerfile": b.postgresFile("Dockerfile")}
+	return b.docker(ctx, "postgres", sum, files, "--build-arg", "VERSION="+strings.TrimSpace(string(version)))
 }
 
 const elsewhere = "use the official images (IMAGES=official), a lab whose store runs outside (-limited), or the native lab (make lab-up)"
