@@ -75,8 +75,10 @@ func (c *command) up(ctx context.Context) error {
 	if err := l.CheckPorts(ctx); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(l.Runs(), 0o755); err != nil { // or the engine would make it, as root
-		return err
+	for _, dir := range []string{l.Dir(), l.Runs()} { // or the engine would make the second one, as root
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
 	}
 	if err := c.images(ctx, l, append([]string{"labtool"}, l.Services()...)); err != nil {
 		return err

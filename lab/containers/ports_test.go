@@ -30,8 +30,13 @@ func TestComposeFiles(t *testing.T) {
 		text = append(text, b...)
 	}
 	got := map[string]int{}
-	for _, m := range regexp.MustCompile(`"127\.0\.0\.1:\$\{(\w+):-(\d+)\}:\d+"`).FindAllSubmatch(text, -1) {
-		got[string(m[1])], _ = strconv.Atoi(string(m[2]))
+	published := regexp.MustCompile(`^127\.0\.0\.1:\$\{(\w+):-(\d+)\}:\d+$`)
+	for _, entry := range regexp.MustCompile(`(?m)(?:ports:.*\[|^      - )"([^"]+)"`).FindAllStringSubmatch(string(text), -1) {
+		m := published.FindStringSubmatch(entry[1])
+		if m == nil {
+			t.Fatalf("a file publishes %q, want 127.0.0.1:${VARIABLE:-PORT}:PORT", entry[1])
+		}
+		got[m[1]], _ = strconv.Atoi(m[2])
 	}
 	for _, p := range ports {
 		if got[p.variable] != p.number {
