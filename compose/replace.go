@@ -43,8 +43,7 @@ func (c *command) replace(ctx context.Context) error {
 	return nil
 }
 
-// images builds the local images of these services that are not up to date; official ones
-// are docker compose's.
+// images prepares the images of services: docker compose builds or pulls them.
 func (c *command) images(ctx context.Context, l *containers.Lab, services []string) error {
 	l.Version, l.Revision = git(ctx, l.Root, "describe", "--always", "--dirty"), git(ctx, l.Root, "rev-parse", "HEAD")
 	if l.Images != containers.Local {
@@ -54,22 +53,7 @@ func (c *command) images(ctx context.Context, l *containers.Lab, services []stri
 	if err != nil {
 		return err
 	}
-	b := &images.Builder{Programs: l.Programs(), Dir: filepath.Join(l.Root, ".lab", "compose", "images"),
-		Version: l.Version, Revision: l.Revision, Progress: cli.NewProgress(c.stderr)}
+	b := &images.Builder{Programs: l.Programs(), Dir: filepath.Join(l.Root, ".lab", "compose", "images"), Progress: cli.NewProgress(c.stderr)}
 	b.Programs.Platform = platform
-	return b.Build(ctx, imagesOf(services))
-}
-
-// imagesOf returns the names of the images of services: the stores share one.
-func imagesOf(services []string) []string {
-	var list []string
-	for _, name := range services {
-		if strings.HasPrefix(name, "album-store-") {
-			name = "album-store"
-		}
-		if !slices.Contains(list, name) {
-			list = append(list, name)
-		}
-	}
-	return list
+	return b.Prepare(ctx, services)
 }

@@ -65,10 +65,3 @@ func TestReplace(t *testing.T) {
 		t.Errorf("%d, %q, %s", code, out, stderr)
 	}
 }
-
-func TestImagesOf(t *testing.T) {
-	t.Parallel()
-	if got := strings.Join(imagesOf([]string{"postgres", "album-store-1", "album-store-2", "jaeger"}), " "); got != "postgres album-store jaeger" {
-		t.Errorf("images %s", got)
-	}
-}

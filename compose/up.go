@@ -80,7 +80,7 @@ func (c *command) up(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := c.images(ctx, l, append([]string{"labtool"}, l.Services()...)); err != nil {
+	if err := c.images(ctx, l, append(l.Services(), containers.Prepare)); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil { // the lab is as it was

@@ -41,7 +41,7 @@ func TestComponents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	built, err := built(manifest)
+	built, err := distribution(manifest)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestComponents(t *testing.T) {
 	if got := missing(contrib(), append(configs(t, full), old)...); !slices.Equal(got, []string{"extensions/healthcheckv2"}) {
 		t.Errorf("contrib lacks %v, want extensions/healthcheckv2", got)
 	}
-	if _, err := built([]byte("exporters: [{gomod: example.org/nosuchexporter v1.0.0}]")); err == nil {
+	if _, err := distribution([]byte("exporters: [{gomod: example.org/nosuchexporter v1.0.0}]")); err == nil {
 		t.Error("an unknown module was taken")
 	}
 }
@@ -167,6 +167,9 @@ func TestVersions(t *testing.T) {
 		}
 		if image, _, _ := strings.Cut(p.Services[service].Image, "@"); !ok || strings.TrimPrefix(image[strings.LastIndex(image, ":")+1:], "v") != version {
 			t.Errorf("the image is %s, the module %q", image, version)
+		}
+		if label := load(t, "local").Services[service].Build.Args["VERSION"]; label == nil || *label != version {
+			t.Errorf("the local image of %s is labelled %v, the module is %q", service, label, version)
 		}
 	}
 }

@@ -42,8 +42,8 @@ func contrib() []string {
 	return all
 }
 
-// built returns the components of a distribution, from its builder's manifest.
-func built(file []byte) ([]string, error) {
+// distribution returns the components of a distribution, from its builder's manifest.
+func distribution(file []byte) ([]string, error) {
 	var manifest map[string]any
 	if err := yaml.Unmarshal(file, &manifest); err != nil {
 		return nil, err
