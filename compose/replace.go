@@ -43,7 +43,8 @@ func (c *command) replace(ctx context.Context) error {
 	return nil
 }
 
-// images prepares the images of services: docker compose builds or pulls them.
+// images builds the local images of services: here what goes into them, then docker compose
+// the images. Official ones are built or pulled by docker compose up.
 func (c *command) images(ctx context.Context, l *containers.Lab, services []string) error {
 	l.Version, l.Revision = git(ctx, l.Root, "describe", "--always", "--dirty"), git(ctx, l.Root, "rev-parse", "HEAD")
 	if l.Images != containers.Local {
@@ -55,5 +56,20 @@ func (c *command) images(ctx context.Context, l *containers.Lab, services []stri
 	}
 	b := &images.Builder{Programs: l.Programs(), Dir: filepath.Join(l.Root, ".lab", "compose", "images"), Progress: cli.NewProgress(c.stderr)}
 	b.Programs.Platform = platform
-	return b.Prepare(ctx, services)
+	if err := b.Prepare(ctx, services); err != nil {
+		return err
+	}
+	build := []string{"build", "--quiet"}
+	for _, name := range services {
+		if name == "album-store-2" { // shares the image of the first
+			name = "album-store-1"
+		}
+		if name != "postgres" && !slices.Contains(build, name) {
+			build = append(build, name)
+		}
+	}
+	if len(build) == 2 {
+		return nil
+	}
+	return c.compose(ctx, l, build...)
 }
