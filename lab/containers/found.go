@@ -6,27 +6,24 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Container is one of the lab's, without those of docker compose run.
 type Container struct {
 	Service string
 	id      string
-	state   string // running, exited, restarting …
-	status  string // Up 2 minutes (healthy)
-	ports   string
+	state   string   // running, exited, restarting …
+	status  string   // Up 2 minutes (healthy)
 	folder  string   // of the Compose files
 	files   []string // of Compose that it was made from
 }
 
 // columns of docker ps, with labels that Compose gives to what it makes.
-var columns = strings.Join([]string{"{{.ID}}", "{{.State}}", "{{.Status}}", "{{.Ports}}",
+var columns = strings.Join([]string{"{{.ID}}", "{{.State}}", "{{.Status}}",
 	label("service"), label("oneoff"), label("project.working_dir"), label("project.config_files"), "."}, "\t")
 
 func label(name string) string { return `{{.Label "com.docker.compose.` + name + `"}}` }
@@ -42,10 +39,10 @@ func (l *Lab) Containers(ctx context.Context) ([]Container, error) {
 	var list []Container
 	for _, line := range lines {
 		f := strings.Split(line, "\t")
-		if len(f) != 9 || f[4] == "" || strings.EqualFold(f[5], "true") {
+		if len(f) != 8 || f[3] == "" || strings.EqualFold(f[4], "true") {
 			continue
 		}
-		list = append(list, Container{f[4], f[0], f[1], f[2], f[3], f[6], strings.Split(f[7], ",")})
+		list = append(list, Container{f[3], f[0], f[1], f[2], f[5], strings.Split(f[6], ",")})
 	}
 	return list, nil
 }
@@ -151,30 +148,20 @@ func sameFolder(a, b string) bool {
 	return err == nil && err2 == nil && os.SameFile(x, y)
 }
 
-// RemoveStrays stops and removes the containers of services that the lab does not have any
-// more, since it was started with other options: Compose does not touch those of a profile
-// that is off, and they would hold their ports. It logs them to w.
+// RemoveStrays removes the containers of profiles that are off now: docker compose removes
+// what is in no file any more, and does not touch these.
 func (l *Lab) RemoveStrays(ctx context.Context, w io.Writer) error {
 	list, err := l.Containers(ctx)
 	if err != nil {
 		return err
 	}
-	var ids, names []string
 	for _, c := range list {
-		if c.Service != Prepare && !slices.Contains(l.Services(), c.Service) {
-			ids, names = append(ids, c.id), append(names, c.Service)
+		if profile := c.Service == "nginx" || c.Service == "console"; !profile || slices.Contains(l.Services(), c.Service) {
+			continue
 		}
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	fmt.Fprintf(w, "stopping what this lab has no more: %s\n", strings.Join(names, ", "))
-	for _, verb := range [][]string{{"stop"}, {"rm", "--volumes"}} { // with those that have no name
-		cmd := exec.CommandContext(ctx, "docker", append(verb, ids...)...)
-		cmd.Stderr = w
-		cmd.WaitDelay = time.Second
-		if err := cmd.Run(); err != nil {
-			return cmp.Or(ctx.Err(), fmt.Errorf("docker %s %s: %w", verb[0], strings.Join(names, " "), err))
+		fmt.Fprintf(w, "stopping what this lab has no more: %s\n", c.Service)
+		if _, err := docker(ctx, "rm", "--force", "--volumes", c.id); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -40,7 +40,7 @@ func TestOpen(t *testing.T) {
 			}
 			fakeDocker(t, `case "$*" in
 "ps --all --filter label=com.docker.compose.project=`+name+` "*)
-	printf '`+tt.containers+`\n' | while read -r service files; do printf "1\trunning\tUp\t\t$service\tFalse\t/r/compose\t$files\t.\n"; done ;;
+	printf '`+tt.containers+`\n' | while read -r service files; do printf "1\trunning\tUp\t$service\tFalse\t/r/compose\t$files\t.\n"; done ;;
 "compose version"*) echo v5.5.0 ;;
 esac`)
 			l, err := Open(t.Context(), "/r", "/s", 7, tt.want.OnlyStore, func(string) {})

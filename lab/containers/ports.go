@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -104,26 +102,6 @@ func (l *Lab) outside(p port) string {
 	return fmt.Sprintf("http://host.docker.internal:%d", p.number+l.Offset)
 }
 
-// hostPort is in docker ps: 127.0.0.1:9070->9070/tcp. Ports in a row that lead to ports in
-// a row are one: 127.0.0.1:4317-4318->4317-4318/tcp.
-var hostPort = regexp.MustCompile(`:(\d+)(?:-(\d+))?->`)
-
-// hostPorts returns the ports of this machine in the ports that docker ps shows.
-func hostPorts(text string) []int {
-	var list []int
-	for _, m := range hostPort.FindAllStringSubmatch(text, -1) {
-		first, _ := strconv.Atoi(m[1])
-		last, err := strconv.Atoi(m[2])
-		if err != nil {
-			last = first
-		}
-		for n := first; n <= last; n++ {
-			list = append(list, n)
-		}
-	}
-	return list
-}
-
 // CheckPorts returns an error that names a port which is in use, unless it is by this lab.
 func (l *Lab) CheckPorts(ctx context.Context) error {
 	if host := os.Getenv("DOCKER_HOST"); host != "" && !strings.HasPrefix(host, "unix:") {
@@ -135,7 +113,11 @@ func (l *Lab) CheckPorts(ctx context.Context) error {
 	}
 	var own []int // of services that the lab will not have any more, too
 	for _, c := range list {
-		own = append(own, hostPorts(c.ports)...)
+		for _, p := range ports {
+			if p.service == c.Service && slices.Contains([]string{"running", "paused", "restarting"}, c.state) {
+				own = append(own, p.number+l.Offset)
+			}
+		}
 	}
 	for _, p := range ports {
 		n := p.number + l.Offset
