@@ -38,7 +38,7 @@ func target(root, service string) (build.Target, error) {
 			return p.Target, nil
 		}
 	}
-	return build.Target{}, fmt.Errorf("nobody knows how to build the image of %s", service)
+	return build.Target{}, fmt.Errorf("the image of %s cannot be built here", service)
 }
 
 // Prepare compiles and collects what the images of services are built from. What is up to

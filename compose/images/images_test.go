@@ -70,7 +70,7 @@ func TestProgram(t *testing.T) {
 	if err := b.Prepare(t.Context(), []string{"prepare"}); err == nil || !strings.HasPrefix(err.Error(), "build labtool: ") || !strings.Contains(err.Error(), "; see ") {
 		t.Errorf("a program that does not compile: %v", err)
 	}
-	if err := b.Prepare(t.Context(), []string{"grafana"}); err == nil || err.Error() != "nobody knows how to build the image of grafana" {
+	if err := b.Prepare(t.Context(), []string{"grafana"}); err == nil || err.Error() != "the image of grafana cannot be built here" {
 		t.Errorf("an image of somebody else's: %v", err)
 	}
 }

@@ -40,13 +40,13 @@ func FindEngine(ctx context.Context) (platform string, err error) {
 	case ctx.Err() != nil:
 		return "", ctx.Err()
 	case errors.Is(err, errTimeout):
-		return "", fmt.Errorf("Docker's daemon does not answer within %s%s: restart it (sudo systemctl restart docker, or Docker Desktop)", askTimeout, host)
+		return "", fmt.Errorf("Docker's daemon does not respond within %s%s: restart it (sudo systemctl restart docker, or Docker Desktop)", askTimeout, host)
 	case has("permission denied"):
 		return "", errors.New("you may not use Docker's socket" + host + ": sudo usermod -aG docker $USER, and log in anew")
 	case has("cannot connect", "daemon running", "no such host", "dial "):
-		return "", errors.New("Docker's daemon does not answer" + host + ": start it (sudo systemctl start docker, or Docker Desktop)")
+		return "", errors.New("Docker's daemon does not respond" + host + ": start it (sudo systemctl start docker, or Docker Desktop)")
 	case err == nil:
-		return "", fmt.Errorf("docker version says %q, which is no platform", out)
+		return "", fmt.Errorf("docker version shows %q, which is no platform", out)
 	}
 	return "", fmt.Errorf("docker version: %w: %s", err, firstLine(stderr))
 }
@@ -104,7 +104,7 @@ func newEnough(version string) bool {
 // askTimeout limits a question to Docker. Tests shorten it.
 var askTimeout = 10 * time.Second
 
-var errTimeout = errors.New("does not answer in time")
+var errTimeout = errors.New("does not respond in time")
 
 // ask runs a command that ends at once, and returns its output. The error is that of ctx if
 // this has ended.

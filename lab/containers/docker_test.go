@@ -25,9 +25,9 @@ func TestFindEngine(t *testing.T) {
 		{"no permission", `echo 'permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: dial unix: connect: permission denied' >&2; exit 1`,
 			"you may not use Docker's socket: sudo usermod -aG docker $USER"},
 		{"down", `echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?' >&2; exit 1`,
-			"Docker's daemon does not answer: start it"},
+			"Docker's daemon does not respond: start it"},
 		{"something else", `echo 'one thing' >&2; echo 'and another' >&2; exit 1`, "docker version: exit status 1: one thing"},
-		{"no platform", `echo nothing`, `docker version says "nothing", which is no platform`},
+		{"no platform", `echo nothing`, `docker version shows "nothing", which is no platform`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Setenv("DOCKER_HOST", "")
@@ -57,7 +57,7 @@ func TestDaemonDown(t *testing.T) {
 	if err != nil && strings.HasPrefix(err.Error(), "there is no docker command") {
 		t.Skip(err)
 	}
-	if want := "Docker's daemon does not answer at unix:///nowhere (DOCKER_HOST): start it"; err == nil || !strings.HasPrefix(err.Error(), want) {
+	if want := "Docker's daemon does not respond at unix:///nowhere (DOCKER_HOST): start it"; err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("%v, want %s", err, want)
 	}
 }
@@ -139,11 +139,11 @@ func TestSilent(t *testing.T) {
 	fakeDocker(t, "sleep 3600 & wait")
 	begun := time.Now()
 	_, err := FindEngine(t.Context())
-	if want := "Docker's daemon does not answer within 100ms: restart it"; err == nil || !strings.HasPrefix(err.Error(), want) {
+	if want := "Docker's daemon does not respond within 100ms: restart it"; err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("%v, want %s", err, want)
 	}
 	l := New(t.TempDir(), t.TempDir(), Options{})
-	if err := l.FindCompose(t.Context(), func(string) { t.Error("the plugin is built") }); err == nil || err.Error() != "docker compose version does not answer in time (100ms)" {
+	if err := l.FindCompose(t.Context(), func(string) { t.Error("the plugin is built") }); err == nil || err.Error() != "docker compose version does not respond in time (100ms)" {
 		t.Error(err)
 	}
 	if took := time.Since(begun); took > 5*time.Minute {

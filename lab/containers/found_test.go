@@ -92,7 +92,7 @@ func TestOwnerUnknown(t *testing.T) {
 		t.Error(err)
 	}
 	fakeDocker(t, `echo 'Cannot connect to the Docker daemon. Is the docker daemon running?' >&2; exit 1`)
-	if err := l.CheckOwner(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "Docker's daemon does not answer: start it") {
+	if err := l.CheckOwner(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "Docker's daemon does not respond: start it") {
 		t.Error(err)
 	}
 }
