@@ -132,10 +132,10 @@ func (c *command) create(ctx context.Context, l *containers.Lab, args ...string)
 	}
 	l.Sort(list)
 	var bad, names []string
-	for _, c := range list {
-		if !c.Well() {
-			bad = append(bad, c.Service+" is "+c.Condition())
-			names = append(names, c.Service)
+	for _, one := range list {
+		if !one.Well() {
+			bad = append(bad, one.Service+" is "+one.Condition())
+			names = append(names, one.Service)
 		}
 	}
 	if len(bad) == 0 {
