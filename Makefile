@@ -130,6 +130,6 @@ generate: ## Write the Collector's distribution from its manifest
 
 .PHONY: clean
 clean: lab-down ## Stop the labs and delete programs, data and logs; of labs in Docker Compose the volumes, too
-	@for f in .lab/compose*/lab.json; do [ -e "$$f" ] || continue; set -- $$(sed -n 's/.*"only_store": true.*/-only-store/p; s/.*"port_offset": \([0-9]*\).*/-port-offset \1/p' "$$f"); \
-		go run ./compose "$$@" down -volumes || exit 1; done
+	@if ls -d .lab/compose* >/dev/null 2>&1; then owners=$$(docker volume ls --quiet --filter "label=soundcheck.state=$$(pwd)/.lab") || exit 1; \
+		for v in $$owners; do go run ./compose $$(echo "$$v" | sed 's/^soundcheck//; s/_owner$$//; s/-store/ -only-store/; s/-\([0-9][0-9]*\)$$/ -port-offset \1/') down -volumes || exit 1; done; fi
 	rm -rf .lab

@@ -1,5 +1,9 @@
-// Compose starts, shows and stops the lab in Docker Compose: the album stores with
-// PostgreSQL, the proxy, the Collector, Jaeger, Prometheus, Loki and Grafana.
+// Compose starts, shows and stops the lab in Docker Compose. Plain docker compose does, too:
+//
+//	docker compose -f compose/compose.yaml up --detach --wait
+//
+// This program adds images that are built without a registry, the Compose plugin if there is
+// none, a guard against two checkouts with one lab, and errors that say what to do.
 //
 //	go run ./compose up                 # images from a registry, our own built from source
 //	go run ./compose up -images local   # every image built here, without a registry
@@ -7,12 +11,8 @@
 //	go run ./compose up -only-store     # the other way round, for lab up -store
 //	go run ./compose ps                 # whatever docker compose can do, on this lab
 //	go run ./compose logs -f proxy-service
-//	go run ./compose exec postgres psql -U albums
 //	go run ./compose replace album-store-1 album-store-2   # by what the sources are now
 //	go run ./compose down               # the data stays; with -volumes it does not
-//
-// It builds what is missing, and hands docker compose the right files:
-// the lab is an ordinary Compose project, and needs this program no more once it is up.
 package main
 
 import (
@@ -23,11 +23,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
-	"soundcheck/compose/project"
 	"soundcheck/internal/cli"
 	"soundcheck/lab/build"
+	"soundcheck/lab/containers"
+	"soundcheck/lab/plan"
 )
 
 const usage = `usage: compose [flags] up [flags]
@@ -47,31 +47,37 @@ meant, and stand before a COMMAND.
 
 func main() { cli.Main("compose", run) }
 
+// command is a call of this program.
+type command struct {
+	args           []string // of up, down and replace: all flags, wherever they stand
+	getenv         func(string) string
+	stdout, stderr io.Writer
+}
+
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	f := newFlags("compose [flags] COMMAND ...", "")
-	switch {
-	case len(args) == 0:
-		return cli.Usage("which command?", usage)
-	case args[0] == "-h" || args[0] == "-help" || args[0] == "--help" || args[0] == "help":
+	if len(args) > 0 && (args[0] == "-h" || args[0] == "-help" || args[0] == "--help" || args[0] == "help") {
 		_, err := io.WriteString(stdout, usage)
 		return err
 	}
+	f := newFlags("compose [flags] COMMAND ...", "")
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return err
 	}
 	if f.NArg() == 0 {
 		return cli.Usage("which command?", usage)
 	}
+	before := args[: len(args)-f.NArg() : len(args)-f.NArg()]
+	c := &command{append(before, f.Args()[1:]...), getenv, stdout, stderr}
 	var err error
-	switch args := f.Args()[1:]; f.Arg(0) {
+	switch f.Arg(0) {
 	case "up":
-		err = up(ctx, f.which, args, getenv, stdout, stderr)
+		err = c.up(ctx)
 	case "down":
-		err = down(ctx, f.which, args, getenv, stdout, stderr)
+		err = c.down(ctx)
 	case "replace":
-		err = replace(ctx, f.which, args, getenv, stdout, stderr)
+		err = c.replace(ctx)
 	default:
-		err = pass(ctx, f, stdout, stderr)
+		err = c.pass(ctx, f)
 	}
 	if errors.Is(err, context.Canceled) { // before docker compose was called
 		return cli.WithCode(130, errors.New("interrupted"))
@@ -79,31 +85,26 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	return err
 }
 
-// which lab is meant.
-type which struct {
+// flags say which lab is meant.
+type flags struct {
+	*cli.Flags
 	state     string
 	offset    int
 	onlyStore bool
 }
 
-type flags struct {
-	*cli.Flags
-	which
-}
-
-// newFlags returns the flags that say which lab is meant.
 func newFlags(usage, about string) *flags {
 	f := &flags{Flags: cli.NewFlags(usage, "SOUNDCHECK_COMPOSE", about)}
 	f.StringVar(&f.state, "state", "", "`folder` of the labs' state and programs (default .lab in the repository)")
-	f.IntVar(&f.offset, "port-offset", 0, fmt.Sprintf("add this `number` to every published port (0 to %d): another lab", project.MaxOffset))
+	f.IntVar(&f.offset, "port-offset", 0, fmt.Sprintf("add this `number` to every published port (0 to %d): another lab", plan.MaxOffset))
 	f.BoolVar(&f.onlyStore, "only-store", false, "only the album store and its database, for the native lab: lab up -store URL")
 	return f
 }
 
 // folders returns the repository and the folder of the state, absolute.
 func (f *flags) folders() (root, state string, err error) {
-	if f.offset < 0 || f.offset > project.MaxOffset {
-		return "", "", f.Errorf("-port-offset %d is out of range: 0 to %d", f.offset, project.MaxOffset)
+	if f.offset < 0 || f.offset > plan.MaxOffset {
+		return "", "", f.Errorf("-port-offset %d is out of range: 0 to %d", f.offset, plan.MaxOffset)
 	}
 	if root, err = build.Repository(); err != nil {
 		return "", "", err
@@ -115,139 +116,78 @@ func (f *flags) folders() (root, state string, err error) {
 	return root, state, err
 }
 
-// open returns the lab that was started last, if what runs under its name is that lab.
-func (f *flags) open(ctx context.Context, stderr io.Writer) (*project.Project, error) {
+// parse reads the flags of a command that takes no arguments.
+func (c *command) parse(f *cli.Flags) error {
+	if err := f.Parse(c.args, c.getenv, c.stdout); err != nil {
+		return err
+	}
+	return f.NoArgs()
+}
+
+// open returns the lab that runs, or is stopped.
+func (c *command) open(ctx context.Context, f *flags) (*containers.Lab, error) {
 	root, state, err := f.folders()
 	if err != nil {
 		return nil, err
 	}
-	find := project.Open
-	if f.onlyStore {
-		find = project.OpenStore
-	}
-	p, err := find(root, state, f.offset)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.CheckOwner(ctx); err != nil {
-		return nil, err
-	}
-	if _, err := os.Stat(p.Docker[0]); filepath.IsAbs(p.Docker[0]) && err != nil { // it was built, and deleted since
-		return p, findCompose(ctx, p, stderr)
-	}
-	return p, nil
+	return containers.Open(ctx, root, state, f.offset, f.onlyStore, cli.NewProgress(c.stderr).Line)
 }
 
-// findCompose looks for docker compose, and builds it if need be.
-func findCompose(ctx context.Context, p *project.Project, stderr io.Writer) (err error) {
-	if err := os.MkdirAll(p.Dir(), 0o755); err != nil { // for the log of the build
-		return err
-	}
-	p.Docker, err = project.FindCompose(ctx, programs(p.Root, p.Dir()), cli.NewProgress(stderr).Line)
-	return err
-}
-
-// pass hands a command to docker compose.
-func pass(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
-	p, err := f.open(ctx, stderr)
+// pass passes a command on to docker compose.
+func (c *command) pass(ctx context.Context, f *flags) error {
+	l, err := c.open(ctx, f)
 	if err != nil {
 		return err
 	}
-	cmd := p.Command(ctx, f.Args()...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, stdout, stderr
+	cmd := l.Command(ctx, f.Args()...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, c.stdout, c.stderr
 	return exitCode(ctx, cmd.Run())
 }
 
-// exitCode makes docker compose's exit code ours; it has said what is wrong.
+// compose runs docker compose. Its output is progress.
+func (c *command) compose(ctx context.Context, l *containers.Lab, args ...string) error {
+	cmd := l.Command(ctx, args...)
+	cmd.Stdout, cmd.Stderr = c.stderr, c.stderr
+	return exitCode(ctx, cmd.Run())
+}
+
+// exitCode makes docker compose's exit code ours; it has reported the error.
 func exitCode(ctx context.Context, err error) error {
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return cli.WithCode(130, cli.ErrSaid) // as of what is interrupted
+		return cli.WithCode(130, cli.ErrSaid)
 	case errors.As(err, &exit):
 		return cli.WithCode(max(1, exit.ExitCode()), cli.ErrSaid)
 	}
 	return fmt.Errorf("docker compose: %w", err)
 }
 
-func down(ctx context.Context, w which, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+// down needs no running lab: volumes can be left without containers.
+func (c *command) down(ctx context.Context) error {
 	f := newFlags("compose down [flags]", "Stops the lab and removes its containers.")
 	volumes := f.Bool("volumes", false, "delete the data, too: albums, traces, metrics, logs")
-	if err := f.parse(w, args, getenv, stdout); err != nil {
+	if err := c.parse(f.Flags); err != nil {
 		return err
 	}
-	p, err := f.open(ctx, stderr)
-	if err != nil { // what there is of it can be stopped all the same
-		p, err = f.unknown(ctx, stderr)
-	}
-	if err != nil {
-		return err
-	}
-	// Whatever profiles it was started with.
-	what := []string{"--profile", "*", "down", "--remove-orphans"}
-	if *volumes {
-		what = append(what, "--volumes")
-	}
-	cmd := p.Command(ctx, what...)
-	cmd.Stdout, cmd.Stderr = stderr, stderr
-	if err := exitCode(ctx, cmd.Run()); err != nil {
-		return err
-	}
-	if *volumes {
-		if err := p.Disown(ctx); err != nil {
-			return err
-		}
-	}
-	return p.Forget()
-}
-
-// unknown is open for a lab of which nothing is known, or nothing that can be read.
-func (f *flags) unknown(ctx context.Context, stderr io.Writer) (*project.Project, error) {
 	root, state, err := f.folders()
 	if err != nil {
-		return nil, err
-	}
-	p := &project.Project{Root: root, State: state, Options: project.Options{Images: project.Official, Offset: f.offset, OnlyStore: f.onlyStore}}
-	if _, err := project.FindEngine(ctx); err != nil {
-		return nil, err
-	}
-	if err := p.CheckOwner(ctx); err != nil {
-		return nil, err
-	}
-	return p, findCompose(ctx, p, stderr)
-}
-
-// parse reads the flags of a command that takes no arguments. Those that stood before it
-// hold, unless they are said again.
-func (f *flags) parse(w which, args []string, getenv func(string) string, stdout io.Writer) error {
-	if _, err := f.parseNames(w, args, getenv, stdout); err != nil {
 		return err
 	}
-	return f.NoArgs()
-}
-
-// parseNames is parse of a command that takes arguments, and returns them.
-func (f *flags) parseNames(w which, args []string, getenv func(string) string, stdout io.Writer) ([]string, error) {
-	f.which = w
-	before := func(name string) string {
-		if strings.HasPrefix(name, "SOUNDCHECK_COMPOSE_") {
-			switch strings.TrimPrefix(name, "SOUNDCHECK_COMPOSE_") {
-			case "STATE", "PORT_OFFSET", "ONLY_STORE":
-				return "" // w has it
-			}
-		}
-		return getenv(name)
+	l := containers.New(root, state, containers.Options{Images: containers.Official, Offset: f.offset, OnlyStore: f.onlyStore})
+	if err := l.CheckOwner(ctx); err != nil {
+		return err
 	}
-	if err := f.Parse(args, before, stdout); err != nil {
-		return nil, err
+	if err := l.FindCompose(ctx, cli.NewProgress(c.stderr).Line); err != nil {
+		return err
 	}
-	return f.Args(), nil
-}
-
-// programs returns the builder of programs for this machine. All labs of a repository
-// share them.
-func programs(root, logs string) *build.Builder {
-	return &build.Builder{Root: root, Bin: filepath.Join(root, ".lab", "bin"), Logs: logs}
+	if !*volumes {
+		return c.compose(ctx, l, "--profile", "*", "down", "--remove-orphans")
+	}
+	if err := c.compose(ctx, l, "--profile", "*", "down", "--remove-orphans", "--volumes"); err != nil {
+		return err
+	}
+	return l.Disown(ctx)
 }

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"soundcheck/compose/project"
 )
 
 // A lab of another folder is left alone, whatever is asked of it.
@@ -55,8 +53,9 @@ func TestAnotherFoldersLab(t *testing.T) {
 // What the lab had with other options, and has no more, gives its ports back before up.
 func TestStrays(t *testing.T) {
 	l := newLab(t)
-	if err := os.WriteFile(l.calls+".strays", []byte("1 prepare False\n2 nginx False\n3 grafana False\n"), 0o644); err != nil {
-		t.Fatal(err)
+	l.touch(".strays")
+	if _, stderr, code := l.run(t.Context(), "up", "-edge"); code != 0 || strings.Contains(stderr, "stopping") {
+		t.Errorf("%d, %s", code, stderr)
 	}
 	if _, stderr, code := l.run(t.Context(), "up"); code != 0 || !strings.Contains(stderr, "stopping what this lab has no more: nginx\n") {
 		t.Errorf("%d, %s", code, stderr)
@@ -66,45 +65,9 @@ func TestStrays(t *testing.T) {
 		t.Fatal(err)
 	}
 	calls := string(b)
-	stop, rm, up := strings.Index(calls, "\nstop 2\n"), strings.Index(calls, "\nrm --volumes 2\n"), strings.Index(calls, "compose.yaml up ")
-	if stop < 0 || rm < stop || up < rm {
-		t.Errorf("nginx was not stopped and removed before up:\n%s", calls)
-	}
-}
-
-// Whatever has become of what is known of a lab, it can be stopped.
-func TestDownOfWhatIsBroken(t *testing.T) {
-	l := newLab(t)
-	path := filepath.Join(l.state, "compose", "lab.json")
-	for _, text := range []string{"{", `{"port_offset":7,"docker_compose":["docker","compose"]}`, `{"images":"local","docker_compose":["/nowhere/docker-compose"]}`} {
-		if _, stderr, code := l.run(t.Context(), "up"); code != 0 {
-			t.Fatalf("%d, %s", code, stderr)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		_, stderr, code := l.run(t.Context(), "down")
-		if code != 0 || !strings.HasSuffix(l.called(" down "), " --profile * down --remove-orphans") {
-			t.Errorf("%s: %d, %s, docker %s", text, code, stderr, l.called(" down "))
-		}
-		if _, err := os.Stat(path); err == nil {
-			t.Errorf("%s is still there", text)
-		}
-		if err := os.Remove(l.calls); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// Other commands find docker compose again, too.
-func TestDeletedCompose(t *testing.T) {
-	l := newLab(t)
-	p := &project.Project{State: l.state, Docker: []string{"/nowhere/docker-compose"}, Options: project.Options{Images: project.Official}}
-	if err := p.Save(); err != nil {
-		t.Fatal(err)
-	}
-	if _, stderr, code := l.run(t.Context(), "exec", "postgres", "true"); code != 7 {
-		t.Errorf("%d, %s", code, stderr)
+	rm, up := strings.Index(calls, "\nrm --force --volumes 4\n"), strings.LastIndex(calls, "compose.yaml up ")
+	if rm < 0 || up < rm {
+		t.Errorf("nginx was not removed before up:\n%s", calls)
 	}
 }
 
@@ -122,7 +85,7 @@ func TestInterruptedCommands(t *testing.T) {
 	}
 }
 
-// An interrupt before the start leaves what is known of the lab as it was.
+// An interrupt before the start leaves the lab as it was.
 func TestInterruptedWhileItPrepares(t *testing.T) {
 	l := newLab(t)
 	begun := l.calls + ".git"
@@ -142,9 +105,6 @@ func TestInterruptedWhileItPrepares(t *testing.T) {
 	}()
 	if _, stderr, code := l.run(ctx, "up", "-fresh"); code != 130 || stderr != "compose: interrupted\n" {
 		t.Errorf("%d, %s", code, stderr)
-	}
-	if _, err := os.Stat(filepath.Join(l.state, "compose", "lab.json")); err == nil {
-		t.Error("it was written down as started")
 	}
 	if got := l.called("volume create"); got != "" {
 		t.Errorf("docker %s", got)

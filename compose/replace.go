@@ -3,84 +3,73 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"soundcheck/compose/images"
-	"soundcheck/compose/project"
 	"soundcheck/internal/cli"
+	"soundcheck/lab/containers"
 )
 
-// replace puts new containers, of what the sources are now, in the place of those that run:
-// one after the other, each when the one before is healthy.
-func replace(ctx context.Context, w which, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+// replace replaces containers by new ones, made of what the sources are now: one after the
+// other, each when the one before is healthy.
+func (c *command) replace(ctx context.Context) error {
 	f := newFlags("compose replace [flags] SERVICE ...", "Builds what has changed, then replaces one service after the other: each when the one before is healthy.")
-	services, err := f.parseNames(w, args, getenv, stdout)
+	if err := f.Parse(c.args, c.getenv, c.stdout); err != nil {
+		return err
+	}
+	l, err := c.open(ctx, f)
 	if err != nil {
 		return err
 	}
-	p, err := f.open(ctx, stderr)
-	if err != nil {
+	if f.NArg() == 0 {
+		return f.Errorf("which service? one or more of %s", strings.Join(l.Services(), ", "))
+	}
+	for _, name := range f.Args() {
+		if !slices.Contains(l.Services(), name) {
+			return f.Errorf("this lab has no service %q: one or more of %s", name, strings.Join(l.Services(), ", "))
+		}
+	}
+	if err := c.images(ctx, l, f.Args()); err != nil {
 		return err
 	}
-	if len(services) == 0 {
-		return f.Errorf("which service? one or more of %s", strings.Join(p.Services(), ", "))
-	}
-	for _, name := range services {
-		if !slices.Contains(p.Services(), name) {
-			return f.Errorf("this lab has no service %q: one or more of %s", name, strings.Join(p.Services(), ", "))
-		}
-	}
-	p.Version, p.Revision = revision(ctx, p.Root)
-	if p.Images == project.Local {
-		engine, err := project.FindEngine(ctx)
-		if err != nil {
+	for _, name := range f.Args() {
+		if err := c.create(ctx, l, "--no-deps", "--force-recreate", name); err != nil {
 			return err
 		}
-		if err := buildLocal(ctx, p, engine, services, cli.NewProgress(stderr)); err != nil {
-			return err
-		}
-	}
-	// Known from now on, by whoever asks for the lab's images.
-	if err := p.Save(); err != nil {
-		return err
-	}
-	for _, name := range services {
-		do := []string{"up", "--detach", "--no-deps", "--force-recreate", "--wait"}
-		if p.Images == project.Official {
-			do = append(do, "--build")
-		}
-		if err := compose(ctx, p, stderr, append(do, name)...); err != nil {
-			if ctx.Err() != nil {
-				return err
-			}
-			return because(ctx, p, err)
-		}
-		fmt.Fprintf(stdout, "%s is replaced\n", name)
+		fmt.Fprintf(c.stdout, "%s is replaced\n", name)
 	}
 	return nil
 }
 
-// buildLocal builds the images of these services that are not up to date.
-func buildLocal(ctx context.Context, p *project.Project, engine project.Engine, services []string, bar *cli.Progress) error {
-	b := &images.Builder{Programs: programs(p.Root, p.Dir()), Dir: filepath.Join(p.Root, ".lab", "compose", "images"),
-		Version: p.Version, Revision: p.Revision, Progress: bar}
-	b.Programs.Platform = engine.Platform
-	return b.Build(ctx, imagesOf(services))
-}
-
-// imagesOf returns the names of the images of services.
-func imagesOf(services []string) []string {
-	var list []string
+// images builds the local images of services: here what goes into them, then docker compose
+// the images. Official ones are built or pulled by docker compose up.
+func (c *command) images(ctx context.Context, l *containers.Lab, services []string) error {
+	l.Version, l.Revision = git(ctx, l.Root, "describe", "--always", "--dirty"), git(ctx, l.Root, "rev-parse", "HEAD")
+	if l.Images != containers.Local {
+		return nil
+	}
+	platform, err := containers.FindEngine(ctx)
+	if err != nil {
+		return err
+	}
+	b := &images.Builder{Programs: l.Programs(), Dir: filepath.Join(l.Root, ".lab", "compose", "images"), Progress: cli.NewProgress(c.stderr)}
+	b.Programs.Platform = platform
+	if err := b.Prepare(ctx, services); err != nil {
+		return err
+	}
+	build := []string{"build", "--quiet"}
 	for _, name := range services {
-		if strings.HasPrefix(name, "album-store-") { // the instances are of one image
-			name = "album-store"
+		if name == "album-store-2" { // shares the image of the first
+			name = "album-store-1"
 		}
-		if !slices.Contains(list, name) {
-			list = append(list, name)
+		if name != "postgres" && !slices.Contains(build, name) {
+			build = append(build, name)
 		}
 	}
-	return list
+	if len(build) == 2 {
+		return nil
+	}
+	return c.compose(ctx, l, build...)
 }

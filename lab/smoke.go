@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"soundcheck/internal/cli"
+	"soundcheck/lab/plan"
 )
 
 // tenRequests are the first things one tries on an album store: what works and
@@ -36,7 +37,7 @@ var tenRequests = []struct {
 
 func smoke(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	f := cli.NewFlags("lab smoke [flags]", "SOUNDCHECK_LAB", "Sends ten requests through the proxy, prints each answer and checks its status.")
-	url := f.String("url", "http://127.0.0.1:9070", "`URL` of the proxy")
+	url := f.String("url", plan.Lab{}.Proxy(), "`URL` of the proxy")
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return err
 	}

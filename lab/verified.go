@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"soundcheck/compose/project"
 	"soundcheck/internal/albumhttp"
+	"soundcheck/lab/containers"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/supervisor"
 	"soundcheck/lab/verify"
@@ -34,19 +34,14 @@ type composeLab interface {
 	Services() []string
 }
 
-// composeOpener finds the lab in containers that was started with a state folder and an
-// offset, or the one of which only the store is in containers. The error is project.ErrNone
-// if none was.
-type composeOpener func(root, state string, offset int, onlyStore bool) (composeLab, error)
+// composeOpener is containers.Open.
+type composeOpener func(ctx context.Context, root, state string, offset int, onlyStore bool) (composeLab, error)
 
 // proxyName is the proxy's service.name, and what it is called in a compose file.
 const proxyName = "proxy-service"
 
-func openCompose(root, state string, offset int, onlyStore bool) (composeLab, error) {
-	if onlyStore {
-		return project.OpenStore(root, state, offset)
-	}
-	return project.Open(root, state, offset)
+func openCompose(ctx context.Context, root, state string, offset int, onlyStore bool) (composeLab, error) {
+	return containers.Open(ctx, root, state, offset, onlyStore, func(string) {})
 }
 
 // address is a flag's URL.
@@ -81,7 +76,7 @@ func (f *verifyFlags) find(ctx context.Context, l plan.Lab, open composeOpener) 
 	case f.o.Environment == "native":
 		lab, err = f.native(ctx, l, missing != "", open)
 	case f.o.Environment == "compose":
-		lab, err = f.containers(l, missing, open)
+		lab, err = f.containers(ctx, l, missing, open)
 	case missing != "":
 		err = f.Errorf("-env %s needs%s", f.o.Environment, missing)
 	}
@@ -103,7 +98,7 @@ func (f *verifyFlags) native(ctx context.Context, l plan.Lab, missing bool, open
 	client, st, err := supervisor.Connect(ctx, l.State)
 	if !missing {
 		if err == nil && client != nil {
-			f.storesOf(st, l, open)
+			f.storesOf(ctx, st, l, open)
 		}
 		return l, nil
 	}
@@ -116,26 +111,28 @@ func (f *verifyFlags) native(ctx context.Context, l plan.Lab, missing bool, open
 		return nil, fmt.Errorf("the lab in %s runs with -port-offset %d and not %d: name another one by its -state", l.State, st.PortOffset, f.offset)
 	}
 	l.Offset = st.PortOffset
-	f.storesOf(st, l, open)
+	f.storesOf(ctx, st, l, open)
 	return l, nil
 }
 
 // storesOf notes where the stores of a native lab are, and the container if one of them is
 // in it. Those of a lab whose proxy is not the one that is asked are somebody else's.
-func (f *verifyFlags) storesOf(st supervisor.Status, l plan.Lab, open composeOpener) {
+func (f *verifyFlags) storesOf(ctx context.Context, st supervisor.Status, l plan.Lab, open composeOpener) {
 	l.Offset = st.PortOffset
 	if f.o.Proxy != "" && !isProxy(l, f.o.Proxy) {
 		return
 	}
-	f.stores = st.Stores
-	if p, err := open(l.Root, l.State, st.PortOffset, true); err == nil && len(f.stores) == 1 && f.stores[0] == p.Store() {
+	if f.stores = st.Stores; len(f.stores) != 1 {
+		return
+	}
+	if p, err := open(ctx, l.Root, l.State, st.PortOffset, true); err == nil && f.stores[0] == p.Store() {
 		f.store = p
 	}
 }
 
 // instead says that there is a lab in containers, if it answers.
 func instead(ctx context.Context, l plan.Lab, open composeOpener) string {
-	p, err := open(l.Root, l.State, l.Offset, false)
+	p, err := open(ctx, l.Root, l.State, l.Offset, false)
 	if err != nil {
 		return ""
 	}
@@ -162,12 +159,12 @@ func instead(ctx context.Context, l plan.Lab, open composeOpener) string {
 
 // containers finds the lab in containers. If nothing is missing it may run on another
 // machine.
-func (f *verifyFlags) containers(l plan.Lab, missing string, open composeOpener) (known, error) {
-	p, err := open(l.Root, l.State, l.Offset, false)
+func (f *verifyFlags) containers(ctx context.Context, l plan.Lab, missing string, open composeOpener) (known, error) {
+	p, err := open(ctx, l.Root, l.State, l.Offset, false)
 	switch {
-	case errors.Is(err, project.ErrNone) && missing == "":
+	case err != nil && missing == "":
 		return nil, nil
-	case errors.Is(err, project.ErrNone):
+	case errors.Is(err, containers.ErrNone):
 		return nil, fmt.Errorf("%w, or name another machine's with%s", err, missing)
 	case err != nil:
 		return nil, err

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"soundcheck/compose/project"
+	"soundcheck/lab/containers"
 	"soundcheck/lab/plan"
 )
 
@@ -40,12 +40,16 @@ func (fakeLab) Command(ctx context.Context, _ ...string) *exec.Cmd {
 
 // opened opens a lab at an offset.
 func (f fakeLab) opened(offset int) composeOpener {
-	return func(_, _ string, n int, onlyStore bool) (composeLab, error) {
+	return func(_ context.Context, _, _ string, n int, onlyStore bool) (composeLab, error) {
 		if n != offset || onlyStore != (f.proxy == "") {
-			return nil, project.ErrNone
+			return nil, containers.ErrNone
 		}
 		return f, nil
 	}
+}
+
+func noDocker(context.Context, string, string, int, bool) (composeLab, error) {
+	return nil, errors.New("there is no docker command")
 }
 
 // found parses the flags of lab verify, finds the lab, and says what it found.
@@ -91,8 +95,8 @@ func TestVerifyCompose(t *testing.T) {
 		t.Fatal(err)
 	}
 	const (
-		containers = ", proxy-service (containers), album-store-1, album-store-2 (containers), records of the Collector (containerRecords)"
-		all        = "-proxy http://a:1/ -prometheus http://a:2 -jaeger http://a:3 -otlp http://a:4"
+		logs = ", proxy-service (containers), album-store-1, album-store-2 (containers), records of the Collector (containerRecords)"
+		all  = "-proxy http://a:1/ -prometheus http://a:2 -jaeger http://a:3 -otlp http://a:4"
 	)
 	for _, tt := range []struct {
 		about string
@@ -100,10 +104,10 @@ func TestVerifyCompose(t *testing.T) {
 		args  string
 		want  string
 	}{
-		{"all known", c.opened(0), "", "http://c:1 http://c:2 http://c:3 http://c:4" + containers},
-		{"moved", c.opened(7), "-port-offset 7", "http://c:1 http://c:2 http://c:3 http://c:4" + containers},
-		{"some given", c.opened(0), "-prometheus http://a:2/ -otlp http://a:4", "http://c:1 http://a:2 http://c:3 http://a:4" + containers},
-		{"its proxy given", c.opened(0), "-proxy http://c:1/", "http://c:1 http://c:2 http://c:3 http://c:4" + containers},
+		{"all known", c.opened(0), "", "http://c:1 http://c:2 http://c:3 http://c:4" + logs},
+		{"moved", c.opened(7), "-port-offset 7", "http://c:1 http://c:2 http://c:3 http://c:4" + logs},
+		{"some given", c.opened(0), "-prometheus http://a:2/ -otlp http://a:4", "http://c:1 http://a:2 http://c:3 http://a:4" + logs},
+		{"its proxy given", c.opened(0), "-proxy http://c:1/", "http://c:1 http://c:2 http://c:3 http://c:4" + logs},
 		{"another proxy", c.opened(0), "-proxy http://a:1", "http://a:1 http://c:2 http://c:3 http://c:4, no : -logs names no folder, and of -env compose at http://a:1 none is known"},
 		{"another machine", fakeLab{}.opened(9), all, "http://a:1 http://a:2 http://a:3 http://a:4, no : -logs names no folder, and of -env compose at http://a:1 none is known"},
 		{"its folder", fakeLab{}.opened(9), all + " -logs " + folder, "http://a:1 http://a:2 http://a:3 http://a:4, proxy-service.log (file), album-store.log (file), records of the Collector (file)"},
@@ -111,7 +115,8 @@ func TestVerifyCompose(t *testing.T) {
 		{"limited", limited.opened(0), "", "http://c:1 http://c:2 http://c:3 http://c:4, proxy-service (containers), records of the Collector (containerRecords), no album-store: it runs in no container: name a folder that has its album-store.log with -logs, store elsewhere"},
 		{"limited with a log", limited.opened(0), "-logs " + folder, "http://c:1 http://c:2 http://c:3 http://c:4, proxy-service (containers), album-store.log (file), records of the Collector (containerRecords), store elsewhere"},
 		{"none", c.opened(7), "-proxy http://a:1", "error: no Compose lab was started: start it with go run ./compose up, or name another machine's with -prometheus -jaeger -otlp"},
-		{"unreadable", func(string, string, int, bool) (composeLab, error) { return nil, errors.New("lab.json: cut short") }, all, "error: lab.json: cut short"},
+		{"no Docker", noDocker, "-proxy http://a:1", "error: there is no docker command"},
+		{"no Docker, another machine", noDocker, all, "http://a:1 http://a:2 http://a:3 http://a:4, no : -logs names no folder, and of -env compose at http://a:1 none is known"},
 		{"given wrong", c.opened(0), "-otlp h:4318", "error: -otlp: "},
 	} {
 		t.Run(tt.about, func(t *testing.T) {

@@ -41,23 +41,23 @@ func TestComponents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	built, err := Built(manifest)
+	built, err := distribution(manifest)
 	if err != nil {
 		t.Fatal(err)
 	}
 	missing := func(has []string, files ...string) []string {
-		c, err := Configuration(files...)
+		c, err := configuration(files...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		used := Used(c)
+		used := used(c)
 		if len(used) < 9 {
 			t.Errorf("%v uses %v only; is it still read?", files, used)
 		}
 		return slices.DeleteFunc(used, func(c string) bool { return slices.Contains(has, c) })
 	}
 	full, local := load(t, "full"), load(t, "local")
-	if got := missing(Contrib(), configs(t, full)...); len(got) > 0 {
+	if got := missing(contrib(), configs(t, full)...); len(got) > 0 {
 		t.Errorf("%s has no %v", full.Services["otel-collector"].Image, got)
 	}
 	if got := missing(built, configs(t, local)...); len(got) > 0 {
@@ -71,10 +71,10 @@ func TestComponents(t *testing.T) {
 	if err := os.WriteFile(old, []byte("extensions: {healthcheckv2: {}}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if got := missing(Contrib(), append(configs(t, full), old)...); !slices.Equal(got, []string{"extensions/healthcheckv2"}) {
+	if got := missing(contrib(), append(configs(t, full), old)...); !slices.Equal(got, []string{"extensions/healthcheckv2"}) {
 		t.Errorf("contrib lacks %v, want extensions/healthcheckv2", got)
 	}
-	if _, err := Built([]byte("exporters: [{gomod: example.org/nosuchexporter v1.0.0}]")); err == nil {
+	if _, err := distribution([]byte("exporters: [{gomod: example.org/nosuchexporter v1.0.0}]")); err == nil {
 		t.Error("an unknown module was taken")
 	}
 }
@@ -82,7 +82,7 @@ func TestComponents(t *testing.T) {
 // What is over the one configuration adds to it, and takes nothing away.
 func TestMerged(t *testing.T) {
 	t.Parallel()
-	c, err := Configuration(configs(t, load(t, "full"))...)
+	c, err := configuration(configs(t, load(t, "full"))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,6 +168,9 @@ func TestVersions(t *testing.T) {
 		if image, _, _ := strings.Cut(p.Services[service].Image, "@"); !ok || strings.TrimPrefix(image[strings.LastIndex(image, ":")+1:], "v") != version {
 			t.Errorf("the image is %s, the module %q", image, version)
 		}
+		if label := load(t, "local").Services[service].Build.Args["VERSION"]; label == nil || *label != version {
+			t.Errorf("the local image of %s is labelled %v, the module is %q", service, label, version)
+		}
 	}
 }
 
@@ -175,7 +178,7 @@ func TestVersions(t *testing.T) {
 // who asked nor what for. The spans of others stay as they are.
 func TestEdgeSpans(t *testing.T) {
 	t.Parallel()
-	conf, err := Configuration("../otel-collector/edge.yaml")
+	conf, err := configuration("../otel-collector/edge.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

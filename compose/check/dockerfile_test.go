@@ -51,7 +51,7 @@ func TestLabels(t *testing.T) {
 			continue
 		}
 		got := labels(string(b), s.Build.Args)
-		if len(got) < 6 {
+		if len(got) < 5 {
 			t.Fatalf("%s: labels %v", name, got)
 		}
 		for key, value := range got {

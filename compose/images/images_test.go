@@ -2,9 +2,12 @@ package images
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"slices"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -12,139 +15,212 @@ import (
 	"soundcheck/lab/build"
 )
 
-// fake is a docker command that keeps the label of an image in a file, and what it was
-// asked to build, with the files that it was sent.
-const fake = `#!/bin/sh
-case "$1" in
-image) cat "$CALLS.$(echo "$5" | tr / _)" ;;
-build)
-	if [ -e "$CALLS.fail" ]; then echo "no space left"; exit 1; fi
-	echo "$*" >>"$CALLS"
-	for last; do :; done
-	ls "$last" >>"$CALLS"
-	while [ $# -gt 0 ]; do
-		case "$1" in
-		--tag) tag=$(echo "$2" | tr / _) ;;
-		INPUTS=*) inputs=${1#INPUTS=} ;;
-		esac
-		shift
-	done
-	echo "$inputs" >"$CALLS.$tag" ;;
-esac
-`
-
-type world struct {
-	*Builder
-	t     *testing.T
-	calls string
-	said  bytes.Buffer
-}
-
-func newWorld(t *testing.T) *world {
+// newBuilder returns a builder for a repository with labtool's and PostgreSQL's sources.
+func newBuilder(t *testing.T, script string) *Builder {
 	t.Helper()
 	dir := t.TempDir()
-	w := &world{t: t, calls: filepath.Join(dir, "calls")}
-	w.Builder = &Builder{Programs: &build.Builder{Root: filepath.Join(dir, "repo"), Bin: filepath.Join(dir, "bin"), Logs: dir, Platform: "linux/amd64"},
-		Dir: filepath.Join(dir, "images"), Version: "v1.2.3-4-gabc", Revision: "abc", Progress: cli.NewProgress(&w.said)}
-	w.write("docker", fake, "..")
-	w.write("go.mod", "module soundcheck\n\ngo 1.26\n")
-	w.write("go.sum", "")
-	w.write("compose/Dockerfile", "FROM scratch\n")
-	w.write("compose/labtool/main.go", "package main\n\nfunc main() {}\n")
-	w.write("internal/cli/cli.go", "package cli\n")
+	b := &Builder{Programs: &build.Builder{Root: filepath.Join(dir, "repo"), Bin: filepath.Join(dir, "bin"), Logs: dir, Platform: runtime.GOOS + "/" + runtime.GOARCH},
+		Dir: filepath.Join(dir, "images"), Progress: cli.NewProgress(new(bytes.Buffer))}
+	for name, content := range map[string]string{
+		"../debootstrap":                 "",
+		"go.mod":                         "module soundcheck\n\ngo 1.26\n",
+		"go.sum":                         "",
+		"compose/labtool/main.go":        "package main\n\nfunc main() {}\n",
+		"internal/cli/cli.go":            "package cli\n",
+		"compose/postgres/build.sh":      script,
+		"compose/postgres/entrypoint.sh": "entrypoint",
+		"compose/postgres/Dockerfile":    "FROM scratch",
+	} {
+		write(t, filepath.Join(b.Programs.Root, name), content)
+	}
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
-	t.Setenv("CALLS", w.calls)
-	return w
+	return b
 }
 
-// write writes a file of the repository.
-func (w *world) write(name, content string, below ...string) {
-	w.t.Helper()
-	path := filepath.Join(w.Programs.Root, filepath.Join(below...), name)
+func write(t *testing.T, path, content string) {
+	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		w.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-// built returns what docker was asked to build.
-func (w *world) built() []string {
-	b, _ := os.ReadFile(w.calls)
-	os.Remove(w.calls)
-	return strings.Split(strings.TrimSpace(string(b)), "\n")
-}
-
-func TestProgram(t *testing.T) {
-	w := newWorld(t)
-	must := func() {
-		t.Helper()
-		if err := w.Build(t.Context(), []string{"labtool"}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	must()
-	got := w.built()
-	for _, want := range []string{"--file " + w.Programs.Root + "/compose/Dockerfile --target packaged --build-arg FILE=program --tag soundcheck/labtool:local ",
-		"TITLE=Tools of", "VERSION=v1.2.3-4-gabc ", "REVISION=abc ", "LICENSES=Apache-2.0", "INPUTS=", w.Dir + "/labtool"} {
-		if !strings.Contains(got[0], want) {
-			t.Errorf("docker %s, want %s in it", got[0], want)
-		}
-	}
-	if !slices.Equal(got[1:], []string{"program"}) {
-		t.Errorf("the engine was sent %q, want the program alone", got[1:])
-	}
-	if _, err := os.Stat(filepath.Join(w.Dir, "labtool")); err == nil {
-		t.Error("the folder that was sent is still there")
-	}
-	must()
-	if got := w.built(); got[0] != "" {
-		t.Errorf("what is up to date was built again: %q", got)
-	}
-	w.write("compose/labtool/main.go", "package main\n\nfunc main() { println() }\n")
-	must()
-	if got := w.built(); got[0] == "" {
-		t.Error("the program changed, and the image was not built")
-	}
-	w.write("compose/Dockerfile", "FROM scratch\n\n")
-	must()
-	if got := w.built(); got[0] == "" {
-		t.Error("the Dockerfile changed, and the image was not built")
-	}
-}
-
-func TestFails(t *testing.T) {
-	w := newWorld(t)
-	if err := os.WriteFile(w.calls+".fail", nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	err := w.Build(t.Context(), []string{"labtool"})
-	log := filepath.Join(w.Dir, "labtool.log")
-	if want := "image soundcheck/labtool:local: building the image: exit status 1; see " + log; err == nil || err.Error() != want {
-		t.Errorf("%v, want %s", err, want)
+	if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
+		t.Fatal(err)
 	}
-	if b, err := os.ReadFile(log); err != nil || string(b) != "no space left\n" {
-		t.Errorf("the log has %q, %v", b, err)
+}
+
+// The folder of an image holds the program as it is now, and nothing else.
+func TestProgram(t *testing.T) {
+	b := newBuilder(t, "")
+	program := filepath.Join(b.Dir, "labtool", "program")
+	var last []byte
+	for _, source := range []string{"func main() {}", "func main() { println() }"} {
+		write(t, filepath.Join(b.Programs.Root, "compose/labtool/main.go"), "package main\n\n"+source+"\n")
+		for range 2 {
+			if err := b.Prepare(t.Context(), []string{"prepare"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now, err := os.ReadFile(program)
+		entries, err2 := os.ReadDir(filepath.Dir(program))
+		if err != nil || err2 != nil || bytes.Equal(now, last) || len(entries) != 1 {
+			t.Errorf("%s: %d bytes, changed %t, with %v, %v, %v", source, len(now), !bytes.Equal(now, last), entries, err, err2)
+		}
+		last = now
 	}
-	w.write("compose/labtool/main.go", "package main\n\nfunc main() { missing() }\n")
-	if err := w.Build(t.Context(), []string{"labtool"}); err == nil || !strings.HasPrefix(err.Error(), "build labtool: ") || !strings.Contains(err.Error(), "; see ") {
+	write(t, filepath.Join(b.Programs.Root, "compose/labtool/main.go"), "package main\n\nfunc main() { missing() }\n")
+	if err := b.Prepare(t.Context(), []string{"prepare"}); err == nil || !strings.HasPrefix(err.Error(), "build labtool: ") || !strings.Contains(err.Error(), "; see ") {
 		t.Errorf("a program that does not compile: %v", err)
 	}
-	if err := w.Build(t.Context(), []string{"grafana"}); err == nil || err.Error() != "nobody knows how to build the image grafana" {
+	if err := b.Prepare(t.Context(), []string{"grafana"}); err == nil || err.Error() != "the image of grafana cannot be built here" {
 		t.Errorf("an image of somebody else's: %v", err)
 	}
 }
 
-// Every program of the native lab has an image, of the same program.
-func TestPackaged(t *testing.T) {
+// Each image that local.yaml builds is of a folder that is prepared.
+func TestTargets(t *testing.T) {
 	t.Parallel()
-	for _, im := range packaged("/r") {
-		if im.target.Package == "" || im.title == "" || im.license == "" {
-			t.Errorf("%s has no program, title or license: %+v", im.name, im)
+	b, err := os.ReadFile("../local.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folders := strings.Count(string(b), "context: ../.lab/compose/images/")
+	for _, service := range []string{"prepare", "album-store-1", "proxy-service", "console", "otel-collector", "jaeger", "prometheus"} {
+		got, err := target("/r", service)
+		if err != nil || !strings.Contains(string(b), "context: ../.lab/compose/images/"+got.Name+"\n") && !strings.Contains(string(b), "context: ../.lab/compose/images/"+got.Name+"}") {
+			t.Errorf("the program of %s is %q, which local.yaml does not build from: %v", service, got.Name, err)
 		}
-		if (im.module == "") != (im.source == "") {
-			t.Errorf("%s: somebody else's program has a module %q and a source %q", im.name, im.module, im.source)
+	}
+	if folders != 7 {
+		t.Errorf("local.yaml builds from %d folders, want 7", folders)
+	}
+}
+
+func TestCan(t *testing.T) {
+	t.Parallel()
+	all := machine{"linux/amd64", true, true}
+	for _, tt := range []struct {
+		machine  machine
+		engine   string
+		haveRoot bool
+		want     string
+	}{
+		{all, "linux/amd64", false, ""},
+		{machine{"linux/amd64", false, true}, "linux/amd64", false, "needs root, once: sudo sh /r/build.sh /s/root.tar; or use the official images"},
+		{machine{"linux/amd64", true, false}, "linux/amd64", false, "install it first (Debian, Ubuntu: sudo apt-get install debootstrap); or "},
+		{machine{"linux/amd64", false, false}, "linux/amd64", false, "install it first"},
+		{machine{"linux/amd64", false, false}, "linux/amd64", true, ""},
+		{all, "linux/arm64", true, "on the engine's platform linux/arm64, but this machine is linux/amd64: "},
+		{machine{"darwin/arm64", false, false}, "linux/arm64", false, "needs Linux: "},
+	} {
+		err := tt.machine.can(tt.engine, tt.haveRoot, "/r/build.sh /s/root.tar")
+		if got := fmt.Sprint(err); tt.want == "" && err != nil || !strings.Contains(got, tt.want) {
+			t.Errorf("%+v.can(%s, %t) = %s, want %q", tt.machine, tt.engine, tt.haveRoot, got, tt.want)
 		}
+	}
+}
+
+// docker keeps the label of the image in a file, and its calls, with the files it was sent.
+const docker = `#!/bin/sh
+case "$1" in
+image) cat "$CALLS.label" ;;
+build)
+	echo "$*" >>"$CALLS"
+	for last; do :; done
+	ls "$last" >"$CALLS.files"
+	while [ $# -gt 0 ]; do
+		case "$1" in INPUTS=*) echo "${1#INPUTS=}" >"$CALLS.label" ;; esac
+		shift
+	done ;;
+esac
+`
+
+// PostgreSQL's image is built again if one of its sources has changed, its root only if the
+// script has.
+func TestPostgres(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the image is made on Linux")
+	}
+	const script = "exit 1 # nobody makes it"
+	b := newBuilder(t, script)
+	calls := filepath.Join(t.TempDir(), "calls")
+	t.Setenv("CALLS", calls)
+	write(t, filepath.Join(b.Programs.Root, "../docker"), docker)
+	dir := filepath.Join(b.Dir, "postgres")
+	for name, content := range map[string]string{"": "tar", ".version": "17.12-0\n", ".sum": fmt.Sprintf("%x\n", sha256.Sum256([]byte(script)))} {
+		write(t, filepath.Join(dir, "root.tar"+name), content)
+	}
+	for _, entrypoint := range []string{"entrypoint", "another"} {
+		write(t, filepath.Join(b.Programs.Root, "compose/postgres/entrypoint.sh"), entrypoint)
+		for _, builds := range []bool{true, false} {
+			os.Remove(calls)
+			if err := b.Prepare(t.Context(), []string{"postgres"}); err != nil {
+				t.Fatal(err)
+			}
+			if got, _ := os.ReadFile(calls); strings.Contains(string(got), "VERSION=17.12-0 "+dir+"\n") != builds {
+				t.Errorf("entrypoint %q: docker %q, want a build: %t", entrypoint, got, builds)
+			}
+		}
+		if got, err := os.ReadFile(filepath.Join(dir, "entrypoint.sh")); string(got) != entrypoint {
+			t.Errorf("the engine was sent the entrypoint %q, %v, want %q", got, err, entrypoint)
+		}
+	}
+	if os.Getuid() != 0 {
+		return
+	}
+	write(t, filepath.Join(b.Programs.Root, "compose/postgres/build.sh"), "echo no space left; exit 2")
+	log := filepath.Join(b.Dir, "postgres.log")
+	want := "collect Debian packages for PostgreSQL: exit status 2; see " + log
+	if err := b.Prepare(t.Context(), []string{"postgres"}); err == nil || err.Error() != want {
+		t.Errorf("the script has changed: %v, want %s", err, want)
+	}
+	if got, err := os.ReadFile(log); string(got) != "no space left\n" {
+		t.Errorf("the log has %q, %v", got, err)
+	}
+}
+
+// What cannot be made is reported before anything is compiled.
+func TestPostgresIsFirst(t *testing.T) {
+	b := newBuilder(t, "exit 1")
+	b.Programs.Platform = "linux/none"
+	if err := b.Prepare(t.Context(), []string{"prepare", "postgres"}); err == nil || !strings.HasPrefix(err.Error(), "-images local makes PostgreSQL's image with debootstrap") {
+		t.Errorf("%v", err)
+	}
+	if _, err := os.Stat(b.Programs.Bin); err == nil {
+		t.Error("programs were compiled")
+	}
+}
+
+// The real script takes the mark of the last root away before it makes another one: one
+// that is interrupted leaves none that is taken for whole.
+func TestScriptMarksLast(t *testing.T) {
+	script, err := filepath.Abs("../postgres/build.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	// A debootstrap that notes what is there, and fails.
+	stub := "#!/bin/sh\nls " + dir + "/state >" + dir + "/seen\nexit 3\n"
+	if err := os.WriteFile(filepath.Join(dir, "debootstrap"), []byte(stub), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	tar := filepath.Join(dir, "state", "postgres-root.tar")
+	if err := os.Mkdir(filepath.Dir(tar), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"", ".version", ".sum"} {
+		if err := os.WriteFile(tar+name, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", script, tar)
+	cmd.Env = append(os.Environ(), "PATH="+dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	if out, err := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != 3 {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	seen, err := os.ReadFile(filepath.Join(dir, "seen"))
+	if err != nil || strings.Contains(string(seen), ".sum") || !strings.Contains(string(seen), "postgres-root.tar\n") {
+		t.Errorf("while the root was made there were %q, %v", seen, err)
+	}
+	if _, err := os.Stat(tar + ".sum"); err == nil {
+		t.Error("the mark is there again")
 	}
 }

@@ -11,65 +11,45 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
+	"time"
+
+	"soundcheck/lab/proc"
 )
 
-// postgresSource returns the files that PostgreSQL's image is made from.
-func (b *Builder) postgresSource() (script, entry, dockerfile string) {
-	dir := filepath.Join(b.Programs.Root, "compose/postgres")
-	return filepath.Join(dir, "build.sh"), filepath.Join(dir, "entrypoint.sh"), filepath.Join(dir, "Dockerfile")
-}
+const postgresRef = "soundcheck/postgres:local"
 
-// postgresSum sums up what PostgreSQL's image is made from.
-func (b *Builder) postgresSum() (string, error) {
-	script, entry, dockerfile := b.postgresSource()
-	return sumFiles(b.Programs.Platform, script, entry, dockerfile)
-}
-
-// postgresRoot returns where the root of PostgreSQL's image is kept, and whether it is there:
-// it is the same as long as the script is, which leaves its own sum beside it.
-func (b *Builder) postgresRoot() (tar string, have bool) {
-	tar = filepath.Join(b.Dir, "postgres-root.tar")
-	script, _, _ := b.postgresSource()
-	text, err := os.ReadFile(script)
-	mark, err2 := os.ReadFile(tar + ".sum")
-	_, err3 := os.Stat(tar)
-	sum := sha256.Sum256(text)
-	return tar, err == nil && err2 == nil && err3 == nil && strings.TrimSpace(string(mark)) == hex.EncodeToString(sum[:])
-}
-
-// canPostgres returns an error that says what to do if PostgreSQL's image is neither there
-// nor can be made.
-func (b *Builder) canPostgres(ctx context.Context) error {
-	sum, err := b.postgresSum()
-	if err != nil {
-		return err
+// postgres builds the image of PostgreSQL in a folder, unless there is one of these sources:
+// it takes minutes, root and a Debian mirror.
+func (b *Builder) postgres(ctx context.Context, dir string) error {
+	source := func(name string) string { return filepath.Join(b.Programs.Root, "compose/postgres", name) }
+	inputs := sha256.New()
+	fmt.Fprintln(inputs, b.Programs.Platform)
+	for _, name := range []string{"build.sh", "entrypoint.sh", "Dockerfile"} {
+		text, err := os.ReadFile(source(name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), text, 0o755)
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(inputs, "%d %s", len(text), text)
 	}
-	if b.fresh(ctx, "postgres", sum) {
+	sum := hex.EncodeToString(inputs.Sum(nil))
+	out, err := exec.CommandContext(ctx, "docker", "image", "inspect", "--format", `{{index .Config.Labels "soundcheck.inputs"}}`, postgresRef).Output()
+	if err == nil && strings.TrimSpace(string(out)) == sum {
 		return nil
 	}
-	script, _, _ := b.postgresSource()
-	tar, have := b.postgresRoot()
+	tar, have := postgresRoot(dir)
 	m := machine{platform: runtime.GOOS + "/" + runtime.GOARCH, root: os.Getuid() == 0}
 	_, err = exec.LookPath("debootstrap")
 	_, err2 := os.Stat("/usr/sbin/debootstrap") // which is not in everybody's PATH
 	m.debootstrap = err == nil || err2 == nil
-	return m.can(b.Programs.Platform, have, script+" "+tar)
-}
-
-// postgres builds the image of PostgreSQL, unless there is one.
-func (b *Builder) postgres(ctx context.Context) error {
-	const name = "postgres"
-	sum, err := b.postgresSum()
-	if err != nil {
+	if err := m.can(b.Programs.Platform, have, source("build.sh")+" "+tar); err != nil {
 		return err
 	}
-	if b.fresh(ctx, name, sum) {
-		return nil
-	}
-	script, entry, dockerfile := b.postgresSource()
-	tar, have := b.postgresRoot()
 	if !have {
-		if err := b.run(ctx, name, "collecting Debian packages", exec.CommandContext(ctx, "sh", script, tar), b.said); err != nil {
+		if err := b.run("collect Debian packages for PostgreSQL", exec.CommandContext(ctx, "sh", source("build.sh"), tar)); err != nil {
 			return err
 		}
 	}
@@ -77,20 +57,35 @@ func (b *Builder) postgres(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stage, err := b.stage(name, map[string]string{"root.tar": tar, "entrypoint.sh": entry, "Dockerfile": dockerfile})
+	return b.run("build PostgreSQL's image", exec.CommandContext(ctx, "docker", "build", "--tag", postgresRef,
+		"--build-arg", "INPUTS="+sum, "--build-arg", "VERSION="+strings.TrimSpace(string(version)), dir))
+}
+
+// postgresRoot returns where the root of the image is, and whether it is there: it is the same
+// as long as the script is, which leaves its own sum beside it.
+func postgresRoot(dir string) (tar string, have bool) {
+	tar = filepath.Join(dir, "root.tar")
+	script, err := os.ReadFile(filepath.Join(dir, "build.sh"))
+	mark, err2 := os.ReadFile(tar + ".sum")
+	sum := sha256.Sum256(script)
+	return tar, err == nil && err2 == nil && strings.TrimSpace(string(mark)) == hex.EncodeToString(sum[:])
+}
+
+// run runs a command, in a process group that ends with its context. Its output is in a log.
+func (b *Builder) run(doing string, cmd *exec.Cmd) error {
+	log, err := os.Create(filepath.Join(b.Dir, "postgres.log")) // not where the engine is sent all from
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(stage)
-	return b.docker(ctx, name, "build", "--tag", ref(name), "--build-arg", "INPUTS="+sum,
-		"--build-arg", "VERSION="+strings.TrimSpace(string(version)), stage)
-}
-
-// said shows the steps that build.sh tells of.
-func (b *Builder) said(line string) {
-	if step, ok := strings.CutPrefix(line, "postgres image: "); ok {
-		b.Progress.Line(fmt.Sprintf("%-15s %s", "postgres", step))
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = proc.Group()
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = 20 * time.Second
+	if err := b.await(cmd.Run, func() string { return doing }); err != nil {
+		return fmt.Errorf("%s: %w; see %s", doing, err, log.Name())
 	}
+	return nil
 }
 
 const elsewhere = "use the official images (IMAGES=official), a lab whose store runs outside (-limited), or the native lab (make lab-up)"

@@ -13,15 +13,14 @@ import (
 type secret struct {
 	name     string
 	uid, gid int
-	text     func(password string) string
+	format   string
 }
 
 // databaseSecrets are what the database and who calls it know. The users are those in
 // compose.yaml.
 var databaseSecrets = []secret{
-	{"postgres-password", 999, 999, func(password string) string { return password }},
-	// host:port:database:user:password
-	{"pgpass", 65532, 65532, func(password string) string { return "*:*:albums:albums:" + password + "\n" }},
+	{"postgres-password", 999, 999, "%s"},
+	{"pgpass", 65532, 65532, "*:*:albums:albums:%s\n"}, // host:port:database:user:password
 }
 
 // makeSecrets makes the folder database in dir, with a password at random, once: a
@@ -75,7 +74,7 @@ func (s secret) write(folder, password string) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(s.text(password))
+	_, err = fmt.Fprintf(f, s.format, password)
 	// The mode first: it is the owner who may change it.
 	return errors.Join(err, f.Chmod(0o400), f.Chown(s.uid, s.gid), f.Sync(), f.Close())
 }

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"soundcheck/compose/project"
+	"soundcheck/lab/containers"
 	"soundcheck/lab/plan"
 )
 
@@ -25,7 +25,7 @@ import (
 // moved as far.
 type composed struct {
 	*lab
-	p *project.Project
+	p *containers.Lab
 }
 
 // newComposed starts a lab in containers, of images that are built here, and makes sure
@@ -40,7 +40,7 @@ func newComposed(t *testing.T) *composed {
 	if host := os.Getenv("DOCKER_HOST"); host != "" && !strings.HasPrefix(host, "unix:") {
 		t.Skipf("the processes of %s (DOCKER_HOST) are on another machine", host)
 	}
-	if _, err := project.FindEngine(ctx); err != nil {
+	if _, err := containers.FindEngine(ctx); err != nil {
 		t.Skipf("no Docker engine to run it: %v", err)
 	}
 	root, err := filepath.Abs("../..")
@@ -67,7 +67,7 @@ func newComposed(t *testing.T) *composed {
 		}
 	})
 	t.Log("\n" + c.mustRun(t, time.Hour, "compose", append(which, "up", "-images", "local")...))
-	if c.p, err = project.Open(root, c.State, c.Offset); err != nil {
+	if c.p, err = containers.Open(t.Context(), root, c.State, c.Offset, false, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
 	return c

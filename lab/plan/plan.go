@@ -12,15 +12,6 @@ import (
 	"soundcheck/lab/build"
 )
 
-// MaxOffset keeps every port of a lab below 65536.
-const MaxOffset = 40000
-
-// Port is one that a program listens on, on 127.0.0.1.
-type Port struct {
-	Number int
-	Use    string
-}
-
 // Program is one program of the lab.
 type Program struct {
 	Name    string // as in service.name, in the log's file name and on the command line
@@ -47,32 +38,14 @@ type Lab struct {
 	OTLPEverywhere bool
 }
 
-// Ports of a lab whose offset is 0.
-const (
-	consolePort         = 3300
-	proxyPort           = 9070
-	storePort           = 9080
-	proxyAdminPort      = 9071
-	storeAdminPort      = 9081
-	collectorGRPCPort   = 4317
-	collectorHTTPPort   = 4318
-	collectorHealthPort = 13133
-	prometheusPort      = 9090
-	tracesPort          = 16696 // where Jaeger's page would be: the console answers
-	jaegerHTTPPort      = 16697
-	jaegerGRPCPort      = 16695
-	jaegerOTLPPort      = 14317
-	jaegerHealthPort    = 14133
-)
-
 // Proxy returns the proxy's URL.
-func (l Lab) Proxy() string { return l.url(proxyPort) }
+func (l Lab) Proxy() string { return l.url(ProxyPort) }
 
 // StoreName is the name of the program that a lab may do without.
 const StoreName = "album-store"
 
 // Store returns the URL of the lab's own album store.
-func (l Lab) Store() string { return l.url(storePort) }
+func (l Lab) Store() string { return l.url(StorePort) }
 
 // StoreAdmin returns the URL where its faults are changed.
 func (l Lab) StoreAdmin() string { return l.url(storeAdminPort) + "/admin/faults" }
@@ -81,17 +54,17 @@ func (l Lab) StoreAdmin() string { return l.url(storeAdminPort) + "/admin/faults
 func (l Lab) ProxyAdmin() string { return l.url(proxyAdminPort) + "/admin/faults" }
 
 // OTLP returns the URL of the Collector's OTLP/HTTP receiver.
-func (l Lab) OTLP() string { return l.url(collectorHTTPPort) }
+func (l Lab) OTLP() string { return l.url(OTLPHTTPPort) }
 
 // Console returns the URL of the lab's pages.
-func (l Lab) Console() string { return l.url(consolePort) }
+func (l Lab) Console() string { return l.url(ConsolePort) }
 
 // Jaeger returns the URL of Jaeger's query API and of the pages of traces: the console
 // has these, and passes on that.
-func (l Lab) Jaeger() string { return l.url(tracesPort) }
+func (l Lab) Jaeger() string { return l.url(TracesPort) }
 
 // Prometheus returns Prometheus' URL.
-func (l Lab) Prometheus() string { return l.url(prometheusPort) }
+func (l Lab) Prometheus() string { return l.url(PrometheusPort) }
 
 func (l Lab) port(p int, use string) Port { return Port{p + l.Offset, use} }
 func (l Lab) addr(p int) string           { return fmt.Sprintf("127.0.0.1:%d", p+l.Offset) }
@@ -119,7 +92,7 @@ func (l Lab) jaeger() Program {
 			Package: "github.com/jaegertracing/jaeger/cmd/jaeger"},
 		Args: []string{"--config", filepath.Join(l.Root, "backends/jaeger/config.yaml")},
 		Env: append(environ(nil),
-			"JAEGER_HTTP_ADDR="+l.addr(jaegerHTTPPort),
+			"JAEGER_HTTP_ADDR="+l.addr(JaegerAPIPort),
 			"JAEGER_GRPC_ADDR="+l.addr(jaegerGRPCPort),
 			"JAEGER_OTLP_ADDR="+l.addr(jaegerOTLPPort),
 			"JAEGER_HEALTH_ADDR="+l.addr(jaegerHealthPort),
@@ -129,9 +102,9 @@ func (l Lab) jaeger() Program {
 			"OTEL_TRACES_SAMPLER=always_off",
 			"GOMEMLIMIT=384MiB", "GOGC=50",
 		),
-		Ports: []Port{l.port(jaegerHTTPPort, "query API"), l.port(jaegerGRPCPort, "query gRPC"),
+		Ports: []Port{l.port(JaegerAPIPort, "query API"), l.port(jaegerGRPCPort, "query gRPC"),
 			l.port(jaegerOTLPPort, "OTLP from the Collector"), l.port(jaegerHealthPort, "health")},
-		Address: l.url(jaegerHTTPPort),
+		Address: l.url(JaegerAPIPort),
 		Ready:   l.url(jaegerHealthPort),
 		Setup:   func() error { return os.MkdirAll(l.data("jaeger"), 0o755) },
 	}
@@ -148,7 +121,7 @@ func (l Lab) prometheus() Program {
 			"--storage.tsdb.path=" + l.data("prometheus"),
 			"--storage.tsdb.retention.time=15d",
 			"--storage.tsdb.retention.size=2GB",
-			"--web.listen-address=" + l.addr(prometheusPort),
+			"--web.listen-address=" + l.addr(PrometheusPort),
 			"--web.enable-otlp-receiver",
 			"--enable-feature=exemplar-storage",
 			// A series starts with a 0 at its start time: else its first sample, and all
@@ -157,7 +130,7 @@ func (l Lab) prometheus() Program {
 			"--log.format=json",
 		},
 		Env:     environ(nil),
-		Ports:   []Port{l.port(prometheusPort, "API and OTLP receiver")},
+		Ports:   []Port{l.port(PrometheusPort, "API and OTLP receiver")},
 		Address: l.Prometheus(),
 		Ready:   l.Prometheus() + "/-/ready",
 		Setup:   func() error { return l.setupPrometheus(config) },
@@ -172,7 +145,7 @@ func (l Lab) setupPrometheus(config string) error {
 	if err != nil {
 		return err
 	}
-	b = []byte(strings.ReplaceAll(string(b), "localhost:9090", l.addr(prometheusPort)))
+	b = []byte(strings.ReplaceAll(string(b), "localhost:9090", l.addr(PrometheusPort)))
 	if err := os.WriteFile(config, b, 0o644); err != nil {
 		return err
 	}
@@ -215,15 +188,15 @@ func (l Lab) collector() Program {
 		Version: "go.opentelemetry.io/collector/otelcol",
 		Args:    []string{"--config", filepath.Join(l.Root, "collector/config.yaml")},
 		Env: append(environ(nil),
-			"COLLECTOR_OTLP_GRPC_ADDR="+otlp(collectorGRPCPort),
-			"COLLECTOR_OTLP_HTTP_ADDR="+otlp(collectorHTTPPort),
+			"COLLECTOR_OTLP_GRPC_ADDR="+otlp(OTLPGRPCPort),
+			"COLLECTOR_OTLP_HTTP_ADDR="+otlp(OTLPHTTPPort),
 			"COLLECTOR_HEALTH_ADDR="+l.addr(collectorHealthPort),
 			"COLLECTOR_STATE_DIR="+l.data("otel-collector"),
 			"COLLECTOR_LOGS_FILE="+filepath.Join(l.Logs(), "otlp.jsonl"),
 			"JAEGER_OTLP_ADDR="+l.addr(jaegerOTLPPort),
 			"PROMETHEUS_OTLP_URL="+l.Prometheus()+"/api/v1/otlp",
 		),
-		Ports: []Port{l.port(collectorGRPCPort, "OTLP/gRPC"), l.port(collectorHTTPPort, "OTLP/HTTP"),
+		Ports: []Port{l.port(OTLPGRPCPort, "OTLP/gRPC"), l.port(OTLPHTTPPort, "OTLP/HTTP"),
 			l.port(collectorHealthPort, "health")},
 		Address: l.OTLP(),
 		Ready:   l.url(collectorHealthPort),
@@ -258,16 +231,16 @@ func (l Lab) Clear() error {
 }
 
 func (l Lab) store() Program {
-	p := l.service(StoreName, "store", storePort, storeAdminPort)
+	p := l.service(StoreName, "store", StorePort, storeAdminPort)
 	p.Env = append(p.Env, "SOUNDCHECK_STORE_DB="+l.db()) // not an argument: it can hold a password
 	return p
 }
 
 func (l Lab) proxy() Program {
 	if len(l.Stores) > 0 { // it serves without them, too, until they come
-		return l.service("proxy-service", "proxy", proxyPort, proxyAdminPort, "-store", strings.Join(l.Stores, ","))
+		return l.service("proxy-service", "proxy", ProxyPort, proxyAdminPort, "-store", strings.Join(l.Stores, ","))
 	}
-	p := l.service("proxy-service", "proxy", proxyPort, proxyAdminPort, "-store", l.Store())
+	p := l.service("proxy-service", "proxy", ProxyPort, proxyAdminPort, "-store", l.Store())
 	p.Needs = []string{StoreName}
 	return p
 }
@@ -280,10 +253,10 @@ func (l Lab) console() Program {
 		Name: "console",
 		Target: build.Target{Name: "console", Module: ".", Package: "./console", Tags: ginTags,
 			Sources: []string{"console", "dashboards", "internal", "lab", "loadgen"}},
-		Args: []string{"-addr", l.addr(consolePort), "-traces-addr", l.addr(tracesPort),
-			"-prometheus", l.Prometheus(), "-jaeger", l.url(jaegerHTTPPort), "-state", l.State},
+		Args: []string{"-addr", l.addr(ConsolePort), "-traces-addr", l.addr(TracesPort),
+			"-prometheus", l.Prometheus(), "-jaeger", l.url(JaegerAPIPort), "-state", l.State},
 		Env:     environ(nil),
-		Ports:   []Port{l.port(consolePort, "pages"), l.port(tracesPort, "traces and Jaeger's API")},
+		Ports:   []Port{l.port(ConsolePort, "pages"), l.port(TracesPort, "traces and Jaeger's API")},
 		Address: l.Console(),
 		Ready:   l.Console() + "/readyz",
 	}

@@ -135,7 +135,7 @@ func TestStores(t *testing.T) {
 	}
 	for _, p := range l.Programs() {
 		for _, port := range p.Ports {
-			if port.Number == storePort || port.Number == storeAdminPort {
+			if port.Number == StorePort || port.Number == storeAdminPort {
 				t.Errorf("%s takes port %d, where the store is that runs elsewhere", p.Name, port.Number)
 			}
 		}

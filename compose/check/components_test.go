@@ -32,9 +32,9 @@ var components = []struct{ kind, module, name string }{
 	{"extensions", "filestorage", "file_storage"},
 }
 
-// Contrib returns the components of the contrib image that are known here, as
+// contrib returns the components of the contrib image that are known here, as
 // "exporters/otlp".
-func Contrib() []string {
+func contrib() []string {
 	var all []string
 	for _, c := range components {
 		all = append(all, c.kind+"/"+c.name)
@@ -42,8 +42,8 @@ func Contrib() []string {
 	return all
 }
 
-// Built returns the components of a distribution, from its builder's manifest.
-func Built(file []byte) ([]string, error) {
+// distribution returns the components of a distribution, from its builder's manifest.
+func distribution(file []byte) ([]string, error) {
 	var manifest map[string]any
 	if err := yaml.Unmarshal(file, &manifest); err != nil {
 		return nil, err
@@ -68,9 +68,9 @@ func Built(file []byte) ([]string, error) {
 	return all, nil
 }
 
-// Configuration reads configurations of the Collector as it does: later ones over
+// configuration reads configurations of the Collector as it does: later ones over
 // earlier ones.
-func Configuration(files ...string) (*confmap.Conf, error) {
+func configuration(files ...string) (*confmap.Conf, error) {
 	merged := confmap.New()
 	for _, f := range files {
 		b, err := os.ReadFile(f)
@@ -88,8 +88,8 @@ func Configuration(files ...string) (*confmap.Conf, error) {
 	return merged, nil
 }
 
-// Used returns the components that a configuration has.
-func Used(c *confmap.Conf) []string {
+// used returns the components that a configuration has.
+func used(c *confmap.Conf) []string {
 	var all []string
 	for kind, section := range c.ToStringMap() {
 		if kind == "service" {

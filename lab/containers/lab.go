@@ -1,0 +1,223 @@
+// Package containers describes the lab that runs in Docker Compose: its files, names and
+// ports, and how docker compose is called for it. It stores nothing, because Docker knows
+// what runs: a lab that docker compose itself has started is found like any other.
+package containers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Images that a lab can be made of.
+const (
+	Official = "official" // from a registry; our own programs are built from source
+	Local    = "local"    // all built on this machine, without a registry
+)
+
+// Options are what a lab is started with.
+type Options struct {
+	Images      string
+	WithEdge    bool // nginx in front of the proxy
+	WithConsole bool // beside Grafana; with local images always
+	Limited     bool // the album store runs outside
+	OnlyStore   bool // the other way round: all but the album store and its database run outside
+	Offset      int  // added to every published port
+}
+
+// Lab is a lab in containers.
+type Lab struct {
+	Options
+	Root   string   // of the repository
+	State  string   // folder of what all labs of a repository store on this machine
+	Files  []string // of Compose, the later ones over the former
+	Docker []string // the command docker compose, after FindCompose
+	// Version and Revision of our own images, when they are built from source.
+	Version, Revision string
+}
+
+// New returns the lab with these options. State is absolute.
+func New(root, state string, o Options) *Lab {
+	l := &Lab{Options: o, Root: root, State: state}
+	names := []string{"compose.yaml"}
+	switch {
+	case o.OnlyStore && o.Images == Local:
+		names = []string{"store.yaml", "store-local.yaml"}
+	case o.OnlyStore:
+		names = []string{"store.yaml"}
+	case o.Images == Local:
+		names = append(names, "local.yaml")
+	}
+	if o.Limited {
+		names = append(names, "limited.yaml")
+	}
+	for _, name := range names {
+		l.Files = append(l.Files, filepath.Join(l.folder(), name))
+	}
+	return l
+}
+
+// Open returns the lab that Docker has containers of. The error is ErrNone if there are
+// none, and names the other lab if they are another checkout's. Log is called when the
+// Compose plugin has to be built, which takes minutes.
+func Open(ctx context.Context, root, state string, offset int, onlyStore bool, log func(string)) (*Lab, error) {
+	l := New(root, state, Options{Images: Official, Offset: offset, OnlyStore: onlyStore})
+	if err := l.CheckOwner(ctx); err != nil {
+		return nil, err
+	}
+	list, err := l.Containers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 {
+		return nil, ErrNone
+	}
+	// The newest container: others may be left as they were when the options changed.
+	l.Files = list[0].files
+	for _, file := range l.Files {
+		switch filepath.Base(file) {
+		case "local.yaml", "store-local.yaml":
+			l.Images = Local
+		case "limited.yaml":
+			l.Limited = true
+		}
+	}
+	for _, c := range list {
+		l.WithEdge = l.WithEdge || c.Service == "nginx"
+		l.WithConsole = l.WithConsole || c.Service == "console"
+	}
+	return l, l.FindCompose(ctx, log)
+}
+
+// ErrNone is returned if there is no lab.
+var ErrNone = errors.New("no Compose lab was started: start it with go run ./compose up")
+
+// suffix tells labs apart.
+func (l *Lab) suffix() string {
+	s := ""
+	if l.OnlyStore {
+		s = "-store"
+	}
+	if l.Offset != 0 {
+		s += fmt.Sprintf("-%d", l.Offset)
+	}
+	return s
+}
+
+// Name is that of the Compose project.
+func (l *Lab) Name() string { return "soundcheck" + l.suffix() }
+
+// Dir returns the folder of the logs of builds.
+func (l *Lab) Dir() string { return filepath.Join(l.State, "compose"+l.suffix()) }
+
+// Runs returns the folder of the load generator's reports, which the console shows.
+func (l *Lab) Runs() string { return filepath.Join(l.State, "runs") }
+
+// Flags returns the flags of go run ./compose that name this lab, with a space before each.
+func (l *Lab) Flags() string {
+	s := ""
+	if l.State != filepath.Join(l.Root, ".lab") {
+		s += " -state " + l.State
+	}
+	return s + l.which()
+}
+
+// which are the flags that tell labs of the same state folder apart.
+func (l *Lab) which() string {
+	s := ""
+	if l.Offset != 0 {
+		s += fmt.Sprintf(" -port-offset %d", l.Offset)
+	}
+	if l.OnlyStore {
+		s += " -only-store"
+	}
+	return s
+}
+
+func (l *Lab) folder() string { return filepath.Join(l.Root, "compose") }
+
+// Prepare is the service that ends once its work is done.
+const Prepare = "prepare"
+
+// Services returns the names of the services that run on, the way they come up.
+func (l *Lab) Services() []string {
+	if l.OnlyStore {
+		return []string{"postgres", "album-store-1"}
+	}
+	var list []string
+	if !l.Limited {
+		list = append(list, "postgres", "album-store-1", "album-store-2")
+	}
+	list = append(list, "proxy-service", "otel-collector", "jaeger", "prometheus")
+	if l.Images != Local {
+		list = append(list, "loki", "grafana")
+	}
+	if l.WithConsole || l.Images == Local {
+		list = append(list, "console")
+	}
+	if l.WithEdge {
+		list = append(list, "nginx")
+	}
+	return list
+}
+
+// Command returns the command docker compose with these arguments for this lab. When ctx
+// ends it is interrupted as by Ctrl-C, and killed if that does not end it.
+func (l *Lab) Command(ctx context.Context, args ...string) *exec.Cmd {
+	full := append(slices.Clone(l.Docker[1:]), "--project-name", l.Name(), "--project-directory", l.folder())
+	for _, f := range l.Files {
+		full = append(full, "--file", f)
+	}
+	if l.WithConsole {
+		full = append(full, "--profile", "console")
+	}
+	if l.WithEdge {
+		full = append(full, "--profile", "edge")
+	}
+	cmd := exec.CommandContext(ctx, l.Docker[0], append(full, args...)...)
+	cmd.Env = l.environ()
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 20 * time.Second
+	return cmd
+}
+
+// selecting are variables that would select other files, names and profiles, and one that
+// excludes --remove-orphans. What else docker compose reads, such as COMPOSE_ANSI, is the
+// user's.
+var selecting = []string{"COMPOSE_FILE", "COMPOSE_PATH_SEPARATOR", "COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES", "COMPOSE_ENV_FILES",
+	"COMPOSE_DISABLE_ENV_FILE", "COMPOSE_IGNORE_ORPHANS"}
+
+// environ returns the environment of docker compose: what the Compose files read.
+func (l *Lab) environ() []string {
+	set := map[string]string{"PORT_OFFSET": fmt.Sprint(l.Offset), "VERSION": l.Version, "REVISION": l.Revision}
+	for _, p := range ports {
+		set[p.variable] = fmt.Sprint(p.number + l.Offset)
+	}
+	// The user's environment wins over these.
+	defaults := map[string]string{"RUNS": l.Runs(), "OTLP_URL": l.outside(otlpHTTP)}
+	if l.Limited {
+		defaults["STORE_URL"] = l.outside(store)
+	}
+	for name, value := range defaults {
+		if os.Getenv(name) == "" {
+			set[name] = value
+		}
+	}
+	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		_, ours := set[name]
+		return ours || slices.Contains(selecting, name)
+	})
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		env = append(env, name+"="+set[name])
+	}
+	return env
+}

@@ -1,0 +1,30 @@
+package plan
+
+// MaxOffset keeps every port of a lab below 65536.
+const MaxOffset = 40000
+
+// Port is one that a program listens on, on 127.0.0.1.
+type Port struct {
+	Number int
+	Use    string
+}
+
+// Ports of a lab whose offset is 0. Programs, compose.yaml and docs have these and no others.
+const (
+	ProxyPort           = 9070
+	proxyAdminPort      = 9071
+	StorePort           = 9080
+	storeAdminPort      = 9081
+	OTLPGRPCPort        = 4317
+	OTLPHTTPPort        = 4318
+	collectorHealthPort = 13133
+	PrometheusPort      = 9090
+	ConsolePort         = 3300
+	TracesPort          = 16696 // pages of traces: Jaeger's own, or the console's in their place
+	JaegerAPIPort       = 16697 // behind the console
+	jaegerGRPCPort      = 16695
+	jaegerOTLPPort      = 14317
+	jaegerHealthPort    = 14133
+	GrafanaPort         = 3000 // in containers only
+	EdgePort            = 8070 // in containers only: nginx
+)
