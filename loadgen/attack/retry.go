@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"soundcheck/internal/retryafter"
+	"soundcheck/internal/httpheader"
 )
 
 // Retry says what is done with a request that was not served.
@@ -47,7 +47,7 @@ func isShed(status int) bool {
 
 // retryAfter returns how long a Retry-After header asks to wait; 0: it says nothing.
 func retryAfter(h http.Header) time.Duration {
-	wait, ok := retryafter.Parse(h)
+	wait, ok := httpheader.RetryAfter(h)
 	if !ok {
 		return 0
 	}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -15,6 +14,8 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"soundcheck/internal/httpheader"
 )
 
 // seqHeader is where vegeta says a request's number. It does not go out.
@@ -108,9 +109,9 @@ func (t *transport) learn(n *note, resp *http.Response) {
 	case resp.StatusCode == http.StatusCreated && n.scenario.name == "create":
 		m.ids.add(resp.Header.Get("Location"))
 	case resp.StatusCode == http.StatusOK && n.scenario.name == "page":
-		if next := nextPage.FindStringSubmatch(resp.Header.Get("Link")); next != nil {
+		if next := httpheader.NextPage(resp.Header); next != "" {
 			// Behind the service's URL, which may have a path.
-			if page := strings.TrimPrefix(next[1], t.c.arms[n.arm].Path); isPath(page) {
+			if page := strings.TrimPrefix(next, t.c.arms[n.arm].Path); isPath(page) {
 				m.pages.add(page)
 			}
 		}
@@ -121,9 +122,6 @@ func isPath(s string) bool {
 	_, err := url.Parse(s)
 	return err == nil && strings.HasPrefix(s, "/")
 }
-
-// nextPage is the page that a Link header (RFC 8288) names as the next one.
-var nextPage = regexp.MustCompile(`<(/[^>]*)>\s*;\s*rel="?next"?`)
 
 // deliver sends the request until it is served, or is not to be sent again. If it can
 // be sent more than once, its tries are the children of one span.
