@@ -121,6 +121,10 @@ bench-loadgen: ## Compare the load generator with vegeta's
 bench-overload: ## Show what happens under overload, after a stall and while the store is down (8 minutes)
 	go run ./internal/e2e/overload
 
+.PHONY: dist
+dist: ## Build release binaries for Linux and macOS, amd64 and arm64, into dist/
+	@tools/dist.sh
+
 .PHONY: generate
 generate: ## Write the Collector's distribution from its manifest
 	cd tools && go build -o ../.lab/bin/ocb go.opentelemetry.io/collector/cmd/builder

@@ -26,8 +26,8 @@ import (
 	"soundcheck/console/server"
 	"soundcheck/internal/cli"
 	"soundcheck/internal/httpserver"
-	"soundcheck/internal/telemetry"
 	"soundcheck/internal/upstream"
+	"soundcheck/internal/version"
 	"soundcheck/lab/plan"
 )
 
@@ -116,7 +116,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	pages := server.New(server.Config{Prometheus: c.prometheus, Jaeger: c.jaeger, State: c.state, Containers: c.containers, PortOffset: c.offset})
 	serve := func(addr string, handler http.Handler) {
 		servers.Go(func() error {
-			return httpserver.Run(ctx, httpserver.Config{Name: "console", Version: telemetry.Version(), Addr: addr,
+			return httpserver.Run(ctx, httpserver.Config{Name: "console", Version: version.String(), Addr: addr,
 				Handler: handler, Metrics: http.NotFoundHandler(), Logger: logger, DrainTimeout: drainTimeout})
 		})
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"soundcheck/console/traces"
+	"soundcheck/internal/jaegerapi"
 )
 
 // searchTraces answers what the list of traces shows of those that Jaeger finds. The values
@@ -53,10 +55,10 @@ func serviceMap(j traces.Jaeger) http.HandlerFunc {
 }
 
 func failTraces(w http.ResponseWriter, at *url.URL, err error) {
-	var response *traces.ResponseError
+	var response *jaegerapi.Error
 	switch {
 	case errors.As(err, &response):
-		fail(w, response.Status, response.Text)
+		fail(w, response.Status, cmp.Or(response.Message, response.Error()))
 	case errors.Is(err, context.Canceled): // the reader has left
 	default:
 		fail(w, http.StatusBadGateway, unavailable("Jaeger", at, err))

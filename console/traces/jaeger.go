@@ -3,17 +3,17 @@ package traces
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"soundcheck/internal/jaegerapi"
 )
 
 // Jaeger is the query API of a Jaeger.
@@ -22,43 +22,8 @@ type Jaeger struct {
 	Client *http.Client
 }
 
-// ResponseError is an error response of Jaeger itself.
-type ResponseError struct {
-	Status int
-	Text   string
-}
-
-func (r *ResponseError) Error() string { return r.Text }
-
-// maxAnswer is how much of an answer is read: 1500 traces have some ten MB.
-const maxAnswer = 256 << 20
-
-func (j Jaeger) get(ctx context.Context, path string, query url.Values) ([]byte, error) {
-	u := j.URL.JoinPath(path)
-	u.RawQuery = query.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := j.Client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("read Jaeger's answer: %w", err)
-	case len(b) > maxAnswer:
-		return nil, fmt.Errorf("Jaeger's answer is larger than %d MiB: ask for less", maxAnswer>>20)
-	case resp.StatusCode != http.StatusOK:
-		var said struct{ Errors []struct{ Msg string } }
-		if json.Unmarshal(b, &said) == nil && len(said.Errors) > 0 {
-			return nil, &ResponseError{resp.StatusCode, said.Errors[0].Msg}
-		}
-		return nil, &ResponseError{resp.StatusCode, fmt.Sprintf("Jaeger: %s: %.300s", resp.Status, b)}
-	}
-	return b, nil
+func (j Jaeger) api() jaegerapi.Client {
+	return jaegerapi.Client{URL: strings.TrimSuffix(j.URL.String(), "/"), Client: j.Client}
 }
 
 // Search returns the traces that Jaeger's /api/traces finds, in its order.
@@ -77,15 +42,12 @@ func (j Jaeger) Search(ctx context.Context, query url.Values) ([]Summary, error)
 }
 
 func (j Jaeger) search(ctx context.Context, query url.Values) ([]*trace, error) {
-	b, err := j.get(ctx, "/api/traces", query)
-	if err != nil {
-		return nil, err
+	found, err := j.api().Search(ctx, query)
+	list := make([]*trace, len(found))
+	for i, t := range found {
+		list[i] = newTrace(t)
 	}
-	list, err := read(b)
-	if err != nil {
-		return nil, fmt.Errorf("read Jaeger's answer: %w", err)
-	}
-	return list, nil
+	return list, err
 }
 
 // Map is who calls whom, counted in a sample of traces.
@@ -110,15 +72,11 @@ const (
 // meanwhile.
 func (j Jaeger) Map(ctx context.Context, start, end time.Time) (Map, error) {
 	m := Map{Slices: slicesOfTime, PerSlice: perSlice}
-	b, err := j.get(ctx, "/api/services", nil)
+	services, err := j.api().Services(ctx)
 	if err != nil {
 		return m, err
 	}
-	var services struct{ Data []string }
-	if err := json.Unmarshal(b, &services); err != nil {
-		return m, fmt.Errorf("read Jaeger's answer: %w", err)
-	}
-	m.Services = append([]string{}, services.Data...)
+	m.Services = append([]string{}, services...)
 	slices.Sort(m.Services)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)

@@ -1,4 +1,4 @@
-// Package traces reads Jaeger's answers and keeps of each trace what lists and the service
+// Package traces reads traces from Jaeger and keeps of each trace what lists and the service
 // map show: some hundred bytes in place of all its spans.
 //
 // Which span is a trace's root, and what is missing of it, is found as console/web/lib/trace.js
@@ -7,9 +7,10 @@ package traces
 
 import (
 	"cmp"
-	"encoding/json"
 	"slices"
 	"strings"
+
+	"soundcheck/internal/jaegerapi"
 )
 
 // Summary is what a list shows of a trace.
@@ -41,45 +42,28 @@ type Edge struct {
 	Calls int    `json:"calls"`
 }
 
-// trace is a trace in Jaeger's JSON.
+// trace is a trace whose spans know their parents: see link.
 type trace struct {
-	TraceID   string
-	Spans     []*span
-	Processes map[string]struct{ ServiceName string }
+	*jaegerapi.Trace
+	spans []*span
 }
 
 type span struct {
-	SpanID        string
-	OperationName string
-	References    []struct{ RefType, TraceID, SpanID string }
-	StartTime     int64 // µs since 1970
-	Duration      int64 // µs
-	ProcessID     string
-	Tags          []struct {
-		Key   string
-		Value any
-	}
-
+	*jaegerapi.Span
 	service string
 	parent  *span
 	orphan  bool
 }
 
-func (s *span) end() int64 { return s.StartTime + s.Duration }
-
-func (s *span) tag(keys ...string) any {
-	for _, t := range s.Tags {
-		if slices.Contains(keys, t.Key) {
-			return t.Value
-		}
+func newTrace(t *jaegerapi.Trace) *trace {
+	spans := make([]*span, len(t.Spans))
+	for i, s := range t.Spans {
+		spans[i] = &span{Span: s, service: cmp.Or(t.Service(s), "unknown")}
 	}
-	return nil
+	return &trace{t, spans}
 }
 
-func (s *span) failed() bool {
-	e := s.tag("error")
-	return e == true || e == "true" || s.tag("otel.status_code") == "ERROR"
-}
+func (s *span) end() int64 { return s.StartTime + s.Duration }
 
 // first orders spans as they began, the longer one first.
 func first(a, b *span) int {
@@ -90,30 +74,27 @@ func first(a, b *span) int {
 // first one first.
 func (t *trace) link() (roots []*span) {
 	byID := map[string]*span{}
-	t.Spans = slices.DeleteFunc(t.Spans, func(s *span) bool {
-		s.service = cmp.Or(t.Processes[s.ProcessID].ServiceName, "unknown")
+	t.spans = slices.DeleteFunc(t.spans, func(s *span) bool {
 		twin := byID[s.SpanID]
 		if twin == nil {
 			byID[s.SpanID] = s
 		}
 		return twin != nil && twin.StartTime == s.StartTime && twin.Duration == s.Duration && twin.OperationName == s.OperationName
 	})
-	for _, s := range t.Spans {
-		for _, r := range s.References {
-			// A link is FOLLOWS_FROM, also one to a span of the same trace.
-			if r.RefType == "CHILD_OF" && r.TraceID == t.TraceID {
-				if s.parent = byID[r.SpanID]; s.parent == s {
-					s.parent = nil
-				} else if s.parent == nil {
-					s.orphan = true
-				}
-				break
-			}
+	for _, s := range t.spans {
+		parent := t.Parent(s.Span)
+		if parent == "" {
+			continue
+		}
+		if s.parent = byID[parent]; s.parent == s {
+			s.parent = nil
+		} else if s.parent == nil {
+			s.orphan = true
 		}
 	}
-	slices.SortStableFunc(t.Spans, first)
+	slices.SortStableFunc(t.spans, first)
 	below := map[*span]bool{nil: true} // spans that a root is above
-	for _, s := range t.Spans {
+	for _, s := range t.spans {
 		var way []*span
 		at := s
 		for !below[at] && !slices.Contains(way, at) {
@@ -140,12 +121,12 @@ func (t *trace) summary() (_ Summary, ok bool) {
 		return Summary{}, false
 	}
 	root := roots[0]
-	s := Summary{ID: t.TraceID, Service: root.service, Name: root.OperationName, Status: root.tag("http.response.status_code"), Start: t.Spans[0].StartTime,
-		Spans: len(t.Spans), Incomplete: len(roots) > 1 || root.orphan}
+	s := Summary{ID: t.TraceID, Service: root.service, Name: root.OperationName, Status: root.Tags.Get("http.response.status_code"), Start: t.spans[0].StartTime,
+		Spans: len(t.spans), Incomplete: len(roots) > 1 || root.orphan}
 	end := root.end()
-	for _, x := range t.Spans {
+	for _, x := range t.spans {
 		end = max(end, x.end())
-		if x.failed() {
+		if x.Failed() {
 			s.Errors++
 		}
 		i := slices.IndexFunc(s.Services, func(c Service) bool { return c.Name == x.service })
@@ -165,11 +146,11 @@ func edges(list []*trace) []Edge {
 	found := map[key]int{}
 	for _, t := range list {
 		t.link()
-		for _, s := range t.Spans {
+		for _, s := range t.spans {
 			if s.parent != nil && s.parent.service != s.service {
 				found[key{s.parent.service, s.service, "call"}]++
 			}
-			if db, ok := s.tag("db.system.name", "db.system").(string); ok && s.tag("span.kind") == "client" {
+			if db, ok := s.Tags.Get("db.system.name", "db.system").(string); ok && s.Tags.Get("span.kind") == "client" {
 				found[key{s.service, db, "db"}]++
 			}
 		}
@@ -182,11 +163,4 @@ func edges(list []*trace) []Edge {
 		return cmp.Or(cmp.Compare(b.Calls, a.Calls), strings.Compare(a.From, b.From), strings.Compare(a.To, b.To), strings.Compare(a.Kind, b.Kind))
 	})
 	return all
-}
-
-// read reads traces of Jaeger's JSON.
-func read(data []byte) ([]*trace, error) {
-	var answer struct{ Data []*trace }
-	err := json.Unmarshal(data, &answer)
-	return answer.Data, err
 }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"soundcheck/internal/jaegerapi"
 )
 
 // spanJSON is a span of a trace t in Jaeger's JSON.
@@ -36,14 +38,11 @@ var sample = answerJSON(
 
 func TestSummary(t *testing.T) {
 	t.Parallel()
-	list, err := read([]byte(sample))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, ok := list[0].summary()
-	want := Summary{ID: "t", Service: "loadgen", Name: "GET /a", Status: 503.0, Start: 5, Duration: 25, Spans: 4, Errors: 1, Services: []Service{{"loadgen", 1}, {"store", 3}}}
-	if !ok || !reflect.DeepEqual(got, want) {
-		t.Errorf("summary = %+v, want %+v", got, want)
+	j, _ := jaeger(t, `[]`)
+	got, err := j.Search(t.Context(), nil)
+	want := []Summary{{ID: "t", Service: "loadgen", Name: "GET /a", Status: 503.0, Start: 5, Duration: 25, Spans: 4, Errors: 1, Services: []Service{{"loadgen", 1}, {"store", 3}}}}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("Search = %+v, %v, want %+v", got, err, want)
 	}
 }
 
@@ -99,14 +98,14 @@ func TestMap(t *testing.T) {
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	j, _ := jaeger(t, `["bad"]`)
-	var response *ResponseError
-	if _, err := j.Search(t.Context(), url.Values{"service": {"bad"}}); !errors.As(err, &response) || response.Status != 400 || response.Text != "not this one" {
+	var response *jaegerapi.Error
+	if _, err := j.Search(t.Context(), url.Values{"service": {"bad"}}); !errors.As(err, &response) || response.Status != 400 || response.Message != "not this one" {
 		t.Errorf("Search = %v, want Jaeger's words", err)
 	}
 	if _, err := j.Map(t.Context(), time.Unix(0, 0), time.Unix(3, 0)); !errors.As(err, &response) {
 		t.Errorf("Map = %v, want Jaeger's words", err)
 	}
-	if _, err := j.Search(t.Context(), url.Values{"service": {"broken"}}); err == nil || !strings.Contains(err.Error(), "read Jaeger's answer") {
+	if _, err := j.Search(t.Context(), url.Values{"service": {"broken"}}); err == nil || !strings.Contains(err.Error(), "read the response of") {
 		t.Errorf("Search = %v", err)
 	}
 }

@@ -10,15 +10,14 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"soundcheck/internal/album"
+	"soundcheck/internal/httpheader"
 	"soundcheck/internal/overload"
-	"soundcheck/internal/retryafter"
 	"soundcheck/internal/upstream"
 )
 
@@ -75,7 +74,7 @@ func (c *Client) List(ctx context.Context, q album.Query) (album.Page, error) {
 	if err != nil {
 		return album.Page{}, err
 	}
-	p.Next, err = parseNext(q.Filter, header.Values("Link"))
+	p.Next, err = parseNext(q.Filter, header)
 	return p, err
 }
 
@@ -315,7 +314,7 @@ var ErrForeign = errors.New("no problem of an album service")
 // later adds the Retry-After of a response to its error. A 429 without one (RFC 6585,
 // section 4, makes it optional) counts as one second.
 func (a *answer) later(err error) error {
-	after, ok := retryafter.Parse(a.Header)
+	after, ok := httpheader.RetryAfter(a.Header)
 	switch {
 	case ok:
 		return &laterError{err, after}
@@ -325,24 +324,19 @@ func (a *answer) later(err error) error {
 	return err
 }
 
-var linkNext = regexp.MustCompile(`<([^>]*)>\s*;[^,]*rel="?next"?`)
-
 // parseNext returns the last id of this page from its Link header, or 0.
-func parseNext(f album.Filter, links []string) (int64, error) {
-	for _, l := range links {
-		m := linkNext.FindStringSubmatch(l)
-		if m == nil {
-			continue
-		}
-		u, err := url.Parse(m[1])
-		if err != nil {
-			return 0, fmt.Errorf("%w: Link %q: %w", album.ErrUnavailable, l, err)
-		}
-		after, err := decodeCursor(f, u.Query().Get("cursor"))
-		if err != nil {
-			return 0, fmt.Errorf("%w: Link %q: %w", album.ErrUnavailable, l, err)
-		}
-		return after, nil
+func parseNext(f album.Filter, h http.Header) (int64, error) {
+	next := httpheader.NextPage(h)
+	if next == "" {
+		return 0, nil
 	}
-	return 0, nil
+	u, err := url.Parse(next)
+	if err != nil {
+		return 0, fmt.Errorf("%w: Link %q: %w", album.ErrUnavailable, next, err)
+	}
+	after, err := decodeCursor(f, u.Query().Get("cursor"))
+	if err != nil {
+		return 0, fmt.Errorf("%w: Link %q: %w", album.ErrUnavailable, next, err)
+	}
+	return after, nil
 }

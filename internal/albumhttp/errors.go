@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"soundcheck/internal/album"
+	"soundcheck/internal/httpheader"
 	"soundcheck/internal/overload"
 	"soundcheck/internal/upstream"
 )
@@ -103,7 +104,7 @@ func retryAfter(err error, status int) string {
 	var later interface{ RetryAfter() time.Duration }
 	switch {
 	case errors.As(err, &later):
-		return strconv.Itoa(int(overload.WholeSeconds(later.RetryAfter()).Seconds())) // never too early
+		return strconv.Itoa(int(httpheader.WholeSeconds(later.RetryAfter()).Seconds())) // never too early
 	case status == http.StatusServiceUnavailable, errors.Is(err, album.ErrKeyRunning):
 		return "1"
 	default:
@@ -115,7 +116,12 @@ func retryAfter(err error, status int) string {
 // inside is for the log and the trace, so a 5xx carries no detail of err.
 func problemFor(err error) Problem {
 	var invalid *album.InvalidError
-	if errors.As(err, &invalid) {
+	var header *overload.HeaderError
+	if errors.As(err, &header) {
+		invalid = new(album.InvalidError)
+		invalid.Add(header.Name, header.Message)
+	}
+	if invalid != nil || errors.As(err, &invalid) {
 		detail := invalid.Detail
 		if detail == "" {
 			detail = "see errors for what to change"

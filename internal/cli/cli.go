@@ -14,17 +14,30 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"soundcheck/internal/version"
 )
 
 // Run is what a program does with the outside world that it is given.
 type Run func(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error
 
-// Main runs a program and exits. The first SIGINT or SIGTERM ends ctx, so that
+// Main runs a program and exits, or prints its version if its only argument is -version. The first SIGINT or SIGTERM ends ctx, so that
 // run can end in order; the second one ends the process at once.
 func Main(name string, run Run) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	os.Exit(Code(name, os.Stderr, run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)))
+	os.Exit(Code(name, os.Stderr, withVersion(name, run)(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)))
+}
+
+// withVersion adds -version to a program, whatever commands it has.
+func withVersion(name string, run Run) Run {
+	return func(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+		if len(args) == 1 && (args[0] == "-version" || args[0] == "--version") {
+			_, err := fmt.Fprintln(stdout, version.Line(name))
+			return err
+		}
+		return run(ctx, args, getenv, stdout, stderr)
+	}
 }
 
 // Code reports err on stderr, if there is anything to report, and returns the

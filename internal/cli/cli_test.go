@@ -2,12 +2,16 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
+
+	"soundcheck/internal/version"
 )
 
 func TestCode(t *testing.T) {
@@ -32,6 +36,26 @@ func TestCode(t *testing.T) {
 				t.Errorf("Code() = %d, %q, want %d, %q", code, stderr.String(), tt.code, tt.want)
 			}
 		})
+	}
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	var stdout bytes.Buffer
+	var ran []string
+	run := withVersion("prog", func(_ context.Context, args []string, _ func(string) string, _, _ io.Writer) error {
+		ran = args
+		return nil
+	})
+	for _, args := range [][]string{{"-version"}, {"--version"}} {
+		stdout.Reset()
+		if err := run(t.Context(), args, nil, &stdout, nil); err != nil || stdout.String() != version.Line("prog")+"\n" || ran != nil {
+			t.Errorf("%q: %v, stdout %q, ran with %q, want only the version", args, err, stdout.String(), ran)
+		}
+	}
+	// The value of a flag may look the same.
+	if err := run(t.Context(), []string{"-name", "-version"}, nil, &stdout, nil); err != nil || len(ran) != 2 {
+		t.Errorf("ran with %q, %v, want both arguments", ran, err)
 	}
 }
 

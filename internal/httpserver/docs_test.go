@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"soundcheck/internal/httpheader"
 )
 
 // The document gives the header and the time that the code has.
@@ -15,7 +17,7 @@ func TestDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := strings.Join(strings.Fields(string(b)), " ")
-	for _, want := range []string{fmt.Sprintf("responds to one more request on each connection, for %s at most", farewell), "`" + DrainingHeader + ": true`"} {
+	for _, want := range []string{fmt.Sprintf("responds to one more request on each connection, for %s at most", farewell), "`" + httpheader.Draining + ": true`"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("docs/overload.md does not say %q", want)
 		}

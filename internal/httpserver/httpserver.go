@@ -20,12 +20,9 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
-)
 
-// DrainingHeader is a response header, "true" from the begin of the drain: the server is
-// shutting down. Connection: close says only that this connection is, as after a request
-// whose body was not read.
-const DrainingHeader = "X-Draining"
+	"soundcheck/internal/httpheader"
+)
 
 // Config is what a service serves.
 type Config struct {
@@ -173,7 +170,7 @@ func withProbes(c Config, draining *atomic.Bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if draining.Load() {
 			w.Header().Set("Connection", "close")
-			w.Header().Set(DrainingHeader, "true")
+			w.Header().Set(httpheader.Draining, "true")
 		}
 		switch r.URL.Path { // not the mux: the handler has a router of its own
 		case "/healthz", "/readyz", "/status", "/metrics":

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"soundcheck/internal/httpheader"
 )
 
 // logBuffer is a log that can be read while it is written.
@@ -138,15 +140,15 @@ func TestFarewell(t *testing.T) {
 			resp.Body.Close()
 			return resp
 		}
-		if resp := ask("/x"); resp.Close || resp.Header.Get(DrainingHeader) != "" {
-			t.Errorf("HTTP/2 %v: closed %v, draining %q after one request", http2, resp.Close, resp.Header.Get(DrainingHeader))
+		if resp := ask("/x"); resp.Close || resp.Header.Get(httpheader.Draining) != "" {
+			t.Errorf("HTTP/2 %v: closed %v, draining %q after one request", http2, resp.Close, resp.Header.Get(httpheader.Draining))
 		}
 		stop()
 		resp := ask("/readyz")
 		for ; resp.StatusCode == http.StatusOK; resp = ask("/readyz") { // it has not noticed yet
 		}
-		if resp.StatusCode != http.StatusServiceUnavailable || !http2 && !resp.Close || resp.Header.Get(DrainingHeader) != "true" {
-			t.Errorf("HTTP/2 %v: answered %s, to be closed: %v, draining %q, want 503, true and true", http2, resp.Status, resp.Close, resp.Header.Get(DrainingHeader))
+		if resp.StatusCode != http.StatusServiceUnavailable || !http2 && !resp.Close || resp.Header.Get(httpheader.Draining) != "true" {
+			t.Errorf("HTTP/2 %v: answered %s, to be closed: %v, draining %q, want 503, true and true", http2, resp.Status, resp.Close, resp.Header.Get(httpheader.Draining))
 		}
 		if err := <-result; err != nil {
 			t.Errorf("HTTP/2 %v: Run() = %v", http2, err)

@@ -9,16 +9,18 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"soundcheck/internal/album"
+	"soundcheck/internal/httpheader"
 )
-
-// TimeoutHeader carries how many milliseconds the client will wait, from when the
-// request arrives.
-const TimeoutHeader = "X-Request-Timeout"
 
 // maxTimeout is the longest time that a client may name: a day, so that what is
 // meant as "for ever" is accepted.
 const maxTimeout = 24 * time.Hour
+
+// HeaderError says what is wrong with a header of a request.
+type HeaderError struct{ Name, Message string }
+
+// Error implements error.
+func (e *HeaderError) Error() string { return e.Name + ": " + e.Message }
 
 // limitTime gives the request's context the earlier one of the client's deadline and
 // the server's. The caller ends it with the returned function.
@@ -27,12 +29,10 @@ func (c *Control) limitTime(g *gin.Context, class Class) (context.CancelFunc, er
 	if class == Stream {
 		limit = 0 // it is as long as its client reads
 	}
-	if values := g.Request.Header.Values(TimeoutHeader); len(values) > 0 {
+	if values := g.Request.Header.Values(httpheader.Timeout); len(values) > 0 {
 		ms, err := strconv.ParseInt(values[0], 10, 64)
 		if err != nil || len(values) > 1 || ms < 1 || ms > maxTimeout.Milliseconds() {
-			invalid := new(album.InvalidError)
-			invalid.Add(TimeoutHeader, fmt.Sprintf("must be one number of milliseconds, 1 to %d", maxTimeout.Milliseconds()))
-			return nil, invalid
+			return nil, &HeaderError{httpheader.Timeout, fmt.Sprintf("must be one number of milliseconds, 1 to %d", maxTimeout.Milliseconds())}
 		}
 		if asked := time.Duration(ms) * time.Millisecond; limit == 0 || asked < limit {
 			limit = asked

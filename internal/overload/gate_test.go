@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"soundcheck/internal/httpheader"
 )
 
 func fixed(n, queue int, wait time.Duration) Options {
@@ -201,7 +203,7 @@ func TestDeadline(t *testing.T) {
 					})
 					var header []string
 					if tt.header != "" {
-						header = []string{TimeoutHeader, tt.header}
+						header = []string{httpheader.Timeout, tt.header}
 					}
 					w := request(t, r, "10.0.0.1:1", header...)
 					if w.Code != tt.status || left != tt.want || alive != nil {

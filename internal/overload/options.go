@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"soundcheck/internal/cli"
+	"soundcheck/internal/httpheader"
 )
 
 // Options say how much a service takes.
@@ -111,7 +112,7 @@ func Flags(f *cli.Flags) *Options {
 	f.Float64Var(&o.WriteShare, "write-share", 0.25, "`share` of a fixed -concurrency that writes have for themselves; reads have the rest (0.01 to 0.99)")
 	f.IntVar(&o.Queue, "queue", defaultQueue, "`requests` of a kind that wait for their turn at most (0 to 100000)")
 	f.DurationVar(&o.QueueWait, "queue-wait", defaultQueueWait, "max expected queue `wait`; up to ten times that in a burst (1ms to 5s)")
-	f.DurationVar(&o.RequestTimeout, "request-timeout", defaultRequestTimeout, "give up a request after this `long`; clients can ask for less with "+TimeoutHeader+" (1ms to 50s); 0: no limit")
+	f.DurationVar(&o.RequestTimeout, "request-timeout", defaultRequestTimeout, "give up a request after this `long`; clients can ask for less with "+httpheader.Timeout+" (1ms to 50s); 0: no limit")
 	return o
 }
 

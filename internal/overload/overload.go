@@ -125,7 +125,7 @@ func New(o Options, mp metric.MeterProvider) (*Control, error) {
 // Middleware admits or sheds requests. It stands inside what makes the server span; a wait
 // in the queue is a span below it. Receive, if not nil, reads the body of a request that is
 // within the rate limits, before the request asks for a slot; its error ends the request.
-// Fail responds with an error: a *Shed, an *album.InvalidError, or receive's.
+// Fail responds with an error: a *Shed, a *HeaderError, or receive's.
 func (c *Control) Middleware(classify func(*gin.Context) Class, receive func(*gin.Context) error, fail func(*gin.Context, error)) gin.HandlerFunc {
 	return func(g *gin.Context) {
 		class := classify(g)

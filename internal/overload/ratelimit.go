@@ -12,6 +12,8 @@ import (
 	"github.com/gin-gonic/gin"
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
+
+	"soundcheck/internal/httpheader"
 )
 
 // maxPromise is how far ahead places are promised. Of more refused clients, as when
@@ -57,7 +59,7 @@ func newBucket(perSecond float64, burst int) *bucket {
 // refill returns in how many whole seconds there is a token if nobody else comes.
 func (b *bucket) refill(now time.Time) time.Duration {
 	missing := max(aToken-b.limiter.TokensAt(now), 0)
-	return max(WholeSeconds(time.Duration(missing/float64(b.limiter.Limit())*float64(time.Second))), time.Second)
+	return max(httpheader.WholeSeconds(time.Duration(missing/float64(b.limiter.Limit())*float64(time.Second))), time.Second)
 }
 
 // comeBack returns in how many whole seconds, after at least, there will be a token
@@ -68,7 +70,7 @@ func (b *bucket) comeBack(now time.Time, least time.Duration) time.Duration {
 	}
 	perSecond, burst := float64(b.limiter.Limit()), float64(b.limiter.Burst())
 	natural := max(b.refill(now), least)
-	after := max(WholeSeconds(b.promised.Sub(now)), natural)
+	after := max(httpheader.WholeSeconds(b.promised.Sub(now)), natural)
 	for {
 		tokens := min(b.left+perSecond*(now.Add(after).Sub(b.promised).Seconds()), burst)
 		switch {
@@ -78,13 +80,8 @@ func (b *bucket) comeBack(now time.Time, least time.Duration) time.Duration {
 			b.promised, b.left = now.Add(after), tokens-1
 			return after
 		}
-		after += max(WholeSeconds(time.Duration((aToken-tokens)/perSecond*float64(time.Second))), time.Second)
+		after += max(httpheader.WholeSeconds(time.Duration((aToken-tokens)/perSecond*float64(time.Second))), time.Second)
 	}
-}
-
-// WholeSeconds rounds up, as Retry-After has it.
-func WholeSeconds(d time.Duration) time.Duration {
-	return time.Duration(math.Ceil(d.Seconds())) * time.Second
 }
 
 // policy returns the bucket as draft-ietf-httpapi-ratelimit-headers-10 describes a
@@ -143,7 +140,7 @@ func (v *verdict) add(now time.Time, name string, b *bucket) {
 	tokens := max(b.limiter.TokensAt(now), 0)
 	until := b.refill(now)
 	if int(tokens) > 0 { // all of it
-		until = WholeSeconds(time.Duration((float64(b.limiter.Burst()) - tokens) / float64(b.limiter.Limit()) * float64(time.Second)))
+		until = httpheader.WholeSeconds(time.Duration((float64(b.limiter.Burst()) - tokens) / float64(b.limiter.Limit()) * float64(time.Second)))
 	}
 	v.states = append(v.states, state(name, int(tokens+1-aToken), until))
 }

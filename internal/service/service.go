@@ -22,6 +22,7 @@ import (
 	"soundcheck/internal/httpserver"
 	"soundcheck/internal/overload"
 	"soundcheck/internal/telemetry"
+	"soundcheck/internal/version"
 )
 
 // Common are the flags that both services have.
@@ -159,7 +160,7 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 		defer stop()
 	}
 	err = httpserver.Run(ctx, httpserver.Config{
-		Name: name, Version: telemetry.Version(), Addr: c.Addr,
+		Name: name, Version: version.String(), Addr: c.Addr,
 		Handler: albumhttp.Handler(b.Service, albumhttp.HandlerOptions{Service: name, MaxBody: c.MaxBody, Proxy: b.Proxy,
 			Docs: apidocs.Handler(), Overload: control, Faults: c.Faults, Telemetry: signals}),
 		Metrics:      t.Metrics,

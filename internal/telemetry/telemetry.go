@@ -31,7 +31,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -49,6 +48,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	"go.opentelemetry.io/otel/sdk/trace"
+
+	"soundcheck/internal/version"
 )
 
 // Namespace is the service.namespace of every program of the lab.
@@ -229,7 +230,7 @@ func newResource(ctx context.Context, name string) (*resource.Resource, error) {
 		resource.WithAttributes(
 			attribute.String("service.name", name),
 			attribute.String("service.namespace", Namespace),
-			attribute.String("service.version", Version()),
+			attribute.String("service.version", version.String()),
 			attribute.String("service.instance.id", uuid.NewString()),
 		),
 		resource.WithFromEnv(),
@@ -238,34 +239,4 @@ func newResource(ctx context.Context, name string) (*resource.Resource, error) {
 		r = resource.Empty()
 	}
 	return fitResource(r), err
-}
-
-// version is what the linker was told (-X), where the go command finds no repository to
-// ask: an image is built from the sources alone.
-var version string
-
-// Version is the version of the running program: what it was linked with, or the module's,
-// or the commit it was built from, with "-dirty" if files were changed; "devel" if nothing
-// is known.
-func Version() string {
-	if version != "" {
-		return version
-	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "devel"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	revision, dirty := "devel", ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision" && len(s.Value) >= 12:
-			revision = s.Value[:12]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			dirty = "-dirty"
-		}
-	}
-	return revision + dirty
 }

@@ -18,8 +18,7 @@ import (
 	failsafebudget "github.com/failsafe-go/failsafe-go/budget"
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 
-	"soundcheck/internal/overload"
-	"soundcheck/internal/retryafter"
+	"soundcheck/internal/httpheader"
 )
 
 // firstWait is before the second try; each one after that waits twice as long.
@@ -205,7 +204,7 @@ func (c *call) send(ctx context.Context, s *server) (*http.Response, error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		// Who is not waited for any more needs no answer.
 		left := max(time.Until(deadline), 0) + deadlineMargin
-		req.Header.Set(overload.TimeoutHeader, strconv.FormatInt(left.Milliseconds(), 10))
+		req.Header.Set(httpheader.Timeout, strconv.FormatInt(left.Milliseconds(), 10))
 	}
 	return s.http.Do(req)
 }
@@ -247,7 +246,7 @@ func (p *Pool) again(a *Answer, err error) bool {
 	if err != nil {
 		return errors.Is(err, ErrDown) || errors.Is(err, ErrSlow)
 	}
-	if after, ok := retryafter.Parse(a.Header); ok && a.StatusCode >= 400 {
+	if after, ok := httpheader.RetryAfter(a.Header); ok && a.StatusCode >= 400 {
 		return after <= p.o.RetryWait
 	}
 	return broken(a.StatusCode) || a.StatusCode == http.StatusServiceUnavailable || a.StatusCode == http.StatusTooManyRequests
@@ -281,7 +280,7 @@ func (p *Pool) retryPolicy(when func(*Answer, error) bool) retrypolicy.RetryPoli
 // back together.
 func (p *Pool) retryDelay(exec failsafe.ExecutionAttempt[*Answer]) time.Duration {
 	if a := exec.LastResult(); a != nil {
-		if after, ok := retryafter.Parse(a.Header); ok {
+		if after, ok := httpheader.RetryAfter(a.Header); ok {
 			return after + time.Duration(rand.Float64()*float64(firstWait))
 		}
 	}

@@ -14,8 +14,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"go.opentelemetry.io/otel/attribute"
 
-	"soundcheck/internal/httpserver"
-	"soundcheck/internal/overload"
+	"soundcheck/internal/httpheader"
 )
 
 // When a breaker opens and closes: when breakerFailures of the last breakerCalls
@@ -83,7 +82,7 @@ const (
 // HTTP/1.1 its connection is closed too: else the header was passed on by something in
 // between, which does not shut down.
 func draining(resp *http.Response) bool {
-	return resp.Header.Get(httpserver.DrainingHeader) != "" && (resp.Close || resp.ProtoMajor >= 2)
+	return resp.Header.Get(httpheader.Draining) != "" && (resp.Close || resp.ProtoMajor >= 2)
 }
 
 // drains notes that the server is shutting down. A request sent to it when it ends is lost,
@@ -232,5 +231,5 @@ func (p *Pool) pick(last *server) (lease, error) {
 			return l, nil
 		}
 	}
-	return lease{}, &Unasked{ErrOpen, max(overload.WholeSeconds(wait), time.Second)}
+	return lease{}, &Unasked{ErrOpen, max(httpheader.WholeSeconds(wait), time.Second)}
 }

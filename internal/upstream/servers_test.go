@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"soundcheck/internal/httpheader"
 	"soundcheck/internal/httpserver"
 )
 
@@ -86,7 +87,7 @@ func TestDraining(t *testing.T) {
 			asked[r.URL.Host]++
 			resp := respond(r, 200)
 			if resp.Close = closes || drains[r.URL.Host]; drains[r.URL.Host] {
-				resp.Header.Set(httpserver.DrainingHeader, "true")
+				resp.Header.Set(httpheader.Draining, "true")
 			}
 			return resp, nil
 		})

@@ -8,7 +8,7 @@
 //     to a share of all requests, so that a service which is down does not get more load
 //     than one that is well.
 //   - Servers that are down: another one is called at once, outside the budget. One that
-//     is shutting down, as its responses say (httpserver.DrainingHeader), is spared before.
+//     is shutting down, as its responses say (httpheader.Draining), is spared before.
 //   - Breakers: a server that fails is left alone for a while, then probed by a few
 //     requests. Of several servers it is thereby ejected. One that hangs is found out also
 //     if no caller is patient enough to see it.

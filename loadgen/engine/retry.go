@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"soundcheck/internal/retryafter"
+	"soundcheck/internal/httpheader"
 	"soundcheck/loadgen/measure"
 )
 
@@ -44,7 +44,7 @@ func (r Retry) next(status int, promised time.Duration, attempt int) (wait time.
 
 // retryAfter returns how long a Retry-After header asks to wait; 0: it says nothing.
 func retryAfter(h http.Header) time.Duration {
-	wait, ok := retryafter.Parse(h)
+	wait, ok := httpheader.RetryAfter(h)
 	if !ok {
 		return 0
 	}

@@ -3,11 +3,11 @@ package workload
 import (
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
+	"soundcheck/internal/httpheader"
 	"soundcheck/loadgen/schedule"
 )
 
@@ -128,9 +128,9 @@ func (s *Source) Learn(arm int, base *url.URL, r *Request, resp *http.Response) 
 	case resp.StatusCode == http.StatusCreated && r.Scenario.Name == "create":
 		m.ids.add(resp.Header.Get("Location"))
 	case resp.StatusCode == http.StatusOK && r.Scenario.Name == "page":
-		if next := nextPage.FindStringSubmatch(resp.Header.Get("Link")); next != nil {
+		if next := httpheader.NextPage(resp.Header); next != "" {
 			// Behind the service's URL, which may have a path.
-			if page := strings.TrimPrefix(next[1], base.Path); isPath(page) {
+			if page := strings.TrimPrefix(next, base.Path); isPath(page) {
 				m.pages.add(page)
 			}
 		}
@@ -141,6 +141,3 @@ func isPath(s string) bool {
 	_, err := url.Parse(s)
 	return err == nil && strings.HasPrefix(s, "/")
 }
-
-// nextPage is the page that a Link header (RFC 8288) names as the next one.
-var nextPage = regexp.MustCompile(`<(/[^>]*)>\s*;\s*rel="?next"?`)

@@ -1,4 +1,4 @@
-package retryafter
+package httpheader
 
 import (
 	"net/http"
@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestParse(t *testing.T) {
+func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) { // its clock begins at 2000-01-01 00:00:00 UTC
 		for _, tt := range []struct {
@@ -48,21 +48,41 @@ func TestParse(t *testing.T) {
 			if tt.date != "" {
 				h.Set("Date", tt.date)
 			}
-			if got, ok := Parse(h); got != tt.want || ok != tt.ok {
-				t.Errorf("Parse(%q, Date %q) = %s, %v, want %s, %v", tt.value, tt.date, got, ok, tt.want, tt.ok)
+			if got, ok := RetryAfter(h); got != tt.want || ok != tt.ok {
+				t.Errorf("RetryAfter(%q, Date %q) = %s, %v, want %s, %v", tt.value, tt.date, got, ok, tt.want, tt.ok)
 			}
 		}
 	})
 }
 
-func FuzzParse(f *testing.F) {
+func FuzzRetryAfter(f *testing.F) {
 	for _, s := range []string{"1", "Sat, 01 Jan 2000 00:00:30 GMT", "Saturday, 01-Jan-00 00:00:30 GMT", "Sat Jan  1 00:00:30 2000", "-1", ""} {
 		f.Add(s, s)
 	}
 	f.Fuzz(func(t *testing.T, value, date string) {
-		got, ok := Parse(http.Header{"Retry-After": {value}, "Date": {date}})
+		got, ok := RetryAfter(http.Header{"Retry-After": {value}, "Date": {date}})
 		if got < 0 || got > maxWait || !ok && got != 0 {
-			t.Errorf("Parse(%q, Date %q) = %s, %v", value, date, got, ok)
+			t.Errorf("RetryAfter(%q, Date %q) = %s, %v", value, date, got, ok)
 		}
 	})
+}
+
+func TestNextPage(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		links []string
+		want  string
+	}{
+		{nil, ""},
+		{[]string{`</albums?limit=2>; rel="first"`}, ""},
+		{[]string{`</albums?cursor=c&limit=2>; rel="next", </albums?limit=2>; rel="first"`}, "/albums?cursor=c&limit=2"},
+		{[]string{`</albums?limit=2>; rel="first", </albums?cursor=c>; rel="next"`}, "/albums?cursor=c"},
+		{[]string{`</albums?limit=2>; rel="first"`, `<https://example.test/albums?cursor=c>; rel=next`}, "https://example.test/albums?cursor=c"},
+		{[]string{`</albums?cursor=c>; title="more"; rel="next"`}, "/albums?cursor=c"},
+		{[]string{"</albums?cursor=c"}, ""},
+	} {
+		if got := NextPage(http.Header{"Link": tt.links}); got != tt.want {
+			t.Errorf("NextPage(%q) = %q, want %q", tt.links, got, tt.want)
+		}
+	}
 }

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Builds the release binaries of one commit, and SHA256SUMS, into dist/. The same commit and
+# the same version of Go give the same bytes, in whatever folder: -trimpath removes its name,
+# CGO_ENABLED=0 the C compiler's part, and the variables below what else a machine may set.
+#   tools/dist.sh [platform ...]      as in linux/amd64; default: all four
+set -eu
+cd "$(dirname "$0")/.."
+[ $# -gt 0 ] || set -- linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
+export CGO_ENABLED=0 GOFLAGS= GOAMD64=v1 GOARM64=v8.0 GOEXPERIMENT= GOWORK=off
+rm -rf dist
+mkdir dist
+for platform; do
+	os=${platform%/*} arch=${platform#*/}
+	echo "dist: $platform"
+	GOOS=$os GOARCH=$arch go build -trimpath -buildvcs=true -ldflags='-s -w' -o "dist/$os-$arch/" ./datagen ./lab ./loadgen ./proxy ./store
+	for program in dist/"$os-$arch"/*; do
+		mv "$program" "dist/${program##*/}-$os-$arch"
+	done
+	rmdir "dist/$os-$arch"
+done
+cd dist
+if command -v sha256sum >/dev/null; then sha256sum -- *; else shasum -a 256 -- *; fi >.sums
+mv .sums SHA256SUMS
+echo "dist: $(wc -l <SHA256SUMS | tr -d ' ') binaries of $(git describe --tags --always --dirty)"
