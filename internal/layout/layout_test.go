@@ -24,14 +24,14 @@ var rules = []struct {
 }{
 	// The load generator, from the top down. Where a room imports another, it is below it.
 	{"loadgen", []string{"loadgen/...", "internal/..."}},
-	{"loadgen/engine", []string{"loadgen/report", "loadgen/slo", "loadgen/measure", "loadgen/workload", "loadgen/schedule", "internal/retryafter"}},
+	{"loadgen/engine", []string{"loadgen/report", "loadgen/slo", "loadgen/measure", "loadgen/workload", "loadgen/schedule", "internal/httpheader"}},
 	{"loadgen/capacity", []string{"loadgen/report", "loadgen/slo", "loadgen/measure"}},
 	{"loadgen/compare", []string{"loadgen/report", "loadgen/measure", "loadgen/schedule"}},
 	{"loadgen/report", []string{"loadgen/slo", "loadgen/measure", "loadgen/explain", "loadgen/schedule"}},
 	{"loadgen/slo", []string{"loadgen/measure", "loadgen/workload"}},
 	{"loadgen/measure", []string{"loadgen/explain"}},
-	{"loadgen/explain", nil},
-	{"loadgen/workload", []string{"loadgen/schedule", "internal/album", "internal/fakealbum"}},
+	{"loadgen/explain", []string{"internal/jaegerapi"}},
+	{"loadgen/workload", []string{"loadgen/schedule", "internal/album", "internal/fakealbum", "internal/httpheader"}},
 	{"loadgen/schedule", nil},
 
 	// What two programs share knows none of them.
@@ -43,7 +43,7 @@ var rules = []struct {
 	{"dashboards", nil},
 	// The console shows runs, and sends none.
 	{"console/...", []string{"console/...", "dashboards", "lab/plan", "lab/supervisor", "loadgen/report", "loadgen/measure", "loadgen/compare", "internal/..."}},
-	{"lab/...", []string{"lab/...", "compose/project", "dashboards", "loadgen/engine", "loadgen/report", "loadgen/measure", "internal/..."}},
+	{"lab/...", []string{"lab/...", "dashboards", "loadgen/engine", "loadgen/report", "loadgen/measure", "internal/..."}},
 	{"compose/...", []string{"compose/...", "lab/...", "internal/..."}},
 }
 
@@ -51,6 +51,10 @@ var rules = []struct {
 var never = []struct{ of, below string }{
 	{"console/...", "loadgen/engine"},
 	{"loadgen/report", "loadgen/engine"},
+	// Overload protection and calls with retries are for any service.
+	{"internal/overload", "internal/album"},
+	{"internal/upstream", "internal/album"},
+	{"internal/upstream", "internal/overload"},
 }
 
 const module = "soundcheck/"
