@@ -235,7 +235,7 @@ func (l *Load) check() Check {
 		wrong.add("%d requests were shed: %s", n, byKey(shed))
 	}
 	if n := r.Classes[attack.Failed]; n > 0 {
-		wrong.add("%d requests were failed: %s %s", n, byKey(failed), r.FirstError)
+		wrong.add("%s", strings.TrimSpace(fmt.Sprintf("%d requests were failed: %s %s", n, byKey(failed), r.FirstError)))
 	}
 	return verdict("load", wrong, "%s", text)
 }
