@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -178,22 +177,19 @@ func (l *Load) readRecord(path string) error {
 		return err
 	}
 	defer f.Close()
-	for lines := bufio.NewReader(f); ; {
-		line, err := lines.ReadBytes('\n')
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
+	for lines := json.NewDecoder(f); ; {
 		var e struct {
 			Scenario string
 			Body     []byte
 		}
-		if err := errors.Join(err, json.Unmarshal(line, &e)); err != nil {
+		switch err := lines.Decode(&e); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
 			return fmt.Errorf("the recording of loadgen: %w", err)
+		case e.Scenario != "bad": // its artist is called Artist
+			l.Private = append(l.Private, privateOf(e.Body)...)
 		}
-		if e.Scenario == "bad" { // its artist is called Artist
-			continue
-		}
-		l.Private = append(l.Private, privateOf(e.Body)...)
 	}
 }
 

@@ -30,6 +30,15 @@ type LogSource interface {
 	Lines(context.Context) ([]LogLine, error)
 }
 
+// source is who writes into a LogSource.
+type source struct{ name, service string } // service ""; all services
+
+// Name implements LogSource.
+func (s source) Name() string { return s.name }
+
+// Has implements LogSource.
+func (s source) Has(service string) bool { return s.service == "" || s.service == service }
+
 // requestLine is the message of the line that a service writes for each request.
 const requestLine = "request"
 
