@@ -104,21 +104,21 @@ var levels = []struct{ service, kind string }{
 // resourceAttributes are those of whoever made a span.
 var resourceAttributes = []string{"service.namespace", "service.version", "service.instance.id", "telemetry.sdk.name"}
 
-// personal are attributes that tell who a caller is or what was sent: none may be in a span.
-var personal = strings.Fields(`client.address client.port network.peer.address network.peer.port net.peer.ip
+// personalAttributes are attributes that tell who a caller is or what was sent: none may be in a span.
+var personalAttributes = strings.Fields(`client.address client.port network.peer.address network.peer.port net.peer.ip
 	net.sock.peer.addr http.client_ip source.address enduser.id user.id http.request.body http.response.body`)
 
-// sampledHistograms are those whose exemplars are followed, and the services that have some.
-var sampledHistograms = map[string][]string{
+// exemplarHistograms are those whose exemplars are followed, and the services that have some.
+var exemplarHistograms = map[string][]string{
 	"http_server_request_duration_seconds":     {proxyService, storeService},
 	"http_client_request_duration_seconds":     {proxyService, loadgenName},
 	"soundcheck_loadgen_response_time_seconds": {loadgenName},
 	"traces_span_metrics_duration_seconds":     {proxyService, storeService, loadgenName},
 }
 
-// unborn are metrics that exist only after what they count has happened for the first
+// optionalMetrics are metrics that exist only after what they count has happened for the first
 // time, and why.
-var unborn = map[string]string{
+var optionalMetrics = map[string]string{
 	"otelcol_exporter_enqueue_failed_spans_total":         queueFull,
 	"otelcol_exporter_enqueue_failed_metric_points_total": queueFull,
 	"otelcol_exporter_enqueue_failed_log_records_total":   queueFull,

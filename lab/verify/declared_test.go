@@ -40,21 +40,21 @@ func spanTable() string {
 	return b.String()
 }
 
-// exemplarTable and unbornTable are those in docs/verify.md.
+// exemplarTable and optionalTable are those in docs/verify.md.
 func exemplarTable() string {
 	var b strings.Builder
 	b.WriteString("| histogram with exemplars | service |\n|---|---|\n")
-	for _, name := range slices.Sorted(maps.Keys(sampledHistograms)) {
-		fmt.Fprintf(&b, "| `%s` | %s |\n", name, strings.Join(sampledHistograms[name], ", "))
+	for _, name := range slices.Sorted(maps.Keys(exemplarHistograms)) {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", name, strings.Join(exemplarHistograms[name], ", "))
 	}
 	return b.String()
 }
 
-func unbornTable() string {
+func optionalTable() string {
 	var b strings.Builder
 	b.WriteString("| metric | may be missing: |\n|---|---|\n")
-	for _, name := range slices.Sorted(maps.Keys(unborn)) {
-		fmt.Fprintf(&b, "| `%s` | %s |\n", name, unborn[name])
+	for _, name := range slices.Sorted(maps.Keys(optionalMetrics)) {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", name, optionalMetrics[name])
 	}
 	return b.String()
 }
@@ -66,8 +66,8 @@ func TestDeclaredInDocs(t *testing.T) {
 		{"telemetry.md", spanTable()},
 		{"telemetry.md", "whose resource has " + code(resourceAttributes...)},
 		{"verify.md", exemplarTable()},
-		{"verify.md", unbornTable()},
-		{"verify.md", "No span has " + code(personal...)},
+		{"verify.md", optionalTable()},
+		{"verify.md", "No span has " + code(personalAttributes...)},
 	} {
 		b, err := os.ReadFile("../../docs/" + tt.file)
 		if err != nil {

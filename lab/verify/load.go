@@ -218,7 +218,7 @@ func (l *Load) check() Check {
 	shed, failed := map[int]int{}, maps.Clone(r.Errors)
 	for _, row := range r.Scenarios {
 		if n := row.Classes[attack.Shed] + row.Classes[attack.Failed]; n > 0 {
-			wrong.add("%s: %d of %d requests, by status %s", row.Name, n, row.Requests, byKey(row.Statuses))
+			wrong.add("%s: %d of %d requests (%s)", row.Name, n, row.Requests, byKey(row.Statuses))
 		}
 		for status, n := range row.Statuses {
 			if shedStatus(status) {
@@ -228,10 +228,10 @@ func (l *Load) check() Check {
 		}
 	}
 	if n := r.Classes[attack.Shed]; n > 0 {
-		wrong.add("%d requests were shed: %s", n, byKey(shed))
+		wrong.add("%d requests were shed (%s)", n, byKey(shed))
 	}
 	if n := r.Classes[attack.Failed]; n > 0 {
-		wrong.add("%s", strings.TrimSpace(fmt.Sprintf("%d requests were failed: %s %s", n, byKey(failed), r.FirstError)))
+		wrong.add("%s", strings.TrimSpace(fmt.Sprintf("%d requests were failed (%s) %s", n, byKey(failed), r.FirstError)))
 	}
 	return verdict("load", wrong, "%s", text)
 }

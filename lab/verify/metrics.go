@@ -105,8 +105,8 @@ func (s *session) names(ctx context.Context) Check {
 		for _, n := range slices.Sorted(maps.Keys(asked)) {
 			switch {
 			case slices.Contains(there, n):
-			case unborn[n] != "":
-				notes = append(notes, n+" is not there: "+unborn[n])
+			case optionalMetrics[n] != "":
+				notes = append(notes, n+" is not there: "+optionalMetrics[n])
 			default:
 				wrong.add("%s does not exist: %s", n, strings.Join(asked[n], ", "))
 			}
@@ -161,12 +161,12 @@ func (s *session) exemplars(ctx context.Context) []Check {
 	var followed, groups int
 	wrong := s.eventually(ctx, func(wrong *problems) error {
 		followed, groups = 0, 0
-		for _, metric := range slices.Sorted(maps.Keys(sampledHistograms)) {
+		for _, metric := range slices.Sorted(maps.Keys(exemplarHistograms)) {
 			byService, err := s.prom.exemplars(ctx, metric, s.load.Begin, time.Now())
 			if err != nil {
 				return err
 			}
-			for _, service := range sampledHistograms[metric] {
+			for _, service := range exemplarHistograms[metric] {
 				if len(byService[service]) == 0 {
 					wrong.add("%s of %s has none", metric, service)
 				}

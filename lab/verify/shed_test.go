@@ -20,10 +20,10 @@ func TestLoadShed(t *testing.T) {
 		{Name: "put", Requests: 1, Classes: map[attack.Class]int{attack.Failed: 1}, Statuses: map[int]int{500: 1}},
 	}
 	got := strings.Join(w.load.check().Details, "\n")
-	want := `get: 148 of 200 requests, by status 200: 52, 429: 10, 503: 138
-put: 1 of 1 requests, by status 500: 1
-148 requests were shed: 429: 10, 503: 138
-1 requests were failed: status 500 for put: 1`
+	want := `get: 148 of 200 requests (200: 52, 429: 10, 503: 138)
+put: 1 of 1 requests (500: 1)
+148 requests were shed (429: 10, 503: 138)
+1 requests were failed (status 500 for put: 1)`
 	if strings.TrimSpace(got) != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

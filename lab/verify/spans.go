@@ -110,7 +110,7 @@ func (p *problems) leaks(t traceOf, s *secrets) {
 		}
 		look := func(where string, list tags) {
 			for _, kv := range list {
-				if slices.Contains(personal, kv.Key) {
+				if slices.Contains(personalAttributes, kv.Key) {
 					p.add("trace %s: %v: %s %s = %s", sp.TraceID, sp, where, kv.Key, text(kv.Value))
 				}
 				if secret := s.in(text(kv.Value)); secret != "" {

@@ -51,7 +51,7 @@ func (s *session) traces(ctx context.Context) []Check {
 	}
 	return append(checks,
 		verdict("conventions", unconventional, "names, kinds, attributes and status of %d spans in %d traces", spans, len(all)),
-		verdict("private data in spans", leaked, "%d titles and artists that were sent, and %d attributes, looked for in %d spans", len(secret.texts), len(personal), spans))
+		verdict("private data in spans", leaked, "%d titles and artists that were sent, and %d attributes, looked for in %d spans", len(secret.texts), len(personalAttributes), spans))
 }
 
 // requestTraces looks up each request of loadgen. One that is whole is not looked up again.

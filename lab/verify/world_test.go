@@ -174,7 +174,7 @@ func newWorld() *world {
 	}}
 	w.sparks = map[string][]exemplar{}
 	first := w.traces[l.Traces[0]]
-	for metric, services := range sampledHistograms {
+	for metric, services := range exemplarHistograms {
 		for _, service := range services {
 			for _, s := range first.spans {
 				if s.service == service {
