@@ -23,19 +23,19 @@ func spanTable() string {
 	var b strings.Builder
 	b.WriteString("| span | service | kind | attributes | error |\n|---|---|---|---|---|\n")
 	for _, r := range spanRules {
-		errorIf, name := "5xx", r.name
+		errorIf, name := "5xx", code(strings.Split(r.name, ", ")...)
 		switch {
 		case r.waits:
 			errorIf = ""
 		case r.errorFrom == 0:
-			errorIf = "if a server failed"
+			errorIf = "only if a server failed"
 		case r.errorFrom == 400:
 			errorIf = "4xx, 5xx, no response"
 		}
 		if r.requests != nil {
-			name += "` of `" + strings.Join(r.requests, "`, `")
+			name += " of " + code(r.requests...)
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", code(name), cmp.Or(strings.Join(r.services, ", "), "any"), r.kind, code(r.attributes...), errorIf)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", name, cmp.Or(strings.Join(r.services, ", "), "any"), r.kind, code(r.attributes...), errorIf)
 	}
 	return b.String()
 }
