@@ -35,7 +35,7 @@ func follow(ctx context.Context, client *supervisor.Client, stderr io.Writer, do
 				return st, nil
 			case supervisor.Stopping:
 				if done == nil {
-					return st, fmt.Errorf("the lab is stopping%s", because(st.Failure))
+					return st, errors.New(strings.TrimSuffix("the lab is stopping: "+st.Failure, ": "))
 				}
 			}
 		} else if failures++; done == nil && failures > 10 {
@@ -49,13 +49,6 @@ func follow(ctx context.Context, client *supervisor.Client, stderr io.Writer, do
 		case <-time.After(supervisor.PollInterval):
 		}
 	}
-}
-
-func because(failure string) string {
-	if failure == "" {
-		return ""
-	}
-	return ": " + failure
 }
 
 // view writes one line for each thing that happens, and one for what is going on.

@@ -73,14 +73,17 @@ func join(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) (joined boo
 	if err != nil || client == nil {
 		return false, err
 	}
-	if st.PortOffset != l.Offset {
-		return true, fmt.Errorf("a lab with -port-offset %d is running in %s: stop it first (lab down), or give this one another -state", st.PortOffset, l.State)
+	other := ""
+	switch {
+	case st.PortOffset != l.Offset:
+		other = fmt.Sprintf("-port-offset %d", st.PortOffset)
+	case st.Database != l.Database() || !slices.Equal(st.Stores, l.Stores):
+		other = "its albums in " + albums(st)
+	case st.OTLPEverywhere != l.OTLPEverywhere:
+		other = fmt.Sprintf("-otlp-everywhere=%t", st.OTLPEverywhere)
 	}
-	if st.Database != l.Database() || !slices.Equal(st.Stores, l.Stores) {
-		return true, fmt.Errorf("a lab with its albums in %s is running in %s: stop it first (lab down), or give this one another -state", albums(st), l.State)
-	}
-	if st.OTLPEverywhere != l.OTLPEverywhere {
-		return true, fmt.Errorf("a lab with -otlp-everywhere=%t is running in %s: stop it first (lab down), or give this one another -state", st.OTLPEverywhere, l.State)
+	if other != "" {
+		return true, fmt.Errorf("a lab with %s is running in %s: stop it first (lab down), or give this one another -state", other, l.State)
 	}
 	if st.Phase == supervisor.Up {
 		fmt.Fprintln(stderr, "the lab is up already")
@@ -109,11 +112,9 @@ func inForeground(ctx context.Context, l plan.Lab, b *build.Builder, stdout, std
 		defer release()
 		ctx = hup
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- runSupervisor(ctx, l, b) }()
 	done := make(chan struct{})
 	var result error
-	go func() { result = <-ended; close(done) }()
+	go func() { defer close(done); result = runSupervisor(ctx, l, b) }()
 	st, err := follow(ctx, supervisor.NewClient(l.State), stderr, done)
 	if err == nil {
 		if err := show(l, st, stdout); err != nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -115,12 +116,9 @@ func (p *part) sum(n int64) uint32 {
 
 // find returns which part a position is in, or -1 if it is gone.
 func (l *log) find(pos position) int {
-	for i, p := range l.parts {
-		if pos.Head >= 0 && pos.Head <= headBytes && pos.Offset >= 0 && pos.Offset <= p.size && pos.Head <= p.size && p.sum(pos.Head) == pos.Sum {
-			return i
-		}
-	}
-	return -1
+	return slices.IndexFunc(l.parts, func(p *part) bool {
+		return pos.Head >= 0 && pos.Head <= headBytes && pos.Offset >= 0 && pos.Offset <= p.size && pos.Head <= p.size && p.sum(pos.Head) == pos.Sum
+	})
 }
 
 // backwards calls each with the lines between two places of a part, the last one first,
@@ -149,8 +147,7 @@ func (p *part) backwards(ctx context.Context, from, to int64, each func(raw []by
 			}
 			line := b[i+1:]
 			if len(carry) > 0 {
-				line = append(append([]byte(nil), line...), carry...)
-				carry = carry[:0]
+				line, carry = slices.Concat(line, carry), nil
 			}
 			// Behind the last newline there is nothing.
 			if begin := end + int64(i) + 1; begin < to && !each(line, begin) {
@@ -158,10 +155,8 @@ func (p *part) backwards(ctx context.Context, from, to int64, each func(raw []by
 			}
 			b = b[:i]
 		}
-		carry = append(append([]byte(nil), b...), carry...)
-		if len(carry) > maxLine {
-			carry = carry[:maxLine]
-		}
+		carry = slices.Concat(b, carry)
+		carry = carry[:min(len(carry), maxLine)]
 	}
 	if from < to {
 		each(carry, from)

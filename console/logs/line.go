@@ -2,8 +2,10 @@ package logs
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -142,21 +144,10 @@ func level(text string) string {
 // atLeast reports whether a line is of a level or above it. Nobody knows what a text is: it
 // counts as info.
 func (l *Line) atLeast(least string) bool {
-	have := l.Level
-	if have == "" {
-		have = "info"
-	}
-	return rank(have) >= rank(least)
+	return rank(cmp.Or(l.Level, "info")) >= rank(least)
 }
 
-func rank(level string) int {
-	for i, l := range levels {
-		if l == level {
-			return i
-		}
-	}
-	return 0
-}
+func rank(level string) int { return max(0, slices.Index(levels, level)) }
 
 // below reports whether a line begins with a level below least, as most do if somebody
 // looks for errors: this is much faster than reading it.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"path"
 	"regexp"
@@ -42,13 +43,8 @@ var readAssets = sync.OnceValue(func() (a assetFiles) {
 	if a.err = a.read(); a.err != nil {
 		return a
 	}
-	names := make([]string, 0, len(a.files))
-	for name := range a.files {
-		names = append(names, name)
-	}
-	slices.Sort(names)
 	sum := sha256.New()
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(a.files)) {
 		fmt.Fprintf(sum, "%s %d\n%s", name, len(a.files[name]), a.files[name])
 	}
 	a.folder = "/assets/" + hex.EncodeToString(sum.Sum(nil)[:8]) + "/"

@@ -9,7 +9,7 @@ import (
 
 // compare answers whether one run is slower than another, as loadgen compare does: runs a
 // (the baseline) and b, tolerance in percent.
-func (rs *runs) compare(w http.ResponseWriter, r *http.Request) {
+func (rs *runs) compare(r *http.Request) (any, error) {
 	v := values{Values: r.URL.Query()}
 	v.only("a", "b", "tolerance")
 	tolerance := v.number("tolerance", 5, 0, 100)
@@ -19,31 +19,24 @@ func (rs *runs) compare(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if v.err != nil {
-		fail(w, http.StatusBadRequest, v.err.Error())
-		return
+		return nil, v.err
 	}
 	// It takes a processor for a second or so, and two reports are large: not more than one.
-	if !rs.turn(r) {
-		return
+	if err := rs.turn(r); err != nil {
+		return nil, err
 	}
 	defer rs.leave()
 	var reports [2]*report.Report
 	for i, name := range []string{"a", "b"} {
-		id := rs.name(w, v.Get(name))
-		if id == "" {
-			return
-		}
-		report, err := rs.read(id)
+		report, err := rs.kept(v.Get(name))
 		if err != nil {
-			fail(w, http.StatusUnprocessableEntity, err.Error())
-			return
+			return nil, err
 		}
 		reports[i] = report
 	}
 	result, err := compare.Reports(reports[0], reports[1], float64(tolerance)/100)
 	if err != nil {
-		fail(w, http.StatusUnprocessableEntity, "these two cannot be compared: "+err.Error())
-		return
+		return nil, failure(http.StatusUnprocessableEntity, "these two cannot be compared: %v", err)
 	}
-	reply(w, http.StatusOK, map[string]any{"result": result, "summary": result.Summary()})
+	return map[string]any{"result": result, "summary": result.Summary()}, nil
 }

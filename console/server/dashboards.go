@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"sort"
 )
 
 // dashboardInfo is what the list tells of a dashboard.
@@ -30,7 +29,6 @@ func readDashboards(files fs.FS) dashboardFiles {
 	if err != nil {
 		return dashboardFiles{err: fmt.Errorf("list the dashboards: %w", err)}
 	}
-	sort.Strings(names)
 	for _, name := range names {
 		b, err := fs.ReadFile(files, name)
 		if err != nil {
@@ -50,13 +48,7 @@ func readDashboards(files fs.FS) dashboardFiles {
 }
 
 // listDashboards answers uid, title, description and tags of each.
-func (d dashboardFiles) listDashboards(w http.ResponseWriter, _ *http.Request) {
-	if d.err != nil {
-		fail(w, http.StatusInternalServerError, d.err.Error())
-		return
-	}
-	reply(w, http.StatusOK, d.list)
-}
+func (d dashboardFiles) listDashboards(*http.Request) (any, error) { return d.list, d.err }
 
 // dashboard answers the file of one, as it is.
 func (d dashboardFiles) dashboard(w http.ResponseWriter, r *http.Request) {

@@ -48,7 +48,7 @@ func faultAdmins(ctx context.Context, state string) (map[string]string, error) {
 	}
 	st, err := supervisor.NewClient(state).Status(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("the supervisor of the lab is unavailable: %w", err)
+		return nil, failure(http.StatusBadGateway, "the supervisor of the lab is unavailable: %v", err)
 	}
 	lab := plan.Lab{Offset: st.PortOffset}
 	admins := map[string]string{plan.StoreName: lab.StoreAdmin(), "proxy-service": lab.ProxyAdmin()}
@@ -61,49 +61,41 @@ func faultAdmins(ctx context.Context, state string) (map[string]string, error) {
 }
 
 // listFaults answers which faults are on.
-func listFaults(c Config) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+func listFaults(c Config) func(*http.Request) (any, error) {
+	return func(r *http.Request) (any, error) {
 		ctx, cancel := context.WithTimeout(r.Context(), faultsTimeout)
 		defer cancel()
-		if len(c.Containers) > 0 {
-			list, err := faultsByMetric(ctx, c.Prometheus)
-			if err != nil {
-				fail(w, http.StatusBadGateway, unavailable("Prometheus", c.Prometheus, err))
-				return
-			}
-			for i := range list {
-				for _, container := range c.Containers {
-					if container.Name == list[i].Service || strings.HasPrefix(container.Name, list[i].Service+"-") {
-						list[i].Containers = append(list[i].Containers, container.Name)
-					}
+		if len(c.Containers) == 0 {
+			admins, err := faultAdmins(ctx, c.State)
+			return faultsAnswer{Services: askFaults(ctx, http.MethodGet, admins), Clear: true}, err
+		}
+		list, err := faultsByMetric(ctx, c.Prometheus)
+		if err != nil {
+			return nil, failure(http.StatusBadGateway, "%s", unavailable("Prometheus", c.Prometheus, err))
+		}
+		for i := range list {
+			for _, container := range c.Containers {
+				if container.Name == list[i].Service || strings.HasPrefix(container.Name, list[i].Service+"-") {
+					list[i].Containers = append(list[i].Containers, container.Name)
 				}
 			}
-			reply(w, http.StatusOK, faultsAnswer{Services: list, PortOffset: c.PortOffset})
-			return
 		}
-		admins, err := faultAdmins(ctx, c.State)
-		if err != nil {
-			fail(w, http.StatusBadGateway, err.Error())
-			return
-		}
-		reply(w, http.StatusOK, faultsAnswer{Services: askFaults(ctx, http.MethodGet, admins), Clear: true})
+		return faultsAnswer{Services: list, PortOffset: c.PortOffset}, nil
 	}
 }
 
 // clearFaults clears all faults of all services, and responds which are left. It fails if
 // the faults of any service may still be on.
-func clearFaults(c Config) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+func clearFaults(c Config) func(*http.Request) (any, error) {
+	return func(r *http.Request) (any, error) {
 		if len(c.Containers) > 0 {
-			fail(w, http.StatusConflict, "in containers, faults are cleared by a command of the service's own container")
-			return
+			return nil, failure(http.StatusConflict, "in containers, faults are cleared by a command of the service's own container")
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), faultsTimeout)
 		defer cancel()
 		admins, err := faultAdmins(ctx, c.State)
 		if err != nil {
-			fail(w, http.StatusBadGateway, err.Error())
-			return
+			return nil, err
 		}
 		left := askFaults(ctx, http.MethodDelete, admins)
 		var failed []string
@@ -113,10 +105,9 @@ func clearFaults(c Config) http.HandlerFunc {
 			}
 		}
 		if len(failed) > 0 {
-			fail(w, http.StatusBadGateway, strings.Join(failed, "; "))
-			return
+			return nil, failure(http.StatusBadGateway, "%s", strings.Join(failed, "; "))
 		}
-		reply(w, http.StatusOK, faultsAnswer{Services: left, Clear: true})
+		return faultsAnswer{Services: left, Clear: true}, nil
 	}
 }
 
@@ -128,10 +119,12 @@ func askFaults(ctx context.Context, method string, admins map[string]string) []f
 	var wg sync.WaitGroup
 	for name, admin := range admins {
 		wg.Go(func() {
-			f := faulty{Service: name}
-			var err error
-			if f.Faults, err = faultsOf(ctx, method, admin); err != nil {
-				f.Faults, f.Error = []string{}, err.Error()
+			var has struct{ Faults []string }
+			f := faulty{Service: name, Faults: []string{}}
+			if err := fetch(ctx, method, admin, &has); err != nil {
+				f.Error = err.Error()
+			} else {
+				f.Faults = has.Faults
 			}
 			if len(f.Faults) > 0 || f.Error != "" {
 				mu.Lock()
@@ -145,13 +138,7 @@ func askFaults(ctx context.Context, method string, admins map[string]string) []f
 	return list
 }
 
-func faultsOf(ctx context.Context, method, admin string) ([]string, error) {
-	var answer struct{ Faults []string }
-	err := fetch(ctx, method, admin, &answer)
-	return answer.Faults, err
-}
-
-// fetch reads a JSON answer.
+// fetch reads a JSON answer, unless into is nil: then any 2xx is good.
 func fetch(ctx context.Context, method, address string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, method, address, nil)
 	if err != nil {
@@ -162,12 +149,15 @@ func fetch(ctx context.Context, method, address string, into any) error {
 		return err
 	}
 	defer resp.Body.Close()
+	switch {
+	case resp.StatusCode/100 != 2, resp.StatusCode != http.StatusOK && into != nil:
+		return fmt.Errorf("%s: %s", address, resp.Status)
+	case into == nil:
+		return nil
+	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxFaults))
 	if err != nil {
 		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", address, resp.Status)
 	}
 	return json.Unmarshal(b, into)
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -33,15 +32,14 @@ type labAnswer struct {
 
 // lab answers what the supervisor of the lab says, or why there is none; of a lab in
 // containers, which are ready.
-func lab(c Config) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+func lab(c Config) func(*http.Request) (any, error) {
+	return func(r *http.Request) (any, error) {
 		ctx, cancel := context.WithTimeout(r.Context(), labTimeout)
 		defer cancel()
 		if len(c.Containers) > 0 {
-			reply(w, http.StatusOK, askContainers(ctx, c))
-			return
+			return askContainers(ctx, c), nil
 		}
-		reply(w, http.StatusOK, ask(ctx, c.State))
+		return ask(ctx, c.State), nil
 	}
 }
 
@@ -61,7 +59,7 @@ func askContainers(ctx context.Context, c Config) labAnswer {
 	for i, container := range c.Containers {
 		wg.Go(func() {
 			p := supervisor.ProgramStatus{Name: container.Name, State: supervisor.Ready}
-			if err := ready(ctx, container.Ready); err != nil {
+			if err := fetch(ctx, http.MethodGet, container.Ready, nil); err != nil {
 				p.State, p.Detail = supervisor.Unready, err.Error()
 			}
 			a.Status.Programs[i] = p
@@ -74,23 +72,6 @@ func askContainers(ctx context.Context, c Config) labAnswer {
 		}
 	}
 	return a
-}
-
-// ready returns why a program is not ready, or nil.
-func ready(ctx context.Context, address string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := direct.Do(req)
-	if err != nil {
-		return err
-	}
-	resp.Body.Close()
-	if resp.StatusCode/100 != 2 {
-		return fmt.Errorf("%s: %s", address, resp.Status)
-	}
-	return nil
 }
 
 func ask(ctx context.Context, state string) labAnswer {

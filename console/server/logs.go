@@ -26,8 +26,8 @@ var traceID = regexp.MustCompile(`^[0-9a-fA-F]{1,32}$`)
 //	limit          at most; the newest
 //	after          that came since a look whose newest it is
 //	before         that are before a look whose oldest it is
-func readLogs(state string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+func readLogs(state string) func(*http.Request) (any, error) {
+	return func(r *http.Request) (any, error) {
 		v, now := values{Values: r.URL.Query()}, time.Now()
 		v.only("service", "level", "q", "trace", "since", "until", "limit", "after", "before")
 		q := logs.Query{Services: v.Values["service"], Level: v.oneOf("level", "debug", "info", "warn", "error"), Text: v.text("q", 500),
@@ -37,19 +37,14 @@ func readLogs(state string) http.HandlerFunc {
 			v.bad("service", "is given more than 50 times")
 		}
 		if v.err != nil {
-			fail(w, http.StatusBadRequest, v.err.Error())
-			return
+			return nil, v.err
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), logsTimeout)
 		defer cancel()
 		page, err := logs.Read(ctx, filepath.Join(state, "logs"), q)
-		switch {
-		case errors.Is(err, logs.ErrCursor):
-			fail(w, http.StatusBadRequest, "after or before: "+err.Error())
-		case err != nil:
-			fail(w, http.StatusInternalServerError, err.Error())
-		default:
-			reply(w, http.StatusOK, page)
+		if errors.Is(err, logs.ErrCursor) {
+			err = failure(http.StatusBadRequest, "after or before: %v", err)
 		}
+		return page, err
 	}
 }

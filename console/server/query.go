@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -18,7 +19,7 @@ type values struct {
 
 func (v *values) bad(name, format string, args ...any) {
 	if v.err == nil {
-		v.err = fmt.Errorf("%s %s", name, fmt.Sprintf(format, args...))
+		v.err = failure(http.StatusBadRequest, "%s %s", name, fmt.Sprintf(format, args...))
 	}
 }
 

@@ -85,25 +85,24 @@ func newRuns(c Config) *runs {
 	return r
 }
 
-// turn waits until no other request reads a report, and reports whether it is this one's
-// turn. It ends with leave.
-func (rs *runs) turn(r *http.Request) bool {
+// turn waits until no other request reads a report. It ends with leave, unless the reader
+// has left meanwhile.
+func (rs *runs) turn(r *http.Request) error {
 	select {
 	case rs.busy <- struct{}{}:
-		return true
+		return nil
 	case <-r.Context().Done():
-		return false
+		return r.Context().Err()
 	}
 }
 
 func (rs *runs) leave() { <-rs.busy }
 
 // list answers the runs, the newest first.
-func (rs *runs) list(w http.ResponseWriter, _ *http.Request) {
+func (rs *runs) list(*http.Request) (any, error) {
 	entries, err := os.ReadDir(rs.folder)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		fail(w, http.StatusInternalServerError, err.Error())
-		return
+		return nil, err
 	}
 	list := []run{}
 	for _, e := range entries {
@@ -114,7 +113,7 @@ func (rs *runs) list(w http.ResponseWriter, _ *http.Request) {
 	rs.forget(entries)
 	slices.SortStableFunc(list, func(a, b run) int { return b.Started.Compare(a.Started) })
 	more := len(list) > maxRuns
-	reply(w, http.StatusOK, map[string]any{"runs": list[:min(len(list), maxRuns)], "more": more, "folder": rs.shown})
+	return map[string]any{"runs": list[:min(len(list), maxRuns)], "more": more, "folder": rs.shown}, nil
 }
 
 // forget drops what is remembered of runs that are not there any more.
@@ -201,87 +200,89 @@ func verdict(r *report.Report) (string, string) {
 	return "good", "every request was served"
 }
 
-// name returns the run that a request is about, or "" after it answered that there is none.
-func (rs *runs) name(w http.ResponseWriter, id string) string {
+// check returns an error if there is no run of an id, or none with a report.
+func (rs *runs) check(id string) error {
 	if !runID.MatchString(id) {
-		fail(w, http.StatusBadRequest, fmt.Sprintf("%q is no run's id", id))
-		return ""
+		return failure(http.StatusBadRequest, "%q is no run's id", id)
 	}
 	if st, err := os.Lstat(filepath.Join(rs.folder, id)); err != nil || !st.IsDir() {
-		fail(w, http.StatusNotFound, fmt.Sprintf("there is no run %s in %s", id, rs.folder))
-		return ""
+		return failure(http.StatusNotFound, "there is no run %s in %s", id, rs.folder)
 	}
 	if _, err := os.Stat(filepath.Join(rs.folder, id, "report.json")); err != nil {
-		fail(w, http.StatusNotFound, fmt.Sprintf("the run %s has no report yet: it is going on, or was ended before it could write one", id))
-		return ""
+		return failure(http.StatusNotFound, "the run %s has no report yet: it is going on, or was ended before it could write one", id)
 	}
-	return id
+	return nil
+}
+
+// kept returns the report of a run, for whose turn it is.
+func (rs *runs) kept(id string) (*report.Report, error) {
+	if err := rs.check(id); err != nil {
+		return nil, err
+	}
+	r, err := rs.read(id)
+	if err != nil {
+		return nil, failure(http.StatusUnprocessableEntity, "%v", err)
+	}
+	return r, nil
 }
 
 // report answers a run's report, without its histograms, and its verdict.
-func (rs *runs) report(w http.ResponseWriter, r *http.Request) {
-	id := rs.name(w, r.PathValue("id"))
-	if id == "" {
-		return
-	}
-	if !rs.turn(r) {
-		return
+func (rs *runs) report(r *http.Request) (any, error) {
+	id := r.PathValue("id")
+	if err := rs.turn(r); err != nil {
+		return nil, err
 	}
 	defer rs.leave()
-	report, err := rs.read(id)
+	report, err := rs.kept(id)
 	if err != nil {
-		fail(w, http.StatusUnprocessableEntity, err.Error())
-		return
+		return nil, err
 	}
-	files := []string{}
-	for name := range runFiles {
-		if _, err := os.Stat(filepath.Join(rs.folder, id, name)); err == nil {
-			files = append(files, name)
-		}
-	}
-	slices.Sort(files)
+	files := slices.DeleteFunc(slices.Sorted(maps.Keys(runFiles)), func(name string) bool {
+		_, err := os.Stat(filepath.Join(rs.folder, id, name))
+		return err != nil
+	})
 	report.Histograms = nil
 	for i := range report.Intervals {
 		report.Intervals[i].HDR = ""
 	}
-	answer := map[string]any{"id": id, "folder": filepath.Join(rs.folder, id), "report": report, "files": files}
-	answer["verdict"], answer["because"] = verdict(report)
-	reply(w, http.StatusOK, answer)
+	found := map[string]any{"id": id, "folder": filepath.Join(rs.folder, id), "report": report, "files": files}
+	found["verdict"], found["because"] = verdict(report)
+	return found, nil
 }
 
 // file answers one of a run's files as it is.
 func (rs *runs) file(w http.ResponseWriter, r *http.Request) {
-	id := rs.name(w, r.PathValue("id"))
-	if id == "" {
-		return
-	}
-	name := r.PathValue("file")
-	kind, ok := runFiles[name]
-	if !ok {
-		fail(w, http.StatusNotFound, "no such file of a run")
-		return
-	}
-	root, err := os.OpenRoot(filepath.Join(rs.folder, id)) // nothing leads out of it
+	id, name := r.PathValue("id"), r.PathValue("file")
+	f, modified, err := rs.open(id, name)
 	if err != nil {
-		fail(w, http.StatusNotFound, err.Error())
-		return
-	}
-	defer root.Close()
-	f, err := root.Open(name)
-	if err != nil {
-		fail(w, http.StatusNotFound, fmt.Sprintf("the run %s has no %s", id, name))
+		answer(func(*http.Request) (any, error) { return nil, err })(w, r)
 		return
 	}
 	defer f.Close()
-	st, err := f.Stat()
-	if err != nil || !st.Mode().IsRegular() {
-		fail(w, http.StatusNotFound, fmt.Sprintf("the run %s has no %s", id, name))
-		return
-	}
-	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Content-Type", runFiles[name])
 	w.Header().Set("Cache-Control", "no-cache")
 	if name == "report.html" {
 		w.Header().Set("Content-Security-Policy", reportPolicy)
 	}
-	http.ServeContent(w, r, name, st.ModTime(), f)
+	http.ServeContent(w, r, name, modified, f)
+}
+
+// open opens one of a run's files.
+func (rs *runs) open(id, name string) (f *os.File, modified time.Time, err error) {
+	if err := rs.check(id); err != nil {
+		return nil, modified, err
+	}
+	if runFiles[name] == "" {
+		return nil, modified, failure(http.StatusNotFound, "no such file of a run")
+	}
+	f, err = os.OpenInRoot(filepath.Join(rs.folder, id), name) // nothing leads out of it
+	if err != nil {
+		return nil, modified, failure(http.StatusNotFound, "the run %s has no %s", id, name)
+	}
+	st, err := f.Stat()
+	if err != nil || !st.Mode().IsRegular() {
+		f.Close()
+		return nil, modified, failure(http.StatusNotFound, "the run %s has no %s", id, name)
+	}
+	return f, st.ModTime(), nil
 }

@@ -17,7 +17,10 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -54,19 +57,19 @@ func New(c Config) http.Handler {
 	mux.Handle("GET /-/prometheus/api/v1/", passOn(c.Prometheus, "/-/prometheus", "/api/v1/", "Prometheus", "query", "query_range", "query_exemplars",
 		"series", "labels", "label/", "metadata", "alerts", "rules", "status/buildinfo", "status/tsdb", "targets"))
 	boards := readDashboards(dashboards.FS())
-	mux.HandleFunc("GET /-/dashboards", boards.listDashboards)
+	mux.HandleFunc("GET /-/dashboards", answer(boards.listDashboards))
 	mux.HandleFunc("GET /-/dashboards/{uid}", boards.dashboard)
 	jaeger := traces.Jaeger{URL: c.Jaeger, Client: &http.Client{Transport: toBackends}}
-	mux.HandleFunc("GET /-/traces", searchTraces(jaeger))
-	mux.HandleFunc("GET /-/map", serviceMap(jaeger))
-	mux.HandleFunc("GET /-/lab", lab(c))
-	mux.HandleFunc("GET "+faultsPath, listFaults(c))
-	mux.HandleFunc("DELETE "+faultsPath, clearFaults(c))
-	mux.HandleFunc("GET /-/logs", readLogs(c.State))
+	mux.HandleFunc("GET /-/traces", answer(searchTraces(jaeger)))
+	mux.HandleFunc("GET /-/map", answer(serviceMap(jaeger)))
+	mux.HandleFunc("GET /-/lab", answer(lab(c)))
+	mux.HandleFunc("GET "+faultsPath, answer(listFaults(c)))
+	mux.HandleFunc("DELETE "+faultsPath, answer(clearFaults(c)))
+	mux.HandleFunc("GET /-/logs", answer(readLogs(c.State)))
 	kept := newRuns(c)
-	mux.HandleFunc("GET /-/runs", kept.list)
-	mux.HandleFunc("GET /-/runs/compare", kept.compare)
-	mux.HandleFunc("GET /-/runs/{id}", kept.report)
+	mux.HandleFunc("GET /-/runs", answer(kept.list))
+	mux.HandleFunc("GET /-/runs/compare", answer(kept.compare))
+	mux.HandleFunc("GET /-/runs/{id}", answer(kept.report))
 	mux.HandleFunc("GET /-/runs/{id}/{file}", kept.file)
 	mux.HandleFunc("GET /-/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "no such resource") })
 	mux.HandleFunc("GET /", files.page)
@@ -146,6 +149,34 @@ func local(host string) bool {
 	}
 	host = strings.Trim(host, "[]")
 	return strings.EqualFold(host, "localhost") || net.ParseIP(host) != nil
+}
+
+// problem is an error with the status of its response.
+type problem struct {
+	status int
+	text   string
+}
+
+func (p *problem) Error() string { return p.text }
+
+// failure returns a problem.
+func failure(status int, format string, args ...any) error {
+	return &problem{status, fmt.Sprintf(format, args...)}
+}
+
+// answer responds with what find returns as JSON, or with its error: 500, if it is no
+// problem. If the reader has left, nobody can be told.
+func answer(find func(*http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		v, err := find(r)
+		if p, ok := errors.AsType[*problem](err); ok {
+			fail(w, p.status, p.text)
+		} else if err != nil && !errors.Is(err, context.Canceled) {
+			fail(w, http.StatusInternalServerError, err.Error())
+		} else if err == nil {
+			reply(w, http.StatusOK, v)
+		}
+	}
 }
 
 // fail answers an error as the pages read it.

@@ -14,20 +14,16 @@ import (
 
 // searchTraces answers what the list of traces shows of those that Jaeger finds. The values
 // are those of Jaeger's /api/traces.
-func searchTraces(j traces.Jaeger) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+func searchTraces(j traces.Jaeger) func(*http.Request) (any, error) {
+	return func(r *http.Request) (any, error) {
 		list, err := j.Search(r.Context(), r.URL.Query())
-		if err != nil {
-			failTraces(w, j.URL, err)
-			return
-		}
-		reply(w, http.StatusOK, map[string]any{"traces": list})
+		return map[string]any{"traces": list}, ofJaeger(j.URL, err)
 	}
 }
 
 // serviceMap answers who called whom from since to until.
-func serviceMap(j traces.Jaeger) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+func serviceMap(j traces.Jaeger) func(*http.Request) (any, error) {
+	return func(r *http.Request) (any, error) {
 		now := time.Now()
 		v := values{Values: r.URL.Query()}
 		v.only("since", "until")
@@ -38,29 +34,24 @@ func serviceMap(j traces.Jaeger) http.HandlerFunc {
 		if until.IsZero() {
 			until = now
 		}
-		if v.err == nil && !since.Before(until) {
+		if !since.Before(until) {
 			v.bad("since", "is not before until")
 		}
 		if v.err != nil {
-			fail(w, http.StatusBadRequest, v.err.Error())
-			return
+			return nil, v.err
 		}
 		m, err := j.Map(r.Context(), since, until)
-		if err != nil {
-			failTraces(w, j.URL, err)
-			return
-		}
-		reply(w, http.StatusOK, m)
+		return m, ofJaeger(j.URL, err)
 	}
 }
 
-func failTraces(w http.ResponseWriter, at *url.URL, err error) {
-	var response *jaegerapi.Error
-	switch {
-	case errors.As(err, &response):
-		fail(w, response.Status, cmp.Or(response.Message, response.Error()))
-	case errors.Is(err, context.Canceled): // the reader has left
-	default:
-		fail(w, http.StatusBadGateway, unavailable("Jaeger", at, err))
+// ofJaeger is an error of Jaeger as the pages show it.
+func ofJaeger(at *url.URL, err error) error {
+	if response, ok := errors.AsType[*jaegerapi.Error](err); ok {
+		return failure(response.Status, "%s", cmp.Or(response.Message, response.Error()))
 	}
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return failure(http.StatusBadGateway, "%s", unavailable("Jaeger", at, err))
 }

@@ -3,6 +3,7 @@ package traces
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -101,11 +102,7 @@ func (j Jaeger) Map(ctx context.Context, start, end time.Time) (Map, error) {
 	if err := group.Wait(); err != nil {
 		return m, err
 	}
-	sample := make([]*trace, 0, len(byID))
-	for _, t := range byID {
-		sample = append(sample, t)
-	}
-	slices.SortFunc(sample, func(a, b *trace) int { return cmp.Compare(a.TraceID, b.TraceID) })
+	sample := slices.SortedFunc(maps.Values(byID), func(a, b *trace) int { return cmp.Compare(a.TraceID, b.TraceID) })
 	m.Traces, m.Edges = len(sample), edges(sample)
 	return m, nil
 }

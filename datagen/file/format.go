@@ -2,9 +2,11 @@
 package file
 
 import (
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"path"
 	"strconv"
 	"strings"
 
@@ -32,15 +34,8 @@ func Named(name string, sql Format) (f Format, compressed bool, err error) {
 		return NDJSON, false, nil
 	}
 	base, compressed := strings.CutSuffix(strings.ToLower(name), ".gz")
-	switch {
-	case strings.HasSuffix(base, ".ndjson"), strings.HasSuffix(base, ".jsonl"):
-		return NDJSON, compressed, nil
-	case strings.HasSuffix(base, ".json"):
-		return JSON, compressed, nil
-	case strings.HasSuffix(base, ".csv"):
-		return CSV, compressed, nil
-	case strings.HasSuffix(base, ".sql"):
-		return sql, compressed, nil
+	if f = (map[string]Format{".ndjson": NDJSON, ".jsonl": NDJSON, ".json": JSON, ".csv": CSV, ".sql": sql})[path.Ext(base)]; f != "" {
+		return f, compressed, nil
 	}
 	return "", false, fmt.Errorf("%s ends in none of .ndjson, .json, .csv and .sql, with .gz or without", name)
 }
@@ -70,34 +65,16 @@ const (
 
 // Head is what a file begins with.
 func (f Format) Head() string {
-	switch f {
-	case JSON:
-		return "["
-	case CSV:
-		return "title,artist,price,genre,year\n"
-	case SQLite:
-		return "BEGIN;\n"
-	case Postgres:
-		return "COPY albums " + columns + " FROM stdin;\n"
-	}
-	return ""
+	return map[Format]string{JSON: "[", CSV: "title,artist,price,genre,year\n", SQLite: "BEGIN;\n", Postgres: "COPY albums " + columns + " FROM stdin;\n"}[f]
 }
 
 // Foot is what a file of n albums ends with.
 func (f Format) Foot(n uint64) string {
-	switch {
-	case f == JSON && n == 0:
-		return "]\n"
-	case f == JSON:
-		return "\n]\n"
-	case f == SQLite && n == 0:
-		return "COMMIT;\n"
-	case f == SQLite:
-		return ";\nCOMMIT;\n"
-	case f == Postgres:
-		return "\\.\n"
+	end := map[Format]string{JSON: "\n", SQLite: ";\n"}[f] // of the last album
+	if n == 0 {
+		end = ""
 	}
-	return ""
+	return end + map[Format]string{JSON: "]\n", SQLite: "COMMIT;\n", Postgres: "\\.\n"}[f]
 }
 
 // Append appends the n-th album of a file, counted from 0. What it appends depends on
@@ -116,37 +93,30 @@ func (f Format) Append(b []byte, n uint64, a album.Album) ([]byte, error) {
 		}
 		b = append(b, '\n')
 	}
-	to := &appender{b}
+	to := bytes.NewBuffer(b)
 	enc := json.NewEncoder(to)
 	enc.SetEscapeHTML(false) // it is no page
 	err := enc.Encode(record{a.Title, a.Artist, a.Price, a.Genre, a.Year})
-	if b = to.b; f == JSON && err == nil {
+	if b = to.Bytes(); f == JSON && err == nil {
 		b = b[:len(b)-1] // its line ends before the next album
 	}
 	return b, err
 }
 
-// appender lets a writer write behind a slice.
-type appender struct{ b []byte }
-
-func (a *appender) Write(p []byte) (int, error) {
-	a.b = append(a.b, p...)
-	return len(p), nil
-}
-
 func appendCSV(b []byte, a album.Album) ([]byte, error) {
-	to := &appender{b}
+	to := bytes.NewBuffer(b)
 	w := csv.NewWriter(to)
-	err := w.Write([]string{a.Title, a.Artist, a.Price.String(), a.Genre, year(a.Year)})
+	err := w.Write([]string{a.Title, a.Artist, a.Price.String(), a.Genre, year(a, "")})
 	w.Flush()
-	return to.b, err
+	return to.Bytes(), err
 }
 
-func year(y int) string {
-	if y == 0 {
-		return ""
+// year writes the year of an album; none is as a format writes that.
+func year(a album.Album, none string) string {
+	if a.Year == 0 {
+		return none
 	}
-	return strconv.Itoa(y)
+	return strconv.Itoa(a.Year)
 }
 
 func appendInsert(b []byte, n uint64, a album.Album) []byte {
@@ -159,44 +129,21 @@ func appendInsert(b []byte, n uint64, a album.Album) []byte {
 	default:
 		b = append(b, "INSERT INTO albums "+columns+" VALUES\n"...)
 	}
-	b = strconv.AppendUint(append(b, '('), firstID+n, 10)
-	for _, text := range []string{a.Title, a.Artist} {
-		b = appendQuoted(append(b, ", "...), text)
+	genre := "NULL"
+	if a.Genre != "" {
+		genre = quoted(a.Genre)
 	}
-	b = strconv.AppendInt(append(b, ", "...), int64(a.Price), 10)
-	if b = append(b, ", "...); a.Genre == "" {
-		b = append(b, "NULL"...)
-	} else {
-		b = appendQuoted(b, a.Genre)
-	}
-	if b = append(b, ", "...); a.Year == 0 {
-		b = append(b, "NULL"...)
-	} else {
-		b = strconv.AppendInt(b, int64(a.Year), 10)
-	}
-	return append(b, ", "+createdAt+")"...)
+	return fmt.Appendf(b, "(%d, %s, %s, %d, %s, %s, %s)", firstID+n, quoted(a.Title), quoted(a.Artist), int64(a.Price), genre, year(a, "NULL"), createdAt)
 }
 
-func appendQuoted(b []byte, s string) []byte {
-	b = append(b, '\'')
-	b = append(b, strings.ReplaceAll(s, "'", "''")...)
-	return append(b, '\'')
-}
+func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
 var copyEscapes = strings.NewReplacer("\\", "\\\\", "\t", "\\t", "\n", "\\n", "\r", "\\r")
 
 func appendCopy(b []byte, n uint64, a album.Album) []byte {
-	b = strconv.AppendUint(b, firstID+n, 10)
-	for _, text := range []string{a.Title, a.Artist} {
-		b = append(append(b, '\t'), copyEscapes.Replace(text)...)
-	}
-	b = strconv.AppendInt(append(b, '\t'), int64(a.Price), 10)
-	genre, years := "\\N", "\\N"
+	genre := `\N`
 	if a.Genre != "" {
 		genre = copyEscapes.Replace(a.Genre)
 	}
-	if a.Year != 0 {
-		years = strconv.Itoa(a.Year)
-	}
-	return append(b, "\t"+genre+"\t"+years+"\t"+createdAtStamp+"\n"...)
+	return fmt.Appendf(b, "%d\t%s\t%s\t%d\t%s\t%s\t%s\n", firstID+n, copyEscapes.Replace(a.Title), copyEscapes.Replace(a.Artist), int64(a.Price), genre, year(a, `\N`), createdAtStamp)
 }

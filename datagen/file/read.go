@@ -33,11 +33,10 @@ func (e *BadError) Unwrap() error { return e.Err }
 
 // Readable returns an error if files of a format can only be written.
 func Readable(f Format) error {
-	switch f {
-	case NDJSON, JSON, CSV:
-		return nil
+	if f == SQLite || f == Postgres {
+		return errors.New("a .sql file cannot be read: it is for a database")
 	}
-	return fmt.Errorf("a .sql file cannot be read: it is for a database")
+	return nil
 }
 
 // Read yields the albums of a file. A *BadError is about one of them, and others may
@@ -97,8 +96,7 @@ const byteOrderMark = "\ufeff"
 // decode validates an album as strictly as POST /albums does.
 func decode(b []byte) (album.Album, error) {
 	a, err := albumhttp.Decode(b)
-	var invalid *album.InvalidError
-	if errors.As(err, &invalid) {
+	if invalid, ok := errors.AsType[*album.InvalidError](err); ok {
 		invalid.Detail = strings.Replace(invalid.Detail, "the body", "it", 1)
 	}
 	return a, err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"soundcheck/internal/album"
@@ -18,7 +19,7 @@ func (r *runner) snapshot() Summary {
 	s := r.summary
 	s.Elapsed = time.Since(r.begun)
 	s.Trouble = r.trouble
-	s.Errors = append([]Failure(nil), s.Errors...)
+	s.Errors = slices.Clone(s.Errors)
 	return s
 }
 

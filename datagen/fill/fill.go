@@ -94,16 +94,13 @@ func Run(ctx context.Context, c Config) (Summary, error) {
 			}
 		})
 	}
-	shown := make(chan struct{})
-	go func() {
-		defer close(shown)
-		r.show()
-	}()
+	var shown sync.WaitGroup
+	shown.Go(r.show)
 	inputErr := r.send(requests)
 	close(requests)
 	wg.Wait()
 	stop(errEnded)
-	<-shown
+	shown.Wait()
 	s := r.snapshot()
 	if cause := context.Cause(feed); !errors.Is(cause, errEnded) && s.Undone {
 		return s, cause

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,13 +58,9 @@ func (s *Summary) fail(err error, n int, traceID string) {
 		s.Again += n
 	}
 	message := kind(err)
-	for i := range s.Errors {
-		if s.Errors[i].Message == message {
-			s.Errors[i].Count += n
-			return
-		}
-	}
-	if len(s.Errors) < maxErrors {
+	if i := slices.IndexFunc(s.Errors, func(f Failure) bool { return f.Message == message }); i >= 0 {
+		s.Errors[i].Count += n
+	} else if len(s.Errors) < maxErrors {
 		s.Errors = append(s.Errors, Failure{message, n, traceID})
 	}
 }

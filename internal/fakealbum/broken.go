@@ -17,11 +17,10 @@ type Broken struct {
 	Field       string // that the answer must name; "": none, it is wrong as a whole
 }
 
-// Broken returns what is sent in the place of album i, if it is one of the share that are
+// Broken returns what is sent in the place of album i, if it is one of the share (0 to 1) that is
 // broken. Which these are follows from the seed.
 func (c Catalogue) Broken(i uint64, share float64) (b Broken, broken bool) {
-	h := c.draw(forBroken, i)
-	if float64(h>>11)/(1<<53) >= share {
+	if uniform(c.draw(forBroken, i)) >= share {
 		return Broken{}, false
 	}
 	way := ways[c.draw(forWay, i)%uint64(len(ways))]

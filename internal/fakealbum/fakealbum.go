@@ -54,6 +54,9 @@ func mix(z uint64) uint64 {
 	return z ^ z>>31
 }
 
+// uniform maps a pseudo-random number to [0, 1).
+func uniform(h uint64) float64 { return float64(h>>11) / (1 << 53) }
+
 // shuffle returns where n goes in a shuffled order of 0 to size-1: one to one.
 func shuffle(key, n, size uint64) uint64 {
 	step := key % size
@@ -79,7 +82,7 @@ func (c Catalogue) Album(i uint64) album.Album {
 	artist, nth := c.place(i)
 	g := c.genre(artist)
 	a := album.Album{Title: c.title(artist, nth), Artist: c.name(artist), Price: c.price(i), Genre: g.name, Year: c.year(artist, nth, g)}
-	if h := c.draw(forUnicode, i); float64(h>>11)/(1<<53) < c.Unicode {
+	if h := c.draw(forUnicode, i); uniform(h) < c.Unicode {
 		unusual(&a, h)
 	}
 	return a
@@ -148,7 +151,7 @@ var genres = []genre{
 
 // genre of an artist: the first ones have more artists.
 func (c Catalogue) genre(artist uint64) genre {
-	u := float64(c.draw(forGenre, artist)>>11) / (1 << 53)
+	u := uniform(c.draw(forGenre, artist))
 	return genres[int(float64(len(genres))*u*u)]
 }
 
@@ -164,8 +167,7 @@ func (c Catalogue) year(artist, nth uint64, g genre) int {
 func (c Catalogue) price(i uint64) album.Cents {
 	h := c.draw(forPrice, i)
 	// Most records cost about 15, few more than 40.
-	u := float64(h>>11) / (1 << 53)
-	whole := album.Cents(100 * int(5+8*math.Exp(2*u)))
+	whole := album.Cents(100 * int(5+8*math.Exp(2*uniform(h))))
 	switch h % 10 {
 	case 0:
 		return whole

@@ -272,22 +272,13 @@ func (b *Builder) fingerprint(t Target) (string, error) {
 
 // Lock takes the lock file at path, and waits for it if another has it.
 func Lock(ctx context.Context, path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
 	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { f.Close() }, nil
-		}
-		if err != syscall.EWOULDBLOCK && err != syscall.EINTR {
-			f.Close()
-			return nil, fmt.Errorf("lock %s: %w", path, err)
+		f, err := proc.TryLock(path, os.O_CREATE|os.O_RDWR, syscall.LOCK_EX)
+		if !errors.Is(err, proc.ErrLocked) {
+			return func() { f.Close() }, err
 		}
 		select {
 		case <-ctx.Done():
-			f.Close()
 			return nil, ctx.Err()
 		case <-time.After(100 * time.Millisecond):
 		}

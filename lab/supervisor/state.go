@@ -219,9 +219,9 @@ func sweep(state string) (left bool, err error) {
 // Running reports whether a supervisor owns the state folder.
 func Running(state string) (bool, error) {
 	// Shared: two that ask at once do not take each other for a supervisor.
-	f, err := tryLock(state, os.O_RDONLY, syscall.LOCK_SH)
+	f, err := proc.TryLock(filepath.Join(state, lockName), os.O_RDONLY, syscall.LOCK_SH)
 	switch {
-	case errors.Is(err, ErrRunning):
+	case errors.Is(err, proc.ErrLocked):
 		return true, nil
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
@@ -231,34 +231,16 @@ func Running(state string) (bool, error) {
 	return false, f.Close()
 }
 
-// acquire takes the state folder's lock. The kernel drops it when the process
-// ends, however it ends.
+// acquire takes the state folder's lock.
 func acquire(state string) (f *os.File, err error) {
 	// Running takes it too, for a moment: somebody may be asking just now.
 	for range 20 {
-		if f, err = tryLock(state, os.O_CREATE|os.O_RDWR, syscall.LOCK_EX); !errors.Is(err, ErrRunning) {
-			break
+		if f, err = proc.TryLock(filepath.Join(state, lockName), os.O_CREATE|os.O_RDWR, syscall.LOCK_EX); !errors.Is(err, proc.ErrLocked) {
+			return f, err
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	return f, err
-}
-
-func tryLock(state string, flag, how int) (*os.File, error) {
-	path := filepath.Join(state, lockName)
-	f, err := os.OpenFile(path, flag, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	err = syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
-	if err == nil {
-		return f, nil
-	}
-	f.Close()
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, ErrRunning
-	}
-	return nil, fmt.Errorf("lock %s: %w", path, err)
+	return nil, ErrRunning
 }
 
 // CheckPorts returns an error that names every port of programs that is taken,

@@ -208,10 +208,8 @@ func (s *Supervisor) stopAll() error {
 }
 
 func (s *Supervisor) find(name string) *runner {
-	for _, r := range s.runners {
-		if r.Name == name {
-			return r
-		}
+	if i := slices.IndexFunc(s.runners, func(r *runner) bool { return r.Name == name }); i >= 0 {
+		return s.runners[i]
 	}
 	return nil
 }

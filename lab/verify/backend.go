@@ -57,7 +57,9 @@ func (b backend) get(ctx context.Context, path string, query url.Values) ([]byte
 		return nil, 0, err
 	}
 	resp, err := b.client.Do(req)
-	b.late.Store(errors.Is(err, context.DeadlineExceeded))
+	if !errors.Is(err, context.Canceled) { // which tells nothing of the backend
+		b.late.Store(errors.Is(err, context.DeadlineExceeded))
+	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("%s does not answer: %w", b.name, err)
 	}

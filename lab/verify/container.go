@@ -63,23 +63,17 @@ func output(ctx context.Context, c Compose, about string, args ...string) ([]byt
 // containers are the logs of the containers of a service.
 type containers struct {
 	Compose
-	service string   // as in its lines
-	names   []string // of Compose's services
-	since   time.Time
+	source
+	names []string // of Compose's services
+	since time.Time
 }
 
 // ContainerLog is what the containers of a service write: JSON lines. Names are what they
 // are called in the compose file.
 func ContainerLog(c Compose, service string, names ...string) LogSource {
 	// Docker's clock need not be ours. What was written before does no harm.
-	return &containers{c, service, names, time.Now().Add(-margin)}
+	return &containers{c, source{strings.Join(names, ", "), service}, names, time.Now().Add(-margin)}
 }
-
-// Name implements LogSource.
-func (c *containers) Name() string { return strings.Join(c.names, ", ") }
-
-// Has implements LogSource.
-func (c *containers) Has(service string) bool { return c.service == service }
 
 // Lines implements LogSource.
 func (c *containers) Lines(ctx context.Context) ([]LogLine, error) {
@@ -103,6 +97,7 @@ const (
 // containerRecords is the Collector's file in its container.
 type containerRecords struct {
 	Compose
+	source
 	mark int64           // its size when the source was made
 	old  map[string]bool // files of before that had been rotated by then
 	err  error           // nobody told
@@ -111,7 +106,7 @@ type containerRecords struct {
 // ContainerRecords are the log records that the Collector was sent, as it writes them in
 // its container: see CollectorLog.
 func ContainerRecords(ctx context.Context, c Compose) LogSource {
-	r := &containerRecords{Compose: c, old: map[string]bool{}}
+	r := &containerRecords{Compose: c, source: source{name: collectorRecords}, old: map[string]bool{}}
 	var rotated []string
 	r.mark, rotated, r.err = r.list(ctx)
 	for _, name := range rotated {
@@ -119,12 +114,6 @@ func ContainerRecords(ctx context.Context, c Compose) LogSource {
 	}
 	return r
 }
-
-// Name implements LogSource.
-func (*containerRecords) Name() string { return collectorRecords }
-
-// Has implements LogSource.
-func (*containerRecords) Has(string) bool { return true }
 
 // tool runs labtool in the Collector's container.
 func (r *containerRecords) tool(ctx context.Context, args ...string) ([]byte, error) {

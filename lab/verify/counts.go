@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"net/url"
 	"time"
 )
 
@@ -35,30 +34,25 @@ func (s *session) ofRun(metric string) string {
 // runCount compares the requests of the run: in loadgen's report, as traces and as
 // observations of its metric.
 func (s *session) runCount(ctx context.Context) Check {
-	const name = "rate: the run"
-	sent := float64(s.load.Report.Sent)
-	var problems []string
-	var counted float64
-	traces := float64(len(s.found.requests))
-	s.eventually(ctx, func() bool {
-		problems = nil
+	sent, traces, counted := float64(s.load.Report.Sent), float64(len(s.found.requests)), 0.0
+	wrong := s.eventually(ctx, func(wrong *problems) error {
+		if apart(traces, sent) > countTolerance {
+			wrong.add("Jaeger has %.0f traces, loadgen sent %.0f requests: %.1f%% apart", traces, sent, 100*apart(traces, sent))
+		}
 		n, ok, err := s.prom.one(ctx, fmt.Sprintf("sum(histogram_count(%s))", s.ofRun("soundcheck_loadgen_response_time_seconds")))
 		counted = n
 		switch {
 		case err != nil:
-			problems = append(problems, err.Error())
+			return err
 		case !ok:
-			problems = append(problems, "Prometheus has nothing of run "+s.load.RunID)
+			wrong.add("Prometheus has nothing of run %s", s.load.RunID)
 		case apart(n, sent) > countTolerance:
-			problems = append(problems, fmt.Sprintf("Prometheus counted %.0f requests, loadgen %.0f: %.1f%% apart", n, sent, 100*apart(n, sent)))
+			wrong.add("Prometheus counted %.0f requests, loadgen %.0f: %.1f%% apart", n, sent, 100*apart(n, sent))
 		}
-		if apart(traces, sent) > countTolerance {
-			problems = append(problems, fmt.Sprintf("Jaeger has %.0f traces, loadgen sent %.0f requests: %.1f%% apart", traces, sent, 100*apart(traces, sent)))
-		}
-		return len(problems) == 0
+		return nil
 	})
 	e := s.load.Report.Elapsed
-	return verdict(name, problems, "loadgen %.2f/s, Prometheus %.2f/s, Jaeger %.2f/s", sent/e, counted/e, traces/e)
+	return verdict("rate: the run", wrong, "loadgen %.2f/s, Prometheus %.2f/s, Jaeger %.2f/s", sent/e, counted/e, traces/e)
 }
 
 // instance is what one process counted.
@@ -102,16 +96,7 @@ func (s *session) increase(ctx context.Context, service string) (map[string]inst
 		}
 		settled = true
 		for _, r := range group {
-			var first, last float64
-			for _, v := range r.samples {
-				if !v.at.After(in.from) {
-					first = v.value
-				}
-				if !v.at.After(in.to) {
-					last = v.value
-				}
-			}
-			in.count += last - first
+			in.count += r.valueAt(in.to) - r.valueAt(in.from)
 		}
 		found[id] = in
 	}
@@ -130,14 +115,12 @@ func (s *session) serviceCount(ctx context.Context, service string) Check {
 			}
 		}
 	}
-	var problem string
 	var counted, spans float64
-	s.eventually(ctx, func() bool {
-		counted, spans, problem = 0, float64(len(own)), ""
+	wrong := s.eventually(ctx, func(*problems) error {
+		counted, spans = 0, float64(len(own))
 		found, settled, err := s.increase(ctx, service)
 		if err != nil || !settled {
-			problem = fmt.Sprintf("Prometheus has no count of the time after the load: %v", err)
-			return false
+			return fmt.Errorf("Prometheus has no count of the time after the load: %v", err)
 		}
 		for _, in := range found {
 			counted += in.count
@@ -145,25 +128,20 @@ func (s *session) serviceCount(ctx context.Context, service string) Check {
 		if apart(counted, spans) > countTolerance {
 			seen, err := s.spansBetween(ctx, service, found)
 			if err != nil {
-				problem = err.Error()
-				return false
+				return err
 			}
 			maps.Copy(seen, own)
 			spans = float64(len(seen))
 		}
 		if apart(counted, spans) > countTolerance {
-			problem = fmt.Sprintf("Prometheus counted %.0f requests from before the load to after it, Jaeger has %.0f server spans: %.1f%% apart", counted, spans, 100*apart(counted, spans))
-			return false
+			return fmt.Errorf("Prometheus counted %.0f requests from before the load to after it, Jaeger has %.0f server spans: %.1f%% apart", counted, spans, 100*apart(counted, spans))
 		}
-		return true
+		return nil
 	})
-	if problem != "" {
-		return failed(name, "%s", problem)
-	}
 	if len(own) == 0 {
-		return failed(name, "no request of the load is among its spans")
+		wrong.add("no request of the load is among its spans")
 	}
-	return passed(name, "Prometheus counted %.0f requests, Jaeger has %.0f server spans: %d of the load, %.0f of others", counted, spans, len(own), spans-float64(len(own)))
+	return single(name, wrong, "Prometheus counted %.0f requests, Jaeger has %.0f server spans: %d of the load, %.0f of others", counted, spans, len(own), spans-float64(len(own)))
 }
 
 // slice is how much time a search is about, and slow how long before its end a request may
@@ -191,7 +169,7 @@ func (s *session) spansBetween(ctx context.Context, service string, found map[st
 	}
 	seen := map[string]bool{}
 	for at := from.Add(-slow); at.Before(to); at = at.Add(slice) {
-		list, err := s.jaeger.search(ctx, service, url.Values{}, at, at.Add(slice), sliceLimit)
+		list, err := s.jaeger.search(ctx, service, "", at, at.Add(slice), sliceLimit)
 		if err != nil {
 			return nil, err
 		}
@@ -214,31 +192,24 @@ func (s *session) spansBetween(ctx context.Context, service string, found map[st
 // Prometheus' from the buckets of a native histogram. The proxy's p99 is said beside it; it
 // is not compared, because it has other traffic and not the way to it.
 func (s *session) quantile(ctx context.Context) Check {
-	const name = "p99"
-	want := s.load.Report.Service.P99
-	var problem, proxy string
-	var got float64
-	s.eventually(ctx, func() bool {
-		problem = ""
-		var ok bool
-		var err error
-		got, ok, err = s.prom.one(ctx, fmt.Sprintf("histogram_quantile(0.99, sum(%s))", s.ofRun("soundcheck_loadgen_service_time_seconds")))
+	want, got := s.load.Report.Service.P99, 0.0
+	wrong := s.eventually(ctx, func(*problems) error {
+		v, ok, err := s.prom.one(ctx, fmt.Sprintf("histogram_quantile(0.99, sum(%s))", s.ofRun("soundcheck_loadgen_service_time_seconds")))
+		got = v
 		switch {
 		case err != nil:
-			problem = err.Error()
+			return err
 		case !ok || math.IsNaN(got):
-			problem = "Prometheus has no service time of run " + s.load.RunID
+			return fmt.Errorf("Prometheus has no service time of run %s", s.load.RunID)
 		case apart(got, want) > quantileTolerance:
-			problem = fmt.Sprintf("Prometheus says %.2f ms, loadgen %.2f ms: %.1f%% apart", 1e3*got, 1e3*want, 100*apart(got, want))
+			return fmt.Errorf("Prometheus says %.2f ms, loadgen %.2f ms: %.1f%% apart", 1e3*got, 1e3*want, 100*apart(got, want))
 		}
-		return problem == ""
+		return nil
 	})
-	if problem != "" {
-		return failed(name, "%s", problem)
-	}
+	proxy := ""
 	expr := fmt.Sprintf("histogram_quantile(0.99, sum(increase(http_server_request_duration_seconds{service_name=%q}[%ds] anchored)))", proxyService, int(time.Since(s.load.Begin).Seconds())+1)
 	if v, ok, err := s.prom.one(ctx, expr); err == nil && ok {
 		proxy = fmt.Sprintf("; the proxy's own, of all its requests: %.2f ms", 1e3*v)
 	}
-	return passed(name, "service time: Prometheus %.2f ms, loadgen %.2f ms%s", 1e3*got, 1e3*want, proxy)
+	return single("p99", wrong, "service time: Prometheus %.2f ms, loadgen %.2f ms%s", 1e3*got, 1e3*want, proxy)
 }

@@ -3,6 +3,8 @@ package verify
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"soundcheck/dashboards"
@@ -45,36 +47,34 @@ func (s *session) find(f figure) (string, error) {
 // figures makes sure that panels show as many requests as were sent. It evaluates the
 // panels' own expressions: a raw count is right even where an increase loses some of it.
 func (s *session) figures(ctx context.Context) Check {
-	const name = "panel numbers"
-	var problems []string
 	right := 0
-	s.eventually(ctx, func() bool {
-		problems, right = nil, 0
+	wrong := s.eventually(ctx, func(wrong *problems) error {
+		right = 0
 		list := s.runFigures()
 		for _, service := range []string{proxyService, storeService} {
 			more, err := s.routeFigures(ctx, service)
 			if err != nil {
-				problems = append(problems, err.Error())
+				wrong.add("%v", err)
 			}
 			list = append(list, more...)
 		}
 		for _, f := range list {
-			expr, err := s.find(f)
-			if err == nil {
-				err = s.compare(ctx, f, expr)
-			}
-			if err != nil {
-				problems = append(problems, err.Error())
+			if err := s.compare(ctx, f); err != nil {
+				wrong.add("%v", err)
 				continue
 			}
 			right++
 		}
-		return len(problems) == 0
+		return nil
 	})
-	return verdict(name, problems, "%d numbers of panels are what was sent, within %g%%", right, 100*countTolerance)
+	return verdict("panel numbers", wrong, "%d numbers of panels are what was sent, within %g%%", right, 100*countTolerance)
 }
 
-func (s *session) compare(ctx context.Context, f figure, expr string) error {
+func (s *session) compare(ctx context.Context, f figure) error {
+	expr, err := s.find(f)
+	if err != nil {
+		return err
+	}
 	list, err := s.prom.queryAt(ctx, dashboards.Interpolate(expr, f.vars, f.over, minStep), f.at)
 	if err != nil {
 		return err
@@ -123,7 +123,6 @@ func (s *session) routeFigures(ctx context.Context, service string) ([]figure, e
 	if err != nil {
 		return nil, err
 	}
-	var to time.Time // when each process has told what it did
 	firsts := map[string]time.Time{}
 	for _, r := range list {
 		for _, v := range r.samples {
@@ -132,29 +131,16 @@ func (s *session) routeFigures(ctx context.Context, service string) ([]figure, e
 			}
 		}
 	}
-	for _, at := range firsts {
-		if at.After(to) {
-			to = at
-		}
-	}
-	if to.IsZero() {
+	if len(firsts) == 0 {
 		return nil, fmt.Errorf("Prometheus has no count of %s after the load", service)
 	}
+	to := slices.MaxFunc(slices.Collect(maps.Values(firsts)), time.Time.Compare) // each process has told what it did
 	over := to.Sub(from).Truncate(time.Second)
 	from = to.Add(-over)
 	type key struct{ method, route string }
 	counted := map[key]float64{}
 	for _, r := range list {
-		var before, after float64
-		for _, v := range r.samples {
-			if !v.at.After(from) {
-				before = v.value
-			}
-			if !v.at.After(to) {
-				after = v.value
-			}
-		}
-		counted[key{r.labels["http_request_method"], r.labels["http_route"]}] += after - before
+		counted[key{r.labels["http_request_method"], r.labels["http_route"]}] += r.valueAt(to) - r.valueAt(from)
 	}
 	var figures []figure
 	for k, n := range counted {

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // jaeger is Jaeger's query API.
@@ -25,10 +27,8 @@ type tag struct {
 type tags []tag
 
 func (t tags) get(key string) string {
-	for _, kv := range t {
-		if kv.Key == key {
-			return text(kv.Value)
-		}
+	if i := slices.IndexFunc(t, func(kv tag) bool { return kv.Key == key }); i >= 0 {
+		return text(t[i].Value)
 	}
 	return ""
 }
@@ -91,18 +91,24 @@ func (t traceOf) root() *span {
 	return nil
 }
 
-type traceAnswer struct {
-	Data []struct {
-		Spans     []*span
-		Processes map[string]struct {
-			ServiceName string
-			Tags        tags
+// ask returns the traces of an answer, or the status and why there is none.
+func (j *jaeger) ask(ctx context.Context, path string, query url.Values) (all []traceOf, status int, err error) {
+	var a struct {
+		Data []struct {
+			Spans     traceOf
+			Processes map[string]struct {
+				ServiceName string
+				Tags        tags
+			}
 		}
 	}
-}
-
-func (a traceAnswer) traces() []traceOf {
-	var all []traceOf
+	body, status, err := j.get(ctx, path, query)
+	if err != nil {
+		return nil, status, err
+	}
+	if err := json.Unmarshal(body, &a); err != nil {
+		return nil, status, fmt.Errorf("the answer of %s to %s is no JSON as expected: %w", j.name, path, err)
+	}
 	for _, t := range a.Data {
 		for _, s := range t.Spans {
 			p := t.Processes[s.ProcessID]
@@ -111,76 +117,55 @@ func (a traceAnswer) traces() []traceOf {
 		slices.SortFunc(t.Spans, func(x, y *span) int { return cmp.Compare(x.StartTime, y.StartTime) })
 		all = append(all, t.Spans)
 	}
-	return all
+	return all, status, nil
 }
 
 // trace returns a trace's spans that are stored so far; none if it is not known.
 func (j *jaeger) trace(ctx context.Context, id string) (traceOf, error) {
-	body, status, err := j.get(ctx, "/api/traces/"+url.PathEscape(id), nil)
+	list, status, err := j.ask(ctx, "/api/traces/"+url.PathEscape(id), nil)
 	if status == http.StatusNotFound {
 		return nil, nil
 	}
-	if err != nil {
+	if len(list) == 0 {
 		return nil, err
 	}
-	var a traceAnswer
-	if err := json.Unmarshal(body, &a); err != nil {
-		return nil, fmt.Errorf("trace %s of %s is no JSON as expected: %w", id, j.name, err)
-	}
-	if t := a.traces(); len(t) > 0 {
-		return t[0], nil
-	}
-	return nil, nil
+	return list[0], err
 }
 
 // parallel is how many traces are asked for at a time.
 const parallel = 4
 
-// each asks for traces, several at a time, and tells done each in turn. It returns the
-// first error.
+// each asks for traces, several at a time, and tells done each in turn. After an error it
+// asks for no more, and returns it.
 func (j *jaeger) each(ctx context.Context, ids []string, done func(id string, t traceOf)) error {
-	var (
-		mu    sync.Mutex
-		wg    sync.WaitGroup
-		first error
-	)
-	todo := make(chan string)
-	for range parallel {
-		wg.Go(func() {
-			for id := range todo {
-				t, err := j.trace(ctx, id)
-				mu.Lock()
-				if err == nil {
-					done(id, t)
-				}
-				first = cmp.Or(first, err)
-				mu.Unlock()
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallel)
+	for _, id := range ids {
+		g.Go(func() error {
+			if ctx.Err() != nil {
+				return ctx.Err()
 			}
+			t, err := j.trace(ctx, id)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			done(id, t)
+			return nil
 		})
 	}
-	for _, id := range ids {
-		mu.Lock()
-		stop := first != nil
-		mu.Unlock()
-		if stop {
-			break
-		}
-		todo <- id
-	}
-	close(todo)
-	wg.Wait()
-	return first
+	return g.Wait()
 }
 
-// search asks for traces in which a service has a span, and returns at most limit.
-func (j *jaeger) search(ctx context.Context, service string, more url.Values, from, to time.Time, limit int) ([]traceOf, error) {
+// search asks for traces in which a service has a span, and returns at most limit. Tags, if
+// not empty, are attributes of the span or its resource, as JSON.
+func (j *jaeger) search(ctx context.Context, service, tags string, from, to time.Time, limit int) ([]traceOf, error) {
 	q := url.Values{"service": {service}, "start": {fmt.Sprint(from.UnixMicro())}, "end": {fmt.Sprint(to.UnixMicro())}, "limit": {fmt.Sprint(limit)}}
-	for k, v := range more {
-		q[k] = v
+	if tags != "" {
+		q.Set("tags", tags)
 	}
-	var a traceAnswer
-	if err := j.getJSON(ctx, "/api/traces", q, &a); err != nil {
-		return nil, err
-	}
-	return a.traces(), nil
+	list, _, err := j.ask(ctx, "/api/traces", q)
+	return list, err
 }

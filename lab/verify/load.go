@@ -1,19 +1,21 @@
 package verify
 
 import (
-	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -177,22 +179,19 @@ func (l *Load) readRecord(path string) error {
 		return err
 	}
 	defer f.Close()
-	for lines := bufio.NewReader(f); ; {
-		line, err := lines.ReadBytes('\n')
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
+	for lines := json.NewDecoder(f); ; {
 		var e struct {
 			Scenario string
 			Body     []byte
 		}
-		if err := errors.Join(err, json.Unmarshal(line, &e)); err != nil {
+		switch err := lines.Decode(&e); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
 			return fmt.Errorf("the recording of loadgen: %w", err)
+		case e.Scenario != "bad": // its artist is called Artist
+			l.Private = append(l.Private, privateOf(e.Body)...)
 		}
-		if e.Scenario == "bad" { // its artist is called Artist
-			continue
-		}
-		l.Private = append(l.Private, privateOf(e.Body)...)
 	}
 }
 
@@ -217,16 +216,33 @@ func privateOf(body []byte) []string {
 func (l *Load) check() Check {
 	r := &l.Report
 	text := fmt.Sprintf("%d requests of run %s in %.0f s, %d good; %d albums by datagen", r.Sent, r.RunID, r.Elapsed, r.Classes[measure.Good]+r.Classes[measure.Late], singleAlbums+asyncAlbums)
-	var problems []string
-	for _, class := range []measure.Class{measure.Shed, measure.Failed} {
-		if n := r.Classes[class]; n > 0 {
-			problems = append(problems, fmt.Sprintf("%d requests were %s: %v %s", n, class, r.Errors, r.FirstError))
-		}
-	}
+	var wrong problems
+	shed, failed := map[int]int{}, maps.Clone(r.Errors)
 	for _, row := range r.Scenarios {
 		if n := row.Classes[measure.Shed] + row.Classes[measure.Failed]; n > 0 {
-			problems = append(problems, fmt.Sprintf("%s: %d of %d requests, statuses %v", row.Name, n, row.Requests, row.Statuses))
+			wrong.add("%s: %d of %d requests (%s)", row.Name, n, row.Requests, byKey(row.Statuses))
+		}
+		for status, n := range row.Statuses {
+			if shedStatus(status) {
+				shed[status] += n
+				delete(failed, fmt.Sprintf("status %d for %s", status, row.Name))
+			}
 		}
 	}
-	return verdict("load", problems, "%s", text)
+	if n := r.Classes[measure.Shed]; n > 0 {
+		wrong.add("%d requests were shed (%s)", n, byKey(shed))
+	}
+	if n := r.Classes[measure.Failed]; n > 0 {
+		wrong.add("%s", strings.TrimSpace(fmt.Sprintf("%d requests were failed (%s) %s", n, byKey(failed), r.FirstError)))
+	}
+	return verdict("load", wrong, "%s", text)
+}
+
+// byKey writes numbers as "429: 10, 503: 138", in the order of the keys.
+func byKey[K cmp.Ordered](numbers map[K]int) string {
+	var list []string
+	for _, k := range slices.Sorted(maps.Keys(numbers)) {
+		list = append(list, fmt.Sprintf("%v: %d", k, numbers[k]))
+	}
+	return strings.Join(list, ", ")
 }

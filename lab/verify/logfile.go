@@ -15,29 +15,23 @@ import (
 
 // file is a log file of which the lines after a mark count.
 type file struct {
-	name, path string
-	service    string // whose log it is; "": all services'
-	mark       int64  // its size when the source was made
-	inode      fs.FileInfo
-	parse      parser
+	source
+	path  string
+	mark  int64 // its size when the source was made
+	inode fs.FileInfo
+	parse parser
 }
 
 // parser reads a line.
 type parser func(line []byte) ([]LogLine, error)
 
 func newFile(name, path, service string, parse parser) *file {
-	f := &file{name: name, path: path, service: service, parse: parse}
+	f := &file{source: source{name, service}, path: path, parse: parse}
 	if st, err := os.Stat(path); err == nil {
 		f.mark, f.inode = st.Size(), st
 	}
 	return f
 }
-
-// Name implements LogSource.
-func (f *file) Name() string { return f.name }
-
-// Has implements LogSource.
-func (f *file) Has(service string) bool { return f.service == "" || f.service == service }
 
 // Lines implements LogSource. A file that has been rotated meanwhile goes on in a new one:
 // what was in it is in NAME.1 (the lab's) or in NAME-TIME.EXT (the Collector's).

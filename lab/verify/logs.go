@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 )
@@ -29,6 +30,15 @@ type LogSource interface {
 	Lines(context.Context) ([]LogLine, error)
 }
 
+// source is who writes into a LogSource.
+type source struct{ name, service string } // service ""; all services
+
+// Name implements LogSource.
+func (s source) Name() string { return s.name }
+
+// Has implements LogSource.
+func (s source) Has(service string) bool { return s.service == "" || s.service == service }
+
 // requestLine is the message of the line that a service writes for each request.
 const requestLine = "request"
 
@@ -50,34 +60,41 @@ func (s *session) logs(ctx context.Context) []Check {
 	return checks
 }
 
+// shedStatus reports whether a status says that a service shed a request or rejected it for
+// a rate limit. Of these it logs only some each second.
+func shedStatus(status int) bool {
+	return status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
+}
+
 // joined makes sure that each server span of the load has its line in a source, and each
 // line its span; and that no line tells what nobody may know.
 func (s *session) joined(ctx context.Context, source LogSource) Check {
 	name := "logs: " + source.Name()
 	type place struct{ service, trace, span string }
 	traces := s.found.all()
-	spans, server := map[place]bool{}, map[place]bool{}
+	spans, server := map[place]bool{}, map[place]bool{} // server: whether there has to be a line
+	demanded := 0
 	for id, t := range traces {
 		for _, sp := range t {
 			p := place{sp.service, id, sp.SpanID}
 			spans[p] = true
 			if sp.kind() == "server" && source.Has(sp.service) {
-				server[p] = true
+				if server[p] = !shedStatus(sp.status()); server[p] {
+					demanded++
+				}
 			}
 		}
 	}
-	if len(server) == 0 {
+	if demanded == 0 {
 		return failed(name, "no trace whose lines could be looked for")
 	}
 	secret := newSecrets(s.load.Private)
-	var problems []string
-	var stored int
-	s.eventually(ctx, func() bool {
-		problems, stored = nil, 0
+	stored := 0
+	wrong := s.eventually(ctx, func(wrong *problems) error {
+		stored = 0
 		lines, err := source.Lines(ctx)
 		if err != nil {
-			problems = []string{err.Error()}
-			return false
+			return err
 		}
 		seen, foreign := map[place]int{}, map[string]bool{}
 		for _, line := range lines {
@@ -89,38 +106,39 @@ func (s *session) joined(ctx context.Context, source LogSource) Check {
 				continue
 			}
 			if leaked := secret.in(line.Text); leaked != "" {
-				problems = append(problems, fmt.Sprintf("a line of %s has %q, which was sent: %.200s", line.Service, leaked, line.Text))
+				wrong.add("a line of %s has %q, which was sent: %.200s", line.Service, leaked, line.Text)
 			}
 			if !own {
 				continue
 			}
 			p := place{line.Service, line.TraceID, line.SpanID}
 			if !spans[p] {
-				problems = append(problems, fmt.Sprintf("a line of %s names span %s, which is not in trace %s", p.service, p.span, p.trace))
+				wrong.add("a line of %s names span %s, which is not in trace %s", p.service, p.span, p.trace)
 			}
 			if line.Message == requestLine {
 				seen[p]++
 			}
 		}
-		for p := range server {
-			if seen[p] != 1 {
-				problems = append(problems, fmt.Sprintf("%d request lines of %s for trace %s, span %s, want 1", seen[p], p.service, p.trace, p.span))
+		for p, demand := range server {
+			if n := seen[p]; n > 1 || n == 0 && demand {
+				wrong.add("%d request lines of %s for trace %s, span %s, want 1", n, p.service, p.trace, p.span)
 			}
 		}
-		if err := s.jaeger.each(ctx, slices.Sorted(maps.Keys(foreign)), func(id string, t traceOf) {
+		err = s.jaeger.each(ctx, slices.Sorted(maps.Keys(foreign)), func(id string, t traceOf) {
 			if len(t) == 0 {
-				problems = append(problems, "trace "+id+" of a line is not stored")
+				wrong.add("trace %s of a line is not stored", id)
 			}
 			stored++
-		}); err != nil {
-			problems = append(problems, err.Error())
-		}
-		return len(problems) == 0
+		})
+		slices.Sort(*wrong)
+		return err
 	})
-	slices.Sort(problems)
-	c := verdict(name, problems, "%d requests have a line each, and each line its span", len(server))
+	c := verdict(name, wrong, "%d requests have a line each, and each line its span", demanded)
 	if stored > 0 {
 		c.Text += fmt.Sprintf("; so have %d traces of others", stored)
+	}
+	if shed := len(server) - demanded; shed > 0 {
+		c.Text += fmt.Sprintf("; not looked for: lines of %d shed requests (429, 503), of which services log ten a second", shed)
 	}
 	return c
 }

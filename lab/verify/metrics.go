@@ -36,29 +36,6 @@ func ReadRules(files fs.FS, pattern string) ([]RuleName, error) {
 	return rules, nil
 }
 
-// unborn are metrics that are there only after what they count has happened for the first
-// time, and why.
-var unborn = map[string]string{
-	"otelcol_exporter_enqueue_failed_spans_total":         queueFull,
-	"otelcol_exporter_enqueue_failed_metric_points_total": queueFull,
-	"otelcol_exporter_enqueue_failed_log_records_total":   queueFull,
-	"soundcheck_fault_injected_total":                     "no fault was on yet",
-	"soundcheck_upstream_retries_total":                   "the proxy had to send nothing again yet",
-	"soundcheck_upstream_hedges_total":                    "the proxy sends nothing twice unless -hedge-after says so",
-	"soundcheck_upstream_shed_total":                      "the proxy has shed no request yet",
-	"soundcheck_overload_queue_wait_seconds":              "no request had to wait in a queue yet",
-	"otelcol_deltatocumulative_datapoints_total":          "no service has sent a delta yet",
-	"jaeger_storage_requests_total":                       noRead,
-	"jaeger_storage_latency_seconds":                      noRead,
-	"jaeger_storage_latency_seconds_count":                noRead,
-	"jaeger_storage_latency_seconds_sum":                  noRead,
-	"ALERTS":                                              "no alert has fired yet",
-}
-
-const noRead = "nobody has looked at a trace yet"
-
-const queueFull = "no queue of the Collector was full yet"
-
 // labelValues is what a dashboard's variable asks for.
 var labelValues = regexp.MustCompile(`^\s*label_values\((?:(.*),)?\s*[A-Za-z_][A-Za-z0-9_]*\s*\)\s*$`)
 
@@ -69,37 +46,30 @@ func (s *session) metrics(ctx context.Context) []Check {
 
 // rules makes sure that Prometheus evaluates the rules of the files, without an error.
 func (s *session) rules(ctx context.Context) Check {
-	const name = "rules"
-	var problems []string
-	s.eventually(ctx, func() bool {
-		problems = nil
+	wrong := s.eventually(ctx, func(wrong *problems) error {
 		live, err := s.prom.rules(ctx)
-		if err != nil {
-			problems = []string{err.Error()}
-			return false
-		}
 		loaded := map[string]bool{}
 		for _, r := range live {
 			loaded[r.Name] = true
 			if r.Health != "ok" {
-				problems = append(problems, fmt.Sprintf("%s: health %q %s", r.Name, r.Health, r.LastError))
+				wrong.add("%s: health %q %s", r.Name, r.Health, r.LastError)
 			}
 		}
 		for _, r := range s.Rules {
-			if !loaded[r.Name] {
-				problems = append(problems, fmt.Sprintf("%s %s is not loaded", r.Kind, r.Name))
+			if err == nil && !loaded[r.Name] {
+				wrong.add("%s %s is not loaded", r.Kind, r.Name)
 			}
 		}
-		return len(problems) == 0
+		return err
 	})
-	return verdict(name, problems, "%d recording and alerting rules are evaluated", len(s.Rules))
+	return verdict("rules", wrong, "%d recording and alerting rules are evaluated", len(s.Rules))
 }
 
 // names makes sure that each metric that is asked for exists.
 func (s *session) names(ctx context.Context) Check {
-	const name = "metric names"
 	asked := map[string][]string{} // by metric, who asks
-	ask := func(expr, who string) {
+	ask := func(expr, format string, args ...any) {
+		who := fmt.Sprintf(format, args...)
 		for _, n := range metricNames(expr) {
 			if !slices.Contains(asked[n], who) {
 				asked[n] = append(asked[n], who)
@@ -109,43 +79,41 @@ func (s *session) names(ctx context.Context) Check {
 	for _, d := range s.Dashboards {
 		for _, v := range d.Variables {
 			if m := labelValues.FindStringSubmatch(v.Query); m != nil {
-				ask(m[1], fmt.Sprintf("variable %s of %q", v.Name, d.Title))
+				ask(m[1], "variable %s of %q", v.Name, d.Title)
 			}
 		}
 		for _, p := range d.Panels {
 			for _, t := range p.Targets {
-				ask(s.interpolate(t.Expr, time.Now()), fmt.Sprintf("panel %q of %q", p.Title, d.Title))
+				ask(s.interpolate(t.Expr, time.Now()), "panel %q of %q", p.Title, d.Title)
 			}
 		}
 	}
-	var problems, notes []string
-	s.eventually(ctx, func() bool {
-		problems, notes = nil, nil
+	var notes []string
+	wrong := s.eventually(ctx, func(wrong *problems) error {
 		live, err := s.prom.rules(ctx)
 		if err != nil {
-			problems = []string{err.Error()}
-			return false
+			return err
 		}
 		for _, r := range live {
-			ask(r.Query, "rule "+r.Name)
+			ask(r.Query, "rule %s", r.Name)
 		}
 		there, err := s.prom.names(ctx)
 		if err != nil {
-			problems = []string{err.Error()}
-			return false
+			return err
 		}
+		notes = nil
 		for _, n := range slices.Sorted(maps.Keys(asked)) {
 			switch {
-			case there[n]:
-			case unborn[n] != "":
-				notes = append(notes, n+" is not there: "+unborn[n])
+			case slices.Contains(there, n):
+			case optionalMetrics[n] != "":
+				notes = append(notes, n+" is not there: "+optionalMetrics[n])
 			default:
-				problems = append(problems, n+" does not exist: "+strings.Join(asked[n], ", "))
+				wrong.add("%s does not exist: %s", n, strings.Join(asked[n], ", "))
 			}
 		}
-		return len(problems) == 0
+		return nil
 	})
-	c := verdict(name, problems, "%d names in dashboards and rules; %d of them may be missing", len(asked), len(notes))
+	c := verdict("metric names", wrong, "%d names in dashboards and rules; %d of them may be missing", len(asked), len(notes))
 	c.Details = append(c.Details, notes...)
 	return c
 }
@@ -157,7 +125,12 @@ func (s *session) cardinality(ctx context.Context) Check {
 	if err != nil {
 		return failed(name, "%v", err)
 	}
-	var problems []string
+	// What the SDK puts together because there are too many.
+	over, err := s.prom.query(ctx, `count by (__name__, service_name) ({otel_metric_overflow="true"})`)
+	if err != nil {
+		return failed(name, "%v", err)
+	}
+	var wrong problems
 	total, most, largest := 0, 0, ""
 	for _, r := range list {
 		n := int(r.samples[0].value)
@@ -165,22 +138,68 @@ func (s *session) cardinality(ctx context.Context) Check {
 			most, largest = n, r.labels["__name__"]
 		}
 		if n > s.MaxSeries {
-			problems = append(problems, fmt.Sprintf("%s has %d series, more than %d", r.labels["__name__"], n, s.MaxSeries))
+			wrong.add("%s has %d series, more than %d", r.labels["__name__"], n, s.MaxSeries)
 		}
 	}
 	if total > s.MaxTotalSeries {
-		problems = append(problems, fmt.Sprintf("%d series, more than %d", total, s.MaxTotalSeries))
+		wrong.add("%d series, more than %d", total, s.MaxTotalSeries)
 	}
 	if total == 0 {
-		problems = append(problems, "there is no series")
-	}
-	// What the SDK puts together because there are too many.
-	over, err := s.prom.query(ctx, `count by (__name__, service_name) ({otel_metric_overflow="true"})`)
-	if err != nil {
-		return failed(name, "%v", err)
+		wrong.add("there is no series")
 	}
 	for _, r := range over {
-		problems = append(problems, fmt.Sprintf("%s of %s has more series than its SDK keeps apart", r.labels["__name__"], r.labels["service_name"]))
+		wrong.add("%s of %s has more series than its SDK keeps apart", r.labels["__name__"], r.labels["service_name"])
 	}
-	return verdict(name, problems, "%d series of %d metrics (%d allowed); most has %s: %d (%d allowed)", total, len(list), s.MaxTotalSeries, largest, most, s.MaxSeries)
+	return verdict(name, wrong, "%d series of %d metrics (%d allowed); most has %s: %d (%d allowed)", total, len(list), s.MaxTotalSeries, largest, most, s.MaxSeries)
+}
+
+// exemplarsEach is how many of a histogram of a service are followed.
+const exemplarsEach = 10
+
+// exemplars makes sure that each leads to a stored trace, and to a span of who names it.
+func (s *session) exemplars(ctx context.Context) []Check {
+	var followed, groups int
+	wrong := s.eventually(ctx, func(wrong *problems) error {
+		followed, groups = 0, 0
+		for _, metric := range slices.Sorted(maps.Keys(exemplarHistograms)) {
+			byService, err := s.prom.exemplars(ctx, metric, s.load.Begin, time.Now())
+			if err != nil {
+				return err
+			}
+			for _, service := range exemplarHistograms[metric] {
+				if len(byService[service]) == 0 {
+					wrong.add("%s of %s has none", metric, service)
+				}
+			}
+			for service, list := range byService {
+				groups++
+				followed += min(len(list), exemplarsEach)
+				if err := s.follow(ctx, wrong, metric, service, list); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	return []Check{verdict("exemplars", wrong, "%d exemplars of %d histograms lead to their spans", followed, groups)}
+}
+
+// follow adds what is wrong with some of the exemplars, which are spread over all.
+func (s *session) follow(ctx context.Context, wrong *problems, metric, service string, list []exemplar) error {
+	spans := map[string][]string{}
+	for i := range min(len(list), exemplarsEach) {
+		e := list[i*len(list)/min(len(list), exemplarsEach)]
+		if e.trace == "" {
+			wrong.add("%s of %s: an exemplar without trace_id", metric, service)
+			continue
+		}
+		spans[e.trace] = append(spans[e.trace], e.span)
+	}
+	return s.jaeger.each(ctx, slices.Sorted(maps.Keys(spans)), func(id string, t traceOf) {
+		for _, want := range spans[id] {
+			if !slices.ContainsFunc(t, func(sp *span) bool { return sp.SpanID == want && sp.service == service }) {
+				wrong.add("%s of %s: span %s of trace %s is not stored (%d spans are)", metric, service, want, id, len(t))
+			}
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"soundcheck/dashboards"
@@ -64,40 +65,33 @@ type view struct {
 
 // dashboard makes sure that every panel of a dashboard shows something.
 func (s *session) dashboard(ctx context.Context, d dashboards.Dashboard) Check {
+	d.Panels = slices.DeleteFunc(slices.Clone(d.Panels), func(p dashboards.Panel) bool { return p.Type == "row" || p.Type == "text" })
 	views := make([]view, len(d.Panels))
-	isChart := func(p dashboards.Panel) bool { return p.Type != "row" && p.Type != "text" }
-	s.eventually(ctx, func() bool {
-		all := true
+	var notes []string
+	var queries, shown, excused int
+	wrong := s.eventually(ctx, func(wrong *problems) error {
+		notes, queries, shown, excused = nil, 0, 0, 0
 		for i, p := range d.Panels {
-			if isChart(p) && (views[i].empty != "" || views[i].quiet == nil) {
+			if views[i].empty != "" || views[i].quiet == nil {
 				views[i] = s.view(ctx, p)
-				all = all && (views[i].empty == "" || p.MayBeEmpty != "")
+			}
+			queries += len(p.Targets)
+			switch v := views[i]; {
+			case v.empty == "":
+				shown++
+				for _, q := range v.quiet {
+					notes = append(notes, fmt.Sprintf("%q shows data, but none for %s", p.Title, q))
+				}
+			case p.MayBeEmpty != "":
+				excused++
+				notes = append(notes, fmt.Sprintf("%q may be empty: %s", p.Title, p.MayBeEmpty))
+			default:
+				wrong.add("%q: %s", p.Title, v.empty)
 			}
 		}
-		return all
+		return nil
 	})
-	var problems, notes []string
-	charts, queries, shown, excused := 0, 0, 0, 0
-	for i, p := range d.Panels {
-		if !isChart(p) {
-			continue
-		}
-		charts++
-		queries += len(p.Targets)
-		switch v := views[i]; {
-		case v.empty == "":
-			shown++
-			for _, q := range v.quiet {
-				notes = append(notes, fmt.Sprintf("%q shows data, but none for %s", p.Title, q))
-			}
-		case p.MayBeEmpty != "":
-			excused++
-			notes = append(notes, fmt.Sprintf("%q may be empty: %s", p.Title, p.MayBeEmpty))
-		default:
-			problems = append(problems, fmt.Sprintf("%q: %s", p.Title, v.empty))
-		}
-	}
-	c := verdict("dashboard "+d.UID, problems, "%d of %d panels show data (%d queries)", shown, charts, queries)
+	c := verdict("dashboard "+d.UID, wrong, "%d of %d panels show data (%d queries)", shown, len(d.Panels), queries)
 	if excused > 0 {
 		c.Text += fmt.Sprintf("; %d may be empty", excused)
 	}
@@ -150,12 +144,7 @@ func clip(expr string) string {
 }
 
 func hasNumber(list []series) bool {
-	for _, r := range list {
-		for _, v := range r.samples {
-			if !math.IsNaN(v.value) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(list, func(r series) bool {
+		return slices.ContainsFunc(r.samples, func(v sample) bool { return !math.IsNaN(v.value) })
+	})
 }

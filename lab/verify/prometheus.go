@@ -20,10 +20,44 @@ type sample struct {
 	value float64
 }
 
+// UnmarshalJSON reads [time, "value"] and [time, {"count": "value", …}].
+func (s *sample) UnmarshalJSON(b []byte) error {
+	var pair [2]json.RawMessage
+	var at float64
+	if err := json.Unmarshal(b, &pair); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(pair[0], &at); err != nil {
+		return fmt.Errorf("%s is no time: %w", pair[0], err)
+	}
+	s.at = time.UnixMilli(int64(math.Round(at * 1000)))
+	var text string
+	if json.Unmarshal(pair[1], &text) != nil {
+		var h struct{ Count string }
+		if err := json.Unmarshal(pair[1], &h); err != nil {
+			return fmt.Errorf("%.100s is no value: %w", pair[1], err)
+		}
+		text = h.Count
+	}
+	var err error
+	s.value, err = strconv.ParseFloat(text, 64)
+	return err
+}
+
 // series is what a query found.
 type series struct {
 	labels  map[string]string
 	samples []sample
+}
+
+// valueAt is the last value that is not after t; 0: there is none.
+func (r series) valueAt(t time.Time) (v float64) {
+	for _, s := range r.samples {
+		if !s.at.After(t) {
+			v = s.value
+		}
+	}
+	return v
 }
 
 func (p *prometheus) answer(ctx context.Context, path string, query url.Values, into any) error {
@@ -65,7 +99,7 @@ func (p *prometheus) queryRange(ctx context.Context, expr string, from, to time.
 
 func unix(t time.Time) string { return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64) }
 
-func (p *prometheus) evaluate(ctx context.Context, path string, query url.Values) ([]series, error) {
+func (p *prometheus) evaluate(ctx context.Context, path string, query url.Values) (all []series, err error) {
 	var data struct {
 		ResultType string
 		Result     json.RawMessage
@@ -73,63 +107,31 @@ func (p *prometheus) evaluate(ctx context.Context, path string, query url.Values
 	if err := p.answer(ctx, path, query, &data); err != nil {
 		return nil, err
 	}
-	if data.ResultType == "scalar" {
-		var pair [2]json.RawMessage
-		if err := json.Unmarshal(data.Result, &pair); err != nil {
-			return nil, err
-		}
-		s, err := readSample(pair)
-		return []series{{samples: []sample{s}}}, err
-	}
 	var list []struct {
-		Metric     map[string]string
-		Value      *[2]json.RawMessage
-		Values     [][2]json.RawMessage
-		Histogram  *[2]json.RawMessage
-		Histograms [][2]json.RawMessage
+		Metric             map[string]string
+		Value, Histogram   *sample
+		Values, Histograms []sample
 	}
-	if err := json.Unmarshal(data.Result, &list); err != nil {
+	if data.ResultType == "scalar" {
+		all = []series{{samples: make([]sample, 1)}}
+		err = json.Unmarshal(data.Result, &all[0].samples[0])
+	} else {
+		err = json.Unmarshal(data.Result, &list)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: the result is not as expected: %w", p.name, err)
 	}
-	var all []series
 	for _, r := range list {
-		found := series{labels: r.Metric}
-		pairs := slices.Concat(r.Values, r.Histograms)
-		for _, one := range []*[2]json.RawMessage{r.Value, r.Histogram} {
-			if one != nil {
-				pairs = append(pairs, *one)
+		found := series{r.Metric, slices.Concat(r.Values, r.Histograms)}
+		for _, s := range []*sample{r.Value, r.Histogram} {
+			if s != nil {
+				found.samples = append(found.samples, *s)
 			}
-		}
-		for _, pair := range pairs {
-			s, err := readSample(pair)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", p.name, err)
-			}
-			found.samples = append(found.samples, s)
 		}
 		slices.SortFunc(found.samples, func(a, b sample) int { return a.at.Compare(b.at) })
 		all = append(all, found)
 	}
 	return all, nil
-}
-
-// readSample reads [time, "value"] and [time, {"count": "value", …}].
-func readSample(pair [2]json.RawMessage) (s sample, err error) {
-	var at float64
-	if err := json.Unmarshal(pair[0], &at); err != nil {
-		return s, fmt.Errorf("%s is no time: %w", pair[0], err)
-	}
-	s.at = time.UnixMilli(int64(math.Round(at * 1000)))
-	var text string
-	if json.Unmarshal(pair[1], &text) != nil {
-		var h struct{ Count string }
-		if err := json.Unmarshal(pair[1], &h); err != nil {
-			return s, fmt.Errorf("%.100s is no value: %w", pair[1], err)
-		}
-		text = h.Count
-	}
-	s.value, err = strconv.ParseFloat(text, 64)
-	return s, err
 }
 
 // one evaluates an expression that has one value. False: it has none.
@@ -146,57 +148,42 @@ func (p *prometheus) one(ctx context.Context, expr string) (float64, bool, error
 	return list[0].samples[0].value, true, nil
 }
 
-// exemplar is a request that a histogram names.
-type exemplar struct {
-	metric, service string
-	trace, span     string
-}
+// exemplar is a request that a histogram of a service names.
+type exemplar struct{ metric, service, trace, span string }
 
-// exemplars returns those of the metrics that a selector names.
-func (p *prometheus) exemplars(ctx context.Context, selector string, from, to time.Time) ([]exemplar, error) {
+// exemplars returns those of a metric, by service.
+func (p *prometheus) exemplars(ctx context.Context, metric string, from, to time.Time) (map[string][]exemplar, error) {
 	var data []struct {
 		SeriesLabels map[string]string
 		Exemplars    []struct{ Labels map[string]string }
 	}
-	if err := p.answer(ctx, "/api/v1/query_exemplars", url.Values{"query": {selector}, "start": {unix(from)}, "end": {unix(to)}}, &data); err != nil {
+	if err := p.answer(ctx, "/api/v1/query_exemplars", url.Values{"query": {metric}, "start": {unix(from)}, "end": {unix(to)}}, &data); err != nil {
 		return nil, err
 	}
-	var all []exemplar
+	all := map[string][]exemplar{}
 	for _, s := range data {
+		service := s.SeriesLabels["service_name"]
 		for _, e := range s.Exemplars {
-			all = append(all, exemplar{s.SeriesLabels["__name__"], s.SeriesLabels["service_name"], e.Labels["trace_id"], e.Labels["span_id"]})
+			all[service] = append(all[service], exemplar{metric, service, e.Labels["trace_id"], e.Labels["span_id"]})
 		}
 	}
 	return all, nil
 }
 
 // names returns every metric name.
-func (p *prometheus) names(ctx context.Context) (map[string]bool, error) {
-	var list []string
-	if err := p.answer(ctx, "/api/v1/label/__name__/values", nil, &list); err != nil {
-		return nil, err
-	}
-	names := map[string]bool{}
-	for _, n := range list {
-		names[n] = true
-	}
-	return names, nil
+func (p *prometheus) names(ctx context.Context) (names []string, err error) {
+	err = p.answer(ctx, "/api/v1/label/__name__/values", nil, &names)
+	return names, err
 }
 
 // rule is one that Prometheus evaluates.
-type rule struct {
-	Name, Query, Health, LastError, Type string
-	LastEvaluation                       time.Time
-}
+type rule struct{ Name, Query, Health, LastError string }
 
-func (p *prometheus) rules(ctx context.Context) ([]rule, error) {
+func (p *prometheus) rules(ctx context.Context) (all []rule, err error) {
 	var data struct{ Groups []struct{ Rules []rule } }
-	if err := p.answer(ctx, "/api/v1/rules", nil, &data); err != nil {
-		return nil, err
-	}
-	var all []rule
+	err = p.answer(ctx, "/api/v1/rules", nil, &data)
 	for _, g := range data.Groups {
 		all = append(all, g.Rules...)
 	}
-	return all, nil
+	return all, err
 }

@@ -6,45 +6,6 @@ import (
 	"strings"
 )
 
-// Names of the services.
-const (
-	proxyService = "proxy-service"
-	storeService = "album-store"
-	loadgenName  = "loadgen"
-	datagenName  = "datagen"
-)
-
-// domain says which calls of the store's domain an HTTP operation makes.
-var domain = map[string][]string{
-	"GET /albums":         {"album.list", "album.stream"},
-	"GET /albums/:id":     {"album.get"},
-	"PUT /albums/:id":     {"album.put"},
-	"DELETE /albums/:id":  {"album.delete"},
-	"POST /albums":        {"album.create", "album.submit"},
-	"POST /albums/batch":  {"album.create", "album.submit"},
-	"GET /operations/:id": {"album.operation"},
-}
-
-// workName is the root span of an operation's work.
-const workName = "album.work"
-
-// levels are the spans of a request, from the client to the statement. Each hangs on the
-// one before.
-var levels = []struct{ service, kind string }{
-	{"", "client"}, // loadgen or datagen
-	{proxyService, "server"},
-	{proxyService, "client"},
-	{storeService, "server"},
-	{storeService, "internal"},
-	{storeService, "client"},
-}
-
-// waits reports whether a span says what a service waited for: a place (the queue), or a
-// fault. There can be some on every level.
-func waits(s *span) bool {
-	return s.kind() == "internal" && (strings.HasPrefix(s.OperationName, "fault ") || s.OperationName == "overload queue")
-}
-
 // tree is a trace whose every span hangs on its root.
 type tree struct {
 	root     *span
@@ -125,21 +86,16 @@ func requestShape(t traceOf, from string, statements bool) error {
 
 // descend checks what hangs on a span of a level.
 func (t *tree) descend(s *span, level int, operation string, statements bool) error {
-	switch levels[level].kind {
-	case "internal":
-		if !slices.Contains(domain[operation], s.OperationName) {
-			return fmt.Errorf("%v in a %s, want one of %v", s, operation, domain[operation])
-		}
-	default:
-		if level < len(levels)-1 && s.OperationName != operation {
-			return fmt.Errorf("%v in a trace of %q", s, operation)
-		}
-	}
+	last, call := level == len(levels)-1, levels[level].kind == "internal"
 	below := t.below(s)
-	if level == len(levels)-1 {
-		if len(below) > 0 {
-			return fmt.Errorf("%v hangs on %v", below[0], s)
-		}
+	switch want := calls(operation); {
+	case call && !slices.Contains(want, s.OperationName):
+		return fmt.Errorf("%v in a %s, want one of %v", s, operation, want)
+	case !call && !last && s.OperationName != operation:
+		return fmt.Errorf("%v in a trace of %q", s, operation)
+	case last && len(below) > 0:
+		return fmt.Errorf("%v hangs on %v", below[0], s)
+	case last:
 		return nil
 	}
 	next := levels[level+1]

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"time"
 )
@@ -39,46 +38,46 @@ func (s *session) traces(ctx context.Context) []Check {
 	// A store without a database has no statements.
 	_, f.statements, _ = s.prom.one(ctx, `count(db_client_operation_duration_seconds{service_name="`+storeService+`"})`)
 	checks := []Check{s.requestTraces(ctx), s.datagenTraces(ctx), s.workTraces(ctx), s.callerTrace(ctx)}
-	var unconventional, leaked []string
+	var unconventional, leaked problems
 	spans, secret := 0, newSecrets(s.load.Private)
 	all := f.all()
 	for _, id := range slices.Sorted(maps.Keys(all)) {
 		spans += len(all[id])
-		unconventional = append(unconventional, conventions(all[id], s.Environment, s.StoreElsewhere)...)
-		leaked = append(leaked, leaks(all[id], secret)...)
+		unconventional.conventions(all[id], s.Environment, s.StoreElsewhere)
+		leaked.leaks(all[id], secret)
 	}
 	if spans == 0 {
 		return append(checks, failed("conventions", "no span to look at"), failed("private data in spans", "no span to look at"))
 	}
 	return append(checks,
 		verdict("conventions", unconventional, "names, kinds, attributes and status of %d spans in %d traces", spans, len(all)),
-		verdict("private data in spans", leaked, "%d titles and artists that were sent, and %d attributes, looked for in %d spans", len(secret.texts), len(personal), spans))
+		verdict("private data in spans", leaked, "%d titles and artists that were sent, and %d attributes, looked for in %d spans", len(secret.texts), len(personalAttributes), spans))
 }
 
-// requestTraces looks up each request of loadgen.
+// requestTraces looks up each request of loadgen. One that is whole is not looked up again.
 func (s *session) requestTraces(ctx context.Context) Check {
 	const name = "traces: loadgen"
-	wrong := map[string]string{}
-	for _, id := range s.load.Traces {
-		wrong[id] = "is not stored"
-	}
-	var err error
-	s.eventually(ctx, func() bool {
-		err = s.jaeger.each(ctx, slices.Sorted(maps.Keys(wrong)), func(id string, t traceOf) {
+	whole := map[string]bool{}
+	var failure error
+	wrong := s.eventually(ctx, func(wrong *problems) error {
+		missing := slices.DeleteFunc(slices.Clone(s.load.Traces), func(id string) bool { return whole[id] })
+		failure = s.jaeger.each(ctx, missing, func(id string, t traceOf) {
 			if len(t) == 0 {
+				wrong.add("trace %s: is not stored", id)
 				return
 			}
 			s.found.requests[id] = t
-			if e := requestShape(t, loadgenName, s.found.statements); e != nil {
-				wrong[id] = e.Error()
-			} else {
-				delete(wrong, id)
+			if err := requestShape(t, loadgenName, s.found.statements); err != nil {
+				wrong.add("trace %s: %v", id, err)
+				return
 			}
+			whole[id] = true
 		})
-		return err == nil && len(wrong) == 0
+		slices.Sort(*wrong)
+		return failure
 	})
-	if err != nil {
-		return failed(name, "%v", err)
+	if failure != nil {
+		return failed(name, "%v", failure)
 	}
 	kinds := map[string]bool{}
 	for _, t := range s.found.requests {
@@ -86,37 +85,32 @@ func (s *session) requestTraces(ctx context.Context) Check {
 			kinds[r.OperationName] = true
 		}
 	}
-	var problems []string
-	for _, id := range slices.Sorted(maps.Keys(wrong)) {
-		problems = append(problems, "trace "+id+": "+wrong[id])
+	if len(whole) == 0 {
+		wrong.add("no trace is whole")
 	}
-	whole := len(s.load.Traces) - len(wrong)
-	if whole == 0 {
-		problems = append(problems, "no trace is whole")
-	}
-	return verdict(name, problems, "%d of %d requests are whole traces, of %d operations", whole, len(s.load.Traces), len(kinds))
-}
-
-// tagged is a search for an attribute.
-func tagged(key, value string) url.Values {
-	b, _ := json.Marshal(map[string]string{key: value}) // of strings: there is no error
-	return url.Values{"tags": {string(b)}}
+	return verdict(name, wrong, "%d of %d requests are whole traces, of %d operations", len(whole), len(s.load.Traces), len(kinds))
 }
 
 // searched is how many traces a search for few may find.
 const searched = 1000
 
+// tagged searches for the load's traces with an attribute.
+func (s *session) tagged(ctx context.Context, service, key, value string, to time.Time) ([]traceOf, error) {
+	tags, err := json.Marshal(map[string]string{key: value})
+	if err != nil {
+		return nil, err
+	}
+	return s.jaeger.search(ctx, service, string(tags), s.load.Begin.Add(-margin), to.Add(margin), searched)
+}
+
 // datagenTraces searches for those of datagen.
 func (s *session) datagenTraces(ctx context.Context) Check {
-	const name = "traces: datagen"
-	var problems []string
 	posts := 0
-	s.eventually(ctx, func() bool {
-		problems, posts = nil, 0
-		list, err := s.jaeger.search(ctx, datagenName, tagged(verifyKey, s.load.Datagen), s.load.Begin.Add(-margin), s.load.End.Add(margin), searched)
+	wrong := s.eventually(ctx, func(wrong *problems) error {
+		posts = 0
+		list, err := s.tagged(ctx, datagenName, verifyKey, s.load.Datagen, s.load.End)
 		if err != nil {
-			problems = []string{err.Error()}
-			return false
+			return err
 		}
 		for _, t := range list {
 			s.found.datagen[t[0].TraceID] = t
@@ -124,20 +118,19 @@ func (s *session) datagenTraces(ctx context.Context) Check {
 				posts++
 			}
 			if err := requestShape(t, datagenName, s.found.statements); err != nil {
-				problems = append(problems, "trace "+t[0].TraceID+": "+err.Error())
+				wrong.add("trace %s: %v", t[0].TraceID, err)
 			}
 		}
 		if posts < s.load.Posts {
-			problems = append(problems, fmt.Sprintf("%d traces that create albums, want %d", posts, s.load.Posts))
+			wrong.add("%d traces that create albums, want %d", posts, s.load.Posts)
 		}
-		return len(problems) == 0
+		return nil
 	})
-	return verdict(name, problems, "%d whole traces, %d of which create albums", len(s.found.datagen), posts)
+	return verdict("traces: datagen", wrong, "%d whole traces, %d of which create albums", len(s.found.datagen), posts)
 }
 
 // workTraces searches for what the operations did, which are traces of their own.
 func (s *session) workTraces(ctx context.Context) Check {
-	const name = "traces: operations"
 	requests := map[string]string{} // by operation, the trace that asked for it
 	for id, t := range s.found.datagen {
 		for _, sp := range t {
@@ -146,61 +139,46 @@ func (s *session) workTraces(ctx context.Context) Check {
 			}
 		}
 	}
-	var problems []string
-	s.eventually(ctx, func() bool {
-		problems = nil
+	wrong := s.eventually(ctx, func(wrong *problems) error {
 		for operation, id := range requests {
-			list, err := s.jaeger.search(ctx, storeService, tagged("album.operation.id", operation), s.load.Begin.Add(-margin), time.Now().Add(margin), searched)
+			list, err := s.tagged(ctx, storeService, "album.operation.id", operation, time.Now())
 			if err != nil {
-				problems = []string{err.Error()}
-				return false
+				return err
 			}
-			works := 0
-			for _, t := range list {
-				if t[0].TraceID == id {
-					continue
-				}
-				works++
+			works := slices.DeleteFunc(list, func(t traceOf) bool { return t[0].TraceID == id })
+			for _, t := range works {
 				s.found.work[t[0].TraceID] = t
 				if request, err := workShape(t, s.found.statements); err != nil {
-					problems = append(problems, "trace "+t[0].TraceID+": "+err.Error())
+					wrong.add("trace %s: %v", t[0].TraceID, err)
 				} else if request.TraceID != id {
-					problems = append(problems, "trace "+t[0].TraceID+" links to "+request.TraceID+", want "+id)
+					wrong.add("trace %s links to %s, want %s", t[0].TraceID, request.TraceID, id)
 				}
 			}
-			if works == 0 {
-				problems = append(problems, "operation "+operation+" of trace "+id+": no trace of its work")
+			if len(works) == 0 {
+				wrong.add("operation %s of trace %s: no trace of its work", operation, id)
 			}
 		}
 		if len(requests) != s.load.Operations {
-			problems = append(problems, fmt.Sprintf("%d operations in datagen's traces, want %d", len(requests), s.load.Operations))
+			wrong.add("%d operations in datagen's traces, want %d", len(requests), s.load.Operations)
 		}
-		return len(problems) == 0
+		return nil
 	})
-	return verdict(name, problems, "the work of %d operations, each a whole trace that links to its request", len(s.found.work))
+	return verdict("traces: operations", wrong, "the work of %d operations, each a whole trace that links to its request", len(s.found.work))
 }
 
 // callerTrace searches for the request that came without trace context: the proxy begins
 // its trace.
 func (s *session) callerTrace(ctx context.Context) Check {
-	const name = "traces: any caller"
-	var problem error
-	s.eventually(ctx, func() bool {
-		var list []traceOf
-		list, problem = s.jaeger.search(ctx, proxyService, tagged("user_agent.original", s.load.Caller), s.load.Begin.Add(-margin), s.load.End.Add(margin), searched)
-		switch {
-		case problem != nil:
-			return false
-		case len(list) != 1:
-			problem = fmt.Errorf("%d traces of the request that had no trace context, want 1", len(list))
-			return false
+	wrong := s.eventually(ctx, func(*problems) error {
+		list, err := s.tagged(ctx, proxyService, "user_agent.original", s.load.Caller, s.load.End)
+		if err != nil {
+			return err
+		}
+		if len(list) != 1 {
+			return fmt.Errorf("%d traces of the request that had no trace context, want 1", len(list))
 		}
 		s.found.caller[list[0][0].TraceID] = list[0]
-		problem = requestShape(list[0], "", s.found.statements)
-		return problem == nil
+		return requestShape(list[0], "", s.found.statements)
 	})
-	if problem != nil {
-		return failed(name, "%v", problem)
-	}
-	return passed(name, "a request without trace context is a whole trace that begins at the proxy")
+	return single("traces: any caller", wrong, "a request without trace context is a whole trace that begins at the proxy")
 }

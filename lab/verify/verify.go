@@ -9,8 +9,11 @@ package verify
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"soundcheck/dashboards"
@@ -95,21 +98,62 @@ func failed(name, format string, args ...any) Check {
 	return Check{Name: name, Outcome: Failed, Text: fmt.Sprintf(format, args...)}
 }
 
-// verdict fails if there are problems.
-func verdict(name string, problems []string, format string, args ...any) Check {
+// verdict fails if there are problems: they are its details.
+func verdict(name string, wrong problems, format string, args ...any) Check {
 	c := passed(name, format, args...)
-	if len(problems) > 0 {
-		c.Outcome = Failed
-		c.Details = shorten(problems)
+	if len(wrong) > 0 {
+		c.Outcome, c.Details = Failed, shorten(wrong)
 	}
 	return c
 }
+
+// single fails if there is a problem: the first is its text.
+func single(name string, wrong problems, format string, args ...any) Check {
+	if len(wrong) > 0 {
+		return failed(name, "%s", wrong[0])
+	}
+	return passed(name, format, args...)
+}
+
+// problems are what is wrong, each a line.
+type problems []string
+
+func (p *problems) add(format string, args ...any) { *p = append(*p, fmt.Sprintf(format, args...)) }
 
 func shorten(list []string) []string {
 	if n := len(list); n > maxDetails {
 		return append(list[:maxDetails:maxDetails], fmt.Sprintf("… and %d more", n-maxDetails))
 	}
 	return list
+}
+
+// WriteJSON writes the result as a JSON object.
+func (r *Result) WriteJSON(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(r)
+}
+
+// WriteText writes the result as a table.
+func (r *Result) WriteText(w io.Writer) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "CHECK\tRESULT\tMEASURED")
+	for _, c := range r.Checks {
+		fmt.Fprintf(tw, "%s\t%s\t%s\n", c.Name, c.Outcome, c.Text)
+		for _, d := range c.Details {
+			fmt.Fprintf(tw, "\t\t  %s\n", d)
+		}
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	verdict := "all is well"
+	if n := r.Failed(); n > 0 {
+		verdict = fmt.Sprintf("%d of %d checks FAILED", n, len(r.Checks))
+	}
+	_, err := fmt.Fprintf(w, "\n%s: environment %s, %.0f s\n", verdict, r.Environment, r.Seconds)
+	return err
 }
 
 // reachTimeout is for the first questions.
@@ -196,18 +240,25 @@ func (s *session) reach(ctx context.Context) []Check {
 // pollEvery is how often is looked for what arrives late.
 const pollEvery = 500 * time.Millisecond
 
-// eventually asks until check returns true, ctx has ended, or it is too late: Patience
-// after the load, or, if that is over because other things did not come, a tenth of it
-// later.
-func (s *session) eventually(ctx context.Context, check func() bool) {
+// eventually looks until nothing is wrong, ctx has ended, or it is too late: Patience after
+// the load, or, if that is over because other things did not come, a tenth of it later. It
+// returns what was wrong the last time; an error is one problem more.
+func (s *session) eventually(ctx context.Context, look func(wrong *problems) error) (wrong problems) {
 	deadline := s.load.End.Add(s.Patience)
 	if least := time.Now().Add(s.Patience / 10); deadline.Before(least) {
 		deadline = least
 	}
-	for !check() && time.Now().Before(deadline) {
+	for {
+		wrong = nil
+		if err := look(&wrong); err != nil {
+			wrong.add("%v", err)
+		}
+		if len(wrong) == 0 || !time.Now().Before(deadline) {
+			return wrong
+		}
 		select {
 		case <-ctx.Done():
-			return
+			return wrong
 		case <-time.After(min(pollEvery, s.Patience/10)):
 		}
 	}

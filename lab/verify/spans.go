@@ -1,0 +1,127 @@
+package verify
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// conventions adds what is wrong with the spans of a trace. Environment is the services';
+// of an album store that was started elsewhere it may be any.
+func (p *problems) conventions(t traceOf, environment string, storeElsewhere bool) {
+	good := !slices.ContainsFunc(t, func(s *span) bool { return s.status() >= 500 }) // nobody failed
+	for _, s := range t {
+		wrong := s.conventions(good)
+		for _, key := range resourceAttributes {
+			if s.resource.get(key) == "" {
+				wrong.add("its resource has no %s", key)
+			}
+		}
+		if s.service == proxyService || s.service == storeService {
+			e := s.resource.get("deployment.environment.name")
+			if e != environment && (e == "" || s.service == proxyService || !storeElsewhere) {
+				wrong.add("deployment.environment.name is %q, want %q", e, environment)
+			}
+		}
+		for _, what := range wrong {
+			p.add("trace %s: %v: %s", s.TraceID, s, what)
+		}
+	}
+}
+
+// conventions returns what is wrong with a span. Good says that no server failed.
+func (s *span) conventions(good bool) (wrong problems) {
+	rule := ruleOf(s)
+	if rule == nil {
+		wrong.add("no such span is declared in docs/telemetry.md")
+		return wrong
+	}
+	if rule.waits {
+		return nil
+	}
+	for _, key := range rule.attributes {
+		if s.Tags.get(key) == "" {
+			wrong.add("no %s", key)
+		}
+	}
+	want, why := false, "no server failed"
+	if rule.errorFrom > 0 {
+		method, route, _ := strings.Cut(s.OperationName, " ")
+		if m := s.Tags.get("http.request.method"); m != method {
+			wrong.add("http.request.method is %q", m)
+		}
+		if r := s.Tags.get("http.route"); r != route && rule.kind == "server" {
+			wrong.add("http.route is %q", r)
+		}
+		noResponse := s.status() == 0 && rule.kind == "client"
+		want, why = noResponse || s.status() >= rule.errorFrom, fmt.Sprintf("it was answered %d", s.status())
+	}
+	if s.isError() != want && (rule.errorFrom > 0 || good) {
+		wrong.add("its status is an error: %v, want %v: %s", s.isError(), want, why)
+	}
+	return wrong
+}
+
+// secrets are texts that must not be found.
+type secrets struct {
+	texts []string
+	known map[string]string // what was looked at already: most values come often
+}
+
+// minSecret is how long a text has to be: a shorter one can be a part of other words.
+const minSecret = 8
+
+func newSecrets(private []string) *secrets {
+	s := &secrets{known: map[string]string{}}
+	for _, p := range private {
+		if len(p) >= minSecret && !slices.Contains(s.texts, p) {
+			s.texts = append(s.texts, p)
+		}
+	}
+	return s
+}
+
+// in returns the first that a text has, also as it is written in a URL, or "".
+func (s *secrets) in(text string) string {
+	if len(text) < minSecret {
+		return ""
+	}
+	if secret, ok := s.known[text]; ok {
+		return secret
+	}
+	decoded, err := url.QueryUnescape(text)
+	if err != nil {
+		decoded = strings.NewReplacer("+", " ", "%20", " ").Replace(text)
+	}
+	if i := slices.IndexFunc(s.texts, func(secret string) bool { return strings.Contains(text, secret) || strings.Contains(decoded, secret) }); i >= 0 {
+		s.known[text] = s.texts[i]
+	} else {
+		s.known[text] = ""
+	}
+	return s.known[text]
+}
+
+// leaks adds what the spans of a trace tell that nobody may know.
+func (p *problems) leaks(t traceOf, s *secrets) {
+	for _, sp := range t {
+		if secret := s.in(sp.OperationName); secret != "" {
+			p.add("trace %s: %v: its name has %q, which was sent", sp.TraceID, sp, secret)
+		}
+		look := func(where string, list tags) {
+			for _, kv := range list {
+				if slices.Contains(personalAttributes, kv.Key) {
+					p.add("trace %s: %v: %s %s = %s", sp.TraceID, sp, where, kv.Key, text(kv.Value))
+				}
+				if secret := s.in(text(kv.Value)); secret != "" {
+					p.add("trace %s: %v: %s %s has %q, which was sent", sp.TraceID, sp, where, kv.Key, secret)
+				}
+			}
+		}
+		look("attribute", sp.Tags)
+		look("resource attribute", sp.resource)
+		for _, e := range sp.Logs {
+			look("event attribute", e.Fields)
+		}
+	}
+}
