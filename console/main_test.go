@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -10,12 +9,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"soundcheck/console/server"
 	"soundcheck/internal/cli"
+	"soundcheck/internal/cli/clitest"
 )
 
 func none(string) string { return "" }
@@ -56,48 +54,19 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// output is what a program writes, which can be read meanwhile.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-// addresses returns where the program listens.
-func (o *output) addresses() (list []string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for line := range strings.Lines(o.b.String()) {
-		var l struct{ Msg, Address string }
-		if json.Unmarshal([]byte(line), &l) == nil && l.Msg == "listening" {
-			list = append(list, l.Address)
-		}
-	}
-	return list
-}
-
 // Both addresses answer, the second with the traces first, and both end with the program.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	out, done := new(output), make(chan error, 1)
+	out, done := new(clitest.Output), make(chan error, 1)
 	go func() {
 		done <- run(ctx, []string{"-addr", "127.0.0.1:0", "-traces-addr", "127.0.0.1:0", "-state", t.TempDir()}, none, out, io.Discard)
 	}()
-	for deadline := time.Now().Add(5 * time.Minute); len(out.addresses()) < 2; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("it does not listen: %s", out.b.String())
-		}
-	}
+	addresses := out.Listening(t, 2)
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	var fronts []string
-	for _, addr := range out.addresses() {
+	for _, addr := range addresses {
 		resp, err := client.Get("http://" + addr + "/")
 		if err != nil {
 			t.Fatal(err)

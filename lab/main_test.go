@@ -12,11 +12,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"soundcheck/internal/cli"
+	"soundcheck/internal/cli/clitest"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/supervisor"
 )
@@ -257,7 +257,7 @@ func TestLogs(t *testing.T) {
 
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	var out safeBuffer
+	var out clitest.Output
 	ended := make(chan error, 1)
 	go func() {
 		ended <- run(ctx, []string{"logs", "-f", "-n", "1", "-state", dir, "album-store"}, func(string) string { return "" }, &out, io.Discard)
@@ -280,21 +280,4 @@ func TestLogs(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("logs -f ends with %v", err)
 	}
-}
-
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(b)
-}
-
-func (s *safeBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -19,9 +18,8 @@ import (
 
 	"soundcheck/internal/album"
 	"soundcheck/internal/fakealbum"
+	"soundcheck/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata")
 
 func made(n uint64) Albums {
 	return Albums{N: n, Make: func(i uint64) album.Album { return fakealbum.Catalogue{Seed: 1, Unicode: 0.5}.Album(i) }}
@@ -46,15 +44,7 @@ func TestGoldens(t *testing.T) {
 			if err := Write(t.Context(), &got, f, a); err != nil {
 				t.Fatal(err)
 			}
-			path := filepath.Join("testdata", name+"."+string(f))
-			if *update {
-				if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if want, err := os.ReadFile(path); err != nil || !bytes.Equal(got.Bytes(), want) {
-				t.Errorf("%s is\n%s, want\n%s%v", path, got.Bytes(), want, err)
-			}
+			golden.Check(t, filepath.Join("testdata", name+"."+string(f)), got.Bytes())
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -16,9 +15,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"soundcheck/internal/album"
+	"soundcheck/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata")
 
 func TestKind(t *testing.T) {
 	t.Parallel()
@@ -59,18 +57,7 @@ func TestWrite(t *testing.T) {
 		if err := write(&got); err != nil {
 			t.Fatal(err)
 		}
-		if *update {
-			if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(got.Bytes(), want) {
-			t.Errorf("summary is\n%s, want\n%s", got.Bytes(), want)
-		}
+		golden.Check(t, path, got.Bytes())
 	}
 	if err := s.Write(full{}); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("Write to a full disk = %v, want %v", err, syscall.ENOSPC)

@@ -5,7 +5,8 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/metric/noop"
+
+	"soundcheck/internal/optional"
 )
 
 // Holdings is what a store has at a moment.
@@ -21,10 +22,7 @@ type Holdings struct {
 //	soundcheck.store.operations  {operation}  not done yet, by soundcheck.store.operation.status
 //	soundcheck.store.size        By           of the albums in the database
 func Observe(mp metric.MeterProvider, read func(context.Context) (Holdings, error)) (metric.Registration, error) {
-	if mp == nil { // telemetry is disabled
-		mp = noop.NewMeterProvider()
-	}
-	m := mp.Meter("soundcheck/internal/album")
+	m := optional.MeterProvider(mp).Meter("soundcheck/internal/album")
 	operations, err := m.Int64ObservableGauge("soundcheck.store.operations", metric.WithUnit("{operation}"),
 		metric.WithDescription("Operations that were accepted and are not done yet."))
 	if err != nil {

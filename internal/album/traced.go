@@ -7,7 +7,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
+
+	"soundcheck/internal/optional"
 )
 
 const scope = "soundcheck/internal/album"
@@ -103,10 +104,7 @@ func (t *traced) Operation(ctx context.Context, id string) (Operation, error) {
 // its own, because its request was answered long ago, with a link to the span of
 // that request.
 func StartOperation(ctx context.Context, tp trace.TracerProvider, id string, request trace.SpanContext) (context.Context, trace.Span) {
-	if tp == nil {
-		tp = noop.NewTracerProvider()
-	}
-	return tp.Tracer(scope).Start(ctx, "album.work", trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindConsumer),
+	return optional.TracerProvider(tp).Tracer(scope).Start(ctx, "album.work", trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindConsumer),
 		trace.WithLinks(trace.Link{SpanContext: request}), trace.WithAttributes(attribute.String("album.operation.id", id)))
 }
 

@@ -54,8 +54,7 @@ func NewClient(base string, o ClientOptions) (*Client, error) {
 
 // NewUpstreamClient returns a Client that calls the store as o says.
 func NewUpstreamClient(o upstream.Options, t Telemetry) (*Client, error) {
-	o.TracerProvider, o.MeterProvider, o.Propagator = t.providers()
-	o.Logger = t.logger()
+	o.TracerProvider, o.MeterProvider, o.Propagator, o.Logger = t.TracerProvider, t.MeterProvider, t.Propagator, t.Logger
 	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
 	pool, err := upstream.New(o)
 	if err != nil {

@@ -32,6 +32,7 @@ import (
 
 	"soundcheck/internal/album"
 	"soundcheck/internal/fault"
+	"soundcheck/internal/optional"
 	"soundcheck/internal/overload"
 )
 
@@ -77,7 +78,7 @@ func Handler(svc album.Service, o HandlerOptions) http.Handler {
 }
 
 func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
-	h := &handler{svc: svc, maxBody: o.MaxBody, maxBatch: maxBatchBody, log: o.Telemetry.logger(),
+	h := &handler{svc: svc, maxBody: o.MaxBody, maxBatch: maxBatchBody, log: optional.Logger(o.Telemetry.Logger),
 		refusals: rate.NewLimiter(maxRefusals, maxRefusals)}
 	if !o.Proxy {
 		h.maxBatch += maxBatchBody / 10 // a proxy may have written it longer than it was
@@ -99,9 +100,8 @@ func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
 		o.Overload.Identify(r)
 	}
 	if o.Telemetry.TracerProvider != nil || o.Telemetry.MeterProvider != nil {
-		tp, mp, prop := o.Telemetry.providers()
-		r.Use(otelgin.Middleware(o.Service,
-			otelgin.WithTracerProvider(tp), otelgin.WithMeterProvider(mp), otelgin.WithPropagators(prop)))
+		r.Use(otelgin.Middleware(o.Service, otelgin.WithTracerProvider(optional.TracerProvider(o.Telemetry.TracerProvider)),
+			otelgin.WithMeterProvider(optional.MeterProvider(o.Telemetry.MeterProvider)), otelgin.WithPropagators(optional.Propagator(o.Telemetry.Propagator))))
 	}
 	r.Use(h.accessLog, h.recovery)
 	api := r.Group("")

@@ -8,11 +8,6 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"go.opentelemetry.io/otel/metric"
-	metricnoop "go.opentelemetry.io/otel/metric/noop"
-	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/trace"
-	tracenoop "go.opentelemetry.io/otel/trace/noop"
 )
 
 // maxRefusals is how many refused requests are logged in a second. Telling of all
@@ -86,26 +81,4 @@ func (h *handler) recovery(c *gin.Context) {
 		h.fail(c, fmt.Errorf("panic: %v", v))
 	}()
 	c.Next()
-}
-
-// providers returns what t holds, with working no-ops for what it does not.
-func (t Telemetry) providers() (trace.TracerProvider, metric.MeterProvider, propagation.TextMapPropagator) {
-	tp, mp, prop := t.TracerProvider, t.MeterProvider, t.Propagator
-	if tp == nil {
-		tp = tracenoop.NewTracerProvider()
-	}
-	if mp == nil {
-		mp = metricnoop.NewMeterProvider()
-	}
-	if prop == nil {
-		prop = propagation.TraceContext{}
-	}
-	return tp, mp, prop
-}
-
-func (t Telemetry) logger() *slog.Logger {
-	if t.Logger == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return t.Logger
 }

@@ -27,7 +27,8 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/trace"
-	tracenoop "go.opentelemetry.io/otel/trace/noop"
+
+	"soundcheck/internal/optional"
 )
 
 // Key is the attribute that names a fault.
@@ -50,8 +51,8 @@ type Set struct {
 // New returns a Set in which no fault is on. The same seed chooses the same requests,
 // if they come in the same order.
 func New(seed uint64, kinds ...Kind) *Set {
-	return &Set{kinds: kinds, seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), active: map[Kind]*fault{}, log: slog.New(slog.DiscardHandler),
-		tracer: tracenoop.NewTracerProvider().Tracer(""), injected: metricnoop.Int64Counter{}}
+	return &Set{kinds: kinds, seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), active: map[Kind]*fault{}, log: optional.Logger(nil),
+		tracer: optional.TracerProvider(nil).Tracer(""), injected: metricnoop.Int64Counter{}}
 }
 
 // Instrument makes the Set tell what it does, and what is on already. What is nil is

@@ -5,7 +5,8 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/metric/noop"
+
+	"soundcheck/internal/optional"
 )
 
 // Attributes of spans and metrics.
@@ -23,10 +24,7 @@ const (
 //	soundcheck.overload.queue.length  {request}  waiting
 //	soundcheck.overload.limit         {request}  that may be in flight: fixed, or as found
 func (c *Control) instrument(mp metric.MeterProvider) error {
-	if mp == nil {
-		mp = noop.NewMeterProvider()
-	}
-	m := mp.Meter(scope)
+	m := optional.MeterProvider(mp).Meter(scope)
 	var err error
 	if c.decisions, err = m.Int64Counter("soundcheck.overload.decisions", metric.WithUnit("{request}"),
 		metric.WithDescription("Requests by what was decided: admitted, or the reason why they were refused.")); err != nil {

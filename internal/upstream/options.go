@@ -12,11 +12,11 @@ import (
 	"github.com/failsafe-go/failsafe-go"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/metric"
-	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"soundcheck/internal/cli"
+	"soundcheck/internal/optional"
 )
 
 // Options configure a Pool. The zero value of what is not needed switches it off.
@@ -191,7 +191,7 @@ func newClient(o Options, duration metric.Float64Histogram) (_ *http.Client, clo
 		rt = o.Wrap(rt)
 	}
 	return &http.Client{
-		Transport: otelhttp.NewTransport(annotate{rt, duration}, otelhttp.WithTracerProvider(o.TracerProvider), otelhttp.WithMeterProvider(metricnoop.NewMeterProvider()),
+		Transport: otelhttp.NewTransport(annotate{rt, duration}, otelhttp.WithTracerProvider(o.TracerProvider), otelhttp.WithMeterProvider(optional.MeterProvider(nil)),
 			otelhttp.WithPropagators(o.Propagator), otelhttp.WithSpanNameFormatter(spanName)),
 		// A service never redirects; whoever answers so is not the service.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

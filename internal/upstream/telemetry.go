@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
@@ -17,12 +16,11 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
-	metricnoop "go.opentelemetry.io/otel/metric/noop"
-	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/semconv/v1.43.0/httpconv"
 	"go.opentelemetry.io/otel/trace"
-	tracenoop "go.opentelemetry.io/otel/trace/noop"
+
+	"soundcheck/internal/optional"
 )
 
 const scope = "soundcheck/internal/upstream"
@@ -34,18 +32,8 @@ func (o *Options) setDefaults() {
 	if o.Conns == 0 {
 		o.Conns = 256
 	}
-	if o.TracerProvider == nil {
-		o.TracerProvider = tracenoop.NewTracerProvider()
-	}
-	if o.MeterProvider == nil {
-		o.MeterProvider = metricnoop.NewMeterProvider()
-	}
-	if o.Propagator == nil {
-		o.Propagator = propagation.TraceContext{}
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
+	o.TracerProvider, o.MeterProvider = optional.TracerProvider(o.TracerProvider), optional.MeterProvider(o.MeterProvider)
+	o.Propagator, o.Logger = optional.Propagator(o.Propagator), optional.Logger(o.Logger)
 }
 
 type tryKey struct{}

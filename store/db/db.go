@@ -24,12 +24,11 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
-	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/trace"
-	tracenoop "go.opentelemetry.io/otel/trace/noop"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"soundcheck/internal/album"
+	"soundcheck/internal/optional"
 )
 
 // Time limits of a call, which waits for a connection, or for somebody else's lock,
@@ -117,15 +116,7 @@ func Open(c Config) (_ *Store, err error) {
 	if c.MaxConns == 0 {
 		c.MaxConns = 16
 	}
-	if c.TracerProvider == nil {
-		c.TracerProvider = tracenoop.NewTracerProvider()
-	}
-	if c.MeterProvider == nil {
-		c.MeterProvider = metricnoop.NewMeterProvider()
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
+	c.TracerProvider, c.MeterProvider, c.Logger = optional.TracerProvider(c.TracerProvider), optional.MeterProvider(c.MeterProvider), optional.Logger(c.Logger)
 	s := &Store{config: c, path: path, log: c.Logger, dialect: postgres, stop: func() {}}
 	defer func() {
 		if err != nil {

@@ -2,36 +2,35 @@
 package servicetest
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"regexp"
 	"sync"
 	"testing"
 	"time"
 
 	"soundcheck/internal/cli"
+	"soundcheck/internal/cli/clitest"
 )
 
 // Program is a service that runs.
 type Program struct {
 	URL    string
 	Result <-chan error // what run returns, once it does
-	out    *output
+	out    *clitest.Output
 }
 
 // Start runs a service until ctx ends.
 func Start(t *testing.T, ctx context.Context, run cli.Run, args ...string) *Program {
 	t.Helper()
 	result := make(chan error, 1)
-	p := &Program{Result: result, out: new(output)}
+	p := &Program{Result: result, out: new(clitest.Output)}
 	go func() { result <- run(ctx, args, func(string) string { return "" }, p.out, os.Stderr) }()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if m := listening.FindStringSubmatch(p.Logs()); m != nil {
-			p.URL = "http://" + m[1]
+		if list := p.out.Addresses(); len(list) > 0 {
+			p.URL = "http://" + list[0]
 			return p
 		}
 		if len(result) > 0 {
@@ -42,25 +41,8 @@ func Start(t *testing.T, ctx context.Context, run cli.Run, args ...string) *Prog
 	return nil
 }
 
-var listening = regexp.MustCompile(`"msg":"listening".*"address":"([^"]+)"`)
-
 // Logs returns what the service has written to stdout.
-func (p *Program) Logs() string {
-	p.out.mu.Lock()
-	defer p.out.mu.Unlock()
-	return p.out.b.String()
-}
-
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
+func (p *Program) Logs() string { return p.out.String() }
 
 // Receiver is an OTLP/HTTP endpoint that counts what it is sent.
 type Receiver struct {
