@@ -13,9 +13,11 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
@@ -270,4 +272,33 @@ func cut(w http.ResponseWriter) {
 		panic(err)
 	}
 	conn.Close()
+}
+
+// An export of metrics that is in flight when the program ends is delivered, not canceled.
+func TestShutdownWaitsForExport(t *testing.T) {
+	begun := make(chan struct{})
+	var first sync.Once
+	rec := &receiver{respond: func(_ http.ResponseWriter, req *http.Request) bool {
+		if req.URL.Path == "/v1/metrics" {
+			first.Do(func() {
+				close(begun)
+				time.Sleep(100 * time.Millisecond) // in which Shutdown is called
+			})
+		}
+		return false
+	}}
+	srv := httptest.NewServer(rec)
+	defer srv.Close()
+	tel := setup(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": srv.URL, "OTEL_METRIC_EXPORT_INTERVAL": "10"}, io.Discard)
+	counter, err := tel.MeterProvider.Meter("t").Int64Counter("work")
+	if err != nil {
+		t.Fatal(err)
+	}
+	counter.Add(t.Context(), 1)
+	<-begun
+	var said bytes.Buffer
+	tel.Finish(t.Context(), &said)
+	if n, last := tel.Errors.Last(); n > 0 || said.Len() > 0 {
+		t.Errorf("%d errors, the last is %v; %q", n, last, &said)
+	}
 }

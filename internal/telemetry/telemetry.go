@@ -157,7 +157,7 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 	t.TracerProvider = trace.NewTracerProvider(traces...)
 	lp := sdklog.NewLoggerProvider(logs...)
 	// Metrics go last: they tell how the other two ended.
-	t.shutdowns = append(t.shutdowns, t.TracerProvider.Shutdown, lp.Shutdown, t.MeterProvider.Shutdown)
+	t.shutdowns = append(t.shutdowns, t.TracerProvider.Shutdown, lp.Shutdown, t.endMetrics)
 	t.Logger = local
 	if t.Disabled {
 		return t, nil
@@ -176,6 +176,13 @@ func warn(log *slog.Logger, list []ignored) {
 		texts[i] = v.String()
 	}
 	log.Warn("telemetry settings ignored", slog.Any("settings", texts))
+}
+
+// endMetrics waits for the periodic export before it stops: the SDK would cancel an export in
+// flight, which then counts as lost although the last export delivers all of it.
+func (t *Telemetry) endMetrics(ctx context.Context) error {
+	_ = t.MeterProvider.ForceFlush(ctx) // Shutdown exports once more, and returns the error
+	return t.MeterProvider.Shutdown(ctx)
 }
 
 // Shutdown delivers what is still held and stops. It must get a context of its
