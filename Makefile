@@ -9,6 +9,9 @@ RACE ?= $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 # Of each fuzz target; make test FUZZTIME=10m looks longer.
 FUZZTIME ?= 3s
 
+# All checks except those of the form of comments, names and error strings (Jaeger, Prometheus).
+STATICCHECK = all,-ST1000,-ST1003,-ST1005,-ST1016,-ST1020,-ST1021,-ST1022
+
 # What the collector's builder writes is left as it writes it.
 GO_FILES = $(shell find . -name '*.go' -not -path './.lab/*' -not -path './collector/distribution/main*.go' -not -path './collector/distribution/components.go')
 
@@ -98,12 +101,14 @@ test: lint postgres chromium nginx debootstrap ## Test everything, from nothing:
 	go test -v -count=1 -timeout 40m ./internal/e2e
 
 .PHONY: lint
-lint: ## Check format and vet every module of our own code
+lint: ## Check format, vet every module of our own code, and run staticcheck
 	@unformatted=$$(gofmt -l $(GO_FILES)); if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 	GOOS=darwin go vet ./lab/... ./compose/...
 	cd collector/distribution && go vet .
 	cd compose/check && go vet ./...
+	cd tools && go build -o ../.lab/bin/staticcheck honnef.co/go/tools/cmd/staticcheck
+	.lab/bin/staticcheck -checks $(STATICCHECK) ./...
 
 .PHONY: bench
 bench: ## Run the benchmarks ten times, for benchstat

@@ -127,7 +127,7 @@ func TestBrokenStore(t *testing.T) {
 			problem("no-such-resource", "no such resource", 404)},
 		{"cut off", cut, 502, unavailable},
 		{"no JSON", answer(200, "application/json", "secret"), 502, unavailable},
-		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/secret", 302) }, 502, unavailable},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/secret", http.StatusFound) }, 502, unavailable},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

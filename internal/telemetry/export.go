@@ -49,7 +49,7 @@ func sizeOf(list ...attribute.KeyValue) (n int) {
 		if kv.Value.Type() == attribute.STRING {
 			n += len(kv.Value.AsString())
 		} else if !(text{}).fitsValue(kv.Value) {
-			n += len(kv.Value.Emit())
+			n += len(kv.Value.String())
 		}
 	}
 	return n

@@ -95,7 +95,7 @@ func TestTelemetry(t *testing.T) {
 			text := s.Name[:3] + " "
 			for _, kv := range s.Attributes {
 				if kv.Key == "http.request.resend_count" || kv.Key == "soundcheck.hedge" {
-					text += string(kv.Key) + "=" + kv.Value.Emit() + " "
+					text += string(kv.Key) + "=" + kv.Value.String() + " "
 				}
 			}
 			tries = append(tries, text)

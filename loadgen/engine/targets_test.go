@@ -78,8 +78,8 @@ func TestTargetsWithPassword(t *testing.T) {
 	}
 	for _, s := range spans.Ended() {
 		for _, a := range s.Attributes() {
-			if strings.Contains(a.Value.Emit(), "secret") {
-				t.Errorf("a span tells %s", a.Value.Emit())
+			if strings.Contains(a.Value.String(), "secret") {
+				t.Errorf("a span tells %s", a.Value.String())
 			}
 		}
 	}

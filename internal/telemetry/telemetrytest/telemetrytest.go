@@ -75,7 +75,7 @@ func (r *Recorder) Logs() string { return r.logs.String() }
 func Attributes(list []attribute.KeyValue) string {
 	var parts []string
 	for _, kv := range list {
-		parts = append(parts, fmt.Sprintf("%s=%s", kv.Key, kv.Value.Emit()))
+		parts = append(parts, fmt.Sprintf("%s=%s", kv.Key, kv.Value.String()))
 	}
 	slices.Sort(parts)
 	return strings.Join(parts, " ")
