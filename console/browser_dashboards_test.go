@@ -248,12 +248,12 @@ func TestDashboardsUseWhatIsDrawn(t *testing.T) {
 
 func TestUnsupportedIsTold(t *testing.T) {
 	for name, tt := range map[string]struct{ panel, want string }{
-		"type":           {`{id:1,type:"piechart"}`, "panel 1 (piechart): there is no such type here"},
+		"type":           {`{id:1,type:"piechart"}`, "panel 1 (piechart): unsupported panel type"},
 		"option":         {`{id:1,type:"stat",options:{sparkle:true}}`, "panel 1 (stat): options.sparkle = true"},
-		"value":          {`{id:1,type:"timeseries",fieldConfig:{defaults:{custom:{stacking:{mode:"percent"}}}}}`, `panel 1 (timeseries): defaults: custom.stacking.mode = "percent", of which ["none","normal"] are drawn`},
+		"value":          {`{id:1,type:"timeseries",fieldConfig:{defaults:{custom:{stacking:{mode:"percent"}}}}}`, `panel 1 (timeseries): defaults: custom.stacking.mode = "percent", supported: ["none","normal"]`},
 		"override":       {`{id:1,type:"stat",fieldConfig:{overrides:[{matcher:{id:"byType",options:"number"},properties:[]}]}}`, "panel 1 (stat): override matches byType"},
 		"property":       {`{id:1,type:"stat",fieldConfig:{overrides:[{matcher:{id:"byName",options:"a"},properties:[{id:"filterable",value:true}]}]}}`, `panel 1 (stat): override "a": filterable = true`},
-		"transformation": {`{id:1,type:"table",transformations:[{id:"groupBy",options:{}}]}`, `panel 1 (table): transformations[].id = "groupBy", of which ["organize","merge"] are drawn`},
+		"transformation": {`{id:1,type:"table",transformations:[{id:"groupBy",options:{}}]}`, `panel 1 (table): transformations[].id = "groupBy", supported: ["organize","merge"]`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string

@@ -24,14 +24,14 @@ func TestLabFunctions(t *testing.T) {
 		{"lib/faults.js", `[m.banner({services: [], clear: true}, 0), m.banner({services: [{service: "a", faults: [], error: "down"}], clear: true}, 0).textContent, m.banner({services: [{service: "a", faults: ["error=500@50%"]}], clear: true}, 0).textContent,
 			m.banner({services: [{service: "a", faults: ["x", "y"]}, {service: "b", faults: ["z"], containers: ["b-1"]}], clear: false}, 0).textContent,
 			m.banner({services: [{service: "a", faults: ["x"]}, {service: "b", faults: [], error: "timeout"}], clear: true}, 0).textContent]`,
-			`[null, "Faults: a unknown: downClear all faults", "A fault is on: a error=500@50%Clear all faults", "Faults are on: a x y; b zgo run ./compose exec b-1 /tools/labtool delete http://127.0.0.1:9081/admin/faultscopy", "A fault is on: a x; b unknown: timeoutClear all faults"]`},
+			`[null, "Faults: a unknown: downClear all faults", "Active fault: a error=500@50%Clear all faults", "Active faults: a x y; b zgo run ./compose exec b-1 /tools/labtool delete http://127.0.0.1:9081/admin/faultscopy", "Active fault: a x; b unknown: timeoutClear all faults"]`},
 		// Green is only what nothing is wrong with.
 		{"pages/home.js", `(() => {
 			const lab = (phase) => ({phase, status: {programs: [{}], memory_bytes: 0, started_at: new Date().toISOString()}});
 			const of = (phase, health) => m.head(lab(phase), health).filter((e) => e?.className?.startsWith("badge")).map((e) => e.className + ": " + e.textContent);
 			return [of("up"), of("up", {errors: 0, firing: 0, known: true}), of("up", {errors: null, firing: 0, known: true}), of("up", {errors: 0.8, firing: 0, known: true}), of("up", {errors: 0.002, firing: 2, known: true}), of("down", {errors: 0.8, firing: 1, known: true}),
 				of("up", {errors: null, firing: 0, known: false}), of("up", {errors: null, firing: 2, known: false})];
-		})()`, `[["badge : is up"], ["badge good: is up"], ["badge good: is up"], ["badge bad: is up", "badge bad: 80 % of the requests fail"], ["badge warn: is up", "badge warn: 0.2 % of the requests fail", "badge bad: 2 alerts fire"], ["badge bad: is down"], ["badge : is up"], ["badge warn: is up", "badge bad: 2 alerts fire"]]`},
+		})()`, `[["badge : up"], ["badge good: up"], ["badge good: up"], ["badge bad: up", "badge bad: 80 % of requests fail"], ["badge warn: up", "badge warn: 0.2 % of requests fail", "badge bad: 2 alerts firing"], ["badge bad: down"], ["badge : up"], ["badge warn: up", "badge bad: 2 alerts firing"]]`},
 		// Here Prometheus is unavailable.
 		{"pages/home.js", `[m.healthOf(await m.measure(null), await m.alertsNow(null)), m.healthOf({errors: 0, known: true}, {problem: "down"}).known, m.healthOf({errors: 0.5, known: true}, {list: [{state: "firing"}, {state: "pending"}]})]`,
 			`[{errors: null, firing: 0, known: false}, false, {errors: 0.5, firing: 1, known: true}]`},
@@ -45,7 +45,7 @@ func TestLabFunctions(t *testing.T) {
 		{"lib/range.js", `[["now-60m"], ["now-1h"], ["now-90m"], ["now-2h", "now-1h"], ["1700000000000"], ["now-1m"]].map((r) => m.describe(...r))`, `["Last 1 hour", "Last 1 hour", "Last 90 minutes", "now-2h to now-1h", null, "Last 1 minute"]`},
 		{"lib/format.js", `[0, 1, 2].map((n) => m.plural(n, "pause"))`, `["0 pauses", "1 pause", "2 pauses"]`},
 		{"lib/lab.js", `[undefined, [], ["http://127.0.0.1:9080"], ["http://a:1", "http://b:2"]].map((s) => m.elsewhere(s)?.textContent ?? null)`,
-			`[null, null, "The album store is none of them: the proxy calls http://127.0.0.1:9080.", "The album store is none of them: the proxy calls http://a:1, http://b:2."]`},
+			`[null, null, "External album store: the proxy calls http://127.0.0.1:9080.", "External album store: the proxy calls http://a:1, http://b:2."]`},
 		{"lib/logline.js", `(() => {
 			const list = document.createElement("ol"), noon = (d) => new Date(2026, 0, d, 12);
 			for (const d of [4, 4, null, 3]) list.append(m.line({ time: d && noon(d).toISOString(), message: "m", service: "s" }));
@@ -108,9 +108,9 @@ func TestNotFound(t *testing.T) {
 	t.Parallel()
 	p := newTracesPage(t)
 	for path, want := range map[string]string{
-		"/nope":                        `["No such page","The console has no page /nope.",6]`,
-		"/d/nope":                      `["No such dashboard","No dashboard has the uid nope. These are there:",10]`,
-		"/d/service-latency?panel=999": `["No such panel","The dashboard Service latency has no panel 999. The dashboards are:",10]`,
+		"/nope":                        `["Page not found","The console has no page /nope.",6]`,
+		"/d/nope":                      `["Dashboard not found","No dashboard has the UID nope. Available dashboards:",10]`,
+		"/d/service-latency?panel=999": `["Panel not found","The dashboard Service latency has no panel 999. Available dashboards:",10]`,
 	} {
 		p.do(chromedp.Navigate("about:blank"), chromedp.Navigate(p.base+path))
 		p.until(`document.querySelector(".notfound")`)
@@ -131,7 +131,7 @@ func TestFaultBanner(t *testing.T) {
 		p.do(chromedp.Navigate("about:blank"), chromedp.Navigate(p.base+path))
 		p.until(`document.querySelector("#faults .faults")`)
 	}
-	p.want(`document.querySelector("#faults p").textContent`, `"A fault is on: album-store error=500@50%"`)
+	p.want(`document.querySelector("#faults p").textContent`, `"Active fault: album-store error=500@50%"`)
 	// What could not be cleared stays, and the page says why.
 	hang := func(hangs bool) {
 		p.backend.mu.Lock()
@@ -143,7 +143,7 @@ func TestFaultBanner(t *testing.T) {
 	p.do(chromedp.Click(chromedp.CSS("#faults button")))
 	p.until(`document.querySelector("#faults .note")?.textContent === "faults of album-store not cleared: timeout"`)
 	hang(false)
-	p.until(`document.querySelector("#faults p")?.textContent === "A fault is on: album-store error=500@50%"`)
+	p.until(`document.querySelector("#faults p")?.textContent === "Active fault: album-store error=500@50%"`)
 	p.do(chromedp.Click(chromedp.CSS("#faults button")))
 	p.until(`!document.querySelector("#faults .faults")`)
 	p.backend.mu.Lock()

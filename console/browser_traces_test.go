@@ -176,7 +176,7 @@ func TestTracesSearch(t *testing.T) {
 
 	// What is wrong is said by name, and nothing is asked.
 	p.open("/traces?service=loadgen&minDuration=fast")
-	p.want(`document.querySelector(".problem p").textContent`, `"Min duration: \"fast\" is no duration. Write it as in 1.2s, 100ms or 500us."`)
+	p.want(`document.querySelector(".problem p").textContent`, `"Min duration: \"fast\" is not a duration. Examples: 1.2s, 100ms, 500us."`)
 	p.open("/traces?service=loadgen&sort=shortest&lookback=2d")
 	p.want(`[...document.querySelectorAll(".trace-list li")].map((li) => li.dataset.id)`, `["e1","a1","a2"]`)
 	p.want(`[document.querySelector("select[aria-label=Service]").value, document.querySelector("select[aria-label=Time]").value]`, `["loadgen","2d"]`)
@@ -226,16 +226,16 @@ func TestTracePage(t *testing.T) {
 		`[0,2,"/trace/a2#span=1","loadgen: GET /a · Soundcheck"]`)
 	p.want(`[...document.querySelectorAll('main a[href*="/logs"], main a[download]')].map((a) => a.getAttribute("href"))`, `["/logs?trace=a1","/api/traces/a1","/logs?trace=a1&q=3"]`)
 	p.want(`(() => { const i = document.querySelector("input[type=search]"); i.value = "note=<IMG"; i.dispatchEvent(new Event("input")); return [...document.querySelectorAll(".wf-row.found")].map((r) => r.dataset.span); })()`, `["3"]`)
-	p.want(`(() => { [...document.querySelectorAll(".links button")][0].click(); const w = document.querySelector(".waterfall"); return [Number(w.style.getPropertyValue("--from")).toFixed(3), [...document.querySelectorAll(".trace-tools button")].some((b) => b.textContent === "Show the whole time" && !b.hidden)]; })()`, `["0.285",true]`)
+	p.want(`(() => { [...document.querySelectorAll(".links button")][0].click(); const w = document.querySelector(".waterfall"); return [Number(w.style.getPropertyValue("--from")).toFixed(3), [...document.querySelectorAll(".trace-tools button")].some((b) => b.textContent === "Reset zoom" && !b.hidden)]; })()`, `["0.285",true]`)
 	p.quiet("")
 
 	p.open("/trace/0dd")
-	p.want(`[...document.querySelectorAll(".wf-row")].map((r) => r.dataset.span + [...r.querySelectorAll(".mark")].map((m) => " " + m.textContent).join(""))`, `["1","3 !","4 !","2 no parent"]`)
-	p.want(`document.querySelector(".badge.warn").parentNode.textContent.includes("its parent is one that is not here")`, `true`)
+	p.want(`[...document.querySelectorAll(".wf-row")].map((r) => r.dataset.span + [...r.querySelectorAll(".mark")].map((m) => " " + m.textContent).join(""))`, `["1","3 !","4 !","2 missing parent"]`)
+	p.want(`document.querySelector(".badge.warn").parentNode.textContent.includes("The parent of a span is missing")`, `true`)
 	p.open("/trace/e1")
 	p.want(`[document.querySelectorAll(".wf-row.error").length, document.querySelectorAll("main img").length]`, `[1,0]`)
 	p.open("/trace/xyz")
-	p.want(`document.querySelector(".problem p").textContent`, `"\"xyz\" is no trace id: that is up to 32 hexadecimal digits."`)
+	p.want(`document.querySelector(".problem p").textContent`, `"\"xyz\" is not a trace id: use up to 32 hexadecimal digits."`)
 	p.open("/trace/2500")
 	p.until(`document.querySelector(".waterfall").dataset.rows === "2500"`)
 	p.want(`(() => { [...document.querySelectorAll(".trace-tools button")].find((b) => b.textContent === "Collapse all").click(); const one = document.querySelectorAll(".wf-row").length; document.querySelector(".wf-row").dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight", bubbles: true})); return [one, [...document.querySelectorAll(".wf-row")].map((r) => r.dataset.span)]; })()`, `[1,["1","2","3","4","5"]]`)
@@ -243,9 +243,9 @@ func TestTracePage(t *testing.T) {
 	p.until(`document.querySelector(".wf-detail h3")?.textContent === "step 2400"`)
 	p.quiet("")
 	p.open("/trace/ffff")
-	p.want(`document.querySelector(".empty p").textContent`, `"Jaeger has no such trace."`)
+	p.want(`document.querySelector(".empty p").textContent`, `"Trace not found in Jaeger."`)
 	p.open("/trace/a1?compare=ffff")
-	p.want(`document.querySelector(".empty p").textContent`, `"Jaeger has no such trace."`)
+	p.want(`document.querySelector(".empty p").textContent`, `"Trace not found in Jaeger."`)
 	p.quiet("404 (Not Found)")
 }
 

@@ -75,7 +75,7 @@ async function open() {
   title("");
   if (!found) {
     title("Not found");
-    notFound(main, "No such page", `The console has no page ${location.pathname}.`, pages);
+    notFound(main, "Page not found", `The console has no page ${location.pathname}.`, pages);
     main.dataset.ready = "true";
     return;
   }
@@ -101,7 +101,7 @@ async function load(page) {
     return await import(`./pages/${page}.js`);
   } catch (error) {
     console.warn(error);
-    throw new Error("This part of the page could not be loaded. Is the lab up? If the console was built anew since, reload the page.");
+    throw new Error("This page could not be loaded. Is the lab up? If the console was updated, reload the page.");
   }
 }
 

@@ -8,7 +8,7 @@ export async function get(path, signal, method = "GET") {
     response = await fetch(path, { method, signal, headers: { Accept: "application/json" } });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Error("The console does not answer. Is the lab up? (make lab-up)");
+    throw new Error("The console does not respond. Is the lab up? (make lab-up)");
   }
   if (response.status === 204) return null;
   const text = await response.text();
@@ -16,7 +16,7 @@ export async function get(path, signal, method = "GET") {
   try {
     value = JSON.parse(text);
   } catch {
-    throw new Error(response.ok ? `${path}: the answer is no JSON` : `${response.status}: ${text.slice(0, 300).trim() || response.statusText}`);
+    throw new Error(response.ok ? `${path}: the response is not JSON` : `${response.status}: ${text.slice(0, 300).trim() || response.statusText}`);
   }
   if (!response.ok) {
     const said = value.error ?? value.errors?.[0]?.msg ?? value.detail ?? response.statusText;

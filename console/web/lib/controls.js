@@ -72,7 +72,7 @@ export function variable(def, signal, { chosen, options, changed }) {
         } }), h("span", null, text), note && h("span", { class: "note" }, note));
       clear(list).append(...[def.includeAll && entry(ALL, "All"), ...extra.map((v) => entry(v, v, "not in this range")),
         ...values.filter((v) => v.toLowerCase().includes(filter)).map((v) => entry(v, v))].filter(Boolean));
-      if (values.length === 0 && extra.length === 0) list.append(h("p", { class: "note" }, "There are no values in this range."));
+      if (values.length === 0 && extra.length === 0) list.append(h("p", { class: "note" }, "No values in this range."));
     };
     filter = "";
     clear(into).append(...[values.length > 10 && h("input", { type: "search", placeholder: "Find", "aria-label": `Find ${def.label}`, oninput: (e) => {
@@ -109,12 +109,12 @@ export function timeRange(signal, now, set) {
         e.preventDefault();
         const [x, y] = [Date.parse(a.value), Date.parse(b.value)];
         if (!(x < y)) {
-          error.textContent = "The begin must be before the end.";
+          error.textContent = "From must be before To.";
           return;
         }
         close();
         set(String(x), String(y));
-      } }, h("label", { class: "field" }, h("span", null, "From"), a), h("label", { class: "field" }, h("span", null, "To"), b), h("button", { class: "primary" }, "Show"), error));
+      } }, h("label", { class: "field" }, h("span", null, "From"), a), h("label", { class: "field" }, h("span", null, "To"), b), h("button", { class: "primary" }, "Apply"), error));
   });
   const update = () => {
     const { from, to, start, end } = now();
@@ -135,7 +135,7 @@ export function refresher(value, changed) {
     pause(on) {
       element.querySelector("select").disabled = on;
       element.firstChild.textContent = on ? "Refresh: paused" : "Refresh";
-      element.title = on ? "The range does not end now: what it shows stays the same." : "";
+      element.title = on ? "The range does not end now, so its data does not change." : "";
     },
   };
 }

@@ -21,7 +21,7 @@ export function nearest(places, x, y, reach = 12) {
 // exemplarLayer shows exemplars over a chart (what mount returned), and moves with it.
 export function exemplarLayer(chart, scale, config) {
   const { u } = chart;
-  const layer = h("div", { class: "exemplars", role: "group", "aria-label": "Traces of single requests" });
+  const layer = h("div", { class: "exemplars", role: "group", "aria-label": "Exemplars" });
   u.over.append(layer);
   let list = [], links = [], told = null; // told: the trace that the tip is about
 
@@ -40,7 +40,7 @@ export function exemplarLayer(chart, scale, config) {
     told = e.trace;
     chart.hold([
       h("p", { class: "when" }, dateTime(e.time * 1e3, true)),
-      h("p", { class: "row" }, h("span", { class: "name" }, "one request"), h("b", null, show(config, e.value))),
+      h("p", { class: "row" }, h("span", { class: "name" }, "exemplar"), h("b", null, show(config, e.value))),
       ...kept.filter((n) => e.labels[n]).map((n) => h("p", { class: "row" }, h("span", { class: "name" }, n), h("b", null, e.labels[n]))),
       h("p", { class: "when mono" }, `trace ${e.trace.slice(0, 16)}… (Enter opens it)`),
     ], u.valToPos(e.time, "x"), u.valToPos(Math.min(u.scales[scale].max, e.value), scale));
@@ -82,7 +82,7 @@ export function exemplarLayer(chart, scale, config) {
     list = exemplars;
     links = list.map((e, i) => h("a", {
       href: `/trace/${encodeURIComponent(e.trace)}`, class: "exemplar", tabindex: i === list.length - 1 ? "0" : "-1",
-      "aria-label": `Trace of a request: ${show(config, e.value)} at ${dateTime(e.time * 1e3)}`,
+      "aria-label": `Exemplar: ${show(config, e.value)} at ${dateTime(e.time * 1e3)}`,
       draggable: "false", onfocus: () => tell(i), onblur: release,
       onkeydown: (event) => {
         const to = { ArrowLeft: i - 1, ArrowRight: i + 1, Home: 0, End: list.length - 1 }[event.key];

@@ -15,7 +15,7 @@ export function banner({ services, clear }, offset, onclear) {
   const on = services.filter((s) => s.faults.length || s.error), count = on.flatMap((s) => s.faults).length;
   if (!on.length) return null;
   const names = on.map((s, i) => [i ? "; " : "", h("strong", null, s.service), " ", s.error ? `unknown: ${s.error}` : h("code", null, s.faults.join(" "))]);
-  return h("div", { class: "faults", role: "status" }, h("p", null, ["Faults: ", "A fault is on: "][count] ?? "Faults are on: ", names),
+  return h("div", { class: "faults", role: "status" }, h("p", null, ["Faults: ", "Active fault: "][count] ?? "Active faults: ", names),
     clear ? h("button", { type: "button", onclick: onclear }, "Clear all faults")
       : on.flatMap((s) => (s.containers ?? []).map((name) => copyable(commands(offset, "", true).heal(name)))));
 }

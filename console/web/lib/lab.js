@@ -17,10 +17,10 @@ export function programBadge(p) {
 // elsewhere says where the album stores are, if the lab has none of its own.
 export function elsewhere(stores) {
   if (!stores?.length) return null;
-  return h("p", { class: "note elsewhere" }, "The album store is none of them: the proxy calls ", stores.map((s, i) => [i ? ", " : "", h("span", { class: "mono" }, s)]), ".");
+  return h("p", { class: "note elsewhere" }, "External album store: the proxy calls ", stores.map((s, i) => [i ? ", " : "", h("span", { class: "mono" }, s)]), ".");
 }
 
-const verdicts = { good: ["all served", "good"], met: ["objectives met", "good"], violated: ["objectives missed", "bad"], failed: ["requests failed", "bad"],
+const verdicts = { good: ["all served", "good"], met: ["SLOs met", "good"], violated: ["SLOs violated", "bad"], failed: ["requests failed", "bad"],
   invalid: ["invalid", "warn"], unfinished: ["no report yet", ""], unreadable: ["unreadable", "bad"] };
 
 // verdictBadge shows how a run came out.

@@ -62,7 +62,7 @@ export function legend(series, options, hidden, changed) {
   // What goes wrong comes first: the end of a long legend is folded away.
   rows = [...rows.filter((r) => isAlarming(r.s.name)), ...rows.filter((r) => !isAlarming(r.s.name))];
   const button = (s) => h("button", {
-    type: "button", class: "series", title: `${s.name} (click: alone, Ctrl+click: hide or show)`, "aria-pressed": hidden.has(s.name) ? "false" : "true",
+    type: "button", class: "series", title: `${s.name} (click: show only this series, Ctrl+click: hide or show)`, "aria-pressed": hidden.has(s.name) ? "false" : "true",
     onclick: (e) => changed(choose(hidden, names, s.name, e.ctrlKey || e.metaKey)),
   }, key(s.colour), h("span", { class: "name" }, s.name));
   const off = (s) => (hidden.has(s.name) ? "off" : null);

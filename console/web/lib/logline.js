@@ -15,7 +15,7 @@ export function line(l, { tab = -1 } = {}) {
   const ms = l.time ? Date.parse(l.time) : null;
   const fields = l.fields ?? [];
   const open = h("button", { type: "button", class: "open", "aria-expanded": "false", tabindex: tab },
-    h("time", { title: ms === null ? "nobody knows when" : dateTime(ms, true) }, ms === null ? "–" : clock(ms, true)),
+    h("time", { title: ms === null ? "time unknown" : dateTime(ms, true) }, ms === null ? "–" : clock(ms, true)),
     h("span", { class: `badge level ${states[l.level] ?? ""}` }, l.level ?? "text"),
     h("span", { class: "service" }, l.service),
     h("span", { class: "message" }, l.message,
@@ -41,9 +41,9 @@ function detail(l, ms) {
     h("pre", null, l.message),
     h("dl", null, facts.map(([name, value]) => [h("dt", null, name), h("dd", null, value)])),
     h("p", { class: "links" },
-      l.trace_id && h("a", { href: `/trace/${encodeURIComponent(l.trace_id)}` }, "The trace"),
-      l.trace_id && h("a", { href: `/logs?trace=${encodeURIComponent(l.trace_id)}` }, "All lines of the trace"),
-      around && h("a", { href: around }, "All programs at that time"),
+      l.trace_id && h("a", { href: `/trace/${encodeURIComponent(l.trace_id)}` }, "Trace"),
+      l.trace_id && h("a", { href: `/logs?trace=${encodeURIComponent(l.trace_id)}` }, "All log lines of the trace"),
+      around && h("a", { href: around }, "All components at that time"),
       around && h("a", { href: `${around}&service=${encodeURIComponent(l.service)}` }, `${l.service} at that time`)));
 }
 

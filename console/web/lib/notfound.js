@@ -9,4 +9,4 @@ export function notFound(root, title, text, links) {
 }
 
 // pages are the ways out of an address that leads nowhere.
-export const pages = [["/", "Home", "what runs, what flows, what is wrong"], ["/dashboards", "Dashboards"], ["/traces", "Traces"], ["/logs", "Logs"], ["/runs", "Runs", "of loadgen"], ["/map", "Map", "who calls whom"]];
+export const pages = [["/", "Home", "components, throughput, alerts"], ["/dashboards", "Dashboards"], ["/traces", "Traces"], ["/logs", "Logs"], ["/runs", "Runs", "load tests by loadgen"], ["/map", "Map", "calls between services"]];

@@ -12,7 +12,7 @@ const kinds = ["timeseries", "stat", "gauge", "bargauge", "table", "heatmap", "t
 // create loads the module of a panel's type. They are few and small, and the same for all.
 const modules = new Map();
 async function create(type, body, env) {
-  if (!kinds.includes(type)) throw new Error(`The console does not draw panels of the type ${JSON.stringify(type)}.`);
+  if (!kinds.includes(type)) throw new Error(`The console does not support panels of type ${JSON.stringify(type)}.`);
   if (!modules.has(type)) modules.set(type, import(`../panels/${type}.js`));
   return (await modules.get(type)).create(body, env);
 }
@@ -24,8 +24,8 @@ function info(panel) {
   if (!panel.description && lost.length === 0) return null;
   const id = `about-${++ids}`;
   const tip = h("div", { class: "about", id, role: "tooltip" }, panel.description && h("p", null, panel.description),
-    lost.length > 0 && h("p", { class: "note" }, "Not drawn as the file says: ", lost.join("; ")));
-  const button = h("button", { type: "button", class: lost.length ? "quiet icon warn" : "quiet icon", "aria-label": "About this panel", "aria-describedby": id }, lost.length ? "!" : "i");
+    lost.length > 0 && h("p", { class: "note" }, "Not supported by the console: ", lost.join("; ")));
+  const button = h("button", { type: "button", class: lost.length ? "quiet icon warn" : "quiet icon", "aria-label": "Panel description", "aria-describedby": id }, lost.length ? "!" : "i");
   button.addEventListener("keydown", (e) => {
     if (e.key === "Escape") tip.dataset.closed = "true";
   });
@@ -47,7 +47,7 @@ export function panelView(panel, env) {
   const name = h("h3", { title }, title);
   const links = (panel.links ?? []).filter((l) => l.url).map((l) => h("a", { href: l.url, class: "note" }, l.title || l.url));
   const head = title && h("header", null, name, links, info(panel),
-    href && panel.type !== "text" && h("a", { class: "quiet icon", href, "aria-label": `Show ${title} alone, with its queries`, title: "Alone, with its queries" }, "⤢"));
+    href && panel.type !== "text" && h("a", { class: "quiet icon", href, "aria-label": `View ${title} and its queries`, title: "View panel and queries" }, "⤢"));
   const element = h("section", { class: `panel is-${panel.type}`, dataset: { panel: panel.id, state: "waiting" }, "aria-label": title || "Text" }, head || null, h("div", { class: "inner" }, body, note));
   let view = null, data = null, asked = 0;
 
@@ -100,7 +100,7 @@ export function panelView(panel, env) {
       const { start, end, values, defs } = env.state();
       const step = data?.step ?? 15;
       return targetsOf(panel, values, defs, start, end, step).map((t) => h("div", { class: "query" },
-        h("p", { class: "note" }, `${t.refId}${t.legendFormat && t.legendFormat !== "__auto" ? ` · ${t.legendFormat}` : ""}${t.instant ? " · at the end of the range" : ` · every ${step} s`}`), copyable(t.asked)));
+        h("p", { class: "note" }, `${t.refId}${t.legendFormat && t.legendFormat !== "__auto" ? ` · ${t.legendFormat}` : ""}${t.instant ? " · instant, at the end of the range" : ` · every ${step} s`}`), copyable(t.asked)));
     },
     destroy() {
       asked++;

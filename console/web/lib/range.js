@@ -49,8 +49,8 @@ export function read(query, now = Date.now() / 1e3) {
   const from = query.get("from") ?? "now-30m", to = query.get("to") ?? "now";
   const start = parse(from, now), end = parse(to, now);
   let wrong = null;
-  if (start === null) wrong = `from=${from} is no time: it must be as in now-30m, or milliseconds since 1970`;
-  else if (end === null) wrong = `to=${to} is no time: it must be as in now, now-5m, or milliseconds since 1970`;
+  if (start === null) wrong = `from=${from} is not a time: use now-30m, or milliseconds since 1970`;
+  else if (end === null) wrong = `to=${to} is not a time: use now, now-5m, or milliseconds since 1970`;
   else if (start >= end) wrong = `from=${from} is not before to=${to}`;
   else if (start < now - longest) wrong = `from=${from} is more than ten years ago`;
   else if (end > now + 86400) wrong = `to=${to} is in the future`;

@@ -17,7 +17,7 @@ function apply(kind, button) {
   if (kind === "system") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = kind;
   button.textContent = icons[kind];
-  button.setAttribute("aria-label", `Colours: ${kind === "system" ? "as the system" : kind}`);
+  button.setAttribute("aria-label", `Theme: ${kind}`);
   button.title = button.getAttribute("aria-label");
   document.dispatchEvent(new Event("theme"));
 }

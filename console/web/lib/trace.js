@@ -40,7 +40,7 @@ export function build(data) {
     span.parent.children = span.parent.children.filter((c) => c !== span);
     span.parent = null;
     span.orphan = true;
-    span.warnings.push("Its parents are a circle.");
+    span.warnings.push("Its parents form a cycle.");
     roots.push(span);
     walk(span, spans, seen);
   }
@@ -48,7 +48,7 @@ export function build(data) {
   const start = spans.reduce((t, x) => Math.min(t, x.start), Infinity);
   const end = spans.reduce((t, x) => Math.max(t, x.end), -Infinity);
   const orphans = spans.filter((x) => x.orphan).length;
-  if (orphans) warnings.push(`${orphans === 1 ? "A span says that its parent is one that is" : `${orphans} spans say that their parents are spans that are`} not here: it has not arrived (yet), or was not sampled.`);
+  if (orphans) warnings.push(`${orphans === 1 ? "The parent of a span is" : `The parents of ${orphans} spans are`} missing: not arrived yet, or not sampled.`);
   return {
     id: data.traceID, spans, roots, root: roots[0] ?? null, start: spans.length ? start : 0, end: spans.length ? end : 0,
     duration: spans.length ? end - start : 0, services: counts(spans), depth: spans.reduce((d, x) => Math.max(d, x.depth + 1), 0),
@@ -112,9 +112,9 @@ function walk(top, spans, seen) {
 function look(span) {
   const parent = span.parent;
   if (!parent) return;
-  if (span.end < parent.start || span.start > parent.end) span.warnings.push("It lies outside of its parent: it was not waited for, or the clocks of the two differ.");
-  else if (span.start < parent.start) span.warnings.push("It begins before its parent: the clocks of the two differ.");
-  else if (span.end > parent.end) span.warnings.push("It ends after its parent, which did not wait for it, or whose clock is another.");
+  if (span.end < parent.start || span.start > parent.end) span.warnings.push("Outside the duration of its parent: asynchronous work, or clock skew.");
+  else if (span.start < parent.start) span.warnings.push("Starts before its parent: clock skew.");
+  else if (span.end > parent.end) span.warnings.push("Ends after its parent: asynchronous work, or clock skew.");
 }
 
 // counts tells how many spans each service has, in the order in which they appear.

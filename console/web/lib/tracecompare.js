@@ -14,15 +14,15 @@ export function compare(root, a, b) {
   const most = Math.max(1, ...rows.flatMap((r) => [r.a.total, r.b.total]));
   const difference = b.duration - a.duration;
   root.append(
-    h("div", { class: "head" }, h("h1", null, "Two traces"), h("p", { class: "sub" },
-      difference === 0 ? "They took equally long." : `B took ${seconds(Math.abs(difference) / 1e6)} ${difference > 0 ? "longer" : "less"} than A.`)),
+    h("div", { class: "head" }, h("h1", null, "Trace comparison"), h("p", { class: "sub" },
+      difference === 0 ? "Equal duration." : `B took ${seconds(Math.abs(difference) / 1e6)} ${difference > 0 ? "longer" : "less"} than A.`)),
     h("div", { class: "diff-heads" }, head("A", a, ""), head("B", b, "b")),
     h("p", { class: "trace-tools" }, h("a", { class: "trace-button", href: address(`/trace/${b.id}`, { compare: a.id }) }, "Swap A and B"), h("a", { href: "/traces" }, "Search traces")),
     h("section", { class: "card" },
       h("h2", null, "By path"),
-      h("p", { class: "note" }, "What is the same chain of services and operations is one row. Times are sums over its spans, with what their children took."),
+      h("p", { class: "note" }, "One row for each chain of services and operations. Times are sums over its spans, children included."),
       h("p", { class: "note diff-legend" }, h("span", null, h("span", { class: "diff-key" }), "A"), h("span", null, h("span", { class: "diff-key b" }), "B"),
-        h("span", { class: "slower" }, "B slower"), h("span", { class: "faster" }, "B faster"), h("span", null, "by more than a tenth"), h("span", { class: "alone" }, "only in one")),
+        h("span", { class: "slower" }, "B slower"), h("span", { class: "faster" }, "B faster"), h("span", null, "by more than 10 %"), h("span", { class: "alone" }, "only in A or B")),
       h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Differences by path" }, h("table", { class: "diff" },
         h("thead", null, h("tr", null, ["Service and operation", "A: spans", "B: spans", "A: time", "B: time", "", "B − A", ""].map((t, i) => h("th", { scope: "col", class: i > 0 && i !== 5 && i !== 7 ? "n" : null }, t)))),
         h("tbody", null, rows.map((r) => row(r, most)))))));

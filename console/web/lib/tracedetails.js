@@ -28,21 +28,21 @@ function metrics(trace, span) {
 // time; logs.lines are the trace's log lines, null until they have come.
 export function details(trace, span, path, { logs, jump, zoom }) {
   const waited = path.reduce((sum, p) => sum + p.to - p.from, 0);
-  const facts = [["Service", span.service], ["Kind", span.kind || "–"], ["Starts at", seconds((span.start - trace.start) / 1e6)], ["Duration", seconds(span.duration / 1e6)],
-    ["Own time", seconds(selfTime(span) / 1e6)], ["On the critical path", waited ? seconds(waited / 1e6) : "no"], ["Span", span.id]];
+  const facts = [["Service", span.service], ["Kind", span.kind || "–"], ["Start offset", seconds((span.start - trace.start) / 1e6)], ["Duration", seconds(span.duration / 1e6)],
+    ["Self time", seconds(selfTime(span) / 1e6)], ["On the critical path", waited ? seconds(waited / 1e6) : "no"], ["Span", span.id]];
   const here = `/trace/${trace.id}#span=${span.id}`;
   return h("div", { class: `wf-detail svc-${colour(span.service)}`, role: "group", "aria-label": `Details of ${span.name}`, style: { "--depth": span.depth } },
     h("h3", null, span.name),
     h("dl", { class: "trace-facts-line" }, facts.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, String(value))))),
     span.warnings.map((w) => h("p", null, h("span", { class: "badge warn" }, "warning"), " ", h("span", { class: "note" }, w))),
-    span.orphan && h("p", null, h("span", { class: "badge warn" }, "no parent"), " ", h("span", { class: "note" }, `Its parent ${span.parentID} is not in the trace.`)),
+    span.orphan && h("p", null, h("span", { class: "badge warn" }, "missing parent"), " ", h("span", { class: "note" }, `Parent ${span.parentID} is not in the trace.`)),
     h("div", { class: "wf-columns" }, pairs("Attributes", span.tags), h("div", null, events(span), links(trace, span, jump), logLines(trace, span, logs))),
     h("details", null, h("summary", null, `Resource: ${plural(span.process.length, "attribute")} of the process`), pairs("Resource", span.process)),
     h("div", { class: "links" },
       h("button", { type: "button", onclick: zoom }, "Zoom to this span"),
-      h("a", { href: address("/logs", { trace: trace.id, q: span.id }) }, "Its logs"),
-      h("a", { href: address("/traces", { service: span.service, operation: span.name }) }, "More like it"),
-      h("a", { href: metrics(trace, span) }, "Metrics meanwhile"),
+      h("a", { href: address("/logs", { trace: trace.id, q: span.id }) }, "Span logs"),
+      h("a", { href: address("/traces", { service: span.service, operation: span.name }) }, "Similar traces"),
+      h("a", { href: metrics(trace, span) }, "Metrics at that time"),
       h("a", { href: here, onclick: (e) => {
         e.preventDefault();
         history.replaceState(null, "", here);
@@ -72,10 +72,10 @@ function links(trace, span, jump) {
 }
 
 function logLines(trace, span, logs) {
-  if (logs.error) return h("div", null, h("h4", null, "Log lines"), h("p", { class: "note" }, `They could not be read: ${logs.error}`));
-  if (!logs.lines) return h("div", null, h("h4", null, "Log lines"), h("p", { class: "note" }, "on their way …"));
+  if (logs.error) return h("div", null, h("h4", null, "Log lines"), h("p", { class: "note" }, `Could not be read: ${logs.error}`));
+  if (!logs.lines) return h("div", null, h("h4", null, "Log lines"), h("p", { class: "note" }, "loading …"));
   const own = logs.lines.filter((l) => l.span_id === span.id);
-  return h("div", null, h("h4", null, `Log lines (${own.length})`), own.length ? lines(own, trace.start) : h("p", { class: "note" }, "None was written in this span."));
+  return h("div", null, h("h4", null, `Log lines (${own.length})`), own.length ? lines(own, trace.start) : h("p", { class: "note" }, "No log lines in this span."));
 }
 
 // lines shows log lines: {time, service, level, message, fields: [{name, value}]}, in order of time.

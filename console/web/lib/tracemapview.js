@@ -22,8 +22,8 @@ export function draw(nodes, edges, vertical) {
   for (const e of edges) {
     const line = route(at.get(e.from), at.get(e.to), sizes);
     svg.append(s("path", { class: `edge ${e.kind}${isBad(e) ? " bad" : ""}`, d: line.path, "stroke-width": e.rate === null ? 1.5 : 1.5 + 3 * Math.sqrt(e.rate / busiest), "marker-end": "url(#map-head)" },
-      s("title", null, `${e.from} calls ${e.to.replace(/^db /, "")}: ${plural(e.calls, "time")} in the sample${e.errors === null ? "" : `, ${withUnit(e.errors, "percentunit")} of all fail`}`)));
-    const text = e.rate === null ? `${e.calls} in the sample` : withUnit(e.rate, "cps");
+      s("title", null, `${e.from} calls ${e.to.replace(/^db /, "")}: ${e.calls} in sample${e.errors === null ? "" : `, ${withUnit(e.errors, "percentunit")} failed`}`)));
+    const text = e.rate === null ? `${e.calls} in sample` : withUnit(e.rate, "cps");
     const wide = 7 * text.length + 12;
     labels.append(s("g", { class: "label", transform: `translate(${line.x} ${line.y})` }, s("rect", { x: -wide / 2, y: -10, width: wide, height: 20, rx: 10 }), s("text", { "text-anchor": "middle", y: 4 }, text)));
   }
@@ -57,7 +57,7 @@ function node(n, { x, y }, { nodeWidth: w, nodeHeight: hgt }) {
   const f = n.facts;
   const bad = f && isBad(f);
   const rows = f ? [`${withUnit(f.rate, "cps")} ${f.what === "spans" ? "spans" : f.what === "requests sent" ? "sent" : ""}`.trim(), `errors ${withUnit(f.errors, "percentunit")}`, `p99 ${Number.isNaN(f.p99) ? "–" : seconds(f.p99)}`]
-    : n.kind === "database" ? ["database", n.total === null ? "" : `${withUnit(n.total, "cps")} statements`] : ["no requests now"];
+    : n.kind === "database" ? ["database", n.total === null ? "" : `${withUnit(n.total, "cps")} statements`] : ["no requests"];
   return s("a", { href: n.href, "aria-label": `${n.name}: ${rows.filter(Boolean).join(", ")}. Its traces` },
     s("g", { class: `node svc-${n.kind === "database" ? 8 : colour(n.name)}`, transform: `translate(${x} ${y})` },
       s("title", null, n.name),

@@ -11,7 +11,7 @@ export function minimap(trace, choose) {
   // Of thousands of spans not each gets a line of its own: every nth is drawn, and all errors.
   const every = Math.ceil(trace.spans.length / most);
   const rowHeight = Math.min(8, (height - 6) / trace.spans.length);
-  const svg = s("svg", { class: "minimap", viewBox: `0 0 1000 ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": "The trace in small: drag over a part to zoom; spans have a button that does the same" });
+  const svg = s("svg", { class: "minimap", viewBox: `0 0 1000 ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": "Trace overview. Drag to zoom. Span details have a zoom button." });
   trace.spans.forEach((x, i) => {
     if (i % every && !x.error) return;
     svg.append(s("rect", { class: `svc-${colour(x.service)}${x.error ? " error" : ""}`, x: at(x.start), width: Math.max(1.5, at(x.end) - at(x.start)), y: 3 + i * rowHeight, height: Math.max(0.8, rowHeight * every * 0.75) }));

@@ -5,7 +5,7 @@ export function logfmt(text) {
   const tags = {};
   let i = 0;
   const fail = (what) => {
-    throw new Error(`Tags: ${what}. Write them as in http.response.status_code=500 error=true name="two words".`);
+    throw new Error(`Tags: ${what}. Example: http.response.status_code=500 error=true name="two words".`);
   };
   while (i < text.length) {
     if (/\s/.test(text[i])) {
@@ -24,16 +24,16 @@ export function logfmt(text) {
     if (text[i] === '"') {
       let value = "";
       for (i++; text[i] !== '"'; i++) {
-        if (i >= text.length) fail(`the quote of ${key} does not end`);
+        if (i >= text.length) fail(`the quoted value of ${key} has no closing quote`);
         if (text[i] === "\\" && i + 1 < text.length) i++;
         value += text[i];
       }
       i++;
-      if (i < text.length && !/\s/.test(text[i])) fail(`something follows the quote of ${key}`);
+      if (i < text.length && !/\s/.test(text[i])) fail(`unexpected text after the quoted value of ${key}`);
       tags[key] = value;
     } else {
       const value = /^\S*/.exec(text.slice(i))[0];
-      if (value.includes('"')) fail(`a quote is within the value of ${key}`);
+      if (value.includes('"')) fail(`unexpected quote in the value of ${key}`);
       tags[key] = value;
       i += value.length;
     }
@@ -48,7 +48,7 @@ export function duration(text, what) {
   const t = text.trim();
   if (!t) return null;
   const parts = [...t.matchAll(/(\d+(?:\.\d+)?|\.\d+)(ns|us|µs|μs|ms|s|m|h|d|w)/gy)];
-  if (parts.map((p) => p[0]).join("") !== t) throw new Error(`${what}: ${JSON.stringify(text)} is no duration. Write it as in 1.2s, 100ms or 500us.`);
+  if (parts.map((p) => p[0]).join("") !== t) throw new Error(`${what}: ${JSON.stringify(text)} is not a duration. Examples: 1.2s, 100ms, 500us.`);
   return parts.reduce((sum, p) => sum + Number(p[1]) * units[p[2]], 0);
 }
 
@@ -81,7 +81,7 @@ export function read(query) {
 
 // request returns the values of a search. It throws what is wrong.
 export function request(search, now = Date.now()) {
-  if (!search.service) throw new Error("Service: choose one.");
+  if (!search.service) throw new Error("Service: select one.");
   const tags = logfmt(search.tags);
   const least = duration(search.minDuration, "Min duration"), most = duration(search.maxDuration, "Max duration");
   if (least !== null && most !== null && least > most) throw new Error("Min duration is more than max duration.");
@@ -89,11 +89,11 @@ export function request(search, now = Date.now()) {
   let start, end;
   if (search.lookback === "custom") {
     start = Number(search.start), end = Number(search.end);
-    if (!(start > 0) || !(end > 0)) throw new Error("From and to: give both.");
-    if (start >= end) throw new Error("From is not before to.");
+    if (!(start > 0) || !(end > 0)) throw new Error("From and to are both required.");
+    if (start >= end) throw new Error("From must be before to.");
   } else {
-    const back = duration(search.lookback, "Look-back");
-    if (!back) throw new Error("Look-back: choose one.");
+    const back = duration(search.lookback, "Lookback");
+    if (!back) throw new Error("Lookback: select one.");
     end = now * 1000;
     start = end - back * 1e6;
   }

@@ -28,7 +28,7 @@ export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
     const marks = [
       span.error && h("span", { class: "mark" }, "error"),
       span.warnings.length > 0 && h("span", { class: "mark warn", title: span.warnings.join(" ") }, "!"),
-      span.orphan && h("span", { class: "mark warn", title: "Its parent is not in the trace" }, "no parent"),
+      span.orphan && h("span", { class: "mark warn", title: "Its parent is not in the trace" }, "missing parent"),
     ];
     const own = paths.get(span) ?? [];
     const a = at(span.start), w = at(span.end) - a;
@@ -36,7 +36,7 @@ export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
       h("div", { class: "wf-inner" },
         h("span", { class: "wf-bar" }),
         own.map((p) => h("span", { class: "wf-critical", style: { "--a": at(p.from), "--w": at(p.to) - at(p.from) } })),
-        span.logs.slice(0, 50).map((l) => h("span", { class: "wf-log", title: "An event", style: { "--a": at(l.timestamp) } }))),
+        span.logs.slice(0, 50).map((l) => h("span", { class: "wf-log", title: "Event", style: { "--a": at(l.timestamp) } }))),
       h("span", { class: "wf-label" }, seconds(span.duration / 1e6)));
     const waited = own.reduce((sum, p) => sum + p.to - p.from, 0);
     const row = h("div", {

@@ -12,7 +12,7 @@ const height = 190, left = 62, right = 14, top = 10, bottom = 24;
 // with its trace.
 export function scatter(traces, { open, signal }) {
   const box = h("div", { class: "trace-scatter" });
-  const tip = h("p", { class: "note trace-tip" }, "Each dot is a trace: a click, or Enter, opens it. Larger dots have more spans; ringed ones have errors.");
+  const tip = h("p", { class: "note trace-tip" }, "Each dot is a trace. Click or Enter opens it. Larger dots have more spans, ringed dots have errors.");
   const rest = tip.textContent;
   let width = 0;
   const draw = () => {
@@ -26,7 +26,7 @@ export function scatter(traces, { open, signal }) {
   const observer = new ResizeObserver(draw);
   observer.observe(box);
   signal.addEventListener("abort", () => observer.disconnect());
-  return { element: h("section", { class: "card", "aria-label": "Durations over time" }, box, tip), draw };
+  return { element: h("section", { class: "card", "aria-label": "Trace durations over time" }, box, tip), draw };
 }
 
 const told = (t) => `${dateTime(t.start / 1000, true)} · ${t.service} ${t.name} · ${seconds(t.duration / 1e6)} · ${plural(t.spans, "span")}${t.errors ? ` · ${plural(t.errors, "error")}` : ""}`;
@@ -39,7 +39,7 @@ function chart(traces, width, open, hover) {
   const high = Math.max(Math.log10(Math.max(1, ...traces.map((t) => t.duration)) * 1.25), low + 0.3);
   const x = (t) => left + ((t - from) / (to - from)) * (width - left - right);
   const y = (d) => top + (1 - (Math.log10(Math.max(1, d)) - low) / (high - low)) * (height - top - bottom);
-  const svg = s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": `Durations of ${plural(traces.length, "trace")} over time. Arrow keys go from one to the next.` });
+  const svg = s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": `Durations of ${plural(traces.length, "trace")} over time. Arrow keys move between traces.` });
   for (const d of decades(low, high)) {
     svg.append(s("line", { class: "grid", x1: left, x2: width - right, y1: y(d), y2: y(d) }), s("text", { x: left - 8, y: y(d) + 4, "text-anchor": "end" }, seconds(d / 1e6, 2)));
   }

@@ -11,11 +11,11 @@ const answers = { same: "good", better: "good", regressed: "bad", inconclusive: 
 const percent = (v) => `${v > 0 ? "+" : v < 0 ? "−" : ""}${withUnit(Math.abs(v), "percentunit")}`;
 
 export async function show(root, { query, signal, setQuery, title, go }) {
-  title("Two runs");
+  title("Run comparison");
   const a = query.get("a"), b = query.get("b");
-  root.append(h("div", { class: "head" }, h("h1", null, "Two runs"), h("span", { class: "sub" }, "Is B slower than A, the baseline?")));
+  root.append(h("div", { class: "head" }, h("h1", null, "Run comparison"), h("span", { class: "sub" }, "B against the baseline A")));
   if (!a || !b) {
-    root.append(problem("Choose two runs to compare.", h("a", { href: "/runs" }, "All runs")));
+    root.append(problem("Select two runs to compare.", h("a", { href: "/runs" }, "All runs")));
     return;
   }
   const result = h("div"), beside = h("div");
@@ -26,7 +26,7 @@ export async function show(root, { query, signal, setQuery, title, go }) {
   };
   const allowed = ["1", "2", "5", "10", "20"], asked = query.get("tolerance") ?? "5";
   root.append(h("div", { class: "tools" },
-    select("B may be worse by", [...new Set([...allowed, asked])].map((t) => [t, `${t} %`]), asked, (t) => {
+    select("Tolerance", [...new Set([...allowed, asked])].map((t) => [t, `${t} %`]), asked, (t) => {
       setQuery({ tolerance: t === "5" ? null : t });
       judge(t);
     }),
@@ -46,13 +46,13 @@ function judgement({ result, summary }) {
       h("div", { class: "head" }, h("h2", null, m.name), badge(m.answer, answers[m.answer])),
       h("p", { class: "value" }, value(m, m.a), h("span", { class: "arrow" }, " → "), value(m, m.b)),
       m.found ? [interval(m, result.tolerance), h("p", { class: "note" }, found(m.found))]
-        : h("p", { class: "note" }, `No interval: ${m.not_found ?? "nobody knows"}`)))),
-    h("p", { class: "note" }, h("em", null, "The same"), ` means: B is not worse by more than ${withUnit(result.tolerance, "percentunit")}. `, result.drawn ? `Drawn again and again: ${result.drawn}.` : ""));
+        : h("p", { class: "note" }, `No confidence interval: ${m.not_found ?? "unknown reason"}`)))),
+    h("p", { class: "note" }, h("em", null, "same"), `: B is worse than A by at most ${withUnit(result.tolerance, "percentunit")}. `, result.drawn ? `Bootstrap resampling of ${result.drawn}.` : ""));
 }
 
 function found({ difference, low, high, smallest_effect: least }) {
-  if (difference === 0 && low === 0 && high === 0) return "A and B are equal in this, in every part that was looked at.";
-  return `${percent(difference)}, with 95% certainty ${percent(low)} to ${percent(high)}; less than ${withUnit(least, "percentunit")} could not have been seen`;
+  if (difference === 0 && low === 0 && high === 0) return "A and B are equal in every block that was compared.";
+  return `${percent(difference)}; 95 % confidence interval ${percent(low)} to ${percent(high)}; smallest detectable difference ${withUnit(least, "percentunit")}`;
 }
 
 // interval draws the difference on a line on which 0 is in the middle, and what is allowed
@@ -83,19 +83,19 @@ function sides(x, y, metrics) {
   const run = (r) => h("a", { href: `/runs/${encodeURIComponent(r.id)}`, class: "mono" }, r.id);
   text("Run", run(x), run(y));
   text("Verdict", verdictBadge(x), verdictBadge(y));
-  text("Began", dateTime(Date.parse(p.started_at)), dateTime(Date.parse(q.started_at)));
+  text("Started", dateTime(Date.parse(p.started_at)), dateTime(Date.parse(q.started_at)));
   text("Target", p.target.replace("http://", ""), q.target.replace("http://", ""));
   text("Plan", plan(p), plan(q));
   number("Target rate", p.rate_asked, q.rate_asked, (v) => (v ? withUnit(v, "reqps") : none));
   number("Actual rate", p.rate_reached, q.rate_reached, (v) => withUnit(v, "reqps"));
   number("Goodput", ...judged("goodput", p.goodput, q.goodput), (v) => withUnit(v, "reqps"));
-  for (const [key, name] of [["p50", "p50"], ["p90", "p90"], ["p99", "p99"], ["p999", "p99.9"], ["max", "Maximum"]]) number(`${name}, of the served`, ...judged(key, p.response_time[key], q.response_time[key]), seconds);
-  number("p99 of the service time, of all sent", p.service_time.p99, q.service_time.p99, seconds);
-  number("p99 of the send delay, of all sent", p.lag.p99, q.lag.p99, seconds);
+  for (const [key, name] of [["p50", "p50"], ["p90", "p90"], ["p99", "p99"], ["p999", "p99.9"], ["max", "Max"]]) number(`${name} (served)`, ...judged(key, p.response_time[key], q.response_time[key]), seconds);
+  number("p99 service time (all sent)", p.service_time.p99, q.service_time.p99, seconds);
+  number("p99 send delay (all sent)", p.lag.p99, q.lag.p99, seconds);
   number("Requests sent", p.sent, q.sent, String);
-  number("served", p.response_time.count, q.response_time.count, String);
+  number("Requests served", p.response_time.count, q.response_time.count, String);
   for (const kind of ["good", "late", "shed", "failed"]) if (p.classes?.[kind] || q.classes?.[kind]) number(kind, p.classes?.[kind] ?? 0, q.classes?.[kind] ?? 0, String);
-  const columns = [{ name: "" }, { name: "A", number: true, title: "the baseline" }, { name: "B", number: true }, { name: "difference", number: true }];
+  const columns = [{ name: "" }, { name: "A", number: true, title: "baseline" }, { name: "B", number: true }, { name: "difference", number: true }];
   const names = [...new Set([...p.scenarios, ...q.scenarios].map((s) => s.name))].sort();
   const of = (r, name) => r.scenarios.find((s) => s.name === name)?.response_time;
   const scenario = names.flatMap((name) => [["count", "served", String], ["p50", "p50", seconds], ["p99", "p99", seconds]].map(([key, label, write]) => {
@@ -103,7 +103,7 @@ function sides(x, y, metrics) {
     return [`${name}, ${label}`, u ? write(u) : none, v ? write(v) : none, change(u, v)];
   }));
   return [card("Side by side", h("div", { class: "sides" }, table(columns, rows, { caption: "Side by side" }))),
-    card("Response time by scenario", h("div", { class: "sides" }, table(columns, scenario, { caption: "Scenarios" }), h("p", { class: "note" }, "Differences here are as measured: nobody has tested whether they are chance.")))];
+    card("Response time by scenario", h("div", { class: "sides" }, table(columns, scenario, { caption: "Scenarios" }), h("p", { class: "note" }, "Measured differences, not tested for statistical significance.")))];
 }
 
 const plan = (r) => (r.replay ? `replay of ${r.replay}` : r.stages || plural(r.workers, "worker"));

@@ -29,10 +29,10 @@ export async function show(root, ctx) {
     board = await get(`/-/dashboards/${encodeURIComponent(ctx.params.uid)}`, ctx.signal);
   } catch (error) {
     if (error.status !== 404) throw error;
-    return missing("No such dashboard", `No dashboard has the uid ${ctx.params.uid}. These are there:`);
+    return missing("Dashboard not found", `No dashboard has the UID ${ctx.params.uid}. Available dashboards:`);
   }
   const alone = ctx.query.has("panel") ? panelsOf(board).find((p) => String(p.id) === ctx.query.get("panel")) : null;
-  if (ctx.query.has("panel") && !alone) return missing("No such panel", `The dashboard ${board.title} has no panel ${ctx.query.get("panel")}. The dashboards are:`);
+  if (ctx.query.has("panel") && !alone) return missing("Panel not found", `The dashboard ${board.title} has no panel ${ctx.query.get("panel")}. Available dashboards:`);
   ctx.title(alone ? `${alone.title} · ${board.title}` : board.title);
 
   const defs = definitions(board);
@@ -49,7 +49,7 @@ export async function show(root, ctx) {
     generation.abort();
     generation = new AbortController();
     range = readRange(query);
-    wrong.replaceChildren(...(range.wrong ? [problem(`${range.wrong}. The last 30 minutes are shown.`)] : []));
+    wrong.replaceChildren(...(range.wrong ? [problem(`${range.wrong}. Showing the last 30 minutes.`)] : []));
     share = sharer(run, generation.signal);
   };
   ctx.signal.addEventListener("abort", () => generation.abort());
@@ -108,7 +108,7 @@ export async function show(root, ctx) {
   // The tools
   const options = async (def) => {
     const asked = labelValues(interpolate(def.query, values, defs, range.end - range.start, 15));
-    if (!asked) throw new Error(`The console does not read ${def.query}`);
+    if (!asked) throw new Error(`Unsupported variable query: ${def.query}`);
     return sorted(await prom.labelValues(asked.label, asked.match, range.start, range.end, ctx.signal), def.sort);
   };
   const tools = defs.filter((d) => !d.hide).map((def) => variable(def, ctx.signal, {
@@ -153,10 +153,10 @@ export async function show(root, ctx) {
     alone ? h("p", { class: "back" }, h("a", { href: address(board.uid), dataset: { keep: board.uid } }, `← ${board.title}`)) : links,
     h("div", { class: "head" }, h("h1", null, alone ? alone.title : board.title), h("span", { class: "sub" }, (alone ?? board).description)),
     wrong,
-    h("div", { class: "tools", role: "group", "aria-label": "What is shown" }, tools.map((t) => t.element), h("span", { class: "gap" }), time.element,
-      h("button", { type: "button", onclick: env.zoomOut, title: "Twice as long (or double click a chart)" }, "Zoom out"),
+    h("div", { class: "tools", role: "group", "aria-label": "Filters and time range" }, tools.map((t) => t.element), h("span", { class: "gap" }), time.element,
+      h("button", { type: "button", onclick: env.zoomOut, title: "Double the time range (or double-click a chart)" }, "Zoom out"),
       h("div", { class: "together" }, pace.element,
-      h("button", { type: "button", "aria-label": "Ask again now", title: "Ask again now", onclick: () => reload() }, "↻"))));
+      h("button", { type: "button", "aria-label": "Refresh now", title: "Refresh now", onclick: () => reload() }, "↻"))));
 
   // The panels
   const queries = h("section", { class: "card queries" });

@@ -20,13 +20,13 @@ const dropped = ["otel_sdk_processor_span_processed_total", "otel_sdk_processor_
 const proxy = 'http_server_request_duration_seconds{service_name="proxy-service"}[1m] anchored';
 
 const numbers = [
-  ["Requests", "through the proxy", `sum(histogram_count(rate(${proxy})))`, "cps"],
-  ["Errors", "5xx of the proxy, last minute", `(sum(histogram_count(rate(http_server_request_duration_seconds{service_name="proxy-service",http_response_status_code=~"5.."}[1m] anchored))) or vector(0)) / (sum(histogram_count(rate(${proxy}))) > 0)`, "errors"],
-  ["p99", "of the proxy, last minute", `histogram_quantile(0.99, sum(rate(${proxy})))`, "s"],
-  ["Spans", "to the Collector", `sum(rate(otelcol_receiver_accepted_spans_total${through}[1m] anchored))`, "cps"],
-  ["Metric points", "to the Collector", `sum(rate(otelcol_receiver_accepted_metric_points_total${through}[1m] anchored))`, "cps"],
-  ["Log records", "to the Collector", `sum(rate(otelcol_receiver_accepted_log_records_total${through}[1m] anchored))`, "cps"],
-  ["Lost", "refused, failed, dropped in 30 min", `${sum(lost, "30m")} + ${sum(dropped, "30m")}`, "lost"],
+  ["Request rate", "proxy, last minute", `sum(histogram_count(rate(${proxy})))`, "cps"],
+  ["5xx ratio", "proxy, last minute", `(sum(histogram_count(rate(http_server_request_duration_seconds{service_name="proxy-service",http_response_status_code=~"5.."}[1m] anchored))) or vector(0)) / (sum(histogram_count(rate(${proxy}))) > 0)`, "errors"],
+  ["p99 latency", "proxy, last minute", `histogram_quantile(0.99, sum(rate(${proxy})))`, "s"],
+  ["Spans", "received by the Collector", `sum(rate(otelcol_receiver_accepted_spans_total${through}[1m] anchored))`, "cps"],
+  ["Metric points", "received by the Collector", `sum(rate(otelcol_receiver_accepted_metric_points_total${through}[1m] anchored))`, "cps"],
+  ["Log records", "received by the Collector", `sum(rate(otelcol_receiver_accepted_log_records_total${through}[1m] anchored))`, "cps"],
+  ["Lost telemetry", "refused, failed or dropped in 30 min", `${sum(lost, "30m")} + ${sum(dropped, "30m")}`, "lost"],
 ];
 
 export async function show(root, { signal, title }) {
@@ -83,22 +83,22 @@ export function head(lab, health) {
   const st = lab?.status, good = phases[lab?.phase] === "good";
   const failing = good && health && severity(health.errors ?? 0), firing = good && health?.firing > 0;
   const state = good ? (failing === "bad" ? "bad" : failing === "warn" || firing ? "warn" : health?.known ? "good" : "") : phases[lab?.phase];
-  return [h("h1", null, "The lab"), lab && badge(`is ${lab.phase}`, state),
-    failing && failing !== "good" && badge(`${withUnit(health.errors, "percentunit")} of the requests fail`, failing),
-    firing && badge(`${plural(health.firing, "alert fires", "alerts fire")}`, "bad"),
+  return [h("h1", null, "Lab"), lab && badge(lab.phase, state),
+    failing && failing !== "good" && badge(`${withUnit(health.errors, "percentunit")} of requests fail`, failing),
+    firing && badge(`${plural(health.firing, "alert firing", "alerts firing")}`, "bad"),
     lab?.containers && h("span", { class: "sub" }, plural(st.programs.length, "container")),
-    st && !lab.containers && h("span", { class: "sub" }, `${plural(st.programs.length, "component")}, ${bytes(st.memory_bytes)}, for ${span(st.started_at)}`)];
+    st && !lab.containers && h("span", { class: "sub" }, `${plural(st.programs.length, "component")}, ${bytes(st.memory_bytes)}, up for ${span(st.started_at)}`)];
 }
 
 function down(lab) {
   if (lab.status === "rejected") return problem(lab.reason.message);
   const { phase, detail, folder } = lab.value;
   if (phase === "up" || phase === "starting") return null;
-  if (lab.value.containers) return problem("Not all containers are ready. Look at them in the folder of the repository:", copyable(commands(lab.value.status.port_offset, "", true).ps));
+  if (lab.value.containers) return problem("Some containers are not ready. Check them from the repository folder:", copyable(commands(lab.value.status.port_offset, "", true).ps));
   const cmd = commands(0, folder);
-  const texts = { down: "The lab does not run. Start it in the folder of the repository:", stopping: "The lab is stopping.", killed: detail, silent: detail };
+  const texts = { down: "The lab is down. Start it from the repository folder:", stopping: "The lab is stopping.", killed: detail, silent: detail };
   return problem(texts[phase] ?? detail ?? "", phase === "down" && detail && h("p", null, detail), phase !== "stopping" && copyable(cmd.up),
-    h("p", { class: "note" }, `Its folder is ${folder}.`));
+    h("p", { class: "note" }, `State folder: ${folder}`));
 }
 
 // ways are where a browser finds something of a component: the address of most has no page.
@@ -113,7 +113,7 @@ export function ways({ name, address }, offset) {
   }
 }
 
-const built = "The version of the Go module. Of Jaeger and Prometheus it is not the number of their release.";
+const built = "Go module version. For Jaeger and Prometheus it differs from the release version.";
 
 function programs(lab) {
   const list = lab?.status?.programs;
@@ -132,19 +132,19 @@ function programs(lab) {
     h("th", { scope: "row" }, p.name),
     state(p),
     cell("Address", [h("span", { class: "mono" }, p.address.replace("http://", "")), ...ways(p, lab.status.port_offset ?? 0).map(([href, text]) => [" ", h("a", { href, "aria-label": `${text} of ${p.name}` }, text)])], "wide"),
-    cell("Built from", h("span", { class: "version", title: p.version }, p.version || "–")),
-    cell("Up for", p.process?.pid ? span(p.since) : "–", "n"),
+    cell("Version", h("span", { class: "version", title: p.version }, p.version || "–")),
+    cell("Uptime", p.process?.pid ? span(p.since) : "–", "n"),
     cell("Restarts", p.restarts ? badge(p.restarts, "warn") : "0", "n"),
     cell("Memory", p.memory_bytes ? bytes(p.memory_bytes) : "–", "n"),
     cell("Logs", h("a", { href: `/logs?service=${encodeURIComponent(p.name)}`, "aria-label": `Logs of ${p.name}` }, "logs"), "n")));
   return card("Components", h("table", { class: "programs" },
-    h("thead", null, h("tr", null, ["Name", "State", "Address", "Built from", "Up for", "Restarts", "Memory", ""].map((n, i) => h("th", { scope: "col", class: i > 3 && "n", title: n === "Built from" && built }, n)))),
+    h("thead", null, h("tr", null, ["Name", "State", "Address", "Version", "Uptime", "Restarts", "Memory", ""].map((n, i) => h("th", { scope: "col", class: i > 3 && "n", title: n === "Version" && built }, n)))),
     h("tbody", null, rows)), elsewhere(lab.status.stores));
 }
 
 export async function measure(signal) {
   const values = await Promise.allSettled(numbers.map(([, , query]) => prom.instant(query, undefined, signal)));
-  if (values.every((v) => v.status === "rejected")) return { tiles: h("p", { class: "note" }, `No numbers: ${values[0].reason.message}`), errors: null, known: false };
+  if (values.every((v) => v.status === "rejected")) return { tiles: h("p", { class: "note" }, `No metrics: ${values[0].reason.message}`), errors: null, known: false };
   const of = (i) => {
     const found = values[i].value?.[0]?.value?.[1];
     return found === undefined ? null : Number(found);
@@ -155,7 +155,7 @@ export async function measure(signal) {
     if (unit !== "lost") return tile(name, withUnit(value === 0 && unit === "s" ? null : value, unit), note);
     return tile(name, value === null ? "–" : withUnit(Math.ceil(value)), note, value === null ? "" : value > 0 ? "bad" : "good");
   });
-  const errors = numbers.findIndex(([name]) => name === "Errors");
+  const errors = numbers.findIndex(([, , , unit]) => unit === "errors");
   return { tiles, errors: of(errors), known: values[errors].status === "fulfilled" };
 }
 
@@ -171,7 +171,7 @@ function alertCard({ list, problem: text }) {
   if (text) return card("Alerts", h("p", { class: "note" }, text));
   const rank = { firing: 0, pending: 1 };
   list = list.filter((a) => a.state in rank).sort((a, b) => rank[a.state] - rank[b.state] || a.labels.alertname.localeCompare(b.labels.alertname));
-  if (!list.length) return card("Alerts", h("p", { class: "calm" }, badge("quiet", "good"), " No alert is firing."));
+  if (!list.length) return card("Alerts", h("p", { class: "calm" }, badge("OK", "good"), " No alerts firing."));
   return card("Alerts", h("ul", { class: "plain" }, list.map((a) => h("li", null,
     badge(a.state, a.state === "firing" ? "bad" : "warn"), " ", named(a),
     h("span", { class: "note" }, ` for ${span(a.activeAt)}`),
@@ -187,7 +187,7 @@ function named({ labels, annotations }) {
 function latest(runs, lab) {
   if (runs.status === "rejected") return card("Latest runs", h("p", { class: "note" }, runs.reason.message));
   const list = runs.value.runs.slice(0, 5);
-  if (!list.length) return card("Latest runs", empty("loadgen has kept no run yet.", copyable(commands(lab?.status?.port_offset, runs.value.folder.replace(/\/runs$/, "")).load)));
+  if (!list.length) return card("Latest runs", empty("No runs yet.", copyable(commands(lab?.status?.port_offset, runs.value.folder.replace(/\/runs$/, "")).load)));
   return card("Latest runs", h("ul", { class: "plain runs" }, list.map((r) => h("li", null,
     r.finished ? h("a", { href: `/runs/${encodeURIComponent(r.id)}`, class: "mono" }, r.id) : h("span", { class: "mono" }, r.id),
     h("span", { class: "note", title: dateTime(Date.parse(r.started_at)) }, r.started_at ? `${span(r.started_at)} ago` : ""),
@@ -206,7 +206,7 @@ function look(boards) {
 function next(lab) {
   const cmd = commands(lab?.status?.port_offset ?? 0, lab?.containers ? "" : lab?.folder, lab?.containers);
   const step = (text, ...list) => [h("p", { class: "note" }, text), list.map(copyable)];
-  return card("Try next", step("Ask for an album.", cmd.album), step("Make a thousand albums.", cmd.data), step("Send load, and see how it comes out under Runs.", cmd.load),
+  return card("Next steps", step("Get an album.", cmd.album), step("Create 1,000 albums.", cmd.data), step("Run a load test. The result is under Runs.", cmd.load),
     // The faults of a store that runs elsewhere are not known to be reachable.
-    lab?.status?.stores?.length || lab?.containers && !lab.status.programs.some((p) => p.name === "album-store-1") ? [] : step("Make some calls of the database slow, find them in the traces, and clear the fault again.", cmd.slow, cmd.heal()));
+    lab?.status?.stores?.length || lab?.containers && !lab.status.programs.some((p) => p.name === "album-store-1") ? [] : step("Inject database latency, find it in the traces, then clear the fault.", cmd.slow, cmd.heal()));
 }

@@ -16,8 +16,8 @@ export async function show(root, { query, signal, setQuery, title }) {
   let follow = query.get("follow") === "1" && !f.until;
   let newest = "", oldest = "", asked = 0;
 
-  const chips = h("fieldset", { class: "chips" }, h("legend", null, "Programs"));
-  const list = h("ol", { class: "lines", "aria-label": "Lines, the newest first" });
+  const chips = h("fieldset", { class: "chips" }, h("legend", null, "Components"));
+  const list = h("ol", { class: "lines", "aria-label": "Log lines, newest first" });
   const said = h("p", { class: "note", role: "status" });
   const foot = h("div", { class: "logfoot" });
   const toggle = h("button", { type: "button", "aria-pressed": String(follow) }, "Follow");
@@ -41,8 +41,8 @@ export async function show(root, { query, signal, setQuery, title }) {
   });
 
   const level = select("Level", [["", "any"], ["info", "info and above"], ["warn", "warn and above"], ["error", "error"]], f.level, (value) => change({ level: value }));
-  const q = field("Text", { type: "search", value: f.q, placeholder: "in any part of a line", onchange: (e) => change({ q: e.target.value }) });
-  const trace = field("Trace", { type: "search", value: f.trace, placeholder: "id", spellcheck: "false", onchange: (e) => change({ trace: e.target.value.trim() }) });
+  const q = field("Text", { type: "search", value: f.q, placeholder: "text in the line", onchange: (e) => change({ q: e.target.value }) });
+  const trace = field("Trace", { type: "search", value: f.trace, placeholder: "trace id", spellcheck: "false", onchange: (e) => change({ trace: e.target.value.trim() }) });
   const preset = ranges.find(([v]) => v === f.since || length(v) === length(f.since))?.[0];
   const own = f.since && !preset || f.until;
   const when = select("Time", [["", "any"], ...ranges.map(([v, text]) => [v, `last ${text}`]), ...(own ? [["own", between(f)]] : [])], own ? "own" : preset ?? "",
@@ -87,8 +87,8 @@ export async function show(root, { query, signal, setQuery, title }) {
   }
 
   function nothing(page) {
-    if (!page.services.length) return empty("There are no logs yet: the programs write them when the lab runs.", copyable("make lab-up"));
-    return empty(page.reached ? "Nothing was found so far." : "No line is like that.");
+    if (!page.services.length) return empty("No logs yet: components write them while the lab is up.", copyable("make lab-up"));
+    return empty(page.reached ? "No match so far." : "No matching lines.");
   }
 
   // end shows what comes after the last line.
@@ -96,13 +96,13 @@ export async function show(root, { query, signal, setQuery, title }) {
     oldest = page.more ? page.oldest : "";
     clear(foot);
     const count = list.querySelectorAll(".open").length;
-    said.textContent = count ? `${plural(count, "line")}${page.more ? ", and more before them" : ""}` : "";
+    said.textContent = count ? `${plural(count, "line")}${page.more ? ", older lines available" : ""}` : "";
     if (oldest) {
-      const older = h("button", { type: "button" }, page.reached ? "Look further back" : "Older lines");
+      const older = h("button", { type: "button" }, page.reached ? "Search further back" : "Older lines");
       older.addEventListener("click", () => further(older));
       foot.append(older);
     }
-    if (page.reached) foot.append(h("span", { class: "note" }, `The logs are large: this look went back to ${dateTime(Date.parse(page.reached))}.`));
+    if (page.reached) foot.append(h("span", { class: "note" }, `The logs are large: the search stopped at ${dateTime(Date.parse(page.reached))}.`));
   }
 
   async function further(button) {
@@ -115,7 +115,7 @@ export async function show(root, { query, signal, setQuery, title }) {
       add(page.lines);
       list.hidden = !list.childElementCount;
       end(page);
-      if (!page.lines.length && page.more) foot.append(h("span", { class: "note" }, "Nothing there."));
+      if (!page.lines.length && page.more) foot.append(h("span", { class: "note" }, "No match."));
       (list.querySelectorAll(".open")[had] ?? foot.querySelector("button"))?.focus({ preventScroll: true });
     } catch (error) {
       if (signal.aborted) return;
@@ -133,7 +133,7 @@ export async function show(root, { query, signal, setQuery, title }) {
     const had = list.querySelectorAll(".open").length;
     foot.querySelector(".empty")?.remove();
     list.hidden = false;
-    if (page.more) list.prepend(h("li", { class: "line divider" }, "More lines came than are shown."));
+    if (page.more) list.prepend(h("li", { class: "line divider" }, "Some new lines are not shown."));
     for (const l of page.lines.toReversed()) {
       const element = line(l);
       element.classList.add("fresh");
@@ -145,7 +145,7 @@ export async function show(root, { query, signal, setQuery, title }) {
       clear(foot);
     }
     if (!list.contains(document.activeElement)) keys.first();
-    said.textContent = `${plural(Math.min(most, had + page.lines.length), "line")}; new ones come on top`;
+    said.textContent = `${plural(Math.min(most, had + page.lines.length), "line")}, new lines on top`;
   }
 
   function programs(services) {

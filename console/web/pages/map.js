@@ -32,12 +32,12 @@ export async function show(root, ctx) {
     body.removeAttribute("aria-busy");
     root.dataset.loaded = "true";
   };
-  root.append(h("div", { class: "head" }, h("h1", null, "Service map"), h("p", { class: "sub" }, "who calls whom")),
+  root.append(h("div", { class: "head" }, h("h1", null, "Service map"), h("p", { class: "sub" }, "calls between services")),
     h("div", { class: "tools" }, select("Time", lookbacks.filter(([v]) => backs[v]), lookback, (v) => {
       lookback = v;
       ctx.setQuery({ lookback: v }, { push: true });
       load();
-    }), h("button", { type: "button", onclick: load }, "Again")), body);
+    }), h("button", { type: "button", onclick: load }, "Refresh")), body);
   await load();
 }
 
@@ -85,10 +85,10 @@ async function metrics(length, end, signal) {
 function present(body, { services, traces, slices, per_slice: perSlice, facts, start, end, edges }, lookback, signal) {
   clear(body);
   if (!services.length && !facts.services.size) {
-    body.append(empty("No service has sent spans yet.", h("p", null, "Start the lab with make lab-up, and send something: go run ./loadgen -rate 30")));
+    body.append(empty("No service has sent spans yet.", h("p", null, "Start the lab with make lab-up, then send load: go run ./loadgen -rate 30")));
     return;
   }
-  if (facts.problem) body.append(problem(`Without rates: ${facts.problem}`));
+  if (facts.problem) body.append(problem(`Rates unavailable: ${facts.problem}`));
   const names = new Set([...services, ...edges.filter((e) => e.kind !== "db").flatMap((e) => [e.from, e.to])]);
   const nodes = [...names].sort().map((name) => ({ id: name, name, kind: "service", facts: facts.services.get(name) ?? null, href: `/traces?service=${encodeURIComponent(name)}&lookback=${lookback}` }));
   for (const name of new Set(edges.filter((e) => e.kind === "db").map((e) => e.to))) {
@@ -97,15 +97,15 @@ function present(body, { services, traces, slices, per_slice: perSlice, facts, s
       href: `/traces?service=${encodeURIComponent(users[0].from)}&tags=${encodeURIComponent(`db.system.name=${name}`)}&lookback=${lookback}` });
   }
   const drawn = edges.map((e) => ({ ...e, to: e.kind === "db" ? `db ${e.to}` : e.to }));
-  const chart = h("section", { class: "card map", tabindex: "0", role: "region", "aria-label": "Map" });
+  const chart = h("section", { class: "card map", tabindex: "0", role: "region", "aria-label": "Service map" });
   body.append(chart, h("p", { class: "note" },
-    `Who calls whom: from ${plural(traces, "trace")}, up to ${perSlice} of each service from each of ${slices} parts of ${dateTime(start * 1000)} to ${dateTime(end * 1000)}. Rates, errors and the 99th percentile are Prometheus': they count every request. A service's errors are its 5xx responses; a call's are those that its caller saw, attempts that were retried included. Where a service calls several others, its calls are split as in the sample.`),
+    `Calls come from a sample of ${plural(traces, "trace")}: up to ${perSlice} per service in each of ${slices} intervals from ${dateTime(start * 1000)} to ${dateTime(end * 1000)}. Rates, errors and p99 come from Prometheus and cover every request. Errors of a service are its 5xx responses. Errors of a call are those that the caller saw, retried attempts included. If a service calls several others, its rate is split as in the sample.`),
   h("div", { class: "map-tables" }, h("section", { class: "card" }, h("h2", null, "Services"), table(
-    [{ name: "Service" }, { name: "What is counted" }, { name: "Rate", number: true }, { name: "Errors", number: true }, { name: "p99", number: true }, { name: "See" }],
-    nodes.filter((n) => n.kind === "service").map((n) => [n.name, n.facts?.what ?? "quiet", n.facts ? withUnit(n.facts.rate, "cps") : "–", n.facts ? withUnit(n.facts.errors, "percentunit") : "–", n.facts ? time(n.facts.p99) : "–",
+    [{ name: "Service" }, { name: "Counted" }, { name: "Rate", number: true }, { name: "Errors", number: true }, { name: "p99", number: true }, { name: "Links" }],
+    nodes.filter((n) => n.kind === "service").map((n) => [n.name, n.facts?.what ?? "none", n.facts ? withUnit(n.facts.rate, "cps") : "–", n.facts ? withUnit(n.facts.errors, "percentunit") : "–", n.facts ? time(n.facts.p99) : "–",
       h("span", null, h("a", { href: n.href }, "traces"), " · ", h("a", { href: dashboard(n) }, "dashboard"), " · ", h("a", { href: `/logs?service=${encodeURIComponent(n.name)}` }, "logs"))]), { caption: "Services" })),
   h("section", { class: "card" }, h("h2", null, "Calls"), table(
-    [{ name: "From" }, { name: "To" }, { name: "Rate", number: true }, { name: "Errors", number: true }, { name: "p99", number: true }, { name: "In the sample", number: true }],
+    [{ name: "From" }, { name: "To" }, { name: "Rate", number: true }, { name: "Errors", number: true }, { name: "p99", number: true }, { name: "In sample", number: true }],
     edges.map((e) => [e.from, e.kind === "db" ? `${e.to} (statements)` : e.to, withUnit(e.rate, "cps"), withUnit(e.errors, "percentunit"), e.p99 === null ? "–" : time(e.p99), String(e.calls)]), { caption: "Calls" }))));
   let vertical = null;
   const redraw = () => {

@@ -13,11 +13,11 @@ export async function show(root, { signal, title, go }) {
   const hint = h("p", { class: "note", role: "status" });
   const body = h("div");
   let list = [];
-  root.append(h("div", { class: "head" }, h("h1", null, "Runs"), h("span", { class: "sub" }, "of loadgen, the newest first")),
+  root.append(h("div", { class: "head" }, h("h1", null, "Runs"), h("span", { class: "sub" }, "load tests by loadgen, newest first")),
     h("div", { class: "tools runtools" }, button, hint), body);
   const tell = () => {
     button.disabled = chosen.size !== 2;
-    hint.textContent = ["Choose two runs to compare.", "Choose one more.", "The older one is the baseline.", "Only two can be compared."][Math.min(3, chosen.size)];
+    hint.textContent = ["Select two runs to compare.", "Select one more run.", "The older run is the baseline.", "Only two runs can be compared."][Math.min(3, chosen.size)];
   };
   button.addEventListener("click", () => {
     const [b, a] = list.filter((r) => chosen.has(r.id)).map((r) => r.id); // the list has the newest first
@@ -31,7 +31,7 @@ export async function show(root, { signal, title, go }) {
     list = answer.runs;
     if (!list.length) {
       const lab = await get("/-/lab", signal).catch(() => null);
-      body.replaceChildren(empty("loadgen has kept no run yet. Send some load:", copyable(commands(lab?.status?.port_offset, answer.folder.replace(/\/runs$/, "")).load)));
+      body.replaceChildren(empty("No runs yet. Run a load test:", copyable(commands(lab?.status?.port_offset, answer.folder.replace(/\/runs$/, "")).load)));
       return;
     }
     const now = JSON.stringify(list.map((r) => [r, span(r.started_at)]));
@@ -49,7 +49,7 @@ export async function show(root, { signal, title, go }) {
   every(5000, signal, load);
 }
 
-const columns = ["", "Run", "Began", "Target", "Plan", "Actual rate", "p50", "p99", "Served", "Verdict"];
+const columns = ["", "Run", "Started", "Target", "Plan", "Actual rate", "p50", "p99", "Served", "Verdict"];
 
 function tableOf(list, chosen, tell) {
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Runs" }, h("table", { class: "runlist" },
@@ -74,5 +74,5 @@ function row(r, chosen, tell) {
     cell(5, number(r.rate_asked ? [withUnit(r.rate_reached, "reqps"), Math.abs(r.rate_reached / r.rate_asked - 1) > 0.005 && h("div", { class: "note" }, `of ${withUnit(r.rate_asked, "reqps")}`)] : withUnit(r.rate_reached, "reqps")), "n"),
     cell(6, number(seconds(r.p50 ?? 0)), "n"), cell(7, number(seconds(r.p99 ?? 0)), "n"),
     cell(8, number(shares(served, Object.values(r.classes ?? {}).reduce((a, b) => a + b, 0))[0]), "n"),
-    cell(9, [verdictBadge(r), " ", lossBadge(r), h("div", { class: "note why" }, r.verdict === "unfinished" ? "it goes on, or was cut off" : r.verdict === "good" ? "" : r.because ?? r.problem)], "verdict"));
+    cell(9, [verdictBadge(r), " ", lossBadge(r), h("div", { class: "note why" }, r.verdict === "unfinished" ? "running or interrupted" : r.verdict === "good" ? "" : r.because ?? r.problem)], "verdict"));
 }

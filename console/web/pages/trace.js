@@ -21,7 +21,7 @@ export async function show(root, ctx) {
   const loaded = await Promise.all(ids.map((i) => load(i, ctx.signal)));
   if (ctx.signal.aborted) return;
   const missing = loaded.find((l) => l.element);
-  if (missing) root.append(h("h1", null, other === null ? "Trace" : "Two traces"), missing.element);
+  if (missing) root.append(h("h1", null, other === null ? "Trace" : "Trace comparison"), missing.element);
   else if (other !== null) compare(root, loaded[0].trace, loaded[1].trace);
   else one(root, ctx, loaded[0].trace);
   root.dataset.loaded = "true";
@@ -30,7 +30,7 @@ export async function show(root, ctx) {
 // load returns {trace}, or an {element} that says why there is none.
 async function load(text, signal) {
   const id = traceID(text);
-  if (!id) return { element: problem(`${JSON.stringify(text)} is no trace id: that is up to 32 hexadecimal digits.`, h("a", { href: "/traces" }, "Search traces")) };
+  if (!id) return { element: problem(`${JSON.stringify(text)} is not a trace id: use up to 32 hexadecimal digits.`, h("a", { href: "/traces" }, "Search traces")) };
   try {
     const data = await jaeger.trace(id, signal);
     const trace = data && build(data);
@@ -38,10 +38,10 @@ async function load(text, signal) {
   } catch (error) {
     if (!/not found/i.test(error.message)) return { element: problem(error.message) };
   }
-  return { element: empty("Jaeger has no such trace.",
+  return { element: empty("Trace not found in Jaeger.",
     h("p", { class: "mono" }, id),
-    h("p", null, "Spans come in batches, some seconds after they end: try again soon. A trace that is not sampled, or older than what Jaeger keeps, does not come."),
-    h("p", null, h("button", { type: "button", onclick: () => location.reload() }, "Try again"), " ", h("a", { href: "/traces" }, "Search traces"))) };
+    h("p", null, "Spans are exported in batches, some seconds after they end: retry soon. Traces that were not sampled, or are older than Jaeger's retention, are not available."),
+    h("p", null, h("button", { type: "button", onclick: () => location.reload() }, "Retry"), " ", h("a", { href: "/traces" }, "Search traces"))) };
 }
 
 function one(root, ctx, trace) {
@@ -58,7 +58,7 @@ function one(root, ctx, trace) {
     }, zoom: (from, to) => view(from, to),
   });
   const map = minimap(trace, (from, to) => view(from, to));
-  const whole = h("button", { type: "button", hidden: true, onclick: () => view(0, 1) }, "Show the whole time");
+  const whole = h("button", { type: "button", hidden: true, onclick: () => view(0, 1) }, "Reset zoom");
   const view = (from, to) => {
     rows.view(from, to);
     map.view(from, to);
@@ -70,13 +70,13 @@ function one(root, ctx, trace) {
     h("dl", { class: "trace-facts-line" }, facts.map(([name, value, title]) => h("div", null, h("dt", null, name), h("dd", { title, class: name === "Errors" && value ? "bad" : null }, String(value))))),
     ...trace.warnings.map((w) => h("p", null, h("span", { class: "badge warn" }, "warning"), " ", h("span", { class: "note" }, w))),
     h("div", { class: "trace-legend" }, trace.services.map((x) => h("span", { class: `trace-service svc-${colour(x.name)}` }, `${x.name} ${x.spans}${x.errors ? `, ${x.errors} failed` : ""}`)),
-      h("span", { class: "note" }, "the line within a bar: the critical path, what the root waited for")),
+      h("span", { class: "note" }, "line within a bar: critical path, the spans that the root waited for")),
     map.element,
     tools(trace, rows, whole),
     rows.element, other);
   rows.ready.then(() => {
     const wanted = new URLSearchParams(location.hash.slice(1)).get("span");
-    if (wanted && !ctx.signal.aborted && !rows.open(wanted)) root.append(h("p", { class: "note", role: "status" }, `The span ${wanted} of this link is not in the trace.`));
+    if (wanted && !ctx.signal.aborted && !rows.open(wanted)) root.append(h("p", { class: "note", role: "status" }, `Span ${wanted} is not in this trace.`));
   });
   loadLogs(trace, logs, ctx.signal).then(() => {
     if (ctx.signal.aborted) return;
@@ -85,7 +85,7 @@ function one(root, ctx, trace) {
     const rest = (logs.lines ?? []).filter((l) => !ids.has(l.span_id));
     if (rest.length) {
       other.hidden = false;
-      other.append(h("h2", null, "Log lines of this trace that belong to none of its spans"), lines(rest, trace.start));
+      other.append(h("h2", null, "Log lines outside the spans of this trace"), lines(rest, trace.start));
     }
     root.dataset.logs = "true";
   });
@@ -120,15 +120,15 @@ function tools(trace, rows, whole) {
   } });
   const update = () => {
     rows.highlight(search.value.trim() ? found : null, found[at]);
-    count.textContent = search.value.trim() ? (found.length ? `${at + 1} of ${found.length}` : "not found") : "";
+    count.textContent = search.value.trim() ? (found.length ? `${at + 1} of ${found.length}` : "no match") : "";
     for (const b of [previous, next]) b.hidden = found.length < 2;
   };
   const step = (by) => {
     at = (at + by + found.length) % found.length;
     update();
   };
-  const previous = h("button", { type: "button", hidden: true, "aria-label": "Previous found span", onclick: () => step(-1) }, "↑");
-  const next = h("button", { type: "button", hidden: true, "aria-label": "Next found span", onclick: () => step(1) }, "↓");
+  const previous = h("button", { type: "button", hidden: true, "aria-label": "Previous match", onclick: () => step(-1) }, "↑");
+  const next = h("button", { type: "button", hidden: true, "aria-label": "Next match", onclick: () => step(1) }, "↓");
   const critical = h("button", { type: "button", "aria-pressed": "true", onclick: () => {
     const on = critical.getAttribute("aria-pressed") !== "true";
     critical.setAttribute("aria-pressed", String(on));

@@ -30,7 +30,7 @@ export async function show(root, ctx) {
 
 // byID opens a trace whose id is known.
 function byID(ctx) {
-  const input = h("input", { class: "mono", "aria-label": "Trace id", placeholder: "Open a trace by its id", spellcheck: "false", autocomplete: "off", maxlength: "64" });
+  const input = h("input", { class: "mono", "aria-label": "Trace id", placeholder: "Open trace by id", spellcheck: "false", autocomplete: "off", maxlength: "64" });
   const submit = (e) => {
     e.preventDefault();
     const id = traceID(input.value);
@@ -121,7 +121,7 @@ async function run(page, push = false) {
   const { ctx, search, results, root } = page;
   const mine = (page.run = {});
   if (!search.service) {
-    results.append(empty("Jaeger knows no service yet.", h("p", null, "Start the lab with make lab-up, and send something: go run ./loadgen -rate 30")));
+    results.append(empty("No services in Jaeger yet.", h("p", null, "Start the lab with make lab-up, then send load: go run ./loadgen -rate 30")));
     root.dataset.loaded = "true";
     return;
   }
@@ -150,10 +150,10 @@ function draw(page, values) {
   const { ctx, search, results, traces } = page;
   clear(results);
   if (!traces.length) {
-    results.append(empty("No trace is like that.", h("p", null, `Look further back, or ask for less. Asked for: ${dateTime(values.start / 1000)} to ${dateTime(values.end / 1000)}.`)));
+    results.append(empty("No matching traces.", h("p", null, `Extend the time range or remove filters. Searched: ${dateTime(values.start / 1000)} to ${dateTime(values.end / 1000)}.`)));
     return;
   }
-  const more = traces.length >= Number(search.limit) ? `the newest ${traces.length} in ${seconds((Math.max(...traces.map((t) => t.start)) - Math.min(...traces.map((t) => t.start))) / 1e6)}; there may be more: raise the limit or narrow the search` : "";
+  const more = traces.length >= Number(search.limit) ? `the newest ${traces.length}, within ${seconds((Math.max(...traces.map((t) => t.start)) - Math.min(...traces.map((t) => t.start))) / 1e6)}. Limit reached: raise it or narrow the search` : "";
   const list = h("ol", { class: `trace-list${traces.length > 200 ? " many" : ""}` });
   const compare = h("span", { class: "trace-compare", role: "status" });
   const drawList = () => {
@@ -162,7 +162,7 @@ function draw(page, values) {
   };
   const drawCompare = () => {
     const [a, b] = page.ticked;
-    clear(compare).append(...[b ? h("a", { class: "trace-button", href: address(`/trace/${a}`, { compare: b }) }, "Compare the two") : a ? "Tick another to compare" : ""]);
+    clear(compare).append(...[b ? h("a", { class: "trace-button", href: address(`/trace/${a}`, { compare: b }) }, "Compare") : a ? "Select another to compare" : ""]);
   };
   drawList();
   drawCompare();
@@ -171,7 +171,7 @@ function draw(page, values) {
     chart.element,
     h("div", { class: "trace-bar" },
       h("h2", null, plural(traces.length, "trace")), h("p", { class: "note" }, more), compare,
-      select("Order", orders, search.sort, (v) => {
+      select("Sort", orders, search.sort, (v) => {
         search.sort = v;
         ctx.setQuery({ sort: v === "newest" ? null : v });
         drawList();
@@ -198,15 +198,15 @@ function result(page, t, most, asked, changed) {
   });
   const bar = h("span", { class: `trace-length svc-${colour(t.service)}`, style: { width: `${Math.max(0.3, (100 * t.duration) / most)}%` } });
   return h("li", { dataset: { id: t.id } },
-    h("label", { class: "trace-tick", title: "Tick two to compare them" }, tick),
+    h("label", { class: "trace-tick", title: "Select two to compare" }, tick),
     h("a", { href: `/trace/${t.id}`, class: "trace-name" },
       h("strong", null, t.service), " ", h("span", null, t.name), " ", h("code", null, `…${t.id.slice(-7)}`)),
     h("span", { class: "trace-duration" }, seconds(t.duration / 1e6)),
     h("span", { class: "trace-track", "aria-hidden": "true" }, bar),
     h("span", { class: "trace-facts" },
       t.errors > 0 && h("span", { class: "badge bad" }, plural(t.errors, "error")), " ",
-      t.status !== undefined && h("span", { class: `badge ${t.status >= 500 ? "bad" : t.status >= 400 ? "warn" : ""}`, title: "Status of the response" }, String(t.status)), " ",
-      t.incomplete && h("span", { class: `badge ${young ? "" : "warn"}`, title: "The root, or the parent of a span, is not here: it has not arrived (yet), or was not sampled." }, young ? "still arriving" : "incomplete"), " ",
+      t.status !== undefined && h("span", { class: `badge ${t.status >= 500 ? "bad" : t.status >= 400 ? "warn" : ""}`, title: "Response status code" }, String(t.status)), " ",
+      t.incomplete && h("span", { class: `badge ${young ? "" : "warn"}`, title: "The root or the parent of a span is missing: not arrived yet, or not sampled." }, young ? "still arriving" : "incomplete"), " ",
       h("span", { class: "note" }, plural(t.spans, "span")), " ",
       t.services.map((x) => h("span", { class: `trace-service svc-${colour(x.name)}` }, `${x.name} ${x.spans}`))),
     h("time", { class: "note", datetime: new Date(t.start / 1000).toISOString(), title: ago(t.start / 1000) }, dateTime(t.start / 1000, true)));

@@ -36,7 +36,7 @@ export function create(body, env) {
         showThresholdMarkers && rim.map(([a, b, t]) => b > a && line(arc(92, a, b), colour(t.color), 5, `from ${withUnit(Math.max(v.min, t.value), v.config.unit)}`)),
         s("text", { x: 100, y: 112, "text-anchor": "middle", fill: v.colour, "font-size": Math.min(34, Math.round(180 / v.text.length)), "font-weight": 650 }, v.text)),
       many && h("p", { class: "name", title: v.name }, v.name),
-      showThresholdLabels && h("p", { class: "note" }, `limits: ${labels}`));
+      showThresholdLabels && h("p", { class: "note" }, `thresholds: ${labels}`));
   };
   function draw(data) {
     const list = valuesOf(env.panel, data.frames);

@@ -68,7 +68,7 @@ export function create(body, env) {
     Object.assign(env.chart, { start: data.start, end: data.end });
     foot.replaceChildren(...(options.legend?.show === false ? [] : [h("div", { class: "legend heat" },
       h("span", null, "0"), h("span", { class: "ramp", role: "presentation" }), h("span", null, withUnit(model.most, cellUnit)),
-      model.beneath > 0 && h("span", { class: "note" }, "values of 0 and less are not drawn"))]));
+      model.beneath > 0 && h("span", { class: "note" }, "values ≤ 0 are not drawn"))]));
     if (again) drop();
     if (!chart) {
       if (!area.isConnected) body.replaceChildren(area, foot);
@@ -92,7 +92,7 @@ export function create(body, env) {
     const found = at(state.model, u.posToVal(u.cursor.left, "x"), u.posToVal(u.cursor.top, "y"), state.data.step);
     if (!found) return state.data.times.length ? seriesTip(u.data[0][i], []) : null;
     const { column, cell } = found, all = total(column);
-    const more = { colour: "transparent", name: "all values", text: withUnit(all, cellUnit) };
+    const more = { colour: "transparent", name: "total", text: withUnit(all, cellUnit) };
     if (!cell) return seriesTip(column.time, [more]);
     return seriesTip(column.time, [
       { colour: heat(share(cell[2], state.model.most, exponent)), name: `${value(cell[0])} to ${value(cell[1])}`, text: withUnit(cell[2], cellUnit) },

@@ -12,8 +12,8 @@ const common = {
   "targets[].refId": true, "targets[].expr": true, "targets[].legendFormat": true, "targets[].instant": true, "targets[].range": true, "targets[].hide": true,
   "targets[].exemplar": true, "targets[].interval": true, "targets[].format": ["time_series", "table", "heatmap"],
   "targets[].datasource.type": ["prometheus"], "targets[].datasource.uid": ["prometheus"],
-  "targets[].editorMode": unused("of Grafana's editor"), "targets[].intervalFactor": [1],
-  pluginVersion: unused("says which Grafana wrote the file"), "soundcheck.*": unused("for lab verify"), soundcheck: true,
+  "targets[].editorMode": unused("for Grafana's editor"), "targets[].intervalFactor": [1],
+  pluginVersion: unused("Grafana version that wrote the file"), "soundcheck.*": unused("for lab verify"), soundcheck: true,
   transparent: [false], "links[].title": true, "links[].url": true, "links[].targetBlank": true,
 };
 
@@ -51,17 +51,17 @@ const types = {
   },
   stat: {
     ...reduced, "options.colorMode": ["value", "background", "background_solid", "none"], "options.graphMode": ["none", "area"], "options.textMode": ["auto", "value", "value_and_name", "name", "none"],
-    "options.justifyMode": ["auto", "center"], "options.orientation": ["auto", "horizontal", "vertical"], "options.wideLayout": unused("of wide panels only"),
+    "options.justifyMode": ["auto", "center"], "options.orientation": ["auto", "horizontal", "vertical"], "options.wideLayout": unused("for wide panels only"),
     "options.showPercentChange": [false], "options.percentChangeColorMode": unused("only with showPercentChange"),
   },
   gauge: {
-    ...reduced, "options.showThresholdMarkers": true, "options.showThresholdLabels": true, "options.orientation": ["auto"], "options.sizing": ["auto"], "options.minVizHeight": unused("as large as there is room"),
-    "options.minVizWidth": unused("as large as there is room"),
+    ...reduced, "options.showThresholdMarkers": true, "options.showThresholdLabels": true, "options.orientation": ["auto"], "options.sizing": ["auto"], "options.minVizHeight": unused("sized to fit"),
+    "options.minVizWidth": unused("sized to fit"),
   },
   bargauge: {
     ...reduced, "options.displayMode": ["gradient", "basic", "lcd"], "options.valueMode": ["color", "text", "hidden"], "options.showUnfilled": true, "options.orientation": ["auto", "horizontal", "vertical"],
-    "options.namePlacement": ["auto", "left"], "options.sizing": ["auto"], "options.minVizHeight": unused("as large as there is room"), "options.minVizWidth": unused("as large as there is room"),
-    "options.maxVizHeight": unused("as large as there is room"), "options.legend.showLegend": [false], "options.legend.calcs[]": unused("no legend"), "options.legend.displayMode": unused("no legend"),
+    "options.namePlacement": ["auto", "left"], "options.sizing": ["auto"], "options.minVizHeight": unused("sized to fit"), "options.minVizWidth": unused("sized to fit"),
+    "options.maxVizHeight": unused("sized to fit"), "options.legend.showLegend": [false], "options.legend.calcs[]": unused("no legend"), "options.legend.displayMode": unused("no legend"),
     "options.legend.placement": unused("no legend"),
   },
   table: {
@@ -73,21 +73,21 @@ const types = {
     custom: { "scaleDistribution.type": unused("the axis is logarithmic"), "hideFrom.*": unused("nothing to hide from") },
     "options.calculate": [false], "options.yAxis.unit": true, "options.yAxis.decimals": true, "options.yAxis.min": true, "options.yAxis.max": true, "options.yAxis.axisLabel": true,
     "options.yAxis.axisPlacement": ["left", "auto"], "options.yAxis.reverse": [false], "options.cellValues.unit": true, "options.color.exponent": true,
-    "options.color.mode": ["scheme"], "options.color.scheme": unused("in the colours of the theme"), "options.color.fill": unused("only with the mode opacity"), "options.color.scale": ["exponential"],
-    "options.color.steps": unused("as many as there are"), "options.color.reverse": [false], "options.cellGap": [0, 1], "options.legend.show": true, "options.tooltip.mode": ["single", "multi", "none"],
-    "options.tooltip.yHistogram": unused("the share is told instead"), "options.tooltip.showColorScale": unused("the colours are below the chart"), "options.exemplars.color": unused("in the colours of the theme"),
-    "options.filterValues.le": unused("nothing of 0 is drawn"), "options.rowsFrame.layout": ["auto"], "options.showValue": ["never", "auto"], "options.selectionMode": ["x"],
+    "options.color.mode": ["scheme"], "options.color.scheme": unused("theme colours"), "options.color.fill": unused("only with the mode opacity"), "options.color.scale": ["exponential"],
+    "options.color.steps": unused("as many as needed"), "options.color.reverse": [false], "options.cellGap": [0, 1], "options.legend.show": true, "options.tooltip.mode": ["single", "multi", "none"],
+    "options.tooltip.yHistogram": unused("the tooltip shows the share instead"), "options.tooltip.showColorScale": unused("the colour scale is below the chart"), "options.exemplars.color": unused("theme colours"),
+    "options.filterValues.le": unused("empty buckets are not drawn"), "options.rowsFrame.layout": ["auto"], "options.showValue": ["never", "auto"], "options.selectionMode": ["x"],
   },
-  text: { "options.content": true, "options.mode": ["markdown", "code"], "options.code.*": unused("of Grafana's editor") },
+  text: { "options.content": true, "options.mode": ["markdown", "code"], "options.code.*": unused("for Grafana's editor") },
   row: { collapsed: true },
 };
 
 const dashboard = {
   uid: true, title: true, description: true, "tags[]": true, schemaVersion: true, version: true, editable: true, id: true, style: true, refresh: true, timezone: ["browser", ""],
-  "time.from": true, "time.to": true, graphTooltip: [0, 1, 2], fiscalYearStartMonth: [0], weekStart: [""], liveNow: [false], "timepicker.*": unused("of Grafana's page"), preload: [false],
+  "time.from": true, "time.to": true, graphTooltip: [0, 1, 2], fiscalYearStartMonth: [0], weekStart: [""], liveNow: [false], "timepicker.*": unused("for Grafana's page"), preload: [false],
   "links[].type": ["dashboards", "link"], "links[].tags[]": true, "links[].title": true, "links[].url": true, "links[].keepTime": true, "links[].includeVars": true, "links[].asDropdown": unused("always a list"),
   "links[].icon": unused("no icons"), "links[].targetBlank": true, "links[].tooltip": true,
-  "annotations.list[].builtIn": [1], "annotations.list[].*": unused("of what is built in"),
+  "annotations.list[].builtIn": [1], "annotations.list[].*": unused("built-in annotations only"),
   "templating.list[].type": ["query"], "templating.list[].name": true, "templating.list[].label": true, "templating.list[].description": true, "templating.list[].multi": true,
   "templating.list[].includeAll": true, "templating.list[].allValue": true, "templating.list[].query": true, "templating.list[].query.*": true, "templating.list[].definition": true,
   "templating.list[].current.*": true, "templating.list[].hide": [0, 1, 2], "templating.list[].refresh": [1, 2], "templating.list[].sort": [0, 1, 2, 3, 4], "templating.list[].regex": [""],
@@ -111,7 +111,7 @@ function check(value, declared, where, path = "") {
     let rule = declared[p];
     for (let i = p.length; rule === undefined && i > 0; i = p.lastIndexOf(".", i - 1)) rule = declared[`${p.slice(0, i)}.*`];
     if (rule === undefined) out.push(`${where}: ${p} = ${JSON.stringify(v)}`);
-    else if (Array.isArray(rule) && v !== null && !rule.includes(v)) out.push(`${where}: ${p} = ${JSON.stringify(v)}, of which ${JSON.stringify(rule)} are drawn`);
+    else if (Array.isArray(rule) && v !== null && !rule.includes(v)) out.push(`${where}: ${p} = ${JSON.stringify(v)}, supported: ${JSON.stringify(rule)}`);
   });
   return out;
 }
@@ -120,7 +120,7 @@ function check(value, declared, where, path = "") {
 export function unsupported(panel) {
   const where = `panel ${panel.id} (${panel.type})`;
   const { custom = {}, ...own } = types[panel.type] ?? {};
-  if (!types[panel.type]) return [`${where}: there is no such type here`];
+  if (!types[panel.type]) return [`${where}: unsupported panel type`];
   const { fieldConfig = {}, panels: _, ...rest } = panel;
   const fields = { ...field, ...Object.fromEntries(Object.entries(custom).map(([k, v]) => [`custom.${k}`, v])) };
   const out = [...check(rest, { ...common, ...own }, where), ...check(fieldConfig.defaults ?? {}, fields, `${where}: defaults`)];
