@@ -1,14 +1,14 @@
-// The frame of every page: which module shows an address, and what happens between them.
+// The router: which module renders a URL, and the life cycle of pages.
 //
 // A page is a module that exports `async show(root, ctx)`. It fills root, and may return a
-// function that is called when the page is left. ctx is:
-//   params    what the path holds, as in {id} of /trace/:id
-//   query     URLSearchParams of the address
+// function that is called when the user leaves the page. ctx is:
+//   params    parameters of the path, such as {id} of /trace/:id
+//   query     URLSearchParams of the URL
 //   signal    aborted when the page is left: pass it to every fetch
-//   setQuery(values, {push})  changes the address' query (null removes) without leaving the
-//             page; with push there is a way back
-//   go(href)  opens another page
-//   title(t)  names the page
+//   setQuery(values, {push})  changes the URL's query (null removes) without leaving the
+//             page; push adds a history entry
+//   go(href)  navigates to another page
+//   title(t)  sets the document title
 
 import { clear } from "./lib/dom.js";
 import { problem } from "./lib/ui.js";
@@ -31,7 +31,7 @@ const routes = [
 
 const main = document.getElementById("main");
 let leave = null;
-let shown = ""; // the address whose page is shown, without its fragment
+let shown = ""; // the URL of the current page, without its fragment
 
 const where = () => location.pathname + location.search;
 
@@ -95,7 +95,7 @@ async function open() {
   if (!stop.signal.aborted) main.dataset.ready = "true";
 }
 
-// load returns a page's module. Once the console is another build, that of this one is gone.
+// load returns a page's module. It fails after an update of the console, whose module URLs differ.
 async function load(page) {
   try {
     return await import(`./pages/${page}.js`);
@@ -130,8 +130,8 @@ function mark() {
   }
 }
 
-// Links within the console do not load everything anew; those to what the server itself
-// answers do.
+// Links to pages of the console do not reload the document. Links to URLs that the server
+// handles itself do.
 document.addEventListener("click", (e) => {
   const a = e.target.closest?.("a[href]");
   if (!a || e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey || a.getAttribute("target") || a.hasAttribute("download")) return;
@@ -141,7 +141,7 @@ document.addEventListener("click", (e) => {
   go(url.href);
 });
 addEventListener("popstate", () => {
-  if (where() !== shown) open(); // another fragment is another place on the same page
+  if (where() !== shown) open(); // a fragment only changes the place on the same page
 });
 
 initTheme(document.getElementById("theme"));

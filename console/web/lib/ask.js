@@ -1,11 +1,11 @@
-// What a panel asks Prometheus.
+// The Prometheus queries of a panel.
 
 import { prom } from "./api.js";
 import { step as stepFor } from "./range.js";
 import { fromExemplars, fromInstant, fromRange, grid, nameFrames, spread } from "./frames.js";
 import { interpolate } from "./vars.js";
 
-// queue runs at most so many pieces of work at once, the others wait in order.
+// queue runs at most limit tasks at once; others wait in order.
 export function queue(most) {
   const waiting = [];
   let running = 0;
@@ -29,8 +29,8 @@ export function queue(most) {
   });
 }
 
-// sharer returns a function that asks each thing once, for as long as it lives: panels of a
-// dashboard often ask the same.
+// deduper returns a function that runs the work of each key only once: panels of a dashboard
+// often have the same query.
 export function sharer(run, signal) {
   const asked = new Map();
   return (key, work) => {
@@ -39,14 +39,14 @@ export function sharer(run, signal) {
   };
 }
 
-// seconds reads "10s" or "1m" of a panel's interval.
+// seconds parses the interval of a panel, such as "10s" or "1m".
 export function seconds(text) {
   const m = /^>?(\d+)(ms|s|m|h)$/.exec(text ?? "");
   return m ? m[1] * { ms: 1e-3, s: 1, m: 60, h: 3600 }[m[2]] : 0;
 }
 
-// stepOf is how far apart the points of a panel are. A heat map has many values at each, and
-// is easier to read if they are wider.
+// stepOf returns the seconds between the points of a panel. Columns of a heat map are wider,
+// because each has many values.
 export function stepOf(panel, start, end, width) {
   const least = Math.max(0, seconds(panel.interval), ...(panel.targets ?? []).map((t) => seconds(t.interval)));
   const room = panel.type === "heatmap" ? width / 2 : width;
@@ -54,13 +54,13 @@ export function stepOf(panel, start, end, width) {
   return Math.max(stepFor(start, end, points), least);
 }
 
-// targets returns what a panel asks, with the values of the variables in it.
+// targets returns the targets of a panel with their interpolated query.
 export function targets(panel, values, defs, start, end, step) {
   return (panel.targets ?? []).filter((t) => !t.hide && t.expr).map((t) => ({ ...t, asked: interpolate(t.expr, values, defs, end - start, step) }));
 }
 
-// history asks what a number was over the range: for the picture behind it, and for when
-// there was one last.
+// history fetches the values of a number over the range: for its sparkline, and for the time
+// of its last value.
 async function history(panel, list, times, step, { share, signal }) {
   if (!["stat", "gauge"].includes(panel.type)) return [];
   const asked = list.filter((t) => t.instant && !t.range && !t.expr.includes("__range"));
@@ -68,14 +68,14 @@ async function history(panel, list, times, step, { share, signal }) {
     fromRange(await share(`r ${times[0]} ${times.at(-1)} ${step} ${t.asked}`, () => prom.range(t.asked, times[0], times.at(-1), step, signal)), t, times, step)))).flat());
 }
 
-// lastTime returns when any of the frames had a value last, in seconds, or null.
+// lastTime returns the time of the last value in any frame, in seconds, or null.
 export function lastTime(frames, times) {
   const last = frames.reduce((n, f) => Math.max(n, f.values.findLastIndex((v) => v !== null)), -1);
   return last < 0 ? null : times[last];
 }
 
-// ask returns {frames, exemplars, times, step, targets} of a panel, and what its numbers
-// were before: history, and since, when that ended.
+// panelData returns {frames, exemplars, times, step, targets} of a panel, the history of its
+// numbers, and since, the time of their last value.
 export async function ask(panel, { start, end, values, defs, width, share, signal }) {
   const step = stepOf(panel, start, end, width);
   const list = targets(panel, values, defs, start, end, step);

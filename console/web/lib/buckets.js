@@ -1,8 +1,8 @@
-// Native histograms of Prometheus as a heat map.
+// Prometheus native histograms as columns of a heat map.
 
-// columns returns for each time {time, cells: [[lower, upper, count]]} and the bounds of all.
-// Buckets are [rule, lower, upper, count] in texts; those at or below zero have no place on
-// a logarithmic axis and are counted as beneath.
+// columns returns {time, cells: [[lower, upper, count]]} for each time, and the bounds of all.
+// Buckets are [rule, lower, upper, count] as texts. Buckets at or below zero cannot be drawn
+// on a logarithmic axis and are counted as beneath.
 export function columns(frames) {
   const byTime = new Map();
   let low = Infinity, high = 0, most = 0, beneath = 0;
@@ -30,14 +30,14 @@ export function columns(frames) {
   return { list, low, high, most, beneath };
 }
 
-// at returns the cell that holds a value at a time, or null.
+// at returns the column at a time and its cell that contains a value, or null.
 export function at({ list }, time, value, step) {
   const column = list.find((c) => time > c.time - step / 2 && time <= c.time + step / 2);
   const cell = column?.cells.find(([lower, upper]) => value > lower && value <= upper);
   return column ? { column, cell: cell ?? null } : null;
 }
 
-// total is how many a column counts.
+// total returns the count of a column.
 export const total = (column) => column.cells.reduce((n, c) => n + c[2], 0);
 
 // powerTicks returns powers of two from low to high, for sizes.

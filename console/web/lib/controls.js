@@ -1,4 +1,4 @@
-// The tools of a dashboard: variables, time range, refresh.
+// The controls of a dashboard: variables, time range, refresh.
 
 import { clear, h } from "./dom.js";
 import { dateTime } from "./format.js";
@@ -35,10 +35,10 @@ export function dropdown(label, signal, fill) {
   };
 }
 
-// told is how chosen values are written.
+// summary is the text for selected values.
 export const told = (chosen) => (chosen.includes(ALL) ? "All" : chosen.length === 0 ? "none" : chosen.length > 2 ? `${chosen[0]} and ${chosen.length - 1} more` : chosen.join(", "));
 
-// after returns what is chosen once a value has been switched on or off.
+// after returns the selected values after one is switched on or off.
 export function after(chosen, value, on, { multi, includeAll }) {
   if (value === ALL) return on ? [ALL] : chosen;
   if (!multi) return [value];
@@ -89,8 +89,8 @@ export function variable(def, signal, { chosen, options, changed }) {
 
 const local = (seconds) => dateTime(seconds * 1e3).replace(" ", "T");
 
-// timeRange chooses a range: one of those that are common, or from and to. now() is the
-// present range {from, to, start, end}; set(from, to) asks for another.
+// timeRange is the time range picker: presets, or from and to. now() returns the current range
+// {from, to, start, end}; set(from, to) changes it.
 export function timeRange(signal, now, set) {
   const box = dropdown("Time", signal, (into) => {
     const { from, to, start, end } = now();
@@ -126,8 +126,8 @@ export function timeRange(signal, now, set) {
   return { element: box.element, update };
 }
 
-// refresher chooses how often everything is asked for again. pause says that it is not, as
-// the range does not end now.
+// refresher is the choice of the refresh interval. pause disables it while the range does not
+// end now.
 export function refresher(value, changed) {
   const element = select("Refresh", refreshes, value, changed);
   return {

@@ -1,10 +1,10 @@
-// A small chart over the time of a run, by uPlot. Without data it draws nothing.
+// A small uPlot chart over the time of a run. Without data it draws nothing.
 
 import { h } from "./dom.js";
 import { css } from "./theme.js";
 
-// curve draws lines {name, values, colour} over xs, in seconds. Format writes a value. It
-// returns an element, and draws itself anew when the theme or the width changes.
+// curve draws lines {name, values, colour} over xs, in seconds. format formats a value.
+// It returns an element that redraws itself when the theme or the width changes.
 export function curve(title, xs, lines, { format, signal, height = 200, fill = false }) {
   const box = h("div", { class: "curve", role: "img", "aria-label": `${title}: ${lines.map((l) => l.name).join(", ")}`, style: { "min-height": `${height + 29}px` } });
   let plot = null;
@@ -21,7 +21,7 @@ export function curve(title, xs, lines, { format, signal, height = 200, fill = f
       }))],
     }, [xs, ...lines.map((l) => l.values)], box);
   };
-  queueMicrotask(draw); // by then it is part of the page
+  queueMicrotask(draw); // by then the element is in the document
   const observer = new ResizeObserver(() => {
     if (plot?.width !== box.clientWidth) draw();
   });

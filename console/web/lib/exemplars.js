@@ -1,6 +1,6 @@
-// Exemplars: requests that a metric names. Each is a link to its trace. One of a chart is
-// reached by Tab, the others by the arrow keys. Each is 24 px wide, as fingers need; where they
-// overlap, the one whose middle is nearest to the pointer is on top.
+// Exemplars of a chart: each links to its trace. Tab focuses one, the arrow keys move to the
+// others. Each is 24 px wide for touch. Where they overlap, the one nearest to the pointer is
+// on top.
 
 import { h } from "./dom.js";
 import { dateTime } from "./format.js";
@@ -8,7 +8,7 @@ import { show } from "./fields.js";
 
 const kept = ["service_name", "http_route", "http_request_method", "http_response_status_code", "soundcheck_loadgen_class"];
 
-// nearest returns the index of the place [x, y] that is nearest to a point and within reach, or -1.
+// nearest returns the index of the place [x, y] nearest to a point and within reach, or -1.
 export function nearest(places, x, y, reach = 12) {
   let found = -1, least = reach;
   places.forEach(([a, b], i) => {
@@ -18,12 +18,12 @@ export function nearest(places, x, y, reach = 12) {
   return found;
 }
 
-// exemplarLayer shows exemplars over a chart (what mount returned), and moves with it.
+// exemplarLayer shows exemplars over a chart (the result of mount), and moves with it.
 export function exemplarLayer(chart, scale, config) {
   const { u } = chart;
   const layer = h("div", { class: "exemplars", role: "group", "aria-label": "Exemplars" });
   u.over.append(layer);
-  let list = [], links = [], told = null; // told: the trace that the tip is about
+  let list = [], links = [], told = null; // shownTrace: the trace in the tip
 
   const place = () => {
     const { min, max } = u.scales[scale] ?? {};
@@ -55,7 +55,7 @@ export function exemplarLayer(chart, scale, config) {
     links[i].tabIndex = 0;
     links[i].focus({ preventScroll: true });
   };
-  let near = -1, from = null; // under the pointer; where it was pressed
+  let near = -1, from = null; // index under the pointer; position of the press
   const raise = (i) => {
     if (i === near) return;
     links[near]?.classList.remove("near");
@@ -69,10 +69,10 @@ export function exemplarLayer(chart, scale, config) {
     raise(nearest(list.map((x) => [u.valToPos(x.time, "x"), u.valToPos(Math.min(max, Math.max(min, x.value)), scale)]), e.clientX - box.left, e.clientY - box.top));
   });
   layer.addEventListener("pointerleave", () => raise(-1));
-  // A drag over the chart may begin on one: then it opens none.
+  // A drag over the chart may begin on an exemplar: then it does not open the trace.
   layer.addEventListener("mousedown", (e) => {
     from = [e.clientX, e.clientY];
-    if (e.button === 0) u.over.dispatchEvent(new MouseEvent("mousedown", e)); // uPlot heeds its own element only
+    if (e.button === 0) u.over.dispatchEvent(new MouseEvent("mousedown", e)); // uPlot listens on its own element only
   });
   layer.addEventListener("click", (e) => {
     if (from && e.detail && Math.hypot(e.clientX - from[0], e.clientY - from[1]) > 5) e.preventDefault();
@@ -94,7 +94,7 @@ export function exemplarLayer(chart, scale, config) {
     layer.replaceChildren(...links);
     near = -1;
     place();
-    // Those that are gone send no event: what was told about goes on, or ends.
+    // Removed links send no event: the tip moves to the same trace, or closes.
     const again = before ? list.findIndex((e) => e.trace === before) : -1;
     if (before && again < 0) release();
     else if (before && focused) step(links.length - 1, again);

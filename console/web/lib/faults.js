@@ -1,16 +1,16 @@
-// The faults that are on: a banner above every page, and the one way to clear them.
+// Active faults: the banner above every page, and its button to clear them.
 
 import { get } from "./api.js";
 import { h } from "./dom.js";
 import { commands } from "./lab.js";
 import { copyable, every } from "./ui.js";
 
-// clearFaults ends all faults of all services, and returns what is left: see banner.
+// clearFaults clears all faults of all services, and returns the remaining state: see banner.
 export const clearFaults = (signal) => get("/-/faults", signal, "DELETE");
 
-// banner returns what the page says of {services: [{service, faults, error, containers}],
-// clear}, null if no fault is on. Of a service with an error, it is unknown which are on.
-// onclear is called by its button.
+// banner returns the element for {services: [{service, faults, error, containers}], clear},
+// or null without active faults. The faults of a service with an error are unknown. onclear
+// is called by the button.
 export function banner({ services, clear }, offset, onclear) {
   const on = services.filter((s) => s.faults.length || s.error), count = on.flatMap((s) => s.faults).length;
   if (!on.length) return null;
@@ -34,7 +34,7 @@ export function watchFaults(element) {
         show(await clearFaults(signal));
       } catch (error) {
         e.target.disabled = false;
-        e.target.parentNode.querySelector(".note")?.remove(); // of the click before
+        e.target.parentNode.querySelector(".note")?.remove(); // of the previous click
         e.target.after(h("p", { class: "note" }, error.message));
       }
     });

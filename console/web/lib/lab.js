@@ -1,20 +1,20 @@
-// What the pages of the lab have in common: badges, commands, verdicts.
+// Badges, verdicts and commands that the pages share.
 
 import { h } from "./dom.js";
 import { seconds } from "./format.js";
 
-// badge is a word with a colour: good, warn, bad or none.
+// badge is a short text in a state colour: good, warn, bad or none.
 export const badge = (text, state, title) => h("span", { class: `badge ${state ?? ""}`, title }, text);
 
 const programStates = { ready: "good", unready: "bad", failed: "bad", restarting: "bad", starting: "warn", building: "warn", waiting: "warn" };
 
-// programBadge shows what a program is doing.
+// componentBadge shows the state of a component.
 export function programBadge(p) {
   const text = p.state === "building" && p.packages ? `building ${p.packages_built ?? 0}/${p.packages}` : p.state;
   return badge(text, programStates[p.state], p.detail);
 }
 
-// elsewhere says where the album stores are, if the lab has none of its own.
+// externalStores shows the URLs of the album stores if the lab runs none.
 export function elsewhere(stores) {
   if (!stores?.length) return null;
   return h("p", { class: "note elsewhere" }, "External album store: the proxy calls ", stores.map((s, i) => [i ? ", " : "", h("span", { class: "mono" }, s)]), ".");
@@ -23,14 +23,14 @@ export function elsewhere(stores) {
 const verdicts = { good: ["all served", "good"], met: ["SLOs met", "good"], violated: ["SLOs violated", "bad"], failed: ["requests failed", "bad"],
   invalid: ["invalid", "warn"], unfinished: ["no report yet", ""], unreadable: ["unreadable", "bad"] };
 
-// verdictBadge shows how a run came out.
+// verdictBadge shows the verdict of a run.
 export function verdictBadge(run) {
   const [text, state] = verdicts[run.verdict] ?? [run.verdict, ""];
   return badge(text, state, run.because ?? run.problem);
 }
 
-// shares writes what share of a whole n is, and what share the rest is. The two add up to
-// 100 %, and neither is 0 or 100 % unless it is so exactly.
+// shares formats n of a total and the rest as percentages. The two add up to 100 %, and neither
+// is 0 or 100 % unless it is exact.
 export function shares(n, of) {
   if (!of) return ["–", "–"];
   if (n === 0 || n === of) return n ? ["100 %", "0 %"] : ["0 %", "100 %"];
@@ -40,16 +40,15 @@ export function shares(n, of) {
   return [tenths, 1000 - tenths].map((t) => `${(t / 10).toFixed(1)} %`);
 }
 
-// lossBadge tells how many of a run's requests failed or were shed, whatever the verdict
-// is about; null if none was.
+// lossBadge shows the share of a run's requests that failed or were shed, independent of the
+// verdict; null if all were served.
 export function lossBadge({ classes = {} }) {
   const { failed = 0, shed = 0 } = classes, of = Object.values(classes).reduce((a, b) => a + b, 0), lost = failed + shed;
   if (!lost) return null;
   return badge(`${shares(of - lost, of)[1]} not served`, "bad", `${failed} failed and ${shed} were shed, of ${of}`);
 }
 
-// commands are those to try, for a lab whose ports are moved by so much, natively or in
-// containers.
+// commands returns shell commands for a lab with a port offset, native or in containers.
 export function commands(offset = 0, folder = "", containers = false) {
   const at = (port) => `http://127.0.0.1:${port + offset}`;
   const to = offset ? ` -url ${at(9070)}` : "", env = offset ? `OTEL_EXPORTER_OTLP_ENDPOINT=${at(4318)} ` : "";
@@ -68,7 +67,7 @@ export function commands(offset = 0, folder = "", containers = false) {
     data: `${env}go run ./datagen -n 1000${to}`,
     slow: containers ? `${compose} exec album-store-1 /tools/labtool put ${admin(9081)} '{"faults":["db-delay=40ms@2%"]}'`
       : `curl -X PUT ${admin(9081)} -d '{"faults":["db-delay=40ms@2%"]}'`,
-    // heal clears the faults of a service or, in Compose, of a container.
+    // clearFaults clears the faults of a service or, in Compose, of a container.
     heal(name = "album-store-1") {
       const url = admin(name.startsWith("proxy-service") ? 9071 : 9081);
       return containers ? `${compose} exec ${name} /tools/labtool delete ${url}` : `curl -X DELETE ${url}`;
@@ -78,7 +77,7 @@ export function commands(offset = 0, folder = "", containers = false) {
 
 const ports = [9070, 9071, 9080, 9081, 9090, 16696, 3300, 4318];
 
-// moved writes what a text says of a lab with the usual ports for one whose ports are moved.
+// withPortOffset adapts the ports and commands in a text to a port offset.
 export function moved(text, offset) {
   if (!offset) return text;
   const own = commands(offset);
@@ -88,7 +87,7 @@ export function moved(text, offset) {
 
 const quote = (text) => (/^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
-// span writes how long ago a time was; of what is older than two minutes, without seconds.
+// age formats the time since a point in time, beyond two minutes without seconds.
 export function span(time, now = Date.now()) {
   const s = Math.max(0, Math.floor((now - Date.parse(time)) / 1e3));
   return s < 60 ? `${s} s` : seconds(s < 120 ? s : s - (s % 60));

@@ -1,4 +1,4 @@
-// One line of the logs, and the list of them.
+// Log lines, and keyboard navigation in their list.
 
 import { h } from "./dom.js";
 import { clock, dateTime } from "./format.js";
@@ -7,10 +7,10 @@ const states = { warn: "warn", error: "bad" };
 const prefixes = /^(http\.request\.|http\.response\.|http\.|url\.|service\.)/;
 const brief = 9; // attributes that fit on a line
 
-// textOf writes an attribute's value.
+// textOf formats an attribute's value.
 const textOf = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 
-// line makes the element of a line. Details are made when it is opened first.
+// line returns the element of a line. Its details are created when it is opened.
 export function line(l, { tab = -1 } = {}) {
   const ms = l.time ? Date.parse(l.time) : null;
   const fields = l.fields ?? [];
@@ -47,8 +47,8 @@ function detail(l, ms) {
       around && h("a", { href: `${around}&service=${encodeURIComponent(l.service)}` }, `${l.service} at that time`)));
 }
 
-// days puts the date between lines of different days, and above the first ones if they are not
-// of today.
+// days inserts the date between lines of different days, and above the first line unless it
+// is from today.
 export function days(list, now = Date.now()) {
   for (const e of list.querySelectorAll(".day")) e.remove();
   let day = dateTime(now).slice(0, 10);
@@ -58,7 +58,7 @@ export function days(list, now = Date.now()) {
   }
 }
 
-// rove makes the list one stop of the tab key; arrows, Home and End go from line to line.
+// rove makes the list a single tab stop; arrows, Home and End move between lines.
 export function rove(list) {
   const lines = () => [...list.querySelectorAll(".open")];
   const settle = (open) => {

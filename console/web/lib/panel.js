@@ -1,5 +1,4 @@
-// A panel on the page: its frame, what it asks and when, and what it says if there is
-// nothing to draw.
+// A dashboard panel: header, data, and messages for empty results and errors.
 
 import { ask, targets as targetsOf } from "./ask.js";
 import { clear, h } from "./dom.js";
@@ -9,7 +8,7 @@ import { unsupported } from "../panels/support.js";
 
 const kinds = ["timeseries", "stat", "gauge", "bargauge", "table", "heatmap", "text"];
 
-// create loads the module of a panel's type. They are few and small, and the same for all.
+// create loads the module of a panel's type once.
 const modules = new Map();
 async function create(type, body, env) {
   if (!kinds.includes(type)) throw new Error(`The console does not support panels of type ${JSON.stringify(type)}.`);
@@ -33,12 +32,12 @@ function info(panel) {
   return h("span", { class: "info" }, button, tip);
 }
 
-// nothing is what an empty panel says. A time of day alone is of the last hours.
+// noDataText is the message of an empty panel. It omits the date within the last 12 hours.
 export const nothing = ({ since, end }) => (since ? `No data since ${end - since > 43200 ? dateTime(since * 1e3) : clock(since * 1e3)}` : "No data in this range");
 
 // panelView makes a panel. env: {dashboard, state() → {start, end, values, defs}, share(),
 // signal(), zoom, zoomOut, sync, explore(panel) → href or null}. It returns {element, load,
-// redraw, destroy, seen}.
+// redraw, queries, destroy}.
 export function panelView(panel, env) {
   const title = panel.title || (panel.type === "text" ? "" : "Panel");
   const body = h("div", { class: "body" });
@@ -60,21 +59,21 @@ export function panelView(panel, env) {
 
   const own = { panel, title: title || "Text", zoom: env.zoom, zoomOut: env.zoomOut, sync: env.sync, chart: {} };
   const draw = (again) => {
-    body.hidden = false; // a chart measures the room it has
+    body.hidden = false; // a chart measures its container
     const from = performance.now();
     const state = view.draw(data, again);
     if (state === "empty") {
       const none = nothing(data);
       say("empty", empty(panel.soundcheck?.mayBeEmpty ? `${none}: ${panel.soundcheck.mayBeEmpty}` : none));
     } else say("ok", null);
-    // A chart fills its canvas in a microtask, which was queued before this one.
+    // A chart paints in a microtask that was queued before this one.
     queueMicrotask(() => performance.measure(`draw panel ${panel.id}`, { start: from, end: performance.now() }));
   };
 
   return {
     element, panel,
     stale: true,
-    // load asks for what the panel shows, and draws it. What it showed stays until then.
+    // load fetches the data and draws it. The previous content stays until then.
     async load() {
       const turn = ++asked, signal = env.signal();
       this.stale = false;

@@ -1,4 +1,4 @@
-// Two traces beside each other: what each path took in the one and in the other.
+// The comparison of two traces: time by path in each.
 
 import { h } from "./dom.js";
 import { address } from "./api.js";

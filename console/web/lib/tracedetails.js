@@ -1,11 +1,11 @@
-// What is known of one span.
+// The details of a span.
 
 import { h } from "./dom.js";
 import { address } from "./api.js";
 import { clock, plural, seconds } from "./format.js";
 import { colour, selfTime } from "./trace.js";
 
-// breakable lets a name go on in the next line after a dot.
+// breakable allows line breaks in a name after dots and underscores.
 const breakable = (name) => name.split(/(?<=[._])/).flatMap((part) => [part, h("wbr")]);
 
 const shown = (v) => (typeof v === "string" ? v : JSON.stringify(v));
@@ -16,16 +16,15 @@ function pairs(title, tags) {
     h("table", { "aria-label": title }, h("tbody", null, [...tags].sort((a, b) => (a.key < b.key ? -1 : 1)).map((t) => h("tr", null, h("th", { scope: "row" }, breakable(t.key)), h("td", null, shown(t.value)))))));
 }
 
-// metrics leads to the dashboard of a span's service, five minutes around the trace. Who only
-// calls others has none of its own.
+// metrics returns the URL of the dashboard of a span's service, five minutes around the trace.
 function metrics(trace, span) {
   const around = { from: Math.floor(trace.start / 1e3) - 3e5, to: Math.ceil(trace.end / 1e3) + 3e5 };
   if (span.service === "loadgen") return address("/d/load-test", around);
   return address("/d/service-latency", span.service === "datagen" ? around : { "var-service": span.service, ...around });
 }
 
-// details returns the element. jump opens another span of the trace, zoom shows this one's
-// time; logs.lines are the trace's log lines, null until they have come.
+// details returns the element. jump opens another span of the trace, zoom zooms to this span.
+// logs.lines are the log lines of the trace, null until loaded.
 export function details(trace, span, path, { logs, jump, zoom }) {
   const waited = path.reduce((sum, p) => sum + p.to - p.from, 0);
   const facts = [["Service", span.service], ["Kind", span.kind || "–"], ["Start offset", seconds((span.start - trace.start) / 1e6)], ["Duration", seconds(span.duration / 1e6)],

@@ -1,13 +1,13 @@
-// Two traces, by structure: what is the same chain of services and operations is one path.
+// Compares two traces by path: the chain of services and operations above a span.
 
 const step = (x) => JSON.stringify([x.service, x.name, x.kind]);
 
-// same is how small a part of a time a difference may be that is not worth a colour.
+// same is the largest relative difference that counts as equal.
 const same = 0.1;
 
 // diff returns the paths of two built traces, from the top: [{depth, service, name, kind,
-// a, b, difference, state}]. a and b are {count, total, errors}, with a total in
-// microseconds. state is slower, faster or same (as b is to a), missing (not in b) or added.
+// a, b, difference, state}]. a and b are {count, total, errors}, with the total in
+// microseconds. state is slower, faster or same (b against a), missing (not in b) or added.
 export function diff(a, b) {
   const top = { children: new Map() };
   add(top, a.roots, "a");

@@ -1,4 +1,4 @@
-// The map as a drawing.
+// The service map as SVG.
 
 import { s } from "./dom.js";
 import { plural, seconds, withUnit } from "./format.js";
@@ -8,7 +8,7 @@ import { layout } from "./tracemap.js";
 const size = { nodeWidth: 190, nodeHeight: 86 };
 const margin = 12;
 
-// draw returns the SVG. Nodes are {id, name, kind, facts, href}; edges are {from, to, kind,
+// draw returns the SVG. Nodes are {id, name, kind, stats, href}; edges are {from, to, kind,
 // calls, errors, rate} between ids; errors is a share.
 export function draw(nodes, edges, vertical) {
   const sizes = vertical ? { nodeWidth: 150, nodeHeight: 86, gapAlong: 64, gapAcross: 18, vertical } : { ...size, gapAlong: 130, gapAcross: 34 };
@@ -34,12 +34,12 @@ export function draw(nodes, edges, vertical) {
 
 const isBad = ({ errors }) => errors >= 0.001;
 
-// route is an edge's way from side to side of two nodes, and where its label is.
+// route returns the path of an edge between two nodes, and the position of its label.
 function route(a, b, { nodeWidth: w, nodeHeight: hgt, vertical }) {
   if (a === b) return { path: `M${a.x + w - 30} ${a.y}c0 -30 24 -30 24 0`, x: a.x + w - 18, y: a.y - 22 };
   const back = b.layer <= a.layer;
   const [x1, y1, x2, y2] = vertical ? [a.x + w / 2, a.y + (back ? 0 : hgt), b.x + w / 2, b.y + (back ? hgt : 0)] : [a.x + (back ? 0 : w), a.y + hgt / 2, b.x + (back ? w : 0), b.y + hgt / 2];
-  // An edge back is beside the one there.
+  // A backward edge is drawn beside the forward one.
   const [dx, dy] = back ? (vertical ? [24, 0] : [0, 24]) : [0, 0];
   const bend = vertical ? [0, (y2 - y1) / 2] : [(x2 - x1) / 2, 0];
   return {

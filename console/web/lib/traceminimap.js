@@ -1,14 +1,14 @@
-// A trace in small, where a part of its time is chosen by dragging.
+// The overview of a trace, where a drag selects a time range.
 
 import { s, clear } from "./dom.js";
 import { colour } from "./trace.js";
 
 const height = 64, most = 400;
 
-// minimap returns {element, view(from, to)}. choose is told the part, from 0 to 1.
+// minimap returns {element, view(from, to)}. choose receives the range, from 0 to 1.
 export function minimap(trace, choose) {
   const at = (t) => (trace.duration ? (1000 * (t - trace.start)) / trace.duration : 0);
-  // Of thousands of spans not each gets a line of its own: every nth is drawn, and all errors.
+  // With thousands of spans, only every nth span and all errors are drawn.
   const every = Math.ceil(trace.spans.length / most);
   const rowHeight = Math.min(8, (height - 6) / trace.spans.length);
   const svg = s("svg", { class: "minimap", viewBox: `0 0 1000 ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": "Trace overview. Drag to zoom. Span details have a zoom button." });

@@ -1,6 +1,6 @@
-// What is searched for: between the address, the form and Jaeger's API.
+// Trace searches: from the URL and the form to Jaeger's API.
 
-// logfmt reads `a=b c="d e"` to pairs. A name alone is true. It throws what is wrong.
+// logfmt parses `a=b c="d e"` into an object. A name alone is true. It throws on syntax errors.
 export function logfmt(text) {
   const tags = {};
   let i = 0;
@@ -43,7 +43,7 @@ export function logfmt(text) {
 
 const units = { ns: 1e-9, us: 1e-6, "µs": 1e-6, "μs": 1e-6, ms: 1e-3, s: 1, m: 60, h: 3600, d: 86400, w: 604800 };
 
-// duration reads "1.5ms" or "1m30s" to seconds. Empty is null; it throws what is wrong.
+// duration parses "1.5ms" or "1m30s" into seconds. Empty is null; it throws on syntax errors.
 export function duration(text, what) {
   const t = text.trim();
   if (!t) return null;
@@ -52,15 +52,15 @@ export function duration(text, what) {
   return parts.reduce((sum, p) => sum + Number(p[1]) * units[p[2]], 0);
 }
 
-// lookbacks and limits are what can be chosen.
+// lookbacks, limits and orders are the options of the form.
 export const lookbacks = [["5m", "last 5 minutes"], ["15m", "last 15 minutes"], ["30m", "last 30 minutes"], ["1h", "last hour"], ["3h", "last 3 hours"],
   ["6h", "last 6 hours"], ["12h", "last 12 hours"], ["1d", "last day"], ["2d", "last 2 days"], ["7d", "last week"], ["custom", "from … to …"]];
 export const limits = ["20", "50", "100", "200", "500", "1500"];
 export const orders = [["newest", "newest first"], ["longest", "longest first"], ["shortest", "shortest first"], ["spans", "most spans first"], ["errors", "most errors first"]];
 const maxLimit = 1500;
 
-// read returns what an address asks for, with the names of Jaeger's page. Tags may also be
-// JSON, as in a link of that page.
+// read returns the search in a URL, with the parameter names of Jaeger's UI. Tags may also be
+// JSON, as in links of that UI.
 export function read(query) {
   const get = (name, or = "") => query.get(name) ?? or;
   let tags = get("tags");
@@ -68,7 +68,7 @@ export function read(query) {
     try {
       tags = Object.entries(JSON.parse(tags)).map(([k, v]) => `${k}=${/[\s"=]/.test(v) || v === "" ? JSON.stringify(v) : v}`).join(" ");
     } catch {
-      // it is shown as it is, and refused
+      // shown as entered; request() rejects it
     }
   }
   const operation = get("operation");
@@ -79,7 +79,7 @@ export function read(query) {
   return search;
 }
 
-// request returns the values of a search. It throws what is wrong.
+// request returns the API parameters of a search. It throws if the search is invalid.
 export function request(search, now = Date.now()) {
   if (!search.service) throw new Error("Service: select one.");
   const tags = logfmt(search.tags);
@@ -111,7 +111,7 @@ export function order(traces, by) {
   return [...traces].sort((a, b) => compare(a, b) || b.start - a.start || (a.id < b.id ? -1 : 1));
 }
 
-// traceID returns a trace id as it is written, or null.
+// traceID returns a normalized trace id, or null.
 export function traceID(text) {
   const t = text.trim().toLowerCase();
   return /^[0-9a-f]{1,32}$/.test(t) && /[1-9a-f]/.test(t) ? t : null;

@@ -1,8 +1,8 @@
-// The waterfall: a tree of spans beside their bars on the axis of time.
+// The waterfall: a tree of spans and their bars on a time axis.
 //
-// Rows are made in parts, so that a trace of thousands of spans answers at once; what is
-// not in sight is not laid out (content-visibility). Places on the axis are custom
-// properties, from 0 to 1: zooming changes two of them, of the whole.
+// Rows are created in batches, so that a trace of thousands of spans stays responsive. Rows
+// outside the viewport are not laid out (content-visibility). Positions on the axis are custom
+// properties from 0 to 1: zooming changes only two of them, on the container.
 
 import { h, clear } from "./dom.js";
 import { seconds } from "./format.js";
@@ -12,7 +12,7 @@ import { details } from "./tracedetails.js";
 const part = 200;
 
 // waterfall returns {element, ready, open(id), view(from, to), highlight(spans, current),
-// all(expanded), logsCame()}. focus(span) is told whose details are open, null for none.
+// all(expanded), logsCame()}. focus(span) receives the span with open details, or null.
 export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
   const at = (t) => (trace.duration ? (t - trace.start) / trace.duration : 0);
   const paths = new Map();
@@ -49,7 +49,7 @@ export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
     return item;
   }
 
-  // The first part is there at once, the others follow between what the reader does.
+  // The first batch is created at once, the others in between events.
   let made = 0, closed = 0;
   const more = () => {
     const items = trace.spans.slice(made, made + part).map(make);
@@ -66,7 +66,7 @@ export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
     element.dataset.rows = String(rows.size);
   })();
 
-  // shown lists the spans that no collapsed one is above.
+  // shown lists the spans without a collapsed ancestor.
   function shown() {
     let skip = Infinity;
     return trace.spans.filter((span) => {
@@ -77,8 +77,7 @@ export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
     });
   }
 
-  // arrange has only these in the list: thousands of hidden rows make a browser's layout
-  // take seconds.
+  // arrange keeps only these in the list: with thousands of hidden rows, layout takes seconds.
   function arrange() {
     const focused = list.contains(document.activeElement) ? document.activeElement : null;
     list.replaceChildren(...shown().map((span) => rows.get(span).item));
@@ -175,7 +174,7 @@ export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
     clear(axis).append(...list.map((t) => h("span", { style: { "--at": trace.duration ? t / trace.duration : 0 } }, seconds(t / 1e6))));
     const gap = list.length > 1 ? (100 * (list[1] - list[0])) / ((to - from) * trace.duration) : 100;
     const first = trace.duration ? (100 * (list[0] / trace.duration - from)) / (to - from) : 0;
-    // The lines through the bars are at the ticks.
+    // The grid lines are at the ticks.
     element.style.setProperty("--gap", `${gap}%`);
     element.style.setProperty("--first", `${first}%`);
   }
@@ -198,7 +197,7 @@ export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
     all(expanded) {
       for (const span of trace.spans) if (expanded || span.children.length) set(span, expanded, true);
       arrange();
-      // What is chosen stays in sight: the nearest that is above it.
+      // The selection moves to the nearest visible ancestor.
       const from = current;
       for (let p = from; p; p = p.parent) if (rows.get(p)?.item.isConnected) return p === from || move(p, { take: false, scroll: false });
     },
@@ -212,7 +211,7 @@ export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
   };
 }
 
-// around is a little more than a part of the axis.
+// around returns a part of the axis with a small margin.
 function around(a, b) {
   const margin = Math.max((b - a) * 0.05, 1e-6);
   return [Math.max(0, a - margin), Math.min(1, b + margin)];

@@ -1,5 +1,5 @@
-// Durations of traces over time. Each dot is a link to its trace: Tab reaches one of them, the
-// arrow keys the others, in order of time. A click near one is meant for it.
+// Trace durations over time. Each dot links to its trace. Tab focuses one dot, the arrow keys
+// move to the others in order of time. A click selects the nearest dot.
 
 import { h, s, clear } from "./dom.js";
 import { nearest } from "./exemplars.js";
@@ -8,8 +8,8 @@ import { clockTicks, colour } from "./trace.js";
 
 const height = 190, left = 62, right = 14, top = 10, bottom = 24;
 
-// scatter returns {element, draw}: draw once it is in the page. A click on a dot calls open
-// with its trace.
+// scatter returns {element, draw}: call draw once it is in the page. A click on a dot
+// calls open with its trace.
 export function scatter(traces, { open, signal }) {
   const box = h("div", { class: "trace-scatter" });
   const tip = h("p", { class: "note trace-tip" }, "Each dot is a trace. Click or Enter opens it. Larger dots have more spans, ringed dots have errors.");
@@ -88,8 +88,8 @@ function chart(traces, width, open, hover) {
   return svg;
 }
 
-// decades are the values on a log axis that get a line: 1, 10, … and, where these are few,
-// also 2 and 5 times as much.
+// decades returns the grid lines of a log axis: 1, 10, … and, if these are few, multiples
+// in between.
 function decades(low, high) {
   const list = [];
   for (const steps of [[1], [1, 3], [1, 2, 5], [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9]]) {

@@ -1,5 +1,4 @@
-// Two runs side by side, and whether they differ by more than chance. loadgen's own code
-// computes that, in the server.
+// The comparison of two runs. The server computes significance with loadgen's code.
 
 import { h } from "../lib/dom.js";
 import { get, address } from "../lib/api.js";
@@ -55,8 +54,8 @@ function found({ difference, low, high, smallest_effect: least }) {
   return `${percent(difference)}; 95 % confidence interval ${percent(low)} to ${percent(high)}; smallest detectable difference ${withUnit(least, "percentunit")}`;
 }
 
-// interval draws the difference on a line on which 0 is in the middle, and what is allowed
-// is shaded.
+// interval draws the confidence interval on a line with 0 in the middle and the tolerance
+// shaded.
 function interval(m, tolerance) {
   const { difference, low, high } = m.found;
   const reach = Math.max(Math.abs(low), Math.abs(high), tolerance * 2, 0.01) * 1.1;
@@ -68,8 +67,8 @@ function interval(m, tolerance) {
     h("span", { class: "dot", style: { left: at(difference) } }));
 }
 
-// sides has the same number as the judgement above, where that has it: it is computed from
-// parts of the runs, and may differ in the last digit from what a report says.
+// sides shows the same numbers as the judgement above where it has them: they are computed
+// from blocks of the runs, and may differ from the report in the last digit.
 function sides(x, y, metrics) {
   const judged = (name, u, v) => {
     const m = metrics.find((m) => m.name === name);

@@ -1,6 +1,6 @@
-// A dashboard: the file that Grafana reads, drawn against the lab's Prometheus.
+// A Grafana dashboard, drawn with data of the lab's Prometheus.
 //
-// root.dataset.panels is "done" once every panel that is near what is seen has been drawn.
+// root.dataset.panels is "done" once every panel near the viewport has been drawn.
 // Each panel has data-panel (its id) and data-state (waiting, ok, empty or error).
 
 import { get, prom } from "../lib/api.js";
@@ -15,7 +15,7 @@ import { every, problem } from "../lib/ui.js";
 import { definitions, interpolate, labelValues, read as readValues, sorted, toQuery } from "../lib/vars.js";
 import { panelsOf } from "../panels/support.js";
 
-const atOnce = 6; // queries
+const maxQueries = 6; // at once
 
 export async function show(root, ctx) {
   const others = get("/-/dashboards", ctx.signal);
@@ -79,7 +79,7 @@ export async function show(root, ctx) {
     explore: (panel) => (alone ? null : address(board.uid, { panel: panel.id })),
   };
 
-  // What is far below is not asked for before it comes near.
+  // Panels load when they come near the viewport.
   const near = new Set();
   const watcher = new IntersectionObserver((entries) => {
     for (const e of entries) {
@@ -105,7 +105,7 @@ export async function show(root, ctx) {
     return visit();
   };
 
-  // The tools
+  // Controls
   const options = async (def) => {
     const asked = labelValues(interpolate(def.query, values, defs, range.end - range.start, 15));
     if (!asked) throw new Error(`Unsupported variable query: ${def.query}`);
@@ -146,8 +146,8 @@ export async function show(root, ctx) {
     links.append(...list.filter((d) => wanted.length === 0 || d.tags.some((t) => wanted.includes(t))).map((d) =>
     h("a", { href: address(d.uid), dataset: { keep: d.uid }, title: d.description, "aria-current": d.uid === board.uid ? "page" : null }, d.title)));
     const here = links.querySelector("[aria-current]");
-    if (here) links.scrollLeft = here.offsetLeft - links.offsetLeft - 40; // it may be beyond the edge
-  }, () => {}); // the page is of use without
+    if (here) links.scrollLeft = here.offsetLeft - links.offsetLeft - 40; // it may be out of view
+  }, () => {}); // the page works without
 
   root.append(
     alone ? h("p", { class: "back" }, h("a", { href: address(board.uid), dataset: { keep: board.uid } }, `← ${board.title}`)) : links,
@@ -158,7 +158,7 @@ export async function show(root, ctx) {
       h("div", { class: "together" }, pace.element,
       h("button", { type: "button", "aria-label": "Refresh now", title: "Refresh now", onclick: () => reload() }, "↻"))));
 
-  // The panels
+  // Panels
   const queries = h("section", { class: "card queries" });
   const explain = () => alone && queries.replaceChildren(h("h2", null, "Queries"), ...views[0].queries());
   const add = (grid, placed) => {

@@ -1,4 +1,4 @@
-// What runs, what flows, what is wrong, and what to try.
+// The lab at a glance: components, throughput, alerts, latest runs and next steps.
 
 import { h, clear } from "../lib/dom.js";
 import { get, prom } from "../lib/api.js";
@@ -6,9 +6,9 @@ import { problem, empty, card, tile, copyable, every } from "../lib/ui.js";
 import { plural, withUnit, seconds, bytes, dateTime } from "../lib/format.js";
 import { badge, lossBadge, programBadge, verdictBadge, commands, elsewhere, span } from "../lib/lab.js";
 
-// sum adds up what several counters rose by; those that are not there have not. One of the
-// Collector that began within the range has risen by all that it counts: its SDK does not
-// tell when it began, and its increase lacks its first value.
+// sum adds up the increase of several counters; absent counters count as 0. A counter of the
+// Collector that began within the range has increased by its whole value: its SDK sets no start
+// time, so that its increase lacks the first value.
 export const sum = (names, range) => names.map((n) =>
   `(sum((last_over_time(${n}[${range}]) unless ${n} offset ${range}) or increase(${n}[${range}] anchored)) or vector(0))`).join(" + ");
 const signals = ["spans", "metric_points", "log_records"];
@@ -54,8 +54,7 @@ export async function show(root, { signal, title }) {
   every(5000, signal, refresh);
 }
 
-// put shows something else in a part of the page, and leaves it alone if nothing changed or
-// the reader has selected something there.
+// put replaces the content of an element, unless it is unchanged or contains the selection.
 function put(element, parts) {
   const list = [parts].flat().filter(Boolean);
   const now = list.map((e) => e.outerHTML ?? e).join("");
@@ -70,15 +69,15 @@ function put(element, parts) {
 
 const phases = { up: "good", starting: "warn", stopping: "warn", unready: "bad", down: "bad", killed: "bad", silent: "bad" };
 
-// limits are the shares of errors from which on they are worth a warning, or worse.
+// limits are the error ratios from which on the state is bad or a warning.
 const limits = [[0.01, "bad"], [0.001, "warn"]];
 export const severity = (errors) => limits.find(([least]) => errors >= least)?.[1] ?? "good";
 
-// healthOf says what is wrong, and whether that is all: not if Prometheus is unavailable.
+// healthOf summarizes errors and alerts. They are known only if Prometheus is available.
 export const healthOf = (values, alerts) => ({ errors: values.errors, firing: alerts.list?.filter((a) => a.state === "firing").length ?? 0, known: values.known && !alerts.problem });
 
-// head says what the lab is, and how it does: it is green only if nothing is wrong. Unless
-// that is known, the badge has no colour.
+// head shows the phase and the health of the lab. The badge is green only if the lab is healthy,
+// and has no colour while that is unknown.
 export function head(lab, health) {
   const st = lab?.status, good = phases[lab?.phase] === "good";
   const failing = good && health && severity(health.errors ?? 0), firing = good && health?.firing > 0;
@@ -101,7 +100,7 @@ function down(lab) {
     h("p", { class: "note" }, `State folder: ${folder}`));
 }
 
-// ways are where a browser finds something of a component: the address of most has no page.
+// browserLinks are the pages of a component: most addresses have none at their root.
 export function ways({ name, address }, offset) {
   switch (name) {
     case "console": return [[`${address}/`, "page"]];
@@ -121,7 +120,7 @@ function programs(lab) {
   const cell = (name, value, more) => h("td", { class: more, "data-name": name }, value);
   const state = (p) => cell("State", [programBadge(p), p.detail && h("div", { class: "note" }, p.detail)]);
   if (lab.containers) {
-    // Of the others only docker has the logs.
+    // The logs of other containers are available from docker only.
     const logs = (name) => name && h("a", { href: `/logs?service=${name}`, "aria-label": `Logs of ${name}` }, "logs");
     return card("Containers", h("table", { class: "programs" },
       h("thead", null, h("tr", null, ["Name", "State", ""].map((n, i) => h("th", { scope: "col", class: i > 1 && "n" }, n)))),
@@ -178,7 +177,7 @@ function alertCard({ list, problem: text }) {
     [a.annotations?.summary, a.annotations?.description].filter(Boolean).map((text) => h("p", { class: "note" }, text))))));
 }
 
-// named is an alert's name; it leads to the dashboard that tells more.
+// named is the name of an alert, linked to its dashboard.
 function named({ labels, annotations }) {
   const name = h("strong", null, labels.alertname), href = annotations?.dashboard;
   return href?.startsWith("/d/") ? h("a", { href }, name) : name;
@@ -207,6 +206,6 @@ function next(lab) {
   const cmd = commands(lab?.status?.port_offset ?? 0, lab?.containers ? "" : lab?.folder, lab?.containers);
   const step = (text, ...list) => [h("p", { class: "note" }, text), list.map(copyable)];
   return card("Next steps", step("Get an album.", cmd.album), step("Create 1,000 albums.", cmd.data), step("Run a load test. The result is under Runs.", cmd.load),
-    // The faults of a store that runs elsewhere are not known to be reachable.
+    // An external store may not have the faults endpoint.
     lab?.status?.stores?.length || lab?.containers && !lab.status.programs.some((p) => p.name === "album-store-1") ? [] : step("Inject database latency, find it in the traces, then clear the fault.", cmd.slow, cmd.heal()));
 }

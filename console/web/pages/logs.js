@@ -1,4 +1,4 @@
-// The programs' log lines: filters are the address, and new lines come by themselves.
+// Log lines of all components. Filters are in the URL; Follow adds new lines.
 
 import { h, clear } from "../lib/dom.js";
 import { get, address } from "../lib/api.js";
@@ -7,7 +7,7 @@ import { dateTime, plural } from "../lib/format.js";
 import { describe, length, ranges } from "../lib/range.js";
 import { days, line, rove } from "../lib/logline.js";
 
-const most = 1000; // lines that are shown while new ones come
+const most = 1000; // lines shown while following
 
 export async function show(root, { query, signal, setQuery, title }) {
   title("Logs");
@@ -91,7 +91,7 @@ export async function show(root, { query, signal, setQuery, title }) {
     return empty(page.reached ? "No match so far." : "No matching lines.");
   }
 
-  // end shows what comes after the last line.
+  // end shows the buttons and notes below the last line.
   function end(page) {
     oldest = page.more ? page.oldest : "";
     clear(foot);
@@ -162,7 +162,7 @@ export async function show(root, { query, signal, setQuery, title }) {
   every(2000, signal, more);
 }
 
-// between writes a range that is not among those to choose from.
+// between formats a time range that is not a preset.
 function between({ since, until }) {
   const text = (v) => (/^\d+$/.test(v) ? dateTime(Number(v)) : v);
   const relative = since && describe(since, until || "now");

@@ -1,7 +1,7 @@
-// /map: the services, who calls whom, and how each does.
+// /map: the services, the calls between them, and their rates, errors and latency.
 //
-// A sample of traces tells who calls whom, and nothing else: it has more of quiet services than
-// of busy ones. Rates, errors and times are all Prometheus': they count everything.
+// A sample of traces shows only which calls exist: quiet services are overrepresented in it.
+// Rates, errors and latency come from Prometheus and cover every request.
 
 import { h, clear } from "../lib/dom.js";
 import { address, get, prom } from "../lib/api.js";
@@ -14,7 +14,7 @@ import { draw } from "../lib/tracemapview.js";
 const backs = { "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "3h": 10800, "6h": 21600 };
 
 export async function show(root, ctx) {
-  delete root.dataset.loaded; // of the page before
+  delete root.dataset.loaded; // of the previous page
   ctx.title("Map");
   let lookback = ctx.query.get("lookback") ?? "15m";
   if (!Object.hasOwn(backs, lookback)) lookback = "15m";
@@ -50,11 +50,11 @@ async function collect(length, signal) {
   return { ...sample, facts, start, end, edges: split(sample.edges, facts.sent, facts.databases) };
 }
 
-// What of the driver's calls is no statement: they would count one several times.
+// Driver calls that are not statements are excluded: they would count one several times.
 const statements = 'db_operation_name!~"sql\\\\.(rows|conn\\\\.(reset_session|ping|prepare)|connector\\\\.connect)"';
 
-// metrics asks Prometheus: of a service that handles requests, about these; of one that only
-// sends some, about those; of others about their spans.
+// metrics queries Prometheus for the requests that a service handles, or the requests it sends if
+// it handles none, or else its spans.
 async function metrics(length, end, signal) {
   // triple returns {rate, errors (a share), p99} by the labels in by.
   const triple = async (by, count, bad, times) => {
@@ -120,7 +120,7 @@ function present(body, { services, traces, slices, per_slice: perSlice, facts, s
   redraw();
 }
 
-// dashboard is the page that tells most of a service.
+// dashboard returns the most useful dashboard for a service.
 const dashboard = (n) => (n.name === "loadgen" ? "/d/load-test" : n.facts?.what === "requests handled" ? `/d/service-latency?var-service=${encodeURIComponent(n.name)}` : "/dashboards");
 
 const time = (v) => (Number.isNaN(v) ? "–" : seconds(v));

@@ -1,4 +1,4 @@
-// One run of loadgen: how it came out, how it went over time, and its slowest requests.
+// One load test: verdict, results over time, and slowest requests.
 
 import { h } from "../lib/dom.js";
 import { get } from "../lib/api.js";
@@ -70,7 +70,7 @@ const time = (name) => ({ name, number: true });
 function scenarios(r) {
   const rows = (r.scenarios ?? []).map((s) => [s.name, String(s.requests), String(s.response_time.count), ...["p50", "p90", "p99", "p999", "max"].map((p) => (s.response_time.count ? seconds(s.response_time[p]) : "–")),
     h("span", { class: "statuses" }, Object.entries(s.statuses ?? {}).map(([code, n], i) => [i > 0 && ", ", h("span", null, `${code === "0" ? "no response" : code}: ${n}`)]))]);
-  // Service time and delay are of all that were sent, response times of the served.
+  // Service time and send delay cover all sent requests, response time the served ones.
   const line = (name, t, sent, served) => rows.push([name, String(sent), served, ...["p50", "p90", "p99", "p999", "max"].map((p) => (t.count ? seconds(t[p]) : "–")), ""]);
   line("all requests", r.response_time, r.sent - r.cancelled, String(r.response_time.count));
   line("service time (all sent)", r.service_time, r.service_time.count, "");

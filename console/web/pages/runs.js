@@ -1,4 +1,4 @@
-// The runs that loadgen has kept; two of them can be compared.
+// The run history, with a selection of two runs to compare.
 
 import { h } from "../lib/dom.js";
 import { get } from "../lib/api.js";

@@ -1,4 +1,4 @@
-// /trace/ID: where the time of one request went; /trace/ID?compare=ID2: of two.
+// /trace/ID: the waterfall of a trace; /trace/ID?compare=ID2: the comparison of two traces.
 
 import { h } from "../lib/dom.js";
 import { address, get, jaeger } from "../lib/api.js";
@@ -12,7 +12,7 @@ import { lines } from "../lib/tracedetails.js";
 import { waterfall } from "../lib/tracerows.js";
 
 export async function show(root, ctx) {
-  delete root.dataset.loaded; // of the page before
+  delete root.dataset.loaded; // of the previous page
   delete root.dataset.logs;
   const id = traceID(ctx.params.id);
   ctx.title(`Trace ${(id ?? ctx.params.id).slice(0, 7)}`);
@@ -27,7 +27,7 @@ export async function show(root, ctx) {
   root.dataset.loaded = "true";
 }
 
-// load returns {trace}, or an {element} that says why there is none.
+// load returns {trace}, or an {element} with the reason why there is none.
 async function load(text, signal) {
   const id = traceID(text);
   if (!id) return { element: problem(`${JSON.stringify(text)} is not a trace id: use up to 32 hexadecimal digits.`, h("a", { href: "/traces" }, "Search traces")) };
@@ -91,11 +91,10 @@ function one(root, ctx, trace) {
   });
 }
 
-// around is how far from a trace, in microseconds, its log lines are looked for.
+// around is the time before and after a trace, in microseconds, searched for its log lines.
 const around = 60e6;
 
-// loadLogs asks for the log lines of the trace; what they say, or why they do not come, is
-// shown in the spans' details.
+// loadLogs fetches the log lines of the trace, or the error, for the details of the spans.
 async function loadLogs(trace, logs, signal) {
   try {
     const iso = (t) => new Date(t / 1000).toISOString();

@@ -1,4 +1,4 @@
-// /traces: which traces there are, by what they have in common.
+// /traces: the search for traces.
 
 import { h, clear } from "../lib/dom.js";
 import { address, jaeger, summaries } from "../lib/api.js";
@@ -9,7 +9,7 @@ import { limits, lookbacks, order, orders, read, request, traceID } from "../lib
 import { scatter } from "../lib/tracescatter.js";
 
 export async function show(root, ctx) {
-  delete root.dataset.loaded; // of the page before
+  delete root.dataset.loaded; // of the previous page
   ctx.title("Traces");
   const search = read(ctx.query);
   let services;
@@ -28,7 +28,7 @@ export async function show(root, ctx) {
   await run(page);
 }
 
-// byID opens a trace whose id is known.
+// byID is the form that opens a trace by its id.
 function byID(ctx) {
   const input = h("input", { class: "mono", "aria-label": "Trace id", placeholder: "Open trace by id", spellcheck: "false", autocomplete: "off", maxlength: "64" });
   const submit = (e) => {
@@ -57,7 +57,7 @@ function form(page, services) {
       if (search.operation && !names.includes(search.operation)) names.push(search.operation);
       options(names);
     } catch {
-      // the list is a help only: the search tells what is wrong
+      // the list is optional: the search reports errors
     }
   };
   operations.addEventListener("change", () => (search.operation = operations.value));
@@ -111,7 +111,7 @@ function fromLocal(text) {
   return Number.isNaN(ms) ? "" : String(ms * 1000);
 }
 
-// inAddress are the values of a search that its address has.
+// inAddress returns the parameters of a search in the URL.
 function inAddress(search) {
   const custom = search.lookback === "custom";
   return { ...search, start: custom ? search.start : null, end: custom ? search.end : null, sort: search.sort === "newest" ? null : search.sort };
@@ -142,7 +142,7 @@ async function run(page, push = false) {
   root.dataset.loaded = "true";
 }
 
-// arrives is how long, in milliseconds, the spans of a trace may be on their way.
+// arrivalTime is how long the spans of a trace take to arrive, in milliseconds.
 const arrives = 15e3;
 
 function draw(page, values) {
@@ -188,7 +188,7 @@ function result(page, t, most, asked, changed) {
   tick.addEventListener("change", () => {
     page.ticked = page.ticked.filter((id) => id !== t.id);
     if (tick.checked) page.ticked.push(t.id);
-    // A third takes the place of the first.
+    // A third selection replaces the first.
     if (page.ticked.length > 2) {
       const dropped = page.ticked.shift();
       const other = page.results.querySelector(`li[data-id="${CSS.escape(dropped)}"] input`);

@@ -1,4 +1,4 @@
-// Numbers as bars beside their names.
+// Values as horizontal bars with their names.
 
 import { h } from "../lib/dom.js";
 import { shareOf } from "./gauge.js";

@@ -1,4 +1,4 @@
-// A number on an arc, whose rim shows the thresholds.
+// A value on an arc. The rim shows the thresholds.
 
 import { colour, prop } from "../lib/colours.js";
 import { h, s } from "../lib/dom.js";
@@ -17,7 +17,7 @@ export function arc(radius, a, b) {
   return `M ${point(a)} A ${radius} ${radius} 0 ${(b - a) * sweep > 180 ? 1 : 0} 1 ${point(b)}`;
 }
 
-// shareOf is where between its bounds a value is, from 0 to 1.
+// shareOf returns the position of a value between its bounds, from 0 to 1.
 export const shareOf = (v, min, max) => (v === null ? 0 : Math.min(1, Math.max(0, (v - min) / (max - min))));
 
 const line = (d, stroke, width, title) => s("path", { d, stroke, "stroke-width": width, fill: "none" }, title && s("title", null, title));

@@ -1,5 +1,4 @@
-// A heat map: how many of each value over time, from native histograms, on a logarithmic
-// axis.
+// A heat map of native histograms over time, on a logarithmic axis.
 
 import { at, columns, total } from "../lib/buckets.js";
 import { mount, timeAxis, valueAxis } from "../lib/chart.js";
@@ -12,10 +11,10 @@ import { seriesTip } from "../lib/tip.js";
 
 const shades = 32;
 
-// share is how strong a count is drawn. The root lets few stand out from none.
+// share is the colour intensity of a count. The root makes small counts visible.
 export const share = (count, most, exponent = 0.5) => Math.max(0.04, (count / most) ** exponent);
 
-// paint fills the cells. Those of one colour are drawn together.
+// paint fills the cells, one colour at a time.
 function paint(u, model, step, exponent) {
   const { ctx, bbox } = u;
   const groups = Array.from({ length: shades }, () => []);
@@ -34,7 +33,7 @@ function paint(u, model, step, exponent) {
     if (list.length === 0) return;
     ctx.fillStyle = heat(i / (shades - 1));
     for (const [left, top, right, bottom] of list) {
-      // Whole pixels, or seams would show.
+      // Whole pixels avoid seams.
       const x = Math.round(left), y = Math.round(top);
       ctx.fillRect(x, y, Math.max(1, Math.round(right) - x), Math.max(1, Math.round(bottom) - y));
     }

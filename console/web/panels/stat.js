@@ -1,4 +1,4 @@
-// Big numbers, with what they were before behind them.
+// Large values with a sparkline of their history.
 
 import { alpha, mix, prop } from "../lib/colours.js";
 import { h } from "../lib/dom.js";
@@ -47,7 +47,7 @@ export function create(body, env) {
     const before = new Map((data.history ?? []).map((f) => [`${f.refId} ${f.name}`, f.values]));
     const named = textMode === "value_and_name" || textMode === "name" || (textMode === "auto" && list.length > 1);
     const drawings = [];
-    const chars = list.reduce((n, v) => Math.max(n, v.text.length), 4); // all as large as the longest may be
+    const chars = list.reduce((n, v) => Math.max(n, v.text.length), 4); // one font size for all, given by the longest value
     box.classList.toggle("down", orientation === "horizontal");
     box.classList.toggle("centre", justifyMode === "center" || (justifyMode === "auto" && list.length > 1));
     box.replaceChildren(...list.map((v) => {

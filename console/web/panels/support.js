@@ -1,8 +1,8 @@
-// What of a dashboard file is drawn here. Whatever a file uses beyond it is told on the page,
-// and fails a test: nothing is left out in silence.
+// The dashboard options that the console supports. Any other option is reported on the page
+// and fails a test, so that no option is ignored silently.
 //
-// A path names a place in the panel. Its value is true (any), or the list of values that are
-// honoured. A path that ends in .* covers all below. Some are of no use here: they say why.
+// A key is a path in the panel. Its value is true (any value), or the list of supported
+// values. A path that ends in .* covers everything below. Ignored options state the reason.
 
 const unused = (why) => ({ why });
 
@@ -97,14 +97,14 @@ const dashboard = {
 
 const matchers = ["byName", "byRegexp", "byFrameRefID"];
 
-// leaves calls each with the path and the value of everything a value holds.
+// leaves calls each with the path and value of every leaf of a value.
 function leaves(value, path, each) {
   if (Array.isArray(value)) value.forEach((v) => leaves(v, `${path}[]`, each));
   else if (value !== null && typeof value === "object") for (const [k, v] of Object.entries(value)) leaves(v, path ? `${path}.${k}` : k, each);
   else each(path, value);
 }
 
-// check returns what of a value the declarations do not cover.
+// check returns the parts of a value that the declarations do not cover.
 function check(value, declared, where, path = "") {
   const out = [];
   leaves(value, path, (p, v) => {
@@ -116,7 +116,7 @@ function check(value, declared, where, path = "") {
   return out;
 }
 
-// unsupported returns what a panel uses that is not drawn, each as a text.
+// unsupported returns the unsupported options of a panel, as texts.
 export function unsupported(panel) {
   const where = `panel ${panel.id} (${panel.type})`;
   const { custom = {}, ...own } = types[panel.type] ?? {};
@@ -131,10 +131,10 @@ export function unsupported(panel) {
   return out;
 }
 
-// panelsOf returns all panels of a dashboard, those in collapsed rows too.
+// panelsOf returns all panels of a dashboard, including those in collapsed rows.
 export const panelsOf = (d) => (d.panels ?? []).flatMap((p) => [p, ...(p.panels ?? [])]);
 
-// unsupportedIn returns what a whole dashboard uses that is not drawn.
+// unsupportedIn returns the unsupported options of a dashboard and its panels.
 export function unsupportedIn(d) {
   const { panels: _, ...rest } = d;
   return [...check(rest, dashboard, "dashboard"), ...panelsOf(d).flatMap(unsupported)];

@@ -1,4 +1,4 @@
-// Text in Markdown. What it says of the lab's ports is made right for this lab.
+// Markdown text. Ports in it are adapted to the port offset of the lab.
 
 import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
@@ -6,11 +6,11 @@ import { moved } from "../lib/lab.js";
 import { markdown } from "../lib/markdown.js";
 import { copyable } from "../lib/ui.js";
 
-let asked = null; // by how much the ports are moved: one answer for all panels
+let asked = null; // the port offset, requested once for all panels
 
 async function portOffset() {
   asked ??= get("/-/lab").then((lab) => lab.status.port_offset ?? 0).catch(() => {
-    asked = null; // no lab runs now; the next panel may have more luck
+    asked = null; // the lab is down; the next panel retries
     return 0;
   });
   return asked;

@@ -9,9 +9,9 @@ import { isEmpty, reduce, stack } from "../lib/frames.js";
 import { fold, legend, line, share } from "../lib/legend.js";
 import { seriesTip } from "../lib/tip.js";
 
-const most = 100; // series in one chart; more are not readable, and slow
+const most = 100; // series in a chart; more are unreadable and slow
 
-// seriesOf returns what is drawn: [{name, colour, config, values, scale}].
+// seriesOf returns the series to draw: [{name, colour, config, values, scale}].
 export function seriesOf(panel, frames) {
   return frames.map((frame, i) => {
     const config = fieldConfig(panel, { ...frame });
@@ -51,7 +51,7 @@ function plotted(s, shown) {
   };
 }
 
-// range returns the bounds of a scale from its data and what its series want.
+// range returns the bounds of a scale from its data and the configuration of its series.
 export function range(config, log, zero, low, high) {
   const { min, max, custom } = config;
   if (low === null || low === undefined) [low, high] = [min ?? 0, max ?? (min ?? 0) + 1];
@@ -120,7 +120,7 @@ export function create(body, env) {
   const area = h("div", { class: "plot" });
   const foot = h("div", { class: "foot" });
   let chart = null, layer = null, signature = "", hidden = new Set(), last = null, state = null, open = false, height = 0;
-  // How much of the legend there is room for depends on the panel's height.
+  // The number of legend rows depends on the panel's height.
   const observer = new ResizeObserver(() => {
     if (state && foot.isConnected && height !== body.clientHeight) refoot();
     height = body.clientHeight;
@@ -143,7 +143,7 @@ export function create(body, env) {
     const shown = (s) => !hidden.has(s.name);
     const isStacked = series.some((s) => s.config.custom.stacking?.mode === "normal");
     const stacks = stack(series.map((s) => (isStacked && !shown(s) ? s.values.map(() => null) : s.values)));
-    // Stacked bars stand behind one another: the highest is drawn first.
+    // Stacked bars overlap: the highest is drawn first.
     const bars = isStacked && series.some((s) => s.config.custom.drawStyle === "bars");
     const drawn = series.map((s, i) => ({ s, values: isStacked ? stacks[i] : s.values }));
     if (bars) drawn.reverse();
@@ -159,7 +159,7 @@ export function create(body, env) {
       signature = now;
       const list = drawn.map(({ s }) => plotted(s, shown(s)));
       const opacity = (s) => (s.config.custom.fillOpacity ?? 0) / 100;
-      // An area is filled down to the one below it that is shown.
+      // An area is filled down to the next visible one below it.
       const areas = isStacked && !bars ? series.map((s, i) => i).filter((i) => shown(series[i])) : [];
       const tint = (i) => alpha(series[i].colour, opacity(series[i]));
       const bands = areas.slice(1).map((i, n) => ({ series: [i + 1, areas[n] + 1], fill: tint(i) }));

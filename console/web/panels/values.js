@@ -1,4 +1,4 @@
-// What stat, gauge and bar gauge show: one number for each series.
+// The values of stat, gauge and bar gauge panels: one per series.
 
 import { fieldConfig, show, valueColour } from "../lib/fields.js";
 import { reduce } from "../lib/frames.js";
@@ -20,5 +20,5 @@ export function valuesOf(panel, frames) {
   });
 }
 
-// noneOf reports whether there is no number and none that the panel has words for.
+// noneOf reports whether no series has a value, a mapping for null or a noValue text.
 export const noneOf = (list) => list.length === 0 || list.every((v) => v.value === null && v.config.noValue === undefined && v.text === "–");
