@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -44,6 +45,23 @@ func modules(t *testing.T) context.Context {
 
 // assets is, as JavaScript, the folder of the modules.
 const assets = `document.querySelector("script[type=module]").src.replace("app.js", "")`
+
+// moduleCase is an expression of a module, and the JavaScript of the value it must have.
+type moduleCase struct{ module, expression, want string }
+
+func testModules(t *testing.T, cases []moduleCase) {
+	t.Helper()
+	for _, tt := range cases {
+		t.Run(tt.module+"/"+tt.expression[:min(40, len(tt.expression))], func(t *testing.T) {
+			var got, want any
+			inBrowser(t, tt.module, tt.expression, &got)
+			inBrowser(t, tt.module, tt.want, &want)
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("%s = %v, want %v", tt.expression, got, want)
+			}
+		})
+	}
+}
 
 // inBrowser runs an expression in which m is a module, and decodes what it is into out.
 func inBrowser(t *testing.T, module, expression string, out any) {

@@ -33,7 +33,7 @@ const main = document.getElementById("main");
 let leave = null;
 let shown = ""; // the URL of the current page, without its fragment
 
-const where = () => location.pathname + location.search;
+const currentURL = () => location.pathname + location.search;
 
 function match(path) {
   for (const [pattern, page] of routes) {
@@ -55,7 +55,7 @@ function match(path) {
 }
 
 async function open() {
-  shown = where();
+  shown = currentURL();
   leave?.();
   const stop = new AbortController();
   let cleanup = null;
@@ -64,7 +64,7 @@ async function open() {
     cleanup?.();
   };
   const found = match(location.pathname);
-  mark();
+  markSection();
   clear(main);
   main.dataset.page = found?.page ?? "none";
   for (const name of ["ready", "loaded", "panels"]) delete main.dataset[name];
@@ -112,7 +112,7 @@ function setQuery(values, { push = false } = {}) {
     for (const v of [value].flat()) if (v !== null && v !== undefined && v !== "") url.searchParams.append(name, v);
   }
   if (url.href !== location.href) history[push ? "pushState" : "replaceState"](null, "", url);
-  shown = where();
+  shown = currentURL();
 }
 
 function go(href) {
@@ -121,7 +121,7 @@ function go(href) {
   main.focus({ preventScroll: true });
 }
 
-function mark() {
+function markSection() {
   const here = "/" + location.pathname.split("/")[1];
   const section = { "/d": "/dashboards", "/trace": "/traces" }[here] ?? here;
   for (const a of document.querySelectorAll("header.bar a")) {
@@ -141,7 +141,7 @@ document.addEventListener("click", (e) => {
   go(url.href);
 });
 addEventListener("popstate", () => {
-  if (where() !== shown) open(); // a fragment only changes the place on the same page
+  if (currentURL() !== shown) open(); // a fragment only changes the place on the same page
 });
 
 initTheme(document.getElementById("theme"));

@@ -19,8 +19,8 @@ export async function get(path, signal, method = "GET") {
     throw new Error(response.ok ? `${path}: the response is not JSON` : `${response.status}: ${text.slice(0, 300).trim() || response.statusText}`);
   }
   if (!response.ok) {
-    const said = value.error ?? value.errors?.[0]?.msg ?? value.detail ?? response.statusText;
-    throw Object.assign(new Error(String(said)), { status: response.status });
+    const message = value.error ?? value.errors?.[0]?.msg ?? value.detail ?? response.statusText;
+    throw Object.assign(new Error(String(message)), { status: response.status });
   }
   return value;
 }

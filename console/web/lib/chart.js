@@ -7,15 +7,15 @@ import { ticks } from "./fields.js";
 
 const two = (n) => String(n).padStart(2, "0");
 
-// timeTicks returns the labels of the time axis for splits that are apart seconds apart.
-export function timeTicks(splits, apart) {
+// timeTicks returns the labels of the time axis for splits that are spacing seconds apart.
+export function timeTicks(splits, spacing) {
   let day = null;
   return splits.map((t) => {
     const d = new Date(t * 1e3), date = `${two(d.getMonth() + 1)}-${two(d.getDate())}`;
-    const time = `${two(d.getHours())}:${two(d.getMinutes())}${apart < 60 ? `:${two(d.getSeconds())}` : ""}`;
+    const time = `${two(d.getHours())}:${two(d.getMinutes())}${spacing < 60 ? `:${two(d.getSeconds())}` : ""}`;
     const fresh = day !== null && day !== date;
     day = date;
-    if (apart >= 86400) return date;
+    if (spacing >= 86400) return date;
     return fresh ? `${time}\n${date}` : time;
   });
 }
@@ -25,7 +25,7 @@ const font = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 export function timeAxis() {
   // The date is below the time.
   const size = (_, texts) => (texts?.some((t) => t.includes("\n")) ? 44 : 30);
-  return { stroke: prop("muted"), font, size, gap: 4, space: 64, grid: { stroke: prop("line"), width: 1 }, ticks: { show: false }, values: (_, splits, __, ___, apart) => timeTicks(splits, apart) };
+  return { stroke: prop("muted"), font, size, gap: 4, space: 64, grid: { stroke: prop("line"), width: 1 }, ticks: { show: false }, values: (_, splits, __, ___, spacing) => timeTicks(splits, spacing) };
 }
 
 // binary are the label increments for sizes in bytes.
@@ -77,9 +77,9 @@ export function mount(el, options, data, env) {
   };
   const size = () => ({ width: Math.max(60, el.clientWidth), height: Math.max(60, el.clientHeight) });
   // Half of the last time label may be right of the chart: with seconds it is wider.
-  const beside = (_, __, axes) => (axes[1] ? 12 : env.end - env.start < 600 ? 28 : 18);
+  const rightPadding = (_, __, axes) => (axes[1] ? 12 : env.end - env.start < 600 ? 28 : 18);
   const u = new uPlot({
-    ...options, ...size(), legend: { show: false }, padding: [8, beside, 0, 4],
+    ...options, ...size(), legend: { show: false }, padding: [8, rightPadding, 0, 4],
     cursor: {
       y: false, points: { size: 7, width: 2 }, drag: { x: true, y: false, setScale: false, dist: 6 }, bind: { dblclick: () => null },
       sync: { key: env.sync, setSeries: false, scales: ["x", null], filters: { pub: (type) => type === "mousemove" || type === "mouseleave", sub: () => true } },

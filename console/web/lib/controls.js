@@ -28,7 +28,7 @@ export function dropdown(label, signal, fill) {
   return {
     details, box,
     element: h("div", { class: "field" }, h("span", null, label), details),
-    say(value) {
+    setText(value) {
       text.textContent = value;
       details.querySelector("summary").setAttribute("aria-label", `${label}: ${value}`);
     },
@@ -36,7 +36,7 @@ export function dropdown(label, signal, fill) {
 }
 
 // summary is the text for selected values.
-export const told = (chosen) => (chosen.includes(ALL) ? "All" : chosen.length === 0 ? "none" : chosen.length > 2 ? `${chosen[0]} and ${chosen.length - 1} more` : chosen.join(", "));
+export const summary = (chosen) => (chosen.includes(ALL) ? "All" : chosen.length === 0 ? "none" : chosen.length > 2 ? `${chosen[0]} and ${chosen.length - 1} more` : chosen.join(", "));
 
 // after returns the selected values after one is switched on or off.
 export function after(chosen, value, on, { multi, includeAll }) {
@@ -65,7 +65,7 @@ export function variable(def, signal, { chosen, options, changed }) {
         h("input", { type: def.multi ? "checkbox" : "radio", name: `var-${def.name}`, value, checked: now.includes(value), onchange: (e) => {
           changed.set(after(chosen(), value, e.target.checked, def));
           render();
-          box.say(told(chosen()));
+          box.setText(summary(chosen()));
           list.querySelector(`[value="${CSS.escape(value)}"]`)?.focus();
           clearTimeout(timer);
           timer = setTimeout(changed.apply, 300); // several ticks are one change
@@ -82,9 +82,9 @@ export function variable(def, signal, { chosen, options, changed }) {
     render();
   });
   signal.addEventListener("abort", () => clearTimeout(timer));
-  box.say(told(chosen()));
+  box.setText(summary(chosen()));
   if (def.description) box.element.title = def.description;
-  return { element: box.element, update: () => box.say(told(chosen())) };
+  return { element: box.element, update: () => box.setText(summary(chosen())) };
 }
 
 const local = (seconds) => dateTime(seconds * 1e3).replace(" ", "T");
@@ -120,7 +120,7 @@ export function timeRange(signal, now, set) {
     const { from, to, start, end } = now();
     const day = (s) => dateTime(s * 1e3).slice(0, 10);
     const last = dateTime(end * 1e3);
-    box.say(describe(from, to) ?? `${dateTime(start * 1e3)} to ${day(start) === day(end) ? last.slice(11) : last}`);
+    box.setText(describe(from, to) ?? `${dateTime(start * 1e3)} to ${day(start) === day(end) ? last.slice(11) : last}`);
   };
   update();
   return { element: box.element, update };

@@ -16,7 +16,7 @@ export function curve(title, xs, lines, { format, signal, height = 200, fill = f
     plot = new uPlot({
       width: box.clientWidth, height, cursor: { y: false }, legend: { live: true }, scales: { x: { time: false }, y: { range: (u, low, high) => [0, high > 0 ? high * 1.05 : 1] } },
       axes: [{ ...axis, size: 28, values: (u, ticks) => ticks.map((t) => `${t} s`) }, { ...axis, size: 68, values: (u, ticks) => ticks.map((t) => format(t)) }],
-      series: [{ label: "after", value: (u, v) => (v === null ? "–" : `${v} s`) }, ...lines.map((l) => ({
+      series: [{ label: "time", value: (u, v) => (v === null ? "–" : `${v} s`) }, ...lines.map((l) => ({
         label: l.name, stroke: css(l.colour), width: 1.5, fill: fill ? `${css(l.colour)}22` : undefined, points: { show: xs.length < 3 }, value: (u, v) => (v === null || v === undefined ? "–" : format(v)),
       }))],
     }, [xs, ...lines.map((l) => l.values)], box);

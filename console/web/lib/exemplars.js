@@ -6,14 +6,14 @@ import { h } from "./dom.js";
 import { dateTime } from "./format.js";
 import { show } from "./fields.js";
 
-const kept = ["service_name", "http_route", "http_request_method", "http_response_status_code", "soundcheck_loadgen_class"];
+const tipLabels = ["service_name", "http_route", "http_request_method", "http_response_status_code", "soundcheck_loadgen_class"];
 
 // nearest returns the index of the place [x, y] nearest to a point and within reach, or -1.
 export function nearest(places, x, y, reach = 12) {
-  let found = -1, least = reach;
+  let found = -1, minDistance = reach;
   places.forEach(([a, b], i) => {
-    const away = Math.max(Math.abs(a - x), Math.abs(b - y));
-    if (away <= least) [found, least] = [i, away];
+    const distance = Math.max(Math.abs(a - x), Math.abs(b - y));
+    if (distance <= minDistance) [found, minDistance] = [i, distance];
   });
   return found;
 }
@@ -23,7 +23,7 @@ export function exemplarLayer(chart, scale, config) {
   const { u } = chart;
   const layer = h("div", { class: "exemplars", role: "group", "aria-label": "Exemplars" });
   u.over.append(layer);
-  let list = [], links = [], told = null; // shownTrace: the trace in the tip
+  let list = [], links = [], shownTrace = null; // shownTrace: the trace in the tip
 
   const place = () => {
     const { min, max } = u.scales[scale] ?? {};
@@ -35,21 +35,21 @@ export function exemplarLayer(chart, scale, config) {
       a.style.transform = `translate(${left}px, ${u.valToPos(inside, scale)}px)`;
     });
   };
-  const tell = (i) => {
+  const showTip = (i) => {
     const e = list[i];
-    told = e.trace;
+    shownTrace = e.trace;
     chart.hold([
       h("p", { class: "when" }, dateTime(e.time * 1e3, true)),
       h("p", { class: "row" }, h("span", { class: "name" }, "exemplar"), h("b", null, show(config, e.value))),
-      ...kept.filter((n) => e.labels[n]).map((n) => h("p", { class: "row" }, h("span", { class: "name" }, n), h("b", null, e.labels[n]))),
+      ...tipLabels.filter((n) => e.labels[n]).map((n) => h("p", { class: "row" }, h("span", { class: "name" }, n), h("b", null, e.labels[n]))),
       h("p", { class: "when mono" }, `trace ${e.trace.slice(0, 16)}… (Enter opens it)`),
     ], u.valToPos(e.time, "x"), u.valToPos(Math.min(u.scales[scale].max, e.value), scale));
   };
   const release = () => {
-    told = null;
+    shownTrace = null;
     chart.release();
   };
-  const step = (from, to) => {
+  const focusLink = (from, to) => {
     const i = Math.min(links.length - 1, Math.max(0, to));
     links[from].tabIndex = -1;
     links[i].tabIndex = 0;
@@ -61,7 +61,7 @@ export function exemplarLayer(chart, scale, config) {
     links[near]?.classList.remove("near");
     near = i;
     links[near]?.classList.add("near");
-    if (near >= 0) tell(near);
+    if (near >= 0) showTip(near);
     else release();
   };
   layer.addEventListener("pointermove", (e) => {
@@ -78,27 +78,27 @@ export function exemplarLayer(chart, scale, config) {
     if (from && e.detail && Math.hypot(e.clientX - from[0], e.clientY - from[1]) > 5) e.preventDefault();
   });
   const fill = (exemplars) => {
-    const before = told, focused = layer.contains(document.activeElement);
+    const before = shownTrace, focused = layer.contains(document.activeElement);
     list = exemplars;
     links = list.map((e, i) => h("a", {
       href: `/trace/${encodeURIComponent(e.trace)}`, class: "exemplar", tabindex: i === list.length - 1 ? "0" : "-1",
       "aria-label": `Exemplar: ${show(config, e.value)} at ${dateTime(e.time * 1e3)}`,
-      draggable: "false", onfocus: () => tell(i), onblur: release,
+      draggable: "false", onfocus: () => showTip(i), onblur: release,
       onkeydown: (event) => {
         const to = { ArrowLeft: i - 1, ArrowRight: i + 1, Home: 0, End: list.length - 1 }[event.key];
         if (to === undefined) return;
         event.preventDefault();
-        step(i, to);
+        focusLink(i, to);
       },
     }));
     layer.replaceChildren(...links);
     near = -1;
     place();
     // Removed links send no event: the tip moves to the same trace, or closes.
-    const again = before ? list.findIndex((e) => e.trace === before) : -1;
-    if (before && again < 0) release();
-    else if (before && focused) step(links.length - 1, again);
-    else if (before) tell(again);
+    const index = before ? list.findIndex((e) => e.trace === before) : -1;
+    if (before && index < 0) release();
+    else if (before && focused) focusLink(links.length - 1, index);
+    else if (before) showTip(index);
   };
   return { fill, place };
 }

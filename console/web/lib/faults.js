@@ -17,18 +17,18 @@ export function banner({ services, clear }, offset, onclear) {
   const names = on.map((s, i) => [i ? "; " : "", h("strong", null, s.service), " ", s.error ? `unknown: ${s.error}` : h("code", null, s.faults.join(" "))]);
   return h("div", { class: "faults", role: "status" }, h("p", null, ["Faults: ", "Active fault: "][count] ?? "Active faults: ", names),
     clear ? h("button", { type: "button", onclick: onclear }, "Clear all faults")
-      : on.flatMap((s) => (s.containers ?? []).map((name) => copyable(commands(offset, "", true).heal(name)))));
+      : on.flatMap((s) => (s.containers ?? []).map((name) => copyable(commands(offset, "", true).clearFaults(name)))));
 }
 
 // watchFaults keeps the banner in an element up to date.
 export function watchFaults(element) {
   const signal = new AbortController().signal;
   let shown = "";
-  const show = (answer) => {
-    const now = JSON.stringify(answer);
+  const show = (state) => {
+    const now = JSON.stringify(state);
     if (now === shown) return;
     shown = now;
-    const content = banner(answer, answer.port_offset ?? 0, async (e) => {
+    const content = banner(state, state.port_offset ?? 0, async (e) => {
       e.target.disabled = true;
       try {
         show(await clearFaults(signal));
@@ -40,7 +40,7 @@ export function watchFaults(element) {
     });
     element.replaceChildren(...(content ? [content] : []));
   };
-  const look = async () => show(await get("/-/faults", signal));
-  look().catch(() => {}); // each page reports what is unavailable to it
-  every(5000, signal, () => look().catch(() => {}));
+  const poll = async () => show(await get("/-/faults", signal));
+  poll().catch(() => {}); // each page reports what is unavailable to it
+  every(5000, signal, () => poll().catch(() => {}));
 }

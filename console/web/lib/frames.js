@@ -51,12 +51,12 @@ export function nameFrames(frames) {
     const differ = names.filter((n) => new Set(group.map((f) => f.labels[n])).size > 1);
     for (const f of group) {
       const format = f.target.legendFormat;
-      const kept = names.filter((n) => n in f.labels);
+      const present = names.filter((n) => n in f.labels);
       if (format && format !== "__auto") f.name = legend(format, f.labels);
-      else if (kept.length === 0) f.name = f.labels.__name__ ?? f.target.expr;
-      else if (kept.length === 1) f.name = f.labels[kept[0]];
+      else if (present.length === 0) f.name = f.labels.__name__ ?? f.target.expr;
+      else if (present.length === 1) f.name = f.labels[present[0]];
       else if (differ.length === 1) f.name = f.labels[differ[0]] ?? "none";
-      else f.name = `{${written(f.labels, (differ.length ? differ : kept).filter((n) => n in f.labels))}}`;
+      else f.name = `{${written(f.labels, (differ.length ? differ : present).filter((n) => n in f.labels))}}`;
       f.name = f.name.trim() || "–";
     }
   }

@@ -6,18 +6,18 @@ import { seconds } from "./format.js";
 // badge is a short text in a state colour: good, warn, bad or none.
 export const badge = (text, state, title) => h("span", { class: `badge ${state ?? ""}`, title }, text);
 
-const programStates = { ready: "good", unready: "bad", failed: "bad", restarting: "bad", starting: "warn", building: "warn", waiting: "warn" };
+const componentStates = { ready: "good", unready: "bad", failed: "bad", restarting: "bad", starting: "warn", building: "warn", waiting: "warn" };
 
 // componentBadge shows the state of a component.
-export function programBadge(p) {
+export function componentBadge(p) {
   const text = p.state === "building" && p.packages ? `building ${p.packages_built ?? 0}/${p.packages}` : p.state;
-  return badge(text, programStates[p.state], p.detail);
+  return badge(text, componentStates[p.state], p.detail);
 }
 
 // externalStores shows the URLs of the album stores if the lab runs none.
-export function elsewhere(stores) {
+export function externalStores(stores) {
   if (!stores?.length) return null;
-  return h("p", { class: "note elsewhere" }, "External album store: the proxy calls ", stores.map((s, i) => [i ? ", " : "", h("span", { class: "mono" }, s)]), ".");
+  return h("p", { class: "note" }, "External album store: the proxy calls ", stores.map((s, i) => [i ? ", " : "", h("span", { class: "mono" }, s)]), ".");
 }
 
 const verdicts = { good: ["all served", "good"], met: ["SLOs met", "good"], violated: ["SLOs violated", "bad"], failed: ["requests failed", "bad"],
@@ -68,7 +68,7 @@ export function commands(offset = 0, folder = "", containers = false) {
     slow: containers ? `${compose} exec album-store-1 /tools/labtool put ${admin(9081)} '{"faults":["db-delay=40ms@2%"]}'`
       : `curl -X PUT ${admin(9081)} -d '{"faults":["db-delay=40ms@2%"]}'`,
     // clearFaults clears the faults of a service or, in Compose, of a container.
-    heal(name = "album-store-1") {
+    clearFaults(name = "album-store-1") {
       const url = admin(name.startsWith("proxy-service") ? 9071 : 9081);
       return containers ? `${compose} exec ${name} /tools/labtool delete ${url}` : `curl -X DELETE ${url}`;
     },
@@ -78,7 +78,7 @@ export function commands(offset = 0, folder = "", containers = false) {
 const ports = [9070, 9071, 9080, 9081, 9090, 16696, 3300, 4318];
 
 // withPortOffset adapts the ports and commands in a text to a port offset.
-export function moved(text, offset) {
+export function withPortOffset(text, offset) {
   if (!offset) return text;
   const own = commands(offset);
   return text.replace(/\b127\.0\.0\.1:(\d+)/g, (all, port) => (ports.includes(Number(port)) ? `127.0.0.1:${Number(port) + offset}` : all))
@@ -88,7 +88,7 @@ export function moved(text, offset) {
 const quote = (text) => (/^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
 // age formats the time since a point in time, beyond two minutes without seconds.
-export function span(time, now = Date.now()) {
+export function age(time, now = Date.now()) {
   const s = Math.max(0, Math.floor((now - Date.parse(time)) / 1e3));
   return s < 60 ? `${s} s` : seconds(s < 120 ? s : s - (s % 60));
 }

@@ -19,7 +19,7 @@ export function choose(hidden, names, name, toggle) {
 
 // rowHeight is in pixels, maxShare the largest part of a panel that the legend covers. The
 // style sheet has the same values.
-export const line = 22, share = 0.42;
+export const rowHeight = 22, maxShare = 0.42;
 
 const alarming = /\b(5\d\d|errors?|fail\w*|refused|shed|rejected|dropped|lost|timeouts?|timed out|unavailable|violated|missed|bad|firing)\b/i;
 
@@ -31,7 +31,7 @@ export function fold(foot, rows, open, toggle) {
   const box = foot.querySelector(".legend"), asTable = box?.classList.contains("as-table");
   if (!box) return;
   const entries = [...box.querySelectorAll(asTable ? "tbody tr" : ":scope > div")];
-  const top = (e) => Math.round((e.offsetTop - box.offsetTop) / line);
+  const top = (e) => Math.round((e.offsetTop - box.offsetTop) / rowHeight);
   const button = h("button", { type: "button", class: "more", title: "Legend", "aria-expanded": String(open), onclick: toggle });
   const last = () => (asTable ? 1 + entries.filter((e) => !e.hidden).length : top(button)); // row of the button
   if (!asTable) box.append(button);
@@ -69,7 +69,7 @@ export function legend(series, options, hidden, changed) {
   if (displayMode === "table") {
     return h("div", { class: `legend as-table${where}` },
       h("table", null,
-        h("thead", null, h("tr", null, h("th", { scope: "col" }, h("span", { class: "hush" }, "Series")), wanted.map((c) => h("th", { scope: "col", class: "n" }, calcs[c]?.[0] ?? c)))),
+        h("thead", null, h("tr", null, h("th", { scope: "col" }, h("span", { class: "visually-hidden" }, "Series")), wanted.map((c) => h("th", { scope: "col", class: "n" }, calcs[c]?.[0] ?? c)))),
         h("tbody", null, rows.map(({ s, numbers: list }) => h("tr", { class: off(s) }, h("td", null, button(s)), list.map((n) => h("td", { class: "n" }, show(s.config, n.value))))))));
   }
   return h("div", { class: `legend as-list${where}` }, rows.map(({ s, numbers: list }) => h("div", { class: off(s) }, button(s),

@@ -25,9 +25,9 @@ export function line(l, { tab = -1 } = {}) {
       l.trace_id && h("a", { class: "to", href: `/trace/${encodeURIComponent(l.trace_id)}`, tabindex: tab, title: `Trace ${l.trace_id}`, "aria-label": `Trace ${l.trace_id}` }, `…${l.trace_id.slice(-8)}`)));
   if (ms !== null) item.dataset.day = dateTime(ms).slice(0, 10);
   open.addEventListener("click", () => {
-    const shut = open.getAttribute("aria-expanded") === "true";
-    open.setAttribute("aria-expanded", String(!shut));
-    if (shut) item.lastChild.remove();
+    const expanded = open.getAttribute("aria-expanded") === "true";
+    open.setAttribute("aria-expanded", String(!expanded));
+    if (expanded) item.lastChild.remove();
     else item.append(detail(l, ms));
   });
   return item;
@@ -35,11 +35,11 @@ export function line(l, { tab = -1 } = {}) {
 
 function detail(l, ms) {
   const around = ms !== null && `/logs?since=${ms - 2000}&until=${ms + 2000}`;
-  const facts = [["time", l.time && `${dateTime(ms, true)} (${l.time})`], ["level", l.level], ["service", l.service], ["trace_id", l.trace_id], ["span_id", l.span_id]]
+  const properties = [["time", l.time && `${dateTime(ms, true)} (${l.time})`], ["level", l.level], ["service", l.service], ["trace_id", l.trace_id], ["span_id", l.span_id]]
     .filter(([, value]) => value).concat((l.fields ?? []).map((f) => [f.name, textOf(f.value)]));
   return h("div", { class: "detail" },
     h("pre", null, l.message),
-    h("dl", null, facts.map(([name, value]) => [h("dt", null, name), h("dd", null, value)])),
+    h("dl", null, properties.map(([name, value]) => [h("dt", null, name), h("dd", null, value)])),
     h("p", { class: "links" },
       l.trace_id && h("a", { href: `/trace/${encodeURIComponent(l.trace_id)}` }, "Trace"),
       l.trace_id && h("a", { href: `/logs?trace=${encodeURIComponent(l.trace_id)}` }, "All log lines of the trace"),

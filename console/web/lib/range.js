@@ -48,13 +48,13 @@ export function parse(text, now = Date.now() / 1e3) {
 export function read(query, now = Date.now() / 1e3) {
   const from = query.get("from") ?? "now-30m", to = query.get("to") ?? "now";
   const start = parse(from, now), end = parse(to, now);
-  let wrong = null;
-  if (start === null) wrong = `from=${from} is not a time: use now-30m, or milliseconds since 1970`;
-  else if (end === null) wrong = `to=${to} is not a time: use now, now-5m, or milliseconds since 1970`;
-  else if (start >= end) wrong = `from=${from} is not before to=${to}`;
-  else if (start < now - longest) wrong = `from=${from} is more than ten years ago`;
-  else if (end > now + 86400) wrong = `to=${to} is in the future`;
-  if (wrong) return { from: "now-30m", to: "now", start: now - 1800, end: now, wrong };
+  let error = null;
+  if (start === null) error = `from=${from} is not a time: use now-30m, or milliseconds since 1970`;
+  else if (end === null) error = `to=${to} is not a time: use now, now-5m, or milliseconds since 1970`;
+  else if (start >= end) error = `from=${from} is not before to=${to}`;
+  else if (start < now - longest) error = `from=${from} is more than ten years ago`;
+  else if (end > now + 86400) error = `to=${to} is in the future`;
+  if (error) return { from: "now-30m", to: "now", start: now - 1800, end: now, error };
   return { from, to, start, end };
 }
 
@@ -66,7 +66,7 @@ export function wider(start, end, now = Date.now() / 1e3) {
 
 // step returns the seconds between points for a chart width: about two pixels.
 export function step(start, end, width = 800) {
-  const nice = [5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600];
-  const least = (end - start) / Math.max(50, width / 2);
-  return nice.find((n) => n >= least) ?? Math.ceil(least / 86400) * 86400;
+  const sizes = [5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600];
+  const minStep = (end - start) / Math.max(50, width / 2);
+  return sizes.find((n) => n >= minStep) ?? Math.ceil(minStep / 86400) * 86400;
 }

@@ -1,12 +1,12 @@
 // Turns a trace in Jaeger's JSON into a tree of spans, ordered by start time. Times are
 // microseconds since the epoch.
 
-const own = (tags, key) => tags.find((t) => t.key === key)?.value;
+const tagValue = (tags, key) => tags.find((t) => t.key === key)?.value;
 
 // isError reports whether the tags of a span mark it as failed.
 export function isError(tags) {
-  const error = own(tags, "error");
-  return error === true || error === "true" || own(tags, "otel.status_code") === "ERROR";
+  const error = tagValue(tags, "error");
+  return error === true || error === "true" || tagValue(tags, "otel.status_code") === "ERROR";
 }
 
 // build returns a trace {id, spans, roots, root, start, end, duration, services, depth,
@@ -19,9 +19,9 @@ export function build(data) {
   const all = [];
   for (const raw of data.spans ?? []) {
     const span = read(raw, data.processes?.[raw.processID], data.traceID);
-    const twin = byID.get(span.id);
-    if (twin && twin.start === span.start && twin.duration === span.duration && twin.name === span.name) continue; // exported twice
-    if (twin) span.warnings.push("Another span of this trace has the same id.");
+    const duplicate = byID.get(span.id);
+    if (duplicate && duplicate.start === span.start && duplicate.duration === span.duration && duplicate.name === span.name) continue; // exported twice
+    if (duplicate) span.warnings.push("Another span of this trace has the same id.");
     else byID.set(span.id, span);
     all.push(span);
   }
@@ -30,12 +30,12 @@ export function build(data) {
     span.orphan = span.parentID !== "" && !parent;
     if (parent && parent !== span) adopt(parent, span);
   }
-  const roots = all.filter((span) => !span.parent).sort(first);
+  const roots = all.filter((span) => !span.parent).sort(byStart);
   const spans = [];
   const seen = new Set();
   for (const root of roots) walk(root, spans, seen);
   // A cycle has no root: its earliest span becomes one.
-  for (const span of [...all].sort(first)) {
+  for (const span of [...all].sort(byStart)) {
     if (seen.has(span)) continue;
     span.parent.children = span.parent.children.filter((c) => c !== span);
     span.parent = null;
@@ -44,7 +44,7 @@ export function build(data) {
     roots.push(span);
     walk(span, spans, seen);
   }
-  for (const span of spans) look(span);
+  for (const span of spans) checkTimes(span);
   const start = spans.reduce((t, x) => Math.min(t, x.start), Infinity);
   const end = spans.reduce((t, x) => Math.max(t, x.end), -Infinity);
   const orphans = spans.filter((x) => x.orphan).length;
@@ -57,7 +57,7 @@ export function build(data) {
 }
 
 // byStart orders spans by start time, the longer one first.
-const first = (a, b) => a.start - b.start || b.end - a.end || (a.id < b.id ? -1 : 1);
+const byStart = (a, b) => a.start - b.start || b.end - a.end || (a.id < b.id ? -1 : 1);
 
 function read(raw, process, traceID) {
   const tags = raw.tags ?? [];
@@ -67,7 +67,7 @@ function read(raw, process, traceID) {
   const parent = references.find((r) => r.refType === "CHILD_OF" && r.traceID === traceID);
   return {
     id: raw.spanID, parentID: parent?.spanID ?? raw.parentSpanID ?? "", parent: null, children: [], depth: 0, size: 1, orphan: false,
-    service: process?.serviceName ?? "unknown", name: raw.operationName ?? "", kind: String(own(tags, "span.kind") ?? ""),
+    service: process?.serviceName ?? "unknown", name: raw.operationName ?? "", kind: String(tagValue(tags, "span.kind") ?? ""),
     start: raw.startTime, duration: raw.duration, end: raw.startTime + raw.duration, error: isError(tags),
     tags, process: process?.tags ?? [], logs: [...(raw.logs ?? [])].sort((a, b) => a.timestamp - b.timestamp),
     links: references.filter((r) => r !== parent), warnings: (raw.warnings ?? []).filter((w) => !isZeroLength(w)),
@@ -102,14 +102,14 @@ function walk(top, spans, seen) {
     seen.add(span);
     spans.push(span);
     span.depth = span.parent ? span.parent.depth + 1 : 0;
-    span.children.sort(first);
+    span.children.sort(byStart);
     for (let i = span.children.length - 1; i >= 0; i--) stack.push(span.children[i]);
   }
   for (let i = spans.length - 1; i >= 0 && spans[i] !== top; i--) spans[i].parent.size += spans[i].size;
 }
 
 // checkTimes adds warnings about a span that is not within its parent.
-function look(span) {
+function checkTimes(span) {
   const parent = span.parent;
   if (!parent) return;
   if (span.end < parent.start || span.start > parent.end) span.warnings.push("Outside the duration of its parent: asynchronous work, or clock skew.");

@@ -39,23 +39,23 @@ export function layout(names, edges, { nodeWidth, nodeHeight, gapAlong, gapAcros
   for (const backwards of [false, true, false]) {
     for (const list of backwards ? [...layers].reverse() : layers) {
       const mean = new Map(list.map((n) => {
-        const near = forward.filter(([f, t]) => (backwards ? f : t) === n).map(([f, t]) => at.get(backwards ? t : f));
-        return [n, near.length ? near.reduce((a, b) => a + b, 0) / near.length : at.get(n)];
+        const neighbours = forward.filter(([f, t]) => (backwards ? f : t) === n).map(([f, t]) => at.get(backwards ? t : f));
+        return [n, neighbours.length ? neighbours.reduce((a, b) => a + b, 0) / neighbours.length : at.get(n)];
       }));
       list.sort((a, b) => mean.get(a) - mean.get(b) || (a < b ? -1 : 1));
       place();
     }
   }
-  const most = Math.max(1, ...layers.map((l) => l.length));
+  const widest = Math.max(1, ...layers.map((l) => l.length));
   const along = vertical ? nodeHeight : nodeWidth, across = vertical ? nodeWidth : nodeHeight;
-  const whole = most * across + (most - 1) * gapAcross;
+  const breadth = widest * across + (widest - 1) * gapAcross;
   const nodes = names.map((name) => {
     const a = layer.get(name) * (along + gapAlong);
-    const c = whole / 2 + at.get(name) * (across + gapAcross) - across / 2;
+    const c = breadth / 2 + at.get(name) * (across + gapAcross) - across / 2;
     return { name, layer: layer.get(name), x: vertical ? c : a, y: vertical ? a : c };
   });
   const length = layers.length * along + Math.max(0, layers.length - 1) * gapAlong;
-  return { nodes, width: vertical ? whole : length, height: vertical ? length : whole };
+  return { nodes, width: vertical ? breadth : length, height: vertical ? length : breadth };
 }
 
 // acyclic returns the edges as pairs, and reverses those that would close a cycle.

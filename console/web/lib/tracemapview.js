@@ -54,9 +54,9 @@ const fits = (text, width) => {
 };
 
 function node(n, { x, y }, { nodeWidth: w, nodeHeight: hgt }) {
-  const f = n.facts;
+  const f = n.stats;
   const bad = f && isBad(f);
-  const rows = f ? [`${withUnit(f.rate, "cps")} ${f.what === "spans" ? "spans" : f.what === "requests sent" ? "sent" : ""}`.trim(), `errors ${withUnit(f.errors, "percentunit")}`, `p99 ${Number.isNaN(f.p99) ? "–" : seconds(f.p99)}`]
+  const rows = f ? [`${withUnit(f.rate, "cps")} ${f.counted === "spans" ? "spans" : f.counted === "requests sent" ? "sent" : ""}`.trim(), `errors ${withUnit(f.errors, "percentunit")}`, `p99 ${Number.isNaN(f.p99) ? "–" : seconds(f.p99)}`]
     : n.kind === "database" ? ["database", n.total === null ? "" : `${withUnit(n.total, "cps")} statements`] : ["no requests"];
   return s("a", { href: n.href, "aria-label": `${n.name}: ${rows.filter(Boolean).join(", ")}. Its traces` },
     s("g", { class: `node svc-${n.kind === "database" ? 8 : colour(n.name)}`, transform: `translate(${x} ${y})` },
@@ -64,5 +64,5 @@ function node(n, { x, y }, { nodeWidth: w, nodeHeight: hgt }) {
       s("rect", { class: "box", width: w, height: hgt, rx: n.kind === "database" ? 26 : 10 }),
       n.kind !== "database" && s("rect", { class: "side", y: 10, width: 5, height: hgt - 20, rx: 2 }),
       s("text", { class: "name", x: 16, y: 24 }, fits(n.name, w)),
-      rows.map((text, i) => s("text", { class: `fact${bad && i === 1 ? " bad" : ""}`, x: 16, y: 44 + 16 * i }, fits(text, w + 20)))));
+      rows.map((text, i) => s("text", { class: `map-stat${bad && i === 1 ? " bad" : ""}`, x: 16, y: 44 + 16 * i }, fits(text, w + 20)))));
 }

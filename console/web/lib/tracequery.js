@@ -83,8 +83,8 @@ export function read(query) {
 export function request(search, now = Date.now()) {
   if (!search.service) throw new Error("Service: select one.");
   const tags = logfmt(search.tags);
-  const least = duration(search.minDuration, "Min duration"), most = duration(search.maxDuration, "Max duration");
-  if (least !== null && most !== null && least > most) throw new Error("Min duration is more than max duration.");
+  const min = duration(search.minDuration, "Min duration"), max = duration(search.maxDuration, "Max duration");
+  if (min !== null && max !== null && min > max) throw new Error("Min duration is more than max duration.");
   if (!/^\d+$/.test(search.limit) || search.limit < 1 || search.limit > maxLimit) throw new Error(`Limit: ${JSON.stringify(search.limit)} is not 1 to ${maxLimit}.`);
   let start, end;
   if (search.lookback === "custom") {
@@ -99,7 +99,7 @@ export function request(search, now = Date.now()) {
   }
   const time = (s) => (s === null ? "" : `${Math.round(s * 1e6)}us`);
   return { service: search.service, operation: search.operation, tags: Object.keys(tags).length ? JSON.stringify(tags) : "",
-    minDuration: time(least), maxDuration: time(most), start: Math.round(start), end: Math.round(end), limit: search.limit };
+    minDuration: time(min), maxDuration: time(max), start: Math.round(start), end: Math.round(end), limit: search.limit };
 }
 
 // order sorts summaries of traces.

@@ -13,14 +13,14 @@ const height = 190, left = 62, right = 14, top = 10, bottom = 24;
 export function scatter(traces, { open, signal }) {
   const box = h("div", { class: "trace-scatter" });
   const tip = h("p", { class: "note trace-tip" }, "Each dot is a trace. Click or Enter opens it. Larger dots have more spans, ringed dots have errors.");
-  const rest = tip.textContent;
+  const hint = tip.textContent;
   let width = 0;
   const draw = () => {
     const now = Math.floor(box.clientWidth);
     if (!now || now === width) return;
     width = now;
     clear(box).append(chart(traces, width, open, (t) => {
-      tip.textContent = t ? told(t) : rest;
+      tip.textContent = t ? describe(t) : hint;
     }));
   };
   const observer = new ResizeObserver(draw);
@@ -29,12 +29,12 @@ export function scatter(traces, { open, signal }) {
   return { element: h("section", { class: "card", "aria-label": "Trace durations over time" }, box, tip), draw };
 }
 
-const told = (t) => `${dateTime(t.start / 1000, true)} · ${t.service} ${t.name} · ${seconds(t.duration / 1e6)} · ${plural(t.spans, "span")}${t.errors ? ` · ${plural(t.errors, "error")}` : ""}`;
+const describe = (t) => `${dateTime(t.start / 1000, true)} · ${t.service} ${t.name} · ${seconds(t.duration / 1e6)} · ${plural(t.spans, "span")}${t.errors ? ` · ${plural(t.errors, "error")}` : ""}`;
 
 function chart(traces, width, open, hover) {
   let from = Math.min(...traces.map((t) => t.start)), to = Math.max(...traces.map((t) => t.start));
-  const room = Math.max(500, (to - from) * 0.015);
-  [from, to] = [from - room, to + room];
+  const padding = Math.max(500, (to - from) * 0.015);
+  [from, to] = [from - padding, to + padding];
   const low = Math.log10(Math.max(1, Math.min(...traces.map((t) => t.duration))) * 0.8);
   const high = Math.max(Math.log10(Math.max(1, ...traces.map((t) => t.duration)) * 1.25), low + 0.3);
   const x = (t) => left + ((t - from) / (to - from)) * (width - left - right);
@@ -52,7 +52,7 @@ function chart(traces, width, open, hover) {
   const most = Math.max(...traces.map((t) => t.spans));
   const dots = new Map();
   for (const t of [...traces].sort((a, b) => b.spans - a.spans)) {
-    dots.set(t, s("a", { href: `/trace/${t.id}`, tabindex: "-1", "aria-label": told(t), onfocus: () => hover(t), onblur: () => hover(null) },
+    dots.set(t, s("a", { href: `/trace/${t.id}`, tabindex: "-1", "aria-label": describe(t), onfocus: () => hover(t), onblur: () => hover(null) },
       s("circle", { class: `dot svc-${colour(t.service)}${t.errors ? " error" : ""}`, cx: x(t.start), cy: y(t.duration), r: 3.5 + 5 * Math.sqrt(t.spans / Math.max(most, 12)), "data-id": t.id })));
   }
   svg.append(...dots.values());

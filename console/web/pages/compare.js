@@ -6,7 +6,7 @@ import { problem, card, table, select, busy } from "../lib/ui.js";
 import { plural, withUnit, seconds, dateTime } from "../lib/format.js";
 import { badge, verdictBadge } from "../lib/lab.js";
 
-const answers = { same: "good", better: "good", regressed: "bad", inconclusive: "warn" };
+const answerStates = { same: "good", better: "good", regressed: "bad", inconclusive: "warn" };
 const percent = (v) => `${v > 0 ? "+" : v < 0 ? "−" : ""}${withUnit(Math.abs(v), "percentunit")}`;
 
 export async function show(root, { query, signal, setQuery, title, go }) {
@@ -17,20 +17,20 @@ export async function show(root, { query, signal, setQuery, title, go }) {
     root.append(problem("Select two runs to compare.", h("a", { href: "/runs" }, "All runs")));
     return;
   }
-  const result = h("div"), beside = h("div");
+  const result = h("div"), sideBySide = h("div");
   let judged;
   const judge = (tolerance) => {
     judged = get(address("/-/runs/compare", { a, b, tolerance }), signal);
     return busy(result, signal, async () => judgement(await judged));
   };
-  const allowed = ["1", "2", "5", "10", "20"], asked = query.get("tolerance") ?? "5";
+  const tolerances = ["1", "2", "5", "10", "20"], tolerance = query.get("tolerance") ?? "5";
   root.append(h("div", { class: "tools" },
-    select("Tolerance", [...new Set([...allowed, asked])].map((t) => [t, `${t} %`]), asked, (t) => {
+    select("Tolerance", [...new Set([...tolerances, tolerance])].map((t) => [t, `${t} %`]), tolerance, (t) => {
       setQuery({ tolerance: t === "5" ? null : t });
       judge(t);
     }),
-    h("button", { type: "button", onclick: () => go(address("/runs/compare", { a: b, b: a, tolerance: query.get("tolerance") })) }, "Swap A and B")), result, beside);
-  await Promise.all([judge(asked), busy(beside, signal, async () => {
+    h("button", { type: "button", onclick: () => go(address("/runs/compare", { a: b, b: a, tolerance: query.get("tolerance") })) }, "Swap A and B")), result, sideBySide);
+  await Promise.all([judge(tolerance), busy(sideBySide, signal, async () => {
     const [x, y] = await Promise.all([a, b].map((id) => get(`/-/runs/${encodeURIComponent(id)}`, signal)));
     return sides(x, y, await judged.then((j) => j.result.metrics, () => []));
   })]);
@@ -38,11 +38,11 @@ export async function show(root, { query, signal, setQuery, title, go }) {
 
 function judgement({ result, summary }) {
   const value = (m, v) => (m.name === "goodput" ? withUnit(v, "reqps") : seconds(v));
-  return card(null, h("p", { class: "judged" }, badge(result.answer, answers[result.answer]), " ", result.invalid?.length ? "" : `${summary}.`),
-    (result.invalid ?? []).map((why) => problem(`The numbers cannot be trusted: ${why}`)),
-    (result.warnings ?? []).map((what) => h("p", { class: "warning" }, what)),
+  return card(null, h("p", { class: "summary-line" }, badge(result.answer, answerStates[result.answer]), " ", result.invalid?.length ? "" : `${summary}.`),
+    (result.invalid ?? []).map((reason) => problem(`The numbers cannot be trusted: ${reason}`)),
+    (result.warnings ?? []).map((warning) => h("p", { class: "warning" }, warning)),
     h("div", { class: "metrics" }, result.metrics.map((m) => h("section", { class: "metric" },
-      h("div", { class: "head" }, h("h2", null, m.name), badge(m.answer, answers[m.answer])),
+      h("div", { class: "head" }, h("h2", null, m.name), badge(m.answer, answerStates[m.answer])),
       h("p", { class: "value" }, value(m, m.a), h("span", { class: "arrow" }, " → "), value(m, m.b)),
       m.found ? [interval(m, result.tolerance), h("p", { class: "note" }, found(m.found))]
         : h("p", { class: "note" }, `No confidence interval: ${m.not_found ?? "unknown reason"}`)))),
@@ -63,7 +63,7 @@ function interval(m, tolerance) {
   return h("div", { class: "interval", role: "img", "aria-label": `${percent(low)} to ${percent(high)}` },
     h("span", { class: "allowed", style: { left: at(-tolerance), width: wide(2 * tolerance) } }),
     h("span", { class: "zero", style: { left: "50%" } }),
-    h("span", { class: `extent ${answers[m.answer] ?? ""}`, style: { left: at(low), width: wide(high - low) } }),
+    h("span", { class: `extent ${answerStates[m.answer] ?? ""}`, style: { left: at(low), width: wide(high - low) } }),
     h("span", { class: "dot", style: { left: at(difference) } }));
 }
 
@@ -74,18 +74,18 @@ function sides(x, y, metrics) {
     const m = metrics.find((m) => m.name === name);
     return m ? [m.a, m.b] : [u, v];
   };
-  const [p, q] = [x.report, y.report], none = "–";
-  const change = (u, v) => (u > 0 && Number.isFinite(v) ? percent((v - u) / u) : none);
+  const [p, q] = [x.report, y.report], dash = "–";
+  const change = (u, v) => (u > 0 && Number.isFinite(v) ? percent((v - u) / u) : dash);
   const rows = [];
   const number = (name, u, v, write) => rows.push([name, write(u), write(v), change(u, v)]);
-  const text = (name, u, v) => rows.push([name, u ?? none, v ?? none, ""]);
+  const text = (name, u, v) => rows.push([name, u ?? dash, v ?? dash, ""]);
   const run = (r) => h("a", { href: `/runs/${encodeURIComponent(r.id)}`, class: "mono" }, r.id);
   text("Run", run(x), run(y));
   text("Verdict", verdictBadge(x), verdictBadge(y));
   text("Started", dateTime(Date.parse(p.started_at)), dateTime(Date.parse(q.started_at)));
   text("Target", p.target.replace("http://", ""), q.target.replace("http://", ""));
   text("Plan", plan(p), plan(q));
-  number("Target rate", p.rate_asked, q.rate_asked, (v) => (v ? withUnit(v, "reqps") : none));
+  number("Target rate", p.rate_asked, q.rate_asked, (v) => (v ? withUnit(v, "reqps") : dash));
   number("Actual rate", p.rate_reached, q.rate_reached, (v) => withUnit(v, "reqps"));
   number("Goodput", ...judged("goodput", p.goodput, q.goodput), (v) => withUnit(v, "reqps"));
   for (const [key, name] of [["p50", "p50"], ["p90", "p90"], ["p99", "p99"], ["p999", "p99.9"], ["max", "Max"]]) number(`${name} (served)`, ...judged(key, p.response_time[key], q.response_time[key]), seconds);
@@ -99,7 +99,7 @@ function sides(x, y, metrics) {
   const of = (r, name) => r.scenarios.find((s) => s.name === name)?.response_time;
   const scenario = names.flatMap((name) => [["count", "served", String], ["p50", "p50", seconds], ["p99", "p99", seconds]].map(([key, label, write]) => {
     const [u, v] = [of(p, name)?.[key], of(q, name)?.[key]];
-    return [`${name}, ${label}`, u ? write(u) : none, v ? write(v) : none, change(u, v)];
+    return [`${name}, ${label}`, u ? write(u) : dash, v ? write(v) : dash, change(u, v)];
   }));
   return [card("Side by side", h("div", { class: "sides" }, table(columns, rows, { caption: "Side by side" }))),
     card("Response time by scenario", h("div", { class: "sides" }, table(columns, scenario, { caption: "Scenarios" }), h("p", { class: "note" }, "Measured differences, not tested for statistical significance.")))];

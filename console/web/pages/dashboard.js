@@ -4,7 +4,7 @@
 // Each panel has data-panel (its id) and data-state (waiting, ok, empty or error).
 
 import { get, prom } from "../lib/api.js";
-import { queue, sharer } from "../lib/ask.js";
+import { queue, deduper } from "../lib/panelquery.js";
 import { refresher, refreshes, timeRange, variable } from "../lib/controls.js";
 import { h } from "../lib/dom.js";
 import { halves, sections } from "../lib/layout.js";
@@ -40,17 +40,17 @@ export async function show(root, ctx) {
   const query = new URLSearchParams(ctx.query);
   if (!query.has("from") && board.time?.from) query.set("from", board.time.from);
   if (!query.has("to") && board.time?.to) query.set("to", board.time.to);
-  let range = readRange(query), generation = new AbortController(), share = null;
-  const run = queue(atOnce);
+  let range = readRange(query), generation = new AbortController(), dedupe = null;
+  const run = queue(maxQueries);
   const views = [];
-  const wrong = h("div");
+  const rangeError = h("div");
 
   const renew = () => {
     generation.abort();
     generation = new AbortController();
     range = readRange(query);
-    wrong.replaceChildren(...(range.wrong ? [problem(`${range.wrong}. Showing the last 30 minutes.`)] : []));
-    share = sharer(run, generation.signal);
+    rangeError.replaceChildren(...(range.error ? [problem(`${range.error}. Showing the last 30 minutes.`)] : []));
+    dedupe = deduper(run, generation.signal);
   };
   ctx.signal.addEventListener("abort", () => generation.abort());
   renew();
@@ -70,7 +70,7 @@ export async function show(root, ctx) {
     reload();
   };
   const env = {
-    state: () => ({ start: range.start, end: range.end, values, defs }), share: () => share, signal: () => generation.signal, sync: `dashboard ${board.uid}`,
+    state: () => ({ start: range.start, end: range.end, values, defs }), dedupe: () => dedupe, signal: () => generation.signal, sync: `dashboard ${board.uid}`,
     zoom: (a, b) => b - a >= 5 && setRange(String(Math.round(a * 1e3)), String(Math.round(b * 1e3))),
     zoomOut: () => {
       const [start, end] = wider(range.start, range.end);
@@ -90,9 +90,9 @@ export async function show(root, ctx) {
     visit();
   }, { rootMargin: "300px 0px" });
   const visit = async () => {
-    const mine = generation.signal;
+    const signal = generation.signal;
     await Promise.all([...near].filter((v) => v.stale).map((v) => v.load()));
-    if (!mine.aborted && [...near].every((v) => v.element.dataset.state !== "waiting")) root.dataset.panels = "done";
+    if (!signal.aborted && [...near].every((v) => v.element.dataset.state !== "waiting")) root.dataset.panels = "done";
   };
   const reload = () => {
     renew();
@@ -107,9 +107,9 @@ export async function show(root, ctx) {
 
   // Controls
   const options = async (def) => {
-    const asked = labelValues(interpolate(def.query, values, defs, range.end - range.start, 15));
-    if (!asked) throw new Error(`Unsupported variable query: ${def.query}`);
-    return sorted(await prom.labelValues(asked.label, asked.match, range.start, range.end, ctx.signal), def.sort);
+    const selector = labelValues(interpolate(def.query, values, defs, range.end - range.start, 15));
+    if (!selector) throw new Error(`Unsupported variable query: ${def.query}`);
+    return sorted(await prom.labelValues(selector.label, selector.match, range.start, range.end, ctx.signal), def.sort);
   };
   const tools = defs.filter((d) => !d.hide).map((def) => variable(def, ctx.signal, {
     chosen: () => values[def.name], options: () => options(def),
@@ -140,19 +140,19 @@ export async function show(root, ctx) {
   });
   pace.pause(range.to !== "now");
 
-  const wanted = (board.links ?? []).filter((l) => l.type === "dashboards").flatMap((l) => l.tags ?? []);
-  const links = h("nav", { class: "beside-boards", "aria-label": "Other dashboards" });
+  const tags = (board.links ?? []).filter((l) => l.type === "dashboards").flatMap((l) => l.tags ?? []);
+  const links = h("nav", { class: "dashboard-links", "aria-label": "Other dashboards" });
   others.then((list) => {
-    links.append(...list.filter((d) => wanted.length === 0 || d.tags.some((t) => wanted.includes(t))).map((d) =>
+    links.append(...list.filter((d) => tags.length === 0 || d.tags.some((t) => tags.includes(t))).map((d) =>
     h("a", { href: address(d.uid), dataset: { keep: d.uid }, title: d.description, "aria-current": d.uid === board.uid ? "page" : null }, d.title)));
-    const here = links.querySelector("[aria-current]");
-    if (here) links.scrollLeft = here.offsetLeft - links.offsetLeft - 40; // it may be out of view
+    const current = links.querySelector("[aria-current]");
+    if (current) links.scrollLeft = current.offsetLeft - links.offsetLeft - 40; // it may be out of view
   }, () => {}); // the page works without
 
   root.append(
     alone ? h("p", { class: "back" }, h("a", { href: address(board.uid), dataset: { keep: board.uid } }, `← ${board.title}`)) : links,
     h("div", { class: "head" }, h("h1", null, alone ? alone.title : board.title), h("span", { class: "sub" }, (alone ?? board).description)),
-    wrong,
+    rangeError,
     h("div", { class: "tools", role: "group", "aria-label": "Filters and time range" }, tools.map((t) => t.element), h("span", { class: "gap" }), time.element,
       h("button", { type: "button", onclick: env.zoomOut, title: "Double the time range (or double-click a chart)" }, "Zoom out"),
       h("div", { class: "together" }, pace.element,

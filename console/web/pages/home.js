@@ -4,7 +4,7 @@ import { h, clear } from "../lib/dom.js";
 import { get, prom } from "../lib/api.js";
 import { problem, empty, card, tile, copyable, every } from "../lib/ui.js";
 import { plural, withUnit, seconds, bytes, dateTime } from "../lib/format.js";
-import { badge, lossBadge, programBadge, verdictBadge, commands, elsewhere, span } from "../lib/lab.js";
+import { badge, lossBadge, componentBadge, verdictBadge, commands, externalStores, age } from "../lib/lab.js";
 
 // sum adds up the increase of several counters; absent counters count as 0. A counter of the
 // Collector that began within the range has increased by its whole value: its SDK sets no start
@@ -12,7 +12,7 @@ import { badge, lossBadge, programBadge, verdictBadge, commands, elsewhere, span
 export const sum = (names, range) => names.map((n) =>
   `(sum((last_over_time(${n}[${range}]) unless ${n} offset ${range}) or increase(${n}[${range}] anchored)) or vector(0))`).join(" + ");
 const signals = ["spans", "metric_points", "log_records"];
-const through = '{service_name="otel-collector"}';
+const collector = '{service_name="otel-collector"}';
 const lost = ["receiver_refused", "receiver_failed", "exporter_send_failed", "exporter_enqueue_failed"]
   .flatMap((what) => signals.map((s) => `otelcol_${what}_${s}_total`));
 const dropped = ["otel_sdk_processor_span_processed_total", "otel_sdk_processor_log_processed_total", "otel_sdk_exporter_span_exported_total",
@@ -23,39 +23,39 @@ const numbers = [
   ["Request rate", "proxy, last minute", `sum(histogram_count(rate(${proxy})))`, "cps"],
   ["5xx ratio", "proxy, last minute", `(sum(histogram_count(rate(http_server_request_duration_seconds{service_name="proxy-service",http_response_status_code=~"5.."}[1m] anchored))) or vector(0)) / (sum(histogram_count(rate(${proxy}))) > 0)`, "errors"],
   ["p99 latency", "proxy, last minute", `histogram_quantile(0.99, sum(rate(${proxy})))`, "s"],
-  ["Spans", "received by the Collector", `sum(rate(otelcol_receiver_accepted_spans_total${through}[1m] anchored))`, "cps"],
-  ["Metric points", "received by the Collector", `sum(rate(otelcol_receiver_accepted_metric_points_total${through}[1m] anchored))`, "cps"],
-  ["Log records", "received by the Collector", `sum(rate(otelcol_receiver_accepted_log_records_total${through}[1m] anchored))`, "cps"],
+  ["Spans", "received by the Collector", `sum(rate(otelcol_receiver_accepted_spans_total${collector}[1m] anchored))`, "cps"],
+  ["Metric points", "received by the Collector", `sum(rate(otelcol_receiver_accepted_metric_points_total${collector}[1m] anchored))`, "cps"],
+  ["Log records", "received by the Collector", `sum(rate(otelcol_receiver_accepted_log_records_total${collector}[1m] anchored))`, "cps"],
   ["Lost telemetry", "refused, failed or dropped in 30 min", `${sum(lost, "30m")} + ${sum(dropped, "30m")}`, "lost"],
 ];
 
 export async function show(root, { signal, title }) {
   title("");
-  const parts = { head: h("div", { class: "head" }), down: h("div"), tiles: h("div", { class: "tiles" }), programs: h("div"), alerts: h("div"), runs: h("div"), look: h("div"), next: h("div") };
+  const parts = { head: h("div", { class: "head" }), down: h("div"), tiles: h("div", { class: "tiles" }), components: h("div"), alerts: h("div"), runs: h("div"), explore: h("div"), nextSteps: h("div") };
   root.append(parts.head, parts.down, parts.tiles,
-    h("div", { class: "columns" }, h("div", null, parts.programs, parts.runs), h("div", null, parts.alerts, parts.look, parts.next)));
+    h("div", { class: "columns" }, h("div", null, parts.components, parts.runs), h("div", null, parts.alerts, parts.explore, parts.nextSteps)));
   const refresh = async () => {
     const [lab, runs] = await Promise.allSettled([get("/-/lab", signal), get("/-/runs", signal)]);
     if (signal.aborted) return;
-    if (!parts.head.childElementCount) put(parts.head, head(lab.value));
-    put(parts.programs, programs(lab.value));
-    put(parts.runs, latest(runs, lab.value));
-    put(parts.down, down(lab));
-    put(parts.next, next(lab.value));
+    if (!parts.head.childElementCount) replace(parts.head, head(lab.value));
+    replace(parts.components, components(lab.value));
+    replace(parts.runs, latest(runs, lab.value));
+    replace(parts.down, down(lab));
+    replace(parts.nextSteps, nextSteps(lab.value));
     const [values, alerts] = await Promise.all([measure(signal), alertsNow(signal)]);
     if (signal.aborted) return;
-    put(parts.head, head(lab.value, healthOf(values, alerts)));
-    put(parts.tiles, values.tiles);
-    put(parts.alerts, alertCard(alerts));
+    replace(parts.head, head(lab.value, healthOf(values, alerts)));
+    replace(parts.tiles, values.tiles);
+    replace(parts.alerts, alertCard(alerts));
   };
-  put(parts.look, look([]));
-  const boards = get("/-/dashboards", signal).then((list) => put(parts.look, look(list)), () => {});
+  replace(parts.explore, explore([]));
+  const boards = get("/-/dashboards", signal).then((list) => replace(parts.explore, explore(list)), () => {});
   await Promise.all([refresh(), boards]);
   every(5000, signal, refresh);
 }
 
 // put replaces the content of an element, unless it is unchanged or contains the selection.
-function put(element, parts) {
+function replace(element, parts) {
   const list = [parts].flat().filter(Boolean);
   const now = list.map((e) => e.outerHTML ?? e).join("");
   if (element.shown === now) return;
@@ -86,7 +86,7 @@ export function head(lab, health) {
     failing && failing !== "good" && badge(`${withUnit(health.errors, "percentunit")} of requests fail`, failing),
     firing && badge(`${plural(health.firing, "alert firing", "alerts firing")}`, "bad"),
     lab?.containers && h("span", { class: "sub" }, plural(st.programs.length, "container")),
-    st && !lab.containers && h("span", { class: "sub" }, `${plural(st.programs.length, "component")}, ${bytes(st.memory_bytes)}, up for ${span(st.started_at)}`)];
+    st && !lab.containers && h("span", { class: "sub" }, `${plural(st.programs.length, "component")}, ${bytes(st.memory_bytes)}, up for ${age(st.started_at)}`)];
 }
 
 function down(lab) {
@@ -101,7 +101,7 @@ function down(lab) {
 }
 
 // browserLinks are the pages of a component: most addresses have none at their root.
-export function ways({ name, address }, offset) {
+export function browserLinks({ name, address }, offset) {
   switch (name) {
     case "console": return [[`${address}/`, "page"]];
     case "proxy-service": case "album-store": return [[`${address}/v3/api-docs/`, "API"], [`${address}/status`, "status"]];
@@ -112,13 +112,13 @@ export function ways({ name, address }, offset) {
   }
 }
 
-const built = "Go module version. For Jaeger and Prometheus it differs from the release version.";
+const versionTitle = "Go module version. For Jaeger and Prometheus it differs from the release version.";
 
-function programs(lab) {
+function components(lab) {
   const list = lab?.status?.programs;
   if (!list) return null;
   const cell = (name, value, more) => h("td", { class: more, "data-name": name }, value);
-  const state = (p) => cell("State", [programBadge(p), p.detail && h("div", { class: "note" }, p.detail)]);
+  const state = (p) => cell("State", [componentBadge(p), p.detail && h("div", { class: "note" }, p.detail)]);
   if (lab.containers) {
     // The logs of other containers are available from docker only.
     const logs = (name) => name && h("a", { href: `/logs?service=${name}`, "aria-label": `Logs of ${name}` }, "logs");
@@ -130,15 +130,15 @@ function programs(lab) {
   const rows = list.toReversed().map((p) => h("tr", null,
     h("th", { scope: "row" }, p.name),
     state(p),
-    cell("Address", [h("span", { class: "mono" }, p.address.replace("http://", "")), ...ways(p, lab.status.port_offset ?? 0).map(([href, text]) => [" ", h("a", { href, "aria-label": `${text} of ${p.name}` }, text)])], "wide"),
+    cell("Address", [h("span", { class: "mono" }, p.address.replace("http://", "")), ...browserLinks(p, lab.status.port_offset ?? 0).map(([href, text]) => [" ", h("a", { href, "aria-label": `${text} of ${p.name}` }, text)])], "wide"),
     cell("Version", h("span", { class: "version", title: p.version }, p.version || "–")),
-    cell("Uptime", p.process?.pid ? span(p.since) : "–", "n"),
+    cell("Uptime", p.process?.pid ? age(p.since) : "–", "n"),
     cell("Restarts", p.restarts ? badge(p.restarts, "warn") : "0", "n"),
     cell("Memory", p.memory_bytes ? bytes(p.memory_bytes) : "–", "n"),
     cell("Logs", h("a", { href: `/logs?service=${encodeURIComponent(p.name)}`, "aria-label": `Logs of ${p.name}` }, "logs"), "n")));
   return card("Components", h("table", { class: "programs" },
-    h("thead", null, h("tr", null, ["Name", "State", "Address", "Version", "Uptime", "Restarts", "Memory", ""].map((n, i) => h("th", { scope: "col", class: i > 3 && "n", title: n === "Version" && built }, n)))),
-    h("tbody", null, rows)), elsewhere(lab.status.stores));
+    h("thead", null, h("tr", null, ["Name", "State", "Address", "Version", "Uptime", "Restarts", "Memory", ""].map((n, i) => h("th", { scope: "col", class: i > 3 && "n", title: n === "Version" && versionTitle }, n)))),
+    h("tbody", null, rows)), externalStores(lab.status.stores));
 }
 
 export async function measure(signal) {
@@ -170,10 +170,10 @@ function alertCard({ list, problem: text }) {
   if (text) return card("Alerts", h("p", { class: "note" }, text));
   const rank = { firing: 0, pending: 1 };
   list = list.filter((a) => a.state in rank).sort((a, b) => rank[a.state] - rank[b.state] || a.labels.alertname.localeCompare(b.labels.alertname));
-  if (!list.length) return card("Alerts", h("p", { class: "calm" }, badge("OK", "good"), " No alerts firing."));
+  if (!list.length) return card("Alerts", h("p", { class: "muted" }, badge("OK", "good"), " No alerts firing."));
   return card("Alerts", h("ul", { class: "plain" }, list.map((a) => h("li", null,
     badge(a.state, a.state === "firing" ? "bad" : "warn"), " ", named(a),
-    h("span", { class: "note" }, ` for ${span(a.activeAt)}`),
+    h("span", { class: "note" }, ` for ${age(a.activeAt)}`),
     [a.annotations?.summary, a.annotations?.description].filter(Boolean).map((text) => h("p", { class: "note" }, text))))));
 }
 
@@ -189,20 +189,20 @@ function latest(runs, lab) {
   if (!list.length) return card("Latest runs", empty("No runs yet.", copyable(commands(lab?.status?.port_offset, runs.value.folder.replace(/\/runs$/, "")).load)));
   return card("Latest runs", h("ul", { class: "plain runs" }, list.map((r) => h("li", null,
     r.finished ? h("a", { href: `/runs/${encodeURIComponent(r.id)}`, class: "mono" }, r.id) : h("span", { class: "mono" }, r.id),
-    h("span", { class: "note", title: dateTime(Date.parse(r.started_at)) }, r.started_at ? `${span(r.started_at)} ago` : ""),
+    h("span", { class: "note", title: dateTime(Date.parse(r.started_at)) }, r.started_at ? `${age(r.started_at)} ago` : ""),
     h("span", { class: "what" }, r.finished && r.sent ? `${withUnit(r.rate_reached, "reqps")}, p99 ${seconds(r.p99)}` : ""), h("span", { class: "verdicts" }, lossBadge(r), " ", verdictBadge(r))))),
   h("p", { class: "after" }, h("a", { href: "/runs" }, "All runs")));
 }
 
-function look(boards) {
-  const links = [["/traces", "Traces", "search them"], ["/map", "Map", "who calls whom"], ["/logs?follow=1", "Logs", "as they come"],
-    ["/logs?level=warn", "Warnings", "of the programs"]];
-  return card("Look", h("ul", { class: "plain links" },
+function explore(boards) {
+  const links = [["/traces", "Traces", "search"], ["/map", "Map", "calls between services"], ["/logs?follow=1", "Logs", "live"],
+    ["/logs?level=warn", "Warnings", "from all components"]];
+  return card("Explore", h("ul", { class: "plain links" },
     (Array.isArray(boards) ? boards : []).map((b) => h("li", null, h("a", { href: `/d/${encodeURIComponent(b.uid)}`, title: b.description }, b.title))),
     links.map(([href, name, note]) => h("li", null, h("a", { href }, name), h("span", { class: "note" }, ` ${note}`)))));
 }
 
-function next(lab) {
+function nextSteps(lab) {
   const cmd = commands(lab?.status?.port_offset ?? 0, lab?.containers ? "" : lab?.folder, lab?.containers);
   const step = (text, ...list) => [h("p", { class: "note" }, text), list.map(copyable)];
   return card("Next steps", step("Get an album.", cmd.album), step("Create 1,000 albums.", cmd.data), step("Run a load test. The result is under Runs.", cmd.load),

@@ -10,32 +10,32 @@ import { curve } from "../lib/curve.js";
 
 export async function show(root, { params, signal, title }) {
   title(params.id);
-  let answer;
+  let run;
   try {
-    answer = await get(`/-/runs/${encodeURIComponent(params.id)}`, signal);
+    run = await get(`/-/runs/${encodeURIComponent(params.id)}`, signal);
   } catch (error) {
     if (signal.aborted) return;
     if (error.status === 404) notFound(root, "Run not found", `${error.message}.`, [["/runs", "All runs"], ["/", "Home"]]);
     else root.append(h("h1", null, "Run"), problem(error.message), h("p", null, h("a", { href: "/runs" }, "All runs")));
     return;
   }
-  const r = answer.report;
+  const r = run.report;
   const links = h("p", { class: "links" });
-  root.append(h("div", { class: "head" }, h("h1", { class: "mono" }, answer.id), verdictBadge(answer), lossBadge(r), !r.invalid?.length && h("span", { class: "sub" }, answer.because)), links,
-    ...(r.invalid ?? []).map((why) => problem(`The numbers cannot be trusted: ${why}`)), r.ended ? problem(`Ended early: ${r.ended}`) : "",
+  root.append(h("div", { class: "head" }, h("h1", { class: "mono" }, run.id), verdictBadge(run), lossBadge(r), !r.invalid?.length && h("span", { class: "sub" }, run.because)), links,
+    ...(r.invalid ?? []).map((reason) => problem(`The numbers cannot be trusted: ${reason}`)), r.ended ? problem(`Ended early: ${r.ended}`) : "",
     tiles(r));
   root.append(h("div", { class: "columns" },
-    h("div", null, over(r, signal), scenarios(r), causes(r)),
-    h("div", null, objectives(r), slowest(r), facts(r, answer), files(answer))));
-  fillLinks(links, r, answer, await get("/-/dashboards", signal).catch(() => []));
+    h("div", null, overTime(r, signal), scenarios(r), causes(r)),
+    h("div", null, objectives(r), slowest(r), details(r, run), files(run))));
+  fillLinks(links, r, run, await get("/-/dashboards", signal).catch(() => []));
 }
 
-function fillLinks(element, r, answer, boards) {
+function fillLinks(element, r, run, boards) {
   const start = Date.parse(r.started_at), end = start + ((r.warm_up_time ?? 0) + r.elapsed) * 1e3;
   const time = `from=${Math.floor(start - 15e3)}&to=${Math.ceil(end + 30e3)}`;
-  const has = (name) => answer.files.includes(name);
+  const has = (name) => run.files.includes(name);
   element.append(...[
-    has("report.html") && h("a", { href: `/-/runs/${encodeURIComponent(answer.id)}/report.html`, target: "_blank", rel: "noopener" }, "Full report ↗"),
+    has("report.html") && h("a", { href: `/-/runs/${encodeURIComponent(run.id)}/report.html`, target: "_blank", rel: "noopener" }, "Full report ↗"),
     h("a", { href: `/logs?since=${Math.floor(start)}&until=${Math.ceil(end)}&level=warn` }, "Warnings during the run"),
     ...(Array.isArray(boards) ? boards : []).filter((b) => /load.?test/i.test(`${b.title} ${b.uid}`)).map((b) =>
       h("a", { href: `/d/${encodeURIComponent(b.uid)}?${time}&var-run=${encodeURIComponent(r.run_id)}` }, `${b.title} dashboard`)),
@@ -43,16 +43,16 @@ function fillLinks(element, r, answer, boards) {
 }
 
 function tiles(r) {
-  const c = r.classes ?? {}, answered = r.sent - r.cancelled, bad = (c.failed ?? 0) + (c.shed ?? 0), good = c.good ?? 0;
+  const c = r.classes ?? {}, completed = r.sent - r.cancelled, bad = (c.failed ?? 0) + (c.shed ?? 0), good = c.good ?? 0;
   return h("div", { class: "tiles" },
     tile("Actual rate", withUnit(r.rate_reached, "reqps"), r.rate_asked ? `of ${withUnit(r.rate_asked, "reqps")} target` : plural(r.workers, "worker")),
     tile("p50", seconds(r.response_time.p50), `response time, ${r.response_time.count} served`), tile("p99", seconds(r.response_time.p99), "1% took longer"),
     tile("Max", seconds(r.response_time.max), `p99.9 ${seconds(r.response_time.p999)}`),
-    tile("Good", shares(good, answered)[0], `${good} of ${plural(answered, "request")}`, good === answered ? "good" : ""),
+    tile("Good", shares(good, completed)[0], `${good} of ${plural(completed, "request")}`, good === completed ? "good" : ""),
     tile("Failed and shed", String(bad), c.late ? `${c.late} late` : "", bad ? "bad" : "good"));
 }
 
-function over(r, signal) {
+function overTime(r, signal) {
   const list = r.intervals ?? [];
   if (!list.length) return null;
   const xs = list.map((i) => i.at), kinds = [["good", "good", "c3"], ["late", "late", "c7"], ["shed", "shed", "c2"], ["failed", "failed", "c5"]];
@@ -89,7 +89,7 @@ function slowest(r) {
 
 function causes(r) {
   if (!r.explained?.length) return null;
-  return card("Tail-latency attribution", r.explained.map((a) => h("div", { class: "why" },
+  return card("Tail-latency attribution", r.explained.map((a) => h("div", { class: "reason" },
     h("h3", null, a.scenario), h("p", { class: "note" }, `The ${a.slow} slowest requests took ${seconds(a.difference)} longer than ${a.typical} typical ones. Traces found: ${a.slow_found} of the slowest, ${a.typical_found} of the typical. ${a.missing ?? ""}`),
     causeTable(a.causes?.slice(0, shownCauses)),
     a.causes?.length > shownCauses && h("details", null, h("summary", { class: "note" }, plural(a.causes.length - shownCauses, "smaller cause")), causeTable(a.causes.slice(shownCauses))))));
@@ -109,17 +109,17 @@ function objectives(r) {
     v.generator && h("p", { class: "note" }, "It would have been met if every request had been sent as scheduled."), !v.met && v.steady && h("p", { class: "note" }, "It was met in the last third of the run.")))));
 }
 
-function facts(r, answer) {
+function details(r, run) {
   const list = [["Target", r.target], ["Started", dateTime(Date.parse(r.started_at))], ["Duration", seconds(r.elapsed)], ["Plan", r.replay ? `replay of ${r.replay}` : r.stages || plural(r.workers, "worker")],
     ["Arrivals", r.arrivals], ["Requests", r.planned ? `${r.sent} of ${r.planned} planned` : r.sent], ["Cancelled at the end", r.cancelled || null], ["Warm-up", r.warm_up_time ? `${seconds(r.warm_up_time)}, ${plural(r.warm_up ?? 0, "request")}` : null],
     ["Shard", r.shard], ["Peak in-flight", `${r.in_flight_peak} of at most ${r.max_workers}`], ["Garbage collection", `${plural(r.gc.pauses, "pause")}, longest ${seconds(r.gc.longest)}`],
     ["Retries", r.retries?.policy ? `${r.retries.policy}: ${plural(r.retries.requests, "request")} retried, ${r.retries.served} of them served` : null],
     ["Retry-After", r.retry_after.given ? `${plural(r.retry_after.given, "response")}; then ${r.retry_after.kept} accepted, ${r.retry_after.broken} shed again` : null],
-    ...Object.entries(r.errors ?? {}).map(([what, n]) => [`Errors: ${what}`, n]), ["First error", r.first_error], ["Random seed", r.seed], ["Folder", answer.folder]];
-  return card("Details", h("dl", { class: "facts" }, list.filter(([, v]) => v !== null && v !== undefined && v !== "").map(([name, value]) => [h("dt", null, name), h("dd", null, String(value))])));
+    ...Object.entries(r.errors ?? {}).map(([what, n]) => [`Errors: ${what}`, n]), ["First error", r.first_error], ["Random seed", r.seed], ["Folder", run.folder]];
+  return card("Details", h("dl", { class: "properties" }, list.filter(([, v]) => v !== null && v !== undefined && v !== "").map(([name, value]) => [h("dt", null, name), h("dd", null, String(value))])));
 }
 
-function files(answer) {
-  return card("Files", h("ul", { class: "plain links" }, answer.files.map((name) =>
-    h("li", null, h("a", { href: `/-/runs/${encodeURIComponent(answer.id)}/${name}`, target: "_blank", rel: "noopener", class: "mono" }, name)))));
+function files(run) {
+  return card("Files", h("ul", { class: "plain links" }, run.files.map((name) =>
+    h("li", null, h("a", { href: `/-/runs/${encodeURIComponent(run.id)}/${name}`, target: "_blank", rel: "noopener", class: "mono" }, name)))));
 }

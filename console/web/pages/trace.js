@@ -48,7 +48,7 @@ function one(root, ctx, trace) {
   const top = trace.root;
   ctx.title(`${top.service}: ${top.name}`);
   const critical = criticalPath(top);
-  const facts = [["Start", dateTime(trace.start / 1000, true), ago(trace.start / 1000)], ["Duration", seconds(trace.duration / 1e6)], ["Services", trace.services.length],
+  const properties = [["Start", dateTime(trace.start / 1000, true), ago(trace.start / 1000)], ["Duration", seconds(trace.duration / 1e6)], ["Services", trace.services.length],
     ["Depth", trace.depth], ["Spans", trace.spans.length], ["Errors", trace.errors]];
   const logs = { lines: null, error: null };
   const rows = waterfall(trace, critical, {
@@ -58,29 +58,29 @@ function one(root, ctx, trace) {
     }, zoom: (from, to) => view(from, to),
   });
   const map = minimap(trace, (from, to) => view(from, to));
-  const whole = h("button", { type: "button", hidden: true, onclick: () => view(0, 1) }, "Reset zoom");
+  const resetZoom = h("button", { type: "button", hidden: true, onclick: () => view(0, 1) }, "Reset zoom");
   const view = (from, to) => {
     rows.view(from, to);
     map.view(from, to);
-    whole.hidden = from === 0 && to === 1;
+    resetZoom.hidden = from === 0 && to === 1;
   };
   const other = h("section", { class: "card", hidden: true });
   root.append(
     h("div", { class: "head" }, h("h1", null, h("span", null, top.service), ": ", top.name), h("code", { class: "sub", title: "Trace id" }, trace.id)),
-    h("dl", { class: "trace-facts-line" }, facts.map(([name, value, title]) => h("div", null, h("dt", null, name), h("dd", { title, class: name === "Errors" && value ? "bad" : null }, String(value))))),
+    h("dl", { class: "trace-properties" }, properties.map(([name, value, title]) => h("div", null, h("dt", null, name), h("dd", { title, class: name === "Errors" && value ? "bad" : null }, String(value))))),
     ...trace.warnings.map((w) => h("p", null, h("span", { class: "badge warn" }, "warning"), " ", h("span", { class: "note" }, w))),
     h("div", { class: "trace-legend" }, trace.services.map((x) => h("span", { class: `trace-service svc-${colour(x.name)}` }, `${x.name} ${x.spans}${x.errors ? `, ${x.errors} failed` : ""}`)),
       h("span", { class: "note" }, "line within a bar: critical path, the spans that the root waited for")),
     map.element,
-    tools(trace, rows, whole),
+    tools(trace, rows, resetZoom),
     rows.element, other);
   rows.ready.then(() => {
-    const wanted = new URLSearchParams(location.hash.slice(1)).get("span");
-    if (wanted && !ctx.signal.aborted && !rows.open(wanted)) root.append(h("p", { class: "note", role: "status" }, `Span ${wanted} is not in this trace.`));
+    const linkedSpan = new URLSearchParams(location.hash.slice(1)).get("span");
+    if (linkedSpan && !ctx.signal.aborted && !rows.open(linkedSpan)) root.append(h("p", { class: "note", role: "status" }, `Span ${linkedSpan} is not in this trace.`));
   });
   loadLogs(trace, logs, ctx.signal).then(() => {
     if (ctx.signal.aborted) return;
-    rows.logsCame();
+    rows.logsLoaded();
     const ids = new Set(trace.spans.map((x) => x.id));
     const rest = (logs.lines ?? []).filter((l) => !ids.has(l.span_id));
     if (rest.length) {
@@ -105,7 +105,7 @@ async function loadLogs(trace, logs, signal) {
   }
 }
 
-function tools(trace, rows, whole) {
+function tools(trace, rows, resetZoom) {
   const count = h("span", { class: "note", role: "status" });
   let found = [], at = -1;
   const search = h("input", { type: "search", "aria-label": "Find in this trace", placeholder: "Find in this trace", spellcheck: "false", oninput: () => {
@@ -135,7 +135,7 @@ function tools(trace, rows, whole) {
   } }, "Critical path");
   return h("div", { class: "trace-tools" }, search, previous, next, count,
     h("button", { type: "button", onclick: () => rows.all(true) }, "Expand all"), h("button", { type: "button", onclick: () => rows.all(false) }, "Collapse all"),
-    critical, whole,
+    critical, resetZoom,
     h("a", { href: address("/logs", { trace: trace.id }) }, "Logs"),
     h("a", { href: `/api/traces/${trace.id}`, download: `trace-${trace.id}.json` }, "JSON"));
 }

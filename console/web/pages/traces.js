@@ -119,7 +119,7 @@ function inAddress(search) {
 
 async function run(page, push = false) {
   const { ctx, search, results, root } = page;
-  const mine = (page.run = {});
+  const current = (page.run = {});
   if (!search.service) {
     results.append(empty("No services in Jaeger yet.", h("p", null, "Start the lab with make lab-up, then send load: go run ./loadgen -rate 30")));
     root.dataset.loaded = "true";
@@ -130,12 +130,12 @@ async function run(page, push = false) {
   try {
     const values = request(search);
     const found = await summaries(values, ctx.signal);
-    if (page.run !== mine) return;
+    if (page.run !== current) return;
     page.traces = found;
     page.ticked = page.ticked.filter((id) => page.traces.some((t) => t.id === id));
     draw(page, values);
   } catch (error) {
-    if (ctx.signal.aborted || page.run !== mine) return;
+    if (ctx.signal.aborted || page.run !== current) return;
     clear(results).append(problem(error.message));
   }
   results.removeAttribute("aria-busy");
@@ -143,22 +143,22 @@ async function run(page, push = false) {
 }
 
 // arrivalTime is how long the spans of a trace take to arrive, in milliseconds.
-const arrives = 15e3;
+const arrivalTime = 15e3;
 
 function draw(page, values) {
-  const asked = Date.now();
+  const now = Date.now();
   const { ctx, search, results, traces } = page;
   clear(results);
   if (!traces.length) {
     results.append(empty("No matching traces.", h("p", null, `Extend the time range or remove filters. Searched: ${dateTime(values.start / 1000)} to ${dateTime(values.end / 1000)}.`)));
     return;
   }
-  const more = traces.length >= Number(search.limit) ? `the newest ${traces.length}, within ${seconds((Math.max(...traces.map((t) => t.start)) - Math.min(...traces.map((t) => t.start))) / 1e6)}. Limit reached: raise it or narrow the search` : "";
+  const limitNote = traces.length >= Number(search.limit) ? `the newest ${traces.length}, within ${seconds((Math.max(...traces.map((t) => t.start)) - Math.min(...traces.map((t) => t.start))) / 1e6)}. Limit reached: raise it or narrow the search` : "";
   const list = h("ol", { class: `trace-list${traces.length > 200 ? " many" : ""}` });
   const compare = h("span", { class: "trace-compare", role: "status" });
   const drawList = () => {
-    const most = Math.max(...traces.map((t) => t.duration), 1);
-    clear(list).append(...order(traces, search.sort).map((t) => result(page, t, most, asked, drawCompare)));
+    const longest = Math.max(...traces.map((t) => t.duration), 1);
+    clear(list).append(...order(traces, search.sort).map((t) => result(page, t, longest, now, drawCompare)));
   };
   const drawCompare = () => {
     const [a, b] = page.ticked;
@@ -170,7 +170,7 @@ function draw(page, values) {
   results.append(
     chart.element,
     h("div", { class: "trace-bar" },
-      h("h2", null, plural(traces.length, "trace")), h("p", { class: "note" }, more), compare,
+      h("h2", null, plural(traces.length, "trace")), h("p", { class: "note" }, limitNote), compare,
       select("Sort", orders, search.sort, (v) => {
         search.sort = v;
         ctx.setQuery({ sort: v === "newest" ? null : v });
@@ -180,8 +180,8 @@ function draw(page, values) {
   chart.draw();
 }
 
-function result(page, t, most, asked, changed) {
-  const young = asked - (t.start + t.duration) / 1000 < arrives;
+function result(page, t, longest, now, changed) {
+  const recent = now - (t.start + t.duration) / 1000 < arrivalTime;
   const name = `${t.service}: ${t.name}`;
   const tick = h("input", { type: "checkbox", "aria-label": `Compare ${name} ${t.id.slice(-7)}` });
   tick.checked = page.ticked.includes(t.id);
@@ -196,17 +196,17 @@ function result(page, t, most, asked, changed) {
     }
     changed();
   });
-  const bar = h("span", { class: `trace-length svc-${colour(t.service)}`, style: { width: `${Math.max(0.3, (100 * t.duration) / most)}%` } });
+  const bar = h("span", { class: `trace-length svc-${colour(t.service)}`, style: { width: `${Math.max(0.3, (100 * t.duration) / longest)}%` } });
   return h("li", { dataset: { id: t.id } },
     h("label", { class: "trace-tick", title: "Select two to compare" }, tick),
     h("a", { href: `/trace/${t.id}`, class: "trace-name" },
       h("strong", null, t.service), " ", h("span", null, t.name), " ", h("code", null, `…${t.id.slice(-7)}`)),
     h("span", { class: "trace-duration" }, seconds(t.duration / 1e6)),
     h("span", { class: "trace-track", "aria-hidden": "true" }, bar),
-    h("span", { class: "trace-facts" },
+    h("span", { class: "trace-labels" },
       t.errors > 0 && h("span", { class: "badge bad" }, plural(t.errors, "error")), " ",
       t.status !== undefined && h("span", { class: `badge ${t.status >= 500 ? "bad" : t.status >= 400 ? "warn" : ""}`, title: "Response status code" }, String(t.status)), " ",
-      t.incomplete && h("span", { class: `badge ${young ? "" : "warn"}`, title: "The root or the parent of a span is missing: not arrived yet, or not sampled." }, young ? "still arriving" : "incomplete"), " ",
+      t.incomplete && h("span", { class: `badge ${recent ? "" : "warn"}`, title: "The root or the parent of a span is missing: not arrived yet, or not sampled." }, recent ? "still arriving" : "incomplete"), " ",
       h("span", { class: "note" }, plural(t.spans, "span")), " ",
       t.services.map((x) => h("span", { class: `trace-service svc-${colour(x.name)}` }, `${x.name} ${x.spans}`))),
     h("time", { class: "note", datetime: new Date(t.start / 1000).toISOString(), title: ago(t.start / 1000) }, dateTime(t.start / 1000, true)));

@@ -4,7 +4,7 @@ import { colour, prop } from "../lib/colours.js";
 import { h, s } from "../lib/dom.js";
 import { steps } from "../lib/fields.js";
 import { withUnit } from "../lib/format.js";
-import { noneOf, valuesOf } from "./values.js";
+import { allEmpty, valuesOf } from "./values.js";
 
 const from = -210, sweep = 240; // degrees, clockwise from the right
 
@@ -40,7 +40,7 @@ export function create(body, env) {
   };
   function draw(data) {
     const list = valuesOf(env.panel, data.frames);
-    if (noneOf(list)) return "empty";
+    if (allEmpty(list)) return "empty";
     box.replaceChildren(...list.map((v) => one(v, list.length > 1)));
     if (!box.isConnected) body.replaceChildren(box);
     return "ok";

@@ -21,7 +21,7 @@ function paint(u, model, step, exponent) {
   for (const { time, cells } of model.list) {
     const left = u.valToPos(time - step / 2, "x", true), right = u.valToPos(time + step / 2, "x", true);
     for (const [lower, upper, count] of cells) {
-      const shade = Math.min(shades - 1, Math.floor(share(count, model.most, exponent) * shades));
+      const shade = Math.min(shades - 1, Math.floor(share(count, model.max, exponent) * shades));
       groups[shade].push([left, u.valToPos(upper, "y", true), right, u.valToPos(lower, "y", true)]);
     }
   }
@@ -57,7 +57,7 @@ export function create(body, env) {
     chart = layer = null;
   };
 
-  function draw(data, again = false) {
+  function draw(data, force = false) {
     const model = columns(data.frames);
     if (model.list.every((c) => c.cells.length === 0)) {
       drop();
@@ -66,9 +66,9 @@ export function create(body, env) {
     state = { model, data };
     Object.assign(env.chart, { start: data.start, end: data.end });
     foot.replaceChildren(...(options.legend?.show === false ? [] : [h("div", { class: "legend heat" },
-      h("span", null, "0"), h("span", { class: "ramp", role: "presentation" }), h("span", null, withUnit(model.most, cellUnit)),
+      h("span", null, "0"), h("span", { class: "ramp", role: "presentation" }), h("span", null, withUnit(model.max, cellUnit)),
       model.beneath > 0 && h("span", { class: "note" }, "values ≤ 0 are not drawn"))]));
-    if (again) drop();
+    if (force) drop();
     if (!chart) {
       if (!area.isConnected) body.replaceChildren(area, foot);
       chart = mount(area, {
@@ -94,7 +94,7 @@ export function create(body, env) {
     const more = { colour: "transparent", name: "total", text: withUnit(all, cellUnit) };
     if (!cell) return seriesTip(column.time, [more]);
     return seriesTip(column.time, [
-      { colour: heat(share(cell[2], state.model.most, exponent)), name: `${value(cell[0])} to ${value(cell[1])}`, text: withUnit(cell[2], cellUnit) },
+      { colour: heat(share(cell[2], state.model.max, exponent)), name: `${value(cell[0])} to ${value(cell[1])}`, text: withUnit(cell[2], cellUnit) },
       { colour: "transparent", name: "share", text: `${digits((cell[2] / all) * 100, 2)} %` }, more]);
   }
 

@@ -2,7 +2,7 @@
 
 import { alpha, mix, prop } from "../lib/colours.js";
 import { h } from "../lib/dom.js";
-import { noneOf, valuesOf } from "./values.js";
+import { allEmpty, valuesOf } from "./values.js";
 
 // spark draws values into a canvas as an area.
 function spark(canvas, values, colour) {
@@ -43,7 +43,7 @@ export function create(body, env) {
 
   function draw(data) {
     const list = valuesOf(env.panel, data.frames);
-    if (noneOf(list)) return "empty";
+    if (allEmpty(list)) return "empty";
     const before = new Map((data.history ?? []).map((f) => [`${f.refId} ${f.name}`, f.values]));
     const named = textMode === "value_and_name" || textMode === "name" || (textMode === "auto" && list.length > 1);
     const drawings = [];

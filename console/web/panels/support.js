@@ -4,16 +4,16 @@
 // A key is a path in the panel. Its value is true (any value), or the list of supported
 // values. A path that ends in .* covers everything below. Ignored options state the reason.
 
-const unused = (why) => ({ why });
+const ignored = (reason) => ({ reason });
 
 const common = {
-  id: true, type: true, title: true, description: true, gridPos: unused("placed by layout.js"), "gridPos.*": true, interval: true, maxDataPoints: true,
+  id: true, type: true, title: true, description: true, gridPos: ignored("placed by layout.js"), "gridPos.*": true, interval: true, maxDataPoints: true,
   "datasource.type": ["prometheus", "datasource"], "datasource.uid": ["prometheus", "grafana", "-- Grafana --"],
   "targets[].refId": true, "targets[].expr": true, "targets[].legendFormat": true, "targets[].instant": true, "targets[].range": true, "targets[].hide": true,
   "targets[].exemplar": true, "targets[].interval": true, "targets[].format": ["time_series", "table", "heatmap"],
   "targets[].datasource.type": ["prometheus"], "targets[].datasource.uid": ["prometheus"],
-  "targets[].editorMode": unused("for Grafana's editor"), "targets[].intervalFactor": [1],
-  pluginVersion: unused("Grafana version that wrote the file"), "soundcheck.*": unused("for lab verify"), soundcheck: true,
+  "targets[].editorMode": ignored("for Grafana's editor"), "targets[].intervalFactor": [1],
+  pluginVersion: ignored("Grafana version that wrote the file"), "soundcheck.*": ignored("for lab verify"), soundcheck: true,
   transparent: [false], "links[].title": true, "links[].url": true, "links[].targetBlank": true,
 };
 
@@ -51,43 +51,43 @@ const types = {
   },
   stat: {
     ...reduced, "options.colorMode": ["value", "background", "background_solid", "none"], "options.graphMode": ["none", "area"], "options.textMode": ["auto", "value", "value_and_name", "name", "none"],
-    "options.justifyMode": ["auto", "center"], "options.orientation": ["auto", "horizontal", "vertical"], "options.wideLayout": unused("for wide panels only"),
-    "options.showPercentChange": [false], "options.percentChangeColorMode": unused("only with showPercentChange"),
+    "options.justifyMode": ["auto", "center"], "options.orientation": ["auto", "horizontal", "vertical"], "options.wideLayout": ignored("for wide panels only"),
+    "options.showPercentChange": [false], "options.percentChangeColorMode": ignored("only with showPercentChange"),
   },
   gauge: {
-    ...reduced, "options.showThresholdMarkers": true, "options.showThresholdLabels": true, "options.orientation": ["auto"], "options.sizing": ["auto"], "options.minVizHeight": unused("sized to fit"),
-    "options.minVizWidth": unused("sized to fit"),
+    ...reduced, "options.showThresholdMarkers": true, "options.showThresholdLabels": true, "options.orientation": ["auto"], "options.sizing": ["auto"], "options.minVizHeight": ignored("sized to fit"),
+    "options.minVizWidth": ignored("sized to fit"),
   },
   bargauge: {
     ...reduced, "options.displayMode": ["gradient", "basic", "lcd"], "options.valueMode": ["color", "text", "hidden"], "options.showUnfilled": true, "options.orientation": ["auto", "horizontal", "vertical"],
-    "options.namePlacement": ["auto", "left"], "options.sizing": ["auto"], "options.minVizHeight": unused("sized to fit"), "options.minVizWidth": unused("sized to fit"),
-    "options.maxVizHeight": unused("sized to fit"), "options.legend.showLegend": [false], "options.legend.calcs[]": unused("no legend"), "options.legend.displayMode": unused("no legend"),
-    "options.legend.placement": unused("no legend"),
+    "options.namePlacement": ["auto", "left"], "options.sizing": ["auto"], "options.minVizHeight": ignored("sized to fit"), "options.minVizWidth": ignored("sized to fit"),
+    "options.maxVizHeight": ignored("sized to fit"), "options.legend.showLegend": [false], "options.legend.calcs[]": ignored("no legend"), "options.legend.displayMode": ignored("no legend"),
+    "options.legend.placement": ignored("no legend"),
   },
   table: {
     custom: tabular, "options.showHeader": true, "options.sortBy[].displayName": true, "options.sortBy[].desc": true, "options.cellHeight": ["sm", "md"],
-    "options.footer.show": [false], "options.footer.countRows": [false], "options.footer.reducer[]": unused("no footer"), "options.footer.fields": unused("no footer"),
+    "options.footer.show": [false], "options.footer.countRows": [false], "options.footer.reducer[]": ignored("no footer"), "options.footer.fields": ignored("no footer"),
     "transformations[].id": ["organize", "merge"], "transformations[].options.*": true,
   },
   heatmap: {
-    custom: { "scaleDistribution.type": unused("the axis is logarithmic"), "hideFrom.*": unused("nothing to hide from") },
+    custom: { "scaleDistribution.type": ignored("the axis is logarithmic"), "hideFrom.*": ignored("nothing to hide from") },
     "options.calculate": [false], "options.yAxis.unit": true, "options.yAxis.decimals": true, "options.yAxis.min": true, "options.yAxis.max": true, "options.yAxis.axisLabel": true,
     "options.yAxis.axisPlacement": ["left", "auto"], "options.yAxis.reverse": [false], "options.cellValues.unit": true, "options.color.exponent": true,
-    "options.color.mode": ["scheme"], "options.color.scheme": unused("theme colours"), "options.color.fill": unused("only with the mode opacity"), "options.color.scale": ["exponential"],
-    "options.color.steps": unused("as many as needed"), "options.color.reverse": [false], "options.cellGap": [0, 1], "options.legend.show": true, "options.tooltip.mode": ["single", "multi", "none"],
-    "options.tooltip.yHistogram": unused("the tooltip shows the share instead"), "options.tooltip.showColorScale": unused("the colour scale is below the chart"), "options.exemplars.color": unused("theme colours"),
-    "options.filterValues.le": unused("empty buckets are not drawn"), "options.rowsFrame.layout": ["auto"], "options.showValue": ["never", "auto"], "options.selectionMode": ["x"],
+    "options.color.mode": ["scheme"], "options.color.scheme": ignored("theme colours"), "options.color.fill": ignored("only with the mode opacity"), "options.color.scale": ["exponential"],
+    "options.color.steps": ignored("as many as needed"), "options.color.reverse": [false], "options.cellGap": [0, 1], "options.legend.show": true, "options.tooltip.mode": ["single", "multi", "none"],
+    "options.tooltip.yHistogram": ignored("the tooltip shows the share instead"), "options.tooltip.showColorScale": ignored("the colour scale is below the chart"), "options.exemplars.color": ignored("theme colours"),
+    "options.filterValues.le": ignored("empty buckets are not drawn"), "options.rowsFrame.layout": ["auto"], "options.showValue": ["never", "auto"], "options.selectionMode": ["x"],
   },
-  text: { "options.content": true, "options.mode": ["markdown", "code"], "options.code.*": unused("for Grafana's editor") },
+  text: { "options.content": true, "options.mode": ["markdown", "code"], "options.code.*": ignored("for Grafana's editor") },
   row: { collapsed: true },
 };
 
 const dashboard = {
   uid: true, title: true, description: true, "tags[]": true, schemaVersion: true, version: true, editable: true, id: true, style: true, refresh: true, timezone: ["browser", ""],
-  "time.from": true, "time.to": true, graphTooltip: [0, 1, 2], fiscalYearStartMonth: [0], weekStart: [""], liveNow: [false], "timepicker.*": unused("for Grafana's page"), preload: [false],
-  "links[].type": ["dashboards", "link"], "links[].tags[]": true, "links[].title": true, "links[].url": true, "links[].keepTime": true, "links[].includeVars": true, "links[].asDropdown": unused("always a list"),
-  "links[].icon": unused("no icons"), "links[].targetBlank": true, "links[].tooltip": true,
-  "annotations.list[].builtIn": [1], "annotations.list[].*": unused("built-in annotations only"),
+  "time.from": true, "time.to": true, graphTooltip: [0, 1, 2], fiscalYearStartMonth: [0], weekStart: [""], liveNow: [false], "timepicker.*": ignored("for Grafana's page"), preload: [false],
+  "links[].type": ["dashboards", "link"], "links[].tags[]": true, "links[].title": true, "links[].url": true, "links[].keepTime": true, "links[].includeVars": true, "links[].asDropdown": ignored("always a list"),
+  "links[].icon": ignored("no icons"), "links[].targetBlank": true, "links[].tooltip": true,
+  "annotations.list[].builtIn": [1], "annotations.list[].*": ignored("built-in annotations only"),
   "templating.list[].type": ["query"], "templating.list[].name": true, "templating.list[].label": true, "templating.list[].description": true, "templating.list[].multi": true,
   "templating.list[].includeAll": true, "templating.list[].allValue": true, "templating.list[].query": true, "templating.list[].query.*": true, "templating.list[].definition": true,
   "templating.list[].current.*": true, "templating.list[].hide": [0, 1, 2], "templating.list[].refresh": [1, 2], "templating.list[].sort": [0, 1, 2, 3, 4], "templating.list[].regex": [""],
@@ -119,11 +119,11 @@ function check(value, declared, where, path = "") {
 // unsupported returns the unsupported options of a panel, as texts.
 export function unsupported(panel) {
   const where = `panel ${panel.id} (${panel.type})`;
-  const { custom = {}, ...own } = types[panel.type] ?? {};
+  const { custom = {}, ...typeOptions } = types[panel.type] ?? {};
   if (!types[panel.type]) return [`${where}: unsupported panel type`];
   const { fieldConfig = {}, panels: _, ...rest } = panel;
   const fields = { ...field, ...Object.fromEntries(Object.entries(custom).map(([k, v]) => [`custom.${k}`, v])) };
-  const out = [...check(rest, { ...common, ...own }, where), ...check(fieldConfig.defaults ?? {}, fields, `${where}: defaults`)];
+  const out = [...check(rest, { ...common, ...typeOptions }, where), ...check(fieldConfig.defaults ?? {}, fields, `${where}: defaults`)];
   for (const o of fieldConfig.overrides ?? []) {
     if (!matchers.includes(o.matcher.id)) out.push(`${where}: override matches ${o.matcher.id}`);
     for (const p of o.properties) out.push(...check(p.value, fields, `${where}: override ${JSON.stringify(o.matcher.options)}`, p.id));

@@ -12,10 +12,10 @@ export function tableOf(panel, frames) {
   const targets = (panel.targets ?? []).filter((t) => !t.hide);
   const rows = new Map(), labels = [];
   for (const f of frames) {
-    const own = Object.entries(f.labels).filter(([n]) => n !== "__name__");
-    for (const [n] of own) if (!labels.includes(n)) labels.push(n);
-    const id = JSON.stringify(own.sort());
-    if (!rows.has(id)) rows.set(id, { labels: Object.fromEntries(own), values: {} });
+    const labelPairs = Object.entries(f.labels).filter(([n]) => n !== "__name__");
+    for (const [n] of labelPairs) if (!labels.includes(n)) labels.push(n);
+    const id = JSON.stringify(labelPairs.sort());
+    if (!rows.has(id)) rows.set(id, { labels: Object.fromEntries(labelPairs), values: {} });
     rows.get(id).values[f.refId] = reduce(f.values);
   }
   const columns = [...labels.map((name) => ({ name, number: false })),
@@ -56,7 +56,7 @@ export function create(body, env) {
     const { config } = column;
     if (!column.number) {
       const label = row.labels[column.name] ?? "";
-      return h("td", { class: label.length <= 40 ? "whole" : null }, label);
+      return h("td", { class: label.length <= 40 ? "nowrap" : null }, label);
     }
     const value = row.values[column.refId] ?? null, text = show(config, value), type = config.custom.cellOptions?.type ?? "auto";
     const [min, max] = [config.min ?? 0, config.max ?? bounds[1]];
