@@ -12,7 +12,7 @@ const percent = (v) => `${v > 0 ? "+" : v < 0 ? "−" : ""}${withUnit(Math.abs(v
 export async function show(root, { query, signal, setQuery, title, go }) {
   title("Run comparison");
   const a = query.get("a"), b = query.get("b");
-  root.append(h("div", { class: "head" }, h("h1", null, "Run comparison"), h("span", { class: "sub" }, "B against the baseline A")));
+  root.append(h("div", { class: "head" }, h("h1", null, "Run comparison"), h("span", { class: "sub" }, "A: baseline, B: candidate")));
   if (!a || !b) {
     root.append(problem("Select two runs to compare.", h("a", { href: "/runs" }, "All runs")));
     return;
@@ -93,7 +93,7 @@ function sides(x, y, metrics) {
   number("p99 send delay (all sent)", p.lag.p99, q.lag.p99, seconds);
   number("Requests sent", p.sent, q.sent, String);
   number("Requests served", p.response_time.count, q.response_time.count, String);
-  for (const kind of ["good", "late", "shed", "failed"]) if (p.classes?.[kind] || q.classes?.[kind]) number(kind, p.classes?.[kind] ?? 0, q.classes?.[kind] ?? 0, String);
+  for (const kind of ["good", "late", "shed", "failed"]) if (p.classes?.[kind] || q.classes?.[kind]) number(`Requests ${kind}`, p.classes?.[kind] ?? 0, q.classes?.[kind] ?? 0, String);
   const columns = [{ name: "" }, { name: "A", number: true, title: "baseline" }, { name: "B", number: true }, { name: "difference", number: true }];
   const names = [...new Set([...p.scenarios, ...q.scenarios].map((s) => s.name))].sort();
   const of = (r, name) => r.scenarios.find((s) => s.name === name)?.response_time;

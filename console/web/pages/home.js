@@ -23,10 +23,10 @@ const numbers = [
   ["Request rate", "proxy, last minute", `sum(histogram_count(rate(${proxy})))`, "cps"],
   ["5xx ratio", "proxy, last minute", `(sum(histogram_count(rate(http_server_request_duration_seconds{service_name="proxy-service",http_response_status_code=~"5.."}[1m] anchored))) or vector(0)) / (sum(histogram_count(rate(${proxy}))) > 0)`, "errors"],
   ["p99 latency", "proxy, last minute", `histogram_quantile(0.99, sum(rate(${proxy})))`, "s"],
-  ["Spans", "received by the Collector", `sum(rate(otelcol_receiver_accepted_spans_total${collector}[1m] anchored))`, "cps"],
-  ["Metric points", "received by the Collector", `sum(rate(otelcol_receiver_accepted_metric_points_total${collector}[1m] anchored))`, "cps"],
-  ["Log records", "received by the Collector", `sum(rate(otelcol_receiver_accepted_log_records_total${collector}[1m] anchored))`, "cps"],
-  ["Lost telemetry", "refused, failed or dropped in 30 min", `${sum(lost, "30m")} + ${sum(dropped, "30m")}`, "lost"],
+  ["Spans", "Collector, last minute", `sum(rate(otelcol_receiver_accepted_spans_total${collector}[1m] anchored))`, "cps"],
+  ["Metric points", "Collector, last minute", `sum(rate(otelcol_receiver_accepted_metric_points_total${collector}[1m] anchored))`, "cps"],
+  ["Log records", "Collector, last minute", `sum(rate(otelcol_receiver_accepted_log_records_total${collector}[1m] anchored))`, "cps"],
+  ["Lost telemetry", "last 30 minutes", `${sum(lost, "30m")} + ${sum(dropped, "30m")}`, "lost"],
 ];
 
 export async function show(root, { signal, title }) {
@@ -130,7 +130,7 @@ function components(lab) {
   const rows = list.toReversed().map((p) => h("tr", null,
     h("th", { scope: "row" }, p.name),
     state(p),
-    cell("Address", [h("span", { class: "mono" }, p.address.replace("http://", "")), ...browserLinks(p, lab.status.port_offset ?? 0).map(([href, text]) => [" ", h("a", { href, "aria-label": `${text} of ${p.name}` }, text)])], "wide"),
+    cell("Address", [h("span", { class: "mono" }, p.address.replace("http://", "")), ...browserLinks(p, lab.status.port_offset ?? 0).map(([href, text], i) => [i ? " · " : " ", h("a", { href, "aria-label": `${text} of ${p.name}` }, text)])], "wide"),
     cell("Version", h("span", { class: "version", title: p.version }, p.version || "–")),
     cell("Uptime", p.process?.pid ? age(p.since) : "–", "n"),
     cell("Restarts", p.restarts ? badge(p.restarts, "warn") : "0", "n"),
@@ -207,5 +207,5 @@ function nextSteps(lab) {
   const step = (text, ...list) => [h("p", { class: "note" }, text), list.map(copyable)];
   return card("Next steps", step("Get an album.", cmd.album), step("Create 1,000 albums.", cmd.data), step("Run a load test. The result is under Runs.", cmd.load),
     // An external store may not have the faults endpoint.
-    lab?.status?.stores?.length || lab?.containers && !lab.status.programs.some((p) => p.name === "album-store-1") ? [] : step("Inject database latency, find it in the traces, then clear the fault.", cmd.slow, cmd.heal()));
+    lab?.status?.stores?.length || lab?.containers && !lab.status.programs.some((p) => p.name === "album-store-1") ? [] : step("Inject database latency, find it in the traces, then clear the fault.", cmd.slow, cmd.clearFaults()));
 }
