@@ -47,7 +47,7 @@ func TestDashboardFunctions(t *testing.T) {
 			`["from=soon","to=x","from=now","from=now-9999999d","from=now-999999999w","to=99999999999999","from=1"]`},
 		{"lib/range.js", `[m.wider(1000, 2000, 1e9)[1], m.wider(1e9 - 100, 1e9, 1e9), m.read(new URLSearchParams({from: String(Math.round(m.wider(1e9 - 9 * 365 * 86400, 1e9, 1e9)[0] * 1e3))}), 1e9).error]`, `[2500,[999999850,1000000000],null]`},
 		{"lib/range.js", `m.step(0, 3653 * 86400, 800) >= 3653 * 86400 / 400`, `true`},
-		// What is asked
+		// Queries
 		{"lib/panelquery.js", `m.stepOf({}, 0, 1800, 800)`, `5`},
 		{"lib/panelquery.js", `m.stepOf({type:"heatmap"}, 0, 1800, 800)`, `10`},
 		{"lib/panelquery.js", `m.stepOf({interval:"30s"}, 0, 1800, 800)`, `30`},
@@ -111,7 +111,7 @@ func TestDashboardFunctions(t *testing.T) {
 		{"lib/buckets.js", `[m.logTicks(0.001, 0.03), m.logTicks(0.00001, 10, 4), m.logTicks(1, 100, 5)]`, `[[0.001,0.002,0.005,0.01,0.02],[0.00001,0.0001,0.001,0.01,0.1,1,10].filter((_, i) => i % 2 === 0),[1,3,10,30,100]]`},
 		{"lib/buckets.js", `[m.powerTicks(1000, 5000), m.powerTicks(1, 2**20, 4)]`, `[[1024,2048,4096],[1,2**10,2**20]]`},
 		{"panels/heatmap.js", `[m.share(0,10), m.share(10,10), m.share(2.5,10)]`, `[0.04,1,0.5]`},
-		// Pictures
+		// Colours and charts
 		{"lib/colours.js", `[m.mix("#000000","#ffffff",0.5), m.alpha("#fff",0.5), m.colour("#123456"), m.colour("transparent")]`, `["#808080","#ffffff80","#123456","#00000000"]`},
 		{"lib/colours.js", `new Set(["green","dark-green","light-green","super-light-green","red","blue"].map(m.colour)).size`, `6`},
 		{"lib/colours.js", `[new Set(Array.from({length:24}, (_, i) => m.palette(i))).size, m.byName("a") === m.byName("a")]`, `[24,true]`},
@@ -131,9 +131,9 @@ func TestDashboardFunctions(t *testing.T) {
 }
 
 func TestQueue(t *testing.T) {
-	var got struct{ Most, Done, Aborted, Asked int }
+	var got struct{ Most, Done, Aborted, Queries int }
 	inBrowser(t, "lib/panelquery.js", `await (async () => {
-		let now = 0, most = 0, done = 0, aborted = 0, asked = 0;
+		let now = 0, most = 0, done = 0, aborted = 0, queries = 0;
 		const stop = new AbortController(), run = m.queue(3), gates = [];
 		const work = () => { most = Math.max(most, ++now); return new Promise((r) => gates.push(r)).then(() => { now--; done++; }); };
 		const all = Array.from({length: 8}, (_, i) => run(work, i > 5 ? stop.signal : null).catch(() => aborted++));
@@ -141,15 +141,15 @@ func TestQueue(t *testing.T) {
 		while (gates.length || now) { gates.shift()?.(); await null; }
 		await Promise.all(all);
 		const dedupe = m.deduper((w) => w(), null);
-		await Promise.all(["a","a","b"].map((k) => dedupe(k, async () => asked++)));
-		return {most, done, aborted, asked};
+		await Promise.all(["a","a","b"].map((k) => dedupe(k, async () => queries++)));
+		return {most, done, aborted, queries};
 	})()`, &got)
-	if got.Most != 3 || got.Done != 6 || got.Aborted != 2 || got.Asked != 2 {
-		t.Errorf("queue = %+v, want at most 3 at once, 6 done, 2 aborted, 2 asked", got)
+	if got.Most != 3 || got.Done != 6 || got.Aborted != 2 || got.Queries != 2 {
+		t.Errorf("queue = %+v, want at most 3 at once, 6 done, 2 aborted, 2 queries", got)
 	}
 }
 
-// What lab verify asks is what the page asks.
+// The queries of lab verify are those of the page.
 func TestInterpolationIsTheSameInBoth(t *testing.T) {
 	all, err := dashboards.All()
 	if err != nil {
@@ -164,7 +164,7 @@ func TestInterpolationIsTheSameInBoth(t *testing.T) {
 		}
 	}
 	if len(exprs) == 0 {
-		t.Fatal("the dashboards ask nothing")
+		t.Fatal("the dashboards have no queries")
 	}
 	odd := "a.b\"c\\d'e[f]\n$"
 	for name, vars := range map[string]map[string][]string{
@@ -188,40 +188,40 @@ func TestInterpolationIsTheSameInBoth(t *testing.T) {
 	}
 }
 
-// A number that has no value now says since when, and does not show what was; one that has
-// shows its history behind it.
+// A single value without current data shows since when, and not its last value. With data it
+// has its history as a sparkline.
 func TestNumberWithoutValue(t *testing.T) {
 	var got map[string]struct {
 		Frames, History [][]float64
 		Since           *float64
 	}
 	inBrowser(t, "lib/panelquery.js", `await (async () => {
-		const answers = {"query gone": [], "query there": [{metric: {}, value: [1000, "7"]}],
-			"query_range gone": [{metric: {}, values: [[940, "3"], [950, "4"]]}], "query_range there": [{metric: {}, values: [[990, "6"], [1000, "7"]]}]};
+		const answers = {"query without": [], "query with": [{metric: {}, value: [1000, "7"]}],
+			"query_range without": [{metric: {}, values: [[940, "3"], [950, "4"]]}], "query_range with": [{metric: {}, values: [[990, "6"], [1000, "7"]]}]};
 		const real = window.fetch, out = {};
 		window.fetch = async (path) => {
 			const u = new URL(path, location.href);
 			return new Response(JSON.stringify({data: {result: answers[u.pathname.split("/").at(-1) + " " + u.searchParams.get("query")]}}));
 		};
 		try {
-			for (const expr of ["gone", "there"]) {
+			for (const expr of ["without", "with"]) {
 				const a = await m.panelData({type: "stat", targets: [{refId: "A", expr, instant: true}]}, {start: 900, end: 1000, values: {}, defs: [], width: 800, dedupe: (_, work) => work(), signal: null});
 				out[expr] = {Frames: a.frames.map((f) => f.values), History: a.history.map((f) => f.values.filter((v) => v !== null)), Since: a.since};
 			}
 		} finally { window.fetch = real; }
 		return out;
 	})()`, &got)
-	gone, there := got["gone"], got["there"]
-	if len(gone.Frames) != 0 || gone.Since == nil || *gone.Since != 950 {
-		t.Errorf("without a value: %+v, want none since 950", gone)
+	without, with := got["without"], got["with"]
+	if len(without.Frames) != 0 || without.Since == nil || *without.Since != 950 {
+		t.Errorf("without a value: %+v, want none since 950", without)
 	}
-	if want := [][]float64{{6, 7}}; !reflect.DeepEqual(there.History, want) || !reflect.DeepEqual(there.Frames, [][]float64{{7}}) {
-		t.Errorf("with a value: %+v, want 7, and before it %v", there, want)
+	if want := [][]float64{{6, 7}}; !reflect.DeepEqual(with.History, want) || !reflect.DeepEqual(with.Frames, [][]float64{{7}}) {
+		t.Errorf("with a value: %+v, want 7, and before it %v", with, want)
 	}
 }
 
-// Nothing that a dashboard uses is left out in silence.
-func TestDashboardsUseWhatIsDrawn(t *testing.T) {
+// The dashboards use supported options only.
+func TestDashboardsUseSupportedOptions(t *testing.T) {
 	all, err := dashboards.All()
 	if err != nil {
 		t.Fatal(err)
@@ -237,7 +237,7 @@ func TestDashboardsUseWhatIsDrawn(t *testing.T) {
 	}
 }
 
-func TestUnsupportedIsTold(t *testing.T) {
+func TestUnsupportedOptionsAreReported(t *testing.T) {
 	for name, tt := range map[string]struct{ panel, want string }{
 		"type":           {`{id:1,type:"piechart"}`, "panel 1 (piechart): unsupported panel type"},
 		"option":         {`{id:1,type:"stat",options:{sparkle:true}}`, "panel 1 (stat): options.sparkle = true"},
@@ -256,7 +256,7 @@ func TestUnsupportedIsTold(t *testing.T) {
 	}
 }
 
-// Without Prometheus each panel says so, and the page stays in use.
+// Without Prometheus each panel shows the error, and the page still works.
 func TestDashboardsWithoutPrometheus(t *testing.T) {
 	all, err := dashboards.All()
 	if err != nil {
@@ -291,21 +291,21 @@ func TestDashboardsWithoutPrometheus(t *testing.T) {
 			if len(panels) != count {
 				t.Errorf("%d panels are on the page, the file has %d", len(panels), count)
 			}
-			said := 0
+			failed := 0
 			for _, p := range panels {
 				switch p.State {
 				case "error":
-					said++
+					failed++
 					if !strings.Contains(p.Text, "Prometheus does not run at http://127.0.0.1:1: is the lab up?") {
-						t.Errorf("panel %s says %q", p.ID, p.Text)
+						t.Errorf("panel %s shows %q", p.ID, p.Text)
 					}
-				case "ok", "waiting": // text, and what is below the fold
+				case "ok", "waiting": // text panels, and panels below the fold
 				default:
 					t.Errorf("panel %s is %s: %q", p.ID, p.State, p.Text)
 				}
 			}
-			if said == 0 {
-				t.Error("no panel says that Prometheus does not run")
+			if failed == 0 {
+				t.Error("no panel shows that Prometheus is down")
 			}
 		})
 	}

@@ -18,24 +18,24 @@ func TestLabFunctions(t *testing.T) {
 			`["curl -X DELETE http://127.0.0.1:9081/admin/faults", "curl -X DELETE http://127.0.0.1:9076/admin/faults", "go run ./compose -port-offset 100 exec album-store-1 /tools/labtool delete http://127.0.0.1:9081/admin/faults",
 			"go run ./compose exec proxy-service-2 /tools/labtool delete http://127.0.0.1:9071/admin/faults", "curl -X PUT http://127.0.0.1:9082/admin/faults -d '{\"faults\":[\"db-delay=40ms@2%\"]}'", "go run ./compose ps", "go run ./loadgen -rate 100 -slo 'p99<50ms'"]`},
 		{"lib/lab.js", `[{classes:{good:5}}, {}, {classes:{good:1575,failed:21,shed:1004}}, {classes:{good:1,failed:99999}}, {classes:{shed:3}}].map((r) => m.lossBadge(r)?.textContent ?? null)`, `[null, null, "39.5 % not served", ">99.9 % not served", "100 % not served"]`},
-		// One rounding: what is served and what is not add up.
+		// The two shares are rounded so that they add up.
 		{"lib/lab.js", `[[6895, 10000], [0, 7], [7, 7], [1, 100000], [99999, 100000], [999, 1000], [1, 1000], [0, 0]].map(([n, of]) => m.shares(n, of).join())`,
 			`["68.9 %,31.1 %", "0 %,100 %", "100 %,0 %", "<0.1 %,>99.9 %", ">99.9 %,<0.1 %", "99.9 %,0.1 %", "0.1 %,99.9 %", "–,–"]`},
 		{"lib/faults.js", `[m.banner({services: [], clear: true}, 0), m.banner({services: [{service: "a", faults: [], error: "down"}], clear: true}, 0).textContent, m.banner({services: [{service: "a", faults: ["error=500@50%"]}], clear: true}, 0).textContent,
 			m.banner({services: [{service: "a", faults: ["x", "y"]}, {service: "b", faults: ["z"], containers: ["b-1"]}], clear: false}, 0).textContent,
 			m.banner({services: [{service: "a", faults: ["x"]}, {service: "b", faults: [], error: "timeout"}], clear: true}, 0).textContent]`,
 			`[null, "Faults: a unknown: downClear all faults", "Active fault: a error=500@50%Clear all faults", "Active faults: a x y; b zgo run ./compose exec b-1 /tools/labtool delete http://127.0.0.1:9081/admin/faultscopy", "Active fault: a x; b unknown: timeoutClear all faults"]`},
-		// Green is only what nothing is wrong with.
+		// The badge is green only if the lab is healthy.
 		{"pages/home.js", `(() => {
 			const lab = (phase) => ({phase, status: {programs: [{}], memory_bytes: 0, started_at: new Date().toISOString()}});
 			const of = (phase, health) => m.head(lab(phase), health).filter((e) => e?.className?.startsWith("badge")).map((e) => e.className + ": " + e.textContent);
 			return [of("up"), of("up", {errors: 0, firing: 0, known: true}), of("up", {errors: null, firing: 0, known: true}), of("up", {errors: 0.8, firing: 0, known: true}), of("up", {errors: 0.002, firing: 2, known: true}), of("down", {errors: 0.8, firing: 1, known: true}),
 				of("up", {errors: null, firing: 0, known: false}), of("up", {errors: null, firing: 2, known: false})];
 		})()`, `[["badge : up"], ["badge good: up"], ["badge good: up"], ["badge bad: up", "badge bad: 80 % of requests fail"], ["badge warn: up", "badge warn: 0.2 % of requests fail", "badge bad: 2 alerts firing"], ["badge bad: down"], ["badge : up"], ["badge warn: up", "badge bad: 2 alerts firing"]]`},
-		// Here Prometheus is unavailable.
+		// Prometheus is down in this test.
 		{"pages/home.js", `[m.healthOf(await m.measure(null), await m.alertsNow(null)), m.healthOf({errors: 0, known: true}, {problem: "down"}).known, m.healthOf({errors: 0.5, known: true}, {list: [{state: "firing"}, {state: "pending"}]})]`,
 			`[{errors: null, firing: 0, known: false}, false, {errors: 0.5, firing: 1, known: true}]`},
-		// What began within the range comes first: its increase lacks its first value.
+		// A counter that began within the range comes first: its increase lacks the first value.
 		{"pages/home.js", `m.sum(["a_total", 'b_total{c!=""}'], "30m")`,
 			`["a_total", 'b_total{c!=""}'].map((n) => "(sum((last_over_time(" + n + "[30m]) unless " + n + " offset 30m) or increase(" + n + "[30m] anchored)) or vector(0))").join(" + ")`},
 		{"pages/home.js", `["console","proxy-service","album-store","otel-collector","jaeger","prometheus","other"].map((name) => m.browserLinks({name, address: "http://a:1"}, 5).map((w) => w[0]).join(" "))`,
@@ -58,7 +58,7 @@ func TestLabFunctions(t *testing.T) {
 	})
 }
 
-// The keys move the cross-hair of all charts, and say so where there is no data.
+// The keyboard moves the cross-hair of all charts. The tip shows where there is no data.
 func TestCrossHairByKeyboard(t *testing.T) {
 	var got struct {
 		Same   []bool
@@ -90,11 +90,11 @@ func TestCrossHairByKeyboard(t *testing.T) {
 		t.Errorf("the other chart's cross-hair followed %v, and was hidden by Escape: %v", got.Same, got.Hidden)
 	}
 	if !strings.HasSuffix(got.Tip, "no data") {
-		t.Errorf("where there is no data, the tip says %q", got.Tip)
+		t.Errorf("without data, the tip shows %q", got.Tip)
 	}
 }
 
-// Where nothing is, the page says so and leads on.
+// An unknown URL shows an error and links to existing pages.
 func TestNotFound(t *testing.T) {
 	t.Parallel()
 	p := newTracesPage(t)
@@ -111,7 +111,7 @@ func TestNotFound(t *testing.T) {
 	p.quiet("404 (Not Found)")
 }
 
-// A fault that is on is shown above every page, until it is cleared there.
+// An active fault is shown on every page, until its button clears it.
 func TestFaultBanner(t *testing.T) {
 	t.Parallel()
 	p := newTracesPage(t)
@@ -123,7 +123,7 @@ func TestFaultBanner(t *testing.T) {
 		p.until(`document.querySelector("#faults .faults")`)
 	}
 	p.want(`document.querySelector("#faults p").textContent`, `"Active fault: album-store error=500@50%"`)
-	// What could not be cleared stays, and the page says why.
+	// A fault that cannot be cleared stays, with the reason.
 	hang := func(hangs bool) {
 		p.backend.mu.Lock()
 		p.backend.faultsHang = hangs

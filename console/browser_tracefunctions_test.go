@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The functions on traces are JavaScript: they run in a browser, on a page of the console.
+// The functions on traces run in a browser, on a page of the console.
 func TestTraceFunctions(t *testing.T) {
 	t.Parallel()
 	p := newTracesPage(t)
@@ -76,7 +76,7 @@ func TestTraceFunctions(t *testing.T) {
 	p.quiet("")
 }
 
-// An answer of Prometheus without content is one without data.
+// A Prometheus response without content means no data.
 func TestNoContent(t *testing.T) {
 	t.Parallel()
 	p := newTracesPage(t)
@@ -85,7 +85,7 @@ func TestNoContent(t *testing.T) {
 	p.quiet("")
 }
 
-// The list of traces, which the server makes, says of each what its page does.
+// The summaries of the server agree with the page of each trace.
 func TestSummariesAgree(t *testing.T) {
 	t.Parallel()
 	p := newTracesPage(t)
@@ -103,7 +103,7 @@ func TestSummariesAgree(t *testing.T) {
 	}
 }
 
-// raw are spans of JavaScript, of a trace t.
+// raw is the JavaScript of spans of a trace t.
 func raw(spans string) string {
 	return `...((span) => [` + spans + `])((id, parent, from, to) => ({ spanID: id, operationName: "op " + id, startTime: from, duration: to - from, references: parent ? [{ refType: "CHILD_OF", traceID: "t", spanID: parent }] : [] }))`
 }
@@ -113,12 +113,12 @@ func tree(spans string) string {
 	return `m.build({traceID: "t", spans: [` + raw(spans) + `]}).spans.map((x) => x.id + x.depth + ":" + x.size + (x.orphan ? " orphan" : "") + (x.warnings.length ? "!" : ""))`
 }
 
-// places lays out nodes of 10 by 20 and says where they are.
+// places lays out nodes of 10 by 20 and returns their positions.
 func places(names, edges string) string {
 	return `m.layout(` + names + `, [` + edges + `].map(([from, to]) => ({from, to})), {nodeWidth: 10, nodeHeight: 20, gapAlong: 10, gapAcross: 10}).nodes.map((n) => n.name + " " + n.x + "," + n.y)`
 }
 
-// The console's critical path is that of loadgen's explanations, span for span.
+// The console's critical path is that of loadgen's tail-latency attribution, span for span.
 func TestCriticalPathAgrees(t *testing.T) {
 	t.Parallel()
 	b, err := os.ReadFile("../loadgen/explain/testdata/critical.json")

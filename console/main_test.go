@@ -56,7 +56,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// output is what a program writes, which can be read meanwhile.
+// output is the output of a program, readable while it runs.
 type output struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -68,7 +68,7 @@ func (o *output) Write(p []byte) (int, error) {
 	return o.b.Write(p)
 }
 
-// addresses returns where the program listens.
+// addresses returns the listen addresses of the program.
 func (o *output) addresses() (list []string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -81,7 +81,7 @@ func (o *output) addresses() (list []string) {
 	return list
 }
 
-// Both addresses answer, the second with the traces first, and both end with the program.
+// Both addresses respond, the second with the traces first, and both stop with the program.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -123,7 +123,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// A port that is taken ends the program, whichever of the two it is.
+// The program fails if either port is in use.
 func TestTaken(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
