@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the release binaries of one commit, and SHA256SUMS, into dist/. The same commit and
-# the same version of Go give the same bytes, in whatever folder: -trimpath removes its name,
+# Builds the release binaries of one commit, and SHA256SUMS, into dist/. The same commit, tags and
+# version of Go give the same bytes, in whatever folder: -trimpath removes its name,
 # CGO_ENABLED=0 the C compiler's part, and the variables below what else a machine may set.
 #   tools/dist.sh [platform ...]      as in linux/amd64; default: all four
 set -eu
