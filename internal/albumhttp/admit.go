@@ -66,7 +66,7 @@ func refusal(c *gin.Context, err error, status int) bool {
 func (h *handler) failWith(c *gin.Context, status int) {
 	for _, row := range problems {
 		if row.status == status {
-			h.fail(c, fmt.Errorf("%w (a fault)", row.err))
+			h.fail(c, fmt.Errorf("%w (injected fault)", row.err))
 			return
 		}
 	}
@@ -76,7 +76,7 @@ func (h *handler) failWith(c *gin.Context, status int) {
 // faultError is a status that no other error here has.
 type faultError int
 
-func (e faultError) Error() string { return "a fault" }
+func (e faultError) Error() string { return "injected fault" }
 
 // drop cuts the connection without an answer, because a fault asks for it.
 func (h *handler) drop(c *gin.Context) {

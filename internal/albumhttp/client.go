@@ -228,7 +228,7 @@ func (a *answer) decode(into any) error {
 		return nil
 	}
 	if err := json.Unmarshal(a.Body, into); err != nil {
-		return fmt.Errorf("%s %s: decode the answer: %w: %w", a.req.method, a.req.route, err, album.ErrUnavailable)
+		return fmt.Errorf("%s %s: decode response: %w: %w", a.req.method, a.req.route, err, album.ErrUnavailable)
 	}
 	return nil
 }
@@ -309,7 +309,7 @@ func (a *answer) asError() error {
 
 // ErrForeign means that a response is neither from an album service nor an error status of a
 // gateway: there may be no album service at this address.
-var ErrForeign = errors.New("no problem of an album service")
+var ErrForeign = errors.New("not a response of an album service")
 
 // later adds the Retry-After of a response to its error. A 429 without one (RFC 6585,
 // section 4, makes it optional) counts as one second.

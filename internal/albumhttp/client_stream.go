@@ -32,7 +32,7 @@ func (c *Client) Stream(ctx context.Context, f album.Filter) iter.Seq2[album.Alb
 	}
 }
 
-var errSilent = fmt.Errorf("%w: nothing more came", upstream.ErrSlow)
+var errSilent = fmt.Errorf("%w: the stream stalled", upstream.ErrSlow)
 
 func (c *Client) stream(ctx context.Context, f album.Filter, each func(album.Album) bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -71,7 +71,7 @@ func (c *Client) stream(ctx context.Context, f album.Filter, each func(album.Alb
 		silent.Stop() // while the caller looks at the album
 		var a album.Album
 		if err := json.Unmarshal(lines.Bytes(), &a); err != nil {
-			return fmt.Errorf("decode an album of the stream: %w: %w", err, album.ErrUnavailable)
+			return fmt.Errorf("decode streamed album: %w: %w", err, album.ErrUnavailable)
 		}
 		if !each(a) {
 			return nil

@@ -12,7 +12,7 @@ import (
 	"soundcheck/internal/album"
 )
 
-var errCursor = errors.New("not a cursor of this list: take it from the Link header of a page")
+var errCursor = errors.New("invalid cursor: take it from the Link header of a page with the same filter")
 
 // encodeCursor hides the last id of a page, so that nobody builds on what is in
 // it. The checksum tells a cursor that is damaged, foreign, or of a list with

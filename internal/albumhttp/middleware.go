@@ -46,7 +46,7 @@ func (h *handler) accessLog(c *gin.Context) {
 		attrs = append(attrs, slog.String("http.route", route))
 	}
 	if why != "" {
-		attrs = append(attrs, slog.String("refused", why))
+		attrs = append(attrs, slog.String("reason", why))
 	}
 	if len(c.Errors) > 0 {
 		attrs = append(attrs, slog.String("error", c.Errors.Last().Error()))

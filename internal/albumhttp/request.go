@@ -46,7 +46,7 @@ func parseQuery(query string, stream bool) (album.Query, error) {
 	q := album.Query{Limit: album.DefaultLimit}
 	v, err := url.ParseQuery(query)
 	if err != nil {
-		return q, album.Invalid("the query string cannot be read: " + err.Error())
+		return q, album.Invalid("invalid query string: " + err.Error())
 	}
 	var e album.InvalidError
 	for name, values := range v {
@@ -54,9 +54,9 @@ func parseQuery(query string, stream bool) (album.Query, error) {
 		case name != "limit" && name != "cursor" && name != "artist" && name != "genre":
 			e.Add(name, "unknown parameter")
 		case len(values) > 1:
-			e.Add(name, "given more than once")
+			e.Add(name, "duplicate parameter")
 		case stream && (name == "limit" || name == "cursor"):
-			e.Add(name, "not for "+ndjsonType+", which is the whole collection")
+			e.Add(name, "not supported with "+ndjsonType)
 		}
 	}
 	q.Artist = filterText(v, "artist", album.MaxText, &e)
@@ -110,7 +110,7 @@ func (h *handler) batchSlot(c *gin.Context, batch bool) (release func(), err err
 	ctx, cancel := context.WithTimeout(c.Request.Context(), batchPatience)
 	defer cancel()
 	if err := h.batches.Acquire(ctx, size); err != nil {
-		return nil, fmt.Errorf("%w: too many batches at once", album.ErrNotReady)
+		return nil, fmt.Errorf("%w: too many batches in progress", album.ErrNotReady)
 	}
 	_ = c.Request.Body.Close() // it is counted here from now on
 	return func() { h.batches.Release(size) }, nil
@@ -222,7 +222,7 @@ func idempotencyKey(header http.Header) (string, error) {
 	}
 	if !ok {
 		var e album.InvalidError
-		e.Add("Idempotency-Key", fmt.Sprintf("must be one key of 1 to %d visible ASCII characters, no quotes or backslashes in it", album.MaxKey))
+		e.Add("Idempotency-Key", fmt.Sprintf("must be one key of 1 to %d visible ASCII characters, without quotes and backslashes", album.MaxKey))
 		return "", e.Err()
 	}
 	return key, nil
@@ -255,7 +255,7 @@ func (*handler) readPut(c *gin.Context, id int64) (album.Album, error) {
 	}
 	a := w.Albums[0]
 	if a.ID != 0 && a.ID != id {
-		e.Add("id", "must be the id in the path, or be left out")
+		e.Add("id", "must equal the id in the path, or be absent")
 		return album.Album{}, e.Err()
 	}
 	a.ID = id

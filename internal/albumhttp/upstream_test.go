@@ -54,7 +54,7 @@ func TestInFrontOfStore(t *testing.T) {
 	const date = "Wed, 21 Oct 2015 07:28:00 GMT"
 	notReady := problem("store-not-ready", "album store is not ready", 503)
 	limited := problem("rate-limited", "too many requests", 429)
-	timeout := problem("store-timeout", "album store did not answer in time", 504)
+	timeout := problem("store-timeout", "album store timed out", 504)
 	for _, tt := range []struct {
 		name  string
 		store http.HandlerFunc
@@ -114,12 +114,12 @@ func TestBrokenStore(t *testing.T) {
 	}{
 		{"down", nil, 502, unavailable},
 		{"slow", func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 504,
-			problem("store-timeout", "album store did not answer in time", 504)},
+			problem("store-timeout", "album store timed out", 504)},
 		{"slow body", func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(200)
 			http.NewResponseController(w).Flush()
 			<-r.Context().Done()
-		}, 504, problem("store-timeout", "album store did not answer in time", 504)},
+		}, 504, problem("store-timeout", "album store timed out", 504)},
 		{"its own failure", answer(500, "application/problem+json", `{"type":"urn:soundcheck:problem:internal","status":500,"detail":"secret"}`), 502, unavailable},
 		{"a page of another server", answer(404, "text/html", "<h1>secret</h1>"), 502, unavailable},
 		{"a problem of another API", answer(404, "application/problem+json", `{"type":"about:blank","title":"secret"}`), 502, unavailable},

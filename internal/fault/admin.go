@@ -35,7 +35,7 @@ func (s *Set) Admin() http.Handler {
 		err := d.Decode(&in)
 		if err == nil {
 			if _, more := d.Token(); more != io.EOF {
-				err = fmt.Errorf("something stands behind the JSON object")
+				err = fmt.Errorf("unexpected data after the JSON object")
 			} else if in.Faults == nil {
 				err = fmt.Errorf(`"faults" is missing`)
 			}
@@ -52,7 +52,7 @@ func (s *Set) Admin() http.Handler {
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !local(r.Host) {
-			problem(w, http.StatusMisdirectedRequest, "ask for 127.0.0.1 or localhost")
+			problem(w, http.StatusMisdirectedRequest, "the Host header must be 127.0.0.1 or localhost")
 			return
 		}
 		mux.ServeHTTP(w, r)

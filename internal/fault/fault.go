@@ -72,11 +72,11 @@ func (s *Set) Instrument(tp trace.TracerProvider, mp metric.MeterProvider, log *
 	m := mp.Meter("soundcheck/internal/fault")
 	var err error
 	if s.injected, err = m.Int64Counter("soundcheck.fault.injected", metric.WithUnit("{request}"),
-		metric.WithDescription("Requests that a fault has touched.")); err != nil {
+		metric.WithDescription("Requests that a fault affected.")); err != nil {
 		return err
 	}
 	_, err = m.Int64ObservableGauge("soundcheck.fault.active", metric.WithUnit("{fault}"),
-		metric.WithDescription("1 for each fault that is on, 0 for those that could be."),
+		metric.WithDescription("1 for each active fault, 0 for each other fault of the service."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 			for _, k := range s.kinds {
 				n := int64(0)
@@ -118,10 +118,10 @@ func (s *Set) Replace(ctx context.Context, specs ...string) error {
 				return err
 			}
 			if !slices.Contains(s.kinds, f.kind) {
-				return fmt.Errorf("fault %q: not one of this service's, which are %s", part, s.names())
+				return fmt.Errorf("fault %q: this service supports %s", part, s.names())
 			}
 			if next[f.kind] != nil {
-				return fmt.Errorf("fault %q: %s is named twice", part, f.kind)
+				return fmt.Errorf("fault %q: %s is a duplicate", part, f.kind)
 			}
 			next[f.kind] = f
 		}
@@ -146,9 +146,9 @@ func (s *Set) Replace(ctx context.Context, specs ...string) error {
 
 func (s *Set) announce(ctx context.Context) {
 	if list := s.List(); len(list) > 0 {
-		s.log.WarnContext(ctx, "faults are on", slog.Any("faults", list))
+		s.log.WarnContext(ctx, "faults active", slog.Any("faults", list))
 	} else {
-		s.log.InfoContext(ctx, "no fault is on")
+		s.log.InfoContext(ctx, "no fault active")
 	}
 }
 

@@ -36,7 +36,7 @@ func parseProxies(list []string) (proxies, error) {
 		if err != nil {
 			addr, errAddr := netip.ParseAddr(s)
 			if errAddr != nil || addr.Zone() != "" {
-				return nil, fmt.Errorf("%q is not an address or a network", s)
+				return nil, fmt.Errorf("%q is not an IP address or a network", s)
 			}
 			p = netip.PrefixFrom(addr, addr.BitLen())
 		}

@@ -32,7 +32,7 @@ func (c *Control) limitTime(g *gin.Context, class Class) (context.CancelFunc, er
 	if values := g.Request.Header.Values(httpheader.Timeout); len(values) > 0 {
 		ms, err := strconv.ParseInt(values[0], 10, 64)
 		if err != nil || len(values) > 1 || ms < 1 || ms > maxTimeout.Milliseconds() {
-			return nil, &HeaderError{httpheader.Timeout, fmt.Sprintf("must be one number of milliseconds, 1 to %d", maxTimeout.Milliseconds())}
+			return nil, &HeaderError{httpheader.Timeout, fmt.Sprintf("must be a single integer from 1 to %d (milliseconds)", maxTimeout.Milliseconds())}
 		}
 		if asked := time.Duration(ms) * time.Millisecond; limit == 0 || asked < limit {
 			limit = asked

@@ -54,7 +54,7 @@ func (c *Concurrency) Set(s string) error {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 0 || n == 1 || n > 100_000 {
-		return fmt.Errorf(`must be "adaptive", or a number from 2 to 100000, or 0 for no bound`)
+		return fmt.Errorf("must be adaptive, a number from 2 to 100000, or 0 for no limit")
 	}
 	*c = Concurrency{N: n}
 	return nil
@@ -90,12 +90,12 @@ const (
 // Flags adds the flags of o to f. Check them after f was parsed.
 func Flags(f *cli.Flags) *Options {
 	o := &Options{Concurrency: Concurrency{Adaptive: true}}
-	f.Float64Var(&o.Rate, "rate-limit", 0, "take this number of `requests` a second of all clients together (0.001 to 1000000); 0: any")
-	f.IntVar(&o.Burst, "rate-burst", 0, "`requests` above -rate-limit at once (1 to 1000000); 0: those of one second")
-	f.Float64Var(&o.ClientRate, "client-rate-limit", 0, "take this number of `requests` a second of each client (0.001 to 1000000); 0: any")
-	f.IntVar(&o.ClientBurst, "client-rate-burst", 0, "`requests` above -client-rate-limit at once (1 to 1000000); 0: those of one second")
-	f.StringVar(&o.ClientHeader, "client-header", "", "tell clients apart by this `header`, as in X-API-Key, and by their address if it is missing; empty: by address")
-	f.Func("trusted-proxies", "believe the X-Forwarded-For of these `addresses` and networks, as in 10.0.0.0/8,192.168.1.7 (none)", func(s string) error {
+	f.Float64Var(&o.Rate, "rate-limit", 0, "rate limit for all clients together, in `requests`/s (0.001 to 1000000); 0: no limit")
+	f.IntVar(&o.Burst, "rate-burst", 0, "max burst above -rate-limit, in `requests` (1 to 1000000); 0: one second's worth")
+	f.Float64Var(&o.ClientRate, "client-rate-limit", 0, "rate limit per client, in `requests`/s (0.001 to 1000000); 0: no limit")
+	f.IntVar(&o.ClientBurst, "client-rate-burst", 0, "max burst above -client-rate-limit, in `requests` (1 to 1000000); 0: one second's worth")
+	f.StringVar(&o.ClientHeader, "client-header", "", "request `header` that identifies a client, such as X-API-Key; default: the client's address")
+	f.Func("trusted-proxies", "trust X-Forwarded-For from these `addresses` and networks, such as 10.0.0.0/8,192.168.1.7; default: none", func(s string) error {
 		o.TrustedProxies = nil
 		for part := range strings.SplitSeq(s, ",") {
 			if part == "" {
@@ -108,11 +108,11 @@ func Flags(f *cli.Flags) *Options {
 		}
 		return nil
 	})
-	f.Var(&o.Concurrency, "concurrency", "max reads and writes in flight: a `number` (2 to 100000), adaptive (as many as the latency allows), or 0 (no bound); batches and streams are bounded beside them")
-	f.Float64Var(&o.WriteShare, "write-share", 0.25, "`share` of a fixed -concurrency that writes have for themselves; reads have the rest (0.01 to 0.99)")
-	f.IntVar(&o.Queue, "queue", defaultQueue, "`requests` of a kind that wait for their turn at most (0 to 100000)")
+	f.Var(&o.Concurrency, "concurrency", "max reads and writes in flight: adaptive, `number` (2 to 100000), or 0: no limit")
+	f.Float64Var(&o.WriteShare, "write-share", 0.25, "`share` of a fixed -concurrency reserved for writes (0.01 to 0.99)")
+	f.IntVar(&o.Queue, "queue", defaultQueue, "max queued `requests` per class: read, write, batch, stream (0 to 100000)")
 	f.DurationVar(&o.QueueWait, "queue-wait", defaultQueueWait, "max expected queue `wait`; up to ten times that in a burst (1ms to 5s)")
-	f.DurationVar(&o.RequestTimeout, "request-timeout", defaultRequestTimeout, "give up a request after this `long`; clients can ask for less with "+httpheader.Timeout+" (1ms to 50s); 0: no limit")
+	f.DurationVar(&o.RequestTimeout, "request-timeout", defaultRequestTimeout, "`timeout` per request; clients can lower it with "+httpheader.Timeout+" (1ms to 50s); 0: none")
 	return o
 }
 
@@ -137,7 +137,7 @@ func (o *Options) Check(f *cli.Flags) error {
 	}
 	switch {
 	case o.ClientHeader != "" && !validHeader(o.ClientHeader):
-		return f.Errorf("-client-header %q is not the name of a header", o.ClientHeader)
+		return f.Errorf("-client-header %q is not a header name", o.ClientHeader)
 	case !(o.WriteShare >= 0.01 && o.WriteShare <= 0.99):
 		return f.Errorf("-write-share %g is out of range: 0.01 to 0.99", o.WriteShare)
 	case o.Queue < 0 || o.Queue > 100_000:

@@ -27,10 +27,10 @@ import (
 )
 
 var (
-	// ErrRateLimited means that more requests came than were agreed on.
+	// ErrRateLimited means that a rate limit is exceeded.
 	ErrRateLimited = errors.New("too many requests")
-	// ErrOverloaded means that there is too much to do now.
-	ErrOverloaded = errors.New("too much to do")
+	// ErrOverloaded means that the concurrency limit and its queue are full.
+	ErrOverloaded = errors.New("overloaded")
 )
 
 // Reason is why a request was refused, as it stands in spans, metrics and answers.

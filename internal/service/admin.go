@@ -22,7 +22,7 @@ func checkAdmin(addr string) error {
 		return errors.New("is not host:port")
 	}
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return errors.New("the host must be 127.0.0.1 or ::1: who can reach it may break the service")
+		return errors.New("the host must be 127.0.0.1 or ::1: any client of this address can inject faults")
 	}
 	return nil
 }

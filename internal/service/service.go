@@ -43,13 +43,13 @@ type Common struct {
 // CommonFlags adds the common flags to f. Kinds are the faults that the service can have.
 func CommonFlags(f *cli.Flags, addr string, kinds ...fault.Kind) *Common {
 	c := &Common{kinds: kinds, Overload: overload.Flags(f)}
-	f.StringVar(&c.Addr, "addr", addr, "listen on `host:port`; port 0 takes a free one")
-	f.Int64Var(&c.MaxBody, "max-body", albumhttp.DefaultMaxBody, "read at most this many `bytes` of a request body (1024 to 1073741824)")
+	f.StringVar(&c.Addr, "addr", addr, "listen `host:port`; port 0 picks a free port")
+	f.Int64Var(&c.MaxBody, "max-body", albumhttp.DefaultMaxBody, "max request body size in `bytes`, except for batches (1024 to 1073741824)")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", 15*time.Second, "shutdown: max `time` for requests and operations in flight (0s to 10m)")
-	f.DurationVar(&c.FlushTimeout, "flush-timeout", 5*time.Second, "shutdown: max `time` for telemetry; a shutdown takes no longer than both together (0s to 10m)")
-	f.StringVar(&c.faults, "fault", "", "break on purpose, to learn from: `faults` as in "+examples(kinds)+", separated by commas")
-	f.Uint64Var(&c.faultSeed, "fault-seed", 1, "`number` that the choice of what a fault meets follows from")
-	f.StringVar(&c.adminAddr, "admin-addr", "", "show and change faults at /admin/faults of this `host:port`, of 127.0.0.1 only (none)")
+	f.DurationVar(&c.FlushTimeout, "flush-timeout", 5*time.Second, "shutdown: max `time` to flush telemetry, after -drain-timeout (0s to 10m)")
+	f.StringVar(&c.faults, "fault", "", "inject `faults`, separated by commas: "+examples(kinds))
+	f.Uint64Var(&c.faultSeed, "fault-seed", 1, "random `seed` that selects the requests that a fault affects")
+	f.StringVar(&c.adminAddr, "admin-addr", "", "`host:port` of /admin/faults, which shows and sets faults; loopback only; default: off")
 	return c
 }
 
@@ -119,7 +119,7 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 		flush, cancel = context.WithTimeout(flush, c.FlushTimeout)
 		defer cancel()
 		if e := t.Shutdown(flush); e != nil {
-			// The service did its work; that the Collector is away is no failure of it.
+			// The service did its work; an unavailable Collector is no failure of it.
 			t.Errors.Handle(fmt.Errorf("flush telemetry: %w", e))
 		}
 	}()

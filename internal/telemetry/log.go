@@ -107,8 +107,8 @@ type ErrorCounter struct {
 
 // rare is when an error was logged last, and how many there were since.
 type rare struct {
-	logged time.Time
-	held   int
+	logged     time.Time
+	suppressed int
 }
 
 // Handle implements otel.ErrorHandler. Not all that the SDK hands over is about delivery.
@@ -126,10 +126,10 @@ func (e *ErrorCounter) Handle(err error) {
 		message, r = "telemetry error", &e.other
 	}
 	if time.Since(r.logged) < errorInterval {
-		r.held++
+		r.suppressed++
 		return
 	}
-	attrs := []any{slog.String("error", err.Error()), slog.Int("more_since_last_line", r.held)}
+	attrs := []any{slog.String("error", err.Error()), slog.Int("suppressed", r.suppressed)}
 	if hint := Hint(err); hint != "" {
 		attrs = append(attrs, slog.String("hint", hint))
 	}

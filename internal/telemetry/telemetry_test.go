@@ -308,7 +308,7 @@ func TestErrorsAreRareInTheLog(t *testing.T) {
 				t.Errorf("%d lines %q in 100 s, want 4:\n%s", n, message, log.String())
 			}
 		}
-		if !strings.Contains(log.String(), `"more_since_last_line":29`) || !strings.Contains(log.String(), "no OpenTelemetry Collector listens there") {
+		if !strings.Contains(log.String(), `"suppressed":29`) || !strings.Contains(log.String(), "no OpenTelemetry Collector listens there") {
 			t.Errorf("log:\n%s, want the count and a hint", log.String())
 		}
 		if n, err := e.Last(); n != 100 || err == nil {

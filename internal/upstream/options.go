@@ -66,7 +66,7 @@ func (h Hedge) String() string {
 
 // Set implements flag.Value.
 func (h *Hedge) Set(s string) error {
-	errHedge := errors.New("must be off, a time from 1ms to 1m, or a percentile from p50 to p99.9")
+	errHedge := errors.New("must be off, a duration from 1ms to 1m, or a percentile from p50 to p99.9")
 	if s == "off" {
 		*h = Hedge{}
 		return nil
@@ -105,15 +105,15 @@ const maxTimeout = 50 * time.Second
 // after f was parsed.
 func Flags(f *cli.Flags, name, url string) *Options {
 	o := &Options{Conns: flagConns}
-	f.StringVar(&o.urls, name, url, "`URL` of the album "+name+", or several, separated by commas, that share one database")
-	f.DurationVar(&o.Timeout, name+"-timeout", 10*time.Second, "give up a call after this `long`, retries included, and answer 504 (1ms to 50s)")
-	f.DurationVar(&o.TryTimeout, "try-timeout", 3*time.Second, "give up a try that can be repeated after this `long` (1ms to 50s)")
-	f.IntVar(&o.Retries, "retries", 2, "`tries` after the first, of GET, PUT, DELETE, and POST with an Idempotency-Key, or that no server was there for (0 to 10)")
-	f.DurationVar(&o.RetryWait, "retry-wait", 250*time.Millisecond, "wait this `long` at most before another try; what asks for more in its Retry-After is passed on to the client (1ms to 10s)")
-	f.Float64Var(&o.Budget, "retry-budget", 0.1, "`share` of calls that retries and hedges may add (0 to 1; 0: there are none)")
+	f.StringVar(&o.urls, name, url, "`URL` of the album "+name+"; or several, separated by commas, that share one database")
+	f.DurationVar(&o.Timeout, name+"-timeout", 10*time.Second, "`timeout` per call to the "+name+", retries included; then respond 504 (1ms to 50s)")
+	f.DurationVar(&o.TryTimeout, "try-timeout", 3*time.Second, "`timeout` per attempt, for idempotent requests (1ms to 50s)")
+	f.IntVar(&o.Retries, "retries", 2, "max `retries` of idempotent requests, and of any whose connection failed (0 to 10)")
+	f.DurationVar(&o.RetryWait, "retry-wait", 250*time.Millisecond, "max `wait` before a retry; a longer Retry-After goes to the client (1ms to 10s)")
+	f.Float64Var(&o.Budget, "retry-budget", 0.1, "max `share` of calls that retries and hedges may add (0 to 1; 0: none)")
 	f.BoolVar(&o.Breaker, "breaker", true, "circuit breaker: stop calling a failing "+name+" for "+breakerDelay.String()+", and respond 503")
-	f.Var(&o.HedgeAfter, "hedge-after", "send a GET a second time after a `time` or a percentile, as in 20ms or p95; off: never")
-	f.BoolVar(&o.H2C, "h2c", false, "HTTP/2 without TLS to the "+name+", instead of HTTP/1.1")
+	f.Var(&o.HedgeAfter, "hedge-after", "send a second GET after this `time` or percentile, such as 20ms or p95; or off")
+	f.BoolVar(&o.H2C, "h2c", false, "use HTTP/2 without TLS to the "+name+", instead of HTTP/1.1")
 	return o
 }
 
@@ -157,7 +157,7 @@ func New(o Options) (*Pool, error) {
 		p.servers = append(p.servers, s)
 	}
 	if err := p.instrument(); err != nil {
-		return nil, fmt.Errorf("metrics of the upstream: %w", err)
+		return nil, fmt.Errorf("create upstream metrics: %w", err)
 	}
 	p.plain = failsafe.With[*Answer](p.retryPolicy(p.again))
 	p.absent = failsafe.With[*Answer](p.retryPolicy(absent))
@@ -166,7 +166,7 @@ func New(o Options) (*Pool, error) {
 	}
 	duration, err := newDuration(o.MeterProvider)
 	if err != nil {
-		return nil, fmt.Errorf("metrics of the upstream: %w", err)
+		return nil, fmt.Errorf("create upstream metrics: %w", err)
 	}
 	for _, s := range p.servers {
 		s.http, s.idle = newClient(o, duration)

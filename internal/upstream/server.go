@@ -64,7 +64,7 @@ func newServer(base string, o Options) (*server, error) {
 				if e.NewState == circuitbreaker.ClosedState {
 					level = slog.LevelInfo
 				}
-				o.Logger.Log(context.Background(), level, "circuit breaker", slog.String("state", e.NewState.String()),
+				o.Logger.Log(context.Background(), level, "circuit breaker state changed", slog.String("state", e.NewState.String()),
 					slog.String("server", net.JoinHostPort(host, port)))
 			}).Build()
 	}

@@ -201,40 +201,40 @@ var breakerStates = map[circuitbreaker.State]int64{
 
 // instrument creates the metrics:
 //
-//	soundcheck.upstream.retries          {try}      tries after the first
-//	soundcheck.upstream.hedges           {try}      reads that were sent a second time
-//	soundcheck.upstream.budget.refused   {try}      retries and hedges that were not made for want of budget
-//	soundcheck.upstream.budget.left      {try}      retries and hedges that could be made now
+//	soundcheck.upstream.retries          {attempt}  attempts after the first
+//	soundcheck.upstream.hedges           {attempt}  second attempts of slow reads
+//	soundcheck.upstream.budget.refused   {attempt}  retries and hedges not made: budget exhausted
+//	soundcheck.upstream.budget.left      {attempt}  retries and hedges that the budget allows now
 //	soundcheck.upstream.shed             {request}  calls shed, by reason: breaker_open, retry_budget, or store
 //	soundcheck.upstream.in_flight        {request}  by server
 //	soundcheck.upstream.breaker.state    {state}    by server: 0 closed, 1 half-open, 2 open
 func (p *Pool) instrument() error {
 	m := p.o.MeterProvider.Meter(scope)
 	var err error
-	if p.retries, err = m.Int64Counter("soundcheck.upstream.retries", metric.WithUnit("{try}"),
-		metric.WithDescription("Tries after the first one of a call.")); err != nil {
+	if p.retries, err = m.Int64Counter("soundcheck.upstream.retries", metric.WithUnit("{attempt}"),
+		metric.WithDescription("Attempts after the first one of a call.")); err != nil {
 		return err
 	}
-	if p.hedges, err = m.Int64Counter("soundcheck.upstream.hedges", metric.WithUnit("{try}"),
-		metric.WithDescription("Reads that were sent a second time because the first took long.")); err != nil {
+	if p.hedges, err = m.Int64Counter("soundcheck.upstream.hedges", metric.WithUnit("{attempt}"),
+		metric.WithDescription("Second attempts of reads whose first attempt was slow.")); err != nil {
 		return err
 	}
 	if p.shed, err = m.Int64Counter("soundcheck.upstream.shed", metric.WithUnit("{request}"),
 		metric.WithDescription("Calls shed, by reason: the circuit breaker was open, the retry budget was exhausted, or the store itself shed them.")); err != nil {
 		return err
 	}
-	refused, err := m.Int64ObservableCounter("soundcheck.upstream.budget.refused", metric.WithUnit("{try}"),
-		metric.WithDescription("Retries and hedges that were not made because the budget was spent."))
+	refused, err := m.Int64ObservableCounter("soundcheck.upstream.budget.refused", metric.WithUnit("{attempt}"),
+		metric.WithDescription("Retries and hedges not made because the retry budget was exhausted."))
 	if err != nil {
 		return err
 	}
-	left, err := m.Float64ObservableGauge("soundcheck.upstream.budget.left", metric.WithUnit("{try}"),
-		metric.WithDescription("Retries and hedges that could be made now."))
+	left, err := m.Float64ObservableGauge("soundcheck.upstream.budget.left", metric.WithUnit("{attempt}"),
+		metric.WithDescription("Retries and hedges that the retry budget allows now."))
 	if err != nil {
 		return err
 	}
 	inFlight, err := m.Int64ObservableGauge("soundcheck.upstream.in_flight", metric.WithUnit("{request}"),
-		metric.WithDescription("Requests that a server has not answered yet."))
+		metric.WithDescription("Requests in flight to a server."))
 	if err != nil {
 		return err
 	}

@@ -122,7 +122,7 @@ func TestTelemetry(t *testing.T) {
 		if got := rec.Metric("soundcheck.upstream.budget.left").Data.(metricdata.Gauge[float64]).DataPoints; len(got) != 1 || got[0].Value != budgetBurst {
 			t.Errorf("budget left %v, want %d", got, budgetBurst)
 		}
-		if !strings.Contains(rec.Logs(), `"msg":"circuit breaker"`) || !strings.Contains(rec.Logs(), `"state":"open","server":"a:1"`) {
+		if !strings.Contains(rec.Logs(), `"msg":"circuit breaker state changed"`) || !strings.Contains(rec.Logs(), `"state":"open","server":"a:1"`) {
 			t.Errorf("logs:\n%s", rec.Logs())
 		}
 		if err := p.Close(); err != nil {

@@ -33,14 +33,14 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// Why a call has no answer.
+// Why a call has no response.
 var (
-	ErrDown = errors.New("the server could not be reached, or broke off its answer")
-	ErrSlow = errors.New("the server did not answer in time")
-	// ErrOpen means that the service was not asked, because it failed a moment ago.
-	ErrOpen = errors.New("the service is left alone until it has recovered")
-	// ErrBudget means that a try failed and was not repeated, because too many are.
-	ErrBudget = errors.New("too many retries are under way")
+	ErrDown = errors.New("connection failed or response incomplete")
+	ErrSlow = errors.New("server timed out")
+	// ErrOpen means that the circuit breaker of every server was open: none was called.
+	ErrOpen = errors.New("circuit breaker open")
+	// ErrBudget means that an attempt failed and was not retried for want of budget.
+	ErrBudget = errors.New("retry budget exhausted")
 )
 
 // Unasked is an ErrOpen or an ErrBudget, with the time after which to try again.
@@ -113,7 +113,7 @@ func Parse(s string) ([]string, error) {
 		base := strings.TrimSuffix(u.String(), "/")
 		for _, other := range urls {
 			if other == base {
-				return nil, fmt.Errorf("%q is named twice", part)
+				return nil, fmt.Errorf("%q is a duplicate", part)
 			}
 		}
 		urls = append(urls, base)

@@ -510,7 +510,7 @@ func TestParse(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                      `"" is not an http:// or https:// URL with a host`,
 		"http://a,":             `"" is not an http:// or https:// URL with a host`,
-		"http://a,http://a/":    `"http://a/" is named twice`,
+		"http://a,http://a/":    `"http://a/" is a duplicate`,
 		"http://a?x=1":          `"http://a?x=1" must not have a query, a fragment or a user`,
 		"http://me:secret@host": `"http://me:secret@host" must not have a query, a fragment or a user`,
 	} {

@@ -157,7 +157,7 @@ func (s *Store) Delete(ctx context.Context, id int64) error {
 	})
 }
 
-var errQuery = errors.New("the database took too long")
+var errQuery = errors.New("database call timed out")
 
 // limit gives a call no more time than a database that is well needs.
 func limit(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -169,7 +169,7 @@ func callers(ctx context.Context) bool {
 	return ctx.Err() != nil && !errors.Is(context.Cause(ctx), errQuery)
 }
 
-var errAcquire = errors.New("no connection came free in time")
+var errAcquire = errors.New("timed out waiting for a free database connection")
 
 // attempts is how often a transaction is done at most when others get in its way.
 const attempts = 10

@@ -88,14 +88,14 @@ const (
 func Parse(s string) (driver, source, path string, err error) {
 	if path, ok := strings.CutPrefix(s, "sqlite:"); ok {
 		if path == "" || strings.ContainsAny(path, "?#%") {
-			return "", "", "", fmt.Errorf("%q must be sqlite:PATH, and the path must not contain any of ?#%%", s)
+			return "", "", "", fmt.Errorf("%q must be sqlite:PATH, without the characters ?#%% in the path", s)
 		}
 		abs, err := filepath.Abs(path)
 		return "sqlite", "file:" + abs, abs, err
 	}
 	u, err := url.Parse(s)
 	if err != nil {
-		return "", "", "", errors.New("not a URL that can be read") // the parser's own text could show the password
+		return "", "", "", errors.New("not a valid URL") // the parser's own text could show the password
 	}
 	if u.Scheme != "postgres" && u.Scheme != "postgresql" {
 		return "", "", "", errors.New("must be memory, sqlite:PATH or postgres://…")

@@ -38,7 +38,7 @@ func (s *Store) Holdings(ctx context.Context) (h album.Holdings, err error) {
 			"SELECT pg_total_relation_size('albums')")
 	})
 	if err != nil || s.dialect == postgres {
-		return h, s.wrap(ctx, "tell what the store holds", err)
+		return h, s.wrap(ctx, "measure the store", err)
 	}
 	// What was written lately is in the log beside the file.
 	for _, path := range []string{s.path, s.path + "-wal"} {

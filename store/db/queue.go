@@ -82,12 +82,12 @@ func (s *Store) startQueue(ctx context.Context) (_ *queue, err error) {
 		// begun again after rescueAfter, and leadership expires.
 		for _, query := range []string{"UPDATE river_job SET state = 'available' WHERE state = 'running'", "DELETE FROM river_leader"} {
 			if _, err := s.exec(ctx, s.writer, query); err != nil {
-				return nil, notReady(fmt.Errorf("queue again what was cut off: %w", err))
+				return nil, notReady(fmt.Errorf("requeue interrupted operations: %w", err))
 			}
 		}
 	}
 	if err := client.Start(ctx); err != nil {
-		return nil, notReady(fmt.Errorf("start the queue of operations: %w", err))
+		return nil, notReady(fmt.Errorf("start the operation queue: %w", err))
 	}
 	return &queue{client, unlock}, nil
 }
@@ -226,7 +226,7 @@ func (w *worker) Work(ctx context.Context, j *river.Job[job]) error {
 		return err
 	}
 	// It will not succeed any more.
-	return errors.Join(err, s.tx(ctx, "give up an operation", func(ctx context.Context, tx *sql.Tx) error {
+	return errors.Join(err, s.tx(ctx, "fail an operation", func(ctx context.Context, tx *sql.Tx) error {
 		return errors.Join(s.finish(ctx, tx, id, nil, err), s.completeTx(ctx, tx, j))
 	}))
 }
@@ -246,7 +246,7 @@ func (s *Store) work(ctx context.Context, j *river.Job[job]) (err error) {
 	}
 	ctx, span := album.StartOperation(ctx, s.config.TracerProvider, id, request)
 	defer func() { album.EndOperation(span, err) }()
-	return s.tx(ctx, "do an operation", func(ctx context.Context, tx *sql.Tx) error {
+	return s.tx(ctx, "run an operation", func(ctx context.Context, tx *sql.Tx) error {
 		albums, _, err := s.create(ctx, tx, write)
 		if err != nil && !album.Outcome(err) {
 			return err
@@ -261,7 +261,7 @@ func (s *Store) work(ctx context.Context, j *river.Job[job]) (err error) {
 // begin marks an operation as running, and returns what it is to do.
 func (s *Store) begin(ctx context.Context, id string) (w album.Write, request trace.SpanContext, err error) {
 	var text, traceparent string
-	err = s.tx(ctx, "begin an operation", func(ctx context.Context, tx *sql.Tx) error {
+	err = s.tx(ctx, "start an operation", func(ctx context.Context, tx *sql.Tx) error {
 		return s.query(ctx, tx, func(rows *sql.Rows) error { return rows.Scan(&text, &traceparent) },
 			`UPDATE operations SET status = 'running', started_at = coalesce(started_at, $2)
 WHERE id = $1 AND status IN ('queued', 'running') RETURNING request, traceparent`, id, s.dialect.time(album.Now()))

@@ -22,7 +22,7 @@ func (s *Store) sweep(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		if err := s.requeue(ctx); err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "queue again what is not done", slog.String("error", err.Error()))
+			s.log.WarnContext(ctx, "requeue unfinished operations failed", slog.String("error", err.Error()))
 		}
 		before := s.dialect.time(album.Now().Add(-album.KeyLifetime))
 		for _, f := range []struct{ table, key, time string }{
@@ -30,7 +30,7 @@ func (s *Store) sweep(ctx context.Context) {
 			{"operations", "id", "finished_at"},
 		} {
 			if err := s.forget(ctx, f.table, f.key, f.time, before); err != nil && ctx.Err() == nil {
-				s.log.WarnContext(ctx, "forget what is old", slog.String("table", f.table), slog.String("error", err.Error()))
+				s.log.WarnContext(ctx, "delete expired rows failed", slog.String("table", f.table), slog.String("error", err.Error()))
 			}
 		}
 		select {
@@ -73,7 +73,7 @@ func (s *Store) requeue(ctx context.Context) error {
 		if n == 0 {
 			return 0, nil
 		}
-		return int64(n), s.tx(ctx, "queue operations again", func(ctx context.Context, tx *sql.Tx) error {
+		return int64(n), s.tx(ctx, "requeue operations", func(ctx context.Context, tx *sql.Tx) error {
 			for _, id := range batch {
 				if _, err := s.queue.client.InsertTx(ctx, tx, job{id}, nil); err != nil {
 					return err
