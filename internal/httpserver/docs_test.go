@@ -9,7 +9,7 @@ import (
 	"soundcheck/internal/httpheader"
 )
 
-// The document gives the header and the time that the code has.
+// The document has the constants of the code.
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	b, err := os.ReadFile("../../docs/overload.md")
