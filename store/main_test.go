@@ -59,6 +59,11 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
+func TestFlagsAreDocumented(t *testing.T) {
+	t.Parallel()
+	servicetest.Documented(t, run)
+}
+
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

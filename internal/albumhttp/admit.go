@@ -55,9 +55,9 @@ func refusal(c *gin.Context, err error, status int) bool {
 		return false
 	}
 	var shed *overload.Shed
-	var unasked *upstream.Unasked
+	var shedByProxy *upstream.ShedError
 	var later *laterError
-	return errors.As(err, &shed) || errors.As(err, &unasked) || errors.As(err, &later) ||
+	return errors.As(err, &shed) || errors.As(err, &shedByProxy) || errors.As(err, &later) ||
 		errors.Is(c.Request.Context().Err(), context.DeadlineExceeded)
 }
 

@@ -219,7 +219,7 @@ type request struct {
 
 // answer is what the store said, read to its end.
 type answer struct {
-	*upstream.Answer
+	*upstream.Response
 	req request
 }
 
@@ -267,15 +267,15 @@ func (r request) upstream() *upstream.Request {
 		h.Set("Prefer", r.prefer)
 	}
 	return &upstream.Request{Method: r.method, Route: r.route, Path: r.path, Header: h, Body: r.body,
-		Again: r.method != http.MethodPost || r.key != "", Long: r.path == batchPath}
+		Retryable: r.method != http.MethodPost || r.key != "", NoAttemptTimeout: r.path == batchPath}
 }
 
 // upstreamError says in the domain's words why there is no answer.
 func upstreamError(err error) error {
 	switch {
-	case errors.Is(err, upstream.ErrDown):
+	case errors.Is(err, upstream.ErrUnavailable):
 		return fmt.Errorf("%w: %w", album.ErrUnavailable, err)
-	case errors.Is(err, upstream.ErrSlow):
+	case errors.Is(err, upstream.ErrTimeout):
 		return fmt.Errorf("%w: %w", album.ErrTimeout, err)
 	default:
 		return err

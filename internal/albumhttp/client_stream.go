@@ -32,7 +32,7 @@ func (c *Client) Stream(ctx context.Context, f album.Filter) iter.Seq2[album.Alb
 	}
 }
 
-var errSilent = fmt.Errorf("%w: the stream stalled", upstream.ErrSlow)
+var errSilent = fmt.Errorf("%w: the stream stalled", upstream.ErrTimeout)
 
 func (c *Client) stream(ctx context.Context, f album.Filter, each func(album.Album) bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -63,7 +63,7 @@ func (c *Client) stream(ctx context.Context, f album.Filter, each func(album.Alb
 		if err != nil {
 			return failed(err)
 		}
-		return (&answer{&upstream.Answer{Response: resp, Body: body}, req}).asError()
+		return (&answer{&upstream.Response{Response: resp, Body: body}, req}).asError()
 	}
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, maxLine)

@@ -67,8 +67,8 @@ var problems = []struct {
 	{context.Canceled, statusClientGone, "client-gone"},
 	{overload.ErrRateLimited, http.StatusTooManyRequests, "rate-limited"},
 	{overload.ErrOverloaded, http.StatusServiceUnavailable, "overloaded"},
-	{upstream.ErrOpen, http.StatusServiceUnavailable, "circuit-open"},
-	{upstream.ErrBudget, http.StatusServiceUnavailable, "retry-budget-exhausted"},
+	{upstream.ErrCircuitOpen, http.StatusServiceUnavailable, "circuit-open"},
+	{upstream.ErrRetryBudget, http.StatusServiceUnavailable, "retry-budget-exhausted"},
 	{context.DeadlineExceeded, http.StatusServiceUnavailable, "deadline-exceeded"},
 	{errInternal, http.StatusInternalServerError, "internal"},
 }

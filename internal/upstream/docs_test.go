@@ -23,12 +23,12 @@ func TestDocs(t *testing.T) {
 		texts[path] = string(b)
 	}
 	for path, want := range map[string][]string{
-		"-h":              {fmt.Sprintf("circuit breaker: stop calling a failing store for %s", breakerDelay)},
+		"-h":                     {fmt.Sprintf("circuit breaker: stop calling a failing store for %s", breakerDelay)},
 		"../../docs/services.md": {fmt.Sprintf("circuit breaker: stop calling a failing store for %s", breakerDelay)},
 		"../../docs/overload.md": {
 			fmt.Sprintf("opens when %d of a store's last %d calls failed, for %s (±%g%%)", breakerFailures, breakerCalls, breakerDelay, 100*breakerJitter),
 			fmt.Sprintf("it closes after %d successes in a row", breakerProbes),
-			fmt.Sprintf("A draining store gets none for %s after each response", sparedFor),
+			fmt.Sprintf("A draining store gets none for %s after each response", drainingFor),
 			fmt.Sprintf("The first retry waits %d ms, each further one twice as long", firstWait.Milliseconds()),
 			fmt.Sprintf("its remaining timeout plus %d ms", deadlineMargin.Milliseconds()),
 		},

@@ -48,10 +48,10 @@ func (o *Options) setDefaults() {
 	}
 }
 
-type tryKey struct{}
+type attemptKey struct{}
 
-// try is what a client span says about itself.
-type try struct {
+// attempt describes an attempt for its client span.
+type attempt struct {
 	route string
 	n     int // from 0
 	hedge bool
@@ -59,14 +59,13 @@ type try struct {
 
 // spanName is "{method} {route}".
 func spanName(_ string, r *http.Request) string {
-	t, _ := r.Context().Value(tryKey{}).(try)
+	t, _ := r.Context().Value(attemptKey{}).(attempt)
 	return r.Method + " " + t.route
 }
 
-// annotate tells a client span which try it is, and measures the try when its response has
-// been read to its end. otelhttp measures when there is a status, so that a response that
-// breaks off would count as a success; and it takes a try that we end ourselves for one
-// that failed.
+// annotate adds the attempt to its client span, and measures its duration until the response is
+// read. otelhttp measures until the status arrives, counts an incomplete response as a success,
+// and counts an attempt that we cancel as a failure.
 type annotate struct {
 	next     http.RoundTripper
 	duration metric.Float64Histogram
@@ -81,7 +80,7 @@ func newDuration(mp metric.MeterProvider) (metric.Float64Histogram, error) {
 
 func (a annotate) RoundTrip(r *http.Request) (*http.Response, error) {
 	span := trace.SpanFromContext(r.Context())
-	if t, _ := r.Context().Value(tryKey{}).(try); t.n > 0 {
+	if t, _ := r.Context().Value(attemptKey{}).(attempt); t.n > 0 {
 		span.SetAttributes(attribute.Int("http.request.resend_count", t.n))
 		if t.hedge {
 			span.SetAttributes(attribute.Bool("soundcheck.hedge", true))
@@ -97,7 +96,7 @@ func (a annotate) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// measured is the body of a response whose duration is measured once, at its end.
+// measured is a response body that records the duration of its attempt once, at its end.
 type measured struct {
 	io.ReadCloser
 	request  *http.Request
@@ -126,11 +125,11 @@ func (m *measured) Close() error {
 
 func (m *measured) end(err error) { m.once.Do(func() { m.record(err) }) }
 
-// record leaves out a try that was cancelled: the other one of a hedge was first, or the
-// caller has left. It has no outcome, and how long it would have taken is not known.
+// record skips a cancelled attempt: the other attempt of a hedge was faster, or the caller has
+// left. Its outcome and duration are unknown.
 func (m *measured) record(err error) {
 	ctx := m.request.Context()
-	if err != nil && errors.Is(ctx.Err(), context.Canceled) && !errors.Is(context.Cause(ctx), ErrSlow) {
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) && !errors.Is(context.Cause(ctx), ErrTimeout) {
 		m.span.SetAttributes(attribute.Bool("soundcheck.cancelled", true))
 		m.span.SetStatus(codes.Ok, "") // final: otelhttp's Error comes later
 		return
@@ -154,7 +153,7 @@ func (m *measured) record(err error) {
 	m.duration.Record(ctx, time.Since(m.begun).Seconds(), metric.WithAttributeSet(attribute.NewSet(attributes...)))
 }
 
-// errorType is one of few words.
+// errorType returns the error.type attribute, with low cardinality.
 func errorType(err error) string {
 	var timeout interface{ Timeout() bool }
 	var op *net.OpError
@@ -169,7 +168,7 @@ func errorType(err error) string {
 	return "_OTHER"
 }
 
-// Why a call was shed.
+// Reasons for shedding a call.
 var (
 	shedByBreaker = shedReason("breaker_open")
 	shedByBudget  = shedReason("retry_budget")
@@ -180,12 +179,12 @@ func shedReason(reason string) metric.MeasurementOption {
 	return metric.WithAttributeSet(attribute.NewSet(attribute.String("soundcheck.shed.reason", reason)))
 }
 
-// countShed counts a call that its caller sees as 429 or 503.
-func (p *Pool) countShed(ctx context.Context, a *Answer, err error) {
+// countShed counts a call whose caller gets 429 or 503.
+func (p *Pool) countShed(ctx context.Context, a *Response, err error) {
 	switch {
-	case errors.Is(err, ErrOpen):
+	case errors.Is(err, ErrCircuitOpen):
 		p.shed.Add(ctx, 1, shedByBreaker)
-	case errors.Is(err, ErrBudget):
+	case errors.Is(err, ErrRetryBudget):
 		p.shed.Add(ctx, 1, shedByBudget)
 	case err == nil && (a.StatusCode == http.StatusServiceUnavailable || a.StatusCode == http.StatusTooManyRequests):
 		p.shed.Add(ctx, 1, shedByStore)
