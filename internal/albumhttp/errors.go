@@ -86,25 +86,25 @@ const (
 	invalidName = "invalid-request"
 )
 
-// laterError is an error with the store's Retry-After.
-type laterError struct {
+// retryAfterError is an error with the store's Retry-After.
+type retryAfterError struct {
 	error
 	after time.Duration
 }
 
 // Unwrap returns the error without the Retry-After.
-func (e *laterError) Unwrap() error { return e.error }
+func (e *retryAfterError) Unwrap() error { return e.error }
 
 // RetryAfter is the time until a retry.
-func (e *laterError) RetryAfter() time.Duration { return e.after }
+func (e *retryAfterError) RetryAfter() time.Duration { return e.after }
 
 // retryAfter returns the Retry-After header of a response, or "": the error's own, or one
 // second where a retry can succeed.
 func retryAfter(err error, status int) string {
-	var later interface{ RetryAfter() time.Duration }
+	var timed interface{ RetryAfter() time.Duration }
 	switch {
-	case errors.As(err, &later):
-		return strconv.Itoa(int(httpheader.WholeSeconds(later.RetryAfter()).Seconds())) // never too early
+	case errors.As(err, &timed):
+		return strconv.Itoa(int(httpheader.WholeSeconds(timed.RetryAfter()).Seconds())) // never too early
 	case status == http.StatusServiceUnavailable, errors.Is(err, album.ErrKeyRunning):
 		return "1"
 	default:

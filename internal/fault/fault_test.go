@@ -30,8 +30,8 @@ func TestParse(t *testing.T) {
 		}
 	}
 	for bad, want := range map[string]string{
-		"":                "must be kind=value, as in db-delay=20ms",
-		"slow":            "must be kind=value, as in db-delay=20ms",
+		"":                "must be kind=value, such as db-delay=20ms",
+		"slow":            "must be kind=value, such as db-delay=20ms",
 		"fire=1":          "must be db-delay, latency, error, stall, slots or drop",
 		"db-delay=2h":     "must be db-delay=TIME@SHARE, TIME from 1us to 1h, SHARE above 0% and up to 100%",
 		"db-delay=1s@1":   "must be db-delay=TIME@SHARE, TIME from 1us to 1h, SHARE above 0% and up to 100%",

@@ -17,7 +17,7 @@ func TestDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := strings.Join(strings.Fields(string(b)), " ")
-	for _, want := range []string{fmt.Sprintf("responds to one more request on each connection, for %s at most", farewell), "`" + httpheader.Draining + ": true`"} {
+	for _, want := range []string{fmt.Sprintf("responds to one more request on each connection, for %s at most", lingerTime), "`" + httpheader.Draining + ": true`"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("docs/overload.md does not say %q", want)
 		}

@@ -125,7 +125,7 @@ func TestCleartextHTTP2(t *testing.T) {
 func TestFarewell(t *testing.T) {
 	t.Parallel()
 	for _, http2 := range []bool{false, true} {
-		url, stop, result := start(t, Config{Handler: echo, DrainTimeout: time.Minute, farewell: time.Minute})
+		url, stop, result := start(t, Config{Handler: echo, DrainTimeout: time.Minute, lingerTime: time.Minute})
 		tr := &http.Transport{Protocols: new(http.Protocols)}
 		tr.Protocols.SetHTTP1(!http2)
 		tr.Protocols.SetUnencryptedHTTP2(http2)
@@ -204,7 +204,7 @@ func TestDrainTimeout(t *testing.T) {
 	go http.Get(url)
 	<-entered
 	stop()
-	if err := <-result; err == nil || !strings.Contains(err.Error(), "requests still ran after the drain timeout of 10ms") {
+	if err := <-result; err == nil || !strings.Contains(err.Error(), "requests in flight after the drain timeout of 10ms") {
 		t.Errorf("Run() = %v", err)
 	}
 }

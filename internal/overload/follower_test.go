@@ -51,7 +51,7 @@ func TestAdaptiveFindsTheLimit(t *testing.T) {
 					takes = time.Duration(float64(takes) * (0.7 + 0.6*rng.Float64()))
 					go func() {
 						arrived := time.Now()
-						p, ok := g.try()
+						p, ok := g.tryAcquire()
 						if !ok {
 							var shed *Shed
 							if p, shed = g.queue(t.Context()); shed != nil {
@@ -127,7 +127,7 @@ func TestSlowIsNotOverload(t *testing.T) {
 					}
 					takes = time.Duration(float64(takes) * (0.7 + 0.6*rng.Float64()))
 					go func() {
-						p, ok := g.try()
+						p, ok := g.tryAcquire()
 						var shed *Shed
 						if !ok {
 							p, shed = g.queue(t.Context())

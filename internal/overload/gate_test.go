@@ -31,7 +31,7 @@ func TestQueueIsFair(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(fixed(4, 10, time.Second), Write) // a quarter of 4: one at a time
-		first, ok := g.try()
+		first, ok := g.tryAcquire()
 		if !ok {
 			t.Fatal("the first has to wait")
 		}
@@ -97,9 +97,9 @@ func TestQueueRefuses(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := newGate(fixed(4, tt.queue, tt.wait), Write)
 				if tt.served > 0 {
-					g.learn(tt.served.Seconds())
+					g.updateServiceTime(tt.served.Seconds())
 				}
-				p, _ := g.try()
+				p, _ := g.tryAcquire()
 				ctx := t.Context()
 				if tt.ctx != nil {
 					var cancel context.CancelFunc
@@ -115,7 +115,7 @@ func TestQueueRefuses(t *testing.T) {
 					t.Errorf("%d wait", g.waiting.Load())
 				}
 				g.release(p, false)
-				if p, ok := g.try(); !ok {
+				if p, ok := g.tryAcquire(); !ok {
 					t.Error("no room when all have left")
 				} else {
 					g.release(p, false)
@@ -139,12 +139,12 @@ func TestShares(t *testing.T) {
 		t.Fatal(err)
 	}
 	for { // as many reads as there may be
-		if _, ok := control.gates[Read].try(); !ok {
+		if _, ok := control.gates[Read].tryAcquire(); !ok {
 			break
 		}
 	}
 	for _, class := range []Class{Write, Batch, Stream} {
-		if _, ok := control.gates[class].try(); !ok {
+		if _, ok := control.gates[class].tryAcquire(); !ok {
 			t.Errorf("a %s has to wait for reads", class)
 		}
 	}

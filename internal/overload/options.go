@@ -11,31 +11,31 @@ import (
 	"soundcheck/internal/httpheader"
 )
 
-// Options say how much a service takes.
+// Options are the limits of a service.
 type Options struct {
-	Rate  float64 // requests a second of all clients; 0: any number
-	Burst int     // of them at once
+	Rate  float64 // requests/s of all clients; 0: no limit
+	Burst int     // max requests above Rate
 
-	ClientRate     float64 // requests a second of one client; 0: any number
+	ClientRate     float64 // requests/s per client; 0: no limit
 	ClientBurst    int
-	ClientHeader   string   // header that names a client; empty: its address does
-	TrustedProxies []string // addresses and networks whose X-Forwarded-For is believed
+	ClientHeader   string   // header that identifies a client; empty: its address
+	TrustedProxies []string // addresses and networks whose X-Forwarded-For is trusted
 
 	Concurrency    Concurrency
-	WriteShare     float64       // of a fixed concurrency, for writes
-	Queue          int           // requests of a class that wait for their turn
-	QueueWait      time.Duration // for so long at most
-	RequestTimeout time.Duration // for a whole request; 0: no limit
+	WriteShare     float64       // share of a fixed concurrency for writes
+	Queue          int           // max queued requests per class
+	QueueWait      time.Duration // max expected queue wait
+	RequestTimeout time.Duration // timeout per request; 0: none
 }
 
-// Concurrency is how many requests may be in flight: a number, or found by following
-// the latency. Its zero value is no bound. It is a flag.Value.
+// Concurrency is the limit of requests in flight, fixed or adaptive. Its zero value is no limit.
+// It is a flag.Value.
 type Concurrency struct {
 	N        int
 	Adaptive bool
 }
 
-// Enabled reports whether there is a bound.
+// Enabled reports whether there is a limit.
 func (c Concurrency) Enabled() bool { return c.Adaptive || c.N > 0 }
 
 // String implements flag.Value.
@@ -60,16 +60,16 @@ func (c *Concurrency) Set(s string) error {
 	return nil
 }
 
-// share returns how much of a fixed concurrency belongs to class: at least one.
+// share returns the part of a fixed concurrency for class: at least one.
 func (c Concurrency) share(class Class, writes float64) int {
 	w := min(max(int(math.Round(float64(c.N)*writes)), 1), c.N-1)
 	if class == Write {
-		return max(w, 1) // also of no bound at all, which nobody asks for
+		return max(w, 1) // also if N is 0, which Enabled excludes
 	}
 	return max(c.N-w, 1)
 }
 
-// atMost returns n, or a fixed concurrency that is less.
+// atMost returns n, or a lower fixed concurrency.
 func (c Concurrency) atMost(n int) int {
 	if !c.Adaptive {
 		n = min(n, c.N)
@@ -77,7 +77,7 @@ func (c Concurrency) atMost(n int) int {
 	return n
 }
 
-// maxRequestTimeout leaves time to answer before the server cuts the connection.
+// maxRequestTimeout leaves time to respond before the server's write timeout.
 const maxRequestTimeout = 50 * time.Second
 
 // Defaults of the flags.
@@ -87,7 +87,7 @@ const (
 	defaultRequestTimeout = 30 * time.Second
 )
 
-// Flags adds the flags of o to f. Check them after f was parsed.
+// Flags adds the flags of the returned Options to f. Call Check after f is parsed.
 func Flags(f *cli.Flags) *Options {
 	o := &Options{Concurrency: Concurrency{Adaptive: true}}
 	f.Float64Var(&o.Rate, "rate-limit", 0, "rate limit for all clients together, in `requests`/s (0.001 to 1000000); 0: no limit")
@@ -116,8 +116,8 @@ func Flags(f *cli.Flags) *Options {
 	return o
 }
 
-// Check returns a usage error that names the flag whose value is out of range. It
-// sets the bursts that follow from the rates.
+// Check returns a usage error that names the flag whose value is invalid. It sets the default
+// bursts.
 func (o *Options) Check(f *cli.Flags) error {
 	for _, l := range []struct {
 		name  string

@@ -114,8 +114,8 @@ func TestPromiseOfBoth(t *testing.T) {
 	for range 10_000 { // of one who does not wait
 		take(now, nil, busy)
 	}
-	if v := take(now, nil, busy); v.shed == nil || v.shed.After != maxPromise || v.states[0] != `"global";r=0;t=1` {
-		t.Errorf("%+v %v, want %s", v.shed, v.states, maxPromise)
+	if v := take(now, nil, busy); v.shed == nil || v.shed.After != maxReservation || v.states[0] != `"global";r=0;t=1` {
+		t.Errorf("%+v %v, want %s", v.shed, v.states, maxReservation)
 	}
 }
 

@@ -95,7 +95,7 @@ func TestShutdownHasOneDeadline(t *testing.T) {
 	go http.Get("http://" + addr + "/albums/1")
 	<-h.entered
 	stop()
-	if err := <-result; err == nil || !strings.Contains(err.Error(), "requests still ran after the drain timeout of 200ms") {
+	if err := <-result; err == nil || !strings.Contains(err.Error(), "requests in flight after the drain timeout of 200ms") {
 		t.Errorf("Run() = %v", err)
 	}
 	if !over {

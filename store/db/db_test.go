@@ -111,7 +111,7 @@ func TestCallersDeadline(t *testing.T) {
 				t.Errorf("%v, want the deadline alone", err)
 			}
 		}
-		if s.lastAway.Load() != 0 {
+		if s.lastFailure.Load() != 0 {
 			t.Error("the database is taken for away")
 		}
 	})
