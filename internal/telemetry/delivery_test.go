@@ -112,9 +112,9 @@ func TestPatience(t *testing.T) {
 		{"somebody refuses", errors.New("400 Bad Request"), 1},
 		{"delivered", nil, 1},
 	} {
-		p := newPatience()
+		p := newRetrier()
 		calls := 0
-		err := p.try(t.Context(), func(context.Context) error {
+		err := p.retry(t.Context(), func(context.Context) error {
 			if calls++; calls == 3 {
 				return nil
 			}
@@ -124,11 +124,11 @@ func TestPatience(t *testing.T) {
 			t.Errorf("%s: %d calls, %v, want %d calls", tt.name, calls, err, tt.calls)
 		}
 	}
-	over := newPatience()
+	over := newRetrier()
 	over.end()
 	over.end()
 	calls := 0
-	if err := over.try(t.Context(), func(context.Context) error { calls++; return syscall.ECONNREFUSED }); err == nil || calls != 1 {
+	if err := over.retry(t.Context(), func(context.Context) error { calls++; return syscall.ECONNREFUSED }); err == nil || calls != 1 {
 		t.Errorf("at the end: %d calls, %v, want one, refused", calls, err)
 	}
 }
@@ -234,7 +234,7 @@ func TestNotEncoded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := newDelivery(newPatience(), spanItem, "otlp_http_span_exporter")
+	d := newDelivery(newRetrier(), spanItem, "otlp_http_span_exporter")
 	if err := d.instrument(tel.MeterProvider); err != nil {
 		t.Fatal(err)
 	}

@@ -285,7 +285,7 @@ func TestHintForGRPCToHTTP1(t *testing.T) {
 	}
 	defer exp.Shutdown(context.Background())
 	err = exp.ExportSpans(ctx, tracetest.SpanStubs{{Name: "x"}}.Snapshots())
-	if err == nil || !strings.Contains(Hint(err), "an HTTP/1.1 server answered a gRPC exporter") {
+	if err == nil || !strings.Contains(Hint(err), "an HTTP/1.1 server responded to a gRPC exporter") {
 		t.Errorf("Hint(%v) = %q", err, Hint(err))
 	}
 	if h := Hint(errors.New("something else")); h != "" {

@@ -23,7 +23,7 @@ import (
 // queue runs submitted operations.
 type queue struct {
 	client *river.Client[*sql.Tx]
-	unlock func() // of the SQLite file
+	unlock func() // unlocks the SQLite file
 }
 
 const (
@@ -92,8 +92,8 @@ func (s *Store) startQueue(ctx context.Context) (_ *queue, err error) {
 	return &queue{client, unlock}, nil
 }
 
-// close lets operations that run end within ctx, and cancels them then. The caller unlocks
-// of the SQLite file when the database is closed.
+// close waits within ctx for running operations, and then cancels them. The caller unlocks the
+// SQLite file after it closes the database.
 func (q *queue) close(ctx context.Context) error {
 	if err := q.client.Stop(ctx); err == nil {
 		return nil
