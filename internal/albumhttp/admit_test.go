@@ -54,8 +54,8 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-// Of refused requests a few are logged, as warnings; failures all, as errors.
-func TestRefusalsInLog(t *testing.T) {
+// Some shed requests are logged, as warnings; all failures, as errors.
+func TestShedInLog(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		options  overload.Options

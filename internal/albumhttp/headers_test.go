@@ -157,7 +157,7 @@ func TestRespondAsync(t *testing.T) {
 	}
 }
 
-// unsteady is a service whose stream fails in the middle, and whose database is away.
+// unsteady is a service whose stream fails in the middle, and whose database is unavailable.
 type unsteady struct {
 	album.Service
 	after  int

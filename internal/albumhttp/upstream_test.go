@@ -20,7 +20,7 @@ func signals(r *telemetrytest.Recorder) albumhttp.Telemetry {
 	return albumhttp.Telemetry{TracerProvider: r.TracerProvider, MeterProvider: r.MeterProvider, Propagator: r.Propagator, Logger: r.Logger}
 }
 
-// cut answers with headers that promise more than it sends.
+// cut responds with a Content-Length above the size of its body.
 func cut(w http.ResponseWriter, _ *http.Request) {
 	conn, buf, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -48,7 +48,7 @@ func answerLater(status int, later, date, media, body string) http.HandlerFunc {
 }
 
 // What something in front of the store says that it does not do now, or not at all, the
-// proxy says too, with the time to come again and a body of its own.
+// proxy has the same, with Retry-After and a problem of its own.
 func TestInFrontOfStore(t *testing.T) {
 	t.Parallel()
 	const date = "Wed, 21 Oct 2015 07:28:00 GMT"
@@ -101,7 +101,7 @@ func TestInFrontOfStore(t *testing.T) {
 	}
 }
 
-// What a broken store makes the proxy answer. The caller learns that the store
+// The proxy's response to a failing store. The client learns that the store
 // is the problem, and nothing of how.
 func TestBrokenStore(t *testing.T) {
 	t.Parallel()

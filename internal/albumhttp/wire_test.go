@@ -46,7 +46,7 @@ var backends = []struct {
 	}},
 }
 
-// do sends a request, and compares it and its answer with the contract.
+// do sends a request, and validates it and the response against the contract.
 func do(t *testing.T, method, url, body string, header ...string) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
@@ -68,7 +68,7 @@ func do(t *testing.T, method, url, body string, header ...string) (*http.Respons
 	return resp, string(b)
 }
 
-// stable is an answer without what is another each time.
+// stable is a response without variable parts.
 func stable(body string) string { return varying.ReplaceAllString(body, `"$1":"…"`) }
 
 var varying = regexp.MustCompile(`"(created_at|started_at|finished_at|trace_id)":"[^"]+"`)
@@ -98,7 +98,7 @@ func problem(name, title string, status int) string {
 
 const notID = "must be an integer from 1 to 9223372036854775807"
 
-// TestWire is the contract: what each request is answered with, by the store and,
+// TestWire is the contract: the response to each request, by the store and,
 // no different, by the proxy in front of one.
 func TestWire(t *testing.T) {
 	t.Parallel()

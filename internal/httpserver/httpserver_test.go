@@ -18,7 +18,7 @@ import (
 	"soundcheck/internal/httpheader"
 )
 
-// logBuffer is a log that can be read while it is written.
+// logBuffer is a log for concurrent reads and writes.
 type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -120,9 +120,9 @@ func TestCleartextHTTP2(t *testing.T) {
 	}
 }
 
-// Who has a connection at the end is told to use it no more: the next request on it is
-// answered, and only then is it closed, by both.
-func TestFarewell(t *testing.T) {
+// Open connections are closed at shutdown after one more request: the next request is
+// served, and then both sides close it.
+func TestLinger(t *testing.T) {
 	t.Parallel()
 	for _, http2 := range []bool{false, true} {
 		url, stop, result := start(t, Config{Handler: echo, DrainTimeout: time.Minute, lingerTime: time.Minute})
@@ -156,7 +156,7 @@ func TestFarewell(t *testing.T) {
 	}
 }
 
-// A request that runs at the end is answered; new ones are not accepted.
+// A request in flight at shutdown gets its response; new ones are not accepted.
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	entered, release := make(chan struct{}), make(chan struct{})

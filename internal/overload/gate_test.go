@@ -26,7 +26,7 @@ func inFlight(g *gate) int {
 	return n
 }
 
-// Who waits gets in in the order of arrival, as soon as there is room.
+// Queued requests are admitted in order of arrival, as soon as a slot is free.
 func TestQueueIsFair(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -65,8 +65,8 @@ func TestQueueIsFair(t *testing.T) {
 	})
 }
 
-// Why a request is not let in, and after how long it is told.
-func TestQueueRefuses(t *testing.T) {
+// The reason for shedding a request, and its latency.
+func TestQueueSheds(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
@@ -215,7 +215,7 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
-// A request's context is like the standard library's, whether it is asked early, late
+// A request's context is like the standard library's, whether it is used early, late
 // or by a context of its own.
 func TestDeadlineContext(t *testing.T) {
 	t.Parallel()

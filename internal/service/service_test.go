@@ -15,7 +15,7 @@ import (
 	"soundcheck/internal/albumhttp"
 )
 
-// The deadlines of a shutdown count from its begin, however late they are asked for.
+// The deadlines of a shutdown are relative to its start, however late they are computed.
 func TestEnding(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -32,7 +32,7 @@ func TestEnding(t *testing.T) {
 	})
 }
 
-// lines is a log that can be read while it is written.
+// lines is a log for concurrent reads and writes.
 type lines struct {
 	mu sync.Mutex
 	b  bytes.Buffer

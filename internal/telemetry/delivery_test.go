@@ -71,7 +71,7 @@ func TestCollectorAppears(t *testing.T) {
 	}
 }
 
-// refuse breaks the first connection to addr, which an export was to go over.
+// refuse closes the first connection to addr before the export.
 func refuse(t *testing.T, addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", addr)
@@ -86,8 +86,8 @@ func refuse(t *testing.T, addr string) {
 	conn.Close()
 }
 
-// The end of a program waits for nobody, and tells why.
-func TestNobodyListens(t *testing.T) {
+// At shutdown there are no retries, and the error has the cause.
+func TestNoCollector(t *testing.T) {
 	tel := setup(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + freePort(t)}, io.Discard)
 	_, span := tel.TracerProvider.Tracer("t").Start(t.Context(), "lost")
 	span.End()
@@ -97,7 +97,7 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
-func TestPatience(t *testing.T) {
+func TestRetry(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name  string
@@ -163,7 +163,7 @@ func (r *receiver) exported(item string) map[string]int64 {
 }
 
 // An item is counted once, when its fate is known: a retry that arrives is no loss, and
-// what cannot be encoded, is rejected or refused is one.
+// items that cannot be encoded or are rejected are lost.
 func TestExported(t *testing.T) {
 	for _, tt := range []struct {
 		name     string

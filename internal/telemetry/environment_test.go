@@ -131,7 +131,7 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// All at once, all wrong: the program runs, sends to where it is told, and says so once.
+// With many invalid variables, the component runs, exports to its endpoint, and logs one warning.
 func TestAllWrong(t *testing.T) {
 	rec := new(receiver)
 	srv := httptest.NewServer(rec)

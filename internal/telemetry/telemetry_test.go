@@ -293,7 +293,7 @@ func TestHintForGRPCToHTTP1(t *testing.T) {
 	}
 }
 
-// A Collector that is away for long must not flood the log.
+// A Collector that is unavailable for long must not flood the log.
 func TestErrorsAreRareInTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

@@ -126,7 +126,7 @@ func TestDraining(t *testing.T) {
 
 // With real servers: when one of two ends, no request is lost, also none that must not be
 // sent twice.
-func TestServerEnds(t *testing.T) {
+func TestShutdown(t *testing.T) {
 	t.Parallel()
 	ok := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })
 	listen := func(ctx context.Context) (url string, ended <-chan error) {
@@ -184,7 +184,7 @@ func TestServerEnds(t *testing.T) {
 
 // With real connections: an unreachable server costs nothing that another can do,
 // also what must not be sent twice.
-func TestNobodyListens(t *testing.T) {
+func TestNoCollector(t *testing.T) {
 	t.Parallel()
 	const gone = "http://127.0.0.1:1" // tcpmux: nobody has it any more
 	var served atomic.Int64
@@ -231,7 +231,7 @@ func TestNobodyListens(t *testing.T) {
 
 // Unreachable servers are each called once outside the budget, however often the
 // call is tried; what else prevents a connection moves no call to another server.
-func TestMoves(t *testing.T) {
+func TestFailover(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name     string

@@ -67,7 +67,7 @@ func get(retryable bool) *Request {
 }
 
 // The result of a call, its attempts and its duration.
-func TestTries(t *testing.T) {
+func TestAttempts(t *testing.T) {
 	t.Parallel()
 	down := func(*http.Request) (*http.Response, error) { return nil, errRefused }
 	closed := func(*http.Request) (*http.Response, error) { return nil, noConnection(syscall.ECONNREFUSED) }
@@ -145,7 +145,7 @@ func TestTries(t *testing.T) {
 }
 
 // Every attempt sends the whole body and its remaining timeout.
-func TestTriesAreEqual(t *testing.T) {
+func TestAttemptsAreEqual(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var bodies, timeouts []string
@@ -291,8 +291,8 @@ func TestBreaker(t *testing.T) {
 	})
 }
 
-// A probe is finished even if its caller leaves, and tells how the server is; what
-// began before the breaker opened tells nothing.
+// A probe is completed even if its caller leaves, and its outcome counts; what
+// began before the breaker opened does not count.
 func TestProbes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -350,7 +350,7 @@ func TestProbes(t *testing.T) {
 
 // A stream that is silent, or breaks off, is a failure of the server; one whose
 // reader leaves is not.
-func TestStreamsAreJudged(t *testing.T) {
+func TestStreamOutcomes(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		body io.Reader
@@ -441,7 +441,7 @@ func TestClose(t *testing.T) {
 }
 
 // Refusals are a sign of life: the breaker stays closed.
-func TestRefusalsAreNoFailures(t *testing.T) {
+func TestShedIsNoFailure(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{400, 404, 409, 429, 503, 507} {
 		p := newPool(t, Options{Timeout: time.Second, Breaker: true}, func(r *http.Request) (*http.Response, error) { return respond(r, status), nil })

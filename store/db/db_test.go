@@ -95,7 +95,7 @@ func TestService(t *testing.T) {
 	}
 }
 
-// A caller whose deadline passes is told so: it is not the database that is away.
+// A caller whose deadline passes gets that error: the database is not unavailable.
 func TestCallersDeadline(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, url string) {

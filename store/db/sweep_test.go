@@ -15,7 +15,7 @@ import (
 )
 
 // Old keys are deleted in statements of bounded size, and only the old ones.
-func TestForgetInBatches(t *testing.T) {
+func TestDeleteInBatches(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, url string) {
 		rec := telemetrytest.New(t)
