@@ -43,10 +43,10 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c confi
 	f := cli.NewFlags("store [flags]\n       store migrate up|down|status|redo [flags]", "SOUNDCHECK_STORE", "Stores albums and serves them over HTTP.")
 	c.common = service.CommonFlags(f, "127.0.0.1:9080", fault.DBDelay, fault.Latency, fault.Error, fault.Stall, fault.Slots)
 	f.StringVar(&c.db, "db", memory, "`database`: memory, sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")
-	f.StringVar(&c.migrate, "migrate", "auto", "schema at startup: update it (`auto`), require the latest version (check), or skip the check (off)")
+	f.StringVar(&c.migrate, "migrate", "auto", "schema `mode` at startup: auto (update it), check (require the latest), off (no check)")
 	f.IntVar(&c.maxAlbums, "max-albums", 10_000_000, "max `albums` with -db memory (3 to 1000000000)")
 	f.IntVar(&c.maxConns, "max-conns", 16, "max database `connections`; PostgreSQL: half of them for reads (1 to 1000, PostgreSQL from 2)")
-	f.DurationVar(&c.slowQuery, "slow-query", 200*time.Millisecond, "log SQL statements that take this `long` or longer (0s to 1h; 0s: none)")
+	f.DurationVar(&c.slowQuery, "slow-query", 200*time.Millisecond, "log SQL statements of at least this `duration` (0s to 1h; 0s: none)")
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return c, err
 	}

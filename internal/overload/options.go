@@ -90,10 +90,10 @@ const (
 // Flags adds the flags of the returned Options to f. Call Check after f is parsed.
 func Flags(f *cli.Flags) *Options {
 	o := &Options{Concurrency: Concurrency{Adaptive: true}}
-	f.Float64Var(&o.Rate, "rate-limit", 0, "rate limit for all clients together, in `requests`/s (0.001 to 1000000); 0: no limit")
-	f.IntVar(&o.Burst, "rate-burst", 0, "max burst above -rate-limit, in `requests` (1 to 1000000); 0: one second's worth")
-	f.Float64Var(&o.ClientRate, "client-rate-limit", 0, "rate limit per client, in `requests`/s (0.001 to 1000000); 0: no limit")
-	f.IntVar(&o.ClientBurst, "client-rate-burst", 0, "max burst above -client-rate-limit, in `requests` (1 to 1000000); 0: one second's worth")
+	f.Float64Var(&o.Rate, "rate-limit", 0, "rate limit for all clients together, in `requests`/s (0.001 to 1000000); default 0: no limit")
+	f.IntVar(&o.Burst, "rate-burst", 0, "max burst above -rate-limit, in `requests` (1 to 1000000); default 0: one second's worth")
+	f.Float64Var(&o.ClientRate, "client-rate-limit", 0, "rate limit per client, in `requests`/s (0.001 to 1000000); default 0: no limit")
+	f.IntVar(&o.ClientBurst, "client-rate-burst", 0, "max burst above -client-rate-limit, in `requests` (1 to 1000000); default 0: one second's worth")
 	f.StringVar(&o.ClientHeader, "client-header", "", "request `header` that identifies a client, such as X-API-Key; default: the client's address")
 	f.Func("trusted-proxies", "trust X-Forwarded-For from these `addresses` and networks, such as 10.0.0.0/8,192.168.1.7; default: none", func(s string) error {
 		o.TrustedProxies = nil

@@ -43,11 +43,11 @@ type Common struct {
 // CommonFlags adds the common flags to f. Kinds are the faults that the service supports.
 func CommonFlags(f *cli.Flags, addr string, kinds ...fault.Kind) *Common {
 	c := &Common{kinds: kinds, Overload: overload.Flags(f)}
-	f.StringVar(&c.Addr, "addr", addr, "listen `host:port`; port 0 picks a free port")
+	f.StringVar(&c.Addr, "addr", addr, "listen address `host:port`; port 0 picks a free port")
 	f.Int64Var(&c.MaxBody, "max-body", albumhttp.DefaultMaxBody, "max request body size in `bytes`, except for batches (1024 to 1073741824)")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", 15*time.Second, "shutdown: max `time` for requests and operations in flight (0s to 10m)")
 	f.DurationVar(&c.FlushTimeout, "flush-timeout", 5*time.Second, "shutdown: max `time` to flush telemetry, after -drain-timeout (0s to 10m)")
-	f.StringVar(&c.faults, "fault", "", "inject `faults`, separated by commas: "+examples(kinds))
+	f.StringVar(&c.faults, "fault", "", "inject `faults`, separated by commas; default: none; examples: "+examples(kinds))
 	f.Uint64Var(&c.faultSeed, "fault-seed", 1, "random `seed` that selects the requests that a fault affects")
 	f.StringVar(&c.adminAddr, "admin-addr", "", "`host:port` of /admin/faults, which shows and sets faults; loopback only; default: off")
 	return c

@@ -112,7 +112,7 @@ func Flags(f *cli.Flags, name, url string) *Options {
 	f.DurationVar(&o.RetryWait, "retry-wait", 250*time.Millisecond, "max `wait` before a retry; a longer Retry-After goes to the client (1ms to 10s)")
 	f.Float64Var(&o.Budget, "retry-budget", 0.1, "max `share` of calls that retries and hedges may add (0 to 1; 0: none)")
 	f.BoolVar(&o.Breaker, "breaker", true, "circuit breaker: stop calling a failing "+name+" for "+breakerDelay.String()+", and respond 503")
-	f.Var(&o.HedgeAfter, "hedge-after", "send a second GET after this `time` or percentile, such as 20ms or p95; or off")
+	f.Var(&o.HedgeAfter, "hedge-after", "send a second GET after this `time` or percentile, such as 20ms or p95; default: off")
 	f.BoolVar(&o.H2C, "h2c", false, "use HTTP/2 without TLS to the "+name+", instead of HTTP/1.1")
 	return o
 }

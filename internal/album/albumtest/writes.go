@@ -24,7 +24,7 @@ func testBatch(t *testing.T, s album.Service) {
 		t.Errorf("Create(two ids taken) = %#v, want %v", err, want)
 	}
 	if ids := album.IDs(All(t, s, album.Query{Limit: 100})); !slices.Equal(ids, []int64{1, 2, 3, 4, 5, 6, 7, 8, 9}) {
-		t.Errorf("after a batch that was refused there are %v", ids)
+		t.Errorf("after a rejected batch the albums are %v", ids)
 	}
 	if a := Create(t, s, New(0))[0]; a.ID != 10 {
 		t.Errorf("then %d is assigned, want 10", a.ID)
@@ -85,7 +85,7 @@ func testKeyOfFailure(t *testing.T, s album.Service) {
 	wantErr(t, "Create(2) again", err, album.ErrExists)
 	var exists *album.ExistsError
 	if !c.Replayed || !errors.As(err, &exists) || len(exists.Fields) != 1 {
-		t.Errorf("Create(2) again = %+v, %v, want the first answer, replayed", c, err)
+		t.Errorf("Create(2) again = %+v, %v, want the first result, replayed", c, err)
 	}
 }
 

@@ -146,7 +146,7 @@ func checkNoRoute(req *http.Request, resp *http.Response, answer []byte) error {
 	switch {
 	case req.Method == http.MethodOptions && resp.StatusCode == http.StatusNoContent:
 		if resp.Header.Get("Allow") == "" {
-			return errors.New("an answer to OPTIONS without Allow")
+			return errors.New("a response to OPTIONS without Allow")
 		}
 		return nil
 	case resp.StatusCode == http.StatusMethodNotAllowed && resp.Header.Get("Allow") == "":
