@@ -330,7 +330,7 @@ func TestProxyHidesFailures(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.stores[0].Kill()
-			eventually(t, "the other one is asked", func() error { // it has been left alone, for half a second or so
+			eventually(t, "the other store is called", func() error { // its circuit breaker is open for half a second
 				if r := ask(t, "GET", s.URL+"/albums/1", ""); r.status != 200 {
 					return fmt.Errorf("%+v", r)
 				}

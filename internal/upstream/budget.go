@@ -20,7 +20,7 @@ type budget struct {
 	mu     sync.Mutex
 	tokens float64
 
-	refused atomic.Int64
+	exhausted atomic.Int64 // retries and hedges that were not made
 }
 
 func newBudget(share float64) *budget {
@@ -63,7 +63,7 @@ func (b *budget) take(least float64) bool {
 
 // OnBudgetExceeded counts a retry or hedge that was not made.
 func (b *budget) OnBudgetExceeded(failsafebudget.ExecutionType, failsafe.ExecutionInfo) {
-	b.refused.Add(1)
+	b.exhausted.Add(1)
 }
 
 // RecordExecution does nothing: withdrawals are final.

@@ -222,7 +222,7 @@ func (p *Pool) instrument() error {
 		metric.WithDescription("Calls shed, by reason: the circuit breaker was open, the retry budget was exhausted, or the store itself shed them.")); err != nil {
 		return err
 	}
-	refused, err := m.Int64ObservableCounter("soundcheck.upstream.budget.refused", metric.WithUnit("{attempt}"),
+	exhausted, err := m.Int64ObservableCounter("soundcheck.upstream.budget.refused", metric.WithUnit("{attempt}"),
 		metric.WithDescription("Retries and hedges not made because the retry budget was exhausted."))
 	if err != nil {
 		return err
@@ -243,7 +243,7 @@ func (p *Pool) instrument() error {
 		return err
 	}
 	reg, err := m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		o.ObserveInt64(refused, p.budget.refused.Load())
+		o.ObserveInt64(exhausted, p.budget.exhausted.Load())
 		o.ObserveFloat64(left, p.budget.left())
 		for _, s := range p.servers {
 			set := metric.WithAttributeSet(s.attributes)
@@ -253,7 +253,7 @@ func (p *Pool) instrument() error {
 			}
 		}
 		return nil
-	}, refused, left, inFlight, state)
+	}, exhausted, left, inFlight, state)
 	p.metrics = append(p.metrics, reg)
 	return err
 }

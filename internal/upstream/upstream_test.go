@@ -232,8 +232,8 @@ func TestBudget(t *testing.T) {
 			if limit := tt.most*calls + budgetBurst; extra > limit || tt.share > 0 && extra < 0.9*tt.most*calls {
 				t.Errorf("share %g: %g retries, want at most %g", tt.share, extra, limit)
 			}
-			if shed.Load() == 0 && tt.share > 0 && tt.share < 1 || shed.Load() != p.budget.refused.Load() {
-				t.Errorf("share %g: %d of budget, %d counted", tt.share, shed.Load(), p.budget.refused.Load())
+			if shed.Load() == 0 && tt.share > 0 && tt.share < 1 || shed.Load() != p.budget.exhausted.Load() {
+				t.Errorf("share %g: %d of budget, %d counted", tt.share, shed.Load(), p.budget.exhausted.Load())
 			}
 		})
 	}
