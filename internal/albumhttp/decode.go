@@ -244,7 +244,7 @@ func objectFields(body []byte) (fields map[string]json.RawMessage, twice map[str
 	return fields, twice, nil
 }
 
-// sortFields makes answers to the same input the same: maps have no order.
+// sortFields makes responses deterministic: maps have no order.
 func sortFields(fields []album.FieldError) {
 	slices.SortFunc(fields, func(x, y album.FieldError) int { return strings.Compare(x.Field, y.Field) })
 }
@@ -268,15 +268,14 @@ func parseText(raw json.RawMessage) (string, error) {
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return "", errors.New("must be a string")
 	}
-	// encoding/json puts U+FFFD in the place of half a character (\ud800).
+	// encoding/json replaces a lone surrogate (\ud800) with U+FFFD.
 	if n := strings.Count(s, "\ufffd"); n > 0 && n != strings.Count(string(raw), "\ufffd")+strings.Count(strings.ToLower(string(raw)), `\ufffd`) {
 		return "", errors.New("must be valid Unicode")
 	}
 	return s, nil
 }
 
-// parseYear reads a year that is given: 0 is as wrong as 1859, though an Album
-// without a year has it.
+// parseYear parses a year. 0 is invalid, although it means an absent year in an Album.
 func parseYear(raw json.RawMessage) (int, error) {
 	year, err := strconv.Atoi(string(raw))
 	switch {
@@ -289,7 +288,7 @@ func parseYear(raw json.RawMessage) (int, error) {
 }
 
 // parseAlbumID reads the id of an album to create. An id that is given must be
-// usable: only an absent one asks the store to assign it.
+// valid: the store assigns only absent ones.
 func parseAlbumID(raw json.RawMessage) (int64, error) {
 	id, err := strconv.ParseInt(string(raw), 10, 64)
 	switch {
