@@ -57,7 +57,7 @@ func TestUsage(t *testing.T) {
 		"database":           {[]string{"up", "-db", "mysql://x"}, 2, "", "-db must be memory, sqlite:PATH or postgres://…"},
 		"fresh elsewhere":    {[]string{"up", "-fresh", "-db", "postgres://me:secret@h/d"}, 2, "", "-fresh does not empty postgres://me@h/d"},
 		"store no URL":       {[]string{"up", "-store", "localhost:9080"}, 2, "", `-store: "localhost:9080" is not an http:// or https:// URL`},
-		"store named twice":  {[]string{"up", "-store", "http://a:1,http://a:1/"}, 2, "", `-store: "http://a:1/" is named twice`},
+		"store named twice":  {[]string{"up", "-store", "http://a:1,http://a:1/"}, 2, "", `-store: "http://a:1/" is a duplicate`},
 		"store and db":       {[]string{"up", "-store", "http://a:1", "-db", "memory"}, 2, "", "-store and -db exclude each other"},
 		"store is proxy":     {[]string{"up", "-port-offset", "5", "-store", "http://127.0.0.1:9075/"}, 2, "", "-store: http://127.0.0.1:9075 is the lab's own proxy"},
 		"store is localhost": {[]string{"up", "-store", "http://a:1,http://LocalHost:9070"}, 2, "", "-store: http://LocalHost:9070 is the lab's own proxy"},

@@ -180,7 +180,7 @@ func TestCompareUsage(t *testing.T) {
 		{append(urls, "x"), `unexpected argument "x"`},
 	} {
 		stdout, stderr, code := loadgen(t.Context(), tt.args...)
-		if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "loadgen: "+tt.want+"\n\nusage: loadgen "+tt.args[0]+" ") {
+		if code != 2 || stdout != "" || stderr != "loadgen: "+tt.want+"\nrun \"loadgen "+tt.args[0]+" -h\" for help\n" {
 			t.Errorf("loadgen %q: exit code %d, stdout %q, stderr %q, want 2, none, %q and the usage", tt.args, code, stdout, stderr, tt.want)
 		}
 	}

@@ -192,7 +192,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-users", "1"}, "flag provided but not defined: -users"},
 	} {
 		stdout, stderr, code := loadgen(t.Context(), tt.args...)
-		if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "loadgen: "+tt.want) || !strings.Contains(stderr, "\n\nusage: loadgen [flags]\n") {
+		if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "loadgen: "+tt.want) || !strings.HasSuffix(stderr, "\nrun \"loadgen -h\" for help\n") {
 			t.Errorf("loadgen %q: exit code %d, stdout %q, stderr %q, want 2, none, %q and the usage", tt.args, code, stdout, stderr, tt.want)
 		}
 	}

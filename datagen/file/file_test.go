@@ -133,7 +133,7 @@ func TestBadLines(t *testing.T) {
 		{NDJSON, `{"titel":"x","title":"ab","artist":"ab","price":1}`, `[line 1: invalid: titel: unknown field]`},
 		{NDJSON, `{"title":5,"artist":"ab","price":1}`, "[line 1: invalid: title: must be a string]"},
 		{NDJSON, `{"TITLE":"ab","artist":"ab","price":1}`, "[line 1: invalid: TITLE: unknown field; title: required field]"},
-		{NDJSON, `{"title":"ab","title":"cd","artist":"ab","price":1}`, "[line 1: invalid: title: given more than once]"},
+		{NDJSON, `{"title":"ab","title":"cd","artist":"ab","price":1}`, "[line 1: invalid: title: duplicate field]"},
 		{NDJSON, `{"title":"\ud800a","artist":"ab","price":1}`, "[line 1: invalid: title: must be valid Unicode]"},
 		{NDJSON, `{"title":"a\u0000b","artist":"ab","price":1}`, "[line 1: invalid: title: must not contain the NUL character]"},
 		{NDJSON, `{"id":0,"title":"ab","artist":"ab","price":1,"year":0}`, "[line 1: invalid: id: below minimum value; year: below minimum value]"},

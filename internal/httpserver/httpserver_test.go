@@ -87,12 +87,12 @@ func TestCleartextHTTP2(t *testing.T) {
 	}
 }
 
-// Who has a connection at the end is told to use it no more: the next request on it is
-// answered, and only then is it closed, by both.
-func TestFarewell(t *testing.T) {
+// Open connections are closed at shutdown after one more request: the next request is
+// served, and then both sides close it.
+func TestLinger(t *testing.T) {
 	t.Parallel()
 	for _, http2 := range []bool{false, true} {
-		url, stop, result := start(t, Config{Handler: echo, DrainTimeout: time.Minute, farewell: time.Minute})
+		url, stop, result := start(t, Config{Handler: echo, DrainTimeout: time.Minute, lingerTime: time.Minute})
 		tr := &http.Transport{Protocols: new(http.Protocols)}
 		tr.Protocols.SetHTTP1(!http2)
 		tr.Protocols.SetUnencryptedHTTP2(http2)
@@ -123,7 +123,7 @@ func TestFarewell(t *testing.T) {
 	}
 }
 
-// A request that runs at the end is answered; new ones are not accepted.
+// A request in flight at shutdown gets its response; new ones are not accepted.
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	entered, release := make(chan struct{}), make(chan struct{})
@@ -171,7 +171,7 @@ func TestDrainTimeout(t *testing.T) {
 	go http.Get(url)
 	<-entered
 	stop()
-	if err := <-result; err == nil || !strings.Contains(err.Error(), "requests still ran after the drain timeout of 10ms") {
+	if err := <-result; err == nil || !strings.Contains(err.Error(), "requests in flight after the drain timeout of 10ms") {
 		t.Errorf("Run() = %v", err)
 	}
 }

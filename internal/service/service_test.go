@@ -13,7 +13,7 @@ import (
 	"soundcheck/internal/cli/clitest"
 )
 
-// The deadlines of a shutdown count from its begin, however late they are asked for.
+// The deadlines of a shutdown are relative to its start, however late they are computed.
 func TestEnding(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -65,7 +65,7 @@ func TestShutdownHasOneDeadline(t *testing.T) {
 	go http.Get("http://" + log.Listening(t, 1)[0] + "/albums/1")
 	<-h.entered
 	stop()
-	if err := <-result; err == nil || !strings.Contains(err.Error(), "requests still ran after the drain timeout of 200ms") {
+	if err := <-result; err == nil || !strings.Contains(err.Error(), "requests in flight after the drain timeout of 200ms") {
 		t.Errorf("Run() = %v", err)
 	}
 	if !over {

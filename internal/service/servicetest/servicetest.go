@@ -2,11 +2,15 @@
 package servicetest
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"flag"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"sync"
 	"testing"
 	"time"
@@ -15,7 +19,7 @@ import (
 	"soundcheck/internal/cli/clitest"
 )
 
-// Program is a service that runs.
+// Program is a running service.
 type Program struct {
 	URL    string
 	Result <-chan error // what run returns, once it does
@@ -37,14 +41,14 @@ func Start(t *testing.T, ctx context.Context, run cli.Run, args ...string) *Prog
 			t.Fatal(<-result)
 		}
 	}
-	t.Fatal("it does not listen")
+	t.Fatal("the service does not listen")
 	return nil
 }
 
 // Logs returns what the service has written to stdout.
 func (p *Program) Logs() string { return p.out.String() }
 
-// Receiver is an OTLP/HTTP endpoint that counts what it is sent.
+// Receiver is an OTLP/HTTP endpoint that counts requests.
 type Receiver struct {
 	mu    sync.Mutex
 	count map[string]int
@@ -71,4 +75,26 @@ func (r *Receiver) Count(path string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.count[path]
+}
+
+// Documented checks that docs/services.md has every flag that -h prints.
+func Documented(t *testing.T, run cli.Run) {
+	t.Helper()
+	var help bytes.Buffer
+	if err := run(t.Context(), []string{"-h"}, func(string) string { return "" }, &help, io.Discard); !errors.Is(err, flag.ErrHelp) {
+		t.Fatalf("-h: %v", err)
+	}
+	docs, err := os.ReadFile("../docs/services.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := regexp.MustCompile(`(?m)^  -([a-z0-9-]+)`).FindAllStringSubmatch(help.String(), -1)
+	if len(flags) < 20 {
+		t.Errorf("-h prints %d flags, want at least 20", len(flags))
+	}
+	for _, m := range flags {
+		if !bytes.Contains(docs, []byte("\n| `-"+m[1]+"` |")) {
+			t.Errorf("docs/services.md does not list -%s", m[1])
+		}
+	}
 }
