@@ -48,8 +48,8 @@ func request(t *testing.T, scenario string) *workload.Request {
 func TestGenerator(t *testing.T) {
 	t.Parallel()
 	type sent struct {
-		scenario     string
-		lag, service time.Duration
+		scenario           string
+		sendDelay, service time.Duration
 	}
 	for _, tt := range []struct {
 		name, slo string
@@ -70,8 +70,8 @@ func TestGenerator(t *testing.T) {
 		k := testCollector(t, Config{Plan: steady(100, time.Minute), MaxWorkers: 9, Workload: workload.Workload{Mix: workload.Mix{"get": 1, "create": 1, "list": 1}}, SLOs: slos(t, tt.slo, "p99(get)<20ms")})
 		for i := range 10 {
 			for _, q := range tt.requests {
-				n := &note{request: request(t, q.scenario), due: began.Add(time.Duration(i) * time.Second)}
-				k.add(&vegeta.Result{Timestamp: n.due.Add(q.lag), Latency: q.service, Code: wants[q.scenario]}, n)
+				n := &note{request: request(t, q.scenario), scheduled: began.Add(time.Duration(i) * time.Second)}
+				k.add(&vegeta.Result{Timestamp: n.scheduled.Add(q.sendDelay), Latency: q.service, Code: wants[q.scenario]}, n)
 			}
 		}
 		if v := k.Outlooks()[0]; v.Met || v.Verdict.Generator != tt.want {

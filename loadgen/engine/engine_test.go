@@ -88,7 +88,7 @@ func (s *stall) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.next.ServeHTTP(w, r)
 }
 
-// A target that stalls for 300 ms makes every request slow that was due in that
+// A target that stalls for 300 ms makes every request slow that was scheduled in that
 // time, also those that could not even be sent because the workers were waiting.
 func TestStallIsNotOmitted(t *testing.T) {
 	t.Parallel()
@@ -100,13 +100,13 @@ func TestStallIsNotOmitted(t *testing.T) {
 	if r.Sent != 200 || r.Classes[measure.Good] != 200 {
 		t.Fatalf("%d requests, %v, want 200, all good", r.Sent, r.Classes)
 	}
-	// 60 requests were due meanwhile. The first 40 of them waited 100 ms and more:
+	// 60 requests were scheduled meanwhile. The first 40 of them waited 100 ms and more:
 	// a fifth of all. Only two were in flight, and only two would show without them.
 	if r.Response.P90 < 0.1 {
 		t.Errorf("p90 = %g s, want 0.1 at least", r.Response.P90)
 	}
-	if r.Response.Max < 0.3 || r.Lag.Max < 0.25 {
-		t.Errorf("longest response time %g s, lag %g s, want 0.3 and 0.25 at least", r.Response.Max, r.Lag.Max)
+	if r.Response.Max < 0.3 || r.SendDelay.Max < 0.25 {
+		t.Errorf("longest response time %g s, send delay %g s, want 0.3 and 0.25 at least", r.Response.Max, r.SendDelay.Max)
 	}
 	// What was measured from when it was sent does not show it, and the report says so.
 	if r.Service.P90 > r.Response.P90/2 || len(r.Invalid) < 2 {
@@ -258,8 +258,8 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s is %d, want %d", key, got[key], row.Requests)
 		}
 	}
-	if lag := rec.Metric("soundcheck.loadgen.lag").Data.(metricdata.Histogram[float64]).DataPoints; len(lag) != 1 || lag[0].Count != 200 {
-		t.Errorf("lag %+v", lag)
+	if sendDelay := rec.Metric("soundcheck.loadgen.send_delay").Data.(metricdata.Histogram[float64]).DataPoints; len(sendDelay) != 1 || sendDelay[0].Count != 200 {
+		t.Errorf("send delay %+v", sendDelay)
 	}
 }
 
@@ -288,7 +288,7 @@ func TestProbe(t *testing.T) {
 		want   string
 	}{
 		{http.StatusOK, ""},
-		{http.StatusNotFound, "/healthz answered 404 Not Found: that is no album service"},
+		{http.StatusNotFound, "/healthz responded 404 Not Found: not an album service"},
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path != "/healthz" {
@@ -312,5 +312,5 @@ func BenchmarkAttack(b *testing.B) {
 	c.Plan = steady(100_000, time.Duration(b.N)*10*time.Microsecond)
 	b.ReportAllocs()
 	r := attackOnce(b, b.Context(), c)
-	b.ReportMetric(r.Reached, "requests/s")
+	b.ReportMetric(r.RateActual, "requests/s")
 }

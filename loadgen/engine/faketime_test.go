@@ -51,7 +51,7 @@ func (f fakeService) send(ctx context.Context, req *http.Request, deadline time.
 	return r, nil
 }
 
-// hundred is 100/s for so long. Requests are due 5 ms after each hundredth of a second,
+// hundred is 100/s for so long. Requests are scheduled 5 ms after each hundredth of a second,
 // when nothing else happens, so that there is no race at the same instant.
 func hundred(d time.Duration) schedule.Plan {
 	return schedule.Plan{Stages: []schedule.Stage{{Duration: 5 * time.Millisecond}, {Duration: d, From: 100, To: 100}}, Arrivals: schedule.Constant}
@@ -98,8 +98,8 @@ func fakeAttack(t *testing.T, ctx context.Context, c Config, at func(time.Durati
 	if !r.StartedAt.Equal(began) {
 		t.Errorf("started at %s, want %s", r.StartedAt, began)
 	}
-	if c.MaxWorkers == 1024 && (r.Lag.Max != 0 || len(r.Invalid) > 0) {
-		t.Errorf("sent late by %g s, invalid %q", r.Lag.Max, r.Invalid)
+	if c.MaxWorkers == 1024 && (r.SendDelay.Max != 0 || len(r.Invalid) > 0) {
+		t.Errorf("sent late by %g s, invalid %q", r.SendDelay.Max, r.Invalid)
 	}
 	return r
 }
@@ -137,14 +137,14 @@ func TestFakeWhole(t *testing.T) {
 		})
 		wantClasses(t, r, map[measure.Class]int{measure.Good: 60_000})
 		exact(t, "elapsed", r.Elapsed, 599.995+0.1005)
-		exact(t, "reached", r.Reached, 60_000/600.005) // the plan is so long
+		exact(t, "reached", r.RateActual, 60_000/600.005) // the plan is so long
 		exact(t, "goodput", r.Goodput, 60_000/600.005)
 		exact(t, "peak", float64(r.Peak), 10)
 		exact(t, "intervals", float64(len(r.Intervals)), 600)
 		summaries := map[string]measure.Summary{"response": r.Response, "service": r.Service}
 		for i, interval := range r.Intervals {
 			exact(t, "at", interval.At, float64(i))
-			exact(t, "asked", interval.Asked, 100)
+			exact(t, "asked", interval.RateTarget, 100)
 			exact(t, "good", float64(interval.Classes[measure.Good]), 100)
 			summaries[fmt.Sprintf("interval %d", i)] = interval.Response
 		}
@@ -176,8 +176,8 @@ func TestFakeQueue(t *testing.T) {
 		for _, q := range []struct{ got, rank float64 }{{r.Response.P50, 500}, {r.Response.P90, 900}, {r.Response.P99, 990}, {r.Response.P999, 999}} {
 			near(t, fmt.Sprintf("response of rank %g", q.rank), q.got, 0.02+0.01*(q.rank-1))
 		}
-		near(t, "lag p99", r.Lag.P99, 9.89)
-		exact(t, "lag max", r.Lag.Max, 9.99)
+		near(t, "send delay p99", r.SendDelay.P99, 9.89)
+		exact(t, "send delay max", r.SendDelay.Max, 9.99)
 		if len(r.Invalid) != 2 {
 			t.Errorf("invalid: %q, want that it was late, and why", r.Invalid)
 		}
@@ -199,7 +199,7 @@ func TestFakeClosed(t *testing.T) {
 }
 
 // For a minute all are told to come again in 2 s. The next request after that time is
-// due 2.01 s after the refused one.
+// scheduled 2.01 s after the refused one.
 func TestFakeShed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -226,7 +226,7 @@ func TestFakeRetryHonour(t *testing.T) {
 		r := fakeAttack(t, t.Context(), Config{Plan: hundred(time.Minute), Retry: RetryHonour},
 			quick(10*time.Second, 12*time.Second, served{after: time.Millisecond, status: 429, retryAfter: "1"}))
 		wantClasses(t, r, map[measure.Class]int{measure.Good: 6000})
-		if want := (report.Retries{Policy: string(RetryHonour), Requests: 200, Tries: 300, Served: 200}); r.Retries != want {
+		if want := (report.Retries{Policy: string(RetryHonour), Requests: 200, Attempts: 300, Served: 200}); r.Retries != want {
 			t.Errorf("retries %+v, want %+v", r.Retries, want)
 		}
 		if want := (report.RetryAfter{Given: 300, Kept: 200, Broken: 100}); r.RetryAfter != want {
@@ -245,7 +245,7 @@ func TestFakeRetryNaive(t *testing.T) {
 		r := fakeAttack(t, t.Context(), Config{Plan: hundred(time.Minute), Retry: RetryNaive},
 			quick(10*time.Second, 12*time.Second, served{after: 3 * time.Millisecond, status: 500}))
 		wantClasses(t, r, map[measure.Class]int{measure.Good: 5801, measure.Failed: 199})
-		if want := (report.Retries{Policy: string(RetryNaive), Requests: 200, Tries: 199*maxRetries + 2, Served: 1}); r.Retries != want {
+		if want := (report.Retries{Policy: string(RetryNaive), Requests: 200, Attempts: 199*maxRetries + 2, Served: 1}); r.Retries != want {
 			t.Errorf("retries %+v, want %+v", r.Retries, want)
 		}
 		exact(t, "failed max", r.Failed.Max, 4*0.003)
@@ -278,14 +278,14 @@ func TestFakeWarmUp(t *testing.T) {
 		wantClasses(t, r, map[measure.Class]int{measure.Good: 3000})
 		exact(t, "warm-up", float64(r.WarmUp), 1000)
 		exact(t, "elapsed", r.Elapsed, 30.003)
-		exact(t, "reached", r.Reached, 3000/(30.005-10)) // the plan is over 2 ms after the last answer
+		exact(t, "reached", r.RateActual, 3000/(30.005-10)) // the plan is over 2 ms after the last answer
 		exact(t, "response max", r.Response.Max, 0.003)
 		for i, interval := range r.Intervals[:20] {
 			rate := 100.0
 			if i >= 10 {
 				rate = 200
 			}
-			exact(t, fmt.Sprintf("asked in second %d", i), interval.Asked, rate)
+			exact(t, fmt.Sprintf("asked in second %d", i), interval.RateTarget, rate)
 		}
 		exact(t, "good in the first second", float64(r.Intervals[0].Classes[measure.Good]), 100)
 	})
@@ -305,14 +305,14 @@ func TestFakeEndWhen(t *testing.T) {
 		r := fakeAttack(t, t.Context(), c, quick(0, 0, served{}))
 		wantClasses(t, r, map[measure.Class]int{measure.Good: 3000})
 		exact(t, "elapsed", r.Elapsed, 30)
-		exact(t, "reached", r.Reached, 100)
+		exact(t, "reached", r.RateActual, 100)
 		if r.Ended != "failed<1% is clear" {
 			t.Errorf("ended because %q", r.Ended)
 		}
 	})
 }
 
-// Ctrl-C cuts off what is in flight: all that were due in the last second.
+// Ctrl-C cuts off what is in flight: all that were scheduled in the last second.
 func TestFakeInterrupt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

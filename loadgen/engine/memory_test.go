@@ -44,9 +44,9 @@ func TestMemoryOfMeasurements(t *testing.T) {
 		if i == requests/10 {
 			first = heapInUse()
 		}
-		due := began.Add(time.Duration(i) * 5 * time.Millisecond)
-		n := &note{seq: i, request: kinds[i%2], due: due}
-		res := &vegeta.Result{Seq: i, Timestamp: due, Code: 200, Latency: measure.Seconds(2e-3 * math.Exp(0.25*r.NormFloat64()))}
+		scheduled := began.Add(time.Duration(i) * 5 * time.Millisecond)
+		n := &note{seq: i, request: kinds[i%2], scheduled: scheduled}
+		res := &vegeta.Result{Seq: i, Timestamp: scheduled, Code: 200, Latency: measure.Seconds(2e-3 * math.Exp(0.25*r.NormFloat64()))}
 		if i%100 == 0 {
 			res.Code = uint16(500 + r.IntN(5))
 		}

@@ -111,7 +111,7 @@ func TestRecordAndReplay(t *testing.T) {
 		a, _ := p.Next(i)
 		b, ok := q.Next(i)
 		if a != b || !ok {
-			t.Fatalf("request %d was due at %s, is due at %s, %v", i, a, b, ok)
+			t.Fatalf("request %d was scheduled at %s, is scheduled at %s, %v", i, a, b, ok)
 		}
 	}
 	if _, more := q.Next(n); more {

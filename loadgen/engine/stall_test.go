@@ -100,23 +100,23 @@ func pauseAt(p *os.Process, url string, began time.Time, at ...time.Duration) ([
 	return list, nil
 }
 
-// dueTimes returns when the requests of an attack are due.
-func dueTimes(t *testing.T, c Config) (due []time.Duration) {
+// dueTimes returns when the requests of an attack are scheduled.
+func dueTimes(t *testing.T, c Config) (scheduled []time.Duration) {
 	for p := pacerOf(t, c); ; {
-		at, more := p.Next(uint64(len(due)))
+		at, more := p.Next(uint64(len(scheduled)))
 		if !more {
-			return due
+			return scheduled
 		}
-		due = append(due, at)
+		scheduled = append(scheduled, at)
 	}
 }
 
 // gap returns a time after at when no request is on its way: one that a pause cuts off
 // would count as one of the pause.
-func gap(due []time.Duration, at time.Duration) time.Duration {
+func gap(scheduled []time.Duration, at time.Duration) time.Duration {
 	for i := 1; ; i++ {
-		if due[i-1] > at && due[i]-due[i-1] > 8*time.Millisecond {
-			return (due[i-1] + due[i]) / 2
+		if scheduled[i-1] > at && scheduled[i]-scheduled[i-1] > 8*time.Millisecond {
+			return (scheduled[i-1] + scheduled[i]) / 2
 		}
 	}
 }
@@ -128,16 +128,16 @@ func nearestRank(sorted []time.Duration, parts int) time.Duration {
 
 // responses returns what the response times are at least and at most if the service responds
 // at once but in the pauses, sorted; and the share of requests that no pause touches.
-func responses(due []time.Duration, pauses []pause) (least, most []time.Duration, untouched float64) {
-	least, most = make([]time.Duration, len(due)), make([]time.Duration, len(due))
-	for i, at := range due {
+func responses(scheduled []time.Duration, pauses []pause) (least, most []time.Duration, untouched float64) {
+	least, most = make([]time.Duration, len(scheduled)), make([]time.Duration, len(scheduled))
+	for i, at := range scheduled {
 		for _, s := range pauses {
 			if at >= s.from && at < s.to {
 				least[i], most[i] = max(s.resumed-at, 0), s.to-at
 			}
 		}
 		if most[i] == 0 {
-			untouched += 1 / float64(len(due))
+			untouched += 1 / float64(len(scheduled))
 		}
 	}
 	slices.Sort(least)
@@ -146,7 +146,7 @@ func responses(due []time.Duration, pauses []pause) (least, most []time.Duration
 }
 
 // A service that stands still for 1 s in every 10 s: the percentiles are those that
-// follow from when requests were due, whatever the arrivals, and also if the requests of
+// follow from when requests were scheduled, whatever the arrivals, and also if the requests of
 // a pause could not be sent because the workers were waiting.
 func TestStallsAlone(t *testing.T) {
 	if os.Getenv(alone) == "" {
@@ -203,9 +203,9 @@ const tolerance = 0.02
 // whether the machine was busy: then also requests outside of the pauses took longer than
 // what may be off, or were sent later. One that is too short is an error.
 func stallOnce(t *testing.T, c Config, service *os.Process, pausesAt ...time.Duration) (long string, busy bool, err error) {
-	due := dueTimes(t, c)
+	scheduled := dueTimes(t, c)
 	for i, at := range pausesAt {
-		pausesAt[i] = gap(due, at)
+		pausesAt[i] = gap(scheduled, at)
 	}
 	c.StartAt = time.Now().Add(100 * time.Millisecond)
 	var pauses []pause
@@ -219,11 +219,11 @@ func stallOnce(t *testing.T, c Config, service *os.Process, pausesAt ...time.Dur
 	if err := errors.Join(err, <-paused); err != nil {
 		return "", false, err
 	}
-	if r.Sent != len(due) || r.Classes[measure.Good] != r.Sent {
-		return "", false, fmt.Errorf("%d requests, %v, want %d, all good; errors %v", r.Sent, r.Classes, len(due), r.Errors)
+	if r.Sent != len(scheduled) || r.Classes[measure.Good] != r.Sent {
+		return "", false, fmt.Errorf("%d requests, %v, want %d, all good; errors %v", r.Sent, r.Classes, len(scheduled), r.Errors)
 	}
-	least, most, untouched := responses(due, pauses)
-	noise := max(r.Times("response").Quantile(untouched), r.Times("lag").Quantile(untouched))
+	least, most, untouched := responses(scheduled, pauses)
+	noise := max(r.Times("response").Quantile(untouched), r.Times("send_delay").Quantile(untouched))
 	for _, parts := range []int{95_000, 99_000, 99_900} {
 		got, from, to := r.Times("response").Quantile(float64(parts)/100_000), nearestRank(least, parts), nearestRank(most, parts)
 		text := fmt.Sprintf("p%g = %s, want %s to %s, ± 2%%; outside of the pauses the longest is %s", float64(parts)/1000, got, from, to, noise)
@@ -232,7 +232,7 @@ func stallOnce(t *testing.T, c Config, service *os.Process, pausesAt ...time.Dur
 		case float64(got) < (1-tolerance)*float64(from):
 			return "", false, errors.New(text)
 		case float64(got) > (1+tolerance)*float64(to):
-			long = fmt.Sprintf("%s; lag p99 %g s; invalid: %q", text, r.Lag.P99, r.Invalid)
+			long = fmt.Sprintf("%s; send delay p99 %g s; invalid: %q", text, r.SendDelay.P99, r.Invalid)
 			busy = busy || float64(noise) > tolerance*float64(to)
 		}
 	}

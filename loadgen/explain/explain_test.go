@@ -83,9 +83,9 @@ func TestSplit(t *testing.T) {
 		{40 * ms, 90 * ms, map[Part]float64{connectionPart: 30, firstBytePart: 10, bodyPart: 10}},
 		{0, 200 * ms, map[Part]float64{firstBytePart: 50}},
 	} {
-		g := []Request{{TraceID: "t", Response: 110 * ms, Lag: 4 * ms, Connected: tt.connected, FirstByte: tt.first}}
+		g := []Request{{TraceID: "t", Response: 110 * ms, SendDelay: 4 * ms, Connected: tt.connected, FirstByte: tt.first}}
 		list, _ := samples(g, map[string]fetched{"t": {spans: trace}})
-		tt.want[Part{"proxy", "server", "internal"}], tt.want[lagPart], tt.want[restPart] = 50, 4, 6
+		tt.want[Part{"proxy", "server", "internal"}], tt.want[sendDelayPart], tt.want[restPart] = 50, 4, 6
 		sum := 0.0
 		for p, got := range list[0].parts {
 			sum += 1000 * got
@@ -188,9 +188,9 @@ func testExplain(t *testing.T) {
 	g := Group{Scenario: "create"}
 	for i := range 40 {
 		id := fmt.Sprintf("%032x", i+1)
-		db, proxy, lag, rest := 5+i%3, 2, 0, 1
+		db, proxy, sendDelay, rest := 5+i%3, 2, 0, 1
 		if i < 20 {
-			db, proxy, lag, rest = db+150, proxy+19, 8, 4
+			db, proxy, sendDelay, rest = db+150, proxy+19, 8, 4
 		}
 		server := 1 + db
 		client := proxy + server
@@ -198,7 +198,7 @@ func testExplain(t *testing.T) {
 			at("c", "", "loadgen", "POST /albums", 0, client+1), at("p", "c", "proxy-service", "POST /albums", 1, client+1),
 			at("s", "p", "album-store", "POST /albums", 1+proxy, client+1), at("d", "s", "album-store", "INSERT albums", 2+proxy, client+1),
 		}
-		r := Request{TraceID: id, Lag: time.Duration(lag) * time.Millisecond, Response: time.Duration(lag+client+1+rest) * time.Millisecond}
+		r := Request{TraceID: id, SendDelay: time.Duration(sendDelay) * time.Millisecond, Response: time.Duration(sendDelay+client+1+rest) * time.Millisecond}
 		if i < 20 {
 			g.Slow = append(g.Slow, r)
 		} else {
@@ -215,16 +215,16 @@ func testExplain(t *testing.T) {
 		t.Errorf("a Jaeger without pages: %s", got)
 	}
 	began := time.Now()
-	answers := Explain(t.Context(), client, []Group{g, {Scenario: "none"}}, 8*time.Second)
-	a := answers[0]
-	if len(answers) != 2 || a.SlowFound != 19 || a.Found != 19 || a.Slow != 20 || a.Typical != 20 || a.Missing == "" || math.Abs(a.Difference-0.180) > 0.001 {
+	attributions := Explain(t.Context(), client, []Group{g, {Scenario: "none"}}, 8*time.Second)
+	a := attributions[0]
+	if len(attributions) != 2 || a.SlowFound != 19 || a.Found != 19 || a.Slow != 20 || a.Typical != 20 || a.Missing == "" || math.Abs(a.Difference-0.180) > 0.001 {
 		t.Errorf("%+v", a)
 	}
 	sum := 0.0
 	want := []struct {
 		name string
 		ms   float64
-	}{{"INSERT albums", 150}, {"POST /albums", 19}, {"sent late", 8}, {"outside of the trace", 3}}
+	}{{"INSERT albums", 150}, {"POST /albums", 19}, {"send delay", 8}, {"outside the trace", 3}}
 	for i, c := range a.Causes {
 		sum += c.Difference
 		if i < len(want) && (c.Name != want[i].name || math.Abs(1000*c.Difference-want[i].ms) > 0.5 || c.Low > c.Difference+1e-9 || c.High < c.Difference-1e-9) {
@@ -237,7 +237,7 @@ func testExplain(t *testing.T) {
 	if c := a.Causes[0]; c.Service != "album-store" || math.Abs(c.Share-150.0/180) > 0.01 || j.traces[c.TraceID] == nil {
 		t.Errorf("first cause %+v", c)
 	}
-	if b := answers[1]; b.Slow != 0 || len(b.Causes) != 0 {
+	if b := attributions[1]; b.Slow != 0 || len(b.Causes) != 0 {
 		t.Errorf("a group without requests: %+v", b)
 	}
 	// 39 traces are two requests a look. Nothing is asked for before it can be there, and
@@ -289,7 +289,7 @@ func TestNoTraces(t *testing.T) {
 	defer srv.Close()
 	g := Group{Scenario: "get", Slow: []Request{{TraceID: "1"}}, Typical: []Request{{TraceID: "2"}}}
 	a := Explain(t.Context(), Jaeger{srv.URL, srv.Client()}, []Group{g}, 10*time.Millisecond)[0]
-	if a.SlowFound != 0 || a.Found != 0 || a.Missing != "their traces did not come, or not completely" || len(a.Causes) != 0 {
+	if a.SlowFound != 0 || a.Found != 0 || a.Missing != "traces incomplete or not in Jaeger" || len(a.Causes) != 0 {
 		t.Errorf("%+v", a)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -35,11 +35,11 @@ func chartData(t *testing.T, page []byte) []byte {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	for _, name := range []string{"open", "at", "end", "asked", "classes", "p50", "p99", "max", "heat", "percentiles"} {
+	for _, name := range []string{"open", "at", "end", "rate_target", "classes", "p50", "p99", "max", "heat", "percentiles"} {
 		fmt.Fprintf(&b, "%s: %s\n", name, c[name])
 	}
 	if len(c) != 10 {
-		t.Errorf("the data has %d fields, and 10 are known", len(c))
+		t.Errorf("the data has %d fields, want 10", len(c))
 	}
 	return b.Bytes()
 }
@@ -59,8 +59,8 @@ func TestPageIsSelfContained(t *testing.T) {
 	const evil = `http://a/</script><script>throw 1</script><img src=x onerror=alert(1)>"'` + "`\u2028" + `<!--`
 	r := &Report{Target: evil, RunID: evil, Stages: evil, Model: "open", Ended: evil, FirstError: evil, Invalid: []string{evil}, Traces: "javascript:alert(1)//",
 		Errors: map[string]int{evil: 1}, Scenarios: []Row{{Name: evil}}, SLOs: []slo.Verdict{{SLO: evil, Text: evil}},
-		Slowest:   []Slow{{TraceID: "1", Scenario: evil}},
-		Explained: []explain.Answer{{Scenario: evil, Slow: 1, Missing: evil, Causes: []explain.Cause{{Part: explain.Part{Service: evil, Name: evil}, Share: 1, TraceID: evil}}}}}
+		Slowest:         []Slow{{TraceID: "1", Scenario: evil}},
+		TailAttribution: []explain.Attribution{{Scenario: evil, Slow: 1, Missing: evil, Causes: []explain.Cause{{Part: explain.Part{Service: evil, Name: evil}, Share: 1, TraceID: evil}}}}}
 	page := pageOf(t, r)
 	for _, tt := range []struct {
 		text string
@@ -84,7 +84,7 @@ func TestPageIsSelfContained(t *testing.T) {
 func TestPageOfBrokenHistogram(t *testing.T) {
 	t.Parallel()
 	r := &Report{Intervals: []Interval{{At: 3, HDR: "broken"}}}
-	if err := r.WriteHTML(io.Discard); err == nil || !strings.HasPrefix(err.Error(), "the histogram of the interval at 3 s cannot be read: ") {
+	if err := r.WriteHTML(io.Discard); err == nil || !strings.HasPrefix(err.Error(), "decode the histogram of the interval at 3 s: ") {
 		t.Errorf("a broken histogram: %v", err)
 	}
 }
@@ -167,7 +167,7 @@ func TestPageInBrowser(t *testing.T) {
 				for k, n := range i.Classes {
 					for range n {
 						m.Service.Add(time.Millisecond)
-						m.Lag.Add(10 * time.Microsecond)
+						m.SendDelay.Add(10 * time.Microsecond)
 						m.All.Add(measure.Classes[k], 0, time.Duration(1+m.Service.Count())*time.Millisecond)
 					}
 				}

@@ -48,7 +48,7 @@ func checkNumbers(t *testing.T, file []byte, suffix string, text []byte) {
 		if suffix == ".txt" {
 			c.generator()
 		}
-		c.spectrum(r.Times("response"))
+		c.histogram(r.Times("response"))
 		c.statuses()
 		c.errors()
 		c.objectives()
@@ -141,7 +141,7 @@ func (o object) shown(suffix, text string) (list []shownNumber) {
 	for _, s := range o.list("slowest") {
 		names = append(names, s.text("trace_id"))
 	}
-	for _, a := range o.list("explained") {
+	for _, a := range o.list("tail_attribution") {
 		for _, c := range a.list("causes") {
 			names = append(names, c.text("trace_id"))
 		}

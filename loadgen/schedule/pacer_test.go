@@ -18,7 +18,7 @@ func TestPace(t *testing.T) {
 		t.Errorf("Pace of the first = %s, %v, want 0, false", wait, stop)
 	}
 	began := p.began
-	// It holds the request back itself, until it is due and no shorter.
+	// It holds the request back itself, until it is scheduled and no shorter.
 	if wait, stop := p.Pace(time.Since(began), 5); wait != 0 || stop || time.Since(began) < 50*time.Millisecond {
 		t.Errorf("Pace of the sixth = %s, %v after %s, want 0, false after 50ms", wait, stop, time.Since(began))
 	}
@@ -39,7 +39,7 @@ func TestPaceEndsWithContext(t *testing.T) {
 	p.Pace(0, 0)
 	stopped := make(chan bool)
 	go func() {
-		_, stop := p.Pace(0, 3600) // due in an hour
+		_, stop := p.Pace(0, 3600) // scheduled in an hour
 		stopped <- stop
 	}()
 	cancel()
@@ -64,7 +64,7 @@ func TestPaceClosed(t *testing.T) {
 			t.Errorf("Pace(%s, %d) = %s, %v, want 0, %v", tt.elapsed, tt.hits, wait, stop, tt.stop)
 		}
 	}
-	if !p.DueAt(3).IsZero() {
-		t.Error("a request of the closed model is due")
+	if !p.ScheduledAt(3).IsZero() {
+		t.Error("a request of the closed model is scheduled")
 	}
 }

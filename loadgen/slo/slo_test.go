@@ -26,19 +26,19 @@ func TestParse(t *testing.T) {
 		}
 	}
 	for in, want := range map[string]string{
-		"":               `"" is not like p99<250ms, p99(get)<50ms or good>99.9%`,
-		"p99":            `"p99" is not like p99<250ms, p99(get)<50ms or good>99.9%`,
-		"p99<250":        `"p99<250" is not like p99<250ms, p99(get)<50ms or good>99.9%`,
-		"p99<=250ms":     `"p99<=250ms" is not like p99<250ms, p99(get)<50ms or good>99.9%`,
-		"p0<1s":          `"p0<1s": the percentile must be above 0 and up to 100`,
-		"p101<1s":        `"p101<1s": the percentile must be above 0 and up to 100`,
-		"p9.9.9<1s":      `"p9.9.9<1s": the percentile must be above 0 and up to 100`,
-		"p99>1s":         `"p99>1s": a response time must be below a duration, as in p99<250ms`,
-		"p99<0s":         `"p99<0s": a response time must be below a duration, as in p99<250ms`,
-		"p99<5%":         `"p99<5%": a response time must be below a duration, as in p99<250ms`,
-		"good>99ms":      `"good>99ms": the share must be from 0% to 100%`,
-		"good>101%":      `"good>101%": the share must be from 0% to 100%`,
-		"p99(fetch)<1ms": `"p99(fetch)<1ms": there is no scenario fetch`,
+		"":               `"" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
+		"p99":            `"p99" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
+		"p99<250":        `"p99<250" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
+		"p99<=250ms":     `"p99<=250ms" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
+		"p0<1s":          `"p0<1s": the percentile is out of range: above 0, up to 100`,
+		"p101<1s":        `"p101<1s": the percentile is out of range: above 0, up to 100`,
+		"p9.9.9<1s":      `"p9.9.9<1s": the percentile is out of range: above 0, up to 100`,
+		"p99>1s":         `"p99>1s": an SLO on response times is below a duration, as in p99<250ms`,
+		"p99<0s":         `"p99<0s": an SLO on response times is below a duration, as in p99<250ms`,
+		"p99<5%":         `"p99<5%": an SLO on response times is below a duration, as in p99<250ms`,
+		"good>99ms":      `"good>99ms": the share is out of range: 0% to 100%`,
+		"good>101%":      `"good>101%": the share is out of range: 0% to 100%`,
+		"p99(fetch)<1ms": `"p99(fetch)<1ms": unknown scenario fetch`,
 	} {
 		if _, err := Parse(in); err == nil || err.Error() != want {
 			t.Errorf("Parse(%q) = %v, want %s", in, err, want)
@@ -135,7 +135,7 @@ func TestClear(t *testing.T) {
 			var clear []int
 			for s := range 15 {
 				for i := range 100 {
-					r := measure.Request{Scenario: "get", Class: measure.Good, Status: 200, Due: time.Duration(s) * time.Second, Response: time.Millisecond, Service: time.Millisecond}
+					r := measure.Request{Scenario: "get", Class: measure.Good, Status: 200, Scheduled: time.Duration(s) * time.Second, Response: time.Millisecond, Service: time.Millisecond}
 					if i < tt.bad(s) {
 						r.Class, r.Status = measure.Failed, 500
 					}

@@ -21,14 +21,14 @@ func TestParseMix(t *testing.T) {
 		t.Errorf("ParseMix = %v, %v, want %v", got, err, want)
 	}
 	for _, tt := range []struct{ in, want string }{
-		{"", `"" is not scenario=weight with a scenario of bad, batch, create, delete, get, list, miss, page, stream, update`},
-		{"get", `"get" is not scenario=weight with a scenario of bad, batch, create, delete, get, list, miss, page, stream, update`},
-		{"fetch=1", `"fetch=1" is not scenario=weight with a scenario of bad, batch, create, delete, get, list, miss, page, stream, update`},
-		{"get=1,", `"" is not scenario=weight with a scenario of bad, batch, create, delete, get, list, miss, page, stream, update`},
-		{"get=-1", "the weight of get must be a number from 0 to 1000"},
-		{"get=1001", "the weight of get must be a number from 0 to 1000"},
-		{"get=1.5", "the weight of get must be a number from 0 to 1000"},
-		{"get=1,get=2", "get is named twice"},
+		{"", `"" is not scenario=weight; scenarios: bad, batch, create, delete, get, list, miss, page, stream, update`},
+		{"get", `"get" is not scenario=weight; scenarios: bad, batch, create, delete, get, list, miss, page, stream, update`},
+		{"fetch=1", `"fetch=1" is not scenario=weight; scenarios: bad, batch, create, delete, get, list, miss, page, stream, update`},
+		{"get=1,", `"" is not scenario=weight; scenarios: bad, batch, create, delete, get, list, miss, page, stream, update`},
+		{"get=-1", "the weight of get is out of range: 0 to 1000"},
+		{"get=1001", "the weight of get is out of range: 0 to 1000"},
+		{"get=1.5", "the weight of get is out of range: 0 to 1000"},
+		{"get=1,get=2", "duplicate scenario get"},
 		{"get=0,list=0", "all weights are 0"},
 	} {
 		if _, err := ParseMix(tt.in); err == nil || err.Error() != tt.want {
