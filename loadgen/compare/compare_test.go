@@ -28,9 +28,8 @@ func TestStudent(t *testing.T) {
 
 var update = flag.Bool("update", false, "rewrite testdata")
 
-// target makes up the blocks of one that answers in about 10 ms. A second is slower or
-// faster than another by wobble, and a request than another by spread, both as standard
-// deviations of the logarithm.
+// target generates blocks with response times around 10 ms. Wobble is the spread of seconds,
+// spread that of requests, both as standard deviations of the logarithm.
 type target struct {
 	rng            *rand.Rand
 	wobble, spread float64
@@ -70,7 +69,7 @@ func metric(t *testing.T, r *Result, name string) Metric {
 	return r.Metrics[i]
 }
 
-// Differences that are known are found, with their sign, in both designs.
+// Both designs detect known differences, with their sign.
 func TestKnownDifference(t *testing.T) {
 	t.Parallel()
 	failing := func(list []Block, by int) []Block {
@@ -113,7 +112,7 @@ func TestKnownDifference(t *testing.T) {
 	}
 }
 
-// The same blocks on both sides do not differ, and the answer does not vary.
+// Equal blocks on both sides are the same, deterministically.
 func TestIdentical(t *testing.T) {
 	t.Parallel()
 	tg := newTarget(2)
@@ -126,15 +125,15 @@ func TestIdentical(t *testing.T) {
 		}
 	}
 	if r.Verdict != Same {
-		t.Errorf("answer %s, want same", r.Verdict)
+		t.Errorf("verdict %s, want same", r.Verdict)
 	}
 	if again := sides(list, list).runs(); *again.Metrics[1].Found != *r.Metrics[1].Found {
 		t.Errorf("%+v, then %+v", r.Metrics[1].Found, again.Metrics[1].Found)
 	}
 }
 
-// Intervals hold what they promise: of two equal targets about 95% contain 0, and as
-// good as all comparisons find 20%. The smallest effect is found in about 80%.
+// Coverage and power: about 95% of the intervals of two equal targets contain 0, nearly all
+// comparisons detect 20%, about 80% detect the smallest effect.
 func TestCoverage(t *testing.T) {
 	t.Parallel()
 	const times, blocks = 200, 30
@@ -186,8 +185,7 @@ func TestCoverage(t *testing.T) {
 	}
 }
 
-// What drifts steadily hits both sides of a quad alike. Two runs, one after the other,
-// are told apart by it.
+// A linear drift affects both sides of a quad equally. Two consecutive runs differ by it.
 func TestDrift(t *testing.T) {
 	t.Parallel()
 	tg := newTarget(3)
@@ -210,7 +208,7 @@ func TestDrift(t *testing.T) {
 	}
 }
 
-// Where there is no ground for an interval there is none.
+// No interval without enough data.
 func TestNoInterval(t *testing.T) {
 	t.Parallel()
 	tg := newTarget(4)
@@ -218,11 +216,11 @@ func TestNoInterval(t *testing.T) {
 	small := tg
 	small.requests = 10
 	for _, tt := range []struct {
-		name   string
-		r      *Result
-		metric string
-		want   string
-		answer Verdict
+		name    string
+		r       *Result
+		metric  string
+		want    string
+		verdict Verdict
 	}{
 		{"few blocks", sides(tg.blocks(15, 1), tg.blocks(40, 3)).runs(), "p50", "too few blocks: 15 and 40; each run needs 16", Inconclusive},
 		{"no blocks", sides(nil, nil).runs(), "goodput", "too few blocks: 0 and 0; each run needs 16", Inconclusive},
@@ -233,8 +231,8 @@ func TestNoInterval(t *testing.T) {
 		{"little served by B", sides(tg.blocks(40, 1), append(slices.Clone(empty[1:]), tg.block(1))).runs(), "p50", "slowest 50% in too few bursts: effectively 39.5 blocks of A, 1.0 of B; 6 are needed", Regressed}, // in goodput
 	} {
 		m := metric(t, tt.r, tt.metric)
-		if tt.r.Verdict != tt.answer || m.Verdict != Inconclusive || m.Found != nil || m.NotFound != tt.want {
-			t.Errorf("%s: %s; %s %s, %+v, %q, want %s, inconclusive, none, %q", tt.name, tt.r.Verdict, m.Name, m.Verdict, m.Found, m.NotFound, tt.answer, tt.want)
+		if tt.r.Verdict != tt.verdict || m.Verdict != Inconclusive || m.Found != nil || m.NotFound != tt.want {
+			t.Errorf("%s: %s; %s %s, %+v, %q, want %s, inconclusive, none, %q", tt.name, tt.r.Verdict, m.Name, m.Verdict, m.Found, m.NotFound, tt.verdict, tt.want)
 		}
 		if err := tt.r.WriteJSON(io.Discard); err != nil {
 			t.Errorf("%s: %v", tt.name, err)
@@ -242,7 +240,7 @@ func TestNoInterval(t *testing.T) {
 	}
 }
 
-// A block counts by its length, and so does a request that comes many times.
+// Blocks are weighted by their duration, requests by their count.
 func TestWeights(t *testing.T) {
 	t.Parallel()
 	many := []Block{{Good: 100, Seconds: 1, Served: []Times{{1e6, 90}, {5e6, 10}}}, {Good: 50, Seconds: 0.5, Served: []Times{{1e6, 49}, {9e6, 1}}}}

@@ -11,7 +11,7 @@ import (
 	"soundcheck/loadgen/slo"
 )
 
-// written returns intervals as a report has them.
+// written returns intervals as in a report.
 func written(s *measure.Intervals) (list []report.Interval) {
 	for n, i := range s.List {
 		at := time.Duration(n) * s.Width
@@ -28,7 +28,7 @@ func written(s *measure.Intervals) (list []report.Interval) {
 	return list
 }
 
-// An interval counts as long as the plan was in it, and those without requests count too.
+// A block's duration is that of the plan within it. Intervals without requests count.
 func TestBlocks(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -13,8 +13,7 @@ import (
 	"time"
 )
 
-// A server that does not end its response headers is left after some of them. Headers
-// and a body that are long, and have an end, come as they are.
+// Endless response headers are cut off at the limit. Long headers and bodies are read completely.
 func TestLongHead(t *testing.T) {
 	t.Parallel()
 	header := "X: " + strings.Repeat("x", 1<<16) + "\r\n"

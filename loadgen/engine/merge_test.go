@@ -17,7 +17,7 @@ import (
 	"soundcheck/loadgen/report"
 )
 
-// written returns a report as it is read from a file.
+// written returns a report as read from a file.
 func written(t *testing.T, r *report.Report) *report.Report {
 	t.Helper()
 	dir := t.TempDir() + "/run"
@@ -34,8 +34,7 @@ func written(t *testing.T, r *report.Report) *report.Report {
 	return r
 }
 
-// Three processes send what one would have sent, each a third of it, and their
-// histograms add up to the last request.
+// Three shards send the same requests as one process. Their merged histograms have each request.
 func TestShardsAndMerge(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(albums())
@@ -57,7 +56,7 @@ func TestShardsAndMerge(t *testing.T) {
 			}
 			reports[i] = written(t, r)
 			if !r.StartedAt.Equal(start) || r.Planned != []uint64{67, 67, 66}[i] || math.Abs(r.RateTarget-200.0/3) > 1e-9 {
-				t.Errorf("shard %d began at %s, %d planned, %g/s asked", i, r.StartedAt, r.Planned, r.RateTarget)
+				t.Errorf("shard %d began at %s, %d planned, target rate %g/s", i, r.StartedAt, r.Planned, r.RateTarget)
 			}
 		})
 	}
@@ -79,7 +78,7 @@ func TestShardsAndMerge(t *testing.T) {
 	if want := (map[string]int{"get": 140, "list": 40, "create": 20}); !maps.Equal(counts, want) {
 		t.Errorf("scenarios %v, want %v", counts, want)
 	}
-	// The percentiles are those of all: as if one histogram had taken in each.
+	// Percentiles are those of one histogram of all requests.
 	want, longest := measure.NewTimes(), 0.0
 	for _, r := range reports {
 		for _, bar := range r.Times("response").HDR().Distribution() {
@@ -104,7 +103,7 @@ func TestShardsAndMerge(t *testing.T) {
 	for _, i := range m.Intervals {
 		sum += i.Classes[measure.Good]
 		if math.Abs(i.RateTarget-200) > 1e-6 {
-			t.Errorf("interval at %g: %g/s asked, want 200", i.At, i.RateTarget)
+			t.Errorf("interval at %g: target rate %g/s, want 200", i.At, i.RateTarget)
 		}
 	}
 	if sum != 200 {

@@ -22,7 +22,7 @@ import (
 	"soundcheck/loadgen/workload"
 )
 
-// seen is what a server was sent, by the number that the trace id tells.
+// seen has the requests at a server, by request number (from the trace id).
 type seen struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -43,7 +43,7 @@ func newSeen(h http.Handler) *seen {
 	return s
 }
 
-// of returns what was sent as the requests of a run, in order.
+// of returns the requests of a run, in order.
 func (s *seen) of(run string, n uint64) (list []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,8 +54,8 @@ func (s *seen) of(run string, n uint64) (list []string) {
 	return list
 }
 
-// A replay sends the same requests in the same order, also those that followed from
-// answers, at the same times; to another server, which has none of it.
+// A replay sends the same requests at the same times and in the same order, to another server too,
+// including requests that depended on responses.
 func TestRecordAndReplay(t *testing.T) {
 	t.Parallel()
 	first := newSeen(albums())
@@ -100,7 +100,7 @@ func TestRecordAndReplay(t *testing.T) {
 			t.Fatalf("request %d was %q, is %q again", i, want[i], got[i])
 		}
 	}
-	// The same times: those of the same seed's arrivals.
+	// The same times as the same seed's arrivals.
 	if err := again.Recording.Open(); err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestRecordAndReplay(t *testing.T) {
 	if _, more := q.Next(n); more {
 		t.Error("there is more to replay than was sent")
 	}
-	// -n ends a replay too.
+	// -n limits a replay too.
 	if again.Recording, err = workload.ReadRecording(path, 5); err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestRecordAndReplay(t *testing.T) {
 	}
 }
 
-// Trace ids follow from the run and the number, and no two are the same.
+// Trace ids depend on run id and request number, and are unique.
 func TestTraceIDs(t *testing.T) {
 	t.Parallel()
 	a, b := NewIDs("a"), NewIDs("b")
@@ -152,8 +152,7 @@ func TestTraceIDs(t *testing.T) {
 	}
 }
 
-// A share of the traces is sampled, and the server is told, also where no spans are
-// exported.
+// A share of the traces is sampled. traceparent has the decision, also without exported spans.
 func TestTraceSample(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -177,7 +176,7 @@ func TestTraceSample(t *testing.T) {
 	}
 }
 
-// A recording of the closed model can be sent again, as an open plan.
+// A recording of the closed model replays as an open plan.
 func TestRecordClosed(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(albums())

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// at builds traces: spans from one millisecond to another.
+// at builds a span from one millisecond to another.
 func at(id, parent, service, name string, from, to int) Span {
 	base := time.UnixMicro(1_700_000_000_000_000)
 	return Span{ID: id, Parent: parent, Service: service, Name: name, Kind: "internal",
@@ -70,7 +70,7 @@ func TestRoot(t *testing.T) {
 	}
 }
 
-// What the client span itself took is split by what the client saw.
+// The client span is split by the client's timing.
 func TestSplit(t *testing.T) {
 	t.Parallel()
 	ms := time.Millisecond
@@ -99,7 +99,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// jaeger serves traces in the form of Jaeger's API, of which more comes with each look.
+// jaeger is a fake Jaeger API whose traces grow with each query.
 type jaeger struct {
 	mu       sync.Mutex
 	traces   map[string][]Span
@@ -108,7 +108,7 @@ type jaeger struct {
 	requests []time.Time     // for traces
 }
 
-// RoundTrip implements http.RoundTripper, for a client without a network.
+// RoundTrip implements http.RoundTripper.
 func (j *jaeger) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, err
@@ -176,8 +176,8 @@ func (j *jaeger) look(id string) any {
 	return map[string]any{"traceID": id, "spans": out, "processes": processes}
 }
 
-// Traces with a known answer: slow requests lost 150 ms in the database, 19 in the
-// proxy, 8 before they were sent and 3 outside of their trace.
+// Traces with a known attribution: slow requests lost 150 ms in the database, 19 in the proxy, 8 by
+// send delay and 3 outside the trace.
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, testExplain)
@@ -240,8 +240,8 @@ func testExplain(t *testing.T) {
 	if b := attributions[1]; b.Slow != 0 || len(b.Causes) != 0 {
 		t.Errorf("a group without requests: %+v", b)
 	}
-	// 39 traces are two requests a look. Nothing is asked for before it can be there, and
-	// what does not come is asked for less and less often.
+	// 39 traces are two queries. There is no query before the first spans can arrive, and the
+	// interval between queries grows.
 	if n, first := len(j.requests), j.requests[0].Sub(began); n > 12 || first < settled-stable {
 		t.Errorf("%d requests, the first after %s, want 12 at most and none for %s", n, first, settled-stable)
 	}
@@ -271,8 +271,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// Where there is no Jaeger, or it knows nothing, it is said and takes no longer than
-// the patience.
+// Without Jaeger, or without traces, Explain reports it within patience.
 func TestNoTraces(t *testing.T) {
 	t.Parallel()
 	for name, h := range map[string]http.HandlerFunc{

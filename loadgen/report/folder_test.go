@@ -20,8 +20,8 @@ func mode(t *testing.T, path string) fs.FileMode {
 	return info.Mode().Perm()
 }
 
-// A file is there when all of it is, and report.json when all others are.
-func TestFilesAreWhole(t *testing.T) {
+// Files appear when they are complete, report.json last.
+func TestFilesAreComplete(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path, broken := filepath.Join(dir, "file"), errors.New("broken")
@@ -55,7 +55,7 @@ func TestFilesAreWhole(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(f.path, resultsFile)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%s before the end: %v", resultsFile, err)
 	}
-	// An interval that cannot be read makes the page fail, and with it the run.
+	// A broken interval makes the page and so the run fail.
 	if err := f.Finish(&Report{Intervals: []Interval{{HDR: "broken"}}}); err == nil {
 		t.Error("a broken interval is written")
 	}

@@ -23,7 +23,7 @@ import (
 
 var dataPattern = regexp.MustCompile(`(?s)<script type="application/json" id="data">(.*?)</script>`)
 
-// chartData returns the data of a page's charts, indented but for lists.
+// chartData returns the data of a page's charts, one key a line.
 func chartData(t *testing.T, page []byte) []byte {
 	t.Helper()
 	m := dataPattern.FindSubmatch(page)
@@ -53,7 +53,7 @@ func pageOf(t *testing.T, r *Report) string {
 	return b.String()
 }
 
-// Whatever a report holds, its page is the same three scripts, and asks for no other file.
+// With any content, a page has its three scripts and loads no other file.
 func TestPageIsSelfContained(t *testing.T) {
 	t.Parallel()
 	const evil = `http://a/</script><script>throw 1</script><img src=x onerror=alert(1)>"'` + "`\u2028" + `<!--`
@@ -89,7 +89,7 @@ func TestPageOfBrokenHistogram(t *testing.T) {
 	}
 }
 
-// Every served request is in the heat map, in a band that holds its time.
+// Each served request is in the heat map, in the band of its time.
 func TestHeat(t *testing.T) {
 	t.Parallel()
 	s := &measure.Intervals{Width: time.Second}
@@ -117,8 +117,7 @@ func TestHeat(t *testing.T) {
 	}
 }
 
-// probe tells whether a chart has pixels that are neither grey nor empty, takes the
-// cursor through its middle and notes what is said there.
+// probe checks for colored pixels of a chart, moves the cursor to its middle and reads the legend.
 const probe = `<script>setTimeout(() => {
   const charts = [...document.querySelectorAll(".chart")].filter(chart => chart.querySelector("canvas"));
   for (const chart of charts) {
@@ -137,8 +136,8 @@ const probe = `<script>setTimeout(() => {
 
 var drawnChart = regexp.MustCompile(`data-painted="true" data-hover="[^"]*\d[^"]*"`)
 
-// A browser draws every chart that there is something for, without an error. Not
-// parallel: a browser takes the processors that tests of timing need.
+// A browser draws each chart with data, without an error. Not parallel: a browser disturbs timing
+// tests.
 func TestPageInBrowser(t *testing.T) {
 	chromium := browsertest.Chromium(t)
 	one := &measure.Intervals{Width: time.Second}
@@ -191,7 +190,7 @@ func TestPageInBrowser(t *testing.T) {
 	}
 }
 
-// dump returns what a page has become when its scripts are through.
+// dump returns the DOM of a page after its scripts.
 func dump(t *testing.T, chromium, url string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

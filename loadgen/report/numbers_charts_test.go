@@ -33,7 +33,7 @@ func checkCharts(t *testing.T, r *Report, page []byte) {
 			end = c.At[i+1]
 		}
 		if c.At[i] != v.At || c.RateTarget[i] != v.RateTarget || end > v.At+v.Seconds {
-			t.Errorf("interval %d of charts begins at %v, ends at %v, asked %v; in report.json %+v", i, c.At[i], end, c.RateTarget[i], v)
+			t.Errorf("interval %d of charts begins at %v, ends at %v, target rate %v; in report.json %+v", i, c.At[i], end, c.RateTarget[i], v)
 		}
 		for _, k := range c.Classes {
 			if n := k.Rate[i] * (end - c.At[i]); math.Abs(n-float64(v.Classes[k.Class])) > 1e-3 {

@@ -83,8 +83,7 @@ func (c *numberCheck) times() {
 	}
 }
 
-// histogram compares the counts of the bands with the histogram, whose times differ by
-// 0.1% at most from those that were put into bands.
+// histogram compares the counts of the bands with the histogram, whose times are within 0.1%.
 func (c *numberCheck) histogram(h *measure.Times) {
 	c.t.Helper()
 	total, sum, end, bars := h.Count(), int64(0), 0.0, barsOf(h)
@@ -180,7 +179,7 @@ func (c *numberCheck) traces() {
 	}
 }
 
-// page is report.html: the tiles first, and the rest in its order.
+// page is report.html: tiles first, then the sections in order.
 func (c *numberCheck) page() {
 	c.t.Helper()
 	if list := c.j.list("slos"); len(list) > 0 {
@@ -194,7 +193,7 @@ func (c *numberCheck) page() {
 			c.is("violated", float64(violated), "")
 		}
 		if violated > 0 || len(list) > 1 {
-			c.is("objectives", float64(len(list)), "")
+			c.is("SLOs", float64(len(list)), "")
 		}
 		c.objectives()
 	}

@@ -33,11 +33,10 @@ type fixture struct {
 
 var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// wants are the statuses that scenarios expect.
+// wants are the expected statuses by scenario.
 var wants = map[string]int{"get": 200, "list": 200, "create": 201}
 
-// result takes in a request that was sent sendDelay after it was scheduled, and whose response ended
-// latency later, with a status or an error of some category.
+// result adds a request with a send delay, a service time, and a status or an error category.
 func (f *fixture) result(seq uint64, scenario string, sendDelay, latency time.Duration, code int, category string) {
 	o := Outcome{Expected: code == wants[scenario], Waited: sendDelay > time.Millisecond, Error: category}
 	scheduled := time.Duration(seq) * 10 * time.Millisecond
@@ -59,7 +58,7 @@ func (f *fixture) result(seq uint64, scenario string, sendDelay, latency time.Du
 	f.Add(o)
 }
 
-// steady is a plan with one rate.
+// steady is a plan with a constant rate.
 func steady(rate float64, d time.Duration) schedule.Plan {
 	return schedule.Plan{Stages: []schedule.Stage{{Duration: d, From: rate, To: rate}}, Arrivals: schedule.Constant}
 }
@@ -169,7 +168,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// golden compares what was written with a file of testdata.
+// golden compares an output with a file of testdata.
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
@@ -187,8 +186,7 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-// rewritten returns a report as it comes out of the files that it is written to and its
-// report.json, and checks those that are not reports.
+// rewritten writes a report to files and reads it back, and checks the other files.
 func rewritten(t *testing.T, r *Report) (again *Report, file []byte) {
 	t.Helper()
 	dir := t.TempDir()
@@ -241,7 +239,7 @@ func TestRateActual(t *testing.T) {
 		want     float64
 	}{
 		{"all in time", 1000, 9990 * time.Millisecond, 100}, // not 1000 in 9.99 s
-		{"all, the last sent late", 1000, 12500 * time.Millisecond, 80},
+		{"all, the last one delayed", 1000, 12500 * time.Millisecond, 80},
 		{"interrupted", 500, 5 * time.Second, 100},
 		{"none", 0, 0, 0},
 	} {

@@ -71,7 +71,7 @@ func FuzzParseStages(f *testing.F) {
 	})
 }
 
-func TestDue(t *testing.T) {
+func TestScheduledTime(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		rate float64
@@ -117,9 +117,8 @@ func TestPlanned(t *testing.T) {
 	}
 }
 
-// When requests are scheduled agrees with the area under the rate, for any plan: up to when
-// request n is scheduled there are n of them.
-func TestDueIsTheAreaUnderTheRate(t *testing.T) {
+// Scheduled times match the integral of the rate for any plan: n requests before request n.
+func TestScheduleMatchesRateIntegral(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(300) {
 		rng := rand.New(rand.NewPCG(seed, 0))
@@ -167,8 +166,7 @@ func TestDueIsTheAreaUnderTheRate(t *testing.T) {
 	}
 }
 
-// Poisson arrivals follow the rate on average, with gaps as exponential as they should
-// be, and are the same for the same seed.
+// Poisson arrivals have the mean rate and exponential gaps, and depend on the seed only.
 func TestPoisson(t *testing.T) {
 	t.Parallel()
 	arrivals := func(seed uint64) []time.Duration {
@@ -211,7 +209,7 @@ func TestPoisson(t *testing.T) {
 	}
 }
 
-// The rate that is asked for is that of what counts.
+// The average rate is that of the measured part.
 func TestAverageAfterWarmUp(t *testing.T) {
 	t.Parallel()
 	ramp := []Stage{{10 * time.Second, 0, 100}, {10 * time.Second, 100, 100}}
@@ -249,7 +247,7 @@ func TestParseRate(t *testing.T) {
 	}
 }
 
-// A plan that is made for a number of requests has them all, whatever the arrivals.
+// A plan for a number of requests has all of them, for any arrivals.
 func TestForRequests(t *testing.T) {
 	t.Parallel()
 	for _, a := range []Arrivals{Constant, Poisson} {

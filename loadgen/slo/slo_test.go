@@ -111,12 +111,12 @@ func TestLateAfter(t *testing.T) {
 		}
 	}
 	if got := LateAfter(slos(t, "good>99%"), "get"); got != 0 {
-		t.Errorf("late after %s without an objective about times", got)
+		t.Errorf("late after %s without a latency SLO", got)
 	}
 }
 
-// A cold start and a burst of failures are no verdict; a failure that lasts is. The same
-// goes for one scenario's.
+// A cold start or a burst of failures is no clear verdict; a lasting failure is. The same for a
+// scenario's SLO.
 func TestClear(t *testing.T) {
 	t.Parallel()
 	for _, objective := range []string{"good>99%", "good(get)>99%"} {
@@ -152,8 +152,8 @@ func TestClear(t *testing.T) {
 	}
 }
 
-// The interval of a share reaches exactly 0 or 1 where there was none or nothing else: a
-// step in which all went well passes, however many requests it had.
+// The interval of a share is exactly 0 or 1 at its end without hits or with hits only: a step
+// without failures passes, for any number of requests.
 func TestWilson(t *testing.T) {
 	t.Parallel()
 	for n := 1; n <= 20_000; n++ {
@@ -173,7 +173,7 @@ func TestWilson(t *testing.T) {
 	}
 }
 
-// What is all or nothing is met to the end, for any number of requests.
+// Bounds of 0% and 100% are met by none and all, for any number of requests.
 func TestSteadyOfPerfectSteps(t *testing.T) {
 	t.Parallel()
 	list := slos(t, "max<5s", "p100<5s", "failed<0%", "shed<0%", "good>100%")
@@ -188,8 +188,7 @@ func TestSteadyOfPerfectSteps(t *testing.T) {
 	}
 }
 
-// A share that is the bound itself is neither below nor above it, whatever its last digit
-// comes to.
+// A share equal to its bound is neither below nor above it, with any rounding error.
 func TestMeets(t *testing.T) {
 	t.Parallel()
 	for n := 1; n <= 2000; n++ {

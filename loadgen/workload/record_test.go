@@ -41,7 +41,7 @@ func TestReadRecording(t *testing.T) {
 	}
 }
 
-// A request that is missing is not passed over in silence.
+// A missing request is an error.
 func TestRecorderWithAGap(t *testing.T) {
 	t.Parallel()
 	r, err := NewRecorder(filepath.Join(t.TempDir(), "recording"), "run")
@@ -56,7 +56,7 @@ func TestRecorderWithAGap(t *testing.T) {
 	}
 }
 
-// The requests of a recording are for its owner only.
+// Only the owner can read a recording.
 func TestRecordingIsPrivate(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "requests")
