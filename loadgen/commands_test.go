@@ -97,8 +97,8 @@ func TestMerge(t *testing.T) {
 	if !strings.Contains(strings.Join(r.Invalid, "\n"), "after the first: use the same -start-at") {
 		t.Errorf("invalid because %q, want different start times", r.Invalid)
 	}
-	if again, err := report.Read(out); err != nil || again.Response != r.Response {
-		t.Errorf("written: %+v, %v", again, err)
+	if reread, err := report.Read(out); err != nil || reread.Response != r.Response {
+		t.Errorf("written: %+v, %v", reread, err)
 	}
 	for _, tt := range []struct {
 		args []string

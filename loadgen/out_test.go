@@ -40,8 +40,8 @@ func TestOut(t *testing.T) {
 	args := []string{"-rate", "500", "-duration", "200ms", "-slo", "good>99%", "-out", dir, "-url", tg.URL}
 	stdout, stderr, code := loadgen(t.Context(), args...)
 	wantDone(t, stdout, stderr, code)
-	if again, stderr, code := loadgen(t.Context(), "report", dir); again != stdout || code != 0 || stderr != "" {
-		t.Errorf("report: exit code %d, %s\n%s, want\n%s", code, stderr, again, stdout)
+	if reread, stderr, code := loadgen(t.Context(), "report", dir); reread != stdout || code != 0 || stderr != "" {
+		t.Errorf("report: exit code %d, %s\n%s, want\n%s", code, stderr, reread, stdout)
 	}
 	stdout, _, _ = loadgen(t.Context(), "report", "-format", "json", dir)
 	var short, long report.Report

@@ -193,9 +193,9 @@ func verdict(r *report.Report) (string, string) {
 	case len(r.Invalid) > 0:
 		return "invalid", r.Invalid[0]
 	case r.Violated() > 0:
-		return "violated", fmt.Sprintf("%d of %s not met", r.Violated(), plural(len(r.SLOs), "objective"))
+		return "violated", fmt.Sprintf("%d of %s violated", r.Violated(), plural(len(r.SLOs), "SLO"))
 	case len(r.SLOs) > 0:
-		return "met", plural(len(r.SLOs), "objective") + " met"
+		return "met", plural(len(r.SLOs), "SLO") + " met"
 	case bad > 0:
 		return "failed", fmt.Sprintf("%d of %s failed or shed", bad, plural(answered, "request"))
 	}

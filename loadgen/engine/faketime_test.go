@@ -177,7 +177,7 @@ func TestFakeQueue(t *testing.T) {
 		near(t, "send delay p99", r.SendDelay.P99, 9.89)
 		exact(t, "send delay max", r.SendDelay.Max, 9.99)
 		if len(r.Invalid) != 2 {
-			t.Errorf("invalid: %q, want that it was late, and why", r.Invalid)
+			t.Errorf("invalid: %q, want the p99 send delay as the reason", r.Invalid)
 		}
 	})
 }

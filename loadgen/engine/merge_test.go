@@ -109,8 +109,8 @@ func TestShardsAndMerge(t *testing.T) {
 	if sum != 200 {
 		t.Errorf("%d requests in intervals, want 200", sum)
 	}
-	if again := written(t, m); again.Response != m.Response || again.Sent != 200 {
-		t.Errorf("merged, written and read: %+v", again)
+	if reread := written(t, m); reread.Response != m.Response || reread.Sent != 200 {
+		t.Errorf("merged, written and read: %+v", reread)
 	}
 
 	for name, tt := range map[string]struct {

@@ -82,31 +82,31 @@ func TestRecordAndReplay(t *testing.T) {
 	if r.Classes[measure.Good] != r.Sent || n < 100 {
 		t.Fatalf("%d sent, %v", r.Sent, r.Classes)
 	}
-	again := c
-	again.RunID, again.URL, again.Recorder, again.Mix, again.Plan, again.Seed = "second", second.URL, nil, nil, schedule.Plan{}, 99
-	if again.Recording, err = workload.ReadRecording(path, 0); err != nil {
+	replay := c
+	replay.RunID, replay.URL, replay.Recorder, replay.Mix, replay.Plan, replay.Seed = "second", second.URL, nil, nil, schedule.Plan{}, 99
+	if replay.Recording, err = workload.ReadRecording(path, 0); err != nil {
 		t.Fatal(err)
 	}
-	if again.Recording.Replay().Requests != n || again.Recording.Targets() {
-		t.Errorf("%d planned, want %d", again.Recording.Replay().Requests, n)
+	if replay.Recording.Replay().Requests != n || replay.Recording.Targets() {
+		t.Errorf("%d planned, want %d", replay.Recording.Replay().Requests, n)
 	}
-	replayed := attackOnce(t, t.Context(), again)
+	replayed := attackOnce(t, t.Context(), replay)
 	if replayed.Classes[measure.Shed] != int(n) || len(replayed.Scenarios) != len(r.Scenarios) {
 		t.Errorf("replayed: %+v", replayed)
 	}
 	want, got := first.of("first", n), second.of("second", n)
 	for i := range want {
 		if want[i] == "" || got[i] != want[i] {
-			t.Fatalf("request %d was %q, is %q again", i, want[i], got[i])
+			t.Fatalf("request %d was %q, replayed as %q", i, want[i], got[i])
 		}
 	}
 	// The same times as the same seed's arrivals.
-	if err := again.Recording.Open(); err != nil {
+	if err := replay.Recording.Open(); err != nil {
 		t.Fatal(err)
 	}
-	defer again.Recording.Close()
-	again.Plan.Replay = again.Recording.Replay()
-	p, q := pacerOf(t, c), pacerOf(t, again)
+	defer replay.Recording.Close()
+	replay.Plan.Replay = replay.Recording.Replay()
+	p, q := pacerOf(t, c), pacerOf(t, replay)
 	for i := range n {
 		a, _ := p.Next(i)
 		b, ok := q.Next(i)
@@ -118,10 +118,10 @@ func TestRecordAndReplay(t *testing.T) {
 		t.Error("there is more to replay than was sent")
 	}
 	// -n limits a replay too.
-	if again.Recording, err = workload.ReadRecording(path, 5); err != nil {
+	if replay.Recording, err = workload.ReadRecording(path, 5); err != nil {
 		t.Fatal(err)
 	}
-	if r := attackOnce(t, t.Context(), again); r.Sent != 5 || r.Planned != 5 {
+	if r := attackOnce(t, t.Context(), replay); r.Sent != 5 || r.Planned != 5 {
 		t.Errorf("%d of %d sent, want 5", r.Sent, r.Planned)
 	}
 	if _, err := workload.NewRecorder(path, "x"); !os.IsExist(err) {

@@ -59,13 +59,13 @@ func TestCriticalPath(t *testing.T) {
 
 func TestRoot(t *testing.T) {
 	t.Parallel()
-	whole := []Span{at("2", "1", "b", "server", 10, 90), at("1", "", "a", "root", 0, 100)}
-	if r, ok := root(whole); r.ID != "1" || !ok {
+	complete := []Span{at("2", "1", "b", "server", 10, 90), at("1", "", "a", "root", 0, 100)}
+	if r, ok := root(complete); r.ID != "1" || !ok {
 		t.Errorf("root %v, %v", r, ok)
 	}
-	for name, trace := range map[string][]Span{"none": nil, "the root is missing": whole[:1], "one between is missing": append(whole, at("4", "3", "b", "query", 20, 30))} {
+	for name, trace := range map[string][]Span{"none": nil, "the root is missing": complete[:1], "one between is missing": append(complete, at("4", "3", "b", "query", 20, 30))} {
 		if _, ok := root(trace); ok {
-			t.Errorf("%s: whole", name)
+			t.Errorf("%s: complete", name)
 		}
 	}
 }

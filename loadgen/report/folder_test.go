@@ -35,7 +35,7 @@ func TestFilesAreComplete(t *testing.T) {
 		if list, err := os.ReadDir(dir); err != nil || len(list) != 1 || list[0].Name() != "file.part" {
 			t.Errorf("while it is written there are %v, %v", list, err)
 		}
-		_, err := io.WriteString(w, "whole")
+		_, err := io.WriteString(w, "complete")
 		return err
 	}); err != nil {
 		t.Error(err)
@@ -60,7 +60,7 @@ func TestFilesAreComplete(t *testing.T) {
 		t.Error("a broken interval is written")
 	}
 	if _, err := os.Stat(filepath.Join(f.path, reportFile)); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("%s of a run that is not whole: %v", reportFile, err)
+		t.Errorf("%s of a run that is not complete: %v", reportFile, err)
 	}
 	if got := mode(t, filepath.Join(f.path, resultsFile)); got != 0o600 {
 		t.Errorf("%s has mode %o, want 600", resultsFile, got)

@@ -154,13 +154,13 @@ func TestReport(t *testing.T) {
 					t.Errorf("writing to a full disk = %v, want %v", err, syscall.ENOSPC)
 				}
 			}
-			again, file := rewritten(t, r)
+			reread, file := rewritten(t, r)
 			for suffix, text := range written {
 				checkNumbers(t, file, suffix, text)
 			}
 			for suffix, want := range written {
 				var got bytes.Buffer
-				if err := formats[suffix](again, &got); err != nil || !bytes.Equal(got.Bytes(), want) {
+				if err := formats[suffix](reread, &got); err != nil || !bytes.Equal(got.Bytes(), want) {
 					t.Errorf("%s of the files: %v\n%s, want\n%s", suffix, err, got.Bytes(), want)
 				}
 			}
@@ -187,7 +187,7 @@ func golden(t *testing.T, name string, got []byte) {
 }
 
 // rewritten writes a report to files and reads it back, and checks the other files.
-func rewritten(t *testing.T, r *Report) (again *Report, file []byte) {
+func rewritten(t *testing.T, r *Report) (reread *Report, file []byte) {
 	t.Helper()
 	dir := t.TempDir()
 	f, err := NewFolder(dir, false)
@@ -197,7 +197,7 @@ func rewritten(t *testing.T, r *Report) (again *Report, file []byte) {
 	if err := f.Finish(r); err != nil {
 		t.Fatal(err)
 	}
-	if again, err = Read(dir); err != nil {
+	if reread, err = Read(dir); err != nil {
 		t.Fatal(err)
 	}
 	file, err = os.ReadFile(filepath.Join(dir, reportFile))
@@ -223,7 +223,7 @@ func rewritten(t *testing.T, r *Report) (again *Report, file []byte) {
 	if h, err := log.NextIntervalHistogram(); h != nil || err != nil {
 		t.Errorf("the log has more: %v, %v", h, err)
 	}
-	return again, file
+	return reread, file
 }
 
 type full struct{}
