@@ -31,8 +31,9 @@ var runID = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_.-]{0,99}$`)
 // runFiles are those of a run that are given away, with their types.
 var runFiles = map[string]string{
 	"report.json": "application/json", "report.txt": "text/plain; charset=utf-8", "report.html": "text/html; charset=utf-8",
-	"response.hgrm": "text/plain; charset=utf-8", "service.hgrm": "text/plain; charset=utf-8", "lag.hgrm": "text/plain; charset=utf-8",
-	"response.hlog": "text/plain; charset=utf-8", "service.hlog": "text/plain; charset=utf-8", "lag.hlog": "text/plain; charset=utf-8",
+	"response.hgrm": "text/plain; charset=utf-8", "service.hgrm": "text/plain; charset=utf-8", "send_delay.hgrm": "text/plain; charset=utf-8",
+	"response.hlog": "text/plain; charset=utf-8", "service.hlog": "text/plain; charset=utf-8", "send_delay.hlog": "text/plain; charset=utf-8",
+	"lag.hgrm": "text/plain; charset=utf-8", "lag.hlog": "text/plain; charset=utf-8", // of older runs
 }
 
 // reportPolicy is that of a run's page, which brings its scripts and styles along. It is
@@ -60,21 +61,21 @@ type listed struct {
 
 // run is one of the list.
 type run struct {
-	ID       string                `json:"id"`
-	Started  time.Time             `json:"started_at,omitzero"`
-	Target   string                `json:"target,omitempty"`
-	Plan     string                `json:"plan,omitempty"`
-	Elapsed  float64               `json:"elapsed,omitempty"` // s
-	Asked    float64               `json:"rate_asked,omitempty"`
-	Reached  float64               `json:"rate_reached,omitempty"`
-	Sent     int                   `json:"sent,omitempty"`
-	Classes  map[measure.Class]int `json:"classes,omitempty"`
-	P50      float64               `json:"p50,omitempty"` // s
-	P99      float64               `json:"p99,omitempty"`
-	Verdict  string                `json:"verdict"` // see verdict
-	Because  string                `json:"because,omitempty"`
-	Problem  string                `json:"problem,omitempty"` // why it cannot be read
-	Finished bool                  `json:"finished"`          // a report is there
+	ID         string                `json:"id"`
+	Started    time.Time             `json:"started_at,omitzero"`
+	Target     string                `json:"target,omitempty"`
+	Plan       string                `json:"plan,omitempty"`
+	Elapsed    float64               `json:"elapsed,omitempty"` // s
+	RateTarget float64               `json:"rate_target,omitempty"`
+	RateActual float64               `json:"rate_actual,omitempty"`
+	Sent       int                   `json:"sent,omitempty"`
+	Classes    map[measure.Class]int `json:"classes,omitempty"`
+	P50        float64               `json:"p50,omitempty"` // s
+	P99        float64               `json:"p99,omitempty"`
+	Verdict    string                `json:"verdict"` // see verdict
+	Because    string                `json:"because,omitempty"`
+	Problem    string                `json:"problem,omitempty"` // why it cannot be read
+	Finished   bool                  `json:"finished"`          // a report is there
 }
 
 func newRuns(c Config) *runs {
@@ -141,7 +142,7 @@ func (rs *runs) one(id string) run {
 	if err != nil {
 		l.run = run{ID: id, Started: begun(id), Verdict: "unreadable", Problem: err.Error(), Finished: true}
 	} else {
-		l.run = run{ID: id, Started: r.StartedAt, Target: r.Target, Plan: planOf(r), Elapsed: r.Elapsed, Asked: r.Asked, Reached: r.Reached,
+		l.run = run{ID: id, Started: r.StartedAt, Target: r.Target, Plan: planOf(r), Elapsed: r.Elapsed, RateTarget: r.RateTarget, RateActual: r.RateActual,
 			Sent: r.Sent, Classes: r.Classes, P50: r.Response.P50, P99: r.Response.P99, Finished: true}
 		l.Verdict, l.Because = verdict(r)
 	}
@@ -191,9 +192,9 @@ func verdict(r *report.Report) (string, string) {
 	case len(r.Invalid) > 0:
 		return "invalid", r.Invalid[0]
 	case r.Violated() > 0:
-		return "violated", fmt.Sprintf("%d of %s not met", r.Violated(), plural(len(r.SLOs), "objective"))
+		return "violated", fmt.Sprintf("%d of %s violated", r.Violated(), plural(len(r.SLOs), "SLO"))
 	case len(r.SLOs) > 0:
-		return "met", plural(len(r.SLOs), "objective") + " met"
+		return "met", plural(len(r.SLOs), "SLO") + " met"
 	case bad > 0:
 		return "failed", fmt.Sprintf("%d of %s failed or shed", bad, plural(answered, "request"))
 	}

@@ -38,15 +38,15 @@ export async function show(root, { query, signal, setQuery, title, go }) {
 
 function judgement({ result, summary }) {
   const value = (m, v) => (m.name === "goodput" ? withUnit(v, "reqps") : seconds(v));
-  return card(null, h("p", { class: "summary-line" }, badge(result.answer, answerStates[result.answer]), " ", result.invalid?.length ? "" : `${summary}.`),
+  return card(null, h("p", { class: "summary-line" }, badge(result.verdict, answerStates[result.verdict]), " ", result.invalid?.length ? "" : `${summary}.`),
     (result.invalid ?? []).map((reason) => problem(`The numbers cannot be trusted: ${reason}`)),
     (result.warnings ?? []).map((warning) => h("p", { class: "warning" }, warning)),
     h("div", { class: "metrics" }, result.metrics.map((m) => h("section", { class: "metric" },
-      h("div", { class: "head" }, h("h2", null, m.name), badge(m.answer, answerStates[m.answer])),
+      h("div", { class: "head" }, h("h2", null, m.name), badge(m.verdict, answerStates[m.verdict])),
       h("p", { class: "value" }, value(m, m.a), h("span", { class: "arrow" }, " → "), value(m, m.b)),
       m.found ? [interval(m, result.tolerance), h("p", { class: "note" }, found(m.found))]
         : h("p", { class: "note" }, `No confidence interval: ${m.not_found ?? "unknown reason"}`)))),
-    h("p", { class: "note" }, h("em", null, "same"), `: B is worse than A by at most ${withUnit(result.tolerance, "percentunit")}. `, result.drawn ? `Bootstrap resampling of ${result.drawn}.` : ""));
+    h("p", { class: "note" }, h("em", null, "same"), `: B is worse than A by at most ${withUnit(result.tolerance, "percentunit")}. `, result.resampled ? `Bootstrap resampling of ${result.resampled}.` : ""));
 }
 
 function found({ difference, low, high, smallest_effect: least }) {
@@ -63,7 +63,7 @@ function interval(m, tolerance) {
   return h("div", { class: "interval", role: "img", "aria-label": `${percent(low)} to ${percent(high)}` },
     h("span", { class: "allowed", style: { left: at(-tolerance), width: wide(2 * tolerance) } }),
     h("span", { class: "zero", style: { left: "50%" } }),
-    h("span", { class: `extent ${answerStates[m.answer] ?? ""}`, style: { left: at(low), width: wide(high - low) } }),
+    h("span", { class: `extent ${answerStates[m.verdict] ?? ""}`, style: { left: at(low), width: wide(high - low) } }),
     h("span", { class: "dot", style: { left: at(difference) } }));
 }
 
@@ -85,12 +85,12 @@ function sides(x, y, metrics) {
   text("Started", dateTime(Date.parse(p.started_at)), dateTime(Date.parse(q.started_at)));
   text("Target", p.target.replace("http://", ""), q.target.replace("http://", ""));
   text("Plan", plan(p), plan(q));
-  number("Target rate", p.rate_asked, q.rate_asked, (v) => (v ? withUnit(v, "reqps") : dash));
-  number("Actual rate", p.rate_reached, q.rate_reached, (v) => withUnit(v, "reqps"));
+  number("Target rate", p.rate_target, q.rate_target, (v) => (v ? withUnit(v, "reqps") : dash));
+  number("Actual rate", p.rate_actual, q.rate_actual, (v) => withUnit(v, "reqps"));
   number("Goodput", ...judged("goodput", p.goodput, q.goodput), (v) => withUnit(v, "reqps"));
   for (const [key, name] of [["p50", "p50"], ["p90", "p90"], ["p99", "p99"], ["p999", "p99.9"], ["max", "Max"]]) number(`${name} (served)`, ...judged(key, p.response_time[key], q.response_time[key]), seconds);
   number("p99 service time (all sent)", p.service_time.p99, q.service_time.p99, seconds);
-  number("p99 send delay (all sent)", p.lag.p99, q.lag.p99, seconds);
+  number("p99 send delay (all sent)", p.send_delay.p99, q.send_delay.p99, seconds);
   number("Requests sent", p.sent, q.sent, String);
   number("Requests served", p.response_time.count, q.response_time.count, String);
   for (const kind of ["good", "late", "shed", "failed"]) if (p.classes?.[kind] || q.classes?.[kind]) number(`Requests ${kind}`, p.classes?.[kind] ?? 0, q.classes?.[kind] ?? 0, String);

@@ -190,7 +190,7 @@ function latest(runs, lab) {
   return card("Latest runs", h("ul", { class: "plain runs" }, list.map((r) => h("li", null,
     r.finished ? h("a", { href: `/runs/${encodeURIComponent(r.id)}`, class: "mono" }, r.id) : h("span", { class: "mono" }, r.id),
     h("span", { class: "note", title: dateTime(Date.parse(r.started_at)) }, r.started_at ? `${age(r.started_at)} ago` : ""),
-    h("span", { class: "what" }, r.finished && r.sent ? `${withUnit(r.rate_reached, "reqps")}, p99 ${seconds(r.p99)}` : ""), h("span", { class: "verdicts" }, lossBadge(r), " ", verdictBadge(r))))),
+    h("span", { class: "what" }, r.finished && r.sent ? `${withUnit(r.rate_actual, "reqps")}, p99 ${seconds(r.p99)}` : ""), h("span", { class: "verdicts" }, lossBadge(r), " ", verdictBadge(r))))),
   h("p", { class: "after" }, h("a", { href: "/runs" }, "All runs")));
 }
 

@@ -45,7 +45,7 @@ function fillLinks(element, r, run, boards) {
 function tiles(r) {
   const c = r.classes ?? {}, completed = r.sent - r.cancelled, bad = (c.failed ?? 0) + (c.shed ?? 0), good = c.good ?? 0;
   return h("div", { class: "tiles" },
-    tile("Actual rate", withUnit(r.rate_reached, "reqps"), r.rate_asked ? `of ${withUnit(r.rate_asked, "reqps")} target` : plural(r.workers, "worker")),
+    tile("Actual rate", withUnit(r.rate_actual, "reqps"), r.rate_target ? `of ${withUnit(r.rate_target, "reqps")} target` : plural(r.workers, "worker")),
     tile("p50", seconds(r.response_time.p50), `response time, ${r.response_time.count} served`), tile("p99", seconds(r.response_time.p99), "1% took longer"),
     tile("Max", seconds(r.response_time.max), `p99.9 ${seconds(r.response_time.p999)}`),
     tile("Good", shares(good, completed)[0], `${good} of ${plural(completed, "request")}`, good === completed ? "good" : ""),
@@ -61,7 +61,7 @@ function overTime(r, signal) {
     curve("Response time", xs, [{ name: "p50", values: of((t) => t.p50), colour: "c1" }, { name: "p90", values: of((t) => t.p90), colour: "c4" }, { name: "p99", values: of((t) => t.p99), colour: "c2" }], { format: (v) => seconds(v, 2), signal, height: 220 }),
     h("h3", { class: "note" }, "Request rate"),
     curve("Request rate", xs, kinds.filter(([name]) => name === "good" || r.classes?.[name]).map(([name, key, colour]) =>
-      ({ name, values: list.map((i) => (i.classes?.[key] ?? 0) / i.seconds), colour })).concat(r.rate_asked ? [{ name: "target rate", values: list.map((i) => i.rate_asked), colour: "c8" }] : []),
+      ({ name, values: list.map((i) => (i.classes?.[key] ?? 0) / i.seconds), colour })).concat(r.rate_target ? [{ name: "target rate", values: list.map((i) => i.rate_target), colour: "c8" }] : []),
     { format: (v) => withUnit(v), signal, height: 170 }));
 }
 
@@ -74,7 +74,7 @@ function scenarios(r) {
   const line = (name, t, sent, served) => rows.push([name, String(sent), served, ...["p50", "p90", "p99", "p999", "max"].map((p) => (t.count ? seconds(t[p]) : "–")), ""]);
   line("all requests", r.response_time, r.sent - r.cancelled, String(r.response_time.count));
   line("service time (all sent)", r.service_time, r.service_time.count, "");
-  line("send delay (all sent)", r.lag, r.lag.count, "");
+  line("send delay (all sent)", r.send_delay, r.send_delay.count, "");
   return card("Response time by scenario", table([{ name: "" }, time("sent"), time("served"), time("p50"), time("p90"), time("p99"), time("p99.9"), time("max"), { name: "status codes" }], rows));
 }
 
@@ -84,12 +84,12 @@ function slowest(r) {
   if (!r.slowest?.length) return null;
   return card("Slowest requests", table([time("response time"), { name: "scenario" }, { name: "status" }, { name: "trace" }],
     r.slowest.map((s) => [seconds(s.response_time), s.scenario, s.status ? String(s.status) : "no response", s.trace_id ? traceLink(s.trace_id) : "not sampled"])),
-  r.lag?.count > 0 && h("p", { class: "note" }, `Response time starts when the request was scheduled, its trace when the request was sent: up to ${seconds(r.lag.max)} later in this run.`));
+  r.send_delay?.count > 0 && h("p", { class: "note" }, `Response time starts when the request was scheduled, its trace when the request was sent: up to ${seconds(r.send_delay.max)} later in this run.`));
 }
 
 function causes(r) {
-  if (!r.explained?.length) return null;
-  return card("Tail-latency attribution", r.explained.map((a) => h("div", { class: "reason" },
+  if (!r.tail_attribution?.length) return null;
+  return card("Tail-latency attribution", r.tail_attribution.map((a) => h("div", { class: "reason" },
     h("h3", null, a.scenario), h("p", { class: "note" }, `The ${a.slow} slowest requests took ${seconds(a.difference)} longer than ${a.typical} typical ones. Traces found: ${a.slow_found} of the slowest, ${a.typical_found} of the typical. ${a.missing ?? ""}`),
     causeTable(a.causes?.slice(0, shownCauses)),
     a.causes?.length > shownCauses && h("details", null, h("summary", { class: "note" }, plural(a.causes.length - shownCauses, "smaller cause")), causeTable(a.causes.slice(shownCauses))))));

@@ -71,7 +71,7 @@ function row(r, chosen, updateHint) {
     h("th", { scope: "row" }, usable ? h("a", { href: `/runs/${encodeURIComponent(r.id)}`, class: "mono", dataset: { key: r.id } }, r.id) : h("span", { class: "mono" }, r.id)),
     cell(2, r.started_at ? h("span", { title: dateTime(Date.parse(r.started_at)) }, `${age(r.started_at)} ago`) : "–"),
     cell(3, r.target?.replace("http://", "") ?? "", "mono"), cell(4, r.plan ?? "", "plan"),
-    cell(5, number(r.rate_asked ? [withUnit(r.rate_reached, "reqps"), Math.abs(r.rate_reached / r.rate_asked - 1) > 0.005 && h("div", { class: "note" }, `of ${withUnit(r.rate_asked, "reqps")}`)] : withUnit(r.rate_reached, "reqps")), "n"),
+    cell(5, number(r.rate_target ? [withUnit(r.rate_actual, "reqps"), Math.abs(r.rate_actual / r.rate_target - 1) > 0.005 && h("div", { class: "note" }, `of ${withUnit(r.rate_target, "reqps")}`)] : withUnit(r.rate_actual, "reqps")), "n"),
     cell(6, number(seconds(r.p50 ?? 0)), "n"), cell(7, number(seconds(r.p99 ?? 0)), "n"),
     cell(8, number(shares(served, Object.values(r.classes ?? {}).reduce((a, b) => a + b, 0))[0]), "n"),
     cell(9, [verdictBadge(r), " ", lossBadge(r), h("div", { class: "note reason" }, r.verdict === "unfinished" ? "running or interrupted" : r.verdict === "good" ? "" : r.because ?? r.problem)], "verdict"));
