@@ -305,7 +305,7 @@ func TestDashboardsWithoutPrometheus(t *testing.T) {
 				switch p.State {
 				case "error":
 					said++
-					if !strings.Contains(p.Text, "Prometheus does not run at http://127.0.0.1:1: is the lab up?") {
+					if !strings.Contains(p.Text, "Prometheus is down at http://127.0.0.1:1: is the lab up?") {
 						t.Errorf("panel %s says %q", p.ID, p.Text)
 					}
 				case "ok", "waiting": // text, and what is below the fold

@@ -1,11 +1,11 @@
-// Console shows the lab in a browser: its dashboards, traces, logs and load tests, and
-// which of its programs are up.
+// Console shows the lab in a browser: dashboards, traces, logs, load tests and
+// the state of its components.
 //
 //	go run ./console     # on http://127.0.0.1:3300, for the lab that make lab-up starts
 //
-// It keeps nothing: it asks Prometheus, Jaeger and the supervisor of the lab, and reads the
-// logs and the runs in the lab's state folder. On a second address, by default that where
-// Jaeger's page would be, it answers too.
+// It stores nothing: it queries Prometheus, Jaeger and the supervisor of the lab, and reads the
+// logs and the runs in the lab's state folder. On a second address, the port of
+// Jaeger's page, it serves the same pages.
 package main
 
 import (
@@ -42,14 +42,14 @@ type config struct {
 }
 
 func parse(args []string, getenv func(string) string, stdout io.Writer) (c config, err error) {
-	f := cli.NewFlags("console [flags]", "SOUNDCHECK_CONSOLE", "Shows the lab in a browser.")
-	f.StringVar(&c.addr, "addr", "127.0.0.1:3300", "listen on `host:port`")
-	f.StringVar(&c.tracesAddr, "traces-addr", "", "listen on this `host:port` too, and show the traces there first (none)")
+	f := cli.NewFlags("console [flags]", "SOUNDCHECK_CONSOLE", "Show the lab in a browser.")
+	f.StringVar(&c.addr, "addr", "127.0.0.1:3300", "listen address, `host:port`")
+	f.StringVar(&c.tracesAddr, "traces-addr", "", "second listen address, `host:port`, that opens the traces page (default none)")
 	prometheus := f.String("prometheus", "http://127.0.0.1:9090", "`URL` of Prometheus")
 	jaeger := f.String("jaeger", "http://127.0.0.1:16697", "`URL` of Jaeger's query API")
-	f.StringVar(&c.state, "state", ".lab", "`folder` of the lab's logs, runs and state")
-	containers := f.String("containers", "", "the lab runs in containers, and these are ready if their `name=URL`, separated by commas, answer (none: the supervisor of -state is asked)")
-	f.IntVar(&c.offset, "port-offset", 0, "this `number` was added to the ports of -containers (0 to 40000)")
+	f.StringVar(&c.state, "state", ".lab", "state `folder` of the lab")
+	containers := f.String("containers", "", "containers and their readiness probes, `name=URL`, comma-separated (default: a lab with a supervisor)")
+	f.IntVar(&c.offset, "port-offset", 0, "`number` added to the ports of -containers (0 to 40000)")
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return c, err
 	}
@@ -66,13 +66,13 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c confi
 	case c.addr == "":
 		return c, f.Errorf("-addr must not be empty")
 	case c.tracesAddr == c.addr && !strings.HasSuffix(c.addr, ":0"):
-		return c, f.Errorf("-traces-addr is that of -addr: %s", c.addr)
+		return c, f.Errorf("-traces-addr and -addr are the same: %s", c.addr)
 	case c.state == "":
 		return c, f.Errorf("-state must not be empty")
 	case c.offset < 0 || c.offset > plan.MaxOffset:
 		return c, f.Errorf("-port-offset %d is out of range: 0 to %d", c.offset, plan.MaxOffset)
 	case c.offset > 0 && *containers == "":
-		return c, f.Errorf("-port-offset is of -containers: a supervisor knows its own")
+		return c, f.Errorf("-port-offset needs -containers: a supervisor reports its own")
 	}
 	if *containers != "" {
 		for part := range strings.SplitSeq(*containers, ",") {
@@ -112,7 +112,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	logger := slog.New(slog.NewJSONHandler(stdout, nil))
 	servers, ctx := errgroup.WithContext(ctx)
-	// One for both addresses: it bounds what it does at a time.
+	// One handler for both addresses: its concurrency limits apply to both.
 	pages := server.New(server.Config{Prometheus: c.prometheus, Jaeger: c.jaeger, State: c.state, Containers: c.containers, PortOffset: c.offset})
 	serve := func(addr string, handler http.Handler) {
 		servers.Go(func() error {
@@ -127,5 +127,5 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	return servers.Wait()
 }
 
-// drainTimeout is how long requests that run at the end may take to finish.
+// drainTimeout is how long requests in flight may take at shutdown.
 const drainTimeout = 5 * time.Second

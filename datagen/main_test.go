@@ -201,7 +201,7 @@ func TestUnreachable(t *testing.T) {
 	if want := "created        0 of 1000 albums in "; !strings.HasPrefix(stdout, want) {
 		t.Errorf("stdout %q, want %q", stdout, want)
 	}
-	want := regexp.MustCompile(fmt.Sprintf(`^datagen: gave up after \S+ without an album: album store unavailable: Post "http://%s/albums": dial tcp %s: connect: connection refused\n`+
+	want := regexp.MustCompile(fmt.Sprintf(`^datagen: aborted after \S+ without an album: album store unavailable: Post "http://%s/albums": dial tcp %s: connect: connection refused\n`+
 		"start the lab with make lab-up, or name another service with -url\n$", regexp.QuoteMeta(addr), regexp.QuoteMeta(addr)))
 	if !want.MatchString(stderr) {
 		t.Errorf("stderr %q, want %s", stderr, want)
@@ -228,7 +228,7 @@ func TestStoreBehindProxyIsDown(t *testing.T) {
 		t.Errorf("exit code %d after %d requests, want 1 after some retries", code, n)
 	}
 	if !strings.Contains(stdout, " × album store unavailable: responded 502 Bad Gateway, first in trace ") ||
-		!strings.HasPrefix(stderr, "datagen: gave up after ") || !strings.Contains(stderr, " without an album: album store unavailable: responded 502 Bad Gateway") {
+		!strings.HasPrefix(stderr, "datagen: aborted after ") || !strings.Contains(stderr, " without an album: album store unavailable: responded 502 Bad Gateway") {
 		t.Errorf("stdout %q, stderr %q", stdout, stderr)
 	}
 }
@@ -285,7 +285,7 @@ func TestInterrupted(t *testing.T) {
 	if n := len(tg.created(t)); n < 30 || said > n || said < n-4 {
 		t.Errorf("%d albums were created, stdout says %q", n, stdout)
 	}
-	m := regexp.MustCompile(`^datagen: interrupted: (\d+) of 1000000 albums are there; go on with the same flags and -from (\d+) -n (\d+)\n$`).FindStringSubmatch(stderr)
+	m := regexp.MustCompile(`^datagen: interrupted: (\d+) of 1000000 albums are stored; resume with the same flags and -from (\d+) -n (\d+)\n$`).FindStringSubmatch(stderr)
 	if m == nil || m[1] != fmt.Sprint(said) || code != 1 {
 		t.Fatalf("exit code %d, stderr %q, want 1 and where to go on after %d", code, stderr, said)
 	}

@@ -116,23 +116,23 @@ func TestFile(t *testing.T) {
 		{"cut off", "", "-i " + cut, 1, 0, "", "unexpected EOF\nnothing was sent\n"},
 		{"not there", "", "-i " + filepath.Join(dir, "none.csv"), 1, 0, "", "no such file or directory\nnothing was sent\n"},
 		{"no gzip", "", "-i " + name("plain.csv.gz", "title,artist,price\n"), 1, 0, "", "gzip: invalid header\nnothing was sent\n"},
-		{"bad", "", "-i " + mixed, 1, 0, "", "mixed.ndjson: line 2: invalid: price: required field\nnothing was sent; -skip-bad leaves out what is no album\n"},
-		{"skipped", "", "-skip-bad -verify -i " + mixed, 0, 2, "\nskipped        1: they are no albums\nfailed         0\nverified       each of 2 albums", "mixed.ndjson: line 2: invalid: price: required field: left out\n"},
+		{"bad", "", "-i " + mixed, 1, 0, "", "mixed.ndjson: line 2: invalid: price: required field\nnothing was sent; -skip-bad skips invalid lines\n"},
+		{"skipped", "", "-skip-bad -verify -i " + mixed, 0, 2, "\nskipped        1: they are no albums\nfailed         0\nverified       each of 2 albums", "mixed.ndjson: line 2: invalid: price: required field: skipped\n"},
 		{"stdin", good + other, "-verify -i -", 0, 2, "created        2 albums in ", ""},
-		{"bad stdin", good + bad + other, "-i -", 1, 1, "created        1 albums in ", "datagen: -i -: line 2: invalid: price: required field\n1 of the albums that were read are there; -skip-bad leaves out what is no album\n"},
-		{"nothing left", "", "-skip-bad -i " + name("bad.ndjson", bad+bad), 1, 0, "", "bad.ndjson: there is no album in it from album 0 on: 2 were left out\nnothing was sent\n"},
-		{"nothing left of a part", "", "-skip-bad -from 1 -i " + name("part.ndjson", good+bad), 1, 0, "", "part.ndjson: there is no album in it from album 1 on: 1 were left out\nnothing was sent\n"},
-		{"nothing left in stdin", bad, "-skip-bad -i -", 1, 0, "created        0 albums", "-i -: there is no album in it from album 0 on: 1 were left out\n0 of the albums that were read are there\n"},
-		{"quote in CSV", "", "-skip-bad -i " + name("quote.csv", "title,artist,price\nBlue Train,John Coltrane,1\nThe 12\" Mixes,X,3.50\nNaima,John Coltrane,1\n"), 0, 2, "\nskipped        1:", "quote.csv: line 3: bare \" in non-quoted-field in column 7: left out\n"},
-		{"Latin-1", "", "-i " + name("latin1.ndjson", good+"{\"title\":\"Caf\xe9\",\"artist\":\"ab\",\"price\":1}\n"), 1, 0, "", "latin1.ndjson: line 2: invalid: it is not valid UTF-8: byte 0xe9 at offset 13\nnothing was sent; -skip-bad leaves out what is no album\n"},
+		{"bad stdin", good + bad + other, "-i -", 1, 1, "created        1 albums in ", "datagen: -i -: line 2: invalid: price: required field\n1 of the albums that were read are stored; -skip-bad skips invalid lines\n"},
+		{"nothing left", "", "-skip-bad -i " + name("bad.ndjson", bad+bad), 1, 0, "", "bad.ndjson: no valid album from album 0 on: 2 skipped\nnothing was sent\n"},
+		{"nothing left of a part", "", "-skip-bad -from 1 -i " + name("part.ndjson", good+bad), 1, 0, "", "part.ndjson: no valid album from album 1 on: 1 skipped\nnothing was sent\n"},
+		{"nothing left in stdin", bad, "-skip-bad -i -", 1, 0, "created        0 albums", "-i -: no valid album from album 0 on: 1 skipped\n0 of the albums that were read are stored\n"},
+		{"quote in CSV", "", "-skip-bad -i " + name("quote.csv", "title,artist,price\nBlue Train,John Coltrane,1\nThe 12\" Mixes,X,3.50\nNaima,John Coltrane,1\n"), 0, 2, "\nskipped        1:", "quote.csv: line 3: bare \" in non-quoted-field in column 7: skipped\n"},
+		{"Latin-1", "", "-i " + name("latin1.ndjson", good+"{\"title\":\"Caf\xe9\",\"artist\":\"ab\",\"price\":1}\n"), 1, 0, "", "latin1.ndjson: line 2: invalid: it is not valid UTF-8: byte 0xe9 at offset 13\nnothing was sent; -skip-bad skips invalid lines\n"},
 		{"cut NDJSON", "", "-skip-bad -i " + cutNDJSON, 1, 0, "", "unexpected EOF\nnothing was sent\n"},
-		{"skipped in stdin", good + bad + other, "-skip-bad -i -", 0, 2, "created        2 albums in ", "line 2: invalid: price: required field: left out\n"},
+		{"skipped in stdin", good + bad + other, "-skip-bad -i -", 0, 2, "created        2 albums in ", "line 2: invalid: price: required field: skipped\n"},
 		{"the same album twice", good + good, "-verify -i -", 0, 2, "each of 2 albums is there once", ""},
 		{"an array", "", "-i " + name("a.json", "["+good+","+other+"]"), 0, 2, "created        2 of 2", ""},
 		{"empty", "", "-i " + name("empty.ndjson", "\n"), 1, 0, "", "empty.ndjson: it has no albums\nnothing was sent\n"},
 		{"too few", "", "-n 3 -i " + name("few.ndjson", good+other), 1, 0, "", "few.ndjson: it has 2 albums from album 0 on, and -n is 3\nnothing was sent\n"},
-		{"too few in stdin", good + other, "-n 3 -i -", 1, 2, "created        2 of 3", "-i -: it has 2 albums from album 0 on, and -n is 3\n2 of 3 albums are there\n"},
-		{"no file", "", "-i " + pipe, 1, 0, "", "pipe.ndjson is no regular file: a pipe is read with -i -\nnothing was sent\n"},
+		{"too few in stdin", good + other, "-n 3 -i -", 1, 2, "created        2 of 3", "-i -: it has 2 albums from album 0 on, and -n is 3\n2 of 3 albums are stored\n"},
+		{"no file", "", "-i " + pipe, 1, 0, "", "pipe.ndjson is not a regular file: use -i - for a pipe\nnothing was sent\n"},
 		{"ids", "", "-i " + name("ids.csv", "id,title,artist,price\n77,Naima,John Coltrane,9.99\n77,Naima,John Coltrane,8.99\n"), 1, 1, "1 × an album with this id exists", "datagen: 1 albums failed\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -187,7 +187,7 @@ func TestInterruptedPipe(t *testing.T) {
 	go fmt.Fprintln(w, `{"title":"Naima","artist":"John Coltrane","price":9.99}`)
 	var out, errs bytes.Buffer
 	err := run(ctx, []string{"-i", "-", "-url", tg.URL}, func(string) string { return "" }, r, &out, &errs)
-	if err == nil || err.Error() != "interrupted: 1 of the albums that were read are there; go on with the same flags and -from 1" {
+	if err == nil || err.Error() != "interrupted: 1 of the albums that were read are stored; resume with the same flags and -from 1" {
 		t.Errorf("run = %v\n%s", err, &out)
 	}
 }
@@ -200,7 +200,7 @@ func TestFull(t *testing.T) {
 	memory.Max = 50
 	tg := newTarget(t, memory)
 	stdout, stderr, code := datagen(t.Context(), "-n", "1000000", "-url", tg.URL)
-	if n := tg.requests(); code != 1 || n > 100 || !strings.Contains(stderr, "datagen: gave up: album store is full\n50 of 1000000 albums are there; go on with the same flags and -from ") {
+	if n := tg.requests(); code != 1 || n > 100 || !strings.Contains(stderr, "datagen: aborted: album store is full\n50 of 1000000 albums are stored; resume with the same flags and -from ") {
 		t.Errorf("exit code %d after %d requests\n%s%s", code, n, stdout, stderr)
 	}
 	again := album.NewMemory()

@@ -55,13 +55,13 @@ func TestUsage(t *testing.T) {
 		"offset negative":    {[]string{"up", "-port-offset", "-1"}, 2, "", "-port-offset -1 is out of range"},
 		"offset no number":   {[]string{"up", "-port-offset", "a"}, 2, "", "port-offset"},
 		"database":           {[]string{"up", "-db", "mysql://x"}, 2, "", "-db must be memory, sqlite:PATH or postgres://…"},
-		"fresh elsewhere":    {[]string{"up", "-fresh", "-db", "postgres://me:secret@h/d"}, 2, "", "-fresh does not empty postgres://me@h/d"},
+		"fresh elsewhere":    {[]string{"up", "-fresh", "-db", "postgres://me:secret@h/d"}, 2, "", "-fresh cannot empty the external database postgres://me@h/d"},
 		"store no URL":       {[]string{"up", "-store", "localhost:9080"}, 2, "", `-store: "localhost:9080" is not an http:// or https:// URL`},
 		"store named twice":  {[]string{"up", "-store", "http://a:1,http://a:1/"}, 2, "", `-store: "http://a:1/" is named twice`},
 		"store and db":       {[]string{"up", "-store", "http://a:1", "-db", "memory"}, 2, "", "-store and -db exclude each other"},
 		"store is proxy":     {[]string{"up", "-port-offset", "5", "-store", "http://127.0.0.1:9075/"}, 2, "", "-store: http://127.0.0.1:9075 is the lab's own proxy"},
 		"store is localhost": {[]string{"up", "-store", "http://a:1,http://LocalHost:9070"}, 2, "", "-store: http://LocalHost:9070 is the lab's own proxy"},
-		"fresh store":        {[]string{"up", "-fresh", "-store", "http://a:1,http://b:2"}, 2, "", "-fresh does not empty the album store at http://a:1,http://b:2"},
+		"fresh store":        {[]string{"up", "-fresh", "-store", "http://a:1,http://b:2"}, 2, "", "-fresh cannot empty the external album store at http://a:1,http://b:2"},
 		"up argument":        {[]string{"up", "now"}, 2, "", `"now"`},
 		"down argument":      {[]string{"down", "now"}, 2, "", `"now"`},
 		"log lines":          {[]string{"logs", "-n", "-1"}, 2, "", "-n -1 is out of range: 0 to 100000"},
@@ -76,7 +76,7 @@ func TestUsage(t *testing.T) {
 		"verify rate":        {[]string{"verify", "-rate", "0.5"}, 2, "", "-rate 0.5 is out of range: 1 to 1000"},
 		"verify no rate":     {[]string{"verify", "-rate", "NaN"}, 2, "", "-rate NaN is out of range"},
 		"verify duration":    {[]string{"verify", "-duration", "9s"}, 2, "", "-duration 9s is out of range: 10s to 10m"},
-		"verify too few":     {[]string{"verify", "-rate", "9", "-duration", "11s"}, 2, "", "-rate 9 for -duration 11s are less than 100 requests"},
+		"verify too few":     {[]string{"verify", "-rate", "9", "-duration", "11s"}, 2, "", "-rate 9 for -duration 11s is less than 100 requests"},
 		"verify patience":    {[]string{"verify", "-patience", "1h"}, 2, "", "-patience 1h0m0s is out of range: 1s to 10m"},
 		"verify series":      {[]string{"verify", "-max-series", "0"}, 2, "", "-max-series 0 is out of range: 1 to 10000000"},
 		"verify all series":  {[]string{"verify", "-max-total-series", "-1"}, 2, "", "-max-total-series -1 is out of range"},
@@ -210,7 +210,7 @@ func TestSmoke(t *testing.T) {
 	t.Cleanup(yes.Close)
 	// The good way is in the end-to-end test. A service that always says yes is found out.
 	stdout, stderr, code := lab(t.Context(), "smoke", "-url", yes.URL+"/")
-	if code != 1 || !strings.HasSuffix(stderr, "5 of 10 answers were wrong\n") || strings.Count(stdout, "WRONG, want ") != 5 ||
+	if code != 1 || !strings.HasSuffix(stderr, "5 of 10 responses were wrong\n") || strings.Count(stdout, "WRONG, want ") != 5 ||
 		!strings.Contains(stdout, " 3  GET  /albums/X \n    200 OK: WRONG, want [400]\n      {\n") {
 		t.Errorf("code %d, stderr %q, stdout\n%s", code, stderr, stdout)
 	}

@@ -70,8 +70,8 @@ func TestProgram(t *testing.T) {
 	if err := b.Prepare(t.Context(), []string{"prepare"}); err == nil || !strings.HasPrefix(err.Error(), "build labtool: ") || !strings.Contains(err.Error(), "; see ") {
 		t.Errorf("a program that does not compile: %v", err)
 	}
-	if err := b.Prepare(t.Context(), []string{"grafana"}); err == nil || err.Error() != "the image of grafana cannot be built here" {
-		t.Errorf("an image of somebody else's: %v", err)
+	if err := b.Prepare(t.Context(), []string{"grafana"}); err == nil || err.Error() != "cannot build the image of grafana here" {
+		t.Errorf("an image of another project: %v", err)
 	}
 }
 
@@ -104,9 +104,9 @@ func TestCan(t *testing.T) {
 		want     string
 	}{
 		{all, "linux/amd64", false, ""},
-		{machine{"linux/amd64", false, true}, "linux/amd64", false, "needs root, once: sudo sh /r/build.sh /s/root.tar; or use the official images"},
-		{machine{"linux/amd64", true, false}, "linux/amd64", false, "install it first (Debian, Ubuntu: sudo apt-get install debootstrap); or "},
-		{machine{"linux/amd64", false, false}, "linux/amd64", false, "install it first"},
+		{machine{"linux/amd64", false, true}, "linux/amd64", false, "needs root, once: sudo sh /r/build.sh /s/root.tar; or use official images"},
+		{machine{"linux/amd64", true, false}, "linux/amd64", false, "install it (Debian, Ubuntu: sudo apt-get install debootstrap), or use "},
+		{machine{"linux/amd64", false, false}, "linux/amd64", false, "install it (Debian"},
 		{machine{"linux/amd64", false, false}, "linux/amd64", true, ""},
 		{all, "linux/arm64", true, "on the engine's platform linux/arm64, but this machine is linux/amd64: "},
 		{machine{"darwin/arm64", false, false}, "linux/arm64", false, "needs Linux: "},
@@ -181,7 +181,7 @@ func TestPostgres(t *testing.T) {
 func TestPostgresIsFirst(t *testing.T) {
 	b := newBuilder(t, "exit 1")
 	b.Programs.Platform = "linux/none"
-	if err := b.Prepare(t.Context(), []string{"prepare", "postgres"}); err == nil || !strings.HasPrefix(err.Error(), "-images local makes PostgreSQL's image with debootstrap") {
+	if err := b.Prepare(t.Context(), []string{"prepare", "postgres"}); err == nil || !strings.HasPrefix(err.Error(), "-images local builds PostgreSQL's image with debootstrap") {
 		t.Errorf("%v", err)
 	}
 	if _, err := os.Stat(b.Programs.Bin); err == nil {

@@ -103,7 +103,7 @@ func TestPrepareSecrets(t *testing.T) {
 		t.Skip("only root gives files away")
 	}
 	dir := t.TempDir()
-	for _, want := range []string{"a password was made", "the password is there"} {
+	for _, want := range []string{"password created", "password exists"} {
 		if out, stderr, code := call(t, "prepare", t.TempDir(), "secrets="+dir); code != 0 || !strings.Contains(out, want) {
 			t.Fatalf("%q, %q, %d; want %q", out, stderr, code, want)
 		}

@@ -50,7 +50,7 @@ func TestDashboardsAreServed(t *testing.T) {
 			t.Errorf("%s: Content-Type = %q", d.UID, ct)
 		}
 	}
-	if w := askFor(t, h, "/-/dashboards/none"); w.Code != 404 || !strings.Contains(w.Body.String(), `there is no dashboard \"none\"`) {
+	if w := askFor(t, h, "/-/dashboards/none"); w.Code != 404 || !strings.Contains(w.Body.String(), `no dashboard \"none\"`) {
 		t.Errorf("unknown uid: %d %s", w.Code, w.Body)
 	}
 }
@@ -62,8 +62,8 @@ func TestBrokenDashboardsSaySo(t *testing.T) {
 		want  string
 	}{
 		"no JSON":  {fstest.MapFS{"a.json": {Data: []byte(`{`)}}, "parse the dashboard a.json"},
-		"no uid":   {fstest.MapFS{"a.json": {Data: []byte(`{}`)}}, "the dashboard a.json has no uid of its own"},
-		"same uid": {fstest.MapFS{"a.json": {Data: []byte(`{"uid":"x"}`)}, "b.json": {Data: []byte(`{"uid":"x"}`)}}, "the dashboard b.json has no uid of its own"},
+		"no uid":   {fstest.MapFS{"a.json": {Data: []byte(`{}`)}}, "dashboard a.json: missing or duplicate uid"},
+		"same uid": {fstest.MapFS{"a.json": {Data: []byte(`{"uid":"x"}`)}, "b.json": {Data: []byte(`{"uid":"x"}`)}}, "dashboard b.json: missing or duplicate uid"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -38,7 +38,7 @@ func labOf(t *testing.T, status string) string {
 	return dir
 }
 
-func faultsNow(t *testing.T, h http.Handler, method string) (a faultsAnswer) {
+func faultsNow(t *testing.T, h http.Handler, method string) (a faultsResponse) {
 	t.Helper()
 	resp, body := do(t, h, method, "/-/faults", "")
 	if err := json.Unmarshal([]byte(body), &a); err != nil || resp.StatusCode != http.StatusOK {
@@ -140,7 +140,7 @@ func TestFaultsOfContainers(t *testing.T) {
 	}
 	c := Config{Prometheus: at, PortOffset: 7, Containers: []Container{{"album-store-1", "x"}, {"album-store-2", "x"}, {"proxy-service", "x"}}}
 	a := faultsNow(t, console(t, c), http.MethodGet)
-	if want := (faultsAnswer{Services: []faulty{{Service: "album-store", Faults: []string{"error", "stall"}, Containers: []string{"album-store-1", "album-store-2"}}}, PortOffset: 7}); !reflect.DeepEqual(a, want) {
+	if want := (faultsResponse{Services: []faulty{{Service: "album-store", Faults: []string{"error", "stall"}, Containers: []string{"album-store-1", "album-store-2"}}}, PortOffset: 7}); !reflect.DeepEqual(a, want) {
 		t.Errorf("%+v, want %+v", a, want)
 	}
 	if resp, body := do(t, console(t, c), http.MethodDelete, "/-/faults", ""); resp.StatusCode != http.StatusConflict {

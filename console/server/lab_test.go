@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-func askLab(t *testing.T, h http.Handler) (a labAnswer) {
+func askLab(t *testing.T, h http.Handler) (a labResponse) {
 	t.Helper()
 	resp, body := do(t, h, http.MethodGet, "/-/lab", "")
 	if err := json.Unmarshal([]byte(body), &a); err != nil || resp.StatusCode != http.StatusOK {
@@ -65,7 +65,7 @@ func TestLab(t *testing.T) {
 		t.Errorf("a state that cannot be read: %+v", a)
 	}
 	hold(t, dir)
-	if a := askLab(t, h); a.Phase != "silent" || !strings.Contains(a.Detail, "does not answer") {
+	if a := askLab(t, h); a.Phase != "silent" || !strings.Contains(a.Detail, "does not respond") {
 		t.Errorf("a supervisor that does not answer: %+v", a)
 	}
 	l, err := net.Listen("unix", filepath.Join(dir, "lab.sock"))

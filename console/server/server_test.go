@@ -200,7 +200,7 @@ func TestBackendAway(t *testing.T) {
 	for path, who := range map[string]string{"/api/services": "Jaeger", "/-/prometheus/api/v1/query?query=up": "Prometheus"} {
 		resp, body := do(t, h, http.MethodGet, path, "")
 		var answer struct{ Error string }
-		if err := json.Unmarshal([]byte(body), &answer); err != nil || resp.StatusCode != http.StatusBadGateway || !strings.HasPrefix(answer.Error, who+" does not run at "+away.String()) || !strings.Contains(answer.Error, "make lab-up") {
+		if err := json.Unmarshal([]byte(body), &answer); err != nil || resp.StatusCode != http.StatusBadGateway || !strings.HasPrefix(answer.Error, who+" is down at "+away.String()) || !strings.Contains(answer.Error, "make lab-up") {
 			t.Errorf("%s = %d %s", path, resp.StatusCode, body)
 		}
 	}

@@ -34,7 +34,7 @@ func Create(ctx context.Context, name string, f Format, compressed bool, a Album
 	part := name + ".part"
 	file, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("%s is there: another datagen writes it, or one was killed; delete it then", part)
+		return fmt.Errorf("%s exists: another datagen is writing it, or was killed; then delete it", part)
 	}
 	if err != nil {
 		return err

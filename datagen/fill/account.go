@@ -59,7 +59,7 @@ func (r *runner) impatient(first, began time.Time, err error) bool {
 		patience = min(patience, firstPatience)
 	}
 	if idle := time.Since(r.troubled); idle >= patience {
-		r.stop(fmt.Errorf("%w after %s without an album: %w", ErrGaveUp, idle.Round(100*time.Millisecond), err))
+		r.stop(fmt.Errorf("%w after %s without an album: %w", ErrAborted, idle.Round(100*time.Millisecond), err))
 	}
 	return time.Since(first) >= patience
 }
@@ -108,8 +108,8 @@ func (r *runner) done(q request, o outcome, err error, traceID string) {
 	r.met = true
 	switch r.inVain++; {
 	case errors.Is(err, album.ErrFull):
-		r.stop(fmt.Errorf("%w: %w", ErrGaveUp, err))
+		r.stop(fmt.Errorf("%w: %w", ErrAborted, err))
 	case r.inVain == maxInVain:
-		r.stop(fmt.Errorf("%w after %d requests in a row that failed: %w", ErrGaveUp, r.inVain, err))
+		r.stop(fmt.Errorf("%w after %d requests in a row that failed: %w", ErrAborted, r.inVain, err))
 	}
 }

@@ -73,7 +73,7 @@ func (r *runner) deliver(q request) {
 		wait, told := pause(err, try)
 		if told > r.Patience {
 			err = fmt.Errorf("%w: to come again after %s is longer than there is patience for", err, told)
-			r.stop(fmt.Errorf("%w: %w", ErrGaveUp, err))
+			r.stop(fmt.Errorf("%w: %w", ErrAborted, err))
 			r.done(q, failed, err, n.traceID)
 			return
 		}
@@ -129,7 +129,7 @@ func (r *runner) compareExisting(ctx context.Context, want album.Album, conflict
 // leave notes a request that is no longer tried, because the run ends.
 func (r *runner) leave(q request, last error, traceID string) {
 	switch {
-	case last != nil && errors.Is(context.Cause(r.feed), ErrGaveUp):
+	case last != nil && errors.Is(context.Cause(r.feed), ErrAborted):
 		r.done(q, failed, last, traceID)
 	case open(last):
 		r.done(q, unknown, nil, "")

@@ -75,8 +75,8 @@ func TestRetries(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, calls := failing(tt.err)
 				got, err := Run(t.Context(), config(s, 0, tt.n))
-				if errors.Is(err, ErrGaveUp) != tt.gaveUp || !tt.gaveUp && err != nil {
-					t.Errorf("Run = %v, want ErrGaveUp: %v", err, tt.gaveUp)
+				if errors.Is(err, ErrAborted) != tt.gaveUp || !tt.gaveUp && err != nil {
+					t.Errorf("Run = %v, want ErrAborted: %v", err, tt.gaveUp)
 				}
 				if got.Created != tt.created || got.Failed != tt.failed || got.Undone != (tt.failed > 0) {
 					t.Errorf("%+v, want %d created, %d failed", got, tt.created, tt.failed)
@@ -97,7 +97,7 @@ func TestInVain(t *testing.T) {
 	t.Parallel()
 	s, calls := failing(func(int) error { return album.ErrKeyReused })
 	got, err := Run(t.Context(), config(s, 0, 100_000))
-	if !errors.Is(err, ErrGaveUp) || !errors.Is(err, album.ErrKeyReused) || calls.Load() != maxInVain || got.Failed != maxInVain || got.Again != 0 {
+	if !errors.Is(err, ErrAborted) || !errors.Is(err, album.ErrKeyReused) || calls.Load() != maxInVain || got.Failed != maxInVain || got.Again != 0 {
 		t.Errorf("Run = %+v, %v after %d calls", got, err, calls.Load())
 	}
 }

@@ -61,9 +61,9 @@ const (
 	maxInVain = 1000
 )
 
-// ErrGaveUp means that the service did not answer, or refused everything, so that Run
-// stopped.
-var ErrGaveUp = errors.New("gave up")
+// ErrAborted means that Run stopped because the service was unavailable or rejected every
+// request.
+var ErrAborted = errors.New("aborted")
 
 // InputError is an error that came in the place of an item.
 type InputError struct{ Err error }
@@ -73,7 +73,7 @@ func (e *InputError) Error() string { return e.Err.Error() }
 // Unwrap returns the error that came.
 func (e *InputError) Unwrap() error { return e.Err }
 
-// Run creates the albums. It stops early if ctx ends, with ErrGaveUp, or with an
+// Run creates the albums. It stops early if ctx ends, with ErrAborted, or with an
 // *InputError.
 func Run(ctx context.Context, c Config) (Summary, error) {
 	feed, stop := context.WithCancelCause(ctx)

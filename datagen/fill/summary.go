@@ -74,7 +74,7 @@ func kind(err error) string {
 	case errors.Is(err, album.ErrKeyReused):
 		return err.Error() + ": an earlier run has sent this album otherwise, with another -n, -batch, -async or -invalid"
 	case errors.Is(err, albumhttp.ErrTooLarge):
-		return err.Error() + ": a smaller -batch may help"
+		return err.Error() + ": use a smaller -batch"
 	case !errors.Is(err, album.ErrUnavailable):
 		return err.Error()
 	}

@@ -75,7 +75,7 @@ func TestStoreElsewhere(t *testing.T) {
 		}
 	}
 	out = l.mustRun(t, 10*time.Minute, "lab", "verify", "-state", l.State, "-duration", "10s", "-logs", logs)
-	if strings.Contains(out, "skipped") || !strings.Contains(out, "logs: album-store.log           ok") {
+	if strings.Contains(out, "skipped") || !strings.Contains(out, "logs: album-store.log        ok") {
 		t.Errorf("lab verify with a log of the stores:\n%s", out)
 	}
 	t.Log("\n" + out)

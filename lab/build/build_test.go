@@ -287,8 +287,8 @@ func TestFreshNeedsNoGo(t *testing.T) { // not parallel: PATH
 	}
 	write(t, b, "text/text.go", "package text\n\nconst Text = `two`\n")
 	err := b.Build(t.Context(), hello, new(Progress))
-	if err == nil || !strings.Contains(err.Error(), "build hello: the go command is needed") {
-		t.Errorf("Build without go: %v, want the go command is needed", err)
+	if err == nil || !strings.Contains(err.Error(), "build hello: go command not found") {
+		t.Errorf("Build without go: %v, want go command not found", err)
 	}
 	wantClean(t, b)
 }

@@ -75,7 +75,7 @@ func TestRestartByClient(t *testing.T) {
 	if got, want := l.events()[4:], []string{"end store", "begin store", "ready store"}; !slices.Equal(got, want) {
 		t.Errorf("events %q, want %q", got, want)
 	}
-	wantError(t, c.Restart(t.Context(), "nobody"), `no program is called "nobody"`)
+	wantError(t, c.Restart(t.Context(), "nobody"), `no component "nobody"`)
 }
 
 // Several clients that restart the same program do not disturb each other.
@@ -147,7 +147,7 @@ func TestRestartBuilds(t *testing.T) {
 	// One that ends at once is restarted, until it does not any more.
 	l.change("", `version = missing`, `version = "3"`)
 	touch(t, filepath.Join(l.State, "exit"))
-	wantError(t, c.Restart(t.Context(), "store"), "start store: it ended before it was ready", "exit exists")
+	wantError(t, c.Restart(t.Context(), "store"), "start store: it exited before it was ready", "exit exists")
 	l.await("restarts are counted", func(st Status) bool { return st.program("store").Restarts > 1 })
 	remove(t, filepath.Join(l.State, "exit"))
 	if err := c.Restart(t.Context(), "store"); err != nil { // needs not wait for the end of the pause
@@ -257,7 +257,7 @@ func TestConnectToNobody(t *testing.T) { // not parallel: it sets the time
 	}
 	defer lock.Close()
 	_, _, err = Connect(t.Context(), l.State)
-	wantError(t, err, l.State, "does not answer")
+	wantError(t, err, l.State, "does not respond")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, _, err := Connect(ctx, l.State); !errors.Is(err, context.Canceled) {

@@ -254,10 +254,10 @@ func (l *logs) String() string {
 }
 
 type record struct {
-	Msg     string
-	Program string
-	PID     int
-	Backoff time.Duration
+	Msg       string
+	Component string
+	PID       int
+	Backoff   time.Duration
 }
 
 // records returns those with this message.

@@ -235,7 +235,7 @@ func TestPortsTaken(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer taken.Close()
-		want = append(want, fmt.Sprintf("port %d is taken, %s", port, use))
+		want = append(want, fmt.Sprintf("port %d is in use, %s", port, use))
 	}
 	l.start()
 	err := l.ended()

@@ -122,7 +122,7 @@ func TestContainerRecords(t *testing.T) {
 		t.Errorf("lines %q, want a", got)
 	}
 	d.write(t, "logs/otlp.jsonl", record("b")[:20])
-	if got := told(t, s); !strings.Contains(got, "otlp.jsonl was cut from ") {
+	if got := told(t, s); !strings.Contains(got, "otlp.jsonl was truncated from ") {
 		t.Errorf("a file that was cut: %s", got)
 	}
 	// The new one may be larger than the old one was.
@@ -156,7 +156,7 @@ func TestDockerFails(t *testing.T) {
 			t.Parallel()
 			d := newFakeDocker(t)
 			d.write(t, "do", tt.do)
-			if got := told(t, ContainerRecords(t.Context(), d)); !strings.Contains(got, "before the load: records of the Collector: ") || !strings.Contains(got, tt.want) || len(got) > 1000 {
+			if got := told(t, ContainerRecords(t.Context(), d)); !strings.Contains(got, "before the load: Collector log records: ") || !strings.Contains(got, tt.want) || len(got) > 1000 {
 				t.Errorf("records: %.1000s, want %q", got, tt.want)
 			}
 			if got := told(t, ContainerLog(d, storeService, "album-store-1")); !strings.Contains(got, "logs of album-store-1: ") || !strings.Contains(got, tt.want) || len(got) > 1000 {
@@ -184,13 +184,13 @@ const hangs = `{ i=0; until [ -e over ] || [ $i = 200 ]; do sleep 0.1; i=$((i+1)
 // A docker that hangs holds nobody up, also if what it started lives on; one that says too
 // much is not read to its end.
 func TestDockerIsBounded(t *testing.T) { // not parallel: it sets the time, and how much is read
-	defer func(d time.Duration, n int) { commandTimeout, maxAnswer = d, n }(commandTimeout, maxAnswer)
+	defer func(d time.Duration, n int) { commandTimeout, maxResponse = d, n }(commandTimeout, maxResponse)
 	d := newFakeDocker(t)
 	there := func(name string) bool { _, err := os.Stat(d.path(name)); return err == nil }
 	s := ContainerLog(d, storeService, "album-store-1")
 	d.write(t, "do", hangs)
 	for commandTimeout = 200 * time.Millisecond; !there("begun"); commandTimeout *= 2 { // longer if docker did not come so far
-		if got := told(t, s); !strings.Contains(got, "docker compose does not answer: context deadline exceeded") {
+		if got := told(t, s); !strings.Contains(got, "docker compose does not respond: context deadline exceeded") {
 			t.Fatalf("docker hangs: %s", got)
 		}
 	}
@@ -201,7 +201,7 @@ func TestDockerIsBounded(t *testing.T) { // not parallel: it sets the time, and 
 	for deadline := time.Now().Add(5 * time.Minute); !there("ended") && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Millisecond)
 	}
-	commandTimeout, maxAnswer = time.Minute, 1<<20
+	commandTimeout, maxResponse = time.Minute, 1<<20
 	d.write(t, "do", "exec yes no")
 	if got := told(t, s); got != "logs of album-store-1: more than 1 MiB" {
 		t.Errorf("endless: %.300s", got)

@@ -44,7 +44,7 @@ func (s *sample) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// series is what a query found.
+// series is one time series of a query's result.
 type series struct {
 	labels  map[string]string
 	samples []sample
@@ -73,7 +73,7 @@ func (p *prometheus) answer(ctx context.Context, path string, query url.Values, 
 		return fmt.Errorf("%s: %q: %s", p.name, a.Status, a.Error)
 	}
 	if err := json.Unmarshal(a.Data, into); err != nil {
-		return fmt.Errorf("the data of %s for %s are not as expected: %w", p.name, path, err)
+		return fmt.Errorf("unexpected data of %s for %s: %w", p.name, path, err)
 	}
 	return nil
 }
@@ -119,7 +119,7 @@ func (p *prometheus) evaluate(ctx context.Context, path string, query url.Values
 		err = json.Unmarshal(data.Result, &list)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: the result is not as expected: %w", p.name, err)
+		return nil, fmt.Errorf("%s: unexpected result: %w", p.name, err)
 	}
 	for _, r := range list {
 		found := series{r.Metric, slices.Concat(r.Values, r.Histograms)}
@@ -134,7 +134,7 @@ func (p *prometheus) evaluate(ctx context.Context, path string, query url.Values
 	return all, nil
 }
 
-// one evaluates an expression that has one value. False: it has none.
+// one evaluates an expression with a single value. False: it has none.
 func (p *prometheus) one(ctx context.Context, expr string) (float64, bool, error) {
 	list, err := p.query(ctx, expr)
 	switch {
@@ -148,7 +148,7 @@ func (p *prometheus) one(ctx context.Context, expr string) (float64, bool, error
 	return list[0].samples[0].value, true, nil
 }
 
-// exemplar is a request that a histogram of a service names.
+// exemplar is an exemplar of a service's histogram.
 type exemplar struct{ metric, service, trace, span string }
 
 // exemplars returns those of a metric, by service.
