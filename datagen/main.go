@@ -51,7 +51,7 @@
 // The summary is on stdout, progress on stderr:
 //
 //	created        998 of 1000 albums in 0.4 s, 2581/s
-//	retried        6: requests
+//	retried        6: requests, after a retryable error
 //	failed         2
 //	  2 × album store unavailable: responded 502 Bad Gateway, first in trace 4bf92f3577b34da6a3ce929d0e0e4736
 //
@@ -167,7 +167,7 @@ func (c *config) verdict(s fill.Summary, runErr, verifyErr error) error {
 		return fmt.Errorf("interrupted: %s; %s", c.there(s), c.resume(s))
 	case s.Failed > 0 || s.Unknown > 0:
 		text := fmt.Sprintf("%d albums failed", s.Failed)
-		if s.Again > 0 || s.Unknown > 0 {
+		if s.Retryable > 0 || s.Unknown > 0 {
 			text += "; run it again with the same flags to retry: no album is created twice"
 		}
 		return errors.New(text)

@@ -201,7 +201,7 @@ func TestUnreachable(t *testing.T) {
 	if want := "created        0 of 1000 albums in "; !strings.HasPrefix(stdout, want) {
 		t.Errorf("stdout %q, want %q", stdout, want)
 	}
-	want := regexp.MustCompile(fmt.Sprintf(`^datagen: aborted after \S+ without an album: album store unavailable: Post "http://%s/albums": dial tcp %s: connect: connection refused\n`+
+	want := regexp.MustCompile(fmt.Sprintf(`^datagen: aborted after \S+ without an album created: album store unavailable: Post "http://%s/albums": dial tcp %s: connect: connection refused\n`+
 		"start the lab with make lab-up, or name another service with -url\n$", regexp.QuoteMeta(addr), regexp.QuoteMeta(addr)))
 	if !want.MatchString(stderr) {
 		t.Errorf("stderr %q, want %s", stderr, want)
@@ -228,7 +228,7 @@ func TestStoreBehindProxyIsDown(t *testing.T) {
 		t.Errorf("exit code %d after %d requests, want 1 after some retries", code, n)
 	}
 	if !strings.Contains(stdout, " × album store unavailable: responded 502 Bad Gateway, first in trace ") ||
-		!strings.HasPrefix(stderr, "datagen: aborted after ") || !strings.Contains(stderr, " without an album: album store unavailable: responded 502 Bad Gateway") {
+		!strings.HasPrefix(stderr, "datagen: aborted after ") || !strings.Contains(stderr, " without an album created: album store unavailable: responded 502 Bad Gateway") {
 		t.Errorf("stdout %q, stderr %q", stdout, stderr)
 	}
 }
@@ -255,7 +255,7 @@ func TestSomeFail(t *testing.T) {
 	if want := "datagen: 2 albums failed\n"; code != 1 || stderr != want {
 		t.Errorf("exit code %d, stderr %q, want 1, %q", code, stderr, want)
 	}
-	m := regexp.MustCompile(`^created        48 of 50 .*\nretried        \d+: requests were sent again\nfailed         2\n  2 × an album with this id exists, first in trace ([0-9a-f]{32})\n$`).FindStringSubmatch(stdout)
+	m := regexp.MustCompile(`^created        48 of 50 .*\nretried        \d+: requests, after a retryable error\nfailed         2\n  2 × an album with this id exists, first in trace ([0-9a-f]{32})\n$`).FindStringSubmatch(stdout)
 	if m == nil {
 		t.Fatalf("stdout %q", stdout)
 	}

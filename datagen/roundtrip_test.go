@@ -70,7 +70,7 @@ func TestRoundTrip(t *testing.T) {
 				run := func(url, want string) {
 					t.Helper()
 					stdout, stderr, code := datagen(t.Context(), append(strings.Fields(args), "-verify", "-i", file, "-url", url)...)
-					if code != 0 || !strings.Contains(stdout, want) || !strings.Contains(stdout, "each of 303 albums is there once, unchanged; 0 others") {
+					if code != 0 || !strings.Contains(stdout, want) || !strings.Contains(stdout, "each of 303 albums is stored once, unchanged; 0 other albums") {
 						t.Errorf("exit code %d\n%s%s, want %q", code, stdout, stderr, want)
 					}
 				}

@@ -28,9 +28,9 @@ func TestRunAgain(t *testing.T) {
 	}{
 		{"-n 100", "created        100 of 100", 0},
 		{"-n 150", "created        50 of 150", 0},
-		{"-n 100", "already there  100: an earlier request created them, of this run or another\n", 0},
+		{"-n 100", "already there  100: created by an earlier request, of this run or another\n", 0},
 		{"-n 100 -unicode 0.5", "created        100 of 100", 0}, // other albums
-		{"-n 100 -batch 10", "  100 × this Idempotency-Key was used with another request: an earlier run has sent this album otherwise, with another -n, -batch, -async or -invalid", 1},
+		{"-n 100 -batch 10", "  100 × this Idempotency-Key was used with another request: an earlier run sent this album in another request, with another -n, -batch, -async or -invalid", 1},
 		{"-from 1000 -n 95 -batch 10", "created        95 of 95", 0},
 		{"-from 1000 -n 95 -batch 10", "already there  95:", 0},
 		{"-from 1020 -n 75 -batch 10", "already there  75:", 0},
@@ -110,14 +110,14 @@ func TestFile(t *testing.T) {
 		code, kept        int // that are there afterwards
 		stdout, stderr    string
 	}{
-		{"gzip", "", "-batch 100 -verify -i " + made, 0, 1500, "each of 1500 albums is there once, unchanged; 0 others", ""},
+		{"gzip", "", "-batch 100 -verify -i " + made, 0, 1500, "each of 1500 albums is stored once, unchanged; 0 other albums", ""},
 		{"a part", "", "-from 100 -n 50 -verify -i " + made, 0, 50, "created        50 of 50", ""},
 		{"beyond its end", "", "-from 1500 -i " + made, 1, 0, "", "made.csv.gz: it has 1500 albums, and -from is 1500\nnothing was sent\n"},
 		{"cut off", "", "-i " + cut, 1, 0, "", "unexpected EOF\nnothing was sent\n"},
 		{"not there", "", "-i " + filepath.Join(dir, "none.csv"), 1, 0, "", "no such file or directory\nnothing was sent\n"},
 		{"no gzip", "", "-i " + name("plain.csv.gz", "title,artist,price\n"), 1, 0, "", "gzip: invalid header\nnothing was sent\n"},
 		{"bad", "", "-i " + mixed, 1, 0, "", "mixed.ndjson: line 2: invalid: price: required field\nnothing was sent; -skip-bad skips invalid lines\n"},
-		{"skipped", "", "-skip-bad -verify -i " + mixed, 0, 2, "\nskipped        1: they are no albums\nfailed         0\nverified       each of 2 albums", "mixed.ndjson: line 2: invalid: price: required field: skipped\n"},
+		{"skipped", "", "-skip-bad -verify -i " + mixed, 0, 2, "\nskipped        1: invalid lines\nfailed         0\nverified       each of 2 albums", "mixed.ndjson: line 2: invalid: price: required field: skipped\n"},
 		{"stdin", good + other, "-verify -i -", 0, 2, "created        2 albums in ", ""},
 		{"bad stdin", good + bad + other, "-i -", 1, 1, "created        1 albums in ", "datagen: -i -: line 2: invalid: price: required field\n1 of the albums that were read are stored; -skip-bad skips invalid lines\n"},
 		{"nothing left", "", "-skip-bad -i " + name("bad.ndjson", bad+bad), 1, 0, "", "bad.ndjson: no valid album from album 0 on: 2 skipped\nnothing was sent\n"},
@@ -127,7 +127,7 @@ func TestFile(t *testing.T) {
 		{"Latin-1", "", "-i " + name("latin1.ndjson", good+"{\"title\":\"Caf\xe9\",\"artist\":\"ab\",\"price\":1}\n"), 1, 0, "", "latin1.ndjson: line 2: invalid: it is not valid UTF-8: byte 0xe9 at offset 13\nnothing was sent; -skip-bad skips invalid lines\n"},
 		{"cut NDJSON", "", "-skip-bad -i " + cutNDJSON, 1, 0, "", "unexpected EOF\nnothing was sent\n"},
 		{"skipped in stdin", good + bad + other, "-skip-bad -i -", 0, 2, "created        2 albums in ", "line 2: invalid: price: required field: skipped\n"},
-		{"the same album twice", good + good, "-verify -i -", 0, 2, "each of 2 albums is there once", ""},
+		{"the same album twice", good + good, "-verify -i -", 0, 2, "each of 2 albums is stored once", ""},
 		{"an array", "", "-i " + name("a.json", "["+good+","+other+"]"), 0, 2, "created        2 of 2", ""},
 		{"empty", "", "-i " + name("empty.ndjson", "\n"), 1, 0, "", "empty.ndjson: it has no albums\nnothing was sent\n"},
 		{"too few", "", "-n 3 -i " + name("few.ndjson", good+other), 1, 0, "", "few.ndjson: it has 2 albums from album 0 on, and -n is 3\nnothing was sent\n"},

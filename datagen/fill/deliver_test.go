@@ -97,7 +97,7 @@ func TestInVain(t *testing.T) {
 	t.Parallel()
 	s, calls := failing(func(int) error { return album.ErrKeyReused })
 	got, err := Run(t.Context(), config(s, 0, 100_000))
-	if !errors.Is(err, ErrAborted) || !errors.Is(err, album.ErrKeyReused) || calls.Load() != maxInVain || got.Failed != maxInVain || got.Again != 0 {
+	if !errors.Is(err, ErrAborted) || !errors.Is(err, album.ErrKeyReused) || calls.Load() != maxRejections || got.Failed != maxRejections || got.Retryable != 0 {
 		t.Errorf("Run = %+v, %v after %d calls", got, err, calls.Load())
 	}
 }
@@ -106,7 +106,7 @@ func TestInVain(t *testing.T) {
 func TestTakenIDs(t *testing.T) {
 	t.Parallel()
 	for _, batch := range []int{1, 2000} {
-		const taken, free = maxInVain + 1, 10
+		const taken, free = maxRejections + 1, 10
 		store := album.NewMemory()
 		c := config(fake{Service: store, create: store.Create}, 0, taken+free)
 		c.Batch = batch
@@ -202,8 +202,8 @@ func TestBroken(t *testing.T) {
 		want   string
 	}{
 		{400, problem("title", "price"), ""},
-		{201, problem(), "no price was answered 201, not 400"},
-		{400, problem("title"), `no price was answered without the field "price"`},
+		{201, problem(), "no price got status 201, want 400"},
+		{400, problem("title"), `the response to no price does not name the field "price"`},
 	} {
 		c := config(fake{
 			create: func(_ context.Context, w album.Write) (album.Created, error) { return album.Created{}, nil },

@@ -65,7 +65,7 @@ func TestStoreElsewhere(t *testing.T) {
 	}
 	l.mustRun(t, 5*time.Minute, "lab", "smoke", "-url", l.Proxy())
 	out := l.mustRun(t, 10*time.Minute, "lab", "verify", "-state", l.State, "-duration", "10s")
-	if want := "logs: album-store.log           skipped  the album store runs elsewhere, at " + strings.Join(l.Stores, ", "); !strings.Contains(out, want) || strings.Count(out, "skipped") != 1 {
+	if want := "logs: album-store.log        skipped  the album store is external, at " + strings.Join(l.Stores, ", "); !strings.Contains(out, want) || strings.Count(out, "skipped") != 1 {
 		t.Errorf("lab verify does not say %q, or skips more:\n%s", want, out)
 	}
 	// The proxy's log and the Collector's records are where the lab has them.

@@ -124,8 +124,8 @@ func (l Lab) prometheus() Program {
 			"--web.listen-address=" + l.addr(PrometheusPort),
 			"--web.enable-otlp-receiver",
 			"--enable-feature=exemplar-storage",
-			// A series starts with a 0 at its start time: else its first sample, and all
-			// that it counts, is no increase.
+			// Start each series with a 0 at its start time: otherwise its first sample is
+			// not counted as an increase.
 			"--enable-feature=created-timestamp-zero-ingestion",
 			"--log.format=json",
 		},
