@@ -31,16 +31,16 @@ func show(ctx context.Context, l *containers.Lab, stdout io.Writer) error {
 	t.Flush()
 	fmt.Fprintf(&b, "\nproject %s, %s images, state in %s\n", l.Name(), l.Images, l.State)
 	if l.OnlyStore {
-		tryStore(&b, l)
+		printNextStore(&b, l)
 	} else {
-		try(&b, l)
+		printNext(&b, l)
 	}
 	_, err = stdout.Write(b.Bytes())
 	return err
 }
 
-// try prints next commands.
-func try(w io.Writer, l *containers.Lab) {
+// printNext prints next commands.
+func printNext(w io.Writer, l *containers.Lab) {
 	if l.Limited {
 		fmt.Fprintf(w, `
 start an album store, natively or in a debugger; the proxy calls it:
@@ -69,7 +69,7 @@ try next:
 	fmt.Fprintf(w, "  go run ./compose%s ps   (or logs -f, exec, down)\n", l.Flags())
 }
 
-func tryStore(w io.Writer, l *containers.Lab) {
+func printNextStore(w io.Writer, l *containers.Lab) {
 	offset := ""
 	if l.Offset != 0 {
 		offset = fmt.Sprintf(" -port-offset %d", l.Offset)

@@ -9,7 +9,7 @@
 //	go run ./lab verify              # a short load, and what the backends recorded of it: all must agree
 //	go run ./lab down                # stop everything; data stays
 //
-// A lab keeps everything in one folder (-state, by default .lab), and listens
+// A lab stores everything in one folder (-state, by default .lab), and listens
 // on 127.0.0.1 only. A second lab can run beside it with another -state and
 // -port-offset.
 package main

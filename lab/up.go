@@ -138,16 +138,16 @@ func inBackground(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) err
 	if err := cli.CopySelf(self, 0o755); err != nil {
 		return fmt.Errorf("state folder: %w", err)
 	}
-	said, err := os.Create(filepath.Join(l.Logs(), "lab.err"))
+	stderrFile, err := os.Create(filepath.Join(l.Logs(), "lab.err"))
 	if err != nil {
 		return err
 	}
-	defer said.Close()
+	defer stderrFile.Close()
 	cmd := exec.Command(self, "supervise", "-state", l.State, "-port-offset", strconv.Itoa(l.Offset),
 		"-otlp-everywhere="+strconv.FormatBool(l.OTLPEverywhere))
 	cmd.Env = append(os.Environ(), "SOUNDCHECK_LAB_STORE="+strings.Join(l.Stores, ","),
 		"SOUNDCHECK_LAB_DB="+l.DB) // not an argument: it can hold a password
-	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = l.Root, said, said, proc.Session()
+	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = l.Root, stderrFile, stderrFile, proc.Session()
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start the supervisor: %w", err)
 	}
@@ -169,7 +169,7 @@ func inBackground(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) err
 	if joined, err := join(ctx, l, stdout, stderr); joined || err != nil {
 		return err
 	}
-	reason, readErr := os.ReadFile(said.Name())
+	reason, readErr := os.ReadFile(stderrFile.Name())
 	if readErr != nil || len(bytes.TrimSpace(reason)) == 0 {
 		return err
 	}
@@ -231,18 +231,18 @@ func down(ctx context.Context, args []string, getenv func(string) string, stdout
 // stopAndWait returns when the supervisor is gone.
 func stopAndWait(ctx context.Context, client *supervisor.Client, l plan.Lab, stderr io.Writer) error {
 	begun := time.Now()
-	asking := client.Stop(ctx)
-	for said := begun; ; {
+	stopErr := client.Stop(ctx)
+	for reported := begun; ; {
 		running, err := supervisor.Running(l.State)
 		switch {
 		case err != nil || !running:
 			return err
-		case asking != nil:
-			return fmt.Errorf("stop the lab: %w", asking)
+		case stopErr != nil:
+			return fmt.Errorf("stop the lab: %w", stopErr)
 		}
-		if time.Since(said) > 2*time.Second {
+		if time.Since(reported) > 2*time.Second {
 			fmt.Fprintf(stderr, "still stopping, %.0f s\n", time.Since(begun).Seconds())
-			said = time.Now()
+			reported = time.Now()
 		}
 		select {
 		case <-ctx.Done():

@@ -68,7 +68,7 @@ func TestBrokenDashboardsSaySo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := readDashboards(tt.files)
-			for _, h := range []http.HandlerFunc{answer(d.listDashboards), d.dashboard} {
+			for _, h := range []http.HandlerFunc{respond(d.listDashboards), d.dashboard} {
 				w := askFor(t, h, "/-/dashboards/x")
 				if w.Code != 500 || !strings.Contains(w.Body.String(), tt.want) {
 					t.Errorf("answer: %d %s, want %q", w.Code, w.Body, tt.want)

@@ -184,9 +184,9 @@ func plural(n int, what string) string {
 
 // verdict returns the result of a run, as loadgen's exit codes do, and why.
 func verdict(r *report.Report) (string, string) {
-	answered, bad := r.Sent-r.Cancelled, r.Unserved()
+	completed, bad := r.Sent-r.Cancelled, r.Unserved()
 	switch {
-	case answered == 0:
+	case completed == 0:
 		return "failed", "no request was counted"
 	case len(r.Invalid) > 0:
 		return "invalid", r.Invalid[0]
@@ -195,7 +195,7 @@ func verdict(r *report.Report) (string, string) {
 	case len(r.SLOs) > 0:
 		return "met", plural(len(r.SLOs), "SLO") + " met"
 	case bad > 0:
-		return "failed", fmt.Sprintf("%d of %s failed or shed", bad, plural(answered, "request"))
+		return "failed", fmt.Sprintf("%d of %s failed or shed", bad, plural(completed, "request"))
 	}
 	return "good", "every request was served"
 }
@@ -255,7 +255,7 @@ func (rs *runs) file(w http.ResponseWriter, r *http.Request) {
 	id, name := r.PathValue("id"), r.PathValue("file")
 	f, modified, err := rs.open(id, name)
 	if err != nil {
-		answer(func(*http.Request) (any, error) { return nil, err })(w, r)
+		respond(func(*http.Request) (any, error) { return nil, err })(w, r)
 		return
 	}
 	defer f.Close()

@@ -57,19 +57,19 @@ func New(c Config) http.Handler {
 	mux.Handle("GET /-/prometheus/api/v1/", passOn(c.Prometheus, "/-/prometheus", "/api/v1/", "Prometheus", "query", "query_range", "query_exemplars",
 		"series", "labels", "label/", "metadata", "alerts", "rules", "status/buildinfo", "status/tsdb", "targets"))
 	boards := readDashboards(dashboards.FS())
-	mux.HandleFunc("GET /-/dashboards", answer(boards.listDashboards))
+	mux.HandleFunc("GET /-/dashboards", respond(boards.listDashboards))
 	mux.HandleFunc("GET /-/dashboards/{uid}", boards.dashboard)
 	jaeger := traces.Jaeger{URL: c.Jaeger, Client: &http.Client{Transport: toBackends}}
-	mux.HandleFunc("GET /-/traces", answer(searchTraces(jaeger)))
-	mux.HandleFunc("GET /-/map", answer(serviceMap(jaeger)))
-	mux.HandleFunc("GET /-/lab", answer(lab(c)))
-	mux.HandleFunc("GET "+faultsPath, answer(listFaults(c)))
-	mux.HandleFunc("DELETE "+faultsPath, answer(clearFaults(c)))
-	mux.HandleFunc("GET /-/logs", answer(readLogs(c.State)))
+	mux.HandleFunc("GET /-/traces", respond(searchTraces(jaeger)))
+	mux.HandleFunc("GET /-/map", respond(serviceMap(jaeger)))
+	mux.HandleFunc("GET /-/lab", respond(lab(c)))
+	mux.HandleFunc("GET "+faultsPath, respond(listFaults(c)))
+	mux.HandleFunc("DELETE "+faultsPath, respond(clearFaults(c)))
+	mux.HandleFunc("GET /-/logs", respond(readLogs(c.State)))
 	kept := newRuns(c)
-	mux.HandleFunc("GET /-/runs", answer(kept.list))
-	mux.HandleFunc("GET /-/runs/compare", answer(kept.compare))
-	mux.HandleFunc("GET /-/runs/{id}", answer(kept.report))
+	mux.HandleFunc("GET /-/runs", respond(kept.list))
+	mux.HandleFunc("GET /-/runs/compare", respond(kept.compare))
+	mux.HandleFunc("GET /-/runs/{id}", respond(kept.report))
 	mux.HandleFunc("GET /-/runs/{id}/{file}", kept.file)
 	mux.HandleFunc("GET /-/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "no such resource") })
 	mux.HandleFunc("GET /", files.page)
@@ -164,9 +164,9 @@ func failure(status int, format string, args ...any) error {
 	return &problem{status, fmt.Sprintf(format, args...)}
 }
 
-// answer responds with the result of find as JSON, or with its error: 500, if it is not a
+// respond responds with the result of find as JSON, or with its error: 500, if it is not a
 // problem. If the client has disconnected, it does not respond.
-func answer(find func(*http.Request) (any, error)) http.HandlerFunc {
+func respond(find func(*http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		v, err := find(r)
 		if p, ok := errors.AsType[*problem](err); ok {

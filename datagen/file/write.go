@@ -25,8 +25,8 @@ type Albums struct {
 	Progress func(n uint64)
 }
 
-// Create writes albums to a file, or to stdout if its name is a dash. The file is there
-// only when all of it is.
+// Create writes albums to a file, or to stdout if its name is a dash. The file appears
+// when it is complete.
 func Create(ctx context.Context, name string, f Format, compressed bool, a Albums, stdout io.Writer) (err error) {
 	if name == "-" {
 		return Write(ctx, stdout, f, a)

@@ -163,7 +163,7 @@ func pause(err error, attempt int) (wait, retryAfter time.Duration) {
 func (r *runner) once(ctx context.Context, q *request, ours *bool) (outcome, error) {
 	switch {
 	case q.broken != nil:
-		return r.try(ctx, q)
+		return r.sendInvalid(ctx, q)
 	case r.Async:
 		return r.submit(ctx, q, ours)
 	}
@@ -193,8 +193,8 @@ func (r *runner) submit(ctx context.Context, q *request, ours *bool) (outcome, e
 	return there, nil
 }
 
-// try sends an invalid album, which must be rejected.
-func (r *runner) try(ctx context.Context, q *request) (outcome, error) {
+// sendInvalid sends an invalid album, which must be rejected.
+func (r *runner) sendInvalid(ctx context.Context, q *request) (outcome, error) {
 	b := q.broken
 	status, p, err := r.Service.Try(ctx, b.ContentType, b.Body)
 	if err != nil {

@@ -28,7 +28,7 @@ type Service interface {
 	Try(ctx context.Context, contentType string, body []byte) (status int, p albumhttp.Problem, err error)
 }
 
-// Config says what to create.
+// Config configures a run.
 type Config struct {
 	Service Service // whose spans come from a Noted provider, for Summary's trace ids
 	// Items are in the order of their numbers. An error is the last.

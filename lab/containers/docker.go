@@ -14,8 +14,8 @@ import (
 	"soundcheck/lab/build"
 )
 
-// FindEngine returns the platform of Docker's daemon, such as linux/amd64. Its errors say in a
-// line what to do.
+// FindEngine returns the platform of Docker's daemon, such as linux/amd64. Its errors name the
+// fix in one line.
 func FindEngine(ctx context.Context) (platform string, err error) {
 	if _, err := exec.LookPath("docker"); err != nil {
 		return "", errors.New("docker command not found: install Docker (https://docs.docker.com/engine/install), or start the native lab: make lab-up")
@@ -126,7 +126,7 @@ func ask(ctx context.Context, name string, args ...string) (stdout, stderr strin
 }
 
 // docker runs docker and returns the lines of its output. If the daemon is unavailable, the
-// error is that of FindEngine, which says what to do.
+// error is that of FindEngine, which names the fix.
 func docker(ctx context.Context, args ...string) ([]string, error) {
 	out, stderr, err := ask(ctx, "docker", args...)
 	if err == nil {

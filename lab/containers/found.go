@@ -124,7 +124,7 @@ func (l *Lab) CheckOwner(ctx context.Context) error {
 // Claim makes this lab the owner of its project. The error is that of
 // CheckOwner if another lab was faster.
 func (l *Lab) Claim(ctx context.Context) error {
-	// A volume that exists keeps its labels.
+	// The labels of an existing volume do not change.
 	_, err := docker(ctx, "volume", "create", "--label", stateLabel+"="+l.State,
 		"--label", "com.docker.compose.project="+l.Name(), "--label", "com.docker.compose.volume=owner", l.owner())
 	if err != nil {

@@ -1,6 +1,6 @@
 package plan
 
-// MaxOffset keeps every port of a lab below 65536.
+// MaxOffset is the max port offset: every port stays below 65536.
 const MaxOffset = 40000
 
 // Port is a port on 127.0.0.1 that a component listens on.

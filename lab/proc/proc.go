@@ -39,8 +39,8 @@ func Group() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 // Session is the attribute that detaches a command from the terminal.
 func Session() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
-// SealFiles keeps files that this process was given beyond the standard three
-// from those that it starts.
+// SealFiles closes inherited files, other than the standard three, on exec
+// of child processes.
 func SealFiles() {
 	fds, _ := os.ReadDir("/dev/fd")
 	for _, e := range fds {

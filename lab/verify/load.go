@@ -81,7 +81,7 @@ func (g Generator) Generate(ctx context.Context) (*Load, error) {
 	}
 	defer os.RemoveAll(dir)
 	name := fmt.Sprintf("%08x", rand.Uint32())
-	l := &Load{Begin: time.Now(), Datagen: name, Caller: "soundcheck-verify/" + name, Canary: "Nobody of " + name}
+	l := &Load{Begin: time.Now(), Datagen: name, Caller: "soundcheck-verify/" + name, Canary: "Canary of " + name}
 	l.Private = append(l.Private, l.Canary)
 	if err := g.datagen(ctx, l); err != nil {
 		return nil, err

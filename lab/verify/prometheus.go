@@ -60,7 +60,8 @@ func (r series) valueAt(t time.Time) (v float64) {
 	return v
 }
 
-func (p *prometheus) answer(ctx context.Context, path string, query url.Values, into any) error {
+// data reads the data of a successful response.
+func (p *prometheus) data(ctx context.Context, path string, query url.Values, into any) error {
 	var a struct {
 		Status string
 		Error  string
@@ -104,7 +105,7 @@ func (p *prometheus) evaluate(ctx context.Context, path string, query url.Values
 		ResultType string
 		Result     json.RawMessage
 	}
-	if err := p.answer(ctx, path, query, &data); err != nil {
+	if err := p.data(ctx, path, query, &data); err != nil {
 		return nil, err
 	}
 	var list []struct {
@@ -157,7 +158,7 @@ func (p *prometheus) exemplars(ctx context.Context, metric string, from, to time
 		SeriesLabels map[string]string
 		Exemplars    []struct{ Labels map[string]string }
 	}
-	if err := p.answer(ctx, "/api/v1/query_exemplars", url.Values{"query": {metric}, "start": {unix(from)}, "end": {unix(to)}}, &data); err != nil {
+	if err := p.data(ctx, "/api/v1/query_exemplars", url.Values{"query": {metric}, "start": {unix(from)}, "end": {unix(to)}}, &data); err != nil {
 		return nil, err
 	}
 	all := map[string][]exemplar{}
@@ -172,7 +173,7 @@ func (p *prometheus) exemplars(ctx context.Context, metric string, from, to time
 
 // names returns every metric name.
 func (p *prometheus) names(ctx context.Context) (names []string, err error) {
-	err = p.answer(ctx, "/api/v1/label/__name__/values", nil, &names)
+	err = p.data(ctx, "/api/v1/label/__name__/values", nil, &names)
 	return names, err
 }
 
@@ -181,7 +182,7 @@ type rule struct{ Name, Query, Health, LastError string }
 
 func (p *prometheus) rules(ctx context.Context) (all []rule, err error) {
 	var data struct{ Groups []struct{ Rules []rule } }
-	err = p.answer(ctx, "/api/v1/rules", nil, &data)
+	err = p.data(ctx, "/api/v1/rules", nil, &data)
 	for _, g := range data.Groups {
 		all = append(all, g.Rules...)
 	}
