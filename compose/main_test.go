@@ -205,7 +205,7 @@ func TestInterruptedBeforeTheStart(t *testing.T) {
 	}
 }
 
-func TestNothingStarted(t *testing.T) {
+func TestNoContainerStarted(t *testing.T) {
 	l := newLab(t)
 	l.touch(".nothing")
 	if _, stderr, code := l.run(t.Context(), "up"); code != 1 || !strings.Contains(stderr, "compose: no container was started, ") || !strings.Contains(stderr, "-images local") {
@@ -249,7 +249,7 @@ func TestInterrupted(t *testing.T) {
 }
 
 // One line each, before anything is started.
-func TestRefused(t *testing.T) {
+func TestFlagConflicts(t *testing.T) {
 	l := newLab(t)
 	for _, tt := range []struct {
 		args []string
@@ -276,7 +276,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-func TestTakenPort(t *testing.T) {
+func TestPortInUse(t *testing.T) {
 	l := newLab(t)
 	t.Setenv("DOCKER_HOST", "")
 	// The port of one's own offset: nothing else of the lab is there.

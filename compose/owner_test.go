@@ -10,7 +10,7 @@ import (
 )
 
 // No command touches another checkout's lab.
-func TestAnotherFoldersLab(t *testing.T) {
+func TestOtherOwner(t *testing.T) {
 	l := newLab(t)
 	if _, stderr, code := l.run(t.Context(), "up"); code != 0 {
 		t.Fatalf("%d, %s", code, stderr)
@@ -51,7 +51,7 @@ func TestAnotherFoldersLab(t *testing.T) {
 }
 
 // Containers of profiles that are off now are removed before up: they hold ports.
-func TestStrays(t *testing.T) {
+func TestDisabledProfiles(t *testing.T) {
 	l := newLab(t)
 	l.touch(".strays")
 	if _, stderr, code := l.run(t.Context(), "up", "-edge"); code != 0 || strings.Contains(stderr, "removing") {

@@ -91,7 +91,7 @@ func TestScatterByKeyboard(t *testing.T) {
 	})()`, `[3,["/trace/e1"],["e1","a2","a1","a1","a2","e1","a1"],true]`)
 	p.do(chromedp.KeyEvent("\r"))
 	p.until(`location.pathname === "/trace/a1" && document.querySelector(".wf-row")`)
-	// Within the console, a link of a drawing loads nothing anew.
+	// Within the console, a link in a chart does not reload the page.
 	p.want(`performance.getEntriesByType("navigation")[0].name.endsWith("/traces")`, `true`)
 	p.quiet("")
 }

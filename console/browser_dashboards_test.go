@@ -47,7 +47,7 @@ func TestDashboardFunctions(t *testing.T) {
 			`["from=soon","to=x","from=now","from=now-9999999d","from=now-999999999w","to=99999999999999","from=1"]`},
 		{"lib/range.js", `[m.wider(1000, 2000, 1e9)[1], m.wider(1e9 - 100, 1e9, 1e9), m.read(new URLSearchParams({from: String(Math.round(m.wider(1e9 - 9 * 365 * 86400, 1e9, 1e9)[0] * 1e3))}), 1e9).wrong]`, `[2500,[999999850,1000000000],null]`},
 		{"lib/range.js", `m.step(0, 3653 * 86400, 800) >= 3653 * 86400 / 400`, `true`},
-		// What is asked
+		// Queries
 		{"lib/ask.js", `m.stepOf({}, 0, 1800, 800)`, `5`},
 		{"lib/ask.js", `m.stepOf({type:"heatmap"}, 0, 1800, 800)`, `10`},
 		{"lib/ask.js", `m.stepOf({interval:"30s"}, 0, 1800, 800)`, `30`},
@@ -158,8 +158,8 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-// What lab verify asks is what the page asks.
-func TestInterpolationIsTheSameInBoth(t *testing.T) {
+// lab verify and the page send the same queries.
+func TestInterpolationAgrees(t *testing.T) {
 	all, err := dashboards.All()
 	if err != nil {
 		t.Fatal(err)
@@ -230,7 +230,7 @@ func TestNumberWithoutValue(t *testing.T) {
 }
 
 // Nothing that a dashboard uses is left out in silence.
-func TestDashboardsUseWhatIsDrawn(t *testing.T) {
+func TestDashboardsAreSupported(t *testing.T) {
 	all, err := dashboards.All()
 	if err != nil {
 		t.Fatal(err)
@@ -246,7 +246,7 @@ func TestDashboardsUseWhatIsDrawn(t *testing.T) {
 	}
 }
 
-func TestUnsupportedIsTold(t *testing.T) {
+func TestUnsupportedIsReported(t *testing.T) {
 	for name, tt := range map[string]struct{ panel, want string }{
 		"type":           {`{id:1,type:"piechart"}`, "panel 1 (piechart): there is no such type here"},
 		"option":         {`{id:1,type:"stat",options:{sparkle:true}}`, "panel 1 (stat): options.sparkle = true"},
@@ -265,7 +265,7 @@ func TestUnsupportedIsTold(t *testing.T) {
 	}
 }
 
-// Without Prometheus each panel says so, and the page stays in use.
+// Without Prometheus each panel shows an error, and the page stays usable.
 func TestDashboardsWithoutPrometheus(t *testing.T) {
 	all, err := dashboards.All()
 	if err != nil {
@@ -314,7 +314,7 @@ func TestDashboardsWithoutPrometheus(t *testing.T) {
 				}
 			}
 			if said == 0 {
-				t.Error("no panel says that Prometheus does not run")
+				t.Error("no panel shows that Prometheus is down")
 			}
 		})
 	}

@@ -18,7 +18,7 @@ func TestLabFunctions(t *testing.T) {
 			`["curl -X DELETE http://127.0.0.1:9081/admin/faults", "curl -X DELETE http://127.0.0.1:9076/admin/faults", "go run ./compose -port-offset 100 exec album-store-1 /tools/labtool delete http://127.0.0.1:9081/admin/faults",
 			"go run ./compose exec proxy-service-2 /tools/labtool delete http://127.0.0.1:9071/admin/faults", "curl -X PUT http://127.0.0.1:9082/admin/faults -d '{\"faults\":[\"db-delay=40ms@2%\"]}'", "go run ./compose ps", "go run ./loadgen -rate 100 -slo 'p99<50ms'"]`},
 		{"lib/lab.js", `[{classes:{good:5}}, {}, {classes:{good:1575,failed:21,shed:1004}}, {classes:{good:1,failed:99999}}, {classes:{shed:3}}].map((r) => m.lossBadge(r)?.textContent ?? null)`, `[null, null, "39.5 % not served", ">99.9 % not served", "100 % not served"]`},
-		// One rounding: what is served and what is not add up.
+		// Rounded shares add up to 100 %.
 		{"lib/lab.js", `[[6895, 10000], [0, 7], [7, 7], [1, 100000], [99999, 100000], [999, 1000], [1, 1000], [0, 0]].map(([n, of]) => m.shares(n, of).join())`,
 			`["68.9 %,31.1 %", "0 %,100 %", "100 %,0 %", "<0.1 %,>99.9 %", ">99.9 %,<0.1 %", "99.9 %,0.1 %", "0.1 %,99.9 %", "–,–"]`},
 		{"lib/faults.js", `[m.banner({services: [], clear: true}, 0), m.banner({services: [{service: "a", faults: [], error: "down"}], clear: true}, 0).textContent, m.banner({services: [{service: "a", faults: ["error=500@50%"]}], clear: true}, 0).textContent,
@@ -67,7 +67,7 @@ func TestLabFunctions(t *testing.T) {
 	}
 }
 
-// The keys move the cross-hair of all charts, and say so where there is no data.
+// The keys move the cross-hair of all charts, and announce missing data.
 func TestCrossHairByKeyboard(t *testing.T) {
 	var got struct {
 		Same   []bool
@@ -103,7 +103,7 @@ func TestCrossHairByKeyboard(t *testing.T) {
 	}
 }
 
-// Where nothing is, the page says so and leads on.
+// A page that does not exist shows an error with links.
 func TestNotFound(t *testing.T) {
 	t.Parallel()
 	p := newTracesPage(t)
@@ -132,7 +132,7 @@ func TestFaultBanner(t *testing.T) {
 		p.until(`document.querySelector("#faults .faults")`)
 	}
 	p.want(`document.querySelector("#faults p").textContent`, `"A fault is on: album-store error=500@50%"`)
-	// What could not be cleared stays, and the page says why.
+	// A fault that could not be cleared stays, and the page shows why.
 	hang := func(hangs bool) {
 		p.backend.mu.Lock()
 		p.backend.faultsHang = hangs

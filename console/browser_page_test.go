@@ -17,7 +17,7 @@ import (
 	"soundcheck/internal/browsertest"
 )
 
-// tracesPage opens pages of a console in a browser, and tells what the browser complained of.
+// tracesPage opens pages of a console in a browser, and returns the problems that the browser reported.
 type tracesPage struct {
 	t       *testing.T
 	ctx     context.Context
@@ -111,7 +111,7 @@ func (p *tracesPage) want(expression, want string) {
 	}
 }
 
-// quiet fails if the browser complained of something else than what is expected.
+// quiet fails if the browser reported an unexpected problem.
 func (p *tracesPage) quiet(expected string) {
 	p.t.Helper()
 	p.mu.Lock()

@@ -76,7 +76,7 @@ func TestTraceFunctions(t *testing.T) {
 	p.quiet("")
 }
 
-// An answer of Prometheus without content is one without data.
+// A response of Prometheus without content has no data.
 func TestNoContent(t *testing.T) {
 	t.Parallel()
 	p := newTracesPage(t)
@@ -85,7 +85,7 @@ func TestNoContent(t *testing.T) {
 	p.quiet("")
 }
 
-// The list of traces, which the server makes, says of each what its page does.
+// The list of traces, from the server, agrees with each trace's page.
 func TestSummariesAgree(t *testing.T) {
 	t.Parallel()
 	p := newTracesPage(t)
@@ -113,7 +113,7 @@ func tree(spans string) string {
 	return `m.build({traceID: "t", spans: [` + raw(spans) + `]}).spans.map((x) => x.id + x.depth + ":" + x.size + (x.orphan ? " orphan" : "") + (x.warnings.length ? "!" : ""))`
 }
 
-// places lays out nodes of 10 by 20 and says where they are.
+// places lays out nodes of 10 by 20 and returns their positions.
 func places(names, edges string) string {
 	return `m.layout(` + names + `, [` + edges + `].map(([from, to]) => ({from, to})), {nodeWidth: 10, nodeHeight: 20, gapAlong: 10, gapAcross: 10}).nodes.map((n) => n.name + " " + n.x + "," + n.y)`
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// tracesBackend answers like Jaeger, Prometheus and the console's own log search.
+// tracesBackend responds like Jaeger, Prometheus and the console's log search.
 type tracesBackend struct {
 	mu     sync.Mutex
 	traces map[string]any
@@ -158,7 +158,7 @@ func TestTracesSearch(t *testing.T) {
 	p.want(`[...document.querySelectorAll(".trace-list li")].map((li) => li.dataset.id)`, `["e1","a2","a1"]`)
 	p.want(`[document.querySelector(".trace-list a span").textContent.includes("<script>"), document.querySelectorAll("main img, main script").length, document.title]`, `[true,0,"Traces · Soundcheck"]`)
 
-	// The form, the address and what Jaeger is asked say the same.
+	// The form, the URL and the request to Jaeger agree.
 	p.want(`(() => {
 		const set = (label, value) => { const e = document.querySelector('main form.trace-form').querySelector(label); e.value = value; e.dispatchEvent(new Event(e.tagName === "SELECT" ? "change" : "input", {bubbles: true})); };
 		set('.trace-tags input', 'http.response.status_code=500 error=true');
@@ -174,7 +174,7 @@ func TestTracesSearch(t *testing.T) {
 	}
 	p.backend.mu.Unlock()
 
-	// What is wrong is said by name, and nothing is asked.
+	// The error names the invalid field, and no request is sent.
 	p.open("/traces?service=loadgen&minDuration=fast")
 	p.want(`document.querySelector(".problem p").textContent`, `"Min duration: \"fast\" is no duration. Write it as in 1.2s, 100ms or 500us."`)
 	p.open("/traces?service=loadgen&sort=shortest&lookback=2d")

@@ -81,7 +81,7 @@ func (o *output) addresses() (list []string) {
 	return list
 }
 
-// Both addresses answer, the second with the traces first, and both end with the program.
+// Both addresses serve pages, the second opens the traces, and both stop with the program.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -124,7 +124,7 @@ func TestRun(t *testing.T) {
 }
 
 // A port that is taken ends the program, whichever of the two it is.
-func TestTaken(t *testing.T) {
+func TestPortInUse(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

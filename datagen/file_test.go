@@ -11,7 +11,7 @@ import (
 	"soundcheck/internal/fakealbum"
 )
 
-// The same flags give the same bytes, and -from goes on where -n ended.
+// The same flags give the same bytes, and -from continues where -n ended.
 func TestOut(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -233,8 +233,8 @@ func TestStoreBehindProxyIsDown(t *testing.T) {
 	}
 }
 
-// What the service refuses for good fails, and its trace is told; what it says to send
-// later is sent again.
+// A permanent rejection fails, with its trace ID in the summary. A retryable error is
+// retried.
 func TestSomeFail(t *testing.T) {
 	t.Parallel()
 	memory := album.NewMemory()
@@ -294,7 +294,7 @@ func TestInterrupted(t *testing.T) {
 	if from > said || from+left != 1000000 {
 		t.Errorf("-from %d -n %d, want the rest of 1000000 after at most %d", from, left, said)
 	}
-	// Whoever goes on there has every album once.
+	// Resuming there creates every album once.
 	stdout, stderr, code = datagen(t.Context(), "-from", m[2], "-n", fmt.Sprint(1000-from), "-url", tg.URL)
 	if code != 0 || stderr != "" {
 		t.Errorf("exit code %d, %s%s", code, stdout, stderr)
@@ -304,8 +304,8 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// Without a Collector the albums are created all the same, and one line says
-// what was not delivered. It changes the environment, so it is not parallel.
+// Without a Collector the albums are created, and one line reports the telemetry that
+// was not delivered. It changes the environment, so it is not parallel.
 func TestNoCollector(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+closedAddr(t))
 	t.Setenv("OTEL_SDK_DISABLED", "true")

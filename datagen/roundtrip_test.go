@@ -13,8 +13,8 @@ import (
 	"soundcheck/internal/album"
 )
 
-// What a service shows is a file that another one takes: with the same ids, and what is
-// there already, as the albums that every store begins with, is not created again.
+// An export of one service can be imported into another, with the same ids. Existing albums,
+// such as the initial ones of every store, are not created again.
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	from := newTarget(t, album.NewMemory(album.Seed()...))

@@ -16,9 +16,9 @@ import (
 	"soundcheck/internal/album"
 )
 
-// Run again, nothing is created twice, however the albums are sent. What was sent in other
-// batches is refused.
-func TestRunAgain(t *testing.T) {
+// A rerun creates no album twice, however the albums are sent. Albums of other batches are
+// rejected.
+func TestRerun(t *testing.T) {
 	t.Parallel()
 	tg := newTarget(t, album.NewMemory())
 	for _, tt := range []struct {
@@ -49,7 +49,7 @@ func TestRunAgain(t *testing.T) {
 	}
 }
 
-// Every way to be broken is rejected as it says, and the others are created.
+// Each kind of invalid album is rejected as expected, and the others are created.
 func TestInvalid(t *testing.T) {
 	t.Parallel()
 	tg := newTarget(t, album.NewMemory())
@@ -68,8 +68,8 @@ func TestInvalid(t *testing.T) {
 	}
 }
 
-// A file is sent as it is. What is no album in it is named, and nothing is sent before it
-// is mended or left out.
+// A file is sent unchanged. Invalid lines are reported, and nothing is sent unless they are
+// fixed or skipped.
 func TestFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -157,7 +157,7 @@ func TestFile(t *testing.T) {
 }
 
 // What was bad in a file has its number, so that the others keep theirs when it is mended.
-func TestMended(t *testing.T) {
+func TestFixedFile(t *testing.T) {
 	t.Parallel()
 	tg := newTarget(t, album.NewMemory())
 	name := filepath.Join(t.TempDir(), "albums.csv")
@@ -172,7 +172,7 @@ func TestMended(t *testing.T) {
 	}
 }
 
-// A pipe that nobody writes to does not keep it from ending.
+// A pipe without a writer does not block the end of a run.
 func TestInterruptedPipe(t *testing.T) {
 	t.Parallel()
 	r, w := io.Pipe()
@@ -192,8 +192,7 @@ func TestInterruptedPipe(t *testing.T) {
 	}
 }
 
-// A full store is not asked a million times. When there is room, what could not be done
-// later is done.
+// A full store aborts the run. When the store has space again, a rerun creates the rest.
 func TestFull(t *testing.T) {
 	t.Parallel()
 	memory := album.NewMemory()

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A disk that is too full for a lab is told before anything starts.
+// A full disk is reported before any component starts.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

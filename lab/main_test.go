@@ -28,7 +28,7 @@ func lab(ctx context.Context, args ...string) (stdout, stderr string, code int) 
 	return out.String(), errs.String(), code
 }
 
-// up starts the program that it is in, as a supervisor. Where a test expects up to refuse and
+// up starts the program that it is in, as a supervisor. Where a test expects up to fail and
 // it does not, that would be these tests, and so on without end.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "supervise" {
@@ -96,7 +96,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// Whatever its host is called, the proxy is not taken for a store of its own.
+// The lab's proxy is rejected as a store, by any name of this host.
 func TestIsProxy(t *testing.T) {
 	t.Parallel()
 	l := plan.Lab{Offset: 5}
@@ -113,7 +113,7 @@ func TestIsProxy(t *testing.T) {
 	}
 }
 
-// What needs a lab says that there is none.
+// Commands that need a lab report that there is none.
 func TestNotRunning(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -138,7 +138,7 @@ func TestNotRunning(t *testing.T) {
 	}
 }
 
-// A state folder that cannot be one is told before anything starts.
+// An invalid state folder is reported before any component starts.
 func TestStateIsAFile(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
@@ -152,7 +152,7 @@ func TestStateIsAFile(t *testing.T) {
 	}
 }
 
-// -fresh deletes what the programs keep, and nothing else; not while a lab runs.
+// -fresh deletes the components' data, and nothing else; not while a lab runs.
 func TestFresh(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -179,8 +179,8 @@ func TestFresh(t *testing.T) {
 	}
 }
 
-// A taken port is told before anything starts: which one, and for which program.
-func TestPortTaken(t *testing.T) {
+// A port in use is reported before any component starts, with the component that needs it.
+func TestPortInUse(t *testing.T) {
 	t.Parallel()
 	var offset int
 	for _, p := range (plan.Lab{}).Programs() {
@@ -208,7 +208,7 @@ func TestSmoke(t *testing.T) {
 	t.Parallel()
 	yes := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"a": [1]}`) }))
 	t.Cleanup(yes.Close)
-	// The good way is in the end-to-end test. A service that always says yes is found out.
+	// The success case is in the end-to-end test. This service responds 200 to everything.
 	stdout, stderr, code := lab(t.Context(), "smoke", "-url", yes.URL+"/")
 	if code != 1 || !strings.HasSuffix(stderr, "5 of 10 responses were wrong\n") || strings.Count(stdout, "WRONG, want ") != 5 ||
 		!strings.Contains(stdout, " 3  GET  /albums/X \n    200 OK: WRONG, want [400]\n      {\n") {

@@ -15,9 +15,8 @@ import (
 	"soundcheck/lab/supervisor"
 )
 
-// noStore runs a supervisor of a lab whose album stores run elsewhere. It has no
-// programs: what the commands say of the store is looked at, and the real ones are started
-// in internal/e2e.
+// noStore runs a supervisor of a lab with external album stores and no components. The tests
+// check the commands' output about the store; internal/e2e starts real stores.
 func noStore(t *testing.T, stores ...string) (state string) {
 	t.Helper()
 	state, err := os.MkdirTemp("", "lab") // short enough for a socket
@@ -47,8 +46,8 @@ func noStore(t *testing.T, stores ...string) (state string) {
 	}
 }
 
-// Each command tells that the album store runs elsewhere, and where.
-func TestStoreElsewhere(t *testing.T) {
+// Each command reports that the album store is external, and its URL.
+func TestExternalStore(t *testing.T) {
 	t.Parallel()
 	const one, two = "http://127.0.0.1:1", "http://h:2"
 	state := noStore(t, one, two)
@@ -90,8 +89,8 @@ func TestStoreElsewhere(t *testing.T) {
 	}
 }
 
-// A lab with a store of its own says nothing of others, and does not become one without.
-func TestStoreIsOurs(t *testing.T) {
+// A lab with its own store reports no external ones, and does not switch to one.
+func TestOwnStore(t *testing.T) {
 	t.Parallel()
 	state := noStore(t)
 	if stdout, stderr, code := lab(t.Context(), "status", "-state", state); code != 0 || strings.Contains(stdout, "none of them") {

@@ -52,7 +52,7 @@ func noDocker(context.Context, string, string, int, bool) (composeLab, error) {
 	return nil, errors.New("there is no docker command")
 }
 
-// found parses the flags of lab verify, finds the lab, and says what it found.
+// found parses the flags of lab verify, finds the lab, and returns its URLs and logs.
 func found(t *testing.T, open composeOpener, args ...string) string {
 	t.Helper()
 	f := newVerifyFlags()
@@ -84,7 +84,7 @@ func found(t *testing.T, open composeOpener, args ...string) string {
 	return strings.ReplaceAll(text, "*verify.", "")
 }
 
-// Of the lab in containers all is known, and what is given wins.
+// Everything about the lab in containers has a default, and flags override it.
 func TestVerifyCompose(t *testing.T) {
 	t.Parallel()
 	c := fakeLab{"http://c:1", []string{"otel-collector", "album-store-2", "album-store-1"}}
@@ -129,8 +129,8 @@ func TestVerifyCompose(t *testing.T) {
 	}
 }
 
-// Without a native lab the one in containers is named, but only if it runs.
-func TestVerifyInstead(t *testing.T) {
+// Without a native lab the error has a hint about the one in containers, if that runs.
+func TestVerifyHint(t *testing.T) {
 	t.Parallel()
 	proxy := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(proxy.Close)
@@ -165,7 +165,7 @@ func TestVerifyInstead(t *testing.T) {
 
 // The log of a store that is not the native lab's is not the one that an earlier store of
 // the lab has left behind.
-func TestVerifyStoreElsewhere(t *testing.T) {
+func TestVerifyExternalStore(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	const urls = "http://127.0.0.1:9070 http://127.0.0.1:9090 http://127.0.0.1:16696 http://127.0.0.1:4318, proxy-service.log (file), "

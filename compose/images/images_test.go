@@ -197,7 +197,7 @@ func TestScriptMarksLast(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	// A debootstrap that notes what is there, and fails.
+	// A debootstrap that records the files, and fails.
 	stub := "#!/bin/sh\nls " + dir + "/state >" + dir + "/seen\nexit 3\n"
 	if err := os.WriteFile(filepath.Join(dir, "debootstrap"), []byte(stub), 0o755); err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 	"soundcheck/internal/cli"
 )
 
-// call runs labtool and returns its output and what cli.Main would say and exit with.
+// call runs labtool and returns stdout, stderr and the exit code.
 func call(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -118,7 +118,7 @@ func TestPrepare(t *testing.T) {
 	}
 }
 
-func TestPrepareGivesAway(t *testing.T) {
+func TestPrepareSetsOwners(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("only root gives files away")

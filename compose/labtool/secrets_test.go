@@ -57,7 +57,7 @@ func TestSecrets(t *testing.T) {
 }
 
 // Many at once make one password.
-func TestSecretsAtOnce(t *testing.T) {
+func TestSecretsConcurrent(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	const n = 8
@@ -83,8 +83,8 @@ func TestSecretsAtOnce(t *testing.T) {
 	}
 }
 
-// What cannot be written whole is not written.
-func TestSecretsOrNone(t *testing.T) {
+// Secrets are written atomically.
+func TestSecretsAtomic(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	list := mine()

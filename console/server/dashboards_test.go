@@ -55,7 +55,7 @@ func TestDashboardsAreServed(t *testing.T) {
 	}
 }
 
-func TestBrokenDashboardsSaySo(t *testing.T) {
+func TestBrokenDashboards(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		files fstest.MapFS

@@ -19,7 +19,7 @@ import (
 	"soundcheck/internal/fault"
 )
 
-// labOf is a folder of a lab whose supervisor says status.
+// labOf returns the state folder of a lab whose supervisor reports status.
 func labOf(t *testing.T, status string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "lab") // short enough for a socket
@@ -99,7 +99,7 @@ func TestFaults(t *testing.T) {
 }
 
 // A service that hangs hides no fault of another: they are called at once.
-func TestFaultsOfServicesAtOnce(t *testing.T) {
+func TestFaultsInParallel(t *testing.T) {
 	t.Parallel()
 	var both sync.WaitGroup
 	both.Add(2)
@@ -127,7 +127,7 @@ func TestFaultsOfServicesAtOnce(t *testing.T) {
 	}
 }
 
-// In containers Prometheus tells, and a command clears.
+// In containers faults come from Prometheus, and a command clears them.
 func TestFaultsOfContainers(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

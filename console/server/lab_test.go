@@ -82,7 +82,7 @@ func TestLab(t *testing.T) {
 	}
 }
 
-// Of a lab in containers each is asked whether it is ready.
+// The readiness of each container is probed.
 func TestContainers(t *testing.T) {
 	t.Parallel()
 	var status atomic.Int32

@@ -59,8 +59,7 @@ func TestGoldens(t *testing.T) {
 	}
 }
 
-// What is written is read again, to the last character; also by parts that are made side
-// by side.
+// Reading a written file gives the same albums, also if its parts were built in parallel.
 func TestWriteAndRead(t *testing.T) {
 	t.Parallel()
 	for _, f := range []Format{NDJSON, JSON, CSV} {
@@ -128,7 +127,7 @@ func TestSQLite(t *testing.T) {
 	}
 }
 
-// Each line that is wrong is named, with what is wrong with it, and the others are read.
+// Each invalid line is reported with the reason, and the others are read.
 func TestBadLines(t *testing.T) {
 	t.Parallel()
 	const good = `{"title":"Blue Train","artist":"John Coltrane","price":56.99}`
@@ -209,7 +208,7 @@ func TestBadLines(t *testing.T) {
 			t.Errorf("%s %.80q:\n%.2000s, want\n%.2000s", tt.f, tt.in, text, tt.want)
 		}
 	}
-	// Whoever has enough is told no more.
+	// A consumer can stop early.
 	for range Read(strings.NewReader(good+"\n"+good), NDJSON) {
 		break
 	}
@@ -228,7 +227,7 @@ func TestNamed(t *testing.T) {
 	}
 }
 
-// A file is there when all of it is, and not before.
+// A file appears when it is complete.
 func TestCreate(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

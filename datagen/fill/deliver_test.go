@@ -15,7 +15,7 @@ import (
 	"soundcheck/internal/fakealbum"
 )
 
-// What can go well later is sent again until it does, or until patience ends.
+// Retryable requests are retried until they succeed or the patience ends.
 func TestRetries(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -92,8 +92,8 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// What is always refused is not sent for ever.
-func TestInVain(t *testing.T) {
+// The run aborts if the service rejects every request.
+func TestConsecutiveFailures(t *testing.T) {
 	t.Parallel()
 	s, calls := failing(func(int) error { return album.ErrKeyReused })
 	got, err := Run(t.Context(), config(s, 0, 100_000))
@@ -102,7 +102,7 @@ func TestInVain(t *testing.T) {
 	}
 }
 
-// Albums whose ids are taken say nothing about the others, however many they are.
+// Conflicts of ids do not abort the run, however many there are.
 func TestTakenIDs(t *testing.T) {
 	t.Parallel()
 	for _, batch := range []int{1, 2000} {
@@ -186,7 +186,7 @@ func TestRate(t *testing.T) {
 	})
 }
 
-// Broken items are sent on their own, and must be answered as they say.
+// Invalid items are sent one by one, and must be rejected as expected.
 func TestBroken(t *testing.T) {
 	t.Parallel()
 	b := fakealbum.Broken{What: "no price", Status: 400, Field: "price"}

@@ -50,7 +50,7 @@ func TestNoDocker(t *testing.T) {
 	}
 }
 
-// The real command says it of a daemon that is not there.
+// The real docker command with a daemon that is down.
 func TestDaemonDown(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nowhere")
 	_, err := FindEngine(t.Context())
@@ -131,7 +131,7 @@ func TestFindComposeInterrupted(t *testing.T) {
 	}
 }
 
-// A docker that hangs holds nobody up for long, also if what it started lives on.
+// A docker command that hangs times out, even if its child process does not exit.
 func TestSilent(t *testing.T) {
 	defer func(d time.Duration) { askTimeout = d }(askTimeout)
 	askTimeout = 100 * time.Millisecond

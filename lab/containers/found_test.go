@@ -83,7 +83,7 @@ func TestOwnerOfContainers(t *testing.T) {
 	}
 }
 
-// A question that fails has docker's own words, or says that docker is not there.
+// Errors have docker's message, or report that docker is missing.
 func TestOwnerUnknown(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "")
 	l := newLab(t, Options{})

@@ -81,7 +81,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// Only the Collector leaves the loopback address, when it is told to, and only to receive.
+// Only the Collector's receivers listen beyond loopback, and only with OTLPEverywhere.
 func TestOTLPEverywhere(t *testing.T) {
 	t.Parallel()
 	for _, everywhere := range []bool{false, true} {

@@ -79,7 +79,7 @@ func TestRestartByClient(t *testing.T) {
 }
 
 // Several clients that restart the same program do not disturb each other.
-func TestRestartAtOnce(t *testing.T) {
+func TestRestartConcurrent(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.sources()
@@ -135,7 +135,7 @@ func TestRestartBuilds(t *testing.T) {
 	}
 	version("2")
 
-	// One that does not compile leaves the one that runs alone.
+	// A build that fails does not affect the running process.
 	before := l.state("store", Ready)
 	l.change("", `version = "2"`, `version = missing`)
 	wantError(t, c.Restart(t.Context(), "store"), "build service: ", l.build.Log(service), "undefined: missing")
@@ -156,7 +156,7 @@ func TestRestartBuilds(t *testing.T) {
 	version("3")
 }
 
-// A program that dies while it is built anew is restarted as it is.
+// A component that exits while it is rebuilt is restarted from its old binary.
 func TestDiesWhileBuilt(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -196,7 +196,7 @@ func buildGone(t *testing.T, p ProgramStatus) {
 	}
 }
 
-// holdRestart begins a restart, and returns when the build that it needs runs.
+// holdRestart requests a restart, and returns when its build runs.
 func (l *lab) holdRestart(ctx context.Context) (p ProgramStatus, restarted chan error) {
 	l.t.Helper()
 	l.change("", `version = "1"`, `version = "2"`)
@@ -248,7 +248,7 @@ func TestClientLeavesDuringRestart(t *testing.T) {
 }
 
 // A supervisor that holds the folder but hangs is named.
-func TestConnectToNobody(t *testing.T) { // not parallel: it sets the time
+func TestConnectTimeout(t *testing.T) { // not parallel: it sets the time
 	set(t, &connectTimeout, 0)
 	l := newLab(t)
 	lock, err := acquire(l.State)

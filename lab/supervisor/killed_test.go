@@ -133,8 +133,8 @@ func TestSupervisorKilled(t *testing.T) {
 	})
 	killHard(t, cmd)
 
-	// Nobody has the folder any more, not even what runs on; and what can be
-	// seen of the lab is there.
+	// The folder is unlocked, although processes still run, and the status file
+	// exists.
 	if c, _, err := Connect(t.Context(), l.State); c != nil || err != nil {
 		t.Errorf("Connect = %v, %v, want no client", c, err)
 	}

@@ -207,7 +207,7 @@ func (st Status) program(name string) ProgramStatus {
 	return ProgramStatus{}
 }
 
-// wantNothingLeft fails if the lab left a process or a file that says it runs.
+// wantNothingLeft fails if the lab left a process or its status file.
 func (l *lab) wantNothingLeft() {
 	l.t.Helper()
 	for _, id := range l.log.processes() {
@@ -316,7 +316,7 @@ func tryGet(t *testing.T, url string) (string, error) {
 	return string(b), err
 }
 
-// wantError fails unless err says all of this.
+// wantError fails unless the message of err contains all texts.
 func wantError(t *testing.T, err error, parts ...string) {
 	t.Helper()
 	if err == nil {

@@ -45,7 +45,7 @@ func TestBackoffGrows(t *testing.T) { // not parallel: it sets the times
 	wantBackoffs(t, 10*ms, 20*ms, 40*ms, 50*ms, 50*ms)
 }
 
-// A program that ran long enough begins anew with the shortest pause.
+// The backoff is reset after a long uptime.
 func TestBackoffResets(t *testing.T) { // not parallel: it sets the times
 	set(t, &minBackoff, 10*time.Millisecond)
 	set(t, &settled, time.Nanosecond)
@@ -119,7 +119,7 @@ func TestEmptyLog(t *testing.T) {
 	wantError(t, l.ended(), "start store: ", filepath.Join(l.Logs(), "store.log")+" is empty")
 }
 
-func TestProgramMissing(t *testing.T) {
+func TestBinaryMissing(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.add("backend")
@@ -150,7 +150,7 @@ func TestSetup(t *testing.T) {
 	}
 }
 
-// A program that does not answer any more is shown, and not killed.
+// A component whose probe fails is shown, not killed.
 func TestUnready(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

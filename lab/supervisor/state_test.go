@@ -37,8 +37,8 @@ func write(t *testing.T, path, content string) {
 	}
 }
 
-// At each moment the file is whole: who is killed leaves what can be read.
-func TestStateFileIsAlwaysWhole(t *testing.T) {
+// The file is complete at any moment: a kill leaves a readable file.
+func TestStateFileIsAtomic(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.add("store")

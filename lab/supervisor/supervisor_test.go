@@ -68,7 +68,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// A second supervisor leaves the first one alone.
+// A second supervisor does not affect the first one.
 func TestSecondRun(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -92,7 +92,7 @@ func TestSecondRun(t *testing.T) {
 }
 
 // Of many that start at the same moment one wins.
-func TestRunAtOnce(t *testing.T) {
+func TestRunConcurrent(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.add("store")
@@ -121,9 +121,8 @@ func TestRunAtOnce(t *testing.T) {
 	}
 }
 
-// Whether a lab runs can be asked by any number at once: nobody takes another
-// who asks for a supervisor.
-func TestRunningAtOnce(t *testing.T) {
+// Concurrent calls of Running do not mistake each other for a supervisor.
+func TestRunningConcurrent(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	touch(t, filepath.Join(l.State, lockName))
@@ -175,7 +174,7 @@ func TestStopAtAnyTime(t *testing.T) {
 		{"while one starts", Started, []string{"-ready-after", "10m"}},
 		{"while one waits for another", Waiting, nil},
 		{"while one waits to be restarted", Restarting, nil},
-		{"while one does not answer", Unready, nil},
+		{"while one does not respond", Unready, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -221,7 +220,7 @@ func kill(t *testing.T, p ProgramStatus) {
 	}
 }
 
-func TestPortsTaken(t *testing.T) {
+func TestPortsInUse(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.add("store")
@@ -249,7 +248,7 @@ func TestPortsTaken(t *testing.T) {
 }
 
 // A port on all addresses is taken on 127.0.0.1 too.
-func TestPortTakenOnAllAddresses(t *testing.T) {
+func TestPortInUseOnAllAddresses(t *testing.T) {
 	t.Parallel()
 	port := freePort(t)
 	taken, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
@@ -267,7 +266,7 @@ func TestLongPath(t *testing.T) {
 	l.State = filepath.Join(l.State, strings.Repeat("long/", 20))
 	l.start()
 	wantError(t, l.ended(), l.State, "too long", "-state")
-	// What is just short enough works.
+	// The longest allowed path works.
 	l = newLab(t)
 	l.add("store")
 	l.State = filepath.Join(l.State, strings.Repeat("x", maxSocketPath-len(l.State)-1-len(socketName)-1))
@@ -276,7 +275,7 @@ func TestLongPath(t *testing.T) {
 }
 
 // No goroutine outlives Run.
-func TestNoGoroutineLeft(t *testing.T) { // not parallel: it looks at all goroutines
+func TestNoGoroutineLeak(t *testing.T) { // not parallel: it looks at all goroutines
 	l := newLab(t)
 	l.add("store")
 	l.add("proxy").Needs = []string{"store"}

@@ -12,8 +12,8 @@ import (
 )
 
 // fakeDocker is docker compose for containers whose files are in a folder: what each
-// service wrote is in SERVICE, and the Collector's /logs is logs. The real one is asked in
-// internal/e2e.
+// service wrote is in SERVICE, and the Collector's /logs is logs. internal/e2e uses the real
+// docker compose.
 type fakeDocker struct{ dir string }
 
 const fakeScript = `cd "$1" && shift || exit 1
@@ -58,7 +58,7 @@ func (d fakeDocker) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "sh", append([]string{d.path("script"), d.dir}, args...)...)
 }
 
-// told are the traces of a source's lines, with their services, or its error.
+// told returns the traces of a source's lines, with their services, or its error.
 func told(t *testing.T, s LogSource) string {
 	t.Helper()
 	list, err := s.Lines(t.Context())
@@ -79,7 +79,7 @@ func serviceJSON(service, trace string) string {
 	return `{"msg":"request","service.name":"` + service + `","trace_id":"` + trace + `","span_id":"s"}` + "\n"
 }
 
-// The lines of several containers of a service are one log; each line says whose it is.
+// The lines of several containers of a service are one log; each line has its service.
 func TestContainerLog(t *testing.T) {
 	t.Parallel()
 	d := newFakeDocker(t)
@@ -142,7 +142,7 @@ func TestContainerRecords(t *testing.T) {
 	}
 }
 
-// What goes wrong with docker is told, with what it says.
+// Errors of docker are reported with its output.
 func TestDockerFails(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ do, want string }{
@@ -177,12 +177,12 @@ func (missingDocker) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "/nonexistent/docker", args...)
 }
 
-// hangs starts what holds docker's output open, and lives on for 20 s, or until it is over.
+// hangs starts a process that holds docker's output open for 20 s, or until the test ends.
 const hangs = `{ i=0; until [ -e over ] || [ $i = 200 ]; do sleep 0.1; i=$((i+1)); done; : >ended; } &
 : >begun; wait`
 
-// A docker that hangs holds nobody up, also if what it started lives on; one that says too
-// much is not read to its end.
+// A docker command that hangs times out, even if its child process does not exit. Output over
+// the limit is not read.
 func TestDockerIsBounded(t *testing.T) { // not parallel: it sets the time, and how much is read
 	defer func(d time.Duration, n int) { commandTimeout, maxResponse = d, n }(commandTimeout, maxResponse)
 	d := newFakeDocker(t)

@@ -9,7 +9,7 @@ import (
 	"soundcheck/loadgen/report"
 )
 
-// What was shed is told by status, in order.
+// Shed requests are listed by status, in order.
 func TestLoadShed(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -30,9 +30,9 @@ put: 1 of 1 requests (500: 1)
 	}
 }
 
-// The lines of requests that were shed are not looked for, and that is told. Two of one are
-// still wrong.
-func TestLinesOfShed(t *testing.T) {
+// Missing log lines of shed requests are skipped, and their number is shown. Two lines of one
+// request still fail.
+func TestLogLinesOfShedRequests(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	first := w.load.Traces[0]

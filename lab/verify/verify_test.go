@@ -36,7 +36,7 @@ func (c Check) String() string {
 	return fmt.Sprintf("%s: %s %s %s", c.Name, c.Outcome, c.Text, strings.Join(c.Details, "; "))
 }
 
-func TestWhole(t *testing.T) {
+func TestAllOK(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.missing[w.load.Traces[1]] = 3 // it comes late
@@ -157,7 +157,7 @@ func TestBroken(t *testing.T) {
 	}
 }
 
-// What may be empty is told with its reason, and is no failure.
+// A panel that may be empty is listed with its reason, and does not fail.
 func TestMayBeEmpty(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -186,7 +186,7 @@ func TestPanelsOfNow(t *testing.T) {
 	}
 }
 
-// A name that nobody knows is wrong in a panel that may be empty, too.
+// An unknown metric name fails in a panel that may be empty, too.
 func TestMayBeEmptyMisspelt(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -196,7 +196,7 @@ func TestMayBeEmptyMisspelt(t *testing.T) {
 	}
 }
 
-// One query of a panel is enough; which have no data is told.
+// A panel needs data for one query; the queries without data are listed.
 func TestQuietQuery(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -207,8 +207,8 @@ func TestQuietQuery(t *testing.T) {
 	}
 }
 
-// Others' requests are counted with the load's.
-func TestOthers(t *testing.T) {
+// Requests of other clients are counted with the load's.
+func TestOtherClients(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.server[proxyService][2][1]++
@@ -220,7 +220,7 @@ func TestOthers(t *testing.T) {
 	}
 }
 
-// A service that started anew has counted from 0.
+// A restarted service counts from 0.
 func TestRestarted(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -230,8 +230,8 @@ func TestRestarted(t *testing.T) {
 	}
 }
 
-// A series that began shortly before the load, or after it, has a sample of 0 where it began,
-// which is between two exports: what the other series counted is taken from exports.
+// A series that starts shortly before the load, or after it, has a zero sample at its start,
+// between two exports: it does not count as an export of the other series.
 func TestSeriesBegins(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -249,7 +249,7 @@ func TestSeriesBegins(t *testing.T) {
 
 // A store that was started elsewhere may be of any environment, but of one. The proxy may
 // not.
-func TestStoreElsewhere(t *testing.T) {
+func TestExternalStore(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		service, environment string
@@ -286,7 +286,7 @@ func TestNoLogs(t *testing.T) {
 }
 
 // Without a backend nothing is sent.
-func TestNobodyAnswers(t *testing.T) {
+func TestBackendsDown(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	gone := httptest.NewServer(http.NotFoundHandler())
