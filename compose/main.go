@@ -47,7 +47,7 @@ lab, and go before COMMAND.
 
 func main() { cli.Main("compose", run) }
 
-// command is a call of this program.
+// command is an invocation of this program.
 type command struct {
 	args           []string // of up, down and replace: flags before and after the command
 	getenv         func(string) string

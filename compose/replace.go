@@ -54,8 +54,8 @@ func (c *command) images(ctx context.Context, l *containers.Lab, services []stri
 	if err != nil {
 		return err
 	}
-	b := &images.Builder{Programs: l.Programs(), Dir: filepath.Join(l.Root, ".lab", "compose", "images"), Progress: cli.NewProgress(c.stderr)}
-	b.Programs.Platform = platform
+	b := &images.Builder{Binaries: l.Binaries(), Dir: filepath.Join(l.Root, ".lab", "compose", "images"), Progress: cli.NewProgress(c.stderr)}
+	b.Binaries.Platform = platform
 	if err := b.Prepare(ctx, services); err != nil {
 		return err
 	}

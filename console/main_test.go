@@ -40,11 +40,11 @@ func TestParse(t *testing.T) {
 	}
 	for args, want := range map[string]string{
 		"-containers=a": `-containers: "a" is not name=URL`, "-containers=a=http://a:1,=http://b:1": `-containers: "=http://b:1" is not name=URL`,
-		"-containers=a=b:1": "-containers", "-port-offset=1": "-port-offset is of -containers", "-port-offset=-1": "-port-offset -1 is out of range", "-containers=a=http://a -port-offset=40001": "-port-offset 40001 is out of range: 0 to 40000",
+		"-containers=a=b:1": "-containers", "-port-offset=1": "-port-offset needs -containers", "-port-offset=-1": "-port-offset -1 is out of range", "-containers=a=http://a -port-offset=40001": "-port-offset 40001 is out of range: 0 to 40000",
 		"-addr=": "-addr must not be empty", "-addr=3300": `-addr "3300" is not host:port`, "-addr=127.0.0.1:99999": "-addr", "-addr=127.0.0.1:http": "-addr",
 		"-traces-addr=x": "-traces-addr", "-prometheus=9090": "-prometheus", "-prometheus=": "-prometheus", "-jaeger=ftp://x": "-jaeger", "-jaeger=http://a,http://b": "more than one",
 		"-state=": "-state must not be empty", "-nothing": "nothing", "argument": "argument",
-		"-addr=127.0.0.1:7 -traces-addr=127.0.0.1:7": "-traces-addr is that of -addr",
+		"-addr=127.0.0.1:7 -traces-addr=127.0.0.1:7": "-traces-addr and -addr are the same",
 	} {
 		_, err := parse(strings.Fields(args), none, io.Discard)
 		if err == nil || !strings.Contains(err.Error(), want) {

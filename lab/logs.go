@@ -81,7 +81,7 @@ func logNames(f *flags, state string) (names []string, err error) {
 		names = append(names, name)
 	}
 	if names == nil {
-		for _, p := range (plan.Lab{Stores: st.Stores}).Programs() {
+		for _, p := range (plan.Lab{Stores: st.Stores}).Components() {
 			names = append(names, p.Name)
 		}
 	}
@@ -95,7 +95,7 @@ type tail struct {
 	offset int64
 }
 
-// begin writes the last n lines and notes where they end. An unfinished line is
+// begin writes the last n lines and stores their end. An unfinished line is
 // left to follow.
 func (t *tail) begin(n int, follow bool, w io.Writer) error {
 	f, err := os.Open(t.path)
@@ -139,7 +139,7 @@ func (t *tail) begin(n int, follow bool, w io.Writer) error {
 	}
 }
 
-// follow sends whole lines until ctx ends. It starts over when the file was cut.
+// follow sends complete lines until ctx ends. It starts over when the file was truncated.
 func (t *tail) follow(ctx context.Context, lines chan<- string) {
 	for {
 		t.read(ctx, lines)

@@ -183,7 +183,7 @@ func TestFresh(t *testing.T) {
 func TestPortInUse(t *testing.T) {
 	t.Parallel()
 	var offset int
-	for _, p := range (plan.Lab{}).Programs() {
+	for _, p := range (plan.Lab{}).Components() {
 		if p.Name == "prometheus" {
 			for n := 20000; offset == 0; n += 7 { // some offset whose port we can take
 				l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p.Ports[0].Number+n))

@@ -60,7 +60,7 @@ type view struct {
 
 func (v *view) update(st supervisor.Status) {
 	var now []string
-	for _, p := range st.Programs {
+	for _, p := range st.Components {
 		if p.State != v.seen[p.Name] {
 			v.seen[p.Name] = p.State
 			switch p.State {
@@ -134,7 +134,7 @@ func startStores(l plan.Lab) string {
 func table(w io.Writer, st supervisor.Status) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "NAME\tSTATE\tADDRESS\tPID\tUP FOR\tRESTARTS\tMEMORY")
-	for _, p := range slices.Backward(st.Programs) {
+	for _, p := range slices.Backward(st.Components) {
 		pid, since, memory := "-", "-", "-"
 		if p.Process.PID != 0 {
 			pid, since, memory = fmt.Sprint(p.Process.PID), age(p.Since), fmt.Sprintf("%d MiB", p.Memory>>20)
@@ -193,7 +193,7 @@ func status(ctx context.Context, args []string, getenv func(string) string, stdo
 	if err != nil {
 		return err
 	}
-	for _, p := range st.Programs {
+	for _, p := range st.Components {
 		if p.State != supervisor.Ready {
 			fmt.Fprintf(stderr, "%s is %s: %s\n", p.Name, p.State, p.Detail)
 			err = cli.ErrSaid
@@ -239,7 +239,7 @@ func restart(ctx context.Context, args []string, getenv func(string) string, std
 // componentName returns name if there is such a component, else a usage error.
 func componentName(f *flags, name string) (string, error) {
 	var names []string
-	for _, p := range (plan.Lab{}).Programs() {
+	for _, p := range (plan.Lab{}).Components() {
 		if p.Name == name {
 			return name, nil
 		}

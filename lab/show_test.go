@@ -26,7 +26,7 @@ func TestShow(t *testing.T) {
 			"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4418 go run ./loadgen -rate 100 -url http://127.0.0.1:9170 -jaeger http://127.0.0.1:16796 -keep /s/runs\n", "go run ./lab status -state /s   ("}, ":3300"},
 	} {
 		var out bytes.Buffer
-		if err := show(tt.lab, supervisor.Status{Phase: supervisor.Up, Stores: tt.lab.Stores, Programs: []supervisor.ProgramStatus{{Name: "console", State: supervisor.Ready, Address: tt.lab.Console()}}}, &out); err != nil {
+		if err := show(tt.lab, supervisor.Status{Phase: supervisor.Up, Stores: tt.lab.Stores, Components: []supervisor.ComponentStatus{{Name: "console", State: supervisor.Ready, Address: tt.lab.Console()}}}, &out); err != nil {
 			t.Fatal(err)
 		}
 		if tt.lab.Stores == nil && strings.Contains(out.String(), "none of them") {

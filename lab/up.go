@@ -195,7 +195,7 @@ func runSupervisor(ctx context.Context, l plan.Lab, b *build.Builder) error {
 		return err
 	}
 	defer f.Close()
-	return supervisor.Run(ctx, l, l.Programs(), b, slog.New(slog.NewJSONHandler(f, nil)))
+	return supervisor.Run(ctx, l, l.Components(), b, slog.New(slog.NewJSONHandler(f, nil)))
 }
 
 func down(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {

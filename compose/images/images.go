@@ -20,7 +20,7 @@ import (
 
 // Builder prepares images.
 type Builder struct {
-	Programs *build.Builder // its platform is the engine's
+	Binaries *build.Builder // for the engine's platform
 	Dir      string         // parent of the build contexts
 	Progress *cli.Progress
 }
@@ -33,7 +33,7 @@ func target(root, service string) (build.Target, error) {
 	if strings.HasPrefix(service, plan.StoreName+"-") { // all instances use one image
 		service = plan.StoreName
 	}
-	for _, p := range (plan.Lab{Root: root}).Programs() {
+	for _, p := range (plan.Lab{Root: root}).Components() {
 		if p.Name == service {
 			return p.Target, nil
 		}
@@ -64,7 +64,7 @@ func (b *Builder) Prepare(ctx context.Context, services []string) error {
 		if service == "postgres" {
 			continue
 		}
-		t, err := target(b.Programs.Root, service)
+		t, err := target(b.Binaries.Root, service)
 		if err == nil {
 			err = b.program(ctx, t)
 		}
@@ -77,16 +77,16 @@ func (b *Builder) Prepare(ctx context.Context, services []string) error {
 
 // program builds a binary and links it into its image's build context.
 func (b *Builder) program(ctx context.Context, t build.Target) error {
-	if !b.Programs.Fresh(t) {
+	if !b.Binaries.Fresh(t) {
 		var p build.Progress
-		err := b.await(func() error { return b.Programs.Build(ctx, t, &p) }, func() string {
+		err := b.await(func() error { return b.Binaries.Build(ctx, t, &p) }, func() string {
 			if total := p.Total.Load(); total > 0 {
 				return fmt.Sprintf("building %s: %d of up to %d packages", t.Name, p.Done.Load(), total)
 			}
 			return fmt.Sprintf("building %s: downloading modules", t.Name)
 		})
 		if err != nil {
-			return fmt.Errorf("%w; see %s", err, b.Programs.Log(t))
+			return fmt.Errorf("%w; see %s", err, b.Binaries.Log(t))
 		}
 	}
 	program := filepath.Join(b.Dir, t.Name, "program")
@@ -96,7 +96,7 @@ func (b *Builder) program(ctx context.Context, t build.Target) error {
 	if err := os.Remove(program); err != nil && !os.IsNotExist(err) {
 		return err
 	}
-	return os.Link(b.Programs.Path(t), program)
+	return os.Link(b.Binaries.Path(t), program)
 }
 
 // await calls do, and shows progress and elapsed time meanwhile.

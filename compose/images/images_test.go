@@ -19,7 +19,7 @@ import (
 func newBuilder(t *testing.T, script string) *Builder {
 	t.Helper()
 	dir := t.TempDir()
-	b := &Builder{Programs: &build.Builder{Root: filepath.Join(dir, "repo"), Bin: filepath.Join(dir, "bin"), Logs: dir, Platform: runtime.GOOS + "/" + runtime.GOARCH},
+	b := &Builder{Binaries: &build.Builder{Root: filepath.Join(dir, "repo"), Bin: filepath.Join(dir, "bin"), Logs: dir, Platform: runtime.GOOS + "/" + runtime.GOARCH},
 		Dir: filepath.Join(dir, "images"), Progress: cli.NewProgress(new(bytes.Buffer))}
 	for name, content := range map[string]string{
 		"../debootstrap":                 "",
@@ -31,7 +31,7 @@ func newBuilder(t *testing.T, script string) *Builder {
 		"compose/postgres/entrypoint.sh": "entrypoint",
 		"compose/postgres/Dockerfile":    "FROM scratch",
 	} {
-		write(t, filepath.Join(b.Programs.Root, name), content)
+		write(t, filepath.Join(b.Binaries.Root, name), content)
 	}
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 	return b
@@ -53,7 +53,7 @@ func TestProgram(t *testing.T) {
 	program := filepath.Join(b.Dir, "labtool", "program")
 	var last []byte
 	for _, source := range []string{"func main() {}", "func main() { println() }"} {
-		write(t, filepath.Join(b.Programs.Root, "compose/labtool/main.go"), "package main\n\n"+source+"\n")
+		write(t, filepath.Join(b.Binaries.Root, "compose/labtool/main.go"), "package main\n\n"+source+"\n")
 		for range 2 {
 			if err := b.Prepare(t.Context(), []string{"prepare"}); err != nil {
 				t.Fatal(err)
@@ -66,7 +66,7 @@ func TestProgram(t *testing.T) {
 		}
 		last = now
 	}
-	write(t, filepath.Join(b.Programs.Root, "compose/labtool/main.go"), "package main\n\nfunc main() { missing() }\n")
+	write(t, filepath.Join(b.Binaries.Root, "compose/labtool/main.go"), "package main\n\nfunc main() { missing() }\n")
 	if err := b.Prepare(t.Context(), []string{"prepare"}); err == nil || !strings.HasPrefix(err.Error(), "build labtool: ") || !strings.Contains(err.Error(), "; see ") {
 		t.Errorf("a program that does not compile: %v", err)
 	}
@@ -143,13 +143,13 @@ func TestPostgres(t *testing.T) {
 	b := newBuilder(t, script)
 	calls := filepath.Join(t.TempDir(), "calls")
 	t.Setenv("CALLS", calls)
-	write(t, filepath.Join(b.Programs.Root, "../docker"), docker)
+	write(t, filepath.Join(b.Binaries.Root, "../docker"), docker)
 	dir := filepath.Join(b.Dir, "postgres")
 	for name, content := range map[string]string{"": "tar", ".version": "17.12-0\n", ".sum": fmt.Sprintf("%x\n", sha256.Sum256([]byte(script)))} {
 		write(t, filepath.Join(dir, "root.tar"+name), content)
 	}
 	for _, entrypoint := range []string{"entrypoint", "another"} {
-		write(t, filepath.Join(b.Programs.Root, "compose/postgres/entrypoint.sh"), entrypoint)
+		write(t, filepath.Join(b.Binaries.Root, "compose/postgres/entrypoint.sh"), entrypoint)
 		for _, builds := range []bool{true, false} {
 			os.Remove(calls)
 			if err := b.Prepare(t.Context(), []string{"postgres"}); err != nil {
@@ -166,7 +166,7 @@ func TestPostgres(t *testing.T) {
 	if os.Getuid() != 0 {
 		return
 	}
-	write(t, filepath.Join(b.Programs.Root, "compose/postgres/build.sh"), "echo no space left; exit 2")
+	write(t, filepath.Join(b.Binaries.Root, "compose/postgres/build.sh"), "echo no space left; exit 2")
 	log := filepath.Join(b.Dir, "postgres.log")
 	want := "collect Debian packages for PostgreSQL: exit status 2; see " + log
 	if err := b.Prepare(t.Context(), []string{"postgres"}); err == nil || err.Error() != want {
@@ -180,11 +180,11 @@ func TestPostgres(t *testing.T) {
 // What cannot be made is reported before anything is compiled.
 func TestPostgresIsFirst(t *testing.T) {
 	b := newBuilder(t, "exit 1")
-	b.Programs.Platform = "linux/none"
+	b.Binaries.Platform = "linux/none"
 	if err := b.Prepare(t.Context(), []string{"prepare", "postgres"}); err == nil || !strings.HasPrefix(err.Error(), "-images local builds PostgreSQL's image with debootstrap") {
 		t.Errorf("%v", err)
 	}
-	if _, err := os.Stat(b.Programs.Bin); err == nil {
+	if _, err := os.Stat(b.Binaries.Bin); err == nil {
 		t.Error("programs were compiled")
 	}
 }

@@ -22,9 +22,9 @@ const postgresRef = "soundcheck/postgres:local"
 // postgres builds the image of PostgreSQL in a folder, unless there is an up-to-date one:
 // it takes minutes, root and a Debian mirror.
 func (b *Builder) postgres(ctx context.Context, dir string) error {
-	source := func(name string) string { return filepath.Join(b.Programs.Root, "compose/postgres", name) }
+	source := func(name string) string { return filepath.Join(b.Binaries.Root, "compose/postgres", name) }
 	inputs := sha256.New()
-	fmt.Fprintln(inputs, b.Programs.Platform)
+	fmt.Fprintln(inputs, b.Binaries.Platform)
 	for _, name := range []string{"build.sh", "entrypoint.sh", "Dockerfile"} {
 		text, err := os.ReadFile(source(name))
 		if err == nil {
@@ -45,7 +45,7 @@ func (b *Builder) postgres(ctx context.Context, dir string) error {
 	_, err = exec.LookPath("debootstrap")
 	_, err2 := os.Stat("/usr/sbin/debootstrap") // often not in PATH
 	m.debootstrap = err == nil || err2 == nil
-	if err := m.can(b.Programs.Platform, have, source("build.sh")+" "+tar); err != nil {
+	if err := m.can(b.Binaries.Platform, have, source("build.sh")+" "+tar); err != nil {
 		return err
 	}
 	if !have {

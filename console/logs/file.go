@@ -30,7 +30,7 @@ type position struct {
 // part is one of the two files of a log.
 type part struct {
 	file    *os.File
-	size    int64 // up to the end of the last whole line
+	size    int64 // up to the end of the last complete line
 	head    position
 	written time.Time // last
 }
@@ -56,7 +56,7 @@ func open(service, path string) (*log, error) {
 		}
 		p := &part{file: f}
 		l.parts = append(l.parts, p)
-		if p.size, p.written, err = whole(f); err != nil {
+		if p.size, p.written, err = completeSize(f); err != nil {
 			l.close()
 			return nil, err
 		}
@@ -74,9 +74,9 @@ func (l *log) close() {
 	}
 }
 
-// whole returns the end of the last complete line, and when the file was last
+// completeSize returns the end of the last complete line, and when the file was last
 // written. The rest is still being written.
-func whole(f *os.File) (size int64, written time.Time, err error) {
+func completeSize(f *os.File) (size int64, written time.Time, err error) {
 	st, err := f.Stat()
 	if err != nil {
 		return 0, written, err
@@ -136,7 +136,7 @@ func (p *part) backwards(ctx context.Context, from, to int64, each func(raw []by
 		end -= int64(len(b))
 		if _, err := p.file.ReadAt(b, end); err != nil {
 			if errors.Is(err, io.EOF) {
-				return nil // cut meanwhile: what is left is in the file before it
+				return nil // truncated meanwhile: the rest is in the rotated file
 			}
 			return err
 		}

@@ -18,7 +18,7 @@ type scan struct {
 
 	hits     []hit     // the newest first
 	end      position  // of the log
-	top      position  // where the scan began
+	top      position  // where the scan started
 	begin    position  // where the scan stopped
 	more     bool      // there may be more lines before begin
 	late     bool      // the timeout expired

@@ -53,7 +53,7 @@ func faultAdmins(ctx context.Context, state string) (map[string]string, error) {
 	lab := plan.Lab{Offset: st.PortOffset}
 	admins := map[string]string{plan.StoreName: lab.StoreAdmin(), "proxy-service": lab.ProxyAdmin()}
 	for name := range admins {
-		if !slices.ContainsFunc(st.Programs, func(p supervisor.ProgramStatus) bool { return p.Name == name && p.Process.PID != 0 }) {
+		if !slices.ContainsFunc(st.Components, func(p supervisor.ComponentStatus) bool { return p.Name == name && p.Process.PID != 0 }) {
 			delete(admins, name)
 		}
 	}

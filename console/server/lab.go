@@ -54,19 +54,19 @@ var direct = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 func askContainers(ctx context.Context, c Config) labResponse {
 	a := labResponse{Phase: string(supervisor.Up), Folder: c.State, Containers: true}
-	a.Status = &supervisor.Status{PortOffset: c.PortOffset, Programs: make([]supervisor.ProgramStatus, len(c.Containers))}
+	a.Status = &supervisor.Status{PortOffset: c.PortOffset, Components: make([]supervisor.ComponentStatus, len(c.Containers))}
 	var wg sync.WaitGroup
 	for i, container := range c.Containers {
 		wg.Go(func() {
-			p := supervisor.ProgramStatus{Name: container.Name, State: supervisor.Ready}
+			p := supervisor.ComponentStatus{Name: container.Name, State: supervisor.Ready}
 			if err := fetch(ctx, http.MethodGet, container.Ready, nil); err != nil {
 				p.State, p.Detail = supervisor.Unready, err.Error()
 			}
-			a.Status.Programs[i] = p
+			a.Status.Components[i] = p
 		})
 	}
 	wg.Wait()
-	for _, p := range a.Status.Programs {
+	for _, p := range a.Status.Components {
 		if p.State != supervisor.Ready {
 			a.Phase = phaseUnready
 		}

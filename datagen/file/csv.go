@@ -132,7 +132,7 @@ type replayReader struct {
 	src   *bufio.Reader
 	kept  []byte // the last part of all
 	all   []byte
-	pos   int // of what is read next
+	pos   int // of the next read
 	lines int // that were dropped
 }
 
@@ -187,7 +187,7 @@ func (t *replayReader) skip() (line int, err error) {
 func fields(names, row []string) (a album.Album, err error) {
 	for i, name := range names {
 		v := row[i]
-		if !utf8.ValidString(v) { // what is no number is quoted below
+		if !utf8.ValidString(v) { // invalid numbers are quoted below
 			return a, fmt.Errorf("%s is not valid UTF-8: %q", name, v)
 		}
 		switch name {

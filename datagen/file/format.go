@@ -63,12 +63,12 @@ const (
 	createdAtStamp = "2026-01-01 00:00:00+00"
 )
 
-// Head is what a file begins with.
+// Head is the start of a file.
 func (f Format) Head() string {
 	return map[Format]string{JSON: "[", CSV: "title,artist,price,genre,year\n", SQLite: "BEGIN;\n", Postgres: "COPY albums " + columns + " FROM stdin;\n"}[f]
 }
 
-// Foot is what a file of n albums ends with.
+// Foot is the end of a file of n albums.
 func (f Format) Foot(n uint64) string {
 	end := map[Format]string{JSON: "\n", SQLite: ";\n"}[f] // of the last album
 	if n == 0 {

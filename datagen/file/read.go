@@ -71,7 +71,7 @@ func read(r io.Reader, f Format, yield func(album.Album, error) bool) error {
 // errStop means that the consumer has stopped.
 var errStop = errors.New("stop")
 
-// openText skips a byte order mark, which programs on Windows write. It rejects a whole
+// openText skips a byte order mark, which programs on Windows write. It rejects a
 // file whose first bytes show another encoding.
 func openText(r io.Reader) (*bufio.Reader, error) {
 	in := bufio.NewReaderSize(r, 64<<10)

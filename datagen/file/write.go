@@ -16,7 +16,7 @@ import (
 // inOneChunk is how many albums are made at a time.
 const inOneChunk = 2000
 
-// Albums are what is written: n of them, each by its number. Make is called from many
+// Albums are N albums to write, each created from its number. Make is called from many
 // goroutines.
 type Albums struct {
 	N    uint64

@@ -37,16 +37,16 @@ type Config struct {
 	N     int    // items; 0: unknown
 	// Batch is the number of albums per request: those whose numbers divided by it are the
 	// same, so a run with another -from sends the same requests. With 1 each album
-	// has a request of its own.
+	// has its own request.
 	Batch       int
 	Async       bool       // asynchronous operations, polled until they end
 	Concurrency int        // max requests in flight
 	Rate        rate.Limit // max albums per second
 	// Patience is how long a request is retried, and the service waited for.
 	Patience time.Duration
-	// Key returns the idempotency key of a request that begins with an item.
+	// Key returns the idempotency key of a request by its first item.
 	Key func(first Item) string
-	// Progress, if not nil, is called every Tick, with a Summary of its own.
+	// Progress, if not nil, is called every Tick with a snapshot.
 	Progress func(s Summary)
 	Tick     time.Duration
 }
@@ -114,7 +114,7 @@ var errEnded = errors.New("everything was sent")
 type request struct {
 	write  album.Write
 	key    string            // initial key of the write
-	broken *fakealbum.Broken // what is sent instead
+	broken *fakealbum.Broken // sent instead of write
 	first  uint64            // number of its first item
 }
 

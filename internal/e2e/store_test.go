@@ -20,7 +20,7 @@ import (
 func TestStoreElsewhere(t *testing.T) {
 	l := newLab(t)
 	l.mustRun(t, time.Hour, "go", "build", "-o", l.bin+"/", "./store")
-	for _, p := range l.Programs() {
+	for _, p := range l.Components() {
 		if p.Name == plan.StoreName { // whose ports are free
 			for _, port := range p.Ports {
 				l.Stores = append(l.Stores, fmt.Sprintf("http://127.0.0.1:%d", port.Number))

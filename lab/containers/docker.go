@@ -74,7 +74,7 @@ func (l *Lab) FindCompose(ctx context.Context, log func(string)) error {
 	if err := os.MkdirAll(l.Dir(), 0o755); err != nil {
 		return err
 	}
-	b := l.Programs()
+	b := l.Binaries()
 	if !b.Fresh(plugin) {
 		log(why + ": building one, once; this takes minutes")
 	}
@@ -87,9 +87,9 @@ func (l *Lab) FindCompose(ctx context.Context, log func(string)) error {
 	return nil
 }
 
-// Programs returns the builder of binaries for this machine. All labs of a repository
+// Binaries returns the builder for this machine. All labs of a repository
 // share them.
-func (l *Lab) Programs() *build.Builder {
+func (l *Lab) Binaries() *build.Builder {
 	return &build.Builder{Root: l.Root, Bin: filepath.Join(l.Root, ".lab", "bin"), Logs: l.Dir()}
 }
 

@@ -12,12 +12,12 @@ import (
 	"soundcheck/lab/build"
 )
 
-// Program is one component of the lab.
-type Program struct {
+// Component is one component of the lab.
+type Component struct {
 	Name    string // as in service.name, the log's file name and on the command line
 	Target  build.Target
 	Args    []string
-	Env     []string // the whole environment
+	Env     []string // the complete environment
 	Ports   []Port
 	Address string   // URL for users and clients
 	Ready   string   // URL of the readiness probe: 200 once it is ready
@@ -75,18 +75,18 @@ func (l Lab) Logs() string { return filepath.Join(l.State, "logs") }
 
 func (l Lab) data(name string) string { return filepath.Join(l.State, "data", name) }
 
-// Programs returns the components in start order: a component that others send to comes
+// Components returns the components in start order: a component that others send to comes
 // first. They stop in reverse order.
-func (l Lab) Programs() []Program {
-	backends := []Program{l.jaeger(), l.prometheus(), l.collector()}
+func (l Lab) Components() []Component {
+	backends := []Component{l.jaeger(), l.prometheus(), l.collector()}
 	if len(l.Stores) > 0 {
 		return append(backends, l.proxy(), l.console())
 	}
 	return append(backends, l.store(), l.proxy(), l.console())
 }
 
-func (l Lab) jaeger() Program {
-	return Program{
+func (l Lab) jaeger() Component {
+	return Component{
 		Name: "jaeger",
 		Target: build.Target{Name: "jaeger", Module: "backends/jaeger",
 			Package: "github.com/jaegertracing/jaeger/cmd/jaeger"},
@@ -110,9 +110,9 @@ func (l Lab) jaeger() Program {
 	}
 }
 
-func (l Lab) prometheus() Program {
+func (l Lab) prometheus() Component {
 	config := filepath.Join(l.State, "prometheus.yml")
-	return Program{
+	return Component{
 		Name: "prometheus",
 		Target: build.Target{Name: "prometheus", Module: "backends/prometheus",
 			Package: "github.com/prometheus/prometheus/cmd/prometheus", Tags: "remove_all_sd"},
@@ -176,12 +176,12 @@ func (l Lab) setupPrometheus(config string) error {
 	return nil
 }
 
-func (l Lab) collector() Program {
+func (l Lab) collector() Component {
 	otlp := l.addr
 	if l.OTLPEverywhere {
 		otlp = func(p int) string { return fmt.Sprintf("0.0.0.0:%d", p+l.Offset) }
 	}
-	return Program{
+	return Component{
 		Name: "otel-collector",
 		Target: build.Target{Name: "otel-collector", Module: "collector/distribution",
 			Package: ".", Sources: []string{"."}},
@@ -230,13 +230,13 @@ func (l Lab) Clear() error {
 	return nil
 }
 
-func (l Lab) store() Program {
+func (l Lab) store() Component {
 	p := l.service(StoreName, "store", StorePort, storeAdminPort)
 	p.Env = append(p.Env, "SOUNDCHECK_STORE_DB="+l.db()) // not an argument: it can hold a password
 	return p
 }
 
-func (l Lab) proxy() Program {
+func (l Lab) proxy() Component {
 	if len(l.Stores) > 0 { // the proxy starts without them
 		return l.service("proxy-service", "proxy", ProxyPort, proxyAdminPort, "-store", strings.Join(l.Stores, ","))
 	}
@@ -245,11 +245,11 @@ func (l Lab) proxy() Program {
 	return p
 }
 
-// ginTags leave out MessagePack, which Gin would bring along: a sixth of a program.
+// ginTags build Gin without MessagePack: a sixth of a binary.
 const ginTags = "nomsgpack"
 
-func (l Lab) console() Program {
-	return Program{
+func (l Lab) console() Component {
+	return Component{
 		Name: "console",
 		Target: build.Target{Name: "console", Module: ".", Package: "./console", Tags: ginTags,
 			Sources: []string{"console", "dashboards", "internal", "lab", "loadgen"}},
@@ -262,8 +262,8 @@ func (l Lab) console() Program {
 	}
 }
 
-func (l Lab) service(name, dir string, port, admin int, args ...string) Program {
-	return Program{
+func (l Lab) service(name, dir string, port, admin int, args ...string) Component {
+	return Component{
 		Name: name,
 		Target: build.Target{Name: name, Module: ".", Package: "./" + dir, Tags: ginTags,
 			Sources: []string{dir, "internal"}},

@@ -189,7 +189,7 @@ func TestDiesWhileBuilt(t *testing.T) {
 }
 
 // buildGone fails if the go command runs that is named in the status.
-func buildGone(t *testing.T, p ProgramStatus) {
+func buildGone(t *testing.T, p ComponentStatus) {
 	t.Helper()
 	if p.Build.PID == 0 || p.Build.Alive() {
 		t.Errorf("the go command that builds %s is process %+v, want one that is gone", p.Name, p.Build)
@@ -197,7 +197,7 @@ func buildGone(t *testing.T, p ProgramStatus) {
 }
 
 // holdRestart requests a restart, and returns when its build runs.
-func (l *lab) holdRestart(ctx context.Context) (p ProgramStatus, restarted chan error) {
+func (l *lab) holdRestart(ctx context.Context) (p ComponentStatus, restarted chan error) {
 	l.t.Helper()
 	l.change("", `version = "1"`, `version = "2"`)
 	l.hold("")

@@ -46,7 +46,7 @@ func Tail(path string, n int) []byte {
 	return bytes.TrimRight(b, "\n")
 }
 
-// LastLines returns where the last n lines of the first size bytes of f begin.
+// LastLines returns the offset of the last n lines of the first size bytes of f.
 func LastLines(f io.ReaderAt, size int64, n int) (int64, error) {
 	if n == 0 {
 		return size, nil
@@ -70,7 +70,7 @@ func LastLines(f io.ReaderAt, size int64, n int) (int64, error) {
 	return 0, nil
 }
 
-// rotate moves what is in the file at path to path.1 once it is over max bytes.
+// rotate moves the content of the file at path to path.1 once it exceeds max bytes.
 // The writer must append. What it writes between the last read and the truncation, some
 // microseconds, is lost.
 func rotate(path string, max int64) error {

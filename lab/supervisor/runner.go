@@ -31,7 +31,7 @@ var (
 
 // runner runs one component and restarts it when it exits.
 type runner struct {
-	plan.Program
+	plan.Component
 	s     *Supervisor
 	built chan struct{} // closed when the binary is built
 	ready chan struct{} // closed when it was ready for the first time
@@ -52,8 +52,8 @@ type runner struct {
 	ended     chan struct{}   // closed when the process that id names is reaped
 }
 
-func newRunner(s *Supervisor, p plan.Program) *runner {
-	return &runner{Program: p, s: s, state: Waiting,
+func newRunner(s *Supervisor, p plan.Component) *runner {
+	return &runner{Component: p, s: s, state: Waiting,
 		built: make(chan struct{}), ready: make(chan struct{}),
 		turn: make(chan struct{}, 1), restart: make(chan chan error)}
 }

@@ -59,16 +59,16 @@ type Status struct {
 	Database   string   `json:"database,omitempty"` // of the lab's album store
 	Stores     []string `json:"stores,omitempty"`   // URLs of external album stores
 	// OTLPEverywhere means that the Collector listens on all addresses.
-	OTLPEverywhere bool            `json:"otlp_everywhere,omitempty"`
-	Supervisor     proc.ID         `json:"supervisor"`
-	StartedAt      time.Time       `json:"started_at"`
-	Memory         int64           `json:"memory_bytes"` // resident, of all components and the supervisor
-	Programs       []ProgramStatus `json:"programs"`
+	OTLPEverywhere bool              `json:"otlp_everywhere,omitempty"`
+	Supervisor     proc.ID           `json:"supervisor"`
+	StartedAt      time.Time         `json:"started_at"`
+	Memory         int64             `json:"memory_bytes"` // resident, of all components and the supervisor
+	Components     []ComponentStatus `json:"programs"`
 }
 
-// ProgramStatus is a snapshot of one component. Since is when the process, or
+// ComponentStatus is a snapshot of one component. Since is when the process, or
 // the build, started.
-type ProgramStatus struct {
+type ComponentStatus struct {
 	Name     string    `json:"name"`
 	State    State     `json:"state"`
 	Detail   string    `json:"detail,omitempty"`
@@ -88,8 +88,8 @@ type ProgramStatus struct {
 func (s *Supervisor) Status() Status {
 	st := s.status()
 	st.Memory = s.self.RSS()
-	for i := range st.Programs {
-		if p := &st.Programs[i]; p.Process.PID != 0 {
+	for i := range st.Components {
+		if p := &st.Components[i]; p.Process.PID != 0 {
 			p.Memory = p.Process.RSS()
 			st.Memory += p.Memory
 		}
@@ -104,13 +104,13 @@ func (s *Supervisor) status() Status {
 	st := Status{Phase: s.phase, Failure: s.failure, State: s.lab.State, PortOffset: s.lab.Offset, Database: s.lab.Database(),
 		Stores: s.lab.Stores, OTLPEverywhere: s.lab.OTLPEverywhere, Supervisor: s.self, StartedAt: s.started}
 	for _, r := range s.runners {
-		p := ProgramStatus{Name: r.Name, State: r.state, Detail: r.detail, Address: r.Address, Version: r.version, Process: r.id,
+		p := ComponentStatus{Name: r.Name, State: r.state, Detail: r.detail, Address: r.Address, Version: r.version, Process: r.id,
 			Since: r.startedAt, Restarts: r.restarts, Build: r.builder, Log: r.logPath()}
 		if r.progress != nil {
 			p.State, p.Since = Building, r.progress.Begun
 			p.Done, p.Total = r.progress.Done.Load(), r.progress.Total.Load()
 		}
-		st.Programs = append(st.Programs, p)
+		st.Components = append(st.Components, p)
 	}
 	return st
 }
@@ -203,7 +203,7 @@ func sweep(state string) (left bool, err error) {
 		return false, err
 	}
 	var errs []error
-	for _, p := range slices.Backward(st.Programs) {
+	for _, p := range slices.Backward(st.Components) {
 		for _, id := range []proc.ID{p.Build, p.Process} {
 			if err := id.End(stopGrace); err != nil {
 				errs = append(errs, fmt.Errorf("stop %s (pid %d): %w", p.Name, id.PID, err))
@@ -245,7 +245,7 @@ func acquire(state string) (f *os.File, err error) {
 
 // CheckPorts returns an error that names every port in use,
 // and the component that needs it.
-func CheckPorts(programs []plan.Program) error {
+func CheckPorts(programs []plan.Component) error {
 	var taken []string
 	for _, p := range programs {
 		for _, port := range p.Ports {

@@ -59,7 +59,7 @@ var errStopRequested = errors.New("stop requested")
 // them until ctx ends or a client requests a stop. Then it stops them. It returns
 // ErrRunning, or the reason why the start failed, with no process left
 // running.
-func Run(ctx context.Context, lab plan.Lab, programs []plan.Program, b *build.Builder, log *slog.Logger) (err error) {
+func Run(ctx context.Context, lab plan.Lab, programs []plan.Component, b *build.Builder, log *slog.Logger) (err error) {
 	if err := Prepare(lab); err != nil {
 		return err
 	}

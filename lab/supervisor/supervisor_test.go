@@ -37,7 +37,7 @@ func TestOrder(t *testing.T) {
 		t.Errorf("status %+v", st)
 	}
 	var sum int64
-	for i, p := range st.Programs {
+	for i, p := range st.Components {
 		want := l.programs[i]
 		if p.Name != want.Name || p.Address != want.Address || p.State != Ready || p.Detail != "" || !p.Process.Alive() ||
 			p.Restarts != 0 || p.Since.IsZero() || p.Log != filepath.Join(l.Logs(), want.Name+".log") || p.Memory < 1<<20 {
@@ -52,9 +52,9 @@ func TestOrder(t *testing.T) {
 	if err != nil || saved == nil {
 		t.Fatalf("Saved = %v, %v", saved, err)
 	}
-	for i, p := range saved.Programs {
-		if p.Process != st.Programs[i].Process {
-			t.Errorf("%s is saved as process %+v, want %+v", p.Name, p.Process, st.Programs[i].Process)
+	for i, p := range saved.Components {
+		if p.Process != st.Components[i].Process {
+			t.Errorf("%s is saved as process %+v, want %+v", p.Name, p.Process, st.Components[i].Process)
 		}
 	}
 
@@ -213,7 +213,7 @@ func TestStopAtAnyTime(t *testing.T) {
 	}
 }
 
-func kill(t *testing.T, p ProgramStatus) {
+func kill(t *testing.T, p ComponentStatus) {
 	t.Helper()
 	if err := p.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatalf("kill %s: %v", p.Name, err)
@@ -256,7 +256,7 @@ func TestPortInUseOnAllAddresses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	wantError(t, CheckPorts([]plan.Program{{Name: "store", Ports: []plan.Port{{Number: port, Use: "HTTP"}}}}), fmt.Sprint(port))
+	wantError(t, CheckPorts([]plan.Component{{Name: "store", Ports: []plan.Port{{Number: port, Use: "HTTP"}}}}), fmt.Sprint(port))
 }
 
 func TestLongPath(t *testing.T) {

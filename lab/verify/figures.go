@@ -23,7 +23,7 @@ type figure struct {
 	at                    time.Time           // the end of the range; zero: now
 	over                  time.Duration       // the range
 	want                  float64
-	of                    string // what is counted
+	of                    string // the counted requests, for errors
 }
 
 // find returns the expression of the panel.
