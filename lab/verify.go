@@ -44,10 +44,10 @@ func newVerifyFlags() *verifyFlags {
 	f := &verifyFlags{flags: newFlags("lab verify [flags]", `Send a short load, check what the backends recorded of it, print a table.
 Exit code 1 if a check failed. See docs/verify.md.`).withOffset()}
 	f.StringVar(&f.o.Environment, "env", "native", "`environment`: native, compose or k8s (k8s: set all URLs)")
-	f.StringVar(&f.o.Proxy, "proxy", "", "`URL` of the proxy")
-	f.StringVar(&f.o.Prometheus, "prometheus", "", "`URL` of Prometheus")
-	f.StringVar(&f.o.Jaeger, "jaeger", "", "`URL` of Jaeger's query API")
-	f.StringVar(&f.otlp, "otlp", "", "`URL` of the Collector's OTLP/HTTP receiver")
+	f.StringVar(&f.o.Proxy, "proxy", "", "`URL` of the proxy (default: the lab's)")
+	f.StringVar(&f.o.Prometheus, "prometheus", "", "`URL` of Prometheus (default: the lab's)")
+	f.StringVar(&f.o.Jaeger, "jaeger", "", "`URL` of Jaeger's query API (default: the lab's)")
+	f.StringVar(&f.otlp, "otlp", "", "`URL` of the Collector's OTLP/HTTP receiver (default: the lab's)")
 	f.StringVar(&f.logs, "logs", "", "`folder` of service logs and otlp.jsonl (default: native: state folder; compose: containers; k8s: none)")
 	f.Float64Var(&f.o.Generator.Rate, "rate", 25, "target rate in `req/s` (1 to 1000)")
 	f.DurationVar(&f.o.Generator.Duration, "duration", 20*time.Second, "load duration (10s to 10m)")
