@@ -60,7 +60,7 @@ func TestRequests(t *testing.T) {
 	}
 	srv.Close()
 	if _, _, code := call(t, "get", srv.URL); code != 1 {
-		t.Errorf("get of what is away exits with %d, want 1", code)
+		t.Errorf("get of an unavailable service exits with %d, want 1", code)
 	}
 }
 

@@ -32,7 +32,7 @@ func TestRetries(t *testing.T) {
 		}, 10, 0, 1, 5, true, firstPatience, firstPatience + longWait},
 		{"something else there", func(int) error { return fmt.Errorf("%w: %w", album.ErrUnavailable, albumhttp.ErrForeign) }, 10, 0, 1, 5, true, firstPatience, firstPatience + longWait},
 		{"no answer", func(int) error { return album.ErrTimeout }, 10, 0, 1, 20, true, 30 * time.Second, 32 * time.Second},
-		{"the store behind is away", func(int) error { return album.ErrNotReady }, 10, 0, 1, 20, true, 30 * time.Second, 32 * time.Second},
+		{"the store is unavailable", func(int) error { return album.ErrNotReady }, 10, 0, 1, 20, true, 30 * time.Second, 32 * time.Second},
 		{"gone for ever", func(call int) error {
 			if call <= 5 {
 				return nil

@@ -59,7 +59,7 @@ func config(s Service, from, n uint64) Config {
 // later is an error with a Retry-After.
 type laterError time.Duration
 
-func (laterError) Error() string               { return "come again" }
+func (laterError) Error() string               { return "retry later" }
 func (e laterError) RetryAfter() time.Duration { return time.Duration(e) }
 
 // Every album is sent once, whatever the concurrency; requests are made of those whose
