@@ -9,6 +9,9 @@ RACE ?= $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 # Per fuzz target; for a longer run: make test FUZZTIME=10m
 FUZZTIME ?= 3s
 
+# All checks except those of the form of comments, names and error strings (Jaeger, Prometheus).
+STATICCHECK = all,-ST1000,-ST1003,-ST1005,-ST1016,-ST1020,-ST1021,-ST1022
+
 # Without generated files of the Collector's builder.
 GO_FILES = $(shell find . -name '*.go' -not -path './.lab/*' -not -path './collector/distribution/main*.go' -not -path './collector/distribution/components.go')
 
@@ -92,18 +95,20 @@ test: lint postgres chromium nginx debootstrap ## Run all tests: units, the Coll
 	go test $(RACE) $$(go list ./... | grep -v '/internal/e2e$$')
 	cd collector/distribution && go test ./...
 	cd compose/check && go test -count=1 ./...
-	@for p in ./internal/albumhttp ./internal/fault ./loadgen/schedule ./loadgen/slo ./loadgen/workload ./datagen/file ./console/logs; do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	@for p in ./internal/albumhttp ./internal/fault ./internal/httpheader ./loadgen/schedule ./loadgen/slo ./loadgen/workload ./datagen/file ./console/logs; do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 		go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 	SOUNDCHECK_ALONE=1 go test -count=1 -run 'Alone$$' ./loadgen/engine
 	go test -v -count=1 -timeout 40m ./internal/e2e
 
 .PHONY: lint
-lint: ## Check format and vet our modules
+lint: ## Check format, vet and staticcheck our modules
 	@unformatted=$$(gofmt -l $(GO_FILES)); if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 	GOOS=darwin go vet ./lab/... ./compose/...
 	cd collector/distribution && go vet .
 	cd compose/check && go vet ./...
+	cd tools && go build -o ../.lab/bin/staticcheck honnef.co/go/tools/cmd/staticcheck
+	.lab/bin/staticcheck -checks $(STATICCHECK) ./...
 
 .PHONY: bench
 bench: ## Run the benchmarks ten times, for benchstat

@@ -8,7 +8,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// What is text can be read: its contrast is 4.5:1 at least (WCAG 2.2, 1.4.3), in both themes.
+// Text has a contrast of at least 4.5:1 in both themes (WCAG 2.2, 1.4.3).
 func TestContrast(t *testing.T) {
 	var got struct {
 		Pairs int
@@ -28,7 +28,7 @@ func TestContrast(t *testing.T) {
 			check("code of a fault", m.prop("ink"), m.prop("warn-bg"));
 			check("primary button", m.prop("card"), m.prop("link"));
 			check("tip", m.prop("card"), m.prop("ink"));
-			// Numbers of panels have the colours of series and thresholds, by Grafana's names.
+			// Values in panels have the colours of series and thresholds, by Grafana's names.
 			for (const back of ["card", "bg"]) for (let i = 1; i < 9; i++) check("c" + i + " on " + back, m.prop("c" + i), m.prop(back));
 			for (const name of ["green", "yellow", "orange", "red", "blue", "purple", "text", "dark-green", "semi-dark-red"]) {
 				check(name, m.colour(name), m.prop("card"));
@@ -40,11 +40,11 @@ func TestContrast(t *testing.T) {
 		return { pairs, low };
 	})()`, &got)
 	if got.Pairs < 100 || len(got.Low) > 0 {
-		t.Errorf("of %d pairs of colours, too little contrast have: %s", got.Pairs, strings.Join(got.Low, ", "))
+		t.Errorf("of %d pairs of colours, too low contrast: %s", got.Pairs, strings.Join(got.Low, ", "))
 	}
 }
 
-// Exemplars are large enough to be met (WCAG 2.2, 2.5.8), and the nearest is the one meant.
+// Exemplars have the minimum target size (WCAG 2.2, 2.5.8), and a click selects the nearest.
 func TestExemplarTargets(t *testing.T) {
 	var got struct {
 		Nearest []int
@@ -73,7 +73,7 @@ func TestExemplarTargets(t *testing.T) {
 	}
 }
 
-// The dots of the traces are reached with the keyboard, in order of time.
+// The keyboard reaches the dots of the trace chart, in order of time.
 func TestScatterByKeyboard(t *testing.T) {
 	t.Parallel()
 	p := newTracesPage(t)
@@ -91,7 +91,7 @@ func TestScatterByKeyboard(t *testing.T) {
 	})()`, `[3,["/trace/e1"],["e1","a2","a1","a1","a2","e1","a1"],true]`)
 	p.do(chromedp.KeyEvent("\r"))
 	p.until(`location.pathname === "/trace/a1" && document.querySelector(".wf-row")`)
-	// Within the console, a link in a chart does not reload the page.
+	// A link in an SVG does not reload the document, either.
 	p.want(`performance.getEntriesByType("navigation")[0].name.endsWith("/traces")`, `true`)
 	p.quiet("")
 }

@@ -15,7 +15,7 @@ import (
 
 func TestDashboardFunctions(t *testing.T) {
 	const defs = `[{name:"service",multi:true,includeAll:true,allValue:".*",initial:["$__all"]},{name:"run",multi:false,includeAll:false,allValue:".*",initial:[]}]`
-	for _, tt := range []struct{ module, expression, want string }{
+	testModules(t, []moduleCase{
 		// Variables
 		{"lib/vars.js", `m.interpolate('a{s=~"$service"}[$__rate_interval]', {service:["$__all"]}, ` + defs + `, 1800, 5)`, `"a{s=~\".*\"}[30s]"`},
 		{"lib/vars.js", `m.interpolate('a{s=~"${service}"}[$__range] / $__interval', {service:["x"]}, ` + defs + `, 1800, 15)`, `"a{s=~\"x\"}[1800s] / 15s"`},
@@ -38,23 +38,23 @@ func TestDashboardFunctions(t *testing.T) {
 		{"lib/controls.js", `m.after(["a"], "a", false, {multi:true,includeAll:false})`, `[]`},
 		{"lib/controls.js", `m.after(["a","b"], "$__all", true, {multi:true,includeAll:true})`, `["$__all"]`},
 		{"lib/controls.js", `m.after(["a"], "b", true, {multi:false})`, `["b"]`},
-		{"lib/controls.js", `m.told(["a","b","c"])`, `"a and 2 more"`},
+		{"lib/controls.js", `m.summary(["a","b","c"])`, `"a and 2 more"`},
 		{"lib/vars.js", `[m.sorted(["b","a","c"], 0), m.sorted(["b","a","c"], 1), m.sorted(["b","a","c"], 2), m.sorted(["9","10"], 3), m.sorted(["9","10"], 4)]`, `[["b","a","c"],["a","b","c"],["c","b","a"],["9","10"],["10","9"]]`},
 		// Times
 		{"lib/range.js", `[m.read(new URLSearchParams("from=now-5m"), 1e9).start, m.read(new URLSearchParams("from=now-1h&to=now-30m"), 1e9).end]`, `[999999700,999998200]`},
 		{"lib/range.js", `m.parse("2001-09-09T01:46:40Z")`, `1000000000`},
-		{"lib/range.js", `["from=soon", "to=x", "from=now&to=now-5m", "from=now-9999999d", "from=now-999999999w", "to=99999999999999", "from=1"].map((q) => m.read(new URLSearchParams(q), 1e9).wrong?.split(" ")[0])`,
+		{"lib/range.js", `["from=soon", "to=x", "from=now&to=now-5m", "from=now-9999999d", "from=now-999999999w", "to=99999999999999", "from=1"].map((q) => m.read(new URLSearchParams(q), 1e9).error?.split(" ")[0])`,
 			`["from=soon","to=x","from=now","from=now-9999999d","from=now-999999999w","to=99999999999999","from=1"]`},
-		{"lib/range.js", `[m.wider(1000, 2000, 1e9)[1], m.wider(1e9 - 100, 1e9, 1e9), m.read(new URLSearchParams({from: String(Math.round(m.wider(1e9 - 9 * 365 * 86400, 1e9, 1e9)[0] * 1e3))}), 1e9).wrong]`, `[2500,[999999850,1000000000],null]`},
+		{"lib/range.js", `[m.wider(1000, 2000, 1e9)[1], m.wider(1e9 - 100, 1e9, 1e9), m.read(new URLSearchParams({from: String(Math.round(m.wider(1e9 - 9 * 365 * 86400, 1e9, 1e9)[0] * 1e3))}), 1e9).error]`, `[2500,[999999850,1000000000],null]`},
 		{"lib/range.js", `m.step(0, 3653 * 86400, 800) >= 3653 * 86400 / 400`, `true`},
 		// Queries
-		{"lib/ask.js", `m.stepOf({}, 0, 1800, 800)`, `5`},
-		{"lib/ask.js", `m.stepOf({type:"heatmap"}, 0, 1800, 800)`, `10`},
-		{"lib/ask.js", `m.stepOf({interval:"30s"}, 0, 1800, 800)`, `30`},
-		{"lib/ask.js", `m.stepOf({targets:[{interval:"1m"}]}, 0, 1800, 800)`, `60`},
-		{"lib/ask.js", `m.stepOf({}, 0, 86400, 800)`, `300`},
-		{"lib/ask.js", `m.targets({targets:[{expr:"a",hide:true},{expr:""},{refId:"B",expr:"[$__range]"}]}, {}, [], 0, 60, 5)`, `[{"refId":"B","expr":"[$__range]","asked":"[60s]"}]`},
-		{"lib/ask.js", `[m.lastTime([{values:[1,null,null]},{values:[1,2,null]}], [10,20,30]), m.lastTime([{values:[null]}], [10]), m.lastTime([], [10])]`, `[20,null,null]`},
+		{"lib/panelquery.js", `m.stepOf({}, 0, 1800, 800)`, `5`},
+		{"lib/panelquery.js", `m.stepOf({type:"heatmap"}, 0, 1800, 800)`, `10`},
+		{"lib/panelquery.js", `m.stepOf({interval:"30s"}, 0, 1800, 800)`, `30`},
+		{"lib/panelquery.js", `m.stepOf({targets:[{interval:"1m"}]}, 0, 1800, 800)`, `60`},
+		{"lib/panelquery.js", `m.stepOf({}, 0, 86400, 800)`, `300`},
+		{"lib/panelquery.js", `m.targets({targets:[{expr:"a",hide:true},{expr:""},{refId:"B",expr:"[$__range]"}]}, {}, [], 0, 60, 5)`, `[{"refId":"B","expr":"[$__range]","query":"[60s]"}]`},
+		{"lib/panelquery.js", `[m.lastTime([{values:[1,null,null]},{values:[1,2,null]}], [10,20,30]), m.lastTime([{values:[null]}], [10]), m.lastTime([], [10])]`, `[20,null,null]`},
 		// Frames and names
 		{"lib/frames.js", `m.grid(7, 30, 10)`, `[10,20,30]`},
 		{"lib/frames.js", `m.onGrid([[20,"2"],[30,"NaN"],[40,"+Inf"],[990,"9"]], [10,20,30,40], 10)`, `[null,2,null,null]`},
@@ -99,19 +99,19 @@ func TestDashboardFunctions(t *testing.T) {
 				foot.append(m.legend(series, {displayMode, calcs: ["max"]}, new Set(), () => {}));
 				m.fold(foot, rows, open, () => {});
 				const all = [...foot.querySelectorAll("button.series")].filter((b) => b.offsetParent).map((b) => b.textContent), more = foot.querySelector(".more");
-				const fits = !more || open || foot.scrollHeight <= rows * m.line + 1;
+				const fits = !more || open || foot.scrollHeight <= rows * m.rowHeight + 1;
 				foot.remove();
 				return [all.length > 5 ? all.length : all, more?.textContent ?? null, fits];
 			};
 			return [shown("table", 5, false), shown("table", 13, false), shown("table", 5, true), shown("list", 20, false), shown("list", 2, false)[2], /^\+\d+ more$/.test(shown("list", 2, false)[1])];
 		})()`, `[[["503","s0","s1"],"+9 more",true],[12,null,true],[12,"fewer",true],[12,null,true],true,true]`},
 		// Buckets
-		{"lib/buckets.js", `m.columns([{histograms:[[10,{buckets:[[0,"1","2","4"],[0,"2","4","1"],[3,"-1","0","5"],[0,"4","+Inf","1"]]}],[20,{buckets:[[0,"1","2","6"]]}]]},{histograms:[[10,{buckets:[[0,"1","2","1"]]}]]},{histograms:null}])`, `{"list":[{"time":10,"cells":[[1,2,5],[2,4,1]]},{"time":20,"cells":[[1,2,6]]}],"low":1,"high":4,"most":6,"beneath":5}`},
+		{"lib/buckets.js", `m.columns([{histograms:[[10,{buckets:[[0,"1","2","4"],[0,"2","4","1"],[3,"-1","0","5"],[0,"4","+Inf","1"]]}],[20,{buckets:[[0,"1","2","6"]]}]]},{histograms:[[10,{buckets:[[0,"1","2","1"]]}]]},{histograms:null}])`, `{"list":[{"time":10,"cells":[[1,2,5],[2,4,1]]},{"time":20,"cells":[[1,2,6]]}],"low":1,"high":4,"max":6,"beneath":5}`},
 		{"lib/buckets.js", `(() => { const c = {list:[{time:10,cells:[[1,2,5],[2,4,1]]}]}; return [m.at(c,12,3,5).cell, m.at(c,8,2,5).cell, m.at(c,10,9,5).cell, m.at(c,13,3,5), m.total(c.list[0])]; })()`, `[[2,4,1],[1,2,5],null,null,6]`},
 		{"lib/buckets.js", `[m.logTicks(0.001, 0.03), m.logTicks(0.00001, 10, 4), m.logTicks(1, 100, 5)]`, `[[0.001,0.002,0.005,0.01,0.02],[0.00001,0.0001,0.001,0.01,0.1,1,10].filter((_, i) => i % 2 === 0),[1,3,10,30,100]]`},
 		{"lib/buckets.js", `[m.powerTicks(1000, 5000), m.powerTicks(1, 2**20, 4)]`, `[[1024,2048,4096],[1,2**10,2**20]]`},
 		{"panels/heatmap.js", `[m.share(0,10), m.share(10,10), m.share(2.5,10)]`, `[0.04,1,0.5]`},
-		// Pictures
+		// Colours and charts
 		{"lib/colours.js", `[m.mix("#000000","#ffffff",0.5), m.alpha("#fff",0.5), m.colour("#123456"), m.colour("transparent")]`, `["#808080","#ffffff80","#123456","#00000000"]`},
 		{"lib/colours.js", `new Set(["green","dark-green","light-green","super-light-green","red","blue"].map(m.colour)).size`, `6`},
 		{"lib/colours.js", `[new Set(Array.from({length:24}, (_, i) => m.palette(i))).size, m.byName("a") === m.byName("a")]`, `[24,true]`},
@@ -127,39 +127,30 @@ func TestDashboardFunctions(t *testing.T) {
 		{"lib/markdown.js", `(() => { const d=document.createElement("div"); d.append(...m.markdown("# A\n\nb **c** [d](/traces) [e](javascript:alert(1)) <b>f</b>\ng\n\n- h\n- i ` + "`j`" + `\n\n1. k\n\n` + "```" + `\n<l>\n` + "```" + `")); return d.innerHTML; })()`,
 			`"<h3>A</h3><p>b <strong>c</strong> <a href=\"/traces\">d</a> [e](javascript:alert(1)) &lt;b&gt;f&lt;/b&gt; g</p><ul><li>h</li><li>i <code>j</code></li></ul><ol><li>k</li></ol><pre><code>&lt;l&gt;</code></pre>"`},
 		{"lib/markdown.js", `["/a","https://a","//a","javascript:x","data:x","#x"].map(m.href)`, `["/a","https://a",null,null,null,"#x"]`},
-	} {
-		t.Run(tt.module+"/"+tt.expression[:min(40, len(tt.expression))], func(t *testing.T) {
-			var got, want any
-			inBrowser(t, tt.module, tt.expression, &got)
-			inBrowser(t, tt.module, tt.want, &want)
-			if !reflect.DeepEqual(got, want) {
-				t.Errorf("%s = %v, want %v", tt.expression, got, want)
-			}
-		})
-	}
+	})
 }
 
 func TestQueue(t *testing.T) {
-	var got struct{ Most, Done, Aborted, Asked int }
-	inBrowser(t, "lib/ask.js", `await (async () => {
-		let now = 0, most = 0, done = 0, aborted = 0, asked = 0;
+	var got struct{ Most, Done, Aborted, Queries int }
+	inBrowser(t, "lib/panelquery.js", `await (async () => {
+		let now = 0, most = 0, done = 0, aborted = 0, queries = 0;
 		const stop = new AbortController(), run = m.queue(3), gates = [];
 		const work = () => { most = Math.max(most, ++now); return new Promise((r) => gates.push(r)).then(() => { now--; done++; }); };
 		const all = Array.from({length: 8}, (_, i) => run(work, i > 5 ? stop.signal : null).catch(() => aborted++));
 		stop.abort();
 		while (gates.length || now) { gates.shift()?.(); await null; }
 		await Promise.all(all);
-		const share = m.sharer((w) => w(), null);
-		await Promise.all(["a","a","b"].map((k) => share(k, async () => asked++)));
-		return {most, done, aborted, asked};
+		const dedupe = m.deduper((w) => w(), null);
+		await Promise.all(["a","a","b"].map((k) => dedupe(k, async () => queries++)));
+		return {most, done, aborted, queries};
 	})()`, &got)
-	if got.Most != 3 || got.Done != 6 || got.Aborted != 2 || got.Asked != 2 {
-		t.Errorf("queue = %+v, want at most 3 at once, 6 done, 2 aborted, 2 asked", got)
+	if got.Most != 3 || got.Done != 6 || got.Aborted != 2 || got.Queries != 2 {
+		t.Errorf("queue = %+v, want at most 3 at once, 6 done, 2 aborted, 2 queries", got)
 	}
 }
 
-// lab verify and the page send the same queries.
-func TestInterpolationAgrees(t *testing.T) {
+// The queries of lab verify are those of the page.
+func TestInterpolationIsTheSameInBoth(t *testing.T) {
 	all, err := dashboards.All()
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +164,7 @@ func TestInterpolationAgrees(t *testing.T) {
 		}
 	}
 	if len(exprs) == 0 {
-		t.Fatal("the dashboards ask nothing")
+		t.Fatal("the dashboards have no queries")
 	}
 	odd := "a.b\"c\\d'e[f]\n$"
 	for name, vars := range map[string]map[string][]string{
@@ -197,40 +188,40 @@ func TestInterpolationAgrees(t *testing.T) {
 	}
 }
 
-// A number that has no value now says since when, and does not show what was; one that has
-// shows its history behind it.
+// A single value without current data shows since when, and not its last value. With data it
+// has its history as a sparkline.
 func TestNumberWithoutValue(t *testing.T) {
 	var got map[string]struct {
 		Frames, History [][]float64
 		Since           *float64
 	}
-	inBrowser(t, "lib/ask.js", `await (async () => {
-		const answers = {"query gone": [], "query there": [{metric: {}, value: [1000, "7"]}],
-			"query_range gone": [{metric: {}, values: [[940, "3"], [950, "4"]]}], "query_range there": [{metric: {}, values: [[990, "6"], [1000, "7"]]}]};
+	inBrowser(t, "lib/panelquery.js", `await (async () => {
+		const answers = {"query without": [], "query with": [{metric: {}, value: [1000, "7"]}],
+			"query_range without": [{metric: {}, values: [[940, "3"], [950, "4"]]}], "query_range with": [{metric: {}, values: [[990, "6"], [1000, "7"]]}]};
 		const real = window.fetch, out = {};
 		window.fetch = async (path) => {
 			const u = new URL(path, location.href);
 			return new Response(JSON.stringify({data: {result: answers[u.pathname.split("/").at(-1) + " " + u.searchParams.get("query")]}}));
 		};
 		try {
-			for (const expr of ["gone", "there"]) {
-				const a = await m.ask({type: "stat", targets: [{refId: "A", expr, instant: true}]}, {start: 900, end: 1000, values: {}, defs: [], width: 800, share: (_, work) => work(), signal: null});
+			for (const expr of ["without", "with"]) {
+				const a = await m.panelData({type: "stat", targets: [{refId: "A", expr, instant: true}]}, {start: 900, end: 1000, values: {}, defs: [], width: 800, dedupe: (_, work) => work(), signal: null});
 				out[expr] = {Frames: a.frames.map((f) => f.values), History: a.history.map((f) => f.values.filter((v) => v !== null)), Since: a.since};
 			}
 		} finally { window.fetch = real; }
 		return out;
 	})()`, &got)
-	gone, there := got["gone"], got["there"]
-	if len(gone.Frames) != 0 || gone.Since == nil || *gone.Since != 950 {
-		t.Errorf("without a value: %+v, want none since 950", gone)
+	without, with := got["without"], got["with"]
+	if len(without.Frames) != 0 || without.Since == nil || *without.Since != 950 {
+		t.Errorf("without a value: %+v, want none since 950", without)
 	}
-	if want := [][]float64{{6, 7}}; !reflect.DeepEqual(there.History, want) || !reflect.DeepEqual(there.Frames, [][]float64{{7}}) {
-		t.Errorf("with a value: %+v, want 7, and before it %v", there, want)
+	if want := [][]float64{{6, 7}}; !reflect.DeepEqual(with.History, want) || !reflect.DeepEqual(with.Frames, [][]float64{{7}}) {
+		t.Errorf("with a value: %+v, want 7, and before it %v", with, want)
 	}
 }
 
-// Nothing that a dashboard uses is left out in silence.
-func TestDashboardsAreSupported(t *testing.T) {
+// The dashboards use supported options only.
+func TestDashboardsUseSupportedOptions(t *testing.T) {
 	all, err := dashboards.All()
 	if err != nil {
 		t.Fatal(err)
@@ -246,14 +237,14 @@ func TestDashboardsAreSupported(t *testing.T) {
 	}
 }
 
-func TestUnsupportedIsReported(t *testing.T) {
+func TestUnsupportedOptionsAreReported(t *testing.T) {
 	for name, tt := range map[string]struct{ panel, want string }{
-		"type":           {`{id:1,type:"piechart"}`, "panel 1 (piechart): there is no such type here"},
+		"type":           {`{id:1,type:"piechart"}`, "panel 1 (piechart): unsupported panel type"},
 		"option":         {`{id:1,type:"stat",options:{sparkle:true}}`, "panel 1 (stat): options.sparkle = true"},
-		"value":          {`{id:1,type:"timeseries",fieldConfig:{defaults:{custom:{stacking:{mode:"percent"}}}}}`, `panel 1 (timeseries): defaults: custom.stacking.mode = "percent", of which ["none","normal"] are drawn`},
+		"value":          {`{id:1,type:"timeseries",fieldConfig:{defaults:{custom:{stacking:{mode:"percent"}}}}}`, `panel 1 (timeseries): defaults: custom.stacking.mode = "percent", supported: ["none","normal"]`},
 		"override":       {`{id:1,type:"stat",fieldConfig:{overrides:[{matcher:{id:"byType",options:"number"},properties:[]}]}}`, "panel 1 (stat): override matches byType"},
 		"property":       {`{id:1,type:"stat",fieldConfig:{overrides:[{matcher:{id:"byName",options:"a"},properties:[{id:"filterable",value:true}]}]}}`, `panel 1 (stat): override "a": filterable = true`},
-		"transformation": {`{id:1,type:"table",transformations:[{id:"groupBy",options:{}}]}`, `panel 1 (table): transformations[].id = "groupBy", of which ["organize","merge"] are drawn`},
+		"transformation": {`{id:1,type:"table",transformations:[{id:"groupBy",options:{}}]}`, `panel 1 (table): transformations[].id = "groupBy", supported: ["organize","merge"]`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
@@ -265,7 +256,7 @@ func TestUnsupportedIsReported(t *testing.T) {
 	}
 }
 
-// Without Prometheus each panel shows an error, and the page stays usable.
+// Without Prometheus each panel shows the error, and the page still works.
 func TestDashboardsWithoutPrometheus(t *testing.T) {
 	all, err := dashboards.All()
 	if err != nil {
@@ -287,7 +278,7 @@ func TestDashboardsWithoutPrometheus(t *testing.T) {
 				t.Fatal(err)
 			}
 			type panel struct{ ID, State, Text string }
-			panels, err := chromedp.Run(tab, chromedp.Evaluate[[]panel](`[...document.querySelectorAll("[data-panel]")].map((e) => ({ID: e.dataset.panel, State: e.dataset.state, Text: e.querySelector(".over").textContent}))`))
+			panels, err := chromedp.Run(tab, chromedp.Evaluate[[]panel](`[...document.querySelectorAll("[data-panel]")].map((e) => ({ID: e.dataset.panel, State: e.dataset.state, Text: e.querySelector(".panel-note").textContent}))`))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -300,20 +291,20 @@ func TestDashboardsWithoutPrometheus(t *testing.T) {
 			if len(panels) != count {
 				t.Errorf("%d panels are on the page, the file has %d", len(panels), count)
 			}
-			said := 0
+			failed := 0
 			for _, p := range panels {
 				switch p.State {
 				case "error":
-					said++
+					failed++
 					if !strings.Contains(p.Text, "Prometheus is down at http://127.0.0.1:1: is the lab up?") {
-						t.Errorf("panel %s says %q", p.ID, p.Text)
+						t.Errorf("panel %s shows %q", p.ID, p.Text)
 					}
-				case "ok", "waiting": // text, and what is below the fold
+				case "ok", "waiting": // text panels, and panels below the fold
 				default:
 					t.Errorf("panel %s is %s: %q", p.ID, p.State, p.Text)
 				}
 			}
-			if said == 0 {
+			if failed == 0 {
 				t.Error("no panel shows that Prometheus is down")
 			}
 		})

@@ -9,65 +9,56 @@ import (
 )
 
 func TestLabFunctions(t *testing.T) {
-	for _, tt := range []struct{ module, expression, want string }{
-		{"lib/lab.js", `m.moved("curl http://127.0.0.1:9081/a 127.0.0.1:9999 127.0.0.1:90810\ngo run ./loadgen -rate 5", 0)`, `"curl http://127.0.0.1:9081/a 127.0.0.1:9999 127.0.0.1:90810\ngo run ./loadgen -rate 5"`},
-		{"lib/lab.js", `m.moved("curl http://127.0.0.1:9081/a 127.0.0.1:9999 127.0.0.1:90810", 700)`, `"curl http://127.0.0.1:9781/a 127.0.0.1:9999 127.0.0.1:90810"`},
-		{"lib/lab.js", `m.moved([9070, 9080, 9071, 9081, 9090, 16696, 3300, 4318].map((p) => "127.0.0.1:" + p).join(" "), 1)`, `[9071, 9081, 9072, 9082, 9091, 16697, 3301, 4319].map((p) => "127.0.0.1:" + p).join(" ")`},
-		{"lib/lab.js", `m.moved("go run ./loadgen -rate 5\ngo run ./loadgen -url http://127.0.0.1:9080 -rate 5", 10)`, `"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4328 go run ./loadgen -rate 5 -url http://127.0.0.1:9080\ngo run ./loadgen -url http://127.0.0.1:9090 -rate 5"`},
-		{"lib/lab.js", `[m.commands().heal(), m.commands(5).heal("proxy-service"), m.commands(100, "", true).heal(), m.commands(0, "", true).heal("proxy-service-2"), m.commands(1).slow, m.commands(0, "", true).ps, m.commands(0, "", true).load]`,
+	testModules(t, []moduleCase{
+		{"lib/lab.js", `m.withPortOffset("curl http://127.0.0.1:9081/a 127.0.0.1:9999 127.0.0.1:90810\ngo run ./loadgen -rate 5", 0)`, `"curl http://127.0.0.1:9081/a 127.0.0.1:9999 127.0.0.1:90810\ngo run ./loadgen -rate 5"`},
+		{"lib/lab.js", `m.withPortOffset("curl http://127.0.0.1:9081/a 127.0.0.1:9999 127.0.0.1:90810", 700)`, `"curl http://127.0.0.1:9781/a 127.0.0.1:9999 127.0.0.1:90810"`},
+		{"lib/lab.js", `m.withPortOffset([9070, 9080, 9071, 9081, 9090, 16696, 3300, 4318].map((p) => "127.0.0.1:" + p).join(" "), 1)`, `[9071, 9081, 9072, 9082, 9091, 16697, 3301, 4319].map((p) => "127.0.0.1:" + p).join(" ")`},
+		{"lib/lab.js", `m.withPortOffset("go run ./loadgen -rate 5\ngo run ./loadgen -url http://127.0.0.1:9080 -rate 5", 10)`, `"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4328 go run ./loadgen -rate 5 -url http://127.0.0.1:9080\ngo run ./loadgen -url http://127.0.0.1:9090 -rate 5"`},
+		{"lib/lab.js", `[m.commands().clearFaults(), m.commands(5).clearFaults("proxy-service"), m.commands(100, "", true).clearFaults(), m.commands(0, "", true).clearFaults("proxy-service-2"), m.commands(1).slow, m.commands(0, "", true).ps, m.commands(0, "", true).load]`,
 			`["curl -X DELETE http://127.0.0.1:9081/admin/faults", "curl -X DELETE http://127.0.0.1:9076/admin/faults", "go run ./compose -port-offset 100 exec album-store-1 /tools/labtool delete http://127.0.0.1:9081/admin/faults",
 			"go run ./compose exec proxy-service-2 /tools/labtool delete http://127.0.0.1:9071/admin/faults", "curl -X PUT http://127.0.0.1:9082/admin/faults -d '{\"faults\":[\"db-delay=40ms@2%\"]}'", "go run ./compose ps", "go run ./loadgen -rate 100 -slo 'p99<50ms'"]`},
 		{"lib/lab.js", `[{classes:{good:5}}, {}, {classes:{good:1575,failed:21,shed:1004}}, {classes:{good:1,failed:99999}}, {classes:{shed:3}}].map((r) => m.lossBadge(r)?.textContent ?? null)`, `[null, null, "39.5 % not served", ">99.9 % not served", "100 % not served"]`},
-		// Rounded shares add up to 100 %.
+		// The two shares are rounded so that they add up.
 		{"lib/lab.js", `[[6895, 10000], [0, 7], [7, 7], [1, 100000], [99999, 100000], [999, 1000], [1, 1000], [0, 0]].map(([n, of]) => m.shares(n, of).join())`,
 			`["68.9 %,31.1 %", "0 %,100 %", "100 %,0 %", "<0.1 %,>99.9 %", ">99.9 %,<0.1 %", "99.9 %,0.1 %", "0.1 %,99.9 %", "–,–"]`},
 		{"lib/faults.js", `[m.banner({services: [], clear: true}, 0), m.banner({services: [{service: "a", faults: [], error: "down"}], clear: true}, 0).textContent, m.banner({services: [{service: "a", faults: ["error=500@50%"]}], clear: true}, 0).textContent,
 			m.banner({services: [{service: "a", faults: ["x", "y"]}, {service: "b", faults: ["z"], containers: ["b-1"]}], clear: false}, 0).textContent,
 			m.banner({services: [{service: "a", faults: ["x"]}, {service: "b", faults: [], error: "timeout"}], clear: true}, 0).textContent]`,
-			`[null, "Faults: a unknown: downClear all faults", "A fault is on: a error=500@50%Clear all faults", "Faults are on: a x y; b zgo run ./compose exec b-1 /tools/labtool delete http://127.0.0.1:9081/admin/faultscopy", "A fault is on: a x; b unknown: timeoutClear all faults"]`},
-		// Green is only what nothing is wrong with.
+			`[null, "Faults: a unknown: downClear all faults", "Active fault: a error=500@50%Clear all faults", "Active faults: a x y; b zgo run ./compose exec b-1 /tools/labtool delete http://127.0.0.1:9081/admin/faultscopy", "Active fault: a x; b unknown: timeoutClear all faults"]`},
+		// The badge is green only if the lab is healthy.
 		{"pages/home.js", `(() => {
 			const lab = (phase) => ({phase, status: {programs: [{}], memory_bytes: 0, started_at: new Date().toISOString()}});
 			const of = (phase, health) => m.head(lab(phase), health).filter((e) => e?.className?.startsWith("badge")).map((e) => e.className + ": " + e.textContent);
 			return [of("up"), of("up", {errors: 0, firing: 0, known: true}), of("up", {errors: null, firing: 0, known: true}), of("up", {errors: 0.8, firing: 0, known: true}), of("up", {errors: 0.002, firing: 2, known: true}), of("down", {errors: 0.8, firing: 1, known: true}),
 				of("up", {errors: null, firing: 0, known: false}), of("up", {errors: null, firing: 2, known: false})];
-		})()`, `[["badge : is up"], ["badge good: is up"], ["badge good: is up"], ["badge bad: is up", "badge bad: 80 % of the requests fail"], ["badge warn: is up", "badge warn: 0.2 % of the requests fail", "badge bad: 2 alerts fire"], ["badge bad: is down"], ["badge : is up"], ["badge warn: is up", "badge bad: 2 alerts fire"]]`},
-		// Here Prometheus is unavailable.
+		})()`, `[["badge : up"], ["badge good: up"], ["badge good: up"], ["badge bad: up", "badge bad: 80 % of requests fail"], ["badge warn: up", "badge warn: 0.2 % of requests fail", "badge bad: 2 alerts firing"], ["badge bad: down"], ["badge : up"], ["badge warn: up", "badge bad: 2 alerts firing"]]`},
+		// Prometheus is down in this test.
 		{"pages/home.js", `[m.healthOf(await m.measure(null), await m.alertsNow(null)), m.healthOf({errors: 0, known: true}, {problem: "down"}).known, m.healthOf({errors: 0.5, known: true}, {list: [{state: "firing"}, {state: "pending"}]})]`,
 			`[{errors: null, firing: 0, known: false}, false, {errors: 0.5, firing: 1, known: true}]`},
-		// What began within the range comes first: its increase lacks its first value.
+		// A counter that began within the range comes first: its increase lacks the first value.
 		{"pages/home.js", `m.sum(["a_total", 'b_total{c!=""}'], "30m")`,
 			`["a_total", 'b_total{c!=""}'].map((n) => "(sum((last_over_time(" + n + "[30m]) unless " + n + " offset 30m) or increase(" + n + "[30m] anchored)) or vector(0))").join(" + ")`},
-		{"pages/home.js", `["console","proxy-service","album-store","otel-collector","jaeger","prometheus","other"].map((name) => m.ways({name, address: "http://a:1"}, 5).map((w) => w[0]).join(" "))`,
+		{"pages/home.js", `["console","proxy-service","album-store","otel-collector","jaeger","prometheus","other"].map((name) => m.browserLinks({name, address: "http://a:1"}, 5).map((w) => w[0]).join(" "))`,
 			`["http://a:1/", "http://a:1/v3/api-docs/ http://a:1/status", "http://a:1/v3/api-docs/ http://a:1/status", "http://127.0.0.1:13138/", "/traces", "http://a:1/metrics", ""]`},
-		{"lib/panel.js", `[0, 43200, 43201].map((ago) => m.nothing({since: 1.7e9, end: 1.7e9 + ago}).replace(/\d/g, "0")).concat(m.nothing({since: null, end: 1.7e9}))`,
+		{"lib/panel.js", `[0, 43200, 43201].map((ago) => m.noDataText({since: 1.7e9, end: 1.7e9 + ago}).replace(/\d/g, "0")).concat(m.noDataText({since: null, end: 1.7e9}))`,
 			`["No data since 00:00:00", "No data since 00:00:00", "No data since 0000-00-00 00:00:00", "No data in this range"]`},
 		{"lib/range.js", `[["now-60m"], ["now-1h"], ["now-90m"], ["now-2h", "now-1h"], ["1700000000000"], ["now-1m"]].map((r) => m.describe(...r))`, `["Last 1 hour", "Last 1 hour", "Last 90 minutes", "now-2h to now-1h", null, "Last 1 minute"]`},
 		{"lib/format.js", `[0, 1, 2].map((n) => m.plural(n, "pause"))`, `["0 pauses", "1 pause", "2 pauses"]`},
-		{"lib/lab.js", `[undefined, [], ["http://127.0.0.1:9080"], ["http://a:1", "http://b:2"]].map((s) => m.elsewhere(s)?.textContent ?? null)`,
-			`[null, null, "The album store is none of them: the proxy calls http://127.0.0.1:9080.", "The album store is none of them: the proxy calls http://a:1, http://b:2."]`},
+		{"lib/lab.js", `[undefined, [], ["http://127.0.0.1:9080"], ["http://a:1", "http://b:2"]].map((s) => m.externalStores(s)?.textContent ?? null)`,
+			`[null, null, "External album store: the proxy calls http://127.0.0.1:9080.", "External album store: the proxy calls http://a:1, http://b:2."]`},
 		{"lib/logline.js", `(() => {
 			const list = document.createElement("ol"), noon = (d) => new Date(2026, 0, d, 12);
 			for (const d of [4, 4, null, 3]) list.append(m.line({ time: d && noon(d).toISOString(), message: "m", service: "s" }));
-			const told = () => [...list.children].map((e) => e.classList.contains("day") ? e.textContent : "");
+			const days = () => [...list.children].map((e) => e.classList.contains("day") ? e.textContent : "");
 			m.days(list, noon(5).getTime());
-			const before = told();
+			const before = days();
 			m.days(list, noon(4).getTime());
-			return [before, told()];
+			return [before, days()];
 		})()`, `[["2026-01-04","","","","2026-01-03",""],["","","","2026-01-03",""]]`},
-	} {
-		t.Run(tt.module+"/"+tt.expression[:min(40, len(tt.expression))], func(t *testing.T) {
-			var got, want any
-			inBrowser(t, tt.module, tt.expression, &got)
-			inBrowser(t, tt.module, tt.want, &want)
-			if !reflect.DeepEqual(got, want) {
-				t.Errorf("%s = %v, want %v", tt.expression, got, want)
-			}
-		})
-	}
+	})
 }
 
-// The keys move the cross-hair of all charts, and announce missing data.
+// The keyboard moves the cross-hair of all charts. The tip shows where there is no data.
 func TestCrossHairByKeyboard(t *testing.T) {
 	var got struct {
 		Same   []bool
@@ -99,18 +90,18 @@ func TestCrossHairByKeyboard(t *testing.T) {
 		t.Errorf("the other chart's cross-hair followed %v, and was hidden by Escape: %v", got.Same, got.Hidden)
 	}
 	if !strings.HasSuffix(got.Tip, "no data") {
-		t.Errorf("where there is no data, the tip says %q", got.Tip)
+		t.Errorf("without data, the tip shows %q", got.Tip)
 	}
 }
 
-// A page that does not exist shows an error with links.
+// An unknown URL shows an error and links to existing pages.
 func TestNotFound(t *testing.T) {
 	t.Parallel()
 	p := newTracesPage(t)
 	for path, want := range map[string]string{
-		"/nope":                        `["No such page","The console has no page /nope.",6]`,
-		"/d/nope":                      `["No such dashboard","No dashboard has the uid nope. These are there:",10]`,
-		"/d/service-latency?panel=999": `["No such panel","The dashboard Service latency has no panel 999. The dashboards are:",10]`,
+		"/nope":                        `["Page not found","The console has no page /nope.",6]`,
+		"/d/nope":                      `["Dashboard not found","No dashboard has the UID nope. Available dashboards:",10]`,
+		"/d/service-latency?panel=999": `["Panel not found","The dashboard Service latency has no panel 999. Available dashboards:",10]`,
 	} {
 		p.do(chromedp.Navigate("about:blank"), chromedp.Navigate(p.base+path))
 		p.until(`document.querySelector(".notfound")`)
@@ -120,7 +111,7 @@ func TestNotFound(t *testing.T) {
 	p.quiet("404 (Not Found)")
 }
 
-// A fault that is on is shown above every page, until it is cleared there.
+// An active fault is shown on every page, until its button clears it.
 func TestFaultBanner(t *testing.T) {
 	t.Parallel()
 	p := newTracesPage(t)
@@ -131,8 +122,8 @@ func TestFaultBanner(t *testing.T) {
 		p.do(chromedp.Navigate("about:blank"), chromedp.Navigate(p.base+path))
 		p.until(`document.querySelector("#faults .faults")`)
 	}
-	p.want(`document.querySelector("#faults p").textContent`, `"A fault is on: album-store error=500@50%"`)
-	// A fault that could not be cleared stays, and the page shows why.
+	p.want(`document.querySelector("#faults p").textContent`, `"Active fault: album-store error=500@50%"`)
+	// A fault that cannot be cleared stays, with the reason.
 	hang := func(hangs bool) {
 		p.backend.mu.Lock()
 		p.backend.faultsHang = hangs
@@ -143,7 +134,7 @@ func TestFaultBanner(t *testing.T) {
 	p.do(chromedp.Click(chromedp.CSS("#faults button")))
 	p.until(`document.querySelector("#faults .note")?.textContent === "faults of album-store not cleared: timeout"`)
 	hang(false)
-	p.until(`document.querySelector("#faults p")?.textContent === "A fault is on: album-store error=500@50%"`)
+	p.until(`document.querySelector("#faults p")?.textContent === "Active fault: album-store error=500@50%"`)
 	p.do(chromedp.Click(chromedp.CSS("#faults button")))
 	p.until(`!document.querySelector("#faults .faults")`)
 	p.backend.mu.Lock()

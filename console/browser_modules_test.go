@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -16,8 +17,8 @@ import (
 	"soundcheck/internal/browsertest"
 )
 
-// modulesPage is a browser on a page of the real handler, in which modules run. The tests
-// share it: it takes a second to start.
+// modulesPage is a browser on a page of the real handler, in which modules run. Tests share
+// it, because it takes a second to start.
 var modulesPage = struct {
 	sync.Once
 	ctx context.Context
@@ -42,10 +43,27 @@ func modules(t *testing.T) context.Context {
 	return p.ctx
 }
 
-// assets is, as JavaScript, the folder of the modules.
+// assets is the JavaScript expression of the URL of the modules.
 const assets = `document.querySelector("script[type=module]").src.replace("app.js", "")`
 
-// inBrowser runs an expression in which m is a module, and decodes what it is into out.
+// moduleCase is a JavaScript expression over a module, and the expression of its value.
+type moduleCase struct{ module, expression, want string }
+
+func testModules(t *testing.T, cases []moduleCase) {
+	t.Helper()
+	for _, tt := range cases {
+		t.Run(tt.module+"/"+tt.expression[:min(40, len(tt.expression))], func(t *testing.T) {
+			var got, want any
+			inBrowser(t, tt.module, tt.expression, &got)
+			inBrowser(t, tt.module, tt.want, &want)
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("%s = %v, want %v", tt.expression, got, want)
+			}
+		})
+	}
+}
+
+// inBrowser evaluates an expression in which m is a module, and decodes its value into out.
 func inBrowser(t *testing.T, module, expression string, out any) {
 	t.Helper()
 	ctx := modules(t)

@@ -17,14 +17,14 @@ import (
 	"soundcheck/internal/browsertest"
 )
 
-// tracesPage opens pages of a console in a browser, and returns the problems that the browser reported.
+// tracesPage opens pages of a console in a browser, and records the browser's console messages.
 type tracesPage struct {
-	t       *testing.T
-	ctx     context.Context
-	base    string
-	backend *tracesBackend
-	mu      sync.Mutex
-	said    []string
+	t        *testing.T
+	ctx      context.Context
+	base     string
+	backend  *tracesBackend
+	mu       sync.Mutex
+	messages []string
 }
 
 func newTracesPage(t *testing.T) *tracesPage {
@@ -60,7 +60,7 @@ func newTracesPage(t *testing.T) *tracesPage {
 				return
 			}
 			p.mu.Lock()
-			p.said = append(p.said, fmt.Sprint(m.Type, " ", m.Text, " ", m.URL))
+			p.messages = append(p.messages, fmt.Sprint(m.Type, " ", m.Text, " ", m.URL))
 			p.mu.Unlock()
 		}
 	}()
@@ -75,10 +75,10 @@ func (p *tracesPage) do(actions ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// open shows a path, and waits until it has its first data.
+// open navigates to a path, and waits for its first data.
 func (p *tracesPage) open(path string) {
 	p.t.Helper()
-	// From elsewhere: only another fragment would open nothing.
+	// Via about:blank, because a changed fragment alone does not reload.
 	p.do(chromedp.Navigate("about:blank"), chromedp.Navigate(p.base+path))
 	p.until(`document.querySelector("#main")?.dataset.loaded === "true"`)
 }
@@ -86,12 +86,20 @@ func (p *tracesPage) open(path string) {
 // until waits until an expression is true.
 func (p *tracesPage) until(expression string) {
 	p.t.Helper()
-	if _, err := chromedp.Run(p.ctx, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingTimeout(2*time.Minute))); err != nil {
+	for {
+		_, err := chromedp.Run(p.ctx, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingTimeout(2*time.Minute)))
+		if err == nil {
+			return
+		}
+		// A navigation that ends now replaces the context of the poll.
+		if strings.Contains(err.Error(), "Cannot find context") {
+			continue
+		}
 		p.t.Fatalf("%s: %v\npage: %.800s", expression, err, p.eval(`document.querySelector("main")?.innerText`))
 	}
 }
 
-// eval returns what an expression, which may await, is as JSON.
+// eval returns the value of an expression, which may await, as JSON.
 func (p *tracesPage) eval(expression string) string {
 	p.t.Helper()
 	text, err := chromedp.Run(p.ctx, chromedp.Evaluate[string](`(async () => {
@@ -103,7 +111,7 @@ func (p *tracesPage) eval(expression string) string {
 	return text
 }
 
-// want compares what an expression is with JSON.
+// want compares the value of an expression with JSON.
 func (p *tracesPage) want(expression, want string) {
 	p.t.Helper()
 	if got := p.eval(expression); got != want {
@@ -111,15 +119,15 @@ func (p *tracesPage) want(expression, want string) {
 	}
 }
 
-// quiet fails if the browser reported an unexpected problem.
+// quiet fails on unexpected console messages of the browser.
 func (p *tracesPage) quiet(expected string) {
 	p.t.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, s := range p.said {
+	for _, s := range p.messages {
 		if expected == "" || !strings.Contains(s, expected) {
 			p.t.Errorf("the browser says: %s", s)
 		}
 	}
-	p.said = nil
+	p.messages = nil
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The functions on traces are JavaScript: they run in a browser, on a page of the console.
+// The functions on traces run in a browser, on a page of the console.
 func TestTraceFunctions(t *testing.T) {
 	t.Parallel()
 	p := newTracesPage(t)
@@ -16,19 +16,19 @@ func TestTraceFunctions(t *testing.T) {
 	for _, tt := range []struct{ name, module, expression, want string }{
 		{"logfmt", "tracequery", `m.logfmt('a=b  c="d e" f g="" h="i\\"j" k=')`, `{"a":"b","c":"d e","f":"true","g":"","h":"i\"j","k":""}`},
 		{"logfmt of nothing", "tracequery", `m.logfmt("  ")`, `{}`},
-		{"logfmt without an end", "tracequery", `m.logfmt('a="b')`, `error: Tags: the quote of a does not end.`},
+		{"logfmt without an end", "tracequery", `m.logfmt('a="b')`, `error: Tags: the quoted value of a has no closing quote.`},
 		{"logfmt without a name", "tracequery", `m.logfmt('=b')`, `error: Tags: a name is missing at character 1.`},
-		{"logfmt with a quote within", "tracequery", `m.logfmt('a=b"c"')`, `error: Tags: a quote is within the value of a.`},
+		{"logfmt with a quote within", "tracequery", `m.logfmt('a=b"c"')`, `error: Tags: unexpected quote in the value of a.`},
 		{"durations", "tracequery", `["", "1.5ms", "500us", "2µs", "1m30s", "3d"].map((d) => m.duration(d, "x"))`, `[null,0.0015,0.0005,0.000002,90,259200]`},
-		{"no unit", "tracequery", `m.duration("5", "Max duration")`, `error: Max duration: "5" is no duration.`},
-		{"half a duration", "tracequery", `m.duration("5ms x", "x")`, `error: x: "5ms x" is no duration.`},
+		{"no unit", "tracequery", `m.duration("5", "Max duration")`, `error: Max duration: "5" is not a duration.`},
+		{"half a duration", "tracequery", `m.duration("5ms x", "x")`, `error: x: "5ms x" is not a duration.`},
 		{"an address of Jaeger's page", "tracequery", `m.read(new URLSearchParams('service=s&operation=all&tags={"a":"b c","d":"e"}&start=1&end=2'))`,
 			`{"service":"s","operation":"","tags":"a=\"b c\" d=e","minDuration":"","maxDuration":"","lookback":"custom","start":"1","end":"2","limit":"100","sort":"newest"}`},
 		{"a request", "tracequery", `m.request({...m.read(new URLSearchParams("service=s&lookback=5m&maxDuration=2s")), }, 1e9)`,
 			`{"service":"s","operation":"","tags":"","minDuration":"","maxDuration":"2000000us","start":999700000000,"end":1000000000000,"limit":"100"}`},
 		{"too many", "tracequery", `m.request(m.read(new URLSearchParams("service=s&limit=9999")))`, `error: Limit: "9999" is not 1 to 1500.`},
 		{"the wrong way round", "tracequery", `m.request(m.read(new URLSearchParams("service=s&minDuration=2s&maxDuration=1s")))`, `error: Min duration is more than max duration.`},
-		{"no begin", "tracequery", `m.request(m.read(new URLSearchParams("service=s&lookback=custom&end=5")))`, `error: From and to: give both.`},
+		{"no begin", "tracequery", `m.request(m.read(new URLSearchParams("service=s&lookback=custom&end=5")))`, `error: From and to are both required.`},
 		{"trace ids", "tracequery", `[" AB1 ", "0", "xyz", "", "0".repeat(32), "f".repeat(33)].map(m.traceID)`, `["ab1",null,null,null,null,null]`},
 
 		{"ticks", "trace", `[m.ticks(0, 3400, 6), m.ticks(500, 2500, 4), m.ticks(7, 7)]`, `[[0,1000,2000,3000],[500,1000,1500,2000,2500],[7]]`},
@@ -76,7 +76,7 @@ func TestTraceFunctions(t *testing.T) {
 	p.quiet("")
 }
 
-// A response of Prometheus without content has no data.
+// A Prometheus response without content means no data.
 func TestNoContent(t *testing.T) {
 	t.Parallel()
 	p := newTracesPage(t)
@@ -85,7 +85,7 @@ func TestNoContent(t *testing.T) {
 	p.quiet("")
 }
 
-// The list of traces, from the server, agrees with each trace's page.
+// The summaries of the server agree with the page of each trace.
 func TestSummariesAgree(t *testing.T) {
 	t.Parallel()
 	p := newTracesPage(t)
@@ -103,7 +103,7 @@ func TestSummariesAgree(t *testing.T) {
 	}
 }
 
-// raw are spans of JavaScript, of a trace t.
+// raw is the JavaScript of spans of a trace t.
 func raw(spans string) string {
 	return `...((span) => [` + spans + `])((id, parent, from, to) => ({ spanID: id, operationName: "op " + id, startTime: from, duration: to - from, references: parent ? [{ refType: "CHILD_OF", traceID: "t", spanID: parent }] : [] }))`
 }
@@ -118,7 +118,7 @@ func places(names, edges string) string {
 	return `m.layout(` + names + `, [` + edges + `].map(([from, to]) => ({from, to})), {nodeWidth: 10, nodeHeight: 20, gapAlong: 10, gapAcross: 10}).nodes.map((n) => n.name + " " + n.x + "," + n.y)`
 }
 
-// The console's critical path is that of loadgen's explanations, span for span.
+// The console's critical path is that of loadgen's tail-latency attribution, span for span.
 func TestCriticalPathAgrees(t *testing.T) {
 	t.Parallel()
 	b, err := os.ReadFile("../loadgen/explain/testdata/critical.json")

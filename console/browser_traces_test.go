@@ -18,7 +18,7 @@ import (
 type tracesBackend struct {
 	mu     sync.Mutex
 	traces map[string]any
-	asked  url.Values // the last search
+	search url.Values // the last one
 	faults []string   // of album-store
 	// faultsHang: album-store does not respond about its faults.
 	faultsHang bool
@@ -45,7 +45,7 @@ func (b *tracesBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			answer(object{"data": all})
 			return
 		}
-		b.asked = r.URL.Query()
+		b.search = r.URL.Query()
 		answer(object{"data": []any{b.traces["a1"], b.traces["a2"], b.traces["e1"]}})
 	case strings.HasPrefix(path, "/api/traces/"):
 		trace, ok := b.traces[strings.TrimPrefix(path, "/api/traces/")]
@@ -60,7 +60,7 @@ func (b *tracesBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/api/v1/query":
 		result := []object{}
 		for _, service := range []string{"loadgen", "proxy-service"} {
-			// Both answer nothing but errors of 5 %, to see that a share is one.
+			// Both respond with an error ratio of 5 % only.
 			value := "40"
 			if strings.Contains(r.URL.RawQuery, "5..") {
 				value = "2"
@@ -133,7 +133,7 @@ func testTraces() map[string]any {
 		"e1":   ttrace("e1", tspan("1", "", "p1", markup, 9000, 9050, failed, object{"key": "http.response.status_code", "value": 500})),
 		"0dd":  ttrace("0dd", tspan("1", "", "p1", "GET /a", 0, 100), tspan("2", "gone", "p2", "lost", 10, 20), tspan("3", "1", "p2", "skewed", -50, 40), tspan("4", "1", "p2", "late", 80, 180)),
 		"2500": ttrace("2500", many...),
-		// What a list has to get right as the page does.
+		// Cases in which the list must agree with the page.
 		"c1": ttrace("c1", tspan("1", "", "p1", "root", 0, 10), tspan("2", "3", "p2", "circle", 4, 9), tspan("3", "2", "p2", "circle", 5, 6)),
 		"c2": ttrace("c2", tspan("2", "3", "p2", "only a circle", 4, 9), tspan("3", "2", "p2", "b", 5, 6)),
 		"c3": ttrace("c3", tspan("1", "1", "p1", "its own parent", 0, 10)),
@@ -151,14 +151,14 @@ func TestTracesSearch(t *testing.T) {
 	p.until(`document.querySelector("select[aria-label=Operation]").length === 3`)
 	p.want(`performance.getEntriesByType("resource").filter((e) => e.name.includes("operations")).length`, `1`)
 	p.backend.mu.Lock()
-	if got := p.backend.asked.Get("service"); got != "proxy-service" {
+	if got := p.backend.search.Get("service"); got != "proxy-service" {
 		t.Errorf("first search of service %q", got)
 	}
 	p.backend.mu.Unlock()
 	p.want(`[...document.querySelectorAll(".trace-list li")].map((li) => li.dataset.id)`, `["e1","a2","a1"]`)
 	p.want(`[document.querySelector(".trace-list a span").textContent.includes("<script>"), document.querySelectorAll("main img, main script").length, document.title]`, `[true,0,"Traces · Soundcheck"]`)
 
-	// The form, the URL and the request to Jaeger agree.
+	// The form, the URL and the Jaeger query agree.
 	p.want(`(() => {
 		const set = (label, value) => { const e = document.querySelector('main form.trace-form').querySelector(label); e.value = value; e.dispatchEvent(new Event(e.tagName === "SELECT" ? "change" : "input", {bubbles: true})); };
 		set('.trace-tags input', 'http.response.status_code=500 error=true');
@@ -169,19 +169,19 @@ func TestTracesSearch(t *testing.T) {
 	})()`, `"http.response.status_code=500 error=true 1.5ms"`)
 	p.until(`!document.querySelector(".trace-results[aria-busy]")`)
 	p.backend.mu.Lock()
-	if got := []string{p.backend.asked.Get("tags"), p.backend.asked.Get("minDuration"), p.backend.asked.Get("limit")}; fmt.Sprint(got) != `[{"http.response.status_code":"500","error":"true"} 1500us 20]` {
-		t.Errorf("Jaeger was asked for %q", got)
+	if got := []string{p.backend.search.Get("tags"), p.backend.search.Get("minDuration"), p.backend.search.Get("limit")}; fmt.Sprint(got) != `[{"http.response.status_code":"500","error":"true"} 1500us 20]` {
+		t.Errorf("the Jaeger query was %q", got)
 	}
 	p.backend.mu.Unlock()
 
-	// The error names the invalid field, and no request is sent.
+	// An invalid field is named, and no query is sent.
 	p.open("/traces?service=loadgen&minDuration=fast")
-	p.want(`document.querySelector(".problem p").textContent`, `"Min duration: \"fast\" is no duration. Write it as in 1.2s, 100ms or 500us."`)
+	p.want(`document.querySelector(".problem p").textContent`, `"Min duration: \"fast\" is not a duration. Examples: 1.2s, 100ms, 500us."`)
 	p.open("/traces?service=loadgen&sort=shortest&lookback=2d")
 	p.want(`[...document.querySelectorAll(".trace-list li")].map((li) => li.dataset.id)`, `["e1","a1","a2"]`)
 	p.want(`[document.querySelector("select[aria-label=Service]").value, document.querySelector("select[aria-label=Time]").value]`, `["loadgen","2d"]`)
 
-	// Two ticked can be compared, of three the first gives way.
+	// Two selected traces can be compared; a third replaces the first.
 	p.want(`(() => { for (const b of document.querySelectorAll(".trace-list input")) b.click(); return [[...document.querySelectorAll(".trace-list input")].map((b) => b.checked), document.querySelector(".trace-compare a").getAttribute("href")]; })()`,
 		`[[false,true,true],"/trace/a1?compare=a2"]`)
 	p.do(chromedp.Click(chromedp.CSS(".trace-compare a")))
@@ -205,18 +205,18 @@ func TestTracePage(t *testing.T) {
 	p.want(`[...document.querySelectorAll(".wf-row")].map((r) => [r.getAttribute("aria-level"), r.tabIndex, r.querySelectorAll(".wf-critical").length])`, `[["1",0,2],["2",-1,2],["3",-1,1]]`)
 	p.want(`[document.querySelector("h1").textContent, document.querySelector(".log-lines").textContent.includes("of no span")]`, `["loadgen: GET /a",true]`)
 
-	// As in a tree.
+	// Keys of a tree.
 	p.want(`(() => {
 		const key = (k) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key: k, bubbles: true, cancelable: true}));
 		const here = () => document.activeElement.dataset.span;
 		document.querySelector(".wf-row").focus();
-		const said = [];
-		for (const k of ["ArrowDown", "ArrowRight", "ArrowLeft", "ArrowLeft", "ArrowDown", "ArrowRight", "ArrowDown", "Home", "ArrowLeft", "End"]) { key(k); said.push(here()); }
-		return [said.join(""), document.querySelectorAll(".wf-row").length];
+		const levels = [];
+		for (const k of ["ArrowDown", "ArrowRight", "ArrowLeft", "ArrowLeft", "ArrowDown", "ArrowRight", "ArrowDown", "Home", "ArrowLeft", "End"]) { key(k); levels.push(here()); }
+		return [levels.join(""), document.querySelectorAll(".wf-row").length];
 	})()`, `["2322223111",1]`)
 	p.want(`(() => { const r = document.activeElement; r.dispatchEvent(new KeyboardEvent("keydown", {key: "Enter", bubbles: true})); return [r.getAttribute("aria-selected"), location.hash]; })()`, `["true","#span=1"]`)
 
-	// A link to a span opens it: details, lines, other traces; what is markup stays text.
+	// A link to a span opens it: details, log lines, other traces; markup stays text.
 	p.open("/trace/a1#span=2")
 	p.until(`document.querySelector(".wf-detail .log-lines")`)
 	p.want(`[document.querySelector(".wf-detail .log-lines").textContent.includes("request <b>bold</b> n=1"), document.querySelectorAll(".wf-detail").length, document.activeElement.dataset.span]`, `[true,1,"2"]`)
@@ -226,16 +226,16 @@ func TestTracePage(t *testing.T) {
 		`[0,2,"/trace/a2#span=1","loadgen: GET /a · Soundcheck"]`)
 	p.want(`[...document.querySelectorAll('main a[href*="/logs"], main a[download]')].map((a) => a.getAttribute("href"))`, `["/logs?trace=a1","/api/traces/a1","/logs?trace=a1&q=3"]`)
 	p.want(`(() => { const i = document.querySelector("input[type=search]"); i.value = "note=<IMG"; i.dispatchEvent(new Event("input")); return [...document.querySelectorAll(".wf-row.found")].map((r) => r.dataset.span); })()`, `["3"]`)
-	p.want(`(() => { [...document.querySelectorAll(".links button")][0].click(); const w = document.querySelector(".waterfall"); return [Number(w.style.getPropertyValue("--from")).toFixed(3), [...document.querySelectorAll(".trace-tools button")].some((b) => b.textContent === "Show the whole time" && !b.hidden)]; })()`, `["0.285",true]`)
+	p.want(`(() => { [...document.querySelectorAll(".links button")][0].click(); const w = document.querySelector(".waterfall"); return [Number(w.style.getPropertyValue("--from")).toFixed(3), [...document.querySelectorAll(".trace-tools button")].some((b) => b.textContent === "Reset zoom" && !b.hidden)]; })()`, `["0.285",true]`)
 	p.quiet("")
 
 	p.open("/trace/0dd")
-	p.want(`[...document.querySelectorAll(".wf-row")].map((r) => r.dataset.span + [...r.querySelectorAll(".mark")].map((m) => " " + m.textContent).join(""))`, `["1","3 !","4 !","2 no parent"]`)
-	p.want(`document.querySelector(".badge.warn").parentNode.textContent.includes("its parent is one that is not here")`, `true`)
+	p.want(`[...document.querySelectorAll(".wf-row")].map((r) => r.dataset.span + [...r.querySelectorAll(".mark")].map((m) => " " + m.textContent).join(""))`, `["1","3 !","4 !","2 missing parent"]`)
+	p.want(`document.querySelector(".badge.warn").parentNode.textContent.includes("The parent of a span is missing")`, `true`)
 	p.open("/trace/e1")
 	p.want(`[document.querySelectorAll(".wf-row.error").length, document.querySelectorAll("main img").length]`, `[1,0]`)
 	p.open("/trace/xyz")
-	p.want(`document.querySelector(".problem p").textContent`, `"\"xyz\" is no trace id: that is up to 32 hexadecimal digits."`)
+	p.want(`document.querySelector(".problem p").textContent`, `"\"xyz\" is not a trace id: use up to 32 hexadecimal digits."`)
 	p.open("/trace/2500")
 	p.until(`document.querySelector(".waterfall").dataset.rows === "2500"`)
 	p.want(`(() => { [...document.querySelectorAll(".trace-tools button")].find((b) => b.textContent === "Collapse all").click(); const one = document.querySelectorAll(".wf-row").length; document.querySelector(".wf-row").dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight", bubbles: true})); return [one, [...document.querySelectorAll(".wf-row")].map((r) => r.dataset.span)]; })()`, `[1,["1","2","3","4","5"]]`)
@@ -243,9 +243,9 @@ func TestTracePage(t *testing.T) {
 	p.until(`document.querySelector(".wf-detail h3")?.textContent === "step 2400"`)
 	p.quiet("")
 	p.open("/trace/ffff")
-	p.want(`document.querySelector(".empty p").textContent`, `"Jaeger has no such trace."`)
+	p.want(`document.querySelector(".empty p").textContent`, `"Trace not found in Jaeger."`)
 	p.open("/trace/a1?compare=ffff")
-	p.want(`document.querySelector(".empty p").textContent`, `"Jaeger has no such trace."`)
+	p.want(`document.querySelector(".empty p").textContent`, `"Trace not found in Jaeger."`)
 	p.quiet("404 (Not Found)")
 }
 

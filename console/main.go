@@ -1,11 +1,11 @@
-// Console shows the lab in a browser: dashboards, traces, logs, load tests and
-// the state of its components.
+// Console shows the lab in a browser: the state of its components, dashboards, traces, logs
+// and load tests.
 //
 //	go run ./console     # on http://127.0.0.1:3300, for the lab that make lab-up starts
 //
-// It stores nothing: it queries Prometheus, Jaeger and the supervisor of the lab, and reads the
-// logs and the runs in the lab's state folder. On a second address, the port of
-// Jaeger's page, it serves the same pages.
+// It stores nothing. It queries Prometheus, Jaeger and the supervisor of the lab, and reads the
+// logs and the run history in the lab's state folder. In the lab it also listens on the address
+// of Jaeger's UI, and shows the traces first there.
 package main
 
 import (
@@ -44,12 +44,12 @@ type config struct {
 func parse(args []string, getenv func(string) string, stdout io.Writer) (c config, err error) {
 	f := cli.NewFlags("console [flags]", "SOUNDCHECK_CONSOLE", "Show the lab in a browser.")
 	f.StringVar(&c.addr, "addr", "127.0.0.1:3300", "listen address, `host:port`")
-	f.StringVar(&c.tracesAddr, "traces-addr", "", "second listen address, `host:port`, that opens the traces page (default none)")
+	f.StringVar(&c.tracesAddr, "traces-addr", "", "second listen address, `host:port`, that shows the traces first (none)")
 	prometheus := f.String("prometheus", "http://127.0.0.1:9090", "`URL` of Prometheus")
 	jaeger := f.String("jaeger", "http://127.0.0.1:16697", "`URL` of Jaeger's query API")
-	f.StringVar(&c.state, "state", ".lab", "state `folder` of the lab")
-	containers := f.String("containers", "", "containers and their readiness probes, `name=URL`, comma-separated (default: a lab with a supervisor)")
-	f.IntVar(&c.offset, "port-offset", 0, "`number` added to the ports of -containers (0 to 40000)")
+	f.StringVar(&c.state, "state", ".lab", "state `folder` of the lab: logs, run history, state")
+	containers := f.String("containers", "", "readiness of containers, `name=URL` separated by commas (none: use the supervisor in -state)")
+	f.IntVar(&c.offset, "port-offset", 0, "port offset of the lab in -containers, a `number` from 0 to 40000")
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return c, err
 	}
@@ -72,7 +72,7 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c confi
 	case c.offset < 0 || c.offset > plan.MaxOffset:
 		return c, f.Errorf("-port-offset %d is out of range: 0 to %d", c.offset, plan.MaxOffset)
 	case c.offset > 0 && *containers == "":
-		return c, f.Errorf("-port-offset needs -containers: a supervisor reports its own")
+		return c, f.Errorf("-port-offset requires -containers: a supervisor reports its own")
 	}
 	if *containers != "" {
 		for part := range strings.SplitSeq(*containers, ",") {
@@ -112,7 +112,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	logger := slog.New(slog.NewJSONHandler(stdout, nil))
 	servers, ctx := errgroup.WithContext(ctx)
-	// One handler for both addresses: its concurrency limits apply to both.
+	// One server for both addresses, because it limits concurrent work.
 	pages := server.New(server.Config{Prometheus: c.prometheus, Jaeger: c.jaeger, State: c.state, Containers: c.containers, PortOffset: c.offset})
 	serve := func(addr string, handler http.Handler) {
 		servers.Go(func() error {
@@ -127,5 +127,5 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	return servers.Wait()
 }
 
-// drainTimeout is how long requests in flight may take at shutdown.
+// drainTimeout is the time for in-flight requests to finish at shutdown.
 const drainTimeout = 5 * time.Second

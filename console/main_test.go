@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -10,12 +9,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"soundcheck/console/server"
 	"soundcheck/internal/cli"
+	"soundcheck/internal/cli/clitest"
 )
 
 func none(string) string { return "" }
@@ -40,7 +38,7 @@ func TestParse(t *testing.T) {
 	}
 	for args, want := range map[string]string{
 		"-containers=a": `-containers: "a" is not name=URL`, "-containers=a=http://a:1,=http://b:1": `-containers: "=http://b:1" is not name=URL`,
-		"-containers=a=b:1": "-containers", "-port-offset=1": "-port-offset needs -containers", "-port-offset=-1": "-port-offset -1 is out of range", "-containers=a=http://a -port-offset=40001": "-port-offset 40001 is out of range: 0 to 40000",
+		"-containers=a=b:1": "-containers", "-port-offset=1": "-port-offset requires -containers", "-port-offset=-1": "-port-offset -1 is out of range", "-containers=a=http://a -port-offset=40001": "-port-offset 40001 is out of range: 0 to 40000",
 		"-addr=": "-addr must not be empty", "-addr=3300": `-addr "3300" is not host:port`, "-addr=127.0.0.1:99999": "-addr", "-addr=127.0.0.1:http": "-addr",
 		"-traces-addr=x": "-traces-addr", "-prometheus=9090": "-prometheus", "-prometheus=": "-prometheus", "-jaeger=ftp://x": "-jaeger", "-jaeger=http://a,http://b": "more than one",
 		"-state=": "-state must not be empty", "-nothing": "nothing", "argument": "argument",
@@ -56,48 +54,19 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// output is what a program writes, which can be read meanwhile.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-// addresses returns where the program listens.
-func (o *output) addresses() (list []string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for line := range strings.Lines(o.b.String()) {
-		var l struct{ Msg, Address string }
-		if json.Unmarshal([]byte(line), &l) == nil && l.Msg == "listening" {
-			list = append(list, l.Address)
-		}
-	}
-	return list
-}
-
-// Both addresses serve pages, the second opens the traces, and both stop with the program.
+// Both addresses respond, the second with the traces first, and both stop with the program.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	out, done := new(output), make(chan error, 1)
+	out, done := new(clitest.Output), make(chan error, 1)
 	go func() {
 		done <- run(ctx, []string{"-addr", "127.0.0.1:0", "-traces-addr", "127.0.0.1:0", "-state", t.TempDir()}, none, out, io.Discard)
 	}()
-	for deadline := time.Now().Add(5 * time.Minute); len(out.addresses()) < 2; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("it does not listen: %s", out.b.String())
-		}
-	}
+	addresses := out.Listening(t, 2)
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	var fronts []string
-	for _, addr := range out.addresses() {
+	for _, addr := range addresses {
 		resp, err := client.Get("http://" + addr + "/")
 		if err != nil {
 			t.Fatal(err)
@@ -123,7 +92,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// A port that is taken ends the program, whichever of the two it is.
+// The program fails if either port is in use.
 func TestPortInUse(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

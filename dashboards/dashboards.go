@@ -1,12 +1,12 @@
-// Package dashboards holds the lab's Grafana dashboards and Prometheus rules, and
-// tells what the dashboards ask for:
+// Package dashboards contains the lab's Grafana dashboards and Prometheus rules, and parses
+// the panels and queries of the dashboards:
 //
 //	NN-name.json   dashboards for Grafana 12 and for the lab's console
 //	rules/         recording rules and alerts for Prometheus; rules/tests for promtool
-//	provisioning/  Grafana's data sources, and where it finds the dashboards
+//	provisioning/  Grafana's data sources and dashboard provider
 //
-// The console draws what Grafana draws, so the files keep to a part of what Grafana
-// can do: dashboards_test.go says to which.
+// The console draws the same files, so that they use a subset of Grafana's options:
+// supported_test.go lists it.
 package dashboards
 
 import (
@@ -20,17 +20,17 @@ import (
 //go:embed *.json rules/*.yml provisioning
 var files embed.FS
 
-// FS returns the files, with the paths that they have in this folder.
+// FS returns the files, with their paths in this folder.
 func FS() fs.FS { return files }
 
-// Dashboard is one of the files.
+// Dashboard is a dashboard file.
 type Dashboard struct {
 	File        string // its name
 	UID         string // in links, as in /d/UID
 	Title       string
 	Description string
 	Tags        []string
-	Panels      []Panel // in their order, those in rows included; rows are not among them
+	Panels      []Panel // in file order, including panels in rows, without the rows
 	Variables   []Variable
 }
 
@@ -40,10 +40,10 @@ type Panel struct {
 	Type        string // timeseries, stat, gauge, bargauge, table, heatmap, text
 	Title       string
 	Description string
-	Unit        string // as Grafana names it; of a heat map that of its axis
+	Unit        string // Grafana's name; of a heat map, the unit of its axis
 	Targets     []Target
-	Row         string // title of the row that it stands in
-	MayBeEmpty  string // why there may be no data; empty: there must be some
+	Row         string // title of its row
+	MayBeEmpty  string // reason why there may be no data; empty: there must be data
 }
 
 // Target is one query of a panel.
@@ -52,23 +52,23 @@ type Target struct {
 	Expr         string // PromQL with variables: see Interpolate
 	LegendFormat string // of each series, as in "{{service_name}} p99"
 	Format       string // table, heatmap, or empty for a series over time
-	Instant      bool   // asked for the end of the time range only
-	Exemplar     bool   // exemplars are asked for, too
-	Datasource   string // its uid
+	Instant      bool   // evaluated only at the end of the time range
+	Exemplar     bool   // exemplars are queried, too
+	Datasource   string // UID
 }
 
-// Variable is one that a person chooses values of.
+// Variable is a dashboard variable.
 type Variable struct {
 	Name, Label string
 	Type        string // query
 	Query       string // label_values(SERIES, LABEL)
-	AllValue    string // what All stands for
-	Default     string // the value to begin with; $__all is All
-	Multi       bool   // several values can be chosen
+	AllValue    string // value of All
+	Default     string // initial value; $__all is All
+	Multi       bool   // accepts several values
 	IncludeAll  bool
 }
 
-// Grafana's own format, as far as it is used.
+// Grafana's format, as far as it is used.
 type (
 	fileDashboard struct {
 		UID, Title, Description string
@@ -93,12 +93,12 @@ type (
 			Instant, Exemplar                 bool
 			Datasource                        source
 		}
-		Panels []filePanel // of a row that is folded
+		Panels []filePanel // of a collapsed row
 	}
 	source struct{ UID string }
 )
 
-// All returns the dashboards in the order of their files' names.
+// All returns the dashboards in the order of their file names.
 func All() ([]Dashboard, error) {
 	names, err := fs.Glob(files, "*.json")
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// object is JSON as it stands in the file.
+// object is a JSON object of a file.
 type object = map[string]any
 
 func at(o any, keys ...string) any {
@@ -25,7 +25,7 @@ func at(o any, keys ...string) any {
 
 func list(o any) []any { l, _ := o.([]any); return l }
 
-// each calls f for each dashboard, as a test of its own.
+// each runs f for each dashboard as a subtest.
 func each(t *testing.T, f func(t *testing.T, d Dashboard, file object)) {
 	t.Helper()
 	all, err := All()
@@ -95,7 +95,7 @@ func TestParse(t *testing.T) {
 
 var types = []string{"timeseries", "stat", "gauge", "bargauge", "table", "heatmap", "text"}
 
-// What a person reads: each panel says what it shows, and in which unit.
+// Each panel has a title, a description and a unit.
 func TestPanels(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d Dashboard, file object) {
@@ -157,16 +157,15 @@ func checkTargets(t *testing.T, p Panel) {
 }
 
 var (
-	// counts are what a counter is counted by.
+	// counts matches functions over counters.
 	counts = regexp.MustCompile(`\b(?:rate|increase|irate)\([\w:]+(?:\{[^}]*\})?\[[^\]]*\](?: anchored)?`)
-	// gauges are selectors that are no range, and what stands behind them.
+	// gauges matches instant selectors and the text after them.
 	gauges = regexp.MustCompile(`([a-zA-Z_][\w:]*)(\{[^}]*\})(\[| offset)?`)
 )
 
-// A range that is not anchored loses the first export of a new series. A number, and what
-// a table says of now, is one value, of what has sent something within the last minute:
-// what was is no answer to what is. Prometheus itself ends series that it scrapes and
-// records.
+// A range that is not anchored loses the first export of a new series. A single value is
+// current: an instant query over components that sent metrics within the last minute.
+// Prometheus itself ends the series that it scrapes and records.
 func TestQueriesAreExact(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d Dashboard, _ object) {
@@ -191,7 +190,7 @@ func TestQueriesAreExact(t *testing.T) {
 	})
 }
 
-// Panels stand beside and below each other in 24 columns.
+// Panels are in 24 columns and do not overlap.
 func TestGrid(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, _ Dashboard, file object) {
@@ -227,7 +226,7 @@ var (
 	asked   = regexp.MustCompile(`^label_values\((.+), ([a-z_]+)\)$`)
 )
 
-// Variables are declared, used, and patterns of labels; all of them can be chosen.
+// Variables are declared, used in label matchers, and accept All.
 func TestVariables(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d Dashboard, _ object) {
@@ -244,7 +243,7 @@ func TestVariables(t *testing.T) {
 				}
 			}
 		}
-		for _, v := range d.Variables { // one may use those before it
+		for _, v := range d.Variables { // a variable may use those before it
 			if !slices.Contains([]string{"environment", "service", "route", "run"}, v.Name) || v.Label == "" {
 				t.Errorf("variable %q with the label %q", v.Name, v.Label)
 			}
@@ -267,7 +266,7 @@ func TestVariables(t *testing.T) {
 	})
 }
 
-// What panels refer to is there: data sources, and dashboards in links.
+// Data sources and linked dashboards exist.
 func TestReferences(t *testing.T) {
 	t.Parallel()
 	uids := map[string]bool{}
@@ -297,7 +296,7 @@ func TestReferences(t *testing.T) {
 		b, err := fs.ReadFile(FS(), name)
 		for _, m := range regexp.MustCompile(`[" ]/d/([\w-]+)`).FindAllSubmatch(b, -1) {
 			if checked++; !uids[string(m[1])] {
-				t.Errorf("%s leads to /d/%s, which is not there", name, m[1])
+				t.Errorf("%s links to /d/%s, which does not exist", name, m[1])
 			}
 		}
 		if path.Ext(name) != ".json" {
@@ -309,7 +308,7 @@ func TestReferences(t *testing.T) {
 			}
 		}
 		if !strings.Contains(string(b), `"type": "dashboards"`) || !strings.Contains(string(b), `"keepTime": true`) {
-			t.Errorf("%s does not lead to the others", name)
+			t.Errorf("%s has no links to the other dashboards", name)
 		}
 		return err
 	})

@@ -21,7 +21,7 @@ func TestInterpolate(t *testing.T) {
 		{`x{a=~"$run"}`, map[string][]string{"run": {"$__all"}}, 0, `x{a=~".*"}`},
 		{`x{a=~"$run",b=~"${route}"}`, map[string][]string{"run": {"r"}, "route": {"/albums/:id"}}, 0, `x{a=~"r",b=~"/albums/:id"}`},
 		{`x{a=~"$run"}`, map[string][]string{"run": {"a.b", "c+"}}, 0, `x{a=~"(a\\.b|c\\+)"}`},
-		// What is chosen cannot leave its string.
+		// A value cannot end its string.
 		{`x{a=~"$run"}`, map[string][]string{"run": {`"} or y{b="` + "\n"}}, 0, `x{a=~"\"\\} or y\\{b=\"\n"}`},
 		{`x{a=~"$run"}`, map[string][]string{"run": {`$__range`}}, 0, `x{a=~"\\$__range"}`},
 		{`x{a="$5"}`, nil, 0, `x{a="$5"}`},

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The panel of what was lost counts the first export too: a counter of the Collector or of
+// The panel of lost telemetry counts the first export, too: a counter of the Collector or of
 // Jaeger begins with it.
 func TestLostPanel(t *testing.T) {
 	t.Parallel()
@@ -19,9 +19,9 @@ func TestLostPanel(t *testing.T) {
 		t.Fatal(err)
 	}
 	pipeline := all[slices.IndexFunc(all, func(d Dashboard) bool { return d.UID == "pipeline" })]
-	panel := pipeline.Panels[slices.IndexFunc(pipeline.Panels, func(p Panel) bool { return p.Title == "Lost in the time range, by stage" })]
+	panel := pipeline.Panels[slices.IndexFunc(pipeline.Panels, func(p Panel) bool { return p.Title == "Lost telemetry by stage" })]
 	lost := map[string]int{
-		"dropped by programs": 0, "undelivered by programs": 0,
+		"dropped by components": 0, "undelivered by components": 0,
 		"refused by the Collector": 60, "failed in the Collector": 60, "refused or failed in Jaeger": 30,
 	}
 	var text strings.Builder

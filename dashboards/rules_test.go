@@ -14,8 +14,8 @@ import (
 	"soundcheck/lab/build"
 )
 
-// promtool builds Prometheus' own tool from the module that its server is built
-// from, where the lab keeps its programs. That takes a minute, once.
+// promtool builds Prometheus' rule checker from the module of its server, into the lab's
+// folder of binaries. That takes a minute, once.
 var promtool = sync.OnceValues(func() (string, error) {
 	root, err := filepath.Abs("..")
 	if err != nil {
@@ -57,7 +57,7 @@ func glob(t *testing.T, pattern string) []string {
 	return files
 }
 
-// Prometheus takes the rules, and they do what their tests say.
+// Prometheus accepts the rules, and their tests pass.
 func TestRules(t *testing.T) {
 	t.Parallel()
 	if out, err := run(t, ".", append([]string{"check", "rules", "--lint-fatal"}, glob(t, "rules/*.yml")...)...); err != nil {
@@ -73,8 +73,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// The tests of the rules can fail: with objectives that no fault misses, the alerts
-// do not fire.
+// The rule tests can fail: with SLOs that no fault violates, no alert fires.
 func TestRuleTestsCanFail(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -97,7 +96,7 @@ func TestRuleTestsCanFail(t *testing.T) {
 	}
 }
 
-// Prometheus understands every query, with All and with chosen values.
+// Prometheus parses every query, with All and with selected values.
 func TestQueries(t *testing.T) {
 	t.Parallel()
 	all, err := All()
@@ -110,7 +109,7 @@ func TestQueries(t *testing.T) {
 	add := func(expr string) {
 		for _, vars := range []map[string][]string{nil, chosen} {
 			n++
-			// As a rule, since it is rules that promtool checks.
+			// As a rule, because promtool checks rules only.
 			fmt.Fprintf(&text, "      - record: q%d\n        expr: %q\n", n, Interpolate(expr, vars, 30*time.Minute, 10*time.Second))
 		}
 	}

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// supported is what the console can draw, by panel type: the settings of panels.
-// Whoever needs another adds it there and here.
+// supported are the panel options that the console supports, by panel type. Add new ones
+// there and here.
 var supported = map[string]string{
 	"timeseries": `
 		defaults.unit defaults.decimals defaults.min defaults.max defaults.color.mode defaults.thresholds.mode defaults.thresholds.steps
@@ -34,7 +34,7 @@ var supported = map[string]string{
 	"text": `options.mode options.content`,
 }
 
-// values are those that some of these settings may have.
+// values are the allowed values of some options.
 var values = map[string]string{
 	"defaults.unit":                          "s reqps ops percentunit bytes binBps short none",
 	"byName.unit":                            "s reqps ops percentunit bytes binBps short none",

@@ -41,7 +41,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-count", "1"}, "flag provided but not defined: -count"},
 	} {
 		stdout, stderr, code := datagen(t.Context(), tt.args...)
-		if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "datagen: "+tt.want) || !strings.Contains(stderr, "\n\nusage: datagen [flags]\n") {
+		if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "datagen: "+tt.want) || !strings.HasSuffix(stderr, "\nrun \"datagen -h\" for help\n") {
 			t.Errorf("datagen %q: exit code %d, stdout %q, stderr %q, want 2, none, %q and the usage", tt.args, code, stdout, stderr, tt.want)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -15,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -24,7 +22,9 @@ import (
 	"soundcheck/internal/album"
 	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/cli"
+	"soundcheck/internal/cli/clitest"
 	"soundcheck/internal/fakealbum"
+	"soundcheck/internal/golden"
 	"soundcheck/internal/telemetry/telemetrytest"
 )
 
@@ -32,8 +32,6 @@ import (
 var sink telemetrytest.Sink
 
 func TestMain(m *testing.M) { os.Exit(sink.Main(m)) }
-
-var update = flag.Bool("update", false, "rewrite testdata")
 
 // target is an album service that notes the trace context of every request.
 type target struct {
@@ -161,39 +159,12 @@ func TestHelp(t *testing.T) {
 	if code != 0 || stderr != "" {
 		t.Errorf("exit code %d, stderr %q, want 0 and none", code, stderr)
 	}
-	const path = "testdata/help.txt"
-	if *update {
-		if err := os.WriteFile(path, []byte(stdout), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if want, err := os.ReadFile(path); err != nil || stdout != string(want) {
-		t.Errorf("help is\n%s, want\n%s%v", stdout, want, err)
-	}
-}
-
-// closedAddr is an address where nobody listens: its port is taken until the test
-// ends, so that no other test gets it.
-func closedAddr(t *testing.T) string {
-	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { syscall.Close(fd) })
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	addr, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("127.0.0.1:%d", addr.(*syscall.SockaddrInet4).Port)
+	golden.Check(t, "testdata/help.txt", []byte(stdout))
 }
 
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
-	addr := closedAddr(t)
+	addr := clitest.ClosedAddr(t)
 	stdout, stderr, code := datagen(t.Context(), "-url", "http://"+addr, "-patience", "200ms")
 	if code != 1 {
 		t.Errorf("exit code %d, want 1", code)
@@ -307,7 +278,7 @@ func TestInterrupted(t *testing.T) {
 // Without a Collector the albums are created, and one line reports the telemetry that
 // was not delivered. It changes the environment, so it is not parallel.
 func TestNoCollector(t *testing.T) {
-	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+closedAddr(t))
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+clitest.ClosedAddr(t))
 	t.Setenv("OTEL_SDK_DISABLED", "true")
 	begun := time.Now()
 	datagen(t.Context(), "-n", "20", "-url", newTarget(t, album.NewMemory()).URL)

@@ -12,11 +12,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"soundcheck/internal/cli"
+	"soundcheck/internal/cli/clitest"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/supervisor"
 )
@@ -57,7 +57,7 @@ func TestUsage(t *testing.T) {
 		"database":           {[]string{"up", "-db", "mysql://x"}, 2, "", "-db must be memory, sqlite:PATH or postgres://…"},
 		"fresh elsewhere":    {[]string{"up", "-fresh", "-db", "postgres://me:secret@h/d"}, 2, "", "-fresh cannot empty the external database postgres://me@h/d"},
 		"store no URL":       {[]string{"up", "-store", "localhost:9080"}, 2, "", `-store: "localhost:9080" is not an http:// or https:// URL`},
-		"store named twice":  {[]string{"up", "-store", "http://a:1,http://a:1/"}, 2, "", `-store: "http://a:1/" is named twice`},
+		"store named twice":  {[]string{"up", "-store", "http://a:1,http://a:1/"}, 2, "", `-store: "http://a:1/" is a duplicate`},
 		"store and db":       {[]string{"up", "-store", "http://a:1", "-db", "memory"}, 2, "", "-store and -db exclude each other"},
 		"store is proxy":     {[]string{"up", "-port-offset", "5", "-store", "http://127.0.0.1:9075/"}, 2, "", "-store: http://127.0.0.1:9075 is the lab's own proxy"},
 		"store is localhost": {[]string{"up", "-store", "http://a:1,http://LocalHost:9070"}, 2, "", "-store: http://LocalHost:9070 is the lab's own proxy"},
@@ -257,7 +257,7 @@ func TestLogs(t *testing.T) {
 
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	var out safeBuffer
+	var out clitest.Output
 	ended := make(chan error, 1)
 	go func() {
 		ended <- run(ctx, []string{"logs", "-f", "-n", "1", "-state", dir, "album-store"}, func(string) string { return "" }, &out, io.Discard)
@@ -280,21 +280,4 @@ func TestLogs(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("logs -f ends with %v", err)
 	}
-}
-
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(b)
-}
-
-func (s *safeBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }

@@ -12,7 +12,7 @@ import (
 	"soundcheck/loadgen/schedule"
 )
 
-// abOptions are the flags of an attack on two targets in turn.
+// abOptions are the flags of an A/B run.
 type abOptions struct {
 	comparison
 	a, b     string
@@ -23,24 +23,24 @@ type abOptions struct {
 	quiet    bool
 }
 
-// minBlocks is how many the shortest attack has.
+// minBlocks is the min number of blocks.
 const minBlocks = schedule.Quad * compare.MinUnits
 
 func parseAB(args []string, getenv func(string) string, stdout io.Writer) (engine.Config, abOptions, error) {
 	f := newRequestFlags("loadgen ab -a URL -b URL [flags]", prefix+"_AB",
-		"Attacks two services in turn, in blocks of time in the order A B B A, and says whether B\nis slower than A, the baseline, or better. Exit codes: 0 it is not; 3 it regressed; 5 nobody can tell.")
+		"Compares service B with the baseline A in one run, in alternating blocks (A B B A):\np50, p99, goodput. Exit codes: 0 same or better; 3 regressed; 5 inconclusive.")
 	var o abOptions
 	o.define(f.Flags)
 	f.StringVar(&o.a, "a", "", "`URL` of the baseline")
-	f.StringVar(&o.b, "b", "", "`URL` of what is compared with it")
+	f.StringVar(&o.b, "b", "", "`URL` of the candidate")
 	o.rate = 100
-	f.Var(&o.rate, "rate", "`requests` a second, or N/duration as in 30/1m (0.01/s to 100000/s)")
-	f.DurationVar(&o.duration, "duration", 2*time.Minute, "for this `long`: 32 to 600 blocks, four times a whole number")
-	f.DurationVar(&o.block, "block", time.Second, "attack one of them for this `long` (at least 200ms)")
-	f.StringVar(&o.arrivals, "arrivals", string(schedule.Constant), "spread the requests evenly (`constant`) or as those of independent users (poisson)")
-	f.DurationVar(&f.c.WarmUp, "warmup", 2*time.Second, "attack both for this `long` first, and do not count it (0 to 10m)")
-	f.Lookup("slo").Usage = "what is late, and so not good: an `objective` as in p99<250ms (may be given several times)"
-	f.BoolVar(&o.quiet, "quiet", false, "show no progress")
+	f.Var(&o.rate, "rate", "target `rate` in req/s, or N/duration (0.01/s to 100000/s)")
+	f.DurationVar(&o.duration, "duration", 2*time.Minute, "measured duration: 32 to 600 blocks, in complete A B B A sequences")
+	f.DurationVar(&o.block, "block", time.Second, "duration of a block (200ms to 45m)")
+	f.StringVar(&o.arrivals, "arrivals", string(schedule.Constant), "arrival `process`: constant or poisson")
+	f.DurationVar(&f.c.WarmUp, "warmup", 2*time.Second, "warm-up duration for both services, not measured (0 to 10m)")
+	f.Lookup("slo").Usage = "latency `SLO`, as in p99<250ms; slower responses are late, not good; repeatable"
+	f.BoolVar(&o.quiet, "quiet", false, "disable progress output")
 	if err := f.parse(args, getenv, stdout); err != nil {
 		return f.c, o, err
 	}
@@ -61,7 +61,7 @@ func (o *abOptions) apply(f *targetFlags) error {
 		url  *string
 	}{{"a", &o.a}, {"b", &o.b}} {
 		if *u.url == "" {
-			return f.Errorf("give the URLs of both services: -a and -b")
+			return f.Errorf("-a and -b are required")
 		}
 		if err := f.checkURL(u.name, u.url); err != nil {
 			return err
@@ -69,7 +69,7 @@ func (o *abOptions) apply(f *targetFlags) error {
 	}
 	for _, s := range c.SLOs {
 		if s.Share() {
-			return f.Errorf("-slo %s: in turns only a response time has a meaning, as in p99<250ms: it says what is late, and so not good", s)
+			return f.Errorf("-slo %s: ab accepts only latency SLOs, as in p99<250ms", s)
 		}
 	}
 	if err := f.checkSLOs(); err != nil {
@@ -83,11 +83,11 @@ func (o *abOptions) apply(f *targetFlags) error {
 	case o.block < schedule.MinBlock || o.block > schedule.MaxDuration/minBlocks:
 		return f.Errorf("-block %s is out of range: %s to %s", o.block, schedule.MinBlock, schedule.MaxDuration/minBlocks)
 	case o.duration < minBlocks*o.block:
-		return f.Errorf("-duration %s is less than %d blocks: give -duration %s, or a shorter -block", o.duration, minBlocks, minBlocks*o.block)
+		return f.Errorf("-duration %s is less than %d blocks: use -duration %s, or a shorter -block", o.duration, minBlocks, minBlocks*o.block)
 	case o.duration > measure.MaxIntervals*o.block:
-		return f.Errorf("-duration %s is more than %d blocks: give -duration %s, or a longer -block", o.duration, measure.MaxIntervals, measure.MaxIntervals*o.block)
+		return f.Errorf("-duration %s is more than %d blocks: use -duration %s, or a longer -block", o.duration, measure.MaxIntervals, measure.MaxIntervals*o.block)
 	case o.duration%quad != 0:
-		return f.Errorf("-duration %s is not a whole number of A B B A, which is %s: give -duration %s", o.duration, quad, (o.duration/quad+1)*quad)
+		return f.Errorf("-duration %s is not a multiple of A B B A (%s): use -duration %s", o.duration, quad, (o.duration/quad+1)*quad)
 	case c.Plan.Arrivals != schedule.Constant && c.Plan.Arrivals != schedule.Poisson:
 		return f.Errorf("-arrivals %q is not constant or poisson", o.arrivals)
 	case c.WarmUp < 0 || c.WarmUp > 10*time.Minute:
@@ -95,12 +95,12 @@ func (o *abOptions) apply(f *targetFlags) error {
 	}
 	c.Plan.Stages = []schedule.Stage{{Duration: c.WarmUp + o.duration, From: float64(o.rate), To: float64(o.rate)}}
 	if c.Plan.Planned() < 1 {
-		return f.Errorf("the plan is not one request")
+		return f.Errorf("the plan has no request")
 	}
 	return nil
 }
 
-// runAB attacks two targets in turn.
+// runAB compares two targets in one run.
 func runAB(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	c, o, err := parseAB(args, getenv, stdout)
 	if err != nil {
@@ -130,7 +130,7 @@ func runAB(ctx context.Context, args []string, getenv func(string) string, stdou
 	if err := writeResult(result, o.format, stdout); err != nil {
 		return err
 	}
-	if ctx.Err() != nil { // before its time
+	if ctx.Err() != nil { // ended early
 		return fmt.Errorf("interrupted after %.1f s: %s", r.Elapsed, result.Summary())
 	}
 	return conclude(result)

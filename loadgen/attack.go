@@ -20,7 +20,7 @@ import (
 	"soundcheck/loadgen/workload"
 )
 
-// attackOptions are the flags of an attack that are not its Config's.
+// attackOptions are the flags of a run outside engine.Config.
 type attackOptions struct {
 	output
 	explain explanation
@@ -30,18 +30,18 @@ type attackOptions struct {
 }
 
 func parseAttack(args []string, getenv func(string) string, stdout io.Writer) (engine.Config, attackOptions, error) {
-	f := newTargetFlags("loadgen [flags]\n       loadgen capacity|ab|compare|merge|report -h", prefix, `Sends requests to the album service as a plan says and reports how it answered.
-Others: capacity searches for the highest rate; ab compares two services, compare two
-runs; merge puts runs of several machines together; report shows a run again.
-Exit codes: 1 requests failed; 3 an objective was not met; 4 the report is invalid.`)
+	f := newTargetFlags("loadgen [flags]\n       loadgen capacity|ab|compare|merge|report -h", prefix, `Sends requests at scheduled times, and reports latency, throughput, errors and SLOs.
+Commands: capacity (max sustainable rate), ab (two services), compare (two runs),
+merge (runs of several machines), report (print a stored run).
+Exit codes: 1 requests failed; 3 SLO violated; 4 report invalid (wins over 3).`)
 	var p planFlags
 	var o attackOptions
 	p.define(f)
 	o.output.define(f.Flags)
 	o.explain.define(f)
-	f.BoolVar(&o.abort, "abort-on-slo", false, "end the attack when it is clear that an objective is not met")
-	f.BoolVar(&o.quiet, "quiet", false, "show no progress")
-	f.StringVar(&o.record, "record", "", "write each request to this `file`, for -replay")
+	f.BoolVar(&o.abort, "abort-on-slo", false, "end the run as soon as an SLO is clearly violated")
+	f.BoolVar(&o.quiet, "quiet", false, "disable progress output")
+	f.StringVar(&o.record, "record", "", "record all requests to this `file`, for -replay")
 	if err := f.parse(args, getenv, stdout); err != nil {
 		return f.c, o, err
 	}
@@ -51,7 +51,7 @@ Exit codes: 1 requests failed; 3 an objective was not met; 4 the report is inval
 		}
 	}
 	if o.abort && len(f.c.SLOs) == 0 {
-		return f.c, o, f.Errorf("-abort-on-slo needs an objective: give -slo")
+		return f.c, o, f.Errorf("-abort-on-slo needs -slo")
 	}
 	return f.c, o, f.NoArgs()
 }
@@ -89,7 +89,7 @@ func runAttack(ctx context.Context, args []string, getenv func(string) string, s
 	if err != nil {
 		return errors.Join(err, o.output.discard())
 	}
-	interrupted := ctx.Err() != nil // before its time
+	interrupted := ctx.Err() != nil // ended early
 	if o.explain.on && !interrupted {
 		o.explain.add(ctx, r, t, bar, stderr)
 	}
@@ -97,7 +97,7 @@ func runAttack(ctx context.Context, args []string, getenv func(string) string, s
 	return cmp.Or(o.output.write(r, stdout, bar), verdict(r, interrupted))
 }
 
-// progress is shown on stderr, or nowhere.
+// progress writes to stderr, unless quiet.
 func progress(stderr io.Writer, quiet bool) *cli.Progress {
 	if quiet {
 		stderr = io.Discard
@@ -105,21 +105,22 @@ func progress(stderr io.Writer, quiet bool) *cli.Progress {
 	return cli.NewProgress(stderr)
 }
 
-// probe returns an error if no album service answers at the URL of an attack on one.
+// probe returns an error if the target is not a healthy album service. It does not probe the
+// services of -targets.
 func probe(ctx context.Context, c engine.Config) error {
 	if len(c.Targets) > 0 || c.Recording != nil && c.Recording.Targets() {
-		return nil // nothing is known of them that could be asked first
+		return nil
 	}
 	if err := engine.Probe(ctx, c.URL); err != nil {
-		return fmt.Errorf("reach the target: %w\nstart the lab with make lab-up, or name another service with -url", err)
+		return fmt.Errorf("reach the target: %w\nstart the lab with make lab-up, or set -url", err)
 	}
 	return nil
 }
 
-// perConnection is the memory of a connection with its request.
+// perConnection is the memory of a connection and its request.
 const perConnection = 32 << 10
 
-// begin names the run and starts its telemetry.
+// begin sets the run id and starts telemetry.
 func begin(ctx context.Context, c *engine.Config, getenv func(string) string, stderr io.Writer) (*telemetry.Telemetry, error) {
 	c.RunID = runID(time.Now())
 	if getenv("GOMEMLIMIT") == "" {
@@ -142,38 +143,37 @@ func begin(ctx context.Context, c *engine.Config, getenv func(string) string, st
 	return t, nil
 }
 
-// runID names an attack: when it began, and something that no other has.
+// runID returns the id of a run: start time and a random suffix.
 func runID(now time.Time) string {
 	return fmt.Sprintf("%s-%04x", now.UTC().Format(runTime), rand.N(1<<16))
 }
 
 const runTime = "20060102T150405Z"
 
-// Exit codes beside those of every program.
+// Exit codes in addition to those of every program.
 const (
 	codeViolated     = 3
 	codeInvalid      = 4
 	codeInconclusive = 5
 )
 
-// verdict is nil if the attack came out as it should. Over says that it was ended
-// before its time.
+// verdict returns an error with the exit code of a run.
 func verdict(r *report.Report, interrupted bool) error {
-	answered := r.Sent - r.Cancelled
+	completed := r.Sent - r.Cancelled
 	unserved := r.Unserved()
 	switch {
 	case interrupted:
-		return fmt.Errorf("interrupted after %.1f s: %d requests were answered or failed, %d of them failed or were refused", r.Elapsed, answered, unserved)
-	case answered == 0:
-		return errors.New("no request was counted")
+		return fmt.Errorf("interrupted after %.1f s: %d of %d requests failed or shed", r.Elapsed, unserved, completed)
+	case completed == 0:
+		return errors.New("no request completed after the warm-up")
 	case len(r.Invalid) > 0:
-		return cli.WithCode(codeInvalid, fmt.Errorf("the report is invalid: %s", r.Invalid[0]))
+		return cli.WithCode(codeInvalid, fmt.Errorf("report invalid: %s", r.Invalid[0]))
 	case r.Violated() > 0:
-		return cli.WithCode(codeViolated, fmt.Errorf("%d of %d objectives were not met", r.Violated(), len(r.SLOs)))
+		return cli.WithCode(codeViolated, fmt.Errorf("%d of %d SLOs violated", r.Violated(), len(r.SLOs)))
 	case len(r.SLOs) > 0 || unserved == 0:
 		return nil
-	case unserved == answered:
-		return fmt.Errorf("none of %d requests succeeded", answered)
+	case unserved == completed:
+		return fmt.Errorf("all %d requests failed or shed", completed)
 	}
-	return fmt.Errorf("%d of %d requests failed or were refused", unserved, answered)
+	return fmt.Errorf("%d of %d requests failed or shed", unserved, completed)
 }

@@ -26,7 +26,7 @@ func slow(d time.Duration) func(http.Handler) http.Handler {
 func TestCapacity(t *testing.T) {
 	t.Parallel()
 	args := []string{"capacity", "-step", "2s", "-warmup", "100ms", "-format", "json", "-mix", "list=1"}
-	// One that is always too slow, and one that does what is asked.
+	// A target that is always too slow, and one that meets its SLOs.
 	for _, tt := range []struct {
 		wrap  func(http.Handler) http.Handler
 		args  []string
@@ -50,7 +50,7 @@ func TestCapacity(t *testing.T) {
 			}
 		}
 		if r.Limit == capacity.Generator && tt.limit == capacity.Highest {
-			t.Logf("the machine is too busy to send %v on time: %s", tt.args, stderr)
+			t.Logf("CPU saturation: cannot send %v on time: %s", tt.args, stderr)
 			continue
 		}
 		if err != nil || code != tt.code || r.Limit != tt.limit || len(r.Steps) != tt.steps || r.Version != capacity.ResultVersion {
@@ -61,13 +61,13 @@ func TestCapacity(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, "give an objective that has to be met, as in -slo 'p99<100ms'"},
+		{nil, "-slo is required, as in -slo 'p99<100ms'"},
 		{[]string{"-slo", "p99<1s", "-from", "0"}, "-from 0 is out of range: 0.01 to 100000"},
-		{[]string{"-slo", "p99<1s", "-to", "10"}, "-to 10 is out of range: 50, which is -from, to 100000"},
+		{[]string{"-slo", "p99<1s", "-to", "10"}, "-to 10 is out of range: 50 (-from) to 100000"},
 		{[]string{"-slo", "p99<1s", "-precision", "2"}, "-precision 2 is out of range: 0.005 to 1"},
 		{[]string{"-slo", "p99<1s", "-step", "1s"}, "-step 1s is out of range: 2s to 1h"},
 		{[]string{"-slo", "p99<1s", "-warmup", "-1s"}, "-warmup -1s is out of range: 0s to 10m"},
-		{[]string{"-slo", "p99<1s", "-from", "1", "-step", "2s"}, "-from 1 for -step 2s is less than 10 requests: of so few nothing can be said"},
+		{[]string{"-slo", "p99<1s", "-from", "1", "-step", "2s"}, "-from 1 for -step 2s is less than 10 requests: too few for a verdict"},
 		{[]string{"-slo", "p99<1s", "-format", "xml"}, `-format "xml" is not text or json`},
 		{[]string{"-slo", "p99<1s", "more"}, `unexpected argument "more"`},
 	} {
@@ -94,20 +94,20 @@ func TestMerge(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != 4 || r.Sent != 100 || r.Planned != 100 || r.Classes[measure.Good] != 100 {
 		t.Errorf("exit code %d, %v, %+v\n%s", code, err, r, stderr)
 	}
-	if !strings.Contains(strings.Join(r.Invalid, "\n"), "after the first: give all the same -start-at") {
-		t.Errorf("invalid because %q, want that they did not begin together", r.Invalid)
+	if !strings.Contains(strings.Join(r.Invalid, "\n"), "after the first: use the same -start-at") {
+		t.Errorf("invalid because %q, want different start times", r.Invalid)
 	}
-	if again, err := report.Read(out); err != nil || again.Response != r.Response {
-		t.Errorf("written: %+v, %v", again, err)
+	if reread, err := report.Read(out); err != nil || reread.Response != r.Response {
+		t.Errorf("written: %+v, %v", reread, err)
 	}
 	for _, tt := range []struct {
 		args []string
 		code int
 		want string
 	}{
-		{nil, 2, "give the folders of the runs"},
+		{nil, 2, "expected directories of runs"},
 		{[]string{dir}, 1, "report.json: no such file or directory"},
-		{[]string{"-out", out, folders[0]}, 1, "-out: " + out + " holds a run already"},
+		{[]string{"-out", out, folders[0]}, 1, "-out: " + out + " already contains a run"},
 		{[]string{"-format", "xml", folders[0]}, 2, `-format "xml" is not text`},
 		{[]string{folders[0], folders[0]}, 1, "merge: "},
 	} {
@@ -129,11 +129,11 @@ func TestRecordAndReplay(t *testing.T) {
 		t.Errorf("replay\n%s", stdout)
 	}
 	if _, stderr, code := loadgen(t.Context(), "-record", file, "-url", tg.URL); code != 1 || !strings.HasPrefix(stderr, "loadgen: -record: open "+file+": file exists") {
-		t.Errorf("-record to a file that is there: exit code %d, %q", code, stderr)
+		t.Errorf("-record to an existing file: exit code %d, %q", code, stderr)
 	}
 }
 
-// An attack whose objective is clearly not met is over long before its time.
+// A run with a clearly violated SLO ends early.
 func TestAbort(t *testing.T) {
 	t.Parallel()
 	tg := newTarget(t, slow(100*time.Millisecond))
@@ -142,12 +142,12 @@ func TestAbort(t *testing.T) {
 	if time.Since(begun) > 10*time.Minute || code != 3 && code != 4 || !strings.Contains(stdout, "p50<20ms  VIOLATED") {
 		t.Errorf("after %s: exit code %d, %q\n%s", time.Since(begun), code, stderr, stdout)
 	}
-	if !strings.Contains(stdout, "ended early   the objective p50<20ms was not met\n") {
-		t.Errorf("the report does not say why it was ended\n%s", stdout)
+	if !strings.Contains(stdout, "ended early   SLO p50<20ms violated\n") {
+		t.Errorf("the report has no reason for the early end\n%s", stdout)
 	}
 }
 
-// Runs are kept where a lab is, the last ones of them.
+// The history has the last runs, and only in a lab.
 func TestKeep(t *testing.T) {
 	t.Parallel()
 	tg := newTarget(t, nil)
@@ -179,7 +179,7 @@ func TestKeep(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(keep, r.RunID, "results.bin")); !os.IsNotExist(err) {
 		t.Errorf("results.bin is kept: %v", err)
 	}
-	// Where no lab is, nothing is made.
+	// Without a lab there is no history.
 	stdout, stderr, code = loadgen(t.Context(), "-rate", "100", "-duration", "100ms", "-keep", filepath.Join(lab, "none", "runs"), "-url", tg.URL)
 	wantDone(t, stdout, stderr, code)
 	if _, err := os.Stat(filepath.Join(lab, "none")); !os.IsNotExist(err) {

@@ -13,7 +13,7 @@ import (
 	"soundcheck/loadgen/report"
 )
 
-// comparison is how two are compared, and how that is shown.
+// comparison are the flags of a comparison.
 type comparison struct {
 	tolerance percent
 	format    string
@@ -21,35 +21,35 @@ type comparison struct {
 
 func (o *comparison) define(f *cli.Flags) {
 	o.tolerance = 0.05
-	f.Var(&o.tolerance, "tolerance", "what B may be worse by: a `share` of A's value (0% to 100%)")
-	f.StringVar(&o.format, "format", "text", "of the result: "+resultFormats)
+	f.Var(&o.tolerance, "tolerance", "accepted regression, as a `share` of A's value (0% to 100%)")
+	f.StringVar(&o.format, "format", "text", "output format: "+resultFormats)
 }
 
-// percent is a share that is written as in 5%.
+// percent is a share, formatted as in 5%.
 type percent float64
 
 func (p *percent) String() string {
 	return strconv.FormatFloat(math.Round(1e9*float64(*p))/1e7, 'g', -1, 64) + "%"
 }
 
-// Set reads it.
+// Set parses a percentage.
 func (p *percent) Set(s string) error {
 	number, ok := strings.CutSuffix(s, "%")
 	v, err := strconv.ParseFloat(number, 64)
 	switch {
 	case !ok || err != nil:
-		return errors.New("that is not a share as in 5%")
+		return errors.New("not a percentage, as in 5%")
 	case !(v >= 0 && v <= 100):
-		return errors.New("that is out of range: 0% to 100%")
+		return errors.New("out of range: 0% to 100%")
 	}
 	*p = percent(v / 100)
 	return nil
 }
 
-// runCompare compares two runs that were kept.
+// runCompare compares two stored runs.
 func runCompare(args []string, getenv func(string) string, stdout io.Writer) error {
 	f := cli.NewFlags("loadgen compare [flags] A B", prefix+"_COMPARE",
-		"Says whether the run in folder B is slower than the one in A, the baseline, or better.\nExit codes: 0 it is not; 3 it regressed; 5 nobody can tell.")
+		"Compares run B with the baseline run A (directories): p50, p99, goodput.\nExit codes: 0 same or better; 3 regressed; 5 inconclusive.")
 	var o comparison
 	o.define(f)
 	if err := f.Parse(args, getenv, stdout); err != nil {
@@ -62,7 +62,7 @@ func runCompare(args []string, getenv func(string) string, stdout io.Writer) err
 		return err
 	}
 	if f.NArg() != 2 {
-		return f.Errorf("give two folders, as in loadgen compare .lab/runs/1 .lab/runs/2")
+		return f.Errorf("expected two directories, as in loadgen compare .lab/runs/1 .lab/runs/2")
 	}
 	a, err := report.Read(f.Arg(0))
 	if err != nil {
@@ -82,9 +82,9 @@ func runCompare(args []string, getenv func(string) string, stdout io.Writer) err
 	return conclude(r)
 }
 
-// conclude is nil if B may take the place of A.
+// conclude returns an error with the exit code of the verdict.
 func conclude(r *compare.Result) error {
-	switch r.Answer {
+	switch r.Verdict {
 	case compare.Regressed:
 		return cli.WithCode(codeViolated, errors.New(r.Summary()))
 	case compare.Inconclusive:

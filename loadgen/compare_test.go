@@ -22,8 +22,8 @@ func readResult(t *testing.T, stdout, stderr string) compare.Result {
 	return r
 }
 
-// A target that is 20 ms slower is found to be, and an equal one is not. Where the
-// machine did not keep to the plan the comparison says so, and nothing else.
+// A target that is 20 ms slower regressed, an equal one did not. With CPU saturation the
+// comparison is inconclusive.
 func TestAB(t *testing.T) {
 	t.Parallel()
 	run := func(t *testing.T, wrap func(http.Handler) http.Handler) (compare.Result, string, int) {
@@ -37,7 +37,7 @@ func TestAB(t *testing.T) {
 		if r.Design != "abba" || r.Units != 8 || r.A.Good != 160 || r.B.Good != 160 || r.A.Served != 160 || r.A.Seconds < 3.199 || r.A.Seconds > 3.201 || r.A.Name != a.URL || r.B.Name != b.URL {
 			t.Errorf("%+v, want 8 quads, 160 good requests to either in 3.2 s", r)
 		}
-		// The warm-up is half a block: of B, as if one had gone before the first of A.
+		// The warm-up is half a block of B: the sequence extends backwards.
 		if len(a.parents)+len(b.parents) != 325 {
 			t.Errorf("%d and %d requests, want 325", len(a.parents), len(b.parents))
 		}
@@ -47,19 +47,19 @@ func TestAB(t *testing.T) {
 		t.Parallel()
 		r, stderr, code := run(t, slow(20*time.Millisecond))
 		switch {
-		case len(r.Invalid) > 0 && code == 5 && strings.HasPrefix(stderr, "loadgen: the comparison is inconclusive: "):
-		case code == 3 && r.Answer == compare.Regressed && strings.HasPrefix(stderr, "loadgen: B regressed: p50 +"):
+		case len(r.Invalid) > 0 && code == 5 && strings.HasPrefix(stderr, "loadgen: comparison inconclusive: "):
+		case code == 3 && r.Verdict == compare.Regressed && strings.HasPrefix(stderr, "loadgen: B regressed: p50 +"):
 		default:
 			t.Errorf("exit code %d, %q, %+v, want 3", code, stderr, r)
 		}
-		if r.Metrics[0].B < 0.02 || r.Metrics[1].NotFound != "too few requests were served: 160 and 160; p99 needs 1000" {
+		if r.Metrics[0].B < 0.02 || r.Metrics[1].NotFound != "too few served requests: 160 and 160; p99 needs 1000" {
 			t.Errorf("%+v, want a p50 of 20 ms at least, and no p99", r.Metrics)
 		}
 	})
 	t.Run("equal", func(t *testing.T) {
 		t.Parallel()
 		r, stderr, code := run(t, nil)
-		if code != 5 || r.Answer != compare.Inconclusive || len(r.Invalid) == 0 && !strings.Contains(stderr, "p99: too few requests were served") {
+		if code != 5 || r.Verdict != compare.Inconclusive || len(r.Invalid) == 0 && !strings.Contains(stderr, "p99: too few served requests") {
 			t.Errorf("exit code %d, %q, %+v, want 5: it has no p99", code, stderr, r)
 		}
 	})
@@ -72,7 +72,7 @@ func TestABInterrupted(t *testing.T) {
 	a, b := newTarget(t, nil), newTarget(t, nil)
 	time.AfterFunc(1200*time.Millisecond, cancel)
 	stdout, stderr, code := loadgen(ctx, "ab", "-a", a.URL, "-b", b.URL, "-rate", "50", "-block", "200ms", "-warmup", "0")
-	if code != 1 || !strings.HasPrefix(stderr, "loadgen: interrupted after ") || !strings.Contains(stdout, "\nanswer: inconclusive\n") {
+	if code != 1 || !strings.HasPrefix(stderr, "loadgen: interrupted after ") || !strings.Contains(stdout, "\nverdict: inconclusive\n") {
 		t.Errorf("exit code %d, %q\n%s, want 1 and the result so far", code, stderr, stdout)
 	}
 }
@@ -96,15 +96,14 @@ func TestCompare(t *testing.T) {
 	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
 	stdout, stderr, code := loadgen(t.Context(), "compare", "-format", "json", a, b)
 	r := readResult(t, stdout, stderr)
-	if code != 5 || r.Answer != compare.Inconclusive || r.A.Good != 20 || r.B.Good != 30 || r.A.Seconds != 1 || r.B.Seconds != 1.5 || r.Metrics[2].B != 20 || r.Metrics[0].Found != nil {
+	if code != 5 || r.Verdict != compare.Inconclusive || r.A.Good != 20 || r.B.Good != 30 || r.A.Seconds != 1 || r.B.Seconds != 1.5 || r.Metrics[2].B != 20 || r.Metrics[0].Found != nil {
 		t.Errorf("exit code %d, %q, %+v, want too few blocks", code, stderr, r)
 	}
-	if len(r.Warnings) != 1 || r.Warnings[0] != "not the same stages: A has 1s@20, B has 1.5s@20" {
+	if len(r.Warnings) != 1 || r.Warnings[0] != "different stages: A 1s@20, B 1.5s@20" {
 		t.Errorf("warnings %q", r.Warnings)
 	}
 
-	// Runs of so many seconds as an interval needs are stretched from these: a test has
-	// not the time.
+	// Long runs are made from these: a test does not have the time for real ones.
 	a, b = stretched(t, a, 40), stretched(t, b, 40)
 	for _, tt := range []struct {
 		a, b string
@@ -112,7 +111,7 @@ func TestCompare(t *testing.T) {
 		want string
 	}{
 		{a, b, 3, "loadgen: B regressed: p50 +"},
-		{b, a, 5, "loadgen: the comparison is inconclusive: p99: too few requests were served: "},
+		{b, a, 5, "loadgen: comparison inconclusive: p99: too few served requests: "},
 		{a, filepath.Join(dir, "c"), 1, "loadgen: open "},
 	} {
 		stdout, stderr, code := loadgen(t.Context(), "compare", tt.a, tt.b)
@@ -122,8 +121,8 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// stretched copies a run's first interval as many times, into another folder. The copy is
-// valid, and the run's plan is forgotten.
+// stretched copies a run with its first interval repeated, without its plan and its reasons
+// for INVALID.
 func stretched(t *testing.T, folder string, times int) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(folder, "report.json"))
@@ -160,27 +159,27 @@ func TestCompareUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"compare", "x"}, "give two folders, as in loadgen compare .lab/runs/1 .lab/runs/2"},
-		{[]string{"compare", "-tolerance", "5", "x", "y"}, `invalid value "5" for flag -tolerance: that is not a share as in 5%`},
-		{[]string{"compare", "-tolerance", "101%", "x", "y"}, `invalid value "101%" for flag -tolerance: that is out of range: 0% to 100%`},
-		{[]string{"compare", "-tolerance", "NaN%", "x", "y"}, `invalid value "NaN%" for flag -tolerance: that is out of range: 0% to 100%`},
+		{[]string{"compare", "x"}, "expected two directories, as in loadgen compare .lab/runs/1 .lab/runs/2"},
+		{[]string{"compare", "-tolerance", "5", "x", "y"}, `invalid value "5" for flag -tolerance: not a percentage, as in 5%`},
+		{[]string{"compare", "-tolerance", "101%", "x", "y"}, `invalid value "101%" for flag -tolerance: out of range: 0% to 100%`},
+		{[]string{"compare", "-tolerance", "NaN%", "x", "y"}, `invalid value "NaN%" for flag -tolerance: out of range: 0% to 100%`},
 		{[]string{"compare", "-format", "xml", "x", "y"}, `-format "xml" is not text or json`},
-		{[]string{"ab"}, "give the URLs of both services: -a and -b"},
-		{[]string{"ab", "-a", "http://a"}, "give the URLs of both services: -a and -b"},
+		{[]string{"ab"}, "-a and -b are required"},
+		{[]string{"ab", "-a", "http://a"}, "-a and -b are required"},
 		{[]string{"ab", "-a", "http://a", "-b", "b"}, `-b: "b" is not an http:// or https:// URL with a host`},
 		{append(urls, "-url", "http://c"), "flag provided but not defined: -url"},
 		{append(urls, "-targets", "x"), "flag provided but not defined: -targets"},
 		{append(urls, "-rate", "0"), "-rate 0 is out of range: 0.01 to 100000"},
 		{append(urls, "-block", "199ms"), "-block 199ms is out of range: 200ms to 45m0s"},
-		{append(urls, "-duration", "31s"), "-duration 31s is less than 32 blocks: give -duration 32s, or a shorter -block"},
-		{append(urls, "-duration", "11m"), "-duration 11m0s is more than 600 blocks: give -duration 10m0s, or a longer -block"},
-		{append(urls, "-duration", "33s"), "-duration 33s is not a whole number of A B B A, which is 4s: give -duration 36s"},
+		{append(urls, "-duration", "31s"), "-duration 31s is less than 32 blocks: use -duration 32s, or a shorter -block"},
+		{append(urls, "-duration", "11m"), "-duration 11m0s is more than 600 blocks: use -duration 10m0s, or a longer -block"},
+		{append(urls, "-duration", "33s"), "-duration 33s is not a multiple of A B B A (4s): use -duration 36s"},
 		{append(urls, "-arrivals", "late"), `-arrivals "late" is not constant or poisson`},
 		{append(urls, "-warmup", "-1s"), "-warmup -1s is out of range: 0 to 10m"},
 		{append(urls, "x"), `unexpected argument "x"`},
 	} {
 		stdout, stderr, code := loadgen(t.Context(), tt.args...)
-		if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "loadgen: "+tt.want+"\n\nusage: loadgen "+tt.args[0]+" ") {
+		if code != 2 || stdout != "" || stderr != "loadgen: "+tt.want+"\nrun \"loadgen "+tt.args[0]+" -h\" for help\n" {
 			t.Errorf("loadgen %q: exit code %d, stdout %q, stderr %q, want 2, none, %q and the usage", tt.args, code, stdout, stderr, tt.want)
 		}
 	}

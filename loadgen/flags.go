@@ -28,11 +28,10 @@ const (
 // prefix of the environment variables.
 const prefix = "SOUNDCHECK_LOADGEN"
 
-// objectives are what -slo says. What is given on the command line replaces what the
-// environment says.
+// objectives is the value of -slo. SLOs of the command line replace those of the environment.
 type objectives struct {
 	list     []slo.Objective
-	defaults bool // list is from the environment
+	defaults bool // from the environment
 }
 
 func (o *objectives) String() string {
@@ -43,7 +42,7 @@ func (o *objectives) String() string {
 	return strings.Join(texts, ",")
 }
 
-// Set adds objectives, with commas between them.
+// Set adds SLOs, separated by commas.
 func (o *objectives) Set(s string) error {
 	if o.defaults {
 		o.list, o.defaults = nil, false
@@ -56,7 +55,7 @@ func (o *objectives) Set(s string) error {
 // Default implements cli.Defaulter.
 func (o *objectives) Default() { o.defaults = true }
 
-// targetFlags say what is sent, and where to. All that send have them.
+// targetFlags are the flags of the workload and the target, for all commands that send.
 type targetFlags struct {
 	*cli.Flags
 	c       engine.Config
@@ -65,30 +64,30 @@ type targetFlags struct {
 	targets string
 	retry   string
 	stdin   io.Reader       // for -targets -
-	set     map[string]bool // flags that were given, once they are parsed
+	set     map[string]bool // flags of the command line, after parsing
 }
 
 func newTargetFlags(usage, prefix, about string) *targetFlags {
 	f := newRequestFlags(usage, prefix, about)
-	f.StringVar(&f.c.URL, "url", "http://127.0.0.1:9070", "`URL` of the service")
-	f.StringVar(&f.targets, "targets", "", "`file` of requests in vegeta's HTTP or JSON format, - for stdin; replaces -mix and -url")
+	f.StringVar(&f.c.URL, "url", "http://127.0.0.1:9070", "base `URL` of the service")
+	f.StringVar(&f.targets, "targets", "", "`file` of requests in vegeta's HTTP or JSON format, - for stdin; replaces -mix, -url")
 	return f
 }
 
-// newRequestFlags returns the flags without those that say where requests are sent to.
+// newRequestFlags returns the flags without those of the target.
 func newRequestFlags(usage, prefix, about string) *targetFlags {
 	f := &targetFlags{Flags: cli.NewFlags(usage, prefix, about), stdin: os.Stdin}
-	f.StringVar(&f.mix, "mix", "get=70,list=20,create=10", "`weights` of the scenarios "+strings.Join(workload.Names(), ", ")+" (each 0 to 1000)")
-	f.DurationVar(&f.c.Timeout, "timeout", 10*time.Second, "give up a request after this `long` (1ms to 10m)")
-	f.IntVar(&f.c.MaxWorkers, "max-workers", 1024, "`requests` in flight at most (1 to 65536)")
-	f.Uint64Var(&f.c.Seed, "seed", 1, "`number` that the arrivals, the order of requests and the created albums follow from")
-	f.StringVar(&f.retry, "retry", string(engine.RetryNone), "send what was not served again, up to 3 times: `none`, honour (what was refused, when its Retry-After says) or naive (at once, if it was refused, failed with 5xx or was not answered)")
-	f.Float64Var(&f.c.TraceSample, "trace-sample", 1, "`share` of the traces that are sampled (0 to 1); 1: as OTEL_TRACES_SAMPLER says, all if it says nothing")
-	f.Var(&f.slos, "slo", "`objective` that has to be met, as in p99<250ms, p99(get)<50ms, good>99.9% (may be given several times)")
+	f.StringVar(&f.mix, "mix", "get=70,list=20,create=10", "scenario `weights` (0 to 1000): "+strings.Join(workload.Names(), ", "))
+	f.DurationVar(&f.c.Timeout, "timeout", 10*time.Second, "timeout per request, including its retries (1ms to 10m)")
+	f.IntVar(&f.c.MaxWorkers, "max-workers", 1024, "max concurrent `requests` (1 to 65536)")
+	f.Uint64Var(&f.c.Seed, "seed", 1, "random `seed` of arrivals, request order and albums")
+	f.StringVar(&f.retry, "retry", string(engine.RetryNone), "retry `policy`, max 3 retries: none, honour (at Retry-After) or naive (immediately)")
+	f.Float64Var(&f.c.TraceSample, "trace-sample", 1, "sampled `share` of traces (0 to 1); 1: as set by OTEL_TRACES_SAMPLER, else all")
+	f.Var(&f.slos, "slo", "`SLO`, as in p99<250ms, p99(get)<50ms or good>99.9%; repeatable")
 	return f
 }
 
-// parse reads the flags and checks the common ones.
+// parse parses the flags and checks the common ones.
 func (f *targetFlags) parse(args []string, getenv func(string) string, stdout interface{ Write([]byte) (int, error) }) error {
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return err
@@ -123,11 +122,11 @@ func (f *targetFlags) parse(args []string, getenv func(string) string, stdout in
 	return nil
 }
 
-// checkSLOs returns an error if an objective is about a scenario that is not sent.
+// checkSLOs returns an error if an SLO is on a scenario outside the workload.
 func (f *targetFlags) checkSLOs() error {
 	for _, s := range f.c.SLOs {
 		if name := s.Scenario(); name != "" && !slices.Contains(f.c.Scenarios(), name) {
-			return f.Errorf("-slo %s: no request of %s is sent", s, name)
+			return f.Errorf("-slo %s: scenario %s is not in the workload", s, name)
 		}
 	}
 	return nil
@@ -143,7 +142,7 @@ func (f *targetFlags) checkURL(name string, url *string) error {
 
 func (f *targetFlags) readTargets() error {
 	if f.set["mix"] || f.set["url"] {
-		return f.Errorf("-targets says what -mix and -url say: give one of them")
+		return f.Errorf("-targets and -mix or -url do not go together")
 	}
 	in, name := f.stdin, "stdin"
 	if f.targets != "-" {
@@ -162,7 +161,7 @@ func (f *targetFlags) readTargets() error {
 	return nil
 }
 
-// only returns an error if a flag was given that says nothing when another is.
+// only returns an error if a flag is set that has no effect together with another.
 func (f *targetFlags) only(other string, names ...string) error {
 	for _, name := range names {
 		if f.set[name] {
@@ -172,22 +171,22 @@ func (f *targetFlags) only(other string, names ...string) error {
 	return nil
 }
 
-// rate is what -rate says, in requests a second.
+// rate is the value of -rate, in req/s.
 type rate float64
 
 func (r *rate) String() string { return strconv.FormatFloat(float64(*r), 'g', -1, 64) }
 
-// Set reads a rate as schedule.ParseRate does.
+// Set parses a rate as schedule.ParseRate does.
 func (r *rate) Set(s string) error {
 	v, err := schedule.ParseRate(s)
 	*r = rate(v)
 	return err
 }
 
-// defaultDuration is that of a plan without a number of requests.
+// defaultDuration is the duration of a plan without -n.
 const defaultDuration = 30 * time.Second
 
-// planFlags say when requests are due.
+// planFlags are the flags of the plan.
 type planFlags struct {
 	rate     rate
 	duration time.Duration
@@ -200,23 +199,23 @@ type planFlags struct {
 
 func (p *planFlags) define(f *targetFlags) {
 	p.rate = 100
-	f.Var(&p.rate, "rate", "`requests` a second, or N/duration as in 30/1m (0.01/s to 100000/s); 0: closed model, see -workers")
-	f.DurationVar(&p.duration, "duration", defaultDuration, "for this `long` (100ms to 24h); with -n: until all are sent")
-	f.StringVar(&p.stages, "stages", "", "`stages` of duration@rate or duration@from..to, as in 10s@0..200,30s@200; replaces -rate and -duration")
-	f.StringVar(&p.arrivals, "arrivals", string(schedule.Constant), "spread the requests evenly (`constant`) or as those of independent users (poisson)")
-	f.Uint64Var(&f.c.Plan.Max, "n", 0, "number of `requests` (0: no limit); -duration or -stages may end the run earlier")
-	f.IntVar(&f.c.Workers, "workers", 0, "of the closed model (-rate 0): this `number` sends when they were answered (1 to 65536)")
-	f.DurationVar(&f.c.WarmUp, "warmup", 0, "do not count the requests of this first part of the `time`")
-	f.StringVar(&p.startAt, "start-at", "", "begin at this `time` (RFC 3339, within a day), as other machines do")
-	f.StringVar(&p.shard, "shard", "", "send one `part` of the plan, as in 2/4: the second of four, whose runs loadgen merge puts together")
-	f.StringVar(&p.replay, "replay", "", "send what this `file` says, which -record wrote: the same requests at the same times")
+	f.Var(&p.rate, "rate", "target `rate` in req/s, or N/duration (0.01/s to 100000/s); 0: closed model")
+	f.DurationVar(&p.duration, "duration", defaultDuration, "duration of the run (100ms to 24h); with -n: until all are sent")
+	f.StringVar(&p.stages, "stages", "", "`stages` as duration@rate or duration@from..to, as in 10s@0..200,30s@200; replace -rate, -duration")
+	f.StringVar(&p.arrivals, "arrivals", string(schedule.Constant), "arrival `process`: constant or poisson")
+	f.Uint64Var(&f.c.Plan.Max, "n", 0, "max `requests` (0: no limit); -duration or -stages may end the run earlier")
+	f.IntVar(&f.c.Workers, "workers", 0, "concurrent `workers` of the closed model (1 to 65536); needs -rate 0")
+	f.DurationVar(&f.c.WarmUp, "warmup", 0, "warm-up duration, not measured (shorter than the plan)")
+	f.StringVar(&p.startAt, "start-at", "", "start `time` (RFC 3339, within 24h), the same on all machines")
+	f.StringVar(&p.shard, "shard", "", "shard `i/n` of the plan, as in 2/4; see loadgen merge")
+	f.StringVar(&p.replay, "replay", "", "replay the recording in this `file`: same requests, same times")
 }
 
-// apply checks them and makes the plan.
+// apply checks the flags and makes the plan.
 func (p *planFlags) apply(f *targetFlags) error {
 	c := &f.c
 	c.Plan.Arrivals = schedule.Arrivals(p.arrivals)
-	// What is given replaces what the environment says instead.
+	// Flags of the command line override conflicting ones of the environment.
 	if p.stages != "" && !f.set["stages"] && (f.set["rate"] || f.set["duration"] || f.set["replay"]) {
 		p.stages = ""
 	}
@@ -225,7 +224,7 @@ func (p *planFlags) apply(f *targetFlags) error {
 	}
 	switch {
 	case p.stages != "" && (f.set["rate"] || f.set["duration"]):
-		return f.Errorf("-stages says what -rate and -duration say: give one of them")
+		return f.Errorf("-stages and -rate or -duration do not go together")
 	case p.rate != 0 && !(p.rate >= 0.01 && p.rate <= schedule.MaxRate):
 		return f.Errorf("-rate %g is out of range: 0.01 to %d, or 0", p.rate, schedule.MaxRate)
 	case p.duration < schedule.MinDuration || p.duration > schedule.MaxDuration:
@@ -233,9 +232,9 @@ func (p *planFlags) apply(f *targetFlags) error {
 	case c.Workers < 0 || c.Workers > maxWorkers:
 		return f.Errorf("-workers %d is out of range: 1 to %d", c.Workers, maxWorkers)
 	case p.rate == 0 && p.stages == "" && p.replay == "" && c.Workers == 0:
-		return f.Errorf("-rate 0 is the closed model, which needs -workers")
+		return f.Errorf("-rate 0 (closed model) needs -workers")
 	case c.Workers > 0 && (p.rate != 0 || p.stages != "" || p.replay != ""):
-		return f.Errorf("-workers is for the closed model: give -rate 0 too, and no -stages or -replay")
+		return f.Errorf("-workers (closed model) needs -rate 0, without -stages or -replay")
 	case c.Plan.Arrivals != schedule.Constant && c.Plan.Arrivals != schedule.Poisson:
 		return f.Errorf("-arrivals %q is not constant or poisson", p.arrivals)
 	case c.WarmUp < 0:
@@ -261,7 +260,7 @@ func (p *planFlags) apply(f *targetFlags) error {
 		c.Plan.Replay = c.Recording.Replay()
 		if c.Recording.Targets() {
 			if f.set["url"] {
-				return f.Errorf("-replay %s says whole URLs: -url has no meaning", p.replay)
+				return f.Errorf("-replay %s has full URLs: remove -url", p.replay)
 			}
 			c.URL = p.replay
 		}
@@ -280,15 +279,15 @@ func (p *planFlags) apply(f *targetFlags) error {
 	}
 	switch {
 	case c.Workers == 0 && c.Plan.Planned() < 1:
-		return f.Errorf("the plan is not one request")
+		return f.Errorf("the plan has no request")
 	case c.WarmUp > 0 && c.WarmUp >= c.Plan.Span():
-		return f.Errorf("-warmup %s is as long as the whole plan", c.WarmUp)
+		return f.Errorf("-warmup %s is not shorter than the plan", c.WarmUp)
 	}
 	return nil
 }
 
-// untilSent makes the duration long enough for -n where none is given: a duration of the
-// environment is replaced by a number on the command line.
+// untilSent makes the duration long enough for -n, unless -duration is set. -n of the command
+// line overrides a duration of the environment.
 func (p *planFlags) untilSent(f *targetFlags) error {
 	n := f.c.Plan.Max
 	if n == 0 || f.set["duration"] || !f.set["n"] && p.duration != defaultDuration {
@@ -303,15 +302,15 @@ func (p *planFlags) untilSent(f *targetFlags) error {
 	return nil
 }
 
-// when reads -start-at and -shard.
+// when parses -start-at and -shard.
 func (p *planFlags) when(f *targetFlags) error {
 	if p.startAt != "" {
 		at, err := time.Parse(time.RFC3339, p.startAt)
 		if err != nil {
-			return f.Errorf("-start-at %q is not a time as in %s", p.startAt, time.Now().Truncate(time.Minute).Add(time.Hour).Format(time.RFC3339))
+			return f.Errorf("-start-at %q is not an RFC 3339 time, as in %s", p.startAt, time.Now().Truncate(time.Minute).Add(time.Hour).Format(time.RFC3339))
 		}
 		if wait := time.Until(at); wait < 0 || wait > maxWait {
-			return f.Errorf("-start-at %s is not within the next 24 h", p.startAt)
+			return f.Errorf("-start-at %s is not within the next 24h", p.startAt)
 		}
 		f.c.StartAt = at
 	}
@@ -320,7 +319,7 @@ func (p *planFlags) when(f *targetFlags) error {
 		i, err := strconv.ParseUint(part, 10, 32)
 		n, err2 := strconv.ParseUint(of, 10, 32)
 		if err != nil || err2 != nil || i < 1 || i > n || n > maxShards {
-			return f.Errorf("-shard %q is not a part as in 2/4, of at most %d", p.shard, maxShards)
+			return f.Errorf("-shard %q is not i/n, as in 2/4 (n up to %d)", p.shard, maxShards)
 		}
 		f.c.Plan.Shard, f.c.Plan.Shards = i-1, n
 	}

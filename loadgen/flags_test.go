@@ -2,11 +2,13 @@ package main
 
 import (
 	"io"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
 
-// Targets can come from another program.
+// Targets can come from stdin.
 func TestTargetsFromStdin(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
@@ -22,7 +24,7 @@ func TestTargetsFromStdin(t *testing.T) {
 	}
 }
 
-// A number of requests is sent in full, unless a duration or stages end the plan before.
+// -n requests are sent, unless -duration or -stages end the plan earlier.
 func TestNumberOfRequests(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -55,7 +57,7 @@ func TestNumberOfRequests(t *testing.T) {
 	}
 }
 
-// The report says which limit ended the run.
+// The report has the limit that ended the run.
 func TestLimit(t *testing.T) {
 	t.Parallel()
 	tg := newTarget(t, nil)
@@ -71,4 +73,107 @@ func TestLimit(t *testing.T) {
 			t.Errorf("%s: exit code %d, %s\n%s", args, code, stderr, stdout)
 		}
 	}
+}
+
+func TestEnvironment(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"SOUNDCHECK_LOADGEN_MAX_WORKERS": "7", "SOUNDCHECK_LOADGEN_RATE": "0", "SOUNDCHECK_LOADGEN_SLO": "p99<1s,good>99%"}
+	c, _, err := parseAttack([]string{"-rate", "2"}, func(name string) string { return env[name] }, nil)
+	if err != nil || c.MaxWorkers != 7 || c.Plan.Planned() != 60 {
+		t.Errorf("parse = %+v, %v, want 7 workers and 2/s for 30 s", c, err)
+	}
+	if len(c.SLOs) != 2 || c.SLOs[1].String() != "good>99%" {
+		t.Errorf("objectives %v, want the environment's", c.SLOs)
+	}
+	// SLOs of the command line replace them.
+	if c, _, err = parseAttack([]string{"-slo", "p50<1s", "-slo", "max<2s"}, func(name string) string { return env[name] }, nil); err == nil || c.Workers != 0 {
+		t.Errorf("parse = %+v, %v, want an error about -rate 0", c, err)
+	}
+	delete(env, "SOUNDCHECK_LOADGEN_RATE")
+	// Flags override conflicting variables.
+	env["SOUNDCHECK_LOADGEN_STAGES"], env["SOUNDCHECK_LOADGEN_WORKERS"] = "1s@10", "4"
+	if c, _, err = parseAttack([]string{"-rate", "7"}, func(name string) string { return env[name] }, nil); err != nil || c.Workers != 0 || c.Plan.String() != "30s@7" {
+		t.Errorf("plan %s, %d workers, %v, want 30s@7", c.Plan, c.Workers, err)
+	}
+	delete(env, "SOUNDCHECK_LOADGEN_STAGES")
+	delete(env, "SOUNDCHECK_LOADGEN_WORKERS")
+	if c, _, err = parseAttack([]string{"-slo", "p50<1s", "-slo", "max<2s"}, func(name string) string { return env[name] }, nil); err != nil || len(c.SLOs) != 2 || c.SLOs[0].String() != "p50<1s" {
+		t.Errorf("objectives %v, %v, want those of the command line", c.SLOs, err)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	stdout, stderr, code := loadgen(t.Context(), "-h")
+	if code != 0 || stderr != "" {
+		t.Errorf("exit code %d, stderr %q, want 0 and none", code, stderr)
+	}
+	const path = "testdata/help.txt"
+	if *update {
+		if err := os.WriteFile(path, []byte(stdout), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want, err := os.ReadFile(path); err != nil || stdout != string(want) {
+		t.Errorf("help is\n%s, want\n%s%v", stdout, want, err)
+	}
+}
+
+// docs/load-tests.md has each flag of loadgen with its default, and no other.
+func TestFlagsAreDocumented(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("../docs/load-tests.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(doc), "\n## Flags\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	documented := map[string]string{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `-([a-z-]+)` \\|(?: `(.*?)`)? \\|").FindAllStringSubmatch(section, -1) {
+		documented[m[1]] = m[2]
+	}
+	for _, f := range helpFlags(t) {
+		if got, ok := documented[f.name]; !ok || got != f.def {
+			t.Errorf("-%s is documented with default %q (%v), want %q", f.name, got, ok, f.def)
+		}
+		delete(documented, f.name)
+	}
+	for name := range documented {
+		t.Errorf("-%s is documented, but not a flag", name)
+	}
+}
+
+// Each help text has at most 15 words, for all commands.
+func TestHelpIsShort(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"attack", "capacity", "ab", "compare", "merge", "report"} {
+		list := helpFlags(t, command)
+		if len(list) == 0 {
+			t.Errorf("%s has no flags", command)
+		}
+		for _, f := range list {
+			if n := len(strings.Fields(f.usage)); n > 15 {
+				t.Errorf("%s -%s: %d words, want 15 at most: %s", command, f.name, n, f.usage)
+			}
+		}
+	}
+}
+
+type helpFlag struct{ name, usage, def string }
+
+// helpFlags parses the flags of a command's -h.
+func helpFlags(t *testing.T, command ...string) (list []helpFlag) {
+	t.Helper()
+	stdout, stderr, code := loadgen(t.Context(), append(command, "-h")...)
+	if code != 0 || stderr != "" {
+		t.Fatalf("%v -h: exit code %d, %q", command, code, stderr)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^  -([a-z-]+)(?: (\S+))?\n    \t(.*?)(?: \(default (?:"(.*)"|(.*?))\))?$`).FindAllStringSubmatch(stdout, -1) {
+		f := helpFlag{m[1], m[3], m[4] + m[5]}
+		if f.def == "" { // -h omits zero values
+			f.def = map[string]string{"": "false", "duration": "0s", "requests": "0", "workers": "0"}[m[2]]
+		}
+		list = append(list, f)
+	}
+	return list
 }

@@ -23,15 +23,15 @@ import (
 	"soundcheck/internal/telemetry/telemetrytest"
 )
 
-// sink receives what the program exports in these tests.
+// sink receives the telemetry of these tests.
 var sink telemetrytest.Sink
 
 func TestMain(m *testing.M) { os.Exit(sink.Main(m)) }
 
 var update = flag.Bool("update", false, "rewrite testdata")
 
-// target is an album service with the probe that loadgen asks for first. It
-// notes the trace context of every request.
+// target is an album service with loadgen's probe. It stores the trace context of each
+// request.
 type target struct {
 	*httptest.Server
 
@@ -39,7 +39,7 @@ type target struct {
 	parents []string // traceparent headers
 }
 
-// newTarget returns a target whose handler is wrapped by wrap, if not nil.
+// newTarget returns a target. Wrap, if not nil, wraps its handler.
 func newTarget(t *testing.T, wrap func(http.Handler) http.Handler) *target {
 	t.Helper()
 	h := albumhttp.Handler(album.NewMemory(album.Seed()...), albumhttp.HandlerOptions{Service: "album-store"})
@@ -62,7 +62,7 @@ func newTarget(t *testing.T, wrap func(http.Handler) http.Handler) *target {
 
 func loadgen(ctx context.Context, args ...string) (stdout, stderr string, code int) {
 	var out, errs bytes.Buffer
-	// A lab that runs on this machine knows nothing of the traces made here.
+	// A lab on this machine does not have the traces of these tests.
 	err := run(ctx, args, func(name string) string { return map[string]string{"SOUNDCHECK_LOADGEN_EXPLAIN": "false"}[name] }, &out, &errs)
 	code = cli.Code("loadgen", &errs, err)
 	return out.String(), errs.String(), code
@@ -70,13 +70,13 @@ func loadgen(ctx context.Context, args ...string) (stdout, stderr string, code i
 
 var parent = regexp.MustCompile(`^00-([0-9a-f]{32})-([0-9a-f]{16})-01$`)
 
-// wantDone fails if the attack did not come out well: but a machine that is busy with
-// other tests may not keep to a plan, and then the report has to say so.
+// wantDone fails unless the run succeeded. A report with CPU saturation as its reason for
+// INVALID is accepted: other tests run on the same machine.
 func wantDone(t *testing.T, stdout, stderr string, code int) {
 	t.Helper()
 	switch {
 	case code == 0 && stderr == "" && !strings.Contains(stdout, "INVALID"):
-	case code == 4 && strings.HasPrefix(stderr, "loadgen: the report is invalid: requests were sent ") && strings.HasPrefix(stdout, "INVALID       "):
+	case code == 4 && strings.HasPrefix(stderr, "loadgen: report invalid: p99 send delay ") && strings.HasPrefix(stdout, "INVALID       "):
 	default:
 		t.Errorf("exit code %d, stderr %q, report\n%s", code, stderr, stdout)
 	}
@@ -91,14 +91,14 @@ func TestRun(t *testing.T) {
 		`(^|\n)target        ` + regexp.QuoteMeta(tg.URL) + `\n`,
 		`\nplan          1s@200, constant arrivals\n`,
 		`\nrequests      200 of 200 planned, in \d+\.\d s\n`,
-		`\nrate          200/s asked, \d+\.\d/s reached, \d+\.\d/s good\n`,
+		`\nrate          200/s target, \d+\.\d/s actual, \d+\.\d/s goodput\n`,
 		`\ngood          200 \(100\.00%\)\nfailed        0 \(0\.00%\)\n`,
 		`\n +create +20( +\d+\.\d\d ms){5}\n`,
 		`\n +get +140( +\d+\.\d\d ms){5}\n`,
 		`\n +list +40( +\d+\.\d\d ms){5}\n`,
 		`\n +all served +200( +\d+\.\d\d ms){5}\n`,
 		`\n +service time +200( +\d+\.\d\d ms){5}\n`,
-		`\n +sent late by +200( +\d+\.\d\d ms){5}\n`,
+		`\n +send delay +200( +\d+\.\d\d ms){5}\n`,
 		`\nstatus codes\n  create    201: 20\n  get       200: 140\n  list      200: 40\n`,
 		`\nslowest requests\n( +\d+\.\d\d ms  (create|get|list) +20[01] +trace [0-9a-f]{32}\n){5}$`,
 	} {
@@ -107,7 +107,7 @@ func TestRun(t *testing.T) {
 		}
 	}
 
-	// Each request continued a trace of its own, whose client span was exported.
+	// Each request has its own trace with an exported client span.
 	traces, names := map[string]bool{}, map[string]int{}
 	for _, p := range tg.parents {
 		m := parent.FindStringSubmatch(p)
@@ -133,7 +133,7 @@ func TestRun(t *testing.T) {
 	}
 	for _, m := range regexp.MustCompile(`trace ([0-9a-f]{32})`).FindAllStringSubmatch(stdout, -1) {
 		if !traces[m[1]] {
-			t.Errorf("the report names trace %s, which the target has not seen", m[1])
+			t.Errorf("the report has trace %s, unknown to the target", m[1])
 		}
 	}
 }
@@ -144,72 +144,72 @@ func TestUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"-rate", "0"}, "-rate 0 is the closed model, which needs -workers"},
+		{[]string{"-rate", "0"}, "-rate 0 (closed model) needs -workers"},
 		{[]string{"-rate", "0", "-workers", "65537"}, "-workers 65537 is out of range: 1 to 65536"},
-		{[]string{"-workers", "4"}, "-workers is for the closed model: give -rate 0 too, and no -stages or -replay"},
+		{[]string{"-workers", "4"}, "-workers (closed model) needs -rate 0, without -stages or -replay"},
 		{[]string{"-rate", "100001"}, "-rate 100001 is out of range: 0.01 to 100000, or 0"},
 		{[]string{"-rate", "NaN"}, "-rate NaN is out of range: 0.01 to 100000, or 0"},
-		{[]string{"-rate", "fast"}, `invalid value "fast" for flag -rate: "fast" is not a rate, as in 100 (a second) or 30/1m`},
-		{[]string{"-stages", "1s@1", "-rate", "1"}, "-stages says what -rate and -duration say: give one of them"},
+		{[]string{"-rate", "fast"}, `invalid value "fast" for flag -rate: "fast" is not a rate, as in 100 (req/s) or 30/1m`},
+		{[]string{"-stages", "1s@1", "-rate", "1"}, "-stages and -rate or -duration do not go together"},
 		{[]string{"-stages", "1s"}, `-stages: "1s" is not duration@rate or duration@rate..rate, as in 30s@200`},
 		{[]string{"-arrivals", "late"}, `-arrivals "late" is not constant or poisson`},
-		{[]string{"-slo", "p99"}, `invalid value "p99" for flag -slo: "p99" is not like p99<250ms, p99(get)<50ms or good>99.9%`},
+		{[]string{"-slo", "p99"}, `invalid value "p99" for flag -slo: "p99" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`},
 		{[]string{"-jaeger", "localhost"}, `-jaeger: "localhost" is not an http:// or https:// URL with a host`},
-		{[]string{"-targets", "x", "-url", "http://a"}, "-targets says what -mix and -url say: give one of them"},
-		{[]string{"-targets", os.DevNull}, "-targets: " + os.DevNull + ": there is no target"},
+		{[]string{"-targets", "x", "-url", "http://a"}, "-targets and -mix or -url do not go together"},
+		{[]string{"-targets", os.DevNull}, "-targets: " + os.DevNull + ": no targets"},
 		{[]string{"-format", "xml"}, `-format "xml" is not text, json, markdown or html`},
 		{[]string{"-duration", "99ms"}, "-duration 99ms is out of range: 100ms to 24h"},
 		{[]string{"-duration", "25h"}, "-duration 25h0m0s is out of range: 100ms to 24h"},
 		{[]string{"-duration", "30"}, `invalid value "30" for flag -duration: parse error`},
-		{[]string{"-rate", "1", "-duration", "900ms"}, "the plan is not one request"},
+		{[]string{"-rate", "1", "-duration", "900ms"}, "the plan has no request"},
 		{[]string{"-timeout", "0s"}, "-timeout 0s is out of range: 1ms to 10m"},
 		{[]string{"-timeout", "11m"}, "-timeout 11m0s is out of range: 1ms to 10m"},
 		{[]string{"-max-workers", "0"}, "-max-workers 0 is out of range: 1 to 65536"},
 		{[]string{"-max-workers", "65537"}, "-max-workers 65537 is out of range: 1 to 65536"},
 		{[]string{"-seed", "-1"}, `invalid value "-1" for flag -seed: parse error`},
-		{[]string{"-mix", "get=1,fetch=1"}, `-mix: "fetch=1" is not scenario=weight with a scenario of bad, batch, create, delete, get, list, miss, page, stream, update`},
+		{[]string{"-mix", "get=1,fetch=1"}, `-mix: "fetch=1" is not scenario=weight; scenarios: bad, batch, create, delete, get, list, miss, page, stream, update`},
 		{[]string{"-mix", "get=0"}, "-mix: all weights are 0"},
 		{[]string{"-url", "127.0.0.1"}, `-url: "127.0.0.1" is not an http:// or https:// URL with a host`},
 		{[]string{"-url", "http://me:secret@127.0.0.1"}, `-url: `},
 		{[]string{"attack", "100"}, `unexpected argument "100"`},
-		{[]string{"-warmup", "5s", "-n", "10"}, "-warmup 5s is as long as the whole plan"},
-		{[]string{"-slo", "p99(batch)<1s"}, "-slo p99(batch)<1s: no request of batch is sent"},
+		{[]string{"-warmup", "5s", "-n", "10"}, "-warmup 5s is not shorter than the plan"},
+		{[]string{"-slo", "p99(batch)<1s"}, "-slo p99(batch)<1s: scenario batch is not in the workload"},
 		{[]string{"-explain=false", "-jaeger", "http://a"}, "-jaeger and -explain=false do not go together"},
 		{[]string{"-retry", "always"}, `-retry "always" is not none, honour or naive`},
 		{[]string{"-trace-sample", "1.1"}, "-trace-sample 1.1 is out of range: 0 to 1"},
 		{[]string{"-trace-sample", "NaN"}, "-trace-sample NaN is out of range: 0 to 1"},
-		{[]string{"-abort-on-slo"}, "-abort-on-slo needs an objective: give -slo"},
+		{[]string{"-abort-on-slo"}, "-abort-on-slo needs -slo"},
 		{[]string{"-warmup", "-1s"}, "-warmup -1s is below 0"},
-		{[]string{"-warmup", "30s"}, "-warmup 30s is as long as the whole plan"},
+		{[]string{"-warmup", "30s"}, "-warmup 30s is not shorter than the plan"},
 		{[]string{"-rate", "0", "-workers", "1", "-arrivals", "poisson"}, "-arrivals and the closed model do not go together"},
 		{[]string{"-rate", "0", "-workers", "1", "-max-workers", "3"}, "-max-workers and the closed model do not go together"},
-		{[]string{"-shard", "3/2"}, `-shard "3/2" is not a part as in 2/4, of at most 1000`},
-		{[]string{"-shard", "2"}, `-shard "2" is not a part as in 2/4, of at most 1000`},
-		{[]string{"-start-at", "soon"}, `-start-at "soon" is not a time as in 2`},
-		{[]string{"-start-at", "2020-01-01T00:00:00Z"}, "-start-at 2020-01-01T00:00:00Z is not within the next 24 h"},
-		{[]string{"-replay", "main.go"}, "-replay main.go: that is no recording"},
+		{[]string{"-shard", "3/2"}, `-shard "3/2" is not i/n, as in 2/4 (n up to 1000)`},
+		{[]string{"-shard", "2"}, `-shard "2" is not i/n, as in 2/4 (n up to 1000)`},
+		{[]string{"-start-at", "soon"}, `-start-at "soon" is not an RFC 3339 time, as in 2`},
+		{[]string{"-start-at", "2020-01-01T00:00:00Z"}, "-start-at 2020-01-01T00:00:00Z is not within the next 24h"},
+		{[]string{"-replay", "main.go"}, "-replay main.go: not a recording"},
 		{[]string{"-replay", "x", "-rate", "3"}, "-rate and -replay do not go together"},
 		{[]string{"-users", "1"}, "flag provided but not defined: -users"},
 	} {
 		stdout, stderr, code := loadgen(t.Context(), tt.args...)
-		if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "loadgen: "+tt.want) || !strings.Contains(stderr, "\n\nusage: loadgen [flags]\n") {
+		if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "loadgen: "+tt.want) || !strings.HasSuffix(stderr, "\nrun \"loadgen -h\" for help\n") {
 			t.Errorf("loadgen %q: exit code %d, stdout %q, stderr %q, want 2, none, %q and the usage", tt.args, code, stdout, stderr, tt.want)
 		}
 	}
 }
 
-// What is no command, and flags in the wrong place, are told as what they are.
+// Unknown commands and misplaced flags are usage errors.
 func TestCommandLine(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		args []string
 		want string
 	}{
-		{[]string{"comapre", "a", "b"}, "unknown command \"comapre\"\n\ncommands: attack (the default), capacity, ab, compare, merge, report; each with -h says more\n"},
-		{[]string{"compare", "a", "b", "-format", "json"}, "-format: flags come before the folders\n"},
-		{[]string{"report", "a", "-format", "json"}, "-format: flags come before the folders\n"},
-		{[]string{"merge", "a", "-out", "b"}, "-out: flags come before the folders\n"},
-		{[]string{"ab", "-a", "http://a", "-b", "http://b", "-slo", "good>99%"}, "-slo good>99%: in turns only a response time has a meaning, as in p99<250ms: it says what is late, and so not good\n"},
+		{[]string{"comapre", "a", "b"}, "unknown command \"comapre\"\n\ncommands: attack (default), capacity, ab, compare, merge, report; see loadgen COMMAND -h\n"},
+		{[]string{"compare", "a", "b", "-format", "json"}, "-format: flags come before directories\n"},
+		{[]string{"report", "a", "-format", "json"}, "-format: flags come before directories\n"},
+		{[]string{"merge", "a", "-out", "b"}, "-out: flags come before directories\n"},
+		{[]string{"ab", "-a", "http://a", "-b", "http://b", "-slo", "good>99%"}, "-slo good>99%: ab accepts only latency SLOs, as in p99<250ms\n"},
 	} {
 		if stdout, stderr, code := loadgen(t.Context(), tt.args...); code != 2 || stdout != "" || !strings.HasPrefix(stderr, "loadgen: "+tt.want) {
 			t.Errorf("loadgen %q: exit code %d, %q, want 2, %q", tt.args, code, stderr, tt.want)
@@ -217,52 +217,7 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-func TestEnvironment(t *testing.T) {
-	t.Parallel()
-	env := map[string]string{"SOUNDCHECK_LOADGEN_MAX_WORKERS": "7", "SOUNDCHECK_LOADGEN_RATE": "0", "SOUNDCHECK_LOADGEN_SLO": "p99<1s,good>99%"}
-	c, _, err := parseAttack([]string{"-rate", "2"}, func(name string) string { return env[name] }, nil)
-	if err != nil || c.MaxWorkers != 7 || c.Plan.Planned() != 60 {
-		t.Errorf("parse = %+v, %v, want 7 workers and 2/s for 30 s", c, err)
-	}
-	if len(c.SLOs) != 2 || c.SLOs[1].String() != "good>99%" {
-		t.Errorf("objectives %v, want the environment's", c.SLOs)
-	}
-	// The command line's take their place, and add up.
-	if c, _, err = parseAttack([]string{"-slo", "p50<1s", "-slo", "max<2s"}, func(name string) string { return env[name] }, nil); err == nil || c.Workers != 0 {
-		t.Errorf("parse = %+v, %v, want an error about -rate 0", c, err)
-	}
-	delete(env, "SOUNDCHECK_LOADGEN_RATE")
-	// What is given takes the place of what the environment has instead of it.
-	env["SOUNDCHECK_LOADGEN_STAGES"], env["SOUNDCHECK_LOADGEN_WORKERS"] = "1s@10", "4"
-	if c, _, err = parseAttack([]string{"-rate", "7"}, func(name string) string { return env[name] }, nil); err != nil || c.Workers != 0 || c.Plan.String() != "30s@7" {
-		t.Errorf("plan %s, %d workers, %v, want 30s@7", c.Plan, c.Workers, err)
-	}
-	delete(env, "SOUNDCHECK_LOADGEN_STAGES")
-	delete(env, "SOUNDCHECK_LOADGEN_WORKERS")
-	if c, _, err = parseAttack([]string{"-slo", "p50<1s", "-slo", "max<2s"}, func(name string) string { return env[name] }, nil); err != nil || len(c.SLOs) != 2 || c.SLOs[0].String() != "p50<1s" {
-		t.Errorf("objectives %v, %v, want those of the command line", c.SLOs, err)
-	}
-}
-
-func TestHelp(t *testing.T) {
-	t.Parallel()
-	stdout, stderr, code := loadgen(t.Context(), "-h")
-	if code != 0 || stderr != "" {
-		t.Errorf("exit code %d, stderr %q, want 0 and none", code, stderr)
-	}
-	const path = "testdata/help.txt"
-	if *update {
-		if err := os.WriteFile(path, []byte(stdout), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if want, err := os.ReadFile(path); err != nil || stdout != string(want) {
-		t.Errorf("help is\n%s, want\n%s%v", stdout, want, err)
-	}
-}
-
-// closedAddr is an address where nobody listens: its port is taken until the test
-// ends, so that no other test gets it.
+// closedAddr returns an address without a listener. It reserves the port until the test ends.
 func closedAddr(t *testing.T) string {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
@@ -288,7 +243,7 @@ func TestUnreachable(t *testing.T) {
 		t.Errorf("exit code %d, stdout %q, want 1 and none", code, stdout)
 	}
 	if want := fmt.Sprintf("loadgen: reach the target: Get \"http://%s/healthz\": dial tcp %s: connect: connection refused\n"+
-		"start the lab with make lab-up, or name another service with -url\n", addr, addr); stderr != want {
+		"start the lab with make lab-up, or set -url\n", addr, addr); stderr != want {
 		t.Errorf("stderr %q, want %q", stderr, want)
 	}
 }
@@ -311,9 +266,9 @@ func TestFailures(t *testing.T) {
 		stderr       string
 		stdout       []string
 	}{
-		{"some", http.MethodPost, "loadgen: 10 of 100 requests failed or were refused\n", []string{
+		{"some", http.MethodPost, "loadgen: 10 of 100 requests failed or shed\n", []string{
 			"\nfailed        10 (10.00%)\n", "\n  create    500: 10\n", "\n  get       200: 70\n", "\nerrors\n  status 500 for create        10\n"}},
-		{"all", "", "loadgen: none of 100 requests succeeded\n", []string{
+		{"all", "", "loadgen: all 100 requests failed or shed\n", []string{
 			"\nfailed        100 (100.00%)\n", "\n  get       500: 70\n", "\nerrors\n  status 500 for get           70\n"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -357,8 +312,8 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// Without a Collector the report is the same, and one line says what was not
-// delivered. It changes the environment, so it is not parallel.
+// Without a Collector the report is the same, and stderr has one line about lost telemetry. The
+// test changes the environment, so that it is not parallel.
 func TestNoCollector(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+closedAddr(t))
 	tg := newTarget(t, nil)
@@ -366,12 +321,12 @@ func TestNoCollector(t *testing.T) {
 	t.Setenv("OTEL_SDK_DISABLED", "true")
 	begun := time.Now()
 	loadgen(t.Context(), args...)
-	without := time.Since(begun) // telemetry: what the run takes on this machine
+	without := time.Since(begun) // the run alone on this machine
 	t.Setenv("OTEL_SDK_DISABLED", "")
 	begun = time.Now()
 	stdout, stderr, code := loadgen(t.Context(), args...)
 	if took := time.Since(begun); took > 4*time.Second+5*without {
-		t.Errorf("it took %s, and %s without telemetry, want far less than the 5s more that a Collector has to answer", took, without)
+		t.Errorf("it took %s, and %s without telemetry, want far less than 5s more (export timeout)", took, without)
 	}
 	if code != 0 && code != 4 || !strings.Contains(stdout, "10 of 10 planned") { // see wantDone
 		t.Errorf("exit code %d, stdout %q, want 0 and the report", code, stdout)

@@ -9,11 +9,11 @@ import (
 	"soundcheck/loadgen/report"
 )
 
-// runMerge shows the report of several runs as of one.
+// runMerge merges the reports of several runs.
 func runMerge(args []string, getenv func(string) string, stdout io.Writer) error {
-	f := cli.NewFlags("loadgen merge [flags] FOLDER...", prefix+"_MERGE", "Puts the runs of several machines together: their histograms add up exactly.\nExit codes: as of an attack.")
-	format := f.String("format", "text", formats)
-	out := f.String("out", "", "write the report and its histograms to files in this `folder`, which must hold no run")
+	f := cli.NewFlags("loadgen merge [flags] DIR...", prefix+"_MERGE", "Merges the runs of several machines. Percentiles are exact: histograms are merged.\nExit codes as of loadgen.")
+	format := f.String("format", "text", "report format: "+formats)
+	out := f.String("out", "", "output `directory` for report and histograms; must not contain a run")
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return err
 	}
@@ -24,7 +24,7 @@ func runMerge(args []string, getenv func(string) string, stdout io.Writer) error
 		return err
 	}
 	if f.NArg() == 0 {
-		return f.Errorf("give the folders of the runs, as in loadgen merge runs/1 runs/2")
+		return f.Errorf("expected directories of runs, as in loadgen merge runs/1 runs/2")
 	}
 	var reports []*report.Report
 	for _, folder := range f.Args() {

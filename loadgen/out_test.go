@@ -26,13 +26,13 @@ func TestClosedModelAndJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != 0 || stderr != "" {
 		t.Fatalf("exit code %d, stderr %q, %v\n%s", code, stderr, err, stdout)
 	}
-	if r.Version != report.Version || r.Model != "closed" || r.Workers != 3 || r.Sent != 120 || r.Classes[measure.Good] != 120 || r.Peak > 3 || r.Goodput <= 0 || r.Lag.Max != 0 {
+	if r.Version != report.Version || r.Model != "closed" || r.Workers != 3 || r.Sent != 120 || r.Classes[measure.Good] != 120 || r.Peak > 3 || r.Goodput <= 0 || r.SendDelay.Max != 0 {
 		t.Errorf("%+v", r)
 	}
 }
 
-// -out keeps the run: the report can be shown again, vegeta reads the results, and the
-// histograms are HdrHistogram's. A folder holds one run.
+// -out stores the run: loadgen report prints it, vegeta reads the results, HdrHistogram reads
+// the histograms. A directory contains one run.
 func TestOut(t *testing.T) {
 	t.Parallel()
 	tg := newTarget(t, nil)
@@ -40,8 +40,8 @@ func TestOut(t *testing.T) {
 	args := []string{"-rate", "500", "-duration", "200ms", "-slo", "good>99%", "-out", dir, "-url", tg.URL}
 	stdout, stderr, code := loadgen(t.Context(), args...)
 	wantDone(t, stdout, stderr, code)
-	if again, stderr, code := loadgen(t.Context(), "report", dir); again != stdout || code != 0 || stderr != "" {
-		t.Errorf("report: exit code %d, %s\n%s, want\n%s", code, stderr, again, stdout)
+	if reread, stderr, code := loadgen(t.Context(), "report", dir); reread != stdout || code != 0 || stderr != "" {
+		t.Errorf("report: exit code %d, %s\n%s, want\n%s", code, stderr, reread, stdout)
 	}
 	stdout, _, _ = loadgen(t.Context(), "report", "-format", "json", dir)
 	var short, long report.Report
@@ -77,7 +77,7 @@ func TestOut(t *testing.T) {
 	if n != 100 {
 		t.Errorf("%d results, want 100", n)
 	}
-	for _, name := range []string{"response", "service", "lag"} {
+	for _, name := range []string{"response", "service", "send_delay"} {
 		hgrm, err := os.ReadFile(filepath.Join(dir, name+".hgrm"))
 		if err != nil || !strings.Contains(string(hgrm), "#[Max     = ") || !strings.Contains(string(hgrm), "Total count    =          100]") {
 			t.Errorf("%s.hgrm: %v\n%s", name, err, hgrm)
@@ -97,9 +97,9 @@ func TestOut(t *testing.T) {
 		code int
 		want string
 	}{
-		{args, 1, "loadgen: -out: " + dir + " holds a run already\n"},
+		{args, 1, "loadgen: -out: " + dir + " already contains a run\n"},
 		{[]string{"report", t.TempDir()}, 1, "report.json: no such file or directory\n"},
-		{[]string{"report"}, 2, "loadgen: give one folder"},
+		{[]string{"report"}, 2, "loadgen: expected one directory"},
 		{[]string{"report", "-format", "xml", dir}, 2, `loadgen: -format "xml" is not text, json, markdown or html`},
 	} {
 		if stdout, stderr, code := loadgen(t.Context(), tt.args...); code != tt.code || stdout != "" || !strings.Contains(stderr, tt.want) {
@@ -108,7 +108,7 @@ func TestOut(t *testing.T) {
 	}
 }
 
-// A target that answers too slowly for the workers makes the report invalid.
+// A target that is too slow for the workers makes the report invalid.
 func TestInvalid(t *testing.T) {
 	t.Parallel()
 	tg := newTarget(t, func(h http.Handler) http.Handler {
@@ -118,14 +118,14 @@ func TestInvalid(t *testing.T) {
 		})
 	})
 	stdout, stderr, code := loadgen(t.Context(), "-rate", "200", "-duration", "500ms", "-max-workers", "2", "-quiet", "-url", tg.URL)
-	if code != 4 || !strings.HasPrefix(stdout, "INVALID       requests were sent ") || !strings.Contains(stdout, "\nINVALID       all 2 workers were busy") ||
-		!strings.HasPrefix(stderr, "loadgen: the report is invalid: ") {
+	if code != 4 || !strings.HasPrefix(stdout, "INVALID       p99 send delay ") || !strings.Contains(stdout, "\nINVALID       all 2 workers busy") ||
+		!strings.HasPrefix(stderr, "loadgen: report invalid: ") {
 		t.Errorf("exit code %d, stderr %q\n%s", code, stderr, stdout)
 	}
 }
 
-// What the objectives say decides, also about requests that failed.
-func TestObjectives(t *testing.T) {
+// With SLOs, failed requests alone do not fail the run.
+func TestSLOs(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		slo    []string
@@ -134,8 +134,8 @@ func TestObjectives(t *testing.T) {
 		stdout string
 	}{
 		{[]string{"-slo", "good>85%"}, 0, "", "\n  good>85%  met       90.000%\n"},
-		{[]string{"-slo", "good>95%", "-slo", "max<1h"}, 3, "loadgen: 1 of 2 objectives were not met\n", "\n  good>95%  VIOLATED  90.000%\n  max<1h    met "},
-		{[]string{"-slo", "p99(get)<1us"}, 3, "loadgen: 1 of 1 objectives were not met\n", "\nlate          70 (70.00%)\n"},
+		{[]string{"-slo", "good>95%", "-slo", "max<1h"}, 3, "loadgen: 1 of 2 SLOs violated\n", "\n  good>95%  VIOLATED  90.000%\n  max<1h    met "},
+		{[]string{"-slo", "p99(get)<1us"}, 3, "loadgen: 1 of 1 SLOs violated\n", "\nlate          70 (70.00%)\n"},
 	} {
 		tg := newTarget(t, func(h http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -14,15 +14,15 @@ import (
 	"soundcheck/loadgen/report"
 )
 
-// output is where a report goes.
+// output are the flags of the report's format and files.
 type output struct {
 	format string
-	out    string // folder; "": none
-	keep   string // folder of the folders of runs; "": none
+	out    string // run directory; "": none
+	keep   string // history directory; "": none
 	kept   []*report.Folder
 }
 
-// writers are the formats of a report.
+// writers write a report, by format.
 var writers = map[string]func(*report.Report, io.Writer) error{
 	"text":     (*report.Report).Write,
 	"json":     (*report.Report).WriteJSON,
@@ -33,9 +33,9 @@ var writers = map[string]func(*report.Report, io.Writer) error{
 const formats = "`text`, json, markdown or html"
 
 func (o *output) define(f *cli.Flags) {
-	f.StringVar(&o.format, "format", "text", "of the report: "+formats)
-	f.StringVar(&o.out, "out", "", "write the report, histograms and each result to files in this `folder`, which must hold no other run")
-	f.StringVar(&o.keep, "keep", ".lab/runs", "keep the files, but not each result, of the last 50 runs in this `folder`, if the one that it is in exists; '': keep none")
+	f.StringVar(&o.format, "format", "text", "report format: "+formats)
+	f.StringVar(&o.out, "out", "", "output `directory` for report, histograms and raw results; must not contain a run")
+	f.StringVar(&o.keep, "keep", ".lab/runs", "run history `directory` (last 50 runs), if its parent exists; '': none")
 }
 
 func (o *output) apply(f *cli.Flags) error {
@@ -49,7 +49,7 @@ func checkFormat(f *cli.Flags, format string) error {
 	return nil
 }
 
-// resultFormats are those of what is no run's report.
+// resultFormats are the formats of a comparison or a search.
 const resultFormats = "`text` or json"
 
 func checkResultFormat(f *cli.Flags, format string) error {
@@ -72,7 +72,7 @@ func writeResult(r interface {
 
 func plain(s string) string { return regexp.MustCompile("`").ReplaceAllString(s, "") }
 
-// open makes the folders.
+// open creates the directories.
 func (o *output) open(c *engine.Config) (err error) {
 	if o.out != "" {
 		if c.Folder, err = report.NewFolder(o.out, true); err != nil {
@@ -94,7 +94,7 @@ func (o *output) open(c *engine.Config) (err error) {
 	return prune(o.keep)
 }
 
-// discard removes the folders of a run that came to nothing.
+// discard removes the directories of a run without a report.
 func (o *output) discard() (err error) {
 	for _, f := range o.kept {
 		err = errors.Join(err, f.Discard())
@@ -102,19 +102,19 @@ func (o *output) discard() (err error) {
 	return err
 }
 
-// keptRuns is how many are kept, with the one that begins.
+// keptRuns is the number of runs in the history, including the current one.
 const keptRuns = 50
 
 var runPattern = regexp.MustCompile(`^\d{8}T\d{6}Z-[0-9a-f]{4}$`)
 
-// prune deletes the oldest runs that are too many.
+// prune deletes the oldest runs beyond keptRuns.
 func prune(folder string) error {
 	list, err := os.ReadDir(folder)
 	if err != nil {
 		return err
 	}
 	list = slices.DeleteFunc(list, func(e os.DirEntry) bool { return !runPattern.MatchString(e.Name()) })
-	for _, e := range list[:max(len(list)-keptRuns, 0)] { // in order of name, which is that of time
+	for _, e := range list[:max(len(list)-keptRuns, 0)] { // sorted by name, and so by time
 		if err := os.RemoveAll(filepath.Join(folder, e.Name())); err != nil {
 			return err
 		}
@@ -122,7 +122,7 @@ func prune(folder string) error {
 	return nil
 }
 
-// write shows the report, and finishes the folders.
+// write writes the report to stdout and completes the directories.
 func (o *output) write(r *report.Report, stdout io.Writer, bar *cli.Progress) error {
 	err := writers[o.format](r, stdout)
 	for _, f := range o.kept {

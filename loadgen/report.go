@@ -7,10 +7,10 @@ import (
 	"soundcheck/loadgen/report"
 )
 
-// runReport shows the report of a run that -out wrote.
+// runReport prints the report of a stored run.
 func runReport(args []string, getenv func(string) string, stdout io.Writer) error {
-	f := cli.NewFlags("loadgen report [flags] FOLDER", prefix+"_REPORT", "Shows the report of a run again.")
-	format := f.String("format", "text", formats)
+	f := cli.NewFlags("loadgen report [flags] DIR", prefix+"_REPORT", "Prints the report of a stored run (-out, or .lab/runs).")
+	format := f.String("format", "text", "report format: "+formats)
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return err
 	}
@@ -21,7 +21,7 @@ func runReport(args []string, getenv func(string) string, stdout io.Writer) erro
 		return err
 	}
 	if f.NArg() != 1 {
-		return f.Errorf("give one folder, as in loadgen report .lab/runs/1")
+		return f.Errorf("expected one directory, as in loadgen report .lab/runs/1")
 	}
 	r, err := report.Read(f.Arg(0))
 	if err != nil {

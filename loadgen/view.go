@@ -11,14 +11,14 @@ import (
 	"soundcheck/loadgen/measure"
 )
 
-// view shows how an attack goes: on a terminal in some lines that are written over,
-// elsewhere in one line now and then.
+// view shows the progress of a run: on a terminal in lines that it overwrites, else in one
+// line every few seconds.
 type view struct {
 	bar  *cli.Progress
-	p99s []time.Duration // of the last seconds
+	p99s []time.Duration // by second
 }
 
-// sparkSeconds is how many seconds the curve shows.
+// sparkSeconds is the length of the sparkline.
 const sparkSeconds = 60
 
 func newView(bar *cli.Progress) *view { return &view{bar: bar} }
@@ -43,11 +43,11 @@ func line(p engine.Progress) string {
 		p.Requests, p.Classes[measure.Failed], p.Classes[measure.Shed], ms(p.P99), now(p))
 }
 
-// now is what was answered in the last second.
+// now formats the last second.
 func now(p engine.Progress) string {
-	text := fmt.Sprintf("%.0f/s reached, %d in flight, p50 %s, p99 %s", float64(p.Last.Requests)/max(p.Last.Seconds, 0.001), p.InFlight, ms(p.Last.P50), ms(p.Last.P99))
-	if p.Asked > 0 {
-		text = fmt.Sprintf("%.0f/s asked, ", p.Asked) + text
+	text := fmt.Sprintf("%.0f/s actual, %d in flight, p50 %s, p99 %s", float64(p.Last.Requests)/max(p.Last.Seconds, 0.001), p.InFlight, ms(p.Last.P50), ms(p.Last.P99))
+	if p.RateTarget > 0 {
+		text = fmt.Sprintf("%.0f/s target, ", p.RateTarget) + text
 	}
 	return text
 }
@@ -65,8 +65,8 @@ func (v *view) lines(p engine.Progress) string {
 	left := max(p.Duration-p.Elapsed, 0)
 	return strings.Join([]string{
 		fmt.Sprintf("%s  %.0f of %.0f s, %.0f s left", gauge(float64(p.Elapsed)/float64(max(p.Duration, 1)), 30), p.Elapsed.Seconds(), p.Duration.Seconds(), left.Seconds()),
-		"now     " + now(p) + ", sent late by up to " + ms(p.Last.Lag),
-		fmt.Sprintf("so far  %s, p99 %s", strings.Join(classes, ", "), ms(p.P99)),
+		"now     " + now(p) + ", max send delay " + ms(p.Last.SendDelay),
+		fmt.Sprintf("total   %s, p99 %s", strings.Join(classes, ", "), ms(p.P99)),
 		"p99     " + spark(v.p99s),
 	}, "\n")
 }
@@ -76,7 +76,7 @@ func gauge(share float64, width int) string {
 	return strings.Repeat("█", n) + strings.Repeat("░", width-n)
 }
 
-// spark draws times as a curve, with its range.
+// spark draws times as a sparkline, with its range.
 func spark(list []time.Duration) string {
 	if len(list) == 0 {
 		return ""

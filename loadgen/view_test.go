@@ -13,20 +13,20 @@ import (
 func TestView(t *testing.T) {
 	t.Parallel()
 	v := newView(cli.NewProgress(new(bytes.Buffer)))
-	p := engine.Progress{Elapsed: 12 * time.Second, Duration: 30 * time.Second, Asked: 100, Requests: 1200, InFlight: 3, P99: 9 * time.Millisecond,
-		Classes: map[measure.Class]int{measure.Good: 1190, measure.Shed: 10}, Last: measure.Window{Seconds: 1, Requests: 99, P50: 1200 * time.Microsecond, P99: 4200 * time.Microsecond, Lag: 80 * time.Microsecond}}
-	for i := range 100 { // the curve is of the last minute
+	p := engine.Progress{Elapsed: 12 * time.Second, Duration: 30 * time.Second, RateTarget: 100, Requests: 1200, InFlight: 3, P99: 9 * time.Millisecond,
+		Classes: map[measure.Class]int{measure.Good: 1190, measure.Shed: 10}, Last: measure.Window{Seconds: 1, Requests: 99, P50: 1200 * time.Microsecond, P99: 4200 * time.Microsecond, SendDelay: 80 * time.Microsecond}}
+	for i := range 100 { // the sparkline has the last minute
 		p.Last.P99 = time.Duration(1+i%8) * time.Millisecond
 		v.show(p)
 	}
 	const want = `████████████░░░░░░░░░░░░░░░░░░  12 of 30 s, 18 s left
-now     100/s asked, 99/s reached, 3 in flight, p50 1.2 ms, p99 4.0 ms, sent late by up to 0.1 ms
-so far  1190 good, 10 shed, 0 failed, p99 9.0 ms
+now     100/s target, 99/s actual, 3 in flight, p50 1.2 ms, p99 4.0 ms, max send delay 0.1 ms
+total   1190 good, 10 shed, 0 failed, p99 9.0 ms
 p99     ▁▂▃▄▅▆▇█▁▂▃▄▅▆▇█▁▂▃▄▅▆▇█▁▂▃▄▅▆▇█▁▂▃▄▅▆▇█▁▂▃▄▅▆▇█▁▂▃▄▅▆▇█▁▂▃▄  1.0 ms to 8.0 ms`
 	if got := v.lines(p); got != want {
 		t.Errorf("on a terminal\n%s, want\n%s", got, want)
 	}
-	const plain = "12 of 30 s: 1200 requests, 0 failed, 10 shed, p99 9.0 ms; now 100/s asked, 99/s reached, 3 in flight, p50 1.2 ms, p99 4.0 ms"
+	const plain = "12 of 30 s: 1200 requests, 0 failed, 10 shed, p99 9.0 ms; now 100/s target, 99/s actual, 3 in flight, p50 1.2 ms, p99 4.0 ms"
 	if got := line(p); got != plain {
 		t.Errorf("elsewhere %q, want %q", got, plain)
 	}

@@ -1,5 +1,5 @@
-// Proxy serves the album store's API from an album store behind it. Every
-// request becomes one trace through both services.
+// Proxy serves the album store's API and forwards each request to a store. One trace
+// follows a request through both services.
 //
 //	go run ./proxy                       # on 127.0.0.1:9070, store at http://127.0.0.1:9080
 //	curl localhost:9070/albums/1
@@ -20,7 +20,7 @@ import (
 func main() { cli.Main("proxy", run) }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	f := cli.NewFlags("proxy [flags]", "SOUNDCHECK_PROXY", "Serves the album store's API from the album store behind it.")
+	f := cli.NewFlags("proxy [flags]", "SOUNDCHECK_PROXY", "Serves the album store's API and forwards each request to a store.")
 	common := service.CommonFlags(f, "127.0.0.1:9070", fault.Latency, fault.Error, fault.Drop)
 	store := upstream.Flags(f, "store", "http://127.0.0.1:9080")
 	if err := f.Parse(args, getenv, stdout); err != nil {

@@ -14,6 +14,11 @@ import (
 	"soundcheck/internal/service/servicetest"
 )
 
+func TestFlagsAreDocumented(t *testing.T) {
+	t.Parallel()
+	servicetest.Documented(t, run)
+}
+
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -35,8 +40,8 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// A request that is under way when the signal comes is answered, and its spans
-// are delivered after that: HTTP is drained first, then telemetry is flushed.
+// A request in flight at shutdown gets its response, and its spans are delivered: HTTP
+// drains first, then telemetry is flushed.
 func TestDrainThenFlush(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
 	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -68,7 +73,7 @@ func TestDrainThenFlush(t *testing.T) {
 	}
 	close(release)
 	if s := <-status; s != 200 {
-		t.Errorf("the request under way was answered %d, want 200", s)
+		t.Errorf("the request in flight got %d, want 200", s)
 	}
 	if err := <-p.Result; err != nil {
 		t.Errorf("run() = %v", err)

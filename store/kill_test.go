@@ -109,7 +109,7 @@ func (j *journal) write(ctx context.Context, c *albumhttp.Client, w album.Write,
 	return err
 }
 
-// The store is killed twenty times while it writes. What was answered with a 2xx is
+// The store is killed twenty times while it writes. Every album with a 2xx response is
 // there, nothing is there twice, and every accepted operation ends.
 func TestKilled(t *testing.T) {
 	t.Parallel()

@@ -44,7 +44,7 @@ func (p *process) memory(name string) (n int64) {
 	return n << 10
 }
 
-// Ten thousand clients at once, each on a connection of its own, are all answered,
+// Ten thousand clients at once, each on a connection of its own, all get a response,
 // and the store's memory stays within bounds.
 func TestManyClients(t *testing.T) {
 	const clients, most = 10_000, 1 << 30
@@ -90,7 +90,7 @@ func TestManyClients(t *testing.T) {
 		counts[status]++
 	}
 	for status := range counts {
-		if status != 200 && status != 201 && status != 503 { // 503: no connection to the database came free in time
+		if status != 200 && status != 201 && status != 503 { // 503: no free database connection in time
 			t.Errorf("answers: %v", counts)
 		}
 	}
@@ -121,7 +121,7 @@ type client struct {
 	unknown int64 // creates without a response
 }
 
-// dial tries again while the queue of the listener is full.
+// dial retries while the listen backlog is full.
 func (c *client) dial(addr string) (err error) {
 	for range 1000 {
 		if c.Conn, err = net.DialTimeout("tcp", addr, 5*time.Minute); err == nil {

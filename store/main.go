@@ -1,15 +1,16 @@
-// Store is the album store: it keeps albums and serves them over HTTP.
+// Store is the album store: it stores albums and serves them over HTTP.
 //
 //	go run ./store                                   # on 127.0.0.1:9080, in memory
 //	go run ./store -db sqlite:albums.db              # in a file
-//	go run ./store -db postgres://me@localhost/shop  # in PostgreSQL, with other instances if need be
+//	go run ./store -db postgres://me@localhost/shop  # in PostgreSQL, shared with other instances
 //	go run ./store migrate status -db sqlite:albums.db
 //
 //	curl localhost:9080/albums/1
 //	{"id":1,"title":"Blue Train","artist":"John Coltrane","price":56.99,"genre":"Jazz","year":1958,"created_at":"…"}
 //
-// The schema of a database is brought up to date at the start (-migrate auto), or
-// has to be (check), by "store migrate up". Instances that start at once do it once.
+// The store updates the schema of its database at startup (-migrate auto), or requires that
+// "store migrate up" has (-migrate check). Of instances that start at the same time, one
+// updates it.
 package main
 
 import (
@@ -39,13 +40,13 @@ type config struct {
 }
 
 func parse(args []string, getenv func(string) string, stdout io.Writer) (c config, err error) {
-	f := cli.NewFlags("store [flags]\n       store migrate up|down|status|redo [flags]", "SOUNDCHECK_STORE", "Keeps albums and serves them over HTTP.")
+	f := cli.NewFlags("store [flags]\n       store migrate up|down|status|redo [flags]", "SOUNDCHECK_STORE", "Stores albums and serves them over HTTP.")
 	c.common = service.CommonFlags(f, "127.0.0.1:9080", fault.DBDelay, fault.Latency, fault.Error, fault.Stall, fault.Slots)
 	f.StringVar(&c.db, "db", memory, "`database`: memory, sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")
-	f.StringVar(&c.migrate, "migrate", "auto", "at the start bring the schema up to date (`auto`), fail if it is not (check), or do not look (off)")
-	f.IntVar(&c.maxAlbums, "max-albums", 10_000_000, "keep at most this `number` of albums in memory (3 to 1000000000)")
+	f.StringVar(&c.migrate, "migrate", "auto", "schema `mode` at startup: auto (update it), check (require the latest), off (no check)")
+	f.IntVar(&c.maxAlbums, "max-albums", 10_000_000, "max `albums` with -db memory (3 to 1000000000)")
 	f.IntVar(&c.maxConns, "max-conns", 16, "max database `connections`; PostgreSQL: half of them for reads (1 to 1000, PostgreSQL from 2)")
-	f.DurationVar(&c.slowQuery, "slow-query", 200*time.Millisecond, "log statements that take this `long` or longer (0s to 1h; 0s: none)")
+	f.DurationVar(&c.slowQuery, "slow-query", 200*time.Millisecond, "log SQL statements of at least this `duration` (0s to 1h; 0s: none)")
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return c, err
 	}

@@ -59,6 +59,11 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
+func TestFlagsAreDocumented(t *testing.T) {
+	t.Parallel()
+	servicetest.Documented(t, run)
+}
+
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -76,7 +81,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-drain-timeout", "-1s"}, 2, "-drain-timeout -1s is out of range: 0s to 10m"},
 		{[]string{"-db", "mysql://x"}, 2, "-db: must be memory, sqlite:PATH or postgres://…"},
 		{[]string{"-db", "sqlite:"}, 2, `-db: "sqlite:" must be sqlite:PATH`},
-		{[]string{"-db", "postgres://a:sec%ret@b/c"}, 2, "-db: not a URL that can be read"},
+		{[]string{"-db", "postgres://a:sec%ret@b/c"}, 2, "-db: not a valid URL"},
 		{[]string{"-migrate", "maybe"}, 2, `-migrate "maybe" is not auto, check or off`},
 		{[]string{"-max-albums", "2"}, 2, "-max-albums 2 is out of range: 3 to 1000000000"},
 		{[]string{"-max-conns", "0"}, 2, "-max-conns 0 is out of range: 1 to 1000"},
@@ -84,8 +89,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"-max-conns", "1", "-db", "sqlite:/dev/null/albums.db"}, 1, "open sqlite:/dev/null/albums.db: mkdir /dev/null: "},
 		{[]string{"-slow-query", "-1s"}, 2, "-slow-query -1s is out of range: 0s to 1h"},
 		{[]string{"migrate", "sideways", "-db", "sqlite:x"}, 2, `migrate "sideways": must be one of up, down, status, redo`},
-		{[]string{"migrate", "up"}, 2, "-db: which database? sqlite:PATH or postgres://…"},
-		{[]string{"migrate", "up", "-db", "memory"}, 2, "-db: which database? sqlite:PATH or postgres://…"},
+		{[]string{"migrate", "up"}, 2, "-db is required: sqlite:PATH or postgres://…"},
+		{[]string{"migrate", "up", "-db", "memory"}, 2, "-db is required: sqlite:PATH or postgres://…"},
 		{[]string{"migrate", "up", "-db", "sqlite:x", "y"}, 2, `unexpected argument "y"`},
 		{[]string{"-db", "sqlite:/dev/null/albums.db"}, 1, "open sqlite:/dev/null/albums.db: mkdir /dev/null: "},
 		{[]string{"-db", "postgres://me:secret@127.0.0.1:1/shop"}, 1, "open postgres://me@127.0.0.1:1/shop: migrate: "},
@@ -180,14 +185,14 @@ func TestMigrate(t *testing.T) {
 			stdout string
 			stderr string
 		}{
-			{"migrate down", 1, "", "there is nothing to take back"},
-			{"-addr 127.0.0.1:0 -migrate check", 1, "", "5 migrations are to be done: run store migrate up, or start with -migrate auto"},
-			{"migrate status", 0, `\nVERSION +MIGRATION +DONE\n1 +00001_albums.sql +-\n(.+\n){3}5 +river queue +-\n$`, ""},
+			{"migrate down", 1, "", "no migration to revert"},
+			{"-addr 127.0.0.1:0 -migrate check", 1, "", `pending migrations: 5; run "store migrate up", or start with -migrate auto`},
+			{"migrate status", 0, `\nVERSION +MIGRATION +APPLIED AT\n1 +00001_albums.sql +-\n(.+\n){3}5 +river queue +-\n$`, ""},
 			{"migrate up", 0, `^\nup +1  00001_albums.sql  .*\n(up .*\n){4}$`, ""},
-			{"migrate up", 0, `^\nnothing to do\n$`, ""},
+			{"migrate up", 0, `^\nno pending migrations\n$`, ""},
 			{"migrate redo", 0, `^\ndown +5  river queue .*\nup +5 .*\n$`, ""},
 			{"migrate down", 0, `^\ndown +5 .*\n$`, ""},
-			{"-addr 127.0.0.1:0 -migrate check", 1, "", "1 migrations are to be done"},
+			{"-addr 127.0.0.1:0 -migrate check", 1, "", "pending migrations: 1;"},
 			{"migrate up", 0, `^\nup +5 .*\n$`, ""},
 			{"migrate status", 0, `\n5 +river queue +20\d\d-.*\n$`, ""},
 		} {

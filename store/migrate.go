@@ -17,7 +17,7 @@ import (
 	"soundcheck/store/db"
 )
 
-// open returns a store whose schema is as -migrate wants it, at work.
+// open opens the database, applies -migrate, and starts the store.
 func open(ctx context.Context, c config, t albumhttp.Telemetry) (_ *db.Store, err error) {
 	s, err := db.Open(db.Config{URL: c.db, MaxConns: c.maxConns, SlowQuery: c.slowQuery,
 		TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider, Logger: t.Logger})
@@ -33,7 +33,7 @@ func open(ctx context.Context, c config, t albumhttp.Telemetry) (_ *db.Store, er
 	case "auto":
 		done, err := s.Migrate(ctx, "up", slog.New(slog.DiscardHandler))
 		for _, m := range done {
-			t.Logger.InfoContext(ctx, "migrated", slog.Int64("version", m.Source.Version), slog.Duration("took", m.Duration))
+			t.Logger.InfoContext(ctx, "migrated", slog.Int64("version", m.Source.Version), slog.Duration("duration", m.Duration))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("migrate: %w", err)
@@ -44,7 +44,7 @@ func open(ctx context.Context, c config, t albumhttp.Telemetry) (_ *db.Store, er
 			return nil, fmt.Errorf("check the schema: %w", err)
 		}
 		if n := pending(all); n > 0 {
-			return nil, fmt.Errorf("%d migrations are to be done: run store migrate up, or start with -migrate auto", n)
+			return nil, fmt.Errorf("pending migrations: %d; run \"store migrate up\", or start with -migrate auto", n)
 		}
 	}
 	return s, s.Start(ctx)
@@ -59,10 +59,10 @@ func pending(all []*goose.MigrationStatus) (n int) {
 	return n
 }
 
-// migrate is the command of that name.
+// migrate runs "store migrate".
 func migrate(ctx context.Context, args []string, getenv func(string) string, stdout, _ io.Writer) error {
 	f := cli.NewFlags("store migrate up|down|status|redo [flags]", "SOUNDCHECK_STORE",
-		"Brings the schema of a database up to date (up), takes the newest change back (down) and does it again (redo), or shows what is done (status).")
+		"Updates the schema (up), reverts the latest migration (down), reverts and reapplies it (redo), or lists migrations (status).")
 	url := f.String("db", "", "`database`: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")
 	command := ""
 	if len(args) > 0 && len(args[0]) > 0 && args[0][0] != '-' {
@@ -75,7 +75,7 @@ func migrate(ctx context.Context, args []string, getenv func(string) string, std
 		return f.Errorf("migrate %q: must be one of up, down, status, redo", command)
 	}
 	if *url == "" || *url == memory {
-		return f.Errorf("-db: which database? sqlite:PATH or postgres://…")
+		return f.Errorf("-db is required: sqlite:PATH or postgres://…")
 	}
 	if err := checkDB(f, *url); err != nil {
 		return err
@@ -95,10 +95,10 @@ func migrate(ctx context.Context, args []string, getenv func(string) string, std
 		fmt.Fprintf(stdout, "%-4s %5d  %s  %s\n", m.Direction, m.Source.Version, name(m.Source), m.Duration.Round(time.Millisecond))
 	}
 	if err == nil && len(done) == 0 {
-		_, err = fmt.Fprintln(stdout, "nothing to do")
+		_, err = fmt.Fprintln(stdout, "no pending migrations")
 	}
 	if errors.Is(err, goose.ErrNoNextVersion) {
-		err = errors.New("there is nothing to take back")
+		err = errors.New("no migration to revert")
 	}
 	if err != nil {
 		err = fmt.Errorf("migrate %s %s: %w", command, cli.WithoutPassword(*url), err)
@@ -112,7 +112,7 @@ func showStatus(ctx context.Context, s *db.Store, stdout io.Writer) error {
 		return err
 	}
 	tab := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tab, "VERSION\tMIGRATION\tDONE")
+	fmt.Fprintln(tab, "VERSION\tMIGRATION\tAPPLIED AT")
 	for _, m := range all {
 		at := "-"
 		if m.State == goose.StateApplied {

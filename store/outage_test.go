@@ -17,7 +17,7 @@ import (
 	"soundcheck/store/db/dbtest"
 )
 
-// While its database is away the store says so and asks to come again; when the
+// While its database is unavailable the store responds 503 with Retry-After; when the
 // database is back all is well, and nothing was restarted.
 func TestOutage(t *testing.T) {
 	t.Setenv("OTEL_SDK_DISABLED", "true")
@@ -63,7 +63,7 @@ func TestOutage(t *testing.T) {
 			defer cancel()
 			p := servicetest.Start(t, ctx, run, "-addr", "127.0.0.1:0", "-db", url)
 			n := 0
-			// call returns the status of a request; a 503 must say when to come again.
+			// call returns the status of a request; a 503 must have Retry-After.
 			call := func(method, path string) int {
 				t.Helper()
 				n++

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds the release binaries of a commit, and SHA256SUMS, into dist/. The build is reproducible:
+# Builds the release binaries of a commit, and SHA256SUMS, into dist/. The same commit, tags and version
+# of Go give the same bytes:
 # -trimpath removes local paths, CGO_ENABLED=0 removes the C compiler, and the variables below
 # override local settings.
 #   tools/dist.sh [platform ...]      as in linux/amd64; default: all four

@@ -31,8 +31,9 @@ var runID = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_.-]{0,99}$`)
 // runFiles are the files of a run that are served, with their types.
 var runFiles = map[string]string{
 	"report.json": "application/json", "report.txt": "text/plain; charset=utf-8", "report.html": "text/html; charset=utf-8",
-	"response.hgrm": "text/plain; charset=utf-8", "service.hgrm": "text/plain; charset=utf-8", "lag.hgrm": "text/plain; charset=utf-8",
-	"response.hlog": "text/plain; charset=utf-8", "service.hlog": "text/plain; charset=utf-8", "lag.hlog": "text/plain; charset=utf-8",
+	"response.hgrm": "text/plain; charset=utf-8", "service.hgrm": "text/plain; charset=utf-8", "send_delay.hgrm": "text/plain; charset=utf-8",
+	"response.hlog": "text/plain; charset=utf-8", "service.hlog": "text/plain; charset=utf-8", "send_delay.hlog": "text/plain; charset=utf-8",
+	"lag.hgrm": "text/plain; charset=utf-8", "lag.hlog": "text/plain; charset=utf-8", // of older runs
 }
 
 // reportPolicy is the Content-Security-Policy of a run's HTML report, which has inline scripts
@@ -60,21 +61,21 @@ type listed struct {
 
 // run is an entry of the list of runs.
 type run struct {
-	ID       string                `json:"id"`
-	Started  time.Time             `json:"started_at,omitzero"`
-	Target   string                `json:"target,omitempty"`
-	Plan     string                `json:"plan,omitempty"`
-	Elapsed  float64               `json:"elapsed,omitempty"` // s
-	Asked    float64               `json:"rate_asked,omitempty"`
-	Reached  float64               `json:"rate_reached,omitempty"`
-	Sent     int                   `json:"sent,omitempty"`
-	Classes  map[measure.Class]int `json:"classes,omitempty"`
-	P50      float64               `json:"p50,omitempty"` // s
-	P99      float64               `json:"p99,omitempty"`
-	Verdict  string                `json:"verdict"` // see verdict
-	Because  string                `json:"because,omitempty"`
-	Problem  string                `json:"problem,omitempty"` // why it is unreadable
-	Finished bool                  `json:"finished"`          // it has a report
+	ID         string                `json:"id"`
+	Started    time.Time             `json:"started_at,omitzero"`
+	Target     string                `json:"target,omitempty"`
+	Plan       string                `json:"plan,omitempty"`
+	Elapsed    float64               `json:"elapsed,omitempty"` // s
+	RateTarget float64               `json:"rate_target,omitempty"`
+	RateActual float64               `json:"rate_actual,omitempty"`
+	Sent       int                   `json:"sent,omitempty"`
+	Classes    map[measure.Class]int `json:"classes,omitempty"`
+	P50        float64               `json:"p50,omitempty"` // s
+	P99        float64               `json:"p99,omitempty"`
+	Verdict    string                `json:"verdict"` // see verdict
+	Because    string                `json:"because,omitempty"`
+	Problem    string                `json:"problem,omitempty"` // why it is unreadable
+	Finished   bool                  `json:"finished"`          // it has a report
 }
 
 func newRuns(c Config) *runs {
@@ -141,7 +142,7 @@ func (rs *runs) one(id string) run {
 	if err != nil {
 		l.run = run{ID: id, Started: begun(id), Verdict: "unreadable", Problem: err.Error(), Finished: true}
 	} else {
-		l.run = run{ID: id, Started: r.StartedAt, Target: r.Target, Plan: planOf(r), Elapsed: r.Elapsed, Asked: r.Asked, Reached: r.Reached,
+		l.run = run{ID: id, Started: r.StartedAt, Target: r.Target, Plan: planOf(r), Elapsed: r.Elapsed, RateTarget: r.RateTarget, RateActual: r.RateActual,
 			Sent: r.Sent, Classes: r.Classes, P50: r.Response.P50, P99: r.Response.P99, Finished: true}
 		l.Verdict, l.Because = verdict(r)
 	}

@@ -1,14 +1,14 @@
-// The frame of every page: which module shows an address, and what happens between them.
+// The router: which module renders a URL, and the life cycle of pages.
 //
 // A page is a module that exports `async show(root, ctx)`. It fills root, and may return a
-// function that is called when the page is left. ctx is:
-//   params    what the path holds, as in {id} of /trace/:id
-//   query     URLSearchParams of the address
+// function that is called when the user leaves the page. ctx is:
+//   params    parameters of the path, such as {id} of /trace/:id
+//   query     URLSearchParams of the URL
 //   signal    aborted when the page is left: pass it to every fetch
-//   setQuery(values, {push})  changes the address' query (null removes) without leaving the
-//             page; with push there is a way back
-//   go(href)  opens another page
-//   title(t)  names the page
+//   setQuery(values, {push})  changes the URL's query (null removes) without leaving the
+//             page; push adds a history entry
+//   go(href)  navigates to another page
+//   title(t)  sets the document title
 
 import { clear } from "./lib/dom.js";
 import { problem } from "./lib/ui.js";
@@ -31,9 +31,9 @@ const routes = [
 
 const main = document.getElementById("main");
 let leave = null;
-let shown = ""; // the address whose page is shown, without its fragment
+let shown = ""; // the URL of the current page, without its fragment
 
-const where = () => location.pathname + location.search;
+const currentURL = () => location.pathname + location.search;
 
 function match(path) {
   for (const [pattern, page] of routes) {
@@ -55,7 +55,7 @@ function match(path) {
 }
 
 async function open() {
-  shown = where();
+  shown = currentURL();
   leave?.();
   const stop = new AbortController();
   let cleanup = null;
@@ -64,7 +64,7 @@ async function open() {
     cleanup?.();
   };
   const found = match(location.pathname);
-  mark();
+  markSection();
   clear(main);
   main.dataset.page = found?.page ?? "none";
   for (const name of ["ready", "loaded", "panels"]) delete main.dataset[name];
@@ -75,7 +75,7 @@ async function open() {
   title("");
   if (!found) {
     title("Not found");
-    notFound(main, "No such page", `The console has no page ${location.pathname}.`, pages);
+    notFound(main, "Page not found", `The console has no page ${location.pathname}.`, pages);
     main.dataset.ready = "true";
     return;
   }
@@ -95,13 +95,13 @@ async function open() {
   if (!stop.signal.aborted) main.dataset.ready = "true";
 }
 
-// load returns a page's module. Once the console is another build, that of this one is gone.
+// load returns a page's module. It fails after an update of the console, whose module URLs differ.
 async function load(page) {
   try {
     return await import(`./pages/${page}.js`);
   } catch (error) {
     console.warn(error);
-    throw new Error("This part of the page could not be loaded. Is the lab up? If the console was built anew since, reload the page.");
+    throw new Error("This page could not be loaded. Is the lab up? If the console was updated, reload the page.");
   }
 }
 
@@ -112,7 +112,7 @@ function setQuery(values, { push = false } = {}) {
     for (const v of [value].flat()) if (v !== null && v !== undefined && v !== "") url.searchParams.append(name, v);
   }
   if (url.href !== location.href) history[push ? "pushState" : "replaceState"](null, "", url);
-  shown = where();
+  shown = currentURL();
 }
 
 function go(href) {
@@ -121,7 +121,7 @@ function go(href) {
   main.focus({ preventScroll: true });
 }
 
-function mark() {
+function markSection() {
   const here = "/" + location.pathname.split("/")[1];
   const section = { "/d": "/dashboards", "/trace": "/traces" }[here] ?? here;
   for (const a of document.querySelectorAll("header.bar a")) {
@@ -130,8 +130,8 @@ function mark() {
   }
 }
 
-// Links within the console do not load everything anew; those to what the server itself
-// answers do.
+// Links to pages of the console do not reload the document. Links to URLs that the server
+// handles itself do.
 document.addEventListener("click", (e) => {
   const a = e.target.closest?.("a[href]");
   if (!a || e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey || a.getAttribute("target") || a.hasAttribute("download")) return;
@@ -141,7 +141,7 @@ document.addEventListener("click", (e) => {
   go(url.href);
 });
 addEventListener("popstate", () => {
-  if (where() !== shown) open(); // another fragment is another place on the same page
+  if (currentURL() !== shown) open(); // a fragment only changes the place on the same page
 });
 
 initTheme(document.getElementById("theme"));

@@ -71,7 +71,7 @@ type chunk struct {
 func Write(ctx context.Context, w io.Writer, f Format, a Albums) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	var free sync.Pool
+	free := sync.Pool{New: func() any { return new([]byte) }}
 	workers := runtime.GOMAXPROCS(0)
 	queue := make(chan *chunk, 2*workers)
 	go func() {
@@ -86,8 +86,7 @@ func Write(ctx context.Context, w io.Writer, f Format, a Albums) error {
 			}
 			go func() {
 				defer func() { <-slots }()
-				b, _ := free.Get().([]byte)
-				b = b[:0]
+				b := (*free.Get().(*[]byte))[:0]
 				for n := from; n < from+c.n && c.err == nil; n++ {
 					b, c.err = f.Append(b, n, a.Make(n))
 				}
@@ -112,7 +111,7 @@ func Write(ctx context.Context, w io.Writer, f Format, a Albums) error {
 		if _, err := w.Write(b); err != nil {
 			return err
 		}
-		free.Put(b)
+		free.Put(&b)
 		if done += c.n; a.Progress != nil {
 			a.Progress(done)
 		}

@@ -1,6 +1,6 @@
 // Package album is the domain of the lab: what an album is, which albums are
-// valid, and the Service that keeps them. It knows nothing of the web, of a
-// database or of an exporter.
+// valid, and the Service that stores them. It does not depend on HTTP, on a database or on an
+// exporter.
 package album
 
 import (
@@ -25,17 +25,17 @@ const (
 
 // Album is one record in the shop.
 type Album struct {
-	ID     int64  `json:"id"` // at least 1; 0 in an album to create asks the store to assign one
+	ID     int64  `json:"id"` // at least 1; 0 in an album to create: assigned by the store
 	Title  string `json:"title"`
 	Artist string `json:"artist"`
 	Price  Cents  `json:"price"`
-	Genre  string `json:"genre,omitempty"` // empty: not known
-	Year   int    `json:"year,omitempty"`  // of the release; 0: not known
-	// CreatedAt is when the store first kept the album. It is the store's to set.
+	Genre  string `json:"genre,omitempty"` // empty: unknown
+	Year   int    `json:"year,omitempty"`  // of the release; 0: unknown
+	// CreatedAt is when the album was created. The store sets it.
 	CreatedAt time.Time `json:"created_at,omitzero"`
 }
 
-// Seed returns the three albums that every new store holds, created now.
+// Seed returns the three albums of a new store, created now.
 func Seed() []Album {
 	now := Now()
 	return []Album{
@@ -46,7 +46,7 @@ func Seed() []Album {
 }
 
 // Validate returns nil, or an *InvalidError that names every field of a that is
-// out of its limits. An ID of 0 is valid: it asks the store to assign one.
+// out of its limits. An ID of 0 is valid: the store assigns one.
 func Validate(a Album) error {
 	var e InvalidError
 	if a.ID < 0 {
@@ -76,7 +76,7 @@ func Validate(a Album) error {
 	return e.Err()
 }
 
-// PostgreSQL cannot store it, so no store takes it.
+// PostgreSQL cannot store it, so every store rejects it.
 const noNUL = "must not contain the NUL character"
 
 func (e *InvalidError) text(field, s string) {
@@ -98,8 +98,8 @@ func (e *InvalidError) text(field, s string) {
 type Cents int64
 
 // ParseCents reads a decimal number such as 56.99 or 1e2. Numbers out of an
-// album's price range are clamped just outside it, for Validate to name; an
-// error means that s is no number or has more than two decimals.
+// album's price range are clamped just outside it, so that Validate rejects them. An error means
+// that s is no number or has more than two decimals.
 func ParseCents(s string) (Cents, error) {
 	f, err := strconv.ParseFloat(s, 64)
 	switch {
@@ -110,9 +110,9 @@ func ParseCents(s string) (Cents, error) {
 	case f > float64(MaxPrice)/100:
 		return MaxPrice + 1, nil
 	}
-	// f is no more than a first look: its neighbours read as f, too.
+	// f is only an approximation: neighbouring decimals parse to the same float.
 	mantissa, exponent, _ := strings.Cut(strings.ToLower(s), "e")
-	power, _ := strconv.Atoi(exponent) // none is 0; f is in range, and so is power but for zeros
+	power, _ := strconv.Atoi(exponent) // no exponent: 0; f is in range, and so is power, except for zeros
 	whole, fraction, _ := strings.Cut(mantissa, ".")
 	digits := strings.TrimRight(whole+fraction, "0")
 	power += len(whole) - len(digits)
@@ -120,7 +120,7 @@ func ParseCents(s string) (Cents, error) {
 		return 0, fmt.Errorf("must have at most two decimals")
 	}
 	n, err := strconv.ParseInt(digits+strings.Repeat("0", power+2), 10, 64)
-	if err != nil { // a hexadecimal one
+	if err != nil { // hexadecimal
 		return 0, fmt.Errorf("must be a number")
 	}
 	return Cents(n), nil

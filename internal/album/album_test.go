@@ -102,7 +102,7 @@ func errText(err error) string {
 	return err.Error()
 }
 
-// What is a price survives being written and read again.
+// A price survives encoding and decoding.
 func FuzzParseCents(f *testing.F) {
 	for _, s := range []string{"56.99", "1e2", "-0", "1e400", "0x1p-2", "1_0", "Inf"} {
 		f.Add(s)

@@ -7,31 +7,31 @@ import (
 	"time"
 )
 
-// Errors that a Service answers with, whichever backend it has. Compare with
-// errors.Is; an invalid album is an *InvalidError.
+// Errors of a Service, whatever its backend. Compare with errors.Is. An invalid album is an
+// *InvalidError.
 var (
 	ErrNotFound = newError("album-not-found", "album not found")
 	ErrExists   = newError("album-exists", "an album with this id exists")
-	// ErrFull means that the store keeps as many albums as it may.
+	// ErrFull means that the store holds the maximum number of albums.
 	ErrFull = newError("store-full", "album store is full")
-	// ErrNoOperation means that there is no operation with this id, or not any more.
+	// ErrNoOperation means that no operation has this id, or that it has expired.
 	ErrNoOperation = newError("operation-not-found", "operation not found")
 	// ErrKeyReused means that the idempotency key was first used with other input.
 	ErrKeyReused = newError("idempotency-key-reused", "this Idempotency-Key was used with another request")
-	// ErrKeyRunning means that the first request with the key has not ended yet.
-	ErrKeyRunning = newError("idempotency-key-running", "a request with this Idempotency-Key is still running")
-	// ErrNotReady means that the store's database does not answer now, or that it
-	// has too much to do. To try again later is right.
+	// ErrKeyRunning means that the first request with the key is in progress.
+	ErrKeyRunning = newError("idempotency-key-in-use", "a request with this Idempotency-Key is in progress")
+	// ErrNotReady means that the store's database is unavailable or overloaded. The call
+	// can be retried later.
 	ErrNotReady = newError("store-not-ready", "album store is not ready")
-	// ErrUnavailable means that the service behind could not be reached or gave
-	// an answer that makes no sense.
+	// ErrUnavailable means that the connection to the store failed, or that its response
+	// was invalid.
 	ErrUnavailable = newError("store-unavailable", "album store unavailable")
-	// ErrTimeout means that the service behind did not answer in time.
-	ErrTimeout = newError("store-timeout", "album store did not answer in time")
+	// ErrTimeout means that the store did not respond in time.
+	ErrTimeout = newError("store-timeout", "album store timed out")
 )
 
-// Error is a sentinel with a code that says the same in a database, on the wire
-// and in a metric.
+// Error is a sentinel with a code, which identifies it in a database, on the wire and in a
+// metric.
 type Error struct{ code, text string }
 
 var byCode = map[string]*Error{}
@@ -47,7 +47,7 @@ func (e *Error) Error() string { return e.text }
 // Code returns the error's name, as in "album-not-found".
 func (e *Error) Code() string { return e.code }
 
-// ErrorWithCode is the way back from Code. It is nil for an unknown code.
+// ErrorWithCode is the inverse of Code. It returns nil for an unknown code.
 func ErrorWithCode(code string) error {
 	if e, ok := byCode[code]; ok {
 		return e
@@ -55,8 +55,8 @@ func ErrorWithCode(code string) error {
 	return nil
 }
 
-// Outcome reports whether err is what a caller has to expect, such as an id that
-// is taken, rather than a failure of the service.
+// Outcome reports whether err is an expected result, such as an id that is taken, and not a
+// failure of the service.
 func Outcome(err error) bool {
 	var invalid *InvalidError
 	if errors.As(err, &invalid) {
@@ -70,8 +70,8 @@ func Outcome(err error) bool {
 	return false
 }
 
-// Later reports whether the same call can end well if it is made again: whoever was
-// asked says so with a time (RetryAfter), or is not there or too busy now.
+// Later reports whether a retry can succeed: the error has a time (RetryAfter), or the
+// service is unavailable or overloaded.
 func Later(err error) bool {
 	var later interface{ RetryAfter() time.Duration }
 	if errors.As(err, &later) {
@@ -85,20 +85,20 @@ func Later(err error) bool {
 	return false
 }
 
-// What is wrong with a field.
+// Messages of a FieldError.
 const (
 	Required     = "required field"
 	BelowMinimum = "below minimum value"
 	AboveMaximum = "above maximum value"
 )
 
-// FieldError says what is wrong with one field.
+// FieldError is an error of one field.
 type FieldError struct {
 	Field   string `json:"field"`
 	Message string `json:"message"`
 }
 
-// InvalidError says why input was refused: as a whole (Detail), by field, or both.
+// InvalidError is why input was rejected: as a whole (Detail), by field, or both.
 type InvalidError struct {
 	Detail string
 	Fields []FieldError
@@ -107,12 +107,12 @@ type InvalidError struct {
 // Invalid returns an *InvalidError about the input as a whole.
 func Invalid(detail string) error { return &InvalidError{Detail: detail} }
 
-// Add notes what is wrong with one field.
+// Add adds an error of one field.
 func (e *InvalidError) Add(field, message string) {
 	e.Fields = append(e.Fields, FieldError{field, message})
 }
 
-// Has reports whether something was noted about field.
+// Has reports whether field has an error.
 func (e *InvalidError) Has(field string) bool {
 	for _, f := range e.Fields {
 		if f.Field == field {
@@ -122,7 +122,7 @@ func (e *InvalidError) Has(field string) bool {
 	return false
 }
 
-// Err returns e, or nil if nothing was noted.
+// Err returns e, or nil if it has no errors.
 func (e *InvalidError) Err() error {
 	if e.Detail == "" && len(e.Fields) == 0 {
 		return nil
@@ -155,7 +155,7 @@ type ExistsError struct {
 }
 
 func (e *ExistsError) Error() string {
-	return fmt.Sprintf("%s: %d of them", ErrExists.Error(), len(e.Fields))
+	return fmt.Sprintf("%s: %d ids", ErrExists.Error(), len(e.Fields))
 }
 
 // Unwrap returns ErrExists.
@@ -175,14 +175,14 @@ func (w Write) Exists(taken func(id int64) bool) error {
 	return e
 }
 
-// Failure is an error as it is kept: in a database, or in a document.
+// Failure is an error as it is stored in a database or a document.
 type Failure struct {
 	Code   string       `json:"code"`
 	Errors []FieldError `json:"errors,omitempty"`
 }
 
-// NewFailure returns what is kept of err. What is nobody's business but the
-// log's becomes the code "internal".
+// NewFailure returns what is stored of err. Internal errors, whose text is only for the log,
+// get the code "internal".
 func NewFailure(err error) Failure {
 	f := Failure{Code: "internal"}
 	var e *Error
@@ -196,7 +196,7 @@ func NewFailure(err error) Failure {
 	return f
 }
 
-// Err is the way back from NewFailure.
+// Err is the inverse of NewFailure.
 func (f Failure) Err() error {
 	err := ErrorWithCode(f.Code)
 	switch {

@@ -13,25 +13,25 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Memory is a Service that keeps albums in memory, in id order. What it is asked
-// to do later it does in goroutines that end with the work; see Close.
+// Memory is a Service that stores albums in memory, in id order. It runs operations in goroutines
+// that end when the queue is empty; see Close.
 type Memory struct {
-	Max            int                  // albums at most, 0 for no limit; to be set before use
-	TracerProvider trace.TracerProvider // of the operations' spans; to be set before use
+	Max            int                  // max albums, 0: no limit; set it before use
+	TracerProvider trace.TracerProvider // for the spans of operations; set it before use
 
 	mu       sync.RWMutex
 	albums   btree.Map[int64, Album]
 	byArtist index
 	byGenre  index
-	next     int64 // no smaller id has been assigned twice: the next one to try
-	answers  map[string]answer
-	keys     []string // of answers, the oldest first
-	keptIDs  int      // in answers
+	next     int64 // the next id to assign, unless it is taken
+	answers  map[string]storedResult
+	keys     []string // of stored results, the oldest first
+	keptIDs  int      // in stored results
 	memoryQueue
 }
 
-// answer is what a Write with a key was answered.
-type answer struct {
+// storedResult is the result of a Write with a key.
+type storedResult struct {
 	fingerprint []byte
 	at          time.Time
 	ids         []int64
@@ -40,8 +40,8 @@ type answer struct {
 	err         error
 }
 
-// created is the answer to w again.
-func (a answer) created(w Write) []Album {
+// created returns the result of w again.
+func (a storedResult) created(w Write) []Album {
 	if len(a.ids) == 0 {
 		return nil
 	}
@@ -73,7 +73,7 @@ var _ Service = (*Memory)(nil)
 
 // NewMemory returns a Memory that holds albums, which must have different ids.
 func NewMemory(albums ...Album) *Memory {
-	m := &Memory{next: 1, byArtist: index{}, byGenre: index{}, answers: map[string]answer{}}
+	m := &Memory{next: 1, byArtist: index{}, byGenre: index{}, answers: map[string]storedResult{}}
 	for _, a := range albums {
 		m.set(a)
 	}
@@ -89,7 +89,7 @@ func (m *Memory) List(ctx context.Context, q Query) (Page, error) {
 	defer m.mu.RUnlock()
 	p := Page{Albums: make([]Album, 0, min(q.Limit, m.albums.Len()))}
 	each := func(a Album) bool {
-		if a.ID == q.After || !q.matches(a) { // the pivot itself was on the page before
+		if a.ID == q.After || !q.matches(a) { // the pivot was on the previous page
 			return true
 		}
 		if len(p.Albums) == q.Limit {
@@ -120,13 +120,12 @@ func ascend(ids *btree.Set[int64], from int64, each func(int64) bool) {
 	}
 }
 
-// Stream implements Service. It holds no lock while the caller looks at an album.
+// Stream implements Service. It holds no lock while the caller processes an album.
 func (m *Memory) Stream(ctx context.Context, f Filter) iter.Seq2[Album, error] {
 	return Pages(ctx, f, m.List)
 }
 
-// Pages streams what list answers, page by page, so that whatever the caller
-// does in between keeps nobody from the albums.
+// Pages streams the pages of list. Between pages no lock or connection is held.
 func Pages(ctx context.Context, f Filter, list func(context.Context, Query) (Page, error)) iter.Seq2[Album, error] {
 	return func(yield func(Album, error) bool) {
 		for q := (Query{Filter: f, Limit: MaxLimit}); ; {
@@ -202,14 +201,14 @@ func (m *Memory) Create(ctx context.Context, w Write) (Created, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if old, ok, err := m.answered(w, false); ok || err != nil {
+	if old, ok, err := m.replay(w, false); ok || err != nil {
 		return Created{Albums: old.created(w), Replayed: ok}, err
 	}
-	if m.noRoom(w) {
+	if m.keysFull(w) {
 		return Created{}, ErrFull
 	}
 	albums, err := m.create(w)
-	a := answer{ids: IDs(albums), err: err}
+	a := storedResult{ids: IDs(albums), err: err}
 	if err == nil {
 		a.createdAt = albums[0].CreatedAt
 	}
@@ -217,9 +216,8 @@ func (m *Memory) Create(ctx context.Context, w Write) (Created, error) {
 	return Created{Albums: albums}, err
 }
 
-// create keeps the albums of w, or none of them. Ids are assigned upwards from 1,
-// past those that callers chose, so that a caller who takes the largest id blocks
-// nobody.
+// create creates the albums of w, all or none. Ids are assigned upwards from 1 and skip those that
+// clients chose, so that a client that takes the largest id does not exhaust them.
 func (m *Memory) create(w Write) ([]Album, error) {
 	for _, a := range w.Albums {
 		if a.ID != 0 && m.taken(a.ID) {
@@ -230,7 +228,7 @@ func (m *Memory) create(w Write) ([]Album, error) {
 		return nil, ErrFull
 	}
 	albums, now := slices.Clone(w.Albums), Now()
-	for i := range albums { // chosen ids first: none of them may be assigned
+	for i := range albums { // chosen ids first: none of them is assigned
 		albums[i].CreatedAt = now
 		if albums[i].ID != 0 {
 			m.set(albums[i])
@@ -250,24 +248,24 @@ func (m *Memory) create(w Write) ([]Album, error) {
 	return albums, nil
 }
 
-// answered returns the answer to an earlier Write with the same key.
-func (m *Memory) answered(w Write, async bool) (_ answer, ok bool, err error) {
+// replay returns the stored result of an earlier Write with the same key.
+func (m *Memory) replay(w Write, async bool) (_ storedResult, ok bool, err error) {
 	if w.Key == "" {
-		return answer{}, false, nil
+		return storedResult{}, false, nil
 	}
-	m.forgetKeys()
+	m.expireKeys()
 	old, ok := m.answers[w.Key]
 	if !ok {
-		return answer{}, false, nil
+		return storedResult{}, false, nil
 	}
 	if !bytes.Equal(old.fingerprint, w.Fingerprint(async)) {
-		return answer{}, false, ErrKeyReused
+		return storedResult{}, false, ErrKeyReused
 	}
 	return old, true, old.err
 }
 
-// remember keeps the answer to w, unless it can be another the next time.
-func (m *Memory) remember(w Write, async bool, a answer) {
+// remember stores the result of w, unless a retry can have another.
+func (m *Memory) remember(w Write, async bool, a storedResult) {
 	if w.Key == "" || errors.Is(a.err, ErrFull) {
 		return
 	}
@@ -277,11 +275,11 @@ func (m *Memory) remember(w Write, async bool, a answer) {
 	m.keptIDs += a.weight()
 }
 
-// weight is what an answer takes, in albums.
-func (a answer) weight() int { return 1 + len(a.ids) }
+// weight is the size of a stored result, in albums.
+func (a storedResult) weight() int { return 1 + len(a.ids) }
 
-// forgetKeys drops the answers that are too old.
-func (m *Memory) forgetKeys() {
+// expireKeys deletes expired results.
+func (m *Memory) expireKeys() {
 	for len(m.keys) > 0 {
 		a := m.answers[m.keys[0]]
 		if time.Since(a.at) <= KeyLifetime {
@@ -293,8 +291,8 @@ func (m *Memory) forgetKeys() {
 	}
 }
 
-// noRoom reports whether the answer to w could not be remembered.
-func (m *Memory) noRoom(w Write) bool {
+// keysFull reports whether there is no space for the result of w.
+func (m *Memory) keysFull(w Write) bool {
 	return w.Key != "" && m.Max > 0 && m.keptIDs+1+len(w.Albums) > 2*m.Max
 }
 

@@ -11,7 +11,7 @@ func keyed(key string, price Cents) Write {
 	return Write{Key: key, Albums: []Album{{Title: "Title", Artist: "Artist", Price: price}}}
 }
 
-// A key that is older than a day is as good as new, and takes no room.
+// A key expires after a day, and uses no memory then.
 func TestKeyLifetime(t *testing.T) {
 	t.Parallel()
 	m := NewMemory()
@@ -40,7 +40,7 @@ func TestKeyLifetime(t *testing.T) {
 	}
 }
 
-// However many operations end, what is remembered of them is bounded; the answer to a
+// The memory of finished operations is bounded; the result of a
 // key is remembered all the same.
 func TestOperationsBounded(t *testing.T) {
 	t.Parallel()

@@ -10,16 +10,15 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Bounds of a Memory's operations, in albums: one that is queued holds them, one
-// that has ended holds their ids.
+// Limits of a Memory's operations, in albums: a queued one holds albums, a finished one their
+// ids.
 const (
 	maxQueued   = 10 * MaxBatch
 	maxFinished = 200_000
 	workers     = 4
 )
 
-// memoryQueue holds a Memory's operations. Its workers end when there is nothing
-// left to do.
+// memoryQueue holds a Memory's operations. Its workers end when the queue is empty.
 type memoryQueue struct {
 	opsMu    sync.Mutex
 	ops      map[string]*Operation
@@ -44,7 +43,7 @@ func (m *Memory) Submit(ctx context.Context, w Write) (Operation, bool, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if old, ok, err := m.answered(w, true); ok || err != nil {
+	if old, ok, err := m.replay(w, true); ok || err != nil {
 		if err != nil {
 			return Operation{}, ok, err
 		}
@@ -52,12 +51,12 @@ func (m *Memory) Submit(ctx context.Context, w Write) (Operation, bool, error) {
 		defer m.opsMu.Unlock()
 		return *old.operation, true, nil
 	}
-	if m.noRoom(w) {
+	if m.keysFull(w) {
 		return Operation{}, false, ErrFull
 	}
 	op, err := m.enqueue(w, trace.SpanContextFromContext(ctx))
 	if err == nil {
-		m.remember(w, true, answer{operation: op})
+		m.remember(w, true, storedResult{operation: op})
 		m.opsMu.Lock()
 		defer m.opsMu.Unlock()
 		return *op, false, nil
@@ -76,8 +75,7 @@ func (m *Memory) Operation(_ context.Context, id string) (Operation, error) {
 	return *op, nil
 }
 
-// Close waits until every operation has ended, or ctx has. Those that have not are lost
-// with the process.
+// Close waits until every operation has finished or ctx has ended. Unfinished ones are lost.
 func (m *Memory) Close(ctx context.Context) error {
 	for {
 		m.opsMu.Lock()
@@ -85,13 +83,13 @@ func (m *Memory) Close(ctx context.Context) error {
 		m.opsMu.Unlock()
 		switch {
 		case unfinished == 0:
-			return nil // also if ctx has ended: there is nothing to wait for
+			return nil // even if ctx has ended
 		case ctx.Err() != nil:
 			return fmt.Errorf("%d operations unfinished: %w", unfinished, ctx.Err())
 		}
 		select {
 		case <-idle:
-		case <-ctx.Done(): // count again: they may have finished in the meantime
+		case <-ctx.Done(): // count again: they may have finished meanwhile
 		}
 	}
 }
@@ -122,7 +120,7 @@ func (m *Memory) enqueue(w Write, request trace.SpanContext) (*Operation, error)
 	return op, nil
 }
 
-// work does what is queued until nothing is.
+// work runs operations until the queue is empty.
 func (m *Memory) work() {
 	m.opsMu.Lock()
 	defer m.opsMu.Unlock()
@@ -154,8 +152,8 @@ func (m *Memory) do(q queued) ([]int64, error) {
 	return IDs(albums), end(span, err)
 }
 
-// finish remembers an operation that ended, and forgets those that ended long ago
-// or that there are too many of. The answer to a key remembers its own.
+// finish retains a finished operation, and deletes expired and excess ones. The result of a key
+// retains its own operation.
 func (m *Memory) finish(op *Operation) {
 	m.finished = append(m.finished, op)
 	m.kept += 1 + len(op.IDs)
@@ -168,7 +166,7 @@ func (m *Memory) finish(op *Operation) {
 	}
 }
 
-// Holdings returns what m has now; of its size nothing is known.
+// Holdings returns m's gauges; its size is unknown.
 func (m *Memory) Holdings(context.Context) (Holdings, error) {
 	m.opsMu.Lock()
 	defer m.opsMu.Unlock()

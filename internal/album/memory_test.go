@@ -18,7 +18,7 @@ func TestMemory(t *testing.T) {
 	})
 }
 
-// A Memory that is full keeps what it has, and takes more once there is room.
+// A full Memory retains its albums, and accepts more after a delete.
 func TestMemoryFull(t *testing.T) {
 	t.Parallel()
 	m := album.NewMemory(album.Seed()...)
@@ -46,7 +46,7 @@ func TestMemoryFull(t *testing.T) {
 		{m.Delete(t.Context(), 2), nil},
 		{m.Delete(t.Context(), 3), nil},
 		{m.Delete(t.Context(), 4), nil},
-		{create(3, "k"), nil}, // that it was full is no answer to remember
+		{create(3, "k"), nil}, // ErrFull is not replayed
 	} {
 		if !errors.Is(step.err, step.want) {
 			t.Errorf("step %d = %v, want %v", i, step.err, step.want)

@@ -5,33 +5,30 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/metric/noop"
+
+	"soundcheck/internal/optional"
 )
 
-// Holdings is what a store has at a moment.
+// Holdings are a store's gauges.
 type Holdings struct {
-	Queued, Running int64 // operations that are not done
-	Bytes           int64 // of the albums' table with its indexes, or of the file that holds it; negative: not known
+	Queued, Running int64 // operations
+	Bytes           int64 // size of the albums table and its indexes, or of the database file; negative: unknown
 }
 
-// Observe creates the metrics of what a store holds, which read asks for whenever
-// they are sent. While read fails there are none: that the database is away is
-// told elsewhere. mp may be nil.
+// Observe creates the metrics of a store, which call read at each collection. If read fails
+// they have no values: other metrics show that the database is unavailable. mp may be nil.
 //
-//	soundcheck.store.operations  {operation}  not done yet, by soundcheck.store.operation.status
+//	soundcheck.store.operations  {operation}  queued and running, by soundcheck.store.operation.status
 //	soundcheck.store.size        By           of the albums in the database
 func Observe(mp metric.MeterProvider, read func(context.Context) (Holdings, error)) (metric.Registration, error) {
-	if mp == nil { // telemetry is disabled
-		mp = noop.NewMeterProvider()
-	}
-	m := mp.Meter("soundcheck/internal/album")
+	m := optional.MeterProvider(mp).Meter("soundcheck/internal/album")
 	operations, err := m.Int64ObservableGauge("soundcheck.store.operations", metric.WithUnit("{operation}"),
-		metric.WithDescription("Operations that were accepted and are not done yet."))
+		metric.WithDescription("Accepted operations that are queued or running."))
 	if err != nil {
 		return nil, err
 	}
 	size, err := m.Int64ObservableGauge("soundcheck.store.size", metric.WithUnit("By"),
-		metric.WithDescription("Bytes of the albums in the database, with their indexes."))
+		metric.WithDescription("Size of the albums in the database, indexes included."))
 	if err != nil {
 		return nil, err
 	}

@@ -7,15 +7,16 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
+
+	"soundcheck/internal/optional"
 )
 
 const scope = "soundcheck/internal/album"
 
 // Traced returns svc with one span around every call, named album.list,
-// album.get, album.create and so on. What a caller has to expect (see Outcome)
-// leaves the span's status unset; everything else is recorded as an error. Spans
-// carry ids and counts, never titles. Without a provider it returns svc.
+// album.get, album.create and so on. An expected error
+// (see Outcome) leaves the span's status unset; any other is recorded as an error. Spans have ids
+// and counts, never titles. Without a provider it returns svc.
 func Traced(svc Service, tp trace.TracerProvider) Service {
 	if tp == nil {
 		return svc
@@ -99,18 +100,14 @@ func (t *traced) Operation(ctx context.Context, id string) (Operation, error) {
 	return op, end(span, err)
 }
 
-// StartOperation begins the span of an operation's work: the root of a trace of
-// its own, because its request was answered long ago, with a link to the span of
-// that request.
+// StartOperation starts the span of an operation: the root of a trace of its own, because its
+// request ended long ago, with a link to the span of that request.
 func StartOperation(ctx context.Context, tp trace.TracerProvider, id string, request trace.SpanContext) (context.Context, trace.Span) {
-	if tp == nil {
-		tp = noop.NewTracerProvider()
-	}
-	return tp.Tracer(scope).Start(ctx, "album.work", trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindConsumer),
+	return optional.TracerProvider(tp).Tracer(scope).Start(ctx, "album.work", trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindConsumer),
 		trace.WithLinks(trace.Link{SpanContext: request}), trace.WithAttributes(attribute.String("album.operation.id", id)))
 }
 
-// EndOperation ends the span that StartOperation began.
+// EndOperation ends the span of StartOperation.
 func EndOperation(span trace.Span, err error) { _ = end(span, err) }
 
 func end(span trace.Span, err error) error {

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 )
 
-// Fingerprint is the same for two Writes that ask for the same. What is done
-// later (async) is another request than what is done at once.
+// Fingerprint identifies the content of a Write. The same Write has another fingerprint if
+// it is asynchronous.
 func (w Write) Fingerprint(async bool) []byte {
 	h := sha256.New()
-	// Albums of strings and numbers: there is no error.
+	// Albums contain strings and numbers only: Encode cannot fail.
 	_ = json.NewEncoder(h).Encode(struct {
 		Async, Batch bool
 		Albums       []Album
@@ -18,7 +18,7 @@ func (w Write) Fingerprint(async bool) []byte {
 }
 
 // Validate returns nil, or an *InvalidError that names every field of every album
-// that is out of its limits, and ids that are in w twice.
+// that is out of its limits, and duplicate ids.
 func (w Write) Validate() error {
 	var e InvalidError
 	at := map[int64]int{}
@@ -28,7 +28,7 @@ func (w Write) Validate() error {
 			continue
 		}
 		if _, twice := at[a.ID]; twice {
-			e.Add(InBatch(i, "id"), "twice in this batch")
+			e.Add(InBatch(i, "id"), "duplicate id in the batch")
 		}
 		at[a.ID] = i
 	}

@@ -12,7 +12,7 @@ import (
 	"soundcheck/internal/upstream"
 )
 
-// classify returns which share of a service's concurrency a request takes from.
+// classify returns the concurrency class of a request.
 func classify(c *gin.Context) overload.Class {
 	switch {
 	case c.FullPath() == batchPath:
@@ -27,7 +27,7 @@ func classify(c *gin.Context) overload.Class {
 	return overload.Read
 }
 
-// closeBody gives the memory of the request's body back when the request ends.
+// closeBody releases the memory of the request's body when the request ends.
 func (h *handler) closeBody(c *gin.Context) {
 	defer func() {
 		if r, ok := c.Request.Body.(*received); ok {
@@ -37,50 +37,49 @@ func (h *handler) closeBody(c *gin.Context) {
 	c.Next()
 }
 
-// receiveOnly is receive for a service without overload control.
+// receiveOnly is receive for a handler without overload control.
 func (h *handler) receiveOnly(c *gin.Context) {
 	if err := h.receive(c); err != nil {
 		h.fail(c, err)
 	}
 }
 
-// refusedKey is where fail notes why a request was refused.
-const refusedKey = "soundcheck/refused"
+// shedKey is the context key of the reason for which a request was shed or rejected.
+const shedKey = "soundcheck/shed"
 
-// refusal reports whether err says that the service, or the store behind it, does not
-// do what was asked because there is too much, or its time is over. That is no failure:
-// it is meant to happen.
-func refusal(c *gin.Context, err error, status int) bool {
+// isShed reports whether the service, or the store behind it, shed or rejected the request, or
+// its deadline passed. That is expected under overload, and no failure.
+func isShed(c *gin.Context, err error, status int) bool {
 	if status != http.StatusServiceUnavailable && status != http.StatusTooManyRequests {
 		return false
 	}
 	var shed *overload.Shed
-	var unasked *upstream.Unasked
-	var later *laterError
-	return errors.As(err, &shed) || errors.As(err, &unasked) || errors.As(err, &later) ||
+	var shedByProxy *upstream.ShedError
+	var later *retryAfterError
+	return errors.As(err, &shed) || errors.As(err, &shedByProxy) || errors.As(err, &later) ||
 		errors.Is(c.Request.Context().Err(), context.DeadlineExceeded)
 }
 
-// failWith answers with a status that a fault asks for, and with the problem that
-// most often has it.
+// failWith responds with the status of an injected fault, and with the first problem of that
+// status.
 func (h *handler) failWith(c *gin.Context, status int) {
 	for _, row := range problems {
 		if row.status == status {
-			h.fail(c, fmt.Errorf("%w (a fault)", row.err))
+			h.fail(c, fmt.Errorf("%w (injected fault)", row.err))
 			return
 		}
 	}
 	h.fail(c, faultError(status))
 }
 
-// faultError is a status that no other error here has.
+// faultError is a status without a problem of its own.
 type faultError int
 
-func (e faultError) Error() string { return "a fault" }
+func (e faultError) Error() string { return "injected fault" }
 
-// drop cuts the connection without an answer, because a fault asks for it.
+// drop closes the connection without a response, for an injected fault.
 func (h *handler) drop(c *gin.Context) {
 	c.Abort()
-	c.Status(http.StatusInternalServerError) // for the span and the log; nobody reads it
+	c.Status(http.StatusInternalServerError) // for the span and the log
 	c.Set(abortKey, true)
 }

@@ -54,8 +54,8 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-// Of refused requests a few are logged, as warnings; failures all, as errors.
-func TestRefusalsInLog(t *testing.T) {
+// Some shed requests are logged, as warnings; all failures, as errors.
+func TestShedInLog(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		options  overload.Options
@@ -65,7 +65,7 @@ func TestRefusalsInLog(t *testing.T) {
 		least    int
 		most     int
 	}{
-		{overload.Options{Rate: 0.001, Burst: 1}, "latency=1us", 200, "WARN", maxRefusals, maxRefusals + 20},
+		{overload.Options{Rate: 0.001, Burst: 1}, "latency=1us", 200, "WARN", maxShedLog, maxShedLog + 20},
 		{overload.Options{}, "error=500", 50, "ERROR", 50, 50},
 		{overload.Options{}, "error=404", 50, "INFO", 50, 50},
 	} {

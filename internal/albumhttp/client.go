@@ -23,15 +23,15 @@ import (
 
 // ClientOptions configure a Client.
 type ClientOptions struct {
-	Timeout   time.Duration // for one call, body included; 0 means 10 s
-	Conns     int           // idle connections kept to the store; 0 means 256
+	Timeout   time.Duration // per call, body included; 0: 10 s
+	Conns     int           // max idle connections to the store; 0: 256
 	Telemetry Telemetry
-	// Wrap, if not nil, is put around the transport: each try goes through it.
+	// Wrap, if not nil, wraps the transport: each attempt goes through it.
 	Wrap func(http.RoundTripper) http.RoundTripper
 }
 
-// Client is an album.Service that calls a Handler at another address. Each try of a
-// call is one client span that the Handler's server span continues.
+// Client is an album.Service that calls a Handler at another address. Each attempt of a call is
+// a client span, the parent of the Handler's server span.
 type Client struct {
 	pool    *upstream.Pool
 	timeout time.Duration
@@ -40,7 +40,7 @@ type Client struct {
 var _ album.Service = (*Client)(nil)
 
 // NewClient returns a Client of the store at base, as in "http://127.0.0.1:9080",
-// that calls it once and reports what came of it.
+// without retries.
 func NewClient(base string, o ClientOptions) (*Client, error) {
 	urls, err := upstream.Parse(base)
 	if err == nil && len(urls) > 1 {
@@ -52,10 +52,9 @@ func NewClient(base string, o ClientOptions) (*Client, error) {
 	return NewUpstreamClient(upstream.Options{URLs: urls, Timeout: o.Timeout, Conns: o.Conns, Wrap: o.Wrap}, o.Telemetry)
 }
 
-// NewUpstreamClient returns a Client that calls the store as o says.
+// NewUpstreamClient returns a Client that calls the store with o.
 func NewUpstreamClient(o upstream.Options, t Telemetry) (*Client, error) {
-	o.TracerProvider, o.MeterProvider, o.Propagator = t.providers()
-	o.Logger = t.logger()
+	o.TracerProvider, o.MeterProvider, o.Propagator, o.Logger = t.TracerProvider, t.MeterProvider, t.Propagator, t.Logger
 	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
 	pool, err := upstream.New(o)
 	if err != nil {
@@ -64,7 +63,7 @@ func NewUpstreamClient(o upstream.Options, t Telemetry) (*Client, error) {
 	return &Client{pool, o.Timeout}, nil
 }
 
-// Close closes the connections that are not in use.
+// Close closes idle connections.
 func (c *Client) Close() error { return c.pool.Close() }
 
 // List implements album.Service.
@@ -156,8 +155,8 @@ func (c *Client) Operation(ctx context.Context, id string) (album.Operation, err
 	return op.album(), err
 }
 
-// Try sends a body to POST /albums as it is, right or wrong, and returns how it is
-// answered. An answer to come again later, or none, is an error.
+// Try sends any body, valid or not, to POST /albums, and returns the response. A response that
+// asks for a retry, or none, is an error.
 func (c *Client) Try(ctx context.Context, contentType string, body []byte) (status int, p Problem, err error) {
 	resp, err := c.do(ctx, request{method: http.MethodPost, route: "/albums", path: "/albums", body: body, contentType: contentType})
 	if err != nil {
@@ -172,7 +171,7 @@ func (c *Client) Try(ctx context.Context, contentType string, body []byte) (stat
 	return resp.StatusCode, p, err
 }
 
-// input is an album to keep: without an id if it has none, and without what the
+// input is the body of a write: without an id if it has none, and without the fields that the
 // store sets.
 func input(a album.Album) any {
 	return struct {
@@ -197,8 +196,8 @@ func newWrite(w album.Write) (req request, err error) {
 	return req, err
 }
 
-// marshal writes JSON no longer than it has to be: what a caller has sent must fit
-// also when it is sent on.
+// marshal encodes JSON without HTML escapes, so that a body that fits the proxy's size limit fits
+// the store's too.
 func marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -209,7 +208,7 @@ func marshal(v any) ([]byte, error) {
 
 func albumPath(id int64) string { return "/albums/" + strconv.FormatInt(id, 10) }
 
-// request is a call of the store.
+// request is a call to the store.
 type request struct {
 	method, route, path string
 	body                []byte
@@ -217,23 +216,23 @@ type request struct {
 	key, prefer         string
 }
 
-// answer is what the store said, read to its end.
-type answer struct {
-	*upstream.Answer
+// response is the store's complete response.
+type response struct {
+	*upstream.Response
 	req request
 }
 
-func (a *answer) decode(into any) error {
+func (a *response) decode(into any) error {
 	if into == nil {
 		return nil
 	}
 	if err := json.Unmarshal(a.Body, into); err != nil {
-		return fmt.Errorf("%s %s: decode the answer: %w: %w", a.req.method, a.req.route, err, album.ErrUnavailable)
+		return fmt.Errorf("%s %s: decode response: %w: %w", a.req.method, a.req.route, err, album.ErrUnavailable)
 	}
 	return nil
 }
 
-// call returns the header also of an answer that is an error.
+// call returns the header of error responses too.
 func (c *Client) call(ctx context.Context, r request, want int, into any) (http.Header, error) {
 	resp, err := c.do(ctx, r)
 	if err != nil {
@@ -245,16 +244,15 @@ func (c *Client) call(ctx context.Context, r request, want int, into any) (http.
 	return resp.Header, resp.decode(into)
 }
 
-func (c *Client) do(ctx context.Context, r request) (*answer, error) {
+func (c *Client) do(ctx context.Context, r request) (*response, error) {
 	a, err := c.pool.Do(ctx, r.upstream())
 	if err != nil {
 		return nil, upstreamError(err)
 	}
-	return &answer{a, r}, nil
+	return &response{a, r}, nil
 }
 
-// upstream returns the request as it is sent. A POST may be sent again if the store
-// can tell that it is the same.
+// upstream returns the request for the pool. A POST with an idempotency key is retryable.
 func (r request) upstream() *upstream.Request {
 	h := http.Header{"Accept": {cmp.Or(r.accept, jsonType) + ", " + problemType}}
 	if r.body != nil {
@@ -267,30 +265,30 @@ func (r request) upstream() *upstream.Request {
 		h.Set("Prefer", r.prefer)
 	}
 	return &upstream.Request{Method: r.method, Route: r.route, Path: r.path, Header: h, Body: r.body,
-		Again: r.method != http.MethodPost || r.key != "", Long: r.path == batchPath}
+		Retryable: r.method != http.MethodPost || r.key != "", NoAttemptTimeout: r.path == batchPath}
 }
 
-// upstreamError says in the domain's words why there is no answer.
+// upstreamError maps an error of the pool to the domain's.
 func upstreamError(err error) error {
 	switch {
-	case errors.Is(err, upstream.ErrDown):
+	case errors.Is(err, upstream.ErrUnavailable):
 		return fmt.Errorf("%w: %w", album.ErrUnavailable, err)
-	case errors.Is(err, upstream.ErrSlow):
+	case errors.Is(err, upstream.ErrTimeout):
 		return fmt.Errorf("%w: %w", album.ErrTimeout, err)
 	default:
 		return err
 	}
 }
 
-// asError returns the error that an answer stands for.
-func (a *answer) asError() error {
+// asError returns the error of a response.
+func (a *response) asError() error {
 	media, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type"))
 	var p Problem
 	foreign := media != problemType || json.Unmarshal(a.Body, &p) != nil
 	if foreign {
 		p = Problem{}
 	}
-	p.Status = a.StatusCode // the advisory member could say anything
+	p.Status = a.StatusCode // the member of the body is only advisory
 	err := errorFor(p)
 	if foreign || !strings.HasPrefix(p.Type, typePrefix) || errors.Is(err, album.ErrUnavailable) {
 		err = fmt.Errorf("%w: responded %s", err, a.Status)
@@ -304,22 +302,22 @@ func (a *answer) asError() error {
 			err = fmt.Errorf("%w: %w", err, ErrForeign)
 		}
 	}
-	return a.later(err)
+	return a.withRetryAfter(err)
 }
 
 // ErrForeign means that a response is neither from an album service nor an error status of a
 // gateway: there may be no album service at this address.
-var ErrForeign = errors.New("no problem of an album service")
+var ErrForeign = errors.New("not a response of an album service")
 
-// later adds the Retry-After of a response to its error. A 429 without one (RFC 6585,
+// withRetryAfter adds the Retry-After of a response to its error. A 429 without one (RFC 6585,
 // section 4, makes it optional) counts as one second.
-func (a *answer) later(err error) error {
+func (a *response) withRetryAfter(err error) error {
 	after, ok := httpheader.RetryAfter(a.Header)
 	switch {
 	case ok:
-		return &laterError{err, after}
+		return &retryAfterError{err, after}
 	case errors.Is(err, overload.ErrRateLimited):
-		return &laterError{err, time.Second}
+		return &retryAfterError{err, time.Second}
 	}
 	return err
 }

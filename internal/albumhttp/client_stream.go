@@ -15,15 +15,15 @@ import (
 	"soundcheck/internal/upstream"
 )
 
-// maxLine is the longest line of a stream: an album whose texts are as long as
-// they may be and escaped to six bytes a character.
+// maxLine is the maximum line of a stream: an album with the longest texts, escaped to six bytes
+// per character.
 const maxLine = 64 << 10
 
-// maxProblem is how much is read of an answer that is no stream.
+// maxProblem is the maximum size of an error response to a stream request.
 const maxProblem = 1 << 20
 
-// Stream implements album.Service. The client's timeout is for each chunk, not for
-// the whole.
+// Stream implements album.Service. The client's timeout applies to each album, not to the whole
+// stream.
 func (c *Client) Stream(ctx context.Context, f album.Filter) iter.Seq2[album.Album, error] {
 	return func(yield func(album.Album, error) bool) {
 		if err := c.stream(ctx, f, func(a album.Album) bool { return yield(a, nil) }); err != nil {
@@ -32,16 +32,16 @@ func (c *Client) Stream(ctx context.Context, f album.Filter) iter.Seq2[album.Alb
 	}
 }
 
-var errSilent = fmt.Errorf("%w: nothing more came", upstream.ErrSlow)
+var errStalled = fmt.Errorf("%w: the stream stalled", upstream.ErrTimeout)
 
 func (c *Client) stream(ctx context.Context, f album.Filter, each func(album.Album) bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silent := time.AfterFunc(c.timeout, func() { cancel(errSilent) })
-	defer silent.Stop()
+	stalled := time.AfterFunc(c.timeout, func() { cancel(errStalled) })
+	defer stalled.Stop()
 	failed := func(err error) error {
-		if errors.Is(context.Cause(ctx), errSilent) {
-			return fmt.Errorf("%w: %w", album.ErrTimeout, errSilent)
+		if errors.Is(context.Cause(ctx), errStalled) {
+			return fmt.Errorf("%w: %w", album.ErrTimeout, errStalled)
 		}
 		return upstreamError(upstream.Error(ctx, err))
 	}
@@ -63,23 +63,23 @@ func (c *Client) stream(ctx context.Context, f album.Filter, each func(album.Alb
 		if err != nil {
 			return failed(err)
 		}
-		return (&answer{&upstream.Answer{Response: resp, Body: body}, req}).asError()
+		return (&response{&upstream.Response{Response: resp, Body: body}, req}).asError()
 	}
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
-		silent.Stop() // while the caller looks at the album
+		stalled.Stop() // while the caller processes the album
 		var a album.Album
 		if err := json.Unmarshal(lines.Bytes(), &a); err != nil {
-			return fmt.Errorf("decode an album of the stream: %w: %w", err, album.ErrUnavailable)
+			return fmt.Errorf("decode streamed album: %w: %w", err, album.ErrUnavailable)
 		}
 		if !each(a) {
 			return nil
 		}
-		if ctx.Err() != nil { // there can be more in the buffer
+		if ctx.Err() != nil { // the buffer can hold more lines
 			return failed(ctx.Err())
 		}
-		silent.Reset(c.timeout)
+		stalled.Reset(c.timeout)
 	}
 	if err := lines.Err(); err != nil {
 		return failed(err)

@@ -12,11 +12,10 @@ import (
 	"soundcheck/internal/album"
 )
 
-var errCursor = errors.New("not a cursor of this list: take it from the Link header of a page")
+var errCursor = errors.New("invalid cursor: take it from the Link header of a page with the same filter")
 
-// encodeCursor hides the last id of a page, so that nobody builds on what is in
-// it. The checksum tells a cursor that is damaged, foreign, or of a list with
-// another filter; it is no secret.
+// encodeCursor encodes the last id of a page as an opaque cursor. The checksum detects a cursor
+// that is damaged, foreign, or of another filter; it is not a secret.
 func encodeCursor(f album.Filter, after int64) string {
 	b := binary.BigEndian.AppendUint64(nil, uint64(after))
 	return base64.RawURLEncoding.EncodeToString(append(b, cursorSum(f, b)...))

@@ -16,9 +16,8 @@ import (
 	"soundcheck/internal/album"
 )
 
-// decodeWrite reads what a POST asks for: one album, or a batch of them as a JSON
-// array or as NDJSON. It returns an *album.InvalidError with everything that is
-// wrong with it.
+// decodeWrite decodes the body of a POST: one album, or a batch as a JSON array or as NDJSON.
+// Its *album.InvalidError names every invalid field.
 func decodeWrite(body []byte, batch, ndjson bool) (album.Write, error) {
 	w := album.Write{Batch: batch}
 	if err := checkUTF8(body); err != nil {
@@ -53,7 +52,7 @@ func decodeWrite(body []byte, batch, ndjson bool) (album.Write, error) {
 	if err := all.Err(); err != nil {
 		return w, err
 	}
-	return w, w.Validate() // what it finds now concerns several albums
+	return w, w.Validate() // what remains are errors across albums
 }
 
 // Decode reads one album as strictly as POST /albums does. created_at is validated and
@@ -103,8 +102,7 @@ func batchItems(body []byte, ndjson bool) (items []json.RawMessage, err error) {
 	return items, nil
 }
 
-// arrayItems splits a JSON array. It stops at one item too many: a body can hold
-// millions.
+// arrayItems splits a JSON array. It stops after MaxBatch items: a body can hold millions.
 func arrayItems(body []byte) (items []json.RawMessage, err error) {
 	malformed := func(err error) error {
 		return album.Invalid("the body must be one JSON array of albums: " + jsonReason(body, err))
@@ -132,10 +130,10 @@ func arrayItems(body []byte) (items []json.RawMessage, err error) {
 	return items, malformedRest(dec, malformed)
 }
 
-// malformedRest returns an error if there is something after the value.
+// malformedRest returns an error if there is data after the value.
 func malformedRest(dec *json.Decoder, malformed func(error) error) error {
 	if _, err := dec.Token(); err != io.EOF {
-		return malformed(errors.New("there is something after it"))
+		return malformed(errors.New("unexpected data after it"))
 	}
 	return nil
 }
@@ -147,10 +145,10 @@ func cutOff(err error) error {
 	return err
 }
 
-// maxFieldErrors is how many of them an album is refused with at most.
+// maxFieldErrors is the maximum number of field errors in a response.
 const maxFieldErrors = 50
 
-// decodeAlbum reads one valid album.
+// decodeAlbum decodes and validates one album.
 func decodeAlbum(body []byte) (album.Album, error) {
 	fields, twice, err := objectFields(body)
 	if err != nil {
@@ -159,11 +157,11 @@ func decodeAlbum(body []byte) (album.Album, error) {
 	var a album.Album
 	var e album.InvalidError
 	for name := range twice {
-		e.Add(name, "given more than once")
+		e.Add(name, "duplicate field")
 	}
 	for name, raw := range fields {
 		if bytes.Equal(raw, []byte("null")) && name != "id" || twice[name] {
-			continue // as good as absent
+			continue // counts as absent
 		}
 		if err := setField(&a, name, raw); err != nil {
 			e.Add(name, err.Error())
@@ -172,7 +170,7 @@ func decodeAlbum(body []byte) (album.Album, error) {
 	if raw, ok := fields["price"]; !ok || string(raw) == "null" {
 		e.Add("price", album.Required)
 	}
-	// What could be read is checked too, so that one answer names everything.
+	// Decoded fields are validated too, so that one response names every error.
 	var more *album.InvalidError
 	if errors.As(album.Validate(a), &more) {
 		for _, f := range more.Fields {
@@ -184,7 +182,7 @@ func decodeAlbum(body []byte) (album.Album, error) {
 	sortFields(e.Fields)
 	if n := len(e.Fields) - maxFieldErrors; n > 0 {
 		e.Fields = e.Fields[:maxFieldErrors]
-		e.Detail = fmt.Sprintf("%d more fields are wrong", n)
+		e.Detail = fmt.Sprintf("%d more invalid fields", n)
 	}
 	return a, e.Err()
 }
@@ -203,7 +201,7 @@ func setField(a *album.Album, name string, raw json.RawMessage) (err error) {
 		a.Genre, err = parseText(raw)
 	case "year":
 		a.Year, err = parseYear(raw)
-	case "created_at": // the store's to set; an album can be put back as it was read
+	case "created_at": // ignored: an album can be PUT as it was read
 		var t time.Time
 		if json.Unmarshal(raw, &t) != nil {
 			err = errors.New("must be a date and time (RFC 3339)")
@@ -214,8 +212,8 @@ func setField(a *album.Album, name string, raw json.RawMessage) (err error) {
 	return err
 }
 
-// objectFields splits a JSON object, and tells which names are in it twice: whoever
-// sent them means one of them, nobody knows which.
+// objectFields splits a JSON object, and reports duplicate names: which of the values the
+// client means is unknown.
 func objectFields(body []byte) (fields map[string]json.RawMessage, twice map[string]bool, err error) {
 	var whole json.RawMessage
 	malformed := func(err error) error {
@@ -225,7 +223,7 @@ func objectFields(body []byte) (fields map[string]json.RawMessage, twice map[str
 		return nil, nil, malformed(err)
 	}
 	if whole = bytes.TrimSpace(whole); len(whole) == 0 || whole[0] != '{' {
-		return nil, nil, malformed(json.Unmarshal(body, &fields)) // says what it is instead
+		return nil, nil, malformed(json.Unmarshal(body, &fields)) // the error names the actual type
 	}
 	fields = make(map[string]json.RawMessage, 8)
 	dec := json.NewDecoder(bytes.NewReader(whole))
@@ -246,7 +244,7 @@ func objectFields(body []byte) (fields map[string]json.RawMessage, twice map[str
 	return fields, twice, nil
 }
 
-// sortFields makes answers to the same input the same: maps have no order.
+// sortFields makes responses deterministic: maps have no order.
 func sortFields(fields []album.FieldError) {
 	slices.SortFunc(fields, func(x, y album.FieldError) int { return strings.Compare(x.Field, y.Field) })
 }
@@ -270,15 +268,14 @@ func parseText(raw json.RawMessage) (string, error) {
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return "", errors.New("must be a string")
 	}
-	// encoding/json puts U+FFFD in the place of half a character (\ud800).
+	// encoding/json replaces a lone surrogate (\ud800) with U+FFFD.
 	if n := strings.Count(s, "\ufffd"); n > 0 && n != strings.Count(string(raw), "\ufffd")+strings.Count(strings.ToLower(string(raw)), `\ufffd`) {
 		return "", errors.New("must be valid Unicode")
 	}
 	return s, nil
 }
 
-// parseYear reads a year that is given: 0 is as wrong as 1859, though an Album
-// without a year has it.
+// parseYear parses a year. 0 is invalid, although it means an absent year in an Album.
 func parseYear(raw json.RawMessage) (int, error) {
 	year, err := strconv.Atoi(string(raw))
 	switch {
@@ -291,7 +288,7 @@ func parseYear(raw json.RawMessage) (int, error) {
 }
 
 // parseAlbumID reads the id of an album to create. An id that is given must be
-// usable: only an absent one asks the store to assign it.
+// valid: the store assigns only absent ones.
 func parseAlbumID(raw json.RawMessage) (int64, error) {
 	id, err := strconv.ParseInt(string(raw), 10, 64)
 	switch {

@@ -7,8 +7,7 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// Contract is the API's OpenAPI description, which every answer in the tests is
-// compared with.
+// Contract is the API's OpenAPI description. The tests validate every response against it.
 //
 //go:embed openapi.yaml
 var Contract []byte

@@ -15,7 +15,7 @@ import (
 
 const problemType = "application/problem+json"
 
-// Problem is an RFC 9457 problem, the body of every error answer.
+// Problem is an RFC 9457 problem, the body of every error response.
 type Problem struct {
 	Type    string             `json:"type"`
 	Title   string             `json:"title"`
@@ -27,22 +27,22 @@ type Problem struct {
 
 var (
 	errNoRoute  = errors.New("no such resource")
-	errNoMethod = errors.New("this resource does not have that method")
-	// ErrTooLarge means that a request body has more bytes than are read.
+	errNoMethod = errors.New("method not allowed")
+	// ErrTooLarge means that a request body exceeds the size limit.
 	ErrTooLarge      = errors.New("request body too large")
 	errLongURL       = errors.New("request target too long")
 	errLargeHeader   = errors.New("request header fields too large")
-	errMediaType     = errors.New("unsupported media type of the request body")
-	errNotAcceptable = errors.New("no representation that the Accept header allows")
+	errMediaType     = errors.New("unsupported media type")
+	errNotAcceptable = errors.New("no representation matches the Accept header")
 	errInternal      = errors.New("internal error")
-	errBody          = album.Invalid("the request body could not be read to its end")
+	errBody          = album.Invalid("the request body is incomplete")
 )
 
-// statusClientGone is nginx's: the client closed the connection before the answer.
+// statusClientGone is nginx's: the client closed the connection before the response.
 const statusClientGone = 499
 
-// problems is the one table between errors, statuses and problem types; it is
-// read in both directions. An invalid album is the row that is not a sentinel.
+// problems maps errors to statuses and problem types, and back. An *album.InvalidError is
+// not in it, because it is not a sentinel.
 var problems = []struct {
 	err    error
 	status int
@@ -67,8 +67,8 @@ var problems = []struct {
 	{context.Canceled, statusClientGone, "client-gone"},
 	{overload.ErrRateLimited, http.StatusTooManyRequests, "rate-limited"},
 	{overload.ErrOverloaded, http.StatusServiceUnavailable, "overloaded"},
-	{upstream.ErrOpen, http.StatusServiceUnavailable, "store-left-alone"},
-	{upstream.ErrBudget, http.StatusServiceUnavailable, "retries-spent"},
+	{upstream.ErrCircuitOpen, http.StatusServiceUnavailable, "circuit-open"},
+	{upstream.ErrRetryBudget, http.StatusServiceUnavailable, "retry-budget-exhausted"},
 	{context.DeadlineExceeded, http.StatusServiceUnavailable, "deadline-exceeded"},
 	{errInternal, http.StatusInternalServerError, "internal"},
 }
@@ -86,25 +86,25 @@ const (
 	invalidName = "invalid-request"
 )
 
-// laterError is an error with the time after which to try again, as the store said.
-type laterError struct {
+// retryAfterError is an error with the store's Retry-After.
+type retryAfterError struct {
 	error
 	after time.Duration
 }
 
-// Unwrap returns the error without the time.
-func (e *laterError) Unwrap() error { return e.error }
+// Unwrap returns the error without the Retry-After.
+func (e *retryAfterError) Unwrap() error { return e.error }
 
-// RetryAfter tells when to try again.
-func (e *laterError) RetryAfter() time.Duration { return e.after }
+// RetryAfter is the time until a retry.
+func (e *retryAfterError) RetryAfter() time.Duration { return e.after }
 
-// retryAfter returns the Retry-After header of an answer, or "": what the error
-// says, or a second where the caller should come again.
+// retryAfter returns the Retry-After header of a response, or "": the error's own, or one
+// second where a retry can succeed.
 func retryAfter(err error, status int) string {
-	var later interface{ RetryAfter() time.Duration }
+	var timed interface{ RetryAfter() time.Duration }
 	switch {
-	case errors.As(err, &later):
-		return strconv.Itoa(int(httpheader.WholeSeconds(later.RetryAfter()).Seconds())) // never too early
+	case errors.As(err, &timed):
+		return strconv.Itoa(int(httpheader.WholeSeconds(timed.RetryAfter()).Seconds())) // never too early
 	case status == http.StatusServiceUnavailable, errors.Is(err, album.ErrKeyRunning):
 		return "1"
 	default:
@@ -112,8 +112,8 @@ func retryAfter(err error, status int) string {
 	}
 }
 
-// problemFor returns the problem that err is answered with. What went wrong
-// inside is for the log and the trace, so a 5xx carries no detail of err.
+// problemFor returns the problem of err. A 5xx has no detail: the cause is for the log and
+// the trace.
 func problemFor(err error) Problem {
 	var invalid *album.InvalidError
 	var header *overload.HeaderError
@@ -124,7 +124,7 @@ func problemFor(err error) Problem {
 	if invalid != nil || errors.As(err, &invalid) {
 		detail := invalid.Detail
 		if detail == "" {
-			detail = "see errors for what to change"
+			detail = "see errors"
 		}
 		return Problem{Type: typePrefix + invalidName, Title: "invalid request",
 			Status: http.StatusBadRequest, Detail: detail, Errors: invalid.Fields}
@@ -146,9 +146,8 @@ func problemFor(err error) Problem {
 	return problemFor(errInternal)
 }
 
-// errorFor is the way back: the error that a store's problem stands for. A
-// response of something else counts by its status; the store's own failure is
-// ErrUnavailable, because the caller can do nothing about it.
+// errorFor is the inverse of problemFor, for a store's problem. Any other response is mapped
+// by its status. A failure of the store is ErrUnavailable: the caller cannot fix it.
 func errorFor(p Problem) error {
 	if p.Type == typePrefix+invalidName {
 		e := &album.InvalidError{Detail: p.Detail, Fields: p.Errors}
@@ -174,9 +173,9 @@ func errorFor(p Problem) error {
 }
 
 // gatewayErrors maps the statuses of a load balancer, gateway or web server between the
-// client and the store, whose body is no problem of ours. Its other statuses (401, 403, …)
-// show a wrong configuration, which the caller cannot change: 502. A 408 is about the
-// connection to the gateway, not about the caller's: 504.
+// client and the store, whose body is not one of our problems. Its other statuses (401, 403,
+// …) come from a wrong configuration, which the caller cannot fix: 502. A 408 is about the
+// connection between client and gateway: 504.
 var gatewayErrors = map[int]error{
 	http.StatusRequestTimeout:              album.ErrTimeout,
 	http.StatusRequestEntityTooLarge:       ErrTooLarge,

@@ -19,7 +19,7 @@ func post(h http.Handler, path, media, body string) *httptest.ResponseRecorder {
 	return w
 }
 
-// Whatever is stored is a valid album; whatever is refused leaves nothing.
+// Stored albums are valid; a rejected request stores nothing.
 func FuzzCreate(f *testing.F) {
 	for _, s := range []string{`{"id":1,"title":"Blue Train","artist":"John Coltrane","price":56.99,"genre":"Jazz","year":1958}`,
 		`{"title":"ab","artist":"ab","price":1e1}`, `{}`, `[`, "{\"title\":\"\xff\"}", `{"id":1e3}`, `{"year":0}`, `{"title":"\ud800a","artist":"ab","price":1}`} {
@@ -105,7 +105,7 @@ func FuzzCursor(f *testing.F) {
 	})
 }
 
-// A query string is refused, or is one page that the Link header leads back to.
+// A query string is rejected, or is a page that the Link header leads back to.
 func FuzzQuery(f *testing.F) {
 	for _, s := range []string{"", "limit=1", "limit=1&limit=2", "artist=%00", "artist=%ff&genre=x", "cursor=x", "limit=%31", "a;b", "limit=+1",
 		"cursor=" + encodeCursor(album.Filter{}, 1)} {
@@ -134,7 +134,7 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// A key is refused, or is the same with and without quotes.
+// A key is rejected, or is the same with and without quotes.
 func FuzzIdempotencyKey(f *testing.F) {
 	for _, s := range []string{"a", `"a"`, `""`, "", "a b", "é", strings.Repeat("k", 255), strings.Repeat("k", 256), `"`, `a"b`} {
 		f.Add(s)

@@ -1,17 +1,17 @@
-// Package albumhttp is the album service on the wire: Handler serves any
-// album.Service over HTTP, and Client is an album.Service that calls a Handler.
-// The store serves a database with it, the proxy serves a Client, so the two
-// cannot drift apart, and an error keeps its identity across the wire.
+// Package albumhttp is the album service over HTTP: Handler serves any album.Service, and Client
+// is an album.Service that calls a Handler. The store serves a database, the proxy serves a
+// Client. Both have the same API, and an error keeps its identity from the store to the
+// client.
 //
-//	GET    /albums             200 a JSON array in id order, by pages; or, as NDJSON, all of them
+//	GET    /albums             200 a page as a JSON array in id order; as NDJSON, all albums
 //	GET    /albums/{id}        200 an album; 404
 //	POST   /albums             201 the album, Location; 202 an operation; 409 id taken
 //	PUT    /albums/{id}        200 or 201 the album
 //	DELETE /albums/{id}        204; 404
-//	POST   /albums/batch       201 how many and their ids; 202 an operation; 409 an id taken
+//	POST   /albums/batch       201 count and ids; 202 an operation; 409 id taken
 //	GET    /operations/{id}    200 the operation; 404
 //	GET    /openapi.yaml       the contract, with every parameter, header and status
-//	GET    /v3/api-docs/       the contract as a page
+//	GET    /v3/api-docs/       the contract as an HTML page
 //
 // Every error is an RFC 9457 problem (application/problem+json).
 package albumhttp
@@ -32,14 +32,14 @@ import (
 
 	"soundcheck/internal/album"
 	"soundcheck/internal/fault"
+	"soundcheck/internal/optional"
 	"soundcheck/internal/overload"
 )
 
-// DefaultMaxBody is how many bytes of a request body are read by default.
+// DefaultMaxBody is the default maximum size of a request body, in bytes.
 const DefaultMaxBody = 1 << 20
 
-// Telemetry is where a Handler or a Client sends its spans, metrics and logs.
-// What is nil is not sent.
+// Telemetry are the providers of a Handler or a Client. A nil one disables its signal.
 type Telemetry struct {
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
@@ -50,14 +50,14 @@ type Telemetry struct {
 // HandlerOptions configure a Handler.
 type HandlerOptions struct {
 	Service   string            // service.name, as in "album-store"
-	MaxBody   int64             // bytes of a request body; 0 means DefaultMaxBody
-	Proxy     bool              // what is served is a Client
-	Docs      http.Handler      // the contract as a page, served below /v3/api-docs/; nil: none
-	Overload  *overload.Control // nil: every request is taken
-	Faults    *fault.Set        // of requests; nil: none
+	MaxBody   int64             // max bytes of a request body; 0: DefaultMaxBody
+	Proxy     bool              // the service is a Client
+	Docs      http.Handler      // the contract as an HTML page, at /v3/api-docs/; nil: none
+	Overload  *overload.Control // nil: no limits
+	Faults    *fault.Set        // injected faults; nil: none
 	Telemetry Telemetry
 
-	intake *intake // of tests; nil: the usual one
+	intake *intake // for tests; nil: the default
 }
 
 type handler struct {
@@ -67,20 +67,19 @@ type handler struct {
 	intake   *intake
 	batches  *semaphore.Weighted // bytes of batches being processed
 	log      *slog.Logger
-	refusals *rate.Limiter // that are logged
+	shedLog  *rate.Limiter // log lines of shed requests
 }
 
-// Handler serves svc. One server span, one set of HTTP server metrics and one
-// log line belong to each request.
+// Handler serves svc. Each request has one server span, HTTP server metrics and one log line.
 func Handler(svc album.Service, o HandlerOptions) http.Handler {
 	return newRouter(svc, o)
 }
 
 func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
-	h := &handler{svc: svc, maxBody: o.MaxBody, maxBatch: maxBatchBody, log: o.Telemetry.logger(),
-		refusals: rate.NewLimiter(maxRefusals, maxRefusals)}
+	h := &handler{svc: svc, maxBody: o.MaxBody, maxBatch: maxBatchBody, log: optional.Logger(o.Telemetry.Logger),
+		shedLog: rate.NewLimiter(maxShedLog, maxShedLog)}
 	if !o.Proxy {
-		h.maxBatch += maxBatchBody / 10 // a proxy may have written it longer than it was
+		h.maxBatch += maxBatchBody / 10 // the proxy's encoding can be longer than the client's
 	}
 	h.batches = semaphore.NewWeighted(batchesAtOnce * h.maxBatch)
 	if h.maxBody == 0 {
@@ -92,16 +91,15 @@ func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
-	r.RedirectTrailingSlash = false // a redirect is in no contract
-	_ = r.SetTrustedProxies(nil)    // no header names another client, but for Overload; of none there is no error
+	r.RedirectTrailingSlash = false // the contract has no redirects
+	_ = r.SetTrustedProxies(nil)    // only Overload evaluates X-Forwarded-For; nil cannot fail
 	r.Use(abort)
 	if o.Overload != nil {
 		o.Overload.Identify(r)
 	}
 	if o.Telemetry.TracerProvider != nil || o.Telemetry.MeterProvider != nil {
-		tp, mp, prop := o.Telemetry.providers()
-		r.Use(otelgin.Middleware(o.Service,
-			otelgin.WithTracerProvider(tp), otelgin.WithMeterProvider(mp), otelgin.WithPropagators(prop)))
+		r.Use(otelgin.Middleware(o.Service, otelgin.WithTracerProvider(optional.TracerProvider(o.Telemetry.TracerProvider)),
+			otelgin.WithMeterProvider(optional.MeterProvider(o.Telemetry.MeterProvider)), otelgin.WithPropagators(optional.Propagator(o.Telemetry.Propagator))))
 	}
 	r.Use(h.accessLog, h.recovery)
 	api := r.Group("")
@@ -267,7 +265,7 @@ func (h *handler) operation(c *gin.Context) {
 	c.JSON(http.StatusOK, newOperation(op))
 }
 
-// idAndAccept checks what every request for one album has to have.
+// idAndAccept checks the Accept header and parses the id.
 func (h *handler) idAndAccept(c *gin.Context) (int64, error) {
 	if _, err := accepted(c.Request, jsonType); err != nil {
 		return 0, err
@@ -275,7 +273,7 @@ func (h *handler) idAndAccept(c *gin.Context) (int64, error) {
 	return parseID(c)
 }
 
-// noRoute is for what is not there. A person may leave out the docs' last slash.
+// noRoute responds 404, or redirects to the docs if only their trailing slash is missing.
 func (h *handler) noRoute(c *gin.Context) {
 	if c.Request.URL.Path == docsPath {
 		c.Redirect(http.StatusPermanentRedirect, docsPath+"/")
@@ -284,13 +282,13 @@ func (h *handler) noRoute(c *gin.Context) {
 	h.fail(c, errNoRoute)
 }
 
-// batchPath has only POST. With the other methods it would be an album's id, whose
-// handlers refuse it: routes of its own, beside /albums/:id in the same method, make
-// gin panic when it looks for the methods to allow (v1.12.0, tree.go).
+// batchPath supports only POST. Other methods match /albums/:id, whose handlers reject it. Separate
+// routes beside /albums/:id would make gin panic when it looks up allowed methods (v1.12.0,
+// tree.go).
 const batchPath = "/albums/batch"
 
-// noMethod answers OPTIONS with what there is; gin has set Allow. It takes a batch
-// for an album's id.
+// noMethod responds to OPTIONS with the allowed methods. gin sets Allow, but takes batchPath for an
+// album's id.
 func (h *handler) noMethod(c *gin.Context) {
 	allow := c.Writer.Header().Get("Allow")
 	if c.Request.URL.Path == batchPath {
@@ -311,16 +309,16 @@ func setReplayed(c *gin.Context, replayed bool) {
 	}
 }
 
-// fail answers with the problem that err stands for. Only what is the server's
-// own fault is noted in c.Errors, because that is logged as an error.
+// fail responds with the problem of err. Only failures of the server are added to c.Errors, which
+// marks the span and the log line as an error.
 func (h *handler) fail(c *gin.Context, err error) {
 	if errors.Is(err, errNoMethod) && c.Writer.Header().Get("Allow") == "" {
-		c.Header("Allow", "POST, OPTIONS") // a batch that was taken for an album
+		c.Header("Allow", "POST, OPTIONS") // batchPath, taken for an album's id
 	}
 	p := problemFor(err)
 	switch {
-	case refusal(c, err, p.Status):
-		c.Set(refusedKey, err.Error())
+	case isShed(c, err, p.Status):
+		c.Set(shedKey, err.Error())
 	case p.Status >= 500:
 		_ = c.Error(err)
 	}
@@ -329,7 +327,7 @@ func (h *handler) fail(c *gin.Context, err error) {
 	}
 	c.Abort()
 	if c.Writer.Written() {
-		c.Set(abortKey, true) // it must not look as if it were whole
+		c.Set(abortKey, true) // the response must not look complete
 		return
 	}
 	if after := retryAfter(err, p.Status); after != "" {

@@ -30,9 +30,9 @@ func start(t *testing.T, open func(*testing.T) album.Service) string {
 func TestHeaders(t *testing.T) {
 	t.Parallel()
 	const ndjson = "application/x-ndjson"
-	notAcceptable := problem("not-acceptable", "no representation that the Accept header allows", 406)
-	mediaType := problem("unsupported-media-type", "unsupported media type of the request body", 415)
-	badKey := invalid("Idempotency-Key", `must be one key of 1 to 255 visible ASCII characters, no quotes or backslashes in it`)
+	notAcceptable := problem("not-acceptable", "no representation matches the Accept header", 406)
+	mediaType := problem("unsupported-media-type", "unsupported media type", 415)
+	badKey := invalid("Idempotency-Key", `must be one key of 1 to 255 visible ASCII characters, without quotes and backslashes`)
 	for _, tt := range []struct {
 		name, method, path, body string
 		header                   []string
@@ -53,7 +53,7 @@ func TestHeaders(t *testing.T) {
 		{"stream with a filter", "GET", "/albums?artist=Sarah%20Vaughan", "", []string{"Accept", ndjson}, 200, sarah + "\n"},
 		{"empty stream", "GET", "/albums?genre=none", "", []string{"Accept", ndjson}, 200, ""},
 		{"stream of a page", "GET", "/albums?limit=2", "", []string{"Accept", ndjson}, 400,
-			invalid("limit", "not for application/x-ndjson, which is the whole collection")},
+			invalid("limit", "not supported with application/x-ndjson")},
 		{"head of a stream", "HEAD", "/albums", "", []string{"Accept", ndjson}, 200, ""},
 		{"create for HTML", "POST", "/albums", newBody, []string{"Accept", "text/html"}, 406, notAcceptable},
 		{"form", "POST", "/albums", "title=x", []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, mediaType},
@@ -157,7 +157,7 @@ func TestRespondAsync(t *testing.T) {
 	}
 }
 
-// unsteady is a service whose stream fails in the middle, and whose database is away.
+// unsteady is a service whose stream fails in the middle, and whose database is unavailable.
 type unsteady struct {
 	album.Service
 	after  int
@@ -225,7 +225,7 @@ func TestStoreNotReady(t *testing.T) {
 			t.Errorf("%s %v\n%s, want\n%s", resp.Status, resp.Header, body, want)
 		}
 		resp, body = do(t, "POST", url+"/albums", newBody, "Idempotency-Key", "k")
-		want := problem("idempotency-key-running", "a request with this Idempotency-Key is still running", 409)
+		want := problem("idempotency-key-in-use", "a request with this Idempotency-Key is in progress", 409)
 		if resp.StatusCode != 409 || body != want || resp.Header.Get("Retry-After") != "1" {
 			t.Errorf("%s %v\n%s, want\n%s", resp.Status, resp.Header, body, want)
 		}

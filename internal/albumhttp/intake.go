@@ -14,48 +14,48 @@ import (
 	"soundcheck/internal/overload"
 )
 
-// Request bodies are received before their requests take a slot of the service: a client
-// that sends slowly keeps none from others. The memory for that is bounded, and is taken as
-// bytes arrive, not as they are announced. If there is no more, the client that sends too
-// slowly and holds the most is shed; without such a client the request waits.
+// Request bodies are received before their requests acquire a slot: a slow client holds none. The
+// memory for bodies is limited, and is allocated as bytes arrive, not by Content-Length. When it
+// is exhausted, the slow client that holds the most memory is shed; without a slow client the
+// request waits.
 const (
-	smallBody      = 4 << 10  // bytes; as much as the connection's own buffers, not counted
-	intakeSize     = 32 << 20 // bytes of all bodies that are received or wait for a slot
-	intakeRate     = 512 << 10
-	intakeGrace    = 500 * time.Millisecond // no client is too slow so early
-	intakePatience = 2 * time.Second
-	intakePoll     = 100 * time.Millisecond // how often slow clients are looked for, however many requests wait
-	intakeWaiters  = 1024                   // requests that wait for memory
+	smallBody     = 4 << 10  // bytes; not counted, since the connection's buffers are as large
+	intakeSize    = 32 << 20 // bytes of all bodies in transfer and in the queue
+	intakeRate    = 512 << 10
+	intakeGrace   = 500 * time.Millisecond // no client counts as slow before
+	intakeWait    = 2 * time.Second        // max wait for memory
+	intakePoll    = 100 * time.Millisecond // interval of the search for slow clients
+	intakeWaiters = 1024                   // max requests that wait for memory
 )
 
-// intake is the memory for bodies.
+// intake manages the memory for bodies.
 type intake struct {
-	rate     int64 // bytes/s; a client that sends less is too slow
-	grace    time.Duration
-	patience time.Duration
+	rate    int64 // bytes/s; a slower client can be shed
+	grace   time.Duration
+	maxWait time.Duration
 
 	mu      sync.Mutex
 	free    int64
-	bodies  map[*received]struct{} // that hold memory
-	changed chan struct{}          // closed when memory is given back
-	scanned time.Time              // when slow clients were last looked for
-	ending  int                    // bodies that are shed and hold memory
+	bodies  map[*received]struct{} // those that hold memory
+	changed chan struct{}          // closed when memory is released
+	scanned time.Time              // time of the last search for slow clients
+	ending  int                    // shed bodies that still hold memory
 	waiters int                    // requests that wait for memory
-	blocked int                    // of them, those that hold memory
+	blocked int                    // waiters that hold memory
 }
 
 func newIntake(size int64) *intake {
-	return &intake{rate: intakeRate, grace: intakeGrace, patience: intakePatience,
+	return &intake{rate: intakeRate, grace: intakeGrace, maxWait: intakeWait,
 		free: size, bodies: map[*received]struct{}{}, changed: make(chan struct{})}
 }
 
-// received is a request body in memory. It is the request's Body once it is complete.
+// received is a request body in memory. Once complete, it is the request's Body.
 type received struct {
 	bytes.Reader
 	data []byte
-	in   *intake // nil: it is not counted
+	in   *intake // nil: not counted
 
-	cut   func() // ends a Read of it
+	cut   func() // aborts a Read of it
 	bytes atomic.Int64
 
 	// under the intake's lock
@@ -66,7 +66,7 @@ type received struct {
 	shed     bool
 }
 
-// Close implements io.Closer: it gives the memory back.
+// Close implements io.Closer: it releases the memory.
 func (r *received) Close() error {
 	if r.in != nil {
 		r.in.release(r)
@@ -83,7 +83,7 @@ func (h *handler) receive(c *gin.Context) error {
 	}
 	most, wanted := h.maxBody, c.Request.Method == http.MethodPost || c.Request.Method == http.MethodPut
 	switch {
-	case !wanted: // nobody reads it; but only after it does net/http notice that a client left
+	case !wanted: // unused, but net/http detects that a client left only after the body is read
 		most = smallBody
 	case c.FullPath() == batchPath:
 		most = h.maxBatch
@@ -104,7 +104,7 @@ func (h *handler) receive(c *gin.Context) error {
 	} else {
 		control := http.NewResponseController(c.Writer)
 		r.in, r.begun = h.intake, time.Now()
-		r.cut = func() { _ = control.SetReadDeadline(time.Now()) } // a recorder in a test has none
+		r.cut = func() { _ = control.SetReadDeadline(time.Now()) } // a test recorder has no deadline
 		if err := r.readFrom(c.Request.Context(), body, length, most); err != nil {
 			r.Close()
 			if err == ErrTooLarge && !wanted {
@@ -118,7 +118,7 @@ func (h *handler) receive(c *gin.Context) error {
 	return nil
 }
 
-// readFrom reads a body of at most so many bytes; length is -1 if it is not known.
+// readFrom reads a body of at most most bytes; length is -1 if unknown.
 func (r *received) readFrom(ctx context.Context, body io.Reader, length, most int64) error {
 	for {
 		if len(r.data) == cap(r.data) {
@@ -147,10 +147,10 @@ func (r *received) readFrom(ctx context.Context, body io.Reader, length, most in
 	}
 }
 
-// take takes n bytes for r, which may have to wait for them.
+// take allocates n bytes for r, and waits for them if necessary.
 func (in *intake) take(ctx context.Context, r *received, n int64) error {
 	last := time.Now()
-	deadline := last.Add(in.patience)
+	deadline := last.Add(in.maxWait)
 	for {
 		in.mu.Lock()
 		now := time.Now()
@@ -171,7 +171,7 @@ func (in *intake) take(ctx context.Context, r *received, n int64) error {
 			return &overload.Shed{Reason: overload.QueueTimeout, After: time.Second}
 		}
 		if in.wait(r, true); in.blocked == len(in.bodies) || in.waiters > intakeWaiters {
-			in.wait(r, false) // each would wait for the others, or too many wait
+			in.wait(r, false) // all would wait for each other, or too many wait
 			in.mu.Unlock()
 			return &overload.Shed{Reason: overload.QueueFull, After: time.Second}
 		}
@@ -193,7 +193,7 @@ func (in *intake) take(ctx context.Context, r *received, n int64) error {
 	}
 }
 
-// wait notes whether r waits for memory. The caller holds mu.
+// wait records whether r waits for memory. The caller holds mu.
 func (in *intake) wait(r *received, waiting bool) {
 	if r.waiting == waiting {
 		return
@@ -209,8 +209,7 @@ func (in *intake) wait(r *received, waiting bool) {
 	}
 }
 
-// shedSlow ends the body that holds the most of those that come too slowly. The caller
-// holds mu.
+// shedSlow sheds the slow client that holds the most memory. The caller holds mu.
 func (in *intake) shedSlow() {
 	var slow *received
 	for r := range in.bodies {
@@ -228,7 +227,7 @@ func (in *intake) shedSlow() {
 	in.ending++
 }
 
-// end notes that no more of r is read. It reports false if r was shed meanwhile.
+// end records that r is complete. It returns false if r was shed.
 func (in *intake) end(r *received) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -236,14 +235,14 @@ func (in *intake) end(r *received) bool {
 	return !r.shed
 }
 
-// release gives back what r holds.
+// release releases the memory of r.
 func (in *intake) release(r *received) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if r.held == 0 {
 		return
 	}
-	if r.shed { // it may not be enough: the next request that finds so looks for another
+	if r.shed { // if that is not enough, the next request sheds another
 		in.ending--
 		in.scanned = time.Time{}
 	}

@@ -135,7 +135,7 @@ func TestSlowClients(t *testing.T) {
 func TestSlowClientIsShed(t *testing.T) {
 	t.Parallel()
 	in := newIntake(1 << 20)
-	in.rate, in.grace, in.patience = 1<<40, 0, time.Minute // every client is slow
+	in.rate, in.grace, in.maxWait = 1<<40, 0, time.Minute // every client is slow
 	srv := httptest.NewServer(Handler(album.NewMemory(), HandlerOptions{Service: "album-store", intake: in}))
 	t.Cleanup(srv.Close)
 	sent := "[" + strings.Repeat(" ", 600<<10)
@@ -196,8 +196,8 @@ func TestIntakeWaits(t *testing.T) {
 		}
 		var shed *overload.Shed
 		start = time.Now()
-		if _, err = receive(t.Context(), 9*smallBody); !errors.As(err, &shed) || shed.Reason != overload.QueueTimeout || time.Since(start) < intakePatience || time.Since(start) > intakePatience+2*intakePoll {
-			t.Errorf("%v after %s, want a queue timeout after %s", err, time.Since(start), intakePatience)
+		if _, err = receive(t.Context(), 9*smallBody); !errors.As(err, &shed) || shed.Reason != overload.QueueTimeout || time.Since(start) < intakeWait || time.Since(start) > intakeWait+2*intakePoll {
+			t.Errorf("%v after %s, want a queue timeout after %s", err, time.Since(start), intakeWait)
 		}
 		gone, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		if _, err = receive(gone, 9*smallBody); !errors.Is(err, context.DeadlineExceeded) {

@@ -8,29 +8,24 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"go.opentelemetry.io/otel/metric"
-	metricnoop "go.opentelemetry.io/otel/metric/noop"
-	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/trace"
-	tracenoop "go.opentelemetry.io/otel/trace/noop"
 )
 
-// maxRefusals is how many refused requests are logged in a second. Telling of all
-// would cost about what is saved by refusing them; they are counted in the metrics.
-const maxRefusals = 10
+// maxShedLog is the maximum number of shed requests that are logged per second. Logging all would
+// cost about as much as shedding saves. The metrics count all of them.
+const maxShedLog = 10
 
-// accessLog writes one line a request, with the error if the server is to blame.
-// It stands inside otelgin, which takes the span out of the context when it returns.
+// accessLog writes one line per request, with the error of a 5xx. It runs inside otelgin, which
+// removes the span from the context when it returns.
 func (h *handler) accessLog(c *gin.Context) {
 	start := time.Now()
 	c.Writer = sizedWriter{c.Writer, c.Request.Method == http.MethodHead}
 	c.Next()
 	status := c.Writer.Status()
-	level, why := slog.LevelInfo, c.GetString(refusedKey)
+	level, reason := slog.LevelInfo, c.GetString(shedKey)
 	switch {
-	case why != "" && !h.refusals.AllowN(start, 1):
+	case reason != "" && !h.shedLog.AllowN(start, 1):
 		return
-	case why != "":
+	case reason != "":
 		level = slog.LevelWarn
 	case status >= 500:
 		level = slog.LevelError
@@ -45,8 +40,8 @@ func (h *handler) accessLog(c *gin.Context) {
 	if route := c.FullPath(); route != "" {
 		attrs = append(attrs, slog.String("http.route", route))
 	}
-	if why != "" {
-		attrs = append(attrs, slog.String("refused", why))
+	if reason != "" {
+		attrs = append(attrs, slog.String("reason", reason))
 	}
 	if len(c.Errors) > 0 {
 		attrs = append(attrs, slog.String("error", c.Errors.Last().Error()))
@@ -54,8 +49,8 @@ func (h *handler) accessLog(c *gin.Context) {
 	h.log.LogAttrs(c.Request.Context(), level, "request", attrs...)
 }
 
-// sizedWriter knows the size of the body that is sent, for the log, the span and the
-// metrics: gin's own is -1 without a body, and counts what HEAD leaves out.
+// sizedWriter reports the size of the body for the log, the span and the metrics: gin's own is -1
+// without a body, and counts the body that HEAD omits.
 type sizedWriter struct {
 	gin.ResponseWriter
 	head bool
@@ -71,41 +66,19 @@ func (w sizedWriter) Size() int {
 // Unwrap is for http.ResponseController.
 func (w sizedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// recovery turns a panic into a 500. It stands inside otelgin, which records
-// status and metrics only when the handlers return.
+// recovery turns a panic into a 500. It runs inside otelgin, which records status and metrics only
+// when the handlers return.
 func (h *handler) recovery(c *gin.Context) {
 	defer func() {
 		v := recover()
 		if v == nil {
 			return
 		}
-		if v == http.ErrAbortHandler { // somebody wants the connection cut
+		if v == http.ErrAbortHandler { // a handler aborts the connection
 			panic(v)
 		}
 		h.log.ErrorContext(c.Request.Context(), "panic", slog.Any("value", v), slog.String("stack", string(debug.Stack())))
 		h.fail(c, fmt.Errorf("panic: %v", v))
 	}()
 	c.Next()
-}
-
-// providers returns what t holds, with working no-ops for what it does not.
-func (t Telemetry) providers() (trace.TracerProvider, metric.MeterProvider, propagation.TextMapPropagator) {
-	tp, mp, prop := t.TracerProvider, t.MeterProvider, t.Propagator
-	if tp == nil {
-		tp = tracenoop.NewTracerProvider()
-	}
-	if mp == nil {
-		mp = metricnoop.NewMeterProvider()
-	}
-	if prop == nil {
-		prop = propagation.TraceContext{}
-	}
-	return tp, mp, prop
-}
-
-func (t Telemetry) logger() *slog.Logger {
-	if t.Logger == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return t.Logger
 }

@@ -40,7 +40,7 @@ func newOperation(op album.Operation) operation {
 	return o
 }
 
-// album is the way back from newOperation.
+// album is the inverse of newOperation.
 func (o operation) album() album.Operation {
 	op := album.Operation{ID: o.ID, Status: o.Status, CreatedAt: o.CreatedAt, StartedAt: o.StartedAt,
 		FinishedAt: o.FinishedAt, TraceID: o.TraceID}

@@ -23,10 +23,10 @@ const (
 	ndjsonType = "application/x-ndjson"
 )
 
-// maxBatchBody is how many bytes of a batch are read.
+// maxBatchBody is the maximum size of a batch, in bytes.
 const maxBatchBody = 10 << 20
 
-// parseID reads the id in a path. Any integer is a question that can be answered.
+// parseID parses the id in a path. Any integer is valid: no album has an id below 1.
 func parseID(c *gin.Context) (int64, error) {
 	if c.Request.URL.Path == batchPath {
 		return 0, errNoMethod
@@ -40,13 +40,12 @@ func parseID(c *gin.Context) (int64, error) {
 	return id, nil
 }
 
-// parseQuery reads which albums a list is asked for. A stream has neither a limit
-// nor a cursor.
+// parseQuery parses the query of a list. A stream supports neither limit nor cursor.
 func parseQuery(query string, stream bool) (album.Query, error) {
 	q := album.Query{Limit: album.DefaultLimit}
 	v, err := url.ParseQuery(query)
 	if err != nil {
-		return q, album.Invalid("the query string cannot be read: " + err.Error())
+		return q, album.Invalid("invalid query string: " + err.Error())
 	}
 	var e album.InvalidError
 	for name, values := range v {
@@ -54,9 +53,9 @@ func parseQuery(query string, stream bool) (album.Query, error) {
 		case name != "limit" && name != "cursor" && name != "artist" && name != "genre":
 			e.Add(name, "unknown parameter")
 		case len(values) > 1:
-			e.Add(name, "given more than once")
+			e.Add(name, "duplicate parameter")
 		case stream && (name == "limit" || name == "cursor"):
-			e.Add(name, "not for "+ndjsonType+", which is the whole collection")
+			e.Add(name, "not supported with "+ndjsonType)
 		}
 	}
 	q.Artist = filterText(v, "artist", album.MaxText, &e)
@@ -93,26 +92,26 @@ func filterText(v url.Values, name string, most int, e *album.InvalidError) stri
 	return s
 }
 
-// batchesAtOnce is how many batches of full size may be processed at once: each takes some five
-// times its size in memory. The others wait, for batchPatience.
+// batchesAtOnce is the maximum number of full-size batches being processed: each takes about five
+// times its size in memory. Further batches wait up to batchWait.
 const (
 	batchesAtOnce = 4
-	batchPatience = 2 * time.Second
+	batchWait     = 2 * time.Second
 )
 
-// batchSlot waits until there is memory to work on a batch, whose body has been received.
-// The caller releases it.
+// batchSlot waits until there is memory to process a batch, whose body has been received. The
+// caller releases it.
 func (h *handler) batchSlot(c *gin.Context, batch bool) (release func(), err error) {
 	if !batch {
 		return func() {}, nil
 	}
 	size := int64(len(body(c)))
-	ctx, cancel := context.WithTimeout(c.Request.Context(), batchPatience)
+	ctx, cancel := context.WithTimeout(c.Request.Context(), batchWait)
 	defer cancel()
 	if err := h.batches.Acquire(ctx, size); err != nil {
-		return nil, fmt.Errorf("%w: too many batches at once", album.ErrNotReady)
+		return nil, fmt.Errorf("%w: too many batches in progress", album.ErrNotReady)
 	}
-	_ = c.Request.Body.Close() // it is counted here from now on
+	_ = c.Request.Body.Close() // now counted by h.batches
 	return func() { h.batches.Release(size) }, nil
 }
 
@@ -143,7 +142,7 @@ func (*handler) readWrite(c *gin.Context, batch bool) (album.Write, error) {
 	return w, err
 }
 
-// contentType returns the body's type, the first of types if it is not told.
+// contentType returns the body's media type, by default the first of types.
 func contentType(r *http.Request, types ...string) (string, error) {
 	header := r.Header.Get("Content-Type")
 	if coding := r.Header.Get("Content-Encoding"); len(r.Header.Values("Content-Type")) > 1 || coding != "" && !strings.EqualFold(coding, "identity") {
@@ -164,8 +163,8 @@ func contentType(r *http.Request, types ...string) (string, error) {
 	return "", errMediaType
 }
 
-// accepted returns which of types the caller likes best, the earlier of two that
-// it likes the same (RFC 9110, 12.5.1).
+// accepted returns the type with the highest quality in Accept, the first of equal ones
+// (RFC 9110, 12.5.1).
 func accepted(r *http.Request, types ...string) (string, error) {
 	header := strings.ToLower(strings.Join(r.Header.Values("Accept"), ","))
 	if header == "" {
@@ -184,7 +183,7 @@ func accepted(r *http.Request, types ...string) (string, error) {
 	return best, nil
 }
 
-// quality is that of the most specific range that a type is in.
+// quality returns the quality of the most specific range that matches.
 func quality(ranges []goautoneg.Accept, media string) (q float64) {
 	major, minor, _ := strings.Cut(media, "/")
 	specific := -1
@@ -222,14 +221,13 @@ func idempotencyKey(header http.Header) (string, error) {
 	}
 	if !ok {
 		var e album.InvalidError
-		e.Add("Idempotency-Key", fmt.Sprintf("must be one key of 1 to %d visible ASCII characters, no quotes or backslashes in it", album.MaxKey))
+		e.Add("Idempotency-Key", fmt.Sprintf("must be one key of 1 to %d visible ASCII characters, without quotes and backslashes", album.MaxKey))
 		return "", e.Err()
 	}
 	return key, nil
 }
 
-// prefersAsync reports whether the caller wants the answer before the work is done
-// (RFC 7240).
+// prefersAsync reports whether the client prefers an asynchronous response (RFC 7240).
 func prefersAsync(header http.Header) bool {
 	for part := range strings.SplitSeq(strings.Join(header.Values("Prefer"), ","), ",") {
 		if token, _, _ := strings.Cut(part, ";"); strings.EqualFold(strings.TrimSpace(token), "respond-async") {
@@ -239,7 +237,7 @@ func prefersAsync(header http.Header) bool {
 	return false
 }
 
-// readPut reads the album to keep under id. Its own id may be left out.
+// readPut decodes the album of a PUT. Its own id is optional.
 func (*handler) readPut(c *gin.Context, id int64) (album.Album, error) {
 	var e album.InvalidError
 	if id < 1 {
@@ -255,7 +253,7 @@ func (*handler) readPut(c *gin.Context, id int64) (album.Album, error) {
 	}
 	a := w.Albums[0]
 	if a.ID != 0 && a.ID != id {
-		e.Add("id", "must be the id in the path, or be left out")
+		e.Add("id", "must equal the id in the path, or be absent")
 		return album.Album{}, e.Err()
 	}
 	a.ID = id

@@ -13,15 +13,14 @@ import (
 )
 
 const (
-	// streamChunk is how many albums are sent at once.
+	// streamChunk is the number of albums per write.
 	streamChunk = 500
-	// streamTimeout is how long the client may take to read a chunk.
+	// streamTimeout is the timeout for the client to read a chunk.
 	streamTimeout = 30 * time.Second
 )
 
-// stream answers with all albums that match, one JSON object a line. An error
-// after the first chunk cuts the connection: the client must not take a part for
-// the whole.
+// stream responds with all matching albums, one JSON object per line. An error after the first
+// chunk closes the connection, so that the client sees an incomplete response.
 func (h *handler) stream(c *gin.Context, f album.Filter) {
 	if c.Request.Method == http.MethodHead {
 		c.Header("Content-Type", ndjsonType)
@@ -49,7 +48,7 @@ func (h *handler) stream(c *gin.Context, f album.Filter) {
 	}
 }
 
-// chunks writes to a client as fast as it reads.
+// chunks writes chunks at the pace of the client.
 type chunks struct {
 	c       *gin.Context
 	control *http.ResponseController
@@ -59,7 +58,7 @@ type chunks struct {
 func (o *chunks) flush() error {
 	o.c.Header("Content-Type", ndjsonType)
 	o.c.Status(http.StatusOK)
-	// The server's own limit is for an answer as a whole.
+	// The server's write timeout is for a whole response.
 	if err := o.control.SetWriteDeadline(time.Now().Add(streamTimeout)); err != nil {
 		return err
 	}
@@ -69,7 +68,7 @@ func (o *chunks) flush() error {
 	return o.control.Flush()
 }
 
-// breakOff ends an answer that cannot be brought to its end.
+// breakOff aborts an incomplete response.
 func (h *handler) breakOff(c *gin.Context, err error) {
 	if !c.Writer.Written() {
 		h.fail(c, err)
@@ -83,8 +82,8 @@ func (h *handler) breakOff(c *gin.Context, err error) {
 
 const abortKey = "soundcheck/abort"
 
-// abort cuts the connection after the other middleware has recorded the request. A
-// panic in the handler itself would skip that.
+// abort closes the connection after the other middleware has recorded the request. A panic in the
+// handler would skip that.
 func abort(c *gin.Context) {
 	c.Next()
 	if c.GetBool(abortKey) {

@@ -21,7 +21,7 @@ import (
 	"soundcheck/internal/telemetry/telemetrytest"
 )
 
-// spans waits for n ended spans: a server span ends after its answer was read.
+// spans waits for n ended spans: a server span ends after its response was read.
 func spans(t *testing.T, rec *telemetrytest.Recorder, n int) tracetest.SpanStubs {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(time.Millisecond) {

@@ -9,7 +9,7 @@ import (
 	"soundcheck/internal/albumhttp"
 )
 
-// What is not UTF-8 is refused wherever a body is read, and leaves nothing.
+// Invalid UTF-8 is rejected in every body, and stores nothing.
 func TestBodyText(t *testing.T) {
 	t.Parallel()
 	const good, latin1 = `{"title":"Café","artist":"ab","price":1}`, "{\"title\":\"Caf\xe9\",\"artist\":\"ab\",\"price\":1}"

@@ -20,7 +20,7 @@ func signals(r *telemetrytest.Recorder) albumhttp.Telemetry {
 	return albumhttp.Telemetry{TracerProvider: r.TracerProvider, MeterProvider: r.MeterProvider, Propagator: r.Propagator, Logger: r.Logger}
 }
 
-// cut answers with headers that promise more than it sends.
+// cut responds with a Content-Length above the size of its body.
 func cut(w http.ResponseWriter, _ *http.Request) {
 	conn, buf, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -48,13 +48,13 @@ func answerLater(status int, later, date, media, body string) http.HandlerFunc {
 }
 
 // What something in front of the store says that it does not do now, or not at all, the
-// proxy says too, with the time to come again and a body of its own.
+// proxy has the same, with Retry-After and a problem of its own.
 func TestInFrontOfStore(t *testing.T) {
 	t.Parallel()
 	const date = "Wed, 21 Oct 2015 07:28:00 GMT"
 	notReady := problem("store-not-ready", "album store is not ready", 503)
 	limited := problem("rate-limited", "too many requests", 429)
-	timeout := problem("store-timeout", "album store did not answer in time", 504)
+	timeout := problem("store-timeout", "album store timed out", 504)
 	for _, tt := range []struct {
 		name  string
 		store http.HandlerFunc
@@ -101,7 +101,7 @@ func TestInFrontOfStore(t *testing.T) {
 	}
 }
 
-// What a broken store makes the proxy answer. The caller learns that the store
+// The proxy's response to a failing store. The client learns that the store
 // is the problem, and nothing of how.
 func TestBrokenStore(t *testing.T) {
 	t.Parallel()
@@ -114,12 +114,12 @@ func TestBrokenStore(t *testing.T) {
 	}{
 		{"down", nil, 502, unavailable},
 		{"slow", func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 504,
-			problem("store-timeout", "album store did not answer in time", 504)},
+			problem("store-timeout", "album store timed out", 504)},
 		{"slow body", func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(200)
 			http.NewResponseController(w).Flush()
 			<-r.Context().Done()
-		}, 504, problem("store-timeout", "album store did not answer in time", 504)},
+		}, 504, problem("store-timeout", "album store timed out", 504)},
 		{"its own failure", answer(500, "application/problem+json", `{"type":"urn:soundcheck:problem:internal","status":500,"detail":"secret"}`), 502, unavailable},
 		{"a page of another server", answer(404, "text/html", "<h1>secret</h1>"), 502, unavailable},
 		{"a problem of another API", answer(404, "application/problem+json", `{"type":"about:blank","title":"secret"}`), 502, unavailable},
@@ -127,7 +127,7 @@ func TestBrokenStore(t *testing.T) {
 			problem("no-such-resource", "no such resource", 404)},
 		{"cut off", cut, 502, unavailable},
 		{"no JSON", answer(200, "application/json", "secret"), 502, unavailable},
-		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/secret", 302) }, 502, unavailable},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/secret", http.StatusFound) }, 502, unavailable},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

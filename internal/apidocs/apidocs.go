@@ -1,5 +1,5 @@
-// Package apidocs is the page that shows the API's contract: Swagger UI. It is a
-// package of its own so that only programs that serve it carry its files.
+// Package apidocs is the HTML page of the API's contract: Swagger UI. It is a separate package, so
+// that only the services embed its files.
 package apidocs
 
 import (
@@ -18,28 +18,25 @@ import (
 	"sync"
 	"time"
 
-	// Only its files: they are compressed, a tenth of what Swagger UI's own distribution
-	// takes, which has source maps.
+	// Files only: compressed and without source maps, a tenth of Swagger UI's distribution.
 	"github.com/swaggest/swgui/v5/static"
 )
 
 //go:embed page
 var page embed.FS
 
-// policy lets the page load what is served beside it, and send requests there. Swagger UI
-// writes styles and pictures into the page itself.
+// policy allows files and requests of the same origin, and Swagger UI's inline styles and images.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
 	"img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// file is one of the page, in gzip if packed.
+// file is a file of the page, gzipped if packed.
 type file struct {
 	content []byte
 	tag     string
 	packed  bool
 }
 
-// files are all that the page consists of: its own, and those of Swagger UI, by the names
-// that they have for a browser.
+// files are the files of the page and of Swagger UI, by their URL path.
 var files = sync.OnceValue(func() map[string]file {
 	own, err := fs.Sub(page, "page")
 	all := map[string]file{}
@@ -54,14 +51,13 @@ var files = sync.OnceValue(func() map[string]file {
 		}
 	}
 	if err != nil {
-		panic(err) // they are part of the program
+		panic(err) // embedded
 	}
 	all[""] = all["index.html"]
 	return all
 })
 
-// Handler serves the page at /, which stands two folders below the contract. A browser
-// that has a file asks whether it is still the same, and is not sent it again.
+// Handler serves the page at /, two folders below the contract. Browsers revalidate cached files.
 func Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -81,7 +77,7 @@ func Handler() http.Handler {
 	})
 }
 
-// serve sends a file as it is to who takes that, which is every browser.
+// serve sends a packed file without decompression to clients that accept gzip, as every browser does.
 func (f file) serve(w http.ResponseWriter, r *http.Request, name string) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-cache")
@@ -89,14 +85,14 @@ func (f file) serve(w http.ResponseWriter, r *http.Request, name string) {
 		h.Set("Vary", "Accept-Encoding")
 		if takesGzip(r) {
 			h.Set("Content-Encoding", "gzip")
-			f.tag += "-gzip" // the two are not the same bytes
+			f.tag += "-gzip" // the gzipped bytes differ
 		} else if err := f.unpack(); err != nil {
 			http.Error(w, "internal error", http.StatusInternalServerError)
 			return
 		}
 	}
 	h.Set("ETag", `"`+f.tag+`"`)
-	if r.Header.Get("If-Match") == "" { // ServeContent does not tell the length of what is packed, and not take it back in a 412
+	if r.Header.Get("If-Match") == "" { // ServeContent sets no length for an encoded file, and does not remove it in a 412
 		h.Set("Content-Length", strconv.Itoa(len(f.content)))
 	}
 	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(f.content))
@@ -106,7 +102,7 @@ func takesGzip(r *http.Request) bool {
 	for coding := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
 		name, quality, weighed := strings.Cut(strings.ReplaceAll(coding, " ", ""), ";q=")
 		if strings.EqualFold(name, "gzip") {
-			return !weighed || strings.Trim(quality, "0.") != "" // q=0: not at all
+			return !weighed || strings.Trim(quality, "0.") != "" // q=0: not accepted
 		}
 	}
 	return false

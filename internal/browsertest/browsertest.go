@@ -1,4 +1,4 @@
-// Package browsertest finds the browser that tests look at pages with.
+// Package browsertest finds the browser for tests of pages.
 package browsertest
 
 import (
@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Chromium returns the path of the Chromium of this machine. Without one, which
-// make test installs if it may, the test is skipped.
+// Chromium returns the path of Chromium. Without one the test is skipped; make test installs it if
+// it can.
 func Chromium(t testing.TB) string {
 	t.Helper()
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {

@@ -1,7 +1,7 @@
-// Package cli is the frame of every program: signals, flags, exit codes.
+// Package cli runs every program: signals, flags, exit codes.
 //
-// Exit codes: 0 done, or help was asked for; 1 the work failed; 2 wrong usage; others
-// are a program's own.
+// Exit codes: 0 success, -h or -version; 1 failure; 2 wrong usage; a program may define
+// others.
 package cli
 
 import (
@@ -18,18 +18,19 @@ import (
 	"soundcheck/internal/version"
 )
 
-// Run is what a program does with the outside world that it is given.
+// Run is a program's main function. Everything outside the program is an argument.
 type Run func(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error
 
-// Main runs a program and exits, or prints its version if its only argument is -version. The first SIGINT or SIGTERM ends ctx, so that
-// run can end in order; the second one ends the process at once.
+// Main runs a program and exits, or prints its version if its only argument is -version.
+// The first SIGINT or SIGTERM cancels ctx and lets run shut down; the second one kills the
+// process.
 func Main(name string, run Run) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	os.Exit(Code(name, os.Stderr, withVersion(name, run)(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)))
 }
 
-// withVersion adds -version to a program, whatever commands it has.
+// withVersion adds -version to a program.
 func withVersion(name string, run Run) Run {
 	return func(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 		if len(args) == 1 && (args[0] == "-version" || args[0] == "--version") {
@@ -40,24 +41,23 @@ func withVersion(name string, run Run) Run {
 	}
 }
 
-// Code reports err on stderr, if there is anything to report, and returns the
-// exit code that it stands for.
+// Code prints err on stderr, unless it was reported already, and returns its exit code.
 func Code(name string, stderr io.Writer, err error) int {
 	var usage *usageError
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "%s: %s\n\n%s", name, usage.message, usage.text)
+		fmt.Fprintf(stderr, "%s: %s\n%s", name, usage.message, usage.help)
 		return 2
 	}
-	var said *saidError
-	if !errors.As(err, &said) {
+	var reported *reportedError
+	if !errors.As(err, &reported) {
 		fmt.Fprintf(stderr, "%s: %v\n", name, err)
 	}
-	var own *codeError
-	if errors.As(err, &own) {
-		return own.code
+	var coded *codeError
+	if errors.As(err, &coded) {
+		return coded.code
 	}
 	return 1
 }
@@ -70,46 +70,46 @@ type codeError struct {
 // Unwrap returns the error without the code.
 func (e *codeError) Unwrap() error { return e.error }
 
-// WithCode gives an error an exit code of its own.
+// WithCode sets the exit code of an error.
 func WithCode(code int, err error) error { return &codeError{err, code} }
 
-type usageError struct{ message, text string }
+type usageError struct{ message, help string }
 
 func (e *usageError) Error() string { return e.message }
 
-// Usage returns an error that is shown with the usage text and ends in exit code 2.
-func Usage(message, text string) error { return &usageError{message, text} }
+// Usage returns an error with exit code 2 that is printed with a text, such as a list of
+// commands.
+func Usage(message, text string) error { return &usageError{message, "\n" + text} }
 
-type saidError struct{}
+type reportedError struct{}
 
-func (*saidError) Error() string { return "failed" }
+func (*reportedError) Error() string { return "failed" }
 
-// ErrSaid ends a program with exit code 1 and no message, because what went
-// wrong has been shown already.
-var ErrSaid error = &saidError{}
+// ErrSaid ends a program with exit code 1 and no message: the program has printed the
+// failure already.
+var ErrSaid error = &reportedError{}
 
-// Flags is a flag set whose every flag takes its default from the environment
-// variable PREFIX_NAME, if that is set, and whose errors are usage errors.
+// Flags is a flag set. The environment variable PREFIX_NAME sets the default of the flag
+// -name. Its errors are usage errors.
 type Flags struct {
 	*flag.FlagSet
 	prefix string
 	about  string
 }
 
-// Defaulter is a flag's value that adds up. It is told that what it has been set to so
-// far is a default, from the environment: the next Set takes its place.
+// Defaulter is a flag.Value that accumulates values. Default marks the values so far as the
+// default from the environment: the next Set replaces them.
 type Defaulter interface{ Default() }
 
-// NewFlags returns the flags of a program. Usage is its first usage line, about
-// says what it does.
+// NewFlags returns the flags of a program. Usage is its usage line, about its description.
 func NewFlags(usage, prefix, about string) *Flags {
 	f := &Flags{flag.NewFlagSet(usage, flag.ContinueOnError), prefix, about}
 	f.SetOutput(io.Discard)
 	return f
 }
 
-// Parse reads the environment and then args. It returns flag.ErrHelp after -h,
-// having written the help to stdout, or a usage error.
+// Parse reads the environment and then args. After -h it writes the help to stdout and
+// returns flag.ErrHelp. Other errors are usage errors.
 func (f *Flags) Parse(args []string, getenv func(string) string, stdout io.Writer) error {
 	var err error
 	f.VisitAll(func(fl *flag.Flag) {
@@ -139,7 +139,7 @@ func (f *Flags) Parse(args []string, getenv func(string) string, stdout io.Write
 	return nil
 }
 
-// NoArgs returns a usage error if anything stands behind the flags.
+// NoArgs returns a usage error if there are arguments after the flags.
 func (f *Flags) NoArgs() error {
 	if f.NArg() > 0 {
 		return f.Errorf("unexpected argument %q", f.Arg(0))
@@ -147,9 +147,22 @@ func (f *Flags) NoArgs() error {
 	return nil
 }
 
-// Errorf returns an error that is shown with the usage and ends in exit code 2.
+// Errorf returns an error with exit code 2 that is printed with a pointer to -h.
 func (f *Flags) Errorf(format string, args ...any) error {
-	return Usage(fmt.Sprintf(format, args...), f.Help())
+	return &usageError{fmt.Sprintf(format, args...), fmt.Sprintf("run \"%s -h\" for help\n", f.program())}
+}
+
+// program returns the program and its command: the words of the usage line up to the first
+// placeholder.
+func (f *Flags) program() string {
+	var words []string
+	for _, word := range strings.Fields(f.Name()) {
+		if strings.Trim(word, "abcdefghijklmnopqrstuvwxyz") != "" {
+			break
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, " ")
 }
 
 // Help is the text of -h.

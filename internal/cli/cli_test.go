@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"strings"
 	"testing"
 	"time"
 
@@ -25,7 +24,7 @@ func TestCode(t *testing.T) {
 		{"done", nil, 0, ""},
 		{"help", flag.ErrHelp, 0, ""},
 		{"failed", errors.New("no disk"), 1, "prog: no disk\n"},
-		{"failed, and said so", fmt.Errorf("up: %w", ErrSaid), 1, ""},
+		{"failed, already reported", fmt.Errorf("up: %w", ErrSaid), 1, ""},
 		{"usage", Usage("what?", "usage: prog\n"), 2, "prog: what?\n\nusage: prog\n"},
 		{"wrapped usage", fmt.Errorf("x: %w", Usage("what?", "usage: prog\n")), 2, "prog: what?\n\nusage: prog\n"},
 	} {
@@ -56,6 +55,21 @@ func TestVersion(t *testing.T) {
 	// The value of a flag may look the same.
 	if err := run(t.Context(), []string{"-name", "-version"}, nil, &stdout, nil); err != nil || len(ran) != 2 {
 		t.Errorf("ran with %q, %v, want both arguments", ran, err)
+	}
+}
+
+// A usage error names the command whose -h helps.
+func TestProgram(t *testing.T) {
+	t.Parallel()
+	for usage, want := range map[string]string{
+		"store [flags]\n       store migrate up|down [flags]": "store",
+		"store migrate up|down [flags]":                       "store migrate",
+		"loadgen compare [flags] A B":                         "loadgen compare",
+		"loadgen ab -a URL -b URL [flags]":                    "loadgen ab",
+	} {
+		if got := NewFlags(usage, "X", "").program(); got != want {
+			t.Errorf("program of %q = %q, want %q", usage, got, want)
+		}
 	}
 }
 
@@ -112,8 +126,9 @@ flags (PROG_NAME in the environment sets the default of -name):
 			}
 			if err != nil && err != flag.ErrHelp {
 				var stderr bytes.Buffer
-				if code := Code("prog", &stderr, err); code != 2 || !strings.HasSuffix(stderr.String(), help) {
-					t.Errorf("Code() = %d, %q, want 2 and the help", code, stderr.String())
+				want := "prog: " + tt.err + "\nrun \"prog -h\" for help\n"
+				if code := Code("prog", &stderr, err); code != 2 || stderr.String() != want {
+					t.Errorf("Code() = %d, %q, want 2, %q", code, stderr.String(), want)
 				}
 			}
 		})

@@ -7,8 +7,7 @@ import (
 	"path/filepath"
 )
 
-// CopySelf copies the running program to a file, whole or not at all, also if others do it
-// at the same time.
+// CopySelf copies the running program to a file, atomically: concurrent copies do not mix.
 func CopySelf(to string, mode os.FileMode) error {
 	exe, err := os.Executable()
 	if err != nil {

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// PlainInterval is how often a line of progress is written where no terminal is.
+// PlainInterval is the time between two progress lines in output that is not a terminal.
 const PlainInterval = 5 * time.Second
 
-// Progress shows how far something is: on a terminal as some lines that are written
-// over, elsewhere as a line every PlainInterval. It is safe for concurrent use.
+// Progress shows the progress of a task. On a terminal it overwrites its lines; elsewhere it
+// writes one line every PlainInterval. It is safe for concurrent use.
 type Progress struct {
 	mu       sync.Mutex
 	w        io.Writer
@@ -27,7 +27,7 @@ func NewProgress(w io.Writer) *Progress {
 	return &Progress{w: w, terminal: isTerminal(w), last: time.Now()}
 }
 
-// Show shows text, or, where it is not its time yet, nothing.
+// Show shows text. Off a terminal it writes nothing before PlainInterval has passed.
 func (p *Progress) Show(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -35,7 +35,7 @@ func (p *Progress) Show(text string) {
 	case p.terminal:
 		p.clear()
 		if text != "" {
-			// Without wrapping, so that the lines are as many as are counted.
+			// Line wrap is off: clear counts newlines.
 			fmt.Fprintf(p.w, "\x1b[?7l%s\x1b[?7h", text)
 			p.shown = 1 + strings.Count(text, "\n")
 		}
@@ -45,7 +45,7 @@ func (p *Progress) Show(text string) {
 	}
 }
 
-// Line writes a line that stays.
+// Line writes a line that is not overwritten.
 func (p *Progress) Line(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -54,7 +54,7 @@ func (p *Progress) Line(text string) {
 	p.last = time.Now()
 }
 
-// Clear removes what a terminal shows.
+// Clear removes the progress from the terminal.
 func (p *Progress) Clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -69,7 +69,7 @@ func (p *Progress) clear() {
 	p.shown = 0
 }
 
-// Terminal reports whether it is shown on a terminal.
+// Terminal reports whether the output is a terminal.
 func (p *Progress) Terminal() bool { return p.terminal }
 
 func isTerminal(w io.Writer) bool {

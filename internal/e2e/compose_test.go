@@ -131,7 +131,7 @@ func (c *composed) inspect(t *testing.T, service string) container {
 }
 
 // TestCompose runs the lab in containers, with two stores on PostgreSQL, and does to it what
-// happens to containers: they are killed, replaced and cut off, and get too much to do.
+// happens to containers: they are killed, replaced and cut off, and overloaded.
 func TestCompose(t *testing.T) {
 	c := newComposed(t)
 	for _, services := range [][]string{{"album-store-1"}, {"postgres"}, {"proxy-service"}, {"otel-collector"},

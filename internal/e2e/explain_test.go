@@ -58,10 +58,10 @@ var errNoTrace = errors.New("traces are missing")
 // explained compares the first cause of the report with the fault's spans in Jaeger.
 func (l *lab) explained(t *testing.T, r report.Report, fault, service string, begun time.Time) error {
 	t.Helper()
-	if len(r.Explained) != 1 || r.Explained[0].Scenario != "get" {
-		return fmt.Errorf("not explained: %+v", r.Explained)
+	if len(r.TailAttribution) != 1 || r.TailAttribution[0].Scenario != "get" {
+		return fmt.Errorf("not explained: %+v", r.TailAttribution)
 	}
-	a := r.Explained[0]
+	a := r.TailAttribution[0]
 	if a.SlowFound < a.Slow-1 || a.Found < a.Typical-1 {
 		return fmt.Errorf("%w: %d of %d and %d of %d were found: %s", errNoTrace, a.SlowFound, a.Slow, a.Found, a.Typical, a.Missing)
 	}

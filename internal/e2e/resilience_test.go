@@ -131,32 +131,32 @@ func TestStatuses(t *testing.T) {
 			}},
 		{name: "429 of the proxy", proxy: []string{"-rate-limit", "0.01", "-rate-burst", "3"}, requestsInAdvance: 3, method: "GET", path: "/albums/1", status: 429, problem: "rate-limited", retryAfter: "100", most: soon},
 		{name: "429 of the store", store: []string{"-client-rate-limit", "0.01", "-client-rate-burst", "1"}, requestsInAdvance: 1, method: "GET", path: "/albums/1", status: 429, problem: "rate-limited", retryAfter: "100", most: soon},
-		{name: "503, no budget for another try of a failure", proxy: []string{"-retry-budget", "0.001", "-breaker=false"}, store: []string{"-fault", "error=500"}, method: "GET", path: "/albums/1", status: 503, problem: "retries-spent", retryAfter: "1", most: soon,
+		{name: "503, retry budget exhausted after failures", proxy: []string{"-retry-budget", "0.001", "-breaker=false"}, store: []string{"-fault", "error=500"}, method: "GET", path: "/albums/1", status: 503, problem: "retry-budget-exhausted", retryAfter: "1", most: soon,
 			before: func(t *testing.T, s stack) {
 				for range 6 {
 					ask(t, "GET", s.URL+"/albums/1", "")
 				}
 			}},
-		{name: "500 of the store, tried again", store: []string{"-fault", "error=500@100%"}, method: "GET", path: "/albums/1", status: 502, problem: "store-unavailable", least: 30 * time.Millisecond},
-		{name: "500 of the store, not to be tried again", store: []string{"-fault", "error=500"}, method: "POST", path: "/albums", body: anAlbum, status: 502, problem: "store-unavailable"},
+		{name: "500 of the store, retried", store: []string{"-fault", "error=500@100%"}, method: "GET", path: "/albums/1", status: 502, problem: "store-unavailable", least: 30 * time.Millisecond},
+		{name: "500 of the store, not retryable", store: []string{"-fault", "error=500"}, method: "POST", path: "/albums", body: anAlbum, status: 502, problem: "store-unavailable"},
 		{name: "500 of the proxy", proxy: []string{"-fault", "error=500"}, method: "GET", path: "/albums/1", status: 500, problem: "internal"},
 		{name: "502, down", method: "POST", path: "/albums", body: anAlbum, status: 502, problem: "store-unavailable", most: soon,
 			before: func(_ *testing.T, s stack) { s.stores[0].Kill() }},
-		{name: "503, left alone", untilThen: true, method: "POST", path: "/albums", body: anAlbum, status: 503, problem: "store-left-alone", retryAfter: "1", most: soon,
+		{name: "503, circuit breaker open", untilThen: true, method: "POST", path: "/albums", body: anAlbum, status: 503, problem: "circuit-open", retryAfter: "1", most: soon,
 			before: func(_ *testing.T, s stack) { s.stores[0].Kill() }},
-		{name: "503, no budget for another try", proxy: []string{"-retry-budget", "0.001", "-breaker=false"}, method: "GET", path: "/albums/1", status: 503, problem: "retries-spent", retryAfter: "1", most: soon,
+		{name: "503, retry budget exhausted", proxy: []string{"-retry-budget", "0.001", "-breaker=false"}, method: "GET", path: "/albums/1", status: 503, problem: "retry-budget-exhausted", retryAfter: "1", most: soon,
 			before: func(t *testing.T, s stack) {
 				s.stores[0].Kill()
 				for range 6 {
 					ask(t, "GET", s.URL+"/albums/1", "")
 				}
 			}},
-		{name: "503, the store has too much to do", store: []string{"-concurrency", "2", "-queue", "0"}, proxy: patient, method: "GET", path: "/albums/1", status: 503, problem: "overloaded", retryAfter: "1", most: soon, sameFromTheStore: true,
+		{name: "503, store overloaded", store: []string{"-concurrency", "2", "-queue", "0"}, proxy: patient, method: "GET", path: "/albums/1", status: 503, problem: "overloaded", retryAfter: "1", most: soon, sameFromTheStore: true,
 			before: func(t *testing.T, s stack) { occupy(t, s.stores[0], s.URL) }},
-		{name: "503, the proxy has too much to do", proxy: append([]string{"-concurrency", "2", "-queue", "0"}, patient...), method: "GET", path: "/albums/1", status: 503, problem: "overloaded", retryAfter: "1", most: soon,
+		{name: "503, proxy overloaded", proxy: append([]string{"-concurrency", "2", "-queue", "0"}, patient...), method: "GET", path: "/albums/1", status: 503, problem: "overloaded", retryAfter: "1", most: soon,
 			before: func(t *testing.T, s stack) { occupy(t, s.stores[0], s.URL) }},
 		{name: "504, slow", store: []string{"-fault", "stall=1h"}, proxy: []string{"-store-timeout", "300ms"}, method: "POST", path: "/albums", body: anAlbum, status: 504, problem: "store-timeout", least: 300 * time.Millisecond, most: soon},
-		{name: "504, slow in every try", store: []string{"-fault", "stall=1h"}, proxy: []string{"-try-timeout", "100ms"}, method: "GET", path: "/albums/1", status: 504, problem: "store-timeout", least: 300 * time.Millisecond, most: soon},
+		{name: "504, every attempt times out", store: []string{"-fault", "stall=1h"}, proxy: []string{"-try-timeout", "100ms"}, method: "GET", path: "/albums/1", status: 504, problem: "store-timeout", least: 300 * time.Millisecond, most: soon},
 		{name: "504, the client waits no longer", store: []string{"-fault", "stall=1h"}, method: "GET", path: "/albums/1", headers: []string{"X-Request-Timeout: 200"}, status: 504, problem: "store-timeout", least: 200 * time.Millisecond, most: soon},
 		{name: "507", store: []string{"-max-albums", "3"}, method: "POST", path: "/albums", body: anAlbum, status: 507, problem: "store-full", sameFromTheStore: true},
 	} {
@@ -330,7 +330,7 @@ func TestProxyHidesFailures(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.stores[0].Kill()
-			eventually(t, "the other one is asked", func() error { // it has been left alone, for half a second or so
+			eventually(t, "the other store is called", func() error { // its circuit breaker is open for half a second
 				if r := ask(t, "GET", s.URL+"/albums/1", ""); r.status != 200 {
 					return fmt.Errorf("%+v", r)
 				}

@@ -8,17 +8,17 @@ import (
 	"soundcheck/internal/album"
 )
 
-// Broken is a request for an album that no store may keep.
+// Broken is an invalid album, which a store must reject.
 type Broken struct {
-	What        string // what is wrong with it, as in "no price"
+	What        string // the defect, such as "no price"
 	ContentType string
 	Body        []byte
-	Status      int    // that a POST /albums must be answered with
-	Field       string // that the answer must name; "": none, it is wrong as a whole
+	Status      int    // expected status of POST /albums
+	Field       string // expected field of the problem; "": none
 }
 
-// Broken returns what is sent in the place of album i, if it is one of the share (0 to 1) that is
-// broken. Which these are follows from the seed.
+// Broken returns the invalid replacement of album i, if album i is in the share. The seed selects the
+// albums.
 func (c Catalogue) Broken(i uint64, share float64) (b Broken, broken bool) {
 	if uniform(c.draw(forBroken, i)) >= share {
 		return Broken{}, false
@@ -40,7 +40,7 @@ func (c Catalogue) Broken(i uint64, share float64) (b Broken, broken bool) {
 	return b, true
 }
 
-// ways are how an album is broken: in a field, or in how it is sent.
+// ways are the defects: of a field, or of the encoding.
 var ways = []struct {
 	what, field string
 	spoil       func(fields map[string]any)

@@ -1,12 +1,10 @@
-// Package fakealbum makes up albums that look like a record shop's. Album i of a
-// seed is the same on every machine, whatever came before it, so that whoever
-// knows the seed knows every album without asking the store.
+// Package fakealbum generates the albums of a fictional record shop. Album i of a seed is the same on
+// every host, independent of other albums, so that the seed identifies every album.
 //
-// No two albums of a seed have the same title and artist. That needs no memory: the
-// albums come in blocks of a thousand, each of which has places for the same prolific
-// artists, for some that come back in every 4th, 16th or 64th album of their kind, and
-// for many that have one album only (Zipf's law); and the titles of an artist are
-// numbered, each number giving another one.
+// No two albums of a seed have the same title and artist. That needs no memory.
+// Albums come in blocks of a thousand. Each block has slots for the same prolific artists, for
+// artists that recur in every 4th, 16th or 64th block, and for many with a single album (Zipf's
+// law). The titles of an artist are numbered, and each number gives a different title.
 package fakealbum
 
 import (
@@ -16,7 +14,7 @@ import (
 )
 
 // Unicode is the share of albums with characters beyond plain ASCII letters, unless a
-// Catalogue says another one.
+// Catalogue sets another.
 const Unicode = 0.05
 
 // New returns album i of seed. It is valid and has no id.
@@ -28,7 +26,7 @@ type Catalogue struct {
 	Unicode float64 // share of albums with &, quotes, accents, CJK, emoji or right-to-left text
 }
 
-// Domains of the pseudo-random numbers, so that no two choices depend on each other.
+// Domains of the pseudo-random numbers, so that choices are independent.
 const (
 	forBlock = iota
 	forName
@@ -43,7 +41,7 @@ const (
 	forWay
 )
 
-// draw returns a number that follows from the seed, a domain and n.
+// draw returns the pseudo-random number of the seed, a domain and n.
 func (c Catalogue) draw(domain, n uint64) uint64 { return mix(mix(c.Seed^mix(domain+1)) ^ n) }
 
 // mix is the finalizer of SplitMix64.
@@ -57,7 +55,7 @@ func mix(z uint64) uint64 {
 // uniform maps a pseudo-random number to [0, 1).
 func uniform(h uint64) float64 { return float64(h>>11) / (1 << 53) }
 
-// shuffle returns where n goes in a shuffled order of 0 to size-1: one to one.
+// shuffle returns the position of n in a permutation of 0 to size-1.
 func shuffle(key, n, size uint64) uint64 {
 	step := key % size
 	for step < 2 && size > 2 || gcd(step, size) != 1 {
@@ -88,19 +86,18 @@ func (c Catalogue) Album(i uint64) album.Album {
 	return a
 }
 
-// A block of albums: first the places of prolific artists, the first of which has most,
-// then those of artists that come back after a number of blocks.
+// A block of albums: first the slots of prolific artists, in descending number, then those of artists
+// that recur after a number of blocks.
 const (
 	block    = 1000
 	prolific = 40 // artists
-	most     = 24 // places of the first of them; the r-th has so many divided by r
+	most     = 24 // slots of the first one; the r-th has most/r
 )
 
-// levels are the others: so many places, whose artists have an album in each of so many
-// blocks.
+// levels are the other artists: slots per block, and the number of blocks after which they recur.
 var levels = []struct{ places, blocks uint64 }{{500, 1}, {200, 4}, {120, 16}, {0, 64}}
 
-// prolificAt is where the places of each prolific artist begin.
+// prolificAt is the first slot of each prolific artist.
 var prolificAt [prolific + 1]uint64
 
 func init() {
@@ -114,7 +111,7 @@ func init() {
 	levels[len(levels)-1].places = rest
 }
 
-// place returns the number of album i's artist, and which of that artist's albums it is.
+// place returns the artist's number of album i, and the album's number among the artist's.
 func (c Catalogue) place(i uint64) (artist, nth uint64) {
 	b := i / block
 	p := shuffle(c.draw(forBlock, b), i%block, block)
@@ -136,7 +133,7 @@ func (c Catalogue) place(i uint64) (artist, nth uint64) {
 	panic("the places of a block are not as many as it has albums")
 }
 
-// genre is one with the years of its records.
+// genre is a genre with the years of its records.
 type genre struct {
 	name     string
 	from, to int
@@ -155,7 +152,7 @@ func (c Catalogue) genre(artist uint64) genre {
 	return genres[int(float64(len(genres))*u*u)]
 }
 
-// career is for how many years an artist makes records.
+// career is the number of an artist's active years.
 const career = 25
 
 func (c Catalogue) year(artist, nth uint64, g genre) int {
@@ -163,7 +160,7 @@ func (c Catalogue) year(artist, nth uint64, g genre) int {
 	return min(begins+int(c.draw(forYear, artist^mix(nth))%career), g.to)
 }
 
-// price is one that shops ask: mostly something .99, sometimes round or reduced.
+// price is a typical price: mostly .99, sometimes round or reduced.
 func (c Catalogue) price(i uint64) album.Cents {
 	h := c.draw(forPrice, i)
 	// Most records cost about 15, few more than 40.

@@ -3,17 +3,14 @@ package fakealbum
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"soundcheck/internal/album"
+	"soundcheck/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata")
 
 // What a seed gives must never change: people refer to album i of a seed.
 func TestGolden(t *testing.T) {
@@ -25,19 +22,7 @@ func TestGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const path = "testdata/seed1.ndjson"
-	if *update {
-		if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got.Bytes(), want) {
-		t.Errorf("albums of seed 1 are\n%s, want\n%s", got.Bytes(), want)
-	}
+	golden.Check(t, "testdata/seed1.ndjson", got.Bytes())
 }
 
 // Every album is valid, no two have the same title and artist, and all together look

@@ -140,7 +140,7 @@ func initial(n uint64) string {
 	return strconv.FormatUint(n, 10)
 }
 
-// volume tells things of the same name apart: "" for the first.
+// volume distinguishes equal names: "" for the first.
 func volume(before string, n uint64) string {
 	if n == 0 {
 		return ""
@@ -184,8 +184,8 @@ func (c Catalogue) title(artist, nth uint64) string {
 	panic("the shares of the templates are not a round")
 }
 
-// unusual gives an album what names really have and programs get wrong. What it was
-// can be told from what it becomes, so that no two become the same.
+// unusual adds characters that real names have and software gets wrong. It is injective: different
+// albums stay different.
 func unusual(a *album.Album, h uint64) {
 	switch h % 8 {
 	case 0:

@@ -8,23 +8,23 @@ import (
 	"net/http"
 )
 
-// maxBody is how much is read of a PUT.
+// maxBody is the maximum size of a PUT body, in bytes.
 const maxBody = 16 << 10
 
 // Admin serves the Set:
 //
 //	GET    /admin/faults  200 {"faults":["db-delay=20ms"],"kinds":["db-delay",…],"seed":1}
-//	PUT    /admin/faults  200 the same, after {"faults":[…]} has taken the place of what was on; 400
-//	DELETE /admin/faults  200 the same; no fault is on
+//	PUT    /admin/faults  200 the same; {"faults":[…]} replaces the active faults; 400
+//	DELETE /admin/faults  200 the same; no fault is active
 //
-// Who may reach it may break the service. It answers only requests that name this
-// machine as their host, so that no web page can ask it under a name of its own.
+// Any client that can connect can inject faults. Requests need a loopback Host header: that
+// prevents DNS rebinding from a web page.
 func (s *Set) Admin() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /admin/faults", func(w http.ResponseWriter, _ *http.Request) { s.answer(w) })
+	mux.HandleFunc("GET /admin/faults", func(w http.ResponseWriter, _ *http.Request) { s.respond(w) })
 	mux.HandleFunc("DELETE /admin/faults", func(w http.ResponseWriter, r *http.Request) {
-		_ = s.Replace(r.Context()) // nothing to read wrongly
-		s.answer(w)
+		_ = s.Replace(r.Context()) // cannot fail without specs
+		s.respond(w)
 	})
 	mux.HandleFunc("PUT /admin/faults", func(w http.ResponseWriter, r *http.Request) {
 		var in struct {
@@ -35,7 +35,7 @@ func (s *Set) Admin() http.Handler {
 		err := d.Decode(&in)
 		if err == nil {
 			if _, more := d.Token(); more != io.EOF {
-				err = fmt.Errorf("something stands behind the JSON object")
+				err = fmt.Errorf("unexpected data after the JSON object")
 			} else if in.Faults == nil {
 				err = fmt.Errorf(`"faults" is missing`)
 			}
@@ -48,18 +48,18 @@ func (s *Set) Admin() http.Handler {
 			problem(w, http.StatusBadRequest, err.Error())
 			return
 		}
-		s.answer(w)
+		s.respond(w)
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !local(r.Host) {
-			problem(w, http.StatusMisdirectedRequest, "ask for 127.0.0.1 or localhost")
+			problem(w, http.StatusMisdirectedRequest, "the Host header must be 127.0.0.1 or localhost")
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
 }
 
-// local reports whether a Host header names this machine.
+// local reports whether a Host header is loopback.
 func local(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -68,7 +68,7 @@ func local(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-func (s *Set) answer(w http.ResponseWriter) {
+func (s *Set) respond(w http.ResponseWriter) {
 	writeJSON(w, http.StatusOK, "application/json", map[string]any{"faults": s.List(), "kinds": s.kinds, "seed": s.seed})
 }
 
@@ -80,5 +80,5 @@ func writeJSON(w http.ResponseWriter, status int, media string, v any) {
 	w.Header().Set("Content-Type", media)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // who asked has left: nobody to tell
+	_ = json.NewEncoder(w).Encode(v) // fails only if the client has left
 }

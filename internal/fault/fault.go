@@ -1,16 +1,16 @@
-// Package fault makes a service slow, failing or contended on purpose, so that one
-// can see what that looks like from outside. All faults are off by default.
+// Package fault injects faults into a service: delays, errors and contention. All faults are
+// off by default.
 //
-//	db-delay=20ms@10%   a share of the calls of the database takes this much longer, or all
-//	latency=50ms@10%    a share of requests takes this much longer
-//	error=500@1%        a share of requests is answered with this status
-//	stall=10s           the service stands still for so long, from now, once
-//	stall=10s@1m        it stands still for the last 10 s of every minute
-//	slots=16            so many workers do all the work; the others wait, without end
-//	drop=1%             the connection of a share of requests is cut, without an answer
+//	db-delay=20ms@10%   delay a share of database calls
+//	latency=50ms@10%    delay a share of requests
+//	error=500@1%        respond to a share of requests with this status
+//	stall=10s           block all database calls for 10 s, once
+//	stall=10s@1m        block all database calls for the last 10 s of every minute
+//	slots=16            max concurrency of database calls; further calls wait without a limit
+//	drop=1%             close the connection of a share of requests without a response
 //
-// What is on is a metric, is logged, and stands in the spans that it touched as
-// soundcheck.fault, so that nobody is fooled by one that was left on.
+// Active faults are logged, have a metric, and are the attribute soundcheck.fault of the spans
+// that they affect.
 package fault
 
 import (
@@ -27,13 +27,14 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/trace"
-	tracenoop "go.opentelemetry.io/otel/trace/noop"
+
+	"soundcheck/internal/optional"
 )
 
 // Key is the attribute that names a fault.
 const Key = attribute.Key("soundcheck.fault")
 
-// Set is the faults of a service: those that it can have, and those that are on.
+// Set is the faults of a service: supported and active ones.
 type Set struct {
 	kinds []Kind
 	log   *slog.Logger
@@ -47,17 +48,17 @@ type Set struct {
 	seed   uint64
 }
 
-// New returns a Set in which no fault is on. The same seed chooses the same requests,
-// if they come in the same order.
+// New returns a Set without active faults. The same seed selects the same requests if they
+// arrive in the same order.
 func New(seed uint64, kinds ...Kind) *Set {
-	return &Set{kinds: kinds, seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), active: map[Kind]*fault{}, log: slog.New(slog.DiscardHandler),
-		tracer: tracenoop.NewTracerProvider().Tracer(""), injected: metricnoop.Int64Counter{}}
+	return &Set{kinds: kinds, seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), active: map[Kind]*fault{}, log: optional.Logger(nil),
+		tracer: optional.TracerProvider(nil).Tracer(""), injected: metricnoop.Int64Counter{}}
 }
 
-// Instrument makes the Set tell what it does, and what is on already. What is nil is
-// not told. The metrics are
+// Instrument sets the providers of the Set, and logs faults that are active already. A nil
+// provider disables its signal. The metrics are
 //
-//	soundcheck.fault.active    {fault}    1 for each kind that is on, 0 for the others
+//	soundcheck.fault.active    {fault}    1 for each active kind, 0 for the others
 //	soundcheck.fault.injected  {request}  by kind
 func (s *Set) Instrument(tp trace.TracerProvider, mp metric.MeterProvider, log *slog.Logger) error {
 	if log != nil {
@@ -72,11 +73,11 @@ func (s *Set) Instrument(tp trace.TracerProvider, mp metric.MeterProvider, log *
 	m := mp.Meter("soundcheck/internal/fault")
 	var err error
 	if s.injected, err = m.Int64Counter("soundcheck.fault.injected", metric.WithUnit("{request}"),
-		metric.WithDescription("Requests that a fault has touched.")); err != nil {
+		metric.WithDescription("Requests that a fault affected.")); err != nil {
 		return err
 	}
 	_, err = m.Int64ObservableGauge("soundcheck.fault.active", metric.WithUnit("{fault}"),
-		metric.WithDescription("1 for each fault that is on, 0 for those that could be."),
+		metric.WithDescription("1 for each active fault, 0 for each other fault of the service."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 			for _, k := range s.kinds {
 				n := int64(0)
@@ -93,7 +94,7 @@ func (s *Set) Instrument(tp trace.TracerProvider, mp metric.MeterProvider, log *
 	return err
 }
 
-// List returns the faults that are on, as they are written.
+// List returns the active faults as they were set.
 func (s *Set) List() []string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -107,8 +108,8 @@ func (s *Set) List() []string {
 	return list
 }
 
-// Replace turns on the faults that specs say and no other. Each may be several,
-// separated by commas. If one cannot be read nothing changes.
+// Replace replaces the active faults. Each spec is one fault, or several separated by commas. An
+// invalid one changes nothing.
 func (s *Set) Replace(ctx context.Context, specs ...string) error {
 	next := map[Kind]*fault{}
 	for _, spec := range specs {
@@ -118,10 +119,10 @@ func (s *Set) Replace(ctx context.Context, specs ...string) error {
 				return err
 			}
 			if !slices.Contains(s.kinds, f.kind) {
-				return fmt.Errorf("fault %q: not one of this service's, which are %s", part, s.names())
+				return fmt.Errorf("fault %q: this service supports %s", part, s.names())
 			}
 			if next[f.kind] != nil {
-				return fmt.Errorf("fault %q: %s is named twice", part, f.kind)
+				return fmt.Errorf("fault %q: %s is a duplicate", part, f.kind)
 			}
 			next[f.kind] = f
 		}
@@ -130,7 +131,7 @@ func (s *Set) Replace(ctx context.Context, specs ...string) error {
 	old := s.active
 	for k, f := range next {
 		if was := old[k]; was != nil && was.on() && was.text == f.text {
-			next[k] = was // it goes on, and who waits in it waits for the same
+			next[k] = was // it continues, with its waiting requests
 		}
 	}
 	s.active = next
@@ -146,9 +147,9 @@ func (s *Set) Replace(ctx context.Context, specs ...string) error {
 
 func (s *Set) announce(ctx context.Context) {
 	if list := s.List(); len(list) > 0 {
-		s.log.WarnContext(ctx, "faults are on", slog.Any("faults", list))
+		s.log.WarnContext(ctx, "faults active", slog.Any("faults", list))
 	} else {
-		s.log.InfoContext(ctx, "no fault is on")
+		s.log.InfoContext(ctx, "no fault active")
 	}
 }
 
@@ -160,7 +161,7 @@ func (s *Set) names() string {
 	return strings.Join(names, ", ")
 }
 
-// get returns the fault of a kind, or nil if it is not on.
+// get returns the active fault of a kind, or nil.
 func (s *Set) get(k Kind) *fault {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -170,7 +171,7 @@ func (s *Set) get(k Kind) *fault {
 	return nil
 }
 
-// chance returns the fault of a kind if it is on and this request is among its share.
+// chance returns the active fault of a kind if it affects this request.
 func (s *Set) chance(k Kind) *fault {
 	f := s.get(k)
 	if f == nil || f.share >= 1 {
@@ -184,28 +185,27 @@ func (s *Set) chance(k Kind) *fault {
 	return f
 }
 
-// met is what a request has met so far in one span.
+// met are the faults that have affected a span so far.
 type met struct {
 	*Set
 	kinds []string
 }
 
-// touch notes that the request of ctx has met a fault.
+// touch records that a fault affects the request of ctx.
 func (m *met) touch(ctx context.Context, k Kind) {
 	m.kinds = append(m.kinds, string(k))
 	trace.SpanFromContext(ctx).SetAttributes(Key.String(strings.Join(m.kinds, ",")))
 	m.injected.Add(ctx, 1, metric.WithAttributes(Key.String(string(k))))
 }
 
-// meet is touch, and begins the span of a wait.
+// meet is touch, and starts the span of a wait.
 func (m *met) meet(ctx context.Context, k Kind) trace.Span {
 	m.touch(ctx, k)
 	_, span := m.tracer.Start(ctx, "fault "+string(k), trace.WithAttributes(Key.String(string(k))))
 	return span
 }
 
-// wait lasts for d, or until the fault is turned off. It returns ctx's error if that
-// ends before.
+// wait waits for d, or until the fault is turned off. If ctx ends before, it returns its error.
 func (m *met) wait(ctx context.Context, f *fault, d time.Duration) error {
 	defer m.meet(ctx, f.kind).End()
 	t := time.NewTimer(d)

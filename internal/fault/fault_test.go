@@ -30,8 +30,8 @@ func TestParse(t *testing.T) {
 		}
 	}
 	for bad, want := range map[string]string{
-		"":                "must be kind=value, as in db-delay=20ms",
-		"slow":            "must be kind=value, as in db-delay=20ms",
+		"":                "must be kind=value, such as db-delay=20ms",
+		"slow":            "must be kind=value, such as db-delay=20ms",
 		"fire=1":          "must be db-delay, latency, error, stall, slots or drop",
 		"db-delay=2h":     "must be db-delay=TIME@SHARE, TIME from 1us to 1h, SHARE above 0% and up to 100%",
 		"db-delay=1s@1":   "must be db-delay=TIME@SHARE, TIME from 1us to 1h, SHARE above 0% and up to 100%",
@@ -44,7 +44,7 @@ func TestParse(t *testing.T) {
 		"stall=1m@":       "must be stall=TIME or stall=TIME@PERIOD, from 1us to 1h, TIME shorter than PERIOD",
 		"slots=0":         "must be slots=NUMBER, NUMBER from 1 to 100000",
 		"drop=101%":       "must be drop=SHARE, SHARE above 0% and up to 100%",
-		"drop=1%,drop=2%": "drop is named twice",
+		"drop=1%,drop=2%": "drop is a duplicate",
 	} {
 		s := New(1, all...)
 		if err := s.Replace(t.Context(), "slots=3"); err != nil {
@@ -58,7 +58,7 @@ func TestParse(t *testing.T) {
 		}
 	}
 	err := New(1, Latency, Drop).Replace(t.Context(), "slots=3")
-	if want := `fault "slots=3": not one of this service's, which are latency, drop`; err == nil || err.Error() != want {
+	if want := `fault "slots=3": this service supports latency, drop`; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 }
@@ -266,7 +266,7 @@ func TestTelemetry(t *testing.T) {
 	if err := s.Instrument(rec.TracerProvider, rec.MeterProvider, rec.Logger); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(rec.Logs(), `"faults are on"`) || !strings.Contains(rec.Logs(), `"faults":["db-delay=1us","error=500","latency=1ms"]`) {
+	if !strings.Contains(rec.Logs(), `"faults active"`) || !strings.Contains(rec.Logs(), `"faults":["db-delay=1us","error=500","latency=1ms"]`) {
 		t.Errorf("log: %s", rec.Logs())
 	}
 	ctx, span := rec.TracerProvider.Tracer("t").Start(t.Context(), "server")
@@ -300,7 +300,7 @@ func TestTelemetry(t *testing.T) {
 	if fmt.Sprint(injected) != "map[db-delay:1 error:1 latency:1]" {
 		t.Errorf("injected: %v", injected)
 	}
-	if err := s.Replace(t.Context()); err != nil || !strings.Contains(rec.Logs(), `"no fault is on"`) {
+	if err := s.Replace(t.Context()); err != nil || !strings.Contains(rec.Logs(), `"no fault active"`) {
 		t.Errorf("%v, log: %s", err, rec.Logs())
 	}
 }
@@ -318,13 +318,13 @@ func TestAdmin(t *testing.T) {
 		{"GET", "127.0.0.1:9081", "", 200, `{"faults":[],` + kinds},
 		{"PUT", "127.0.0.1:9081", `{"faults":["db-delay=20ms","slots=16"]}`, 200, `{"faults":["db-delay=20ms","slots=16"],` + kinds},
 		{"GET", "localhost:9081", "", 200, `{"faults":["db-delay=20ms","slots=16"],` + kinds},
-		{"PUT", "127.0.0.1", `{"faults":["drop=1%"]}`, 400, `not one of this service's`},
+		{"PUT", "127.0.0.1", `{"faults":["drop=1%"]}`, 400, `this service supports`},
 		{"PUT", "127.0.0.1", `{"faults":["slots=1"],"x":1}`, 400, `unknown field`},
-		{"PUT", "127.0.0.1", `{"faults":["slots=1"]} {}`, 400, `something stands behind`},
+		{"PUT", "127.0.0.1", `{"faults":["slots=1"]} {}`, 400, `unexpected data after`},
 		{"PUT", "127.0.0.1", `{}`, 400, `\"faults\" is missing`},
 		{"PUT", "127.0.0.1", `slots=1`, 400, `the body must be`},
 		{"PUT", "127.0.0.1", `{"faults":["` + strings.Repeat("x", 20000) + `"]}`, 400, `too large`},
-		{"PUT", "evil.example:9081", `{"faults":[]}`, 421, `ask for 127.0.0.1`},
+		{"PUT", "evil.example:9081", `{"faults":[]}`, 421, `the Host header must be`},
 		{"GET", "[::1]:9081", "", 200, `{"faults":["db-delay=20ms","slots=16"],` + kinds}, // nothing of that has changed it
 		{"POST", "127.0.0.1", "", 405, ""},
 		{"DELETE", "127.0.0.1", "", 200, `{"faults":[],` + kinds},

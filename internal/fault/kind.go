@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Kind is a kind of fault. Of each there is one at a time.
+// Kind is a kind of fault. One fault per kind can be active.
 type Kind string
 
 // The kinds of faults.
@@ -21,31 +21,31 @@ const (
 	Drop    Kind = "drop"
 )
 
-// maxDelay is the longest time of a fault.
+// maxDelay is the maximum duration of a fault.
 const maxDelay = time.Hour
 
-// fault is one that is on.
+// fault is an active fault.
 type fault struct {
 	kind   Kind
-	text   string // as it was written
+	text   string // as it was set
 	delay  time.Duration
 	every  time.Duration // of a stall that repeats
 	share  float64       // of requests
 	status int
 	since  time.Time
-	slots  chan struct{} // as many as there are workers
+	slots  chan struct{} // its capacity is the number of workers
 	over   chan struct{} // closed when it is turned off
 	once   sync.Once
 }
 
-// on reports whether the fault still does something: a single stall ends by itself.
+// on reports whether the fault has an effect: a single stall ends by itself.
 func (f *fault) on() bool {
 	return f.kind != Stall || f.every > 0 || time.Since(f.since) < f.delay
 }
 
 func (f *fault) end() { f.once.Do(func() { close(f.over) }) }
 
-// stalled returns how long the service still stands still.
+// stalled returns the rest of the current stall.
 func (f *fault) stalled(now time.Time) time.Duration {
 	at := now.Sub(f.since)
 	if f.every == 0 {
@@ -57,7 +57,7 @@ func (f *fault) stalled(now time.Time) time.Duration {
 	return f.every - at
 }
 
-// parse reads one fault, as in "latency=50ms@10%".
+// parse parses one fault, such as "latency=50ms@10%".
 func parse(s string) (*fault, error) {
 	name, value, ok := strings.Cut(strings.TrimSpace(s), "=")
 	f := &fault{kind: Kind(name), text: strings.TrimSpace(s), share: 1, since: time.Now(), over: make(chan struct{})}
@@ -65,7 +65,7 @@ func parse(s string) (*fault, error) {
 		return nil, fmt.Errorf("fault %q: must be %s", s, want)
 	}
 	if !ok {
-		return bad("kind=value, as in db-delay=20ms")
+		return bad("kind=value, such as db-delay=20ms")
 	}
 	value, condition, some := strings.Cut(value, "@")
 	switch f.kind {
@@ -110,7 +110,7 @@ func duration(s string) (time.Duration, bool) {
 	return d, err == nil && d >= time.Microsecond && d <= maxDelay
 }
 
-// setShare reads "10%".
+// setShare parses "10%".
 func (f *fault) setShare(s string) bool {
 	number, ok := strings.CutSuffix(s, "%")
 	percent, err := strconv.ParseFloat(number, 64)

@@ -4,13 +4,13 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// Middleware injects latency, errors and drops. It stands where a request has been
-// admitted. Fail answers with a status, drop cuts the connection.
+// Middleware injects latency, errors and drops into admitted requests. Fail responds with a
+// status, drop closes the connection.
 func (s *Set) Middleware(fail func(*gin.Context, int), drop func(*gin.Context)) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		ctx, m := c.Request.Context(), met{Set: s}
 		if f := s.chance(Latency); f != nil {
-			// If the client leaves, the handler sees it.
+			// If the client leaves, the handler notices.
 			_ = m.wait(ctx, f, f.delay)
 		}
 		if f := s.chance(Error); f != nil {

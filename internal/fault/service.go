@@ -17,7 +17,7 @@ type service struct {
 	faults *Set
 }
 
-// enter waits as the faults say. The caller leaves when the work is done.
+// enter applies the faults. The caller calls leave when its work is done.
 func (s *Set) enter(ctx context.Context) (leave func(), err error) {
 	m := met{Set: s}
 	leave = func() {}
@@ -42,7 +42,7 @@ func (s *Set) enter(ctx context.Context) (leave func(), err error) {
 	return leave, nil
 }
 
-// worker waits for one of a fixed number of workers, also if their number changes.
+// worker waits for a free worker, even if their number changes.
 func (m *met) worker(ctx context.Context, f *fault) (leave func(), err error) {
 	select {
 	case f.slots <- struct{}{}:
@@ -72,7 +72,7 @@ func (s *service) List(ctx context.Context, q album.Query) (album.Page, error) {
 	return s.svc.List(ctx, q)
 }
 
-// Stream implements album.Service. Its faults come once, at the beginning.
+// Stream implements album.Service. It applies faults once, at the start.
 func (s *service) Stream(ctx context.Context, f album.Filter) iter.Seq2[album.Album, error] {
 	return func(yield func(album.Album, error) bool) {
 		leave, err := s.faults.enter(ctx)

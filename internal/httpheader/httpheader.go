@@ -1,4 +1,4 @@
-// Package httpheader has the headers that clients and servers of every API agree on.
+// Package httpheader has the HTTP headers that clients and servers share.
 package httpheader
 
 import (
@@ -10,24 +10,21 @@ import (
 	"time"
 )
 
-// Headers of the lab's own.
+// The lab's own headers.
 const (
-	// Timeout, of a request, carries how many milliseconds the client will wait, from when
-	// the request arrives.
+	// Timeout is a request header: the client's timeout in milliseconds, from the arrival of
+	// the request.
 	Timeout = "X-Request-Timeout"
-	// Draining, of a response, is "true" from the begin of the drain: the server is shutting
-	// down. Connection: close says only that this connection is, as after a request whose
-	// body was not read.
+	// Draining is a response header, "true" while the server shuts down. Connection: close is
+	// about one connection only, as after a request whose body was not read.
 	Draining = "X-Draining"
 )
 
-// maxWait caps what a header asks for, below the limit of a Duration.
+// maxWait caps the value of a header, below the limit of a Duration.
 const maxWait = 100 * 365 * 24 * time.Hour
 
-// RetryAfter returns the wait that the Retry-After of a response asks for (RFC 9110, 10.2.3),
-// and whether there is one. Its value is a number of seconds or an HTTP date (5.6.7). A date
-// counts from the response's Date, if that is set, so that the client's clock need not agree
-// with the server's. A date in the past is a wait of 0.
+// RetryAfter returns the Retry-After of a response (RFC 9110, 10.2.3), and whether it has one. Its value is a number of seconds or an HTTP date (5.6.7). A date
+// is relative to the response's Date, if that is set, so that clock skew has no effect. A date in the past is a wait of 0.
 func RetryAfter(h http.Header) (wait time.Duration, ok bool) {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if v == "" {

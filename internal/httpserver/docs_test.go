@@ -9,7 +9,7 @@ import (
 	"soundcheck/internal/httpheader"
 )
 
-// The document gives the header and the time that the code has.
+// The document has the constants of the code.
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	b, err := os.ReadFile("../../docs/overload.md")
@@ -17,7 +17,7 @@ func TestDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := strings.Join(strings.Fields(string(b)), " ")
-	for _, want := range []string{fmt.Sprintf("responds to one more request on each connection, for %s at most", farewell), "`" + httpheader.Draining + ": true`"} {
+	for _, want := range []string{fmt.Sprintf("responds to one more request on each connection, for %s at most", lingerTime), "`" + httpheader.Draining + ": true`"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("docs/overload.md does not say %q", want)
 		}

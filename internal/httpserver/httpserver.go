@@ -1,9 +1,9 @@
-// Package httpserver listens, serves and drains the way every service of the
-// lab does, and answers the probes that belong to no API:
+// Package httpserver is the HTTP server of the services: it listens, serves, drains, and has the
+// probes:
 //
 //	GET /healthz  200 while the process lives
-//	GET /readyz   200 while it takes requests, 503 once it drains or what it needs is away
-//	GET /status   200 with name, version, start time and uptime, for people
+//	GET /readyz   200 while it accepts requests, 503 while it drains or a dependency is unavailable
+//	GET /status   200 with name, version, start time and uptime
 //	GET /metrics  the program's metrics in Prometheus' text format
 //
 // Probes are not traced, logged or limited.
@@ -24,25 +24,24 @@ import (
 	"soundcheck/internal/httpheader"
 )
 
-// Config is what a service serves.
+// Config configures Run.
 type Config struct {
 	Name    string // service.name
 	Version string
-	Addr    string // host:port; port 0 takes a free one
+	Addr    string // host:port; port 0 picks a free port
 	Handler http.Handler
 	Metrics http.Handler
-	// Ready, if not nil, tells whether what the service needs is there.
+	// Ready, if not nil, returns an error if a dependency is unavailable.
 	Ready  func(context.Context) error
 	Logger *slog.Logger
-	// DrainTimeout is how long requests that run at the end may take to finish. The whole
-	// shutdown of the server takes no longer.
+	// DrainTimeout is the maximum time for requests in flight at shutdown, and for the whole
+	// shutdown of the server.
 	DrainTimeout time.Duration
 
-	farewell time.Duration // tests have more of it
+	lingerTime time.Duration // longer in tests
 }
 
-// Time limits of a connection. A client that is slower than this holds a
-// connection for nothing.
+// Timeouts of a connection.
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 30 * time.Second
@@ -51,20 +50,20 @@ const (
 	maxHeaderBytes    = 64 << 10
 )
 
-// farewell is how long a server that is to end goes on with the connections that there
-// are, one more answer each, which tells the client not to use it again. If it closed them
-// at once, it would cut off the request that a client is just sending on one, and the
-// client could not know whether it was taken. It ends before that if for so long as quiet
-// there is no connection, and none came or went: then no client is about to make one.
+// lingerTime is how long a draining server continues to serve open connections, with one more
+// response each that tells the client to close it. If the server closed them at once, it would
+// cut off a request that a client is sending, and the client could not know whether the server
+// received it. The server stops earlier if for quietTime there is no connection and none was
+// opened or closed.
 const (
-	farewell = time.Second
-	quiet    = 200 * time.Millisecond
+	lingerTime = time.Second
+	quietTime  = 200 * time.Millisecond
 )
 
-// connections counts those that are open.
+// connections counts open connections.
 type connections struct {
 	open    atomic.Int64
-	changed atomic.Int64 // when one came or went, as in UnixNano
+	changed atomic.Int64 // time of the last change, as in UnixNano
 }
 
 func (c *connections) note(_ net.Conn, s http.ConnState) {
@@ -79,17 +78,17 @@ func (c *connections) note(_ net.Conn, s http.ConnState) {
 	c.changed.Store(time.Now().UnixNano())
 }
 
-// end returns when clients have left, or after so long.
-func (c *connections) end(most time.Duration) {
+// wait returns when all clients have left, or after most.
+func (c *connections) wait(most time.Duration) {
 	for begun := time.Now(); time.Since(begun) < most; time.Sleep(5 * time.Millisecond) {
-		if c.open.Load() == 0 && time.Since(time.Unix(0, c.changed.Load())) >= quiet {
+		if c.open.Load() == 0 && time.Since(time.Unix(0, c.changed.Load())) >= quietTime {
 			return
 		}
 	}
 }
 
-// Run serves until ctx ends, then lets running requests finish. It returns nil
-// after a clean drain. HTTP/1.1 and cleartext HTTP/2 are accepted.
+// Run serves until ctx ends, then drains requests in flight. It returns nil after a clean drain.
+// It accepts HTTP/1.1 and cleartext HTTP/2.
 func Run(ctx context.Context, c Config) error {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", c.Addr)
@@ -123,14 +122,14 @@ func Run(ctx context.Context, c Config) error {
 	defer cancel()
 	draining.Store(true)
 	c.Logger.InfoContext(ctx, "draining", slog.Duration("timeout", c.DrainTimeout))
-	conns.end(min(cmp.Or(c.farewell, farewell), c.DrainTimeout))
+	conns.wait(min(cmp.Or(c.lingerTime, lingerTime), c.DrainTimeout))
 	if err := srv.Shutdown(drain); err != nil {
-		return errors.Join(fmt.Errorf("requests still ran after the drain timeout of %s: %w", c.DrainTimeout, err), srv.Close())
+		return errors.Join(fmt.Errorf("requests in flight after the drain timeout of %s: %w", c.DrainTimeout, err), srv.Close())
 	}
 	return nil
 }
 
-// unwrapListen drops the address that the message says already.
+// unwrapListen removes the address, which the message has already.
 func unwrapListen(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {
@@ -185,5 +184,5 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // the prober has left: nobody to tell
+	_ = json.NewEncoder(w).Encode(v) // fails only if the client has left
 }

@@ -1,7 +1,6 @@
 package httpserver
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,32 +8,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"soundcheck/internal/cli/clitest"
 	"soundcheck/internal/httpheader"
 )
-
-// logBuffer is a log that can be read while it is written.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 // run serves h until stop is called, and returns where, and what Run returned.
 func run(t *testing.T, h http.Handler, drain time.Duration) (url string, stop context.CancelFunc, result <-chan error) {
@@ -47,26 +27,13 @@ func start(t *testing.T, c Config) (url string, stop context.CancelFunc, result 
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	log := new(logBuffer)
+	log := new(clitest.Output)
 	done := make(chan error, 1)
 	c.Name, c.Version, c.Addr = "test", "v1", "127.0.0.1:0"
 	c.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "metric 1\n") })
 	c.Logger = slog.New(slog.NewJSONHandler(log, nil))
 	go func() { done <- Run(ctx, c) }()
-	return "http://" + listening(t, log), cancel, done
-}
-
-var address = regexp.MustCompile(`"msg":"listening","address":"([^"]+)"`)
-
-func listening(t *testing.T, log *logBuffer) string {
-	t.Helper()
-	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if m := address.FindStringSubmatch(log.String()); m != nil {
-			return m[1]
-		}
-	}
-	t.Fatal("it does not listen")
-	return ""
+	return "http://" + log.Listening(t, 1)[0], cancel, done
 }
 
 func get(t *testing.T, c *http.Client, url string) (int, string) {
@@ -120,12 +87,12 @@ func TestCleartextHTTP2(t *testing.T) {
 	}
 }
 
-// Who has a connection at the end is told to use it no more: the next request on it is
-// answered, and only then is it closed, by both.
-func TestFarewell(t *testing.T) {
+// Open connections are closed at shutdown after one more request: the next request is
+// served, and then both sides close it.
+func TestLinger(t *testing.T) {
 	t.Parallel()
 	for _, http2 := range []bool{false, true} {
-		url, stop, result := start(t, Config{Handler: echo, DrainTimeout: time.Minute, farewell: time.Minute})
+		url, stop, result := start(t, Config{Handler: echo, DrainTimeout: time.Minute, lingerTime: time.Minute})
 		tr := &http.Transport{Protocols: new(http.Protocols)}
 		tr.Protocols.SetHTTP1(!http2)
 		tr.Protocols.SetUnencryptedHTTP2(http2)
@@ -156,7 +123,7 @@ func TestFarewell(t *testing.T) {
 	}
 }
 
-// A request that runs at the end is answered; new ones are not accepted.
+// A request in flight at shutdown gets its response; new ones are not accepted.
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	entered, release := make(chan struct{}), make(chan struct{})
@@ -204,7 +171,7 @@ func TestDrainTimeout(t *testing.T) {
 	go http.Get(url)
 	<-entered
 	stop()
-	if err := <-result; err == nil || !strings.Contains(err.Error(), "requests still ran after the drain timeout of 10ms") {
+	if err := <-result; err == nil || !strings.Contains(err.Error(), "requests in flight after the drain timeout of 10ms") {
 		t.Errorf("Run() = %v", err)
 	}
 }

@@ -35,8 +35,19 @@ var rules = []struct {
 	{"loadgen/schedule", nil},
 
 	// What two programs share knows none of them.
+	{"internal/httpheader", nil},
+	{"internal/optional", nil},
+	{"internal/jaegerapi", nil},
+	{"internal/album", []string{"internal/optional"}},
+	{"internal/fault", []string{"internal/album", "internal/optional"}},
+	{"internal/httpserver", []string{"internal/httpheader"}},
+	// Overload protection and calls with retries are for any service.
+	{"internal/overload", []string{"internal/cli", "internal/httpheader", "internal/optional"}},
+	{"internal/upstream", []string{"internal/cli", "internal/httpheader", "internal/optional"}},
+	{"internal/telemetry", []string{"internal/version"}},
 	{"internal/...", []string{"internal/..."}},
 
+	{"store/db", []string{"internal/album", "internal/optional"}},
 	{"store/...", []string{"store/...", "internal/..."}},
 	{"proxy/...", []string{"internal/..."}},
 	{"datagen/...", []string{"datagen/...", "internal/..."}},
@@ -51,10 +62,9 @@ var rules = []struct {
 var never = []struct{ of, below string }{
 	{"console/...", "loadgen/engine"},
 	{"loadgen/report", "loadgen/engine"},
-	// Overload protection and calls with retries are for any service.
-	{"internal/overload", "internal/album"},
-	{"internal/upstream", "internal/album"},
-	{"internal/upstream", "internal/overload"},
+	// Helpers of tests are in no program.
+	{"store", "internal/cli/clitest"},
+	{"proxy", "internal/service/servicetest"},
 }
 
 const module = "soundcheck/"

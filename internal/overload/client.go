@@ -25,10 +25,10 @@ func (c *Control) Identify(r *gin.Engine) {
 	})
 }
 
-// proxies are the networks whose X-Forwarded-For is believed.
+// proxies are the networks whose X-Forwarded-For is trusted.
 type proxies []netip.Prefix
 
-// parseProxies reads addresses and networks.
+// parseProxies parses addresses and networks.
 func parseProxies(list []string) (proxies, error) {
 	var all proxies
 	for _, s := range list {
@@ -36,7 +36,7 @@ func parseProxies(list []string) (proxies, error) {
 		if err != nil {
 			addr, errAddr := netip.ParseAddr(s)
 			if errAddr != nil || addr.Zone() != "" {
-				return nil, fmt.Errorf("%q is not an address or a network", s)
+				return nil, fmt.Errorf("%q is not an IP address or a network", s)
 			}
 			p = netip.PrefixFrom(addr, addr.BitLen())
 		}
@@ -53,12 +53,12 @@ func (p proxies) trust(a netip.Addr) bool {
 	return slices.ContainsFunc(p, func(n netip.Prefix) bool { return n.Contains(a) })
 }
 
-// client returns the address that a request is charged to. Each proxy appends its peer to
+// client returns the client's address for rate limits. Each proxy appends its peer to
 // X-Forwarded-For, so the header is read from its end, up to the first address that is not
-// trusted. At an entry that is no address ("unknown") the proxy that appended it is charged.
+// trusted. If an entry is no address ("unknown"), the proxy that appended it counts as the client.
 //
 // Forwarded (RFC 7239) and X-Real-IP are ignored: a proxy that writes one header passes on
-// the others as the client sent them, and a client that chooses its address has no limit.
+// the others as the client sent them, and a client that forges its address has no limit.
 func (p proxies) client(r *http.Request) string {
 	addr, ok := parseAddr(r.RemoteAddr)
 	if !ok {
@@ -70,7 +70,7 @@ func (p proxies) client(r *http.Request) string {
 			break
 		}
 		if hop = strings.TrimSpace(hop); hop == "" {
-			continue // an empty element of a list counts for nothing (RFC 9110, 5.6.1)
+			continue // empty list elements are ignored (RFC 9110, 5.6.1)
 		}
 		next, ok := parseAddr(hop)
 		if !ok {

@@ -12,30 +12,30 @@ import (
 	"soundcheck/internal/httpheader"
 )
 
-// maxTimeout is the longest time that a client may name: a day, so that what is
-// meant as "for ever" is accepted.
+// maxTimeout is the maximum of X-Request-Timeout: a day, so that values meant as "no timeout"
+// are accepted.
 const maxTimeout = 24 * time.Hour
 
-// HeaderError says what is wrong with a header of a request.
+// HeaderError is an invalid request header.
 type HeaderError struct{ Name, Message string }
 
 // Error implements error.
 func (e *HeaderError) Error() string { return e.Name + ": " + e.Message }
 
-// limitTime gives the request's context the earlier one of the client's deadline and
-// the server's. The caller ends it with the returned function.
+// limitTime gives the request's context the earlier of the client's and the server's deadline.
+// The caller calls the returned function at the end.
 func (c *Control) limitTime(g *gin.Context, class Class) (context.CancelFunc, error) {
 	limit := c.o.RequestTimeout
 	if class == Stream {
-		limit = 0 // it is as long as its client reads
+		limit = 0 // a stream lasts as long as its client reads
 	}
 	if values := g.Request.Header.Values(httpheader.Timeout); len(values) > 0 {
 		ms, err := strconv.ParseInt(values[0], 10, 64)
 		if err != nil || len(values) > 1 || ms < 1 || ms > maxTimeout.Milliseconds() {
-			return nil, &HeaderError{httpheader.Timeout, fmt.Sprintf("must be one number of milliseconds, 1 to %d", maxTimeout.Milliseconds())}
+			return nil, &HeaderError{httpheader.Timeout, fmt.Sprintf("must be a single integer from 1 to %d (milliseconds)", maxTimeout.Milliseconds())}
 		}
-		if asked := time.Duration(ms) * time.Millisecond; limit == 0 || asked < limit {
-			limit = asked
+		if requested := time.Duration(ms) * time.Millisecond; limit == 0 || requested < limit {
+			limit = requested
 		}
 	}
 	if limit == 0 {
@@ -46,24 +46,24 @@ func (c *Control) limitTime(g *gin.Context, class Class) (context.CancelFunc, er
 	return ctx.end, nil
 }
 
-// deadlineContext is context.WithDeadline, made when somebody asks for what it takes
-// a timer to know. Most requests are answered before anybody does; a timer for each of
-// them would cost as much as all the rest of the package.
+// deadlineContext is a context.WithDeadline that starts its timer only when Done is called. Most
+// requests finish before that. A timer for each request would cost as much as the rest of the
+// package.
 type deadlineContext struct {
 	context.Context // the parent
 	deadline        time.Time
 
 	mu     sync.Mutex
-	timed  context.Context // nil: nobody has asked
+	timed  context.Context // nil: Done was not called
 	cancel context.CancelFunc
-	over   bool
+	ended  bool
 }
 
-// end lets go of the timer. Who asks after that is told that the context is canceled.
+// end stops the timer. After that the context is canceled.
 func (c *deadlineContext) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.over = true
+	c.ended = true
 	if c.timed != nil {
 		c.cancel()
 	}
@@ -83,7 +83,7 @@ func (c *deadlineContext) Done() <-chan struct{} {
 	defer c.mu.Unlock()
 	if c.timed == nil {
 		c.timed, c.cancel = context.WithDeadline(c.Context, c.deadline)
-		if c.over {
+		if c.ended {
 			c.cancel()
 		}
 	}
@@ -99,7 +99,7 @@ func (c *deadlineContext) Err() error {
 		return c.timed.Err()
 	case c.Context.Err() != nil:
 		return c.Context.Err()
-	case c.over:
+	case c.ended:
 		return context.Canceled
 	case !time.Now().Before(c.deadline):
 		return context.DeadlineExceeded
@@ -107,8 +107,8 @@ func (c *deadlineContext) Err() error {
 	return nil
 }
 
-// Value implements context.Context. The standard library looks for a context that it
-// knows, after it has asked for Done.
+// Value implements context.Context. After Done, the standard library looks for its own context
+// type through Value.
 func (c *deadlineContext) Value(key any) any {
 	c.mu.Lock()
 	ctx := c.timed

@@ -35,7 +35,7 @@ const (
 // adaptive limiter v0.9.8, Netflix's Gradient2) takes every slowdown for overload. A disk
 // whose commits went from 3 to 300 ms brought the limit down to its minimum, and half of
 // the requests that the store could have served were shed for minutes, while the CPU was
-// idle. Requests that arrived in bursts, from clients on a busy machine, did the same.
+// idle. Requests that arrived in bursts, from clients on a busy host, had the same effect.
 //
 // Queueing ends when few requests are in flight; a slow disk stays slow. So the unloaded
 // latency is measured while at most minLimit requests are in flight, as in Envoy's adaptive

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A server with a known capacity that is asked for more, at once or after a while,
+// A server with a known capacity that is overloaded, at once or after a while,
 // and one that has become slower for good: the limit is found, what is admitted is
 // done soon, and as much is done as can be.
 func TestAdaptiveFindsTheLimit(t *testing.T) {
@@ -51,7 +51,7 @@ func TestAdaptiveFindsTheLimit(t *testing.T) {
 					takes = time.Duration(float64(takes) * (0.7 + 0.6*rng.Float64()))
 					go func() {
 						arrived := time.Now()
-						p, ok := g.try()
+						p, ok := g.tryAcquire()
 						if !ok {
 							var shed *Shed
 							if p, shed = g.queue(t.Context()); shed != nil {
@@ -82,10 +82,9 @@ func TestAdaptiveFindsTheLimit(t *testing.T) {
 	}
 }
 
-// A service that becomes slow, because its disk does, and not because too much is asked of
-// it: any number of requests take as long as one. Until the limit has followed some are
-// shed; then none. The load grows with its own time, too: a machine that lets the clients
-// run only every 250 ms sends as many at once, and all of them are served.
+// A service becomes slow because of its disk, and not because of load: the latency does not depend
+// on the concurrency. Some requests are shed until the limit has adapted; then none. Bursts of a
+// busy host that schedules its clients only every 250 ms are all served.
 func TestSlowIsNotOverload(t *testing.T) {
 	t.Parallel()
 	const rate, fast = 140, 3 * time.Millisecond
@@ -127,7 +126,7 @@ func TestSlowIsNotOverload(t *testing.T) {
 					}
 					takes = time.Duration(float64(takes) * (0.7 + 0.6*rng.Float64()))
 					go func() {
-						p, ok := g.try()
+						p, ok := g.tryAcquire()
 						var shed *Shed
 						if !ok {
 							p, shed = g.queue(t.Context())

@@ -8,31 +8,29 @@ import (
 	"time"
 )
 
-// gate bounds how many requests of a class are in flight. The others wait in a queue,
-// first in first out, whose length is bounded in number and in time: a request that
-// would wait too long is shed at once rather than after the wait.
+// gate limits the requests of a class in flight. Further requests wait in a first-in, first-out
+// queue that is limited in length and in time. A request that would wait too long is shed at
+// once, not after the wait.
 type gate struct {
 	limiter  *limiter
 	maxQueue int64
 	maxWait  time.Duration
 
 	waiting atomic.Int64
-	// service is how long a request is in flight, in seconds: a moving average, as the
-	// bits of a float64.
+	// service is the moving average of the service time in seconds, as the bits of a float64.
 	service atomic.Uint64
-	// standing is since when somebody has been waiting, in nanoseconds since 1970;
-	// 0: nobody waits.
-	standing atomic.Int64
+	// queuedSince is when the queue last became non-empty, in nanoseconds since 1970; 0: never.
+	queuedSince atomic.Int64
 }
 
-// patience is how many times maxWait a request may wait in a queue that has just formed.
-// No request waits longer.
-const patience = 10
+// burstFactor is the maximum wait in a queue that has just formed, as a multiple of maxWait. No
+// request waits longer.
+const burstFactor = 10
 
-// permit is the right to be in flight.
+// permit is a slot of an admitted request.
 type permit struct{ start time.Time }
 
-// Bounds of the classes that are apart from reads and writes.
+// Concurrency limits of batches and streams.
 const (
 	maxBatches = 16
 	maxStreams = 64
@@ -53,9 +51,9 @@ func newGate(o Options, class Class) *gate {
 	return g
 }
 
-// try returns a permit if nobody has to wait for one.
-func (g *gate) try() (permit, bool) {
-	ok := g.limiter.try()
+// tryAcquire returns a permit if one is free and the queue is empty.
+func (g *gate) tryAcquire() (permit, bool) {
+	ok := g.limiter.tryAcquire()
 	return permit{time.Now()}, ok
 }
 
@@ -74,9 +72,9 @@ func (g *gate) queue(ctx context.Context) (permit, *Shed) {
 	if expected > g.allowedWait(time.Now()) {
 		return permit{}, &Shed{QueueFull, retryLater}
 	}
-	// Its turn can come later than expected, because requests end in clusters. Only
-	// who waits much too long is shed after all: a late no is the worst answer.
-	switch err := g.limiter.acquire(ctx, patience*g.maxWait); {
+	// The wait can be longer than expected, because requests end in clusters. A queued request
+	// is shed only after a much longer wait: late shedding is worst for the client.
+	switch err := g.limiter.acquire(ctx, burstFactor*g.maxWait); {
 	case errors.Is(err, context.DeadlineExceeded):
 		return permit{}, &Shed{DeadlineExceeded, retryLater}
 	case errors.Is(err, context.Canceled):
@@ -85,7 +83,7 @@ func (g *gate) queue(ctx context.Context) (permit, *Shed) {
 		return permit{}, &Shed{QueueTimeout, retryLater}
 	}
 	p := permit{time.Now()}
-	if err := ctx.Err(); err != nil { // its turn came, too late
+	if err := ctx.Err(); err != nil { // admitted too late
 		g.limiter.release(p.start, false)
 		reason := ClientGone
 		if errors.Is(err, context.DeadlineExceeded) {
@@ -96,42 +94,39 @@ func (g *gate) queue(ctx context.Context) (permit, *Shed) {
 	return p, nil
 }
 
-// enter returns how many wait, with the caller.
+// enter returns the queue length, the caller included.
 func (g *gate) enter() int64 {
 	n := g.waiting.Add(1)
 	if n == 1 {
-		g.standing.Store(time.Now().UnixNano())
+		g.queuedSince.Store(time.Now().UnixNano())
 	}
 	return n
 }
 
 func (g *gate) leave() { g.waiting.Add(-1) }
 
-// allowedWait is how long a request may expect to wait. A queue that has been empty a
-// moment ago is a burst: whoever sent it has stood still for some time, and it is served
-// soon. A queue that does not become empty is overload: then a long queue would only make
-// all of them late. It is the rule of CoDel, in the form of "Fail at Scale" (Maurer, ACM
-// Queue 13/8, 2015). Without it, a machine that lets its programs run only every few
-// hundred milliseconds sheds what then comes at once, though nobody had to wait before.
+// allowedWait is the maximum expected wait. A queue that was empty a moment ago is a burst that
+// drains soon. A queue that does not become empty is overload: a long queue would only delay all
+// requests. It is the rule of CoDel, in the form of "Fail at Scale" (Maurer, ACM Queue 13/8,
+// 2015). Without it, a busy host that schedules a process only every few hundred milliseconds
+// sheds the requests that arrived in between.
 func (g *gate) allowedWait(now time.Time) time.Duration {
-	if burst := patience * g.maxWait; now.UnixNano()-g.standing.Load() < int64(burst) {
+	if burst := burstFactor * g.maxWait; now.UnixNano()-g.queuedSince.Load() < int64(burst) {
 		return burst
 	}
 	return g.maxWait
 }
 
-// release gives p back. Record says that how long it was held is like what is to be
-// expected.
+// release returns p. Record is whether its duration is representative.
 func (g *gate) release(p permit, record bool) {
 	if record {
-		g.learn(time.Since(p.start).Seconds())
+		g.updateServiceTime(time.Since(p.start).Seconds())
 	}
 	g.limiter.release(p.start, record)
 }
 
-// learn notes how long a request was in flight. Of two that end at once one may be
-// lost: it is an average.
-func (g *gate) learn(seconds float64) {
+// updateServiceTime adds a request to the average. Concurrent updates may be lost.
+func (g *gate) updateServiceTime(seconds float64) {
 	const weight = 0.05
 	old := g.service.Load()
 	average := math.Float64frombits(old)

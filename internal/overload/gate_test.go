@@ -26,12 +26,12 @@ func inFlight(g *gate) int {
 	return n
 }
 
-// Who waits gets in in the order of arrival, as soon as there is room.
+// Queued requests are admitted in order of arrival, as soon as a slot is free.
 func TestQueueIsFair(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(fixed(4, 10, time.Second), Write) // a quarter of 4: one at a time
-		first, ok := g.try()
+		first, ok := g.tryAcquire()
 		if !ok {
 			t.Fatal("the first has to wait")
 		}
@@ -65,8 +65,8 @@ func TestQueueIsFair(t *testing.T) {
 	})
 }
 
-// Why a request is not let in, and after how long it is told.
-func TestQueueRefuses(t *testing.T) {
+// The reason for shedding a request, and its latency.
+func TestQueueSheds(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
@@ -97,9 +97,9 @@ func TestQueueRefuses(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := newGate(fixed(4, tt.queue, tt.wait), Write)
 				if tt.served > 0 {
-					g.learn(tt.served.Seconds())
+					g.updateServiceTime(tt.served.Seconds())
 				}
-				p, _ := g.try()
+				p, _ := g.tryAcquire()
 				ctx := t.Context()
 				if tt.ctx != nil {
 					var cancel context.CancelFunc
@@ -115,7 +115,7 @@ func TestQueueRefuses(t *testing.T) {
 					t.Errorf("%d wait", g.waiting.Load())
 				}
 				g.release(p, false)
-				if p, ok := g.try(); !ok {
+				if p, ok := g.tryAcquire(); !ok {
 					t.Error("no room when all have left")
 				} else {
 					g.release(p, false)
@@ -139,12 +139,12 @@ func TestShares(t *testing.T) {
 		t.Fatal(err)
 	}
 	for { // as many reads as there may be
-		if _, ok := control.gates[Read].try(); !ok {
+		if _, ok := control.gates[Read].tryAcquire(); !ok {
 			break
 		}
 	}
 	for _, class := range []Class{Write, Batch, Stream} {
-		if _, ok := control.gates[class].try(); !ok {
+		if _, ok := control.gates[class].tryAcquire(); !ok {
 			t.Errorf("a %s has to wait for reads", class)
 		}
 	}
@@ -215,7 +215,7 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
-// A request's context is like the standard library's, whether it is asked early, late
+// A request's context is like the standard library's, whether it is used early, late
 // or by a context of its own.
 func TestDeadlineContext(t *testing.T) {
 	t.Parallel()

@@ -8,11 +8,10 @@ import (
 	"time"
 )
 
-// errWaited means that a request has waited for a permit for as long as it may.
-var errWaited = errors.New("no permit in time")
+// errQueueTimeout means that a request waited too long for a permit.
+var errQueueTimeout = errors.New("queue timeout")
 
-// limiter hands out permits, first come first served. Its limit is fixed, or follows
-// the latency.
+// limiter grants permits in order of arrival. Its limit is fixed or adaptive.
 type limiter struct {
 	mu       sync.Mutex
 	limit    int
@@ -27,8 +26,8 @@ func newAdaptiveLimiter() *limiter {
 	return &limiter{limit: initialLimit, follower: newFollower(time.Now())}
 }
 
-// try returns whether there is a permit that nobody else waits for.
-func (l *limiter) try() bool {
+// tryAcquire takes a permit if one is free and the queue is empty.
+func (l *limiter) tryAcquire() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.inFlight >= l.limit || l.waiters.Len() > 0 {
@@ -41,19 +40,19 @@ func (l *limiter) try() bool {
 	return true
 }
 
-// acquire waits for a permit, but no longer than maxWait: then it returns errWaited.
+// acquire waits for a permit. After maxWait it returns errQueueTimeout.
 func (l *limiter) acquire(ctx context.Context, maxWait time.Duration) error {
-	if l.try() {
+	if l.tryAcquire() {
 		return nil
 	}
 	ready := make(chan struct{})
 	l.mu.Lock()
 	e := l.waiters.PushBack(ready)
-	l.grant() // one may have come back since
+	l.grant() // one may have been released since
 	l.mu.Unlock()
 	timer := time.NewTimer(maxWait)
 	defer timer.Stop()
-	err := errWaited
+	err := errQueueTimeout
 	select {
 	case <-ready:
 		return nil
@@ -64,7 +63,7 @@ func (l *limiter) acquire(ctx context.Context, maxWait time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	select {
-	case <-ready: // at the same moment
+	case <-ready: // granted at the same moment
 		return nil
 	default:
 		l.waiters.Remove(e)
@@ -72,8 +71,7 @@ func (l *limiter) acquire(ctx context.Context, maxWait time.Duration) error {
 	}
 }
 
-// release gives back a permit held since start. Record says that its latency
-// is typical.
+// release returns a permit held since start. Record is whether its latency is representative.
 func (l *limiter) release(start time.Time, record bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,18 +82,18 @@ func (l *limiter) release(start time.Time, record bool) {
 	l.grant()
 }
 
-// grant gives the permits that are free to those who wait. The caller holds mu.
+// grant gives free permits to queued requests. The caller holds mu.
 func (l *limiter) grant() {
 	for l.waiters.Len() > 0 && l.inFlight < l.limit {
 		l.add(1)
 		close(l.waiters.Remove(l.waiters.Front()).(chan struct{}))
 	}
 	if l.follower != nil && l.waiters.Len() > 0 {
-		l.follower.saturated = true // also of a window that began with them in the queue
+		l.follower.saturated = true // also in a window that began with a queue
 	}
 }
 
-// add changes how many permits are out. The caller holds mu.
+// add changes the number of requests in flight. The caller holds mu.
 func (l *limiter) add(n int) (now time.Time) {
 	if l.follower != nil {
 		now = time.Now()

@@ -5,7 +5,8 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/metric/noop"
+
+	"soundcheck/internal/optional"
 )
 
 // Attributes of spans and metrics.
@@ -18,22 +19,19 @@ const (
 // instrument creates the metrics:
 //
 //	soundcheck.overload.decisions     {request}  requests by decision (admitted, or why not) and class
-//	soundcheck.overload.queue.wait    s          how long those waited that had to
+//	soundcheck.overload.queue.wait    s          queue wait of queued requests
 //	soundcheck.overload.in_flight     {request}  in flight
-//	soundcheck.overload.queue.length  {request}  waiting
-//	soundcheck.overload.limit         {request}  that may be in flight: fixed, or as found
+//	soundcheck.overload.queue.length  {request}  in the queue
+//	soundcheck.overload.limit         {request}  concurrency limit: fixed or adaptive
 func (c *Control) instrument(mp metric.MeterProvider) error {
-	if mp == nil {
-		mp = noop.NewMeterProvider()
-	}
-	m := mp.Meter(scope)
+	m := optional.MeterProvider(mp).Meter(scope)
 	var err error
 	if c.decisions, err = m.Int64Counter("soundcheck.overload.decisions", metric.WithUnit("{request}"),
-		metric.WithDescription("Requests by what was decided: admitted, or the reason why they were refused.")); err != nil {
+		metric.WithDescription("Requests by decision: admitted, or the reason for shedding or rejecting them.")); err != nil {
 		return err
 	}
 	if c.waits, err = m.Float64Histogram("soundcheck.overload.queue.wait", metric.WithUnit("s"),
-		metric.WithDescription("How long requests waited for their turn, of those that had to.")); err != nil {
+		metric.WithDescription("Queue wait of requests that were queued.")); err != nil {
 		return err
 	}
 	for class := range classes {
@@ -52,8 +50,8 @@ func (c *Control) instrument(mp metric.MeterProvider) error {
 		value       func(*gate) int
 	}{
 		{"in_flight", "Requests in flight.", func(g *gate) int { _, n := g.limiter.state(); return n }},
-		{"queue.length", "Requests that wait for their turn.", func(g *gate) int { return int(g.waiting.Load()) }},
-		{"limit", "Requests that may be in flight: a fixed number, or as many as the latency allows now.", func(g *gate) int { n, _ := g.limiter.state(); return n }},
+		{"queue.length", "Requests in the queue.", func(g *gate) int { return int(g.waiting.Load()) }},
+		{"limit", "Concurrency limit: fixed, or the current adaptive limit.", func(g *gate) int { n, _ := g.limiter.state(); return n }},
 	} {
 		_, err := m.Int64ObservableGauge("soundcheck.overload."+gauge.name, metric.WithUnit("{request}"), metric.WithDescription(gauge.about),
 			metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {

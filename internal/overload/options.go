@@ -11,31 +11,31 @@ import (
 	"soundcheck/internal/httpheader"
 )
 
-// Options say how much a service takes.
+// Options are the limits of a service.
 type Options struct {
-	Rate  float64 // requests a second of all clients; 0: any number
-	Burst int     // of them at once
+	Rate  float64 // requests/s of all clients; 0: no limit
+	Burst int     // max requests above Rate
 
-	ClientRate     float64 // requests a second of one client; 0: any number
+	ClientRate     float64 // requests/s per client; 0: no limit
 	ClientBurst    int
-	ClientHeader   string   // header that names a client; empty: its address does
-	TrustedProxies []string // addresses and networks whose X-Forwarded-For is believed
+	ClientHeader   string   // header that identifies a client; empty: its address
+	TrustedProxies []string // addresses and networks whose X-Forwarded-For is trusted
 
 	Concurrency    Concurrency
-	WriteShare     float64       // of a fixed concurrency, for writes
-	Queue          int           // requests of a class that wait for their turn
-	QueueWait      time.Duration // for so long at most
-	RequestTimeout time.Duration // for a whole request; 0: no limit
+	WriteShare     float64       // share of a fixed concurrency for writes
+	Queue          int           // max queued requests per class
+	QueueWait      time.Duration // max expected queue wait
+	RequestTimeout time.Duration // timeout per request; 0: none
 }
 
-// Concurrency is how many requests may be in flight: a number, or found by following
-// the latency. Its zero value is no bound. It is a flag.Value.
+// Concurrency is the limit of requests in flight, fixed or adaptive. Its zero value is no limit.
+// It is a flag.Value.
 type Concurrency struct {
 	N        int
 	Adaptive bool
 }
 
-// Enabled reports whether there is a bound.
+// Enabled reports whether there is a limit.
 func (c Concurrency) Enabled() bool { return c.Adaptive || c.N > 0 }
 
 // String implements flag.Value.
@@ -54,22 +54,22 @@ func (c *Concurrency) Set(s string) error {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 0 || n == 1 || n > 100_000 {
-		return fmt.Errorf(`must be "adaptive", or a number from 2 to 100000, or 0 for no bound`)
+		return fmt.Errorf("must be adaptive, a number from 2 to 100000, or 0 for no limit")
 	}
 	*c = Concurrency{N: n}
 	return nil
 }
 
-// share returns how much of a fixed concurrency belongs to class: at least one.
+// share returns the part of a fixed concurrency for class: at least one.
 func (c Concurrency) share(class Class, writes float64) int {
 	w := min(max(int(math.Round(float64(c.N)*writes)), 1), c.N-1)
 	if class == Write {
-		return max(w, 1) // also of no bound at all, which nobody asks for
+		return max(w, 1) // also if N is 0, which Enabled excludes
 	}
 	return max(c.N-w, 1)
 }
 
-// atMost returns n, or a fixed concurrency that is less.
+// atMost returns n, or a lower fixed concurrency.
 func (c Concurrency) atMost(n int) int {
 	if !c.Adaptive {
 		n = min(n, c.N)
@@ -77,7 +77,7 @@ func (c Concurrency) atMost(n int) int {
 	return n
 }
 
-// maxRequestTimeout leaves time to answer before the server cuts the connection.
+// maxRequestTimeout leaves time to respond before the server's write timeout.
 const maxRequestTimeout = 50 * time.Second
 
 // Defaults of the flags.
@@ -87,15 +87,15 @@ const (
 	defaultRequestTimeout = 30 * time.Second
 )
 
-// Flags adds the flags of o to f. Check them after f was parsed.
+// Flags adds the flags of the returned Options to f. Call Check after f is parsed.
 func Flags(f *cli.Flags) *Options {
 	o := &Options{Concurrency: Concurrency{Adaptive: true}}
-	f.Float64Var(&o.Rate, "rate-limit", 0, "take this number of `requests` a second of all clients together (0.001 to 1000000); 0: any")
-	f.IntVar(&o.Burst, "rate-burst", 0, "`requests` above -rate-limit at once (1 to 1000000); 0: those of one second")
-	f.Float64Var(&o.ClientRate, "client-rate-limit", 0, "take this number of `requests` a second of each client (0.001 to 1000000); 0: any")
-	f.IntVar(&o.ClientBurst, "client-rate-burst", 0, "`requests` above -client-rate-limit at once (1 to 1000000); 0: those of one second")
-	f.StringVar(&o.ClientHeader, "client-header", "", "tell clients apart by this `header`, as in X-API-Key, and by their address if it is missing; empty: by address")
-	f.Func("trusted-proxies", "believe the X-Forwarded-For of these `addresses` and networks, as in 10.0.0.0/8,192.168.1.7 (none)", func(s string) error {
+	f.Float64Var(&o.Rate, "rate-limit", 0, "rate limit for all clients together, in `requests`/s (0.001 to 1000000); default 0: no limit")
+	f.IntVar(&o.Burst, "rate-burst", 0, "max burst above -rate-limit, in `requests` (1 to 1000000); default 0: one second's worth")
+	f.Float64Var(&o.ClientRate, "client-rate-limit", 0, "rate limit per client, in `requests`/s (0.001 to 1000000); default 0: no limit")
+	f.IntVar(&o.ClientBurst, "client-rate-burst", 0, "max burst above -client-rate-limit, in `requests` (1 to 1000000); default 0: one second's worth")
+	f.StringVar(&o.ClientHeader, "client-header", "", "request `header` that identifies a client, such as X-API-Key; default: the client's address")
+	f.Func("trusted-proxies", "trust X-Forwarded-For from these `addresses` and networks, such as 10.0.0.0/8,192.168.1.7; default: none", func(s string) error {
 		o.TrustedProxies = nil
 		for part := range strings.SplitSeq(s, ",") {
 			if part == "" {
@@ -108,16 +108,16 @@ func Flags(f *cli.Flags) *Options {
 		}
 		return nil
 	})
-	f.Var(&o.Concurrency, "concurrency", "max reads and writes in flight: a `number` (2 to 100000), adaptive (as many as the latency allows), or 0 (no bound); batches and streams are bounded beside them")
-	f.Float64Var(&o.WriteShare, "write-share", 0.25, "`share` of a fixed -concurrency that writes have for themselves; reads have the rest (0.01 to 0.99)")
-	f.IntVar(&o.Queue, "queue", defaultQueue, "`requests` of a kind that wait for their turn at most (0 to 100000)")
+	f.Var(&o.Concurrency, "concurrency", "max reads and writes in flight: adaptive, `number` (2 to 100000), or 0: no limit")
+	f.Float64Var(&o.WriteShare, "write-share", 0.25, "`share` of a fixed -concurrency reserved for writes (0.01 to 0.99)")
+	f.IntVar(&o.Queue, "queue", defaultQueue, "max queued `requests` per class: read, write, batch, stream (0 to 100000)")
 	f.DurationVar(&o.QueueWait, "queue-wait", defaultQueueWait, "max expected queue `wait`; up to ten times that in a burst (1ms to 5s)")
-	f.DurationVar(&o.RequestTimeout, "request-timeout", defaultRequestTimeout, "give up a request after this `long`; clients can ask for less with "+httpheader.Timeout+" (1ms to 50s); 0: no limit")
+	f.DurationVar(&o.RequestTimeout, "request-timeout", defaultRequestTimeout, "`timeout` per request; clients can lower it with "+httpheader.Timeout+" (1ms to 50s); 0: none")
 	return o
 }
 
-// Check returns a usage error that names the flag whose value is out of range. It
-// sets the bursts that follow from the rates.
+// Check returns a usage error that names the flag whose value is invalid. It sets the default
+// bursts.
 func (o *Options) Check(f *cli.Flags) error {
 	for _, l := range []struct {
 		name  string
@@ -137,7 +137,7 @@ func (o *Options) Check(f *cli.Flags) error {
 	}
 	switch {
 	case o.ClientHeader != "" && !validHeader(o.ClientHeader):
-		return f.Errorf("-client-header %q is not the name of a header", o.ClientHeader)
+		return f.Errorf("-client-header %q is not a header name", o.ClientHeader)
 	case !(o.WriteShare >= 0.01 && o.WriteShare <= 0.99):
 		return f.Errorf("-write-share %g is out of range: 0.01 to 0.99", o.WriteShare)
 	case o.Queue < 0 || o.Queue > 100_000:

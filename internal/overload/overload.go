@@ -1,16 +1,14 @@
-// Package overload keeps a service answering when more is asked of it than it can
-// do. What it cannot do is refused within milliseconds, with a reason and a time to
-// come back, so that what it does take is done in time.
+// Package overload sheds requests above a service's capacity. It responds to them within
+// milliseconds, with a reason and a Retry-After, so that admitted requests finish in time.
 //
 // A request passes these checks in this order, before any work is done for it:
 //
-//   - rate limits: one for each client and one for all (429);
-//   - concurrency: a bound on what is in flight, fixed or found by following the
-//     latency, with a short queue before it (503). Reads, writes, batches and streams
-//     have bounds of their own, so that none starves another;
-//   - the deadline: what its client will not wait for is not begun (503).
+//   - rate limits: per client and global (429);
+//   - concurrency: a fixed or adaptive limit on requests in flight, with a short queue (503).
+//     Reads, writes, batches and streams have separate limits, so that none starves another;
+//   - the deadline: a request whose deadline has passed is not started (503).
 //
-// Probes and metrics do not come here: they are served beside the API.
+// Probes and metrics bypass these checks.
 package overload
 
 import (
@@ -27,30 +25,30 @@ import (
 )
 
 var (
-	// ErrRateLimited means that more requests came than were agreed on.
+	// ErrRateLimited means that a rate limit is exceeded.
 	ErrRateLimited = errors.New("too many requests")
-	// ErrOverloaded means that there is too much to do now.
-	ErrOverloaded = errors.New("too much to do")
+	// ErrOverloaded means that the concurrency limit and its queue are full.
+	ErrOverloaded = errors.New("overloaded")
 )
 
-// Reason is why a request was refused, as it stands in spans, metrics and answers.
+// Reason is why a request was shed or rejected, as in spans and metrics.
 type Reason string
 
-// The reasons. Admitted is the one of those that were not refused.
+// The reasons. Admitted is the decision about all other requests.
 const (
 	Admitted         Reason = "admitted"
 	GlobalRateLimit  Reason = "global_rate_limit"
 	ClientRateLimit  Reason = "client_rate_limit"
-	QueueFull        Reason = "queue_full"        // the wait would be too long, or there is no room to wait
-	QueueTimeout     Reason = "queue_timeout"     // it waited too long
-	DeadlineExceeded Reason = "deadline_exceeded" // its deadline passed, or would have before its turn came
-	ClientGone       Reason = "client_gone"       // its client left while it waited
+	QueueFull        Reason = "queue_full"        // the expected wait is too long, or the queue is full
+	QueueTimeout     Reason = "queue_timeout"     // the request waited too long
+	DeadlineExceeded Reason = "deadline_exceeded" // the deadline passed, or would pass in the queue
+	ClientGone       Reason = "client_gone"       // the client left while the request was queued
 )
 
-// Shed is the error of a request that was refused.
+// Shed is the error of a request that was shed or rejected.
 type Shed struct {
 	Reason Reason
-	// After is when to try again, in whole seconds.
+	// After is the Retry-After, in whole seconds.
 	After time.Duration
 }
 
@@ -71,22 +69,21 @@ func (e *Shed) Unwrap() error {
 	}
 }
 
-// RetryAfter tells when to try again.
+// RetryAfter is the time until a retry.
 func (e *Shed) RetryAfter() time.Duration { return e.After }
 
-// retryLater is what a 503 tells the client to wait. Overload that lasts is met with
-// the same answer again, which costs little.
+// retryLater is the Retry-After of a 503. If the overload lasts, shedding the retry costs little.
 const retryLater = time.Second
 
-// Class is a kind of request that has a share of its own.
+// Class is a kind of request with its own concurrency limit.
 type Class int
 
 // The classes.
 const (
 	Read Class = iota
 	Write
-	Batch  // many albums in one request: long work, bounded apart
-	Stream // as long as its client reads: bounded apart, without the server's time limit
+	Batch  // many albums in one request: long
+	Stream // lasts as long as its client reads, without a timeout
 	classes
 )
 
@@ -94,7 +91,7 @@ func (c Class) String() string { return [...]string{"read", "write", "batch", "s
 
 const scope = "soundcheck/internal/overload"
 
-// Control decides about the requests of one service.
+// Control admits or sheds the requests of a service.
 type Control struct {
 	o       Options
 	trusted proxies
@@ -122,9 +119,9 @@ func New(o Options, mp metric.MeterProvider) (*Control, error) {
 	return c, c.instrument(mp)
 }
 
-// Middleware admits or sheds requests. It stands inside what makes the server span; a wait
-// in the queue is a span below it. Receive, if not nil, reads the body of a request that is
-// within the rate limits, before the request asks for a slot; its error ends the request.
+// Middleware admits or sheds requests. It runs inside the server span; time in the queue is
+// its child span. Receive, if not nil, reads the body of a request that is
+// within the rate limits, before the request acquires a slot; its error ends the request.
 // Fail responds with an error: a *Shed, a *HeaderError, or receive's.
 func (c *Control) Middleware(classify func(*gin.Context) Class, receive func(*gin.Context) error, fail func(*gin.Context, error)) gin.HandlerFunc {
 	return func(g *gin.Context) {
@@ -155,15 +152,15 @@ func (c *Control) Middleware(classify func(*gin.Context) Class, receive func(*gi
 		}
 		c.decisions.Add(ctx, 1, c.sets[class][Admitted])
 		done := false
-		defer func() { release(done && learn(ctx, g.Writer.Status())) }()
+		defer func() { release(done && representative(ctx, g.Writer.Status())) }()
 		g.Next()
 		done = true
 	}
 }
 
-// learn reports whether how long an answer took says anything about how much there is
-// to do: refusals and failures are often quick, but not those of a deadline.
-func learn(ctx context.Context, status int) bool {
+// representative reports whether a response's latency shows the load: shed and failed requests
+// are often fast, except after a deadline.
+func representative(ctx context.Context, status int) bool {
 	switch {
 	case status < http.StatusBadRequest, status == http.StatusGatewayTimeout:
 		return true
@@ -174,7 +171,7 @@ func learn(ctx context.Context, status int) bool {
 	}
 }
 
-// limitRate returns why a request is above the rate limits, or nil.
+// limitRate returns an error if a request exceeds a rate limit.
 func (c *Control) limitRate(g *gin.Context) *Shed {
 	if c.limits.global == nil && c.limits.clients == nil {
 		return nil
@@ -184,14 +181,14 @@ func (c *Control) limitRate(g *gin.Context) *Shed {
 	return v.shed
 }
 
-// admit lets a request in, at once or after a wait, or says why not. The caller
-// releases what it got, and tells whether the time since then is to be learned from.
+// admit admits a request, at once or from the queue, or sheds it. The caller calls release when
+// the request ends; record is whether its latency is representative.
 func (c *Control) admit(g *gin.Context, class Class) (release func(record bool), _ *Shed) {
 	gate := c.gates[class]
 	if gate == nil {
 		return func(bool) {}, nil
 	}
-	p, ok := gate.try()
+	p, ok := gate.tryAcquire()
 	if !ok {
 		ctx, start := g.Request.Context(), time.Now()
 		var shed *Shed

@@ -16,15 +16,15 @@ import (
 	"soundcheck/internal/httpheader"
 )
 
-// maxPromise is how far ahead places are promised. Of more refused clients, as when
-// one does not wait at all, each is told this, or until there is a token at all.
-const maxPromise = 10 * time.Second
+// maxReservation is how far ahead tokens are reserved. Further rejected requests get this as
+// their Retry-After, or the time until the next token if that is later.
+const maxReservation = 10 * time.Second
 
-// aToken is 1, but for what is rounded.
-const aToken = 1 - 1e-9
+// oneToken is 1 minus the rounding error.
+const oneToken = 1 - 1e-9
 
-// limits are the rate limits of a service. One lock for all of them: a request takes
-// a token of each or of none.
+// limits are the rate limits of a service. One lock protects all: a request takes a token of
+// each or of none.
 type limits struct {
 	mu      sync.Mutex
 	global  *bucket  // nil: none
@@ -42,13 +42,12 @@ func newLimits(o Options) *limits {
 	return l
 }
 
-// bucket is a token bucket that also knows who was told to come back when: no two
-// are promised the same token. The promise holds among clients that wait as told;
-// those that do not wait can take a token before them.
+// bucket is a token bucket that reserves tokens for rejected requests: no two get the same
+// Retry-After for one token. Clients that do not wait can still take a reserved token.
 type bucket struct {
 	limiter *rate.Limiter
-	// The bucket as it will be once the last one who was refused has come back.
-	promised time.Time
+	// The bucket after the last reserved token is taken.
+	reserved time.Time
 	left     float64
 }
 
@@ -56,31 +55,31 @@ func newBucket(perSecond float64, burst int) *bucket {
 	return &bucket{limiter: rate.NewLimiter(rate.Limit(perSecond), burst)}
 }
 
-// refill returns in how many whole seconds there is a token if nobody else comes.
+// refill returns the whole seconds until the next token, without reservations.
 func (b *bucket) refill(now time.Time) time.Duration {
-	missing := max(aToken-b.limiter.TokensAt(now), 0)
+	missing := max(oneToken-b.limiter.TokensAt(now), 0)
 	return max(httpheader.WholeSeconds(time.Duration(missing/float64(b.limiter.Limit())*float64(time.Second))), time.Second)
 }
 
-// comeBack returns in how many whole seconds, after at least, there will be a token
-// that nobody was told of.
-func (b *bucket) comeBack(now time.Time, least time.Duration) time.Duration {
-	if !b.promised.After(now) {
-		b.promised, b.left = now, b.limiter.TokensAt(now)
+// reserve returns the whole seconds, at least least, until a token that is not reserved, and
+// reserves it.
+func (b *bucket) reserve(now time.Time, least time.Duration) time.Duration {
+	if !b.reserved.After(now) {
+		b.reserved, b.left = now, b.limiter.TokensAt(now)
 	}
 	perSecond, burst := float64(b.limiter.Limit()), float64(b.limiter.Burst())
 	natural := max(b.refill(now), least)
-	after := max(httpheader.WholeSeconds(b.promised.Sub(now)), natural)
+	after := max(httpheader.WholeSeconds(b.reserved.Sub(now)), natural)
 	for {
-		tokens := min(b.left+perSecond*(now.Add(after).Sub(b.promised).Seconds()), burst)
+		tokens := min(b.left+perSecond*(now.Add(after).Sub(b.reserved).Seconds()), burst)
 		switch {
-		case after > max(natural, maxPromise):
-			return max(natural, maxPromise)
-		case tokens >= aToken:
-			b.promised, b.left = now.Add(after), tokens-1
+		case after > max(natural, maxReservation):
+			return max(natural, maxReservation)
+		case tokens >= oneToken:
+			b.reserved, b.left = now.Add(after), tokens-1
 			return after
 		}
-		after += max(httpheader.WholeSeconds(time.Duration((aToken-tokens)/perSecond*float64(time.Second))), time.Second)
+		after += max(httpheader.WholeSeconds(time.Duration((oneToken-tokens)/perSecond*float64(time.Second))), time.Second)
 	}
 }
 
@@ -91,14 +90,14 @@ func (b *bucket) policy(name string) string {
 	return fmt.Sprintf(`"%s";q=%d;w=%d`, name, b.limiter.Burst(), int(max(seconds, 1)))
 }
 
-// verdict is what the rate limits say about one request.
+// verdict is the decision of the rate limits about a request.
 type verdict struct {
 	policies, states []string
 	shed             *Shed
 }
 
-// take takes a token from each bucket, or from none. The client's comes first, so
-// that a client which sends too much is not told of the others.
+// take takes a token from each bucket, or from none. The client's bucket is first: its reason
+// takes precedence.
 func (l *limits) take(g *gin.Context) verdict {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -115,37 +114,37 @@ func take(now time.Time, client, global *bucket) verdict {
 		*bucket
 		reason Reason
 	}{{client, ClientRateLimit}, {global, GlobalRateLimit}} {
-		if b.bucket == nil || b.limiter.TokensAt(now) >= aToken {
+		if b.bucket == nil || b.limiter.TokensAt(now) >= oneToken {
 			continue
 		}
 		if v.shed == nil {
 			v.shed = &Shed{Reason: b.reason}
 		}
-		v.shed.After = b.comeBack(now, v.shed.After) // when both have a token
+		v.shed.After = b.reserve(now, v.shed.After) // when both have a token
 	}
 	v.add(now, "client", client)
 	v.add(now, "global", global)
 	return v
 }
 
-// add takes the token, if nobody refuses, and says what there is.
+// add takes the token, unless the request is rejected, and adds the headers.
 func (v *verdict) add(now time.Time, name string, b *bucket) {
 	if b == nil {
 		return
 	}
 	v.policies = append(v.policies, b.policy(name))
 	if v.shed == nil {
-		b.limiter.ReserveN(now, 1) // it is there, but for what is rounded
+		b.limiter.ReserveN(now, 1) // available, but for rounding
 	}
 	tokens := max(b.limiter.TokensAt(now), 0)
 	until := b.refill(now)
-	if int(tokens) > 0 { // all of it
+	if int(tokens) > 0 { // the full quota
 		until = httpheader.WholeSeconds(time.Duration((float64(b.limiter.Burst()) - tokens) / float64(b.limiter.Limit()) * float64(time.Second)))
 	}
-	v.states = append(v.states, state(name, int(tokens+1-aToken), until))
+	v.states = append(v.states, state(name, int(tokens+1-oneToken), until))
 }
 
-// state is how much of a quota is left, and in how many seconds there is more of it.
+// state is the rest of a quota, and the seconds until there is more.
 func state(name string, remaining int, after time.Duration) string {
 	return fmt.Sprintf(`"%s";r=%d;t=%d`, name, remaining, int(after/time.Second))
 }
@@ -157,17 +156,17 @@ func (v verdict) writeTo(h http.Header) {
 	}
 }
 
-// maxClients is how many clients are told apart. Of more, those that were silent the
-// longest are forgotten: their buckets are most likely full, as a new one is.
+// maxClients is the maximum number of tracked clients. Beyond it, the least recently active
+// client is evicted: its bucket is most likely full, like a new one.
 const maxClients = 100_000
 
-// clients keeps a bucket for each client.
+// clients has a bucket per client.
 type clients struct {
 	rate   float64
 	burst  int
 	header string
 	seed   maphash.Seed
-	// By hash: what a client calls itself can be long, and is nobody's business.
+	// By hash: a client's key can be long, and is a secret.
 	buckets *lru.Cache[uint64, *bucket]
 }
 

@@ -46,9 +46,9 @@ func TestRateIsNeverExceeded(t *testing.T) {
 	}
 }
 
-// Who waits as long as told is let in, if all do; and nobody is told to wait long
-// after the tokens would be there.
-func TestPromiseIsKept(t *testing.T) {
+// A client that waits for its Retry-After is admitted, if all do; and no Retry-After is
+// much later than its token.
+func TestReservations(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		rate  float64
@@ -63,7 +63,7 @@ func TestPromiseIsKept(t *testing.T) {
 				now := time.Unix(1_000_000, 0)
 				for take(now, client, global).shed == nil { // until it is empty
 				}
-				// So many come at once, are refused, and come back as told.
+				// Clients arrive at once, are rejected, and retry after Retry-After.
 				each := math.Ceil(1/tt.rate) / max(math.Floor(min(tt.rate, float64(tt.burst))), 1) // seconds, in whole ones
 				n := min(max(int(8/each)-1, 1), 500)                                               // that fit into what is promised
 				back := map[time.Duration]int{}
@@ -94,9 +94,9 @@ func TestPromiseIsKept(t *testing.T) {
 	}
 }
 
-// Whom both quotas refuse is told when both have a token; and what cannot be promised
-// is not: one who does not wait does not make the others wait for ever.
-func TestPromiseOfBoth(t *testing.T) {
+// If both quotas reject, the Retry-After is when both have a token; without a reservation
+// beyond the maximum: a client that does not wait does not delay the others for ever.
+func TestReservationOfBoth(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_000_000, 0)
 	client, global := newBucket(1, 1), newBucket(0.01, 1)
@@ -114,8 +114,8 @@ func TestPromiseOfBoth(t *testing.T) {
 	for range 10_000 { // of one who does not wait
 		take(now, nil, busy)
 	}
-	if v := take(now, nil, busy); v.shed == nil || v.shed.After != maxPromise || v.states[0] != `"global";r=0;t=1` {
-		t.Errorf("%+v %v, want %s", v.shed, v.states, maxPromise)
+	if v := take(now, nil, busy); v.shed == nil || v.shed.After != maxReservation || v.states[0] != `"global";r=0;t=1` {
+		t.Errorf("%+v %v, want %s", v.shed, v.states, maxReservation)
 	}
 }
 
@@ -131,7 +131,7 @@ func request(t *testing.T, r http.Handler, remote string, header ...string) *htt
 	return w
 }
 
-// router answers 200 to what is admitted, and with the error's text and status to
+// router responds 200 to admitted requests, and with the error's text and status to
 // what is not.
 func router(t testing.TB, o Options, class Class, handle gin.HandlerFunc) (*gin.Engine, *Control) {
 	t.Helper()
@@ -232,7 +232,7 @@ func TestClientIdentity(t *testing.T) {
 	}
 }
 
-// A million clients take no more memory than those that are told apart.
+// A million clients use no more memory than maxClients.
 func TestManyClients(t *testing.T) {
 	t.Parallel()
 	c := newClients(1, 1, "")

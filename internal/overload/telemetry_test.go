@@ -13,7 +13,7 @@ import (
 )
 
 // Every decision is counted, by what was decided, with the trace as an exemplar; a
-// refused request's span says why.
+// shed request's span has the reason.
 func TestTelemetry(t *testing.T) {
 	t.Parallel()
 	rec := telemetrytest.New(t)

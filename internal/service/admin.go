@@ -12,17 +12,17 @@ import (
 
 const adminTimeout = 5 * time.Second
 
-// checkAdmin accepts addresses that only this machine can reach.
+// checkAdmin accepts loopback addresses.
 func checkAdmin(addr string) error {
 	if addr == "" {
 		return nil
 	}
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return errors.New("is not host:port")
+		return errors.New("not host:port")
 	}
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return errors.New("the host must be 127.0.0.1 or ::1: who can reach it may break the service")
+		return errors.New("the host must be 127.0.0.1 or ::1: any client of this address can inject faults")
 	}
 	return nil
 }

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// minHeap is how large the heap may grow before garbage is collected, whatever
-// lives. What lives of a service is often a few megabytes, and a request makes as
-// much garbage as a large service's: with the runtime's own pace, which goes by
-// what lives, it would be collected dozens of times a second under load.
+// minHeap is the heap size below which no garbage collection starts. The live heap of a service is
+// often a few megabytes, while its requests allocate as much as those of a large service. The
+// runtime's default pace depends on the live heap, and would collect dozens of times per second
+// under load.
 const minHeap = 64 << 20
 
-// paceGC keeps the pace of garbage collection by minHeap until ctx ends, unless
-// GOGC says how. A heap that is larger is left to the runtime's own pace.
+// paceGC adjusts the GC percentage to minHeap until ctx ends, unless GOGC is set. A larger heap
+// has the runtime's default.
 func paceGC(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
@@ -37,8 +37,8 @@ func paceGC(ctx context.Context) {
 	}
 }
 
-// gcPercent returns the GOGC with which a heap of which so much lives grows to
-// minHeap, in steps of 50; at least the runtime's own 100, at most 800.
+// gcPercent returns the GOGC with which a heap with live bytes grows to minHeap, in steps of 50,
+// from the runtime's default of 100 to 800.
 func gcPercent(live uint64) int {
 	percent := uint64(800)
 	if live > 0 {

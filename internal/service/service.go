@@ -1,5 +1,5 @@
-// Package service is what the album store and the proxy have in common as
-// programs: flags, telemetry, the server, and the order in which they end.
+// Package service is the common part of the store's and the proxy's main: flags, telemetry, the
+// server, and the order of the shutdown.
 package service
 
 import (
@@ -25,14 +25,14 @@ import (
 	"soundcheck/internal/version"
 )
 
-// Common are the flags that both services have.
+// Common are the flags of both services.
 type Common struct {
 	Addr         string
 	MaxBody      int64
 	DrainTimeout time.Duration
 	FlushTimeout time.Duration
-	Overload     *overload.Options // nil: every request is taken
-	Faults       *fault.Set        // made by Check; nil: there are none
+	Overload     *overload.Options // nil: no limits
+	Faults       *fault.Set        // set by Check; nil: none
 
 	faults    string
 	faultSeed uint64
@@ -40,16 +40,16 @@ type Common struct {
 	adminAddr string
 }
 
-// CommonFlags adds the common flags to f. Kinds are the faults that the service can have.
+// CommonFlags adds the common flags to f. Kinds are the faults that the service supports.
 func CommonFlags(f *cli.Flags, addr string, kinds ...fault.Kind) *Common {
 	c := &Common{kinds: kinds, Overload: overload.Flags(f)}
-	f.StringVar(&c.Addr, "addr", addr, "listen on `host:port`; port 0 takes a free one")
-	f.Int64Var(&c.MaxBody, "max-body", albumhttp.DefaultMaxBody, "read at most this many `bytes` of a request body (1024 to 1073741824)")
+	f.StringVar(&c.Addr, "addr", addr, "listen address `host:port`; port 0 picks a free port")
+	f.Int64Var(&c.MaxBody, "max-body", albumhttp.DefaultMaxBody, "max request body size in `bytes`, except for batches (1024 to 1073741824)")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", 15*time.Second, "shutdown: max `time` for requests and operations in flight (0s to 10m)")
-	f.DurationVar(&c.FlushTimeout, "flush-timeout", 5*time.Second, "shutdown: max `time` for telemetry; a shutdown takes no longer than both together (0s to 10m)")
-	f.StringVar(&c.faults, "fault", "", "break on purpose, to learn from: `faults` as in "+examples(kinds)+", separated by commas")
-	f.Uint64Var(&c.faultSeed, "fault-seed", 1, "`number` that the choice of what a fault meets follows from")
-	f.StringVar(&c.adminAddr, "admin-addr", "", "show and change faults at /admin/faults of this `host:port`, of 127.0.0.1 only (none)")
+	f.DurationVar(&c.FlushTimeout, "flush-timeout", 5*time.Second, "shutdown: max `time` to flush telemetry, after -drain-timeout (0s to 10m)")
+	f.StringVar(&c.faults, "fault", "", "inject `faults`, separated by commas; default: none; examples: "+examples(kinds))
+	f.Uint64Var(&c.faultSeed, "fault-seed", 1, "random `seed` that selects the requests that a fault affects")
+	f.StringVar(&c.adminAddr, "admin-addr", "", "`host:port` of /admin/faults, which shows and sets faults; loopback only; default: off")
 	return c
 }
 
@@ -63,7 +63,7 @@ func examples(kinds []fault.Kind) string {
 	return strings.Join(list, ", ")
 }
 
-// Check returns a usage error that names the flag whose value is out of range.
+// Check returns a usage error that names the flag whose value is invalid.
 func (c *Common) Check(f *cli.Flags) error {
 	_, port, err := net.SplitHostPort(c.Addr)
 	if err != nil {
@@ -95,18 +95,17 @@ func (c *Common) Check(f *cli.Flags) error {
 	return f.NoArgs()
 }
 
-// Backend is what a service serves.
+// Backend is the album.Service of a service.
 type Backend struct {
 	album.Service
 	Ready func(context.Context) error // nil: always
-	Close func(context.Context) error // ends within the context; nil: there is nothing to close
-	Proxy bool                        // the Service is a client of another
+	Close func(context.Context) error // returns when the context ends, at the latest; nil: nothing to close
+	Proxy bool                        // the Service is a client of a store
 }
 
-// Run serves the Backend that open returns until ctx ends. It first drains HTTP,
-// then closes the Backend, and then flushes telemetry, because the last requests
-// have spans too. All of that ends within the drain timeout and the flush timeout
-// together, counted from the end of ctx.
+// Run serves the Backend of open until ctx ends. The shutdown drains HTTP, closes the Backend, and
+// then flushes telemetry, because the last requests have spans too. It takes no longer than the
+// drain timeout plus the flush timeout, from the end of ctx.
 func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open func(albumhttp.Telemetry) (Backend, error)) (err error) {
 	t, err := telemetry.Setup(ctx, telemetry.Config{Name: name, Logs: stdout})
 	if err != nil {
@@ -119,7 +118,7 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 		flush, cancel = context.WithTimeout(flush, c.FlushTimeout)
 		defer cancel()
 		if e := t.Shutdown(flush); e != nil {
-			// The service did its work; that the Collector is away is no failure of it.
+			// The service did its work: an unavailable Collector is no failure of it.
 			t.Errors.Handle(fmt.Errorf("flush telemetry: %w", e))
 		}
 	}()
@@ -174,8 +173,8 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 	return err
 }
 
-// ending is when a service began to shut down. Every step of the shutdown has a deadline
-// counted from there: timeouts that each begin anew add up to more than a supervisor waits.
+// ending is the start of the shutdown. Every step has a deadline from there: separate timeouts
+// would add up to more than a supervisor waits.
 type ending struct{ begun atomic.Int64 } // as in UnixNano; 0: not yet
 
 func newEnding(ctx context.Context) *ending {
@@ -184,7 +183,7 @@ func newEnding(ctx context.Context) *ending {
 	return e
 }
 
-// after returns the time so long after the shutdown began, which is now at the latest.
+// after returns the start of the shutdown plus d. The first call starts the shutdown.
 func (e *ending) after(d time.Duration) time.Time {
 	e.begun.CompareAndSwap(0, time.Now().UnixNano())
 	return time.Unix(0, e.begun.Load()).Add(d)

@@ -1,21 +1,19 @@
 package service
 
 import (
-	"bytes"
 	"context"
 	"net/http"
-	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"soundcheck/internal/album"
 	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/cli/clitest"
 )
 
-// The deadlines of a shutdown count from its begin, however late they are asked for.
+// The deadlines of a shutdown are relative to its start, however late they are computed.
 func TestEnding(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -30,27 +28,6 @@ func TestEnding(t *testing.T) {
 			t.Errorf("%s after the begin, want 15s", got.Sub(begun))
 		}
 	})
-}
-
-// lines is a log that can be read while it is written.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) find(re *regexp.Regexp) string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if m := re.FindStringSubmatch(l.b.String()); m != nil {
-		return m[1]
-	}
-	return ""
 }
 
 // hanging is a service whose Get does not end before the test does.
@@ -74,7 +51,7 @@ func TestShutdownHasOneDeadline(t *testing.T) {
 	defer close(h.release)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	log, result := new(lines), make(chan error, 1)
+	log, result := new(clitest.Output), make(chan error, 1)
 	var over bool
 	c := &Common{Addr: "127.0.0.1:0", MaxBody: albumhttp.DefaultMaxBody, DrainTimeout: 200 * time.Millisecond, FlushTimeout: time.Minute}
 	go func() {
@@ -85,17 +62,10 @@ func TestShutdownHasOneDeadline(t *testing.T) {
 			}}, nil
 		})
 	}()
-	var addr string
-	listening := regexp.MustCompile(`"msg":"listening".*"address":"([^"]+)"`)
-	for deadline := time.Now().Add(time.Minute); addr == ""; time.Sleep(time.Millisecond) {
-		if addr = log.find(listening); time.Now().After(deadline) {
-			t.Fatal("it does not listen")
-		}
-	}
-	go http.Get("http://" + addr + "/albums/1")
+	go http.Get("http://" + log.Listening(t, 1)[0] + "/albums/1")
 	<-h.entered
 	stop()
-	if err := <-result; err == nil || !strings.Contains(err.Error(), "requests still ran after the drain timeout of 200ms") {
+	if err := <-result; err == nil || !strings.Contains(err.Error(), "requests in flight after the drain timeout of 200ms") {
 		t.Errorf("Run() = %v", err)
 	}
 	if !over {

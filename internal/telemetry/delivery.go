@@ -18,24 +18,24 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// patienceLimit is how long what is to be exported is held while no Collector
-// listens: longer than one restarts.
-const patienceLimit = 10 * time.Second
+// retryLimit is how long an export is retried without a connection: longer than a restart of the
+// Collector.
+const retryLimit = 10 * time.Second
 
-// patience tries an export again while the Collector is down, as during a restart of the
-// Collector. The exporters over HTTP try again only when there is a response.
-type patience struct {
+// retrier retries an export without a connection, as during a restart of the Collector. The HTTP
+// exporters themselves retry only after a response.
+type retrier struct {
 	once sync.Once
-	over chan struct{} // closed when the program ends: from then on nothing is waited for
+	over chan struct{} // closed at shutdown: no more retries
 }
 
-func newPatience() *patience { return &patience{over: make(chan struct{})} }
+func newRetrier() *retrier { return &retrier{over: make(chan struct{})} }
 
-func (p *patience) end() { p.once.Do(func() { close(p.over) }) }
+func (p *retrier) end() { p.once.Do(func() { close(p.over) }) }
 
-func (p *patience) try(ctx context.Context, export func(context.Context) error) error {
+func (p *retrier) retry(ctx context.Context, export func(context.Context) error) error {
 	err := export(ctx)
-	for begun, wait := time.Now(), 50*time.Millisecond; noConnection(err) && time.Since(begun) < patienceLimit; wait = min(2*wait, time.Second) {
+	for begun, wait := time.Now(), 50*time.Millisecond; noConnection(err) && time.Since(begun) < retryLimit; wait = min(2*wait, time.Second) {
 		select {
 		case <-ctx.Done():
 			return err
@@ -48,9 +48,8 @@ func (p *patience) try(ctx context.Context, export func(context.Context) error) 
 	return err
 }
 
-// noConnection reports whether there was no connection, or it was broken by who ended. A
-// Collector in a container that restarts is nowhere for a while: neither its name nor its
-// address is known.
+// noConnection reports whether a connection failed or was closed by the peer. While a Collector in
+// a container restarts, its name does not resolve.
 func noConnection(err error) bool {
 	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
 		return true
@@ -60,39 +59,38 @@ func noConnection(err error) bool {
 		err != nil && strings.Contains(err.Error(), "server closed idle connection") // net/http does not export it
 }
 
-// What a delivery consists of, in the SDK's names.
+// Items of a delivery, by the SDK's names.
 const (
 	spanItem   = "span"
 	logItem    = "log"
 	metricItem = "metric_data_point"
 )
 
-// delivery exports the batches of one exporter with patience, and counts each item once:
-// when it has arrived or is lost. The exporters count each attempt, and nothing of a batch
-// that they cannot encode, so that their counters are dropped: see views.
+// delivery exports the batches of one exporter with retries, and counts each item once: as exported
+// or as lost. The exporters' own counters count each attempt, and do not count a batch that they
+// cannot encode. They are dropped: see views.
 type delivery struct {
-	*patience
+	*retrier
 	item      string
 	component attribute.KeyValue
 	exported  atomic.Pointer[metric.Int64Counter] // nil until there is a MeterProvider
 }
 
-func newDelivery(p *patience, item, component string) *delivery {
-	return &delivery{patience: p, item: item, component: attribute.String("otel.component.type", component)}
+func newDelivery(p *retrier, item, component string) *delivery {
+	return &delivery{retrier: p, item: item, component: attribute.String("otel.component.type", component)}
 }
 
-// instrument creates the counter, whose name and attributes are of the semantic
-// conventions of the SDK.
+// instrument creates the counter of the SDK's semantic conventions.
 func (d *delivery) instrument(mp metric.MeterProvider) error {
 	c, err := mp.Meter(scope).Int64Counter("otel.sdk.exporter."+d.item+".exported", metric.WithUnit("{"+d.item+"}"),
-		metric.WithDescription("Items whose export is finished, by error.type if they are lost."))
+		metric.WithDescription("Exported items, and lost ones by error.type."))
 	d.exported.Store(&c)
 	return err
 }
 
 // deliver exports n items.
 func (d *delivery) deliver(ctx context.Context, n int, export func(context.Context) error) error {
-	err := d.try(ctx, export)
+	err := d.retry(ctx, export)
 	lost := lostOf(n, err)
 	if c := d.exported.Load(); c != nil {
 		(*c).Add(ctx, int64(n-lost), metric.WithAttributeSet(attribute.NewSet(d.component)))
@@ -103,18 +101,18 @@ func (d *delivery) deliver(ctx context.Context, n int, export func(context.Conte
 	switch {
 	case err == nil:
 		return nil
-	case lost == 0: // a partial success that rejects nothing: a warning of the receiver's (OTLP, "Partial success")
+	case lost == 0: // a partial success without rejected items is a warning (OTLP, "Partial success")
 		otel.Handle(err)
 		return nil
 	}
 	return &UndeliveredError{err}
 }
 
-// maxBytes is about how much is exported at once: a receiver over gRPC rejects more than
-// 4 MiB by default, and long texts add up.
+// maxBytes is the approximate maximum of an export: a gRPC receiver rejects more than 4 MiB by
+// default.
 const maxBytes = 3 << 20
 
-// deliverParts exports items in parts that a receiver takes.
+// deliverParts exports items in parts of maxBytes.
 func deliverParts[T any](ctx context.Context, d *delivery, items []T, size func(T) int, export func(context.Context, []T) error) error {
 	var errs []error
 	for begin := 0; begin < len(items); {
@@ -130,18 +128,18 @@ func deliverParts[T any](ctx context.Context, d *delivery, items []T, size func(
 	return errors.Join(errs...)
 }
 
-// UndeliveredError means that telemetry is lost.
+// UndeliveredError means that telemetry was lost.
 type UndeliveredError struct{ Err error }
 
 func (e *UndeliveredError) Error() string { return e.Err.Error() }
 
-// Unwrap returns why.
+// Unwrap returns the cause.
 func (e *UndeliveredError) Unwrap() error { return e.Err }
 
 // partial is the text of a partial success. The type is internal to each exporter.
 var partial = regexp.MustCompile(`OTLP partial success: .*\((-?\d+) [a-z ]+ rejected\)`)
 
-// lostOf returns how many of n items are lost for err.
+// lostOf returns the number of n items that are lost because of err.
 func lostOf(n int, err error) int {
 	if err == nil {
 		return 0
@@ -153,7 +151,7 @@ func lostOf(n int, err error) int {
 	return n
 }
 
-// reason is the error.type of what is lost: one of few words.
+// reason is the error.type of lost items, with low cardinality.
 func reason(err error) string {
 	switch {
 	case partial.MatchString(err.Error()):

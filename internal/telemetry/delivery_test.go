@@ -13,9 +13,11 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
@@ -71,7 +73,7 @@ func TestCollectorAppears(t *testing.T) {
 	}
 }
 
-// refuse breaks the first connection to addr, which an export was to go over.
+// refuse closes the first connection to addr before the export.
 func refuse(t *testing.T, addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", addr)
@@ -86,8 +88,8 @@ func refuse(t *testing.T, addr string) {
 	conn.Close()
 }
 
-// The end of a program waits for nobody, and tells why.
-func TestNobodyListens(t *testing.T) {
+// At shutdown there are no retries, and the error has the cause.
+func TestNoCollector(t *testing.T) {
 	tel := setup(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + freePort(t)}, io.Discard)
 	_, span := tel.TracerProvider.Tracer("t").Start(t.Context(), "lost")
 	span.End()
@@ -97,7 +99,7 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
-func TestPatience(t *testing.T) {
+func TestRetry(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name  string
@@ -112,9 +114,9 @@ func TestPatience(t *testing.T) {
 		{"somebody refuses", errors.New("400 Bad Request"), 1},
 		{"delivered", nil, 1},
 	} {
-		p := newPatience()
+		p := newRetrier()
 		calls := 0
-		err := p.try(t.Context(), func(context.Context) error {
+		err := p.retry(t.Context(), func(context.Context) error {
 			if calls++; calls == 3 {
 				return nil
 			}
@@ -124,11 +126,11 @@ func TestPatience(t *testing.T) {
 			t.Errorf("%s: %d calls, %v, want %d calls", tt.name, calls, err, tt.calls)
 		}
 	}
-	over := newPatience()
+	over := newRetrier()
 	over.end()
 	over.end()
 	calls := 0
-	if err := over.try(t.Context(), func(context.Context) error { calls++; return syscall.ECONNREFUSED }); err == nil || calls != 1 {
+	if err := over.retry(t.Context(), func(context.Context) error { calls++; return syscall.ECONNREFUSED }); err == nil || calls != 1 {
 		t.Errorf("at the end: %d calls, %v, want one, refused", calls, err)
 	}
 }
@@ -163,7 +165,7 @@ func (r *receiver) exported(item string) map[string]int64 {
 }
 
 // An item is counted once, when its fate is known: a retry that arrives is no loss, and
-// what cannot be encoded, is rejected or refused is one.
+// items that cannot be encoded or are rejected are lost.
 func TestExported(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
@@ -234,7 +236,7 @@ func TestNotEncoded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := newDelivery(newPatience(), spanItem, "otlp_http_span_exporter")
+	d := newDelivery(newRetrier(), spanItem, "otlp_http_span_exporter")
 	if err := d.instrument(tel.MeterProvider); err != nil {
 		t.Fatal(err)
 	}
@@ -270,4 +272,33 @@ func cut(w http.ResponseWriter) {
 		panic(err)
 	}
 	conn.Close()
+}
+
+// An export of metrics that is in flight when the program ends is delivered, not canceled.
+func TestShutdownWaitsForExport(t *testing.T) {
+	begun := make(chan struct{})
+	var first sync.Once
+	rec := &receiver{respond: func(_ http.ResponseWriter, req *http.Request) bool {
+		if req.URL.Path == "/v1/metrics" {
+			first.Do(func() {
+				close(begun)
+				time.Sleep(100 * time.Millisecond) // in which Shutdown is called
+			})
+		}
+		return false
+	}}
+	srv := httptest.NewServer(rec)
+	defer srv.Close()
+	tel := setup(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": srv.URL, "OTEL_METRIC_EXPORT_INTERVAL": "10"}, io.Discard)
+	counter, err := tel.MeterProvider.Meter("t").Int64Counter("work")
+	if err != nil {
+		t.Fatal(err)
+	}
+	counter.Add(t.Context(), 1)
+	<-begun
+	var said bytes.Buffer
+	tel.Finish(t.Context(), &said)
+	if n, last := tel.Errors.Last(); n > 0 || said.Len() > 0 {
+		t.Errorf("%d errors, the last is %v; %q", n, last, &said)
+	}
 }

@@ -14,17 +14,17 @@ import (
 	"unicode/utf8"
 )
 
-// This file checks the variables of the OpenTelemetry specification. Each one that is set is
-// honoured, or named in one warning. None stops a program: an invalid value counts as unset.
+// This file checks the variables of the OpenTelemetry specification. Each set variable is used, or
+// named in one warning. An invalid value counts as unset.
 
-// signals are those whose exporters have variables of their own.
+// signals have exporter variables of their own.
 var signals = []string{"TRACES", "METRICS", "LOGS"}
 
-// ignored is a variable whose value is not used, or not as it is.
+// ignored is a variable whose value is ignored or changed.
 type ignored struct{ name, value, reason string }
 
 func (i ignored) String() string {
-	if strings.HasSuffix(i.name, "HEADERS") { // they can hold a password
+	if strings.HasSuffix(i.name, "HEADERS") { // headers can contain credentials
 		return i.name + ": " + i.reason
 	}
 	return fmt.Sprintf("%s=%q: %s", i.name, i.value, i.reason)
@@ -44,7 +44,7 @@ func oneOf(words ...string) check {
 	}
 }
 
-// listOf keeps what is known of a list.
+// listOf retains the known values of a list.
 func listOf(words ...string) check {
 	return func(v string) (string, error) {
 		var known, unknown []string
@@ -83,7 +83,7 @@ func ratio(v string) (string, error) {
 }
 
 // endpointOf returns the check of the variables with a prefix. An endpoint without a
-// scheme, as in localhost:4318, would be taken for nothing or for https.
+// scheme, such as localhost:4318, would be ignored or taken for https.
 func endpointOf(prefix string) check {
 	return func(v string) (string, error) {
 		v = strings.TrimSpace(v)
@@ -134,7 +134,7 @@ func certificates(v string) (string, error) {
 	return v, nil
 }
 
-// pairs leaves out what is not name=value: some readers would leave out all.
+// pairs drops elements that are not name=value: some readers would drop all.
 func pairs(name *regexp.Regexp) check {
 	return func(v string) (use string, err error) {
 		var list []string
@@ -233,7 +233,7 @@ func otlpPrefixes() []string {
 	return prefixes
 }
 
-// checkEnvironment sets the variables to what is used of them, and returns what is not.
+// checkEnvironment sets each variable to its used value, and returns the ignored ones.
 func checkEnvironment() (list []ignored, err error) {
 	known := map[string]bool{}
 	for _, v := range variables() {
@@ -252,7 +252,7 @@ func checkEnvironment() (list []ignored, err error) {
 	}
 	for _, kv := range os.Environ() {
 		name, value, _ := strings.Cut(kv, "=")
-		// Those of Go are experiments of the SDK's own.
+		// OTEL_GO_X_* are experiments of the Go SDK.
 		if strings.HasPrefix(name, "OTEL_") && !strings.HasPrefix(name, "OTEL_GO_") && value != "" && !known[name] {
 			list = append(list, ignored{name, value, "unknown variable"})
 		}
@@ -264,8 +264,8 @@ func checkEnvironment() (list []ignored, err error) {
 	return append(list, more...), errors.Join(err, e)
 }
 
-// checkTransport leaves out what would make an exporter refuse its other settings, or
-// take a URL's scheme for another one.
+// checkTransport drops values that would make an exporter reject its other settings, or change the
+// scheme of a URL.
 func checkTransport() (list []ignored, err error) {
 	secure := func(prefix string) bool {
 		u := cmp.Or(os.Getenv(prefix+"ENDPOINT"), os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"))
@@ -276,7 +276,7 @@ func checkTransport() (list []ignored, err error) {
 		all = all && secure("OTEL_EXPORTER_OTLP_"+s+"_")
 	}
 	for _, p := range otlpPrefixes() {
-		// Every endpoint has a scheme by now, which is what counts.
+		// Every endpoint has a scheme by now, and it takes precedence.
 		err = errors.Join(err, os.Unsetenv(p+"INSECURE"))
 		if p == "OTEL_EXPORTER_OTLP_" && all || p != "OTEL_EXPORTER_OTLP_" && secure(p) {
 			continue
@@ -291,7 +291,7 @@ func checkTransport() (list []ignored, err error) {
 	return list, err
 }
 
-// setDefaults supplies the standard variables that are unset.
+// setDefaults sets unset standard variables.
 func setDefaults(tool bool) error {
 	interval := ""
 	if tool {
@@ -310,7 +310,7 @@ func setDefaults(tool bool) error {
 		{"OTEL_BLRP_MAX_QUEUE_SIZE", "8192"},
 		{"OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "2048"},
 		{"OTEL_METRIC_EXPORT_INTERVAL", interval},
-		// The Go SDK asks for the general limits only where spans are concerned.
+		// The Go SDK uses the general limits only for spans.
 		{"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", textLimit},
 		{"OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", cmp.Or(os.Getenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"), textLimit)},
 		{"OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", os.Getenv("OTEL_ATTRIBUTE_COUNT_LIMIT")},
@@ -318,7 +318,7 @@ func setDefaults(tool bool) error {
 		{"OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", os.Getenv("OTEL_ATTRIBUTE_COUNT_LIMIT")},
 	}
 	for _, s := range signals {
-		// A signal with a protocol of its own has a port of its own.
+		// A signal with its own protocol has its own port.
 		p := os.Getenv("OTEL_EXPORTER_OTLP_" + s + "_PROTOCOL")
 		if own := p == "grpc"; general && p != "" && own != grpc {
 			path := ""

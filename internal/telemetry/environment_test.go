@@ -131,7 +131,7 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// All at once, all wrong: the program runs, sends to where it is told, and says so once.
+// With many invalid variables, the component runs, exports to its endpoint, and logs one warning.
 func TestAllWrong(t *testing.T) {
 	rec := new(receiver)
 	srv := httptest.NewServer(rec)
@@ -271,7 +271,7 @@ func TestExporterList(t *testing.T) {
 	if len(rec.spanNames()) != 1 || len(rec.logs) != 1 {
 		t.Errorf("%v and %d batches of logs arrived", rec.spanNames(), len(rec.logs))
 	}
-	if e := newExporters(t.Context(), newPatience()); len(e.spans) != 2 || len(e.logs) != 2 || len(e.readers) != 1 || len(e.failed) > 0 {
+	if e := newExporters(t.Context(), newRetrier()); len(e.spans) != 2 || len(e.logs) != 2 || len(e.readers) != 1 || len(e.failed) > 0 {
 		t.Errorf("%d exporters of spans, %d of logs, %d of metrics; failed: %v", len(e.spans), len(e.logs), len(e.readers), e.failed)
 	}
 	if os.Getenv("OTEL_TRACES_EXPORTER") != "otlp,console" {

@@ -11,12 +11,11 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 )
 
-// plainText is for texts that are no attributes: names of spans and events, what a status says,
-// a log record's body. No variable limits them.
+// plainText is for strings that are no attributes: names of spans and events, status descriptions, log
+// bodies. No variable sets their limit.
 var plainText = text{4096}
 
-// spanExporter exports spans without personal attributes and what a caller searched for,
-// with texts that fit.
+// spanExporter exports spans without personal attributes and search terms, with truncated strings.
 type spanExporter struct {
 	trace.SpanExporter
 	*delivery
@@ -31,7 +30,7 @@ func (e spanExporter) ExportSpans(ctx context.Context, spans []trace.ReadOnlySpa
 	return deliverParts(ctx, e.delivery, out, sizeOfSpan, e.SpanExporter.ExportSpans)
 }
 
-// sizeOfSpan is about how many bytes a span takes.
+// sizeOfSpan is the approximate size of a span, in bytes.
 func sizeOfSpan(s trace.ReadOnlySpan) int {
 	n := 200 + len(s.Name()) + len(s.Status().Description) + sizeOf(s.Attributes()...)
 	for _, e := range s.Events() {
@@ -49,13 +48,13 @@ func sizeOf(list ...attribute.KeyValue) (n int) {
 		if kv.Value.Type() == attribute.STRING {
 			n += len(kv.Value.AsString())
 		} else if !(text{}).fitsValue(kv.Value) {
-			n += len(kv.Value.Emit())
+			n += len(kv.Value.String())
 		}
 	}
 	return n
 }
 
-// exportedSpan is a span as it leaves the process.
+// exportedSpan is a span as exported.
 type exportedSpan struct {
 	trace.ReadOnlySpan
 	text text
@@ -89,7 +88,7 @@ func (s exportedSpan) Links() []trace.Link {
 	return links
 }
 
-// logExporter exports log records with texts that fit.
+// logExporter exports log records with truncated strings.
 type logExporter struct {
 	sdklog.Exporter
 	*delivery
@@ -113,7 +112,7 @@ func sizeOfRecord(r sdklog.Record) int {
 	return n
 }
 
-// record returns a copy of r if it has to be another.
+// record returns r, or a changed copy.
 func (t text) record(r sdklog.Record) sdklog.Record {
 	attributes := make([]attribute.KeyValue, 0, r.AttributesLen())
 	fit := plainText.fitsValue(r.Body()) && plainText.fits(r.EventName()) && plainText.fits(r.SeverityText())
@@ -133,7 +132,7 @@ func (t text) record(r sdklog.Record) sdklog.Record {
 	return r
 }
 
-// metricExporter exports metrics with texts that fit.
+// metricExporter exports metrics with truncated strings.
 type metricExporter struct {
 	metric.Exporter
 	*delivery
@@ -149,8 +148,7 @@ func (e metricExporter) Export(ctx context.Context, m *metricdata.ResourceMetric
 	return e.deliver(ctx, n, func(ctx context.Context) error { return e.Exporter.Export(ctx, m) })
 }
 
-// fitPoints changes the points of a metric so that their texts fit, and returns how many
-// there are.
+// fitPoints truncates the strings of a metric's points, and returns the number of points.
 func fitPoints(data metricdata.Aggregation) int {
 	switch d := data.(type) {
 	case metricdata.Gauge[int64]:
@@ -170,7 +168,7 @@ func fitPoints(data metricdata.Aggregation) int {
 	case metricdata.ExponentialHistogram[float64]:
 		return fitExponential(d.DataPoints)
 	}
-	return 0 // a Summary is of other libraries
+	return 0 // this SDK creates no Summary
 }
 
 func fitData[N int64 | float64](points []metricdata.DataPoint[N]) int {
@@ -197,15 +195,14 @@ func fitExponential[N int64 | float64](points []metricdata.ExponentialHistogramD
 	return len(points)
 }
 
-// fitExemplars leaves out what a view has filtered: nobody asks an exemplar for more than
-// its trace.
+// fitExemplars drops filtered attributes: only the trace of an exemplar is used.
 func fitExemplars[N int64 | float64](exemplars []metricdata.Exemplar[N]) {
 	for i := range exemplars {
 		exemplars[i].FilteredAttributes = nil
 	}
 }
 
-// fitResource returns r with texts that fit.
+// fitResource returns r with truncated strings.
 func fitResource(r *resource.Resource) *resource.Resource {
 	return resource.NewWithAttributes(r.SchemaURL(), plainText.attributes(r.Attributes())...)
 }

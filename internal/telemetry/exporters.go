@@ -16,7 +16,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 )
 
-// exporters are those that the environment asks for.
+// exporters are those that the environment configures.
 type exporters struct {
 	spans      []trace.SpanExporter
 	readers    []metric.Reader
@@ -25,7 +25,7 @@ type exporters struct {
 	failed     []ignored // could not be made
 }
 
-func newExporters(ctx context.Context, p *patience) (e exporters) {
+func newExporters(ctx context.Context, p *retrier) (e exporters) {
 	autoexport.WithFallbackMetricProducer(func(context.Context) (metric.Producer, error) { return producer{}, nil })
 	e.each("TRACES", func(name string) error {
 		spans, err := autoexport.NewSpanExporter(ctx)
@@ -59,8 +59,8 @@ func newExporters(ctx context.Context, p *patience) (e exporters) {
 	return e
 }
 
-// each calls create for each exporter of a signal. The variable is a list, of which
-// autoexport understands one name.
+// each calls create for each exporter of a signal. The variable is a list; autoexport supports only
+// one name.
 func (e *exporters) each(signal string, create func(name string) error) {
 	variable := "OTEL_" + signal + "_EXPORTER"
 	list := cmp.Or(os.Getenv(variable), "otlp")
@@ -76,7 +76,7 @@ func (e *exporters) each(signal string, create func(name string) error) {
 	}
 }
 
-func (e *exporters) delivery(p *patience, signal, exporter, item string) *delivery {
+func (e *exporters) delivery(p *retrier, signal, exporter, item string) *delivery {
 	component := exporter
 	if exporter == "otlp" {
 		component = map[bool]string{true: "otlp_grpc", false: "otlp_http"}[protocolOf(signal) == "grpc"]
@@ -90,7 +90,7 @@ func protocolOf(signal string) string {
 	return cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_"+signal+"_PROTOCOL"), os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"))
 }
 
-// newMetricExporter is what autoexport hides in a reader.
+// newMetricExporter creates the exporter that autoexport wraps in a reader.
 func newMetricExporter(ctx context.Context) (metric.Exporter, error) {
 	if protocolOf("METRICS") == "grpc" {
 		return otlpmetricgrpc.New(ctx)
@@ -107,8 +107,7 @@ func limitOf(variable string) text {
 	return text{limit}
 }
 
-// views is the one view of all instruments: of several that match, each would make a
-// stream of its own.
+// views is one view for all instruments: several matching views would create several streams.
 func views(i metric.Instrument) (metric.Stream, bool) {
 	for _, v := range []metric.View{dropped("otel.sdk.span.live"), dropped("http.*.request.body.size"), exportedByOthers, withoutHost} {
 		if s, ok := v(i); ok {
@@ -118,13 +117,12 @@ func views(i metric.Instrument) (metric.Stream, bool) {
 	return metric.Stream{}, false
 }
 
-// dropped are metrics that are recorded with every span or request and that answer
-// no question: how many spans are open, and how long the bodies of requests are.
+// dropped drops metrics that cost time in each span or request and are not used.
 func dropped(name string) metric.View {
 	return metric.NewView(metric.Instrument{Name: name}, metric.Stream{Aggregation: metric.AggregationDrop{}})
 }
 
-// exportedByOthers drops what the exporters count: see delivery.
+// exportedByOthers drops the exporters' counters: see delivery.
 func exportedByOthers(i metric.Instrument) (metric.Stream, bool) {
 	if i.Scope.Name == scope {
 		return metric.Stream{}, false
@@ -132,8 +130,8 @@ func exportedByOthers(i metric.Instrument) (metric.Stream, bool) {
 	return dropped("otel.sdk.exporter.*.exported")(i)
 }
 
-// withoutHost leaves out what a client can choose: the Host header, of which each port
-// would be a series.
+// withoutHost drops the attributes of the Host header, from which a client could create a series per
+// port.
 func withoutHost(i metric.Instrument) (metric.Stream, bool) {
 	return metric.NewView(metric.Instrument{Name: "http.server.*"},
 		metric.Stream{AttributeFilter: attribute.NewDenyKeysFilter("server.address", "server.port")})(i)

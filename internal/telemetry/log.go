@@ -39,8 +39,8 @@ func (h traceHandler) WithGroup(name string) slog.Handler {
 	return traceHandler{h.Handler.WithGroup(name)}
 }
 
-// errorText makes errors texts before they reach the bridge, which takes an error for the
-// record's exception and forgets its key: the JSON line and the record say the same.
+// errorText turns errors into strings for the bridge, which takes an error for the record's exception
+// and drops its key. So the JSON line and the record are equal.
 type errorText struct{ slog.Handler }
 
 func textOf(a slog.Attr) slog.Attr {
@@ -72,7 +72,7 @@ func (h errorText) WithGroup(name string) slog.Handler {
 	return errorText{h.Handler.WithGroup(name)}
 }
 
-// sdkLogger is where the SDK logs what it does, at OTEL_LOG_LEVEL.
+// sdkLogger is the SDK's internal logger, at OTEL_LOG_LEVEL.
 func sdkLogger(w io.Writer, name string) logr.Logger {
 	level, ok := map[string]slog.Level{ // the SDK's verbosities are 1, 4 and 8
 		"none": slog.LevelError + 1, "error": slog.LevelError, "info": -4, "debug": -8,
@@ -89,11 +89,11 @@ func sdkLogger(w io.Writer, name string) logr.Logger {
 	return logr.FromSlogHandler(h.WithAttrs([]slog.Attr{slog.String("service.name", name)}))
 }
 
-// errorInterval is how often a lasting delivery problem is logged.
+// errorInterval is the interval of log lines about a lasting delivery error.
 const errorInterval = 30 * time.Second
 
-// ErrorCounter counts the errors of telemetry's own delivery, and logs one every
-// 30 s at most: a Collector that is away must not flood the log.
+// ErrorCounter counts delivery errors of telemetry, and logs at most one per 30 s: an unavailable
+// Collector must not flood the log.
 type ErrorCounter struct {
 	log   *slog.Logger
 	quiet bool
@@ -105,13 +105,13 @@ type ErrorCounter struct {
 	other       rare
 }
 
-// rare is when an error was logged last, and how many there were since.
+// rare is the time of the last log line, and the number of errors since.
 type rare struct {
-	logged time.Time
-	held   int
+	logged     time.Time
+	suppressed int
 }
 
-// Handle implements otel.ErrorHandler. Not all that the SDK hands over is about delivery.
+// Handle implements otel.ErrorHandler. Not all of the SDK's errors are about delivery.
 func (e *ErrorCounter) Handle(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -126,30 +126,30 @@ func (e *ErrorCounter) Handle(err error) {
 		message, r = "telemetry error", &e.other
 	}
 	if time.Since(r.logged) < errorInterval {
-		r.held++
+		r.suppressed++
 		return
 	}
-	attrs := []any{slog.String("error", err.Error()), slog.Int("more_since_last_line", r.held)}
+	attrs := []any{slog.String("error", err.Error()), slog.Int("suppressed", r.suppressed)}
 	if hint := Hint(err); hint != "" {
 		attrs = append(attrs, slog.String("hint", hint))
 	}
-	// This log has no OTLP side: a line about delivery must not need delivery.
+	// This logger does not export over OTLP: a delivery error must not need delivery.
 	e.log.Warn(message, attrs...)
 	*r = rare{logged: time.Now()}
 }
 
-// Last returns how many errors there were, and the last one.
+// Last returns the number of errors and the last one.
 func (e *ErrorCounter) Last() (int, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.count, e.last
 }
 
-// Hint says what to do about a delivery error, or "" if it speaks for itself.
+// Hint returns a remedy for a delivery error, or "".
 func Hint(err error) string {
 	switch s := err.Error(); {
 	case strings.Contains(s, "frame too large"), strings.Contains(s, "HTTP/1.1 header"):
-		return "an HTTP/1.1 server answered a gRPC exporter: point OTEL_EXPORTER_OTLP_ENDPOINT at the gRPC port (4317), or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf for port 4318"
+		return "an HTTP/1.1 server responded to a gRPC exporter: point OTEL_EXPORTER_OTLP_ENDPOINT at the gRPC port (4317), or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf for port 4318"
 	case strings.Contains(s, "connection refused"):
 		return "no OpenTelemetry Collector listens there: start the lab (make lab-up), set OTEL_EXPORTER_OTLP_ENDPOINT, or turn telemetry off with OTEL_SDK_DISABLED=true"
 	}

@@ -19,18 +19,17 @@ const scope = "soundcheck/internal/telemetry"
 
 var processStart = time.Now()
 
-// observeCPU creates process.cpu.time of the semantic conventions. Go's own
-// /cpu/classes are estimates that change with garbage collections only, so the
-// system is asked.
+// observeCPU creates process.cpu.time of the semantic conventions from getrusage: Go's
+// /cpu/classes are estimates that change only with garbage collections.
 func observeCPU(mp metric.MeterProvider) error {
 	user := metric.WithAttributeSet(attribute.NewSet(attribute.String("cpu.mode", "user")))
 	system := metric.WithAttributeSet(attribute.NewSet(attribute.String("cpu.mode", "system")))
 	_, err := mp.Meter(scope).Float64ObservableCounter("process.cpu.time", metric.WithUnit("s"),
-		metric.WithDescription("Processor time that the process has used."),
+		metric.WithDescription("CPU time of the process."),
 		metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
 			var r syscall.Rusage
 			if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
-				return fmt.Errorf("read the process' processor time: %w", err)
+				return fmt.Errorf("read the CPU time of the process: %w", err)
 			}
 			o.Observe(time.Duration(r.Utime.Nano()).Seconds(), user)
 			o.Observe(time.Duration(r.Stime.Nano()).Seconds(), system)
@@ -39,15 +38,14 @@ func observeCPU(mp metric.MeterProvider) error {
 	return err
 }
 
-// runtimeHistograms are what the Go runtime counts in buckets of its own. As
-// they are they would be a hundred series each; as exponential histograms they
-// are one each.
+// runtimeHistograms are the Go runtime's histograms. With the runtime's buckets each would be a
+// hundred series; as an exponential histogram it is one.
 var runtimeHistograms = []struct{ source, name, description string }{
-	{"/sched/latencies:seconds", "go.schedule.duration", "How long goroutines that could run have waited for a processor."},
-	{"/sched/pauses/total/gc:seconds", "soundcheck.go.gc.pause", "How long all goroutines stood still for the garbage collection."},
+	{"/sched/latencies:seconds", "go.schedule.duration", "The time goroutines have spent in the scheduler in a runnable state before actually running."},
+	{"/sched/pauses/total/gc:seconds", "soundcheck.go.gc.pause", "Stop-the-world pauses of the garbage collector."},
 }
 
-// producer reads runtimeHistograms whenever metrics are sent.
+// producer reads runtimeHistograms at each collection.
 type producer struct{}
 
 // Produce implements metric.Producer.
@@ -57,7 +55,7 @@ func (producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 	for _, h := range runtimeHistograms {
 		s := []metrics.Sample{{Name: h.source}}
 		metrics.Read(s)
-		if s[0].Value.Kind() != metrics.KindFloat64Histogram { // not of this version of Go
+		if s[0].Value.Kind() != metrics.KindFloat64Histogram { // not in this version of Go
 			continue
 		}
 		p := exponential(s[0].Value.Float64Histogram())
@@ -69,12 +67,11 @@ func (producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 	return []metricdata.ScopeMetrics{sm}, nil
 }
 
-// The runtime splits each power of two in four (see runtime.timeHistogram), so
-// a finer scale would not be more exact.
+// The runtime splits each power of two in four (see runtime.timeHistogram): a finer scale adds no
+// precision.
 const scale = 2
 
-// exponential counts what is in each bucket of h as if it were in its middle.
-// Its sum is an estimate for the same reason.
+// exponential converts h: it counts each bucket at its middle. The sum is therefore an estimate.
 func exponential(h *metrics.Float64Histogram) metricdata.ExponentialHistogramDataPoint[float64] {
 	p := metricdata.ExponentialHistogramDataPoint[float64]{Scale: scale}
 	for i, n := range h.Counts {
@@ -86,7 +83,7 @@ func exponential(h *metrics.Float64Histogram) metricdata.ExponentialHistogramDat
 		switch {
 		case math.IsInf(high, 1):
 			middle = low
-		case low <= 0: // the lowest one reaches down to nothing
+		case low <= 0: // the lowest bucket starts at 0
 			middle = 0
 		}
 		p.Count += n
@@ -100,7 +97,7 @@ func exponential(h *metrics.Float64Histogram) metricdata.ExponentialHistogramDat
 		if len(b.Counts) == 0 {
 			b.Offset = index
 		}
-		for int(index-b.Offset) >= len(b.Counts) { // the runtime's buckets ascend
+		for int(index-b.Offset) >= len(b.Counts) { // the runtime's buckets are in ascending order
 			b.Counts = append(b.Counts, 0)
 		}
 		b.Counts[index-b.Offset] += n

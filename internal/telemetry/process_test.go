@@ -77,7 +77,7 @@ func TestExponential(t *testing.T) {
 	}
 }
 
-// A tool that runs for a few seconds tells of each few, unless it is told otherwise.
+// A short-lived tool exports metrics every few seconds, unless configured otherwise.
 func TestIntervalOfTools(t *testing.T) {
 	for _, tt := range []struct {
 		quiet     bool

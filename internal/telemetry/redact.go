@@ -7,8 +7,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 )
 
-// personal are attributes that the HTTP instrumentation sets and that tell who a
-// caller is. They are taken out before a span leaves the process.
+// personal are attributes of the HTTP instrumentation that identify a client. They are removed before
+// export.
 var personal = []attribute.Key{"client.address", "client.port", "network.peer.address", "network.peer.port", "enduser.id", "user.id"}
 
 func isPersonal(kv attribute.KeyValue) bool { return slices.Contains(personal, kv.Key) }
@@ -18,7 +18,7 @@ func hasQuery(kv attribute.KeyValue) bool {
 	return kv.Key == "url.query" || kv.Key == "url.full" && strings.Contains(kv.Value.AsString(), "?")
 }
 
-// redact returns a copy of attributes if it has to be another.
+// redact returns attributes, or a changed copy.
 func redact(attributes []attribute.KeyValue) []attribute.KeyValue {
 	if !slices.ContainsFunc(attributes, func(kv attribute.KeyValue) bool { return isPersonal(kv) || hasQuery(kv) }) {
 		return attributes
@@ -38,8 +38,8 @@ func redact(attributes []attribute.KeyValue) []attribute.KeyValue {
 	return attributes
 }
 
-// redactQuery keeps a query's names, and the values that are numbers. The placeholder is
-// that of the semantic conventions.
+// redactQuery retains names and numeric values of a query. The placeholder is that of the semantic
+// conventions.
 func redactQuery(query string) string {
 	pairs := strings.Split(query, "&")
 	for i, pair := range pairs {

@@ -1,26 +1,24 @@
-// Package telemetry sets up OpenTelemetry and logging for a program of the lab.
+// Package telemetry sets up OpenTelemetry and logging for a component of the lab.
 //
-// Everything is configured by the standard OTEL_* variables (exporters,
-// endpoints, protocol, sampler, resource attributes, batch sizes); Setup only
-// supplies the lab's defaults for those that are unset:
+// The standard OTEL_* variables configure everything (exporters, endpoints, protocol, sampler,
+// resource attributes, batch sizes). Setup adds defaults for unset variables:
 //
 //	OTEL_EXPORTER_OTLP_ENDPOINT  http://localhost:4318, or http://localhost:4317 where OTEL_EXPORTER_OTLP_PROTOCOL
-//	                             is grpc: the specification's, which the Go exporters take for https
+//	                             is grpc, as in the specification; the Go exporters default to https
 //	OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION  base2_exponential_bucket_histogram
-//	OTEL_GO_X_OBSERVABILITY         true: the SDK counts what it could not deliver
-//	OTEL_GO_X_PER_SERIES_START_TIMESTAMPS  true: a series starts when it is first recorded, not with the
-//	                                program: Prometheus puts a 0 there, and counts from it
+//	OTEL_GO_X_OBSERVABILITY         true: the SDK counts lost telemetry
+//	OTEL_GO_X_PER_SERIES_START_TIMESTAMPS  true: a series starts at its first record, not with the
+//	                                process: Prometheus adds a 0 at the start time
 //	OTEL_BSP_MAX_QUEUE_SIZE         32768 spans, in batches of OTEL_BSP_MAX_EXPORT_BATCH_SIZE 2048:
 //	                                some seconds at full speed while the Collector restarts
 //	OTEL_BLRP_MAX_QUEUE_SIZE        8192 log records, in batches of 2048
-//	OTEL_METRIC_EXPORT_INTERVAL     5000 ms, of a command-line tool only: it may have ended within the usual minute
-//	OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT  4096 characters: a backend may refuse a batch for one long text
+//	OTEL_METRIC_EXPORT_INTERVAL     5000 ms, for command-line tools: many end within the default of a minute
+//	OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT  4096 characters: a backend can reject a batch because of one long string
 //
-// A variable that is set to something that cannot be honoured counts as unset, and is
-// named in one warning; see checkEnvironment.
+// An unsupported or invalid variable counts as unset. One warning names all of them; see
+// checkEnvironment.
 //
-// No exporter waits for a Collector: a program starts and serves without one,
-// and its telemetry flows as soon as one listens.
+// A component starts and runs without a Collector, and exports as soon as one listens.
 package telemetry
 
 import (
@@ -52,41 +50,38 @@ import (
 	"soundcheck/internal/version"
 )
 
-// Namespace is the service.namespace of every program of the lab.
+// Namespace is the service.namespace of every component.
 const Namespace = "soundcheck"
 
-// Telemetry is what a program sends its signals through. The providers work,
-// and do nothing, if OTEL_SDK_DISABLED is true.
+// Telemetry are the providers of a component. If OTEL_SDK_DISABLED is true, they are no-ops.
 type Telemetry struct {
 	TracerProvider *trace.TracerProvider
 	MeterProvider  *metric.MeterProvider
 	Propagator     propagation.TextMapPropagator
 	Logger         *slog.Logger
-	// Disabled is true if OTEL_SDK_DISABLED is: whoever instruments requests can
-	// save the work.
+	// Disabled is OTEL_SDK_DISABLED: callers can skip instrumentation.
 	Disabled bool
-	// Metrics serves the program's metrics in Prometheus' text format.
+	// Metrics serves the component's metrics in the Prometheus text format.
 	Metrics http.Handler
-	// Errors counts what could not be delivered; see ErrorCounter.
+	// Errors counts delivery errors; see ErrorCounter.
 	Errors *ErrorCounter
 
-	patience  *patience
+	retrier   *retrier
 	lines     *writer
 	shutdowns []func(context.Context) error
 }
 
-// Config says what Setup cannot learn from the environment.
+// Config is the configuration that is not in the environment.
 type Config struct {
 	Name string // service.name, unless OTEL_SERVICE_NAME is set
 	// Logs receives one JSON line for each log record.
 	Logs io.Writer
-	// Quiet is for a command-line tool: it keeps delivery errors out of Logs, of
-	// which the tool reports the count in Errors once, at its end; and metrics are
-	// sent often, since a tool may not run for long.
+	// Quiet is for a command-line tool: delivery errors are not in Logs, but reported once, by
+	// Finish. Metrics are exported more often, because tools are short-lived.
 	Quiet bool
-	// IDs, if not nil, gives the traces and spans their ids.
+	// IDs, if not nil, generates trace and span ids.
 	IDs trace.IDGenerator
-	// Sampler, if not nil, is used and not what OTEL_TRACES_SAMPLER says.
+	// Sampler, if not nil, overrides OTEL_TRACES_SAMPLER.
 	Sampler trace.Sampler
 }
 
@@ -96,7 +91,7 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 	if err = errors.Join(err, setDefaults(c.Quiet)); err != nil {
 		return nil, err
 	}
-	t := &Telemetry{patience: newPatience(), Propagator: autoprop.NewTextMapPropagator()}
+	t := &Telemetry{retrier: newRetrier(), Propagator: autoprop.NewTextMapPropagator()}
 	t.lines = newWriter(c.Logs)
 	local := NewLogger(t.lines, c.Name)
 	t.Errors = &ErrorCounter{log: local, quiet: c.Quiet}
@@ -110,11 +105,11 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 	}()
 
 	res, err := newResource(ctx, c.Name)
-	if err != nil { // there is a resource all the same
+	if err != nil { // the resource is usable
 		otel.Handle(err)
 	}
 	registry := prometheus.NewRegistry()
-	// A series that is not valid must not cost the others.
+	// An invalid series must not affect others.
 	t.Metrics = promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true, ErrorHandling: promhttp.ContinueOnError})
 	page, err := promexporter.New(promexporter.WithRegisterer(registry), promexporter.WithoutScopeInfo(), promexporter.WithAggregationSelector(metric.DefaultAggregationSelector))
 	if err != nil {
@@ -134,7 +129,7 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 	if t.Disabled {
 		traces = append(traces, trace.WithSampler(trace.NeverSample()))
 	} else {
-		e = newExporters(ctx, t.patience)
+		e = newExporters(ctx, t.retrier)
 		for _, s := range e.spans {
 			traces = append(traces, trace.WithBatcher(s))
 		}
@@ -156,8 +151,8 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 	}
 	t.TracerProvider = trace.NewTracerProvider(traces...)
 	lp := sdklog.NewLoggerProvider(logs...)
-	// Metrics go last: they tell how the other two ended.
-	t.shutdowns = append(t.shutdowns, t.TracerProvider.Shutdown, lp.Shutdown, t.MeterProvider.Shutdown)
+	// Metrics go last: they include the losses of the other two.
+	t.shutdowns = append(t.shutdowns, t.TracerProvider.Shutdown, lp.Shutdown, t.endMetrics)
 	t.Logger = local
 	if t.Disabled {
 		return t, nil
@@ -166,7 +161,7 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 	return t, errors.Join(runtime.Start(runtime.WithMeterProvider(t.MeterProvider)), observeCPU(t.MeterProvider))
 }
 
-// warn names in one line the variables that are not honoured.
+// warn logs one line with all ignored variables.
 func warn(log *slog.Logger, list []ignored) {
 	if len(list) == 0 {
 		return
@@ -178,10 +173,17 @@ func warn(log *slog.Logger, list []ignored) {
 	log.Warn("telemetry settings ignored", slog.Any("settings", texts))
 }
 
-// Shutdown delivers what is still held and stops. It must get a context of its
-// own, with a time limit: the one that ended the program is over.
+// endMetrics waits for the periodic export before it stops: the SDK would cancel an export in
+// flight, which then counts as lost although the last export delivers all of it.
+func (t *Telemetry) endMetrics(ctx context.Context) error {
+	_ = t.MeterProvider.ForceFlush(ctx) // Shutdown exports once more, and returns the error
+	return t.MeterProvider.Shutdown(ctx)
+}
+
+// Shutdown flushes and stops. Its context must have a timeout of its own: the one that ended the
+// component is done.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
-	t.patience.end()
+	t.retrier.end()
 	var errs []error
 	for _, f := range t.shutdowns {
 		errs = append(errs, f(ctx))
@@ -194,11 +196,11 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// flushTimeout is how long a command-line tool waits for its telemetry at its end.
+// flushTimeout is the timeout of a command-line tool's flush.
 const flushTimeout = 5 * time.Second
 
-// Finish ends the telemetry of a command-line tool, and says in one line on w if
-// not all of it was delivered. That is no failure of the tool's work.
+// Finish flushes the telemetry of a command-line tool. It writes one line to w if telemetry was lost,
+// which is no failure of the tool.
 func (t *Telemetry) Finish(ctx context.Context, w io.Writer) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
@@ -216,10 +218,10 @@ func (t *Telemetry) Finish(ctx context.Context, w io.Writer) {
 	fmt.Fprintln(w, line)
 }
 
-// newResource returns a resource also with an error: it lacks something then.
+// newResource returns a resource even with an error: then it is incomplete.
 func newResource(ctx context.Context, name string) (*resource.Resource, error) {
-	// In order: later ones win, so the environment has the last word. The
-	// process' command line and owner are left out: they can name persons.
+	// Later detectors win: the environment is last. The command line and the owner of the
+	// process are omitted: they can contain personal data.
 	r, err := resource.New(ctx,
 		resource.WithTelemetrySDK(),
 		resource.WithHost(),

@@ -285,7 +285,7 @@ func TestHintForGRPCToHTTP1(t *testing.T) {
 	}
 	defer exp.Shutdown(context.Background())
 	err = exp.ExportSpans(ctx, tracetest.SpanStubs{{Name: "x"}}.Snapshots())
-	if err == nil || !strings.Contains(Hint(err), "an HTTP/1.1 server answered a gRPC exporter") {
+	if err == nil || !strings.Contains(Hint(err), "an HTTP/1.1 server responded to a gRPC exporter") {
 		t.Errorf("Hint(%v) = %q", err, Hint(err))
 	}
 	if h := Hint(errors.New("something else")); h != "" {
@@ -293,7 +293,7 @@ func TestHintForGRPCToHTTP1(t *testing.T) {
 	}
 }
 
-// A Collector that is away for long must not flood the log.
+// A Collector that is unavailable for long must not flood the log.
 func TestErrorsAreRareInTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -308,7 +308,7 @@ func TestErrorsAreRareInTheLog(t *testing.T) {
 				t.Errorf("%d lines %q in 100 s, want 4:\n%s", n, message, log.String())
 			}
 		}
-		if !strings.Contains(log.String(), `"more_since_last_line":29`) || !strings.Contains(log.String(), "no OpenTelemetry Collector listens there") {
+		if !strings.Contains(log.String(), `"suppressed":29`) || !strings.Contains(log.String(), "no OpenTelemetry Collector listens there") {
 			t.Errorf("log:\n%s, want the count and a hint", log.String())
 		}
 		if n, err := e.Last(); n != 100 || err == nil {

@@ -7,13 +7,12 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 )
 
-// textLimit is how many characters of a text are exported by default. Jaeger's storage
-// refuses the whole batch for one value of 65,000 bytes, and a character has up to four.
+// textLimit is the default maximum length of a string, in characters. Jaeger's storage rejects a
+// batch with one value of 65,000 bytes, and a character has up to four.
 const textLimit = "4096"
 
-// text makes texts fit to be exported: valid UTF-8, because Protocol Buffers refuse the
-// whole batch for one byte that is not, and at most limit characters. A negative limit is
-// none.
+// text makes strings exportable: valid UTF-8, because Protocol Buffers reject a batch with one invalid
+// byte, and at most limit characters. A negative limit is none.
 type text struct{ limit int }
 
 func (t text) fits(s string) bool {
@@ -24,7 +23,7 @@ func (t text) string(s string) string {
 	if t.fits(s) {
 		return s
 	}
-	// Cut before the rest is looked at: what is refused can be a megabyte.
+	// Truncate first: a string can be a megabyte.
 	if t.limit >= 0 && len(s) > t.limit*utf8.UTFMax {
 		s = s[:t.limit*utf8.UTFMax]
 	}
@@ -63,7 +62,7 @@ func (t text) value(v attribute.Value) attribute.Value {
 	return v
 }
 
-// attributes returns a copy of list if it has to be another.
+// attributes returns list, or a changed copy.
 func (t text) attributes(list []attribute.KeyValue) []attribute.KeyValue {
 	copied := false
 	for i, kv := range list {
@@ -78,7 +77,7 @@ func (t text) attributes(list []attribute.KeyValue) []attribute.KeyValue {
 	return list
 }
 
-// fitsValue reports whether a value needs no copy: one that is made of others is copied.
+// fitsValue reports whether a value needs no copy. Composite values are always copied.
 func (t text) fitsValue(v attribute.Value) bool {
 	switch v.Type() {
 	case attribute.STRING:

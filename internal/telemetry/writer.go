@@ -5,12 +5,11 @@ import (
 	"sync"
 )
 
-// maxUnwritten is how many bytes of log lines may wait to be written. Who logs
-// more waits.
+// maxUnwritten is the maximum size of buffered log lines, in bytes. Above it, Write blocks.
 const maxUnwritten = 1 << 20
 
-// writer writes log lines in the background, without delay but many at once when
-// there are many: a system call for each line would be a tenth of a request.
+// writer writes log lines in the background, without delay, but many at once under load: a system call
+// per line would cost a tenth of a request.
 type writer struct {
 	w    io.Writer
 	done chan struct{}
@@ -28,7 +27,7 @@ func newWriter(w io.Writer) *writer {
 	return a
 }
 
-// Write takes p over. After the end it writes at once.
+// Write buffers p. After end it writes directly.
 func (a *writer) Write(p []byte) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -63,12 +62,12 @@ func (a *writer) run() {
 		out, a.lines = a.lines, out[:0]
 		a.change.Broadcast()
 		a.mu.Unlock()
-		_, _ = a.w.Write(out) // nobody could be told: this is the log
+		_, _ = a.w.Write(out) // cannot be logged: this is the log
 		a.mu.Lock()
 	}
 }
 
-// end returns when everything is written.
+// end flushes the buffer.
 func (a *writer) end() {
 	a.mu.Lock()
 	a.ended = true

@@ -8,21 +8,19 @@ import (
 	failsafebudget "github.com/failsafe-go/failsafe-go/budget"
 )
 
-// budgetBurst is how many retries and hedges there may be before calls have paid for
-// them, and how many can be saved up.
+// budgetBurst is the initial and the maximum balance of the budget, in retries.
 const budgetBurst = 10
 
-// budget bounds retries and hedges to a share of all calls: each call pays in the
-// share, each retry takes out 1 (Finagle's RetryBudget). failsafe-go's own budget
-// bounds how many are under way at once, which lets calls that fail quickly be
-// repeated without end; this one has its methods.
+// budget bounds retries and hedges to a share of all calls: each call deposits the share, each
+// retry withdraws 1 (Finagle's RetryBudget). failsafe-go's own budget bounds the retries in
+// flight, which does not limit retries of calls that fail fast. This one has its methods.
 type budget struct {
 	share float64
 
 	mu     sync.Mutex
 	tokens float64
 
-	refused atomic.Int64
+	exhausted atomic.Int64 // retries and hedges that were not made
 }
 
 func newBudget(share float64) *budget {
@@ -39,20 +37,20 @@ func (b *budget) deposit() {
 	b.tokens = min(b.tokens+b.share, budgetBurst)
 }
 
-// left is how many retries could be made now.
+// left is the number of retries that the budget allows now.
 func (b *budget) left() float64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.tokens
 }
 
-// Rate implements failsafe-go's budget: how much is used up, from 0 to 1.
+// Rate implements failsafe-go's budget: the used share, from 0 to 1.
 func (b *budget) Rate() float64 { return 1 - b.left()/budgetBurst }
 
-// TryAcquirePermit takes out a retry.
+// TryAcquirePermit withdraws a retry.
 func (b *budget) TryAcquirePermit() bool { return b.take(1) }
 
-// take takes out 1 if at least so many are left.
+// take withdraws 1 if the balance is at least least.
 func (b *budget) take(least float64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -63,12 +61,12 @@ func (b *budget) take(least float64) bool {
 	return true
 }
 
-// OnBudgetExceeded counts a retry or a hedge that was not made.
+// OnBudgetExceeded counts a retry or hedge that was not made.
 func (b *budget) OnBudgetExceeded(failsafebudget.ExecutionType, failsafe.ExecutionInfo) {
-	b.refused.Add(1)
+	b.exhausted.Add(1)
 }
 
-// RecordExecution and the two below have nothing to do: what ended was paid for.
+// RecordExecution does nothing: withdrawals are final.
 func (b *budget) RecordExecution() {}
 
 // ReleaseExecution does nothing.

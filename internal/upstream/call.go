@@ -21,37 +21,37 @@ import (
 	"soundcheck/internal/httpheader"
 )
 
-// firstWait is before the second try; each one after that waits twice as long.
+// firstWait is the backoff before the first retry. It doubles with each retry.
 const firstWait = 25 * time.Millisecond
 
-// call is one request with all its tries.
+// call is one request with all its attempts.
 type call struct {
-	pool   *Pool
-	r      *Request
-	caller context.Context // without our own time limits
-	open   bool            // the answer's body is left to the caller
-	tries  atomic.Int64
-	moves  atomic.Int64 // from a server that was not there to another
-	// attempts are those in flight of a call that may be hedged.
-	attempts atomic.Int64
+	pool      *Pool
+	r         *Request
+	caller    context.Context // without our timeouts
+	open      bool            // the caller reads the response's body
+	attempts  atomic.Int64
+	failovers atomic.Int64 // from an unreachable server to another
+	// inFlight counts attempts in flight, if the call may be hedged.
+	inFlight atomic.Int64
 
-	mu     sync.Mutex
-	last   *server // that was asked
-	answer *Answer // of the last try that ended, or
-	err    error   // why it has none
+	mu       sync.Mutex
+	last     *server   // that was called
+	response *Response // of the last finished attempt, or
+	err      error     // why it has none
 }
 
-// do makes as many tries as it takes and may take.
-func (c *call) do(ctx context.Context, executor failsafe.Executor[*Answer]) (*Answer, error) {
+// do makes attempts until one succeeds or no other is allowed.
+func (c *call) do(ctx context.Context, executor failsafe.Executor[*Response]) (*Response, error) {
 	c.pool.budget.deposit()
-	if !c.r.Again {
-		executor = c.pool.absent
+	if !c.r.Retryable {
+		executor = c.pool.unreachable
 	}
-	attempt := c.try
+	attempt := c.attempt
 	if executor == c.pool.hedged {
 		attempt = c.hedgeable
 	}
-	a, err := executor.WithContext(ctx).GetWithExecution(func(exec failsafe.Execution[*Answer]) (*Answer, error) {
+	a, err := executor.WithContext(ctx).GetWithExecution(func(exec failsafe.Execution[*Response]) (*Response, error) {
 		return attempt(exec.Context(), exec.IsHedge())
 	})
 	if err == nil {
@@ -59,74 +59,74 @@ func (c *call) do(ctx context.Context, executor failsafe.Executor[*Answer]) (*An
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.answer != nil && c.answer.open { // it is open, and came too late
-		c.answer.Response.Body.Close()
-		c.answer = nil
+	if c.response != nil && c.response.open { // open, but too late
+		c.response.Response.Body.Close()
+		c.response = nil
 	}
 	switch {
 	case errors.Is(err, failsafebudget.ErrExceeded):
-		if c.answer != nil && !broken(c.answer.StatusCode) {
-			return c.answer, nil // a refusal
+		if c.response != nil && !failedStatus(c.response.StatusCode) {
+			return c.response, nil // the server shed the request
 		}
-		return nil, &Unasked{ErrBudget, time.Second}
+		return nil, &ShedError{ErrRetryBudget, time.Second}
 	case ctx.Err() == nil || !errors.Is(err, ctx.Err()):
 		return nil, err
 	case errors.Is(ctx.Err(), context.Canceled):
 		return nil, Error(ctx, err)
-	case c.answer != nil: // time ran out while it waited for another try
-		return c.answer, nil
+	case c.response != nil: // the call timed out while it waited for a retry
+		return c.response, nil
 	case c.err != nil:
 		return nil, c.err
 	}
 	return nil, Error(ctx, err)
 }
 
-// try asks one server. If that is not there another is asked at once, as often in a call
-// as there are others, and whatever the budget says: it adds no load to anybody, and while
-// a server is replaced there are more such calls than a budget has.
-func (c *call) try(ctx context.Context, hedge bool) (a *Answer, err error) {
-	for again := false; ; again = true {
-		t := try{c.r.Route, int(c.tries.Add(1)) - 1, hedge}
+// attempt calls one server. If it is unreachable, attempt fails over at once, in a call at
+// most once per other server. Failovers are outside the budget: they add no load, and while a
+// server is replaced there are more of them than a budget allows.
+func (c *call) attempt(ctx context.Context, hedge bool) (a *Response, err error) {
+	for failover := false; ; failover = true {
+		t := attempt{c.r.Route, int(c.attempts.Add(1)) - 1, hedge}
 		c.mu.Lock()
 		l, errPick := c.pool.pick(c.last)
 		c.last = l.server
 		c.mu.Unlock()
 		switch {
-		case errPick != nil && again: // of the one that was asked more is known
+		case errPick != nil && failover: // the result of the previous server says more
 			return a, err
 		case errPick != nil:
 			return nil, errPick
-		case again:
+		case failover:
 			c.pool.retries.Add(ctx, 1)
 		}
-		if l.witness = !l.probe && !c.open && !c.r.Long && l.watch(); (l.probe || l.witness) && !c.open {
+		if l.witness = !l.probe && !c.open && !c.r.NoAttemptTimeout && l.startWitness(); (l.probe || l.witness) && !c.open {
 			a, err = c.probe(ctx, l, t)
 		} else {
-			a, err = c.ask(ctx, c.caller, l, t)
+			a, err = c.send(ctx, c.caller, l, t)
 		}
-		if !absent(a, err) || ctx.Err() != nil || !c.pool.other(l.server) || !c.mayMove() {
+		if !unreachable(a, err) || ctx.Err() != nil || !c.pool.other(l.server) || !c.mayFailOver() {
 			return a, err
 		}
 	}
 }
 
-// mayMove reports whether another server may be asked instead of one that is not there.
-func (c *call) mayMove() bool {
-	return c.pool.o.Retries > 0 && int(c.moves.Add(1)) < len(c.pool.servers)
+// mayFailOver reports whether the call may move from an unreachable server to another.
+func (c *call) mayFailOver() bool {
+	return c.pool.o.Retries > 0 && int(c.failovers.Add(1)) < len(c.pool.servers)
 }
 
-// probe is ask, but goes on if the caller leaves: the breaker waits for the outcome, of an
-// attempt while it is half-open, or of a witness.
-func (c *call) probe(ctx context.Context, l lease, t try) (*Answer, error) {
+// probe is send, but continues after the caller leaves: the breaker needs the outcome of an
+// attempt while it is half-open, and of a witness.
+func (c *call) probe(ctx context.Context, l lease, t attempt) (*Response, error) {
 	on, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.pool.o.Timeout)
 	type result struct {
-		a   *Answer
+		a   *Response
 		err error
 	}
 	done := make(chan result, 1)
 	go func() {
 		defer cancel()
-		a, err := c.ask(on, context.WithoutCancel(ctx), l, t)
+		a, err := c.send(on, context.WithoutCancel(ctx), l, t)
 		done <- result{a, err}
 	}()
 	select {
@@ -137,80 +137,79 @@ func (c *call) probe(ctx context.Context, l lease, t try) (*Answer, error) {
 	}
 }
 
-// ask sends the request to a server and notes what comes of it. The caller is the
-// context of whoever can end it.
-func (c *call) ask(ctx, caller context.Context, l lease, t try) (a *Answer, err error) {
+// send sends the request to a server and records the outcome. Caller is the context whose end
+// means that the caller left.
+func (c *call) send(ctx, caller context.Context, l lease, t attempt) (a *Response, err error) {
 	defer func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.answer, c.err = a, err
+		c.response, c.err = a, err
 	}()
-	if limit := c.pool.o.TryTimeout; limit > 0 && c.r.Again && !c.r.Long && !c.open {
+	if limit := c.pool.o.AttemptTimeout; limit > 0 && c.r.Retryable && !c.r.NoAttemptTimeout && !c.open {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	resp, err := c.send(context.WithValue(ctx, tryKey{}, t), l.server)
+	resp, err := c.roundTrip(context.WithValue(ctx, attemptKey{}, t), l.server)
 	if err == nil {
-		l.heard()
+		l.responded()
 		if draining(resp) {
-			l.drains()
+			l.markDraining()
 		}
 	}
 	if err == nil && c.open && resp.StatusCode < 400 {
-		l.judge(well)
-		resp.Body = &openBody{ReadCloser: resp.Body, caller: caller, lease: l}
-		return &Answer{Response: resp, open: true}, nil
+		l.report(succeeded)
+		resp.Body = &streamBody{ReadCloser: resp.Body, caller: caller, lease: l}
+		return &Response{Response: resp, open: true}, nil
 	}
-	defer l.leave()
-	a = &Answer{Response: resp}
-	if err == nil { // what may be tried again is read to its end
+	defer l.release()
+	a = &Response{Response: resp}
+	if err == nil { // a response that may be retried is read completely
 		a.Body, err = read(resp)
 	}
 	switch {
 	case err == nil:
-	case caller.Err() != nil && !errors.Is(context.Cause(caller), ErrSlow), errors.Is(ctx.Err(), context.Canceled) && caller.Err() == nil:
-		// That a caller left, or has less patience than we have, says nothing about the
-		// server; nor that the other one of a hedge was first. But if it is silent the
-		// next attempt finds out: see watch.
-		l.judge(unknown)
+	case caller.Err() != nil && !errors.Is(context.Cause(caller), ErrTimeout), errors.Is(ctx.Err(), context.Canceled) && caller.Err() == nil:
+		// A caller that leaves before our timeout says nothing about the server, nor does
+		// a hedge that was faster. If the server hangs, the next attempt detects it: see
+		// startWitness.
+		l.report(unknown)
 		if resp == nil {
-			l.unheard.Add(1)
+			l.abandoned.Add(1)
 		}
 		return nil, Error(ctx, err)
 	default:
-		l.judge(failed)
+		l.report(failed)
 		return nil, Error(ctx, err)
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(a.Body))
-	if broken(resp.StatusCode) {
-		l.judge(failed)
+	if failedStatus(resp.StatusCode) {
+		l.report(failed)
 	} else {
-		l.judge(well)
+		l.report(succeeded)
 	}
 	return a, nil
 }
 
-// deadlineMargin is how much longer a server may take than it is waited for: so that
-// one which is too slow is seen to be so, and does not look as if it refused.
+// deadlineMargin is added to the timeout that the server gets: a server that is too slow then
+// times out here, and does not look as if it shed the request.
 const deadlineMargin = 50 * time.Millisecond
 
-func (c *call) send(ctx context.Context, s *server) (*http.Response, error) {
+func (c *call) roundTrip(ctx context.Context, s *server) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, c.r.Method, s.base+c.r.Path, body(c.r.Body))
 	if err != nil {
 		return nil, err
 	}
 	req.Header = c.r.Header.Clone()
 	if deadline, ok := ctx.Deadline(); ok {
-		// Who is not waited for any more needs no answer.
 		left := max(time.Until(deadline), 0) + deadlineMargin
 		req.Header.Set(httpheader.Timeout, strconv.FormatInt(left.Milliseconds(), 10))
 	}
 	return s.http.Do(req)
 }
 
-// openBody is an answer's body that the caller reads.
-type openBody struct {
+// streamBody is a response body that the caller reads.
+type streamBody struct {
 	io.ReadCloser
 	caller context.Context
 	lease  lease
@@ -218,45 +217,45 @@ type openBody struct {
 	broken bool
 }
 
-// Read tells the breaker if the server breaks off.
-func (b *openBody) Read(p []byte) (int, error) {
+// Read records a failure if the response is incomplete.
+func (b *streamBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	slow := errors.Is(context.Cause(b.caller), ErrSlow)
+	slow := errors.Is(context.Cause(b.caller), ErrTimeout)
 	if err != nil && err != io.EOF && !b.broken && (slow || b.caller.Err() == nil) {
 		b.broken = true
-		b.lease.judge(failed)
+		b.lease.report(failed)
 	}
 	return n, err
 }
 
-// Close ends what the server is busy with.
-func (b *openBody) Close() error {
-	b.once.Do(b.lease.leave)
+// Close releases the lease.
+func (b *streamBody) Close() error {
+	b.once.Do(b.lease.release)
 	return b.ReadCloser.Close()
 }
 
-// broken reports whether an answer shows a server that does not work. One that says
-// that it has too much to do, or no room, does.
-func broken(status int) bool {
+// failedStatus reports whether a status means that the server failed. A server that sheds or
+// is full works.
+func failedStatus(status int) bool {
 	return status >= 500 && status != http.StatusServiceUnavailable && status != http.StatusInsufficientStorage && status != http.StatusNotImplemented
 }
 
-// again reports whether another try could be answered better.
-func (p *Pool) again(a *Answer, err error) bool {
+// retryable reports whether a retry could succeed.
+func (p *Pool) retryable(a *Response, err error) bool {
 	if err != nil {
-		return errors.Is(err, ErrDown) || errors.Is(err, ErrSlow)
+		return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrTimeout)
 	}
 	if after, ok := httpheader.RetryAfter(a.Header); ok && a.StatusCode >= 400 {
 		return after <= p.o.RetryWait
 	}
-	return broken(a.StatusCode) || a.StatusCode == http.StatusServiceUnavailable || a.StatusCode == http.StatusTooManyRequests
+	return failedStatus(a.StatusCode) || a.StatusCode == http.StatusServiceUnavailable || a.StatusCode == http.StatusTooManyRequests
 }
 
-// absent reports whether a try ended because there was no server to connect to. None has
-// seen anything of the request then, so that another may be asked whatever it is about.
-func absent(_ *Answer, err error) bool {
+// unreachable reports whether the connection failed. No server has received the request then,
+// so that any request can be retried.
+func unreachable(_ *Response, err error) bool {
 	var op *net.OpError
-	if !errors.Is(err, ErrDown) || !errors.As(err, &op) || op.Op != "dial" {
+	if !errors.Is(err, ErrUnavailable) || !errors.As(err, &op) || op.Op != "dial" {
 		return false
 	}
 	var name *net.DNSError
@@ -264,21 +263,20 @@ func absent(_ *Answer, err error) bool {
 		errors.Is(op, syscall.EHOSTUNREACH) || errors.Is(op, syscall.ENETUNREACH)
 }
 
-func (p *Pool) retryPolicy(when func(*Answer, error) bool) retrypolicy.RetryPolicy[*Answer] {
-	return retrypolicy.NewBuilder[*Answer]().
+func (p *Pool) retryPolicy(when func(*Response, error) bool) retrypolicy.RetryPolicy[*Response] {
+	return retrypolicy.NewBuilder[*Response]().
 		HandleIf(when).
 		WithMaxRetries(p.o.Retries).
 		WithDelayFunc(p.retryDelay).
 		WithBudget(p.budget).
-		OnRetry(func(e failsafe.ExecutionEvent[*Answer]) { p.retries.Add(e.Context(), 1) }).
+		OnRetry(func(e failsafe.ExecutionEvent[*Response]) { p.retries.Add(e.Context(), 1) }).
 		ReturnLastFailure().
 		Build()
 }
 
-// retryDelay is what the server asks for and a little more, or grows exponentially;
-// by chance up to half of it less, so that those who failed together do not come
-// back together.
-func (p *Pool) retryDelay(exec failsafe.ExecutionAttempt[*Answer]) time.Duration {
+// retryDelay is the server's Retry-After plus jitter, or an exponential backoff with up to 50%
+// jitter, so that requests that failed together are not retried together.
+func (p *Pool) retryDelay(exec failsafe.ExecutionAttempt[*Response]) time.Duration {
 	if a := exec.LastResult(); a != nil {
 		if after, ok := httpheader.RetryAfter(a.Header); ok {
 			return after + time.Duration(rand.Float64()*float64(firstWait))

@@ -12,28 +12,28 @@ import (
 	"github.com/failsafe-go/failsafe-go/hedgepolicy"
 )
 
-// Hedges by quantile follow the last hedgeMemory reads, and begin after the first
-// hedgeBegin. The quantile is computed anew after every hedgeRefresh reads.
+// A quantile is computed from the last hedgeMemory reads, first after hedgeBegin reads, and
+// then every hedgeRefresh reads.
 const (
 	hedgeMemory  = 1000
 	hedgeBegin   = 100
 	hedgeRefresh = 50
 )
 
-// hedgeReserve is the part of the budget that hedges leave to retries: a slow server must
-// not spend on hedges what is needed once a call fails.
+// hedgeReserve is the part of the budget reserved for retries: hedges of a slow server must
+// not exhaust it.
 const hedgeReserve = budgetBurst / 2
 
-// hedgeBudget is the budget as hedges may use it.
+// hedgeBudget is the budget for hedges.
 type hedgeBudget struct{ *budget }
 
-// TryAcquirePermit takes out a hedge.
+// TryAcquirePermit withdraws a hedge.
 func (b hedgeBudget) TryAcquirePermit() bool { return b.take(1 + hedgeReserve) }
 
 // latencies are the durations of the last reads that got a response.
 type latencies struct {
 	quantile float64
-	now      atomic.Int64 // the quantile in ns; 0: not enough is known
+	now      atomic.Int64 // the quantile in ns; 0: too few reads
 
 	mu   sync.Mutex
 	ring []time.Duration
@@ -58,36 +58,36 @@ func (l *latencies) add(d time.Duration) {
 	}
 }
 
-// finalError is the failure of an attempt that no other attempt is in flight beside: the
-// hedge policy returns it at once. It would wait for the hedge otherwise, which is for
-// servers that are slow, not for those that fail.
-type finalError struct{ error }
+// lastAttemptError is the failure of an attempt while no other attempt is in flight. The hedge
+// policy returns it at once instead of starting a hedge: hedges are for slow servers, not for
+// failing ones.
+type lastAttemptError struct{ error }
 
 // Unwrap returns the attempt's own error.
-func (e *finalError) Unwrap() error { return e.error }
+func (e *lastAttemptError) Unwrap() error { return e.error }
 
-// hedgeable is try as the hedge policy calls it: at most twice at a time for one call.
-func (c *call) hedgeable(ctx context.Context, hedge bool) (*Answer, error) {
-	c.attempts.Add(1)
+// hedgeable is attempt for the hedge policy, which calls it at most twice at a time.
+func (c *call) hedgeable(ctx context.Context, hedge bool) (*Response, error) {
+	c.inFlight.Add(1)
 	start := time.Now()
-	a, err := c.try(ctx, hedge)
-	final := c.attempts.Add(-1) == 0
+	a, err := c.attempt(ctx, hedge)
+	final := c.inFlight.Add(-1) == 0
 	switch {
-	case err == nil && !c.pool.again(a, nil):
+	case err == nil && !c.pool.retryable(a, nil):
 		c.pool.latencies.add(time.Since(start))
 	case err == nil:
 		a.final = final
 	case final:
-		err = &finalError{err}
+		err = &lastAttemptError{err}
 	}
 	return a, err
 }
 
 // hedgePolicy sends a second attempt after a delay. The first response that no retry could
 // improve is returned, or else the last failure.
-func (p *Pool) hedgePolicy() hedgepolicy.HedgePolicy[*Answer] {
+func (p *Pool) hedgePolicy() hedgepolicy.HedgePolicy[*Response] {
 	p.latencies.quantile = p.o.HedgeAfter.Quantile
-	delay := func(failsafe.ExecutionAttempt[*Answer]) time.Duration {
+	delay := func(failsafe.ExecutionAttempt[*Response]) time.Duration {
 		if p.o.HedgeAfter.Quantile == 0 {
 			return p.o.HedgeAfter.After
 		}
@@ -97,11 +97,11 @@ func (p *Pool) hedgePolicy() hedgepolicy.HedgePolicy[*Answer] {
 		return -1 // no hedge
 	}
 	return hedgepolicy.NewBuilderWithDelayFunc(delay).
-		CancelIf(func(a *Answer, err error) bool {
-			var final *finalError
-			return errors.As(err, &final) || a != nil && a.final || !p.again(a, err)
+		CancelIf(func(a *Response, err error) bool {
+			var final *lastAttemptError
+			return errors.As(err, &final) || a != nil && a.final || !p.retryable(a, err)
 		}).
 		WithBudget(hedgeBudget{p.budget}).
-		OnHedge(func(e failsafe.ExecutionEvent[*Answer]) { p.hedges.Add(e.Context(), 1) }).
+		OnHedge(func(e failsafe.ExecutionEvent[*Response]) { p.hedges.Add(e.Context(), 1) }).
 		Build()
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A read that takes longer than most is sent again, and the first answer counts.
+// A slow read is hedged, and the first response counts.
 func TestHedge(t *testing.T) {
 	t.Parallel()
 	for h, most := range map[string]int64{"20ms": 16, "p95": 110} {
@@ -19,7 +19,7 @@ func TestHedge(t *testing.T) {
 			if err := after.Set(h); err != nil || after.String() != h {
 				t.Fatalf("%s: %v", after, err)
 			}
-			p := newPool(t, Options{Timeout: 10 * time.Second, TryTimeout: 5 * time.Second, Retries: 2, RetryWait: time.Second, Budget: 0.1, Breaker: true, HedgeAfter: after},
+			p := newPool(t, Options{Timeout: 10 * time.Second, AttemptTimeout: 5 * time.Second, Retries: 2, RetryWait: time.Second, Budget: 0.1, Breaker: true, HedgeAfter: after},
 				func(r *http.Request) (*http.Response, error) {
 					// Evenly spread: by chance there would now and then be more reads above the
 					// quantile, one after the other, than the budget has hedges for.
@@ -55,7 +55,7 @@ func TestHedge(t *testing.T) {
 			}
 			// Writes are never hedged.
 			n.Store(0)
-			r := &Request{Method: http.MethodPut, Route: "/x", Path: "/x", Header: http.Header{}, Again: true}
+			r := &Request{Method: http.MethodPut, Route: "/x", Path: "/x", Header: http.Header{}, Retryable: true}
 			for range 300 {
 				if _, err := p.Do(t.Context(), r); err != nil {
 					t.Fatal(err)
@@ -79,7 +79,7 @@ func TestHedgeAndFailure(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		attempts []network // in order; the last one stands for all after it
-		status   int       // 0: ErrDown
+		status   int       // 0: ErrUnavailable
 		sent     int64
 		from, to time.Duration
 		spent    float64 // of the budget
@@ -95,7 +95,7 @@ func TestHedgeAndFailure(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var sent atomic.Int64
-				p := newPool(t, Options{Timeout: 10 * time.Second, TryTimeout: 3 * time.Second, Retries: 2, RetryWait: time.Second, Budget: 0.1, HedgeAfter: Hedge{After: time.Second}},
+				p := newPool(t, Options{Timeout: 10 * time.Second, AttemptTimeout: 3 * time.Second, Retries: 2, RetryWait: time.Second, Budget: 0.1, HedgeAfter: Hedge{After: time.Second}},
 					func(r *http.Request) (*http.Response, error) {
 						n := int(sent.Add(1))
 						return tt.attempts[min(n, len(tt.attempts))-1](r)
@@ -103,8 +103,8 @@ func TestHedgeAndFailure(t *testing.T) {
 				start := time.Now()
 				a, err := p.Do(t.Context(), get(true))
 				took := time.Since(start)
-				if tt.status == 0 && !errors.Is(err, ErrDown) || tt.status != 0 && (err != nil || a.StatusCode != tt.status) {
-					t.Errorf("answer %v, %v, want %d", a, err, tt.status)
+				if tt.status == 0 && !errors.Is(err, ErrUnavailable) || tt.status != 0 && (err != nil || a.StatusCode != tt.status) {
+					t.Errorf("response %v, %v, want %d", a, err, tt.status)
 				}
 				if sent.Load() != tt.sent || took < tt.from || took > tt.to {
 					t.Errorf("%d attempts in %s, want %d in %s to %s", sent.Load(), took, tt.sent, tt.from, tt.to)
@@ -144,8 +144,8 @@ func TestHedgesLeaveRetries(t *testing.T) {
 		}
 		down.Store(true)
 		for range hedgeReserve / 2 {
-			if _, err := p.Do(t.Context(), get(true)); !errors.Is(err, ErrDown) {
-				t.Errorf("%v, want ErrDown after two retries", err)
+			if _, err := p.Do(t.Context(), get(true)); !errors.Is(err, ErrUnavailable) {
+				t.Errorf("%v, want ErrUnavailable after two retries", err)
 			}
 		}
 	})

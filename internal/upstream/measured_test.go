@@ -18,7 +18,7 @@ import (
 	"soundcheck/internal/telemetry/telemetrytest"
 )
 
-// measures returns how many tries were measured, by status and error.type.
+// measures returns how many attempts were measured, by status and error.type.
 func measures(rec *telemetrytest.Recorder) map[string]uint64 {
 	got := map[string]uint64{}
 	for _, p := range rec.Metric("http.client.request.duration").Data.(metricdata.Histogram[float64]).DataPoints {
@@ -42,7 +42,7 @@ func TestCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(t, recorded(rec, Options{Timeout: time.Minute, Retries: 2, RetryWait: time.Second, Budget: 1, HedgeAfter: Hedge{After: 10 * time.Millisecond}}),
 			func(r *http.Request) (*http.Response, error) {
-				if t, _ := r.Context().Value(tryKey{}).(try); t.hedge {
+				if t, _ := r.Context().Value(attemptKey{}).(attempt); t.hedge {
 					return respond(r, 200), nil
 				}
 				return later(r, time.Hour, 200)
@@ -56,7 +56,7 @@ func TestCancelled(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(5*time.Millisecond, cancel) // before the hedge
 		if _, err := p.Do(ctx, get(true)); err == nil {
-			t.Error("a caller who left was answered")
+			t.Error("a caller that left got a response")
 		}
 		synctest.Wait()
 		if err := p.Close(); err != nil {

@@ -12,28 +12,28 @@ import (
 	"github.com/failsafe-go/failsafe-go"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/metric"
-	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"soundcheck/internal/cli"
+	"soundcheck/internal/optional"
 )
 
-// Options configure a Pool. The zero value of what is not needed switches it off.
+// Options configure a Pool. The zero value of a field disables its feature.
 type Options struct {
-	URLs       []string      // of the servers, see Parse
-	Timeout    time.Duration // of a call, with all its tries and the waits between them
-	TryTimeout time.Duration // of one try of a request that may be sent again; 0: none
+	URLs           []string      // base URLs of the servers, see Parse
+	Timeout        time.Duration // of a call, with all its attempts and the waits between them
+	AttemptTimeout time.Duration // of one attempt of a retryable request; 0: none
 
-	Retries   int           // tries after the first; 0: none
-	RetryWait time.Duration // the longest wait before another try; a server that asks for more is not asked again
+	Retries   int           // attempts after the first; 0: none
+	RetryWait time.Duration // max wait before a retry; a longer Retry-After is not retried
 	Budget    float64       // retries and hedges, as a share of all calls
 
 	Breaker    bool
-	HedgeAfter Hedge // of reads
+	HedgeAfter Hedge // delay of the second attempt of a read
 
 	H2C   bool // HTTP/2 without TLS, instead of HTTP/1.1
-	Conns int  // idle connections that are kept to a server
+	Conns int  // max idle connections per server
 
 	urls string // as given, not parsed yet
 
@@ -41,12 +41,12 @@ type Options struct {
 	MeterProvider  metric.MeterProvider
 	Propagator     propagation.TextMapPropagator
 	Logger         *slog.Logger
-	// Wrap, if not nil, is put around the transport: each try goes through it.
+	// Wrap, if not nil, wraps the transport: each attempt goes through it.
 	Wrap func(http.RoundTripper) http.RoundTripper
 }
 
-// Hedge is when a read is sent a second time: after a time, or once it takes longer
-// than a quantile of those before it. The zero value is never. It is a flag.Value.
+// Hedge is the delay before a read is sent a second time: a duration, or a quantile of the
+// latency of previous reads. The zero value disables hedges. It is a flag.Value.
 type Hedge struct {
 	After    time.Duration
 	Quantile float64
@@ -66,7 +66,7 @@ func (h Hedge) String() string {
 
 // Set implements flag.Value.
 func (h *Hedge) Set(s string) error {
-	errHedge := errors.New("must be off, a time from 1ms to 1m, or a percentile from p50 to p99.9")
+	errHedge := errors.New("must be off, a duration from 1ms to 1m, or a percentile from p50 to p99.9")
 	if s == "off" {
 		*h = Hedge{}
 		return nil
@@ -87,44 +87,43 @@ func (h *Hedge) Set(s string) error {
 	return nil
 }
 
-// Of HTTP/2: after so long without a word a server is asked whether it lives, and
-// has so long to say yes.
+// HTTP/2 pings: sent after pingAfter without a frame; the connection is closed after
+// pingTimeout without a response.
 const (
 	pingAfter   = 5 * time.Second
 	pingTimeout = 2 * time.Second
 )
 
-// flagConns is how many idle connections are kept to a server: as many as there are
-// requests in flight at most, so that none is closed only to be opened again.
+// flagConns is the maximum number of idle connections per server: above the peak number of
+// requests in flight, so that connections are reused.
 const flagConns = 2048
 
-// maxTimeout leaves time to answer before a server's own limit cuts the connection.
+// maxTimeout leaves time to respond before the server's write timeout closes the connection.
 const maxTimeout = 50 * time.Second
 
-// Flags adds the flags of o to f, for the servers of name, as in "store". Check them
-// after f was parsed.
+// Flags adds the flags of the returned Options to f. Name is the servers' name, such as
+// "store". Call Check after f is parsed.
 func Flags(f *cli.Flags, name, url string) *Options {
 	o := &Options{Conns: flagConns}
-	f.StringVar(&o.urls, name, url, "`URL` of the album "+name+", or several, separated by commas, that share one database")
-	f.DurationVar(&o.Timeout, name+"-timeout", 10*time.Second, "give up a call after this `long`, retries included, and answer 504 (1ms to 50s)")
-	f.DurationVar(&o.TryTimeout, "try-timeout", 3*time.Second, "give up a try that can be repeated after this `long` (1ms to 50s)")
-	f.IntVar(&o.Retries, "retries", 2, "`tries` after the first, of GET, PUT, DELETE, and POST with an Idempotency-Key, or that no server was there for (0 to 10)")
-	f.DurationVar(&o.RetryWait, "retry-wait", 250*time.Millisecond, "wait this `long` at most before another try; what asks for more in its Retry-After is passed on to the client (1ms to 10s)")
-	f.Float64Var(&o.Budget, "retry-budget", 0.1, "`share` of calls that retries and hedges may add (0 to 1; 0: there are none)")
+	f.StringVar(&o.urls, name, url, "`URL` of the album "+name+"; or several, separated by commas, that share one database")
+	f.DurationVar(&o.Timeout, name+"-timeout", 10*time.Second, "`timeout` per call to the "+name+", retries included; then respond 504 (1ms to 50s)")
+	f.DurationVar(&o.AttemptTimeout, "try-timeout", 3*time.Second, "`timeout` per attempt, for idempotent requests (1ms to 50s)")
+	f.IntVar(&o.Retries, "retries", 2, "max `retries` of idempotent requests, and of any whose connection failed (0 to 10)")
+	f.DurationVar(&o.RetryWait, "retry-wait", 250*time.Millisecond, "max `wait` before a retry; a longer Retry-After goes to the client (1ms to 10s)")
+	f.Float64Var(&o.Budget, "retry-budget", 0.1, "max `share` of calls that retries and hedges may add (0 to 1; 0: none)")
 	f.BoolVar(&o.Breaker, "breaker", true, "circuit breaker: stop calling a failing "+name+" for "+breakerDelay.String()+", and respond 503")
-	f.Var(&o.HedgeAfter, "hedge-after", "send a GET a second time after a `time` or a percentile, as in 20ms or p95; off: never")
-	f.BoolVar(&o.H2C, "h2c", false, "HTTP/2 without TLS to the "+name+", instead of HTTP/1.1")
+	f.Var(&o.HedgeAfter, "hedge-after", "send a second GET after this `time` or percentile, such as 20ms or p95; default: off")
+	f.BoolVar(&o.H2C, "h2c", false, "use HTTP/2 without TLS to the "+name+", instead of HTTP/1.1")
 	return o
 }
 
-// Check returns a usage error that names the flag whose value is out of range. It
-// sets the URLs.
+// Check returns a usage error that names the flag whose value is invalid. It sets the URLs.
 func (o *Options) Check(f *cli.Flags, name string) error {
 	switch {
 	case o.Timeout < time.Millisecond || o.Timeout > maxTimeout:
 		return f.Errorf("-%s-timeout %s is out of range: 1ms to 50s", name, o.Timeout)
-	case o.TryTimeout < time.Millisecond || o.TryTimeout > maxTimeout:
-		return f.Errorf("-try-timeout %s is out of range: 1ms to 50s", o.TryTimeout)
+	case o.AttemptTimeout < time.Millisecond || o.AttemptTimeout > maxTimeout:
+		return f.Errorf("-try-timeout %s is out of range: 1ms to 50s", o.AttemptTimeout)
 	case o.Retries < 0 || o.Retries > 10:
 		return f.Errorf("-retries %d is out of range: 0 to 10", o.Retries)
 	case o.RetryWait < time.Millisecond || o.RetryWait > 10*time.Second:
@@ -139,7 +138,7 @@ func (o *Options) Check(f *cli.Flags, name string) error {
 	return nil
 }
 
-// New returns a Pool that calls nobody yet.
+// New returns a Pool. It opens no connections.
 func New(o Options) (*Pool, error) {
 	if len(o.URLs) == 0 {
 		return nil, errors.New("no server")
@@ -157,16 +156,16 @@ func New(o Options) (*Pool, error) {
 		p.servers = append(p.servers, s)
 	}
 	if err := p.instrument(); err != nil {
-		return nil, fmt.Errorf("metrics of the upstream: %w", err)
+		return nil, fmt.Errorf("create upstream metrics: %w", err)
 	}
-	p.plain = failsafe.With[*Answer](p.retryPolicy(p.again))
-	p.absent = failsafe.With[*Answer](p.retryPolicy(absent))
+	p.plain = failsafe.With[*Response](p.retryPolicy(p.retryable))
+	p.unreachable = failsafe.With[*Response](p.retryPolicy(unreachable))
 	if o.HedgeAfter != (Hedge{}) {
-		p.hedged = failsafe.With[*Answer](p.retryPolicy(p.again), p.hedgePolicy())
+		p.hedged = failsafe.With[*Response](p.retryPolicy(p.retryable), p.hedgePolicy())
 	}
 	duration, err := newDuration(o.MeterProvider)
 	if err != nil {
-		return nil, fmt.Errorf("metrics of the upstream: %w", err)
+		return nil, fmt.Errorf("create upstream metrics: %w", err)
 	}
 	for _, s := range p.servers {
 		s.http, s.idle = newClient(o, duration)
@@ -174,8 +173,8 @@ func New(o Options) (*Pool, error) {
 	return p, nil
 }
 
-// newClient returns the HTTP client of one server, and what closes its idle connections.
-// Duration is what newDuration returned: all servers share it.
+// newClient returns the HTTP client of one server, and a function that closes its idle
+// connections. Duration is newDuration's histogram: all servers share it.
 func newClient(o Options, duration metric.Float64Histogram) (_ *http.Client, closeIdle func()) {
 	tr := http.DefaultTransport.(*http.Transport).Clone()
 	tr.MaxIdleConns, tr.MaxIdleConnsPerHost = 0, o.Conns
@@ -184,16 +183,16 @@ func newClient(o Options, duration metric.Float64Histogram) (_ *http.Client, clo
 		tr.Protocols.SetUnencryptedHTTP2(true)
 		tr.Protocols.SetHTTP2(true) // with TLS
 	}
-	// A connection whose other end is gone without a word is found out, and closed.
+	// Pings detect a connection whose server vanished without closing it.
 	tr.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout}
 	var rt http.RoundTripper = tr
 	if o.Wrap != nil {
 		rt = o.Wrap(rt)
 	}
 	return &http.Client{
-		Transport: otelhttp.NewTransport(annotate{rt, duration}, otelhttp.WithTracerProvider(o.TracerProvider), otelhttp.WithMeterProvider(metricnoop.NewMeterProvider()),
+		Transport: otelhttp.NewTransport(annotate{rt, duration}, otelhttp.WithTracerProvider(o.TracerProvider), otelhttp.WithMeterProvider(optional.MeterProvider(nil)),
 			otelhttp.WithPropagators(o.Propagator), otelhttp.WithSpanNameFormatter(spanName)),
-		// A service never redirects; whoever answers so is not the service.
+		// A service never redirects: a redirect comes from something else.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, tr.CloseIdleConnections
 }

@@ -17,9 +17,9 @@ import (
 	"soundcheck/internal/httpheader"
 )
 
-// When a breaker opens and closes: when breakerFailures of the last breakerCalls
-// failed, by number and not by time, because a server that fails quickly is asked
-// often; for breakerDelay, more or less; until breakerProbes in a row did not fail.
+// A breaker opens when breakerFailures of the last breakerCalls failed, and stays open for
+// breakerDelay ± breakerJitter. It closes after breakerProbes successes in a row. It counts
+// calls and not time, because a server that fails fast gets many calls.
 const (
 	breakerFailures = 10
 	breakerCalls    = 20
@@ -28,18 +28,18 @@ const (
 	breakerProbes   = 3
 )
 
-// server is one of those that can be asked.
+// server is one server of the pool.
 type server struct {
-	base       string // its URL without a slash at the end
-	attributes attribute.Set
-	breaker    circuitbreaker.CircuitBreaker[any] // nil: it is never left alone
-	generation atomic.Int64                       // counts the breaker's changes of state
-	inFlight   atomic.Int64
-	unheard    atomic.Int64              // attempts since its last response whose callers left without one
-	watched    atomic.Bool               // a witness is in flight
-	spare      atomic.Pointer[time.Time] // until then others are asked: see drains
-	http       *http.Client
-	idle       func() // closes the connections that are not in use
+	base          string // its URL without a trailing slash
+	attributes    attribute.Set
+	breaker       circuitbreaker.CircuitBreaker[any] // nil: none
+	generation    atomic.Int64                       // number of state changes of the breaker
+	inFlight      atomic.Int64
+	abandoned     atomic.Int64              // attempts since its last response whose callers left before one
+	witnessing    atomic.Bool               // a witness is in flight
+	drainingUntil atomic.Pointer[time.Time] // other servers are preferred until then: see markDraining
+	http          *http.Client
+	idle          func() // closes idle connections
 }
 
 func newServer(base string, o Options) (*server, error) {
@@ -64,45 +64,45 @@ func newServer(base string, o Options) (*server, error) {
 				if e.NewState == circuitbreaker.ClosedState {
 					level = slog.LevelInfo
 				}
-				o.Logger.Log(context.Background(), level, "circuit breaker", slog.String("state", e.NewState.String()),
+				o.Logger.Log(context.Background(), level, "circuit breaker state changed", slog.String("state", e.NewState.String()),
 					slog.String("server", net.JoinHostPort(host, port)))
 			}).Build()
 	}
 	return s, nil
 }
 
-// sparedFor is how long other servers are called instead of a draining one, and dialing how
-// long a connection to it may take that was begun before.
+// drainingFor is how long the pool prefers other servers to a draining one. dialGrace is the time
+// for connections to it that are being opened.
 const (
-	sparedFor = 2 * time.Second
-	dialing   = 200 * time.Millisecond
+	drainingFor = 2 * time.Second
+	dialGrace   = 200 * time.Millisecond
 )
 
 // draining reports whether a response comes from a server that is shutting down. Over
-// HTTP/1.1 its connection is closed too: else the header was passed on by something in
-// between, which does not shut down.
+// HTTP/1.1 the server closes the connection too. If not, a proxy in between has passed on the
+// header, and the proxy does not shut down.
 func draining(resp *http.Response) bool {
 	return resp.Header.Get(httpheader.Draining) != "" && (resp.Close || resp.ProtoMajor >= 2)
 }
 
-// drains notes that the server is shutting down. A request sent to it when it ends is lost,
-// and often must not be sent again. If it does not end, it is called again soon. Its idle
-// connections are closed: one that has not been used yet looks to the server as if it would
-// be now, and the server would not end for seconds.
-func (s *server) drains() {
-	until := time.Now().Add(sparedFor)
-	if before := s.spare.Swap(&until); before == nil || before.Before(time.Now()) {
+// markDraining records that the server is shutting down. A request that is in flight when it
+// exits is lost, and often not retryable. After drainingFor the server gets calls again. Idle
+// connections are closed: the server would wait for a request on a connection that was never
+// used, and delay its shutdown by seconds.
+func (s *server) markDraining() {
+	until := time.Now().Add(drainingFor)
+	if before := s.drainingUntil.Swap(&until); before == nil || before.Before(time.Now()) {
 		s.idle()
-		time.AfterFunc(dialing, s.idle)
+		time.AfterFunc(dialGrace, s.idle)
 	}
 }
 
 func (s *server) draining() bool {
-	until := s.spare.Load()
+	until := s.drainingUntil.Load()
 	return until != nil && time.Now().Before(*until)
 }
 
-// wait is how long the server is still left alone.
+// wait is the time until the breaker lets a probe through; 0 if it is not open.
 func (s *server) wait() time.Duration {
 	if s.breaker == nil {
 		return 0
@@ -110,16 +110,16 @@ func (s *server) wait() time.Duration {
 	return s.breaker.RemainingDelay()
 }
 
-// lease is the right to ask a server once. Who has it calls judge when it knows, again
-// if an answer that began well breaks off, and leave once.
+// lease is the permission for one attempt. Its holder calls report with the outcome, a second
+// time if a streamed response breaks off, and release once.
 type lease struct {
 	*server
 	generation int64
-	probe      bool // the breaker is half-open: it waits for what comes of this
-	witness    bool // its outcome stands for those whose callers left: see watch
+	probe      bool // the breaker is half-open and needs the outcome
+	witness    bool // its outcome also counts for abandoned attempts: see startWitness
 }
 
-// take returns a lease if the server may be asked now.
+// take returns a lease, unless the breaker is open.
 func (s *server) take() (lease, bool) {
 	l := lease{server: s}
 	if s.breaker != nil {
@@ -132,57 +132,55 @@ func (s *server) take() (lease, bool) {
 	return l, true
 }
 
-// watch reports whether the next attempt is to be a witness, which goes on when its caller
-// leaves. Callers that leave, or have a hedge that was faster, say nothing about a server: it
-// may only be slower than they are patient. A server that hangs would never be found out if
-// all its callers left before -try-timeout. So after one has left without a response, one
-// attempt at a time is kept until its own end.
-func (s *server) watch() bool {
-	return s.breaker != nil && s.unheard.Load() > 0 && s.watched.CompareAndSwap(false, true)
+// startWitness reports whether the next attempt is a witness, which continues after its caller
+// leaves. Callers that leave, or whose hedge was faster, say nothing about a server: it may just be
+// slower than their timeout. If all callers left before -try-timeout, a server that hangs would
+// never be detected. So after an abandoned attempt, one attempt at a time is completed.
+func (s *server) startWitness() bool {
+	return s.breaker != nil && s.abandoned.Load() > 0 && s.witnessing.CompareAndSwap(false, true)
 }
 
-// heard notes a response, whatever it says: the server does not hang.
-func (s *server) heard() { s.unheard.Store(0) }
+// responded records a response of any status: the server does not hang.
+func (s *server) responded() { s.abandoned.Store(0) }
 
-// outcome is what a try says about its server.
+// outcome is the result of an attempt for the breaker.
 type outcome int
 
 const (
-	unknown outcome = iota // the caller left, or has less patience than we
-	well
+	unknown outcome = iota // the caller left before our timeout
+	succeeded
 	failed
 )
 
-// judge tells the breaker. What began before its last change of state says nothing
-// about how the server is now. A witness that fails has shown that the attempts whose callers
-// left would have failed too.
-func (l lease) judge(o outcome) {
+// report records an outcome in the breaker. Attempts that began before its last state change do
+// not count. A witness that fails shows that the abandoned attempts would have failed too.
+func (l lease) report(o outcome) {
 	if l.witness && o == failed {
-		for range min(l.unheard.Swap(0), breakerCalls) {
-			l.record(failed)
+		for range min(l.abandoned.Swap(0), breakerCalls) {
+			l.recordBreaker(failed)
 		}
 	}
-	l.record(o)
+	l.recordBreaker(o)
 }
 
-func (l lease) record(o outcome) {
+func (l lease) recordBreaker(o outcome) {
 	switch {
 	case l.breaker == nil || l.generation != l.server.generation.Load():
-	case o == well:
+	case o == succeeded:
 		l.breaker.RecordSuccess()
-	case o == failed, l.probe: // of a stream, whose probe ends with its caller: probe again, later
+	case o == failed, l.probe: // a streamed probe whose caller left: probe again later
 		l.breaker.RecordFailure()
 	}
 }
 
-func (l lease) leave() {
+func (l lease) release() {
 	l.inFlight.Add(-1)
 	if l.witness {
-		l.watched.Store(false)
+		l.witnessing.Store(false)
 	}
 }
 
-// other reports whether there is another server that may be asked.
+// other reports whether another server can be called.
 func (p *Pool) other(than *server) bool {
 	for _, s := range p.servers {
 		if s != than && s.wait() == 0 {
@@ -192,9 +190,9 @@ func (p *Pool) other(than *server) bool {
 	return false
 }
 
-// pick returns the less busy of two servers that chance names, but not the last one
-// if there is another. Servers whose breaker is open are not among them, and draining ones
-// only if there is no other.
+// pick returns the server with fewer calls in flight of two picked at random, but not the last
+// one if there is another. It skips servers whose breaker is open, and draining ones if there is
+// another.
 func (p *Pool) pick(last *server) (lease, error) {
 	var some, others [8]*server
 	able, draining, wait := some[:0], others[:0], time.Duration(0)
@@ -231,5 +229,5 @@ func (p *Pool) pick(last *server) (lease, error) {
 			return l, nil
 		}
 	}
-	return lease{}, &Unasked{ErrOpen, max(httpheader.WholeSeconds(wait), time.Second)}
+	return lease{}, &ShedError{ErrCircuitOpen, max(httpheader.WholeSeconds(wait), time.Second)}
 }

@@ -20,22 +20,22 @@ import (
 	"soundcheck/internal/httpserver"
 )
 
-// Of several servers the less busy one is asked more; one that fails hardly, and what
+// Of several servers the one with fewer calls in flight is called more; a failing one hardly, and what
 // it fails is done by the others.
 func TestServers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
-		asked := map[string]int{}
+		called := map[string]int{}
 		var ill atomic.Bool
 		urls, err := Parse("http://a:1,http://b:2,http://slow:3")
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := newPool(t, Options{URLs: urls, Timeout: 10 * time.Second, TryTimeout: time.Second, Retries: 2, RetryWait: time.Second, Budget: 0.5, Breaker: true},
+		p := newPool(t, Options{URLs: urls, Timeout: 10 * time.Second, AttemptTimeout: time.Second, Retries: 2, RetryWait: time.Second, Budget: 0.5, Breaker: true},
 			func(r *http.Request) (*http.Response, error) {
 				mu.Lock()
-				asked[r.URL.Host]++
+				called[r.URL.Host]++
 				mu.Unlock()
 				switch {
 				case r.URL.Host == "slow:3":
@@ -47,7 +47,7 @@ func TestServers(t *testing.T) {
 				}
 			})
 		load := func(d time.Duration) map[string]int {
-			asked = map[string]int{}
+			called = map[string]int{}
 			for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 				go func() {
 					if a, err := p.Do(t.Context(), get(true)); err != nil || a.StatusCode != 200 {
@@ -59,10 +59,10 @@ func TestServers(t *testing.T) {
 			synctest.Wait()
 			mu.Lock()
 			defer mu.Unlock()
-			return asked
+			return called
 		}
 		if n := load(5 * time.Second); n["slow:3"] > n["b:2"]*2/3 || n["slow:3"] == 0 || n["a:1"] < 800 {
-			t.Errorf("all well: %v", n)
+			t.Errorf("all succeeded: %v", n)
 		}
 		ill.Store(true)
 		if n := load(5 * time.Second); n["a:1"] > 100 || n["a:1"] < 10 {
@@ -75,16 +75,16 @@ func TestServers(t *testing.T) {
 	})
 }
 
-// A draining server is spared for a while, if there is another, and then called again. One
+// A draining server is avoided for a while, if there is another, and then called again. One
 // that only closes a connection is not.
 func TestDraining(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		asked := map[string]int{}
+		called := map[string]int{}
 		drains := map[string]bool{}
 		closes := false
 		p := newPool(t, Options{URLs: []string{"http://a:1", "http://b:1"}, Timeout: time.Second}, func(r *http.Request) (*http.Response, error) {
-			asked[r.URL.Host]++
+			called[r.URL.Host]++
 			resp := respond(r, 200)
 			if resp.Close = closes || drains[r.URL.Host]; drains[r.URL.Host] {
 				resp.Header.Set(httpheader.Draining, "true")
@@ -92,13 +92,13 @@ func TestDraining(t *testing.T) {
 			return resp, nil
 		})
 		ask := func(n int) map[string]int {
-			clear(asked)
+			clear(called)
 			for range n {
 				if _, err := p.Do(t.Context(), get(false)); err != nil {
 					t.Fatal(err)
 				}
 			}
-			return asked
+			return called
 		}
 		if n := ask(100); n["a:1"] < 20 || n["b:1"] < 20 {
 			t.Errorf("both stay: %v", n)
@@ -117,7 +117,7 @@ func TestDraining(t *testing.T) {
 			t.Errorf("both drain: %v", n)
 		}
 		clear(drains)
-		time.Sleep(sparedFor)
+		time.Sleep(drainingFor)
 		if n := ask(100); n["a:1"] < 20 || n["b:1"] < 20 {
 			t.Errorf("both stayed after all: %v", n)
 		}
@@ -126,7 +126,7 @@ func TestDraining(t *testing.T) {
 
 // With real servers: when one of two ends, no request is lost, also none that must not be
 // sent twice.
-func TestServerEnds(t *testing.T) {
+func TestShutdown(t *testing.T) {
 	t.Parallel()
 	ok := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })
 	listen := func(ctx context.Context) (url string, ended <-chan error) {
@@ -182,9 +182,9 @@ func TestServerEnds(t *testing.T) {
 	wg.Wait()
 }
 
-// With real connections: a server that is not there costs nothing that another can do,
+// With real connections: an unreachable server costs nothing that another can do,
 // also what must not be sent twice.
-func TestNobodyListens(t *testing.T) {
+func TestNoCollector(t *testing.T) {
 	t.Parallel()
 	const gone = "http://127.0.0.1:1" // tcpmux: nobody has it any more
 	var served atomic.Int64
@@ -200,7 +200,7 @@ func TestNobodyListens(t *testing.T) {
 		const n = 100
 		served.Store(0)
 		for i := range n {
-			r := &Request{Method: http.MethodPost, Route: "/x", Path: "/x", Header: http.Header{}, Body: []byte("z"), Again: i%2 == 0}
+			r := &Request{Method: http.MethodPost, Route: "/x", Path: "/x", Header: http.Header{}, Body: []byte("z"), Retryable: i%2 == 0}
 			if a, err := p.Do(t.Context(), r); err != nil || a.StatusCode != http.StatusOK {
 				t.Fatalf("%+v: %v, %v", o, a, err)
 			}
@@ -212,7 +212,7 @@ func TestNobodyListens(t *testing.T) {
 			t.Errorf("%+v: %v of %v tokens are left", o, left, budgetBurst)
 		}
 	}
-	// But with -retries 0 nothing is tried again.
+	// With -retries 0 there are no retries.
 	p, err := New(Options{URLs: []string{gone, there.URL}, Timeout: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
@@ -220,7 +220,7 @@ func TestNobodyListens(t *testing.T) {
 	defer p.Close()
 	failed := 0
 	for range 100 {
-		if _, err := p.Do(t.Context(), get(true)); errors.Is(err, ErrDown) {
+		if _, err := p.Do(t.Context(), get(true)); errors.Is(err, ErrUnavailable) {
 			failed++
 		}
 	}
@@ -229,15 +229,15 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
-// Servers that are not there are each asked once outside the budget, however often the
+// Unreachable servers are each called once outside the budget, however often the
 // call is tried; what else prevents a connection moves no call to another server.
-func TestMoves(t *testing.T) {
+func TestFailover(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name    string
-		cause   error
-		retries int
-		tries   int64
+		name     string
+		cause    error
+		retries  int
+		attempts int64
 	}{
 		{"refused", syscall.ECONNREFUSED, 2, 3 + 3},
 		{"no such host", syscall.EHOSTUNREACH, 2, 3 + 3},
@@ -249,14 +249,14 @@ func TestMoves(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				var tries atomic.Int64
+				var attempts atomic.Int64
 				p := newPool(t, Options{URLs: []string{"http://a:1", "http://b:1", "http://c:1", "http://d:1"}, Timeout: time.Minute, Retries: tt.retries, RetryWait: time.Second, Budget: 1},
-					func(*http.Request) (*http.Response, error) { tries.Add(1); return nil, noConnection(tt.cause) })
-				if _, err := p.Do(t.Context(), get(true)); !errors.Is(err, ErrDown) {
-					t.Errorf("%v, want ErrDown", err)
+					func(*http.Request) (*http.Response, error) { attempts.Add(1); return nil, noConnection(tt.cause) })
+				if _, err := p.Do(t.Context(), get(true)); !errors.Is(err, ErrUnavailable) {
+					t.Errorf("%v, want ErrUnavailable", err)
 				}
-				if tries.Load() != tt.tries {
-					t.Errorf("%d tries, want %d", tries.Load(), tt.tries)
+				if attempts.Load() != tt.attempts {
+					t.Errorf("%d attempts, want %d", attempts.Load(), tt.attempts)
 				}
 			})
 		})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
@@ -17,12 +16,11 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
-	metricnoop "go.opentelemetry.io/otel/metric/noop"
-	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/semconv/v1.43.0/httpconv"
 	"go.opentelemetry.io/otel/trace"
-	tracenoop "go.opentelemetry.io/otel/trace/noop"
+
+	"soundcheck/internal/optional"
 )
 
 const scope = "soundcheck/internal/upstream"
@@ -34,24 +32,14 @@ func (o *Options) setDefaults() {
 	if o.Conns == 0 {
 		o.Conns = 256
 	}
-	if o.TracerProvider == nil {
-		o.TracerProvider = tracenoop.NewTracerProvider()
-	}
-	if o.MeterProvider == nil {
-		o.MeterProvider = metricnoop.NewMeterProvider()
-	}
-	if o.Propagator == nil {
-		o.Propagator = propagation.TraceContext{}
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
+	o.TracerProvider, o.MeterProvider = optional.TracerProvider(o.TracerProvider), optional.MeterProvider(o.MeterProvider)
+	o.Propagator, o.Logger = optional.Propagator(o.Propagator), optional.Logger(o.Logger)
 }
 
-type tryKey struct{}
+type attemptKey struct{}
 
-// try is what a client span says about itself.
-type try struct {
+// attempt describes an attempt for its client span.
+type attempt struct {
 	route string
 	n     int // from 0
 	hedge bool
@@ -59,14 +47,13 @@ type try struct {
 
 // spanName is "{method} {route}".
 func spanName(_ string, r *http.Request) string {
-	t, _ := r.Context().Value(tryKey{}).(try)
+	t, _ := r.Context().Value(attemptKey{}).(attempt)
 	return r.Method + " " + t.route
 }
 
-// annotate tells a client span which try it is, and measures the try when its response has
-// been read to its end. otelhttp measures when there is a status, so that a response that
-// breaks off would count as a success; and it takes a try that we end ourselves for one
-// that failed.
+// annotate adds the attempt to its client span, and measures its duration until the response is
+// read. otelhttp measures until the status arrives, counts an incomplete response as a success,
+// and counts an attempt that we cancel as a failure.
 type annotate struct {
 	next     http.RoundTripper
 	duration metric.Float64Histogram
@@ -81,7 +68,7 @@ func newDuration(mp metric.MeterProvider) (metric.Float64Histogram, error) {
 
 func (a annotate) RoundTrip(r *http.Request) (*http.Response, error) {
 	span := trace.SpanFromContext(r.Context())
-	if t, _ := r.Context().Value(tryKey{}).(try); t.n > 0 {
+	if t, _ := r.Context().Value(attemptKey{}).(attempt); t.n > 0 {
 		span.SetAttributes(attribute.Int("http.request.resend_count", t.n))
 		if t.hedge {
 			span.SetAttributes(attribute.Bool("soundcheck.hedge", true))
@@ -97,7 +84,7 @@ func (a annotate) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// measured is the body of a response whose duration is measured once, at its end.
+// measured is a response body that records the duration of its attempt once, at its end.
 type measured struct {
 	io.ReadCloser
 	request  *http.Request
@@ -126,11 +113,11 @@ func (m *measured) Close() error {
 
 func (m *measured) end(err error) { m.once.Do(func() { m.record(err) }) }
 
-// record leaves out a try that was cancelled: the other one of a hedge was first, or the
-// caller has left. It has no outcome, and how long it would have taken is not known.
+// record skips a cancelled attempt: the other attempt of a hedge was faster, or the caller has
+// left. Its outcome and duration are unknown.
 func (m *measured) record(err error) {
 	ctx := m.request.Context()
-	if err != nil && errors.Is(ctx.Err(), context.Canceled) && !errors.Is(context.Cause(ctx), ErrSlow) {
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) && !errors.Is(context.Cause(ctx), ErrTimeout) {
 		m.span.SetAttributes(attribute.Bool("soundcheck.cancelled", true))
 		m.span.SetStatus(codes.Ok, "") // final: otelhttp's Error comes later
 		return
@@ -154,7 +141,7 @@ func (m *measured) record(err error) {
 	m.duration.Record(ctx, time.Since(m.begun).Seconds(), metric.WithAttributeSet(attribute.NewSet(attributes...)))
 }
 
-// errorType is one of few words.
+// errorType returns the error.type attribute, with low cardinality.
 func errorType(err error) string {
 	var timeout interface{ Timeout() bool }
 	var op *net.OpError
@@ -169,7 +156,7 @@ func errorType(err error) string {
 	return "_OTHER"
 }
 
-// Why a call was shed.
+// Reasons for shedding a call.
 var (
 	shedByBreaker = shedReason("breaker_open")
 	shedByBudget  = shedReason("retry_budget")
@@ -180,12 +167,12 @@ func shedReason(reason string) metric.MeasurementOption {
 	return metric.WithAttributeSet(attribute.NewSet(attribute.String("soundcheck.shed.reason", reason)))
 }
 
-// countShed counts a call that its caller sees as 429 or 503.
-func (p *Pool) countShed(ctx context.Context, a *Answer, err error) {
+// countShed counts a call whose caller gets 429 or 503.
+func (p *Pool) countShed(ctx context.Context, a *Response, err error) {
 	switch {
-	case errors.Is(err, ErrOpen):
+	case errors.Is(err, ErrCircuitOpen):
 		p.shed.Add(ctx, 1, shedByBreaker)
-	case errors.Is(err, ErrBudget):
+	case errors.Is(err, ErrRetryBudget):
 		p.shed.Add(ctx, 1, shedByBudget)
 	case err == nil && (a.StatusCode == http.StatusServiceUnavailable || a.StatusCode == http.StatusTooManyRequests):
 		p.shed.Add(ctx, 1, shedByStore)
@@ -201,40 +188,40 @@ var breakerStates = map[circuitbreaker.State]int64{
 
 // instrument creates the metrics:
 //
-//	soundcheck.upstream.retries          {try}      tries after the first
-//	soundcheck.upstream.hedges           {try}      reads that were sent a second time
-//	soundcheck.upstream.budget.refused   {try}      retries and hedges that were not made for want of budget
-//	soundcheck.upstream.budget.left      {try}      retries and hedges that could be made now
+//	soundcheck.upstream.retries          {attempt}  attempts after the first
+//	soundcheck.upstream.hedges           {attempt}  second attempts of slow reads
+//	soundcheck.upstream.budget.refused   {attempt}  retries and hedges not made: budget exhausted
+//	soundcheck.upstream.budget.left      {attempt}  retries and hedges that the budget allows now
 //	soundcheck.upstream.shed             {request}  calls shed, by reason: breaker_open, retry_budget, or store
 //	soundcheck.upstream.in_flight        {request}  by server
 //	soundcheck.upstream.breaker.state    {state}    by server: 0 closed, 1 half-open, 2 open
 func (p *Pool) instrument() error {
 	m := p.o.MeterProvider.Meter(scope)
 	var err error
-	if p.retries, err = m.Int64Counter("soundcheck.upstream.retries", metric.WithUnit("{try}"),
-		metric.WithDescription("Tries after the first one of a call.")); err != nil {
+	if p.retries, err = m.Int64Counter("soundcheck.upstream.retries", metric.WithUnit("{attempt}"),
+		metric.WithDescription("Attempts after the first one of a call.")); err != nil {
 		return err
 	}
-	if p.hedges, err = m.Int64Counter("soundcheck.upstream.hedges", metric.WithUnit("{try}"),
-		metric.WithDescription("Reads that were sent a second time because the first took long.")); err != nil {
+	if p.hedges, err = m.Int64Counter("soundcheck.upstream.hedges", metric.WithUnit("{attempt}"),
+		metric.WithDescription("Second attempts of reads whose first attempt was slow.")); err != nil {
 		return err
 	}
 	if p.shed, err = m.Int64Counter("soundcheck.upstream.shed", metric.WithUnit("{request}"),
 		metric.WithDescription("Calls shed, by reason: the circuit breaker was open, the retry budget was exhausted, or the store itself shed them.")); err != nil {
 		return err
 	}
-	refused, err := m.Int64ObservableCounter("soundcheck.upstream.budget.refused", metric.WithUnit("{try}"),
-		metric.WithDescription("Retries and hedges that were not made because the budget was spent."))
+	exhausted, err := m.Int64ObservableCounter("soundcheck.upstream.budget.refused", metric.WithUnit("{attempt}"),
+		metric.WithDescription("Retries and hedges not made because the retry budget was exhausted."))
 	if err != nil {
 		return err
 	}
-	left, err := m.Float64ObservableGauge("soundcheck.upstream.budget.left", metric.WithUnit("{try}"),
-		metric.WithDescription("Retries and hedges that could be made now."))
+	left, err := m.Float64ObservableGauge("soundcheck.upstream.budget.left", metric.WithUnit("{attempt}"),
+		metric.WithDescription("Retries and hedges that the retry budget allows now."))
 	if err != nil {
 		return err
 	}
 	inFlight, err := m.Int64ObservableGauge("soundcheck.upstream.in_flight", metric.WithUnit("{request}"),
-		metric.WithDescription("Requests that a server has not answered yet."))
+		metric.WithDescription("Requests in flight to a server."))
 	if err != nil {
 		return err
 	}
@@ -244,7 +231,7 @@ func (p *Pool) instrument() error {
 		return err
 	}
 	reg, err := m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		o.ObserveInt64(refused, p.budget.refused.Load())
+		o.ObserveInt64(exhausted, p.budget.exhausted.Load())
 		o.ObserveFloat64(left, p.budget.left())
 		for _, s := range p.servers {
 			set := metric.WithAttributeSet(s.attributes)
@@ -254,7 +241,7 @@ func (p *Pool) instrument() error {
 			}
 		}
 		return nil
-	}, refused, left, inFlight, state)
+	}, exhausted, left, inFlight, state)
 	p.metrics = append(p.metrics, reg)
 	return err
 }

@@ -18,9 +18,9 @@ import (
 func TestShed(t *testing.T) {
 	t.Parallel()
 	for reason, tt := range map[string]struct {
-		o      Options
-		status int
-		again  bool
+		o         Options
+		status    int
+		retryable bool
 	}{
 		"breaker_open": {Options{Breaker: true}, 500, false},
 		"retry_budget": {Options{Retries: 1, RetryWait: time.Millisecond, Budget: 0.01}, 500, true},
@@ -34,8 +34,8 @@ func TestShed(t *testing.T) {
 				p := newPool(t, tt.o, func(r *http.Request) (*http.Response, error) { return respond(r, tt.status), nil })
 				shed := int64(0)
 				for range 50 {
-					a, err := p.Do(t.Context(), get(tt.again))
-					var u *Unasked
+					a, err := p.Do(t.Context(), get(tt.retryable))
+					var u *ShedError
 					if errors.As(err, &u) || err == nil && a.StatusCode == 503 {
 						shed++
 					}
@@ -52,7 +52,7 @@ func TestShed(t *testing.T) {
 	}
 }
 
-// Each try is a client span that says which it is; what the pool does is counted.
+// Each attempt is a client span with its number; the metrics count retries and hedges.
 func TestTelemetry(t *testing.T) {
 	t.Parallel()
 	rec := telemetrytest.New(t)
@@ -73,7 +73,7 @@ func TestTelemetry(t *testing.T) {
 				}
 			})
 		ctx, root := rec.TracerProvider.Tracer("t").Start(t.Context(), "root")
-		for _, method := range []string{http.MethodGet, http.MethodPut} { // the first is hedged, the second tried again
+		for _, method := range []string{http.MethodGet, http.MethodPut} { // the first is hedged, the second retried
 			r := get(true)
 			r.Method = method
 			if a, err := p.Do(ctx, r); err != nil || a.StatusCode != 200 {
@@ -84,7 +84,7 @@ func TestTelemetry(t *testing.T) {
 		root.End()
 		time.Sleep(time.Second)
 		synctest.Wait()
-		var tries []string
+		var attempts []string
 		for _, s := range rec.Spans() {
 			if s.Name == "root" {
 				continue
@@ -95,15 +95,15 @@ func TestTelemetry(t *testing.T) {
 			text := s.Name[:3] + " "
 			for _, kv := range s.Attributes {
 				if kv.Key == "http.request.resend_count" || kv.Key == "soundcheck.hedge" {
-					text += string(kv.Key) + "=" + kv.Value.Emit() + " "
+					text += string(kv.Key) + "=" + kv.Value.String() + " "
 				}
 			}
-			tries = append(tries, text)
+			attempts = append(attempts, text)
 		}
-		// The hedge is answered first, and the one before it is canceled.
-		if got := strings.Join(tries, "| "); got !=
+		// The hedge gets its response first, and the first attempt is cancelled.
+		if got := strings.Join(attempts, "| "); got !=
 			"GET http.request.resend_count=1 soundcheck.hedge=true | GET | PUT | PUT http.request.resend_count=1 " {
-			t.Errorf("tries: %s", got)
+			t.Errorf("attempts: %s", got)
 		}
 		for range 20 {
 			p.Do(t.Context(), get(false))
@@ -122,7 +122,7 @@ func TestTelemetry(t *testing.T) {
 		if got := rec.Metric("soundcheck.upstream.budget.left").Data.(metricdata.Gauge[float64]).DataPoints; len(got) != 1 || got[0].Value != budgetBurst {
 			t.Errorf("budget left %v, want %d", got, budgetBurst)
 		}
-		if !strings.Contains(rec.Logs(), `"msg":"circuit breaker"`) || !strings.Contains(rec.Logs(), `"state":"open","server":"a:1"`) {
+		if !strings.Contains(rec.Logs(), `"msg":"circuit breaker state changed"`) || !strings.Contains(rec.Logs(), `"state":"open","server":"a:1"`) {
 			t.Errorf("logs:\n%s", rec.Logs())
 		}
 		if err := p.Close(); err != nil {

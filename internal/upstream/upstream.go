@@ -1,21 +1,18 @@
-// Package upstream calls a service that has one or several servers, in a way that
-// fails well: in time, without making a bad situation worse, and with an error that
-// says what happened.
+// Package upstream calls a service with one or several servers. It bounds the duration of a
+// call, does not add load to an overloaded service, and returns an error that has the cause.
 //
-//   - Time: every try has a limit, and so has the whole.
-//   - Retries: of what may be sent again, and of what no server was there for, with
-//     exponential waits, jitter, and the server's own Retry-After. A budget bounds them
-//     to a share of all requests, so that a service which is down does not get more load
-//     than one that is well.
-//   - Servers that are down: another one is called at once, outside the budget. One that
-//     is shutting down, as its responses say (httpheader.Draining), is spared before.
-//   - Breakers: a server that fails is left alone for a while, then probed by a few
-//     requests. Of several servers it is thereby ejected. One that hangs is found out also
-//     if no caller is patient enough to see it.
-//   - Balance: the better of two servers picked by chance gets the request.
-//   - Hedges, if wanted: a read that takes longer than most is sent a second time.
+//   - Timeouts: per attempt and per call.
+//   - Retries: of retryable requests, and of any request whose connection failed, with
+//     exponential backoff, jitter, and the server's Retry-After. A retry budget bounds them
+//     to a share of all calls, so that a failing service gets no more load than a healthy one.
+//   - Failover: if a server is unreachable, another one is called at once, outside the
+//     budget. A draining server (httpheader.Draining) is avoided before that.
+//   - Circuit breakers: a failing server gets no calls for a while, and then a few probes.
+//     A server that hangs is detected even if every caller leaves before the timeout.
+//   - Load balancing: of two servers picked at random, the one with fewer calls in flight.
+//   - Hedges, if enabled: a slow read is sent a second time.
 //
-// Each try is a client span of its own.
+// Each attempt is a client span.
 package upstream
 
 import (
@@ -33,66 +30,66 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// Why a call has no answer.
+// Why a call has no response.
 var (
-	ErrDown = errors.New("the server could not be reached, or broke off its answer")
-	ErrSlow = errors.New("the server did not answer in time")
-	// ErrOpen means that the service was not asked, because it failed a moment ago.
-	ErrOpen = errors.New("the service is left alone until it has recovered")
-	// ErrBudget means that a try failed and was not repeated, because too many are.
-	ErrBudget = errors.New("too many retries are under way")
+	ErrUnavailable = errors.New("connection failed or response incomplete")
+	ErrTimeout     = errors.New("server timed out")
+	// ErrCircuitOpen means that the circuit breaker of every server was open: none was called.
+	ErrCircuitOpen = errors.New("circuit breaker open")
+	// ErrRetryBudget means that an attempt failed and was not retried for want of budget.
+	ErrRetryBudget = errors.New("retry budget exhausted")
 )
 
-// Unasked is an ErrOpen or an ErrBudget, with the time after which to try again.
-type Unasked struct {
+// ShedError is an ErrCircuitOpen or an ErrRetryBudget, with the time until a retry.
+type ShedError struct {
 	Err   error
 	After time.Duration
 }
 
 // Error implements error.
-func (e *Unasked) Error() string { return e.Err.Error() }
+func (e *ShedError) Error() string { return e.Err.Error() }
 
-// Unwrap returns ErrOpen or ErrBudget.
-func (e *Unasked) Unwrap() error { return e.Err }
+// Unwrap returns ErrCircuitOpen or ErrRetryBudget.
+func (e *ShedError) Unwrap() error { return e.Err }
 
-// RetryAfter tells when to try again.
-func (e *Unasked) RetryAfter() time.Duration { return e.After }
+// RetryAfter is the time until a retry.
+func (e *ShedError) RetryAfter() time.Duration { return e.After }
 
-// maxAnswer is how much of an answer is read: a full page of the largest albums.
-const maxAnswer = 16 << 20
+// maxResponse is the maximum size of a response in bytes: a full page of the largest albums.
+const maxResponse = 16 << 20
 
 // Request is one call.
 type Request struct {
-	Method string
-	Route  string // the path with its parameters not filled in, for names that stay few
-	Path   string // with the query
-	Header http.Header
-	Body   []byte
-	Again  bool // it may be sent more than once; else only if the server is not there
-	Long   bool // a try has all the time that the whole has
+	Method           string
+	Route            string // path template, for span names
+	Path             string // with the query
+	Header           http.Header
+	Body             []byte
+	Retryable        bool // safe to send more than once; otherwise only after a failed connection
+	NoAttemptTimeout bool // only the timeout of the call applies
 }
 
-// Answer is a server's answer, read to its end.
-type Answer struct {
+// Response is a server's complete response.
+type Response struct {
 	*http.Response
 	Body []byte
-	open bool // nothing of the Response's Body is read: see Open
-	// final: no other attempt of the call was in flight when this one ended.
+	open bool // the Response's Body is not read: see Open
+	// final: no other attempt of the call was in flight when this one finished.
 	final bool
 }
 
 // Pool calls the servers of one service. It is safe for concurrent use.
 type Pool struct {
-	o       Options
-	servers []*server
-	budget  *budget
-	plain   failsafe.Executor[*Answer] // retries
-	absent  failsafe.Executor[*Answer] // retries of what no server was there for
-	hedged  failsafe.Executor[*Answer] // retries and hedges; nil: none
-	metrics []metric.Registration
-	hedges  metric.Int64Counter
-	retries metric.Int64Counter
-	shed    metric.Int64Counter
+	o           Options
+	servers     []*server
+	budget      *budget
+	plain       failsafe.Executor[*Response] // retries
+	unreachable failsafe.Executor[*Response] // retries of failed connections
+	hedged      failsafe.Executor[*Response] // retries and hedges; nil: none
+	metrics     []metric.Registration
+	hedges      metric.Int64Counter
+	retries     metric.Int64Counter
+	shed        metric.Int64Counter
 
 	latencies latencies // of reads, if hedges follow a quantile
 }
@@ -113,7 +110,7 @@ func Parse(s string) ([]string, error) {
 		base := strings.TrimSuffix(u.String(), "/")
 		for _, other := range urls {
 			if other == base {
-				return nil, fmt.Errorf("%q is named twice", part)
+				return nil, fmt.Errorf("%q is a duplicate", part)
 			}
 		}
 		urls = append(urls, base)
@@ -121,9 +118,9 @@ func Parse(s string) ([]string, error) {
 	return urls, nil
 }
 
-// Do calls the service and reads the answer to its end. The error is ErrDown,
-// ErrSlow, an *Unasked, or context.Canceled if the caller left.
-func (p *Pool) Do(ctx context.Context, r *Request) (*Answer, error) {
+// Do calls the service and reads the response. The error is ErrUnavailable, ErrTimeout, a
+// *ShedError, or context.Canceled if the caller left.
+func (p *Pool) Do(ctx context.Context, r *Request) (*Response, error) {
 	total, cancel := context.WithTimeout(ctx, p.o.Timeout)
 	defer cancel()
 	executor := p.plain
@@ -136,9 +133,8 @@ func (p *Pool) Do(ctx context.Context, r *Request) (*Answer, error) {
 	return a, err
 }
 
-// Open is Do for an answer below 400 that is read by the caller, who closes its body.
-// A try has no limit of its own: if nothing comes the caller ends ctx, with ErrSlow as
-// its cause.
+// Open is Do for a streamed response: the caller reads and closes its body. An attempt has no
+// timeout: if the stream stalls, the caller cancels ctx with the cause ErrTimeout.
 func (p *Pool) Open(ctx context.Context, r *Request) (*http.Response, error) {
 	c := &call{pool: p, r: r, caller: ctx, open: true}
 	a, err := c.do(ctx, p.plain)
@@ -149,7 +145,7 @@ func (p *Pool) Open(ctx context.Context, r *Request) (*http.Response, error) {
 	return a.Response, nil
 }
 
-// Close closes idle connections and ends the pool's metrics.
+// Close closes idle connections and unregisters the pool's metrics.
 func (p *Pool) Close() error {
 	for _, s := range p.servers {
 		s.idle()
@@ -161,7 +157,7 @@ func (p *Pool) Close() error {
 	return errors.Join(errs...)
 }
 
-// failure is a cause of a kind, which is ErrDown, ErrSlow or context.Canceled.
+// failure is a cause with its kind: ErrUnavailable, ErrTimeout or context.Canceled.
 type failure struct{ kind, cause error }
 
 // Error implements error.
@@ -170,27 +166,27 @@ func (e *failure) Error() string { return e.cause.Error() }
 // Unwrap returns both.
 func (e *failure) Unwrap() []error { return []error{e.kind, e.cause} }
 
-// Error tells apart a caller who left, a server that is slow and one that is not
-// there, of an error that came up in ctx.
+// Error classifies an error that occurred in ctx: the caller left, the server timed out, or
+// the server is unavailable.
 func Error(ctx context.Context, err error) error {
 	var timeout interface{ Timeout() bool }
 	switch {
-	case errors.Is(context.Cause(ctx), ErrSlow):
-		return &failure{ErrSlow, errors.New(err.Error())}
+	case errors.Is(context.Cause(ctx), ErrTimeout):
+		return &failure{ErrTimeout, errors.New(err.Error())}
 	case errors.Is(ctx.Err(), context.Canceled):
 		return &failure{context.Canceled, err}
 	case ctx.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
-		// As text: that a time limit of ours has passed is not the caller's deadline.
-		return &failure{ErrSlow, errors.New(err.Error())}
+		// As text: our timeout is not the caller's deadline.
+		return &failure{ErrTimeout, errors.New(err.Error())}
 	default:
-		return &failure{ErrDown, err}
+		return &failure{ErrUnavailable, err}
 	}
 }
 
-// read reads an answer to its end.
+// read reads a response.
 func read(resp *http.Response) ([]byte, error) {
 	defer resp.Body.Close()
-	return io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	return io.ReadAll(io.LimitReader(resp.Body, maxResponse))
 }
 
 func body(b []byte) io.Reader {

@@ -15,7 +15,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"testing/iotest"
 	"testing/synctest"
 	"time"
 )
@@ -39,7 +38,7 @@ func respond(r *http.Request, status int, header ...string) *http.Response {
 	return &http.Response{StatusCode: status, Status: strconv.Itoa(status), Header: h, Body: io.NopCloser(strings.NewReader("body")), Request: r}
 }
 
-// later answers after a time, unless the request ends before.
+// later responds after a time, unless the request ends before.
 func later(r *http.Request, d time.Duration, status int) (*http.Response, error) {
 	select {
 	case <-time.After(d):
@@ -62,12 +61,12 @@ func newPool(t testing.TB, o Options, n network) *Pool {
 	return p
 }
 
-func get(again bool) *Request {
-	return &Request{Method: http.MethodGet, Route: "/x", Path: "/x", Header: http.Header{}, Again: again}
+func get(retryable bool) *Request {
+	return &Request{Method: http.MethodGet, Route: "/x", Path: "/x", Header: http.Header{}, Retryable: retryable}
 }
 
-// What becomes of a call, how many tries it took, and how long.
-func TestTries(t *testing.T) {
+// The result of a call, its attempts and its duration.
+func TestAttempts(t *testing.T) {
 	t.Parallel()
 	down := func(*http.Request) (*http.Response, error) { return nil, errRefused }
 	closed := func(*http.Request) (*http.Response, error) { return nil, noConnection(syscall.ECONNREFUSED) }
@@ -87,23 +86,23 @@ func TestTries(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		network  network
-		once     bool // it must not be sent again
+		once     bool // not retryable
 		long     bool
 		status   int
 		err      error
-		tries    int64
+		attempts int64
 		from, to time.Duration // how long it takes
 	}{
 		{"well", status(200), false, false, 200, nil, 1, 0, 0},
 		{"down, then well", then(down, status(200)), false, false, 200, nil, 2, 12 * time.Millisecond, 25 * time.Millisecond},
-		{"down", down, false, false, 0, ErrDown, 3, 37 * time.Millisecond, 75 * time.Millisecond},
-		{"down, not to be sent again", down, true, false, 0, ErrDown, 1, 0, 0},
-		{"no connection, not to be sent again", closed, true, false, 0, ErrDown, 3, 37 * time.Millisecond, 75 * time.Millisecond},
-		{"no connection, then well, not to be sent again", then(closed, status(201)), true, false, 201, nil, 2, 12 * time.Millisecond, 25 * time.Millisecond},
-		{"no connection, then down, not to be sent again", then(closed, down), true, false, 0, ErrDown, 2, 12 * time.Millisecond, 25 * time.Millisecond},
-		{"slow", slow, false, false, 0, ErrSlow, 3, 3037 * time.Millisecond, 3075 * time.Millisecond},
-		{"slow, a try has all the time", slow, false, true, 0, ErrSlow, 1, 10 * time.Second, 10 * time.Second},
-		{"slow, not to be sent again", slow, true, false, 0, ErrSlow, 1, 10 * time.Second, 10 * time.Second},
+		{"down", down, false, false, 0, ErrUnavailable, 3, 37 * time.Millisecond, 75 * time.Millisecond},
+		{"down, not retryable", down, true, false, 0, ErrUnavailable, 1, 0, 0},
+		{"no connection, not retryable", closed, true, false, 0, ErrUnavailable, 3, 37 * time.Millisecond, 75 * time.Millisecond},
+		{"no connection, then success, not retryable", then(closed, status(201)), true, false, 201, nil, 2, 12 * time.Millisecond, 25 * time.Millisecond},
+		{"no connection, then down, not retryable", then(closed, down), true, false, 0, ErrUnavailable, 2, 12 * time.Millisecond, 25 * time.Millisecond},
+		{"slow", slow, false, false, 0, ErrTimeout, 3, 3037 * time.Millisecond, 3075 * time.Millisecond},
+		{"slow, no timeout per attempt", slow, false, true, 0, ErrTimeout, 1, 10 * time.Second, 10 * time.Second},
+		{"slow, not retryable", slow, true, false, 0, ErrTimeout, 1, 10 * time.Second, 10 * time.Second},
 		{"slow, then well", then(slow, status(201)), false, false, 201, nil, 2, 1012 * time.Millisecond, 1025 * time.Millisecond},
 		{"its own failure", status(500), false, false, 500, nil, 3, 37 * time.Millisecond, 75 * time.Millisecond},
 		{"a gateway's failure, then well", then(status(502), status(200)), false, false, 200, nil, 2, 12 * time.Millisecond, 25 * time.Millisecond},
@@ -125,31 +124,31 @@ func TestTries(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				var tries atomic.Int64
-				p := newPool(t, Options{Timeout: 10 * time.Second, TryTimeout: time.Second, Retries: 2, RetryWait: 2 * time.Second, Budget: 0.1},
-					func(r *http.Request) (*http.Response, error) { tries.Add(1); return tt.network(r) })
+				var attempts atomic.Int64
+				p := newPool(t, Options{Timeout: 10 * time.Second, AttemptTimeout: time.Second, Retries: 2, RetryWait: 2 * time.Second, Budget: 0.1},
+					func(r *http.Request) (*http.Response, error) { attempts.Add(1); return tt.network(r) })
 				r := get(!tt.once)
-				r.Long = tt.long
+				r.NoAttemptTimeout = tt.long
 				start := time.Now()
 				a, err := p.Do(t.Context(), r)
 				took := time.Since(start)
 				if !errors.Is(err, tt.err) || err == nil && (a.StatusCode != tt.status || string(a.Body) != "body") {
-					t.Errorf("answer %v, %v, want %d, %v", a, err, tt.status, tt.err)
+					t.Errorf("response %v, %v, want %d, %v", a, err, tt.status, tt.err)
 				}
-				if tries.Load() != tt.tries || took < tt.from || took > tt.to {
-					t.Errorf("%d tries in %s, want %d in %s to %s", tries.Load(), took, tt.tries, tt.from, tt.to)
+				if attempts.Load() != tt.attempts || took < tt.from || took > tt.to {
+					t.Errorf("%d attempts in %s, want %d in %s to %s", attempts.Load(), took, tt.attempts, tt.from, tt.to)
 				}
 			})
 		})
 	}
 }
 
-// The body is sent whole in every try, and each tells how long it will be waited for.
-func TestTriesAreEqual(t *testing.T) {
+// Every attempt sends the whole body and its remaining timeout.
+func TestAttemptsAreEqual(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var bodies, timeouts []string
-		p := newPool(t, Options{Timeout: 1500 * time.Millisecond, TryTimeout: time.Second, Retries: 2, RetryWait: time.Second, Budget: 1}, func(r *http.Request) (*http.Response, error) {
+		p := newPool(t, Options{Timeout: 1500 * time.Millisecond, AttemptTimeout: time.Second, Retries: 2, RetryWait: time.Second, Budget: 1}, func(r *http.Request) (*http.Response, error) {
 			b, err := io.ReadAll(r.Body)
 			bodies, timeouts = append(bodies, string(b)+r.Header.Get("X")), append(timeouts, r.Header.Get("X-Request-Timeout"))
 			if err != nil || len(bodies) == 2 {
@@ -157,7 +156,7 @@ func TestTriesAreEqual(t *testing.T) {
 			}
 			return later(r, time.Hour, 200)
 		})
-		r := &Request{Method: http.MethodPut, Route: "/x", Path: "/x", Header: http.Header{"X": {"y"}}, Body: []byte("z"), Again: true}
+		r := &Request{Method: http.MethodPut, Route: "/x", Path: "/x", Header: http.Header{"X": {"y"}}, Body: []byte("z"), Retryable: true}
 		if _, err := p.Do(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
@@ -177,7 +176,7 @@ func TestTriesAreEqual(t *testing.T) {
 func TestCallerLeaves(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newPool(t, Options{Timeout: 10 * time.Second, TryTimeout: 3 * time.Second, Retries: 2, RetryWait: time.Second, Budget: 1, Breaker: true},
+		p := newPool(t, Options{Timeout: 10 * time.Second, AttemptTimeout: 3 * time.Second, Retries: 2, RetryWait: time.Second, Budget: 1, Breaker: true},
 			func(r *http.Request) (*http.Response, error) { return later(r, 100*time.Millisecond, 200) })
 		for i := range 50 {
 			ctx, cancel := context.WithCancel(t.Context())
@@ -185,7 +184,7 @@ func TestCallerLeaves(t *testing.T) {
 			if i%2 == 0 {
 				cancel()
 				ctx, cancel = context.WithTimeout(t.Context(), 10*time.Millisecond)
-				want = ErrSlow
+				want = ErrTimeout
 			} else {
 				time.AfterFunc(10*time.Millisecond, cancel)
 			}
@@ -208,192 +207,44 @@ func TestBudget(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ share, most float64 }{{0.1, 0.1}, {0.5, 0.5}, {1, 1}, {0, 0}} {
 		synctest.Test(t, func(t *testing.T) {
-			var tries atomic.Int64
+			var attempts atomic.Int64
 			p := newPool(t, Options{Timeout: 10 * time.Second, Retries: 3, RetryWait: time.Second, Budget: tt.share},
-				func(*http.Request) (*http.Response, error) { tries.Add(1); return nil, errRefused })
+				func(*http.Request) (*http.Response, error) { attempts.Add(1); return nil, errRefused })
 			const calls = 1000
 			var wg sync.WaitGroup
-			var unasked atomic.Int64
+			var shed atomic.Int64
 			for range 10 {
 				wg.Go(func() {
 					for range calls / 10 {
 						_, err := p.Do(t.Context(), get(true))
-						var u *Unasked
-						if errors.Is(err, ErrBudget) && errors.As(err, &u) && u.RetryAfter() == time.Second {
-							unasked.Add(1)
-						} else if !errors.Is(err, ErrDown) {
+						var u *ShedError
+						if errors.Is(err, ErrRetryBudget) && errors.As(err, &u) && u.RetryAfter() == time.Second {
+							shed.Add(1)
+						} else if !errors.Is(err, ErrUnavailable) {
 							t.Error(err)
 						}
 					}
 				})
 			}
 			wg.Wait()
-			extra := float64(tries.Load() - calls)
+			extra := float64(attempts.Load() - calls)
 			if limit := tt.most*calls + budgetBurst; extra > limit || tt.share > 0 && extra < 0.9*tt.most*calls {
-				t.Errorf("share %g: %g more tries, want %g at most", tt.share, extra, limit)
+				t.Errorf("share %g: %g retries, want at most %g", tt.share, extra, limit)
 			}
-			if unasked.Load() == 0 && tt.share > 0 && tt.share < 1 || unasked.Load() != p.budget.refused.Load() {
-				t.Errorf("share %g: %d of budget, %d counted", tt.share, unasked.Load(), p.budget.refused.Load())
-			}
-		})
-	}
-}
-
-// A server that fails is left alone, is probed by few, and is trusted again.
-func TestBreaker(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var asked atomic.Int64
-		var broken atomic.Bool
-		broken.Store(true)
-		p := newPool(t, Options{Timeout: time.Second, Breaker: true}, func(r *http.Request) (*http.Response, error) {
-			asked.Add(1)
-			time.Sleep(time.Millisecond)
-			if broken.Load() {
-				return nil, errRefused
-			}
-			return respond(r, 200), nil
-		})
-		call := func() error { _, err := p.Do(t.Context(), get(false)); return err }
-		for i := range breakerFailures {
-			if err := call(); !errors.Is(err, ErrDown) {
-				t.Fatalf("call %d: %v, want ErrDown", i, err)
-			}
-		}
-		start := time.Now()
-		var u *Unasked
-		if err := call(); !errors.Is(err, ErrOpen) || !errors.As(err, &u) || u.RetryAfter() != time.Second || time.Since(start) != 0 {
-			t.Fatalf("%v after %s, want ErrOpen at once", err, time.Since(start))
-		}
-		// For ten seconds many call: only probes reach it, one or so every half second.
-		asked.Store(0)
-		for time.Since(start) < 10*time.Second {
-			go call()
-			time.Sleep(5 * time.Millisecond)
-		}
-		synctest.Wait()
-		if n := asked.Load(); n < 15 || n > 3*25 {
-			t.Errorf("asked %d times in 10 s while it was down", n)
-		}
-		broken.Store(false)
-		back := time.Now()
-		for call() != nil {
-			time.Sleep(5 * time.Millisecond)
-		}
-		for range 100 {
-			if err := call(); err != nil {
-				t.Fatalf("after it was back: %v", err)
-			}
-		}
-		if d := time.Since(back); d > time.Second || !p.servers[0].breaker.IsClosed() {
-			t.Errorf("trusted again after %s, breaker %s", d, p.servers[0].breaker.State())
-		}
-	})
-}
-
-// A probe is finished even if its caller leaves, and tells how the server is; what
-// began before the breaker opened tells nothing.
-func TestProbes(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var mode atomic.Value
-		mode.Store("slow")
-		p := newPool(t, Options{Timeout: 10 * time.Second, Breaker: true}, func(r *http.Request) (*http.Response, error) {
-			switch mode.Load() {
-			case "down":
-				return nil, errRefused
-			case "slow":
-				return later(r, 5*time.Second, 200)
-			default:
-				return later(r, 100*time.Millisecond, 200)
-			}
-		})
-		s := p.servers[0]
-		for range 5 { // these end when the breaker has been open for long
-			go p.Do(t.Context(), get(false))
-		}
-		synctest.Wait()
-		mode.Store("down")
-		for range breakerFailures {
-			p.Do(t.Context(), get(false))
-		}
-		if !s.breaker.IsOpen() {
-			t.Fatalf("breaker %s", s.breaker.State())
-		}
-		// Streams do not keep a probe's place for as long as they last.
-		time.Sleep(time.Second)
-		mode.Store("well")
-		resp, err := p.Open(t.Context(), get(false))
-		if err != nil || !s.breaker.IsHalfOpen() {
-			t.Fatal(resp, err, s.breaker.State())
-		}
-		for range 2 { // whose callers leave at once
-			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-			if _, err := p.Do(ctx, get(false)); !errors.Is(err, ErrSlow) {
-				t.Errorf("%v, want ErrSlow", err)
-			}
-			cancel()
-		}
-		if !s.breaker.IsHalfOpen() {
-			t.Errorf("breaker %s while two probes are under way", s.breaker.State())
-		}
-		time.Sleep(time.Second)
-		if !s.breaker.IsClosed() {
-			t.Errorf("breaker %s after three probes that went well", s.breaker.State())
-		}
-		time.Sleep(10 * time.Second) // the first five end
-		if resp.Body.Close(); s.inFlight.Load() != 0 || !s.breaker.IsClosed() {
-			t.Errorf("%d in flight, breaker %s", s.inFlight.Load(), s.breaker.State())
-		}
-	})
-}
-
-// A stream that is silent, or breaks off, is a failure of the server; one whose
-// reader leaves is not.
-func TestStreamsAreJudged(t *testing.T) {
-	t.Parallel()
-	for name, tt := range map[string]struct {
-		body io.Reader
-		end  func(context.CancelCauseFunc)
-		open bool
-	}{
-		"breaks off": {iotest.ErrReader(io.ErrUnexpectedEOF), func(context.CancelCauseFunc) {}, true},
-		"is silent":  {iotest.ErrReader(context.Canceled), func(cancel context.CancelCauseFunc) { cancel(fmt.Errorf("%w: silent", ErrSlow)) }, true},
-		"is left":    {iotest.ErrReader(context.Canceled), func(cancel context.CancelCauseFunc) { cancel(nil) }, false},
-		"is whole":   {strings.NewReader("x"), func(context.CancelCauseFunc) {}, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			p := newPool(t, Options{Timeout: time.Second, Breaker: true}, func(r *http.Request) (*http.Response, error) {
-				resp := respond(r, 200)
-				resp.Body = io.NopCloser(tt.body)
-				return resp, nil
-			})
-			for range breakerFailures {
-				ctx, cancel := context.WithCancelCause(t.Context())
-				defer cancel(nil)
-				resp, err := p.Open(ctx, get(false))
-				if err != nil {
-					t.Fatal(err)
-				}
-				tt.end(cancel)
-				_, _ = io.ReadAll(resp.Body)
-				resp.Body.Close()
-			}
-			if got := p.servers[0].breaker.IsOpen(); got != tt.open {
-				t.Errorf("open: %v, want %v", got, tt.open)
+			if shed.Load() == 0 && tt.share > 0 && tt.share < 1 || shed.Load() != p.budget.exhausted.Load() {
+				t.Errorf("share %g: %d of budget, %d counted", tt.share, shed.Load(), p.budget.exhausted.Load())
 			}
 		})
 	}
 }
 
-// When time runs out in the wait before another try, what the last try came to stands.
+// If the call times out before a retry, the result of the last attempt counts.
 func TestDeadlineWhileWaiting(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		status int // 0: down
 		err    error
-	}{{0, ErrDown}, {429, nil}, {500, nil}} {
+	}{{0, ErrUnavailable}, {429, nil}, {500, nil}} {
 		synctest.Test(t, func(t *testing.T) {
 			p := newPool(t, Options{Timeout: 10 * time.Second, Retries: 2, RetryWait: 2 * time.Second, Budget: 1}, func(r *http.Request) (*http.Response, error) {
 				if tt.status == 0 {
@@ -440,68 +291,6 @@ func TestClose(t *testing.T) {
 	<-closed
 }
 
-// Refusals are a sign of life: the breaker stays closed.
-func TestRefusalsAreNoFailures(t *testing.T) {
-	t.Parallel()
-	for _, status := range []int{400, 404, 409, 429, 503, 507} {
-		p := newPool(t, Options{Timeout: time.Second, Breaker: true}, func(r *http.Request) (*http.Response, error) { return respond(r, status), nil })
-		for range 100 {
-			if a, err := p.Do(t.Context(), get(false)); err != nil || a.StatusCode != status {
-				t.Fatalf("%d: %v, %v", status, a, err)
-			}
-		}
-	}
-}
-
-type countClose struct {
-	io.ReadCloser
-	closed *atomic.Int64
-}
-
-func (c countClose) Close() error {
-	c.closed.Add(1)
-	return c.ReadCloser.Close()
-}
-
-// An answer that is read by the caller is open; what came before it is not, and the
-// server is busy with it until it is closed.
-func TestOpen(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var n, closed atomic.Int64
-		p := newPool(t, Options{Timeout: time.Second, TryTimeout: 10 * time.Millisecond, Retries: 2, RetryWait: time.Second, Budget: 1, Breaker: true}, func(r *http.Request) (*http.Response, error) {
-			status := 500
-			if n.Add(1) == 3 {
-				status = 200
-				time.Sleep(time.Minute) // an open answer has no limit but the caller's
-			}
-			resp := respond(r, status)
-			resp.Body = countClose{resp.Body, &closed}
-			return resp, nil
-		})
-		resp, err := p.Open(t.Context(), get(true))
-		if err != nil || resp.StatusCode != 200 {
-			t.Fatal(resp, err)
-		}
-		if closed.Load() != 2 || p.servers[0].inFlight.Load() != 1 {
-			t.Errorf("%d closed, %d in flight, want 2 and 1", closed.Load(), p.servers[0].inFlight.Load())
-		}
-		if b, err := io.ReadAll(resp.Body); string(b) != "body" || err != nil {
-			t.Errorf("%q, %v", b, err)
-		}
-		resp.Body.Close()
-		resp.Body.Close()
-		if closed.Load() < 3 || p.servers[0].inFlight.Load() != 0 {
-			t.Errorf("%d closed, %d in flight, want 3 and 0", closed.Load(), p.servers[0].inFlight.Load())
-		}
-		n.Store(10)
-		resp, err = p.Open(t.Context(), get(false))
-		if b, _ := io.ReadAll(resp.Body); err != nil || resp.StatusCode != 500 || string(b) != "body" {
-			t.Errorf("%v %q, %v", resp, b, err)
-		}
-	})
-}
-
 func TestParse(t *testing.T) {
 	t.Parallel()
 	if got, err := Parse("http://a:1/,https://b/x/"); err != nil || fmt.Sprint(got) != "[http://a:1 https://b/x]" {
@@ -510,7 +299,7 @@ func TestParse(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                      `"" is not an http:// or https:// URL with a host`,
 		"http://a,":             `"" is not an http:// or https:// URL with a host`,
-		"http://a,http://a/":    `"http://a/" is named twice`,
+		"http://a,http://a/":    `"http://a/" is a duplicate`,
 		"http://a?x=1":          `"http://a?x=1" must not have a query, a fragment or a user`,
 		"http://me:secret@host": `"http://me:secret@host" must not have a query, a fragment or a user`,
 	} {

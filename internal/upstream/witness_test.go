@@ -13,7 +13,7 @@ import (
 
 // A server that hangs opens its breaker also if every client leaves before -try-timeout. One
 // that is only slower than clients are patient does not, however many leave.
-func TestImpatientClients(t *testing.T) {
+func TestCallersLeaveEarly(t *testing.T) {
 	t.Parallel()
 	const patience, tryTimeout = time.Second, 3 * time.Second
 	leave := map[string]func(context.Context) (context.Context, context.CancelFunc){
@@ -28,10 +28,10 @@ func TestImpatientClients(t *testing.T) {
 	}
 	for name, leave := range leave {
 		for _, tt := range []struct {
-			name  string
-			takes time.Duration
-			again bool
-			open  time.Duration // the breaker is open within this time; 0: never
+			name      string
+			takes     time.Duration
+			retryable bool
+			open      time.Duration // the breaker is open within this time; 0: never
 		}{
 			{"hangs, reads", time.Hour, true, patience + tryTimeout + time.Second},
 			{"hangs, writes", time.Hour, false, patience + 10*time.Second + time.Second}, // a write has the whole -store-timeout
@@ -44,7 +44,7 @@ func TestImpatientClients(t *testing.T) {
 					var hangs atomic.Bool
 					var most atomic.Int64
 					hangs.Store(true)
-					p := newPool(t, Options{Timeout: 10 * time.Second, TryTimeout: tryTimeout, Retries: 2, RetryWait: time.Second, Budget: 0.1, Breaker: true},
+					p := newPool(t, Options{Timeout: 10 * time.Second, AttemptTimeout: tryTimeout, Retries: 2, RetryWait: time.Second, Budget: 0.1, Breaker: true},
 						func(r *http.Request) (*http.Response, error) {
 							if hangs.Load() {
 								return later(r, tt.takes, 200)
@@ -59,7 +59,7 @@ func TestImpatientClients(t *testing.T) {
 						wg.Go(func() {
 							ctx, cancel := leave(t.Context())
 							defer cancel()
-							_, _ = p.Do(ctx, get(tt.again))
+							_, _ = p.Do(ctx, get(tt.retryable))
 						})
 						if most.Store(max(most.Load(), s.inFlight.Load())); opened == 0 && s.breaker.IsOpen() {
 							opened = time.Since(start)
@@ -77,13 +77,13 @@ func TestImpatientClients(t *testing.T) {
 					wg.Wait()
 					time.Sleep(15 * time.Second)
 					for range 10 {
-						if _, err := p.Do(t.Context(), get(tt.again)); err != nil && !errors.Is(err, ErrOpen) {
+						if _, err := p.Do(t.Context(), get(tt.retryable)); err != nil && !errors.Is(err, ErrCircuitOpen) {
 							t.Error(err)
 						}
 						time.Sleep(time.Second)
 					}
-					if !s.breaker.IsClosed() || s.inFlight.Load() != 0 || s.watched.Load() {
-						t.Errorf("once it is well: breaker %s, %d in flight, watched %v", s.breaker.State(), s.inFlight.Load(), s.watched.Load())
+					if !s.breaker.IsClosed() || s.inFlight.Load() != 0 || s.witnessing.Load() {
+						t.Errorf("once it is succeeded: breaker %s, %d in flight, witnessing %v", s.breaker.State(), s.inFlight.Load(), s.witnessing.Load())
 					}
 				})
 			})
@@ -95,7 +95,7 @@ func TestImpatientClients(t *testing.T) {
 func TestHedgedHang(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newPool(t, Options{URLs: []string{"http://hangs:1", "http://b:1"}, Timeout: 10 * time.Second, TryTimeout: 3 * time.Second, Retries: 2, RetryWait: time.Second,
+		p := newPool(t, Options{URLs: []string{"http://hangs:1", "http://b:1"}, Timeout: 10 * time.Second, AttemptTimeout: 3 * time.Second, Retries: 2, RetryWait: time.Second,
 			Budget: 1, Breaker: true, HedgeAfter: Hedge{After: 20 * time.Millisecond}},
 			func(r *http.Request) (*http.Response, error) {
 				if r.URL.Host == "hangs:1" {

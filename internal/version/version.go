@@ -1,4 +1,4 @@
-// Package version reports which build of a program runs.
+// Package version is the version of the running binary.
 package version
 
 import (
@@ -8,12 +8,10 @@ import (
 	"runtime/debug"
 )
 
-// linked is set by the linker (-X), where the go command finds no repository to read the
-// version from: in the build of an image.
+// linked is set by the linker (-X) in image builds, where the go command finds no repository.
 var linked string
 
-// String returns the version of the running program: the linked one, or the module's, or the
-// commit it was built from, or "devel".
+// String returns the linked version, or the module's, or the commit, or "devel".
 func String() string {
 	if linked != "" {
 		return linked
@@ -28,14 +26,13 @@ func String() string {
 	return commit[:12] + dirty
 }
 
-// Line is what -version prints of a program: version, commit, Go's version, and platform.
+// Line is the output of -version: version, commit, Go version and platform.
 func Line(program string) string {
 	commit, dirty := commit()
 	return fmt.Sprintf("%s %s, commit %s, %s %s/%s", program, String(), cmp.Or(commit+dirty, "unknown"), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-// commit returns what the go command found in the repository. Dirty is "-dirty" if files
-// differed from the commit, else "".
+// commit returns the commit of the build. Dirty is "-dirty" if files differed from it, else "".
 func commit() (revision, dirty string) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,11 +12,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"soundcheck/internal/cli/clitest"
 	"soundcheck/lab/build"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/proc"
@@ -236,22 +235,7 @@ func (l *lab) events() []string {
 }
 
 // logs keeps what the supervisor logs.
-type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logs) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
+type logs struct{ clitest.Output }
 
 type record struct {
 	Msg       string

@@ -1,5 +1,5 @@
-// Package capacity searches for the highest rate at which a target meets its
-// objectives.
+// Package capacity searches for the max sustainable rate: the highest rate at which a target
+// meets its SLOs.
 package capacity
 
 import (
@@ -10,70 +10,70 @@ import (
 	"time"
 )
 
-// Step is what a target did at one rate. Times are in seconds, rates in requests a second.
+// Step is the result at one target rate. Times are in seconds, rates in req/s.
 type Step struct {
-	Rate      float64 `json:"rate_asked"`
-	Reached   float64 `json:"rate_reached"`
-	Goodput   float64 `json:"goodput"`
-	P50       float64 `json:"p50"`
-	P99       float64 `json:"p99"`
-	Lag       float64 `json:"lag_p99"`
-	Requests  int     `json:"requests"`
-	Elapsed   float64 `json:"elapsed"`
-	Passed    bool    `json:"passed"`
-	Why       string  `json:"why,omitempty"` // it did not pass
-	Generator bool    `json:"generator"`     // that was because of the generator
-	Early     bool    `json:"early"`         // the verdict was clear before the end
+	Rate       float64 `json:"rate_target"`
+	RateActual float64 `json:"rate_actual"`
+	Goodput    float64 `json:"goodput"`
+	P50        float64 `json:"p50"`
+	P99        float64 `json:"p99"`
+	SendDelay  float64 `json:"send_delay_p99"`
+	Requests   int     `json:"requests"`
+	Elapsed    float64 `json:"elapsed"`
+	Passed     bool    `json:"passed"`
+	Reason     string  `json:"reason,omitempty"` // for a failed step
+	Generator  bool    `json:"generator"`        // the generator is the reason
+	Early      bool    `json:"early"`            // ended early, with a clear verdict
 }
 
-// Limit is what kept a search from going higher.
+// Limit is what limits the result.
 type Limit string
 
 // Limits of a search.
 const (
-	Target    Limit = "target"    // an objective was not met
-	Generator Limit = "generator" // requests could not be sent in time
-	Highest   Limit = "highest"   // the highest rate to try passed
-	Lowest    Limit = "lowest"    // the lowest rate to try did not pass
+	Target    Limit = "target"    // an SLO was violated
+	Generator Limit = "generator" // the generator could not keep to the plan
+	Highest   Limit = "highest"   // the highest rate of the range passed
+	Lowest    Limit = "lowest"    // the lowest rate of the range failed
 )
 
-// Result of a search. The capacity is at least Rate, at which the target passed in the
-// end, and less than Fails.
+// Result is the result of a search. Rate is the max sustainable rate, confirmed at the end of
+// the search. It failed at Fails.
 type Result struct {
 	Version    int       `json:"version"`
 	RunID      string    `json:"run_id"`
 	Target     string    `json:"target"`
 	Objectives []string  `json:"objectives"`
 	StartedAt  time.Time `json:"started_at"`
-	Steps      []Step    `json:"steps"` // in the order in which they were made
+	Steps      []Step    `json:"steps"` // in order of time
 	Limit      Limit     `json:"limit"`
-	Rate       float64   `json:"rate"`            // 0: none passed
-	Fails      float64   `json:"fails,omitempty"` // the lowest rate that did not pass above Rate; 0: none
-	Ended      string    `json:"ended,omitempty"` // why the search did not come to its end
-	// Hysteresis are rates that passed once, and failed after a failure above them.
+	Rate       float64   `json:"rate"`            // req/s; 0: none passed
+	Fails      float64   `json:"fails,omitempty"` // lowest failed rate above Rate; 0: none
+	Ended      string    `json:"ended,omitempty"` // why the search ended early
+	// Hysteresis are rates that passed, and failed after a failure at a higher rate.
 	Hysteresis []float64 `json:"hysteresis,omitempty"`
 }
 
-// ResultVersion is that of a Result's JSON.
+// ResultVersion is the version of a Result's JSON.
 const ResultVersion = 1
 
-// Range of a search. It goes on until the lowest rate that failed is at most Precision,
-// a share, above the highest that passed.
+// Range is the range of a search, in req/s. The search ends when the lowest failed rate is at
+// most Precision, a share, above the highest passed one.
 type Range struct {
 	Lowest, Highest float64
 	Precision       float64
 }
 
-// maxSteps ends a search on a target whose verdicts are by chance.
+// maxSteps ends a search with random verdicts.
 const maxSteps = 60
 
-// ErrUnsteady is returned where the verdicts do not agree with each other.
-var ErrUnsteady = errors.New("the target does not answer alike: after 60 steps there is no rate that passes twice")
+// ErrUnsteady means that the verdicts contradict each other.
+var ErrUnsteady = errors.New("unsteady target: no rate passed twice in 60 steps")
 
-// Search doubles the rate until a step does not pass, then halves the distance, in
-// proportion, between the highest rate that passed and the lowest that did not. In the
-// end that rate has to pass once more, after the failures above it: a target that was
-// overloaded may not be what it was. What failed below a rate that passed before counts.
+// Search doubles the rate until a step fails, then bisects geometrically between the highest
+// passed and the lowest failed rate. At the end the result must pass again, because a target
+// may not recover from an overload. A failure cancels passed steps at the same or higher
+// rates.
 func Search(ctx context.Context, r Range, step func(ctx context.Context, rate float64) (Step, error)) (*Result, error) {
 	res := &Result{Version: ResultVersion, Steps: []Step{}}
 	s := &search{r: r, res: res}
@@ -101,14 +101,14 @@ func Search(ctx context.Context, r Range, step func(ctx context.Context, rate fl
 type search struct {
 	r      Range
 	res    *Result
-	passed []float64 // that did not fail since, in order
-	fails  float64   // the lowest rate that failed; 0: none did
-	limit  Limit     // of it
-	// confirmed is the rate that passed after the last failure.
+	passed []float64 // without a later failure, sorted
+	fails  float64   // lowest failed rate; 0: none
+	limit  Limit     // of fails
+	// confirmed is the last rate that passed after the last failure.
 	confirmed float64
 }
 
-// highest is the highest rate that passed, or 0.
+// highest returns the highest passed rate, or 0.
 func (s *search) highest() float64 {
 	if len(s.passed) == 0 {
 		return 0
@@ -116,7 +116,7 @@ func (s *search) highest() float64 {
 	return s.passed[len(s.passed)-1]
 }
 
-// next returns the rate to try, or that the search is over.
+// next returns the next rate, or that the search is done.
 func (s *search) next() (rate float64, done bool) {
 	high := s.highest()
 	s.res.Rate, s.res.Fails, s.res.Limit = high, s.fails, s.limit

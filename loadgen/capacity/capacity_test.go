@@ -23,8 +23,7 @@ func TestSearch(t *testing.T) {
 		if err != nil || res.Limit != Target || res.Rate > limit || res.Fails <= limit || res.Fails > res.Rate*(1+r.Precision)*(1+1e-9) || len(res.Hysteresis) != 0 {
 			t.Errorf("limit %g: %+v, %v", limit, res, err)
 		}
-		// The rate passed after the last failure, so that it is known to be what the target
-		// does after an overload.
+		// The rate passed after the last failure: it is the rate after an overload.
 		last := res.Steps[len(res.Steps)-1]
 		if !last.Passed || last.Rate != res.Rate {
 			t.Errorf("limit %g: the last step was %+v", limit, last)
@@ -41,8 +40,8 @@ func TestSearch(t *testing.T) {
 	}
 }
 
-// A target that is overloaded once does less from then on, as one whose queues or
-// caches are spoilt: what it does then is the answer.
+// A target with a lower capacity after an overload, as with full queues or cold caches: the
+// result is the rate after the overload.
 func TestHysteresis(t *testing.T) {
 	t.Parallel()
 	limit := 1000.0
@@ -58,7 +57,7 @@ func TestHysteresis(t *testing.T) {
 	}
 }
 
-// The generator's own end is not taken for the target's.
+// The limit of the generator is not reported as the target's.
 func TestGeneratorLimit(t *testing.T) {
 	t.Parallel()
 	res, err := Search(t.Context(), Range{10, 20_000, 0.05}, func(ctx context.Context, rate float64) (Step, error) {
@@ -71,8 +70,7 @@ func TestGeneratorLimit(t *testing.T) {
 	}
 }
 
-// Near its limit a target passes by chance. The search comes to an end, and to an
-// answer that is not far off.
+// Near its limit a target passes by chance. The search terminates with a result near the limit.
 func TestNoisyTarget(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(200) {
@@ -104,7 +102,7 @@ func TestSearchEnds(t *testing.T) {
 	}
 }
 
-// A target whose verdicts contradict each other has no answer.
+// A target whose verdicts contradict each other is unsteady.
 func TestUnsteady(t *testing.T) {
 	t.Parallel()
 	n := 0

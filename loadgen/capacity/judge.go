@@ -10,45 +10,44 @@ import (
 	"soundcheck/loadgen/slo"
 )
 
-// minServed is what share of a step's requests has to be served, unless an objective is
-// about shares.
+// minServed is the min share of served requests, unless an SLO is on shares.
 const minServed = 0.99
 
-// aboutShares reports whether an objective is about shares of the requests.
+// aboutShares reports whether an SLO is on a share of the requests.
 func aboutShares(list []slo.Objective) bool { return slices.ContainsFunc(list, slo.Objective.Share) }
 
-// Judge says whether a step passed, and if not, why. What is refused is fast: without an
-// objective about shares a target must not pass by that.
+// Judge returns the verdict on a step. Shed requests are fast: without an SLO on shares, a
+// target must not pass by shedding.
 func Judge(r *report.Report, rate float64, slos []slo.Objective) Step {
-	st := Step{Rate: rate, Reached: r.Reached, Goodput: r.Goodput, P50: r.Response.P50, P99: r.Response.P99, Lag: r.Lag.P99,
+	st := Step{Rate: rate, RateActual: r.RateActual, Goodput: r.Goodput, P50: r.Response.P50, P99: r.Response.P99, SendDelay: r.SendDelay.P99,
 		Requests: r.Sent, Elapsed: r.Elapsed, Early: r.Ended != ""}
 	served := float64(r.Classes[measure.Good] + r.Classes[measure.Late])
 	if share := served / float64(max(r.Sent, 1)); share < minServed && !aboutShares(slos) {
-		st.Why = fmt.Sprintf("%.1f%% of the requests were served", 100*share)
+		st.Reason = fmt.Sprintf("%.1f%% of requests served", 100*share)
 	}
-	// What the target violates by itself comes before what the generator did.
+	// Violations by the target take precedence over those by the generator.
 	for _, v := range r.SLOs {
 		switch {
-		case st.Why != "" && !st.Generator:
-		case !v.Met && (st.Why == "" || !v.Generator):
-			st.Why, st.Generator = fmt.Sprintf("%s: %s", v.SLO, v.Text), v.Generator
-		case v.Met && !v.Steady && st.Why == "":
-			st.Why = v.SLO + " at first, and not any more in the last third"
+		case st.Reason != "" && !st.Generator:
+		case !v.Met && (st.Reason == "" || !v.Generator):
+			st.Reason, st.Generator = fmt.Sprintf("%s: %s", v.SLO, v.Text), v.Generator
+		case v.Met && !v.Steady && st.Reason == "":
+			st.Reason = v.SLO + " violated in the last third"
 		}
 	}
-	// Requests that were late took longer, so that objectives that are met are met. Those
-	// that were not sent at all are missing.
-	if reason := r.Unsent(); reason != "" && st.Why == "" && r.Ended == "" {
-		st.Why, st.Generator = reason, true
+	// Send delay can only increase response times, so that a met SLO counts. Unsent requests
+	// are missing from the measurement.
+	if reason := r.Unsent(); reason != "" && st.Reason == "" && r.Ended == "" {
+		st.Reason, st.Generator = reason, true
 	}
 	if st.Generator && len(r.Invalid) > 0 {
-		st.Why += " because " + r.Invalid[0]
+		st.Reason += " (" + r.Invalid[0] + ")"
 	}
-	st.Passed = st.Why == ""
+	st.Passed = st.Reason == ""
 	return st
 }
 
-// Objectives are the texts of what a step is judged by.
+// Objectives returns the SLOs of a step as texts.
 func Objectives(list []slo.Objective) (texts []string) {
 	for _, o := range list {
 		texts = append(texts, o.String())
@@ -59,11 +58,10 @@ func Objectives(list []slo.Objective) (texts []string) {
 	return texts
 }
 
-// minStepShare is how much of a step a target has to pass before it can be over: what
-// builds up slowly shows late.
+// minStepShare is the min share of a passing step: a queue that grows slowly shows late.
 const minStepShare = 0.5
 
-// Decided says why a step can end before its time, if it can: its verdict is clear.
+// Decided returns a reason to end a step early, if its verdict is clear; else "".
 func Decided(list []slo.Outlook, elapsed, step time.Duration) string {
 	if reason := slo.Violated(list); reason != "" {
 		return reason
@@ -76,5 +74,5 @@ func Decided(list []slo.Outlook, elapsed, step time.Duration) string {
 	if float64(elapsed) < minStepShare*float64(step) {
 		return ""
 	}
-	return "all objectives are met"
+	return "all SLOs met"
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"soundcheck/loadgen/report"
 )
 
 // WriteJSON writes the result as a JSON object.
@@ -19,15 +21,23 @@ func (r *Result) WriteJSON(w io.Writer) error {
 	return enc.Encode(r)
 }
 
-// Write writes the result as text: the steps, a curve, the answer.
+// stepKeys are the keys of a Step with a deprecated name.
+var stepKeys = report.RenamedKeys{"rate_target": "rate_asked", "rate_actual": "rate_reached", "send_delay_p99": "lag_p99", "reason": "why"}
+
+// plainStep is Step without methods.
+type plainStep Step
+
+func (s Step) MarshalJSON() ([]byte, error) { return stepKeys.Encode(plainStep(s)) }
+
+// Write writes the result as text: steps, p99 by rate, headline.
 func (r *Result) Write(w io.Writer) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "target        %s\nobjectives    %s\n\n", r.Target, strings.Join(r.Objectives, ", "))
+	fmt.Fprintf(&b, "target        %s\nSLO           %s\n\n", r.Target, strings.Join(r.Objectives, ", "))
 	r.table(&b)
 	r.curve(&b)
-	fmt.Fprintf(&b, "\n%s\n", r.Answer())
+	fmt.Fprintf(&b, "\n%s\n", r.Headline())
 	if len(r.Hysteresis) > 0 {
-		fmt.Fprintf(&b, "Passed once, and failed after a failure above: %s. That is near the limit, or it\ndoes not recover at once from an overload.\n", rates(r.Hysteresis))
+		fmt.Fprintf(&b, "hysteresis: %s passed, then failed after a failure at a higher rate (near the limit,\nor slow recovery from overload)\n", rates(r.Hysteresis))
 	}
 	_, err := w.Write(b.Bytes())
 	return err
@@ -35,21 +45,21 @@ func (r *Result) Write(w io.Writer) error {
 
 func (r *Result) table(b *bytes.Buffer) {
 	tab := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tab, "step\tasked/s\treached/s\tgood/s\tp50\tp99\tsent late p99\tseconds\t\t")
+	fmt.Fprintln(tab, "step\ttarget/s\tactual/s\tgoodput/s\tp50\tp99\tsend delay p99\tseconds\t\t")
 	for i, s := range r.Steps {
 		verdict := "passed"
 		if !s.Passed {
-			verdict = "FAILED  " + s.Why
+			verdict = "FAILED  " + s.Reason
 		}
-		fmt.Fprintf(tab, "%d\t%.1f\t%.1f\t%.1f\t%.2f ms\t%.2f ms\t%.2f ms\t%.1f\t\t%s\n", i+1, s.Rate, s.Reached, s.Goodput, 1000*s.P50, 1000*s.P99, 1000*s.Lag, s.Elapsed, verdict)
+		fmt.Fprintf(tab, "%d\t%.1f\t%.1f\t%.1f\t%.2f ms\t%.2f ms\t%.2f ms\t%.1f\t\t%s\n", i+1, s.Rate, s.RateActual, s.Goodput, 1000*s.P50, 1000*s.P99, 1000*s.SendDelay, s.Elapsed, verdict)
 	}
 	tab.Flush()
 }
 
-// curveWidth is how long the longest bar is.
+// curveWidth is the width of the longest bar, in characters.
 const curveWidth = 40
 
-// curve shows p99 over the rate, on a scale that is logarithmic.
+// curve shows p99 by target rate, on a log scale.
 func (r *Result) curve(b *bytes.Buffer) {
 	list := slices.DeleteFunc(slices.Clone(r.Steps), func(s Step) bool { return s.P99 <= 0 })
 	if len(list) == 0 {
@@ -60,7 +70,7 @@ func (r *Result) curve(b *bytes.Buffer) {
 	for _, s := range list {
 		low, high = min(low, s.P99), max(high, s.P99)
 	}
-	fmt.Fprintln(b, "\np99 by rate, logarithmic")
+	fmt.Fprintln(b, "\np99 by target rate (log scale)")
 	for _, s := range list {
 		n := curveWidth
 		if high > low {
@@ -74,29 +84,29 @@ func (r *Result) curve(b *bytes.Buffer) {
 	}
 }
 
-// Answer is the result in a sentence.
-func (r *Result) Answer() string {
+// Headline returns the result in one line.
+func (r *Result) Headline() string {
 	switch {
 	case r.Ended != "" && r.Rate == 0:
-		return fmt.Sprintf("Not finished (%s): no rate passed.", r.Ended)
+		return fmt.Sprintf("max sustainable rate unknown (%s): no rate passed", r.Ended)
 	case r.Ended != "":
-		return fmt.Sprintf("Not finished (%s): %.1f/s passed.", r.Ended, r.Rate)
+		return fmt.Sprintf("max sustainable rate at least %.1f req/s (%s)", r.Rate, r.Ended)
 	case r.Limit == Lowest:
-		return fmt.Sprintf("It does not even do %.1f/s, the lowest rate that was tried.", r.Fails)
+		return fmt.Sprintf("max sustainable rate below %.1f req/s, the lowest rate tried", r.Fails)
 	case r.Limit == Highest:
-		return fmt.Sprintf("It does at least %.1f/s, the highest rate to try (-to).", r.Rate)
+		return fmt.Sprintf("max sustainable rate at least %.1f req/s, the highest rate tried (-to)", r.Rate)
 	case r.Limit == Generator && r.Rate == 0:
-		return fmt.Sprintf("Nothing is known: at %.1f/s already the generator could not keep to the plan.", r.Fails)
+		return fmt.Sprintf("max sustainable rate unknown: the generator could not keep to the plan at %.1f req/s", r.Fails)
 	case r.Limit == Generator:
-		return fmt.Sprintf("It does at least %.1f/s. At %.1f/s the generator could not keep to the plan.", r.Rate, r.Fails)
+		return fmt.Sprintf("max sustainable rate at least %.1f req/s; the generator could not keep to the plan at %.1f req/s", r.Rate, r.Fails)
 	}
-	return fmt.Sprintf("It does %.1f/s, and fails at %.1f/s (+%.1f%%).", r.Rate, r.Fails, 100*(r.Fails/r.Rate-1))
+	return fmt.Sprintf("max sustainable rate %.1f req/s; fails at %.1f req/s (+%.1f%%)", r.Rate, r.Fails, 100*(r.Fails/r.Rate-1))
 }
 
 func rates(list []float64) string {
 	var texts []string
 	for _, x := range list {
-		texts = append(texts, fmt.Sprintf("%.1f/s", x))
+		texts = append(texts, fmt.Sprintf("%.1f req/s", x))
 	}
 	return strings.Join(texts, ", ")
 }

@@ -14,9 +14,9 @@ func TestWrite(t *testing.T) {
 	t.Parallel()
 	base := Result{Version: ResultVersion, RunID: "20260102T030405Z-0001", Target: "http://127.0.0.1:9070", Objectives: []string{"p99<100ms", "served>99%"},
 		StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Steps: []Step{
-			{Rate: 50, Reached: 50, Goodput: 50, P50: 0.012, P99: 0.021, Lag: 0.0002, Requests: 500, Elapsed: 12, Passed: true},
-			{Rate: 100, Reached: 100, Goodput: 99.9, P50: 0.013, P99: 0.044, Lag: 0.0002, Requests: 1000, Elapsed: 7, Passed: true, Early: true},
-			{Rate: 200, Reached: 199.5, Goodput: 140, P50: 0.09, P99: 1.06, Lag: 0.0003, Requests: 500, Elapsed: 4, Why: "p99<100ms: 1060.00 ms", Early: true},
+			{Rate: 50, RateActual: 50, Goodput: 50, P50: 0.012, P99: 0.021, SendDelay: 0.0002, Requests: 500, Elapsed: 12, Passed: true},
+			{Rate: 100, RateActual: 100, Goodput: 99.9, P50: 0.013, P99: 0.044, SendDelay: 0.0002, Requests: 1000, Elapsed: 7, Passed: true, Early: true},
+			{Rate: 200, RateActual: 199.5, Goodput: 140, P50: 0.09, P99: 1.06, SendDelay: 0.0003, Requests: 500, Elapsed: 4, Reason: "p99<100ms: 1060.00 ms", Early: true},
 		}}
 	for name, change := range map[string]func(r *Result){
 		"target":      func(r *Result) { r.Limit, r.Rate, r.Fails = Target, 100, 104.9 },

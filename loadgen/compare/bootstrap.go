@@ -6,26 +6,26 @@ import (
 	"slices"
 )
 
-// draw is how often each block of either side comes in one resample.
+// draw has the weights of the blocks of both sides in one resample.
 type draw struct {
 	rng  *rand.Rand
 	a, b []float64
 }
 
-// circular draws as many blocks as there are, in stretches of neighbours. The first is
-// the last one's neighbour, so that all are drawn equally often.
-func (d *draw) circular(weights []float64, together int) {
+// circular draws len(weights) blocks, in stretches of neighbours. The first block follows the
+// last one, so that all have the same probability.
+func (d *draw) circular(weights []float64, length int) {
 	clear(weights)
 	n := len(weights)
-	for left := n; left > 0; left -= together {
+	for left := n; left > 0; left -= length {
 		from := d.rng.IntN(n)
-		for i := range min(together, left) {
+		for i := range min(length, left) {
 			weights[(from+i)%n]++
 		}
 	}
 }
 
-// quads draws as many quads as there are.
+// quads draws as many quads as exist.
 func (d *draw) quads() {
 	clear(d.a)
 	clear(d.b)
@@ -39,8 +39,8 @@ func (d *draw) quads() {
 	}
 }
 
-// intervals returns each metric's difference with its interval; nil where there is none
-// because a draw had nothing to tell. The same blocks give the same intervals.
+// intervals returns the difference of each metric with its interval; nil if a resample has no
+// value. It is deterministic.
 func intervals(a, b *side, units int, next func(*draw)) []*Interval {
 	d := &draw{rng: rand.New(rand.NewPCG(1, 1)), a: make([]float64, len(a.good)), b: make([]float64, len(b.good))}
 	all := make([][]float64, len(metrics))
@@ -75,15 +75,15 @@ const (
 	z80 = 0.841621 // 80% are below
 )
 
-// expanded returns the share of draws that lie beyond either end of a 95% interval from n
-// independent units: 2.5% of many, less of few.
+// expanded returns the tail share at either end of a 95% interval from n independent units:
+// 2.5% for many, less for few.
 func expanded(n int) float64 {
 	t := student(z95, n) * math.Sqrt(float64(n)/float64(n-1))
 	return math.Erfc(t/math.Sqrt2) / 2
 }
 
-// student returns the quantile of Student's t, of n independent units, that is z of a
-// normal distribution: an expansion around z (Abramowitz and Stegun, 26.7.5).
+// student returns the quantile of Student's t for n independent units that corresponds to the
+// normal quantile z: an expansion around z (Abramowitz and Stegun, 26.7.5).
 func student(z float64, n int) float64 {
 	v := float64(n - 1)
 	return z + (math.Pow(z, 3)+z)/(4*v) + (5*math.Pow(z, 5)+16*math.Pow(z, 3)+3*z)/(96*v*v)

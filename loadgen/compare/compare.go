@@ -1,25 +1,22 @@
-// Package compare tells whether one target answers slower than another: the
-// differences of p50, p99 and goodput between two sides, each with a 95% interval and
-// the smallest effect that could have been seen.
+// Package compare compares the latency and goodput of two targets: the differences of p50,
+// p99 and goodput, each with a 95% interval and the smallest detectable effect.
 //
-// Requests of the same second are slow together, so that single ones say little of how
-// much would differ the next time. What is drawn again and again, with replacement, is
-// therefore whole blocks of time (the block bootstrap), and for each draw the
-// difference is computed from the pooled times of its blocks.
+// Requests of the same second are correlated. Resampling single requests would make the
+// intervals too narrow. Therefore it resamples blocks of time with replacement (block
+// bootstrap), and computes the difference from the pooled times of the blocks.
 //
-// There are two designs. Of two runs each is drawn by itself, in stretches of
-// neighbouring blocks, because one second is like the next (Politis and Romano, A
-// Circular Block-Resampling Procedure, 1992). A stretch is as long as the cube root of
-// the number of blocks. In a run on both sides in turn, in the order A B B A, what is
-// drawn is such quads: what slows the machine slows both sides of a quad alike, and a
-// steady drift cancels within it.
+// There are two designs. Two runs are resampled independently, in stretches of neighbouring
+// blocks, because consecutive seconds are correlated (Politis and Romano, A Circular
+// Block-Resampling Procedure, 1992). A stretch has the length of the cube root of the number
+// of blocks. In an A/B run, with blocks in the order A B B A, the resampled unit is the quad:
+// noise of the machine affects both sides of a quad, and a linear drift cancels within it.
 //
-// Percentiles of a bootstrap from few blocks are too close together. They are taken
-// further out, by as much as Student's t asks for (Hesterberg, What Teachers Should Know
-// About the Bootstrap, 2014, "expanded percentile interval").
+// Percentile intervals from few blocks are too narrow. They are widened by Student's t
+// (Hesterberg, What Teachers Should Know About the Bootstrap, 2014, "expanded percentile
+// interval").
 //
-// The smallest effect is the one that 80% of such comparisons tell from none: 1.96 + 0.84
-// standard errors of the difference, or, from few blocks, as much more as Student's t is.
+// The smallest detectable effect has a power of 80%: 1.96 + 0.84 standard errors of the
+// difference, widened by Student's t for few blocks.
 package compare
 
 import (
@@ -27,93 +24,91 @@ import (
 	"math"
 )
 
-// Block is what became of the requests in one part of the time.
+// Block counts the requests of one part of the run.
 type Block struct {
 	Good    int
-	Seconds float64 // of the part
+	Seconds float64 // duration
 	Served  []Times // in any order
 }
 
-// Times is how many requests were answered after a time, in nanoseconds.
+// Times is the number of requests with a response time, in nanoseconds.
 type Times struct{ Value, Count int64 }
 
-// Answer is what a comparison says of B.
-type Answer string
+// Verdict is the verdict on B.
+type Verdict string
 
-// A metric regressed if its interval is wholly beyond the tolerance on the worse side,
-// and is better if it is wholly beyond it on the other. It is the same if nothing in the
-// interval is worse than the tolerance. Else nobody knows.
+// A metric regressed if its whole interval is worse than the tolerance, and is better if its
+// whole interval is better than the tolerance. It is the same if no part of the interval is
+// worse than the tolerance. Else it is inconclusive.
 const (
-	Same         Answer = "same"
-	Better       Answer = "better"
-	Regressed    Answer = "regressed"
-	Inconclusive Answer = "inconclusive"
+	Same         Verdict = "same"
+	Better       Verdict = "better"
+	Regressed    Verdict = "regressed"
+	Inconclusive Verdict = "inconclusive"
 )
 
 // Version is that of a Result's JSON. It changes when a field changes its meaning or
 // goes away, not when one is added.
 const Version = 1
 
-// What is needed for an interval.
+// Requirements for an interval.
 const (
-	MinUnits = 8  // stretches of a run, or quads
-	minTail  = 10 // served requests slower than a percentile
-	// minBursts is of how many blocks they have to tell. A
-	// percentile that a few stalls decide, each of which made many requests slow, would be
-	// another one with the next stall, and a bootstrap does not know of that.
+	MinUnits = 8  // independent stretches of a run, or quads
+	minTail  = 10 // served requests above a percentile
+	// minBursts is the min effective number of blocks with requests above a percentile. A
+	// percentile decided by a few stalls changes with the next stall, which the bootstrap cannot
+	// know.
 	minBursts = 6
 )
 
-// resamples is how often blocks are drawn.
+// resamples is the number of bootstrap resamples.
 const resamples = 2000
 
-// comparison is what is compared, and how.
+// comparison is the input of a comparison.
 type comparison struct {
 	A, B      Side    // A is the baseline
-	Tolerance float64 // a share: what B may be worse by
+	Tolerance float64 // accepted regression, a share of A's value
 	Invalid   []string
 	Warnings  []string
 }
 
-// Side is one of two that are compared.
+// Side is A or B.
 type Side struct {
-	Name    string  `json:"name"` // of the run, or the target
+	Name    string  `json:"name"` // run or target
 	Seconds float64 `json:"seconds"`
 	Good    int     `json:"good"`
-	Served  float64 `json:"served"` // requests, late ones too
+	Served  float64 `json:"served"` // requests: good and late
 	Blocks  []Block `json:"-"`      // in order of time
 }
 
-// Result is what came of a comparison. Shares are of A's value.
-//
-// Fields may be added to its JSON; Version changes if one changes its meaning or goes.
+// Result is the result of a comparison. Shares are of A's value.
 type Result struct {
 	Version   int      `json:"version"`
-	Design    string   `json:"design"` // runs: of two runs; abba: of one on both in turn
-	Answer    Answer   `json:"answer"` // regressed if a metric did, else inconclusive if one is, as all are if Invalid
+	Design    string   `json:"design"`  // runs: two runs; abba: one A/B run
+	Verdict   Verdict  `json:"verdict"` // of all metrics: the first of regressed, inconclusive, better, same that one has
 	Tolerance float64  `json:"tolerance"`
-	Invalid   []string `json:"invalid,omitempty"`  // why the numbers cannot be trusted
-	Warnings  []string `json:"warnings,omitempty"` // in what else than the target the sides differ
+	Invalid   []string `json:"invalid,omitempty"`  // reasons; they make each metric inconclusive
+	Warnings  []string `json:"warnings,omitempty"` // other differences than the target
 	A         Side     `json:"a"`
 	B         Side     `json:"b"`
-	Units     int      `json:"units"` // independent parts of the shorter run, or quads
-	Drawn     string   `json:"drawn"` // what was drawn, for people
+	Units     int      `json:"units"`     // independent stretches of the shorter run, or quads
+	Resampled string   `json:"resampled"` // resampled units, as text
 	Metrics   []Metric `json:"metrics"`
 }
 
-// Metric is one of p50 and p99 of the served requests' response times, in seconds, and
-// goodput, in good answers a second.
+// Metric is p50 or p99 of the served requests' response times, in seconds, or goodput, in
+// req/s.
 type Metric struct {
 	Name     string    `json:"name"`
 	A        float64   `json:"a"`
 	B        float64   `json:"b"`
-	Answer   Answer    `json:"answer"`
+	Verdict  Verdict   `json:"verdict"`
 	Found    *Interval `json:"found,omitempty"`
-	NotFound string    `json:"not_found,omitempty"` // why there is no interval
+	NotFound string    `json:"not_found,omitempty"` // reason for no interval
 }
 
-// Interval is a relative difference, (B-A)/A, with its 95% interval, and the smallest
-// effect that 80% of such comparisons tell from none.
+// Interval is a relative difference, (B-A)/A, with its 95% interval and the smallest
+// detectable effect.
 type Interval struct {
 	Difference float64 `json:"difference"`
 	Low        float64 `json:"low"`
@@ -126,10 +121,10 @@ func (c comparison) runs() *Result {
 	a, b := newSide(&c.A), newSide(&c.B)
 	la, lb := stretch(len(c.A.Blocks)), stretch(len(c.B.Blocks))
 	r := c.result("runs", min(len(c.A.Blocks)/la, len(c.B.Blocks)/lb))
-	r.Drawn = fmt.Sprintf("%d blocks of A in stretches of %d, and %d of B in stretches of %d", len(c.A.Blocks), la, len(c.B.Blocks), lb)
+	r.Resampled = fmt.Sprintf("%d blocks of A in stretches of %d, and %d of B in stretches of %d", len(c.A.Blocks), la, len(c.B.Blocks), lb)
 	short := ""
 	if r.Units < MinUnits {
-		short = fmt.Sprintf("too few blocks of time: %d and %d, of which each run needs %d", len(c.A.Blocks), len(c.B.Blocks), MinUnits*stretch(MinUnits*2))
+		short = fmt.Sprintf("too few blocks: %d and %d; each run needs %d", len(c.A.Blocks), len(c.B.Blocks), MinUnits*stretch(MinUnits*2))
 	}
 	r.fill(a, b, short, func(d *draw) {
 		d.circular(d.a, la)
@@ -138,81 +133,80 @@ func (c comparison) runs() *Result {
 	return r
 }
 
-// stretch is how many neighbouring blocks are drawn together.
+// stretch is the number of neighbouring blocks in a resampled unit.
 func stretch(blocks int) int { return max(int(math.Cbrt(float64(blocks))+1e-9), 1) }
 
-// quads compares two targets that were attacked in turn. A quad is two blocks of A, the
-// first and the last, and the two of B between them.
+// quads compares two targets of an A/B run. A quad is A B B A.
 func (c comparison) quads() *Result {
 	n := min(len(c.A.Blocks), len(c.B.Blocks)) / 2
 	c.A.Blocks, c.B.Blocks = c.A.Blocks[:2*n], c.B.Blocks[:2*n]
 	a, b := newSide(&c.A), newSide(&c.B)
 	r := c.result("abba", n)
-	r.Drawn = fmt.Sprintf("%d quads of blocks (A B B A)", n)
+	r.Resampled = fmt.Sprintf("%d quads of blocks (A B B A)", n)
 	short := ""
 	if n < MinUnits {
-		short = fmt.Sprintf("too few quads: %d, of which %d are needed", n, MinUnits)
+		short = fmt.Sprintf("too few quads: %d; %d are needed", n, MinUnits)
 	}
 	r.fill(a, b, short, (*draw).quads)
 	return r
 }
 
-// result is all but the metrics. The sides have been summed up.
+// result returns a result without metrics. The sides must be complete.
 func (c *comparison) result(design string, units int) *Result {
 	return &Result{Version: Version, Design: design, Tolerance: c.Tolerance, Invalid: c.Invalid, Warnings: c.Warnings,
 		A: c.A, B: c.B, Units: units}
 }
 
-// metrics are what is compared.
+// metrics are the compared metrics.
 var metrics = []struct {
 	name     string
 	quantile float64 // 0: goodput
-	worse    float64 // the sign of a change for the worse
+	worse    float64 // sign of a regression
 }{{"p50", 0.5, 1}, {"p99", 0.99, 1}, {"goodput", 0, -1}}
 
-// fill computes the metrics. Short is why there are no intervals.
+// fill computes the metrics. Short is a reason for no intervals; "": none.
 func (r *Result) fill(a, b *side, short string, next func(*draw)) {
 	found := make([]*Interval, len(metrics))
 	if short == "" {
 		found = intervals(a, b, r.Units, next)
 	}
 	for i, m := range metrics {
-		x := Metric{Name: m.name, A: a.value(nil, i), B: b.value(nil, i), Answer: Inconclusive, Found: found[i], NotFound: short}
+		x := Metric{Name: m.name, A: a.value(nil, i), B: b.value(nil, i), Verdict: Inconclusive, Found: found[i], NotFound: short}
 		tail := min(a.total, b.total) * (1 - m.quantile)
 		switch {
 		case short != "":
 		case m.quantile > 0 && tail < minTail-1e-6:
-			x.NotFound = fmt.Sprintf("too few requests were served: %.0f and %.0f; %s needs %.0f", a.total, b.total, m.name, math.Round(minTail/(1-m.quantile)))
+			x.NotFound = fmt.Sprintf("too few served requests: %.0f and %.0f; %s needs %.0f", a.total, b.total, m.name, math.Round(minTail/(1-m.quantile)))
 		case m.quantile > 0 && few(a, b, m.quantile) != "":
 			x.NotFound = few(a, b, m.quantile)
 		case x.A == 0:
-			x.NotFound = "A has none, of which a difference could be a share"
+			x.NotFound = "0 in A: no relative difference"
 		case x.Found == nil:
-			x.NotFound = "in too many blocks no request was served"
+			x.NotFound = "too many blocks without served requests"
 		default:
-			x.Answer = x.Found.judge(m.worse, r.Tolerance)
+			x.Verdict = x.Found.judge(m.worse, r.Tolerance)
 		}
-		if len(r.Invalid) > 0 { // what the generator did is not what the targets did
-			x.Answer = Inconclusive
+		if len(r.Invalid) > 0 { // the numbers are the generator's
+			x.Verdict = Inconclusive
 		}
 		if x.NotFound != "" {
 			x.Found = nil
 		}
 		r.Metrics = append(r.Metrics, x)
 	}
-	r.Answer = r.overall()
+	r.Verdict = r.overall()
 }
 
-// few says that a percentile is decided by too few bursts, if it is.
+// few returns a reason if too few bursts decide a percentile.
 func few(a, b *side, q float64) string {
 	na, nb := a.bursts(q), b.bursts(q)
 	if min(na, nb) >= minBursts {
 		return ""
 	}
-	return fmt.Sprintf("the slowest %.4g%% came in few bursts: of A as if in %.1f, of B as if in %.1f blocks; %d are needed", 100*(1-q), na, nb, minBursts)
+	return fmt.Sprintf("slowest %.4g%% in too few bursts: effectively %.1f blocks of A, %.1f of B; %d are needed", 100*(1-q), na, nb, minBursts)
 }
 
-func (f *Interval) judge(worse, tolerance float64) Answer {
+func (f *Interval) judge(worse, tolerance float64) Verdict {
 	low, high := f.Low, f.High
 	if worse < 0 {
 		low, high = -high, -low
@@ -228,12 +222,12 @@ func (f *Interval) judge(worse, tolerance float64) Answer {
 	return Inconclusive
 }
 
-func (r *Result) overall() Answer {
-	have := map[Answer]bool{}
+func (r *Result) overall() Verdict {
+	have := map[Verdict]bool{}
 	for _, m := range r.Metrics {
-		have[m.Answer] = true
+		have[m.Verdict] = true
 	}
-	for _, a := range []Answer{Regressed, Inconclusive, Better} {
+	for _, a := range []Verdict{Regressed, Inconclusive, Better} {
 		if have[a] {
 			return a
 		}

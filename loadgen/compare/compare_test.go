@@ -28,9 +28,8 @@ func TestStudent(t *testing.T) {
 
 var update = flag.Bool("update", false, "rewrite testdata")
 
-// target makes up the blocks of one that answers in about 10 ms. A second is slower or
-// faster than another by wobble, and a request than another by spread, both as standard
-// deviations of the logarithm.
+// target generates blocks with response times around 10 ms. Wobble is the spread of seconds,
+// spread that of requests, both as standard deviations of the logarithm.
 type target struct {
 	rng            *rand.Rand
 	wobble, spread float64
@@ -70,7 +69,7 @@ func metric(t *testing.T, r *Result, name string) Metric {
 	return r.Metrics[i]
 }
 
-// Differences that are known are found, with their sign, in both designs.
+// Both designs detect known differences, with their sign.
 func TestKnownDifference(t *testing.T) {
 	t.Parallel()
 	failing := func(list []Block, by int) []Block {
@@ -84,9 +83,9 @@ func TestKnownDifference(t *testing.T) {
 	for _, tt := range []struct {
 		name          string
 		a, b          []Block
-		p50, goodput  Answer
+		p50, goodput  Verdict
 		times, served float64 // differences
-		overall       Answer
+		overall       Verdict
 	}{
 		{"same", tg.blocks(100, 1), tg.blocks(100, 1), Same, Same, 0, 0, Same},
 		{"slower", tg.blocks(100, 1), tg.blocks(100, 1.2), Regressed, Same, 0.2, 0, Regressed},
@@ -97,8 +96,8 @@ func TestKnownDifference(t *testing.T) {
 		for design, compare := range map[string]func(comparison) *Result{"runs": comparison.runs, "abba": comparison.quads} {
 			r := compare(sides(tt.a, tt.b))
 			p50, goodput := metric(t, r, "p50"), metric(t, r, "goodput")
-			if r.Design != design || r.Answer != tt.overall || p50.Answer != tt.p50 || goodput.Answer != tt.goodput {
-				t.Errorf("%s, %s: %s, %+v, want %s, p50 %s, goodput %s", tt.name, design, r.Answer, r.Metrics, tt.overall, tt.p50, tt.goodput)
+			if r.Design != design || r.Verdict != tt.overall || p50.Verdict != tt.p50 || goodput.Verdict != tt.goodput {
+				t.Errorf("%s, %s: %s, %+v, want %s, p50 %s, goodput %s", tt.name, design, r.Verdict, r.Metrics, tt.overall, tt.p50, tt.goodput)
 				continue
 			}
 			for _, m := range []struct{ got, want float64 }{{p50.Found.Difference, tt.times}, {metric(t, r, "p99").Found.Difference, tt.times}, {goodput.Found.Difference, tt.served}} {
@@ -113,7 +112,7 @@ func TestKnownDifference(t *testing.T) {
 	}
 }
 
-// The same blocks on both sides do not differ, and the answer does not vary.
+// Equal blocks on both sides are the same, deterministically.
 func TestIdentical(t *testing.T) {
 	t.Parallel()
 	tg := newTarget(2)
@@ -121,20 +120,20 @@ func TestIdentical(t *testing.T) {
 	list := tg.blocks(40, 1)
 	r := sides(list, list).runs()
 	for _, m := range r.Metrics {
-		if m.A != m.B || m.Found.Difference != 0 || m.Answer != Same {
+		if m.A != m.B || m.Found.Difference != 0 || m.Verdict != Same {
 			t.Errorf("%+v %+v, want no difference", m, m.Found)
 		}
 	}
-	if r.Answer != Same {
-		t.Errorf("answer %s, want same", r.Answer)
+	if r.Verdict != Same {
+		t.Errorf("verdict %s, want same", r.Verdict)
 	}
 	if again := sides(list, list).runs(); *again.Metrics[1].Found != *r.Metrics[1].Found {
 		t.Errorf("%+v, then %+v", r.Metrics[1].Found, again.Metrics[1].Found)
 	}
 }
 
-// Intervals hold what they promise: of two equal targets about 95% contain 0, and as
-// good as all comparisons find 20%. The smallest effect is found in about 80%.
+// Coverage and power: about 95% of the intervals of two equal targets contain 0, nearly all
+// comparisons detect 20%, about 80% detect the smallest effect.
 func TestCoverage(t *testing.T) {
 	t.Parallel()
 	const times, blocks = 200, 30
@@ -155,7 +154,7 @@ func TestCoverage(t *testing.T) {
 					}
 					smallest[m.Name] += m.Found.Smallest / times
 				}
-				if i%4 == 0 && compare(sides(tg.blocks(n, 1), tg.blocks(n, 1.2))).Answer == Regressed {
+				if i%4 == 0 && compare(sides(tg.blocks(n, 1), tg.blocks(n, 1.2))).Verdict == Regressed {
 					regressed++
 				}
 			}
@@ -186,8 +185,7 @@ func TestCoverage(t *testing.T) {
 	}
 }
 
-// What drifts steadily hits both sides of a quad alike. Two runs, one after the other,
-// are told apart by it.
+// A linear drift affects both sides of a quad equally. Two consecutive runs differ by it.
 func TestDrift(t *testing.T) {
 	t.Parallel()
 	tg := newTarget(3)
@@ -201,16 +199,16 @@ func TestDrift(t *testing.T) {
 	}
 	r := sides(abba[0], abba[1]).quads()
 	for _, m := range r.Metrics {
-		if m.Answer == Regressed || m.Answer == Better || m.Found.Low > 0 || m.Found.High < 0 {
-			t.Errorf("%s: %s, %+v, want no difference", m.Name, m.Answer, m.Found)
+		if m.Verdict == Regressed || m.Verdict == Better || m.Found.Low > 0 || m.Found.High < 0 {
+			t.Errorf("%s: %s, %+v, want no difference", m.Name, m.Verdict, m.Found)
 		}
 	}
-	if r := sides(list[:60], list[60:]).runs(); r.Answer != Regressed {
-		t.Errorf("one after the other: %s, want regressed", r.Answer)
+	if r := sides(list[:60], list[60:]).runs(); r.Verdict != Regressed {
+		t.Errorf("one after the other: %s, want regressed", r.Verdict)
 	}
 }
 
-// Where there is no ground for an interval there is none.
+// No interval without enough data.
 func TestNoInterval(t *testing.T) {
 	t.Parallel()
 	tg := newTarget(4)
@@ -218,23 +216,23 @@ func TestNoInterval(t *testing.T) {
 	small := tg
 	small.requests = 10
 	for _, tt := range []struct {
-		name   string
-		r      *Result
-		metric string
-		want   string
-		answer Answer
+		name    string
+		r       *Result
+		metric  string
+		want    string
+		verdict Verdict
 	}{
-		{"few blocks", sides(tg.blocks(15, 1), tg.blocks(40, 3)).runs(), "p50", "too few blocks of time: 15 and 40, of which each run needs 16", Inconclusive},
-		{"no blocks", sides(nil, nil).runs(), "goodput", "too few blocks of time: 0 and 0, of which each run needs 16", Inconclusive},
-		{"few quads", sides(tg.blocks(15, 1), tg.blocks(15, 3)).quads(), "p50", "too few quads: 7, of which 8 are needed", Inconclusive},
-		{"few requests", sides(small.blocks(40, 1), small.blocks(40, 1)).runs(), "p99", "too few requests were served: 400 and 400; p99 needs 1000", Inconclusive},
-		{"nothing served by A", sides(empty, tg.blocks(40, 1)).runs(), "goodput", "A has none, of which a difference could be a share", Inconclusive},
-		{"nothing served by B", sides(tg.blocks(40, 1), empty).runs(), "p50", "too few requests were served: 4000 and 0; p50 needs 20", Regressed},                                                                               // in goodput
-		{"little served by B", sides(tg.blocks(40, 1), append(slices.Clone(empty[1:]), tg.block(1))).runs(), "p50", "the slowest 50% came in few bursts: of A as if in 39.5, of B as if in 1.0 blocks; 6 are needed", Regressed}, // in goodput
+		{"few blocks", sides(tg.blocks(15, 1), tg.blocks(40, 3)).runs(), "p50", "too few blocks: 15 and 40; each run needs 16", Inconclusive},
+		{"no blocks", sides(nil, nil).runs(), "goodput", "too few blocks: 0 and 0; each run needs 16", Inconclusive},
+		{"few quads", sides(tg.blocks(15, 1), tg.blocks(15, 3)).quads(), "p50", "too few quads: 7; 8 are needed", Inconclusive},
+		{"few requests", sides(small.blocks(40, 1), small.blocks(40, 1)).runs(), "p99", "too few served requests: 400 and 400; p99 needs 1000", Inconclusive},
+		{"nothing served by A", sides(empty, tg.blocks(40, 1)).runs(), "goodput", "0 in A: no relative difference", Inconclusive},
+		{"nothing served by B", sides(tg.blocks(40, 1), empty).runs(), "p50", "too few served requests: 4000 and 0; p50 needs 20", Regressed},                                                                         // in goodput
+		{"little served by B", sides(tg.blocks(40, 1), append(slices.Clone(empty[1:]), tg.block(1))).runs(), "p50", "slowest 50% in too few bursts: effectively 39.5 blocks of A, 1.0 of B; 6 are needed", Regressed}, // in goodput
 	} {
 		m := metric(t, tt.r, tt.metric)
-		if tt.r.Answer != tt.answer || m.Answer != Inconclusive || m.Found != nil || m.NotFound != tt.want {
-			t.Errorf("%s: %s; %s %s, %+v, %q, want %s, inconclusive, none, %q", tt.name, tt.r.Answer, m.Name, m.Answer, m.Found, m.NotFound, tt.answer, tt.want)
+		if tt.r.Verdict != tt.verdict || m.Verdict != Inconclusive || m.Found != nil || m.NotFound != tt.want {
+			t.Errorf("%s: %s; %s %s, %+v, %q, want %s, inconclusive, none, %q", tt.name, tt.r.Verdict, m.Name, m.Verdict, m.Found, m.NotFound, tt.verdict, tt.want)
 		}
 		if err := tt.r.WriteJSON(io.Discard); err != nil {
 			t.Errorf("%s: %v", tt.name, err)
@@ -242,7 +240,7 @@ func TestNoInterval(t *testing.T) {
 	}
 }
 
-// A block counts by its length, and so does a request that comes many times.
+// Blocks are weighted by their duration, requests by their count.
 func TestWeights(t *testing.T) {
 	t.Parallel()
 	many := []Block{{Good: 100, Seconds: 1, Served: []Times{{1e6, 90}, {5e6, 10}}}, {Good: 50, Seconds: 0.5, Served: []Times{{1e6, 49}, {9e6, 1}}}}
@@ -295,7 +293,7 @@ func TestText(t *testing.T) {
 	slow := sides(tg.blocks(30, 1), tg.blocks(30, 1.2))
 	slow.Warnings = []string{"the mixes differ"}
 	broken := sides(tg.blocks(80, 1), tg.blocks(80, 1))
-	broken.Invalid = []string{"A: requests were sent 3.00 ms late at p99, more than 2.00 ms"}
+	broken.Invalid = []string{"A: p99 send delay 3.00 ms, limit 2.00 ms"}
 	for name, r := range map[string]*Result{"regressed": slow.runs(), "invalid": broken.quads(), "few": sides(tg.blocks(3, 1), tg.blocks(30, 1)).runs()} {
 		for suffix, write := range map[string]func(io.Writer) error{".txt": r.Write, ".json": r.WriteJSON} {
 			var got bytes.Buffer
@@ -315,7 +313,7 @@ func TestText(t *testing.T) {
 				t.Errorf("writing to a full disk = %v, want %v", err, syscall.ENOSPC)
 			}
 		}
-		for _, want := range map[string][]string{"regressed": {"B regressed: p50 +"}, "invalid": {"the comparison is inconclusive: A: requests were sent"}, "few": {"the comparison is inconclusive: p50: too few blocks"}}[name] {
+		for _, want := range map[string][]string{"regressed": {"B regressed: p50 +"}, "invalid": {"comparison inconclusive: A: p99 send delay"}, "few": {"comparison inconclusive: p50: too few blocks"}}[name] {
 			if got := r.Summary(); !strings.HasPrefix(got, want) {
 				t.Errorf("%s: Summary() = %q, want %q and more", name, got, want)
 			}

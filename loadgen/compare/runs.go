@@ -13,8 +13,8 @@ import (
 	"soundcheck/loadgen/schedule"
 )
 
-// Reports compares two runs, as they are in files. A is the baseline; tolerance is what share
-// of A's value B may be worse by.
+// Reports compares two runs read from files. A is the baseline; tolerance is the accepted
+// regression, a share of A's value.
 func Reports(a, b *report.Report, tolerance float64) (*Result, error) {
 	c := comparison{Tolerance: tolerance, Warnings: differences(a, b)}
 	for _, s := range []struct {
@@ -34,49 +34,49 @@ func Reports(a, b *report.Report, tolerance float64) (*Result, error) {
 			c.Warnings = append(c.Warnings, s.name+": "+reason)
 		}
 		if s.r.Ended != "" {
-			c.Warnings = append(c.Warnings, s.name+" was ended before its time: "+s.r.Ended)
+			c.Warnings = append(c.Warnings, s.name+" ended early: "+s.r.Ended)
 		}
 	}
 	return c.runs(), nil
 }
 
-// failures says how many requests were not served, and what for most; "": all were.
+// failures returns the number of unserved requests and the most frequent error; "": none.
 func failures(r *report.Report) string {
 	unserved := r.Unserved()
 	if unserved == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("%d of %d requests failed or were refused", unserved, r.Sent-r.Cancelled)
-	if len(r.Errors) == 0 { // a report by another hand
+	text := fmt.Sprintf("%d of %d requests failed or shed", unserved, r.Sent-r.Cancelled)
+	if len(r.Errors) == 0 { // not in this report
 		return text
 	}
 	most := slices.MaxFunc(slices.Collect(maps.Keys(r.Errors)), func(x, y string) int {
 		return cmp.Or(cmp.Compare(r.Errors[x], r.Errors[y]), cmp.Compare(y, x))
 	})
-	return fmt.Sprintf("%s, %d of them: %s", text, r.Errors[most], most)
+	return fmt.Sprintf("%s, %d by %s", text, r.Errors[most], most)
 }
 
-// differences are what else than the target two runs differ in.
+// differences returns other differences of two runs than the target.
 func differences(a, b *report.Report) (list []string) {
 	for _, d := range []struct{ what, a, b string }{
 		{"model", a.Model, b.Model},
 		{"stages", a.Stages, b.Stages},
 		{"arrivals", string(a.Arrivals), string(b.Arrivals)},
-		{"number of workers", fmt.Sprint(a.Workers), fmt.Sprint(b.Workers)},
+		{"workers", fmt.Sprint(a.Workers), fmt.Sprint(b.Workers)},
 		{"shard", cmp.Or(a.Shard, "all"), cmp.Or(b.Shard, "all")},
 		{"retries", cmp.Or(a.Retries.Policy, "none"), cmp.Or(b.Retries.Policy, "none")},
-		{"objectives", a.Objectives(), b.Objectives()}, // by which what is late is not good
+		{"SLOs", a.Objectives(), b.Objectives()}, // they decide which responses are late
 		{"warm-up", seconds(a.WarmUpTime), seconds(b.WarmUpTime)},
 		{"max-workers", fmt.Sprint(a.MaxWorkers), fmt.Sprint(b.MaxWorkers)},
 		{"seed", fmt.Sprint(a.Seed), fmt.Sprint(b.Seed)},
 		{"recording", a.Replay, b.Replay},
 	} {
 		if d.a != d.b {
-			list = append(list, fmt.Sprintf("not the same %s: A has %s, B has %s", d.what, cmp.Or(d.a, "none"), cmp.Or(d.b, "none")))
+			list = append(list, fmt.Sprintf("different %s: A %s, B %s", d.what, cmp.Or(d.a, "none"), cmp.Or(d.b, "none")))
 		}
 	}
 	if !sameMix(a.Scenarios, b.Scenarios) {
-		list = append(list, fmt.Sprintf("not the same mix: A has %s, B has %s", mix(a.Scenarios), mix(b.Scenarios)))
+		list = append(list, fmt.Sprintf("different mix: A %s, B %s", mix(a.Scenarios), mix(b.Scenarios)))
 	}
 	if a.RunID != "" && a.RunID == b.RunID {
 		list = append(list, "A and B are the same run")
@@ -84,8 +84,8 @@ func differences(a, b *report.Report) (list []string) {
 	return list
 }
 
-// sameMix reports whether each scenario has the same share of both runs' requests. A
-// run can end within a round of its mix, which makes a difference of some requests.
+// sameMix reports whether each scenario has the same share of both runs' requests. A run that
+// ends within a round of its mix differs by a few requests.
 func sameMix(a, b []report.Row) bool {
 	na, nb := total(a), total(b)
 	within := max(0.01, 10/max(min(na, nb), 1))
@@ -101,7 +101,7 @@ func total(rows []report.Row) (n float64) {
 	return n
 }
 
-// mix writes the scenarios' shares of the requests.
+// mix formats the scenarios' shares of the requests.
 func mix(rows []report.Row) string {
 	var parts []string
 	for _, row := range rows {
@@ -110,19 +110,19 @@ func mix(rows []report.Row) string {
 	return strings.Join(parts, ",")
 }
 
-// blocks returns the report's intervals, as it is in files.
+// blocks converts the intervals of a report from a file.
 func blocks(r *report.Report) ([]Block, error) {
 	if len(r.Intervals) == 0 && r.Sent > 0 {
-		return nil, fmt.Errorf("the run %s has no intervals: it was made by an older loadgen", r.RunID)
+		return nil, fmt.Errorf("run %s has no intervals: written by an old loadgen", r.RunID)
 	}
 	if len(r.Intervals) > measure.MaxIntervals {
-		return nil, fmt.Errorf("the run %s has %d intervals, more than %d", r.RunID, len(r.Intervals), measure.MaxIntervals)
+		return nil, fmt.Errorf("run %s has %d intervals, more than %d", r.RunID, len(r.Intervals), measure.MaxIntervals)
 	}
 	end := end(r)
 	var list []Block
 	for n, i := range r.Intervals {
 		if !(i.Seconds > 0) {
-			return nil, fmt.Errorf("interval %d of the run %s lasts %g s", n+1, r.RunID, i.Seconds)
+			return nil, fmt.Errorf("interval %d of run %s lasts %g s", n+1, r.RunID, i.Seconds)
 		}
 		b := Block{Good: i.Classes[measure.Good], Seconds: i.Seconds}
 		if left := end - i.At; n == len(r.Intervals)-1 && left > 0 {
@@ -130,18 +130,18 @@ func blocks(r *report.Report) ([]Block, error) {
 		}
 		served, err := i.Decode()
 		if err != nil {
-			return nil, fmt.Errorf("interval %d of the run %s: %w", n+1, r.RunID, err)
+			return nil, fmt.Errorf("interval %d of run %s: %w", n+1, r.RunID, err)
 		}
 		for value, count := range served.ForEachBucket {
 			b.Served = append(b.Served, Times{Value: value, Count: count})
 		}
 		if len(b.Served) == 0 && i.Classes[measure.Good]+i.Classes[measure.Late] > 0 {
-			return nil, fmt.Errorf("interval %d of the run %s has no times: they are only in files", n+1, r.RunID)
+			return nil, fmt.Errorf("interval %d of run %s has no histogram", n+1, r.RunID)
 		}
 		list = append(list, b)
 	}
 	if n := len(r.Intervals); n > 0 && r.Stages != "" {
-		// The last parts of the plan have no interval if no request was due in them.
+		// Parts at the end of the plan without scheduled requests have no interval.
 		width := r.Intervals[n-1].Seconds
 		for at := r.Intervals[n-1].At + width; end-at > 1e-6 && len(list) < measure.MaxIntervals; at += width {
 			list = append(list, Block{Seconds: min(width, end-at)})
@@ -150,12 +150,11 @@ func blocks(r *report.Report) ([]Block, error) {
 	return list, nil
 }
 
-// end is when the plan's counted part ended, in seconds from its beginning. It is before
-// the last interval's end, unless that is where the plan ended.
+// end returns the end of the measured part of the plan, in seconds since its start.
 func end(r *report.Report) float64 {
-	counted := math.Inf(1) // what the rates are of: it includes the wait for the last answers
-	if r.Reached > 0 {
-		counted = float64(r.Sent) / r.Reached
+	counted := math.Inf(1) // the time of the rates: includes the wait for the last responses
+	if r.RateActual > 0 {
+		counted = float64(r.Sent) / r.RateActual
 	}
 	stages, err := schedule.ParseStages(r.Stages)
 	if err != nil {
@@ -169,5 +168,5 @@ func end(r *report.Report) float64 {
 	return min(counted, span-r.WarmUpTime)
 }
 
-// seconds writes a time with two decimals at most.
+// seconds formats a time with at most two decimals.
 func seconds(s float64) string { return fmt.Sprintf("%g s", math.Round(100*s)/100) }

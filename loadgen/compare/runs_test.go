@@ -11,7 +11,7 @@ import (
 	"soundcheck/loadgen/slo"
 )
 
-// written returns intervals as a report has them.
+// written returns intervals as in a report.
 func written(s *measure.Intervals) (list []report.Interval) {
 	for n, i := range s.List {
 		at := time.Duration(n) * s.Width
@@ -28,14 +28,14 @@ func written(s *measure.Intervals) (list []report.Interval) {
 	return list
 }
 
-// An interval counts as long as the plan was in it, and those without requests count too.
+// A block's duration is that of the plan within it. Intervals without requests count.
 func TestBlocks(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name string
-		r    report.Report
-		due  []time.Duration
-		want string // seconds
+		name      string
+		r         report.Report
+		scheduled []time.Duration
+		want      string // seconds
 	}{
 		{"whole", report.Report{Stages: "3s@1", Planned: 3, Elapsed: 2.9}, []time.Duration{0, 1, 2}, "[1 1 1]"},
 		{"half of the last", report.Report{Stages: "2.5s@2", Planned: 5, Elapsed: 12}, []time.Duration{0, 1, 2}, "[1 1 0.5]"},
@@ -45,10 +45,10 @@ func TestBlocks(t *testing.T) {
 		{"the closed model", report.Report{Elapsed: 1.25}, []time.Duration{0, 1}, "[1 0.25]"},
 	} {
 		s := &measure.Intervals{Width: time.Second}
-		for _, due := range tt.due {
-			s.Add(due*time.Second, measure.Good, time.Millisecond)
+		for _, scheduled := range tt.scheduled {
+			s.Add(scheduled*time.Second, measure.Good, time.Millisecond)
 		}
-		tt.r.Sent, tt.r.Intervals = len(tt.due), written(s)
+		tt.r.Sent, tt.r.Intervals = len(tt.scheduled), written(s)
 		counted := tt.r.Elapsed
 		if tt.name == "whole" {
 			counted = 3
@@ -56,7 +56,7 @@ func TestBlocks(t *testing.T) {
 		if tt.r.WarmUp > 0 {
 			counted -= 1
 		}
-		tt.r.Reached = float64(tt.r.Sent) / counted
+		tt.r.RateActual = float64(tt.r.Sent) / counted
 		list, err := blocks(&tt.r)
 		var got []float64
 		for _, b := range list {
@@ -76,8 +76,8 @@ func TestBlocksErrors(t *testing.T) {
 	}{
 		{report.Report{Sent: 1}, "has no intervals"},
 		{report.Report{Intervals: []report.Interval{{}}}, "lasts 0 s"},
-		{report.Report{Intervals: []report.Interval{{Seconds: 1, HDR: "x"}}}, "interval 1 of the run r: "},
-		{report.Report{Intervals: []report.Interval{{Seconds: 1, Classes: map[measure.Class]int{measure.Good: 1}}}}, "has no times"},
+		{report.Report{Intervals: []report.Interval{{Seconds: 1, HDR: "x"}}}, "interval 1 of run r: "},
+		{report.Report{Intervals: []report.Interval{{Seconds: 1, Classes: map[measure.Class]int{measure.Good: 1}}}}, "has no histogram"},
 		{report.Report{Intervals: make([]report.Interval, 601)}, "more than 600"},
 	} {
 		tt.r.RunID = "r"
@@ -97,12 +97,12 @@ func TestDifferences(t *testing.T) {
 	}
 	b := report.Report{RunID: "a", Model: "closed", Workers: 2, SLOs: []slo.Verdict{{SLO: "p99<1s"}, {SLO: "good>99%"}}, Retries: report.Retries{Policy: "naive"}, Scenarios: []report.Row{{Name: "get", Requests: 2000}, {Name: "list", Requests: 1000}}}
 	got := strings.Join(differences(&a, &b), "\n")
-	const want = `not the same model: A has open, B has closed
-not the same stages: A has 30s@100, B has none
-not the same number of workers: A has 0, B has 2
-not the same retries: A has none, B has naive
-not the same objectives: A has none, B has p99<1s,good>99%
-not the same mix: A has get=70.0%,list=30.0%, B has get=66.7%,list=33.3%
+	const want = `different model: A open, B closed
+different stages: A 30s@100, B none
+different workers: A 0, B 2
+different retries: A none, B naive
+different SLOs: A none, B p99<1s,good>99%
+different mix: A get=70.0%,list=30.0%, B get=66.7%,list=33.3%
 A and B are the same run`
 	if got != want {
 		t.Errorf("differences =\n%s, want\n%s", got, want)
@@ -117,8 +117,8 @@ func TestFailuresText(t *testing.T) {
 	}{
 		{report.Report{Sent: 9}, ""},
 		{report.Report{Sent: 9, Cancelled: 1, Classes: map[measure.Class]int{measure.Failed: 3, measure.Shed: 1}, Errors: map[string]int{"timeout": 1, "status 500 for get": 2, "status 503 for get": 1}},
-			"4 of 8 requests failed or were refused, 2 of them: status 500 for get"},
-		{report.Report{Sent: 9, Classes: map[measure.Class]int{measure.Failed: 3}}, "3 of 9 requests failed or were refused"},
+			"4 of 8 requests failed or shed, 2 by status 500 for get"},
+		{report.Report{Sent: 9, Classes: map[measure.Class]int{measure.Failed: 3}}, "3 of 9 requests failed or shed"},
 	} {
 		if got := failures(&tt.r); got != tt.want {
 			t.Errorf("failures = %q, want %q", got, tt.want)

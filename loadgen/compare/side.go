@@ -7,8 +7,8 @@ import (
 	"sort"
 )
 
-// side has the times of all blocks in one order, so that the percentile of a draw is
-// found without putting a histogram together for it.
+// side has the times of all blocks in order, so that the percentile of a resample needs no
+// histogram.
 type side struct {
 	good, seconds, served []float64 // by block
 	total                 float64   // served
@@ -22,8 +22,8 @@ type entry struct {
 	count float64
 }
 
-// mark is a place in the entries with what each block has before it. A percentile is
-// looked for among the marks first, and then from one to the next.
+// mark is an index of entries with the counts of each block before it. A percentile is searched
+// in the marks first, then between two of them.
 type mark struct {
 	at     int
 	before []float64
@@ -31,7 +31,7 @@ type mark struct {
 
 const maxMarks = 64
 
-// newSide sums s up.
+// newSide converts s, and sets its sums.
 func newSide(s *Side) *side {
 	n := len(s.Blocks)
 	d := &side{good: make([]float64, n), seconds: make([]float64, n), served: make([]float64, n)}
@@ -59,8 +59,8 @@ func newSide(s *Side) *side {
 	return d
 }
 
-// value returns a metric of a draw, in which each block comes as often as weights say;
-// nil: each once. It is NaN if there is none, in a draw, and 0 of the whole.
+// value returns a metric of a resample with the weights of its blocks; nil: the original. A
+// missing value is NaN in a resample, and 0 in the original.
 func (d *side) value(weights []float64, metric int) float64 {
 	unweighted := weights == nil
 	if unweighted {
@@ -78,7 +78,7 @@ func (d *side) value(weights []float64, metric int) float64 {
 	return v
 }
 
-// quantile returns the time, in seconds, that q of all in a draw are not longer than.
+// quantile returns a quantile of a resample, in seconds.
 func (d *side) quantile(weights []float64, q float64) float64 {
 	total := dot(weights, d.served)
 	if total == 0 {
@@ -99,9 +99,8 @@ func (d *side) quantile(weights []float64, q float64) float64 {
 	return float64(last) / 1e9
 }
 
-// bursts returns of how many blocks the requests that are not faster than a percentile tell: of as many
-// as there are if they are spread evenly, of one if all are in one (Kish's effective
-// sample size).
+// bursts returns the effective number of blocks with requests at or above a percentile (Kish's
+// effective sample size): the number of blocks for an even spread, 1 if one block has all.
 func (d *side) bursts(q float64) float64 {
 	limit := int64(math.Round(d.quantile(slices.Repeat([]float64{1}, len(d.good)), q) * 1e9))
 	counts := make([]float64, len(d.good))

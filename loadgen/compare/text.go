@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"soundcheck/loadgen/report"
 )
 
 // WriteJSON writes the result as a JSON object.
@@ -16,6 +18,21 @@ func (r *Result) WriteJSON(w io.Writer) error {
 	enc.SetIndent("", "  ")
 	return enc.Encode(r)
 }
+
+// Keys with a deprecated name.
+var (
+	resultKeys = report.RenamedKeys{"verdict": "answer", "resampled": "drawn"}
+	metricKeys = report.RenamedKeys{"verdict": "answer"}
+)
+
+// The same types without methods.
+type (
+	plainResult Result
+	plainMetric Metric
+)
+
+func (r Result) MarshalJSON() ([]byte, error) { return resultKeys.Encode(plainResult(r)) }
+func (m Metric) MarshalJSON() ([]byte, error) { return metricKeys.Encode(plainMetric(m)) }
 
 // Write writes the result as text.
 func (r *Result) Write(w io.Writer) error {
@@ -34,7 +51,7 @@ func (r *Result) Write(w io.Writer) error {
 	}
 	fmt.Fprintln(&b)
 	tab := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tab, "\tA\tB\tdifference\t95% interval\tsmallest effect\tanswer\t")
+	fmt.Fprintln(tab, "\tA\tB\tdifference\t95% interval\tsmallest effect\tverdict\t")
 	for _, m := range r.Metrics {
 		fmt.Fprintf(tab, "%s\t%s\t%s\t", m.Name, m.text(m.A), m.text(m.B))
 		if f := m.Found; f != nil {
@@ -42,7 +59,7 @@ func (r *Result) Write(w io.Writer) error {
 		} else {
 			fmt.Fprint(tab, "-\t-\t-\t")
 		}
-		fmt.Fprintf(tab, "%s\t\n", m.Answer)
+		fmt.Fprintf(tab, "%s\t\n", m.Verdict)
 	}
 	tab.Flush()
 	fmt.Fprintln(&b)
@@ -55,15 +72,15 @@ func (r *Result) Write(w io.Writer) error {
 	}
 	fmt.Fprintf(&b, "tolerance %.4g%%", 100*r.Tolerance)
 	if slices.ContainsFunc(r.Metrics, func(m Metric) bool { return m.Found != nil }) {
-		fmt.Fprintf(&b, "; drawn %d times: %s", resamples, r.Drawn)
+		fmt.Fprintf(&b, "; bootstrap: %d resamples of %s", resamples, r.Resampled)
 	}
 	fmt.Fprintln(&b)
-	fmt.Fprintf(&b, "answer: %s\n", r.Answer)
+	fmt.Fprintf(&b, "verdict: %s\n", r.Verdict)
 	_, err := w.Write(b.Bytes())
 	return err
 }
 
-// without names the metrics that have no interval for a reason.
+// without returns the metrics that have no interval for a reason.
 func (r *Result) without(reason string) (names []string) {
 	for _, m := range r.Metrics {
 		if m.NotFound == reason {
@@ -73,22 +90,22 @@ func (r *Result) without(reason string) (names []string) {
 	return names
 }
 
-// Summary says in one line why the answer is what it is.
+// Summary returns the verdict and its reasons in one line.
 func (r *Result) Summary() string {
 	if len(r.Invalid) > 0 {
-		return "the comparison is inconclusive: " + r.Invalid[0]
+		return "comparison inconclusive: " + r.Invalid[0]
 	}
 	var parts []string
 	for _, m := range r.Metrics {
 		switch {
-		case m.Answer != r.Answer:
+		case m.Verdict != r.Verdict:
 		case m.Found != nil:
 			parts = append(parts, fmt.Sprintf("%s %s (%s to %s)", m.Name, percent(m.Found.Difference), percent(m.Found.Low), percent(m.Found.High)))
 		default:
 			parts = append(parts, fmt.Sprintf("%s: %s", m.Name, m.NotFound))
 		}
 	}
-	what := map[Answer]string{Regressed: "B regressed", Inconclusive: "the comparison is inconclusive", Better: "B is better", Same: "B is the same"}[r.Answer]
+	what := map[Verdict]string{Regressed: "B regressed", Inconclusive: "comparison inconclusive", Better: "B is better", Same: "B is the same"}[r.Verdict]
 	return what + ": " + strings.Join(parts, ", ")
 }
 

@@ -9,9 +9,9 @@ import (
 	"soundcheck/loadgen/schedule"
 )
 
-// Turns compares two targets by one run on both in turn, whose report has an interval for
-// each block. A is the baseline; tolerance is what share of A's value B may be worse by. Of a
-// run that was ended before its time only complete quads count.
+// Turns compares the two targets of an A/B run, whose report has an interval for each block. A
+// is the baseline; tolerance is the accepted regression, a share of A's value. A run that
+// ended early counts up to its last complete quad.
 func Turns(r *report.Report, plan schedule.Plan, block time.Duration, a, b string, tolerance float64) (*Result, error) {
 	elapsed := plan.Duration()
 	if r.Ended != "" {
@@ -23,14 +23,14 @@ func Turns(r *report.Report, plan schedule.Plan, block time.Duration, a, b strin
 	}
 	c := comparison{A: Side{Name: a, Blocks: arms[0]}, B: Side{Name: b, Blocks: arms[1]}, Tolerance: tolerance, Invalid: r.Invalid}
 	if reason := failures(r); reason != "" {
-		c.Warnings = []string{"of both, " + reason}
+		c.Warnings = []string{"both: " + reason}
 	}
 	return c.quads(), nil
 }
 
-// arms are the blocks of two targets, in complete quads that had ended after a time. One may
-// be due some requests more than the other: their lengths are those in which so many
-// requests are due at the rate.
+// arms returns the blocks of both targets, in complete quads within elapsed. Two blocks can have
+// different numbers of scheduled requests. A block's duration is the time of its requests at the
+// target rate.
 func arms(r *report.Report, elapsed, block time.Duration, rate float64) (arms [2][]Block, err error) {
 	list, err := blocks(r)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"soundcheck/loadgen/report"
 )
 
-// What is reported of an attack that was interrupted are its whole quads.
+// An interrupted A/B run counts up to its last complete quad.
 func TestArms(t *testing.T) {
 	t.Parallel()
 	s := &measure.Intervals{Width: time.Second}

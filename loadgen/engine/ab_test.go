@@ -20,14 +20,14 @@ import (
 	"soundcheck/loadgen/workload"
 )
 
-// armed is a target that notes what is asked for: the same requests have the same count.
+// armed is a target that counts requests: equal requests have one count.
 type armed struct {
 	*httptest.Server
-	mu    sync.Mutex
-	asked map[string]int // method, and body
+	mu       sync.Mutex
+	requests map[string]int // method, and body
 }
 
-// newArmed returns a target whose first new album has an id above another's.
+// newArmed returns a target with other album ids than another one.
 func newArmed(t *testing.T, ids int64) *armed {
 	t.Helper()
 	seed := album.Seed()
@@ -37,12 +37,12 @@ func newArmed(t *testing.T, ids int64) *armed {
 		seed = append(seed, last)
 	}
 	h := albumhttp.Handler(album.NewMemory(seed...), albumhttp.HandlerOptions{Service: "album-store"})
-	a := &armed{asked: map[string]int{}}
+	a := &armed{requests: map[string]int{}}
 	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(strings.NewReader(string(b)))
 		a.mu.Lock()
-		a.asked[r.Method+" "+string(b)]++
+		a.requests[r.Method+" "+string(b)]++
 		a.mu.Unlock()
 		h.ServeHTTP(w, r)
 	}))
@@ -50,8 +50,8 @@ func newArmed(t *testing.T, ids int64) *armed {
 	return a
 }
 
-// Both targets get the same requests, and each only ids and pages that are its own: else
-// some would be answered 404.
+// Both targets get the same requests, with ids and pages from their own responses. Others would
+// be 404.
 func TestAB(t *testing.T) {
 	t.Parallel()
 	const block = 200 * time.Millisecond
@@ -81,7 +81,7 @@ func TestAB(t *testing.T) {
 			t.Errorf("%s: %d good in %g s and %d blocks, want 240 in 0.8 and 4", s.Name, s.Good, s.Seconds, len(s.Blocks))
 		}
 	}
-	if !maps.Equal(a.asked, b.asked) {
-		t.Errorf("A was asked for %v, B for %v", a.asked, b.asked)
+	if !maps.Equal(a.requests, b.requests) {
+		t.Errorf("requests to A %v, to B %v", a.requests, b.requests)
 	}
 }

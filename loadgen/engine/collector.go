@@ -10,12 +10,12 @@ import (
 	"soundcheck/loadgen/report"
 )
 
-// collector takes in what vegeta tells. One goroutine uses it.
+// collector combines vegeta's results with notes. It is for one goroutine.
 type collector struct {
 	*report.Builder
 	c       Config
 	tr      *transport
-	created time.Time // before the pacer knows when
+	created time.Time // start of the run until the pacer has started
 }
 
 func newCollector(c Config, tr *transport) *collector {
@@ -30,8 +30,8 @@ func newCollector(c Config, tr *transport) *collector {
 	return &collector{Builder: report.NewBuilder(s), c: c, tr: tr, created: time.Now()}
 }
 
-// add takes one result in. vegeta's own latency counts from when a worker took
-// the request up, which leaves out how long it had to wait for one.
+// add counts a result. vegeta's own latency starts when a worker takes the request, and misses
+// the wait for a worker.
 func (k *collector) add(res *vegeta.Result, n *note) {
 	if n != nil {
 		res.Method, res.URL, res.BytesIn, res.BytesOut = n.request.Method, n.url, n.bytes, uint64(len(n.request.Body))
@@ -40,31 +40,31 @@ func (k *collector) add(res *vegeta.Result, n *note) {
 	if k.c.Folder != nil {
 		k.c.Folder.Add(res)
 	}
-	due := res.Timestamp
-	if n != nil && !n.due.IsZero() {
-		due = n.due
+	scheduled := res.Timestamp
+	if n != nil && !n.scheduled.IsZero() {
+		scheduled = n.scheduled
 	}
-	at := due.Sub(k.tr.pacer.Began()) - k.c.WarmUp
+	at := scheduled.Sub(k.tr.pacer.Began()) - k.c.WarmUp
 	switch {
 	case at < 0:
 		k.AddWarmUp()
 	case n == nil:
 		k.AddUnsent(at, res.Error)
-	case res.Code == 0 && n.cutOff:
+	case res.Code == 0 && n.cancelled:
 		k.AddCancelled()
 	default:
 		o := k.outcome(res, n)
-		o.Due, o.Response, o.Lag = at, res.End().Sub(due), res.Timestamp.Sub(due)
-		k.tr.meter.add(o.Scenario, k.Add(o), o.Response, o.Service, o.Lag, n.span)
+		o.Scheduled, o.Response, o.SendDelay = at, res.End().Sub(scheduled), res.Timestamp.Sub(scheduled)
+		k.tr.meter.add(o.Scenario, k.Add(o), o.Response, o.Service, o.SendDelay, n.span)
 	}
 }
 
-// outcome is what became of a request, without the times that count from when it was due.
+// outcome returns the outcome of a request, without the times since its scheduled time.
 func (k *collector) outcome(res *vegeta.Result, n *note) report.Outcome {
 	status := int(res.Code)
 	o := report.Outcome{Expected: n.request.Expects(status), Waited: n.full, Retries: n.retries, RetryAfter: n.promises,
 		Request: measure.Request{Scenario: n.request.Scenario.Name, Status: status, Service: res.Latency, TraceID: n.traceID()}}
-	if n.retries == 0 { // else its span is not the trace's first
+	if n.retries == 0 { // else its span is not the root of the trace
 		o.Connected, o.FirstByte = n.timing.connected, n.timing.firstByte
 	}
 	if status == 0 {
@@ -79,10 +79,10 @@ func (k *collector) outcome(res *vegeta.Result, n *note) report.Outcome {
 	return o
 }
 
-// began is when the run began, as far as it is known.
+// began returns the start of the run.
 func (k *collector) began() time.Time {
 	if k.Report.Sent+k.Report.WarmUp > 0 {
-		return k.tr.pacer.Began() // written before the first result
+		return k.tr.pacer.Began() // set before the first result
 	}
 	if !k.c.StartAt.IsZero() {
 		return k.c.StartAt
@@ -90,7 +90,7 @@ func (k *collector) began() time.Time {
 	return k.created
 }
 
-// look tells of the progress, and returns whether the run should end.
+// look reports the progress, and returns whether to end the run.
 func (k *collector) look() (end bool) {
 	last := k.Window()
 	if k.c.Progress != nil {
@@ -109,11 +109,11 @@ func (k *collector) progress(last measure.Window) Progress {
 	p := Progress{Starts: max(-elapsed, 0), Elapsed: elapsed, Duration: k.c.Plan.Span(), Requests: k.Report.Sent, InFlight: int(k.tr.inFlight.Load()),
 		Classes: maps.Clone(k.All.Classes), P99: k.All.Served.Quantile(0.99), Last: last}
 	if k.c.Workers == 0 {
-		p.Asked = k.c.Plan.Rate(elapsed)
+		p.RateTarget = k.c.Plan.Rate(elapsed)
 		return p
 	}
 	p.Duration = k.c.Plan.Duration()
-	if n := k.Report.Sent + k.Report.WarmUp; n > 0 && k.c.Plan.Max > 0 { // at the rate so far
+	if n := k.Report.Sent + k.Report.WarmUp; n > 0 && k.c.Plan.Max > 0 { // at the actual rate so far
 		p.Duration = min(p.Duration, time.Duration(float64(elapsed)*float64(k.c.Plan.Max)/float64(n)))
 	}
 	return p

@@ -13,7 +13,7 @@ import (
 
 var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// testCollector returns the collector of a run that began at a known time.
+// testCollector returns the collector of a run with a known start.
 func testCollector(t *testing.T, c Config) *collector {
 	t.Helper()
 	c.MeterProvider, c.StartAt = noop.NewMeterProvider(), began
@@ -26,7 +26,7 @@ func testCollector(t *testing.T, c Config) *collector {
 	return newCollector(c, tr)
 }
 
-// wants are the statuses that scenarios expect.
+// wants are the expected statuses by scenario.
 var wants = map[string]uint16{"get": 200, "list": 200, "create": 201}
 
 // request returns a request of a scenario.
@@ -43,13 +43,13 @@ func request(t *testing.T, scenario string) *workload.Request {
 	return r
 }
 
-// An objective is violated by the generator only if what it is about was sent late, by
-// more than a generator that keeps up does, and was served in time.
+// A violation is attributed to the generator only if the requests of the SLO had too much send
+// delay and were fast enough without it.
 func TestGenerator(t *testing.T) {
 	t.Parallel()
 	type sent struct {
-		scenario     string
-		lag, service time.Duration
+		scenario           string
+		sendDelay, service time.Duration
 	}
 	for _, tt := range []struct {
 		name, slo string
@@ -57,12 +57,12 @@ func TestGenerator(t *testing.T) {
 		want      bool
 	}{
 		{"a scenario is slow, the others are not", "p50(create)<2s", []sent{{"create", time.Millisecond, 3 * time.Second}, {"get", 0, time.Millisecond}, {"list", 0, time.Millisecond}}, false},
-		{"the same, all of them sent late", "p50(create)<2s", []sent{{"create", time.Second, 3 * time.Second}, {"get", time.Second, time.Millisecond}}, false},
-		{"a scenario is sent late", "p50(create)<2s", []sent{{"create", 3 * time.Second, time.Millisecond}, {"get", 0, 3 * time.Second}}, true},
-		{"all are sent late", "p99<100ms", []sent{{"create", time.Second, time.Millisecond}, {"get", time.Second, time.Millisecond}}, true},
+		{"all with send delay, slow create", "p50(create)<2s", []sent{{"create", time.Second, 3 * time.Second}, {"get", time.Second, time.Millisecond}}, false},
+		{"send delay of a scenario", "p50(create)<2s", []sent{{"create", 3 * time.Second, time.Millisecond}, {"get", 0, 3 * time.Second}}, true},
+		{"all with send delay", "p99<100ms", []sent{{"create", time.Second, time.Millisecond}, {"get", time.Second, time.Millisecond}}, true},
 		{"slow, and a little late", "p99<100ms", []sent{{"get", time.Millisecond, 99500 * time.Microsecond}}, false},
 		{"slow for all, and a little late", "p99<1s", []sent{{"get", 40 * time.Millisecond, 990 * time.Millisecond}}, false},
-		{"not served in time because sent late", "late(get)<1%", []sent{{"get", 30 * time.Millisecond, time.Millisecond}}, true},
+		{"late by send delay", "late(get)<1%", []sent{{"get", 30 * time.Millisecond, time.Millisecond}}, true},
 		{"the same, as good ones", "good>90%", []sent{{"get", 30 * time.Millisecond, time.Millisecond}}, true},
 		{"not served in time by itself", "late(get)<1%", []sent{{"get", 30 * time.Millisecond, 30 * time.Millisecond}}, false},
 		{"only some by itself", "late(get)<1%", []sent{{"get", 30 * time.Millisecond, time.Millisecond}, {"get", 0, 30 * time.Millisecond}}, false},
@@ -70,8 +70,8 @@ func TestGenerator(t *testing.T) {
 		k := testCollector(t, Config{Plan: steady(100, time.Minute), MaxWorkers: 9, Workload: workload.Workload{Mix: workload.Mix{"get": 1, "create": 1, "list": 1}}, SLOs: slos(t, tt.slo, "p99(get)<20ms")})
 		for i := range 10 {
 			for _, q := range tt.requests {
-				n := &note{request: request(t, q.scenario), due: began.Add(time.Duration(i) * time.Second)}
-				k.add(&vegeta.Result{Timestamp: n.due.Add(q.lag), Latency: q.service, Code: wants[q.scenario]}, n)
+				n := &note{request: request(t, q.scenario), scheduled: began.Add(time.Duration(i) * time.Second)}
+				k.add(&vegeta.Result{Timestamp: n.scheduled.Add(q.sendDelay), Latency: q.service, Code: wants[q.scenario]}, n)
 			}
 		}
 		if v := k.Outlooks()[0]; v.Met || v.Verdict.Generator != tt.want {

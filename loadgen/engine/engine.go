@@ -1,10 +1,9 @@
-// Package engine sends requests as a plan says, with vegeta, and measures the responses.
+// Package engine sends the requests of a plan with vegeta and measures the responses.
 //
-// The load is open: a request is sent when it is due, whether or not the ones
-// before it were answered. Response time counts from when a request was due, so
-// that a stall of the target, during which requests wait, is not left out. Or it is
-// closed: a number of workers that send when they were answered, which leaves out what
-// a stall keeps from being sent.
+// In the open model a request is sent at its scheduled time, independent of responses.
+// Response time begins at the scheduled time, so that it includes the wait during a stall of
+// the target (no coordinated omission). In the closed model each worker sends its next request
+// after a response, so that a stall reduces the load.
 package engine
 
 import (
@@ -28,67 +27,67 @@ import (
 	"soundcheck/loadgen/workload"
 )
 
-// Config is a run.
+// Config is the configuration of a run.
 type Config struct {
-	RunID      string        // names this run in metrics and in the report; its traces' ids follow from it
-	URL        string        // of the service, without a final slash; of targets where they come from
-	Plan       schedule.Plan // of the closed model only its duration and Max count
-	Workers    int           // of the closed model; 0: the model is open
-	Timeout    time.Duration // for one request
-	MaxWorkers int           // requests in flight at most
+	RunID      string        // in metrics and the report; trace ids depend on it
+	URL        string        // of the service, without a trailing slash; for targets the name of their file
+	Plan       schedule.Plan // the closed model uses only its duration and Max
+	Workers    int           // of the closed model; 0: open model
+	Timeout    time.Duration // per request, including retries
+	MaxWorkers int           // max concurrent requests
 	workload.Workload
-	Seed        uint64 // of the arrivals, the scenarios' order and the albums
+	Seed        uint64 // random seed of arrivals, scenario order and albums
 	SLOs        []slo.Objective
 	Retry       Retry
-	TraceSample float64       // share of traces that are sampled where there is no TracerProvider
-	StartAt     time.Time     // when the plan begins; zero: at once
-	WarmUp      time.Duration // requests that are due before are not counted
-	Before      uint64        // requests of the same run that were sent earlier, for the trace ids
+	TraceSample float64       // sampled share of traces without a TracerProvider
+	StartAt     time.Time     // start of the plan; zero: now
+	WarmUp      time.Duration // requests scheduled in it are not measured
+	Before      uint64        // requests already sent by this run, for trace ids
 
-	// TracerProvider makes the client spans, with trace ids by NewIDs; nil: there are no
-	// spans, only trace context.
+	// TracerProvider creates the client spans, with trace ids by NewIDs; nil: trace context
+	// without spans.
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
 	Propagator     propagation.TextMapPropagator
 
-	// Pool, if not nil, has connections for more than one call of Run.
+	// Pool, if not nil, has the connections of several calls of Run.
 	Pool *Pool
-	// Folder, if not nil, gets each result. The caller finishes it.
+	// Folder, if not nil, gets each result. The caller calls Finish.
 	Folder *report.Folder
-	// Recorder, if not nil, gets each request. The caller closes it.
+	// Recorder, if not nil, gets each request. The caller calls Close.
 	Recorder *workload.Recorder
 	// Progress, if not nil, is called every second.
 	Progress func(Progress)
-	// EndWhen, if not nil, is asked every second. The run ends when it gives a reason.
+	// EndWhen, if not nil, is called every second. The run ends if it returns a reason.
 	EndWhen func([]slo.Outlook) string
 
-	arms     []*url.URL                  // instead of URL
-	arm      func(due time.Duration) int // which of arms a request goes to; nil: there is one
-	interval time.Duration               // how wide the report's intervals are; 0: a second
-	sender   sender                      // instead of Pool
-	fakeTime bool                        // the runtime's timers are right
+	arms     []*url.URL                        // targets, instead of URL
+	arm      func(scheduled time.Duration) int // target of a request by scheduled time; nil: one target
+	interval time.Duration                     // width of the report's intervals; 0: 1 s
+	sender   sender                            // instead of Pool
+	fakeTime bool                              // the runtime's timers have no delay
 }
 
-// Progress is how far a run is.
+// Progress is the state of a run.
 type Progress struct {
-	Starts            time.Duration // from now; 0: it has begun
+	Starts            time.Duration // from now; 0: started
 	Elapsed, Duration time.Duration
-	Asked             float64 // target rate now, in requests a second; of the closed model 0
+	RateTarget        float64 // now, in req/s; 0 in the closed model
 	Requests          int
 	InFlight          int
 	Classes           map[measure.Class]int // so far
-	P99               time.Duration         // of the served requests' response time, so far
+	P99               time.Duration         // response time of served requests, so far
 	Last              measure.Window
 }
 
-// initialWorkers is what vegeta starts with; it adds more while all are busy.
+// initialWorkers is the initial number of vegeta's workers; it adds more while all are busy.
 const initialWorkers = 16
 
-// probeTimeout is for the one question before the run.
+// probeTimeout is the timeout of the probe before the run.
 const probeTimeout = 5 * time.Second
 
-// Probe returns an error if no album service answers at base. It asks for
-// /healthz, which no service traces or counts.
+// Probe returns an error if base is not a healthy album service. It requests /healthz, which
+// services neither trace nor count.
 func Probe(ctx context.Context, base string) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -101,15 +100,15 @@ func Probe(ctx context.Context, base string) error {
 		return err
 	}
 	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16)) // so that the connection can be used again
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16)) // to reuse the connection
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s/healthz answered %s: that is no album service", base, resp.Status)
+		return fmt.Errorf("%s/healthz responded %s: not an album service", base, resp.Status)
 	}
 	return nil
 }
 
-// Run sends requests until the plan or the duration is over, or ctx ends, and reports what
-// came of it. Requests that ctx cut off are counted, not measured.
+// Run sends requests until the end of the plan or of ctx, and returns the report. Requests
+// cancelled by ctx are counted, not measured.
 func Run(ctx context.Context, c Config) (*report.Report, error) {
 	if c.Workers > 0 {
 		c.MaxWorkers = c.Workers
@@ -154,13 +153,13 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 		workers = c.Workers
 	}
 	attacker := vegeta.NewAttacker(
-		// First: the options for connections would change a transport that is not theirs.
+		// First: options after it would replace the transport.
 		vegeta.Client(&http.Client{Transport: tr, CheckRedirect: noRedirect}),
 		vegeta.Workers(uint64(workers)),
 		vegeta.MaxWorkers(uint64(c.MaxWorkers)),
-		vegeta.MaxBody(0), // bodies are read to their end, not kept
+		vegeta.MaxBody(0), // bodies are read, not stored
 	)
-	// The pacer ends the run too, but not while it waits for a worker.
+	// The pacer ends the run too, except while it waits for a worker.
 	var stopped atomic.Pointer[time.Time]
 	defer context.AfterFunc(pacing, func() {
 		now := time.Now()
@@ -195,8 +194,8 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 	}
 }
 
-// placeholder is what vegeta believes to send: it does not tell the targeter a request's
-// number, so that the transport makes the request.
+// placeholder is the request that vegeta sends. The transport replaces it, because a vegeta
+// targeter does not know the number of a request.
 func placeholder(t *vegeta.Target) error {
 	t.Method, t.URL = http.MethodGet, "http://request"
 	return nil

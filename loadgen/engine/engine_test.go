@@ -32,7 +32,7 @@ func albums() http.Handler {
 	return albumhttp.Handler(album.NewMemory(album.Seed()...), albumhttp.HandlerOptions{Service: "album-store"})
 }
 
-// steady is a plan with one rate.
+// steady is a plan with a constant rate.
 func steady(rate float64, d time.Duration) schedule.Plan {
 	return schedule.Plan{Stages: []schedule.Stage{{Duration: d, From: rate, To: rate}}, Arrivals: schedule.Constant}
 }
@@ -69,7 +69,7 @@ func attackOnce(t testing.TB, ctx context.Context, c Config) *report.Report {
 	return r
 }
 
-// stall is a handler that answers nobody for a while, once.
+// stall is a handler that stalls once.
 type stall struct {
 	next  http.Handler
 	after int64
@@ -88,8 +88,8 @@ func (s *stall) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.next.ServeHTTP(w, r)
 }
 
-// A target that stalls for 300 ms makes every request slow that was due in that
-// time, also those that could not even be sent because the workers were waiting.
+// A stall of 300 ms delays each request scheduled in it, including those that could not be sent
+// because all workers were busy.
 func TestStallIsNotOmitted(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(&stall{next: albums(), after: 50, d: 300 * time.Millisecond})
@@ -100,15 +100,15 @@ func TestStallIsNotOmitted(t *testing.T) {
 	if r.Sent != 200 || r.Classes[measure.Good] != 200 {
 		t.Fatalf("%d requests, %v, want 200, all good", r.Sent, r.Classes)
 	}
-	// 60 requests were due meanwhile. The first 40 of them waited 100 ms and more:
-	// a fifth of all. Only two were in flight, and only two would show without them.
+	// 60 requests were scheduled in the stall. The first 40 waited at least 100 ms: a fifth of
+	// all. Without the scheduled time, only the two in flight would show.
 	if r.Response.P90 < 0.1 {
 		t.Errorf("p90 = %g s, want 0.1 at least", r.Response.P90)
 	}
-	if r.Response.Max < 0.3 || r.Lag.Max < 0.25 {
-		t.Errorf("longest response time %g s, lag %g s, want 0.3 and 0.25 at least", r.Response.Max, r.Lag.Max)
+	if r.Response.Max < 0.3 || r.SendDelay.Max < 0.25 {
+		t.Errorf("longest response time %g s, send delay %g s, want 0.3 and 0.25 at least", r.Response.Max, r.SendDelay.Max)
 	}
-	// What was measured from when it was sent does not show it, and the report says so.
+	// Service time misses the stall, and the report is invalid.
 	if r.Service.P90 > r.Response.P90/2 || len(r.Invalid) < 2 {
 		t.Errorf("service time p90 %g s, response time p90 %g s, invalid: %q", r.Service.P90, r.Response.P90, r.Invalid)
 	}
@@ -120,7 +120,7 @@ func TestStallIsNotOmitted(t *testing.T) {
 	}
 }
 
-// What the server sees is what the spans say, and nothing of vegeta's.
+// Server and spans have the same requests, without vegeta's headers.
 func TestRequestsAndSpans(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -189,10 +189,10 @@ func TestTimeout(t *testing.T) {
 	if r.Sent != 100 || r.Classes[measure.Failed] != 10 || r.Errors["timeout"] != 10 || r.Scenarios[0].Name != "create" || r.Scenarios[0].Statuses[0] != 10 {
 		t.Errorf("%d requests, %v, errors %v, %+v, want 100, 10 failed and 10 timeouts", r.Sent, r.Classes, r.Errors, r.Scenarios)
 	}
-	// The trace is known though no answer came.
+	// The trace id is known without a response.
 	slow := r.Slowest[0]
 	if slow.Scenario != "create" || slow.Status != 0 || slow.Response < c.Timeout.Seconds() {
-		t.Errorf("slowest %+v, want a create without an answer after %s", slow, c.Timeout)
+		t.Errorf("slowest %+v, want a create without a response after %s", slow, c.Timeout)
 	}
 	found := false
 	for _, s := range recorder.Ended() {
@@ -203,7 +203,7 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// The end of ctx cuts off what is in flight, and ends the pacer's wait.
+// The end of ctx cancels requests in flight and the pacer's wait.
 func TestRunEndsWithContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancelCause := context.WithCancelCause(t.Context())
@@ -217,7 +217,7 @@ func TestRunEndsWithContext(t *testing.T) {
 			cancel()
 			fallthrough
 		case 10:
-			<-r.Context().Done() // never answered
+			<-r.Context().Done() // no response
 		}
 		h.ServeHTTP(w, r)
 	}))
@@ -225,13 +225,13 @@ func TestRunEndsWithContext(t *testing.T) {
 	c := testConfig(server.URL, tracetest.NewSpanRecorder())
 	c.Plan = steady(200, time.Hour)
 	r := attackOnce(t, ctx, c)
-	// Besides these two, others may have been on their way.
+	// Besides these two, others may have been in flight.
 	if r.Cancelled < 2 || r.Classes[measure.Failed] != 0 || r.Sent < 20 || r.Sent > 200 || r.Sent != r.Cancelled+r.Classes[measure.Good] {
 		t.Errorf("%d requests, %v, %d cut off, want about 20, none failed, 2", r.Sent, r.Classes, r.Cancelled)
 	}
 }
 
-// The metrics tell the same as the report, and lead to the traces.
+// Metrics and report have the same numbers. Exemplars link to traces.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(albums())
@@ -258,12 +258,12 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s is %d, want %d", key, got[key], row.Requests)
 		}
 	}
-	if lag := rec.Metric("soundcheck.loadgen.lag").Data.(metricdata.Histogram[float64]).DataPoints; len(lag) != 1 || lag[0].Count != 200 {
-		t.Errorf("lag %+v", lag)
+	if sendDelay := rec.Metric("soundcheck.loadgen.send_delay").Data.(metricdata.Histogram[float64]).DataPoints; len(sendDelay) != 1 || sendDelay[0].Count != 200 {
+		t.Errorf("send delay %+v", sendDelay)
 	}
 }
 
-func TestUnsampledTracesAreNotNamed(t *testing.T) {
+func TestUnsampledTracesHaveNoID(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(albums())
 	defer server.Close()
@@ -276,7 +276,7 @@ func TestUnsampledTracesAreNotNamed(t *testing.T) {
 	}
 	for _, s := range r.Slowest {
 		if s.TraceID != "" {
-			t.Errorf("slow request %+v names a trace that nobody keeps", s)
+			t.Errorf("slow request %+v has a trace that no backend has", s)
 		}
 	}
 }
@@ -288,7 +288,7 @@ func TestProbe(t *testing.T) {
 		want   string
 	}{
 		{http.StatusOK, ""},
-		{http.StatusNotFound, "/healthz answered 404 Not Found: that is no album service"},
+		{http.StatusNotFound, "/healthz responded 404 Not Found: not an album service"},
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path != "/healthz" {
@@ -312,5 +312,5 @@ func BenchmarkAttack(b *testing.B) {
 	c.Plan = steady(100_000, time.Duration(b.N)*10*time.Microsecond)
 	b.ReportAllocs()
 	r := attackOnce(b, b.Context(), c)
-	b.ReportMetric(r.Reached, "requests/s")
+	b.ReportMetric(r.RateActual, "requests/s")
 }

@@ -2,8 +2,8 @@ package engine
 
 import "strings"
 
-// categories are the kinds of errors in which no answer came. The first whose
-// text is in an error counts: the errors' own texts hold ports and addresses.
+// categories are the error categories of requests without a response. The first one whose text
+// is in the error counts. The errors' texts contain ports and addresses.
 var categories = []struct{ in, name string }{
 	{"context deadline exceeded", "timeout"},
 	{"i/o timeout", "timeout"},
@@ -19,7 +19,7 @@ var categories = []struct{ in, name string }{
 	{"server response headers exceeded", "response headers too long"}, // net/http's
 }
 
-// other is the category of what is none of them.
+// other is the category of all other errors.
 const other = "other"
 
 func category(err string) string {

@@ -19,14 +19,14 @@ import (
 	"soundcheck/loadgen/workload"
 )
 
-// served is how a fake service answers: after what time, and with what.
+// served is a response of a fake service: delay, status, header.
 type served struct {
 	after      time.Duration
 	status     int    // 0: what the request wants
 	retryAfter string // header
 }
 
-// fakeService is a network and a service that are told what time it is.
+// fakeService is a network and a service with a fake clock.
 type fakeService struct {
 	began time.Time
 	at    func(time.Duration) served
@@ -51,13 +51,13 @@ func (f fakeService) send(ctx context.Context, req *http.Request, deadline time.
 	return r, nil
 }
 
-// hundred is 100/s for so long. Requests are due 5 ms after each hundredth of a second,
-// when nothing else happens, so that there is no race at the same instant.
+// hundred is a plan of 100/s. Requests are scheduled 5 ms after each hundredth of a second, apart
+// from other events, to avoid races at the same instant.
 func hundred(d time.Duration) schedule.Plan {
 	return schedule.Plan{Stages: []schedule.Stage{{Duration: 5 * time.Millisecond}, {Duration: d, From: 100, To: 100}}, Arrivals: schedule.Constant}
 }
 
-// quick answers in 3 ms, and otherwise between two times.
+// quick responds in 3 ms, except between two times.
 func quick(from, to time.Duration, otherwise served) func(time.Duration) served {
 	return func(at time.Duration) served {
 		if at >= from && at < to {
@@ -67,8 +67,8 @@ func quick(from, to time.Duration, otherwise served) func(time.Duration) served 
 	}
 }
 
-// fakeAttack attacks a service that answers by at. No time passes but that which
-// something waits for, so that each number of the report is known beforehand.
+// fakeAttack runs against a fake service. The clock advances only while everything waits, so
+// that each number of the report is known in advance.
 func fakeAttack(t *testing.T, ctx context.Context, c Config, at func(time.Duration) served) *report.Report {
 	t.Helper()
 	began := time.Now()
@@ -98,8 +98,8 @@ func fakeAttack(t *testing.T, ctx context.Context, c Config, at func(time.Durati
 	if !r.StartedAt.Equal(began) {
 		t.Errorf("started at %s, want %s", r.StartedAt, began)
 	}
-	if c.MaxWorkers == 1024 && (r.Lag.Max != 0 || len(r.Invalid) > 0) {
-		t.Errorf("sent late by %g s, invalid %q", r.Lag.Max, r.Invalid)
+	if c.MaxWorkers == 1024 && (r.SendDelay.Max != 0 || len(r.Invalid) > 0) {
+		t.Errorf("send delay %g s, invalid %q", r.SendDelay.Max, r.Invalid)
 	}
 	return r
 }
@@ -111,8 +111,7 @@ func wantClasses(t *testing.T, r *report.Report, want map[measure.Class]int) {
 	}
 }
 
-// near fails if a number of the report is not the one that is known, to the three
-// digits of histograms.
+// near compares a number of the report with the expected one, within the precision of histograms.
 func near(t *testing.T, what string, got, want float64) {
 	t.Helper()
 	if math.Abs(got-want) > want/1000 {
@@ -120,7 +119,7 @@ func near(t *testing.T, what string, got, want float64) {
 	}
 }
 
-// exact fails if a number that needs no histogram is not the one that is known.
+// exact compares a number of the report with the expected one.
 func exact(t *testing.T, what string, got, want float64) {
 	t.Helper()
 	if math.Abs(got-want) > 1e-9 {
@@ -128,8 +127,8 @@ func exact(t *testing.T, what string, got, want float64) {
 	}
 }
 
-// Each second the answers take 1.5 ms, 2.5 ms and so on up to 100.5 ms.
-func TestFakeWhole(t *testing.T) {
+// Each second the response times are 1.5 ms, 2.5 ms and so on up to 100.5 ms.
+func TestFakeCompleteRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := fakeAttack(t, t.Context(), Config{Plan: hundred(10 * time.Minute)}, func(at time.Duration) served {
@@ -137,14 +136,14 @@ func TestFakeWhole(t *testing.T) {
 		})
 		wantClasses(t, r, map[measure.Class]int{measure.Good: 60_000})
 		exact(t, "elapsed", r.Elapsed, 599.995+0.1005)
-		exact(t, "reached", r.Reached, 60_000/600.005) // the plan is so long
+		exact(t, "actual rate", r.RateActual, 60_000/600.005) // the plan is so long
 		exact(t, "goodput", r.Goodput, 60_000/600.005)
 		exact(t, "peak", float64(r.Peak), 10)
 		exact(t, "intervals", float64(len(r.Intervals)), 600)
 		summaries := map[string]measure.Summary{"response": r.Response, "service": r.Service}
 		for i, interval := range r.Intervals {
 			exact(t, "at", interval.At, float64(i))
-			exact(t, "asked", interval.Asked, 100)
+			exact(t, "target rate", interval.RateTarget, 100)
 			exact(t, "good", float64(interval.Classes[measure.Good]), 100)
 			summaries[fmt.Sprintf("interval %d", i)] = interval.Response
 		}
@@ -162,8 +161,7 @@ func TestFakeWhole(t *testing.T) {
 	})
 }
 
-// With one worker and half the speed that is asked for, request k is sent k times 10 ms
-// late.
+// With one worker and half the needed throughput, request k has a send delay of k times 10 ms.
 func TestFakeQueue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -176,10 +174,10 @@ func TestFakeQueue(t *testing.T) {
 		for _, q := range []struct{ got, rank float64 }{{r.Response.P50, 500}, {r.Response.P90, 900}, {r.Response.P99, 990}, {r.Response.P999, 999}} {
 			near(t, fmt.Sprintf("response of rank %g", q.rank), q.got, 0.02+0.01*(q.rank-1))
 		}
-		near(t, "lag p99", r.Lag.P99, 9.89)
-		exact(t, "lag max", r.Lag.Max, 9.99)
+		near(t, "send delay p99", r.SendDelay.P99, 9.89)
+		exact(t, "send delay max", r.SendDelay.Max, 9.99)
 		if len(r.Invalid) != 2 {
-			t.Errorf("invalid: %q, want that it was late, and why", r.Invalid)
+			t.Errorf("invalid: %q, want the p99 send delay as the reason", r.Invalid)
 		}
 	})
 }
@@ -198,8 +196,8 @@ func TestFakeClosed(t *testing.T) {
 	})
 }
 
-// For a minute all are told to come again in 2 s. The next request after that time is
-// due 2.01 s after the refused one.
+// For a minute all responses are shed, with a Retry-After of 2 s. The next request after that
+// time is scheduled 2.01 s after the shed one.
 func TestFakeShed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -218,15 +216,15 @@ func TestFakeShed(t *testing.T) {
 	})
 }
 
-// For 2 s all are told to come again in 1 s. Those of the first second are refused
-// again when they do.
+// For 2 s all responses are shed, with a Retry-After of 1 s. Retries of the first second are shed
+// too.
 func TestFakeRetryHonour(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := fakeAttack(t, t.Context(), Config{Plan: hundred(time.Minute), Retry: RetryHonour},
 			quick(10*time.Second, 12*time.Second, served{after: time.Millisecond, status: 429, retryAfter: "1"}))
 		wantClasses(t, r, map[measure.Class]int{measure.Good: 6000})
-		if want := (report.Retries{Policy: string(RetryHonour), Requests: 200, Tries: 300, Served: 200}); r.Retries != want {
+		if want := (report.Retries{Policy: string(RetryHonour), Requests: 200, Attempts: 300, Served: 200}); r.Retries != want {
 			t.Errorf("retries %+v, want %+v", r.Retries, want)
 		}
 		if want := (report.RetryAfter{Given: 300, Kept: 200, Broken: 100}); r.RetryAfter != want {
@@ -237,15 +235,14 @@ func TestFakeRetryHonour(t *testing.T) {
 	})
 }
 
-// For 2 s nothing works. The last request of them is sent at 11.995 s, 11.998 s and
-// 12.001 s.
+// For 2 s all requests fail. The last attempts are at 11.995 s, 11.998 s and 12.001 s.
 func TestFakeRetryNaive(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := fakeAttack(t, t.Context(), Config{Plan: hundred(time.Minute), Retry: RetryNaive},
 			quick(10*time.Second, 12*time.Second, served{after: 3 * time.Millisecond, status: 500}))
 		wantClasses(t, r, map[measure.Class]int{measure.Good: 5801, measure.Failed: 199})
-		if want := (report.Retries{Policy: string(RetryNaive), Requests: 200, Tries: 199*maxRetries + 2, Served: 1}); r.Retries != want {
+		if want := (report.Retries{Policy: string(RetryNaive), Requests: 200, Attempts: 199*maxRetries + 2, Served: 1}); r.Retries != want {
 			t.Errorf("retries %+v, want %+v", r.Retries, want)
 		}
 		exact(t, "failed max", r.Failed.Max, 4*0.003)
@@ -268,7 +265,7 @@ func TestFakeTimeout(t *testing.T) {
 	})
 }
 
-// What comes before the end of the warm-up is not counted, and times count from there.
+// Requests of the warm-up are not measured. Times are relative to its end.
 func TestFakeWarmUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -278,14 +275,14 @@ func TestFakeWarmUp(t *testing.T) {
 		wantClasses(t, r, map[measure.Class]int{measure.Good: 3000})
 		exact(t, "warm-up", float64(r.WarmUp), 1000)
 		exact(t, "elapsed", r.Elapsed, 30.003)
-		exact(t, "reached", r.Reached, 3000/(30.005-10)) // the plan is over 2 ms after the last answer
+		exact(t, "actual rate", r.RateActual, 3000/(30.005-10)) // the plan ends 2 ms after the last response
 		exact(t, "response max", r.Response.Max, 0.003)
 		for i, interval := range r.Intervals[:20] {
 			rate := 100.0
 			if i >= 10 {
 				rate = 200
 			}
-			exact(t, fmt.Sprintf("asked in second %d", i), interval.Asked, rate)
+			exact(t, fmt.Sprintf("target rate in second %d", i), interval.RateTarget, rate)
 		}
 		exact(t, "good in the first second", float64(r.Intervals[0].Classes[measure.Good]), 100)
 	})
@@ -305,14 +302,14 @@ func TestFakeEndWhen(t *testing.T) {
 		r := fakeAttack(t, t.Context(), c, quick(0, 0, served{}))
 		wantClasses(t, r, map[measure.Class]int{measure.Good: 3000})
 		exact(t, "elapsed", r.Elapsed, 30)
-		exact(t, "reached", r.Reached, 100)
+		exact(t, "actual rate", r.RateActual, 100)
 		if r.Ended != "failed<1% is clear" {
 			t.Errorf("ended because %q", r.Ended)
 		}
 	})
 }
 
-// Ctrl-C cuts off what is in flight: all that were due in the last second.
+// Ctrl-C cancels requests in flight: all that were scheduled in the last second.
 func TestFakeInterrupt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

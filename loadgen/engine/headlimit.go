@@ -6,14 +6,14 @@ import (
 	"math"
 )
 
-// maxHead is how many bytes of a response's head are read, with those of the informational
-// responses before it: net/http's own limit.
+// maxHead is the max size in bytes of a response's header, including informational responses
+// before it: net/http's limit.
 const maxHead = 10 << 20
 
 var errLongHead = fmt.Errorf("the response headers are longer than %d MiB", maxHead>>20)
 
-// headLimit ends a response whose head has no end. What is left of the limit is counted
-// only while a head is read.
+// headLimit is a reader with a limit on the response header. It counts only while a header is
+// read.
 type headLimit struct {
 	r    io.Reader
 	left int

@@ -13,17 +13,16 @@ import (
 	"time"
 )
 
-// A server that does not end its response headers is left after some of them. Headers
-// and a body that are long, and have an end, come as they are.
+// Endless response headers are cut off at the limit. Long headers and bodies are read completely.
 func TestLongHead(t *testing.T) {
 	t.Parallel()
 	header := "X: " + strings.Repeat("x", 1<<16) + "\r\n"
 	hint := "HTTP/1.1 103 Early Hints\r\n" + header + "\r\n"
 	for _, tt := range []struct {
-		name, begin, again string
-		times              int // again; 0: without an end
-		end                string
-		want               error
+		name, begin, repeat string
+		times               int // of repeat; 0: endless
+		end                 string
+		want                error
 	}{
 		{"no end", "HTTP/1.1 200 OK\r\n", header, 0, "", errLongHead},
 		{"one line without an end", "HTTP/1.1 200 OK\r\nX: ", strings.Repeat("x", 1<<16), 0, "", errLongHead},
@@ -54,7 +53,7 @@ func TestLongHead(t *testing.T) {
 						return err == nil
 					}
 					write(tt.begin)
-					for i := 0; (tt.times == 0 || i < tt.times) && write(tt.again); i++ {
+					for i := 0; (tt.times == 0 || i < tt.times) && write(tt.repeat); i++ {
 					}
 					write(tt.end)
 				}

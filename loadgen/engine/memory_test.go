@@ -13,10 +13,10 @@ import (
 	"soundcheck/loadgen/workload"
 )
 
-// These tests are not parallel to others, whose memory would count.
+// These tests are not parallel: other tests allocate memory.
 
-// maxGrowth is by how much the heap may grow after the first tenth of an attack: for
-// intervals that are as wide as they become, and times that were not seen before.
+// maxGrowth is the max growth of the heap after the first tenth of a run: for wider intervals
+// and new histogram buckets.
 const maxGrowth = 8 << 20
 
 func heapInUse() uint64 {
@@ -34,7 +34,7 @@ func wantFlat(t *testing.T, first, last uint64) {
 	}
 }
 
-// What is measured in 5 hours of 200 requests/s, some of which fail.
+// Measurements of 5 hours at 200 req/s with failures.
 func TestMemoryOfMeasurements(t *testing.T) {
 	const requests = 5 * 3600 * 200
 	k := testCollector(t, Config{Plan: steady(200, 5*time.Hour), MaxWorkers: 1024, Workload: workload.Workload{Mix: workload.Mix{"get": 1, "list": 1}}, Seed: 1})
@@ -44,9 +44,9 @@ func TestMemoryOfMeasurements(t *testing.T) {
 		if i == requests/10 {
 			first = heapInUse()
 		}
-		due := began.Add(time.Duration(i) * 5 * time.Millisecond)
-		n := &note{seq: i, request: kinds[i%2], due: due}
-		res := &vegeta.Result{Seq: i, Timestamp: due, Code: 200, Latency: measure.Seconds(2e-3 * math.Exp(0.25*r.NormFloat64()))}
+		scheduled := began.Add(time.Duration(i) * 5 * time.Millisecond)
+		n := &note{seq: i, request: kinds[i%2], scheduled: scheduled}
+		res := &vegeta.Result{Seq: i, Timestamp: scheduled, Code: 200, Latency: measure.Seconds(2e-3 * math.Exp(0.25*r.NormFloat64()))}
 		if i%100 == 0 {
 			res.Code = uint16(500 + r.IntN(5))
 		}
@@ -59,8 +59,7 @@ func TestMemoryOfMeasurements(t *testing.T) {
 	runtime.KeepAlive(k)
 }
 
-// Everything that an attack of 3 hours at 10/s has, with requests that are refused and
-// come again, time out, and create albums.
+// A complete run of 3 hours at 10/s, with retries of shed requests, timeouts and created albums.
 func TestMemoryOfAttack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const d = 3 * time.Hour

@@ -17,7 +17,7 @@ import (
 	"soundcheck/loadgen/report"
 )
 
-// written returns a report as it is read from a file.
+// written returns a report as read from a file.
 func written(t *testing.T, r *report.Report) *report.Report {
 	t.Helper()
 	dir := t.TempDir() + "/run"
@@ -34,8 +34,7 @@ func written(t *testing.T, r *report.Report) *report.Report {
 	return r
 }
 
-// Three processes send what one would have sent, each a third of it, and their
-// histograms add up to the last request.
+// Three shards send the same requests as one process. Their merged histograms have each request.
 func TestShardsAndMerge(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(albums())
@@ -56,8 +55,8 @@ func TestShardsAndMerge(t *testing.T) {
 				return
 			}
 			reports[i] = written(t, r)
-			if !r.StartedAt.Equal(start) || r.Planned != []uint64{67, 67, 66}[i] || math.Abs(r.Asked-200.0/3) > 1e-9 {
-				t.Errorf("shard %d began at %s, %d planned, %g/s asked", i, r.StartedAt, r.Planned, r.Asked)
+			if !r.StartedAt.Equal(start) || r.Planned != []uint64{67, 67, 66}[i] || math.Abs(r.RateTarget-200.0/3) > 1e-9 {
+				t.Errorf("shard %d began at %s, %d planned, target rate %g/s", i, r.StartedAt, r.Planned, r.RateTarget)
 			}
 		})
 	}
@@ -69,7 +68,7 @@ func TestShardsAndMerge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Sent != 200 || m.Planned != 200 || m.Classes[measure.Good] != 200 || math.Abs(m.Asked-200) > 1e-9 || m.RunID != "a b c" || len(m.Slowest) != 5 || m.Violated() != 0 || len(m.SLOs) != 2 {
+	if m.Sent != 200 || m.Planned != 200 || m.Classes[measure.Good] != 200 || math.Abs(m.RateTarget-200) > 1e-9 || m.RunID != "a b c" || len(m.Slowest) != 5 || m.Violated() != 0 || len(m.SLOs) != 2 {
 		t.Errorf("merged: %+v", m)
 	}
 	counts := map[string]int{}
@@ -79,7 +78,7 @@ func TestShardsAndMerge(t *testing.T) {
 	if want := (map[string]int{"get": 140, "list": 40, "create": 20}); !maps.Equal(counts, want) {
 		t.Errorf("scenarios %v, want %v", counts, want)
 	}
-	// The percentiles are those of all: as if one histogram had taken in each.
+	// Percentiles are those of one histogram of all requests.
 	want, longest := measure.NewTimes(), 0.0
 	for _, r := range reports {
 		for _, bar := range r.Times("response").HDR().Distribution() {
@@ -103,15 +102,15 @@ func TestShardsAndMerge(t *testing.T) {
 	sum := 0
 	for _, i := range m.Intervals {
 		sum += i.Classes[measure.Good]
-		if math.Abs(i.Asked-200) > 1e-6 {
-			t.Errorf("interval at %g: %g/s asked, want 200", i.At, i.Asked)
+		if math.Abs(i.RateTarget-200) > 1e-6 {
+			t.Errorf("interval at %g: target rate %g/s, want 200", i.At, i.RateTarget)
 		}
 	}
 	if sum != 200 {
 		t.Errorf("%d requests in intervals, want 200", sum)
 	}
-	if again := written(t, m); again.Response != m.Response || again.Sent != 200 {
-		t.Errorf("merged, written and read: %+v", again)
+	if reread := written(t, m); reread.Response != m.Response || reread.Sent != 200 {
+		t.Errorf("merged, written and read: %+v", reread)
 	}
 
 	for name, tt := range map[string]struct {
@@ -119,23 +118,23 @@ func TestShardsAndMerge(t *testing.T) {
 		err    string
 		reason string
 	}{
-		"one is missing":     {func(l []*report.Report) []*report.Report { return l[:2] }, "", "1 of 3 shards are missing"},
-		"twice the same":     {func(l []*report.Report) []*report.Report { return append(l, l[0]) }, "a is given twice", ""},
-		"a shard twice":      {func(l []*report.Report) []*report.Report { l[1].Shard = "1/3"; return l }, "a shard is there twice: 1/3, 1/3, 3/3", ""},
-		"parts of two plans": {func(l []*report.Report) []*report.Report { l[1].Shard = ""; return l }, "they are not parts of one plan: shards 1/3, , 3/3", ""},
+		"one is missing":     {func(l []*report.Report) []*report.Report { return l[:2] }, "", "1 of 3 shards missing"},
+		"twice the same":     {func(l []*report.Report) []*report.Report { return append(l, l[0]) }, "duplicate run a", ""},
+		"a shard twice":      {func(l []*report.Report) []*report.Report { l[1].Shard = "1/3"; return l }, "duplicate shard: 1/3, 1/3, 3/3", ""},
+		"parts of two plans": {func(l []*report.Report) []*report.Report { l[1].Shard = ""; return l }, "not shards of one plan: 1/3, , 3/3", ""},
 		"other plans":        {func(l []*report.Report) []*report.Report { l[2].Seed = 7; return l }, "a and c have different plans: open 1s@200 constant seed 1, and open 1s@200 constant seed 7", ""},
 		"too late": {func(l []*report.Report) []*report.Report {
 			l[2].StartedAt = l[2].StartedAt.Add(2 * time.Second)
 			return l
 		},
-			"", "3/3 began 2s after the first: give all the same -start-at"},
-		"no histograms": {func(l []*report.Report) []*report.Report { l[2].Histograms = nil; return l }, "c: its histograms are missing", ""},
+			"", "3/3 started 2s after the first: use the same -start-at"},
+		"no histograms": {func(l []*report.Report) []*report.Report { l[2].Histograms = nil; return l }, "c: no histograms in the file", ""},
 		"broken": {func(l []*report.Report) []*report.Report {
-			l[2].Histograms["lag"] = measure.Histogram{Encoded: "x"}
+			l[2].Histograms["send_delay"] = measure.Histogram{Encoded: "x"}
 			return l
-		}, "c: lag: a histogram cannot be read: ", ""},
+		}, "c: send_delay: decode histogram: ", ""},
 		"an invalid one": {func(l []*report.Report) []*report.Report { l[1].Invalid = []string{"it was late"}; return l }, "", "2/3: it was late"},
-		"none":           {func([]*report.Report) []*report.Report { return nil }, "there is no report", ""},
+		"none":           {func([]*report.Report) []*report.Report { return nil }, "no report", ""},
 	} {
 		var list []*report.Report
 		for _, r := range reports {

@@ -35,15 +35,15 @@ const (
 	scenarioAttribute = attribute.Key(scenarioKey)
 )
 
-// meter tells of a run while it lasts.
+// meter records the metrics of a run.
 type meter struct {
-	duration metric.Float64Histogram
-	response metric.Float64Histogram
-	service  metric.Float64Histogram
-	lag      metric.Float64Histogram
-	run      metric.MeasurementOption
-	sets     map[string]map[measure.Class]metric.MeasurementOption
-	gauges   metric.Registration
+	duration  metric.Float64Histogram
+	response  metric.Float64Histogram
+	service   metric.Float64Histogram
+	sendDelay metric.Float64Histogram
+	run       metric.MeasurementOption
+	sets      map[string]map[measure.Class]metric.MeasurementOption
+	gauges    metric.Registration
 
 	clients sync.Map // clientKey → metric.MeasurementOption
 }
@@ -51,11 +51,11 @@ type meter struct {
 // newMeter creates the metrics, all but the first with the attribute
 // soundcheck.loadgen.run:
 //
-//	http.client.request.duration      s            of each attempt, by the semantic conventions
-//	soundcheck.loadgen.response_time  s            by scenario and class, with the requests' traces as exemplars
+//	http.client.request.duration      s            by attempt, as in the semantic conventions
+//	soundcheck.loadgen.response_time  s            by scenario and class; exemplars link to the requests' traces
 //	soundcheck.loadgen.service_time   s            by scenario and class
-//	soundcheck.loadgen.lag            s            how late requests were sent
-//	soundcheck.loadgen.rate           {request}/s  that the plan asks for now
+//	soundcheck.loadgen.send_delay     s
+//	soundcheck.loadgen.rate           {request}/s  target rate
 //	soundcheck.loadgen.in_flight      {request}
 func newMeter(c Config, tr *transport) (*meter, error) {
 	m := c.MeterProvider.Meter(scope)
@@ -73,24 +73,24 @@ func newMeter(c Config, tr *transport) (*meter, error) {
 		return nil, err
 	}
 	if k.response, err = m.Float64Histogram("soundcheck.loadgen.response_time", metric.WithUnit("s"),
-		metric.WithDescription("From when a request was due to the end of its answer.")); err != nil {
+		metric.WithDescription("Response time: scheduled time of a request to the end of its response.")); err != nil {
 		return nil, err
 	}
 	if k.service, err = m.Float64Histogram("soundcheck.loadgen.service_time", metric.WithUnit("s"),
-		metric.WithDescription("From when a request was sent to the end of its answer.")); err != nil {
+		metric.WithDescription("Service time: send time of a request to the end of its response.")); err != nil {
 		return nil, err
 	}
-	if k.lag, err = m.Float64Histogram("soundcheck.loadgen.lag", metric.WithUnit("s"),
-		metric.WithDescription("How much later than due requests were sent.")); err != nil {
+	if k.sendDelay, err = m.Float64Histogram("soundcheck.loadgen.send_delay", metric.WithUnit("s"),
+		metric.WithDescription("Send delay: scheduled time to send time of a request.")); err != nil {
 		return nil, err
 	}
 	rate, err := m.Float64ObservableGauge("soundcheck.loadgen.rate", metric.WithUnit("{request}/s"),
-		metric.WithDescription("Requests a second that the plan asks for now; of the closed model none."))
+		metric.WithDescription("Target rate of the plan; absent in the closed model."))
 	if err != nil {
 		return nil, err
 	}
 	inFlight, err := m.Int64ObservableGauge("soundcheck.loadgen.in_flight", metric.WithUnit("{request}"),
-		metric.WithDescription("Requests that are not answered yet."))
+		metric.WithDescription("Requests in flight."))
 	if err != nil {
 		return nil, err
 	}
@@ -108,21 +108,21 @@ func newMeter(c Config, tr *transport) (*meter, error) {
 	return k, err
 }
 
-func (m *meter) add(scenario string, class measure.Class, response, service, lag time.Duration, span trace.SpanContext) {
+func (m *meter) add(scenario string, class measure.Class, response, service, sendDelay time.Duration, span trace.SpanContext) {
 	ctx := trace.ContextWithSpanContext(context.Background(), span)
 	m.response.Record(ctx, response.Seconds(), m.sets[scenario][class])
 	m.service.Record(ctx, service.Seconds(), m.sets[scenario][class])
-	m.lag.Record(ctx, lag.Seconds(), m.run)
+	m.sendDelay.Record(ctx, sendDelay.Seconds(), m.run)
 }
 
-// clientKey is what tells one request from another by the semantic conventions.
+// clientKey are the attributes of http.client.request.duration.
 type clientKey struct {
 	method, host string
 	status       int
 	failure      string
 }
 
-// client tells of an attempt.
+// client records an attempt.
 func (m *meter) client(ctx context.Context, key clientKey, u *url.URL, took time.Duration) {
 	option, ok := m.clients.Load(key)
 	if !ok {
@@ -132,7 +132,7 @@ func (m *meter) client(ctx context.Context, key clientKey, u *url.URL, took time
 	m.duration.Record(ctx, took.Seconds(), option.(metric.MeasurementOption))
 }
 
-// keyOf returns what is told of an attempt that was answered with a status, or failed.
+// keyOf returns the key of an attempt with a status or an error.
 func keyOf(method string, u *url.URL, status int, err error) clientKey {
 	k := clientKey{method: method, host: u.Host, status: status}
 	switch {
@@ -145,7 +145,7 @@ func keyOf(method string, u *url.URL, status int, err error) clientKey {
 }
 
 func (k clientKey) attributes(u *url.URL) []attribute.KeyValue {
-	a := make([]attribute.KeyValue, 0, 9) // with those of a span
+	a := make([]attribute.KeyValue, 0, 9) // capacity for a span's attributes too
 	a = append(a, methodKey.String(k.method), addressKey.String(u.Hostname()))
 	port := 80
 	if u.Scheme == "https" {

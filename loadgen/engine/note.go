@@ -10,27 +10,27 @@ import (
 	"soundcheck/loadgen/workload"
 )
 
-// note is what vegeta's result does not tell of a request. It is written by the
-// worker that sends the request, before the result, and read after it.
+// note has the data of a request that vegeta's result has no field for. The worker writes it
+// before the result, the collector reads it after the result.
 type note struct {
-	seq      uint64
-	number   uint64 // in the run, which can have more than one call of Run
-	arm      int
-	request  *workload.Request
-	url      string    // without a password
-	due      time.Time // zero: when a worker was free
-	sent     time.Time
-	timing   timing            // of the last attempt
-	bytes    uint64            // of the answer's body
-	retries  int               // attempts after the first
-	span     trace.SpanContext // that the request is sent with
-	full     bool              // all workers were busy when it was sent
-	err      error             // why no answer came
-	cutOff   bool              // by the end of the run
-	promises report.RetryAfter // that its answers gave, and that it was the first to be sent after
+	seq       uint64
+	number    uint64 // in the run, over all calls of Run
+	arm       int
+	request   *workload.Request
+	url       string    // without a password
+	scheduled time.Time // zero in the closed model
+	sent      time.Time
+	timing    timing            // of the last attempt
+	bytes     uint64            // of the response body
+	retries   int               // attempts after the first
+	span      trace.SpanContext // sent with the last attempt
+	full      bool              // all workers were busy at its send time
+	err       error             // why there is no response
+	cancelled bool              // by the end of the run
+	promises  report.RetryAfter // Retry-After times of its responses, and those that it tested
 }
 
-// traceID is "" if the trace is not sampled: nobody could look it up.
+// traceID returns the trace id; "": not sampled, so that no backend has the trace.
 func (n *note) traceID() string {
 	if !n.span.IsSampled() {
 		return ""
@@ -40,23 +40,23 @@ func (n *note) traceID() string {
 
 type noteKey struct{}
 
-// notes are by number, from the request to its result.
+// notes are the notes of requests in flight, by number.
 type notes struct{ byNumber sync.Map }
 
 func (t *notes) put(n *note) { t.byNumber.Store(n.seq, n) }
 
-// take returns the note of a request, and forgets it. It is nil if the request
-// did not get as far as the transport.
+// take removes and returns the note of a request; nil: the request did not reach the
+// transport.
 func (t *notes) take(seq uint64) *note {
 	v, _ := t.byNumber.LoadAndDelete(seq)
 	n, _ := v.(*note)
 	return n
 }
 
-// start is when the request was due; in the closed model, when it was sent.
+// start returns the scheduled time; in the closed model the send time.
 func (n *note) start() time.Time {
-	if n.due.IsZero() {
+	if n.scheduled.IsZero() {
 		return n.sent
 	}
-	return n.due
+	return n.scheduled
 }

@@ -22,7 +22,7 @@ import (
 	"soundcheck/loadgen/workload"
 )
 
-// seen is what a server was sent, by the number that the trace id tells.
+// seen has the requests at a server, by request number (from the trace id).
 type seen struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -43,7 +43,7 @@ func newSeen(h http.Handler) *seen {
 	return s
 }
 
-// of returns what was sent as the requests of a run, in order.
+// of returns the requests of a run, in order.
 func (s *seen) of(run string, n uint64) (list []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,8 +54,8 @@ func (s *seen) of(run string, n uint64) (list []string) {
 	return list
 }
 
-// A replay sends the same requests in the same order, also those that followed from
-// answers, at the same times; to another server, which has none of it.
+// A replay sends the same requests at the same times and in the same order, to another server too,
+// including requests that depended on responses.
 func TestRecordAndReplay(t *testing.T) {
 	t.Parallel()
 	first := newSeen(albums())
@@ -82,46 +82,46 @@ func TestRecordAndReplay(t *testing.T) {
 	if r.Classes[measure.Good] != r.Sent || n < 100 {
 		t.Fatalf("%d sent, %v", r.Sent, r.Classes)
 	}
-	again := c
-	again.RunID, again.URL, again.Recorder, again.Mix, again.Plan, again.Seed = "second", second.URL, nil, nil, schedule.Plan{}, 99
-	if again.Recording, err = workload.ReadRecording(path, 0); err != nil {
+	replay := c
+	replay.RunID, replay.URL, replay.Recorder, replay.Mix, replay.Plan, replay.Seed = "second", second.URL, nil, nil, schedule.Plan{}, 99
+	if replay.Recording, err = workload.ReadRecording(path, 0); err != nil {
 		t.Fatal(err)
 	}
-	if again.Recording.Replay().Requests != n || again.Recording.Targets() {
-		t.Errorf("%d planned, want %d", again.Recording.Replay().Requests, n)
+	if replay.Recording.Replay().Requests != n || replay.Recording.Targets() {
+		t.Errorf("%d planned, want %d", replay.Recording.Replay().Requests, n)
 	}
-	replayed := attackOnce(t, t.Context(), again)
+	replayed := attackOnce(t, t.Context(), replay)
 	if replayed.Classes[measure.Shed] != int(n) || len(replayed.Scenarios) != len(r.Scenarios) {
 		t.Errorf("replayed: %+v", replayed)
 	}
 	want, got := first.of("first", n), second.of("second", n)
 	for i := range want {
 		if want[i] == "" || got[i] != want[i] {
-			t.Fatalf("request %d was %q, is %q again", i, want[i], got[i])
+			t.Fatalf("request %d was %q, replayed as %q", i, want[i], got[i])
 		}
 	}
-	// The same times: those of the same seed's arrivals.
-	if err := again.Recording.Open(); err != nil {
+	// The same times as the same seed's arrivals.
+	if err := replay.Recording.Open(); err != nil {
 		t.Fatal(err)
 	}
-	defer again.Recording.Close()
-	again.Plan.Replay = again.Recording.Replay()
-	p, q := pacerOf(t, c), pacerOf(t, again)
+	defer replay.Recording.Close()
+	replay.Plan.Replay = replay.Recording.Replay()
+	p, q := pacerOf(t, c), pacerOf(t, replay)
 	for i := range n {
 		a, _ := p.Next(i)
 		b, ok := q.Next(i)
 		if a != b || !ok {
-			t.Fatalf("request %d was due at %s, is due at %s, %v", i, a, b, ok)
+			t.Fatalf("request %d was scheduled at %s, is scheduled at %s, %v", i, a, b, ok)
 		}
 	}
 	if _, more := q.Next(n); more {
 		t.Error("there is more to replay than was sent")
 	}
-	// -n ends a replay too.
-	if again.Recording, err = workload.ReadRecording(path, 5); err != nil {
+	// -n limits a replay too.
+	if replay.Recording, err = workload.ReadRecording(path, 5); err != nil {
 		t.Fatal(err)
 	}
-	if r := attackOnce(t, t.Context(), again); r.Sent != 5 || r.Planned != 5 {
+	if r := attackOnce(t, t.Context(), replay); r.Sent != 5 || r.Planned != 5 {
 		t.Errorf("%d of %d sent, want 5", r.Sent, r.Planned)
 	}
 	if _, err := workload.NewRecorder(path, "x"); !os.IsExist(err) {
@@ -129,7 +129,7 @@ func TestRecordAndReplay(t *testing.T) {
 	}
 }
 
-// Trace ids follow from the run and the number, and no two are the same.
+// Trace ids depend on run id and request number, and are unique.
 func TestTraceIDs(t *testing.T) {
 	t.Parallel()
 	a, b := NewIDs("a"), NewIDs("b")
@@ -152,8 +152,7 @@ func TestTraceIDs(t *testing.T) {
 	}
 }
 
-// A share of the traces is sampled, and the server is told, also where no spans are
-// exported.
+// A share of the traces is sampled. traceparent has the decision, also without exported spans.
 func TestTraceSample(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -177,7 +176,7 @@ func TestTraceSample(t *testing.T) {
 	}
 }
 
-// A recording of the closed model can be sent again, as an open plan.
+// A recording of the closed model replays as an open plan.
 func TestRecordClosed(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(albums())

@@ -11,12 +11,11 @@ import (
 	"soundcheck/loadgen/measure"
 )
 
-// Retry says what is done with a request that was not served.
+// Retry is a retry policy.
 type Retry string
 
-// Without retries what was refused stays refused. Honoured means that a request that
-// was refused (429, 503) with a Retry-After is sent again at that time. Naive is what
-// clients do that make an overload worse: whatever failed is sent again at once.
+// Honour retries a shed request (429, 503) at the time of its Retry-After. Naive retries
+// immediately after 429, 5xx or no response, as clients that amplify an overload do.
 const (
 	RetryNone   Retry = "none"
 	RetryHonour Retry = "honour"
@@ -25,11 +24,11 @@ const (
 
 func (r Retry) on() bool { return r == RetryHonour || r == RetryNaive }
 
-// maxRetries of one request.
+// maxRetries is the max number of retries per request.
 const maxRetries = 3
 
-// next returns whether a request whose attempt was answered so (0: not at all) has another
-// attempt, and after what time. Attempts are counted from 0.
+// next returns whether to retry after an attempt (counted from 0) with a status (0: no
+// response), and after what wait.
 func (r Retry) next(status int, promised time.Duration, attempt int) (wait time.Duration, retry bool) {
 	switch {
 	case attempt >= maxRetries:
@@ -42,7 +41,7 @@ func (r Retry) next(status int, promised time.Duration, attempt int) (wait time.
 	return 0, false
 }
 
-// retryAfter returns how long a Retry-After header asks to wait; 0: it says nothing.
+// retryAfter returns the wait of a Retry-After header; 0: none.
 func retryAfter(h http.Header) time.Duration {
 	wait, ok := httpheader.RetryAfter(h)
 	if !ok {
@@ -51,8 +50,8 @@ func retryAfter(h http.Header) time.Duration {
 	return max(wait, time.Millisecond)
 }
 
-// promises are the times at which refused clients were told to come again. Whether one
-// was true shows the first request that is sent after it: it is served, or refused again.
+// promises are the Retry-After times of shed requests. The first attempt after one tests it:
+// served (kept) or shed again (broken).
 type promises struct {
 	first atomic.Int64 // the earliest, in ns since the epoch; 0: none
 
@@ -60,10 +59,10 @@ type promises struct {
 	list moments
 }
 
-// maxPromises bounds what is remembered; those beyond it are not tested.
+// maxPromises bounds the memory; promises beyond it are not tested.
 const maxPromises = 1 << 16
 
-// moments are a heap, the earliest first.
+// moments are a min-heap.
 type moments []int64
 
 func (l moments) Len() int           { return len(l) }
@@ -87,7 +86,7 @@ func (p *promises) add(at time.Time) {
 	p.first.Store(p.list[0])
 }
 
-// take returns how many promises are tested by a request that is sent now.
+// take returns how many promises an attempt at now tests.
 func (p *promises) take(now time.Time) int {
 	at := now.UnixNano()
 	if first := p.first.Load(); first == 0 || first > at {

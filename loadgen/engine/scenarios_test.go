@@ -19,8 +19,7 @@ import (
 	"soundcheck/loadgen/workload"
 )
 
-// Every scenario is answered as it expects, also all at once; page walks through the
-// whole collection.
+// Each scenario gets its expected status, also mixed; page walks through the whole collection.
 func TestScenarios(t *testing.T) {
 	t.Parallel()
 	memory := album.NewMemory(album.Seed()...)
@@ -52,7 +51,7 @@ func TestScenarios(t *testing.T) {
 		}
 	}
 	if len(cursors) < 10 || cursors[""] == 100 {
-		t.Errorf("pages asked for: %v, want walks", cursors)
+		t.Errorf("requested pages: %v, want walks", cursors)
 	}
 	page, err := memory.List(t.Context(), album.Query{Limit: 1000, Filter: album.Filter{}})
 	if err != nil {
@@ -63,7 +62,7 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-// Whatever the target does, each request is in one class or was cut off.
+// With any target, each request is in one class or cancelled.
 func TestAccounting(t *testing.T) {
 	t.Parallel()
 	h := albums()

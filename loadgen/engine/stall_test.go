@@ -21,10 +21,10 @@ import (
 	"soundcheck/loadgen/workload"
 )
 
-// alone is set where nothing else runs on the machine.
+// alone is set when no other test runs on the machine.
 const alone = "SOUNDCHECK_ALONE"
 
-// serveAlbums makes the test program a service that answers every request at once.
+// serveAlbums makes the test binary a service that responds immediately.
 const serveAlbums = "serve-albums"
 
 func TestMain(m *testing.M) {
@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// startService returns the process and the URL of a service that ends with the test.
+// startService starts a service until the end of the test.
 func startService(t *testing.T) (*os.Process, string) {
 	t.Helper()
 	exe, err := os.Executable()
@@ -66,12 +66,11 @@ func startService(t *testing.T) (*os.Process, string) {
 	return cmd.Process, "http://" + strings.TrimSpace(address)
 }
 
-// pause is when a process was stopped, the first moment when it could respond again, and
-// when it did, counted from the beginning.
+// pause is a pause of a process: SIGSTOP, SIGCONT, and its first response, since the start.
 type pause struct{ from, resumed, to time.Duration }
 
-// pauseAt stops a process for a second at each of the times. How long it takes a machine
-// to let it go on is no fault of who measures: a request of our own tells when it responds.
+// pauseAt stops a process for 1 s at each of the times. A request of its own measures when the
+// process responds after SIGCONT, which depends on the machine.
 func pauseAt(p *os.Process, url string, began time.Time, at ...time.Duration) ([]pause, error) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
 	var list []pause
@@ -81,18 +80,18 @@ func pauseAt(p *os.Process, url string, began time.Time, at ...time.Duration) ([
 			return nil, err
 		}
 		s := pause{from: time.Since(began)}
-		answered := make(chan error, 1)
+		responded := make(chan error, 1)
 		go func() {
 			resp, err := client.Get(url + "/albums/1")
 			s.to = time.Since(began)
 			if err == nil {
 				err = resp.Body.Close()
 			}
-			answered <- err
+			responded <- err
 		}()
 		time.Sleep(time.Second)
 		s.resumed = time.Since(began)
-		if err := errors.Join(p.Signal(syscall.SIGCONT), <-answered); err != nil {
+		if err := errors.Join(p.Signal(syscall.SIGCONT), <-responded); err != nil {
 			return nil, err
 		}
 		list = append(list, s)
@@ -100,44 +99,44 @@ func pauseAt(p *os.Process, url string, began time.Time, at ...time.Duration) ([
 	return list, nil
 }
 
-// dueTimes returns when the requests of an attack are due.
-func dueTimes(t *testing.T, c Config) (due []time.Duration) {
+// scheduledTimes returns the scheduled times of a run.
+func scheduledTimes(t *testing.T, c Config) (scheduled []time.Duration) {
 	for p := pacerOf(t, c); ; {
-		at, more := p.Next(uint64(len(due)))
+		at, more := p.Next(uint64(len(scheduled)))
 		if !more {
-			return due
+			return scheduled
 		}
-		due = append(due, at)
+		scheduled = append(scheduled, at)
 	}
 }
 
-// gap returns a time after at when no request is on its way: one that a pause cuts off
-// would count as one of the pause.
-func gap(due []time.Duration, at time.Duration) time.Duration {
+// gap returns a time after at without requests in flight. A pause during a request would count that
+// request too.
+func gap(scheduled []time.Duration, at time.Duration) time.Duration {
 	for i := 1; ; i++ {
-		if due[i-1] > at && due[i]-due[i-1] > 8*time.Millisecond {
-			return (due[i-1] + due[i]) / 2
+		if scheduled[i-1] > at && scheduled[i]-scheduled[i-1] > 8*time.Millisecond {
+			return (scheduled[i-1] + scheduled[i]) / 2
 		}
 	}
 }
 
-// nearestRank returns the smallest of sorted that so many parts of 100,000 are not above.
+// nearestRank returns the smallest value with at least parts/100,000 of all at or below it.
 func nearestRank(sorted []time.Duration, parts int) time.Duration {
 	return sorted[max((len(sorted)*parts+99_999)/100_000, 1)-1]
 }
 
-// responses returns what the response times are at least and at most if the service responds
-// at once but in the pauses, sorted; and the share of requests that no pause touches.
-func responses(due []time.Duration, pauses []pause) (least, most []time.Duration, untouched float64) {
-	least, most = make([]time.Duration, len(due)), make([]time.Duration, len(due))
-	for i, at := range due {
+// responses returns the min and max response times, sorted, if the service responds immediately
+// except in the pauses; and the share of requests outside the pauses.
+func responses(scheduled []time.Duration, pauses []pause) (least, most []time.Duration, untouched float64) {
+	least, most = make([]time.Duration, len(scheduled)), make([]time.Duration, len(scheduled))
+	for i, at := range scheduled {
 		for _, s := range pauses {
 			if at >= s.from && at < s.to {
 				least[i], most[i] = max(s.resumed-at, 0), s.to-at
 			}
 		}
 		if most[i] == 0 {
-			untouched += 1 / float64(len(due))
+			untouched += 1 / float64(len(scheduled))
 		}
 	}
 	slices.Sort(least)
@@ -145,15 +144,14 @@ func responses(due []time.Duration, pauses []pause) (least, most []time.Duration
 	return least, most, untouched
 }
 
-// A service that stands still for 1 s in every 10 s: the percentiles are those that
-// follow from when requests were due, whatever the arrivals, and also if the requests of
-// a pause could not be sent because the workers were waiting.
+// A service stalls for 1 s in every 10 s. The percentiles are those of the scheduled times, for any
+// arrivals, also if requests could not be sent because all workers were busy.
 func TestStallsAlone(t *testing.T) {
 	if os.Getenv(alone) == "" {
 		t.Skip("it needs the machine for itself: make test runs it after the other tests, with " + alone + "=1")
 	}
 	const d = 20 * time.Second
-	// So few that the requests of a pause are answered in no time when it is over.
+	// Few requests, so that those of a pause complete immediately after it.
 	poisson := steady(20, d)
 	poisson.Arrivals = schedule.Poisson
 	var wg sync.WaitGroup
@@ -172,12 +170,12 @@ func TestStallsAlone(t *testing.T) {
 		c.Plan, c.MaxWorkers, c.TracerProvider, c.Mix = tt.plan, tt.workers, nil, workload.Mix{"get": 1}
 		service, url := startService(t)
 		c.URL = url
-		// Not all at once, and not while other tests of the package begin.
+		// Staggered, and not during the start of other tests.
 		first := 7*time.Second + time.Duration(i)*600*time.Millisecond
-		// Not subtests: no more of these run at once than there are cores.
+		// Not subtests: those are limited to the number of cores.
 		wg.Go(func() {
-			// Times that are too short are wrong. Times that are too long can be the
-			// machine's, if it is busy all the same: then nothing can be told of them.
+			// Too short response times are errors. Too long ones can be due to CPU saturation; then
+			// the run is repeated.
 			for range 3 {
 				long, busy, err := stallOnce(t, c, service, first, first+10*time.Second)
 				switch {
@@ -190,22 +188,22 @@ func TestStallsAlone(t *testing.T) {
 					t.Errorf("%s: too long: %s", tt.name, long)
 					return
 				}
-				t.Logf("%s: too long, and the machine was busy: %s", tt.name, long)
+				t.Logf("%s: too long, CPU saturation: %s", tt.name, long)
 			}
 		})
 	}
 }
 
-// tolerance is by how much a percentile may be off.
+// tolerance is the max error of a percentile.
 const tolerance = 0.02
 
-// stallOnce attacks a service that pauses, and returns which percentile is too long, and
-// whether the machine was busy: then also requests outside of the pauses took longer than
-// what may be off, or were sent later. One that is too short is an error.
+// stallOnce runs against a service with pauses. It returns a too long percentile, and whether the
+// CPU was saturated: requests outside the pauses had more response time or send delay than
+// tolerated. A too short percentile is an error.
 func stallOnce(t *testing.T, c Config, service *os.Process, pausesAt ...time.Duration) (long string, busy bool, err error) {
-	due := dueTimes(t, c)
+	scheduled := scheduledTimes(t, c)
 	for i, at := range pausesAt {
-		pausesAt[i] = gap(due, at)
+		pausesAt[i] = gap(scheduled, at)
 	}
 	c.StartAt = time.Now().Add(100 * time.Millisecond)
 	var pauses []pause
@@ -219,11 +217,11 @@ func stallOnce(t *testing.T, c Config, service *os.Process, pausesAt ...time.Dur
 	if err := errors.Join(err, <-paused); err != nil {
 		return "", false, err
 	}
-	if r.Sent != len(due) || r.Classes[measure.Good] != r.Sent {
-		return "", false, fmt.Errorf("%d requests, %v, want %d, all good; errors %v", r.Sent, r.Classes, len(due), r.Errors)
+	if r.Sent != len(scheduled) || r.Classes[measure.Good] != r.Sent {
+		return "", false, fmt.Errorf("%d requests, %v, want %d, all good; errors %v", r.Sent, r.Classes, len(scheduled), r.Errors)
 	}
-	least, most, untouched := responses(due, pauses)
-	noise := max(r.Times("response").Quantile(untouched), r.Times("lag").Quantile(untouched))
+	least, most, untouched := responses(scheduled, pauses)
+	noise := max(r.Times("response").Quantile(untouched), r.Times("send_delay").Quantile(untouched))
 	for _, parts := range []int{95_000, 99_000, 99_900} {
 		got, from, to := r.Times("response").Quantile(float64(parts)/100_000), nearestRank(least, parts), nearestRank(most, parts)
 		text := fmt.Sprintf("p%g = %s, want %s to %s, ± 2%%; outside of the pauses the longest is %s", float64(parts)/1000, got, from, to, noise)
@@ -232,7 +230,7 @@ func stallOnce(t *testing.T, c Config, service *os.Process, pausesAt ...time.Dur
 		case float64(got) < (1-tolerance)*float64(from):
 			return "", false, errors.New(text)
 		case float64(got) > (1+tolerance)*float64(to):
-			long = fmt.Sprintf("%s; lag p99 %g s; invalid: %q", text, r.Lag.P99, r.Invalid)
+			long = fmt.Sprintf("%s; send delay p99 %g s; invalid: %q", text, r.SendDelay.P99, r.Invalid)
 			busy = busy || float64(noise) > tolerance*float64(to)
 		}
 	}

@@ -22,8 +22,8 @@ import (
 	"soundcheck/loadgen/workload"
 )
 
-// Any service can be attacked: each target in turn, with its own headers and body and
-// nothing of ours but the trace context.
+// Any service can be the target: targets round robin, with their own headers and body, plus trace
+// context.
 func TestTargets(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -57,7 +57,7 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// A user and password in a target's URL are sent, and told to nobody.
+// User and password of a target's URL are sent, but in no span or report.
 func TestTargetsWithPassword(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -78,15 +78,14 @@ func TestTargetsWithPassword(t *testing.T) {
 	}
 	for _, s := range spans.Ended() {
 		for _, a := range s.Attributes() {
-			if strings.Contains(a.Value.Emit(), "secret") {
-				t.Errorf("a span tells %s", a.Value.Emit())
+			if strings.Contains(a.Value.String(), "secret") {
+				t.Errorf("a span has %s", a.Value.String())
 			}
 		}
 	}
 }
 
-// stub is a server that notes each request as it comes over the network, but for the trace
-// context.
+// stub is a server that stores each request as received, without trace context.
 type stub struct {
 	net.Listener
 	mu       sync.Mutex
@@ -148,7 +147,7 @@ func (s *stub) serve(c net.Conn) {
 	}
 }
 
-// What a file says is what a server gets: each target once, each header once, nothing else.
+// The server gets what the file has: each target once, each header once, nothing else.
 func TestTargetsOnTheNetwork(t *testing.T) {
 	t.Parallel()
 	server := newStub(t)

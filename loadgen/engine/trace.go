@@ -14,8 +14,8 @@ import (
 	"soundcheck/loadgen/workload"
 )
 
-// IDs gives the requests of a run their trace ids, which follow from the run's id and
-// the request's number. It implements sdktrace.IDGenerator.
+// IDs generates the trace ids of a run from its id and the number of a request. It implements
+// sdktrace.IDGenerator.
 type IDs struct{ high, key uint64 }
 
 // NewIDs returns the ids of a run.
@@ -27,7 +27,7 @@ func NewIDs(runID string) IDs {
 // Trace returns the trace id of request n, counted from 0.
 func (g IDs) Trace(n uint64) (id trace.TraceID) {
 	binary.BigEndian.PutUint64(id[:8], g.high)
-	// No two n give the same, and they look random: samplers go by these bytes.
+	// Unique per n and uniformly distributed: samplers use these bytes.
 	binary.BigEndian.PutUint64(id[8:], workload.Hash(g.key^n))
 	return id
 }
@@ -49,13 +49,12 @@ func (IDs) NewSpanID(context.Context, trace.TraceID) (id trace.SpanID) {
 	return id
 }
 
-// Sampler samples a share of the traces, the same ones for the same run id.
+// Sampler samples a share of the traces, deterministic by run id.
 func Sampler(ratio float64) sdktrace.Sampler {
 	return sdktrace.ParentBased(sdktrace.TraceIDRatioBased(ratio))
 }
 
-// tracing gives each request its trace context and, if there is a provider, a client
-// span.
+// tracing starts the trace context of each request and, with a provider, its client span.
 type tracing struct {
 	ids        IDs
 	tracer     trace.Tracer // nil: no spans
@@ -72,7 +71,7 @@ func newTracing(c Config) *tracing {
 	return t
 }
 
-// begin returns the context that a request is sent with, and its span, if there is one.
+// begin returns the context of a request, and its span, if any.
 func (t *tracing) begin(ctx context.Context, n *note, name string, kind trace.SpanKind) (context.Context, trace.Span) {
 	if t.tracer == nil {
 		id := t.ids.Trace(n.number)

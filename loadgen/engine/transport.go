@@ -19,11 +19,11 @@ import (
 	"soundcheck/loadgen/workload"
 )
 
-// seqHeader is where vegeta says a request's number. It does not go out.
+// seqHeader is the header with vegeta's request number. It is not sent.
 const seqHeader = "X-Vegeta-Seq"
 
-// transport stands between vegeta, which knows only numbers, and the network. It makes
-// the request of a number, sends it, perhaps more than once, and learns from the answer.
+// transport is between vegeta, which has only request numbers, and the network. It makes the
+// request of a number, sends it with retries, and learns ids from the response.
 type transport struct {
 	c      Config
 	ctx    context.Context // of the run: requests end with it
@@ -53,7 +53,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &note{seq: seq, number: t.c.Before + seq, due: t.pacer.DueAt(seq), arm: pick.Arm, request: q, url: u.Redacted(), sent: time.Now()}
+	n := &note{seq: seq, number: t.c.Before + seq, scheduled: t.pacer.ScheduledAt(seq), arm: pick.Arm, request: q, url: u.Redacted(), sent: time.Now()}
 	if t.c.Recorder != nil {
 		t.c.Recorder.Add(seq, n.start().Sub(t.pacer.Began()), q)
 	}
@@ -61,15 +61,15 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	n.full = t.began() >= int64(t.c.MaxWorkers)
 	resp, err := t.deliver(n, u)
 	if err != nil {
-		n.err, n.cutOff = err, t.ctx.Err() != nil && time.Since(n.sent) < t.c.Timeout
+		n.err, n.cancelled = err, t.ctx.Err() != nil && time.Since(n.sent) < t.c.Timeout
 		return nil, err
 	}
 	t.source.Learn(n.arm, t.c.arms[n.arm], q, resp)
 	return resp, nil
 }
 
-// deliver sends the request until it is served, or is not to be sent again. If it can
-// be sent more than once, its attempts are the children of one span.
+// deliver sends the request with retries. With a retry policy, the attempts are children of
+// one span.
 func (t *transport) deliver(n *note, u *url.URL) (*http.Response, error) {
 	ctx := context.WithValue(t.ctx, noteKey{}, n)
 	var span trace.Span
@@ -86,7 +86,7 @@ func (t *transport) deliver(n *note, u *url.URL) (*http.Response, error) {
 		}
 	}
 	deadline := n.sent.Add(t.c.Timeout)
-	warming := n.start().Sub(t.pacer.Began()) < t.c.WarmUp // what is promised then does not count
+	warming := n.start().Sub(t.pacer.Began()) < t.c.WarmUp // Retry-After is not counted in the warm-up
 	for attempt := 0; ; attempt++ {
 		n.retries = attempt
 		promises := &t.promises[n.arm]
@@ -129,7 +129,7 @@ func (t *transport) deliver(n *note, u *url.URL) (*http.Response, error) {
 	}
 }
 
-// attempt sends the request once. Its span ends with the answer's body.
+// attempt sends the request once. Its span ends with the response body.
 func (t *transport) attempt(ctx context.Context, n *note, u *url.URL, deadline time.Time) (*http.Response, *body, error) {
 	ctx, span := t.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindClient)
 	n.span = trace.SpanContextFromContext(ctx)
@@ -163,7 +163,7 @@ func (t *transport) attempt(ctx context.Context, n *note, u *url.URL, deadline t
 	return resp, b, nil
 }
 
-// attempted tells of an attempt that has ended.
+// attempted records the end of an attempt.
 func (t *transport) attempted(ctx context.Context, n *note, span trace.Span, u *url.URL, status int, err error, took time.Duration) {
 	if err != nil {
 		status = 0
@@ -196,25 +196,24 @@ func (t *transport) began() int64 {
 	}
 }
 
-// body is of an answer. It ends its attempt when it is closed, and the request if that was
-// the last one.
+// body is a response body. Close ends its attempt, and the request after the last attempt.
 type body struct {
 	io.ReadCloser
 	run       context.Context
 	note      *note
 	err       error
 	attempted func(error)
-	done      func() // nil: the request goes on
+	done      func() // nil: not the last attempt
 }
 
-// Read notes whether the end of the run cut the answer off.
+// Read notes whether the end of the run cancelled the response.
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.note.bytes += uint64(n)
 	if err != nil && err != io.EOF {
 		b.err = err
 		if b.run.Err() != nil {
-			b.note.cutOff = true
+			b.note.cancelled = true
 		}
 	}
 	return n, err

@@ -19,27 +19,27 @@ import (
 	"unicode"
 )
 
-// timing is where the time of a request went, counted from when it was sent.
+// timing has times since the send time of a request.
 type timing struct {
-	connected time.Duration // a connection was there
-	firstByte time.Duration // of the answer; 0: none came
+	connected time.Duration // connection ready
+	firstByte time.Duration // of the response; 0: none
 }
 
-// sender sends a request and returns its answer, as an http.RoundTripper does. The
-// request has to be answered, with its body, before the deadline.
+// sender sends a request and returns the response, as an http.RoundTripper. The deadline
+// includes the response body.
 type sender interface {
 	send(ctx context.Context, req *http.Request, deadline time.Time, t *timing) (*http.Response, error)
 }
 
-// wire speaks HTTP/1.1. The transport of net/http has two goroutines for each connection
-// and hands everything over between them; here the goroutine that sends a request reads
-// its answer, which is what a generator that shares its machine can save.
+// wire is an HTTP/1.1 client. net/http's transport has two goroutines for each connection and
+// passes everything between them. Here the sending goroutine reads the response too: less CPU
+// for a generator that shares its machine with the target.
 type wire struct {
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
-	max  int // idle connections to keep
+	max  int // max idle connections
 
 	mu     sync.Mutex
-	idle   map[string][]*conn // by address; the one that was used last is at the end
+	idle   map[string][]*conn // by address; last used at the end
 	all    map[*conn]bool
 	closed bool
 }
@@ -49,7 +49,7 @@ func newWire(max int) *wire {
 	return &wire{dial: d.DialContext, max: max, idle: map[string][]*conn{}, all: map[*conn]bool{}}
 }
 
-// conn is a connection that one request uses at a time.
+// conn is a connection, for one request at a time.
 type conn struct {
 	net.Conn
 	raw     syscall.RawConn
@@ -58,13 +58,13 @@ type conn struct {
 	r       *bufio.Reader
 	w       *bufio.Writer
 	probe   [1]byte
-	used    bool // by a request before
-	broken  bool // not all of the request was written
+	used    bool // by an earlier request
+	broken  bool // the request was not written completely
 }
 
-var errClosed = errors.New("the attack is over")
+var errClosed = errors.New("the run has ended")
 
-// close ends all connections, and with them what is under way.
+// close closes all connections, and so cancels requests in flight.
 func (t *wire) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -81,7 +81,7 @@ func (t *wire) drop(c *conn) {
 	delete(t.all, c)
 }
 
-// keep makes c available for the next request.
+// keep returns c to the idle connections.
 func (t *wire) keep(c *conn) {
 	t.mu.Lock()
 	ok := !t.closed && len(t.idle[c.address]) < t.max
@@ -95,7 +95,7 @@ func (t *wire) keep(c *conn) {
 	}
 }
 
-// get returns a connection: an idle one that is alive, or a new one.
+// get returns a live idle connection or a new one.
 func (t *wire) get(ctx context.Context, address string, deadline time.Time, fresh bool) (*conn, error) {
 	for !fresh {
 		t.mu.Lock()
@@ -137,8 +137,8 @@ func (t *wire) get(ctx context.Context, address string, deadline time.Time, fres
 	return c, nil
 }
 
-// alive reports whether the server has neither closed the connection nor sent what
-// nobody asked for.
+// alive reports whether the server has neither closed the connection nor sent unexpected
+// data.
 func (c *conn) alive() bool {
 	if c.r.Buffered() > 0 {
 		return false
@@ -171,15 +171,15 @@ func (t *wire) send(ctx context.Context, req *http.Request, deadline time.Time, 
 		var resp *http.Response
 		if err = c.exchange(req); err == nil {
 			tm.firstByte = time.Since(start)
-			resp, err = c.answer(req)
+			resp, err = c.readHeader(req)
 		}
 		if err == nil {
 			resp.Body = &wireBody{ReadCloser: resp.Body, wire: t, conn: c, reusable: !resp.Close && !c.broken && resp.StatusCode != http.StatusSwitchingProtocols}
 			return resp, nil
 		}
 		t.drop(c)
-		// The server may have closed an idle connection just now: as net/http does, what
-		// changes nothing is sent again.
+		// The server may have closed the idle connection just now. As net/http, retry only
+		// safe methods.
 		if stale := c.used && tm.firstByte == 0 && !isTimeout(err) && ctx.Err() == nil; !stale || !replayable(req) {
 			return nil, err
 		}
@@ -204,13 +204,13 @@ func replayable(req *http.Request) bool {
 	return false
 }
 
-// exchange sends the request and waits for the first byte of its answer.
+// exchange sends the request and waits for the first byte of the response.
 func (c *conn) exchange(req *http.Request) error {
 	err := req.Write(c.w)
 	if err == nil {
 		err = c.w.Flush()
 	}
-	// A server that refuses a large body answers before it has read it.
+	// A server that rejects a large body responds before it has read it.
 	_, e := c.r.Peek(1)
 	if e == nil {
 		c.broken = err != nil
@@ -219,8 +219,8 @@ func (c *conn) exchange(req *http.Request) error {
 	return cmp.Or(err, e)
 }
 
-// answer reads the answer's head.
-func (c *conn) answer(req *http.Request) (*http.Response, error) {
+// readHeader reads the response header.
+func (c *conn) readHeader(req *http.Request) (*http.Response, error) {
 	c.head.left = maxHead
 	defer func() { c.head.left = math.MaxInt }()
 	for {
@@ -231,11 +231,11 @@ func (c *conn) answer(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// wireBody gives the connection back at its end.
+// wireBody returns the connection at its end.
 type wireBody struct {
 	io.ReadCloser
 	wire     *wire
-	conn     *conn // nil: given back
+	conn     *conn // nil: returned
 	reusable bool
 }
 
@@ -259,36 +259,36 @@ func (b *wireBody) end(keep bool) {
 	}
 }
 
-// Close of a body that was not read to its end ends the connection.
+// Close closes the connection if the body was not read to its end.
 func (b *wireBody) Close() error {
 	b.end(false)
 	return nil
 }
 
-// maxWireBody is what a connection takes at once, or nearly. A server may refuse a larger
-// body before it has read it, which net/http sees while it still writes.
+// maxWireBody is about the size of a socket buffer. A server may reject a larger body before it
+// has read it; net/http notices that while writing.
 const maxWireBody = 64 << 10
 
 func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r > unicode.MaxASCII }) < 0
 }
 
-// Pool has the connections of one run or more.
+// Pool has the connections of one or more runs.
 type Pool struct {
 	wire     *wire
 	standard *http.Transport
-	proxied  bool // the environment names a proxy
+	proxied  bool // the environment sets a proxy
 }
 
-// NewPool returns a pool that keeps so many idle connections.
+// NewPool returns a pool with a max number of idle connections.
 func NewPool(idle int) *Pool {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConns, t.MaxIdleConnsPerHost = idle, idle
-	t.DisableCompression = true // what was not asked for is not measured
+	t.DisableCompression = true // measure responses as sent without Accept-Encoding
 	return &Pool{wire: newWire(idle), standard: t, proxied: os.Getenv("HTTP_PROXY") != "" || os.Getenv("http_proxy") != ""}
 }
 
-// Close ends all connections of HTTP/1.1 in clear, and all others that are idle.
+// Close closes all cleartext HTTP/1.1 connections, and all idle other ones.
 func (p *Pool) Close() {
 	p.wire.close()
 	p.standard.CloseIdleConnections()
@@ -301,13 +301,13 @@ func (p *Pool) send(ctx context.Context, req *http.Request, deadline time.Time, 
 	return standard{p.standard}.send(ctx, req, deadline, t)
 }
 
-// standard sends with net/http: what is not HTTP/1.1 in clear.
+// standard sends with net/http: everything but cleartext HTTP/1.1.
 type standard struct{ http.RoundTripper }
 
 func (s standard) send(ctx context.Context, req *http.Request, deadline time.Time, tm *timing) (*http.Response, error) {
 	start := time.Now()
 	ctx, cancel := context.WithDeadline(ctx, deadline)
-	// They may come after RoundTrip has returned an error, from a goroutine of its own.
+	// The hooks may run after RoundTrip has returned an error, in another goroutine.
 	var connected, firstByte atomic.Int64
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn:              func(httptrace.GotConnInfo) { connected.Store(int64(time.Since(start))) },

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// get sends a request by a pool and reads its answer to the end.
+// get sends a request by a pool and reads the response.
 func send(t *testing.T, p *Pool, method, target, body string, timeout time.Duration) (resp *http.Response, text string, tm timing, err error) {
 	t.Helper()
 	u, err := url.Parse(target)
@@ -51,8 +51,7 @@ func counted(h http.Handler) (*httptest.Server, *atomic.Int64) {
 	return s, &n
 }
 
-// All that a server can answer comes as it would by net/http, over one connection as
-// long as that is good for another request.
+// Any response is the same as by net/http, over one connection as long as that is reusable.
 func TestWire(t *testing.T) {
 	t.Parallel()
 	server, conns := counted(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -102,8 +101,7 @@ func TestWire(t *testing.T) {
 	}
 }
 
-// A server that closes idle connections, as one that restarts does, fails no request
-// that can be sent again.
+// A server that closes idle connections, as during a restart, fails no safe request.
 func TestWireIdleConnectionsAreClosed(t *testing.T) {
 	t.Parallel()
 	server, conns := counted(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -123,8 +121,7 @@ func TestWireIdleConnectionsAreClosed(t *testing.T) {
 	}
 }
 
-// A connection that the server closes just when a request comes: what is safe is sent
-// again, anything else fails.
+// A server closes a connection during a request: safe requests are retried, others fail.
 func TestWireServerClosesAtOnce(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -138,7 +135,7 @@ func TestWireServerClosesAtOnce(t *testing.T) {
 			if err != nil {
 				return
 			}
-			go func() { // answers one request, and closes when the second has come
+			go func() { // responds once, and closes on the second request
 				defer c.Close()
 				r := bufio.NewReader(c)
 				for i := range 2 {
@@ -186,7 +183,7 @@ func TestWireTimeoutAndEnd(t *testing.T) {
 			t.Errorf("%s: %q, %v, want a timeout", path, text, err)
 		}
 	}
-	// The end of all closes what is under way.
+	// Closing the pool cancels requests in flight.
 	ended := make(chan error)
 	go func() {
 		_, _, _, err := send(t, p, "GET", server.URL+"/half", "", time.Minute)
@@ -209,7 +206,7 @@ func TestWireTimeoutAndEnd(t *testing.T) {
 		t.Errorf("a request after the end: %v", err)
 	}
 	if _, _, _, err := send(t, p, "GET", "http://127.0.0.1:1/", "", time.Minute); err == nil || category(err.Error()) != "connection refused" {
-		t.Errorf("nobody listens: %v", err)
+		t.Errorf("no listener: %v", err)
 	}
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -219,7 +216,7 @@ func TestWireTimeoutAndEnd(t *testing.T) {
 	}
 }
 
-// What is not HTTP/1.1 in clear goes by net/http.
+// All but cleartext HTTP/1.1 uses net/http.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "secret") }))
@@ -233,9 +230,9 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// A large body that is refused before it is read is answered at once, also by a server
-// that reads no more and leaves the connection open.
-func TestLargeBodyIsRefused(t *testing.T) {
+// A large body that is rejected before it is read gets its response immediately, also if the server
+// stops reading and leaves the connection open.
+func TestLargeBodyIsRejected(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

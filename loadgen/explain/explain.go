@@ -1,6 +1,5 @@
-// Package explain says why some requests were slower than others: it looks up the
-// traces of slow and of typical requests in Jaeger, finds out for each where its time
-// went (its critical path), and compares the two groups.
+// Package explain attributes tail latency: it fetches the traces of slow and of typical
+// requests from Jaeger, computes the critical path of each, and compares the two groups.
 package explain
 
 import (
@@ -12,100 +11,99 @@ import (
 	"time"
 )
 
-// Request is one whose trace is looked up.
+// Request is a request whose trace is fetched.
 type Request struct {
-	TraceID  string
-	Response time.Duration // from when it was due to the end of its answer
-	Lag      time.Duration // of that, until it was sent
-	// Counted from the start of the trace's first span: when a connection was there, and
-	// when the first byte of the answer came; both 0 if that is not known.
+	TraceID   string
+	Response  time.Duration // scheduled → end of the response
+	SendDelay time.Duration // scheduled → sent
+	// Since the start of the root span: connection ready, first byte of the response; 0:
+	// unknown.
 	Connected, FirstByte time.Duration
 }
 
-// Group are the requests of a scenario that are compared.
+// Group has the compared requests of a scenario.
 type Group struct {
 	Scenario string
 	Slow     []Request
 	Typical  []Request
 }
 
-// Answer says where the slow requests of a scenario lost their time. Times are in
-// seconds; the parts' differences add up to Difference.
-type Answer struct {
+// Attribution splits the difference between slow and typical requests of a scenario by span.
+// Times are in seconds; the causes' differences add up to Difference.
+type Attribution struct {
 	Scenario   string  `json:"scenario"`
 	Slow       int     `json:"slow"`          // requests
 	Typical    int     `json:"typical"`       // requests
-	SlowFound  int     `json:"slow_found"`    // traces that were complete
-	Found      int     `json:"typical_found"` // traces that were complete
+	SlowFound  int     `json:"slow_found"`    // complete traces
+	Found      int     `json:"typical_found"` // complete traces
 	Missing    string  `json:"missing,omitempty"`
-	Difference float64 `json:"difference"` // between the means of their response times
-	Causes     []Cause `json:"causes"`     // the largest first
+	Difference float64 `json:"difference"` // of the mean response times
+	Causes     []Cause `json:"causes"`     // largest first
 }
 
-// Cause is a part of the difference, in seconds; Share is of 1.
+// Cause is a part of the difference, in seconds; Share is a share of 1.
 type Cause struct {
 	Part
 	Difference float64 `json:"difference"`
-	Low        float64 `json:"low"` // 95% interval, by bootstrap over the traces
+	Low        float64 `json:"low"` // 95% interval (bootstrap over traces)
 	High       float64 `json:"high"`
-	Share      float64 `json:"share"` // of the whole difference
+	Share      float64 `json:"share"` // of Difference
 	TraceID    string  `json:"trace_id"`
 }
 
-// The client's own parts.
+// Parts of the client.
 var (
-	lagPart        = Part{"loadgen", "sent late", "generator"}
+	sendDelayPart  = Part{"loadgen", "send delay", "generator"}
 	connectionPart = Part{"loadgen", "connection wait", "client"}
 	firstBytePart  = Part{"loadgen", "first byte wait", "client"}
 	bodyPart       = Part{"loadgen", "body", "client"}
-	restPart       = Part{"loadgen", "outside of the trace", "generator"}
+	restPart       = Part{"loadgen", "outside the trace", "generator"}
 )
 
 const (
-	// Spans come in batches, by default every 5 s. What a program that is configured so
-	// has to tell of the last requests has come after settled; a trace to which nothing
-	// came for stable is whole then.
+	// Programs export spans in batches, by default every 5 s. After settled the spans of the
+	// last requests have arrived; a trace without new spans for stable is complete then.
 	settled = 6 * time.Second
 	stable  = time.Second
-	// The first look is stable before settled. The waits after it grow, so that Jaeger,
-	// which runs beside the target, is not loaded by traces that do not come.
+	// The first query is at settled-stable. The waits after it grow, to limit the load on
+	// Jaeger by traces that never arrive.
 	waitGrowth = 1.5
 	maxWait    = 4 * time.Second
 
-	perRequest = 20 // traces that Jaeger is asked for at once
+	perRequest = 20 // max traces per query
 	resamples  = 1000
 	confidence = 0.95
 )
 
-// Explain looks up the traces of groups and compares them. It waits until they are
-// complete, or ctx ends, or nothing more has come for patience.
-func Explain(ctx context.Context, j Jaeger, groups []Group, patience time.Duration) []Answer {
+// Explain fetches the traces of the groups and compares them. It waits until they are
+// complete, ctx ends, or no new span arrived for patience.
+func Explain(ctx context.Context, j Jaeger, groups []Group, patience time.Duration) []Attribution {
 	traces := fetch(ctx, j, groups, patience)
-	answers := make([]Answer, 0, len(groups))
+	attributions := make([]Attribution, 0, len(groups))
 	for _, g := range groups {
-		answers = append(answers, compare(g, traces))
+		attributions = append(attributions, compare(g, traces))
 	}
-	return answers
+	return attributions
 }
 
-// fetched is a trace as far as it came.
+// fetched is a trace so far.
 type fetched struct {
 	spans   []Span
-	updated time.Time // when something came last
-	done    bool      // no longer asked for: it is whole, or Jaeger cannot return it
+	updated time.Time // last new span
+	done    bool      // not queried any more: complete, or Jaeger cannot return it
 	err     error
 }
 
-// fetcher asks Jaeger for traces, again and again.
+// fetcher polls Jaeger for traces.
 type fetcher struct {
 	Jaeger
 	traces map[string]fetched
 	began  time.Time
-	last   time.Time       // when something came
-	single map[string]bool // asked for one by one, in vain
+	last   time.Time       // last new span
+	single map[string]bool // queried one by one without success
 }
 
-// fetch asks for the traces until they are whole.
+// fetch polls for the traces until they are complete.
 func fetch(ctx context.Context, j Jaeger, groups []Group, patience time.Duration) map[string]fetched {
 	var open []string
 	for _, g := range groups {
@@ -134,11 +132,11 @@ func fetch(ctx context.Context, j Jaeger, groups []Group, patience time.Duration
 	return f.traces
 }
 
-// look asks for some traces at once.
+// look queries traces.
 func (f *fetcher) look(ctx context.Context, ids []string) error {
 	found, err := f.Traces(ctx, ids)
 	for _, id := range ids {
-		// A trace is whole when nothing is missing above its spans, and nothing more comes.
+		// A trace is complete with one root and no new spans.
 		t, spans := f.traces[id], found[id]
 		t.err = err
 		if len(spans) > len(t.spans) {
@@ -152,9 +150,8 @@ func (f *fetcher) look(ctx context.Context, ids []string) error {
 	return err
 }
 
-// split asks one by one for traces of which one or more cannot be returned, as one that is
-// too large: the others are not lost with it. If none can, the error is not about one trace,
-// and they are not asked for one by one again.
+// split queries traces one by one after an error, which one too large trace can cause. If
+// all queries fail, the error is not about a single trace, and split does not retry.
 func (f *fetcher) split(ctx context.Context, ids []string) {
 	if !slices.ContainsFunc(ids, func(id string) bool { return !f.single[id] }) {
 		return
@@ -176,7 +173,7 @@ func (f *fetcher) split(ctx context.Context, ids []string) {
 	}
 }
 
-// sleep reports whether d went by before ctx ended.
+// sleep reports whether d passed before ctx ended.
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -188,7 +185,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// sample is where the time of one request went, in seconds.
+// sample is the response time of a request by part, in seconds.
 type sample struct {
 	id    string
 	total float64
@@ -201,16 +198,16 @@ func samples(list []Request, traces map[string]fetched) (found []sample, missing
 		top, ok := root(f.spans)
 		switch {
 		case r.TraceID == "":
-			missing = "their traces are not sampled"
+			missing = "traces not sampled"
 			continue
 		case !ok && f.err != nil:
 			missing = f.err.Error()
 			continue
 		case !ok:
-			missing = "their traces did not come, or not completely"
+			missing = "traces incomplete or not in Jaeger"
 			continue
 		}
-		s := sample{r.TraceID, r.Response.Seconds(), map[Part]float64{lagPart: r.Lag.Seconds()}}
+		s := sample{r.TraceID, r.Response.Seconds(), map[Part]float64{sendDelayPart: r.SendDelay.Seconds()}}
 		criticalPath(f.spans, top, func(span Span, from, to time.Time) {
 			if span.ID == top.ID && r.FirstByte > 0 {
 				r.split(span, from, to, s.parts)
@@ -218,15 +215,14 @@ func samples(list []Request, traces map[string]fetched) (found []sample, missing
 			}
 			s.parts[Part{span.Service, span.Name, span.Kind}] += to.Sub(from).Seconds()
 		})
-		s.parts[restPart] = (r.Response - top.End.Sub(top.Start) - r.Lag).Seconds()
+		s.parts[restPart] = (r.Response - top.End.Sub(top.Start) - r.SendDelay).Seconds()
 		found = append(found, s)
 	}
 	return found, missing
 }
 
-// split says what a part of the client span itself was: the wait for a connection, for
-// the first byte of the answer (where no server's span tells more: the network, and
-// the server before its span), and for the rest of the answer.
+// split splits a part of the client span: wait for a connection, wait for the first byte of
+// the response (network, and the server before its span starts), and the rest of the response.
 func (r Request) split(s Span, from, to time.Time, parts map[Part]float64) {
 	for _, p := range []struct {
 		part       Part
@@ -249,10 +245,10 @@ func (r Request) split(s Span, from, to time.Time, parts map[Part]float64) {
 	}
 }
 
-func compare(g Group, traces map[string]fetched) Answer {
+func compare(g Group, traces map[string]fetched) Attribution {
 	slow, missing := samples(g.Slow, traces)
 	typical, alsoMissing := samples(g.Typical, traces)
-	a := Answer{Scenario: g.Scenario, Slow: len(g.Slow), Typical: len(g.Typical), SlowFound: len(slow), Found: len(typical), Missing: cmp.Or(missing, alsoMissing), Causes: []Cause{}}
+	a := Attribution{Scenario: g.Scenario, Slow: len(g.Slow), Typical: len(g.Typical), SlowFound: len(slow), Found: len(typical), Missing: cmp.Or(missing, alsoMissing), Causes: []Cause{}}
 	if len(slow) == 0 || len(typical) == 0 {
 		return a
 	}
@@ -264,7 +260,7 @@ func compare(g Group, traces map[string]fetched) Answer {
 			parts[p] = true
 		}
 	}
-	rng := rand.New(rand.NewPCG(1, 1)) // the same traces are answered the same
+	rng := rand.New(rand.NewPCG(1, 1)) // deterministic
 	for p := range parts {
 		of := func(s sample) float64 { return s.parts[p] }
 		c := Cause{Part: p, Difference: mean(slow, of) - mean(typical, of)}
@@ -292,8 +288,7 @@ func mean(list []sample, of func(sample) float64) float64 {
 	return sum / float64(len(list))
 }
 
-// interval is where the difference of the means lies, had other requests been slow and
-// typical: the bootstrap's percentiles.
+// interval returns the bootstrap percentile interval of the difference of the means.
 func interval(rng *rand.Rand, slow, typical []sample, of func(sample) float64) (low, high float64) {
 	draw := func(list []sample) float64 {
 		sum := 0.0

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// at builds traces: spans from one millisecond to another.
+// at builds a span from one millisecond to another.
 func at(id, parent, service, name string, from, to int) Span {
 	base := time.UnixMicro(1_700_000_000_000_000)
 	return Span{ID: id, Parent: parent, Service: service, Name: name, Kind: "internal",
@@ -59,18 +59,18 @@ func TestCriticalPath(t *testing.T) {
 
 func TestRoot(t *testing.T) {
 	t.Parallel()
-	whole := []Span{at("2", "1", "b", "server", 10, 90), at("1", "", "a", "root", 0, 100)}
-	if r, ok := root(whole); r.ID != "1" || !ok {
+	complete := []Span{at("2", "1", "b", "server", 10, 90), at("1", "", "a", "root", 0, 100)}
+	if r, ok := root(complete); r.ID != "1" || !ok {
 		t.Errorf("root %v, %v", r, ok)
 	}
-	for name, trace := range map[string][]Span{"none": nil, "the root is missing": whole[:1], "one between is missing": append(whole, at("4", "3", "b", "query", 20, 30))} {
+	for name, trace := range map[string][]Span{"none": nil, "the root is missing": complete[:1], "one between is missing": append(complete, at("4", "3", "b", "query", 20, 30))} {
 		if _, ok := root(trace); ok {
-			t.Errorf("%s: whole", name)
+			t.Errorf("%s: complete", name)
 		}
 	}
 }
 
-// What the client span itself took is split by what the client saw.
+// The client span is split by the client's timing.
 func TestSplit(t *testing.T) {
 	t.Parallel()
 	ms := time.Millisecond
@@ -83,9 +83,9 @@ func TestSplit(t *testing.T) {
 		{40 * ms, 90 * ms, map[Part]float64{connectionPart: 30, firstBytePart: 10, bodyPart: 10}},
 		{0, 200 * ms, map[Part]float64{firstBytePart: 50}},
 	} {
-		g := []Request{{TraceID: "t", Response: 110 * ms, Lag: 4 * ms, Connected: tt.connected, FirstByte: tt.first}}
+		g := []Request{{TraceID: "t", Response: 110 * ms, SendDelay: 4 * ms, Connected: tt.connected, FirstByte: tt.first}}
 		list, _ := samples(g, map[string]fetched{"t": {spans: trace}})
-		tt.want[Part{"proxy", "server", "internal"}], tt.want[lagPart], tt.want[restPart] = 50, 4, 6
+		tt.want[Part{"proxy", "server", "internal"}], tt.want[sendDelayPart], tt.want[restPart] = 50, 4, 6
 		sum := 0.0
 		for p, got := range list[0].parts {
 			sum += 1000 * got
@@ -99,7 +99,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// jaeger serves traces in the form of Jaeger's API, of which more comes with each look.
+// jaeger is a fake Jaeger API whose traces grow with each query.
 type jaeger struct {
 	mu       sync.Mutex
 	traces   map[string][]Span
@@ -108,7 +108,7 @@ type jaeger struct {
 	requests []time.Time     // for traces
 }
 
-// RoundTrip implements http.RoundTripper, for a client without a network.
+// RoundTrip implements http.RoundTripper.
 func (j *jaeger) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, err
@@ -176,8 +176,8 @@ func (j *jaeger) look(id string) any {
 	return map[string]any{"traceID": id, "spans": out, "processes": processes}
 }
 
-// Traces with a known answer: slow requests lost 150 ms in the database, 19 in the
-// proxy, 8 before they were sent and 3 outside of their trace.
+// Traces with a known attribution: slow requests lost 150 ms in the database, 19 in the proxy, 8 by
+// send delay and 3 outside the trace.
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, testExplain)
@@ -188,9 +188,9 @@ func testExplain(t *testing.T) {
 	g := Group{Scenario: "create"}
 	for i := range 40 {
 		id := fmt.Sprintf("%032x", i+1)
-		db, proxy, lag, rest := 5+i%3, 2, 0, 1
+		db, proxy, sendDelay, rest := 5+i%3, 2, 0, 1
 		if i < 20 {
-			db, proxy, lag, rest = db+150, proxy+19, 8, 4
+			db, proxy, sendDelay, rest = db+150, proxy+19, 8, 4
 		}
 		server := 1 + db
 		client := proxy + server
@@ -198,7 +198,7 @@ func testExplain(t *testing.T) {
 			at("c", "", "loadgen", "POST /albums", 0, client+1), at("p", "c", "proxy-service", "POST /albums", 1, client+1),
 			at("s", "p", "album-store", "POST /albums", 1+proxy, client+1), at("d", "s", "album-store", "INSERT albums", 2+proxy, client+1),
 		}
-		r := Request{TraceID: id, Lag: time.Duration(lag) * time.Millisecond, Response: time.Duration(lag+client+1+rest) * time.Millisecond}
+		r := Request{TraceID: id, SendDelay: time.Duration(sendDelay) * time.Millisecond, Response: time.Duration(sendDelay+client+1+rest) * time.Millisecond}
 		if i < 20 {
 			g.Slow = append(g.Slow, r)
 		} else {
@@ -215,16 +215,16 @@ func testExplain(t *testing.T) {
 		t.Errorf("a Jaeger without pages: %s", got)
 	}
 	began := time.Now()
-	answers := Explain(t.Context(), client, []Group{g, {Scenario: "none"}}, 8*time.Second)
-	a := answers[0]
-	if len(answers) != 2 || a.SlowFound != 19 || a.Found != 19 || a.Slow != 20 || a.Typical != 20 || a.Missing == "" || math.Abs(a.Difference-0.180) > 0.001 {
+	attributions := Explain(t.Context(), client, []Group{g, {Scenario: "none"}}, 8*time.Second)
+	a := attributions[0]
+	if len(attributions) != 2 || a.SlowFound != 19 || a.Found != 19 || a.Slow != 20 || a.Typical != 20 || a.Missing == "" || math.Abs(a.Difference-0.180) > 0.001 {
 		t.Errorf("%+v", a)
 	}
 	sum := 0.0
 	want := []struct {
 		name string
 		ms   float64
-	}{{"INSERT albums", 150}, {"POST /albums", 19}, {"sent late", 8}, {"outside of the trace", 3}}
+	}{{"INSERT albums", 150}, {"POST /albums", 19}, {"send delay", 8}, {"outside the trace", 3}}
 	for i, c := range a.Causes {
 		sum += c.Difference
 		if i < len(want) && (c.Name != want[i].name || math.Abs(1000*c.Difference-want[i].ms) > 0.5 || c.Low > c.Difference+1e-9 || c.High < c.Difference-1e-9) {
@@ -237,11 +237,11 @@ func testExplain(t *testing.T) {
 	if c := a.Causes[0]; c.Service != "album-store" || math.Abs(c.Share-150.0/180) > 0.01 || j.traces[c.TraceID] == nil {
 		t.Errorf("first cause %+v", c)
 	}
-	if b := answers[1]; b.Slow != 0 || len(b.Causes) != 0 {
+	if b := attributions[1]; b.Slow != 0 || len(b.Causes) != 0 {
 		t.Errorf("a group without requests: %+v", b)
 	}
-	// 39 traces are two requests a look. Nothing is asked for before it can be there, and
-	// what does not come is asked for less and less often.
+	// 39 traces are two queries. There is no query before the first spans can arrive, and the
+	// interval between queries grows.
 	if n, first := len(j.requests), j.requests[0].Sub(began); n > 12 || first < settled-stable {
 		t.Errorf("%d requests, the first after %s, want 12 at most and none for %s", n, first, settled-stable)
 	}
@@ -271,8 +271,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// Where there is no Jaeger, or it knows nothing, it is said and takes no longer than
-// the patience.
+// Without Jaeger, or without traces, Explain reports it within patience.
 func TestNoTraces(t *testing.T) {
 	t.Parallel()
 	for name, h := range map[string]http.HandlerFunc{
@@ -289,7 +288,7 @@ func TestNoTraces(t *testing.T) {
 	defer srv.Close()
 	g := Group{Scenario: "get", Slow: []Request{{TraceID: "1"}}, Typical: []Request{{TraceID: "2"}}}
 	a := Explain(t.Context(), Jaeger{srv.URL, srv.Client()}, []Group{g}, 10*time.Millisecond)[0]
-	if a.SlowFound != 0 || a.Found != 0 || a.Missing != "their traces did not come, or not completely" || len(a.Causes) != 0 {
+	if a.SlowFound != 0 || a.Found != 0 || a.Missing != "traces incomplete or not in Jaeger" || len(a.Causes) != 0 {
 		t.Errorf("%+v", a)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -24,8 +24,8 @@ func (b broken) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusInternalServerError, Status: "500 Internal Server Error", Header: http.Header{}, Body: http.NoBody}, nil
 }
 
-// A trace that Jaeger cannot return costs none of those that are asked for with it, and a
-// Jaeger that fails is not asked for each of them at every look.
+// A trace that Jaeger cannot return does not affect the other traces of its query. A failing Jaeger
+// gets no single queries again.
 func TestOneTraceFails(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

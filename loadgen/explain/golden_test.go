@@ -18,9 +18,8 @@ var update = flag.Bool("update", false, "write testdata anew")
 
 const golden = "testdata/critical.json"
 
-// critical is a trace in Jaeger's JSON, and how many microseconds of its critical path are
-// each span's. The console computes the path too, for its waterfall: its tests read the
-// same file.
+// critical is a trace in Jaeger's JSON, with the microseconds of each span on the critical path. The
+// console's tests of its own critical path use the same file.
 type critical struct {
 	Name  string           `json:"name"`
 	Trace any              `json:"trace"`
@@ -29,7 +28,7 @@ type critical struct {
 
 type object = map[string]any
 
-// span is one of Jaeger's JSON.
+// span is a span in Jaeger's JSON.
 func span(id, parent, process string, from, to int64) object {
 	refs := []object{}
 	if parent != "" {
@@ -42,8 +41,7 @@ func traceOf(spans ...object) object {
 	return object{"traceID": "abc", "spans": spans, "processes": object{"p1": object{"serviceName": "a"}, "p2": object{"serviceName": "b"}}}
 }
 
-// samplesOfPaths are traces of the kinds that there are, and some that are drawn at random
-// from the same seed.
+// samplesOfPaths are typical traces, and random ones of one seed.
 func samplesOfPaths() []critical {
 	list := []critical{
 		{Name: "one span", Trace: traceOf(span("1", "", "p1", 0, 100))},

@@ -12,29 +12,29 @@ import (
 	"soundcheck/internal/jaegerapi"
 )
 
-// Jaeger is the query API of a Jaeger.
+// Jaeger is a client of Jaeger's query API.
 type Jaeger struct {
-	URL    string // without a final slash
+	URL    string // without a trailing slash
 	Client *http.Client
 }
 
 func (j Jaeger) api() jaegerapi.Client { return jaegerapi.Client(j) }
 
-// Reach returns an error if no Jaeger answers.
+// Reach returns an error if Jaeger does not respond.
 func (j Jaeger) Reach(ctx context.Context) error {
 	_, err := j.api().Services(ctx)
 	return err
 }
 
-// pageMark is in the front page of a Jaeger that has pages: not all are built with them.
+// pageMark is in the front page of a Jaeger that is built with its UI.
 const pageMark = "jaeger-ui-root"
 
-// console is what the lab's console is called. It passes on the API of a Jaeger, and has
-// pages of its own.
+// console is the service name of the lab's console. It proxies Jaeger's API, and has its own
+// trace pages.
 const console = "console"
 
-// Page returns the address of a trace's page, to which its id belongs; where nobody has
-// pages, of its JSON.
+// Page returns the base URL of trace pages, to which a trace id is appended; without pages,
+// that of the traces' JSON.
 func (j Jaeger) Page(ctx context.Context) string {
 	var status struct{ Service string }
 	if err := j.api().Get(ctx, "/status", nil, &status); err == nil && status.Service == console {
@@ -46,7 +46,7 @@ func (j Jaeger) Page(ctx context.Context) string {
 	return j.URL + "/api/traces/"
 }
 
-// front returns the front page, or the beginning of a long one.
+// front returns the front page, up to 64 KiB.
 func (j Jaeger) front(ctx context.Context) []byte {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, j.URL+"/", nil)
 	if err != nil {
@@ -61,8 +61,7 @@ func (j Jaeger) front(ctx context.Context) []byte {
 	return b
 }
 
-// Traces returns the spans that Jaeger has so far of some traces, by their ids: nothing of
-// one that it does not know.
+// Traces returns the spans of traces so far, by trace id, without unknown traces.
 func (j Jaeger) Traces(ctx context.Context, ids []string) (map[string][]Span, error) {
 	list, err := j.api().Search(ctx, url.Values{"traceID": ids})
 	var status *jaegerapi.Error

@@ -15,16 +15,15 @@ type Span struct {
 	Start, End time.Time
 }
 
-// Part is where time went: in spans of a name, not counting what their children took.
+// Part is the self time of spans with a name.
 type Part struct {
 	Service string `json:"service"`
 	Name    string `json:"name"`
 	Kind    string `json:"kind"`
 }
 
-// root returns the span without a parent in its trace that began first, and whether
-// there is exactly one and it has no parent at all: then nothing of the trace is
-// missing above its other spans.
+// root returns the first span without a parent in the trace. Complete: it is the only one, and
+// it has no parent id, so that no span above the others is missing.
 func root(trace []Span) (r Span, complete bool) {
 	ids := map[string]bool{}
 	for _, s := range trace {
@@ -43,11 +42,10 @@ func root(trace []Span) (r Span, complete bool) {
 	return r, len(roots) == 1 && r.Parent == ""
 }
 
-// criticalPath tells of each part of the root's duration which span is to blame for it:
-// a moment belongs to the deepest span that was being waited for. It walks from the end
-// backwards: the child that ended last was waited for, before it the one that ended
-// last before that began, and so on; what is between them is the span's own. The parts
-// add up to the root's duration.
+// criticalPath attributes each part of the root's duration to a span: the deepest one that the
+// root waited for. It walks backwards from the end: the child that ended last, then the child
+// that ended last before that one started, and so on. The gaps are the span's self time. The
+// parts add up to the root's duration.
 func criticalPath(trace []Span, r Span, blame func(s Span, from, to time.Time)) {
 	children := map[string][]Span{}
 	for _, s := range trace {
@@ -60,8 +58,7 @@ func criticalPath(trace []Span, r Span, blame func(s Span, from, to time.Time)) 
 		list := slices.Clone(children[s.ID])
 		slices.SortFunc(list, func(a, b Span) int { return cmp.Or(b.End.Compare(a.End), b.Start.Compare(a.Start)) })
 		for _, c := range list {
-			// A child that outlives its parent, or whose clock is another, counts where the
-			// parent was waited for.
+			// A child that outlives its parent, or has another clock, is clipped to the parent.
 			start, end := c.Start, c.End
 			if start.Before(from) {
 				start = from
@@ -81,5 +78,5 @@ func criticalPath(trace []Span, r Span, blame func(s Span, from, to time.Time)) 
 	walk(r, r.Start, r.End, 0)
 }
 
-// maxDepth ends the walk through a trace that has a circle in it.
+// maxDepth ends the walk through a trace with a cycle.
 const maxDepth = 100

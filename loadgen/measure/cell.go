@@ -2,7 +2,7 @@ package measure
 
 import "time"
 
-// Cell collects requests: those of a scenario, or all.
+// Cell counts the requests of a scenario, or all.
 type Cell struct {
 	Classes  map[Class]int
 	Statuses map[int]int // by HTTP status; 0: no response
@@ -10,13 +10,12 @@ type Cell struct {
 	Shed     *Times
 	Failed   *Times
 
-	// Of good and late requests too, to tell the target's part from the generator's. They
-	// are not in files.
+	// Of good and late requests too, to separate the target from the generator. Not in files.
 	Service *Times
-	Delayed int // late ones that were late only because they were sent late
+	Delayed int // requests late only because of send delay
 }
 
-// NewCell returns one without requests.
+// NewCell returns an empty cell.
 func NewCell() *Cell {
 	return &Cell{Classes: map[Class]int{}, Statuses: map[int]int{}, Served: NewTimes(), Shed: NewTimes(), Failed: NewTimes(), Service: NewTimes()}
 }
@@ -33,8 +32,7 @@ func (c *Cell) merge(d *Cell) {
 	c.Failed.Merge(d.Failed)
 }
 
-// Add takes in a request with its HTTP status, 0 if no response came, and its response
-// time.
+// Add counts a request with its HTTP status (0: no response) and its response time.
 func (c *Cell) Add(class Class, status int, response time.Duration) {
 	c.Classes[class]++
 	c.Statuses[status]++
@@ -48,8 +46,8 @@ func (c *Cell) Add(class Class, status int, response time.Duration) {
 	}
 }
 
-// addService notes how long a served request took from when it was sent, and whether it
-// would have been in time had it not been sent late.
+// addService adds a served request's service time. Delayed: it is late only because of send
+// delay.
 func (c *Cell) addService(service time.Duration, delayed bool) {
 	c.Service.Add(service)
 	if delayed {
@@ -57,7 +55,7 @@ func (c *Cell) addService(service time.Duration, delayed bool) {
 	}
 }
 
-// Requests is how many there are.
+// Requests returns the number of requests.
 func (c *Cell) Requests() int {
 	n := 0
 	for _, k := range c.Classes {

@@ -1,28 +1,27 @@
-// Package measure counts what became of requests and how long they took: histograms,
-// classes, intervals of time, a sample to be explained.
+// Package measure counts requests: classes, latency histograms, intervals, and a sample for
+// tail-latency attribution.
 //
-// It knows neither how requests are sent nor what is reported of them. Times are
-// time.Duration in memory, and seconds where they are a float64.
+// A time is a time.Duration; a float64 is in seconds.
 package measure
 
 import "net/http"
 
-// Class is what became of a request.
+// Class is the outcome of a request.
 type Class string
 
-// The classes. Good and late requests were served: answered with the status that
-// their scenario expects.
+// The classes. Good and late requests are served: their status is the one that the scenario
+// expects.
 const (
 	Good   Class = "good"
-	Late   Class = "late"   // served, but not within the time of the objectives
-	Shed   Class = "shed"   // refused by a service that has too much to do: 429 or 503
-	Failed Class = "failed" // any other status, or no answer
+	Late   Class = "late"   // served, but slower than the SLO allows
+	Shed   Class = "shed"   // 429 or 503 of an overloaded service
+	Failed Class = "failed" // any other status, or no response
 )
 
-// Classes are all of them, in the order in which reports show them.
+// Classes are all classes, in the order of reports.
 var Classes = []Class{Good, Late, Shed, Failed}
 
-// IsShed reports whether an HTTP status says that the service has too much to do.
+// IsShed reports whether an HTTP status means that an overloaded service shed the request.
 func IsShed(status int) bool {
 	return status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
 }

@@ -9,36 +9,37 @@ import (
 	"soundcheck/loadgen/explain"
 )
 
-// What a generator that keeps up with its plan does not exceed: how much later than
-// scheduled it sends requests, at p99.
+// Limits of the p99 send delay of a valid run.
 const (
-	MaxLag      = 2 * time.Millisecond
-	maxLagShare = 0.05 // of the response time, if that is more
+	MaxSendDelay      = 2 * time.Millisecond
+	maxSendDelayShare = 0.05 // of the response time, if larger
 )
 
-// LagLimit is how late, in seconds, a generator that keeps up sends requests whose
-// response times, in seconds, are so long.
-func LagLimit(response float64) float64 { return max(MaxLag.Seconds(), maxLagShare*response) }
+// SendDelayLimit returns the limit of the p99 send delay for a p99 response time, both in
+// seconds.
+func SendDelayLimit(response float64) float64 {
+	return max(MaxSendDelay.Seconds(), maxSendDelayShare*response)
+}
 
-// Results are the measurements of a run, or of several together.
+// Results are the measurements of one or more runs.
 type Results struct {
 	All       *Cell
 	Scenarios map[string]*Cell // by name
-	Service   *Times           // from when requests were sent to the end of their responses
-	Lag       *Times           // from when requests were due until they were sent
+	Service   *Times           // sent → end of the response
+	SendDelay *Times           // scheduled → sent
 	Intervals *Intervals
 }
 
-// NewResults returns those of no requests.
+// NewResults returns empty results.
 func NewResults() *Results {
-	return &Results{All: NewCell(), Scenarios: map[string]*Cell{}, Service: NewTimes(), Lag: NewTimes(), Intervals: &Intervals{}}
+	return &Results{All: NewCell(), Scenarios: map[string]*Cell{}, Service: NewTimes(), SendDelay: NewTimes(), Intervals: &Intervals{}}
 }
 
-// Merge adds other results.
+// Merge adds s.
 func (r *Results) Merge(s *Results) {
 	r.All.merge(s.All)
 	r.Service.Merge(s.Service)
-	r.Lag.Merge(s.Lag)
+	r.SendDelay.Merge(s.SendDelay)
 	for name, c := range s.Scenarios {
 		if r.Scenarios[name] == nil {
 			r.Scenarios[name] = NewCell()
@@ -48,23 +49,22 @@ func (r *Results) Merge(s *Results) {
 	r.Intervals.Merge(s.Intervals)
 }
 
-// Request is what is measured of one request.
+// Request is the measurement of one request.
 type Request struct {
-	Scenario string
-	Class    Class
-	Status   int           // HTTP; 0: no response came
-	Due      time.Duration // from the end of the warm-up
-	Response time.Duration // from when it was due to the end of its response
-	Service  time.Duration // from when it was sent to the end of its response
-	Lag      time.Duration // from when it was due until it was sent
-	Delayed  bool          // it is late only because it was sent late
-	TraceID  string        // "": its trace is not sampled
-	// From the start of its trace: when a connection was there, and when the first byte of
-	// the response came; both 0 if that is not known.
+	Scenario  string
+	Class     Class
+	Status    int           // HTTP; 0: no response
+	Scheduled time.Duration // since the end of the warm-up
+	Response  time.Duration // scheduled → end of the response
+	Service   time.Duration // sent → end of the response
+	SendDelay time.Duration // scheduled → sent
+	Delayed   bool          // late only because of send delay
+	TraceID   string        // "": not sampled
+	// Since the start of the trace: connection ready, first byte of the response; 0: unknown.
 	Connected, FirstByte time.Duration
 }
 
-// Collector takes in requests. One goroutine uses it.
+// Collector counts requests. It is for one goroutine.
 type Collector struct {
 	*Results
 	parts    map[string]*Intervals // by scenario
@@ -72,8 +72,8 @@ type Collector struct {
 	window   *window
 }
 
-// NewCollector returns one for requests of some scenarios, in intervals of a width, with
-// intervals of their own for those in parts. The sample follows from the seed.
+// NewCollector returns a collector for scenarios, with intervals of a width. The scenarios in
+// parts get intervals too. The seed is that of the sample.
 func NewCollector(scenarios, parts []string, width time.Duration, seed uint64) *Collector {
 	c := &Collector{Results: NewResults(), parts: map[string]*Intervals{}, samplers: map[string]*sampler{}, window: newWindow()}
 	c.Intervals.Width = width
@@ -87,7 +87,7 @@ func NewCollector(scenarios, parts []string, width time.Duration, seed uint64) *
 	return c
 }
 
-// Add takes in a request.
+// Add counts a request.
 func (c *Collector) Add(r Request) {
 	row := c.Scenarios[r.Scenario]
 	served := r.Class == Good || r.Class == Late
@@ -97,30 +97,30 @@ func (c *Collector) Add(r Request) {
 			cell.addService(r.Service, r.Delayed)
 		}
 	}
-	c.Intervals.Add(r.Due, r.Class, r.Response)
+	c.Intervals.Add(r.Scheduled, r.Class, r.Response)
 	if p := c.parts[r.Scenario]; p != nil {
-		p.Add(r.Due, r.Class, r.Response)
+		p.Add(r.Scheduled, r.Class, r.Response)
 	}
 	c.window.requests++
 	c.window.served.Add(r.Class, r.Response)
-	c.window.lag = max(c.window.lag, r.Lag)
+	c.window.sendDelay = max(c.window.sendDelay, r.SendDelay)
 	c.Service.Add(r.Service)
-	c.Lag.Add(r.Lag)
+	c.SendDelay.Add(r.SendDelay)
 	if served {
-		c.samplers[r.Scenario].add(explain.Request{TraceID: r.TraceID, Response: r.Response, Lag: r.Lag, Connected: r.Connected, FirstByte: r.FirstByte})
+		c.samplers[r.Scenario].add(explain.Request{TraceID: r.TraceID, Response: r.Response, SendDelay: r.SendDelay, Connected: r.Connected, FirstByte: r.FirstByte})
 	}
 }
 
-// AddUnsent takes in a request that was due at a time from the end of the warm-up, and could
-// not be sent.
-func (c *Collector) AddUnsent(due time.Duration) {
+// AddUnsent counts a request that could not be sent, by its scheduled time since the end of
+// the warm-up.
+func (c *Collector) AddUnsent(scheduled time.Duration) {
 	c.All.Classes[Failed]++
 	c.All.Statuses[0]++
-	c.Intervals.Add(due, Failed, 0)
+	c.Intervals.Add(scheduled, Failed, 0)
 }
 
-// Of returns the requests of a scenario, "" for all, and the same by time. The cell is nil
-// if there can be none.
+// Of returns the requests of a scenario ("": all), in total and by interval. The cell is nil
+// for a scenario that is not sent.
 func (c *Collector) Of(scenario string) (*Cell, []*Interval) {
 	if scenario != "" {
 		return c.Scenarios[scenario], c.parts[scenario].List
@@ -128,15 +128,15 @@ func (c *Collector) Of(scenario string) (*Cell, []*Interval) {
 	return c.All, c.Intervals.List
 }
 
-// Window returns what was added since the last call.
+// Window returns the requests since the last call.
 func (c *Collector) Window() Window {
 	w := c.window.close()
 	c.window = newWindow()
 	return w
 }
 
-// Groups returns the served requests to be explained, by scenario: the slowest, and
-// typical ones.
+// Groups returns the served requests for tail-latency attribution, by scenario: the slowest
+// and typical ones.
 func (c *Collector) Groups() []explain.Group {
 	var groups []explain.Group
 	for _, name := range slices.Sorted(maps.Keys(c.samplers)) {

@@ -6,22 +6,22 @@ import (
 	"runtime/metrics"
 )
 
-// GC is how often the generator's memory was collected, and the longest pause in seconds,
-// at most.
+// GC is the number of garbage-collection pauses of the generator, and the longest one in
+// seconds (upper bound).
 type GC struct {
 	Pauses  uint64  `json:"pauses"`
 	Longest float64 `json:"longest"`
 }
 
-// String says how the generator was held up.
+// String returns the pauses as text.
 func (g GC) String() string {
 	if g.Pauses == 0 {
-		return "no pauses of the generator"
+		return "no generator pauses"
 	}
-	return fmt.Sprintf("%d pauses of the generator, %.2f ms at most", g.Pauses, 1000*g.Longest)
+	return fmt.Sprintf("%d generator pauses, max %.2f ms", g.Pauses, 1000*g.Longest)
 }
 
-// Pauses are those of the process's garbage collections, by length.
+// Pauses are counts of the process's garbage-collection pauses, by duration.
 type Pauses []uint64
 
 // ReadPauses returns the pauses so far.
@@ -33,7 +33,7 @@ func readPauses() *metrics.Float64Histogram {
 	return s[0].Value.Float64Histogram()
 }
 
-// Since returns the pauses after those before.
+// Since returns the pauses since before was read.
 func (before Pauses) Since() (gc GC) {
 	h := readPauses()
 	for i, n := range h.Counts {

@@ -7,40 +7,40 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// MaxIntervals bounds what a long run remembers: then two become one.
+// MaxIntervals bounds the memory of a long run: beyond it, pairs of intervals are merged.
 const MaxIntervals = 600
 
-// Intervals are what became of the requests that were due in each part of the time.
+// Intervals count requests by scheduled time.
 type Intervals struct {
 	Width time.Duration
-	List  []*Interval // one after the other, from the end of the warm-up
+	List  []*Interval // contiguous, from the end of the warm-up
 }
 
-// Interval is what became of the requests of one part of the time.
+// Interval counts the requests of one part of the run.
 type Interval struct {
 	Classes [4]int                        // requests, in the order of Classes
 	Served  *hdrhistogram.PackedHistogram // response times of good and late requests, in ns
 	Longest time.Duration                 // of them
 }
 
-// NewInterval returns one without requests.
+// NewInterval returns an empty interval.
 func NewInterval() *Interval {
 	return &Interval{Served: hdrhistogram.NewPacked(1, int64(maxTime), digits)}
 }
 
-// Add takes in a request that was due at a time from the end of the warm-up.
-func (s *Intervals) Add(due time.Duration, class Class, response time.Duration) {
-	due = max(due, 0)
-	for due >= MaxIntervals*s.Width {
+// Add counts a request by its scheduled time since the end of the warm-up.
+func (s *Intervals) Add(scheduled time.Duration, class Class, response time.Duration) {
+	scheduled = max(scheduled, 0)
+	for scheduled >= MaxIntervals*s.Width {
 		s.double()
 	}
-	for n := int(due / s.Width); len(s.List) <= n; {
+	for n := int(scheduled / s.Width); len(s.List) <= n; {
 		s.List = append(s.List, NewInterval())
 	}
-	s.List[due/s.Width].Add(class, response)
+	s.List[scheduled/s.Width].Add(class, response)
 }
 
-// Add takes in a request with its response time.
+// Add counts a request with its response time.
 func (i *Interval) Add(class Class, response time.Duration) {
 	i.Classes[slices.Index(Classes, class)]++
 	if class == Good || class == Late {
@@ -49,7 +49,7 @@ func (i *Interval) Add(class Class, response time.Duration) {
 	}
 }
 
-// Merge adds what j has.
+// Merge adds j.
 func (i *Interval) Merge(j *Interval) {
 	for k := range i.Classes {
 		i.Classes[k] += j.Classes[k]
@@ -71,14 +71,13 @@ func (s *Intervals) double() {
 	s.List = list
 }
 
-// Quantile returns the response time that q of the served requests are not above; 0 if
-// there is none.
+// Quantile returns a quantile of the served requests' response times; 0: no requests.
 func (i *Interval) Quantile(q float64) time.Duration { return quantile(i.Served, i.Longest, q) }
 
 // Summary returns the distribution of the served requests' response times.
 func (i *Interval) Summary() Summary { return summary(i.Served, i.Longest) }
 
-// Merge adds other intervals. It makes the narrower ones as wide as the wider ones.
+// Merge adds other intervals. It widens the narrower ones to the width of the others.
 func (s *Intervals) Merge(other *Intervals) {
 	if len(other.List) == 0 {
 		return

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// distributions of times as services have them, and some that are hard.
+// distributions of response times: typical and hard ones.
 var distributions = []struct {
 	name string
 	draw func(*rand.Rand) float64 // seconds
@@ -36,7 +36,7 @@ func draws(n int, seed uint64, draw func(*rand.Rand) float64) []time.Duration {
 // quantiles in parts of 100,000, so that ranks are exact.
 var quantiles = []int{50_000, 90_000, 99_000, 99_900, 99_990, 100_000}
 
-// nearestRank returns the smallest of sorted that so many parts of 100,000 are not above.
+// nearestRank returns the smallest value with at least parts/100,000 of all at or below it.
 func nearestRank(sorted []time.Duration, parts int) time.Duration {
 	return sorted[max((len(sorted)*parts+99_999)/100_000, 1)-1]
 }
@@ -52,7 +52,7 @@ func wantQuantiles(t *testing.T, what string, sorted []time.Duration, quantile f
 	}
 }
 
-// Percentiles are those of the sorted list, in whatever way the list was recorded.
+// Percentiles equal those of the sorted list, however it was recorded.
 func TestPercentiles(t *testing.T) {
 	t.Parallel()
 	for seed, d := range distributions {
@@ -99,8 +99,8 @@ func wantSame(t *testing.T, what string, got, want *Times) {
 	}
 }
 
-// Of few times a percentile is a rank as well: rounded down, p99 of 60 would be the last
-// but one, and an objective be met that more than 1% of the requests violate.
+// Percentiles of few values use the nearest rank too: rounded down, p99 of 60 would be the second
+// largest, and an SLO met that more than 1% of the requests violate.
 func TestPercentilesOfFew(t *testing.T) {
 	t.Parallel()
 	for n := range 300 {
@@ -117,8 +117,8 @@ func TestPercentilesOfFew(t *testing.T) {
 	}
 }
 
-// Where runs are merged, the longest time is the same to the nanosecond.
-func TestLongestIsKept(t *testing.T) {
+// Merging preserves the longest time to the nanosecond.
+func TestLongestIsExact(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 0))
 	for range 10_000 {

@@ -9,14 +9,14 @@ import (
 	"soundcheck/loadgen/explain"
 )
 
-// How many requests of a scenario are kept to be explained, and how many are.
+// Sizes of a scenario's sample for tail-latency attribution.
 const (
-	maxKept      = 400 // of all, by chance
-	maxExplained = 20  // slow ones, and as many typical ones
-	minExplained = 5   // of fewer nothing can be said
+	maxKept      = 400 // random sample
+	maxExplained = 20  // slowest requests, and as many typical ones
+	minExplained = 5   // fewer are not compared
 )
 
-// sampler keeps the slowest requests of a scenario, and some by chance.
+// sampler stores the slowest requests of a scenario, and a random sample.
 type sampler struct {
 	rng  *rand.Rand
 	seen int
@@ -38,8 +38,8 @@ func (s *sampler) add(r explain.Request) {
 	}
 }
 
-// group returns the slowest requests, and those that took about as long as half of
-// all. False: there are too few.
+// group returns the slowest requests and those nearest to the median. False: too few
+// requests.
 func (s *sampler) group(scenario string, median time.Duration) (explain.Group, bool) {
 	n := min(maxExplained, s.seen/4)
 	if n < minExplained {

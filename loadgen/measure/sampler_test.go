@@ -9,8 +9,8 @@ import (
 	"soundcheck/loadgen/explain"
 )
 
-// The slowest are the slowest of all, the typical ones are near the median, and none
-// is both.
+// The slow sample has the slowest requests, the typical one those near the median. They are
+// disjoint.
 func TestSampler(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ n, want int }{{10, 0}, {19, 0}, {20, 5}, {79, 19}, {80, 20}, {10_000, 20}} {

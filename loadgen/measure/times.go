@@ -8,58 +8,59 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Times are durations from 1 ns to maxTime, to three digits; the longest is exact.
+// Times is a histogram of durations from 1 ns to maxTime, with three significant digits. The
+// longest is exact.
 type Times struct {
 	hist    *hdrhistogram.Histogram
 	longest time.Duration
 }
 
-// maxTime is longer than a run with its last timeout can be.
+// maxTime is longer than the longest run with its last timeout.
 const maxTime = 25 * time.Hour
 
-// digits of every histogram: a percentile is at most 0.1% off.
+// digits are the significant digits of each histogram: percentiles are within 0.1%.
 const digits = 3
 
-// NewTimes returns none.
+// NewTimes returns an empty histogram.
 func NewTimes() *Times {
 	return &Times{hist: hdrhistogram.New(1, int64(maxTime), digits)}
 }
 
-// inRange is a duration that a histogram can hold.
+// inRange clamps a duration to the histogram's range.
 func inRange(d time.Duration) int64 { return int64(min(max(d, 1), maxTime)) }
 
-// Add takes in one.
+// Add counts a duration.
 func (t *Times) Add(d time.Duration) {
 	_ = t.hist.RecordValue(inRange(d)) // in range, so there is no error
 	t.longest = max(t.longest, d)
 }
 
-// Count is how many there are.
+// Count returns the number of durations.
 func (t *Times) Count() int64 { return t.hist.TotalCount() }
 
-// HDR returns the histogram, of nanoseconds.
+// HDR returns the histogram, in nanoseconds.
 func (t *Times) HDR() *hdrhistogram.Histogram { return t.hist }
 
-// Merge adds what u has.
+// Merge adds u.
 func (t *Times) Merge(u *Times) {
 	t.hist.Merge(u.hist)
 	t.longest = max(t.longest, u.longest)
 }
 
-// Quantile returns the duration that q of all are not longer than; 0 if there is none.
+// Quantile returns a quantile; 0: no durations.
 func (t *Times) Quantile(q float64) time.Duration { return quantile(t.hist, t.longest, q) }
 
-// rankError is by how much a rank that was computed may be above the exact one.
+// rankError is the max error of a computed rank.
 const rankError = 1e-6
 
-// percentile returns what to ask a histogram of n for to get the nearest rank: the
-// smallest time that q of all are not above. HdrHistogram itself rounds the rank, so that
-// p99 of 60 would be the last but one.
+// percentile returns the percentile argument for the nearest rank of n: the smallest value
+// with at least q of all at or below it. HdrHistogram itself rounds the rank, so that p99 of
+// 60 values would be the second largest.
 func percentile(q float64, n int64) float64 {
 	return 100 * math.Ceil(q*float64(n)-rankError) / float64(max(n, 1))
 }
 
-// Above returns how many durations are not below d.
+// Above returns the number of durations of at least d.
 func (t *Times) Above(d time.Duration) int64 {
 	n := int64(0)
 	for _, b := range t.hist.Distribution() {
@@ -70,14 +71,14 @@ func (t *Times) Above(d time.Duration) int64 {
 	return n
 }
 
-// Histogram is a distribution of times as report.json holds it: HdrHistogram's V2
-// encoding in base64, of values in nanoseconds, and the longest time in seconds.
+// Histogram is the JSON of a Times: HdrHistogram's V2 encoding in base64, with values in
+// nanoseconds, and the longest time in seconds.
 type Histogram struct {
 	Encoded string  `json:"hdr"`
 	Longest float64 `json:"longest"`
 }
 
-// Encode returns them as report.json holds them.
+// Encode returns the JSON form.
 func (t *Times) Encode() (Histogram, error) {
 	b, err := t.hist.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
 	if err != nil {
@@ -90,12 +91,12 @@ func (t *Times) Encode() (Histogram, error) {
 func (h Histogram) Decode() (*Times, error) {
 	d, err := hdrhistogram.Decode([]byte(h.Encoded))
 	if err != nil {
-		return nil, fmt.Errorf("a histogram cannot be read: %w", err)
+		return nil, fmt.Errorf("decode histogram: %w", err)
 	}
 	t := NewTimes()
 	t.longest = Seconds(h.Longest)
 	if dropped := t.hist.Merge(d); dropped > 0 {
-		return nil, fmt.Errorf("a histogram holds %d times beyond %s", dropped, maxTime)
+		return nil, fmt.Errorf("histogram with %d times beyond %s", dropped, maxTime)
 	}
 	return t, nil
 }
@@ -103,8 +104,8 @@ func (h Histogram) Decode() (*Times, error) {
 // Seconds returns a time in seconds as a duration.
 func Seconds(s float64) time.Duration { return time.Duration(math.Round(s * float64(time.Second))) }
 
-// Summary is a distribution of times, in seconds. Percentiles are at most 0.1% above
-// the exact ones.
+// Summary is a distribution of times, in seconds. Percentiles are at most 0.1% above the
+// exact ones.
 type Summary struct {
 	Count int64   `json:"count"`
 	Mean  float64 `json:"mean"`
@@ -115,19 +116,19 @@ type Summary struct {
 	Max   float64 `json:"max"`
 }
 
-// Summary returns the distribution.
+// Summary returns the summary.
 func (t *Times) Summary() Summary { return summary(t.hist, t.longest) }
 
-// histogram is either kind of HdrHistogram's.
+// histogram is either type of HdrHistogram's.
 type histogram interface {
 	TotalCount() int64
 	Mean() float64
 	ValueAtPercentile(float64) int64
 }
 
-// quantile returns the duration that q of all are not longer than; 0 if there is none.
+// quantile returns a quantile; 0: no durations.
 func quantile(h histogram, longest time.Duration, q float64) time.Duration {
-	// A bucket is told by its upper end, which can be beyond the longest.
+	// The value of a bucket is its upper bound, which can be beyond the longest.
 	return min(time.Duration(h.ValueAtPercentile(percentile(q, h.TotalCount()))), longest)
 }
 

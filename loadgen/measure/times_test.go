@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Two humps far apart, as of a cache: interpolating between them, as a t-digest
-// does, is off by a multiple.
+// Two distant modes, as of a cache: interpolation between them, as of a t-digest, is off by a
+// multiple.
 func TestTimes(t *testing.T) {
 	t.Parallel()
 	times := NewTimes()

@@ -13,42 +13,42 @@ import (
 	"soundcheck/loadgen/slo"
 )
 
-// Setup is what a run was told to do.
+// Setup is the configuration of a run.
 type Setup struct {
 	RunID      string
 	Target     string
 	Plan       schedule.Plan
 	Workers    int // of the closed model; 0: the model is open
-	MaxWorkers int // requests in flight at most
+	MaxWorkers int // max concurrent requests
 	Seed       uint64
-	WarmUp     time.Duration // requests that are due before are not counted
+	WarmUp     time.Duration // requests scheduled in it are not measured
 	Objectives []slo.Objective
-	Scenarios  []string      // that requests can be of
-	Recording  string        // file that is replayed; "": none
+	Scenarios  []string      // of the workload
+	Recording  string        // replayed file; "": none
 	Retries    string        // policy; "": none
 	Interval   time.Duration // width of the report's intervals; 0: a second
 }
 
-// Outcome is what became of one request that counts.
+// Outcome is the result of one measured request.
 type Outcome struct {
-	measure.Request            // without its class, and whether it is delayed
-	Expected        bool       // its response is what it was meant to get
-	Waited          bool       // all workers were busy when it was due
-	Retries         int        // how often it was sent after the first time
-	RetryAfter      RetryAfter // of its responses
+	measure.Request            // without Class and Delayed
+	Expected        bool       // the status is the one that the scenario expects
+	Waited          bool       // all workers were busy at its scheduled time
+	Retries         int        // attempts after the first
+	RetryAfter      RetryAfter // of all its responses
 	Error           string     // category, if no response came
 	Detail          string     // of the category "other"
 }
 
-// Builder makes a report of the outcomes of requests. One goroutine uses it.
+// Builder makes a report from the outcomes of requests. It is for one goroutine.
 type Builder struct {
 	*measure.Collector
-	Report *Report // as far as the run is; Finish completes it
+	Report *Report // so far; Finish completes it
 
 	setup  Setup
-	late   map[string]time.Duration // by scenario: served after it is late; 0: never
+	late   map[string]time.Duration // by scenario: a slower response is late; 0: none is
 	gc     measure.Pauses           // before the run
-	waited int                      // requests that were late because all workers were busy
+	waited int                      // requests delayed because all workers were busy
 }
 
 // NewBuilder begins the report of a run.
@@ -59,7 +59,7 @@ func NewBuilder(s Setup) *Builder {
 		r.Model, r.Workers, r.Planned = "closed", s.Workers, s.Plan.Max
 	} else {
 		r.Model, r.Stages, r.Arrivals, r.Planned = "open", s.Plan.String(), s.Plan.Arrivals, s.Plan.Planned()
-		r.Asked = s.Plan.Average(s.WarmUp)
+		r.RateTarget = s.Plan.Average(s.WarmUp)
 	}
 	if s.Recording != "" {
 		r.Arrivals = ""
@@ -81,14 +81,14 @@ func NewBuilder(s Setup) *Builder {
 	return b
 }
 
-// Add takes in a request, and returns its class.
+// Add counts a request and returns its class.
 func (b *Builder) Add(o Outcome) measure.Class {
 	r := b.Report
 	r.Sent++
 	o.Class = b.classify(o)
-	o.Delayed = o.Class == measure.Late && o.Service < b.late[o.Scenario] && o.Lag.Seconds() > measure.LagLimit(o.Response.Seconds())
+	o.Delayed = o.Class == measure.Late && o.Service < b.late[o.Scenario] && o.SendDelay.Seconds() > measure.SendDelayLimit(o.Response.Seconds())
 	b.Collector.Add(o.Request)
-	if o.Waited && o.Lag > measure.MaxLag && b.setup.Workers == 0 {
+	if o.Waited && o.SendDelay > measure.MaxSendDelay && b.setup.Workers == 0 {
 		b.waited++
 	}
 	r.RetryAfter.Given += o.RetryAfter.Given
@@ -97,7 +97,7 @@ func (b *Builder) Add(o Outcome) measure.Class {
 	served := o.Class == measure.Good || o.Class == measure.Late
 	if o.Retries > 0 {
 		r.Retries.Requests++
-		r.Retries.Tries += o.Retries
+		r.Retries.Attempts += o.Retries
 		if served {
 			r.Retries.Served++
 		}
@@ -114,20 +114,20 @@ func (b *Builder) Add(o Outcome) measure.Class {
 	return o.Class
 }
 
-// AddWarmUp takes in a request that was due before the end of the warm-up.
+// AddWarmUp counts a request of the warm-up.
 func (b *Builder) AddWarmUp() { b.Report.WarmUp++ }
 
-// AddCancelled takes in a request that the end of the run cut off.
+// AddCancelled counts a request cancelled by the end of the run.
 func (b *Builder) AddCancelled() {
 	b.Report.Sent++
 	b.Report.Cancelled++
 }
 
-// AddUnsent takes in a request that was due at a time from the end of the warm-up, and could
-// not be sent.
-func (b *Builder) AddUnsent(due time.Duration, err string) {
+// AddUnsent counts a request that could not be sent, by its scheduled time since the end of
+// the warm-up.
+func (b *Builder) AddUnsent(scheduled time.Duration, err string) {
 	b.Report.Sent++
-	b.Collector.AddUnsent(due)
+	b.Collector.AddUnsent(scheduled)
 	b.Report.Errors["not sent"]++
 	b.Report.FirstError = cmp.Or(b.Report.FirstError, err)
 }
@@ -152,7 +152,7 @@ func (r *Report) slow(s Slow) {
 	}
 }
 
-// Outlooks returns what can be said of the objectives so far.
+// Outlooks returns the state of the SLOs so far.
 func (b *Builder) Outlooks() (list []slo.Outlook) {
 	for _, o := range b.setup.Objectives {
 		list = append(list, o.Outlook(b.Of(o.Scenario())))
@@ -160,9 +160,8 @@ func (b *Builder) Outlooks() (list []slo.Outlook) {
 	return list
 }
 
-// Finish completes the report of a run that began at a time, sent requests for the time
-// paced, lasted until the last response after elapsed, and had so many requests in flight
-// at most.
+// Finish completes the report: when the run began, how long it sent requests, the time to
+// the last response, and the peak of requests in flight.
 func (b *Builder) Finish(began time.Time, paced, elapsed time.Duration, peak int, interrupted bool) *Report {
 	r, plan, closed := b.Report, b.setup.Plan, b.setup.Workers > 0
 	r.StartedAt, r.Elapsed, r.Peak = began, elapsed.Seconds(), peak
@@ -175,16 +174,16 @@ func (b *Builder) Finish(began time.Time, paced, elapsed time.Duration, peak int
 			r.Limit = LimitRequests
 		}
 	}
-	span := paced // how long the last responses took is not an open plan's rate
+	span := paced // waiting for the last responses does not lower an open plan's rate
 	rate := func(at time.Duration) float64 { return plan.Rate(b.setup.WarmUp + at) }
 	if closed {
 		span, rate = elapsed, func(time.Duration) float64 { return 0 }
 	}
 	if sent == r.Planned && r.Arrivals == schedule.Constant {
-		span = max(span, plan.Span()) // the last request is due before the end of the plan
+		span = max(span, plan.Span()) // the last request is scheduled before the end of the plan
 	}
 	seconds := max(span-b.setup.WarmUp, time.Microsecond).Seconds()
-	r.Reached, r.Goodput = float64(r.Sent)/seconds, float64(b.All.Classes[measure.Good])/seconds
+	r.RateActual, r.Goodput = float64(r.Sent)/seconds, float64(b.All.Classes[measure.Good])/seconds
 	r.GC = b.gc.Since()
 	r.fill(b.Results, rate)
 	for _, o := range b.setup.Objectives {
@@ -197,13 +196,13 @@ func (b *Builder) Finish(began time.Time, paced, elapsed time.Duration, peak int
 	return r
 }
 
-// fill writes what is measured into the report. Rate is what was planned at a time from the
+// fill copies the measurements into the report. Rate is the target rate at a time since the
 // end of the warm-up.
 func (r *Report) fill(m *measure.Results, rate func(time.Duration) float64) {
 	r.Classes = m.All.Classes
 	r.Response, r.Shed, r.Failed = m.All.Served.Summary(), m.All.Shed.Summary(), m.All.Failed.Summary()
-	r.Service, r.Lag = m.Service.Summary(), m.Lag.Summary()
-	r.times = map[string]*measure.Times{"response": m.All.Served, "shed": m.All.Shed, "failed": m.All.Failed, "service": m.Service, "lag": m.Lag}
+	r.Service, r.SendDelay = m.Service.Summary(), m.SendDelay.Summary()
+	r.times = map[string]*measure.Times{"response": m.All.Served, "shed": m.All.Shed, "failed": m.All.Failed, "service": m.Service, "send_delay": m.SendDelay}
 	for _, name := range slices.Sorted(maps.Keys(m.Scenarios)) {
 		c := m.Scenarios[name]
 		r.Scenarios = append(r.Scenarios, Row{name, c.Requests(), c.Classes, c.Statuses, c.Served.Summary()})
@@ -212,27 +211,26 @@ func (r *Report) fill(m *measure.Results, rate func(time.Duration) float64) {
 	r.Intervals = intervalsOf(m.Intervals, rate)
 }
 
-// minSent is what share of the plan a generator that keeps up with it sends.
+// minSent is the share of the plan that a valid run has sent at least.
 const minSent = 0.99
 
-// Unsent says how much of the plan was not sent, if that is more than a generator that
-// keeps up with it leaves; else "". Of Poisson arrivals nobody knows how many there are.
+// Unsent reports how much of the plan was sent, if less than minSent of it; else "". The
+// number of Poisson arrivals is random, so that it is not compared.
 func (r *Report) Unsent() string {
 	if r.Arrivals == schedule.Poisson || float64(r.Sent+r.WarmUp) >= minSent*float64(r.Planned) {
 		return ""
 	}
-	return fmt.Sprintf("%d of %d planned requests were sent", r.Sent+r.WarmUp, r.Planned)
+	return fmt.Sprintf("sent %d of %d planned requests", r.Sent+r.WarmUp, r.Planned)
 }
 
-// validate says why the numbers cannot be trusted: they would be the generator's, not
-// the target's.
+// validate finds the reasons for which the numbers are the generator's and not the target's.
 func (b *Builder) validate() {
 	r := b.Report
-	if limit := measure.LagLimit(r.Response.P99); r.Lag.P99 > limit {
-		r.Invalid = append(r.Invalid, fmt.Sprintf("requests were sent %s late at p99, more than %s", ms(r.Lag.P99), ms(limit)))
+	if limit := measure.SendDelayLimit(r.Response.P99); r.SendDelay.P99 > limit {
+		r.Invalid = append(r.Invalid, fmt.Sprintf("p99 send delay %s, limit %s", ms(r.SendDelay.P99), ms(limit)))
 	}
 	if b.waited > 0 {
-		r.Invalid = append(r.Invalid, fmt.Sprintf("all %d workers were busy, and %d requests had to wait for one: raise -max-workers", r.MaxWorkers, b.waited))
+		r.Invalid = append(r.Invalid, fmt.Sprintf("all %d workers busy, %d requests delayed: raise -max-workers", r.MaxWorkers, b.waited))
 	}
 	if reason := r.Unsent(); reason != "" && r.Ended == "" {
 		r.Invalid = append(r.Invalid, reason)

@@ -9,14 +9,14 @@ import (
 	"soundcheck/loadgen/measure"
 )
 
-// charts is what the page draws, as JSON: times in ms but for At and Seconds, which are
-// in s, and null where there is none.
+// charts is the data of the page's charts: At and End in seconds, latency in ms, rates in
+// req/s; null: no requests.
 type charts struct {
 	Open        bool        `json:"open"`
-	At          []float64   `json:"at"`  // where intervals begin
-	End         float64     `json:"end"` // of the last one
-	Asked       []float64   `json:"asked"`
-	Classes     []rates     `json:"classes"` // those that there were requests of
+	At          []float64   `json:"at"`  // starts of the intervals
+	End         float64     `json:"end"` // of the last interval
+	RateTarget  []float64   `json:"rate_target"`
+	Classes     []rates     `json:"classes"` // only classes with requests
 	P50         []*float64  `json:"p50"`
 	P99         []*float64  `json:"p99"`
 	Max         []*float64  `json:"max"`
@@ -24,28 +24,28 @@ type charts struct {
 	Percentiles percentiles `json:"percentiles"`
 }
 
-// rates are the requests of a class in each interval, in requests a second.
+// rates are the rates of a class by interval, in req/s.
 type rates struct {
 	Class measure.Class `json:"class"`
 	Rate  []float64     `json:"rate"`
 }
 
-// heat is how many served requests of each interval were in each band of time.
+// heat counts the served requests by interval and latency band.
 type heat struct {
-	Bounds []float64 `json:"bounds"` // of bands: one more than there are
-	Cells  [][]int64 `json:"cells"`  // by interval: number of a band, requests in it, the next band …
-	Most   float64   `json:"most"`   // largest share of an interval that one band has
+	Bounds []float64 `json:"bounds"` // of the bands, in ms: one more than bands
+	Cells  [][]int64 `json:"cells"`  // by interval: band, requests in it, next band …
+	Most   float64   `json:"most"`   // largest share of an interval's requests in one band
 }
 
-// percentiles are distributions by nines: 1 is 90%, 2 is 99%.
+// percentiles are distributions, by number of nines: 1 is p90, 2 is p99.
 type percentiles struct {
-	Nines    []float64  `json:"nines"`
-	Response []*float64 `json:"response"`
-	Service  []*float64 `json:"service"`
-	Lag      []*float64 `json:"lag"`
+	Nines     []float64  `json:"nines"`
+	Response  []*float64 `json:"response"`
+	Service   []*float64 `json:"service"`
+	SendDelay []*float64 `json:"send_delay"`
 }
 
-// milli is a time of a summary in ms; nil if the summary is of nothing.
+// milli returns a time of a summary in ms; nil if the summary is empty.
 func milli(s measure.Summary, v float64) *float64 {
 	if s.Count == 0 {
 		return nil
@@ -54,11 +54,11 @@ func milli(s measure.Summary, v float64) *float64 {
 	return &v
 }
 
-// cutShort is the last interval if there was less time for it than this part of it.
+// cutShort: a last interval with less than this share of its width ended early.
 const cutShort = 0.95
 
 func (r *Report) charts() (charts, error) {
-	c := charts{Open: r.Model == "open", At: []float64{}, Asked: []float64{}, Classes: []rates{}, P50: []*float64{}, P99: []*float64{}, Max: []*float64{}}
+	c := charts{Open: r.Model == "open", At: []float64{}, RateTarget: []float64{}, Classes: []rates{}, P50: []*float64{}, P99: []*float64{}, Max: []*float64{}}
 	for _, class := range r.shown() {
 		if r.Classes[class] > 0 {
 			c.Classes = append(c.Classes, rates{Class: class, Rate: []float64{}})
@@ -69,7 +69,7 @@ func (r *Report) charts() (charts, error) {
 		if left := r.Elapsed - r.WarmUpTime - v.At; i == len(r.Intervals)-1 && left < cutShort*width {
 			width = max(left, width/10)
 		}
-		c.At, c.Asked, c.End = append(c.At, v.At), append(c.Asked, v.Asked), v.At+width
+		c.At, c.RateTarget, c.End = append(c.At, v.At), append(c.RateTarget, v.RateTarget), v.At+width
 		for k := range c.Classes {
 			n := v.Classes[c.Classes[k].Class]
 			c.Classes[k].Rate = append(c.Classes[k].Rate, rounded(float64(n)/width))
@@ -83,10 +83,10 @@ func (r *Report) charts() (charts, error) {
 	return c, err
 }
 
-// maxRows of a heat map.
+// maxRows is the max number of bands of a heat map.
 const maxRows = 48
 
-// heatOf counts the times of intervals in bands whose ends are in the same proportion.
+// heatOf counts latency by interval, in bands of a log scale.
 func heatOf(list []Interval) (heat, error) {
 	h := heat{Bounds: []float64{}, Cells: [][]int64{}}
 	var hists []*hdrhistogram.PackedHistogram
@@ -126,19 +126,19 @@ func heatOf(list []Interval) (heat, error) {
 	return h, nil
 }
 
-// Percentiles are drawn from 50% to 99.999%, or as far as there are requests to tell,
-// but to 90% at least.
+// The percentile chart goes from p50 to p99.999, or as far as the number of requests allows,
+// but at least to p90.
 const (
-	mostNines = 5.0
-	nineStep  = 0.05
+	maxNines = 5.0
+	nineStep = 0.05
 )
 
 func (r *Report) percentiles() percentiles {
-	p := percentiles{Nines: []float64{}, Response: []*float64{}, Service: []*float64{}, Lag: []*float64{}}
-	response, service, lag := r.Times("response"), r.Times("service"), r.Times("lag")
-	// Beyond its reach a percentile would be the maximum again and again.
+	p := percentiles{Nines: []float64{}, Response: []*float64{}, Service: []*float64{}, SendDelay: []*float64{}}
+	response, service, sendDelay := r.Times("response"), r.Times("service"), r.Times("send_delay")
+	// Beyond its reach every percentile is the maximum.
 	reach := func(t *measure.Times) float64 {
-		return min(max(math.Log10(float64(max(t.Count(), 1))), 1)+nineStep, mostNines)
+		return min(max(math.Log10(float64(max(t.Count(), 1))), 1)+nineStep, maxNines)
 	}
 	at := func(t *measure.Times, nines float64) *float64 {
 		if t.Count() == 0 || nines > reach(t) {
@@ -158,10 +158,10 @@ func (r *Report) percentiles() percentiles {
 		p.Nines = append(p.Nines, nines)
 		p.Response, p.Service = append(p.Response, at(response, nines)), append(p.Service, at(service, nines))
 		if r.Model == "open" {
-			p.Lag = append(p.Lag, at(lag, nines))
+			p.SendDelay = append(p.SendDelay, at(sendDelay, nines))
 		}
 	}
 }
 
-// rounded keeps the page small: a millionth is more than can be seen.
+// rounded keeps the page small.
 func rounded(v float64) float64 { return math.Round(v*1e6) / 1e6 }

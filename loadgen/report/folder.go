@@ -24,46 +24,45 @@ const (
 	textFile    = "report.txt"
 	pageFile    = "report.html"
 	resultsFile = "results.bin"
-	partSuffix  = ".part" // of a file that is being written
+	partSuffix  = ".part" // of an incomplete file
 )
 
-// Folder is where the files of a run are. Each appears when it is complete, report.json last:
+// Folder is the directory of a run. Each file appears when it is complete, report.json last:
 //
-//	report.json                the Report
-//	report.txt                 the same for people
-//	report.html                the same with charts, as one page that needs nothing else
-//	response.hgrm, .hlog       response times of served requests: HdrHistogram's percentiles, in ms, and its log, in
-//	                           ns, with a line for each interval, which HdrHistogram's tools show over time
-//	service.hgrm, .hlog        service times of all requests; the log has one line
-//	lag.hgrm, .hlog            how late requests were sent; the log has one line
-//	results.bin                each request in vegeta's encoding, for "vegeta report" and "vegeta plot"; its
-//	                           latencies are service times
+//	report.json              the Report
+//	report.txt, report.html  the Report as text, and as a self-contained page with charts
+//	response.hgrm, .hlog     response times of served requests: HdrHistogram percentiles in ms, and an HdrHistogram
+//	                         log in ns with a line for each interval
+//	service.hgrm, .hlog      service times of all requests; the log has one line
+//	send_delay.hgrm, .hlog   send delays of all requests; the log has one line
+//	results.bin              each request in vegeta's encoding, for "vegeta report" and "vegeta plot"; its
+//	                         latencies are service times
 type Folder struct {
 	path    string
 	file    *os.File
 	buffer  *bufio.Writer
 	encoder vegeta.Encoder
-	err     error // the first one of writing results
+	err     error // the first error of writing results
 }
 
-// NewFolder makes a folder for one run, with or without each result. It must not hold
-// another one.
+// NewFolder creates the directory of a run, with or without results.bin. It must not contain
+// another run.
 func NewFolder(path string, results bool) (*Folder, error) {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return nil, err
 	}
 	for _, name := range []string{reportFile, resultsFile} {
 		if _, err := os.Stat(filepath.Join(path, name)); !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%s holds a run already", path)
+			return nil, fmt.Errorf("%s already contains a run", path)
 		}
 	}
 	if !results {
 		return &Folder{path: path}, nil
 	}
-	// The headers of responses are in it, which may be secret.
+	// It has the headers of the responses, and those may be secret.
 	file, err := os.OpenFile(filepath.Join(path, resultsFile+partSuffix), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("%s holds a run that is not finished", path)
+		return nil, fmt.Errorf("%s contains an unfinished run", path)
 	}
 	if err != nil {
 		return nil, err
@@ -72,7 +71,7 @@ func NewFolder(path string, results bool) (*Folder, error) {
 	return &Folder{path: path, file: file, buffer: buffer, encoder: vegeta.NewEncoder(buffer)}, nil
 }
 
-// Discard removes the folder, if nothing else is in it.
+// Discard removes the directory, if it contains nothing else.
 func (f *Folder) Discard() error {
 	if f.file != nil {
 		_ = f.file.Close()
@@ -93,7 +92,7 @@ func (f *Folder) Add(res *vegeta.Result) {
 	}
 }
 
-// Finish writes what is known at the end.
+// Finish writes the report and the histograms, and completes results.bin.
 func (f *Folder) Finish(r *Report) error {
 	if f.file != nil {
 		f.err = errors.Join(f.err, f.buffer.Flush(), f.file.Close())
@@ -104,7 +103,7 @@ func (f *Folder) Finish(r *Report) error {
 	write := func(name string, to func(io.Writer) error) {
 		f.err = errors.Join(f.err, writeFile(filepath.Join(f.path, name), to))
 	}
-	for _, name := range []string{"response", "service", "lag"} {
+	for _, name := range []string{"response", "service", "send_delay"} {
 		t := r.Times(name)
 		write(name+".hgrm", func(w io.Writer) error {
 			_, err := t.HDR().PercentilesPrint(w, 5, float64(time.Millisecond))
@@ -119,7 +118,7 @@ func (f *Folder) Finish(r *Report) error {
 	}
 	write(textFile, r.Write)
 	write(pageFile, r.WriteHTML)
-	r.Histograms = map[string]measure.Histogram{}
+	r.Histograms = Histograms{}
 	for name, t := range r.times {
 		if t.Count() > 0 {
 			h, err := t.Encode()
@@ -127,7 +126,7 @@ func (f *Folder) Finish(r *Report) error {
 			r.Histograms[name] = h
 		}
 	}
-	if f.err == nil { // last: who finds it finds all
+	if f.err == nil { // last: a directory with it is complete
 		write(reportFile, r.writeAll)
 	}
 	if f.err != nil {
@@ -136,8 +135,7 @@ func (f *Folder) Finish(r *Report) error {
 	return nil
 }
 
-// writeFile writes a file, all of it or nothing: others read the runs of a lab while they
-// are written.
+// writeFile writes a file atomically: the console reads the runs while they are written.
 func writeFile(path string, to func(io.Writer) error) error {
 	file, err := os.Create(path + partSuffix)
 	if err != nil {
@@ -152,7 +150,7 @@ func writeFile(path string, to func(io.Writer) error) error {
 	return err
 }
 
-// log writes a histogram as one interval of HdrHistogram's log.
+// log writes a histogram as an HdrHistogram log with one interval.
 func (r *Report) log(w io.Writer, t *measure.Times) error {
 	start := r.StartedAt.UnixMilli()
 	l, err := newLog(w, start)
@@ -161,7 +159,7 @@ func (r *Report) log(w io.Writer, t *measure.Times) error {
 	return errors.Join(err, l.OutputIntervalHistogram(t.HDR()))
 }
 
-// logIntervals writes the response times of each interval as one of HdrHistogram's log.
+// logIntervals writes the response times as an HdrHistogram log, a line for each interval.
 func (r *Report) logIntervals(w io.Writer) error {
 	start := r.StartedAt.Add(measure.Seconds(r.WarmUpTime)).UnixMilli()
 	l, err := newLog(w, start)
@@ -177,7 +175,7 @@ func (r *Report) logIntervals(w io.Writer) error {
 	return err
 }
 
-// newLog begins a log. Its times count from the base, which is in whole seconds.
+// newLog begins a log. Its times are relative to the base time, in whole seconds.
 func newLog(w io.Writer, start int64) (*hdrhistogram.HistogramLogWriter, error) {
 	l := hdrhistogram.NewHistogramLogWriter(w)
 	l.SetBaseTime(start / 1000 * 1000)
@@ -185,7 +183,7 @@ func newLog(w io.Writer, start int64) (*hdrhistogram.HistogramLogWriter, error) 
 		l.OutputBaseTime(start), l.OutputStartTime(start), l.OutputLegend())
 }
 
-// Read reads the Report of a folder.
+// Read reads the Report of a directory.
 func Read(path string) (*Report, error) {
 	b, err := os.ReadFile(filepath.Join(path, reportFile))
 	if err != nil {
@@ -196,7 +194,7 @@ func Read(path string) (*Report, error) {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(path, reportFile), err)
 	}
 	if r.Version != Version {
-		return nil, fmt.Errorf("%s is of version %d, not %d", filepath.Join(path, reportFile), r.Version, Version)
+		return nil, fmt.Errorf("%s has version %d, want %d", filepath.Join(path, reportFile), r.Version, Version)
 	}
 	return r, nil
 }

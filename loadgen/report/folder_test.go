@@ -20,8 +20,8 @@ func mode(t *testing.T, path string) fs.FileMode {
 	return info.Mode().Perm()
 }
 
-// A file is there when all of it is, and report.json when all others are.
-func TestFilesAreWhole(t *testing.T) {
+// Files appear when they are complete, report.json last.
+func TestFilesAreComplete(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path, broken := filepath.Join(dir, "file"), errors.New("broken")
@@ -35,7 +35,7 @@ func TestFilesAreWhole(t *testing.T) {
 		if list, err := os.ReadDir(dir); err != nil || len(list) != 1 || list[0].Name() != "file.part" {
 			t.Errorf("while it is written there are %v, %v", list, err)
 		}
-		_, err := io.WriteString(w, "whole")
+		_, err := io.WriteString(w, "complete")
 		return err
 	}); err != nil {
 		t.Error(err)
@@ -55,12 +55,12 @@ func TestFilesAreWhole(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(f.path, resultsFile)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%s before the end: %v", resultsFile, err)
 	}
-	// An interval that cannot be read makes the page fail, and with it the run.
+	// A broken interval makes the page and so the run fail.
 	if err := f.Finish(&Report{Intervals: []Interval{{HDR: "broken"}}}); err == nil {
 		t.Error("a broken interval is written")
 	}
 	if _, err := os.Stat(filepath.Join(f.path, reportFile)); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("%s of a run that is not whole: %v", reportFile, err)
+		t.Errorf("%s of a run that is not complete: %v", reportFile, err)
 	}
 	if got := mode(t, filepath.Join(f.path, resultsFile)); got != 0o600 {
 		t.Errorf("%s has mode %o, want 600", resultsFile, got)

@@ -14,8 +14,8 @@ import (
 	"soundcheck/loadgen/measure"
 )
 
-// The page is one file that asks for no other: what it needs is put into it. Charts are
-// uPlot's, which vegeta brings along.
+// The page is self-contained: styles, scripts and data are inlined. The charts are uPlot's,
+// from vegeta's assets.
 //
 //go:embed page
 var pageFiles embed.FS
@@ -37,13 +37,13 @@ type page struct {
 	Tiles  []tile
 }
 
-// tile is a number worth a glance.
+// tile is a headline number.
 type tile struct {
 	Name, Value, Unit, Note string
 	Bad                     bool
 }
 
-// WriteHTML writes the report as one page that needs nothing else.
+// WriteHTML writes the report as one self-contained page.
 func (r *Report) WriteHTML(w io.Writer) error {
 	p := page{Report: r, Tiles: r.tiles()}
 	var err error
@@ -73,7 +73,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	return pageTemplate.Execute(w, p)
 }
 
-// library reads a file that comes with vegeta.
+// library reads one of vegeta's assets.
 func library(name string) (string, error) {
 	f, err := plot.Assets.Open(name)
 	if err != nil {
@@ -94,19 +94,19 @@ func (r *Report) tiles() []tile {
 	}
 	note := ""
 	if r.Model == "open" {
-		note = short(r.Asked) + "/s asked"
+		note = short(r.RateTarget) + "/s target"
 	}
 	unserved := r.Unserved()
 	return []tile{
 		responseTime("p50", r.Response.P50),
 		responseTime("p99", r.Response.P99),
-		{Name: "goodput", Value: readable(r.Goodput), Unit: "/s", Note: percent(r.share(measure.Good)) + " of the requests"},
-		{Name: "rate reached", Value: readable(r.Reached), Unit: "/s", Note: note},
-		{Name: "failed, shed", Value: strconv.Itoa(unserved), Note: fmt.Sprintf("%d failed, %d shed", r.Classes[measure.Failed], r.Classes[measure.Shed]), Bad: unserved > 0},
+		{Name: "goodput", Value: readable(r.Goodput), Unit: "/s", Note: percent(r.share(measure.Good)) + " good"},
+		{Name: "actual rate", Value: readable(r.RateActual), Unit: "/s", Note: note},
+		{Name: "failed + shed", Value: strconv.Itoa(unserved), Note: fmt.Sprintf("%d failed, %d shed", r.Classes[measure.Failed], r.Classes[measure.Shed]), Bad: unserved > 0},
 	}
 }
 
-// readable writes a number with three digits, or more if it is a whole number.
+// readable formats a number with three significant digits, or all of an integer's.
 func readable(v float64) string {
 	if v == 0 {
 		return "0"
@@ -115,10 +115,10 @@ func readable(v float64) string {
 	return strconv.FormatFloat(v, 'f', min(max(decimals, 0), 3), 64)
 }
 
-// When the run was, as the page shows it.
+// When returns the start of the run.
 func (p page) When() string { return p.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-// Head are the lines at the top, less what the page shows elsewhere.
+// Head returns the lines of the head that the page does not show elsewhere.
 func (p page) Head() []line {
 	var list []line
 	for _, f := range p.head() {
@@ -126,10 +126,10 @@ func (p page) Head() []line {
 			list = append(list, f)
 		}
 	}
-	return append(list, line{"in flight", fmt.Sprintf("%d at most", p.Peak)}, line{"garbage collection", p.GC.String()})
+	return append(list, line{"peak in-flight", strconv.Itoa(p.Peak)}, line{"GC", p.GC.String()})
 }
 
-// Bars are the classes with their shares.
+// Bars returns the classes with their shares.
 func (p page) Bars() []classBar {
 	var list []classBar
 	for _, c := range p.shown() {
@@ -149,7 +149,7 @@ type classBar struct {
 	Note  string
 }
 
-// What the template calls by another name.
+// Accessors for the template.
 func (p page) Summaries() []named       { return p.summaries() }
 func (p page) Columns() []string        { return columns }
 func (p page) ErrorNames() []string     { return p.errors() }
@@ -157,5 +157,5 @@ func (p page) Link(id string) string    { return p.link(id) }
 func (n named) Percentiles() []string   { return n.percentiles() }
 func (r Row) Codes() []line             { return r.codes() }
 func (p page) Met() int                 { return len(p.SLOs) - p.Violated() }
-func (p page) Explanation(i int) string { text, _ := explained(p.Explained[i]); return text }
-func (p page) Missing(i int) string     { _, missing := explained(p.Explained[i]); return missing }
+func (p page) Attribution(i int) string { text, _ := attribution(p.TailAttribution[i]); return text }
+func (p page) Missing(i int) string     { _, missing := attribution(p.TailAttribution[i]); return missing }

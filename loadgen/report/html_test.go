@@ -23,7 +23,7 @@ import (
 
 var dataPattern = regexp.MustCompile(`(?s)<script type="application/json" id="data">(.*?)</script>`)
 
-// chartData returns the data of a page's charts, indented but for lists.
+// chartData returns the data of a page's charts, one key a line.
 func chartData(t *testing.T, page []byte) []byte {
 	t.Helper()
 	m := dataPattern.FindSubmatch(page)
@@ -35,11 +35,11 @@ func chartData(t *testing.T, page []byte) []byte {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	for _, name := range []string{"open", "at", "end", "asked", "classes", "p50", "p99", "max", "heat", "percentiles"} {
+	for _, name := range []string{"open", "at", "end", "rate_target", "classes", "p50", "p99", "max", "heat", "percentiles"} {
 		fmt.Fprintf(&b, "%s: %s\n", name, c[name])
 	}
 	if len(c) != 10 {
-		t.Errorf("the data has %d fields, and 10 are known", len(c))
+		t.Errorf("the data has %d fields, want 10", len(c))
 	}
 	return b.Bytes()
 }
@@ -53,14 +53,14 @@ func pageOf(t *testing.T, r *Report) string {
 	return b.String()
 }
 
-// Whatever a report holds, its page is the same three scripts, and asks for no other file.
+// With any content, a page has its three scripts and loads no other file.
 func TestPageIsSelfContained(t *testing.T) {
 	t.Parallel()
 	const evil = `http://a/</script><script>throw 1</script><img src=x onerror=alert(1)>"'` + "`\u2028" + `<!--`
 	r := &Report{Target: evil, RunID: evil, Stages: evil, Model: "open", Ended: evil, FirstError: evil, Invalid: []string{evil}, Traces: "javascript:alert(1)//",
 		Errors: map[string]int{evil: 1}, Scenarios: []Row{{Name: evil}}, SLOs: []slo.Verdict{{SLO: evil, Text: evil}},
-		Slowest:   []Slow{{TraceID: "1", Scenario: evil}},
-		Explained: []explain.Answer{{Scenario: evil, Slow: 1, Missing: evil, Causes: []explain.Cause{{Part: explain.Part{Service: evil, Name: evil}, Share: 1, TraceID: evil}}}}}
+		Slowest:         []Slow{{TraceID: "1", Scenario: evil}},
+		TailAttribution: []explain.Attribution{{Scenario: evil, Slow: 1, Missing: evil, Causes: []explain.Cause{{Part: explain.Part{Service: evil, Name: evil}, Share: 1, TraceID: evil}}}}}
 	page := pageOf(t, r)
 	for _, tt := range []struct {
 		text string
@@ -84,12 +84,12 @@ func TestPageIsSelfContained(t *testing.T) {
 func TestPageOfBrokenHistogram(t *testing.T) {
 	t.Parallel()
 	r := &Report{Intervals: []Interval{{At: 3, HDR: "broken"}}}
-	if err := r.WriteHTML(io.Discard); err == nil || !strings.HasPrefix(err.Error(), "the histogram of the interval at 3 s cannot be read: ") {
+	if err := r.WriteHTML(io.Discard); err == nil || !strings.HasPrefix(err.Error(), "decode the histogram of the interval at 3 s: ") {
 		t.Errorf("a broken histogram: %v", err)
 	}
 }
 
-// Every served request is in the heat map, in a band that holds its time.
+// Each served request is in the heat map, in the band of its time.
 func TestHeat(t *testing.T) {
 	t.Parallel()
 	s := &measure.Intervals{Width: time.Second}
@@ -117,8 +117,7 @@ func TestHeat(t *testing.T) {
 	}
 }
 
-// probe tells whether a chart has pixels that are neither grey nor empty, takes the
-// cursor through its middle and notes what is said there.
+// probe checks for colored pixels of a chart, moves the cursor to its middle and reads the legend.
 const probe = `<script>setTimeout(() => {
   const charts = [...document.querySelectorAll(".chart")].filter(chart => chart.querySelector("canvas"));
   for (const chart of charts) {
@@ -137,8 +136,8 @@ const probe = `<script>setTimeout(() => {
 
 var drawnChart = regexp.MustCompile(`data-painted="true" data-hover="[^"]*\d[^"]*"`)
 
-// A browser draws every chart that there is something for, without an error. Not
-// parallel: a browser takes the processors that tests of timing need.
+// A browser draws each chart with data, without an error. Not parallel: a browser disturbs timing
+// tests.
 func TestPageInBrowser(t *testing.T) {
 	chromium := browsertest.Chromium(t)
 	one := &measure.Intervals{Width: time.Second}
@@ -167,7 +166,7 @@ func TestPageInBrowser(t *testing.T) {
 				for k, n := range i.Classes {
 					for range n {
 						m.Service.Add(time.Millisecond)
-						m.Lag.Add(10 * time.Microsecond)
+						m.SendDelay.Add(10 * time.Microsecond)
 						m.All.Add(measure.Classes[k], 0, time.Duration(1+m.Service.Count())*time.Millisecond)
 					}
 				}
@@ -191,7 +190,7 @@ func TestPageInBrowser(t *testing.T) {
 	}
 }
 
-// dump returns what a page has become when its scripts are through.
+// dump returns the DOM of a page after its scripts.
 func dump(t *testing.T, chromium, url string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

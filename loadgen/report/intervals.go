@@ -9,30 +9,30 @@ import (
 	"soundcheck/loadgen/measure"
 )
 
-// Interval is what became of the requests that were due in a part of the time: times in
-// seconds, rates in requests a second.
+// Interval counts the requests scheduled in a part of the run: times in seconds, rates in
+// req/s.
 type Interval struct {
-	At       float64               `json:"at"` // seconds from the beginning, after the warm-up
-	Seconds  float64               `json:"seconds"`
-	Asked    float64               `json:"rate_asked"` // in its middle; of the closed model 0
-	Classes  map[measure.Class]int `json:"classes"`
-	Response measure.Summary       `json:"response_time"`       // of served requests
-	HDR      string                `json:"histogram,omitempty"` // of their times; only in files
+	At         float64               `json:"at"` // start, since the end of the warm-up
+	Seconds    float64               `json:"seconds"`
+	RateTarget float64               `json:"rate_target"` // in its middle; 0 in the closed model
+	Classes    map[measure.Class]int `json:"classes"`
+	Response   measure.Summary       `json:"response_time"`       // of served requests
+	HDR        string                `json:"histogram,omitempty"` // of response times; only in files
 }
 
-// intervalsOf returns intervals with the rate that was planned at a time from the end of the
-// warm-up, in requests a second.
+// intervalsOf converts intervals. Rate is the target rate, in req/s, at a time since the end
+// of the warm-up.
 func intervalsOf(s *measure.Intervals, rate func(time.Duration) float64) []Interval {
 	list := []Interval{}
 	for n, i := range s.List {
 		at := time.Duration(n) * s.Width
-		r := Interval{At: at.Seconds(), Seconds: s.Width.Seconds(), Asked: rate(at + s.Width/2), Classes: map[measure.Class]int{}, Response: i.Summary()}
+		r := Interval{At: at.Seconds(), Seconds: s.Width.Seconds(), RateTarget: rate(at + s.Width/2), Classes: map[measure.Class]int{}, Response: i.Summary()}
 		for k, class := range measure.Classes {
 			if i.Classes[k] > 0 {
 				r.Classes[class] = i.Classes[k]
 			}
 		}
-		if b, err := i.Served.Encode(); err == nil { // there is none but for a broken geometry
+		if b, err := i.Served.Encode(); err == nil { // it fails only for a broken geometry
 			r.HDR = string(b)
 		}
 		list = append(list, r)
@@ -40,19 +40,19 @@ func intervalsOf(s *measure.Intervals, rate func(time.Duration) float64) []Inter
 	return list
 }
 
-// Decode reads the histogram of response times, in ns. An interval without one has none.
+// Decode reads the histogram of response times, in ns; empty if the interval has none.
 func (i Interval) Decode() (*hdrhistogram.PackedHistogram, error) {
 	if i.HDR == "" {
 		return measure.NewInterval().Served, nil
 	}
 	h, err := hdrhistogram.DecodePacked([]byte(i.HDR))
 	if err != nil {
-		return nil, fmt.Errorf("the histogram of the interval at %s s cannot be read: %w", short(i.At), err)
+		return nil, fmt.Errorf("decode the histogram of the interval at %s s: %w", short(i.At), err)
 	}
 	return h, nil
 }
 
-// measured returns the intervals of a report that was in a file as they were measured.
+// measured converts the intervals of a file back to measurements.
 func measured(list []Interval) (*measure.Intervals, error) {
 	s := &measure.Intervals{}
 	for _, i := range list {

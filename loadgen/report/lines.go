@@ -14,9 +14,9 @@ import (
 	"soundcheck/loadgen/slo"
 )
 
-// What the reports for people have in common, whatever their format.
+// What text, markdown and HTML reports share.
 
-// line is one at the top of a report.
+// line is a name with a text.
 type line struct{ Name, Text string }
 
 func (r *Report) head() []line {
@@ -39,7 +39,7 @@ func (r *Report) head() []line {
 	}
 	add("run", "%s", run)
 	if r.WarmUp > 0 {
-		add("warm-up", "%d requests in the first %s s, not counted below", r.WarmUp, short(r.WarmUpTime))
+		add("warm-up", "%d requests in the first %s s, not measured", r.WarmUp, short(r.WarmUpTime))
 	}
 	text := fmt.Sprintf("%d", r.Sent)
 	if r.Model == "open" {
@@ -47,7 +47,7 @@ func (r *Report) head() []line {
 	}
 	text += fmt.Sprintf(" in %.1f s", r.Elapsed)
 	if r.Cancelled > 0 {
-		text += fmt.Sprintf("; %d cut off", r.Cancelled)
+		text += fmt.Sprintf("; %d cancelled", r.Cancelled)
 	}
 	add("requests", "%s", text)
 	add("rate", "%s", r.rate())
@@ -64,11 +64,10 @@ func (r *Report) head() []line {
 	return list
 }
 
-// plan says what was asked for.
 func (r *Report) plan() string {
 	switch {
 	case r.Model == "closed":
-		return fmt.Sprintf("closed model: %d workers, each sends when it was answered", r.Workers)
+		return fmt.Sprintf("closed model, %d workers", r.Workers)
 	case r.Replay != "":
 		return "replay of " + r.Replay
 	}
@@ -78,33 +77,33 @@ func (r *Report) plan() string {
 func (r *Report) rate() string {
 	target := ""
 	if r.Model == "open" {
-		target = short(r.Asked) + "/s asked, "
+		target = short(r.RateTarget) + "/s target, "
 	}
-	return fmt.Sprintf("%s%.1f/s reached, %.1f/s good", target, r.Reached, r.Goodput)
+	return fmt.Sprintf("%s%.1f/s actual, %.1f/s goodput", target, r.RateActual, r.Goodput)
 }
 
-// shown are the classes that are worth a line.
+// shown are the classes that get a line.
 func (r *Report) shown() []measure.Class {
 	return slices.DeleteFunc(slices.Clone(measure.Classes), func(c measure.Class) bool { return r.Classes[c] == 0 && c != measure.Good && c != measure.Failed })
 }
 
-// share returns a class's part of the requests that were not cut off.
+// share returns a class's share of the completed requests.
 func (r *Report) share(c measure.Class) float64 {
 	return float64(r.Classes[c]) / float64(max(r.Sent-r.Cancelled, 1))
 }
 
-// String says what came of the promises.
+// String returns the counts as text.
 func (a RetryAfter) String() string {
-	text := fmt.Sprintf("%d of them with Retry-After", a.Given)
+	text := fmt.Sprintf("%d with Retry-After", a.Given)
 	if a.Kept+a.Broken > 0 {
-		text += fmt.Sprintf(": promises kept %d, broken %d", a.Kept, a.Broken)
+		text += fmt.Sprintf(": %d kept, %d broken", a.Kept, a.Broken)
 	}
 	return text
 }
 
-// String says what came of the requests that were sent again.
+// String returns the counts as text.
 func (r Retries) String() string {
-	return fmt.Sprintf("policy %s: %d requests were sent again, %d times, and %d of them served", r.Policy, r.Requests, r.Tries, r.Served)
+	return fmt.Sprintf("policy %s: %d requests retried, %d retries, %d requests then served", r.Policy, r.Requests, r.Attempts, r.Served)
 }
 
 // named is a distribution of times with its name.
@@ -113,7 +112,7 @@ type named struct {
 	measure.Summary
 }
 
-// summaries are the lines of the table of times.
+// summaries are the rows of the latency table.
 func (r *Report) summaries() []named {
 	var list []named
 	for _, row := range r.Scenarios {
@@ -128,7 +127,7 @@ func (r *Report) summaries() []named {
 	}
 	list = append(list, named{"service time", r.Service})
 	if r.Model == "open" {
-		list = append(list, named{"sent late by", r.Lag})
+		list = append(list, named{"send delay", r.SendDelay})
 	}
 	return list
 }
@@ -148,7 +147,7 @@ func (s named) percentiles() []string {
 	return list
 }
 
-// codes writes how often a scenario was answered with each status.
+// codes returns the number of responses by status.
 func (r Row) codes() []line {
 	var list []line
 	for _, code := range slices.Sorted(maps.Keys(r.Statuses)) {
@@ -157,14 +156,14 @@ func (r Row) codes() []line {
 	return list
 }
 
-// errors returns the categories of errors, the most frequent first.
+// errors returns the error categories, most frequent first.
 func (r *Report) errors() []string {
 	return slices.SortedFunc(maps.Keys(r.Errors), func(a, b string) int {
 		return cmp.Or(cmp.Compare(r.Errors[b], r.Errors[a]), cmp.Compare(a, b))
 	})
 }
 
-// trace says where a trace is.
+// trace returns a trace's URL or id.
 func (r *Report) trace(id string) string {
 	switch {
 	case id == "":
@@ -175,7 +174,7 @@ func (r *Report) trace(id string) string {
 	return r.link(id)
 }
 
-// link returns a trace's address; "" if there is none.
+// link returns a trace's URL; "": unknown.
 func (r *Report) link(id string) string {
 	if id == "" || !strings.HasPrefix(r.Traces, "http://") && !strings.HasPrefix(r.Traces, "https://") {
 		return ""
@@ -183,13 +182,13 @@ func (r *Report) link(id string) string {
 	return r.Traces + id
 }
 
-// What is shown of an explanation: causes of at least minShare of the difference.
+// Shown causes of an attribution: those of at least minShare of the difference.
 const (
 	maxCauses = 6
 	minShare  = 0.02
 )
 
-func causes(a explain.Answer) []explain.Cause {
+func causes(a explain.Attribution) []explain.Cause {
 	for i, c := range a.Causes {
 		if i == maxCauses || c.Share < minShare {
 			return a.Causes[:i]
@@ -198,12 +197,12 @@ func causes(a explain.Answer) []explain.Cause {
 	return a.Causes
 }
 
-// explained says what was compared, and what is missing if anything is.
-func explained(a explain.Answer) (text, missing string) {
+// attribution returns a summary, and the reason for missing traces.
+func attribution(a explain.Attribution) (text, missing string) {
 	if a.SlowFound == 0 || a.Found == 0 {
-		return fmt.Sprintf("of the slowest %d and %d typical ones %d and %d traces were found", a.Slow, a.Typical, a.SlowFound, a.Found), a.Missing
+		return fmt.Sprintf("slowest %d vs %d typical requests; traces found: %d and %d", a.Slow, a.Typical, a.SlowFound, a.Found), a.Missing
 	}
-	text = fmt.Sprintf("the slowest %d took %s longer than %d typical ones; %d and %d of their traces found", a.Slow, ms(a.Difference), a.Typical, a.SlowFound, a.Found)
+	text = fmt.Sprintf("slowest %d are %s slower than %d typical requests (means); traces found: %d and %d", a.Slow, ms(a.Difference), a.Typical, a.SlowFound, a.Found)
 	if a.SlowFound < a.Slow || a.Found < a.Typical {
 		missing = a.Missing
 	}
@@ -219,13 +218,13 @@ func verdictText(v slo.Verdict) string {
 
 func status(code int) string {
 	if code == 0 {
-		return "no answer"
+		return "no response"
 	}
 	return strconv.Itoa(code)
 }
 
-// ms writes seconds in milliseconds, so that columns can be compared.
+// ms formats seconds as milliseconds, with two decimals in every column.
 func ms(seconds float64) string { return fmt.Sprintf("%.2f ms", 1000*seconds) }
 
-// short writes a number with two decimals at most.
+// short formats a number with at most two decimals.
 func short(v float64) string { return strconv.FormatFloat(math.Round(100*v)/100, 'f', -1, 64) }

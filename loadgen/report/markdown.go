@@ -9,8 +9,7 @@ import (
 	"strings"
 )
 
-// WriteMarkdown writes the report as GitHub renders it, to be pasted into a pull
-// request.
+// WriteMarkdown writes the report as GitHub markdown, for a pull request.
 func (r *Report) WriteMarkdown(w io.Writer) error {
 	m := &markdown{}
 	m.line("## Load test of %s", cellText(r.Target))
@@ -21,8 +20,8 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 	for _, f := range r.head() {
 		m.row(f.Name, f.Text)
 	}
-	m.row("in flight", fmt.Sprintf("%d at most", r.Peak))
-	m.row("garbage collection", r.GC.String())
+	m.row("peak in-flight", strconv.Itoa(r.Peak))
+	m.row("GC", r.GC.String())
 	r.markTimes(m)
 	r.markOutcomes(m)
 	r.markTraces(m)
@@ -31,12 +30,12 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 }
 
 func (r *Report) markTimes(m *markdown) {
-	m.head("Response times", append([]string{"response time", "requests:"}, right(columns)...)...)
+	m.head("Latency", append([]string{"response time", "requests:"}, right(columns)...)...)
 	for _, row := range r.summaries() {
 		m.row(append([]string{row.Name, strconv.FormatInt(row.Count, 10)}, row.percentiles()...)...)
 	}
 	if lines := r.bands(); len(lines) > 0 {
-		m.head("Spectrum of the served requests", "response time:", "", "requests:", "share:", "share up to here:")
+		m.head("Latency histogram (served requests)", "response time:", "", "requests:", "share:", "cumulative:")
 		for _, l := range lines {
 			m.row(l.from+" to "+l.to+" ms", l.bar, strconv.FormatInt(l.count, 10), percent(l.share), percent(l.cumulative))
 		}
@@ -58,11 +57,11 @@ func (r *Report) markOutcomes(m *markdown) {
 			m.row(name, strconv.Itoa(r.Errors[name]))
 		}
 		if r.FirstError != "" {
-			m.line("\nThe first other: %s", cellText(r.FirstError))
+			m.line("\nFirst other: %s", cellText(r.FirstError))
 		}
 	}
 	if len(r.SLOs) > 0 {
-		m.head("Objectives", "objective", "", "measured:")
+		m.head("SLO", "SLO", "verdict", "actual:")
 		for _, v := range r.SLOs {
 			m.row(v.SLO, verdictText(v), v.Text)
 		}
@@ -76,11 +75,11 @@ func (r *Report) markTraces(m *markdown) {
 			m.raw(cellText(ms(s.Response)), cellText(s.Scenario), status(s.Status), r.markTrace(s.TraceID))
 		}
 	}
-	for i, a := range r.Explained {
+	for i, a := range r.TailAttribution {
 		if i == 0 {
-			m.line("\n### Why are the slowest slow?")
+			m.line("\n### Tail-latency attribution")
 		}
-		text, missing := explained(a)
+		text, missing := attribution(a)
 		m.line("\n**%s**: %s", cellText(a.Scenario), cellText(text))
 		if missing != "" {
 			m.line("(missing: %s)", cellText(missing))
@@ -107,7 +106,7 @@ type markdown struct{ bytes.Buffer }
 
 func (m *markdown) line(format string, args ...any) { fmt.Fprintf(m, format+"\n", args...) }
 
-// head begins a table. A column whose name ends in a colon is of numbers.
+// head begins a table. A trailing colon in a column's name right-aligns it.
 func (m *markdown) head(title string, names ...string) {
 	if title != "" {
 		m.line("\n### %s", title)
@@ -137,7 +136,7 @@ func (m *markdown) row(cells ...string) {
 
 func (m *markdown) raw(cells ...string) { m.line("| %s |", strings.Join(cells, " | ")) }
 
-// right marks columns of numbers.
+// right marks columns as right-aligned.
 func right(names []string) []string {
 	var list []string
 	for _, n := range names {
@@ -146,7 +145,7 @@ func right(names []string) []string {
 	return list
 }
 
-// cellText is text that means nothing to markdown. A line's end would end the table.
+// cellText escapes markdown. A line break would end the table.
 func cellText(s string) string {
 	var b strings.Builder
 	for _, c := range strings.Join(strings.Fields(s), " ") {

@@ -14,13 +14,12 @@ import (
 	"soundcheck/loadgen/slo"
 )
 
-// Merge puts the reports of several processes together that attacked one target at the
-// same time: the shards of one plan, or plans of their own. The histograms add up
-// exactly, so that the percentiles are those of all requests. Whatever makes one of
-// them invalid makes the whole so. Explanations are left out.
+// Merge combines the reports of several processes with the same target at the same time:
+// the shards of a plan, or one plan each. It merges the histograms, so that percentiles are
+// exact. The result is invalid if one report is. It has no tail-latency attribution.
 func Merge(reports []*Report) (*Report, error) {
 	if len(reports) == 0 {
-		return nil, errors.New("there is no report")
+		return nil, errors.New("no report")
 	}
 	first := reports[0]
 	m := &Report{Version: Version, Target: first.Target, Traces: first.Traces, StartedAt: first.StartedAt, Model: first.Model, Stages: first.Stages, Arrivals: first.Arrivals,
@@ -29,7 +28,7 @@ func Merge(reports []*Report) (*Report, error) {
 	var names []string
 	for _, r := range reports {
 		if r.Target != first.Target || r.WarmUpTime != first.WarmUpTime || r.Replay != first.Replay {
-			return nil, fmt.Errorf("%s and %s are not of the same target, warm-up and recording: %s, %g s %s, and %s, %g s %s", first.RunID, r.RunID,
+			return nil, fmt.Errorf("%s and %s have different targets, warm-ups or recordings: %s, %g s %s, and %s, %g s %s", first.RunID, r.RunID,
 				first.Target, first.WarmUpTime, first.Replay, r.Target, r.WarmUpTime, r.Replay)
 		}
 		if r.Model != first.Model || r.Stages != first.Stages || r.Arrivals != first.Arrivals || r.Seed != first.Seed {
@@ -37,14 +36,14 @@ func Merge(reports []*Report) (*Report, error) {
 				first.Model, first.Stages, first.Arrivals, first.Seed, r.Model, r.Stages, r.Arrivals, r.Seed)
 		}
 		if r.Max != first.Max {
-			return nil, fmt.Errorf("%s and %s have different maxima of requests: %d and %d", first.RunID, r.RunID, first.Max, r.Max)
+			return nil, fmt.Errorf("%s and %s have a different max number of requests: %d and %d", first.RunID, r.RunID, first.Max, r.Max)
 		}
 		if r.Objectives() != first.Objectives() || r.Retries.Policy != first.Retries.Policy {
-			return nil, fmt.Errorf("%s and %s have different objectives or retries: %q %s, and %q %s", first.RunID, r.RunID,
+			return nil, fmt.Errorf("%s and %s have different SLOs or retry policies: %q %s, and %q %s", first.RunID, r.RunID,
 				first.Objectives(), first.Retries.Policy, r.Objectives(), r.Retries.Policy)
 		}
 		if slices.Contains(names, r.RunID) {
-			return nil, fmt.Errorf("%s is given twice", r.RunID)
+			return nil, fmt.Errorf("duplicate run %s", r.RunID)
 		}
 		names = append(names, r.RunID)
 		m.add(r)
@@ -54,21 +53,21 @@ func Merge(reports []*Report) (*Report, error) {
 		}
 		results.Merge(part)
 	}
-	span := 0.0 // the longest time in which one sent
+	span := 0.0 // the longest sending time
 	for _, r := range reports {
-		if r.Reached > 0 {
-			span = max(span, float64(r.Sent)/r.Reached)
+		if r.RateActual > 0 {
+			span = max(span, float64(r.Sent)/r.RateActual)
 		}
 	}
 	if span > 0 {
-		m.Reached, m.Goodput = float64(m.Sent)/span, float64(results.All.Classes[measure.Good])/span
+		m.RateActual, m.Goodput = float64(m.Sent)/span, float64(results.All.Classes[measure.Good])/span
 	}
 	m.RunID = strings.Join(names, " ")
 	m.fill(results, func(time.Duration) float64 { return 0 })
-	for _, r := range reports { // their rates add up, where the times are the same
+	for _, r := range reports { // sum of the target rates of the same interval
 		for _, i := range r.Intervals {
 			if n := slices.IndexFunc(m.Intervals, func(j Interval) bool { return j.At == i.At }); n >= 0 {
-				m.Intervals[n].Asked += i.Asked
+				m.Intervals[n].RateTarget += i.RateTarget
 			}
 		}
 	}
@@ -77,7 +76,7 @@ func Merge(reports []*Report) (*Report, error) {
 		if err != nil {
 			return nil, err
 		}
-		if name := objective.Scenario(); name != "" { // by scenario the time is not known
+		if name := objective.Scenario(); name != "" { // files have no intervals by scenario
 			v = objective.Judge(results.Scenarios[name], nil)
 		} else {
 			v = objective.Judge(results.All, results.Intervals.List)
@@ -88,8 +87,8 @@ func Merge(reports []*Report) (*Report, error) {
 	return m, m.shards(reports)
 }
 
-// blamed reports whether objective i is violated only where a generator was the reason:
-// the service times of served requests by scenario are in no file.
+// blamed reports whether SLO i is violated only because of a generator. It asks the reports,
+// because files have no service times by scenario.
 func blamed(reports []*Report, i int) bool {
 	generator := false
 	for _, r := range reports {
@@ -101,7 +100,7 @@ func blamed(reports []*Report, i int) bool {
 	return generator
 }
 
-// add adds up what are sums.
+// add adds the sums and maxima of r.
 func (m *Report) add(r *Report) {
 	name := cmp.Or(r.Shard, r.RunID)
 	m.MaxWorkers += r.MaxWorkers
@@ -110,7 +109,7 @@ func (m *Report) add(r *Report) {
 	m.Sent += r.Sent
 	m.Cancelled += r.Cancelled
 	m.WarmUp += r.WarmUp
-	m.Asked += r.Asked
+	m.RateTarget += r.RateTarget
 	m.Peak += r.Peak
 	m.Elapsed = max(m.Elapsed, r.Elapsed)
 	if r.StartedAt.Before(m.StartedAt) {
@@ -121,7 +120,7 @@ func (m *Report) add(r *Report) {
 	m.RetryAfter.Broken += r.RetryAfter.Broken
 	m.Retries.Policy = r.Retries.Policy
 	m.Retries.Requests += r.Retries.Requests
-	m.Retries.Tries += r.Retries.Tries
+	m.Retries.Attempts += r.Retries.Attempts
 	m.Retries.Served += r.Retries.Served
 	m.GC.Pauses += r.GC.Pauses
 	m.GC.Longest = max(m.GC.Longest, r.GC.Longest)
@@ -136,7 +135,7 @@ func (m *Report) add(r *Report) {
 	for _, reason := range r.Invalid {
 		m.Invalid = append(m.Invalid, name+": "+reason)
 	}
-	if reason := r.Unsent(); reason != "" && len(r.Invalid) == 0 { // it was ended before its time
+	if reason := r.Unsent(); reason != "" && len(r.Invalid) == 0 { // it ended early
 		m.Invalid = append(m.Invalid, name+": "+reason)
 	}
 	m.Slowest = append(m.Slowest, r.Slowest...)
@@ -144,10 +143,10 @@ func (m *Report) add(r *Report) {
 	m.Slowest = m.Slowest[:min(len(m.Slowest), maxSlow)]
 }
 
-// maxApart is how far apart the processes may have begun.
+// maxApart is the max difference of start times.
 const maxApart = time.Second
 
-// shards says what is wrong with the parts that there are.
+// shards checks that the shards are complete and started together.
 func (m *Report) shards(reports []*Report) error {
 	of := map[string]bool{}
 	var parts []string
@@ -156,27 +155,27 @@ func (m *Report) shards(reports []*Report) error {
 		of[n] = true
 		parts = append(parts, r.Shard)
 		if d := r.StartedAt.Sub(m.StartedAt); d > maxApart {
-			m.Invalid = append(m.Invalid, fmt.Sprintf("%s began %s after the first: give all the same -start-at", cmp.Or(r.Shard, r.RunID), d.Round(time.Millisecond)))
+			m.Invalid = append(m.Invalid, fmt.Sprintf("%s started %s after the first: use the same -start-at", cmp.Or(r.Shard, r.RunID), d.Round(time.Millisecond)))
 		}
 	}
 	if len(of) > 1 {
-		return fmt.Errorf("they are not parts of one plan: shards %s", strings.Join(parts, ", "))
+		return fmt.Errorf("not shards of one plan: %s", strings.Join(parts, ", "))
 	}
 	n, _ := strconv.Atoi(slices.Collect(maps.Keys(of))[0])
 	if n == 0 {
-		return nil // each with a plan of its own
+		return nil // one plan each
 	}
 	slices.Sort(parts)
 	if len(slices.Compact(slices.Clone(parts))) < len(parts) {
-		return fmt.Errorf("a shard is there twice: %s", strings.Join(parts, ", "))
+		return fmt.Errorf("duplicate shard: %s", strings.Join(parts, ", "))
 	}
 	if len(parts) < n {
-		m.Invalid = append(m.Invalid, fmt.Sprintf("%d of %d shards are missing", n-len(parts), n))
+		m.Invalid = append(m.Invalid, fmt.Sprintf("%d of %d shards missing", n-len(parts), n))
 	}
 	return nil
 }
 
-// results reads what was measured of a report that was in a file.
+// results converts the report of a file back to measurements.
 func (r *Report) results() (m *measure.Results, err error) {
 	times := func(name string) *measure.Times {
 		h, ok := r.Histograms[name]
@@ -193,7 +192,7 @@ func (r *Report) results() (m *measure.Results, err error) {
 	cell := func(suffix string, classes map[measure.Class]int, statuses map[int]int) *measure.Cell {
 		return &measure.Cell{Classes: classes, Statuses: statuses, Served: times("response" + suffix), Shed: times("shed" + suffix), Failed: times("failed" + suffix), Service: measure.NewTimes()}
 	}
-	m = &measure.Results{Service: times("service"), Lag: times("lag"), All: cell("", r.Classes, map[int]int{}), Scenarios: map[string]*measure.Cell{}}
+	m = &measure.Results{Service: times("service"), SendDelay: times("send_delay"), All: cell("", r.Classes, map[int]int{}), Scenarios: map[string]*measure.Cell{}}
 	for _, row := range r.Scenarios {
 		m.Scenarios[row.Name] = cell("/"+row.Name, row.Classes, row.Statuses)
 		for status, n := range row.Statuses {
@@ -201,7 +200,7 @@ func (r *Report) results() (m *measure.Results, err error) {
 		}
 	}
 	if m.All.Served.Count() != r.Response.Count {
-		err = cmp.Or(err, errors.New("its histograms are missing"))
+		err = cmp.Or(err, errors.New("no histograms in the file"))
 	}
 	if err != nil {
 		return nil, err

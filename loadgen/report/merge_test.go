@@ -7,7 +7,7 @@ import (
 	"soundcheck/loadgen/measure"
 )
 
-// A run whose seconds became two at a time goes together with one whose did not.
+// A run with doubled intervals merges with one without.
 func TestMergeIntervals(t *testing.T) {
 	t.Parallel()
 	fine, wide := &measure.Intervals{Width: time.Second}, &measure.Intervals{Width: time.Second}

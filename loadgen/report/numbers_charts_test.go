@@ -32,8 +32,8 @@ func checkCharts(t *testing.T, r *Report, page []byte) {
 		if i+1 < len(c.At) {
 			end = c.At[i+1]
 		}
-		if c.At[i] != v.At || c.Asked[i] != v.Asked || end > v.At+v.Seconds {
-			t.Errorf("interval %d of charts begins at %v, ends at %v, asked %v; in report.json %+v", i, c.At[i], end, c.Asked[i], v)
+		if c.At[i] != v.At || c.RateTarget[i] != v.RateTarget || end > v.At+v.Seconds {
+			t.Errorf("interval %d of charts begins at %v, ends at %v, target rate %v; in report.json %+v", i, c.At[i], end, c.RateTarget[i], v)
 		}
 		for _, k := range c.Classes {
 			if n := k.Rate[i] * (end - c.At[i]); math.Abs(n-float64(v.Classes[k.Class])) > 1e-3 {
@@ -50,7 +50,7 @@ func checkCharts(t *testing.T, r *Report, page []byte) {
 			}
 		}
 	}
-	for name, list := range map[string][]*float64{"response": c.Percentiles.Response, "service": c.Percentiles.Service, "lag": c.Percentiles.Lag} {
+	for name, list := range map[string][]*float64{"response": c.Percentiles.Response, "service": c.Percentiles.Service, "send_delay": c.Percentiles.SendDelay} {
 		h := r.Times(name)
 		bars := barsOf(h)
 		for i, v := range list {

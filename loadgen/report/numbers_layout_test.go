@@ -33,9 +33,9 @@ func (c *numberCheck) head(classes bool) {
 		c.count("cancelled")
 	}
 	if c.open() {
-		c.rate("rate_asked")
+		c.rate("rate_target")
 	}
-	c.rate("rate_reached")
+	c.rate("rate_actual")
 	c.rate("goodput")
 	for _, k := range c.classes() {
 		if classes {
@@ -48,7 +48,7 @@ func (c *numberCheck) head(classes bool) {
 	}
 	if c.j.text("retries.policy") != "" {
 		c.count("retries.requests")
-		c.count("retries.tries")
+		c.count("retries.retry_attempts")
 		c.count("retries.served")
 	}
 }
@@ -74,18 +74,17 @@ func (c *numberCheck) times() {
 	for _, s := range c.j.list("scenarios") {
 		row(s.text("name"), s.object("response_time"))
 	}
-	for _, name := range []string{"response_time", "shed_response_time", "failed_response_time", "service_time", "lag"} {
+	for _, name := range []string{"response_time", "shed_response_time", "failed_response_time", "service_time", "send_delay"} {
 		s := c.j.object(name)
 		optional := name == "shed_response_time" || name == "failed_response_time"
-		if !(optional && s.number("count") == 0) && (name != "lag" || c.open()) {
+		if !(optional && s.number("count") == 0) && (name != "send_delay" || c.open()) {
 			row(name, s)
 		}
 	}
 }
 
-// spectrum compares the counts of the bands with the histogram, whose times differ by
-// 0.1% at most from those that were put into bands.
-func (c *numberCheck) spectrum(h *measure.Times) {
+// histogram compares the counts of the bands with the histogram, whose times are within 0.1%.
+func (c *numberCheck) histogram(h *measure.Times) {
 	c.t.Helper()
 	total, sum, end, bars := h.Count(), int64(0), 0.0, barsOf(h)
 	for sum < total {
@@ -162,7 +161,7 @@ func (c *numberCheck) traces() {
 			c.is("status of the slowest", s.number("status"), "")
 		}
 	}
-	for _, a := range c.j.list("explained") {
+	for _, a := range c.j.list("tail_attribution") {
 		c.is("slow", a.number("slow"), "")
 		c.is("difference", 1000*a.number("difference"), "ms")
 		c.is("typical", a.number("typical"), "")
@@ -180,7 +179,7 @@ func (c *numberCheck) traces() {
 	}
 }
 
-// page is report.html: the tiles first, and the rest in its order.
+// page is report.html: tiles first, then the sections in order.
 func (c *numberCheck) page() {
 	c.t.Helper()
 	if list := c.j.list("slos"); len(list) > 0 {
@@ -194,7 +193,7 @@ func (c *numberCheck) page() {
 			c.is("violated", float64(violated), "")
 		}
 		if violated > 0 || len(list) > 1 {
-			c.is("objectives", float64(len(list)), "")
+			c.is("SLOs", float64(len(list)), "")
 		}
 		c.objectives()
 	}
@@ -204,9 +203,9 @@ func (c *numberCheck) page() {
 	}
 	c.rate("goodput")
 	c.share(measure.Good)
-	c.rate("rate_reached")
+	c.rate("rate_actual")
 	if c.open() {
-		c.rate("rate_asked")
+		c.rate("rate_target")
 	}
 	c.is("failed and shed", c.j.number("classes.failed")+c.j.number("classes.shed"), "")
 	c.count("classes.failed")

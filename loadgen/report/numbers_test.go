@@ -19,8 +19,8 @@ import (
 	"soundcheck/loadgen/measure"
 )
 
-// checkNumbers compares every number that a format of a report shows with report.json,
-// one after the other: its value, to the last digit shown, and its unit.
+// checkNumbers compares each number in a format of a report with report.json, in order: value, to
+// the last digit, and unit.
 func checkNumbers(t *testing.T, file []byte, suffix string, text []byte) {
 	t.Helper()
 	var j object
@@ -48,7 +48,7 @@ func checkNumbers(t *testing.T, file []byte, suffix string, text []byte) {
 		if suffix == ".txt" {
 			c.generator()
 		}
-		c.spectrum(r.Times("response"))
+		c.histogram(r.Times("response"))
 		c.statuses()
 		c.errors()
 		c.objectives()
@@ -59,8 +59,7 @@ func checkNumbers(t *testing.T, file []byte, suffix string, text []byte) {
 	}
 }
 
-// checkJSON compares the report of -format json with report.json, which has histograms
-// beside it.
+// checkJSON compares -format json with report.json, which also has histograms.
 func checkJSON(t *testing.T, file object, text []byte) {
 	t.Helper()
 	var shown object
@@ -76,10 +75,10 @@ func checkJSON(t *testing.T, file object, text []byte) {
 	}
 }
 
-// object is one of JSON.
+// object is a JSON object.
 type object map[string]any
 
-// at returns what is at a path, as in response_time.p50; nil if there is nothing.
+// at returns the value at a path, as in response_time.p50; nil: none.
 func (o object) at(path string) any {
 	name, rest, deeper := strings.Cut(path, ".")
 	if v := o[name]; !deeper || v == nil {
@@ -100,7 +99,7 @@ func (o object) list(path string) (list []object) {
 	return list
 }
 
-// shownNumber is a number as a report shows it.
+// shownNumber is a number in a report.
 type shownNumber struct{ text, unit string }
 
 var (
@@ -109,8 +108,7 @@ var (
 	keptPattern   = regexp.MustCompile(`(?:style|title)="([^"]*)"`)
 )
 
-// shown returns the numbers of a report's text, but for those that are part of a name, of
-// an address or of another text of report.json.
+// shown returns the numbers in a report, except those in names, URLs and texts of report.json.
 func (o object) shown(suffix, text string) (list []shownNumber) {
 	switch suffix {
 	case ".html":
@@ -141,7 +139,7 @@ func (o object) shown(suffix, text string) (list []shownNumber) {
 	for _, s := range o.list("slowest") {
 		names = append(names, s.text("trace_id"))
 	}
-	for _, a := range o.list("explained") {
+	for _, a := range o.list("tail_attribution") {
 		for _, c := range a.list("causes") {
 			names = append(names, c.text("trace_id"))
 		}
@@ -159,12 +157,12 @@ func (o object) shown(suffix, text string) (list []shownNumber) {
 	return list
 }
 
-// bars are the buckets of a histogram that are not empty.
+// bars are the non-empty buckets of a histogram.
 func barsOf(t *measure.Times) []hdrhistogram.Bar {
 	return slices.DeleteFunc(t.HDR().Distribution(), func(b hdrhistogram.Bar) bool { return b.Count == 0 })
 }
 
-// above returns how many times are not below d.
+// above returns the number of times of at least d.
 func above(bars []hdrhistogram.Bar, d time.Duration) (n int64) {
 	for _, b := range bars {
 		if b.From >= int64(d) {
@@ -174,7 +172,7 @@ func above(bars []hdrhistogram.Bar, d time.Duration) (n int64) {
 	return n
 }
 
-// numberCheck takes the numbers of a report in turn.
+// numberCheck consumes the numbers of a report in order.
 type numberCheck struct {
 	t      *testing.T
 	j      object
@@ -182,7 +180,7 @@ type numberCheck struct {
 	shown  []shownNumber
 }
 
-// next returns the next number, whose unit has to be right.
+// next returns the next number, and checks its unit.
 func (c *numberCheck) next(what, unit string) (v, digit float64) {
 	c.t.Helper()
 	if len(c.shown) == 0 {
@@ -201,7 +199,7 @@ func (c *numberCheck) next(what, unit string) (v, digit float64) {
 	return v, math.Pow(10, -float64(len(decimals)))
 }
 
-// is compares the next number with a value in that unit.
+// is compares the next number with a value.
 func (c *numberCheck) is(what string, value float64, unit string) {
 	c.t.Helper()
 	got, digit := c.next(what, unit)
@@ -225,7 +223,7 @@ func (c *numberCheck) share(class measure.Class) {
 
 func (c *numberCheck) open() bool { return c.j.text("model") == "open" }
 
-// classes of which there is a line.
+// classes returns the classes with a line.
 func (c *numberCheck) classes() []measure.Class {
 	return slices.DeleteFunc(slices.Clone(measure.Classes), func(k measure.Class) bool {
 		return c.j.number("classes."+string(k)) == 0 && k != measure.Good && k != measure.Failed

@@ -1,7 +1,5 @@
-// Package report has the report of a run: how it comes out of what was measured, its files
-// and JSON, and the formats that people read.
-//
-// It knows nothing of how requests are sent.
+// Package report builds the report of a run from its measurements, and writes it as JSON,
+// text, markdown and HTML. It does not depend on how requests are sent.
 package report
 
 import (
@@ -21,114 +19,114 @@ import (
 // away, not when one is added.
 const Version = 1
 
-// Report is what came of a run. Response time counts from when a request was due to the
-// end of its response, service time from when it was sent; lag is the difference, which the
-// generator adds. Times are in seconds, rates in requests a second, counts in requests.
+// Report is the result of a run. Response time: scheduled → end of the response. Service
+// time: sent → end of the response. Send delay: scheduled → sent, added by the generator.
+// Times are in seconds, rates in req/s, counts in requests.
 //
-// Each request that was sent is in one class, or was cut off by the end of the run:
+// Each sent request is in one class or cancelled by the end of the run:
 // Sent = good + late + shed + failed + Cancelled.
 //
-// Fields may be added to its JSON; Version changes if one changes its meaning or goes.
-// docs/report-json.md describes each.
+// docs/report-json.md describes each field, alias.go has the deprecated keys.
 type Report struct {
-	Version    int                   `json:"version"`
-	RunID      string                `json:"run_id"`
-	Target     string                `json:"target"`
-	Traces     string                `json:"traces,omitempty"` // where traces can be looked at: an address to which an id belongs; "": nobody knows
-	StartedAt  time.Time             `json:"started_at"`
-	Model      string                `json:"model"`            // open: requests are sent when they are due; closed: when a worker is free
-	Stages     string                `json:"stages,omitempty"` // of the open model
-	Arrivals   schedule.Arrivals     `json:"arrivals,omitempty"`
-	Workers    int                   `json:"workers,omitempty"` // of the closed model
-	MaxWorkers int                   `json:"max_workers"`       // requests in flight at most
-	Seed       uint64                `json:"seed"`
-	Planned    uint64                `json:"planned"`                // requests; 0: as many as there is time for
-	Max        uint64                `json:"max_requests,omitempty"` // of the whole plan, with all shards
-	Limit      Limit                 `json:"limit,omitempty"`        // which came first, where there is Max
-	Sent       int                   `json:"sent"`
-	Cancelled  int                   `json:"cancelled"`
-	WarmUp     int                   `json:"warm_up,omitempty"`      // requests before those that are counted
-	WarmUpTime float64               `json:"warm_up_time,omitempty"` // how long that was; intervals begin at its end
-	Ended      string                `json:"ended,omitempty"`        // why it was ended before its time
-	Replay     string                `json:"replay,omitempty"`       // file whose requests were sent again, instead of stages
-	Shard      string                `json:"shard,omitempty"`        // as in 2/4: the part of the plan that this is
-	Elapsed    float64               `json:"elapsed"`
-	Asked      float64               `json:"rate_asked"`
-	Reached    float64               `json:"rate_reached"`
-	Goodput    float64               `json:"goodput"` // good answers a second
-	Peak       int                   `json:"in_flight_peak"`
-	Invalid    []string              `json:"invalid,omitempty"` // why the numbers cannot be trusted
-	Classes    map[measure.Class]int `json:"classes"`
-	Response   measure.Summary       `json:"response_time"` // of served requests
-	Shed       measure.Summary       `json:"shed_response_time"`
-	Failed     measure.Summary       `json:"failed_response_time"`
-	Service    measure.Summary       `json:"service_time"` // of all
-	Lag        measure.Summary       `json:"lag"`
-	RetryAfter RetryAfter            `json:"retry_after"`
-	Retries    Retries               `json:"retries,omitzero"`
-	GC         measure.GC            `json:"gc"`                    // of the generator
-	Scenarios  []Row                 `json:"scenarios"`             // in order of name
-	Errors     map[string]int        `json:"errors,omitempty"`      // by category
-	FirstError string                `json:"first_error,omitempty"` // of the category "other"
-	Slowest    []Slow                `json:"slowest"`               // slowest first
-	SLOs       []slo.Verdict         `json:"slos,omitempty"`
-	Explained  []explain.Answer      `json:"explained,omitempty"` // why the slowest were slow; see package explain
-	Intervals  []Interval            `json:"intervals"`           // by when requests were due; one after the other, at most 600
-	// Histograms are only in files: response, shed, failed, service and lag, and the first
-	// three of each scenario as in response/get.
-	Histograms map[string]measure.Histogram `json:"histograms,omitempty"`
+	Version         int                   `json:"version"`
+	RunID           string                `json:"run_id"`
+	Target          string                `json:"target"`
+	Traces          string                `json:"traces,omitempty"` // base URL of trace pages, to which a trace id is appended; "": unknown
+	StartedAt       time.Time             `json:"started_at"`
+	Model           string                `json:"model"`            // open: requests are sent at scheduled times; closed: when a worker is free
+	Stages          string                `json:"stages,omitempty"` // of the open model
+	Arrivals        schedule.Arrivals     `json:"arrivals,omitempty"`
+	Workers         int                   `json:"workers,omitempty"` // of the closed model
+	MaxWorkers      int                   `json:"max_workers"`       // max concurrent requests
+	Seed            uint64                `json:"seed"`
+	Planned         uint64                `json:"planned"`                // requests; 0: no limit but time
+	Max             uint64                `json:"max_requests,omitempty"` // of the plan, all shards
+	Limit           Limit                 `json:"limit,omitempty"`        // reached first, if Max is set
+	Sent            int                   `json:"sent"`
+	Cancelled       int                   `json:"cancelled"`
+	WarmUp          int                   `json:"warm_up,omitempty"`      // requests of the warm-up, not measured
+	WarmUpTime      float64               `json:"warm_up_time,omitempty"` // intervals begin at its end
+	Ended           string                `json:"ended,omitempty"`        // why it ended early
+	Replay          string                `json:"replay,omitempty"`       // recording, instead of stages
+	Shard           string                `json:"shard,omitempty"`        // i/n, as in 2/4
+	Elapsed         float64               `json:"elapsed"`
+	RateTarget      float64               `json:"rate_target"`
+	RateActual      float64               `json:"rate_actual"`
+	Goodput         float64               `json:"goodput"` // good responses
+	Peak            int                   `json:"in_flight_peak"`
+	Invalid         []string              `json:"invalid,omitempty"` // reasons
+	Classes         map[measure.Class]int `json:"classes"`
+	Response        measure.Summary       `json:"response_time"` // of served requests
+	Shed            measure.Summary       `json:"shed_response_time"`
+	Failed          measure.Summary       `json:"failed_response_time"`
+	Service         measure.Summary       `json:"service_time"` // of all
+	SendDelay       measure.Summary       `json:"send_delay"`
+	RetryAfter      RetryAfter            `json:"retry_after"`
+	Retries         Retries               `json:"retries,omitzero"`
+	GC              measure.GC            `json:"gc"`                    // of the generator
+	Scenarios       []Row                 `json:"scenarios"`             // in order of name
+	Errors          map[string]int        `json:"errors,omitempty"`      // by category
+	FirstError      string                `json:"first_error,omitempty"` // of the category "other"
+	Slowest         []Slow                `json:"slowest"`               // slowest first
+	SLOs            []slo.Verdict         `json:"slos,omitempty"`
+	TailAttribution []explain.Attribution `json:"tail_attribution,omitempty"` // see package explain
+	Intervals       []Interval            `json:"intervals"`                  // by scheduled time; contiguous, at most 600
+	Histograms      Histograms            `json:"histograms,omitempty"`       // only in files
 
-	// Groups are the served requests to be explained: the slowest of each scenario, and
-	// typical ones. They are in no file.
+	// Groups are the requests for tail-latency attribution: the slowest of each scenario
+	// and typical ones. No file has them.
 	Groups []explain.Group `json:"-"`
 
 	times map[string]*measure.Times // by name, as in Histograms
 }
 
-// Limit is what ended a run that had a maximum of requests.
+// Histograms are, by name, response, shed, failed, service and send_delay, and the first
+// three of each scenario, as in response/get.
+type Histograms map[string]measure.Histogram
+
+// Limit is what ended a run with a max number of requests.
 type Limit string
 
-// Limits of a run: the maximum of requests, or the duration, stages or recording.
+// Limits of a run: the max number of requests, or the duration, stages or recording.
 const (
 	LimitRequests Limit = "requests"
 	LimitPlan     Limit = "plan"
 )
 
-// RetryAfter is about answers of 429 and 503 that said when to come again, those to the
-// tries of one request each. A promise was kept if the first try that was sent after that
-// time was served, and broken if it was refused. The rest was not tested before the end,
-// or by one that failed.
+// RetryAfter counts 429 and 503 responses with a Retry-After header. It is kept if the first
+// attempt after that time was served, and broken if that was shed. The rest was not tested:
+// no attempt followed, or it failed.
 type RetryAfter struct {
 	Given  int `json:"given"`
 	Kept   int `json:"kept"`
 	Broken int `json:"broken"`
 }
 
-// Retries is about requests that were sent more than once. They count once, with what
-// became of them in the end; their response times count from when they were due.
+// Retries counts requests with more than one attempt. Elsewhere such a request counts once,
+// with its last attempt's class; its response time begins at its scheduled time.
 type Retries struct {
 	Policy   string `json:"policy"`
 	Requests int    `json:"requests"`
-	Tries    int    `json:"tries"`  // beside their first ones
-	Served   int    `json:"served"` // requests, in the end
+	Attempts int    `json:"retry_attempts"` // first attempts not included
+	Served   int    `json:"served"`         // retried requests with a served last attempt
 }
 
-// Row is one scenario's part of a report.
+// Row is one scenario of a report.
 type Row struct {
 	Name     string                `json:"name"`
 	Requests int                   `json:"requests"`
 	Classes  map[measure.Class]int `json:"classes"`
-	Statuses map[int]int           `json:"statuses"`      // 0: no answer
+	Statuses map[int]int           `json:"statuses"`      // 0: no response
 	Response measure.Summary       `json:"response_time"` // of served requests
 }
 
-// Slow is a slow request.
+// Slow is one of the slowest requests.
 type Slow struct {
 	Response float64       `json:"response_time"` // seconds
 	Scenario string        `json:"scenario"`
 	Class    measure.Class `json:"class"`
-	Status   int           `json:"status"`             // 0: no answer
-	TraceID  string        `json:"trace_id,omitempty"` // none if its trace is not sampled
+	Status   int           `json:"status"`             // 0: no response
+	TraceID  string        `json:"trace_id,omitempty"` // "": not sampled
 }
 
 const maxSlow = 5
@@ -149,7 +147,7 @@ func (r *Report) writeAll(w io.Writer) error {
 	return enc.Encode(r)
 }
 
-// Violated returns how many objectives were not met.
+// Violated returns the number of violated SLOs.
 func (r *Report) Violated() int {
 	n := 0
 	for _, v := range r.SLOs {
@@ -160,7 +158,7 @@ func (r *Report) Violated() int {
 	return n
 }
 
-// Objectives are the texts of the objectives, with commas between them.
+// Objectives returns the SLOs, separated by commas.
 func (r *Report) Objectives() string {
 	var texts []string
 	for _, v := range r.SLOs {
@@ -169,5 +167,5 @@ func (r *Report) Objectives() string {
 	return strings.Join(texts, ",")
 }
 
-// Unserved is how many requests failed or were shed.
+// Unserved returns the number of failed or shed requests.
 func (r *Report) Unserved() int { return r.Classes[measure.Failed] + r.Classes[measure.Shed] }

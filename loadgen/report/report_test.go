@@ -33,22 +33,21 @@ type fixture struct {
 
 var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// wants are the statuses that scenarios expect.
+// wants are the expected statuses by scenario.
 var wants = map[string]int{"get": 200, "list": 200, "create": 201}
 
-// result takes in a request that was sent lag after it was due, and whose response ended
-// latency later, with a status or an error of some category.
-func (f *fixture) result(seq uint64, scenario string, lag, latency time.Duration, code int, category string) {
-	o := Outcome{Expected: code == wants[scenario], Waited: lag > time.Millisecond, Error: category}
-	due := time.Duration(seq) * 10 * time.Millisecond
+// result adds a request with a send delay, a service time, and a status or an error category.
+func (f *fixture) result(seq uint64, scenario string, sendDelay, latency time.Duration, code int, category string) {
+	o := Outcome{Expected: code == wants[scenario], Waited: sendDelay > time.Millisecond, Error: category}
+	scheduled := time.Duration(seq) * 10 * time.Millisecond
 	if f.setup.Workers > 0 {
-		due, lag = due+lag, 0
+		scheduled, sendDelay = scheduled+sendDelay, 0
 	}
-	if due < f.setup.WarmUp {
+	if scheduled < f.setup.WarmUp {
 		f.AddWarmUp()
 		return
 	}
-	o.Request = measure.Request{Scenario: scenario, Status: code, Due: due - f.setup.WarmUp, Response: lag + latency, Service: latency, Lag: lag,
+	o.Request = measure.Request{Scenario: scenario, Status: code, Scheduled: scheduled - f.setup.WarmUp, Response: sendDelay + latency, Service: latency, SendDelay: sendDelay,
 		TraceID: fmt.Sprintf("%032x", seq+1)}
 	if code == 503 {
 		o.RetryAfter = RetryAfter{Given: 1, Broken: 1}
@@ -59,7 +58,7 @@ func (f *fixture) result(seq uint64, scenario string, lag, latency time.Duration
 	f.Add(o)
 }
 
-// steady is a plan with one rate.
+// steady is a plan with a constant rate.
 func steady(rate float64, d time.Duration) schedule.Plan {
 	return schedule.Plan{Stages: []schedule.Stage{{Duration: d, From: rate, To: rate}}, Arrivals: schedule.Constant}
 }
@@ -117,8 +116,8 @@ func TestReport(t *testing.T) {
 				}
 				f.result(seq, "get", 0, time.Duration(100<<(seq%16))*time.Microsecond, code, "")
 			}
-			f.Report.RetryAfter.Kept, f.Report.Retries = 3, Retries{Policy: "honour", Requests: 9, Tries: 12, Served: 4}
-			f.Report.Ended = "the objective shed<1% was not met"
+			f.Report.RetryAfter.Kept, f.Report.Retries = 3, Retries{Policy: "honour", Requests: 9, Attempts: 12, Served: 4}
+			f.Report.Ended = "SLO shed<1% violated"
 			f.elapsed, f.peak = 3100*time.Millisecond, 3
 		}},
 		{"nothing", Setup{Plan: steady(100, time.Second), MaxWorkers: 2, Scenarios: []string{"get"}}, func(*fixture) {}},
@@ -132,10 +131,10 @@ func TestReport(t *testing.T) {
 			r.GC = measure.GC{Pauses: 3, Longest: 0.00008}
 			if tt.name == "good" {
 				r.Traces = "http://127.0.0.1:16696/trace/"
-				r.Explained = []explain.Answer{{Scenario: "get", Slow: 20, Typical: 20, SlowFound: 20, Found: 19, Missing: "their traces did not come, or not completely", Difference: 0.182, Causes: []explain.Cause{
+				r.TailAttribution = []explain.Attribution{{Scenario: "get", Slow: 20, Typical: 20, SlowFound: 20, Found: 19, Missing: "traces incomplete or not in Jaeger", Difference: 0.182, Causes: []explain.Cause{
 					{Part: explain.Part{Service: "album-store", Name: "INSERT albums", Kind: "client"}, Difference: 0.151, Low: 0.14, High: 0.16, Share: 0.83, TraceID: strings.Repeat("1a", 16)},
 					{Part: explain.Part{Service: "proxy-service", Name: "overload queue", Kind: "internal"}, Difference: 0.019, Low: 0.01, High: 0.03, Share: 0.1, TraceID: strings.Repeat("2b", 16)},
-					{Part: explain.Part{Service: "loadgen", Name: "sent late", Kind: "generator"}, Difference: 0.001, Low: -0.001, High: 0.002, Share: 0.005, TraceID: strings.Repeat("3c", 16)},
+					{Part: explain.Part{Service: "loadgen", Name: "send delay", Kind: "generator"}, Difference: 0.001, Low: -0.001, High: 0.002, Share: 0.005, TraceID: strings.Repeat("3c", 16)},
 				}}}
 			}
 			written := map[string][]byte{}
@@ -155,13 +154,13 @@ func TestReport(t *testing.T) {
 					t.Errorf("writing to a full disk = %v, want %v", err, syscall.ENOSPC)
 				}
 			}
-			again, file := rewritten(t, r)
+			reread, file := rewritten(t, r)
 			for suffix, text := range written {
 				checkNumbers(t, file, suffix, text)
 			}
 			for suffix, want := range written {
 				var got bytes.Buffer
-				if err := formats[suffix](again, &got); err != nil || !bytes.Equal(got.Bytes(), want) {
+				if err := formats[suffix](reread, &got); err != nil || !bytes.Equal(got.Bytes(), want) {
 					t.Errorf("%s of the files: %v\n%s, want\n%s", suffix, err, got.Bytes(), want)
 				}
 			}
@@ -169,7 +168,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// golden compares what was written with a file of testdata.
+// golden compares an output with a file of testdata.
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
@@ -187,9 +186,8 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-// rewritten returns a report as it comes out of the files that it is written to and its
-// report.json, and checks those that are not reports.
-func rewritten(t *testing.T, r *Report) (again *Report, file []byte) {
+// rewritten writes a report to files and reads it back, and checks the other files.
+func rewritten(t *testing.T, r *Report) (reread *Report, file []byte) {
 	t.Helper()
 	dir := t.TempDir()
 	f, err := NewFolder(dir, false)
@@ -199,7 +197,7 @@ func rewritten(t *testing.T, r *Report) (again *Report, file []byte) {
 	if err := f.Finish(r); err != nil {
 		t.Fatal(err)
 	}
-	if again, err = Read(dir); err != nil {
+	if reread, err = Read(dir); err != nil {
 		t.Fatal(err)
 	}
 	file, err = os.ReadFile(filepath.Join(dir, reportFile))
@@ -225,14 +223,14 @@ func rewritten(t *testing.T, r *Report) (again *Report, file []byte) {
 	if h, err := log.NextIntervalHistogram(); h != nil || err != nil {
 		t.Errorf("the log has more: %v, %v", h, err)
 	}
-	return again, file
+	return reread, file
 }
 
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
-func TestReached(t *testing.T) {
+func TestRateActual(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name     string
@@ -241,14 +239,14 @@ func TestReached(t *testing.T) {
 		want     float64
 	}{
 		{"all in time", 1000, 9990 * time.Millisecond, 100}, // not 1000 in 9.99 s
-		{"all, the last sent late", 1000, 12500 * time.Millisecond, 80},
+		{"all, the last one delayed", 1000, 12500 * time.Millisecond, 80},
 		{"interrupted", 500, 5 * time.Second, 100},
 		{"none", 0, 0, 0},
 	} {
 		b := NewBuilder(Setup{Plan: steady(100, 10*time.Second), MaxWorkers: 9})
 		b.Report.Sent = tt.requests
-		if got := b.Finish(began, tt.elapsed, tt.elapsed+time.Hour, 0, true).Reached; got != tt.want {
-			t.Errorf("%s: reached %v, want %v", tt.name, got, tt.want)
+		if got := b.Finish(began, tt.elapsed, tt.elapsed+time.Hour, 0, true).RateActual; got != tt.want {
+			t.Errorf("%s: actual rate %v, want %v", tt.name, got, tt.want)
 		}
 	}
 }

@@ -20,12 +20,12 @@ func (r *Report) Write(w io.Writer) error {
 		fmt.Fprintf(&b, "%-12s  %s\n", f.Name, f.Text)
 	}
 	r.writeTimes(&b)
-	r.writeSpectrum(&b)
+	r.writeHistogram(&b)
 	r.writeStatuses(&b)
 	r.writeErrors(&b)
 	r.writeSLOs(&b)
 	r.writeSlowest(&b)
-	r.writeExplained(&b)
+	r.writeAttribution(&b)
 	_, err := w.Write(b.Bytes())
 	return err
 }
@@ -42,15 +42,15 @@ func (r *Report) writeTimes(b *bytes.Buffer) {
 		fmt.Fprintln(tab)
 	}
 	tab.Flush()
-	fmt.Fprintf(b, "\nin flight: %d at most; garbage collection: %s\n", r.Peak, r.GC)
+	fmt.Fprintf(b, "\npeak in-flight %d; GC: %s\n", r.Peak, r.GC)
 }
 
-func (r *Report) writeSpectrum(b *bytes.Buffer) {
+func (r *Report) writeHistogram(b *bytes.Buffer) {
 	lines := r.bands()
 	if len(lines) == 0 {
 		return
 	}
-	fmt.Fprintln(b, "\nspectrum of the served requests: response time, requests, share, share up to here")
+	fmt.Fprintln(b, "\nlatency histogram (served requests): response time, requests, share, cumulative")
 	from, to, count := 0, 0, 0
 	for _, l := range lines {
 		from, to, count = max(from, len(l.from)), max(to, len(l.to)), max(count, len(strconv.FormatInt(l.count, 10)))
@@ -81,7 +81,7 @@ func (r *Report) writeErrors(b *bytes.Buffer) {
 		fmt.Fprintf(b, "  %-28s %d\n", name, r.Errors[name])
 	}
 	if r.FirstError != "" {
-		fmt.Fprintf(b, "  the first other: %s\n", r.FirstError)
+		fmt.Fprintf(b, "  first other: %s\n", r.FirstError)
 	}
 }
 
@@ -89,7 +89,7 @@ func (r *Report) writeSLOs(b *bytes.Buffer) {
 	if len(r.SLOs) == 0 {
 		return
 	}
-	fmt.Fprintln(b, "\nobjectives")
+	fmt.Fprintln(b, "\nSLO")
 	width := 0
 	for _, v := range r.SLOs {
 		width = max(width, len(v.SLO))
@@ -105,17 +105,17 @@ func (r *Report) writeSlowest(b *bytes.Buffer) {
 	}
 	fmt.Fprintln(b, "\nslowest requests")
 	for _, s := range r.Slowest {
-		fmt.Fprintf(b, "  %11s  %-7s %-9s  %s\n", ms(s.Response), s.Scenario, status(s.Status), r.trace(s.TraceID))
+		fmt.Fprintf(b, "  %11s  %-7s %-11s  %s\n", ms(s.Response), s.Scenario, status(s.Status), r.trace(s.TraceID))
 	}
 }
 
-func (r *Report) writeExplained(b *bytes.Buffer) {
-	if len(r.Explained) == 0 {
+func (r *Report) writeAttribution(b *bytes.Buffer) {
+	if len(r.TailAttribution) == 0 {
 		return
 	}
-	fmt.Fprintln(b, "\nwhy are the slowest slow?")
-	for _, a := range r.Explained {
-		text, missing := explained(a)
+	fmt.Fprintln(b, "\ntail-latency attribution")
+	for _, a := range r.TailAttribution {
+		text, missing := attribution(a)
 		fmt.Fprintf(b, "  %s: %s\n", a.Scenario, text)
 		if missing != "" {
 			fmt.Fprintf(b, "    missing: %s\n", missing)

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// napMax is the longest nap. It is longer than the runtime's timers are late.
+// napMax is the longest nap: more than the delay of the runtime's timers.
 const napMax = 2 * time.Millisecond
 
-// nap sleeps for d, or less, and is late by some 50 µs. The runtime's own sleep waits in epoll_wait,
-// which counts whole milliseconds.
+// nap sleeps for at most d, with a delay of about 50 µs. The runtime's own sleep uses
+// epoll_wait with a resolution of 1 ms.
 func nap(d time.Duration) {
 	ts := syscall.NsecToTimespec(int64(d))
-	_ = syscall.Nanosleep(&ts, nil) // EINTR: the caller looks at the time again
+	_ = syscall.Nanosleep(&ts, nil) // EINTR: the caller checks the time
 }

@@ -8,53 +8,53 @@ import (
 	"time"
 )
 
-// Window is for how many requests the pacer remembers when they were due: more than can be
-// on their way from it to the network.
+// Window is the number of requests whose scheduled times the pacer stores: more than can be
+// between the pacer and the network.
 const Window = 1 << 17
 
-// Pacing is what a pacer follows.
+// Pacing is the configuration of a pacer.
 type Pacing struct {
 	Plan    Plan
-	Closed  bool      // a request is due when a worker is free for it
-	StartAt time.Time // when the plan begins; zero: at once
+	Closed  bool      // closed model: a request is sent when a worker is free
+	StartAt time.Time // start of the plan; zero: now
 	Seed    uint64    // of Poisson arrivals
-	// Arm, if not nil, returns which of the targets a request goes to that is due at a
-	// time from the beginning of the plan; Arms is how many there are.
-	Arm  func(due time.Duration) int
+	// Arm, if not nil, returns the target of a request by its scheduled time; Arms is the
+	// number of targets.
+	Arm  func(scheduled time.Duration) int
 	Arms int
-	// ExactTimers are those of a test's clock, which need no help.
+	// ExactTimers: timers have no delay, as those of a test's clock.
 	ExactTimers bool
 }
 
-// Pacer says when each request is due, and holds it back until then. It implements
-// vegeta.Pacer: one goroutine calls Pace and Rate. What it says of a request, and when the
-// plan began, can be asked by whoever has taken up a request that was paced.
+// Pacer computes the scheduled time of each request and delays it until then. It implements
+// vegeta.Pacer: one goroutine calls Pace and Rate. A worker with a paced request may call
+// Began, ScheduledAt and Pick.
 type Pacer struct {
 	ctx context.Context
 	Pacing
-	napMax time.Duration // how long before its time the runtime's timers are left; 0 where they are exact
+	napMax time.Duration // switch from timers to nap this long before the scheduled time; 0: exact timers
 
-	began time.Time // set by the first call of Pace, which comes before any request
-	ended time.Time // when Pace ended the run; zero: something else did
+	began time.Time // set by the first call of Pace, before any request
+	ended time.Time // when Pace ended the run; zero: it did not
 	timer *time.Timer
 	rng   *rand.Rand // of Poisson arrivals
-	sum   float64    // of their gaps, in requests of an even plan
-	// When the last requests were due, counted from began, by number modulo Window. The
-	// worker that reads one has taken up a request that was paced after it was written.
-	due    [Window]time.Duration
-	err    error  // of reading a recording
-	picks  []Pick // with arms, in the same way as due
-	counts []uint64
+	sum   float64    // of their gaps, in requests of constant arrivals
+	// Scheduled times of the last requests since began, by number modulo Window. A worker
+	// reads one after the request was paced.
+	scheduled [Window]time.Duration
+	err       error  // of reading a recording
+	picks     []Pick // with Arm set, indexed as scheduled
+	counts    []uint64
 }
 
-// Pick is which of the arms a request goes to, and its number among those that do: the
-// same number is the same request in each arm.
+// Pick is the target of a request, and the request's number among those of the target. The
+// same number is the same request for each target.
 type Pick struct {
 	Arm    int
 	Number uint64
 }
 
-// NewPacer returns a pacer whose waits end with ctx.
+// NewPacer returns a pacer. It stops waiting when ctx ends.
 func NewPacer(ctx context.Context, c Pacing) *Pacer {
 	p := &Pacer{ctx: ctx, Pacing: c, napMax: napMax, rng: rand.New(rand.NewPCG(c.Seed, 3))}
 	if c.ExactTimers {
@@ -66,26 +66,25 @@ func NewPacer(ctx context.Context, c Pacing) *Pacer {
 	return p
 }
 
-// Began returns when the plan began; zero: it has not.
+// Began returns the start of the plan; zero: not started.
 func (p *Pacer) Began() time.Time { return p.began }
 
-// Over returns when the plan was over; zero: something else ended the run.
+// Ended returns the end of the plan; zero: something else ended the run.
 func (p *Pacer) Ended() time.Time { return p.ended }
 
-// Err returns why a recording ended before its end.
+// Err returns the error of reading a recording.
 func (p *Pacer) Err() error { return p.err }
 
-// Next returns when the request after those before it is due, counted from the
-// beginning, and whether there is one. It follows from the plan alone: a request that
-// is late must not delay those after it.
+// Next returns the scheduled time of the request after hits requests, and whether there is
+// one. It depends on the plan alone: a delayed request must not delay the next ones.
 func (p *Pacer) Next(hits uint64) (time.Duration, bool) {
 	if p.Plan.Replay != nil {
 		if hits >= p.Plan.Planned() {
 			return 0, false
 		}
-		due, err := p.Plan.Replay.Next()
+		scheduled, err := p.Plan.Replay.Next()
 		p.err = err
-		return due, err == nil
+		return scheduled, err == nil
 	}
 	n := p.Plan.global(hits)
 	if p.Plan.Max > 0 && n >= p.Plan.Max {
@@ -112,8 +111,8 @@ func (p *Pacer) Rate(elapsed time.Duration) float64 {
 	return p.Plan.Rate(elapsed)
 }
 
-// Pace implements vegeta.Pacer. It waits by itself and always returns 0, because
-// vegeta's own wait neither ends with the run nor hits the time well.
+// Pace implements vegeta.Pacer. It waits itself and always returns 0: vegeta's own wait does
+// not end with the run and is less precise.
 func (p *Pacer) Pace(elapsed time.Duration, hits uint64) (time.Duration, bool) {
 	stop := p.pace(elapsed, hits)
 	if stop {
@@ -122,12 +121,12 @@ func (p *Pacer) Pace(elapsed time.Duration, hits uint64) (time.Duration, bool) {
 	return 0, stop
 }
 
-// pace returns when a request is due, or that there is none any more.
+// pace waits for the scheduled time of a request. Stop: the plan has ended.
 func (p *Pacer) pace(elapsed time.Duration, hits uint64) (stop bool) {
 	if p.began.IsZero() {
 		now := time.Now()
 		if p.began = now.Add(-elapsed); !p.StartAt.IsZero() {
-			p.began = now.Add(p.StartAt.Sub(now)) // with a monotonic clock, which a time of day has not
+			p.began = now.Add(p.StartAt.Sub(now)) // with a monotonic clock reading, which StartAt lacks
 		}
 	}
 	if p.ctx.Err() != nil {
@@ -136,29 +135,29 @@ func (p *Pacer) pace(elapsed time.Duration, hits uint64) (stop bool) {
 	if p.Closed {
 		return elapsed >= p.Plan.Duration() || p.Plan.Max > 0 && hits >= p.Plan.Max
 	}
-	due, more := p.Next(hits)
+	scheduled, more := p.Next(hits)
 	if !more {
 		return true
 	}
-	p.due[hits%Window] = due
+	p.scheduled[hits%Window] = scheduled
 	if p.Arm != nil {
-		arm := p.Arm(due)
+		arm := p.Arm(scheduled)
 		p.picks[hits%Window] = Pick{arm, p.counts[arm]}
 		p.counts[arm]++
 	}
-	return !p.sleepUntil(p.began.Add(due))
+	return !p.sleepUntil(p.began.Add(scheduled))
 }
 
-// DueAt returns when request seq is due, one of the last Window; in the closed model
-// the zero time.
-func (p *Pacer) DueAt(seq uint64) time.Time {
+// ScheduledAt returns the scheduled time of request seq, one of the last Window; zero in the
+// closed model.
+func (p *Pacer) ScheduledAt(seq uint64) time.Time {
 	if p.Closed {
 		return time.Time{}
 	}
-	return p.began.Add(p.due[seq%Window])
+	return p.began.Add(p.scheduled[seq%Window])
 }
 
-// Pick returns what request seq is, one of the last Window.
+// Pick returns the Pick of request seq, one of the last Window.
 func (p *Pacer) Pick(seq uint64) Pick {
 	if p.Arm == nil {
 		return Pick{Number: p.Plan.global(seq)}
@@ -166,8 +165,8 @@ func (p *Pacer) Pick(seq uint64) Pick {
 	return p.picks[seq%Window]
 }
 
-// sleepUntil reports whether t came before ctx ended. The runtime's timers wake
-// up to a millisecond late, so the last stretch is left to nap.
+// sleepUntil reports whether t came before ctx ended. The runtime's timers are up to 1 ms
+// late, so that nap does the last part.
 func (p *Pacer) sleepUntil(t time.Time) bool {
 	if d := time.Until(t) - p.napMax; d > 0 {
 		if p.timer == nil {
@@ -183,11 +182,11 @@ func (p *Pacer) sleepUntil(t time.Time) bool {
 		}
 	}
 	if time.Until(t) > 0 {
-		// The worker that got the last request may wait for this goroutine's processor,
-		// which a nap would keep for up to 10 ms while the others are busy.
+		// The worker with the last request may need this goroutine's processor. A nap would
+		// block it for up to 10 ms while the others are busy.
 		runtime.Gosched()
 	}
-	for d := time.Until(t); d > 0; d = time.Until(t) { // a signal cuts a nap short
+	for d := time.Until(t); d > 0; d = time.Until(t) { // a signal interrupts a nap
 		nap(d)
 	}
 	return true

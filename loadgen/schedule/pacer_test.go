@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// steady is a plan with one rate.
+// steady is a plan with a constant rate.
 func steady(rate float64, d time.Duration) Plan {
 	return Plan{Stages: []Stage{{d, rate, rate}}, Arrivals: Constant}
 }
@@ -18,11 +18,11 @@ func TestPace(t *testing.T) {
 		t.Errorf("Pace of the first = %s, %v, want 0, false", wait, stop)
 	}
 	began := p.began
-	// It holds the request back itself, until it is due and no shorter.
+	// Pace waits itself until the scheduled time.
 	if wait, stop := p.Pace(time.Since(began), 5); wait != 0 || stop || time.Since(began) < 50*time.Millisecond {
 		t.Errorf("Pace of the sixth = %s, %v after %s, want 0, false after 50ms", wait, stop, time.Since(began))
 	}
-	// One that is late goes out at once.
+	// A delayed request is sent immediately.
 	p.began = began.Add(-time.Hour)
 	if wait, stop := p.Pace(time.Hour, 999); wait != 0 || stop {
 		t.Errorf("Pace of the last = %s, %v, want 0, false", wait, stop)
@@ -39,7 +39,7 @@ func TestPaceEndsWithContext(t *testing.T) {
 	p.Pace(0, 0)
 	stopped := make(chan bool)
 	go func() {
-		_, stop := p.Pace(0, 3600) // due in an hour
+		_, stop := p.Pace(0, 3600) // scheduled in an hour
 		stopped <- stop
 	}()
 	cancel()
@@ -51,7 +51,7 @@ func TestPaceEndsWithContext(t *testing.T) {
 	}
 }
 
-// The closed model goes on while there is time, or until it has sent enough.
+// The closed model ends with the duration or the max number of requests.
 func TestPaceClosed(t *testing.T) {
 	t.Parallel()
 	p := NewPacer(t.Context(), Pacing{Plan: Plan{Stages: []Stage{{Duration: time.Second}}, Max: 1000}, Closed: true})
@@ -64,7 +64,7 @@ func TestPaceClosed(t *testing.T) {
 			t.Errorf("Pace(%s, %d) = %s, %v, want 0, %v", tt.elapsed, tt.hits, wait, stop, tt.stop)
 		}
 	}
-	if !p.DueAt(3).IsZero() {
-		t.Error("a request of the closed model is due")
+	if !p.ScheduledAt(3).IsZero() {
+		t.Error("a request of the closed model is scheduled")
 	}
 }

@@ -1,8 +1,7 @@
-// Package schedule says when requests are sent: the plan of a run, the times of its
-// arrivals, and the pacer that holds each request back until its time.
+// Package schedule computes when requests are sent: the plan of a run, its arrival process,
+// and the pacer that delays each request until its scheduled time.
 //
-// It knows nothing of what is sent. Rates are in requests a second, times are counted
-// from the beginning of the plan.
+// It does not depend on what is sent. Rates are in req/s, times since the start of the plan.
 package schedule
 
 import (
@@ -13,10 +12,10 @@ import (
 	"time"
 )
 
-// Stage is a part of a plan, in which the rate goes in a straight line.
+// Stage is a part of a plan with a constant or linearly changing rate.
 type Stage struct {
 	Duration time.Duration
-	From, To float64 // requests a second
+	From, To float64 // req/s
 }
 
 // Limits of a plan.
@@ -27,45 +26,44 @@ const (
 	maxStages   = 1000
 )
 
-// Arrivals is how requests are spread over time.
+// Arrivals is the arrival process.
 type Arrivals string
 
-// Constant arrivals follow the rate evenly. Poisson arrivals are independent of each
-// other, as those of many users are: as many on average, in bursts and gaps.
+// Constant arrivals are evenly spaced. Poisson arrivals are independent of each other, as of
+// many users: the same rate on average, with bursts and gaps.
 const (
 	Constant Arrivals = "constant"
 	Poisson  Arrivals = "poisson"
 )
 
-// Replay are the times of a recording, which a plan follows instead of stages.
+// Replay is the schedule of a recording, used instead of stages.
 type Replay struct {
 	Requests uint64
-	Last     time.Duration // when the last request is due, from the beginning of the plan
-	// Next returns when the following request is due, from the beginning of the plan. One
-	// goroutine calls it, once for each request.
+	Last     time.Duration // scheduled time of the last request
+	// Next returns the scheduled time of the next request. One goroutine calls it, once for
+	// each request.
 	Next func() (time.Duration, error)
 }
 
-// Plan says when each request is due.
+// Plan is the schedule of a run.
 type Plan struct {
 	Stages   []Stage
 	Arrivals Arrivals
-	Max      uint64 // stop after this number of requests; 0: none
-	// Of Shards processes that share the plan this is number Shard, counted from 0: it
-	// sends every Shards-th request. 0: there is one.
+	Max      uint64 // max number of requests; 0: no limit
+	// Shards processes share the plan. Process Shard, from 0, sends every Shards-th request;
+	// 0: one process.
 	Shard, Shards uint64
 	Replay        *Replay // instead of Stages
 }
 
 func (p Plan) shards() uint64 { return max(p.Shards, 1) }
 
-// global returns the number in the whole plan of this process's request n.
+// global returns the number in the plan of all shards of this process's request n.
 func (p Plan) global(n uint64) uint64 { return n*p.shards() + p.Shard }
 
-// ParseRate reads a rate in requests a second, as in 100 or 0.5, or in another time, as in
-// 30/1m or 30/m.
+// ParseRate parses a rate in req/s, as in 100 or 0.5, or per duration, as in 30/1m or 30/m.
 func ParseRate(s string) (float64, error) {
-	bad := fmt.Errorf("%q is not a rate, as in 100 (a second) or 30/1m", s)
+	bad := fmt.Errorf("%q is not a rate, as in 100 (req/s) or 30/1m", s)
 	number, per, ok := strings.Cut(s, "/")
 	v, err := strconv.ParseFloat(number, 64)
 	if err != nil {
@@ -74,7 +72,7 @@ func ParseRate(s string) (float64, error) {
 	if !ok {
 		return v, nil
 	}
-	if per != "" && (per[0] < '0' || per[0] > '9') { // a unit only
+	if per != "" && (per[0] < '0' || per[0] > '9') { // only a unit
 		per = "1" + per
 	}
 	d, err := time.ParseDuration(per)
@@ -84,10 +82,10 @@ func ParseRate(s string) (float64, error) {
 	return v / d.Seconds(), nil
 }
 
-// ForRequests is how long a stage has to be for so many requests to be scheduled in it.
+// ForRequests returns the duration of a stage for n requests.
 func ForRequests(n uint64, rate float64, a Arrivals) time.Duration {
 	requests := float64(n)
-	if a == Poisson { // whose number in a time varies: this much in one of 10^15 plans
+	if a == Poisson { // their number in a given time varies: 8 sigma
 		requests += 8*math.Sqrt(requests) + 32
 	}
 	s := math.Ceil(1000*requests/rate-epsilon) / 1000
@@ -97,8 +95,7 @@ func ForRequests(n uint64, rate float64, a Arrivals) time.Duration {
 	return max(time.Duration(math.Round(s*1000))*time.Millisecond, time.Millisecond)
 }
 
-// ParseStages reads "10s@0..200,30s@200,5s@500": for so long, from a rate to another
-// or at one.
+// ParseStages parses "10s@0..200,30s@200,5s@500": duration@rate or duration@from..to.
 func ParseStages(s string) ([]Stage, error) {
 	var stages []Stage
 	total := time.Duration(0)
@@ -109,7 +106,7 @@ func ParseStages(s string) ([]Stage, error) {
 		}
 		d, err := time.ParseDuration(duration)
 		if err != nil || d < time.Millisecond || d > MaxDuration {
-			return nil, fmt.Errorf("%q: the duration must be from 1ms to %s", part, "24h")
+			return nil, fmt.Errorf("%q: the duration is out of range: 1ms to %s", part, "24h")
 		}
 		from, to, ramp := strings.Cut(rates, "..")
 		if !ramp {
@@ -121,27 +118,27 @@ func ParseStages(s string) ([]Stage, error) {
 			into *float64
 		}{{from, &st.From}, {to, &st.To}} {
 			if *r.into, err = ParseRate(r.text); err != nil || !(*r.into >= 0 && *r.into <= MaxRate) {
-				return nil, fmt.Errorf("%q: the rate must be from 0 to %d requests/s, as in 200 or 30/1m", part, MaxRate)
+				return nil, fmt.Errorf("%q: the rate is out of range: 0 to %d req/s, as in 200 or 30/1m", part, MaxRate)
 			}
 		}
 		if total += d; total > MaxDuration {
-			return nil, fmt.Errorf("all stages together are longer than 24h")
+			return nil, fmt.Errorf("the stages last longer than 24h")
 		}
 		if stages = append(stages, st); len(stages) > maxStages {
 			return nil, fmt.Errorf("more than %d stages", maxStages)
 		}
 	}
 	if p := (Plan{Stages: stages}); p.Planned() < 1 {
-		return nil, fmt.Errorf("%q is not one request", s)
+		return nil, fmt.Errorf("%q schedules no request", s)
 	}
 	return stages, nil
 }
 
-// hits is how many requests a stage has. It need not be whole.
+// hits returns the number of requests of a stage. It may be fractional.
 func (s Stage) hits() float64 { return s.Duration.Seconds() * (s.From + s.To) / 2 }
 
-// at returns when in the stage n of its requests are due, counted from its start.
-// The form is stable for a rate that is constant, or 0 at either end.
+// at returns the scheduled time of request n of the stage, in seconds since its start. The
+// form is numerically stable for a constant rate, and for a rate of 0 at either end.
 func (s Stage) at(n float64) float64 {
 	if n <= 0 {
 		return 0
@@ -151,7 +148,7 @@ func (s Stage) at(n float64) float64 {
 	return min(2*n/(s.From+math.Sqrt(max(root, 0))), d)
 }
 
-// Duration is how long the plan is.
+// Duration returns the duration of the plan.
 func (p Plan) Duration() time.Duration {
 	if p.Replay != nil {
 		return p.Replay.Last
@@ -163,7 +160,7 @@ func (p Plan) Duration() time.Duration {
 	return d
 }
 
-// Rate returns the rate at a time, in requests a second; of a replay the average.
+// Rate returns the target rate at a time, in req/s; for a replay the average.
 func (p Plan) Rate(at time.Duration) float64 {
 	if p.Replay != nil {
 		return p.Average(0)
@@ -177,7 +174,7 @@ func (p Plan) Rate(at time.Duration) float64 {
 	return 0
 }
 
-// expected is how many requests the stages have, not regarding Max.
+// expected returns the number of requests of the stages, without Max.
 func (p Plan) expected() float64 {
 	n := 0.0
 	for _, s := range p.Stages {
@@ -186,11 +183,10 @@ func (p Plan) expected() float64 {
 	return n
 }
 
-// epsilon is by how much a sum of stages may be below a whole number and count as it.
+// epsilon is the max rounding error of a sum of stages.
 const epsilon = 1e-6
 
-// Planned is how many requests the plan has for this process. With Poisson arrivals it
-// is how many it has on average.
+// Planned returns the number of requests of this process; for Poisson arrivals the average.
 func (p Plan) Planned() uint64 {
 	n := uint64(p.expected() + epsilon)
 	if p.Replay != nil {
@@ -202,7 +198,7 @@ func (p Plan) Planned() uint64 {
 	return p.Share(n)
 }
 
-// Share is how many of n requests of the whole plan this process sends.
+// Share returns how many of the plan's n requests this process sends.
 func (p Plan) Share(n uint64) uint64 {
 	if n <= p.Shard {
 		return 0
@@ -210,14 +206,14 @@ func (p Plan) Share(n uint64) uint64 {
 	return (n-p.Shard-1)/p.shards() + 1
 }
 
-// time returns when n requests are due, counted from the start, and whether the plan
-// has so many. N need not be whole.
+// time returns the scheduled time of request n, which may be fractional, and whether the plan
+// has it.
 func (p Plan) time(n float64) (time.Duration, bool) {
 	start := time.Duration(0)
 	for i, s := range p.Stages {
 		hits := s.hits()
-		// A request that is due where one stage ends and another begins is the other's,
-		// and after the last stage there is none.
+		// A request at the boundary of two stages belongs to the second one. There is none at
+		// the end of the last stage.
 		if n < hits-epsilon || i < len(p.Stages)-1 && n < hits {
 			return start + time.Duration(s.at(n)*float64(time.Second)), true
 		}
@@ -227,7 +223,7 @@ func (p Plan) time(n float64) (time.Duration, bool) {
 	return start, false
 }
 
-// Average is the mean of the rate over what is planned after a warm-up.
+// Average returns the mean target rate after the warm-up, in req/s.
 func (p Plan) Average(warmUp time.Duration) float64 {
 	if span := p.Span(); p.Replay != nil || p.Max > 0 && float64(p.Max) < p.expected() {
 		if warmUp >= span {
@@ -238,8 +234,8 @@ func (p Plan) Average(warmUp time.Duration) float64 {
 	return (p.expected()/float64(p.shards()) - p.before(warmUp)) / (p.Duration() - warmUp).Seconds()
 }
 
-// before is how many requests are due before a time, for this process; of a replay as if
-// they were due evenly.
+// before returns how many requests of this process are scheduled before a time; for a replay
+// as if it had constant arrivals.
 func (p Plan) before(at time.Duration) float64 {
 	if p.Replay != nil {
 		return float64(p.Planned()) * at.Seconds() / p.Span().Seconds()
@@ -254,10 +250,10 @@ func (p Plan) before(at time.Duration) float64 {
 	return n / float64(p.shards())
 }
 
-// Span is how long the planned requests take: shorter than the plan if Max comes first.
+// Span returns the time of the planned requests: shorter than the plan if Max ends it.
 func (p Plan) Span() time.Duration {
 	if p.Replay != nil {
-		// As long as if the last request were followed by one more.
+		// The last request has the mean gap behind it.
 		n := float64(p.Replay.Requests)
 		return max(time.Duration(float64(p.Replay.Last)*n/max(n-1, 1)), time.Millisecond)
 	}
@@ -271,7 +267,7 @@ func (p Plan) Span() time.Duration {
 	return p.Duration()
 }
 
-// String writes the stages as ParseStages reads them.
+// String formats the stages for ParseStages.
 func (p Plan) String() string {
 	var parts []string
 	for _, s := range p.Stages {

@@ -29,16 +29,16 @@ func TestParseStages(t *testing.T) {
 		"":               `"" is not duration@rate or duration@rate..rate, as in 30s@200`,
 		"30s":            `"30s" is not duration@rate or duration@rate..rate, as in 30s@200`,
 		"30s@100,":       `"" is not duration@rate or duration@rate..rate, as in 30s@200`,
-		"0s@100":         `"0s@100": the duration must be from 1ms to 24h`,
-		"25h@100":        `"25h@100": the duration must be from 1ms to 24h`,
-		"13h@1,13h@1":    "all stages together are longer than 24h",
-		"10s@-1":         `"10s@-1": the rate must be from 0 to 100000 requests/s, as in 200 or 30/1m`,
-		"10s@1..":        `"10s@1..": the rate must be from 0 to 100000 requests/s, as in 200 or 30/1m`,
-		"10s@1..2..3":    `"10s@1..2..3": the rate must be from 0 to 100000 requests/s, as in 200 or 30/1m`,
-		"10s@NaN":        `"10s@NaN": the rate must be from 0 to 100000 requests/s, as in 200 or 30/1m`,
-		"10s@1e9":        `"10s@1e9": the rate must be from 0 to 100000 requests/s, as in 200 or 30/1m`,
-		"100ms@1":        `"100ms@1" is not one request`,
-		"1s@0,1s@0..0.1": `"1s@0,1s@0..0.1" is not one request`,
+		"0s@100":         `"0s@100": the duration is out of range: 1ms to 24h`,
+		"25h@100":        `"25h@100": the duration is out of range: 1ms to 24h`,
+		"13h@1,13h@1":    "the stages last longer than 24h",
+		"10s@-1":         `"10s@-1": the rate is out of range: 0 to 100000 req/s, as in 200 or 30/1m`,
+		"10s@1..":        `"10s@1..": the rate is out of range: 0 to 100000 req/s, as in 200 or 30/1m`,
+		"10s@1..2..3":    `"10s@1..2..3": the rate is out of range: 0 to 100000 req/s, as in 200 or 30/1m`,
+		"10s@NaN":        `"10s@NaN": the rate is out of range: 0 to 100000 req/s, as in 200 or 30/1m`,
+		"10s@1e9":        `"10s@1e9": the rate is out of range: 0 to 100000 req/s, as in 200 or 30/1m`,
+		"100ms@1":        `"100ms@1" schedules no request`,
+		"1s@0,1s@0..0.1": `"1s@0,1s@0..0.1" schedules no request`,
 	} {
 		if got, err := ParseStages(in); err == nil || err.Error() != want {
 			t.Errorf("ParseStages(%q) = %v, %v, want %s", in, got, err, want)
@@ -64,14 +64,14 @@ func FuzzParseStages(f *testing.F) {
 		for _, n := range []float64{0, float64(p.Planned()-1) / 2, float64(p.Planned() - 1)} {
 			at, more := p.time(n)
 			if !more || at < last || at > p.Duration() {
-				t.Errorf("%q: request %g is due at %s, %v, after %s", s, n, at, more, last)
+				t.Errorf("%q: request %g is scheduled at %s, %v, after %s", s, n, at, more, last)
 			}
 			last = at
 		}
 	})
 }
 
-func TestDue(t *testing.T) {
+func TestScheduledTime(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		rate float64
@@ -88,7 +88,7 @@ func TestDue(t *testing.T) {
 	} {
 		got, more := steady(tt.rate, 24*time.Hour).time(tt.seq)
 		if d := got - tt.want; !more || d < -time.Microsecond || d > time.Microsecond {
-			t.Errorf("at %g/s request %g is due at %s, want %s", tt.rate, tt.seq, got, tt.want)
+			t.Errorf("at %g/s request %g is scheduled at %s, want %s", tt.rate, tt.seq, got, tt.want)
 		}
 	}
 }
@@ -117,9 +117,8 @@ func TestPlanned(t *testing.T) {
 	}
 }
 
-// When requests are due agrees with the area under the rate, for any plan: up to when
-// request n is due there are n of them.
-func TestDueIsTheAreaUnderTheRate(t *testing.T) {
+// Scheduled times match the integral of the rate for any plan: n requests before request n.
+func TestScheduleMatchesRateIntegral(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(300) {
 		rng := rand.New(rand.NewPCG(seed, 0))
@@ -152,34 +151,33 @@ func TestDueIsTheAreaUnderTheRate(t *testing.T) {
 		last := time.Duration(0)
 		planned := p.Planned()
 		for n := range planned {
-			due, more := p.time(float64(n))
-			if !more || due < last {
-				t.Fatalf("seed %d, %s: request %d of %d is due at %s, %v, after %s", seed, p, n, planned, due, more, last)
+			scheduled, more := p.time(float64(n))
+			if !more || scheduled < last {
+				t.Fatalf("seed %d, %s: request %d of %d is scheduled at %s, %v, after %s", seed, p, n, planned, scheduled, more, last)
 			}
-			if got := area(due); math.Abs(got-float64(n)) > 1e-3 {
-				t.Fatalf("seed %d, %s: up to %s, when request %d is due, there are %g", seed, p, due, n, got)
+			if got := area(scheduled); math.Abs(got-float64(n)) > 1e-3 {
+				t.Fatalf("seed %d, %s: up to %s, when request %d is scheduled, there are %g", seed, p, scheduled, n, got)
 			}
-			last = due
+			last = scheduled
 		}
-		if due, more := p.time(float64(planned) + 1); more {
-			t.Errorf("seed %d, %s: one request more than %d is due at %s", seed, p, planned, due)
+		if scheduled, more := p.time(float64(planned) + 1); more {
+			t.Errorf("seed %d, %s: one request more than %d is scheduled at %s", seed, p, planned, scheduled)
 		}
 	}
 }
 
-// Poisson arrivals follow the rate on average, with gaps as exponential as they should
-// be, and are the same for the same seed.
+// Poisson arrivals have the mean rate and exponential gaps, and depend on the seed only.
 func TestPoisson(t *testing.T) {
 	t.Parallel()
 	arrivals := func(seed uint64) []time.Duration {
 		p := NewPacer(context.Background(), Pacing{Plan: Plan{Stages: []Stage{{10 * time.Second, 0, 2000}, {10 * time.Second, 2000, 2000}}, Arrivals: Poisson}, Seed: seed})
 		var list []time.Duration
 		for hits := uint64(0); ; hits++ {
-			due, more := p.Next(hits)
+			scheduled, more := p.Next(hits)
 			if !more {
 				return list
 			}
-			list = append(list, due)
+			list = append(list, scheduled)
 		}
 	}
 	list := arrivals(1)
@@ -187,11 +185,11 @@ func TestPoisson(t *testing.T) {
 		t.Errorf("%g requests, want about 30000", n)
 	}
 	ramp, gaps, squares, plateau := 0.0, 0.0, 0.0, 0.0
-	for i, due := range list {
-		if due < 10*time.Second {
+	for i, scheduled := range list {
+		if scheduled < 10*time.Second {
 			ramp++
 		} else if i > 0 && list[i-1] >= 10*time.Second {
-			gap := (due - list[i-1]).Seconds()
+			gap := (scheduled - list[i-1]).Seconds()
 			gaps, squares, plateau = gaps+gap, squares+gap*gap, plateau+1
 		}
 	}
@@ -211,7 +209,7 @@ func TestPoisson(t *testing.T) {
 	}
 }
 
-// The rate that is asked for is that of what counts.
+// The average rate is that of the measured part.
 func TestAverageAfterWarmUp(t *testing.T) {
 	t.Parallel()
 	ramp := []Stage{{10 * time.Second, 0, 100}, {10 * time.Second, 100, 100}}
@@ -249,7 +247,7 @@ func TestParseRate(t *testing.T) {
 	}
 }
 
-// A plan that is made for a number of requests has them all, whatever the arrivals.
+// A plan for a number of requests has all of them, for any arrivals.
 func TestForRequests(t *testing.T) {
 	t.Parallel()
 	for _, a := range []Arrivals{Constant, Poisson} {

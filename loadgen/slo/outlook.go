@@ -6,19 +6,18 @@ import (
 	"soundcheck/loadgen/measure"
 )
 
-// Outlook is what can be said of an objective while a run goes on.
+// Outlook is the state of an SLO during a run.
 type Outlook struct {
 	Objective
 	Verdict
 	Clear bool // more requests would not change the verdict
 }
 
-// clearBy is how many standard errors a share has to be away from its bound: a run
-// looks every second, and must not be wrong once.
+// clearBy is the min distance of a share from its bound, in standard errors. A run checks
+// every second, so that a single check must rarely be wrong.
 const clearBy = 3.5
 
-// Outlook says what can be said of the objective by the requests so far, and the same by
-// time.
+// Outlook judges the SLO by the requests so far, in total and by interval.
 func (s Objective) Outlook(c *measure.Cell, intervals []*measure.Interval) Outlook {
 	o := Outlook{Objective: s, Verdict: s.Judge(c, intervals)}
 	if c != nil {
@@ -27,27 +26,26 @@ func (s Objective) Outlook(c *measure.Cell, intervals []*measure.Interval) Outlo
 	return o
 }
 
-// Violated names an objective that is clearly not met; "": there is none.
+// Violated names an SLO that is clearly violated; "": none is.
 func Violated(list []Outlook) string {
 	for _, o := range list {
 		if o.Clear && !o.Met {
-			return "the objective " + o.Objective.String() + " was not met"
+			return "SLO " + o.Objective.String() + " violated"
 		}
 	}
 	return ""
 }
 
-// generator reports whether an objective that is violated would have been met had the
-// requests been sent when they were scheduled. The service times have to meet it, and the
-// send delay has to be more than a generator adds that keeps up: next to its bound a
-// target violates an objective by itself.
+// generator reports whether a violated SLO would have been met if all requests had been sent
+// at their scheduled times: the service times meet it, and the send delay is above its limit.
+// Without the second condition, a target just beyond its bound would blame the generator.
 func (s Objective) generator(c *measure.Cell) bool {
 	if c == nil || c.Requests() == 0 {
 		return false
 	}
 	if s.quantile > 0 {
 		response, service := c.Served.Quantile(s.quantile), c.Service.Quantile(s.quantile)
-		return c.Service.Count() > 0 && service < s.bound && (response-service).Seconds() > measure.LagLimit(response.Seconds())
+		return c.Service.Count() > 0 && service < s.bound && (response-service).Seconds() > measure.SendDelayLimit(response.Seconds())
 	}
 	hits := c.Classes[s.class]
 	switch s.class {
@@ -59,8 +57,8 @@ func (s Objective) generator(c *measure.Cell) bool {
 	return c.Delayed > 0 && s.meets(float64(hits)/float64(c.Requests()))
 }
 
-// steady reports whether the objective is met in the last third of the intervals, or is
-// not clearly missed there, as in a few requests it can be by chance.
+// steady reports whether the SLO is not clearly violated in the last third of the intervals.
+// Few requests can violate it by chance.
 func (s Objective) steady(intervals []*measure.Interval) bool {
 	hits, of := s.recent(intervals)
 	if of == 0 {
@@ -77,17 +75,15 @@ func (s Objective) steady(intervals []*measure.Interval) bool {
 	return high >= bound
 }
 
-// steadyBy is how many standard errors count as clear there.
+// steadyBy is how many standard errors make a violation clear there.
 const steadyBy = 2
 
-// minIntervals is how long a run is before anything is clear: at its beginning a
-// target may be cold.
+// minIntervals is the number of intervals before a verdict is clear: a target may start cold.
 const minIntervals = 5
 
-// clear reports whether the share that the objective is about is clearly on one side of
-// its bound, and on the same side in the last third of the time. Requests of one interval
-// are alike, so that they tell less than as many independent ones would: the intervals'
-// own spread says how much less.
+// clear reports whether the SLO's share is clearly on one side of its bound, in total and in
+// the last third of the run. Requests of one interval are correlated. The spread between
+// intervals (design effect) corrects the standard error for that.
 func (s Objective) clear(c *measure.Cell, intervals []*measure.Interval) bool {
 	hits, of, bound := float64(c.Classes[s.class]), float64(c.Requests()), s.share
 	if s.quantile > 0 {
@@ -96,7 +92,7 @@ func (s Objective) clear(c *measure.Cell, intervals []*measure.Interval) bool {
 	if of == 0 {
 		return false
 	}
-	if bound == 0 && s.below || bound == 1 && !s.below { // one is enough to violate it, none are enough to meet it
+	if bound == 0 && s.below || bound == 1 && !s.below { // one request violates it, no number of them meets it
 		return hits > 0 && s.below || hits < of && !s.below
 	}
 	share := hits / of
@@ -116,8 +112,7 @@ func (s Objective) clear(c *measure.Cell, intervals []*measure.Interval) bool {
 	return lateOf > 0 && (late/lateOf > bound) == (low > bound)
 }
 
-// recent returns how many requests of the last third of the intervals have what the
-// objective is about, and of how many.
+// recent returns hits of the last third of the intervals.
 func (s Objective) recent(intervals []*measure.Interval) (hits, of float64) {
 	for _, i := range intervals[2*len(intervals)/3:] {
 		h, n := s.hits(i)
@@ -126,8 +121,7 @@ func (s Objective) recent(intervals []*measure.Interval) (hits, of float64) {
 	return hits, of
 }
 
-// hits returns how many requests of an interval have what the objective is about, and
-// of how many.
+// hits returns how many requests of an interval the SLO counts, and the number of requests.
 func (s Objective) hits(i *measure.Interval) (hits, of float64) {
 	if s.quantile > 0 {
 		for value, n := range i.Served.ForEachBucket {
@@ -145,9 +139,9 @@ func (s Objective) hits(i *measure.Interval) (hits, of float64) {
 	return hits, of
 }
 
-// wilson returns the interval of a share by Wilson's score, z standard errors to each
-// side. Of no hits it begins at 0 and of nothing but hits it ends at 1, exactly: by the
-// formula rounding leaves a little, which is above a bound of 0 or below one of 1.
+// wilson returns Wilson's score interval of a share, z standard errors to each side. It is
+// exactly 0 below for no hits, and exactly 1 above for hits only: rounding would put it
+// beyond a bound of 0% or 100%.
 func wilson(hits, of, z float64) (low, high float64) {
 	p, z2 := hits/of, z*z
 	middle := (p + z2/(2*of)) / (1 + z2/of)

@@ -26,19 +26,19 @@ func TestParse(t *testing.T) {
 		}
 	}
 	for in, want := range map[string]string{
-		"":               `"" is not like p99<250ms, p99(get)<50ms or good>99.9%`,
-		"p99":            `"p99" is not like p99<250ms, p99(get)<50ms or good>99.9%`,
-		"p99<250":        `"p99<250" is not like p99<250ms, p99(get)<50ms or good>99.9%`,
-		"p99<=250ms":     `"p99<=250ms" is not like p99<250ms, p99(get)<50ms or good>99.9%`,
-		"p0<1s":          `"p0<1s": the percentile must be above 0 and up to 100`,
-		"p101<1s":        `"p101<1s": the percentile must be above 0 and up to 100`,
-		"p9.9.9<1s":      `"p9.9.9<1s": the percentile must be above 0 and up to 100`,
-		"p99>1s":         `"p99>1s": a response time must be below a duration, as in p99<250ms`,
-		"p99<0s":         `"p99<0s": a response time must be below a duration, as in p99<250ms`,
-		"p99<5%":         `"p99<5%": a response time must be below a duration, as in p99<250ms`,
-		"good>99ms":      `"good>99ms": the share must be from 0% to 100%`,
-		"good>101%":      `"good>101%": the share must be from 0% to 100%`,
-		"p99(fetch)<1ms": `"p99(fetch)<1ms": there is no scenario fetch`,
+		"":               `"" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
+		"p99":            `"p99" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
+		"p99<250":        `"p99<250" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
+		"p99<=250ms":     `"p99<=250ms" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
+		"p0<1s":          `"p0<1s": the percentile is out of range: above 0, up to 100`,
+		"p101<1s":        `"p101<1s": the percentile is out of range: above 0, up to 100`,
+		"p9.9.9<1s":      `"p9.9.9<1s": the percentile is out of range: above 0, up to 100`,
+		"p99>1s":         `"p99>1s": an SLO on response times is below a duration, as in p99<250ms`,
+		"p99<0s":         `"p99<0s": an SLO on response times is below a duration, as in p99<250ms`,
+		"p99<5%":         `"p99<5%": an SLO on response times is below a duration, as in p99<250ms`,
+		"good>99ms":      `"good>99ms": the share is out of range: 0% to 100%`,
+		"good>101%":      `"good>101%": the share is out of range: 0% to 100%`,
+		"p99(fetch)<1ms": `"p99(fetch)<1ms": unknown scenario fetch`,
 	} {
 		if _, err := Parse(in); err == nil || err.Error() != want {
 			t.Errorf("Parse(%q) = %v, want %s", in, err, want)
@@ -111,12 +111,12 @@ func TestLateAfter(t *testing.T) {
 		}
 	}
 	if got := LateAfter(slos(t, "good>99%"), "get"); got != 0 {
-		t.Errorf("late after %s without an objective about times", got)
+		t.Errorf("late after %s without a latency SLO", got)
 	}
 }
 
-// A cold start and a burst of failures are no verdict; a failure that lasts is. The same
-// goes for one scenario's.
+// A cold start or a burst of failures is no clear verdict; a lasting failure is. The same for a
+// scenario's SLO.
 func TestClear(t *testing.T) {
 	t.Parallel()
 	for _, objective := range []string{"good>99%", "good(get)>99%"} {
@@ -135,7 +135,7 @@ func TestClear(t *testing.T) {
 			var clear []int
 			for s := range 15 {
 				for i := range 100 {
-					r := measure.Request{Scenario: "get", Class: measure.Good, Status: 200, Due: time.Duration(s) * time.Second, Response: time.Millisecond, Service: time.Millisecond}
+					r := measure.Request{Scenario: "get", Class: measure.Good, Status: 200, Scheduled: time.Duration(s) * time.Second, Response: time.Millisecond, Service: time.Millisecond}
 					if i < tt.bad(s) {
 						r.Class, r.Status = measure.Failed, 500
 					}
@@ -152,8 +152,8 @@ func TestClear(t *testing.T) {
 	}
 }
 
-// The interval of a share reaches exactly 0 or 1 where there was none or nothing else: a
-// step in which all went well passes, however many requests it had.
+// The interval of a share is exactly 0 or 1 at its end without hits or with hits only: a step
+// without failures passes, for any number of requests.
 func TestWilson(t *testing.T) {
 	t.Parallel()
 	for n := 1; n <= 20_000; n++ {
@@ -173,7 +173,7 @@ func TestWilson(t *testing.T) {
 	}
 }
 
-// What is all or nothing is met to the end, for any number of requests.
+// Bounds of 0% and 100% are met by none and all, for any number of requests.
 func TestSteadyOfPerfectSteps(t *testing.T) {
 	t.Parallel()
 	list := slos(t, "max<5s", "p100<5s", "failed<0%", "shed<0%", "good>100%")
@@ -188,8 +188,7 @@ func TestSteadyOfPerfectSteps(t *testing.T) {
 	}
 }
 
-// A share that is the bound itself is neither below nor above it, whatever its last digit
-// comes to.
+// A share equal to its bound is neither below nor above it, with any rounding error.
 func TestMeets(t *testing.T) {
 	t.Parallel()
 	for n := 1; n <= 2000; n++ {

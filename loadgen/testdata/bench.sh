@@ -1,9 +1,8 @@
 #!/bin/sh
-# Compares how fast the vegeta CLI and loadgen are with 32 requests in flight, against a
-# bare Gin handler, and tells how late loadgen sends 5,000 requests/s. Loadgen counts
-# classes and keeps histograms in each case; with OTEL_SDK_DISABLED=true it sends trace
-# context and exports nothing. The runs take turns, because machines are noisy: what
-# to look at is the ratios.
+# Compares the throughput of the vegeta CLI and loadgen with 32 concurrent requests against a
+# bare Gin handler, and measures loadgen's send delay at 5,000 req/s. loadgen counts classes
+# and records histograms in each case. With OTEL_SDK_DISABLED=true it sends trace context and
+# exports nothing. Runs alternate because machines are noisy: compare the ratios.
 #   make bench-loadgen ROUNDS=5 SECONDS_EACH=5
 set -eu
 cd "$(dirname "$0")/../.."
@@ -19,9 +18,9 @@ echo "GET http://127.0.0.1:24981/albums/1" >"$dir/targets"
 until curl -sf http://127.0.0.1:24981/albums/1 >/dev/null; do sleep 0.1; done
 export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:24980
 
-# load prints loadgen's report. What it thinks of the run is in the report too.
+# load prints loadgen's report. Its verdict is in the report too.
 load() { OTEL_SDK_DISABLED=$1 "$dir/loadgen" -targets "$dir/targets" -duration "${seconds}s" -explain=false -keep '' -format json $2 2>"$dir/log" || grep "^loadgen" "$dir/log" >&2; }
-# peak prints how many good answers came in a second.
+# peak prints the goodput.
 peak() { load "$1" "-rate 0 -workers 32" | sed -n 's/^  "goodput": \(.*\),/\1/p'; }
 
 for i in $(seq "$rounds"); do
@@ -32,14 +31,14 @@ done | awk '
 { sum[$1] += $2; n[$1]++ }
 $1 == "vegeta" { round = $2 }
 $1 != "vegeta" && (!($1 in least) || $2 / round < least[$1]) { least[$1] = $2 / round }
-function line(name, key) { printf "%-23s %6.0f requests/s  %.2f of the vegeta CLI, %.2f in the worst round\n", name, sum[key]/n[key], sum[key]/sum["vegeta"], least[key] }
+function line(name, key) { printf "%-23s %6.0f req/s  %.2f of the vegeta CLI, %.2f in the worst round\n", name, sum[key]/n[key], sum[key]/sum["vegeta"], least[key] }
 END {
-	printf "vegeta CLI              %6.0f requests/s\n", sum["vegeta"]/n["vegeta"]
+	printf "vegeta CLI              %6.0f req/s\n", sum["vegeta"]/n["vegeta"]
 	line("loadgen, SDK disabled", "disabled")
 	line("loadgen, all telemetry", "all")
 }'
 for i in $(seq "$rounds"); do
-	load true "-rate 5000" | awk '/^  "lag"/ { lag = 1 } /^  }/ { lag = 0 } lag && /"p50"|"p99"/ { gsub(/[",:]/, ""); print $1, $2 }'
+	load true "-rate 5000" | awk '/^  "send_delay"/ { delay = 1 } /^  }/ { delay = 0 } delay && /"p50"|"p99"/ { gsub(/[",:]/, ""); print $1, $2 }'
 done | awk '
 { sum[$1] += $2; n[$1]++; if (!($1 in least) || $2 < least[$1]) least[$1] = $2; if ($2 > most[$1]) most[$1] = $2 }
-END { for (p in sum) printf "sent late at 5,000/s, %s  %.3f ms, from %.3f to %.3f\n", p, 1000*sum[p]/n[p], 1000*least[p], 1000*most[p] }' | sort
+END { for (p in sum) printf "send delay at 5,000 req/s, %s  %.3f ms, from %.3f to %.3f\n", p, 1000*sum[p]/n[p], 1000*least[p], 1000*most[p] }' | sort

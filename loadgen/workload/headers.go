@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// canonicalNames are headers that net/http or loadgen sets under this name. Under the same
-// name in another case they would be sent a second time.
+// canonicalNames are headers that net/http or loadgen sets. In another case they would be sent
+// twice.
 var canonicalNames = []string{"Host", "User-Agent", "Content-Length", "Transfer-Encoding", "Trailer", "Authorization", "Traceparent", "Tracestate", "Baggage"}
 
-// normalizeHeader returns the headers of a request from a file: those of canonicalNames
-// under these names, and without Content-Length, which follows from the body.
+// normalizeHeader returns the headers of a request from a file, with canonicalNames in
+// canonical case and without Content-Length, which is computed from the body.
 func normalizeHeader(h http.Header, body int) (http.Header, error) {
 	out := make(http.Header, len(h))
 	for name, values := range h {
@@ -30,12 +30,12 @@ func normalizeHeader(h http.Header, body int) (http.Header, error) {
 	}
 	for _, name := range []string{"Transfer-Encoding", "Trailer"} {
 		if len(out[name]) > 0 {
-			return nil, fmt.Errorf("header %s cannot be set: the body is sent with its length", name)
+			return nil, fmt.Errorf("header %s is not supported: bodies are sent with Content-Length", name)
 		}
 	}
 	if length := out["Content-Length"]; len(length) > 0 {
 		if n, err := strconv.Atoi(length[0]); err != nil || n != body {
-			return nil, fmt.Errorf("header Content-Length is %s, and the body has %d bytes: leave it out", length[0], body)
+			return nil, fmt.Errorf("header Content-Length is %s, the body has %d bytes: remove the header", length[0], body)
 		}
 		delete(out, "Content-Length")
 	}
@@ -46,7 +46,7 @@ func normalizeHeader(h http.Header, body int) (http.Header, error) {
 func checkHeader(name, value string) error {
 	switch {
 	case !methodPattern.MatchString(name):
-		return fmt.Errorf("%s is not a header's name", excerpt(name))
+		return fmt.Errorf("%s is not a header name", excerpt(name))
 	case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
 		return fmt.Errorf("header %s has a control character in its value", name)
 	}

@@ -9,18 +9,18 @@ import (
 	"soundcheck/internal/album"
 )
 
-// maxIDs bounds what a long run remembers.
+// maxIDs bounds the memory of a long run.
 const maxIDs = 1 << 16
 
-// ids are albums to ask for: those of every new store, and the last that this
-// run created. When it is full, a new one takes the place of the oldest. If albums
-// are deleted, every other one that is created is for that, and is not asked for.
+// ids are the ids of albums to request: those of every new store, and the last ones that this
+// run created (ring buffer). If the mix has deletes, every other created album is reserved
+// for a delete.
 type ids struct {
 	deletes bool
 
 	mu        sync.Mutex
 	list      []int64
-	next      int // the oldest, once list is full
+	next      int // oldest entry of a full list
 	deletable []int64
 	created   int
 }
@@ -33,11 +33,11 @@ func newIDs(m Mix) *ids {
 	return s
 }
 
-// add remembers the album that a Location header names.
+// add stores the album of a Location header.
 func (s *ids) add(location string) {
 	id, err := strconv.ParseInt(location[strings.LastIndexByte(location, '/')+1:], 10, 64)
 	if err != nil {
-		return // it cannot be asked for
+		return // no id to request
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,9 +53,8 @@ func (s *ids) add(location string) {
 	s.next = (s.next + 1) % maxIDs
 }
 
-// pick returns an album to ask for; u is by chance from 0 to below 1. As in real shops
-// few are popular and many are not: the chance of the k-th is as 1/k (Zipf's law with
-// exponent 1).
+// pick returns an album to request; u is uniform in [0, 1). Popularity follows Zipf's law
+// with exponent 1, as in real shops: the probability of the k-th album is proportional to 1/k.
 func (s *ids) pick(u float64) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,7 +62,7 @@ func (s *ids) pick(u float64) int64 {
 	return s.list[min(k, len(s.list)-1)]
 }
 
-// take returns an album to delete, if there is one.
+// take returns a reserved album to delete, if there is one.
 func (s *ids) take() (int64, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 	"soundcheck/internal/fakealbum"
 )
 
-// maker makes requests. What request n is follows from the seed and n, but for the ids
-// and pages that only the responses tell.
+// maker generates requests. Request n depends on the seed and n only, except for ids and
+// pages that come from responses.
 type maker struct {
 	seed  uint64
 	ids   *ids
@@ -34,7 +34,7 @@ func (m *maker) make(n uint64) (*Request, error) {
 	return r, s.fill(m, r)
 }
 
-// newAlbum is the body of a create: an album without an id asks for one.
+// newAlbum is the body of a create: an album without an id.
 type newAlbum struct {
 	Title  string      `json:"title"`
 	Artist string      `json:"artist"`
@@ -43,8 +43,7 @@ type newAlbum struct {
 	Year   int         `json:"year"`
 }
 
-// fake makes up one of the albums that request n can have: none of those of the same seed
-// that datagen creates.
+// fake generates album i of request n. It never equals an album of datagen with the same seed.
 func (m *maker) fake(n uint64, i int) newAlbum {
 	a := fakealbum.New(^m.seed, n*batchSize+uint64(i))
 	return newAlbum{a.Title, a.Artist, a.Price, a.Genre, a.Year}
@@ -65,7 +64,7 @@ func (m *maker) known(r *Request) error {
 	return nil
 }
 
-// firstUnknown is where ids begin that no store gives.
+// firstUnknown is the first of the ids that no store assigns.
 const firstUnknown = 1 << 52
 
 func (m *maker) unknown(r *Request) error {
@@ -78,8 +77,8 @@ func (m *maker) update(r *Request) error {
 	return m.album(r)
 }
 
-// deletion names an album that this run created for the purpose. Where there is none
-// yet, it asks for one that nobody has, which is answered 404.
+// deletion deletes an album that this run created for it. Without one, it deletes an unknown
+// album and expects a 404.
 func (m *maker) deletion(r *Request) error {
 	id, ok := m.ids.take()
 	if !ok {
@@ -110,24 +109,24 @@ func (m *maker) stream(r *Request) error {
 	return nil
 }
 
-// bad is an album that nobody may keep: its title is too short, and its price too low.
+// bad is an invalid album: its title is too short, its price negative.
 func (m *maker) bad(r *Request) error {
 	r.Header = http.Header{"Content-Type": {"application/json"}}
 	r.Body = []byte(`{"title":"x","artist":"Artist","price":-1}`)
 	return nil
 }
 
-// maxPages is how many pages may be waiting to be asked for.
+// maxPages is the max number of pending pages.
 const maxPages = 1024
 
-// pages are the next pages of those that were answered. Each is asked for once, so
-// that walks through the collection go on, side by side.
+// pages are the next pages of responses. Each is requested once, so that several walks through
+// the collection continue concurrently.
 type pages struct {
 	mu   sync.Mutex
-	next []string // the oldest first
+	next []string // oldest first
 }
 
-// add remembers where a walk goes on.
+// add stores the next page of a walk.
 func (p *pages) add(next string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -136,7 +135,7 @@ func (p *pages) add(next string) {
 	}
 }
 
-// take returns where a walk goes on, or "" if none does.
+// take returns the next page of a walk; "": no walk is pending.
 func (p *pages) take() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -148,10 +147,10 @@ func (p *pages) take() string {
 	return next
 }
 
-// unit returns a number from 0 to below 1 that follows from seed and n.
+// unit returns a number in [0, 1) that depends on seed and n.
 func unit(seed, n uint64) float64 { return float64(Hash(Hash(seed)^n)>>11) / (1 << 53) }
 
-// Hash is the finalizer of SplitMix64: one to one, and each bit depends on all.
+// Hash is the finalizer of SplitMix64, a bijection with full avalanche.
 func Hash(z uint64) uint64 {
 	z += 0x9e3779b97f4a7c15
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9

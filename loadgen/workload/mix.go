@@ -9,24 +9,24 @@ import (
 	"strings"
 )
 
-// Mix is how often each scenario comes, as weights.
+// Mix is the weight of each scenario.
 type Mix map[string]int
 
-// ParseMix reads "get=70,list=20,create=10".
+// ParseMix parses "get=70,list=20,create=10".
 func ParseMix(s string) (Mix, error) {
 	m, sum := Mix{}, 0
 	names := strings.Join(Names(), ", ")
 	for part := range strings.SplitSeq(s, ",") {
 		name, weight, ok := strings.Cut(strings.TrimSpace(part), "=")
 		if !ok || scenarios[name] == nil {
-			return nil, fmt.Errorf("%q is not scenario=weight with a scenario of %s", part, names)
+			return nil, fmt.Errorf("%q is not scenario=weight; scenarios: %s", part, names)
 		}
 		n, err := strconv.Atoi(weight)
 		if err != nil || n < 0 || n > 1000 {
-			return nil, fmt.Errorf("the weight of %s must be a number from 0 to 1000", name)
+			return nil, fmt.Errorf("the weight of %s is out of range: 0 to 1000", name)
 		}
 		if _, twice := m[name]; twice {
-			return nil, fmt.Errorf("%s is named twice", name)
+			return nil, fmt.Errorf("duplicate scenario %s", name)
 		}
 		m[name] = n
 		sum += n
@@ -37,8 +37,8 @@ func ParseMix(s string) (Mix, error) {
 	return m, nil
 }
 
-// order returns the scenarios of one round: each as often as its weight says, in
-// a shuffled order, so that every round has the exact proportions.
+// order returns the scenarios of one round, shuffled: each as often as its weight, so that
+// every round has the exact proportions.
 func (m Mix) order(r *rand.Rand) []*Scenario {
 	var list []*Scenario
 	for _, name := range slices.Sorted(maps.Keys(m)) {

@@ -21,14 +21,14 @@ func TestParseMix(t *testing.T) {
 		t.Errorf("ParseMix = %v, %v, want %v", got, err, want)
 	}
 	for _, tt := range []struct{ in, want string }{
-		{"", `"" is not scenario=weight with a scenario of bad, batch, create, delete, get, list, miss, page, stream, update`},
-		{"get", `"get" is not scenario=weight with a scenario of bad, batch, create, delete, get, list, miss, page, stream, update`},
-		{"fetch=1", `"fetch=1" is not scenario=weight with a scenario of bad, batch, create, delete, get, list, miss, page, stream, update`},
-		{"get=1,", `"" is not scenario=weight with a scenario of bad, batch, create, delete, get, list, miss, page, stream, update`},
-		{"get=-1", "the weight of get must be a number from 0 to 1000"},
-		{"get=1001", "the weight of get must be a number from 0 to 1000"},
-		{"get=1.5", "the weight of get must be a number from 0 to 1000"},
-		{"get=1,get=2", "get is named twice"},
+		{"", `"" is not scenario=weight; scenarios: bad, batch, create, delete, get, list, miss, page, stream, update`},
+		{"get", `"get" is not scenario=weight; scenarios: bad, batch, create, delete, get, list, miss, page, stream, update`},
+		{"fetch=1", `"fetch=1" is not scenario=weight; scenarios: bad, batch, create, delete, get, list, miss, page, stream, update`},
+		{"get=1,", `"" is not scenario=weight; scenarios: bad, batch, create, delete, get, list, miss, page, stream, update`},
+		{"get=-1", "the weight of get is out of range: 0 to 1000"},
+		{"get=1001", "the weight of get is out of range: 0 to 1000"},
+		{"get=1.5", "the weight of get is out of range: 0 to 1000"},
+		{"get=1,get=2", "duplicate scenario get"},
 		{"get=0,list=0", "all weights are 0"},
 	} {
 		if _, err := ParseMix(tt.in); err == nil || err.Error() != tt.want {
@@ -52,7 +52,7 @@ func FuzzParseMix(f *testing.F) {
 	})
 }
 
-// requests returns what a maker makes: the scenario, and the request.
+// requests returns requests of a maker, and their scenarios.
 func requests(t *testing.T, mix Mix, seed, n uint64) (scenarios, requests []string) {
 	t.Helper()
 	m := newMaker(mix, seed)
@@ -126,8 +126,7 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// Few albums are popular: the first of a thousand is asked for as often as Zipf's law
-// says, and every one is asked for.
+// Albums are requested by Zipf's law, and each one at least once.
 func TestPopularity(t *testing.T) {
 	t.Parallel()
 	s := newIDs(nil)
@@ -143,16 +142,16 @@ func TestPopularity(t *testing.T) {
 	for k, c := range counts[:5] {
 		want := n * math.Log(float64(k+2)/float64(k+1)) / math.Log(1001)
 		if math.Abs(float64(c)-want) > 5*math.Sqrt(want) {
-			t.Errorf("album %d was asked for %d times, want about %.0f", k, c, want)
+			t.Errorf("album %d was requested %d times, want about %.0f", k, c, want)
 		}
 	}
 	if slices.Min(counts) == 0 {
-		t.Error("an album was never asked for")
+		t.Error("an album was never requested")
 	}
 }
 
-// What is created to be deleted is not asked for, and is deleted once.
-func TestMortal(t *testing.T) {
+// Albums reserved for deletes are not requested, and deleted once.
+func TestReservedForDelete(t *testing.T) {
 	t.Parallel()
 	s := newIDs(Mix{"delete": 1})
 	for i := range 10 {
@@ -166,6 +165,6 @@ func TestMortal(t *testing.T) {
 		t.Errorf("deleted %v, want %v", taken, want)
 	}
 	if want := []int64{1, 2, 3, 101, 103, 105, 107, 109}; !slices.Equal(s.list, want) {
-		t.Errorf("asked for %v, want %v", s.list, want)
+		t.Errorf("requested %v, want %v", s.list, want)
 	}
 }

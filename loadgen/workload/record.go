@@ -25,23 +25,24 @@ type recordingHead struct {
 	RunID      string `json:"run_id"`
 }
 
-// entry is each line after it: a request, in the order in which they are due.
+// entry is each following line: a request, in the order of the scheduled times.
 type entry struct {
-	Due      time.Duration `json:"due_ns"` // from the beginning
-	Scenario string        `json:"scenario"`
-	Want     int           `json:"want,omitempty"` // status
-	Method   string        `json:"method"`
-	Path     string        `json:"path"` // behind the service's URL; of -targets the whole URL
-	Header   http.Header   `json:"header,omitempty"`
-	Body     []byte        `json:"body,omitempty"` // base64
+	Scheduled time.Duration `json:"scheduled_ns"` // since the start
+	Scenario  string        `json:"scenario"`
+	Want      int           `json:"want,omitempty"` // status
+	Method    string        `json:"method"`
+	Path      string        `json:"path"` // relative to the service's URL; of -targets the full URL
+	Header    http.Header   `json:"header,omitempty"`
+	Body      []byte        `json:"body,omitempty"` // base64
+
+	Due time.Duration `json:"due_ns,omitempty"` // deprecated name of Scheduled; read only
 }
 
 func (e *entry) request() *Request {
 	return &Request{Scenario: Lookup(e.Scenario), Method: e.Method, Path: e.Path, Header: e.Header, Body: e.Body, want: e.Want}
 }
 
-// Recorder writes down each request of a run, so that ReadRecording can have them
-// sent again.
+// Recorder writes each request of a run to a file, for ReadRecording.
 type Recorder struct {
 	file *os.File
 
@@ -49,13 +50,13 @@ type Recorder struct {
 	w       *bufio.Writer
 	enc     *json.Encoder
 	next    uint64
-	last    time.Duration    // of what is written
-	waiting map[uint64]entry // for one before them
+	last    time.Duration    // scheduled time of the last written request
+	waiting map[uint64]entry // not written yet: an earlier request is missing
 	err     error
 }
 
-// NewRecorder makes a recording of a run. The file must not be there. Only its owner can
-// read it: the requests of -targets may hold passwords and tokens.
+// NewRecorder creates a recording. The file must not exist. Only its owner can read it: the
+// requests of -targets may contain passwords and tokens.
 func NewRecorder(path, runID string) (*Recorder, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -67,57 +68,57 @@ func NewRecorder(path, runID string) (*Recorder, error) {
 	return r, nil
 }
 
-// Add writes request seq of a run, which was due at a time from the beginning of the plan,
-// when those before it are written.
-func (r *Recorder) Add(seq uint64, due time.Duration, q *Request) {
+// Add writes request seq, with its scheduled time since the start of the plan, after all
+// requests before it.
+func (r *Recorder) Add(seq uint64, scheduled time.Duration, q *Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.waiting[seq] = entry{due, q.Scenario.Name, q.want, q.Method, q.Path, q.Header, q.Body}
+	r.waiting[seq] = entry{Scheduled: scheduled, Scenario: q.Scenario.Name, Want: q.want, Method: q.Method, Path: q.Path, Header: q.Header, Body: q.Body}
 	for ; ; r.next++ {
 		e, ok := r.waiting[r.next]
 		if !ok {
 			return
 		}
 		delete(r.waiting, r.next)
-		// In the closed model a request's time is taken when its worker runs, which may be
-		// after the next one's.
-		e.Due = max(e.Due, r.last)
-		r.last = e.Due
+		// In the closed model a worker sets the time when it runs, maybe after the worker of
+		// the next request.
+		e.Scheduled = max(e.Scheduled, r.last)
+		r.last = e.Scheduled
 		if r.err == nil {
 			r.err = r.enc.Encode(e)
 		}
 	}
 }
 
-// Close ends the recording, and returns the first error of writing it.
+// Close completes the recording and returns the first write error.
 func (r *Recorder) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.waiting) > 0 && r.err == nil {
-		r.err = fmt.Errorf("request %d was never made: %d after it are not recorded", r.next, len(r.waiting))
+		r.err = fmt.Errorf("request %d is missing: %d later requests not recorded", r.next, len(r.waiting))
 	}
 	return errors.Join(r.err, r.w.Flush(), r.file.Close())
 }
 
-// Recording is a file of requests to be sent again.
+// Recording is a file of requests to replay.
 type Recording struct {
 	Path string // of the file
 
 	requests  uint64
-	last      time.Duration // when the last request is due
+	last      time.Duration // scheduled time of the last request
 	scenarios []string
-	targets   bool // the file says whole URLs
+	targets   bool // the paths are full URLs
 
 	file *os.File
 	dec  *json.Decoder
-	// The last requests by number modulo schedule.Window: the worker that reads one has
-	// taken up a request that was paced after it was written.
+	// The last requests by number modulo schedule.Window. A worker reads one after it was
+	// paced.
 	entries []entry
-	count   uint64 // of requests that were read since Open
+	count   uint64 // requests read since Open
 }
 
-// ReadRecording reads a recording to its end, so that what is wrong with it is found
-// before anything is sent. At most so many of its requests are sent; 0: all.
+// ReadRecording reads and checks a whole recording before anything is sent. Limit is the max
+// number of requests to replay; 0: all.
 func ReadRecording(path string, limit uint64) (*Recording, error) {
 	r := &Recording{Path: path}
 	if err := r.open(); err != nil {
@@ -133,33 +134,33 @@ func ReadRecording(path string, limit uint64) (*Recording, error) {
 		case err != nil:
 			return nil, fmt.Errorf("line %d: %w", line, err)
 		case s == nil:
-			return nil, fmt.Errorf("line %d: there is no scenario %q", line, e.Scenario)
-		case e.Due < previous || e.Due > schedule.MaxDuration:
-			return nil, fmt.Errorf("line %d: due_ns is before the line above it, or after 24h", line)
+			return nil, fmt.Errorf("line %d: unknown scenario %q", line, e.Scenario)
+		case e.Scheduled < previous || e.Scheduled > schedule.MaxDuration:
+			return nil, fmt.Errorf("line %d: scheduled_ns is out of range: previous line to 24h", line)
 		case !methodPattern.MatchString(e.Method):
-			return nil, fmt.Errorf("line %d: %q is no method", line, e.Method)
-		case s == ownTarget:
+			return nil, fmt.Errorf("line %d: %q is not a method", line, e.Method)
+		case s == targetScenario:
 			r.targets = true
 		case len(e.Path) == 0 || e.Path[0] != '/':
 			return nil, fmt.Errorf("line %d: the path does not begin with /", line)
 		}
 		line++
-		previous = e.Due
+		previous = e.Scheduled
 		if limit == 0 || r.requests < limit {
 			r.requests++
-			r.last = e.Due
+			r.last = e.Scheduled
 			if !slices.Contains(r.scenarios, e.Scenario) {
 				r.scenarios = append(r.scenarios, e.Scenario)
 			}
 		}
 	}
 	if r.requests == 0 {
-		return nil, errors.New("there is no request in it")
+		return nil, errors.New("no request in the recording")
 	}
 	return r, nil
 }
 
-// Open begins a replay. The caller closes the recording at its end.
+// Open begins a replay. The caller closes the recording.
 func (r *Recording) Open() error {
 	r.entries, r.count = make([]entry, schedule.Window), 0
 	return r.open()
@@ -173,13 +174,13 @@ func (r *Recording) open() (err error) {
 	var head recordingHead
 	if err := r.dec.Decode(&head); err != nil || head.Soundcheck != "recording" {
 		r.file.Close()
-		return errors.New("that is no recording")
+		return errors.New("not a recording")
 	}
 	if head.Version != recordingVersion {
 		r.file.Close()
-		return fmt.Errorf("it is of version %d, not %d", head.Version, recordingVersion)
+		return fmt.Errorf("recording version %d, want %d", head.Version, recordingVersion)
 	}
-	r.dec.DisallowUnknownFields() // who edits a recording learns of a wrong name
+	r.dec.DisallowUnknownFields() // report typos in an edited recording
 	return nil
 }
 
@@ -187,24 +188,27 @@ func (r *Recording) read() (e entry, err error) {
 	if err = r.dec.Decode(&e); err == nil && len(e.Header) > 0 {
 		e.Header, err = normalizeHeader(e.Header, len(e.Body))
 	}
+	if e.Due != 0 {
+		e.Scheduled, e.Due = e.Due, 0
+	}
 	return e, err
 }
 
 // Close ends a replay.
 func (r *Recording) Close() error { return r.file.Close() }
 
-// Replay returns the times of the requests, for a plan. Open comes before its Next.
+// Replay returns the schedule of the requests. Call Open before its Next.
 func (r *Recording) Replay() *schedule.Replay {
 	return &schedule.Replay{Requests: r.requests, Last: r.last, Next: r.next}
 }
 
-// next reads one request more.
-func (r *Recording) next() (due time.Duration, err error) {
+// next reads the next request.
+func (r *Recording) next() (scheduled time.Duration, err error) {
 	e, err := r.read()
 	r.entries[r.count%schedule.Window] = e
 	r.count++
-	return e.Due, err
+	return e.Scheduled, err
 }
 
-// Targets reports whether the recording says whole URLs, so that it needs no other.
+// Targets reports whether the recording has full URLs.
 func (r *Recording) Targets() bool { return r.targets }

@@ -11,17 +11,17 @@ func TestReadRecording(t *testing.T) {
 	t.Parallel()
 	const head = `{"soundcheck":"recording","version":1}` + "\n"
 	for _, tt := range []struct{ in, err string }{
-		{head + `{"due_ns":1,"scenario":"get","method":"GET","path":"/albums/1","want":200}`, ""},
-		{head + `{"due_ns":1,"scenario":"target","method":"GET","path":"http://x/"}`, ""},
-		{"", "that is no recording"},
-		{"{}", "that is no recording"},
-		{`{"soundcheck":"recording","version":2}`, "it is of version 2, not 1"},
-		{head, "there is no request in it"},
+		{head + `{"scheduled_ns":1,"scenario":"get","method":"GET","path":"/albums/1","want":200}`, ""},
+		{head + `{"scheduled_ns":1,"scenario":"target","method":"GET","path":"http://x/"}`, ""},
+		{"", "not a recording"},
+		{"{}", "not a recording"},
+		{`{"soundcheck":"recording","version":2}`, "recording version 2, want 1"},
+		{head, "no request in the recording"},
 		{head + "x", "line 2: invalid character"},
-		{head + `{"due_ns":5,"scenario":"get","method":"GET","path":"/"}{"due_ns":4,"scenario":"get","method":"GET","path":"/"}`, "line 3: due_ns is before the line above it, or after 24h"},
-		{head + `{"due_ns":99000000000000000,"scenario":"get","path":"/"}`, "line 2: due_ns is before"},
-		{head + `{"scenario":"buy","path":"/"}`, `line 2: there is no scenario "buy"`},
-		{head + `{"scenario":"get","method":"G ET","path":"/"}`, `line 2: "G ET" is no method`},
+		{head + `{"scheduled_ns":5,"scenario":"get","method":"GET","path":"/"}{"scheduled_ns":4,"scenario":"get","method":"GET","path":"/"}`, "line 3: scheduled_ns is out of range: previous line to 24h"},
+		{head + `{"scheduled_ns":99000000000000000,"scenario":"get","path":"/"}`, "line 2: scheduled_ns is out of range"},
+		{head + `{"scenario":"buy","path":"/"}`, `line 2: unknown scenario "buy"`},
+		{head + `{"scenario":"get","method":"G ET","path":"/"}`, `line 2: "G ET" is not a method`},
 		{head + `{"scenario":"get","method":"GET","path":"/","headers":{"A":["b"]}}`, `line 2: json: unknown field "headers"`},
 		{head + `{"scenario":"get","method":"GET","path":"/","header":{"host":["a"],"Host":["b"]}}`, "line 2: header Host appears 2 times"},
 		{head + `{"scenario":"get","method":"GET","path":"x"}`, "line 2: the path does not begin with /"},
@@ -41,7 +41,7 @@ func TestReadRecording(t *testing.T) {
 	}
 }
 
-// A request that is missing is not passed over in silence.
+// A missing request is an error.
 func TestRecorderWithAGap(t *testing.T) {
 	t.Parallel()
 	r, err := NewRecorder(filepath.Join(t.TempDir(), "recording"), "run")
@@ -51,12 +51,12 @@ func TestRecorderWithAGap(t *testing.T) {
 	for _, seq := range []uint64{1, 0, 3, 4} {
 		r.Add(seq, 0, &Request{Scenario: Lookup("get"), Method: "GET", Path: "/"})
 	}
-	if err := r.Close(); err == nil || err.Error() != "request 2 was never made: 2 after it are not recorded" {
+	if err := r.Close(); err == nil || err.Error() != "request 2 is missing: 2 later requests not recorded" {
 		t.Errorf("%v", err)
 	}
 }
 
-// The requests of a recording are for its owner only.
+// Only the owner can read a recording.
 func TestRecordingIsPrivate(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "requests")

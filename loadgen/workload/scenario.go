@@ -1,7 +1,7 @@
-// Package workload says what is sent: made-up requests to an album service in the
-// proportions of a mix, the requests of a file, or those that another run recorded.
+// Package workload makes the requests of a run: generated requests to an album service in the
+// proportions of a mix, the requests of a targets file, or those of a recording.
 //
-// It knows nothing of when requests are sent, nor how.
+// It does not depend on when or how requests are sent.
 package workload
 
 import (
@@ -10,21 +10,21 @@ import (
 	"slices"
 )
 
-// Scenario is one kind of request.
+// Scenario is a type of request.
 type Scenario struct {
 	Name      string
 	Operation string // span name; "": the method
 	method    string
 	path      string
-	want      int // HTTP status that it expects
+	want      int // expected HTTP status
 	// fill completes the request. It is called from many goroutines.
 	fill func(*maker, *Request) error
 }
 
 // Sizes of requests.
 const (
-	pageSize  = 20 // albums that page asks for
-	batchSize = 10 // albums that batch creates
+	pageSize  = 20 // albums of a page request
+	batchSize = 10 // albums of a batch request
 )
 
 var scenarios = map[string]*Scenario{}
@@ -46,13 +46,13 @@ func init() {
 	}
 }
 
-// ownTarget is the scenario of requests that a file of targets says.
-var ownTarget = &Scenario{Name: "target"}
+// targetScenario is the scenario of requests from a targets file.
+var targetScenario = &Scenario{Name: "target"}
 
 // Lookup returns the scenario with a name, or nil.
 func Lookup(name string) *Scenario {
-	if name == ownTarget.Name {
-		return ownTarget
+	if name == targetScenario.Name {
+		return targetScenario
 	}
 	return scenarios[name]
 }

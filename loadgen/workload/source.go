@@ -11,20 +11,20 @@ import (
 	"soundcheck/loadgen/schedule"
 )
 
-// Workload is what a run sends: the requests of one of these.
+// Workload is the source of a run's requests: one of these.
 type Workload struct {
-	Mix       Mix             // made up, to an album service
-	Targets   []vegeta.Target // in turn; see ReadTargets
-	Recording *Recording      // as they were sent before
+	Mix       Mix             // generated, to an album service
+	Targets   []vegeta.Target // round robin; see ReadTargets
+	Recording *Recording      // replayed
 }
 
-// Scenarios returns the names of the scenarios that requests can be of.
+// Scenarios returns the names of the scenarios of the workload.
 func (w Workload) Scenarios() (names []string) {
 	switch {
 	case w.Recording != nil:
 		return w.Recording.scenarios
 	case len(w.Targets) > 0:
-		return []string{ownTarget.Name}
+		return []string{targetScenario.Name}
 	}
 	for name, weight := range w.Mix {
 		if weight > 0 {
@@ -34,29 +34,28 @@ func (w Workload) Scenarios() (names []string) {
 	return names
 }
 
-// Request is one request, before it is sent. It is not changed once it is made.
+// Request is a request before it is sent. It is immutable.
 type Request struct {
 	Scenario *Scenario
 	Method   string
-	Path     string // with the query, behind the service's URL; of targets the whole URL
+	Path     string // with the query, relative to the service's URL; of a target the full URL
 	Header   http.Header
 	Body     []byte
 
-	want   int      // HTTP status
+	want   int      // expected HTTP status
 	url    *url.URL // of a target
 	number uint64   // in the plan
 }
 
-// Expects reports whether a status, 0 if no response came, is what the request is meant to
-// get: of a target any from 200 to 399.
+// Expects reports whether a status (0: no response) is expected: for a target 200 to 399.
 func (r *Request) Expects(status int) bool {
-	if r.Scenario == ownTarget {
+	if r.Scenario == targetScenario {
 		return status >= 200 && status < 400
 	}
 	return status == r.want
 }
 
-// Operation is what the request's span is called.
+// Operation returns the name of the request's span.
 func (r *Request) Operation() string {
 	if r.Scenario.Operation != "" {
 		return r.Scenario.Operation
@@ -64,12 +63,12 @@ func (r *Request) Operation() string {
 	return r.Method
 }
 
-// URL returns the address of the request at a service.
+// URL returns the request's URL at a service.
 func (r *Request) URL(base *url.URL) (*url.URL, error) {
 	switch {
 	case r.url != nil:
 		return r.url, nil
-	case r.Scenario == ownTarget:
+	case r.Scenario == targetScenario:
 		return url.Parse(r.Path)
 	case base.RawPath != "" || strings.ContainsAny(r.Path, "?%#"):
 		return url.Parse(base.String() + r.Path)
@@ -82,12 +81,12 @@ func (r *Request) URL(base *url.URL) (*url.URL, error) {
 // Source makes the requests of one run. Its methods are called from many goroutines.
 type Source struct {
 	Workload
-	makers []*maker   // by arm; none: requests are not made up
+	makers []*maker   // by arm; empty: requests are not generated
 	urls   []*url.URL // of Targets
 }
 
-// NewSource returns the requests of a run on one target or, with more arms, several. The
-// made-up ones follow from the seed.
+// NewSource returns the requests of a run with one or, with more arms, several services.
+// Generated requests depend on the seed.
 func (w Workload) NewSource(seed uint64, arms int) (*Source, error) {
 	s := &Source{Workload: w}
 	for _, target := range w.Targets {
@@ -98,14 +97,14 @@ func (w Workload) NewSource(seed uint64, arms int) (*Source, error) {
 		s.urls = append(s.urls, u)
 	}
 	if w.Recording == nil && len(w.Targets) == 0 {
-		for range arms { // the ids and pages of one target are not those of another
+		for range arms { // ids and pages are per service
 			s.makers = append(s.makers, newMaker(w.Mix, seed))
 		}
 	}
 	return s, nil
 }
 
-// Request returns request seq of this process, which the pacer picked for one of the arms.
+// Request returns request seq of this process for the arm that the pacer picked.
 func (s *Source) Request(seq uint64, p schedule.Pick) (*Request, error) {
 	switch {
 	case s.Recording != nil:
@@ -113,12 +112,12 @@ func (s *Source) Request(seq uint64, p schedule.Pick) (*Request, error) {
 	case len(s.Targets) > 0:
 		i := p.Number % uint64(len(s.Targets))
 		t := &s.Targets[i]
-		return &Request{Scenario: ownTarget, Method: t.Method, Path: t.URL, Header: t.Header, Body: t.Body, url: s.urls[i]}, nil
+		return &Request{Scenario: targetScenario, Method: t.Method, Path: t.URL, Header: t.Header, Body: t.Body, url: s.urls[i]}, nil
 	}
 	return s.makers[p.Arm].make(p.Number)
 }
 
-// Learn takes in what a response says of the requests to come to a service.
+// Learn stores ids and next pages of a response, for later requests to the service.
 func (s *Source) Learn(arm int, base *url.URL, r *Request, resp *http.Response) {
 	if len(s.makers) == 0 {
 		return
@@ -129,7 +128,7 @@ func (s *Source) Learn(arm int, base *url.URL, r *Request, resp *http.Response) 
 		m.ids.add(resp.Header.Get("Location"))
 	case resp.StatusCode == http.StatusOK && r.Scenario.Name == "page":
 		if next := httpheader.NextPage(resp.Header); next != "" {
-			// Behind the service's URL, which may have a path.
+			// Relative to the service's URL, which may have a path.
 			if page := strings.TrimPrefix(next, base.Path); isPath(page) {
 				m.pages.add(page)
 			}

@@ -31,8 +31,8 @@ const (
 //
 //	{"method": "POST", "url": "http://host/path", "header": {"Header": ["value"]}, "body": "base64"}
 //
-// vegeta skips what it does not know, and then sends something else than the file says.
-// Here that is an error, which names the file and the line.
+// vegeta skips what it does not know, and then sends other requests than those of the file.
+// ReadTargets returns an error with the file and the line.
 func ReadTargets(name string, r io.Reader) ([]vegeta.Target, error) {
 	f := &targetFile{in: bufio.NewScanner(r), bodies: map[string][]byte{}}
 	f.in.Buffer(nil, maxTargetLine)
@@ -43,21 +43,21 @@ func ReadTargets(name string, r io.Reader) ([]vegeta.Target, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%s:%d: %w", name, f.line, err)
 	case len(f.list) == 0:
-		return nil, fmt.Errorf("%s: there is no target", name)
+		return nil, fmt.Errorf("%s: no targets", name)
 	}
 	return f.list, nil
 }
 
-// targetFile is a file of targets that is being read.
+// targetFile is a targets file during parsing.
 type targetFile struct {
 	in   *bufio.Scanner
-	line int // number of the last line that was read
+	line int // number of the last line
 	list []vegeta.Target
 
 	// Of the HTTP format:
-	began  int               // line at which the last target begins
+	began  int               // first line of the last target
 	open   bool              // headers and a body may follow
-	full   bool              // it has a body: only another target may follow
+	full   bool              // it has a body: only a new target may follow
 	bodies map[string][]byte // by file
 }
 
@@ -67,7 +67,7 @@ func (f *targetFile) read() error {
 		f.line++
 		text := f.in.Bytes()
 		if f.line == 1 {
-			text = bytes.TrimPrefix(text, []byte("\ufeff")) // a byte order mark, as editors of Windows write it
+			text = bytes.TrimPrefix(text, []byte("\ufeff")) // byte order mark of Windows editors
 		}
 		line := string(bytes.TrimSpace(text))
 		if take == nil {
@@ -91,10 +91,10 @@ func (f *targetFile) read() error {
 	return f.end()
 }
 
-// requestPattern is the beginning of a request: a header has no blank in its name.
+// requestPattern matches a request line: a header has no blank in its name.
 var requestPattern = regexp.MustCompile(`^[A-Z][A-Z0-9_-]*\s`)
 
-// http takes a line of the HTTP format in.
+// http parses a line of the HTTP format.
 func (f *targetFile) http(line string) error {
 	switch {
 	case line == "":
@@ -107,11 +107,11 @@ func (f *targetFile) http(line string) error {
 		}
 		return f.begin(line)
 	case !f.open && line[0] == '[':
-		return fmt.Errorf("%s is not a request. Of a JSON array make a line for each target, as with jq -c '.[]'", excerpt(line))
+		return fmt.Errorf("%s is not a request. Convert a JSON array to one target a line: jq -c '.[]'", excerpt(line))
 	case !f.open:
 		return fmt.Errorf("%s is not a request, as in GET http://host/path", excerpt(line))
 	case f.full:
-		return fmt.Errorf("%s stands after the body", excerpt(line))
+		return fmt.Errorf("%s follows the body", excerpt(line))
 	case line[0] == '@':
 		return f.body(strings.TrimSpace(line[1:]))
 	}
@@ -127,7 +127,7 @@ func (f *targetFile) begin(line string) error {
 		fields = fields[:len(fields)-1]
 	}
 	if len(fields) != 2 {
-		return fmt.Errorf("%s has blanks in its URL: write %%20", excerpt(line))
+		return fmt.Errorf("%s has blanks in its URL: use %%20", excerpt(line))
 	}
 	t, err := newTarget(fields[0], fields[1])
 	if err == nil {
@@ -142,14 +142,14 @@ func (f *targetFile) header(line string) error {
 	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 	switch {
 	case line[0] == '{' || line[0] == '[' || line[0] == '<':
-		return fmt.Errorf("%s is not a header. Put a body into a file and name it, as in @body.json", excerpt(line))
+		return fmt.Errorf("%s is not a header. Put the body into a file, as in @body.json", excerpt(line))
 	case !ok || value == "":
 		return fmt.Errorf("%s is not a header, as in Accept: text/plain", excerpt(line))
 	}
 	if err := checkHeader(name, value); err != nil {
 		return err
 	}
-	// The name is kept as it is: there are services that tell upper case from lower case.
+	// The case of the name is preserved: some services are case-sensitive.
 	t := &f.list[len(f.list)-1]
 	t.Header[name] = append(t.Header[name], value)
 	return nil
@@ -168,7 +168,7 @@ func (f *targetFile) body(path string) error {
 	return nil
 }
 
-// end completes the target that is open, if there is one.
+// end completes an open target.
 func (f *targetFile) end() error {
 	if !f.open {
 		return nil
@@ -181,7 +181,7 @@ func (f *targetFile) end() error {
 	return err
 }
 
-// methodPattern is a token (RFC 9110, 5.6.2), of which methods and names of headers are.
+// methodPattern matches a token (RFC 9110, 5.6.2): a method or header name.
 var methodPattern = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
 func newTarget(method, address string) (vegeta.Target, error) {
@@ -192,14 +192,14 @@ func newTarget(method, address string) (vegeta.Target, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return vegeta.Target{}, fmt.Errorf("%s is not an http:// or https:// URL with a host", excerpt(address))
 	}
-	// url.URL escapes what is in the path, and sends the query as it is.
+	// url.URL escapes the path, but not the query.
 	if i := strings.IndexFunc(u.RawQuery, func(r rune) bool { return r <= ' ' || r >= 0x7f }); i >= 0 {
-		return vegeta.Target{}, fmt.Errorf("%s has a character in its query that has to be percent-encoded", excerpt(address))
+		return vegeta.Target{}, fmt.Errorf("%s has a character in its query that must be percent-encoded", excerpt(address))
 	}
 	return vegeta.Target{Method: method, URL: address, Header: http.Header{}}, nil
 }
 
-// complete normalizes the headers of a target, once its body is known.
+// complete normalizes the headers of a target after its body is known.
 func complete(t *vegeta.Target) (err error) {
 	t.Header, err = normalizeHeader(t.Header, len(t.Body))
 	return err
@@ -207,9 +207,9 @@ func complete(t *vegeta.Target) (err error) {
 
 // excerpt quotes the beginning of a text.
 func excerpt(s string) string {
-	const most = 80
-	if len(s) <= most {
+	const limit = 80
+	if len(s) <= limit {
 		return fmt.Sprintf("%q", s)
 	}
-	return fmt.Sprintf("%q…", strings.ToValidUTF8(s[:most], ""))
+	return fmt.Sprintf("%q…", strings.ToValidUTF8(s[:limit], ""))
 }

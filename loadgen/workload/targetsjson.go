@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// json takes a line of the JSON format in.
+// json parses a line of the JSON format.
 func (f *targetFile) json(line string) error {
 	if line == "" {
 		return nil
@@ -21,7 +21,7 @@ func (f *targetFile) json(line string) error {
 	}
 	dec := json.NewDecoder(strings.NewReader(line))
 	if begin, err := dec.Token(); err != nil || begin != json.Delim('{') {
-		return fmt.Errorf("%s is not a JSON object: each target is one, in a line of its own", excerpt(line))
+		return fmt.Errorf("%s is not a JSON object: use one object a line", excerpt(line))
 	}
 	seen := map[string]bool{}
 	for dec.More() {
@@ -50,7 +50,7 @@ func (f *targetFile) json(line string) error {
 		case "body":
 			into, want = &t.body, "a string in base64"
 		default:
-			return fmt.Errorf("unknown field %s: there are method, url, header and body", excerpt(key))
+			return fmt.Errorf("unknown field %s: fields are method, url, header, body", excerpt(key))
 		}
 		if json.Unmarshal(value, into) != nil {
 			return fmt.Errorf("field %q is not %s", key, want)
@@ -60,7 +60,7 @@ func (f *targetFile) json(line string) error {
 		return jsonError(line, err)
 	}
 	if rest := strings.TrimSpace(line[dec.InputOffset():]); rest != "" {
-		return fmt.Errorf("%s stands after the object: each target is one, in a line of its own", excerpt(rest))
+		return fmt.Errorf("%s follows the object: use one object a line", excerpt(rest))
 	}
 	for _, key := range []string{"method", "url"} {
 		if !seen[key] {
@@ -87,10 +87,10 @@ func (f *targetFile) json(line string) error {
 	return nil
 }
 
-// jsonError says what is wrong with a line that is no JSON.
+// jsonError describes the error of a line that is not JSON.
 func jsonError(line string, err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("%s is not a whole JSON object: each target is one, in a line of its own", excerpt(line))
+		return fmt.Errorf("%s is an incomplete JSON object: use one object a line", excerpt(line))
 	}
 	return fmt.Errorf("%s is not JSON: %w", excerpt(line), err)
 }

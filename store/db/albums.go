@@ -21,7 +21,7 @@ type conn interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
-// query hands each row to scan.
+// query calls scan for each row.
 func (s *Store) query(ctx context.Context, c conn, scan func(*sql.Rows) error, query string, args ...any) error {
 	defer s.slow(ctx, query)()
 	rows, err := c.QueryContext(ctx, query, args...)
@@ -34,7 +34,7 @@ func (s *Store) query(ctx context.Context, c conn, scan func(*sql.Rows) error, q
 	return errors.Join(err, rows.Err(), rows.Close())
 }
 
-// exec returns how many rows were changed.
+// exec returns the number of changed rows.
 func (s *Store) exec(ctx context.Context, c conn, query string, args ...any) (int64, error) {
 	defer s.slow(ctx, query)()
 	r, err := c.ExecContext(ctx, query, args...)
@@ -44,7 +44,7 @@ func (s *Store) exec(ctx context.Context, c conn, query string, args ...any) (in
 	return r.RowsAffected()
 }
 
-// slow logs a statement that takes too long; its values are in no log.
+// slow logs a slow statement, without its values.
 func (s *Store) slow(ctx context.Context, query string) func() {
 	if s.config.SlowQuery == 0 {
 		return func() {}
@@ -81,7 +81,7 @@ func (s *Store) List(ctx context.Context, q album.Query) (album.Page, error) {
 		args = append(args, q.Genre)
 		where += fmt.Sprintf(" AND genre = $%d", len(args))
 	}
-	args = append(args, q.Limit+1) // one more tells whether there is another page
+	args = append(args, q.Limit+1) // one more shows whether there is another page
 	p := album.Page{Albums: make([]album.Album, 0, q.Limit+1)}
 	err := s.read(ctx, func(c conn) error {
 		return s.query(ctx, c, func(rows *sql.Rows) error {
@@ -100,13 +100,13 @@ func (s *Store) List(ctx context.Context, q album.Query) (album.Page, error) {
 	return p, nil
 }
 
-// Stream implements album.Service, by pages: a client that reads slowly holds
-// neither a connection nor a snapshot that the database cannot clean up behind.
+// Stream implements album.Service by pages: a slow client holds neither a connection nor a
+// snapshot that blocks the database's cleanup.
 func (s *Store) Stream(ctx context.Context, f album.Filter) iter.Seq2[album.Album, error] {
 	pages := 0
 	return album.Pages(ctx, f, func(ctx context.Context, q album.Query) (album.Page, error) {
-		if pages++; pages > 10 { // a trace with a span for each page helps nobody
-			ctx = quietly(ctx)
+		if pages++; pages > 10 { // a span per page would bloat the trace
+			ctx = withoutSpans(ctx)
 		}
 		return s.List(ctx, q)
 	})
@@ -131,7 +131,7 @@ func (s *Store) Put(ctx context.Context, a album.Album) (_ album.Album, created 
 	now := album.Now()
 	err = s.tx(ctx, "put album", func(ctx context.Context, tx *sql.Tx) error {
 		var at instant
-		// created_at of a new row is ours: that tells it from a row that was there.
+		// created_at is ours in a new row, and older in a replaced one.
 		err := s.query(ctx, tx, func(rows *sql.Rows) error { return rows.Scan(&at) },
 			`INSERT INTO albums (id, title, artist, price_cents, genre, year, created_at)
 VALUES ($1, $2, $3, $4, nullif($5, ''), nullif($6, 0), $7)
@@ -157,36 +157,35 @@ func (s *Store) Delete(ctx context.Context, id int64) error {
 	})
 }
 
-var errQuery = errors.New("the database took too long")
+var errQuery = errors.New("database call timed out")
 
-// limit gives a call no more time than a database that is well needs.
+// limit sets the timeout of a call, which a healthy database does not reach.
 func limit(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, queryTimeout, errQuery)
 }
 
-// callers reports whether ctx has ended for another reason than limit's.
+// callers reports whether ctx ended for another reason than limit's timeout.
 func callers(ctx context.Context) bool {
 	return ctx.Err() != nil && !errors.Is(context.Cause(ctx), errQuery)
 }
 
-var errAcquire = errors.New("no connection came free in time")
+var errAcquire = errors.New("timed out waiting for a free database connection")
 
-// attempts is how often a transaction is done at most when others get in its way.
+// attempts is the maximum number of attempts of a conflicting transaction.
 const attempts = 10
 
-// tx runs f in a transaction, again if another one was in its way. The error says
-// what was being done.
+// tx runs f in a transaction, and retries it after a conflict. The error contains what.
 func (s *Store) tx(ctx context.Context, what string, f func(context.Context, *sql.Tx) error) error {
 	ctx, cancel := limit(ctx)
 	defer cancel()
 	var err error
 	for range attempts {
-		if err = s.tryTx(ctx, f); !again(err) {
+		if err = s.tryTx(ctx, f); !conflicted(err) {
 			break
 		}
 	}
-	if away(err) && !errors.Is(err, errAcquire) && !callers(ctx) {
-		s.lastAway.Store(time.Now().UnixNano())
+	if unavailable(err) && !errors.Is(err, errAcquire) && !callers(ctx) {
+		s.lastFailure.Store(time.Now().UnixNano())
 	}
 	return s.wrap(ctx, what, err)
 }
@@ -211,8 +210,7 @@ func (s *Store) tryTx(ctx context.Context, f func(context.Context, *sql.Tx) erro
 	return nil
 }
 
-// acquire returns a connection. Who waits for one waits for others' work, and gives
-// up sooner than who works.
+// acquire returns a connection. Its timeout is shorter than that of a call.
 func acquire(ctx context.Context, db *sql.DB) (*sql.Conn, error) {
 	ctx, stop := context.WithTimeoutCause(ctx, acquireTimeout, errAcquire)
 	defer stop()
@@ -223,13 +221,13 @@ func acquire(ctx context.Context, db *sql.DB) (*sql.Conn, error) {
 			return c, nil
 		case errors.Is(context.Cause(ctx), errAcquire):
 			return nil, errAcquire
-		case !errors.Is(err, driver.ErrBadConn): // closed by a caller who left: the next
+		case !errors.Is(err, driver.ErrBadConn): // closed because its caller left: take the next
 			return nil, err
 		}
 	}
 }
 
-// read hands f a connection for what changes nothing.
+// read runs f on a connection for reads.
 func (s *Store) read(ctx context.Context, f func(conn) error) error {
 	c, err := acquire(ctx, s.reader)
 	if err != nil {
@@ -239,14 +237,14 @@ func (s *Store) read(ctx context.Context, f func(conn) error) error {
 }
 
 func ignoreDone(err error) error {
-	if errors.Is(err, sql.ErrTxDone) || away(err) {
-		return nil // the connection is gone, and with it the transaction
+	if errors.Is(err, sql.ErrTxDone) || unavailable(err) {
+		return nil // the connection is closed, and with it the transaction
 	}
 	return err
 }
 
-// wrap says what was being done, except in what a caller has to expect. That the
-// caller left, or that its deadline passed, is not the database's fault.
+// wrap adds what to the error, except to expected results. If the caller left or its deadline
+// passed, the database is not to blame.
 func (s *Store) wrap(ctx context.Context, what string, err error) error {
 	switch {
 	case err == nil || album.Outcome(err):

@@ -100,7 +100,7 @@ func TestReadsDoNotWaitForCommits(t *testing.T) {
 	})
 }
 
-// The connections of both pools are as many as were asked for.
+// The pools together have MaxConns connections.
 func TestMaxConns(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

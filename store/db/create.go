@@ -13,18 +13,17 @@ import (
 	"soundcheck/internal/album"
 )
 
-// Create implements album.Service. The key is kept in the same transaction as the
-// albums.
+// Create implements album.Service. The key is stored in the same transaction as the albums.
 func (s *Store) Create(ctx context.Context, w album.Write) (created album.Created, err error) {
 	end, err := s.running.begin(w.Key)
 	if err != nil {
 		return created, err
 	}
 	defer end()
-	var outcome error // of which the key is kept
+	var outcome error // stored with the key
 	err = s.tx(ctx, "create albums", func(ctx context.Context, tx *sql.Tx) error {
 		created, outcome = album.Created{}, nil
-		old, err := s.answered(ctx, tx, w, false)
+		old, err := s.replay(ctx, tx, w, false)
 		if err != nil {
 			return err
 		}
@@ -37,7 +36,7 @@ func (s *Store) Create(ctx context.Context, w album.Write) (created album.Create
 			return err
 		}
 		created.Albums = albums
-		return s.remember(ctx, tx, w, false, newAnswer(albums, at, outcome))
+		return s.remember(ctx, tx, w, false, newStoredResult(albums, at, outcome))
 	})
 	if err == nil {
 		err = outcome
@@ -55,8 +54,8 @@ type row struct {
 	Year   int    `json:"year"`
 }
 
-// create keeps the albums of w. Ids that callers chose come first, so that none of
-// them is assigned.
+// create inserts the albums of w. Ids that clients chose come first, so that none of them is
+// assigned.
 func (s *Store) create(ctx context.Context, tx *sql.Tx, w album.Write) ([]album.Album, time.Time, error) {
 	albums, now := slices.Clone(w.Albums), album.Now()
 	var chosen []int64
@@ -103,7 +102,7 @@ func (s *Store) insert(ctx context.Context, tx *sql.Tx, albums []album.Album, no
 			rows = append(rows, row{a.ID, a.Title, a.Artist, int64(a.Price), a.Genre, a.Year})
 		}
 	}
-	// In order, so that two batches do not wait for each other in a circle.
+	// In order, so that two batches do not deadlock.
 	slices.SortFunc(rows, func(a, b row) int {
 		if a.ID < b.ID {
 			return -1
@@ -118,7 +117,7 @@ func (s *Store) insert(ctx context.Context, tx *sql.Tx, albums []album.Album, no
 	return err
 }
 
-// taken returns which of ids are, in order.
+// taken returns the ids that exist, in order.
 func (s *Store) taken(ctx context.Context, tx *sql.Tx, ids []int64) ([]int64, error) {
 	b, err := json.Marshal(ids)
 	if err != nil {
@@ -137,7 +136,7 @@ func (s *Store) ids(ctx context.Context, tx *sql.Tx, query string, args ...any) 
 	return ids, err
 }
 
-// assign returns n ids that nobody has.
+// assign returns n free ids.
 func (s *Store) assign(ctx context.Context, tx *sql.Tx, n int) ([]int64, error) {
 	free := make([]int64, 0, n)
 	for len(free) < n {
@@ -157,7 +156,7 @@ func (s *Store) assign(ctx context.Context, tx *sql.Tx, n int) ([]int64, error) 
 		if len(taken) == 0 {
 			continue
 		}
-		// Callers chose them. There may be many in a row: skip them at once.
+		// Clients chose them. There can be many in a row: skip them in one step.
 		last, err := s.ids(ctx, tx, lastOfRun, taken[len(taken)-1])
 		if err != nil {
 			return nil, err
@@ -182,24 +181,23 @@ func (s *Store) take(ctx context.Context, tx *sql.Tx, n int) ([]int64, error) {
 	return ids, nil
 }
 
-// answer is what a Write with a key was answered, as it is kept: what the Write
-// itself says is not kept again.
-type answer struct {
+// storedResult is the stored result of a Write with a key. It does not repeat the Write.
+type storedResult struct {
 	IDs       []int64        `json:"ids,omitempty"`
 	CreatedAt time.Time      `json:"created_at,omitzero"`
 	Operation string         `json:"operation,omitempty"`
 	Failure   *album.Failure `json:"failure,omitempty"`
 }
 
-func newAnswer(albums []album.Album, at time.Time, err error) answer {
+func newStoredResult(albums []album.Album, at time.Time, err error) storedResult {
 	if err != nil {
 		f := album.NewFailure(err)
-		return answer{Failure: &f}
+		return storedResult{Failure: &f}
 	}
-	return answer{IDs: album.IDs(albums), CreatedAt: at}
+	return storedResult{IDs: album.IDs(albums), CreatedAt: at}
 }
 
-func (a *answer) created(w album.Write) (album.Created, error) {
+func (a *storedResult) created(w album.Write) (album.Created, error) {
 	c := album.Created{Replayed: true}
 	if a.Failure != nil {
 		return c, a.Failure.Err()
@@ -211,12 +209,12 @@ func (a *answer) created(w album.Write) (album.Created, error) {
 	return c, nil
 }
 
-// answered returns what was answered to an earlier Write with the same key, or nil.
-func (s *Store) answered(ctx context.Context, tx *sql.Tx, w album.Write, async bool) (*answer, error) {
+// replay returns the stored result of an earlier Write with the same key, or nil.
+func (s *Store) replay(ctx context.Context, tx *sql.Tx, w album.Write, async bool) (*storedResult, error) {
 	if w.Key == "" {
 		return nil, nil
 	}
-	if s.dialect == postgres { // another instance may be at it
+	if s.dialect == postgres { // another instance may process it
 		var free bool
 		err := s.query(ctx, tx, func(rows *sql.Rows) error { return rows.Scan(&free) },
 			"SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))", w.Key)
@@ -238,12 +236,12 @@ func (s *Store) answered(ctx context.Context, tx *sql.Tx, w album.Write, async b
 	if !bytes.Equal(fingerprint, w.Fingerprint(async)) {
 		return nil, album.ErrKeyReused
 	}
-	a := new(answer)
+	a := new(storedResult)
 	return a, json.Unmarshal([]byte(text), a)
 }
 
-// remember keeps what w is answered. An answer that is too old to count gives way.
-func (s *Store) remember(ctx context.Context, tx *sql.Tx, w album.Write, async bool, a answer) error {
+// remember stores the result of w. It replaces an expired one.
+func (s *Store) remember(ctx context.Context, tx *sql.Tx, w album.Write, async bool, a storedResult) error {
 	if w.Key == "" {
 		return nil
 	}
@@ -257,7 +255,7 @@ ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, answer = exc
 	return err
 }
 
-// running are the keys whose first request has not ended in this process.
+// running are the keys of requests in progress in this process.
 type running struct {
 	mu   sync.Mutex
 	keys map[string]bool

@@ -1,9 +1,8 @@
-// Package db keeps albums in SQLite or in PostgreSQL. What a call has acknowledged
-// is on the disk, or on the server. A database that is down, restarting or locked
-// is album.ErrNotReady until it is back; nothing has to be restarted then.
+// Package db stores albums in SQLite or in PostgreSQL. What a call has acknowledged is on disk, or
+// committed on the server. While the database is down, restarting or locked, calls return
+// album.ErrNotReady. The store recovers without a restart.
 //
-// The two databases differ in a few statements, which stand beside each other in
-// dialect.go.
+// dialect.go has the statements that differ between the two databases.
 package db
 
 import (
@@ -24,29 +23,28 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
-	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/trace"
-	tracenoop "go.opentelemetry.io/otel/trace/noop"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"soundcheck/internal/album"
+	"soundcheck/internal/optional"
 )
 
-// Time limits of a call, which waits for a connection, or for somebody else's lock,
-// no longer than a caller would. The tests, many at once on one disk, have more time.
+// Timeouts of a call for a connection, for a lock, and in total. The tests, many at once on one
+// disk, have longer ones.
 var (
 	acquireTimeout = 2 * time.Second
 	busyTimeout    = time.Second // another process holds the lock
 	queryTimeout   = 10 * time.Second
 )
 
-// Config says which database, and how it is used.
+// Config configures a Store.
 type Config struct {
 	URL string // sqlite:PATH or postgres://…; see Parse
-	// MaxConns limits the connections: to PostgreSQL in all, 2 at least, half of them for reads; to
-	// SQLite of readers.
+	// MaxConns limits the connections. PostgreSQL: all, at least 2, half of them for reads.
+	// SQLite: those for reads.
 	MaxConns int
-	// SlowQuery is how long a statement may take before it is logged; 0 never.
+	// SlowQuery is the duration from which a statement is logged; 0: none.
 	SlowQuery      time.Duration
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
@@ -58,20 +56,20 @@ type Store struct {
 	config  Config
 	dialect dialect
 	path    string  // of SQLite's file
-	reader  *sql.DB // for what changes nothing
+	reader  *sql.DB // for reads
 	writer  *sql.DB // SQLite has one connection that writes
 	log     *slog.Logger
 	running running
 	queue   *queue
 
-	lastCommit atomic.Int64 // when, in ns since 1970
-	lastAway   atomic.Int64 // the same, of the last time that the database failed
-	source     string       // of PostgreSQL, without limits: see migrator
+	lastCommit  atomic.Int64 // time, in ns since 1970
+	lastFailure atomic.Int64 // last time that the database was unavailable, in ns since 1970
+	source      string       // of PostgreSQL, without limits: see migrator
 
 	metrics []metric.Registration
 
 	stop func()
-	done sync.WaitGroup // what runs in the background
+	done sync.WaitGroup // background goroutines
 }
 
 var _ album.Service = (*Store)(nil)
@@ -80,22 +78,22 @@ const (
 	connectTimeout = 2 * time.Second
 	readyTimeout   = time.Second
 	closeTimeout   = 10 * time.Second
-	busyFor        = 5 * time.Second // a database that is busy is ready if a COMMIT ended so shortly ago
+	busyFor        = 5 * time.Second // a busy database is ready if the last COMMIT is no older
 )
 
-// Parse checks a database's URL. It returns the driver's name and its data source,
-// and the file's path if it is SQLite's.
+// Parse parses a database URL. It returns the driver's name, its data source, and the path of an
+// SQLite file.
 func Parse(s string) (driver, source, path string, err error) {
 	if path, ok := strings.CutPrefix(s, "sqlite:"); ok {
 		if path == "" || strings.ContainsAny(path, "?#%") {
-			return "", "", "", fmt.Errorf("%q must be sqlite:PATH, and the path must not contain any of ?#%%", s)
+			return "", "", "", fmt.Errorf("%q must be sqlite:PATH, without the characters ?#%% in the path", s)
 		}
 		abs, err := filepath.Abs(path)
 		return "sqlite", "file:" + abs, abs, err
 	}
 	u, err := url.Parse(s)
 	if err != nil {
-		return "", "", "", errors.New("not a URL that can be read") // the parser's own text could show the password
+		return "", "", "", errors.New("not a valid URL") // the parser's error can contain the password
 	}
 	if u.Scheme != "postgres" && u.Scheme != "postgresql" {
 		return "", "", "", errors.New("must be memory, sqlite:PATH or postgres://…")
@@ -108,7 +106,7 @@ func Parse(s string) (driver, source, path string, err error) {
 	return "pgx", u.String(), "", nil
 }
 
-// Open opens a database without asking it anything: see Migrate, Start and Ready.
+// Open opens a database without a query: see Migrate, Start and Ready.
 func Open(c Config) (_ *Store, err error) {
 	driver, source, path, err := Parse(c.URL)
 	if err != nil {
@@ -117,15 +115,7 @@ func Open(c Config) (_ *Store, err error) {
 	if c.MaxConns == 0 {
 		c.MaxConns = 16
 	}
-	if c.TracerProvider == nil {
-		c.TracerProvider = tracenoop.NewTracerProvider()
-	}
-	if c.MeterProvider == nil {
-		c.MeterProvider = metricnoop.NewMeterProvider()
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
+	c.TracerProvider, c.MeterProvider, c.Logger = optional.TracerProvider(c.TracerProvider), optional.MeterProvider(c.MeterProvider), optional.Logger(c.Logger)
 	s := &Store{config: c, path: path, log: c.Logger, dialect: postgres, stop: func() {}}
 	defer func() {
 		if err != nil {
@@ -148,7 +138,7 @@ func Open(c Config) (_ *Store, err error) {
 		return s, err
 	}
 	s.source = source
-	// Who waits for another's lock gives up, as on SQLite.
+	// Lock waits time out, as on SQLite.
 	source += fmt.Sprintf("&lock_timeout=%d", busyTimeout.Milliseconds())
 	// A slow COMMIT holds its connection for as long as the disk takes, and reads must not
 	// wait for one of those. In one pool of 16, twenty creates per second whose COMMITs stall
@@ -179,7 +169,7 @@ func (s *Store) open(driver, source, pool string, conns int) (*sql.DB, error) {
 	db.SetMaxIdleConns(conns)
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	if s.dialect == sqlite {
-		db.SetConnMaxIdleTime(0) // what is in its page cache is worth more than the memory
+		db.SetConnMaxIdleTime(0) // its page cache is worth the memory
 	}
 	reg, err := otelsql.RegisterDBStatsMetrics(db, otelsql.WithMeterProvider(s.config.MeterProvider),
 		otelsql.WithAttributes(system, attribute.String("db.client.connection.pool.name", pool)))
@@ -190,8 +180,7 @@ func (s *Store) open(driver, source, pool string, conns int) (*sql.DB, error) {
 	return db, nil
 }
 
-// Start begins to do what is queued, to forget what is old, and to tell what is
-// kept. The schema must be there.
+// Start starts the operation queue, the cleanup and the metrics. The schema must exist.
 func (s *Store) Start(ctx context.Context) error {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
@@ -209,15 +198,14 @@ func (s *Store) Start(ctx context.Context) error {
 	return nil
 }
 
-// warmConns is how many connections of a pool are open before there are requests. More are
-// opened on demand: a server has connections for others, too.
+// warmConns is the number of connections per pool that are opened at startup. More are opened on
+// demand: the server's connections are shared.
 const warmConns = 8
 
-// connect opens connections before there are requests. A request that finds none idle
-// opens one and waits for it, also if another one comes free sooner (database/sql); on a
-// busy machine the reads to a store that had just started waited for seconds. They are opened
-// one after the other, because a busy server is too slow for many at once; those that are not
-// open in time are left to the requests.
+// connect opens connections before requests arrive. A request without an idle connection opens
+// one and waits for it, even if another becomes idle earlier (database/sql): on a busy host the
+// first reads waited for seconds. Connections are opened one by one, because a busy server is too
+// slow for many at once. After acquireTimeout, requests open the rest.
 func (s *Store) connect(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, acquireTimeout)
 	defer cancel()
@@ -227,7 +215,7 @@ func (s *Store) connect(ctx context.Context) {
 			if err != nil {
 				return
 			}
-			defer c.Close() // else the next one would get this one
+			defer c.Close() // keep it busy, so that the next call opens another
 		}
 	}
 }
@@ -239,14 +227,14 @@ func (s *Store) Close() error {
 	return s.Shutdown(ctx)
 }
 
-// Shutdown lets operations that run end within ctx, ends what else Start began, and closes
+// Shutdown waits within ctx for running operations, stops everything that Start started, and closes
 // the database.
 func (s *Store) Shutdown(ctx context.Context) error {
 	var errs []error
 	if s.queue != nil {
 		err := s.queue.close(ctx)
 		errs = append(errs, err)
-		if err == nil { // else an operation still runs: the process holds its file until it ends
+		if err == nil { // otherwise an operation still runs, and the process keeps the lock until it exits
 			defer s.queue.unlock()
 		}
 	}
@@ -264,15 +252,15 @@ func (s *Store) Shutdown(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Ready returns nil if the database can be written to now.
+// Ready returns nil if the database is writable.
 func (s *Store) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	c, err := s.writer.Conn(ctx)
 	if err != nil {
-		// Every connection is in a transaction. Busy is not away.
+		// Every connection is in a transaction: busy, not unavailable.
 		pool, commit := s.writer.Stats(), s.lastCommit.Load()
-		if pool.InUse >= pool.MaxOpenConnections && commit > s.lastAway.Load() && time.Since(time.Unix(0, commit)) < busyFor {
+		if pool.InUse >= pool.MaxOpenConnections && commit > s.lastFailure.Load() && time.Since(time.Unix(0, commit)) < busyFor {
 			return nil
 		}
 		return notReady(err)

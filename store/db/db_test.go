@@ -95,7 +95,7 @@ func TestService(t *testing.T) {
 	}
 }
 
-// A caller whose deadline passes is told so: it is not the database that is away.
+// A caller whose deadline passes gets that error: the database is not unavailable.
 func TestCallersDeadline(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, url string) {
@@ -111,7 +111,7 @@ func TestCallersDeadline(t *testing.T) {
 				t.Errorf("%v, want the deadline alone", err)
 			}
 		}
-		if s.lastAway.Load() != 0 {
+		if s.lastFailure.Load() != 0 {
 			t.Error("the database is taken for away")
 		}
 	})

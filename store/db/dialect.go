@@ -18,7 +18,7 @@ import (
 	"soundcheck/internal/album"
 )
 
-// dialect is what differs between the databases.
+// dialect has the differences between the databases.
 type dialect string
 
 const (
@@ -41,7 +41,7 @@ func (d dialect) of(sqliteQuery, postgresQuery string) string {
 	return sqliteQuery
 }
 
-// time returns t as the database keeps it.
+// time returns t as the database stores it.
 func (d dialect) time(t time.Time) any {
 	if d == postgres {
 		return t
@@ -49,7 +49,7 @@ func (d dialect) time(t time.Time) any {
 	return t.UnixMicro()
 }
 
-// instant reads a time as either database keeps it. NULL is the zero time.
+// instant scans a time of either database. NULL is the zero time.
 type instant struct{ time.Time }
 
 func (i *instant) Scan(v any) error {
@@ -66,8 +66,7 @@ func (i *instant) Scan(v any) error {
 	return nil
 }
 
-// Statements that differ. An array of albums or ids is one JSON parameter, so that
-// a batch is one statement.
+// An array of albums or ids is one JSON parameter, so that a batch is one statement.
 func (d dialect) insertAlbums() string {
 	return d.of(`INSERT INTO albums (id, title, artist, price_cents, genre, year, created_at)
 SELECT value->>'id', value->>'title', value->>'artist', value->>'cents', nullif(value->>'genre', ''), nullif(value->>'year', 0), $2 FROM json_each($1)`,
@@ -81,8 +80,8 @@ func (d dialect) takenIDs() string {
 		`SELECT id FROM albums WHERE id IN (SELECT value::bigint FROM json_array_elements_text($1::json)) ORDER BY id`)
 }
 
-// nextIDs takes $1 ids; those before the returned one. On PostgreSQL they need not
-// follow each other: other instances take some too.
+// nextIDs allocates $1 ids, up to the returned one. On PostgreSQL they may have gaps: other
+// instances allocate ids too.
 func (d dialect) nextIDs() string {
 	return d.of(`UPDATE album_ids SET next = next + $1 RETURNING next - 1`,
 		`SELECT nextval('album_ids') FROM generate_series(1, $1::bigint)`)
@@ -115,7 +114,7 @@ func spanName(_ context.Context, method otelsql.Method, query string) string {
 	case otelsql.MethodTxRollback:
 		return "ROLLBACK"
 	}
-	for strings.HasPrefix(query, "--") { // generated statements begin with their names
+	for strings.HasPrefix(query, "--") { // generated statements begin with a comment
 		_, query, _ = strings.Cut(query, "\n")
 	}
 	words := strings.Fields(query)
@@ -133,27 +132,28 @@ func spanName(_ context.Context, method otelsql.Method, query string) string {
 	return string(method)
 }
 
-type quietKey struct{}
+type noSpansKey struct{}
 
-// quietly returns a context whose statements have no spans.
-func quietly(ctx context.Context) context.Context { return context.WithValue(ctx, quietKey{}, true) }
-
-// wantSpan leaves out what belongs to no request, such as the queue's polling, and
-// all but the first of a long row of the same statements.
-func wantSpan(ctx context.Context, _ otelsql.Method, _ string, _ []driver.NamedValue) bool {
-	return trace.SpanContextFromContext(ctx).IsValid() && ctx.Value(quietKey{}) == nil
+// withoutSpans returns a context whose statements have no spans.
+func withoutSpans(ctx context.Context) context.Context {
+	return context.WithValue(ctx, noSpansKey{}, true)
 }
 
-// notReady makes an error album.ErrNotReady if the database is to blame and can be
-// expected to come back.
+// wantSpan skips statements without a request, such as the queue's polling, and those of
+// withoutSpans.
+func wantSpan(ctx context.Context, _ otelsql.Method, _ string, _ []driver.NamedValue) bool {
+	return trace.SpanContextFromContext(ctx).IsValid() && ctx.Value(noSpansKey{}) == nil
+}
+
+// notReady wraps an error in album.ErrNotReady if the database is unavailable.
 func notReady(err error) error {
-	if err == nil || errors.Is(err, album.ErrNotReady) || !away(err) {
+	if err == nil || errors.Is(err, album.ErrNotReady) || !unavailable(err) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", album.ErrNotReady, err)
 }
 
-func away(err error) bool {
+func unavailable(err error) bool {
 	if err == nil {
 		return false
 	}
@@ -183,9 +183,9 @@ func away(err error) bool {
 	return strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "unexpected EOF")
 }
 
-// again reports whether a transaction failed because of another one, so that it
-// may succeed if it is done again.
-func again(err error) bool {
+// conflicted reports whether a transaction failed because of a concurrent one, so that a retry can
+// succeed.
+func conflicted(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		return pg.Code == "40001" || pg.Code == "40P01" || pg.Code == "23505"

@@ -11,13 +11,13 @@ import (
 	"soundcheck/internal/album"
 )
 
-// holdingsTimeout is short: metrics are sent every few seconds, and wait for it.
+// holdingsTimeout is short: the export of metrics waits for it.
 const holdingsTimeout = time.Second
 
-// Holdings asks only what an index or the file system can tell at once, however
-// many albums there are. All instances that share a database tell the same.
+// Holdings returns the store's gauges. Its cost does not depend on the number of albums. Instances
+// that share a database return the same values.
 func (s *Store) Holdings(ctx context.Context) (h album.Holdings, err error) {
-	ctx, cancel := context.WithTimeout(quietly(ctx), holdingsTimeout)
+	ctx, cancel := context.WithTimeout(withoutSpans(ctx), holdingsTimeout)
 	defer cancel()
 	err = s.read(ctx, func(c conn) error {
 		err := s.query(ctx, c, func(rows *sql.Rows) error {
@@ -38,9 +38,9 @@ func (s *Store) Holdings(ctx context.Context) (h album.Holdings, err error) {
 			"SELECT pg_total_relation_size('albums')")
 	})
 	if err != nil || s.dialect == postgres {
-		return h, s.wrap(ctx, "tell what the store holds", err)
+		return h, s.wrap(ctx, "measure the store", err)
 	}
-	// What was written lately is in the log beside the file.
+	// Recent writes are in the WAL file.
 	for _, path := range []string{s.path, s.path + "-wal"} {
 		info, err := os.Stat(path)
 		if errors.Is(err, fs.ErrNotExist) {

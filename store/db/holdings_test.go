@@ -10,7 +10,7 @@ import (
 	"soundcheck/internal/telemetry/telemetrytest"
 )
 
-// What is not done yet is counted, and what is kept takes room.
+// Holdings counts unfinished operations, and has the size of the albums.
 func TestHoldings(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, url string) {
@@ -25,7 +25,7 @@ func TestHoldings(t *testing.T) {
 		if err != nil || h.Queued != 0 || h.Running != 0 || h.Bytes <= 0 {
 			t.Errorf("once it is done: %+v, %v", h, err)
 		}
-		// Two that nobody will fetch: they are scheduled for a year that is far away.
+		// Two jobs that no worker fetches: they are scheduled far in the future.
 		for _, state := range []string{"scheduled", "running", "available"} {
 			if _, err := s.writer.Exec("INSERT INTO river_job (state, args, kind, max_attempts, queue, scheduled_at) VALUES ('" + state + "', '{}', 'none', 1, 'none', '2999-01-01 00:00:00')"); err != nil {
 				t.Fatal(err)

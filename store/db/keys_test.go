@@ -9,7 +9,7 @@ import (
 	"soundcheck/internal/album/albumtest"
 )
 
-// A key counts for a day. After that it is as good as new, and is swept away.
+// A key expires after a day, and is deleted.
 func TestKeyLifetime(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, url string) {
@@ -34,7 +34,7 @@ func TestKeyLifetime(t *testing.T) {
 			t.Errorf("after a day: %+v, %v, want a new album", c, err)
 		}
 		if c, err := s.Create(t.Context(), other); err != nil || !c.Replayed {
-			t.Errorf("again: %+v, %v, want the same answer", c, err)
+			t.Errorf("again: %+v, %v, want the same result", c, err)
 		}
 		age(album.KeyLifetime + time.Minute)
 		if err := s.queue.close(t.Context()); err != nil {

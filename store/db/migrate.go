@@ -22,9 +22,8 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// riverMigrations make the tables of the operations' queue: those that river brings
-// along. Each of ours takes them from one of its versions to another. They are two
-// because PostgreSQL must have committed the first's before the second's can be done.
+// riverMigrations are river's migrations for the tables of the queue. Each of ours runs a range of
+// them. There are two, because PostgreSQL must commit the first before the second can run.
 var riverMigrations = []struct {
 	version  int64
 	from, to int // river's versions; -1 is none
@@ -33,10 +32,10 @@ var riverMigrations = []struct {
 	{5, 5, 8},
 }
 
-// migrator returns what changes the schema.
+// migrator returns the provider of the migrations.
 func (s *Store) migrator(log *slog.Logger) (_ *goose.Provider, err error) {
 	db := s.writer
-	if s.dialect == postgres { // a migration may wait for locks as long as it takes
+	if s.dialect == postgres { // migrations have no lock timeout
 		if db, err = sql.Open("pgx", s.source); err != nil {
 			return nil, err
 		}
@@ -84,14 +83,16 @@ func (s *Store) migrateRiver(direction rivermigrate.Direction, target int) func(
 		if err != nil {
 			return err
 		}
+		// River deprecates this because some of its migrations cannot share a transaction.
+		// goose runs each of ours in one; tests run all of them, up and down, on both databases.
+		//lint:ignore SA1019 see above
 		_, err = m.MigrateTx(ctx, tx, direction, &rivermigrate.MigrateOpts{TargetVersion: target})
 		return err
 	}
 }
 
-// Migrate changes the schema: "up" to the newest version, "down" by one, "redo"
-// the newest. It returns what was done. Of several that begin at once, one does
-// it, and the others find it done.
+// Migrate changes the schema: "up" to the latest version, "down" by one, or "redo" for the latest
+// migration. It returns the applied migrations. Of concurrent calls, one applies them.
 func (s *Store) Migrate(ctx context.Context, command string, log *slog.Logger) (done []*goose.MigrationResult, err error) {
 	unlock, err := s.lockFile("-migrate", true)
 	if err != nil {
@@ -124,15 +125,14 @@ func (s *Store) Migrate(ctx context.Context, command string, log *slog.Logger) (
 		}
 		up, err := one(m.UpByOne(ctx))
 		if errors.Is(err, goose.ErrNoNextVersion) {
-			err = nil // another instance that has just started was faster
+			err = nil // another instance was faster
 		}
 		return append(down, up...), err
 	}
 	return nil, fmt.Errorf("unknown migration command %q", command)
 }
 
-// ErrNewer means that the schema was made by a newer store. What this one would write the
-// newer one could not read, or not as it was meant.
+// ErrNewer means that a newer store created the schema: it might misread what this one writes.
 var ErrNewer = errors.New("the schema is newer than this store")
 
 // checkNewer returns ErrNewer, with both versions, if the schema is newer than m's.
@@ -144,10 +144,10 @@ func checkNewer(ctx context.Context, m *goose.Provider) error {
 	return err
 }
 
-// Migrations returns every migration that this store knows, and whether it was done. The
-// error is ErrNewer, beside them, if the schema is newer.
+// Migrations returns the status of every known migration. If the schema is newer, the error is
+// ErrNewer, beside them.
 func (s *Store) Migrations(ctx context.Context) ([]*goose.MigrationStatus, error) {
-	if s.dialect == sqlite { // to look must not make one
+	if s.dialect == sqlite { // do not create the file
 		if _, err := os.Stat(s.path); err != nil {
 			return nil, err
 		}
@@ -164,16 +164,15 @@ func (s *Store) Migrations(ctx context.Context) ([]*goose.MigrationStatus, error
 	return all, checkNewer(ctx, m)
 }
 
-// closeMigrator closes the connections that are only the migrator's.
+// closeMigrator closes the migrator's own connections.
 func (s *Store) closeMigrator(m *goose.Provider) {
 	if s.dialect == postgres {
-		_ = m.Close() // they were used and are not any more
+		_ = m.Close() // unused from here on
 	}
 }
 
-// lockFile keeps other processes from doing the same with the same SQLite database at the
-// same time: "-migrate" is its schema, "-store" its operations. The lock ends with the
-// process. PostgreSQL has locks of its own.
+// lockFile locks an SQLite database for one process: suffix "-migrate" for its schema, "-store" for
+// its operations. The lock ends with the process. PostgreSQL has its own locks.
 func (s *Store) lockFile(suffix string, wait bool) (unlock func(), err error) {
 	if s.dialect != sqlite {
 		return func() {}, nil

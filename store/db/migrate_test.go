@@ -83,7 +83,7 @@ func (s *Store) fill(t *testing.T, version int64) {
 	}
 }
 
-// redoWithQueued takes the queue's tables back and makes them again while an operation
+// redoWithQueued reverts and reapplies the tables of the queue while an operation
 // is queued, which must not be lost.
 func (s *Store) redoWithQueued(t *testing.T, url string) {
 	t.Helper()

@@ -12,7 +12,7 @@ import (
 )
 
 // A random sequence of calls has the same outcome in memory, on SQLite and on
-// PostgreSQL: answers, errors, assigned ids, and what is there in the end.
+// PostgreSQL: results, errors, assigned ids, and the final albums.
 func TestSameEverywhere(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(4) {

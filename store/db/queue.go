@@ -20,26 +20,26 @@ import (
 	"soundcheck/internal/album"
 )
 
-// queue does what Submit has accepted.
+// queue runs submitted operations.
 type queue struct {
 	client *river.Client[*sql.Tx]
-	unlock func() // SQLite's file
+	unlock func() // unlocks the SQLite file
 }
 
 const (
 	queueWorkers = 4
-	// An operation that has been running for this long was its worker's last: the
-	// process was killed. It is begun again.
+	// After rescueAfter a running operation counts as interrupted by a killed process, and is
+	// started again.
 	rescueAfter = 30 * time.Second
 	jobTimeout  = 20 * time.Second
 	maxAttempts = 100
-	// patience is how often it is tried what fails though the database is there.
-	patience = 3
-	// cancelTimeout is how long operations that have been cancelled may take to notice.
+	// maxFailures is the maximum number of attempts that fail while the database is available.
+	maxFailures = 3
+	// cancelTimeout is the time for cancelled operations to return.
 	cancelTimeout = time.Second
 )
 
-// job names the operation to do; what it is asked for is in the operation.
+// job has the id of an operation. The operation's row has the request.
 type job struct {
 	Operation string `json:"operation"`
 }
@@ -59,7 +59,7 @@ func (s *Store) startQueue(ctx context.Context) (_ *queue, err error) {
 	}()
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &worker{s: s})
-	// River's own log is about its polling. What concerns an operation is logged here.
+	// River logs its polling. Failed operations are logged here.
 	client, err := river.NewClient(s.riverDriver(), &river.Config{
 		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: queueWorkers}},
 		Workers:              workers,
@@ -76,44 +76,42 @@ func (s *Store) startQueue(ctx context.Context) (_ *queue, err error) {
 		return nil, err
 	}
 	if s.dialect == sqlite {
-		// The lock keeps other stores from this file: what is marked as running was cut
-		// off when the process was killed, and the leader, which queues again what waits
-		// between attempts, is gone. On PostgreSQL both may be another instance's: a job is
-		// begun again after rescueAfter, and leadership expires.
+		// Only this store has the file: running jobs were interrupted when the last process
+		// was killed, and so was the leader, which requeues jobs between attempts. On
+		// PostgreSQL both can belong to another instance: there a job is restarted after
+		// rescueAfter, and leadership expires.
 		for _, query := range []string{"UPDATE river_job SET state = 'available' WHERE state = 'running'", "DELETE FROM river_leader"} {
 			if _, err := s.exec(ctx, s.writer, query); err != nil {
-				return nil, notReady(fmt.Errorf("queue again what was cut off: %w", err))
+				return nil, notReady(fmt.Errorf("requeue interrupted operations: %w", err))
 			}
 		}
 	}
 	if err := client.Start(ctx); err != nil {
-		return nil, notReady(fmt.Errorf("start the queue of operations: %w", err))
+		return nil, notReady(fmt.Errorf("start the operation queue: %w", err))
 	}
 	return &queue{client, unlock}, nil
 }
 
-// close lets operations that run end within ctx, and cancels them then. The caller unlocks
-// SQLite's file when the database is closed.
+// close waits within ctx for running operations, and then cancels them. The caller unlocks the
+// SQLite file after it closes the database.
 func (q *queue) close(ctx context.Context) error {
 	if err := q.client.Stop(ctx); err == nil {
 		return nil
 	}
-	// What is cancelled is begun again at the next start.
+	// Cancelled operations restart at the next startup.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
 	defer cancel()
 	return q.client.StopAndCancel(ctx)
 }
 
-// retry waits for 1 s after the first failure, and for 30 s at most: it is the
-// database that failed.
+// retry is a backoff from 1 s to 30 s: most failures are the database's.
 type retry struct{}
 
 func (retry) NextRetry(j *rivertype.JobRow) time.Time {
 	return time.Now().Add(min(time.Second<<min(len(j.Errors), 5), 30*time.Second))
 }
 
-// Submit implements album.Service. The operation, its place in the queue and the
-// key are kept in one transaction.
+// Submit implements album.Service. The operation, its job and the key are stored in one transaction.
 func (s *Store) Submit(ctx context.Context, w album.Write) (op album.Operation, replayed bool, err error) {
 	if s.queue == nil {
 		return op, false, fmt.Errorf("submit: %w", album.ErrNotReady)
@@ -131,7 +129,7 @@ func (s *Store) Submit(ctx context.Context, w album.Write) (op album.Operation, 
 	propagation.TraceContext{}.Inject(ctx, carrier)
 	err = s.tx(ctx, "submit an operation", func(ctx context.Context, tx *sql.Tx) error {
 		replayed = false
-		old, err := s.answered(ctx, tx, w, true)
+		old, err := s.replay(ctx, tx, w, true)
 		if err != nil {
 			return err
 		}
@@ -150,7 +148,7 @@ func (s *Store) Submit(ctx context.Context, w album.Write) (op album.Operation, 
 		if _, err := s.queue.client.InsertTx(ctx, tx, job{op.ID}, nil); err != nil {
 			return err
 		}
-		return s.remember(ctx, tx, w, true, answer{Operation: op.ID})
+		return s.remember(ctx, tx, w, true, storedResult{Operation: op.ID})
 	})
 	return op, replayed, err
 }
@@ -203,7 +201,7 @@ func traceID(traceparent string) string {
 	return traceparent[3:35] // W3C: version-traceid-parentid-flags
 }
 
-// worker does the operations.
+// worker runs operations.
 type worker struct {
 	river.WorkerDefaults[job]
 	s *Store
@@ -217,22 +215,22 @@ func (w *worker) Work(ctx context.Context, j *river.Job[job]) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, album.ErrNoOperation):
-		return river.JobCancel(err) // forgotten, or another worker has done it
+		return river.JobCancel(err) // expired, or another worker has run it
 	case ctx.Err() != nil:
-		return err // the program ends, or it took too long
+		return err // shutdown, or jobTimeout
 	}
 	s.log.WarnContext(ctx, "operation failed", slog.String("album.operation.id", id), slog.Int("attempt", j.Attempt), slog.String("error", err.Error()))
-	if j.Attempt < j.MaxAttempts && (j.Attempt < patience || away(err) || again(err)) {
+	if j.Attempt < j.MaxAttempts && (j.Attempt < maxFailures || unavailable(err) || conflicted(err)) {
 		return err
 	}
-	// It will not succeed any more.
-	return errors.Join(err, s.tx(ctx, "give up an operation", func(ctx context.Context, tx *sql.Tx) error {
+	// No retries are left.
+	return errors.Join(err, s.tx(ctx, "fail an operation", func(ctx context.Context, tx *sql.Tx) error {
 		return errors.Join(s.finish(ctx, tx, id, nil, err), s.completeTx(ctx, tx, j))
 	}))
 }
 
-// work does one operation. The albums, the operation's end and the job's are one
-// transaction: however often it is begun, it is done once.
+// work runs one operation. The albums, the operation's result and the job's are one transaction:
+// however often it is started, it takes effect once.
 func (s *Store) work(ctx context.Context, j *river.Job[job]) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -246,7 +244,7 @@ func (s *Store) work(ctx context.Context, j *river.Job[job]) (err error) {
 	}
 	ctx, span := album.StartOperation(ctx, s.config.TracerProvider, id, request)
 	defer func() { album.EndOperation(span, err) }()
-	return s.tx(ctx, "do an operation", func(ctx context.Context, tx *sql.Tx) error {
+	return s.tx(ctx, "run an operation", func(ctx context.Context, tx *sql.Tx) error {
 		albums, _, err := s.create(ctx, tx, write)
 		if err != nil && !album.Outcome(err) {
 			return err
@@ -258,10 +256,10 @@ func (s *Store) work(ctx context.Context, j *river.Job[job]) (err error) {
 	})
 }
 
-// begin marks an operation as running, and returns what it is to do.
+// begin marks an operation as running, and returns its Write.
 func (s *Store) begin(ctx context.Context, id string) (w album.Write, request trace.SpanContext, err error) {
 	var text, traceparent string
-	err = s.tx(ctx, "begin an operation", func(ctx context.Context, tx *sql.Tx) error {
+	err = s.tx(ctx, "start an operation", func(ctx context.Context, tx *sql.Tx) error {
 		return s.query(ctx, tx, func(rows *sql.Rows) error { return rows.Scan(&text, &traceparent) },
 			`UPDATE operations SET status = 'running', started_at = coalesce(started_at, $2)
 WHERE id = $1 AND status IN ('queued', 'running') RETURNING request, traceparent`, id, s.dialect.time(album.Now()))
@@ -277,7 +275,7 @@ WHERE id = $1 AND status IN ('queued', 'running') RETURNING request, traceparent
 	return w, trace.SpanContextFromContext(ctx), err
 }
 
-// finish notes how an operation ended, unless it has ended before.
+// finish stores the result of a running operation.
 func (s *Store) finish(ctx context.Context, tx *sql.Tx, id string, albums []album.Album, failure error) error {
 	status, column, value := album.Succeeded, "result", any(album.IDs(albums))
 	if failure != nil {

@@ -10,27 +10,25 @@ import (
 	"soundcheck/internal/album"
 )
 
-// sweepBatch is how many rows one statement of the cleanup changes: on SQLite it holds the
-// only writer meanwhile.
+// sweepBatch is the number of rows per statement of the cleanup: on SQLite it blocks other writes.
 const sweepBatch = 500
 
-// sweep finds operations that lost their place in the queue, and forgets keys and
-// operations that are older than they are promised to be remembered, now and once
-// an hour.
+// sweep requeues operations without a job, and deletes expired keys and operations, at startup and
+// once an hour.
 func (s *Store) sweep(ctx context.Context) {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
 		if err := s.requeue(ctx); err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "queue again what is not done", slog.String("error", err.Error()))
+			s.log.WarnContext(ctx, "requeue unfinished operations failed", slog.String("error", err.Error()))
 		}
 		before := s.dialect.time(album.Now().Add(-album.KeyLifetime))
 		for _, f := range []struct{ table, key, time string }{
 			{"idempotency_keys", "key", "created_at"},
 			{"operations", "id", "finished_at"},
 		} {
-			if err := s.forget(ctx, f.table, f.key, f.time, before); err != nil && ctx.Err() == nil {
-				s.log.WarnContext(ctx, "forget what is old", slog.String("table", f.table), slog.String("error", err.Error()))
+			if err := s.deleteExpired(ctx, f.table, f.key, f.time, before); err != nil && ctx.Err() == nil {
+				s.log.WarnContext(ctx, "delete expired rows failed", slog.String("table", f.table), slog.String("error", err.Error()))
 			}
 		}
 		select {
@@ -41,9 +39,9 @@ func (s *Store) sweep(ctx context.Context) {
 	}
 }
 
-// forget deletes the rows of a table whose time is before, in batches.
-func (s *Store) forget(ctx context.Context, table, key, column string, before any) error {
-	// Several stores may do it at once on PostgreSQL.
+// deleteExpired deletes the rows of a table whose time is before, in batches.
+func (s *Store) deleteExpired(ctx context.Context, table, key, column string, before any) error {
+	// On PostgreSQL several stores can run it at the same time.
 	query := fmt.Sprintf("DELETE FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM %[1]s WHERE %[3]s < $1 ORDER BY %[3]s LIMIT %[4]d%[5]s)",
 		table, key, column, sweepBatch, s.dialect.of("", " FOR UPDATE SKIP LOCKED"))
 	return inBatches(ctx, func() (int64, error) {
@@ -55,11 +53,11 @@ func (s *Store) forget(ctx context.Context, table, key, column string, before an
 	})
 }
 
-// requeue puts operations into the queue that are not done and have no job any more,
-// as after a migration of the queue that was taken back.
+// requeue adds jobs for unfinished operations without one, as after a reverted migration of the
+// queue.
 func (s *Store) requeue(ctx context.Context) error {
 	var lost []string
-	err := s.read(ctx, func(c conn) (err error) { // a reader: the search looks at every operation
+	err := s.read(ctx, func(c conn) (err error) { // a reader: the query scans every operation
 		lost, err = s.lost(ctx, c)
 		return err
 	})
@@ -73,7 +71,7 @@ func (s *Store) requeue(ctx context.Context) error {
 		if n == 0 {
 			return 0, nil
 		}
-		return int64(n), s.tx(ctx, "queue operations again", func(ctx context.Context, tx *sql.Tx) error {
+		return int64(n), s.tx(ctx, "requeue operations", func(ctx context.Context, tx *sql.Tx) error {
 			for _, id := range batch {
 				if _, err := s.queue.client.InsertTx(ctx, tx, job{id}, nil); err != nil {
 					return err
@@ -84,7 +82,7 @@ func (s *Store) requeue(ctx context.Context) error {
 	})
 }
 
-// lost returns the operations that are not done and have no job.
+// lost returns unfinished operations without a job.
 func (s *Store) lost(ctx context.Context, c conn) (ids []string, err error) {
 	err = s.query(ctx, c, func(rows *sql.Rows) error {
 		var id string
@@ -96,8 +94,8 @@ SELECT args->>'operation' FROM river_job WHERE kind = 'operation' AND state NOT 
 	return ids, err
 }
 
-// inBatches calls f until it has changed less than a batch. Between two calls it waits as
-// long as the last one took, so that others have the database at least half of the time.
+// inBatches calls f until it changes less than a full batch. Between calls it waits as long as the
+// last one took, so that requests have the database at least half of the time.
 func inBatches(ctx context.Context, f func() (int64, error)) error {
 	for {
 		begun := time.Now()

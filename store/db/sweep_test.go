@@ -15,7 +15,7 @@ import (
 )
 
 // Old keys are deleted in statements of bounded size, and only the old ones.
-func TestForgetInBatches(t *testing.T) {
+func TestDeleteInBatches(t *testing.T) {
 	t.Parallel()
 	on(t, func(t *testing.T, url string) {
 		rec := telemetrytest.New(t)
@@ -37,7 +37,7 @@ func TestForgetInBatches(t *testing.T) {
 		insert(0, old, album.KeyLifetime+time.Hour)
 		insert(old, old+3, time.Hour)
 		ctx, span := rec.TracerProvider.Tracer("test").Start(t.Context(), "sweep")
-		if err := s.forget(ctx, "idempotency_keys", "key", "created_at", s.dialect.time(album.Now().Add(-album.KeyLifetime))); err != nil {
+		if err := s.deleteExpired(ctx, "idempotency_keys", "key", "created_at", s.dialect.time(album.Now().Add(-album.KeyLifetime))); err != nil {
 			t.Fatal(err)
 		}
 		span.End()

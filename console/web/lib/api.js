@@ -1,14 +1,14 @@
-// What the pages ask the server.
+// Requests of the pages to the server.
 
-// get returns the JSON of an address. An answer that is an error becomes an Error with the
-// server's own words and its status, one without content null.
+// get returns the JSON of a URL, or null if the response has no content. An error response
+// becomes an Error with the server's message and status.
 export async function get(path, signal, method = "GET") {
   let response;
   try {
     response = await fetch(path, { method, signal, headers: { Accept: "application/json" } });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Error("The console does not answer. Is the lab up? (make lab-up)");
+    throw new Error("The console does not respond. Is the lab up? (make lab-up)");
   }
   if (response.status === 204) return null;
   const text = await response.text();
@@ -16,16 +16,16 @@ export async function get(path, signal, method = "GET") {
   try {
     value = JSON.parse(text);
   } catch {
-    throw new Error(response.ok ? `${path}: the answer is no JSON` : `${response.status}: ${text.slice(0, 300).trim() || response.statusText}`);
+    throw new Error(response.ok ? `${path}: the response is not JSON` : `${response.status}: ${text.slice(0, 300).trim() || response.statusText}`);
   }
   if (!response.ok) {
-    const said = value.error ?? value.errors?.[0]?.msg ?? value.detail ?? response.statusText;
-    throw Object.assign(new Error(String(said)), { status: response.status });
+    const message = value.error ?? value.errors?.[0]?.msg ?? value.detail ?? response.statusText;
+    throw Object.assign(new Error(String(message)), { status: response.status });
   }
   return value;
 }
 
-// query builds an address: values that are lists are given several times, empty ones not.
+// address builds a URL. Lists become repeated parameters, empty values are left out.
 export function address(path, values) {
   const q = new URLSearchParams();
   for (const [name, value] of Object.entries(values)) {
@@ -36,11 +36,11 @@ export function address(path, values) {
 }
 
 async function prometheus(what, values, signal) {
-  // Without anything to say, it may answer 204.
+  // Prometheus may respond with 204 if it has no data.
   return (await get(address(`/-/prometheus/api/v1/${what}`, values), signal))?.data ?? null;
 }
 
-// Prometheus' query API. Times are seconds since the epoch. Results are as Prometheus says:
+// Prometheus' query API. Times are seconds since the epoch. Results are those of Prometheus:
 // lists of {metric, value | values | histogram | histograms}.
 export const prom = {
   instant: async (query, time, signal) => (await prometheus("query", { query, time }, signal))?.result ?? [],
@@ -49,7 +49,7 @@ export const prom = {
   labelValues: async (label, match, start, end, signal) => (await prometheus(`label/${encodeURIComponent(label)}/values`, { "match[]": match, start, end }, signal)) ?? [],
 };
 
-// summaries are what a list shows of the traces that Jaeger finds: {id, service, name, status,
+// summaries returns the traces that Jaeger finds, for lists: {id, service, name, status,
 // start, duration, spans, errors, services: [{name, spans}], incomplete}. Times are
 // microseconds since the epoch.
 export const summaries = async (values, signal) => (await get(address("/-/traces", values), signal)).traces;

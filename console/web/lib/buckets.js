@@ -1,11 +1,11 @@
-// Native histograms of Prometheus as a heat map.
+// Prometheus native histograms as columns of a heat map.
 
-// columns returns for each time {time, cells: [[lower, upper, count]]} and the bounds of all.
-// Buckets are [rule, lower, upper, count] in texts; those at or below zero have no place on
-// a logarithmic axis and are counted as beneath.
+// columns returns {time, cells: [[lower, upper, count]]} for each time, and the bounds of all.
+// Buckets are [rule, lower, upper, count] as texts. Buckets at or below zero cannot be drawn
+// on a logarithmic axis and are counted as beneath.
 export function columns(frames) {
   const byTime = new Map();
-  let low = Infinity, high = 0, most = 0, beneath = 0;
+  let low = Infinity, high = 0, max = 0, beneath = 0;
   for (const frame of frames) {
     for (const [time, { buckets = [] }] of frame.histograms ?? []) {
       if (!byTime.has(time)) byTime.set(time, new Map());
@@ -22,41 +22,41 @@ export function columns(frames) {
         cells.set(from, cell);
         low = Math.min(low, lower);
         high = Math.max(high, upper);
-        most = Math.max(most, cell[2]);
+        max = Math.max(max, cell[2]);
       }
     }
   }
   const list = [...byTime].sort((a, b) => a[0] - b[0]).map(([time, cells]) => ({ time, cells: [...cells.values()].sort((a, b) => a[0] - b[0]) }));
-  return { list, low, high, most, beneath };
+  return { list, low, high, max, beneath };
 }
 
-// at returns the cell that holds a value at a time, or null.
+// at returns the column at a time and its cell that contains a value, or null.
 export function at({ list }, time, value, step) {
   const column = list.find((c) => time > c.time - step / 2 && time <= c.time + step / 2);
   const cell = column?.cells.find(([lower, upper]) => value > lower && value <= upper);
   return column ? { column, cell: cell ?? null } : null;
 }
 
-// total is how many a column counts.
+// total returns the count of a column.
 export const total = (column) => column.cells.reduce((n, c) => n + c[2], 0);
 
 // powerTicks returns powers of two from low to high, for sizes.
-export function powerTicks(low, high, most = 8) {
+export function powerTicks(low, high, max = 8) {
   const from = Math.ceil(Math.log2(low) - 1e-6), to = Math.floor(Math.log2(high) + 1e-6);
-  const apart = [1, 2, 5, 10, 20].find((n) => (to - from) / n < most) ?? 40;
-  return Array.from({ length: Math.max(0, to - from + 1) }, (_, i) => 2 ** (from + i)).filter((v) => Math.round(Math.log2(v)) % apart === 0);
+  const stride = [1, 2, 5, 10, 20].find((n) => (to - from) / n < max) ?? 40;
+  return Array.from({ length: Math.max(0, to - from + 1) }, (_, i) => 2 ** (from + i)).filter((v) => Math.round(Math.log2(v)) % stride === 0);
 }
 
 // logTicks returns round numbers from low to high for a logarithmic axis: 1, 2 and 5, or
 // powers of ten if there would be too many.
-export function logTicks(low, high, most = 8) {
+export function logTicks(low, high, max = 8) {
   for (const digits of [[1, 2, 5], [1, 3], [1]]) {
     const values = [];
     for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e++) {
       for (const d of digits) values.push(Number(`${d}e${e}`));
     }
     const within = values.filter((v) => v >= low * 0.999 && v <= high * 1.001);
-    if (within.length <= most || digits.length === 1) return within.filter((_, i) => i % Math.ceil(within.length / most) === 0);
+    if (within.length <= max || digits.length === 1) return within.filter((_, i) => i % Math.ceil(within.length / max) === 0);
   }
   return [];
 }

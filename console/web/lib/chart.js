@@ -1,5 +1,4 @@
-// The frame of every chart over time, around uPlot: axes, the cross-hair that all share,
-// zoom by drag, size, and the keys.
+// uPlot charts over time: axes, shared cross-hair, zoom by drag, resizing and keyboard.
 
 import { logTicks, powerTicks } from "./buckets.js";
 import { prop } from "./colours.js";
@@ -8,15 +7,15 @@ import { ticks } from "./fields.js";
 
 const two = (n) => String(n).padStart(2, "0");
 
-// timeTicks writes the labels of the time axis for splits that are so many seconds apart.
-export function timeTicks(splits, apart) {
+// timeTicks returns the labels of the time axis for splits that are spacing seconds apart.
+export function timeTicks(splits, spacing) {
   let day = null;
   return splits.map((t) => {
     const d = new Date(t * 1e3), date = `${two(d.getMonth() + 1)}-${two(d.getDate())}`;
-    const time = `${two(d.getHours())}:${two(d.getMinutes())}${apart < 60 ? `:${two(d.getSeconds())}` : ""}`;
+    const time = `${two(d.getHours())}:${two(d.getMinutes())}${spacing < 60 ? `:${two(d.getSeconds())}` : ""}`;
     const fresh = day !== null && day !== date;
     day = date;
-    if (apart >= 86400) return date;
+    if (spacing >= 86400) return date;
     return fresh ? `${time}\n${date}` : time;
   });
 }
@@ -24,12 +23,12 @@ export function timeTicks(splits, apart) {
 const font = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 
 export function timeAxis() {
-  // A date stands below the time.
+  // The date is below the time.
   const size = (_, texts) => (texts?.some((t) => t.includes("\n")) ? 44 : 30);
-  return { stroke: prop("muted"), font, size, gap: 4, space: 64, grid: { stroke: prop("line"), width: 1 }, ticks: { show: false }, values: (_, splits, __, ___, apart) => timeTicks(splits, apart) };
+  return { stroke: prop("muted"), font, size, gap: 4, space: 64, grid: { stroke: prop("line"), width: 1 }, ticks: { show: false }, values: (_, splits, __, ___, spacing) => timeTicks(splits, spacing) };
 }
 
-// binary are distances of labels for sizes in bytes.
+// binary are the label increments for sizes in bytes.
 const binary = Array.from({ length: 60 }, (_, i) => 2 ** i);
 
 // valueAxis returns an axis for values in a unit.
@@ -54,8 +53,8 @@ export function valueAxis({ scale, unit, decimals, label, side = 3, grid = true,
   };
 }
 
-// mount draws a chart into el and keeps it as large as el. env: {start, end, sync, zoom(from,
-// to), tip(u, idx) → elements or null, label}. It returns {u, redraw, destroy}.
+// mount draws a chart into el and follows its size. env: {start, end, sync, zoom(from,
+// to), tip(u, idx) → elements or null, label}. It returns {u, hold, release, destroy}.
 export function mount(el, options, data, env) {
   const tip = h("div", { class: "tip", hidden: true });
   let over = false;
@@ -77,10 +76,10 @@ export function mount(el, options, data, env) {
     tip.style.top = `${Math.min(Math.max(-8, y - tip.offsetHeight / 2), Math.max(-8, u.over.offsetTop + u.over.offsetHeight - tip.offsetHeight))}px`;
   };
   const size = () => ({ width: Math.max(60, el.clientWidth), height: Math.max(60, el.clientHeight) });
-  // Half of the last label of the time may be beyond the right edge: with seconds it is wider.
-  const beside = (_, __, axes) => (axes[1] ? 12 : env.end - env.start < 600 ? 28 : 18);
+  // Half of the last time label may be right of the chart: with seconds it is wider.
+  const rightPadding = (_, __, axes) => (axes[1] ? 12 : env.end - env.start < 600 ? 28 : 18);
   const u = new uPlot({
-    ...options, ...size(), legend: { show: false }, padding: [8, beside, 0, 4],
+    ...options, ...size(), legend: { show: false }, padding: [8, rightPadding, 0, 4],
     cursor: {
       y: false, points: { size: 7, width: 2 }, drag: { x: true, y: false, setScale: false, dist: 6 }, bind: { dblclick: () => null },
       sync: { key: env.sync, setSeries: false, scales: ["x", null], filters: { pub: (type) => type === "mousemove" || type === "mouseleave", sub: () => true } },
@@ -131,7 +130,7 @@ export function mount(el, options, data, env) {
   observer.observe(el);
   return {
     u,
-    // hold shows something of its own in the tip, at a place of the chart, until it is let go.
+    // hold shows given content in the tip, at a position of the chart, until release.
     hold(content, left, top) {
       tip.dataset.held = "true";
       tip.replaceChildren(...content);

@@ -1,11 +1,11 @@
-// Grafana's names of colours, as the colours of this page in its theme.
+// Grafana's colour names, mapped to the colours of the current theme.
 
 import { css } from "./theme.js";
 
 let cache = new Map();
 document.addEventListener("theme", () => (cache = new Map()));
 
-// prop returns a colour of the theme. They are asked for often, and cost.
+// prop returns a colour of the theme, cached because reading computed styles is slow.
 export function prop(name) {
   if (!cache.has(name)) cache.set(name, css(name));
   return cache.get(name);
@@ -13,7 +13,7 @@ export function prop(name) {
 
 const named = { blue: "c1", orange: "c2", green: "c3", purple: "c4", pink: "c5", cyan: "c6", yellow: "c7", gray: "c8", grey: "c8", red: "bad", text: "ink", white: "card", black: "ink" };
 
-// rgb takes #rgb or #rrggbb apart.
+// rgb parses #rgb or #rrggbb.
 export function rgb(hex) {
   const full = hex.length === 4 ? hex.replace(/[0-9a-f]/gi, "$&$&") : hex;
   return [1, 3, 5].map((i) => parseInt(full.slice(i, i + 2), 16));
@@ -21,17 +21,17 @@ export function rgb(hex) {
 
 const hex2 = (v) => Math.round(v).toString(16).padStart(2, "0");
 
-// mix returns a colour between two: share 0 is a, 1 is b.
+// mix interpolates between two colours: share 0 is a, 1 is b.
 export function mix(a, b, share) {
   const [x, y] = [rgb(a), rgb(b)];
   return `#${x.map((v, i) => hex2(v + (y[i] - v) * share)).join("")}`;
 }
 
-// alpha makes a colour let through what is behind it.
+// alpha adds an opacity to a colour.
 export const alpha = (hex, opacity) => (hex.startsWith("#") ? `#${rgb(hex).map(hex2).join("")}${hex2(Math.min(1, Math.max(0, opacity)) * 255)}` : hex);
 
-// colour returns a colour by Grafana's name, as in "green" or "semi-dark-red", or as it is
-// if it is written in figures.
+// colour returns a colour by Grafana's name, as in "green" or "semi-dark-red". Hex colours are
+// returned unchanged.
 export function colour(name) {
   if (!name) return prop("c1");
   if (name.startsWith("#")) return name;
@@ -43,21 +43,21 @@ export function colour(name) {
   return mix(plain, prop(shade?.endsWith("light-") ? "card" : "ink"), share);
 }
 
-// palette gives each of many a colour that differs from its neighbours'.
+// palette returns the i-th series colour, different from its neighbours.
 export function palette(i) {
   const round = Math.floor(i / 8) % 3;
   const plain = prop(`c${(i % 8) + 1}`);
   return round === 0 ? plain : mix(plain, prop(round === 1 ? "ink" : "card"), 0.35);
 }
 
-// byName gives a name always the same colour.
+// byName returns a palette colour that depends only on the name.
 export function byName(name) {
   let hash = 5381;
   for (const c of name) hash = (hash * 33 + c.codePointAt(0)) >>> 0;
   return palette(hash % 24);
 }
 
-// heat returns the colour of a share from 0 to 1.
+// heat returns the heat map colour of a share from 0 to 1.
 export function heat(share) {
   const at = Math.min(2.9999, Math.max(0, share) * 3), i = Math.floor(at);
   return mix(prop(`heat${i}`), prop(`heat${i + 1}`), at - i);

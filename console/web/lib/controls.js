@@ -1,4 +1,4 @@
-// The tools of a dashboard: variables, time range, refresh.
+// The controls of a dashboard: variables, time range, refresh.
 
 import { clear, h } from "./dom.js";
 import { dateTime } from "./format.js";
@@ -28,17 +28,17 @@ export function dropdown(label, signal, fill) {
   return {
     details, box,
     element: h("div", { class: "field" }, h("span", null, label), details),
-    say(value) {
+    setText(value) {
       text.textContent = value;
       details.querySelector("summary").setAttribute("aria-label", `${label}: ${value}`);
     },
   };
 }
 
-// told is how chosen values are written.
-export const told = (chosen) => (chosen.includes(ALL) ? "All" : chosen.length === 0 ? "none" : chosen.length > 2 ? `${chosen[0]} and ${chosen.length - 1} more` : chosen.join(", "));
+// summary is the text for selected values.
+export const summary = (chosen) => (chosen.includes(ALL) ? "All" : chosen.length === 0 ? "none" : chosen.length > 2 ? `${chosen[0]} and ${chosen.length - 1} more` : chosen.join(", "));
 
-// after returns what is chosen once a value has been switched on or off.
+// after returns the selected values after one is switched on or off.
 export function after(chosen, value, on, { multi, includeAll }) {
   if (value === ALL) return on ? [ALL] : chosen;
   if (!multi) return [value];
@@ -65,14 +65,14 @@ export function variable(def, signal, { chosen, options, changed }) {
         h("input", { type: def.multi ? "checkbox" : "radio", name: `var-${def.name}`, value, checked: now.includes(value), onchange: (e) => {
           changed.set(after(chosen(), value, e.target.checked, def));
           render();
-          box.say(told(chosen()));
+          box.setText(summary(chosen()));
           list.querySelector(`[value="${CSS.escape(value)}"]`)?.focus();
           clearTimeout(timer);
           timer = setTimeout(changed.apply, 300); // several ticks are one change
         } }), h("span", null, text), note && h("span", { class: "note" }, note));
       clear(list).append(...[def.includeAll && entry(ALL, "All"), ...extra.map((v) => entry(v, v, "not in this range")),
         ...values.filter((v) => v.toLowerCase().includes(filter)).map((v) => entry(v, v))].filter(Boolean));
-      if (values.length === 0 && extra.length === 0) list.append(h("p", { class: "note" }, "There are no values in this range."));
+      if (values.length === 0 && extra.length === 0) list.append(h("p", { class: "note" }, "No values in this range."));
     };
     filter = "";
     clear(into).append(...[values.length > 10 && h("input", { type: "search", placeholder: "Find", "aria-label": `Find ${def.label}`, oninput: (e) => {
@@ -82,15 +82,15 @@ export function variable(def, signal, { chosen, options, changed }) {
     render();
   });
   signal.addEventListener("abort", () => clearTimeout(timer));
-  box.say(told(chosen()));
+  box.setText(summary(chosen()));
   if (def.description) box.element.title = def.description;
-  return { element: box.element, update: () => box.say(told(chosen())) };
+  return { element: box.element, update: () => box.setText(summary(chosen())) };
 }
 
 const local = (seconds) => dateTime(seconds * 1e3).replace(" ", "T");
 
-// timeRange chooses a range: one of those that are common, or from and to. now() is the
-// present range {from, to, start, end}; set(from, to) asks for another.
+// timeRange is the time range picker: presets, or from and to. now() returns the current range
+// {from, to, start, end}; set(from, to) changes it.
 export function timeRange(signal, now, set) {
   const box = dropdown("Time", signal, (into) => {
     const { from, to, start, end } = now();
@@ -109,25 +109,25 @@ export function timeRange(signal, now, set) {
         e.preventDefault();
         const [x, y] = [Date.parse(a.value), Date.parse(b.value)];
         if (!(x < y)) {
-          error.textContent = "The begin must be before the end.";
+          error.textContent = "From must be before To.";
           return;
         }
         close();
         set(String(x), String(y));
-      } }, h("label", { class: "field" }, h("span", null, "From"), a), h("label", { class: "field" }, h("span", null, "To"), b), h("button", { class: "primary" }, "Show"), error));
+      } }, h("label", { class: "field" }, h("span", null, "From"), a), h("label", { class: "field" }, h("span", null, "To"), b), h("button", { class: "primary" }, "Apply"), error));
   });
   const update = () => {
     const { from, to, start, end } = now();
     const day = (s) => dateTime(s * 1e3).slice(0, 10);
     const last = dateTime(end * 1e3);
-    box.say(describe(from, to) ?? `${dateTime(start * 1e3)} to ${day(start) === day(end) ? last.slice(11) : last}`);
+    box.setText(describe(from, to) ?? `${dateTime(start * 1e3)} to ${day(start) === day(end) ? last.slice(11) : last}`);
   };
   update();
   return { element: box.element, update };
 }
 
-// refresher chooses how often everything is asked for again. pause says that it is not, as
-// the range does not end now.
+// refresher is the choice of the refresh interval. pause disables it while the range does not
+// end now.
 export function refresher(value, changed) {
   const element = select("Refresh", refreshes, value, changed);
   return {
@@ -135,7 +135,7 @@ export function refresher(value, changed) {
     pause(on) {
       element.querySelector("select").disabled = on;
       element.firstChild.textContent = on ? "Refresh: paused" : "Refresh";
-      element.title = on ? "The range does not end now: what it shows stays the same." : "";
+      element.title = on ? "The range does not end now, so its data does not change." : "";
     },
   };
 }

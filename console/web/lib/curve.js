@@ -1,10 +1,10 @@
-// A small chart over the time of a run, by uPlot. Without data it draws nothing.
+// A small uPlot chart over the time of a run. Without data it draws nothing.
 
 import { h } from "./dom.js";
 import { css } from "./theme.js";
 
-// curve draws lines {name, values, colour} over xs, in seconds. Format writes a value. It
-// returns an element, and draws itself anew when the theme or the width changes.
+// curve draws lines {name, values, colour} over xs, in seconds. format formats a value.
+// It returns an element that redraws itself when the theme or the width changes.
 export function curve(title, xs, lines, { format, signal, height = 200, fill = false }) {
   const box = h("div", { class: "curve", role: "img", "aria-label": `${title}: ${lines.map((l) => l.name).join(", ")}`, style: { "min-height": `${height + 29}px` } });
   let plot = null;
@@ -16,12 +16,12 @@ export function curve(title, xs, lines, { format, signal, height = 200, fill = f
     plot = new uPlot({
       width: box.clientWidth, height, cursor: { y: false }, legend: { live: true }, scales: { x: { time: false }, y: { range: (u, low, high) => [0, high > 0 ? high * 1.05 : 1] } },
       axes: [{ ...axis, size: 28, values: (u, ticks) => ticks.map((t) => `${t} s`) }, { ...axis, size: 68, values: (u, ticks) => ticks.map((t) => format(t)) }],
-      series: [{ label: "after", value: (u, v) => (v === null ? "–" : `${v} s`) }, ...lines.map((l) => ({
+      series: [{ label: "time", value: (u, v) => (v === null ? "–" : `${v} s`) }, ...lines.map((l) => ({
         label: l.name, stroke: css(l.colour), width: 1.5, fill: fill ? `${css(l.colour)}22` : undefined, points: { show: xs.length < 3 }, value: (u, v) => (v === null || v === undefined ? "–" : format(v)),
       }))],
     }, [xs, ...lines.map((l) => l.values)], box);
   };
-  queueMicrotask(draw); // by then it is part of the page
+  queueMicrotask(draw); // by then the element is in the document
   const observer = new ResizeObserver(() => {
     if (plot?.width !== box.clientWidth) draw();
   });

@@ -1,4 +1,4 @@
-// Elements are made of values, never of markup: whatever a value holds stays text.
+// Elements are built from values, never from markup: a value always stays text.
 
 // h makes an element. Attributes: class, on… (listeners), dataset, style (an object), and
 // true, false or null for those without a value. Children: elements, text, null, lists.

@@ -1,29 +1,29 @@
-// Exemplars: requests that a metric names. Each is a link to its trace. One of a chart is
-// reached by Tab, the others by the arrow keys. Each is 24 px wide, as fingers need; where they
-// overlap, the one whose middle is nearest to the pointer is on top.
+// Exemplars of a chart: each links to its trace. Tab focuses one, the arrow keys move to the
+// others. Each is 24 px wide for touch. Where they overlap, the one nearest to the pointer is
+// on top.
 
 import { h } from "./dom.js";
 import { dateTime } from "./format.js";
 import { show } from "./fields.js";
 
-const kept = ["service_name", "http_route", "http_request_method", "http_response_status_code", "soundcheck_loadgen_class"];
+const tipLabels = ["service_name", "http_route", "http_request_method", "http_response_status_code", "soundcheck_loadgen_class"];
 
-// nearest returns the index of the place [x, y] that is nearest to a point and within reach, or -1.
+// nearest returns the index of the place [x, y] nearest to a point and within reach, or -1.
 export function nearest(places, x, y, reach = 12) {
-  let found = -1, least = reach;
+  let found = -1, minDistance = reach;
   places.forEach(([a, b], i) => {
-    const away = Math.max(Math.abs(a - x), Math.abs(b - y));
-    if (away <= least) [found, least] = [i, away];
+    const distance = Math.max(Math.abs(a - x), Math.abs(b - y));
+    if (distance <= minDistance) [found, minDistance] = [i, distance];
   });
   return found;
 }
 
-// exemplarLayer shows exemplars over a chart (what mount returned), and moves with it.
+// exemplarLayer shows exemplars over a chart (the result of mount), and moves with it.
 export function exemplarLayer(chart, scale, config) {
   const { u } = chart;
-  const layer = h("div", { class: "exemplars", role: "group", "aria-label": "Traces of single requests" });
+  const layer = h("div", { class: "exemplars", role: "group", "aria-label": "Exemplars" });
   u.over.append(layer);
-  let list = [], links = [], told = null; // told: the trace that the tip is about
+  let list = [], links = [], shownTrace = null; // shownTrace: the trace in the tip
 
   const place = () => {
     const { min, max } = u.scales[scale] ?? {};
@@ -35,33 +35,33 @@ export function exemplarLayer(chart, scale, config) {
       a.style.transform = `translate(${left}px, ${u.valToPos(inside, scale)}px)`;
     });
   };
-  const tell = (i) => {
+  const showTip = (i) => {
     const e = list[i];
-    told = e.trace;
+    shownTrace = e.trace;
     chart.hold([
       h("p", { class: "when" }, dateTime(e.time * 1e3, true)),
-      h("p", { class: "row" }, h("span", { class: "name" }, "one request"), h("b", null, show(config, e.value))),
-      ...kept.filter((n) => e.labels[n]).map((n) => h("p", { class: "row" }, h("span", { class: "name" }, n), h("b", null, e.labels[n]))),
+      h("p", { class: "row" }, h("span", { class: "name" }, "exemplar"), h("b", null, show(config, e.value))),
+      ...tipLabels.filter((n) => e.labels[n]).map((n) => h("p", { class: "row" }, h("span", { class: "name" }, n), h("b", null, e.labels[n]))),
       h("p", { class: "when mono" }, `trace ${e.trace.slice(0, 16)}… (Enter opens it)`),
     ], u.valToPos(e.time, "x"), u.valToPos(Math.min(u.scales[scale].max, e.value), scale));
   };
   const release = () => {
-    told = null;
+    shownTrace = null;
     chart.release();
   };
-  const step = (from, to) => {
+  const focusLink = (from, to) => {
     const i = Math.min(links.length - 1, Math.max(0, to));
     links[from].tabIndex = -1;
     links[i].tabIndex = 0;
     links[i].focus({ preventScroll: true });
   };
-  let near = -1, from = null; // under the pointer; where it was pressed
+  let near = -1, from = null; // index under the pointer; position of the press
   const raise = (i) => {
     if (i === near) return;
     links[near]?.classList.remove("near");
     near = i;
     links[near]?.classList.add("near");
-    if (near >= 0) tell(near);
+    if (near >= 0) showTip(near);
     else release();
   };
   layer.addEventListener("pointermove", (e) => {
@@ -69,36 +69,36 @@ export function exemplarLayer(chart, scale, config) {
     raise(nearest(list.map((x) => [u.valToPos(x.time, "x"), u.valToPos(Math.min(max, Math.max(min, x.value)), scale)]), e.clientX - box.left, e.clientY - box.top));
   });
   layer.addEventListener("pointerleave", () => raise(-1));
-  // A drag over the chart may begin on one: then it opens none.
+  // A drag over the chart may begin on an exemplar: then it does not open the trace.
   layer.addEventListener("mousedown", (e) => {
     from = [e.clientX, e.clientY];
-    if (e.button === 0) u.over.dispatchEvent(new MouseEvent("mousedown", e)); // uPlot heeds its own element only
+    if (e.button === 0) u.over.dispatchEvent(new MouseEvent("mousedown", e)); // uPlot listens on its own element only
   });
   layer.addEventListener("click", (e) => {
     if (from && e.detail && Math.hypot(e.clientX - from[0], e.clientY - from[1]) > 5) e.preventDefault();
   });
   const fill = (exemplars) => {
-    const before = told, focused = layer.contains(document.activeElement);
+    const before = shownTrace, focused = layer.contains(document.activeElement);
     list = exemplars;
     links = list.map((e, i) => h("a", {
       href: `/trace/${encodeURIComponent(e.trace)}`, class: "exemplar", tabindex: i === list.length - 1 ? "0" : "-1",
-      "aria-label": `Trace of a request: ${show(config, e.value)} at ${dateTime(e.time * 1e3)}`,
-      draggable: "false", onfocus: () => tell(i), onblur: release,
+      "aria-label": `Exemplar: ${show(config, e.value)} at ${dateTime(e.time * 1e3)}`,
+      draggable: "false", onfocus: () => showTip(i), onblur: release,
       onkeydown: (event) => {
         const to = { ArrowLeft: i - 1, ArrowRight: i + 1, Home: 0, End: list.length - 1 }[event.key];
         if (to === undefined) return;
         event.preventDefault();
-        step(i, to);
+        focusLink(i, to);
       },
     }));
     layer.replaceChildren(...links);
     near = -1;
     place();
-    // Those that are gone send no event: what was told about goes on, or ends.
-    const again = before ? list.findIndex((e) => e.trace === before) : -1;
-    if (before && again < 0) release();
-    else if (before && focused) step(links.length - 1, again);
-    else if (before) tell(again);
+    // Removed links send no event: the tip moves to the same trace, or closes.
+    const index = before ? list.findIndex((e) => e.trace === before) : -1;
+    if (before && index < 0) release();
+    else if (before && focused) focusLink(links.length - 1, index);
+    else if (before) showTip(index);
   };
   return { fill, place };
 }

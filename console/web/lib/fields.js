@@ -1,4 +1,4 @@
-// The configuration of a series: the defaults of its panel, and what overrides say.
+// The configuration of a series: the defaults and overrides of its panel.
 
 import { digits, withUnit } from "./format.js";
 import { byName, colour, palette } from "./colours.js";
@@ -12,7 +12,7 @@ const regexp = (text) => {
   }
 };
 
-// matches reports whether an override is for a field {name, refId}.
+// matches reports whether an override applies to a field {name, refId}.
 export function matches(matcher, field) {
   switch (matcher.id) {
     case "byName": return field.name === matcher.options;
@@ -22,7 +22,7 @@ export function matches(matcher, field) {
   }
 }
 
-// fieldConfig returns what holds for a field.
+// fieldConfig returns the configuration of a field.
 export function fieldConfig(panel, field) {
   const { defaults = {}, overrides = [] } = panel.fieldConfig ?? {};
   const config = { ...defaults, custom: { ...defaults.custom } };
@@ -42,8 +42,8 @@ function setPath(into, [first, ...rest], value) {
   else setPath((into[first] = { ...into[first] }), rest, value);
 }
 
-// steps returns the thresholds as [{value, color}], the first from -∞. Percentages are of
-// the way from min to max.
+// steps returns the thresholds as [{value, color}], the first from -∞. Percentages are
+// relative to the range from min to max.
 export function steps(config, min = 0, max = 100) {
   const t = config.thresholds;
   if (!t?.steps?.length) return [{ value: -Infinity, color: "green" }];
@@ -53,10 +53,10 @@ export function steps(config, min = 0, max = 100) {
   });
 }
 
-// reached returns the threshold a value has come to.
+// reached returns the highest threshold that a value has reached.
 export const reached = (config, value, min, max) => steps(config, min, max).findLast((s) => value >= s.value) ?? steps(config, min, max)[0];
 
-// fieldColour is what a series is drawn in. The i-th of a panel; value is its last.
+// fieldColour returns the colour of the i-th series of a panel; value is its last value.
 export function fieldColour(config, i, name, value) {
   const { mode = "palette-classic", fixedColor } = config.color ?? {};
   switch (mode) {
@@ -78,7 +78,7 @@ export function mapped(config, value) {
   return null;
 }
 
-// show writes a value as its configuration wants it.
+// show formats a value by its configuration.
 export function show(config, value) {
   const m = mapped(config, value);
   if (m?.text) return m.text;
@@ -86,13 +86,13 @@ export function show(config, value) {
   return written(value, config.unit, config.decimals ?? null);
 }
 
-// written is a value in its unit.
+// written formats a value in its unit.
 export function written(value, unit, decimals = null) {
   if (decimals === null && unit === "none") return Math.abs(value) < 1000 ? digits(value) : String(Math.round(value));
   return withUnit(value, unit, decimals);
 }
 
-// valueColour is what one value is shown in, by its mapping or thresholds.
+// valueColour returns the colour of a value, by its mapping or thresholds.
 export function valueColour(config, value, i = 0, name = "", min = config.min ?? 0, max = config.max ?? 100) {
   const m = mapped(config, value);
   if (m?.color) return colour(m.color);
@@ -101,10 +101,10 @@ export function valueColour(config, value, i = 0, name = "", min = config.min ??
   return colour(reached(config, value ?? -Infinity, min, max).color);
 }
 
-// tidy takes zeros off the end of a number that a label need not have.
+// tidy removes trailing zeros of a number in a label.
 export const tidy = (text) => text.replace(/(\d)\.0+(?=\D|$)/, "$1").replace(/(\.\d*?[1-9])0+(?=\D|$)/, "$1");
 
-// ticks writes the labels of an axis, each different from the others.
+// ticks returns distinct labels for an axis.
 export function ticks(values, unit, decimals = null) {
   const texts = values.map((v) => (v === null ? "" : tidy(withUnit(v, unit, decimals))));
   const seen = texts.filter(Boolean);

@@ -1,8 +1,8 @@
-// Numbers, times and sizes as people read them.
+// Formats numbers, times and sizes for people.
 
 const short = [[1e12, " T"], [1e9, " G"], [1e6, " M"], [1e3, " k"]];
 
-// digits writes a number with about so many digits that tell something: none is a 0 at the end.
+// digits formats a number with about n significant digits, without trailing zeros.
 export function digits(value, n = 3) {
   if (value === 0) return "0";
   const before = Math.floor(Math.log10(Math.abs(value))) + 1;
@@ -14,7 +14,7 @@ function scaled(value, steps, n) {
   return digits(value, n);
 }
 
-// seconds writes a time, as in "1.24 ms" or "3 min 5 s".
+// seconds formats a duration, as in "1.24 ms" or "3 min 5 s".
 export function seconds(value, n = 3) {
   const a = Math.abs(value);
   if (a === 0) return "0 s";
@@ -31,8 +31,7 @@ export function seconds(value, n = 3) {
 
 const bytesSteps = [[2 ** 40, " TiB"], [2 ** 30, " GiB"], [2 ** 20, " MiB"], [2 ** 10, " KiB"]];
 
-// bytes writes a size in KiB, MiB, …: the console has no other units but where a dashboard asks
-// for decimal ones.
+// bytes formats a size in KiB, MiB, …: decimal units appear only if a dashboard sets them.
 export const bytes = (value, n = 3) => {
   const text = scaled(value, bytesSteps, n);
   return /[A-Z]iB$/.test(text) ? text : `${text} B`;
@@ -43,7 +42,7 @@ function decimalBytes(value) {
   return /[a-z]$/i.test(text) ? `${text}B` : `${text} B`;
 }
 
-// withUnit writes a value in one of Grafana's units.
+// withUnit formats a value in one of Grafana's units.
 export function withUnit(value, unit = "short", decimals = null) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "-∞";
@@ -68,25 +67,25 @@ export function withUnit(value, unit = "short", decimals = null) {
   }
 }
 
-// plural writes a count and what is counted, as in "1 span" or "2 spans".
+// plural formats a count with its noun, as in "1 span" or "2 spans".
 export const plural = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
 
 const two = (n) => String(n).padStart(2, "0");
 
-// clock writes the time of day of milliseconds since the epoch, in the reader's zone.
+// clock formats milliseconds since the epoch as a local time of day.
 export function clock(ms, millis = false) {
   const d = new Date(ms);
   const text = `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
   return millis ? `${text}.${String(d.getMilliseconds()).padStart(3, "0")}` : text;
 }
 
-// dateTime writes a date and time of milliseconds since the epoch.
+// dateTime formats milliseconds since the epoch as a local date and time.
 export function dateTime(ms, millis = false) {
   const d = new Date(ms);
   return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} ${clock(ms, millis)}`;
 }
 
-// ago writes how long ago something was.
+// ago formats the time since a point in time, as in "5 s ago".
 export function ago(ms, now = Date.now()) {
   const s = (now - ms) / 1e3;
   return s < 1 ? "just now" : `${seconds(Math.round(s))} ago`;

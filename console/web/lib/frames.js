@@ -1,7 +1,7 @@
-// What Prometheus answers, as panels take it. A frame is one series on the grid of a range:
-// {refId, labels, name, values} with values[i] at start + i·step, null where there is none.
+// Prometheus results as frames. A frame is one series on the grid of a time range:
+// {refId, labels, name, values} with values[i] at start + i·step, null without a sample.
 
-// number reads a sample's value. What is no number has no place in a picture.
+// number parses a sample's value. NaN and infinity become null: they cannot be drawn.
 export function number(text) {
   const v = Number(text);
   return Number.isFinite(v) ? v : null;
@@ -24,25 +24,25 @@ export function onGrid(samples, times, step) {
   return values;
 }
 
-// fromRange returns a frame for each series of an answer.
+// fromRange returns a frame for each series of a range query result.
 export function fromRange(result, target, times, step) {
   return result.map((r) => ({ refId: target.refId, target, labels: r.metric, values: onGrid(r.values ?? [], times, step), histograms: r.histograms ?? null }));
 }
 
-// fromInstant returns frames of one value each.
+// fromInstant returns a frame of one value for each series of an instant query result.
 export function fromInstant(result, target) {
   return result.map((r) => ({ refId: target.refId, target, labels: r.metric, values: r.value ? [number(r.value[1])] : [null], histograms: r.histogram ? [r.histogram] : null }));
 }
 
-// legend fills a legend format: {{label}} is the label's value.
+// legend replaces {{label}} in a legend format with the label's value.
 export function legend(format, labels) {
   return format.replace(/\{\{\s*([\w.]+)\s*\}\}/g, (_, name) => (Object.hasOwn(labels, name) ? labels[name] : ""));
 }
 
 const written = (labels, names) => names.map((n) => `${n}="${labels[n]}"`).join(", ");
 
-// nameFrames gives each frame its name: by its legend format, or by the labels that tell the
-// frames of a target apart.
+// nameFrames names each frame by its legend format, or by the labels that differ among the
+// frames of a target.
 export function nameFrames(frames) {
   const groups = new Map();
   for (const f of frames) groups.set(f.refId, [...(groups.get(f.refId) ?? []), f]);
@@ -51,12 +51,12 @@ export function nameFrames(frames) {
     const differ = names.filter((n) => new Set(group.map((f) => f.labels[n])).size > 1);
     for (const f of group) {
       const format = f.target.legendFormat;
-      const kept = names.filter((n) => n in f.labels);
+      const present = names.filter((n) => n in f.labels);
       if (format && format !== "__auto") f.name = legend(format, f.labels);
-      else if (kept.length === 0) f.name = f.labels.__name__ ?? f.target.expr;
-      else if (kept.length === 1) f.name = f.labels[kept[0]];
+      else if (present.length === 0) f.name = f.labels.__name__ ?? f.target.expr;
+      else if (present.length === 1) f.name = f.labels[present[0]];
       else if (differ.length === 1) f.name = f.labels[differ[0]] ?? "none";
-      else f.name = `{${written(f.labels, (differ.length ? differ : kept).filter((n) => n in f.labels))}}`;
+      else f.name = `{${written(f.labels, (differ.length ? differ : present).filter((n) => n in f.labels))}}`;
       f.name = f.name.trim() || "–";
     }
   }
@@ -66,7 +66,7 @@ export function nameFrames(frames) {
 const known = (values) => values.filter((v) => v !== null);
 const sum = (values) => values.reduce((a, b) => a + b, 0);
 
-// calcs are what a series can be reduced to, and how that is called.
+// calcs are the reductions of a series, with their titles.
 export const calcs = {
   lastNotNull: ["Last", (v) => known(v).at(-1) ?? null],
   last: ["Last (or none)", (v) => v.at(-1) ?? null],
@@ -82,9 +82,8 @@ export const calcs = {
 // reduce returns one number for the values, or null.
 export const reduce = (values, calc = "lastNotNull") => (calcs[calc] ?? calcs.lastNotNull)[1](values);
 
-// stack returns values that stand on those below them, in the order given. Where a series has
-// none and another one has, it adds nothing: what stands on it needs a floor. Where none has
-// any, there is a gap.
+// stack returns cumulative values, in the order given. A missing value counts as 0 if another
+// series has one at that time. If none has, there is a gap.
 export function stack(list) {
   const below = [];
   const some = (i) => list.some((values) => values[i] !== null && values[i] !== undefined);
@@ -94,12 +93,11 @@ export function stack(list) {
   }));
 }
 
-// isEmpty reports whether there is nothing to show at all.
+// isEmpty reports whether no frame has a value.
 export const isEmpty = (frames) => frames.every((f) => f.values.every((v) => v === null));
 
-// spread picks at most so many exemplars: in each slot of time one for each band of values.
-// Bands are as many times higher than the one below, so that the slow, which are few, are
-// never those left out.
+// spread picks at most limit exemplars: one for each time slot and value band. Bands are
+// logarithmic, so that the few slow requests are never left out.
 export function spread(exemplars, start, end, limit = 160) {
   const slots = 32, bands = Math.floor(limit / slots);
   const [low, high] = [Math.log(Math.max(1e-9, calcs.min[1](exemplars.map((e) => e.value)))), Math.log(Math.max(1e-9, calcs.max[1](exemplars.map((e) => e.value))))];
@@ -112,8 +110,8 @@ export function spread(exemplars, start, end, limit = 160) {
   return [...picked.values()].sort((a, b) => a.time - b.time);
 }
 
-// fromExemplars makes of an answer a list of {time, value, trace, labels}, each trace once,
-// in order of time.
+// fromExemplars returns the exemplars of a result as {time, value, trace, labels}, each trace
+// once, in order of time.
 export function fromExemplars(data) {
   const seen = new Map();
   for (const series of data ?? []) {

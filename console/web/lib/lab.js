@@ -1,36 +1,36 @@
-// What the pages of the lab have in common: badges, commands, verdicts.
+// Badges, verdicts and commands that the pages share.
 
 import { h } from "./dom.js";
 import { seconds } from "./format.js";
 
-// badge is a word with a colour: good, warn, bad or none.
+// badge is a short text in a state colour: good, warn, bad or none.
 export const badge = (text, state, title) => h("span", { class: `badge ${state ?? ""}`, title }, text);
 
-const programStates = { ready: "good", unready: "bad", failed: "bad", restarting: "bad", starting: "warn", building: "warn", waiting: "warn" };
+const componentStates = { ready: "good", unready: "bad", failed: "bad", restarting: "bad", starting: "warn", building: "warn", waiting: "warn" };
 
-// programBadge shows what a program is doing.
-export function programBadge(p) {
+// componentBadge shows the state of a component.
+export function componentBadge(p) {
   const text = p.state === "building" && p.packages ? `building ${p.packages_built ?? 0}/${p.packages}` : p.state;
-  return badge(text, programStates[p.state], p.detail);
+  return badge(text, componentStates[p.state], p.detail);
 }
 
-// elsewhere says where the album stores are, if the lab has none of its own.
-export function elsewhere(stores) {
+// externalStores shows the URLs of the album stores if the lab runs none.
+export function externalStores(stores) {
   if (!stores?.length) return null;
-  return h("p", { class: "note elsewhere" }, "The album store is none of them: the proxy calls ", stores.map((s, i) => [i ? ", " : "", h("span", { class: "mono" }, s)]), ".");
+  return h("p", { class: "note" }, "External album store: the proxy calls ", stores.map((s, i) => [i ? ", " : "", h("span", { class: "mono" }, s)]), ".");
 }
 
-const verdicts = { good: ["all served", "good"], met: ["objectives met", "good"], violated: ["objectives missed", "bad"], failed: ["requests failed", "bad"],
+const verdicts = { good: ["all served", "good"], met: ["SLOs met", "good"], violated: ["SLOs violated", "bad"], failed: ["requests failed", "bad"],
   invalid: ["invalid", "warn"], unfinished: ["no report yet", ""], unreadable: ["unreadable", "bad"] };
 
-// verdictBadge shows how a run came out.
+// verdictBadge shows the verdict of a run.
 export function verdictBadge(run) {
   const [text, state] = verdicts[run.verdict] ?? [run.verdict, ""];
   return badge(text, state, run.because ?? run.problem);
 }
 
-// shares writes what share of a whole n is, and what share the rest is. The two add up to
-// 100 %, and neither is 0 or 100 % unless it is so exactly.
+// shares formats n of a total and the rest as percentages. The two add up to 100 %, and neither
+// is 0 or 100 % unless it is exact.
 export function shares(n, of) {
   if (!of) return ["–", "–"];
   if (n === 0 || n === of) return n ? ["100 %", "0 %"] : ["0 %", "100 %"];
@@ -40,16 +40,15 @@ export function shares(n, of) {
   return [tenths, 1000 - tenths].map((t) => `${(t / 10).toFixed(1)} %`);
 }
 
-// lossBadge tells how many of a run's requests failed or were shed, whatever the verdict
-// is about; null if none was.
+// lossBadge shows the share of a run's requests that failed or were shed, independent of the
+// verdict; null if all were served.
 export function lossBadge({ classes = {} }) {
   const { failed = 0, shed = 0 } = classes, of = Object.values(classes).reduce((a, b) => a + b, 0), lost = failed + shed;
   if (!lost) return null;
   return badge(`${shares(of - lost, of)[1]} not served`, "bad", `${failed} failed and ${shed} were shed, of ${of}`);
 }
 
-// commands are those to try, for a lab whose ports are moved by so much, natively or in
-// containers.
+// commands returns shell commands for a lab with a port offset, native or in containers.
 export function commands(offset = 0, folder = "", containers = false) {
   const at = (port) => `http://127.0.0.1:${port + offset}`;
   const to = offset ? ` -url ${at(9070)}` : "", env = offset ? `OTEL_EXPORTER_OTLP_ENDPOINT=${at(4318)} ` : "";
@@ -68,8 +67,8 @@ export function commands(offset = 0, folder = "", containers = false) {
     data: `${env}go run ./datagen -n 1000${to}`,
     slow: containers ? `${compose} exec album-store-1 /tools/labtool put ${admin(9081)} '{"faults":["db-delay=40ms@2%"]}'`
       : `curl -X PUT ${admin(9081)} -d '{"faults":["db-delay=40ms@2%"]}'`,
-    // heal clears the faults of a service or, in Compose, of a container.
-    heal(name = "album-store-1") {
+    // clearFaults clears the faults of a service or, in Compose, of a container.
+    clearFaults(name = "album-store-1") {
       const url = admin(name.startsWith("proxy-service") ? 9071 : 9081);
       return containers ? `${compose} exec ${name} /tools/labtool delete ${url}` : `curl -X DELETE ${url}`;
     },
@@ -78,8 +77,8 @@ export function commands(offset = 0, folder = "", containers = false) {
 
 const ports = [9070, 9071, 9080, 9081, 9090, 16696, 3300, 4318];
 
-// moved writes what a text says of a lab with the usual ports for one whose ports are moved.
-export function moved(text, offset) {
+// withPortOffset adapts the ports and commands in a text to a port offset.
+export function withPortOffset(text, offset) {
   if (!offset) return text;
   const own = commands(offset);
   return text.replace(/\b127\.0\.0\.1:(\d+)/g, (all, port) => (ports.includes(Number(port)) ? `127.0.0.1:${Number(port) + offset}` : all))
@@ -88,8 +87,8 @@ export function moved(text, offset) {
 
 const quote = (text) => (/^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
-// span writes how long ago a time was; of what is older than two minutes, without seconds.
-export function span(time, now = Date.now()) {
+// age formats the time since a point in time, beyond two minutes without seconds.
+export function age(time, now = Date.now()) {
   const s = Math.max(0, Math.floor((now - Date.parse(time)) / 1e3));
   return s < 60 ? `${s} s` : seconds(s < 120 ? s : s - (s % 60));
 }

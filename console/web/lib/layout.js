@@ -1,7 +1,7 @@
-// Where panels are: rows, and 24 columns in each.
+// The layout of panels: rows with 24 columns each.
 
-// sections returns [{row, panels}]: what stands before the first row, and each row's own. A
-// panel's y counts from the top of its section.
+// sections returns [{row, panels}]: the panels before the first row, then those of each row. A
+// panel's y is relative to its section.
 export function sections(dashboard) {
   const out = [{ row: null, panels: [] }];
   const ordered = [...(dashboard.panels ?? [])].sort((a, b) => (a.gridPos?.y ?? 0) - (b.gridPos?.y ?? 0) || (a.gridPos?.x ?? 0) - (b.gridPos?.x ?? 0));
@@ -21,8 +21,8 @@ function place(pos, top) {
   return { x: left, y: y - top, w: width, h: Math.max(2, h) };
 }
 
-// halves tells which of a section's panels stand in pairs where there is one column: small
-// ones that follow each other. One that would be alone has the whole width.
+// halves reports which panels of a section share a row in the narrow layout: pairs of small
+// panels that follow each other. A single one has the full width.
 export function halves(placed) {
   const small = placed.map(({ panel, w }) => (panel.type === "stat" || panel.type === "gauge") && w <= 8);
   const half = small.map(() => false);

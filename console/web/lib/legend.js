@@ -1,12 +1,12 @@
-// The legend of a chart: what each series is, its numbers, and which are shown. A click
-// shows one alone, with Ctrl it hides or shows one.
+// The legend of a chart: series, their values, and which are visible. A click shows only one
+// series, Ctrl+click hides or shows one.
 
 import { h } from "./dom.js";
 import { calcs, reduce } from "./frames.js";
 import { show } from "./fields.js";
 import { key } from "./tip.js";
 
-// choose returns the names that are hidden after a click on one of names.
+// choose returns the hidden names after a click on a name.
 export function choose(hidden, names, name, toggle) {
   const next = new Set(hidden);
   if (toggle) {
@@ -17,24 +17,23 @@ export function choose(hidden, names, name, toggle) {
   return new Set(alone ? [] : names.filter((n) => n !== name));
 }
 
-// line is the height of a row in pixels, and share how much of a panel the legend may take: the
-// style sheet has the same.
-export const line = 22, share = 0.42;
+// rowHeight is in pixels, maxShare the largest part of a panel that the legend covers. The
+// style sheet has the same values.
+export const rowHeight = 22, maxShare = 0.42;
 
 const alarming = /\b(5\d\d|errors?|fail\w*|refused|shed|rejected|dropped|lost|timeouts?|timed out|unavailable|violated|missed|bad|firing)\b/i;
 
-// isAlarming reports whether a series is about what goes wrong, by its name.
+// isAlarming reports whether a series is about errors or losses, by its name.
 export const isAlarming = (name) => alarming.test(name.replaceAll("_", " "));
 
-// fold shows as many rows of a legend as there is room for, and a button for the others. At
-// open it shows them all.
+// fold shows the legend rows that fit, and a button for the others. If open, it shows all.
 export function fold(foot, rows, open, toggle) {
   const box = foot.querySelector(".legend"), asTable = box?.classList.contains("as-table");
   if (!box) return;
   const entries = [...box.querySelectorAll(asTable ? "tbody tr" : ":scope > div")];
-  const top = (e) => Math.round((e.offsetTop - box.offsetTop) / line);
+  const top = (e) => Math.round((e.offsetTop - box.offsetTop) / rowHeight);
   const button = h("button", { type: "button", class: "more", title: "Legend", "aria-expanded": String(open), onclick: toggle });
-  const last = () => (asTable ? 1 + entries.filter((e) => !e.hidden).length : top(button)); // the row of the button
+  const last = () => (asTable ? 1 + entries.filter((e) => !e.hidden).length : top(button)); // row of the button
   if (!asTable) box.append(button);
   else foot.append(button);
   const fits = () => entries.every((e) => e.hidden || (asTable ? true : top(e) < rows)) && last() < rows;
@@ -49,7 +48,7 @@ export function fold(foot, rows, open, toggle) {
 }
 
 // legend returns the element for series [{name, colour, config, values}] with the options of
-// a panel. changed(hidden) is called when another choice is made.
+// a panel. changed(hidden) is called when the hidden series change.
 export function legend(series, options, hidden, changed) {
   const { displayMode = "list", placement = "bottom", calcs: wanted = [], showLegend = true, sortBy, sortDesc } = options ?? {};
   if (!showLegend || displayMode === "hidden" || series.length === 0) return null;
@@ -59,10 +58,10 @@ export function legend(series, options, hidden, changed) {
   const at = wanted.findIndex((c) => calcs[c]?.[0] === sortBy || c === sortBy);
   if (at >= 0) rows.sort((a, b) => (sortDesc ? -1 : 1) * ((a.numbers[at].value ?? -Infinity) - (b.numbers[at].value ?? -Infinity)));
   else if (sortBy === "Name") rows.sort((a, b) => (sortDesc ? -1 : 1) * a.s.name.localeCompare(b.s.name));
-  // What goes wrong comes first: the end of a long legend is folded away.
+  // Errors come first: the end of a long legend is folded.
   rows = [...rows.filter((r) => isAlarming(r.s.name)), ...rows.filter((r) => !isAlarming(r.s.name))];
   const button = (s) => h("button", {
-    type: "button", class: "series", title: `${s.name} (click: alone, Ctrl+click: hide or show)`, "aria-pressed": hidden.has(s.name) ? "false" : "true",
+    type: "button", class: "series", title: `${s.name} (click: show only this series, Ctrl+click: hide or show)`, "aria-pressed": hidden.has(s.name) ? "false" : "true",
     onclick: (e) => changed(choose(hidden, names, s.name, e.ctrlKey || e.metaKey)),
   }, key(s.colour), h("span", { class: "name" }, s.name));
   const off = (s) => (hidden.has(s.name) ? "off" : null);
@@ -70,7 +69,7 @@ export function legend(series, options, hidden, changed) {
   if (displayMode === "table") {
     return h("div", { class: `legend as-table${where}` },
       h("table", null,
-        h("thead", null, h("tr", null, h("th", { scope: "col" }, h("span", { class: "hush" }, "Series")), wanted.map((c) => h("th", { scope: "col", class: "n" }, calcs[c]?.[0] ?? c)))),
+        h("thead", null, h("tr", null, h("th", { scope: "col" }, h("span", { class: "visually-hidden" }, "Series")), wanted.map((c) => h("th", { scope: "col", class: "n" }, calcs[c]?.[0] ?? c)))),
         h("tbody", null, rows.map(({ s, numbers: list }) => h("tr", { class: off(s) }, h("td", null, button(s)), list.map((n) => h("td", { class: "n" }, show(s.config, n.value))))))));
   }
   return h("div", { class: `legend as-list${where}` }, rows.map(({ s, numbers: list }) => h("div", { class: off(s) }, button(s),

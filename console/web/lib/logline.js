@@ -1,4 +1,4 @@
-// One line of the logs, and the list of them.
+// Log lines, and keyboard navigation in their list.
 
 import { h } from "./dom.js";
 import { clock, dateTime } from "./format.js";
@@ -7,15 +7,15 @@ const states = { warn: "warn", error: "bad" };
 const prefixes = /^(http\.request\.|http\.response\.|http\.|url\.|service\.)/;
 const brief = 9; // attributes that fit on a line
 
-// textOf writes an attribute's value.
+// textOf formats an attribute's value.
 const textOf = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 
-// line makes the element of a line. Details are made when it is opened first.
+// line returns the element of a line. Its details are created when it is opened.
 export function line(l, { tab = -1 } = {}) {
   const ms = l.time ? Date.parse(l.time) : null;
   const fields = l.fields ?? [];
   const open = h("button", { type: "button", class: "open", "aria-expanded": "false", tabindex: tab },
-    h("time", { title: ms === null ? "nobody knows when" : dateTime(ms, true) }, ms === null ? "–" : clock(ms, true)),
+    h("time", { title: ms === null ? "time unknown" : dateTime(ms, true) }, ms === null ? "–" : clock(ms, true)),
     h("span", { class: `badge level ${states[l.level] ?? ""}` }, l.level ?? "text"),
     h("span", { class: "service" }, l.service),
     h("span", { class: "message" }, l.message,
@@ -25,9 +25,9 @@ export function line(l, { tab = -1 } = {}) {
       l.trace_id && h("a", { class: "to", href: `/trace/${encodeURIComponent(l.trace_id)}`, tabindex: tab, title: `Trace ${l.trace_id}`, "aria-label": `Trace ${l.trace_id}` }, `…${l.trace_id.slice(-8)}`)));
   if (ms !== null) item.dataset.day = dateTime(ms).slice(0, 10);
   open.addEventListener("click", () => {
-    const shut = open.getAttribute("aria-expanded") === "true";
-    open.setAttribute("aria-expanded", String(!shut));
-    if (shut) item.lastChild.remove();
+    const expanded = open.getAttribute("aria-expanded") === "true";
+    open.setAttribute("aria-expanded", String(!expanded));
+    if (expanded) item.lastChild.remove();
     else item.append(detail(l, ms));
   });
   return item;
@@ -35,20 +35,20 @@ export function line(l, { tab = -1 } = {}) {
 
 function detail(l, ms) {
   const around = ms !== null && `/logs?since=${ms - 2000}&until=${ms + 2000}`;
-  const facts = [["time", l.time && `${dateTime(ms, true)} (${l.time})`], ["level", l.level], ["service", l.service], ["trace_id", l.trace_id], ["span_id", l.span_id]]
+  const properties = [["time", l.time && `${dateTime(ms, true)} (${l.time})`], ["level", l.level], ["service", l.service], ["trace_id", l.trace_id], ["span_id", l.span_id]]
     .filter(([, value]) => value).concat((l.fields ?? []).map((f) => [f.name, textOf(f.value)]));
   return h("div", { class: "detail" },
     h("pre", null, l.message),
-    h("dl", null, facts.map(([name, value]) => [h("dt", null, name), h("dd", null, value)])),
+    h("dl", null, properties.map(([name, value]) => [h("dt", null, name), h("dd", null, value)])),
     h("p", { class: "links" },
-      l.trace_id && h("a", { href: `/trace/${encodeURIComponent(l.trace_id)}` }, "The trace"),
-      l.trace_id && h("a", { href: `/logs?trace=${encodeURIComponent(l.trace_id)}` }, "All lines of the trace"),
-      around && h("a", { href: around }, "All programs at that time"),
+      l.trace_id && h("a", { href: `/trace/${encodeURIComponent(l.trace_id)}` }, "Trace"),
+      l.trace_id && h("a", { href: `/logs?trace=${encodeURIComponent(l.trace_id)}` }, "All log lines of the trace"),
+      around && h("a", { href: around }, "All components at that time"),
       around && h("a", { href: `${around}&service=${encodeURIComponent(l.service)}` }, `${l.service} at that time`)));
 }
 
-// days puts the date between lines of different days, and above the first ones if they are not
-// of today.
+// days inserts the date between lines of different days, and above the first line unless it
+// is from today.
 export function days(list, now = Date.now()) {
   for (const e of list.querySelectorAll(".day")) e.remove();
   let day = dateTime(now).slice(0, 10);
@@ -58,7 +58,7 @@ export function days(list, now = Date.now()) {
   }
 }
 
-// rove makes the list one stop of the tab key; arrows, Home and End go from line to line.
+// rove makes the list a single tab stop; arrows, Home and End move between lines.
 export function rove(list) {
   const lines = () => [...list.querySelectorAll(".open")];
   const settle = (open) => {

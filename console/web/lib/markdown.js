@@ -1,9 +1,9 @@
-// The part of Markdown that text panels use: headings, paragraphs, lists, links, code, bold.
-// It becomes elements; markup in the text stays text.
+// The subset of Markdown that text panels use: headings, paragraphs, lists, links, code, bold.
+// The result is elements; HTML in the text stays text.
 
 import { h } from "./dom.js";
 
-// href allows addresses of this page and of the web, and no others (javascript: …).
+// href allows links within the console and to http(s) URLs only (no javascript: …).
 export const href = (url) => (/^(https?:\/\/|\/(?!\/)|#|\?)/.test(url) ? url : null);
 
 // inline returns the nodes of a line.

@@ -1,7 +1,6 @@
-// A panel on the page: its frame, what it asks and when, and what it says if there is
-// nothing to draw.
+// A dashboard panel: header, data, and messages for empty results and errors.
 
-import { ask, targets as targetsOf } from "./ask.js";
+import { panelData, targets as targetsOf } from "./panelquery.js";
 import { clear, h } from "./dom.js";
 import { clock, dateTime } from "./format.js";
 import { copyable, empty, problem } from "./ui.js";
@@ -9,10 +8,10 @@ import { unsupported } from "../panels/support.js";
 
 const kinds = ["timeseries", "stat", "gauge", "bargauge", "table", "heatmap", "text"];
 
-// create loads the module of a panel's type. They are few and small, and the same for all.
+// create loads the module of a panel's type once.
 const modules = new Map();
 async function create(type, body, env) {
-  if (!kinds.includes(type)) throw new Error(`The console does not draw panels of the type ${JSON.stringify(type)}.`);
+  if (!kinds.includes(type)) throw new Error(`The console does not support panels of type ${JSON.stringify(type)}.`);
   if (!modules.has(type)) modules.set(type, import(`../panels/${type}.js`));
   return (await modules.get(type)).create(body, env);
 }
@@ -20,12 +19,12 @@ async function create(type, body, env) {
 let ids = 0;
 
 function info(panel) {
-  const lost = unsupported(panel);
-  if (!panel.description && lost.length === 0) return null;
+  const unsupportedOptions = unsupported(panel);
+  if (!panel.description && unsupportedOptions.length === 0) return null;
   const id = `about-${++ids}`;
-  const tip = h("div", { class: "about", id, role: "tooltip" }, panel.description && h("p", null, panel.description),
-    lost.length > 0 && h("p", { class: "note" }, "Not drawn as the file says: ", lost.join("; ")));
-  const button = h("button", { type: "button", class: lost.length ? "quiet icon warn" : "quiet icon", "aria-label": "About this panel", "aria-describedby": id }, lost.length ? "!" : "i");
+  const tip = h("div", { class: "description", id, role: "tooltip" }, panel.description && h("p", null, panel.description),
+    unsupportedOptions.length > 0 && h("p", { class: "note" }, "Not supported by the console: ", unsupportedOptions.join("; ")));
+  const button = h("button", { type: "button", class: unsupportedOptions.length ? "quiet icon warn" : "quiet icon", "aria-label": "Panel description", "aria-describedby": id }, unsupportedOptions.length ? "!" : "i");
   button.addEventListener("keydown", (e) => {
     if (e.key === "Escape") tip.dataset.closed = "true";
   });
@@ -33,64 +32,64 @@ function info(panel) {
   return h("span", { class: "info" }, button, tip);
 }
 
-// nothing is what an empty panel says. A time of day alone is of the last hours.
-export const nothing = ({ since, end }) => (since ? `No data since ${end - since > 43200 ? dateTime(since * 1e3) : clock(since * 1e3)}` : "No data in this range");
+// noDataText is the message of an empty panel. It omits the date within the last 12 hours.
+export const noDataText = ({ since, end }) => (since ? `No data since ${end - since > 43200 ? dateTime(since * 1e3) : clock(since * 1e3)}` : "No data in this range");
 
-// panelView makes a panel. env: {dashboard, state() → {start, end, values, defs}, share(),
+// panelView makes a panel. env: {dashboard, state() → {start, end, values, defs}, dedupe(),
 // signal(), zoom, zoomOut, sync, explore(panel) → href or null}. It returns {element, load,
-// redraw, destroy, seen}.
+// redraw, queries, destroy}.
 export function panelView(panel, env) {
   const title = panel.title || (panel.type === "text" ? "" : "Panel");
   const body = h("div", { class: "body" });
-  const note = h("div", { class: "over", hidden: true });
+  const note = h("div", { class: "panel-note", hidden: true });
   const href = env.explore(panel);
   const name = h("h3", { title }, title);
   const links = (panel.links ?? []).filter((l) => l.url).map((l) => h("a", { href: l.url, class: "note" }, l.title || l.url));
   const head = title && h("header", null, name, links, info(panel),
-    href && panel.type !== "text" && h("a", { class: "quiet icon", href, "aria-label": `Show ${title} alone, with its queries`, title: "Alone, with its queries" }, "⤢"));
+    href && panel.type !== "text" && h("a", { class: "quiet icon", href, "aria-label": `View ${title} and its queries`, title: "View panel and queries" }, "⤢"));
   const element = h("section", { class: `panel is-${panel.type}`, dataset: { panel: panel.id, state: "waiting" }, "aria-label": title || "Text" }, head || null, h("div", { class: "inner" }, body, note));
-  let view = null, data = null, asked = 0;
+  let view = null, data = null, requests = 0;
 
-  const say = (state, content) => {
+  const setState = (state, content) => {
     element.dataset.state = state;
     note.hidden = !content;
     clear(note).append(...(content ? [content] : []));
     body.hidden = Boolean(content);
   };
 
-  const own = { panel, title: title || "Text", zoom: env.zoom, zoomOut: env.zoomOut, sync: env.sync, chart: {} };
-  const draw = (again) => {
-    body.hidden = false; // a chart measures the room it has
+  const panelEnv = { panel, title: title || "Text", zoom: env.zoom, zoomOut: env.zoomOut, sync: env.sync, chart: {} };
+  const draw = (force) => {
+    body.hidden = false; // a chart measures its container
     const from = performance.now();
-    const state = view.draw(data, again);
+    const state = view.draw(data, force);
     if (state === "empty") {
-      const none = nothing(data);
-      say("empty", empty(panel.soundcheck?.mayBeEmpty ? `${none}: ${panel.soundcheck.mayBeEmpty}` : none));
-    } else say("ok", null);
-    // A chart fills its canvas in a microtask, which was queued before this one.
+      const noData = noDataText(data);
+      setState("empty", empty(panel.soundcheck?.mayBeEmpty ? `${noData}: ${panel.soundcheck.mayBeEmpty}` : noData));
+    } else setState("ok", null);
+    // A chart paints in a microtask that was queued before this one.
     queueMicrotask(() => performance.measure(`draw panel ${panel.id}`, { start: from, end: performance.now() }));
   };
 
   return {
     element, panel,
     stale: true,
-    // load asks for what the panel shows, and draws it. What it showed stays until then.
+    // load fetches the data and draws it. The previous content stays until then.
     async load() {
-      const turn = ++asked, signal = env.signal();
+      const request = ++requests, signal = env.signal();
       this.stale = false;
       element.setAttribute("aria-busy", "true");
       try {
-        view ??= await create(panel.type, body, own);
+        view ??= await create(panel.type, body, panelEnv);
         const width = Math.max(200, body.clientWidth || element.clientWidth || 600);
-        const got = panel.type === "text" ? {} : await ask(panel, { ...env.state(), width, share: env.share(), signal });
-        if (turn !== asked || signal.aborted) return;
+        const got = panel.type === "text" ? {} : await panelData(panel, { ...env.state(), width, dedupe: env.dedupe(), signal });
+        if (request !== requests || signal.aborted) return;
         data = got;
         draw(false);
       } catch (error) {
-        if (turn !== asked || signal.aborted) return;
-        say("error", problem(error.message));
+        if (request !== requests || signal.aborted) return;
+        setState("error", problem(error.message));
       } finally {
-        if (turn === asked) element.removeAttribute("aria-busy");
+        if (request === requests) element.removeAttribute("aria-busy");
       }
     },
     redraw() {
@@ -100,10 +99,10 @@ export function panelView(panel, env) {
       const { start, end, values, defs } = env.state();
       const step = data?.step ?? 15;
       return targetsOf(panel, values, defs, start, end, step).map((t) => h("div", { class: "query" },
-        h("p", { class: "note" }, `${t.refId}${t.legendFormat && t.legendFormat !== "__auto" ? ` · ${t.legendFormat}` : ""}${t.instant ? " · at the end of the range" : ` · every ${step} s`}`), copyable(t.asked)));
+        h("p", { class: "note" }, `${t.refId}${t.legendFormat && t.legendFormat !== "__auto" ? ` · ${t.legendFormat}` : ""}${t.instant ? " · instant, at the end of the range" : ` · every ${step} s`}`), copyable(t.query)));
     },
     destroy() {
-      asked++;
+      requests++;
       view?.destroy();
     },
   };

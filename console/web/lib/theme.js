@@ -1,7 +1,7 @@
-// Light or dark: as the system says, or as the reader does. Charts are drawn again on the
-// event "theme" of the document.
+// The theme: system, light or dark. Charts redraw on the event "theme" of the document.
 
 const kinds = ["system", "light", "dark"];
+const dark = matchMedia("(prefers-color-scheme: dark)");
 const icons = { system: "◐", light: "☀", dark: "☾" };
 
 function stored() {
@@ -9,7 +9,7 @@ function stored() {
     const kind = localStorage.getItem("theme");
     return kinds.includes(kind) ? kind : "system";
   } catch {
-    return "system"; // storage can be forbidden
+    return "system"; // storage can be blocked
   }
 }
 
@@ -17,12 +17,12 @@ function apply(kind, button) {
   if (kind === "system") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = kind;
   button.textContent = icons[kind];
-  button.setAttribute("aria-label", `Colours: ${kind === "system" ? "as the system" : kind}`);
+  button.setAttribute("aria-label", `Theme: ${kind}`);
   button.title = button.getAttribute("aria-label");
   document.dispatchEvent(new Event("theme"));
 }
 
-// initTheme makes a button go through the kinds.
+// initTheme makes a button cycle through the themes.
 export function initTheme(button) {
   let kind = stored();
   apply(kind, button);
@@ -31,14 +31,18 @@ export function initTheme(button) {
     try {
       localStorage.setItem("theme", kind);
     } catch {
-      // it lasts until the page is closed
+      // then the theme lasts until the page is closed
     }
     apply(kind, button);
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => document.dispatchEvent(new Event("theme")));
+  dark.addEventListener("change", () => document.dispatchEvent(new Event("theme")));
 }
 
-// css returns the value of a custom property, as in css("ink").
+// css returns the value of a custom property in the current theme, as in css("ink").
 export function css(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  const value = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  const pair = /^light-dark\((.+), (.+)\)$/.exec(value);
+  if (!pair) return value;
+  const theme = document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light");
+  return pair[theme === "dark" ? 2 : 1];
 }

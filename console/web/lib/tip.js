@@ -1,11 +1,11 @@
-// What the cross-hair says.
+// The content of the tip at the cross-hair.
 
 import { h } from "./dom.js";
 import { dateTime } from "./format.js";
 
 export const key = (colour) => h("span", { class: "key", style: { "--key": colour } });
 
-// seriesTip lists rows {name, colour, text, near}; without any, there is no data at that time.
+// seriesTip lists rows {name, colour, text, near}; without rows it shows "no data".
 export function seriesTip(time, rows, more = 0) {
   return [
     h("p", { class: "when" }, dateTime(time * 1e3)),

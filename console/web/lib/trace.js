@@ -1,27 +1,27 @@
-// A trace in Jaeger's JSON, as the pages show it: a tree of spans in the order of their
-// beginnings. Times are microseconds since the epoch.
+// Turns a trace in Jaeger's JSON into a tree of spans, ordered by start time. Times are
+// microseconds since the epoch.
 
-const own = (tags, key) => tags.find((t) => t.key === key)?.value;
+const tagValue = (tags, key) => tags.find((t) => t.key === key)?.value;
 
-// isError reports whether a span says that it failed.
+// isError reports whether the tags of a span mark it as failed.
 export function isError(tags) {
-  const error = own(tags, "error");
-  return error === true || error === "true" || own(tags, "otel.status_code") === "ERROR";
+  const error = tagValue(tags, "error");
+  return error === true || error === "true" || tagValue(tags, "otel.status_code") === "ERROR";
 }
 
-// build makes of a trace {id, spans, roots, root, start, end, duration, services, depth,
+// build returns a trace {id, spans, roots, root, start, end, duration, services, depth,
 // errors, warnings}. A span is {id, parent, parentID, children, depth, size, service, name,
 // kind, start, end, duration, error, tags, process, logs, links, warnings, orphan}; spans are
-// listed as a tree is read, from the top.
+// in depth-first order.
 export function build(data) {
   const warnings = [...(data.warnings ?? [])];
   const byID = new Map();
   const all = [];
   for (const raw of data.spans ?? []) {
     const span = read(raw, data.processes?.[raw.processID], data.traceID);
-    const twin = byID.get(span.id);
-    if (twin && twin.start === span.start && twin.duration === span.duration && twin.name === span.name) continue; // it was sent twice
-    if (twin) span.warnings.push("Another span of this trace has the same id.");
+    const duplicate = byID.get(span.id);
+    if (duplicate && duplicate.start === span.start && duplicate.duration === span.duration && duplicate.name === span.name) continue; // exported twice
+    if (duplicate) span.warnings.push("Another span of this trace has the same id.");
     else byID.set(span.id, span);
     all.push(span);
   }
@@ -30,25 +30,25 @@ export function build(data) {
     span.orphan = span.parentID !== "" && !parent;
     if (parent && parent !== span) adopt(parent, span);
   }
-  const roots = all.filter((span) => !span.parent).sort(first);
+  const roots = all.filter((span) => !span.parent).sort(byStart);
   const spans = [];
   const seen = new Set();
   for (const root of roots) walk(root, spans, seen);
-  // What is in a circle has no top: the earliest of it is taken for one.
-  for (const span of [...all].sort(first)) {
+  // A cycle has no root: its earliest span becomes one.
+  for (const span of [...all].sort(byStart)) {
     if (seen.has(span)) continue;
     span.parent.children = span.parent.children.filter((c) => c !== span);
     span.parent = null;
     span.orphan = true;
-    span.warnings.push("Its parents are a circle.");
+    span.warnings.push("Its parents form a cycle.");
     roots.push(span);
     walk(span, spans, seen);
   }
-  for (const span of spans) look(span);
+  for (const span of spans) checkTimes(span);
   const start = spans.reduce((t, x) => Math.min(t, x.start), Infinity);
   const end = spans.reduce((t, x) => Math.max(t, x.end), -Infinity);
   const orphans = spans.filter((x) => x.orphan).length;
-  if (orphans) warnings.push(`${orphans === 1 ? "A span says that its parent is one that is" : `${orphans} spans say that their parents are spans that are`} not here: it has not arrived (yet), or was not sampled.`);
+  if (orphans) warnings.push(`${orphans === 1 ? "The parent of a span is" : `The parents of ${orphans} spans are`} missing: not arrived yet, or not sampled.`);
   return {
     id: data.traceID, spans, roots, root: roots[0] ?? null, start: spans.length ? start : 0, end: spans.length ? end : 0,
     duration: spans.length ? end - start : 0, services: counts(spans), depth: spans.reduce((d, x) => Math.max(d, x.depth + 1), 0),
@@ -56,18 +56,18 @@ export function build(data) {
   };
 }
 
-// first orders spans as they began, the longer one first.
-const first = (a, b) => a.start - b.start || b.end - a.end || (a.id < b.id ? -1 : 1);
+// byStart orders spans by start time, the longer one first.
+const byStart = (a, b) => a.start - b.start || b.end - a.end || (a.id < b.id ? -1 : 1);
 
 function read(raw, process, traceID) {
   const tags = raw.tags ?? [];
   const references = raw.references ?? [];
-  // Only CHILD_OF names a parent: Jaeger writes a link as FOLLOWS_FROM, also one to a span
-  // of the same trace, even to a child.
+  // Only CHILD_OF names a parent: Jaeger writes links as FOLLOWS_FROM, even a link to a span
+  // of the same trace or to a child.
   const parent = references.find((r) => r.refType === "CHILD_OF" && r.traceID === traceID);
   return {
     id: raw.spanID, parentID: parent?.spanID ?? raw.parentSpanID ?? "", parent: null, children: [], depth: 0, size: 1, orphan: false,
-    service: process?.serviceName ?? "unknown", name: raw.operationName ?? "", kind: String(own(tags, "span.kind") ?? ""),
+    service: process?.serviceName ?? "unknown", name: raw.operationName ?? "", kind: String(tagValue(tags, "span.kind") ?? ""),
     start: raw.startTime, duration: raw.duration, end: raw.startTime + raw.duration, error: isError(tags),
     tags, process: process?.tags ?? [], logs: [...(raw.logs ?? [])].sort((a, b) => a.timestamp - b.timestamp),
     links: references.filter((r) => r !== parent), warnings: (raw.warnings ?? []).filter((w) => !isZeroLength(w)),
@@ -80,8 +80,8 @@ function nanoseconds(text) {
   return m && BigInt(Date.parse(`${m[1]}T${m[2]}Z`)) * 1000000n + BigInt((m[3] ?? "").padEnd(9, "0"));
 }
 
-// isZeroLength reports whether a warning of Jaeger's is about a span that ends when it begins.
-// Jaeger makes it 1 ns long and calls its duration negative.
+// isZeroLength reports whether a Jaeger warning is about a span of zero duration. Jaeger makes
+// it 1 ns long and calls its duration negative.
 export function isZeroLength(warning) {
   const m = /^Negative duration detected.*Original end timestamp: (.+), adjusted to: (.+)$/.exec(warning);
   const end = m && nanoseconds(m[1]), adjusted = m && nanoseconds(m[2]);
@@ -93,7 +93,7 @@ function adopt(parent, span) {
   parent.children.push(span);
 }
 
-// walk lists a span and what is below it, without calling itself: a trace may be deep.
+// walk lists a span and its descendants. It is not recursive, because a trace may be deep.
 function walk(top, spans, seen) {
   const stack = [top];
   while (stack.length) {
@@ -102,22 +102,22 @@ function walk(top, spans, seen) {
     seen.add(span);
     spans.push(span);
     span.depth = span.parent ? span.parent.depth + 1 : 0;
-    span.children.sort(first);
+    span.children.sort(byStart);
     for (let i = span.children.length - 1; i >= 0; i--) stack.push(span.children[i]);
   }
   for (let i = spans.length - 1; i >= 0 && spans[i] !== top; i--) spans[i].parent.size += spans[i].size;
 }
 
-// look says what is odd about where a span is in time.
-function look(span) {
+// checkTimes adds warnings about a span that is not within its parent.
+function checkTimes(span) {
   const parent = span.parent;
   if (!parent) return;
-  if (span.end < parent.start || span.start > parent.end) span.warnings.push("It lies outside of its parent: it was not waited for, or the clocks of the two differ.");
-  else if (span.start < parent.start) span.warnings.push("It begins before its parent: the clocks of the two differ.");
-  else if (span.end > parent.end) span.warnings.push("It ends after its parent, which did not wait for it, or whose clock is another.");
+  if (span.end < parent.start || span.start > parent.end) span.warnings.push("Outside the duration of its parent: asynchronous work, or clock skew.");
+  else if (span.start < parent.start) span.warnings.push("Starts before its parent: clock skew.");
+  else if (span.end > parent.end) span.warnings.push("Ends after its parent: asynchronous work, or clock skew.");
 }
 
-// counts tells how many spans each service has, in the order in which they appear.
+// counts returns the number of spans and errors by service, in order of appearance.
 function counts(spans) {
   const found = new Map();
   for (const span of spans) {
@@ -129,12 +129,12 @@ function counts(spans) {
   return [...found.values()];
 }
 
-// criticalPath tells of each part of the root's duration which span is to blame for it:
-// [{span, from, to}], the latest first. A moment belongs to the deepest span that was being
-// waited for: from the end backwards, to the child that ended last, before it to that which
-// ended last before that one began; what is between them is the span's own. The parts add
-// up to the root's duration. loadgen's explanations are computed alike, and tested with the
-// same traces (loadgen/explain/testdata).
+// criticalPath attributes each part of the root's duration to a span: [{span, from, to}],
+// latest first. A moment belongs to the deepest span that the root was waiting for. Seen from
+// the end of a span, that is the child that ended last, before it the child that ended last
+// before that one started, and the span itself in between. The parts add up to the root's
+// duration. loadgen's tail-latency attribution uses the same rule, and both are tested with
+// the same traces (loadgen/explain/testdata).
 export function criticalPath(root) {
   const parts = [];
   const blame = (span, from, to) => {
@@ -142,8 +142,8 @@ export function criticalPath(root) {
   };
   const go = (span, from, to, depth) => {
     for (const c of [...span.children].sort((a, b) => b.end - a.end || b.start - a.start)) {
-      // A child that outlives its parent, or whose clock is another, counts where the
-      // parent was waited for.
+      // A child that outlives its parent, or has clock skew, counts only within the time
+      // of its parent on the path.
       const start = Math.max(c.start, from), end = Math.min(c.end, to);
       if (start >= end || depth > maxDepth) continue;
       blame(span, end, to);
@@ -158,7 +158,7 @@ export function criticalPath(root) {
 
 const maxDepth = 100;
 
-// own time: what a span took while none of its children ran.
+// selfTime is the duration of a span during which none of its children ran.
 export function selfTime(span) {
   let self = span.duration, at = span.start;
   for (const c of [...span.children].sort((a, b) => a.start - b.start)) {
@@ -171,7 +171,7 @@ export function selfTime(span) {
   return self;
 }
 
-// find returns the spans that a text is in: in the service, the operation, an attribute
+// find returns the spans that contain a text in their service, operation, id, an attribute
 // (key=value) or an event.
 export function find(spans, text) {
   const want = text.trim().toLowerCase();
@@ -181,8 +181,8 @@ export function find(spans, text) {
   return spans.filter((x) => has(x.service) || has(x.name) || has(x.id) || any(x.tags) || any(x.process) || x.logs.some((l) => any(l.fields ?? [])));
 }
 
-// colour is the number, 1 to 8, of a service's colour: the same on every page. The lab's
-// own services never share one.
+// colour returns the number, 1 to 8, of a service's colour: the same on every page. The
+// services of the lab never share one.
 export function colour(service) {
   const known = ["proxy-service", "datagen", "album-store", "loadgen"].indexOf(service);
   if (known >= 0) return known + 1;
@@ -191,7 +191,7 @@ export function colour(service) {
   return 5 + (sum % 4);
 }
 
-// ticks divides a time into about n round parts: offsets in microseconds.
+// ticks returns about n round offsets, in microseconds, for a time axis.
 export function ticks(from, to, n = 5) {
   const size = (to - from) / n;
   if (!(size > 0)) return [from];
@@ -204,8 +204,8 @@ export function ticks(from, to, n = 5) {
 
 const clockSteps = [1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800].map((s) => s * 1e6);
 
-// clockTicks are at most n round times of day between two times; zone is how far the
-// reader's clock is behind, in microseconds.
+// clockTicks returns at most n round times of day between two times. zone is the time zone
+// offset behind UTC, in microseconds.
 export function clockTicks(from, to, n, zone = 0) {
   const step = clockSteps.find((s) => (to - from) / s <= n) ?? Math.ceil((to - from) / n / 86400e6) * 86400e6;
   const list = [];

@@ -1,13 +1,13 @@
-// Two traces, by structure: what is the same chain of services and operations is one path.
+// Compares two traces by path: the chain of services and operations above a span.
 
 const step = (x) => JSON.stringify([x.service, x.name, x.kind]);
 
-// same is how small a part of a time a difference may be that is not worth a colour.
-const same = 0.1;
+// tolerance is the largest relative difference that counts as equal.
+const tolerance = 0.1;
 
 // diff returns the paths of two built traces, from the top: [{depth, service, name, kind,
-// a, b, difference, state}]. a and b are {count, total, errors}, with a total in
-// microseconds. state is slower, faster or same (as b is to a), missing (not in b) or added.
+// a, b, difference, state}]. a and b are {count, total, errors}, with the total in
+// microseconds. state is slower, faster or same (b against a), missing (not in b) or added.
 export function diff(a, b) {
   const top = { children: new Map() };
   add(top, a.roots, "a");
@@ -30,7 +30,7 @@ function add(top, roots, side) {
     const key = step(span);
     let node = under.children.get(key);
     if (!node) {
-      node = { service: span.service, name: span.name, kind: span.kind, children: new Map(), a: none(), b: none() };
+      node = { service: span.service, name: span.name, kind: span.kind, children: new Map(), a: emptySide(), b: emptySide() };
       under.children.set(key, node);
     }
     node[side].count++;
@@ -40,12 +40,12 @@ function add(top, roots, side) {
   }
 }
 
-const none = () => ({ count: 0, total: 0, errors: 0 });
+const emptySide = () => ({ count: 0, total: 0, errors: 0 });
 
 function state(a, b) {
   if (!b.count) return "missing";
   if (!a.count) return "added";
   const d = b.total - a.total;
-  if (Math.abs(d) <= same * Math.max(a.total, b.total)) return "same";
+  if (Math.abs(d) <= tolerance * Math.max(a.total, b.total)) return "same";
   return d > 0 ? "slower" : "faster";
 }

@@ -1,9 +1,9 @@
-// The map of services: who calls whom, and where each is drawn.
+// The service map: rates of calls, and the layout.
 
-// split gives each edge {from, to, kind, calls} its {rate, errors, p99}: of a database, what
-// is known of its statements; of a call, its part of what the service sends, in proportion
-// to the calls in the sample. How many of one callee's requests fail, and how long they take,
-// is known only if there is no other. What is not known is null.
+// split adds {rate, errors, p99} to each edge {from, to, kind, calls}. A database edge has the
+// numbers of its statements. A call has its part of the requests that the caller sends, in
+// proportion to the calls in the sample. Its errors and p99 are known only if the caller calls
+// no other service. Unknown numbers are null.
 export function split(edges, sent, databases) {
   const calls = (from) => edges.filter((e) => e.kind === "call" && e.from === from);
   return edges.map((e) => {
@@ -16,11 +16,11 @@ export function split(edges, sent, databases) {
 }
 
 // layout places nodes in layers, callers first: {nodes: [{name, layer, x, y}], edges, width,
-// height}. Sizes are of the nodes and of the gaps. With vertical the layers are rows.
+// height}. Sizes are those of the nodes and gaps. If vertical, layers are rows.
 export function layout(names, edges, { nodeWidth, nodeHeight, gapAlong, gapAcross, vertical = false }) {
   const forward = acyclic(names, edges);
   const layer = new Map(names.map((n) => [n, 0]));
-  // Longest paths: as often as there are nodes is enough where there is no circle.
+  // Longest paths: one round per node is enough without cycles.
   for (let i = 0, changed = true; changed && i <= names.length; i++) {
     changed = false;
     for (const [from, to] of forward) {
@@ -32,33 +32,33 @@ export function layout(names, edges, { nodeWidth, nodeHeight, gapAlong, gapAcros
   }
   const layers = [];
   for (const n of names) (layers[layer.get(n)] ??= []).push(n);
-  // Each layer is ordered by where its callers are, then by where what it calls is.
+  // Each layer is ordered by the position of its callers, then of its callees.
   const at = new Map();
   const place = () => layers.forEach((list) => list.forEach((n, i) => at.set(n, i - (list.length - 1) / 2)));
   place();
   for (const backwards of [false, true, false]) {
     for (const list of backwards ? [...layers].reverse() : layers) {
       const mean = new Map(list.map((n) => {
-        const near = forward.filter(([f, t]) => (backwards ? f : t) === n).map(([f, t]) => at.get(backwards ? t : f));
-        return [n, near.length ? near.reduce((a, b) => a + b, 0) / near.length : at.get(n)];
+        const neighbours = forward.filter(([f, t]) => (backwards ? f : t) === n).map(([f, t]) => at.get(backwards ? t : f));
+        return [n, neighbours.length ? neighbours.reduce((a, b) => a + b, 0) / neighbours.length : at.get(n)];
       }));
       list.sort((a, b) => mean.get(a) - mean.get(b) || (a < b ? -1 : 1));
       place();
     }
   }
-  const most = Math.max(1, ...layers.map((l) => l.length));
+  const widest = Math.max(1, ...layers.map((l) => l.length));
   const along = vertical ? nodeHeight : nodeWidth, across = vertical ? nodeWidth : nodeHeight;
-  const whole = most * across + (most - 1) * gapAcross;
+  const breadth = widest * across + (widest - 1) * gapAcross;
   const nodes = names.map((name) => {
     const a = layer.get(name) * (along + gapAlong);
-    const c = whole / 2 + at.get(name) * (across + gapAcross) - across / 2;
+    const c = breadth / 2 + at.get(name) * (across + gapAcross) - across / 2;
     return { name, layer: layer.get(name), x: vertical ? c : a, y: vertical ? a : c };
   });
   const length = layers.length * along + Math.max(0, layers.length - 1) * gapAlong;
-  return { nodes, width: vertical ? whole : length, height: vertical ? length : whole };
+  return { nodes, width: vertical ? breadth : length, height: vertical ? length : breadth };
 }
 
-// acyclic returns the edges as pairs, those that would close a circle the other way round.
+// acyclic returns the edges as pairs, and reverses those that would close a cycle.
 function acyclic(names, edges) {
   const out = new Map(names.map((n) => [n, []]));
   for (const e of edges) if (e.from !== e.to && out.has(e.from) && out.has(e.to)) out.get(e.from).push(e.to);

@@ -1,11 +1,11 @@
-// What is searched for: between the address, the form and Jaeger's API.
+// Trace searches: from the URL and the form to Jaeger's API.
 
-// logfmt reads `a=b c="d e"` to pairs. A name alone is true. It throws what is wrong.
+// logfmt parses `a=b c="d e"` into an object. A name alone is true. It throws on syntax errors.
 export function logfmt(text) {
   const tags = {};
   let i = 0;
   const fail = (what) => {
-    throw new Error(`Tags: ${what}. Write them as in http.response.status_code=500 error=true name="two words".`);
+    throw new Error(`Tags: ${what}. Example: http.response.status_code=500 error=true name="two words".`);
   };
   while (i < text.length) {
     if (/\s/.test(text[i])) {
@@ -24,16 +24,16 @@ export function logfmt(text) {
     if (text[i] === '"') {
       let value = "";
       for (i++; text[i] !== '"'; i++) {
-        if (i >= text.length) fail(`the quote of ${key} does not end`);
+        if (i >= text.length) fail(`the quoted value of ${key} has no closing quote`);
         if (text[i] === "\\" && i + 1 < text.length) i++;
         value += text[i];
       }
       i++;
-      if (i < text.length && !/\s/.test(text[i])) fail(`something follows the quote of ${key}`);
+      if (i < text.length && !/\s/.test(text[i])) fail(`unexpected text after the quoted value of ${key}`);
       tags[key] = value;
     } else {
       const value = /^\S*/.exec(text.slice(i))[0];
-      if (value.includes('"')) fail(`a quote is within the value of ${key}`);
+      if (value.includes('"')) fail(`unexpected quote in the value of ${key}`);
       tags[key] = value;
       i += value.length;
     }
@@ -43,24 +43,24 @@ export function logfmt(text) {
 
 const units = { ns: 1e-9, us: 1e-6, "µs": 1e-6, "μs": 1e-6, ms: 1e-3, s: 1, m: 60, h: 3600, d: 86400, w: 604800 };
 
-// duration reads "1.5ms" or "1m30s" to seconds. Empty is null; it throws what is wrong.
+// duration parses "1.5ms" or "1m30s" into seconds. Empty is null; it throws on syntax errors.
 export function duration(text, what) {
   const t = text.trim();
   if (!t) return null;
   const parts = [...t.matchAll(/(\d+(?:\.\d+)?|\.\d+)(ns|us|µs|μs|ms|s|m|h|d|w)/gy)];
-  if (parts.map((p) => p[0]).join("") !== t) throw new Error(`${what}: ${JSON.stringify(text)} is no duration. Write it as in 1.2s, 100ms or 500us.`);
+  if (parts.map((p) => p[0]).join("") !== t) throw new Error(`${what}: ${JSON.stringify(text)} is not a duration. Examples: 1.2s, 100ms, 500us.`);
   return parts.reduce((sum, p) => sum + Number(p[1]) * units[p[2]], 0);
 }
 
-// lookbacks and limits are what can be chosen.
+// lookbacks, limits and orders are the options of the form.
 export const lookbacks = [["5m", "last 5 minutes"], ["15m", "last 15 minutes"], ["30m", "last 30 minutes"], ["1h", "last hour"], ["3h", "last 3 hours"],
   ["6h", "last 6 hours"], ["12h", "last 12 hours"], ["1d", "last day"], ["2d", "last 2 days"], ["7d", "last week"], ["custom", "from … to …"]];
 export const limits = ["20", "50", "100", "200", "500", "1500"];
 export const orders = [["newest", "newest first"], ["longest", "longest first"], ["shortest", "shortest first"], ["spans", "most spans first"], ["errors", "most errors first"]];
 const maxLimit = 1500;
 
-// read returns what an address asks for, with the names of Jaeger's page. Tags may also be
-// JSON, as in a link of that page.
+// read returns the search in a URL, with the parameter names of Jaeger's UI. Tags may also be
+// JSON, as in links of that UI.
 export function read(query) {
   const get = (name, or = "") => query.get(name) ?? or;
   let tags = get("tags");
@@ -68,7 +68,7 @@ export function read(query) {
     try {
       tags = Object.entries(JSON.parse(tags)).map(([k, v]) => `${k}=${/[\s"=]/.test(v) || v === "" ? JSON.stringify(v) : v}`).join(" ");
     } catch {
-      // it is shown as it is, and refused
+      // shown as entered; request() rejects it
     }
   }
   const operation = get("operation");
@@ -79,27 +79,27 @@ export function read(query) {
   return search;
 }
 
-// request returns the values of a search. It throws what is wrong.
+// request returns the API parameters of a search. It throws if the search is invalid.
 export function request(search, now = Date.now()) {
-  if (!search.service) throw new Error("Service: choose one.");
+  if (!search.service) throw new Error("Service: select one.");
   const tags = logfmt(search.tags);
-  const least = duration(search.minDuration, "Min duration"), most = duration(search.maxDuration, "Max duration");
-  if (least !== null && most !== null && least > most) throw new Error("Min duration is more than max duration.");
+  const min = duration(search.minDuration, "Min duration"), max = duration(search.maxDuration, "Max duration");
+  if (min !== null && max !== null && min > max) throw new Error("Min duration is more than max duration.");
   if (!/^\d+$/.test(search.limit) || search.limit < 1 || search.limit > maxLimit) throw new Error(`Limit: ${JSON.stringify(search.limit)} is not 1 to ${maxLimit}.`);
   let start, end;
   if (search.lookback === "custom") {
     start = Number(search.start), end = Number(search.end);
-    if (!(start > 0) || !(end > 0)) throw new Error("From and to: give both.");
-    if (start >= end) throw new Error("From is not before to.");
+    if (!(start > 0) || !(end > 0)) throw new Error("From and to are both required.");
+    if (start >= end) throw new Error("From must be before to.");
   } else {
-    const back = duration(search.lookback, "Look-back");
-    if (!back) throw new Error("Look-back: choose one.");
+    const back = duration(search.lookback, "Lookback");
+    if (!back) throw new Error("Lookback: select one.");
     end = now * 1000;
     start = end - back * 1e6;
   }
   const time = (s) => (s === null ? "" : `${Math.round(s * 1e6)}us`);
   return { service: search.service, operation: search.operation, tags: Object.keys(tags).length ? JSON.stringify(tags) : "",
-    minDuration: time(least), maxDuration: time(most), start: Math.round(start), end: Math.round(end), limit: search.limit };
+    minDuration: time(min), maxDuration: time(max), start: Math.round(start), end: Math.round(end), limit: search.limit };
 }
 
 // order sorts summaries of traces.
@@ -111,7 +111,7 @@ export function order(traces, by) {
   return [...traces].sort((a, b) => compare(a, b) || b.start - a.start || (a.id < b.id ? -1 : 1));
 }
 
-// traceID returns a trace id as it is written, or null.
+// traceID returns a normalized trace id, or null.
 export function traceID(text) {
   const t = text.trim().toLowerCase();
   return /^[0-9a-f]{1,32}$/.test(t) && /[1-9a-f]/.test(t) ? t : null;

@@ -1,25 +1,25 @@
-// The waterfall: a tree of spans beside their bars on the axis of time.
+// The waterfall: a tree of spans and their bars on a time axis.
 //
-// Rows are made in parts, so that a trace of thousands of spans answers at once; what is
-// not in sight is not laid out (content-visibility). Places on the axis are custom
-// properties, from 0 to 1: zooming changes two of them, of the whole.
+// Rows are created in batches, so that a trace of thousands of spans stays responsive. Rows
+// outside the viewport are not laid out (content-visibility). Positions on the axis are custom
+// properties from 0 to 1: zooming changes only two of them, on the container.
 
 import { h, clear } from "./dom.js";
 import { seconds } from "./format.js";
 import { colour, ticks } from "./trace.js";
 import { details } from "./tracedetails.js";
 
-const part = 200;
+const batch = 200;
 
 // waterfall returns {element, ready, open(id), view(from, to), highlight(spans, current),
-// all(expanded), logsCame()}. focus(span) is told whose details are open, null for none.
+// all(expanded), logsCame()}. focus(span) receives the span with open details, or null.
 export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
   const at = (t) => (trace.duration ? (t - trace.start) / trace.duration : 0);
   const paths = new Map();
   for (const p of critical) paths.set(p.span, [...(paths.get(p.span) ?? []), p]);
   const list = h("ul", { role: "tree", "aria-label": "Spans" });
   const axis = h("div", { class: "wf-ticks" });
-  const element = h("div", { class: `waterfall${trace.spans.length > part ? " many" : ""}` }, h("div", { class: "wf-axis", "aria-hidden": "true" }, h("span", null, "Service and operation"), axis), list);
+  const element = h("div", { class: `waterfall${trace.spans.length > batch ? " many" : ""}` }, h("div", { class: "wf-axis", "aria-hidden": "true" }, h("span", null, "Service and operation"), axis), list);
   const rows = new Map(); // span → {item, row, toggle, collapsed, detail}
   let current = trace.spans[0];
 
@@ -28,46 +28,46 @@ export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
     const marks = [
       span.error && h("span", { class: "mark" }, "error"),
       span.warnings.length > 0 && h("span", { class: "mark warn", title: span.warnings.join(" ") }, "!"),
-      span.orphan && h("span", { class: "mark warn", title: "Its parent is not in the trace" }, "no parent"),
+      span.orphan && h("span", { class: "mark warn", title: "Its parent is not in the trace" }, "missing parent"),
     ];
-    const own = paths.get(span) ?? [];
+    const pathParts = paths.get(span) ?? [];
     const a = at(span.start), w = at(span.end) - a;
     const time = h("div", { class: "wf-time", style: { "--a": a, "--w": w } },
       h("div", { class: "wf-inner" },
         h("span", { class: "wf-bar" }),
-        own.map((p) => h("span", { class: "wf-critical", style: { "--a": at(p.from), "--w": at(p.to) - at(p.from) } })),
-        span.logs.slice(0, 50).map((l) => h("span", { class: "wf-log", title: "An event", style: { "--a": at(l.timestamp) } }))),
+        pathParts.map((p) => h("span", { class: "wf-critical", style: { "--a": at(p.from), "--w": at(p.to) - at(p.from) } })),
+        span.logs.slice(0, 50).map((l) => h("span", { class: "wf-log", title: "Event", style: { "--a": at(l.timestamp) } }))),
       h("span", { class: "wf-label" }, seconds(span.duration / 1e6)));
-    const waited = own.reduce((sum, p) => sum + p.to - p.from, 0);
+    const criticalTime = pathParts.reduce((sum, p) => sum + p.to - p.from, 0);
     const row = h("div", {
       class: `wf-row svc-${colour(span.service)}${span.error ? " error" : ""}`, role: "treeitem", tabindex: span === current ? "0" : "-1", "aria-level": span.depth + 1,
       "aria-expanded": span.children.length ? "true" : null, "aria-selected": "false", "data-span": span.id, style: { "--depth": span.depth },
-      "aria-label": `${span.service} ${span.name}, ${seconds(span.duration / 1e6)}${span.error ? ", error" : ""}${waited ? `, ${seconds(waited / 1e6)} of the critical path` : ""}`,
+      "aria-label": `${span.service} ${span.name}, ${seconds(span.duration / 1e6)}${span.error ? ", error" : ""}${criticalTime ? `, ${seconds(criticalTime / 1e6)} of the critical path` : ""}`,
     }, h("div", { class: "wf-name" }, toggle, h("span", { class: "strip" }), h("span", { class: "text", title: `${span.service}: ${span.name}${span.kind ? ` (${span.kind})` : ""}` }, span.service, " ", h("span", null, span.name)), marks), time);
     const item = h("li", { role: "none" }, row);
     rows.set(span, { item, row, toggle, collapsed: false, detail: null });
     return item;
   }
 
-  // The first part is there at once, the others follow between what the reader does.
-  let made = 0, closed = 0;
-  const more = () => {
-    const items = trace.spans.slice(made, made + part).map(make);
-    made += part;
-    if (closed) arrange();
+  // The first batch is created at once, the others in between events.
+  let created = 0, collapsedRows = 0;
+  const addBatch = () => {
+    const items = trace.spans.slice(created, created + batch).map(make);
+    created += batch;
+    if (collapsedRows) arrange();
     else list.append(...items);
   };
-  more();
+  addBatch();
   const ready = (async () => {
-    while (made < trace.spans.length && !signal.aborted) {
+    while (created < trace.spans.length && !signal.aborted) {
       await new Promise((r) => setTimeout(r));
-      more();
+      addBatch();
     }
     element.dataset.rows = String(rows.size);
   })();
 
-  // shown lists the spans that no collapsed one is above.
-  function shown() {
+  // visible lists the spans without a collapsed ancestor.
+  function visible() {
     let skip = Infinity;
     return trace.spans.filter((span) => {
       const r = rows.get(span);
@@ -77,11 +77,10 @@ export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
     });
   }
 
-  // arrange has only these in the list: thousands of hidden rows make a browser's layout
-  // take seconds.
+  // arrange keeps only these in the list: with thousands of hidden rows, layout takes seconds.
   function arrange() {
     const focused = list.contains(document.activeElement) ? document.activeElement : null;
-    list.replaceChildren(...shown().map((span) => rows.get(span).item));
+    list.replaceChildren(...visible().map((span) => rows.get(span).item));
     if (focused?.isConnected) focused.focus({ preventScroll: true });
   }
 
@@ -89,7 +88,7 @@ export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
     const r = rows.get(span);
     if (!r || !span.children.length || r.collapsed === !expanded) return;
     r.collapsed = !expanded;
-    closed += expanded ? -1 : 1;
+    collapsedRows += expanded ? -1 : 1;
     r.row.setAttribute("aria-expanded", String(expanded));
     r.toggle.textContent = expanded ? "▾" : "▸";
     if (!later) arrange();
@@ -151,7 +150,7 @@ export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
     if (!span || e.ctrlKey || e.metaKey || e.altKey) return;
     const r = rows.get(span);
     const next = (by) => {
-      const list = shown();
+      const list = visible();
       return list[list.indexOf(span) + by] ?? span;
     };
     const act = {
@@ -159,7 +158,7 @@ export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
       ArrowUp: () => move(next(-1)),
       ArrowRight: () => (r.collapsed ? set(span, true) : span.children[0] && move(span.children[0])),
       ArrowLeft: () => (span.children.length && !r.collapsed ? set(span, false) : span.parent && move(span.parent)),
-      Home: () => move(shown()[0]), End: () => move(shown().at(-1)),
+      Home: () => move(visible()[0]), End: () => move(visible().at(-1)),
       Enter: () => toggleDetails(span, !r.detail), " ": () => toggleDetails(span, !r.detail),
       "*": () => (span.parent?.children ?? trace.roots).forEach((x) => set(x, true)),
     }[e.key];
@@ -175,7 +174,7 @@ export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
     clear(axis).append(...list.map((t) => h("span", { style: { "--at": trace.duration ? t / trace.duration : 0 } }, seconds(t / 1e6))));
     const gap = list.length > 1 ? (100 * (list[1] - list[0])) / ((to - from) * trace.duration) : 100;
     const first = trace.duration ? (100 * (list[0] / trace.duration - from)) / (to - from) : 0;
-    // The lines through the bars are at the ticks.
+    // The grid lines are at the ticks.
     element.style.setProperty("--gap", `${gap}%`);
     element.style.setProperty("--first", `${first}%`);
   }
@@ -183,26 +182,26 @@ export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
 
   return {
     element, ready, view, open: jump,
-    highlight(found, here) {
+    highlight(found, match) {
       element.classList.toggle("searching", found !== null);
       const set = new Set(found ?? []);
       for (const [span, r] of rows) {
         r.row.classList.toggle("found", set.has(span));
-        r.row.classList.toggle("current", span === here);
+        r.row.classList.toggle("current", span === match);
       }
-      if (here) {
-        reveal(here);
-        move(here, { take: false });
+      if (match) {
+        reveal(match);
+        move(match, { take: false });
       }
     },
     all(expanded) {
       for (const span of trace.spans) if (expanded || span.children.length) set(span, expanded, true);
       arrange();
-      // What is chosen stays in sight: the nearest that is above it.
+      // The selection moves to the nearest visible ancestor.
       const from = current;
       for (let p = from; p; p = p.parent) if (rows.get(p)?.item.isConnected) return p === from || move(p, { take: false, scroll: false });
     },
-    logsCame() {
+    logsLoaded() {
       for (const [span, r] of rows) {
         if (!r.detail) continue;
         toggleDetails(span, false);
@@ -212,7 +211,7 @@ export function waterfall(trace, critical, { logs, signal, focus, zoom }) {
   };
 }
 
-// around is a little more than a part of the axis.
+// around returns a part of the axis with a small margin.
 function around(a, b) {
   const margin = Math.max((b - a) * 0.05, 1e-6);
   return [Math.max(0, a - margin), Math.min(1, b + margin)];

@@ -1,23 +1,23 @@
-// Parts that several pages have.
+// Components that pages share.
 
 import { h, clear } from "./dom.js";
 
-// problem says that something does not work, and what to do.
+// problem shows an error, and what to do about it.
 export function problem(text, ...more) {
   return h("div", { class: "problem", role: "alert" }, h("p", null, text), more);
 }
 
-// empty says that there is nothing to show, and why.
+// empty states that there is no data, and the reason.
 export function empty(text, ...more) {
   return h("div", { class: "empty" }, h("p", null, text), more);
 }
 
-// card is a part of a page with a heading.
+// card is a section of a page with a heading.
 export function card(title, ...children) {
   return h("section", { class: "card" }, title && h("h2", null, title), children);
 }
 
-// tile shows one number.
+// tile shows one value.
 export function tile(title, value, note, state) {
   return h("section", { class: `tile ${state ?? ""}` }, h("h2", null, title), h("p", { class: "value" }, value), note && h("p", { class: "note" }, note));
 }
@@ -31,7 +31,7 @@ export function table(columns, rows, { caption } = {}) {
       h("tbody", null, rows.map((row) => h("tr", null, row.map((cell, i) => h("td", { class: kind(i) }, cell)))))));
 }
 
-// copyable is a command with a button that copies it.
+// copyable is a command with a copy button.
 export function copyable(text) {
   const button = h("button", { type: "button", class: "quiet", "aria-label": `Copy: ${text}` }, "copy");
   button.addEventListener("click", async () => {
@@ -46,7 +46,7 @@ export function copyable(text) {
   return h("div", { class: "command" }, h("code", null, text), button);
 }
 
-// select is a list to choose from: options are texts or [value, text].
+// select is a labelled drop-down: options are texts or [value, text].
 export function select(label, options, value, change) {
   const element = h("select", { "aria-label": label, onchange: () => change(element.value) },
     options.map((o) => {
@@ -61,8 +61,7 @@ export function field(label, attributes) {
   return h("label", { class: "field" }, h("span", null, label), h("input", attributes));
 }
 
-// busy shows in an element that something is on its way, until work ends, and then what it
-// returns, or why it failed.
+// busy marks an element as busy until work ends, then shows its result or its error.
 export async function busy(element, signal, work) {
   element.setAttribute("aria-busy", "true");
   try {
@@ -75,8 +74,8 @@ export async function busy(element, signal, work) {
   }
 }
 
-// every calls work again and again, pauses while the page is hidden, and ends with signal.
-// One call ends before the next begins.
+// every calls work periodically until signal aborts, except while the page is hidden. Calls do
+// not overlap.
 export function every(ms, signal, work) {
   let timer = 0;
   const next = () => {

@@ -1,4 +1,4 @@
-// The variables of a dashboard: what an address says they are, and what that makes of a query.
+// Dashboard variables: their values in the URL, and interpolation in queries.
 
 export const ALL = "$__all";
 
@@ -11,8 +11,7 @@ export function definitions(dashboard) {
   }));
 }
 
-// read returns the chosen values by name: what the query of an address says, or what the file
-// does, or all.
+// read returns the selected values by name: from the URL query, the dashboard file, or all.
 export function read(defs, query) {
   const values = {};
   for (const d of defs) {
@@ -25,25 +24,25 @@ export function read(defs, query) {
   return values;
 }
 
-// escape makes a value stand for itself in a regular expression within a PromQL string.
+// escape quotes a value for a regular expression within a PromQL string.
 export function escape(value) {
   return value.replace(/\\/g, "\\\\\\\\").replace(/[$^*{}[\]+?.()|]/g, "\\\\$&").replace(/"/g, '\\"').replace(/\n/g, "\\n");
 }
 
-// pattern is what stands in a matcher =~ for the values.
+// pattern returns the regular expression of a matcher =~ for the values.
 export function pattern(values, allValue = ".*") {
   if (!values || values.length === 0 || values.includes(ALL)) return allValue;
   return values.length === 1 ? escape(values[0]) : `(${values.map(escape).join("|")})`;
 }
 
-// duration writes whole seconds as PromQL reads them.
+// duration formats whole seconds as a PromQL duration.
 export const duration = (seconds) => `${Math.max(1, Math.round(seconds))}s`;
 
-// rateInterval is long enough for a rate at any step: of the programs' metrics, which come
-// every 5 s, and of Prometheus' own, every 10 s.
+// rateInterval is long enough for a rate at any step: components export every 5 s, Prometheus
+// scrapes itself every 10 s.
 export const rateInterval = (step) => Math.max(30, Math.round(4 * step));
 
-// interpolate writes values in place of $name, ${name} and what Grafana builds in.
+// interpolate replaces $name, ${name} and Grafana's built-in variables with values.
 export function interpolate(text, values, defs, range, step) {
   const builtIn = { __rate_interval: duration(rateInterval(step)), __range: duration(range), __interval: duration(step) };
   return text.replace(/\$(?:\{(\w+)(?::regex)?\}|(\w+))/g, (all, braced, bare) => {
@@ -54,21 +53,21 @@ export function interpolate(text, values, defs, range, step) {
   });
 }
 
-// labelValues takes apart a query of a variable: {match, label}, or null.
+// labelValues parses the query of a variable: {match, label}, or null.
 export function labelValues(query) {
   const m = /^\s*label_values\(\s*(?:(.+?)\s*,\s*)?(\w+)\s*\)\s*$/s.exec(query);
   return m ? { match: m[1] ?? null, label: m[2] } : null;
 }
 
-// sorted returns values in the order a variable wants: 0 as they come, 1 and 2 by letters, 3
-// and 4 by number; the even ones backwards.
+// sorted returns values in the sort order of a variable: 0 unsorted, 1 and 2 alphabetical, 3 and
+// 4 numerical; even numbers descending.
 export function sorted(values, sort) {
   if (!sort) return values;
   const list = [...values].sort((a, b) => (sort > 2 ? parseFloat(a) - parseFloat(b) : a < b ? -1 : a > b ? 1 : 0));
   return sort % 2 ? list : list.reverse();
 }
 
-// toQuery is what an address says of the values: null removes what is so anyway.
+// toQuery returns the URL parameters of the values: null removes a default value.
 export function toQuery(defs, values) {
   const q = {};
   for (const d of defs) {

@@ -1,10 +1,10 @@
-// A dashboard: the file that Grafana reads, drawn against the lab's Prometheus.
+// A Grafana dashboard, drawn with data of the lab's Prometheus.
 //
-// root.dataset.panels is "done" once every panel that is near what is seen has been drawn.
+// root.dataset.panels is "done" once every panel near the viewport has been drawn.
 // Each panel has data-panel (its id) and data-state (waiting, ok, empty or error).
 
 import { get, prom } from "../lib/api.js";
-import { queue, sharer } from "../lib/ask.js";
+import { queue, deduper } from "../lib/panelquery.js";
 import { refresher, refreshes, timeRange, variable } from "../lib/controls.js";
 import { h } from "../lib/dom.js";
 import { halves, sections } from "../lib/layout.js";
@@ -15,7 +15,7 @@ import { every, problem } from "../lib/ui.js";
 import { definitions, interpolate, labelValues, read as readValues, sorted, toQuery } from "../lib/vars.js";
 import { panelsOf } from "../panels/support.js";
 
-const atOnce = 6; // queries
+const maxQueries = 6; // at once
 
 export async function show(root, ctx) {
   const others = get("/-/dashboards", ctx.signal);
@@ -29,10 +29,10 @@ export async function show(root, ctx) {
     board = await get(`/-/dashboards/${encodeURIComponent(ctx.params.uid)}`, ctx.signal);
   } catch (error) {
     if (error.status !== 404) throw error;
-    return missing("No such dashboard", `No dashboard has the uid ${ctx.params.uid}. These are there:`);
+    return missing("Dashboard not found", `No dashboard has the UID ${ctx.params.uid}. Available dashboards:`);
   }
   const alone = ctx.query.has("panel") ? panelsOf(board).find((p) => String(p.id) === ctx.query.get("panel")) : null;
-  if (ctx.query.has("panel") && !alone) return missing("No such panel", `The dashboard ${board.title} has no panel ${ctx.query.get("panel")}. The dashboards are:`);
+  if (ctx.query.has("panel") && !alone) return missing("Panel not found", `The dashboard ${board.title} has no panel ${ctx.query.get("panel")}. Available dashboards:`);
   ctx.title(alone ? `${alone.title} · ${board.title}` : board.title);
 
   const defs = definitions(board);
@@ -40,17 +40,17 @@ export async function show(root, ctx) {
   const query = new URLSearchParams(ctx.query);
   if (!query.has("from") && board.time?.from) query.set("from", board.time.from);
   if (!query.has("to") && board.time?.to) query.set("to", board.time.to);
-  let range = readRange(query), generation = new AbortController(), share = null;
-  const run = queue(atOnce);
+  let range = readRange(query), generation = new AbortController(), dedupe = null;
+  const run = queue(maxQueries);
   const views = [];
-  const wrong = h("div");
+  const rangeError = h("div");
 
   const renew = () => {
     generation.abort();
     generation = new AbortController();
     range = readRange(query);
-    wrong.replaceChildren(...(range.wrong ? [problem(`${range.wrong}. The last 30 minutes are shown.`)] : []));
-    share = sharer(run, generation.signal);
+    rangeError.replaceChildren(...(range.error ? [problem(`${range.error}. Showing the last 30 minutes.`)] : []));
+    dedupe = deduper(run, generation.signal);
   };
   ctx.signal.addEventListener("abort", () => generation.abort());
   renew();
@@ -70,7 +70,7 @@ export async function show(root, ctx) {
     reload();
   };
   const env = {
-    state: () => ({ start: range.start, end: range.end, values, defs }), share: () => share, signal: () => generation.signal, sync: `dashboard ${board.uid}`,
+    state: () => ({ start: range.start, end: range.end, values, defs }), dedupe: () => dedupe, signal: () => generation.signal, sync: `dashboard ${board.uid}`,
     zoom: (a, b) => b - a >= 5 && setRange(String(Math.round(a * 1e3)), String(Math.round(b * 1e3))),
     zoomOut: () => {
       const [start, end] = wider(range.start, range.end);
@@ -79,7 +79,7 @@ export async function show(root, ctx) {
     explore: (panel) => (alone ? null : address(board.uid, { panel: panel.id })),
   };
 
-  // What is far below is not asked for before it comes near.
+  // Panels load when they come near the viewport.
   const near = new Set();
   const watcher = new IntersectionObserver((entries) => {
     for (const e of entries) {
@@ -90,9 +90,9 @@ export async function show(root, ctx) {
     visit();
   }, { rootMargin: "300px 0px" });
   const visit = async () => {
-    const mine = generation.signal;
+    const signal = generation.signal;
     await Promise.all([...near].filter((v) => v.stale).map((v) => v.load()));
-    if (!mine.aborted && [...near].every((v) => v.element.dataset.state !== "waiting")) root.dataset.panels = "done";
+    if (!signal.aborted && [...near].every((v) => v.element.dataset.state !== "waiting")) root.dataset.panels = "done";
   };
   const reload = () => {
     renew();
@@ -105,11 +105,11 @@ export async function show(root, ctx) {
     return visit();
   };
 
-  // The tools
+  // Controls
   const options = async (def) => {
-    const asked = labelValues(interpolate(def.query, values, defs, range.end - range.start, 15));
-    if (!asked) throw new Error(`The console does not read ${def.query}`);
-    return sorted(await prom.labelValues(asked.label, asked.match, range.start, range.end, ctx.signal), def.sort);
+    const selector = labelValues(interpolate(def.query, values, defs, range.end - range.start, 15));
+    if (!selector) throw new Error(`Unsupported variable query: ${def.query}`);
+    return sorted(await prom.labelValues(selector.label, selector.match, range.start, range.end, ctx.signal), def.sort);
   };
   const tools = defs.filter((d) => !d.hide).map((def) => variable(def, ctx.signal, {
     chosen: () => values[def.name], options: () => options(def),
@@ -140,25 +140,25 @@ export async function show(root, ctx) {
   });
   pace.pause(range.to !== "now");
 
-  const wanted = (board.links ?? []).filter((l) => l.type === "dashboards").flatMap((l) => l.tags ?? []);
-  const links = h("nav", { class: "beside-boards", "aria-label": "Other dashboards" });
+  const tags = (board.links ?? []).filter((l) => l.type === "dashboards").flatMap((l) => l.tags ?? []);
+  const links = h("nav", { class: "dashboard-links", "aria-label": "Other dashboards" });
   others.then((list) => {
-    links.append(...list.filter((d) => wanted.length === 0 || d.tags.some((t) => wanted.includes(t))).map((d) =>
+    links.append(...list.filter((d) => tags.length === 0 || d.tags.some((t) => tags.includes(t))).map((d) =>
     h("a", { href: address(d.uid), dataset: { keep: d.uid }, title: d.description, "aria-current": d.uid === board.uid ? "page" : null }, d.title)));
-    const here = links.querySelector("[aria-current]");
-    if (here) links.scrollLeft = here.offsetLeft - links.offsetLeft - 40; // it may be beyond the edge
-  }, () => {}); // the page is of use without
+    const current = links.querySelector("[aria-current]");
+    if (current) links.scrollLeft = current.offsetLeft - links.offsetLeft - 40; // it may be out of view
+  }, () => {}); // the page works without
 
   root.append(
     alone ? h("p", { class: "back" }, h("a", { href: address(board.uid), dataset: { keep: board.uid } }, `← ${board.title}`)) : links,
     h("div", { class: "head" }, h("h1", null, alone ? alone.title : board.title), h("span", { class: "sub" }, (alone ?? board).description)),
-    wrong,
-    h("div", { class: "tools", role: "group", "aria-label": "What is shown" }, tools.map((t) => t.element), h("span", { class: "gap" }), time.element,
-      h("button", { type: "button", onclick: env.zoomOut, title: "Twice as long (or double click a chart)" }, "Zoom out"),
+    rangeError,
+    h("div", { class: "tools", role: "group", "aria-label": "Filters and time range" }, tools.map((t) => t.element), h("span", { class: "gap" }), time.element,
+      h("button", { type: "button", onclick: env.zoomOut, title: "Double the time range (or double-click a chart)" }, "Zoom out"),
       h("div", { class: "together" }, pace.element,
-      h("button", { type: "button", "aria-label": "Ask again now", title: "Ask again now", onclick: () => reload() }, "↻"))));
+      h("button", { type: "button", "aria-label": "Refresh now", title: "Refresh now", onclick: () => reload() }, "↻"))));
 
-  // The panels
+  // Panels
   const queries = h("section", { class: "card queries" });
   const explain = () => alone && queries.replaceChildren(h("h2", null, "Queries"), ...views[0].queries());
   const add = (grid, placed) => {

@@ -1,4 +1,4 @@
-// The programs' log lines: filters are the address, and new lines come by themselves.
+// Log lines of all components. Filters are in the URL; Follow adds new lines.
 
 import { h, clear } from "../lib/dom.js";
 import { get, address } from "../lib/api.js";
@@ -7,18 +7,18 @@ import { dateTime, plural } from "../lib/format.js";
 import { describe, length, ranges } from "../lib/range.js";
 import { days, line, rove } from "../lib/logline.js";
 
-const most = 1000; // lines that are shown while new ones come
+const maxLines = 1000; // lines shown while following
 
 export async function show(root, { query, signal, setQuery, title }) {
   title("Logs");
   const f = { service: query.getAll("service"), level: query.get("level") ?? "", q: query.get("q") ?? "", trace: query.get("trace") ?? "",
     since: query.get("since") ?? "", until: query.get("until") ?? "" };
   let follow = query.get("follow") === "1" && !f.until;
-  let newest = "", oldest = "", asked = 0;
+  let newest = "", oldest = "", latest = 0;
 
-  const chips = h("fieldset", { class: "chips" }, h("legend", null, "Programs"));
-  const list = h("ol", { class: "lines", "aria-label": "Lines, the newest first" });
-  const said = h("p", { class: "note", role: "status" });
+  const chips = h("fieldset", { class: "chips" }, h("legend", null, "Components"));
+  const list = h("ol", { class: "lines", "aria-label": "Log lines, newest first" });
+  const status = h("p", { class: "note", role: "status" });
   const foot = h("div", { class: "logfoot" });
   const toggle = h("button", { type: "button", "aria-pressed": String(follow) }, "Follow");
   const keys = rove(list);
@@ -41,40 +41,40 @@ export async function show(root, { query, signal, setQuery, title }) {
   });
 
   const level = select("Level", [["", "any"], ["info", "info and above"], ["warn", "warn and above"], ["error", "error"]], f.level, (value) => change({ level: value }));
-  const q = field("Text", { type: "search", value: f.q, placeholder: "in any part of a line", onchange: (e) => change({ q: e.target.value }) });
-  const trace = field("Trace", { type: "search", value: f.trace, placeholder: "id", spellcheck: "false", onchange: (e) => change({ trace: e.target.value.trim() }) });
+  const q = field("Text", { type: "search", value: f.q, placeholder: "text in the line", onchange: (e) => change({ q: e.target.value }) });
+  const trace = field("Trace", { type: "search", value: f.trace, placeholder: "trace id", spellcheck: "false", onchange: (e) => change({ trace: e.target.value.trim() }) });
   const preset = ranges.find(([v]) => v === f.since || length(v) === length(f.since))?.[0];
-  const own = f.since && !preset || f.until;
-  const when = select("Time", [["", "any"], ...ranges.map(([v, text]) => [v, `last ${text}`]), ...(own ? [["own", between(f)]] : [])], own ? "own" : preset ?? "",
-    (value) => value !== "own" && change({ since: value, until: "" }));
+  const custom = f.since && !preset || f.until;
+  const when = select("Time", [["", "any"], ...ranges.map(([v, text]) => [v, `last ${text}`]), ...(custom ? [["custom", between(f)]] : [])], custom ? "custom" : preset ?? "",
+    (value) => value !== "custom" && change({ since: value, until: "" }));
   level.classList.add("half");
   when.classList.add("half");
   q.classList.add("q");
   trace.classList.add("trace");
-  root.append(h("div", { class: "head" }, h("h1", null, "Logs"), said), h("div", { class: "tools logtools" }, chips, level, when, q, trace, toggle), list, foot);
+  root.append(h("div", { class: "head" }, h("h1", null, "Logs"), status), h("div", { class: "tools logtools" }, chips, level, when, q, trace, toggle), list, foot);
 
-  const ask = (more) => get(address("/-/logs", { ...f, ...more }), signal);
+  const fetchLines = (more) => get(address("/-/logs", { ...f, ...more }), signal);
 
   async function load() {
-    const turn = ++asked;
+    const request = ++latest;
     list.setAttribute("aria-busy", "true");
     try {
-      const page = await ask({ limit: 200 });
-      if (turn !== asked || signal.aborted) return;
+      const page = await fetchLines({ limit: 200 });
+      if (request !== latest || signal.aborted) return;
       newest = page.newest;
-      programs(page.services);
+      components(page.services);
       clear(list);
       add(page.lines);
       keys.first();
       end(page);
-      if (!page.lines.length) foot.prepend(nothing(page));
+      if (!page.lines.length) foot.prepend(emptyResult(page));
     } catch (error) {
-      if (signal.aborted || turn !== asked) return;
+      if (signal.aborted || request !== latest) return;
       newest = "";
       clear(list);
       clear(foot).append(problem(error.message));
     } finally {
-      if (turn === asked) list.removeAttribute("aria-busy");
+      if (request === latest) list.removeAttribute("aria-busy");
     }
     list.hidden = !list.childElementCount;
   }
@@ -86,36 +86,36 @@ export async function show(root, { query, signal, setQuery, title }) {
     days(list);
   }
 
-  function nothing(page) {
-    if (!page.services.length) return empty("There are no logs yet: the programs write them when the lab runs.", copyable("make lab-up"));
-    return empty(page.reached ? "Nothing was found so far." : "No line is like that.");
+  function emptyResult(page) {
+    if (!page.services.length) return empty("No logs yet: components write them while the lab is up.", copyable("make lab-up"));
+    return empty(page.reached ? "No match so far." : "No matching lines.");
   }
 
-  // end shows what comes after the last line.
+  // end shows the buttons and notes below the last line.
   function end(page) {
     oldest = page.more ? page.oldest : "";
     clear(foot);
     const count = list.querySelectorAll(".open").length;
-    said.textContent = count ? `${plural(count, "line")}${page.more ? ", and more before them" : ""}` : "";
+    status.textContent = count ? `${plural(count, "line")}${page.more ? ", older lines available" : ""}` : "";
     if (oldest) {
-      const older = h("button", { type: "button" }, page.reached ? "Look further back" : "Older lines");
-      older.addEventListener("click", () => further(older));
+      const older = h("button", { type: "button" }, page.reached ? "Search further back" : "Older lines");
+      older.addEventListener("click", () => loadOlder(older));
       foot.append(older);
     }
-    if (page.reached) foot.append(h("span", { class: "note" }, `The logs are large: this look went back to ${dateTime(Date.parse(page.reached))}.`));
+    if (page.reached) foot.append(h("span", { class: "note" }, `The logs are large: the search stopped at ${dateTime(Date.parse(page.reached))}.`));
   }
 
-  async function further(button) {
-    const turn = asked;
+  async function loadOlder(button) {
+    const request = latest;
     button.disabled = true;
     try {
-      const page = await ask({ limit: 200, before: oldest });
-      if (turn !== asked || signal.aborted) return;
+      const page = await fetchLines({ limit: 200, before: oldest });
+      if (request !== latest || signal.aborted) return;
       const had = list.querySelectorAll(".open").length;
       add(page.lines);
       list.hidden = !list.childElementCount;
       end(page);
-      if (!page.lines.length && page.more) foot.append(h("span", { class: "note" }, "Nothing there."));
+      if (!page.lines.length && page.more) foot.append(h("span", { class: "note" }, "No match."));
       (list.querySelectorAll(".open")[had] ?? foot.querySelector("button"))?.focus({ preventScroll: true });
     } catch (error) {
       if (signal.aborted) return;
@@ -124,31 +124,31 @@ export async function show(root, { query, signal, setQuery, title }) {
     }
   }
 
-  async function more() {
+  async function loadNewer() {
     if (!follow || !newest) return;
-    const turn = asked, page = await ask({ limit: 200, after: newest });
-    if (turn !== asked || !follow || signal.aborted) return;
+    const request = latest, page = await fetchLines({ limit: 200, after: newest });
+    if (request !== latest || !follow || signal.aborted) return;
     newest = page.newest;
     if (!page.lines.length) return;
     const had = list.querySelectorAll(".open").length;
     foot.querySelector(".empty")?.remove();
     list.hidden = false;
-    if (page.more) list.prepend(h("li", { class: "line divider" }, "More lines came than are shown."));
+    if (page.more) list.prepend(h("li", { class: "line divider" }, "Some new lines are not shown."));
     for (const l of page.lines.toReversed()) {
       const element = line(l);
       element.classList.add("fresh");
       list.prepend(element);
     }
     days(list);
-    while (list.childElementCount > most) {
+    while (list.childElementCount > maxLines) {
       list.lastElementChild.remove();
       clear(foot);
     }
     if (!list.contains(document.activeElement)) keys.first();
-    said.textContent = `${plural(Math.min(most, had + page.lines.length), "line")}; new ones come on top`;
+    status.textContent = `${plural(Math.min(maxLines, had + page.lines.length), "line")}, new lines on top`;
   }
 
-  function programs(services) {
+  function components(services) {
     const all = [...new Set([...services, ...f.service])];
     if (chips.dataset.all === all.join() && chips.dataset.on === f.service.join()) return;
     Object.assign(chips.dataset, { all: all.join(), on: f.service.join() });
@@ -159,10 +159,10 @@ export async function show(root, { query, signal, setQuery, title }) {
   }
 
   await load();
-  every(2000, signal, more);
+  every(2000, signal, loadNewer);
 }
 
-// between writes a range that is not among those to choose from.
+// between formats a time range that is not a preset.
 function between({ since, until }) {
   const text = (v) => (/^\d+$/.test(v) ? dateTime(Number(v)) : v);
   const relative = since && describe(since, until || "now");

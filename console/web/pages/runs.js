@@ -1,10 +1,10 @@
-// The runs that loadgen has kept; two of them can be compared.
+// The run history, with a selection of two runs to compare.
 
 import { h } from "../lib/dom.js";
 import { get } from "../lib/api.js";
 import { problem, empty, copyable, every } from "../lib/ui.js";
 import { withUnit, seconds, dateTime } from "../lib/format.js";
-import { lossBadge, shares, verdictBadge, commands, span } from "../lib/lab.js";
+import { lossBadge, shares, verdictBadge, commands, age } from "../lib/lab.js";
 
 export async function show(root, { signal, title, go }) {
   title("Runs");
@@ -13,17 +13,17 @@ export async function show(root, { signal, title, go }) {
   const hint = h("p", { class: "note", role: "status" });
   const body = h("div");
   let list = [];
-  root.append(h("div", { class: "head" }, h("h1", null, "Runs"), h("span", { class: "sub" }, "of loadgen, the newest first")),
+  root.append(h("div", { class: "head" }, h("h1", null, "Runs"), h("span", { class: "sub" }, "load tests by loadgen, newest first")),
     h("div", { class: "tools runtools" }, button, hint), body);
-  const tell = () => {
+  const updateHint = () => {
     button.disabled = chosen.size !== 2;
-    hint.textContent = ["Choose two runs to compare.", "Choose one more.", "The older one is the baseline.", "Only two can be compared."][Math.min(3, chosen.size)];
+    hint.textContent = ["Select two runs to compare.", "Select one more run.", "The older run is the baseline.", "Only two runs can be compared."][Math.min(3, chosen.size)];
   };
   button.addEventListener("click", () => {
     const [b, a] = list.filter((r) => chosen.has(r.id)).map((r) => r.id); // the list has the newest first
     go(`/runs/compare?${new URLSearchParams({ a, b })}`);
   });
-  tell();
+  updateHint();
   let shown = "";
   const load = async () => {
     const answer = await get("/-/runs", signal);
@@ -31,14 +31,14 @@ export async function show(root, { signal, title, go }) {
     list = answer.runs;
     if (!list.length) {
       const lab = await get("/-/lab", signal).catch(() => null);
-      body.replaceChildren(empty("loadgen has kept no run yet. Send some load:", copyable(commands(lab?.status?.port_offset, answer.folder.replace(/\/runs$/, "")).load)));
+      body.replaceChildren(empty("No runs yet. Run a load test:", copyable(commands(lab?.status?.port_offset, answer.folder.replace(/\/runs$/, "")).load)));
       return;
     }
-    const now = JSON.stringify(list.map((r) => [r, span(r.started_at)]));
+    const now = JSON.stringify(list.map((r) => [r, age(r.started_at)]));
     if (now === shown) return;
     const focus = body.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     shown = now;
-    body.replaceChildren(tableOf(list, chosen, tell));
+    body.replaceChildren(tableOf(list, chosen, updateHint));
     if (focus) [...body.querySelectorAll("[data-key]")].find((e) => e.dataset.key === focus)?.focus({ preventScroll: true });
   };
   try {
@@ -49,30 +49,30 @@ export async function show(root, { signal, title, go }) {
   every(5000, signal, load);
 }
 
-const columns = ["", "Run", "Began", "Target", "Plan", "Actual rate", "p50", "p99", "Served", "Verdict"];
+const columns = ["", "Run", "Started", "Target", "Plan", "Actual rate", "p50", "p99", "Served", "Verdict"];
 
-function tableOf(list, chosen, tell) {
+function tableOf(list, chosen, updateHint) {
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Runs" }, h("table", { class: "runlist" },
     h("thead", null, h("tr", null, columns.map((c, i) => h("th", { scope: "col", class: i > 4 && i < 9 && "n" }, c)))),
-    h("tbody", null, list.map((r) => row(r, chosen, tell)))));
+    h("tbody", null, list.map((r) => row(r, chosen, updateHint)))));
 }
 
-function row(r, chosen, tell) {
+function row(r, chosen, updateHint) {
   const usable = r.finished && r.verdict !== "unreadable", served = (r.classes?.good ?? 0) + (r.classes?.late ?? 0);
   const box = usable && h("input", { type: "checkbox", checked: chosen.has(r.id), dataset: { key: `box ${r.id}` }, "aria-label": `Compare ${r.id}`,
     onchange: (e) => {
       if (e.target.checked) chosen.add(r.id);
       else chosen.delete(r.id);
-      tell();
+      updateHint();
     } });
   const number = (value) => (usable ? value : "");
   const cell = (i, value, kind) => h("td", { class: kind, "data-name": columns[i] }, value);
   return h("tr", null, cell(0, box, "pick"),
     h("th", { scope: "row" }, usable ? h("a", { href: `/runs/${encodeURIComponent(r.id)}`, class: "mono", dataset: { key: r.id } }, r.id) : h("span", { class: "mono" }, r.id)),
-    cell(2, r.started_at ? h("span", { title: dateTime(Date.parse(r.started_at)) }, `${span(r.started_at)} ago`) : "–"),
+    cell(2, r.started_at ? h("span", { title: dateTime(Date.parse(r.started_at)) }, `${age(r.started_at)} ago`) : "–"),
     cell(3, r.target?.replace("http://", "") ?? "", "mono"), cell(4, r.plan ?? "", "plan"),
-    cell(5, number(r.rate_asked ? [withUnit(r.rate_reached, "reqps"), Math.abs(r.rate_reached / r.rate_asked - 1) > 0.005 && h("div", { class: "note" }, `of ${withUnit(r.rate_asked, "reqps")}`)] : withUnit(r.rate_reached, "reqps")), "n"),
+    cell(5, number(r.rate_target ? [withUnit(r.rate_actual, "reqps"), Math.abs(r.rate_actual / r.rate_target - 1) > 0.005 && h("div", { class: "note" }, `of ${withUnit(r.rate_target, "reqps")}`)] : withUnit(r.rate_actual, "reqps")), "n"),
     cell(6, number(seconds(r.p50 ?? 0)), "n"), cell(7, number(seconds(r.p99 ?? 0)), "n"),
     cell(8, number(shares(served, Object.values(r.classes ?? {}).reduce((a, b) => a + b, 0))[0]), "n"),
-    cell(9, [verdictBadge(r), " ", lossBadge(r), h("div", { class: "note why" }, r.verdict === "unfinished" ? "it goes on, or was cut off" : r.verdict === "good" ? "" : r.because ?? r.problem)], "verdict"));
+    cell(9, [verdictBadge(r), " ", lossBadge(r), h("div", { class: "note reason" }, r.verdict === "unfinished" ? "running or interrupted" : r.verdict === "good" ? "" : r.because ?? r.problem)], "verdict"));
 }

@@ -1,4 +1,4 @@
-// /trace/ID: where the time of one request went; /trace/ID?compare=ID2: of two.
+// /trace/ID: the waterfall of a trace; /trace/ID?compare=ID2: the comparison of two traces.
 
 import { h } from "../lib/dom.js";
 import { address, get, jaeger } from "../lib/api.js";
@@ -12,7 +12,7 @@ import { lines } from "../lib/tracedetails.js";
 import { waterfall } from "../lib/tracerows.js";
 
 export async function show(root, ctx) {
-  delete root.dataset.loaded; // of the page before
+  delete root.dataset.loaded; // of the previous page
   delete root.dataset.logs;
   const id = traceID(ctx.params.id);
   ctx.title(`Trace ${(id ?? ctx.params.id).slice(0, 7)}`);
@@ -21,16 +21,16 @@ export async function show(root, ctx) {
   const loaded = await Promise.all(ids.map((i) => load(i, ctx.signal)));
   if (ctx.signal.aborted) return;
   const missing = loaded.find((l) => l.element);
-  if (missing) root.append(h("h1", null, other === null ? "Trace" : "Two traces"), missing.element);
+  if (missing) root.append(h("h1", null, other === null ? "Trace" : "Trace comparison"), missing.element);
   else if (other !== null) compare(root, loaded[0].trace, loaded[1].trace);
   else one(root, ctx, loaded[0].trace);
   root.dataset.loaded = "true";
 }
 
-// load returns {trace}, or an {element} that says why there is none.
+// load returns {trace}, or an {element} with the reason why there is none.
 async function load(text, signal) {
   const id = traceID(text);
-  if (!id) return { element: problem(`${JSON.stringify(text)} is no trace id: that is up to 32 hexadecimal digits.`, h("a", { href: "/traces" }, "Search traces")) };
+  if (!id) return { element: problem(`${JSON.stringify(text)} is not a trace id: use up to 32 hexadecimal digits.`, h("a", { href: "/traces" }, "Search traces")) };
   try {
     const data = await jaeger.trace(id, signal);
     const trace = data && build(data);
@@ -38,17 +38,17 @@ async function load(text, signal) {
   } catch (error) {
     if (!/not found/i.test(error.message)) return { element: problem(error.message) };
   }
-  return { element: empty("Jaeger has no such trace.",
+  return { element: empty("Trace not found in Jaeger.",
     h("p", { class: "mono" }, id),
-    h("p", null, "Spans come in batches, some seconds after they end: try again soon. A trace that is not sampled, or older than what Jaeger keeps, does not come."),
-    h("p", null, h("button", { type: "button", onclick: () => location.reload() }, "Try again"), " ", h("a", { href: "/traces" }, "Search traces"))) };
+    h("p", null, "Spans are exported in batches, some seconds after they end: retry soon. Traces that were not sampled, or are older than Jaeger's retention, are not available."),
+    h("p", null, h("button", { type: "button", onclick: () => location.reload() }, "Retry"), " ", h("a", { href: "/traces" }, "Search traces"))) };
 }
 
 function one(root, ctx, trace) {
   const top = trace.root;
   ctx.title(`${top.service}: ${top.name}`);
   const critical = criticalPath(top);
-  const facts = [["Start", dateTime(trace.start / 1000, true), ago(trace.start / 1000)], ["Duration", seconds(trace.duration / 1e6)], ["Services", trace.services.length],
+  const properties = [["Start", dateTime(trace.start / 1000, true), ago(trace.start / 1000)], ["Duration", seconds(trace.duration / 1e6)], ["Services", trace.services.length],
     ["Depth", trace.depth], ["Spans", trace.spans.length], ["Errors", trace.errors]];
   const logs = { lines: null, error: null };
   const rows = waterfall(trace, critical, {
@@ -58,44 +58,43 @@ function one(root, ctx, trace) {
     }, zoom: (from, to) => view(from, to),
   });
   const map = minimap(trace, (from, to) => view(from, to));
-  const whole = h("button", { type: "button", hidden: true, onclick: () => view(0, 1) }, "Show the whole time");
+  const resetZoom = h("button", { type: "button", hidden: true, onclick: () => view(0, 1) }, "Reset zoom");
   const view = (from, to) => {
     rows.view(from, to);
     map.view(from, to);
-    whole.hidden = from === 0 && to === 1;
+    resetZoom.hidden = from === 0 && to === 1;
   };
   const other = h("section", { class: "card", hidden: true });
   root.append(
     h("div", { class: "head" }, h("h1", null, h("span", null, top.service), ": ", top.name), h("code", { class: "sub", title: "Trace id" }, trace.id)),
-    h("dl", { class: "trace-facts-line" }, facts.map(([name, value, title]) => h("div", null, h("dt", null, name), h("dd", { title, class: name === "Errors" && value ? "bad" : null }, String(value))))),
+    h("dl", { class: "trace-properties" }, properties.map(([name, value, title]) => h("div", null, h("dt", null, name), h("dd", { title, class: name === "Errors" && value ? "bad" : null }, String(value))))),
     ...trace.warnings.map((w) => h("p", null, h("span", { class: "badge warn" }, "warning"), " ", h("span", { class: "note" }, w))),
     h("div", { class: "trace-legend" }, trace.services.map((x) => h("span", { class: `trace-service svc-${colour(x.name)}` }, `${x.name} ${x.spans}${x.errors ? `, ${x.errors} failed` : ""}`)),
-      h("span", { class: "note" }, "the line within a bar: the critical path, what the root waited for")),
+      h("span", { class: "note" }, "line within a bar: critical path, the spans that the root waited for")),
     map.element,
-    tools(trace, rows, whole),
+    tools(trace, rows, resetZoom),
     rows.element, other);
   rows.ready.then(() => {
-    const wanted = new URLSearchParams(location.hash.slice(1)).get("span");
-    if (wanted && !ctx.signal.aborted && !rows.open(wanted)) root.append(h("p", { class: "note", role: "status" }, `The span ${wanted} of this link is not in the trace.`));
+    const linkedSpan = new URLSearchParams(location.hash.slice(1)).get("span");
+    if (linkedSpan && !ctx.signal.aborted && !rows.open(linkedSpan)) root.append(h("p", { class: "note", role: "status" }, `Span ${linkedSpan} is not in this trace.`));
   });
   loadLogs(trace, logs, ctx.signal).then(() => {
     if (ctx.signal.aborted) return;
-    rows.logsCame();
+    rows.logsLoaded();
     const ids = new Set(trace.spans.map((x) => x.id));
     const rest = (logs.lines ?? []).filter((l) => !ids.has(l.span_id));
     if (rest.length) {
       other.hidden = false;
-      other.append(h("h2", null, "Log lines of this trace that belong to none of its spans"), lines(rest, trace.start));
+      other.append(h("h2", null, "Log lines outside the spans of this trace"), lines(rest, trace.start));
     }
     root.dataset.logs = "true";
   });
 }
 
-// around is how far from a trace, in microseconds, its log lines are looked for.
+// around is the time before and after a trace, in microseconds, searched for its log lines.
 const around = 60e6;
 
-// loadLogs asks for the log lines of the trace; what they say, or why they do not come, is
-// shown in the spans' details.
+// loadLogs fetches the log lines of the trace, or the error, for the details of the spans.
 async function loadLogs(trace, logs, signal) {
   try {
     const iso = (t) => new Date(t / 1000).toISOString();
@@ -106,7 +105,7 @@ async function loadLogs(trace, logs, signal) {
   }
 }
 
-function tools(trace, rows, whole) {
+function tools(trace, rows, resetZoom) {
   const count = h("span", { class: "note", role: "status" });
   let found = [], at = -1;
   const search = h("input", { type: "search", "aria-label": "Find in this trace", placeholder: "Find in this trace", spellcheck: "false", oninput: () => {
@@ -120,15 +119,15 @@ function tools(trace, rows, whole) {
   } });
   const update = () => {
     rows.highlight(search.value.trim() ? found : null, found[at]);
-    count.textContent = search.value.trim() ? (found.length ? `${at + 1} of ${found.length}` : "not found") : "";
+    count.textContent = search.value.trim() ? (found.length ? `${at + 1} of ${found.length}` : "no match") : "";
     for (const b of [previous, next]) b.hidden = found.length < 2;
   };
   const step = (by) => {
     at = (at + by + found.length) % found.length;
     update();
   };
-  const previous = h("button", { type: "button", hidden: true, "aria-label": "Previous found span", onclick: () => step(-1) }, "↑");
-  const next = h("button", { type: "button", hidden: true, "aria-label": "Next found span", onclick: () => step(1) }, "↓");
+  const previous = h("button", { type: "button", hidden: true, "aria-label": "Previous match", onclick: () => step(-1) }, "↑");
+  const next = h("button", { type: "button", hidden: true, "aria-label": "Next match", onclick: () => step(1) }, "↓");
   const critical = h("button", { type: "button", "aria-pressed": "true", onclick: () => {
     const on = critical.getAttribute("aria-pressed") !== "true";
     critical.setAttribute("aria-pressed", String(on));
@@ -136,7 +135,7 @@ function tools(trace, rows, whole) {
   } }, "Critical path");
   return h("div", { class: "trace-tools" }, search, previous, next, count,
     h("button", { type: "button", onclick: () => rows.all(true) }, "Expand all"), h("button", { type: "button", onclick: () => rows.all(false) }, "Collapse all"),
-    critical, whole,
+    critical, resetZoom,
     h("a", { href: address("/logs", { trace: trace.id }) }, "Logs"),
     h("a", { href: `/api/traces/${trace.id}`, download: `trace-${trace.id}.json` }, "JSON"));
 }

@@ -1,4 +1,4 @@
-// /traces: which traces there are, by what they have in common.
+// /traces: the search for traces.
 
 import { h, clear } from "../lib/dom.js";
 import { address, jaeger, summaries } from "../lib/api.js";
@@ -9,7 +9,7 @@ import { limits, lookbacks, order, orders, read, request, traceID } from "../lib
 import { scatter } from "../lib/tracescatter.js";
 
 export async function show(root, ctx) {
-  delete root.dataset.loaded; // of the page before
+  delete root.dataset.loaded; // of the previous page
   ctx.title("Traces");
   const search = read(ctx.query);
   let services;
@@ -28,9 +28,9 @@ export async function show(root, ctx) {
   await run(page);
 }
 
-// byID opens a trace whose id is known.
+// byID is the form that opens a trace by its id.
 function byID(ctx) {
-  const input = h("input", { class: "mono", "aria-label": "Trace id", placeholder: "Open a trace by its id", spellcheck: "false", autocomplete: "off", maxlength: "64" });
+  const input = h("input", { class: "mono", "aria-label": "Trace id", placeholder: "Open trace by id", spellcheck: "false", autocomplete: "off", maxlength: "64" });
   const submit = (e) => {
     e.preventDefault();
     const id = traceID(input.value);
@@ -57,7 +57,7 @@ function form(page, services) {
       if (search.operation && !names.includes(search.operation)) names.push(search.operation);
       options(names);
     } catch {
-      // the list is a help only: the search tells what is wrong
+      // the list is optional: the search reports errors
     }
   };
   operations.addEventListener("change", () => (search.operation = operations.value));
@@ -111,7 +111,7 @@ function fromLocal(text) {
   return Number.isNaN(ms) ? "" : String(ms * 1000);
 }
 
-// inAddress are the values of a search that its address has.
+// inAddress returns the parameters of a search in the URL.
 function inAddress(search) {
   const custom = search.lookback === "custom";
   return { ...search, start: custom ? search.start : null, end: custom ? search.end : null, sort: search.sort === "newest" ? null : search.sort };
@@ -119,9 +119,9 @@ function inAddress(search) {
 
 async function run(page, push = false) {
   const { ctx, search, results, root } = page;
-  const mine = (page.run = {});
+  const current = (page.run = {});
   if (!search.service) {
-    results.append(empty("Jaeger knows no service yet.", h("p", null, "Start the lab with make lab-up, and send something: go run ./loadgen -rate 30")));
+    results.append(empty("No services in Jaeger yet.", h("p", null, "Start the lab with make lab-up, then send load: go run ./loadgen -rate 30")));
     root.dataset.loaded = "true";
     return;
   }
@@ -130,39 +130,39 @@ async function run(page, push = false) {
   try {
     const values = request(search);
     const found = await summaries(values, ctx.signal);
-    if (page.run !== mine) return;
+    if (page.run !== current) return;
     page.traces = found;
     page.ticked = page.ticked.filter((id) => page.traces.some((t) => t.id === id));
     draw(page, values);
   } catch (error) {
-    if (ctx.signal.aborted || page.run !== mine) return;
+    if (ctx.signal.aborted || page.run !== current) return;
     clear(results).append(problem(error.message));
   }
   results.removeAttribute("aria-busy");
   root.dataset.loaded = "true";
 }
 
-// arrives is how long, in milliseconds, the spans of a trace may be on their way.
-const arrives = 15e3;
+// arrivalTime is how long the spans of a trace take to arrive, in milliseconds.
+const arrivalTime = 15e3;
 
 function draw(page, values) {
-  const asked = Date.now();
+  const now = Date.now();
   const { ctx, search, results, traces } = page;
   clear(results);
   if (!traces.length) {
-    results.append(empty("No trace is like that.", h("p", null, `Look further back, or ask for less. Asked for: ${dateTime(values.start / 1000)} to ${dateTime(values.end / 1000)}.`)));
+    results.append(empty("No matching traces.", h("p", null, `Extend the time range or remove filters. Searched: ${dateTime(values.start / 1000)} to ${dateTime(values.end / 1000)}.`)));
     return;
   }
-  const more = traces.length >= Number(search.limit) ? `the newest ${traces.length} in ${seconds((Math.max(...traces.map((t) => t.start)) - Math.min(...traces.map((t) => t.start))) / 1e6)}; there may be more: raise the limit or narrow the search` : "";
+  const limitNote = traces.length >= Number(search.limit) ? `the newest ${traces.length}, within ${seconds((Math.max(...traces.map((t) => t.start)) - Math.min(...traces.map((t) => t.start))) / 1e6)}. Limit reached: raise it or narrow the search` : "";
   const list = h("ol", { class: `trace-list${traces.length > 200 ? " many" : ""}` });
   const compare = h("span", { class: "trace-compare", role: "status" });
   const drawList = () => {
-    const most = Math.max(...traces.map((t) => t.duration), 1);
-    clear(list).append(...order(traces, search.sort).map((t) => result(page, t, most, asked, drawCompare)));
+    const longest = Math.max(...traces.map((t) => t.duration), 1);
+    clear(list).append(...order(traces, search.sort).map((t) => result(page, t, longest, now, drawCompare)));
   };
   const drawCompare = () => {
     const [a, b] = page.ticked;
-    clear(compare).append(...[b ? h("a", { class: "trace-button", href: address(`/trace/${a}`, { compare: b }) }, "Compare the two") : a ? "Tick another to compare" : ""]);
+    clear(compare).append(...[b ? h("a", { class: "trace-button", href: address(`/trace/${a}`, { compare: b }) }, "Compare") : a ? "Select another to compare" : ""]);
   };
   drawList();
   drawCompare();
@@ -170,8 +170,8 @@ function draw(page, values) {
   results.append(
     chart.element,
     h("div", { class: "trace-bar" },
-      h("h2", null, plural(traces.length, "trace")), h("p", { class: "note" }, more), compare,
-      select("Order", orders, search.sort, (v) => {
+      h("h2", null, plural(traces.length, "trace")), h("p", { class: "note" }, limitNote), compare,
+      select("Sort", orders, search.sort, (v) => {
         search.sort = v;
         ctx.setQuery({ sort: v === "newest" ? null : v });
         drawList();
@@ -180,15 +180,15 @@ function draw(page, values) {
   chart.draw();
 }
 
-function result(page, t, most, asked, changed) {
-  const young = asked - (t.start + t.duration) / 1000 < arrives;
+function result(page, t, longest, now, changed) {
+  const recent = now - (t.start + t.duration) / 1000 < arrivalTime;
   const name = `${t.service}: ${t.name}`;
   const tick = h("input", { type: "checkbox", "aria-label": `Compare ${name} ${t.id.slice(-7)}` });
   tick.checked = page.ticked.includes(t.id);
   tick.addEventListener("change", () => {
     page.ticked = page.ticked.filter((id) => id !== t.id);
     if (tick.checked) page.ticked.push(t.id);
-    // A third takes the place of the first.
+    // A third selection replaces the first.
     if (page.ticked.length > 2) {
       const dropped = page.ticked.shift();
       const other = page.results.querySelector(`li[data-id="${CSS.escape(dropped)}"] input`);
@@ -196,17 +196,17 @@ function result(page, t, most, asked, changed) {
     }
     changed();
   });
-  const bar = h("span", { class: `trace-length svc-${colour(t.service)}`, style: { width: `${Math.max(0.3, (100 * t.duration) / most)}%` } });
+  const bar = h("span", { class: `trace-length svc-${colour(t.service)}`, style: { width: `${Math.max(0.3, (100 * t.duration) / longest)}%` } });
   return h("li", { dataset: { id: t.id } },
-    h("label", { class: "trace-tick", title: "Tick two to compare them" }, tick),
+    h("label", { class: "trace-tick", title: "Select two to compare" }, tick),
     h("a", { href: `/trace/${t.id}`, class: "trace-name" },
       h("strong", null, t.service), " ", h("span", null, t.name), " ", h("code", null, `…${t.id.slice(-7)}`)),
     h("span", { class: "trace-duration" }, seconds(t.duration / 1e6)),
     h("span", { class: "trace-track", "aria-hidden": "true" }, bar),
-    h("span", { class: "trace-facts" },
+    h("span", { class: "trace-labels" },
       t.errors > 0 && h("span", { class: "badge bad" }, plural(t.errors, "error")), " ",
-      t.status !== undefined && h("span", { class: `badge ${t.status >= 500 ? "bad" : t.status >= 400 ? "warn" : ""}`, title: "Status of the response" }, String(t.status)), " ",
-      t.incomplete && h("span", { class: `badge ${young ? "" : "warn"}`, title: "The root, or the parent of a span, is not here: it has not arrived (yet), or was not sampled." }, young ? "still arriving" : "incomplete"), " ",
+      t.status !== undefined && h("span", { class: `badge ${t.status >= 500 ? "bad" : t.status >= 400 ? "warn" : ""}`, title: "Response status code" }, String(t.status)), " ",
+      t.incomplete && h("span", { class: `badge ${recent ? "" : "warn"}`, title: "The root or the parent of a span is missing: not arrived yet, or not sampled." }, recent ? "still arriving" : "incomplete"), " ",
       h("span", { class: "note" }, plural(t.spans, "span")), " ",
       t.services.map((x) => h("span", { class: `trace-service svc-${colour(x.name)}` }, `${x.name} ${x.spans}`))),
     h("time", { class: "note", datetime: new Date(t.start / 1000).toISOString(), title: ago(t.start / 1000) }, dateTime(t.start / 1000, true)));

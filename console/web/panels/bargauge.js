@@ -1,8 +1,8 @@
-// Numbers as bars beside their names.
+// Values as horizontal bars with their names.
 
 import { h } from "../lib/dom.js";
 import { shareOf } from "./gauge.js";
-import { noneOf, valuesOf } from "./values.js";
+import { allEmpty, valuesOf } from "./values.js";
 
 export function create(body, env) {
   const box = h("div", { class: "bars", role: "list" });
@@ -11,7 +11,7 @@ export function create(body, env) {
   box.classList.toggle("upright", orientation === "vertical");
   function draw(data) {
     const list = valuesOf(env.panel, data.frames);
-    if (noneOf(list)) return "empty";
+    if (allEmpty(list)) return "empty";
     box.replaceChildren(...list.map((v) => h("div", { class: "bar-row", role: "listitem", style: { "--share": shareOf(v.value, v.min, v.max), "--value": v.colour } },
       h("span", { class: "name", title: v.name }, v.name),
       h("span", { class: showUnfilled ? "track unfilled" : "track", "aria-hidden": "true" }, h("span", { class: "filled" })),

@@ -1,10 +1,10 @@
-// A number on an arc, whose rim shows the thresholds.
+// A value on an arc. The rim shows the thresholds.
 
 import { colour, prop } from "../lib/colours.js";
 import { h, s } from "../lib/dom.js";
 import { steps } from "../lib/fields.js";
 import { withUnit } from "../lib/format.js";
-import { noneOf, valuesOf } from "./values.js";
+import { allEmpty, valuesOf } from "./values.js";
 
 const from = -210, sweep = 240; // degrees, clockwise from the right
 
@@ -17,7 +17,7 @@ export function arc(radius, a, b) {
   return `M ${point(a)} A ${radius} ${radius} 0 ${(b - a) * sweep > 180 ? 1 : 0} 1 ${point(b)}`;
 }
 
-// shareOf is where between its bounds a value is, from 0 to 1.
+// shareOf returns the position of a value between its bounds, from 0 to 1.
 export const shareOf = (v, min, max) => (v === null ? 0 : Math.min(1, Math.max(0, (v - min) / (max - min))));
 
 const line = (d, stroke, width, title) => s("path", { d, stroke, "stroke-width": width, fill: "none" }, title && s("title", null, title));
@@ -36,11 +36,11 @@ export function create(body, env) {
         showThresholdMarkers && rim.map(([a, b, t]) => b > a && line(arc(92, a, b), colour(t.color), 5, `from ${withUnit(Math.max(v.min, t.value), v.config.unit)}`)),
         s("text", { x: 100, y: 112, "text-anchor": "middle", fill: v.colour, "font-size": Math.min(34, Math.round(180 / v.text.length)), "font-weight": 650 }, v.text)),
       many && h("p", { class: "name", title: v.name }, v.name),
-      showThresholdLabels && h("p", { class: "note" }, `limits: ${labels}`));
+      showThresholdLabels && h("p", { class: "note" }, `thresholds: ${labels}`));
   };
   function draw(data) {
     const list = valuesOf(env.panel, data.frames);
-    if (noneOf(list)) return "empty";
+    if (allEmpty(list)) return "empty";
     box.replaceChildren(...list.map((v) => one(v, list.length > 1)));
     if (!box.isConnected) body.replaceChildren(box);
     return "ok";

@@ -1,5 +1,4 @@
-// A heat map: how many of each value over time, from native histograms, on a logarithmic
-// axis.
+// A heat map of native histograms over time, on a logarithmic axis.
 
 import { at, columns, total } from "../lib/buckets.js";
 import { mount, timeAxis, valueAxis } from "../lib/chart.js";
@@ -12,17 +11,17 @@ import { seriesTip } from "../lib/tip.js";
 
 const shades = 32;
 
-// share is how strong a count is drawn. The root lets few stand out from none.
+// share is the colour intensity of a count. The root makes small counts visible.
 export const share = (count, most, exponent = 0.5) => Math.max(0.04, (count / most) ** exponent);
 
-// paint fills the cells. Those of one colour are drawn together.
+// paint fills the cells, one colour at a time.
 function paint(u, model, step, exponent) {
   const { ctx, bbox } = u;
   const groups = Array.from({ length: shades }, () => []);
   for (const { time, cells } of model.list) {
     const left = u.valToPos(time - step / 2, "x", true), right = u.valToPos(time + step / 2, "x", true);
     for (const [lower, upper, count] of cells) {
-      const shade = Math.min(shades - 1, Math.floor(share(count, model.most, exponent) * shades));
+      const shade = Math.min(shades - 1, Math.floor(share(count, model.max, exponent) * shades));
       groups[shade].push([left, u.valToPos(upper, "y", true), right, u.valToPos(lower, "y", true)]);
     }
   }
@@ -34,7 +33,7 @@ function paint(u, model, step, exponent) {
     if (list.length === 0) return;
     ctx.fillStyle = heat(i / (shades - 1));
     for (const [left, top, right, bottom] of list) {
-      // Whole pixels, or seams would show.
+      // Whole pixels avoid seams.
       const x = Math.round(left), y = Math.round(top);
       ctx.fillRect(x, y, Math.max(1, Math.round(right) - x), Math.max(1, Math.round(bottom) - y));
     }
@@ -58,7 +57,7 @@ export function create(body, env) {
     chart = layer = null;
   };
 
-  function draw(data, again = false) {
+  function draw(data, force = false) {
     const model = columns(data.frames);
     if (model.list.every((c) => c.cells.length === 0)) {
       drop();
@@ -67,9 +66,9 @@ export function create(body, env) {
     state = { model, data };
     Object.assign(env.chart, { start: data.start, end: data.end });
     foot.replaceChildren(...(options.legend?.show === false ? [] : [h("div", { class: "legend heat" },
-      h("span", null, "0"), h("span", { class: "ramp", role: "presentation" }), h("span", null, withUnit(model.most, cellUnit)),
-      model.beneath > 0 && h("span", { class: "note" }, "values of 0 and less are not drawn"))]));
-    if (again) drop();
+      h("span", null, "0"), h("span", { class: "ramp", role: "presentation" }), h("span", null, withUnit(model.max, cellUnit)),
+      model.beneath > 0 && h("span", { class: "note" }, "values ≤ 0 are not drawn"))]));
+    if (force) drop();
     if (!chart) {
       if (!area.isConnected) body.replaceChildren(area, foot);
       chart = mount(area, {
@@ -92,10 +91,10 @@ export function create(body, env) {
     const found = at(state.model, u.posToVal(u.cursor.left, "x"), u.posToVal(u.cursor.top, "y"), state.data.step);
     if (!found) return state.data.times.length ? seriesTip(u.data[0][i], []) : null;
     const { column, cell } = found, all = total(column);
-    const more = { colour: "transparent", name: "all values", text: withUnit(all, cellUnit) };
+    const more = { colour: "transparent", name: "total", text: withUnit(all, cellUnit) };
     if (!cell) return seriesTip(column.time, [more]);
     return seriesTip(column.time, [
-      { colour: heat(share(cell[2], state.model.most, exponent)), name: `${value(cell[0])} to ${value(cell[1])}`, text: withUnit(cell[2], cellUnit) },
+      { colour: heat(share(cell[2], state.model.max, exponent)), name: `${value(cell[0])} to ${value(cell[1])}`, text: withUnit(cell[2], cellUnit) },
       { colour: "transparent", name: "share", text: `${digits((cell[2] / all) * 100, 2)} %` }, more]);
   }
 

@@ -1,8 +1,8 @@
-// Big numbers, with what they were before behind them.
+// Large values with a sparkline of their history.
 
 import { alpha, mix, prop } from "../lib/colours.js";
 import { h } from "../lib/dom.js";
-import { noneOf, valuesOf } from "./values.js";
+import { allEmpty, valuesOf } from "./values.js";
 
 // spark draws values into a canvas as an area.
 function spark(canvas, values, colour) {
@@ -43,11 +43,11 @@ export function create(body, env) {
 
   function draw(data) {
     const list = valuesOf(env.panel, data.frames);
-    if (noneOf(list)) return "empty";
+    if (allEmpty(list)) return "empty";
     const before = new Map((data.history ?? []).map((f) => [`${f.refId} ${f.name}`, f.values]));
     const named = textMode === "value_and_name" || textMode === "name" || (textMode === "auto" && list.length > 1);
     const drawings = [];
-    const chars = list.reduce((n, v) => Math.max(n, v.text.length), 4); // all as large as the longest may be
+    const chars = list.reduce((n, v) => Math.max(n, v.text.length), 4); // one font size for all, given by the longest value
     box.classList.toggle("down", orientation === "horizontal");
     box.classList.toggle("centre", justifyMode === "center" || (justifyMode === "auto" && list.length > 1));
     box.replaceChildren(...list.map((v) => {

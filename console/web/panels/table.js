@@ -1,4 +1,4 @@
-// A table: a row for each set of labels, a column for each label and for each target.
+// A table: one row per label set, one column per label and per target.
 
 import { alpha } from "../lib/colours.js";
 import { h } from "../lib/dom.js";
@@ -12,10 +12,10 @@ export function tableOf(panel, frames) {
   const targets = (panel.targets ?? []).filter((t) => !t.hide);
   const rows = new Map(), labels = [];
   for (const f of frames) {
-    const own = Object.entries(f.labels).filter(([n]) => n !== "__name__");
-    for (const [n] of own) if (!labels.includes(n)) labels.push(n);
-    const id = JSON.stringify(own.sort());
-    if (!rows.has(id)) rows.set(id, { labels: Object.fromEntries(own), values: {} });
+    const labelPairs = Object.entries(f.labels).filter(([n]) => n !== "__name__");
+    for (const [n] of labelPairs) if (!labels.includes(n)) labels.push(n);
+    const id = JSON.stringify(labelPairs.sort());
+    if (!rows.has(id)) rows.set(id, { labels: Object.fromEntries(labelPairs), values: {} });
     rows.get(id).values[f.refId] = reduce(f.values);
   }
   const columns = [...labels.map((name) => ({ name, number: false })),
@@ -23,7 +23,7 @@ export function tableOf(panel, frames) {
   return { columns: arrange(panel, columns), rows: [...rows.values()] };
 }
 
-// arrange does what the transformation "organize" says of columns.
+// arrange applies the transformation "organize" to columns.
 function arrange(panel, columns) {
   let list = columns;
   for (const { id, options = {} } of panel.transformations ?? []) {
@@ -36,13 +36,13 @@ function arrange(panel, columns) {
   return list;
 }
 
-// sorted returns rows in order of a column.
+// sorted returns rows sorted by a column.
 export function sorted(rows, column, desc) {
   if (!column) return rows;
   const value = (r) => (column.number ? r.values[column.refId] ?? null : r.labels[column.name] ?? "");
   return [...rows].sort((a, b) => {
     const [x, y] = [value(a), value(b)];
-    if (x === null || y === null) return (x === null) - (y === null); // those without a value last
+    if (x === null || y === null) return (x === null) - (y === null); // rows without a value last
     return (desc ? -1 : 1) * (column.number ? x - y : String(x).localeCompare(String(y), undefined, { numeric: true }));
   });
 }
@@ -56,7 +56,7 @@ export function create(body, env) {
     const { config } = column;
     if (!column.number) {
       const label = row.labels[column.name] ?? "";
-      return h("td", { class: label.length <= 40 ? "whole" : null }, label);
+      return h("td", { class: label.length <= 40 ? "nowrap" : null }, label);
     }
     const value = row.values[column.refId] ?? null, text = show(config, value), type = config.custom.cellOptions?.type ?? "auto";
     const [min, max] = [config.min ?? 0, config.max ?? bounds[1]];

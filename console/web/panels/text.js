@@ -1,19 +1,19 @@
-// Text in Markdown. What it says of the lab's ports is made right for this lab.
+// Markdown text. Ports in it are adapted to the port offset of the lab.
 
 import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
-import { moved } from "../lib/lab.js";
+import { withPortOffset } from "../lib/lab.js";
 import { markdown } from "../lib/markdown.js";
 import { copyable } from "../lib/ui.js";
 
-let asked = null; // by how much the ports are moved: one answer for all panels
+let offsetRequest = null; // the port offset, requested once for all panels
 
 async function portOffset() {
-  asked ??= get("/-/lab").then((lab) => lab.status.port_offset ?? 0).catch(() => {
-    asked = null; // no lab runs now; the next panel may have more luck
+  offsetRequest ??= get("/-/lab").then((lab) => lab.status.port_offset ?? 0).catch(() => {
+    offsetRequest = null; // the lab is down; the next panel retries
     return 0;
   });
-  return asked;
+  return offsetRequest;
 }
 
 export function create(body, env) {
@@ -28,11 +28,11 @@ export function create(body, env) {
   const ready = /127\.0\.0\.1:|go run/.test(content) ? portOffset() : Promise.resolve(0);
   ready.then((by) => {
     offset = by;
-    if (by && !stop.signal.aborted) put(moved(content, by));
+    if (by && !stop.signal.aborted) put(withPortOffset(content, by));
   });
   return {
     draw() {
-      put(moved(content, offset));
+      put(withPortOffset(content, offset));
       return content.trim() ? "ok" : "empty";
     },
     destroy: () => stop.abort(),

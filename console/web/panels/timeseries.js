@@ -6,12 +6,12 @@ import { h } from "../lib/dom.js";
 import { exemplarLayer } from "../lib/exemplars.js";
 import { fieldColour, fieldConfig, show, steps } from "../lib/fields.js";
 import { isEmpty, reduce, stack } from "../lib/frames.js";
-import { fold, legend, line, share } from "../lib/legend.js";
+import { fold, legend, rowHeight, maxShare } from "../lib/legend.js";
 import { seriesTip } from "../lib/tip.js";
 
-const most = 100; // series in one chart; more are not readable, and slow
+const maxSeries = 100; // series in a chart; more are unreadable and slow
 
-// seriesOf returns what is drawn: [{name, colour, config, values, scale}].
+// seriesOf returns the series to draw: [{name, colour, config, values, scale}].
 export function seriesOf(panel, frames) {
   return frames.map((frame, i) => {
     const config = fieldConfig(panel, { ...frame });
@@ -19,7 +19,7 @@ export function seriesOf(panel, frames) {
     const custom = config.custom, log = custom.scaleDistribution?.type === "log";
     const values = log ? frame.values.map((v) => (v > 0 ? v : null)) : frame.values;
     return { name, config, values, colour: fieldColour(config, i, name, reduce(frame.values)), scale: `${config.unit ?? "short"} ${custom.axisPlacement === "right" ? "right" : ""}`, log, hide: custom.hideFrom?.viz === true };
-  }).filter((s) => !s.hide).slice(0, most);
+  }).filter((s) => !s.hide).slice(0, maxSeries);
 }
 
 const paths = {
@@ -51,7 +51,7 @@ function plotted(s, shown) {
   };
 }
 
-// range returns the bounds of a scale from its data and what its series want.
+// range returns the bounds of a scale from its data and the configuration of its series.
 export function range(config, log, zero, low, high) {
   const { min, max, custom } = config;
   if (low === null || low === undefined) [low, high] = [min ?? 0, max ?? (min ?? 0) + 1];
@@ -120,9 +120,9 @@ export function create(body, env) {
   const area = h("div", { class: "plot" });
   const foot = h("div", { class: "foot" });
   let chart = null, layer = null, signature = "", hidden = new Set(), last = null, state = null, open = false, height = 0;
-  // How much of the legend there is room for depends on the panel's height.
+  // The number of legend rows depends on the panel's height.
   const observer = new ResizeObserver(() => {
-    if (state && foot.isConnected && height !== body.clientHeight) refoot();
+    if (state && foot.isConnected && height !== body.clientHeight) drawLegend();
     height = body.clientHeight;
   });
   observer.observe(body);
@@ -133,7 +133,7 @@ export function create(body, env) {
     signature = "";
   };
 
-  function draw(data, again = false) {
+  function draw(data, force = false) {
     last = data;
     if (isEmpty(data.frames)) {
       drop();
@@ -143,7 +143,7 @@ export function create(body, env) {
     const shown = (s) => !hidden.has(s.name);
     const isStacked = series.some((s) => s.config.custom.stacking?.mode === "normal");
     const stacks = stack(series.map((s) => (isStacked && !shown(s) ? s.values.map(() => null) : s.values)));
-    // Stacked bars stand behind one another: the highest is drawn first.
+    // Stacked bars overlap: the highest is drawn first.
     const bars = isStacked && series.some((s) => s.config.custom.drawStyle === "bars");
     const drawn = series.map((s, i) => ({ s, values: isStacked ? stacks[i] : s.values }));
     if (bars) drawn.reverse();
@@ -151,15 +151,15 @@ export function create(body, env) {
     state = { series, shown };
     const now = JSON.stringify([series.map((s) => [s.name, s.colour, s.scale]), [...hidden]]);
     Object.assign(env.chart, { start: data.start, end: data.end });
-    if (!again && chart && now === signature) {
-      refoot();
+    if (!force && chart && now === signature) {
+      drawLegend();
       chart.u.setData(rows);
     } else {
       drop();
       signature = now;
       const list = drawn.map(({ s }) => plotted(s, shown(s)));
       const opacity = (s) => (s.config.custom.fillOpacity ?? 0) / 100;
-      // An area is filled down to the one below it that is shown.
+      // An area is filled down to the next visible one below it.
       const areas = isStacked && !bars ? series.map((s, i) => i).filter((i) => shown(series[i])) : [];
       const tint = (i) => alpha(series[i].colour, opacity(series[i]));
       const bands = areas.slice(1).map((i, n) => ({ series: [i + 1, areas[n] + 1], fill: tint(i) }));
@@ -168,45 +168,45 @@ export function create(body, env) {
       const { scales, axes } = scalesAndAxes(series, isStacked);
       const drawLimits = limits(series[0].config, series[0].scale);
       if (!area.isConnected) body.replaceChildren(area, foot);
-      refoot();
+      drawLegend();
       chart = mount(area, { series: [{}, ...list], scales, axes, bands, hooks: { drawClear: drawLimits ? [drawLimits] : [], draw: [() => layer?.place()] } }, rows,
-        Object.assign(env.chart, { label: env.title, tip: tell, zoom: env.zoom, zoomOut: env.zoomOut, sync: env.sync }));
+        Object.assign(env.chart, { label: env.title, tip: tooltip, zoom: env.zoom, zoomOut: env.zoomOut, sync: env.sync }));
     }
     if (!layer && data.exemplars.length) layer = exemplarLayer(chart, series[0].scale, series[0].config);
     layer?.fill(data.exemplars);
     return "ok";
   }
 
-  function refoot() {
+  function drawLegend() {
     const options = env.panel.options?.legend;
     const focus = foot.contains(document.activeElement) ? document.activeElement.title : null;
-    const beside = options?.placement === "right";
-    body.classList.toggle("beside", beside);
+    const legendRight = options?.placement === "right";
+    body.classList.toggle("legend-right", legendRight);
     foot.classList.toggle("all", open);
     const scrolled = foot.scrollTop;
     foot.replaceChildren(...[legend(state.series.filter((s) => s.config.custom.hideFrom?.legend !== true), options, hidden, (next) => {
       hidden = next;
       draw(last, true);
     })].filter(Boolean));
-    fold(foot, Math.max(3, Math.floor((body.clientHeight * (beside ? 1 : share)) / line)), open, () => {
+    fold(foot, Math.max(3, Math.floor((body.clientHeight * (legendRight ? 1 : maxShare)) / rowHeight)), open, () => {
       open = !open;
-      refoot();
+      drawLegend();
     });
     foot.scrollTop = scrolled;
     if (focus) [...foot.querySelectorAll("button")].find((b) => b.title === focus)?.focus({ preventScroll: true });
   }
 
-  function tell(u, i) {
+  function tooltip(u, i) {
     const mode = env.panel.options?.tooltip?.mode ?? "single", sort = env.panel.options?.tooltip?.sort ?? "none";
     if (mode === "none" || i === null || i === undefined) return null;
     const rows = [];
-    let near = null, least = Infinity;
+    let near = null, minDistance = Infinity;
     for (const s of state.series) {
       const value = s.values[i];
       if (!state.shown(s) || value === null || value === undefined || s.config.custom.hideFrom?.tooltip) continue;
       const row = { name: s.name, colour: s.colour, text: show(s.config, value), value };
-      const away = Math.abs(u.valToPos(value, s.scale) - u.cursor.top);
-      if (away < least) [near, least] = [row, away];
+      const distance = Math.abs(u.valToPos(value, s.scale) - u.cursor.top);
+      if (distance < minDistance) [near, minDistance] = [row, distance];
       rows.push(row);
     }
     if (rows.length === 0) return seriesTip(u.data[0][i], []);

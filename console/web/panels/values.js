@@ -1,4 +1,4 @@
-// What stat, gauge and bar gauge show: one number for each series.
+// The values of stat, gauge and bar gauge panels: one per series.
 
 import { fieldConfig, show, valueColour } from "../lib/fields.js";
 import { reduce } from "../lib/frames.js";
@@ -11,14 +11,14 @@ export function valuesOf(panel, frames) {
     const config = fieldConfig(panel, frame);
     return { frame, config, value: reduce(frame.values, calc), values: frame.values };
   });
-  const most = list.reduce((m, v) => Math.max(m, v.value ?? -Infinity), -Infinity);
+  const highest = list.reduce((m, v) => Math.max(m, v.value ?? -Infinity), -Infinity);
   return list.slice(0, limit).map(({ frame, config, value, values }, i) => {
     const name = config.displayName || frame.name;
     const unitMax = { percent: 100, percentunit: 1 }[config.unit];
-    const min = config.min ?? 0, max = config.max ?? unitMax ?? (Number.isFinite(most) && most > min ? most : min + 1);
+    const min = config.min ?? 0, max = config.max ?? unitMax ?? (Number.isFinite(highest) && highest > min ? highest : min + 1);
     return { name, key: `${frame.refId} ${frame.name}`, config, value, values, min, max, text: show(config, value), colour: valueColour(config, value, i, name, min, max) };
   });
 }
 
-// noneOf reports whether there is no number and none that the panel has words for.
-export const noneOf = (list) => list.length === 0 || list.every((v) => v.value === null && v.config.noValue === undefined && v.text === "–");
+// noneOf reports whether no series has a value, a mapping for null or a noValue text.
+export const allEmpty = (list) => list.length === 0 || list.every((v) => v.value === null && v.config.noValue === undefined && v.text === "–");

@@ -1,5 +1,4 @@
-// Package albumtest is the behaviour that every album.Service has, whatever it
-// keeps its albums in and however it is reached.
+// Package albumtest tests the behaviour of any album.Service, whatever its database and transport.
 package albumtest
 
 import (
@@ -15,7 +14,7 @@ import (
 	"soundcheck/internal/album"
 )
 
-// Run tests services as open returns them: new ones, which hold album.Seed.
+// Run tests the new services that open returns, which hold album.Seed.
 func Run(t *testing.T, open func(*testing.T) album.Service) {
 	for name, test := range map[string]func(*testing.T, album.Service){
 		"Seed": testSeed, "IDs": testIDs, "Put": testPut, "Delete": testDelete, "List": testList,
@@ -30,7 +29,7 @@ func Run(t *testing.T, open func(*testing.T) album.Service) {
 	}
 }
 
-// New returns an album to create with this id; 0 asks for one.
+// New returns an album to create with this id; 0: assigned by the store.
 func New(id int64) album.Album {
 	return album.Album{ID: id, Title: fmt.Sprint("Title ", id), Artist: "Artist", Price: 100}
 }
@@ -69,7 +68,7 @@ func All(t *testing.T, s album.Service, q album.Query) (all []album.Album) {
 	}
 }
 
-// Await waits until an operation has ended.
+// Await waits until an operation has finished.
 func Await(t *testing.T, s album.Service, id string) album.Operation {
 	t.Helper()
 	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(5 * time.Millisecond) {
@@ -211,7 +210,7 @@ func testList(t *testing.T, s album.Service) {
 			t.Errorf("List(after %d) = %v, %v", after, p, err)
 		}
 	}
-	// What was there at the start is seen once, whatever comes in between.
+	// Albums that exist at the start appear once, whatever is created in between.
 	var ids []int64
 	next := int64(11)
 	for q := (album.Query{Limit: 2}); ; {

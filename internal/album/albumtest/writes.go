@@ -24,7 +24,7 @@ func testBatch(t *testing.T, s album.Service) {
 		t.Errorf("Create(two ids taken) = %#v, want %v", err, want)
 	}
 	if ids := album.IDs(All(t, s, album.Query{Limit: 100})); !slices.Equal(ids, []int64{1, 2, 3, 4, 5, 6, 7, 8, 9}) {
-		t.Errorf("after a batch that was refused there are %v", ids)
+		t.Errorf("after a rejected batch the albums are %v", ids)
 	}
 	if a := Create(t, s, New(0))[0]; a.ID != 10 {
 		t.Errorf("then %d is assigned, want 10", a.ID)
@@ -62,7 +62,7 @@ func testKey(t *testing.T, s album.Service) {
 	if err != nil || !again.Replayed || !slices.Equal(album.IDs(again.Albums), album.IDs(first.Albums)) {
 		t.Errorf("the batch again: %+v, %v, want %+v, replayed", again, err, first)
 	}
-	// The answer is the first one, also when the album is gone.
+	// The first result is replayed, even after the album is deleted.
 	if err := s.Delete(t.Context(), 4); err != nil {
 		t.Fatal(err)
 	}
@@ -81,15 +81,15 @@ func testKeyOfFailure(t *testing.T, s album.Service) {
 	if err := s.Delete(t.Context(), 2); err != nil {
 		t.Fatal(err)
 	}
-	c, err := s.Create(t.Context(), taken) // answered like the first time
+	c, err := s.Create(t.Context(), taken) // replayed
 	wantErr(t, "Create(2) again", err, album.ErrExists)
 	var exists *album.ExistsError
 	if !c.Replayed || !errors.As(err, &exists) || len(exists.Fields) != 1 {
-		t.Errorf("Create(2) again = %+v, %v, want the first answer, replayed", c, err)
+		t.Errorf("Create(2) again = %+v, %v, want the first result, replayed", c, err)
 	}
 }
 
-// However many come with one key at once, one of them creates the album.
+// Of concurrent Writes with one key, one creates the album.
 func testKeyOnce(t *testing.T, s album.Service) {
 	w := album.One(New(0))
 	w.Key = "once"
@@ -156,7 +156,7 @@ func testOperationFails(t *testing.T, s album.Service) {
 	}
 }
 
-// Nothing that was accepted is lost, and no id is given twice.
+// No accepted Write is lost, and no id is assigned twice.
 func testConcurrent(t *testing.T, s album.Service) {
 	const workers, each = 16, 25
 	ids := make([][]int64, workers)
@@ -166,7 +166,7 @@ func testConcurrent(t *testing.T, s album.Service) {
 			for i := range each {
 				a := New(0)
 				if i%5 == 0 {
-					a.ID = int64(10 + w*each + i) // in the way of those that are assigned
+					a.ID = int64(10 + w*each + i) // collides with assigned ids
 				}
 				c, err := s.Create(t.Context(), album.One(a))
 				if errors.Is(err, album.ErrExists) && a.ID != 0 {

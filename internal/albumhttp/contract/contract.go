@@ -1,5 +1,4 @@
-// Package contract compares requests and answers with the API's OpenAPI
-// description.
+// Package contract validates requests and responses against the API's OpenAPI description.
 package contract
 
 import (
@@ -26,7 +25,7 @@ import (
 var Document, router = load()
 
 func load() (*openapi3.T, routers.Router) {
-	// Kept as text: the contract says nothing of what is in them.
+	// As text: the contract has no schema for their content.
 	text := func(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (any, error) {
 		b, err := io.ReadAll(body)
 		return string(b), err
@@ -40,7 +39,7 @@ func load() (*openapi3.T, routers.Router) {
 	if err != nil {
 		panic(err)
 	}
-	doc.Servers = nil // wherever it is served
+	doc.Servers = nil // any server
 	r, err := legacy.NewRouter(doc)
 	if err != nil {
 		panic(err)
@@ -49,8 +48,8 @@ func load() (*openapi3.T, routers.Router) {
 }
 
 // Transport sends requests through next (nil: http.DefaultTransport) and fails the
-// test if an answer, or what was accepted, is not as the contract says. Answers are
-// read to their end.
+// test if a response, or an accepted request, violates the contract. It reads responses
+// completely.
 func Transport(t testing.TB, next http.RoundTripper) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport
@@ -74,7 +73,7 @@ func (tr *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	answer, err := readAll(&resp.Body)
 	if err != nil {
-		resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(answer), failing{err})) // cut off: there is nothing to compare
+		resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(answer), failing{err})) // incomplete: nothing to validate
 		return resp, nil
 	}
 	if err := Check(req, body, resp, answer); err != nil {
@@ -87,7 +86,7 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// readAll reads a body and puts one in its place that can be read again.
+// readAll reads a body and replaces it with a copy.
 func readAll(body *io.ReadCloser) ([]byte, error) {
 	if *body == nil {
 		return nil, nil
@@ -98,22 +97,21 @@ func readAll(body *io.ReadCloser) ([]byte, error) {
 	return b, err
 }
 
-// Check returns what is wrong with an answer, or that a request which the contract
-// does not allow was accepted.
+// Check returns an error if a response violates the contract, or if an invalid request was accepted.
 func Check(req *http.Request, body []byte, resp *http.Response, answer []byte) error {
 	if strings.HasPrefix(req.URL.Path, "/v3/api-docs/") {
-		return nil // somebody else's files
+		return nil // Swagger UI's files
 	}
 	r := req.Clone(context.Background())
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	if len(body) > 0 && r.Header.Get("Content-Type") == "" {
-		r.Header.Set("Content-Type", "application/json") // what is not told is taken for it
+		r.Header.Set("Content-Type", "application/json") // the default
 	}
 	if resp.StatusCode/100 == 3 {
 		return fmt.Errorf("%s: the contract has no redirects", resp.Status)
 	}
 	route, params, err := router.FindRoute(r)
-	slash := strings.HasSuffix(req.URL.Path, "/") // which the router takes for the same path
+	slash := strings.HasSuffix(req.URL.Path, "/") // the router ignores it
 	if err != nil || slash || resp.StatusCode == http.StatusMethodNotAllowed {
 		return checkNoRoute(req, resp, answer)
 	}
@@ -131,8 +129,7 @@ func Check(req *http.Request, body []byte, resp *http.Response, answer []byte) e
 	return openapi3filter.ValidateResponse(r.Context(), out)
 }
 
-// checkNoRoute is for what the contract does not have: there is nothing, or
-// nothing with this method.
+// checkNoRoute checks the response to a path or method that is not in the contract.
 func checkNoRoute(req *http.Request, resp *http.Response, answer []byte) error {
 	if item := Document.Paths.Find(req.URL.Path); item != nil && (resp.StatusCode == http.StatusMethodNotAllowed || req.Method == http.MethodOptions) {
 		want := []string{http.MethodOptions}
@@ -149,7 +146,7 @@ func checkNoRoute(req *http.Request, resp *http.Response, answer []byte) error {
 	switch {
 	case req.Method == http.MethodOptions && resp.StatusCode == http.StatusNoContent:
 		if resp.Header.Get("Allow") == "" {
-			return errors.New("an answer to OPTIONS without Allow")
+			return errors.New("a response to OPTIONS without Allow")
 		}
 		return nil
 	case resp.StatusCode == http.StatusMethodNotAllowed && resp.Header.Get("Allow") == "":

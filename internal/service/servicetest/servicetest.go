@@ -4,6 +4,8 @@ package servicetest
 import (
 	"bytes"
 	"context"
+	"errors"
+	"flag"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,55 +16,39 @@ import (
 	"time"
 
 	"soundcheck/internal/cli"
+	"soundcheck/internal/cli/clitest"
 )
 
-// Program is a service that runs.
+// Program is a running service.
 type Program struct {
 	URL    string
 	Result <-chan error // what run returns, once it does
-	out    *output
+	out    *clitest.Output
 }
 
 // Start runs a service until ctx ends.
 func Start(t *testing.T, ctx context.Context, run cli.Run, args ...string) *Program {
 	t.Helper()
 	result := make(chan error, 1)
-	p := &Program{Result: result, out: new(output)}
+	p := &Program{Result: result, out: new(clitest.Output)}
 	go func() { result <- run(ctx, args, func(string) string { return "" }, p.out, os.Stderr) }()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if m := listening.FindStringSubmatch(p.Logs()); m != nil {
-			p.URL = "http://" + m[1]
+		if list := p.out.Addresses(); len(list) > 0 {
+			p.URL = "http://" + list[0]
 			return p
 		}
 		if len(result) > 0 {
 			t.Fatal(<-result)
 		}
 	}
-	t.Fatal("it does not listen")
+	t.Fatal("the service does not listen")
 	return nil
 }
 
-var listening = regexp.MustCompile(`"msg":"listening".*"address":"([^"]+)"`)
-
 // Logs returns what the service has written to stdout.
-func (p *Program) Logs() string {
-	p.out.mu.Lock()
-	defer p.out.mu.Unlock()
-	return p.out.b.String()
-}
+func (p *Program) Logs() string { return p.out.String() }
 
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-// Receiver is an OTLP/HTTP endpoint that counts what it is sent.
+// Receiver is an OTLP/HTTP endpoint that counts requests.
 type Receiver struct {
 	mu    sync.Mutex
 	count map[string]int
@@ -89,4 +75,26 @@ func (r *Receiver) Count(path string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.count[path]
+}
+
+// Documented checks that docs/services.md has every flag that -h prints.
+func Documented(t *testing.T, run cli.Run) {
+	t.Helper()
+	var help bytes.Buffer
+	if err := run(t.Context(), []string{"-h"}, func(string) string { return "" }, &help, io.Discard); !errors.Is(err, flag.ErrHelp) {
+		t.Fatalf("-h: %v", err)
+	}
+	docs, err := os.ReadFile("../docs/services.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := regexp.MustCompile(`(?m)^  -([a-z0-9-]+)`).FindAllStringSubmatch(help.String(), -1)
+	if len(flags) < 20 {
+		t.Errorf("-h prints %d flags, want at least 20", len(flags))
+	}
+	for _, m := range flags {
+		if !bytes.Contains(docs, []byte("\n| `-"+m[1]+"` |")) {
+			t.Errorf("docs/services.md does not list -%s", m[1])
+		}
+	}
 }

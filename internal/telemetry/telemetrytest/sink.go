@@ -27,7 +27,7 @@ type Exported struct {
 }
 
 // Main runs a package's tests with a Sink at the end of the standard OTLP
-// endpoint, for programs that are configured by the environment. It is for
+// endpoint, for programs configured by the environment. It is for
 // TestMain, and returns the exit code.
 func (s *Sink) Main(m *testing.M) int {
 	server := httptest.NewServer(s)

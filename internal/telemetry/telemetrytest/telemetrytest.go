@@ -2,13 +2,11 @@
 package telemetrytest
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -18,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"soundcheck/internal/cli/clitest"
 	"soundcheck/internal/telemetry"
 )
 
@@ -31,7 +30,7 @@ type Recorder struct {
 	t       testing.TB
 	spans   *tracetest.InMemoryExporter
 	metrics *metric.ManualReader
-	logs    lockedBuffer
+	logs    clitest.Output
 }
 
 // New returns a Recorder that ends with the test.
@@ -76,25 +75,8 @@ func (r *Recorder) Logs() string { return r.logs.String() }
 func Attributes(list []attribute.KeyValue) string {
 	var parts []string
 	for _, kv := range list {
-		parts = append(parts, fmt.Sprintf("%s=%s", kv.Key, kv.Value.Emit()))
+		parts = append(parts, fmt.Sprintf("%s=%s", kv.Key, kv.Value.String()))
 	}
 	slices.Sort(parts)
 	return strings.Join(parts, " ")
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

@@ -1,5 +1,5 @@
-// Each chart is a function from the data to uPlot's options and columns, or null if
-// there is nothing to draw.
+// Each chart is a function from the data to uPlot's options and columns, or null without
+// data.
 
 const font = "12px system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif";
 
@@ -27,10 +27,10 @@ const msScale = { distr: 3, log: 10, range: (u, min, max) => logEnds(min, max) }
 // line is a series whose value is shown while the cursor is on the chart.
 const line = (label, color, more) => Object.assign({ label, stroke: css(color), width: 2, value: (u, v) => ms(v), points: { show: false } }, more);
 
-// time labels the legend's first entry.
+// timeSeries labels the legend's first entry.
 const timeSeries = d => ({ label: "time", value: (u, v) => v == null ? "" : clock(d.end > 300)(v) + (d.end > 300 ? "" : " s") });
 
-// rates are areas one on the other, in steps: an interval has one rate.
+// rates are stacked areas, in steps: an interval has one rate.
 function rates(d) {
   if (!d.at.length || !d.classes.length) return null;
   const closed = list => list.concat(list[list.length - 1]); // the last step has an end
@@ -46,11 +46,11 @@ function rates(d) {
     if (columns.length > 2) bands.push({ series: [columns.length - 1, columns.length - 2] });
   }
   if (d.open) {
-    columns.push(closed(d.asked));
-    series.push(line("asked", "asked", { width: 1.5, dash: [5, 4], paths: stepped, value: (u, v) => v == null ? "" : digits(v) + "/s" }));
+    columns.push(closed(d.rate_target));
+    series.push(line("target rate", "target", { width: 1.5, dash: [5, 4], paths: stepped, value: (u, v) => v == null ? "" : digits(v) + "/s" }));
   }
   const within = (u, s, i, x) => i > 0 && u.data[0][i] > x ? i - 1 : i; // the interval that the cursor is in, not the nearest edge
-  return { columns, options: { series, bands, cursor: Object.assign({ dataIdx: within }, together), axes: [timeAxis(d), axis("requests/s", { size: 50 })],
+  return { columns, options: { series, bands, cursor: Object.assign({ dataIdx: within }, together), axes: [timeAxis(d), axis("req/s", { size: 50 })],
     scales: { x: timeScale(d), y: { range: (u, min, max) => [0, (max || 1) * 1.08] } } } };
 }
 
@@ -72,17 +72,17 @@ function zoomed(u, min, max, d) {
   return [Math.max(min, 0), Math.min(max, d.end)];
 }
 
-// percentiles by nines: each step to the right has a tenth of the requests.
+// percentiles by nines: each further nine has the same width.
 function percentiles(d) {
   const p = d.percentiles;
   if (!p.nines.length) return null;
   const name = n => +(100 - 100 * 10 ** -n).toPrecision(Math.max(2, Math.ceil(n) + 2)) + "%";
-  const floor = v => v == null ? null : Math.max(v, 0.001); // less than 1 µs is as good as nothing
+  const floor = v => v == null ? null : Math.max(v, 0.001); // the log scale begins at 1 µs
   const columns = [p.nines, p.response.map(floor), p.service.map(floor)];
   const series = [{ label: "share", value: (u, v) => v == null ? "" : name(v) }, line("response time, served", "p99"), line("service time, all", "p50", { dash: [6, 4] })];
   if (d.open) {
-    columns.push(p.lag.map(floor));
-    series.push(line("sent late by", "max"));
+    columns.push(p.send_delay.map(floor));
+    series.push(line("send delay", "max"));
   }
   const ticks = [Math.log10(2), 1, 2, 3, 4, 5];
   return { columns, options: { series, cursor: { drag: { x: true, y: false } },
@@ -110,7 +110,7 @@ function heat(d) {
       const x = Math.round(u.valToPos(d.at[i], "x", true)), width = Math.max(Math.round(u.valToPos(end(i), "x", true)) - x, 1);
       for (let k = 0; k < list.length; k += 2) {
         const y = Math.round(u.valToPos(h.bounds[list[k] + 1], "y", true)), height = Math.round(u.valToPos(h.bounds[list[k]], "y", true)) - y;
-        ctx.fillStyle = blend(colors, Math.sqrt(list[k + 1] / totals[i] / h.most)); // the root, so that outliers are seen
+        ctx.fillStyle = blend(colors, Math.sqrt(list[k + 1] / totals[i] / h.most)); // the square root makes outliers visible
         ctx.fillRect(x, y, width, Math.max(height, 1));
       }
     });
@@ -127,12 +127,12 @@ function heat(d) {
     if (i < 0 || band < 0) return;
     let count = 0;
     for (let k = 0; k < h.cells[i].length; k += 2) if (h.cells[i][k] === band) count = h.cells[i][k + 1];
-    output.textContent = `${clock(d.end > 300)(d.at[i])}${d.end > 300 ? "" : " s"}: ${count} of ${totals[i]} took ${digits(h.bounds[band])} to ${ms(h.bounds[band + 1])}`;
+    output.textContent = `${clock(d.end > 300)(d.at[i])}${d.end > 300 ? "" : " s"}: ${count} of ${totals[i]} in ${digits(h.bounds[band])} to ${ms(h.bounds[band + 1])}`;
   }
   function key() {
     const div = document.createElement("div");
     div.className = "scale";
-    div.append("few", document.createElement("i"), percent(h.most) + " of an interval", output);
+    div.append("0%", document.createElement("i"), percent(h.most) + " of an interval's requests", output);
     return div;
   }
   return { columns: [middles(d), d.p50.map(() => null)], below: key(), options: { cursor: Object.assign({ points: { show: false } }, together), legend: { show: false },

@@ -1,4 +1,4 @@
-// Draws the charts, and again when the theme or the width changes.
+// Draws the charts. Redraws them when the theme or the width changes.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const drawn = new Map();

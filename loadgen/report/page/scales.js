@@ -1,7 +1,7 @@
 "use strict";
-// Scales, their ticks and how numbers are written.
+// Scales, ticks and number formats.
 
-// digits writes a number with three digits, or more if it is a whole one.
+// digits formats a number with three significant digits, or all of an integer's.
 function digits(v) {
   if (v === 0) return "0";
   const decimals = 2 - Math.floor(Math.log10(Math.abs(v)) + 1e-9);
@@ -10,7 +10,7 @@ function digits(v) {
 
 const ms = v => v == null ? "" : digits(v) + " ms";
 
-// plain writes a tick without needless zeros.
+// plain formats a tick without trailing zeros.
 const plain = v => String(+v.toPrecision(6));
 
 const marks = { few: [1], some: [1, 2, 5], many: [1, 1.5, 2, 3, 4, 5, 7] };
@@ -33,13 +33,13 @@ function logTicks(min, max, list) {
   return ticks;
 }
 
-// logSplits has as many ticks as are of use.
+// logSplits returns ticks, more of them on a short scale.
 function logSplits(min, max) {
   const decades = Math.log10(max / min);
   return logTicks(min, max, decades > 2.7 ? marks.few : decades > 0.8 ? marks.some : marks.many);
 }
 
-// clock writes a time since the start: in seconds, or as minutes if it is long.
+// clock formats a time since the start: in seconds, or as min:s on a long axis.
 function clock(long) {
   if (!long) return plain;
   return v => Math.floor(v / 60) + ":" + String(Math.floor(v % 60)).padStart(2, "0");
@@ -47,7 +47,7 @@ function clock(long) {
 
 const ticksOfTime = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400];
 
-// css reads a colour, which depends on the theme.
+// css reads a colour of the theme.
 const css = name => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
 
 // blend returns the colour at t, from 0 to 1, of a list of colours.

@@ -31,8 +31,8 @@ type Postgres struct {
 	n      int
 }
 
-// Programs returns the folder of PostgreSQL's server programs, or an error that
-// says how to get them.
+// Programs returns the folder of PostgreSQL's server programs, or an error with the way to install
+// them.
 func Programs() (string, error) {
 	candidates, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres") // Debian's are not in PATH
 	more, _ := filepath.Glob("/opt/homebrew/opt/postgresql*/bin/postgres")
@@ -84,8 +84,7 @@ func Start() (_ *Postgres, err error) {
 	return p, p.Up()
 }
 
-// unprivileged makes the programs run as another user than root, which PostgreSQL
-// refuses.
+// unprivileged runs the programs as another user than root, which PostgreSQL rejects.
 func (p *Postgres) unprivileged(dirs ...string) (*syscall.SysProcAttr, error) {
 	if os.Getuid() != 0 {
 		return DieWithParent(nil), nil
@@ -104,7 +103,7 @@ func (p *Postgres) unprivileged(dirs ...string) (*syscall.SysProcAttr, error) {
 	return DieWithParent(&syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}), nil
 }
 
-// Up starts the server, and waits until it answers.
+// Up starts the server, and waits until it responds.
 func (p *Postgres) Up() error {
 	bin, err := Programs()
 	if err != nil {
@@ -127,7 +126,7 @@ func (p *Postgres) Up() error {
 		}
 		if time.Now().After(deadline) || syscall.Kill(p.cmd.Process.Pid, 0) != nil {
 			_ = p.Down() // its output is whole then
-			return fmt.Errorf("postgres does not answer: %w\n%s", err, p.output.String())
+			return fmt.Errorf("postgres does not respond: %w\n%s", err, p.output.String())
 		}
 	}
 }

@@ -10,9 +10,9 @@ import (
 	"soundcheck/loadgen/measure"
 )
 
-// Whatever the times, a spectrum has each of them in its band, no more bands than are
-// read at a glance, and none that is empty at its ends.
-func TestSpectrum(t *testing.T) {
+// The histogram of any times has each of them in its band, at most maxBands bands, and no
+// empty band at either end.
+func TestLatencyHistogram(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
@@ -25,7 +25,7 @@ func TestSpectrum(t *testing.T) {
 			h.Add(d)
 			longest = max(longest, d)
 		}
-		list, total := spectrum(h), int64(0)
+		list, total := latencyHistogram(h), int64(0)
 		for i, b := range list {
 			if total += b.count; b.from >= b.to || i > 0 && b.from != list[i-1].to {
 				t.Fatalf("bands %v", list)
@@ -36,12 +36,12 @@ func TestSpectrum(t *testing.T) {
 			t.Fatalf("%d times up to %s in bands %v", h.Count(), longest, list)
 		}
 	}
-	if list := spectrum(measure.NewTimes()); list != nil {
+	if list := latencyHistogram(measure.NewTimes()); list != nil {
 		t.Errorf("of nothing: %v", list)
 	}
 }
 
-func TestSpectrumText(t *testing.T) {
+func TestHistogramText(t *testing.T) {
 	t.Parallel()
 	r := &Report{times: map[string]*measure.Times{"response": measure.NewTimes()}}
 	for range 1_000_000 {

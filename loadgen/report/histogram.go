@@ -13,8 +13,8 @@ import (
 	"soundcheck/loadgen/measure"
 )
 
-// Times returns the times of a name, as in Histograms: what was measured, or what
-// the file says of it. There are none if nobody knows.
+// Times returns the times of a name, as in Histograms: as measured, or from the file. They
+// are empty if neither has them.
 func (r *Report) Times(name string) *measure.Times {
 	if t := r.times[name]; t != nil {
 		return t
@@ -27,7 +27,7 @@ func (r *Report) Times(name string) *measure.Times {
 	return measure.NewTimes()
 }
 
-// band is the part of a spectrum from one time to the next.
+// band is a bucket of the latency histogram.
 type band struct {
 	from, to time.Duration
 	count    int64
@@ -35,15 +35,15 @@ type band struct {
 
 const (
 	maxBands = 20
-	// maxBars of the bands' bars are as wide as the longest one.
+	// maxBars is the width of the longest bar, in characters.
 	maxBars = 30
 )
 
-// steps are how many bands a factor of ten may have: as many as there is room for.
+// steps are the possible numbers of bands per decade. The first one that fits is used.
 var steps = []int{192, 96, 48, 24, 12, 6, 3, 2, 1}
 
-// bound returns the lower end of band n, at so many in a factor of ten. Ends are round:
-// with three in ten they are 1, 2, 5, 10 …, with more they have two or three digits.
+// bound returns the lower bound of band n, with perTen bands per decade. Bounds are round:
+// 1, 2, 5, 10 … for three per decade, and two or three digits for more.
 func bound(n, perTen int) time.Duration {
 	decade := int(math.Floor(float64(n) / float64(perTen)))
 	i := n - decade*perTen
@@ -61,29 +61,28 @@ func bound(n, perTen int) time.Duration {
 	return time.Duration(math.Round(digits * math.Pow(10, float64(decade-2))))
 }
 
-// bandOf returns the number of the band that a time is in.
+// bandOf returns the number of the band of a time.
 func bandOf(d time.Duration, perTen int) int {
-	n := int(math.Floor(math.Log10(float64(max(d, 1)))*float64(perTen))) - 1 // ends are rounded: look around
+	n := int(math.Floor(math.Log10(float64(max(d, 1)))*float64(perTen))) - 1 // bounds are rounded: search upwards
 	for bound(n+1, perTen) <= d {
 		n++
 	}
 	return n
 }
 
-// scale returns how many bands a factor of ten has, and the numbers of the first and the last
-// one, so that there are as many between two times as fit.
-func scale(low, high time.Duration, most int) (perTen, first, last int) {
+// scale returns the bands per decade and the numbers of the first and last band, for at most
+// so many bands between two times.
+func scale(low, high time.Duration, limit int) (perTen, first, last int) {
 	for _, perTen = range steps {
-		if first, last = bandOf(low, perTen), bandOf(high, perTen); last-first < most {
+		if first, last = bandOf(low, perTen), bandOf(high, perTen); last-first < limit {
 			break
 		}
 	}
 	return perTen, first, last
 }
 
-// spectrum returns how many of the times are in each band, in a log scale from the
-// shortest to the longest.
-func spectrum(t *measure.Times) []band {
+// latencyHistogram counts times by band, on a log scale from the shortest to the longest.
+func latencyHistogram(t *measure.Times) []band {
 	bars := t.HDR().Distribution()
 	bars = slices.DeleteFunc(bars, func(b hdrhistogram.Bar) bool { return b.Count == 0 })
 	if len(bars) == 0 {
@@ -105,17 +104,17 @@ func spectrum(t *measure.Times) []band {
 	return list
 }
 
-// shownBand is a band as the reports show it.
+// shownBand is a band as reports show it.
 type shownBand struct {
 	from, to                string // in ms
 	bar                     string
 	count                   int64
-	share, cumulative, peak float64 // most: of the largest band
+	share, cumulative, peak float64 // peak: share of the largest band
 }
 
-// bands returns the spectrum of the served requests.
+// bands returns the latency histogram of the served requests.
 func (r *Report) bands() []shownBand {
-	list := spectrum(r.Times("response"))
+	list := latencyHistogram(r.Times("response"))
 	total, peak, sum := int64(0), int64(0), int64(0)
 	for _, b := range list {
 		total, peak = total+b.count, max(peak, b.count)
@@ -131,8 +130,7 @@ func (r *Report) bands() []shownBand {
 	return bands
 }
 
-// bars draws a share of the longest bar in eighths of a character. What is there at all
-// is seen.
+// bars draws a share of the longest bar in eighths of a character, and at least one.
 func bars(share float64) string {
 	eighths := int(math.Round(8 * maxBars * share))
 	if share > 0 {
@@ -145,14 +143,14 @@ func bars(share float64) string {
 	return text
 }
 
-// digits3 writes milliseconds with three digits, or more if it is a whole number.
+// digits3 formats milliseconds with three significant digits, or all of an integer's.
 func digits3(d time.Duration) string {
 	v := float64(d) / float64(time.Millisecond)
 	decimals := 2 - int(math.Floor(math.Log10(max(v, 1e-9))+1e-9))
 	return strconv.FormatFloat(v, 'f', max(decimals, 0), 64)
 }
 
-// percent writes a share so that what is not all does not look like it.
+// percent formats a share. It rounds to 100% only if the share is 1.
 func percent(share float64) string {
 	text := fmt.Sprintf("%.2f%%", 100*share)
 	if text == "100.00%" && share < 1 {
