@@ -1,18 +1,18 @@
-// Compose starts, shows and stops the lab in Docker Compose. Plain docker compose does, too:
+// Compose starts, shows and stops the lab in Docker Compose. Plain docker compose can, too:
 //
 //	docker compose -f compose/compose.yaml up --detach --wait
 //
-// This program adds images that are built without a registry, the Compose plugin if there is
-// none, a guard against two checkouts with one lab, and errors that say what to do.
+// This program adds images built without a registry, a build of the Compose plugin if it is
+// missing, a check that two checkouts do not share a project, and errors that name the fix.
 //
 //	go run ./compose up                 # images from a registry, our own built from source
 //	go run ./compose up -images local   # every image built here, without a registry
-//	go run ./compose up -limited        # the album store runs outside, in a debugger say
-//	go run ./compose up -only-store     # the other way round, for lab up -store
-//	go run ./compose ps                 # whatever docker compose can do, on this lab
+//	go run ./compose up -limited        # external album store, for example in a debugger
+//	go run ./compose up -only-store     # only the album store, for lab up -store
+//	go run ./compose ps                 # any command of docker compose, on this lab
 //	go run ./compose logs -f proxy-service
-//	go run ./compose replace album-store-1 album-store-2   # by what the sources are now
-//	go run ./compose down               # the data stays; with -volumes it does not
+//	go run ./compose replace album-store-1 album-store-2   # rolling update from the current sources
+//	go run ./compose down               # data stays; -volumes deletes it
 package main
 
 import (
@@ -36,20 +36,20 @@ const usage = `usage: compose [flags] up [flags]
        compose [flags] COMMAND ...
 
 commands:
-  up        build what is missing, start the lab, say where to look
-  down      stop it and remove the containers; the data stays
-  replace   build what has changed, replace one service after the other
-  COMMAND   of docker compose, on this lab: ps, logs, exec, restart, kill, stats …
+  up        build what is missing, start the lab, show its addresses
+  down      stop the lab, remove its containers; data stays
+  replace   rebuild what changed, replace services one by one
+  COMMAND   any command of docker compose: ps, logs, exec, restart, kill, stats …
 
-"compose up -h" shows the flags; -state, -port-offset and -only-store say which lab is
-meant, and stand before a COMMAND.
+"compose up -h" shows the flags; -state, -port-offset and -only-store select the
+lab, and go before COMMAND.
 `
 
 func main() { cli.Main("compose", run) }
 
-// command is a call of this program.
+// command is an invocation of this program.
 type command struct {
-	args           []string // of up, down and replace: all flags, wherever they stand
+	args           []string // of up, down and replace: flags before and after the command
 	getenv         func(string) string
 	stdout, stderr io.Writer
 }
@@ -79,13 +79,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	default:
 		err = c.pass(ctx, f)
 	}
-	if errors.Is(err, context.Canceled) { // before docker compose was called
+	if errors.Is(err, context.Canceled) { // before the call of docker compose
 		return cli.WithCode(130, errors.New("interrupted"))
 	}
 	return err
 }
 
-// flags say which lab is meant.
+// flags select a lab.
 type flags struct {
 	*cli.Flags
 	state     string
@@ -95,9 +95,9 @@ type flags struct {
 
 func newFlags(usage, about string) *flags {
 	f := &flags{Flags: cli.NewFlags(usage, "SOUNDCHECK_COMPOSE", about)}
-	f.StringVar(&f.state, "state", "", "`folder` of the labs' state and programs (default .lab in the repository)")
-	f.IntVar(&f.offset, "port-offset", 0, fmt.Sprintf("add this `number` to every published port (0 to %d): another lab", plan.MaxOffset))
-	f.BoolVar(&f.onlyStore, "only-store", false, "only the album store and its database, for the native lab: lab up -store URL")
+	f.StringVar(&f.state, "state", "", "state `folder` (default .lab in the repository)")
+	f.IntVar(&f.offset, "port-offset", 0, fmt.Sprintf("`number` added to every published port (0 to %d); each offset is another lab", plan.MaxOffset))
+	f.BoolVar(&f.onlyStore, "only-store", false, "only album store and database, for a native lab (lab up -store URL)")
 	return f
 }
 
@@ -124,7 +124,7 @@ func (c *command) parse(f *cli.Flags) error {
 	return f.NoArgs()
 }
 
-// open returns the lab that runs, or is stopped.
+// open returns the lab, running or stopped.
 func (c *command) open(ctx context.Context, f *flags) (*containers.Lab, error) {
 	root, state, err := f.folders()
 	if err != nil {
@@ -133,7 +133,7 @@ func (c *command) open(ctx context.Context, f *flags) (*containers.Lab, error) {
 	return containers.Open(ctx, root, state, f.offset, f.onlyStore, cli.NewProgress(c.stderr).Line)
 }
 
-// pass passes a command on to docker compose.
+// pass runs a command of docker compose.
 func (c *command) pass(ctx context.Context, f *flags) error {
 	l, err := c.open(ctx, f)
 	if err != nil {
@@ -151,7 +151,7 @@ func (c *command) compose(ctx context.Context, l *containers.Lab, args ...string
 	return exitCode(ctx, cmd.Run())
 }
 
-// exitCode makes docker compose's exit code ours; it has reported the error.
+// exitCode returns docker compose's exit code as an error; docker compose has printed the message.
 func exitCode(ctx context.Context, err error) error {
 	var exit *exec.ExitError
 	switch {
@@ -165,10 +165,10 @@ func exitCode(ctx context.Context, err error) error {
 	return fmt.Errorf("docker compose: %w", err)
 }
 
-// down needs no running lab: volumes can be left without containers.
+// down needs no containers: volumes can exist without them.
 func (c *command) down(ctx context.Context) error {
-	f := newFlags("compose down [flags]", "Stops the lab and removes its containers.")
-	volumes := f.Bool("volumes", false, "delete the data, too: albums, traces, metrics, logs")
+	f := newFlags("compose down [flags]", "Stop the lab and remove its containers.")
+	volumes := f.Bool("volumes", false, "also delete data: albums, traces, metrics, logs")
 	if err := c.parse(f.Flags); err != nil {
 		return err
 	}

@@ -119,7 +119,7 @@ func (l *lab) touch(name string) {
 
 func TestUpDown(t *testing.T) {
 	l := newLab(t)
-	if _, stderr, code := l.run(t.Context(), "ps"); code != 1 || !strings.Contains(stderr, "no Compose lab was started") {
+	if _, stderr, code := l.run(t.Context(), "ps"); code != 1 || !strings.Contains(stderr, "no lab in Docker Compose") {
 		t.Errorf("ps before up: %d, %s", code, stderr)
 	}
 	out, stderr, code := l.run(t.Context(), "up", "-port-offset", "100")
@@ -205,19 +205,19 @@ func TestInterruptedBeforeTheStart(t *testing.T) {
 	}
 }
 
-func TestNothingStarted(t *testing.T) {
+func TestNoContainerStarted(t *testing.T) {
 	l := newLab(t)
 	l.touch(".nothing")
-	if _, stderr, code := l.run(t.Context(), "up"); code != 1 || !strings.Contains(stderr, "compose: nothing was started, ") || !strings.Contains(stderr, "-images local") {
+	if _, stderr, code := l.run(t.Context(), "up"); code != 1 || !strings.Contains(stderr, "compose: no container was started, ") || !strings.Contains(stderr, "-images local") {
 		t.Errorf("%d, %s", code, stderr)
 	}
 }
 
 func TestInterrupted(t *testing.T) {
 	for _, tt := range []struct{ args, want string }{
-		{"up", "interrupted; what was started runs on: go run ./compose -state STATE down stops it"},
-		{"up -fresh", "interrupted while the old lab was deleted; containers and data may be left: go run ./compose -state STATE up -fresh goes on, " +
-			"go run ./compose -state STATE down -volumes deletes the rest"},
+		{"up", "interrupted; some services are running: stop them with go run ./compose -state STATE down"},
+		{"up -fresh", "interrupted while deleting the old lab; some containers and data may remain: resume with go run ./compose -state STATE up -fresh, " +
+			"or delete them with go run ./compose -state STATE down -volumes"},
 	} {
 		l := newLab(t)
 		l.touch(".wait")
@@ -249,7 +249,7 @@ func TestInterrupted(t *testing.T) {
 }
 
 // One line each, before anything is started.
-func TestRefused(t *testing.T) {
+func TestFlagConflicts(t *testing.T) {
 	l := newLab(t)
 	for _, tt := range []struct {
 		args []string
@@ -257,8 +257,8 @@ func TestRefused(t *testing.T) {
 		code int
 	}{
 		{[]string{"up", "-images", "mine"}, `-images "mine" is not official or local`, 2},
-		{[]string{"up", "-edge", "-images", "local"}, "-edge needs nginx's image from a registry: not with -images local", 2},
-		{[]string{"up", "-only-store", "-limited"}, "-only-store starts nothing but the album store and its database: not with -limited, -edge or -console", 2},
+		{[]string{"up", "-edge", "-images", "local"}, "-edge needs nginx's image from a registry: remove -images local", 2},
+		{[]string{"up", "-only-store", "-limited"}, "-only-store excludes -limited, -edge and -console", 2},
 		{[]string{"up", "-timeout", "1s"}, "-timeout 1s is out of range: 10s to 1h", 2},
 		{[]string{"up", "-port-offset", "40001"}, "-port-offset 40001 is out of range: 0 to 40000", 2},
 		{[]string{"-port-offset", "-1", "ps"}, "-port-offset -1 is out of range: 0 to 40000", 2},
@@ -276,7 +276,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-func TestTakenPort(t *testing.T) {
+func TestPortInUse(t *testing.T) {
 	l := newLab(t)
 	t.Setenv("DOCKER_HOST", "")
 	// The port of one's own offset: nothing else of the lab is there.
@@ -294,7 +294,7 @@ func TestTakenPort(t *testing.T) {
 	}
 	defer taken.Close()
 	_, stderr, code := l.run(t.Context(), "up", "-only-store", "-port-offset", fmt.Sprint(port-9080))
-	want := fmt.Sprintf("compose: port %d, of the album store, is taken: stop what listens there (a native lab? go run ./lab down), or start this one with another -port-offset\n", port)
+	want := fmt.Sprintf("compose: port %d (the album store) is in use: stop the process that listens there (native lab: go run ./lab down), or use another -port-offset\n", port)
 	if code != 1 || stderr != want {
 		t.Errorf("%d, %s, want %s", code, stderr, want)
 	}

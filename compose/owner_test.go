@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A lab of another folder is left alone, whatever is asked of it.
-func TestAnotherFoldersLab(t *testing.T) {
+// No command touches another checkout's lab.
+func TestOtherOwner(t *testing.T) {
 	l := newLab(t)
 	if _, stderr, code := l.run(t.Context(), "up"); code != 0 {
 		t.Fatalf("%d, %s", code, stderr)
@@ -22,21 +22,21 @@ func TestAnotherFoldersLab(t *testing.T) {
 	if err := os.Remove(l.calls); err != nil {
 		t.Fatal(err)
 	}
-	want := "compose: the containers and the data of soundcheck are those of the lab in /another/.lab: take another -port-offset, " +
+	want := "compose: project soundcheck belongs to the lab in /another/.lab: use another -port-offset, " +
 		"or stop that lab and delete its data: go run ./compose -state /another/.lab down -volumes\n"
 	for _, args := range []string{"up", "up -fresh", "down", "down -volumes", "ps", "exec postgres true"} {
 		if _, stderr, code := l.run(t.Context(), strings.Fields(args)...); code != 1 || stderr != want {
 			t.Errorf("%s: %d, %s, want %s", args, code, stderr, want)
 		}
 	}
-	l.state = filepath.Join(t.TempDir(), "new") // that knows nothing
+	l.state = filepath.Join(t.TempDir(), "new") // an empty state folder
 	if _, stderr, code := l.run(t.Context(), "down", "-volumes"); code != 1 || stderr != want {
 		t.Errorf("down: %d, %s, want %s", code, stderr, want)
 	}
 	if got := l.called("compose "); got != "" {
 		t.Errorf("docker %s", got)
 	}
-	// As the message says. The other folder need not be there any more.
+	// As the message says. The other folder may be deleted.
 	l.state = filepath.Join(t.TempDir(), "another")
 	if err := os.WriteFile(l.calls+".owner", []byte(l.state+"\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -46,18 +46,18 @@ func TestAnotherFoldersLab(t *testing.T) {
 	}
 	l.state = mine
 	if _, stderr, code := l.run(t.Context(), "up"); code != 0 {
-		t.Errorf("up, once the other's is deleted: %d, %s", code, stderr)
+		t.Errorf("up, after the other lab was deleted: %d, %s", code, stderr)
 	}
 }
 
-// What the lab had with other options, and has no more, gives its ports back before up.
-func TestStrays(t *testing.T) {
+// Containers of profiles that are off now are removed before up: they hold ports.
+func TestDisabledProfiles(t *testing.T) {
 	l := newLab(t)
 	l.touch(".strays")
-	if _, stderr, code := l.run(t.Context(), "up", "-edge"); code != 0 || strings.Contains(stderr, "stopping") {
+	if _, stderr, code := l.run(t.Context(), "up", "-edge"); code != 0 || strings.Contains(stderr, "removing") {
 		t.Errorf("%d, %s", code, stderr)
 	}
-	if _, stderr, code := l.run(t.Context(), "up"); code != 0 || !strings.Contains(stderr, "stopping what this lab has no more: nginx\n") {
+	if _, stderr, code := l.run(t.Context(), "up"); code != 0 || !strings.Contains(stderr, "removing nginx: its profile is off\n") {
 		t.Errorf("%d, %s", code, stderr)
 	}
 	b, err := os.ReadFile(l.calls)
@@ -85,8 +85,8 @@ func TestInterruptedCommands(t *testing.T) {
 	}
 }
 
-// An interrupt before the start leaves the lab as it was.
-func TestInterruptedWhileItPrepares(t *testing.T) {
+// An interrupt before the start changes nothing.
+func TestInterruptDuringPrepare(t *testing.T) {
 	l := newLab(t)
 	begun := l.calls + ".git"
 	git := "#!/bin/sh\n>" + begun + "\nexec sleep 3600\n"

@@ -12,10 +12,10 @@ import (
 	"soundcheck/lab/containers"
 )
 
-// replace replaces containers by new ones, made of what the sources are now: one after the
-// other, each when the one before is healthy.
+// replace replaces containers by new ones from the current sources, one after the
+// other, each when the previous one is healthy.
 func (c *command) replace(ctx context.Context) error {
-	f := newFlags("compose replace [flags] SERVICE ...", "Builds what has changed, then replaces one service after the other: each when the one before is healthy.")
+	f := newFlags("compose replace [flags] SERVICE ...", "Rebuild what changed, then replace services one by one, each when the previous one is healthy.")
 	if err := f.Parse(c.args, c.getenv, c.stdout); err != nil {
 		return err
 	}
@@ -24,11 +24,11 @@ func (c *command) replace(ctx context.Context) error {
 		return err
 	}
 	if f.NArg() == 0 {
-		return f.Errorf("which service? one or more of %s", strings.Join(l.Services(), ", "))
+		return f.Errorf("name a service: one or more of %s", strings.Join(l.Services(), ", "))
 	}
 	for _, name := range f.Args() {
 		if !slices.Contains(l.Services(), name) {
-			return f.Errorf("this lab has no service %q: one or more of %s", name, strings.Join(l.Services(), ", "))
+			return f.Errorf("no service %q in this lab: one or more of %s", name, strings.Join(l.Services(), ", "))
 		}
 	}
 	if err := c.images(ctx, l, f.Args()); err != nil {
@@ -38,13 +38,13 @@ func (c *command) replace(ctx context.Context) error {
 		if err := c.create(ctx, l, "--no-deps", "--force-recreate", name); err != nil {
 			return err
 		}
-		fmt.Fprintf(c.stdout, "%s is replaced\n", name)
+		fmt.Fprintf(c.stdout, "replaced %s\n", name)
 	}
 	return nil
 }
 
-// images builds the local images of services: here what goes into them, then docker compose
-// the images. Official ones are built or pulled by docker compose up.
+// images builds the local images of services: their binaries here, then docker compose builds
+// the images. docker compose up builds or pulls official ones.
 func (c *command) images(ctx context.Context, l *containers.Lab, services []string) error {
 	l.Version, l.Revision = git(ctx, l.Root, "describe", "--always", "--dirty"), git(ctx, l.Root, "rev-parse", "HEAD")
 	if l.Images != containers.Local {
@@ -54,8 +54,8 @@ func (c *command) images(ctx context.Context, l *containers.Lab, services []stri
 	if err != nil {
 		return err
 	}
-	b := &images.Builder{Programs: l.Programs(), Dir: filepath.Join(l.Root, ".lab", "compose", "images"), Progress: cli.NewProgress(c.stderr)}
-	b.Programs.Platform = platform
+	b := &images.Builder{Binaries: l.Binaries(), Dir: filepath.Join(l.Root, ".lab", "compose", "images"), Progress: cli.NewProgress(c.stderr)}
+	b.Binaries.Platform = platform
 	if err := b.Prepare(ctx, services); err != nil {
 		return err
 	}

@@ -8,13 +8,13 @@ import (
 
 func TestReplace(t *testing.T) {
 	l := newLab(t)
-	if _, stderr, code := l.run(t.Context(), "replace", "album-store-1"); code != 1 || !strings.Contains(stderr, "no Compose lab was started") {
+	if _, stderr, code := l.run(t.Context(), "replace", "album-store-1"); code != 1 || !strings.Contains(stderr, "no lab in Docker Compose") {
 		t.Errorf("before up: %d, %s", code, stderr)
 	}
 	if _, stderr, code := l.run(t.Context(), "up", "-port-offset", "100"); code != 0 {
 		t.Fatalf("up: %d, %s", code, stderr)
 	}
-	// What this lab does not have is refused before anything is done.
+	// Unknown services are rejected before any change.
 	if err := os.Remove(l.calls); err != nil {
 		t.Fatal(err)
 	}
@@ -22,10 +22,10 @@ func TestReplace(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, "which service? one or more of postgres, album-store-1, album-store-2, "},
-		{[]string{"album-store-1", "album-store-3"}, `this lab has no service "album-store-3": one or more of postgres, `},
-		{[]string{"nginx"}, `this lab has no service "nginx"`},
-		{[]string{"prepare"}, `this lab has no service "prepare"`},
+		{nil, "name a service: one or more of postgres, album-store-1, album-store-2, "},
+		{[]string{"album-store-1", "album-store-3"}, `no service "album-store-3" in this lab: one or more of postgres, `},
+		{[]string{"nginx"}, `no service "nginx" in this lab`},
+		{[]string{"prepare"}, `no service "prepare" in this lab`},
 	} {
 		if _, stderr, code := l.run(t.Context(), append([]string{"-port-offset", "100", "replace"}, tt.args...)...); code != 2 || !strings.HasPrefix(stderr, "compose: "+tt.want) {
 			t.Errorf("replace %q: %d, %s, want 2, %s", tt.args, code, stderr, tt.want)
@@ -41,7 +41,7 @@ func TestReplace(t *testing.T) {
 		}
 	}
 	out, stderr, code := l.run(t.Context(), "replace", "-port-offset", "100", "album-store-2", "album-store-1")
-	if code != 0 || out != "album-store-2 is replaced\nalbum-store-1 is replaced\n" {
+	if code != 0 || out != "replaced album-store-2\nreplaced album-store-1\n" {
 		t.Errorf("%d, %q, %s", code, out, stderr)
 	}
 	b, err := os.ReadFile(l.calls)

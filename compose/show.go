@@ -13,7 +13,7 @@ import (
 	"soundcheck/lab/containers"
 )
 
-// show prints what runs, where it is, and what to try next.
+// show prints services, states, addresses and next commands.
 func show(ctx context.Context, l *containers.Lab, stdout io.Writer) error {
 	list, err := l.Containers(ctx)
 	if err != nil {
@@ -31,19 +31,19 @@ func show(ctx context.Context, l *containers.Lab, stdout io.Writer) error {
 	t.Flush()
 	fmt.Fprintf(&b, "\nproject %s, %s images, state in %s\n", l.Name(), l.Images, l.State)
 	if l.OnlyStore {
-		tryStore(&b, l)
+		printNextStore(&b, l)
 	} else {
-		try(&b, l)
+		printNext(&b, l)
 	}
 	_, err = stdout.Write(b.Bytes())
 	return err
 }
 
-// try prints what to try next.
-func try(w io.Writer, l *containers.Lab) {
+// printNext prints next commands.
+func printNext(w io.Writer, l *containers.Lab) {
 	if l.Limited {
 		fmt.Fprintf(w, `
-start an album store, natively or in a debugger; the proxy finds it:
+start an album store, natively or in a debugger; the proxy calls it:
   export OTEL_EXPORTER_OTLP_ENDPOINT=%s OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
   export OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=compose OTEL_METRIC_EXPORT_INTERVAL=5000
   go run ./store -addr %s:%d -db sqlite:/tmp/albums.db
@@ -64,12 +64,12 @@ try next:
   curl '%s/api/traces?service=proxy-service&limit=1'
 `, cmp.Or(l.Grafana(), l.Console()), cmp.Or(l.Edge(), l.Proxy()), datagen, loadgen, l.Jaeger())
 	if !l.Limited {
-		fmt.Fprintf(w, "  go run ./compose%s kill album-store-2   (the proxy goes on with the other one; then: start album-store-2)\n", l.Flags())
+		fmt.Fprintf(w, "  go run ./compose%s kill album-store-2   (the proxy continues with the other one; then: start album-store-2)\n", l.Flags())
 	}
 	fmt.Fprintf(w, "  go run ./compose%s ps   (or logs -f, exec, down)\n", l.Flags())
 }
 
-func tryStore(w io.Writer, l *containers.Lab) {
+func printNextStore(w io.Writer, l *containers.Lab) {
 	offset := ""
 	if l.Offset != 0 {
 		offset = fmt.Sprintf(" -port-offset %d", l.Offset)
@@ -77,15 +77,15 @@ func tryStore(w io.Writer, l *containers.Lab) {
 	fmt.Fprintf(w, `
 try next:
   curl %[1]s/albums/1
-  go run ./lab up%[2]s -otlp-everywhere -store %[1]s   (others on your network reach its Collector then)
+  go run ./lab up%[2]s -otlp-everywhere -store %[1]s   (its Collector is then reachable from your network)
   go run ./compose%[3]s exec postgres psql -U albums
   go run ./compose%[3]s ps   (or logs -f, down)
 `, l.Store(), offset, l.Flags())
 }
 
-// bridge returns the address on which a program of this machine has to listen for the
+// bridge returns the address on which a process of this machine must listen for the
 // containers, which call it host.docker.internal: on Linux that of Docker's bridge. Docker
-// Desktop leads them to the loopback address.
+// Desktop routes them to the loopback address.
 func bridge() string {
 	if docker0, err := net.InterfaceByName("docker0"); err == nil {
 		addrs, _ := docker0.Addrs()

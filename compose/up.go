@@ -22,21 +22,21 @@ type upFlags struct {
 }
 
 func newUpFlags(getenv func(string) string) *upFlags {
-	f := &upFlags{flags: newFlags("compose up [flags]", "Builds what is missing, starts the lab, waits until all of it is healthy.")}
+	f := &upFlags{flags: newFlags("compose up [flags]", "Build what is missing, start the lab, wait until every service is healthy.")}
 	source := getenv("IMAGES")
 	if source == "" {
 		source = containers.Official
 	}
-	f.StringVar(&f.o.Images, "images", source, "`official` (from a registry) or local (all built here); IMAGES in the environment sets the default, too")
+	f.StringVar(&f.o.Images, "images", source, "image `source`: official (from a registry) or local (all built here); or set IMAGES")
 	f.BoolVar(&f.o.WithEdge, "edge", false, "put nginx in front of the proxy")
-	f.BoolVar(&f.o.WithConsole, "console", false, "start the console beside Grafana; with local images it is always there")
-	f.BoolVar(&f.o.Limited, "limited", false, "start no album store and no database: the store runs outside, on this machine's port 9080")
-	f.BoolVar(&f.fresh, "fresh", false, "start empty: delete the albums, traces, metrics and logs first")
-	f.DurationVar(&f.timeout, "timeout", 5*time.Minute, "fail if it is not healthy after this `long` (10s to 1h)")
+	f.BoolVar(&f.o.WithConsole, "console", false, "start the console beside Grafana (always with local images)")
+	f.BoolVar(&f.o.Limited, "limited", false, "start no album store and database: use an external store on port 9080")
+	f.BoolVar(&f.fresh, "fresh", false, "start empty: delete albums, traces, metrics and logs first")
+	f.DurationVar(&f.timeout, "timeout", 5*time.Minute, "timeout until every service is healthy (10s to 1h)")
 	return f
 }
 
-// check rejects what excludes each other.
+// check rejects flags that exclude each other.
 func (f *upFlags) check() error {
 	o := &f.o
 	o.Offset, o.OnlyStore = f.offset, f.onlyStore
@@ -46,9 +46,9 @@ func (f *upFlags) check() error {
 	case f.timeout < 10*time.Second || f.timeout > time.Hour:
 		return f.Errorf("-timeout %s is out of range: 10s to 1h", f.timeout)
 	case o.WithEdge && o.Images == containers.Local:
-		return f.Errorf("-edge needs nginx's image from a registry: not with -images local")
+		return f.Errorf("-edge needs nginx's image from a registry: remove -images local")
 	case o.OnlyStore && (o.Limited || o.WithEdge || o.WithConsole):
-		return f.Errorf("-only-store starts nothing but the album store and its database: not with -limited, -edge or -console")
+		return f.Errorf("-only-store excludes -limited, -edge and -console")
 	}
 	return nil
 }
@@ -75,7 +75,7 @@ func (c *command) up(ctx context.Context) error {
 	if err := l.CheckPorts(ctx); err != nil {
 		return err
 	}
-	for _, dir := range []string{l.Dir(), l.Runs()} { // or the engine would make the second one, as root
+	for _, dir := range []string{l.Dir(), l.Runs()} { // or Docker would create the second one as root
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func (c *command) up(ctx context.Context) error {
 	if err := c.images(ctx, l, append(l.Services(), containers.Prepare)); err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil { // the lab is as it was
+	if err := ctx.Err(); err != nil { // nothing has changed yet
 		return err
 	}
 	if err := l.Claim(ctx); err != nil {
@@ -92,7 +92,7 @@ func (c *command) up(ctx context.Context) error {
 	if f.fresh {
 		if err := c.compose(ctx, l, "--profile", "*", "down", "--volumes", "--remove-orphans"); err != nil {
 			if ctx.Err() != nil {
-				fmt.Fprintf(c.stderr, "interrupted while the old lab was deleted; containers and data may be left: go run ./compose%[1]s up -fresh goes on, go run ./compose%[1]s down -volumes deletes the rest\n", l.Flags())
+				fmt.Fprintf(c.stderr, "interrupted while deleting the old lab; some containers and data may remain: resume with go run ./compose%[1]s up -fresh, or delete them with go run ./compose%[1]s down -volumes\n", l.Flags())
 			}
 			return err
 		}
@@ -100,14 +100,14 @@ func (c *command) up(ctx context.Context) error {
 	return c.start(ctx, l, f.timeout)
 }
 
-// start starts what is not running, and waits until all is healthy.
+// start starts the services that are not running, and waits until all are healthy.
 func (c *command) start(ctx context.Context, l *containers.Lab, timeout time.Duration) error {
 	err := l.RemoveStrays(ctx, c.stderr)
 	if err == nil {
 		err = c.create(ctx, l, "--remove-orphans", "--wait-timeout", fmt.Sprint(int(timeout.Seconds())))
 	}
 	if ctx.Err() != nil {
-		fmt.Fprintf(c.stderr, "interrupted; what was started runs on: go run ./compose%s down stops it\n", l.Flags())
+		fmt.Fprintf(c.stderr, "interrupted; some services are running: stop them with go run ./compose%s down\n", l.Flags())
 		return cli.WithCode(130, cli.ErrSaid)
 	}
 	if err != nil {
@@ -128,7 +128,7 @@ func (c *command) create(ctx context.Context, l *containers.Lab, args ...string)
 		return failed
 	}
 	if len(list) == 0 && l.Images == containers.Official {
-		return errors.New("nothing was started, docker compose says above why; where a registry cannot be reached, -images local builds every image here")
+		return errors.New("no container was started, see the output of docker compose above; without a registry, use -images local to build every image here")
 	}
 	l.Sort(list)
 	var bad, names []string
@@ -144,7 +144,7 @@ func (c *command) create(ctx context.Context, l *containers.Lab, args ...string)
 	return fmt.Errorf("%s: see go run ./compose%s logs %s", strings.Join(bad, ", "), l.Flags(), strings.Join(names, " "))
 }
 
-// git returns what git says of the repository; "" if it cannot.
+// git returns the output of a git command in the repository; "" if it fails.
 func git(ctx context.Context, root string, args ...string) string {
 	out, err := exec.CommandContext(ctx, "git", append([]string{"-C", root}, args...)...).Output()
 	if err != nil {

@@ -296,7 +296,7 @@ func TestDashboardsWithoutPrometheus(t *testing.T) {
 				switch p.State {
 				case "error":
 					failed++
-					if !strings.Contains(p.Text, "Prometheus does not run at http://127.0.0.1:1: is the lab up?") {
+					if !strings.Contains(p.Text, "Prometheus is down at http://127.0.0.1:1: is the lab up?") {
 						t.Errorf("panel %s shows %q", p.ID, p.Text)
 					}
 				case "ok", "waiting": // text panels, and panels below the fold

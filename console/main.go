@@ -42,7 +42,7 @@ type config struct {
 }
 
 func parse(args []string, getenv func(string) string, stdout io.Writer) (c config, err error) {
-	f := cli.NewFlags("console [flags]", "SOUNDCHECK_CONSOLE", "Shows the lab in a browser.")
+	f := cli.NewFlags("console [flags]", "SOUNDCHECK_CONSOLE", "Show the lab in a browser.")
 	f.StringVar(&c.addr, "addr", "127.0.0.1:3300", "listen address, `host:port`")
 	f.StringVar(&c.tracesAddr, "traces-addr", "", "second listen address, `host:port`, that shows the traces first (none)")
 	prometheus := f.String("prometheus", "http://127.0.0.1:9090", "`URL` of Prometheus")

@@ -93,7 +93,7 @@ func TestRun(t *testing.T) {
 }
 
 // The program fails if either port is in use.
-func TestTaken(t *testing.T) {
+func TestPortInUse(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

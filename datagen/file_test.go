@@ -11,7 +11,7 @@ import (
 	"soundcheck/internal/fakealbum"
 )
 
-// The same flags give the same bytes, and -from goes on where -n ended.
+// The same flags give the same bytes, and -from continues where -n ended.
 func TestOut(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -59,7 +59,7 @@ func TestOut(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"-o", "albums.txt"}, 2, "datagen: -o: albums.txt ends in none of .ndjson, .json, .csv and .sql, with .gz or without\n"},
+		{[]string{"-o", "albums.txt"}, 2, "datagen: -o: unknown extension of albums.txt: .ndjson, .json, .csv or .sql, with or without .gz\n"},
 		{[]string{"-o", "a.sql", "-sql", "mysql"}, 2, `datagen: -sql "mysql" is not postgres or sqlite` + "\n"},
 		{[]string{"-unicode", "1.5"}, 2, "datagen: -unicode 1.5 is out of range: 0 to 1\n"},
 		{[]string{"-from", "2000000000000000000"}, 2, "datagen: -from 2000000000000000000 is out of range: 0 to 1152921504606846976\n"},

@@ -30,40 +30,40 @@ type config struct {
 	skipBad bool
 }
 
-// stream is a file that albums are read from or written to. Without a name there is none.
+// stream is a file to read albums from or write them to. Without a name there is none.
 type stream struct {
 	name   string
 	format file.Format
 	gzip   bool
 }
 
-// Limits of the numbers of albums. The first one leaves room for the second.
+// Limits of album numbers. Their sum does not overflow.
 const (
 	maxFrom = 1 << 60
 	maxN    = 10_000_000
 )
 
 func parse(args []string, getenv func(string) string, stdout io.Writer) (c config, err error) {
-	f := cli.NewFlags("datagen [flags]", "SOUNDCHECK_DATAGEN", "Fills an album service with made-up albums.")
+	f := cli.NewFlags("datagen [flags]", "SOUNDCHECK_DATAGEN", "Create fake albums in an album service.")
 	var sql, format string
 	var perSecond float64
-	f.IntVar(&c.N, "n", 1000, "this `number` of albums (1 to 10000000); of a file, all of it if it is not said")
-	f.Uint64Var(&c.seed, "seed", 1, "`number` that the albums follow from")
-	f.Uint64Var(&c.from, "from", 0, "begin with album `number` of the seed, or of the file")
-	f.Float64Var(&c.unicode, "unicode", fakealbum.Unicode, "`share` of the albums with &, quotes, accents, CJK, emoji or right-to-left text (0 to 1)")
-	f.Float64Var(&c.invalid, "invalid", 0, "`share` of broken albums among them, each of which must be rejected (0 to 1)")
-	f.StringVar(&c.in.name, "i", "", "send the albums of this `file` (.ndjson, .json or .csv, with .gz or without; - is stdin, an album a line)")
-	f.BoolVar(&c.skipBad, "skip-bad", false, "leave out what is no album in the file, and do not stop there")
-	f.StringVar(&c.out.name, "o", "", "write to this `file` (.ndjson, .json, .csv or .sql, with .gz or without; - is stdout) and not to a service")
-	f.StringVar(&sql, "sql", string(file.Postgres), "a .sql file is for this `database`: postgres (COPY) or sqlite (INSERT)")
-	f.IntVar(&c.Batch, "batch", 1, "`albums` in a request (1 to 10000)")
-	f.BoolVar(&c.Async, "async", false, "have the service create them later (Prefer: respond-async), and wait until it has")
-	f.IntVar(&c.Concurrency, "concurrency", 16, "`requests` at a time (1 to 1024)")
-	f.Float64Var(&perSecond, "rate", 0, "`albums` a second at most (0: no limit)")
-	f.DurationVar(&c.timeout, "timeout", 10*time.Second, "give up a request after this `long` (1ms to 10m), and try it again")
-	f.DurationVar(&c.Patience, "patience", 30*time.Second, "give up after this `long` without an album created (0s to 1h)")
-	f.BoolVar(&c.verify, "verify", false, "in the end walk all pages of the service, and prove that each album is there once, unchanged")
-	f.StringVar(&format, "format", "text", "of the summary: text or json")
+	f.IntVar(&c.N, "n", 1000, "`number` of albums (1 to 10000000); default with -i: the whole file")
+	f.Uint64Var(&c.seed, "seed", 1, "random `seed`")
+	f.Uint64Var(&c.from, "from", 0, "`number` of the first album, in the sequence of the seed or the file")
+	f.Float64Var(&c.unicode, "unicode", fakealbum.Unicode, "`share` of albums with &, quotes, accents, CJK, emoji, right-to-left text (0 to 1)")
+	f.Float64Var(&c.invalid, "invalid", 0, "`share` of invalid albums; each must be rejected (0 to 1)")
+	f.StringVar(&c.in.name, "i", "", "import a `file`: .ndjson, .json or .csv, also .gz; - is stdin (NDJSON)")
+	f.BoolVar(&c.skipBad, "skip-bad", false, "with -i: skip invalid lines instead of stopping")
+	f.StringVar(&c.out.name, "o", "", "write to a `file`: .ndjson, .json, .csv or .sql, also .gz; - is stdout (NDJSON)")
+	f.StringVar(&sql, "sql", string(file.Postgres), "`dialect` of a .sql file: postgres (COPY) or sqlite (INSERT)")
+	f.IntVar(&c.Batch, "batch", 1, "`albums` per request (1 to 10000)")
+	f.BoolVar(&c.Async, "async", false, "create albums asynchronously (Prefer: respond-async) and wait until they are created")
+	f.IntVar(&c.Concurrency, "concurrency", 16, "max `requests` in flight (1 to 1024)")
+	f.Float64Var(&perSecond, "rate", 0, "max `albums` per second (0 to 1000000; 0: no limit)")
+	f.DurationVar(&c.timeout, "timeout", 10*time.Second, "timeout per attempt (1ms to 10m)")
+	f.DurationVar(&c.Patience, "patience", 30*time.Second, "abort when no album was created for this long (0s to 1h)")
+	f.BoolVar(&c.verify, "verify", false, "at the end, read all pages and check that each album is stored once, unchanged")
+	f.StringVar(&format, "format", "text", "summary format: text or json")
 	f.StringVar(&c.url, "url", "http://127.0.0.1:9070", "`URL` of the service")
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return c, err
@@ -121,11 +121,11 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c confi
 	return c, f.NoArgs()
 }
 
-// together refuses flags that would do nothing beside the others.
+// together rejects flags that have no effect with the others.
 func (c *config) together(f *cli.Flags) (err error) {
-	said := map[string]bool{}
-	f.Visit(func(fl *flag.Flag) { said[fl.Name] = true })
-	if c.in.name != "" && !said["n"] {
+	set := map[string]bool{}
+	f.Visit(func(fl *flag.Flag) { set[fl.Name] = true })
+	if c.in.name != "" && !set["n"] {
 		c.N = 0 // all
 	}
 	for _, rule := range []struct {
@@ -133,14 +133,14 @@ func (c *config) together(f *cli.Flags) (err error) {
 		why   string
 		flags string
 	}{
-		{c.out.name != "", "-o writes a file and asks no service", "i skip-bad invalid batch async concurrency rate timeout patience verify format url"},
+		{c.out.name != "", "-o writes a file and calls no service", "i skip-bad invalid batch async concurrency rate timeout patience verify format url"},
 		{c.in.name != "", "-i sends the albums of a file", "seed unicode invalid sql"},
-		{c.in.name == "", "there is no -i", "skip-bad"},
-		{c.out.name == "", "there is no -o", "sql"},
+		{c.in.name == "", "-i is not set", "skip-bad"},
+		{c.out.name == "", "-o is not set", "sql"},
 	} {
 		for name := range strings.FieldsSeq(rule.flags) {
-			if rule.when && said[name] {
-				return f.Errorf("-%s does nothing here: %s", name, rule.why)
+			if rule.when && set[name] {
+				return f.Errorf("-%s has no effect: %s", name, rule.why)
 			}
 		}
 	}

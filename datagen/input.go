@@ -22,19 +22,19 @@ import (
 	"soundcheck/internal/fakealbum"
 )
 
-// items returns what is to be sent, from the seed or from the file.
+// items returns the albums to send, from the seed or the file.
 func (c *config) items(ctx context.Context, stdin io.Reader, bar *cli.Progress) (*input, error) {
 	in := &input{config: c, stdin: stdin, bar: bar}
 	c.First = c.from
 	if c.in.name == "" {
-		c.Items, c.Key = in.madeUp(), in.seedKey
+		c.Items, c.Key = in.fake(), in.seedKey
 		return in, nil
 	}
 	c.Items, c.Key = in.fromFile, in.fileKey
 	if c.in.name == "-" {
 		return in, nil
 	}
-	// Of a file that can be read twice nothing is sent before all of it is good.
+	// A regular file is validated before anything is sent.
 	return in, in.check(ctx)
 }
 
@@ -43,11 +43,11 @@ type input struct {
 	*config
 	stdin   io.Reader
 	bar     *cli.Progress
-	reads   int          // of the file; what is bad is reported the first time
-	skipped atomic.Int64 // bad ones of the file
+	reads   int          // of the file; invalid lines are reported the first time
+	skipped atomic.Int64 // invalid lines of the file
 }
 
-func (in *input) madeUp() iter.Seq2[fill.Item, error] {
+func (in *input) fake() iter.Seq2[fill.Item, error] {
 	catalogue := fakealbum.Catalogue{Seed: in.seed, Unicode: in.unicode}
 	return func(yield func(fill.Item, error) bool) {
 		for i := in.from; i < in.from+uint64(in.N); i++ {
@@ -64,24 +64,24 @@ func (in *input) madeUp() iter.Seq2[fill.Item, error] {
 	}
 }
 
-// seedKey is for a request that begins with album i of the seed. It does not tell what else
-// is in the request, so that the service refuses to create that album in another batch.
+// seedKey is the key of a request whose first album is number i of the seed. It does not depend on the rest of
+// the request, so the service rejects that album in another batch.
 func (in *input) seedKey(first fill.Item) string {
 	return fmt.Sprintf("datagen-%d-%g-%d", in.seed, in.unicode, first.Number)
 }
 
-// fileKey is for a request that begins with an album at some place of a file.
+// fileKey is the key of a request whose first album is from a file.
 func (in *input) fileKey(first fill.Item) string {
 	h := sha256.New()
 	_ = json.NewEncoder(h).Encode(first.Album) // strings and numbers: there is no error
 	return fmt.Sprintf("datagen-file-%d-%s", first.Number, hex.EncodeToString(h.Sum(nil)[:16]))
 }
 
-// maxSaid is how many bad lines are reported; the rest is counted.
-const maxSaid = 10
+// maxReported is how many invalid lines are reported; the rest is counted.
+const maxReported = 10
 
-// fromFile yields the albums of the file, numbered from 0 by their places in it: what is
-// bad has a number too, so that the others keep theirs when it is mended.
+// fromFile yields the albums of the file, numbered from 0 by their position. Invalid lines are
+// numbered, too: the others keep their numbers when it is fixed.
 func (in *input) fromFile(yield func(fill.Item, error) bool) {
 	r, err := in.open()
 	if err != nil {
@@ -111,13 +111,13 @@ func (in *input) fromFile(yield func(fill.Item, error) bool) {
 	}
 	switch {
 	case in.reads > 1:
-		fail(errors.New("it has changed while it was read"))
+		fail(errors.New("it changed while it was read"))
 	case number == 0:
 		fail(errors.New("it has no albums"))
 	case number <= in.from:
 		fail(fmt.Errorf("it has %d albums, and -from is %d", number, in.from))
 	case good == 0:
-		fail(fmt.Errorf("there is no album in it from album %d on: %d were left out", in.from, number-in.from))
+		fail(fmt.Errorf("no valid album from album %d on: %d skipped", in.from, number-in.from))
 	case in.N > 0:
 		fail(fmt.Errorf("it has %d albums from album %d on, and -n is %d", good, in.from, in.N))
 	}
@@ -127,8 +127,8 @@ func (in *input) skip(bad *file.BadError) {
 	if in.reads > 1 {
 		return
 	}
-	if in.skipped.Add(1) <= maxSaid {
-		in.bar.Line(fmt.Sprintf("-i %s: %v: left out", in.in.name, bad))
+	if in.skipped.Add(1) <= maxReported {
+		in.bar.Line(fmt.Sprintf("-i %s: %v: skipped", in.in.name, bad))
 	}
 }
 
@@ -139,7 +139,7 @@ func (in *input) check(ctx context.Context) error {
 		if err != nil {
 			hint := ""
 			if bad := new(file.BadError); errors.As(err, &bad) {
-				hint = "; -skip-bad leaves out what is no album"
+				hint = "; -skip-bad skips invalid lines"
 			}
 			return fmt.Errorf("%w\nnothing was sent%s", err, hint)
 		}
@@ -161,7 +161,7 @@ func (in *input) open() (io.ReadCloser, error) {
 		return io.NopCloser(in.stdin), nil
 	}
 	if st, err := os.Stat(in.in.name); err != nil || !st.Mode().IsRegular() {
-		return nil, cmp.Or(err, fmt.Errorf("%s is no regular file: a pipe is read with -i -", in.in.name))
+		return nil, cmp.Or(err, fmt.Errorf("%s is not a regular file: use -i - for a pipe", in.in.name))
 	}
 	f, err := os.Open(in.in.name)
 	if err != nil || !in.in.gzip {
@@ -177,7 +177,7 @@ func (in *input) open() (io.ReadCloser, error) {
 	}{z, f}, nil
 }
 
-// expecting notes the albums that it passes on.
+// expecting adds the albums that it yields to e.
 func expecting(e *fill.Expected, items iter.Seq2[fill.Item, error]) iter.Seq2[fill.Item, error] {
 	return func(yield func(fill.Item, error) bool) {
 		for item, err := range items {

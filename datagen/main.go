@@ -1,73 +1,73 @@
-// Datagen fills an album service with made-up albums, or with those of a file.
+// Datagen creates fake albums, or the albums of a file, in an album service.
 //
 //	go run ./datagen                            # 1000 albums, through the proxy of the lab
 //	go run ./datagen -n 100000 -batch 1000      # many, faster
-//	go run ./datagen -n 1000 -seed 2            # a thousand others
-//	go run ./datagen -n 1000 -from 1000         # the next thousand of the same
-//	go run ./datagen -i albums.csv              # those of a file
-//	go run ./datagen -n 1000000 -o albums.csv   # to a file, and to no service
+//	go run ./datagen -n 1000 -seed 2            # a thousand different ones
+//	go run ./datagen -n 1000 -from 1000         # the next thousand of a seed
+//	go run ./datagen -i albums.csv              # from a file
+//	go run ./datagen -n 1000000 -o albums.csv   # to a file instead of a service
 //
 // The same seed gives the same albums: album i is the same whatever the other flags are.
 // No two of a seed have the same title and artist.
 //
-// Each album is created once, also if datagen is stopped and run again with the same flags,
-// as long as the service remembers its requests (24 hours): each has an Idempotency-Key that
-// follows from the seed and the number of the first album in it. What is not answered, or
-// answered that it be sent again later, is sent again, at the time that was told or after
-// longer and longer waits. With another -batch, -async or -invalid the requests are others:
-// what the service knows by its key is refused, the rest is created again.
+// Each album is created once, even if datagen is stopped and run again with the same flags,
+// as long as the service stores idempotency keys (24 hours). The Idempotency-Key of a request
+// is derived from the seed and the number of its first album. datagen retries a request that
+// got no response, or a response that allows a retry: after Retry-After, or with exponential
+// backoff. Another -batch, -async or -invalid makes different requests: the service rejects
+// those with a known key and creates the other albums again.
 //
-// With -batch 1 every album is created in a trace of its own, otherwise every batch. It
-// begins with a client span of the service datagen. Where telemetry goes is told by the
-// standard OTEL_* variables. If no Collector listens, the albums are created all the same,
-// and a last line on stderr says what was not delivered.
+// With -batch 1 every album is created in its own trace, otherwise every batch. The root is a
+// client span of the service datagen. The standard OTEL_* variables set where telemetry
+// goes. Without a Collector the albums are created, and the last line on stderr reports
+// the telemetry that was not delivered.
 //
-// With -invalid some of the albums are broken, each in one of some twenty ways: they must be
-// rejected with the right status, and the field that is wrong must be named. They are sent
-// one by one also with -batch.
+// With -invalid some of the albums are invalid, in about twenty ways. The service must
+// reject each with the right status and name the invalid field. They are sent one by one,
+// even with -batch.
 //
-// With -verify all pages of the service are read in the end, to prove that each album
-// that was sent is there once, unchanged. Others may be there besides.
+// With -verify datagen reads all pages of the service at the end, and checks that each album
+// is stored once, unchanged. The service may have other albums.
 //
-// With -o the albums are written to a file, or with -o - to stdout. Its name says the
-// form: .ndjson or .jsonl (an album a line), .json (an array), .csv (with a header),
-// .sql (for the table of the store's database: -sql), each with .gz or without. The same
-// flags give the same bytes. The file is there when all of it is. With -i such files are
-// sent, but .sql. Nothing is sent if there is something in a file that is no album, unless
-// -skip-bad is given; stdin is sent as far as it is good.
+// With -o the albums are written to a file, or with -o - to stdout. The file's extension sets
+// the format: .ndjson or .jsonl (one album per line), .json (an array), .csv (with a header),
+// .sql (for the table of the store's database: -sql), with or without .gz. The same
+// flags give the same bytes. The file appears when it is complete. With -i datagen sends such
+// files, except .sql. If a file has an invalid album, nothing is sent, unless -skip-bad is
+// set. Albums of stdin are sent up to the first invalid one.
 //
-// A file is validated as strictly as a request: UTF-8, no unknown field, no field twice. A bad
-// line is reported with its number and reason, and costs that line only; a syntax error in a
-// JSON array ends the import. A byte order mark at the start is skipped. An export of one
-// service can be imported into another:
+// A file is validated as strictly as a request: UTF-8, no unknown field, no duplicate field.
+// An invalid line is reported with its number and the reason. The next line is read as usual,
+// but a syntax error in a JSON array ends the import. A byte order mark at the start is
+// skipped. An export of one service can be imported into another:
 //
 //	curl -H 'Accept: application/x-ndjson' http://127.0.0.1:9070/albums > a.ndjson
 //	go run ./datagen -i a.ndjson -url http://127.0.0.1:9170
 //
-// created_at is validated and dropped: the service sets it. An id is kept. If the id is taken
-// by an equal album, the album counts as already there, otherwise as failed; the rest of its
+// created_at is validated and dropped: the service sets it. An id is kept. If an equal album
+// has the id, the album counts as already there, otherwise as failed. The rest of its
 // batch is then sent one by one.
 //
 // The summary is on stdout, progress on stderr:
 //
 //	created        998 of 1000 albums in 0.4 s, 2581/s
-//	retried        6: requests were sent again
+//	retried        6: requests, after a retryable error
 //	failed         2
 //	  2 × album store unavailable: responded 502 Bad Gateway, first in trace 4bf92f3577b34da6a3ce929d0e0e4736
 //
 // With -format json it is one JSON object: albums (how many there are to create),
-// created, already_there, rejected (broken ones), skipped (bad lines), retried (requests),
-// unknown (cut off), failed, errors (message, count, trace_id), seconds,
+// created, already_there, rejected (invalid albums), skipped (invalid lines), retried (requests),
+// unknown (cancelled in flight), failed, errors (message, count, trace_id), seconds,
 // albums_per_second, resume_from and verified (albums, once, missing, changed, twice,
 // others, examples).
 //
-// A service that has created nothing for -patience although it was asked, asks for more
-// patience than that, is full, or has refused a thousand requests in a row, is given up; an
-// address where no album service was found after three seconds. Ctrl-C lets the requests in
-// flight finish for a second, and then says how to go on. An operation that was accepted
-// with -async goes on without datagen, and is counted as unknown.
+// datagen aborts when the service has created no album for -patience, sends a longer
+// Retry-After than that, is full, or has rejected a thousand requests in a row. It aborts
+// after three seconds if there is no album service at the URL. On Ctrl-C, requests in flight
+// have one second to finish; the last message shows how to resume. An operation accepted
+// with -async continues without datagen, and is counted as unknown.
 //
-// Exit codes: 0 every album is there, and every broken one was rejected; 1 not so;
+// Exit codes: 0 every album is stored, and every invalid one was rejected; 1 otherwise;
 // 2 wrong usage.
 package main
 
@@ -124,7 +124,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	return c.send(ctx, in, client, stdout, bar)
 }
 
-// send creates the albums, and shows what came of it.
+// send creates the albums and writes the summary.
 func (c *config) send(ctx context.Context, in *input, s fill.Service, stdout io.Writer, bar *cli.Progress) error {
 	var expected *fill.Expected
 	if c.verify {
@@ -150,47 +150,47 @@ func (c *config) send(ctx context.Context, in *input, s fill.Service, stdout io.
 	return c.verdict(summary, runErr, verifyErr)
 }
 
-// verdict is the error of a run: nil if everything is there that should be.
+// verdict is the error of a run: nil if every album is stored as expected.
 func (c *config) verdict(s fill.Summary, runErr, verifyErr error) error {
 	var bad *file.BadError
 	var input *fill.InputError
 	switch {
-	case errors.Is(runErr, fill.ErrGaveUp) && s.Created+s.There == 0 && !errors.Is(runErr, album.ErrFull):
+	case errors.Is(runErr, fill.ErrAborted) && s.Created+s.There == 0 && !errors.Is(runErr, album.ErrFull):
 		return fmt.Errorf("%w\nstart the lab with make lab-up, or name another service with -url", runErr)
-	case errors.Is(runErr, fill.ErrGaveUp):
+	case errors.Is(runErr, fill.ErrAborted):
 		return fmt.Errorf("%w\n%s; %s", runErr, c.there(s), c.resume(s))
 	case errors.As(runErr, &bad):
-		return fmt.Errorf("%w\n%s; -skip-bad leaves out what is no album", runErr, c.there(s))
+		return fmt.Errorf("%w\n%s; -skip-bad skips invalid lines", runErr, c.there(s))
 	case errors.As(runErr, &input):
 		return fmt.Errorf("%w\n%s", runErr, c.there(s))
 	case runErr != nil:
 		return fmt.Errorf("interrupted: %s; %s", c.there(s), c.resume(s))
 	case s.Failed > 0 || s.Unknown > 0:
 		text := fmt.Sprintf("%d albums failed", s.Failed)
-		if s.Again > 0 || s.Unknown > 0 {
-			text += "; run it again with the same flags: those that are there are not created twice"
+		if s.Retryable > 0 || s.Unknown > 0 {
+			text += "; run it again with the same flags to retry: no album is created twice"
 		}
 		return errors.New(text)
 	case errors.Is(verifyErr, context.Canceled):
-		return fmt.Errorf("interrupted: %s; it was not verified", c.there(s))
+		return fmt.Errorf("interrupted: %s; not verified", c.there(s))
 	case verifyErr != nil:
 		return verifyErr
 	case s.Verified != nil && !s.Verified.OK():
-		return fmt.Errorf("%d of %d albums are not there once and unchanged", s.Verified.Albums-s.Verified.Once, s.Verified.Albums)
+		return fmt.Errorf("%d of %d albums are missing, changed or duplicated", s.Verified.Albums-s.Verified.Once, s.Verified.Albums)
 	}
 	return nil
 }
 
 func (c *config) there(s fill.Summary) string {
 	if c.N == 0 {
-		return fmt.Sprintf("%d of the albums that were read are there", s.Created+s.There)
+		return fmt.Sprintf("%d of the albums that were read are stored", s.Created+s.There)
 	}
-	return fmt.Sprintf("%d of %d albums are there", s.Created+s.There, c.N)
+	return fmt.Sprintf("%d of %d albums are stored", s.Created+s.There, c.N)
 }
 
-// resume says how to go on with what was not created.
+// resume returns the flags that create the rest.
 func (c *config) resume(s fill.Summary) string {
-	text := fmt.Sprintf("go on with the same flags and -from %d", s.Resume)
+	text := fmt.Sprintf("resume with the same flags and -from %d", s.Resume)
 	if c.N > 0 && c.in.name == "" {
 		text += fmt.Sprintf(" -n %d", c.from+uint64(c.N)-s.Resume)
 	}
@@ -211,7 +211,7 @@ func (c *config) write(ctx context.Context, stdout io.Writer, bar *cli.Progress)
 	bar.Clear()
 	switch {
 	case ctx.Err() != nil && err != nil:
-		return fmt.Errorf("interrupted: %s is not written", c.out.name)
+		return fmt.Errorf("interrupted: %s not written", c.out.name)
 	case err != nil:
 		return fmt.Errorf("-o: %w", err)
 	}

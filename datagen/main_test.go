@@ -172,7 +172,7 @@ func TestUnreachable(t *testing.T) {
 	if want := "created        0 of 1000 albums in "; !strings.HasPrefix(stdout, want) {
 		t.Errorf("stdout %q, want %q", stdout, want)
 	}
-	want := regexp.MustCompile(fmt.Sprintf(`^datagen: gave up after \S+ without an album: album store unavailable: Post "http://%s/albums": dial tcp %s: connect: connection refused\n`+
+	want := regexp.MustCompile(fmt.Sprintf(`^datagen: aborted after \S+ without an album created: album store unavailable: Post "http://%s/albums": dial tcp %s: connect: connection refused\n`+
 		"start the lab with make lab-up, or name another service with -url\n$", regexp.QuoteMeta(addr), regexp.QuoteMeta(addr)))
 	if !want.MatchString(stderr) {
 		t.Errorf("stderr %q, want %s", stderr, want)
@@ -199,13 +199,13 @@ func TestStoreBehindProxyIsDown(t *testing.T) {
 		t.Errorf("exit code %d after %d requests, want 1 after some retries", code, n)
 	}
 	if !strings.Contains(stdout, " × album store unavailable: responded 502 Bad Gateway, first in trace ") ||
-		!strings.HasPrefix(stderr, "datagen: gave up after ") || !strings.Contains(stderr, " without an album: album store unavailable: responded 502 Bad Gateway") {
+		!strings.HasPrefix(stderr, "datagen: aborted after ") || !strings.Contains(stderr, " without an album created: album store unavailable: responded 502 Bad Gateway") {
 		t.Errorf("stdout %q, stderr %q", stdout, stderr)
 	}
 }
 
-// What the service refuses for good fails, and its trace is told; what it says to send
-// later is sent again.
+// A permanent rejection fails, with its trace ID in the summary. A retryable error is
+// retried.
 func TestSomeFail(t *testing.T) {
 	t.Parallel()
 	memory := album.NewMemory()
@@ -226,7 +226,7 @@ func TestSomeFail(t *testing.T) {
 	if want := "datagen: 2 albums failed\n"; code != 1 || stderr != want {
 		t.Errorf("exit code %d, stderr %q, want 1, %q", code, stderr, want)
 	}
-	m := regexp.MustCompile(`^created        48 of 50 .*\nretried        \d+: requests were sent again\nfailed         2\n  2 × an album with this id exists, first in trace ([0-9a-f]{32})\n$`).FindStringSubmatch(stdout)
+	m := regexp.MustCompile(`^created        48 of 50 .*\nretried        \d+: requests, after a retryable error\nfailed         2\n  2 × an album with this id exists, first in trace ([0-9a-f]{32})\n$`).FindStringSubmatch(stdout)
 	if m == nil {
 		t.Fatalf("stdout %q", stdout)
 	}
@@ -256,7 +256,7 @@ func TestInterrupted(t *testing.T) {
 	if n := len(tg.created(t)); n < 30 || said > n || said < n-4 {
 		t.Errorf("%d albums were created, stdout says %q", n, stdout)
 	}
-	m := regexp.MustCompile(`^datagen: interrupted: (\d+) of 1000000 albums are there; go on with the same flags and -from (\d+) -n (\d+)\n$`).FindStringSubmatch(stderr)
+	m := regexp.MustCompile(`^datagen: interrupted: (\d+) of 1000000 albums are stored; resume with the same flags and -from (\d+) -n (\d+)\n$`).FindStringSubmatch(stderr)
 	if m == nil || m[1] != fmt.Sprint(said) || code != 1 {
 		t.Fatalf("exit code %d, stderr %q, want 1 and where to go on after %d", code, stderr, said)
 	}
@@ -265,7 +265,7 @@ func TestInterrupted(t *testing.T) {
 	if from > said || from+left != 1000000 {
 		t.Errorf("-from %d -n %d, want the rest of 1000000 after at most %d", from, left, said)
 	}
-	// Whoever goes on there has every album once.
+	// Resuming there creates every album once.
 	stdout, stderr, code = datagen(t.Context(), "-from", m[2], "-n", fmt.Sprint(1000-from), "-url", tg.URL)
 	if code != 0 || stderr != "" {
 		t.Errorf("exit code %d, %s%s", code, stdout, stderr)
@@ -275,8 +275,8 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// Without a Collector the albums are created all the same, and one line says
-// what was not delivered. It changes the environment, so it is not parallel.
+// Without a Collector the albums are created, and one line reports the telemetry that
+// was not delivered. It changes the environment, so it is not parallel.
 func TestNoCollector(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+clitest.ClosedAddr(t))
 	t.Setenv("OTEL_SDK_DISABLED", "true")

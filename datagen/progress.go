@@ -13,13 +13,13 @@ const tick = 200 * time.Millisecond
 
 const barWidth = 24
 
-// bar draws how much of something is done.
+// bar draws a progress bar.
 func bar(done, of int) string {
 	full := min(barWidth, barWidth*done/of)
 	return "[" + strings.Repeat("█", full) + strings.Repeat("·", barWidth-full) + "]"
 }
 
-// progress says how far a run is. On a terminal it has a bar.
+// progress is the progress line of a run. On a terminal it has a bar.
 func progress(s fill.Summary, terminal bool) string {
 	there := s.Created + s.There
 	perSecond := float64(there) / s.Elapsed.Seconds()
@@ -32,7 +32,7 @@ func progress(s fill.Summary, terminal bool) string {
 	for _, part := range []struct {
 		n    int
 		what string
-	}{{s.There, "were there already"}, {s.Rejected, "rejected"}, {s.Retried, "retried"}, {s.Failed, "failed"}} {
+	}{{s.There, "already there"}, {s.Rejected, "rejected"}, {s.Retried, "retried"}, {s.Failed, "failed"}} {
 		if part.n > 0 {
 			text += fmt.Sprintf(", %d %s", part.n, part.what)
 		}

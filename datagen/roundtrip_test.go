@@ -13,8 +13,8 @@ import (
 	"soundcheck/internal/album"
 )
 
-// What a service shows is a file that another one takes: with the same ids, and what is
-// there already, as the albums that every store begins with, is not created again.
+// An export of one service can be imported into another, with the same ids. Existing albums,
+// such as the initial ones of every store, are not created again.
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	from := newTarget(t, album.NewMemory(album.Seed()...))
@@ -70,7 +70,7 @@ func TestRoundTrip(t *testing.T) {
 				run := func(url, want string) {
 					t.Helper()
 					stdout, stderr, code := datagen(t.Context(), append(strings.Fields(args), "-verify", "-i", file, "-url", url)...)
-					if code != 0 || !strings.Contains(stdout, want) || !strings.Contains(stdout, "each of 303 albums is there once, unchanged; 0 others") {
+					if code != 0 || !strings.Contains(stdout, want) || !strings.Contains(stdout, "each of 303 albums is stored once, unchanged; 0 other albums") {
 						t.Errorf("exit code %d\n%s%s, want %q", code, stdout, stderr, want)
 					}
 				}

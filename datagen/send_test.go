@@ -16,9 +16,9 @@ import (
 	"soundcheck/internal/album"
 )
 
-// Run again, nothing is created twice, however the albums are sent. What was sent in other
-// batches is refused.
-func TestRunAgain(t *testing.T) {
+// A rerun creates no album twice, however the albums are sent. Albums of other batches are
+// rejected.
+func TestRerun(t *testing.T) {
 	t.Parallel()
 	tg := newTarget(t, album.NewMemory())
 	for _, tt := range []struct {
@@ -28,9 +28,9 @@ func TestRunAgain(t *testing.T) {
 	}{
 		{"-n 100", "created        100 of 100", 0},
 		{"-n 150", "created        50 of 150", 0},
-		{"-n 100", "already there  100: an earlier request created them, of this run or another\n", 0},
+		{"-n 100", "already there  100: created by an earlier request, of this run or another\n", 0},
 		{"-n 100 -unicode 0.5", "created        100 of 100", 0}, // other albums
-		{"-n 100 -batch 10", "  100 × this Idempotency-Key was used with another request: an earlier run has sent this album otherwise, with another -n, -batch, -async or -invalid", 1},
+		{"-n 100 -batch 10", "  100 × this Idempotency-Key was used with another request: an earlier run sent this album in another request, with another -n, -batch, -async or -invalid", 1},
 		{"-from 1000 -n 95 -batch 10", "created        95 of 95", 0},
 		{"-from 1000 -n 95 -batch 10", "already there  95:", 0},
 		{"-from 1020 -n 75 -batch 10", "already there  75:", 0},
@@ -49,7 +49,7 @@ func TestRunAgain(t *testing.T) {
 	}
 }
 
-// Every way to be broken is rejected as it says, and the others are created.
+// Each kind of invalid album is rejected as expected, and the others are created.
 func TestInvalid(t *testing.T) {
 	t.Parallel()
 	tg := newTarget(t, album.NewMemory())
@@ -68,8 +68,8 @@ func TestInvalid(t *testing.T) {
 	}
 }
 
-// A file is sent as it is. What is no album in it is named, and nothing is sent before it
-// is mended or left out.
+// A file is sent unchanged. Invalid lines are reported, and nothing is sent unless they are
+// fixed or skipped.
 func TestFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -110,29 +110,29 @@ func TestFile(t *testing.T) {
 		code, kept        int // that are there afterwards
 		stdout, stderr    string
 	}{
-		{"gzip", "", "-batch 100 -verify -i " + made, 0, 1500, "each of 1500 albums is there once, unchanged; 0 others", ""},
+		{"gzip", "", "-batch 100 -verify -i " + made, 0, 1500, "each of 1500 albums is stored once, unchanged; 0 other albums", ""},
 		{"a part", "", "-from 100 -n 50 -verify -i " + made, 0, 50, "created        50 of 50", ""},
 		{"beyond its end", "", "-from 1500 -i " + made, 1, 0, "", "made.csv.gz: it has 1500 albums, and -from is 1500\nnothing was sent\n"},
 		{"cut off", "", "-i " + cut, 1, 0, "", "unexpected EOF\nnothing was sent\n"},
 		{"not there", "", "-i " + filepath.Join(dir, "none.csv"), 1, 0, "", "no such file or directory\nnothing was sent\n"},
 		{"no gzip", "", "-i " + name("plain.csv.gz", "title,artist,price\n"), 1, 0, "", "gzip: invalid header\nnothing was sent\n"},
-		{"bad", "", "-i " + mixed, 1, 0, "", "mixed.ndjson: line 2: invalid: price: required field\nnothing was sent; -skip-bad leaves out what is no album\n"},
-		{"skipped", "", "-skip-bad -verify -i " + mixed, 0, 2, "\nskipped        1: they are no albums\nfailed         0\nverified       each of 2 albums", "mixed.ndjson: line 2: invalid: price: required field: left out\n"},
+		{"bad", "", "-i " + mixed, 1, 0, "", "mixed.ndjson: line 2: invalid: price: required field\nnothing was sent; -skip-bad skips invalid lines\n"},
+		{"skipped", "", "-skip-bad -verify -i " + mixed, 0, 2, "\nskipped        1: invalid lines\nfailed         0\nverified       each of 2 albums", "mixed.ndjson: line 2: invalid: price: required field: skipped\n"},
 		{"stdin", good + other, "-verify -i -", 0, 2, "created        2 albums in ", ""},
-		{"bad stdin", good + bad + other, "-i -", 1, 1, "created        1 albums in ", "datagen: -i -: line 2: invalid: price: required field\n1 of the albums that were read are there; -skip-bad leaves out what is no album\n"},
-		{"nothing left", "", "-skip-bad -i " + name("bad.ndjson", bad+bad), 1, 0, "", "bad.ndjson: there is no album in it from album 0 on: 2 were left out\nnothing was sent\n"},
-		{"nothing left of a part", "", "-skip-bad -from 1 -i " + name("part.ndjson", good+bad), 1, 0, "", "part.ndjson: there is no album in it from album 1 on: 1 were left out\nnothing was sent\n"},
-		{"nothing left in stdin", bad, "-skip-bad -i -", 1, 0, "created        0 albums", "-i -: there is no album in it from album 0 on: 1 were left out\n0 of the albums that were read are there\n"},
-		{"quote in CSV", "", "-skip-bad -i " + name("quote.csv", "title,artist,price\nBlue Train,John Coltrane,1\nThe 12\" Mixes,X,3.50\nNaima,John Coltrane,1\n"), 0, 2, "\nskipped        1:", "quote.csv: line 3: bare \" in non-quoted-field in column 7: left out\n"},
-		{"Latin-1", "", "-i " + name("latin1.ndjson", good+"{\"title\":\"Caf\xe9\",\"artist\":\"ab\",\"price\":1}\n"), 1, 0, "", "latin1.ndjson: line 2: invalid: it is not valid UTF-8: byte 0xe9 at offset 13\nnothing was sent; -skip-bad leaves out what is no album\n"},
+		{"bad stdin", good + bad + other, "-i -", 1, 1, "created        1 albums in ", "datagen: -i -: line 2: invalid: price: required field\n1 of the albums that were read are stored; -skip-bad skips invalid lines\n"},
+		{"nothing left", "", "-skip-bad -i " + name("bad.ndjson", bad+bad), 1, 0, "", "bad.ndjson: no valid album from album 0 on: 2 skipped\nnothing was sent\n"},
+		{"nothing left of a part", "", "-skip-bad -from 1 -i " + name("part.ndjson", good+bad), 1, 0, "", "part.ndjson: no valid album from album 1 on: 1 skipped\nnothing was sent\n"},
+		{"nothing left in stdin", bad, "-skip-bad -i -", 1, 0, "created        0 albums", "-i -: no valid album from album 0 on: 1 skipped\n0 of the albums that were read are stored\n"},
+		{"quote in CSV", "", "-skip-bad -i " + name("quote.csv", "title,artist,price\nBlue Train,John Coltrane,1\nThe 12\" Mixes,X,3.50\nNaima,John Coltrane,1\n"), 0, 2, "\nskipped        1:", "quote.csv: line 3: bare \" in non-quoted-field in column 7: skipped\n"},
+		{"Latin-1", "", "-i " + name("latin1.ndjson", good+"{\"title\":\"Caf\xe9\",\"artist\":\"ab\",\"price\":1}\n"), 1, 0, "", "latin1.ndjson: line 2: invalid: it is not valid UTF-8: byte 0xe9 at offset 13\nnothing was sent; -skip-bad skips invalid lines\n"},
 		{"cut NDJSON", "", "-skip-bad -i " + cutNDJSON, 1, 0, "", "unexpected EOF\nnothing was sent\n"},
-		{"skipped in stdin", good + bad + other, "-skip-bad -i -", 0, 2, "created        2 albums in ", "line 2: invalid: price: required field: left out\n"},
-		{"the same album twice", good + good, "-verify -i -", 0, 2, "each of 2 albums is there once", ""},
+		{"skipped in stdin", good + bad + other, "-skip-bad -i -", 0, 2, "created        2 albums in ", "line 2: invalid: price: required field: skipped\n"},
+		{"the same album twice", good + good, "-verify -i -", 0, 2, "each of 2 albums is stored once", ""},
 		{"an array", "", "-i " + name("a.json", "["+good+","+other+"]"), 0, 2, "created        2 of 2", ""},
 		{"empty", "", "-i " + name("empty.ndjson", "\n"), 1, 0, "", "empty.ndjson: it has no albums\nnothing was sent\n"},
 		{"too few", "", "-n 3 -i " + name("few.ndjson", good+other), 1, 0, "", "few.ndjson: it has 2 albums from album 0 on, and -n is 3\nnothing was sent\n"},
-		{"too few in stdin", good + other, "-n 3 -i -", 1, 2, "created        2 of 3", "-i -: it has 2 albums from album 0 on, and -n is 3\n2 of 3 albums are there\n"},
-		{"no file", "", "-i " + pipe, 1, 0, "", "pipe.ndjson is no regular file: a pipe is read with -i -\nnothing was sent\n"},
+		{"too few in stdin", good + other, "-n 3 -i -", 1, 2, "created        2 of 3", "-i -: it has 2 albums from album 0 on, and -n is 3\n2 of 3 albums are stored\n"},
+		{"no file", "", "-i " + pipe, 1, 0, "", "pipe.ndjson is not a regular file: use -i - for a pipe\nnothing was sent\n"},
 		{"ids", "", "-i " + name("ids.csv", "id,title,artist,price\n77,Naima,John Coltrane,9.99\n77,Naima,John Coltrane,8.99\n"), 1, 1, "1 × an album with this id exists", "datagen: 1 albums failed\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -157,7 +157,7 @@ func TestFile(t *testing.T) {
 }
 
 // What was bad in a file has its number, so that the others keep theirs when it is mended.
-func TestMended(t *testing.T) {
+func TestFixedFile(t *testing.T) {
 	t.Parallel()
 	tg := newTarget(t, album.NewMemory())
 	name := filepath.Join(t.TempDir(), "albums.csv")
@@ -172,7 +172,7 @@ func TestMended(t *testing.T) {
 	}
 }
 
-// A pipe that nobody writes to does not keep it from ending.
+// A pipe without a writer does not block the end of a run.
 func TestInterruptedPipe(t *testing.T) {
 	t.Parallel()
 	r, w := io.Pipe()
@@ -187,20 +187,19 @@ func TestInterruptedPipe(t *testing.T) {
 	go fmt.Fprintln(w, `{"title":"Naima","artist":"John Coltrane","price":9.99}`)
 	var out, errs bytes.Buffer
 	err := run(ctx, []string{"-i", "-", "-url", tg.URL}, func(string) string { return "" }, r, &out, &errs)
-	if err == nil || err.Error() != "interrupted: 1 of the albums that were read are there; go on with the same flags and -from 1" {
+	if err == nil || err.Error() != "interrupted: 1 of the albums that were read are stored; resume with the same flags and -from 1" {
 		t.Errorf("run = %v\n%s", err, &out)
 	}
 }
 
-// A full store is not asked a million times. When there is room, what could not be done
-// later is done.
+// A full store aborts the run. When the store has space again, a rerun creates the rest.
 func TestFull(t *testing.T) {
 	t.Parallel()
 	memory := album.NewMemory()
 	memory.Max = 50
 	tg := newTarget(t, memory)
 	stdout, stderr, code := datagen(t.Context(), "-n", "1000000", "-url", tg.URL)
-	if n := tg.requests(); code != 1 || n > 100 || !strings.Contains(stderr, "datagen: gave up: album store is full\n50 of 1000000 albums are there; go on with the same flags and -from ") {
+	if n := tg.requests(); code != 1 || n > 100 || !strings.Contains(stderr, "datagen: aborted: album store is full\n50 of 1000000 albums are stored; resume with the same flags and -from ") {
 		t.Errorf("exit code %d after %d requests\n%s%s", code, n, stdout, stderr)
 	}
 	again := album.NewMemory()

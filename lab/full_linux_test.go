@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A disk that is too full for a lab is told before anything starts.
+// A full disk is reported before any component starts.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -16,8 +16,8 @@ func TestDiskFull(t *testing.T) {
 	defer syscall.Unmount(dir, 0)
 	for _, args := range [][]string{{"up", "-state", dir}, {"up", "-foreground", "-state", dir}} {
 		_, stderr, code := lab(t.Context(), args...)
-		if code != 1 || !strings.Contains(stderr, dir) || !strings.Contains(stderr, "MiB free") {
-			t.Errorf("lab %q: code %d, stderr %q; want 1, the folder and what is free", args, code, stderr)
+		if code != 1 || !strings.Contains(stderr, dir) || !strings.Contains(stderr, "MiB of disk free") {
+			t.Errorf("lab %q: code %d, stderr %q; want 1, the folder and the free space", args, code, stderr)
 		}
 	}
 }

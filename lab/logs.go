@@ -17,9 +17,9 @@ import (
 )
 
 func logs(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	f := newFlags("lab logs [flags] [name ...]", "Shows the end of the programs' logs; of all if none is named.")
-	follow := f.Bool("f", false, "go on with what is logged from now on, until Ctrl-C")
-	n := f.Int("n", 20, "`lines` of each log to begin with (0 to 100000)")
+	f := newFlags("lab logs [flags] [name ...]", "Show the last lines of component logs (default: all components).")
+	follow := f.Bool("f", false, "follow new lines until Ctrl-C")
+	n := f.Int("n", 20, "last `lines` of each log to show (0 to 100000)")
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return err
 	}
@@ -64,39 +64,39 @@ func logs(ctx context.Context, args []string, getenv func(string) string, stdout
 	}
 }
 
-// logNames returns whose logs are asked for. That of an album store that runs elsewhere is
-// not here; what is, another one has written before.
+// logNames returns the components whose logs were requested. The log of an external album
+// store is not in the state folder; a file of that name is from an earlier store.
 func logNames(f *flags, state string) (names []string, err error) {
 	var st supervisor.Status
 	if saved, err := supervisor.Saved(state); err == nil && saved != nil { // logs can be read whatever else is broken
 		st = *saved
 	}
 	for _, name := range f.Args() {
-		if name, err = programName(f, name); err != nil {
+		if name, err = componentName(f, name); err != nil {
 			return nil, err
 		}
-		if err := notOurs(name, st); err != nil {
-			return nil, fmt.Errorf("%w, and so does its log", err)
+		if err := external(name, st); err != nil {
+			return nil, fmt.Errorf("%w; its log is not in the state folder", err)
 		}
 		names = append(names, name)
 	}
 	if names == nil {
-		for _, p := range (plan.Lab{Stores: st.Stores}).Programs() {
+		for _, p := range (plan.Lab{Stores: st.Stores}).Components() {
 			names = append(names, p.Name)
 		}
 	}
 	return names, nil
 }
 
-// tail reads the lines that come to a file.
+// tail reads the lines that are appended to a file.
 type tail struct {
 	path   string
 	prefix string
 	offset int64
 }
 
-// begin writes the last n lines and notes where they end. An unfinished line is
-// left to follow, if that comes.
+// begin writes the last n lines and stores their end. An unfinished line is
+// left to follow.
 func (t *tail) begin(n int, follow bool, w io.Writer) error {
 	f, err := os.Open(t.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -139,7 +139,7 @@ func (t *tail) begin(n int, follow bool, w io.Writer) error {
 	}
 }
 
-// follow sends whole lines until ctx ends. It starts over when the file was cut.
+// follow sends complete lines until ctx ends. It starts over when the file was truncated.
 func (t *tail) follow(ctx context.Context, lines chan<- string) {
 	for {
 		t.read(ctx, lines)
@@ -166,7 +166,7 @@ func (t *tail) read(ctx context.Context, lines chan<- string) {
 	for r := bufio.NewReader(f); ; {
 		line, err := r.ReadString('\n')
 		if err != nil {
-			return // an unfinished line is read again, whole
+			return // an unfinished line: read it again later
 		}
 		t.offset += int64(len(line))
 		select {

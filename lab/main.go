@@ -1,15 +1,15 @@
 // Lab starts, watches and stops the native lab: the album store and the proxy
 // with the real OpenTelemetry Collector, Jaeger and Prometheus, without Docker.
 //
-//	go run ./lab up                  # build what is missing, start, say where to look
-//	go run ./lab status              # what runs, where, since when, with how much memory
+//	go run ./lab up                  # build what is missing, start, show the addresses
+//	go run ./lab status              # state, address, process, uptime and memory of each component
 //	go run ./lab logs -f proxy-service
-//	go run ./lab restart album-store # after a change of its sources: built anew
-//	go run ./lab smoke               # ten requests through the proxy, each answer checked
-//	go run ./lab verify              # a short load, and what the backends saw of it: all must agree
-//	go run ./lab down                # stop everything; the data stays
+//	go run ./lab restart album-store # rebuild it if its sources changed
+//	go run ./lab smoke               # ten requests through the proxy, each response checked
+//	go run ./lab verify              # a short load, and what the backends recorded of it: all must agree
+//	go run ./lab down                # stop everything; data stays
 //
-// A lab keeps everything in one folder (-state, by default .lab), and listens
+// A lab stores everything in one folder (-state, by default .lab), and listens
 // on 127.0.0.1 only. A second lab can run beside it with another -state and
 // -port-offset.
 package main
@@ -33,13 +33,13 @@ import (
 const usage = `usage: lab COMMAND [flags]
 
 commands:
-  up       build what is missing, start the lab, say where to look
-  down     stop the lab; its data stays
-  status   show the programs: state, address, process, restarts, memory
-  logs     show the programs' logs: lab logs [-f] [name ...]
-  restart  restart a program, built anew if its sources changed: lab restart name
-  smoke    send ten requests through the proxy and check each answer
-  verify   send a short load, and prove that the backends tell the truth about it
+  up       build what is missing, start the lab, show its addresses
+  down     stop the lab; data stays
+  status   show components: state, address, process, restarts, memory
+  logs     show component logs: lab logs [-f] [name ...]
+  restart  restart a component, rebuilt if its sources changed: lab restart name
+  smoke    send ten requests through the proxy and check each response
+  verify   send a short load and check what the backends recorded of it
 
 "lab COMMAND -h" shows the flags of a command.
 `
@@ -79,30 +79,30 @@ type flags struct {
 
 func newFlags(usage, about string) *flags {
 	f := &flags{Flags: cli.NewFlags(usage, "SOUNDCHECK_LAB", about)}
-	f.StringVar(&f.state, "state", "", "`folder` of the lab's data, logs and state (default .lab in the repository)")
+	f.StringVar(&f.state, "state", "", "`folder` for data, logs and state (default .lab in the repository)")
 	return f
 }
 
 func (f *flags) withOffset() *flags {
-	f.IntVar(&f.offset, "port-offset", 0, fmt.Sprintf("add this `number` to every port (0 to %d)", plan.MaxOffset))
+	f.IntVar(&f.offset, "port-offset", 0, fmt.Sprintf("`number` added to every port (0 to %d)", plan.MaxOffset))
 	return f
 }
 
-// withDB adds the flag of what the album store keeps its albums in.
+// withDB adds the flag for the album store's database.
 func (f *flags) withDB() *flags {
-	f.StringVar(&f.db, "db", "", "the album store's `database`: memory, sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE (default SQLite in the state folder)")
+	f.StringVar(&f.db, "db", "", "album store's `database`: memory, sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE (default SQLite in the state folder)")
 	return f
 }
 
-// withStore adds the flag of a lab without an album store.
+// withStore adds the flag for external album stores.
 func (f *flags) withStore() *flags {
-	f.StringVar(&f.store, "store", "", "start no album store: the proxy calls the one that listens at this `URL`, or several, separated by commas, that share a database")
+	f.StringVar(&f.store, "store", "", "external album store: `URL`, or several, comma-separated, that share a database (default: start one)")
 	return f
 }
 
-// withOTLP adds the flag of where the Collector listens.
+// withOTLP adds the flag for the Collector's listen address.
 func (f *flags) withOTLP() *flags {
-	f.BoolVar(&f.otlp, "otlp-everywhere", false, "the Collector listens on every address of this machine, so that containers reach it, and all others, too")
+	f.BoolVar(&f.otlp, "otlp-everywhere", false, "Collector listens on all addresses, reachable from containers and other machines (default: 127.0.0.1)")
 	return f
 }
 
@@ -112,7 +112,7 @@ func (f *flags) stores(l plan.Lab) ([]string, error) {
 		return nil, nil
 	}
 	if f.db != "" {
-		return nil, f.Errorf("-store and -db exclude each other: what the store at %s keeps its albums in is its own flag", f.store)
+		return nil, f.Errorf("-store and -db exclude each other: set the database with the -db flag of the store at %s", f.store)
 	}
 	urls, err := upstream.Parse(f.store)
 	if err != nil {
@@ -126,7 +126,7 @@ func (f *flags) stores(l plan.Lab) ([]string, error) {
 	return urls, nil
 }
 
-// isProxy reports whether a URL is that of the lab's proxy, whatever its host is called.
+// isProxy reports whether a URL is that of the lab's proxy, by any name of this host.
 func isProxy(l plan.Lab, address string) bool {
 	u, err := url.Parse(address)
 	own, err2 := url.Parse(l.Proxy())
@@ -139,12 +139,12 @@ func isProxy(l plan.Lab, address string) bool {
 	}
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.Unmap().IsLoopback() || ip.Unmap().IsUnspecified() // who calls 0.0.0.0 gets to loopback
+		return ip.Unmap().IsLoopback() || ip.Unmap().IsUnspecified() // a call to 0.0.0.0 reaches loopback
 	}
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
-// database checks -db; the album store itself looks at it more closely.
+// database checks the form of -db; the album store checks the rest.
 func (f *flags) database() (string, error) {
 	path, isFile := strings.CutPrefix(f.db, "sqlite:")
 	switch {
@@ -185,6 +185,6 @@ func (f *flags) lab() (plan.Lab, *build.Builder, error) {
 	if l.Stores, err = f.stores(l); err != nil {
 		return plan.Lab{}, nil, err
 	}
-	// All labs of a repository share the programs.
+	// All labs of a repository share the binaries.
 	return l, &build.Builder{Root: root, Bin: filepath.Join(own, "bin"), Logs: l.Logs()}, nil
 }

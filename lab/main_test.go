@@ -28,7 +28,7 @@ func lab(ctx context.Context, args ...string) (stdout, stderr string, code int) 
 	return out.String(), errs.String(), code
 }
 
-// up starts the program that it is in, as a supervisor. Where a test expects up to refuse and
+// up starts the program that it is in, as a supervisor. Where a test expects up to fail and
 // it does not, that would be these tests, and so on without end.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "supervise" {
@@ -55,13 +55,13 @@ func TestUsage(t *testing.T) {
 		"offset negative":    {[]string{"up", "-port-offset", "-1"}, 2, "", "-port-offset -1 is out of range"},
 		"offset no number":   {[]string{"up", "-port-offset", "a"}, 2, "", "port-offset"},
 		"database":           {[]string{"up", "-db", "mysql://x"}, 2, "", "-db must be memory, sqlite:PATH or postgres://…"},
-		"fresh elsewhere":    {[]string{"up", "-fresh", "-db", "postgres://me:secret@h/d"}, 2, "", "-fresh does not empty postgres://me@h/d"},
+		"fresh elsewhere":    {[]string{"up", "-fresh", "-db", "postgres://me:secret@h/d"}, 2, "", "-fresh cannot empty the external database postgres://me@h/d"},
 		"store no URL":       {[]string{"up", "-store", "localhost:9080"}, 2, "", `-store: "localhost:9080" is not an http:// or https:// URL`},
 		"store named twice":  {[]string{"up", "-store", "http://a:1,http://a:1/"}, 2, "", `-store: "http://a:1/" is a duplicate`},
 		"store and db":       {[]string{"up", "-store", "http://a:1", "-db", "memory"}, 2, "", "-store and -db exclude each other"},
 		"store is proxy":     {[]string{"up", "-port-offset", "5", "-store", "http://127.0.0.1:9075/"}, 2, "", "-store: http://127.0.0.1:9075 is the lab's own proxy"},
 		"store is localhost": {[]string{"up", "-store", "http://a:1,http://LocalHost:9070"}, 2, "", "-store: http://LocalHost:9070 is the lab's own proxy"},
-		"fresh store":        {[]string{"up", "-fresh", "-store", "http://a:1,http://b:2"}, 2, "", "-fresh does not empty the album store at http://a:1,http://b:2"},
+		"fresh store":        {[]string{"up", "-fresh", "-store", "http://a:1,http://b:2"}, 2, "", "-fresh cannot empty the external album store at http://a:1,http://b:2"},
 		"up argument":        {[]string{"up", "now"}, 2, "", `"now"`},
 		"down argument":      {[]string{"down", "now"}, 2, "", `"now"`},
 		"log lines":          {[]string{"logs", "-n", "-1"}, 2, "", "-n -1 is out of range: 0 to 100000"},
@@ -76,7 +76,7 @@ func TestUsage(t *testing.T) {
 		"verify rate":        {[]string{"verify", "-rate", "0.5"}, 2, "", "-rate 0.5 is out of range: 1 to 1000"},
 		"verify no rate":     {[]string{"verify", "-rate", "NaN"}, 2, "", "-rate NaN is out of range"},
 		"verify duration":    {[]string{"verify", "-duration", "9s"}, 2, "", "-duration 9s is out of range: 10s to 10m"},
-		"verify too few":     {[]string{"verify", "-rate", "9", "-duration", "11s"}, 2, "", "-rate 9 for -duration 11s are less than 100 requests"},
+		"verify too few":     {[]string{"verify", "-rate", "9", "-duration", "11s"}, 2, "", "-rate 9 for -duration 11s is less than 100 requests"},
 		"verify patience":    {[]string{"verify", "-patience", "1h"}, 2, "", "-patience 1h0m0s is out of range: 1s to 10m"},
 		"verify series":      {[]string{"verify", "-max-series", "0"}, 2, "", "-max-series 0 is out of range: 1 to 10000000"},
 		"verify all series":  {[]string{"verify", "-max-total-series", "-1"}, 2, "", "-max-total-series -1 is out of range"},
@@ -96,7 +96,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// Whatever its host is called, the proxy is not taken for a store of its own.
+// The lab's proxy is rejected as a store, by any name of this host.
 func TestIsProxy(t *testing.T) {
 	t.Parallel()
 	l := plan.Lab{Offset: 5}
@@ -113,7 +113,7 @@ func TestIsProxy(t *testing.T) {
 	}
 }
 
-// What needs a lab says that there is none.
+// Commands that need a lab report that there is none.
 func TestNotRunning(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -138,7 +138,7 @@ func TestNotRunning(t *testing.T) {
 	}
 }
 
-// A state folder that cannot be one is told before anything starts.
+// An invalid state folder is reported before any component starts.
 func TestStateIsAFile(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
@@ -152,7 +152,7 @@ func TestStateIsAFile(t *testing.T) {
 	}
 }
 
-// -fresh deletes what the programs keep, and nothing else; not while a lab runs.
+// -fresh deletes the components' data, and nothing else; not while a lab runs.
 func TestFresh(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -179,11 +179,11 @@ func TestFresh(t *testing.T) {
 	}
 }
 
-// A taken port is told before anything starts: which one, and for which program.
-func TestPortTaken(t *testing.T) {
+// A port in use is reported before any component starts, with the component that needs it.
+func TestPortInUse(t *testing.T) {
 	t.Parallel()
 	var offset int
-	for _, p := range (plan.Lab{}).Programs() {
+	for _, p := range (plan.Lab{}).Components() {
 		if p.Name == "prometheus" {
 			for n := 20000; offset == 0; n += 7 { // some offset whose port we can take
 				l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p.Ports[0].Number+n))
@@ -208,9 +208,9 @@ func TestSmoke(t *testing.T) {
 	t.Parallel()
 	yes := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"a": [1]}`) }))
 	t.Cleanup(yes.Close)
-	// The good way is in the end-to-end test. A service that always says yes is found out.
+	// The success case is in the end-to-end test. This service responds 200 to everything.
 	stdout, stderr, code := lab(t.Context(), "smoke", "-url", yes.URL+"/")
-	if code != 1 || !strings.HasSuffix(stderr, "5 of 10 answers were wrong\n") || strings.Count(stdout, "WRONG, want ") != 5 ||
+	if code != 1 || !strings.HasSuffix(stderr, "5 of 10 responses were wrong\n") || strings.Count(stdout, "WRONG, want ") != 5 ||
 		!strings.Contains(stdout, " 3  GET  /albums/X \n    200 OK: WRONG, want [400]\n      {\n") {
 		t.Errorf("code %d, stderr %q, stdout\n%s", code, stderr, stdout)
 	}

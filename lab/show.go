@@ -20,7 +20,7 @@ import (
 	"soundcheck/lab/supervisor"
 )
 
-// follow shows how the lab comes up, until it is, or done is closed, or ctx ends.
+// follow shows the start of the lab until it is up, done is closed, or ctx ends.
 func follow(ctx context.Context, client *supervisor.Client, stderr io.Writer, done <-chan struct{}) (supervisor.Status, error) {
 	v := &view{Progress: cli.NewProgress(stderr), seen: map[string]supervisor.State{}, begun: time.Now()}
 	defer v.Clear()
@@ -39,19 +39,19 @@ func follow(ctx context.Context, client *supervisor.Client, stderr io.Writer, do
 				}
 			}
 		} else if failures++; done == nil && failures > 10 {
-			return st, fmt.Errorf("the lab does not answer any more: %w", err)
+			return st, fmt.Errorf("the lab no longer responds: %w", err)
 		}
 		select {
 		case <-ctx.Done():
 			return st, ctx.Err()
 		case <-done:
-			return st, errors.New("the supervisor ended")
+			return st, errors.New("the supervisor exited")
 		case <-time.After(supervisor.PollInterval):
 		}
 	}
 }
 
-// view writes one line for each thing that happens, and one for what is going on.
+// view writes one line per state change, and a last one that shows the work in progress.
 type view struct {
 	*cli.Progress
 	seen  map[string]supervisor.State
@@ -60,7 +60,7 @@ type view struct {
 
 func (v *view) update(st supervisor.Status) {
 	var now []string
-	for _, p := range st.Programs {
+	for _, p := range st.Components {
 		if p.State != v.seen[p.Name] {
 			v.seen[p.Name] = p.State
 			switch p.State {
@@ -74,7 +74,7 @@ func (v *view) update(st supervisor.Status) {
 		case p.State == supervisor.Building && p.Total > 0:
 			now = append(now, fmt.Sprintf("building %s: %d of up to %d packages, %.0f s", p.Name, p.Done, p.Total, time.Since(p.Since).Seconds()))
 		case p.State == supervisor.Building:
-			now = append(now, fmt.Sprintf("building %s: getting its modules, %.0f s", p.Name, time.Since(p.Since).Seconds()))
+			now = append(now, fmt.Sprintf("building %s: downloading modules, %.0f s", p.Name, time.Since(p.Since).Seconds()))
 		case p.State == supervisor.Started:
 			now = append(now, "starting "+p.Name)
 		}
@@ -134,7 +134,7 @@ func startStores(l plan.Lab) string {
 func table(w io.Writer, st supervisor.Status) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "NAME\tSTATE\tADDRESS\tPID\tUP FOR\tRESTARTS\tMEMORY")
-	for _, p := range slices.Backward(st.Programs) {
+	for _, p := range slices.Backward(st.Components) {
 		pid, since, memory := "-", "-", "-"
 		if p.Process.PID != 0 {
 			pid, since, memory = fmt.Sprint(p.Process.PID), age(p.Since), fmt.Sprintf("%d MiB", p.Memory>>20)
@@ -148,22 +148,22 @@ func table(w io.Writer, st supervisor.Status) {
 	t.Flush()
 	fmt.Fprintf(w, "\n%s, %d MiB with the supervisor (pid %d), in %s\n", st.Phase, st.Memory>>20, st.Supervisor.PID, st.State)
 	if len(st.Stores) > 0 {
-		fmt.Fprintf(w, "the album store is none of them: the proxy calls %s\n", strings.Join(st.Stores, ", "))
+		fmt.Fprintf(w, "the album store is external: the proxy calls %s\n", strings.Join(st.Stores, ", "))
 	}
 }
 
-// notOurs is an error if name is the album store, and the lab has none of its own.
-func notOurs(name string, st supervisor.Status) error {
+// external returns an error if name is the album store and this lab uses an external one.
+func external(name string, st supervisor.Status) error {
 	if name != plan.StoreName || len(st.Stores) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s is no program of the lab in %s: it runs elsewhere, at %s (lab up -store)", name, st.State, strings.Join(st.Stores, ", "))
+	return fmt.Errorf("%s is not a component of the lab in %s: it is external, at %s (lab up -store)", name, st.State, strings.Join(st.Stores, ", "))
 }
 
 func age(t time.Time) string { return time.Since(t).Truncate(time.Second).String() }
 
 func status(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	f := newFlags("lab status [flags]", "Shows the programs of the lab. Exits with 1 if not every one is ready.")
+	f := newFlags("lab status [flags]", "Show the components of the lab. Exit code 1 if one is not ready.")
 	asJSON := f.Bool("json", false, "print JSON")
 	l, _, err := parse(f, args, getenv, stdout)
 	if err != nil {
@@ -181,7 +181,7 @@ func status(ctx context.Context, args []string, getenv func(string) string, stdo
 		if left == nil {
 			return fmt.Errorf("the lab is not running: start it with lab up")
 		}
-		return errors.New("the lab's supervisor was killed; some programs may still run: lab up starts all anew, lab down ends them")
+		return errors.New("the lab's supervisor was killed; some components may still run: lab up restarts all, lab down stops them")
 	}
 	if *asJSON {
 		enc := json.NewEncoder(stdout)
@@ -193,7 +193,7 @@ func status(ctx context.Context, args []string, getenv func(string) string, stdo
 	if err != nil {
 		return err
 	}
-	for _, p := range st.Programs {
+	for _, p := range st.Components {
 		if p.State != supervisor.Ready {
 			fmt.Fprintf(stderr, "%s is %s: %s\n", p.Name, p.State, p.Detail)
 			err = cli.ErrSaid
@@ -203,14 +203,14 @@ func status(ctx context.Context, args []string, getenv func(string) string, stdo
 }
 
 func restart(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	f := newFlags("lab restart [flags] name", "Restarts one program, built anew if its sources changed.")
+	f := newFlags("lab restart [flags] name", "Restart one component, rebuilt if its sources changed.")
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return err
 	}
 	if f.NArg() != 1 {
-		return f.Errorf("name one program")
+		return f.Errorf("name one component")
 	}
-	name, err := programName(f, f.Arg(0))
+	name, err := componentName(f, f.Arg(0))
 	if err != nil {
 		return err
 	}
@@ -225,25 +225,25 @@ func restart(ctx context.Context, args []string, getenv func(string) string, std
 	if client == nil {
 		return errors.New("the lab is not running: start it with lab up")
 	}
-	if err := notOurs(name, st); err != nil {
+	if err := external(name, st); err != nil {
 		return fmt.Errorf("%w; restart it there", err)
 	}
 	begun := time.Now()
 	if err := client.Restart(ctx, name); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(stdout, "%s is ready again after %.1f s\n", name, time.Since(begun).Seconds())
+	_, err = fmt.Fprintf(stdout, "%s ready after %.1f s\n", name, time.Since(begun).Seconds())
 	return err
 }
 
-// programName returns name if a program is called so, or else a usage error.
-func programName(f *flags, name string) (string, error) {
+// componentName returns name if there is such a component, else a usage error.
+func componentName(f *flags, name string) (string, error) {
 	var names []string
-	for _, p := range (plan.Lab{}).Programs() {
+	for _, p := range (plan.Lab{}).Components() {
 		if p.Name == name {
 			return name, nil
 		}
 		names = append(names, p.Name)
 	}
-	return "", f.Errorf("no program is called %q; there are %s", name, strings.Join(names, ", "))
+	return "", f.Errorf("no component %q; components: %s", name, strings.Join(names, ", "))
 }

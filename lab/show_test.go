@@ -18,7 +18,7 @@ func TestShow(t *testing.T) {
 		not  string
 	}{
 		{plan.Lab{Root: "/r", State: "/r/.lab", Offset: 100, Stores: []string{"http://127.0.0.1:9180", "http://10.0.0.7:9080", "https://localhost:9080", "http://[::1]:9181"}}, []string{
-			"the album store is none of them: the proxy calls http://127.0.0.1:9180, http://10.0.0.7:9080, https://localhost:9080, http://[::1]:9181\n",
+			"the album store is external: the proxy calls http://127.0.0.1:9180, http://10.0.0.7:9080, https://localhost:9080, http://[::1]:9181\n",
 			"try next:\n  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4418 OTEL_METRIC_EXPORT_INTERVAL=5000 OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=native go run ./store -addr 127.0.0.1:9180\n",
 			" go run ./store -addr [::1]:9181\n  curl http://127.0.0.1:9170/albums/1\n"}, "-addr 10.0.0.7"},
 		{plan.Lab{Root: "/r", State: "/r/.lab"}, []string{"open http://127.0.0.1:3300 in a browser\n", "'http://127.0.0.1:16696/api/traces?", "go run ./loadgen -rate 100\n", "go run ./lab status   ("}, "-state"},
@@ -26,7 +26,7 @@ func TestShow(t *testing.T) {
 			"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4418 go run ./loadgen -rate 100 -url http://127.0.0.1:9170 -jaeger http://127.0.0.1:16796 -keep /s/runs\n", "go run ./lab status -state /s   ("}, ":3300"},
 	} {
 		var out bytes.Buffer
-		if err := show(tt.lab, supervisor.Status{Phase: supervisor.Up, Stores: tt.lab.Stores, Programs: []supervisor.ProgramStatus{{Name: "console", State: supervisor.Ready, Address: tt.lab.Console()}}}, &out); err != nil {
+		if err := show(tt.lab, supervisor.Status{Phase: supervisor.Up, Stores: tt.lab.Stores, Components: []supervisor.ComponentStatus{{Name: "console", State: supervisor.Ready, Address: tt.lab.Console()}}}, &out); err != nil {
 			t.Fatal(err)
 		}
 		if tt.lab.Stores == nil && strings.Contains(out.String(), "none of them") {

@@ -16,9 +16,9 @@ import (
 	"soundcheck/lab/plan"
 )
 
-// tenRequests are the first things one tries on an album store: what works and
-// what must be refused. They can be sent to a store that is in use: album 10 may
-// be there already, and so may album 666, which a new store does not have.
+// tenRequests are first requests to an album store: some succeed,
+// some must be rejected. They can be sent to a store in use: album 10 may
+// exist already, and so may album 666, which a new store does not have.
 var tenRequests = []struct {
 	method, path, body string
 	want               []int
@@ -36,7 +36,7 @@ var tenRequests = []struct {
 }
 
 func smoke(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	f := cli.NewFlags("lab smoke [flags]", "SOUNDCHECK_LAB", "Sends ten requests through the proxy, prints each answer and checks its status.")
+	f := cli.NewFlags("lab smoke [flags]", "SOUNDCHECK_LAB", "Send ten requests through the proxy, print each response and check its status.")
 	url := f.String("url", plan.Lab{}.Proxy(), "`URL` of the proxy")
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return err
@@ -65,7 +65,7 @@ func smoke(ctx context.Context, args []string, getenv func(string) string, stdou
 		body, err := io.ReadAll(io.LimitReader(resp.Body, 10<<20))
 		resp.Body.Close()
 		if err != nil {
-			return fmt.Errorf("%s %s: read the answer: %w", r.method, r.path, err)
+			return fmt.Errorf("%s %s: read the response: %w", r.method, r.path, err)
 		}
 		verdict := "ok"
 		if !slices.Contains(r.want, resp.StatusCode) {
@@ -75,13 +75,13 @@ func smoke(ctx context.Context, args []string, getenv func(string) string, stdou
 		fmt.Fprintf(stdout, "%2d  %-4s %s %s\n    %s: %s\n%s\n", i+1, r.method, r.path, r.body, resp.Status, verdict, excerpt(body))
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d answers were wrong", failed, len(tenRequests))
+		return fmt.Errorf("%d of %d responses were wrong", failed, len(tenRequests))
 	}
-	_, err := fmt.Fprintf(stdout, "all %d answers are right\n", len(tenRequests))
+	_, err := fmt.Fprintf(stdout, "all %d responses as expected\n", len(tenRequests))
 	return err
 }
 
-// excerpt indents the beginning of an answer.
+// excerpt indents the beginning of a response.
 func excerpt(body []byte) string {
 	const most = 12
 	var b bytes.Buffer

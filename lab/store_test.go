@@ -15,10 +15,9 @@ import (
 	"soundcheck/lab/supervisor"
 )
 
-// storeless runs a supervisor of a lab whose album stores run elsewhere. It has no
-// programs: what the commands say of the store is looked at, and the real ones are started
-// in internal/e2e.
-func storeless(t *testing.T, stores ...string) (state string) {
+// noStore runs a supervisor of a lab with external album stores and no components. The tests
+// check the commands' output about the store; internal/e2e starts real stores.
+func noStore(t *testing.T, stores ...string) (state string) {
 	t.Helper()
 	state, err := os.MkdirTemp("", "lab") // short enough for a socket
 	if err != nil {
@@ -47,18 +46,18 @@ func storeless(t *testing.T, stores ...string) (state string) {
 	}
 }
 
-// Each command tells that the album store runs elsewhere, and where.
-func TestStoreElsewhere(t *testing.T) {
+// Each command reports that the album store is external, and its URL.
+func TestExternalStore(t *testing.T) {
 	t.Parallel()
 	const one, two = "http://127.0.0.1:1", "http://h:2"
-	state := storeless(t, one, two)
+	state := noStore(t, one, two)
 	for name, text := range map[string]string{"album-store": "of an earlier one\n", "proxy-service": "of the proxy\n"} {
 		if err := os.WriteFile(filepath.Join(state, "logs", name+".log"), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	const where = "the album store is none of them: the proxy calls " + one + ", " + two + "\n"
-	notOurs := "album-store is no program of the lab in " + state + ": it runs elsewhere, at " + one + ", " + two + " (lab up -store)"
+	const where = "the album store is external: the proxy calls " + one + ", " + two + "\n"
+	external := "album-store is not a component of the lab in " + state + ": it is external, at " + one + ", " + two + " (lab up -store)"
 	for name, tt := range map[string]struct {
 		args           []string
 		code           int
@@ -66,15 +65,15 @@ func TestStoreElsewhere(t *testing.T) {
 	}{
 		"status":   {[]string{"status"}, 0, where, ""},
 		"as JSON":  {[]string{"status", "-json"}, 0, `"stores": [` + "\n    \"" + one + "\",\n    \"" + two + "\"\n  ]", ""},
-		"restart":  {[]string{"restart", "album-store"}, 1, "", "lab: " + notOurs + "; restart it there\n"},
-		"its log":  {[]string{"logs", "proxy-service", "album-store"}, 1, "", "lab: " + notOurs + ", and so does its log\n"},
+		"restart":  {[]string{"restart", "album-store"}, 1, "", "lab: " + external + "; restart it there\n"},
+		"its log":  {[]string{"logs", "proxy-service", "album-store"}, 1, "", "lab: " + external + "; its log is not in the state folder\n"},
 		"all logs": {[]string{"logs"}, 0, "proxy-service   of the proxy\n", ""},
-		"the same": {[]string{"up", "-store", one + "," + two}, 0, where, "the lab is up already\n"},
-		"another":  {[]string{"up", "-store", one}, 1, "", "a lab with its albums in the album store at " + one + "," + two + " is running in " + state + ": stop it first"},
-		"its own":  {[]string{"up"}, 1, "", "a lab with its albums in the album store at " + one},
+		"the same": {[]string{"up", "-store", one + "," + two}, 0, where, "the lab is already up\n"},
+		"another":  {[]string{"up", "-store", one}, 1, "", "a lab with albums in the album store at " + one + "," + two + " is running in " + state + ": stop it first"},
+		"its own":  {[]string{"up"}, 1, "", "a lab with albums in the album store at " + one},
 		"for all": {[]string{"up", "-store", one + "," + two, "-otlp-everywhere"}, 1, "",
 			"a lab with -otlp-everywhere=false is running in " + state + ": stop it first (lab down), or give this one another -state\n"},
-		"own database": {[]string{"up", "-db", "memory"}, 1, "", "a lab with its albums in the album store at " + one},
+		"own database": {[]string{"up", "-db", "memory"}, 1, "", "a lab with albums in the album store at " + one},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -90,15 +89,15 @@ func TestStoreElsewhere(t *testing.T) {
 	}
 }
 
-// A lab with a store of its own says nothing of others, and does not become one without.
-func TestStoreIsOurs(t *testing.T) {
+// A lab with its own store reports no external ones, and does not switch to one.
+func TestOwnStore(t *testing.T) {
 	t.Parallel()
-	state := storeless(t)
+	state := noStore(t)
 	if stdout, stderr, code := lab(t.Context(), "status", "-state", state); code != 0 || strings.Contains(stdout, "none of them") {
 		t.Errorf("code %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 	_, stderr, code := lab(t.Context(), "up", "-state", state, "-store", "http://h:1")
-	if want := "a lab with its albums in sqlite:" + state; code != 1 || !strings.Contains(stderr, want) {
+	if want := "a lab with albums in sqlite:" + state; code != 1 || !strings.Contains(stderr, want) {
 		t.Errorf("code %d, stderr %q; want 1 and %q", code, stderr, want)
 	}
 }

@@ -25,20 +25,20 @@ import (
 )
 
 func up(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	f := newFlags("lab up [flags]", "Builds what is missing, starts every program, waits until all are ready.").withOffset().withDB().withStore().withOTLP()
-	foreground := f.Bool("foreground", false, "stay, and stop the lab on Ctrl-C")
-	fresh := f.Bool("fresh", false, "start empty: delete the albums, traces and metrics of the state folder first")
+	f := newFlags("lab up [flags]", "Build what is missing, start every component, wait until all are ready.").withOffset().withDB().withStore().withOTLP()
+	foreground := f.Bool("foreground", false, "run in the foreground; stop the lab on Ctrl-C")
+	fresh := f.Bool("fresh", false, "start empty: delete albums, traces and metrics in the state folder first")
 	l, b, err := parse(f, args, getenv, stdout)
 	if err != nil {
 		return err
 	}
 	if *fresh && len(l.Stores) > 0 {
-		return f.Errorf("-fresh does not empty the album store at %s: it is not the lab's own", strings.Join(l.Stores, ","))
+		return f.Errorf("-fresh cannot empty the external album store at %s", strings.Join(l.Stores, ","))
 	}
 	if *fresh && l.DB != "" && l.DB != "memory" {
-		return f.Errorf("-fresh does not empty %s: it is not the lab's own", l.Database())
+		return f.Errorf("-fresh cannot empty the external database %s", l.Database())
 	}
-	proc.SealFiles() // what runs on would keep a caller waiting who reads its end
+	proc.SealFiles() // a background process that inherits a pipe would block its reader
 	if *fresh {
 		err := supervisor.Clear(l, l.Clear)
 		if errors.Is(err, supervisor.ErrRunning) {
@@ -67,7 +67,7 @@ func parse(f *flags, args []string, getenv func(string) string, stdout io.Writer
 	return f.lab()
 }
 
-// join waits for a lab that somebody else started, if there is one.
+// join waits until a lab that runs already is up. joined is false if none runs.
 func join(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) (joined bool, err error) {
 	client, st, err := supervisor.Connect(ctx, l.State)
 	if err != nil || client == nil {
@@ -78,7 +78,7 @@ func join(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) (joined boo
 	case st.PortOffset != l.Offset:
 		other = fmt.Sprintf("-port-offset %d", st.PortOffset)
 	case st.Database != l.Database() || !slices.Equal(st.Stores, l.Stores):
-		other = "its albums in " + albums(st)
+		other = "albums in " + albums(st)
 	case st.OTLPEverywhere != l.OTLPEverywhere:
 		other = fmt.Sprintf("-otlp-everywhere=%t", st.OTLPEverywhere)
 	}
@@ -86,7 +86,7 @@ func join(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) (joined boo
 		return true, fmt.Errorf("a lab with %s is running in %s: stop it first (lab down), or give this one another -state", other, l.State)
 	}
 	if st.Phase == supervisor.Up {
-		fmt.Fprintln(stderr, "the lab is up already")
+		fmt.Fprintln(stderr, "the lab is already up")
 	}
 	if st, err = follow(ctx, client, stderr, nil); err != nil {
 		return true, err
@@ -94,7 +94,7 @@ func join(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) (joined boo
 	return true, show(l, st, stdout)
 }
 
-// albums says where those of a lab are.
+// albums returns where a lab stores its albums.
 func albums(st supervisor.Status) string {
 	if len(st.Stores) > 0 {
 		return "the album store at " + strings.Join(st.Stores, ",")
@@ -105,7 +105,7 @@ func albums(st supervisor.Status) string {
 func inForeground(ctx context.Context, l plan.Lab, b *build.Builder, stdout, stderr io.Writer) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	// Neither a closed terminal nor a closed pipe may end the lab's only watcher.
+	// Neither a closed terminal nor a closed pipe may end the supervisor.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // the write fails instead
 	if !signal.Ignored(syscall.SIGHUP) {                    // as under nohup
 		hup, release := signal.NotifyContext(ctx, syscall.SIGHUP)
@@ -129,7 +129,7 @@ func inForeground(ctx context.Context, l plan.Lab, b *build.Builder, stdout, std
 }
 
 // inBackground starts a supervisor that outlives this command: a copy of this
-// very program, because `go run` removes its own when it ends.
+// binary, because `go run` removes its own when it exits.
 func inBackground(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) error {
 	if err := supervisor.Prepare(l); err != nil {
 		return err
@@ -138,16 +138,16 @@ func inBackground(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) err
 	if err := cli.CopySelf(self, 0o755); err != nil {
 		return fmt.Errorf("state folder: %w", err)
 	}
-	said, err := os.Create(filepath.Join(l.Logs(), "lab.err"))
+	stderrFile, err := os.Create(filepath.Join(l.Logs(), "lab.err"))
 	if err != nil {
 		return err
 	}
-	defer said.Close()
+	defer stderrFile.Close()
 	cmd := exec.Command(self, "supervise", "-state", l.State, "-port-offset", strconv.Itoa(l.Offset),
 		"-otlp-everywhere="+strconv.FormatBool(l.OTLPEverywhere))
 	cmd.Env = append(os.Environ(), "SOUNDCHECK_LAB_STORE="+strings.Join(l.Stores, ","),
 		"SOUNDCHECK_LAB_DB="+l.DB) // not an argument: it can hold a password
-	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = l.Root, said, said, proc.Session()
+	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = l.Root, stderrFile, stderrFile, proc.Session()
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start the supervisor: %w", err)
 	}
@@ -157,19 +157,19 @@ func inBackground(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) err
 	if err == nil {
 		return show(l, st, stdout)
 	}
-	if ctx.Err() != nil { // interrupted: nothing half started stays behind
-		fmt.Fprintln(stderr, "interrupted, stopping what was started")
-		// A signal: it may not listen yet, and who listens may be another's.
+	if ctx.Err() != nil { // interrupted: stop the components that were started
+		fmt.Fprintln(stderr, "interrupted, stopping the components that were started")
+		// By signal: this supervisor may not listen yet, and the one that listens may be another.
 		cmd.Process.Signal(syscall.SIGTERM)
 		<-done
 		return fmt.Errorf("interrupted")
 	}
 	<-done
-	// Another up may have been faster.
+	// Another lab up may have started it first.
 	if joined, err := join(ctx, l, stdout, stderr); joined || err != nil {
 		return err
 	}
-	reason, readErr := os.ReadFile(said.Name())
+	reason, readErr := os.ReadFile(stderrFile.Name())
 	if readErr != nil || len(bytes.TrimSpace(reason)) == 0 {
 		return err
 	}
@@ -178,7 +178,7 @@ func inBackground(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) err
 }
 
 func supervise(ctx context.Context, args []string, getenv func(string) string, stdout, _ io.Writer) error {
-	f := newFlags("lab supervise [flags]", "Runs the lab; used by up.").withOffset().withDB().withStore().withOTLP()
+	f := newFlags("lab supervise [flags]", "Run the lab in the background. Used by lab up.").withOffset().withDB().withStore().withOTLP()
 	l, b, err := parse(f, args, getenv, stdout)
 	if err != nil {
 		return err
@@ -195,11 +195,11 @@ func runSupervisor(ctx context.Context, l plan.Lab, b *build.Builder) error {
 		return err
 	}
 	defer f.Close()
-	return supervisor.Run(ctx, l, l.Programs(), b, slog.New(slog.NewJSONHandler(f, nil)))
+	return supervisor.Run(ctx, l, l.Components(), b, slog.New(slog.NewJSONHandler(f, nil)))
 }
 
 func down(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	f := newFlags("lab down [flags]", "Stops every program of the lab. Its data stays.")
+	f := newFlags("lab down [flags]", "Stop every component of the lab. Data stays.")
 	l, _, err := parse(f, args, getenv, stdout)
 	if err != nil {
 		return err
@@ -231,22 +231,22 @@ func down(ctx context.Context, args []string, getenv func(string) string, stdout
 // stopAndWait returns when the supervisor is gone.
 func stopAndWait(ctx context.Context, client *supervisor.Client, l plan.Lab, stderr io.Writer) error {
 	begun := time.Now()
-	asking := client.Stop(ctx)
-	for said := begun; ; {
+	stopErr := client.Stop(ctx)
+	for reported := begun; ; {
 		running, err := supervisor.Running(l.State)
 		switch {
 		case err != nil || !running:
 			return err
-		case asking != nil:
-			return fmt.Errorf("ask the lab to stop: %w", asking)
+		case stopErr != nil:
+			return fmt.Errorf("stop the lab: %w", stopErr)
 		}
-		if time.Since(said) > 2*time.Second {
+		if time.Since(reported) > 2*time.Second {
 			fmt.Fprintf(stderr, "still stopping, %.0f s\n", time.Since(begun).Seconds())
-			said = time.Now()
+			reported = time.Now()
 		}
 		select {
 		case <-ctx.Done():
-			return errors.New("interrupted; the lab goes on stopping")
+			return errors.New("interrupted; the lab continues to stop")
 		case <-time.After(supervisor.PollInterval / 3):
 		}
 	}

@@ -18,8 +18,8 @@ import (
 	"soundcheck/lab/verify"
 )
 
-// known are the addresses of a lab.
-type known interface {
+// endpoints are the URLs of a lab.
+type endpoints interface {
 	Proxy() string
 	Prometheus() string
 	Jaeger() string
@@ -28,7 +28,7 @@ type known interface {
 
 // composeLab is a lab in containers.
 type composeLab interface {
-	known
+	endpoints
 	verify.Compose
 	Store() string
 	Services() []string
@@ -46,20 +46,20 @@ func openCompose(ctx context.Context, root, state string, offset int, onlyStore 
 
 // address is a flag's URL.
 type address struct {
-	flag  string
-	url   *string
-	known func(known) string
+	flag string
+	url  *string
+	of   func(endpoints) string
 }
 
 func (f *verifyFlags) addresses() []address {
 	return []address{
-		{"proxy", &f.o.Proxy, known.Proxy}, {"prometheus", &f.o.Prometheus, known.Prometheus},
-		{"jaeger", &f.o.Jaeger, known.Jaeger}, {"otlp", &f.otlp, known.OTLP},
+		{"proxy", &f.o.Proxy, endpoints.Proxy}, {"prometheus", &f.o.Prometheus, endpoints.Prometheus},
+		{"jaeger", &f.o.Jaeger, endpoints.Jaeger}, {"otlp", &f.otlp, endpoints.OTLP},
 	}
 }
 
-// find finds the lab that is to be verified. What is known of it and was not given is
-// filled in, and all is checked.
+// find finds the lab to verify. It fills in the URLs that no flag sets, and checks
+// all of them.
 func (f *verifyFlags) find(ctx context.Context, l plan.Lab, open composeOpener) error {
 	missing := ""
 	for _, a := range f.addresses() {
@@ -70,7 +70,7 @@ func (f *verifyFlags) find(ctx context.Context, l plan.Lab, open composeOpener) 
 		}
 		*a.url = strings.TrimSuffix(*a.url, "/")
 	}
-	var lab known
+	var lab endpoints
 	var err error
 	switch {
 	case f.o.Environment == "native":
@@ -85,16 +85,16 @@ func (f *verifyFlags) find(ctx context.Context, l plan.Lab, open composeOpener) 
 	}
 	for _, a := range f.addresses() {
 		if *a.url == "" {
-			*a.url = a.known(lab)
+			*a.url = a.of(lab)
 		}
 	}
 	f.o.Generator.Proxy, f.o.Generator.OTLP = f.o.Proxy, f.otlp
 	return nil
 }
 
-// native finds the native lab, which knows its ports itself. If nothing is missing it need
-// not run.
-func (f *verifyFlags) native(ctx context.Context, l plan.Lab, missing bool, open composeOpener) (known, error) {
+// native finds the native lab, whose supervisor reports its ports. If all URLs are set, the
+// lab need not run.
+func (f *verifyFlags) native(ctx context.Context, l plan.Lab, missing bool, open composeOpener) (endpoints, error) {
 	client, st, err := supervisor.Connect(ctx, l.State)
 	if !missing {
 		if err == nil && client != nil {
@@ -108,15 +108,15 @@ func (f *verifyFlags) native(ctx context.Context, l plan.Lab, missing bool, open
 	case client == nil:
 		return nil, fmt.Errorf("the lab is not running in %s: start it with lab up%s", l.State, instead(ctx, l, open))
 	case f.offset != 0 && f.offset != st.PortOffset:
-		return nil, fmt.Errorf("the lab in %s runs with -port-offset %d and not %d: name another one by its -state", l.State, st.PortOffset, f.offset)
+		return nil, fmt.Errorf("the lab in %s runs with -port-offset %d, not %d: select another lab with -state", l.State, st.PortOffset, f.offset)
 	}
 	l.Offset = st.PortOffset
 	f.storesOf(ctx, st, l, open)
 	return l, nil
 }
 
-// storesOf notes where the stores of a native lab are, and the container if one of them is
-// in it. Those of a lab whose proxy is not the one that is asked are somebody else's.
+// storesOf stores the URLs of a native lab's external stores, and the container if one of them runs
+// in it. It ignores a lab whose proxy is not the one under test.
 func (f *verifyFlags) storesOf(ctx context.Context, st supervisor.Status, l plan.Lab, open composeOpener) {
 	l.Offset = st.PortOffset
 	if f.o.Proxy != "" && !isProxy(l, f.o.Proxy) {
@@ -130,7 +130,7 @@ func (f *verifyFlags) storesOf(ctx context.Context, st supervisor.Status, l plan
 	}
 }
 
-// instead says that there is a lab in containers, if it answers.
+// instead returns a hint about the lab in containers, if its proxy responds.
 func instead(ctx context.Context, l plan.Lab, open composeOpener) string {
 	p, err := open(ctx, l.Root, l.State, l.Offset, false)
 	if err != nil {
@@ -154,29 +154,29 @@ func instead(ctx context.Context, l plan.Lab, open composeOpener) string {
 	if l.State != ownState(l.Root) {
 		command += " -state " + l.State
 	}
-	return fmt.Sprintf("; the one in containers runs, with its proxy at %s: verify that with %s", p.Proxy(), command)
+	return fmt.Sprintf("; a lab in containers is up, with its proxy at %s: verify it with %s", p.Proxy(), command)
 }
 
-// containers finds the lab in containers. If nothing is missing it may run on another
+// containers finds the lab in containers. If all URLs are set, it may run on another
 // machine.
-func (f *verifyFlags) containers(ctx context.Context, l plan.Lab, missing string, open composeOpener) (known, error) {
+func (f *verifyFlags) containers(ctx context.Context, l plan.Lab, missing string, open composeOpener) (endpoints, error) {
 	p, err := open(ctx, l.Root, l.State, l.Offset, false)
 	switch {
 	case err != nil && missing == "":
 		return nil, nil
 	case errors.Is(err, containers.ErrNone):
-		return nil, fmt.Errorf("%w, or name another machine's with%s", err, missing)
+		return nil, fmt.Errorf("%w, or set the URLs of another machine's lab:%s", err, missing)
 	case err != nil:
 		return nil, err
 	}
-	// Behind another proxy there are other logs.
+	// The logs are those of this lab only if the load goes through its proxy.
 	if f.o.Proxy == "" || f.o.Proxy == p.Proxy() {
 		f.compose = p
 	}
 	return p, nil
 }
 
-// sources are the logs that can be asked, from now on.
+// sources sets the logs to check, from now on.
 func (f *verifyFlags) sources(ctx context.Context, l plan.Lab) {
 	f.o.StoreElsewhere = len(f.stores) > 0
 	switch {
@@ -185,27 +185,27 @@ func (f *verifyFlags) sources(ctx context.Context, l plan.Lab) {
 	case f.logs != "":
 		f.ofFolder(f.logs, "")
 	case f.o.Environment == "native" && f.o.StoreElsewhere:
-		f.ofFolder(l.Logs(), "the album store runs elsewhere, at "+strings.Join(f.stores, ", ")+": -logs names a folder that has its log")
+		f.ofFolder(l.Logs(), "the album store is external, at "+strings.Join(f.stores, ", ")+": set -logs to a folder with its log")
 	case f.o.Environment == "native":
 		f.ofFolder(l.Logs(), "")
 	default:
-		f.o.NoLogs = []verify.NoLog{{Why: "-logs names no folder, and of -env " + f.o.Environment + " at " + f.o.Proxy + " none is known"}}
+		f.o.NoLogs = []verify.NoLog{{Why: "no log location is known for -env " + f.o.Environment + " at " + f.o.Proxy + ": set -logs"}}
 	}
 }
 
-// ofFolder takes the files of a folder. Storeless says why that of the store is not there.
-func (f *verifyFlags) ofFolder(dir, storeless string) {
+// ofFolder adds the files of a folder. noStore is the reason if the store's log is not there.
+func (f *verifyFlags) ofFolder(dir, noStore string) {
 	file := func(service string) verify.LogSource {
 		return verify.ServiceLog(service, filepath.Join(dir, service+".log"))
 	}
 	f.o.Logs = []verify.LogSource{file(proxyName)}
 	switch {
-	case storeless == "":
+	case noStore == "":
 		f.o.Logs = append(f.o.Logs, file(plan.StoreName))
 	case f.store != nil:
 		f.o.Logs = append(f.o.Logs, verify.ContainerLog(f.store, plan.StoreName, storesIn(f.store)...))
 	default:
-		f.o.NoLogs = []verify.NoLog{{Log: plan.StoreName + ".log", Why: storeless}}
+		f.o.NoLogs = []verify.NoLog{{Log: plan.StoreName + ".log", Why: noStore}}
 	}
 	f.o.Logs = append(f.o.Logs, verify.CollectorLog(filepath.Join(dir, "otlp.jsonl")))
 }
@@ -215,7 +215,7 @@ func storesIn(c composeLab) []string {
 	return slices.DeleteFunc(slices.Sorted(slices.Values(c.Services())), func(name string) bool { return !strings.HasPrefix(name, plan.StoreName) })
 }
 
-// ofContainers asks docker compose for what is not in a folder that was named.
+// ofContainers adds the logs that docker compose has, where -logs has none.
 func (f *verifyFlags) ofContainers(ctx context.Context) {
 	inFolder := func(name string) string {
 		path := filepath.Join(f.logs, name)
@@ -235,7 +235,7 @@ func (f *verifyFlags) ofContainers(ctx context.Context) {
 		} else if len(of.names) > 0 {
 			f.o.Logs = append(f.o.Logs, verify.ContainerLog(f.compose, of.service, of.names...))
 		} else {
-			f.o.NoLogs = append(f.o.NoLogs, verify.NoLog{Log: of.service, Why: "it runs in no container: name a folder that has its " + of.service + ".log with -logs"})
+			f.o.NoLogs = append(f.o.NoLogs, verify.NoLog{Log: of.service, Why: "it runs in no container: set -logs to a folder with its " + of.service + ".log"})
 		}
 	}
 	if path := inFolder("otlp.jsonl"); path != "" {

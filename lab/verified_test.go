@@ -52,7 +52,7 @@ func noDocker(context.Context, string, string, int, bool) (composeLab, error) {
 	return nil, errors.New("there is no docker command")
 }
 
-// found parses the flags of lab verify, finds the lab, and says what it found.
+// found parses the flags of lab verify, finds the lab, and returns its URLs and logs.
 func found(t *testing.T, open composeOpener, args ...string) string {
 	t.Helper()
 	f := newVerifyFlags()
@@ -84,7 +84,7 @@ func found(t *testing.T, open composeOpener, args ...string) string {
 	return strings.ReplaceAll(text, "*verify.", "")
 }
 
-// Of the lab in containers all is known, and what is given wins.
+// Everything about the lab in containers has a default, and flags override it.
 func TestVerifyCompose(t *testing.T) {
 	t.Parallel()
 	c := fakeLab{"http://c:1", []string{"otel-collector", "album-store-2", "album-store-1"}}
@@ -95,7 +95,7 @@ func TestVerifyCompose(t *testing.T) {
 		t.Fatal(err)
 	}
 	const (
-		logs = ", proxy-service (containers), album-store-1, album-store-2 (containers), records of the Collector (containerRecords)"
+		logs = ", proxy-service (containers), album-store-1, album-store-2 (containers), Collector log records (containerRecords)"
 		all  = "-proxy http://a:1/ -prometheus http://a:2 -jaeger http://a:3 -otlp http://a:4"
 	)
 	for _, tt := range []struct {
@@ -108,15 +108,15 @@ func TestVerifyCompose(t *testing.T) {
 		{"moved", c.opened(7), "-port-offset 7", "http://c:1 http://c:2 http://c:3 http://c:4" + logs},
 		{"some given", c.opened(0), "-prometheus http://a:2/ -otlp http://a:4", "http://c:1 http://a:2 http://c:3 http://a:4" + logs},
 		{"its proxy given", c.opened(0), "-proxy http://c:1/", "http://c:1 http://c:2 http://c:3 http://c:4" + logs},
-		{"another proxy", c.opened(0), "-proxy http://a:1", "http://a:1 http://c:2 http://c:3 http://c:4, no : -logs names no folder, and of -env compose at http://a:1 none is known"},
-		{"another machine", fakeLab{}.opened(9), all, "http://a:1 http://a:2 http://a:3 http://a:4, no : -logs names no folder, and of -env compose at http://a:1 none is known"},
-		{"its folder", fakeLab{}.opened(9), all + " -logs " + folder, "http://a:1 http://a:2 http://a:3 http://a:4, proxy-service.log (file), album-store.log (file), records of the Collector (file)"},
-		{"a log given", c.opened(0), "-logs " + folder, "http://c:1 http://c:2 http://c:3 http://c:4, proxy-service (containers), album-store.log (file), records of the Collector (containerRecords)"},
-		{"limited", limited.opened(0), "", "http://c:1 http://c:2 http://c:3 http://c:4, proxy-service (containers), records of the Collector (containerRecords), no album-store: it runs in no container: name a folder that has its album-store.log with -logs, store elsewhere"},
-		{"limited with a log", limited.opened(0), "-logs " + folder, "http://c:1 http://c:2 http://c:3 http://c:4, proxy-service (containers), album-store.log (file), records of the Collector (containerRecords), store elsewhere"},
-		{"none", c.opened(7), "-proxy http://a:1", "error: no Compose lab was started: start it with go run ./compose up, or name another machine's with -prometheus -jaeger -otlp"},
+		{"another proxy", c.opened(0), "-proxy http://a:1", "http://a:1 http://c:2 http://c:3 http://c:4, no : no log location is known for -env compose at http://a:1: set -logs"},
+		{"another machine", fakeLab{}.opened(9), all, "http://a:1 http://a:2 http://a:3 http://a:4, no : no log location is known for -env compose at http://a:1: set -logs"},
+		{"its folder", fakeLab{}.opened(9), all + " -logs " + folder, "http://a:1 http://a:2 http://a:3 http://a:4, proxy-service.log (file), album-store.log (file), Collector log records (file)"},
+		{"a log given", c.opened(0), "-logs " + folder, "http://c:1 http://c:2 http://c:3 http://c:4, proxy-service (containers), album-store.log (file), Collector log records (containerRecords)"},
+		{"limited", limited.opened(0), "", "http://c:1 http://c:2 http://c:3 http://c:4, proxy-service (containers), Collector log records (containerRecords), no album-store: it runs in no container: set -logs to a folder with its album-store.log, store elsewhere"},
+		{"limited with a log", limited.opened(0), "-logs " + folder, "http://c:1 http://c:2 http://c:3 http://c:4, proxy-service (containers), album-store.log (file), Collector log records (containerRecords), store elsewhere"},
+		{"none", c.opened(7), "-proxy http://a:1", "error: no lab in Docker Compose: start it with go run ./compose up, or set the URLs of another machine's lab: -prometheus -jaeger -otlp"},
 		{"no Docker", noDocker, "-proxy http://a:1", "error: there is no docker command"},
-		{"no Docker, another machine", noDocker, all, "http://a:1 http://a:2 http://a:3 http://a:4, no : -logs names no folder, and of -env compose at http://a:1 none is known"},
+		{"no Docker, another machine", noDocker, all, "http://a:1 http://a:2 http://a:3 http://a:4, no : no log location is known for -env compose at http://a:1: set -logs"},
 		{"given wrong", c.opened(0), "-otlp h:4318", "error: -otlp: "},
 	} {
 		t.Run(tt.about, func(t *testing.T) {
@@ -129,14 +129,14 @@ func TestVerifyCompose(t *testing.T) {
 	}
 }
 
-// Without a native lab the one in containers is named, but only if it runs.
-func TestVerifyInstead(t *testing.T) {
+// Without a native lab the error has a hint about the one in containers, if that runs.
+func TestVerifyHint(t *testing.T) {
 	t.Parallel()
 	proxy := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(proxy.Close)
 	state := filepath.Join(t.TempDir(), "state")
 	none := "error: the lab is not running in " + state + ": start it with lab up"
-	runs := none + "; the one in containers runs, with its proxy at " + proxy.URL + ": verify that with lab verify -env compose"
+	runs := none + "; a lab in containers is up, with its proxy at " + proxy.URL + ": verify it with lab verify -env compose"
 	own := " -state " + state
 	for _, tt := range []struct {
 		about string
@@ -165,23 +165,23 @@ func TestVerifyInstead(t *testing.T) {
 
 // The log of a store that is not the native lab's is not the one that an earlier store of
 // the lab has left behind.
-func TestVerifyStoreElsewhere(t *testing.T) {
+func TestVerifyExternalStore(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	const urls = "http://127.0.0.1:9070 http://127.0.0.1:9090 http://127.0.0.1:16696 http://127.0.0.1:4318, proxy-service.log (file), "
 	given := []string{"-proxy", "http://127.0.0.1:9070", "-prometheus", "http://127.0.0.1:9090", "-jaeger", "http://127.0.0.1:16696", "-otlp", "http://127.0.0.1:4318"}
 	localhost := append(slices.Clone(given), "-proxy", "http://localhost:9070")
 	another := append(slices.Clone(given), "-proxy", "http://h:9070")
-	const ours = "album-store.log (file), records of the Collector (file)"
-	const elsewhere = urls + "records of the Collector (file), no album-store.log: the album store runs elsewhere, at http://h:1: -logs names a folder that has its log, store elsewhere"
-	own := storeless(t)
-	state := storeless(t, "http://h:1")
+	const ours = "album-store.log (file), Collector log records (file)"
+	const elsewhere = urls + "Collector log records (file), no album-store.log: the album store is external, at http://h:1: set -logs to a folder with its log, store elsewhere"
+	own := noStore(t)
+	state := noStore(t, "http://h:1")
 	stopped := t.TempDir()
 	if err := os.WriteFile(filepath.Join(stopped, "state.json"), []byte(`{"stores":["http://h:1"]}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	inContainer := fakeLab{services: []string{"album-store-1"}}
-	contained := storeless(t, inContainer.Store())
+	contained := noStore(t, inContainer.Store())
 	for _, tt := range []struct {
 		about string
 		state string
@@ -195,10 +195,10 @@ func TestVerifyStoreElsewhere(t *testing.T) {
 		{"all given, but stopped", stopped, given, urls + ours},
 		{"all given, of another", state, another, strings.Replace(urls, "127.0.0.1:9070", "h:9070", 1) + ours},
 		{"another proxy", state, []string{"-proxy", "http://h:9070"}, strings.Replace(urls, "127.0.0.1:9070", "h:9070", 1) + ours},
-		{"in a container", contained, nil, urls + "album-store-1 (containers), records of the Collector (file), store elsewhere"},
-		{"in a container, with a log", contained, []string{"-logs", folder}, urls + "album-store.log (file), records of the Collector (file), store elsewhere"},
-		{"with a log", state, []string{"-logs", folder}, urls + "album-store.log (file), records of the Collector (file), store elsewhere"},
-		{"another offset", state, []string{"-port-offset", "3"}, "error: the lab in " + state + " runs with -port-offset 0 and not 3: name another one by its -state"},
+		{"in a container", contained, nil, urls + "album-store-1 (containers), Collector log records (file), store elsewhere"},
+		{"in a container, with a log", contained, []string{"-logs", folder}, urls + "album-store.log (file), Collector log records (file), store elsewhere"},
+		{"with a log", state, []string{"-logs", folder}, urls + "album-store.log (file), Collector log records (file), store elsewhere"},
+		{"another offset", state, []string{"-port-offset", "3"}, "error: the lab in " + state + " runs with -port-offset 0, not 3: select another lab with -state"},
 	} {
 		t.Run(tt.about, func(t *testing.T) {
 			t.Parallel()

@@ -27,11 +27,11 @@ type verifyFlags struct {
 	logs   string
 	format string
 
-	// Of the lab that was found: the album stores that are none of its programs, and the
+	// Of the lab that was found: its external album stores, and the
 	// containers, if it runs in some.
 	stores  []string
 	compose composeLab
-	store   composeLab // of which only the store runs in containers
+	store   composeLab // a lab of which only the store runs in containers
 }
 
 // Limits of flags.
@@ -41,24 +41,24 @@ const (
 )
 
 func newVerifyFlags() *verifyFlags {
-	f := &verifyFlags{flags: newFlags("lab verify [flags]", `Sends a short load, asks the backends what they saw of it, and prints a table.
-Exit code 1 if one check failed. See docs/verify.md.`).withOffset()}
-	f.StringVar(&f.o.Environment, "env", "native", "`environment`: native, compose or k8s; of k8s the addresses have to be given")
-	f.StringVar(&f.o.Proxy, "proxy", "", "`URL` of the proxy")
-	f.StringVar(&f.o.Prometheus, "prometheus", "", "`URL` of Prometheus")
-	f.StringVar(&f.o.Jaeger, "jaeger", "", "`URL` of Jaeger's query API")
-	f.StringVar(&f.otlp, "otlp", "", "`URL` of the Collector's OTLP/HTTP receiver")
-	f.StringVar(&f.logs, "logs", "", "`folder` of the services' logs and the Collector's otlp.jsonl (default of native: logs in the state folder; of compose what the containers say; of k8s none)")
-	f.Float64Var(&f.o.Generator.Rate, "rate", 25, "`requests` a second (1 to 1000)")
-	f.DurationVar(&f.o.Generator.Duration, "duration", 20*time.Second, "of the load (10s to 10m: a shorter one is not seen in every chart)")
-	f.DurationVar(&f.o.Patience, "patience", 75*time.Second, "wait this `long` after the load for what arrives late (1s to 10m)")
-	f.IntVar(&f.o.MaxSeries, "max-series", 2000, "`series` of a metric at most (1 to 10000000)")
-	f.IntVar(&f.o.MaxTotalSeries, "max-total-series", 20000, "`series` of all metrics at most (1 to 10000000)")
-	f.StringVar(&f.format, "format", "text", "of the result: `text` or json")
+	f := &verifyFlags{flags: newFlags("lab verify [flags]", `Send a short load, check what the backends recorded of it, print a table.
+Exit code 1 if a check failed. See docs/verify.md.`).withOffset()}
+	f.StringVar(&f.o.Environment, "env", "native", "`environment`: native, compose or k8s (k8s: set all URLs)")
+	f.StringVar(&f.o.Proxy, "proxy", "", "`URL` of the proxy (default: the lab's)")
+	f.StringVar(&f.o.Prometheus, "prometheus", "", "`URL` of Prometheus (default: the lab's)")
+	f.StringVar(&f.o.Jaeger, "jaeger", "", "`URL` of Jaeger's query API (default: the lab's)")
+	f.StringVar(&f.otlp, "otlp", "", "`URL` of the Collector's OTLP/HTTP receiver (default: the lab's)")
+	f.StringVar(&f.logs, "logs", "", "`folder` of service logs and otlp.jsonl (default: native: state folder; compose: containers; k8s: none)")
+	f.Float64Var(&f.o.Generator.Rate, "rate", 25, "target rate in `req/s` (1 to 1000)")
+	f.DurationVar(&f.o.Generator.Duration, "duration", 20*time.Second, "load duration (10s to 10m)")
+	f.DurationVar(&f.o.Patience, "patience", 75*time.Second, "max wait for late telemetry after the load (1s to 10m)")
+	f.IntVar(&f.o.MaxSeries, "max-series", 2000, "max `series` per metric (1 to 10000000)")
+	f.IntVar(&f.o.MaxTotalSeries, "max-total-series", 20000, "max `series` of all metrics (1 to 10000000)")
+	f.StringVar(&f.format, "format", "text", "result format: `text` or json")
 	return f
 }
 
-// check looks at the flags that say a number or one of some words.
+// check checks ranges and enumerations.
 func (f *verifyFlags) check() error {
 	o := &f.o
 	switch {
@@ -69,7 +69,7 @@ func (f *verifyFlags) check() error {
 	case o.Generator.Duration < 10*time.Second || o.Generator.Duration > 10*time.Minute:
 		return f.Errorf("-duration %s is out of range: 10s to 10m", o.Generator.Duration)
 	case o.Generator.Rate*o.Generator.Duration.Seconds() < verify.Hundred:
-		return f.Errorf("-rate %g for -duration %s are less than %d requests", o.Generator.Rate, o.Generator.Duration, verify.Hundred)
+		return f.Errorf("-rate %g for -duration %s is less than %d requests", o.Generator.Rate, o.Generator.Duration, verify.Hundred)
 	case o.Patience < time.Second || o.Patience > 10*time.Minute:
 		return f.Errorf("-patience %s is out of range: 1s to 10m", o.Patience)
 	case o.MaxSeries < 1 || o.MaxSeries > maxSeries:
@@ -82,7 +82,7 @@ func (f *verifyFlags) check() error {
 	return f.NoArgs()
 }
 
-// generators are the programs that send the load.
+// generators builds loadgen and datagen, which send the load.
 func generators(ctx context.Context, b *build.Builder, g *verify.Generator) error {
 	if err := os.MkdirAll(b.Logs, 0o755); err != nil { // of a native lab that was never started
 		return err

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Builds the release binaries of one commit, and SHA256SUMS, into dist/. The same commit, tags and
-# version of Go give the same bytes, in whatever folder: -trimpath removes its name,
-# CGO_ENABLED=0 the C compiler's part, and the variables below what else a machine may set.
+# Builds the release binaries of a commit, and SHA256SUMS, into dist/. The same commit, tags and version
+# of Go give the same bytes:
+# -trimpath removes local paths, CGO_ENABLED=0 removes the C compiler, and the variables below
+# override local settings.
 #   tools/dist.sh [platform ...]      as in linux/amd64; default: all four
 set -eu
 cd "$(dirname "$0")/.."

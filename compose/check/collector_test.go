@@ -34,7 +34,7 @@ func configs(t *testing.T, p *types.Project) []string {
 	return files
 }
 
-// What is configured exists in the distribution that is asked to run it.
+// Every configured component exists in its distribution.
 func TestComponents(t *testing.T) {
 	t.Parallel()
 	manifest, err := os.ReadFile("../../collector/builder-config.yaml")
@@ -79,7 +79,7 @@ func TestComponents(t *testing.T) {
 	}
 }
 
-// What is over the one configuration adds to it, and takes nothing away.
+// Overrides only add to the base configuration.
 func TestMerged(t *testing.T) {
 	t.Parallel()
 	c, err := configuration(configs(t, load(t, "full"))...)
@@ -131,7 +131,7 @@ func TestEnvironment(t *testing.T) {
 					t.Errorf("%s, %s: nobody reads %s", name, service, variable)
 				}
 			}
-			// Health is asked for inside; Jaeger's gRPC by nobody; without Loki nothing is sent there.
+			// Health probes are internal; Jaeger's gRPC port is unused; without Loki it gets no data.
 			for variable := range read {
 				optional := strings.HasSuffix(variable, "_HEALTH_ADDR") || variable == "JAEGER_GRPC_ADDR" ||
 					variable == "LOKI_OTLP_URL" && name == "local"
@@ -143,8 +143,7 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// One image tag, one version of what it is made of. Where they differ, or are counted
-// differently, it is said here.
+// An image tag and the module have the same version. Exceptions are listed here.
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	p := load(t, "full")
@@ -174,8 +173,8 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// What nginx tells of a request gets the names that the others use, and says neither
-// who asked nor what for. The spans of others stay as they are.
+// nginx's span attributes are renamed to those of the other services, without client address
+// and query. The spans of other services stay unchanged.
 func TestEdgeSpans(t *testing.T) {
 	t.Parallel()
 	conf, err := configuration("../otel-collector/edge.yaml")

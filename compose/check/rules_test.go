@@ -36,7 +36,7 @@ func value(s types.ServiceConfig, name string) string {
 	return ""
 }
 
-// problems returns what is wrong with a lab that compose-go takes for valid.
+// problems returns the problems of a lab that compose-go accepts as valid.
 func problems(root string, p *types.Project) []string {
 	var list []string
 	must := func(ok bool, format string, args ...any) {
@@ -60,7 +60,7 @@ func problems(root string, p *types.Project) []string {
 		must(prepares || s.DependsOn[preparer].Condition == types.ServiceConditionCompletedSuccessfully, "%s does not wait for prepare", name)
 		for other, d := range s.DependsOn {
 			must(other == preparer || d.Condition == types.ServiceConditionHealthy, "%s waits for %s: %s", name, other, d.Condition)
-			// Telemetry flows as soon as somebody listens: nothing waits for that.
+			// No service waits for the Collector.
 			must(!slices.Contains([]string{"otel-collector", "jaeger", "prometheus", "loki"}, other), "%s waits for %s: no service needs a backend to start", name, other)
 		}
 		for _, v := range s.Volumes {
@@ -162,7 +162,7 @@ func bounded(s types.ServiceConfig, must must) {
 	}
 }
 
-// mounts tells whether a service has the named volume there, read-only.
+// mounts reports whether a service mounts the named volume there, read-only.
 func mounts(s types.ServiceConfig, source, target string) bool {
 	return slices.ContainsFunc(s.Volumes, func(v types.ServiceVolumeConfig) bool {
 		return v.Source == source && v.Target == target && v.ReadOnly

@@ -1,6 +1,6 @@
-// Package images prepares what docker compose builds local images from, without a registry:
-// our own programs, the Collector, Jaeger and Prometheus as the native lab compiles them,
-// PostgreSQL from Debian packages. Each is in a folder of its own, which local.yaml names.
+// Package images prepares the build contexts of local images, without a registry:
+// our services, the Collector, Jaeger and Prometheus as the native lab builds them,
+// PostgreSQL from Debian packages. local.yaml names the folder of each.
 package images
 
 import (
@@ -20,42 +20,42 @@ import (
 
 // Builder prepares images.
 type Builder struct {
-	Programs *build.Builder // its platform is the engine's
-	Dir      string         // of the folders
+	Binaries *build.Builder // for the engine's platform
+	Dir      string         // parent of the build contexts
 	Progress *cli.Progress
 }
 
-// target returns the program that an image of a service holds.
+// target returns the binary of a service's image.
 func target(root, service string) (build.Target, error) {
 	if service == "prepare" {
 		return build.Target{Name: "labtool", Module: ".", Package: "./compose/labtool", Sources: []string{"compose/labtool", "internal/cli"}}, nil
 	}
-	if strings.HasPrefix(service, plan.StoreName+"-") { // the instances are of one image
+	if strings.HasPrefix(service, plan.StoreName+"-") { // all instances use one image
 		service = plan.StoreName
 	}
-	for _, p := range (plan.Lab{Root: root}).Programs() {
+	for _, p := range (plan.Lab{Root: root}).Components() {
 		if p.Name == service {
 			return p.Target, nil
 		}
 	}
-	return build.Target{}, fmt.Errorf("the image of %s cannot be built here", service)
+	return build.Target{}, fmt.Errorf("cannot build the image of %s here", service)
 }
 
-// Prepare compiles and collects what the images of services are built from. What is up to
-// date is left as it is.
+// Prepare builds the inputs of services' images. It reuses what is up to
+// date.
 func (b *Builder) Prepare(ctx context.Context, services []string) error {
 	dir := filepath.Join(b.Dir, "postgres")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	// Labs that start at once take turns, and find what the first one has built.
+	// Labs that start at the same time build one after the other, and reuse what the first one built.
 	unlock, err := build.Lock(ctx, filepath.Join(b.Dir, ".lock"))
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	defer b.Progress.Clear()
-	if slices.Contains(services, "postgres") { // first: it fails at once, not after minutes of compiling
+	if slices.Contains(services, "postgres") { // first: it fails fast, not after minutes of compiling
 		if err := b.postgres(ctx, dir); err != nil {
 			return cmp.Or(ctx.Err(), err)
 		}
@@ -64,7 +64,7 @@ func (b *Builder) Prepare(ctx context.Context, services []string) error {
 		if service == "postgres" {
 			continue
 		}
-		t, err := target(b.Programs.Root, service)
+		t, err := target(b.Binaries.Root, service)
 		if err == nil {
 			err = b.program(ctx, t)
 		}
@@ -75,18 +75,18 @@ func (b *Builder) Prepare(ctx context.Context, services []string) error {
 	return nil
 }
 
-// program compiles a program, and links it into its image's folder.
+// program builds a binary and links it into its image's build context.
 func (b *Builder) program(ctx context.Context, t build.Target) error {
-	if !b.Programs.Fresh(t) {
+	if !b.Binaries.Fresh(t) {
 		var p build.Progress
-		err := b.await(func() error { return b.Programs.Build(ctx, t, &p) }, func() string {
+		err := b.await(func() error { return b.Binaries.Build(ctx, t, &p) }, func() string {
 			if total := p.Total.Load(); total > 0 {
 				return fmt.Sprintf("building %s: %d of up to %d packages", t.Name, p.Done.Load(), total)
 			}
-			return fmt.Sprintf("building %s: getting its modules", t.Name)
+			return fmt.Sprintf("building %s: downloading modules", t.Name)
 		})
 		if err != nil {
-			return fmt.Errorf("%w; see %s", err, b.Programs.Log(t))
+			return fmt.Errorf("%w; see %s", err, b.Binaries.Log(t))
 		}
 	}
 	program := filepath.Join(b.Dir, t.Name, "program")
@@ -96,10 +96,10 @@ func (b *Builder) program(ctx context.Context, t build.Target) error {
 	if err := os.Remove(program); err != nil && !os.IsNotExist(err) {
 		return err
 	}
-	return os.Link(b.Programs.Path(t), program)
+	return os.Link(b.Binaries.Path(t), program)
 }
 
-// await does something, and shows meanwhile how far it is and how long it takes.
+// await calls do, and shows progress and elapsed time meanwhile.
 func (b *Builder) await(do func() error, progress func() string) error {
 	b.Progress.Line(progress())
 	ended := make(chan error, 1)

@@ -19,7 +19,7 @@ import (
 func newBuilder(t *testing.T, script string) *Builder {
 	t.Helper()
 	dir := t.TempDir()
-	b := &Builder{Programs: &build.Builder{Root: filepath.Join(dir, "repo"), Bin: filepath.Join(dir, "bin"), Logs: dir, Platform: runtime.GOOS + "/" + runtime.GOARCH},
+	b := &Builder{Binaries: &build.Builder{Root: filepath.Join(dir, "repo"), Bin: filepath.Join(dir, "bin"), Logs: dir, Platform: runtime.GOOS + "/" + runtime.GOARCH},
 		Dir: filepath.Join(dir, "images"), Progress: cli.NewProgress(new(bytes.Buffer))}
 	for name, content := range map[string]string{
 		"../debootstrap":                 "",
@@ -31,7 +31,7 @@ func newBuilder(t *testing.T, script string) *Builder {
 		"compose/postgres/entrypoint.sh": "entrypoint",
 		"compose/postgres/Dockerfile":    "FROM scratch",
 	} {
-		write(t, filepath.Join(b.Programs.Root, name), content)
+		write(t, filepath.Join(b.Binaries.Root, name), content)
 	}
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 	return b
@@ -53,7 +53,7 @@ func TestProgram(t *testing.T) {
 	program := filepath.Join(b.Dir, "labtool", "program")
 	var last []byte
 	for _, source := range []string{"func main() {}", "func main() { println() }"} {
-		write(t, filepath.Join(b.Programs.Root, "compose/labtool/main.go"), "package main\n\n"+source+"\n")
+		write(t, filepath.Join(b.Binaries.Root, "compose/labtool/main.go"), "package main\n\n"+source+"\n")
 		for range 2 {
 			if err := b.Prepare(t.Context(), []string{"prepare"}); err != nil {
 				t.Fatal(err)
@@ -66,12 +66,12 @@ func TestProgram(t *testing.T) {
 		}
 		last = now
 	}
-	write(t, filepath.Join(b.Programs.Root, "compose/labtool/main.go"), "package main\n\nfunc main() { missing() }\n")
+	write(t, filepath.Join(b.Binaries.Root, "compose/labtool/main.go"), "package main\n\nfunc main() { missing() }\n")
 	if err := b.Prepare(t.Context(), []string{"prepare"}); err == nil || !strings.HasPrefix(err.Error(), "build labtool: ") || !strings.Contains(err.Error(), "; see ") {
 		t.Errorf("a program that does not compile: %v", err)
 	}
-	if err := b.Prepare(t.Context(), []string{"grafana"}); err == nil || err.Error() != "the image of grafana cannot be built here" {
-		t.Errorf("an image of somebody else's: %v", err)
+	if err := b.Prepare(t.Context(), []string{"grafana"}); err == nil || err.Error() != "cannot build the image of grafana here" {
+		t.Errorf("an image of another project: %v", err)
 	}
 }
 
@@ -104,9 +104,9 @@ func TestCan(t *testing.T) {
 		want     string
 	}{
 		{all, "linux/amd64", false, ""},
-		{machine{"linux/amd64", false, true}, "linux/amd64", false, "needs root, once: sudo sh /r/build.sh /s/root.tar; or use the official images"},
-		{machine{"linux/amd64", true, false}, "linux/amd64", false, "install it first (Debian, Ubuntu: sudo apt-get install debootstrap); or "},
-		{machine{"linux/amd64", false, false}, "linux/amd64", false, "install it first"},
+		{machine{"linux/amd64", false, true}, "linux/amd64", false, "needs root, once: sudo sh /r/build.sh /s/root.tar; or use official images"},
+		{machine{"linux/amd64", true, false}, "linux/amd64", false, "install it (Debian, Ubuntu: sudo apt-get install debootstrap), or use "},
+		{machine{"linux/amd64", false, false}, "linux/amd64", false, "install it (Debian"},
 		{machine{"linux/amd64", false, false}, "linux/amd64", true, ""},
 		{all, "linux/arm64", true, "on the engine's platform linux/arm64, but this machine is linux/amd64: "},
 		{machine{"darwin/arm64", false, false}, "linux/arm64", false, "needs Linux: "},
@@ -143,13 +143,13 @@ func TestPostgres(t *testing.T) {
 	b := newBuilder(t, script)
 	calls := filepath.Join(t.TempDir(), "calls")
 	t.Setenv("CALLS", calls)
-	write(t, filepath.Join(b.Programs.Root, "../docker"), docker)
+	write(t, filepath.Join(b.Binaries.Root, "../docker"), docker)
 	dir := filepath.Join(b.Dir, "postgres")
 	for name, content := range map[string]string{"": "tar", ".version": "17.12-0\n", ".sum": fmt.Sprintf("%x\n", sha256.Sum256([]byte(script)))} {
 		write(t, filepath.Join(dir, "root.tar"+name), content)
 	}
 	for _, entrypoint := range []string{"entrypoint", "another"} {
-		write(t, filepath.Join(b.Programs.Root, "compose/postgres/entrypoint.sh"), entrypoint)
+		write(t, filepath.Join(b.Binaries.Root, "compose/postgres/entrypoint.sh"), entrypoint)
 		for _, builds := range []bool{true, false} {
 			os.Remove(calls)
 			if err := b.Prepare(t.Context(), []string{"postgres"}); err != nil {
@@ -166,7 +166,7 @@ func TestPostgres(t *testing.T) {
 	if os.Getuid() != 0 {
 		return
 	}
-	write(t, filepath.Join(b.Programs.Root, "compose/postgres/build.sh"), "echo no space left; exit 2")
+	write(t, filepath.Join(b.Binaries.Root, "compose/postgres/build.sh"), "echo no space left; exit 2")
 	log := filepath.Join(b.Dir, "postgres.log")
 	want := "collect Debian packages for PostgreSQL: exit status 2; see " + log
 	if err := b.Prepare(t.Context(), []string{"postgres"}); err == nil || err.Error() != want {
@@ -180,11 +180,11 @@ func TestPostgres(t *testing.T) {
 // What cannot be made is reported before anything is compiled.
 func TestPostgresIsFirst(t *testing.T) {
 	b := newBuilder(t, "exit 1")
-	b.Programs.Platform = "linux/none"
-	if err := b.Prepare(t.Context(), []string{"prepare", "postgres"}); err == nil || !strings.HasPrefix(err.Error(), "-images local makes PostgreSQL's image with debootstrap") {
+	b.Binaries.Platform = "linux/none"
+	if err := b.Prepare(t.Context(), []string{"prepare", "postgres"}); err == nil || !strings.HasPrefix(err.Error(), "-images local builds PostgreSQL's image with debootstrap") {
 		t.Errorf("%v", err)
 	}
-	if _, err := os.Stat(b.Programs.Bin); err == nil {
+	if _, err := os.Stat(b.Binaries.Bin); err == nil {
 		t.Error("programs were compiled")
 	}
 }
@@ -197,7 +197,7 @@ func TestScriptMarksLast(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	// A debootstrap that notes what is there, and fails.
+	// A debootstrap that records the files, and fails.
 	stub := "#!/bin/sh\nls " + dir + "/state >" + dir + "/seen\nexit 3\n"
 	if err := os.WriteFile(filepath.Join(dir, "debootstrap"), []byte(stub), 0o755); err != nil {
 		t.Fatal(err)

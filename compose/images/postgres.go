@@ -19,12 +19,12 @@ import (
 
 const postgresRef = "soundcheck/postgres:local"
 
-// postgres builds the image of PostgreSQL in a folder, unless there is one of these sources:
+// postgres builds the image of PostgreSQL in a folder, unless there is an up-to-date one:
 // it takes minutes, root and a Debian mirror.
 func (b *Builder) postgres(ctx context.Context, dir string) error {
-	source := func(name string) string { return filepath.Join(b.Programs.Root, "compose/postgres", name) }
+	source := func(name string) string { return filepath.Join(b.Binaries.Root, "compose/postgres", name) }
 	inputs := sha256.New()
-	fmt.Fprintln(inputs, b.Programs.Platform)
+	fmt.Fprintln(inputs, b.Binaries.Platform)
 	for _, name := range []string{"build.sh", "entrypoint.sh", "Dockerfile"} {
 		text, err := os.ReadFile(source(name))
 		if err == nil {
@@ -43,9 +43,9 @@ func (b *Builder) postgres(ctx context.Context, dir string) error {
 	tar, have := postgresRoot(dir)
 	m := machine{platform: runtime.GOOS + "/" + runtime.GOARCH, root: os.Getuid() == 0}
 	_, err = exec.LookPath("debootstrap")
-	_, err2 := os.Stat("/usr/sbin/debootstrap") // which is not in everybody's PATH
+	_, err2 := os.Stat("/usr/sbin/debootstrap") // often not in PATH
 	m.debootstrap = err == nil || err2 == nil
-	if err := m.can(b.Programs.Platform, have, source("build.sh")+" "+tar); err != nil {
+	if err := m.can(b.Binaries.Platform, have, source("build.sh")+" "+tar); err != nil {
 		return err
 	}
 	if !have {
@@ -61,8 +61,8 @@ func (b *Builder) postgres(ctx context.Context, dir string) error {
 		"--build-arg", "INPUTS="+sum, "--build-arg", "VERSION="+strings.TrimSpace(string(version)), dir))
 }
 
-// postgresRoot returns where the root of the image is, and whether it is there: it is the same
-// as long as the script is, which leaves its own sum beside it.
+// postgresRoot returns the path of the image's root, and whether it is up to date: it depends
+// only on the script, which writes its own sum beside it.
 func postgresRoot(dir string) (tar string, have bool) {
 	tar = filepath.Join(dir, "root.tar")
 	script, err := os.ReadFile(filepath.Join(dir, "build.sh"))
@@ -73,7 +73,7 @@ func postgresRoot(dir string) (tar string, have bool) {
 
 // run runs a command, in a process group that ends with its context. Its output is in a log.
 func (b *Builder) run(doing string, cmd *exec.Cmd) error {
-	log, err := os.Create(filepath.Join(b.Dir, "postgres.log")) // not where the engine is sent all from
+	log, err := os.Create(filepath.Join(b.Dir, "postgres.log")) // outside the build context
 	if err != nil {
 		return err
 	}
@@ -88,29 +88,29 @@ func (b *Builder) run(doing string, cmd *exec.Cmd) error {
 	return nil
 }
 
-const elsewhere = "use the official images (IMAGES=official), a lab whose store runs outside (-limited), or the native lab (make lab-up)"
+const alternatives = "use official images (IMAGES=official), an external store (-limited), or the native lab (make lab-up)"
 
-// machine is what this one can do.
+// machine describes the capabilities of this machine.
 type machine struct {
 	platform          string
 	root, debootstrap bool
 }
 
-// can says whether PostgreSQL's image can be made for an engine. Its root may be there; or
-// else the script with these arguments makes it, which takes a Debian mirror, root and
-// debootstrap, which only Linux has.
+// can returns an error if PostgreSQL's image cannot be built for an engine. Without an
+// up-to-date root, the script with these arguments builds one. That needs a Debian mirror,
+// root and debootstrap, which only Linux has.
 func (m machine) can(engine string, haveRoot bool, script string) error {
 	switch {
 	case !strings.HasPrefix(m.platform, "linux/"):
-		return errors.New("-images local makes PostgreSQL's image with debootstrap, which needs Linux: " + elsewhere)
+		return errors.New("-images local builds PostgreSQL's image with debootstrap, which needs Linux: " + alternatives)
 	case engine != m.platform:
-		return fmt.Errorf("-images local makes PostgreSQL's image with debootstrap, on the engine's platform %s, but this machine is %s: %s", engine, m.platform, elsewhere)
+		return fmt.Errorf("-images local builds PostgreSQL's image with debootstrap, on the engine's platform %s, but this machine is %s: %s", engine, m.platform, alternatives)
 	case haveRoot:
 		return nil
 	case !m.debootstrap:
-		return errors.New("-images local makes PostgreSQL's image with debootstrap: install it first (Debian, Ubuntu: sudo apt-get install debootstrap); or " + elsewhere)
+		return errors.New("-images local builds PostgreSQL's image with debootstrap: install it (Debian, Ubuntu: sudo apt-get install debootstrap), or " + alternatives)
 	case !m.root:
-		return errors.New("-images local makes PostgreSQL's image with debootstrap, which needs root, once: sudo sh " + script + "; or " + elsewhere)
+		return errors.New("-images local builds PostgreSQL's image with debootstrap, which needs root, once: sudo sh " + script + "; or " + alternatives)
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 	"soundcheck/internal/cli"
 )
 
-// file is a line of ls.
+// file is a line of the output of ls.
 type file struct {
 	Name string `json:"name"`
 	Size int64  `json:"size"` // bytes
@@ -29,7 +29,7 @@ func ls(_ context.Context, args []string, stdout io.Writer) error {
 	}
 	for _, e := range entries {
 		info, err := e.Info()
-		if errors.Is(err, fs.ErrNotExist) { // a log that has just been rotated away
+		if errors.Is(err, fs.ErrNotExist) { // rotated meanwhile
 			continue
 		}
 		if err == nil && info.Mode().IsRegular() {
@@ -47,7 +47,7 @@ func cat(_ context.Context, args []string, stdout io.Writer) error {
 	if len(args) == 2 {
 		var err error
 		if offset, err = strconv.ParseInt(args[1], 10, 64); err != nil || offset < 0 {
-			return fmt.Errorf("offset %q is no number of bytes", args[1])
+			return fmt.Errorf("offset %q is not a number of bytes", args[1])
 		}
 	}
 	f, err := os.Open(args[0])
@@ -62,8 +62,8 @@ func cat(_ context.Context, args []string, stdout io.Writer) error {
 	return err
 }
 
-// prepare copies this program to a folder, gives folders to users and makes secrets, in
-// this order: a health check that runs already must find a whole program.
+// prepare copies this binary to a folder, sets owners of folders and creates secrets, in
+// this order: a health check that runs already must find a complete binary.
 func prepare(_ context.Context, args []string, stdout io.Writer) error {
 	to := filepath.Join(args[0], "labtool")
 	if err := cli.CopySelf(to, 0o555); err != nil {
@@ -75,7 +75,7 @@ func prepare(_ context.Context, args []string, stdout io.Writer) error {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(stdout, "%s: %s\n", dir, map[bool]string{true: "a password was made", false: "the password is there"}[made])
+			fmt.Fprintf(stdout, "%s: %s\n", dir, map[bool]string{true: "password created", false: "password exists"}[made])
 			continue
 		}
 		path, owner, ok := strings.Cut(arg, "=")
@@ -88,14 +88,14 @@ func prepare(_ context.Context, args []string, stdout io.Writer) error {
 		if err := chown(path, u, g); err != nil {
 			return err
 		}
-		fmt.Fprintf(stdout, "%s belongs to %d:%d\n", path, u, g)
+		fmt.Fprintf(stdout, "%s: owner %d:%d\n", path, u, g)
 	}
 	return nil
 }
 
-// chown gives a folder to a user, but not what it holds: new volumes are empty, and what
-// is in others was made by their user. Root without further capabilities could not even
-// look into these.
+// chown sets the owner of a folder, but not of its files: new volumes are empty, and the files
+// in others belong to their user. Root without further capabilities cannot even
+// read those.
 func chown(path string, uid, gid int) error {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// What a health check may take, and how much of an answer is read.
+// Limits of a request: its time, and the bytes of a response that are read.
 const (
-	timeout   = 5 * time.Second
-	maxAnswer = 10 << 20
+	timeout     = 5 * time.Second
+	maxResponse = 10 << 20
 )
 
-// request sends a request without a proxy's help: all that it is for is in the container.
+// request sends a request, ignoring proxy settings: its URLs are inside the container.
 func request(ctx context.Context, stdout io.Writer, method, url, body string) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -33,13 +33,13 @@ func request(ctx context.Context, stdout io.Writer, method, url, body string) er
 		return err
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
 	if err != nil {
-		return fmt.Errorf("%s %s: read the answer: %w", method, url, err)
+		return fmt.Errorf("%s %s: read the response: %w", method, url, err)
 	}
 	if resp.StatusCode/100 != 2 {
-		return fmt.Errorf("%s %s: %s: %s", method, url, resp.Status, bytes.TrimSpace(answer[:min(len(answer), 1000)]))
+		return fmt.Errorf("%s %s: %s: %s", method, url, resp.Status, bytes.TrimSpace(text[:min(len(text), 1000)]))
 	}
-	_, err = stdout.Write(answer)
+	_, err = stdout.Write(text)
 	return err
 }

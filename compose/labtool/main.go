@@ -1,15 +1,15 @@
-// Labtool does inside the containers what a shell would do there: most of their images
+// Labtool replaces a shell inside the containers: most of their images
 // have none.
 //
-//	labtool prepare /tools postgres-data=999:999   copy itself to /tools, give folders to users
-//	labtool prepare /tools secrets=/secrets        make the database's password, once
-//	labtool get http://127.0.0.1:9080/readyz       exit code 0 if the answer is 2xx: a health check
-//	labtool put URL BODY                           set faults of a service
-//	labtool delete URL                             end them
-//	labtool ls /logs                               one line a file, as JSON: name, size
-//	labtool cat /logs/otlp.jsonl 1234              what it holds from byte 1234 on
+//	labtool prepare /tools postgres-data=999:999   copy itself to /tools, set owners of folders
+//	labtool prepare /tools secrets=/secrets        create the database's password, once
+//	labtool get http://127.0.0.1:9080/readyz       exit code 0 if the response is 2xx: a health check
+//	labtool put URL BODY                           inject faults into a service
+//	labtool delete URL                             clear them
+//	labtool ls /logs                               one JSON line per file: name, size
+//	labtool cat /logs/otlp.jsonl 1234              content from byte 1234 on
 //
-// The service prepare puts it into the volume tools, which every other container has at
+// The service prepare copies it to the volume tools, which every other container mounts at
 // /tools.
 package main
 
@@ -23,13 +23,13 @@ import (
 
 const usage = `usage: labtool COMMAND
   prepare FOLDER [PATH=UID:GID ...] [secrets=PATH]
-                                     copy this program to FOLDER, give each PATH to a user;
-                                     make the database's password in PATH, once
-  get URL                            print the answer; fail unless it is 2xx
-  put URL BODY                       send JSON; the same
-  delete URL                         the same
-  ls FOLDER                          its files, a JSON object a line: name, size in bytes
-  cat FILE [OFFSET]                  what it holds, from this byte on
+                                     copy this binary to FOLDER, set the owner of each PATH;
+                                     create the database's password in PATH, once
+  get URL                            print the response; fail unless it is 2xx
+  put URL BODY                       send JSON; as get
+  delete URL                         as get
+  ls FOLDER                          one JSON line per file: name, size in bytes
+  cat FILE [OFFSET]                  content, from this byte on (default 0)
 `
 
 func main() { cli.Main("labtool", run) }
@@ -54,9 +54,9 @@ func run(ctx context.Context, args []string, _ func(string) string, stdout, _ io
 	c, ok := commands[args[0]]
 	switch args = args[1:]; {
 	case !ok:
-		return cli.Usage("no such command", usage)
+		return cli.Usage("unknown command", usage)
 	case len(args) < c.least || len(args) > c.most:
-		return cli.Usage(fmt.Sprintf("%d arguments are too few or too many", len(args)), usage)
+		return cli.Usage(fmt.Sprintf("wrong number of arguments: %d", len(args)), usage)
 	}
 	return c.do(ctx, args, stdout)
 }

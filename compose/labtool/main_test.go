@@ -14,7 +14,7 @@ import (
 	"soundcheck/internal/cli"
 )
 
-// call runs labtool and returns its output and what cli.Main would say and exit with.
+// call runs labtool and returns stdout, stderr and the exit code.
 func call(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -60,7 +60,7 @@ func TestRequests(t *testing.T) {
 	}
 	srv.Close()
 	if _, _, code := call(t, "get", srv.URL); code != 1 {
-		t.Errorf("get of what is away exits with %d, want 1", code)
+		t.Errorf("get of an unavailable service exits with %d, want 1", code)
 	}
 }
 
@@ -118,7 +118,7 @@ func TestPrepare(t *testing.T) {
 	}
 }
 
-func TestPrepareGivesAway(t *testing.T) {
+func TestPrepareSetsOwners(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("only root gives files away")

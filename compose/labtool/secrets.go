@@ -16,17 +16,16 @@ type secret struct {
 	format   string
 }
 
-// databaseSecrets are what the database and who calls it know. The users are those in
+// databaseSecrets are the files of the database and of its clients. The users are those in
 // compose.yaml.
 var databaseSecrets = []secret{
 	{"postgres-password", 999, 999, "%s"},
 	{"pgpass", 65532, 65532, "*:*:albums:albums:%s\n"}, // host:port:database:user:password
 }
 
-// makeSecrets makes the folder database in dir, with a password at random, once: a
-// database keeps the one that it was made with. Both files appear at once, or none does,
-// as they are of no use without each other. The folders stay root's. So it can see whether
-// the files are there; it could not read them again.
+// makeSecrets creates the folder database in dir, with a random password, once: a database
+// stores the password that it was created with. The rename makes both files appear at once.
+// Root owns the folders, so it can check that the files exist, but it cannot read them.
 func makeSecrets(dir string, list []secret) (made bool, err error) {
 	folder := filepath.Join(dir, "database")
 	if _, err := os.Lstat(folder); err == nil {
@@ -38,7 +37,7 @@ func makeSecrets(dir string, list []secret) (made bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer os.RemoveAll(next) // unless it has got its name
+	defer os.RemoveAll(next) // no-op after the rename
 	password := rand.Text()
 	for _, s := range list {
 		if err := s.write(next, password); err != nil {
@@ -52,7 +51,7 @@ func makeSecrets(dir string, list []secret) (made bool, err error) {
 		return false, err
 	}
 	switch err := os.Rename(next, folder); {
-	case errors.Is(err, fs.ErrExist): // another one was faster
+	case errors.Is(err, fs.ErrExist): // another prepare was faster
 		return false, complete(folder, list)
 	case err != nil:
 		return false, err
@@ -63,7 +62,7 @@ func makeSecrets(dir string, list []secret) (made bool, err error) {
 func complete(folder string, list []secret) error {
 	for _, s := range list {
 		if _, err := os.Lstat(filepath.Join(folder, s.name)); err != nil {
-			return fmt.Errorf("%w: the database's password is lost; delete it with the data (down --volumes) and start anew", err)
+			return fmt.Errorf("%w: the database's password is lost; delete the data (down --volumes) and start again", err)
 		}
 	}
 	return nil
@@ -75,7 +74,7 @@ func (s secret) write(folder, password string) error {
 		return err
 	}
 	_, err = fmt.Fprintf(f, s.format, password)
-	// The mode first: it is the owner who may change it.
+	// The mode first: only the owner may change it.
 	return errors.Join(err, f.Chmod(0o400), f.Chown(s.uid, s.gid), f.Sync(), f.Close())
 }
 

@@ -57,7 +57,7 @@ func TestSecrets(t *testing.T) {
 }
 
 // Many at once make one password.
-func TestSecretsAtOnce(t *testing.T) {
+func TestSecretsConcurrent(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	const n = 8
@@ -83,8 +83,8 @@ func TestSecretsAtOnce(t *testing.T) {
 	}
 }
 
-// What cannot be written whole is not written.
-func TestSecretsOrNone(t *testing.T) {
+// Secrets are written atomically.
+func TestSecretsAtomic(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	list := mine()
@@ -103,7 +103,7 @@ func TestPrepareSecrets(t *testing.T) {
 		t.Skip("only root gives files away")
 	}
 	dir := t.TempDir()
-	for _, want := range []string{"a password was made", "the password is there"} {
+	for _, want := range []string{"password created", "password exists"} {
 		if out, stderr, code := call(t, "prepare", t.TempDir(), "secrets="+dir); code != 0 || !strings.Contains(out, want) {
 			t.Fatalf("%q, %q, %d; want %q", out, stderr, code, want)
 		}

@@ -1,6 +1,6 @@
-// Package nginx_test runs the edge's configuration in a real nginx, whichever is
-// installed, in front of the proxy's real handler. What needs nginx's OpenTelemetry
-// module, or Docker's name server, is replaced: module.conf, otel.conf, upstream.conf.
+// Package nginx_test runs the edge's configuration in the installed nginx, in front of the
+// proxy's real handler. Files for nginx's OpenTelemetry module and Docker's name server are
+// replaced: module.conf, otel.conf, upstream.conf.
 package nginx_test
 
 import (
@@ -47,8 +47,8 @@ func start(t *testing.T, addr string, changes ...string) *edge {
 		}
 	}
 	dir := t.TempDir()
-	// Nginx is given its sockets, as by the nginx that it would take the place of: nobody
-	// else can have the ports meanwhile.
+	// nginx inherits its sockets, as in a binary upgrade: no other process can take the
+	// ports meanwhile.
 	front, health := listen(t), listen(t)
 	e := &edge{url: "http://" + front.addr, health: "http://" + health.addr}
 	b, err := os.ReadFile("nginx.conf")
@@ -193,7 +193,7 @@ func service(t *testing.T) (addr string, headers func() http.Header) {
 	}
 }
 
-// send returns the status, the headers and the body of the answer.
+// send returns the status, the headers and the body of the response.
 func send(t *testing.T, method, url, body string) (int, http.Header, []byte) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
@@ -235,7 +235,7 @@ func TestProxies(t *testing.T) {
 	if text := fmt.Sprint(line); strings.Contains(text, "Coltrane") || strings.Contains(text, "remote") {
 		t.Errorf("the log tells who asked, or what for: %v", line)
 	}
-	// Its own answers are its own: a 404 has the service's problem.
+	// The service's error responses pass unchanged: a 404 has the service's problem.
 	if status, h, body := send(t, "GET", e.url+"/albums/99", ""); status != 404 || h.Get("Content-Type") != "application/problem+json" || !strings.Contains(string(body), "errors") && !strings.Contains(string(body), "album") {
 		t.Errorf("%d %s %s, want the service's problem", status, h.Get("Content-Type"), body)
 	}
@@ -249,7 +249,7 @@ func TestProxies(t *testing.T) {
 	}
 }
 
-// Traces that begin at the edge are sampled, others as their caller has it; probes are not.
+// Parent-based sampling: traces that start at the edge are sampled, probes are not.
 func TestSampled(t *testing.T) {
 	t.Parallel()
 	addr, _ := service(t)
@@ -280,7 +280,7 @@ func TestSampled(t *testing.T) {
 	}
 }
 
-// The edge reads as much as the proxy does, and says no in the same way.
+// The edge has the proxy's body size limits and errors.
 func TestBodies(t *testing.T) {
 	t.Parallel()
 	addr, _ := service(t)
@@ -314,8 +314,8 @@ func TestBodies(t *testing.T) {
 	}
 }
 
-// A proxy that is away is a 502, and one that does not answer in time a 504.
-func TestAway(t *testing.T) {
+// A proxy that is down gives 502, one that times out 504.
+func TestProxyUnavailable(t *testing.T) {
 	t.Parallel()
 	e := start(t, refusing(t))
 	status, h, body := send(t, "GET", e.url+"/albums", "")

@@ -1,11 +1,10 @@
 #!/bin/sh
-# Makes the root of the PostgreSQL image from Debian packages: build.sh ROOT.tar
+# Builds the root of the PostgreSQL image from Debian packages: build.sh ROOT.tar
 #
-# For where no registry can be reached, but a Debian mirror (DEBIAN_MIRROR) or the
-# packages that a former run has left in a proxy. Needs root and debootstrap. The image has
-# what a server needs and what a person needs to look at it (psql, a shell), no more.
-# Beside the root are its version and, as the last, the sum of the script that made it: a
-# root without it is not whole. With sudo all three belong to the one who called it.
+# Needs no registry, but a Debian mirror (DEBIAN_MIRROR) or a caching proxy, root and
+# debootstrap. The image has only the server, psql and a shell.
+# Beside the root are its version and, written last, the sum of the script that built it: a
+# root without it is incomplete. With sudo all three belong to the calling user.
 set -eu
 
 OUT=$1
@@ -18,7 +17,7 @@ rm -f "$OUT.sum"
 
 step() { echo "postgres image: $*" >&2; }
 
-for left in "$OUT".root.*; do # by a run that was killed
+for left in "$OUT".root.*; do # of a run that was killed
 	if [ -d "$left" ]; then
 		umount "$left/proc" 2>/dev/null || true
 		rm -rf --one-file-system "$left"
@@ -43,12 +42,12 @@ path-include=/usr/share/doc/*/copyright
 path-exclude=/usr/share/man/*
 path-exclude=/usr/share/locale/*
 END
-# The cluster is made by the entrypoint, in a volume, and nothing is started here.
+# The entrypoint creates the cluster, in a volume. Start no service here.
 mkdir -p "$ROOT/etc/postgresql-common"
 echo 'create_main_cluster = false' >"$ROOT/etc/postgresql-common/createcluster.conf"
 printf '#!/bin/sh\nexit 101\n' >"$ROOT/usr/sbin/policy-rc.d"
 chmod 755 "$ROOT/usr/sbin/policy-rc.d"
-# The user ids of the official image, before the package takes others.
+# The user IDs of the official image, before the package allocates others.
 echo 'postgres:x:999:999::/var/lib/postgresql:/bin/sh' >>"$ROOT/etc/passwd"
 echo 'postgres:x:999:' >>"$ROOT/etc/group"
 mount -t proc proc "$ROOT/proc"
@@ -58,8 +57,8 @@ inside apt-get dist-upgrade -qy
 inside apt-get install -qy --no-install-recommends "postgresql-$VERSION"
 
 step "leaving out what a server does not need"
-# Perl and what is written in it: wrappers for many clusters on one machine. Compilers for
-# queries (JIT) are LLVM, larger than all the rest, and made for longer queries than ours.
+# Remove Perl and its scripts: wrappers for several clusters on one machine. Remove the JIT
+# compiler: LLVM is larger than all the rest, and only helps long queries.
 remove() {
 	for p in $(chroot "$ROOT" dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^ii  *//p'); do
 		inside dpkg --purge --force-depends --force-remove-essential --force-remove-protected "$p"
@@ -80,7 +79,7 @@ find "$ROOT" -xdev \( -perm -4000 -o -perm -2000 \) -type f -exec chmod ug-s {} 
 for p in "$ROOT/usr/lib/postgresql/$VERSION/bin/"*; do
 	ln -sf "../lib/postgresql/$VERSION/bin/${p##*/}" "$ROOT/usr/bin/${p##*/}"
 done
-# Where the volume is: the official image's place of this version.
+# The mount point of the volume, as in the official image of this version.
 mkdir -p "$ROOT/var/lib/postgresql/data" "$ROOT/run/postgresql"
 chown -R 999:999 "$ROOT/var/lib/postgresql" "$ROOT/run/postgresql"
 chmod 700 "$ROOT/var/lib/postgresql/data"

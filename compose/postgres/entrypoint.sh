@@ -1,6 +1,6 @@
 #!/bin/sh
-# Starts PostgreSQL, having made a cluster if there is none. It knows these of the official
-# image's settings: POSTGRES_USER, POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE, POSTGRES_DB,
+# Creates a cluster if there is none, and starts PostgreSQL. Supports these settings of the
+# official image: POSTGRES_USER, POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE, POSTGRES_DB,
 # POSTGRES_INITDB_ARGS, PGDATA. Arguments are those of postgres, or a command to run instead of it.
 set -eu
 
@@ -15,8 +15,8 @@ esac
 
 USER_NAME=${POSTGRES_USER:-postgres}
 DB_NAME=${POSTGRES_DB:-$USER_NAME}
-# The cluster is made in here, and moved up when it is whole, PG_VERSION last: whatever
-# kills the container, a cluster with PG_VERSION is complete, and one without is made anew.
+# The cluster is created here and moved up when it is complete, PG_VERSION last: if the
+# container is killed, a cluster with PG_VERSION is complete, and one without is recreated.
 NEW=$PGDATA/.initializing
 
 quoted() { printf '"%s"' "$(printf %s "$1" | sed 's/"/""/g')"; }
@@ -31,7 +31,7 @@ initialize() {
 	[ -n "$password" ] || die "a new cluster needs a password: set POSTGRES_PASSWORD_FILE"
 	if [ -d "$NEW" ]; then
 		echo "entrypoint: the cluster was not completed, making it anew" >&2
-		# NEW itself last: it says that all the rest may go.
+		# NEW last: its presence means that all the rest can be deleted.
 		find "$PGDATA" -mindepth 1 -maxdepth 1 ! -path "$NEW" ! -name lost+found -exec rm -rf {} +
 		rm -rf "$NEW"
 	elif [ -n "$(find "$PGDATA" -mindepth 1 -maxdepth 1 ! -name lost+found)" ]; then
@@ -71,7 +71,7 @@ version=$(cat "$PGDATA/PG_VERSION")
 [ "$version" = "$PG_MAJOR" ] || die "the cluster in $PGDATA is of PostgreSQL $version, this is $PG_MAJOR: dump it there, and start with an empty volume"
 chmod 700 "$PGDATA" # PostgreSQL insists; a new volume is open to all
 
-# PostgreSQL waits for its clients on SIGTERM, and these never leave. SIGINT has it end
+# On SIGTERM PostgreSQL waits until its clients disconnect, which ours never do. SIGINT ends
 # their sessions.
 "$@" &
 server=$!

@@ -122,7 +122,7 @@ func (s *server) kill() {
 	s.cmd = nil
 }
 
-// stop sends a signal to the first process, as docker does, and returns what Wait says.
+// stop sends a signal to the first process, as docker does, and returns the result of Wait.
 func (s *server) stop(sig syscall.Signal) error {
 	s.t.Helper()
 	_ = s.cmd.Process.Signal(sig)
@@ -214,8 +214,8 @@ func TestFirstAndSecondStart(t *testing.T) {
 	}
 }
 
-// Whenever it is killed while it makes the cluster, the next start makes a whole one.
-func TestKilledWhileItBegins(t *testing.T) {
+// If it is killed during initialization, the next start creates a complete cluster.
+func TestKilledDuringInit(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	marks := []string{".initializing", ".initializing/cluster/PG_VERSION", ".initializing/cluster/global/pg_control",
@@ -250,7 +250,7 @@ func TestKilledWhileItBegins(t *testing.T) {
 	}
 }
 
-// PG_VERSION says that a cluster is whole, so it must not be there before the rest.
+// PG_VERSION marks a complete cluster, so it must be created last.
 func TestVersionComesLast(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -280,7 +280,7 @@ exec %s "$@"
 	}
 }
 
-func TestRefused(t *testing.T) {
+func TestRejectedSettings(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name    string

@@ -14,13 +14,13 @@ import (
 
 // Sizes.
 const (
-	chunk     = 256 << 10 // that is read at once
-	maxLine   = 1 << 20   // of a longer line, the rest is not kept
-	headBytes = 256       // that tell a file from the one before it
+	chunk     = 256 << 10 // read at a time
+	maxLine   = 1 << 20   // longer lines are truncated
+	headBytes = 256       // that identify a file after rotation
 )
 
-// position is a place in a log: it survives that the log is moved to NAME.log.1 and begins
-// anew, because the file is known by its head.
+// position is a place in a log: it stays valid when the log is rotated to
+// NAME.log.1, because the head identifies the file.
 type position struct {
 	Offset int64  `json:"o"`
 	Head   int64  `json:"n,omitempty"` // length of what Sum is of
@@ -30,18 +30,18 @@ type position struct {
 // part is one of the two files of a log.
 type part struct {
 	file    *os.File
-	size    int64 // up to the end of the last whole line
+	size    int64 // up to the end of the last complete line
 	head    position
 	written time.Time // last
 }
 
-// log is an open log: the file that is written, and the one before it, if there is one.
+// log is an open log: the current file, and the rotated one, if there is one.
 type log struct {
 	service string
 	parts   []*part // the newer first
 }
 
-// open opens a log. A file that is not there is an empty one.
+// open opens a log. A missing file counts as empty.
 func open(service, path string) (*log, error) {
 	l := &log{service: service}
 	for _, p := range []string{path, path + ".1"} {
@@ -56,7 +56,7 @@ func open(service, path string) (*log, error) {
 		}
 		p := &part{file: f}
 		l.parts = append(l.parts, p)
-		if p.size, p.written, err = whole(f); err != nil {
+		if p.size, p.written, err = completeSize(f); err != nil {
 			l.close()
 			return nil, err
 		}
@@ -74,9 +74,9 @@ func (l *log) close() {
 	}
 }
 
-// whole returns where the last line that has an end ends, and when something was written
-// last: the rest is being written.
-func whole(f *os.File) (size int64, written time.Time, err error) {
+// completeSize returns the end of the last complete line, and when the file was last
+// written. The rest is still being written.
+func completeSize(f *os.File) (size int64, written time.Time, err error) {
 	st, err := f.Stat()
 	if err != nil {
 		return 0, written, err
@@ -114,7 +114,7 @@ func (p *part) sum(n int64) uint32 {
 	return crc32.ChecksumIEEE(b)
 }
 
-// find returns which part a position is in, or -1 if it is gone.
+// find returns the part that contains a position, or -1 if it was deleted.
 func (l *log) find(pos position) int {
 	return slices.IndexFunc(l.parts, func(p *part) bool {
 		return pos.Head >= 0 && pos.Head <= headBytes && pos.Offset >= 0 && pos.Offset <= p.size && pos.Head <= p.size && p.sum(pos.Head) == pos.Sum
@@ -136,7 +136,7 @@ func (p *part) backwards(ctx context.Context, from, to int64, each func(raw []by
 		end -= int64(len(b))
 		if _, err := p.file.ReadAt(b, end); err != nil {
 			if errors.Is(err, io.EOF) {
-				return nil // cut meanwhile: what is left is in the file before it
+				return nil // truncated meanwhile: the rest is in the rotated file
 			}
 			return err
 		}
@@ -149,7 +149,7 @@ func (p *part) backwards(ctx context.Context, from, to int64, each func(raw []by
 			if len(carry) > 0 {
 				line, carry = slices.Concat(line, carry), nil
 			}
-			// Behind the last newline there is nothing.
+			// After the last newline there is nothing.
 			if begin := end + int64(i) + 1; begin < to && !each(line, begin) {
 				return nil
 			}

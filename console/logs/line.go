@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// Line is one line of a log. Of one that is no JSON object, only Message is known, and
-// perhaps when it was written.
+// Line is one line of a log. A line that is no JSON object has only a Message, and
+// maybe a time.
 type Line struct {
-	Service string      `json:"service"` // as the file is named
+	Service string      `json:"service"` // name of the file
 	Time    time.Time   `json:"time,omitzero"`
-	Level   string      `json:"level,omitempty"` // debug, info, warn or error; "": a text, of which nobody knows
+	Level   string      `json:"level,omitempty"` // debug, info, warn or error; "" for text
 	Message string      `json:"message"`
 	TraceID string      `json:"trace_id,omitempty"`
 	SpanID  string      `json:"span_id,omitempty"`
@@ -23,7 +23,7 @@ type Line struct {
 	Text    bool        `json:"text,omitempty"`   // no JSON object
 }
 
-// Attribute is what else a line says.
+// Attribute is another field of a line.
 type Attribute struct {
 	Name  string          `json:"name"`
 	Value json.RawMessage `json:"value"`
@@ -32,14 +32,14 @@ type Attribute struct {
 // levels of a line, the lowest first.
 var levels = []string{"debug", "info", "warn", "error"}
 
-// maxText is how much of a text is shown, and of one attribute.
+// maxText is how many bytes of a text or an attribute are shown.
 const maxText = 16 << 10
 
 // maxFields is how many attributes of a line are shown.
 const maxFields = 100
 
-// parse reads a line. Programs of the lab write slog's JSON, the Collector and Jaeger zap's,
-// and a Go program that ends with a panic writes text.
+// parse parses a line. Our components write slog's JSON, the Collector and Jaeger zap's,
+// and a Go program that panics writes text.
 func parse(service string, raw []byte) Line {
 	l := Line{Service: service}
 	fields, err := object(raw)
@@ -76,7 +76,7 @@ func parse(service string, raw []byte) Line {
 	return l
 }
 
-// clip cuts a text that is too long to be shown.
+// clip truncates a text to maxText.
 func clip(text string) string {
 	if len(text) <= maxText {
 		return text
@@ -141,7 +141,7 @@ func level(text string) string {
 	return "info"
 }
 
-// atLeast reports whether a line is of a level or above it. Nobody knows what a text is: it
+// atLeast reports whether a line has a level or above. Text has no level: it
 // counts as info.
 func (l *Line) atLeast(least string) bool {
 	return rank(cmp.Or(l.Level, "info")) >= rank(least)
@@ -149,8 +149,8 @@ func (l *Line) atLeast(least string) bool {
 
 func rank(level string) int { return max(0, slices.Index(levels, level)) }
 
-// below reports whether a line begins with a level below least, as most do if somebody
-// looks for errors: this is much faster than reading it.
+// below reports whether a line starts with a level below least, as most do in a search
+// for errors. It is much faster than parsing the line.
 func below(raw []byte, least string) bool {
 	_, rest, ok := bytes.Cut(raw[:min(len(raw), 256)], []byte(`"level":"`))
 	if !ok {
@@ -160,7 +160,7 @@ func below(raw []byte, least string) bool {
 	return ok && rank(level(string(name))) < rank(least)
 }
 
-// leading reads the time that a line begins with, without reading the rest of it: that of
+// leading parses only the time at the start of a line. That of
 // slog and zap comes within the first fields, that of Go's log package is text.
 func leading(raw []byte) (time.Time, bool) {
 	head := raw[:min(len(raw), 256)]

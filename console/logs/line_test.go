@@ -45,7 +45,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// What is too long to be shown is cut, in its attributes too.
+// Long texts and attributes are truncated.
 func TestClip(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("é", maxText)

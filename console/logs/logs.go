@@ -1,9 +1,9 @@
-// Package logs reads the logs that the lab's programs write: one file a program,
-// NAME.log and, once that has become large, NAME.log.1 before it, of lines of JSON or, of
-// what a program did not mean to write, of text.
+// Package logs reads the logs of the lab's components: one file per component,
+// NAME.log and, after a rotation, the older NAME.log.1. Lines are JSON or, after a
+// crash, text.
 //
-// Files are read from their ends, in pieces, until enough was found or the time is over, so
-// that what was written last is there at once, however large they are.
+// Files are read backwards in chunks until there are enough lines or the timeout expires, so
+// the newest lines are available at once, whatever the size of the files.
 package logs
 
 import (
@@ -21,7 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Query is what is looked for. What is empty is not asked for.
+// Query is a filter of log lines. Empty fields do not filter.
 type Query struct {
 	Services     []string
 	Level        string // or above
@@ -29,26 +29,26 @@ type Query struct {
 	Trace        string // id
 	Since, Until time.Time
 	Limit        int    // lines
-	After        string // a Page's Newest: only what was written since
-	Before       string // a Page's Oldest: only what was written before it
+	After        string // a Page's Newest: only lines written since
+	Before       string // a Page's Oldest: only lines written before it
 }
 
-// Page is what was found, the newest line first.
+// Page is the result of a Query, the newest line first.
 type Page struct {
 	Lines    []Line   `json:"lines"`
 	Services []string `json:"services"` // that have a log
-	Newest   string   `json:"newest"`   // how far the logs go
-	Oldest   string   `json:"oldest"`   // up to where they were read
+	Newest   string   `json:"newest"`   // cursor at the end of the logs
+	Oldest   string   `json:"oldest"`   // cursor where the search stopped
 	More     bool     `json:"more"`     // there may be more before Oldest
-	// Reached is set if the time was over before enough was found: logs were looked
-	// through back to then, at least.
+	// Reached is set if the timeout expired first: logs were searched
+	// back to this time, at least.
 	Reached time.Time `json:"reached,omitzero"`
 }
 
-// disorder is how much later than its neighbours a line of a log can be written.
+// disorder is the max time by which lines of a log are out of order.
 const disorder = 5 * time.Second
 
-// parallel is how many logs are read at a time.
+// parallel is the max number of logs read at a time.
 const parallel = 4
 
 // cursor has a place in each log.
@@ -59,8 +59,8 @@ func (c cursor) String() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// ErrCursor is that of a Query whose After or Before no Page has.
-var ErrCursor = errors.New("that is no place in the logs")
+// ErrCursor means that After or Before of a Query is not a cursor of a Page.
+var ErrCursor = errors.New("invalid cursor")
 
 func parseCursor(text string) (c cursor, err error) {
 	if text == "" {
@@ -94,8 +94,8 @@ func Services(folder string) ([]string, error) {
 	return names, nil
 }
 
-// Read looks for lines in the logs of a folder, until ctx ends: what was found by then is
-// the answer.
+// Read searches the logs of a folder. When ctx ends it returns what was found by
+// then.
 func Read(ctx context.Context, folder string, q Query) (*Page, error) {
 	services, err := Services(folder)
 	if err != nil {
@@ -135,8 +135,8 @@ func Read(ctx context.Context, folder string, q Query) (*Page, error) {
 	return p, nil
 }
 
-// merge puts together what was found in each log, as many lines as are asked for. The
-// others are found again the next time.
+// merge merges the lines of all logs, up to limit. The
+// next page has the others.
 func merge(scans []*scan, limit int) *Page {
 	p := &Page{Lines: []Line{}}
 	newest, oldest := cursor{}, cursor{}
@@ -169,7 +169,7 @@ func merge(scans []*scan, limit int) *Page {
 	}
 	for i, s := range scans {
 		if taken[i] == len(s.hits) {
-			oldest[s.service] = s.begin // past what was looked at in vain
+			oldest[s.service] = s.begin // past lines that do not match
 		}
 	}
 	p.Newest, p.Oldest = newest.String(), oldest.String()

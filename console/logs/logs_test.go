@@ -141,8 +141,8 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// What is written later comes with the next look, and nothing twice: also when the log is
-// moved aside meanwhile, which is a copy and a cut.
+// The next search returns newer lines, each once, even if the log is rotated meanwhile by
+// copy and truncate.
 func TestFollow(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -182,8 +182,7 @@ func TestFollow(t *testing.T) {
 	expect(t, "gone, before", read(t, dir, Query{Before: oldest}))
 }
 
-// Lines that are longer than what is read at once are read whole, up to a bound, and shown
-// as far as anybody looks.
+// Lines longer than a chunk are read up to maxLine, and truncated for display.
 func TestLong(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -216,7 +215,7 @@ func TestLong(t *testing.T) {
 	}
 }
 
-// A look that has no time left says how far it came, and can be taken up there.
+// A search that times out returns its position, from which another can continue.
 func TestTime(t *testing.T) {
 	t.Parallel()
 	dir := lab(t)

@@ -9,25 +9,25 @@ import (
 	"time"
 )
 
-// scan looks for lines in one log.
+// scan searches one log.
 type scan struct {
 	Query
 	service string
-	needles [][][]byte // of each, one is in a line that is looked for; in small letters
-	lower   []byte     // room for a line in small letters
+	needles [][][]byte // a line matches if it has one of each; lower case
+	lower   []byte     // buffer for a line in lower case
 
 	hits     []hit     // the newest first
 	end      position  // of the log
-	top      position  // where the scan began
-	begin    position  // up to where it came
-	more     bool      // there may be more before it
-	late     bool      // it had no time for more
-	reached  time.Time // of the last line that was looked at
-	previous time.Time // of the line after the present one
-	written  time.Time // the log, last
+	top      position  // where the scan started
+	begin    position  // where the scan stopped
+	more     bool      // there may be more lines before begin
+	late     bool      // the timeout expired
+	reached  time.Time // of the last line that was scanned
+	previous time.Time // of the line after the current one
+	written  time.Time // when the log was last written
 }
 
-// hit is a line that was found. Order is never later than that of the line after it.
+// hit is a matching line. Order is never later than that of the line after it.
 type hit struct {
 	line  Line
 	at    position
@@ -37,7 +37,7 @@ type hit struct {
 func newScan(q Query, service string) *scan {
 	s := &scan{Query: q, service: service}
 	if q.Text != "" {
-		// Quotes, backslashes and the like are written in another way in JSON.
+		// JSON escapes quotes, backslashes and the like.
 		small := bytes.ToLower([]byte(q.Text))
 		s.needles = append(s.needles, [][]byte{small, escaped(small)})
 	}
@@ -47,14 +47,14 @@ func newScan(q Query, service string) *scan {
 	return s
 }
 
-// read looks through the log, from its end or the place in before back to its beginning or
-// the place in after.
+// read scans the log backwards, from its end or the position in before to its start or
+// the position in after.
 func (s *scan) read(ctx context.Context, l *log, after, before cursor) error {
 	s.end = l.parts[0].at(l.parts[0].size)
 	first, to := 0, l.parts[0].size
 	if pos, ok := before[s.service]; ok {
 		if first = l.find(pos); first < 0 {
-			s.begin, s.top = pos, pos // overwritten meanwhile
+			s.begin, s.top = pos, pos // rotated away meanwhile
 			return nil
 		}
 		to = pos.Offset
@@ -96,10 +96,10 @@ func (s *scan) read(ctx context.Context, l *log, after, before cursor) error {
 	return nil
 }
 
-// line looks at a line, and reports whether to go on.
+// line scans a line, and reports whether to continue.
 func (s *scan) line(p *part, raw []byte, at int64) bool {
 	t, ok := leading(raw)
-	switch { // a text belongs to what was written next to it
+	switch { // text has the time of its neighbour
 	case !s.previous.IsZero() && (!ok || t.After(s.previous)):
 		t = s.previous
 	case !ok:
@@ -127,8 +127,8 @@ func (s *scan) line(p *part, raw []byte, at int64) bool {
 	return !s.more
 }
 
-// has reports whether the texts that are looked for are in a line as it is written: this is
-// much faster than reading it.
+// has reports whether a raw line contains every needle. It is
+// much faster than parsing it.
 func (s *scan) has(raw []byte) bool {
 	if len(s.needles) == 0 {
 		return true
@@ -151,7 +151,7 @@ func escaped(text []byte) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(string(text)) // a text can always be written
+	_ = enc.Encode(string(text)) // a string never fails
 	text = bytes.TrimSpace(b.Bytes())
 	return text[1 : len(text)-1]
 }

@@ -21,15 +21,15 @@ import (
 	"soundcheck/console/web"
 )
 
-// styles are the parts of style sheet all.css, in the order of their precedence.
+// styles are the parts of the style sheet all.css, in order of precedence.
 var styles = []string{"uPlot.min.css", "style.css", "styles/traces.css", "styles/dashboards.css", "styles/lab.css", "styles/logs.css"}
 
 // uPlot's files among vegeta's assets.
 var uPlot = []string{"uPlot.min.js", "uPlot.min.css"}
 
-// assetFiles are the modules and the style sheet of one build, below a folder that is named
-// after their content. A browser keeps them for ever: the next build has another folder, so
-// that its document never meets modules of this one.
+// assetFiles are the modules and the style sheet of one build, below a folder named
+// after their hash. A browser caches them for ever: the next build has another folder, so
+// its document never loads modules of this one.
 type assetFiles struct {
 	folder   string            // "/assets/HASH/"
 	files    map[string][]byte // by name
@@ -37,7 +37,7 @@ type assetFiles struct {
 	err      error
 }
 
-// readAssets reads what is part of the program, once.
+// readAssets reads the embedded files, once.
 var readAssets = sync.OnceValue(func() (a assetFiles) {
 	a.files = map[string][]byte{}
 	if a.err = a.read(); a.err != nil {
@@ -99,7 +99,7 @@ func (a assetFiles) asset(w http.ResponseWriter, r *http.Request) {
 // pages are the paths that web/app.js has a page for.
 var pages = regexp.MustCompile(`^/(dashboards|d/[^/]+|traces|trace/[^/]+|map|logs|runs(/[^/]+)?)?/?$`)
 
-// page serves the document of every page. Where there is none, it says so.
+// page serves the document of every page, with 404 if there is no such page.
 func (a assetFiles) page(w http.ResponseWriter, r *http.Request) {
 	if a.err != nil {
 		fail(w, http.StatusInternalServerError, a.err.Error())
@@ -108,7 +108,7 @@ func (a assetFiles) page(w http.ResponseWriter, r *http.Request) {
 	if !pages.MatchString(r.URL.Path) {
 		w.Header().Set("Content-Type", types[".html"])
 		w.WriteHeader(http.StatusNotFound)
-		_, _ = w.Write(a.document) // the reader has left: nobody to tell
+		_, _ = w.Write(a.document) // an error means that the client has disconnected
 		return
 	}
 	content(w, r, "index.html", a.document)
@@ -116,8 +116,8 @@ func (a assetFiles) page(w http.ResponseWriter, r *http.Request) {
 
 var types = map[string]string{".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".json": "application/json; charset=utf-8"}
 
-// content serves what can change with the next build under the same address: it is asked for
-// again, and sent again only if it has changed. The tag is weak: compressed, the content is
+// content serves a file that can change with the next build at the same URL: browsers revalidate
+// it, and it is sent again only if it has changed. The ETag is weak: compressed, the content is
 // the same and the bytes are not.
 func content(w http.ResponseWriter, r *http.Request, name string, b []byte) {
 	sum := sha256.Sum256(b)

@@ -7,7 +7,7 @@ import (
 	"soundcheck/loadgen/report"
 )
 
-// compare answers whether one run is slower than another, as loadgen compare does: runs a
+// compare responds with the result of loadgen compare: runs a
 // (the baseline) and b, tolerance in percent.
 func (rs *runs) compare(r *http.Request) (any, error) {
 	v := values{Values: r.URL.Query()}
@@ -15,13 +15,13 @@ func (rs *runs) compare(r *http.Request) (any, error) {
 	tolerance := v.number("tolerance", 5, 0, 100)
 	for _, name := range []string{"a", "b"} {
 		if v.Get(name) == "" {
-			v.bad(name, "is missing: give two runs")
+			v.bad(name, "is missing: two runs are needed")
 		}
 	}
 	if v.err != nil {
 		return nil, v.err
 	}
-	// It takes a processor for a second or so, and two reports are large: not more than one.
+	// One at a time: it takes about a second of CPU, and two reports are large.
 	if err := rs.turn(r); err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func (rs *runs) compare(r *http.Request) (any, error) {
 	}
 	result, err := compare.Reports(reports[0], reports[1], float64(tolerance)/100)
 	if err != nil {
-		return nil, failure(http.StatusUnprocessableEntity, "these two cannot be compared: %v", err)
+		return nil, failure(http.StatusUnprocessableEntity, "runs not comparable: %v", err)
 	}
 	return map[string]any{"result": result, "summary": result.Summary()}, nil
 }

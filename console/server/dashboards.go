@@ -7,7 +7,7 @@ import (
 	"net/http"
 )
 
-// dashboardInfo is what the list tells of a dashboard.
+// dashboardInfo is an entry of the list of dashboards.
 type dashboardInfo struct {
 	UID         string   `json:"uid"`
 	Title       string   `json:"title"`
@@ -15,7 +15,7 @@ type dashboardInfo struct {
 	Tags        []string `json:"tags"`
 }
 
-// dashboardFiles are the dashboards as Grafana reads them. They are part of the program, so
+// dashboardFiles are the dashboards as Grafana reads them. They are embedded, so
 // they are read once.
 type dashboardFiles struct {
 	list []dashboardInfo
@@ -39,7 +39,7 @@ func readDashboards(files fs.FS) dashboardFiles {
 			return dashboardFiles{err: fmt.Errorf("parse the dashboard %s: %w", name, err)}
 		}
 		if info.UID == "" || d.raw[info.UID] != nil {
-			return dashboardFiles{err: fmt.Errorf("the dashboard %s has no uid of its own: %q", name, info.UID)}
+			return dashboardFiles{err: fmt.Errorf("dashboard %s: missing or duplicate uid %q", name, info.UID)}
 		}
 		d.list = append(d.list, info)
 		d.raw[info.UID] = b
@@ -47,17 +47,17 @@ func readDashboards(files fs.FS) dashboardFiles {
 	return d
 }
 
-// listDashboards answers uid, title, description and tags of each.
+// listDashboards responds with uid, title, description and tags of each.
 func (d dashboardFiles) listDashboards(*http.Request) (any, error) { return d.list, d.err }
 
-// dashboard answers the file of one, as it is.
+// dashboard responds with the file of one.
 func (d dashboardFiles) dashboard(w http.ResponseWriter, r *http.Request) {
 	b, ok := d.raw[r.PathValue("uid")]
 	switch {
 	case d.err != nil:
 		fail(w, http.StatusInternalServerError, d.err.Error())
 	case !ok:
-		fail(w, http.StatusNotFound, fmt.Sprintf("there is no dashboard %q", r.PathValue("uid")))
+		fail(w, http.StatusNotFound, fmt.Sprintf("no dashboard %q", r.PathValue("uid")))
 	default:
 		content(w, r, "dashboard.json", b)
 	}

@@ -50,25 +50,25 @@ func TestDashboardsAreServed(t *testing.T) {
 			t.Errorf("%s: Content-Type = %q", d.UID, ct)
 		}
 	}
-	if w := askFor(t, h, "/-/dashboards/none"); w.Code != 404 || !strings.Contains(w.Body.String(), `there is no dashboard \"none\"`) {
+	if w := askFor(t, h, "/-/dashboards/none"); w.Code != 404 || !strings.Contains(w.Body.String(), `no dashboard \"none\"`) {
 		t.Errorf("unknown uid: %d %s", w.Code, w.Body)
 	}
 }
 
-func TestBrokenDashboardsSaySo(t *testing.T) {
+func TestBrokenDashboards(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		files fstest.MapFS
 		want  string
 	}{
 		"no JSON":  {fstest.MapFS{"a.json": {Data: []byte(`{`)}}, "parse the dashboard a.json"},
-		"no uid":   {fstest.MapFS{"a.json": {Data: []byte(`{}`)}}, "the dashboard a.json has no uid of its own"},
-		"same uid": {fstest.MapFS{"a.json": {Data: []byte(`{"uid":"x"}`)}, "b.json": {Data: []byte(`{"uid":"x"}`)}}, "the dashboard b.json has no uid of its own"},
+		"no uid":   {fstest.MapFS{"a.json": {Data: []byte(`{}`)}}, "dashboard a.json: missing or duplicate uid"},
+		"same uid": {fstest.MapFS{"a.json": {Data: []byte(`{"uid":"x"}`)}, "b.json": {Data: []byte(`{"uid":"x"}`)}}, "dashboard b.json: missing or duplicate uid"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := readDashboards(tt.files)
-			for _, h := range []http.HandlerFunc{answer(d.listDashboards), d.dashboard} {
+			for _, h := range []http.HandlerFunc{respond(d.listDashboards), d.dashboard} {
 				w := askFor(t, h, "/-/dashboards/x")
 				if w.Code != 500 || !strings.Contains(w.Body.String(), tt.want) {
 					t.Errorf("answer: %d %s, want %q", w.Code, w.Body, tt.want)

@@ -16,35 +16,35 @@ import (
 	"soundcheck/lab/supervisor"
 )
 
-// faultsTimeout is how long the services may take to answer about their faults.
+// faultsTimeout is the timeout of the fault APIs of all services.
 const faultsTimeout = 10 * time.Second
 
-// maxFaults is how much of a service's answer is read.
+// maxFaults is how many bytes of a service's response are read.
 const maxFaults = 1 << 20
 
-// faulty is a service with faults that are on.
+// faulty is a service with active faults.
 type faulty struct {
 	Service string   `json:"service"`
-	Faults  []string `json:"faults"` // as they were given: db-delay=40ms@2%
+	Faults  []string `json:"faults"` // as in db-delay=40ms@2%
 	Error   string   `json:"error,omitempty"`
-	// Containers are those of the service, in one of which a command clears its faults.
+	// Containers are those of the service; a command inside one clears its faults.
 	Containers []string `json:"containers,omitempty"`
 }
 
-// faultsAnswer is what /-/faults says.
-type faultsAnswer struct {
-	Services []faulty `json:"services"` // only those with faults, or that could not be asked
-	// Clear says that a DELETE of /-/faults clears them. In containers only the service
-	// itself is reached, by docker.
+// faultsResponse is the response of /-/faults.
+type faultsResponse struct {
+	Services []faulty `json:"services"` // only those with faults, or unavailable ones
+	// Clear means that a DELETE of /-/faults clears them. In containers only the service
+	// itself can, called by docker exec.
 	Clear      bool `json:"clear"`
 	PortOffset int  `json:"port_offset"` // for the command
 }
 
-// faultAdmins returns where the services that run show and change their faults, by name. It
-// fails if a supervisor runs and does not respond: then nobody knows which services run.
+// faultAdmins returns the URLs of the fault APIs of running services, by name. It
+// fails if a supervisor runs but does not respond: then it is unknown which services run.
 func faultAdmins(ctx context.Context, state string) (map[string]string, error) {
 	if running, err := supervisor.Running(state); err != nil || !running {
-		return nil, nil // the page of the lab says so
+		return nil, nil // the lab page shows it
 	}
 	st, err := supervisor.NewClient(state).Status(ctx)
 	if err != nil {
@@ -53,21 +53,21 @@ func faultAdmins(ctx context.Context, state string) (map[string]string, error) {
 	lab := plan.Lab{Offset: st.PortOffset}
 	admins := map[string]string{plan.StoreName: lab.StoreAdmin(), "proxy-service": lab.ProxyAdmin()}
 	for name := range admins {
-		if !slices.ContainsFunc(st.Programs, func(p supervisor.ProgramStatus) bool { return p.Name == name && p.Process.PID != 0 }) {
+		if !slices.ContainsFunc(st.Components, func(p supervisor.ComponentStatus) bool { return p.Name == name && p.Process.PID != 0 }) {
 			delete(admins, name)
 		}
 	}
 	return admins, nil
 }
 
-// listFaults answers which faults are on.
+// listFaults responds with the active faults.
 func listFaults(c Config) func(*http.Request) (any, error) {
 	return func(r *http.Request) (any, error) {
 		ctx, cancel := context.WithTimeout(r.Context(), faultsTimeout)
 		defer cancel()
 		if len(c.Containers) == 0 {
 			admins, err := faultAdmins(ctx, c.State)
-			return faultsAnswer{Services: askFaults(ctx, http.MethodGet, admins), Clear: true}, err
+			return faultsResponse{Services: askFaults(ctx, http.MethodGet, admins), Clear: true}, err
 		}
 		list, err := faultsByMetric(ctx, c.Prometheus)
 		if err != nil {
@@ -80,16 +80,16 @@ func listFaults(c Config) func(*http.Request) (any, error) {
 				}
 			}
 		}
-		return faultsAnswer{Services: list, PortOffset: c.PortOffset}, nil
+		return faultsResponse{Services: list, PortOffset: c.PortOffset}, nil
 	}
 }
 
-// clearFaults clears all faults of all services, and responds which are left. It fails if
-// the faults of any service may still be on.
+// clearFaults clears all faults of all services, and responds with those that remain. It fails if
+// faults of any service may still be active.
 func clearFaults(c Config) func(*http.Request) (any, error) {
 	return func(r *http.Request) (any, error) {
 		if len(c.Containers) > 0 {
-			return nil, failure(http.StatusConflict, "in containers, faults are cleared by a command of the service's own container")
+			return nil, failure(http.StatusConflict, "faults of containers are cleared by a command inside the service's container")
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), faultsTimeout)
 		defer cancel()
@@ -107,11 +107,11 @@ func clearFaults(c Config) func(*http.Request) (any, error) {
 		if len(failed) > 0 {
 			return nil, failure(http.StatusBadGateway, "%s", strings.Join(failed, "; "))
 		}
-		return faultsAnswer{Services: left, Clear: true}, nil
+		return faultsResponse{Services: left, Clear: true}, nil
 	}
 }
 
-// askFaults calls all services at once, as one that hangs takes all the time there is. It
+// askFaults calls all services in parallel: one that hangs uses the whole timeout. It
 // returns those that have faults, or whose faults are unknown.
 func askFaults(ctx context.Context, method string, admins map[string]string) []faulty {
 	list := []faulty{}
@@ -138,7 +138,7 @@ func askFaults(ctx context.Context, method string, admins map[string]string) []f
 	return list
 }
 
-// fetch reads a JSON answer, unless into is nil: then any 2xx is good.
+// fetch reads a JSON response, unless into is nil: then any 2xx is a success.
 func fetch(ctx context.Context, method, address string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, method, address, nil)
 	if err != nil {
@@ -162,21 +162,21 @@ func fetch(ctx context.Context, method, address string, into any) error {
 	return json.Unmarshal(b, into)
 }
 
-// faultsByMetric asks Prometheus which kinds of faults are on: some seconds ago, and without
-// what they were given.
+// faultsByMetric queries Prometheus for kinds of active faults: some seconds old, and without
+// parameters.
 func faultsByMetric(ctx context.Context, prometheus *url.URL) ([]faulty, error) {
 	u := prometheus.JoinPath("/api/v1/query")
 	u.RawQuery = url.Values{"query": {"sum by (service_name, soundcheck_fault) (soundcheck_fault_active) > 0"}}.Encode()
-	var answer struct {
+	var response struct {
 		Data struct {
 			Result []struct{ Metric map[string]string }
 		}
 	}
-	if err := fetch(ctx, http.MethodGet, u.String(), &answer); err != nil {
+	if err := fetch(ctx, http.MethodGet, u.String(), &response); err != nil {
 		return nil, err
 	}
 	kinds := map[string][]string{}
-	for _, r := range answer.Data.Result {
+	for _, r := range response.Data.Result {
 		name := r.Metric["service_name"]
 		kinds[name] = append(kinds[name], r.Metric["soundcheck_fault"])
 	}

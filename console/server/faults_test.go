@@ -19,7 +19,7 @@ import (
 	"soundcheck/internal/fault"
 )
 
-// labOf is a folder of a lab whose supervisor says status.
+// labOf returns the state folder of a lab whose supervisor reports status.
 func labOf(t *testing.T, status string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "lab") // short enough for a socket
@@ -38,7 +38,7 @@ func labOf(t *testing.T, status string) string {
 	return dir
 }
 
-func faultsNow(t *testing.T, h http.Handler, method string) (a faultsAnswer) {
+func faultsNow(t *testing.T, h http.Handler, method string) (a faultsResponse) {
 	t.Helper()
 	resp, body := do(t, h, method, "/-/faults", "")
 	if err := json.Unmarshal([]byte(body), &a); err != nil || resp.StatusCode != http.StatusOK {
@@ -99,7 +99,7 @@ func TestFaults(t *testing.T) {
 }
 
 // A service that hangs hides no fault of another: they are called at once.
-func TestFaultsOfServicesAtOnce(t *testing.T) {
+func TestFaultsInParallel(t *testing.T) {
 	t.Parallel()
 	var both sync.WaitGroup
 	both.Add(2)
@@ -127,7 +127,7 @@ func TestFaultsOfServicesAtOnce(t *testing.T) {
 	}
 }
 
-// In containers Prometheus tells, and a command clears.
+// In containers faults come from Prometheus, and a command clears them.
 func TestFaultsOfContainers(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -140,7 +140,7 @@ func TestFaultsOfContainers(t *testing.T) {
 	}
 	c := Config{Prometheus: at, PortOffset: 7, Containers: []Container{{"album-store-1", "x"}, {"album-store-2", "x"}, {"proxy-service", "x"}}}
 	a := faultsNow(t, console(t, c), http.MethodGet)
-	if want := (faultsAnswer{Services: []faulty{{Service: "album-store", Faults: []string{"error", "stall"}, Containers: []string{"album-store-1", "album-store-2"}}}, PortOffset: 7}); !reflect.DeepEqual(a, want) {
+	if want := (faultsResponse{Services: []faulty{{Service: "album-store", Faults: []string{"error", "stall"}, Containers: []string{"album-store-1", "album-store-2"}}}, PortOffset: 7}); !reflect.DeepEqual(a, want) {
 		t.Errorf("%+v, want %+v", a, want)
 	}
 	if resp, body := do(t, console(t, c), http.MethodDelete, "/-/faults", ""); resp.StatusCode != http.StatusConflict {

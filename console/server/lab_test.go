@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-func askLab(t *testing.T, h http.Handler) (a labAnswer) {
+func askLab(t *testing.T, h http.Handler) (a labResponse) {
 	t.Helper()
 	resp, body := do(t, h, http.MethodGet, "/-/lab", "")
 	if err := json.Unmarshal([]byte(body), &a); err != nil || resp.StatusCode != http.StatusOK {
@@ -65,7 +65,7 @@ func TestLab(t *testing.T) {
 		t.Errorf("a state that cannot be read: %+v", a)
 	}
 	hold(t, dir)
-	if a := askLab(t, h); a.Phase != "silent" || !strings.Contains(a.Detail, "does not answer") {
+	if a := askLab(t, h); a.Phase != "silent" || !strings.Contains(a.Detail, "does not respond") {
 		t.Errorf("a supervisor that does not answer: %+v", a)
 	}
 	l, err := net.Listen("unix", filepath.Join(dir, "lab.sock"))
@@ -77,12 +77,12 @@ func TestLab(t *testing.T) {
 	})}
 	go srv.Serve(l)
 	t.Cleanup(func() { srv.Close() })
-	if a := askLab(t, h); a.Phase != "up" || a.Status == nil || a.Status.PortOffset != 100 || !slices.Equal(a.Status.Stores, []string{"http://h:9080"}) || len(a.Status.Programs) != 1 || a.Status.Programs[0].Version != "v1.2.3" {
+	if a := askLab(t, h); a.Phase != "up" || a.Status == nil || a.Status.PortOffset != 100 || !slices.Equal(a.Status.Stores, []string{"http://h:9080"}) || len(a.Status.Components) != 1 || a.Status.Components[0].Version != "v1.2.3" {
 		t.Errorf("a lab: %+v", a)
 	}
 }
 
-// Of a lab in containers each is asked whether it is ready.
+// The readiness of each container is probed.
 func TestContainers(t *testing.T) {
 	t.Parallel()
 	var status atomic.Int32
@@ -91,8 +91,8 @@ func TestContainers(t *testing.T) {
 	defer asked.Close()
 	c := Config{State: t.TempDir(), PortOffset: 7, Containers: []Container{{"jaeger", asked.URL + "/"}, {"album-store-1", asked.URL + "/readyz"}}}
 	a := askLab(t, console(t, c))
-	if a.Phase != "up" || !a.Containers || a.Status == nil || a.Status.PortOffset != 7 || len(a.Status.Programs) != 2 ||
-		a.Status.Programs[0].Name != "jaeger" || a.Status.Programs[1].Name != "album-store-1" || a.Status.Programs[1].State != "ready" {
+	if a.Phase != "up" || !a.Containers || a.Status == nil || a.Status.PortOffset != 7 || len(a.Status.Components) != 2 ||
+		a.Status.Components[0].Name != "jaeger" || a.Status.Components[1].Name != "album-store-1" || a.Status.Components[1].State != "ready" {
 		t.Errorf("all ready: %+v", a)
 	}
 	// Where the runs are in the container is of no use outside.
@@ -102,8 +102,8 @@ func TestContainers(t *testing.T) {
 	status.Store(http.StatusServiceUnavailable)
 	c.Containers[0].Ready = "http://127.0.0.1:1/" // tcpmux: nobody has it any more
 	a = askLab(t, console(t, c))
-	if a.Phase != "unready" || a.Status.Programs[0].State != "unready" || !strings.Contains(a.Status.Programs[0].Detail, "refused") ||
-		a.Status.Programs[1].State != "unready" || !strings.Contains(a.Status.Programs[1].Detail, "/readyz: 503 Service Unavailable") {
+	if a.Phase != "unready" || a.Status.Components[0].State != "unready" || !strings.Contains(a.Status.Components[0].Detail, "refused") ||
+		a.Status.Components[1].State != "unready" || !strings.Contains(a.Status.Components[1].Detail, "/readyz: 503 Service Unavailable") {
 		t.Errorf("none ready: %+v", a)
 	}
 }

@@ -11,21 +11,21 @@ import (
 	"soundcheck/console/logs"
 )
 
-// logsTimeout is how long one look through the logs takes at most.
+// logsTimeout is the timeout of a log search.
 const logsTimeout = 3 * time.Second
 
 var traceID = regexp.MustCompile(`^[0-9a-fA-F]{1,32}$`)
 
-// readLogs answers lines of the programs' logs:
+// readLogs responds with lines of component logs:
 //
-//	service        of this program; may come several times
-//	level          debug, info, warn or error: of this or above
-//	q              with this text in any part of the line
-//	trace          that name this trace
-//	since, until   of this time
-//	limit          at most; the newest
-//	after          that came since a look whose newest it is
-//	before         that are before a look whose oldest it is
+//	service        of this component; repeatable
+//	level          debug, info, warn or error: this level or above
+//	q              lines with this text
+//	trace          lines with this trace ID
+//	since, until   time range
+//	limit          max lines, the newest
+//	after          lines since a response with this newest
+//	before         lines before a response with this oldest
 func readLogs(state string) func(*http.Request) (any, error) {
 	return func(r *http.Request) (any, error) {
 		v, now := values{Values: r.URL.Query()}, time.Now()

@@ -12,22 +12,22 @@ import (
 	"time"
 )
 
-// passTimeout is how long a backend may take until it begins to answer.
+// passTimeout is the timeout for a backend's response headers.
 const passTimeout = 30 * time.Second
 
-// toBackends is how the backends are reached.
+// toBackends is the transport to the backends.
 var toBackends = &http.Transport{ResponseHeaderTimeout: passTimeout, MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Minute}
 
-// unavailable says why a backend did not respond.
+// unavailable describes why a backend did not respond.
 func unavailable(name string, at *url.URL, err error) string {
 	if errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Sprintf("%s does not run at %s: is the lab up? (make lab-up, make compose-up)", name, at)
+		return fmt.Sprintf("%s is down at %s: is the lab up? (make lab-up, make compose-up)", name, at)
 	}
 	return fmt.Sprintf("%s does not respond at %s: %v", name, at, err)
 }
 
-// passOn serves a backend's API: paths below api, without the prefix in front of it. With
-// only, no others than those, or, where they end in a slash, what is below them.
+// passOn proxies a backend's API: paths below api, without the prefix. With
+// only, it allows just those paths, or, for those that end in a slash, paths below them.
 func passOn(backend *url.URL, prefix, api, name string, only ...string) http.Handler {
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -36,7 +36,7 @@ func passOn(backend *url.URL, prefix, api, name string, only ...string) http.Han
 			r.SetURL(backend)
 			r.Out.Header.Del("Cookie")
 		},
-		// The headers are ours, the backend's say other things.
+		// Keep few of the backend's headers; security headers are ours.
 		ModifyResponse: func(r *http.Response) error {
 			for name := range r.Header {
 				if !slices.Contains([]string{"Content-Type", "Content-Length", "Content-Encoding", "Vary"}, name) {
@@ -56,7 +56,7 @@ func passOn(backend *url.URL, prefix, api, name string, only ...string) http.Han
 		allowed := len(only) == 0 || slices.ContainsFunc(only, func(o string) bool {
 			return what == o || strings.HasSuffix(o, "/") && strings.HasPrefix(what, o)
 		})
-		// Decoded, a path can hold what leads out of the API.
+		// A decoded path can have segments that leave the API.
 		leads := slices.ContainsFunc(strings.Split(what, "/"), func(part string) bool { return part == "." || part == ".." })
 		if !allowed || leads {
 			fail(w, http.StatusNotFound, "no such resource")

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// values reads a request's query. The first value that is no good is its error.
+// values parses a request's query. Its error is the first invalid value.
 type values struct {
 	url.Values
 	err error
@@ -23,7 +23,7 @@ func (v *values) bad(name, format string, args ...any) {
 	}
 }
 
-// only complains of values that nobody reads: a misspelt filter filters nothing.
+// only rejects unknown names: a misspelt filter would filter nothing.
 func (v *values) only(names ...string) {
 	for name, list := range v.Values {
 		if !slices.Contains(names, name) {
@@ -83,7 +83,7 @@ func (v *values) time(name string, now time.Time) time.Time {
 		n, _ := strconv.Atoi("0" + m[1])
 		unit := map[string]time.Duration{"": 0, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour}[m[2]]
 		if n > int(10*365*24*time.Hour/max(unit, time.Second)) {
-			v.bad(name, "%q is longer ago than ten years", text)
+			v.bad(name, "%q is more than ten years ago", text)
 		}
 		return now.Add(-time.Duration(n) * unit)
 	}
@@ -92,7 +92,7 @@ func (v *values) time(name string, now time.Time) time.Time {
 	}
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
-		v.bad(name, "%q is no time as in now-15m, 2026-01-02T15:04:05Z or milliseconds since 1970", text)
+		v.bad(name, "%q is not a time such as now-15m, 2026-01-02T15:04:05Z or milliseconds since 1970", text)
 	}
 	return t
 }

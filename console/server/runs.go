@@ -19,16 +19,16 @@ import (
 	"soundcheck/loadgen/report"
 )
 
-// maxRuns is how many runs are listed: loadgen itself keeps 50.
+// maxRuns is the max number of runs listed: loadgen itself keeps 50.
 const maxRuns = 200
 
-// maxReport is how large a report is read: those of loadgen have about one MB.
+// maxReport is the max size of a report in bytes: those of loadgen have about 1 MB.
 const maxReport = 64 << 20
 
-// runID is what the folder of a run can be called. It is no path.
+// runID matches the folder name of a run. It is not a path.
 var runID = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_.-]{0,99}$`)
 
-// runFiles are those of a run that are given away, with their types.
+// runFiles are the files of a run that are served, with their types.
 var runFiles = map[string]string{
 	"report.json": "application/json", "report.txt": "text/plain; charset=utf-8", "report.html": "text/html; charset=utf-8",
 	"response.hgrm": "text/plain; charset=utf-8", "service.hgrm": "text/plain; charset=utf-8", "send_delay.hgrm": "text/plain; charset=utf-8",
@@ -36,30 +36,30 @@ var runFiles = map[string]string{
 	"lag.hgrm": "text/plain; charset=utf-8", "lag.hlog": "text/plain; charset=utf-8", // of older runs
 }
 
-// reportPolicy is that of a run's page, which brings its scripts and styles along. It is
-// shut off from the console's own pages, and can load nothing. Its links can be followed.
+// reportPolicy is the Content-Security-Policy of a run's HTML report, which has inline scripts
+// and styles. It is isolated from the console's pages and can load nothing. Its links work.
 const reportPolicy = "sandbox allow-scripts allow-popups allow-popups-to-escape-sandbox; default-src 'none'; script-src 'unsafe-inline'; " +
 	"style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// runs reads the runs that loadgen keeps in a folder.
+// runs reads loadgen's run history directory.
 type runs struct {
 	folder string
-	shown  string // the same, for who is outside; "": in a container nobody knows
+	shown  string // the folder on the host; "": unknown in a container
 
 	mu   sync.Mutex
 	seen map[string]listed // by id
 
-	busy chan struct{} // taken by who reads a whole report: see turn
+	busy chan struct{} // held while a full report is read: see turn
 }
 
-// listed is an entry of the list, and of which file it is.
+// listed is an entry of the list, with the size and time of its file.
 type listed struct {
 	run
 	size     int64
 	modified time.Time
 }
 
-// run is one of the list.
+// run is an entry of the list of runs.
 type run struct {
 	ID         string                `json:"id"`
 	Started    time.Time             `json:"started_at,omitzero"`
@@ -74,8 +74,8 @@ type run struct {
 	P99        float64               `json:"p99,omitempty"`
 	Verdict    string                `json:"verdict"` // see verdict
 	Because    string                `json:"because,omitempty"`
-	Problem    string                `json:"problem,omitempty"` // why it cannot be read
-	Finished   bool                  `json:"finished"`          // a report is there
+	Problem    string                `json:"problem,omitempty"` // why it is unreadable
+	Finished   bool                  `json:"finished"`          // it has a report
 }
 
 func newRuns(c Config) *runs {
@@ -86,8 +86,8 @@ func newRuns(c Config) *runs {
 	return r
 }
 
-// turn waits until no other request reads a report. It ends with leave, unless the reader
-// has left meanwhile.
+// turn waits until no other request reads a report. It ends with leave, unless the client
+// has disconnected.
 func (rs *runs) turn(r *http.Request) error {
 	select {
 	case rs.busy <- struct{}{}:
@@ -99,7 +99,7 @@ func (rs *runs) turn(r *http.Request) error {
 
 func (rs *runs) leave() { <-rs.busy }
 
-// list answers the runs, the newest first.
+// list responds with the runs, the newest first.
 func (rs *runs) list(*http.Request) (any, error) {
 	entries, err := os.ReadDir(rs.folder)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -117,7 +117,7 @@ func (rs *runs) list(*http.Request) (any, error) {
 	return map[string]any{"runs": list[:min(len(list), maxRuns)], "more": more, "folder": rs.shown}, nil
 }
 
-// forget drops what is remembered of runs that are not there any more.
+// forget drops cached entries of deleted runs.
 func (rs *runs) forget(entries []fs.DirEntry) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -126,7 +126,7 @@ func (rs *runs) forget(entries []fs.DirEntry) {
 	})
 }
 
-// one returns the entry of a run. It is read anew if its report changed.
+// one returns the entry of a run. It is read again if its report changed.
 func (rs *runs) one(id string) run {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -150,7 +150,7 @@ func (rs *runs) one(id string) run {
 	return l.run
 }
 
-// begun reads the time that an id of loadgen's begins with.
+// begun parses the time at the start of a run ID.
 func begun(id string) time.Time {
 	text, _, _ := strings.Cut(id, "-")
 	t, _ := time.Parse("20060102T150405Z", text)
@@ -160,7 +160,7 @@ func begun(id string) time.Time {
 func (rs *runs) read(id string) (*report.Report, error) {
 	folder := filepath.Join(rs.folder, id)
 	if st, err := os.Stat(filepath.Join(folder, "report.json")); err == nil && st.Size() > maxReport {
-		return nil, fmt.Errorf("the report of %s has %d bytes, more than %d", id, st.Size(), maxReport)
+		return nil, fmt.Errorf("report of %s has %d bytes, more than %d", id, st.Size(), maxReport)
 	}
 	return report.Read(folder)
 }
@@ -175,7 +175,7 @@ func planOf(r *report.Report) string {
 	return r.Stages
 }
 
-// plural writes a count and what is counted.
+// plural formats a count with its noun.
 func plural(n int, what string) string {
 	if n != 1 {
 		what += "s"
@@ -183,11 +183,11 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %s", n, what)
 }
 
-// verdict says how a run came out, as loadgen's exit codes do, and why.
+// verdict returns the result of a run, as loadgen's exit codes do, and why.
 func verdict(r *report.Report) (string, string) {
-	answered, bad := r.Sent-r.Cancelled, r.Unserved()
+	completed, bad := r.Sent-r.Cancelled, r.Unserved()
 	switch {
-	case answered == 0:
+	case completed == 0:
 		return "failed", "no request was counted"
 	case len(r.Invalid) > 0:
 		return "invalid", r.Invalid[0]
@@ -196,7 +196,7 @@ func verdict(r *report.Report) (string, string) {
 	case len(r.SLOs) > 0:
 		return "met", plural(len(r.SLOs), "SLO") + " met"
 	case bad > 0:
-		return "failed", fmt.Sprintf("%d of %s failed or shed", bad, plural(answered, "request"))
+		return "failed", fmt.Sprintf("%d of %s failed or shed", bad, plural(completed, "request"))
 	}
 	return "good", "every request was served"
 }
@@ -204,18 +204,18 @@ func verdict(r *report.Report) (string, string) {
 // check returns an error if there is no run of an id, or none with a report.
 func (rs *runs) check(id string) error {
 	if !runID.MatchString(id) {
-		return failure(http.StatusBadRequest, "%q is no run's id", id)
+		return failure(http.StatusBadRequest, "invalid run ID %q", id)
 	}
 	if st, err := os.Lstat(filepath.Join(rs.folder, id)); err != nil || !st.IsDir() {
-		return failure(http.StatusNotFound, "there is no run %s in %s", id, rs.folder)
+		return failure(http.StatusNotFound, "no run %s in %s", id, rs.folder)
 	}
 	if _, err := os.Stat(filepath.Join(rs.folder, id, "report.json")); err != nil {
-		return failure(http.StatusNotFound, "the run %s has no report yet: it is going on, or was ended before it could write one", id)
+		return failure(http.StatusNotFound, "run %s has no report: it is in progress, or was killed before it wrote one", id)
 	}
 	return nil
 }
 
-// kept returns the report of a run, for whose turn it is.
+// kept returns the report of a run. The caller holds turn.
 func (rs *runs) kept(id string) (*report.Report, error) {
 	if err := rs.check(id); err != nil {
 		return nil, err
@@ -227,7 +227,7 @@ func (rs *runs) kept(id string) (*report.Report, error) {
 	return r, nil
 }
 
-// report answers a run's report, without its histograms, and its verdict.
+// report responds with a run's report, without its histograms, and its verdict.
 func (rs *runs) report(r *http.Request) (any, error) {
 	id := r.PathValue("id")
 	if err := rs.turn(r); err != nil {
@@ -251,12 +251,12 @@ func (rs *runs) report(r *http.Request) (any, error) {
 	return found, nil
 }
 
-// file answers one of a run's files as it is.
+// file responds with one of a run's files.
 func (rs *runs) file(w http.ResponseWriter, r *http.Request) {
 	id, name := r.PathValue("id"), r.PathValue("file")
 	f, modified, err := rs.open(id, name)
 	if err != nil {
-		answer(func(*http.Request) (any, error) { return nil, err })(w, r)
+		respond(func(*http.Request) (any, error) { return nil, err })(w, r)
 		return
 	}
 	defer f.Close()
@@ -274,16 +274,16 @@ func (rs *runs) open(id, name string) (f *os.File, modified time.Time, err error
 		return nil, modified, err
 	}
 	if runFiles[name] == "" {
-		return nil, modified, failure(http.StatusNotFound, "no such file of a run")
+		return nil, modified, failure(http.StatusNotFound, "no such run file")
 	}
 	f, err = os.OpenInRoot(filepath.Join(rs.folder, id), name) // nothing leads out of it
 	if err != nil {
-		return nil, modified, failure(http.StatusNotFound, "the run %s has no %s", id, name)
+		return nil, modified, failure(http.StatusNotFound, "run %s has no %s", id, name)
 	}
 	st, err := f.Stat()
 	if err != nil || !st.Mode().IsRegular() {
 		f.Close()
-		return nil, modified, failure(http.StatusNotFound, "the run %s has no %s", id, name)
+		return nil, modified, failure(http.StatusNotFound, "run %s has no %s", id, name)
 	}
 	return f, st.ModTime(), nil
 }

@@ -111,7 +111,7 @@ func TestRuns(t *testing.T) {
 	files(t, dir, h)
 }
 
-// compared checks what is said of two runs: the same that loadgen says.
+// compared checks the comparison of two runs: it equals that of loadgen.
 func compared(t *testing.T, h http.Handler) {
 	var c struct {
 		Summary string
@@ -133,7 +133,7 @@ func compared(t *testing.T, h http.Handler) {
 	}
 }
 
-// files checks that a run's files are given away, and nothing else on the disk.
+// files checks that a run's files are served, and no other file.
 func files(t *testing.T, dir string, h http.Handler) {
 	secret := filepath.Join(dir, "secret")
 	for path, content := range map[string]string{secret: "secret", filepath.Join(dir, "runs", older, "results.bin"): "secret", filepath.Join(dir, "report.json"): "secret"} {

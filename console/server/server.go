@@ -1,19 +1,19 @@
-// Package server is what the console answers: its pages, and what these ask for.
+// Package server serves the console: its pages and their data.
 //
-//	/, /dashboards, /d/UID, /traces, /trace/ID, …  pages: one document, whose modules show the address
-//	/assets/HASH/               modules, styles, uPlot (which vegeta brings along); a browser keeps them
+//	/, /dashboards, /d/UID, /traces, /trace/ID, …  pages: one document, whose modules render the path
+//	/assets/HASH/               modules, styles, uPlot (from vegeta); cached by browsers
 //	/api/                       Jaeger's query API
 //	/-/prometheus/api/v1/       Prometheus' query API
 //	/-/dashboards, /-/dashboards/UID  the dashboards: list, file
-//	/-/traces, /-/map           what lists of traces and the service map show of Jaeger's traces
-//	/-/lab                      which programs run: what the supervisor, or each container, says
-//	/-/faults                   the faults that are on; DELETE clears them
-//	/-/logs                     lines of the programs' logs
-//	/-/runs, /-/runs/ID, …      loadgen's runs, their files, and two compared
+//	/-/traces, /-/map           trace lists and service map, from Jaeger's traces
+//	/-/lab                      state of the components, from the supervisor or the containers
+//	/-/faults                   active faults; DELETE clears them
+//	/-/logs                     lines of component logs
+//	/-/runs, /-/runs/ID, …      loadgen's runs, their files, comparison of two
 //
-// Everything is read only, but that faults can be cleared. The server is for the machine it runs on: it answers requests
-// for an address of that machine, so that no page from elsewhere can read it by a name of
-// its own (DNS rebinding).
+// Everything is read only, except that faults can be cleared. The server accepts only requests
+// whose Host is an IP address or localhost, which prevents DNS rebinding: a foreign page
+// cannot read it through a DNS name.
 package server
 
 import (
@@ -34,17 +34,17 @@ import (
 	"soundcheck/dashboards"
 )
 
-// Config is what a server shows.
+// Config configures a server.
 type Config struct {
 	Prometheus, Jaeger *url.URL
 	State              string // folder of the lab
-	// Containers are the programs of a lab in containers, in order of need. None: a lab
+	// Containers are the components of a lab in containers, in start order. None: a lab
 	// with a supervisor.
 	Containers []Container
-	PortOffset int // of the containers' published ports; a supervisor knows its own
+	PortOffset int // of the containers' published ports; a supervisor reports its own
 }
 
-// policy allows what the server itself sends, and nothing else.
+// policy is the Content-Security-Policy: only files of this server.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -57,26 +57,26 @@ func New(c Config) http.Handler {
 	mux.Handle("GET /-/prometheus/api/v1/", passOn(c.Prometheus, "/-/prometheus", "/api/v1/", "Prometheus", "query", "query_range", "query_exemplars",
 		"series", "labels", "label/", "metadata", "alerts", "rules", "status/buildinfo", "status/tsdb", "targets"))
 	boards := readDashboards(dashboards.FS())
-	mux.HandleFunc("GET /-/dashboards", answer(boards.listDashboards))
+	mux.HandleFunc("GET /-/dashboards", respond(boards.listDashboards))
 	mux.HandleFunc("GET /-/dashboards/{uid}", boards.dashboard)
 	jaeger := traces.Jaeger{URL: c.Jaeger, Client: &http.Client{Transport: toBackends}}
-	mux.HandleFunc("GET /-/traces", answer(searchTraces(jaeger)))
-	mux.HandleFunc("GET /-/map", answer(serviceMap(jaeger)))
-	mux.HandleFunc("GET /-/lab", answer(lab(c)))
-	mux.HandleFunc("GET "+faultsPath, answer(listFaults(c)))
-	mux.HandleFunc("DELETE "+faultsPath, answer(clearFaults(c)))
-	mux.HandleFunc("GET /-/logs", answer(readLogs(c.State)))
+	mux.HandleFunc("GET /-/traces", respond(searchTraces(jaeger)))
+	mux.HandleFunc("GET /-/map", respond(serviceMap(jaeger)))
+	mux.HandleFunc("GET /-/lab", respond(lab(c)))
+	mux.HandleFunc("GET "+faultsPath, respond(listFaults(c)))
+	mux.HandleFunc("DELETE "+faultsPath, respond(clearFaults(c)))
+	mux.HandleFunc("GET /-/logs", respond(readLogs(c.State)))
 	kept := newRuns(c)
-	mux.HandleFunc("GET /-/runs", answer(kept.list))
-	mux.HandleFunc("GET /-/runs/compare", answer(kept.compare))
-	mux.HandleFunc("GET /-/runs/{id}", answer(kept.report))
+	mux.HandleFunc("GET /-/runs", respond(kept.list))
+	mux.HandleFunc("GET /-/runs/compare", respond(kept.compare))
+	mux.HandleFunc("GET /-/runs/{id}", respond(kept.report))
 	mux.HandleFunc("GET /-/runs/{id}/{file}", kept.file)
 	mux.HandleFunc("GET /-/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "no such resource") })
 	mux.HandleFunc("GET /", files.page)
 	return secure(compress(mux))
 }
 
-// Leading makes a server show the page of a path first.
+// Leading redirects / to the page at first.
 func Leading(next http.Handler, first string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/" && local(r.Host) {
@@ -87,8 +87,8 @@ func Leading(next http.Handler, first string) http.Handler {
 	})
 }
 
-// compress sends texts of some size in gzip to who takes that; what a backend has compressed
-// already is passed on as it is.
+// compress gzips larger text responses; a response that a backend has compressed
+// is forwarded unchanged.
 var compress = func() func(http.Handler) http.HandlerFunc {
 	wrap, err := gzhttp.NewWrapper(gzhttp.EnableZstd(false))
 	if err != nil {
@@ -97,7 +97,7 @@ var compress = func() func(http.Handler) http.HandlerFunc {
 	return wrap
 }()
 
-// secure is around every answer.
+// secure checks every request and sets security headers.
 func secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -107,7 +107,7 @@ func secure(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		if !local(r.Host) {
-			fail(w, http.StatusMisdirectedRequest, "the console answers for 127.0.0.1 and localhost only")
+			fail(w, http.StatusMisdirectedRequest, "the console accepts only 127.0.0.1 and localhost as Host")
 			return
 		}
 		if allowed := allow(r.URL.Path); !slices.Contains(allowed, r.Method) {
@@ -115,19 +115,19 @@ func secure(next http.Handler) http.Handler {
 			fail(w, http.StatusMethodNotAllowed, "this is read only")
 			return
 		}
-		// A page from elsewhere may lead here, and ask for nothing. "same-site" is another
+		// A foreign page may link here, but request nothing. "same-site" is another
 		// port of this machine.
 		leads := r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Method != http.MethodDelete
 		if site := r.Header.Get("Sec-Fetch-Site"); (site == "cross-site" || site == "same-site") && !leads {
-			fail(w, http.StatusForbidden, "only the console's own pages may ask for this")
+			fail(w, http.StatusForbidden, "only the console's own pages may request this")
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// faultsPath is the one resource that a page may change. A browser asks before it sends a
-// DELETE of a page from elsewhere (CORS), and is refused.
+// faultsPath is the only resource that a page may change. A browser sends a preflight request before a
+// DELETE from a foreign page (CORS), and the server rejects it.
 const faultsPath = "/-/faults"
 
 // allow returns the methods of a path.
@@ -138,8 +138,8 @@ func allow(path string) []string {
 	return []string{http.MethodGet, http.MethodHead}
 }
 
-// local reports whether a Host header names this machine, or an IP address: a name could be
-// another's that leads here.
+// local reports whether a Host header is localhost or an IP address: another name could be
+// a foreign one that resolves to this machine.
 func local(host string) bool {
 	if name, port, err := net.SplitHostPort(host); err == nil {
 		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
@@ -164,9 +164,9 @@ func failure(status int, format string, args ...any) error {
 	return &problem{status, fmt.Sprintf(format, args...)}
 }
 
-// answer responds with what find returns as JSON, or with its error: 500, if it is no
-// problem. If the reader has left, nobody can be told.
-func answer(find func(*http.Request) (any, error)) http.HandlerFunc {
+// respond responds with the result of find as JSON, or with its error: 500, if it is not a
+// problem. If the client has disconnected, it does not respond.
+func respond(find func(*http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		v, err := find(r)
 		if p, ok := errors.AsType[*problem](err); ok {
@@ -179,15 +179,15 @@ func answer(find func(*http.Request) (any, error)) http.HandlerFunc {
 	}
 }
 
-// fail answers an error as the pages read it.
+// fail responds with an error in the pages' format.
 func fail(w http.ResponseWriter, status int, text string) {
 	reply(w, status, map[string]string{"error": text})
 }
 
-// reply answers JSON that is of this moment.
+// reply responds with JSON that must not be cached.
 func reply(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // the reader has left: nobody to tell
+	_ = json.NewEncoder(w).Encode(v) // an error means that the client has disconnected
 }

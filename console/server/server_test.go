@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// closed is the URL of a port on which nobody listens.
+// closed is the URL of a closed port.
 func closed(t *testing.T) *url.URL {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -23,8 +23,7 @@ func closed(t *testing.T) *url.URL {
 	return &url.URL{Scheme: "http", Host: l.Addr().String()}
 }
 
-// console is a server with backends that answer what they were asked, unless others are
-// given.
+// console is a server with backends that echo the request, unless others are set.
 func console(t *testing.T, c Config) http.Handler {
 	t.Helper()
 	for _, u := range []**url.URL{&c.Prometheus, &c.Jaeger} {
@@ -46,7 +45,7 @@ func console(t *testing.T, c Config) http.Handler {
 	return New(c)
 }
 
-// do asks a server, as for 127.0.0.1 unless a host is given.
+// do sends a request to a server, with Host 127.0.0.1 unless one is set.
 func do(t *testing.T, h http.Handler, method, target, host string) (*http.Response, string) {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, target, nil)
@@ -65,8 +64,8 @@ func do(t *testing.T, h http.Handler, method, target, host string) (*http.Respon
 	return resp, string(b)
 }
 
-// Requests for names are answered only if the name is this machine's: others can be
-// pointed at it by anybody.
+// The Host must be localhost or an IP address: a foreign DNS name can resolve to this
+// machine.
 func TestHost(t *testing.T) {
 	t.Parallel()
 	h := console(t, Config{})
@@ -134,8 +133,8 @@ func TestMethods(t *testing.T) {
 	}
 }
 
-// What is passed on arrives as it was asked, without cookies; what is not listed is not
-// passed on.
+// Requests are proxied unchanged, without cookies. Paths that are not listed are not
+// proxied.
 func TestPassOn(t *testing.T) {
 	t.Parallel()
 	h := console(t, Config{})
@@ -162,7 +161,7 @@ func TestPassOn(t *testing.T) {
 }
 
 // A page from elsewhere can lead to the console, but not have it work.
-func TestAskedFromElsewhere(t *testing.T) {
+func TestCrossSite(t *testing.T) {
 	t.Parallel()
 	h := console(t, Config{})
 	for _, tt := range []struct {
@@ -193,14 +192,14 @@ func TestAskedFromElsewhere(t *testing.T) {
 	}
 }
 
-func TestBackendAway(t *testing.T) {
+func TestBackendUnavailable(t *testing.T) {
 	t.Parallel()
 	away := closed(t)
 	h := console(t, Config{Prometheus: away, Jaeger: away})
 	for path, who := range map[string]string{"/api/services": "Jaeger", "/-/prometheus/api/v1/query?query=up": "Prometheus"} {
 		resp, body := do(t, h, http.MethodGet, path, "")
 		var answer struct{ Error string }
-		if err := json.Unmarshal([]byte(body), &answer); err != nil || resp.StatusCode != http.StatusBadGateway || !strings.HasPrefix(answer.Error, who+" does not run at "+away.String()) || !strings.Contains(answer.Error, "make lab-up") {
+		if err := json.Unmarshal([]byte(body), &answer); err != nil || resp.StatusCode != http.StatusBadGateway || !strings.HasPrefix(answer.Error, who+" is down at "+away.String()) || !strings.Contains(answer.Error, "make lab-up") {
 			t.Errorf("%s = %d %s", path, resp.StatusCode, body)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"soundcheck/internal/jaegerapi"
 )
 
-// searchTraces answers what the list of traces shows of those that Jaeger finds. The values
+// searchTraces responds with summaries of the traces that Jaeger finds. The parameters
 // are those of Jaeger's /api/traces.
 func searchTraces(j traces.Jaeger) func(*http.Request) (any, error) {
 	return func(r *http.Request) (any, error) {
@@ -21,7 +21,7 @@ func searchTraces(j traces.Jaeger) func(*http.Request) (any, error) {
 	}
 }
 
-// serviceMap answers who called whom from since to until.
+// serviceMap responds with the calls between services from since to until.
 func serviceMap(j traces.Jaeger) func(*http.Request) (any, error) {
 	return func(r *http.Request) (any, error) {
 		now := time.Now()
@@ -45,7 +45,7 @@ func serviceMap(j traces.Jaeger) func(*http.Request) (any, error) {
 	}
 }
 
-// ofJaeger is an error of Jaeger as the pages show it.
+// ofJaeger converts an error of Jaeger for the pages.
 func ofJaeger(at *url.URL, err error) error {
 	if response, ok := errors.AsType[*jaegerapi.Error](err); ok {
 		return failure(response.Status, "%s", cmp.Or(response.Message, response.Error()))

@@ -15,8 +15,8 @@ func TestTraces(t *testing.T) {
 		status int
 		text   string
 	}{
-		{"/-/traces?service=a", 502, "Jaeger does not run at " + away.String()},
-		{"/-/map?since=now-5m", 502, "Jaeger does not run at " + away.String()},
+		{"/-/traces?service=a", 502, "Jaeger is down at " + away.String()},
+		{"/-/map?since=now-5m", 502, "Jaeger is down at " + away.String()},
 		{"/-/map", 400, "since is missing"},
 		{"/-/map?since=now&until=now-5m", 400, "since is not before until"},
 		{"/-/map?since=now-5m&length=3", 400, "length is not one of"},

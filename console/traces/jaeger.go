@@ -51,7 +51,7 @@ func (j Jaeger) search(ctx context.Context, query url.Values) ([]*trace, error) 
 	return list, err
 }
 
-// Map is who calls whom, counted in a sample of traces.
+// Map has the calls between services, counted in a sample of traces.
 type Map struct {
 	Services []string `json:"services"` // that have sent spans
 	Traces   int      `json:"traces"`   // in the sample
@@ -60,17 +60,17 @@ type Map struct {
 	Edges    []Edge   `json:"edges"`
 }
 
-// The sample: so many of the newest traces of each service in each part of the time, a few
-// searches at once.
+// The sample: perSlice newest traces of each service in each slice of the time range, atOnce
+// searches in parallel.
 const (
 	slicesOfTime = 3
 	perSlice     = 30
 	atOnce       = 4
 )
 
-// Map samples traces from start to end. Jaeger's own answer (/api/dependencies) is made, for
-// the lab's storage, of the newest 100 traces at most, and lacks services that were quiet
-// meanwhile.
+// Map samples traces from start to end. Jaeger computes /api/dependencies, for
+// the lab's storage, from the newest 100 traces at most, so it lacks services without traffic
+// in these.
 func (j Jaeger) Map(ctx context.Context, start, end time.Time) (Map, error) {
 	m := Map{Slices: slicesOfTime, PerSlice: perSlice}
 	services, err := j.api().Services(ctx)

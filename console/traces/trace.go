@@ -1,7 +1,7 @@
-// Package traces reads traces from Jaeger and keeps of each trace what lists and the service
-// map show: some hundred bytes in place of all its spans.
+// Package traces reads traces from Jaeger and summarizes each for lists and the service
+// map: some hundred bytes instead of all its spans.
 //
-// Which span is a trace's root, and what is missing of it, is found as console/web/lib/trace.js
+// It finds the root and missing spans of a trace in the same way as console/web/lib/trace.js
 // does for the page of one trace; both are tested with the same traces.
 package traces
 
@@ -13,7 +13,7 @@ import (
 	"soundcheck/internal/jaegerapi"
 )
 
-// Summary is what a list shows of a trace.
+// Summary is a trace's entry in a list.
 type Summary struct {
 	ID       string    `json:"id"`
 	Service  string    `json:"service"` // of the root
@@ -24,17 +24,17 @@ type Summary struct {
 	Spans    int       `json:"spans"`
 	Errors   int       `json:"errors"`   // spans that failed
 	Services []Service `json:"services"` // in the order in which they appear
-	// Incomplete says that the root, or the parent of a span, is not there.
+	// Incomplete means that the root, or the parent of a span, is missing.
 	Incomplete bool `json:"incomplete,omitempty"`
 }
 
-// Service is how many spans of a trace are a service's.
+// Service is a service with its number of spans in a trace.
 type Service struct {
 	Name  string `json:"name"`
 	Spans int    `json:"spans"`
 }
 
-// Edge is how often one service called another one, or a database.
+// Edge is the number of calls from one service to another, or to a database.
 type Edge struct {
 	From  string `json:"from"`
 	To    string `json:"to"`
@@ -42,7 +42,7 @@ type Edge struct {
 	Calls int    `json:"calls"`
 }
 
-// trace is a trace whose spans know their parents: see link.
+// trace is a trace whose spans have pointers to their parents: see link.
 type trace struct {
 	*jaegerapi.Trace
 	spans []*span
@@ -65,12 +65,12 @@ func newTrace(t *jaegerapi.Trace) *trace {
 
 func (s *span) end() int64 { return s.StartTime + s.Duration }
 
-// first orders spans as they began, the longer one first.
+// first orders spans by start time, the longer one first.
 func first(a, b *span) int {
 	return cmp.Or(cmp.Compare(a.StartTime, b.StartTime), cmp.Compare(b.end(), a.end()), strings.Compare(a.SpanID, b.SpanID))
 }
 
-// link finds each span's parent, drops spans that were sent twice, and returns the roots, the
+// link finds each span's parent, drops duplicate spans, and returns the roots, the
 // first one first.
 func (t *trace) link() (roots []*span) {
 	byID := map[string]*span{}
@@ -101,7 +101,7 @@ func (t *trace) link() (roots []*span) {
 			way = append(way, at)
 			at = at.parent
 		}
-		if !below[at] { // a circle has no top: the earliest of it is taken for one
+		if !below[at] { // a cycle has no root: use its earliest span
 			s.parent, s.orphan = nil, true
 		}
 		for _, w := range way {
@@ -114,7 +114,7 @@ func (t *trace) link() (roots []*span) {
 	return roots
 }
 
-// summary returns what a list shows; ok is false of a trace without spans.
+// summary returns a trace's summary; ok is false for a trace without spans.
 func (t *trace) summary() (_ Summary, ok bool) {
 	roots := t.link()
 	if len(roots) == 0 {
@@ -139,8 +139,8 @@ func (t *trace) summary() (_ Summary, ok bool) {
 	return s, true
 }
 
-// edges counts in traces who called whom. A call of a database is a client's span that names
-// one.
+// edges counts calls between services. A database call is a client span with db.system
+// set.
 func edges(list []*trace) []Edge {
 	type key struct{ from, to, kind string }
 	found := map[key]int{}

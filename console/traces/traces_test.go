@@ -46,7 +46,7 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// jaeger answers every search with the sample, but one of a service "bad", and counts them.
+// jaeger responds to every search with the sample, except for service "bad", and counts searches.
 func jaeger(t *testing.T, services string) (Jaeger, func() []url.Values) {
 	t.Helper()
 	var mu sync.Mutex

@@ -16,7 +16,7 @@ import (
 	"soundcheck/internal/album"
 )
 
-// header are the columns that a CSV file may have. created_at is validated and dropped,
+// header are the allowed columns of a CSV file. created_at is validated and dropped,
 // because the store sets it: an export can be imported.
 var header = []string{"id", "title", "artist", "price", "genre", "year", "created_at"}
 
@@ -58,15 +58,15 @@ func readCSV(in *bufio.Reader, yield func(album.Album, error) bool) error {
 func checkHeader(names []string) error {
 	for i, name := range names {
 		if names[i] = strings.ToLower(strings.TrimSpace(name)); !slices.Contains(header, names[i]) {
-			return fmt.Errorf("there is no column %q; there are %s", name, strings.Join(header, ", "))
+			return fmt.Errorf("unknown column %q; columns: %s", name, strings.Join(header, ", "))
 		}
 		if slices.Contains(names[:i], names[i]) {
-			return fmt.Errorf("the column %s is there twice", names[i])
+			return fmt.Errorf("duplicate column %s", names[i])
 		}
 	}
 	for _, name := range []string{"title", "artist", "price"} {
 		if !slices.Contains(names, name) {
-			return fmt.Errorf("the column %s is missing", name)
+			return fmt.Errorf("missing column %s", name)
 		}
 	}
 	return nil
@@ -114,7 +114,7 @@ func (r *rows) next() (row []string, line int, err error) {
 	case errors.As(err, &parse):
 		err = fmt.Errorf("%w in column %d", parse.Err, parse.Column)
 		if parse.Line != parse.StartLine {
-			err = fmt.Errorf("a quoted field does not end as it must: %w of line %d", err, r.before+parse.Line)
+			err = fmt.Errorf("unbalanced quote: %w of line %d", err, r.before+parse.Line)
 		}
 	case !errors.Is(err, errTooLong):
 		return nil, 0, err
@@ -132,7 +132,7 @@ type replayReader struct {
 	src   *bufio.Reader
 	kept  []byte // the last part of all
 	all   []byte
-	pos   int // of what is read next
+	pos   int // of the next read
 	lines int // that were dropped
 }
 
@@ -187,7 +187,7 @@ func (t *replayReader) skip() (line int, err error) {
 func fields(names, row []string) (a album.Album, err error) {
 	for i, name := range names {
 		v := row[i]
-		if !utf8.ValidString(v) { // what is no number is quoted below
+		if !utf8.ValidString(v) { // invalid numbers are quoted below
 			return a, fmt.Errorf("%s is not valid UTF-8: %q", name, v)
 		}
 		switch name {

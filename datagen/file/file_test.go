@@ -49,8 +49,7 @@ func TestGoldens(t *testing.T) {
 	}
 }
 
-// What is written is read again, to the last character; also by parts that are made side
-// by side.
+// Reading a written file gives the same albums, also if its parts were built in parallel.
 func TestWriteAndRead(t *testing.T) {
 	t.Parallel()
 	for _, f := range []Format{NDJSON, JSON, CSV} {
@@ -118,7 +117,7 @@ func TestSQLite(t *testing.T) {
 	}
 }
 
-// Each line that is wrong is named, with what is wrong with it, and the others are read.
+// Each invalid line is reported with the reason, and the others are read.
 func TestBadLines(t *testing.T) {
 	t.Parallel()
 	const good = `{"title":"Blue Train","artist":"John Coltrane","price":56.99}`
@@ -142,24 +141,24 @@ func TestBadLines(t *testing.T) {
 		{NDJSON, "\ufeff" + good + "\r\n\r\n" + good, "ok ok"},
 		{NDJSON, good + "\n\ufeff" + good + "\n" + good, "ok [line 2: invalid: it begins with a byte order mark (RFC 8259, 8.1)] ok"},
 		{NDJSON, "\ufeff", ""},
-		{NDJSON, "\xff\xfe{\x00", "[it is UTF-16 or binary: iconv -f UTF-16 -t UTF-8 converts it]"},
-		{NDJSON, "\xfe\xff\x00{", "[it is UTF-16 or binary: iconv -f UTF-16 -t UTF-8 converts it]"},
-		{NDJSON, "{\x00\"\x00", "[it is UTF-16 or binary: iconv -f UTF-16 -t UTF-8 converts it]"},
-		{NDJSON, "\x1f\x8b\x08", "[it is compressed by gzip: its name must end in .gz, and stdin must be decompressed]"},
+		{NDJSON, "\xff\xfe{\x00", "[UTF-16 or binary file: convert it with iconv -f UTF-16 -t UTF-8]"},
+		{NDJSON, "\xfe\xff\x00{", "[UTF-16 or binary file: convert it with iconv -f UTF-16 -t UTF-8]"},
+		{NDJSON, "{\x00\"\x00", "[UTF-16 or binary file: convert it with iconv -f UTF-16 -t UTF-8]"},
+		{NDJSON, "\x1f\x8b\x08", "[gzip data: the name must end in .gz; decompress stdin]"},
 		{NDJSON, good + "\n{\"title\":\"Caf\xe9\",\"artist\":\"ab\",\"price\":1}\n" + good, "ok [line 2: invalid: it is not valid UTF-8: byte 0xe9 at offset 13] ok"},
 		{NDJSON, good + "\n\x00\n" + good, "ok [line 2: invalid: it must be one JSON object: invalid character '\\x00' looking for beginning of value] ok"},
-		{NDJSON, good + "\n" + strings.Repeat("x", maxLine+1), "ok [line 2: it is longer than 1048576 bytes]"},
-		{NDJSON, strings.Repeat("x", 3*maxLine) + "\n" + good, "[line 1: it is longer than 1048576 bytes] ok"},
+		{NDJSON, good + "\n" + strings.Repeat("x", maxLine+1), "ok [line 2: longer than 1048576 bytes]"},
+		{NDJSON, strings.Repeat("x", 3*maxLine) + "\n" + good, "[line 1: longer than 1048576 bytes] ok"},
 		{JSON, "[" + good + ", 5," + good + "]", "ok [album 2: invalid: it must be one JSON object: it is of the type number] ok"},
 		{JSON, "\ufeff[" + good + `,{"price":-1}]` + "\r\n", "ok [album 2: invalid: artist: required field; price: below minimum value; title: required field]"},
 		{JSON, "[{\"title\":\"Caf\xe9\",\"artist\":\"ab\",\"price\":1}," + good + "]", "[album 1: invalid: it is not valid UTF-8: byte 0xe9 at offset 13] ok"},
 		{JSON, good, "[the file is not one JSON array]"},
 		{JSON, "", "[the file is empty]"},
-		{JSON, "[" + good, "ok [the array has no end: EOF]"},
-		{JSON, "[" + good + "] x", "ok [something stands behind the array]"},
+		{JSON, "[" + good, "ok [unterminated array: EOF]"},
+		{JSON, "[" + good + "] x", "ok [data after the array]"},
 		{JSON, "[" + good + ",]", "ok [album 2: invalid character ']' looking for beginning of value]"},
-		{JSON, `["` + strings.Repeat("x", 2*maxLine) + `",` + good + "]", "[album 1: it is longer than 1048576 bytes] ok"},
-		{JSON, `[` + good + `,"` + strings.Repeat("x", 3*maxItem), "ok [album 2: it is longer than 16777216 bytes]"},
+		{JSON, `["` + strings.Repeat("x", 2*maxLine) + `",` + good + "]", "[album 1: longer than 1048576 bytes] ok"},
+		{JSON, `[` + good + `,"` + strings.Repeat("x", 3*maxItem), "ok [album 2: longer than 16777216 bytes]"},
 		{CSV, "title,artist,price\nBlue Train,John Coltrane,56.99\n", "ok"},
 		{CSV, "\ufeffPrice,Title,Artist,Genre,Year,ID,Created_At\r\n1,\"Blue\r\nTrain\",John,,,,\r\n\r\n1,Blue,John,Jazz,1958,7,2020-01-01T00:00:00Z", "ok ok"},
 		{CSV, "title,artist,price,created_at\nBlue,John,1,yesterday\n", `[line 2: created_at "yesterday" is not a date and time (RFC 3339)]`},
@@ -170,22 +169,22 @@ func TestBadLines(t *testing.T) {
 		{CSV, "title,artist,price,id\nBlue,John,1,0\nBlue,John,1,1e3\n", `[line 2: id "0" is not a whole number from 1 on] [line 3: id "1e3" is not a whole number from 1 on]`},
 		{CSV, "title,artist,price\nCaf\xe9,John,1\nBlue,Jo\xffhn,1\nBlue,Jo\x00hn,1\nBlue,John,1\n",
 			`[line 2: title is not valid UTF-8: "Caf\xe9"] [line 3: artist is not valid UTF-8: "Jo\xffhn"] [line 4: invalid: artist: must not contain the NUL character] ok`},
-		{CSV, "title,artist\n", "[line 1: the column price is missing]"},
-		{CSV, "title,artist,price,title\n", "[line 1: the column title is there twice]"},
-		{CSV, "title,artist,price,colour\n", `[line 1: there is no column "colour"; there are id, title, artist, price, genre, year, created_at]`},
-		{CSV, "title,\"artist,price\nBlue,John,1\n", `[header: line 1: a quoted field does not end as it must: extraneous or missing " in quoted-field in column 13 of line 2]`},
+		{CSV, "title,artist\n", "[line 1: missing column price]"},
+		{CSV, "title,artist,price,title\n", "[line 1: duplicate column title]"},
+		{CSV, "title,artist,price,colour\n", `[line 1: unknown column "colour"; columns: id, title, artist, price, genre, year, created_at]`},
+		{CSV, "title,\"artist,price\nBlue,John,1\n", `[header: line 1: unbalanced quote: extraneous or missing " in quoted-field in column 13 of line 2]`},
 		{CSV, "", "[the file has no header]"},
 		{CSV, "\ufeff", "[the file has no header]"},
 		// A quote that is out of place costs its line.
 		{CSV, "title,artist,price\nBlue,John,1\nThe 12\" Mixes,X,3.50\nBlue,John,1\n", `ok [line 3: bare " in non-quoted-field in column 7] ok`},
 		{CSV, "title,artist,price\n\"The 12\" Mixes\",X,3.50\nBlue,John,1\n", `[line 2: extraneous or missing " in quoted-field in column 8] ok`},
 		{CSV, "title,artist,price\n\"Blue,John,1\n", `[line 2: extraneous or missing " in quoted-field in column 14]`},
-		{CSV, "title,artist,price\n\r\n\n\"Blue,John,1\nBlue,John,2\n\nBlue,John,3", `[line 4: a quoted field does not end as it must: extraneous or missing " in quoted-field in column 12 of line 7] ok ok`},
-		{CSV, "title,artist,price\n\"Blue,John,1\n\"Naima\",John,2\n\"Naima\",\"John\",3\n", `[line 2: a quoted field does not end as it must: extraneous or missing " in quoted-field in column 1 of line 3] ok ok`},
-		{CSV, "title,artist,price\n\"Blue,John,1\n" + strings.Repeat("Naima,John Coltrane,2\n", 60_000), "[line 2: it is longer than 1048576 bytes]" + strings.Repeat(" ok", 60_000)},
-		{CSV, "title,artist,price\n" + strings.Repeat("x", 2*maxLine) + ",John,1\nBlue,John,1\n", "[line 2: it is longer than 1048576 bytes] ok"},
-		{CSV, "title,artist,price\nBlue,John,1\n\"" + strings.Repeat("x", 2*maxLine), "ok [line 3: it is longer than 1048576 bytes]"},
-		{SQLite, "", "[a .sql file cannot be read: it is for a database]"},
+		{CSV, "title,artist,price\n\r\n\n\"Blue,John,1\nBlue,John,2\n\nBlue,John,3", `[line 4: unbalanced quote: extraneous or missing " in quoted-field in column 12 of line 7] ok ok`},
+		{CSV, "title,artist,price\n\"Blue,John,1\n\"Naima\",John,2\n\"Naima\",\"John\",3\n", `[line 2: unbalanced quote: extraneous or missing " in quoted-field in column 1 of line 3] ok ok`},
+		{CSV, "title,artist,price\n\"Blue,John,1\n" + strings.Repeat("Naima,John Coltrane,2\n", 60_000), "[line 2: longer than 1048576 bytes]" + strings.Repeat(" ok", 60_000)},
+		{CSV, "title,artist,price\n" + strings.Repeat("x", 2*maxLine) + ",John,1\nBlue,John,1\n", "[line 2: longer than 1048576 bytes] ok"},
+		{CSV, "title,artist,price\nBlue,John,1\n\"" + strings.Repeat("x", 2*maxLine), "ok [line 3: longer than 1048576 bytes]"},
+		{SQLite, "", "[cannot read a .sql file: it is for a database]"},
 	} {
 		var got []string
 		for _, err := range Read(strings.NewReader(tt.in), tt.f) {
@@ -199,7 +198,7 @@ func TestBadLines(t *testing.T) {
 			t.Errorf("%s %.80q:\n%.2000s, want\n%.2000s", tt.f, tt.in, text, tt.want)
 		}
 	}
-	// Whoever has enough is told no more.
+	// A consumer can stop early.
 	for range Read(strings.NewReader(good+"\n"+good), NDJSON) {
 		break
 	}
@@ -209,7 +208,7 @@ func TestNamed(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		"-": "ndjson false <nil>", "a.ndjson": "ndjson false <nil>", "a.JSONL.gz": "ndjson true <nil>", "x/a.json": "json false <nil>", "a.csv.gz": "csv true <nil>",
-		"a.sql": "postgres false <nil>", "a.txt": " false a.txt ends in none of .ndjson, .json, .csv and .sql, with .gz or without",
+		"a.sql": "postgres false <nil>", "a.txt": " false unknown extension of a.txt: .ndjson, .json, .csv or .sql, with or without .gz",
 	} {
 		f, z, err := Named(name, Postgres)
 		if got := fmt.Sprint(f, " ", z, " ", err); got != want {
@@ -218,7 +217,7 @@ func TestNamed(t *testing.T) {
 	}
 }
 
-// A file is there when all of it is, and not before.
+// A file appears when it is complete.
 func TestCreate(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -254,7 +253,7 @@ func TestCreate(t *testing.T) {
 	if err := os.WriteFile(name+".part", nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := Create(t.Context(), name, NDJSON, true, made(1), nil); err == nil || !strings.Contains(err.Error(), ".part is there") {
+	if err := Create(t.Context(), name, NDJSON, true, made(1), nil); err == nil || !strings.Contains(err.Error(), ".part exists") {
 		t.Errorf("beside another: %v", err)
 	}
 	if err := Write(t.Context(), full{}, NDJSON, made(10_000)); !errors.Is(err, syscall.ENOSPC) {

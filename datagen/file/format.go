@@ -13,7 +13,7 @@ import (
 	"soundcheck/internal/album"
 )
 
-// Format is a form of a file.
+// Format is a file format.
 type Format string
 
 // Formats of files. SQLite's and PostgreSQL's are for the store's own table of a
@@ -26,9 +26,9 @@ const (
 	Postgres Format = "postgres" // COPY
 )
 
-// Named returns the format that a file's name tells, without .gz, and whether the file is
-// compressed by gzip. A dash is stdout or stdin, of albums a line. A name in .sql is for
-// the database that sql says.
+// Named returns the format of a file by its extension, without .gz, and whether the file is
+// compressed by gzip. A dash is stdout or stdin, in NDJSON. The dialect of .sql is
+// that of sql.
 func Named(name string, sql Format) (f Format, compressed bool, err error) {
 	if name == "-" {
 		return NDJSON, false, nil
@@ -37,7 +37,7 @@ func Named(name string, sql Format) (f Format, compressed bool, err error) {
 	if f = (map[string]Format{".ndjson": NDJSON, ".jsonl": NDJSON, ".json": JSON, ".csv": CSV, ".sql": sql})[path.Ext(base)]; f != "" {
 		return f, compressed, nil
 	}
-	return "", false, fmt.Errorf("%s ends in none of .ndjson, .json, .csv and .sql, with .gz or without", name)
+	return "", false, fmt.Errorf("unknown extension of %s: .ndjson, .json, .csv or .sql, with or without .gz", name)
 }
 
 // record is an album as NDJSON and JSON have it.
@@ -49,7 +49,7 @@ type record struct {
 	Year   int         `json:"year,omitempty"`
 }
 
-// firstID is the first one that a new store has not given to its own albums.
+// firstID is the first free ID in a new store.
 const firstID = 4
 
 // inOneInsert is how many albums an INSERT has.
@@ -63,12 +63,12 @@ const (
 	createdAtStamp = "2026-01-01 00:00:00+00"
 )
 
-// Head is what a file begins with.
+// Head is the start of a file.
 func (f Format) Head() string {
 	return map[Format]string{JSON: "[", CSV: "title,artist,price,genre,year\n", SQLite: "BEGIN;\n", Postgres: "COPY albums " + columns + " FROM stdin;\n"}[f]
 }
 
-// Foot is what a file of n albums ends with.
+// Foot is the end of a file of n albums.
 func (f Format) Foot(n uint64) string {
 	end := map[Format]string{JSON: "\n", SQLite: ";\n"}[f] // of the last album
 	if n == 0 {
@@ -78,7 +78,7 @@ func (f Format) Foot(n uint64) string {
 }
 
 // Append appends the n-th album of a file, counted from 0. What it appends depends on
-// nothing else, so that parts of a file can be made side by side.
+// nothing else, so parts of a file can be built in parallel.
 func (f Format) Append(b []byte, n uint64, a album.Album) ([]byte, error) {
 	switch f {
 	case CSV:
@@ -95,7 +95,7 @@ func (f Format) Append(b []byte, n uint64, a album.Album) ([]byte, error) {
 	}
 	to := bytes.NewBuffer(b)
 	enc := json.NewEncoder(to)
-	enc.SetEscapeHTML(false) // it is no page
+	enc.SetEscapeHTML(false) // not for HTML
 	err := enc.Encode(record{a.Title, a.Artist, a.Price, a.Genre, a.Year})
 	if b = to.Bytes(); f == JSON && err == nil {
 		b = b[:len(b)-1] // its line ends before the next album

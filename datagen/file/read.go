@@ -18,9 +18,9 @@ import (
 // maxLine bounds a line, and with it an album.
 const maxLine = 1 << 20
 
-var errTooLong = fmt.Errorf("it is longer than %d bytes", maxLine)
+var errTooLong = fmt.Errorf("longer than %d bytes", maxLine)
 
-// BadError says which line is no valid album, and why.
+// BadError is an invalid line, with the reason.
 type BadError struct {
 	Where string // "line 3", or "album 3" of a JSON array
 	Err   error
@@ -34,7 +34,7 @@ func (e *BadError) Unwrap() error { return e.Err }
 // Readable returns an error if files of a format can only be written.
 func Readable(f Format) error {
 	if f == SQLite || f == Postgres {
-		return errors.New("a .sql file cannot be read: it is for a database")
+		return errors.New("cannot read a .sql file: it is for a database")
 	}
 	return nil
 }
@@ -68,10 +68,10 @@ func read(r io.Reader, f Format, yield func(album.Album, error) bool) error {
 	}
 }
 
-// errStop means that nobody wants more.
+// errStop means that the consumer has stopped.
 var errStop = errors.New("stop")
 
-// openText skips a byte order mark, which programs on Windows write. It rejects a whole
+// openText skips a byte order mark, which programs on Windows write. It rejects a
 // file whose first bytes show another encoding.
 func openText(r io.Reader) (*bufio.Reader, error) {
 	in := bufio.NewReaderSize(r, 64<<10)
@@ -84,9 +84,9 @@ func openText(r io.Reader) (*bufio.Reader, error) {
 	case mark == byteOrderMark:
 		_, _ = in.Discard(len(mark))
 	case strings.HasPrefix(mark, "\xff\xfe"), strings.HasPrefix(mark, "\xfe\xff"), strings.Contains(mark, "\x00"):
-		return nil, errors.New("it is UTF-16 or binary: iconv -f UTF-16 -t UTF-8 converts it")
+		return nil, errors.New("UTF-16 or binary file: convert it with iconv -f UTF-16 -t UTF-8")
 	case strings.HasPrefix(mark, "\x1f\x8b"):
-		return nil, errors.New("it is compressed by gzip: its name must end in .gz, and stdin must be decompressed")
+		return nil, errors.New("gzip data: the name must end in .gz; decompress stdin")
 	}
 	return in, nil
 }
@@ -161,7 +161,7 @@ type itemReader struct {
 
 func (a *itemReader) Read(p []byte) (int, error) {
 	if a.read-a.dec.InputOffset() > maxItem {
-		return 0, fmt.Errorf("it is longer than %d bytes", maxItem)
+		return 0, fmt.Errorf("longer than %d bytes", maxItem)
 	}
 	n, err := a.Reader.Read(p)
 	a.read += int64(n)
@@ -196,10 +196,10 @@ func readArray(r *bufio.Reader, yield func(album.Album, error) bool) error {
 		}
 	}
 	if _, err := dec.Token(); err != nil {
-		return fmt.Errorf("the array has no end: %w", err)
+		return fmt.Errorf("unterminated array: %w", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something stands behind the array")
+		return errors.New("data after the array")
 	}
 	return nil
 }

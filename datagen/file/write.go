@@ -16,7 +16,7 @@ import (
 // inOneChunk is how many albums are made at a time.
 const inOneChunk = 2000
 
-// Albums are what is written: n of them, each by its number. Make is called from many
+// Albums are N albums to write, each created from its number. Make is called from many
 // goroutines.
 type Albums struct {
 	N    uint64
@@ -25,8 +25,8 @@ type Albums struct {
 	Progress func(n uint64)
 }
 
-// Create writes albums to a file, or to stdout if its name is a dash. The file is there
-// only when all of it is.
+// Create writes albums to a file, or to stdout if its name is a dash. The file appears
+// when it is complete.
 func Create(ctx context.Context, name string, f Format, compressed bool, a Albums, stdout io.Writer) (err error) {
 	if name == "-" {
 		return Write(ctx, stdout, f, a)
@@ -34,7 +34,7 @@ func Create(ctx context.Context, name string, f Format, compressed bool, a Album
 	part := name + ".part"
 	file, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("%s is there: another datagen writes it, or one was killed; delete it then", part)
+		return fmt.Errorf("%s exists: another datagen is writing it, or was killed; then delete it", part)
 	}
 	if err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 	"soundcheck/internal/albumhttp"
 )
 
-// What follows keeps the books of a run.
+// Bookkeeping of a run.
 
 func (r *runner) snapshot() Summary {
 	r.mu.Lock()
@@ -23,7 +23,7 @@ func (r *runner) snapshot() Summary {
 	return s
 }
 
-// undone notes that an item, and perhaps those after it, were not sent or not created.
+// undone records that an item, and maybe later ones, were not sent or not created.
 func (r *runner) undone(number uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -36,46 +36,46 @@ func (r *runner) retried() {
 	r.summary.Retried++
 }
 
-// say notes why it does not go on now.
-func (r *runner) say(trouble string) {
+// waiting records why the run makes no progress now.
+func (r *runner) waiting(trouble string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.trouble = trouble
 }
 
-// impatient reports whether a request that was first tried at first, and whose last try
-// began at began and failed, is to be tried no more. If all was in vain for so long, it
-// stops everything. Time in which nothing was tried, because of the rate, does not count.
+// impatient reports whether to stop retrying a request. Its first attempt was at first, its
+// last one started at began and failed. If no request has succeeded for -patience, it aborts
+// the run. Time without attempts, because of the rate limit, does not count.
 func (r *runner) impatient(first, began time.Time, err error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.troubled.IsZero() {
-		if r.troubled = began; began.Before(r.answered) {
-			r.troubled = r.answered
+		if r.troubled = began; began.Before(r.succeeded) {
+			r.troubled = r.succeeded
 		}
 	}
 	patience := r.Patience
-	if r.met = r.met || !nobody(err); !r.met {
+	if r.met = r.met || !noService(err); !r.met {
 		patience = min(patience, firstPatience)
 	}
 	if idle := time.Since(r.troubled); idle >= patience {
-		r.stop(fmt.Errorf("%w after %s without an album: %w", ErrGaveUp, idle.Round(100*time.Millisecond), err))
+		r.stop(fmt.Errorf("%w after %s without an album created: %w", ErrAborted, idle.Round(100*time.Millisecond), err))
 	}
 	return time.Since(first) >= patience
 }
 
-// nobody reports whether there may be no album service at all at an address.
-func nobody(err error) bool {
+// noService reports whether there may be no album service at the URL.
+func noService(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, albumhttp.ErrForeign)
 }
 
-// served notes that the service is there and did what it should.
+// served records that the service is up and works.
 func (r *runner) served() {
-	r.answered, r.troubled, r.met, r.inVain, r.trouble = time.Now(), time.Time{}, true, 0, ""
+	r.succeeded, r.troubled, r.met, r.rejections, r.trouble = time.Now(), time.Time{}, true, 0, ""
 }
 
-// done notes what came of a request.
+// done records the outcome of a request.
 func (r *runner) done(q request, o outcome, err error, traceID string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,31 +85,31 @@ func (r *runner) done(q request, o outcome, err error, traceID string) {
 		s.Created += n
 	case there:
 		s.There += n
-	case refused:
+	case rejected:
 		s.Rejected += n
 	case failed:
 		s.fail(err, n, traceID)
 	case unknown:
 		s.Unknown += n
 	}
-	if o == created || o == there || o == refused {
+	if o == created || o == there || o == rejected {
 		r.served()
 		return
 	}
 	s.undone(q.first)
 	switch {
-	case o != failed || later(err):
+	case o != failed || retryable(err):
 		return
 	case errors.Is(err, album.ErrExists) && q.idConflict(err):
-		// It is about the album's own id: the next albums may have others.
+		// A conflict of this album's id only: other albums may succeed.
 		r.served()
 		return
 	}
 	r.met = true
-	switch r.inVain++; {
+	switch r.rejections++; {
 	case errors.Is(err, album.ErrFull):
-		r.stop(fmt.Errorf("%w: %w", ErrGaveUp, err))
-	case r.inVain == maxInVain:
-		r.stop(fmt.Errorf("%w after %d requests in a row that failed: %w", ErrGaveUp, r.inVain, err))
+		r.stop(fmt.Errorf("%w: %w", ErrAborted, err))
+	case r.rejections == maxRejections:
+		r.stop(fmt.Errorf("%w after %d consecutive failed requests: %w", ErrAborted, r.rejections, err))
 	}
 }

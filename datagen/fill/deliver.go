@@ -11,8 +11,8 @@ import (
 	"soundcheck/internal/album"
 )
 
-// Waits before a request is sent again, where the service does not say how long, and
-// before a service is asked again how far an operation is.
+// Backoff of retries without Retry-After, and the poll interval of asynchronous
+// operations.
 const (
 	firstWait  = 50 * time.Millisecond
 	longWait   = 2 * time.Second
@@ -20,31 +20,31 @@ const (
 	longCheck  = time.Second
 )
 
-// outcome is what came of a request.
+// outcome is the outcome of a request.
 type outcome int
 
 const (
-	created outcome = iota
-	there           // it had been created before
-	refused         // a broken one, as it must be
+	created  outcome = iota
+	there            // it already existed
+	rejected         // an invalid one, as expected
 	failed
-	unknown // no longer tried, and perhaps created
-	unsent  // no longer tried, and certainly not created
+	unknown // cancelled in flight, may be created
+	unsent  // not sent, or certainly not created
 )
 
-// deliver sends a request until it is answered for good.
+// deliver sends a request until it succeeds or fails permanently.
 func (r *runner) deliver(q request) {
-	var first time.Time // when it was first tried
-	var last error      // of the try before
+	var first time.Time // of the first attempt
+	var last error      // of the previous attempt
 	var n note
-	ours := false // an operation of this run is about it
-	for try := 0; ; try++ {
+	ours := false // this run has submitted its operation
+	for attempt := 0; ; attempt++ {
 		if r.limit.WaitN(r.feed, q.albums()) != nil {
-			r.leave(q, last, n.traceID)
+			r.cancelled(q, last, n.traceID)
 			return
 		}
 		began := time.Now()
-		if try == 0 {
+		if attempt == 0 {
 			first = began
 		} else {
 			r.retried()
@@ -64,16 +64,16 @@ func (r *runner) deliver(q request) {
 		case r.calls.Err() != nil && errors.Is(err, context.Canceled):
 			r.done(q, unknown, nil, "")
 			return
-		case !later(err) || r.impatient(first, began, err):
+		case !retryable(err) || r.impatient(first, began, err):
 			r.done(q, failed, err, n.traceID)
 			return
 		}
 		last = err
-		r.say(kind(err))
-		wait, told := pause(err, try)
-		if told > r.Patience {
-			err = fmt.Errorf("%w: to come again after %s is longer than there is patience for", err, told)
-			r.stop(fmt.Errorf("%w: %w", ErrGaveUp, err))
+		r.waiting(kind(err))
+		wait, retryAfter := pause(err, attempt)
+		if retryAfter > r.Patience {
+			err = fmt.Errorf("%w: Retry-After of %s is longer than -patience", err, retryAfter)
+			r.stop(fmt.Errorf("%w: %w", ErrAborted, err))
 			r.done(q, failed, err, n.traceID)
 			return
 		}
@@ -84,8 +84,8 @@ func (r *runner) deliver(q request) {
 	}
 }
 
-// idConflict reports whether a request was rejected because of the ids in its albums: an id
-// is taken, is in the batch twice, or was sent by an earlier run in another batch.
+// idConflict reports whether a request was rejected because of the ids of its albums: an id
+// exists, is in the batch twice, or was sent by an earlier run in another batch.
 func (q request) idConflict(err error) bool {
 	albums, ids := q.write.Albums, 0
 	for _, a := range albums {
@@ -103,8 +103,8 @@ func (q request) idConflict(err error) bool {
 	return ids > 0 && len(albums) > 1 && errors.As(err, &invalid)
 }
 
-// splitBatch sends the albums of a rejected batch one by one: the service creates a batch as
-// a whole or not at all, and one conflict must not cost the others.
+// splitBatch sends the albums of a rejected batch one by one: the service creates all albums of
+// a batch or none, and one conflict must not affect the others.
 func (r *runner) splitBatch(q request) {
 	for i, a := range q.write.Albums {
 		key := q.key + "-of-batch-" + strconv.Itoa(i)
@@ -112,13 +112,13 @@ func (r *runner) splitBatch(q request) {
 	}
 }
 
-// compareExisting reads the album that has the id of want. If it is equal, want is already
-// there: an earlier run created it and its key has expired, or it was exported from there.
+// compareExisting reads the album with the id of want. If it is equal, want is already
+// there: an earlier run created it and its key has expired, or it was exported from this service.
 func (r *runner) compareExisting(ctx context.Context, want album.Album, conflict error) (outcome, error) {
 	got, err := r.Service.Get(ctx, want.ID)
 	got.CreatedAt, want.CreatedAt = time.Time{}, time.Time{}
 	switch {
-	case err != nil && later(err):
+	case err != nil && retryable(err):
 		return failed, err
 	case err != nil || got != want:
 		return failed, conflict
@@ -126,44 +126,44 @@ func (r *runner) compareExisting(ctx context.Context, want album.Album, conflict
 	return there, nil
 }
 
-// leave notes a request that is no longer tried, because the run ends.
-func (r *runner) leave(q request, last error, traceID string) {
+// cancelled records a request that is not retried because the run ends.
+func (r *runner) cancelled(q request, last error, traceID string) {
 	switch {
-	case last != nil && errors.Is(context.Cause(r.feed), ErrGaveUp):
+	case last != nil && errors.Is(context.Cause(r.feed), ErrAborted):
 		r.done(q, failed, last, traceID)
-	case open(last):
+	case mayBeCreated(last):
 		r.done(q, unknown, nil, "")
 	default:
 		r.done(q, unsent, nil, "")
 	}
 }
 
-// later reports whether a request is worth to be sent again.
-func later(err error) bool {
+// retryable reports whether a request can be retried.
+func retryable(err error) bool {
 	return album.Later(err) || errors.Is(err, album.ErrNoOperation)
 }
 
-// open reports whether the albums may have been created though the call failed.
-func open(err error) bool {
+// mayBeCreated reports whether the albums may have been created although the call failed.
+func mayBeCreated(err error) bool {
 	return errors.Is(err, album.ErrUnavailable) || errors.Is(err, album.ErrTimeout) || errors.Is(err, album.ErrKeyRunning)
 }
 
-// pause returns how long to wait before another try: a little longer than the service
-// told, if it did, or twice as long each time; by chance, so that not all come back at once.
-func pause(err error, try int) (wait, told time.Duration) {
-	var later interface{ RetryAfter() time.Duration }
-	if errors.As(err, &later) {
-		told = later.RetryAfter()
+// pause returns the wait before a retry: the service's Retry-After, if any, plus an exponential
+// backoff with jitter, so that clients do not retry in step.
+func pause(err error, attempt int) (wait, retryAfter time.Duration) {
+	var limited interface{ RetryAfter() time.Duration }
+	if errors.As(err, &limited) {
+		retryAfter = limited.RetryAfter()
 	}
-	return told + time.Duration((0.5+rand.Float64()/2)*float64(min(firstWait<<min(try, 16), longWait))), told
+	return retryAfter + time.Duration((0.5+rand.Float64()/2)*float64(min(firstWait<<min(attempt, 16), longWait))), retryAfter
 }
 
-// once sends a request once. It notes in ours that the service has promised to this run
-// that it will be done.
+// once makes one attempt. It sets ours when the service has accepted an operation of
+// this run.
 func (r *runner) once(ctx context.Context, q *request, ours *bool) (outcome, error) {
 	switch {
 	case q.broken != nil:
-		return r.try(ctx, q)
+		return r.sendInvalid(ctx, q)
 	case r.Async:
 		return r.submit(ctx, q, ours)
 	}
@@ -174,9 +174,9 @@ func (r *runner) once(ctx context.Context, q *request, ours *bool) (outcome, err
 	return created, err
 }
 
-// submit has a request done later, and waits until it is. What an earlier run's operation
-// has failed with is the answer to its key from then on; that one created nothing, so it is
-// asked for with another key.
+// submit submits an asynchronous operation and waits until it ends. If an earlier run's
+// operation failed, the service replays that failure for its key. It created nothing, so
+// submit uses another key.
 func (r *runner) submit(ctx context.Context, q *request, ours *bool) (outcome, error) {
 	op, replayed, err := r.Service.Submit(ctx, q.write)
 	for n := 2; err == nil && replayed && !*ours && op.Status == album.Failed; n++ {
@@ -193,27 +193,27 @@ func (r *runner) submit(ctx context.Context, q *request, ours *bool) (outcome, e
 	return there, nil
 }
 
-// try sends what must be refused.
-func (r *runner) try(ctx context.Context, q *request) (outcome, error) {
+// sendInvalid sends an invalid album, which must be rejected.
+func (r *runner) sendInvalid(ctx context.Context, q *request) (outcome, error) {
 	b := q.broken
 	status, p, err := r.Service.Try(ctx, b.ContentType, b.Body)
 	if err != nil {
 		return 0, err
 	}
 	if status != b.Status {
-		return 0, fmt.Errorf("%s was answered %d, not %d", b.What, status, b.Status)
+		return 0, fmt.Errorf("%s got status %d, want %d", b.What, status, b.Status)
 	}
 	named := b.Field == ""
 	for _, f := range p.Errors {
 		named = named || f.Field == b.Field
 	}
 	if !named {
-		return 0, fmt.Errorf("%s was answered without the field %q", b.What, b.Field)
+		return 0, fmt.Errorf("the response to %s does not name the field %q", b.What, b.Field)
 	}
-	return refused, nil
+	return rejected, nil
 }
 
-// follow asks for an operation until it ends.
+// follow polls an operation until it ends.
 func (r *runner) follow(ctx context.Context, op album.Operation) (err error) {
 	began := time.Now()
 	for check := firstCheck; ; check = min(2*check, longCheck) {
@@ -224,7 +224,7 @@ func (r *runner) follow(ctx context.Context, op album.Operation) (err error) {
 			if errors.Is(op.Err, album.ErrExists) {
 				return fmt.Errorf("an operation failed: %w", op.Err)
 			}
-			// %v: what is wrong now may be right later, but not for this operation.
+			// %v: the error of a finished operation is not retryable.
 			return fmt.Errorf("an operation failed: %v", op.Err)
 		case time.Since(began) >= r.Patience:
 			return fmt.Errorf("%w: an operation is still %s", album.ErrNotReady, op.Status)

@@ -15,7 +15,7 @@ import (
 	"soundcheck/internal/fakealbum"
 )
 
-// What can go well later is sent again until it does, or until patience ends.
+// Retryable requests are retried until they succeed or the patience ends.
 func TestRetries(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -32,7 +32,7 @@ func TestRetries(t *testing.T) {
 		}, 10, 0, 1, 5, true, firstPatience, firstPatience + longWait},
 		{"something else there", func(int) error { return fmt.Errorf("%w: %w", album.ErrUnavailable, albumhttp.ErrForeign) }, 10, 0, 1, 5, true, firstPatience, firstPatience + longWait},
 		{"no answer", func(int) error { return album.ErrTimeout }, 10, 0, 1, 20, true, 30 * time.Second, 32 * time.Second},
-		{"the store behind is away", func(int) error { return album.ErrNotReady }, 10, 0, 1, 20, true, 30 * time.Second, 32 * time.Second},
+		{"the store is unavailable", func(int) error { return album.ErrNotReady }, 10, 0, 1, 20, true, 30 * time.Second, 32 * time.Second},
 		{"gone for ever", func(call int) error {
 			if call <= 5 {
 				return nil
@@ -75,8 +75,8 @@ func TestRetries(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, calls := failing(tt.err)
 				got, err := Run(t.Context(), config(s, 0, tt.n))
-				if errors.Is(err, ErrGaveUp) != tt.gaveUp || !tt.gaveUp && err != nil {
-					t.Errorf("Run = %v, want ErrGaveUp: %v", err, tt.gaveUp)
+				if errors.Is(err, ErrAborted) != tt.gaveUp || !tt.gaveUp && err != nil {
+					t.Errorf("Run = %v, want ErrAborted: %v", err, tt.gaveUp)
 				}
 				if got.Created != tt.created || got.Failed != tt.failed || got.Undone != (tt.failed > 0) {
 					t.Errorf("%+v, want %d created, %d failed", got, tt.created, tt.failed)
@@ -92,21 +92,21 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// What is always refused is not sent for ever.
-func TestInVain(t *testing.T) {
+// The run aborts if the service rejects every request.
+func TestConsecutiveFailures(t *testing.T) {
 	t.Parallel()
 	s, calls := failing(func(int) error { return album.ErrKeyReused })
 	got, err := Run(t.Context(), config(s, 0, 100_000))
-	if !errors.Is(err, ErrGaveUp) || !errors.Is(err, album.ErrKeyReused) || calls.Load() != maxInVain || got.Failed != maxInVain || got.Again != 0 {
+	if !errors.Is(err, ErrAborted) || !errors.Is(err, album.ErrKeyReused) || calls.Load() != maxRejections || got.Failed != maxRejections || got.Retryable != 0 {
 		t.Errorf("Run = %+v, %v after %d calls", got, err, calls.Load())
 	}
 }
 
-// Albums whose ids are taken say nothing about the others, however many they are.
+// Conflicts of ids do not abort the run, however many there are.
 func TestTakenIDs(t *testing.T) {
 	t.Parallel()
 	for _, batch := range []int{1, 2000} {
-		const taken, free = maxInVain + 1, 10
+		const taken, free = maxRejections + 1, 10
 		store := album.NewMemory()
 		c := config(fake{Service: store, create: store.Create}, 0, taken+free)
 		c.Batch = batch
@@ -186,7 +186,7 @@ func TestRate(t *testing.T) {
 	})
 }
 
-// Broken items are sent on their own, and must be answered as they say.
+// Invalid items are sent one by one, and must be rejected as expected.
 func TestBroken(t *testing.T) {
 	t.Parallel()
 	b := fakealbum.Broken{What: "no price", Status: 400, Field: "price"}
@@ -202,8 +202,8 @@ func TestBroken(t *testing.T) {
 		want   string
 	}{
 		{400, problem("title", "price"), ""},
-		{201, problem(), "no price was answered 201, not 400"},
-		{400, problem("title"), `no price was answered without the field "price"`},
+		{201, problem(), "no price got status 201, want 400"},
+		{400, problem("title"), `the response to no price does not name the field "price"`},
 	} {
 		c := config(fake{
 			create: func(_ context.Context, w album.Write) (album.Created, error) { return album.Created{}, nil },

@@ -15,9 +15,9 @@ import (
 	"soundcheck/internal/fakealbum"
 )
 
-// Item is one of the albums to create, or something that must be refused.
+// Item is an album to create, or an invalid one that must be rejected.
 type Item struct {
-	Number uint64 // each item has one more than the one before, but for those left out
+	Number uint64 // consecutive, except for skipped lines
 	Album  album.Album
 	Broken *fakealbum.Broken // sent instead, on its own
 }
@@ -28,44 +28,44 @@ type Service interface {
 	Try(ctx context.Context, contentType string, body []byte) (status int, p albumhttp.Problem, err error)
 }
 
-// Config says what to create.
+// Config configures a run.
 type Config struct {
 	Service Service // whose spans come from a Noted provider, for Summary's trace ids
 	// Items are in the order of their numbers. An error is the last.
 	Items iter.Seq2[Item, error]
 	First uint64 // number of the first item
-	N     int    // items, as far as that is known; 0: not
-	// Batch is how many albums a request has: those whose numbers divided by it are the
-	// same, so that a run which begins elsewhere asks for the same. With 1 each album
-	// has a request of its own.
+	N     int    // items; 0: unknown
+	// Batch is the number of albums per request: those whose numbers divided by it are the
+	// same, so a run with another -from sends the same requests. With 1 each album
+	// has its own request.
 	Batch       int
-	Async       bool       // the service does it later, and is asked until it is done
-	Concurrency int        // requests at a time
-	Rate        rate.Limit // albums a second at most
-	// Patience is how long a request is tried again, and the service waited for.
+	Async       bool       // asynchronous operations, polled until they end
+	Concurrency int        // max requests in flight
+	Rate        rate.Limit // max albums per second
+	// Patience is how long a request is retried, and the service waited for.
 	Patience time.Duration
-	// Key returns the idempotency key of a request that begins with an item.
+	// Key returns the idempotency key of a request by its first item.
 	Key func(first Item) string
-	// Progress, if not nil, is called every Tick, with a Summary of its own.
+	// Progress, if not nil, is called every Tick with a snapshot.
 	Progress func(s Summary)
 	Tick     time.Duration
 }
 
 const (
-	// grace is how long calls in flight may take when ctx ends. Cut off, they
-	// leave it open whether their albums exist.
+	// grace is how long requests in flight may take when ctx ends. If they are cancelled,
+	// it is unknown whether their albums exist.
 	grace = time.Second
-	// firstPatience is for a service of which nothing was seen yet: there may be none.
+	// firstPatience is the patience until the first response of an album service.
 	firstPatience = 3 * time.Second
-	// maxInVain is how many requests in a row may fail for good: the others would too.
-	maxInVain = 1000
+	// maxRejections is how many consecutive requests may fail permanently: the others would, too.
+	maxRejections = 1000
 )
 
-// ErrGaveUp means that the service did not answer, or refused everything, so that Run
-// stopped.
-var ErrGaveUp = errors.New("gave up")
+// ErrAborted means that Run stopped because the service was unavailable or rejected every
+// request.
+var ErrAborted = errors.New("aborted")
 
-// InputError is an error that came in the place of an item.
+// InputError is an error of Items.
 type InputError struct{ Err error }
 
 func (e *InputError) Error() string { return e.Err.Error() }
@@ -73,7 +73,7 @@ func (e *InputError) Error() string { return e.Err.Error() }
 // Unwrap returns the error that came.
 func (e *InputError) Unwrap() error { return e.Err }
 
-// Run creates the albums. It stops early if ctx ends, with ErrGaveUp, or with an
+// Run creates the albums. It stops early if ctx ends, with ErrAborted, or with an
 // *InputError.
 func Run(ctx context.Context, c Config) (Summary, error) {
 	feed, stop := context.WithCancelCause(ctx)
@@ -84,7 +84,7 @@ func Run(ctx context.Context, c Config) (Summary, error) {
 
 	r := &runner{Config: c, feed: feed, stop: stop, calls: calls, limit: rate.NewLimiter(c.Rate, c.Batch),
 		summary: Summary{N: c.N}, begun: time.Now()}
-	r.answered = r.begun
+	r.succeeded = r.begun
 	requests := make(chan request)
 	var wg sync.WaitGroup
 	for range c.Concurrency {
@@ -110,32 +110,32 @@ func Run(ctx context.Context, c Config) (Summary, error) {
 
 var errEnded = errors.New("everything was sent")
 
-// request is one that is sent until it is answered.
+// request is sent, and retried, until it succeeds or fails permanently.
 type request struct {
 	write  album.Write
-	key    string            // that the write has at first
-	broken *fakealbum.Broken // what is sent instead
+	key    string            // initial key of the write
+	broken *fakealbum.Broken // sent instead of write
 	first  uint64            // number of its first item
 }
 
 func (q request) albums() int { return max(1, len(q.write.Albums)) }
 
-// runner sends requests and collects what came of them.
+// runner sends requests and collects their outcomes.
 type runner struct {
 	Config
 	feed  context.Context // ends when no more is to be sent
 	stop  context.CancelCauseFunc
-	calls context.Context // of the calls in flight
+	calls context.Context // of requests in flight
 	limit *rate.Limiter
 	begun time.Time
 
-	mu       sync.Mutex // for what follows
-	summary  Summary
-	met      bool      // something answered that looks like an album service
-	answered time.Time // when a request last came to a good end
-	troubled time.Time // when the first try began that failed since then; zero: none
-	inVain   int       // requests in a row that failed for good
-	trouble  string    // why it does not go on now
+	mu         sync.Mutex // for what follows
+	summary    Summary
+	met        bool      // a response came from an album service
+	succeeded  time.Time // when a request last succeeded
+	troubled   time.Time // start of the first failed attempt since then; zero: none
+	rejections int       // consecutive requests that failed permanently
+	trouble    string    // why the run makes no progress now
 }
 
 // send makes requests of the items, in order.
@@ -213,8 +213,8 @@ type pulled struct {
 	err error
 }
 
-// pull lets the items come by themselves: one may take for ever, as those of a pipe that
-// nobody writes to.
+// pull reads the items in a goroutine: a read can block for ever, as from a pipe that
+// has no writer.
 func (r *runner) pull() <-chan pulled {
 	items := make(chan pulled, 64)
 	go func() {
@@ -230,7 +230,7 @@ func (r *runner) pull() <-chan pulled {
 	return items
 }
 
-// show tells how far it is.
+// show reports progress.
 func (r *runner) show() {
 	if r.Progress == nil {
 		return

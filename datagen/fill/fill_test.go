@@ -19,7 +19,7 @@ import (
 	"soundcheck/internal/fakealbum"
 )
 
-// fake is a Service whose answers a test gives.
+// fake is a Service with responses set by a test.
 type fake struct {
 	album.Service // for what is not given
 	create        func(ctx context.Context, w album.Write) (album.Created, error)
@@ -32,7 +32,7 @@ func (f fake) Create(ctx context.Context, w album.Write) (album.Created, error) 
 
 func (f fake) Try(context.Context, string, []byte) (int, albumhttp.Problem, error) { return f.try() }
 
-// failing is a Service whose creates fail as err says: the calls are counted from 1.
+// failing is a Service whose creates return err: the calls are counted from 1.
 func failing(err func(call int) error) (Service, *atomic.Int64) {
 	calls := new(atomic.Int64)
 	return fake{create: func(context.Context, album.Write) (album.Created, error) {
@@ -56,10 +56,10 @@ func config(s Service, from, n uint64) Config {
 		Key: func(first Item) string { return fmt.Sprintf("key-%d", first.Number) }}
 }
 
-// later is an error that says when to come again.
+// later is an error with a Retry-After.
 type laterError time.Duration
 
-func (laterError) Error() string               { return "come again" }
+func (laterError) Error() string               { return "retry later" }
 func (e laterError) RetryAfter() time.Duration { return time.Duration(e) }
 
 // Every album is sent once, whatever the concurrency; requests are made of those whose
@@ -110,8 +110,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// What is in flight when ctx ends may finish; the summary says what is certain, and
-// where to go on.
+// Requests in flight when ctx ends may finish; the summary has the certain outcomes, and
+// where to resume.
 func TestRunInterrupted(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -154,7 +154,7 @@ func TestRunInterrupted(t *testing.T) {
 	}
 }
 
-// An error in the place of an item ends what is sent, but not what was sent.
+// An error of Items stops sending, but not requests in flight.
 func TestRunInputError(t *testing.T) {
 	t.Parallel()
 	bad := errors.New("line 26")

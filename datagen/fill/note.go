@@ -6,15 +6,15 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// note learns the trace of one call, which begins inside the client.
+// note records the trace ID of one call, which starts inside the client.
 type note struct{ traceID string }
 
 type noteKey struct{}
 
 func (n *note) in(ctx context.Context) context.Context { return context.WithValue(ctx, noteKey{}, n) }
 
-// Noted returns a provider whose spans tell a call of Run which trace it became.
-// A trace that is not sampled is not told: nobody could look it up.
+// Noted returns a provider whose spans record their trace ID for Run.
+// It ignores traces that are not sampled: they cannot be looked up.
 func Noted(tp trace.TracerProvider) trace.TracerProvider { return notedProvider{tp} }
 
 type notedProvider struct{ trace.TracerProvider }

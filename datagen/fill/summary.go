@@ -15,24 +15,24 @@ import (
 	"soundcheck/internal/albumhttp"
 )
 
-// Summary is what came of a Run.
+// Summary is the result of a Run.
 type Summary struct {
-	N        int // items; 0 if that is not known
-	Created  int
-	There    int // an earlier request with the same key had created them
-	Rejected int // broken ones, as they must be
-	Skipped  int // lines of a file that are no albums
-	Retried  int // requests that were sent again
-	Failed   int // not created, or a broken one that was not rejected as it must be
-	Again    int // of those: that may be created if they are sent again
-	Unknown  int // cut off when Run was stopped: they may have been created
-	Elapsed  time.Duration
-	Errors   []Failure // the first maxErrors different ones
-	// Undone means that the item of number Resume, and perhaps some after it, are not
+	N         int // items; 0 if that is not known
+	Created   int
+	There     int // created by an earlier request with the same key
+	Rejected  int // invalid ones, as expected
+	Skipped   int // invalid lines of a file
+	Retried   int // requests
+	Failed    int // not created, or an invalid one that was not rejected as expected
+	Retryable int // of the failed ones: may succeed in another run
+	Unknown   int // cancelled in flight: may have been created
+	Elapsed   time.Duration
+	Errors    []Failure // the first maxErrors different ones
+	// Undone means that the item of number Resume, and maybe later ones, are not
 	// known to be created.
 	Undone   bool
 	Resume   uint64
-	Trouble  string // while it runs: why it does not go on now
+	Trouble  string // while it runs: why it makes no progress
 	Verified *Verified
 }
 
@@ -51,11 +51,11 @@ func (s *Summary) undone(number uint64) {
 	}
 }
 
-// fail notes that n items failed for the same reason.
+// fail records that n items failed for the same reason.
 func (s *Summary) fail(err error, n int, traceID string) {
 	s.Failed += n
-	if later(err) {
-		s.Again += n
+	if retryable(err) {
+		s.Retryable += n
 	}
 	message := kind(err)
 	if i := slices.IndexFunc(s.Errors, func(f Failure) bool { return f.Message == message }); i >= 0 {
@@ -65,16 +65,16 @@ func (s *Summary) fail(err error, n int, traceID string) {
 	}
 }
 
-// kind is the text of an error without what differs from one call to the next:
+// kind is the text of an error without the parts that differ between calls:
 // ports, trace ids, the client's own wording of a timeout.
 func kind(err error) string {
 	switch {
 	case errors.Is(err, album.ErrTimeout):
 		return album.ErrTimeout.Error()
 	case errors.Is(err, album.ErrKeyReused):
-		return err.Error() + ": an earlier run has sent this album otherwise, with another -n, -batch, -async or -invalid"
+		return err.Error() + ": an earlier run sent this album in another request, with another -n, -batch, -async or -invalid"
 	case errors.Is(err, albumhttp.ErrTooLarge):
-		return err.Error() + ": a smaller -batch may help"
+		return err.Error() + ": use a smaller -batch"
 	case !errors.Is(err, album.ErrUnavailable):
 		return err.Error()
 	}
@@ -84,13 +84,13 @@ func kind(err error) string {
 	case errors.As(err, &op):
 		text = album.ErrUnavailable.Error() + ": " + op.Op + ": " + op.Err.Error()
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		text = album.ErrUnavailable.Error() + ": it closed the connection"
+		text = album.ErrUnavailable.Error() + ": connection closed"
 	}
 	text, _, _ = strings.Cut(text, ", trace ")
 	return text
 }
 
-// Done is how many items are done with.
+// Done is the number of finished items.
 func (s *Summary) Done() int { return s.Created + s.There + s.Rejected + s.Failed + s.Unknown }
 
 func (s *Summary) perSecond() float64 {
@@ -110,11 +110,11 @@ func (s *Summary) Write(w io.Writer) error {
 		n     int
 		about string
 	}{
-		{"already there", s.There, "an earlier request created them, of this run or another"},
-		{"rejected", s.Rejected, "broken albums, as they must be"},
-		{"skipped", s.Skipped, "they are no albums"},
-		{"retried", s.Retried, "requests were sent again"},
-		{"unknown", s.Unknown, "cut off, they may have been created"},
+		{"already there", s.There, "created by an earlier request, of this run or another"},
+		{"rejected", s.Rejected, "invalid albums, as expected"},
+		{"skipped", s.Skipped, "invalid lines"},
+		{"retried", s.Retried, "requests, after a retryable error"},
+		{"unknown", s.Unknown, "cancelled in flight, may have been created"},
 	} {
 		if line.n > 0 {
 			fmt.Fprintf(&b, "%-14s %d: %s\n", line.name, line.n, line.about)

@@ -26,11 +26,11 @@ func TestKind(t *testing.T) {
 		want string
 	}{
 		{album.ErrExists, "an album with this id exists"},
-		{album.ErrKeyReused, "this Idempotency-Key was used with another request: an earlier run has sent this album otherwise, with another -n, -batch, -async or -invalid"},
+		{album.ErrKeyReused, "this Idempotency-Key was used with another request: an earlier run sent this album in another request, with another -n, -batch, -async or -invalid"},
 		{&album.InvalidError{Fields: []album.FieldError{{Field: "price", Message: album.Required}}}, "invalid: price: required field"},
 		{fmt.Errorf("%w: Post ...: context deadline exceeded", album.ErrTimeout), "album store timed out"},
 		{fmt.Errorf("%w: %w", album.ErrUnavailable, reset), "album store unavailable: read: read: connection reset by peer"},
-		{fmt.Errorf("%w: %w", album.ErrUnavailable, io.EOF), "album store unavailable: it closed the connection"},
+		{fmt.Errorf("%w: %w", album.ErrUnavailable, io.EOF), "album store unavailable: connection closed"},
 		{fmt.Errorf("%w: responded 502 Bad Gateway, trace 4bf92f", album.ErrUnavailable), "album store unavailable: responded 502 Bad Gateway"},
 	} {
 		if got := kind(tt.err); got != tt.want {

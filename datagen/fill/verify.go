@@ -12,7 +12,7 @@ import (
 	"soundcheck/internal/album"
 )
 
-// Expected are the albums that must be in a service. It keeps 24 bytes of each.
+// Expected are the albums that must be in a service. It stores 24 bytes per album.
 type Expected struct {
 	from uint64 // number of the first
 	seed maphash.Seed
@@ -23,8 +23,8 @@ type expected struct {
 	name    uint64 // hash of title and artist
 	content uint64 // hash of everything
 	number  uint32 // counted from the first
-	seen    uint8  // as it must be; up to 2
-	altered bool   // one is there with the same title and artist, but another content
+	seen    uint8  // times found unchanged; up to 2
+	altered bool   // found with the same title and artist, but different content
 }
 
 // NewExpected returns a list without albums, for those with numbers from first on.
@@ -48,19 +48,19 @@ func (e *Expected) Add(number uint64, a album.Album) {
 	e.list = append(e.list, expected{name: name, content: content, number: uint32(number - e.from)})
 }
 
-// Verified is what a walk through all pages of a service found.
+// Verified is the result of reading all pages of a service.
 type Verified struct {
 	Albums  int `json:"albums"` // that must be there
-	Once    int `json:"once"`   // there once, unchanged
+	Once    int `json:"once"`   // stored once, unchanged
 	Missing int `json:"missing"`
-	Changed int `json:"changed"` // the title and artist are there, but not the rest
+	Changed int `json:"changed"` // same title and artist, different content
 	Twice   int `json:"twice"`   // or more often
-	Others  int `json:"others"`  // that are there besides
-	// Examples are some that are not there once and unchanged.
+	Others  int `json:"others"`  // other albums in the service
+	// Examples are some of the missing, changed or duplicated albums.
 	Examples []Example `json:"examples,omitempty"`
 }
 
-// Example is an album that is not as it must be.
+// Example is a missing, changed or duplicated album.
 type Example struct {
 	Number uint64 `json:"number"`
 	Is     string `json:"is"` // missing, changed or twice
@@ -68,23 +68,23 @@ type Example struct {
 
 const maxExamples = 5
 
-// OK reports whether every album is there once, unchanged.
+// OK reports whether every album is stored once, unchanged.
 func (v *Verified) OK() bool { return v.Once == v.Albums }
 
 func (v *Verified) String() string {
 	if v.OK() {
-		return fmt.Sprintf("each of %d albums is there once, unchanged; %d others", v.Albums, v.Others)
+		return fmt.Sprintf("each of %d albums is stored once, unchanged; %d other albums", v.Albums, v.Others)
 	}
 	var examples []string
 	for _, x := range v.Examples {
 		examples = append(examples, fmt.Sprintf("album %d (%s)", x.Number, x.Is))
 	}
-	return fmt.Sprintf("of %d albums %d are missing, %d changed, %d there twice; %d others\n  not as it must be: %s",
+	return fmt.Sprintf("of %d albums %d are missing, %d changed, %d duplicated; %d other albums\n  examples: %s",
 		v.Albums, v.Missing, v.Changed, v.Twice, v.Others, strings.Join(examples, ", "))
 }
 
-// Verify walks every page of a service, once: see marks the list. Progress, if not nil, is called with how many
-// albums it has seen. It waits as long as patience says for a service that is too busy.
+// Verify reads every page of a service once. Progress, if not nil, is called with how many
+// albums it has read. It retries a page for up to patience.
 func (e *Expected) Verify(ctx context.Context, s album.Service, patience time.Duration, progress func(albums int)) (*Verified, error) {
 	slices.SortFunc(e.list, func(x, y expected) int {
 		return cmp.Or(cmp.Compare(x.name, y.name), cmp.Compare(x.content, y.content), cmp.Compare(x.number, y.number))
@@ -98,7 +98,7 @@ func (e *Expected) Verify(ctx context.Context, s album.Service, patience time.Du
 		}
 		for _, a := range page.Albums {
 			if a.ID <= last {
-				return nil, fmt.Errorf("verify: the pages have album %d after album %d", a.ID, last)
+				return nil, fmt.Errorf("verify: album %d is listed after album %d", a.ID, last)
 			}
 			if last = a.ID; !e.see(a) {
 				v.Others++
@@ -124,7 +124,7 @@ func (e *Expected) Verify(ctx context.Context, s album.Service, patience time.Du
 			continue
 		case x.altered:
 			v.Changed++
-			v.Others-- // as which it was counted
+			v.Others-- // it was counted there
 			is = "changed"
 		default:
 			v.Missing++
@@ -137,7 +137,7 @@ func (e *Expected) Verify(ctx context.Context, s album.Service, patience time.Du
 	return v, nil
 }
 
-// see notes an album of the service, and reports whether it is one that must be there.
+// see records an album of the service, and reports whether it is expected.
 func (e *Expected) see(a album.Album) bool {
 	name, content := e.of(a)
 	i, _ := slices.BinarySearchFunc(e.list, name, func(x expected, name uint64) int { return cmp.Compare(x.name, name) })
@@ -164,15 +164,15 @@ func (e *Expected) see(a album.Album) bool {
 	return true
 }
 
-// list asks for a page until it is answered.
+// list reads a page, with retries.
 func list(ctx context.Context, s album.Service, q album.Query, patience time.Duration) (album.Page, error) {
 	begun := time.Now()
-	for try := 0; ; try++ {
+	for attempt := 0; ; attempt++ {
 		page, err := s.List(ctx, q)
 		if err == nil || !album.Later(err) {
 			return page, err
 		}
-		wait, _ := pause(err, try)
+		wait, _ := pause(err, attempt)
 		if time.Since(begun)+wait > patience {
 			return page, err
 		}

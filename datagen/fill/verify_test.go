@@ -12,8 +12,8 @@ import (
 	"soundcheck/internal/fakealbum"
 )
 
-// Verify tells albums that are missing, changed or there twice from those that are
-// not its business.
+// Verify distinguishes missing, changed and duplicated albums from other albums of the
+// service.
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	const n = 2500 // several pages
@@ -86,7 +86,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// lister is a Service whose pages fail as err says.
+// lister is a Service whose pages return err.
 type lister struct {
 	album.Service
 	err func() error

@@ -20,10 +20,10 @@ func (l *lab) testConsole(t *testing.T, trace string) {
 		Status supervisor.Status
 	}
 	getJSON(t, l.Console()+"/-/lab", &now)
-	if now.Phase != "up" || len(now.Status.Programs) != len(l.Programs()) {
-		t.Errorf("%s, %d programs, want up and %d", now.Phase, len(now.Status.Programs), len(l.Programs()))
+	if now.Phase != "up" || len(now.Status.Components) != len(l.Components()) {
+		t.Errorf("%s, %d programs, want up and %d", now.Phase, len(now.Status.Components), len(l.Components()))
 	}
-	for _, p := range now.Status.Programs {
+	for _, p := range now.Status.Components {
 		if p.Version == "" {
 			t.Errorf("nobody knows the version of %s", p.Name)
 		}

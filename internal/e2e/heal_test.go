@@ -20,7 +20,7 @@ func (l *lab) wantNothingLeft(t *testing.T, pids []int) {
 			t.Errorf("process %d still runs", pid)
 		}
 	}
-	if err := supervisor.CheckPorts(l.Programs()); err != nil {
+	if err := supervisor.CheckPorts(l.Components()); err != nil {
 		t.Error(err)
 	}
 }
@@ -39,12 +39,12 @@ func TestHeal(t *testing.T) {
 	usual, _ := wait()
 	stop := make(chan struct{})
 	wait = l.slowest(t, stop)
-	for _, p := range l.status(t).Programs {
+	for _, p := range l.status(t).Components {
 		if err := syscall.Kill(p.Process.PID, syscall.SIGKILL); err != nil {
 			t.Fatalf("kill %s: %v", p.Name, err)
 		}
 		eventually(t, p.Name+" is back", func() error {
-			for _, now := range l.status(t).Programs {
+			for _, now := range l.status(t).Components {
 				if now.Name == p.Name && (now.Restarts != 1 || now.Process == p.Process) {
 					return fmt.Errorf("%d restarts, pid %d", now.Restarts, now.Process.PID)
 				}
@@ -80,7 +80,7 @@ func TestHeal(t *testing.T) {
 	}
 	l.mustRun(t, 5*time.Minute, "lab", "down", "-state", l.State)
 	var pids []int
-	for _, p := range st.Programs {
+	for _, p := range st.Components {
 		pids = append(pids, p.Process.PID)
 	}
 	l.wantNothingLeft(t, pids)

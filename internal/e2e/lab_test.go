@@ -49,7 +49,7 @@ func newLab(t *testing.T) *lab {
 func (l *lab) move(t *testing.T, by int) {
 	t.Helper()
 	for l.Offset = by; ; l.Offset += 37 {
-		if err := supervisor.CheckPorts(l.Programs()); err == nil {
+		if err := supervisor.CheckPorts(l.Components()); err == nil {
 			break
 		} else if l.Offset > by+2000 {
 			t.Fatal(err)
@@ -113,7 +113,7 @@ func (l *lab) up(t *testing.T) {
 		// t.Context() has ended by now.
 		l.runContext(context.Background(), t, "lab", "down", "-state", l.State)
 		if t.Failed() {
-			for _, p := range l.Programs() {
+			for _, p := range l.Components() {
 				t.Logf("%s:\n%s", p.Name, supervisor.Tail(filepath.Join(l.Logs(), p.Name+".log"), 5))
 			}
 			t.Logf("lab:\n%s", supervisor.Tail(filepath.Join(l.Logs(), "lab.log"), 40))
@@ -135,7 +135,7 @@ func (l *lab) status(t *testing.T) supervisor.Status {
 // allReady is nil if every program is.
 func (l *lab) allReady(t *testing.T) error {
 	var errs []error
-	for _, p := range l.status(t).Programs {
+	for _, p := range l.status(t).Components {
 		if p.State != supervisor.Ready {
 			errs = append(errs, fmt.Errorf("%s is %s: %s", p.Name, p.State, p.Detail))
 		}

@@ -14,7 +14,7 @@ func TestLab(t *testing.T) {
 	l := newLab(t)
 	l.up(t)
 	var pids []int
-	for _, p := range l.status(t).Programs {
+	for _, p := range l.status(t).Components {
 		pids = append(pids, p.Process.PID)
 	}
 

@@ -20,7 +20,7 @@ import (
 func TestStoreElsewhere(t *testing.T) {
 	l := newLab(t)
 	l.mustRun(t, time.Hour, "go", "build", "-o", l.bin+"/", "./store")
-	for _, p := range l.Programs() {
+	for _, p := range l.Components() {
 		if p.Name == plan.StoreName { // whose ports are free
 			for _, port := range p.Ports {
 				l.Stores = append(l.Stores, fmt.Sprintf("http://127.0.0.1:%d", port.Number))
@@ -65,7 +65,7 @@ func TestStoreElsewhere(t *testing.T) {
 	}
 	l.mustRun(t, 5*time.Minute, "lab", "smoke", "-url", l.Proxy())
 	out := l.mustRun(t, 10*time.Minute, "lab", "verify", "-state", l.State, "-duration", "10s")
-	if want := "logs: album-store.log           skipped  the album store runs elsewhere, at " + strings.Join(l.Stores, ", "); !strings.Contains(out, want) || strings.Count(out, "skipped") != 1 {
+	if want := "logs: album-store.log        skipped  the album store is external, at " + strings.Join(l.Stores, ", "); !strings.Contains(out, want) || strings.Count(out, "skipped") != 1 {
 		t.Errorf("lab verify does not say %q, or skips more:\n%s", want, out)
 	}
 	// The proxy's log and the Collector's records are where the lab has them.
@@ -75,7 +75,7 @@ func TestStoreElsewhere(t *testing.T) {
 		}
 	}
 	out = l.mustRun(t, 10*time.Minute, "lab", "verify", "-state", l.State, "-duration", "10s", "-logs", logs)
-	if strings.Contains(out, "skipped") || !strings.Contains(out, "logs: album-store.log           ok") {
+	if strings.Contains(out, "skipped") || !strings.Contains(out, "logs: album-store.log        ok") {
 		t.Errorf("lab verify with a log of the stores:\n%s", out)
 	}
 	t.Log("\n" + out)

@@ -1,6 +1,6 @@
-// Package build makes the lab's programs from Go modules, once: a program whose
-// sources, module versions and toolchain are those of the last time is left as
-// it is, without a call of the go command.
+// Package build builds the lab's binaries from Go modules. A binary whose
+// sources, module versions and toolchain are unchanged since its last build
+// is reused without a call of the go command.
 package build
 
 import (
@@ -24,9 +24,9 @@ import (
 	"soundcheck/lab/proc"
 )
 
-// Target is a program to build.
+// Target is a binary to build.
 type Target struct {
-	Name    string   // of the program file
+	Name    string   // of the binary
 	Module  string   // folder of its module, below the root
 	Package string   // import path or ./folder
 	Tags    string   // build tags
@@ -37,7 +37,7 @@ type Target struct {
 type Progress struct {
 	Begun       time.Time
 	Done, Total atomic.Int64 // packages; Total is 0 until it is known
-	// Runs, if not nil, is told each go command, the leader of a process group.
+	// Runs, if not nil, is called with each go command, the leader of a process group.
 	Runs func(proc.ID)
 }
 
@@ -47,11 +47,11 @@ type Builder struct {
 	Root string // of the repository
 	Bin  string
 	Logs string // receives build-NAME.log
-	// Platform of the programs, such as linux/arm64; empty: this one.
+	// Platform of the binaries, such as linux/arm64; empty: this machine's.
 	Platform string
 }
 
-// platform returns what the programs are built for, and whether it is not this machine's.
+// platform returns the target platform, and whether it is not this machine's.
 func (b *Builder) platform() (goos, goarch string, foreign bool) {
 	goos, goarch, _ = strings.Cut(b.Platform, "/")
 	if b.Platform == "" {
@@ -60,7 +60,7 @@ func (b *Builder) platform() (goos, goarch string, foreign bool) {
 	return goos, goarch, goos != runtime.GOOS || goarch != runtime.GOARCH
 }
 
-// dir returns the folder of the programs.
+// dir returns the folder of the binaries.
 func (b *Builder) dir() string {
 	if goos, goarch, foreign := b.platform(); foreign {
 		return filepath.Join(b.Bin, goos+"_"+goarch)
@@ -68,10 +68,10 @@ func (b *Builder) dir() string {
 	return b.Bin
 }
 
-// Path returns where the program of t is.
+// Path returns the path of t's binary.
 func (b *Builder) Path(t Target) string { return filepath.Join(b.dir(), t.Name) }
 
-// Log returns where the output of t's build is.
+// Log returns the path of t's build log.
 func (b *Builder) Log(t Target) string {
 	name := t.Name
 	if goos, goarch, foreign := b.platform(); foreign {
@@ -80,7 +80,7 @@ func (b *Builder) Log(t Target) string {
 	return filepath.Join(b.Logs, "build-"+name+".log")
 }
 
-// Sum returns what tells the program of t from one that was built from other sources,
+// Sum returns the fingerprint of the sources that t's binary was built from,
 // or "" if it is not Fresh.
 func (b *Builder) Sum(t Target) string {
 	if !b.Fresh(t) {
@@ -90,7 +90,7 @@ func (b *Builder) Sum(t Target) string {
 	return string(sum)
 }
 
-// Fresh reports whether t is built from what is there now.
+// Fresh reports whether t's binary is up to date with its sources.
 func (b *Builder) Fresh(t Target) bool {
 	if _, err := os.Stat(b.Path(t)); err != nil {
 		return false
@@ -101,7 +101,7 @@ func (b *Builder) Fresh(t Target) bool {
 }
 
 // Build builds t if it is not fresh. Builds of several labs in one repository
-// take turns. The error names the program; its output is in Log(t).
+// are serialized. The error names the binary; its output is in Log(t).
 func (b *Builder) Build(ctx context.Context, t Target, p *Progress) (err error) {
 	if err := os.MkdirAll(b.dir(), 0o755); err != nil {
 		return err
@@ -125,7 +125,7 @@ func (b *Builder) Build(ctx context.Context, t Target, p *Progress) (err error) 
 	}
 	defer log.Close()
 	if _, err := exec.LookPath("go"); err != nil {
-		return fmt.Errorf("the go command is needed to build it: install Go from https://go.dev/dl: %w", err)
+		return fmt.Errorf("go command not found, install Go from https://go.dev/dl: %w", err)
 	}
 	sum, err := b.fingerprint(t)
 	if err != nil {
@@ -148,7 +148,7 @@ func (b *Builder) Build(ctx context.Context, t Target, p *Progress) (err error) 
 	if err := b.run(ctx, t, p, nil, out, append([]string{"build", "-v", "-o", next}, args...)...); err != nil {
 		return err
 	}
-	// In this order, so that the sum of other sources never stands beside the program.
+	// In this order: the sum of other sources must never be beside the binary.
 	if err := os.Remove(b.sum(t)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -159,14 +159,14 @@ func (b *Builder) Build(ctx context.Context, t Target, p *Progress) (err error) 
 }
 
 // Flags of every build. Stripped: half the size on disk; stack traces keep their names
-// and lines. Without the paths of this machine, a program is the same wherever it is built.
+// and lines. Without local paths, builds are reproducible on any machine.
 var flags = []string{"-trimpath", "-ldflags=-s -w"}
 
-// env is of every build, too. Without C a program needs no library of the machine, so
-// that the same file runs in an empty container image.
+// env is the environment of every build. Without cgo a binary needs no system library, so
+// it runs in an empty container image.
 var env = []string{"GOWORK=off", "CGO_ENABLED=0"}
 
-// temp returns where the go command works: it does not clean up when it is
+// temp returns the go command's work folder: it does not clean up when it is
 // interrupted.
 func (b *Builder) temp() string { return filepath.Join(b.dir(), ".tmp") }
 
@@ -180,7 +180,7 @@ func (b *Builder) clean(next string) {
 // counter counts the lines that are import paths.
 type counter struct {
 	n     *atomic.Int64
-	other bool // the present line is none
+	other bool // the current line is none
 }
 
 func (c *counter) Write(b []byte) (int, error) {
@@ -223,8 +223,8 @@ func (b *Builder) run(ctx context.Context, t Target, p *Progress, stdout, stderr
 	return err
 }
 
-// awaitGroup waits for what an ended leader started, which had the signal too.
-// As long as one of the group is there its number is given to nobody else.
+// awaitGroup waits for the processes of a group whose leader has exited; they got the signal too.
+// The group's ID is not reused while one of its processes exists.
 func awaitGroup(leader int) {
 	for deadline := time.Now().Add(2 * time.Second); syscall.Kill(-leader, 0) == nil; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -234,7 +234,7 @@ func awaitGroup(leader int) {
 	}
 }
 
-// fingerprint sums up all that t is made from.
+// fingerprint returns a hash of all inputs of t's build.
 func (b *Builder) fingerprint(t Target) (string, error) {
 	h := sha256.New()
 	goos, goarch, _ := b.platform()
@@ -270,7 +270,7 @@ func (b *Builder) fingerprint(t Target) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// Lock takes the lock file at path, and waits for it if another has it.
+// Lock locks the file at path, and waits while another process holds the lock.
 func Lock(ctx context.Context, path string) (unlock func(), err error) {
 	for {
 		f, err := proc.TryLock(path, os.O_CREATE|os.O_RDWR, syscall.LOCK_EX)

@@ -148,7 +148,7 @@ func TestBuild(t *testing.T) {
 	if !b.Fresh(hello) {
 		t.Error("not Fresh after a build")
 	}
-	// What is compiled is at least the module's own two packages.
+	// At least the module's own two packages are compiled.
 	if done, total := p.Done.Load(), p.Total.Load(); done < 2 || total < done {
 		t.Errorf("progress: %d of %d packages, want at least 2 of as many or more", done, total)
 	}
@@ -277,7 +277,7 @@ func TestPlatform(t *testing.T) { // not parallel: CGO_ENABLED
 	}
 }
 
-// What is fresh needs no go command, and so neither network nor cache.
+// An up-to-date binary needs no go command, and so neither network nor cache.
 func TestFreshNeedsNoGo(t *testing.T) { // not parallel: PATH
 	b := newBuilder(t)
 	mustBuild(t, b)
@@ -287,8 +287,8 @@ func TestFreshNeedsNoGo(t *testing.T) { // not parallel: PATH
 	}
 	write(t, b, "text/text.go", "package text\n\nconst Text = `two`\n")
 	err := b.Build(t.Context(), hello, new(Progress))
-	if err == nil || !strings.Contains(err.Error(), "build hello: the go command is needed") {
-		t.Errorf("Build without go: %v, want the go command is needed", err)
+	if err == nil || !strings.Contains(err.Error(), "build hello: go command not found") {
+		t.Errorf("Build without go: %v, want go command not found", err)
 	}
 	wantClean(t, b)
 }

@@ -49,8 +49,8 @@ func TestListError(t *testing.T) {
 	wantClean(t, b)
 }
 
-// The log's disk is full: the build fails, and does not wait for somebody who
-// reads its output. /dev/full is Linux'.
+// The log's disk is full: the build fails and does not block. /dev/full exists only on
+// Linux.
 func TestLogFull(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat("/dev/full"); err != nil {
@@ -97,7 +97,7 @@ func TestAfterKilledBuild(t *testing.T) {
 
 // A program must never stand beside the sum of other sources: one who goes back
 // to these would be given the wrong program for good.
-func TestProgramWithoutSum(t *testing.T) {
+func TestBinaryWithoutSum(t *testing.T) {
 	t.Parallel()
 	b := newBuilder(t)
 	mustBuild(t, b)
@@ -131,8 +131,8 @@ func TestProgramWithoutSum(t *testing.T) {
 // groupGone reports whether no process of the group is left.
 func groupGone(leader int) bool { return syscall.Kill(-leader, 0) != nil }
 
-// TestCancelWhileItWaits cancels while the go command has a child.
-func TestCancelWhileItWaits(t *testing.T) {
+// TestCancelDuringLock cancels while the go command has a child.
+func TestCancelDuringLock(t *testing.T) {
 	t.Parallel()
 	b := newBuilder(t)
 	touch(t, filepath.Join(b.Root, "hello.calls"))
@@ -171,7 +171,7 @@ func wantCancelled(t *testing.T, b *Builder, when func(*Progress) bool) {
 	}
 }
 
-func TestBuildersTakeTurns(t *testing.T) {
+func TestBuildsAreSerialized(t *testing.T) {
 	t.Parallel()
 	b := newBuilder(t)
 	calls := filepath.Join(b.Root, "hello.calls")

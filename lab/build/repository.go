@@ -19,7 +19,7 @@ func Repository() (string, error) {
 			return dir, nil
 		}
 		if dir == filepath.Dir(dir) {
-			return "", errors.New("no go.mod of the module soundcheck in " + wd + " or above it: run this in a checkout of the repository, where lab finds its sources and those of the backends")
+			return "", errors.New("no go.mod of the module soundcheck in " + wd + " or above it: run this in a checkout of the repository")
 		}
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"runtime/debug"
 )
 
-// Version returns the version of a module in the program at path, or, if module is empty,
-// of the module that the program was built in; "" if nobody knows.
+// Version returns the version of a module in the binary at path, or, if module is empty,
+// of its main module; "" if unknown.
 func Version(path, module string) string {
 	info, err := buildinfo.ReadFile(path)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The test is a program itself, and says of itself what it is made of.
+// The test binary has build information, too.
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()

@@ -14,11 +14,11 @@ import (
 	"soundcheck/lab/build"
 )
 
-// FindEngine asks Docker's daemon for its platform, such as linux/amd64. Its errors say in a
-// line what to do.
+// FindEngine returns the platform of Docker's daemon, such as linux/amd64. Its errors name the
+// fix in one line.
 func FindEngine(ctx context.Context) (platform string, err error) {
 	if _, err := exec.LookPath("docker"); err != nil {
-		return "", errors.New("there is no docker command: install Docker (https://docs.docker.com/engine/install), or start the lab without it: make lab-up")
+		return "", errors.New("docker command not found: install Docker (https://docs.docker.com/engine/install), or start the native lab: make lab-up")
 	}
 	out, stderr, err := ask(ctx, "docker", "version", "--format", "{{.Server.Os}}/{{.Server.Arch}}")
 	if err == nil && strings.Count(out, "/") == 1 {
@@ -42,11 +42,11 @@ func FindEngine(ctx context.Context) (platform string, err error) {
 	case errors.Is(err, errTimeout):
 		return "", fmt.Errorf("Docker's daemon does not respond within %s%s: restart it (sudo systemctl restart docker, or Docker Desktop)", askTimeout, host)
 	case has("permission denied"):
-		return "", errors.New("you may not use Docker's socket" + host + ": sudo usermod -aG docker $USER, and log in anew")
+		return "", errors.New("permission denied on Docker's socket" + host + ": sudo usermod -aG docker $USER, and log in again")
 	case has("cannot connect", "daemon running", "no such host", "dial "):
 		return "", errors.New("Docker's daemon does not respond" + host + ": start it (sudo systemctl start docker, or Docker Desktop)")
 	case err == nil:
-		return "", fmt.Errorf("docker version shows %q, which is no platform", out)
+		return "", fmt.Errorf("docker version shows %q, which is not a platform", out)
 	}
 	return "", fmt.Errorf("docker version: %w: %s", err, firstLine(stderr))
 }
@@ -54,8 +54,8 @@ func FindEngine(ctx context.Context) (platform string, err error) {
 // plugin is Docker Compose itself.
 var plugin = build.Target{Name: "docker-compose", Module: "compose/plugin", Package: "github.com/docker/compose/v5/cmd"}
 
-// FindCompose finds the command docker compose: the plugin, if there is one that is new
-// enough, or else a program that is built once. Log is called before it is built.
+// FindCompose finds the command docker compose: the plugin, if it is new
+// enough, else a binary that is built once. Log is called before the build.
 func (l *Lab) FindCompose(ctx context.Context, log func(string)) error {
 	version, _, err := ask(ctx, "docker", "compose", "version", "--short")
 	switch {
@@ -74,47 +74,47 @@ func (l *Lab) FindCompose(ctx context.Context, log func(string)) error {
 	if err := os.MkdirAll(l.Dir(), 0o755); err != nil {
 		return err
 	}
-	b := l.Programs()
+	b := l.Binaries()
 	if !b.Fresh(plugin) {
-		log(why + ": building one, once, which takes some minutes")
+		log(why + ": building one, once; this takes minutes")
 	}
-	if err := b.Build(ctx, plugin, new(build.Progress)); ctx.Err() != nil { // whatever the go command made of it
+	if err := b.Build(ctx, plugin, new(build.Progress)); ctx.Err() != nil { // an interrupt, whatever the build error
 		return ctx.Err()
 	} else if err != nil {
-		return fmt.Errorf("%s, and none could be built: %w; see %s, or install it: https://docs.docker.com/compose/install", why, err, b.Log(plugin))
+		return fmt.Errorf("%s, and building one failed: %w; see %s, or install it: https://docs.docker.com/compose/install", why, err, b.Log(plugin))
 	}
 	l.Docker = []string{b.Path(plugin)}
 	return nil
 }
 
-// Programs returns the builder of programs for this machine. All labs of a repository
+// Binaries returns the builder for this machine. All labs of a repository
 // share them.
-func (l *Lab) Programs() *build.Builder {
+func (l *Lab) Binaries() *build.Builder {
 	return &build.Builder{Root: l.Root, Bin: filepath.Join(l.Root, ".lab", "bin"), Logs: l.Dir()}
 }
 
-// newEnough knows 2.27.0, v5.5.0 and versions that distributions have added to: !reset and
-// !override take 2.24. What is no version, such as dev, was built by somebody who knows.
+// newEnough parses 2.27.0, v5.5.0 and versions with a distribution's suffix: !reset and
+// !override need 2.24. It accepts what is not a version, such as dev.
 func newEnough(version string) bool {
 	var major, minor int
 	n, _ := fmt.Sscanf(strings.TrimPrefix(version, "v"), "%d.%d", &major, &minor)
 	return n < 2 || major > 2 || major == 2 && minor >= 24
 }
 
-// askTimeout limits a question to Docker. Tests shorten it.
+// askTimeout is the timeout of a call of docker. Tests shorten it.
 var askTimeout = 10 * time.Second
 
 var errTimeout = errors.New("does not respond in time")
 
-// ask runs a command that ends at once, and returns its output. The error is that of ctx if
-// this has ended.
+// ask runs a short command and returns its output. The error is that of ctx if
+// it has ended.
 func ask(ctx context.Context, name string, args ...string) (stdout, stderr string, err error) {
 	limited, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(limited, name, args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	cmd.WaitDelay = time.Second // a plugin may outlive docker, and hold its output open
+	cmd.WaitDelay = time.Second // a plugin may outlive docker and hold its output open
 	err = cmd.Run()
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -125,8 +125,8 @@ func ask(ctx context.Context, name string, args ...string) (stdout, stderr strin
 	return strings.TrimSpace(out.String()), strings.TrimSpace(errs.String()), err
 }
 
-// docker asks docker, and returns the lines of its output. If it cannot be asked at all, the
-// error is that of FindEngine, which says what to do.
+// docker runs docker and returns the lines of its output. If the daemon is unavailable, the
+// error is that of FindEngine, which names the fix.
 func docker(ctx context.Context, args ...string) ([]string, error) {
 	out, stderr, err := ask(ctx, "docker", args...)
 	if err == nil {

@@ -23,11 +23,11 @@ func TestFindEngine(t *testing.T) {
 	for _, tt := range []struct{ name, script, want string }{
 		{"answers", `echo linux/arm64`, ""},
 		{"no permission", `echo 'permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: dial unix: connect: permission denied' >&2; exit 1`,
-			"you may not use Docker's socket: sudo usermod -aG docker $USER"},
+			"permission denied on Docker's socket: sudo usermod -aG docker $USER"},
 		{"down", `echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?' >&2; exit 1`,
 			"Docker's daemon does not respond: start it"},
 		{"something else", `echo 'one thing' >&2; echo 'and another' >&2; exit 1`, "docker version: exit status 1: one thing"},
-		{"no platform", `echo nothing`, `docker version shows "nothing", which is no platform`},
+		{"no platform", `echo nothing`, `docker version shows "nothing", which is not a platform`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Setenv("DOCKER_HOST", "")
@@ -45,12 +45,12 @@ func TestFindEngine(t *testing.T) {
 
 func TestNoDocker(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	if _, err := FindEngine(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "there is no docker command: install Docker") {
+	if _, err := FindEngine(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "docker command not found: install Docker") {
 		t.Errorf("without docker: %v", err)
 	}
 }
 
-// The real command says it of a daemon that is not there.
+// The real docker command with a daemon that is down.
 func TestDaemonDown(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nowhere")
 	_, err := FindEngine(t.Context())
@@ -71,8 +71,8 @@ func TestFindCompose(t *testing.T) {
 		{"without v", `echo 2.27.0-ubuntu1`, ""},
 		{"least", `echo 2.24.4`, ""},
 		{"own build", `echo dev`, ""},
-		{"old", `echo 2.23.3`, "docker's Compose plugin 2.23.3 is older than 2.24, and none could be built: "},
-		{"none", `echo "docker: unknown command: docker compose" >&2; exit 1`, "docker has no Compose plugin, and none could be built: "},
+		{"old", `echo 2.23.3`, "docker's Compose plugin 2.23.3 is older than 2.24, and building one failed: "},
+		{"none", `echo "docker: unknown command: docker compose" >&2; exit 1`, "docker has no Compose plugin, and building one failed: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			fakeDocker(t, tt.script)
@@ -131,7 +131,7 @@ func TestFindComposeInterrupted(t *testing.T) {
 	}
 }
 
-// A docker that hangs holds nobody up for long, also if what it started lives on.
+// A docker command that hangs times out, even if its child process does not exit.
 func TestSilent(t *testing.T) {
 	defer func(d time.Duration) { askTimeout = d }(askTimeout)
 	askTimeout = 100 * time.Millisecond

@@ -22,7 +22,7 @@ type Container struct {
 	files   []string // of Compose that it was made from
 }
 
-// columns of docker ps, with labels that Compose gives to what it makes.
+// columns of docker ps, with Compose's labels.
 var columns = strings.Join([]string{"{{.ID}}", "{{.State}}", "{{.Status}}",
 	label("service"), label("oneoff"), label("project.working_dir"), label("project.config_files"), "."}, "\t")
 
@@ -52,10 +52,10 @@ var (
 	health = regexp.MustCompile(`\((?:health: )?(\w+)\)$`)
 )
 
-// Condition is the health of a container that runs, or its exit code, or its state.
+// Condition is the health of a running container, its exit code, or its state.
 func (c *Container) Condition() string {
 	if m := exited.FindStringSubmatch(c.status); m != nil {
-		return "ended with " + m[1]
+		return "exited with " + m[1]
 	}
 	if m := health.FindStringSubmatch(c.status); m != nil && c.state == "running" {
 		return m[1]
@@ -63,11 +63,11 @@ func (c *Container) Condition() string {
 	return c.state
 }
 
-// Well reports whether a container is as it should be once the lab is up.
+// Well reports whether a container is in the state it has when the lab is up.
 func (c *Container) Well() bool {
 	switch condition := c.Condition(); {
 	case c.Service == Prepare:
-		return c.state != "exited" || condition == "ended with 0"
+		return c.state != "exited" || condition == "exited with 0"
 	default:
 		return condition == "healthy" || condition == "running" // without a health check
 	}
@@ -81,19 +81,19 @@ func (l *Lab) Sort(list []Container) {
 	})
 }
 
-// stateLabel is of an empty volume that says whose lab it is: the folder of its state.
+// stateLabel is the label of an empty volume. Its value is the state folder of the lab that owns the project.
 // Compose names containers and volumes after the project alone, and so would let another
 // checkout, or another -state, take them over and delete them. The other volumes have no
-// such label, because Compose offers to delete the data of those whose labels are not the
-// ones in the files.
+// such label: Compose offers to delete volumes whose labels differ from
+// those in its files.
 const stateLabel = "soundcheck.state"
 
-// owner is the name of that volume. Compose takes it for one of the project's.
+// owner is the name of that volume. Compose treats it as one of the project's.
 func (l *Lab) owner() string { return l.Name() + "_owner" }
 
-// CheckOwner returns an error that names another lab's folder, if containers or volumes of
-// this name are that lab's. What docker compose has started by itself, from the files of
-// this repository, is everybody's.
+// CheckOwner returns an error that names another lab's folder if containers or volumes of
+// this name belong to that lab. A project that plain docker compose has started from the files of
+// this repository has no owner.
 func (l *Lab) CheckOwner(ctx context.Context) error {
 	states, err := docker(ctx, "volume", "ls", "--filter", l.filter(), "--format", `{{.Label "`+stateLabel+`"}}`)
 	if err != nil {
@@ -105,7 +105,7 @@ func (l *Lab) CheckOwner(ctx context.Context) error {
 		case sameFolder(state, l.State):
 			return nil
 		default:
-			return fmt.Errorf("the containers and the data of %s are those of the lab in %s: take another -port-offset, or stop that lab and delete its data: go run ./compose -state %[2]s%s down -volumes",
+			return fmt.Errorf("project %s belongs to the lab in %s: use another -port-offset, or stop that lab and delete its data: go run ./compose -state %[2]s%s down -volumes",
 				l.Name(), state, l.which())
 		}
 	}
@@ -115,16 +115,16 @@ func (l *Lab) CheckOwner(ctx context.Context) error {
 	}
 	for _, c := range list {
 		if c.folder != "" && !sameFolder(c.folder, l.folder()) {
-			return fmt.Errorf("the containers of %s are those of the files in %s: take another -port-offset, or stop them: docker compose --project-name %[1]s down", l.Name(), c.folder)
+			return fmt.Errorf("project %s belongs to the Compose files in %s: use another -port-offset, or stop it: docker compose --project-name %[1]s down", l.Name(), c.folder)
 		}
 	}
 	return nil
 }
 
-// Claim makes the containers and volumes of this name this lab's. The error is that of
+// Claim makes this lab the owner of its project. The error is that of
 // CheckOwner if another lab was faster.
 func (l *Lab) Claim(ctx context.Context) error {
-	// What is there already keeps its labels.
+	// The labels of an existing volume do not change.
 	_, err := docker(ctx, "volume", "create", "--label", stateLabel+"="+l.State,
 		"--label", "com.docker.compose.project="+l.Name(), "--label", "com.docker.compose.volume=owner", l.owner())
 	if err != nil {
@@ -133,7 +133,7 @@ func (l *Lab) Claim(ctx context.Context) error {
 	return l.CheckOwner(ctx)
 }
 
-// Disown ends Claim, once there are no volumes any more.
+// Disown releases the project after its volumes are deleted.
 func (l *Lab) Disown(ctx context.Context) error {
 	_, err := docker(ctx, "volume", "rm", "--force", l.owner())
 	return err
@@ -148,8 +148,8 @@ func sameFolder(a, b string) bool {
 	return err == nil && err2 == nil && os.SameFile(x, y)
 }
 
-// RemoveStrays removes the containers of profiles that are off now: docker compose removes
-// what is in no file any more, and does not touch these.
+// RemoveStrays removes the containers of disabled profiles: docker compose removes
+// services that are no longer in its files, but not these.
 func (l *Lab) RemoveStrays(ctx context.Context, w io.Writer) error {
 	list, err := l.Containers(ctx)
 	if err != nil {
@@ -159,7 +159,7 @@ func (l *Lab) RemoveStrays(ctx context.Context, w io.Writer) error {
 		if profile := c.Service == "nginx" || c.Service == "console"; !profile || slices.Contains(l.Services(), c.Service) {
 			continue
 		}
-		fmt.Fprintf(w, "stopping what this lab has no more: %s\n", c.Service)
+		fmt.Fprintf(w, "removing %s: its profile is off\n", c.Service)
 		if _, err := docker(ctx, "rm", "--force", "--volumes", c.id); err != nil {
 			return err
 		}

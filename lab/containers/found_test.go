@@ -29,7 +29,7 @@ func TestOwner(t *testing.T) {
 	if err := l.CheckOwner(t.Context()); err != nil {
 		t.Errorf("nobody's: %v", err)
 	}
-	want := fmt.Sprintf("the containers and the data of soundcheck-7 are those of the lab in %s: take another -port-offset, or stop that lab and delete its data: go run ./compose -state %[1]s -port-offset 7 down -volumes", l.State)
+	want := fmt.Sprintf("project soundcheck-7 belongs to the lab in %s: use another -port-offset, or stop that lab and delete its data: go run ./compose -state %[1]s -port-offset 7 down -volumes", l.State)
 	if err := l.Claim(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestOwnerOfContainers(t *testing.T) {
 	l := newLab(t, Options{Offset: 7})
 	for folder, want := range map[string]string{
 		"/r/compose":         "",
-		"/elsewhere/compose": "the containers of soundcheck-7 are those of the files in /elsewhere/compose: take another -port-offset, or stop them: docker compose --project-name soundcheck-7 down",
+		"/elsewhere/compose": "project soundcheck-7 belongs to the Compose files in /elsewhere/compose: use another -port-offset, or stop it: docker compose --project-name soundcheck-7 down",
 	} {
 		if err := os.WriteFile(filepath.Join(world, "folder"), []byte(folder+"\n"), 0o644); err != nil {
 			t.Fatal(err)
@@ -83,7 +83,7 @@ func TestOwnerOfContainers(t *testing.T) {
 	}
 }
 
-// A question that fails has docker's own words, or says that docker is not there.
+// Errors have docker's message, or report that docker is missing.
 func TestOwnerUnknown(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "")
 	l := newLab(t, Options{})
@@ -139,9 +139,9 @@ func TestCondition(t *testing.T) {
 		{Container{Service: "jaeger", state: "paused", status: "Up 2 minutes (Paused)"}, "paused", false},
 		{Container{Service: "jaeger", state: "created", status: "Created"}, "created", false},
 		{Container{Service: "jaeger", state: "restarting", status: "Restarting (1) 5 seconds ago"}, "restarting", false},
-		{Container{Service: "jaeger", state: "exited", status: "Exited (137) 3 seconds ago"}, "ended with 137", false},
-		{Container{Service: Prepare, state: "exited", status: "Exited (0) 3 seconds ago"}, "ended with 0", true},
-		{Container{Service: Prepare, state: "exited", status: "Exited (1) 3 seconds ago"}, "ended with 1", false},
+		{Container{Service: "jaeger", state: "exited", status: "Exited (137) 3 seconds ago"}, "exited with 137", false},
+		{Container{Service: Prepare, state: "exited", status: "Exited (0) 3 seconds ago"}, "exited with 0", true},
+		{Container{Service: Prepare, state: "exited", status: "Exited (1) 3 seconds ago"}, "exited with 1", false},
 		{Container{Service: Prepare, state: "running", status: "Up 1 second"}, "running", true},
 	} {
 		if got, well := tt.c.Condition(), tt.c.Well(); got != tt.want || well != tt.well {

@@ -1,6 +1,6 @@
-// Package containers describes the lab that runs in Docker Compose: its files, names and
-// ports, and how docker compose is called for it. It stores nothing, because Docker knows
-// what runs: a lab that docker compose itself has started is found like any other.
+// Package containers describes the lab in Docker Compose: its files, names and
+// ports, and how docker compose is called for it. It stores nothing: Docker
+// has the state, so a lab that plain docker compose has started is found, too.
 package containers
 
 import (
@@ -17,9 +17,9 @@ import (
 	"time"
 )
 
-// Images that a lab can be made of.
+// Sources of the images.
 const (
-	Official = "official" // from a registry; our own programs are built from source
+	Official = "official" // from a registry; our own services are built from source
 	Local    = "local"    // all built on this machine, without a registry
 )
 
@@ -27,9 +27,9 @@ const (
 type Options struct {
 	Images      string
 	WithEdge    bool // nginx in front of the proxy
-	WithConsole bool // beside Grafana; with local images always
-	Limited     bool // the album store runs outside
-	OnlyStore   bool // the other way round: all but the album store and its database run outside
+	WithConsole bool // beside Grafana; always with local images
+	Limited     bool // the album store is external
+	OnlyStore   bool // only the album store and its database run in containers
 	Offset      int  // added to every published port
 }
 
@@ -37,8 +37,8 @@ type Options struct {
 type Lab struct {
 	Options
 	Root   string   // of the repository
-	State  string   // folder of what all labs of a repository store on this machine
-	Files  []string // of Compose, the later ones over the former
+	State  string   // state folder
+	Files  []string // of Compose; later files override earlier ones
 	Docker []string // the command docker compose, after FindCompose
 	// Version and Revision of our own images, when they are built from source.
 	Version, Revision string
@@ -65,7 +65,7 @@ func New(root, state string, o Options) *Lab {
 	return l
 }
 
-// Open returns the lab that Docker has containers of. The error is ErrNone if there are
+// Open returns the lab that has containers in Docker. The error is ErrNone if there are
 // none, and names the other lab if they are another checkout's. Log is called when the
 // Compose plugin has to be built, which takes minutes.
 func Open(ctx context.Context, root, state string, offset int, onlyStore bool, log func(string)) (*Lab, error) {
@@ -80,7 +80,7 @@ func Open(ctx context.Context, root, state string, offset int, onlyStore bool, l
 	if len(list) == 0 {
 		return nil, ErrNone
 	}
-	// The newest container: others may be left as they were when the options changed.
+	// Of the newest container: older ones may be from earlier options.
 	l.Files = list[0].files
 	for _, file := range l.Files {
 		switch filepath.Base(file) {
@@ -98,9 +98,9 @@ func Open(ctx context.Context, root, state string, offset int, onlyStore bool, l
 }
 
 // ErrNone is returned if there is no lab.
-var ErrNone = errors.New("no Compose lab was started: start it with go run ./compose up")
+var ErrNone = errors.New("no lab in Docker Compose: start it with go run ./compose up")
 
-// suffix tells labs apart.
+// suffix distinguishes labs.
 func (l *Lab) suffix() string {
 	s := ""
 	if l.OnlyStore {
@@ -130,7 +130,7 @@ func (l *Lab) Flags() string {
 	return s + l.which()
 }
 
-// which are the flags that tell labs of the same state folder apart.
+// which returns the flags that distinguish labs of one state folder.
 func (l *Lab) which() string {
 	s := ""
 	if l.Offset != 0 {
@@ -144,10 +144,10 @@ func (l *Lab) which() string {
 
 func (l *Lab) folder() string { return filepath.Join(l.Root, "compose") }
 
-// Prepare is the service that ends once its work is done.
+// Prepare is the service that exits when its work is done.
 const Prepare = "prepare"
 
-// Services returns the names of the services that run on, the way they come up.
+// Services returns the names of the long-running services, in start order.
 func (l *Lab) Services() []string {
 	if l.OnlyStore {
 		return []string{"postgres", "album-store-1"}
@@ -170,7 +170,7 @@ func (l *Lab) Services() []string {
 }
 
 // Command returns the command docker compose with these arguments for this lab. When ctx
-// ends it is interrupted as by Ctrl-C, and killed if that does not end it.
+// ends it gets a SIGTERM, and a SIGKILL if it does not exit.
 func (l *Lab) Command(ctx context.Context, args ...string) *exec.Cmd {
 	full := append(slices.Clone(l.Docker[1:]), "--project-name", l.Name(), "--project-directory", l.folder())
 	for _, f := range l.Files {
@@ -189,13 +189,13 @@ func (l *Lab) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// selecting are variables that would select other files, names and profiles, and one that
-// excludes --remove-orphans. What else docker compose reads, such as COMPOSE_ANSI, is the
-// user's.
+// selecting are variables that select other files, names and profiles, and one that
+// excludes --remove-orphans. Other variables of docker compose, such as COMPOSE_ANSI, are
+// passed through.
 var selecting = []string{"COMPOSE_FILE", "COMPOSE_PATH_SEPARATOR", "COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES", "COMPOSE_ENV_FILES",
 	"COMPOSE_DISABLE_ENV_FILE", "COMPOSE_IGNORE_ORPHANS"}
 
-// environ returns the environment of docker compose: what the Compose files read.
+// environ returns the environment of docker compose, with the variables of the Compose files.
 func (l *Lab) environ() []string {
 	set := map[string]string{"PORT_OFFSET": fmt.Sprint(l.Offset), "VERSION": l.Version, "REVISION": l.Revision}
 	for _, p := range ports {

@@ -98,7 +98,7 @@ func TestCommand(t *testing.T) {
 	}
 }
 
-// Where others are is the user's to say; which ports are ours, the offset's.
+// The user's variables set external URLs; the offset sets our ports.
 func TestOwnVariables(t *testing.T) {
 	for _, kv := range []string{"STORE_URL=http://elsewhere:1", "OTLP_URL=http://elsewhere:2", "RUNS=/runs", "CPUS=1"} {
 		name, value, _ := strings.Cut(kv, "=")

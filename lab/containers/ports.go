@@ -58,7 +58,7 @@ func (l *Lab) url(p port) string {
 	return fmt.Sprintf("http://127.0.0.1:%d", p.number+l.Offset)
 }
 
-// Proxy returns the proxy's URL; "" if it runs outside. The same holds for the others.
+// Proxy returns the proxy's URL; "" if it is external. The same holds for the others.
 func (l *Lab) Proxy() string { return l.url(proxy) }
 
 // Store returns the album store's URL, with OnlyStore.
@@ -67,8 +67,8 @@ func (l *Lab) Store() string { return l.url(store) }
 // Prometheus returns Prometheus' URL.
 func (l *Lab) Prometheus() string { return l.url(prometheus) }
 
-// Jaeger returns the URL of Jaeger's query API and of pages of traces. With local images
-// the console has the pages, and passes on the API.
+// Jaeger returns the URL of Jaeger's query API and of trace pages. With local images
+// the console serves the pages and proxies the API.
 func (l *Lab) Jaeger() string { return l.url(jaeger) + l.url(traces) }
 
 // OTLP returns the URL of the Collector's OTLP/HTTP receiver.
@@ -97,12 +97,12 @@ func (l *Lab) Addresses(service string) []string {
 // OutsideStore returns the port on which Limited expects an album store on this machine.
 func (l *Lab) OutsideStore() int { return store.number + l.Offset }
 
-// outside returns where containers reach what runs on this machine.
+// outside returns the URL at which containers reach a port of this machine.
 func (l *Lab) outside(p port) string {
 	return fmt.Sprintf("http://host.docker.internal:%d", p.number+l.Offset)
 }
 
-// CheckPorts returns an error that names a port which is in use, unless it is by this lab.
+// CheckPorts returns an error that names a port in use, unless this lab uses it.
 func (l *Lab) CheckPorts(ctx context.Context) error {
 	if host := os.Getenv("DOCKER_HOST"); host != "" && !strings.HasPrefix(host, "unix:") {
 		return nil // the ports are another machine's
@@ -111,7 +111,7 @@ func (l *Lab) CheckPorts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var own []int // of services that the lab will not have any more, too
+	var own []int // also of services that the new options remove
 	for _, c := range list {
 		for _, p := range ports {
 			if p.service == c.Service && slices.Contains([]string{"running", "paused", "restarting"}, c.state) {
@@ -129,9 +129,9 @@ func (l *Lab) CheckPorts(ctx context.Context) error {
 		case err == nil:
 			listener.Close()
 		case errors.Is(err, syscall.EADDRINUSE):
-			return fmt.Errorf("port %d, of %s, is taken: stop what listens there (a native lab? go run ./lab down), or start this one with another -port-offset", n, p.use)
+			return fmt.Errorf("port %d (%s) is in use: stop the process that listens there (native lab: go run ./lab down), or use another -port-offset", n, p.use)
 		default:
-			return fmt.Errorf("port %d, of %s: %w", n, p.use, err)
+			return fmt.Errorf("port %d (%s): %w", n, p.use, err)
 		}
 	}
 	return nil

@@ -108,7 +108,7 @@ func TestCheckPorts(t *testing.T) {
 	l := newLab(t, Options{OnlyStore: true, Offset: taken - store.number})
 	fakeDocker(t, "")
 	err = l.CheckPorts(t.Context())
-	if want := fmt.Sprintf("port %d, of the album store, is taken: ", taken); err == nil || !strings.HasPrefix(err.Error(), want) {
+	if want := fmt.Sprintf("port %d (the album store) is in use: ", taken); err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("%v, want %s…", err, want)
 	}
 	// By this very lab, which is up; or by others, because it is stopped.

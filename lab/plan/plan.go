@@ -1,5 +1,5 @@
-// Package plan says what a native lab consists of: which programs, how each is
-// built and started, on which ports, and how one sees that it is ready.
+// Package plan describes the components of a native lab: how each is
+// built and started, its ports and its readiness probe.
 package plan
 
 import (
@@ -12,42 +12,42 @@ import (
 	"soundcheck/lab/build"
 )
 
-// Program is one program of the lab.
-type Program struct {
-	Name    string // as in service.name, in the log's file name and on the command line
+// Component is one component of the lab.
+type Component struct {
+	Name    string // as in service.name, the log's file name and on the command line
 	Target  build.Target
 	Args    []string
-	Env     []string // the whole environment
+	Env     []string // the complete environment
 	Ports   []Port
-	Address string   // where a person or a client finds it
-	Ready   string   // URL that answers 200 once it is ready
-	Needs   []string // programs that must be ready before it starts
-	Version string   // module whose version is the program's; empty: the one it is built in
+	Address string   // URL for users and clients
+	Ready   string   // URL of the readiness probe: 200 once it is ready
+	Needs   []string // components that must be ready before it starts
+	Version string   // module whose version is the component's; empty: the main module
 	Setup   func() error
 }
 
-// Lab is a set of programs that run together.
+// Lab is a set of components that run together.
 type Lab struct {
 	Root   string // of the repository
 	State  string // folder of its data, logs and state
 	Offset int    // added to every port
 	DB     string // of the album store, as for its -db; empty: SQLite in the state folder
-	// Stores are the URLs of album stores that run elsewhere: then none is the lab's.
+	// Stores are the URLs of external album stores. If set, the lab starts none.
 	Stores []string
-	// OTLPEverywhere has the Collector listen on every address of this machine.
+	// OTLPEverywhere makes the Collector listen on all addresses of this machine.
 	OTLPEverywhere bool
 }
 
 // Proxy returns the proxy's URL.
 func (l Lab) Proxy() string { return l.url(ProxyPort) }
 
-// StoreName is the name of the program that a lab may do without.
+// StoreName is the name of the album store, which can be external.
 const StoreName = "album-store"
 
-// Store returns the URL of the lab's own album store.
+// Store returns the URL of the lab's album store.
 func (l Lab) Store() string { return l.url(StorePort) }
 
-// StoreAdmin returns the URL where its faults are changed.
+// StoreAdmin returns the URL of its fault injection API.
 func (l Lab) StoreAdmin() string { return l.url(storeAdminPort) + "/admin/faults" }
 
 // ProxyAdmin is the proxy's: see StoreAdmin.
@@ -59,8 +59,8 @@ func (l Lab) OTLP() string { return l.url(OTLPHTTPPort) }
 // Console returns the URL of the lab's pages.
 func (l Lab) Console() string { return l.url(ConsolePort) }
 
-// Jaeger returns the URL of Jaeger's query API and of the pages of traces: the console
-// has these, and passes on that.
+// Jaeger returns the URL of Jaeger's query API and of the trace pages: the console
+// serves the pages and proxies the API.
 func (l Lab) Jaeger() string { return l.url(TracesPort) }
 
 // Prometheus returns Prometheus' URL.
@@ -70,23 +70,23 @@ func (l Lab) port(p int, use string) Port { return Port{p + l.Offset, use} }
 func (l Lab) addr(p int) string           { return fmt.Sprintf("127.0.0.1:%d", p+l.Offset) }
 func (l Lab) url(p int) string            { return "http://" + l.addr(p) }
 
-// Logs returns the folder of the programs' logs.
+// Logs returns the folder of component logs.
 func (l Lab) Logs() string { return filepath.Join(l.State, "logs") }
 
 func (l Lab) data(name string) string { return filepath.Join(l.State, "data", name) }
 
-// Programs returns the programs in order of need: what others send to comes
-// first. They end in the opposite order.
-func (l Lab) Programs() []Program {
-	backends := []Program{l.jaeger(), l.prometheus(), l.collector()}
+// Components returns the components in start order: a component that others send to comes
+// first. They stop in reverse order.
+func (l Lab) Components() []Component {
+	backends := []Component{l.jaeger(), l.prometheus(), l.collector()}
 	if len(l.Stores) > 0 {
 		return append(backends, l.proxy(), l.console())
 	}
 	return append(backends, l.store(), l.proxy(), l.console())
 }
 
-func (l Lab) jaeger() Program {
-	return Program{
+func (l Lab) jaeger() Component {
+	return Component{
 		Name: "jaeger",
 		Target: build.Target{Name: "jaeger", Module: "backends/jaeger",
 			Package: "github.com/jaegertracing/jaeger/cmd/jaeger"},
@@ -98,7 +98,7 @@ func (l Lab) jaeger() Program {
 			"JAEGER_HEALTH_ADDR="+l.addr(jaegerHealthPort),
 			"JAEGER_STATE_DIR="+l.data("jaeger"),
 			"PROMETHEUS_OTLP_URL="+l.Prometheus()+"/api/v1/otlp",
-			// Jaeger would trace the queries that people make of it.
+			// Without this, Jaeger traces queries to itself.
 			"OTEL_TRACES_SAMPLER=always_off",
 			"GOMEMLIMIT=384MiB", "GOGC=50",
 		),
@@ -110,9 +110,9 @@ func (l Lab) jaeger() Program {
 	}
 }
 
-func (l Lab) prometheus() Program {
+func (l Lab) prometheus() Component {
 	config := filepath.Join(l.State, "prometheus.yml")
-	return Program{
+	return Component{
 		Name: "prometheus",
 		Target: build.Target{Name: "prometheus", Module: "backends/prometheus",
 			Package: "github.com/prometheus/prometheus/cmd/prometheus", Tags: "remove_all_sd"},
@@ -124,8 +124,8 @@ func (l Lab) prometheus() Program {
 			"--web.listen-address=" + l.addr(PrometheusPort),
 			"--web.enable-otlp-receiver",
 			"--enable-feature=exemplar-storage",
-			// A series starts with a 0 at its start time: else its first sample, and all
-			// that it counts, is no increase.
+			// Start each series with a 0 at its start time: otherwise its first sample is
+			// not counted as an increase.
 			"--enable-feature=created-timestamp-zero-ingestion",
 			"--log.format=json",
 		},
@@ -149,7 +149,7 @@ func (l Lab) setupPrometheus(config string) error {
 	if err := os.WriteFile(config, b, 0o644); err != nil {
 		return err
 	}
-	// Anew, so that a rule that is gone is not left behind.
+	// Recreate the folder: it must not have rules that were deleted.
 	rules := filepath.Join(filepath.Dir(config), "rules")
 	if err := os.RemoveAll(rules); err != nil {
 		return err
@@ -162,7 +162,7 @@ func (l Lab) setupPrometheus(config string) error {
 		return err
 	}
 	if len(files) == 0 {
-		return fmt.Errorf("there are no rules for Prometheus in %s", filepath.Join(l.Root, "dashboards/rules"))
+		return fmt.Errorf("no Prometheus rules in %s", filepath.Join(l.Root, "dashboards/rules"))
 	}
 	for _, file := range files {
 		b, err := os.ReadFile(file)
@@ -176,12 +176,12 @@ func (l Lab) setupPrometheus(config string) error {
 	return nil
 }
 
-func (l Lab) collector() Program {
+func (l Lab) collector() Component {
 	otlp := l.addr
 	if l.OTLPEverywhere {
 		otlp = func(p int) string { return fmt.Sprintf("0.0.0.0:%d", p+l.Offset) }
 	}
-	return Program{
+	return Component{
 		Name: "otel-collector",
 		Target: build.Target{Name: "otel-collector", Module: "collector/distribution",
 			Package: ".", Sources: []string{"."}},
@@ -204,8 +204,8 @@ func (l Lab) collector() Program {
 	}
 }
 
-// Database is where the albums are, without a password; of stores that run elsewhere it
-// is not known: "".
+// Database returns the album store's database without its password; "" for
+// external stores.
 func (l Lab) Database() string {
 	if len(l.Stores) > 0 {
 		return ""
@@ -220,7 +220,7 @@ func (l Lab) db() string {
 	return "sqlite:" + filepath.Join(l.data(StoreName), "albums.db")
 }
 
-// Clear deletes what the programs keep, so that the lab starts empty. Logs stay.
+// Clear deletes the components' data, so that the lab starts empty. Logs stay.
 func (l Lab) Clear() error {
 	for _, name := range []string{StoreName, "jaeger", "prometheus", "otel-collector"} {
 		if err := os.RemoveAll(l.data(name)); err != nil {
@@ -230,14 +230,14 @@ func (l Lab) Clear() error {
 	return nil
 }
 
-func (l Lab) store() Program {
+func (l Lab) store() Component {
 	p := l.service(StoreName, "store", StorePort, storeAdminPort)
 	p.Env = append(p.Env, "SOUNDCHECK_STORE_DB="+l.db()) // not an argument: it can hold a password
 	return p
 }
 
-func (l Lab) proxy() Program {
-	if len(l.Stores) > 0 { // it serves without them, too, until they come
+func (l Lab) proxy() Component {
+	if len(l.Stores) > 0 { // the proxy starts without them
 		return l.service("proxy-service", "proxy", ProxyPort, proxyAdminPort, "-store", strings.Join(l.Stores, ","))
 	}
 	p := l.service("proxy-service", "proxy", ProxyPort, proxyAdminPort, "-store", l.Store())
@@ -245,11 +245,11 @@ func (l Lab) proxy() Program {
 	return p
 }
 
-// ginTags leave out MessagePack, which Gin would bring along: a sixth of a program.
+// ginTags build Gin without MessagePack: a sixth of a binary.
 const ginTags = "nomsgpack"
 
-func (l Lab) console() Program {
-	return Program{
+func (l Lab) console() Component {
+	return Component{
 		Name: "console",
 		Target: build.Target{Name: "console", Module: ".", Package: "./console", Tags: ginTags,
 			Sources: []string{"console", "dashboards", "internal", "lab", "loadgen"}},
@@ -262,14 +262,14 @@ func (l Lab) console() Program {
 	}
 }
 
-func (l Lab) service(name, dir string, port, admin int, args ...string) Program {
-	return Program{
+func (l Lab) service(name, dir string, port, admin int, args ...string) Component {
+	return Component{
 		Name: name,
 		Target: build.Target{Name: name, Module: ".", Package: "./" + dir, Tags: ginTags,
 			Sources: []string{dir, "internal"}},
 		Args: append([]string{"-addr", l.addr(port), "-admin-addr", l.addr(admin)}, args...),
 		Env: append(environ(map[string]string{
-			// Seconds matter to somebody who watches; the defaults are minutes.
+			// Short intervals for interactive use; the defaults are up to a minute.
 			"OTEL_METRIC_EXPORT_INTERVAL": "5000",
 			"OTEL_BSP_SCHEDULE_DELAY":     "500",
 			"OTEL_BLRP_SCHEDULE_DELAY":    "500",
@@ -292,7 +292,7 @@ func resourceAttributes(own string) string {
 	return own + "," + env
 }
 
-// environ returns the environment without what would send a program's telemetry
+// environ returns the environment without variables that would send a component's telemetry
 // elsewhere. With defaults (a service) the user's other OTEL_* settings, such as
 // the sampler, stay, and win over the defaults; without (a backend, which has
 // telemetry of its own) none does.

@@ -22,7 +22,7 @@ func value(env []string, name string) (v string, ok bool) {
 func TestPorts(t *testing.T) {
 	t.Parallel()
 	seen := map[int]string{}
-	for _, p := range (Lab{Offset: MaxOffset}).Programs() {
+	for _, p := range (Lab{Offset: MaxOffset}).Components() {
 		for _, port := range p.Ports {
 			if port.Number > 65535 || port.Number < MaxOffset {
 				t.Errorf("%s: port %d is not moved by %d, or is no port", p.Name, port.Number, MaxOffset)
@@ -34,9 +34,9 @@ func TestPorts(t *testing.T) {
 		}
 	}
 	// No address of the first lab is left in one that is moved.
-	for _, p := range (Lab{State: "/s", Root: "/r", Offset: 100}).Programs() {
+	for _, p := range (Lab{State: "/s", Root: "/r", Offset: 100}).Components() {
 		for _, text := range append(slices.Clone(p.Args), p.Ready, p.Address) {
-			for _, first := range (Lab{}).Programs() {
+			for _, first := range (Lab{}).Components() {
 				for _, port := range first.Ports {
 					if strings.Contains(text, (Lab{}).addr(port.Number)) {
 						t.Errorf("%s of the second lab: %q is of the first", p.Name, text)
@@ -65,12 +65,12 @@ func TestDatabase(t *testing.T) {
 	}
 }
 
-// Programs come after those they need.
+// Components come after those they need.
 func TestOrder(t *testing.T) {
 	t.Parallel()
 	for _, l := range []Lab{{}, {Stores: []string{"http://h:1"}}} {
 		var before []string
-		for _, p := range l.Programs() {
+		for _, p := range l.Components() {
 			for _, need := range p.Needs {
 				if !slices.Contains(before, need) {
 					t.Errorf("%s comes before %s, which it needs", p.Name, need)
@@ -81,13 +81,13 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// Only the Collector leaves the loopback address, when it is told to, and only to receive.
+// Only the Collector's receivers listen beyond loopback, and only with OTLPEverywhere.
 func TestOTLPEverywhere(t *testing.T) {
 	t.Parallel()
 	for _, everywhere := range []bool{false, true} {
 		l := Lab{Offset: 7, OTLPEverywhere: everywhere}
 		var got []string
-		for _, p := range l.Programs() {
+		for _, p := range l.Components() {
 			for _, s := range append(p.Env, p.Args...) {
 				if strings.Contains(s, "0.0.0.0") {
 					got = append(got, s)
@@ -111,7 +111,7 @@ func TestOTLPEverywhere(t *testing.T) {
 func TestStores(t *testing.T) {
 	t.Parallel()
 	names := func(l Lab) (list []string) {
-		for _, p := range l.Programs() {
+		for _, p := range l.Components() {
 			list = append(list, p.Name)
 		}
 		return list
@@ -133,7 +133,7 @@ func TestStores(t *testing.T) {
 			t.Errorf("the proxy gets %q, want -store %s", p.Args, tt.want)
 		}
 	}
-	for _, p := range l.Programs() {
+	for _, p := range l.Components() {
 		for _, port := range p.Ports {
 			if port.Number == StorePort || port.Number == storeAdminPort {
 				t.Errorf("%s takes port %d, where the store is that runs elsewhere", p.Name, port.Number)
@@ -158,7 +158,7 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("SOUNDCHECK_LAB_DB", "postgres://me:secret@h/d")
 	l := Lab{Offset: 100}
 	for _, tt := range []struct {
-		p    Program
+		p    Component
 		want map[string]string // "-": not there
 	}{
 		{l.store(), map[string]string{
@@ -243,7 +243,7 @@ func TestPrometheusSetup(t *testing.T) {
 // that it imports is in one of its source folders.
 func TestSources(t *testing.T) {
 	t.Parallel()
-	for _, p := range (Lab{}).Programs() {
+	for _, p := range (Lab{}).Components() {
 		if p.Target.Module != "." {
 			continue
 		}

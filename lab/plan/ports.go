@@ -1,15 +1,15 @@
 package plan
 
-// MaxOffset keeps every port of a lab below 65536.
+// MaxOffset is the max port offset: every port stays below 65536.
 const MaxOffset = 40000
 
-// Port is one that a program listens on, on 127.0.0.1.
+// Port is a port on 127.0.0.1 that a component listens on.
 type Port struct {
 	Number int
 	Use    string
 }
 
-// Ports of a lab whose offset is 0. Programs, compose.yaml and docs have these and no others.
+// Ports of a lab with offset 0. Components, compose.yaml and docs use these and no others.
 const (
 	ProxyPort           = 9070
 	proxyAdminPort      = 9071
@@ -20,7 +20,7 @@ const (
 	collectorHealthPort = 13133
 	PrometheusPort      = 9090
 	ConsolePort         = 3300
-	TracesPort          = 16696 // pages of traces: Jaeger's own, or the console's in their place
+	TracesPort          = 16696 // trace pages: Jaeger's or the console's
 	JaegerAPIPort       = 16697 // behind the console
 	jaegerGRPCPort      = 16695
 	jaegerOTLPPort      = 14317

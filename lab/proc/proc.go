@@ -1,5 +1,5 @@
-// Package proc tells a process from another that was given the same number
-// later, measures it, and ends it.
+// Package proc identifies processes across PID reuse,
+// measures their memory, and stops them.
 package proc
 
 import (
@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// ID names one process for good: numbers are used again, after a while or after
-// a reboot, start times with them are not.
+// ID identifies one process: PIDs are reused, PIDs with start times are
+// not.
 type ID struct {
 	PID   int    `json:"pid"`
 	Start string `json:"start"` // opaque: boot and start time
@@ -23,7 +23,7 @@ func Identify(pid int) (ID, error) {
 	return ID{pid, start}, err
 }
 
-// Alive reports whether the very process that id names still runs.
+// Alive reports whether the process with this PID and start time still runs.
 func (id ID) Alive() bool {
 	if id.PID <= 1 { // kill(2) takes 0 and -1 for many processes
 		return false
@@ -39,8 +39,8 @@ func Group() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 // Session is the attribute that detaches a command from the terminal.
 func Session() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
-// SealFiles keeps files that this process was given beyond the standard three
-// from those that it starts.
+// SealFiles closes inherited files, other than the standard three, on exec
+// of child processes.
 func SealFiles() {
 	fds, _ := os.ReadDir("/dev/fd")
 	for _, e := range fds {
@@ -56,14 +56,14 @@ func (id ID) Signal(sig syscall.Signal) error {
 		return os.ErrProcessDone
 	}
 	err := syscall.Kill(-id.PID, sig)
-	// macOS answers EPERM where only a zombie is left of the group.
+	// macOS returns EPERM if only a zombie is left of the group.
 	if err != nil && !id.Alive() {
 		return os.ErrProcessDone
 	}
 	return err
 }
 
-// End asks the group that id leads to end, and kills it after grace. It returns
+// End sends SIGTERM to the group that id leads, and SIGKILL after grace. It returns
 // nil once the process is gone.
 func (id ID) End(grace time.Duration) error {
 	for _, step := range []struct {
@@ -81,5 +81,5 @@ func (id ID) End(grace time.Duration) error {
 			}
 		}
 	}
-	return errors.New("it did not end after SIGKILL")
+	return errors.New("still alive after SIGKILL")
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// startOf asks ps(1): macOS has no /proc.
+// startOf calls ps(1): macOS has no /proc.
 func startOf(pid int) (string, error) {
 	state, start, _ := strings.Cut(ps(pid, "-o", "state=", "-o", "lstart="), " ")
 	if state == "" || strings.HasPrefix(state, "Z") {

@@ -11,7 +11,7 @@ import (
 var bootID = sync.OnceValue(func() string {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
-		return "" // start times alone still tell processes of one boot apart
+		return "" // start times alone still distinguish processes of one boot
 	}
 	return string(bytes.TrimSpace(b))
 })

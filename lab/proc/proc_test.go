@@ -87,7 +87,7 @@ func TestIdentify(t *testing.T) {
 	}
 }
 
-// On Linux the name of a process stands in the middle of what is parsed.
+// On Linux the process name is in the middle of the parsed line.
 func TestNameOfProcess(t *testing.T) {
 	t.Parallel()
 	sh, err := exec.LookPath("sh")
@@ -122,7 +122,7 @@ func TestZombieIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the zombie is gone", func() bool { return !p.Alive() })
-	// It is still there: nobody has waited for it.
+	// It is still there: it was not reaped.
 	if err := syscall.Kill(p.PID, 0); err != nil {
 		t.Fatalf("there is no zombie: %v", err)
 	}
@@ -137,7 +137,7 @@ func TestZombieIsGone(t *testing.T) {
 	}
 }
 
-// A number that was given to another process since is nobody of ours.
+// A reused PID does not identify our process.
 func TestForeign(t *testing.T) {
 	t.Parallel()
 	p := start(t, sleeper)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The services answer while the backends are still being built.
+// The services respond while the backends are still being built.
 func TestServesWhileBuilt(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// PollInterval is how often a client asks for the status while it waits.
+// PollInterval is how often a client polls the status while it waits.
 const PollInterval = 150 * time.Millisecond
 
-// connectTimeout is how long Connect waits for an answer. Tests shorten it.
+// connectTimeout is how long Connect waits for a response. Tests shorten it.
 var connectTimeout = 10 * time.Second
 
 // maxSocketPath is the smaller of Linux' and macOS' limits for a socket's path.
@@ -27,10 +27,10 @@ const maxSocketPath = 103
 func listen(state string) (net.Listener, error) {
 	path := filepath.Join(state, socketName)
 	if len(path) > maxSocketPath {
-		return nil, fmt.Errorf("the path of the state folder %s is too long for a socket in it: at most %d characters; choose another with -state",
+		return nil, fmt.Errorf("state folder path %s is too long for a socket: max %d characters; set another with -state",
 			state, maxSocketPath-len(socketName)-1)
 	}
-	os.Remove(path) // of a supervisor that was killed: the lock is ours
+	os.Remove(path) // of a supervisor that was killed: this process has the lock
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		return nil, err
@@ -41,8 +41,8 @@ func listen(state string) (net.Listener, error) {
 // control serves the clients:
 //
 //	GET  /status                Status as JSON
-//	POST /stop                  202; the lab ends
-//	POST /restart?name=PROGRAM  200 once it is ready again
+//	POST /stop                  202; the lab stops
+//	POST /restart?name=NAME     200 once the component is ready
 func (s *Supervisor) control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
@@ -60,11 +60,11 @@ func (s *Supervisor) control() http.Handler {
 	return mux
 }
 
-// restart builds the program if its sources changed, and starts it anew.
+// restart rebuilds a component if its sources changed, and restarts it.
 func (s *Supervisor) restart(ctx context.Context, name string) error {
 	r := s.find(name)
 	if r == nil {
-		return fmt.Errorf("no program is called %q", name)
+		return fmt.Errorf("no component %q", name)
 	}
 	if !isClosed(r.ready) {
 		return fmt.Errorf("%s has not been ready yet", name)
@@ -80,17 +80,17 @@ func (s *Supervisor) restart(ctx context.Context, name string) error {
 		if err := r.rebuild(ctx); ctx.Err() != nil {
 			return stopping()
 		} else if err != nil {
-			return err // the one that runs goes on
+			return err // the running process continues
 		}
 	}
-	asked := make(chan error, 1)
+	result := make(chan error, 1)
 	select {
-	case r.again <- asked:
+	case r.restart <- result:
 	case <-ctx.Done():
 		return stopping()
 	}
 	select {
-	case err := <-asked:
+	case err := <-result:
 		return err
 	case <-ctx.Done():
 		return stopping()
@@ -112,8 +112,8 @@ func NewClient(state string) *Client {
 }
 
 // Connect returns a client of the supervisor that owns state, and its status. The
-// client is nil if there is none. For a moment, one that has just begun or is
-// about to end does not answer: Connect waits until it does or is gone.
+// client is nil if there is none. A supervisor that is starting or
+// stopping may not respond yet: Connect waits until it responds or exits.
 func Connect(ctx context.Context, state string) (*Client, Status, error) {
 	c := NewClient(state)
 	for deadline := time.Now().Add(connectTimeout); ; {
@@ -128,11 +128,11 @@ func Connect(ctx context.Context, state string) (*Client, Status, error) {
 		case ctx.Err() != nil:
 			return nil, st, ctx.Err()
 		case time.Now().After(deadline):
-			who := state
+			lab := state
 			if saved, _ := Saved(state); saved != nil {
-				who = fmt.Sprintf("%s (pid %d)", state, saved.Supervisor.PID)
+				lab = fmt.Sprintf("%s (pid %d)", state, saved.Supervisor.PID)
 			}
-			return nil, st, fmt.Errorf("a lab is running in %s but does not answer: %w", who, err)
+			return nil, st, fmt.Errorf("a lab is running in %s but does not respond: %w", lab, err)
 		}
 		select {
 		case <-ctx.Done():
@@ -153,7 +153,7 @@ func (c *Client) Status(ctx context.Context) (st Status, err error) {
 	return st, err
 }
 
-// Stop asks the lab to end.
+// Stop requests that the lab stop, and does not wait.
 func (c *Client) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -161,7 +161,7 @@ func (c *Client) Stop(ctx context.Context) error {
 	return err
 }
 
-// Restart restarts a program, and returns when it is ready.
+// Restart restarts a component, and returns when it is ready.
 func (c *Client) Restart(ctx context.Context, name string) error {
 	_, err := c.do(ctx, http.MethodPost, "/restart?name="+url.QueryEscape(name))
 	return err

@@ -75,11 +75,11 @@ func TestRestartByClient(t *testing.T) {
 	if got, want := l.events()[4:], []string{"end store", "begin store", "ready store"}; !slices.Equal(got, want) {
 		t.Errorf("events %q, want %q", got, want)
 	}
-	wantError(t, c.Restart(t.Context(), "nobody"), `no program is called "nobody"`)
+	wantError(t, c.Restart(t.Context(), "nobody"), `no component "nobody"`)
 }
 
 // Several clients that restart the same program do not disturb each other.
-func TestRestartAtOnce(t *testing.T) {
+func TestRestartConcurrent(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.sources()
@@ -135,7 +135,7 @@ func TestRestartBuilds(t *testing.T) {
 	}
 	version("2")
 
-	// One that does not compile leaves the one that runs alone.
+	// A build that fails does not affect the running process.
 	before := l.state("store", Ready)
 	l.change("", `version = "2"`, `version = missing`)
 	wantError(t, c.Restart(t.Context(), "store"), "build service: ", l.build.Log(service), "undefined: missing")
@@ -147,7 +147,7 @@ func TestRestartBuilds(t *testing.T) {
 	// One that ends at once is restarted, until it does not any more.
 	l.change("", `version = missing`, `version = "3"`)
 	touch(t, filepath.Join(l.State, "exit"))
-	wantError(t, c.Restart(t.Context(), "store"), "start store: it ended before it was ready", "exit exists")
+	wantError(t, c.Restart(t.Context(), "store"), "start store: it exited before it was ready", "exit exists")
 	l.await("restarts are counted", func(st Status) bool { return st.program("store").Restarts > 1 })
 	remove(t, filepath.Join(l.State, "exit"))
 	if err := c.Restart(t.Context(), "store"); err != nil { // needs not wait for the end of the pause
@@ -156,7 +156,7 @@ func TestRestartBuilds(t *testing.T) {
 	version("3")
 }
 
-// A program that dies while it is built anew is restarted as it is.
+// A component that exits while it is rebuilt is restarted from its old binary.
 func TestDiesWhileBuilt(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -189,15 +189,15 @@ func TestDiesWhileBuilt(t *testing.T) {
 }
 
 // buildGone fails if the go command runs that is named in the status.
-func buildGone(t *testing.T, p ProgramStatus) {
+func buildGone(t *testing.T, p ComponentStatus) {
 	t.Helper()
 	if p.Build.PID == 0 || p.Build.Alive() {
 		t.Errorf("the go command that builds %s is process %+v, want one that is gone", p.Name, p.Build)
 	}
 }
 
-// holdRestart begins a restart, and returns when the build that it needs runs.
-func (l *lab) holdRestart(ctx context.Context) (p ProgramStatus, restarted chan error) {
+// holdRestart requests a restart, and returns when its build runs.
+func (l *lab) holdRestart(ctx context.Context) (p ComponentStatus, restarted chan error) {
 	l.t.Helper()
 	l.change("", `version = "1"`, `version = "2"`)
 	l.hold("")
@@ -248,7 +248,7 @@ func TestClientLeavesDuringRestart(t *testing.T) {
 }
 
 // A supervisor that holds the folder but hangs is named.
-func TestConnectToNobody(t *testing.T) { // not parallel: it sets the time
+func TestConnectTimeout(t *testing.T) { // not parallel: it sets the time
 	set(t, &connectTimeout, 0)
 	l := newLab(t)
 	lock, err := acquire(l.State)
@@ -257,7 +257,7 @@ func TestConnectToNobody(t *testing.T) { // not parallel: it sets the time
 	}
 	defer lock.Close()
 	_, _, err = Connect(t.Context(), l.State)
-	wantError(t, err, l.State, "does not answer")
+	wantError(t, err, l.State, "does not respond")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, _, err := Connect(ctx, l.State); !errors.Is(err, context.Canceled) {

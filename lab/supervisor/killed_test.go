@@ -23,9 +23,9 @@ import (
 const superviseFleet = "supervise-fleet"
 
 type fleet struct {
-	Lab      plan.Lab
-	Programs []plan.Program
-	Builder  build.Builder
+	Lab        plan.Lab
+	Components []plan.Component
+	Builder    build.Builder
 }
 
 func supervise() int {
@@ -35,7 +35,7 @@ func supervise() int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	if err := Run(ctx, f.Lab, f.Programs, &f.Builder, slog.New(slog.NewTextHandler(os.Stderr, nil))); err != nil {
+	if err := Run(ctx, f.Lab, f.Components, &f.Builder, slog.New(slog.NewTextHandler(os.Stderr, nil))); err != nil {
 		slog.Error(err.Error())
 		return 1
 	}
@@ -85,7 +85,7 @@ func (l *lab) written(st Status) bool {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	return saved != nil && slices.EqualFunc(saved.Programs, st.Programs, func(a, b ProgramStatus) bool {
+	return saved != nil && slices.EqualFunc(saved.Components, st.Components, func(a, b ComponentStatus) bool {
 		return a.Process == b.Process && a.Build == b.Build
 	})
 }
@@ -133,8 +133,8 @@ func TestSupervisorKilled(t *testing.T) {
 	})
 	killHard(t, cmd)
 
-	// Nobody has the folder any more, not even what runs on; and what can be
-	// seen of the lab is there.
+	// The folder is unlocked, although processes still run, and the status file
+	// exists.
 	if c, _, err := Connect(t.Context(), l.State); c != nil || err != nil {
 		t.Errorf("Connect = %v, %v, want no client", c, err)
 	}
@@ -152,7 +152,7 @@ func TestSupervisorKilled(t *testing.T) {
 	}
 
 	other, former := foreign(t)
-	saved.Programs = append(saved.Programs, ProgramStatus{Name: "foreign", Process: former, Build: former})
+	saved.Components = append(saved.Components, ComponentStatus{Name: "foreign", Process: former, Build: former})
 	b, err := json.Marshal(saved)
 	if err != nil {
 		t.Fatal(err)
@@ -161,7 +161,7 @@ func TestSupervisorKilled(t *testing.T) {
 	if left, err := Sweep(l.State); !left || err != nil {
 		t.Errorf("Sweep = %v, %v, want true", left, err)
 	}
-	for _, p := range st.Programs {
+	for _, p := range st.Components {
 		if p.Process.Alive() {
 			t.Errorf("%s is alive after Sweep", p.Name)
 		}
@@ -185,7 +185,7 @@ func TestRunAfterKilled(t *testing.T) {
 	cmd, before := l.upElsewhere(func(st Status) bool { return st.Phase == Up })
 	killHard(t, cmd)
 	l.up()
-	for _, p := range before.Programs {
+	for _, p := range before.Components {
 		if p.Process.Alive() || l.state(p.Name, Ready).Process == p.Process {
 			t.Errorf("%s of the killed lab is alive", p.Name)
 		}
@@ -198,7 +198,7 @@ func TestRunAfterReboot(t *testing.T) {
 	l := newLab(t)
 	l.add("store")
 	other, former := foreign(t)
-	b, err := json.Marshal(Status{Phase: Up, Programs: []ProgramStatus{{Name: "store", State: Ready, Process: former}}})
+	b, err := json.Marshal(Status{Phase: Up, Components: []ComponentStatus{{Name: "store", State: Ready, Process: former}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func testMain(m *testing.M) int {
 type lab struct {
 	plan.Lab
 	t        *testing.T
-	programs []plan.Program
+	programs []plan.Component
 	build    *build.Builder
 	log      logs
 	cancel   context.CancelFunc
@@ -99,11 +99,11 @@ func newLab(t *testing.T) *lab {
 }
 
 // add gives the lab one more program.
-func (l *lab) add(name string, args ...string) *plan.Program {
+func (l *lab) add(name string, args ...string) *plan.Component {
 	l.t.Helper()
 	port := freePort(l.t)
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	l.programs = append(l.programs, plan.Program{
+	l.programs = append(l.programs, plan.Component{
 		Name: name, Target: program,
 		Args:    append([]string{"-name", name, "-addr", addr, "-events", filepath.Join(l.State, "events")}, args...),
 		Ports:   []plan.Port{{Number: port, Use: "HTTP"}},
@@ -191,22 +191,22 @@ func (l *lab) await(what string, ok func(Status) bool) (st Status) {
 }
 
 // state waits until a program is in a state.
-func (l *lab) state(name string, want State) ProgramStatus {
+func (l *lab) state(name string, want State) ComponentStatus {
 	l.t.Helper()
 	st := l.await(name+" is "+string(want), func(st Status) bool { return st.program(name).State == want })
 	return st.program(name)
 }
 
-func (st Status) program(name string) ProgramStatus {
-	for _, p := range st.Programs {
+func (st Status) program(name string) ComponentStatus {
+	for _, p := range st.Components {
 		if p.Name == name {
 			return p
 		}
 	}
-	return ProgramStatus{}
+	return ComponentStatus{}
 }
 
-// wantNothingLeft fails if the lab left a process or a file that says it runs.
+// wantNothingLeft fails if the lab left a process or its status file.
 func (l *lab) wantNothingLeft() {
 	l.t.Helper()
 	for _, id := range l.log.processes() {
@@ -238,10 +238,10 @@ func (l *lab) events() []string {
 type logs struct{ clitest.Output }
 
 type record struct {
-	Msg     string
-	Program string
-	PID     int
-	Backoff time.Duration
+	Msg       string
+	Component string
+	PID       int
+	Backoff   time.Duration
 }
 
 // records returns those with this message.
@@ -300,7 +300,7 @@ func tryGet(t *testing.T, url string) (string, error) {
 	return string(b), err
 }
 
-// wantError fails unless err says all of this.
+// wantError fails unless the message of err contains all texts.
 func wantError(t *testing.T, err error, parts ...string) {
 	t.Helper()
 	if err == nil {

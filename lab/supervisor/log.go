@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// logError is a failure whose reason stands at the end of a log.
+// logError is a failure whose cause is at the end of a log.
 type logError struct {
 	err  error
 	path string
@@ -21,10 +21,10 @@ func (e *logError) Error() string {
 	if len(tail) == 0 {
 		return e.err.Error() + " (" + e.path + " is empty)"
 	}
-	return e.err.Error() + "; the end of " + e.path + ":\n" + string(tail)
+	return e.err.Error() + "; last lines of " + e.path + ":\n" + string(tail)
 }
 
-// Tail returns the last lines of the file at path, as many as are there of n.
+// Tail returns up to n last lines of the file at path.
 func Tail(path string, n int) []byte {
 	f, err := os.Open(path)
 	if err != nil {
@@ -46,7 +46,7 @@ func Tail(path string, n int) []byte {
 	return bytes.TrimRight(b, "\n")
 }
 
-// LastLines returns where the last n lines of the first size bytes of f begin.
+// LastLines returns the offset of the last n lines of the first size bytes of f.
 func LastLines(f io.ReaderAt, size int64, n int) (int64, error) {
 	if n == 0 {
 		return size, nil
@@ -70,8 +70,8 @@ func LastLines(f io.ReaderAt, size int64, n int) (int64, error) {
 	return 0, nil
 }
 
-// rotate moves what is in the file at path to path.1 once it is over max bytes.
-// The writer must append. What it writes between the last look and the cut, some
+// rotate moves the content of the file at path to path.1 once it exceeds max bytes.
+// The writer must append. What it writes between the last read and the truncation, some
 // microseconds, is lost.
 func rotate(path string, max int64) error {
 	st, err := os.Stat(path)
@@ -91,7 +91,7 @@ func rotate(path string, max int64) error {
 		return err
 	}
 	defer to.Close()
-	// The writer goes on meanwhile: copy until nothing more came, then cut at once.
+	// The writer continues meanwhile: copy until there is no more, then truncate at once.
 	for {
 		n, err := io.Copy(to, from)
 		if err != nil {

@@ -19,43 +19,43 @@ import (
 	"soundcheck/lab/proc"
 )
 
-// Times of a program's life. Tests shorten them.
+// Times of a component's lifecycle. Tests shorten them.
 var (
 	readyTimeout = 60 * time.Second // from start to ready
 	stopGrace    = 25 * time.Second // from SIGTERM to SIGKILL
 	probeEvery   = 2 * time.Second
 	minBackoff   = 200 * time.Millisecond
 	maxBackoff   = 10 * time.Second
-	settled      = 30 * time.Second // a program that ran this long starts over with minBackoff
+	settled      = 30 * time.Second // uptime after which the backoff is reset to minBackoff
 )
 
-// runner keeps one program running.
+// runner runs one component and restarts it when it exits.
 type runner struct {
-	plan.Program
+	plan.Component
 	s     *Supervisor
-	built chan struct{} // closed when the program file is there
+	built chan struct{} // closed when the binary is built
 	ready chan struct{} // closed when it was ready for the first time
 
-	turn  chan struct{}   // taken by the client whose restart is done
-	again chan chan error // a client asks for a restart, and where to tell the outcome
-	op    sync.Mutex      // held while the process is started or ended
+	turn    chan struct{}   // held by the client whose restart is in progress
+	restart chan chan error // a client requests a restart, and where to send its result
+	op      sync.Mutex      // held while the process is started or stopped
 
 	// Guarded by s.mu.
 	state     State
 	detail    string
 	id        proc.ID
 	startedAt time.Time
-	version   string // of the program that runs
+	version   string // of the running process
 	restarts  int
 	progress  *build.Progress // nil: it is not being built
 	builder   proc.ID         // the go command that builds it
 	ended     chan struct{}   // closed when the process that id names is reaped
 }
 
-func newRunner(s *Supervisor, p plan.Program) *runner {
-	return &runner{Program: p, s: s, state: Waiting,
+func newRunner(s *Supervisor, p plan.Component) *runner {
+	return &runner{Component: p, s: s, state: Waiting,
 		built: make(chan struct{}), ready: make(chan struct{}),
-		turn: make(chan struct{}, 1), again: make(chan chan error)}
+		turn: make(chan struct{}, 1), restart: make(chan chan error)}
 }
 
 func (r *runner) logPath() string { return filepath.Join(r.s.lab.Logs(), r.Name+".log") }
@@ -64,7 +64,7 @@ func (r *runner) set(st State, detail string) {
 	r.s.set(func() { r.state, r.detail = st, detail })
 }
 
-// rebuild builds the program if its sources changed. What runs of it goes on.
+// rebuild builds the binary if its sources changed. A running process continues.
 func (r *runner) rebuild(ctx context.Context) error {
 	p := &build.Progress{Begun: time.Now()}
 	p.Runs = func(id proc.ID) { r.s.set(func() { r.builder = id }) }
@@ -78,14 +78,14 @@ func (r *runner) rebuild(ctx context.Context) error {
 		return &logError{err, r.s.build.Log(r.Target)}
 	}
 	if p.Total.Load() == 0 {
-		return nil // built meanwhile, for another program or by another lab
+		return nil // built meanwhile by another lab
 	}
-	r.s.log.Info("built", slog.String("program", r.Name), slog.Duration("took", time.Since(p.Begun)))
+	r.s.log.Info("built", slog.String("component", r.Name), slog.Duration("took", time.Since(p.Begun)))
 	return nil
 }
 
-// run starts the program, and starts it again whenever it ends, until ctx ends.
-// Only a program that cannot be started at all is an error.
+// run starts the process, and restarts it whenever it exits, until ctx ends.
+// It returns an error only if the first start fails.
 func (r *runner) run(ctx context.Context) error {
 	if !wait(ctx, r.built) {
 		return nil
@@ -96,11 +96,11 @@ func (r *runner) run(ctx context.Context) error {
 		}
 	}
 	first, backoff := true, minBackoff
-	var asked chan error // by the client that waits for this start
-	tell := func(err error) {
-		if asked != nil {
-			asked <- err
-			asked = nil
+	var result chan error // of the client that waits for this start
+	report := func(err error) {
+		if result != nil {
+			result <- err
+			result = nil
 		}
 	}
 	for ctx.Err() == nil {
@@ -111,15 +111,15 @@ func (r *runner) run(ctx context.Context) error {
 		}
 		if err == nil {
 			r.set(Ready, "")
-			r.s.log.Info("ready", slog.String("program", r.Name), slog.Int("pid", r.id.PID), slog.Duration("after", time.Since(begun)))
+			r.s.log.Info("ready", slog.String("component", r.Name), slog.Int("pid", r.id.PID), slog.Duration("after", time.Since(begun)))
 			if first {
 				first = false
 				close(r.ready)
 			}
-			tell(nil)
-			if asked = r.watch(ctx); asked == nil {
-				err = errors.New("it ended")
-			} else if err = r.end(); err == nil { // not its fault: at once, and not counted
+			report(nil)
+			if result = r.watch(ctx); result == nil {
+				err = errors.New("it exited")
+			} else if err = r.end(); err == nil { // requested: no backoff, and not counted
 				backoff = minBackoff
 				continue
 			}
@@ -139,11 +139,11 @@ func (r *runner) run(ctx context.Context) error {
 			backoff = minBackoff
 		}
 		r.s.set(func() { r.state, r.detail, r.restarts = Restarting, err.Error(), r.restarts+1 })
-		r.s.log.Warn("restarting", slog.String("program", r.Name), slog.String("cause", err.Error()), slog.Duration("backoff", backoff))
-		tell(failure)
+		r.s.log.Warn("restarting", slog.String("component", r.Name), slog.String("cause", err.Error()), slog.Duration("backoff", backoff))
+		report(failure)
 		select {
 		case <-ctx.Done():
-		case asked = <-r.again:
+		case result = <-r.restart:
 		case <-time.After(backoff):
 		}
 		backoff = min(2*backoff, maxBackoff)
@@ -160,13 +160,13 @@ func wait(ctx context.Context, c <-chan struct{}) bool {
 	}
 }
 
-// start starts the process. It is written down before anything else happens to
-// it, so that it is never forgotten.
+// start starts the process and saves its ID at once, so that a
+// killed supervisor's processes can be found.
 func (r *runner) start() error {
 	r.op.Lock()
 	defer r.op.Unlock()
 	if r.ended != nil && !isClosed(r.ended) {
-		return errors.New("its former process did not end")
+		return errors.New("its previous process did not exit")
 	}
 	if r.Setup != nil {
 		if err := r.Setup(); err != nil {
@@ -188,7 +188,7 @@ func (r *runner) start() error {
 		return err
 	}
 	id, err := proc.Identify(cmd.Process.Pid)
-	if err != nil { // gone already: Wait will tell; if not, it could never be ended
+	if err != nil { // exited already; if not, kill it now: without its ID it cannot be stopped
 		id = proc.ID{PID: cmd.Process.Pid}
 		syscall.Kill(-id.PID, syscall.SIGKILL)
 	}
@@ -198,14 +198,14 @@ func (r *runner) start() error {
 	})
 	go func() {
 		err := cmd.Wait()
-		r.s.log.Info("ended", slog.String("program", r.Name), slog.Int("pid", id.PID), slog.Any("status", cmd.ProcessState.String()), slog.Any("error", err))
+		r.s.log.Info("exited", slog.String("component", r.Name), slog.Int("pid", id.PID), slog.Any("status", cmd.ProcessState.String()), slog.Any("error", err))
 		close(ended)
 	}()
 	return nil
 }
 
-// awaitReady returns when the program answers its probe, or an error if it ends
-// before, or takes too long.
+// awaitReady returns when the readiness probe succeeds, or an error if the process exits
+// first or the timeout expires.
 func (r *runner) awaitReady(ctx context.Context) error {
 	timeout := time.After(readyTimeout)
 	for tick := time.NewTicker(25 * time.Millisecond); ; {
@@ -213,9 +213,9 @@ func (r *runner) awaitReady(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-r.ended:
-			return errors.New("it ended before it was ready")
+			return errors.New("it exited before it was ready")
 		case <-timeout:
-			return fmt.Errorf("%s did not answer 200 within %s", r.Ready, readyTimeout)
+			return fmt.Errorf("%s did not respond with 200 within %s", r.Ready, readyTimeout)
 		case <-tick.C:
 		}
 		if probe(ctx, r.Ready) == nil {
@@ -225,9 +225,9 @@ func (r *runner) awaitReady(ctx context.Context) error {
 	}
 }
 
-// watch returns when the process ended or ctx did (nil), or when a client wants
-// it restarted (where to tell the outcome). Meanwhile the state
-// follows the probe; a program that hangs is shown, not killed: it may be under
+// watch returns nil when the process exits or ctx ends, or, when a client requests
+// a restart, the channel for its result. Meanwhile the state
+// follows the probe. A process that hangs is shown, not killed: it may be under
 // a debugger.
 func (r *runner) watch(ctx context.Context) chan error {
 	for tick := time.NewTicker(probeEvery); ; {
@@ -236,8 +236,8 @@ func (r *runner) watch(ctx context.Context) chan error {
 			return nil
 		case <-r.ended:
 			return nil
-		case asked := <-r.again:
-			return asked
+		case result := <-r.restart:
+			return result
 		case <-tick.C:
 		}
 		err := probe(ctx, r.Ready)
@@ -270,12 +270,12 @@ func probe(ctx context.Context, url string) error {
 	defer resp.Body.Close()
 	io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16))
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %s", url, resp.Status)
+		return fmt.Errorf("%s responded %s", url, resp.Status)
 	}
 	return nil
 }
 
-// end ends the process and waits until it is reaped.
+// end stops the process and waits until it is reaped.
 func (r *runner) end() error {
 	r.op.Lock()
 	defer r.op.Unlock()
@@ -289,7 +289,7 @@ func (r *runner) end() error {
 		select {
 		case <-ended:
 		case <-time.After(stopGrace):
-			r.s.log.Warn("killed", slog.String("program", r.Name), slog.Duration("after", stopGrace))
+			r.s.log.Warn("killed", slog.String("component", r.Name), slog.Duration("after", stopGrace))
 			if err := id.Signal(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
 				return err
 			}

@@ -45,7 +45,7 @@ func TestBackoffGrows(t *testing.T) { // not parallel: it sets the times
 	wantBackoffs(t, 10*ms, 20*ms, 40*ms, 50*ms, 50*ms)
 }
 
-// A program that ran long enough begins anew with the shortest pause.
+// The backoff is reset after a long uptime.
 func TestBackoffResets(t *testing.T) { // not parallel: it sets the times
 	set(t, &minBackoff, 10*time.Millisecond)
 	set(t, &settled, time.Nanosecond)
@@ -88,7 +88,7 @@ func TestEndsBeforeReady(t *testing.T) {
 	l.add("proxy").Needs = []string{"store"}
 	l.start()
 	err := l.ended()
-	wantError(t, err, "start store: it ended before it was ready", filepath.Join(l.Logs(), "store.log"), "line 26 of store", "line 40 of store")
+	wantError(t, err, "start store: it exited before it was ready", filepath.Join(l.Logs(), "store.log"), "line 26 of store", "line 40 of store")
 	if strings.Contains(err.Error(), "line 25 of store") {
 		t.Errorf("the error shows more than the log's last 15 lines:\n%v", err)
 	}
@@ -104,7 +104,7 @@ func TestNeverReady(t *testing.T) { // not parallel: it sets the time
 		l.add("store", "-ready-after", "1h", "-lines", "1")
 		l.start()
 		if err := l.ended(); strings.Contains(fmt.Sprint(err), "line 1 of store") || limit > time.Minute {
-			wantError(t, err, "start store: ", l.programs[0].Ready+" did not answer 200 within "+limit.String(), "line 1 of store")
+			wantError(t, err, "start store: ", l.programs[0].Ready+" did not respond with 200 within "+limit.String(), "line 1 of store")
 			return
 		}
 	}
@@ -119,7 +119,7 @@ func TestEmptyLog(t *testing.T) {
 	wantError(t, l.ended(), "start store: ", filepath.Join(l.Logs(), "store.log")+" is empty")
 }
 
-func TestProgramMissing(t *testing.T) {
+func TestBinaryMissing(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.add("backend")
@@ -150,7 +150,7 @@ func TestSetup(t *testing.T) {
 	}
 }
 
-// A program that does not answer any more is shown, and not killed.
+// A component whose probe fails is shown, not killed.
 func TestUnready(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -163,7 +163,7 @@ func TestUnready(t *testing.T) {
 	if p.Process != before.Process || p.Restarts != 0 {
 		t.Errorf("unready, it is process %+v after %d restarts, want %+v", p.Process, p.Restarts, before.Process)
 	}
-	if want := l.programs[0].Ready + " answered 503"; !strings.HasPrefix(p.Detail, want) {
+	if want := l.programs[0].Ready + " responded 503"; !strings.HasPrefix(p.Detail, want) {
 		t.Errorf("detail %q, want %q…", p.Detail, want)
 	}
 	remove(t, unready)
@@ -190,7 +190,7 @@ func TestIgnoresTerm(t *testing.T) { // not parallel: it sets the time
 	if l.err != nil {
 		t.Errorf("Run = %v", l.err)
 	}
-	if got := l.log.records("killed"); len(got) != 2 || got[0].Program != "stubborn" {
+	if got := l.log.records("killed"); len(got) != 2 || got[0].Component != "stubborn" {
 		t.Errorf("killed: %+v, want the stubborn one twice", got)
 	}
 	if got := l.events(); !slices.Contains(got, "end store") || slices.Contains(got, "end stubborn") {

@@ -25,7 +25,7 @@ const (
 	stateName  = "state.json"
 )
 
-// Phase is what the lab as a whole is doing.
+// Phase is the state of the lab as a whole.
 type Phase string
 
 // Phases of a lab.
@@ -35,40 +35,40 @@ const (
 	Stopping Phase = "stopping"
 )
 
-// State is what one program is doing.
+// State is the state of one component.
 type State string
 
-// States of a program.
+// States of a component.
 const (
-	Waiting    State = "waiting"    // for its build, or for a program that it needs
+	Waiting    State = "waiting"    // for its build, or for a component that it needs
 	Building   State = "building"   //
-	Started    State = "starting"   // runs, does not answer its probe yet
+	Started    State = "starting"   // runs, not ready yet
 	Ready      State = "ready"      //
-	Unready    State = "unready"    // runs, does not answer its probe any more
-	Restarting State = "restarting" // died, is started again after a pause
+	Unready    State = "unready"    // runs, was ready, its probe fails
+	Restarting State = "restarting" // exited, waits for the backoff
 	Failed     State = "failed"     // could not be built or started
 	Ended      State = "stopped"
 )
 
-// Status is what a lab looks like at one moment. Times are RFC 3339, sizes bytes.
+// Status is a snapshot of a lab. Times are RFC 3339, sizes bytes.
 type Status struct {
 	Phase      Phase    `json:"phase"`
 	Failure    string   `json:"failure,omitempty"` // why it is stopping
 	State      string   `json:"state"`             // folder
 	PortOffset int      `json:"port_offset"`
-	Database   string   `json:"database,omitempty"` // of the lab's own album store
-	Stores     []string `json:"stores,omitempty"`   // URLs of the album stores, if they run elsewhere
-	// OTLPEverywhere says that the Collector listens on more than 127.0.0.1.
-	OTLPEverywhere bool            `json:"otlp_everywhere,omitempty"`
-	Supervisor     proc.ID         `json:"supervisor"`
-	StartedAt      time.Time       `json:"started_at"`
-	Memory         int64           `json:"memory_bytes"` // resident, of all programs and the supervisor
-	Programs       []ProgramStatus `json:"programs"`
+	Database   string   `json:"database,omitempty"` // of the lab's album store
+	Stores     []string `json:"stores,omitempty"`   // URLs of external album stores
+	// OTLPEverywhere means that the Collector listens on all addresses.
+	OTLPEverywhere bool              `json:"otlp_everywhere,omitempty"`
+	Supervisor     proc.ID           `json:"supervisor"`
+	StartedAt      time.Time         `json:"started_at"`
+	Memory         int64             `json:"memory_bytes"` // resident, of all components and the supervisor
+	Components     []ComponentStatus `json:"programs"`
 }
 
-// ProgramStatus is what one program looks like. Since says when the process, or
-// the build, began.
-type ProgramStatus struct {
+// ComponentStatus is a snapshot of one component. Since is when the process, or
+// the build, started.
+type ComponentStatus struct {
 	Name     string    `json:"name"`
 	State    State     `json:"state"`
 	Detail   string    `json:"detail,omitempty"`
@@ -76,7 +76,7 @@ type ProgramStatus struct {
 	Version  string    `json:"version,omitempty"` // of the process
 	Process  proc.ID   `json:"process,omitzero"`
 	Since    time.Time `json:"since,omitzero"`
-	Restarts int       `json:"restarts"` // after it died, not on demand
+	Restarts int       `json:"restarts"` // after it exited, not on request
 	Memory   int64     `json:"memory_bytes,omitempty"`
 	Done     int64     `json:"packages_built,omitempty"`
 	Total    int64     `json:"packages,omitempty"`
@@ -84,12 +84,12 @@ type ProgramStatus struct {
 	Log      string    `json:"log"`
 }
 
-// Status returns the present status.
+// Status returns the current status.
 func (s *Supervisor) Status() Status {
 	st := s.status()
 	st.Memory = s.self.RSS()
-	for i := range st.Programs {
-		if p := &st.Programs[i]; p.Process.PID != 0 {
+	for i := range st.Components {
+		if p := &st.Components[i]; p.Process.PID != 0 {
 			p.Memory = p.Process.RSS()
 			st.Memory += p.Memory
 		}
@@ -97,25 +97,25 @@ func (s *Supervisor) Status() Status {
 	return st
 }
 
-// status is Status without what is measured, which is slow on macOS.
+// status is Status without memory: measuring it is slow on macOS.
 func (s *Supervisor) status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := Status{Phase: s.phase, Failure: s.failure, State: s.lab.State, PortOffset: s.lab.Offset, Database: s.lab.Database(),
 		Stores: s.lab.Stores, OTLPEverywhere: s.lab.OTLPEverywhere, Supervisor: s.self, StartedAt: s.started}
 	for _, r := range s.runners {
-		p := ProgramStatus{Name: r.Name, State: r.state, Detail: r.detail, Address: r.Address, Version: r.version, Process: r.id,
+		p := ComponentStatus{Name: r.Name, State: r.state, Detail: r.detail, Address: r.Address, Version: r.version, Process: r.id,
 			Since: r.startedAt, Restarts: r.restarts, Build: r.builder, Log: r.logPath()}
 		if r.progress != nil {
 			p.State, p.Since = Building, r.progress.Begun
 			p.Done, p.Total = r.progress.Done.Load(), r.progress.Total.Load()
 		}
-		st.Programs = append(st.Programs, p)
+		st.Components = append(st.Components, p)
 	}
 	return st
 }
 
-// save writes the status down, whole or not at all.
+// save writes the status to its file atomically.
 func (s *Supervisor) save() error {
 	s.saving.Lock()
 	defer s.saving.Unlock()
@@ -133,7 +133,7 @@ func (s *Supervisor) save() error {
 	return os.Rename(path+".new", path)
 }
 
-// forget removes what was written down, for good.
+// forget removes the status file; save does nothing afterwards.
 func (s *Supervisor) forget() error {
 	s.saving.Lock()
 	defer s.saving.Unlock()
@@ -141,7 +141,7 @@ func (s *Supervisor) forget() error {
 	return os.Remove(filepath.Join(s.lab.State, stateName))
 }
 
-// Saved reads the status that the last supervisor wrote down, or nil.
+// Saved reads the status that the last supervisor saved, or nil.
 func Saved(state string) (*Status, error) {
 	b, err := os.ReadFile(filepath.Join(state, stateName))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -151,23 +151,23 @@ func Saved(state string) (*Status, error) {
 		return nil, err
 	}
 	if len(bytes.Trim(b, "\x00 \n")) == 0 {
-		return nil, nil // not written out before the power went, and with it what ran
+		return nil, nil // a power failure before the file was synced ended the processes, too
 	}
 	st := new(Status)
 	if err := json.Unmarshal(b, st); err != nil {
-		return nil, fmt.Errorf("%s, which says what runs, cannot be read: %w; end what runs of the lab, then delete it",
+		return nil, fmt.Errorf("read the lab's process list %s: %w; stop the lab's processes, then delete the file",
 			filepath.Join(state, stateName), err)
 	}
 	return st, nil
 }
 
-// Sweep ends what a supervisor that was killed has left running, and reports
-// whether it left anything. It answers ErrRunning if a supervisor runs.
+// Sweep stops processes that a killed supervisor has left running, and reports
+// whether it had left a status. It returns ErrRunning if a supervisor runs.
 func Sweep(state string) (left bool, err error) {
 	if st, err := Saved(state); err != nil || st == nil {
 		return false, err
 	}
-	lock, err := acquire(state) // so that none begins meanwhile
+	lock, err := acquire(state) // no other supervisor can start meanwhile
 	if err != nil {
 		return false, err
 	}
@@ -178,7 +178,7 @@ func Sweep(state string) (left bool, err error) {
 	return left, err
 }
 
-// Clear runs f while no supervisor can begin, after Sweep. It answers ErrRunning if
+// Clear calls f after Sweep, while no supervisor can start. It returns ErrRunning if
 // one runs.
 func Clear(l plan.Lab, f func() error) error {
 	if err := Prepare(l); err != nil {
@@ -195,15 +195,15 @@ func Clear(l plan.Lab, f func() error) error {
 	return f()
 }
 
-// sweep is Sweep for who has the lock. Processes that only have a number in
-// common with one of the lab's are left alone.
+// sweep is Sweep for the owner of the lock. It does not touch processes that only share
+// a PID with one of the lab's.
 func sweep(state string) (left bool, err error) {
 	st, err := Saved(state)
 	if err != nil || st == nil {
 		return false, err
 	}
 	var errs []error
-	for _, p := range slices.Backward(st.Programs) {
+	for _, p := range slices.Backward(st.Components) {
 		for _, id := range []proc.ID{p.Build, p.Process} {
 			if err := id.End(stopGrace); err != nil {
 				errs = append(errs, fmt.Errorf("stop %s (pid %d): %w", p.Name, id.PID, err))
@@ -218,7 +218,7 @@ func sweep(state string) (left bool, err error) {
 
 // Running reports whether a supervisor owns the state folder.
 func Running(state string) (bool, error) {
-	// Shared: two that ask at once do not take each other for a supervisor.
+	// Shared: two callers do not mistake each other for a supervisor.
 	f, err := proc.TryLock(filepath.Join(state, lockName), os.O_RDONLY, syscall.LOCK_SH)
 	switch {
 	case errors.Is(err, proc.ErrLocked):
@@ -233,7 +233,7 @@ func Running(state string) (bool, error) {
 
 // acquire takes the state folder's lock.
 func acquire(state string) (f *os.File, err error) {
-	// Running takes it too, for a moment: somebody may be asking just now.
+	// Retry: Running takes the lock for a moment, too.
 	for range 20 {
 		if f, err = proc.TryLock(filepath.Join(state, lockName), os.O_CREATE|os.O_RDWR, syscall.LOCK_EX); !errors.Is(err, proc.ErrLocked) {
 			return f, err
@@ -243,27 +243,27 @@ func acquire(state string) (f *os.File, err error) {
 	return nil, ErrRunning
 }
 
-// CheckPorts returns an error that names every port of programs that is taken,
-// and the program it is for.
-func CheckPorts(programs []plan.Program) error {
+// CheckPorts returns an error that names every port in use,
+// and the component that needs it.
+func CheckPorts(programs []plan.Component) error {
 	var taken []string
 	for _, p := range programs {
 		for _, port := range p.Ports {
 			if !free(port.Number) {
-				taken = append(taken, fmt.Sprintf("port %d is taken, %s needs it (%s)", port.Number, p.Name, port.Use))
+				taken = append(taken, fmt.Sprintf("port %d is in use, %s needs it (%s)", port.Number, p.Name, port.Use))
 			}
 		}
 	}
 	if taken == nil {
 		return nil
 	}
-	return fmt.Errorf("%s\nstop what listens there, or move the whole lab with -port-offset, as in -port-offset 100",
+	return fmt.Errorf("%s\nstop the process that listens there, or move all ports of the lab, as in -port-offset 100",
 		strings.Join(taken, "\n"))
 }
 
 func free(port int) bool {
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	// macOS lets one listen beside a listener on all addresses: see who answers.
+	// macOS allows a listener beside one on all addresses: try to connect first.
 	if c, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
 		c.Close()
 		return false

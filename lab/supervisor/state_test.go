@@ -24,7 +24,7 @@ func TestStateFile(t *testing.T) {
 	path := filepath.Join(l.State, stateName)
 	write(t, path, `{"phase": "up", "prog`)
 	err := Run(t.Context(), l.Lab, l.programs, l.build, discard)
-	wantError(t, err, path, "cannot be read")
+	wantError(t, err, path, "process list")
 	if got := l.events(); len(got[0]) != 0 {
 		t.Errorf("events %q: something began", got)
 	}
@@ -37,8 +37,8 @@ func write(t *testing.T, path, content string) {
 	}
 }
 
-// At each moment the file is whole: who is killed leaves what can be read.
-func TestStateFileIsAlwaysWhole(t *testing.T) {
+// The file is complete at any moment: a kill leaves a readable file.
+func TestStateFileIsAtomic(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.add("store")

@@ -1,12 +1,12 @@
-// Package supervisor builds, starts, watches and stops the programs of a native
+// Package supervisor builds, starts, watches and stops the components of a native
 // lab. One supervisor owns a state folder:
 //
-//	lab.lock    locked as long as the supervisor lives
+//	lab.lock    locked while the supervisor runs
 //	lab.sock    its control socket: HTTP, see Client
-//	state.json  what runs: written at each change, so that a lab whose supervisor
-//	            was killed can still be ended to the last process
-//	logs/       one log for each program, for each build, and lab.log
-//	data/       what the programs keep
+//	state.json  the processes, written at each change: lab down can stop
+//	            all of them even if the supervisor was killed
+//	logs/       one log per component, per build, and lab.log
+//	data/       data of the components
 package supervisor
 
 import (
@@ -32,7 +32,7 @@ import (
 const MinFree = 256 << 20
 
 // ErrRunning means that another supervisor owns the state folder.
-var ErrRunning = errors.New("a lab is running there already")
+var ErrRunning = errors.New("a lab is already running there")
 
 // Supervisor runs one lab.
 type Supervisor struct {
@@ -43,23 +43,23 @@ type Supervisor struct {
 	stop context.CancelCauseFunc
 
 	saving sync.Mutex // held while the state is written
-	over   bool       // nothing is left to write down; guarded by saving
+	over   bool       // no more saves; guarded by saving
 
 	mu      sync.Mutex
 	phase   Phase
 	failure string
 	started time.Time
 	self    proc.ID
-	runners []*runner // in order of need
+	runners []*runner // in start order
 }
 
 var errStopRequested = errors.New("stop requested")
 
-// Run builds and starts programs, which are given in order of need, and watches
-// them until ctx ends or a client asks it to stop; then it stops them. It answers
-// ErrRunning, or the reason why the lab could not be started, with nothing left
+// Run builds and starts programs, which are in start order, and watches
+// them until ctx ends or a client requests a stop. Then it stops them. It returns
+// ErrRunning, or the reason why the start failed, with no process left
 // running.
-func Run(ctx context.Context, lab plan.Lab, programs []plan.Program, b *build.Builder, log *slog.Logger) (err error) {
+func Run(ctx context.Context, lab plan.Lab, programs []plan.Component, b *build.Builder, log *slog.Logger) (err error) {
 	if err := Prepare(lab); err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func Run(ctx context.Context, lab plan.Lab, programs []plan.Program, b *build.Bu
 	for _, p := range programs {
 		s.runners = append(s.runners, newRunner(s, p))
 	}
-	// First of all, so that whoever finds the folder locked is answered.
+	// First, so that a client that finds the folder locked gets a response.
 	l, err := listen(lab.State)
 	if err != nil {
 		return err
@@ -88,8 +88,8 @@ func Run(ctx context.Context, lab plan.Lab, programs []plan.Program, b *build.Bu
 	go srv.Serve(l)
 	defer func() {
 		stop(nil)
-		// The last answers, such as the one to the client that asked to stop; a
-		// build that a client asked for ends, too.
+		// The last responses, such as the one to the client that requested the stop. A
+		// build that a client requested ends, too.
 		drain, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		srv.Shutdown(drain)
@@ -119,7 +119,7 @@ func Run(ctx context.Context, lab plan.Lab, programs []plan.Program, b *build.Bu
 	return errors.Join(err, s.forget())
 }
 
-// run returns why the lab has to end.
+// run returns why the lab has to stop.
 func (s *Supervisor) run(ctx context.Context) error {
 	failed := make(chan error, 2*len(s.runners))
 	var wg sync.WaitGroup
@@ -160,7 +160,7 @@ func (s *Supervisor) run(ctx context.Context) error {
 	}
 }
 
-// buildAll builds what is not fresh: the services first, because they serve
+// buildAll builds outdated binaries: the services first, because they serve
 // without the backends, whose builds take minutes.
 func (s *Supervisor) buildAll(ctx context.Context) error {
 	order := slices.Clone(s.runners)
@@ -187,7 +187,7 @@ func (s *Supervisor) buildAll(ctx context.Context) error {
 	return nil
 }
 
-// own is 1 for a program of this module.
+// own is 1 for a component of this module.
 func own(r *runner) int {
 	if r.Target.Module == "." {
 		return 1
@@ -195,8 +195,8 @@ func own(r *runner) int {
 	return 0
 }
 
-// stopAll ends the programs, the ones that others need last, so that what they
-// still have to say has somebody to hear it.
+// stopAll stops the components in reverse order, so that
+// the telemetry of a component that stops still reaches its backends.
 func (s *Supervisor) stopAll() error {
 	var errs []error
 	for _, r := range slices.Backward(s.runners) {
@@ -214,21 +214,21 @@ func (s *Supervisor) find(name string) *runner {
 	return nil
 }
 
-// set changes the state and writes it down.
+// set changes the state and saves it.
 func (s *Supervisor) set(change func()) {
 	s.mu.Lock()
 	change()
 	s.mu.Unlock()
 	if err := s.save(); err != nil {
-		s.log.Error("state not written", slog.String("error", err.Error()))
+		s.log.Error("state not saved", slog.String("error", err.Error()))
 	}
 }
 
 const maxLog = 64 << 20
 
-// rotateLogs keeps each program's log below 64 MiB, and the one before it. The
-// programs write to their files themselves, so that they outlive a supervisor
-// that is killed; hence the file is copied and cut, not renamed.
+// rotateLogs keeps each component's log below 64 MiB, and one older file. The
+// components write to their files directly, so that they survive a supervisor
+// that is killed. So the file is copied and truncated, not renamed.
 func (s *Supervisor) rotateLogs(ctx context.Context) {
 	for tick := time.NewTicker(5 * time.Second); ; {
 		select {
@@ -238,7 +238,7 @@ func (s *Supervisor) rotateLogs(ctx context.Context) {
 		}
 		for _, r := range s.runners {
 			if err := rotate(r.logPath(), maxLog); err != nil {
-				s.log.Warn("log not rotated", slog.String("program", r.Name), slog.String("error", err.Error()))
+				s.log.Warn("log not rotated", slog.String("component", r.Name), slog.String("error", err.Error()))
 			}
 		}
 	}
@@ -253,7 +253,7 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// Prepare makes the folders, and finds out now whether they can be written to.
+// Prepare creates the folders, and checks that they are writable and the disk has space.
 func Prepare(lab plan.Lab) error {
 	for _, dir := range []string{lab.Logs(), filepath.Join(lab.State, "data")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -265,7 +265,7 @@ func Prepare(lab plan.Lab) error {
 		return fmt.Errorf("state folder %s: %w", lab.State, err)
 	}
 	if free := uint64(fs.Bavail) * uint64(fs.Bsize); free < MinFree {
-		return fmt.Errorf("state folder %s: its disk has %d MiB free, the lab needs at least %d MiB: free some, or choose another folder with -state",
+		return fmt.Errorf("state folder %s: %d MiB of disk free, at least %d MiB needed: free some, or set another folder with -state",
 			lab.State, free>>20, MinFree>>20)
 	}
 	return nil

@@ -37,7 +37,7 @@ func TestOrder(t *testing.T) {
 		t.Errorf("status %+v", st)
 	}
 	var sum int64
-	for i, p := range st.Programs {
+	for i, p := range st.Components {
 		want := l.programs[i]
 		if p.Name != want.Name || p.Address != want.Address || p.State != Ready || p.Detail != "" || !p.Process.Alive() ||
 			p.Restarts != 0 || p.Since.IsZero() || p.Log != filepath.Join(l.Logs(), want.Name+".log") || p.Memory < 1<<20 {
@@ -52,9 +52,9 @@ func TestOrder(t *testing.T) {
 	if err != nil || saved == nil {
 		t.Fatalf("Saved = %v, %v", saved, err)
 	}
-	for i, p := range saved.Programs {
-		if p.Process != st.Programs[i].Process {
-			t.Errorf("%s is saved as process %+v, want %+v", p.Name, p.Process, st.Programs[i].Process)
+	for i, p := range saved.Components {
+		if p.Process != st.Components[i].Process {
+			t.Errorf("%s is saved as process %+v, want %+v", p.Name, p.Process, st.Components[i].Process)
 		}
 	}
 
@@ -68,7 +68,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// A second supervisor leaves the first one alone.
+// A second supervisor does not affect the first one.
 func TestSecondRun(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -92,7 +92,7 @@ func TestSecondRun(t *testing.T) {
 }
 
 // Of many that start at the same moment one wins.
-func TestRunAtOnce(t *testing.T) {
+func TestRunConcurrent(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.add("store")
@@ -121,9 +121,8 @@ func TestRunAtOnce(t *testing.T) {
 	}
 }
 
-// Whether a lab runs can be asked by any number at once: nobody takes another
-// who asks for a supervisor.
-func TestRunningAtOnce(t *testing.T) {
+// Concurrent calls of Running do not mistake each other for a supervisor.
+func TestRunningConcurrent(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	touch(t, filepath.Join(l.State, lockName))
@@ -175,7 +174,7 @@ func TestStopAtAnyTime(t *testing.T) {
 		{"while one starts", Started, []string{"-ready-after", "10m"}},
 		{"while one waits for another", Waiting, nil},
 		{"while one waits to be restarted", Restarting, nil},
-		{"while one does not answer", Unready, nil},
+		{"while one does not respond", Unready, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -214,14 +213,14 @@ func TestStopAtAnyTime(t *testing.T) {
 	}
 }
 
-func kill(t *testing.T, p ProgramStatus) {
+func kill(t *testing.T, p ComponentStatus) {
 	t.Helper()
 	if err := p.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatalf("kill %s: %v", p.Name, err)
 	}
 }
 
-func TestPortsTaken(t *testing.T) {
+func TestPortsInUse(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.add("store")
@@ -235,7 +234,7 @@ func TestPortsTaken(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer taken.Close()
-		want = append(want, fmt.Sprintf("port %d is taken, %s", port, use))
+		want = append(want, fmt.Sprintf("port %d is in use, %s", port, use))
 	}
 	l.start()
 	err := l.ended()
@@ -249,7 +248,7 @@ func TestPortsTaken(t *testing.T) {
 }
 
 // A port on all addresses is taken on 127.0.0.1 too.
-func TestPortTakenOnAllAddresses(t *testing.T) {
+func TestPortInUseOnAllAddresses(t *testing.T) {
 	t.Parallel()
 	port := freePort(t)
 	taken, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
@@ -257,7 +256,7 @@ func TestPortTakenOnAllAddresses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	wantError(t, CheckPorts([]plan.Program{{Name: "store", Ports: []plan.Port{{Number: port, Use: "HTTP"}}}}), fmt.Sprint(port))
+	wantError(t, CheckPorts([]plan.Component{{Name: "store", Ports: []plan.Port{{Number: port, Use: "HTTP"}}}}), fmt.Sprint(port))
 }
 
 func TestLongPath(t *testing.T) {
@@ -267,7 +266,7 @@ func TestLongPath(t *testing.T) {
 	l.State = filepath.Join(l.State, strings.Repeat("long/", 20))
 	l.start()
 	wantError(t, l.ended(), l.State, "too long", "-state")
-	// What is just short enough works.
+	// The longest allowed path works.
 	l = newLab(t)
 	l.add("store")
 	l.State = filepath.Join(l.State, strings.Repeat("x", maxSocketPath-len(l.State)-1-len(socketName)-1))
@@ -276,7 +275,7 @@ func TestLongPath(t *testing.T) {
 }
 
 // No goroutine outlives Run.
-func TestNoGoroutineLeft(t *testing.T) { // not parallel: it looks at all goroutines
+func TestNoGoroutineLeak(t *testing.T) { // not parallel: it looks at all goroutines
 	l := newLab(t)
 	l.add("store")
 	l.add("proxy").Needs = []string{"store"}

@@ -17,47 +17,47 @@ type Compose interface {
 	Command(ctx context.Context, args ...string) *exec.Cmd
 }
 
-// commandTimeout is how long one may take. Tests shorten it.
+// commandTimeout is the timeout of a command. Tests shorten it.
 var commandTimeout = 30 * time.Second
 
-// bounded keeps what a command says, up to so many bytes. It embeds no buffer: io.Copy
-// would find its ReadFrom, which has no bounds.
+// bounded stores the output of a command, up to a limit. It embeds no buffer: io.Copy
+// would use its ReadFrom, which has no limit.
 type bounded struct {
-	said []byte
-	most int
-	then error // of what is beyond; nil: it is dropped
+	data []byte
+	max  int
+	over error // returned beyond the limit; nil: the rest is dropped
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	n := min(len(p), b.most-len(b.said))
-	b.said = append(b.said, p[:n]...)
-	if n < len(p) && b.then != nil {
-		return n, b.then
+	n := min(len(p), b.max-len(b.data))
+	b.data = append(b.data, p[:n]...)
+	if n < len(p) && b.over != nil {
+		return n, b.over
 	}
 	return len(p), nil
 }
 
-// output runs a command of docker compose, and returns what it says. About tells in errors
-// what it was for.
+// output runs a command of docker compose and returns its output. About is the prefix of
+// its errors.
 func output(ctx context.Context, c Compose, about string, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	cmd := c.Command(ctx, args...)
-	errTooMuch := fmt.Errorf("more than %d MiB", maxAnswer>>20) // ends it
-	out, said := &bounded{most: maxAnswer, then: errTooMuch}, &bounded{most: 4096}
-	cmd.Stdout, cmd.Stderr = out, said
-	cmd.WaitDelay = time.Second // docker's plugin may outlive docker, and hold its output open
+	errTooMuch := fmt.Errorf("more than %d MiB", maxResponse>>20) // ends it
+	out, errs := &bounded{max: maxResponse, over: errTooMuch}, &bounded{max: 4096}
+	cmd.Stdout, cmd.Stderr = out, errs
+	cmd.WaitDelay = time.Second // docker's plugin may outlive docker and hold its output open
 	err := cmd.Run()
 	switch {
-	case len(out.said) == maxAnswer:
+	case len(out.data) == maxResponse:
 		return nil, fmt.Errorf("%s: %w", about, errTooMuch)
 	case ctx.Err() != nil:
-		return nil, fmt.Errorf("%s: docker compose does not answer: %w", about, ctx.Err())
+		return nil, fmt.Errorf("%s: docker compose does not respond: %w", about, ctx.Err())
 	case err != nil:
-		text := strings.TrimSpace(string(said.said))
+		text := strings.TrimSpace(string(errs.data))
 		return nil, fmt.Errorf("%s: docker compose %s: %w: %s", about, strings.Join(args, " "), err, text[max(0, len(text)-500):])
 	}
-	return out.said, nil
+	return out.data, nil
 }
 
 // containers are the logs of the containers of a service.
@@ -68,10 +68,10 @@ type containers struct {
 	since time.Time
 }
 
-// ContainerLog is what the containers of a service write: JSON lines. Names are what they
-// are called in the compose file.
+// ContainerLog is the output of a service's containers: JSON lines. Names are
+// Compose's service names.
 func ContainerLog(c Compose, service string, names ...string) LogSource {
-	// Docker's clock need not be ours. What was written before does no harm.
+	// Docker's clock may differ from ours. Older lines do no harm.
 	return &containers{c, source{strings.Join(names, ", "), service}, names, time.Now().Add(-margin)}
 }
 
@@ -99,11 +99,11 @@ type containerRecords struct {
 	Compose
 	source
 	mark int64           // its size when the source was made
-	old  map[string]bool // files of before that had been rotated by then
-	err  error           // nobody told
+	old  map[string]bool // files that had been rotated by then
+	err  error           // of the first list
 }
 
-// ContainerRecords are the log records that the Collector was sent, as it writes them in
+// ContainerRecords are the log records that the Collector received, as it writes them in
 // its container: see CollectorLog.
 func ContainerRecords(ctx context.Context, c Compose) LogSource {
 	r := &containerRecords{Compose: c, source: source{name: collectorRecords}, old: map[string]bool{}}
@@ -120,8 +120,8 @@ func (r *containerRecords) tool(ctx context.Context, args ...string) ([]byte, er
 	return output(ctx, r, collectorRecords, append([]string{"exec", "-T", collectorContainer, containerTool}, args...)...)
 }
 
-// list returns the size of the file, and the names of those that were it before, in order.
-// A file that is not there yet is as good as an empty one.
+// list returns the size of the file, and the names of its rotated files, in order.
+// A missing file counts as empty.
 func (r *containerRecords) list(ctx context.Context) (size int64, rotated []string, err error) {
 	b, err := r.tool(ctx, "ls", recordsFolder)
 	if err != nil {
@@ -134,7 +134,7 @@ func (r *containerRecords) list(ctx context.Context) (size int64, rotated []stri
 			Size *int64
 		}
 		if err := json.Unmarshal(line, &file); err != nil || file.Size == nil {
-			return 0, nil, fmt.Errorf("%s: %s said %.200q, which is no file: %v", collectorRecords, containerTool, line, err)
+			return 0, nil, fmt.Errorf("%s: %s printed %.200q, which is not a file: %v", collectorRecords, containerTool, line, err)
 		}
 		switch {
 		case file.Name == recordsName:
@@ -159,7 +159,7 @@ func (r *containerRecords) Lines(ctx context.Context) ([]LogLine, error) {
 	}
 	rotated = slices.DeleteFunc(rotated, func(name string) bool { return r.old[name] })
 	if len(rotated) == 0 && size < r.mark {
-		return nil, fmt.Errorf("%s: %s was cut from %d to %d bytes, and what was in it is not there", collectorRecords, recordsName, r.mark, size)
+		return nil, fmt.Errorf("%s: %s was truncated from %d to %d bytes, and no rotated file has the rest", collectorRecords, recordsName, r.mark, size)
 	}
 	var lines []LogLine
 	from := r.mark

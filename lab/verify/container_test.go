@@ -12,8 +12,8 @@ import (
 )
 
 // fakeDocker is docker compose for containers whose files are in a folder: what each
-// service wrote is in SERVICE, and the Collector's /logs is logs. The real one is asked in
-// internal/e2e.
+// service wrote is in SERVICE, and the Collector's /logs is logs. internal/e2e uses the real
+// docker compose.
 type fakeDocker struct{ dir string }
 
 const fakeScript = `cd "$1" && shift || exit 1
@@ -58,7 +58,7 @@ func (d fakeDocker) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "sh", append([]string{d.path("script"), d.dir}, args...)...)
 }
 
-// told are the traces of a source's lines, with their services, or its error.
+// told returns the traces of a source's lines, with their services, or its error.
 func told(t *testing.T, s LogSource) string {
 	t.Helper()
 	list, err := s.Lines(t.Context())
@@ -79,7 +79,7 @@ func serviceJSON(service, trace string) string {
 	return `{"msg":"request","service.name":"` + service + `","trace_id":"` + trace + `","span_id":"s"}` + "\n"
 }
 
-// The lines of several containers of a service are one log; each line says whose it is.
+// The lines of several containers of a service are one log; each line has its service.
 func TestContainerLog(t *testing.T) {
 	t.Parallel()
 	d := newFakeDocker(t)
@@ -122,7 +122,7 @@ func TestContainerRecords(t *testing.T) {
 		t.Errorf("lines %q, want a", got)
 	}
 	d.write(t, "logs/otlp.jsonl", record("b")[:20])
-	if got := told(t, s); !strings.Contains(got, "otlp.jsonl was cut from ") {
+	if got := told(t, s); !strings.Contains(got, "otlp.jsonl was truncated from ") {
 		t.Errorf("a file that was cut: %s", got)
 	}
 	// The new one may be larger than the old one was.
@@ -142,7 +142,7 @@ func TestContainerRecords(t *testing.T) {
 	}
 }
 
-// What goes wrong with docker is told, with what it says.
+// Errors of docker are reported with its output.
 func TestDockerFails(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ do, want string }{
@@ -156,7 +156,7 @@ func TestDockerFails(t *testing.T) {
 			t.Parallel()
 			d := newFakeDocker(t)
 			d.write(t, "do", tt.do)
-			if got := told(t, ContainerRecords(t.Context(), d)); !strings.Contains(got, "before the load: records of the Collector: ") || !strings.Contains(got, tt.want) || len(got) > 1000 {
+			if got := told(t, ContainerRecords(t.Context(), d)); !strings.Contains(got, "before the load: Collector log records: ") || !strings.Contains(got, tt.want) || len(got) > 1000 {
 				t.Errorf("records: %.1000s, want %q", got, tt.want)
 			}
 			if got := told(t, ContainerLog(d, storeService, "album-store-1")); !strings.Contains(got, "logs of album-store-1: ") || !strings.Contains(got, tt.want) || len(got) > 1000 {
@@ -177,20 +177,20 @@ func (missingDocker) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "/nonexistent/docker", args...)
 }
 
-// hangs starts what holds docker's output open, and lives on for 20 s, or until it is over.
+// hangs starts a process that holds docker's output open for 20 s, or until the test ends.
 const hangs = `{ i=0; until [ -e over ] || [ $i = 200 ]; do sleep 0.1; i=$((i+1)); done; : >ended; } &
 : >begun; wait`
 
-// A docker that hangs holds nobody up, also if what it started lives on; one that says too
-// much is not read to its end.
+// A docker command that hangs times out, even if its child process does not exit. Output over
+// the limit is not read.
 func TestDockerIsBounded(t *testing.T) { // not parallel: it sets the time, and how much is read
-	defer func(d time.Duration, n int) { commandTimeout, maxAnswer = d, n }(commandTimeout, maxAnswer)
+	defer func(d time.Duration, n int) { commandTimeout, maxResponse = d, n }(commandTimeout, maxResponse)
 	d := newFakeDocker(t)
 	there := func(name string) bool { _, err := os.Stat(d.path(name)); return err == nil }
 	s := ContainerLog(d, storeService, "album-store-1")
 	d.write(t, "do", hangs)
 	for commandTimeout = 200 * time.Millisecond; !there("begun"); commandTimeout *= 2 { // longer if docker did not come so far
-		if got := told(t, s); !strings.Contains(got, "docker compose does not answer: context deadline exceeded") {
+		if got := told(t, s); !strings.Contains(got, "docker compose does not respond: context deadline exceeded") {
 			t.Fatalf("docker hangs: %s", got)
 		}
 	}
@@ -201,7 +201,7 @@ func TestDockerIsBounded(t *testing.T) { // not parallel: it sets the time, and 
 	for deadline := time.Now().Add(5 * time.Minute); !there("ended") && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Millisecond)
 	}
-	commandTimeout, maxAnswer = time.Minute, 1<<20
+	commandTimeout, maxResponse = time.Minute, 1<<20
 	d.write(t, "do", "exec yes no")
 	if got := told(t, s); got != "logs of album-store-1: more than 1 MiB" {
 		t.Errorf("endless: %.300s", got)

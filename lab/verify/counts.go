@@ -13,7 +13,7 @@ const (
 	quantileTolerance = 0.10
 )
 
-// apart returns by how much two numbers differ, as a share of the larger one.
+// apart returns the difference of two numbers, as a share of the larger one.
 func apart(a, b float64) float64 {
 	if a == b {
 		return 0
@@ -21,12 +21,12 @@ func apart(a, b float64) float64 {
 	return math.Abs(a-b) / max(math.Abs(a), math.Abs(b))
 }
 
-// counts compares what Prometheus, Jaeger and loadgen counted.
+// counts compares the counts of Prometheus, Jaeger and loadgen.
 func (s *session) counts(ctx context.Context) []Check {
 	return []Check{s.runCount(ctx), s.serviceCount(ctx, proxyService), s.serviceCount(ctx, storeService), s.quantile(ctx)}
 }
 
-// ofRun is a metric of loadgen for this run.
+// ofRun selects a metric of loadgen for this run.
 func (s *session) ofRun(metric string) string {
 	return fmt.Sprintf("%s{soundcheck_loadgen_run=%q}", metric, s.load.RunID)
 }
@@ -45,14 +45,14 @@ func (s *session) runCount(ctx context.Context) Check {
 		case err != nil:
 			return err
 		case !ok:
-			wrong.add("Prometheus has nothing of run %s", s.load.RunID)
+			wrong.add("Prometheus has no series of run %s", s.load.RunID)
 		case apart(n, sent) > countTolerance:
 			wrong.add("Prometheus counted %.0f requests, loadgen %.0f: %.1f%% apart", n, sent, 100*apart(n, sent))
 		}
 		return nil
 	})
 	e := s.load.Report.Elapsed
-	return verdict("rate: the run", wrong, "loadgen %.2f/s, Prometheus %.2f/s, Jaeger %.2f/s", sent/e, counted/e, traces/e)
+	return verdict("rate: loadgen", wrong, "loadgen %.2f/s, Prometheus %.2f/s, Jaeger %.2f/s", sent/e, counted/e, traces/e)
 }
 
 // instance is what one process counted.
@@ -61,8 +61,8 @@ type instance struct {
 	from, to time.Time // of the samples
 }
 
-// increase returns how much each process of a service counted from before the load to
-// after it. False: not all of it has come.
+// increase returns the increase of each process's request count from before the load to
+// after it. False: some of it is not exported yet.
 func (s *session) increase(ctx context.Context, service string) (map[string]instance, bool, error) {
 	const before = time.Minute
 	expr := fmt.Sprintf("http_server_request_duration_seconds{service_name=%q}[%ds]", service, int((time.Since(s.load.Begin) + before).Seconds()))
@@ -70,7 +70,7 @@ func (s *session) increase(ctx context.Context, service string) (map[string]inst
 	if err != nil {
 		return nil, false, err
 	}
-	// The processes' samples are of all their series at the same times.
+	// All series of a process have samples at the same times.
 	byInstance := map[string][]series{}
 	for _, r := range list {
 		byInstance[r.labels["instance"]] = append(byInstance[r.labels["instance"]], r)
@@ -81,7 +81,7 @@ func (s *session) increase(ctx context.Context, service string) (map[string]inst
 		for _, r := range group {
 			for _, v := range r.samples {
 				if v.value == 0 {
-					continue // a series' start, where Prometheus adds a sample: nothing was exported then
+					continue // the zero that Prometheus adds at a series' start: not an export
 				}
 				if v.at.Before(s.load.Begin) && v.at.After(in.from) {
 					in.from = v.at
@@ -92,7 +92,7 @@ func (s *session) increase(ctx context.Context, service string) (map[string]inst
 			}
 		}
 		if in.to.IsZero() {
-			continue // it has ended, or has more to tell
+			continue // it has exited, or not exported yet
 		}
 		settled = true
 		for _, r := range group {
@@ -120,7 +120,7 @@ func (s *session) serviceCount(ctx context.Context, service string) Check {
 		counted, spans = 0, float64(len(own))
 		found, settled, err := s.increase(ctx, service)
 		if err != nil || !settled {
-			return fmt.Errorf("Prometheus has no count of the time after the load: %v", err)
+			return fmt.Errorf("Prometheus has no sample after the load: %v", err)
 		}
 		for _, in := range found {
 			counted += in.count
@@ -139,13 +139,13 @@ func (s *session) serviceCount(ctx context.Context, service string) Check {
 		return nil
 	})
 	if len(own) == 0 {
-		wrong.add("no request of the load is among its spans")
+		wrong.add("no span belongs to the load")
 	}
-	return single(name, wrong, "Prometheus counted %.0f requests, Jaeger has %.0f server spans: %d of the load, %.0f of others", counted, spans, len(own), spans-float64(len(own)))
+	return single(name, wrong, "Prometheus counted %.0f requests, Jaeger has %.0f server spans: %d of the load, %.0f of other clients", counted, spans, len(own), spans-float64(len(own)))
 }
 
-// slice is how much time a search is about, and slow how long before its end a request may
-// have begun.
+// slice is the time range of a search, and slow how long before its end a request may
+// have started.
 const (
 	slice      = 2 * time.Second
 	slow       = 10 * time.Second
@@ -174,7 +174,7 @@ func (s *session) spansBetween(ctx context.Context, service string, found map[st
 			return nil, err
 		}
 		if len(list) >= sliceLimit {
-			return nil, fmt.Errorf("others sent more than %d requests in %s: too many to count beside the load", sliceLimit, slice)
+			return nil, fmt.Errorf("other clients sent more than %d requests in %s: too many to count separately", sliceLimit, slice)
 		}
 		for _, t := range list {
 			for _, sp := range t {
@@ -188,9 +188,9 @@ func (s *session) spansBetween(ctx context.Context, service string, found map[st
 	return seen, nil
 }
 
-// quantile compares the p99 of the service time: loadgen's own, from all requests, with
-// Prometheus' from the buckets of a native histogram. The proxy's p99 is said beside it; it
-// is not compared, because it has other traffic and not the way to it.
+// quantile compares the p99 of the service time: loadgen's, from all requests, with
+// Prometheus', from the buckets of a native histogram. It shows the proxy's p99, too, but
+// does not compare it: that includes other traffic and excludes the network.
 func (s *session) quantile(ctx context.Context) Check {
 	want, got := s.load.Report.Service.P99, 0.0
 	wrong := s.eventually(ctx, func(*problems) error {
@@ -202,14 +202,14 @@ func (s *session) quantile(ctx context.Context) Check {
 		case !ok || math.IsNaN(got):
 			return fmt.Errorf("Prometheus has no service time of run %s", s.load.RunID)
 		case apart(got, want) > quantileTolerance:
-			return fmt.Errorf("Prometheus says %.2f ms, loadgen %.2f ms: %.1f%% apart", 1e3*got, 1e3*want, 100*apart(got, want))
+			return fmt.Errorf("Prometheus has %.2f ms, loadgen %.2f ms: %.1f%% apart", 1e3*got, 1e3*want, 100*apart(got, want))
 		}
 		return nil
 	})
 	proxy := ""
 	expr := fmt.Sprintf("histogram_quantile(0.99, sum(increase(http_server_request_duration_seconds{service_name=%q}[%ds] anchored)))", proxyService, int(time.Since(s.load.Begin).Seconds())+1)
 	if v, ok, err := s.prom.one(ctx, expr); err == nil && ok {
-		proxy = fmt.Sprintf("; the proxy's own, of all its requests: %.2f ms", 1e3*v)
+		proxy = fmt.Sprintf("; proxy (all its requests): %.2f ms", 1e3*v)
 	}
 	return single("p99", wrong, "service time: Prometheus %.2f ms, loadgen %.2f ms%s", 1e3*got, 1e3*want, proxy)
 }

@@ -22,14 +22,14 @@ type spanRule struct {
 	services   []string // nil: any
 	attributes []string // that each has
 	errorFrom  int      // the HTTP status that makes it an error; 0: it is none unless a server failed
-	requests   []string // in whose traces a call of the domain is
-	waits      bool     // a service waited: there can be some below each span of a service
+	requests   []string // whose traces have this domain call
+	waits      bool     // time spent waiting: can be below any span of a service
 }
 
-// workName is the root span of an operation's work.
+// workName is the root span of an asynchronous operation.
 const workName = "album.work"
 
-// spanRules are all spans of a trace. Of several rules that match, the first one counts.
+// spanRules declare all spans of a trace. The first rule that matches counts.
 var spanRules = []spanRule{
 	{name: "METHOD ROUTE", pattern: httpName, kind: "client", services: []string{loadgenName, datagenName, proxyService}, errorFrom: 400, // by the conventions
 		attributes: []string{"http.request.method", "http.response.status_code", "url.full", "server.address"}},
@@ -57,12 +57,12 @@ var spanRules = []spanRule{
 
 var httpName = regexp.MustCompile(`^\S* /`)
 
-// call declares the span of a call of the domain.
+// call declares the span of a domain call.
 func call(name string, requests []string, attributes ...string) spanRule {
 	return spanRule{name: name, kind: "internal", services: []string{storeService}, attributes: attributes, requests: requests}
 }
 
-// ruleOf returns what a span has to be, or nil if none such is declared.
+// ruleOf returns the rule for a span, or nil if it is not declared.
 func ruleOf(s *span) *spanRule {
 	for i := range spanRules {
 		r := &spanRules[i]
@@ -77,10 +77,10 @@ func ruleOf(s *span) *spanRule {
 	return nil
 }
 
-// waits reports whether a span says what a service waited for.
+// waits reports whether a span is time spent waiting.
 func waits(s *span) bool { r := ruleOf(s); return r != nil && r.waits }
 
-// calls returns the calls of the domain that a request makes, one of which is in its trace.
+// calls returns the domain calls of a request; its trace has one of them.
 func calls(request string) (names []string) {
 	for _, r := range spanRules {
 		if slices.Contains(r.requests, request) {
@@ -90,7 +90,7 @@ func calls(request string) (names []string) {
 	return names
 }
 
-// levels are the spans of a request, from the client to the statement. Each hangs on the
+// levels are the spans of a request, from the client to the statement. Each is a child of the
 // one before.
 var levels = []struct{ service, kind string }{
 	{"", "client"}, // loadgen or datagen
@@ -101,14 +101,14 @@ var levels = []struct{ service, kind string }{
 	{storeService, "client"},
 }
 
-// resourceAttributes are those of whoever made a span.
+// resourceAttributes are required of every span's resource.
 var resourceAttributes = []string{"service.namespace", "service.version", "service.instance.id", "telemetry.sdk.name"}
 
-// personalAttributes are attributes that tell who a caller is or what was sent: none may be in a span.
+// personalAttributes identify a caller or contain request data: no span may have one.
 var personalAttributes = strings.Fields(`client.address client.port network.peer.address network.peer.port net.peer.ip
 	net.sock.peer.addr http.client_ip source.address enduser.id user.id http.request.body http.response.body`)
 
-// exemplarHistograms are those whose exemplars are followed, and the services that have some.
+// exemplarHistograms are the histograms whose exemplars are checked, and their services.
 var exemplarHistograms = map[string][]string{
 	"http_server_request_duration_seconds":     {proxyService, storeService},
 	"http_client_request_duration_seconds":     {proxyService, loadgenName},
@@ -116,18 +116,18 @@ var exemplarHistograms = map[string][]string{
 	"traces_span_metrics_duration_seconds":     {proxyService, storeService, loadgenName},
 }
 
-// optionalMetrics are metrics that exist only after what they count has happened for the first
-// time, and why.
+// optionalMetrics exist only after the first event that they count;
+// the value is the reason.
 var optionalMetrics = map[string]string{
 	"otelcol_exporter_enqueue_failed_spans_total":         queueFull,
 	"otelcol_exporter_enqueue_failed_metric_points_total": queueFull,
 	"otelcol_exporter_enqueue_failed_log_records_total":   queueFull,
-	"soundcheck_fault_injected_total":                     "no fault was on yet",
-	"soundcheck_upstream_retries_total":                   "the proxy had to send nothing again yet",
-	"soundcheck_upstream_hedges_total":                    "the proxy sends nothing twice unless -hedge-after says so",
+	"soundcheck_fault_injected_total":                     "no fault was injected yet",
+	"soundcheck_upstream_retries_total":                   "the proxy has not retried yet",
+	"soundcheck_upstream_hedges_total":                    "the proxy hedges requests only with -hedge-after",
 	"soundcheck_upstream_shed_total":                      "the proxy has shed no request yet",
-	"soundcheck_overload_queue_wait_seconds":              "no request had to wait in a queue yet",
-	"otelcol_deltatocumulative_datapoints_total":          "no service has sent a delta yet",
+	"soundcheck_overload_queue_wait_seconds":              "no request was queued yet",
+	"otelcol_deltatocumulative_datapoints_total":          "no service has sent delta metrics yet",
 	"jaeger_storage_requests_total":                       noRead,
 	"jaeger_storage_latency_seconds":                      noRead,
 	"jaeger_storage_latency_seconds_count":                noRead,
@@ -136,6 +136,6 @@ var optionalMetrics = map[string]string{
 }
 
 const (
-	noRead    = "nobody has looked at a trace yet"
-	queueFull = "no queue of the Collector was full yet"
+	noRead    = "no trace was read yet"
+	queueFull = "no Collector queue was full yet"
 )

@@ -11,11 +11,11 @@ import (
 	"soundcheck/loadgen/measure"
 )
 
-// lookback is how long before a range Prometheus searches for the sample that it is
-// anchored at.
+// lookback is how far before a range Prometheus looks for the sample at which the range is
+// anchored.
 const lookback = 5 * time.Minute
 
-// figure is a number that a panel shows, and that is known.
+// figure is a panel value with its expected number.
 type figure struct {
 	dashboard, panel, ref string
 	vars                  map[string][]string // chosen values of the dashboard's variables
@@ -23,7 +23,7 @@ type figure struct {
 	at                    time.Time           // the end of the range; zero: now
 	over                  time.Duration       // the range
 	want                  float64
-	of                    string // what is counted
+	of                    string // the counted requests, for errors
 }
 
 // find returns the expression of the panel.
@@ -41,11 +41,11 @@ func (s *session) find(f figure) (string, error) {
 		}
 		return "", fmt.Errorf("dashboard %s has no panel %q with a query %s", f.dashboard, f.panel, f.ref)
 	}
-	return "", fmt.Errorf("there is no dashboard %s, whose panel %q is to be compared", f.dashboard, f.panel)
+	return "", fmt.Errorf("no dashboard %s with panel %q", f.dashboard, f.panel)
 }
 
-// figures makes sure that panels show as many requests as were sent. It evaluates the
-// panels' own expressions: a raw count is right even where an increase loses some of it.
+// figures checks that panels show as many requests as were sent. It evaluates the
+// panels' expressions: a raw count can be right where an increase is not.
 func (s *session) figures(ctx context.Context) Check {
 	right := 0
 	wrong := s.eventually(ctx, func(wrong *problems) error {
@@ -67,7 +67,7 @@ func (s *session) figures(ctx context.Context) Check {
 		}
 		return nil
 	})
-	return verdict("panel numbers", wrong, "%d numbers of panels are what was sent, within %g%%", right, 100*countTolerance)
+	return verdict("panel values", wrong, "%d panel values match the load, within %g%%", right, 100*countTolerance)
 }
 
 func (s *session) compare(ctx context.Context, f figure) error {
@@ -91,14 +91,14 @@ func (s *session) compare(ctx context.Context, f figure) error {
 	}
 	switch {
 	case !found:
-		return fmt.Errorf("panel %q of %s shows nothing of %s", f.panel, f.dashboard, f.of)
+		return fmt.Errorf("panel %q of %s has no data for %s", f.panel, f.dashboard, f.of)
 	case apart(shown, f.want) > countTolerance:
 		return fmt.Errorf("panel %q of %s shows %.4g for %s, want %.4g: %.1f%% apart", f.panel, f.dashboard, shown, f.of, f.want, 100*apart(shown, f.want))
 	}
 	return nil
 }
 
-// runFigures are what is known of loadgen's run.
+// runFigures are the expected values for loadgen's run.
 func (s *session) runFigures() []figure {
 	r, over := &s.load.Report, time.Since(s.load.Begin)+lead
 	of := func(panel string, want float64, what string, row map[string]string) figure {
@@ -115,7 +115,7 @@ func (s *session) runFigures() []figure {
 	return list
 }
 
-// routeFigures are what a service counted from a minute before the load to after it, by
+// routeFigures are the expected request counts of a service from a minute before the load to after it, by
 // method and route: from its raw samples, which serviceCount compares with spans.
 func (s *session) routeFigures(ctx context.Context, service string) ([]figure, error) {
 	from := s.load.Begin.Add(-lead)
@@ -132,9 +132,9 @@ func (s *session) routeFigures(ctx context.Context, service string) ([]figure, e
 		}
 	}
 	if len(firsts) == 0 {
-		return nil, fmt.Errorf("Prometheus has no count of %s after the load", service)
+		return nil, fmt.Errorf("Prometheus has no sample of %s after the load", service)
 	}
-	to := slices.MaxFunc(slices.Collect(maps.Values(firsts)), time.Time.Compare) // each process has told what it did
+	to := slices.MaxFunc(slices.Collect(maps.Values(firsts)), time.Time.Compare) // each process has exported by then
 	over := to.Sub(from).Truncate(time.Second)
 	from = to.Add(-over)
 	type key struct{ method, route string }
@@ -151,7 +151,7 @@ func (s *session) routeFigures(ctx context.Context, service string) ([]figure, e
 		}
 	}
 	if figures == nil {
-		return nil, fmt.Errorf("Prometheus has counted no request of %s around the load", service)
+		return nil, fmt.Errorf("Prometheus counted no request of %s during the load", service)
 	}
 	return figures, nil
 }

@@ -33,13 +33,13 @@ func TestFigures(t *testing.T) {
 		breaks func(*world)
 		says   string
 	}{
-		"right":              {nil, "5 numbers of panels are what was sent, within 1%"},
+		"right":              {nil, "5 panel values match the load, within 1%"},
 		"an export short":    {func(w *world) { w.panels[`runs{run=~"run-1"}`] = 2.72 }, `panel "Runs" of load-test shows 2.72 for requests of the run, want 3: 9.3% apart`},
-		"nothing":            {func(w *world) { delete(w.panels, `runs{run=~"run-1"}`) }, `panel "Runs" of load-test shows nothing of requests of the run`},
-		"no panel":           {func(w *world) { w.numbers[0].Panels = w.numbers[0].Panels[:2] }, `4 numbers of panels are what was sent, within 1%; dashboard load-test has no panel "Good" with a query A`},
-		"no dashboard":       {func(w *world) { w.numbers = w.numbers[1:] }, `there is no dashboard load-test, whose panel "Runs" is to be compared`},
-		"nothing compared":   {func(w *world) { w.numbers = nil }, "0 numbers of panels"},
-		"no request counted": {func(w *world) { w.server[storeService] = [][2]float64{{22, 0}} }, "Prometheus has counted no request of album-store around the load"},
+		"nothing":            {func(w *world) { delete(w.panels, `runs{run=~"run-1"}`) }, `panel "Runs" of load-test has no data for requests of the run`},
+		"no panel":           {func(w *world) { w.numbers[0].Panels = w.numbers[0].Panels[:2] }, `4 panel values match the load, within 1%; dashboard load-test has no panel "Good" with a query A`},
+		"no dashboard":       {func(w *world) { w.numbers = w.numbers[1:] }, `no dashboard load-test with panel "Runs"`},
+		"nothing compared":   {func(w *world) { w.numbers = nil }, "0 panel values"},
+		"no request counted": {func(w *world) { w.server[storeService] = [][2]float64{{22, 0}} }, "Prometheus counted no request of album-store during the load"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -33,7 +33,7 @@ func (t tags) get(key string) string {
 	return ""
 }
 
-// text is a value as it is written; a JSON number is a float64, also of an id.
+// text formats a value; a JSON number is a float64, even an ID.
 func text(v any) string {
 	if f, ok := v.(float64); ok {
 		return strconv.FormatFloat(f, 'f', -1, 64)
@@ -91,7 +91,7 @@ func (t traceOf) root() *span {
 	return nil
 }
 
-// ask returns the traces of an answer, or the status and why there is none.
+// ask returns the traces of a response, or its status and an error.
 func (j *jaeger) ask(ctx context.Context, path string, query url.Values) (all []traceOf, status int, err error) {
 	var a struct {
 		Data []struct {
@@ -107,7 +107,7 @@ func (j *jaeger) ask(ctx context.Context, path string, query url.Values) (all []
 		return nil, status, err
 	}
 	if err := json.Unmarshal(body, &a); err != nil {
-		return nil, status, fmt.Errorf("the answer of %s to %s is no JSON as expected: %w", j.name, path, err)
+		return nil, status, fmt.Errorf("the response of %s to %s is not the expected JSON: %w", j.name, path, err)
 	}
 	for _, t := range a.Data {
 		for _, s := range t.Spans {
@@ -120,7 +120,7 @@ func (j *jaeger) ask(ctx context.Context, path string, query url.Values) (all []
 	return all, status, nil
 }
 
-// trace returns a trace's spans that are stored so far; none if it is not known.
+// trace returns the spans of a trace that are stored so far.
 func (j *jaeger) trace(ctx context.Context, id string) (traceOf, error) {
 	list, status, err := j.ask(ctx, "/api/traces/"+url.PathEscape(id), nil)
 	if status == http.StatusNotFound {
@@ -132,11 +132,11 @@ func (j *jaeger) trace(ctx context.Context, id string) (traceOf, error) {
 	return list[0], err
 }
 
-// parallel is how many traces are asked for at a time.
+// parallel is the max number of traces requested at a time.
 const parallel = 4
 
-// each asks for traces, several at a time, and tells done each in turn. After an error it
-// asks for no more, and returns it.
+// each requests traces, several at a time, and calls done with each in turn. It stops at
+// the first error and returns it.
 func (j *jaeger) each(ctx context.Context, ids []string, done func(id string, t traceOf)) error {
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
@@ -159,7 +159,7 @@ func (j *jaeger) each(ctx context.Context, ids []string, done func(id string, t 
 	return g.Wait()
 }
 
-// search asks for traces in which a service has a span, and returns at most limit. Tags, if
+// search returns at most limit traces in which a service has a span. Tags, if
 // not empty, are attributes of the span or its resource, as JSON.
 func (j *jaeger) search(ctx context.Context, service, tags string, from, to time.Time, limit int) ([]traceOf, error) {
 	q := url.Values{"service": {service}, "start": {fmt.Sprint(from.UnixMicro())}, "end": {fmt.Sprint(to.UnixMicro())}, "limit": {fmt.Sprint(limit)}}

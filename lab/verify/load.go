@@ -25,7 +25,7 @@ import (
 	"soundcheck/loadgen/report"
 )
 
-// Load is what was sent, by whom, and when.
+// Load describes the requests that were sent, by which program, and when.
 type Load struct {
 	RunID      string // of loadgen
 	Report     report.Report
@@ -34,27 +34,27 @@ type Load struct {
 
 	Datagen    string // value of the resource attribute verifyKey of datagen's spans
 	Posts      int    // requests of datagen that create albums, at least
-	Operations int    // of these, those that are done later
+	Operations int    // of these, the asynchronous ones
 
-	// Caller is the user agent of a request without trace context, Canary the artist that it
-	// asks for.
+	// Caller is the user agent of a request without trace context, Canary the artist in its
+	// query.
 	Caller, Canary string
 
-	// Private are the titles and artists that were sent: no telemetry may have them.
+	// Private are the titles and artists that were sent: they must not be in telemetry.
 	Private []string
 }
 
-// verifyKey is the resource attribute that tells the spans of a verification's programs
+// verifyKey is the resource attribute that distinguishes the spans of a verification
 // from others.
 const verifyKey = "soundcheck.verify"
 
-// mix has every scenario of loadgen. There are few streams: each reads all albums.
+// mix has every scenario of loadgen. Streams are rare: each reads all albums.
 const mix = "get=50,list=10,page=8,miss=8,create=10,update=5,delete=4,batch=2,stream=1,bad=2"
 
 // Generator sends the load.
 type Generator struct {
-	Loadgen, Datagen string // programs
-	OTLP             string // where they send their telemetry
+	Loadgen, Datagen string // paths of the binaries
+	OTLP             string // URL for their telemetry
 	Proxy            string
 	Rate             float64
 	Duration         time.Duration
@@ -66,13 +66,13 @@ const (
 	singleAlbums            = 20
 )
 
-// Hundred is how many requests a load has at least.
+// Hundred is the min number of requests of a load.
 const Hundred = 100
 
-// grace is for a program to end after what it was told to do.
+// grace is the time for a program to exit after its load.
 const grace = time.Minute
 
-// Generate sends datagen's albums, a request of a caller that knows nothing of traces,
+// Generate sends datagen's albums, a request without trace context,
 // and loadgen's attack.
 func (g Generator) Generate(ctx context.Context) (*Load, error) {
 	dir, err := os.MkdirTemp("", "soundcheck-verify-")
@@ -81,7 +81,7 @@ func (g Generator) Generate(ctx context.Context) (*Load, error) {
 	}
 	defer os.RemoveAll(dir)
 	name := fmt.Sprintf("%08x", rand.Uint32())
-	l := &Load{Begin: time.Now(), Datagen: name, Caller: "soundcheck-verify/" + name, Canary: "Nobody of " + name}
+	l := &Load{Begin: time.Now(), Datagen: name, Caller: "soundcheck-verify/" + name, Canary: "Canary of " + name}
 	l.Private = append(l.Private, l.Canary)
 	if err := g.datagen(ctx, l); err != nil {
 		return nil, err
@@ -89,13 +89,13 @@ func (g Generator) Generate(ctx context.Context) (*Load, error) {
 	if err := g.call(ctx, l); err != nil {
 		return nil, err
 	}
-	// Of whole hundreds the 99th percentile is one request, for whoever counts.
+	// For multiples of 100 the 99th percentile is one request, by any definition.
 	requests := int(g.Rate*g.Duration.Seconds()) / Hundred * Hundred
 	record := filepath.Join(dir, "requests")
 	out, err := g.program(ctx, l, g.Duration, g.Loadgen, "-url", g.Proxy, "-rate", fmt.Sprint(g.Rate), "-duration", g.Duration.String(), "-n", fmt.Sprint(requests),
 		"-mix", mix, "-seed", fmt.Sprint(rand.Uint32()), "-format", "json", "-quiet", "-explain=false", "-keep", "", "-record", record)
 	if e := json.Unmarshal(out, &l.Report); e != nil || l.Report.RunID == "" {
-		return nil, fmt.Errorf("loadgen made no report: %w", errors.Join(err, e))
+		return nil, fmt.Errorf("loadgen wrote no report: %w", errors.Join(err, e))
 	}
 	l.End = time.Now()
 	l.RunID = l.Report.RunID
@@ -106,8 +106,8 @@ func (g Generator) Generate(ctx context.Context) (*Load, error) {
 	return l, l.readRecord(record)
 }
 
-// datagen creates albums one by one, and in operations. Each verification has others: of
-// the same again the store would only say that they are there.
+// datagen creates albums one by one, and asynchronously. Each verification has a new seed:
+// the store would replay its responses for a known one.
 func (g Generator) datagen(ctx context.Context, l *Load) error {
 	for _, part := range []struct {
 		albums int
@@ -131,7 +131,7 @@ func (g Generator) datagen(ctx context.Context, l *Load) error {
 	return nil
 }
 
-// call sends the request of a caller that knows nothing of traces.
+// call sends a request without trace context.
 func (g Generator) call(ctx context.Context, l *Load) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.Proxy+"/albums?"+url.Values{"artist": {l.Canary}, "limit": {"1"}}.Encode(), nil)
 	if err != nil {
@@ -147,16 +147,16 @@ func (g Generator) call(ctx context.Context, l *Load) error {
 	return err
 }
 
-// program runs one to its end. Its output is returned with the error that says what it
-// said.
-func (g Generator) program(ctx context.Context, l *Load, takes time.Duration, path string, args ...string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, takes+grace)
+// program runs loadgen or datagen to its end, and returns its stdout. The error has the end of
+// its stderr.
+func (g Generator) program(ctx context.Context, l *Load, duration time.Duration, path string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, duration+grace)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	for _, kv := range os.Environ() {
-		// What is set for other runs must not change this one.
+		// Settings for other runs must not affect this one.
 		if !strings.HasPrefix(kv, "OTEL_") && !strings.HasPrefix(kv, "SOUNDCHECK_") {
 			cmd.Env = append(cmd.Env, kv)
 		}
@@ -166,13 +166,13 @@ func (g Generator) program(ctx context.Context, l *Load, takes time.Duration, pa
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
-		said := strings.TrimSpace(errs.String())
-		return out.Bytes(), fmt.Errorf("%s: %w: %s", filepath.Base(path), err, said[max(0, len(said)-500):])
+		text := strings.TrimSpace(errs.String())
+		return out.Bytes(), fmt.Errorf("%s: %w: %s", filepath.Base(path), err, text[max(0, len(text)-500):])
 	}
 	return out.Bytes(), nil
 }
 
-// readRecord finds what is private in loadgen's recording of its requests.
+// readRecord adds the titles and artists in loadgen's recording of its requests.
 func (l *Load) readRecord(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -188,7 +188,7 @@ func (l *Load) readRecord(path string) error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
-			return fmt.Errorf("the recording of loadgen: %w", err)
+			return fmt.Errorf("read loadgen's recording: %w", err)
 		case e.Scenario != "bad": // its artist is called Artist
 			l.Private = append(l.Private, privateOf(e.Body)...)
 		}
@@ -212,7 +212,7 @@ func privateOf(body []byte) []string {
 	return texts
 }
 
-// check tells whether the load went as it had to.
+// check returns whether every request got its expected status.
 func (l *Load) check() Check {
 	r := &l.Report
 	text := fmt.Sprintf("%d requests of run %s in %.0f s, %d good; %d albums by datagen", r.Sent, r.RunID, r.Elapsed, r.Classes[measure.Good]+r.Classes[measure.Late], singleAlbums+asyncAlbums)
@@ -233,7 +233,7 @@ func (l *Load) check() Check {
 		wrong.add("%d requests were shed (%s)", n, byKey(shed))
 	}
 	if n := r.Classes[measure.Failed]; n > 0 {
-		wrong.add("%s", strings.TrimSpace(fmt.Sprintf("%d requests were failed (%s) %s", n, byKey(failed), r.FirstError)))
+		wrong.add("%s", strings.TrimSpace(fmt.Sprintf("%d requests failed (%s) %s", n, byKey(failed), r.FirstError)))
 	}
 	return verdict("load", wrong, "%s", text)
 }

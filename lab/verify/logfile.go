@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// file is a log file of which the lines after a mark count.
+// file is a log file, read from a mark on.
 type file struct {
 	source
 	path  string
@@ -33,8 +33,8 @@ func newFile(name, path, service string, parse parser) *file {
 	return f
 }
 
-// Lines implements LogSource. A file that has been rotated meanwhile goes on in a new one:
-// what was in it is in NAME.1 (the lab's) or in NAME-TIME.EXT (the Collector's).
+// Lines implements LogSource. A file that was rotated meanwhile continues in a new one:
+// its older part is in NAME.1 (the lab's) or NAME-TIME.EXT (the Collector's).
 func (f *file) Lines(context.Context) ([]LogLine, error) {
 	st, err := os.Stat(f.path)
 	if err != nil {
@@ -55,7 +55,7 @@ func (f *file) Lines(context.Context) ([]LogLine, error) {
 	return append(lines, more...), err
 }
 
-// rotated returns where what was in the file is.
+// rotated returns the path of the rotated file.
 func (f *file) rotated() (string, error) {
 	if _, err := os.Stat(f.path + ".1"); err == nil {
 		return f.path + ".1", nil
@@ -63,12 +63,12 @@ func (f *file) rotated() (string, error) {
 	ext := filepath.Ext(f.path)
 	list, err := filepath.Glob(strings.TrimSuffix(f.path, ext) + "-*" + ext)
 	if err != nil || len(list) == 0 {
-		return "", errors.Join(fmt.Errorf("%s was cut, and what was in it is not there", f.path), err)
+		return "", errors.Join(fmt.Errorf("%s was truncated, and no rotated file has the rest", f.path), err)
 	}
-	return slices.Max(list), nil // the names have the time in them
+	return slices.Max(list), nil // the names contain the time
 }
 
-// read parses the whole lines of a file from an offset on.
+// read parses the complete lines of a file from an offset on.
 func (f *file) read(path string, from int64) ([]LogLine, error) {
 	r, err := os.Open(path)
 	if err != nil {
@@ -78,17 +78,17 @@ func (f *file) read(path string, from int64) ([]LogLine, error) {
 	if _, err := r.Seek(from, io.SeekStart); err != nil {
 		return nil, err
 	}
-	b, err := io.ReadAll(io.LimitReader(r, int64(maxAnswer)+1))
+	b, err := io.ReadAll(io.LimitReader(r, int64(maxResponse)+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(b) > maxAnswer {
-		return nil, fmt.Errorf("%s has grown by more than %d bytes since the load began", path, maxAnswer)
+	if len(b) > maxResponse {
+		return nil, fmt.Errorf("%s has grown by more than %d bytes since the load began", path, maxResponse)
 	}
 	return f.parse.lines(path, b)
 }
 
-// lines parses the whole lines of what comes from somewhere.
+// lines parses the complete lines of a source.
 func (parse parser) lines(from string, b []byte) (lines []LogLine, err error) {
 	for line := range bytes.Lines(b) {
 		if !bytes.HasSuffix(line, []byte("\n")) {

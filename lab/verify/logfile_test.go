@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What is written after the source is made counts, also after the file was rotated.
+// Only lines written after the source was created count, also after a rotation.
 func TestLogFiles(t *testing.T) {
 	t.Parallel()
 	line := func(trace string) string {

@@ -11,26 +11,26 @@ import (
 	"strings"
 )
 
-// LogLine is what is known of a line of a log.
+// LogLine is a parsed log line.
 type LogLine struct {
 	Service string
 	Message string
 	TraceID string
 	SpanID  string
-	Sampled bool // it is known that the trace is stored
+	Sampled bool // the trace was sampled, so it is stored
 	Text    string
 }
 
-// LogSource is where log lines can be had.
+// LogSource is a source of log lines.
 type LogSource interface {
 	Name() string
-	// Has reports whether a service writes there.
+	// Has reports whether a service writes to it.
 	Has(service string) bool
-	// Lines returns those that were written since the source was made.
+	// Lines returns the lines written since the source was created.
 	Lines(context.Context) ([]LogLine, error)
 }
 
-// source is who writes into a LogSource.
+// source is the name of a LogSource and the service that writes to it.
 type source struct{ name, service string } // service ""; all services
 
 // Name implements LogSource.
@@ -42,10 +42,10 @@ func (s source) Has(service string) bool { return s.service == "" || s.service =
 // requestLine is the message of the line that a service writes for each request.
 const requestLine = "request"
 
-// others is how many traces of others, which log lines name, are looked up.
+// others is the max number of other clients' traces, from log lines, that are looked up.
 const others = 50
 
-// logs makes sure that log lines and traces lead to each other.
+// logs checks that log lines and spans match.
 func (s *session) logs(ctx context.Context) []Check {
 	var checks []Check
 	for _, source := range s.Logs {
@@ -55,19 +55,19 @@ func (s *session) logs(ctx context.Context) []Check {
 		checks = append(checks, Check{Name: strings.TrimSuffix("logs: "+m.Log, ": "), Outcome: Skipped, Text: m.Why})
 	}
 	if checks == nil {
-		return []Check{failed("logs", "there is no log to ask, and nobody says why")}
+		return []Check{failed("logs", "no log to check, and no reason given")}
 	}
 	return checks
 }
 
-// shedStatus reports whether a status says that a service shed a request or rejected it for
-// a rate limit. Of these it logs only some each second.
+// shedStatus reports whether a status means that a service shed a request or rejected it for
+// a rate limit. It logs only some of these each second.
 func shedStatus(status int) bool {
 	return status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
 }
 
-// joined makes sure that each server span of the load has its line in a source, and each
-// line its span; and that no line tells what nobody may know.
+// joined checks that each server span of the load has its line in a source, and each
+// line its span. No line may contain private data.
 func (s *session) joined(ctx context.Context, source LogSource) Check {
 	name := "logs: " + source.Name()
 	type place struct{ service, trace, span string }
@@ -86,7 +86,7 @@ func (s *session) joined(ctx context.Context, source LogSource) Check {
 		}
 	}
 	if demanded == 0 {
-		return failed(name, "no trace whose lines could be looked for")
+		return failed(name, "no server span to match with log lines")
 	}
 	secret := newSecrets(s.load.Private)
 	stored := 0
@@ -106,7 +106,7 @@ func (s *session) joined(ctx context.Context, source LogSource) Check {
 				continue
 			}
 			if leaked := secret.in(line.Text); leaked != "" {
-				wrong.add("a line of %s has %q, which was sent: %.200s", line.Service, leaked, line.Text)
+				wrong.add("a line of %s contains %q, which was sent: %.200s", line.Service, leaked, line.Text)
 			}
 			if !own {
 				continue
@@ -133,12 +133,12 @@ func (s *session) joined(ctx context.Context, source LogSource) Check {
 		slices.Sort(*wrong)
 		return err
 	})
-	c := verdict(name, wrong, "%d requests have a line each, and each line its span", demanded)
+	c := verdict(name, wrong, "%d server spans have one log line each, and each line has its span", demanded)
 	if stored > 0 {
-		c.Text += fmt.Sprintf("; so have %d traces of others", stored)
+		c.Text += fmt.Sprintf("; %d traces of other clients are stored", stored)
 	}
 	if shed := len(server) - demanded; shed > 0 {
-		c.Text += fmt.Sprintf("; not looked for: lines of %d shed requests (429, 503), of which services log ten a second", shed)
+		c.Text += fmt.Sprintf("; skipped: %d shed requests (429, 503), of which a service logs 10/s", shed)
 	}
 	return c
 }
@@ -163,7 +163,7 @@ func serviceLine(line []byte) ([]LogLine, error) {
 		SpanID  string `json:"span_id"`
 	}
 	if !bytes.HasPrefix(line, []byte("{")) {
-		return nil, nil // what a program writes that crashes
+		return nil, nil // the stack trace of a crash
 	}
 	if err := json.Unmarshal(line, &e); err != nil {
 		return nil, err
@@ -194,14 +194,14 @@ type otlpLogs struct {
 // sampledFlag is that of a trace's flags.
 const sampledFlag = 1
 
-// CollectorLog is the file in which the Collector writes the log records that it was sent:
+// CollectorLog is the file to which the Collector writes the log records it received:
 // lines of OTLP JSON.
 func CollectorLog(path string) LogSource {
 	return newFile(collectorRecords, path, "", records)
 }
 
-// collectorRecords is what that source is called, wherever the file is.
-const collectorRecords = "records of the Collector"
+// collectorRecords is the name of that source, wherever the file is.
+const collectorRecords = "Collector log records"
 
 // records parses a line of OTLP JSON.
 func records(line []byte) (lines []LogLine, err error) {

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// RuleName is a rule of a file, which Prometheus must have loaded.
+// RuleName is a rule that Prometheus must have loaded.
 type RuleName struct{ Kind, Name string } // record or alert
 
-// ruleLine is where a rule of a file says its name.
+// ruleLine is the line with a rule's name in a file.
 var ruleLine = regexp.MustCompile(`(?m)^\s*(?:-\s+)?(record|alert):\s*["']?([A-Za-z_:][A-Za-z0-9_:]*)["']?\s*(?:#.*)?$`)
 
 // ReadRules returns the rules of the files that match pattern.
@@ -36,15 +36,15 @@ func ReadRules(files fs.FS, pattern string) ([]RuleName, error) {
 	return rules, nil
 }
 
-// labelValues is what a dashboard's variable asks for.
+// labelValues is the query of a dashboard variable.
 var labelValues = regexp.MustCompile(`^\s*label_values\((?:(.*),)?\s*[A-Za-z_][A-Za-z0-9_]*\s*\)\s*$`)
 
-// metrics looks at rules, names and numbers of series.
+// metrics checks rules, metric names and numbers of series.
 func (s *session) metrics(ctx context.Context) []Check {
 	return []Check{s.rules(ctx), s.names(ctx), s.cardinality(ctx)}
 }
 
-// rules makes sure that Prometheus evaluates the rules of the files, without an error.
+// rules checks that Prometheus evaluates the rules of the files without an error.
 func (s *session) rules(ctx context.Context) Check {
 	wrong := s.eventually(ctx, func(wrong *problems) error {
 		live, err := s.prom.rules(ctx)
@@ -62,17 +62,17 @@ func (s *session) rules(ctx context.Context) Check {
 		}
 		return err
 	})
-	return verdict("rules", wrong, "%d recording and alerting rules are evaluated", len(s.Rules))
+	return verdict("rules", wrong, "%d recording and alerting rules are evaluated without error", len(s.Rules))
 }
 
-// names makes sure that each metric that is asked for exists.
+// names checks that each metric in a query exists.
 func (s *session) names(ctx context.Context) Check {
-	asked := map[string][]string{} // by metric, who asks
+	users := map[string][]string{} // by metric, the panels, variables and rules that query it
 	ask := func(expr, format string, args ...any) {
-		who := fmt.Sprintf(format, args...)
+		user := fmt.Sprintf(format, args...)
 		for _, n := range metricNames(expr) {
-			if !slices.Contains(asked[n], who) {
-				asked[n] = append(asked[n], who)
+			if !slices.Contains(users[n], user) {
+				users[n] = append(users[n], user)
 			}
 		}
 	}
@@ -102,30 +102,30 @@ func (s *session) names(ctx context.Context) Check {
 			return err
 		}
 		notes = nil
-		for _, n := range slices.Sorted(maps.Keys(asked)) {
+		for _, n := range slices.Sorted(maps.Keys(users)) {
 			switch {
 			case slices.Contains(there, n):
 			case optionalMetrics[n] != "":
-				notes = append(notes, n+" is not there: "+optionalMetrics[n])
+				notes = append(notes, n+" does not exist: "+optionalMetrics[n])
 			default:
-				wrong.add("%s does not exist: %s", n, strings.Join(asked[n], ", "))
+				wrong.add("%s does not exist: %s", n, strings.Join(users[n], ", "))
 			}
 		}
 		return nil
 	})
-	c := verdict("metric names", wrong, "%d names in dashboards and rules; %d of them may be missing", len(asked), len(notes))
+	c := verdict("metric names", wrong, "%d names in dashboards and rules; %d optional ones are missing", len(users), len(notes))
 	c.Details = append(c.Details, notes...)
 	return c
 }
 
-// cardinality makes sure that no metric has more series than it may.
+// cardinality checks the number of series, per metric and in total.
 func (s *session) cardinality(ctx context.Context) Check {
 	const name = "cardinality"
 	list, err := s.prom.query(ctx, `count by (__name__) ({__name__!=""})`)
 	if err != nil {
 		return failed(name, "%v", err)
 	}
-	// What the SDK puts together because there are too many.
+	// Series that an SDK merged because there were too many.
 	over, err := s.prom.query(ctx, `count by (__name__, service_name) ({otel_metric_overflow="true"})`)
 	if err != nil {
 		return failed(name, "%v", err)
@@ -145,18 +145,18 @@ func (s *session) cardinality(ctx context.Context) Check {
 		wrong.add("%d series, more than %d", total, s.MaxTotalSeries)
 	}
 	if total == 0 {
-		wrong.add("there is no series")
+		wrong.add("no series")
 	}
 	for _, r := range over {
-		wrong.add("%s of %s has more series than its SDK keeps apart", r.labels["__name__"], r.labels["service_name"])
+		wrong.add("%s of %s exceeds the cardinality limit of its SDK", r.labels["__name__"], r.labels["service_name"])
 	}
-	return verdict(name, wrong, "%d series of %d metrics (%d allowed); most has %s: %d (%d allowed)", total, len(list), s.MaxTotalSeries, largest, most, s.MaxSeries)
+	return verdict(name, wrong, "%d series of %d metrics (max %d); largest: %s with %d (max %d)", total, len(list), s.MaxTotalSeries, largest, most, s.MaxSeries)
 }
 
-// exemplarsEach is how many of a histogram of a service are followed.
+// exemplarsEach is how many exemplars per histogram and service are checked.
 const exemplarsEach = 10
 
-// exemplars makes sure that each leads to a stored trace, and to a span of who names it.
+// exemplars checks that each links to a stored span of its service.
 func (s *session) exemplars(ctx context.Context) []Check {
 	var followed, groups int
 	wrong := s.eventually(ctx, func(wrong *problems) error {
@@ -181,10 +181,10 @@ func (s *session) exemplars(ctx context.Context) []Check {
 		}
 		return nil
 	})
-	return []Check{verdict("exemplars", wrong, "%d exemplars of %d histograms lead to their spans", followed, groups)}
+	return []Check{verdict("exemplars", wrong, "%d exemplars of %d histograms link to stored spans", followed, groups)}
 }
 
-// follow adds what is wrong with some of the exemplars, which are spread over all.
+// follow checks a sample of the exemplars, spread over all.
 func (s *session) follow(ctx context.Context, wrong *problems, metric, service string, list []exemplar) error {
 	spans := map[string][]string{}
 	for i := range min(len(list), exemplarsEach) {

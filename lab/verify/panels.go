@@ -11,20 +11,20 @@ import (
 )
 
 const (
-	// lead is how long before the load the panels' range begins.
+	// lead is how long before the load the panels' range starts.
 	lead = time.Minute
-	// points is how many a panel shows at most.
+	// points is the max number of points in a panel.
 	points = 200
-	// minStep is how often metrics come.
+	// minStep is the export interval of metrics.
 	minStep = 5 * time.Second
 )
 
-// settled is how long after the load its telemetry is in Prometheus. Panels that show a rate of
-// the last 30 seconds have data then, though later they have none.
+// settled is the time after the load until its telemetry is in Prometheus. Panels with a rate over
+// the last 30 seconds have data then, and none later.
 const settled = 10 * time.Second
 
-// ends returns the times that panels are looked at: now, for what rules evaluate once a minute,
-// and shortly after the load, for what shows the last seconds. The other checks may take minutes.
+// ends returns the times at which panels are evaluated: now, for rules evaluated once a minute,
+// and shortly after the load, for panels of the last seconds. The other checks may take minutes.
 func (s *session) ends() []time.Time {
 	now := time.Now()
 	if end := s.load.End.Add(settled); !s.load.End.IsZero() && now.After(end) {
@@ -33,37 +33,37 @@ func (s *session) ends() []time.Time {
 	return []time.Time{now}
 }
 
-// window returns the range of panels that are looked at so late, and its step.
+// window returns the range of panels that ends at to, and its step.
 func (s *session) window(to time.Time) (from time.Time, step time.Duration) {
 	from = s.load.Begin.Add(-lead)
 	return from, max(minStep, (to.Sub(from) / points).Truncate(time.Second))
 }
 
-// interpolate fills in the range, and for each variable all values.
+// interpolate sets the range, and every variable to All.
 func (s *session) interpolate(expr string, to time.Time) string {
 	from, step := s.window(to)
 	return dashboards.Interpolate(expr, nil, to.Sub(from), step)
 }
 
-// panels makes sure that every panel shows something, and what it shows is right.
+// panels checks that every panel has data, and the values of some.
 func (s *session) panels(ctx context.Context) []Check {
 	checks := []Check{s.figures(ctx)}
 	for _, d := range s.Dashboards {
 		checks = append(checks, s.dashboard(ctx, d))
 	}
 	if len(s.Dashboards) == 0 {
-		return []Check{failed("dashboards", "there is none")}
+		return []Check{failed("dashboards", "no dashboards")}
 	}
 	return checks
 }
 
-// view is what came of a panel.
+// view is the result of a panel's queries.
 type view struct {
-	empty string   // why it shows nothing; "" if it does
+	empty string   // why it has no data; "" if it has
 	quiet []string // queries without data beside one with
 }
 
-// dashboard makes sure that every panel of a dashboard shows something.
+// dashboard checks that every panel of a dashboard has data.
 func (s *session) dashboard(ctx context.Context, d dashboards.Dashboard) Check {
 	d.Panels = slices.DeleteFunc(slices.Clone(d.Panels), func(p dashboards.Panel) bool { return p.Type == "row" || p.Type == "text" })
 	views := make([]view, len(d.Panels))
@@ -80,7 +80,7 @@ func (s *session) dashboard(ctx context.Context, d dashboards.Dashboard) Check {
 			case v.empty == "":
 				shown++
 				for _, q := range v.quiet {
-					notes = append(notes, fmt.Sprintf("%q shows data, but none for %s", p.Title, q))
+					notes = append(notes, fmt.Sprintf("%q has data, but none for %s", p.Title, q))
 				}
 			case p.MayBeEmpty != "":
 				excused++
@@ -99,10 +99,10 @@ func (s *session) dashboard(ctx context.Context, d dashboards.Dashboard) Check {
 	return c
 }
 
-// view asks what a panel asks.
+// view evaluates the queries of a panel.
 func (s *session) view(ctx context.Context, p dashboards.Panel) view {
 	if len(p.Targets) == 0 {
-		return view{empty: "it has no query"}
+		return view{empty: "no query"}
 	}
 	v := view{quiet: []string{}}
 	for _, t := range p.Targets {
@@ -135,7 +135,7 @@ func (s *session) view(ctx context.Context, p dashboards.Panel) view {
 	return v
 }
 
-// clip shortens an expression that is only to be recognized.
+// clip shortens an expression for display.
 func clip(expr string) string {
 	if r := []rune(expr); len(r) > 160 {
 		return string(r[:160]) + "…"

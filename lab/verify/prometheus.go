@@ -44,7 +44,7 @@ func (s *sample) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// series is what a query found.
+// series is one time series of a query's result.
 type series struct {
 	labels  map[string]string
 	samples []sample
@@ -60,7 +60,8 @@ func (r series) valueAt(t time.Time) (v float64) {
 	return v
 }
 
-func (p *prometheus) answer(ctx context.Context, path string, query url.Values, into any) error {
+// data reads the data of a successful response.
+func (p *prometheus) data(ctx context.Context, path string, query url.Values, into any) error {
 	var a struct {
 		Status string
 		Error  string
@@ -73,7 +74,7 @@ func (p *prometheus) answer(ctx context.Context, path string, query url.Values, 
 		return fmt.Errorf("%s: %q: %s", p.name, a.Status, a.Error)
 	}
 	if err := json.Unmarshal(a.Data, into); err != nil {
-		return fmt.Errorf("the data of %s for %s are not as expected: %w", p.name, path, err)
+		return fmt.Errorf("unexpected data of %s for %s: %w", p.name, path, err)
 	}
 	return nil
 }
@@ -104,7 +105,7 @@ func (p *prometheus) evaluate(ctx context.Context, path string, query url.Values
 		ResultType string
 		Result     json.RawMessage
 	}
-	if err := p.answer(ctx, path, query, &data); err != nil {
+	if err := p.data(ctx, path, query, &data); err != nil {
 		return nil, err
 	}
 	var list []struct {
@@ -119,7 +120,7 @@ func (p *prometheus) evaluate(ctx context.Context, path string, query url.Values
 		err = json.Unmarshal(data.Result, &list)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: the result is not as expected: %w", p.name, err)
+		return nil, fmt.Errorf("%s: unexpected result: %w", p.name, err)
 	}
 	for _, r := range list {
 		found := series{r.Metric, slices.Concat(r.Values, r.Histograms)}
@@ -134,7 +135,7 @@ func (p *prometheus) evaluate(ctx context.Context, path string, query url.Values
 	return all, nil
 }
 
-// one evaluates an expression that has one value. False: it has none.
+// one evaluates an expression with a single value. False: it has none.
 func (p *prometheus) one(ctx context.Context, expr string) (float64, bool, error) {
 	list, err := p.query(ctx, expr)
 	switch {
@@ -148,7 +149,7 @@ func (p *prometheus) one(ctx context.Context, expr string) (float64, bool, error
 	return list[0].samples[0].value, true, nil
 }
 
-// exemplar is a request that a histogram of a service names.
+// exemplar is an exemplar of a service's histogram.
 type exemplar struct{ metric, service, trace, span string }
 
 // exemplars returns those of a metric, by service.
@@ -157,7 +158,7 @@ func (p *prometheus) exemplars(ctx context.Context, metric string, from, to time
 		SeriesLabels map[string]string
 		Exemplars    []struct{ Labels map[string]string }
 	}
-	if err := p.answer(ctx, "/api/v1/query_exemplars", url.Values{"query": {metric}, "start": {unix(from)}, "end": {unix(to)}}, &data); err != nil {
+	if err := p.data(ctx, "/api/v1/query_exemplars", url.Values{"query": {metric}, "start": {unix(from)}, "end": {unix(to)}}, &data); err != nil {
 		return nil, err
 	}
 	all := map[string][]exemplar{}
@@ -172,7 +173,7 @@ func (p *prometheus) exemplars(ctx context.Context, metric string, from, to time
 
 // names returns every metric name.
 func (p *prometheus) names(ctx context.Context) (names []string, err error) {
-	err = p.answer(ctx, "/api/v1/label/__name__/values", nil, &names)
+	err = p.data(ctx, "/api/v1/label/__name__/values", nil, &names)
 	return names, err
 }
 
@@ -181,7 +182,7 @@ type rule struct{ Name, Query, Health, LastError string }
 
 func (p *prometheus) rules(ctx context.Context) (all []rule, err error) {
 	var data struct{ Groups []struct{ Rules []rule } }
-	err = p.answer(ctx, "/api/v1/rules", nil, &data)
+	err = p.data(ctx, "/api/v1/rules", nil, &data)
 	for _, g := range data.Groups {
 		all = append(all, g.Rules...)
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// reserved are words of PromQL that are no metric names: of functions it is known by the
+// reserved are words of PromQL that are no metric names. Functions are recognized by the
 // parenthesis that follows.
 var reserved = strings.Fields(`sum min max avg group stddev stdvar count count_values bottomk topk quantile limitk limit_ratio
 	and or unless atan2 bool offset anchored smoothed inf nan`)
@@ -24,7 +24,7 @@ var (
 	promMatcher = regexp.MustCompile(`(?s)(?:([\w:]+|` + promString + `)\s*(=~|!~|!=|=)\s*)?(` + promString + `)`)
 )
 
-// metricNames returns the names of the metrics that a PromQL expression asks for, each
+// metricNames returns the names of the metrics in a PromQL expression, each
 // once. It does not check the expression: Prometheus does.
 func metricNames(expr string) (names []string) {
 	for _, token := range promToken.FindAllStringSubmatch(expr, -1) {

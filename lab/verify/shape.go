@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// tree is a trace whose every span hangs on its root.
+// tree is a trace with one root.
 type tree struct {
 	root     *span
 	children map[string][]*span
 }
 
-// plant returns an error if the spans of a trace are no tree: no root or two, a span whose
+// newTree returns an error if the spans of a trace are no tree: no root or two, a span whose
 // parent is missing, one of another trace, or one twice.
-func plant(t traceOf) (*tree, error) {
+func newTree(t traceOf) (*tree, error) {
 	tr := &tree{children: map[string][]*span{}}
 	seen := map[string]bool{}
 	for _, s := range t {
@@ -22,7 +22,7 @@ func plant(t traceOf) (*tree, error) {
 		case s.TraceID != t[0].TraceID:
 			return nil, fmt.Errorf("two trace ids: %s and %s", t[0].TraceID, s.TraceID)
 		case seen[s.SpanID]:
-			return nil, fmt.Errorf("span %s is there twice", s.SpanID)
+			return nil, fmt.Errorf("span %s is stored twice", s.SpanID)
 		case s.parent() == "" && tr.root != nil:
 			return nil, fmt.Errorf("two roots: %v and %v", tr.root, s)
 		case s.parent() == "":
@@ -40,7 +40,7 @@ func plant(t traceOf) (*tree, error) {
 		return nil, fmt.Errorf("no root in %d spans", len(t))
 	}
 	if n := tr.count(tr.root); n != len(t) {
-		return nil, fmt.Errorf("%d of %d spans hang on the root", n, len(t))
+		return nil, fmt.Errorf("%d of %d spans are below the root", n, len(t))
 	}
 	return tr, nil
 }
@@ -53,7 +53,7 @@ func (t *tree) count(s *span) int {
 	return n
 }
 
-// below returns the children of a span that are no waits, also those below a wait.
+// below returns the children of a span, with waits replaced by their children.
 func (t *tree) below(s *span) []*span {
 	var list []*span
 	for _, c := range t.children[s.SpanID] {
@@ -67,10 +67,10 @@ func (t *tree) below(s *span) []*span {
 }
 
 // requestShape returns an error if a trace is not that of a request through the proxy.
-// From is who sent it; "" is somebody who makes no spans. Statements says whether the store
+// From is the client's service; "" is a client without spans. Statements: the store
 // has a database.
 func requestShape(t traceOf, from string, statements bool) error {
-	tr, err := plant(t)
+	tr, err := newTree(t)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func requestShape(t traceOf, from string, statements bool) error {
 	return tr.descend(tr.root, level, tr.root.OperationName, statements)
 }
 
-// descend checks what hangs on a span of a level.
+// descend checks the spans below a span of a level.
 func (t *tree) descend(s *span, level int, operation string, statements bool) error {
 	last, call := level == len(levels)-1, levels[level].kind == "internal"
 	below := t.below(s)
@@ -94,14 +94,14 @@ func (t *tree) descend(s *span, level int, operation string, statements bool) er
 	case !call && !last && s.OperationName != operation:
 		return fmt.Errorf("%v in a trace of %q", s, operation)
 	case last && len(below) > 0:
-		return fmt.Errorf("%v hangs on %v", below[0], s)
+		return fmt.Errorf("%v is below %v", below[0], s)
 	case last:
 		return nil
 	}
 	next := levels[level+1]
 	for _, c := range below {
 		if !c.is(next.service, next.kind) {
-			return fmt.Errorf("%v hangs on %v, want %s %s", c, s, next.service, next.kind)
+			return fmt.Errorf("%v is below %v, want %s %s", c, s, next.service, next.kind)
 		}
 	}
 	for _, c := range below {
@@ -112,15 +112,15 @@ func (t *tree) descend(s *span, level int, operation string, statements bool) er
 	return t.enough(s, level, len(below), statements)
 }
 
-// enough returns an error if too little or too much hangs on a span.
+// enough returns an error if too few or too many spans are below a span.
 func (t *tree) enough(s *span, level, below int, statements bool) error {
 	next := levels[level+1]
 	missing := fmt.Errorf("no %s %s below %v", next.service, next.kind, s)
 	switch {
 	case s.kind() == "server" && below == 0 && s.status() >= 400:
-		return nil // the service refused it itself
+		return nil // the service rejected or shed it
 	case s.kind() == "client" && below == 0 && s.status() == 0:
-		return nil // nobody answered: it may not have got there
+		return nil // no response: the request may not have arrived
 	case s.kind() == "internal":
 		if below == 0 && statements {
 			return missing
@@ -131,13 +131,13 @@ func (t *tree) enough(s *span, level, below int, statements bool) error {
 	case below > 1 && (s.kind() == "client" || s.is(storeService, "server")):
 		return fmt.Errorf("%d spans below %v, want one", below, s)
 	}
-	return nil // the proxy may try more than once
+	return nil // the proxy may make several attempts
 }
 
-// workShape returns an error if a trace is not that of an operation's work, which links to
-// the request that asked for it.
+// workShape returns an error if a trace is not that of an asynchronous operation, which links to
+// the request that submitted it.
 func workShape(t traceOf, statements bool) (request reference, err error) {
-	tr, err := plant(t)
+	tr, err := newTree(t)
 	if err != nil {
 		return request, err
 	}
@@ -155,7 +155,7 @@ func workShape(t traceOf, statements bool) (request reference, err error) {
 	below := tr.below(tr.root)
 	for _, c := range below {
 		if !c.is(storeService, "client") {
-			return request, fmt.Errorf("%v hangs on %v, want a statement", c, tr.root)
+			return request, fmt.Errorf("%v is below %v, want a statement", c, tr.root)
 		}
 	}
 	if len(below) == 0 && statements {

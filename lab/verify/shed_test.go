@@ -9,7 +9,7 @@ import (
 	"soundcheck/loadgen/report"
 )
 
-// What was shed is told by status, in order.
+// Shed requests are listed by status, in order.
 func TestLoadShed(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -24,15 +24,15 @@ func TestLoadShed(t *testing.T) {
 	want := `get: 148 of 200 requests (200: 52, 429: 10, 503: 138)
 put: 1 of 1 requests (500: 1)
 148 requests were shed (429: 10, 503: 138)
-1 requests were failed (status 500 for put: 1)`
+1 requests failed (status 500 for put: 1)`
 	if strings.TrimSpace(got) != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 
-// The lines of requests that were shed are not looked for, and that is told. Two of one are
-// still wrong.
-func TestLinesOfShed(t *testing.T) {
+// Missing log lines of shed requests are skipped, and their number is shown. Two lines of one
+// request still fail.
+func TestLogLinesOfShedRequests(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	first := w.load.Traces[0]
@@ -45,7 +45,7 @@ func TestLinesOfShed(t *testing.T) {
 	line := w.lines[slices.IndexFunc(w.lines, ofFirst)]
 	w.lines = slices.DeleteFunc(w.lines, ofFirst)
 	c := w.checks(t)["logs: fake"]
-	if want := "8 requests have a line each, and each line its span; not looked for: lines of 2 shed requests (429, 503), of which services log ten a second"; c.Outcome != OK || c.Text != want {
+	if want := "8 server spans have one log line each, and each line has its span; skipped: 2 shed requests (429, 503), of which a service logs 10/s"; c.Outcome != OK || c.Text != want {
 		t.Errorf("%v, want ok and %q", c, want)
 	}
 	w.lines = append(w.lines, line, line)

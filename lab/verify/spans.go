@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// conventions adds what is wrong with the spans of a trace. Environment is the services';
-// of an album store that was started elsewhere it may be any.
+// conventions adds violations in the spans of a trace. Environment is the services';
+// an external album store may have any.
 func (p *problems) conventions(t traceOf, environment string, storeElsewhere bool) {
-	good := !slices.ContainsFunc(t, func(s *span) bool { return s.status() >= 500 }) // nobody failed
+	good := !slices.ContainsFunc(t, func(s *span) bool { return s.status() >= 500 })
 	for _, s := range t {
 		wrong := s.conventions(good)
 		for _, key := range resourceAttributes {
@@ -30,11 +30,11 @@ func (p *problems) conventions(t traceOf, environment string, storeElsewhere boo
 	}
 }
 
-// conventions returns what is wrong with a span. Good says that no server failed.
+// conventions returns the violations of a span. Good means that no server failed.
 func (s *span) conventions(good bool) (wrong problems) {
 	rule := ruleOf(s)
 	if rule == nil {
-		wrong.add("no such span is declared in docs/telemetry.md")
+		wrong.add("not declared in docs/telemetry.md")
 		return wrong
 	}
 	if rule.waits {
@@ -55,21 +55,21 @@ func (s *span) conventions(good bool) (wrong problems) {
 			wrong.add("http.route is %q", r)
 		}
 		noResponse := s.status() == 0 && rule.kind == "client"
-		want, why = noResponse || s.status() >= rule.errorFrom, fmt.Sprintf("it was answered %d", s.status())
+		want, why = noResponse || s.status() >= rule.errorFrom, fmt.Sprintf("HTTP status %d", s.status())
 	}
 	if s.isError() != want && (rule.errorFrom > 0 || good) {
-		wrong.add("its status is an error: %v, want %v: %s", s.isError(), want, why)
+		wrong.add("error status is %v, want %v: %s", s.isError(), want, why)
 	}
 	return wrong
 }
 
-// secrets are texts that must not be found.
+// secrets are texts that must not be in telemetry.
 type secrets struct {
 	texts []string
-	known map[string]string // what was looked at already: most values come often
+	known map[string]string // cache by text: most values are frequent
 }
 
-// minSecret is how long a text has to be: a shorter one can be a part of other words.
+// minSecret is the min length of a text: a shorter one can be part of other words.
 const minSecret = 8
 
 func newSecrets(private []string) *secrets {
@@ -82,7 +82,7 @@ func newSecrets(private []string) *secrets {
 	return s
 }
 
-// in returns the first that a text has, also as it is written in a URL, or "".
+// in returns the first secret in a text, also URL-encoded, or "".
 func (s *secrets) in(text string) string {
 	if len(text) < minSecret {
 		return ""
@@ -102,11 +102,11 @@ func (s *secrets) in(text string) string {
 	return s.known[text]
 }
 
-// leaks adds what the spans of a trace tell that nobody may know.
+// leaks adds the private data in the spans of a trace.
 func (p *problems) leaks(t traceOf, s *secrets) {
 	for _, sp := range t {
 		if secret := s.in(sp.OperationName); secret != "" {
-			p.add("trace %s: %v: its name has %q, which was sent", sp.TraceID, sp, secret)
+			p.add("trace %s: %v: its name contains %q, which was sent", sp.TraceID, sp, secret)
 		}
 		look := func(where string, list tags) {
 			for _, kv := range list {
@@ -114,7 +114,7 @@ func (p *problems) leaks(t traceOf, s *secrets) {
 					p.add("trace %s: %v: %s %s = %s", sp.TraceID, sp, where, kv.Key, text(kv.Value))
 				}
 				if secret := s.in(text(kv.Value)); secret != "" {
-					p.add("trace %s: %v: %s %s has %q, which was sent", sp.TraceID, sp, where, kv.Key, secret)
+					p.add("trace %s: %v: %s %s contains %q, which was sent", sp.TraceID, sp, where, kv.Key, secret)
 				}
 			}
 		}

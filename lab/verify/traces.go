@@ -30,8 +30,8 @@ func (f *found) all() map[string]traceOf {
 // margin is how far the clocks of the machines may be apart.
 const margin = 5 * time.Second
 
-// traces makes sure that each request of the load is a whole trace, and looks at what the
-// spans tell.
+// traces checks that each request of the load is a complete trace, and the
+// content of the spans.
 func (s *session) traces(ctx context.Context) []Check {
 	f := &found{requests: map[string]traceOf{}, datagen: map[string]traceOf{}, work: map[string]traceOf{}, caller: map[string]traceOf{}}
 	s.found = f
@@ -47,20 +47,20 @@ func (s *session) traces(ctx context.Context) []Check {
 		leaked.leaks(all[id], secret)
 	}
 	if spans == 0 {
-		return append(checks, failed("conventions", "no span to look at"), failed("private data in spans", "no span to look at"))
+		return append(checks, failed("conventions", "no spans"), failed("private data in spans", "no spans"))
 	}
 	return append(checks,
 		verdict("conventions", unconventional, "names, kinds, attributes and status of %d spans in %d traces", spans, len(all)),
-		verdict("private data in spans", leaked, "%d titles and artists that were sent, and %d attributes, looked for in %d spans", len(secret.texts), len(personalAttributes), spans))
+		verdict("private data in spans", leaked, "searched %[3]d spans for %[1]d titles and artists that were sent, and for %[2]d attributes", len(secret.texts), len(personalAttributes), spans))
 }
 
-// requestTraces looks up each request of loadgen. One that is whole is not looked up again.
+// requestTraces looks up each request of loadgen. A complete trace is not looked up again.
 func (s *session) requestTraces(ctx context.Context) Check {
 	const name = "traces: loadgen"
-	whole := map[string]bool{}
+	complete := map[string]bool{}
 	var failure error
 	wrong := s.eventually(ctx, func(wrong *problems) error {
-		missing := slices.DeleteFunc(slices.Clone(s.load.Traces), func(id string) bool { return whole[id] })
+		missing := slices.DeleteFunc(slices.Clone(s.load.Traces), func(id string) bool { return complete[id] })
 		failure = s.jaeger.each(ctx, missing, func(id string, t traceOf) {
 			if len(t) == 0 {
 				wrong.add("trace %s: is not stored", id)
@@ -71,7 +71,7 @@ func (s *session) requestTraces(ctx context.Context) Check {
 				wrong.add("trace %s: %v", id, err)
 				return
 			}
-			whole[id] = true
+			complete[id] = true
 		})
 		slices.Sort(*wrong)
 		return failure
@@ -85,13 +85,13 @@ func (s *session) requestTraces(ctx context.Context) Check {
 			kinds[r.OperationName] = true
 		}
 	}
-	if len(whole) == 0 {
-		wrong.add("no trace is whole")
+	if len(complete) == 0 {
+		wrong.add("no trace is complete")
 	}
-	return verdict(name, wrong, "%d of %d requests are whole traces, of %d operations", len(whole), len(s.load.Traces), len(kinds))
+	return verdict(name, wrong, "%d of %d requests have complete traces, of %d operations", len(complete), len(s.load.Traces), len(kinds))
 }
 
-// searched is how many traces a search for few may find.
+// searched is the max number of traces in a search for few.
 const searched = 1000
 
 // tagged searches for the load's traces with an attribute.
@@ -126,12 +126,12 @@ func (s *session) datagenTraces(ctx context.Context) Check {
 		}
 		return nil
 	})
-	return verdict("traces: datagen", wrong, "%d whole traces, %d of which create albums", len(s.found.datagen), posts)
+	return verdict("traces: datagen", wrong, "%d complete traces, %d of which create albums", len(s.found.datagen), posts)
 }
 
-// workTraces searches for what the operations did, which are traces of their own.
+// workTraces searches for the traces of asynchronous operations.
 func (s *session) workTraces(ctx context.Context) Check {
-	requests := map[string]string{} // by operation, the trace that asked for it
+	requests := map[string]string{} // by operation, the trace that submitted it
 	for id, t := range s.found.datagen {
 		for _, sp := range t {
 			if sp.OperationName == "album.submit" {
@@ -163,10 +163,10 @@ func (s *session) workTraces(ctx context.Context) Check {
 		}
 		return nil
 	})
-	return verdict("traces: operations", wrong, "the work of %d operations, each a whole trace that links to its request", len(s.found.work))
+	return verdict("traces: operations", wrong, "%d asynchronous operations, each a complete trace that links to its request", len(s.found.work))
 }
 
-// callerTrace searches for the request that came without trace context: the proxy begins
+// callerTrace searches for the request without trace context: the proxy starts
 // its trace.
 func (s *session) callerTrace(ctx context.Context) Check {
 	wrong := s.eventually(ctx, func(*problems) error {
@@ -180,5 +180,5 @@ func (s *session) callerTrace(ctx context.Context) Check {
 		s.found.caller[list[0][0].TraceID] = list[0]
 		return requestShape(list[0], "", s.found.statements)
 	})
-	return single("traces: any caller", wrong, "a request without trace context is a whole trace that begins at the proxy")
+	return single("traces: no trace context", wrong, "a request without trace context has a complete trace that starts at the proxy")
 }

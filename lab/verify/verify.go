@@ -1,10 +1,10 @@
-// Package verify proves that a running lab tells the truth: it sends a short load of
-// which it knows every request, and asks the backends what they saw of it.
+// Package verify checks the telemetry of a running lab end to end: it sends a short load of
+// known requests, and compares what the backends recorded with it.
 //
-// Each check is one line of the result: what was measured, or why it failed. What arrives
-// late is waited for, within Options.Patience. A lab that is in use can be verified too:
-// the requests of the load are told apart by their trace ids, and what others send is
-// counted beside them.
+// Each check is one line of the result: what was measured, or why it failed. Telemetry that
+// is late is waited for, up to Options.Patience. A lab in use can be verified, too:
+// the requests of the load are identified by their trace IDs, and requests of other clients are
+// counted separately.
 package verify
 
 import (
@@ -19,14 +19,14 @@ import (
 	"soundcheck/dashboards"
 )
 
-// Options say which lab is verified, and how.
+// Options describe the lab to verify, and how.
 type Options struct {
 	Environment string // deployment.environment.name of the services
 	Proxy       string // URLs, without a final slash
 	Prometheus  string
 	Jaeger      string
 
-	Patience time.Duration // how long after the load what arrives late is waited for
+	Patience time.Duration // max wait after the load for late telemetry
 
 	MaxSeries      int // of a metric
 	MaxTotalSeries int // of all
@@ -35,23 +35,23 @@ type Options struct {
 	Rules      []RuleName // that Prometheus must have loaded
 
 	Logs   []LogSource // what the services wrote
-	NoLogs []NoLog     // what they wrote and cannot be asked for
-	// StoreElsewhere says that the album store was started by somebody else, who names its
-	// environment.
+	NoLogs []NoLog     // logs that are not available
+	// StoreElsewhere means that the album store is external, with its own
+	// environment name.
 	StoreElsewhere bool
 
 	Generator Generator
-	// Progress, if not nil, is told what goes on.
+	// Progress, if not nil, is called with the current step.
 	Progress func(string)
 }
 
-// NoLog is a log that cannot be asked for, and why; without a name it is all of them.
+// NoLog is a log that is not available, and why; without a name it is all of them.
 type NoLog struct{ Log, Why string }
 
 // Outcome of a check.
 type Outcome string
 
-// Outcomes. A check is skipped only if an option says that there is nothing to ask.
+// Outcomes. A check is skipped only if the options have no source for it.
 const (
 	OK      Outcome = "ok"
 	Failed  Outcome = "FAILED"
@@ -63,10 +63,10 @@ type Check struct {
 	Name    string   `json:"name"`
 	Outcome Outcome  `json:"outcome"`
 	Text    string   `json:"text"`              // what was measured, or why it failed
-	Details []string `json:"details,omitempty"` // each thing that is wrong, or that is to be known
+	Details []string `json:"details,omitempty"` // problems, or notes
 }
 
-// maxDetails is how many things of one check are told.
+// maxDetails is the max number of details shown per check.
 const maxDetails = 12
 
 // Result of a verification.
@@ -115,7 +115,7 @@ func single(name string, wrong problems, format string, args ...any) Check {
 	return passed(name, format, args...)
 }
 
-// problems are what is wrong, each a line.
+// problems is a list of problems, one line each.
 type problems []string
 
 func (p *problems) add(format string, args ...any) { *p = append(*p, fmt.Sprintf(format, args...)) }
@@ -148,7 +148,7 @@ func (r *Result) WriteText(w io.Writer) error {
 	if err := tw.Flush(); err != nil {
 		return err
 	}
-	verdict := "all is well"
+	verdict := "all checks ok"
 	if n := r.Failed(); n > 0 {
 		verdict = fmt.Sprintf("%d of %d checks FAILED", n, len(r.Checks))
 	}
@@ -156,10 +156,10 @@ func (r *Result) WriteText(w io.Writer) error {
 	return err
 }
 
-// reachTimeout is for the first questions.
+// reachTimeout is the timeout of the first requests.
 const reachTimeout = 5 * time.Second
 
-// session is a verification that goes on.
+// session is a verification in progress.
 type session struct {
 	Options
 	prom   *prometheus
@@ -175,7 +175,7 @@ func newSession(o Options) *session {
 	return &session{Options: o, prom: &prometheus{newBackend("Prometheus", o.Prometheus)}, jaeger: &jaeger{newBackend("Jaeger", o.Jaeger)}}
 }
 
-// Run verifies. The error is about ctx only: what is wrong with the lab is in the result.
+// Run verifies a lab. The error is only that of ctx: problems of the lab are in the result.
 func Run(ctx context.Context, o Options) (*Result, error) {
 	s := newSession(o)
 	r := &Result{Environment: o.Environment, StartedAt: time.Now()}
@@ -184,7 +184,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if r.Failed() > 0 {
 		return r, ctx.Err()
 	}
-	s.Progress(fmt.Sprintf("sending %g requests/s for %s, and some albums", o.Generator.Rate, o.Generator.Duration))
+	s.Progress(fmt.Sprintf("sending %g req/s for %s, and some albums", o.Generator.Rate, o.Generator.Duration))
 	load, err := o.Generator.Generate(ctx)
 	if err != nil {
 		r.Checks = append(r.Checks, failed("load", "%v", err))
@@ -196,12 +196,12 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		about string
 		check func(context.Context) []Check
 	}{
-		{"reading the traces", s.traces},
-		{"reading the logs", s.logs},
-		{"counting", s.counts},
-		{"following exemplars", s.exemplars},
-		{"looking at metrics and rules", s.metrics},
-		{"looking at every panel", s.panels},
+		{"checking traces", s.traces},
+		{"checking logs", s.logs},
+		{"comparing counts", s.counts},
+		{"checking exemplars", s.exemplars},
+		{"checking metrics and rules", s.metrics},
+		{"checking panels", s.panels},
 	} {
 		s.Progress(step.about)
 		r.Checks = append(r.Checks, step.check(ctx)...)
@@ -212,7 +212,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	return r, nil
 }
 
-// reach makes sure that there is somebody to ask.
+// reach checks that proxy and backends respond.
 func (s *session) reach(ctx context.Context) []Check {
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
@@ -221,28 +221,28 @@ func (s *session) reach(ctx context.Context) []Check {
 		name string
 		ask  func(context.Context) error
 	}{
-		{"proxy answers", func(ctx context.Context) error {
+		{"proxy responds", func(ctx context.Context) error {
 			return newBackend("the proxy", s.Proxy).ask(ctx, "/healthz")
 		}},
-		{"Prometheus answers", func(ctx context.Context) error { _, err := s.prom.query(ctx, "vector(1)"); return err }},
-		{"Jaeger answers", func(ctx context.Context) error { return s.jaeger.getJSON(ctx, "/api/services", nil, new(any)) }},
+		{"Prometheus responds", func(ctx context.Context) error { _, err := s.prom.query(ctx, "vector(1)"); return err }},
+		{"Jaeger responds", func(ctx context.Context) error { return s.jaeger.getJSON(ctx, "/api/services", nil, new(any)) }},
 	} {
 		if err := b.ask(ctx); err != nil {
 			checks = append(checks, failed(b.name, "%v: is the lab up? (make lab-up, lab status)", err))
 		}
 	}
 	if checks == nil {
-		checks = []Check{passed("backends answer", "%s", strings.Join([]string{s.Proxy, s.Prometheus, s.Jaeger}, ", "))}
+		checks = []Check{passed("backends respond", "%s", strings.Join([]string{s.Proxy, s.Prometheus, s.Jaeger}, ", "))}
 	}
 	return checks
 }
 
-// pollEvery is how often is looked for what arrives late.
+// pollEvery is the interval of polling for late telemetry.
 const pollEvery = 500 * time.Millisecond
 
-// eventually looks until nothing is wrong, ctx has ended, or it is too late: Patience after
-// the load, or, if that is over because other things did not come, a tenth of it later. It
-// returns what was wrong the last time; an error is one problem more.
+// eventually repeats look until there is no problem, ctx ends, or the deadline: Patience after
+// the load, or, if that has passed, a tenth of it later. It
+// returns the problems of the last attempt; an error is one more problem.
 func (s *session) eventually(ctx context.Context, look func(wrong *problems) error) (wrong problems) {
 	deadline := s.load.End.Add(s.Patience)
 	if least := time.Now().Add(s.Patience / 10); deadline.Before(least) {

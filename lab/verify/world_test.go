@@ -17,8 +17,8 @@ import (
 	"soundcheck/loadgen/report"
 )
 
-// world is what the fake backends know. It is whole; each test breaks one thing of it. The
-// real backends are asked in internal/e2e.
+// world is the data of the fake backends. It is consistent; each test breaks one part of it.
+// internal/e2e uses the real backends.
 type world struct {
 	load    *Load
 	traces  map[string]*fakeTrace
@@ -120,8 +120,8 @@ func (t *fakeTrace) resources() *fakeTrace {
 	return t
 }
 
-// newWorld is one in which every check passes: three requests of loadgen, one of datagen
-// with the work that it asked for, and one of a caller.
+// newWorld returns a world in which every check passes: three requests of loadgen, one of
+// datagen with its asynchronous operation, and one without trace context.
 func newWorld() *world {
 	begin := time.Now().Add(-40 * time.Second).Truncate(time.Second)
 	l := &Load{RunID: "run-1", Begin: begin, End: begin.Add(20 * time.Second), Datagen: "abcd", Posts: 1, Operations: 1,
@@ -187,7 +187,7 @@ func newWorld() *world {
 	return w
 }
 
-// session asks the world.
+// session returns a session with the world's backends.
 func (w *world) session(t *testing.T) *session {
 	t.Helper()
 	prom, jaeg := httptest.NewServer(http.HandlerFunc(w.prometheus)), httptest.NewServer(http.HandlerFunc(w.jaeger))

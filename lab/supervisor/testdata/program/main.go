@@ -24,7 +24,7 @@ const version = "1"
 
 var (
 	name       = flag.String("name", "", "")
-	addr       = flag.String("addr", "", "listen on `host:port`")
+	addr       = flag.String("addr", "", "listen address, `host:port`")
 	events     = flag.String("events", "", "")
 	unready    = flag.String("unready", "", "")
 	readyAfter = flag.Duration("ready-after", 0, "")
