@@ -1,9 +1,39 @@
 package main
 
 import (
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
+
+// docs/datagen.md lists each flag, with its default.
+func TestFlagsAreDocumented(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("../docs/datagen.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]string{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `-([a-z-]+)` \\| (.+?) \\|").FindAllStringSubmatch(string(doc), -1) {
+		documented[m[1]] = strings.Trim(m[2], "`")
+	}
+	help, _, _ := datagen(t.Context(), "-h")
+	flags := regexp.MustCompile(`(?m)^  -([a-z-]+).*\n    \t(.*)$`).FindAllStringSubmatch(help, -1)
+	if len(flags) < 15 || len(flags) != len(documented) {
+		t.Errorf("%d flags, %d are documented", len(flags), len(documented))
+	}
+	for _, f := range flags {
+		want := ""
+		if m := regexp.MustCompile(`\(default "?(.*?)"?\)$`).FindStringSubmatch(f[2]); m != nil {
+			want = m[1]
+		}
+		if got, ok := documented[f[1]]; !ok || got != want && !(want == "" && slices.Contains([]string{"none", "0", "false"}, got)) {
+			t.Errorf("-%s is documented with default %q (%v), want %q", f[1], got, ok, want)
+		}
+	}
+}
 
 func TestUsage(t *testing.T) {
 	t.Parallel()

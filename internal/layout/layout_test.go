@@ -112,6 +112,8 @@ func violations(packages []listed) (list []string) {
 
 func TestImports(t *testing.T) {
 	t.Parallel()
+	// So that "go test" does not take this result from its cache when a file or a folder is new.
+	sources(t, func(string, []byte) {}, ".go")
 	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,GoFiles,Imports,Deps", "./...")
 	cmd.Dir, cmd.Stderr = filepath.Join("..", ".."), os.Stderr
 	out, err := cmd.Output()
@@ -127,12 +129,6 @@ func TestImports(t *testing.T) {
 			t.Fatal(err)
 		}
 		packages = append(packages, p)
-		// So that "go test" does not take this test's result from its cache when they change.
-		for _, name := range append(p.GoFiles, ".") {
-			if _, err := os.Stat(filepath.Join(p.Dir, name)); err != nil {
-				t.Fatal(err)
-			}
-		}
 	}
 	if len(packages) < 40 {
 		t.Errorf("%d packages are listed: there are more", len(packages))

@@ -111,6 +111,9 @@ func TestWords(t *testing.T) {
 		}
 		files++
 		for line, s := range readable(t, name, text) {
+			if strings.HasPrefix(s, "| problem types `") { // old names, in the table of renamed ones
+				continue
+			}
 			for _, w := range words {
 				if found := w.phrase.FindString(s); found != "" {
 					t.Errorf("%s:%d: %q: write %s", name, line, found, w.term)

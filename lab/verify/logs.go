@@ -138,7 +138,7 @@ func (s *session) joined(ctx context.Context, source LogSource) Check {
 		c.Text += fmt.Sprintf("; %d traces of other clients are stored", stored)
 	}
 	if shed := len(server) - demanded; shed > 0 {
-		c.Text += fmt.Sprintf("; skipped: %d shed requests (429, 503), of which a service logs 10/s", shed)
+		c.Text += fmt.Sprintf("; skipped: %d spans with status 429 or 503 (a service logs at most 10 shed requests/s)", shed)
 	}
 	return c
 }

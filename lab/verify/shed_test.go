@@ -45,7 +45,7 @@ func TestLogLinesOfShedRequests(t *testing.T) {
 	line := w.lines[slices.IndexFunc(w.lines, ofFirst)]
 	w.lines = slices.DeleteFunc(w.lines, ofFirst)
 	c := w.checks(t)["logs: fake"]
-	if want := "8 server spans have one log line each, and each line has its span; skipped: 2 shed requests (429, 503), of which a service logs 10/s"; c.Outcome != OK || c.Text != want {
+	if want := "8 server spans have one log line each, and each line has its span; skipped: 2 spans with status 429 or 503 (a service logs at most 10 shed requests/s)"; c.Outcome != OK || c.Text != want {
 		t.Errorf("%v, want ok and %q", c, want)
 	}
 	w.lines = append(w.lines, line, line)
