@@ -22,7 +22,7 @@ import (
 // that are healthy; it fails or waits if there is a file of that name.
 const fake = `#!/bin/sh
 echo "$*" >>"$CALLS"
-row() { printf '%s\t%s\t%s\t%s\tFalse\t\t%s\t.\n' "$@" "$(cat "$CALLS.files")"; }
+row() { printf '%s\t%s\t%s\t\t%s\tFalse\t\t%s\t.\n' "$@" "$(cat "$CALLS.files")"; }
 case "$*" in
 version*) echo linux/amd64; exit ;;
 "compose version"*) echo v5.5.0; exit ;;

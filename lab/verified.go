@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/cli"
 	"soundcheck/lab/containers"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/supervisor"
@@ -29,19 +30,20 @@ type endpoints interface {
 // composeLab is a lab in containers.
 type composeLab interface {
 	endpoints
-	verify.Compose
+	verify.Compose // after FindCompose
+	FindCompose(ctx context.Context, log func(string)) error
 	Store() string
 	Services() []string
 }
 
-// composeOpener is containers.Open.
+// composeOpener is containers.Find.
 type composeOpener func(ctx context.Context, root, state string, offset int, onlyStore bool) (composeLab, error)
 
 // proxyName is the proxy's service.name, and what it is called in a compose file.
 const proxyName = "proxy-service"
 
 func openCompose(ctx context.Context, root, state string, offset int, onlyStore bool) (composeLab, error) {
-	return containers.Open(ctx, root, state, offset, onlyStore, func(string) {})
+	return containers.Find(ctx, root, state, offset, onlyStore)
 }
 
 // address is a flag's URL.
@@ -89,6 +91,15 @@ func (f *verifyFlags) find(ctx context.Context, l plan.Lab, open composeOpener) 
 		}
 	}
 	f.o.Generator.Proxy, f.o.Generator.OTLP = f.o.Proxy, f.otlp
+	for _, c := range []composeLab{f.compose, f.store} {
+		if c == nil {
+			continue
+		}
+		// Their logs are read with docker compose.
+		if err := c.FindCompose(ctx, cli.NewProgress(os.Stderr).Line); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -122,7 +133,7 @@ func (f *verifyFlags) storesOf(ctx context.Context, st supervisor.Status, l plan
 	if f.o.Proxy != "" && !isProxy(l, f.o.Proxy) {
 		return
 	}
-	if f.stores = st.Stores; len(f.stores) != 1 {
+	if f.stores = st.Stores; len(f.stores) != 1 || f.logs != "" {
 		return
 	}
 	if p, err := open(ctx, l.Root, l.State, st.PortOffset, true); err == nil && f.stores[0] == p.Store() {
@@ -158,11 +169,14 @@ func instead(ctx context.Context, l plan.Lab, open composeOpener) string {
 }
 
 // containers finds the lab in containers. If all URLs are set, it may run on another
-// machine.
+// machine, and this one may have no Docker.
 func (f *verifyFlags) containers(ctx context.Context, l plan.Lab, missing string, open composeOpener) (endpoints, error) {
 	p, err := open(ctx, l.Root, l.State, l.Offset, false)
 	switch {
-	case err != nil && missing == "":
+	case missing == "" && (errors.Is(err, containers.ErrNone) || errors.As(err, new(containers.Unavailable))):
+		if f.logs == "" {
+			f.o.NoLogs = []verify.NoLog{{Why: f.noLocation() + " (" + err.Error() + ")"}}
+		}
 		return nil, nil
 	case errors.Is(err, containers.ErrNone):
 		return nil, fmt.Errorf("%w, or set the URLs of another machine's lab:%s", err, missing)
@@ -188,9 +202,13 @@ func (f *verifyFlags) sources(ctx context.Context, l plan.Lab) {
 		f.ofFolder(l.Logs(), "the album store is external, at "+strings.Join(f.stores, ", ")+": set -logs to a folder with its log")
 	case f.o.Environment == "native":
 		f.ofFolder(l.Logs(), "")
-	default:
-		f.o.NoLogs = []verify.NoLog{{Why: "no log location is known for -env " + f.o.Environment + " at " + f.o.Proxy + ": set -logs"}}
+	case len(f.o.NoLogs) == 0: // else they have the error of docker
+		f.o.NoLogs = []verify.NoLog{{Why: f.noLocation()}}
 	}
+}
+
+func (f *verifyFlags) noLocation() string {
+	return "no log location is known for -env " + f.o.Environment + " at " + f.o.Proxy + ": set -logs"
 }
 
 // ofFolder adds the files of a folder. noStore is the reason if the store's log is not there.

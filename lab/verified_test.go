@@ -33,6 +33,15 @@ func (f fakeLab) Services() []string {
 	return append([]string{"postgres", "prepare", "proxy-service"}, f.services...)
 }
 
+// FindCompose needs no build, except of the lab at http://broken: there the build fails.
+func (f fakeLab) FindCompose(_ context.Context, log func(string)) error {
+	if f.proxy != "http://broken" {
+		return nil
+	}
+	log("building the plugin")
+	return errors.New("the build failed")
+}
+
 // Command implements verify.Compose.
 func (fakeLab) Command(ctx context.Context, _ ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "false")
@@ -48,9 +57,12 @@ func (f fakeLab) opened(offset int) composeOpener {
 	}
 }
 
-func noDocker(context.Context, string, string, int, bool) (composeLab, error) {
-	return nil, errors.New("there is no docker command")
+// failing returns an opener that returns this error.
+func failing(err error) composeOpener {
+	return func(context.Context, string, string, int, bool) (composeLab, error) { return nil, err }
 }
+
+var noDocker = failing(containers.Unavailable("there is no docker command"))
 
 // found parses the flags of lab verify, finds the lab, and returns its URLs and logs.
 func found(t *testing.T, open composeOpener, args ...string) string {
@@ -109,14 +121,16 @@ func TestVerifyCompose(t *testing.T) {
 		{"some given", c.opened(0), "-prometheus http://a:2/ -otlp http://a:4", "http://c:1 http://a:2 http://c:3 http://a:4" + logs},
 		{"its proxy given", c.opened(0), "-proxy http://c:1/", "http://c:1 http://c:2 http://c:3 http://c:4" + logs},
 		{"another proxy", c.opened(0), "-proxy http://a:1", "http://a:1 http://c:2 http://c:3 http://c:4, no : no log location is known for -env compose at http://a:1: set -logs"},
-		{"another machine", fakeLab{}.opened(9), all, "http://a:1 http://a:2 http://a:3 http://a:4, no : no log location is known for -env compose at http://a:1: set -logs"},
+		{"another machine", fakeLab{}.opened(9), all, "http://a:1 http://a:2 http://a:3 http://a:4, no : no log location is known for -env compose at http://a:1: set -logs (no lab in Docker Compose: start it with go run ./compose up)"},
 		{"its folder", fakeLab{}.opened(9), all + " -logs " + folder, "http://a:1 http://a:2 http://a:3 http://a:4, proxy-service.log (file), album-store.log (file), Collector log records (file)"},
 		{"a log given", c.opened(0), "-logs " + folder, "http://c:1 http://c:2 http://c:3 http://c:4, proxy-service (containers), album-store.log (file), Collector log records (containerRecords)"},
 		{"limited", limited.opened(0), "", "http://c:1 http://c:2 http://c:3 http://c:4, proxy-service (containers), Collector log records (containerRecords), no album-store: it runs in no container: set -logs to a folder with its album-store.log, store elsewhere"},
 		{"limited with a log", limited.opened(0), "-logs " + folder, "http://c:1 http://c:2 http://c:3 http://c:4, proxy-service (containers), album-store.log (file), Collector log records (containerRecords), store elsewhere"},
 		{"none", c.opened(7), "-proxy http://a:1", "error: no lab in Docker Compose: start it with go run ./compose up, or set the URLs of another machine's lab: -prometheus -jaeger -otlp"},
 		{"no Docker", noDocker, "-proxy http://a:1", "error: there is no docker command"},
-		{"no Docker, another machine", noDocker, all, "http://a:1 http://a:2 http://a:3 http://a:4, no : no log location is known for -env compose at http://a:1: set -logs"},
+		{"no Docker, another machine", noDocker, all, "http://a:1 http://a:2 http://a:3 http://a:4, no : no log location is known for -env compose at http://a:1: set -logs (there is no docker command)"},
+		{"all given, another checkout's", failing(errors.New("project soundcheck belongs to another lab")), all, "error: project soundcheck belongs to another lab"},
+		{"all given, interrupted", failing(context.Canceled), all, "error: context canceled"},
 		{"given wrong", c.opened(0), "-otlp h:4318", "error: -otlp: "},
 	} {
 		t.Run(tt.about, func(t *testing.T) {
@@ -206,5 +220,47 @@ func TestVerifyExternalStore(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// The lab is found without the Compose plugin, whose build takes minutes.
+func TestVerifyFindsWithoutCompose(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "")
+	dir := t.TempDir()
+	state, calls := filepath.Join(dir, "state"), filepath.Join(dir, "calls")
+	script := "#!/bin/sh\necho \"$*\" >>" + calls + `
+case "$1" in
+ps) printf '1\trunning\tUp\t\tproxy-service\tFalse\t\t/r/compose/compose.yaml\t.\n' ;;
+compose) exit 1 ;;
+esac
+`
+	if err := os.WriteFile(filepath.Join(dir, "docker"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	c, err := openCompose(t.Context(), "/r", state, plan.MaxOffset, false)
+	if want := fmt.Sprintf("http://127.0.0.1:%d", plan.ProxyPort+plan.MaxOffset); err != nil || c.Proxy() != want {
+		t.Errorf("%v, %v, want %s", c, err, want)
+	}
+	if b, err := os.ReadFile(calls); err != nil || strings.Contains(string(b), "compose version") {
+		t.Errorf("docker was called with\n%s%v", b, err)
+	}
+}
+
+// Containers' logs need the plugin: its build is logged, and its error is that of verify.
+func TestVerifyNeedsCompose(t *testing.T) {
+	stderr := os.Stderr
+	t.Cleanup(func() { os.Stderr = stderr })
+	var err error
+	if os.Stderr, err = os.Create(filepath.Join(t.TempDir(), "stderr")); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Stderr.Close()
+	got := found(t, fakeLab{proxy: "http://broken"}.opened(0), "-env", "compose", "-state", t.TempDir())
+	if got != "error: the build failed" {
+		t.Error(got)
+	}
+	if b, err := os.ReadFile(os.Stderr.Name()); err != nil || string(b) != "building the plugin\n" {
+		t.Errorf("%q, %v", b, err)
 	}
 }

@@ -14,11 +14,16 @@ import (
 	"soundcheck/lab/build"
 )
 
+// Unavailable is the error when this machine has no Docker, or its daemon is down.
+type Unavailable string
+
+func (e Unavailable) Error() string { return string(e) }
+
 // FindEngine returns the platform of Docker's daemon, such as linux/amd64. Its errors name the
 // fix in one line.
 func FindEngine(ctx context.Context) (platform string, err error) {
 	if _, err := exec.LookPath("docker"); err != nil {
-		return "", errors.New("docker command not found: install Docker (https://docs.docker.com/engine/install), or start the native lab: make lab-up")
+		return "", Unavailable("docker command not found: install Docker (https://docs.docker.com/engine/install), or start the native lab: make lab-up")
 	}
 	out, stderr, err := ask(ctx, "docker", "version", "--format", "{{.Server.Os}}/{{.Server.Arch}}")
 	if err == nil && strings.Count(out, "/") == 1 {
@@ -44,7 +49,7 @@ func FindEngine(ctx context.Context) (platform string, err error) {
 	case has("permission denied"):
 		return "", errors.New("permission denied on Docker's socket" + host + ": sudo usermod -aG docker $USER, and log in again")
 	case has("cannot connect", "daemon running", "no such host", "dial "):
-		return "", errors.New("Docker's daemon does not respond" + host + ": start it (sudo systemctl start docker, or Docker Desktop)")
+		return "", Unavailable("Docker's daemon does not respond" + host + ": start it (sudo systemctl start docker, or Docker Desktop)")
 	case err == nil:
 		return "", fmt.Errorf("docker version shows %q, which is not a platform", out)
 	}

@@ -2,6 +2,7 @@ package containers
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,6 +34,9 @@ func TestFindEngine(t *testing.T) {
 			t.Setenv("DOCKER_HOST", "")
 			fakeDocker(t, tt.script)
 			platform, err := FindEngine(t.Context())
+			if got, want := errors.As(err, new(Unavailable)), tt.name == "down"; got != want {
+				t.Errorf("%v is Unavailable: %t, want %t", err, got, want)
+			}
 			switch {
 			case tt.want == "" && (err != nil || platform != "linux/arm64"):
 				t.Errorf("%s, %v", platform, err)
@@ -45,7 +49,7 @@ func TestFindEngine(t *testing.T) {
 
 func TestNoDocker(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	if _, err := FindEngine(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "docker command not found: install Docker") {
+	if _, err := FindEngine(t.Context()); !errors.As(err, new(Unavailable)) || !strings.HasPrefix(err.Error(), "docker command not found: install Docker") {
 		t.Errorf("without docker: %v", err)
 	}
 }

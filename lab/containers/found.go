@@ -18,12 +18,13 @@ type Container struct {
 	id      string
 	state   string   // running, exited, restarting …
 	status  string   // Up 2 minutes (healthy)
+	ports   string   // published now: 127.0.0.1:9070->9070/tcp
 	folder  string   // of the Compose files
 	files   []string // of Compose that it was made from
 }
 
 // columns of docker ps, with Compose's labels.
-var columns = strings.Join([]string{"{{.ID}}", "{{.State}}", "{{.Status}}",
+var columns = strings.Join([]string{"{{.ID}}", "{{.State}}", "{{.Status}}", "{{.Ports}}",
 	label("service"), label("oneoff"), label("project.working_dir"), label("project.config_files"), "."}, "\t")
 
 func label(name string) string { return `{{.Label "com.docker.compose.` + name + `"}}` }
@@ -39,10 +40,10 @@ func (l *Lab) Containers(ctx context.Context) ([]Container, error) {
 	var list []Container
 	for _, line := range lines {
 		f := strings.Split(line, "\t")
-		if len(f) != 8 || f[3] == "" || strings.EqualFold(f[4], "true") {
+		if len(f) != 9 || f[4] == "" || strings.EqualFold(f[5], "true") {
 			continue
 		}
-		list = append(list, Container{f[3], f[0], f[1], f[2], f[5], strings.Split(f[6], ",")})
+		list = append(list, Container{f[4], f[0], f[1], f[2], f[3], f[6], strings.Split(f[7], ",")})
 	}
 	return list, nil
 }

@@ -16,7 +16,7 @@ case "$*" in
 "volume create --label soundcheck.state="*" soundcheck-7_owner")
 	[ -e "$WORLD/state" ] || echo "$4" | cut -d = -f 2 >"$WORLD/state" ;;
 "volume rm --force soundcheck-7_owner") rm -f "$WORLD/state" ;;
-"ps --all "*) [ ! -e "$WORLD/folder" ] || printf '1\trunning\tUp\tjaeger\tFalse\t%s\t\t.\n' "$(cat "$WORLD/folder")" ;;
+"ps --all "*) [ ! -e "$WORLD/folder" ] || printf '1\trunning\tUp\t\tjaeger\tFalse\t%s\t\t.\n' "$(cat "$WORLD/folder")" ;;
 *) echo "nobody knows $*" >&2; exit 1 ;;
 esac
 exit 0`
@@ -102,7 +102,7 @@ func TestRemoveStrays(t *testing.T) {
 	t.Setenv("CALLS", calls)
 	fakeDocker(t, `case "$1" in
 ps) for c in "1 prepare False" "2 proxy-service False" "3 console False" "4 nginx False" "5 grafana" "6 console True" "7  "; do
-	printf '%s\trunning\tUp\t%s\t%s\t\t\t.\n' $(echo "$c" | cut -d ' ' -f 1) "$(echo "$c" | cut -d ' ' -f 2)" "$(echo "$c" | cut -d ' ' -f 3)"
+	printf '%s\trunning\tUp\t\t%s\t%s\t\t\t.\n' $(echo "$c" | cut -d ' ' -f 1) "$(echo "$c" | cut -d ' ' -f 2)" "$(echo "$c" | cut -d ' ' -f 3)"
 done ;;
 *) echo "$*" >>"$CALLS" ;;
 esac`)

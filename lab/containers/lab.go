@@ -65,10 +65,20 @@ func New(root, state string, o Options) *Lab {
 	return l
 }
 
-// Open returns the lab that has containers in Docker. The error is ErrNone if there are
-// none, and names the other lab if they are another checkout's. Log is called when the
-// Compose plugin has to be built, which takes minutes.
+// Open returns the lab that Find finds, ready for Command. Log is called when the Compose
+// plugin has to be built, which takes minutes.
 func Open(ctx context.Context, root, state string, offset int, onlyStore bool, log func(string)) (*Lab, error) {
+	l, err := Find(ctx, root, state, offset, onlyStore)
+	if err != nil {
+		return nil, err
+	}
+	return l, l.FindCompose(ctx, log)
+}
+
+// Find returns the lab that has containers in Docker. The error is ErrNone if there are
+// none, and names the other lab if they are another checkout's. Command needs FindCompose
+// first.
+func Find(ctx context.Context, root, state string, offset int, onlyStore bool) (*Lab, error) {
 	l := New(root, state, Options{Images: Official, Offset: offset, OnlyStore: onlyStore})
 	if err := l.CheckOwner(ctx); err != nil {
 		return nil, err
@@ -94,7 +104,7 @@ func Open(ctx context.Context, root, state string, offset int, onlyStore bool, l
 		l.WithEdge = l.WithEdge || c.Service == "nginx"
 		l.WithConsole = l.WithConsole || c.Service == "console"
 	}
-	return l, l.FindCompose(ctx, log)
+	return l, nil
 }
 
 // ErrNone is returned if there is no lab.
@@ -197,17 +207,17 @@ var selecting = []string{"COMPOSE_FILE", "COMPOSE_PATH_SEPARATOR", "COMPOSE_PROJ
 
 // environ returns the environment of docker compose, with the variables of the Compose files.
 func (l *Lab) environ() []string {
-	set := map[string]string{"PORT_OFFSET": fmt.Sprint(l.Offset), "VERSION": l.Version, "REVISION": l.Revision}
+	set := map[string]string{"PORT_OFFSET": fmt.Sprint(l.Offset)}
 	for _, p := range ports {
 		set[p.variable] = fmt.Sprint(p.number + l.Offset)
 	}
 	// The user's environment wins over these.
-	defaults := map[string]string{"RUNS": l.Runs(), "OTLP_URL": l.outside(otlpHTTP)}
+	defaults := map[string]string{"RUNS": l.Runs(), "OTLP_URL": l.outside(otlpHTTP), "VERSION": l.Version, "REVISION": l.Revision}
 	if l.Limited {
 		defaults["STORE_URL"] = l.outside(store)
 	}
 	for name, value := range defaults {
-		if os.Getenv(name) == "" {
+		if os.Getenv(name) == "" && value != "" { // or an empty value would override compose/.env
 			set[name] = value
 		}
 	}

@@ -1,6 +1,7 @@
 package containers
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -40,7 +41,7 @@ func TestOpen(t *testing.T) {
 			}
 			fakeDocker(t, `case "$*" in
 "ps --all --filter label=com.docker.compose.project=`+name+` "*)
-	printf '`+tt.containers+`\n' | while read -r service files; do printf "1\trunning\tUp\t$service\tFalse\t/r/compose\t$files\t.\n"; done ;;
+	printf '`+tt.containers+`\n' | while read -r service files; do printf "1\trunning\tUp\t\t$service\tFalse\t/r/compose\t$files\t.\n"; done ;;
 "compose version"*) echo v5.5.0 ;;
 esac`)
 			l, err := Open(t.Context(), "/r", "/s", 7, tt.want.OnlyStore, func(string) {})
@@ -49,6 +50,10 @@ esac`)
 			}
 			if l.Options != tt.want || strings.Join(l.Files, " ") != tt.files || l.State != "/s" || len(l.Docker) != 2 {
 				t.Errorf("%+v, want %+v of %s", l, tt.want, tt.files)
+			}
+			// Find needs no Compose plugin.
+			if found, err := Find(t.Context(), "/r", "/s", 7, tt.want.OnlyStore); err != nil || found.Options != tt.want || found.Docker != nil {
+				t.Errorf("found %+v, %v, want %+v", found, err, tt.want)
 			}
 			if _, err := Open(t.Context(), "/r", "/s", 8, tt.want.OnlyStore, func(string) {}); err != ErrNone {
 				t.Errorf("at another offset: %v, want %v", err, ErrNone)
@@ -110,5 +115,36 @@ func TestOwnVariables(t *testing.T) {
 				t.Errorf("%+v: %s is %q, want %q", o, name, of, kv)
 			}
 		}
+	}
+}
+
+// Versions come from git when images are built, unless the user sets them. Other commands
+// leave them to compose/.env.
+func TestVersions(t *testing.T) {
+	for _, name := range []string{"VERSION", "REVISION"} {
+		t.Setenv(name, "")
+		if err := os.Unsetenv(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	versions := func(l *Lab) []string {
+		return slices.DeleteFunc(l.Command(t.Context(), "build").Env, func(kv string) bool {
+			return !strings.HasPrefix(kv, "VERSION=") && !strings.HasPrefix(kv, "REVISION=")
+		})
+	}
+	passed, built := newLab(t, Options{}), newLab(t, Options{})
+	built.Version, built.Revision = "v1", "abc"
+	if got := versions(passed); len(got) > 0 {
+		t.Errorf("without versions: %q, want none", got)
+	}
+	if got, want := versions(built), []string{"REVISION=abc", "VERSION=v1"}; !slices.Equal(got, want) {
+		t.Errorf("from git: %q, want %q", got, want)
+	}
+	t.Setenv("VERSION", "v2")
+	if got, want := versions(passed), []string{"VERSION=v2"}; !slices.Equal(got, want) {
+		t.Errorf("the user's: %q, want %q", got, want)
+	}
+	if got, want := versions(built), []string{"VERSION=v2", "REVISION=abc"}; !slices.Equal(got, want) {
+		t.Errorf("the user's and git's: %q, want %q", got, want)
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -102,6 +104,26 @@ func (l *Lab) outside(p port) string {
 	return fmt.Sprintf("http://host.docker.internal:%d", p.number+l.Offset)
 }
 
+// hostPort matches a published port of docker ps: 127.0.0.1:9070->9070/tcp. Docker joins
+// consecutive ports: 127.0.0.1:4317-4318->4317-4318/tcp.
+var hostPort = regexp.MustCompile(`:(\d+)(?:-(\d+))?->`)
+
+// hostPorts returns this machine's ports in a port list of docker ps.
+func hostPorts(text string) []int {
+	var list []int
+	for _, m := range hostPort.FindAllStringSubmatch(text, -1) {
+		first, _ := strconv.Atoi(m[1])
+		last, err := strconv.Atoi(m[2])
+		if err != nil {
+			last = first
+		}
+		for n := first; n <= last; n++ {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
 // CheckPorts returns an error that names a port in use, unless this lab uses it.
 func (l *Lab) CheckPorts(ctx context.Context) error {
 	if host := os.Getenv("DOCKER_HOST"); host != "" && !strings.HasPrefix(host, "unix:") {
@@ -113,11 +135,7 @@ func (l *Lab) CheckPorts(ctx context.Context) error {
 	}
 	var own []int // also of services that the new options remove
 	for _, c := range list {
-		for _, p := range ports {
-			if p.service == c.Service && slices.Contains([]string{"running", "paused", "restarting"}, c.state) {
-				own = append(own, p.number+l.Offset)
-			}
-		}
+		own = append(own, hostPorts(c.ports)...)
 	}
 	for _, p := range ports {
 		n := p.number + l.Offset

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -92,6 +93,22 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
+func TestHostPorts(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string][]int{
+		"":                                   nil,
+		"5432/tcp":                           nil,
+		"127.0.0.1:9070->9070/tcp":           {9070},
+		"127.0.0.1:4317-4318->4317-4318/tcp": {4317, 4318}, // the Collector's at offset 0
+		"127.0.0.1:3300->3300/tcp, 127.0.0.1:16696->16696/tcp": {3300, 16696},
+		"0.0.0.0:80->80/tcp, [::]:80->80/tcp, 9/udp":           {80, 80},
+	} {
+		if got := hostPorts(line); !slices.Equal(got, want) {
+			t.Errorf("hostPorts(%q) = %v, want %v", line, got, want)
+		}
+	}
+}
+
 func TestCheckPorts(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "")
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -111,11 +128,20 @@ func TestCheckPorts(t *testing.T) {
 	if want := fmt.Sprintf("port %d (the album store) is in use: ", taken); err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("%v, want %s…", err, want)
 	}
-	// By this very lab, which is up; or by others, because it is stopped.
-	for state, want := range map[string]bool{"running": true, "exited": false} {
-		fakeDocker(t, fmt.Sprintf(`case "$*" in *project=%s*) printf '1\t%s\t\talbum-store-1\tFalse\t\t\t.\n' ;; esac`, l.Name(), state))
-		if err := l.CheckPorts(t.Context()); (err == nil) != want {
-			t.Errorf("the lab's own port, and its store is %s: %v", state, err)
+	// The lab's own ports are those that its containers publish, whatever the service.
+	for _, tt := range []struct {
+		state, ports string
+		own          bool
+	}{
+		{"running", fmt.Sprintf("127.0.0.1:%d->9080/tcp", taken), true},
+		{"paused", fmt.Sprintf("5432/tcp, 127.0.0.1:%d-%d->9080-9081/tcp", taken, taken+1), true},
+		{"running", "9080/tcp", false},
+		{"running", fmt.Sprintf("127.0.0.1:%d->9080/tcp", taken+1), false}, // STORE_PORT=… docker compose up
+		{"exited", "", false},
+	} {
+		fakeDocker(t, fmt.Sprintf(`case "$*" in *project=%s*) printf '1\t%s\t\t%s\talbum-store-1\tFalse\t\t\t.\n' ;; esac`, l.Name(), tt.state, tt.ports))
+		if err := l.CheckPorts(t.Context()); (err == nil) != tt.own {
+			t.Errorf("port %d, and the store is %s and publishes %q: %v", taken, tt.state, tt.ports, err)
 		}
 	}
 	fakeDocker(t, "")
