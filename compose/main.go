@@ -139,6 +139,7 @@ func (c *command) pass(ctx context.Context, f *flags) error {
 	if err != nil {
 		return err
 	}
+	label(ctx, l) // build, create and run may build images
 	cmd := l.Command(ctx, f.Args()...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, c.stdout, c.stderr
 	return exitCode(ctx, cmd.Run())

@@ -43,10 +43,15 @@ func (c *command) replace(ctx context.Context) error {
 	return nil
 }
 
+// label sets the version and revision of images that are built now.
+func label(ctx context.Context, l *containers.Lab) {
+	l.Version, l.Revision = git(ctx, l.Root, "describe", "--always", "--dirty"), git(ctx, l.Root, "rev-parse", "HEAD")
+}
+
 // images builds the local images of services: their binaries here, then docker compose builds
 // the images. docker compose up builds or pulls official ones.
 func (c *command) images(ctx context.Context, l *containers.Lab, services []string) error {
-	l.Version, l.Revision = git(ctx, l.Root, "describe", "--always", "--dirty"), git(ctx, l.Root, "rev-parse", "HEAD")
+	label(ctx, l)
 	if l.Images != containers.Local {
 		return nil
 	}
