@@ -30,7 +30,7 @@ func TestRerun(t *testing.T) {
 		{"-n 150", "created        50 of 150", 0},
 		{"-n 100", "already there  100: created by an earlier request, of this run or another\n", 0},
 		{"-n 100 -unicode 0.5", "created        100 of 100", 0}, // other albums
-		{"-n 100 -batch 10", "  100 × this Idempotency-Key was used with another request: an earlier run sent this album in another request, with another -n, -batch, -async or -invalid", 1},
+		{"-n 100 -batch 10", "  100 × this Idempotency-Key was used with another request: an earlier run sent this album in another request, with another -n, -batch, -async or -invalid; use the same flags, or another -seed or -from", 1},
 		{"-from 1000 -n 95 -batch 10", "created        95 of 95", 0},
 		{"-from 1000 -n 95 -batch 10", "already there  95:", 0},
 		{"-from 1020 -n 75 -batch 10", "already there  75:", 0},

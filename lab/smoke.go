@@ -60,7 +60,7 @@ func smoke(ctx context.Context, args []string, getenv func(string) string, stdou
 		}
 		resp, err := client.Do(req)
 		if err != nil {
-			return fmt.Errorf("%w\nis the lab up? start it with make lab-up, or name the proxy with -url", err)
+			return fmt.Errorf("%w\nis the lab up? start it with make lab-up; -url names a proxy on other ports (lab status shows them)", err)
 		}
 		body, err := io.ReadAll(io.LimitReader(resp.Body, 10<<20))
 		resp.Body.Close()

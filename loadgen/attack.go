@@ -167,7 +167,7 @@ func verdict(r *report.Report, interrupted bool) error {
 	case completed == 0:
 		return errors.New("no request completed after the warm-up")
 	case len(r.Invalid) > 0:
-		return cli.WithCode(codeInvalid, fmt.Errorf("report invalid: %s", r.Invalid[0]))
+		return cli.WithCode(codeInvalid, fmt.Errorf("report invalid: %s\nlower the rate, or run loadgen on another machine", r.Invalid[0]))
 	case r.Violated() > 0:
 		return cli.WithCode(codeViolated, fmt.Errorf("%d of %d SLOs violated", r.Violated(), len(r.SLOs)))
 	case len(r.SLOs) > 0 || unserved == 0:

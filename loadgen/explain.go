@@ -38,7 +38,7 @@ func (e explanation) add(ctx context.Context, r *report.Report, t *telemetry.Tel
 	if err := j.Reach(reach); err != nil || t.Disabled {
 		if e.explicit {
 			bar.Clear()
-			fmt.Fprintf(stderr, "no tail-latency attribution: %v\n", cmp.Or(err, errors.New("telemetry is disabled")))
+			fmt.Fprintf(stderr, "no tail-latency attribution: %v\n-jaeger sets the URL of Jaeger's API: lab up prints it\n", cmp.Or(err, errors.New("telemetry is disabled")))
 		}
 		return
 	}

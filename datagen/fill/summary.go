@@ -72,7 +72,7 @@ func kind(err error) string {
 	case errors.Is(err, album.ErrTimeout):
 		return album.ErrTimeout.Error()
 	case errors.Is(err, album.ErrKeyReused):
-		return err.Error() + ": an earlier run sent this album in another request, with another -n, -batch, -async or -invalid"
+		return err.Error() + ": an earlier run sent this album in another request, with another -n, -batch, -async or -invalid; use the same flags, or another -seed or -from"
 	case errors.Is(err, albumhttp.ErrTooLarge):
 		return err.Error() + ": use a smaller -batch"
 	case !errors.Is(err, album.ErrUnavailable):

@@ -26,7 +26,7 @@ func TestKind(t *testing.T) {
 		want string
 	}{
 		{album.ErrExists, "an album with this id exists"},
-		{album.ErrKeyReused, "this Idempotency-Key was used with another request: an earlier run sent this album in another request, with another -n, -batch, -async or -invalid"},
+		{album.ErrKeyReused, "this Idempotency-Key was used with another request: an earlier run sent this album in another request, with another -n, -batch, -async or -invalid; use the same flags, or another -seed or -from"},
 		{&album.InvalidError{Fields: []album.FieldError{{Field: "price", Message: album.Required}}}, "invalid: price: required field"},
 		{fmt.Errorf("%w: Post ...: context deadline exceeded", album.ErrTimeout), "album store timed out"},
 		{fmt.Errorf("%w: %w", album.ErrUnavailable, reset), "album store unavailable: read: read: connection reset by peer"},

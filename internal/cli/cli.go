@@ -172,10 +172,14 @@ func (f *Flags) Help() string {
 	if f.about != "" {
 		fmt.Fprintf(&b, "%s\n", f.about)
 	}
-	n := 0
-	f.VisitAll(func(*flag.Flag) { n++ })
-	if n > 0 {
-		fmt.Fprintf(&b, "\nflags (%s_NAME in the environment sets the default of -name):\n", f.prefix)
+	var first *flag.Flag
+	f.VisitAll(func(fl *flag.Flag) {
+		if first == nil {
+			first = fl
+		}
+	})
+	if first != nil {
+		fmt.Fprintf(&b, "\nflags (environment variables set their defaults, such as %s for -%s):\n", f.env(first), first.Name)
 		f.SetOutput(&b)
 		f.PrintDefaults()
 		f.SetOutput(io.Discard)

@@ -78,7 +78,7 @@ func TestFlags(t *testing.T) {
 	const help = `usage: prog [flags]
 Does things.
 
-flags (PROG_NAME in the environment sets the default of -name):
+flags (environment variables set their defaults, such as PROG_WAIT_TIME for -wait-time):
   -wait-time long
     	wait this long (default 1s)
 `
