@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,8 +70,15 @@ func TestABInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	a, b := newTarget(t, nil), newTarget(t, nil)
-	time.AfterFunc(1200*time.Millisecond, cancel)
+	var requests atomic.Int64
+	a, b := newTarget(t, nil), newTarget(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if requests.Add(1) == 25 { // in its third block
+				cancel()
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
 	stdout, stderr, code := loadgen(ctx, "ab", "-a", a.URL, "-b", b.URL, "-rate", "50", "-block", "200ms", "-warmup", "0")
 	if code != 1 || !strings.HasPrefix(stderr, "loadgen: interrupted after ") || !strings.Contains(stdout, "\nverdict: inconclusive\n") {
 		t.Errorf("exit code %d, %q\n%s, want 1 and the result so far", code, stderr, stdout)
