@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	f := cli.NewFlags("overload [flags]", "SOUNDCHECK_OVERLOAD", "Shows what the services do when more is asked of them than they can do.")
 	show := f.String("show", "collapse,stall,down", "`tables` to make")
 	f.DurationVar(&c.step, "step", 20*time.Second, "each step of the load is this `long` (1s to 10m)")
-	f.DurationVar(&c.stall, "stall", 10*time.Second, "the store stands still, or is down, for this `long` (1s to 1m)")
+	f.DurationVar(&c.stall, "stall", 10*time.Second, "`duration` of the stall and of the outage of the store (1s to 1m)")
 	f.DurationVar(&c.patience, "patience", time.Second, "clients wait this `long` (10ms to 1m)")
 	f.IntVar(&c.slots, "slots", 16, "workers of the store (1 to 1000)")
 	f.DurationVar(&c.delay, "delay", 80*time.Millisecond, "each request takes a worker this `long` (1ms to 1s)")
@@ -108,9 +108,9 @@ var (
 
 // collapse offers more and more than the capacity.
 func collapse(ctx context.Context, c config, p *services.Programs, out io.Writer) error {
-	fmt.Fprintf(out, "No collapse: %.0f/s is what the store can do (%d workers, %s a request); clients wait %s.\n\n", c.capacity(), c.slots, c.delay, c.patience)
+	fmt.Fprintf(out, "Overload: the store's capacity is %.0f/s (%d workers, %s per request); client timeout %s.\n\n", c.capacity(), c.slots, c.delay, c.patience)
 	tab := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tab, "services\toffered\tgoodput\tof peak\tp50 good\tp99 good\tof unloaded\tshed\tp99 shed\tfailed\t")
+	fmt.Fprintln(tab, "services\toffered\tgoodput\tof peak\tp50 good\tp99 good\tvs unloaded\tshed\tp99 shed\tfailed\t")
 	for _, protected := range []bool{true, false} {
 		name, storeArgs, proxyArgs := "default", []string(nil), []string(nil)
 		if !protected {
@@ -149,9 +149,9 @@ func collapse(ctx context.Context, c config, p *services.Programs, out io.Writer
 func stall(ctx context.Context, c config, p *services.Programs, out io.Writer) error {
 	const before, after = 10 * time.Second, 20 * time.Second
 	rate := 0.7 * c.capacity()
-	fmt.Fprintf(out, "No metastable failure: %.0f/s, 70%% of what the store can do; it stands still for %s.\n\n", rate, c.stall)
+	fmt.Fprintf(out, "Stall: %.0f/s, 70%% of the store's capacity; the store stalls for %s.\n\n", rate, c.stall)
 	tab := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tab, "services\tclients\tgoodput before\tduring\tback to 95%\tgoodput at the end\trequests sent\teach second\t")
+	fmt.Fprintln(tab, "services\tclients\tgoodput before\tduring\trecovery\tgoodput at the end\trequests sent\teach second\t")
 	for _, row := range []struct {
 		services, clients string
 		protected, naive  bool
@@ -193,7 +193,7 @@ func stall(ctx context.Context, c config, p *services.Programs, out io.Writer) e
 		}
 		fmt.Fprintf(tab, "%s\t%s\t%.0f/s\t%.0f/s\t%s\t%.0f/s\t%d\t%s\t\n", row.services, row.clients, normal,
 			mean(r.perSecond[before/time.Second+1:end]), back, mean(r.perSecond[end+15:end+20]), r.sent, spark(r.perSecond[:len(r.perSecond)-1], c.capacity()))
-		fmt.Fprintln(c.stderr, "overload: good answers each second:", r.perSecond)
+		fmt.Fprintln(c.stderr, "overload: good responses each second:", r.perSecond)
 	}
 	defer fmt.Fprintln(out)
 	return tab.Flush()
@@ -231,10 +231,10 @@ func down(ctx context.Context, c config, p *services.Programs, out io.Writer) er
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "  answers              %s\n", r.statusText())
+	fmt.Fprintf(out, "  responses            %s\n", r.statusText())
 	fmt.Fprintf(out, "  other than 2xx       from %.2f s to %.2f s after the beginning (down from %.0f s to %.0f s)\n",
 		r.firstBad.Seconds(), r.lastBad.Seconds(), before.Seconds(), (before + c.stall).Seconds())
-	fmt.Fprintf(out, "  slowest answer       %s\n", ms(max(r.good.quantile(1), r.shed.quantile(1), r.failed.quantile(1))))
+	fmt.Fprintf(out, "  slowest response     %s\n", ms(max(r.good.quantile(1), r.shed.quantile(1), r.failed.quantile(1))))
 	fmt.Fprintf(out, "  proxy's goroutines   %d before, %d after\n", first.Goroutines, last.Goroutines)
 	fmt.Fprintf(out, "  proxy's memory       %d MB before, %d MB after\n\n", first.Memory>>20, last.Memory>>20)
 	return nil
