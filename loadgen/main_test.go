@@ -63,7 +63,9 @@ func newTarget(t *testing.T, wrap func(http.Handler) http.Handler) *target {
 func loadgen(ctx context.Context, args ...string) (stdout, stderr string, code int) {
 	var out, errs bytes.Buffer
 	// A lab on this machine does not have the traces of these tests.
-	err := run(ctx, args, func(name string) string { return map[string]string{"SOUNDCHECK_LOADGEN_EXPLAIN": "false", "SOUNDCHECK_LOADGEN_QUIET": "true"}[name] }, &out, &errs)
+	err := run(ctx, args, func(name string) string {
+		return map[string]string{"SOUNDCHECK_LOADGEN_EXPLAIN": "false", "SOUNDCHECK_LOADGEN_QUIET": "true"}[name]
+	}, &out, &errs)
 	code = cli.Code("loadgen", &errs, err)
 	return out.String(), errs.String(), code
 }
