@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"soundcheck/internal/golden"
 )
 
 // Targets can come from stdin.
@@ -108,15 +110,7 @@ func TestHelp(t *testing.T) {
 	if code != 0 || stderr != "" {
 		t.Errorf("exit code %d, stderr %q, want 0 and none", code, stderr)
 	}
-	const path = "testdata/help.txt"
-	if *update {
-		if err := os.WriteFile(path, []byte(stdout), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if want, err := os.ReadFile(path); err != nil || stdout != string(want) {
-		t.Errorf("help is\n%s, want\n%s%v", stdout, want, err)
-	}
+	golden.Check(t, "testdata/help.txt", []byte(stdout))
 }
 
 // docs/load-tests.md has each flag of loadgen with its default, and no other.

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,6 +18,7 @@ import (
 	"soundcheck/internal/album"
 	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/cli"
+	"soundcheck/internal/cli/clitest"
 	"soundcheck/internal/telemetry/telemetrytest"
 )
 
@@ -27,8 +26,6 @@ import (
 var sink telemetrytest.Sink
 
 func TestMain(m *testing.M) { os.Exit(sink.Main(m)) }
-
-var update = flag.Bool("update", false, "rewrite testdata")
 
 // target is an album service with loadgen's probe. It stores the trace context of each
 // request.
@@ -219,27 +216,9 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-// closedAddr returns an address without a listener. It reserves the port until the test ends.
-func closedAddr(t *testing.T) string {
-	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { syscall.Close(fd) })
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	addr, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("127.0.0.1:%d", addr.(*syscall.SockaddrInet4).Port)
-}
-
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
-	addr := closedAddr(t)
+	addr := clitest.ClosedAddr(t)
 	stdout, stderr, code := loadgen(t.Context(), "-url", "http://"+addr)
 	if code != 1 || stdout != "" {
 		t.Errorf("exit code %d, stdout %q, want 1 and none", code, stdout)
@@ -317,7 +296,7 @@ func TestInterrupted(t *testing.T) {
 // Without a Collector the report is the same, and stderr has one line about lost telemetry. The
 // test changes the environment, so that it is not parallel.
 func TestNoCollector(t *testing.T) {
-	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+closedAddr(t))
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+clitest.ClosedAddr(t))
 	tg := newTarget(t, nil)
 	args := []string{"-rate", "100", "-duration", "100ms", "-url", tg.URL}
 	t.Setenv("OTEL_SDK_DISABLED", "true")

@@ -2,13 +2,11 @@ package capacity
 
 import (
 	"bytes"
-	"flag"
-	"os"
 	"testing"
 	"time"
-)
 
-var update = flag.Bool("update", false, "rewrite testdata")
+	"soundcheck/internal/golden"
+)
 
 func TestWrite(t *testing.T) {
 	t.Parallel()
@@ -38,21 +36,9 @@ func TestWrite(t *testing.T) {
 		if err := r.WriteJSON(&js); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, "testdata/"+name+".txt", text.Bytes())
+		golden.Check(t, "testdata/"+name+".txt", text.Bytes())
 		if name == "hysteresis" {
-			golden(t, "testdata/"+name+".json", js.Bytes())
+			golden.Check(t, "testdata/"+name+".json", js.Bytes())
 		}
-	}
-}
-
-func golden(t *testing.T, path string, got []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if want, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%s is\n%s, want\n%s%v", path, got, want, err)
 	}
 }

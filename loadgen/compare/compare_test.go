@@ -3,15 +3,15 @@ package compare
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"io"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"soundcheck/internal/golden"
 )
 
 func TestStudent(t *testing.T) {
@@ -25,8 +25,6 @@ func TestStudent(t *testing.T) {
 		t.Errorf("expanded(many) = %g, want 0.025", got)
 	}
 }
-
-var update = flag.Bool("update", false, "rewrite testdata")
 
 // target generates blocks with response times around 10 ms. Wobble is the spread of seconds,
 // spread that of requests, both as standard deviations of the logarithm.
@@ -300,15 +298,7 @@ func TestText(t *testing.T) {
 			if err := write(&got); err != nil {
 				t.Fatal(err)
 			}
-			path := "testdata/" + name + suffix
-			if *update {
-				if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if want, err := os.ReadFile(path); err != nil || !bytes.Equal(got.Bytes(), want) {
-				t.Errorf("%s is\n%s, want\n%s%v", path, got.Bytes(), want, err)
-			}
+			golden.Check(t, "testdata/"+name+suffix, got.Bytes())
 			if err := write(full{}); !errors.Is(err, syscall.ENOSPC) {
 				t.Errorf("writing to a full disk = %v, want %v", err, syscall.ENOSPC)
 			}

@@ -4,19 +4,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"testing"
 	"time"
+
+	"soundcheck/internal/golden"
 )
 
-var update = flag.Bool("update", false, "write testdata anew")
-
-const golden = "testdata/critical.json"
+const paths = "testdata/critical.json"
 
 // critical is a trace in Jaeger's JSON, with the microseconds of each span on the critical path. The
 // console's tests of its own critical path use the same file.
@@ -100,19 +98,5 @@ func TestCriticalPathGolden(t *testing.T) {
 		lines.WriteByte('\n')
 	}
 	lines.WriteString("]\n")
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(golden, lines.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(lines.Bytes(), want) {
-		t.Errorf("the paths are not those of %s: if they are to change, go test ./loadgen/explain -update", golden)
-	}
+	golden.Check(t, paths, lines.Bytes())
 }

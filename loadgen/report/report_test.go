@@ -3,7 +3,6 @@ package report
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -15,13 +14,12 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"soundcheck/internal/golden"
 	"soundcheck/loadgen/explain"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/slo"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata")
 
 // fixture feeds a builder with outcomes.
 type fixture struct {
@@ -146,9 +144,9 @@ func TestReport(t *testing.T) {
 				}
 				written[suffix] = got.Bytes()
 				if suffix == ".html" {
-					golden(t, tt.name+".charts", chartData(t, got.Bytes()))
+					golden.Check(t, filepath.Join("testdata", tt.name+".charts"), chartData(t, got.Bytes()))
 				} else {
-					golden(t, tt.name+suffix, got.Bytes())
+					golden.Check(t, filepath.Join("testdata", tt.name+suffix), got.Bytes())
 				}
 				if err := write(r, full{}); !errors.Is(err, syscall.ENOSPC) {
 					t.Errorf("writing to a full disk = %v, want %v", err, syscall.ENOSPC)
@@ -165,24 +163,6 @@ func TestReport(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// golden compares an output with a file of testdata.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s is\n%s, want\n%s", name, got, want)
 	}
 }
 
