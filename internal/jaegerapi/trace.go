@@ -56,9 +56,12 @@ func (t Tags) Get(keys ...string) any {
 	return nil
 }
 
-// Text returns a tag's value as it is written, or "". A JSON number is a float64, even of an id.
-func (t Tags) Text(key string) string {
-	switch v := t.Get(key).(type) {
+// Text returns the value of the first tag with a key as text, or "".
+func (t Tags) Text(key string) string { return Tag{Value: t.Get(key)}.Text() }
+
+// Text returns the value as text, or "" for nil. A JSON number is a float64, even of an id.
+func (t Tag) Text() string {
+	switch v := t.Value.(type) {
 	case nil:
 		return ""
 	case float64:

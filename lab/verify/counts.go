@@ -178,8 +178,8 @@ func (s *session) spansBetween(ctx context.Context, service string, found map[st
 		}
 		for _, t := range list {
 			for _, sp := range t {
-				in, ok := found[sp.resource.get("service.instance.id")]
-				if ok && sp.is(service, "server") && sp.end().After(in.from) && !sp.end().After(in.to) {
+				in, ok := found[sp.resource.Text("service.instance.id")]
+				if ok && sp.is(service, "server") && sp.End().After(in.from) && !sp.End().After(in.to) {
 					seen[sp.SpanID] = true
 				}
 			}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"soundcheck/internal/jaegerapi"
 )
 
 // code writes names as Markdown does.
@@ -100,7 +102,7 @@ func TestDeclaredSpans(t *testing.T) {
 		{proxyService, "internal", "overload queue", "overload queue"},
 		{storeService, "internal", "fault delay", "fault KIND"},
 	} {
-		r := ruleOf(&span{service: tt.service, OperationName: tt.name, Tags: tags{{"span.kind", tt.kind}}})
+		r := ruleOf(&span{service: tt.service, Span: &jaegerapi.Span{OperationName: tt.name, Tags: jaegerapi.Tags{{Key: "span.kind", Value: tt.kind}}}})
 		if r == nil && tt.want != "" || r != nil && r.name != tt.want {
 			t.Errorf("%s %s %q: %+v, want %q", tt.service, tt.kind, tt.name, r, tt.want)
 		}

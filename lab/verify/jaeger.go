@@ -13,68 +13,23 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"soundcheck/internal/jaegerapi"
 )
 
 // jaeger is Jaeger's query API.
 type jaeger struct{ backend }
 
-type tag struct {
-	Key   string
-	Value any
-}
-
-// tags are attributes.
-type tags []tag
-
-func (t tags) get(key string) string {
-	if i := slices.IndexFunc(t, func(kv tag) bool { return kv.Key == key }); i >= 0 {
-		return text(t[i].Value)
-	}
-	return ""
-}
-
-// text formats a value; a JSON number is a float64, even an ID.
-func text(v any) string {
-	if f, ok := v.(float64); ok {
-		return strconv.FormatFloat(f, 'f', -1, 64)
-	}
-	return fmt.Sprint(v)
-}
-
-// reference is a span that another one refers to.
-type reference struct{ RefType, TraceID, SpanID string }
-
-// span is one span as Jaeger's API gives it.
+// span is one span with what its trace says about it.
 type span struct {
-	TraceID       string
-	SpanID        string
-	OperationName string
-	References    []reference
-	StartTime     int64 // µs since 1970
-	Duration      int64 // µs
-	Tags          tags
-	Logs          []struct{ Fields tags }
-	ProcessID     string
-
+	*jaegerapi.Span
 	service  string
-	resource tags
+	parent   string // id of the parent span; "": none
+	resource jaegerapi.Tags
 }
 
-func (s *span) parent() string {
-	for _, r := range s.References {
-		if r.RefType == "CHILD_OF" && r.TraceID == s.TraceID {
-			return r.SpanID
-		}
-	}
-	return ""
-}
-
-func (s *span) kind() string { return s.Tags.get("span.kind") }
-func (s *span) isError() bool {
-	return s.Tags.get("error") == "true" || s.Tags.get("otel.status_code") == "ERROR"
-}
-func (s *span) status() int    { n, _ := strconv.Atoi(s.Tags.get("http.response.status_code")); return n }
-func (s *span) end() time.Time { return time.UnixMicro(s.StartTime + s.Duration) }
+func (s *span) kind() string { return s.Tags.Text("span.kind") }
+func (s *span) status() int  { n, _ := strconv.Atoi(s.Tags.Text("http.response.status_code")); return n }
 func (s *span) is(service, kind string) bool {
 	return s.service == service && s.kind() == kind
 }
@@ -85,7 +40,7 @@ type traceOf []*span
 
 // root returns the first span without a parent, or nil.
 func (t traceOf) root() *span {
-	if i := slices.IndexFunc(t, func(s *span) bool { return s.parent() == "" }); i >= 0 {
+	if i := slices.IndexFunc(t, func(s *span) bool { return s.parent == "" }); i >= 0 {
 		return t[i]
 	}
 	return nil
@@ -93,15 +48,7 @@ func (t traceOf) root() *span {
 
 // ask returns the traces of a response, or its status and an error.
 func (j *jaeger) ask(ctx context.Context, path string, query url.Values) (all []traceOf, status int, err error) {
-	var a struct {
-		Data []struct {
-			Spans     traceOf
-			Processes map[string]struct {
-				ServiceName string
-				Tags        tags
-			}
-		}
-	}
+	var a struct{ Data []*jaegerapi.Trace }
 	body, status, err := j.get(ctx, path, query)
 	if err != nil {
 		return nil, status, err
@@ -110,12 +57,12 @@ func (j *jaeger) ask(ctx context.Context, path string, query url.Values) (all []
 		return nil, status, fmt.Errorf("the response of %s to %s is not the expected JSON: %w", j.name, path, err)
 	}
 	for _, t := range a.Data {
-		for _, s := range t.Spans {
-			p := t.Processes[s.ProcessID]
-			s.service, s.resource = p.ServiceName, p.Tags
+		var spans traceOf
+		for _, sp := range t.Spans {
+			spans = append(spans, &span{sp, t.Service(sp), t.Parent(sp), t.Processes[sp.ProcessID].Tags})
 		}
-		slices.SortFunc(t.Spans, func(x, y *span) int { return cmp.Compare(x.StartTime, y.StartTime) })
-		all = append(all, t.Spans)
+		slices.SortFunc(spans, func(x, y *span) int { return cmp.Compare(x.StartTime, y.StartTime) })
+		all = append(all, spans)
 	}
 	return all, status, nil
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"soundcheck/internal/jaegerapi"
 )
 
 // tree is a trace with one root.
@@ -23,16 +25,16 @@ func newTree(t traceOf) (*tree, error) {
 			return nil, fmt.Errorf("two trace ids: %s and %s", t[0].TraceID, s.TraceID)
 		case seen[s.SpanID]:
 			return nil, fmt.Errorf("span %s is stored twice", s.SpanID)
-		case s.parent() == "" && tr.root != nil:
+		case s.parent == "" && tr.root != nil:
 			return nil, fmt.Errorf("two roots: %v and %v", tr.root, s)
-		case s.parent() == "":
+		case s.parent == "":
 			tr.root = s
 		}
 		seen[s.SpanID] = true
-		tr.children[s.parent()] = append(tr.children[s.parent()], s)
+		tr.children[s.parent] = append(tr.children[s.parent], s)
 	}
 	for _, s := range t {
-		if p := s.parent(); p != "" && !seen[p] {
+		if p := s.parent; p != "" && !seen[p] {
 			return nil, fmt.Errorf("orphan: the parent %s of %v is missing", p, s)
 		}
 	}
@@ -136,7 +138,7 @@ func (t *tree) enough(s *span, level, below int, statements bool) error {
 
 // workShape returns an error if a trace is not that of an asynchronous operation, which links to
 // the request that submitted it.
-func workShape(t traceOf, statements bool) (request reference, err error) {
+func workShape(t traceOf, statements bool) (request jaegerapi.Reference, err error) {
 	tr, err := newTree(t)
 	if err != nil {
 		return request, err

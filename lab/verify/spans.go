@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"soundcheck/internal/jaegerapi"
 )
 
 // conventions adds violations in the spans of a trace. Environment is the services';
@@ -14,12 +16,12 @@ func (p *problems) conventions(t traceOf, environment string, storeElsewhere boo
 	for _, s := range t {
 		wrong := s.conventions(good)
 		for _, key := range resourceAttributes {
-			if s.resource.get(key) == "" {
+			if s.resource.Text(key) == "" {
 				wrong.add("its resource has no %s", key)
 			}
 		}
 		if s.service == proxyService || s.service == storeService {
-			e := s.resource.get("deployment.environment.name")
+			e := s.resource.Text("deployment.environment.name")
 			if e != environment && (e == "" || s.service == proxyService || !storeElsewhere) {
 				wrong.add("deployment.environment.name is %q, want %q", e, environment)
 			}
@@ -41,24 +43,24 @@ func (s *span) conventions(good bool) (wrong problems) {
 		return nil
 	}
 	for _, key := range rule.attributes {
-		if s.Tags.get(key) == "" {
+		if s.Tags.Text(key) == "" {
 			wrong.add("no %s", key)
 		}
 	}
 	want, why := false, "no server failed"
 	if rule.errorFrom > 0 {
 		method, route, _ := strings.Cut(s.OperationName, " ")
-		if m := s.Tags.get("http.request.method"); m != method {
+		if m := s.Tags.Text("http.request.method"); m != method {
 			wrong.add("http.request.method is %q", m)
 		}
-		if r := s.Tags.get("http.route"); r != route && rule.kind == "server" {
+		if r := s.Tags.Text("http.route"); r != route && rule.kind == "server" {
 			wrong.add("http.route is %q", r)
 		}
 		noResponse := s.status() == 0 && rule.kind == "client"
 		want, why = noResponse || s.status() >= rule.errorFrom, fmt.Sprintf("HTTP status %d", s.status())
 	}
-	if s.isError() != want && (rule.errorFrom > 0 || good) {
-		wrong.add("error status is %v, want %v: %s", s.isError(), want, why)
+	if s.Failed() != want && (rule.errorFrom > 0 || good) {
+		wrong.add("error status is %v, want %v: %s", s.Failed(), want, why)
 	}
 	return wrong
 }
@@ -108,12 +110,12 @@ func (p *problems) leaks(t traceOf, s *secrets) {
 		if secret := s.in(sp.OperationName); secret != "" {
 			p.add("trace %s: %v: its name contains %q, which was sent", sp.TraceID, sp, secret)
 		}
-		look := func(where string, list tags) {
+		look := func(where string, list jaegerapi.Tags) {
 			for _, kv := range list {
 				if slices.Contains(personalAttributes, kv.Key) {
-					p.add("trace %s: %v: %s %s = %s", sp.TraceID, sp, where, kv.Key, text(kv.Value))
+					p.add("trace %s: %v: %s %s = %s", sp.TraceID, sp, where, kv.Key, kv.Text())
 				}
-				if secret := s.in(text(kv.Value)); secret != "" {
+				if secret := s.in(kv.Text()); secret != "" {
 					p.add("trace %s: %v: %s %s contains %q, which was sent", sp.TraceID, sp, where, kv.Key, secret)
 				}
 			}

@@ -114,7 +114,7 @@ func (s *session) datagenTraces(ctx context.Context) Check {
 		}
 		for _, t := range list {
 			s.found.datagen[t[0].TraceID] = t
-			if r := t.root(); r != nil && r.Tags.get("http.request.method") == "POST" {
+			if r := t.root(); r != nil && r.Tags.Text("http.request.method") == "POST" {
 				posts++
 			}
 			if err := requestShape(t, datagenName, s.found.statements); err != nil {
@@ -135,7 +135,7 @@ func (s *session) workTraces(ctx context.Context) Check {
 	for id, t := range s.found.datagen {
 		for _, sp := range t {
 			if sp.OperationName == "album.submit" {
-				requests[sp.Tags.get("album.operation.id")] = id
+				requests[sp.Tags.Text("album.operation.id")] = id
 			}
 		}
 	}
