@@ -87,10 +87,10 @@ func (l Lab) Components() []Component {
 
 func (l Lab) jaeger() Component {
 	return Component{
-		Name: "jaeger",
-		Target: build.Target{Name: "jaeger", Module: "backends/jaeger",
-			Package: "github.com/jaegertracing/jaeger/cmd/jaeger"},
-		Args: []string{"--config", filepath.Join(l.Root, "backends/jaeger/config.yaml")},
+		Name:    "jaeger",
+		Target:  build.Target{Name: "jaeger", Module: "backends/jaeger", Package: ".", Sources: []string{"."}},
+		Version: "github.com/jaegertracing/jaeger",
+		Args:    []string{"--config", filepath.Join(l.Root, "backends/jaeger/config.yaml")},
 		Env: append(environ(nil),
 			"JAEGER_HTTP_ADDR="+l.addr(JaegerAPIPort),
 			"JAEGER_GRPC_ADDR="+l.addr(jaegerGRPCPort),
