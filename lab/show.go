@@ -20,8 +20,27 @@ import (
 	"soundcheck/lab/supervisor"
 )
 
-// follow shows the start of the lab until it is up, done is closed, or ctx ends.
-func follow(ctx context.Context, client *supervisor.Client, stderr io.Writer, done <-chan struct{}) (supervisor.Status, error) {
+// readiness is what lab up waits for.
+type readiness string
+
+const (
+	waitAll      readiness = "all"
+	waitServices readiness = "services"
+)
+
+// reached reports whether a lab is as ready as that. The services are those that albums go
+// through: an external album store is none of the lab's.
+func (r readiness) reached(st supervisor.Status) bool {
+	if st.Phase == supervisor.Up || r == waitAll {
+		return st.Phase == supervisor.Up
+	}
+	return !slices.ContainsFunc(st.Components, func(p supervisor.ComponentStatus) bool {
+		return (p.Name == plan.StoreName || p.Name == plan.ProxyName) && p.State != supervisor.Ready
+	})
+}
+
+// follow shows the start of the lab until it is ready, done is closed, or ctx ends.
+func follow(ctx context.Context, client *supervisor.Client, ready readiness, stderr io.Writer, done <-chan struct{}) (supervisor.Status, error) {
 	v := &view{Progress: cli.NewProgress(stderr), seen: map[string]supervisor.State{}, begun: time.Now()}
 	defer v.Clear()
 	failures := 0
@@ -30,13 +49,11 @@ func follow(ctx context.Context, client *supervisor.Client, stderr io.Writer, do
 		if err == nil {
 			failures = 0
 			v.update(st)
-			switch st.Phase {
-			case supervisor.Up:
+			switch {
+			case st.Phase == supervisor.Stopping && done == nil:
+				return st, errors.New(strings.TrimSuffix("the lab is stopping: "+st.Failure, ": "))
+			case st.Phase != supervisor.Stopping && ready.reached(st):
 				return st, nil
-			case supervisor.Stopping:
-				if done == nil {
-					return st, errors.New(strings.TrimSuffix("the lab is stopping: "+st.Failure, ": "))
-				}
 			}
 		} else if failures++; done == nil && failures > 10 {
 			return st, fmt.Errorf("the lab no longer responds: %w", err)
@@ -60,6 +77,9 @@ type view struct {
 
 func (v *view) update(st supervisor.Status) {
 	var now []string
+	if left := time.Duration(st.BuildsLeft * float64(time.Second)); left > 0 {
+		now = append(now, "about "+left.Round(10*time.Second).String()+" left")
+	}
 	for _, p := range st.Components {
 		if p.State != v.seen[p.Name] {
 			v.seen[p.Name] = p.State
@@ -89,6 +109,9 @@ func (v *view) update(st supervisor.Status) {
 func show(l plan.Lab, st supervisor.Status, stdout io.Writer) error {
 	var b bytes.Buffer
 	table(&b, st)
+	if st.Phase == supervisor.Starting {
+		fmt.Fprint(&b, "\nthe rest is not ready yet (lab status shows how far); until the Collector is, the services keep their telemetry\n")
+	}
 	datagen, loadgen := "go run ./datagen -n 1000", "go run ./loadgen -rate 100"
 	if l.Offset != 0 {
 		env := "OTEL_EXPORTER_OTLP_ENDPOINT=" + l.OTLP() + " "

@@ -27,10 +27,15 @@ import (
 func up(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	f := newFlags("lab up [flags]", "Build what is missing, start every component, wait until all are ready.").withOffset().withDB().withStore().withOTLP()
 	foreground := f.Bool("foreground", false, "run in the foreground; stop the lab on Ctrl-C")
+	wait := f.String("wait", "all", "return when `all` is ready, or when the services are: proxy and album store (the rest continues)")
 	fresh := f.Bool("fresh", false, "start empty: delete albums, traces and metrics in the state folder first")
 	l, b, err := parse(f, args, getenv, stdout)
 	if err != nil {
 		return err
+	}
+	ready := readiness(*wait)
+	if ready != waitAll && ready != waitServices {
+		return f.Errorf("-wait %s: must be all or services", *wait)
 	}
 	if *fresh && len(l.Stores) > 0 {
 		return f.Errorf("-fresh cannot empty the external album store at %s", strings.Join(l.Stores, ","))
@@ -47,13 +52,13 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout, 
 		if err != nil {
 			return err
 		}
-	} else if joined, err := join(ctx, l, stdout, stderr); joined || err != nil {
+	} else if joined, err := join(ctx, l, ready, stdout, stderr); joined || err != nil {
 		return err
 	}
 	if *foreground {
-		return inForeground(ctx, l, b, stdout, stderr)
+		return inForeground(ctx, l, b, ready, stdout, stderr)
 	}
-	return inBackground(ctx, l, stdout, stderr)
+	return inBackground(ctx, l, ready, stdout, stderr)
 }
 
 // parse reads the flags of a command that takes no arguments.
@@ -68,7 +73,7 @@ func parse(f *flags, args []string, getenv func(string) string, stdout io.Writer
 }
 
 // join waits until a lab that runs already is up. joined is false if none runs.
-func join(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) (joined bool, err error) {
+func join(ctx context.Context, l plan.Lab, ready readiness, stdout, stderr io.Writer) (joined bool, err error) {
 	client, st, err := supervisor.Connect(ctx, l.State)
 	if err != nil || client == nil {
 		return false, err
@@ -88,7 +93,7 @@ func join(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) (joined boo
 	if st.Phase == supervisor.Up {
 		fmt.Fprintln(stderr, "the lab is already up")
 	}
-	if st, err = follow(ctx, client, stderr, nil); err != nil {
+	if st, err = follow(ctx, client, ready, stderr, nil); err != nil {
 		return true, err
 	}
 	return true, show(l, st, stdout)
@@ -102,7 +107,7 @@ func albums(st supervisor.Status) string {
 	return st.Database
 }
 
-func inForeground(ctx context.Context, l plan.Lab, b *build.Builder, stdout, stderr io.Writer) error {
+func inForeground(ctx context.Context, l plan.Lab, b *build.Builder, ready readiness, stdout, stderr io.Writer) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	// Neither a closed terminal nor a closed pipe may end the supervisor.
@@ -115,7 +120,7 @@ func inForeground(ctx context.Context, l plan.Lab, b *build.Builder, stdout, std
 	done := make(chan struct{})
 	var result error
 	go func() { defer close(done); result = runSupervisor(ctx, l, b) }()
-	st, err := follow(ctx, supervisor.NewClient(l.State), stderr, done)
+	st, err := follow(ctx, supervisor.NewClient(l.State), ready, stderr, done)
 	if err == nil {
 		if err := show(l, st, stdout); err != nil {
 			stop()
@@ -130,7 +135,7 @@ func inForeground(ctx context.Context, l plan.Lab, b *build.Builder, stdout, std
 
 // inBackground starts a supervisor that outlives this command: a copy of this
 // binary, because `go run` removes its own when it exits.
-func inBackground(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) error {
+func inBackground(ctx context.Context, l plan.Lab, ready readiness, stdout, stderr io.Writer) error {
 	if err := supervisor.Prepare(l); err != nil {
 		return err
 	}
@@ -153,7 +158,7 @@ func inBackground(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) err
 	}
 	done := make(chan struct{})
 	go func() { cmd.Wait(); close(done) }()
-	st, err := follow(ctx, supervisor.NewClient(l.State), stderr, done)
+	st, err := follow(ctx, supervisor.NewClient(l.State), ready, stderr, done)
 	if err == nil {
 		return show(l, st, stdout)
 	}
@@ -166,7 +171,7 @@ func inBackground(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) err
 	}
 	<-done
 	// Another lab up may have started it first.
-	if joined, err := join(ctx, l, stdout, stderr); joined || err != nil {
+	if joined, err := join(ctx, l, ready, stdout, stderr); joined || err != nil {
 		return err
 	}
 	reason, readErr := os.ReadFile(stderrFile.Name())

@@ -116,7 +116,7 @@ func wantClean(t *testing.T, b *Builder) {
 	}
 	for _, e := range entries {
 		switch e.Name() {
-		case ".lock", "hello", "hello.sum":
+		case ".hello.lock", "hello", "hello.sum":
 		default:
 			t.Errorf("%s is left in the folder of the programs", e.Name())
 		}

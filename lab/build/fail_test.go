@@ -84,10 +84,10 @@ func TestLongLine(t *testing.T) {
 func TestAfterKilledBuild(t *testing.T) {
 	t.Parallel()
 	b := newBuilder(t)
-	if err := os.MkdirAll(filepath.Join(b.Bin, ".tmp", "go-build1"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(b.Bin, ".hello.tmp", "go-build1"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	touch(t, filepath.Join(b.Bin, ".tmp", "go-build1", "half"))
+	touch(t, filepath.Join(b.Bin, ".hello.tmp", "go-build1", "half"))
 	touch(t, b.Path(hello)+".new")
 	mustBuild(t, b)
 	if got := output(t, b); got != "one" {

@@ -22,9 +22,15 @@ type Component struct {
 	Address string   // URL for users and clients
 	Ready   string   // URL of the readiness probe: 200 once it is ready
 	Needs   []string // components that must be ready before it starts
-	Version string   // module whose version is the component's; empty: the main module
-	Setup   func() error
+	// BuildRank is when its binary is built: lower ranks first, 0 is for the services. That
+	// of rank Beside is built beside the others, at a low priority, once the services are built.
+	BuildRank int
+	Version   string // module whose version is the component's; empty: the main module
+	Setup     func() error
 }
+
+// Beside is the rank of the longest build.
+const Beside = 9
 
 // Lab is a set of components that run together.
 type Lab struct {
@@ -43,6 +49,9 @@ func (l Lab) Proxy() string { return l.url(ProxyPort) }
 
 // StoreName is the name of the album store, which can be external.
 const StoreName = "album-store"
+
+// ProxyName is the proxy's name.
+const ProxyName = "proxy-service"
 
 // Store returns the URL of the lab's album store.
 func (l Lab) Store() string { return l.url(StorePort) }
@@ -87,10 +96,11 @@ func (l Lab) Components() []Component {
 
 func (l Lab) jaeger() Component {
 	return Component{
-		Name:    "jaeger",
-		Target:  build.Target{Name: "jaeger", Module: "backends/jaeger", Package: ".", Sources: []string{"."}},
-		Version: "github.com/jaegertracing/jaeger",
-		Args:    []string{"--config", filepath.Join(l.Root, "backends/jaeger/config.yaml")},
+		Name:      "jaeger",
+		Target:    build.Target{Name: "jaeger", Module: "backends/jaeger", Package: ".", Sources: []string{"."}},
+		BuildRank: Beside,
+		Version:   "github.com/jaegertracing/jaeger",
+		Args:      []string{"--config", filepath.Join(l.Root, "backends/jaeger/config.yaml")},
 		Env: append(environ(nil),
 			"JAEGER_HTTP_ADDR="+l.addr(JaegerAPIPort),
 			"JAEGER_GRPC_ADDR="+l.addr(jaegerGRPCPort),
@@ -116,6 +126,7 @@ func (l Lab) prometheus() Component {
 		Name: "prometheus",
 		Target: build.Target{Name: "prometheus", Module: "backends/prometheus",
 			Package: "github.com/prometheus/prometheus/cmd/prometheus", Tags: "remove_all_sd"},
+		BuildRank: 3,
 		Args: []string{
 			"--config.file=" + config,
 			"--storage.tsdb.path=" + l.data("prometheus"),
@@ -185,8 +196,9 @@ func (l Lab) collector() Component {
 		Name: "otel-collector",
 		Target: build.Target{Name: "otel-collector", Module: "collector/distribution",
 			Package: ".", Sources: []string{"."}},
-		Version: "go.opentelemetry.io/collector/otelcol",
-		Args:    []string{"--config", filepath.Join(l.Root, "collector/config.yaml")},
+		BuildRank: 2, // before Prometheus: the first trace needs it
+		Version:   "go.opentelemetry.io/collector/otelcol",
+		Args:      []string{"--config", filepath.Join(l.Root, "collector/config.yaml")},
 		Env: append(environ(nil),
 			"COLLECTOR_OTLP_GRPC_ADDR="+otlp(OTLPGRPCPort),
 			"COLLECTOR_OTLP_HTTP_ADDR="+otlp(OTLPHTTPPort),
@@ -238,9 +250,9 @@ func (l Lab) store() Component {
 
 func (l Lab) proxy() Component {
 	if len(l.Stores) > 0 { // the proxy starts without them
-		return l.service("proxy-service", "proxy", ProxyPort, proxyAdminPort, "-store", strings.Join(l.Stores, ","))
+		return l.service(ProxyName, "proxy", ProxyPort, proxyAdminPort, "-store", strings.Join(l.Stores, ","))
 	}
-	p := l.service("proxy-service", "proxy", ProxyPort, proxyAdminPort, "-store", l.Store())
+	p := l.service(ProxyName, "proxy", ProxyPort, proxyAdminPort, "-store", l.Store())
 	p.Needs = []string{StoreName}
 	return p
 }
@@ -253,6 +265,7 @@ func (l Lab) console() Component {
 		Name: "console",
 		Target: build.Target{Name: "console", Module: ".", Package: "./console", Tags: ginTags,
 			Sources: []string{"console", "dashboards", "internal", "lab", "loadgen"}},
+		BuildRank: 1, // seconds, after the services: most packages are the same
 		Args: []string{"-addr", l.addr(ConsolePort), "-traces-addr", l.addr(TracesPort),
 			"-prometheus", l.Prometheus(), "-jaeger", l.url(JaegerAPIPort), "-state", l.State},
 		Env:     environ(nil),

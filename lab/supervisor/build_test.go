@@ -12,7 +12,8 @@ func TestServesWhileBuilt(t *testing.T) {
 	l := newLab(t)
 	l.sources()
 	release := l.hold("backend")
-	l.add("backend").Target = backend
+	b := l.add("backend")
+	b.Target, b.BuildRank = backend, 1
 	l.add("store").Target = service
 	l.add("proxy").Target = service
 	l.programs[2].Needs = []string{"store"}
@@ -53,6 +54,7 @@ func TestBuildFails(t *testing.T) {
 	l.add("store").Target = service
 	l.change("backend", `version = "1"`, `version = missing`)
 	release := l.hold("backend")
+	l.programs[0].BuildRank = 1
 	l.start()
 	l.state("store", Ready)
 	release()
@@ -78,7 +80,7 @@ func TestStopDuringBuild(t *testing.T) {
 		t.Errorf("Run = %v", l.err)
 	}
 	buildGone(t, st.program("backend"))
-	half, err := filepath.Glob(filepath.Join(l.build.Bin, "*backend*"))
+	half, err := filepath.Glob(filepath.Join(l.build.Bin, "backend*"))
 	if err != nil || len(half) != 0 {
 		t.Errorf("left in the folder of the programs: %v, %v", half, err)
 	}

@@ -69,7 +69,11 @@ func (r *runner) rebuild(ctx context.Context) error {
 	p := &build.Progress{Begun: time.Now()}
 	p.Runs = func(id proc.ID) { r.s.set(func() { r.builder = id }) }
 	r.s.set(func() { r.progress = p })
-	err := r.s.build.Build(ctx, r.Target, p)
+	return r.builds(ctx, p, r.s.build.Build(ctx, r.Target, p))
+}
+
+// builds ends a build, and returns its error.
+func (r *runner) builds(ctx context.Context, p *build.Progress, err error) error {
 	r.s.set(func() { r.progress, r.builder = nil, proc.ID{} })
 	switch {
 	case ctx.Err() != nil:

@@ -62,7 +62,8 @@ type Status struct {
 	OTLPEverywhere bool              `json:"otlp_everywhere,omitempty"`
 	Supervisor     proc.ID           `json:"supervisor"`
 	StartedAt      time.Time         `json:"started_at"`
-	Memory         int64             `json:"memory_bytes"` // resident, of all components and the supervisor
+	Memory         int64             `json:"memory_bytes"`                  // resident, of all components and the supervisor
+	BuildsLeft     float64           `json:"builds_left_seconds,omitempty"` // estimated time until all is built
 	Components     []ComponentStatus `json:"programs"`
 }
 
@@ -102,7 +103,8 @@ func (s *Supervisor) status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := Status{Phase: s.phase, Failure: s.failure, State: s.lab.State, PortOffset: s.lab.Offset, Database: s.lab.Database(),
-		Stores: s.lab.Stores, OTLPEverywhere: s.lab.OTLPEverywhere, Supervisor: s.self, StartedAt: s.started}
+		Stores: s.lab.Stores, OTLPEverywhere: s.lab.OTLPEverywhere, Supervisor: s.self, StartedAt: s.started,
+		BuildsLeft: s.left().Seconds()}
 	for _, r := range s.runners {
 		p := ComponentStatus{Name: r.Name, State: r.state, Detail: r.detail, Address: r.Address, Version: r.version, Process: r.id,
 			Since: r.startedAt, Restarts: r.restarts, Build: r.builder, Log: r.logPath()}

@@ -51,6 +51,9 @@ type Supervisor struct {
 	started time.Time
 	self    proc.ID
 	runners []*runner // in start order
+	// The builds of the start.
+	jobs        []*job
+	buildsBegun time.Time
 }
 
 var errStopRequested = errors.New("stop requested")
@@ -158,41 +161,6 @@ func (s *Supervisor) run(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-// buildAll builds outdated binaries: the services first, because they serve
-// without the backends, whose builds take minutes.
-func (s *Supervisor) buildAll(ctx context.Context) error {
-	order := slices.Clone(s.runners)
-	slices.Reverse(order)
-	slices.SortStableFunc(order, func(a, b *runner) int { return len(a.Needs) - len(b.Needs) })
-	slices.SortStableFunc(order, func(a, b *runner) int { return own(b) - own(a) })
-	for _, r := range order {
-		if s.build.Fresh(r.Target) {
-			close(r.built)
-		}
-	}
-	for _, r := range order {
-		if isClosed(r.built) {
-			continue
-		}
-		if err := r.rebuild(ctx); err != nil {
-			if ctx.Err() == nil {
-				r.set(Failed, errors.Unwrap(err).Error())
-			}
-			return err
-		}
-		close(r.built)
-	}
-	return nil
-}
-
-// own is 1 for a component of this module.
-func own(r *runner) int {
-	if r.Target.Module == "." {
-		return 1
-	}
-	return 0
 }
 
 // stopAll stops the components in reverse order, so that
