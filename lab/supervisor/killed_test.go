@@ -124,8 +124,8 @@ func TestSupervisorKilled(t *testing.T) {
 	l := newLab(t)
 	l.sources()
 	l.hold("backend")
-	b := l.add("backend")
-	b.Target, b.BuildRank = backend, 1
+	built := l.add("backend")
+	built.Target, built.BuildRank = backend, 1
 	l.add("store").Target = service
 	l.add("proxy").Target = service
 	l.programs[2].Needs = []string{"store"}
