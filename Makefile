@@ -95,7 +95,7 @@ test: lint postgres chromium nginx debootstrap ## Run all tests: units, the Coll
 	go test $(RACE) $$(go list ./... | grep -v '/internal/e2e$$')
 	cd collector/distribution && go test ./...
 	cd compose/check && go test -count=1 ./...
-	@for p in ./internal/albumhttp ./internal/fault ./internal/httpheader ./loadgen/schedule ./loadgen/slo ./loadgen/workload ./datagen/file ./console/logs; do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	@for p in ./internal/albumapi ./internal/albumhttp ./internal/fault ./internal/httpheader ./loadgen/schedule ./loadgen/slo ./loadgen/workload ./datagen/file ./console/logs; do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 		go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 	SOUNDCHECK_ALONE=1 go test -count=1 -run 'Alone$$' ./loadgen/engine
 	go test -v -count=1 -timeout 40m ./internal/e2e

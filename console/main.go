@@ -10,7 +10,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -26,7 +25,6 @@ import (
 	"soundcheck/console/server"
 	"soundcheck/internal/cli"
 	"soundcheck/internal/httpserver"
-	"soundcheck/internal/upstream"
 	"soundcheck/internal/version"
 	"soundcheck/lab/plan"
 )
@@ -88,14 +86,11 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c confi
 		name, value string
 		into        **url.URL
 	}{{"prometheus", *prometheus, &c.prometheus}, {"jaeger", *jaeger, &c.jaeger}} {
-		urls, err := upstream.Parse(u.value)
-		if err == nil && len(urls) != 1 {
-			err = fmt.Errorf("%q is more than one URL", u.value)
-		}
+		base, err := cli.ParseURL(u.value)
 		if err != nil {
 			return c, f.Errorf("-%s: %v", u.name, err)
 		}
-		if *u.into, err = url.Parse(urls[0]); err != nil {
+		if *u.into, err = url.Parse(base); err != nil {
 			return c, f.Errorf("-%s: %v", u.name, err)
 		}
 	}

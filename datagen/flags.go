@@ -11,7 +11,6 @@ import (
 	"soundcheck/datagen/file"
 	"soundcheck/datagen/fill"
 	"soundcheck/internal/album"
-	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/cli"
 	"soundcheck/internal/fakealbum"
 )
@@ -112,7 +111,7 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c confi
 			return c, f.Errorf("-%s: %v", s.flag, err)
 		}
 	}
-	if _, err := albumhttp.NewClient(c.url, albumhttp.ClientOptions{}); err != nil {
+	if _, err := cli.ParseURL(c.url); err != nil {
 		return c, f.Errorf("-url: %v", err)
 	}
 	if err := c.together(f); err != nil {

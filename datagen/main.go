@@ -82,7 +82,7 @@ import (
 	"soundcheck/datagen/file"
 	"soundcheck/datagen/fill"
 	"soundcheck/internal/album"
-	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/cli"
 	"soundcheck/internal/fakealbum"
 	"soundcheck/internal/telemetry"
@@ -113,9 +113,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 		return err
 	}
 	defer t.Finish(ctx, stderr)
-	client, err := albumhttp.NewClient(c.url, albumhttp.ClientOptions{
+	client, err := albumapi.NewClient(c.url, albumapi.ClientOptions{
 		Timeout: c.timeout, Conns: c.Concurrency,
-		Telemetry: albumhttp.Telemetry{TracerProvider: fill.Noted(t.TracerProvider), MeterProvider: t.MeterProvider, Propagator: t.Propagator},
+		Telemetry: albumapi.Telemetry{TracerProvider: fill.Noted(t.TracerProvider), MeterProvider: t.MeterProvider, Propagator: t.Propagator},
 	})
 	if err != nil {
 		return err

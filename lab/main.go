@@ -25,7 +25,6 @@ import (
 	"strings"
 
 	"soundcheck/internal/cli"
-	"soundcheck/internal/upstream"
 	"soundcheck/lab/build"
 	"soundcheck/lab/plan"
 )
@@ -114,7 +113,7 @@ func (f *flags) stores(l plan.Lab) ([]string, error) {
 	if f.db != "" {
 		return nil, f.Errorf("-store and -db exclude each other: set the database with the -db flag of the store at %s", f.store)
 	}
-	urls, err := upstream.Parse(f.store)
+	urls, err := cli.ParseURLs(f.store)
 	if err != nil {
 		return nil, f.Errorf("-store: %v", err)
 	}

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/cli"
 	"soundcheck/lab/containers"
 	"soundcheck/lab/plan"
@@ -67,7 +66,7 @@ func (f *verifyFlags) find(ctx context.Context, l plan.Lab, open composeOpener) 
 	for _, a := range f.addresses() {
 		if *a.url == "" {
 			missing += " -" + a.flag
-		} else if _, err := albumhttp.NewClient(*a.url, albumhttp.ClientOptions{}); err != nil {
+		} else if _, err := cli.ParseURL(*a.url); err != nil {
 			return f.Errorf("-%s: %v", a.flag, err)
 		}
 		*a.url = strings.TrimSuffix(*a.url, "/")

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/cli"
 	"soundcheck/loadgen/engine"
 	"soundcheck/loadgen/schedule"
@@ -133,7 +132,7 @@ func (f *targetFlags) checkSLOs() error {
 }
 
 func (f *targetFlags) checkURL(name string, url *string) error {
-	if _, err := albumhttp.NewClient(*url, albumhttp.ClientOptions{}); err != nil {
+	if _, err := cli.ParseURL(*url); err != nil {
 		return f.Errorf("-%s: %v", name, err)
 	}
 	*url = strings.TrimSuffix(*url, "/")

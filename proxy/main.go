@@ -10,7 +10,7 @@ import (
 	"context"
 	"io"
 
-	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/cli"
 	"soundcheck/internal/fault"
 	"soundcheck/internal/service"
@@ -32,8 +32,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err := common.Check(f); err != nil {
 		return err
 	}
-	return service.Run(ctx, "proxy-service", common, stdout, func(t albumhttp.Telemetry) (service.Backend, error) {
-		client, err := albumhttp.NewUpstreamClient(*store, t)
+	return service.Run(ctx, "proxy-service", common, stdout, func(t albumapi.Telemetry) (service.Backend, error) {
+		client, err := albumapi.NewUpstreamClient(*store, t)
 		if err != nil {
 			return service.Backend{}, err
 		}

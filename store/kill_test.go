@@ -16,7 +16,7 @@ import (
 
 	"soundcheck/internal/album"
 	"soundcheck/internal/album/albumtest"
-	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/albumhttp/contract"
 	"soundcheck/store/db/dbtest"
 )
@@ -82,7 +82,7 @@ type journal struct {
 }
 
 // write sends one Write, and notes what came of it.
-func (j *journal) write(ctx context.Context, c *albumhttp.Client, w album.Write, async bool) error {
+func (j *journal) write(ctx context.Context, c *albumapi.Client, w album.Write, async bool) error {
 	var op album.Operation
 	var err error
 	if async {
@@ -117,7 +117,7 @@ func TestKilled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := &process{addr: freeAddr(t)}
-			c, err := albumhttp.NewClient("http://"+p.addr, albumhttp.ClientOptions{
+			c, err := albumapi.NewClient("http://"+p.addr, albumapi.ClientOptions{
 				Wrap: func(next http.RoundTripper) http.RoundTripper { return contract.Transport(t, next) }})
 			if err != nil {
 				t.Fatal(err)
@@ -171,7 +171,7 @@ func TestKilled(t *testing.T) {
 }
 
 // awaitLong is albumtest.Await for an operation whose worker was killed.
-func awaitLong(t *testing.T, c *albumhttp.Client, id string) album.Operation {
+func awaitLong(t *testing.T, c *albumapi.Client, id string) album.Operation {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		op, err := c.Operation(t.Context(), id)
@@ -186,7 +186,7 @@ func awaitLong(t *testing.T, c *albumhttp.Client, id string) album.Operation {
 }
 
 // round lets clients write until enough was acknowledged, and kills the store then.
-func (j *journal) round(t *testing.T, c *albumhttp.Client, p *process, round int) {
+func (j *journal) round(t *testing.T, c *albumapi.Client, p *process, round int) {
 	const clients, enough = 8, 30
 	var wg sync.WaitGroup
 	var mu sync.Mutex

@@ -20,7 +20,7 @@ import (
 
 	"soundcheck/internal/album"
 	"soundcheck/internal/album/albumtest"
-	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/fakealbum"
 )
 
@@ -102,7 +102,7 @@ func TestManyClients(t *testing.T) {
 	if peak > most {
 		t.Errorf("%d MB of memory, want at most %d", peak>>20, most>>20)
 	}
-	c, err := albumhttp.NewClient("http://"+p.addr, albumhttp.ClientOptions{})
+	c, err := albumapi.NewClient("http://"+p.addr, albumapi.ClientOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func (c *client) call() (status int, err error) {
 // Batches of 10,000 albums over HTTP into SQLite, in a process of its own.
 func BenchmarkBatch(b *testing.B) {
 	p := newProcess(b, "sqlite:"+filepath.Join(b.TempDir(), "albums.db"))
-	c, err := albumhttp.NewClient("http://"+p.addr, albumhttp.ClientOptions{})
+	c, err := albumapi.NewClient("http://"+p.addr, albumapi.ClientOptions{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -205,7 +205,7 @@ func BenchmarkStream(b *testing.B) {
 	db := "sqlite:" + filepath.Join(b.TempDir(), "albums.db")
 	filling := &process{addr: freeAddr(b)}
 	filling.start(b, db)
-	c, err := albumhttp.NewClient("http://"+filling.addr, albumhttp.ClientOptions{})
+	c, err := albumapi.NewClient("http://"+filling.addr, albumapi.ClientOptions{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 	"time"
 
 	"soundcheck/internal/album"
-	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/cli"
 	"soundcheck/internal/fault"
 	"soundcheck/internal/service"
@@ -88,7 +88,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err != nil {
 		return err
 	}
-	return service.Run(ctx, "album-store", c.common, stdout, func(t albumhttp.Telemetry) (service.Backend, error) {
+	return service.Run(ctx, "album-store", c.common, stdout, func(t albumapi.Telemetry) (service.Backend, error) {
 		if c.db == memory {
 			m := album.NewMemory(album.Seed()...)
 			m.Max, m.TracerProvider = c.maxAlbums, t.TracerProvider

@@ -16,7 +16,7 @@ import (
 
 	"soundcheck/internal/album"
 	"soundcheck/internal/album/albumtest"
-	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/albumhttp/contract"
 	"soundcheck/internal/cli"
 	"soundcheck/internal/service/servicetest"
@@ -133,7 +133,7 @@ func TestRun(t *testing.T) {
 	for _, db := range []string{"memory", "sqlite:" + filepath.Join(t.TempDir(), "new", "albums.db"), server.New(t)} {
 		ctx, cancel := context.WithCancel(t.Context())
 		p := servicetest.Start(t, ctx, run, "-addr", "127.0.0.1:0", "-db", db)
-		c, err := albumhttp.NewClient(p.URL, albumhttp.ClientOptions{
+		c, err := albumapi.NewClient(p.URL, albumapi.ClientOptions{
 			Wrap: func(next http.RoundTripper) http.RoundTripper { return contract.Transport(t, next) }})
 		if err != nil {
 			t.Fatal(err)

@@ -12,13 +12,13 @@ import (
 
 	"github.com/pressly/goose/v3"
 
-	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/cli"
 	"soundcheck/store/db"
 )
 
 // open opens the database, applies -migrate, and starts the store.
-func open(ctx context.Context, c config, t albumhttp.Telemetry) (_ *db.Store, err error) {
+func open(ctx context.Context, c config, t albumapi.Telemetry) (_ *db.Store, err error) {
 	s, err := db.Open(db.Config{URL: c.db, MaxConns: c.maxConns, SlowQuery: c.slowQuery,
 		TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider, Logger: t.Logger})
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"soundcheck/internal/album"
-	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/albumhttp/contract"
 	"soundcheck/internal/service/servicetest"
 	"soundcheck/store/db/dbtest"
@@ -100,7 +100,7 @@ func TestOutage(t *testing.T) {
 				}
 			}
 			check("before", 201, 200, 200)
-			c, err := albumhttp.NewClient(p.URL, albumhttp.ClientOptions{})
+			c, err := albumapi.NewClient(p.URL, albumapi.ClientOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}

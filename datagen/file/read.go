@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"soundcheck/internal/album"
-	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/albumapi"
 )
 
 // maxLine bounds a line, and with it an album.
@@ -95,7 +95,7 @@ const byteOrderMark = "\ufeff"
 
 // decode validates an album as strictly as POST /albums does.
 func decode(b []byte) (album.Album, error) {
-	a, err := albumhttp.Decode(b)
+	a, err := albumapi.Decode(b)
 	if invalid, ok := errors.AsType[*album.InvalidError](err); ok {
 		invalid.Detail = strings.Replace(invalid.Detail, "the body", "it", 1)
 	}

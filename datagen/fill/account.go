@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"soundcheck/internal/album"
-	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/albumapi"
 )
 
 // Bookkeeping of a run.
@@ -67,7 +67,7 @@ func (r *runner) impatient(first, began time.Time, err error) bool {
 // noService reports whether there may be no album service at the URL.
 func noService(err error) bool {
 	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, albumhttp.ErrForeign)
+	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, albumapi.ErrForeign)
 }
 
 // served records that the service is up and works.

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"soundcheck/internal/album"
-	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/fakealbum"
 )
 
@@ -30,7 +30,7 @@ func TestRetries(t *testing.T) {
 		{"nobody there", func(int) error {
 			return fmt.Errorf("%w: %w", album.ErrUnavailable, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED})
 		}, 10, 0, 1, 5, true, firstPatience, firstPatience + longWait},
-		{"something else there", func(int) error { return fmt.Errorf("%w: %w", album.ErrUnavailable, albumhttp.ErrForeign) }, 10, 0, 1, 5, true, firstPatience, firstPatience + longWait},
+		{"something else there", func(int) error { return fmt.Errorf("%w: %w", album.ErrUnavailable, albumapi.ErrForeign) }, 10, 0, 1, 5, true, firstPatience, firstPatience + longWait},
 		{"no answer", func(int) error { return album.ErrTimeout }, 10, 0, 1, 20, true, 30 * time.Second, 32 * time.Second},
 		{"the store is unavailable", func(int) error { return album.ErrNotReady }, 10, 0, 1, 20, true, 30 * time.Second, 32 * time.Second},
 		{"gone for ever", func(call int) error {
@@ -190,7 +190,7 @@ func TestRate(t *testing.T) {
 func TestBroken(t *testing.T) {
 	t.Parallel()
 	b := fakealbum.Broken{What: "no price", Status: 400, Field: "price"}
-	problem := func(fields ...string) (p albumhttp.Problem) {
+	problem := func(fields ...string) (p albumapi.Problem) {
 		for _, f := range fields {
 			p.Errors = append(p.Errors, album.FieldError{Field: f})
 		}
@@ -198,7 +198,7 @@ func TestBroken(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		status int
-		p      albumhttp.Problem
+		p      albumapi.Problem
 		want   string
 	}{
 		{400, problem("title", "price"), ""},
@@ -207,7 +207,7 @@ func TestBroken(t *testing.T) {
 	} {
 		c := config(fake{
 			create: func(_ context.Context, w album.Write) (album.Created, error) { return album.Created{}, nil },
-			try:    func() (int, albumhttp.Problem, error) { return tt.status, tt.p, nil },
+			try:    func() (int, albumapi.Problem, error) { return tt.status, tt.p, nil },
 		}, 0, 0)
 		c.Batch = 10
 		c.Items = func(yield func(Item, error) bool) {

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"soundcheck/internal/album"
-	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/fakealbum"
 )
 
@@ -22,10 +22,10 @@ type Item struct {
 	Broken *fakealbum.Broken // sent instead, on its own
 }
 
-// Service is what Run needs of an album service. albumhttp.Client is one.
+// Service is what Run needs of an album service. albumapi.Client is one.
 type Service interface {
 	album.Service
-	Try(ctx context.Context, contentType string, body []byte) (status int, p albumhttp.Problem, err error)
+	Try(ctx context.Context, contentType string, body []byte) (status int, p albumapi.Problem, err error)
 }
 
 // Config configures a run.

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"soundcheck/internal/album"
-	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/fakealbum"
 )
 
@@ -23,14 +23,14 @@ import (
 type fake struct {
 	album.Service // for what is not given
 	create        func(ctx context.Context, w album.Write) (album.Created, error)
-	try           func() (int, albumhttp.Problem, error)
+	try           func() (int, albumapi.Problem, error)
 }
 
 func (f fake) Create(ctx context.Context, w album.Write) (album.Created, error) {
 	return f.create(ctx, w)
 }
 
-func (f fake) Try(context.Context, string, []byte) (int, albumhttp.Problem, error) { return f.try() }
+func (f fake) Try(context.Context, string, []byte) (int, albumapi.Problem, error) { return f.try() }
 
 // failing is a Service whose creates return err: the calls are counted from 1.
 func failing(err func(call int) error) (Service, *atomic.Int64) {

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"soundcheck/internal/album"
-	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/albumapi"
 )
 
 // Summary is the result of a Run.
@@ -73,7 +73,7 @@ func kind(err error) string {
 		return album.ErrTimeout.Error()
 	case errors.Is(err, album.ErrKeyReused):
 		return err.Error() + ": an earlier run sent this album in another request, with another -n, -batch, -async or -invalid; use the same flags, or another -seed or -from"
-	case errors.Is(err, albumhttp.ErrTooLarge):
+	case errors.Is(err, albumapi.ErrTooLarge):
 		return err.Error() + ": use a smaller -batch"
 	case !errors.Is(err, album.ErrUnavailable):
 		return err.Error()

@@ -3,6 +3,7 @@ package album
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -120,6 +121,11 @@ func (e *InvalidError) Has(field string) bool {
 		}
 	}
 	return false
+}
+
+// Sort orders the errors by field: those found in a map come in any order.
+func (e *InvalidError) Sort() {
+	slices.SortFunc(e.Fields, func(x, y FieldError) int { return strings.Compare(x.Field, y.Field) })
 }
 
 // Err returns e, or nil if it has no errors.

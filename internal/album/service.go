@@ -54,7 +54,7 @@ type Created struct {
 	Replayed bool    // the result of an earlier Write with the same key
 }
 
-// Service stores albums. The store implements it with a database, albumhttp.Client with calls to
+// Service stores albums. The store implements it with a database, albumapi.Client with calls to
 // a store. Implementations are safe for concurrent use.
 type Service interface {
 	// List returns one page of albums in id order.

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/overload"
-	"soundcheck/internal/upstream"
 )
 
 // classify returns the concurrency class of a request.
@@ -20,7 +21,7 @@ func classify(c *gin.Context) overload.Class {
 	case c.Request.Method != http.MethodGet && c.Request.Method != http.MethodHead:
 		return overload.Write
 	case c.Request.Method == http.MethodGet && c.FullPath() == "/albums":
-		if media, err := accepted(c.Request, jsonType, ndjsonType); err == nil && media == ndjsonType {
+		if media, err := accepted(c.Request, albumapi.JSONType, albumapi.NDJSONType); err == nil && media == albumapi.NDJSONType {
 			return overload.Stream
 		}
 	}
@@ -53,29 +54,19 @@ func isShed(c *gin.Context, err error, status int) bool {
 	if status != http.StatusServiceUnavailable && status != http.StatusTooManyRequests {
 		return false
 	}
-	var shed *overload.Shed
-	var shedByProxy *upstream.ShedError
-	var later *retryAfterError
-	return errors.As(err, &shed) || errors.As(err, &shedByProxy) || errors.As(err, &later) ||
-		errors.Is(c.Request.Context().Err(), context.DeadlineExceeded)
+	var timed interface{ RetryAfter() time.Duration }
+	return errors.As(err, &timed) || errors.Is(c.Request.Context().Err(), context.DeadlineExceeded)
 }
 
 // failWith responds with the status of an injected fault, and with the first problem of that
 // status.
 func (h *handler) failWith(c *gin.Context, status int) {
-	for _, row := range problems {
-		if row.status == status {
-			h.fail(c, fmt.Errorf("%w (injected fault)", row.err))
-			return
-		}
+	if err := albumapi.StatusError(status); err != nil {
+		h.fail(c, fmt.Errorf("%w (injected fault)", err))
+		return
 	}
 	h.fail(c, faultError(status))
 }
-
-// faultError is a status without a problem of its own.
-type faultError int
-
-func (e faultError) Error() string { return "injected fault" }
 
 // drop closes the connection without a response, for an injected fault.
 func (h *handler) drop(c *gin.Context) {

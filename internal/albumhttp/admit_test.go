@@ -10,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"soundcheck/internal/album"
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/fault"
 	"soundcheck/internal/overload"
 	"soundcheck/internal/telemetry/telemetrytest"
@@ -78,7 +79,7 @@ func TestShedInLog(t *testing.T) {
 		if err := faults.Replace(t.Context(), tt.faults); err != nil {
 			t.Fatal(err)
 		}
-		h := Handler(album.NewMemory(album.Seed()...), HandlerOptions{Service: "album-store", Overload: control, Faults: faults, Telemetry: Telemetry{Logger: rec.Logger}})
+		h := Handler(album.NewMemory(album.Seed()...), HandlerOptions{Service: "album-store", Overload: control, Faults: faults, Telemetry: albumapi.Telemetry{Logger: rec.Logger}})
 		for range tt.requests {
 			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/albums/1", nil))
 		}
@@ -101,7 +102,7 @@ func TestFaultStatuses(t *testing.T) {
 		h := Handler(album.NewMemory(album.Seed()...), HandlerOptions{Service: "album-store", Faults: faults})
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/albums/1", nil))
-		if w.Code != status || !strings.Contains(w.Body.String(), fmt.Sprintf("%q", typePrefix+want)) {
+		if w.Code != status || !strings.Contains(w.Body.String(), fmt.Sprintf("%q", albumapi.TypePrefix+want)) {
 			t.Errorf("%d: %d %s, want %s", status, w.Code, w.Body, want)
 		}
 	}

@@ -1,7 +1,6 @@
-// Package albumhttp is the album service over HTTP: Handler serves any album.Service, and Client
-// is an album.Service that calls a Handler. The store serves a database, the proxy serves a
-// Client. Both have the same API, and an error keeps its identity from the store to the
-// client.
+// Package albumhttp is the album service over HTTP: Handler serves any album.Service. The store
+// serves a database, the proxy serves an albumapi.Client, which calls a Handler. Both have the
+// same API, and an error keeps its identity from the store to the client.
 //
 //	GET    /albums             200 a page as a JSON array in id order; as NDJSON, all albums
 //	GET    /albums/{id}        200 an album; 404
@@ -24,13 +23,12 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"go.opentelemetry.io/contrib/instrumentation/github.com/gin-gonic/gin/otelgin"
-	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
 	"soundcheck/internal/album"
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/fault"
 	"soundcheck/internal/optional"
 	"soundcheck/internal/overload"
@@ -39,23 +37,15 @@ import (
 // DefaultMaxBody is the default maximum size of a request body, in bytes.
 const DefaultMaxBody = 1 << 20
 
-// Telemetry are the providers of a Handler or a Client. A nil one disables its signal.
-type Telemetry struct {
-	TracerProvider trace.TracerProvider
-	MeterProvider  metric.MeterProvider
-	Propagator     propagation.TextMapPropagator
-	Logger         *slog.Logger
-}
-
 // HandlerOptions configure a Handler.
 type HandlerOptions struct {
 	Service   string            // service.name, as in "album-store"
 	MaxBody   int64             // max bytes of a request body; 0: DefaultMaxBody
-	Proxy     bool              // the service is a Client
+	Proxy     bool              // the service is an albumapi.Client
 	Docs      http.Handler      // the contract as an HTML page, at /v3/api-docs/; nil: none
 	Overload  *overload.Control // nil: no limits
 	Faults    *fault.Set        // injected faults; nil: none
-	Telemetry Telemetry
+	Telemetry albumapi.Telemetry
 
 	intake *intake // for tests; nil: the default
 }
@@ -134,17 +124,17 @@ func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
 
 func (h *handler) list(c *gin.Context) {
 	c.Header("Vary", "Accept")
-	media, err := accepted(c.Request, jsonType, ndjsonType)
+	media, err := accepted(c.Request, albumapi.JSONType, albumapi.NDJSONType)
 	if err != nil {
 		h.fail(c, err)
 		return
 	}
-	q, err := parseQuery(c.Request.URL.RawQuery, media == ndjsonType)
+	q, err := parseQuery(c.Request.URL.RawQuery, media == albumapi.NDJSONType)
 	if err != nil {
 		h.fail(c, err)
 		return
 	}
-	if media == ndjsonType {
+	if media == albumapi.NDJSONType {
 		h.stream(c, q.Filter)
 		return
 	}
@@ -153,7 +143,7 @@ func (h *handler) list(c *gin.Context) {
 		h.fail(c, err)
 		return
 	}
-	c.Header("Link", links(q, p.Next))
+	c.Header("Link", albumapi.Links(q, p.Next))
 	c.JSON(http.StatusOK, p.Albums)
 }
 
@@ -172,7 +162,7 @@ func (h *handler) get(c *gin.Context) {
 }
 
 func (h *handler) create(c *gin.Context, batch bool) {
-	if _, err := accepted(c.Request, jsonType); err != nil {
+	if _, err := accepted(c.Request, albumapi.JSONType); err != nil {
 		h.fail(c, err)
 		return
 	}
@@ -197,7 +187,7 @@ func (h *handler) create(c *gin.Context, batch bool) {
 	case err != nil:
 		h.fail(c, err)
 	case batch:
-		c.JSON(http.StatusCreated, batchResult(album.IDs(created.Albums)))
+		c.JSON(http.StatusCreated, albumapi.NewResult(album.IDs(created.Albums)))
 	default:
 		a := created.Albums[0]
 		c.Header("Location", "/albums/"+strconv.FormatInt(a.ID, 10))
@@ -214,7 +204,7 @@ func (h *handler) submit(c *gin.Context, w album.Write) {
 	}
 	c.Header("Location", "/operations/"+op.ID)
 	c.Header("Preference-Applied", "respond-async")
-	c.JSON(http.StatusAccepted, newOperation(op))
+	c.JSON(http.StatusAccepted, albumapi.NewOperation(op))
 }
 
 func (h *handler) put(c *gin.Context) {
@@ -253,7 +243,7 @@ func (h *handler) delete(c *gin.Context) {
 }
 
 func (h *handler) operation(c *gin.Context) {
-	if _, err := accepted(c.Request, jsonType); err != nil {
+	if _, err := accepted(c.Request, albumapi.JSONType); err != nil {
 		h.fail(c, err)
 		return
 	}
@@ -262,12 +252,12 @@ func (h *handler) operation(c *gin.Context) {
 		h.fail(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, newOperation(op))
+	c.JSON(http.StatusOK, albumapi.NewOperation(op))
 }
 
 // idAndAccept checks the Accept header and parses the id.
 func (h *handler) idAndAccept(c *gin.Context) (int64, error) {
-	if _, err := accepted(c.Request, jsonType); err != nil {
+	if _, err := accepted(c.Request, albumapi.JSONType); err != nil {
 		return 0, err
 	}
 	return parseID(c)
@@ -279,7 +269,7 @@ func (h *handler) noRoute(c *gin.Context) {
 		c.Redirect(http.StatusPermanentRedirect, docsPath+"/")
 		return
 	}
-	h.fail(c, errNoRoute)
+	h.fail(c, albumapi.ErrNoRoute)
 }
 
 // batchPath supports only POST. Other methods match /albums/:id, whose handlers reject it. Separate
@@ -300,7 +290,7 @@ func (h *handler) noMethod(c *gin.Context) {
 		c.Writer.WriteHeaderNow()
 		return
 	}
-	h.fail(c, errNoMethod)
+	h.fail(c, albumapi.ErrNoMethod)
 }
 
 func setReplayed(c *gin.Context, replayed bool) {
@@ -312,7 +302,7 @@ func setReplayed(c *gin.Context, replayed bool) {
 // fail responds with the problem of err. Only failures of the server are added to c.Errors, which
 // marks the span and the log line as an error.
 func (h *handler) fail(c *gin.Context, err error) {
-	if errors.Is(err, errNoMethod) && c.Writer.Header().Get("Allow") == "" {
+	if errors.Is(err, albumapi.ErrNoMethod) && c.Writer.Header().Get("Allow") == "" {
 		c.Header("Allow", "POST, OPTIONS") // batchPath, taken for an album's id
 	}
 	p := problemFor(err)
@@ -333,6 +323,6 @@ func (h *handler) fail(c *gin.Context, err error) {
 	if after := retryAfter(err, p.Status); after != "" {
 		c.Header("Retry-After", after)
 	}
-	c.Header("Content-Type", problemType)
+	c.Header("Content-Type", albumapi.ProblemType)
 	c.JSON(p.Status, p)
 }

@@ -14,6 +14,7 @@ import (
 
 	"soundcheck/internal/album"
 	"soundcheck/internal/album/albumtest"
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/apidocs"
 )
@@ -194,7 +195,7 @@ func TestStreamBreaks(t *testing.T) {
 	t.Parallel()
 	for _, after := range []int{0, 10, 10000, -10000} {
 		store := serve(t, albumhttp.Handler(unsteady{after: max(after, -after), panics: after < 0}, albumhttp.HandlerOptions{Service: "album-store"}))
-		proxy := serve(t, albumhttp.Handler(newClient(t, store, albumhttp.ClientOptions{}), albumhttp.HandlerOptions{Service: "proxy-service"}))
+		proxy := serve(t, albumhttp.Handler(newClient(t, store, albumapi.ClientOptions{}), albumhttp.HandlerOptions{Service: "proxy-service"}))
 		for _, url := range []string{store, proxy} {
 			req, err := http.NewRequestWithContext(t.Context(), "GET", url+"/albums", nil)
 			if err != nil {
@@ -218,7 +219,7 @@ func TestStreamBreaks(t *testing.T) {
 func TestStoreNotReady(t *testing.T) {
 	t.Parallel()
 	store := serve(t, albumhttp.Handler(unsteady{}, albumhttp.HandlerOptions{Service: "album-store"}))
-	proxy := serve(t, albumhttp.Handler(newClient(t, store, albumhttp.ClientOptions{}), albumhttp.HandlerOptions{Service: "proxy-service"}))
+	proxy := serve(t, albumhttp.Handler(newClient(t, store, albumapi.ClientOptions{}), albumhttp.HandlerOptions{Service: "proxy-service"}))
 	for _, url := range []string{store, proxy} {
 		resp, body := do(t, "GET", url+"/albums/1", "")
 		if want := problem("store-not-ready", "album store is not ready", 503); resp.StatusCode != 503 || body != want || resp.Header.Get("Retry-After") != "1" {
@@ -259,7 +260,7 @@ func TestStreamClientLeaves(t *testing.T) {
 	t.Parallel()
 	ended := make(chan struct{})
 	store := serve(t, albumhttp.Handler(endless{ended: ended}, albumhttp.HandlerOptions{Service: "album-store"}))
-	proxy := serve(t, albumhttp.Handler(newClient(t, store, albumhttp.ClientOptions{}), albumhttp.HandlerOptions{Service: "proxy-service"}))
+	proxy := serve(t, albumhttp.Handler(newClient(t, store, albumapi.ClientOptions{}), albumhttp.HandlerOptions{Service: "proxy-service"}))
 	ctx, leave := context.WithCancel(t.Context())
 	defer leave()
 	req, err := http.NewRequestWithContext(ctx, "GET", proxy+"/albums", nil)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/overload"
 )
 
@@ -74,7 +75,7 @@ func (r *received) Close() error {
 	return nil
 }
 
-// receive reads the body of a request. The error is ErrTooLarge, errBody, the
+// receive reads the body of a request. The error is albumapi.ErrTooLarge, errBody, the
 // context's, or an *overload.Shed.
 func (h *handler) receive(c *gin.Context) error {
 	body, length := c.Request.Body, c.Request.ContentLength
@@ -90,7 +91,7 @@ func (h *handler) receive(c *gin.Context) error {
 	}
 	if length > most {
 		if wanted {
-			return ErrTooLarge
+			return albumapi.ErrTooLarge
 		}
 		return nil
 	}
@@ -107,7 +108,7 @@ func (h *handler) receive(c *gin.Context) error {
 		r.cut = func() { _ = control.SetReadDeadline(time.Now()) } // a test recorder has no deadline
 		if err := r.readFrom(c.Request.Context(), body, length, most); err != nil {
 			r.Close()
-			if err == ErrTooLarge && !wanted {
+			if err == albumapi.ErrTooLarge && !wanted {
 				return nil
 			}
 			return err
@@ -136,7 +137,7 @@ func (r *received) readFrom(ctx context.Context, body io.Reader, length, most in
 		r.bytes.Add(int64(n))
 		switch {
 		case int64(len(r.data)) > most:
-			return ErrTooLarge
+			return albumapi.ErrTooLarge
 		case err != nil && !r.in.end(r):
 			return &overload.Shed{Reason: overload.QueueFull, After: time.Second}
 		case err == io.EOF:

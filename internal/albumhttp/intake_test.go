@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"soundcheck/internal/album"
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/overload"
 )
 
@@ -159,7 +160,7 @@ func TestSlowClientIsShed(t *testing.T) {
 	if err != nil && !errors.Is(err, net.ErrClosed) && len(answer) == 0 {
 		t.Fatal(err)
 	}
-	if !bytes.HasPrefix(answer, []byte("HTTP/1.1 503 ")) || !bytes.Contains(answer, []byte("Retry-After: 1\r\n")) || !bytes.Contains(answer, []byte(typePrefix+"overloaded")) {
+	if !bytes.HasPrefix(answer, []byte("HTTP/1.1 503 ")) || !bytes.Contains(answer, []byte("Retry-After: 1\r\n")) || !bytes.Contains(answer, []byte(albumapi.TypePrefix+"overloaded")) {
 		t.Errorf("the slow client that holds the most gets %q, want a 503", answer)
 	}
 	if _, err := io.WriteString(small, validAlbum+strings.Repeat(" ", 900000-2-len(validAlbum))+"]"); err != nil {

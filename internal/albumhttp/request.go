@@ -16,11 +16,7 @@ import (
 	"github.com/munnerz/goautoneg"
 
 	"soundcheck/internal/album"
-)
-
-const (
-	jsonType   = "application/json"
-	ndjsonType = "application/x-ndjson"
+	"soundcheck/internal/albumapi"
 )
 
 // maxBatchBody is the maximum size of a batch, in bytes.
@@ -29,7 +25,7 @@ const maxBatchBody = 10 << 20
 // parseID parses the id in a path. Any integer is valid: no album has an id below 1.
 func parseID(c *gin.Context) (int64, error) {
 	if c.Request.URL.Path == batchPath {
-		return 0, errNoMethod
+		return 0, albumapi.ErrNoMethod
 	}
 	id, err := strconv.ParseInt(c.Param("id"), 10, 64)
 	if err != nil {
@@ -55,7 +51,7 @@ func parseQuery(query string, stream bool) (album.Query, error) {
 		case len(values) > 1:
 			e.Add(name, "duplicate parameter")
 		case stream && (name == "limit" || name == "cursor"):
-			e.Add(name, "not supported with "+ndjsonType)
+			e.Add(name, "not supported with "+albumapi.NDJSONType)
 		}
 	}
 	q.Artist = filterText(v, "artist", album.MaxText, &e)
@@ -68,13 +64,13 @@ func parseQuery(query string, stream bool) (album.Query, error) {
 		q.Limit = n
 	}
 	if s := v.Get("cursor"); v.Has("cursor") {
-		after, err := decodeCursor(q.Filter, s)
+		after, err := albumapi.DecodeCursor(q.Filter, s)
 		if err != nil {
 			e.Add("cursor", err.Error())
 		}
 		q.After = after
 	}
-	sortFields(e.Fields)
+	e.Sort()
 	return q, e.Err()
 }
 
@@ -125,9 +121,9 @@ func body(c *gin.Context) []byte {
 
 // readWrite reads the body and the headers of a POST.
 func (*handler) readWrite(c *gin.Context, batch bool) (album.Write, error) {
-	types := []string{jsonType}
+	types := []string{albumapi.JSONType}
 	if batch {
-		types = append(types, ndjsonType)
+		types = append(types, albumapi.NDJSONType)
 	}
 	media, err := contentType(c.Request, types...)
 	if err != nil {
@@ -137,7 +133,7 @@ func (*handler) readWrite(c *gin.Context, batch bool) (album.Write, error) {
 	if err != nil {
 		return album.Write{}, err
 	}
-	w, err := decodeWrite(body(c), batch, media == ndjsonType)
+	w, err := albumapi.DecodeWrite(body(c), batch, media == albumapi.NDJSONType)
 	w.Key = key
 	return w, err
 }
@@ -146,21 +142,21 @@ func (*handler) readWrite(c *gin.Context, batch bool) (album.Write, error) {
 func contentType(r *http.Request, types ...string) (string, error) {
 	header := r.Header.Get("Content-Type")
 	if coding := r.Header.Get("Content-Encoding"); len(r.Header.Values("Content-Type")) > 1 || coding != "" && !strings.EqualFold(coding, "identity") {
-		return "", errMediaType
+		return "", albumapi.ErrMediaType
 	}
 	if header == "" {
 		return types[0], nil
 	}
 	media, params, err := mime.ParseMediaType(header)
 	if charset := params["charset"]; err != nil || charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return "", errMediaType
+		return "", albumapi.ErrMediaType
 	}
 	for _, t := range types {
 		if media == t {
 			return t, nil
 		}
 	}
-	return "", errMediaType
+	return "", albumapi.ErrMediaType
 }
 
 // accepted returns the type with the highest quality in Accept, the first of equal ones
@@ -178,7 +174,7 @@ func accepted(r *http.Request, types ...string) (string, error) {
 		}
 	}
 	if best == "" {
-		return "", errNotAcceptable
+		return "", albumapi.ErrNotAcceptable
 	}
 	return best, nil
 }
@@ -244,10 +240,10 @@ func (*handler) readPut(c *gin.Context, id int64) (album.Album, error) {
 		e.Add("id", album.BelowMinimum)
 		return album.Album{}, e.Err()
 	}
-	if _, err := contentType(c.Request, jsonType); err != nil {
+	if _, err := contentType(c.Request, albumapi.JSONType); err != nil {
 		return album.Album{}, err
 	}
-	w, err := decodeWrite(body(c), false, false)
+	w, err := albumapi.DecodeWrite(body(c), false, false)
 	if err != nil {
 		return album.Album{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"soundcheck/internal/album"
+	"soundcheck/internal/albumapi"
 )
 
 const (
@@ -23,7 +24,7 @@ const (
 // chunk closes the connection, so that the client sees an incomplete response.
 func (h *handler) stream(c *gin.Context, f album.Filter) {
 	if c.Request.Method == http.MethodHead {
-		c.Header("Content-Type", ndjsonType)
+		c.Header("Content-Type", albumapi.NDJSONType)
 		c.Status(http.StatusOK)
 		return
 	}
@@ -56,7 +57,7 @@ type chunks struct {
 }
 
 func (o *chunks) flush() error {
-	o.c.Header("Content-Type", ndjsonType)
+	o.c.Header("Content-Type", albumapi.NDJSONType)
 	o.c.Status(http.StatusOK)
 	// The server's write timeout is for a whole response.
 	if err := o.control.SetWriteDeadline(time.Now().Add(streamTimeout)); err != nil {

@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"soundcheck/internal/album"
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/fault"
 	"soundcheck/internal/telemetry/telemetrytest"
@@ -39,7 +40,7 @@ func TestTrace(t *testing.T) {
 	rec := telemetrytest.New(t)
 	store := serve(t, albumhttp.Handler(album.Traced(album.NewMemory(album.Seed()...), rec.TracerProvider),
 		albumhttp.HandlerOptions{Service: "album-store", Telemetry: signals(rec)}))
-	proxy := serve(t, albumhttp.Handler(newClient(t, store, albumhttp.ClientOptions{Telemetry: signals(rec)}),
+	proxy := serve(t, albumhttp.Handler(newClient(t, store, albumapi.ClientOptions{Telemetry: signals(rec)}),
 		albumhttp.HandlerOptions{Service: "proxy-service", Telemetry: signals(rec)}))
 	do(t, "GET", proxy+"/albums/2", "")
 	got := spans(t, rec, 4)
@@ -242,7 +243,7 @@ func TestParent(t *testing.T) {
 	rec := telemetrytest.New(t)
 	h := albumhttp.Handler(album.NewMemory(album.Seed()...), albumhttp.HandlerOptions{Service: "album-store", Telemetry: signals(rec)})
 	url := serve(t, h)
-	client := newClient(t, url, albumhttp.ClientOptions{Telemetry: signals(rec)})
+	client := newClient(t, url, albumapi.ClientOptions{Telemetry: signals(rec)})
 	parent := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}})
 	if _, err := client.Get(trace.ContextWithRemoteSpanContext(t.Context(), parent), 1); err != nil {
 		t.Fatal(err)

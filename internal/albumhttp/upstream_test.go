@@ -12,12 +12,13 @@ import (
 	"time"
 
 	"soundcheck/internal/album"
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/telemetry/telemetrytest"
 )
 
-func signals(r *telemetrytest.Recorder) albumhttp.Telemetry {
-	return albumhttp.Telemetry{TracerProvider: r.TracerProvider, MeterProvider: r.MeterProvider, Propagator: r.Propagator, Logger: r.Logger}
+func signals(r *telemetrytest.Recorder) albumapi.Telemetry {
+	return albumapi.Telemetry{TracerProvider: r.TracerProvider, MeterProvider: r.MeterProvider, Propagator: r.Propagator, Logger: r.Logger}
 }
 
 // cut responds with a Content-Length above the size of its body.
@@ -81,19 +82,19 @@ func TestInFrontOfStore(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			client := newClient(t, serve(t, tt.store), albumhttp.ClientOptions{})
+			client := newClient(t, serve(t, tt.store), albumapi.ClientOptions{})
 			proxy := serve(t, albumhttp.Handler(client, albumhttp.HandlerOptions{Service: "proxy-service"}))
 			resp, body := do(t, "GET", proxy+"/albums/1", "")
 			if after := resp.Header.Get("Retry-After"); resp.StatusCode != tt.code || body != tt.want || after != tt.after {
 				t.Errorf("answer = %d, Retry-After %q, %s, want %d, %q, %s", resp.StatusCode, after, body, tt.code, tt.after, tt.want)
 			}
 			_, err := client.Get(t.Context(), 1)
-			if foreign := tt.code == 502; errors.Is(err, albumhttp.ErrForeign) != foreign || !strings.Contains(err.Error(), ": responded ") {
+			if foreign := tt.code == 502; errors.Is(err, albumapi.ErrForeign) != foreign || !strings.Contains(err.Error(), ": responded ") {
 				t.Errorf("error %v, of something foreign: %v", err, foreign)
 			}
 		})
 	}
-	client := newClient(t, serve(t, answer(413, "text/html", "<h1>secret</h1>")), albumhttp.ClientOptions{})
+	client := newClient(t, serve(t, answer(413, "text/html", "<h1>secret</h1>")), albumapi.ClientOptions{})
 	proxy := serve(t, albumhttp.Handler(client, albumhttp.HandlerOptions{Service: "proxy-service"}))
 	resp, body := do(t, "POST", proxy+"/albums", `{"title":"ab","artist":"ab","price":1}`)
 	if want := problem("body-too-large", "request body too large", 413); resp.StatusCode != 413 || body != want {
@@ -136,8 +137,8 @@ func TestBrokenStore(t *testing.T) {
 				store = serve(t, tt.store)
 			}
 			rec := telemetrytest.New(t)
-			client := newClient(t, store, albumhttp.ClientOptions{Timeout: 200 * time.Millisecond})
-			proxy := serve(t, albumhttp.Handler(client, albumhttp.HandlerOptions{Service: "proxy-service", Telemetry: albumhttp.Telemetry{Logger: rec.Logger}}))
+			client := newClient(t, store, albumapi.ClientOptions{Timeout: 200 * time.Millisecond})
+			proxy := serve(t, albumhttp.Handler(client, albumhttp.HandlerOptions{Service: "proxy-service", Telemetry: albumapi.Telemetry{Logger: rec.Logger}}))
 			resp, body := do(t, "GET", proxy+"/albums/1", "")
 			if resp.StatusCode != tt.status || body != tt.want {
 				t.Errorf("answer = %d %s, want %d %s", resp.StatusCode, body, tt.status, tt.want)
@@ -179,7 +180,7 @@ func TestClientLeaves(t *testing.T) {
 	w := waiting{entered: make(chan struct{}), left: make(chan struct{})}
 	store := serve(t, albumhttp.Handler(w, albumhttp.HandlerOptions{Service: "album-store"}))
 	rec := telemetrytest.New(t)
-	proxy := albumhttp.Handler(newClient(t, store, albumhttp.ClientOptions{}), albumhttp.HandlerOptions{Service: "proxy-service", Telemetry: signals(rec)})
+	proxy := albumhttp.Handler(newClient(t, store, albumapi.ClientOptions{}), albumhttp.HandlerOptions{Service: "proxy-service", Telemetry: signals(rec)})
 	handled := make(chan struct{})
 	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { proxy.ServeHTTP(w, r); close(handled) }))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -201,7 +202,7 @@ func TestClientLeaves(t *testing.T) {
 func TestNewClient(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []string{"", "localhost:9080", "ftp://host", "http://", "http://host?x=1", "http://host#x", "http://user@host", "http://host:port\x00", "http://a,http://b"} {
-		if _, err := albumhttp.NewClient(bad, albumhttp.ClientOptions{}); err == nil {
+		if _, err := albumapi.NewClient(bad, albumapi.ClientOptions{}); err == nil {
 			t.Errorf("NewClient(%q) = nil error", bad)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"soundcheck/internal/album"
 	"soundcheck/internal/album/albumtest"
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/albumhttp/contract"
 )
@@ -25,9 +26,9 @@ func serve(t testing.TB, h http.Handler) string {
 	return srv.URL
 }
 
-func newClient(t testing.TB, url string, o albumhttp.ClientOptions) *albumhttp.Client {
+func newClient(t testing.TB, url string, o albumapi.ClientOptions) *albumapi.Client {
 	t.Helper()
-	c, err := albumhttp.NewClient(url, o)
+	c, err := albumapi.NewClient(url, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +43,7 @@ var backends = []struct {
 	{"store", func(*testing.T) album.Service { return album.NewMemory(album.Seed()...) }},
 	{"proxy", func(t *testing.T) album.Service {
 		store := serve(t, albumhttp.Handler(album.NewMemory(album.Seed()...), albumhttp.HandlerOptions{Service: "album-store"}))
-		return newClient(t, store, albumhttp.ClientOptions{})
+		return newClient(t, store, albumapi.ClientOptions{})
 	}},
 }
 
@@ -257,7 +258,7 @@ func TestService(t *testing.T) {
 			t.Parallel()
 			albumtest.Run(t, func(t *testing.T) album.Service {
 				url := serve(t, albumhttp.Handler(b.open(t), albumhttp.HandlerOptions{Service: b.name}))
-				return newClient(t, url, albumhttp.ClientOptions{Wrap: func(next http.RoundTripper) http.RoundTripper {
+				return newClient(t, url, albumapi.ClientOptions{Wrap: func(next http.RoundTripper) http.RoundTripper {
 					return contract.Transport(t, next)
 				}})
 			})
@@ -276,7 +277,7 @@ func TestPages(t *testing.T) {
 		}
 	}
 	store := serve(t, albumhttp.Handler(m, albumhttp.HandlerOptions{Service: "album-store"}))
-	proxy := serve(t, albumhttp.Handler(newClient(t, store, albumhttp.ClientOptions{}), albumhttp.HandlerOptions{Service: "proxy-service"}))
+	proxy := serve(t, albumhttp.Handler(newClient(t, store, albumapi.ClientOptions{}), albumhttp.HandlerOptions{Service: "proxy-service"}))
 	seen := map[int64]bool{}
 	for path := "/albums"; path != ""; {
 		resp, body := do(t, "GET", proxy+path, "")
@@ -304,10 +305,10 @@ func TestPages(t *testing.T) {
 func BenchmarkGet(b *testing.B) {
 	store := albumhttp.Handler(album.NewMemory(album.Seed()...), albumhttp.HandlerOptions{Service: "album-store"})
 	storeURL := serve(b, store)
-	proxyURL := serve(b, albumhttp.Handler(newClient(b, storeURL, albumhttp.ClientOptions{}), albumhttp.HandlerOptions{Service: "proxy-service"}))
+	proxyURL := serve(b, albumhttp.Handler(newClient(b, storeURL, albumapi.ClientOptions{}), albumhttp.HandlerOptions{Service: "proxy-service"}))
 	for name, url := range map[string]string{"store": storeURL, "proxy": proxyURL} {
 		b.Run(name, func(b *testing.B) {
-			c := newClient(b, url, albumhttp.ClientOptions{})
+			c := newClient(b, url, albumapi.ClientOptions{})
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					if _, err := c.Get(context.Background(), 1); err != nil {

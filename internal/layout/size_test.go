@@ -18,8 +18,7 @@ const (
 
 // large are the files and packages that may be larger, each with the reason.
 var large = map[string]string{
-	"internal/albumhttp": "handler and client read one table of errors in both directions, and share types of the wire",
-	"lab/verify":         "one table of rules, and one check for each signal; nothing else imports it",
+	"lab/verify": "one table of rules, and one check for each signal; nothing else imports it",
 }
 
 // generated are files that a tool writes.

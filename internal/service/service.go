@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"soundcheck/internal/album"
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/apidocs"
 	"soundcheck/internal/cli"
@@ -106,7 +107,7 @@ type Backend struct {
 // Run serves the Backend of open until ctx ends. The shutdown drains HTTP, closes the Backend, and
 // then flushes telemetry, because the last requests have spans too. It takes no longer than the
 // drain timeout plus the flush timeout, from the end of ctx.
-func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open func(albumhttp.Telemetry) (Backend, error)) (err error) {
+func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open func(albumapi.Telemetry) (Backend, error)) (err error) {
 	t, err := telemetry.Setup(ctx, telemetry.Config{Name: name, Logs: stdout})
 	if err != nil {
 		return err
@@ -122,9 +123,9 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 			t.Errors.Handle(fmt.Errorf("flush telemetry: %w", e))
 		}
 	}()
-	signals := albumhttp.Telemetry{Logger: t.Logger}
+	signals := albumapi.Telemetry{Logger: t.Logger}
 	if !t.Disabled {
-		signals = albumhttp.Telemetry{TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider, Propagator: t.Propagator, Logger: t.Logger}
+		signals = albumapi.Telemetry{TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider, Propagator: t.Propagator, Logger: t.Logger}
 	}
 	pace, stop := context.WithCancel(ctx)
 	defer stop()

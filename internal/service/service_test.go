@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"soundcheck/internal/album"
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/cli/clitest"
 )
@@ -55,7 +56,7 @@ func TestShutdownHasOneDeadline(t *testing.T) {
 	var over bool
 	c := &Common{Addr: "127.0.0.1:0", MaxBody: albumhttp.DefaultMaxBody, DrainTimeout: 200 * time.Millisecond, FlushTimeout: time.Minute}
 	go func() {
-		result <- Run(ctx, "album-store", c, log, func(albumhttp.Telemetry) (Backend, error) {
+		result <- Run(ctx, "album-store", c, log, func(albumapi.Telemetry) (Backend, error) {
 			return Backend{Service: h, Close: func(ctx context.Context) error {
 				over = ctx.Err() != nil
 				return nil

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"soundcheck/internal/album"
+	"soundcheck/internal/albumapi"
 	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/telemetry"
 )
@@ -25,7 +26,7 @@ func TestClientsMakeNoSeries(t *testing.T) {
 	}
 	defer tel.Shutdown(t.Context())
 	h := albumhttp.Handler(album.NewMemory(album.Seed()...), albumhttp.HandlerOptions{Service: "album-store",
-		Telemetry: albumhttp.Telemetry{TracerProvider: tel.TracerProvider, MeterProvider: tel.MeterProvider, Propagator: tel.Propagator, Logger: tel.Logger}})
+		Telemetry: albumapi.Telemetry{TracerProvider: tel.TracerProvider, MeterProvider: tel.MeterProvider, Propagator: tel.Propagator, Logger: tel.Logger}})
 	page := func() string {
 		w := httptest.NewRecorder()
 		tel.Metrics.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))

@@ -21,7 +21,7 @@ import (
 
 // Options configure a Pool. The zero value of a field disables its feature.
 type Options struct {
-	URLs           []string      // base URLs of the servers, see Parse
+	URLs           []string      // base URLs of the servers, see cli.ParseURLs
 	Timeout        time.Duration // of a call, with all its attempts and the waits between them
 	AttemptTimeout time.Duration // of one attempt of a retryable request; 0: none
 
@@ -132,7 +132,7 @@ func (o *Options) Check(f *cli.Flags, name string) error {
 		return f.Errorf("-retry-budget %g is out of range: 0 to 1", o.Budget)
 	}
 	var err error
-	if o.URLs, err = Parse(o.urls); err != nil {
+	if o.URLs, err = cli.ParseURLs(o.urls); err != nil {
 		return f.Errorf("-%s: %v", name, err)
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"soundcheck/internal/cli"
 	"soundcheck/internal/httpheader"
 	"soundcheck/internal/httpserver"
 )
@@ -28,7 +29,7 @@ func TestServers(t *testing.T) {
 		var mu sync.Mutex
 		called := map[string]int{}
 		var ill atomic.Bool
-		urls, err := Parse("http://a:1,http://b:2,http://slow:3")
+		urls, err := cli.ParseURLs("http://a:1,http://b:2,http://slow:3")
 		if err != nil {
 			t.Fatal(err)
 		}

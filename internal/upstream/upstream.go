@@ -19,11 +19,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go"
@@ -92,30 +89,6 @@ type Pool struct {
 	shed        metric.Int64Counter
 
 	latencies latencies // of reads, if hedges follow a quantile
-}
-
-// Parse reads the URLs of servers, separated by commas.
-func Parse(s string) ([]string, error) {
-	var urls []string
-	for part := range strings.SplitSeq(s, ",") {
-		u, err := url.Parse(part)
-		switch {
-		case err != nil:
-			return nil, err
-		case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-			return nil, fmt.Errorf("%q is not an http:// or https:// URL with a host", part)
-		case u.RawQuery != "" || u.Fragment != "" || u.User != nil:
-			return nil, fmt.Errorf("%q must not have a query, a fragment or a user", part)
-		}
-		base := strings.TrimSuffix(u.String(), "/")
-		for _, other := range urls {
-			if other == base {
-				return nil, fmt.Errorf("%q is a duplicate", part)
-			}
-		}
-		urls = append(urls, base)
-	}
-	return urls, nil
 }
 
 // Do calls the service and reads the response. The error is ErrUnavailable, ErrTimeout, a

@@ -290,21 +290,3 @@ func TestClose(t *testing.T) {
 	}
 	<-closed
 }
-
-func TestParse(t *testing.T) {
-	t.Parallel()
-	if got, err := Parse("http://a:1/,https://b/x/"); err != nil || fmt.Sprint(got) != "[http://a:1 https://b/x]" {
-		t.Errorf("%v, %v", got, err)
-	}
-	for in, want := range map[string]string{
-		"":                      `"" is not an http:// or https:// URL with a host`,
-		"http://a,":             `"" is not an http:// or https:// URL with a host`,
-		"http://a,http://a/":    `"http://a/" is a duplicate`,
-		"http://a?x=1":          `"http://a?x=1" must not have a query, a fragment or a user`,
-		"http://me:secret@host": `"http://me:secret@host" must not have a query, a fragment or a user`,
-	} {
-		if _, err := Parse(in); err == nil || err.Error() != want {
-			t.Errorf("Parse(%q) = %v, want %s", in, err, want)
-		}
-	}
-}

@@ -1,4 +1,4 @@
-package albumhttp
+package albumapi
 
 import (
 	"bytes"
@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,9 +15,9 @@ import (
 	"soundcheck/internal/album"
 )
 
-// decodeWrite decodes the body of a POST: one album, or a batch as a JSON array or as NDJSON.
+// DecodeWrite decodes the body of a POST: one album, or a batch as a JSON array or as NDJSON.
 // Its *album.InvalidError names every invalid field.
-func decodeWrite(body []byte, batch, ndjson bool) (album.Write, error) {
+func DecodeWrite(body []byte, batch, ndjson bool) (album.Write, error) {
 	w := album.Write{Batch: batch}
 	if err := checkUTF8(body); err != nil {
 		return w, err
@@ -179,7 +178,7 @@ func decodeAlbum(body []byte) (album.Album, error) {
 			}
 		}
 	}
-	sortFields(e.Fields)
+	e.Sort()
 	if n := len(e.Fields) - maxFieldErrors; n > 0 {
 		e.Fields = e.Fields[:maxFieldErrors]
 		e.Detail = fmt.Sprintf("%d more invalid fields", n)
@@ -242,11 +241,6 @@ func objectFields(body []byte) (fields map[string]json.RawMessage, twice map[str
 		fields[key] = raw
 	}
 	return fields, twice, nil
-}
-
-// sortFields makes responses deterministic: maps have no order.
-func sortFields(fields []album.FieldError) {
-	slices.SortFunc(fields, func(x, y album.FieldError) int { return strings.Compare(x.Field, y.Field) })
 }
 
 func jsonReason(body []byte, err error) string {

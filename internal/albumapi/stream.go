@@ -1,4 +1,4 @@
-package albumhttp
+package albumapi
 
 import (
 	"bufio"
@@ -49,7 +49,7 @@ func (c *Client) stream(ctx context.Context, f album.Filter, each func(album.Alb
 	if v := filterValues(f); len(v) > 0 {
 		path += "?" + v.Encode()
 	}
-	req := request{method: http.MethodGet, route: "/albums", path: path, accept: ndjsonType}
+	req := request{method: http.MethodGet, route: "/albums", path: path, accept: NDJSONType}
 	resp, err := c.pool.Open(ctx, req.upstream())
 	if err != nil {
 		if ctx.Err() != nil {

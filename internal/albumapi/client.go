@@ -1,4 +1,4 @@
-package albumhttp
+package albumapi
 
 import (
 	"bytes"
@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"soundcheck/internal/album"
+	"soundcheck/internal/cli"
 	"soundcheck/internal/httpheader"
-	"soundcheck/internal/overload"
 	"soundcheck/internal/upstream"
 )
 
@@ -30,8 +30,8 @@ type ClientOptions struct {
 	Wrap func(http.RoundTripper) http.RoundTripper
 }
 
-// Client is an album.Service that calls a Handler at another address. Each attempt of a call is
-// a client span, the parent of the Handler's server span.
+// Client is an album.Service that calls an albumhttp.Handler at another address. Each attempt of a
+// call is a client span, the parent of the Handler's server span.
 type Client struct {
 	pool    *upstream.Pool
 	timeout time.Duration
@@ -42,14 +42,11 @@ var _ album.Service = (*Client)(nil)
 // NewClient returns a Client of the store at base, as in "http://127.0.0.1:9080",
 // without retries.
 func NewClient(base string, o ClientOptions) (*Client, error) {
-	urls, err := upstream.Parse(base)
-	if err == nil && len(urls) > 1 {
-		err = fmt.Errorf("%q is more than one URL", base)
-	}
+	u, err := cli.ParseURL(base)
 	if err != nil {
 		return nil, err
 	}
-	return NewUpstreamClient(upstream.Options{URLs: urls, Timeout: o.Timeout, Conns: o.Conns, Wrap: o.Wrap}, o.Telemetry)
+	return NewUpstreamClient(upstream.Options{URLs: []string{u}, Timeout: o.Timeout, Conns: o.Conns, Wrap: o.Wrap}, o.Telemetry)
 }
 
 // NewUpstreamClient returns a Client that calls the store with o.
@@ -116,7 +113,7 @@ func (c *Client) Create(ctx context.Context, w album.Write) (album.Created, erro
 	}
 	created := album.Created{Albums: slices.Clone(w.Albums)}
 	var into any = &created.Albums[0]
-	var ids result
+	var ids Result
 	if w.Batch {
 		into = &ids
 	}
@@ -143,14 +140,14 @@ func (c *Client) Submit(ctx context.Context, w album.Write) (_ album.Operation, 
 		return album.Operation{}, false, err
 	}
 	req.prefer = "respond-async"
-	var op operation
+	var op Operation
 	header, err := c.call(ctx, req, http.StatusAccepted, &op)
 	return op.album(), header.Get("Idempotency-Replayed") == "true", err
 }
 
 // Operation implements album.Service.
 func (c *Client) Operation(ctx context.Context, id string) (album.Operation, error) {
-	var op operation
+	var op Operation
 	_, err := c.call(ctx, request{method: http.MethodGet, route: "/operations/:id", path: "/operations/" + url.PathEscape(id)}, http.StatusOK, &op)
 	return op.album(), err
 }
@@ -181,13 +178,15 @@ func input(a album.Album) any {
 	}{ID: a.ID, Album: a}
 }
 
+const batchPath = "/albums/batch"
+
 func newWrite(w album.Write) (req request, err error) {
 	req = request{method: http.MethodPost, route: "/albums", path: "/albums", key: w.Key}
 	if !w.Batch {
 		req.body, err = marshal(input(w.Albums[0]))
 		return req, err
 	}
-	req.route, req.path = "/albums/batch", "/albums/batch"
+	req.route, req.path = batchPath, batchPath
 	list := make([]any, len(w.Albums))
 	for i, a := range w.Albums {
 		list[i] = input(a)
@@ -254,9 +253,9 @@ func (c *Client) do(ctx context.Context, r request) (*response, error) {
 
 // upstream returns the request for the pool. A POST with an idempotency key is retryable.
 func (r request) upstream() *upstream.Request {
-	h := http.Header{"Accept": {cmp.Or(r.accept, jsonType) + ", " + problemType}}
+	h := http.Header{"Accept": {cmp.Or(r.accept, JSONType) + ", " + ProblemType}}
 	if r.body != nil {
-		h.Set("Content-Type", cmp.Or(r.contentType, jsonType))
+		h.Set("Content-Type", cmp.Or(r.contentType, JSONType))
 	}
 	if r.key != "" {
 		h.Set("Idempotency-Key", r.key)
@@ -284,13 +283,13 @@ func upstreamError(err error) error {
 func (a *response) asError() error {
 	media, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type"))
 	var p Problem
-	foreign := media != problemType || json.Unmarshal(a.Body, &p) != nil
+	foreign := media != ProblemType || json.Unmarshal(a.Body, &p) != nil
 	if foreign {
 		p = Problem{}
 	}
 	p.Status = a.StatusCode // the member of the body is only advisory
 	err := errorFor(p)
-	if foreign || !strings.HasPrefix(p.Type, typePrefix) || errors.Is(err, album.ErrUnavailable) {
+	if foreign || !strings.HasPrefix(p.Type, TypePrefix) || errors.Is(err, album.ErrUnavailable) {
 		err = fmt.Errorf("%w: responded %s", err, a.Status)
 		if foreign {
 			err = fmt.Errorf("%w with %q", err, media)
@@ -316,7 +315,7 @@ func (a *response) withRetryAfter(err error) error {
 	switch {
 	case ok:
 		return &retryAfterError{err, after}
-	case errors.Is(err, overload.ErrRateLimited):
+	case errors.Is(err, ErrRateLimited):
 		return &retryAfterError{err, time.Second}
 	}
 	return err
@@ -332,7 +331,7 @@ func parseNext(f album.Filter, h http.Header) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%w: Link %q: %w", album.ErrUnavailable, next, err)
 	}
-	after, err := decodeCursor(f, u.Query().Get("cursor"))
+	after, err := DecodeCursor(f, u.Query().Get("cursor"))
 	if err != nil {
 		return 0, fmt.Errorf("%w: Link %q: %w", album.ErrUnavailable, next, err)
 	}

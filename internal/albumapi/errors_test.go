@@ -1,4 +1,4 @@
-package albumhttp
+package albumapi
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package albumhttp
+package albumapi
 
 import (
 	"crypto/sha256"
@@ -21,7 +21,8 @@ func encodeCursor(f album.Filter, after int64) string {
 	return base64.RawURLEncoding.EncodeToString(append(b, cursorSum(f, b)...))
 }
 
-func decodeCursor(f album.Filter, s string) (int64, error) {
+// DecodeCursor returns the last id of a page from a cursor, or an error if it was not made for f.
+func DecodeCursor(f album.Filter, s string) (int64, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	if err != nil || len(b) != 12 || string(cursorSum(f, b[:8])) != string(b[8:]) {
 		return 0, errCursor
@@ -38,8 +39,8 @@ func cursorSum(f album.Filter, b []byte) []byte {
 	return sum[:4]
 }
 
-// links is the Link header (RFC 8288) of a page.
-func links(q album.Query, next int64) string {
+// Links is the Link header (RFC 8288) of a page.
+func Links(q album.Query, next int64) string {
 	q.After = 0
 	s := fmt.Sprintf(`<%s>; rel="first"`, listPath(q))
 	if next != 0 {
