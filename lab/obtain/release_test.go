@@ -36,10 +36,11 @@ func TestReleases(t *testing.T) {
 				t.Errorf("%s and %s have one name or one sum", r.URL, o.URL)
 			}
 		}
-		// A mirror is no second source of itself: a public file at a commit cannot change.
-		for _, s := range r.Sources {
-			if !regexp.MustCompile(`^https://github\.com/[^/]+/[^/]+/blob/[0-9a-f]{40}/.+`).MatchString(s) {
-				t.Errorf("%s %s: source %s is no file at a commit", r.Program, r.Version, s)
+		// The first source cannot change. The second can be the history of a file: the sum is
+		// that of the file's version with this release.
+		for i, form := range []string{`blob/[0-9a-f]{40}`, `(blob/[0-9a-f]{40}|commits/[\w-]+)`} {
+			if !regexp.MustCompile(`^https://github\.com/[^/]+/[^/]+/` + form + `/.+`).MatchString(r.Sources[i]) {
+				t.Errorf("%s %s: source %s is no file at a commit", r.Program, r.Version, r.Sources[i])
 			}
 		}
 		if owner := func(i int) string { return strings.Split(r.Sources[i], "/")[3] }; owner(0) == owner(1) {
