@@ -47,6 +47,9 @@ func (f *Fetcher) download(ctx context.Context, r Release, part string, progress
 		if errors.Is(err, errInterrupted) && size(part) > before && n < attempts {
 			continue
 		}
+		if size(part) == 0 {
+			os.Remove(part)
+		}
 		return fmt.Errorf("%s: %w", redacted(f.address(r)), err)
 	}
 }
