@@ -210,6 +210,37 @@ func TestPinnedAgain(t *testing.T) {
 	wantInstalled(t, f, row, found, err)
 }
 
+// Grafana is its whole folder, without links that leave it.
+func TestFetchFolder(t *testing.T) {
+	t.Parallel()
+	program := entry{name: "grafana-12.4.2/bin/grafana", content: "#!/bin/sh\necho grafana version 12.4.2\n", mode: 0o755}
+	ini := entry{name: "grafana-12.4.2/conf/defaults.ini", content: "[server]"}
+	page := entry{name: "grafana-12.4.2/public/index.html", content: "<html>"}
+	for want, entries := range map[string][]entry{
+		"":                            {program, ini, page},
+		"it has no bin/grafana":       {ini, page},
+		"no conf/defaults.ini in ":    {program, page},
+		`links to "/etc/grafana.ini"`: {program, {name: "grafana-12.4.2/conf/custom.ini", kind: tar.TypeSymlink, link: "/etc/grafana.ini"}, ini},
+	} {
+		b := archive(entries...)
+		s := serve(t, func(_ int64, w http.ResponseWriter, _ *http.Request) { w.Write(b) })
+		row := Release{Program: "grafana", Version: "12.4.2", URL: s.URL + "/grafana-12.4.2.linux-amd64.tar.gz", SHA256: sumOf(b)}
+		f := newFetcher(t, "")
+		found, err := f.Fetch(t.Context(), Grafana, row, nil)
+		if want != "" {
+			if err == nil || !strings.Contains(err.Error(), "fetch grafana 12.4.2: grafana-12.4.2.linux-amd64.tar.gz: ") || !strings.Contains(err.Error(), want) {
+				t.Errorf("Fetch: %v, want %s", err, want)
+			}
+			continue
+		}
+		home := filepath.Join(f.dir, "grafana-12.4.2")
+		if err != nil || found.Home != home || found.Path != filepath.Join(home, "bin", "grafana") {
+			t.Errorf("Fetch = %+v, %v", found, err)
+		}
+		wantFiles(t, home, sumFile, "bin", "conf", "public")
+	}
+}
+
 // A mirror has the archives in one folder, under their names.
 func TestMirror(t *testing.T) {
 	t.Parallel()
