@@ -42,6 +42,9 @@ type Lab struct {
 	Stores []string
 	// OTLPEverywhere makes the Collector listen on all addresses of this machine.
 	OTLPEverywhere bool
+	// Grafana is true if the lab runs Grafana, whose installation is in the folder GrafanaHome.
+	Grafana     bool
+	GrafanaHome string
 }
 
 // Proxy returns the proxy's URL.
@@ -88,6 +91,9 @@ func (l Lab) data(name string) string { return filepath.Join(l.State, "data", na
 // first. They stop in reverse order.
 func (l Lab) Components() []Component {
 	backends := []Component{l.jaeger(), l.prometheus(), l.collector()}
+	if l.Grafana {
+		backends = append(backends, l.grafana())
+	}
 	if len(l.Stores) > 0 {
 		return append(backends, l.proxy(), l.console())
 	}
@@ -234,7 +240,7 @@ func (l Lab) db() string {
 
 // Clear deletes the components' data, so that the lab starts empty. Logs stay.
 func (l Lab) Clear() error {
-	for _, name := range []string{StoreName, "jaeger", "prometheus", "otel-collector"} {
+	for _, name := range []string{StoreName, "jaeger", "prometheus", "otel-collector", GrafanaName} {
 		if err := os.RemoveAll(l.data(name)); err != nil {
 			return err
 		}

@@ -22,7 +22,7 @@ func value(env []string, name string) (v string, ok bool) {
 func TestPorts(t *testing.T) {
 	t.Parallel()
 	seen := map[int]string{}
-	for _, p := range (Lab{Offset: MaxOffset}).Components() {
+	for _, p := range (Lab{Offset: MaxOffset, Grafana: true}).Components() {
 		for _, port := range p.Ports {
 			if port.Number > 65535 || port.Number < MaxOffset {
 				t.Errorf("%s: port %d is not moved by %d, or is no port", p.Name, port.Number, MaxOffset)
@@ -34,9 +34,9 @@ func TestPorts(t *testing.T) {
 		}
 	}
 	// No address of the first lab is left in one that is moved.
-	for _, p := range (Lab{State: "/s", Root: "/r", Offset: 100}).Components() {
+	for _, p := range (Lab{State: "/s", Root: "/r", Offset: 100, Grafana: true}).Components() {
 		for _, text := range append(slices.Clone(p.Args), p.Ready, p.Address) {
-			for _, first := range (Lab{}).Components() {
+			for _, first := range (Lab{Grafana: true}).Components() {
 				for _, port := range first.Ports {
 					if strings.Contains(text, (Lab{}).addr(port.Number)) {
 						t.Errorf("%s of the second lab: %q is of the first", p.Name, text)
@@ -68,7 +68,7 @@ func TestDatabase(t *testing.T) {
 // Components come after those they need.
 func TestOrder(t *testing.T) {
 	t.Parallel()
-	for _, l := range []Lab{{}, {Stores: []string{"http://h:1"}}} {
+	for _, l := range []Lab{{}, {Grafana: true}, {Stores: []string{"http://h:1"}}} {
 		var before []string
 		for _, p := range l.Components() {
 			for _, need := range p.Needs {

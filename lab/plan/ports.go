@@ -25,6 +25,6 @@ const (
 	jaegerGRPCPort      = 16695
 	jaegerOTLPPort      = 14317
 	jaegerHealthPort    = 14133
-	GrafanaPort         = 3000 // in containers only
+	GrafanaPort         = 3000 // in containers, and with -grafana
 	EdgePort            = 8070 // in containers only: nginx
 )
