@@ -163,7 +163,7 @@ func (b *Builder) list(ctx context.Context, t Target, p *Progress, log io.Writer
 }
 
 func (b *Builder) args(t Target) []string {
-	return append(slices.Clone(flags), "-tags="+t.Tags, t.Package)
+	return append(slices.Clone(Flags), "-tags="+t.Tags, t.Package)
 }
 
 func (b *Builder) build(ctx context.Context, t Target, p *Progress, log io.Writer) error {
@@ -201,11 +201,11 @@ func (b *Builder) build(ctx context.Context, t Target, p *Progress, log io.Write
 	return os.WriteFile(b.sum(t), []byte(sum), 0o644)
 }
 
-// Flags of every build. Stripped: half the size on disk; stack traces keep their names
+// Flags are those of every build. Stripped: half the size on disk; stack traces keep their names
 // and lines. So the compiler need not write what is stripped, which is a seventh of its time.
 // Without local paths, builds are reproducible on any machine. The Makefile has the same flags,
 // so that all share what is compiled.
-var flags = []string{"-trimpath", "-gcflags=all=-dwarf=false", "-ldflags=-s -w"}
+var Flags = []string{"-trimpath", "-gcflags=all=-dwarf=false", "-ldflags=-s -w"}
 
 // env is the environment of every build. Without cgo a binary needs no system library, so
 // it runs in an empty container image.
@@ -290,7 +290,7 @@ func awaitGroup(leader int) {
 func (b *Builder) fingerprint(t Target) (string, error) {
 	h := sha256.New()
 	goos, goarch, _ := b.platform()
-	fmt.Fprintln(h, runtime.Version(), goos, goarch, t.Package, t.Tags, flags, env)
+	fmt.Fprintln(h, runtime.Version(), goos, goarch, t.Package, t.Tags, Flags, env)
 	for _, name := range []string{"GOFLAGS", "GOEXPERIMENT", "GOAMD64", "GOARM64"} {
 		fmt.Fprintln(h, name, os.Getenv(name))
 	}
