@@ -76,20 +76,28 @@ type view struct {
 }
 
 func (v *view) update(st supervisor.Status) {
+	for _, p := range st.Components {
+		if p.State == v.seen[p.Name] {
+			continue
+		}
+		v.seen[p.Name] = p.State
+		switch p.State {
+		case supervisor.Ready:
+			v.Line(fmt.Sprintf("%-15s ready    %5.1f s  %s", p.Name, time.Since(v.begun).Seconds(), p.Address))
+		case supervisor.Building:
+			v.Line(fmt.Sprintf("%-15s building", p.Name))
+		}
+	}
+	v.Show(v.work(st))
+}
+
+// work is the line about the work in progress.
+func (v *view) work(st supervisor.Status) string {
 	var now []string
-	if left := time.Duration(st.BuildsLeft * float64(time.Second)); left > 0 {
-		now = append(now, "about "+left.Round(10*time.Second).String()+" left")
+	if left := time.Duration(st.BuildsLeft * float64(time.Second)).Round(10 * time.Second); left > 0 {
+		now = append(now, "about "+left.String()+" left")
 	}
 	for _, p := range st.Components {
-		if p.State != v.seen[p.Name] {
-			v.seen[p.Name] = p.State
-			switch p.State {
-			case supervisor.Ready:
-				v.Line(fmt.Sprintf("%-15s ready    %5.1f s  %s", p.Name, time.Since(v.begun).Seconds(), p.Address))
-			case supervisor.Building:
-				v.Line(fmt.Sprintf("%-15s building", p.Name))
-			}
-		}
 		switch {
 		case p.State == supervisor.Building && p.Total > 0:
 			now = append(now, fmt.Sprintf("building %s: %d of up to %d packages, %.0f s", p.Name, p.Done, p.Total, time.Since(p.Since).Seconds()))
@@ -102,7 +110,7 @@ func (v *view) update(st supervisor.Status) {
 	if st.Phase == supervisor.Stopping {
 		now = append(now, "stopping")
 	}
-	v.Show(strings.Join(now, "; "))
+	return strings.Join(now, "; ")
 }
 
 // show prints the table and what to try next.
