@@ -1,6 +1,6 @@
 module soundcheck/backends/jaeger
 
-go 1.26
+go 1.26.7
 
 tool github.com/jaegertracing/jaeger/cmd/jaeger
 
