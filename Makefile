@@ -133,9 +133,9 @@ dist: ## Build release binaries for Linux and macOS, amd64 and arm64, into dist/
 .PHONY: generate
 generate: ## Generate the Collector's distribution from its manifest
 	cd tools && go build -o ../.lab/bin/ocb go.opentelemetry.io/collector/cmd/builder
-	cd collector && ../.lab/bin/ocb --config builder-config.yaml --skip-compilation --skip-get-modules
-	# -e: a test of a dependency may need a module that is not needed here.
-	cd collector/distribution && go mod tidy -e
+	cd collector && ../.lab/bin/ocb --config builder-config.yaml --skip-compilation
+	# The builder has its own go directive.
+	cd collector/distribution && go mod edit -go=$$(cd ../.. && go list -m -f '{{.GoVersion}}') && go mod tidy
 
 .PHONY: clean
 clean: lab-down ## Stop the labs; delete binaries, data, logs and Compose volumes
