@@ -32,6 +32,8 @@ type Target struct {
 	Package string   // import path or ./folder
 	Tags    string   // build tags
 	Sources []string // folders below Module whose files it is made from; none: only go.mod and go.sum
+	// Early are packages that take so long that the go command must not begin them last.
+	Early []string
 }
 
 // Progress is how far a build is. It may be read while the build runs.
@@ -162,8 +164,9 @@ func (b *Builder) list(ctx context.Context, t Target, p *Progress, log io.Writer
 	return strings.Split(strings.TrimSpace(out.String()), "\n"), nil
 }
 
-func (b *Builder) args(t Target) []string {
-	return append(slices.Clone(Flags), "-tags="+t.Tags, t.Package)
+// args are the arguments for t's package, after other packages.
+func (b *Builder) args(t Target, others ...string) []string {
+	return append(append(append(slices.Clone(Flags), "-tags="+t.Tags), others...), t.Package)
 }
 
 func (b *Builder) build(ctx context.Context, t Target, p *Progress, log io.Writer) error {
@@ -171,10 +174,13 @@ func (b *Builder) build(ctx context.Context, t Target, p *Progress, log io.Write
 	if err != nil {
 		return err
 	}
-	next := b.Path(t) + ".new"
-	b.clean(t, next) // after a build that was killed
-	defer b.clean(t, next)
+	b.clean(t) // after a build that was killed
+	defer b.clean(t)
 	if err := os.Mkdir(b.temp(t), 0o755); err != nil {
+		return err
+	}
+	next := filepath.Join(b.temp(t), "out")
+	if err := os.Mkdir(next, 0o755); err != nil {
 		return err
 	}
 	total := p.Listed
@@ -188,14 +194,18 @@ func (b *Builder) build(ctx context.Context, t Target, p *Progress, log io.Write
 	p.Total.Store(total)
 	// -v writes one line for each package that is compiled.
 	out := io.MultiWriter(&counter{n: &p.Done}, log)
-	if err := b.run(ctx, t, p, nil, out, append([]string{"build", "-v", "-o", next}, b.args(t)...)...); err != nil {
+	if err := b.run(ctx, t, p, nil, out, append([]string{"build", "-v", "-o", next + "/"}, b.args(t, t.Early...)...)...); err != nil {
 		return err
+	}
+	built, err := filepath.Glob(filepath.Join(next, "*"))
+	if err != nil || len(built) != 1 {
+		return fmt.Errorf("%s has %d binaries, want 1", t.Package, len(built))
 	}
 	// In this order: the sum of other sources must never be beside the binary.
 	if err := os.Remove(b.sum(t)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.Rename(next, b.Path(t)); err != nil {
+	if err := os.Rename(built[0], b.Path(t)); err != nil {
 		return err
 	}
 	return os.WriteFile(b.sum(t), []byte(sum), 0o644)
@@ -217,10 +227,7 @@ func (b *Builder) temp(t Target) string { return filepath.Join(b.dir(), "."+t.Na
 
 func (b *Builder) sum(t Target) string { return b.Path(t) + ".sum" }
 
-func (b *Builder) clean(t Target, next string) {
-	os.Remove(next)
-	os.RemoveAll(b.temp(t))
-}
+func (b *Builder) clean(t Target) { os.RemoveAll(b.temp(t)) }
 
 // counter counts the lines that are import paths.
 type counter struct {

@@ -131,7 +131,9 @@ func (l Lab) prometheus() Component {
 	return Component{
 		Name: "prometheus",
 		Target: build.Target{Name: "prometheus", Module: "backends/prometheus",
-			Package: "github.com/prometheus/prometheus/cmd/prometheus", Tags: "remove_all_sd"},
+			Package: "github.com/prometheus/prometheus/cmd/prometheus", Tags: "remove_all_sd",
+			// The longest chain of packages, which its API's package waits for.
+			Early: []string{"github.com/pb33f/libopenapi/datamodel/high/v3"}},
 		BuildRank: 3,
 		Args: []string{
 			"--config.file=" + config,
@@ -250,6 +252,7 @@ func (l Lab) Clear() error {
 
 func (l Lab) store() Component {
 	p := l.service(StoreName, "store", StorePort, storeAdminPort)
+	p.Target.Early = []string{"modernc.org/sqlite/lib"}  // one package, a tenth of the build
 	p.Env = append(p.Env, "SOUNDCHECK_STORE_DB="+l.db()) // not an argument: it can hold a password
 	return p
 }
