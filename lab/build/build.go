@@ -4,7 +4,6 @@
 package build
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -107,18 +106,6 @@ func (b *Builder) Fresh(t Target) bool {
 	return err == nil && string(have) == want
 }
 
-// List downloads the modules that t is built from, and returns its packages, each with the
-// version of its module: equal ones are compiled once for several binaries. The error names
-// the binary; the output of the go command is in Log(t).
-func (b *Builder) List(ctx context.Context, t Target, p *Progress) (packages []string, err error) {
-	err = b.locked(ctx, t, func(log *os.File) error {
-		log.Truncate(0)
-		packages, err = b.list(ctx, t, p, log)
-		return err
-	})
-	return packages, err
-}
-
 // Build builds t if it is not fresh. Builds of one binary by several labs are serialized. The
 // error names the binary; the output of the go command is in Log(t).
 func (b *Builder) Build(ctx context.Context, t Target, p *Progress) error {
@@ -150,18 +137,6 @@ func (b *Builder) locked(ctx context.Context, t Target, do func(log *os.File) er
 		return fmt.Errorf("build %s: %w", t.Name, err)
 	}
 	return nil
-}
-
-func (b *Builder) list(ctx context.Context, t Target, p *Progress, log io.Writer) ([]string, error) {
-	if _, err := exec.LookPath("go"); err != nil {
-		return nil, fmt.Errorf("go command not found, install Go from https://go.dev/dl: %w", err)
-	}
-	var out bytes.Buffer
-	args := append([]string{"list", "-deps", "-f", "{{.ImportPath}}{{with .Module}} {{.Version}}{{end}}"}, b.args(t)...)
-	if err := b.run(ctx, t, p, &out, log, args...); err != nil {
-		return nil, fmt.Errorf("list its packages: %w", err)
-	}
-	return strings.Split(strings.TrimSpace(out.String()), "\n"), nil
 }
 
 // args are the arguments for t's package, after other packages.

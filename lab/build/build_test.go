@@ -311,3 +311,16 @@ func TestCounter(t *testing.T) {
 		}
 	}
 }
+
+// Binaries share what is compiled of packages whose versions and imports are the same.
+func TestPackageKeys(t *testing.T) {
+	t.Parallel()
+	const common = "errors  \nio  errors\n"
+	one := packageKeys(common + "example.com/log v1.0.0 io\nexample.com/api v2.0.0 example.com/log io\nexample.com/one  example.com/api\n")
+	two := packageKeys(common + "example.com/log v1.1.0 io\nexample.com/api v2.0.0 example.com/log io\nexample.com/two  example.com/api\n")
+	for i, same := range []bool{true, true, false, false, false} {
+		if (one[i] == two[i]) != same {
+			t.Errorf("package %d: same is %t, want %t", i, one[i] == two[i], same)
+		}
+	}
+}

@@ -76,14 +76,14 @@ func (s *Supervisor) buildAll(ctx context.Context) error {
 func (s *Supervisor) listAll(ctx context.Context, jobs []*job) {
 	counted := map[string]bool{}
 	for i, j := range jobs {
-		var packages []string
+		var keys []string
 		p := &build.Progress{Beside: i > 0, Runs: j.progress.Runs} // the first build waits for its list
-		packages, j.err = s.build.List(ctx, j.Target, p)
+		keys, j.err = s.build.List(ctx, j.Target, p)
 		s.set(func() {
 			j.builder = proc.ID{}
-			for _, p := range packages {
-				if !counted[p] {
-					counted[p] = true
+			for _, key := range keys {
+				if !counted[key] {
+					counted[key] = true
 					j.packages++
 				}
 			}
