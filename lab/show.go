@@ -100,7 +100,7 @@ func (v *view) work(st supervisor.Status) string {
 	for _, p := range st.Components {
 		switch {
 		case p.State == supervisor.Building && p.Total > 0:
-			now = append(now, fmt.Sprintf("building %s: %d of up to %d packages, %.0f s", p.Name, p.Done, p.Total, time.Since(p.Since).Seconds()))
+			now = append(now, fmt.Sprintf("building %s: %d of %d packages, %.0f s", p.Name, p.Done, p.Total, time.Since(p.Since).Seconds()))
 		case p.State == supervisor.Building:
 			now = append(now, fmt.Sprintf("building %s: downloading modules, %.0f s", p.Name, time.Since(p.Since).Seconds()))
 		case p.State == supervisor.Started:

@@ -84,7 +84,7 @@ func TestViewLeft(t *testing.T) {
 	var out bytes.Buffer
 	v := &view{Progress: cli.NewProgress(&out), seen: map[string]supervisor.State{}}
 	st := supervisor.Status{Components: []supervisor.ComponentStatus{{Name: "jaeger", State: supervisor.Building, Done: 3, Total: 500}}}
-	if got := v.work(st); !strings.HasPrefix(got, "building jaeger: 3 of up to 500 packages") {
+	if got := v.work(st); !strings.HasPrefix(got, "building jaeger: 3 of 500 packages") {
 		t.Errorf("without an estimate: %q", got)
 	}
 	st.BuildsLeft = 134

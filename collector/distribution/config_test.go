@@ -52,7 +52,7 @@ func TestConfig(t *testing.T) {
 			"COLLECTOR_HEALTH_ADDR":    "0.0.0.0:13133",
 			"COLLECTOR_STATE_DIR":      "/var/lib/otelcol",
 			"COLLECTOR_LOGS_EXPORTERS": "[otlp_http/loki]",
-			"JAEGER_OTLP_ADDR":         "jaeger:4317",
+			"JAEGER_OTLP_ADDR":         "jaeger:4318",
 			"PROMETHEUS_OTLP_URL":      "http://prometheus:9090/api/v1/otlp",
 			"LOKI_OTLP_URL":            "http://loki:3100/otlp",
 			"LAB_ENVIRONMENT":          "compose",

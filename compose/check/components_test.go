@@ -25,7 +25,6 @@ var components = []struct{ kind, module, name string }{
 	{"processors", "memorylimiterprocessor", "memory_limiter"},
 	{"processors", "attributesprocessor", "attributes"},
 	{"exporters", "debugexporter", "debug"},
-	{"exporters", "otlpexporter", "otlp_grpc"},
 	{"exporters", "otlphttpexporter", "otlp_http"},
 	{"exporters", "fileexporter", "file"},
 	{"connectors", "forwardconnector", "forward"},

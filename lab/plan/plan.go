@@ -119,7 +119,7 @@ func (l Lab) jaeger() Component {
 			"GOMEMLIMIT=384MiB", "GOGC=50",
 		),
 		Ports: []Port{l.port(JaegerAPIPort, "query API"), l.port(jaegerGRPCPort, "query gRPC"),
-			l.port(jaegerOTLPPort, "OTLP from the Collector"), l.port(jaegerHealthPort, "health")},
+			l.port(jaegerOTLPPort, "OTLP/HTTP from the Collector"), l.port(jaegerHealthPort, "health")},
 		Address: l.url(JaegerAPIPort),
 		Ready:   l.url(jaegerHealthPort),
 		Setup:   func() error { return os.MkdirAll(l.data("jaeger"), 0o755) },
