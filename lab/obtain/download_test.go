@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -196,4 +197,21 @@ func TestFetchFails(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An archive that was to be fetched encrypted is not fetched otherwise.
+func TestRedirectToHTTP(t *testing.T) {
+	t.Parallel()
+	plain := serve(t, func(_ int64, w http.ResponseWriter, r *http.Request) { whole(w, r) })
+	encrypted := httptest.NewTLSServer(http.RedirectHandler(plain.URL+"/jaeger.tar.gz", http.StatusFound))
+	t.Cleanup(encrypted.Close)
+	f, row := newFetcher(t, ""), release(plain, jaegerArchive())
+	f.client.Transport = encrypted.Client().Transport
+	row.URL = encrypted.URL + "/jaeger.tar.gz"
+	if _, err := f.Fetch(t.Context(), Jaeger, row, nil); err == nil || !strings.Contains(err.Error(), "redirected from https to http") {
+		t.Errorf("Fetch: %v, want redirected from https to http", err)
+	}
+	row.URL = plain.URL + "/jaeger.tar.gz"
+	found, err := f.Fetch(t.Context(), Jaeger, row, nil)
+	wantInstalled(t, f, row, found, err)
 }
