@@ -17,7 +17,7 @@ import (
 	"soundcheck/lab/plan"
 )
 
-// autoFirstByte is how long plan.Auto waits for the network. Tests shorten it.
+// autoFirstByte is how long plan.Auto waits for the network. Tests change it.
 var autoFirstByte = 3 * time.Second
 
 // download is a release that is being fetched.
