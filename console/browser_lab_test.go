@@ -40,6 +40,8 @@ func TestLabFunctions(t *testing.T) {
 			`["a_total", 'b_total{c!=""}'].map((n) => "(sum((last_over_time(" + n + "[30m]) unless " + n + " offset 30m) or increase(" + n + "[30m] anchored)) or vector(0))").join(" + ")`},
 		{"pages/home.js", `["console","proxy-service","album-store","otel-collector","jaeger","prometheus","other"].map((name) => m.browserLinks({name, address: "http://a:1"}, 5).map((w) => w[0]).join(" "))`,
 			`["http://a:1/", "http://a:1/v3/api-docs/ http://a:1/status", "http://a:1/v3/api-docs/ http://a:1/status", "http://127.0.0.1:13138/", "/traces", "http://a:1/metrics", ""]`},
+		{"pages/home.js", `["jaeger","prometheus","grafana"].map((name) => m.browserLinks({name, address: "http://a:1", pages: "http://a:1/"}, 5).map((w) => w[0]).join(" "))`,
+			`["http://a:1/ /traces", "http://a:1/ http://a:1/metrics", "http://a:1/"]`},
 		{"lib/panel.js", `[0, 43200, 43201].map((ago) => m.noDataText({since: 1.7e9, end: 1.7e9 + ago}).replace(/\d/g, "0")).concat(m.noDataText({since: null, end: 1.7e9}))`,
 			`["No data since 00:00:00", "No data since 00:00:00", "No data since 0000-00-00 00:00:00", "No data in this range"]`},
 		{"lib/range.js", `[["now-60m"], ["now-1h"], ["now-90m"], ["now-2h", "now-1h"], ["1700000000000"], ["now-1m"]].map((r) => m.describe(...r))`, `["Last 1 hour", "Last 1 hour", "Last 90 minutes", "now-2h to now-1h", null, "Last 1 minute"]`},

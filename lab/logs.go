@@ -81,7 +81,7 @@ func logNames(f *flags, state string) (names []string, err error) {
 		names = append(names, name)
 	}
 	if names == nil {
-		for _, p := range (plan.Lab{Stores: st.Stores}).Components() {
+		for _, p := range (plan.Lab{Stores: st.Stores, Grafana: hasGrafana(st)}).Components() {
 			names = append(names, p.Name)
 		}
 	}

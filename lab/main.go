@@ -26,6 +26,7 @@ import (
 
 	"soundcheck/internal/cli"
 	"soundcheck/lab/build"
+	"soundcheck/lab/obtain"
 	"soundcheck/lab/plan"
 )
 
@@ -69,11 +70,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 // flags are those of every command that concerns one lab.
 type flags struct {
 	*cli.Flags
-	state  string
-	offset int
-	db     string
-	store  string
-	otlp   bool
+	state   string
+	offset  int
+	db      string
+	store   string
+	otlp    bool
+	from    string
+	grafana bool
 }
 
 func newFlags(usage, about string) *flags {
@@ -103,6 +106,29 @@ func (f *flags) withStore() *flags {
 func (f *flags) withOTLP() *flags {
 	f.BoolVar(&f.otlp, "otlp-everywhere", false, "Collector listens on all addresses, reachable from containers and other machines (default: 127.0.0.1)")
 	return f
+}
+
+// withPrograms adds the flags for the third-party programs.
+func (f *flags) withPrograms() *flags {
+	f.StringVar(&f.from, "from", string(plan.Auto), "`source` of Jaeger, Prometheus and the Collector: auto, release or source (see docs/lab.md)")
+	f.BoolVar(&f.grafana, "grafana", false, "run Grafana, too: an installed one, or a download")
+	return f
+}
+
+// programs checks -from.
+func (f *flags) programs(getenv func(string) string) (plan.From, error) {
+	switch from := plan.From(f.from); from {
+	case "", plan.Auto, plan.Releases:
+		return from, nil
+	case plan.Source:
+		for _, p := range []*obtain.Program{obtain.Jaeger, obtain.Prometheus, obtain.Collector} {
+			if path := getenv(p.Variable()); path != "" {
+				return "", f.Errorf("-from source excludes %s=%s: unset one of them", p.Variable(), path)
+			}
+		}
+		return from, nil
+	}
+	return "", f.Errorf("-from %q is not auto, release or source", f.from)
 }
 
 // stores checks -store.
@@ -180,7 +206,7 @@ func (f *flags) lab() (plan.Lab, *build.Builder, error) {
 	if state, err = filepath.Abs(state); err != nil {
 		return plan.Lab{}, nil, err
 	}
-	l := plan.Lab{Root: root, State: state, Offset: f.offset, DB: db, OTLPEverywhere: f.otlp}
+	l := plan.Lab{Root: root, State: state, Offset: f.offset, DB: db, OTLPEverywhere: f.otlp, Grafana: f.grafana}
 	if l.Stores, err = f.stores(l); err != nil {
 		return plan.Lab{}, nil, err
 	}

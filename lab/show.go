@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -41,7 +42,7 @@ func (r readiness) reached(st supervisor.Status) bool {
 
 // follow shows the start of the lab until it is ready, done is closed, or ctx ends.
 func follow(ctx context.Context, client *supervisor.Client, ready readiness, stderr io.Writer, done <-chan struct{}) (supervisor.Status, error) {
-	v := &view{Progress: cli.NewProgress(stderr), seen: map[string]supervisor.State{}, begun: time.Now()}
+	v := &view{Progress: cli.NewProgress(stderr), seen: map[string]supervisor.State{}, said: map[string]bool{}, begun: time.Now()}
 	defer v.Clear()
 	failures := 0
 	for {
@@ -72,11 +73,18 @@ func follow(ctx context.Context, client *supervisor.Client, ready readiness, std
 type view struct {
 	*cli.Progress
 	seen  map[string]supervisor.State
+	said  map[string]bool
 	begun time.Time
 }
 
 func (v *view) update(st supervisor.Status) {
 	for _, p := range st.Components {
+		if p.Reason != "" {
+			v.once(fmt.Sprintf("%-15s %s", p.Name, p.Reason))
+		}
+		if p.Path != "" {
+			v.once(fmt.Sprintf("%-15s taken    %s, version %s (%s)", p.Name, p.Path, p.Version, p.From))
+		}
 		if p.State == v.seen[p.Name] {
 			continue
 		}
@@ -103,6 +111,8 @@ func (v *view) work(st supervisor.Status) string {
 			now = append(now, fmt.Sprintf("building %s: %d of %d packages, %.0f s", p.Name, p.Done, p.Total, time.Since(p.Since).Seconds()))
 		case p.State == supervisor.Building:
 			now = append(now, fmt.Sprintf("building %s: downloading modules, %.0f s", p.Name, time.Since(p.Since).Seconds()))
+		case p.State == supervisor.Downloading:
+			now = append(now, downloading(p))
 		case p.State == supervisor.Started:
 			now = append(now, "starting "+p.Name)
 		}
@@ -111,6 +121,23 @@ func (v *view) work(st supervisor.Status) string {
 		now = append(now, "stopping")
 	}
 	return strings.Join(now, "; ")
+}
+
+// once writes a line unless it was written before.
+func (v *view) once(line string) {
+	if !v.said[line] {
+		v.said[line] = true
+		v.Line(line)
+	}
+}
+
+// downloading shows the progress of a download.
+func downloading(p supervisor.ComponentStatus) string {
+	of := ""
+	if p.Size > 0 {
+		of = fmt.Sprintf(" of %d", p.Size>>20)
+	}
+	return fmt.Sprintf("downloading %s %s: %d%s MiB", p.Name, p.Version, p.Received>>20, of)
 }
 
 // show prints the table and what to try next.
@@ -132,7 +159,7 @@ func show(l plan.Lab, st supervisor.Status, stdout io.Writer) error {
 	}
 	fmt.Fprintf(&b, `
 open %[7]s in a browser
-
+%[9]s
 try next:
 %[8]s  curl %[1]s/albums/1
   %[2]s
@@ -140,9 +167,20 @@ try next:
   curl '%[4]s/api/traces?service=proxy-service&limit=1'
   curl -g '%[5]s/api/v1/query?query=histogram_quantile(0.99,sum+by(service_name)(rate(http_server_request_duration_seconds[1m]+anchored)))'
   go run ./lab status%[6]s   (or logs, restart, down)
-`, l.Proxy(), datagen, loadgen, l.Jaeger(), l.Prometheus(), own, l.Console(), startStores(l))
+`, l.Proxy(), datagen, loadgen, l.Jaeger(), l.Prometheus(), own, l.Console(), startStores(l), pages(st))
 	_, err := stdout.Write(b.Bytes())
 	return err
+}
+
+// pages lists the web pages of programs that have some of their own.
+func pages(st supervisor.Status) string {
+	var b strings.Builder
+	for _, p := range st.Components {
+		if p.Pages != "" {
+			fmt.Fprintf(&b, "%s has web pages of its own: %s\n", p.Name, p.Pages)
+		}
+	}
+	return b.String()
 }
 
 // startStores are the commands that start the album stores of a lab without one, those
@@ -164,7 +202,7 @@ func startStores(l plan.Lab) string {
 
 func table(w io.Writer, st supervisor.Status) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NAME\tSTATE\tADDRESS\tPID\tUP FOR\tRESTARTS\tMEMORY")
+	fmt.Fprintln(t, "NAME\tSTATE\tADDRESS\tVERSION\tFROM\tPID\tUP FOR\tRESTARTS\tMEMORY")
 	for _, p := range slices.Backward(st.Components) {
 		pid, since, memory := "-", "-", "-"
 		if p.Process.PID != 0 {
@@ -174,7 +212,11 @@ func table(w io.Writer, st supervisor.Status) {
 		if p.State == supervisor.Building {
 			state = fmt.Sprintf("building %d/%d", p.Done, p.Total)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", p.Name, state, p.Address, pid, since, p.Restarts, memory)
+		version := cmp.Or(p.Version, "-")
+		if len(version) > 20 { // of a commit
+			version = version[:17] + "..."
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", p.Name, state, p.Address, version, cmp.Or(p.From, "-"), pid, since, p.Restarts, memory)
 	}
 	t.Flush()
 	fmt.Fprintf(w, "\n%s, %d MiB with the supervisor (pid %d), in %s\n", st.Phase, st.Memory>>20, st.Supervisor.PID, st.State)
@@ -259,6 +301,9 @@ func restart(ctx context.Context, args []string, getenv func(string) string, std
 	if err := external(name, st); err != nil {
 		return fmt.Errorf("%w; restart it there", err)
 	}
+	if name == plan.GrafanaName && !hasGrafana(st) {
+		return fmt.Errorf("the lab in %s runs no Grafana: start it with lab up -grafana", st.State)
+	}
 	begun := time.Now()
 	if err := client.Restart(ctx, name); err != nil {
 		return err
@@ -270,7 +315,7 @@ func restart(ctx context.Context, args []string, getenv func(string) string, std
 // componentName returns name if there is such a component, else a usage error.
 func componentName(f *flags, name string) (string, error) {
 	var names []string
-	for _, p := range (plan.Lab{}).Components() {
+	for _, p := range (plan.Lab{Grafana: true}).Components() {
 		if p.Name == name {
 			return name, nil
 		}

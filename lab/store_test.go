@@ -26,7 +26,7 @@ func noStore(t *testing.T, stores ...string) (state string) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		l := plan.Lab{Root: "..", State: state, Stores: stores}
+		l := plan.Lab{Root: "..", State: state, Stores: stores, From: plan.Auto}
 		ended <- supervisor.Run(ctx, l, nil, &build.Builder{Root: ".."}, slog.New(slog.DiscardHandler))
 	}()
 	t.Cleanup(func() {

@@ -25,7 +25,7 @@ import (
 )
 
 func up(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	f := newFlags("lab up [flags]", "Build what is missing, start every component, wait until all are ready.").withOffset().withDB().withStore().withOTLP()
+	f := newFlags("lab up [flags]", "Get or build what is missing, start every component, wait until all are ready.").withOffset().withDB().withStore().withOTLP().withPrograms()
 	foreground := f.Bool("foreground", false, "run in the foreground; stop the lab on Ctrl-C")
 	wait := f.String("wait", "all", "return when `all` is ready, or when the services are: proxy and album store (the rest continues)")
 	fresh := f.Bool("fresh", false, "start empty: delete albums, traces and metrics in the state folder first")
@@ -69,7 +69,13 @@ func parse(f *flags, args []string, getenv func(string) string, stdout io.Writer
 	if err := f.NoArgs(); err != nil {
 		return plan.Lab{}, nil, err
 	}
-	return f.lab()
+	l, b, err := f.lab()
+	if err != nil {
+		return plan.Lab{}, nil, err
+	}
+	l.Getenv = getenv
+	l.From, err = f.programs(getenv)
+	return l, b, err
 }
 
 // join waits until a lab that runs already is up. joined is false if none runs.
@@ -86,6 +92,10 @@ func join(ctx context.Context, l plan.Lab, ready readiness, stdout, stderr io.Wr
 		other = "albums in " + albums(st)
 	case st.OTLPEverywhere != l.OTLPEverywhere:
 		other = fmt.Sprintf("-otlp-everywhere=%t", st.OTLPEverywhere)
+	case hasGrafana(st) != l.Grafana:
+		other = fmt.Sprintf("-grafana=%t", hasGrafana(st))
+	case st.From != l.From && l.From != plan.Auto: // auto takes what there is
+		other = "-from " + string(st.From)
 	}
 	if other != "" {
 		return true, fmt.Errorf("a lab with %s is running in %s: stop it first (lab down), or give this one another -state", other, l.State)
@@ -97,6 +107,11 @@ func join(ctx context.Context, l plan.Lab, ready readiness, stdout, stderr io.Wr
 		return true, err
 	}
 	return true, show(l, st, stdout)
+}
+
+// hasGrafana reports whether a lab runs Grafana.
+func hasGrafana(st supervisor.Status) bool {
+	return slices.ContainsFunc(st.Components, func(p supervisor.ComponentStatus) bool { return p.Name == plan.GrafanaName })
 }
 
 // albums returns where a lab stores its albums.
@@ -149,7 +164,7 @@ func inBackground(ctx context.Context, l plan.Lab, ready readiness, stdout, stde
 	}
 	defer stderrFile.Close()
 	cmd := exec.Command(self, "supervise", "-state", l.State, "-port-offset", strconv.Itoa(l.Offset),
-		"-otlp-everywhere="+strconv.FormatBool(l.OTLPEverywhere))
+		"-otlp-everywhere="+strconv.FormatBool(l.OTLPEverywhere), "-from", string(l.From), "-grafana="+strconv.FormatBool(l.Grafana))
 	cmd.Env = append(os.Environ(), "SOUNDCHECK_LAB_STORE="+strings.Join(l.Stores, ","),
 		"SOUNDCHECK_LAB_DB="+l.DB) // not an argument: it can hold a password
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = l.Root, stderrFile, stderrFile, proc.Session()
@@ -183,7 +198,7 @@ func inBackground(ctx context.Context, l plan.Lab, ready readiness, stdout, stde
 }
 
 func supervise(ctx context.Context, args []string, getenv func(string) string, stdout, _ io.Writer) error {
-	f := newFlags("lab supervise [flags]", "Run the lab in the background. Used by lab up.").withOffset().withDB().withStore().withOTLP()
+	f := newFlags("lab supervise [flags]", "Run the lab in the background. Used by lab up.").withOffset().withDB().withStore().withOTLP().withPrograms()
 	l, b, err := parse(f, args, getenv, stdout)
 	if err != nil {
 		return err

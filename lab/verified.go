@@ -125,19 +125,39 @@ func (f *verifyFlags) native(ctx context.Context, l plan.Lab, missing bool, open
 	return l, nil
 }
 
-// storesOf stores the URLs of a native lab's external stores, and the container if one of them runs
-// in it. It ignores a lab whose proxy is not the one under test.
+// storesOf stores the programs of a native lab, the URLs of its external stores, and the container
+// if one of them runs in it. It ignores a lab whose proxy is not the one under test.
 func (f *verifyFlags) storesOf(ctx context.Context, st supervisor.Status, l plan.Lab, open composeOpener) {
 	l.Offset = st.PortOffset
 	if f.o.Proxy != "" && !isProxy(l, f.o.Proxy) {
 		return
 	}
+	f.o.Programs = programs(st)
 	if f.stores = st.Stores; len(f.stores) != 1 || f.logs != "" {
 		return
 	}
 	if p, err := open(ctx, l.Root, l.State, st.PortOffset, true); err == nil && f.stores[0] == p.Store() {
 		f.store = p
 	}
+}
+
+// programs returns what the components of a native lab run.
+func programs(st supervisor.Status) (list []verify.Program) {
+	for _, c := range (plan.Lab{Grafana: true}).Components() {
+		for _, p := range st.Components {
+			if p.Name != c.Name {
+				continue
+			}
+			v := verify.Program{Name: p.Name, Version: p.Version, From: p.From}
+			if c.Program != nil {
+				if err := c.Program.Check(p.Version, p.From == supervisor.FromBuild); err != nil {
+					v.Problem = err.Error()
+				}
+			}
+			list = append(list, v)
+		}
+	}
+	return list
 }
 
 // instead returns a hint about the lab in containers, if its proxy responds.

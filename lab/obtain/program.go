@@ -48,8 +48,8 @@ var (
 		file: "jaeger",
 	}
 	Prometheus = &Program{
-		Name: "prometheus", Min: Version{3, 16, 0}, Below: Version{4, 0, 0},
-		Needs: "rules and dashboards use anchored ranges of 3.16",
+		Name: "prometheus", Min: Version{3, 14, 0}, Below: Version{4, 0, 0},
+		Needs: "rules and dashboards use anchored ranges",
 		args:  []string{"--version"}, prints: regexp.MustCompile(`(?m)^prometheus, version v?(\d+\.\d+\.\d+)`),
 		module: "github.com/prometheus/prometheus",
 		// v0.316.0 is 3.16.0.
@@ -77,6 +77,9 @@ var (
 	}
 )
 
+// AnchoredRanges is the version of Prometheus that has anchored ranges without a feature flag.
+var AnchoredRanges = Version{3, 16, 0}
+
 // Programs are all of them.
 func Programs() []*Program { return []*Program{Jaeger, Prometheus, Collector, Grafana} }
 
@@ -93,6 +96,19 @@ func (p *Program) fits(v Version) error {
 	return nil
 }
 
+// Check returns an error if the lab's configuration is not for this version: that of a release,
+// or, of a binary that the lab built, that of the Go module.
+func (p *Program) Check(version string, built bool) error {
+	v, ok := parseVersion(version)
+	if !ok {
+		return fmt.Errorf("%q is no version of %s", version, p.Name)
+	}
+	if built && p.release != nil {
+		v = p.release(v)
+	}
+	return p.fits(v)
+}
+
 // Found is a program that is ready to run.
 type Found struct {
 	Name    string
@@ -106,9 +122,10 @@ type Found struct {
 	Release bool
 }
 
-// String returns the line that says what was taken.
-func (f Found) String() string {
-	return fmt.Sprintf("%s %s from %s: %s", f.Name, f.Version, f.Origin, f.Path)
+// Before reports whether the version is earlier than v.
+func (f Found) Before(v Version) bool {
+	own, _ := parseVersion(f.Version)
+	return slices.Compare(own[:], v[:]) < 0
 }
 
 // Version is major, minor and patch.

@@ -17,7 +17,7 @@ import (
 var maxUnpacked int64 = 3 << 30
 
 // unpack writes the files of a .tar.gz archive that are needed to the new folder dir, without
-// the archive's own top folder. Nothing is written outside of dir: os.Root follows no link
+// the archive's own top folder if there is one. Nothing is written outside of dir: os.Root follows no link
 // that leaves it.
 func unpack(ctx context.Context, archive, dir string, needed func(name string) bool) error {
 	file, err := os.Open(archive)
@@ -54,7 +54,10 @@ func unpack(ctx context.Context, archive, dir string, needed func(name string) b
 		if !filepath.IsLocal(h.Name) {
 			return fmt.Errorf("%q is outside of the archive's folder", h.Name)
 		}
-		_, name, _ := strings.Cut(path.Clean(h.Name), "/")
+		top, name, inFolder := strings.Cut(path.Clean(h.Name), "/")
+		if !inFolder && h.Typeflag == tar.TypeReg { // archives of the Collector have no top folder
+			name = top
+		}
 		if name == "" || !needed(name) {
 			continue
 		}

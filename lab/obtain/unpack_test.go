@@ -29,7 +29,7 @@ func TestUnpack(t *testing.T) {
 		entry{name: "top/docs/page", content: "page"},
 		entry{name: "top/latest", kind: tar.TypeSymlink, link: "public/a"},
 		entry{name: "top/public/up", kind: tar.TypeSymlink, link: "../bin/tool"},
-		entry{name: "beside", content: "not in the folder"},
+		entry{name: "README.md", content: "in no folder"},
 	))
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +44,7 @@ func TestUnpack(t *testing.T) {
 			t.Errorf("%s: %q, %v, %v, want %q, %v", name, b, info.Mode(), err, want.content, want.mode)
 		}
 	}
-	wantFiles(t, dir, "bin", "empty", "latest", "public")
+	wantFiles(t, dir, "README.md", "bin", "empty", "latest", "public")
 }
 
 // An archive that would write elsewhere is not unpacked to its end.

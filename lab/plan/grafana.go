@@ -6,8 +6,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"soundcheck/lab/build"
+	"soundcheck/lab/obtain"
 )
 
 // GrafanaName is the name of the component that is no part of a lab unless requested.
@@ -16,14 +18,20 @@ const GrafanaName = "grafana"
 // GrafanaURL returns Grafana's URL.
 func (l Lab) GrafanaURL() string { return l.url(GrafanaPort) }
 
-// grafana runs the Grafana in l.GrafanaHome with the settings of compose/compose.yaml. Its
+// grafana runs an installed Grafana, or a release, with the settings of compose/compose.yaml. Its
 // configuration file is empty, so that settings of that installation have no effect.
 func (l Lab) grafana() Component {
 	config := filepath.Join(l.State, "grafana.ini")
 	return Component{
-		Name:   GrafanaName,
-		Target: build.Target{Name: GrafanaName}, // not built
-		Args:   []string{"server", "--homepath", l.GrafanaHome, "--config", config},
+		Name:    GrafanaName,
+		Target:  build.Target{Name: GrafanaName}, // not built
+		Program: obtain.Grafana,
+		Args:    []string{"server", "--config", config},
+		FoundArgs: func(f obtain.Found) []string {
+			return []string{"--homepath", f.Home}
+		},
+		// The first start creates the database in hundreds of steps.
+		Timeout: 5 * time.Minute,
 		Env: append(withoutGrafana(environ(nil)),
 			"LAB_PROMETHEUS_URL="+l.Prometheus(),
 			"LAB_JAEGER_URL="+l.url(JaegerAPIPort),

@@ -9,13 +9,14 @@ import (
 	"testing"
 
 	"soundcheck/internal/golden"
+	"soundcheck/lab/obtain"
 )
 
 // Grafana has the settings of the one in compose.yaml, and none of the user's.
 func TestGrafanaSettings(t *testing.T) {
 	t.Setenv("GF_DATABASE_URL", "postgres://elsewhere")
 	t.Setenv("GF_SERVER_HTTP_PORT", "80")
-	l := Lab{Root: "/r", State: "/s", Offset: 100, Grafana: true, GrafanaHome: "/opt/grafana"}
+	l := Lab{Root: "/r", State: "/s", Offset: 100, Grafana: true}
 	c := l.grafana()
 	text, err := os.ReadFile("../../compose/compose.yaml")
 	if err != nil {
@@ -47,8 +48,9 @@ func TestGrafanaSettings(t *testing.T) {
 			t.Errorf("%s=%q, want %q", name, got, want)
 		}
 	}
-	if want := []string{"server", "--homepath", "/opt/grafana", "--config", "/s/grafana.ini"}; !slices.Equal(c.Args, want) {
-		t.Errorf("arguments %q, want %q", c.Args, want)
+	args := append(slices.Clone(c.Args), c.FoundArgs(obtain.Found{Home: "/opt/grafana"})...)
+	if want := []string{"server", "--config", "/s/grafana.ini", "--homepath", "/opt/grafana"}; !slices.Equal(args, want) {
+		t.Errorf("arguments %q, want %q", args, want)
 	}
 	if c.Address != "http://127.0.0.1:3100" || c.Ready != "http://127.0.0.1:3100/api/health" {
 		t.Errorf("address %s, probe %s", c.Address, c.Ready)

@@ -7,9 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"soundcheck/internal/cli"
 	"soundcheck/lab/build"
+	"soundcheck/lab/obtain"
 )
 
 // Component is one component of the lab.
@@ -27,7 +29,15 @@ type Component struct {
 	BuildRank int
 	Version   string // module whose version is the component's; empty: the main module
 	Setup     func() error
+	// Program, if not nil, can run in place of the binary of Target. FoundArgs, if not nil,
+	// returns more arguments for it.
+	Program   *obtain.Program
+	FoundArgs func(obtain.Found) []string
+	Timeout   time.Duration // from start to ready; 0: the default
 }
+
+// CanBeBuilt reports whether the component has a Target.
+func (c Component) CanBeBuilt() bool { return c.Target.Package != "" }
 
 // Beside is the rank of the longest build.
 const Beside = 9
@@ -42,9 +52,10 @@ type Lab struct {
 	Stores []string
 	// OTLPEverywhere makes the Collector listen on all addresses of this machine.
 	OTLPEverywhere bool
-	// Grafana is true if the lab runs Grafana, whose installation is in the folder GrafanaHome.
-	Grafana     bool
-	GrafanaHome string
+	Grafana        bool // run Grafana, too
+	From           From // where the backends are from
+	// Getenv returns the variables of obtain and PATH; nil: os.Getenv.
+	Getenv func(string) string
 }
 
 // Proxy returns the proxy's URL.
@@ -106,6 +117,7 @@ func (l Lab) jaeger() Component {
 		Target:    build.Target{Name: "jaeger", Module: "backends/jaeger", Package: ".", Sources: []string{"main.go", "elasticsearch"}},
 		BuildRank: Beside,
 		Version:   "github.com/jaegertracing/jaeger",
+		Program:   obtain.Jaeger,
 		Args:      []string{"--config", filepath.Join(l.Root, "backends/jaeger/config.yaml")},
 		Env: append(environ(nil),
 			"JAEGER_HTTP_ADDR="+l.addr(JaegerAPIPort),
@@ -126,75 +138,6 @@ func (l Lab) jaeger() Component {
 	}
 }
 
-func (l Lab) prometheus() Component {
-	config := filepath.Join(l.State, "prometheus.yml")
-	return Component{
-		Name: "prometheus",
-		Target: build.Target{Name: "prometheus", Module: "backends/prometheus",
-			Package: "github.com/prometheus/prometheus/cmd/prometheus", Tags: "remove_all_sd",
-			// The longest chain of packages, which its API's package waits for.
-			Early: []string{"github.com/pb33f/libopenapi/datamodel/high/v3"}},
-		BuildRank: 3,
-		Args: []string{
-			"--config.file=" + config,
-			"--storage.tsdb.path=" + l.data("prometheus"),
-			"--storage.tsdb.retention.time=15d",
-			"--storage.tsdb.retention.size=2GB",
-			"--web.listen-address=" + l.addr(PrometheusPort),
-			"--web.enable-otlp-receiver",
-			"--enable-feature=exemplar-storage",
-			// Start each series with a 0 at its start time: otherwise its first sample is
-			// not counted as an increase.
-			"--enable-feature=created-timestamp-zero-ingestion",
-			"--log.format=json",
-		},
-		Env:     environ(nil),
-		Ports:   []Port{l.port(PrometheusPort, "API and OTLP receiver")},
-		Address: l.Prometheus(),
-		Ready:   l.Prometheus() + "/-/ready",
-		Setup:   func() error { return l.setupPrometheus(config) },
-	}
-}
-
-// setupPrometheus writes a configuration of Prometheus' own, and the rules beside
-// it. Prometheus reads no environment: its own address, which it scrapes, is put
-// into the copy.
-func (l Lab) setupPrometheus(config string) error {
-	b, err := os.ReadFile(filepath.Join(l.Root, "backends/prometheus/prometheus.yml"))
-	if err != nil {
-		return err
-	}
-	b = []byte(strings.ReplaceAll(string(b), "localhost:9090", l.addr(PrometheusPort)))
-	if err := os.WriteFile(config, b, 0o644); err != nil {
-		return err
-	}
-	// Recreate the folder: it must not have rules that were deleted.
-	rules := filepath.Join(filepath.Dir(config), "rules")
-	if err := os.RemoveAll(rules); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(rules, 0o755); err != nil {
-		return err
-	}
-	files, err := filepath.Glob(filepath.Join(l.Root, "dashboards/rules/*.yml"))
-	if err != nil {
-		return err
-	}
-	if len(files) == 0 {
-		return fmt.Errorf("no Prometheus rules in %s", filepath.Join(l.Root, "dashboards/rules"))
-	}
-	for _, file := range files {
-		b, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(rules, filepath.Base(file)), b, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (l Lab) collector() Component {
 	otlp := l.addr
 	if l.OTLPEverywhere {
@@ -206,6 +149,7 @@ func (l Lab) collector() Component {
 			Package: ".", Sources: []string{"."}},
 		BuildRank: 2, // before Prometheus: the first trace needs it
 		Version:   "go.opentelemetry.io/collector/otelcol",
+		Program:   obtain.Collector,
 		Args:      []string{"--config", filepath.Join(l.Root, "collector/config.yaml")},
 		Env: append(environ(nil),
 			"COLLECTOR_OTLP_GRPC_ADDR="+otlp(OTLPGRPCPort),

@@ -24,13 +24,27 @@ type job struct {
 	done     bool
 }
 
-// buildAll builds outdated binaries by rank: the services first, because they serve without
+// buildAll builds outdated binaries, and those whose download fails.
+func (s *Supervisor) buildAll(ctx context.Context) (err error) {
+	for runners := s.runners; len(runners) > 0 && err == nil; {
+		if err = s.buildSome(ctx, runners); err == nil {
+			runners, err = s.undelivered(ctx, runners)
+		}
+	}
+	return err
+}
+
+// buildSome builds outdated binaries by rank: the services first, because they serve without
 // the backends, whose builds take minutes. The one that takes longest runs beside the others.
-// Meanwhile the modules of all are downloaded.
-func (s *Supervisor) buildAll(ctx context.Context) error {
+// Meanwhile the modules of all are downloaded, and releases, which are not built.
+func (s *Supervisor) buildSome(ctx context.Context, runners []*runner) error {
 	var jobs []*job
-	for _, r := range s.runners {
-		if s.build.Fresh(r.Target) {
+	for _, r := range runners {
+		if isClosed(r.built) || !r.CanBeBuilt() {
+			continue
+		}
+		if r.download == nil && s.build.Fresh(r.Target) {
+			s.set(func() { r.from = FromBuild })
 			close(r.built)
 			continue
 		}
@@ -76,6 +90,10 @@ func (s *Supervisor) buildAll(ctx context.Context) error {
 func (s *Supervisor) listAll(ctx context.Context, jobs []*job) {
 	counted := map[string]bool{}
 	for i, j := range jobs {
+		if j.arrives(ctx) {
+			s.set(func() { s.jobs = slices.DeleteFunc(slices.Clone(s.jobs), func(o *job) bool { return o == j }) })
+			continue
+		}
 		var keys []string
 		p := &build.Progress{Beside: i > 0, Runs: j.progress.Runs} // the first build waits for its list
 		keys, j.err = s.build.List(ctx, j.Target, p)
@@ -97,8 +115,11 @@ func (s *Supervisor) buildOne(ctx context.Context, j *job) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if j.arrives(ctx) {
+		return nil
+	}
 	j.progress.Begun = time.Now()
-	s.set(func() { j.runner.progress = j.progress })
+	s.set(func() { j.runner.progress, j.from = j.progress, FromBuild })
 	<-j.listed // soon, too, when ctx ends
 	err := j.err
 	if err == nil {

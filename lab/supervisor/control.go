@@ -76,7 +76,7 @@ func (s *Supervisor) restart(ctx context.Context, name string) error {
 	case <-ctx.Done():
 		return stopping()
 	}
-	if !s.build.Fresh(r.Target) {
+	if r.found.Path == "" && !s.build.Fresh(r.Target) { // found does not change once it was ready
 		if err := r.rebuild(ctx); ctx.Err() != nil {
 			return stopping()
 		} else if err != nil {

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,11 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
 
 	"soundcheck/lab/build"
+	"soundcheck/lab/obtain"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/proc"
 )
@@ -45,7 +48,12 @@ type runner struct {
 	detail    string
 	id        proc.ID
 	startedAt time.Time
-	version   string // of the running process
+	version   string       // of the running process
+	pages     string       // URL of its web pages
+	found     obtain.Found // in place of the binary of Target
+	from      string       // see ComponentStatus.From
+	reason    string       // see ComponentStatus.Reason
+	download  *download    // of found
 	restarts  int
 	progress  *build.Progress // nil: it is not being built
 	builder   proc.ID         // the go command that builds it
@@ -114,7 +122,8 @@ func (r *runner) run(ctx context.Context) error {
 			err = r.awaitReady(ctx)
 		}
 		if err == nil {
-			r.set(Ready, "")
+			pages := r.webPages(ctx)
+			r.s.set(func() { r.state, r.detail, r.pages = Ready, "", pages })
 			r.s.log.Info("ready", slog.String("component", r.Name), slog.Int("pid", r.id.PID), slog.Duration("after", time.Since(begun)))
 			if first {
 				first = false
@@ -182,8 +191,8 @@ func (r *runner) start() error {
 		return err
 	}
 	defer log.Close()
-	version := build.Version(r.s.build.Path(r.Target), r.Version)
-	cmd := exec.Command(r.s.build.Path(r.Target), r.Args...)
+	path, version, args := r.program()
+	cmd := exec.Command(path, args...)
 	cmd.Dir = r.s.lab.State
 	cmd.Env = r.Env
 	cmd.Stdout, cmd.Stderr = log, log
@@ -208,10 +217,26 @@ func (r *runner) start() error {
 	return nil
 }
 
+// program returns the path of the binary, its version, and its arguments.
+func (r *runner) program() (path, version string, args []string) {
+	r.s.mu.Lock()
+	found := r.found
+	r.s.mu.Unlock()
+	if found.Path == "" {
+		path = r.s.build.Path(r.Target)
+		return path, build.Version(path, r.Version), r.Args
+	}
+	if r.FoundArgs != nil {
+		return found.Path, found.Version, slices.Concat(r.Args, r.FoundArgs(found))
+	}
+	return found.Path, found.Version, r.Args
+}
+
 // awaitReady returns when the readiness probe succeeds, or an error if the process exits
 // first or the timeout expires.
 func (r *runner) awaitReady(ctx context.Context) error {
-	timeout := time.After(readyTimeout)
+	limit := cmp.Or(r.Timeout, readyTimeout)
+	timeout := time.After(limit)
 	for tick := time.NewTicker(25 * time.Millisecond); ; {
 		select {
 		case <-ctx.Done():
@@ -219,7 +244,7 @@ func (r *runner) awaitReady(ctx context.Context) error {
 		case <-r.ended:
 			return errors.New("it exited before it was ready")
 		case <-timeout:
-			return fmt.Errorf("%s did not respond with 200 within %s", r.Ready, readyTimeout)
+			return fmt.Errorf("%s did not respond with 200 within %s", r.Ready, limit)
 		case <-tick.C:
 		}
 		if probe(ctx, r.Ready) == nil {

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,14 +41,21 @@ type State string
 
 // States of a component.
 const (
-	Waiting    State = "waiting"    // for its build, or for a component that it needs
-	Building   State = "building"   //
-	Started    State = "starting"   // runs, not ready yet
-	Ready      State = "ready"      //
-	Unready    State = "unready"    // runs, was ready, its probe fails
-	Restarting State = "restarting" // exited, waits for the backoff
-	Failed     State = "failed"     // could not be built or started
-	Ended      State = "stopped"
+	Waiting     State = "waiting"     // for its build, or for a component that it needs
+	Building    State = "building"    //
+	Downloading State = "downloading" //
+	Started     State = "starting"    // runs, not ready yet
+	Ready       State = "ready"       //
+	Unready     State = "unready"     // runs, was ready, its probe fails
+	Restarting  State = "restarting"  // exited, waits for the backoff
+	Failed      State = "failed"      // could not be built or started
+	Ended       State = "stopped"
+)
+
+// Values of ComponentStatus.From.
+const (
+	FromBuild   = "built"
+	FromRelease = "release"
 )
 
 // Status is a snapshot of a lab. Times are RFC 3339, sizes bytes.
@@ -59,30 +67,42 @@ type Status struct {
 	Database   string   `json:"database,omitempty"` // of the lab's album store
 	Stores     []string `json:"stores,omitempty"`   // URLs of external album stores
 	// OTLPEverywhere means that the Collector listens on all addresses.
-	OTLPEverywhere bool              `json:"otlp_everywhere,omitempty"`
-	Supervisor     proc.ID           `json:"supervisor"`
-	StartedAt      time.Time         `json:"started_at"`
-	Memory         int64             `json:"memory_bytes"`                  // resident, of all components and the supervisor
-	BuildsLeft     float64           `json:"builds_left_seconds,omitempty"` // estimated time until all is built
-	Components     []ComponentStatus `json:"programs"`
+	OTLPEverywhere bool `json:"otlp_everywhere,omitempty"`
+	// From is where the backends are from.
+	From       plan.From         `json:"from,omitempty"`
+	Supervisor proc.ID           `json:"supervisor"`
+	StartedAt  time.Time         `json:"started_at"`
+	Memory     int64             `json:"memory_bytes"`                  // resident, of all components and the supervisor
+	BuildsLeft float64           `json:"builds_left_seconds,omitempty"` // estimated time until all is built
+	Components []ComponentStatus `json:"programs"`
 }
 
 // ComponentStatus is a snapshot of one component. Since is when the process, or
 // the build, started.
 type ComponentStatus struct {
-	Name     string    `json:"name"`
-	State    State     `json:"state"`
-	Detail   string    `json:"detail,omitempty"`
-	Address  string    `json:"address"`
-	Version  string    `json:"version,omitempty"` // of the process
+	Name    string `json:"name"`
+	State   State  `json:"state"`
+	Detail  string `json:"detail,omitempty"`
+	Address string `json:"address"`
+	Version string `json:"version,omitempty"` // of the process, or of the program that it will be
+	// From is FromBuild, FromRelease, or, of an installed program, PATH or the environment
+	// variable that names it. Path is that of a program that was not built; Reason is why
+	// another one is not used.
+	From     string    `json:"from,omitempty"`
+	Path     string    `json:"path,omitempty"`
+	Reason   string    `json:"reason,omitempty"`
+	Pages    string    `json:"pages,omitempty"` // URL of its own web pages
 	Process  proc.ID   `json:"process,omitzero"`
 	Since    time.Time `json:"since,omitzero"`
 	Restarts int       `json:"restarts"` // after it exited, not on request
 	Memory   int64     `json:"memory_bytes,omitempty"`
 	Done     int64     `json:"packages_built,omitempty"`
 	Total    int64     `json:"packages,omitempty"`
-	Build    proc.ID   `json:"build_process,omitzero"`
-	Log      string    `json:"log"`
+	// Of a download.
+	Received int64   `json:"received_bytes,omitempty"`
+	Size     int64   `json:"archive_bytes,omitempty"`
+	Build    proc.ID `json:"build_process,omitzero"`
+	Log      string  `json:"log"`
 }
 
 // Status returns the current status.
@@ -103,14 +123,20 @@ func (s *Supervisor) status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := Status{Phase: s.phase, Failure: s.failure, State: s.lab.State, PortOffset: s.lab.Offset, Database: s.lab.Database(),
-		Stores: s.lab.Stores, OTLPEverywhere: s.lab.OTLPEverywhere, Supervisor: s.self, StartedAt: s.started,
+		Stores: s.lab.Stores, OTLPEverywhere: s.lab.OTLPEverywhere, From: s.lab.From, Supervisor: s.self, StartedAt: s.started,
 		BuildsLeft: s.left().Seconds()}
 	for _, r := range s.runners {
-		p := ComponentStatus{Name: r.Name, State: r.state, Detail: r.detail, Address: r.Address, Version: r.version, Process: r.id,
+		p := ComponentStatus{Name: r.Name, State: r.state, Detail: r.detail, Address: r.Address, Version: cmp.Or(r.version, r.found.Version), From: r.from,
+			Path: r.found.Path, Reason: r.reason, Pages: r.pages, Process: r.id,
 			Since: r.startedAt, Restarts: r.restarts, Build: r.builder, Log: r.logPath()}
 		if r.progress != nil {
 			p.State, p.Since = Building, r.progress.Begun
 			p.Done, p.Total = r.progress.Done.Load(), r.progress.Total.Load()
+		}
+		if d := r.download; d != nil && p.Path == "" && r.state == Waiting {
+			if p.Received = d.done.Load(); p.Received > 0 {
+				p.State, p.Version, p.Size = Downloading, d.Version, d.total.Load()
+			}
 		}
 		st.Components = append(st.Components, p)
 	}

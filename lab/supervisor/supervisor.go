@@ -54,6 +54,8 @@ type Supervisor struct {
 	// The builds of the start.
 	jobs        []*job
 	buildsBegun time.Time
+
+	downloads sync.WaitGroup
 }
 
 var errStopRequested = errors.New("stop requested")
@@ -91,6 +93,7 @@ func Run(ctx context.Context, lab plan.Lab, programs []plan.Component, b *build.
 	go srv.Serve(l)
 	defer func() {
 		stop(nil)
+		s.downloads.Wait()
 		// The last responses, such as the one to the client that requested the stop. A
 		// build that a client requested ends, too.
 		drain, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -107,7 +110,9 @@ func Run(ctx context.Context, lab plan.Lab, programs []plan.Component, b *build.
 	if err := s.save(); err != nil {
 		return err
 	}
-	err = s.run(ctx)
+	if err = s.obtainAll(ctx); err == nil {
+		err = s.run(ctx)
+	}
 	stop(err)
 	if !errors.Is(err, errStopRequested) && !errors.Is(err, context.Canceled) {
 		s.log.Error("lab failed", slog.String("error", err.Error()))

@@ -40,6 +40,8 @@ type Options struct {
 	// environment name.
 	StoreElsewhere bool
 
+	Programs []Program // of the lab's components; none: unknown
+
 	Generator Generator
 	// Progress, if not nil, is called with the current step.
 	Progress func(string)
@@ -184,6 +186,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if r.Failed() > 0 {
 		return r, ctx.Err()
 	}
+	r.Checks = append(r.Checks, s.programs()...)
 	s.Progress(fmt.Sprintf("sending %g req/s for %s, and some albums", o.Generator.Rate, o.Generator.Duration))
 	load, err := o.Generator.Generate(ctx)
 	if err != nil {

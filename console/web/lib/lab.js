@@ -6,7 +6,7 @@ import { seconds } from "./format.js";
 // badge is a short text in a state colour: good, warn, bad or none.
 export const badge = (text, state, title) => h("span", { class: `badge ${state ?? ""}`, title }, text);
 
-const componentStates = { ready: "good", unready: "bad", failed: "bad", restarting: "bad", starting: "warn", building: "warn", waiting: "warn" };
+const componentStates = { ready: "good", unready: "bad", failed: "bad", restarting: "bad", starting: "warn", building: "warn", downloading: "warn", waiting: "warn" };
 
 // componentBadge shows the state of a component.
 export function componentBadge(p) {

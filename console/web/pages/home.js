@@ -100,19 +100,22 @@ function down(lab) {
     h("p", { class: "note" }, `State folder: ${folder}`));
 }
 
-// browserLinks are the pages of a component: most addresses have none at their root.
-export function browserLinks({ name, address }, offset) {
+// browserLinks are the pages of a component: most addresses have none at their root. Some programs
+// have web pages of their own.
+export function browserLinks({ name, address, pages }, offset) {
+  const own = pages ? [[pages, "page"]] : [];
   switch (name) {
     case "console": return [[`${address}/`, "page"]];
     case "proxy-service": case "album-store": return [[`${address}/v3/api-docs/`, "API"], [`${address}/status`, "status"]];
     case "otel-collector": return [[`http://127.0.0.1:${13133 + offset}/`, "health"]];
-    case "jaeger": return [["/traces", "traces"]];
-    case "prometheus": return [[`${address}/metrics`, "metrics"]];
-    default: return [];
+    case "jaeger": return [...own, ["/traces", "traces"]];
+    case "prometheus": return [...own, [`${address}/metrics`, "metrics"]];
+    default: return own;
   }
 }
 
-const versionTitle = "Go module version. For Jaeger and Prometheus it differs from the release version.";
+const versionTitle = "Of a built program the Go module version. For Jaeger and Prometheus it differs from the release version.";
+const origin = (p) => !p.from ? null : p.from === "built" || p.from === "release" ? `Program: ${p.from}` : `Program: ${p.path} (${p.from})`;
 
 function components(lab) {
   const list = lab?.status?.programs;
@@ -131,7 +134,7 @@ function components(lab) {
     h("th", { scope: "row" }, p.name),
     state(p),
     cell("Address", [h("span", { class: "mono" }, p.address.replace("http://", "")), ...browserLinks(p, lab.status.port_offset ?? 0).map(([href, text], i) => [i ? " · " : " ", h("a", { href, "aria-label": `${text} of ${p.name}` }, text)])], "wide"),
-    cell("Version", h("span", { class: "version", title: p.version }, p.version || "–")),
+    cell("Version", h("span", { class: "version", title: [p.version, origin(p)].filter(Boolean).join(", ") }, p.version || "–")),
     cell("Uptime", p.process?.pid ? age(p.since) : "–", "n"),
     cell("Restarts", p.restarts ? badge(p.restarts, "warn") : "0", "n"),
     cell("Memory", p.memory_bytes ? bytes(p.memory_bytes) : "–", "n"),

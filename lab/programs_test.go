@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"soundcheck/internal/cli"
+	"soundcheck/lab/plan"
+	"soundcheck/lab/supervisor"
+)
+
+// labWith runs the lab command with these environment variables.
+func labWith(ctx context.Context, env map[string]string, args ...string) (stderr string, code int) {
+	var out, errs bytes.Buffer
+	err := run(ctx, args, func(name string) string { return env[name] }, &out, &errs)
+	code = cli.Code("lab", &errs, err)
+	return errs.String(), code
+}
+
+// Flags and variables that exclude each other, or that lead nowhere, are errors before a start.
+func TestProgramFlags(t *testing.T) {
+	t.Parallel()
+	closed := map[string]string{"SOUNDCHECK_MIRROR": "http://127.0.0.1:1"}
+	for name, tt := range map[string]struct {
+		env  map[string]string
+		args []string
+		code int
+		want []string
+	}{
+		"unknown source":      {nil, []string{"-from", "net"}, 2, []string{`-from "net" is not auto, release or source`}},
+		"unknown by variable": {map[string]string{"SOUNDCHECK_LAB_FROM": "net"}, nil, 2, []string{`-from "net"`}},
+		"source and variable": {map[string]string{"SOUNDCHECK_OTELCOL_CONTRIB": "/o"}, []string{"-from", "source"}, 2, []string{"-from source excludes SOUNDCHECK_OTELCOL_CONTRIB=/o"}},
+		"gone":                {map[string]string{"SOUNDCHECK_JAEGER": "/none/jaeger"}, nil, 1, []string{"SOUNDCHECK_JAEGER=/none/jaeger: no such file or directory"}},
+		"not absolute":        {map[string]string{"SOUNDCHECK_PROMETHEUS": "prometheus"}, nil, 1, []string{"SOUNDCHECK_PROMETHEUS=prometheus: not an absolute path"}},
+		"no Grafana":          {closed, []string{"-grafana"}, 1, []string{"grafana", "install Grafana 12, or set SOUNDCHECK_GRAFANA=/path/bin/grafana"}},
+	} {
+		t.Run(name, func(t *testing.T) { // one after the other: they use the same ports
+			state, err := os.MkdirTemp("", "lab") // short enough for a socket
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { os.RemoveAll(state) })
+			args := append([]string{"up", "-foreground", "-state", state, "-port-offset", "31000"}, tt.args...)
+			stderr, code := labWith(t.Context(), tt.env, args...)
+			for _, want := range tt.want {
+				if code != tt.code || !strings.Contains(stderr, want) {
+					t.Errorf("%v lab %q: code %d, stderr %q; want %d, %q", tt.env, args, code, stderr, tt.code, want)
+				}
+			}
+			if data, err := os.ReadDir(filepath.Join(state, "data")); err == nil && len(data) > 0 {
+				t.Errorf("something was started: %v", data)
+			}
+		})
+	}
+}
+
+// A running lab is joined only if it is the one that the flags describe.
+func TestJoinPrograms(t *testing.T) {
+	t.Parallel()
+	state := noStore(t, "http://h:1")
+	for flag, want := range map[string]string{"-grafana": "a lab with -grafana=false is running", "-from=source": "a lab with -from auto is running"} {
+		args := []string{"up", "-state", state, "-store", "http://h:1", flag}
+		if stderr, code := labWith(t.Context(), nil, args...); code != 1 || !strings.Contains(stderr, want) {
+			t.Errorf("lab %q: code %d, stderr %q, want %q", args, code, stderr, want)
+		}
+	}
+	want := "the lab in " + state + " runs no Grafana: start it with lab up -grafana"
+	if stderr, code := labWith(t.Context(), nil, "restart", "-state", state, "grafana"); code != 1 || !strings.Contains(stderr, want) {
+		t.Errorf("restart grafana: code %d, stderr %q, want %q", code, stderr, want)
+	}
+}
+
+// lab up reports once what it takes, and what it does not take.
+func TestViewPrograms(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	v := &view{Progress: cli.NewProgress(&out), seen: map[string]supervisor.State{}, said: map[string]bool{}}
+	st := supervisor.Status{Components: []supervisor.ComponentStatus{
+		{Name: "jaeger", State: supervisor.Ready, Version: "2.17.0", From: "PATH", Path: "/usr/local/bin/jaeger", Address: "http://h:1"},
+		{Name: "prometheus", State: supervisor.Waiting, Reason: "prometheus on PATH does not fit: /p: version 2.1.0"},
+	}}
+	for range 2 {
+		v.update(st)
+	}
+	for _, want := range []string{"jaeger          taken    /usr/local/bin/jaeger, version 2.17.0 (PATH)\n", "prometheus      prometheus on PATH does not fit: /p: version 2.1.0\n"} {
+		if strings.Count(out.String(), want) != 1 {
+			t.Errorf("%d times %q in\n%s", strings.Count(out.String(), want), want, out.String())
+		}
+	}
+	for size, want := range map[int64]string{50 << 20: "downloading jaeger 2.17.0: 12 of 50 MiB", 0: "downloading jaeger 2.17.0: 12 MiB"} {
+		if got := downloading(supervisor.ComponentStatus{Name: "jaeger", Version: "2.17.0", Received: 12 << 20, Size: size}); got != want {
+			t.Errorf("downloading = %q, want %q", got, want)
+		}
+	}
+}
+
+// verify lists what runs, and reports a version that does not fit.
+func TestVerifiedPrograms(t *testing.T) {
+	t.Parallel()
+	got := programs(supervisor.Status{Components: []supervisor.ComponentStatus{
+		{Name: "jaeger", Version: "v1.76.0", From: supervisor.FromBuild}, {Name: "prometheus", Version: "3.5.0", From: "PATH"}, {Name: plan.ProxyName, From: supervisor.FromBuild}}})
+	if len(got) != 3 || got[0].Problem != "" || !strings.Contains(got[1].Problem, "version 3.5.0, want 3.14.0 or later") || got[2].Problem != "" {
+		t.Errorf("programs = %+v", got)
+	}
+}
