@@ -132,6 +132,7 @@ func inForeground(ctx context.Context, l plan.Lab, b *build.Builder, ready readi
 		defer release()
 		ctx = hup
 	}
+	os.Remove(filepath.Join(l.Logs(), errName)) // of an earlier start in the background
 	done := make(chan struct{})
 	var result error
 	go func() { defer close(done); result = runSupervisor(ctx, l, b) }()
