@@ -62,6 +62,7 @@ func TestUsage(t *testing.T) {
 		"store is proxy":     {[]string{"up", "-port-offset", "5", "-store", "http://127.0.0.1:9075/"}, 2, "", "-store: http://127.0.0.1:9075 is the lab's own proxy"},
 		"store is localhost": {[]string{"up", "-store", "http://a:1,http://LocalHost:9070"}, 2, "", "-store: http://LocalHost:9070 is the lab's own proxy"},
 		"fresh store":        {[]string{"up", "-fresh", "-store", "http://a:1,http://b:2"}, 2, "", "-fresh cannot empty the external album store at http://a:1,http://b:2"},
+		"wait":               {[]string{"up", "-wait", "proxy"}, 2, "", "-wait proxy: must be all or services"},
 		"up argument":        {[]string{"up", "now"}, 2, "", `"now"`},
 		"down argument":      {[]string{"down", "now"}, 2, "", `"now"`},
 		"log lines":          {[]string{"logs", "-n", "-1"}, 2, "", "-n -1 is out of range: 0 to 100000"},

@@ -78,10 +78,6 @@ type view struct {
 }
 
 func (v *view) update(st supervisor.Status) {
-	var now []string
-	if left := time.Duration(st.BuildsLeft * float64(time.Second)); left > 0 {
-		now = append(now, "about "+left.Round(10*time.Second).String()+" left")
-	}
 	for _, p := range st.Components {
 		if p.Reason != "" {
 			v.once(fmt.Sprintf("%-15s %s", p.Name, p.Reason))
@@ -89,18 +85,30 @@ func (v *view) update(st supervisor.Status) {
 		if p.Path != "" {
 			v.once(fmt.Sprintf("%-15s taken    %s, version %s (%s)", p.Name, p.Path, p.Version, p.From))
 		}
-		if p.State != v.seen[p.Name] {
-			v.seen[p.Name] = p.State
-			switch p.State {
-			case supervisor.Ready:
-				v.Line(fmt.Sprintf("%-15s ready    %5.1f s  %s", p.Name, time.Since(v.begun).Seconds(), p.Address))
-			case supervisor.Building:
-				v.Line(fmt.Sprintf("%-15s building", p.Name))
-			}
+		if p.State == v.seen[p.Name] {
+			continue
 		}
+		v.seen[p.Name] = p.State
+		switch p.State {
+		case supervisor.Ready:
+			v.Line(fmt.Sprintf("%-15s ready    %5.1f s  %s", p.Name, time.Since(v.begun).Seconds(), p.Address))
+		case supervisor.Building:
+			v.Line(fmt.Sprintf("%-15s building", p.Name))
+		}
+	}
+	v.Show(v.work(st))
+}
+
+// work is the line about the work in progress.
+func (v *view) work(st supervisor.Status) string {
+	var now []string
+	if left := time.Duration(st.BuildsLeft * float64(time.Second)).Round(10 * time.Second); left > 0 {
+		now = append(now, "about "+left.String()+" left")
+	}
+	for _, p := range st.Components {
 		switch {
 		case p.State == supervisor.Building && p.Total > 0:
-			now = append(now, fmt.Sprintf("building %s: %d of up to %d packages, %.0f s", p.Name, p.Done, p.Total, time.Since(p.Since).Seconds()))
+			now = append(now, fmt.Sprintf("building %s: %d of %d packages, %.0f s", p.Name, p.Done, p.Total, time.Since(p.Since).Seconds()))
 		case p.State == supervisor.Building:
 			now = append(now, fmt.Sprintf("building %s: downloading modules, %.0f s", p.Name, time.Since(p.Since).Seconds()))
 		case p.State == supervisor.Downloading:
@@ -112,7 +120,7 @@ func (v *view) update(st supervisor.Status) {
 	if st.Phase == supervisor.Stopping {
 		now = append(now, "stopping")
 	}
-	v.Show(strings.Join(now, "; "))
+	return strings.Join(now, "; ")
 }
 
 // once writes a line unless it was written before.

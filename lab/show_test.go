@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"soundcheck/internal/cli"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/supervisor"
 )
@@ -40,5 +41,54 @@ func TestShow(t *testing.T) {
 		if strings.Contains(out.String(), tt.not) {
 			t.Errorf("offset %d: %q in\n%s", tt.lab.Offset, tt.not, out.String())
 		}
+	}
+}
+
+// lab up -wait services returns when albums can be stored, and not before.
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	starting := func(states ...supervisor.State) supervisor.Status {
+		st := supervisor.Status{Phase: supervisor.Starting}
+		for i, state := range states {
+			st.Components = append(st.Components, supervisor.ComponentStatus{
+				Name: []string{plan.ProxyName, "jaeger", plan.StoreName}[i], State: state})
+		}
+		return st
+	}
+	for name, tt := range map[string]struct {
+		st            supervisor.Status
+		services, all bool
+	}{
+		"all are built":         {starting(supervisor.Building, supervisor.Building, supervisor.Building), false, false},
+		"the proxy waits":       {starting(supervisor.Waiting, supervisor.Waiting, supervisor.Ready), false, false},
+		"Jaeger is built":       {starting(supervisor.Ready, supervisor.Building, supervisor.Ready), true, false},
+		"the store is external": {starting(supervisor.Ready, supervisor.Building), true, false},
+		"all are ready":         {supervisor.Status{Phase: supervisor.Up}, true, true},
+	} {
+		if got := waitServices.reached(tt.st); got != tt.services {
+			t.Errorf("%s: -wait services: %t, want %t", name, got, tt.services)
+		}
+		if got := waitAll.reached(tt.st); got != tt.all {
+			t.Errorf("%s: -wait all: %t, want %t", name, got, tt.all)
+		}
+	}
+	var out bytes.Buffer
+	if err := show(plan.Lab{}, starting(supervisor.Ready, supervisor.Building, supervisor.Ready), &out); err != nil || !strings.Contains(out.String(), "the rest is not ready yet") {
+		t.Errorf("before all are ready, show writes %v\n%s", err, &out)
+	}
+}
+
+// The estimate is shown while it is known.
+func TestViewLeft(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	v := &view{Progress: cli.NewProgress(&out), seen: map[string]supervisor.State{}}
+	st := supervisor.Status{Components: []supervisor.ComponentStatus{{Name: "jaeger", State: supervisor.Building, Done: 3, Total: 500}}}
+	if got := v.work(st); !strings.HasPrefix(got, "building jaeger: 3 of 500 packages") {
+		t.Errorf("without an estimate: %q", got)
+	}
+	st.BuildsLeft = 134
+	if got := v.work(st); !strings.HasPrefix(got, "about 2m10s left; building jaeger: ") {
+		t.Errorf("with an estimate: %q", got)
 	}
 }

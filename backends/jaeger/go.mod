@@ -1,6 +1,6 @@
 module github.com/jaegertracing/jaeger/cmd/jaeger/soundcheck
 
-go 1.26
+go 1.26.7
 
 require (
 	github.com/jaegertracing/jaeger v1.76.0

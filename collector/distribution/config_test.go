@@ -51,13 +51,13 @@ func TestConfig(t *testing.T) {
 			"COLLECTOR_OTLP_HTTP_ADDR": "0.0.0.0:4318",
 			"COLLECTOR_HEALTH_ADDR":    "0.0.0.0:13133",
 			"COLLECTOR_STATE_DIR":      "/var/lib/otelcol",
-			"COLLECTOR_LOGS_EXPORTERS": "[otlphttp/loki]",
-			"JAEGER_OTLP_ADDR":         "jaeger:4317",
+			"COLLECTOR_LOGS_EXPORTERS": "[otlp_http/loki]",
+			"JAEGER_OTLP_ADDR":         "jaeger:4318",
 			"PROMETHEUS_OTLP_URL":      "http://prometheus:9090/api/v1/otlp",
 			"LOKI_OTLP_URL":            "http://loki:3100/otlp",
 			"LAB_ENVIRONMENT":          "compose",
 		}},
-		{"two log exporters", map[string]string{"COLLECTOR_LOGS_EXPORTERS": "[file, otlphttp/loki]"}},
+		{"two log exporters", map[string]string{"COLLECTOR_LOGS_EXPORTERS": "[file, otlp_http/loki]"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			// Extensions check their folders when they are configured.
@@ -111,9 +111,9 @@ func TestGenerated(t *testing.T) {
 		}
 	}
 	mod := string(read(t, "go.mod"))
-	for line := range strings.Lines(string(read(t, filepath.Join(dir, "distribution", "go.mod")))) {
-		if f := strings.Fields(line); len(f) == 2 && strings.HasPrefix(f[1], "v") && !strings.Contains(mod, f[0]+" "+f[1]) {
-			t.Errorf("go.mod does not require %s %s, as builder-config.yaml does: run make generate", f[0], f[1])
+	for line := range strings.Lines(string(manifest)) {
+		if _, module, ok := strings.Cut(line, "- gomod: "); ok && !strings.Contains(mod, strings.TrimSpace(module)+"\n") {
+			t.Errorf("go.mod does not require %s, as builder-config.yaml does: run make generate", strings.TrimSpace(module))
 		}
 	}
 }

@@ -164,7 +164,7 @@ func TestRejectedRequest(t *testing.T) {
 		return nil
 	})
 	until(t, "the count of failed points", func() error {
-		if n := b.sum("otelcol_exporter_send_failed_metric_points", "otlphttp/prometheus"); n != requests {
+		if n := b.sum("otelcol_exporter_send_failed_metric_points", "otlp_http/prometheus"); n != requests {
 			return fmt.Errorf("%d, want %d", n, requests)
 		}
 		return nil

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -22,7 +21,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
-	"google.golang.org/grpc"
 )
 
 // runAsCollector makes the test's program the Collector, so that a test can kill one.
@@ -39,7 +37,6 @@ func TestMain(m *testing.M) {
 // backends record what the Collector exports: traces in the place of Jaeger, metrics in
 // the place of Prometheus. Log records are in a file.
 type backends struct {
-	ptraceotlp.UnimplementedGRPCServer
 	jaeger     string // address
 	prometheus *httptest.Server
 	logs       string // file
@@ -54,44 +51,49 @@ type backends struct {
 func newBackends(t *testing.T) *backends {
 	t.Helper()
 	b := &backends{logs: filepath.Join(t.TempDir(), "otlp.jsonl")}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.jaeger = listener.Addr().String()
-	server := grpc.NewServer(grpc.MaxRecvMsgSize(16 << 20)) // as backends/jaeger/config.yaml
-	ptraceotlp.RegisterGRPCServer(server, b)
-	go server.Serve(listener)
-	t.Cleanup(server.Stop)
+	jaeger := httptest.NewServer(http.HandlerFunc(b.serveTraces))
+	t.Cleanup(jaeger.Close)
+	b.jaeger = jaeger.Listener.Addr().String()
 	b.prometheus = httptest.NewServer(http.HandlerFunc(b.serveMetrics))
 	t.Cleanup(b.prometheus.Close)
 	return b
 }
 
-func (b *backends) Export(_ context.Context, req ptraceotlp.ExportRequest) (ptraceotlp.ExportResponse, error) {
+func (b *backends) serveTraces(w http.ResponseWriter, r *http.Request) {
+	req := ptraceotlp.NewExportRequest()
+	if !readRequest(w, r, req.UnmarshalProto) {
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.traces = append(b.traces, req.Traces())
-	return ptraceotlp.NewExportResponse(), nil
 }
 
-func (b *backends) serveMetrics(w http.ResponseWriter, r *http.Request) {
-	var reader io.Reader = r.Body
+// readRequest responds with 400 and returns false if the body is not valid.
+func readRequest(w http.ResponseWriter, r *http.Request, unmarshal func([]byte) error) bool {
+	var reader io.Reader = http.MaxBytesReader(w, r.Body, 16<<20) // as backends/jaeger/config.yaml
 	if r.Header.Get("Content-Encoding") == "gzip" {
-		z, err := gzip.NewReader(r.Body)
+		z, err := gzip.NewReader(reader)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
+			return false
 		}
 		reader = z
 	}
 	body, err := io.ReadAll(reader)
-	req := pmetricotlp.NewExportRequest()
 	if err == nil {
-		err = req.UnmarshalProto(body)
+		err = unmarshal(body)
 	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
+		return false
+	}
+	return true
+}
+
+func (b *backends) serveMetrics(w http.ResponseWriter, r *http.Request) {
+	req := pmetricotlp.NewExportRequest()
+	if !readRequest(w, r, req.UnmarshalProto) {
 		return
 	}
 	b.mu.Lock()

@@ -89,7 +89,7 @@ func TestMerged(t *testing.T) {
 	for pipeline, want := range map[string][]any{
 		"traces":           {"memory_limiter", "attributes/edge", "transform/valid"},
 		"metrics/received": {"memory_limiter", "transform/valid", "transform/rejected"},
-		"metrics":          {"deltatocumulative"},
+		"metrics":          {"filter/accepted", "delta_to_cumulative"},
 		"logs":             {"memory_limiter", "transform/valid"},
 	} {
 		if got, _ := c.Get("service::pipelines::" + pipeline + "::processors").([]any); !slices.Equal(got, want) {

@@ -12,22 +12,23 @@ import (
 
 // components are those that the Collector's configuration may use: the kind, the
 // module's last part, and the type by which a configuration names it. All of them are
-// in the image otel/opentelemetry-collector-contrib:0.140.1: each module's
-// metadata.yaml, at v0.140.1 or v0.140.0, has contrib among its distributions, and so
-// has the image's manifest (open-telemetry/opentelemetry-collector-releases,
-// distributions/otelcol-contrib/manifest.yaml). Not in it: healthcheckv2.
+// in the image otel/opentelemetry-collector-contrib:0.161.0: each module's
+// metadata.yaml, at v0.161.0, has contrib among its distributions, and the image's
+// manifest (open-telemetry/opentelemetry-collector-releases,
+// distributions/otelcol-contrib/manifest.yaml) has them since 0.159.0 at the latest.
+// Not in it: healthcheckv2.
 var components = []struct{ kind, module, name string }{
 	{"receivers", "otlpreceiver", "otlp"},
-	{"processors", "deltatocumulativeprocessor", "deltatocumulative"},
+	{"processors", "deltatocumulativeprocessor", "delta_to_cumulative"},
+	{"processors", "filterprocessor", "filter"},
 	{"processors", "transformprocessor", "transform"},
 	{"processors", "memorylimiterprocessor", "memory_limiter"},
 	{"processors", "attributesprocessor", "attributes"},
 	{"exporters", "debugexporter", "debug"},
-	{"exporters", "otlpexporter", "otlp"},
-	{"exporters", "otlphttpexporter", "otlphttp"},
+	{"exporters", "otlphttpexporter", "otlp_http"},
 	{"exporters", "fileexporter", "file"},
-	{"connectors", "routingconnector", "routing"},
-	{"connectors", "spanmetricsconnector", "spanmetrics"},
+	{"connectors", "forwardconnector", "forward"},
+	{"connectors", "spanmetricsconnector", "span_metrics"},
 	{"extensions", "healthcheckextension", "health_check"},
 	{"extensions", "filestorage", "file_storage"},
 }

@@ -201,7 +201,7 @@ func talks(p *types.Project, s types.ServiceConfig, must must) {
 	case s.Name == "otel-collector":
 		want["LAB_ENVIRONMENT"], want["COLLECTOR_LOGS_EXPORTERS"] = "compose", "[file]"
 		if _, loki := p.Services["loki"]; loki {
-			want["COLLECTOR_LOGS_EXPORTERS"] = "[file, otlphttp/loki]"
+			want["COLLECTOR_LOGS_EXPORTERS"] = "[file, otlp_http/loki]"
 		}
 	case s.Name == "grafana": // everybody is a viewer, and there is nobody else
 		want = map[string]string{"GF_AUTH_ANONYMOUS_ENABLED": "true", "GF_AUTH_ANONYMOUS_ORG_ROLE": "Viewer", "GF_AUTH_DISABLE_LOGIN_FORM": "true",
@@ -283,7 +283,7 @@ func TestProblems(t *testing.T) {
 		{"album-store-2", "environment: {OTEL_RESOURCE_ATTRIBUTES: deployment.environment.name=native}", "OTEL_RESOURCE_ATTRIBUTES"},
 		{"album-store-2", "environment: {OTEL_EXPORTER_OTLP_ENDPOINT: ''}", "telemetry to nobody"},
 		{"jaeger", "environment: {LAB_ENVIRONMENT: !reset null}", "LAB_ENVIRONMENT"},
-		{"otel-collector", `environment: {COLLECTOR_LOGS_EXPORTERS: "[file]"}`, "want \"[file, otlphttp/loki]\""},
+		{"otel-collector", `environment: {COLLECTOR_LOGS_EXPORTERS: "[file]"}`, "want \"[file, otlp_http/loki]\""},
 		{"grafana", "environment: {GF_AUTH_ANONYMOUS_ORG_ROLE: Admin}", `want "Viewer"`},
 		{"grafana", "environment: {GF_AUTH_BASIC_ENABLED: !reset null}", `want "false"`},
 		{"jaeger", "volumes: [../backends/jaeger/config.yaml:/etc/jaeger/config.yaml]", "can write to"},

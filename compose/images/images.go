@@ -81,7 +81,7 @@ func (b *Builder) program(ctx context.Context, t build.Target) error {
 		var p build.Progress
 		err := b.await(func() error { return b.Binaries.Build(ctx, t, &p) }, func() string {
 			if total := p.Total.Load(); total > 0 {
-				return fmt.Sprintf("building %s: %d of up to %d packages", t.Name, p.Done.Load(), total)
+				return fmt.Sprintf("building %s: %d of %d packages", t.Name, p.Done.Load(), total)
 			}
 			return fmt.Sprintf("building %s: downloading modules", t.Name)
 		})

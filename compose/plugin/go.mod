@@ -1,7 +1,7 @@
 // Docker Compose, for a docker command that has no such plugin.
 module soundcheck/compose/plugin
 
-go 1.26.3
+go 1.26.7
 
 tool github.com/docker/compose/v5/cmd
 

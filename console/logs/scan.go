@@ -109,6 +109,9 @@ func (s *scan) line(p *part, raw []byte, at int64) bool {
 	if !s.Since.IsZero() && !t.IsZero() && t.Before(s.Since.Add(-disorder)) {
 		return false
 	}
+	if !s.Until.IsZero() && t.After(s.Until.Add(disorder)) {
+		return true // without parsing the line
+	}
 	if len(bytes.TrimSpace(raw)) == 0 || s.Level != "" && below(raw, s.Level) || !s.has(raw) {
 		return true
 	}

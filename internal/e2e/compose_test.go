@@ -52,7 +52,7 @@ func newComposed(t *testing.T) *composed {
 	for c.move(t, 14500); c.docker(t, "volume", "ls", "--quiet", "--filter", fmt.Sprintf("label=com.docker.compose.project=soundcheck-%d", c.Offset)) != ""; {
 		c.move(t, c.Offset+37)
 	}
-	c.mustRun(t, time.Hour, "go", "build", "-o", c.bin+"/", "./compose", "./lab", "./datagen", "./loadgen")
+	c.build(t, "./compose", "./lab", "./datagen", "./loadgen")
 	which := []string{"-state", c.State, "-port-offset", fmt.Sprint(c.Offset)}
 	t.Cleanup(func() {
 		if t.Failed() && c.p != nil {

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"soundcheck/internal/e2e/services"
+	"soundcheck/lab/build"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/supervisor"
 )
@@ -39,9 +40,16 @@ func newLab(t *testing.T) *lab {
 		t.Fatal(err)
 	}
 	l := &lab{Lab: plan.Lab{Root: root, State: t.TempDir()}, bin: t.TempDir()}
-	l.mustRun(t, time.Hour, "go", "build", "-o", l.bin+"/", "./lab", "./datagen", "./loadgen")
+	l.build(t, "./lab", "./datagen", "./loadgen")
 	l.move(t, 12000)
 	return l
+}
+
+// build builds packages into l.bin.
+func (l *lab) build(t *testing.T, packages ...string) {
+	t.Helper()
+	args := append([]string{"build", "-o", l.bin + "/"}, build.Flags...) // what is compiled for the lab already
+	l.mustRun(t, time.Hour, "go", append(args, packages...)...)
 }
 
 // move moves the lab's ports to where all are free: by so much, or up to 2000 more. They

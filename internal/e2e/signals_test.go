@@ -44,7 +44,7 @@ func TestLab(t *testing.T) {
 
 	t.Run("nothing is dropped", func(t *testing.T) {
 		for sent, arrived := range map[string]string{
-			`sum(otel_sdk_span_started_total)`: `sum(otelcol_exporter_sent_spans_total{exporter="otlp/jaeger"})`,
+			`sum(otel_sdk_span_started_total)`: `sum(otelcol_exporter_sent_spans_total{exporter="otlp_http/jaeger"})`,
 			`sum(otel_sdk_log_created_total)`:  `sum(otelcol_exporter_sent_log_records_total)`,
 		} {
 			eventually(t, arrived, func() error {

@@ -19,7 +19,7 @@ import (
 // says so, and then all signals agree. There are two, which share a database.
 func TestStoreElsewhere(t *testing.T) {
 	l := newLab(t)
-	l.mustRun(t, time.Hour, "go", "build", "-o", l.bin+"/", "./store")
+	l.build(t, "./store")
 	for _, p := range l.Components() {
 		if p.Name == plan.StoreName { // whose ports are free
 			for _, port := range p.Ports {

@@ -4,7 +4,6 @@
 package build
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -32,6 +31,8 @@ type Target struct {
 	Package string   // import path or ./folder
 	Tags    string   // build tags
 	Sources []string // folders below Module whose files it is made from; none: only go.mod and go.sum
+	// Early are packages that take so long that the go command must not begin them last.
+	Early []string
 }
 
 // Progress is how far a build is. It may be read while the build runs.
@@ -105,18 +106,6 @@ func (b *Builder) Fresh(t Target) bool {
 	return err == nil && string(have) == want
 }
 
-// List downloads the modules that t is built from, and returns its packages, each with the
-// version of its module: equal ones are compiled once for several binaries. The error names
-// the binary; the output of the go command is in Log(t).
-func (b *Builder) List(ctx context.Context, t Target, p *Progress) (packages []string, err error) {
-	err = b.locked(ctx, t, func(log *os.File) error {
-		log.Truncate(0)
-		packages, err = b.list(ctx, t, p, log)
-		return err
-	})
-	return packages, err
-}
-
 // Build builds t if it is not fresh. Builds of one binary by several labs are serialized. The
 // error names the binary; the output of the go command is in Log(t).
 func (b *Builder) Build(ctx context.Context, t Target, p *Progress) error {
@@ -150,20 +139,9 @@ func (b *Builder) locked(ctx context.Context, t Target, do func(log *os.File) er
 	return nil
 }
 
-func (b *Builder) list(ctx context.Context, t Target, p *Progress, log io.Writer) ([]string, error) {
-	if _, err := exec.LookPath("go"); err != nil {
-		return nil, fmt.Errorf("go command not found, install Go from https://go.dev/dl: %w", err)
-	}
-	var out bytes.Buffer
-	args := append([]string{"list", "-deps", "-f", "{{.ImportPath}}{{with .Module}} {{.Version}}{{end}}"}, b.args(t)...)
-	if err := b.run(ctx, t, p, &out, log, args...); err != nil {
-		return nil, fmt.Errorf("list its packages: %w", err)
-	}
-	return strings.Split(strings.TrimSpace(out.String()), "\n"), nil
-}
-
-func (b *Builder) args(t Target) []string {
-	return append(slices.Clone(flags), "-tags="+t.Tags, t.Package)
+// args are the arguments for t's package, after other packages.
+func (b *Builder) args(t Target, others ...string) []string {
+	return append(append(append(slices.Clone(Flags), "-tags="+t.Tags), others...), t.Package)
 }
 
 func (b *Builder) build(ctx context.Context, t Target, p *Progress, log io.Writer) error {
@@ -171,10 +149,13 @@ func (b *Builder) build(ctx context.Context, t Target, p *Progress, log io.Write
 	if err != nil {
 		return err
 	}
-	next := b.Path(t) + ".new"
-	b.clean(t, next) // after a build that was killed
-	defer b.clean(t, next)
+	b.clean(t) // after a build that was killed
+	defer b.clean(t)
 	if err := os.Mkdir(b.temp(t), 0o755); err != nil {
+		return err
+	}
+	next := filepath.Join(b.temp(t), "out")
+	if err := os.Mkdir(next, 0o755); err != nil {
 		return err
 	}
 	total := p.Listed
@@ -188,24 +169,28 @@ func (b *Builder) build(ctx context.Context, t Target, p *Progress, log io.Write
 	p.Total.Store(total)
 	// -v writes one line for each package that is compiled.
 	out := io.MultiWriter(&counter{n: &p.Done}, log)
-	if err := b.run(ctx, t, p, nil, out, append([]string{"build", "-v", "-o", next}, b.args(t)...)...); err != nil {
+	if err := b.run(ctx, t, p, nil, out, append([]string{"build", "-v", "-o", next + "/"}, b.args(t, t.Early...)...)...); err != nil {
 		return err
+	}
+	built, err := filepath.Glob(filepath.Join(next, "*"))
+	if err != nil || len(built) != 1 {
+		return fmt.Errorf("%s has %d binaries, want 1", t.Package, len(built))
 	}
 	// In this order: the sum of other sources must never be beside the binary.
 	if err := os.Remove(b.sum(t)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.Rename(next, b.Path(t)); err != nil {
+	if err := os.Rename(built[0], b.Path(t)); err != nil {
 		return err
 	}
 	return os.WriteFile(b.sum(t), []byte(sum), 0o644)
 }
 
-// Flags of every build. Stripped: half the size on disk; stack traces keep their names
+// Flags are those of every build. Stripped: half the size on disk; stack traces keep their names
 // and lines. So the compiler need not write what is stripped, which is a seventh of its time.
 // Without local paths, builds are reproducible on any machine. The Makefile has the same flags,
 // so that all share what is compiled.
-var flags = []string{"-trimpath", "-gcflags=all=-dwarf=false", "-ldflags=-s -w"}
+var Flags = []string{"-trimpath", "-gcflags=all=-dwarf=false", "-ldflags=-s -w"}
 
 // env is the environment of every build. Without cgo a binary needs no system library, so
 // it runs in an empty container image.
@@ -217,10 +202,7 @@ func (b *Builder) temp(t Target) string { return filepath.Join(b.dir(), "."+t.Na
 
 func (b *Builder) sum(t Target) string { return b.Path(t) + ".sum" }
 
-func (b *Builder) clean(t Target, next string) {
-	os.Remove(next)
-	os.RemoveAll(b.temp(t))
-}
+func (b *Builder) clean(t Target) { os.RemoveAll(b.temp(t)) }
 
 // counter counts the lines that are import paths.
 type counter struct {
@@ -290,7 +272,7 @@ func awaitGroup(leader int) {
 func (b *Builder) fingerprint(t Target) (string, error) {
 	h := sha256.New()
 	goos, goarch, _ := b.platform()
-	fmt.Fprintln(h, runtime.Version(), goos, goarch, t.Package, t.Tags, flags, env)
+	fmt.Fprintln(h, runtime.Version(), goos, goarch, t.Package, t.Tags, Flags, env)
 	for _, name := range []string{"GOFLAGS", "GOEXPERIMENT", "GOAMD64", "GOARM64"} {
 		fmt.Fprintln(h, name, os.Getenv(name))
 	}

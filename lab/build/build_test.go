@@ -149,8 +149,8 @@ func TestBuild(t *testing.T) {
 		t.Error("not Fresh after a build")
 	}
 	// At least the module's own two packages are compiled.
-	if done, total := p.Done.Load(), p.Total.Load(); done < 2 || total < done {
-		t.Errorf("progress: %d of %d packages, want at least 2 of as many or more", done, total)
+	if done, total := p.Done.Load(), p.Total.Load(); done < 2 || total != done {
+		t.Errorf("progress: %d of %d packages, want at least 2 of as many", done, total)
 	}
 
 	write(t, b, "text/text.go", "package text\n\nconst Text = `two`\n")
@@ -308,6 +308,22 @@ func TestCounter(t *testing.T) {
 		}
 		if n.Load() != 2 {
 			t.Errorf("in parts of %d bytes: %d packages, want 2", size, n.Load())
+		}
+	}
+}
+
+// Binaries share what is compiled of packages whose versions and imports are the same.
+func TestPackageKeys(t *testing.T) {
+	t.Parallel()
+	const common = "false errors  \ntrue io  errors\n"
+	one := packageKeys(common + "true example.com/log v1.0.0 io\ntrue example.com/api v2.0.0 example.com/log io\ntrue example.com/one  example.com/api\n")
+	two := packageKeys(common + "true example.com/log v1.1.0 io\ntrue example.com/api v2.0.0 example.com/log io\ntrue example.com/two  example.com/api\n")
+	if len(one) != 4 || len(two) != 4 {
+		t.Fatalf("%d and %d packages to compile, want 4 of 5: one is compiled already", len(one), len(two))
+	}
+	for i, same := range []bool{true, false, false, false} {
+		if (one[i] == two[i]) != same {
+			t.Errorf("package %d: same is %t, want %t", i, one[i] == two[i], same)
 		}
 	}
 }

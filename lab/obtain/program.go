@@ -64,7 +64,7 @@ var (
 	// Each minor version of the Collector can rename settings or remove them. Collector takes
 	// the lab's own distribution, too; the core distribution lacks components.
 	Collector = &Program{
-		Name: "otelcol-contrib", Min: Version{0, 140, 0}, Below: Version{0, 141, 0},
+		Name: "otelcol-contrib", Min: Version{0, 161, 0}, Below: Version{0, 162, 0},
 		Needs: "collector/config.yaml is written for this minor version",
 		args:  []string{"--version"}, prints: regexp.MustCompile(`(?m)^otelcol-(?:contrib|soundcheck) version v?(\d+\.\d+\.\d+)`),
 		file: "otelcol-contrib",

@@ -131,7 +131,7 @@ func (l Lab) jaeger() Component {
 			"GOMEMLIMIT=384MiB", "GOGC=50",
 		),
 		Ports: []Port{l.port(JaegerAPIPort, "query API"), l.port(jaegerGRPCPort, "query gRPC"),
-			l.port(jaegerOTLPPort, "OTLP from the Collector"), l.port(jaegerHealthPort, "health")},
+			l.port(jaegerOTLPPort, "OTLP/HTTP from the Collector"), l.port(jaegerHealthPort, "health")},
 		Address: l.url(JaegerAPIPort),
 		Ready:   l.url(jaegerHealthPort),
 		Setup:   func() error { return os.MkdirAll(l.data("jaeger"), 0o755) },
@@ -196,6 +196,7 @@ func (l Lab) Clear() error {
 
 func (l Lab) store() Component {
 	p := l.service(StoreName, "store", StorePort, storeAdminPort)
+	p.Target.Early = []string{"modernc.org/sqlite/lib"}  // one package, a tenth of the build
 	p.Env = append(p.Env, "SOUNDCHECK_STORE_DB="+l.db()) // not an argument: it can hold a password
 	return p
 }

@@ -15,7 +15,9 @@ func (l Lab) prometheus() Component {
 	return Component{
 		Name: "prometheus",
 		Target: build.Target{Name: "prometheus", Module: "backends/prometheus",
-			Package: "github.com/prometheus/prometheus/cmd/prometheus", Tags: "remove_all_sd"},
+			Package: "github.com/prometheus/prometheus/cmd/prometheus", Tags: "remove_all_sd",
+			// The longest chain of packages, which its API's package waits for.
+			Early: []string{"github.com/pb33f/libopenapi/datamodel/high/v3"}},
 		BuildRank: 3,
 		Version:   "github.com/prometheus/prometheus",
 		Program:   obtain.Prometheus,

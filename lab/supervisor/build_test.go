@@ -1,9 +1,14 @@
 package supervisor
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
+
+	"soundcheck/lab/build"
+	"soundcheck/lab/plan"
 )
 
 // The services respond while the backends are still being built.
@@ -83,5 +88,65 @@ func TestStopDuringBuild(t *testing.T) {
 	half, err := filepath.Glob(filepath.Join(l.build.Bin, "backend*"))
 	if err != nil || len(half) != 0 {
 		t.Errorf("left in the folder of the programs: %v, %v", half, err)
+	}
+}
+
+// The longest build runs beside the others, once the services are built.
+func TestBuildBeside(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.sources()
+	other := filepath.Join(l.build.Root, "other")
+	if err := os.CopyFS(other, os.DirFS(programs.Root)); err != nil {
+		t.Fatal(err)
+	}
+	service1, other1, longest := l.hold(""), l.hold("other"), l.hold("backend")
+	l.add("longest")
+	l.add("other")
+	l.add("service").Target = service
+	l.programs[0].Target, l.programs[0].BuildRank = backend, plan.Beside
+	l.programs[1].Target, l.programs[1].BuildRank = build.Target{Name: "other", Module: "other", Package: ".", Sources: []string{"main.go"}}, 1
+	l.start()
+	st := l.await("the service is built", func(st Status) bool { return st.program("service").Build.Alive() && st.program("service").Total > 0 })
+	for _, name := range []string{"longest", "other"} {
+		if p := st.program(name); p.State != Waiting {
+			t.Errorf("while the service is built, %s is %s, want %s", name, p.State, Waiting)
+		}
+	}
+	service1()
+	st = l.await("both backends are built", func(st Status) bool {
+		return st.program("longest").Total > 0 && st.program("other").Total > 0 && st.program("longest").Build.Alive() && st.program("other").Build.Alive()
+	})
+	if p := st.program("service"); p.Process.PID == 0 {
+		t.Errorf("meanwhile the service is %+v, want it running", p)
+	}
+	// Modules differ only by name: all but one package are those of the service.
+	if a, b := st.program("longest").Total, st.program("other").Total; a > 2 || b > 2 {
+		t.Errorf("%d and %d packages to compile, want only their own", a, b)
+	}
+	other1()
+	longest()
+	l.await("the lab is up", func(st Status) bool { return st.Phase == Up && st.BuildsLeft == 0 })
+}
+
+func TestBuildsLeft(t *testing.T) {
+	t.Parallel()
+	s := &Supervisor{buildsBegun: time.Now().Add(-time.Minute)}
+	if got := s.left(); got != 0 {
+		t.Errorf("without builds: %s", got)
+	}
+	job := func(packages, compiled int64, done bool) *job {
+		j := &job{progress: new(build.Progress), packages: packages, done: done}
+		j.progress.Done.Store(compiled)
+		return j
+	}
+	// 20 were in the compiler's cache. 100 of 300 in a minute: two more for the rest.
+	s.jobs = append(s.jobs, job(80, 60, true), job(120, 20, false), job(100, 0, false))
+	if got := s.left().Round(time.Second); got != 2*time.Minute {
+		t.Errorf("after 100 of 300 packages in a minute: %s, want 2m0s", got)
+	}
+	s.jobs = append(s.jobs, job(0, 0, false))
+	if got := s.left(); got != 0 {
+		t.Errorf("before all packages are counted: %s, want none", got)
 	}
 }

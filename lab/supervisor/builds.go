@@ -94,14 +94,14 @@ func (s *Supervisor) listAll(ctx context.Context, jobs []*job) {
 			s.set(func() { s.jobs = slices.DeleteFunc(slices.Clone(s.jobs), func(o *job) bool { return o == j }) })
 			continue
 		}
-		var packages []string
+		var keys []string
 		p := &build.Progress{Beside: i > 0, Runs: j.progress.Runs} // the first build waits for its list
-		packages, j.err = s.build.List(ctx, j.Target, p)
+		keys, j.err = s.build.List(ctx, j.Target, p)
 		s.set(func() {
 			j.builder = proc.ID{}
-			for _, p := range packages {
-				if !counted[p] {
-					counted[p] = true
+			for _, key := range keys {
+				if !counted[key] {
+					counted[key] = true
 					j.packages++
 				}
 			}

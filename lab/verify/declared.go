@@ -122,6 +122,9 @@ var optionalMetrics = map[string]string{
 	"otelcol_exporter_enqueue_failed_spans_total":         queueFull,
 	"otelcol_exporter_enqueue_failed_metric_points_total": queueFull,
 	"otelcol_exporter_enqueue_failed_log_records_total":   queueFull,
+	"otelcol_exporter_send_failed_spans_total":            noExportFailed,
+	"otelcol_exporter_send_failed_metric_points_total":    noExportFailed,
+	"otelcol_exporter_send_failed_log_records_total":      noExportFailed,
 	"soundcheck_fault_injected_total":                     "no fault was injected yet",
 	"soundcheck_upstream_retries_total":                   "the proxy has not retried yet",
 	"soundcheck_upstream_hedges_total":                    "the proxy hedges requests only with -hedge-after",
@@ -136,6 +139,7 @@ var optionalMetrics = map[string]string{
 }
 
 const (
-	noRead    = "no trace was read yet"
-	queueFull = "no Collector queue was full yet"
+	noRead         = "no trace was read yet"
+	queueFull      = "no Collector queue was full yet"
+	noExportFailed = "no export of the Collector failed yet"
 )

@@ -1,3 +1,3 @@
 module github.com/elastic/go-elasticsearch/v9
 
-go 1.26
+go 1.26.7

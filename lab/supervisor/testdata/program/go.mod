@@ -1,3 +1,3 @@
 module program
 
-go 1.26
+go 1.26.7

@@ -1,0 +1,43 @@
+#!/bin/sh
+# Installs what the tests need beside Go: with apt as root on Debian and Ubuntu, PostgreSQL with
+# Homebrew, too. Otherwise it says what is missing. Only PostgreSQL must be there: tests that need
+# something else are skipped without it.
+set -eu
+
+has() { command -v "$@" >/dev/null 2>&1; }
+apt=
+[ "$(id -u)" = 0 ] && has apt-get && apt=yes
+packages=
+missing() { # PACKAGES WHAT
+	if [ -n "$apt" ]; then packages="$packages $1"; else echo "$2"; fi
+}
+
+if ! has postgres && ! ls /usr/lib/postgresql/*/bin/postgres /opt/homebrew/opt/postgresql*/bin/postgres >/dev/null 2>&1; then
+	if [ -z "$apt" ] && has brew; then
+		brew install postgresql@17
+	elif [ -z "$apt" ]; then
+		echo "the tests need a PostgreSQL server: install it (Debian, Ubuntu: sudo apt-get install postgresql)"
+		exit 1
+	else
+		packages=postgresql
+	fi
+fi
+has chromium || has chromium-browser || has google-chrome ||
+	missing "chromium fonts-dejavu-core" "no Chromium: browser tests are skipped"
+# Under systemd its package would start a server.
+if ! has nginx && ! has /usr/sbin/nginx; then
+	if [ -d /run/systemd/system ]; then
+		echo "no nginx (Debian, Ubuntu: nginx-core): edge tests are skipped"
+	else
+		missing nginx-core "no nginx (Debian, Ubuntu: nginx-core): edge tests are skipped"
+	fi
+fi
+# Builds PostgreSQL's image for IMAGES=local, as root.
+if has docker && ! has debootstrap && ! has /usr/sbin/debootstrap; then
+	missing debootstrap "no debootstrap: tests of PostgreSQL's image are skipped"
+fi
+if [ -n "$packages" ]; then
+	apt-get update -q
+	# shellcheck disable=SC2086 # a list
+	DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $packages
+fi
