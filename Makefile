@@ -3,7 +3,7 @@
 # A second lab: make lab-up STATE=/tmp/second PORT_OFFSET=100
 STATE ?= .lab
 PORT_OFFSET ?= 0
-# The flags of lab/build: what one compiles, all share. From an empty cache, lab-up is a minute faster.
+# The compiler flags of lab/build, so that its builds, vet and tests share the build cache.
 SHARED = -trimpath -gcflags=all=-dwarf=false
 LAB = CGO_ENABLED=0 go run $(SHARED) ./lab
 COMPOSE = CGO_ENABLED=0 go run $(SHARED) ./compose
@@ -71,10 +71,11 @@ compose-verify: ## lab-verify for the lab in Docker Compose
 
 .PHONY: test
 test: ## Run all tests: units, the Collector, fuzz targets, a lab end to end
+	@tools/needs.sh check
 	@$(MAKE) -j2 lint needs
 	@$(MAKE) -j2 unit backends
-	cd collector/distribution && CGO_ENABLED=0 go test $(SHARED) ./...
-	cd compose/check && CGO_ENABLED=0 go test -count=1 $(SHARED) ./...
+	cd collector/distribution && CGO_ENABLED=0 go vet $(SHARED) . && CGO_ENABLED=0 go test $(SHARED) ./...
+	cd compose/check && CGO_ENABLED=0 go vet $(SHARED) ./... && CGO_ENABLED=0 go test -count=1 $(SHARED) ./...
 	@$(MAKE) fuzz
 	CGO_ENABLED=0 SOUNDCHECK_ALONE=1 go test -count=1 $(SHARED) -run 'Alone$$' ./loadgen/engine
 	CGO_ENABLED=0 go test -v -count=1 -timeout 40m $(SHARED) ./internal/e2e
@@ -83,17 +84,20 @@ test: ## Run all tests: units, the Collector, fuzz targets, a lab end to end
 unit:
 	go test $(RACE) $$(go list ./... | grep -v '/internal/e2e$$')
 
-# Compiles what internal/e2e runs, while unit tests wait for something.
+# Compiles what internal/e2e runs at a low priority, while unit tests run.
 .PHONY: backends
 backends:
 	@cd collector/distribution && CGO_ENABLED=0 nice -n 10 go build -o /dev/null $(SHARED) .
 	@cd backends/prometheus && CGO_ENABLED=0 nice -n 10 go build -o /dev/null $(SHARED) -tags=remove_all_sd github.com/prometheus/prometheus/cmd/prometheus
-	@cd backends/jaeger && CGO_ENABLED=0 nice -n 10 go build -o /dev/null $(SHARED) .
+	@cd backends/jaeger && CGO_ENABLED=0 nice -n 10 go build -o /dev/null $(SHARED) . && CGO_ENABLED=0 nice -n 10 go vet $(SHARED) .
 
+# A target that fails does not end the others; make fails in the end.
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME
-	@grep -rE '^func Fuzz' --include='*_test.go' . | sed -E 's|/[^/]*:func (Fuzz[A-Za-z0-9_]*).*| \1|' | \
-		xargs -n 2 -P 2 sh -c 'CGO_ENABLED=0 go test $(SHARED) -run "^$$" -fuzz "^$$1\$$" -fuzztime $(FUZZTIME) -parallel 1 $$0 || exit 255'
+	@go list -f '{{range .TestGoFiles}}{{$$.Dir}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$.Dir}}/{{.}}{{"\n"}}{{end}}' ./... | \
+		xargs grep -HE '^func Fuzz' | \
+		sed -E 's|/[^/]*:func (Fuzz[A-Za-z0-9_]*).*| \1|' | \
+		xargs -n 2 -P 2 sh -c 'CGO_ENABLED=0 go test $(SHARED) -run "^$$" -fuzz "^$$1\$$" -fuzztime $(FUZZTIME) -parallel 1 $$0'
 
 .PHONY: needs
 needs: # Installs what the tests need, or says what is missing.
@@ -104,9 +108,6 @@ lint: ## Check format, vet and staticcheck our modules
 	@unformatted=$$(gofmt -l $(GO_FILES)); if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	CGO_ENABLED=0 go vet $(SHARED) ./...
 	GOOS=darwin go vet ./lab/... ./compose/...
-	cd collector/distribution && CGO_ENABLED=0 go vet $(SHARED) .
-	cd backends/jaeger && CGO_ENABLED=0 go vet $(SHARED) .
-	cd compose/check && CGO_ENABLED=0 go vet $(SHARED) ./...
 	cd tools && CGO_ENABLED=0 go build $(SHARED) -o ../.lab/bin/staticcheck honnef.co/go/tools/cmd/staticcheck
 	CGO_ENABLED=0 GOFLAGS="$(SHARED)" .lab/bin/staticcheck -checks $(STATICCHECK) ./...
 

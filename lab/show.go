@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -145,7 +146,7 @@ func show(l plan.Lab, st supervisor.Status, stdout io.Writer) error {
 	var b bytes.Buffer
 	table(&b, st)
 	if st.Phase == supervisor.Starting {
-		fmt.Fprint(&b, "\nthe rest is not ready yet (lab status shows how far); until the Collector is, the services keep their telemetry\n")
+		fmt.Fprint(&b, "\nthe rest is still starting: lab status shows how far it is. Telemetry is lost until the Collector is ready.\n")
 	}
 	datagen, loadgen := "go run ./datagen -n 1000", "go run ./loadgen -rate 100"
 	if l.Offset != 0 {
@@ -252,6 +253,10 @@ func status(ctx context.Context, args []string, getenv func(string) string, stdo
 			return err
 		}
 		if left == nil {
+			reason, _ := os.ReadFile(filepath.Join(l.Logs(), errName)) // written when the supervisor failed
+			if text := strings.TrimSpace(string(reason)); text != "" {
+				return fmt.Errorf("the lab is not running, it stopped: %s", strings.TrimPrefix(text, "lab: "))
+			}
 			return fmt.Errorf("the lab is not running: start it with lab up")
 		}
 		return errors.New("the lab's supervisor was killed; some components may still run: lab up restarts all, lab down stops them")

@@ -73,7 +73,7 @@ func TestReadiness(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	if err := show(plan.Lab{}, starting(supervisor.Ready, supervisor.Building, supervisor.Ready), &out); err != nil || !strings.Contains(out.String(), "the rest is not ready yet") {
+	if err := show(plan.Lab{}, starting(supervisor.Ready, supervisor.Building, supervisor.Ready), &out); err != nil || !strings.Contains(out.String(), "the rest is still starting") {
 		t.Errorf("before all are ready, show writes %v\n%s", err, &out)
 	}
 }

@@ -27,7 +27,7 @@ import (
 func up(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	f := newFlags("lab up [flags]", "Get or build what is missing, start every component, wait until all are ready.").withOffset().withDB().withStore().withOTLP().withPrograms()
 	foreground := f.Bool("foreground", false, "run in the foreground; stop the lab on Ctrl-C")
-	wait := f.String("wait", "all", "return when `all` is ready, or when the services are: proxy and album store (the rest continues)")
+	wait := f.String("wait", string(waitAll), "return when this is ready: `all|services` (proxy and album store)")
 	fresh := f.Bool("fresh", false, "start empty: delete albums, traces and metrics in the state folder first")
 	l, b, err := parse(f, args, getenv, stdout)
 	if err != nil {
@@ -132,6 +132,7 @@ func inForeground(ctx context.Context, l plan.Lab, b *build.Builder, ready readi
 		defer release()
 		ctx = hup
 	}
+	os.Remove(filepath.Join(l.Logs(), errName)) // of an earlier start in the background
 	done := make(chan struct{})
 	var result error
 	go func() { defer close(done); result = runSupervisor(ctx, l, b) }()
@@ -143,10 +144,16 @@ func inForeground(ctx context.Context, l plan.Lab, b *build.Builder, ready readi
 			return errors.Join(err, result)
 		}
 		fmt.Fprintln(stderr, "Ctrl-C stops the lab.")
+		if st.Phase != supervisor.Up { // -wait services: show how the rest starts
+			follow(ctx, supervisor.NewClient(l.State), waitAll, stderr, done)
+		}
 	}
 	<-done
 	return result
 }
+
+// errName is the log file with the error that ended the supervisor.
+const errName = "lab.err"
 
 // inBackground starts a supervisor that outlives this command: a copy of this
 // binary, because `go run` removes its own when it exits.
@@ -158,7 +165,7 @@ func inBackground(ctx context.Context, l plan.Lab, ready readiness, stdout, stde
 	if err := cli.CopySelf(self, 0o755); err != nil {
 		return fmt.Errorf("state folder: %w", err)
 	}
-	stderrFile, err := os.Create(filepath.Join(l.Logs(), "lab.err"))
+	stderrFile, err := os.Create(filepath.Join(l.Logs(), errName))
 	if err != nil {
 		return err
 	}

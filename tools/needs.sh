@@ -1,11 +1,11 @@
 #!/bin/sh
 # Installs what the tests need beside Go: with apt as root on Debian and Ubuntu, PostgreSQL with
-# Homebrew, too. Otherwise it says what is missing. Only PostgreSQL must be there: tests that need
+# Homebrew, too. Otherwise it says what is missing. needs.sh check looks for PostgreSQL only. Only PostgreSQL must be there: tests that need
 # something else are skipped without it.
 set -eu
 
 has() { command -v "$@" >/dev/null 2>&1; }
-apt=
+apt= postgres=
 [ "$(id -u)" = 0 ] && has apt-get && apt=yes
 packages=
 missing() { # PACKAGES WHAT
@@ -19,9 +19,11 @@ if ! has postgres && ! ls /usr/lib/postgresql/*/bin/postgres /opt/homebrew/opt/p
 		echo "the tests need a PostgreSQL server: install it (Debian, Ubuntu: sudo apt-get install postgresql)"
 		exit 1
 	else
-		packages=postgresql
+		postgres=postgresql
 	fi
 fi
+[ "${1-}" = check ] && exit 0
+
 has chromium || has chromium-browser || has google-chrome ||
 	missing "chromium fonts-dejavu-core" "no Chromium: browser tests are skipped"
 # Under systemd its package would start a server.
@@ -36,8 +38,11 @@ fi
 if has docker && ! has debootstrap && ! has /usr/sbin/debootstrap; then
 	missing debootstrap "no debootstrap: tests of PostgreSQL's image are skipped"
 fi
-if [ -n "$packages" ]; then
+if [ -n "$postgres$packages" ]; then
+	export DEBIAN_FRONTEND=noninteractive
 	apt-get update -q
+	[ -z "$postgres" ] || apt-get install -qy --no-install-recommends $postgres
 	# shellcheck disable=SC2086 # a list
-	DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $packages
+	[ -z "$packages" ] || apt-get install -qy --no-install-recommends $packages ||
+		echo "not installed:$packages; tests that need them are skipped"
 fi

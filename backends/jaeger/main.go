@@ -1,5 +1,5 @@
 // Jaeger is the lab's Jaeger: the parts of Jaeger that config.yaml names, which are an OTLP
-// receiver, storage in Badger and the query API. The complete program is twice the build.
+// receiver, storage in Badger and the query API. The complete program takes twice as long to build.
 //
 // The module's path is below Jaeger's, because Go allows only such modules to import Jaeger's
 // internal packages.

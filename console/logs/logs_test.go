@@ -120,6 +120,23 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// Times in forms that only the whole line shows: a file is not skipped because it was written later.
+func TestUntilWithZones(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{`"ts":"2026-05-04T12:%02d:00.000+0200"`, `"ts":%d`} {
+		dir, lines := t.TempDir(), []string(nil)
+		for minute := range 3 {
+			value := any(minute)
+			if strings.HasSuffix(line, "%d") {
+				value = begin.Add(time.Duration(minute) * time.Minute).Unix()
+			}
+			lines = append(lines, fmt.Sprintf(`{"level":"info",`+line+`,"msg":"minute %d"}`+"\n", value, minute))
+		}
+		write(t, dir, "jaeger.log", lines...)
+		expect(t, line, read(t, dir, Query{Until: begin.Add(90 * time.Second)}), "minute 1", "minute 0")
+	}
+}
+
 // Page by page everything comes once, whatever is in which log.
 func TestPages(t *testing.T) {
 	t.Parallel()

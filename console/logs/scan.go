@@ -99,6 +99,7 @@ func (s *scan) read(ctx context.Context, l *log, after, before cursor) error {
 // line scans a line, and reports whether to continue.
 func (s *scan) line(p *part, raw []byte, at int64) bool {
 	t, ok := leading(raw)
+	own := t
 	switch { // text has the time of its neighbour
 	case !s.previous.IsZero() && (!ok || t.After(s.previous)):
 		t = s.previous
@@ -109,7 +110,7 @@ func (s *scan) line(p *part, raw []byte, at int64) bool {
 	if !s.Since.IsZero() && !t.IsZero() && t.Before(s.Since.Add(-disorder)) {
 		return false
 	}
-	if !s.Until.IsZero() && t.After(s.Until.Add(disorder)) {
+	if ok && !s.Until.IsZero() && own.After(s.Until.Add(disorder)) {
 		return true // without parsing the line
 	}
 	if len(bytes.TrimSpace(raw)) == 0 || s.Level != "" && below(raw, s.Level) || !s.has(raw) {

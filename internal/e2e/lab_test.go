@@ -82,7 +82,8 @@ func (l *lab) runContext(ctx context.Context, t *testing.T, name string, args ..
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = time.Minute
 	cmd.Dir = l.Root
-	cmd.Env = append(os.Environ(), "OTEL_EXPORTER_OTLP_ENDPOINT="+l.OTLP(), "OTEL_METRIC_EXPORT_INTERVAL=5000")
+	cmd.Env = append(os.Environ(), "OTEL_EXPORTER_OTLP_ENDPOINT="+l.OTLP(), "OTEL_METRIC_EXPORT_INTERVAL=5000",
+		"SOUNDCHECK_LAB_FROM=source") // what go.mod pins, whatever is installed here
 	var out, errs bytes.Buffer
 	// What takes long shows how far it is.
 	cmd.Stdout, cmd.Stderr = &out, io.MultiWriter(&errs, os.Stderr)

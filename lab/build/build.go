@@ -188,8 +188,8 @@ func (b *Builder) build(ctx context.Context, t Target, p *Progress, log io.Write
 
 // Flags are those of every build. Stripped: half the size on disk; stack traces keep their names
 // and lines. So the compiler need not write what is stripped, which is a seventh of its time.
-// Without local paths, builds are reproducible on any machine. The Makefile has the same flags,
-// so that all share what is compiled.
+// Without local paths, builds are reproducible on any machine. The Makefile has the same compiler
+// flags, so that both share the build cache.
 var Flags = []string{"-trimpath", "-gcflags=all=-dwarf=false", "-ldflags=-s -w"}
 
 // env is the environment of every build. Without cgo a binary needs no system library, so

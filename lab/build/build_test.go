@@ -327,3 +327,21 @@ func TestPackageKeys(t *testing.T) {
 		}
 	}
 }
+
+// Compiled once, packages serve the lab's builds and what make runs.
+func TestMakefileFlags(t *testing.T) {
+	t.Parallel()
+	makefile, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var compiler []string
+	for _, f := range Flags {
+		if !strings.HasPrefix(f, "-ldflags=") {
+			compiler = append(compiler, f)
+		}
+	}
+	if want := "\nSHARED = " + strings.Join(compiler, " ") + "\n"; !strings.Contains(string(makefile), want) {
+		t.Errorf("the Makefile has no line %q", want)
+	}
+}

@@ -88,7 +88,6 @@ func TestAfterKilledBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	touch(t, filepath.Join(b.Bin, ".hello.tmp", "go-build1", "half"))
-
 	mustBuild(t, b)
 	if got := output(t, b); got != "one" {
 		t.Errorf("the program prints %q, want %q", got, "one")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -169,7 +170,10 @@ func TestFetchFails(t *testing.T) {
 			want: ": connection closed before the end of the archive: unexpected EOF", kept: attempts},
 		"no connection": {change: func(_ *Fetcher, r *Release) { r.URL = "http://" + clitest.ClosedAddr(t) + "/jaeger.tar.gz" },
 			want: "/jaeger.tar.gz: not reachable: dial tcp 127.0.0.1:", unreachable: true},
-		"no such host": {change: func(_ *Fetcher, r *Release) { r.URL = "http://host.invalid/jaeger.tar.gz" },
+		"no such host": {change: func(f *Fetcher, r *Release) {
+			f.client.Transport.(*http.Transport).Proxy = nil // a proxy would respond
+			r.URL = "http://host.invalid/jaeger.tar.gz"
+		},
 			want: "http://host.invalid/jaeger.tar.gz: not reachable: ", unreachable: true},
 		"another version": {handle: func(_ int64, w http.ResponseWriter, r *http.Request) { whole(w, r) },
 			change: func(_ *Fetcher, r *Release) { r.Version = "2.14.0" }, want: "jaeger-2.13.0-linux-amd64.tar.gz: its program has version 2.13.0", kept: len(b)},
@@ -195,5 +199,19 @@ func TestFetchFails(t *testing.T) {
 				t.Error("the unpacked folder is left")
 			}
 		})
+	}
+}
+
+// An archive that was to be fetched encrypted is not fetched otherwise.
+func TestRedirectToHTTP(t *testing.T) {
+	t.Parallel()
+	plain := serve(t, func(_ int64, w http.ResponseWriter, r *http.Request) { whole(w, r) })
+	encrypted := httptest.NewTLSServer(http.RedirectHandler(plain.URL+"/jaeger.tar.gz", http.StatusFound))
+	t.Cleanup(encrypted.Close)
+	f, row := newFetcher(t, ""), release(plain, jaegerArchive())
+	f.client.Transport = encrypted.Client().Transport
+	row.URL = encrypted.URL + "/jaeger.tar.gz"
+	if _, err := f.Fetch(t.Context(), Jaeger, row, nil); err == nil || !strings.Contains(err.Error(), "redirected from https to http") {
+		t.Errorf("Fetch: %v, want redirected from https to http", err)
 	}
 }

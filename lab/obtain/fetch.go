@@ -37,7 +37,7 @@ type Fetcher struct {
 // SOUNDCHECK_MIRROR. The proxies of the environment are used (HTTPS_PROXY, NO_PROXY).
 func NewFetcher(dir, mirror string) (*Fetcher, error) {
 	f := &Fetcher{dir: dir, FirstByte: 30 * time.Second, Stall: 20 * time.Second,
-		client: &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}}
+		client: &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone(), CheckRedirect: checkRedirect}}
 	if mirror == "" {
 		return f, nil
 	}
@@ -68,11 +68,12 @@ const sumFile = ".archive-sha256"
 
 // Installed returns the program of r if it was fetched before.
 func (f *Fetcher) Installed(p *Program, r Release) (Found, bool) {
+	path := filepath.Join(f.Dir(r), filepath.FromSlash(p.file))
 	sum, err := os.ReadFile(filepath.Join(f.Dir(r), sumFile))
-	if err != nil || string(sum) != r.SHA256 {
+	if err != nil || string(sum) != r.SHA256 || size(path) == 0 { // deleted, or empty after a power failure
 		return Found{}, false
 	}
-	found := Found{Name: p.Name, Path: filepath.Join(f.Dir(r), filepath.FromSlash(p.file)),
+	found := Found{Name: p.Name, Path: path,
 		Version: r.Version, Origin: r.Archive(), Release: true}
 	if p.folder {
 		found.Home = f.Dir(r)
@@ -147,6 +148,17 @@ func (f *Fetcher) install(ctx context.Context, p *Program, r Release, archive st
 		return err
 	}
 	return os.Rename(next, f.Dir(r))
+}
+
+// checkRedirect rejects redirects to a connection that is not encrypted.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	switch {
+	case len(via) >= 10:
+		return errors.New("more than 10 redirects")
+	case via[0].URL.Scheme == "https" && req.URL.Scheme != "https":
+		return fmt.Errorf("redirected from https to %s", req.URL.Scheme)
+	}
+	return nil
 }
 
 // withoutURL returns the cause of an error of http.Client, whose message begins with the URL.

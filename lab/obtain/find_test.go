@@ -29,9 +29,9 @@ var printed = []struct {
 	{Jaeger, `{"gitCommit":"0a","gitVersion":"v1.60.0","buildDate":"x"}`, "1.60.0", true},
 	{Prometheus, "prometheus, version  (branch: , revision: unknown)\n  build user:       \n  platform:         linux/amd64\n  tags:             remove_all_sd\n", "", false},
 	{Prometheus, "prometheus, version 3.16.0 (branch: HEAD, revision: 8be3a956)\n  build user:       root@4451\n  tags:             netgo,builtinassets\n", "3.16.0", true},
-	{Collector, "otelcol-soundcheck version 0.140.0\n", "0.140.0", true},
-	{Collector, "otelcol-contrib version 0.140.1\n", "0.140.1", true},
-	{Collector, "otelcol version 0.140.1\n", "", false}, // the core distribution
+	{Collector, "otelcol-soundcheck version 0.161.0\n", "0.161.0", true},
+	{Collector, "otelcol-contrib version 0.161.1\n", "0.161.1", true},
+	{Collector, "otelcol version 0.161.1\n", "", false}, // the core distribution
 	{Grafana, "grafana version 12.4.5\n", "12.4.5", true},
 	{Grafana, "Version 12.4.5 (commit: 0a1b, branch: release-12.4.5)\n", "12.4.5", true},
 	{Grafana, "grafana version 12.4.5-security-01\n", "12.4.5", true},

@@ -114,7 +114,7 @@ func (l Lab) Components() []Component {
 func (l Lab) jaeger() Component {
 	return Component{
 		Name:      "jaeger",
-		Target:    build.Target{Name: "jaeger", Module: "backends/jaeger", Package: ".", Sources: []string{"."}},
+		Target:    build.Target{Name: "jaeger", Module: "backends/jaeger", Package: ".", Sources: []string{"main.go", "elasticsearch"}},
 		BuildRank: Beside,
 		Version:   "github.com/jaegertracing/jaeger",
 		Program:   obtain.Jaeger,

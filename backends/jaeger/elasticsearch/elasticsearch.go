@@ -1,6 +1,6 @@
-// Package elasticsearch takes the place of Elasticsearch's client in the lab's Jaeger: that client is
-// 847 packages, a third of Jaeger's build, and the lab stores traces in Badger. It has
-// what Jaeger refers to, and every call fails.
+// Package elasticsearch replaces Elasticsearch's client in the lab's Jaeger. That client is 847
+// packages, a third of Jaeger's, and the lab stores traces in Badger. This package declares what
+// Jaeger refers to; every call returns an error.
 package elasticsearch
 
 import (
