@@ -49,6 +49,16 @@ func (p *Program) Find(ctx context.Context, getenv func(string) string, own stri
 	return f, "", nil
 }
 
+// Again inspects a program that was found before: it can have been updated since.
+func (p *Program) Again(ctx context.Context, f Found) (Found, error) {
+	again, err := p.inspect(ctx, f.Path)
+	if err != nil {
+		return Found{}, fmt.Errorf("%s: %w", f.Path, err)
+	}
+	again.Origin = f.Origin
+	return again, nil
+}
+
 // named inspects the program that the environment variable names.
 func (p *Program) named(ctx context.Context, path string) (Found, error) {
 	// The lab runs in the background, in another folder.

@@ -27,7 +27,14 @@ func TestReleases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	docs, err := os.ReadFile(filepath.Join(root(t), "docs/lab.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, r := range list {
+		if row := "| `" + r.Archive() + "` | " + r.OS + "/" + r.Arch + " |"; !strings.Contains(string(docs), row) {
+			t.Errorf("docs/lab.md has no row %s for a mirror", row)
+		}
 		if !strings.HasSuffix(r.Archive(), ".tar.gz") || !strings.Contains(r.Archive(), r.Version) || !strings.Contains(r.Archive(), r.OS) || !strings.Contains(r.Archive(), r.Arch) {
 			t.Errorf("%s is not the archive of %s %s for %s/%s", r.URL, r.Program, r.Version, r.OS, r.Arch)
 		}

@@ -76,7 +76,15 @@ func (s *Supervisor) restart(ctx context.Context, name string) error {
 	case <-ctx.Done():
 		return stopping()
 	}
-	if r.found.Path == "" && !s.build.Fresh(r.Target) { // found does not change once it was ready
+	if r.found.Path != "" { // only a restart changes it, and this is the only one
+		found, err := r.Program.Again(ctx, r.found)
+		if ctx.Err() != nil {
+			return stopping()
+		} else if err != nil {
+			return fmt.Errorf("restart %s: %w", name, err) // the running process continues
+		}
+		s.set(func() { r.found = found })
+	} else if !s.build.Fresh(r.Target) {
 		if err := r.rebuild(ctx); ctx.Err() != nil {
 			return stopping()
 		} else if err != nil {

@@ -213,7 +213,10 @@ func (s *Supervisor) undelivered(ctx context.Context, runners []*runner) (failed
 
 // webPages returns the URL of the web pages of a program that was not built; "" if it has none.
 func (r *runner) webPages(ctx context.Context) string {
-	if !r.found.Release {
+	r.s.mu.Lock()
+	release := r.found.Release
+	r.s.mu.Unlock()
+	if !release {
 		return ""
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.Address+"/", nil)
