@@ -103,7 +103,7 @@ func TestVerifiedPrograms(t *testing.T) {
 	t.Parallel()
 	got := programs(supervisor.Status{Components: []supervisor.ComponentStatus{
 		{Name: "jaeger", Version: "v1.76.0", From: supervisor.FromBuild}, {Name: "prometheus", Version: "3.5.0", From: "PATH"}, {Name: plan.ProxyName, From: supervisor.FromBuild}}})
-	if len(got) != 3 || got[0].Problem != "" || !strings.Contains(got[1].Problem, "version 3.5.0, want 3.14.0 or later") || got[2].Problem != "" {
+	if len(got) != 3 || got[0].Problem != "" || !strings.Contains(got[1].Problem, "version 3.5.0, want 3.16.0 or later") || got[2].Problem != "" {
 		t.Errorf("programs = %+v", got)
 	}
 }

@@ -48,7 +48,7 @@ var (
 		file: "jaeger",
 	}
 	Prometheus = &Program{
-		Name: "prometheus", Min: Version{3, 14, 0}, Below: Version{4, 0, 0},
+		Name: "prometheus", Min: Version{3, 16, 0}, Below: Version{4, 0, 0},
 		Needs: "rules and dashboards use anchored ranges",
 		args:  []string{"--version"}, prints: regexp.MustCompile(`(?m)^prometheus, version v?(\d+\.\d+\.\d+)`),
 		module: "github.com/prometheus/prometheus",
@@ -76,9 +76,6 @@ var (
 		file: "bin/grafana", folder: true,
 	}
 )
-
-// AnchoredRanges is the version of Prometheus that has anchored ranges without a feature flag.
-var AnchoredRanges = Version{3, 16, 0}
 
 // Programs are all of them.
 func Programs() []*Program { return []*Program{Jaeger, Prometheus, Collector, Grafana} }
@@ -120,12 +117,6 @@ type Found struct {
 	// Release is true if the binary has the version of a release, and so web pages. Those
 	// built from a Go module have none.
 	Release bool
-}
-
-// Before reports whether the version is earlier than v.
-func (f Found) Before(v Version) bool {
-	own, _ := parseVersion(f.Version)
-	return slices.Compare(own[:], v[:]) < 0
 }
 
 // Version is major, minor and patch.

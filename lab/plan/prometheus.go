@@ -21,12 +21,6 @@ func (l Lab) prometheus() Component {
 		BuildRank: 3,
 		Version:   "github.com/prometheus/prometheus",
 		Program:   obtain.Prometheus,
-		FoundArgs: func(f obtain.Found) []string {
-			if f.Before(obtain.AnchoredRanges) {
-				return []string{"--enable-feature=promql-extended-range-selectors"}
-			}
-			return nil
-		},
 		Args: []string{
 			"--config.file=" + config,
 			"--storage.tsdb.path=" + l.data("prometheus"),
