@@ -26,7 +26,7 @@ help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: lab-up
-lab-up: ## Build what is missing and start the lab (default target)
+lab-up: ## Get or build what is missing and start the lab (default target)
 	$(LAB) up -state $(STATE) -port-offset $(PORT_OFFSET)
 
 .PHONY: lab-down
@@ -104,7 +104,7 @@ needs: # Installs what the tests need, or says what is missing.
 	@tools/needs.sh
 
 .PHONY: lint
-lint: ## Check format, vet and staticcheck our modules
+lint: ## Check format of all modules, vet and staticcheck this one; test vets the others
 	@unformatted=$$(gofmt -l $(GO_FILES)); if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	CGO_ENABLED=0 go vet $(SHARED) ./...
 	GOOS=darwin go vet ./lab/... ./compose/...

@@ -1,7 +1,7 @@
 // Lab starts, watches and stops the native lab: the album store and the proxy
 // with the real OpenTelemetry Collector, Jaeger and Prometheus, without Docker.
 //
-//	go run ./lab up                  # build what is missing, start, show the addresses
+//	go run ./lab up                  # get or build what is missing, start, show the addresses
 //	go run ./lab status              # state, address, process, uptime and memory of each component
 //	go run ./lab logs -f proxy-service
 //	go run ./lab restart album-store # rebuild it if its sources changed
@@ -33,7 +33,7 @@ import (
 const usage = `usage: lab COMMAND [flags]
 
 commands:
-  up       build what is missing, start the lab, show its addresses
+  up       get or build what is missing, start the lab, show its addresses
   down     stop the lab; data stays
   status   show components: state, address, process, restarts, memory
   logs     show component logs: lab logs [-f] [name ...]
@@ -117,8 +117,11 @@ func (f *flags) withPrograms() *flags {
 
 // programs checks -from.
 func (f *flags) programs(getenv func(string) string) (plan.From, error) {
+	if f.Lookup("from") == nil { // this command starts nothing
+		return "", nil
+	}
 	switch from := plan.From(f.from); from {
-	case "", plan.Auto, plan.Releases:
+	case plan.Auto, plan.Releases:
 		return from, nil
 	case plan.Source:
 		for _, p := range []*obtain.Program{obtain.Jaeger, obtain.Prometheus, obtain.Collector} {

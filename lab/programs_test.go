@@ -24,7 +24,7 @@ func labWith(ctx context.Context, env map[string]string, args ...string) (stderr
 // Flags and variables that exclude each other, or that lead nowhere, are errors before a start.
 func TestProgramFlags(t *testing.T) {
 	t.Parallel()
-	closed := map[string]string{"SOUNDCHECK_MIRROR": "http://127.0.0.1:1"}
+	const closed = "http://127.0.0.1:1" // no request to the internet
 	for name, tt := range map[string]struct {
 		env  map[string]string
 		args []string
@@ -32,11 +32,12 @@ func TestProgramFlags(t *testing.T) {
 		want []string
 	}{
 		"unknown source":      {nil, []string{"-from", "net"}, 2, []string{`-from "net" is not auto, release or source`}},
+		"empty source":        {nil, []string{"-from", ""}, 2, []string{`-from "" is not auto, release or source`}},
 		"unknown by variable": {map[string]string{"SOUNDCHECK_LAB_FROM": "net"}, nil, 2, []string{`-from "net"`}},
 		"source and variable": {map[string]string{"SOUNDCHECK_OTELCOL_CONTRIB": "/o"}, []string{"-from", "source"}, 2, []string{"-from source excludes SOUNDCHECK_OTELCOL_CONTRIB=/o"}},
-		"gone":                {map[string]string{"SOUNDCHECK_JAEGER": "/none/jaeger"}, nil, 1, []string{"SOUNDCHECK_JAEGER=/none/jaeger: no such file or directory"}},
-		"not absolute":        {map[string]string{"SOUNDCHECK_PROMETHEUS": "prometheus"}, nil, 1, []string{"SOUNDCHECK_PROMETHEUS=prometheus: not an absolute path"}},
-		"no Grafana":          {closed, []string{"-grafana"}, 1, []string{"grafana", "install Grafana 12, or set SOUNDCHECK_GRAFANA=/path/bin/grafana"}},
+		"gone":                {map[string]string{"SOUNDCHECK_JAEGER": "/none/jaeger", "SOUNDCHECK_MIRROR": closed}, nil, 1, []string{"SOUNDCHECK_JAEGER=/none/jaeger: no such file or directory"}},
+		"not absolute":        {map[string]string{"SOUNDCHECK_PROMETHEUS": "prometheus", "SOUNDCHECK_MIRROR": closed}, nil, 1, []string{"SOUNDCHECK_PROMETHEUS=prometheus: not an absolute path"}},
+		"no Grafana":          {map[string]string{"SOUNDCHECK_MIRROR": closed}, []string{"-grafana"}, 1, []string{"grafana", "install Grafana 12, or set SOUNDCHECK_GRAFANA=/path/bin/grafana"}},
 	} {
 		t.Run(name, func(t *testing.T) { // one after the other: they use the same ports
 			state, err := os.MkdirTemp("", "lab") // short enough for a socket

@@ -18,7 +18,7 @@ const maxArchive = 1 << 30
 
 // Reasons to continue or to repeat a download.
 var (
-	errInterrupted = errors.New("connection closed before the end of the archive")
+	errInterrupted = errors.New("download interrupted")
 	errWrongSum    = errors.New("wrong SHA-256, deleted")
 	errOffset      = errors.New("it cannot be continued")
 )
@@ -122,7 +122,7 @@ func (f *Fetcher) attempt(ctx context.Context, r Release, part string, progress 
 	if limit == 0 {
 		limit = maxArchive
 	}
-	body := &watched{Reader: resp.Body, stop: func() { cancel(fmt.Errorf("no data for %s", f.Stall)) }, stall: f.Stall}
+	body := &watched{Reader: resp.Body, stop: func() { cancel(fmt.Errorf("%w: no data for %s", errInterrupted, f.Stall)) }, stall: f.Stall}
 	body.got = func(n int) {
 		first.Stop()
 		have += int64(n)

@@ -163,11 +163,11 @@ func TestFetchFails(t *testing.T) {
 			w.Write(b[:1000])
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
-		}, change: func(f *Fetcher, _ *Release) { f.Stall = 50 * time.Millisecond }, want: ": no data for 50ms", kept: 1000},
+		}, change: func(f *Fetcher, _ *Release) { f.Stall = 50 * time.Millisecond }, want: ": download interrupted: no data for 50ms", kept: 1000},
 		"closed without a byte": {handle: func(int64, http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, want: ": not reachable: EOF", unreachable: true},
 		// Each connection brings one byte: it does not go on like this.
 		"byte by byte": {handle: func(_ int64, w http.ResponseWriter, r *http.Request) { cut(w, r, 1) },
-			want: ": connection closed before the end of the archive: unexpected EOF", kept: attempts},
+			want: ": download interrupted: unexpected EOF", kept: attempts},
 		"no connection": {change: func(_ *Fetcher, r *Release) { r.URL = "http://" + clitest.ClosedAddr(t) + "/jaeger.tar.gz" },
 			want: "/jaeger.tar.gz: not reachable: dial tcp 127.0.0.1:", unreachable: true},
 		"no such host": {change: func(f *Fetcher, r *Release) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -192,6 +193,9 @@ func (p *Program) version(ctx context.Context, path string) (v Version, release 
 func run(ctx context.Context, out io.Writer, path string, args []string) error {
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir = "/"
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(kv string) bool { // they can hold passwords
+		return strings.HasPrefix(kv, "SOUNDCHECK_") || strings.HasPrefix(kv, "GF_")
+	})
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = proc.Group()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

@@ -269,7 +269,7 @@ func environ(defaults map[string]string) []string {
 		if strings.HasPrefix(name, "OTEL_") && (defaults == nil || redirects(name)) {
 			continue
 		}
-		if name == "SOUNDCHECK_LAB_DB" || name == "SOUNDCHECK_STORE_DB" { // may hold a password
+		if name == "SOUNDCHECK_LAB_DB" || name == "SOUNDCHECK_STORE_DB" || name == obtain.MirrorVariable { // may hold a password
 			continue
 		}
 		env = append(env, kv)

@@ -1,6 +1,8 @@
 package supervisor
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -147,5 +149,28 @@ func TestBuildsLeft(t *testing.T) {
 	s.jobs = append(s.jobs, job(0, 0, false))
 	if got := s.left(); got != 0 {
 		t.Errorf("before all packages are counted: %s, want none", got)
+	}
+}
+
+// A build that waits for its packages to be listed ends with the lab.
+func TestStopDuringList(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	if err := Prepare(l.Lab); err != nil {
+		t.Fatal(err)
+	}
+	s := &Supervisor{lab: l.Lab, build: l.build, log: discard}
+	j := &job{runner: newRunner(s, plan.Component{Name: "backend", Target: backend}), listed: make(chan struct{}), progress: new(build.Progress)}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := make(chan error)
+	go func() { ended <- s.buildOne(ctx, j) }()
+	eventually(t, "the build waits", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return j.runner.progress != nil
+	})
+	cancel(errStopRequested)
+	if err := <-ended; !errors.Is(err, errStopRequested) {
+		t.Errorf("buildOne = %v, want %v", err, errStopRequested)
 	}
 }

@@ -62,6 +62,17 @@ func (s *Supervisor) buildSome(ctx context.Context, runners []*runner) error {
 	defer wg.Wait()
 	defer cancel(nil)
 	wg.Go(func() { s.listAll(ctx, jobs) })
+	for _, r := range runners {
+		if d := r.download; d != nil && d.required {
+			wg.Go(func() { // at once, not after the builds
+				if !wait(ctx, d.ended) || d.err == nil || ctx.Err() != nil {
+					return
+				}
+				r.set(Failed, d.err.Error())
+				cancel(d.err)
+			})
+		}
+	}
 	inTurn := func(jobs []*job) {
 		for _, j := range jobs {
 			if err := s.buildOne(ctx, j); err != nil {
@@ -120,7 +131,11 @@ func (s *Supervisor) buildOne(ctx context.Context, j *job) error {
 	}
 	j.progress.Begun = time.Now()
 	s.set(func() { j.runner.progress, j.from = j.progress, FromBuild })
-	<-j.listed // soon, too, when ctx ends
+	select {
+	case <-j.listed:
+	case <-ctx.Done():
+		return j.builds(ctx, j.progress, nil)
+	}
 	err := j.err
 	if err == nil {
 		j.progress.Listed = j.packages

@@ -176,12 +176,7 @@ func (r *runner) arrives(ctx context.Context) bool {
 	if r.download == nil {
 		return false
 	}
-	select {
-	case <-r.download.decided:
-		return r.download.arrives
-	case <-ctx.Done():
-		return true
-	}
+	return wait(ctx, r.download.decided) && r.download.arrives
 }
 
 // undelivered waits for the downloads, and returns the runners whose download failed after its

@@ -133,7 +133,7 @@ func (s *Supervisor) status() Status {
 			p.State, p.Since = Building, r.progress.Begun
 			p.Done, p.Total = r.progress.Done.Load(), r.progress.Total.Load()
 		}
-		if d := r.download; d != nil && p.Path == "" && r.state == Waiting {
+		if d := r.download; d != nil && !isClosed(d.ended) && p.Path == "" && r.state == Waiting {
 			if p.Received = d.done.Load(); p.Received > 0 {
 				p.State, p.Version, p.Size = Downloading, d.Version, d.total.Load()
 			}
