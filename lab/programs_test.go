@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -25,6 +26,12 @@ func labWith(ctx context.Context, env map[string]string, args ...string) (stderr
 func TestProgramFlags(t *testing.T) {
 	t.Parallel()
 	const closed = "http://127.0.0.1:1" // no request to the internet
+	offset := 15100
+	for ; supervisor.CheckPorts((plan.Lab{Offset: offset, Grafana: true}).Components()) != nil; offset += 7 {
+		if offset > 15900 { // ports from 32768 on are those of clients on Linux
+			t.Fatal("no ports are free")
+		}
+	}
 	for name, tt := range map[string]struct {
 		env  map[string]string
 		args []string
@@ -45,7 +52,7 @@ func TestProgramFlags(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { os.RemoveAll(state) })
-			args := append([]string{"up", "-foreground", "-state", state, "-port-offset", "31000"}, tt.args...)
+			args := append([]string{"up", "-foreground", "-state", state, "-port-offset", strconv.Itoa(offset)}, tt.args...)
 			stderr, code := labWith(t.Context(), tt.env, args...)
 			for _, want := range tt.want {
 				if code != tt.code || !strings.Contains(stderr, want) {
