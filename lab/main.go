@@ -110,7 +110,7 @@ func (f *flags) withOTLP() *flags {
 
 // withPrograms adds the flags for the third-party programs.
 func (f *flags) withPrograms() *flags {
-	f.StringVar(&f.from, "from", string(plan.Auto), "`source` of Jaeger, Prometheus and the Collector: auto, release or source (see docs/lab.md)")
+	f.StringVar(&f.from, "from", string(plan.Auto), "origin of Jaeger, Prometheus and the Collector: `auto|release|source` (see docs/lab.md)")
 	f.BoolVar(&f.grafana, "grafana", false, "run Grafana, too: an installed one, or a download")
 	return f
 }
@@ -119,6 +119,9 @@ func (f *flags) withPrograms() *flags {
 func (f *flags) programs(getenv func(string) string) (plan.From, error) {
 	if f.Lookup("from") == nil { // this command starts nothing
 		return "", nil
+	}
+	if _, err := obtain.NewFetcher("", getenv(obtain.MirrorVariable)); err != nil {
+		return "", f.Errorf("%v", err)
 	}
 	switch from := plan.From(f.from); from {
 	case plan.Auto, plan.Releases:

@@ -122,7 +122,7 @@ func TestNotRunning(t *testing.T) {
 		code           int
 		stdout, stderr string
 	}{
-		{[]string{"status"}, 1, "", "lab: the lab is not running"},
+		{[]string{"status"}, 1, "", "lab: the lab is not running in "},
 		{[]string{"restart", "proxy-service"}, 1, "", "lab: the lab is not running: start it with lab up"},
 		{[]string{"verify"}, 1, "", "lab: the lab is not running in "},
 		{[]string{"down"}, 0, "the lab is not running", ""},

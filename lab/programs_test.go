@@ -70,7 +70,7 @@ func TestProgramFlags(t *testing.T) {
 func TestJoinPrograms(t *testing.T) {
 	t.Parallel()
 	state := noStore(t, "http://h:1")
-	for flag, want := range map[string]string{"-grafana": "a lab with -grafana=false is running", "-from=source": "a lab with -from auto is running"} {
+	for flag, want := range map[string]string{"-grafana": "a lab with no Grafana is running", "-from=source": "a lab with -from auto is running"} {
 		args := []string{"up", "-state", state, "-store", "http://h:1", flag}
 		if stderr, code := labWith(t.Context(), nil, args...); code != 1 || !strings.Contains(stderr, want) {
 			t.Errorf("lab %q: code %d, stderr %q, want %q", args, code, stderr, want)
@@ -94,7 +94,7 @@ func TestViewPrograms(t *testing.T) {
 	for range 2 {
 		v.update(st)
 	}
-	for _, want := range []string{"jaeger          taken    /usr/local/bin/jaeger, version 2.17.0 (PATH)\n", "prometheus      prometheus on PATH does not fit: /p: version 2.1.0\n"} {
+	for _, want := range []string{"jaeger          uses     /usr/local/bin/jaeger, version 2.17.0 (PATH)\n", "prometheus      prometheus on PATH does not fit: /p: version 2.1.0\n"} {
 		if strings.Count(out.String(), want) != 1 {
 			t.Errorf("%d times %q in\n%s", strings.Count(out.String(), want), want, out.String())
 		}
@@ -110,7 +110,7 @@ func TestViewPrograms(t *testing.T) {
 func TestVerifiedPrograms(t *testing.T) {
 	t.Parallel()
 	got := programs(supervisor.Status{Components: []supervisor.ComponentStatus{
-		{Name: "jaeger", Version: "v1.76.0", From: supervisor.FromBuild}, {Name: "prometheus", Version: "3.5.0", From: "PATH"}, {Name: plan.ProxyName, From: supervisor.FromBuild}}})
+		{Name: "jaeger", Version: "2.13.0", From: supervisor.FromBuild}, {Name: "prometheus", Version: "3.5.0", From: "PATH"}, {Name: plan.ProxyName, From: supervisor.FromBuild}}})
 	if len(got) != 3 || got[0].Problem != "" || !strings.Contains(got[1].Problem, "version 3.5.0, want 3.16.0 or later") || got[2].Problem != "" {
 		t.Errorf("programs = %+v", got)
 	}

@@ -22,125 +22,6 @@ import (
 	"soundcheck/lab/supervisor"
 )
 
-// readiness is what lab up waits for.
-type readiness string
-
-const (
-	waitAll      readiness = "all"
-	waitServices readiness = "services"
-)
-
-// reached reports whether a lab is as ready as that. The services are those that albums go
-// through: an external album store is none of the lab's.
-func (r readiness) reached(st supervisor.Status) bool {
-	if st.Phase == supervisor.Up || r == waitAll {
-		return st.Phase == supervisor.Up
-	}
-	return !slices.ContainsFunc(st.Components, func(p supervisor.ComponentStatus) bool {
-		return (p.Name == plan.StoreName || p.Name == plan.ProxyName) && p.State != supervisor.Ready
-	})
-}
-
-// follow shows the start of the lab until it is ready, done is closed, or ctx ends.
-func follow(ctx context.Context, client *supervisor.Client, ready readiness, stderr io.Writer, done <-chan struct{}) (supervisor.Status, error) {
-	v := &view{Progress: cli.NewProgress(stderr), seen: map[string]supervisor.State{}, said: map[string]bool{}, begun: time.Now()}
-	defer v.Clear()
-	failures := 0
-	for {
-		st, err := client.Status(ctx)
-		if err == nil {
-			failures = 0
-			v.update(st)
-			switch {
-			case st.Phase == supervisor.Stopping && done == nil:
-				return st, errors.New(strings.TrimSuffix("the lab is stopping: "+st.Failure, ": "))
-			case st.Phase != supervisor.Stopping && ready.reached(st):
-				return st, nil
-			}
-		} else if failures++; done == nil && failures > 10 {
-			return st, fmt.Errorf("the lab no longer responds: %w", err)
-		}
-		select {
-		case <-ctx.Done():
-			return st, ctx.Err()
-		case <-done:
-			return st, errors.New("the supervisor exited")
-		case <-time.After(supervisor.PollInterval):
-		}
-	}
-}
-
-// view writes one line per state change, and a last one that shows the work in progress.
-type view struct {
-	*cli.Progress
-	seen  map[string]supervisor.State
-	said  map[string]bool
-	begun time.Time
-}
-
-func (v *view) update(st supervisor.Status) {
-	for _, p := range st.Components {
-		if p.Reason != "" {
-			v.once(fmt.Sprintf("%-15s %s", p.Name, p.Reason))
-		}
-		if p.Path != "" {
-			v.once(fmt.Sprintf("%-15s taken    %s, version %s (%s)", p.Name, p.Path, p.Version, p.From))
-		}
-		if p.State == v.seen[p.Name] {
-			continue
-		}
-		v.seen[p.Name] = p.State
-		switch p.State {
-		case supervisor.Ready:
-			v.Line(fmt.Sprintf("%-15s ready    %5.1f s  %s", p.Name, time.Since(v.begun).Seconds(), p.Address))
-		case supervisor.Building:
-			v.Line(fmt.Sprintf("%-15s building", p.Name))
-		}
-	}
-	v.Show(v.work(st))
-}
-
-// work is the line about the work in progress.
-func (v *view) work(st supervisor.Status) string {
-	var now []string
-	if left := time.Duration(st.BuildsLeft * float64(time.Second)).Round(10 * time.Second); left > 0 {
-		now = append(now, "about "+left.String()+" left")
-	}
-	for _, p := range st.Components {
-		switch {
-		case p.State == supervisor.Building && p.Total > 0:
-			now = append(now, fmt.Sprintf("building %s: %d of %d packages, %.0f s", p.Name, p.Done, p.Total, time.Since(p.Since).Seconds()))
-		case p.State == supervisor.Building:
-			now = append(now, fmt.Sprintf("building %s: downloading modules, %.0f s", p.Name, time.Since(p.Since).Seconds()))
-		case p.State == supervisor.Downloading:
-			now = append(now, downloading(p))
-		case p.State == supervisor.Started:
-			now = append(now, "starting "+p.Name)
-		}
-	}
-	if st.Phase == supervisor.Stopping {
-		now = append(now, "stopping")
-	}
-	return strings.Join(now, "; ")
-}
-
-// once writes a line unless it was written before.
-func (v *view) once(line string) {
-	if !v.said[line] {
-		v.said[line] = true
-		v.Line(line)
-	}
-}
-
-// downloading shows the progress of a download.
-func downloading(p supervisor.ComponentStatus) string {
-	of := ""
-	if p.Size > 0 {
-		of = fmt.Sprintf(" of %d", p.Size>>20)
-	}
-	return fmt.Sprintf("downloading %s %s: %d%s MiB", p.Name, p.Version, p.Received>>20, of)
-}
-
 // show prints the table and what to try next.
 func show(l plan.Lab, st supervisor.Status, stdout io.Writer) error {
 	var b bytes.Buffer
@@ -211,7 +92,7 @@ func table(w io.Writer, st supervisor.Status) {
 		}
 		state := string(p.State)
 		if p.State == supervisor.Building {
-			state = fmt.Sprintf("building %d/%d", p.Done, p.Total)
+			state = "building: " + buildStep(p)
 		}
 		version := cmp.Or(p.Version, "-")
 		if len(version) > 20 { // of a commit
@@ -220,6 +101,9 @@ func table(w io.Writer, st supervisor.Status) {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", p.Name, state, p.Address, version, cmp.Or(p.From, "-"), pid, since, p.Restarts, memory)
 	}
 	t.Flush()
+	if st.BuildsLeft > 0 {
+		fmt.Fprintf(w, "\nabout %s until all is built\n", buildsLeft(st))
+	}
 	fmt.Fprintf(w, "\n%s, %d MiB with the supervisor (pid %d), in %s\n", st.Phase, st.Memory>>20, st.Supervisor.PID, st.State)
 	if len(st.Stores) > 0 {
 		fmt.Fprintf(w, "the album store is external: the proxy calls %s\n", strings.Join(st.Stores, ", "))
@@ -257,7 +141,7 @@ func status(ctx context.Context, args []string, getenv func(string) string, stdo
 			if text := strings.TrimSpace(string(reason)); text != "" {
 				return fmt.Errorf("the lab is not running, it stopped: %s", strings.TrimPrefix(text, "lab: "))
 			}
-			return fmt.Errorf("the lab is not running: start it with lab up")
+			return fmt.Errorf("the lab is not running in %s: start it with lab up", l.State)
 		}
 		return errors.New("the lab's supervisor was killed; some components may still run: lab up restarts all, lab down stops them")
 	}
@@ -273,7 +157,7 @@ func status(ctx context.Context, args []string, getenv func(string) string, stdo
 	}
 	for _, p := range st.Components {
 		if p.State != supervisor.Ready {
-			fmt.Fprintf(stderr, "%s is %s: %s\n", p.Name, p.State, p.Detail)
+			fmt.Fprintln(stderr, strings.TrimSuffix(fmt.Sprintf("%s is %s: %s", p.Name, p.State, p.Detail), ": "))
 			err = cli.ErrSaid
 		}
 	}

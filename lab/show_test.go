@@ -88,7 +88,7 @@ func TestViewLeft(t *testing.T) {
 		t.Errorf("without an estimate: %q", got)
 	}
 	st.BuildsLeft = 134
-	if got := v.work(st); !strings.HasPrefix(got, "about 2m10s left; building jaeger: ") {
+	if got := v.work(st); !strings.HasPrefix(got, "about 3 min left; building jaeger: ") {
 		t.Errorf("with an estimate: %q", got)
 	}
 }

@@ -93,7 +93,7 @@ func join(ctx context.Context, l plan.Lab, ready readiness, stdout, stderr io.Wr
 	case st.OTLPEverywhere != l.OTLPEverywhere:
 		other = fmt.Sprintf("-otlp-everywhere=%t", st.OTLPEverywhere)
 	case hasGrafana(st) != l.Grafana:
-		other = fmt.Sprintf("-grafana=%t", hasGrafana(st))
+		other = map[bool]string{true: "Grafana", false: "no Grafana"}[hasGrafana(st)]
 	case st.From != l.From && l.From != plan.Auto: // auto takes what there is
 		other = "-from " + string(st.From)
 	}

@@ -150,7 +150,7 @@ func programs(st supervisor.Status) (list []verify.Program) {
 			}
 			v := verify.Program{Name: p.Name, Version: p.Version, From: p.From}
 			if c.Program != nil {
-				if err := c.Program.Check(p.Version, p.From == supervisor.FromBuild); err != nil {
+				if err := c.Program.Check(p.Version); err != nil {
 					v.Problem = err.Error()
 				}
 			}

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need beside Go: with apt as root on Debian and Ubuntu, PostgreSQL also
 # with Homebrew. Elsewhere it says what is missing: an error without PostgreSQL; without the rest,
-# tests are skipped. "needs.sh check" ends after PostgreSQL, and leaves apt alone.
+# tests are skipped. "needs.sh check" ends after PostgreSQL, and does not call apt.
 set -eu
 
 has() { command -v "$@" >/dev/null 2>&1; }

@@ -19,7 +19,7 @@ const maxArchive = 1 << 30
 // Reasons to continue or to repeat a download.
 var (
 	errInterrupted = errors.New("download interrupted")
-	errWrongSum    = errors.New("wrong SHA-256, deleted")
+	ErrWrongSum    = errors.New("wrong SHA-256, deleted")
 	errOffset      = errors.New("it cannot be continued")
 )
 
@@ -35,7 +35,7 @@ func (f *Fetcher) download(ctx context.Context, r Release, part string, progress
 		if err == nil {
 			return nil
 		}
-		if errors.Is(err, errWrongSum) || errors.Is(err, errOffset) {
+		if errors.Is(err, ErrWrongSum) || errors.Is(err, errOffset) {
 			if e := os.Remove(part); e != nil {
 				return errors.Join(err, e)
 			}
@@ -140,12 +140,12 @@ func (f *Fetcher) attempt(ctx context.Context, r Release, part string, progress 
 	case err != nil: // of the disk
 		return err
 	case have > limit:
-		return fmt.Errorf("%w: larger than %d bytes", errWrongSum, limit)
+		return fmt.Errorf("%w: larger than %d bytes", ErrWrongSum, limit)
 	case have < r.Size:
 		return errInterrupted
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != r.SHA256 {
-		return fmt.Errorf("%w: it is %s, want %s", errWrongSum, got, r.SHA256)
+		return fmt.Errorf("%w: it is %s, want %s", ErrWrongSum, got, r.SHA256)
 	}
 	return nil
 }

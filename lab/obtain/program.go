@@ -93,17 +93,25 @@ func (p *Program) fits(v Version) error {
 	return nil
 }
 
-// Check returns an error if the lab's configuration is not for this version: that of a release,
-// or, of a binary that the lab built, that of the Go module.
-func (p *Program) Check(version string, built bool) error {
+// Check returns an error if the lab's configuration is not for this version.
+func (p *Program) Check(version string) error {
 	v, ok := parseVersion(version)
 	if !ok {
 		return fmt.Errorf("%q is no version of %s", version, p.Name)
 	}
-	if built && p.release != nil {
+	return p.fits(v)
+}
+
+// Product returns the version of the release that version of a Go module is: Jaeger v1.76.0 is 2.13.0.
+func (p *Program) Product(module string) string {
+	v, ok := parseVersion(module)
+	switch {
+	case !ok:
+		return module
+	case p.release != nil:
 		v = p.release(v)
 	}
-	return p.fits(v)
+	return v.String()
 }
 
 // Found is a program that is ready to run.

@@ -157,6 +157,9 @@ func (s *Supervisor) fetch(ctx context.Context, r *runner, d *download, f *obtai
 		s.take(r, found, FromRelease)
 	case ctx.Err() == nil:
 		s.log.Warn("not fetched", slog.String("component", r.Name), slog.String("error", err.Error()))
+		if errors.Is(err, obtain.ErrWrongSum) && !d.required { // whatever the network is like, this must not pass in silence
+			s.set(func() { r.reason = prefixed(r.reason, err.Error()+": it is built") })
+		}
 		err = errors.New(prefixed(r.reason, err.Error()) + ": " + remedy(r, d))
 	}
 	d.err = err

@@ -224,7 +224,11 @@ func (r *runner) program() (path, version string, args []string) {
 	r.s.mu.Unlock()
 	if found.Path == "" {
 		path = r.s.build.Path(r.Target)
-		return path, build.Version(path, r.Version), r.Args
+		version = build.Version(path, r.Version)
+		if r.Program != nil {
+			version = r.Program.Product(version)
+		}
+		return path, version, r.Args
 	}
 	if r.FoundArgs != nil {
 		return found.Path, found.Version, slices.Concat(r.Args, r.FoundArgs(found))
