@@ -169,7 +169,14 @@ func (b *Builder) build(ctx context.Context, t Target, p *Progress, log io.Write
 	p.Total.Store(total)
 	// -v writes one line for each package that is compiled.
 	out := io.MultiWriter(&counter{n: &p.Done}, log)
-	if err := b.run(ctx, t, p, nil, out, append([]string{"build", "-v", "-o", next + "/"}, b.args(t, t.Early...)...)...); err != nil {
+	if len(t.Early) > 0 {
+		// The go command compiles in the order of its arguments, but with -o only main packages
+		// and what they import. Without -o it links, too, and discards the binary.
+		if err := b.run(ctx, t, p, nil, out, append([]string{"build", "-v"}, b.args(t, t.Early...)...)...); err != nil {
+			return err
+		}
+	}
+	if err := b.run(ctx, t, p, nil, out, append([]string{"build", "-v", "-o", next + "/"}, b.args(t)...)...); err != nil {
 		return err
 	}
 	built, err := filepath.Glob(filepath.Join(next, "*"))
