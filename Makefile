@@ -81,8 +81,8 @@ test: ## Run all tests: units, the Collector, fuzz targets, a lab end to end
 	CGO_ENABLED=0 go test -v -count=1 -timeout 40m $(SHARED) ./internal/e2e
 
 .PHONY: unit
-unit:
-	go test $(RACE) $$(go list ./... | grep -v '/internal/e2e$$')
+unit: # The store first: its tests take longest.
+	go test $(RACE) ./store/... $$(go list ./... | grep -vE '/(internal/e2e|store|store/.*)$$')
 
 # Compiles what internal/e2e runs at a low priority, while unit tests run.
 .PHONY: backends
