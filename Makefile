@@ -10,8 +10,9 @@ COMPOSE = CGO_ENABLED=0 go run $(SHARED) ./compose
 # The race detector needs a C compiler; go env shows whether there is one.
 RACE ?= $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-# Per fuzz target; for a longer run: make test FUZZTIME=10m
-FUZZTIME ?= 3s
+# Per fuzz target. A number of inputs: after a time, the go command can fail with "context deadline exceeded".
+# For a longer run: make fuzz FUZZTIME=10m
+FUZZTIME ?= 2000x
 
 # All checks except those of the form of comments, names and error strings (Jaeger, Prometheus).
 STATICCHECK = all,-ST1000,-ST1003,-ST1005,-ST1016,-ST1020,-ST1021,-ST1022
