@@ -270,7 +270,7 @@ func TestMirror(t *testing.T) {
 	}
 }
 
-// An HTTP proxy is asked for the archive.
+// The archive is requested through an HTTP proxy.
 func TestProxy(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(_ int64, w http.ResponseWriter, r *http.Request) {

@@ -4,7 +4,7 @@
 //	SOUNDCHECK_JAEGER, SOUNDCHECK_PROMETHEUS, SOUNDCHECK_OTELCOL_CONTRIB and
 //	SOUNDCHECK_GRAFANA  absolute path of a program; without it, PATH is searched
 //	SOUNDCHECK_MIRROR   URL of a folder with the archives, under the names that they have in
-//	                    backends/releases.json, such as jaeger-2.13.0-linux-amd64.tar.gz
+//	                    backends/releases.json, such as jaeger-2.17.0-linux-amd64.tar.gz
 package obtain
 
 import (
