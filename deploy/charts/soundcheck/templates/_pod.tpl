@@ -97,8 +97,13 @@ affinity:
 {{/* Metadata of a pod. Argument: (list . "proxy-service" .Values.proxy (dict "checksum/config" …)). */}}
 {{- define "soundcheck.podMetadata" -}}
 {{- $root := index . 0 -}}
+# No version of the chart: a new one would replace every pod.
 labels:
-  {{- include "soundcheck.labels" (list $root (index . 1)) | nindent 2 }}
+  {{- include "soundcheck.selector" (list $root (index . 1)) | nindent 2 }}
+  app.kubernetes.io/part-of: soundcheck
+  {{- with $root.Values.commonLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- with merge (dict) (default (dict) (index . 2).podAnnotations) (index . 3) $root.Values.pods.annotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
@@ -162,6 +167,8 @@ livenessProbe:
 {{/* Volume of a StatefulSet, or its pod's scratch space. Argument: (list . .Values.jaeger). */}}
 {{- define "soundcheck.claim" -}}
 {{- $p := (last .).persistence -}}
+# Parallel: with OrderedReady, a pod that never becomes ready is not replaced by a corrected one.
+podManagementPolicy: Parallel
 {{- if $p.enabled }}
 persistentVolumeClaimRetentionPolicy: {whenDeleted: Retain, whenScaled: Retain}
 volumeClaimTemplates:
