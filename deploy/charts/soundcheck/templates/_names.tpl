@@ -1,12 +1,13 @@
-{{/* Prefix of resource names. */}}
+{{/* Prefix of resource names: at most 37 characters, so that a StatefulSet of otel-collector has 52. Its pods have a
+label with its name and a hash. A Service's name has no dots, which a release's may have. */}}
 {{- define "soundcheck.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | trunc 37 | trimSuffix "-" -}}
 {{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- .Release.Name | replace "." "-" | trunc 37 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name $name | replace "." "-" | trunc 37 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
@@ -28,7 +29,7 @@ app.kubernetes.io/component: {{ last . }}
 {{ include "soundcheck.selector" . }}
 app.kubernetes.io/part-of: soundcheck
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
-app.kubernetes.io/version: {{ default $root.Chart.AppVersion $root.Values.images.tag | quote }}
+app.kubernetes.io/version: {{ default $root.Chart.AppVersion $root.Values.images.tag | trunc 63 | trimAll "-_." | quote }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
 {{- with $root.Values.commonLabels }}
 {{ toYaml . }}
