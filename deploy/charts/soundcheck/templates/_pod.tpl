@@ -9,9 +9,14 @@ refers to it. Argument: a list of maps, of which later ones win. Values are stri
   {{- toYaml $value | nindent 2 }}
 {{- else if not (kindIs "invalid" $value) }}
 - name: {{ $name }}
-  value: {{ $value | toString | quote }}
+  value: {{ include "soundcheck.text" $value | quote }}
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* A value as text. Numbers of values are floating-point: 1000000 would become 1e+06. */}}
+{{- define "soundcheck.text" -}}
+{{- if and (kindIs "float64" .) (eq (. | int64 | float64) .) }}{{ int64 . }}{{ else }}{{ . }}{{ end -}}
 {{- end -}}
 
 {{/* Environment that tells a process its pod, node, namespace and uid, by the downward API. */}}
@@ -46,7 +51,7 @@ deployment.environment.name={{ (first .).Values.environment }},k8s.namespace.nam
 
 {{/* A share, in percent, of the memory limit, in bytes. "" without a limit. Argument: (list .Values.proxy.resources 80). */}}
 {{- define "soundcheck.memory" -}}
-{{- $limit := dig "limits" "memory" "" (first .) | toString -}}
+{{- $limit := include "soundcheck.text" (dig "limits" "memory" "" (first .)) -}}
 {{- if $limit -}}
 {{- $units := dict "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "k" 1000 "M" 1000000 "G" 1000000000 "" 1 -}}
 {{- $unit := regexFind "[A-Za-z]*$" $limit -}}
@@ -61,7 +66,7 @@ deployment.environment.name={{ (first .).Values.environment }},k8s.namespace.nam
 {{- define "soundcheck.pod" -}}
 {{- $root := index . 0 -}}
 {{- $c := index . 1 -}}
-{{- $uid := index . 2 -}}
+{{- $uid := index . 2 | int64 -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
