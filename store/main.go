@@ -40,7 +40,7 @@ type config struct {
 }
 
 func parse(args []string, getenv func(string) string, stdout io.Writer) (c config, err error) {
-	f := cli.NewFlags("store [flags]\n       store migrate up|down|status|redo [flags]", "SOUNDCHECK_STORE", "Stores albums and serves them over HTTP.")
+	f := cli.NewFlags("store [flags]\n       store migrate up|down|status|redo|wait [flags]", "SOUNDCHECK_STORE", "Stores albums and serves them over HTTP.")
 	c.common = service.CommonFlags(f, "127.0.0.1:9080", fault.DBDelay, fault.Latency, fault.Error, fault.Stall, fault.Slots)
 	f.StringVar(&c.db, "db", memory, "`database`: memory, sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")
 	f.StringVar(&c.migrate, "migrate", "auto", "schema `mode` at startup: auto (update it), check (require the latest), off (no check)")

@@ -138,10 +138,17 @@ var ErrNewer = errors.New("the schema is newer than this store")
 // checkNewer returns ErrNewer, with both versions, if the schema is newer than m's.
 func checkNewer(ctx context.Context, m *goose.Provider) error {
 	current, target, err := m.GetVersions(ctx)
-	if err == nil && current > target {
-		err = fmt.Errorf("%w: it has version %d, the store knows versions up to %d; start a store that knows version %d", ErrNewer, current, target, current)
+	if err != nil {
+		return err
 	}
-	return err
+	return newer(current, target)
+}
+
+func newer(current, target int64) error {
+	if current <= target {
+		return nil
+	}
+	return fmt.Errorf("%w: it has version %d, the store knows versions up to %d; start a store that knows version %d", ErrNewer, current, target, current)
 }
 
 // Migrations returns the status of every known migration. If the schema is newer, the error is
