@@ -108,9 +108,11 @@ needs: # Installs what the tests need, or says what is missing.
 lint: ## Check format of all modules, vet and staticcheck this one; test vets the others
 	@unformatted=$$(gofmt -l $(GO_FILES)); if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	CGO_ENABLED=0 go vet $(SHARED) ./...
+	CGO_ENABLED=0 go vet $(SHARED) -tags=nodatabase ./store
 	GOOS=darwin go vet ./lab/... ./compose/...
 	cd tools && CGO_ENABLED=0 go build $(SHARED) -o ../.lab/bin/staticcheck honnef.co/go/tools/cmd/staticcheck
 	CGO_ENABLED=0 GOFLAGS="$(SHARED)" .lab/bin/staticcheck -checks $(STATICCHECK) ./...
+	CGO_ENABLED=0 GOFLAGS="$(SHARED)" .lab/bin/staticcheck -checks $(STATICCHECK) -tags nodatabase ./store
 
 .PHONY: bench
 bench: ## Run the benchmarks ten times, for benchstat
