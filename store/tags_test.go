@@ -13,6 +13,7 @@ import (
 func TestTags(t *testing.T) {
 	t.Parallel()
 	const memoryOnly = "this store was built without databases (-tags nodatabase) and has only memory; build it without the tag: go build ./store\n"
+	const noPostgres = "this store was built without PostgreSQL (-tags nopostgres); build it without the tag: go build ./store\n"
 	for tags, tt := range map[string]struct {
 		serves string
 		fails  map[string]string // arguments → stderr
@@ -21,6 +22,10 @@ func TestTags(t *testing.T) {
 			"-db sqlite:albums.db":            "store: -db: " + memoryOnly,
 			"-db postgres://me:secret@h/d":    "store: -db: " + memoryOnly,
 			"migrate up -db sqlite:albums.db": "store: migrate: " + memoryOnly,
+		}},
+		"nopostgres": {"sqlite:" + filepath.Join(t.TempDir(), "albums.db"), map[string]string{
+			"-db postgres://me:secret@h/d":              "store: -db: " + noPostgres,
+			"migrate status -db postgres://me:secret@h": "store: -db: " + noPostgres,
 		}},
 	} {
 		t.Run(tags, func(t *testing.T) {

@@ -61,7 +61,10 @@ var rules = []struct {
 }
 
 // databases are the packages of the store's databases: most of its build.
-var databases = []string{"store/db", "database/sql", "github.com/XSAM/otelsql", "github.com/jackc/...", "github.com/lib/pq", "github.com/pressly/goose/...", "github.com/riverqueue/...", "modernc.org/..."}
+var (
+	postgres  = []string{"github.com/jackc/...", "github.com/lib/pq", "github.com/riverqueue/river/riverdriver/riverdatabasesql/..."}
+	databases = append([]string{"store/db", "database/sql", "github.com/XSAM/otelsql", "github.com/pressly/goose/...", "github.com/riverqueue/...", "modernc.org/..."}, postgres...)
+)
 
 // tagged are build tags of a package, and what it must not have below it with them.
 var tagged = []struct {
@@ -69,6 +72,7 @@ var tagged = []struct {
 	below    []string
 }{
 	{"store", "nodatabase", databases}, // a lab that keeps albums in memory does not wait for them
+	{"store", "nopostgres", postgres},  // nor the default lab, with SQLite, for these
 }
 
 // never are packages that another must not have below it, however far.

@@ -72,8 +72,8 @@ func TestStoreTarget(t *testing.T) {
 	names := map[string]string{}
 	for db, want := range map[string]struct{ name, tags string }{
 		"memory":           {"album-store-memory", "nomsgpack,nodatabase"},
-		"":                 {"album-store", "nomsgpack"},
-		"sqlite:/s/a.db":   {"album-store", "nomsgpack"},
+		"":                 {"album-store-sqlite", "nomsgpack,nopostgres"},
+		"sqlite:/s/a.db":   {"album-store-sqlite", "nomsgpack,nopostgres"},
 		"postgres://h/d":   {"album-store", "nomsgpack"},
 		"postgresql://h/d": {"album-store", "nomsgpack"},
 	} {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"path/filepath"
+	"strings"
 
 	"soundcheck/internal/cli"
 	"soundcheck/lab/build"
@@ -22,8 +23,11 @@ func FullStore() build.Target {
 // between databases builds each once.
 func (l Lab) storeTarget() build.Target {
 	t := FullStore()
-	if l.db() == memory {
+	switch db := l.db(); {
+	case db == memory:
 		t.Name, t.Tags, t.Early = t.Name+"-memory", t.Tags+",nodatabase", nil
+	case strings.HasPrefix(db, sqlite):
+		t.Name, t.Tags = t.Name+"-sqlite", t.Tags+",nopostgres"
 	}
 	return t
 }
