@@ -30,8 +30,8 @@ func target(root, service string) (build.Target, error) {
 	if service == "prepare" {
 		return build.Target{Name: "labtool", Module: ".", Package: "./compose/labtool", Sources: []string{"compose/labtool", "internal/cli", "internal/smoke"}}, nil
 	}
-	if strings.HasPrefix(service, plan.StoreName+"-") { // all instances use one image
-		service = plan.StoreName
+	if strings.HasPrefix(service, plan.StoreName) { // all instances use one image, with every database
+		return plan.FullStore(), nil
 	}
 	for _, p := range (plan.Lab{Root: root}).Components() {
 		if p.Name == service {

@@ -89,6 +89,9 @@ func TestTargets(t *testing.T) {
 			t.Errorf("the program of %s is %q, which local.yaml does not build from: %v", service, got.Name, err)
 		}
 	}
+	if got, err := target("/r", "album-store-2"); err != nil || strings.Contains(got.Tags, "nodatabase") || strings.Contains(got.Tags, "nopostgres") || got.Name != "album-store" {
+		t.Errorf("the store's image has the program %+v, %v; want all databases", got, err)
+	}
 	if folders != 7 {
 		t.Errorf("local.yaml builds from %d folders, want 7", folders)
 	}
