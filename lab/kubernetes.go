@@ -88,8 +88,12 @@ func (f *verifyFlags) ofPods(ctx context.Context) error {
 			}
 		}
 	}
+	db, err := f.release.Env(ctx, plan.StoreName, "SOUNDCHECK_STORE_DB")
+	if err != nil {
+		return err
+	}
+	f.o.InMemory = db == "memory"
 	if f.inFolder("otlp.jsonl") == "" {
-		var err error
 		names[collectorName], err = f.release.Pods(ctx, collectorName)
 		if err == nil && len(names[collectorName]) == 0 {
 			err = fmt.Errorf("no pod of %s runs: %s", collectorName, f.o.UpHint)

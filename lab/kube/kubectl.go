@@ -103,6 +103,11 @@ type object struct {
 	Spec struct {
 		ClusterIP string
 		Ports     []struct{ Port int }
+
+		Containers []struct {
+			Name string
+			Env  []struct{ Name, Value string }
+		}
 	}
 	Status struct {
 		ContainerStatuses []container

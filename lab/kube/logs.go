@@ -42,6 +42,22 @@ func (r *Release) Pods(ctx context.Context, component string) ([]string, error) 
 	return names, err
 }
 
+// Env returns the value of an environment variable in the first pod of a component; "" if it has none, or
+// one from a Secret.
+func (r *Release) Env(ctx context.Context, component, name string) (string, error) {
+	pods, err := r.pods(ctx, component)
+	for _, p := range pods {
+		for _, c := range p.Spec.Containers {
+			for _, e := range c.Env {
+				if c.Name == component && e.Name == name {
+					return e.Value, nil
+				}
+			}
+		}
+	}
+	return "", err
+}
+
 // Exec runs a command in the Collector's container of a pod, and returns its output.
 func (r *Release) Exec(ctx context.Context, pod string, args ...string) ([]byte, error) {
 	return r.output(ctx, append([]string{"exec", pod, "--namespace", r.Namespace, "--container", Collector, "--"}, args...)...)

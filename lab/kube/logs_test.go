@@ -99,6 +99,23 @@ func (f fake) followed(r *Release, text string) bool {
 	return fl.size >= want && strings.Contains(f.read("calls"), "--follow")
 }
 
+func TestEnv(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	r := f.release()
+	f.write("get pods a", pods(`{"spec":{"containers":[{"name":"sidecar","env":[{"name":"DB","value":"other"}]},
+		{"name":"album-store","env":[{"name":"DB","value":"memory"},{"name":"SECRET","valueFrom":{"secretKeyRef":{"name":"x"}}}]}]}}`))
+	for name, want := range map[string]string{"DB": "memory", "SECRET": "", "NONE": ""} {
+		if got, err := r.Env(t.Context(), "album-store", name); got != want || err != nil {
+			t.Errorf("%s is %q, %v, want %q", name, got, err, want)
+		}
+	}
+	f.write("get pods a", "error: disk full")
+	if _, err := r.Env(t.Context(), "album-store", "DB"); err == nil {
+		t.Error("no error")
+	}
+}
+
 // Commands run in the Collector's container of each pod whose container runs.
 func TestExec(t *testing.T) {
 	t.Parallel()

@@ -40,6 +40,8 @@ type Options struct {
 	// StoreElsewhere means that the album store is external, with its own
 	// environment name.
 	StoreElsewhere bool
+	// InMemory means that the album store has no database, and so no telemetry of one.
+	InMemory bool
 
 	Programs []Program // of the lab's components; none: unknown
 	UpHint   string    // what to check if the lab does not respond
