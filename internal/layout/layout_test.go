@@ -58,6 +58,9 @@ var rules = []struct {
 	{"console/...", []string{"console/...", "dashboards", "lab/plan", "lab/supervisor", "loadgen/report", "loadgen/measure", "loadgen/compare", "internal/..."}},
 	{"lab/...", []string{"lab/...", "dashboards", "loadgen/engine", "loadgen/report", "loadgen/measure", "internal/..."}},
 	{"compose/...", []string{"compose/...", "lab/...", "internal/..."}},
+	{"deploy/oci", []string{"compose/images"}},
+	{"deploy/cluster", []string{"lab/proc", "internal/cli"}},
+	{"deploy", []string{"deploy/...", "compose/images", "lab/build", "internal/cli"}},
 }
 
 // never are packages that another must not have below it, however far.
