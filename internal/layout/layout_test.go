@@ -61,6 +61,9 @@ var rules = []struct {
 	{"lab/kube", []string{"lab/command"}},
 	{"lab/...", []string{"lab/...", "dashboards", "loadgen/engine", "loadgen/report", "loadgen/measure", "internal/..."}},
 	{"compose/...", []string{"compose/...", "lab/...", "internal/..."}},
+	{"deploy/oci", []string{"compose/images"}},
+	{"deploy/cluster", []string{"lab/proc", "internal/cli"}},
+	{"deploy", []string{"deploy/...", "compose/images", "lab/build", "internal/cli"}},
 }
 
 // databases are the packages of the store's databases: most of its build.
