@@ -52,7 +52,7 @@ type command func(ctx context.Context, args []string, getenv func(string) string
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	commands := map[string]command{
-		"up": up, "down": down, "status": status, "logs": logs, "restart": restart, "smoke": smoke, "verify": runVerify, "doctor": runDoctor,
+		"up": up, "down": down, "status": status, "logs": logs, "restart": restart, "smoke": runSmoke, "verify": runVerify, "doctor": runDoctor,
 		"supervise": supervise, // up's background process
 	}
 	if len(args) == 0 {

@@ -211,7 +211,7 @@ func TestSmoke(t *testing.T) {
 	t.Cleanup(yes.Close)
 	// The success case is in the end-to-end test. This service responds 200 to everything.
 	stdout, stderr, code := lab(t.Context(), "smoke", "-url", yes.URL+"/")
-	if code != 1 || !strings.HasSuffix(stderr, "5 of 10 responses were wrong\n") || strings.Count(stdout, "WRONG, want ") != 5 ||
+	if code != 1 || !strings.HasPrefix(stderr, "lab: 5 of 10 responses were wrong: 3 (GET /albums/X): 200, want 400; ") || strings.Count(stdout, "WRONG, want ") != 5 ||
 		!strings.Contains(stdout, " 3  GET  /albums/X \n    200 OK: WRONG, want [400]\n      {\n") {
 		t.Errorf("code %d, stderr %q, stdout\n%s", code, stderr, stdout)
 	}

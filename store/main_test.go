@@ -30,13 +30,13 @@ var (
 	binary string // the store as it is used, without the race detector: it can be killed
 )
 
-func build() (path string, err error) {
+func build(tags string) (path string, err error) {
 	dir, err := os.MkdirTemp("", "store")
 	if err != nil {
 		return "", err
 	}
 	path = filepath.Join(dir, "store")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-tags="+tags, "-o", path, ".").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return path, nil
@@ -51,7 +51,7 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer server.Stop()
-	if binary, err = build(); err != nil {
+	if binary, err = build(""); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -88,14 +88,15 @@ func TestUsage(t *testing.T) {
 		{[]string{"-max-conns", "1", "-db", "postgres://a@b/c"}, 2, "-max-conns 1 is out of range: 2 to 1000 for PostgreSQL"},
 		{[]string{"-max-conns", "1", "-db", "sqlite:/dev/null/albums.db"}, 1, "open sqlite:/dev/null/albums.db: mkdir /dev/null: "},
 		{[]string{"-slow-query", "-1s"}, 2, "-slow-query -1s is out of range: 0s to 1h"},
-		{[]string{"migrate", "sideways", "-db", "sqlite:x"}, 2, `migrate "sideways": must be one of up, down, status, redo`},
+		{[]string{"migrate", "sideways", "-db", "sqlite:x"}, 2, `migrate "sideways": must be one of up, down, status, redo, wait`},
 		{[]string{"migrate", "up"}, 2, "-db is required: sqlite:PATH or postgres://…"},
 		{[]string{"migrate", "up", "-db", "memory"}, 2, "-db is required: sqlite:PATH or postgres://…"},
+		{[]string{"migrate", "up", "-db", "sqlite:x", "-wait", "-1s"}, 2, "-wait -1s is out of range: 0s to 1h"},
 		{[]string{"migrate", "up", "-db", "sqlite:x", "y"}, 2, `unexpected argument "y"`},
 		{[]string{"-db", "sqlite:/dev/null/albums.db"}, 1, "open sqlite:/dev/null/albums.db: mkdir /dev/null: "},
 		{[]string{"-db", "postgres://me:secret@127.0.0.1:1/shop"}, 1, "open postgres://me@127.0.0.1:1/shop: migrate: "},
 		{[]string{"-db", "postgres://me:a@secret@127.0.0.1:1/shop"}, 1, "open postgres://me@127.0.0.1:1/shop: migrate: "},
-		{[]string{"migrate", "status", "-db", "sqlite:/nope/albums.db"}, 1, "stat /nope/albums.db: no such file or directory"},
+		{[]string{"migrate", "status", "-db", "sqlite:/nope/albums.db"}, 1, "migrate status sqlite:/nope/albums.db: stat /nope/albums.db: no such file or directory"},
 		{[]string{"-flush-timeout", "1h"}, 2, "-flush-timeout 1h0m0s is out of range: 0s to 10m"},
 	} {
 		var stdout, stderr bytes.Buffer

@@ -8,6 +8,9 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"soundcheck/internal/cli"
+	"soundcheck/internal/smoke"
 )
 
 // Limits of a request: its time, and the bytes of a response that are read.
@@ -16,10 +19,20 @@ const (
 	maxResponse = 10 << 20
 )
 
-// request sends a request, ignoring proxy settings: its URLs are inside the container.
+// client ignores proxy settings: its URLs are inside the container, or the cluster.
+var client = &http.Client{Timeout: timeout, Transport: &http.Transport{DisableKeepAlives: true}}
+
+// runSmoke is "labtool smoke".
+func runSmoke(ctx context.Context, args []string, stdout io.Writer) error {
+	base, err := cli.ParseURL(args[0])
+	if err != nil {
+		return err
+	}
+	return smoke.Run(ctx, client, base, stdout)
+}
+
+// request sends a request.
 func request(ctx context.Context, stdout io.Writer, method, url, body string) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
 		return err
@@ -27,7 +40,6 @@ func request(ctx context.Context, stdout io.Writer, method, url, body string) er
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
 		return err

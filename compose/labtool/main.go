@@ -6,6 +6,7 @@
 //	labtool get http://127.0.0.1:9080/readyz       exit code 0 if the response is 2xx: a health check
 //	labtool put URL BODY                           inject faults into a service
 //	labtool delete URL                             clear them
+//	labtool smoke http://proxy-service:9070        send ten requests, check each response
 //	labtool ls /logs                               one JSON line per file: name, size
 //	labtool cat /logs/otlp.jsonl 1234              content from byte 1234 on
 //
@@ -28,6 +29,7 @@ const usage = `usage: labtool COMMAND
   get URL                            print the response; fail unless it is 2xx
   put URL BODY                       send JSON; as get
   delete URL                         as get
+  smoke URL                          send ten requests to a proxy, check each response
   ls FOLDER                          one JSON line per file: name, size in bytes
   cat FILE [OFFSET]                  content, from this byte on (default 0)
 `
@@ -43,6 +45,7 @@ var commands = map[string]struct {
 	"get":     {1, 1, func(ctx context.Context, a []string, w io.Writer) error { return request(ctx, w, "GET", a[0], "") }},
 	"put":     {2, 2, func(ctx context.Context, a []string, w io.Writer) error { return request(ctx, w, "PUT", a[0], a[1]) }},
 	"delete":  {1, 1, func(ctx context.Context, a []string, w io.Writer) error { return request(ctx, w, "DELETE", a[0], "") }},
+	"smoke":   {1, 1, runSmoke},
 	"ls":      {1, 1, ls},
 	"cat":     {1, 2, cat},
 }

@@ -25,7 +25,7 @@ func call(t *testing.T, args ...string) (stdout, stderr string, code int) {
 
 func TestUsage(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{}, {"list"}, {"get"}, {"get", "a", "b"}, {"put", "a"}, {"cat"}, {"prepare"}} {
+	for _, args := range [][]string{{}, {"list"}, {"get"}, {"get", "a", "b"}, {"put", "a"}, {"smoke"}, {"cat"}, {"prepare"}} {
 		if _, _, code := call(t, args...); code != 2 {
 			t.Errorf("labtool %q exits with %d, want 2", args, code)
 		}
@@ -61,6 +61,22 @@ func TestRequests(t *testing.T) {
 	srv.Close()
 	if _, _, code := call(t, "get", srv.URL); code != 1 {
 		t.Errorf("get of an unavailable service exits with %d, want 1", code)
+	}
+}
+
+// The exit code and the error are those of the smoke test; internal/smoke tests more.
+func TestSmoke(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.NotFoundHandler())
+	defer srv.Close()
+	out, stderr, code := call(t, "smoke", srv.URL+"/")
+	if code != 1 || !strings.Contains(out, "    404 Not Found: WRONG, want [200]\n") || !strings.Contains(stderr, "9 of 10 responses were wrong: 1 (GET /albums/1): 404, want 200; ") {
+		t.Errorf("exit code %d, %s%s", code, out, stderr)
+	}
+	for _, url := range []string{"localhost:9070", "http://127.0.0.1:1"} {
+		if _, stderr, code := call(t, "smoke", url); code != 1 || !strings.Contains(stderr, "labtool: ") {
+			t.Errorf("smoke %s exits with %d, %s", url, code, stderr)
+		}
 	}
 }
 

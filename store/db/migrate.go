@@ -14,7 +14,6 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 	"github.com/riverqueue/river/riverdriver"
-	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
 )
@@ -72,7 +71,7 @@ func (s *Store) migrator(log *slog.Logger) (_ *goose.Provider, err error) {
 
 func (s *Store) riverDriver() riverdriver.Driver[*sql.Tx] {
 	if s.dialect == postgres {
-		return riverdatabasesql.New(s.writer)
+		return postgresql.queue(s.writer)
 	}
 	return riversqlite.New(s.writer)
 }
@@ -138,10 +137,17 @@ var ErrNewer = errors.New("the schema is newer than this store")
 // checkNewer returns ErrNewer, with both versions, if the schema is newer than m's.
 func checkNewer(ctx context.Context, m *goose.Provider) error {
 	current, target, err := m.GetVersions(ctx)
-	if err == nil && current > target {
-		err = fmt.Errorf("%w: it has version %d, the store knows versions up to %d; start a store that knows version %d", ErrNewer, current, target, current)
+	if err != nil {
+		return err
 	}
-	return err
+	return newer(current, target)
+}
+
+func newer(current, target int64) error {
+	if current <= target {
+		return nil
+	}
+	return fmt.Errorf("%w: it has version %d, the store knows versions up to %d; start a store that knows version %d", ErrNewer, current, target, current)
 }
 
 // Migrations returns the status of every known migration. If the schema is newer, the error is
