@@ -13,7 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// chart is relative to deploy/check, where go generate runs this.
+// chart is relative to deploy/check, where make chart-readme runs this.
 const chart = "../charts/soundcheck"
 
 const begin, end = "<!-- values: made by make chart-readme -->\n", "<!-- end of values -->\n"
@@ -83,20 +83,20 @@ func (w *writer) rows(prefix string, m *yaml.Node) error {
 		key, value := m.Content[i], m.Content[i+1]
 		name := prefix + key.Value
 		text := description(key.HeadComment)
+		// Components have values of the same name. The store's have the comments.
+		if text == "" {
+			text = w.of[key.Value]
+		}
 		if value.Kind == yaml.MappingNode && value.Style != yaml.FlowStyle && text == "" {
 			if err := w.rows(name+".", value); err != nil {
 				return err
 			}
 			continue
 		}
-		// Components have values of the same name: the first has the comment.
-		if text == "" {
-			text = w.of[key.Value]
-		}
 		if text == "" {
 			return fmt.Errorf("values.yaml:%d: %s has no comment \"# -- description\"", key.Line, name)
 		}
-		if _, ok := w.of[key.Value]; !ok {
+		if _, ok := w.of[key.Value]; !ok || prefix == "store." {
 			w.of[key.Value] = text
 		}
 		var v any

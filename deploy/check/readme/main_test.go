@@ -35,6 +35,7 @@ func TestTable(t *testing.T) {
 		{"# -- One\na: 1\n", "| `a` | `1` | One |\n"},
 		{"b:\n  # Not this.\n  # -- Two lines,\n  # or | more\n  c: [x, \"1\"]\n", "| `b.c` | `[\"x\",\"1\"]` | Two lines, or \\| more |\n"},
 		{"b:\n  # -- Three\n  c: {d: null}\ne:\n  c: {}\n", "| `b.c` | `{\"d\":null}` | Three |\n| `e.c` | `{}` | Three |\n"},
+		{"# -- A\nx: 1\nstore:\n  # -- S\n  x: 2\nproxy:\n  x: 3\n", "| `x` | `1` | A |\n| `store.x` | `2` | S |\n| `proxy.x` | `3` | S |\n"},
 		{"# -- Four\nd:\n  e: 1\n  f: 2\n", "| `d` | `{\"e\":1,\"f\":2}` | Four |\n"},
 	} {
 		got, err := table([]byte(tt.values))
