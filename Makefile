@@ -185,6 +185,10 @@ generate: ## Generate the Collector's distribution from its manifest
 	# The builder has its own go directive.
 	cd collector/distribution && go mod edit -go=$$(cd ../.. && go list -m -f '{{.GoVersion}}') && go mod tidy
 
+.PHONY: chart-readme
+chart-readme: ## Write the chart's table of values from its values.yaml
+	cd deploy/check && CGO_ENABLED=0 go run $(SHARED) ./readme
+
 .PHONY: clean
 clean: lab-down ## Stop the labs; delete binaries, data, logs and Compose volumes
 	@if ls -d .lab/compose* >/dev/null 2>&1; then owners=$$(docker volume ls --quiet --filter "label=soundcheck.state=$$(pwd)/.lab") || exit 1; \

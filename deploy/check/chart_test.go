@@ -29,6 +29,7 @@ type release struct {
 	revision        int
 	cluster         engine4.ClientProvider // for lookup; nil: as helm template, which finds nothing
 	old             bool                   // a cluster without Gateway API
+	noSchema        bool                   // helm --skip-schema-validation
 	parent          string                 // name of a chart that has this one as its dependency; "" for none
 }
 
@@ -79,9 +80,9 @@ func render4(t *testing.T, r release, values string) (map[string]string, error) 
 		t.Fatal(err)
 	}
 	caps.KubeVersion = *version
-	top, err := util.ToRenderValues(c, v, common.ReleaseOptions{
+	top, err := util.ToRenderValuesWithSchemaValidation(c, v, common.ReleaseOptions{
 		Name: r.name, Namespace: r.namespace, Revision: r.revision, IsInstall: r.revision == 1, IsUpgrade: r.revision > 1,
-	}, caps)
+	}, caps, r.noSchema)
 	if err != nil {
 		return nil, err
 	}
@@ -141,8 +142,11 @@ func documents(files map[string]string) (all []document) {
 			continue
 		}
 		for _, text := range separator.Split(files[name], -1) {
-			if strings.TrimSpace(comment.ReplaceAllString(text, "")) != "" {
-				all = append(all, document{name, text})
+			for line := range strings.Lines(text) {
+				if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+					all = append(all, document{name, text})
+					break
+				}
 			}
 		}
 	}
@@ -150,8 +154,6 @@ func documents(files map[string]string) (all []document) {
 }
 
 type document struct{ file, text string }
-
-var comment = regexp.MustCompile(`(?m)^\s*#.*$`)
 
 // registry are values that a chart always needs: the images are published nowhere.
 const registry = "images: {registry: registry.example/lab}\n"

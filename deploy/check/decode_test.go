@@ -3,6 +3,8 @@ package check
 import (
 	"fmt"
 	"slices"
+	"sync"
+	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -67,4 +69,25 @@ func decode(documents []document) (objects []*object, problems []string) {
 		objects = append(objects, o)
 	}
 	return objects, problems
+}
+
+var (
+	installing sync.Once
+	installed  map[string][]*object
+)
+
+// labs are the objects of each configuration as the release lab, by its name. They are decoded once.
+func labs(t *testing.T) map[string][]*object {
+	t.Helper()
+	installing.Do(func() {
+		all := map[string][]*object{}
+		for name, values := range configurations(t) {
+			all[name], _ = decode(must(t, lab, values))
+		}
+		installed = all
+	})
+	if installed == nil {
+		t.Fatal("a configuration cannot be rendered: see TestRender")
+	}
+	return installed
 }

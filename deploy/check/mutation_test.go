@@ -19,7 +19,7 @@ func toYAML(t *testing.T, v any) string {
 // Each check finds its problem: one change of the rendered chart, and what it must lead to.
 func TestProblemsAreFound(t *testing.T) {
 	t.Parallel()
-	values := merge(t, registry, "{database: {kind: postgres}, store: {replicas: 2}, edge: {enabled: true}, gateway: {enabled: true, otlp: {enabled: true}}, ingress: {enabled: true, hostname: a.example}, collector: {k8sAttributes: {enabled: true}}}")
+	values := merge(t, registry, "{grafana: {enabled: false}, dashboards: {enabled: false}, database: {kind: postgres}, store: {replicas: 2}, edge: {enabled: true}, gateway: {enabled: true, otlp: {enabled: true}}, ingress: {enabled: true, hostname: a.example}, collector: {k8sAttributes: {enabled: true}}}")
 	good := must(t, lab, values)
 	objects, wrong := decode(good)
 	if wrong = append(wrong, problems(objects, lab.namespace)...); len(wrong) > 0 {
@@ -34,9 +34,9 @@ func TestProblemsAreFound(t *testing.T) {
 		{"proxy", "name: lab-soundcheck-proxy-service", "name: 1ab-soundcheck-proxy-service", "DNS-1035"},
 		{"proxy", "part-of: soundcheck", "part-of: sound/check", "label app.kubernetes.io/part-of=sound/check"},
 		{"prometheus", "prometheus.yml: |", "prometheus/yml: |", "key prometheus/yml"},
-		{"proxy", "- name: OTEL_BSP_SCHEDULE_DELAY", "- name: OTEL_BLRP_SCHEDULE_DELAY", "OTEL_BLRP_SCHEDULE_DELAY is there twice"},
-		{"proxy", "- name: K8S_POD_UID", "- name: Z_POD_UID", "refers to K8S_POD_UID, which is not defined before it"},
-		{"proxy", "- name: K8S_POD_UID", "- name: Z_POD_UID", "is not sorted"},
+		{"proxy", `- name: "OTEL_BSP_SCHEDULE_DELAY"`, `- name: "OTEL_BLRP_SCHEDULE_DELAY"`, "OTEL_BLRP_SCHEDULE_DELAY is there twice"},
+		{"proxy", `- name: "K8S_POD_UID"`, `- name: "Z_POD_UID"`, "refers to K8S_POD_UID, which is not defined before it"},
+		{"proxy", `- name: "K8S_POD_UID"`, `- name: "Z_POD_UID"`, "is not sorted"},
 		{"collector", "{name: console, containerPort: 3300}", "{name: health, containerPort: 3300}", "port health is there twice"},
 		{"collector", "{name: console, containerPort: 3300}", "{name: console, containerPort: 4317}", "port 4317/TCP is there twice"},
 		{"collector", "{name: otlp-grpc, containerPort: 4317}", "{name: otlp-grpc-traffic, containerPort: 4317}", "must be no more than 15 characters"},

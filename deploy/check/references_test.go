@@ -226,7 +226,11 @@ func network(objects []*object, namespace string, report reporter) {
 			}
 			switch is := to.is.(type) {
 			case *corev1.ConfigMap:
-				fmt.Fprintln(&text, is.Data)
+				for _, v := range is.Data {
+					if strings.Contains(v, ".svc.") { // not the dashboards
+						fmt.Fprintln(&text, v)
+					}
+				}
 			case *corev1.Secret:
 				for _, v := range is.Data {
 					fmt.Fprintln(&text, string(v))

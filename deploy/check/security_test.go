@@ -42,8 +42,7 @@ func insecure(o *object) (list []string) {
 func TestSecurity(t *testing.T) {
 	t.Parallel()
 	pods := 0
-	for name, values := range configurations(t) {
-		objects, _ := decode(must(t, lab, values))
+	for name, objects := range labs(t) {
 		for _, o := range objects {
 			if o.pod == nil {
 				continue
@@ -97,8 +96,7 @@ func TestInsecure(t *testing.T) {
 // Only the Collector's container gets a token, and only with k8sAttributes, whose processor asks the API server.
 func TestToken(t *testing.T) {
 	t.Parallel()
-	for name, values := range configurations(t) {
-		objects, _ := decode(must(t, lab, values))
+	for name, objects := range labs(t) {
 		var got []string
 		for _, o := range objects {
 			if o.pod == nil {

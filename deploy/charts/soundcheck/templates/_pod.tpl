@@ -5,10 +5,10 @@ refers to it. Argument: a list of maps, of which later ones win. Values are stri
 {{- range . }}{{ range $name, $value := . }}{{ $_ := set $env $name $value }}{{ end }}{{ end -}}
 {{- range $name, $value := $env }}
 {{- if kindIs "map" $value }}
-- name: {{ $name }}
+- name: {{ $name | quote }}
   {{- toYaml $value | nindent 2 }}
 {{- else if not (kindIs "invalid" $value) }}
-- name: {{ $name }}
+- name: {{ $name | quote }}
   value: {{ include "soundcheck.text" $value | quote }}
 {{- end }}
 {{- end }}
