@@ -55,7 +55,7 @@ func TestFind(t *testing.T) {
 		"no context":               {Options{Context: "c"}, map[string]string{"get services": `error: context "c" does not exist`}, `-context: context "c" does not exist: list them with kubectl config get-contexts`},
 		"down":                     {Options{}, map[string]string{"get services": "E1129 memcache.go:265] couldn't get\nThe connection to the server 10.0.0.1:6443 was refused - did you specify the right host or port?"}, "the cluster does not respond: start it, or select another with -context"},
 		"logged out":               {Options{}, map[string]string{"get services": "error: You must be logged in to the server (Unauthorized)"}, "kubectl is not logged in to the cluster: log in, and try kubectl get pods: You must"},
-		"other":                    {Options{}, map[string]string{"get services": "error: disk full"}, "kubectl get services: exit status 1: error: disk full"},
+		"other":                    {Options{}, map[string]string{"get services": "error: disk full"}, "kubectl get services: exit status 1: disk full"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

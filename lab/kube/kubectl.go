@@ -90,7 +90,7 @@ func (k kubectl) explain(args []string, stderr string, err error) error {
 		errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("the cluster does not respond: start it, or select another with -context (kubectl config get-contexts): %w: %s", err, last)
 	}
-	return fmt.Errorf("%s: %w: %s", run, err, stderr)
+	return fmt.Errorf("%s: %w: %s", run, err, last)
 }
 
 // object is what is read of a service or a pod.
