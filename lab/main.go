@@ -7,6 +7,7 @@
 //	go run ./lab restart album-store # rebuild it if its sources changed
 //	go run ./lab smoke               # ten requests through the proxy, each response checked
 //	go run ./lab verify              # a short load, and what the backends recorded of it: all must agree
+//	go run ./lab doctor -otlp URL    # why no telemetry arrives at an OTLP endpoint
 //	go run ./lab down                # stop everything; data stays
 //
 // A lab stores everything in one folder (-state, by default .lab), and listens
@@ -40,6 +41,7 @@ commands:
   restart  restart a component, rebuilt if its sources changed: lab restart name
   smoke    send ten requests through the proxy and check each response
   verify   send a short load and check what the backends recorded of it
+  doctor   find out why telemetry does not arrive at an OTLP endpoint
 
 "lab COMMAND -h" shows the flags of a command.
 `
@@ -50,7 +52,7 @@ type command func(ctx context.Context, args []string, getenv func(string) string
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	commands := map[string]command{
-		"up": up, "down": down, "status": status, "logs": logs, "restart": restart, "smoke": runSmoke, "verify": runVerify,
+		"up": up, "down": down, "status": status, "logs": logs, "restart": restart, "smoke": runSmoke, "verify": runVerify, "doctor": runDoctor,
 		"supervise": supervise, // up's background process
 	}
 	if len(args) == 0 {

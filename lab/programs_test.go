@@ -89,12 +89,12 @@ func TestViewPrograms(t *testing.T) {
 	v := &view{Progress: cli.NewProgress(&out), seen: map[string]supervisor.State{}, said: map[string]bool{}}
 	st := supervisor.Status{Components: []supervisor.ComponentStatus{
 		{Name: "jaeger", State: supervisor.Ready, Version: "2.17.0", From: "PATH", Path: "/usr/local/bin/jaeger", Address: "http://h:1"},
-		{Name: "prometheus", State: supervisor.Waiting, Reason: "prometheus on PATH does not fit: /p: version 2.1.0"},
+		{Name: "prometheus", State: supervisor.Waiting, Reason: "/p/prometheus on PATH does not fit: version 2.1.0"},
 	}}
 	for range 2 {
 		v.update(st)
 	}
-	for _, want := range []string{"jaeger          uses     /usr/local/bin/jaeger, version 2.17.0 (PATH)\n", "prometheus      prometheus on PATH does not fit: /p: version 2.1.0\n"} {
+	for _, want := range []string{"jaeger          uses     /usr/local/bin/jaeger, version 2.17.0 (PATH)\n", "prometheus      /p/prometheus on PATH does not fit: version 2.1.0\n"} {
 		if strings.Count(out.String(), want) != 1 {
 			t.Errorf("%d times %q in\n%s", strings.Count(out.String(), want), want, out.String())
 		}

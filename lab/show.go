@@ -27,8 +27,15 @@ func show(l plan.Lab, st supervisor.Status, stdout io.Writer) error {
 	var b bytes.Buffer
 	table(&b, st)
 	if st.Phase == supervisor.Starting {
-		fmt.Fprint(&b, "\nthe rest is still starting: lab status shows how far it is. Telemetry is lost until the Collector is ready.\n")
+		fmt.Fprint(&b, "\nthe rest is still starting: lab status shows the progress, and the same lab up with -wait all waits for it. Telemetry is lost until the Collector is ready.\n")
 	}
+	hints(&b, l, st)
+	_, err := stdout.Write(b.Bytes())
+	return err
+}
+
+// hints are what to try next with the components that are ready.
+func hints(w io.Writer, l plan.Lab, st supervisor.Status) {
 	datagen, loadgen := "go run ./datagen -n 1000", "go run ./loadgen -rate 100"
 	if l.Offset != 0 {
 		env := "OTEL_EXPORTER_OTLP_ENDPOINT=" + l.OTLP() + " "
@@ -39,19 +46,26 @@ func show(l plan.Lab, st supervisor.Status, stdout io.Writer) error {
 		own = " -state " + l.State
 		loadgen += " -keep " + filepath.Join(l.State, "runs") // where this lab's console looks
 	}
-	fmt.Fprintf(&b, `
-open %[7]s in a browser
-%[9]s
-try next:
-%[8]s  curl %[1]s/albums/1
-  %[2]s
-  %[3]s
-  curl '%[4]s/api/traces?service=proxy-service&limit=1'
-  curl -g '%[5]s/api/v1/query?query=histogram_quantile(0.99,sum+by(service_name)(rate(http_server_request_duration_seconds[1m]+anchored)))'
-  go run ./lab status%[6]s   (or logs, restart, down)
-`, l.Proxy(), datagen, loadgen, l.Jaeger(), l.Prometheus(), own, l.Console(), startStores(l), pages(st))
-	_, err := stdout.Write(b.Bytes())
-	return err
+	// Once the lab was up, a component that is not ready is only being restarted.
+	ready := func(names ...string) bool {
+		return st.Phase != supervisor.Starting || !slices.ContainsFunc(st.Components, func(p supervisor.ComponentStatus) bool {
+			return p.State != supervisor.Ready && slices.Contains(names, p.Name)
+		})
+	}
+	if ready("console") {
+		fmt.Fprintf(w, "\nopen %s in a browser\n", l.Console())
+	}
+	fmt.Fprintf(w, "%s\ntry next:\n%s", pages(st), startStores(l))
+	if ready(plan.ProxyName) {
+		fmt.Fprintf(w, "  curl %s/albums/1\n  %s\n  %s\n", l.Proxy(), datagen, loadgen)
+	}
+	if ready("jaeger", "console") { // the console passes requests on to Jaeger
+		fmt.Fprintf(w, "  curl '%s/api/traces?service=proxy-service&limit=1'\n", l.Jaeger())
+	}
+	if ready("prometheus") {
+		fmt.Fprintf(w, "  curl -g '%s/api/v1/query?query=histogram_quantile(0.99,sum+by(service_name)(rate(http_server_request_duration_seconds[1m]+anchored)))'\n", l.Prometheus())
+	}
+	fmt.Fprintf(w, "  go run ./lab status%s   (or logs, restart, down)\n", own)
 }
 
 // pages lists the web pages of programs that have some of their own.

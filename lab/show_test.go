@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -72,9 +73,49 @@ func TestReadiness(t *testing.T) {
 			t.Errorf("%s: -wait all: %t, want %t", name, got, tt.all)
 		}
 	}
-	var out bytes.Buffer
-	if err := show(plan.Lab{}, starting(supervisor.Ready, supervisor.Building, supervisor.Ready), &out); err != nil || !strings.Contains(out.String(), "the rest is still starting") {
-		t.Errorf("before all are ready, show writes %v\n%s", err, &out)
+}
+
+// Before all are ready, only what is ready is named, and how to wait for the rest.
+func TestShowStarting(t *testing.T) {
+	t.Parallel()
+	const console, proxy, jaeger, prometheus = ":3300 in a browser", "curl http://127.0.0.1:9070/albums/1", ":16696/api/traces", ":9090/api/v1/query"
+	for _, tt := range []struct {
+		phase     supervisor.Phase
+		unready   []string
+		want, not []string
+	}{
+		{supervisor.Starting, []string{"console", "jaeger", "prometheus"}, []string{proxy, "go run ./loadgen", "go run ./lab status"}, []string{console, jaeger, prometheus}},
+		{supervisor.Starting, []string{"jaeger", "prometheus"}, []string{proxy, console}, []string{jaeger, prometheus}},
+		{supervisor.Starting, []string{"console", "jaeger"}, []string{proxy, prometheus}, []string{console, jaeger}},
+		{supervisor.Starting, []string{"console"}, []string{proxy, prometheus}, []string{console, jaeger}},
+		{supervisor.Starting, []string{"jaeger"}, []string{proxy, console, prometheus}, []string{jaeger}},
+		{supervisor.Up, []string{"jaeger"}, []string{proxy, console, jaeger, prometheus}, nil}, // it is being restarted
+	} {
+		st := supervisor.Status{Phase: tt.phase}
+		for _, c := range (plan.Lab{}).Components() {
+			p := supervisor.ComponentStatus{Name: c.Name, State: supervisor.Ready}
+			if slices.Contains(tt.unready, c.Name) {
+				p.State = supervisor.Building
+			}
+			st.Components = append(st.Components, p)
+		}
+		var out bytes.Buffer
+		if err := show(plan.Lab{}, st, &out); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%s, without %v: no %q in\n%s", tt.phase, tt.unready, want, &out)
+			}
+		}
+		for _, not := range tt.not {
+			if strings.Contains(out.String(), not) {
+				t.Errorf("%s, without %v: %q in\n%s", tt.phase, tt.unready, not, &out)
+			}
+		}
+		if waits := strings.Contains(out.String(), "the same lab up with -wait all waits for it"); waits != (tt.phase == supervisor.Starting) {
+			t.Errorf("%s: how to wait for the rest: %t in\n%s", tt.phase, waits, &out)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ import (
 type process struct {
 	cmd  *exec.Cmd
 	addr string
+	path string // of the binary; empty: of the full store
 }
 
 // freeAddr returns an address that no one takes by chance while the store is down:
@@ -46,7 +48,7 @@ var lastPort atomic.Int64
 
 func (p *process) start(t testing.TB, db string) {
 	t.Helper()
-	p.cmd = exec.Command(binary, "-addr", p.addr, "-db", db)
+	p.cmd = exec.Command(cmp.Or(p.path, binary), "-addr", p.addr, "-db", db)
 	p.cmd.Env = append(os.Environ(), "OTEL_SDK_DISABLED=true", "GOMAXPROCS=2")
 	p.cmd.SysProcAttr = dbtest.DieWithParent(nil)
 	p.cmd.Stderr = os.Stderr

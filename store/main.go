@@ -25,7 +25,6 @@ import (
 	"soundcheck/internal/cli"
 	"soundcheck/internal/fault"
 	"soundcheck/internal/service"
-	"soundcheck/store/db"
 )
 
 func main() { cli.Main("store", run) }
@@ -74,7 +73,7 @@ func checkDB(f *cli.Flags, url string) error {
 	if url == memory {
 		return nil
 	}
-	if _, _, _, err := db.Parse(url); err != nil {
+	if err := checkURL(url); err != nil {
 		return f.Errorf("-db: %v", err)
 	}
 	return nil
@@ -97,10 +96,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			}
 			return service.Backend{Service: album.Traced(c.common.Faults.Service(m), t.TracerProvider), Close: m.Close}, nil
 		}
-		s, err := open(ctx, c, t)
+		b, err := open(ctx, c, t)
 		if err != nil {
 			return service.Backend{}, err
 		}
-		return service.Backend{Service: album.Traced(c.common.Faults.Service(s), t.TracerProvider), Ready: s.Ready, Close: s.Shutdown}, nil
+		b.Service = album.Traced(c.common.Faults.Service(b.Service), t.TracerProvider)
+		return b, nil
 	})
 }

@@ -30,13 +30,13 @@ var (
 	binary string // the store as it is used, without the race detector: it can be killed
 )
 
-func build() (path string, err error) {
+func build(tags string) (path string, err error) {
 	dir, err := os.MkdirTemp("", "store")
 	if err != nil {
 		return "", err
 	}
 	path = filepath.Join(dir, "store")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-tags="+tags, "-o", path, ".").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return path, nil
@@ -51,7 +51,7 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer server.Stop()
-	if binary, err = build(); err != nil {
+	if binary, err = build(""); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -1,3 +1,5 @@
+//go:build !nodatabase
+
 package main
 
 import (
@@ -14,11 +16,25 @@ import (
 
 	"soundcheck/internal/albumapi"
 	"soundcheck/internal/cli"
+	"soundcheck/internal/service"
 	"soundcheck/store/db"
 )
 
+func checkURL(url string) error {
+	_, _, _, err := db.Parse(url)
+	return err
+}
+
 // open opens the database, applies -migrate, and starts the store.
-func open(ctx context.Context, c config, t albumapi.Telemetry) (_ *db.Store, err error) {
+func open(ctx context.Context, c config, t albumapi.Telemetry) (service.Backend, error) {
+	s, err := openStore(ctx, c, t)
+	if err != nil {
+		return service.Backend{}, err
+	}
+	return service.Backend{Service: s, Ready: s.Ready, Close: s.Shutdown}, nil
+}
+
+func openStore(ctx context.Context, c config, t albumapi.Telemetry) (_ *db.Store, err error) {
 	s, err := db.Open(db.Config{URL: c.db, MaxConns: c.maxConns, SlowQuery: c.slowQuery,
 		TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider, Logger: t.Logger})
 	if err != nil {

@@ -23,6 +23,8 @@ type Builder struct {
 	Binaries *build.Builder // for the engine's platform
 	Dir      string         // parent of the build contexts
 	Progress *cli.Progress
+	// Alternatives, in the error if PostgreSQL's image cannot be built. Default: those of Compose.
+	Alternatives string
 }
 
 // target returns the binary of a service's image.
@@ -30,8 +32,8 @@ func target(root, service string) (build.Target, error) {
 	if service == "prepare" {
 		return build.Target{Name: "labtool", Module: ".", Package: "./compose/labtool", Sources: []string{"compose/labtool", "internal/cli", "internal/smoke"}}, nil
 	}
-	if strings.HasPrefix(service, plan.StoreName+"-") { // all instances use one image
-		service = plan.StoreName
+	if strings.HasPrefix(service, plan.StoreName) { // all instances use one image, with every database
+		return plan.FullStore(), nil
 	}
 	for _, p := range (plan.Lab{Root: root}).Components() {
 		if p.Name == service {
@@ -41,9 +43,14 @@ func target(root, service string) (build.Target, error) {
 	return build.Target{}, fmt.Errorf("cannot build the image of %s here", service)
 }
 
-// Prepare builds the inputs of services' images. It reuses what is up to
+// Prepare builds the inputs of services' images, and PostgreSQL's image. It reuses what is up to
 // date.
 func (b *Builder) Prepare(ctx context.Context, services []string) error {
+	return b.prepare(ctx, services, b.postgresImage)
+}
+
+// prepare builds the inputs of services' images. Postgres is called with the folder of that image.
+func (b *Builder) prepare(ctx context.Context, services []string, postgres func(context.Context, string) error) error {
 	dir := filepath.Join(b.Dir, "postgres")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -56,7 +63,7 @@ func (b *Builder) Prepare(ctx context.Context, services []string) error {
 	defer unlock()
 	defer b.Progress.Clear()
 	if slices.Contains(services, "postgres") { // first: it fails fast, not after minutes of compiling
-		if err := b.postgres(ctx, dir); err != nil {
+		if err := postgres(ctx, dir); err != nil {
 			return cmp.Or(ctx.Err(), err)
 		}
 	}

@@ -37,6 +37,9 @@ func newBuilder(t *testing.T, script string) *Builder {
 	return b
 }
 
+// sumOf is what the script writes beside the root.
+func sumOf(script string) string { return fmt.Sprintf("%x\n", sha256.Sum256([]byte(script))) }
+
 func write(t *testing.T, path, content string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -89,6 +92,9 @@ func TestTargets(t *testing.T) {
 			t.Errorf("the program of %s is %q, which local.yaml does not build from: %v", service, got.Name, err)
 		}
 	}
+	if got, err := target("/r", "album-store-2"); err != nil || strings.Contains(got.Tags, "nodatabase") || strings.Contains(got.Tags, "nopostgres") || got.Name != "album-store" {
+		t.Errorf("the store's image has the program %+v, %v; want all databases", got, err)
+	}
 	if folders != 7 {
 		t.Errorf("local.yaml builds from %d folders, want 7", folders)
 	}
@@ -111,7 +117,7 @@ func TestCan(t *testing.T) {
 		{all, "linux/arm64", true, "on the engine's platform linux/arm64, but this machine is linux/amd64: "},
 		{machine{"darwin/arm64", false, false}, "linux/arm64", false, "needs Linux: "},
 	} {
-		err := tt.machine.can(tt.engine, tt.haveRoot, "/r/build.sh /s/root.tar")
+		err := tt.machine.can(tt.engine, tt.haveRoot, "/r/build.sh /s/root.tar", alternatives)
 		if got := fmt.Sprint(err); tt.want == "" && err != nil || !strings.Contains(got, tt.want) {
 			t.Errorf("%+v.can(%s, %t) = %s, want %q", tt.machine, tt.engine, tt.haveRoot, got, tt.want)
 		}
@@ -145,7 +151,7 @@ func TestPostgres(t *testing.T) {
 	t.Setenv("CALLS", calls)
 	write(t, filepath.Join(b.Binaries.Root, "../docker"), docker)
 	dir := filepath.Join(b.Dir, "postgres")
-	for name, content := range map[string]string{"": "tar", ".version": "17.12-0\n", ".sum": fmt.Sprintf("%x\n", sha256.Sum256([]byte(script)))} {
+	for name, content := range map[string]string{"": "tar", ".version": "17.12-0\n", ".sum": sumOf(script)} {
 		write(t, filepath.Join(dir, "root.tar"+name), content)
 	}
 	for _, entrypoint := range []string{"entrypoint", "another"} {

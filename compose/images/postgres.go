@@ -1,6 +1,7 @@
 package images
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -19,51 +20,66 @@ import (
 
 const postgresRef = "soundcheck/postgres:local"
 
-// postgres builds the image of PostgreSQL in a folder, unless there is an up-to-date one:
-// it takes minutes, root and a Debian mirror.
-func (b *Builder) postgres(ctx context.Context, dir string) error {
-	source := func(name string) string { return filepath.Join(b.Binaries.Root, "compose/postgres", name) }
+// postgresFiles copies the sources of PostgreSQL's image to a folder, and returns their sum.
+func (b *Builder) postgresFiles(dir string) (sum string, err error) {
 	inputs := sha256.New()
 	fmt.Fprintln(inputs, b.Binaries.Platform)
 	for _, name := range []string{"build.sh", "entrypoint.sh", "Dockerfile"} {
-		text, err := os.ReadFile(source(name))
+		text, err := os.ReadFile(filepath.Join(b.Binaries.Root, "compose/postgres", name))
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, name), text, 0o755)
 		}
 		if err != nil {
-			return err
+			return "", err
 		}
 		fmt.Fprintf(inputs, "%d %s", len(text), text)
 	}
-	sum := hex.EncodeToString(inputs.Sum(nil))
+	return hex.EncodeToString(inputs.Sum(nil)), nil
+}
+
+// postgresImage builds the image of PostgreSQL with Docker in a folder, unless there is an
+// up-to-date one: it takes minutes, root and a Debian mirror.
+func (b *Builder) postgresImage(ctx context.Context, dir string) error {
+	sum, err := b.postgresFiles(dir)
+	if err != nil {
+		return err
+	}
 	out, err := exec.CommandContext(ctx, "docker", "image", "inspect", "--format", `{{index .Config.Labels "soundcheck.inputs"}}`, postgresRef).Output()
 	if err == nil && strings.TrimSpace(string(out)) == sum {
 		return nil
 	}
-	tar, have := postgresRoot(dir)
-	m := machine{platform: runtime.GOOS + "/" + runtime.GOARCH, root: os.Getuid() == 0}
-	_, err = exec.LookPath("debootstrap")
-	_, err2 := os.Stat("/usr/sbin/debootstrap") // often not in PATH
-	m.debootstrap = err == nil || err2 == nil
-	if err := m.can(b.Binaries.Platform, have, source("build.sh")+" "+tar); err != nil {
-		return err
-	}
-	if !have {
-		if err := b.run("collect Debian packages for PostgreSQL", exec.CommandContext(ctx, "sh", source("build.sh"), tar)); err != nil {
-			return err
-		}
-	}
-	version, err := os.ReadFile(tar + ".version")
+	version, err := b.postgresRoot(ctx, dir)
 	if err != nil {
 		return err
 	}
 	return b.run("build PostgreSQL's image", exec.CommandContext(ctx, "docker", "build", "--tag", postgresRef,
-		"--build-arg", "INPUTS="+sum, "--build-arg", "VERSION="+strings.TrimSpace(string(version)), dir))
+		"--build-arg", "INPUTS="+sum, "--build-arg", "VERSION="+version, dir))
 }
 
-// postgresRoot returns the path of the image's root, and whether it is up to date: it depends
-// only on the script, which writes its own sum beside it.
-func postgresRoot(dir string) (tar string, have bool) {
+// postgresRoot makes the root of the image, root.tar in the folder, unless it is up to date. It
+// returns PostgreSQL's version.
+func (b *Builder) postgresRoot(ctx context.Context, dir string) (version string, err error) {
+	tar, have := findPostgresRoot(dir)
+	script := filepath.Join(b.Binaries.Root, "compose/postgres/build.sh")
+	m := machine{platform: runtime.GOOS + "/" + runtime.GOARCH, root: os.Getuid() == 0}
+	_, err = exec.LookPath("debootstrap")
+	_, err2 := os.Stat("/usr/sbin/debootstrap") // often not in PATH
+	m.debootstrap = err == nil || err2 == nil
+	if err := m.can(b.Binaries.Platform, have, script+" "+tar, cmp.Or(b.Alternatives, alternatives)); err != nil {
+		return "", err
+	}
+	if !have {
+		if err := b.run("collect Debian packages for PostgreSQL", exec.CommandContext(ctx, "sh", script, tar)); err != nil {
+			return "", err
+		}
+	}
+	text, err := os.ReadFile(tar + ".version")
+	return strings.TrimSpace(string(text)), err
+}
+
+// findPostgresRoot returns the path of the image's root, and whether it is up to date: it
+// depends only on the script, which writes its own sum beside it.
+func findPostgresRoot(dir string) (tar string, have bool) {
 	tar = filepath.Join(dir, "root.tar")
 	script, err := os.ReadFile(filepath.Join(dir, "build.sh"))
 	mark, err2 := os.ReadFile(tar + ".sum")
@@ -99,7 +115,7 @@ type machine struct {
 // can returns an error if PostgreSQL's image cannot be built for an engine. Without an
 // up-to-date root, the script with these arguments builds one. That needs a Debian mirror,
 // root and debootstrap, which only Linux has.
-func (m machine) can(engine string, haveRoot bool, script string) error {
+func (m machine) can(engine string, haveRoot bool, script, alternatives string) error {
 	switch {
 	case !strings.HasPrefix(m.platform, "linux/"):
 		return errors.New("-images local builds PostgreSQL's image with debootstrap, which needs Linux: " + alternatives)

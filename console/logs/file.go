@@ -15,7 +15,7 @@ import (
 // Sizes.
 const (
 	chunk     = 256 << 10 // read at a time
-	maxLine   = 1 << 20   // longer lines are truncated
+	maxLine   = 1 << 20   // longer lines of a component's log are truncated
 	headBytes = 256       // that identify a file after rotation
 )
 
@@ -27,34 +27,35 @@ type position struct {
 	Sum    uint32 `json:"s,omitempty"`
 }
 
-// part is one of the two files of a log.
+// part is one of the files of a log.
 type part struct {
 	file    *os.File
+	maxLine int
 	size    int64 // up to the end of the last complete line
 	head    position
 	written time.Time // last
 }
 
-// log is an open log: the current file, and the rotated one, if there is one.
+// log is an open log: the current file, and the rotated ones.
 type log struct {
 	service string
 	parts   []*part // the newer first
 }
 
-// open opens a log. A missing file counts as empty.
-func open(service, path string) (*log, error) {
+// open opens a log, whose newest file is the first one. A missing file counts as empty.
+func open(service string, maxLine int, paths ...string) (*log, error) {
 	l := &log{service: service}
-	for _, p := range []string{path, path + ".1"} {
+	for _, p := range paths {
 		f, err := os.Open(p)
 		if errors.Is(err, fs.ErrNotExist) {
-			l.parts = append(l.parts, &part{})
+			l.parts = append(l.parts, &part{maxLine: maxLine})
 			continue
 		}
 		if err != nil {
 			l.close()
 			return nil, err
 		}
-		p := &part{file: f}
+		p := &part{file: f, maxLine: maxLine}
 		l.parts = append(l.parts, p)
 		if p.size, p.written, err = completeSize(f); err != nil {
 			l.close()
@@ -156,7 +157,7 @@ func (p *part) backwards(ctx context.Context, from, to int64, each func(raw []by
 			b = b[:i]
 		}
 		carry = slices.Concat(b, carry)
-		carry = carry[:min(len(carry), maxLine)]
+		carry = carry[:min(len(carry), p.maxLine)]
 	}
 	if from < to {
 		each(carry, from)

@@ -1,6 +1,7 @@
 // Package logs reads the logs of the lab's components: one file per component,
 // NAME.log and, after a rotation, the older NAME.log.1. Lines are JSON or, after a
-// crash, text.
+// crash, text. In a folder without such files, the Collector's otlp.jsonl has the records of
+// all services.
 //
 // Files are read backwards in chunks until there are enough lines or the timeout expires, so
 // the newest lines are available at once, whatever the size of the files.
@@ -109,6 +110,16 @@ func Read(ctx context.Context, folder string, q Query) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(services) == 0 {
+		l, err := openOTLP(folder)
+		if err != nil {
+			return nil, err
+		}
+		if l != nil {
+			defer l.close()
+			return readOTLP(ctx, l, q, after, before)
+		}
+	}
 	var scans []*scan
 	for _, s := range services {
 		if len(q.Services) == 0 || slices.Contains(q.Services, s) {
@@ -119,7 +130,8 @@ func Read(ctx context.Context, folder string, q Query) (*Page, error) {
 	group.SetLimit(parallel)
 	for _, s := range scans {
 		group.Go(func() error {
-			l, err := open(s.service, filepath.Join(folder, s.service+".log"))
+			path := filepath.Join(folder, s.service+".log")
+			l, err := open(s.service, maxLine, path, path+".1")
 			if err != nil {
 				return err
 			}
@@ -132,6 +144,24 @@ func Read(ctx context.Context, folder string, q Query) (*Page, error) {
 	}
 	p := merge(scans, q.Limit)
 	p.Services = services
+	return p, nil
+}
+
+// readOTLP searches the Collector's files.
+func readOTLP(ctx context.Context, l *log, q Query, after, before cursor) (*Page, error) {
+	services, err := otlpServices(l)
+	if err != nil {
+		return nil, err
+	}
+	s := newScan(q, otlpName)
+	s.otlp = true
+	if err := s.read(ctx, l, after, before); err != nil {
+		return nil, err
+	}
+	p := merge([]*scan{s}, q.Limit)
+	p.Services = services
+	// Services send every half second: their records are in order, but not those of two services.
+	slices.SortStableFunc(p.Lines, func(a, b Line) int { return b.Time.Compare(a.Time) })
 	return p, nil
 }
 
@@ -158,11 +188,12 @@ func merge(scans []*scan, limit int) *Page {
 		if next < 0 {
 			break
 		}
-		if len(p.Lines) == limit {
+		s := scans[next]
+		// A request of OTLP is not divided: the next page starts before it.
+		if len(p.Lines) >= limit && (taken[next] == 0 || s.hits[taken[next]].at != s.hits[taken[next]-1].at) {
 			p.More = true
 			break
 		}
-		s := scans[next]
 		p.Lines = append(p.Lines, s.hits[taken[next]].line)
 		oldest[s.service] = s.hits[taken[next]].at
 		taken[next]++

@@ -256,7 +256,7 @@ func TestLarge(t *testing.T) {
 		write(t, dir, "store.log", lines)
 	}
 	write(t, dir, "store.log", at(2, "INFO", "last", ""))
-	l, err := open("store", filepath.Join(dir, "store.log"))
+	l, err := open("store", maxLine, filepath.Join(dir, "store.log"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 type scan struct {
 	Query
 	service string
+	otlp    bool       // lines are requests of OTLP
 	needles [][][]byte // a line matches if it has one of each; lower case
 	lower   []byte     // buffer for a line in lower case
 
@@ -82,7 +83,11 @@ func (s *scan) read(ctx context.Context, l *log, after, before cursor) error {
 		done := false
 		err := p.backwards(ctx, begin, to, func(raw []byte, at int64) bool {
 			s.begin = p.at(at)
-			done = !s.line(p, raw, at)
+			if s.otlp {
+				done = !s.batch(p, raw, at)
+			} else {
+				done = !s.line(p, raw, at)
+			}
 			return !done
 		})
 		switch {

@@ -71,7 +71,7 @@ func listFaults(c Config) func(*http.Request) (any, error) {
 		}
 		list, err := faultsByMetric(ctx, c.Prometheus)
 		if err != nil {
-			return nil, failure(http.StatusBadGateway, "%s", unavailable("Prometheus", c.Prometheus, err))
+			return nil, failure(http.StatusBadGateway, "%s", c.backend("Prometheus", c.Prometheus).unavailable(ctx, err))
 		}
 		for i := range list {
 			for _, container := range c.Containers {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -79,6 +80,55 @@ func TestLab(t *testing.T) {
 	t.Cleanup(func() { srv.Close() })
 	if a := askLab(t, h); a.Phase != "up" || a.Status == nil || a.Status.PortOffset != 100 || !slices.Equal(a.Status.Stores, []string{"http://h:9080"}) || len(a.Status.Components) != 1 || a.Status.Components[0].Version != "v1.2.3" {
 		t.Errorf("a lab: %+v", a)
+	}
+}
+
+// While the lab starts, a backend that does not respond yet is not down.
+func TestStarting(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "lab") // short enough for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	hold(t, dir)
+	l, err := net.Listen("unix", filepath.Join(dir, "lab.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var status atomic.Value
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, status.Load()) })}
+	go srv.Serve(l)
+	t.Cleanup(func() { srv.Close() })
+	away := closed(t)
+	const how = `; "go run ./lab status" shows the progress of the lab`
+	for _, tt := range []struct {
+		phase, prometheus string
+		want              string
+		containers        []Container
+	}{
+		{"starting", `"state":"building","packages_built":12,"packages":345`, "Prometheus is being built (12 of 345 packages)" + how, nil},
+		{"starting", `"state":"building"`, "Prometheus is being built" + how, nil},
+		{"starting", `"state":"downloading"`, "Prometheus is being downloaded" + how, nil},
+		{"starting", `"state":"waiting"`, "Prometheus has not started yet" + how, nil},
+		{"starting", `"state":"starting"`, "Prometheus is starting" + how, nil},
+		{"starting", `"state":"restarting"`, "Prometheus is down at " + away.String(), nil},
+		{"up", `"state":"waiting"`, "Prometheus is down at " + away.String(), nil},
+		{"starting", `"state":"building"`, "Prometheus is down at " + away.String(), []Container{{"prometheus", away.String()}}},
+	} {
+		status.Store(fmt.Sprintf(`{"phase":%q,"programs":[{"name":"jaeger","state":"waiting"},{"name":"prometheus",%s}]}`, tt.phase, tt.prometheus))
+		h := console(t, Config{State: dir, Prometheus: away, Jaeger: away, Containers: tt.containers})
+		resp, body := do(t, h, http.MethodGet, "/-/prometheus/api/v1/query?query=up", "")
+		var answer struct{ Error string }
+		if err := json.Unmarshal([]byte(body), &answer); err != nil || resp.StatusCode != http.StatusBadGateway || !strings.HasPrefix(answer.Error, tt.want) {
+			t.Errorf("%s, %s: %d %s, want %s", tt.phase, tt.prometheus, resp.StatusCode, body, tt.want)
+		}
+	}
+	status.Store(`{"phase":"starting","programs":[{"name":"jaeger","state":"waiting"}]}`)
+	for _, path := range []string{"/api/services", "/-/traces?service=a", "/-/map?since=now-5m"} {
+		if _, body := do(t, console(t, Config{State: dir, Prometheus: away, Jaeger: away}), http.MethodGet, path, ""); !strings.Contains(body, "Jaeger has not started yet") {
+			t.Errorf("%s: %s", path, body)
+		}
 	}
 }
 

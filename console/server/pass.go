@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"soundcheck/lab/supervisor"
 )
 
 // passTimeout is the timeout for a backend's response headers.
@@ -18,22 +21,69 @@ const passTimeout = 30 * time.Second
 // toBackends is the transport to the backends.
 var toBackends = &http.Transport{ResponseHeaderTimeout: passTimeout, MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Minute}
 
-// unavailable describes why a backend did not respond.
-func unavailable(name string, at *url.URL, err error) string {
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Sprintf("%s is down at %s: is the lab up? (make lab-up, make compose-up)", name, at)
-	}
-	return fmt.Sprintf("%s does not respond at %s: %v", name, at, err)
+// backend is Prometheus or Jaeger.
+type backend struct {
+	name  string // for people; in lower case that of the lab's component
+	url   *url.URL
+	state string // folder of the lab whose supervisor starts it; empty: none does
 }
 
-// passOn proxies a backend's API: paths below api, without the prefix. With
+func (c Config) backend(name string, at *url.URL) backend {
+	b := backend{name: name, url: at}
+	if len(c.Containers) == 0 {
+		b.state = c.State
+	}
+	return b
+}
+
+// unavailable describes why the backend did not respond.
+func (b backend) unavailable(ctx context.Context, err error) string {
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Sprintf("%s does not respond at %s: %v", b.name, b.url, err)
+	}
+	if text := b.starting(ctx); text != "" {
+		return fmt.Sprintf("%s %s; \"go run ./lab status\" shows the progress of the lab", b.name, text)
+	}
+	return fmt.Sprintf("%s is down at %s: is the lab up? (make lab-up, make compose-up)", b.name, b.url)
+}
+
+// starting describes how far the first start of the backend is; "" if it is not being started.
+func (b backend) starting(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, labTimeout)
+	defer cancel()
+	if b.state == "" {
+		return ""
+	}
+	a := ask(ctx, b.state)
+	if a.Phase != string(supervisor.Starting) {
+		return ""
+	}
+	for _, p := range a.Status.Components {
+		switch {
+		case p.Name != strings.ToLower(b.name):
+		case p.State == supervisor.Building && p.Done < p.Total-1: // the last one is linked
+			return fmt.Sprintf("is being built (%d of %d packages)", p.Done, p.Total)
+		case p.State == supervisor.Building:
+			return "is being built"
+		case p.State == supervisor.Downloading:
+			return "is being downloaded"
+		case p.State == supervisor.Waiting:
+			return "has not started yet"
+		case p.State == supervisor.Started:
+			return "is starting"
+		}
+	}
+	return ""
+}
+
+// passOn proxies the backend's API: paths below api, without the prefix. With
 // only, it allows just those paths, or, for those that end in a slash, paths below them.
-func passOn(backend *url.URL, prefix, api, name string, only ...string) http.Handler {
+func (b backend) passOn(prefix, api string, only ...string) http.Handler {
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Path = strings.TrimPrefix(r.In.URL.Path, prefix)
 			r.Out.URL.RawPath = strings.TrimPrefix(r.In.URL.RawPath, prefix)
-			r.SetURL(backend)
+			r.SetURL(b.url)
 			r.Out.Header.Del("Cookie")
 		},
 		// Keep few of the backend's headers; security headers are ours.
@@ -48,7 +98,7 @@ func passOn(backend *url.URL, prefix, api, name string, only ...string) http.Han
 		},
 		Transport: toBackends,
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			fail(w, http.StatusBadGateway, unavailable(name, backend, err))
+			fail(w, http.StatusBadGateway, b.unavailable(r.Context(), err))
 		},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

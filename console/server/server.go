@@ -30,7 +30,6 @@ import (
 
 	"github.com/klauspost/compress/gzhttp"
 
-	"soundcheck/console/traces"
 	"soundcheck/dashboards"
 )
 
@@ -53,15 +52,14 @@ func New(c Config) http.Handler {
 	mux := http.NewServeMux()
 	files := readAssets()
 	mux.HandleFunc("GET /assets/", files.asset)
-	mux.Handle("GET /api/", passOn(c.Jaeger, "", "/api/", "Jaeger"))
-	mux.Handle("GET /-/prometheus/api/v1/", passOn(c.Prometheus, "/-/prometheus", "/api/v1/", "Prometheus", "query", "query_range", "query_exemplars",
+	mux.Handle("GET /api/", c.backend("Jaeger", c.Jaeger).passOn("", "/api/"))
+	mux.Handle("GET /-/prometheus/api/v1/", c.backend("Prometheus", c.Prometheus).passOn("/-/prometheus", "/api/v1/", "query", "query_range", "query_exemplars",
 		"series", "labels", "label/", "metadata", "alerts", "rules", "status/buildinfo", "status/tsdb", "targets"))
 	boards := readDashboards(dashboards.FS())
 	mux.HandleFunc("GET /-/dashboards", respond(boards.listDashboards))
 	mux.HandleFunc("GET /-/dashboards/{uid}", boards.dashboard)
-	jaeger := traces.Jaeger{URL: c.Jaeger, Client: &http.Client{Transport: toBackends}}
-	mux.HandleFunc("GET /-/traces", respond(searchTraces(jaeger)))
-	mux.HandleFunc("GET /-/map", respond(serviceMap(jaeger)))
+	mux.HandleFunc("GET /-/traces", respond(searchTraces(c)))
+	mux.HandleFunc("GET /-/map", respond(serviceMap(c)))
 	mux.HandleFunc("GET /-/lab", respond(lab(c)))
 	mux.HandleFunc("GET "+faultsPath, respond(listFaults(c)))
 	mux.HandleFunc("DELETE "+faultsPath, respond(clearFaults(c)))

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"time"
 
 	"soundcheck/console/traces"
@@ -14,15 +13,15 @@ import (
 
 // searchTraces responds with summaries of the traces that Jaeger finds. The parameters
 // are those of Jaeger's /api/traces.
-func searchTraces(j traces.Jaeger) func(*http.Request) (any, error) {
+func searchTraces(c Config) func(*http.Request) (any, error) {
 	return func(r *http.Request) (any, error) {
-		list, err := j.Search(r.Context(), r.URL.Query())
-		return map[string]any{"traces": list}, ofJaeger(j.URL, err)
+		list, err := c.traces().Search(r.Context(), r.URL.Query())
+		return map[string]any{"traces": list}, c.ofJaeger(r.Context(), err)
 	}
 }
 
 // serviceMap responds with the calls between services from since to until.
-func serviceMap(j traces.Jaeger) func(*http.Request) (any, error) {
+func serviceMap(c Config) func(*http.Request) (any, error) {
 	return func(r *http.Request) (any, error) {
 		now := time.Now()
 		v := values{Values: r.URL.Query()}
@@ -40,18 +39,22 @@ func serviceMap(j traces.Jaeger) func(*http.Request) (any, error) {
 		if v.err != nil {
 			return nil, v.err
 		}
-		m, err := j.Map(r.Context(), since, until)
-		return m, ofJaeger(j.URL, err)
+		m, err := c.traces().Map(r.Context(), since, until)
+		return m, c.ofJaeger(r.Context(), err)
 	}
 }
 
+func (c Config) traces() traces.Jaeger {
+	return traces.Jaeger{URL: c.Jaeger, Client: &http.Client{Transport: toBackends}}
+}
+
 // ofJaeger converts an error of Jaeger for the pages.
-func ofJaeger(at *url.URL, err error) error {
+func (c Config) ofJaeger(ctx context.Context, err error) error {
 	if response, ok := errors.AsType[*jaegerapi.Error](err); ok {
 		return failure(response.Status, "%s", cmp.Or(response.Message, response.Error()))
 	}
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	return failure(http.StatusBadGateway, "%s", unavailable("Jaeger", at, err))
+	return failure(http.StatusBadGateway, "%s", c.backend("Jaeger", c.Jaeger).unavailable(ctx, err))
 }

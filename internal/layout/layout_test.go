@@ -61,6 +61,24 @@ var rules = []struct {
 	{"lab/kube", []string{"lab/command"}},
 	{"lab/...", []string{"lab/...", "dashboards", "loadgen/engine", "loadgen/report", "loadgen/measure", "internal/..."}},
 	{"compose/...", []string{"compose/...", "lab/...", "internal/..."}},
+	{"deploy/oci", []string{"compose/images"}},
+	{"deploy/cluster", []string{"lab/proc", "internal/cli"}},
+	{"deploy", []string{"deploy/...", "compose/images", "lab/build", "internal/cli"}},
+}
+
+// databases are the packages of the store's databases: most of its build.
+var (
+	postgres  = []string{"github.com/jackc/...", "github.com/lib/pq", "github.com/riverqueue/river/riverdriver/riverdatabasesql/..."}
+	databases = append([]string{"store/db", "database/sql", "github.com/XSAM/otelsql", "github.com/pressly/goose/...", "github.com/riverqueue/...", "modernc.org/..."}, postgres...)
+)
+
+// tagged are build tags of a package, and what it must not have below it with them.
+var tagged = []struct {
+	of, tags string
+	below    []string
+}{
+	{"store", "nodatabase", databases}, // a lab that keeps albums in memory does not wait for them
+	{"store", "nopostgres", postgres},  // nor the default lab, with SQLite, for these
 }
 
 // never are packages that another must not have below it, however far.
@@ -123,17 +141,17 @@ func violations(packages []listed) (list []string) {
 	return list
 }
 
-func TestImports(t *testing.T) {
-	t.Parallel()
+// list returns the packages of a pattern.
+func list(t *testing.T, tags, pattern string) (packages []listed) {
+	t.Helper()
 	// So that "go test" does not take this result from its cache when a file or a folder is new.
 	sources(t, func(string, []byte) {}, ".go")
-	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,GoFiles,Imports,Deps", "./...")
+	cmd := exec.Command("go", "list", "-tags="+tags, "-json=ImportPath,Dir,GoFiles,Imports,Deps", pattern)
 	cmd.Dir, cmd.Stderr = filepath.Join("..", ".."), os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var packages []listed
 	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
 		var p listed
 		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
@@ -143,11 +161,34 @@ func TestImports(t *testing.T) {
 		}
 		packages = append(packages, p)
 	}
+	return packages
+}
+
+func TestImports(t *testing.T) {
+	t.Parallel()
+	packages := list(t, "", "./...")
 	if len(packages) < 40 {
 		t.Errorf("%d packages are listed: there are more", len(packages))
 	}
 	for _, v := range violations(packages) {
 		t.Errorf("%s: see the rules in this file", v)
+	}
+}
+
+// Build tags leave out what they are for, which the package has without them.
+func TestTags(t *testing.T) {
+	t.Parallel()
+	for _, tt := range tagged {
+		with, without := list(t, tt.tags, "./"+tt.of)[0].Deps, list(t, "", "./"+tt.of)[0].Deps
+		for _, pattern := range tt.below {
+			below := func(path string) bool { return fits(pattern, strings.TrimPrefix(path, module)) }
+			if i := slices.IndexFunc(with, below); i >= 0 {
+				t.Errorf("%s with the tags %s has %s below it", tt.of, tt.tags, with[i])
+			}
+			if !slices.ContainsFunc(without, below) {
+				t.Errorf("%s has no %s below it without tags: remove it from the list", tt.of, pattern)
+			}
+		}
 	}
 }
 

@@ -44,7 +44,7 @@ func (p *Program) Find(ctx context.Context, getenv func(string) string, own stri
 		return Found{}, "", context.Cause(ctx)
 	}
 	if err != nil {
-		return Found{}, fmt.Sprintf("%s on PATH does not fit: %s: %s", p.Name, path, err), nil
+		return Found{}, fmt.Sprintf("%s on PATH does not fit: %s", path, err), nil
 	}
 	f.Origin = "PATH"
 	return f, "", nil

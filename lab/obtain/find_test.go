@@ -227,7 +227,7 @@ func TestFindOnPath(t *testing.T) {
 		{[]string{at("linked"), at("new")}, "new/jaeger", ""},
 		{[]string{relative}, "", ""},
 		// The first one decides, as in a shell.
-		{[]string{at("old"), at("new")}, "", "jaeger on PATH does not fit: " + at("old/jaeger") + ": version 1.60.0, want"},
+		{[]string{at("old"), at("new")}, "", at("old/jaeger") + " on PATH does not fit: version 1.60.0, want"},
 	} {
 		f, reason, err := Jaeger.Find(t.Context(), env("PATH", strings.Join(tt.path, string(filepath.ListSeparator))), at("bin"))
 		if err != nil || (tt.want == "") != (f.Path == "") || tt.want != "" && (f.Path != at(tt.want) || f.Origin != "PATH") ||
@@ -253,7 +253,7 @@ func TestHangs(t *testing.T) { // not parallel: versionTimeout
 	dir := t.TempDir()
 	path := executableFile(t, filepath.Join(dir, "jaeger"), fmt.Sprintf("#!/bin/sh\nsleep 1000 &\necho $! >%s\nsleep 1000\n", filepath.Join(dir, "pid")))
 	_, reason, err := Jaeger.Find(t.Context(), env("PATH", dir), "")
-	if err != nil || !strings.HasSuffix(reason, path+": no version after 200ms") {
+	if err != nil || reason != path+" on PATH does not fit: no version after 200ms" {
 		t.Errorf("reason %q, error %v", reason, err)
 	}
 	wantGone(t, filepath.Join(dir, "pid"))

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"soundcheck/internal/cli"
 	"soundcheck/lab/build"
 	"soundcheck/lab/obtain"
 )
@@ -60,9 +59,6 @@ type Lab struct {
 
 // Proxy returns the proxy's URL.
 func (l Lab) Proxy() string { return l.url(ProxyPort) }
-
-// StoreName is the name of the album store, which can be external.
-const StoreName = "album-store"
 
 // ProxyName is the proxy's name.
 const ProxyName = "proxy-service"
@@ -168,22 +164,6 @@ func (l Lab) collector() Component {
 	}
 }
 
-// Database returns the album store's database without its password; "" for
-// external stores.
-func (l Lab) Database() string {
-	if len(l.Stores) > 0 {
-		return ""
-	}
-	return cli.WithoutPassword(l.db())
-}
-
-func (l Lab) db() string {
-	if l.DB != "" {
-		return l.DB
-	}
-	return "sqlite:" + filepath.Join(l.data(StoreName), "albums.db")
-}
-
 // Clear deletes the components' data, so that the lab starts empty. Logs stay.
 func (l Lab) Clear() error {
 	for _, name := range []string{StoreName, "jaeger", "prometheus", "otel-collector", GrafanaName} {
@@ -192,13 +172,6 @@ func (l Lab) Clear() error {
 		}
 	}
 	return nil
-}
-
-func (l Lab) store() Component {
-	p := l.service(StoreName, "store", StorePort, storeAdminPort)
-	p.Target.Early = []string{"modernc.org/sqlite/lib"}  // one package, a tenth of the build
-	p.Env = append(p.Env, "SOUNDCHECK_STORE_DB="+l.db()) // not an argument: it can hold a password
-	return p
 }
 
 func (l Lab) proxy() Component {
@@ -228,12 +201,15 @@ func (l Lab) console() Component {
 	}
 }
 
+func serviceTarget(name, dir string) build.Target {
+	return build.Target{Name: name, Module: ".", Package: "./" + dir, Tags: ginTags, Sources: []string{dir, "internal"}}
+}
+
 func (l Lab) service(name, dir string, port, admin int, args ...string) Component {
 	return Component{
-		Name: name,
-		Target: build.Target{Name: name, Module: ".", Package: "./" + dir, Tags: ginTags,
-			Sources: []string{dir, "internal"}},
-		Args: append([]string{"-addr", l.addr(port), "-admin-addr", l.addr(admin)}, args...),
+		Name:   name,
+		Target: serviceTarget(name, dir),
+		Args:   append([]string{"-addr", l.addr(port), "-admin-addr", l.addr(admin)}, args...),
 		Env: append(environ(map[string]string{
 			// Short intervals for interactive use; the defaults are up to a minute.
 			"OTEL_METRIC_EXPORT_INTERVAL": "5000",

@@ -65,6 +65,32 @@ func TestDatabase(t *testing.T) {
 	}
 }
 
+// The store has the lab's database, and not those whose libraries take long to compile. What
+// differs has a name of its own, so that it is not built again after a switch.
+func TestStoreTarget(t *testing.T) {
+	t.Parallel()
+	names := map[string]string{}
+	for db, want := range map[string]struct{ name, tags string }{
+		"memory":           {"album-store-memory", "nomsgpack,nodatabase"},
+		"":                 {"album-store-sqlite", "nomsgpack,nopostgres"},
+		"sqlite:/s/a.db":   {"album-store-sqlite", "nomsgpack,nopostgres"},
+		"postgres://h/d":   {"album-store", "nomsgpack"},
+		"postgresql://h/d": {"album-store", "nomsgpack"},
+	} {
+		p := (Lab{State: "/s", DB: db}).store()
+		if p.Target.Name != want.name || p.Target.Tags != want.tags || p.Target.Package != "./store" || p.BuildRank != 0 {
+			t.Errorf("-db %q: %+v, want %+v", db, p.Target, want)
+		}
+		if tags, ok := names[p.Target.Name]; ok && tags != p.Target.Tags {
+			t.Errorf("%s is built with %s and with %s", p.Target.Name, tags, p.Target.Tags)
+		}
+		names[p.Target.Name] = p.Target.Tags
+	}
+	if full := FullStore(); full.Name != StoreName || full.Tags != ginTags {
+		t.Errorf("the full store is %+v", full)
+	}
+}
+
 // Components come after those they need.
 func TestOrder(t *testing.T) {
 	t.Parallel()
@@ -247,7 +273,7 @@ func TestSources(t *testing.T) {
 		if p.Target.Module != "." {
 			continue
 		}
-		cmd := exec.Command("go", "list", "-deps", "-f", "{{if .Module}}{{if .Module.Main}}{{.ImportPath}}{{end}}{{end}}", p.Target.Package)
+		cmd := exec.Command("go", "list", "-deps", "-tags="+p.Target.Tags, "-f", "{{if .Module}}{{if .Module.Main}}{{.ImportPath}}{{end}}{{end}}", p.Target.Package)
 		cmd.Dir = "../.."
 		out, err := cmd.Output()
 		if err != nil {

@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"github.com/XSAM/otelsql"
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
@@ -97,6 +96,9 @@ func Parse(s string) (driver, source, path string, err error) {
 	}
 	if u.Scheme != "postgres" && u.Scheme != "postgresql" {
 		return "", "", "", errors.New("must be memory, sqlite:PATH or postgres://…")
+	}
+	if postgresql == nil {
+		return "", "", "", errNoPostgres
 	}
 	q := u.Query()
 	if !q.Has("connect_timeout") {

@@ -2,15 +2,16 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 
 	"github.com/XSAM/otelsql"
-	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
 	"go.opentelemetry.io/otel/trace"
 	sqlitedriver "modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -25,6 +26,17 @@ const (
 	sqlite   dialect = "sqlite"
 	postgres dialect = "postgres"
 )
+
+// libraries are the uses of PostgreSQL's libraries. With -tags nopostgres there are none: they are a
+// sixth of the build, and a lab with SQLite does not wait for them.
+type libraries struct {
+	queue       func(*sql.DB) riverdriver.Driver[*sql.Tx]
+	complete    func(context.Context, *sql.Tx, *river.Job[job]) error
+	unavailable func(error) bool
+	conflicted  func(error) bool
+}
+
+var errNoPostgres = errors.New("this store was built without PostgreSQL (-tags nopostgres); build it without the tag: go build ./store")
 
 // system is the db.system.name of the semantic conventions.
 func (d dialect) system() string {
@@ -160,19 +172,6 @@ func unavailable(err error) bool {
 	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, errAcquire) || errors.Is(err, context.DeadlineExceeded) {
 		return true
 	}
-	var connect *pgconn.ConnectError
-	var network net.Error
-	if errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err) || pgconn.Timeout(err) {
-		return true
-	}
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		switch pg.Code {
-		case "53300", "57P01", "57P02", "57P03", "55P03", "25006": // too many connections, shut down, starting, locked, read only
-			return true
-		}
-		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53")
-	}
 	var lite *sqlitedriver.Error
 	if errors.As(err, &lite) {
 		switch lite.Code() & 0xff {
@@ -180,15 +179,9 @@ func unavailable(err error) bool {
 			return true
 		}
 	}
-	return strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "unexpected EOF")
+	return postgresql != nil && postgresql.unavailable(err)
 }
 
 // conflicted reports whether a transaction failed because of a concurrent one, so that a retry can
 // succeed.
-func conflicted(err error) bool {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		return pg.Code == "40001" || pg.Code == "40P01" || pg.Code == "23505"
-	}
-	return false
-}
+func conflicted(err error) bool { return postgresql != nil && postgresql.conflicted(err) }

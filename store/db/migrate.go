@@ -14,7 +14,6 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 	"github.com/riverqueue/river/riverdriver"
-	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
 )
@@ -72,7 +71,7 @@ func (s *Store) migrator(log *slog.Logger) (_ *goose.Provider, err error) {
 
 func (s *Store) riverDriver() riverdriver.Driver[*sql.Tx] {
 	if s.dialect == postgres {
-		return riverdatabasesql.New(s.writer)
+		return postgresql.queue(s.writer)
 	}
 	return riversqlite.New(s.writer)
 }

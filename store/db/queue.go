@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivertype"
 	"go.opentelemetry.io/otel/propagation"
@@ -293,11 +292,10 @@ func (s *Store) finish(ctx context.Context, tx *sql.Tx, id string, albums []albu
 	return err
 }
 
-func (s *Store) completeTx(ctx context.Context, tx *sql.Tx, j *river.Job[job]) (err error) {
+func (s *Store) completeTx(ctx context.Context, tx *sql.Tx, j *river.Job[job]) error {
 	if s.dialect == postgres {
-		_, err = river.JobCompleteTx[*riverdatabasesql.Driver](ctx, tx, j)
-	} else {
-		_, err = river.JobCompleteTx[*riversqlite.Driver](ctx, tx, j)
+		return postgresql.complete(ctx, tx, j)
 	}
+	_, err := river.JobCompleteTx[*riversqlite.Driver](ctx, tx, j)
 	return err
 }

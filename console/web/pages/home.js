@@ -4,19 +4,10 @@ import { h, clear } from "../lib/dom.js";
 import { get, prom } from "../lib/api.js";
 import { problem, empty, card, tile, copyable, every } from "../lib/ui.js";
 import { plural, withUnit, seconds, bytes, dateTime } from "../lib/format.js";
+import { ALL, interpolate } from "../lib/vars.js";
 import { badge, lossBadge, componentBadge, verdictBadge, commands, externalStores, age } from "../lib/lab.js";
 
-// sum adds up the increase of several counters; absent counters count as 0. A counter of the
-// Collector that began within the range has increased by its whole value: its SDK sets no start
-// time, so that its increase lacks the first value.
-export const sum = (names, range) => names.map((n) =>
-  `(sum((last_over_time(${n}[${range}]) unless ${n} offset ${range}) or increase(${n}[${range}] anchored)) or vector(0))`).join(" + ");
-const signals = ["spans", "metric_points", "log_records"];
 const collector = '{service_name="otel-collector"}';
-const lost = ["receiver_refused", "receiver_failed", "exporter_send_failed", "exporter_enqueue_failed"]
-  .flatMap((what) => signals.map((s) => `otelcol_${what}_${s}_total`));
-const dropped = ["otel_sdk_processor_span_processed_total", "otel_sdk_processor_log_processed_total", "otel_sdk_exporter_span_exported_total",
-  "otel_sdk_exporter_log_exported_total", "otel_sdk_exporter_metric_data_point_exported_total"].map((n) => `${n}{error_type!=""}`);
 const proxy = 'http_server_request_duration_seconds{service_name="proxy-service"}[1m] anchored';
 
 const numbers = [
@@ -26,8 +17,16 @@ const numbers = [
   ["Spans", "Collector, last minute", `sum(rate(otelcol_receiver_accepted_spans_total${collector}[1m] anchored))`, "cps"],
   ["Metric points", "Collector, last minute", `sum(rate(otelcol_receiver_accepted_metric_points_total${collector}[1m] anchored))`, "cps"],
   ["Log records", "Collector, last minute", `sum(rate(otelcol_receiver_accepted_log_records_total${collector}[1m] anchored))`, "cps"],
-  ["Lost telemetry", "last 30 minutes", `${sum(lost, "30m")} + ${sum(dropped, "30m")}`, "lost"],
+  ["Lost telemetry", "last 30 minutes", null, "lost"],
 ];
+
+// lostTelemetry is the query of the last tile: all stages of the dashboard's panel, in 30 minutes.
+export async function lostTelemetry(signal) {
+  const { panels } = await get("/-/dashboards/pipeline", signal);
+  const { targets } = panels.find((p) => p.title === "Lost telemetry by stage");
+  return targets.map((t) => `(${interpolate(t.expr, { environment: [ALL] }, [], 1800, 15)})`).join(" + ");
+}
+let lost = null;
 
 export async function show(root, { signal, title }) {
   title("");
@@ -145,7 +144,7 @@ function components(lab) {
 }
 
 export async function measure(signal) {
-  const values = await Promise.allSettled(numbers.map(([, , query]) => prom.instant(query, undefined, signal)));
+  const values = await Promise.allSettled(numbers.map(async ([, , query]) => prom.instant(query ?? (lost ??= await lostTelemetry(signal)), undefined, signal)));
   if (values.every((v) => v.status === "rejected")) return { tiles: h("p", { class: "note" }, `No metrics: ${values[0].reason.message}`), errors: null, known: false };
   const of = (i) => {
     const found = values[i].value?.[0]?.value?.[1];

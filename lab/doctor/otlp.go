@@ -1,0 +1,266 @@
+// Package doctor finds out why telemetry does not arrive at an OTLP endpoint: it sends an empty
+// export over each protocol, and names the cause and the fix of what fails.
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Protocols, by their names in OTEL_EXPORTER_OTLP_PROTOCOL.
+const (
+	HTTP = "http/protobuf"
+	GRPC = "grpc"
+)
+
+// Result is the outcome of an export over one protocol.
+type Result struct {
+	Protocol string
+	URL      string // of the request
+	OK       bool
+	Took     time.Duration
+	Saw      string // what the server responded, or the error
+	Cause    string // if not OK
+	Fix      string // if not OK
+}
+
+// timeout of each request.
+const timeout = 5 * time.Second
+
+// OTLP sends an empty export of traces to an endpoint over HTTP and gRPC. The endpoint is a URL
+// as in OTEL_EXPORTER_OTLP_ENDPOINT; headers are added to each request.
+func OTLP(ctx context.Context, endpoint string, headers http.Header) ([]Result, error) {
+	u, err := url.Parse(endpoint)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
+		return nil, fmt.Errorf("%q is not an http:// or https:// URL with a host", endpoint)
+	}
+	h, g := overHTTP(ctx, u, headers), overGRPC(ctx, u, headers)
+	if h.Cause == endedHTTP && strings.HasPrefix(g.Saw, "HTTP/2 ") { // some servers end the connection, others respond in HTTP/2
+		h.Cause, h.Fix = grpcOnly, useGRPC
+	}
+	return []Result{h, g}, nil
+}
+
+// Causes and fixes that several failures share.
+const (
+	endedHTTP = "the server ended the connection: it expects TLS or another protocol"
+	grpcOnly  = "the server speaks HTTP/2 on this port, not HTTP/1.1: a gRPC receiver"
+	useGRPC   = "set OTEL_EXPORTER_OTLP_PROTOCOL=" + GRPC + ", or use the OTLP/HTTP port (4318 by convention)"
+)
+
+// client speaks one version of HTTP, so that the outcome says which one the server speaks.
+func client(http2 bool) *http.Client {
+	var p http.Protocols
+	p.SetHTTP1(!http2)
+	p.SetHTTP2(http2)
+	p.SetUnencryptedHTTP2(http2)
+	return &http.Client{
+		Timeout:       timeout,
+		Transport:     &http.Transport{Protocols: &p, DisableKeepAlives: true, Proxy: nil},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+func request(ctx context.Context, target, contentType string, body []byte, headers http.Header) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range headers {
+		req.Header[name] = values
+	}
+	req.Header.Set("Content-Type", contentType)
+	return req, nil
+}
+
+// overHTTP exports with OTLP/HTTP: POST /v1/traces.
+func overHTTP(ctx context.Context, u *url.URL, headers http.Header) Result {
+	r := Result{Protocol: HTTP, URL: u.JoinPath("v1/traces").String()}
+	req, err := request(ctx, r.URL, "application/x-protobuf", nil, headers)
+	if err != nil {
+		return r.failed(err, u)
+	}
+	begun := time.Now()
+	resp, err := client(false).Do(req)
+	r.Took = time.Since(begun)
+	if err != nil {
+		return r.failed(err, u)
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 512))
+	r.Saw = "HTTP " + resp.Status
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	switch {
+	case resp.StatusCode == http.StatusOK && (kind == "application/x-protobuf" || kind == "application/json"):
+		r.OK = true
+	case resp.StatusCode == http.StatusOK:
+		r.Saw += fmt.Sprintf(" with Content-Type %q", kind)
+		r.Cause, r.Fix = "an HTTP server that is no OTLP receiver accepted the request", "check host and path: a receiver responds with application/x-protobuf"
+	case resp.StatusCode == http.StatusBadRequest && bytes.Contains(body, []byte("HTTPS server")):
+		r.Cause, r.Fix = "the server expects TLS", "use https:// instead of http://"
+	default:
+		r.Cause, r.Fix = byStatus(resp, u)
+	}
+	return r
+}
+
+// byStatus explains the response of an HTTP server.
+func byStatus(resp *http.Response, u *url.URL) (cause, fix string) {
+	code := resp.StatusCode
+	switch {
+	case code == http.StatusUnauthorized || code == http.StatusForbidden:
+		return "the server requires authentication", "set OTEL_EXPORTER_OTLP_HEADERS, such as authorization=Bearer%20TOKEN (here: -header)"
+	case code == http.StatusNotFound:
+		return "no route for " + u.Host + " at this path: a gateway routes by host name and path", "use the host name of the route (gateway.otlp.hostname of the chart), and no path that the receiver does not have"
+	case code == http.StatusMethodNotAllowed:
+		return "a web server without an OTLP receiver at this path", "check port and path: OTLP/HTTP is 4318 by convention"
+	case code >= 300 && code < 400:
+		return "the server redirects to " + resp.Header.Get("Location") + ": exporters do not follow redirects", "use that URL"
+	case code == http.StatusUnsupportedMediaType:
+		return "the server does not accept protobuf over HTTP/1.1: often a gRPC receiver behind a proxy", "use OTEL_EXPORTER_OTLP_PROTOCOL=grpc, or the OTLP/HTTP port (4318 by convention)"
+	case code == http.StatusBadGateway || code == http.StatusServiceUnavailable || code == http.StatusGatewayTimeout:
+		return "a gateway responded, but it gets no response from the receiver behind it", "check that the receiver runs, and that the gateway sends to its OTLP/HTTP port with HTTP/1.1"
+	case code == http.StatusTooManyRequests:
+		return "the receiver rejects data for now: rate limit or memory limit", "retry later; check the memory limit of the Collector"
+	}
+	return "the receiver rejected an empty export", "check the log of the receiver"
+}
+
+// emptyMessage is a gRPC frame: not compressed, length 0.
+var emptyMessage = make([]byte, 5)
+
+// overGRPC exports with OTLP/gRPC: a call of TraceService/Export over HTTP/2.
+func overGRPC(ctx context.Context, u *url.URL, headers http.Header) Result {
+	target := *u
+	target.Path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+	r := Result{Protocol: GRPC, URL: target.String()}
+	req, err := request(ctx, r.URL, "application/grpc", emptyMessage, headers)
+	if err != nil {
+		return r.failed(err, u)
+	}
+	req.Header.Set("TE", "trailers")
+	begun := time.Now()
+	resp, err := client(true).Do(req)
+	if err == nil {
+		defer resp.Body.Close()
+		_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20)) // trailers come after the body
+	}
+	r.Took = time.Since(begun)
+	if err != nil {
+		return r.failed(err, u)
+	}
+	status := resp.Trailer.Get("Grpc-Status")
+	if status == "" {
+		status = resp.Header.Get("Grpc-Status")
+	}
+	r.Saw = "HTTP/2 " + resp.Status
+	if status != "" {
+		r.Saw += ", grpc-status " + status
+	}
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	switch {
+	case resp.StatusCode == http.StatusOK && status == "0":
+		r.OK = true
+	case status == "" && strings.HasPrefix(kind, "application/grpc"):
+		r.Cause = "a proxy between here and the receiver dropped the trailers, which have the status of a gRPC call"
+		r.Fix = "let the proxy speak HTTP/2 to the receiver (Kubernetes: GRPCRoute, appProtocol kubernetes.io/h2c), or use " + HTTP
+	case status == "":
+		r.Cause, r.Fix = byStatus(resp, u)
+		if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusUnsupportedMediaType {
+			r.Cause, r.Fix = "the server speaks HTTP/2, but not gRPC", "use OTEL_EXPORTER_OTLP_PROTOCOL="+HTTP+", or the gRPC port (4317 by convention)"
+		}
+	default:
+		r.Cause, r.Fix = byGRPCStatus(status)
+	}
+	return r
+}
+
+// byGRPCStatus explains the status of a gRPC call.
+func byGRPCStatus(status string) (cause, fix string) {
+	switch status {
+	case "12": // UNIMPLEMENTED
+		return "a gRPC server without an OTLP receiver, or a route that does not match the method", "check port and route: opentelemetry.proto.collector.trace.v1.TraceService/Export"
+	case "7", "16": // PERMISSION_DENIED, UNAUTHENTICATED
+		return "the server requires authentication", "set OTEL_EXPORTER_OTLP_HEADERS, such as authorization=Bearer%20TOKEN (here: -header)"
+	case "8": // RESOURCE_EXHAUSTED
+		return "the receiver rejects data for now: memory limit or message size", "check the memory limit of the Collector"
+	case "14": // UNAVAILABLE
+		return "the receiver, or what is behind a gateway, is not available", "check that the receiver runs, and that the gateway sends to its gRPC port with HTTP/2"
+	}
+	return "the receiver rejected an empty export", "check the log of the receiver"
+}
+
+// failed explains an error of the connection.
+func (r Result) failed(err error, u *url.URL) Result {
+	var inner *url.Error
+	if errors.As(err, &inner) {
+		err = inner.Err
+	}
+	r.Saw = err.Error()
+	r.Cause, r.Fix = r.byError(err, u)
+	return r
+}
+
+func (r Result) byError(err error, u *url.URL) (cause, fix string) {
+	var dns *net.DNSError
+	var unknown x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var record tls.RecordHeaderError
+	text := err.Error()
+	has := func(parts ...string) bool {
+		for _, p := range parts {
+			if strings.Contains(text, p) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case errors.As(err, &dns):
+		return "the name " + dns.Name + " has no address here", "check the name; a Service is NAME.NAMESPACE.svc only inside the cluster"
+	case errors.As(err, &unknown):
+		return "the certificate is of an authority that this machine does not trust", "set OTEL_EXPORTER_OTLP_CERTIFICATE to the authority's certificate"
+	case errors.As(err, &host):
+		return "the certificate is for another host name", "use the name in the certificate"
+	case errors.As(err, &record), has("first record does not look like a TLS handshake", "server gave HTTP response to HTTPS client"):
+		return "the server does not speak TLS on this port", "use http:// instead of https:// (gRPC exporters: OTEL_EXPORTER_OTLP_INSECURE=true)"
+	case has("connection refused"):
+		return "nothing listens on " + hostPort(u), "start the Collector; check port and address (kubectl port-forward, firewall)"
+	case has("frame too large", "looked like an HTTP/1.1 header"):
+		return "a server or a proxy on the way speaks HTTP/1.1, and gRPC needs HTTP/2: its response is read as an HTTP/2 frame",
+			"let every hop speak HTTP/2 (Kubernetes: GRPCRoute, appProtocol kubernetes.io/h2c; nginx: grpc_pass), or set OTEL_EXPORTER_OTLP_PROTOCOL=" + HTTP + " and port 4318"
+	case has("malformed HTTP response", "malformed HTTP status"):
+		return grpcOnly, useGRPC
+	case has("unexpected ALPN protocol", "no application protocol", "HTTP/2 not supported", "bad protocol"):
+		return "the TLS server does not offer HTTP/2, which gRPC needs", "switch HTTP/2 on in the gateway, or set OTEL_EXPORTER_OTLP_PROTOCOL=" + HTTP
+	case errors.Is(err, context.DeadlineExceeded), has("Client.Timeout", "i/o timeout"):
+		return "no response within " + timeout.String() + ": a firewall or a NetworkPolicy drops the packets, or the server hangs", "check firewall and NetworkPolicies between here and " + hostPort(u)
+	case has("EOF", "connection reset", "server closed", "client connection lost"):
+		if r.Protocol == GRPC {
+			return "the server ended the connection: it does not speak HTTP/2 without TLS here", "use https:// if it expects TLS, or set OTEL_EXPORTER_OTLP_PROTOCOL=" + HTTP
+		}
+		return endedHTTP, "use https:// if it expects TLS, or set OTEL_EXPORTER_OTLP_PROTOCOL=" + GRPC
+	}
+	return "the request failed", "see the error"
+}
+
+// hostPort returns the address that a URL names.
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = strconv.Itoa(map[string]int{"http": 80, "https": 443}[u.Scheme])
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}

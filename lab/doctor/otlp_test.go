@@ -1,0 +1,220 @@
+package doctor
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"google.golang.org/grpc"
+)
+
+// receiver is a server of a protocol, as receivers and gateways respond.
+func receiver(t *testing.T, http1, http2, useTLS bool, h http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h)
+	p := new(http.Protocols)
+	p.SetHTTP1(http1)
+	p.SetUnencryptedHTTP2(http2 && !useTLS)
+	p.SetHTTP2(http2 && useTLS)
+	s.Config.Protocols = p
+	s.EnableHTTP2 = http2 && useTLS
+	if useTLS {
+		s.StartTLS()
+	} else {
+		s.Start()
+	}
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// otlp responds as the Collector's receivers do.
+func otlp(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.ProtoMajor == 2 && r.URL.Path == "/opentelemetry.proto.collector.trace.v1.TraceService/Export":
+		w.Header().Set("Content-Type", "application/grpc")
+		w.Header().Set("Trailer", "Grpc-Status")
+		w.Write(emptyMessage)
+		w.Header().Set("Grpc-Status", "0")
+	case r.ProtoMajor == 1 && r.URL.Path == "/v1/traces" && r.Header.Get("Content-Type") == "application/x-protobuf":
+		w.Header().Set("Content-Type", "application/x-protobuf")
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func status(code int) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "https://elsewhere.example/")
+		w.WriteHeader(code)
+	}
+}
+
+func grpcStatus(s string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/grpc")
+		if s != "" {
+			w.Header().Set("Grpc-Status", s)
+		}
+		w.WriteHeader(http.StatusOK)
+	}
+}
+
+// hop is a reverse proxy that speaks HTTP/1.1 on both sides, as old ingress controllers do.
+func hop(t *testing.T, to string) string {
+	u, err := url.Parse(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return receiver(t, true, false, false, httputil.NewSingleHostReverseProxy(u).ServeHTTP)
+}
+
+// raw is a server that does something to a connection.
+func raw(t *testing.T, do func(net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go do(c)
+		}
+	}()
+	return "http://" + l.Addr().String()
+}
+
+func TestOTLP(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := "http://" + l.Addr().String()
+	l.Close()
+	both := receiver(t, true, true, false, otlp)
+	for _, tc := range []struct {
+		name, endpoint string
+		http, grpc     string // part of the cause; "" if it works
+	}{
+		{"a receiver of both", both, "", ""},
+		{"an OTLP/HTTP port", receiver(t, true, false, false, otlp), "", "speaks HTTP/1.1, and gRPC needs HTTP/2"},
+		{"a gRPC port", receiver(t, false, true, false, otlp), "a gRPC receiver", ""},
+		{"the port of a gRPC server", grpcServer(t), "a gRPC receiver", "does not match the method"},
+		{"an HTTP/1.1 hop before a receiver", hop(t, both), "", "speaks HTTP/1.1, and gRPC needs HTTP/2"},
+		{"https to a port without TLS", strings.Replace(both, "http:", "https:", 1), "does not speak TLS", "does not speak TLS"},
+		{"http to a port with TLS", strings.Replace(receiver(t, true, true, true, otlp), "https:", "http:", 1), "expects TLS", "without TLS"},
+		{"a certificate that is not trusted", receiver(t, true, true, true, otlp), "does not trust", "does not trust"},
+		{"nobody listens", nobody, "nothing listens on", "nothing listens on"},
+		{"a name without address", "http://collector.invalid:4318", "the name collector.invalid has no address", "the name collector.invalid has no address"},
+		{"a web server", receiver(t, true, true, false, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<html>") }), "no OTLP receiver", "HTTP/2, but not gRPC"},
+		{"no route", receiver(t, true, true, false, http.NotFound), "no route", "no route"},
+		{"method not allowed", receiver(t, true, true, false, status(405)), "without an OTLP receiver", "without an OTLP receiver"},
+		{"authentication", receiver(t, true, true, false, status(401)), "authentication", "authentication"},
+		{"a redirect", receiver(t, true, true, false, status(308)), "redirects to https://elsewhere.example/", "redirects"},
+		{"no protobuf", receiver(t, true, true, false, status(415)), "does not accept protobuf", "not gRPC"},
+		{"a gateway without a receiver", receiver(t, true, true, false, status(502)), "behind it", "behind it"},
+		{"too many", receiver(t, true, true, false, status(429)), "for now", "for now"},
+		{"another error", receiver(t, true, true, false, status(500)), "rejected an empty export", "rejected an empty export"},
+		{"gRPC without status", receiver(t, true, true, false, grpcStatus("")), "no OTLP receiver", "dropped the trailers"},
+		{"gRPC unimplemented", receiver(t, false, true, false, grpcStatus("12")), "a gRPC receiver", "a route that does not match the method"},
+		{"gRPC unauthenticated", receiver(t, false, true, false, grpcStatus("16")), "a gRPC receiver", "authentication"},
+		{"gRPC exhausted", receiver(t, false, true, false, grpcStatus("8")), "a gRPC receiver", "memory limit"},
+		{"gRPC unavailable", receiver(t, false, true, false, grpcStatus("14")), "a gRPC receiver", "not available"},
+		{"gRPC internal", receiver(t, false, true, false, grpcStatus("13")), "a gRPC receiver", "rejected an empty export"},
+		{"a server that ends the connection", raw(t, func(c net.Conn) { c.Close() }), "ended the connection", "ended the connection"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			results, err := OTLP(context.Background(), tc.endpoint, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, want := range []string{tc.http, tc.grpc} {
+				r := results[i]
+				if r.OK != (want == "") || !strings.Contains(r.Cause, want) || !r.OK && (r.Fix == "" || r.Saw == "") {
+					t.Errorf("%s: ok %v, saw %q, cause %q, fix %q; want cause %q", r.Protocol, r.OK, r.Saw, r.Cause, r.Fix, want)
+				}
+			}
+		})
+	}
+}
+
+// grpcServer is a real gRPC server without services.
+func grpcServer(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := grpc.NewServer()
+	go s.Serve(l)
+	t.Cleanup(s.Stop)
+	return "http://" + l.Addr().String()
+}
+
+// The guide to Kubernetes quotes what a gRPC exporter reports behind a hop that speaks HTTP/1.1.
+func TestFrameTooLarge(t *testing.T) {
+	endpoint := hop(t, receiver(t, true, true, false, otlp))
+	e, err := otlptracegrpc.New(context.Background(), otlptracegrpc.WithEndpointURL(endpoint), otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{}), otlptracegrpc.WithTimeout(timeout))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Shutdown(context.Background())
+	err = e.ExportSpans(context.Background(), tracetest.SpanStubs{{Name: "probe"}}.Snapshots())
+	const want = "http2: frame too large, note that the frame header looked like an HTTP/1.1 header"
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("the exporter reported %v, want %q", err, want)
+	}
+}
+
+// A server that accepts and says nothing.
+func TestTimeout(t *testing.T) {
+	silent := raw(t, func(c net.Conn) {
+		io.Copy(io.Discard, c) // until the client ends the connection
+		c.Close()
+	})
+	results, err := OTLP(context.Background(), silent, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range results {
+		if r.OK || !strings.Contains(r.Cause, "no response within") {
+			t.Errorf("%s: ok %v, cause %q, saw %q", r.Protocol, r.OK, r.Cause, r.Saw)
+		}
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	seen := make(chan string, 2)
+	endpoint := receiver(t, true, true, false, func(w http.ResponseWriter, r *http.Request) {
+		seen <- r.Header.Get("Authorization")
+		otlp(w, r)
+	})
+	if _, err := OTLP(context.Background(), endpoint, http.Header{"Authorization": {"Bearer x"}}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got := <-seen; got != "Bearer x" {
+			t.Errorf("Authorization %q", got)
+		}
+	}
+}
+
+func TestEndpoint(t *testing.T) {
+	for _, s := range []string{"", "localhost:4317", "grpc://localhost:4317", "http://", "http://:4318", "http://%"} {
+		if _, err := OTLP(context.Background(), s, nil); err == nil || !strings.Contains(err.Error(), "http") {
+			t.Errorf("OTLP(%q): %v", s, err)
+		}
+	}
+}

@@ -1,0 +1,5 @@
+//go:build nopostgres
+
+package db
+
+var postgresql *libraries
