@@ -52,10 +52,10 @@ func TestFind(t *testing.T) {
 		"named forbidden":          {Options{Namespace: "a"}, map[string]string{"get services a": forbidden}, "no permission (kubectl get services): "},
 		"no JSON":                  {Options{}, map[string]string{"get services": "<html>"}, `kubectl get services printed "<html>", which is not the expected JSON: `},
 		"no cluster":               {Options{}, map[string]string{"get services": "error: current-context is not set"}, "kubectl has no cluster: start one (make k3d-up), or select one with -context (kubectl config get-contexts): current-context is not set"},
-		"no context":               {Options{Context: "c"}, map[string]string{"get services": `error: context "c" does not exist`}, `-context: context "c" does not exist: list them with kubectl config get-contexts`},
+		"no context":               {Options{Context: "c"}, map[string]string{"get services": "error: Error in configuration: context was not found for specified context: c"}, "-context: Error in configuration: context was not found for specified context: c: list them with kubectl config get-contexts"},
 		"down":                     {Options{}, map[string]string{"get services": "E1129 memcache.go:265] couldn't get\nThe connection to the server 10.0.0.1:6443 was refused - did you specify the right host or port?"}, "the cluster does not respond: start it, or select another with -context"},
 		"logged out":               {Options{}, map[string]string{"get services": "error: You must be logged in to the server (Unauthorized)"}, "kubectl is not logged in to the cluster: log in, and try kubectl get pods: You must"},
-		"other":                    {Options{}, map[string]string{"get services": "error: disk full"}, "kubectl get services: exit status 1: error: disk full"},
+		"other":                    {Options{}, map[string]string{"get services": "error: disk full"}, "kubectl get services: exit status 1: disk full"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -80,7 +80,7 @@ func (k kubectl) explain(args []string, stderr string, err error) error {
 		return Forbidden{fmt.Errorf("no permission (%s): %s", run, last)}
 	case has("(notfound)"):
 		return fmt.Errorf("%s: %w: %s", run, errNotFound, last)
-	case has("context") && has("does not exist"):
+	case has("context was not found", "no context exists") || has("context") && has("does not exist"):
 		return fmt.Errorf("-context: %s: list them with kubectl config get-contexts", last)
 	case has("current-context is not set", "no configuration has been provided", "localhost:8080", "invalid configuration"):
 		return fmt.Errorf("kubectl has no cluster: start one (make k3d-up), or select one with -context (kubectl config get-contexts): %s", last)
@@ -90,7 +90,7 @@ func (k kubectl) explain(args []string, stderr string, err error) error {
 		errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("the cluster does not respond: start it, or select another with -context (kubectl config get-contexts): %w: %s", err, last)
 	}
-	return fmt.Errorf("%s: %w: %s", run, err, stderr)
+	return fmt.Errorf("%s: %w: %s", run, err, last)
 }
 
 // object is what is read of a service or a pod.

@@ -41,7 +41,7 @@ func TestLogs(t *testing.T) {
 		"replaced":                 {pods(pod("p2", runs)), "[pod/p1/proxy-service] a\n[pod/p2/proxy-service] two\n[pod/p1/proxy-service] b\nerror: gone\n", before, "a\nb,two"},
 		"deleted meanwhile":        {pods(pod("p0", runs), pod("p2", runs)), "[pod/p0/proxy-service] a\n", before, "a,two"},
 		"forbidden":                {pods(pod("p3", runs)), "", before, "no permission (kubectl logs p3): "},
-		"the list fails":           {"error: disk full", "", before, "kubectl get pods: exit status 1: error: disk full"},
+		"the list fails":           {"error: disk full", "", before, "kubectl get pods: exit status 1: disk full"},
 		"a line that is too short": {pods(pod("p2", runs)), "[pod/\n[pod/p1] x\nx\n[pod/p1/c] half", before, "two"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,6 +33,7 @@ type libraries struct {
 	queue       func(*sql.DB) riverdriver.Driver[*sql.Tx]
 	complete    func(context.Context, *sql.Tx, *river.Job[job]) error
 	unavailable func(error) bool
+	rejected    func(error) bool // each attempt will fail
 	conflicted  func(error) bool
 }
 

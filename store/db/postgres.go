@@ -4,6 +4,7 @@ package db
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"errors"
 	"net"
@@ -37,6 +38,13 @@ var postgresql = &libraries{
 			return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53")
 		}
 		return strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "unexpected EOF")
+	},
+	rejected: func(err error) bool {
+		var config *pgconn.ParseConfigError
+		var certificate *tls.CertificateVerificationError
+		var pg *pgconn.PgError
+		return errors.As(err, &config) || errors.As(err, &certificate) ||
+			errors.As(err, &pg) && (pg.Code == "28P01" || pg.Code == "28000") // password, pg_hba.conf
 	},
 	conflicted: func(err error) bool {
 		var pg *pgconn.PgError

@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"crypto/tls"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pressly/goose/v3"
 )
 
@@ -127,13 +125,7 @@ func Await(ctx context.Context, limit time.Duration, check func(context.Context)
 // temporary reports whether an error of Await's check may disappear. That of a missing database or
 // SQLite file does when another process creates it.
 func temporary(err error) bool {
-	var config *pgconn.ParseConfigError
-	var certificate *tls.CertificateVerificationError
-	if errors.As(err, &config) || errors.As(err, &certificate) {
-		return false
-	}
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && (pg.Code == "28P01" || pg.Code == "28000") { // password, pg_hba.conf
+	if postgresql != nil && postgresql.rejected(err) {
 		return false
 	}
 	return errors.As(err, new(Pending)) || errors.Is(err, fs.ErrNotExist) || unavailable(err)
