@@ -112,8 +112,8 @@ try next:
   curl http://127.0.0.1:9070/albums/1
   go run ./datagen -n 1000
   go run ./loadgen -rate 100
-  go run ./lab verify -env k8s
-  %s
+  go run ./lab verify -env k8s%[2]s
+  %[1]s
   go run ./deploy status%[2]s   (or down)
 `, f.r.Kubectl("logs -f deployment/"+status.Prefix("proxy-service")), f.selected())
 }
