@@ -93,7 +93,7 @@ k8s-status: ## Show the components of the lab in Kubernetes
 
 .PHONY: k8s-verify
 k8s-verify: ## lab-verify for the lab in Kubernetes
-	@$(LAB) verify -env k8s
+	@$(LAB) verify -env k8s $(K8S)
 
 .PHONY: k3d-up
 k3d-up: ## Create a k3d cluster with a registry, push the images, install the chart

@@ -186,7 +186,6 @@ func (c *command) build(ctx context.Context, f *flags, i *imageFlags, names []st
 	if err != nil {
 		return nil, err
 	}
-	version, revision := git(ctx, f.root, "describe", "--always", "--dirty"), git(ctx, f.root, "rev-parse", "HEAD")
 	built := map[string][]*oci.Image{}
 	for _, platform := range platforms {
 		dir := filepath.Join(f.root, ".lab", "compose", "images") // which Compose uses, too
@@ -206,7 +205,7 @@ func (c *command) build(ctx context.Context, f *flags, i *imageFlags, names []st
 		for n, name := range names {
 			list[n] = services[name]
 		}
-		specs, err := b.Specs(ctx, list, version, revision)
+		specs, err := b.Specs(ctx, list)
 		if err != nil {
 			return nil, err
 		}
@@ -258,15 +257,6 @@ func (i *imageFlags) loadOne(ctx context.Context, f *flags, platforms []*oci.Ima
 		return "", fmt.Errorf("-load %q failed for %s: %w\n%s", i.load, img.Name, err, strings.TrimSpace(string(out)))
 	}
 	return img.Tag(), ctx.Err()
-}
-
-// git returns the output of a git command in the repository; "" if it fails.
-func git(ctx context.Context, root string, args ...string) string {
-	out, err := exec.CommandContext(ctx, "git", append([]string{"-C", root}, args...)...).Output()
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(out))
 }
 
 // push builds and pushes the images of the default values.

@@ -15,16 +15,16 @@ import (
 
 // ports are the local ports of components, those of the native lab.
 var ports = []struct {
-	component, name string // of the Service's port; "": all
-	local           []int
+	component string
+	local     []int
 }{
-	{"proxy-service", "", []int{9070}},
-	{"otel-collector", "", []int{4317, 4318}},
-	{"jaeger", "", []int{16696}},
-	{"prometheus", "", []int{9090}},
-	{"grafana", "", []int{3000}},
-	{"console", "", []int{3300}},
-	{"edge", "", []int{8070}},
+	{"proxy-service", []int{9070}},
+	{"otel-collector", []int{4317, 4318}},
+	{"jaeger", []int{16696}},
+	{"prometheus", []int{9090}},
+	{"grafana", []int{3000}},
+	{"console", []int{3300, 16696}},
+	{"edge", []int{8070}},
 }
 
 // selected are the flags that select the release, to be shown.
@@ -96,7 +96,11 @@ func printNext(w io.Writer, f *flags, status *cluster.Status, published bool) {
 		fmt.Fprintf(w, "\nthe ports of the native lab are published on localhost: open %s in a browser\n", page(status))
 	} else {
 		fmt.Fprintln(w, "\nforward the ports of the native lab:")
+		console, _ := status.Service("console")
 		for _, p := range ports {
+			if p.component == "jaeger" && slices.Contains(console.Ports, 16696) {
+				continue // the console serves traces and Jaeger's API
+			}
 			if s, ok := status.Service(p.component); ok {
 				fmt.Fprintf(w, "  %s &\n", f.r.Kubectl(fmt.Sprintf("port-forward service/%s%s", s.Name, join(s, p.local))))
 			}
@@ -108,8 +112,8 @@ try next:
   curl http://127.0.0.1:9070/albums/1
   go run ./datagen -n 1000
   go run ./loadgen -rate 100
-  go run ./lab verify -env k8s
-  %s
+  go run ./lab verify -env k8s%[2]s
+  %[1]s
   go run ./deploy status%[2]s   (or down)
 `, f.r.Kubectl("logs -f deployment/"+status.Prefix("proxy-service")), f.selected())
 }

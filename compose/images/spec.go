@@ -1,8 +1,12 @@
 package images
 
 import (
+	"cmp"
 	"context"
+	"debug/buildinfo"
 	"path/filepath"
+
+	"soundcheck/lab/build"
 )
 
 // Spec describes an image, for a program that packs it without a container engine. It says what
@@ -31,8 +35,7 @@ var others = map[string]struct{ title, source string }{
 }
 
 // Specs builds what is in services' images, without a container engine, and describes the images.
-// Version and revision are those of this repository.
-func (b *Builder) Specs(ctx context.Context, services []string, version, revision string) ([]Spec, error) {
+func (b *Builder) Specs(ctx context.Context, services []string) ([]Spec, error) {
 	var postgresVersion string
 	err := b.prepare(ctx, services, func(ctx context.Context, dir string) (err error) {
 		if _, err = b.postgresFiles(dir); err == nil {
@@ -53,14 +56,31 @@ func (b *Builder) Specs(ctx context.Context, services []string, version, revisio
 		if err != nil {
 			return nil, err
 		}
-		s := programSpec(t.Name, filepath.Join(b.Dir, t.Name, "program"))
-		s.Labels["org.opencontainers.image.version"], s.Labels["org.opencontainers.image.revision"] = version, revision
+		program := filepath.Join(b.Dir, t.Name, "program")
+		s := programSpec(t.Name, program)
+		// Those of the binary, not of the checkout: an unchanged binary has an unchanged image.
+		s.Labels["org.opencontainers.image.version"] = cmp.Or(build.Version(program, ""), "devel")
+		s.Labels["org.opencontainers.image.revision"] = cmp.Or(revision(program), "unknown")
 		if o, ok := others[t.Name]; ok {
 			s.Labels["org.opencontainers.image.title"], s.Labels["org.opencontainers.image.source"] = o.title, o.source
 		}
 		specs = append(specs, s)
 	}
 	return specs, nil
+}
+
+// revision returns the commit that a program was built from.
+func revision(program string) string {
+	info, err := buildinfo.ReadFile(program)
+	if err != nil {
+		return ""
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return ""
 }
 
 func programSpec(name, program string) Spec {

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// gatewayCRDs installs the types of the Gateway API. They are too large for client-side apply.
-const gatewayCRDs = "kubectl apply --server-side -f https://github.com/kubernetes-sigs/gateway-api/releases/download/v1.6.0/standard-install.yaml"
+// GatewayCRDs installs the types of the Gateway API. They are too large for client-side apply.
+const GatewayCRDs = "kubectl apply --server-side -f https://github.com/kubernetes-sigs/gateway-api/releases/download/v1.4.1/standard-install.yaml"
 
 // Check returns an error for each reason why the rendered release cannot work in this cluster. It
 // changes nothing.
@@ -196,7 +196,7 @@ func (r *Release) checkKinds(rendered *Rendered) error {
 		}
 		fix := "install its CustomResourceDefinition"
 		if k.group() == "gateway.networking.k8s.io" {
-			fix = "install the Gateway API (" + gatewayCRDs + "), or set gateway.enabled=false"
+			fix = "install the Gateway API (" + GatewayCRDs + "), or set gateway.enabled=false"
 		}
 		problems = append(problems, fmt.Errorf("the cluster does not have %s of %s: %s", k.Kind, k.APIVersion, fix))
 	}

@@ -27,6 +27,7 @@ type Release struct {
 	kinds  map[string]bool // that the cluster has, as APIVERSION/KIND
 	// components are those of the last rendering; nil: all count.
 	components map[string]bool
+	want       int // pods of Deployments and StatefulSets
 }
 
 const componentLabel = "app.kubernetes.io/component"

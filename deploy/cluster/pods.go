@@ -8,10 +8,12 @@ import (
 	"time"
 )
 
-// pod is a pod as kubectl get -o json shows it, or a Job, of which the conditions count.
+// pod is a pod as kubectl get -o json shows it, or a Job, of which the conditions count, or a
+// workload, of which the replicas count.
 type pod struct {
 	Kind     string
 	Metadata Meta
+	Spec     struct{ Replicas *int }
 	Status   struct {
 		Phase                                    string
 		Conditions                               []condition

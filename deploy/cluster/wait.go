@@ -106,9 +106,10 @@ func (r *Release) warn(text string) {
 // workloads returns pods and Jobs of the release.
 func (r *Release) workloads(ctx context.Context) (pods, jobs []pod, err error) {
 	var all list[pod]
-	if err := r.get(ctx, &all, "pods,jobs", "-n", r.Namespace, "-l", r.selector()); err != nil {
+	if err := r.get(ctx, &all, "pods,jobs,deployments,statefulsets", "-n", r.Namespace, "-l", r.selector()); err != nil {
 		return nil, nil, err
 	}
+	r.want = 0
 	for _, p := range all.Items {
 		switch {
 		case r.components != nil && !r.components[p.component()]:
@@ -116,6 +117,11 @@ func (r *Release) workloads(ctx context.Context) (pods, jobs []pod, err error) {
 			// next upgrade does not remove it.
 		case p.Kind == "Job":
 			jobs = append(jobs, p)
+		case p.Kind != "Pod": // a Deployment or StatefulSet
+			r.want++
+			if p.Spec.Replicas != nil {
+				r.want += *p.Spec.Replicas - 1
+			}
 		default:
 			pods = append(pods, p)
 		}
@@ -168,13 +174,12 @@ func (r *Release) fatal(pods, jobs []pod, old map[string]bool, elapsed time.Dura
 
 // summary is a line of progress: how many pods are ready, and why the others are not.
 func (r *Release) summary(pods []pod, elapsed time.Duration) string {
-	ready, total := 0, 0
+	ready, total := 0, r.want
 	var waiting []string
 	for _, p := range pods {
 		if !p.counts() {
 			continue
 		}
-		total++
 		if p.ready() {
 			ready++
 			continue

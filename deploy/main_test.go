@@ -1,0 +1,340 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"soundcheck/internal/cli"
+)
+
+// Stubs print what files of a folder say. They are for failures; deploy/check runs the real
+// programs on a real cluster.
+const kubectl = `#!/bin/sh
+echo "kubectl $*" >>"$STUB/calls"
+say() { if [ -e "$STUB/$1.error" ]; then cat "$STUB/$1.error" >&2; exit 1; fi; cat "$STUB/$1"; exit; }
+case "$*" in
+"version --client"*) say client ;;
+"config get-contexts"*) say contexts ;;
+"config current-context") say context ;;
+esac
+shift 2 # --context lab
+case "$*" in
+version*) say server ;;
+api-resources*) say kinds ;;
+"get nodes"*) say nodes ;;
+"get configmap local-registry-hosting"*) say hosting ;;
+"get namespace"*) say namespace ;;
+"create -o json"*) say reviews ;;
+"get storageclasses"*) say classes ;;
+"get ingressclasses"*) say ingressclasses ;;
+"get pods,jobs,"*) say pods ;;
+"get events"*) say events ;;
+"get persistentvolumeclaims,secrets"*) say kept ;;
+logs*) say logs ;;
+esac
+`
+
+const helm = `#!/bin/sh
+echo "helm $*" >>"$STUB/calls"
+say() { if [ -e "$STUB/$1.error" ]; then cat "$STUB/$1.error" >&2; exit 1; fi; cat "$STUB/$1"; exit; }
+case "$1" in
+version) say helm ;;
+template) say template ;;
+status) say release ;;
+uninstall) say uninstall ;;
+upgrade)
+	trap 'echo interrupted >>"$STUB/calls"; exit 1' INT
+	while [ ! -e "$STUB/upgrade" ] && [ ! -e "$STUB/upgrade.error" ]; do sleep 0.05; done
+	say upgrade ;;
+esac
+`
+
+// works is what the stubs say of a cluster on which everything works.
+var works = map[string]string{
+	"client":         `{"clientVersion":{"gitVersion":"v1.36.1"}}`,
+	"helm":           "v4.3.1",
+	"contexts":       "lab\nother\n",
+	"context":        "lab\n",
+	"server":         `{"serverVersion":{"gitVersion":"v1.35.8+k3s1"}}`,
+	"kinds":          "deployments deploy apps/v1 true Deployment\nstatefulsets sts apps/v1 true StatefulSet\ningresses ing networking.k8s.io/v1 true Ingress\n",
+	"nodes":          `{"items":[{"status":{"nodeInfo":{"operatingSystem":"linux","architecture":"amd64"}}}]}`,
+	"hosting":        `{"data":{}}`,
+	"namespace":      `{"status":{"phase":"Active"}}`,
+	"reviews":        `{"kind":"SelfSubjectAccessReview","spec":{"resourceAttributes":{"verb":"create","group":"apps","resource":"deployments"}},"status":{"allowed":true}}`,
+	"classes":        `{"items":[{"metadata":{"name":"local-path","annotations":{"storageclass.kubernetes.io/is-default-class":"true"}}}]}`,
+	"ingressclasses": `{"items":[{"metadata":{"name":"traefik"}}]}`,
+	"pods":           `{"items":[]}`,
+	"events":         `{"items":[]}`,
+	"kept":           "persistentvolumeclaim/data-soundcheck-jaeger-0\nsecret/soundcheck-postgres\n",
+	"logs":           "line one\nthe reason\n",
+	"release.error":  "Error: release: not found",
+	"uninstall":      "",
+	"template": `
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: soundcheck-jaeger}
+spec:
+  template:
+    metadata: {labels: {app.kubernetes.io/component: jaeger}}
+    spec: {containers: [{image: "jaegertracing/jaeger:2.13.0"}]}
+  volumeClaimTemplates: [{spec: {accessModes: [ReadWriteOnce]}}]
+`,
+}
+
+// stub puts stubs into PATH. Changes replace or, if empty, remove what they say.
+func stub(t *testing.T, changes map[string]string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	files := map[string]string{"kubectl": kubectl, "helm": helm, "state/calls": ""}
+	for name, text := range works {
+		files["state/"+name] = text
+	}
+	for name, text := range changes {
+		if strings.Contains(name, "/") {
+			files[name] = text
+			continue
+		}
+		files["state/"+name] = text
+	}
+	for name, text := range files {
+		if text == "" && name != "state/calls" && name != "state/uninstall" {
+			continue
+		}
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	t.Setenv("STUB", filepath.Join(dir, "state"))
+	return filepath.Join(dir, "state")
+}
+
+// deploy runs the program.
+func deploy(ctx context.Context, args ...string) (stdout, stderr string, code int) {
+	var out, errs bytes.Buffer
+	err := run(ctx, args, func(string) string { return "" }, &out, &errs)
+	code = cli.Code("deploy", &errs, err) // which writes
+	return out.String(), errs.String(), code
+}
+
+func calls(t *testing.T, state string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(state, "calls"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+var none = []string{"up", "-images", "none", "-registry", "localhost:1"}
+
+// Each reason why a release cannot work is one line that names the fix, before anything is changed.
+func TestChecks(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		changes map[string]string
+		args    []string // after none
+		want    string
+	}{
+		{"old kubectl", map[string]string{"client": `{"clientVersion":{"gitVersion":"v1.20.2"}}`}, nil,
+			"deploy: kubectl v1.20.2 is older than 1.27: install kubectl: https://kubernetes.io/docs/tasks/tools\n"},
+		{"old helm", map[string]string{"helm": "v3.17.3"}, nil,
+			"deploy: helm v3.17.3 is older than 3.18: install Helm 4, or 3.18 or later: https://helm.sh/docs/intro/install\n"},
+		{"no context", map[string]string{"context.error": "error: current-context is not set"}, nil,
+			"deploy: no current context: choose one with -context or kubectl config use-context: lab, other\n"},
+		{"no cluster", map[string]string{"context.error": "error: current-context is not set", "contexts": "\n"}, nil,
+			"deploy: no cluster in your kubeconfig: create one (make k3d-up), or set KUBECONFIG (MicroK8s: microk8s config >~/.kube/config)\n"},
+		{"unknown context", nil, []string{"-context", "prod"},
+			`deploy: -context "prod" is not in your kubeconfig: there is lab, other` + "\n"},
+		{"cluster is down", map[string]string{"server.error": "E0101 noise\nThe connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port? dial tcp: connection refused"}, nil,
+			"deploy: the cluster of context lab is unreachable: start it (k3d cluster start, microk8s start), or choose another one with -context (The connection"},
+		{"login has ended", map[string]string{"server.error": "error: You must be logged in to the server (Unauthorized)"}, nil,
+			"deploy: the cluster of context lab is unreachable: log in again, "},
+		{"old cluster", map[string]string{"server": `{"serverVersion":{"gitVersion":"v1.29.4"}}`}, nil,
+			"deploy: the cluster of context lab runs Kubernetes 1.29, older than 1.30: upgrade it, or choose another one with -context\n"},
+		{"contradictory values", map[string]string{"template.error": "Error: execution error at (soundcheck/templates/validate.yaml:3:4): store.replicas is 2 with database.kind memory: set store.replicas=1\n\nUse --debug flag"}, nil,
+			"deploy: values: store.replicas is 2 with database.kind memory: set store.replicas=1\n"},
+		{"unknown values", map[string]string{"template.error": "Error: values don't meet the specifications of the schema(s) in the following chart(s):\nsoundcheck:\n- at '/jaeger': additional properties 'foo' not allowed\n- at '': additional properties 'bar' not allowed\n"}, nil,
+			"deploy: values: at '/jaeger': additional properties 'foo' not allowed\nvalues: at '': additional properties 'bar' not allowed\n"},
+		{"namespace is being deleted", map[string]string{"namespace": `{"status":{"phase":"Terminating"}}`}, nil,
+			"deploy: namespace soundcheck is being deleted: wait until it is"},
+		{"helm was killed", map[string]string{"release.error": "", "release": `{"info":{"status":"pending-upgrade"}}`}, nil,
+			"deploy: release soundcheck is pending-upgrade: another helm is changing it, or was killed. Wait for it, or helm rollback soundcheck --namespace soundcheck --kube-context lab\n"},
+		{"no permission", map[string]string{"reviews": strings.ReplaceAll(works["reviews"], "true", "false")}, nil,
+			"deploy: context lab has no permission in namespace soundcheck to create deployments.apps: ask an administrator"},
+		{"no default storage class", map[string]string{"classes": `{"items":[{"metadata":{"name":"slow"}}]}`}, nil,
+			"deploy: no default storage class for the volumes of soundcheck-jaeger: set storageClass there (there is slow), or persistence.enabled=false\n"},
+		{"unknown storage class", map[string]string{"template": strings.ReplaceAll(works["template"], "{accessModes", "{storageClassName: fast, accessModes")}, nil,
+			`deploy: storageClass "fast" of soundcheck-jaeger is not in the cluster: there is local-path` + "\n"},
+		{"no Gateway API", map[string]string{"template": "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n"}, nil,
+			"deploy: the cluster does not have HTTPRoute of gateway.networking.k8s.io/v1: install the Gateway API (kubectl apply --server-side -f https://"},
+		{"no such Ingress class", map[string]string{"template": "apiVersion: networking.k8s.io/v1\nkind: Ingress\nspec: {ingressClassName: nginx}\n"}, nil,
+			`deploy: ingress.className "nginx" is not in the cluster: install its controller, or set another one (there is traefik)` + "\n"},
+		{"no registry", nil, []string{"-registry", ""},
+			"deploy: -registry HOST:PORT is needed: our images are published nowhere, and the cluster of context lab advertises no registry."},
+		{"nothing loads", nil, []string{"-images", "local", "-registry", ""},
+			"deploy: -images local needs -load COMMAND, which loads archives into the nodes, or -registry HOST:PORT"},
+		{"registry is down", map[string]string{"template": strings.ReplaceAll(works["template"], "jaegertracing/jaeger:2.13.0", "localhost:1/soundcheck/console:4f")}, nil,
+			"registry localhost:1 does not respond (connect: connection refused): start it"},
+		{"nodes of an unknown platform", map[string]string{"nodes": strings.ReplaceAll(works["nodes"], "amd64", "riscv64")}, nil,
+			`deploy: platform "linux/riscv64" is not linux/amd64 or linux/arm64: set -platform`},
+		{"two at once", map[string]string{"classes": `{"items":[]}`, "reviews": strings.ReplaceAll(works["reviews"], "true", "false")}, nil,
+			"\nno default storage class for the volumes of soundcheck-jaeger: set storageClass there (there is none), "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			state := stub(t, tt.changes)
+			_, stderr, code := deploy(t.Context(), append(append([]string(nil), none...), tt.args...)...)
+			if code == 0 || !strings.Contains(stderr, tt.want) {
+				t.Errorf("exit code %d, %q, want %q", code, stderr, tt.want)
+			}
+			if strings.Contains(calls(t, state), "helm upgrade") {
+				t.Error("the release was changed")
+			}
+		})
+	}
+}
+
+// A program that is not there is named with the place to get it.
+func TestPrograms(t *testing.T) {
+	for name, want := range map[string]string{
+		"kubectl": "kubectl command not found: install kubectl: https://kubernetes.io/docs/tasks/tools",
+		"helm":    "helm command not found: install Helm 4, or 3.18 or later: https://helm.sh/docs/intro/install",
+	} {
+		state := stub(t, nil)
+		dir := filepath.Dir(state)
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		cat, err := exec.LookPath("cat") // which the stubs call
+		if err == nil {
+			err = os.Symlink(cat, filepath.Join(dir, "cat"))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("PATH", dir)
+		if _, stderr, code := deploy(t.Context(), none...); code != 1 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit code %d, %q, want %q", name, code, stderr, want)
+		}
+	}
+}
+
+func aPod(status string) string {
+	return `{"items":[{"kind":"Pod","metadata":{"name":"jaeger-0","uid":"1","labels":{"app.kubernetes.io/component":"jaeger"}},"status":` + status + `}]}`
+}
+
+const job = `{"items":[
+{"kind":"Job","metadata":{"name":"migrate-2","uid":"2","labels":{"app.kubernetes.io/component":"jaeger"}},"status":{"conditions":[{"type":"Failed","status":"True","reason":"BackoffLimitExceeded","message":"Job has reached\nthe limit"}]}},
+{"kind":"Pod","metadata":{"name":"migrate-2-x","uid":"3","labels":{"app.kubernetes.io/component":"jaeger"},"ownerReferences":[{"kind":"Job","name":"migrate-2"}]},"status":{"containerStatuses":[{"name":"migrate","state":{"terminated":{"exitCode":1,"reason":"Error"}}}]}}]}`
+
+// A pod that cannot become ready ends the wait: helm is interrupted, and the error has the reason.
+func TestUpgradeFails(t *testing.T) {
+	for _, tt := range []struct {
+		name, pods, want string
+		log              bool
+	}{
+		{"image", aPod(`{"containerStatuses":[{"name":"jaeger","image":"a/b:1","state":{"waiting":{"reason":"ImagePullBackOff","message":"Back-off pulling image \"a/b:1\": ErrImagePull: failed to pull and unpack image \"a/b:1\": not found"}}}]}`),
+			"pod jaeger-0, container jaeger: ImagePullBackOff: image a/b:1: failed to pull and unpack image \"a/b:1\": not found; is it in that registry, and can the nodes reach it?; see kubectl --context lab -n soundcheck describe pod jaeger-0\n", false},
+		{"crash", aPod(`{"containerStatuses":[{"name":"jaeger","restartCount":2,"state":{"waiting":{"reason":"CrashLoopBackOff"}},"lastState":{"terminated":{"exitCode":137,"reason":"OOMKilled"}}}]}`),
+			"pod jaeger-0, container jaeger: CrashLoopBackOff, exit code 137 (OOMKilled: raise its memory limit); see kubectl --context lab -n soundcheck logs jaeger-0 -c jaeger --previous\n", true},
+		{"job", job, "Job migrate-2 failed: BackoffLimitExceeded: Job has reached the limit; see kubectl --context lab -n soundcheck logs job/migrate-2\n", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			state := stub(t, map[string]string{"pods": `{"items":[]}`})
+			begun := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			go func() { // the pods are new: those from before the upgrade have time
+				for !strings.Contains(string(must(os.ReadFile(filepath.Join(state, "calls")))), "helm upgrade") {
+					time.Sleep(10 * time.Millisecond)
+				}
+				_ = os.WriteFile(filepath.Join(state, "pods.new"), []byte(tt.pods), 0o644)
+				_ = os.Rename(filepath.Join(state, "pods.new"), filepath.Join(state, "pods"))
+			}()
+			_, stderr, code := deploy(ctx, none...)
+			if code != 1 || !strings.HasSuffix(stderr, "deploy: "+tt.want) || strings.Contains(stderr, "  the reason\n") != tt.log {
+				t.Errorf("after %s: exit code %d, %s\nwant %s", time.Since(begun), code, stderr, tt.want)
+			}
+			if !strings.Contains(calls(t, state), "\ninterrupted\n") {
+				t.Errorf("helm was not interrupted:\n%s", calls(t, state))
+			}
+		})
+	}
+}
+
+func must(b []byte, _ error) []byte { return b }
+
+// Other errors of helm name the pods that are not ready, or the fix.
+func TestHelmFails(t *testing.T) {
+	for _, tt := range []struct{ name, text, want string }{
+		{"timeout", "Error: UPGRADE FAILED: context deadline exceeded",
+			"deploy: helm: UPGRADE FAILED: context deadline exceeded\npod jaeger-0: Unschedulable: 0/1 nodes are available; see kubectl --context lab -n soundcheck describe pod jaeger-0\n"},
+		{"conflict", `Error: UPGRADE FAILED: conflict occurred while applying object soundcheck/x apps/v1, Kind=Deployment: Apply failed with 1 conflict: conflict with "kubectl" using apps/v1: .spec.replicas`,
+			"Another program owns these fields: undo its change, or take them over with: go run ./deploy up … -- --force-conflicts\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			stub(t, map[string]string{"upgrade.error": tt.text,
+				"pods": aPod(`{"phase":"Pending","conditions":[{"type":"PodScheduled","status":"False","reason":"Unschedulable","message":"0/1 nodes are available"}]}`)})
+			if _, stderr, code := deploy(t.Context(), none...); code != 1 || !strings.Contains(stderr, tt.want) {
+				t.Errorf("exit code %d, %s\nwant %s", code, stderr, tt.want)
+			}
+		})
+	}
+}
+
+func TestDown(t *testing.T) {
+	state := stub(t, nil)
+	stdout, stderr, code := deploy(t.Context(), "down")
+	want := "uninstalled release soundcheck from namespace soundcheck of context lab\n" +
+		"kept: persistentvolumeclaim/data-soundcheck-jaeger-0, secret/soundcheck-postgres\n" +
+		"delete that data with go run ./deploy down -volumes -context lab\n"
+	if code != 0 || stdout != want {
+		t.Errorf("exit code %d, %q, %q", code, stdout, stderr)
+	}
+	if strings.Contains(calls(t, state), "persistentvolumeclaim/data") {
+		t.Error("data was deleted")
+	}
+	stdout, _, code = deploy(t.Context(), "down", "-volumes")
+	if code != 0 || !strings.HasSuffix(stdout, "\ndeleted persistentvolumeclaim/data-soundcheck-jaeger-0, secret/soundcheck-postgres\n") ||
+		!strings.Contains(calls(t, state), "delete -n soundcheck --wait=false persistentvolumeclaim/data-soundcheck-jaeger-0 secret/soundcheck-postgres\n") {
+		t.Errorf("exit code %d, %q\n%s", code, stdout, calls(t, state))
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for args, want := range map[string]string{
+		"":                               "deploy: which command?\n",
+		"destroy":                        `deploy: unknown command "destroy"` + "\n",
+		"up now":                         `deploy: unexpected argument "now"` + "\n",
+		"down -- --wait":                 `deploy: unexpected argument "--wait"` + "\n",
+		"up -images docker":              `deploy: -images "docker" is not registry, local or none` + "\n",
+		"up -load x{}":                   "deploy: -load needs -images local\n",
+		"up -images local -load x":       `deploy: -load "x" has no {}, the path of the archive: for example k3d image import {}` + "\n",
+		"up -pull-registry a:1":          "deploy: -pull-registry needs -registry\n",
+		"up -tag v1":                     "deploy: -tag needs -images none: built images have a tag of their content\n",
+		"up -platform windows/amd64":     `deploy: -platform: platform "windows/amd64" is not linux/amd64 or linux/arm64` + "\n",
+		"up -timeout 1s":                 "deploy: -timeout 1s is out of range: 10s to 1h\n",
+		"up -values nowhere.yaml":        "deploy: -values: stat nowhere.yaml: no such file or directory\n",
+		"up -namespace Lab":              `deploy: -namespace "Lab" is not a name of a namespace: `,
+		"status -release -x":             `deploy: -release "-x" is not a name of a release: `,
+		"push -images none -registry :1": "deploy: -images none has nothing to push: registry or local\n",
+	} {
+		_, stderr, code := deploy(t.Context(), strings.Fields(args)...)
+		if code != 2 || !strings.HasPrefix(stderr, want) {
+			t.Errorf("deploy %s: exit code %d, %q, want %q", args, code, stderr, want)
+		}
+	}
+	if stdout, _, code := deploy(t.Context(), "-h"); code != 0 || stdout != usage {
+		t.Errorf("-h: exit code %d, %q", code, stdout)
+	}
+}
