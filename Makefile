@@ -6,6 +6,7 @@ PORT_OFFSET ?= 0
 # The compiler flags of lab/build, so that its builds, vet and tests share the build cache.
 SHARED = -trimpath -gcflags=all=-dwarf=false
 LAB = CGO_ENABLED=0 go run $(SHARED) ./lab
+DEPLOY = CGO_ENABLED=0 go run $(SHARED) ./deploy
 COMPOSE = CGO_ENABLED=0 go run $(SHARED) ./compose
 # The race detector needs a C compiler; go env shows whether there is one.
 RACE ?= $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
@@ -69,6 +70,46 @@ compose-logs: ## Follow the logs of the lab in Docker Compose
 .PHONY: compose-verify
 compose-verify: ## lab-verify for the lab in Docker Compose
 	@$(LAB) verify -env compose -state $(STATE) -port-offset $(PORT_OFFSET)
+
+# make k8s-up VALUES="deploy/k3d/values.yaml my.yaml" CONTEXT=k3d-soundcheck DEPLOYFLAGS="-registry HOST:PORT -set store.replicas=2"
+VALUES ?=
+CONTEXT ?=
+NAMESPACE ?= soundcheck
+DEPLOYFLAGS ?=
+K8S = -context "$(CONTEXT)" -namespace $(NAMESPACE)
+
+.PHONY: k8s-up
+k8s-up: ## Install the lab's chart in Kubernetes; IMAGES=registry, local or none, VALUES=files
+	@$(DEPLOY) up $(K8S) $(VALUES:%=-values %) $(DEPLOYFLAGS)
+
+.PHONY: k8s-down
+k8s-down: ## Uninstall the lab's chart; data stays
+	@$(DEPLOY) down $(K8S)
+
+.PHONY: k8s-status
+k8s-status: ## Show the components of the lab in Kubernetes
+	@$(DEPLOY) status $(K8S)
+
+.PHONY: k8s-verify
+k8s-verify: ## lab-verify for the lab in Kubernetes
+	@$(LAB) verify -env k8s
+
+.PHONY: k3d-up
+k3d-up: ## Create a k3d cluster with a registry, push the images, install the chart
+	@deploy/k3d/k3d.sh up
+	@$(MAKE) --no-print-directory k8s-up CONTEXT=k3d-soundcheck VALUES="deploy/k3d/values.yaml $(VALUES)" DEPLOYFLAGS="-published $(DEPLOYFLAGS)"
+
+.PHONY: k3d-push
+k3d-push: ## Build the images and push them to the registry of the k3d cluster
+	@$(DEPLOY) push -context k3d-soundcheck
+
+.PHONY: k3d-down
+k3d-down: ## Delete the k3d cluster with its registry and its data
+	@deploy/k3d/k3d.sh down
+
+.PHONY: test-k8s
+test-k8s: ## Run the tests of the chart on the cluster of the current kubectl context
+	cd deploy/check && CGO_ENABLED=0 SOUNDCHECK_K8S=1 go test -v -count=1 -timeout 60m $(SHARED) ./...
 
 .PHONY: test
 test: ## Run all tests: units, the Collector, fuzz targets, a lab end to end

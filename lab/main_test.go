@@ -72,7 +72,7 @@ func TestUsage(t *testing.T) {
 		"verify help":        {[]string{"verify", "-h"}, 0, "-max-series", ""},
 		"verify argument":    {[]string{"verify", "now"}, 2, "", `"now"`},
 		"verify nothing":     {[]string{"verify", "-env", "moon"}, 2, "", `-env "moon" is not one of native, compose, k8s`},
-		"verify elsewhere":   {[]string{"verify", "-env", "k8s", "-proxy", "http://h:1"}, 2, "", "-env k8s needs -prometheus"},
+		"verify elsewhere":   {[]string{"verify", "-namespace", "a"}, 2, "", "-namespace, -release and -context need -env k8s"},
 		"verify URL":         {[]string{"verify", "-jaeger", "localhost:16696"}, 2, "", "-jaeger: "},
 		"verify rate":        {[]string{"verify", "-rate", "0.5"}, 2, "", "-rate 0.5 is out of range: 1 to 1000"},
 		"verify no rate":     {[]string{"verify", "-rate", "NaN"}, 2, "", "-rate NaN is out of range"},

@@ -29,7 +29,7 @@ type endpoints interface {
 // composeLab is a lab in containers.
 type composeLab interface {
 	endpoints
-	verify.Compose // after FindCompose
+	verify.Containers // after FindCompose
 	FindCompose(ctx context.Context, log func(string)) error
 	Store() string
 	Services() []string
@@ -78,8 +78,8 @@ func (f *verifyFlags) find(ctx context.Context, l plan.Lab, open composeOpener) 
 		lab, err = f.native(ctx, l, missing != "", open)
 	case f.o.Environment == "compose":
 		lab, err = f.containers(ctx, l, missing, open)
-	case missing != "":
-		err = f.Errorf("-env %s needs%s", f.o.Environment, missing)
+	default:
+		lab, err = f.kubernetes(ctx, missing != "")
 	}
 	if err != nil {
 		return err
@@ -210,11 +210,14 @@ func (f *verifyFlags) containers(ctx context.Context, l plan.Lab, missing string
 }
 
 // sources sets the logs to check, from now on.
-func (f *verifyFlags) sources(ctx context.Context, l plan.Lab) {
+func (f *verifyFlags) sources(ctx context.Context, l plan.Lab) error {
 	f.o.StoreElsewhere = len(f.stores) > 0
 	switch {
+	case f.release != nil:
+		return f.ofPods(ctx)
 	case f.compose != nil:
-		f.ofContainers(ctx)
+		stores := storesIn(f.compose)
+		f.ofContainers(ctx, f.compose, map[string][]string{proxyName: {proxyName}, plan.StoreName: stores, collectorName: {collectorName}})
 	case f.logs != "":
 		f.ofFolder(f.logs, "")
 	case f.o.Environment == "native" && f.o.StoreElsewhere:
@@ -224,10 +227,15 @@ func (f *verifyFlags) sources(ctx context.Context, l plan.Lab) {
 	case len(f.o.NoLogs) == 0: // else they have the error of docker
 		f.o.NoLogs = []verify.NoLog{{Why: f.noLocation()}}
 	}
+	return nil
 }
 
 func (f *verifyFlags) noLocation() string {
-	return "no log location is known for -env " + f.o.Environment + " at " + f.o.Proxy + ": set -logs"
+	why := "no log location is known for -env " + f.o.Environment + " at " + f.o.Proxy + ": set -logs"
+	if f.o.Environment == "k8s" {
+		why += ", or -release to read the logs of its pods"
+	}
+	return why
 }
 
 // ofFolder adds the files of a folder. noStore is the reason if the store's log is not there.
@@ -252,32 +260,34 @@ func storesIn(c composeLab) []string {
 	return slices.DeleteFunc(slices.Sorted(slices.Values(c.Services())), func(name string) bool { return !strings.HasPrefix(name, plan.StoreName) })
 }
 
-// ofContainers adds the logs that docker compose has, where -logs has none.
-func (f *verifyFlags) ofContainers(ctx context.Context) {
-	inFolder := func(name string) string {
-		path := filepath.Join(f.logs, name)
-		if _, err := os.Stat(path); f.logs == "" || err != nil {
-			return ""
-		}
-		return path
+// collectorName is what the Collector is called in a compose file, and on Kubernetes.
+const collectorName = "otel-collector"
+
+// inFolder returns the path of a file in the folder -logs; "" if there is none.
+func (f *verifyFlags) inFolder(name string) string {
+	path := filepath.Join(f.logs, name)
+	if _, err := os.Stat(path); f.logs == "" || err != nil {
+		return ""
 	}
-	stores := storesIn(f.compose)
-	f.o.StoreElsewhere = len(stores) == 0
-	for _, of := range []struct {
-		service string
-		names   []string
-	}{{proxyName, []string{proxyName}}, {plan.StoreName, stores}} {
-		if path := inFolder(of.service + ".log"); path != "" {
-			f.o.Logs = append(f.o.Logs, verify.ServiceLog(of.service, path))
-		} else if len(of.names) > 0 {
-			f.o.Logs = append(f.o.Logs, verify.ContainerLog(f.compose, of.service, of.names...))
+	return path
+}
+
+// ofContainers adds the logs of containers, where -logs has none. Names are those of each service's
+// containers.
+func (f *verifyFlags) ofContainers(ctx context.Context, c verify.Containers, names map[string][]string) {
+	f.o.StoreElsewhere = len(names[plan.StoreName]) == 0
+	for _, service := range []string{proxyName, plan.StoreName} {
+		if path := f.inFolder(service + ".log"); path != "" {
+			f.o.Logs = append(f.o.Logs, verify.ServiceLog(service, path))
+		} else if of := names[service]; len(of) > 0 {
+			f.o.Logs = append(f.o.Logs, verify.ContainerLog(c, service, of...))
 		} else {
-			f.o.NoLogs = append(f.o.NoLogs, verify.NoLog{Log: of.service, Why: "it runs in no container: set -logs to a folder with its " + of.service + ".log"})
+			f.o.NoLogs = append(f.o.NoLogs, verify.NoLog{Log: service, Why: "it runs in no container: set -logs to a folder with its " + service + ".log"})
 		}
 	}
-	if path := inFolder("otlp.jsonl"); path != "" {
+	if path := f.inFolder("otlp.jsonl"); path != "" {
 		f.o.Logs = append(f.o.Logs, verify.CollectorLog(path))
 	} else {
-		f.o.Logs = append(f.o.Logs, verify.ContainerRecords(ctx, f.compose))
+		f.o.Logs = append(f.o.Logs, verify.ContainerRecords(ctx, c, names[collectorName]...))
 	}
 }

@@ -8,11 +8,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"soundcheck/lab/containers"
 	"soundcheck/lab/plan"
@@ -42,9 +42,14 @@ func (f fakeLab) FindCompose(_ context.Context, log func(string)) error {
 	return errors.New("the build failed")
 }
 
-// Command implements verify.Compose.
-func (fakeLab) Command(ctx context.Context, _ ...string) *exec.Cmd {
-	return exec.CommandContext(ctx, "false")
+// Logs implements verify.Containers.
+func (fakeLab) Logs(context.Context, time.Time, ...string) ([][]byte, error) {
+	return nil, errors.New("no logs")
+}
+
+// Exec implements verify.Containers.
+func (fakeLab) Exec(context.Context, string, ...string) ([]byte, error) {
+	return nil, errors.New("no command")
 }
 
 // opened opens a lab at an offset.
@@ -79,10 +84,13 @@ func found(t *testing.T, open composeOpener, args ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(f.close)
 	if err := f.find(t.Context(), l, open); err != nil {
 		return "error: " + err.Error()
 	}
-	f.sources(t.Context(), l)
+	if err := f.sources(t.Context(), l); err != nil {
+		return "error: " + err.Error()
+	}
 	text := strings.Join([]string{f.o.Proxy, f.o.Prometheus, f.o.Jaeger, f.o.Generator.OTLP}, " ")
 	for _, source := range f.o.Logs {
 		text += fmt.Sprintf(", %s (%T)", source.Name(), source)

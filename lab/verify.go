@@ -13,6 +13,7 @@ import (
 	"soundcheck/dashboards"
 	"soundcheck/internal/cli"
 	"soundcheck/lab/build"
+	"soundcheck/lab/kube"
 	"soundcheck/lab/verify"
 )
 
@@ -27,11 +28,14 @@ type verifyFlags struct {
 	logs   string
 	format string
 
+	kube kube.Options
+
 	// Of the lab that was found: its external album stores, and the
-	// containers, if it runs in some.
+	// containers or the release, if it runs in some.
 	stores  []string
 	compose composeLab
 	store   composeLab // a lab of which only the store runs in containers
+	release *kube.Release
 }
 
 // Limits of flags.
@@ -43,12 +47,15 @@ const (
 func newVerifyFlags() *verifyFlags {
 	f := &verifyFlags{flags: newFlags("lab verify [flags]", `Send a short load, check what the backends recorded of it, print a table.
 Exit code 1 if a check failed. See docs/verify.md.`).withOffset()}
-	f.StringVar(&f.o.Environment, "env", "native", "`environment`: native, compose or k8s (k8s: set all URLs)")
+	f.StringVar(&f.o.Environment, "env", "native", "`environment`: native, compose or k8s")
 	f.StringVar(&f.o.Proxy, "proxy", "", "`URL` of the proxy (default: the lab's)")
 	f.StringVar(&f.o.Prometheus, "prometheus", "", "`URL` of Prometheus (default: the lab's)")
 	f.StringVar(&f.o.Jaeger, "jaeger", "", "`URL` of Jaeger's query API (default: the lab's)")
 	f.StringVar(&f.otlp, "otlp", "", "`URL` of the Collector's OTLP/HTTP receiver (default: the lab's)")
-	f.StringVar(&f.logs, "logs", "", "`folder` of service logs and otlp.jsonl (default: native: state folder; compose: containers; k8s: none)")
+	f.StringVar(&f.logs, "logs", "", "`folder` of service logs and otlp.jsonl (default: native: state folder; compose: containers; k8s: pods)")
+	f.StringVar(&f.kube.Namespace, "namespace", "", "k8s: `namespace` of the release (default: the context's, then any)")
+	f.StringVar(&f.kube.Release, "release", "", "k8s: `name` of the Helm release (default: the only one)")
+	f.StringVar(&f.kube.Context, "context", "", "k8s: `context` of kubectl's configuration (default: the current one)")
 	f.Float64Var(&f.o.Generator.Rate, "rate", 25, "target rate in `req/s` (1 to 1000)")
 	f.DurationVar(&f.o.Generator.Duration, "duration", 20*time.Second, "load duration (10s to 10m)")
 	f.DurationVar(&f.o.Patience, "patience", 75*time.Second, "max wait for late telemetry after the load (1s to 10m)")
@@ -64,6 +71,8 @@ func (f *verifyFlags) check() error {
 	switch {
 	case !slices.Contains(environments, o.Environment):
 		return f.Errorf("-env %q is not one of %s", o.Environment, strings.Join(environments, ", "))
+	case o.Environment != "k8s" && f.kube != kube.Options{}:
+		return f.Errorf("-namespace, -release and -context need -env k8s")
 	case !(o.Generator.Rate >= 1 && o.Generator.Rate <= maxVerifyRate):
 		return f.Errorf("-rate %g is out of range: 1 to %d", o.Generator.Rate, maxVerifyRate)
 	case o.Generator.Duration < 10*time.Second || o.Generator.Duration > 10*time.Minute:
@@ -109,6 +118,7 @@ func runVerify(ctx context.Context, args []string, getenv func(string) string, s
 	if err != nil {
 		return err
 	}
+	defer f.close()
 	if err := f.find(ctx, l, openCompose); err != nil {
 		return err
 	}
@@ -121,7 +131,9 @@ func runVerify(ctx context.Context, args []string, getenv func(string) string, s
 	if err := generators(ctx, b, &f.o.Generator); err != nil {
 		return err
 	}
-	f.sources(ctx, l)
+	if err := f.sources(ctx, l); err != nil {
+		return err
+	}
 	bar := cli.NewProgress(stderr)
 	f.o.Progress = bar.Line
 	r, err := verify.Run(ctx, f.o)

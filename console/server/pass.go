@@ -61,7 +61,7 @@ func (b backend) starting(ctx context.Context) string {
 	for _, p := range a.Status.Components {
 		switch {
 		case p.Name != strings.ToLower(b.name):
-		case p.State == supervisor.Building && p.Total > 0:
+		case p.State == supervisor.Building && p.Done < p.Total-1: // the last one is linked
 			return fmt.Sprintf("is being built (%d of %d packages)", p.Done, p.Total)
 		case p.State == supervisor.Building:
 			return "is being built"

@@ -56,8 +56,14 @@ var rules = []struct {
 	{"dashboards", nil},
 	// The console shows runs, and sends none.
 	{"console/...", []string{"console/...", "dashboards", "lab/plan", "lab/supervisor", "loadgen/report", "loadgen/measure", "loadgen/compare", "internal/..."}},
+	// What calls docker and kubectl knows nothing of a lab's checks.
+	{"lab/command", nil},
+	{"lab/kube", []string{"lab/command"}},
 	{"lab/...", []string{"lab/...", "dashboards", "loadgen/engine", "loadgen/report", "loadgen/measure", "internal/..."}},
 	{"compose/...", []string{"compose/...", "lab/...", "internal/..."}},
+	{"deploy/oci", []string{"compose/images"}},
+	{"deploy/cluster", []string{"lab/proc", "internal/cli"}},
+	{"deploy", []string{"deploy/...", "compose/images", "lab/build", "internal/cli"}},
 }
 
 // databases are the packages of the store's databases: most of its build.

@@ -105,8 +105,8 @@ func (s *session) names(ctx context.Context) Check {
 		for _, n := range slices.Sorted(maps.Keys(users)) {
 			switch {
 			case slices.Contains(there, n):
-			case optionalMetrics[n] != "":
-				notes = append(notes, n+" does not exist: "+optionalMetrics[n])
+			case s.optional(n) != "":
+				notes = append(notes, n+" does not exist: "+s.optional(n))
 			default:
 				wrong.add("%s does not exist: %s", n, strings.Join(users[n], ", "))
 			}

@@ -82,9 +82,9 @@ func (s *session) dashboard(ctx context.Context, d dashboards.Dashboard) Check {
 				for _, q := range v.quiet {
 					notes = append(notes, fmt.Sprintf("%q has data, but none for %s", p.Title, q))
 				}
-			case p.MayBeEmpty != "":
+			case s.mayBeEmpty(p) != "":
 				excused++
-				notes = append(notes, fmt.Sprintf("%q may be empty: %s", p.Title, p.MayBeEmpty))
+				notes = append(notes, fmt.Sprintf("%q may be empty: %s", p.Title, s.mayBeEmpty(p)))
 			default:
 				wrong.add("%q: %s", p.Title, v.empty)
 			}

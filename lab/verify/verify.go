@@ -8,6 +8,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -39,8 +40,11 @@ type Options struct {
 	// StoreElsewhere means that the album store is external, with its own
 	// environment name.
 	StoreElsewhere bool
+	// InMemory means that the album store has no database, and so no telemetry of one.
+	InMemory bool
 
 	Programs []Program // of the lab's components; none: unknown
+	UpHint   string    // what to check if the lab does not respond
 
 	Generator Generator
 	// Progress, if not nil, is called with the current step.
@@ -231,7 +235,7 @@ func (s *session) reach(ctx context.Context) []Check {
 		{"Jaeger responds", func(ctx context.Context) error { return s.jaeger.getJSON(ctx, "/api/services", nil, new(any)) }},
 	} {
 		if err := b.ask(ctx); err != nil {
-			checks = append(checks, failed(b.name, "%v: is the lab up? (make lab-up, lab status)", err))
+			checks = append(checks, failed(b.name, "%v: %s", err, cmp.Or(s.UpHint, "is the lab up? (make lab-up, lab status)")))
 		}
 	}
 	if checks == nil {

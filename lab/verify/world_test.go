@@ -37,6 +37,7 @@ type world struct {
 	missing map[string]int // how often Jaeger says that it does not know a trace that it has
 
 	patience time.Duration
+	memory   bool // Options.InMemory
 	board    dashboards.Dashboard
 	numbers  []dashboards.Dashboard // whose numbers are compared
 	loaded   []RuleName
@@ -194,7 +195,7 @@ func (w *world) session(t *testing.T) *session {
 	t.Cleanup(prom.Close)
 	t.Cleanup(jaeg.Close)
 	s := newSession(Options{Environment: environment, Proxy: jaeg.URL, Prometheus: prom.URL, Jaeger: jaeg.URL, Patience: w.patience,
-		MaxSeries: 100, MaxTotalSeries: 1000, Dashboards: append([]dashboards.Dashboard{w.board}, w.numbers...), Rules: w.loaded, Logs: []LogSource{w}})
+		MaxSeries: 100, MaxTotalSeries: 1000, Dashboards: append([]dashboards.Dashboard{w.board}, w.numbers...), Rules: w.loaded, Logs: []LogSource{w}, InMemory: w.memory})
 	s.load = w.load
 	return s
 }

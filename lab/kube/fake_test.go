@@ -1,0 +1,177 @@
+package kube
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// TestMain is kubectl, if the binary is called so: see fake.
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "kubectl" {
+		if err := kubectlMain(filepath.Dir(os.Args[0]), os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// fake is a kubectl whose cluster is a folder: what it prints is in a file with the name of the call.
+// It does what the real one does, as far as it is used.
+type fake struct {
+	kubectl
+	t   *testing.T
+	dir string
+}
+
+func newFake(t *testing.T) fake {
+	t.Helper()
+	dir := t.TempDir()
+	exe, err := os.Executable()
+	path := filepath.Join(dir, "kubectl")
+	if err = errors.Join(err, os.Symlink(exe, path)); err != nil {
+		t.Fatal(err)
+	}
+	return fake{kubectl{path: path}, t, dir}
+}
+
+// write stores what kubectl prints. A text that begins with "error" goes to stderr.
+func (f fake) write(name, text string) {
+	f.t.Helper()
+	if err := os.WriteFile(filepath.Join(f.dir, name), []byte(text), 0o644); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f fake) remove(name string) {
+	f.t.Helper()
+	if err := os.Remove(filepath.Join(f.dir, name)); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// read returns a file; "" if there is none.
+func (f fake) read(name string) string {
+	b, _ := os.ReadFile(filepath.Join(f.dir, name))
+	return string(b)
+}
+
+// kubectlMain does as kubectl.
+func kubectlMain(dir string, args []string) error {
+	if err := logCall(dir, args); err != nil {
+		return err
+	}
+	if args[0] == "--context" {
+		args = args[2:]
+	}
+	name := args[0]
+	value := func(flag string) string {
+		i := slices.Index(args, flag)
+		if i < 0 {
+			return ""
+		}
+		return args[i+1]
+	}
+	switch name {
+	case "get":
+		name += " " + args[1]
+		if slices.Contains(args, "--all-namespaces") {
+			name += " all"
+		} else if n := value("--namespace"); n != "" {
+			name += " " + n
+		}
+		if err := printed(dir, name); !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		_, err := fmt.Println(`{"items":[]}`)
+		return err
+	case "exec":
+		_, err := fmt.Println(strings.Join(args, " "))
+		return err
+	case "logs":
+		switch {
+		case slices.Contains(args, "--follow"):
+			name += " follow"
+		case slices.Contains(args, "--previous"):
+			name += " previous"
+		default:
+			name += " " + args[1]
+		}
+		if err := printed(dir, name); err != nil {
+			return err
+		}
+		if strings.HasSuffix(name, "follow") {
+			stopped := make(chan os.Signal, 1)
+			signal.Notify(stopped, syscall.SIGTERM)
+			<-stopped
+		}
+		return nil
+	case "port-forward":
+		return portForward(dir, args)
+	}
+	return fmt.Errorf("error: unknown command %q", name)
+}
+
+// logCall appends the arguments and the process to a file.
+func logCall(dir string, args []string) error {
+	f, err := os.OpenFile(filepath.Join(dir, "calls"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f, "%d %s\n", os.Getpid(), strings.Join(args, " "))
+	return errors.Join(err, f.Close())
+}
+
+func printed(dir, name string) error {
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	if err == nil && strings.HasPrefix(strings.ToLower(string(b)), "error") {
+		return errors.New(string(b))
+	}
+	_, err2 := os.Stdout.Write(b)
+	return errors.Join(err, err2)
+}
+
+// portForward forwards to the address in the file target, until the target does not respond.
+func portForward(dir string, args []string) error {
+	b, err := os.ReadFile(filepath.Join(dir, "target"))
+	if err != nil {
+		return errors.New("error: unable to forward port because pod is not running. Current status=Pending")
+	}
+	if strings.HasPrefix(string(b), "Error") {
+		return errors.New(string(b))
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("Forwarding from %s -> %s\n", l.Addr(), strings.TrimPrefix(args[len(args)-1], ":"))
+	for {
+		client, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		fmt.Println("Handling connection")
+		server, err := net.Dial("tcp", string(b))
+		if err != nil {
+			return errors.New("error: lost connection to pod")
+		}
+		go func() {
+			var both sync.WaitGroup
+			both.Go(func() { _, _ = io.Copy(server, client); _ = server.(*net.TCPConn).CloseWrite() })
+			_, _ = io.Copy(client, server)
+			client.Close()
+			both.Wait()
+		}()
+	}
+}

@@ -1,0 +1,174 @@
+package kube
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Collector is the component whose containers have labtool: see Exec.
+const Collector = "otel-collector"
+
+// pods lists the pods of a component.
+func (r *Release) pods(ctx context.Context, component string) ([]object, error) {
+	return r.get(ctx, "pods", r.selector(component), "--namespace", r.Namespace)
+}
+
+// status returns the status of a container of a pod.
+func (o *object) status(name string) (c container) {
+	for _, s := range o.Status.ContainerStatuses {
+		if s.Name == name {
+			c = s
+		}
+	}
+	return c
+}
+
+// Pods returns the names of the pods of a component whose container runs.
+func (r *Release) Pods(ctx context.Context, component string) ([]string, error) {
+	pods, err := r.pods(ctx, component)
+	var names []string
+	for _, p := range pods {
+		if p.status(component).State.Running != nil {
+			names = append(names, p.Metadata.Name)
+		}
+	}
+	return names, err
+}
+
+// Env returns the value of an environment variable in the first pod of a component; "" if it has none, or
+// one from a Secret.
+func (r *Release) Env(ctx context.Context, component, name string) (string, error) {
+	pods, err := r.pods(ctx, component)
+	for _, p := range pods {
+		for _, c := range p.Spec.Containers {
+			for _, e := range c.Env {
+				if c.Name == component && e.Name == name {
+					return e.Value, nil
+				}
+			}
+		}
+	}
+	return "", err
+}
+
+// Exec runs a command in the Collector's container of a pod, and returns its output.
+func (r *Release) Exec(ctx context.Context, pod string, args ...string) ([]byte, error) {
+	return r.output(ctx, append([]string{"exec", pod, "--namespace", r.Namespace, "--container", Collector, "--"}, args...)...)
+}
+
+// Logs returns what the containers of components have written since a time, each container's part on its
+// own: those of all pods, what a container wrote before it was restarted, and, after Follow, those of
+// pods that have been deleted.
+func (r *Release) Logs(ctx context.Context, since time.Time, components ...string) (parts [][]byte, err error) {
+	for _, component := range components {
+		pods, err := r.pods(ctx, component)
+		if err != nil {
+			return nil, err
+		}
+		var there []string
+		for _, p := range pods {
+			c, name := p.status(component), p.Metadata.Name
+			read := func(flags ...string) error {
+				b, err := r.output(ctx, slices.Concat([]string{"logs", name, "--namespace", r.Namespace, "--container", component,
+					"--since-time", since.UTC().Format(time.RFC3339), "--tail", "-1"}, flags)...)
+				if err == nil {
+					parts = append(parts, b)
+				}
+				return err
+			}
+			var err error
+			last := c.LastState.Terminated
+			if last != nil && last.FinishedAt.After(since) {
+				err = read("--previous")
+			}
+			if err == nil && (c.State.Running != nil || c.State.Terminated != nil) { // else it waits, and has no log
+				err = read()
+			}
+			switch {
+			case errors.Is(err, errNotFound): // deleted meanwhile
+			case err != nil:
+				return nil, err
+			default:
+				there = append(there, name)
+			}
+		}
+		r.mu.Lock()
+		f := r.followers[component]
+		r.mu.Unlock()
+		if f != nil {
+			parts = append(parts, f.without(there)...)
+		}
+	}
+	return parts, nil
+}
+
+// margin is how much the clocks of nodes may differ from ours. Older lines do no harm.
+const margin = 10 * time.Second
+
+// maxFollowed is how many bytes of a component's logs a follower keeps.
+const maxFollowed = 64 << 20
+
+// follower keeps the logs of a component's pods: the log of a deleted pod cannot be read.
+type follower struct {
+	mu    sync.Mutex
+	lines map[string][]byte // by pod
+	size  int
+}
+
+// Follow reads the logs of a component's current pods as they are written, until Close or the end of
+// ctx: see Logs.
+func (r *Release) Follow(ctx context.Context, component string) {
+	f := &follower{lines: map[string][]byte{}}
+	r.mu.Lock()
+	r.followers[component] = f
+	r.mu.Unlock()
+	r.background(ctx, func(ctx context.Context) {
+		cmd := r.command(ctx, "logs", "--selector", r.selector(component), "--namespace", r.Namespace, "--container", component,
+			"--since-time", time.Now().Add(-margin).UTC().Format(time.RFC3339), "--tail", "-1", "--follow", "--prefix", "--ignore-errors", "--max-log-requests", "100")
+		in, out := io.Pipe()
+		cmd.Stdout = out
+		var reader sync.WaitGroup
+		reader.Go(func() { f.read(in) })
+		_ = cmd.Run() // Logs reads the pods that exist, whatever becomes of it
+		out.Close()
+		reader.Wait()
+	})
+}
+
+// read stores lines that begin with [pod/NAME/CONTAINER].
+func (f *follower) read(in io.Reader) {
+	for lines := bufio.NewReader(in); ; {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			return
+		}
+		prefix, text, ok := bytes.Cut(line, []byte("] "))
+		pod, ok2 := strings.CutPrefix(string(prefix), "[pod/")
+		pod, _, ok3 := strings.Cut(pod, "/")
+		f.mu.Lock()
+		if ok && ok2 && ok3 && f.size < maxFollowed {
+			f.lines[pod] = append(f.lines[pod], text...)
+			f.size += len(text)
+		}
+		f.mu.Unlock()
+	}
+}
+
+// without returns the lines of other pods than these.
+func (f *follower) without(pods []string) (parts [][]byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for pod, lines := range f.lines {
+		if !slices.Contains(pods, pod) {
+			parts = append(parts, bytes.Clone(lines))
+		}
+	}
+	return parts
+}
