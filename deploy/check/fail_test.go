@@ -44,6 +44,7 @@ var contradictions = []struct{ values, want string }{
 	{"service: {type: NodePort, nodePorts: {otel-collector: {grpc: 30000}}}", "service.nodePorts.otel-collector.grpc: no such port; use otlp-grpc or otlp-http"},
 	{"service: {nodePorts: {grafana: {http: 30000}}}", "service.nodePorts needs service.type NodePort or LoadBalancer"},
 	{"store: {resources: {limits: {memory: 1.5Gi}}}", `resources.limits.memory "1.5Gi": write an integer with Ki, Mi, Gi, k, M, G or no unit`},
+	{"jaeger: {image: {tag: ''}}", "image jaegertracing/jaeger has neither tag nor digest: set a version"},
 	{"commonLabels: {helm.sh/chart: a}", "commonLabels has helm.sh/chart, which is a label of the chart: use another name"},
 }
 

@@ -28,7 +28,7 @@ func TestProblemsAreFound(t *testing.T) {
 	for _, tt := range []struct{ file, from, to, want string }{
 		{"store", "enableServiceLinks", "enableServiceLink", `unknown field "spec.template.spec.enableServiceLink"`},
 		{"store", "  replicas: 2", "  replicas: 2\n  replicas: 3", `"replicas" already set`},
-		{"store", "namespace: demo", "namespace: other", `is in namespace "other"`},
+		{"store", `namespace: "demo"`, `namespace: "other"`, `is in namespace "other"`},
 		{"store", "kind: Service\nmetadata:\n  name: lab-soundcheck-album-store", "kind: Service\nmetadata:\n  name: lab-soundcheck-proxy-service", "is there twice"},
 		{"collector", "name: lab-soundcheck-otel-collector\n", "name: lab-soundcheck-otel-collector-of-a-release-with-a-long-name\n", "characters of 52"},
 		{"proxy", "name: lab-soundcheck-proxy-service", "name: 1ab-soundcheck-proxy-service", "DNS-1035"},
@@ -48,7 +48,7 @@ func TestProblemsAreFound(t *testing.T) {
 		{"edge", "{name: tmp, mountPath: /tmp}", "{name: temp, mountPath: /tmp}", "mounts temp, and there is no such volume"},
 		{"edge", "{name: tmp, mountPath: /tmp}", "{name: tmp, mountPath: /etc/edge/}", "mount path /etc/edge is there twice"},
 		{"edge", "            - {name: tmp, mountPath: /tmp}\n", "", "no container mounts volume tmp"},
-		{"proxy", "matchLabels:\n      app.kubernetes.io/name: soundcheck", "matchLabels:\n      app.kubernetes.io/name: other", "selects []"},
+		{"proxy", "matchLabels:\n      app.kubernetes.io/name: \"soundcheck\"", "matchLabels:\n      app.kubernetes.io/name: other", "selects []"},
 		{"proxy", "matchLabels:\n      ", "matchLabels:\n      helm.sh/chart: a\n      ", "selects []"},
 		{"store", "app.kubernetes.io/component: album-store", "app.kubernetes.io/component: proxy-service", "selects [Deployment lab-soundcheck-proxy-service Deployment lab-soundcheck-album-store]"},
 		{"proxy", "targetPort: http", "targetPort: web", "has no port web"},

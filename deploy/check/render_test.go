@@ -86,6 +86,23 @@ func TestRenderValues(t *testing.T) {
 	}
 }
 
+// Names that YAML reads as numbers or booleans stay text.
+func TestNamesAsText(t *testing.T) {
+	t.Parallel()
+	r := release{name: "123", namespace: "1e3", revision: 1}
+	const values = `{fullnameOverride: "on", nameOverride: "true", images: {pullSecrets: ["123"]}, pods: {priorityClassName: "1"},
+		database: {kind: postgres, postgres: {storageClass: "1"}}, collector: {persistence: {storageClass: "true"}, k8sAttributes: {enabled: true}},
+		store: {topologyKey: "1", env: {"YES": "1"}}, gateway: {enabled: true, className: "1"}, ingress: {enabled: true, className: "1", tlsSecret: "1", hostname: "1"},
+		environment: "1.0", clusterDomain: "1", dashboards: {datasourceLabel: "1", label: "true", folderAnnotation: "2", folder: "3"}}`
+	for _, more := range []string{"{}", `{database: {postgres: {mode: external, existingSecret: "1", existingSecretKey: "true"}}}`,
+		`{store: {replicas: 1}, database: {kind: sqlite, sqlite: {storageClass: "1"}}}`} {
+		objects, wrong := decode(must(t, r, merge(t, registry, merge(t, values, more))))
+		for _, p := range append(wrong, problems(objects, r.namespace, "1")...) {
+			t.Error(p)
+		}
+	}
+}
+
 // Helm 3 and Helm 4 render the same, and both do so twice. Only the generated password differs.
 func TestBothHelms(t *testing.T) {
 	t.Parallel()

@@ -94,6 +94,8 @@ var badValues = []struct{ values, want string }{
 	{"jaeger: {image: {tag: latest}}", `at '/jaeger/image/tag': 'not' failed`},
 	{"images: {tag: 1.2}", `at '/images/tag': got number, want string`},
 	{"images: {registry: 5}", `at '/images/registry': got number, want string`},
+	{"images: {registry: 'https://registry.example'}", `at '/images/registry': 'https://registry.example' does not match pattern`},
+	{"jaeger: {externalOtlp: 'http://jaeger:4318'}", `at '/jaeger/externalOtlp': 'http://jaeger:4318' does not match pattern`},
 	{"store: {replicas: '2'}", `at '/store/replicas': got string, want integer`},
 	{"store: {replicas: 1.5}", `at '/store/replicas': got number, want integer`},
 	{"store: {replicas: 0}", `at '/store/replicas': minimum: got 0, want 1`},

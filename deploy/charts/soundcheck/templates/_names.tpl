@@ -18,8 +18,8 @@ label with its name and a hash. A Service's name has no dots, which a release's 
 
 {{/* Labels that select the pods of a component. Argument: (list . "proxy-service"). */}}
 {{- define "soundcheck.selector" -}}
-app.kubernetes.io/name: {{ default (first .).Chart.Name (first .).Values.nameOverride }}
-app.kubernetes.io/instance: {{ (first .).Release.Name }}
+app.kubernetes.io/name: {{ default (first .).Chart.Name (first .).Values.nameOverride | quote }}
+app.kubernetes.io/instance: {{ (first .).Release.Name | quote }}
 app.kubernetes.io/component: {{ last . }}
 {{- end -}}
 
@@ -41,7 +41,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- $root := index . 0 -}}
 {{- $component := index . 1 -}}
 name: {{ include "soundcheck.name" (list $root $component) }}{{ if gt (len .) 2 }}-{{ index . 2 }}{{ end }}
-namespace: {{ $root.Release.Namespace }}
+namespace: {{ $root.Release.Namespace | quote }}
 labels:
   {{- include "soundcheck.labels" (list $root $component) | nindent 2 }}
 {{- end -}}
@@ -66,6 +66,9 @@ labels:
 {{- define "soundcheck.image" -}}
 {{- if eq (toString .tag) "latest" -}}
 {{- fail (printf "tag latest of image %s: set a version" .repository) -}}
+{{- end -}}
+{{- if not (or .tag .digest) -}}
+{{- fail (printf "image %s has neither tag nor digest: set a version" .repository) -}}
 {{- end -}}
 {{ .repository }}{{ with .tag }}:{{ . }}{{ end }}{{ with .digest }}@{{ . }}{{ end }}
 {{- end -}}
