@@ -1,0 +1,10 @@
+// Package cluster tests the Helm chart on the cluster of the current kubectl context: it installs releases,
+// sends load, and breaks what can break. "make test-k8s" runs it.
+//
+// SOUNDCHECK_K8S=1 enables it. SOUNDCHECK_K8S_VALUES names the files with the values of the images, separated by
+// colons; SOUNDCHECK_K8S_UPGRADE may name one more, with another tag of the images. The tests create namespaces whose
+// names begin with ct-, and delete them. They need kubectl and helm; with helm3 in PATH, they test Helm 3 as well.
+//
+// The storage class must honour fsGroup or make writable volumes, and the addresses of Services or of nodes must be
+// reachable.
+package cluster
