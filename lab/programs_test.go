@@ -115,3 +115,14 @@ func TestVerifiedPrograms(t *testing.T) {
 		t.Errorf("programs = %+v", got)
 	}
 }
+
+// A lab without a database has no telemetry of one.
+func TestVerifiedInMemory(t *testing.T) {
+	for database, want := range map[string]bool{"memory": true, "sqlite:/tmp/albums.db": false, "": false} {
+		f := newVerifyFlags()
+		f.storesOf(t.Context(), supervisor.Status{Database: database}, plan.Lab{}, nil)
+		if f.o.InMemory != want {
+			t.Errorf("database %q: InMemory is %v", database, f.o.InMemory)
+		}
+	}
+}

@@ -133,6 +133,7 @@ func (f *verifyFlags) storesOf(ctx context.Context, st supervisor.Status, l plan
 		return
 	}
 	f.o.Programs = programs(st)
+	f.o.InMemory = st.Database == "memory"
 	if f.stores = st.Stores; len(f.stores) != 1 || f.logs != "" {
 		return
 	}
