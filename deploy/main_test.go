@@ -120,6 +120,8 @@ func TestUpgradeFails(t *testing.T) {
 	}{
 		{"image", aPod(`{"containerStatuses":[{"name":"jaeger","image":"a/b:1","state":{"waiting":{"reason":"ImagePullBackOff","message":"Back-off pulling image \"a/b:1\": ErrImagePull: failed to pull and unpack image \"a/b:1\": not found"}}}]}`),
 			"pod jaeger-0, container jaeger: ImagePullBackOff: image a/b:1: failed to pull and unpack image \"a/b:1\": not found; is it in that registry, and can the nodes reach it?; see kubectl --context lab -n soundcheck describe pod jaeger-0\n", false},
+		{"not loaded", aPod(`{"containerStatuses":[{"name":"jaeger","image":"soundcheck.local/soundcheck/jaeger:1","state":{"waiting":{"reason":"ErrImageNeverPull","message":"not present"}}}]}`),
+			"pod jaeger-0, container jaeger: ErrImageNeverPull: image soundcheck.local/soundcheck/jaeger:1: not present; does -load load it into every node?; see kubectl --context lab -n soundcheck describe pod jaeger-0\n", false},
 		{"crash", aPod(`{"containerStatuses":[{"name":"jaeger","restartCount":2,"state":{"waiting":{"reason":"CrashLoopBackOff"}},"lastState":{"terminated":{"exitCode":137,"reason":"OOMKilled"}}}]}`),
 			"pod jaeger-0, container jaeger: CrashLoopBackOff, exit code 137 (OOMKilled: raise its memory limit); see kubectl --context lab -n soundcheck logs jaeger-0 -c jaeger --previous\n", true},
 		{"job", job, "Job migrate-2 failed: BackoffLimitExceeded: Job has reached the limit; see kubectl --context lab -n soundcheck logs job/migrate-2\n", true},

@@ -24,9 +24,6 @@ const (
 	fromNowhere  = "none"     // ours are in the registry already
 )
 
-// localRegistry is the registry in the names of images that no registry has.
-const localRegistry = "soundcheck.local"
-
 // services are the names that compose/images gives the images, by the names they have.
 var services = map[string]string{
 	"album-store": "album-store", "proxy-service": "proxy-service", "console": "console", "labtool": "prepare",
@@ -88,7 +85,7 @@ func (i *imageFlags) find(ctx context.Context, f *flags) error {
 	}
 	switch {
 	case i.load != "":
-		i.pull = localRegistry
+		i.pull = cluster.LoadedRegistry
 	case i.registry == "" && i.source == fromHere:
 		return f.Errorf("-images local needs -load COMMAND, which loads archives into the nodes, or -registry HOST:PORT (the cluster of context %s advertises none)", f.r.Context)
 	case i.registry == "":
@@ -242,7 +239,7 @@ func (i *imageFlags) pushOne(ctx context.Context, f *flags, platforms []*oci.Ima
 
 func (i *imageFlags) loadOne(ctx context.Context, f *flags, platforms []*oci.Image) (string, error) {
 	img := platforms[0]
-	ref := localRegistry + "/soundcheck/" + img.Name + ":" + img.Tag()
+	ref := cluster.LoadedRegistry + "/soundcheck/" + img.Name + ":" + img.Tag()
 	file := filepath.Join(f.state, "images", img.Name+".tar")
 	if _, err := img.WriteArchive(file, ref); err != nil {
 		return "", err
