@@ -78,22 +78,23 @@ CONTEXT ?=
 NAMESPACE ?= soundcheck
 DEPLOYFLAGS ?=
 K8S = -context "$(CONTEXT)" -namespace $(NAMESPACE)
+DEPLOY_STATE = -state $(STATE)
 
 .PHONY: k8s-up
 k8s-up: ## Install the lab's chart in Kubernetes; IMAGES=registry, local or none, VALUES=files
-	@$(DEPLOY) up $(K8S) $(VALUES:%=-values %) $(DEPLOYFLAGS)
+	@$(DEPLOY) up $(K8S) $(DEPLOY_STATE) $(VALUES:%=-values %) $(DEPLOYFLAGS)
 
 .PHONY: k8s-down
 k8s-down: ## Uninstall the lab's chart; data stays
-	@$(DEPLOY) down $(K8S)
+	@$(DEPLOY) down $(K8S) $(DEPLOY_STATE)
 
 .PHONY: k8s-status
 k8s-status: ## Show the components of the lab in Kubernetes
-	@$(DEPLOY) status $(K8S)
+	@$(DEPLOY) status $(K8S) $(DEPLOY_STATE)
 
 .PHONY: k8s-verify
 k8s-verify: ## lab-verify for the lab in Kubernetes
-	@$(LAB) verify -env k8s $(K8S)
+	@$(LAB) verify -env k8s $(K8S) -state $(STATE)
 
 .PHONY: k3d-up
 k3d-up: ## Create a k3d cluster with a registry, push the images, install the chart
@@ -102,7 +103,7 @@ k3d-up: ## Create a k3d cluster with a registry, push the images, install the ch
 
 .PHONY: k3d-push
 k3d-push: ## Build the images and push them to the registry of the k3d cluster
-	@$(DEPLOY) push -context k3d-soundcheck
+	@$(DEPLOY) push -context k3d-soundcheck $(DEPLOY_STATE)
 
 .PHONY: k3d-down
 k3d-down: ## Delete the k3d cluster with its registry and its data
@@ -153,7 +154,7 @@ lint: ## Check format of all modules, vet and staticcheck this one; test vets th
 	CGO_ENABLED=0 go vet $(SHARED) ./...
 	CGO_ENABLED=0 go vet $(SHARED) -tags=nodatabase ./store
 	CGO_ENABLED=0 go vet $(SHARED) -tags=nopostgres ./store/...
-	GOOS=darwin go vet ./lab/... ./compose/...
+	GOOS=darwin go vet ./lab/... ./compose/... ./deploy/...
 	cd tools && CGO_ENABLED=0 go build $(SHARED) -o ../.lab/bin/staticcheck honnef.co/go/tools/cmd/staticcheck
 	CGO_ENABLED=0 GOFLAGS="$(SHARED)" .lab/bin/staticcheck -checks $(STATICCHECK) ./...
 

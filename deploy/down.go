@@ -23,6 +23,9 @@ func (c *command) down(ctx context.Context) error {
 	if err := f.r.DeleteLeftOvers(ctx); err != nil {
 		return err
 	}
+	if err := f.r.AwaitEnd(ctx); err != nil {
+		return err
+	}
 	if was {
 		fmt.Fprintf(c.stdout, "uninstalled release %s from namespace %s of context %s\n", f.r.Name, f.r.Namespace, f.r.Context)
 	} else {

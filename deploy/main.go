@@ -81,8 +81,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 // flags select a release.
 type flags struct {
 	*cli.Flags
-	r    cluster.Release
-	root string // of the repository
+	r     cluster.Release
+	root  string // of the repository
+	state string // folder of image archives and generated values
 }
 
 func (c *command) newFlags(usage, about string) *flags {
@@ -90,6 +91,7 @@ func (c *command) newFlags(usage, about string) *flags {
 	f.StringVar(&f.r.Context, "context", "", "kubectl `context` (default: the current one)")
 	f.StringVar(&f.r.Namespace, "namespace", "soundcheck", "`namespace` of the release")
 	f.StringVar(&f.r.Name, "release", "soundcheck", "`name` of the Helm release")
+	f.StringVar(&f.state, "state", "", "state `folder` (default .lab in the repository)")
 	f.r.Progress = cli.NewProgress(c.stderr)
 	return f
 }
@@ -115,12 +117,16 @@ func (c *command) parse(f *flags, helm bool) (helmArgs []string, err error) {
 	if f.root, err = build.Repository(); err != nil {
 		return nil, err
 	}
+	if f.state == "" {
+		f.state = filepath.Join(f.root, ".lab")
+	}
+	if f.state, err = filepath.Abs(f.state); err != nil {
+		return nil, err
+	}
+	f.state = filepath.Join(f.state, "k8s")
 	f.r.Chart = filepath.Join(f.root, "deploy", "charts", "soundcheck")
 	return helmArgs, nil
 }
-
-// state is the folder of images and generated values.
-func (f *flags) state() string { return filepath.Join(f.root, ".lab", "k8s") }
 
 // texts is a flag that can be repeated.
 type texts []string

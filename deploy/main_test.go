@@ -1,140 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"soundcheck/internal/cli"
 )
-
-// Stubs print what files of a folder say. They are for failures; deploy/check runs the real
-// programs on a real cluster.
-const kubectl = `#!/bin/sh
-echo "kubectl $*" >>"$STUB/calls"
-say() { if [ -e "$STUB/$1.error" ]; then cat "$STUB/$1.error" >&2; exit 1; fi; cat "$STUB/$1"; exit; }
-case "$*" in
-"version --client"*) say client ;;
-"config get-contexts"*) say contexts ;;
-"config current-context") say context ;;
-esac
-shift 2 # --context lab
-case "$*" in
-version*) say server ;;
-api-resources*) say kinds ;;
-"get nodes"*) say nodes ;;
-"get configmap local-registry-hosting"*) say hosting ;;
-"get namespace"*) say namespace ;;
-"create -o json"*) say reviews ;;
-"get storageclasses"*) say classes ;;
-"get ingressclasses"*) say ingressclasses ;;
-"get pods,jobs,"*) say pods ;;
-"get events"*) say events ;;
-"get persistentvolumeclaims,secrets"*) say kept ;;
-logs*) say logs ;;
-esac
-`
-
-const helm = `#!/bin/sh
-echo "helm $*" >>"$STUB/calls"
-say() { if [ -e "$STUB/$1.error" ]; then cat "$STUB/$1.error" >&2; exit 1; fi; cat "$STUB/$1"; exit; }
-case "$1" in
-version) say helm ;;
-template) say template ;;
-status) say release ;;
-uninstall) say uninstall ;;
-upgrade)
-	trap 'echo interrupted >>"$STUB/calls"; exit 1' INT
-	while [ ! -e "$STUB/upgrade" ] && [ ! -e "$STUB/upgrade.error" ]; do sleep 0.05; done
-	say upgrade ;;
-esac
-`
-
-// works is what the stubs say of a cluster on which everything works.
-var works = map[string]string{
-	"client":         `{"clientVersion":{"gitVersion":"v1.36.1"}}`,
-	"helm":           "v4.3.1",
-	"contexts":       "lab\nother\n",
-	"context":        "lab\n",
-	"server":         `{"serverVersion":{"gitVersion":"v1.35.8+k3s1"}}`,
-	"kinds":          "deployments deploy apps/v1 true Deployment\nstatefulsets sts apps/v1 true StatefulSet\ningresses ing networking.k8s.io/v1 true Ingress\n",
-	"nodes":          `{"items":[{"status":{"nodeInfo":{"operatingSystem":"linux","architecture":"amd64"}}}]}`,
-	"hosting":        `{"data":{}}`,
-	"namespace":      `{"status":{"phase":"Active"}}`,
-	"reviews":        `{"kind":"SelfSubjectAccessReview","spec":{"resourceAttributes":{"verb":"create","group":"apps","resource":"deployments"}},"status":{"allowed":true}}`,
-	"classes":        `{"items":[{"metadata":{"name":"local-path","annotations":{"storageclass.kubernetes.io/is-default-class":"true"}}}]}`,
-	"ingressclasses": `{"items":[{"metadata":{"name":"traefik"}}]}`,
-	"pods":           `{"items":[]}`,
-	"events":         `{"items":[]}`,
-	"kept":           "persistentvolumeclaim/data-soundcheck-jaeger-0\nsecret/soundcheck-postgres\n",
-	"logs":           "line one\nthe reason\n",
-	"release.error":  "Error: release: not found",
-	"uninstall":      "",
-	"template": `
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: soundcheck-jaeger}
-spec:
-  template:
-    metadata: {labels: {app.kubernetes.io/component: jaeger}}
-    spec: {containers: [{image: "jaegertracing/jaeger:2.13.0"}]}
-  volumeClaimTemplates: [{spec: {accessModes: [ReadWriteOnce]}}]
-`,
-}
-
-// stub puts stubs into PATH. Changes replace or, if empty, remove what they say.
-func stub(t *testing.T, changes map[string]string) (dir string) {
-	t.Helper()
-	dir = t.TempDir()
-	files := map[string]string{"kubectl": kubectl, "helm": helm, "state/calls": ""}
-	for name, text := range works {
-		files["state/"+name] = text
-	}
-	for name, text := range changes {
-		if strings.Contains(name, "/") {
-			files[name] = text
-			continue
-		}
-		files["state/"+name] = text
-	}
-	for name, text := range files {
-		if text == "" && name != "state/calls" && name != "state/uninstall" {
-			continue
-		}
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
-	t.Setenv("STUB", filepath.Join(dir, "state"))
-	return filepath.Join(dir, "state")
-}
-
-// deploy runs the program.
-func deploy(ctx context.Context, args ...string) (stdout, stderr string, code int) {
-	var out, errs bytes.Buffer
-	err := run(ctx, args, func(string) string { return "" }, &out, &errs)
-	code = cli.Code("deploy", &errs, err) // which writes
-	return out.String(), errs.String(), code
-}
-
-func calls(t *testing.T, state string) string {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join(state, "calls"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
 
 var none = []string{"up", "-images", "none", "-registry", "localhost:1"}
 
@@ -245,6 +120,8 @@ func TestUpgradeFails(t *testing.T) {
 	}{
 		{"image", aPod(`{"containerStatuses":[{"name":"jaeger","image":"a/b:1","state":{"waiting":{"reason":"ImagePullBackOff","message":"Back-off pulling image \"a/b:1\": ErrImagePull: failed to pull and unpack image \"a/b:1\": not found"}}}]}`),
 			"pod jaeger-0, container jaeger: ImagePullBackOff: image a/b:1: failed to pull and unpack image \"a/b:1\": not found; is it in that registry, and can the nodes reach it?; see kubectl --context lab -n soundcheck describe pod jaeger-0\n", false},
+		{"not loaded", aPod(`{"containerStatuses":[{"name":"jaeger","image":"soundcheck.local/soundcheck/jaeger:1","state":{"waiting":{"reason":"ErrImageNeverPull","message":"not present"}}}]}`),
+			"pod jaeger-0, container jaeger: ErrImageNeverPull: image soundcheck.local/soundcheck/jaeger:1: not present; does -load load it into every node?; see kubectl --context lab -n soundcheck describe pod jaeger-0\n", false},
 		{"crash", aPod(`{"containerStatuses":[{"name":"jaeger","restartCount":2,"state":{"waiting":{"reason":"CrashLoopBackOff"}},"lastState":{"terminated":{"exitCode":137,"reason":"OOMKilled"}}}]}`),
 			"pod jaeger-0, container jaeger: CrashLoopBackOff, exit code 137 (OOMKilled: raise its memory limit); see kubectl --context lab -n soundcheck logs jaeger-0 -c jaeger --previous\n", true},
 		{"job", job, "Job migrate-2 failed: BackoffLimitExceeded: Job has reached the limit; see kubectl --context lab -n soundcheck logs job/migrate-2\n", true},
@@ -336,5 +213,55 @@ func TestUsage(t *testing.T) {
 	}
 	if stdout, _, code := deploy(t.Context(), "-h"); code != 0 || stdout != usage {
 		t.Errorf("-h: exit code %d, %q", code, stdout)
+	}
+}
+
+// The values of built images name each image that can be built, and of one registry.
+func TestImageValues(t *testing.T) {
+	t.Parallel()
+	for source, want := range map[string]int{fromRegistry: len(ours), fromHere: len(services), fromNowhere: 0} {
+		i := imageFlags{source: source, pull: "k3d-registry:5000"}
+		tags := map[string]string{}
+		for name := range services {
+			tags[name] = "tag-of-" + name
+		}
+		text, err := json.Marshal(i.values(tags))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Count(string(text), `"tag":"tag-of-`); got != want || !strings.Contains(string(text), `"registry":"k3d-registry:5000"`) {
+			t.Errorf("%s: %d images have tags, want %d: %s", source, got, want, text)
+		}
+	}
+	for ref, want := range map[string]string{
+		"k3d-registry:5000/soundcheck/console:4f": "soundcheck/console 4f",
+		"grafana/grafana:12.4.5@sha256:26":        "",
+		"k3d-registry:5000/other/console:4f":      "",
+		"k3d-registry:5000/soundcheck/console":    "",
+	} {
+		name, tag, ok := ourImage(ref, "k3d-registry:5000")
+		if got := strings.TrimSpace(name + " " + tag); ok != (want != "") || ok && got != want {
+			t.Errorf("%s is %q, %t, want %q", ref, got, ok, want)
+		}
+	}
+}
+
+// A cluster that advertises its registry needs no flag: k3d gives two names, MicroK8s one.
+func TestLocalRegistry(t *testing.T) {
+	for hosting, want := range map[string]string{
+		`{"data":{"localRegistryHosting.v1":"host: 127.0.0.1:1\nhostFromContainerRuntime: k3d-r:5000\n"}}`: "k3d-r:5000",
+		`{"data":{"localRegistryHosting.v1":"help: x\nhost: \"localhost:1\"\n"}}`:                          "localhost:1",
+	} {
+		// The template fails after the values were written.
+		state := stub(t, map[string]string{"hosting": hosting, "template.error": "Error: stop"})
+		_, stderr, _ := deploy(t.Context(), "up", "-images", "none", "-tag", "v9", "-release", "lab")
+		if !strings.Contains(stderr, "stop") {
+			t.Fatal(stderr)
+		}
+		_, after, _ := strings.Cut(calls(t, state), "--values ")
+		text, err := os.ReadFile(strings.Fields(after)[0])
+		if err != nil || !strings.Contains(string(text), `"registry": "`+want+`"`) || !strings.Contains(string(text), `"tag": "v9"`) {
+			t.Errorf("%s: %s, %v, want %s", hosting, text, err, want)
+		}
 	}
 }

@@ -24,9 +24,6 @@ const (
 	fromNowhere  = "none"     // ours are in the registry already
 )
 
-// localRegistry is the registry in the names of images that no registry has.
-const localRegistry = "soundcheck.local"
-
 // services are the names that compose/images gives the images, by the names they have.
 var services = map[string]string{
 	"album-store": "album-store", "proxy-service": "proxy-service", "console": "console", "labtool": "prepare",
@@ -88,7 +85,7 @@ func (i *imageFlags) find(ctx context.Context, f *flags) error {
 	}
 	switch {
 	case i.load != "":
-		i.pull = localRegistry
+		i.pull = cluster.LoadedRegistry
 	case i.registry == "" && i.source == fromHere:
 		return f.Errorf("-images local needs -load COMMAND, which loads archives into the nodes, or -registry HOST:PORT (the cluster of context %s advertises none)", f.r.Context)
 	case i.registry == "":
@@ -149,14 +146,14 @@ func (i *imageFlags) values(tags map[string]string) map[string]any {
 
 // write writes values where helm can read them.
 func (i *imageFlags) write(f *flags, tags map[string]string) (file string, err error) {
-	if err := os.MkdirAll(f.state(), 0o755); err != nil {
+	if err := os.MkdirAll(f.state, 0o755); err != nil {
 		return "", err
 	}
 	text, err := json.MarshalIndent(i.values(tags), "", "  ")
 	if err != nil {
 		return "", err
 	}
-	file = filepath.Join(f.state(), f.r.Namespace+"-"+f.r.Name+"-images.json")
+	file = filepath.Join(f.state, f.r.Namespace+"-"+f.r.Name+"-images.json")
 	return file, os.WriteFile(file, append(text, '\n'), 0o644)
 }
 
@@ -190,9 +187,9 @@ func (c *command) build(ctx context.Context, f *flags, i *imageFlags, names []st
 	for _, platform := range platforms {
 		dir := filepath.Join(f.root, ".lab", "compose", "images") // which Compose uses, too
 		if platform != runtime.GOOS+"/"+runtime.GOARCH {
-			dir = filepath.Join(f.state(), strings.ReplaceAll(platform, "/", "_"))
+			dir = filepath.Join(f.state, strings.ReplaceAll(platform, "/", "_"))
 		}
-		logs := f.state()
+		logs := f.state
 		if err := os.MkdirAll(logs, 0o755); err != nil {
 			return nil, err
 		}
@@ -242,8 +239,8 @@ func (i *imageFlags) pushOne(ctx context.Context, f *flags, platforms []*oci.Ima
 
 func (i *imageFlags) loadOne(ctx context.Context, f *flags, platforms []*oci.Image) (string, error) {
 	img := platforms[0]
-	ref := localRegistry + "/soundcheck/" + img.Name + ":" + img.Tag()
-	file := filepath.Join(f.state(), "images", img.Name+".tar")
+	ref := cluster.LoadedRegistry + "/soundcheck/" + img.Name + ":" + img.Tag()
+	file := filepath.Join(f.state, "images", img.Name+".tar")
 	if _, err := img.WriteArchive(file, ref); err != nil {
 		return "", err
 	}

@@ -65,6 +65,9 @@ func (p pod) component() string {
 // of them: it is the first attempt.
 var imageReasons = []string{"ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError"}
 
+// LoadedRegistry is the registry in the names of images that are loaded into the nodes.
+const LoadedRegistry = "soundcheck.local"
+
 // problem is what prevents a pod from being ready. A final one ends the wait.
 type problem struct {
 	pod       pod
@@ -93,7 +96,11 @@ func (p pod) problem(r *Release) problem {
 			switch {
 			case slices.Contains(imageReasons, w.Reason):
 				found.final = true
-				found.text = fmt.Sprintf("%s: image %s: %s; is it in that registry, and can the nodes reach it?", w.Reason, c.Image, pullCause(w.Message))
+				question := "is it in that registry, and can the nodes reach it?"
+				if strings.HasPrefix(c.Image, LoadedRegistry+"/") {
+					question = "does -load load it into every node?"
+				}
+				found.text = fmt.Sprintf("%s: image %s: %s; %s", w.Reason, c.Image, pullCause(w.Message), question)
 				found.fix = describe
 				return found
 			case w.Reason == "CrashLoopBackOff":

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Status is what is in the cluster of a release.
@@ -190,6 +191,28 @@ func (r *Release) Uninstall(ctx context.Context) (was bool, err error) {
 	}
 	return false, fmt.Errorf("helm: %s", lastLine(text))
 }
+
+// AwaitEnd waits until the pods have ended: helm does not, and volumes cannot be deleted before.
+func (r *Release) AwaitEnd(ctx context.Context) error {
+	defer r.Progress.Clear()
+	r.components = nil
+	for begun := time.Now(); time.Since(begun) < endTimeout; {
+		pods, _, err := r.workloads(ctx)
+		if err != nil || len(pods) == 0 {
+			return err
+		}
+		r.Progress.Show(fmt.Sprintf("waiting until %d pods have ended, %.0f s", len(pods), time.Since(begun).Seconds()))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pollInterval):
+		}
+	}
+	return fmt.Errorf("some pods have not ended within %s: see %s", endTimeout, r.Kubectl("get pods"))
+}
+
+// endTimeout is longer than any pod's terminationGracePeriodSeconds.
+const endTimeout = 90 * time.Second
 
 // DeleteLeftOvers deletes what helm uninstall does not know: resources of failed upgrades, and those
 // of hooks and tests. It has no data.
