@@ -217,7 +217,7 @@ func (r *release) dump() {
 		{"logs", "-l", "app.kubernetes.io/part-of=soundcheck", "--all-containers", "--prefix", "--tail=8", "--ignore-errors", "--max-log-requests=50"},
 	} {
 		out, err := output(ctx, "kubectl", append([]string{"-n", r.namespace}, args...)...)
-		r.Logf("kubectl %s: %v\n%s", strings.Join(args, " "), err, tail(out, 60))
+		r.Logf("kubectl %s: %v\n%s", strings.Join(args, " "), err, tail(out, 40))
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// rate of the load, in req/s. A writer whose albums are read back sends part of it.
+// rate of the load, in req/s. Of these, a writer creates albums, and reads each back.
 const (
 	rate   = 200
 	writes = 20
@@ -44,7 +44,7 @@ type load struct {
 func (r *release) start(args ...string) *load {
 	r.Helper()
 	l := &load{r: r, url: "http://" + r.address("proxy-service", "http"), created: map[int64]string{}, traces: map[string]int64{}}
-	l.cmd = exec.Command(loadgen, append([]string{"-url", l.url, "-rate", strconv.Itoa(rate - writes), "-duration", "15m", "-mix", "get=70,list=15,create=15",
+	l.cmd = exec.Command(loadgen, append([]string{"-url", l.url, "-rate", strconv.Itoa(rate - 2*writes), "-duration", "15m", "-mix", "get=70,list=15,create=15",
 		"-format", "json", "-explain=false", "-keep=", "-quiet", "-trace-sample", "0"}, args...)...)
 	l.cmd.Stdout, l.cmd.Stderr = &l.stdout, &l.stderr
 	// Its own telemetry has no receiver here.
@@ -73,12 +73,16 @@ func (l *load) write(ctx context.Context) {
 		title := fmt.Sprintf("Written %d", n)
 		l.wg.Go(func() {
 			id, trace, err := create(l.url, title)
+			if err == nil {
+				err = read(l.url, id, title)
+			}
 			l.mu.Lock()
 			defer l.mu.Unlock()
+			if id != 0 {
+				l.created[id], l.traces[trace] = title, id
+			}
 			if err != nil {
 				l.failed = append(l.failed, time.Now().Format(time.TimeOnly)+" "+err.Error())
-			} else {
-				l.created[id], l.traces[trace] = title, id
 			}
 		})
 	}
@@ -94,6 +98,8 @@ func create(url, title string) (id int64, trace string, err error) {
 	}
 	trace = fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64()|1)
 	req.Header.Set("Content-Type", "application/json")
+	// A connection that the server closes while the request is sent fails it. With the key, the client sends it again.
+	req.Header.Set("Idempotency-Key", trace)
 	req.Header.Set("Traceparent", "00-"+trace+"-"+trace[16:]+"-01")
 	resp, err := client.Do(req)
 	if err != nil {
@@ -109,18 +115,25 @@ func create(url, title string) (id int64, trace string, err error) {
 	return album.ID, trace, err
 }
 
+// read reads an album.
+func read(url string, id int64, title string) error {
+	resp, err := client.Get(fmt.Sprintf("%s/albums/%d", url, id))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK || !bytes.Contains(body, []byte(strconv.Quote(title))) {
+		return fmt.Errorf("album %d %q: %s %s %v", id, title, resp.Status, body, err)
+	}
+	return nil
+}
+
 // lost are the albums that cannot be read back.
 func lost(url string, albums map[int64]string) (lost []string) {
 	for id, title := range albums {
-		resp, err := client.Get(fmt.Sprintf("%s/albums/%d", url, id))
-		if err != nil {
+		if err := read(url, id, title); err != nil {
 			lost = append(lost, err.Error())
-			continue
-		}
-		body, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if err != nil || resp.StatusCode != http.StatusOK || !bytes.Contains(body, []byte(strconv.Quote(title))) {
-			lost = append(lost, fmt.Sprintf("album %d %q: %s %s %v", id, title, resp.Status, body, err))
 		}
 	}
 	return lost
@@ -157,7 +170,8 @@ func (l *load) stop() (res result) {
 
 		Classes map[string]int
 		Errors  map[string]int
-		First   string `json:"first_error"`
+		First   string                     `json:"first_error"`
+		Time    struct{ P99, Max float64 } `json:"response_time"`
 	}
 	if err := json.Unmarshal(l.stdout.Bytes(), &report); err != nil {
 		l.r.Fatalf("no report: %v\n%s\n%s", err, l.stdout.String(), l.stderr.String())
@@ -165,15 +179,15 @@ func (l *load) stop() (res result) {
 	if report.Sent < 100 || len(l.created) < 10 {
 		l.r.Errorf("sent %d requests and created %d albums only", report.Sent, len(l.created))
 	}
-	res = result{report.Sent + len(l.created) + len(l.failed), report.Classes["failed"] + report.Classes["shed"] + len(l.failed),
+	res = result{report.Sent + 2*len(l.created), report.Classes["failed"] + report.Classes["shed"] + len(l.failed),
 		fmt.Sprint(report.Errors, report.First, l.failed[:min(3, len(l.failed))])}
 	if lost := lost(l.url, l.created); len(lost) > 0 {
 		l.r.Errorf("%d of %d albums are lost: %s", len(lost), len(l.created), lost[0])
 	}
-	// The albums have been written and read.
+	// Each album was written, read, and read back.
 	l.served = res.sent - res.failed - report.Cancelled + len(l.created)
 	l.unsure = res.failed + report.Cancelled
-	l.r.Logf("%d requests, %d failed; %d albums read back", res.sent, res.failed, len(l.created))
+	l.r.Logf("%d requests, %d failed; p99 %.0f ms, max %.0f ms; %d albums read back", res.sent, res.failed, 1000*report.Time.P99, 1000*report.Time.Max, len(l.created))
 	return res
 }
 
