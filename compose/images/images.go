@@ -30,7 +30,7 @@ type Builder struct {
 // target returns the binary of a service's image.
 func target(root, service string) (build.Target, error) {
 	if service == "prepare" {
-		return build.Target{Name: "labtool", Module: ".", Package: "./compose/labtool", Sources: []string{"compose/labtool", "internal/cli", "internal/smoke"}}, nil
+		return build.Target{Name: "labtool", Module: ".", Package: "./compose/labtool", Sources: []string{"compose/labtool", "internal/cli", "internal/smoke", "internal/version"}}, nil
 	}
 	if strings.HasPrefix(service, plan.StoreName) { // all instances use one image, with every database
 		return plan.FullStore(), nil

@@ -27,6 +27,8 @@ func newBuilder(t *testing.T, script string) *Builder {
 		"go.sum":                         "",
 		"compose/labtool/main.go":        "package main\n\nfunc main() {}\n",
 		"internal/cli/cli.go":            "package cli\n",
+		"internal/smoke/smoke.go":        "package smoke\n",
+		"internal/version/version.go":    "package version\n",
 		"compose/postgres/build.sh":      script,
 		"compose/postgres/entrypoint.sh": "entrypoint",
 		"compose/postgres/Dockerfile":    "FROM scratch",
