@@ -11,7 +11,7 @@ import (
 
 // contradictions are values that the schema accepts and the chart does not, with the message of each.
 var contradictions = []struct{ values, want string }{
-	{"images: {registry: ''}", "images.registry is not set: the registry that has soundcheck/labtool, such as k3d-soundcheck:5050 (make k3d-up and make k8s-up build the images and set it)"},
+	{"images: {registry: ''}", "images.registry is not set: the registry that has soundcheck/labtool, such as k3d-soundcheck-registry:5000 (make k3d-up and make k8s-up build the images and set it)"},
 	{"store: {replicas: 2}", "store.replicas is 2 with database.kind memory, which one pod owns: set store.replicas=1, or database.kind=postgres"},
 	{"{database: {kind: sqlite}, store: {replicas: 2}}", "store.replicas is 2 with database.kind sqlite, which one pod owns: set store.replicas=1, or database.kind=postgres"},
 	{"{database: {kind: sqlite}, store: {autoscaling: {enabled: true}}}", "store.autoscaling.enabled with database.kind sqlite, which one pod owns: set database.kind=postgres"},

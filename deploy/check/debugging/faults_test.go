@@ -33,7 +33,7 @@ var faults = map[string]fault{
 	"CrashLoop after a migration":     {inject: values("database.kind=sqlite", "migrations.mode=off"), reset: true},
 	"OOMKilled":                       {inject: values("store.resources.requests.memory=10Mi", "store.resources.limits.memory=10Mi")},
 	"Probe fails":                     {inject: values("store.args={-addr=:9999}")},
-	"No telemetry":                    {inject: values("telemetry.endpoint=http://otel-collector:4318")},
+	"No telemetry":                    {inject: values("telemetry.endpoint=http://otel-collector.soundcheck.svc.cluster.local:4318")},
 	"http2: frame too large":          {inject: values("store.env.OTEL_EXPORTER_OTLP_PROTOCOL=grpc"), well: logsWell},
 	"Exemplar without trace":          {inject: loseTraces, well: tracesStay, reset: true},
 	"Collector rejects data":          {inject: values("collector.config.processors.memory_limiter.limit_mib=8", "collector.config.processors.memory_limiter.spike_limit_mib=2")},

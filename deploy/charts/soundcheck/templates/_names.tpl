@@ -57,7 +57,7 @@ labels:
 {{- $image := last . -}}
 {{- $registry := $root.Values.images.registry | trimSuffix "/" -}}
 {{- if not $registry -}}
-{{- fail (printf "images.registry is not set: the registry that has %s, such as k3d-soundcheck:5050 (make k3d-up and make k8s-up build the images and set it)" $image.repository) -}}
+{{- fail (printf "images.registry is not set: the registry that has %s, such as k3d-soundcheck-registry:5000 (make k3d-up and make k8s-up build the images and set it)" $image.repository) -}}
 {{- end -}}
 {{- $registry }}/{{ include "soundcheck.image" (dict "repository" $image.repository "tag" (coalesce $image.tag $root.Values.images.tag $root.Chart.AppVersion) "digest" $image.digest) -}}
 {{- end -}}
