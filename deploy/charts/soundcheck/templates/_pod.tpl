@@ -44,7 +44,7 @@ deployment.environment.name={{ (first .).Values.environment }},k8s.namespace.nam
 {{- $_ := set $env "OTEL_BSP_SCHEDULE_DELAY" ($t.batchDelay | int) -}}
 {{- $_ := set $env "OTEL_BLRP_SCHEDULE_DELAY" ($t.batchDelay | int) -}}
 {{- $_ := set $env "OTEL_TRACES_SAMPLER" $t.sampler -}}
-{{- $_ := set $env "OTEL_TRACES_SAMPLER_ARG" $t.samplerArg -}}
+{{- with $t.samplerArg }}{{ $_ := set $env "OTEL_TRACES_SAMPLER_ARG" . }}{{ end -}}
 {{- $_ := set $env "GOMEMLIMIT" (include "soundcheck.memory" (list (index . 2).resources 80)) -}}
 {{- include "soundcheck.env" (list $env (index . 3) (index . 2).env) -}}
 {{- end -}}
