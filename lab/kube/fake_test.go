@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestMain is kubectl, if the binary is called so: see fake.
@@ -46,12 +47,25 @@ func newFake(t *testing.T) fake {
 	return fake{kubectl{path: path}, t, dir}
 }
 
-// write stores what kubectl prints. A text that begins with "error" goes to stderr.
+// write stores what kubectl prints. A text that begins with "error" goes to stderr. The file is renamed
+// into place: a running kubectl reads the old text or the new one, never a part.
 func (f fake) write(name, text string) {
 	f.t.Helper()
-	if err := os.WriteFile(filepath.Join(f.dir, name), []byte(text), 0o644); err != nil {
+	path := filepath.Join(f.dir, name)
+	err := os.WriteFile(path+".new", []byte(text), 0o644)
+	if err = errors.Join(err, os.Rename(path+".new", path)); err != nil {
 		f.t.Fatal(err)
 	}
+}
+
+// eventually waits until a condition is true, for at most a minute.
+func eventually(what string, ok func() bool) error {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return errors.New("not within a minute: " + what)
+		}
+	}
+	return nil
 }
 
 func (f fake) remove(name string) {

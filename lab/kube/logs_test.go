@@ -55,10 +55,8 @@ func TestLogs(t *testing.T) {
 			}
 			if tt.follow != "" {
 				r.Follow(t.Context(), "proxy-service")
-				for deadline := time.Now().Add(time.Minute); !f.followed(r, tt.follow); time.Sleep(5 * time.Millisecond) {
-					if time.Now().After(deadline) {
-						t.Fatal("it does not follow")
-					}
+				if err := eventually("it follows", func() bool { return f.followed(r, tt.follow) }); err != nil {
+					t.Fatal(err)
 				}
 			}
 			parts, err := r.Logs(t.Context(), tt.since, "proxy-service")
