@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -105,10 +106,14 @@ func kubectlMain(dir string, args []string) error {
 		} else if n := value("--namespace"); n != "" {
 			name += " " + n
 		}
-		if err := printed(dir, name); !errors.Is(err, os.ErrNotExist) {
-			return err
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			b = []byte(`{"items":[]}`)
+		case err == nil && strings.HasPrefix(strings.ToLower(string(b)), "error"):
+			return errors.New(string(b))
 		}
-		_, err := fmt.Println(`{"items":[]}`)
+		_, err = os.Stdout.Write(selected(b, value("--selector")))
 		return err
 	case "exec":
 		_, err := fmt.Println(strings.Join(args, " "))
@@ -135,6 +140,25 @@ func kubectlMain(dir string, args []string) error {
 		return portForward(dir, args)
 	}
 	return fmt.Errorf("error: unknown command %q", name)
+}
+
+// selected returns the list of those objects that have the labels of a selector. What is no list of
+// objects stays as it is.
+func selected(list []byte, selector string) []byte {
+	var all struct{ Items []json.RawMessage }
+	if json.Unmarshal(list, &all) != nil {
+		return list
+	}
+	all.Items = slices.DeleteFunc(all.Items, func(item json.RawMessage) bool {
+		var o object
+		_ = json.Unmarshal(item, &o) // an object without labels is not selected
+		return slices.ContainsFunc(strings.Split(selector, ","), func(label string) bool {
+			name, value, _ := strings.Cut(label, "=")
+			return o.Metadata.Labels[name] != value
+		})
+	})
+	b, _ := json.Marshal(map[string]any{"items": all.Items})
+	return b
 }
 
 // logCall appends the arguments and the process to a file.

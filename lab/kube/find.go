@@ -17,9 +17,10 @@ type Options struct {
 	Release   string
 }
 
-// Labels of everything that the chart creates.
+// Labels of everything that the chart creates. app.kubernetes.io/name is not one of them: nameOverride and the alias
+// of a subchart change it.
 const (
-	chartSelector  = "app.kubernetes.io/name=soundcheck"
+	chartSelector  = "app.kubernetes.io/part-of=soundcheck"
 	instanceLabel  = "app.kubernetes.io/instance"
 	componentLabel = "app.kubernetes.io/component"
 )

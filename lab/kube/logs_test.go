@@ -7,9 +7,14 @@ import (
 	"time"
 )
 
+// labels are those of a pod of a component of release x, of a chart with a nameOverride.
+func labels(component string) string {
+	return `"labels":{"app.kubernetes.io/name":"renamed","app.kubernetes.io/part-of":"soundcheck","app.kubernetes.io/instance":"x","app.kubernetes.io/component":"` + component + `"}`
+}
+
 // pod is a pod of kubectl get pods, whose container proxy-service has this status.
 func pod(name, status string) string {
-	return `{"metadata":{"name":"` + name + `"},"status":{"containerStatuses":[{"name":"sidecar","state":{"running":{}}},{"name":"proxy-service",` + status + `}]}}`
+	return `{"metadata":{"name":"` + name + `",` + labels("proxy-service") + `},"status":{"containerStatuses":[{"name":"sidecar","state":{"running":{}}},{"name":"proxy-service",` + status + `}]}}`
 }
 
 func pods(list ...string) string { return `{"items":[` + strings.Join(list, ",") + `]}` }
@@ -101,7 +106,7 @@ func TestEnv(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	r := f.release()
-	f.write("get pods a", pods(`{"spec":{"containers":[{"name":"sidecar","env":[{"name":"DB","value":"other"}]},
+	f.write("get pods a", pods(`{"metadata":{`+labels("album-store")+`},"spec":{"containers":[{"name":"sidecar","env":[{"name":"DB","value":"other"}]},
 		{"name":"album-store","env":[{"name":"DB","value":"memory"},{"name":"SECRET","valueFrom":{"secretKeyRef":{"name":"x"}}}]}]}}`))
 	for name, want := range map[string]string{"DB": "memory", "SECRET": "", "NONE": ""} {
 		if got, err := r.Env(t.Context(), "album-store", name); got != want || err != nil {
@@ -119,7 +124,7 @@ func TestExec(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	r := f.release()
-	f.write("get pods a", pods(strings.Replace(pod("c-0", runs), "proxy-service", Collector, 1), strings.Replace(pod("c-1", waits), "proxy-service", Collector, 1)))
+	f.write("get pods a", strings.ReplaceAll(pods(pod("c-0", runs), pod("c-1", waits)), "proxy-service", Collector))
 	names, err := r.Pods(t.Context(), Collector)
 	if err != nil || !slices.Equal(names, []string{"c-0"}) {
 		t.Errorf("%q, %v, want c-0", names, err)
@@ -128,7 +133,7 @@ func TestExec(t *testing.T) {
 	if want := "exec c-0 --namespace a --container otel-collector -- /tools/labtool ls /logs\n"; string(out) != want || err != nil {
 		t.Errorf("%q, %v, want %q", out, err, want)
 	}
-	const selector = " get pods --selector app.kubernetes.io/name=soundcheck,app.kubernetes.io/instance=x,app.kubernetes.io/component=otel-collector --output json"
+	const selector = " get pods --selector app.kubernetes.io/part-of=soundcheck,app.kubernetes.io/instance=x,app.kubernetes.io/component=otel-collector --output json"
 	if calls := f.read("calls"); !strings.Contains(calls, selector) {
 		t.Errorf("calls:\n%s", calls)
 	}
