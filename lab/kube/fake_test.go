@@ -116,6 +116,9 @@ func kubectlMain(dir string, args []string) error {
 		_, err = os.Stdout.Write(selected(b, value("--selector")))
 		return err
 	case "exec":
+		if b, err := os.ReadFile(filepath.Join(dir, name)); err == nil { // the command fails
+			return fmt.Errorf("%scommand terminated with exit code 1", b)
+		}
 		_, err := fmt.Println(strings.Join(args, " "))
 		return err
 	case "logs":

@@ -133,6 +133,16 @@ func TestExec(t *testing.T) {
 	if want := "exec c-0 --namespace a --container otel-collector -- /tools/labtool ls /logs\n"; string(out) != want || err != nil {
 		t.Errorf("%q, %v, want %q", out, err, want)
 	}
+	for stderr, want := range map[string]string{
+		"":                     "kubectl exec c-0: exit status 1: command terminated with exit code 1",
+		"warning\ndisk full\n": "kubectl exec c-0: exit status 1: disk full",
+		"ls: access forbidden: connection refused\n": "kubectl exec c-0: exit status 1: ls: access forbidden: connection refused", // not the cluster's
+	} {
+		f.write("exec", stderr)
+		if _, err := r.Exec(t.Context(), "c-0", "/tools/labtool", "ls", "/logs"); err == nil || err.Error() != want {
+			t.Errorf("the command writes %q: %v, want %s", stderr, err, want)
+		}
+	}
 	const selector = " get pods --selector app.kubernetes.io/part-of=soundcheck,app.kubernetes.io/instance=x,app.kubernetes.io/component=otel-collector --output json"
 	if calls := f.read("calls"); !strings.Contains(calls, selector) {
 		t.Errorf("calls:\n%s", calls)
