@@ -64,46 +64,44 @@ func (r *Release) Exec(ctx context.Context, pod string, args ...string) ([]byte,
 }
 
 // Logs returns what the containers of components have written since a time, each container's part on its
-// own: those of all pods, what a container wrote before it was restarted, and, after Follow, those of
-// pods that have been deleted.
+// own: those of all pods, what a container wrote before it was restarted, and, after Follow, what
+// kubectl returns no longer: the lines of pods that have been deleted, of containers that were restarted
+// twice, and of log files that the kubelet has rotated away (by default at 10 MiB).
 func (r *Release) Logs(ctx context.Context, since time.Time, components ...string) (parts [][]byte, err error) {
 	for _, component := range components {
 		pods, err := r.pods(ctx, component)
 		if err != nil {
 			return nil, err
 		}
-		var there []string
+		read := map[string][][]byte{} // by pod
 		for _, p := range pods {
 			c, name := p.status(component), p.Metadata.Name
-			read := func(flags ...string) error {
+			fetch := func(flags ...string) error {
 				b, err := r.output(ctx, slices.Concat([]string{"logs", name, "--namespace", r.Namespace, "--container", component,
 					"--since-time", since.UTC().Format(time.RFC3339), "--tail", "-1"}, flags)...)
 				if err == nil {
 					parts = append(parts, b)
+					read[name] = append(read[name], b)
 				}
 				return err
 			}
 			var err error
 			last := c.LastState.Terminated
 			if last != nil && last.FinishedAt.After(since) {
-				err = read("--previous")
+				err = fetch("--previous")
 			}
 			if err == nil && (c.State.Running != nil || c.State.Terminated != nil) { // else it waits, and has no log
-				err = read()
+				err = fetch()
 			}
-			switch {
-			case errors.Is(err, errNotFound): // deleted meanwhile
-			case err != nil:
+			if err != nil && !errors.Is(err, errNotFound) { // else deleted meanwhile
 				return nil, err
-			default:
-				there = append(there, name)
 			}
 		}
 		r.mu.Lock()
 		f := r.followers[component]
 		r.mu.Unlock()
 		if f != nil {
-			parts = append(parts, f.without(there)...)
+			parts = append(parts, f.others(read)...)
 		}
 	}
 	return parts, nil
@@ -115,7 +113,7 @@ const margin = 10 * time.Second
 // maxFollowed is how many bytes of a component's logs a follower keeps.
 const maxFollowed = 64 << 20
 
-// follower keeps the logs of a component's pods: the log of a deleted pod cannot be read.
+// follower keeps the logs of a component's pods: those of a deleted pod or a rotated file cannot be read.
 type follower struct {
 	mu    sync.Mutex
 	lines map[string][]byte // by pod
@@ -161,13 +159,28 @@ func (f *follower) read(in io.Reader) {
 	}
 }
 
-// without returns the lines of other pods than these.
-func (f *follower) without(pods []string) (parts [][]byte) {
+// others returns the lines that are not among those read of the same pod. A line that was written twice
+// and read once is one of them.
+func (f *follower) others(read map[string][][]byte) (parts [][]byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for pod, lines := range f.lines {
-		if !slices.Contains(pods, pod) {
-			parts = append(parts, bytes.Clone(lines))
+		known := map[string]int{}
+		for _, b := range read[pod] {
+			for line := range bytes.Lines(b) {
+				known[string(line)]++
+			}
+		}
+		var part []byte
+		for line := range bytes.Lines(lines) {
+			if known[string(line)] > 0 {
+				known[string(line)]--
+				continue
+			}
+			part = append(part, line...)
+		}
+		if part != nil {
+			parts = append(parts, part)
 		}
 	}
 	return parts
