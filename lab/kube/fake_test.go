@@ -133,7 +133,7 @@ func kubectlMain(dir string, args []string) error {
 		if err := printed(dir, name); err != nil {
 			return err
 		}
-		if strings.HasSuffix(name, "follow") {
+		if _, err := os.Stat(filepath.Join(dir, "follow ends")); strings.HasSuffix(name, "follow") && err != nil {
 			stopped := make(chan os.Signal, 1)
 			signal.Notify(stopped, syscall.SIGTERM)
 			<-stopped

@@ -29,7 +29,7 @@ const (
 type Release struct {
 	kubectl
 	Namespace, Name string
-	Log             func(string) // of what a user should know, such as a forward that ended; nil: none
+	Log             func(string) // of what a user should know, such as a forward that ended; nil: none; called by any goroutine
 
 	services map[string][]object // by component
 
@@ -156,6 +156,13 @@ func (r *Release) service(component string, port int) (string, error) {
 		return "", fmt.Errorf("release %s in namespace %s has no service of %s with port %d", r.Name, r.Namespace, component, port)
 	}
 	return name, nil
+}
+
+// log reports what a user should know.
+func (r *Release) log(format string, args ...any) {
+	if r.Log != nil {
+		r.Log(fmt.Sprintf(format, args...))
+	}
 }
 
 // background runs a function until Close or the end of ctx.

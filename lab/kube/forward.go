@@ -50,9 +50,7 @@ func (r *Release) Forward(ctx context.Context, component string, port int) (stri
 	f := &forward{kubectl: r.kubectl, listener: listener, change: make(chan struct{}), args: []string{"port-forward", "--namespace", r.Namespace,
 		"--address", "127.0.0.1", "--pod-running-timeout", "20s", "service/" + service, fmt.Sprintf(":%d", port)}}
 	f.ended = func(err error) {
-		if r.Log != nil {
-			r.Log(fmt.Sprintf("the forward to %s ended, and is renewed: %v", component, err))
-		}
+		r.log("the forward to %s ended, and is renewed: %v", component, err)
 	}
 	r.background(ctx, f.keep)
 	r.background(ctx, f.accept)

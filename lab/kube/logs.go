@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"soundcheck/lab/command"
 )
 
 // Collector is the component whose containers have labtool: see Exec.
@@ -115,28 +117,43 @@ const maxFollowed = 64 << 20
 
 // follower keeps the logs of a component's pods: those of a deleted pod or a rotated file cannot be read.
 type follower struct {
+	max  int    // bytes
+	full func() // called with the first line beyond it
+
 	mu    sync.Mutex
 	lines map[string][]byte // by pod
 	size  int
+	over  bool
 }
 
 // Follow reads the logs of a component's current pods as they are written, until Close or the end of
 // ctx: see Logs.
 func (r *Release) Follow(ctx context.Context, component string) {
-	f := &follower{lines: map[string][]byte{}}
+	r.follow(ctx, component, maxFollowed)
+}
+
+func (r *Release) follow(ctx context.Context, component string, most int) {
+	f := &follower{max: most, lines: map[string][]byte{}, full: func() {
+		r.log("the log of %s has more than %d MiB: later lines of deleted pods and rotated files may be missing", component, most>>20)
+	}}
 	r.mu.Lock()
 	r.followers[component] = f
 	r.mu.Unlock()
 	r.background(ctx, func(ctx context.Context) {
-		cmd := r.command(ctx, "logs", "--selector", r.selector(component), "--namespace", r.Namespace, "--container", component,
-			"--since-time", time.Now().Add(-margin).UTC().Format(time.RFC3339), "--tail", "-1", "--follow", "--prefix", "--ignore-errors", "--max-log-requests", "100")
+		args := []string{"logs", "--selector", r.selector(component), "--namespace", r.Namespace, "--container", component,
+			"--since-time", time.Now().Add(-margin).UTC().Format(time.RFC3339), "--tail", "-1", "--follow", "--prefix", "--ignore-errors", "--max-log-requests", "100"}
+		cmd := r.command(ctx, args...)
 		in, out := io.Pipe()
-		cmd.Stdout = out
+		var stderr command.Tail
+		cmd.Stdout, cmd.Stderr = out, &stderr
 		var reader sync.WaitGroup
 		reader.Go(func() { f.read(in) })
-		_ = cmd.Run() // Logs reads the pods that exist, whatever becomes of it
+		err := cmd.Run() // nil when all of its containers have ended
 		out.Close()
 		reader.Wait()
+		if err != nil && ctx.Err() == nil { // Logs still reads the pods that exist
+			r.log("the log of %s is not followed any more, and lines of deleted pods and rotated files may be missing: %v", component, r.explain(args, stderr.String(), err))
+		}
 	})
 }
 
@@ -150,12 +167,23 @@ func (f *follower) read(in io.Reader) {
 		prefix, text, ok := bytes.Cut(line, []byte("] "))
 		pod, ok2 := strings.CutPrefix(string(prefix), "[pod/")
 		pod, _, ok3 := strings.Cut(pod, "/")
-		f.mu.Lock()
-		if ok && ok2 && ok3 && f.size < maxFollowed {
-			f.lines[pod] = append(f.lines[pod], text...)
-			f.size += len(text)
+		if ok && ok2 && ok3 {
+			f.add(pod, text)
 		}
-		f.mu.Unlock()
+	}
+}
+
+// add stores a line of a pod, if there is space left.
+func (f *follower) add(pod string, line []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.size+len(line) <= f.max && !f.over:
+		f.lines[pod] = append(f.lines[pod], line...)
+		f.size += len(line)
+	case !f.over:
+		f.over = true
+		f.full()
 	}
 }
 

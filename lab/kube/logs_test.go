@@ -107,6 +107,52 @@ func (f fake) followed(r *Release, text string) bool {
 	return fl.size >= want && strings.Contains(f.read("calls"), "--follow")
 }
 
+// A log that is not followed to the end is reported: kubectl failed, or the log is too long. It is no
+// failure when all containers end, or the release is closed.
+func TestFollowReports(t *testing.T) {
+	t.Parallel()
+	line := "[pod/p1/proxy-service] " + strings.Repeat("x", 1<<20-1) + "\n" // 1 MiB
+	for name, tt := range map[string]struct {
+		follow string
+		ends   bool
+		want   string
+	}{
+		"fails":    {`Error from server (Forbidden): pods is forbidden: User "me" cannot list resource "pods"`, true, "the log of proxy-service is not followed any more, and lines of deleted pods and rotated files may be missing: no permission (kubectl logs): Error"},
+		"ends":     {"[pod/p1/proxy-service] a\n", true, ""},
+		"closed":   {line, false, ""},
+		"too long": {line + line + line, false, "the log of proxy-service has more than 1 MiB: later lines"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			r := f.release()
+			logged := make(chan string, 10)
+			r.Log = func(s string) { logged <- s }
+			f.write("logs follow", tt.follow)
+			if tt.ends {
+				f.write("follow ends", "")
+			}
+			r.follow(t.Context(), "proxy-service", 1<<20)
+			if !tt.ends {
+				if err := eventually("it is followed", func() bool { return f.followed(r, line) && (tt.want == "" || len(logged) > 0) }); err != nil {
+					t.Error(err)
+				}
+				r.Close()
+			}
+			r.running.Wait()
+			close(logged)
+			var got []string
+			for s := range logged {
+				got = append(got, s)
+			}
+			if text := strings.Join(got, ","); !strings.HasPrefix(text, tt.want) || len(got) > 1 || (tt.want == "") != (text == "") {
+				t.Errorf("reported %q, want %q", got, tt.want)
+			}
+			f.allEnded()
+		})
+	}
+}
+
 func TestEnv(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
