@@ -63,6 +63,7 @@ func TestForward(t *testing.T) {
 	if got, err := body(address); got != "first" || err != nil {
 		t.Fatalf("%q, %v", got, err)
 	}
+	f.ownGroup("port-forward")
 	f.target(second)
 	first.Close()
 	for deadline := time.Now().Add(time.Minute); ; { // the request that finds out fails
@@ -115,6 +116,21 @@ func TestForward(t *testing.T) {
 		t.Error("the address responds after Close")
 	}
 	f.allEnded()
+}
+
+// ownGroup checks that the last kubectl with a command, which runs, is the leader of a process group:
+// Ctrl-C must not end it before us.
+func (f fake) ownGroup(name string) {
+	f.t.Helper()
+	pid := 0
+	for line := range strings.Lines(f.read("calls")) {
+		if number, args, _ := strings.Cut(line, " "); strings.Contains(args, name) {
+			pid, _ = strconv.Atoi(number)
+		}
+	}
+	if group, err := syscall.Getpgid(pid); group != pid || pid == 0 {
+		f.t.Errorf("kubectl %s, process %d, is in group %d (%v)", name, pid, group, err)
+	}
 }
 
 func errText(err error) string {
