@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
@@ -166,7 +167,7 @@ func grpcServer(t *testing.T) string {
 // The guide to Kubernetes quotes what a gRPC exporter reports behind a hop that speaks HTTP/1.1.
 func TestFrameTooLarge(t *testing.T) {
 	endpoint := hop(t, receiver(t, true, true, false, otlp))
-	e, err := otlptracegrpc.New(context.Background(), otlptracegrpc.WithEndpointURL(endpoint), otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{}), otlptracegrpc.WithTimeout(timeout))
+	e, err := otlptracegrpc.New(context.Background(), otlptracegrpc.WithEndpointURL(endpoint), otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{}), otlptracegrpc.WithTimeout(requestTimeout))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,12 +185,12 @@ func TestTimeout(t *testing.T) {
 		io.Copy(io.Discard, c) // until the client ends the connection
 		c.Close()
 	})
-	results, err := OTLP(context.Background(), silent, nil)
+	results, err := export(context.Background(), silent, nil, 100*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range results {
-		if r.OK || !strings.Contains(r.Cause, "no response within") {
+		if r.OK || !strings.Contains(r.Cause, "no response within 100ms: ") {
 			t.Errorf("%s: ok %v, cause %q, saw %q", r.Protocol, r.OK, r.Cause, r.Saw)
 		}
 	}
