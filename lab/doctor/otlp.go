@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -78,34 +79,42 @@ func (t target) client(http2 bool) *http.Client {
 	p.SetHTTP1(!http2)
 	p.SetHTTP2(http2)
 	p.SetUnencryptedHTTP2(http2)
+	dialer := net.Dialer{Timeout: t.timeout * 9 / 10} // before the client's timeout, so that the error says what took so long
 	return &http.Client{
 		Timeout:       t.timeout,
-		Transport:     &http.Transport{Protocols: &p, DisableKeepAlives: true, Proxy: nil},
+		Transport:     &http.Transport{Protocols: &p, DisableKeepAlives: true, Proxy: nil, DialContext: dialer.DialContext},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
-func (t target) request(ctx context.Context, address, contentType string, body []byte) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
+// post sends the request of a result. A response that shows the cause is lost if the server ends the
+// connection while the request is written: then it is sent again.
+func (t target) post(ctx context.Context, r Result, contentType string, body []byte) (resp *http.Response, begun time.Time, err error) {
+	for range 4 {
+		begun = time.Now()
+		var req *http.Request
+		if req, err = http.NewRequestWithContext(ctx, http.MethodPost, r.URL, bytes.NewReader(body)); err != nil {
+			return nil, begun, err
+		}
+		for name, values := range t.headers {
+			req.Header[name] = values
+		}
+		req.Header.Set("Content-Type", contentType)
+		if r.Protocol == GRPC {
+			req.Header.Set("TE", "trailers")
+		}
+		resp, err = t.client(r.Protocol == GRPC).Do(req)
+		if err == nil || !contains(err.Error(), cut...) {
+			return resp, begun, err
+		}
 	}
-	for name, values := range t.headers {
-		req.Header[name] = values
-	}
-	req.Header.Set("Content-Type", contentType)
-	return req, nil
+	return resp, begun, err
 }
 
 // overHTTP exports with OTLP/HTTP: POST /v1/traces.
 func (t target) overHTTP(ctx context.Context) Result {
 	r := Result{Protocol: HTTP, URL: t.JoinPath("v1/traces").String()}
-	req, err := t.request(ctx, r.URL, "application/x-protobuf", nil)
-	if err != nil {
-		return r.failed(err, t)
-	}
-	begun := time.Now()
-	resp, err := t.client(false).Do(req)
+	resp, begun, err := t.post(ctx, r, "application/x-protobuf", nil)
 	r.Took = time.Since(begun)
 	if err != nil {
 		return r.failed(err, t)
@@ -158,13 +167,7 @@ func (t target) overGRPC(ctx context.Context) Result {
 	u := *t.URL
 	u.Path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 	r := Result{Protocol: GRPC, URL: u.String()}
-	req, err := t.request(ctx, r.URL, "application/grpc", emptyMessage)
-	if err != nil {
-		return r.failed(err, t)
-	}
-	req.Header.Set("TE", "trailers")
-	begun := time.Now()
-	resp, err := t.client(true).Do(req)
+	resp, begun, err := t.post(ctx, r, "application/grpc", emptyMessage)
 	if err == nil {
 		defer resp.Body.Close()
 		_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20)) // trailers come after the body
@@ -214,6 +217,14 @@ func byGRPCStatus(status string) (cause, fix string) {
 	return "the receiver rejected an empty export", "check the log of the receiver"
 }
 
+// cut are errors of a connection that the server ended while a request was written.
+var cut = []string{"connection reset", "broken pipe", "client conn could not be established", "readLoopPeekFailLocked"}
+
+// contains reports whether a text has one of these parts.
+func contains(text string, parts ...string) bool {
+	return slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(text, p) })
+}
+
 // failed explains an error of the connection.
 func (r Result) failed(err error, t target) Result {
 	var inner *url.Error
@@ -230,16 +241,10 @@ func (r Result) byError(err error, t target) (cause, fix string) {
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError
 	var record tls.RecordHeaderError
-	text := err.Error()
-	has := func(parts ...string) bool {
-		for _, p := range parts {
-			if strings.Contains(text, p) {
-				return true
-			}
-		}
-		return false
-	}
+	has := func(parts ...string) bool { return contains(err.Error(), parts...) }
 	switch {
+	case errors.As(err, &dns) && dns.IsTimeout:
+		return "the name " + dns.Name + " was not resolved in time: DNS does not respond", "check the DNS server, or use an IP address"
 	case errors.As(err, &dns):
 		return "the name " + dns.Name + " has no address here", "check the name; a Service is NAME.NAMESPACE.svc only inside the cluster"
 	case errors.As(err, &unknown):
@@ -259,7 +264,7 @@ func (r Result) byError(err error, t target) (cause, fix string) {
 		return "the TLS server does not offer HTTP/2, which gRPC needs", "switch HTTP/2 on in the gateway, or set OTEL_EXPORTER_OTLP_PROTOCOL=" + HTTP
 	case errors.Is(err, context.DeadlineExceeded), has("Client.Timeout", "i/o timeout"):
 		return "no response within " + t.timeout.String() + ": a firewall or a NetworkPolicy drops the packets, or the server hangs", "check firewall and NetworkPolicies between here and " + hostPort(t.URL)
-	case has("EOF", "connection reset", "server closed", "client connection lost"):
+	case has("EOF", "server closed", "client connection lost"), has(cut...):
 		if r.Protocol == GRPC {
 			return "the server ended the connection: it does not speak HTTP/2 without TLS here", "use https:// if it expects TLS, or set OTEL_EXPORTER_OTLP_PROTOCOL=" + HTTP
 		}
