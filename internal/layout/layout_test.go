@@ -58,7 +58,7 @@ var rules = []struct {
 	{"console/...", []string{"console/...", "dashboards", "lab/plan", "lab/supervisor", "loadgen/report", "loadgen/measure", "loadgen/compare", "internal/..."}},
 	// What calls docker and kubectl knows nothing of a lab's checks.
 	{"lab/command", nil},
-	{"lab/kube", []string{"lab/command"}},
+	{"lab/kube", []string{"lab/command", "lab/proc"}},
 	{"lab/...", []string{"lab/...", "dashboards", "loadgen/engine", "loadgen/report", "loadgen/measure", "internal/..."}},
 	{"compose/...", []string{"compose/...", "lab/...", "internal/..."}},
 	{"deploy/oci", []string{"compose/images"}},

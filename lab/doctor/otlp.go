@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,17 +37,29 @@ type Result struct {
 	Fix      string // if not OK
 }
 
-// timeout of each request.
-const timeout = 5 * time.Second
+// requestTimeout is the limit of each request.
+const requestTimeout = 5 * time.Second
+
+// target is where and how the exports are sent.
+type target struct {
+	*url.URL
+	headers http.Header
+	timeout time.Duration // of each request
+}
 
 // OTLP sends an empty export of traces to an endpoint over HTTP and gRPC. The endpoint is a URL
 // as in OTEL_EXPORTER_OTLP_ENDPOINT; headers are added to each request.
 func OTLP(ctx context.Context, endpoint string, headers http.Header) ([]Result, error) {
+	return export(ctx, endpoint, headers, requestTimeout)
+}
+
+func export(ctx context.Context, endpoint string, headers http.Header, timeout time.Duration) ([]Result, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
 		return nil, fmt.Errorf("%q is not an http:// or https:// URL with a host", endpoint)
 	}
-	h, g := overHTTP(ctx, u, headers), overGRPC(ctx, u, headers)
+	t := target{u, headers, timeout}
+	h, g := t.overHTTP(ctx), t.overGRPC(ctx)
 	if h.Cause == endedHTTP && strings.HasPrefix(g.Saw, "HTTP/2 ") { // some servers end the connection, others respond in HTTP/2
 		h.Cause, h.Fix = grpcOnly, useGRPC
 	}
@@ -61,42 +74,50 @@ const (
 )
 
 // client speaks one version of HTTP, so that the outcome says which one the server speaks.
-func client(http2 bool) *http.Client {
+func (t target) client(http2 bool) *http.Client {
 	var p http.Protocols
 	p.SetHTTP1(!http2)
 	p.SetHTTP2(http2)
 	p.SetUnencryptedHTTP2(http2)
+	dialer := net.Dialer{Timeout: t.timeout * 9 / 10} // before the client's timeout, so that the error says what took so long
 	return &http.Client{
-		Timeout:       timeout,
-		Transport:     &http.Transport{Protocols: &p, DisableKeepAlives: true, Proxy: nil},
+		Timeout:       t.timeout,
+		Transport:     &http.Transport{Protocols: &p, DisableKeepAlives: true, Proxy: nil, DialContext: dialer.DialContext},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
-func request(ctx context.Context, target, contentType string, body []byte, headers http.Header) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
+// post sends the request of a result. A response that shows the cause is lost if the server ends the
+// connection while the request is written: then it is sent again.
+func (t target) post(ctx context.Context, r Result, contentType string, body []byte) (resp *http.Response, begun time.Time, err error) {
+	for range 4 {
+		begun = time.Now()
+		var req *http.Request
+		if req, err = http.NewRequestWithContext(ctx, http.MethodPost, r.URL, bytes.NewReader(body)); err != nil {
+			return nil, begun, err
+		}
+		for name, values := range t.headers {
+			req.Header[name] = values
+		}
+		req.Header.Set("Content-Type", contentType)
+		if r.Protocol == GRPC {
+			req.Header.Set("TE", "trailers")
+		}
+		resp, err = t.client(r.Protocol == GRPC).Do(req)
+		if err == nil || !contains(err.Error(), cut...) {
+			return resp, begun, err
+		}
 	}
-	for name, values := range headers {
-		req.Header[name] = values
-	}
-	req.Header.Set("Content-Type", contentType)
-	return req, nil
+	return resp, begun, err
 }
 
 // overHTTP exports with OTLP/HTTP: POST /v1/traces.
-func overHTTP(ctx context.Context, u *url.URL, headers http.Header) Result {
-	r := Result{Protocol: HTTP, URL: u.JoinPath("v1/traces").String()}
-	req, err := request(ctx, r.URL, "application/x-protobuf", nil, headers)
-	if err != nil {
-		return r.failed(err, u)
-	}
-	begun := time.Now()
-	resp, err := client(false).Do(req)
+func (t target) overHTTP(ctx context.Context) Result {
+	r := Result{Protocol: HTTP, URL: t.JoinPath("v1/traces").String()}
+	resp, begun, err := t.post(ctx, r, "application/x-protobuf", nil)
 	r.Took = time.Since(begun)
 	if err != nil {
-		return r.failed(err, u)
+		return r.failed(err, t)
 	}
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 512))
@@ -111,7 +132,7 @@ func overHTTP(ctx context.Context, u *url.URL, headers http.Header) Result {
 	case resp.StatusCode == http.StatusBadRequest && bytes.Contains(body, []byte("HTTPS server")):
 		r.Cause, r.Fix = "the server expects TLS", "use https:// instead of http://"
 	default:
-		r.Cause, r.Fix = byStatus(resp, u)
+		r.Cause, r.Fix = byStatus(resp, t.URL)
 	}
 	return r
 }
@@ -142,24 +163,18 @@ func byStatus(resp *http.Response, u *url.URL) (cause, fix string) {
 var emptyMessage = make([]byte, 5)
 
 // overGRPC exports with OTLP/gRPC: a call of TraceService/Export over HTTP/2.
-func overGRPC(ctx context.Context, u *url.URL, headers http.Header) Result {
-	target := *u
-	target.Path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-	r := Result{Protocol: GRPC, URL: target.String()}
-	req, err := request(ctx, r.URL, "application/grpc", emptyMessage, headers)
-	if err != nil {
-		return r.failed(err, u)
-	}
-	req.Header.Set("TE", "trailers")
-	begun := time.Now()
-	resp, err := client(true).Do(req)
+func (t target) overGRPC(ctx context.Context) Result {
+	u := *t.URL
+	u.Path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+	r := Result{Protocol: GRPC, URL: u.String()}
+	resp, begun, err := t.post(ctx, r, "application/grpc", emptyMessage)
 	if err == nil {
 		defer resp.Body.Close()
 		_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20)) // trailers come after the body
 	}
 	r.Took = time.Since(begun)
 	if err != nil {
-		return r.failed(err, u)
+		return r.failed(err, t)
 	}
 	status := resp.Trailer.Get("Grpc-Status")
 	if status == "" {
@@ -177,7 +192,7 @@ func overGRPC(ctx context.Context, u *url.URL, headers http.Header) Result {
 		r.Cause = "a proxy between here and the receiver dropped the trailers, which have the status of a gRPC call"
 		r.Fix = "let the proxy speak HTTP/2 to the receiver (Kubernetes: GRPCRoute, appProtocol kubernetes.io/h2c), or use " + HTTP
 	case status == "":
-		r.Cause, r.Fix = byStatus(resp, u)
+		r.Cause, r.Fix = byStatus(resp, t.URL)
 		if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusUnsupportedMediaType {
 			r.Cause, r.Fix = "the server speaks HTTP/2, but not gRPC", "use OTEL_EXPORTER_OTLP_PROTOCOL="+HTTP+", or the gRPC port (4317 by convention)"
 		}
@@ -202,32 +217,34 @@ func byGRPCStatus(status string) (cause, fix string) {
 	return "the receiver rejected an empty export", "check the log of the receiver"
 }
 
+// cut are errors of a connection that the server ended while a request was written.
+var cut = []string{"connection reset", "broken pipe", "client conn could not be established", "readLoopPeekFailLocked"}
+
+// contains reports whether a text has one of these parts.
+func contains(text string, parts ...string) bool {
+	return slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(text, p) })
+}
+
 // failed explains an error of the connection.
-func (r Result) failed(err error, u *url.URL) Result {
+func (r Result) failed(err error, t target) Result {
 	var inner *url.Error
 	if errors.As(err, &inner) {
 		err = inner.Err
 	}
 	r.Saw = err.Error()
-	r.Cause, r.Fix = r.byError(err, u)
+	r.Cause, r.Fix = r.byError(err, t)
 	return r
 }
 
-func (r Result) byError(err error, u *url.URL) (cause, fix string) {
+func (r Result) byError(err error, t target) (cause, fix string) {
 	var dns *net.DNSError
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError
 	var record tls.RecordHeaderError
-	text := err.Error()
-	has := func(parts ...string) bool {
-		for _, p := range parts {
-			if strings.Contains(text, p) {
-				return true
-			}
-		}
-		return false
-	}
+	has := func(parts ...string) bool { return contains(err.Error(), parts...) }
 	switch {
+	case errors.As(err, &dns) && dns.IsTimeout:
+		return "the name " + dns.Name + " was not resolved in time: DNS does not respond", "check the DNS server, or use an IP address"
 	case errors.As(err, &dns):
 		return "the name " + dns.Name + " has no address here", "check the name; a Service is NAME.NAMESPACE.svc only inside the cluster"
 	case errors.As(err, &unknown):
@@ -237,7 +254,7 @@ func (r Result) byError(err error, u *url.URL) (cause, fix string) {
 	case errors.As(err, &record), has("first record does not look like a TLS handshake", "server gave HTTP response to HTTPS client"):
 		return "the server does not speak TLS on this port", "use http:// instead of https:// (gRPC exporters: OTEL_EXPORTER_OTLP_INSECURE=true)"
 	case has("connection refused"):
-		return "nothing listens on " + hostPort(u), "start the Collector; check port and address (kubectl port-forward, firewall)"
+		return "nothing listens on " + hostPort(t.URL), "start the Collector; check port and address (kubectl port-forward, firewall)"
 	case has("frame too large", "looked like an HTTP/1.1 header"):
 		return "a server or a proxy on the way speaks HTTP/1.1, and gRPC needs HTTP/2: its response is read as an HTTP/2 frame",
 			"let every hop speak HTTP/2 (Kubernetes: GRPCRoute, appProtocol kubernetes.io/h2c; nginx: grpc_pass), or set OTEL_EXPORTER_OTLP_PROTOCOL=" + HTTP + " and port 4318"
@@ -246,8 +263,8 @@ func (r Result) byError(err error, u *url.URL) (cause, fix string) {
 	case has("unexpected ALPN protocol", "no application protocol", "HTTP/2 not supported", "bad protocol"):
 		return "the TLS server does not offer HTTP/2, which gRPC needs", "switch HTTP/2 on in the gateway, or set OTEL_EXPORTER_OTLP_PROTOCOL=" + HTTP
 	case errors.Is(err, context.DeadlineExceeded), has("Client.Timeout", "i/o timeout"):
-		return "no response within " + timeout.String() + ": a firewall or a NetworkPolicy drops the packets, or the server hangs", "check firewall and NetworkPolicies between here and " + hostPort(u)
-	case has("EOF", "connection reset", "server closed", "client connection lost"):
+		return "no response within " + t.timeout.String() + ": a firewall or a NetworkPolicy drops the packets, or the server hangs", "check firewall and NetworkPolicies between here and " + hostPort(t.URL)
+	case has("EOF", "server closed", "client connection lost"), has(cut...):
 		if r.Protocol == GRPC {
 			return "the server ended the connection: it does not speak HTTP/2 without TLS here", "use https:// if it expects TLS, or set OTEL_EXPORTER_OTLP_PROTOCOL=" + HTTP
 		}

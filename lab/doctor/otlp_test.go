@@ -9,7 +9,9 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
@@ -117,7 +119,7 @@ func TestOTLP(t *testing.T) {
 		{"http to a port with TLS", strings.Replace(receiver(t, true, true, true, otlp), "https:", "http:", 1), "expects TLS", "without TLS"},
 		{"a certificate that is not trusted", receiver(t, true, true, true, otlp), "does not trust", "does not trust"},
 		{"nobody listens", nobody, "nothing listens on", "nothing listens on"},
-		{"a name without address", "http://collector.invalid:4318", "the name collector.invalid has no address", "the name collector.invalid has no address"},
+		{"a name without address", "http://collector.invalid:4318", "the name collector.invalid ", "the name collector.invalid "}, // or DNS does not respond
 		{"a web server", receiver(t, true, true, false, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<html>") }), "no OTLP receiver", "HTTP/2, but not gRPC"},
 		{"no route", receiver(t, true, true, false, http.NotFound), "no route", "no route"},
 		{"method not allowed", receiver(t, true, true, false, status(405)), "without an OTLP receiver", "without an OTLP receiver"},
@@ -166,7 +168,7 @@ func grpcServer(t *testing.T) string {
 // The guide to Kubernetes quotes what a gRPC exporter reports behind a hop that speaks HTTP/1.1.
 func TestFrameTooLarge(t *testing.T) {
 	endpoint := hop(t, receiver(t, true, true, false, otlp))
-	e, err := otlptracegrpc.New(context.Background(), otlptracegrpc.WithEndpointURL(endpoint), otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{}), otlptracegrpc.WithTimeout(timeout))
+	e, err := otlptracegrpc.New(context.Background(), otlptracegrpc.WithEndpointURL(endpoint), otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{}), otlptracegrpc.WithTimeout(requestTimeout))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,13 +186,28 @@ func TestTimeout(t *testing.T) {
 		io.Copy(io.Discard, c) // until the client ends the connection
 		c.Close()
 	})
-	results, err := OTLP(context.Background(), silent, nil)
+	results, err := export(context.Background(), silent, nil, 100*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range results {
-		if r.OK || !strings.Contains(r.Cause, "no response within") {
+		if r.OK || !strings.Contains(r.Cause, "no response within 100ms: ") {
 			t.Errorf("%s: ok %v, cause %q, saw %q", r.Protocol, r.OK, r.Cause, r.Saw)
+		}
+	}
+}
+
+// Errors that a test cannot cause at will.
+func TestByError(t *testing.T) {
+	u := &url.URL{Scheme: "http", Host: "collector:4317"}
+	for want, err := range map[string]error{
+		"the name x was not resolved in time": &net.OpError{Op: "dial", Err: &net.DNSError{Name: "x", Err: "i/o timeout", IsTimeout: true}},
+		"the name x has no address here":      &net.OpError{Op: "dial", Err: &net.DNSError{Name: "x", Err: "no such host", IsNotFound: true}},
+		"the server ended the connection":     &net.OpError{Op: "write", Err: syscall.EPIPE},
+	} {
+		r := Result{Protocol: GRPC}.failed(&url.Error{Err: err}, target{u, nil, time.Second})
+		if !strings.HasPrefix(r.Cause, want) || r.Fix == "" {
+			t.Errorf("%v: %q, fix %q, want %q", err, r.Cause, r.Fix, want)
 		}
 	}
 }

@@ -30,10 +30,11 @@ type forward struct {
 	listener net.Listener
 	ended    func(error) // called when kubectl, which has listened, exits
 
-	mu     sync.Mutex
-	target string        // where kubectl listens; "": nowhere
-	change chan struct{} // closed when target changes
-	err    error         // of the last kubectl
+	mu       sync.Mutex
+	target   string        // where kubectl listens; "": nowhere
+	listened bool          // at any time
+	change   chan struct{} // closed when target changes
+	err      error         // of the last kubectl
 }
 
 // Forward returns an address of this machine, host:port, for a port of a component. It works until
@@ -114,21 +115,23 @@ func (f *forward) set(target string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.target, f.err = target, err
+	f.listened = f.listened || target != ""
 	close(f.change)
 	f.change = make(chan struct{})
 }
 
 // address waits until kubectl listens, elsewhere than before, and returns where. The error is that of
-// kubectl: at once if it cannot succeed.
+// kubectl: at once if it cannot succeed. After it has listened once, what it does not find is a pod that
+// was deleted after the lookup, and that will be replaced.
 func (f *forward) address(ctx context.Context, before string) (string, error) {
 	for {
 		f.mu.Lock()
-		target, err, change := f.target, f.err, f.change
+		target, err, change, listened := f.target, f.err, f.change, f.listened
 		f.mu.Unlock()
 		switch {
 		case target != "" && target != before:
 			return target, nil
-		case errors.As(err, new(Forbidden)) || errors.Is(err, errNotFound):
+		case errors.As(err, new(Forbidden)) || errors.Is(err, errNotFound) && !listened:
 			return "", err
 		}
 		select {

@@ -36,9 +36,10 @@ func backend(t *testing.T, name string) *httptest.Server {
 func (f fake) target(s *httptest.Server) { f.write("target", s.Listener.Addr().String()) }
 
 // body is the response of the service at an address.
-func body(t *testing.T, address string) (string, error) {
-	t.Helper()
-	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
+func body(address string) (string, error) { return bodyWithin(time.Minute, address) }
+
+func bodyWithin(limit time.Duration, address string) (string, error) {
+	client := http.Client{Timeout: limit, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Get("http://" + address)
 	if err != nil {
 		return "", err
@@ -59,13 +60,14 @@ func TestForward(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := body(t, address); got != "first" || err != nil {
+	if got, err := body(address); got != "first" || err != nil {
 		t.Fatalf("%q, %v", got, err)
 	}
+	f.ownGroup("port-forward")
 	f.target(second)
 	first.Close()
 	for deadline := time.Now().Add(time.Minute); ; { // the request that finds out fails
-		got, err := body(t, address)
+		got, err := body(address)
 		if got == "second" {
 			break
 		}
@@ -76,9 +78,6 @@ func TestForward(t *testing.T) {
 	// While kubectl does not listen, a connection waits.
 	f.remove("target")
 	second.Close()
-	if got, err := body(t, address); err == nil {
-		t.Errorf("the service is down: %q", got)
-	}
 	calls := func() int { return strings.Count(f.read("calls"), "port-forward") }
 	attempts := func(more int) {
 		t.Helper()
@@ -87,12 +86,24 @@ func TestForward(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	attempts(2) // the one that listened has exited
-	waiting := make(chan string)
+	n := calls()
+	if err := eventually("kubectl exits", func() bool { // not always at the first request: a process that is being started has the closed listener open
+		if got, err := bodyWithin(100*time.Millisecond, address); err == nil {
+			t.Errorf("the service is down: %q", got)
+		}
+		return calls() > n
+	}); err != nil {
+		t.Fatal(err)
+	}
+	// A pod that was deleted after kubectl had found it does not exist; the next one does.
+	f.write("target", `Error from server (NotFound): pods "p" not found`)
+	attempts(2)
+	waiting := make(chan string, 1)
 	go func() {
-		got, err := body(t, address)
+		got, err := body(address)
 		waiting <- strings.TrimSpace(got + " " + errText(err))
 	}()
+	attempts(2)
 	f.target(backend(t, "third"))
 	if got := <-waiting; got != "third" {
 		t.Errorf("a connection that waited: %s", got)
@@ -101,10 +112,25 @@ func TestForward(t *testing.T) {
 		t.Errorf("calls:\n%s", calls)
 	}
 	r.Close()
-	if _, err := body(t, address); err == nil {
+	if _, err := body(address); err == nil {
 		t.Error("the address responds after Close")
 	}
 	f.allEnded()
+}
+
+// ownGroup checks that the last kubectl with a command, which runs, is the leader of a process group:
+// Ctrl-C must not end it before us.
+func (f fake) ownGroup(name string) {
+	f.t.Helper()
+	pid := 0
+	for line := range strings.Lines(f.read("calls")) {
+		if number, args, _ := strings.Cut(line, " "); strings.Contains(args, name) {
+			pid, _ = strconv.Atoi(number)
+		}
+	}
+	if group, err := syscall.Getpgid(pid); group != pid || pid == 0 {
+		f.t.Errorf("kubectl %s, process %d, is in group %d (%v)", name, pid, group, err)
+	}
 }
 
 func errText(err error) string {
@@ -134,6 +160,10 @@ func TestForwardFails(t *testing.T) {
 	f.write("target", `Error from server (Forbidden): pods "p" is forbidden: User "me" cannot create resource "pods/portforward" in API group "" in the namespace "a"`)
 	if _, err := r.Forward(t.Context(), "proxy-service", 9070); !errors.As(err, new(Forbidden)) || !strings.HasPrefix(err.Error(), "forward port 9070 of proxy-service: no permission (kubectl port-forward): ") {
 		t.Errorf("forbidden: %v", err)
+	}
+	f.write("target", `Error from server (NotFound): services "x-proxy-service" not found`)
+	if _, err := r.Forward(t.Context(), "proxy-service", 9070); !errors.Is(err, errNotFound) {
+		t.Errorf("not found: %v", err)
 	}
 	if _, err := r.Forward(t.Context(), "jaeger", 16696); err == nil || !strings.Contains(err.Error(), "has no service of jaeger with port 16696") {
 		t.Errorf("no service: %v", err)

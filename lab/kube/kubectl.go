@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"soundcheck/lab/command"
+	"soundcheck/lab/proc"
 )
 
 // kubectl is the program, and the flags that select a cluster.
@@ -32,14 +33,19 @@ func newKubectl(contextName string) (kubectl, error) {
 	return kubectl{path, contextName}, nil
 }
 
-// command returns kubectl with these arguments. When ctx ends it gets a SIGTERM, and a SIGKILL if it
-// does not exit.
+// command returns kubectl with these arguments. When ctx ends it gets a SIGTERM, as what it has started
+// (a plugin that logs in), and a SIGKILL if it does not exit. Ctrl-C reaches this program alone: a kubectl
+// that ended before ctx would be renewed, and reported.
 func (k kubectl) command(ctx context.Context, args ...string) *exec.Cmd {
 	if k.context != "" {
 		args = append([]string{"--context", k.context}, args...)
 	}
 	cmd := exec.CommandContext(ctx, k.path, args...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.SysProcAttr = proc.Group()
+	cmd.Cancel = func() error {
+		id, _ := proc.Identify(cmd.Process.Pid) // if it has exited, so does Signal report
+		return id.Signal(syscall.SIGTERM)
+	}
 	cmd.WaitDelay = 2 * time.Second
 	return cmd
 }
