@@ -45,6 +45,8 @@ func TestChecks(t *testing.T) {
 			"deploy: namespace soundcheck is being deleted: wait until it is"},
 		{"helm was killed", map[string]string{"release.error": "", "release": `{"info":{"status":"pending-upgrade"}}`}, nil,
 			"deploy: release soundcheck is pending-upgrade: another helm is changing it, or was killed. Wait for it, or helm rollback soundcheck --namespace soundcheck --kube-context lab\n"},
+		{"helm cannot read the release", map[string]string{"release.error": `Error: kubernetes cluster unreachable: exec: "auth-plugin": executable file not found in $PATH`}, nil,
+			`deploy: helm: kubernetes cluster unreachable: exec: "auth-plugin": executable file not found in $PATH` + "\n"},
 		{"no permission", map[string]string{"reviews": strings.ReplaceAll(works["reviews"], "true", "false")}, nil,
 			"deploy: context lab has no permission in namespace soundcheck to create deployments.apps: ask an administrator"},
 		{"no default storage class", map[string]string{"classes": `{"items":[{"metadata":{"name":"slow"}}]}`}, nil,
@@ -185,6 +187,24 @@ func TestDown(t *testing.T) {
 	if code != 0 || !strings.HasSuffix(stdout, "\ndeleted persistentvolumeclaim/data-soundcheck-jaeger-0, secret/soundcheck-postgres\n") ||
 		!strings.Contains(calls(t, state), "delete -n soundcheck --wait=false persistentvolumeclaim/data-soundcheck-jaeger-0 secret/soundcheck-postgres\n") {
 		t.Errorf("exit code %d, %q\n%s", code, stdout, calls(t, state))
+	}
+}
+
+// Only a release that does not exist is none: an error of helm is not.
+func TestDownWithoutRelease(t *testing.T) {
+	for text, want := range map[string]string{
+		"Error: uninstall: Release not loaded: soundcheck: release: not found":                           "",
+		"Error: failed to delete release: soundcheck: serviceaccounts \"x\" not found":                   "deploy: helm: failed to delete release: soundcheck: serviceaccounts \"x\" not found\n",
+		`Error: kubernetes cluster unreachable: exec: "auth-plugin": executable file not found in $PATH`: `deploy: helm: kubernetes cluster unreachable: exec: "auth-plugin": executable file not found in $PATH` + "\n",
+	} {
+		state := stub(t, map[string]string{"uninstall.error": text})
+		stdout, stderr, code := deploy(t.Context(), "down", "-volumes")
+		if stderr != want || (code != 0) != (want != "") || strings.HasPrefix(stdout, "no release soundcheck ") != (want == "") {
+			t.Errorf("%s: exit code %d, %q, %q, want %q", text, code, stdout, stderr, want)
+		}
+		if want != "" && strings.Contains(calls(t, state), " delete ") {
+			t.Errorf("%s: data was deleted", text)
+		}
 	}
 }
 

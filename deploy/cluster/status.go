@@ -72,12 +72,16 @@ type workload struct {
 	Status   struct{ ReadyReplicas int }
 }
 
+// noRelease is helm's error for a release that does not exist. Other errors say "not found", too, such
+// as one about a program for logging in.
+const noRelease = "release: not found"
+
 // Status reads the release and its resources.
 func (r *Release) Status(ctx context.Context) (*Status, error) {
 	s := new(Status)
 	out, err := r.helm(ctx, "status", r.Name, "-o", "json")
 	if err != nil {
-		if strings.Contains(stderr(err), "not found") {
+		if strings.Contains(stderr(err), noRelease) {
 			return s, nil
 		}
 		return nil, err
@@ -186,7 +190,7 @@ func (r *Release) Uninstall(ctx context.Context) (was bool, err error) {
 	switch {
 	case err == nil:
 		return true, nil
-	case strings.Contains(text, "not found"):
+	case strings.Contains(text, noRelease):
 		return false, nil
 	}
 	return false, fmt.Errorf("helm: %s", lastLine(text))
