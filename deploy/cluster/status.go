@@ -28,9 +28,9 @@ type Workload struct {
 
 // Service is how a component is called.
 type Service struct {
-	Name, Component, Type string
-	Host                  string // inside the cluster
-	Ports                 []int
+	Name, Component string
+	Host            string // inside the cluster
+	Ports           []int
 }
 
 // Address is the first address in the cluster.
@@ -123,8 +123,8 @@ func (r *Release) Status(ctx context.Context) (*Status, error) {
 	var services list[struct {
 		Metadata Meta
 		Spec     struct {
-			ClusterIP, Type string
-			Ports           []struct{ Port int }
+			ClusterIP string
+			Ports     []struct{ Port int }
 		}
 	}]
 	if err := r.get(ctx, &services, "services", "-n", r.Namespace, "-l", r.selector()); err != nil {
@@ -137,7 +137,7 @@ func (r *Release) Status(ctx context.Context) (*Status, error) {
 		if !components[component(v.Metadata)] && component(v.Metadata) != "console" { // the console is in the Collector's pod
 			continue
 		}
-		one := Service{Name: v.Metadata.Name, Component: component(v.Metadata), Type: v.Spec.Type, Host: v.Metadata.Name + "." + r.Namespace}
+		one := Service{Name: v.Metadata.Name, Component: component(v.Metadata), Host: v.Metadata.Name + "." + r.Namespace}
 		for _, p := range v.Spec.Ports {
 			one.Ports = append(one.Ports, p.Port)
 		}
