@@ -27,7 +27,8 @@ type Release struct {
 	kinds  map[string]bool // that the cluster has, as APIVERSION/KIND
 	// components are those of the last rendering; nil: all count.
 	components map[string]bool
-	want       int // pods of Deployments and StatefulSets
+	want       int      // pods of Deployments and StatefulSets
+	chartNames []string // of the chart in labels, after FindNames
 }
 
 const componentLabel = "app.kubernetes.io/component"

@@ -217,30 +217,3 @@ func (r *Release) AwaitEnd(ctx context.Context) error {
 
 // endTimeout is longer than any pod's terminationGracePeriodSeconds.
 const endTimeout = 90 * time.Second
-
-// DeleteLeftOvers deletes what helm uninstall does not know: resources of failed upgrades, and those
-// of hooks and tests. It has no data.
-func (r *Release) DeleteLeftOvers(ctx context.Context) error {
-	_, err := r.kubectl(ctx, "delete", "deployments,statefulsets,jobs,pods,services,configmaps", "-n", r.Namespace,
-		"-l", r.selector()+",app.kubernetes.io/part-of=soundcheck", "--ignore-not-found", "--wait=false")
-	if strings.Contains(stderr(err), "NotFound") {
-		return nil
-	}
-	return err
-}
-
-// Kept returns what helm uninstall leaves, as TYPE/NAME: claims of volumes, and the Secret of the
-// database.
-func (r *Release) Kept(ctx context.Context) ([]string, error) {
-	out, err := r.kubectl(ctx, "get", "persistentvolumeclaims,secrets", "-n", r.Namespace, "-l", r.selector(), "-o", "name")
-	if err != nil && strings.Contains(stderr(err), "NotFound") {
-		return nil, nil
-	}
-	return strings.Fields(out), err
-}
-
-// Delete deletes resources that Kept has returned.
-func (r *Release) Delete(ctx context.Context, names []string) error {
-	_, err := r.kubectl(ctx, append([]string{"delete", "-n", r.Namespace, "--wait=false"}, names...)...)
-	return err
-}
