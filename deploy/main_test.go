@@ -190,6 +190,20 @@ func TestDown(t *testing.T) {
 	}
 }
 
+// Values after -- are those of the checks, too.
+func TestHelmFlags(t *testing.T) {
+	state := stub(t, map[string]string{"template.error": "Error: stop"})
+	_, stderr, _ := deploy(t.Context(), append(none, "-set", "a=1", "--", "--force-conflicts", "--set", "b=2", "--set-string=c=3", "-f", "d.yaml", "-fe.yaml", "--description", "words", "--values=f.yaml")...)
+	if !strings.Contains(stderr, "stop") {
+		t.Fatal(stderr)
+	}
+	_, line, _ := strings.Cut(calls(t, state), "helm template ")
+	line, _, _ = strings.Cut(line, "\n")
+	if want := " --set a=1 --set b=2 --set-string=c=3 -f d.yaml -fe.yaml --values=f.yaml --"; !strings.Contains(line, want) || strings.Contains(line, "words") || strings.Contains(line, "force") {
+		t.Errorf("helm template %s, want %s", line, want)
+	}
+}
+
 // Only a release that does not exist is none: an error of helm is not.
 func TestDownWithoutRelease(t *testing.T) {
 	for text, want := range map[string]string{
@@ -210,18 +224,21 @@ func TestDownWithoutRelease(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	for args, want := range map[string]string{
-		"":                               "deploy: which command?\n",
-		"destroy":                        `deploy: unknown command "destroy"` + "\n",
-		"up now":                         `deploy: unexpected argument "now"` + "\n",
-		"down -- --wait":                 `deploy: unexpected argument "--wait"` + "\n",
-		"up -images docker":              `deploy: -images "docker" is not registry, local or none` + "\n",
-		"up -load x{}":                   "deploy: -load needs -images local\n",
-		"up -images local -load x":       `deploy: -load "x" has no {}, the path of the archive: for example k3d image import {}` + "\n",
-		"up -pull-registry a:1":          "deploy: -pull-registry needs -registry\n",
-		"up -tag v1":                     "deploy: -tag needs -images none: built images have a tag of their content\n",
-		"up -platform windows/amd64":     `deploy: -platform: platform "windows/amd64" is not linux/amd64 or linux/arm64` + "\n",
-		"up -timeout 1s":                 "deploy: -timeout 1s is out of range: 10s to 1h\n",
-		"up -values nowhere.yaml":        "deploy: -values: stat nowhere.yaml: no such file or directory\n",
+		"":                           "deploy: which command?\n",
+		"destroy":                    `deploy: unknown command "destroy"` + "\n",
+		"up now":                     `deploy: unexpected argument "now"` + "\n",
+		"down -- --wait":             `deploy: unexpected argument "--wait"` + "\n",
+		"up -images docker":          `deploy: -images "docker" is not registry, local or none` + "\n",
+		"up -load x{}":               "deploy: -load needs -images local\n",
+		"up -images local -load x":   `deploy: -load "x" has no {}, the path of the archive: for example k3d image import {}` + "\n",
+		"up -pull-registry a:1":      "deploy: -pull-registry needs -registry\n",
+		"up -tag v1":                 "deploy: -tag needs -images none: built images have a tag of their content\n",
+		"up -platform windows/amd64": `deploy: -platform: platform "windows/amd64" is not linux/amd64 or linux/arm64` + "\n",
+		"up -timeout 1s":             "deploy: -timeout 1s is out of range: 10s to 1h\n",
+		"up -values nowhere.yaml":    "deploy: -values: stat nowhere.yaml: no such file or directory\n",
+		"up -- --reuse-values":       "deploy: --reuse-values: the checks and the choice of images cannot see values of the last revision: repeat them with -values FILE or -set NAME=VALUE (helm get values soundcheck shows them)\n",
+		"up -- --atomic --reset-then-reuse-values=true": "deploy: --reset-then-reuse-values: the checks ",
+		"up -- --set":                    "deploy: --set after -- needs an argument\n",
 		"up -namespace Lab":              `deploy: -namespace "Lab" is not a name of a namespace: `,
 		"status -release -x":             `deploy: -release "-x" is not a name of a release: `,
 		"push -images none -registry :1": "deploy: -images none has nothing to push: registry or local\n",
