@@ -16,7 +16,7 @@ import (
 const (
 	chunk     = 256 << 10 // read at a time
 	maxLine   = 1 << 20   // longer lines of a component's log are truncated
-	headBytes = 256       // that identify a file after rotation
+	headBytes = 8 << 10   // that identify a file after rotation: in OTLP's form, the attributes of the first resource come before the first time
 )
 
 // position is a place in a log: it stays valid when the log is rotated to

@@ -10,7 +10,10 @@ import (
 
 // request is a line of the Collector's file: records of one service, some seconds after the beginning.
 func request(service string, records ...string) string {
-	return fmt.Sprintf(`{"resourceLogs":[{"resource":{"attributes":[{"key":"k8s.pod.name","value":{"stringValue":%q}},{"key":"service.name","value":{"stringValue":%q}}]},`+
+	// All requests of a service begin with the same attributes, in real files with more than a kilobyte of them.
+	const more = `{"key":"process.command_args","value":{"arrayValue":{"values":[%s]}}},`
+	long := fmt.Sprintf(more, strings.TrimSuffix(strings.Repeat(`{"stringValue":"-flag"},`, 80), ","))
+	return fmt.Sprintf(`{"resourceLogs":[{"resource":{"attributes":[`+long+`{"key":"k8s.pod.name","value":{"stringValue":%q}},{"key":"service.name","value":{"stringValue":%q}}]},`+
 		`"scopeLogs":[{"scope":{"name":"x"},"logRecords":[%s]}]}]}`+"\n", service+"-0", service, strings.Join(records, ","))
 }
 

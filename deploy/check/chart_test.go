@@ -28,7 +28,7 @@ type release struct {
 	name, namespace string
 	revision        int
 	cluster         engine4.ClientProvider // for lookup; nil: as helm template, which finds nothing
-	old             bool                   // a cluster without Gateway API
+	lacks           int                    // how many of served, from the last one, the cluster lacks
 	noSchema        bool                   // helm --skip-schema-validation
 	parent          string                 // name of a chart that has this one as its dependency; "" for none
 }
@@ -39,10 +39,7 @@ var lab = release{name: "lab", namespace: "demo", revision: 1}
 var served = []string{"gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1/HTTPRoute", "gateway.networking.k8s.io/v1/GRPCRoute"}
 
 func (r release) apis(known []string) []string {
-	if r.old {
-		return known
-	}
-	return append(slices.Clone(known), served...)
+	return append(slices.Clone(known), served[:len(served)-r.lacks]...)
 }
 
 // parse reads values as Helm does.

@@ -9,6 +9,9 @@ import (
 	"testing"
 )
 
+// noGRPCRoute are values for a cluster without that type.
+const noGRPCRoute = "gateway: {enabled: true, otlp: {enabled: true}}"
+
 // contradictions are values that the schema accepts and the chart does not, with the message of each.
 var contradictions = []struct{ values, want string }{
 	{"images: {registry: ''}", "images.registry is not set: the registry that has soundcheck/labtool, such as k3d-soundcheck-registry:5000 (make k3d-up and make k8s-up build the images and set it)"},
@@ -21,7 +24,14 @@ var contradictions = []struct{ values, want string }{
 	{"database: {kind: sqlite, postgres: {mode: external, existingSecret: a}}", "database.postgres.existingSecret is set, but database.kind is sqlite: set database.kind=postgres, or remove existingSecret"},
 	{"{database: {kind: postgres}, migrations: {mode: hook}}", "migrations.mode=hook runs before the release's own database exists: it needs database.kind=postgres with database.postgres.mode=external; otherwise set migrations.mode=auto"},
 	{"migrations: {mode: hook}", "migrations.mode=hook runs before the release's own database exists: it needs database.kind=postgres with database.postgres.mode=external; otherwise set migrations.mode=auto"},
-	{"{database: {kind: sqlite}, migrations: {mode: job}}", "migrations.mode=job cannot open the volume of the store (database.kind sqlite): set migrations.mode=auto"},
+	{"{database: {kind: sqlite}, migrations: {mode: job}}", "migrations.mode=job needs database.kind=postgres, not sqlite: set migrations.mode=auto"},
+	{"migrations: {mode: job}", "migrations.mode=job needs database.kind=postgres, not memory: set migrations.mode=auto"},
+	{"{database: {kind: postgres}, store: {autoscaling: {enabled: true}, resources: {requests: {cpu: null}}}}", "store.autoscaling.enabled needs store.resources.requests.cpu, of which the target is a percentage"},
+	{"prometheus: {retentionSize: 4GB}", "prometheus.retentionSize 4GB is not below prometheus.persistence.size 4Gi: Prometheus would fill its volume"},
+	{"prometheus: {persistence: {size: 1.5Gi}}", `prometheus.persistence.size "1.5Gi": write an integer with Ki, Mi, Gi, Ti, k, M, G, T or no unit`},
+	{"{collector: {enabled: false}, console: {enabled: false}, edge: {enabled: true}, telemetry: {endpoint: 'http://a.example:4318'}}", "edge.enabled needs collector.enabled: nginx sends its spans there"},
+	{"{collector: {enabled: false}, console: {enabled: false}, prometheus: {enabled: false}, telemetry: {endpoint: 'http://a.example:4318'}}", "prometheus.enabled is false without prometheus.externalUrl: set the URL of a Prometheus with --web.enable-otlp-receiver"},
+	{"{collector: {enabled: false}, console: {enabled: false}, jaeger: {enabled: false}, telemetry: {endpoint: 'http://a.example:4318'}}", "jaeger.enabled is false without jaeger.externalOtlp and jaeger.externalUrl: set host:port of its OTLP/HTTP receiver, and the URL of its query API"},
 	{"externalStore: {url: 'http://a.example'}", "externalStore.url is set, but store.enabled is true: set store.enabled=false, or remove externalStore.url"},
 	{"store: {enabled: false}", "the proxy has no album store: set externalStore.url, store.enabled=true or proxy.enabled=false"},
 	{"{collector: {enabled: false}, console: {enabled: false}}", "collector.enabled is false without telemetry.endpoint: set the URL of another Collector's OTLP/HTTP receiver"},
@@ -33,17 +43,24 @@ var contradictions = []struct{ values, want string }{
 	{"{collector: {contrib: false}, edge: {enabled: true}}", "edge.enabled needs the contrib distribution: set collector.contrib=true and its image"},
 	{"{collector: {enabled: false}, telemetry: {endpoint: 'http://a.example:4318'}}", "console.enabled needs collector.enabled, in whose pod it runs: set console.enabled=false"},
 	{"{proxy: {enabled: false}, edge: {enabled: true}}", "edge.enabled needs proxy.enabled"},
-	{"gateway: {enabled: true}", "gateway.enabled needs the Gateway API, which this cluster lacks: install its CRDs (kubectl apply --server-side -f https://github.com/kubernetes-sigs/gateway-api/releases/download/v1.4.1/standard-install.yaml) and a controller, or set gateway.enabled=false. helm template: add --api-versions gateway.networking.k8s.io/v1/HTTPRoute"},
+	{"gateway: {enabled: true}", "gateway.enabled needs the Gateway API, which this cluster lacks: install its CRDs (kubectl apply --server-side -f https://github.com/kubernetes-sigs/gateway-api/releases/download/v1.6.3/standard-install.yaml) and a controller, or set gateway.enabled=false. helm template: add --api-versions gateway.networking.k8s.io/v1/HTTPRoute"},
 	{"{proxy: {enabled: false}, ingress: {enabled: true}}", "proxy.enabled is false: there is nothing to route to. Set gateway.enabled=false and ingress.enabled=false"},
 	{"gateway: {otlp: {enabled: true}}", "gateway.otlp.enabled needs gateway.enabled"},
 	{"{gateway: {enabled: true, otlp: {enabled: true}}, collector: {enabled: false}, console: {enabled: false}, telemetry: {endpoint: 'http://a.example:4318'}}", "gateway.otlp.enabled needs collector.enabled"},
-	{"gateway: {enabled: true, hostname: a.example, otlp: {enabled: true, hostname: a.example}}", `gateway.otlp.hostname "a.example" is also gateway.hostname: set two host names`},
+	{"gateway: {enabled: true, hostname: a.example, otlp: {enabled: true, hostname: a.example}}", "gateway.hostname, gateway.otlp.hostname and gateway.otlp.grpcHostname must differ: a.example, otlp-grpc.localhost, a.example"},
+	{"gateway: {enabled: true, otlp: {enabled: true, grpcHostname: otlp.localhost}}", "gateway.hostname, gateway.otlp.hostname and gateway.otlp.grpcHostname must differ: otlp.localhost, otlp.localhost, soundcheck.localhost"},
+	{noGRPCRoute, "gateway.otlp.enabled needs GRPCRoute, which this cluster lacks: install newer CRDs of the Gateway API, or set gateway.otlp.enabled=false. helm template: add --api-versions gateway.networking.k8s.io/v1/GRPCRoute"},
+	{"gateway: {enabled: true, hostname: '', otlp: {enabled: true}}", "gateway.otlp.enabled needs gateway.hostname: without it, the proxy's route has every host name"},
 	{"{gateway: {enabled: true, hostname: a.example}, ingress: {enabled: true, hostname: a.example}}", `ingress.hostname "a.example" is also gateway.hostname: enable one of them, or set two host names`},
-	{"service: {type: NodePort, nodePorts: {loki: {http: 30000}}}", "service.nodePorts.loki: no such Service; use proxy-service, otel-collector, jaeger, prometheus, grafana, console or edge"},
+	{"service: {type: NodePort, nodePorts: {loki: {http: 30000}}}", "service.nodePorts.loki: no such Service; use console, edge, grafana, jaeger, otel-collector, prometheus, proxy-service"},
+	{"service: {types: {album-store: NodePort}}", "service.types.album-store: no such Service; use console, edge, grafana, jaeger, otel-collector, prometheus, proxy-service"},
+	{"service: {annotations: {edge: {a.example/b: c}}}", "service.annotations.edge: this component is disabled"},
+	{"service: {type: NodePort, nodePorts: {console: {traces: 30000}}}", "service.nodePorts.console.traces needs console.tracesPage"},
+	{"service: {type: NodePort, nodePorts: {grafana: {http: 30000}, jaeger: {http: 30000}}}", "service.nodePorts: jaeger.http and grafana.http have the same port 30000"},
 	{"service: {type: NodePort, nodePorts: {grafana: {web: 30000}}}", "service.nodePorts.grafana.web: no such port; use http"},
 	{"service: {type: NodePort, nodePorts: {otel-collector: {grpc: 30000}}}", "service.nodePorts.otel-collector.grpc: no such port; use otlp-grpc or otlp-http"},
-	{"service: {nodePorts: {grafana: {http: 30000}}}", "service.nodePorts needs service.type NodePort or LoadBalancer"},
-	{"store: {resources: {limits: {memory: 1.5Gi}}}", `resources.limits.memory "1.5Gi": write an integer with Ki, Mi, Gi, k, M, G or no unit`},
+	{"service: {nodePorts: {grafana: {http: 30000}}}", "service.nodePorts.grafana needs service.type or service.types.grafana NodePort or LoadBalancer"},
+	{"store: {resources: {limits: {memory: 1.5Gi}}}", `resources.limits.memory "1.5Gi": write an integer with Ki, Mi, Gi, Ti, k, M, G, T or no unit`},
 	{"jaeger: {image: {tag: ''}}", "image jaegertracing/jaeger has neither tag nor digest: set a version"},
 	{"commonLabels: {helm.sh/chart: a}", "commonLabels has helm.sh/chart, which is a label of the chart: use another name"},
 }
@@ -54,7 +71,7 @@ func TestContradictions(t *testing.T) {
 		t.Run(tt.values, func(t *testing.T) {
 			t.Parallel()
 			r := lab
-			r.old = tt.values == "gateway: {enabled: true}"
+			r.lacks = map[string]int{"gateway: {enabled: true}": len(served), noGRPCRoute: 1}[tt.values]
 			values := merge(t, registry, tt.values)
 			for name, render := range map[string]func(*testing.T, release, string) (map[string]string, error){"Helm 4": render4, "Helm 3": render3} {
 				if _, err := render(t, r, values); err == nil || !strings.HasSuffix(err.Error(), ": "+tt.want) {

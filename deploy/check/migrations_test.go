@@ -119,7 +119,12 @@ func migrationJob(t *testing.T, o *object, hook bool, url, args string) {
 	if job.Spec.TTLSecondsAfterFinished != nil {
 		t.Error("the Job has ttlSecondsAfterFinished")
 	}
-	if job.Spec.BackoffLimit == nil || *job.Spec.BackoffLimit > 2 || job.Spec.ActiveDeadlineSeconds == nil || *job.Spec.ActiveDeadlineSeconds < 2*120 {
+	// A hook stops an upgrade soon; the first install of the other waits for images and volumes.
+	attempts, deadline := int32(7), int64(1800)
+	if hook {
+		attempts, deadline = 2, 300
+	}
+	if job.Spec.BackoffLimit == nil || *job.Spec.BackoffLimit != attempts-1 || job.Spec.ActiveDeadlineSeconds == nil || *job.Spec.ActiveDeadlineSeconds != deadline {
 		t.Errorf("backoffLimit and activeDeadlineSeconds: %+v", job.Spec)
 	}
 	s := o.pod.Spec

@@ -74,6 +74,11 @@ func TestRenderValues(t *testing.T) {
 		"edge, gateway, ingress": "{edge: {enabled: true}, gateway: {enabled: true, hostname: ''}, ingress: {enabled: true}}",
 		"everything of the pods": "{pods: {priorityClassName: high, tolerations: [{key: a, operator: Exists}]}, store: {tolerations: [{key: b, operator: Exists}], affinity: {podAntiAffinity: {}}, nodeSelector: {a: b}, podAnnotations: {a: b}}}",
 		"external store, hook":   "{store: {enabled: false}, externalStore: {url: 'http://a.example:9080,http://b.example:9080'}, database: {kind: postgres, postgres: {mode: external}}}",
+		"other uids":             "{grafana: {enabled: false}, dashboards: {datasourceLabel: grafana_datasource, datasourceUids: {prometheus: sc-prometheus, loki: sc-loki}}}",
+		"services, by component": "{service: {types: {proxy-service: LoadBalancer}, annotations: {proxy-service: {a.example/internal: 'true'}}, nodePorts: {proxy-service: {http: 30070}}}}",
+		"store without proxy":    "{proxy: {enabled: false}, service: {types: {album-store: NodePort}, nodePorts: {album-store: {http: 30080}}}}",
+		"uid of the cluster":     "{pods: {securityContext: {runAsUser: null, runAsGroup: null, fsGroup: 1000650000}}, store: {image: {registry: ecr.example/team}, terminationGracePeriodSeconds: 90}}",
+		"small log files":        "{collector: {logsSize: 1Mi}, database: {kind: postgres, postgres: {nodeSelector: {disk: ssd}, tolerations: [{key: db, operator: Exists}]}}}",
 		"collectors, traces":     "{console: {tracesPage: true}, service: {type: NodePort, nodePorts: {console: {console: 30330, traces: 30331}}}}",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -67,7 +67,7 @@ func TestInsecure(t *testing.T) {
 	good := must(t, lab, registry)
 	for _, tt := range []struct{ from, to, want string }{
 		{"runAsNonRoot: true", "runAsNonRoot: false", "runAsNonRoot"},
-		{"seccompProfile: {type: RuntimeDefault}", "seccompProfile: {type: Unconfined}", "seccompProfile"},
+		{"type: RuntimeDefault", "type: Unconfined", "seccompProfile"},
 		{"allowPrivilegeEscalation: false", "allowPrivilegeEscalation: true", "allowPrivilegeEscalation"},
 		{"capabilities: {drop: [ALL]}", "capabilities: {add: [NET_RAW]}", "capabilities"},
 		{"readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "is writable"},

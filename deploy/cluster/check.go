@@ -12,7 +12,7 @@ import (
 )
 
 // GatewayCRDs installs the types of the Gateway API. They are too large for client-side apply.
-const GatewayCRDs = "kubectl apply --server-side -f https://github.com/kubernetes-sigs/gateway-api/releases/download/v1.4.1/standard-install.yaml"
+const GatewayCRDs = "kubectl apply --server-side -f https://github.com/kubernetes-sigs/gateway-api/releases/download/v1.6.3/standard-install.yaml"
 
 // Check returns an error for each reason why the rendered release cannot work in this cluster. It
 // changes nothing.

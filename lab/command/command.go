@@ -2,10 +2,11 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os/exec"
-	"strings"
+	"sync"
 	"time"
 )
 
@@ -18,24 +19,47 @@ type Limits struct {
 // Default limits: a log of a verification is read in seconds.
 var Default = Limits{30 * time.Second, 128 << 20}
 
-// maxStderr is how many bytes of stderr are read.
-const maxStderr = 4096
+// maxStderr is how many bytes of stderr Output returns: its end, where the cause is.
+const maxStderr = 500
 
 // bounded stores the output of a command, up to a limit. It embeds no buffer: io.Copy
 // would use its ReadFrom, which has no limit.
 type bounded struct {
 	data []byte
 	max  int
-	over error // returned beyond the limit; nil: the rest is dropped
+	over error // returned beyond the limit
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
 	n := min(len(p), b.max-len(b.data))
 	b.data = append(b.data, p[:n]...)
-	if n < len(p) && b.over != nil {
+	if n < len(p) {
 		return n, b.over
 	}
+	return n, nil
+}
+
+// Tail is the last 4 KiB of what a program writes, such as its stderr.
+type Tail struct {
+	mu   sync.Mutex
+	data []byte
+}
+
+// Write implements io.Writer.
+func (t *Tail) Write(p []byte) (int, error) {
+	const most = 4096
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.data = append(t.data, p...)
+	t.data = t.data[max(0, len(t.data)-most):]
 	return len(p), nil
+}
+
+// String returns it without the space around it.
+func (t *Tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(bytes.TrimSpace(t.data))
 }
 
 // Output runs a command and returns what it writes. The error is that of ctx if that ended it.
@@ -44,12 +68,12 @@ func Output(ctx context.Context, l Limits, start func(context.Context) *exec.Cmd
 	defer cancel()
 	cmd := start(limited)
 	errTooMuch := fmt.Errorf("more than %d MiB of output", l.Output>>20) // ends it
-	out, errs := &bounded{max: l.Output, over: errTooMuch}, &bounded{max: maxStderr}
+	out, errs := &bounded{max: l.Output, over: errTooMuch}, &Tail{}
 	cmd.Stdout, cmd.Stderr = out, errs
 	cmd.WaitDelay = time.Second // its child processes may outlive it and hold its output open
 	err = cmd.Run()
-	stderr = strings.TrimSpace(string(errs.data))
-	stderr = stderr[max(0, len(stderr)-500):]
+	stderr = errs.String()
+	stderr = stderr[max(0, len(stderr)-maxStderr):]
 	switch {
 	case len(out.data) == l.Output:
 		return nil, stderr, errTooMuch

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestMain is kubectl, if the binary is called so: see fake.
@@ -46,12 +48,25 @@ func newFake(t *testing.T) fake {
 	return fake{kubectl{path: path}, t, dir}
 }
 
-// write stores what kubectl prints. A text that begins with "error" goes to stderr.
+// write stores what kubectl prints. A text that begins with "error" goes to stderr. The file is renamed
+// into place: a running kubectl reads the old text or the new one, never a part.
 func (f fake) write(name, text string) {
 	f.t.Helper()
-	if err := os.WriteFile(filepath.Join(f.dir, name), []byte(text), 0o644); err != nil {
+	path := filepath.Join(f.dir, name)
+	err := os.WriteFile(path+".new", []byte(text), 0o644)
+	if err = errors.Join(err, os.Rename(path+".new", path)); err != nil {
 		f.t.Fatal(err)
 	}
+}
+
+// eventually waits until a condition is true, for at most a minute.
+func eventually(what string, ok func() bool) error {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return errors.New("not within a minute: " + what)
+		}
+	}
+	return nil
 }
 
 func (f fake) remove(name string) {
@@ -91,12 +106,19 @@ func kubectlMain(dir string, args []string) error {
 		} else if n := value("--namespace"); n != "" {
 			name += " " + n
 		}
-		if err := printed(dir, name); !errors.Is(err, os.ErrNotExist) {
-			return err
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			b = []byte(`{"items":[]}`)
+		case err == nil && strings.HasPrefix(strings.ToLower(string(b)), "error"):
+			return errors.New(string(b))
 		}
-		_, err := fmt.Println(`{"items":[]}`)
+		_, err = os.Stdout.Write(selected(b, value("--selector")))
 		return err
 	case "exec":
+		if b, err := os.ReadFile(filepath.Join(dir, name)); err == nil { // the command fails
+			return fmt.Errorf("%scommand terminated with exit code 1", b)
+		}
 		_, err := fmt.Println(strings.Join(args, " "))
 		return err
 	case "logs":
@@ -111,7 +133,7 @@ func kubectlMain(dir string, args []string) error {
 		if err := printed(dir, name); err != nil {
 			return err
 		}
-		if strings.HasSuffix(name, "follow") {
+		if _, err := os.Stat(filepath.Join(dir, "follow ends")); strings.HasSuffix(name, "follow") && err != nil {
 			stopped := make(chan os.Signal, 1)
 			signal.Notify(stopped, syscall.SIGTERM)
 			<-stopped
@@ -121,6 +143,25 @@ func kubectlMain(dir string, args []string) error {
 		return portForward(dir, args)
 	}
 	return fmt.Errorf("error: unknown command %q", name)
+}
+
+// selected returns the list of those objects that have the labels of a selector. What is no list of
+// objects stays as it is.
+func selected(list []byte, selector string) []byte {
+	var all struct{ Items []json.RawMessage }
+	if json.Unmarshal(list, &all) != nil {
+		return list
+	}
+	all.Items = slices.DeleteFunc(all.Items, func(item json.RawMessage) bool {
+		var o object
+		_ = json.Unmarshal(item, &o) // an object without labels is not selected
+		return slices.ContainsFunc(strings.Split(selector, ","), func(label string) bool {
+			name, value, _ := strings.Cut(label, "=")
+			return o.Metadata.Labels[name] != value
+		})
+	})
+	b, _ := json.Marshal(map[string]any{"items": all.Items})
+	return b
 }
 
 // logCall appends the arguments and the process to a file.

@@ -17,9 +17,10 @@ type Options struct {
 	Release   string
 }
 
-// Labels of everything that the chart creates.
+// Labels of everything that the chart creates. app.kubernetes.io/name is not one of them: nameOverride and the alias
+// of a subchart change it.
 const (
-	chartSelector  = "app.kubernetes.io/name=soundcheck"
+	chartSelector  = "app.kubernetes.io/part-of=soundcheck"
 	instanceLabel  = "app.kubernetes.io/instance"
 	componentLabel = "app.kubernetes.io/component"
 )
@@ -28,7 +29,7 @@ const (
 type Release struct {
 	kubectl
 	Namespace, Name string
-	Log             func(string) // of what a user should know, such as a forward that ended; nil: none
+	Log             func(string) // of what a user should know, such as a forward that ended; nil: none; called by any goroutine
 
 	services map[string][]object // by component
 
@@ -155,6 +156,13 @@ func (r *Release) service(component string, port int) (string, error) {
 		return "", fmt.Errorf("release %s in namespace %s has no service of %s with port %d", r.Name, r.Namespace, component, port)
 	}
 	return name, nil
+}
+
+// log reports what a user should know.
+func (r *Release) log(format string, args ...any) {
+	if r.Log != nil {
+		r.Log(fmt.Sprintf(format, args...))
+	}
 }
 
 // background runs a function until Close or the end of ctx.

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// services is the output of kubectl get services, for services named NAMESPACE/RELEASE/COMPONENT:PORT.
+// services is the output of kubectl get services, for services named NAMESPACE/RELEASE/COMPONENT:PORT
+// of a chart with a nameOverride.
 func services(names ...string) string {
 	var items []string
 	for _, n := range names {
@@ -21,7 +22,7 @@ func services(names ...string) string {
 		if strings.HasSuffix(p[2], "-headless") {
 			p[2], ip, suffix = strings.TrimSuffix(p[2], "-headless"), "None", "-headless"
 		}
-		items = append(items, fmt.Sprintf(`{"metadata":{"name":"%[2]s-%[3]s%[6]s","namespace":"%[1]s","labels":{"app.kubernetes.io/instance":"%[2]s","app.kubernetes.io/component":"%[3]s"}},`+
+		items = append(items, fmt.Sprintf(`{"metadata":{"name":"%[2]s-%[3]s%[6]s","namespace":"%[1]s","labels":{"app.kubernetes.io/name":"renamed","app.kubernetes.io/part-of":"soundcheck","app.kubernetes.io/instance":"%[2]s","app.kubernetes.io/component":"%[3]s"}},`+
 			`"spec":{"clusterIP":"%[5]s","ports":[{"port":%[4]d}]}}`, p[0], p[1], p[2], port, ip, suffix))
 	}
 	return `{"items":[` + strings.Join(items, ",") + `]}`
@@ -41,6 +42,7 @@ func TestFind(t *testing.T) {
 		"in another":               {Options{}, map[string]string{"get services all": one}, "a/x"},
 		"in the named namespace":   {Options{Namespace: "a"}, map[string]string{"get services a": one}, "a/x"},
 		"nowhere":                  {Options{}, nil, "no release of the chart soundcheck in any namespace: install it (make k8s-up), or select one with -namespace, -release, -context"},
+		"of a given name":          {Options{Namespace: "a", Release: "y"}, map[string]string{"get services a": services("a/x/jaeger:1", "a/y/jaeger:1")}, "a/y"},
 		"not there":                {Options{Namespace: "b", Release: "y", Context: "c"}, map[string]string{"get services a": one}, "no release y of the chart soundcheck in namespace b of context c: install it (make k8s-up), or select"},
 		"two in a namespace":       {Options{}, map[string]string{"get services": services("a/x/jaeger:1", "a/y/jaeger:1")}, "2 releases of the chart soundcheck (x in namespace a, y in namespace a): select one with -release"},
 		"two in namespaces":        {Options{}, map[string]string{"get services all": services("b/x/jaeger:1", "a/x/jaeger:1")}, "2 releases of the chart soundcheck (x in namespace a, x in namespace b): select one with -namespace"},
@@ -76,7 +78,7 @@ func TestFind(t *testing.T) {
 			if got != tt.want && !(err != nil && strings.HasPrefix(got, tt.want)) {
 				t.Errorf("got  %s\nwant %s\ncalls:\n%s", got, tt.want, f.read("calls"))
 			}
-			if calls := f.read("calls"); tt.options.Context != "" && !strings.Contains(calls, "--context c get services --selector app.kubernetes.io/name=soundcheck") {
+			if calls := f.read("calls"); tt.options.Context != "" && !strings.Contains(calls, "--context c get services --selector app.kubernetes.io/part-of=soundcheck") {
 				t.Errorf("calls without the context:\n%s", calls)
 			}
 		})

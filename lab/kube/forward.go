@@ -8,9 +8,10 @@ import (
 	"io"
 	"net"
 	"regexp"
-	"strings"
 	"sync"
 	"time"
+
+	"soundcheck/lab/command"
 )
 
 // Times of a forward.
@@ -49,9 +50,7 @@ func (r *Release) Forward(ctx context.Context, component string, port int) (stri
 	f := &forward{kubectl: r.kubectl, listener: listener, change: make(chan struct{}), args: []string{"port-forward", "--namespace", r.Namespace,
 		"--address", "127.0.0.1", "--pod-running-timeout", "20s", "service/" + service, fmt.Sprintf(":%d", port)}}
 	f.ended = func(err error) {
-		if r.Log != nil {
-			r.Log(fmt.Sprintf("the forward to %s ended, and is renewed: %v", component, err))
-		}
+		r.log("the forward to %s ended, and is renewed: %v", component, err)
 	}
 	r.background(ctx, f.keep)
 	r.background(ctx, f.accept)
@@ -86,7 +85,7 @@ var listens = regexp.MustCompile(`^Forwarding from (127\.0\.0\.1:\d+) -> `)
 // run runs kubectl until it exits.
 func (f *forward) run(ctx context.Context) (listened bool, err error) {
 	cmd := f.command(ctx, f.args...)
-	var stderr tail
+	var stderr command.Tail
 	cmd.Stderr = &stderr
 	r, w := io.Pipe()
 	cmd.Stdout = w
@@ -200,26 +199,4 @@ func pipe(to, from net.Conn) {
 	if c, ok := to.(*net.TCPConn); ok {
 		_ = c.CloseWrite()
 	}
-}
-
-// tail is the end of what a program writes.
-type tail struct {
-	mu   sync.Mutex
-	text string
-}
-
-// Write implements io.Writer.
-func (t *tail) Write(b []byte) (int, error) {
-	const most = 4096
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text += string(b)
-	t.text = t.text[max(0, len(t.text)-most):]
-	return len(b), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return strings.TrimSpace(t.text)
 }

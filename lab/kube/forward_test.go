@@ -80,8 +80,14 @@ func TestForward(t *testing.T) {
 		t.Errorf("the service is down: %q", got)
 	}
 	calls := func() int { return strings.Count(f.read("calls"), "port-forward") }
-	for n := calls(); calls() < n+2; time.Sleep(5 * time.Millisecond) { // the one that listened has exited
+	attempts := func(more int) {
+		t.Helper()
+		n := calls()
+		if err := eventually("kubectl is started again", func() bool { return calls() >= n+more }); err != nil {
+			t.Fatal(err)
+		}
 	}
+	attempts(2) // the one that listened has exited
 	waiting := make(chan string)
 	go func() {
 		got, err := body(t, address)
@@ -135,10 +141,10 @@ func TestForwardFails(t *testing.T) {
 	f.remove("target")
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
-		for strings.Count(f.read("calls"), "otel-collector") < 2 { // it is repeated
-			time.Sleep(10 * time.Millisecond)
+		defer cancel()
+		if err := eventually("it is repeated", func() bool { return strings.Count(f.read("calls"), "otel-collector") >= 2 }); err != nil {
+			t.Error(err)
 		}
-		cancel()
 	}()
 	if _, err := r.Forward(ctx, "otel-collector", 4318); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)

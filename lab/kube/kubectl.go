@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -61,9 +62,16 @@ func (e Forbidden) Unwrap() error { return e.error }
 // errNotFound means that an object does not exist, or no longer.
 var errNotFound = errors.New("not found")
 
+// terminated is the last line of kubectl exec, after those of the command that failed.
+var terminated = regexp.MustCompile(`^command terminated with exit code \d+\s*$`)
+
 // explain returns an error that names the fix, as far as stderr shows the cause.
 func (k kubectl) explain(args []string, stderr string, err error) error {
 	lines := strings.Split(stderr, "\n") // the first may be warnings and repeated attempts
+	ofCommand := terminated.MatchString(lines[len(lines)-1])
+	if ofCommand && len(lines) > 1 {
+		lines = lines[:len(lines)-1]
+	}
 	last := strings.TrimPrefix(strings.TrimSpace(lines[len(lines)-1]), "error: ")
 	has := func(words ...string) bool {
 		for _, w := range words {
@@ -76,6 +84,7 @@ func (k kubectl) explain(args []string, stderr string, err error) error {
 	words := slices.IndexFunc(args, func(a string) bool { return strings.HasPrefix(a, "-") }) // such as get services
 	run := "kubectl " + strings.Join(args[:max(words, 0)], " ")
 	switch {
+	case ofCommand: // what it reports is not about the cluster
 	case has("forbidden"):
 		return Forbidden{fmt.Errorf("no permission (%s): %s", run, last)}
 	case has("(notfound)"):

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"soundcheck/lab/command"
 )
 
 // Collector is the component whose containers have labtool: see Exec.
@@ -64,46 +66,44 @@ func (r *Release) Exec(ctx context.Context, pod string, args ...string) ([]byte,
 }
 
 // Logs returns what the containers of components have written since a time, each container's part on its
-// own: those of all pods, what a container wrote before it was restarted, and, after Follow, those of
-// pods that have been deleted.
+// own: those of all pods, what a container wrote before it was restarted, and, after Follow, what
+// kubectl returns no longer: the lines of pods that have been deleted, of containers that were restarted
+// twice, and of log files that the kubelet has rotated away (by default at 10 MiB).
 func (r *Release) Logs(ctx context.Context, since time.Time, components ...string) (parts [][]byte, err error) {
 	for _, component := range components {
 		pods, err := r.pods(ctx, component)
 		if err != nil {
 			return nil, err
 		}
-		var there []string
+		read := map[string][][]byte{} // by pod
 		for _, p := range pods {
 			c, name := p.status(component), p.Metadata.Name
-			read := func(flags ...string) error {
+			fetch := func(flags ...string) error {
 				b, err := r.output(ctx, slices.Concat([]string{"logs", name, "--namespace", r.Namespace, "--container", component,
 					"--since-time", since.UTC().Format(time.RFC3339), "--tail", "-1"}, flags)...)
 				if err == nil {
 					parts = append(parts, b)
+					read[name] = append(read[name], b)
 				}
 				return err
 			}
 			var err error
 			last := c.LastState.Terminated
 			if last != nil && last.FinishedAt.After(since) {
-				err = read("--previous")
+				err = fetch("--previous")
 			}
 			if err == nil && (c.State.Running != nil || c.State.Terminated != nil) { // else it waits, and has no log
-				err = read()
+				err = fetch()
 			}
-			switch {
-			case errors.Is(err, errNotFound): // deleted meanwhile
-			case err != nil:
+			if err != nil && !errors.Is(err, errNotFound) { // else deleted meanwhile
 				return nil, err
-			default:
-				there = append(there, name)
 			}
 		}
 		r.mu.Lock()
 		f := r.followers[component]
 		r.mu.Unlock()
 		if f != nil {
-			parts = append(parts, f.without(there)...)
+			parts = append(parts, f.others(read)...)
 		}
 	}
 	return parts, nil
@@ -115,30 +115,45 @@ const margin = 10 * time.Second
 // maxFollowed is how many bytes of a component's logs a follower keeps.
 const maxFollowed = 64 << 20
 
-// follower keeps the logs of a component's pods: the log of a deleted pod cannot be read.
+// follower keeps the logs of a component's pods: those of a deleted pod or a rotated file cannot be read.
 type follower struct {
+	max  int    // bytes
+	full func() // called with the first line beyond it
+
 	mu    sync.Mutex
 	lines map[string][]byte // by pod
 	size  int
+	over  bool
 }
 
 // Follow reads the logs of a component's current pods as they are written, until Close or the end of
 // ctx: see Logs.
 func (r *Release) Follow(ctx context.Context, component string) {
-	f := &follower{lines: map[string][]byte{}}
+	r.follow(ctx, component, maxFollowed)
+}
+
+func (r *Release) follow(ctx context.Context, component string, most int) {
+	f := &follower{max: most, lines: map[string][]byte{}, full: func() {
+		r.log("the log of %s has more than %d MiB: later lines of deleted pods and rotated files may be missing", component, most>>20)
+	}}
 	r.mu.Lock()
 	r.followers[component] = f
 	r.mu.Unlock()
 	r.background(ctx, func(ctx context.Context) {
-		cmd := r.command(ctx, "logs", "--selector", r.selector(component), "--namespace", r.Namespace, "--container", component,
-			"--since-time", time.Now().Add(-margin).UTC().Format(time.RFC3339), "--tail", "-1", "--follow", "--prefix", "--ignore-errors", "--max-log-requests", "100")
+		args := []string{"logs", "--selector", r.selector(component), "--namespace", r.Namespace, "--container", component,
+			"--since-time", time.Now().Add(-margin).UTC().Format(time.RFC3339), "--tail", "-1", "--follow", "--prefix", "--ignore-errors", "--max-log-requests", "100"}
+		cmd := r.command(ctx, args...)
 		in, out := io.Pipe()
-		cmd.Stdout = out
+		var stderr command.Tail
+		cmd.Stdout, cmd.Stderr = out, &stderr
 		var reader sync.WaitGroup
 		reader.Go(func() { f.read(in) })
-		_ = cmd.Run() // Logs reads the pods that exist, whatever becomes of it
+		err := cmd.Run() // nil when all of its containers have ended
 		out.Close()
 		reader.Wait()
+		if err != nil && ctx.Err() == nil { // Logs still reads the pods that exist
+			r.log("the log of %s is not followed any more, and lines of deleted pods and rotated files may be missing: %v", component, r.explain(args, stderr.String(), err))
+		}
 	})
 }
 
@@ -152,22 +167,48 @@ func (f *follower) read(in io.Reader) {
 		prefix, text, ok := bytes.Cut(line, []byte("] "))
 		pod, ok2 := strings.CutPrefix(string(prefix), "[pod/")
 		pod, _, ok3 := strings.Cut(pod, "/")
-		f.mu.Lock()
-		if ok && ok2 && ok3 && f.size < maxFollowed {
-			f.lines[pod] = append(f.lines[pod], text...)
-			f.size += len(text)
+		if ok && ok2 && ok3 {
+			f.add(pod, text)
 		}
-		f.mu.Unlock()
 	}
 }
 
-// without returns the lines of other pods than these.
-func (f *follower) without(pods []string) (parts [][]byte) {
+// add stores a line of a pod, if there is space left.
+func (f *follower) add(pod string, line []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.size+len(line) <= f.max && !f.over:
+		f.lines[pod] = append(f.lines[pod], line...)
+		f.size += len(line)
+	case !f.over:
+		f.over = true
+		f.full()
+	}
+}
+
+// others returns the lines that are not among those read of the same pod. A line that was written twice
+// and read once is one of them.
+func (f *follower) others(read map[string][][]byte) (parts [][]byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for pod, lines := range f.lines {
-		if !slices.Contains(pods, pod) {
-			parts = append(parts, bytes.Clone(lines))
+		known := map[string]int{}
+		for _, b := range read[pod] {
+			for line := range bytes.Lines(b) {
+				known[string(line)]++
+			}
+		}
+		var part []byte
+		for line := range bytes.Lines(lines) {
+			if known[string(line)] > 0 {
+				known[string(line)]--
+				continue
+			}
+			part = append(part, line...)
+		}
+		if part != nil {
+			parts = append(parts, part)
 		}
 	}
 	return parts

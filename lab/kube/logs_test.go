@@ -7,9 +7,14 @@ import (
 	"time"
 )
 
+// labels are those of a pod of a component of release x, of a chart with a nameOverride.
+func labels(component string) string {
+	return `"labels":{"app.kubernetes.io/name":"renamed","app.kubernetes.io/part-of":"soundcheck","app.kubernetes.io/instance":"x","app.kubernetes.io/component":"` + component + `"}`
+}
+
 // pod is a pod of kubectl get pods, whose container proxy-service has this status.
 func pod(name, status string) string {
-	return `{"metadata":{"name":"` + name + `"},"status":{"containerStatuses":[{"name":"sidecar","state":{"running":{}}},{"name":"proxy-service",` + status + `}]}}`
+	return `{"metadata":{"name":"` + name + `",` + labels("proxy-service") + `},"status":{"containerStatuses":[{"name":"sidecar","state":{"running":{}}},{"name":"proxy-service",` + status + `}]}}`
 }
 
 func pods(list ...string) string { return `{"items":[` + strings.Join(list, ",") + `]}` }
@@ -39,6 +44,11 @@ func TestLogs(t *testing.T) {
 		"restarted long ago":       {pods(pod("p1", again)), "", after, "one"},
 		"crashed":                  {pods(pod("p1", crashed)), "", before, "previous"},
 		"replaced":                 {pods(pod("p2", runs)), "[pod/p1/proxy-service] a\n[pod/p2/proxy-service] two\n[pod/p1/proxy-service] b\nerror: gone\n", before, "a\nb,two"},
+		"rotated":                  {pods(pod("p1", runs)), "[pod/p1/proxy-service] zero\n[pod/p1/proxy-service] one\n", before, "one,zero"},
+		"restarted twice":          {pods(pod("p1", again)), "[pod/p1/proxy-service] first\n[pod/p1/proxy-service] previous\n", before, "first,one,previous"},
+		"written twice":            {pods(pod("p1", runs)), "[pod/p1/proxy-service] one\n[pod/p1/proxy-service] one\n", before, "one,one"},
+		"same line in two pods":    {pods(pod("p2", runs)), "[pod/p1/proxy-service] two\n", before, "two,two"},
+		"deleted while it is read": {pods(pod("p0", again)), "[pod/p0/proxy-service] a\n[pod/p0/proxy-service] previous\n", before, "a,previous"},
 		"deleted meanwhile":        {pods(pod("p0", runs), pod("p2", runs)), "[pod/p0/proxy-service] a\n", before, "a,two"},
 		"forbidden":                {pods(pod("p3", runs)), "", before, "no permission (kubectl logs p3): "},
 		"the list fails":           {"error: disk full", "", before, "kubectl get pods: exit status 1: disk full"},
@@ -55,10 +65,8 @@ func TestLogs(t *testing.T) {
 			}
 			if tt.follow != "" {
 				r.Follow(t.Context(), "proxy-service")
-				for deadline := time.Now().Add(time.Minute); !f.followed(r, tt.follow); time.Sleep(5 * time.Millisecond) {
-					if time.Now().After(deadline) {
-						t.Fatal("it does not follow")
-					}
+				if err := eventually("it follows", func() bool { return f.followed(r, tt.follow) }); err != nil {
+					t.Fatal(err)
 				}
 			}
 			parts, err := r.Logs(t.Context(), tt.since, "proxy-service")
@@ -99,11 +107,57 @@ func (f fake) followed(r *Release, text string) bool {
 	return fl.size >= want && strings.Contains(f.read("calls"), "--follow")
 }
 
+// A log that is not followed to the end is reported: kubectl failed, or the log is too long. It is no
+// failure when all containers end, or the release is closed.
+func TestFollowReports(t *testing.T) {
+	t.Parallel()
+	line := "[pod/p1/proxy-service] " + strings.Repeat("x", 1<<20-1) + "\n" // 1 MiB
+	for name, tt := range map[string]struct {
+		follow string
+		ends   bool
+		want   string
+	}{
+		"fails":    {`Error from server (Forbidden): pods is forbidden: User "me" cannot list resource "pods"`, true, "the log of proxy-service is not followed any more, and lines of deleted pods and rotated files may be missing: no permission (kubectl logs): Error"},
+		"ends":     {"[pod/p1/proxy-service] a\n", true, ""},
+		"closed":   {line, false, ""},
+		"too long": {line + line + line, false, "the log of proxy-service has more than 1 MiB: later lines"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			r := f.release()
+			logged := make(chan string, 10)
+			r.Log = func(s string) { logged <- s }
+			f.write("logs follow", tt.follow)
+			if tt.ends {
+				f.write("follow ends", "")
+			}
+			r.follow(t.Context(), "proxy-service", 1<<20)
+			if !tt.ends {
+				if err := eventually("it is followed", func() bool { return f.followed(r, line) && (tt.want == "" || len(logged) > 0) }); err != nil {
+					t.Error(err)
+				}
+				r.Close()
+			}
+			r.running.Wait()
+			close(logged)
+			var got []string
+			for s := range logged {
+				got = append(got, s)
+			}
+			if text := strings.Join(got, ","); !strings.HasPrefix(text, tt.want) || len(got) > 1 || (tt.want == "") != (text == "") {
+				t.Errorf("reported %q, want %q", got, tt.want)
+			}
+			f.allEnded()
+		})
+	}
+}
+
 func TestEnv(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	r := f.release()
-	f.write("get pods a", pods(`{"spec":{"containers":[{"name":"sidecar","env":[{"name":"DB","value":"other"}]},
+	f.write("get pods a", pods(`{"metadata":{`+labels("album-store")+`},"spec":{"containers":[{"name":"sidecar","env":[{"name":"DB","value":"other"}]},
 		{"name":"album-store","env":[{"name":"DB","value":"memory"},{"name":"SECRET","valueFrom":{"secretKeyRef":{"name":"x"}}}]}]}}`))
 	for name, want := range map[string]string{"DB": "memory", "SECRET": "", "NONE": ""} {
 		if got, err := r.Env(t.Context(), "album-store", name); got != want || err != nil {
@@ -121,7 +175,7 @@ func TestExec(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	r := f.release()
-	f.write("get pods a", pods(strings.Replace(pod("c-0", runs), "proxy-service", Collector, 1), strings.Replace(pod("c-1", waits), "proxy-service", Collector, 1)))
+	f.write("get pods a", strings.ReplaceAll(pods(pod("c-0", runs), pod("c-1", waits)), "proxy-service", Collector))
 	names, err := r.Pods(t.Context(), Collector)
 	if err != nil || !slices.Equal(names, []string{"c-0"}) {
 		t.Errorf("%q, %v, want c-0", names, err)
@@ -130,7 +184,17 @@ func TestExec(t *testing.T) {
 	if want := "exec c-0 --namespace a --container otel-collector -- /tools/labtool ls /logs\n"; string(out) != want || err != nil {
 		t.Errorf("%q, %v, want %q", out, err, want)
 	}
-	const selector = " get pods --selector app.kubernetes.io/name=soundcheck,app.kubernetes.io/instance=x,app.kubernetes.io/component=otel-collector --output json"
+	for stderr, want := range map[string]string{
+		"":                     "kubectl exec c-0: exit status 1: command terminated with exit code 1",
+		"warning\ndisk full\n": "kubectl exec c-0: exit status 1: disk full",
+		"ls: access forbidden: connection refused\n": "kubectl exec c-0: exit status 1: ls: access forbidden: connection refused", // not the cluster's
+	} {
+		f.write("exec", stderr)
+		if _, err := r.Exec(t.Context(), "c-0", "/tools/labtool", "ls", "/logs"); err == nil || err.Error() != want {
+			t.Errorf("the command writes %q: %v, want %s", stderr, err, want)
+		}
+	}
+	const selector = " get pods --selector app.kubernetes.io/part-of=soundcheck,app.kubernetes.io/instance=x,app.kubernetes.io/component=otel-collector --output json"
 	if calls := f.read("calls"); !strings.Contains(calls, selector) {
 		t.Errorf("calls:\n%s", calls)
 	}

@@ -36,6 +36,7 @@ type load struct {
 	created map[int64]string // titles by id
 	traces  map[string]int64 // ids of albums by trace id
 	failed  []string
+	written int // requests of the writer
 	served  int // successful requests: the proxy has counted each
 	unsure  int // failed requests: the proxy may have counted them
 }
@@ -78,7 +79,9 @@ func (l *load) write(ctx context.Context) {
 			}
 			l.mu.Lock()
 			defer l.mu.Unlock()
+			l.written++
 			if id != 0 {
+				l.written++ // and read
 				l.created[id], l.traces[trace] = title, id
 			}
 			if err != nil {
@@ -179,7 +182,7 @@ func (l *load) stop() (res result) {
 	if report.Sent < 100 || len(l.created) < 10 {
 		l.r.Errorf("sent %d requests and created %d albums only", report.Sent, len(l.created))
 	}
-	res = result{report.Sent + 2*len(l.created), report.Classes["failed"] + report.Classes["shed"] + len(l.failed),
+	res = result{report.Sent + l.written, report.Classes["failed"] + report.Classes["shed"] + len(l.failed),
 		fmt.Sprint(report.Errors, report.First, l.failed[:min(3, len(l.failed))])}
 	if lost := lost(l.url, l.created); len(lost) > 0 {
 		l.r.Errorf("%d of %d albums are lost: %s", len(lost), len(l.created), lost[0])

@@ -61,8 +61,8 @@ func (r *release) env(component string) string {
 }
 
 // After kubectl scale and kubectl edit, an upgrade that sets the same fields ends with a conflict under server-side
-// apply, before anything is changed; --force-conflicts lets the chart win. A release of Helm 3 stays with
-// client-side apply under Helm 4: the chart wins silently. No request fails.
+// apply, in the middle; --force-conflicts lets the chart win. A release of Helm 3 stays with client-side apply
+// under Helm 4: the chart wins without a word. No request fails.
 func TestConflict(t *testing.T) {
 	for _, born := range []string{"helm4", "helm3"} {
 		t.Run(born, func(t *testing.T) {
@@ -86,6 +86,8 @@ func TestConflict(t *testing.T) {
 				}
 			} else if err != nil {
 				t.Errorf("%v\n%s", err, out)
+			} else if _, err = r.run("upgrade", append(upgrade("2"), "--force-conflicts")...); err == nil || !strings.Contains(err.Error(), "forceConflicts") {
+				t.Errorf("helm upgrade --force-conflicts, with client-side apply: %v", err)
 			}
 			r.do("upgrade", append(upgrade("2"), r.force(born)...)...)
 			if got := r.pods("album-store"); len(got) != 2 {
@@ -100,7 +102,10 @@ func TestConflict(t *testing.T) {
 			t.Logf("helm upgrade after kubectl edit: %v", err)
 			if born == "helm4" {
 				conflict(t, err, `env[name="TEST"].value`)
-				t.Logf("the store, which is applied before the proxy, has TEST=%q", r.env("album-store"))
+				// The store is applied before the proxy.
+				if store, proxy := r.env("album-store"), r.env("proxy-service"); store != "3" || proxy != "edited" {
+					t.Errorf("after the conflict the store has TEST=%q and the proxy %q, want 3 and edited", store, proxy)
+				}
 			} else if err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}

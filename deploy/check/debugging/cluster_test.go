@@ -24,7 +24,7 @@ type lab struct {
 // Each entry of the page: inject the fault, run the commands, see the symptom, apply the fix, see that it works.
 func TestCluster(t *testing.T) {
 	if os.Getenv("SOUNDCHECK_K8S") != "1" {
-		t.Skip("set SOUNDCHECK_K8S=1, and SOUNDCHECK_K8S_VALUES to files with values for this cluster, separated by colons")
+		t.Skip("set SOUNDCHECK_K8S=1, and SOUNDCHECK_K8S_VALUES to the absolute paths of files with values for this cluster, separated as PATH is")
 	}
 	root, err := filepath.Abs("../../..")
 	if err != nil {
@@ -34,8 +34,8 @@ func TestCluster(t *testing.T) {
 	l.install = []string{"helm", "upgrade", "--install", "soundcheck", l.chart, "-n", l.namespace, "--create-namespace", "--reset-values", "--wait", "--timeout", "5m",
 		"--set", "console.enabled=false,grafana.enabled=false,loki.enabled=false",
 		"--set", "collector.persistence.enabled=false,jaeger.persistence.enabled=false,prometheus.persistence.enabled=false"}
-	for _, f := range filepath.SplitList(os.Getenv("SOUNDCHECK_K8S_VALUES")) {
-		l.install = append(l.install, "-f", f)
+	for _, file := range filepath.SplitList(os.Getenv("SOUNDCHECK_K8S_VALUES")) {
+		l.install = append(l.install, "-f", file)
 	}
 	t.Cleanup(func() {
 		_, _ = l.run(context.Background(), "kubectl", "delete", "namespace", l.namespace, "--ignore-not-found", "--wait=false")

@@ -14,6 +14,7 @@
 {{- end -}}
 {{- $config := dict
   "receivers" (dict "otlp" (dict "protocols" (dict "grpc" (dict "keepalive" (dict "server_parameters" (dict "max_connection_age" $c.maxConnectionAge "max_connection_age_grace" "10s"))))))
+  "exporters" (dict "file" (dict "rotation" (dict "max_megabytes" (max 1 (div (include "soundcheck.bytes" (list "collector.logsSize" $c.logsSize) | int64) 4194304)) "max_backups" 3)))
   "service" (dict
     "pipelines" (dict
       "traces" (dict "processors" (append $traces "transform/valid") "exporters" (ternary (list "otlp_http/jaeger" "span_metrics") (list "otlp_http/jaeger") $c.spanMetrics.enabled))

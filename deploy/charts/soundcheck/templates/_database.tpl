@@ -58,8 +58,14 @@ SOUNDCHECK_STORE_DB: memory
 {{- define "soundcheck.migrateJob" -}}
 spec:
   # Each attempt is a pod of its own: the log of a failed one stays.
+  {{- if eq (include "soundcheck.migrations" .) "hook" }}
   backoffLimit: 1
   activeDeadlineSeconds: {{ add (mul 2 .Values.migrations.timeout) 60 }}
+  {{- else }}
+  # Images are pulled and volumes are made meanwhile.
+  backoffLimit: 6
+  activeDeadlineSeconds: {{ max 1800 (mul 7 .Values.migrations.timeout) }}
+  {{- end }}
   template:
     metadata:
       {{- include "soundcheck.podMetadata" (list . "migrate" (dict) (dict)) | nindent 6 }}

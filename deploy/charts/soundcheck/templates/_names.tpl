@@ -55,7 +55,7 @@ labels:
 {{- define "soundcheck.ourImage" -}}
 {{- $root := first . -}}
 {{- $image := last . -}}
-{{- $registry := $root.Values.images.registry | trimSuffix "/" -}}
+{{- $registry := default $root.Values.images.registry $image.registry | trimSuffix "/" -}}
 {{- if not $registry -}}
 {{- fail (printf "images.registry is not set: the registry that has %s, such as k3d-soundcheck-registry:5000 (make k3d-up and make k8s-up build the images and set it)" $image.repository) -}}
 {{- end -}}

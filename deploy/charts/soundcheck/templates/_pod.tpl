@@ -44,21 +44,28 @@ deployment.environment.name={{ (first .).Values.environment }},k8s.namespace.nam
 {{- $_ := set $env "OTEL_BSP_SCHEDULE_DELAY" ($t.batchDelay | int) -}}
 {{- $_ := set $env "OTEL_BLRP_SCHEDULE_DELAY" ($t.batchDelay | int) -}}
 {{- $_ := set $env "OTEL_TRACES_SAMPLER" $t.sampler -}}
-{{- $_ := set $env "OTEL_TRACES_SAMPLER_ARG" $t.samplerArg -}}
+{{- with $t.samplerArg }}{{ $_ := set $env "OTEL_TRACES_SAMPLER_ARG" . }}{{ end -}}
 {{- $_ := set $env "GOMEMLIMIT" (include "soundcheck.memory" (list (index . 2).resources 80)) -}}
 {{- include "soundcheck.env" (list $env (index . 3) (index . 2).env) -}}
 {{- end -}}
 
+{{/* A quantity in bytes. Argument: (list "collector.logsSize" "400Mi"). */}}
+{{- define "soundcheck.bytes" -}}
+{{- $units := dict "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "" 1 -}}
+{{- $text := last . | toString -}}
+{{- $unit := regexFind "[A-Za-z]*$" $text -}}
+{{- if not (and (hasKey $units $unit) (regexMatch "^[0-9]+[A-Za-z]*$" $text)) -}}
+{{- fail (printf "%s %q: write an integer with Ki, Mi, Gi, Ti, k, M, G, T or no unit" (first .) $text) -}}
+{{- end -}}
+{{- mul (regexFind "^[0-9]+" $text | int64) (get $units $unit) -}}
+{{- end -}}
+
 {{/* A share, in percent, of the memory limit, in bytes. "" without a limit. Argument: (list .Values.proxy.resources 80). */}}
 {{- define "soundcheck.memory" -}}
-{{- $limit := include "soundcheck.text" (dig "limits" "memory" "" (first .)) -}}
-{{- if $limit -}}
-{{- $units := dict "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "k" 1000 "M" 1000000 "G" 1000000000 "" 1 -}}
-{{- $unit := regexFind "[A-Za-z]*$" $limit -}}
-{{- if not (and (hasKey $units $unit) (regexMatch "^[0-9]+[A-Za-z]*$" $limit)) -}}
-{{- fail (printf "resources.limits.memory %q: write an integer with Ki, Mi, Gi, k, M, G or no unit" $limit) -}}
-{{- end -}}
-{{- div (mul (regexFind "^[0-9]+" $limit | int64) (get $units $unit) (last .)) 100 -}}
+{{- with dig "limits" "memory" "" (first .) -}}
+{{- $limit := . -}}
+{{- if kindIs "float64" . }}{{ $limit = int64 . }}{{ end -}}
+{{- div (mul (include "soundcheck.bytes" (list "resources.limits.memory" $limit) | int64) (last $)) 100 -}}
 {{- end -}}
 {{- end -}}
 
@@ -69,13 +76,12 @@ deployment.environment.name={{ (first .).Values.environment }},k8s.namespace.nam
 {{- $uid := index . 2 | int64 -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
+{{- $context := dict "runAsNonRoot" true "runAsUser" $uid "runAsGroup" $uid "fsGroup" $uid "fsGroupChangePolicy" "OnRootMismatch" "seccompProfile" (dict "type" "RuntimeDefault") -}}
+{{- range $name, $value := $root.Values.pods.securityContext }}
+{{- if kindIs "invalid" $value }}{{ $_ := unset $context $name }}{{ else }}{{ $_ := set $context $name $value }}{{ end }}
+{{- end }}
 securityContext:
-  runAsNonRoot: true
-  runAsUser: {{ $uid }}
-  runAsGroup: {{ $uid }}
-  fsGroup: {{ $uid }}
-  fsGroupChangePolicy: OnRootMismatch
-  seccompProfile: {type: RuntimeDefault}
+  {{- toYaml $context | nindent 2 }}
 {{- with $root.Values.images.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
@@ -153,6 +159,21 @@ livenessProbe:
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
+{{- end -}}
+
+{{/* Type and selector of a Service that users call. Argument: (list . "proxy-service"), or with the component of its pods as third. */}}
+{{- define "soundcheck.service" -}}
+type: {{ default (first .).Values.service.type (get (first .).Values.service.types (index . 1)) }}
+selector:
+  {{- include "soundcheck.selector" (list (first .) (last .)) | nindent 2 }}
+{{- end -}}
+
+{{/* Annotations of a Service. Argument: (list . "proxy-service"). */}}
+{{- define "soundcheck.serviceAnnotations" -}}
+{{- with get (first .).Values.service.annotations (last .) }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{/* A Service's port with its node port. Argument: (list . "proxy-service" "http" 9070), with appProtocol as fifth. */}}
