@@ -73,11 +73,13 @@ compose-verify: ## lab-verify for the lab in Docker Compose
 	@$(LAB) verify -env compose -state $(STATE) -port-offset $(PORT_OFFSET)
 
 # make k8s-up VALUES="deploy/k3d/values.yaml my.yaml" CONTEXT=k3d-soundcheck DEPLOYFLAGS="-registry HOST:PORT -set store.replicas=2"
-VALUES ?=
-CONTEXT ?=
-NAMESPACE ?= soundcheck
 DEPLOYFLAGS ?=
-K8S = -context "$(CONTEXT)" -namespace $(NAMESPACE)
+# Only from the command line: shells export variables of these names for other purposes.
+VALUES =
+CONTEXT =
+NAMESPACE =
+# An empty flag would override SOUNDCHECK_DEPLOY_CONTEXT and SOUNDCHECK_DEPLOY_NAMESPACE.
+K8S = $(if $(CONTEXT),-context "$(CONTEXT)") $(if $(NAMESPACE),-namespace "$(NAMESPACE)")
 DEPLOY_STATE = -state $(STATE)
 
 .PHONY: k8s-up
@@ -111,7 +113,7 @@ k3d-down: ## Delete the k3d cluster with its registry and its data
 
 .PHONY: test-k8s
 test-k8s: ## Run the tests of the chart on the cluster of the current kubectl context
-	cd deploy/check && CGO_ENABLED=0 SOUNDCHECK_K8S=1 go test -v -count=1 -timeout 60m $(SHARED) ./...
+	cd deploy/check && CGO_ENABLED=0 SOUNDCHECK_K8S=1 go test -v -count=1 -p 1 -timeout 60m $(SHARED) ./...
 
 .PHONY: test
 test: ## Run all tests: units, the Collector, fuzz targets, a lab end to end

@@ -16,6 +16,9 @@ func (c *command) down(ctx context.Context) error {
 	if err := f.r.Connect(ctx); err != nil {
 		return err
 	}
+	if err := f.r.FindNames(ctx); err != nil {
+		return err
+	}
 	was, err := f.r.Uninstall(ctx)
 	if err != nil {
 		return err

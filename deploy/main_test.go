@@ -45,6 +45,8 @@ func TestChecks(t *testing.T) {
 			"deploy: namespace soundcheck is being deleted: wait until it is"},
 		{"helm was killed", map[string]string{"release.error": "", "release": `{"info":{"status":"pending-upgrade"}}`}, nil,
 			"deploy: release soundcheck is pending-upgrade: another helm is changing it, or was killed. Wait for it, or helm rollback soundcheck --namespace soundcheck --kube-context lab\n"},
+		{"helm cannot read the release", map[string]string{"release.error": `Error: kubernetes cluster unreachable: exec: "auth-plugin": executable file not found in $PATH`}, nil,
+			`deploy: helm: kubernetes cluster unreachable: exec: "auth-plugin": executable file not found in $PATH` + "\n"},
 		{"no permission", map[string]string{"reviews": strings.ReplaceAll(works["reviews"], "true", "false")}, nil,
 			"deploy: context lab has no permission in namespace soundcheck to create deployments.apps: ask an administrator"},
 		{"no default storage class", map[string]string{"classes": `{"items":[{"metadata":{"name":"slow"}}]}`}, nil,
@@ -188,20 +190,55 @@ func TestDown(t *testing.T) {
 	}
 }
 
+// Values after -- are those of the checks, too.
+func TestHelmFlags(t *testing.T) {
+	state := stub(t, map[string]string{"template.error": "Error: stop"})
+	_, stderr, _ := deploy(t.Context(), append(none, "-set", "a=1", "--", "--force-conflicts", "--set", "b=2", "--set-string=c=3", "-f", "d.yaml", "-fe.yaml", "--description", "words", "--values=f.yaml")...)
+	if !strings.Contains(stderr, "stop") {
+		t.Fatal(stderr)
+	}
+	_, line, _ := strings.Cut(calls(t, state), "helm template ")
+	line, _, _ = strings.Cut(line, "\n")
+	if want := " --set a=1 --set b=2 --set-string=c=3 -f d.yaml -fe.yaml --values=f.yaml --"; !strings.Contains(line, want) || strings.Contains(line, "words") || strings.Contains(line, "force") {
+		t.Errorf("helm template %s, want %s", line, want)
+	}
+}
+
+// Only a release that does not exist is none: an error of helm is not.
+func TestDownWithoutRelease(t *testing.T) {
+	for text, want := range map[string]string{
+		"Error: uninstall: Release not loaded: soundcheck: release: not found":                           "",
+		"Error: failed to delete release: soundcheck: serviceaccounts \"x\" not found":                   "deploy: helm: failed to delete release: soundcheck: serviceaccounts \"x\" not found\n",
+		`Error: kubernetes cluster unreachable: exec: "auth-plugin": executable file not found in $PATH`: `deploy: helm: kubernetes cluster unreachable: exec: "auth-plugin": executable file not found in $PATH` + "\n",
+	} {
+		state := stub(t, map[string]string{"uninstall.error": text})
+		stdout, stderr, code := deploy(t.Context(), "down", "-volumes")
+		if stderr != want || (code != 0) != (want != "") || strings.HasPrefix(stdout, "no release soundcheck ") != (want == "") {
+			t.Errorf("%s: exit code %d, %q, %q, want %q", text, code, stdout, stderr, want)
+		}
+		if want != "" && strings.Contains(calls(t, state), " delete ") {
+			t.Errorf("%s: data was deleted", text)
+		}
+	}
+}
+
 func TestUsage(t *testing.T) {
 	for args, want := range map[string]string{
-		"":                               "deploy: which command?\n",
-		"destroy":                        `deploy: unknown command "destroy"` + "\n",
-		"up now":                         `deploy: unexpected argument "now"` + "\n",
-		"down -- --wait":                 `deploy: unexpected argument "--wait"` + "\n",
-		"up -images docker":              `deploy: -images "docker" is not registry, local or none` + "\n",
-		"up -load x{}":                   "deploy: -load needs -images local\n",
-		"up -images local -load x":       `deploy: -load "x" has no {}, the path of the archive: for example k3d image import {}` + "\n",
-		"up -pull-registry a:1":          "deploy: -pull-registry needs -registry\n",
-		"up -tag v1":                     "deploy: -tag needs -images none: built images have a tag of their content\n",
-		"up -platform windows/amd64":     `deploy: -platform: platform "windows/amd64" is not linux/amd64 or linux/arm64` + "\n",
-		"up -timeout 1s":                 "deploy: -timeout 1s is out of range: 10s to 1h\n",
-		"up -values nowhere.yaml":        "deploy: -values: stat nowhere.yaml: no such file or directory\n",
+		"":                           "deploy: which command?\n",
+		"destroy":                    `deploy: unknown command "destroy"` + "\n",
+		"up now":                     `deploy: unexpected argument "now"` + "\n",
+		"down -- --wait":             `deploy: unexpected argument "--wait"` + "\n",
+		"up -images docker":          `deploy: -images "docker" is not registry, local or none` + "\n",
+		"up -load x{}":               "deploy: -load needs -images local\n",
+		"up -images local -load x":   `deploy: -load "x" has no {}, the path of the archive: for example k3d image import {}` + "\n",
+		"up -pull-registry a:1":      "deploy: -pull-registry needs -registry\n",
+		"up -tag v1":                 "deploy: -tag needs -images none: built images have a tag of their content\n",
+		"up -platform windows/amd64": `deploy: -platform: platform "windows/amd64" is not linux/amd64 or linux/arm64` + "\n",
+		"up -timeout 1s":             "deploy: -timeout 1s is out of range: 10s to 1h\n",
+		"up -values nowhere.yaml":    "deploy: -values: stat nowhere.yaml: no such file or directory\n",
+		"up -- --reuse-values":       "deploy: --reuse-values: the checks and the choice of images cannot see values of the last revision: repeat them with -values FILE or -set NAME=VALUE (helm get values soundcheck shows them)\n",
+		"up -- --atomic --reset-then-reuse-values=true": "deploy: --reset-then-reuse-values: the checks ",
+		"up -- --set":                    "deploy: --set after -- needs an argument\n",
 		"up -namespace Lab":              `deploy: -namespace "Lab" is not a name of a namespace: `,
 		"status -release -x":             `deploy: -release "-x" is not a name of a release: `,
 		"push -images none -registry :1": "deploy: -images none has nothing to push: registry or local\n",

@@ -10,11 +10,14 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
+	"time"
 
 	"soundcheck/compose/images"
 	"soundcheck/deploy/cluster"
 	"soundcheck/deploy/oci"
 	"soundcheck/lab/build"
+	"soundcheck/lab/proc"
 )
 
 // Sources of images.
@@ -249,11 +252,21 @@ func (i *imageFlags) loadOne(ctx context.Context, f *flags, platforms []*oci.Ima
 	}
 	line := strings.ReplaceAll(i.load, "{}", "'"+strings.ReplaceAll(file, "'", `'\''`)+"'")
 	f.r.Progress.Line(fmt.Sprintf("loading %s, %.1f MB: %s", ref, float64(img.Size())/1e6, line))
-	out, err := exec.CommandContext(ctx, "sh", "-c", line).CombinedOutput()
+	out, err := loadCommand(ctx, line).CombinedOutput()
 	if err != nil && ctx.Err() == nil {
 		return "", fmt.Errorf("-load %q failed for %s: %w\n%s", i.load, img.Name, err, strings.TrimSpace(string(out)))
 	}
 	return img.Tag(), ctx.Err()
+}
+
+// loadCommand is the shell command of -load. An interrupt ends all its processes: those that the shell
+// starts have its output, for which Wait waits.
+func loadCommand(ctx context.Context, line string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "sh", "-c", line)
+	cmd.SysProcAttr = proc.Group()
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = 5 * time.Second // then SIGKILL of the shell
+	return cmd
 }
 
 // push builds and pushes the images of the default values.

@@ -33,7 +33,10 @@ api-resources*) say kinds ;;
 "get ingressclasses"*) say ingressclasses ;;
 "get pods,jobs,"*) say pods ;;
 "get events"*) say events ;;
-"get persistentvolumeclaims,secrets"*) say kept ;;
+"get statefulsets"*) say statefulsets ;;
+"get persistentvolumeclaims,secrets"*"-l app.kubernetes.io/instance=soundcheck,app.kubernetes.io/part-of=soundcheck -o json") say ours ;;
+"get persistentvolumeclaims -n soundcheck -l app.kubernetes.io/instance=soundcheck,app.kubernetes.io/name in (soundcheck,lab),app.kubernetes.io/component in (jaeger,loki,otel-collector,postgres,prometheus) -o name") say claims ;;
+"get persistentvolumeclaims"*) say all ;;
 logs*) say logs ;;
 esac
 `
@@ -69,7 +72,10 @@ var works = map[string]string{
 	"ingressclasses": `{"items":[{"metadata":{"name":"traefik"}}]}`,
 	"pods":           `{"items":[]}`,
 	"events":         `{"items":[]}`,
-	"kept":           "persistentvolumeclaim/data-soundcheck-jaeger-0\nsecret/soundcheck-postgres\n",
+	"statefulsets":   `{"items":[{"spec":{"selector":{"matchLabels":{"app.kubernetes.io/name":"lab"}}}}]}`,
+	"ours":           `{"items":[{"kind":"Secret","metadata":{"name":"soundcheck-postgres","labels":{"app.kubernetes.io/name":"lab"}}}]}`,
+	"claims":         "persistentvolumeclaim/data-soundcheck-jaeger-0\n",
+	"all":            "persistentvolumeclaim/data-soundcheck-jaeger-0\npersistentvolumeclaim/data-of-another-chart-0\nsecret/soundcheck-postgres\n", // of all charts of the release
 	"logs":           "line one\nthe reason\n",
 	"release.error":  "Error: release: not found",
 	"uninstall":      "",

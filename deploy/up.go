@@ -27,6 +27,10 @@ func (c *command) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	extraValues, err := valuesOf(f, extra)
+	if err != nil {
+		return err
+	}
 	if err := i.check(f); err != nil {
 		return err
 	}
@@ -59,7 +63,7 @@ func (c *command) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rendered, err := f.r.Render(ctx, rough)
+	rendered, err := f.r.Render(ctx, append(rough, extraValues...))
 	if err != nil {
 		return err
 	}

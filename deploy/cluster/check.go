@@ -50,8 +50,11 @@ func (r *Release) checkNamespace(ctx context.Context) (missing bool, err error) 
 // checkRelease rejects a release that another helm is changing, or was when it was killed.
 func (r *Release) checkRelease(ctx context.Context) error {
 	out, err := r.helm(ctx, "status", r.Name, "-o", "json")
+	if strings.Contains(stderr(err), noRelease) {
+		return nil
+	}
 	if err != nil {
-		return nil // no release
+		return err
 	}
 	var status struct{ Info struct{ Status string } }
 	if err := json.Unmarshal([]byte(out), &status); err != nil {

@@ -26,8 +26,10 @@ type Release struct {
 	server version         // of the cluster, after Connect
 	kinds  map[string]bool // that the cluster has, as APIVERSION/KIND
 	// components are those of the last rendering; nil: all count.
-	components map[string]bool
-	want       int // pods of Deployments and StatefulSets
+	components  map[string]bool
+	want        int      // pods of Deployments and StatefulSets
+	controllers []pod    // those Deployments and StatefulSets
+	chartNames  []string // of the chart in labels, after FindNames
 }
 
 const componentLabel = "app.kubernetes.io/component"
@@ -313,6 +315,7 @@ type Meta struct {
 	Name, UID         string
 	Labels            map[string]string
 	Annotations       map[string]string
+	Generation        int64
 	DeletionTimestamp *time.Time
 	OwnerReferences   []struct{ Kind, Name string }
 }

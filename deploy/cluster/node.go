@@ -10,7 +10,6 @@ import (
 
 // node is a node as kubectl get nodes -o json shows it.
 type node struct {
-	Spec   struct{ Unschedulable bool }
 	Status struct {
 		NodeInfo struct{ OperatingSystem, Architecture string }
 		Images   []struct{ Names []string }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 )
 
 // pod is a pod as kubectl get -o json shows it, or a Job, of which the conditions count, or a
@@ -16,6 +15,8 @@ type pod struct {
 	Spec     struct{ Replicas *int }
 	Status   struct {
 		Phase                                    string
+		ObservedGeneration                       int64 // this and the next ones: of a workload
+		Replicas, UpdatedReplicas                int
 		Conditions                               []condition
 		InitContainerStatuses, ContainerStatuses []container
 	}
@@ -171,7 +172,3 @@ func oneLine(text string) string {
 	}
 	return text
 }
-
-// graceOld is how long a pod that was there before the upgrade may be broken: the upgrade replaces
-// it, unless its specification has not changed.
-const graceOld = 20 * time.Second

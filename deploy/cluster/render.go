@@ -21,8 +21,7 @@ type object struct {
 	APIVersion string `yaml:"apiVersion"`
 	Kind       string `yaml:"kind"`
 	Metadata   struct {
-		Name      string `yaml:"name"`
-		Namespace string `yaml:"namespace"`
+		Name string `yaml:"name"`
 	} `yaml:"metadata"`
 	Spec struct {
 		GatewayClassName     string  `yaml:"gatewayClassName"`

@@ -28,9 +28,9 @@ type Workload struct {
 
 // Service is how a component is called.
 type Service struct {
-	Name, Component, Type string
-	Host                  string // inside the cluster
-	Ports                 []int
+	Name, Component string
+	Host            string // inside the cluster
+	Ports           []int
 }
 
 // Address is the first address in the cluster.
@@ -72,12 +72,16 @@ type workload struct {
 	Status   struct{ ReadyReplicas int }
 }
 
+// noRelease is helm's error for a release that does not exist. Other errors say "not found", too, such
+// as one about a program for logging in.
+const noRelease = "release: not found"
+
 // Status reads the release and its resources.
 func (r *Release) Status(ctx context.Context) (*Status, error) {
 	s := new(Status)
 	out, err := r.helm(ctx, "status", r.Name, "-o", "json")
 	if err != nil {
-		if strings.Contains(stderr(err), "not found") {
+		if strings.Contains(stderr(err), noRelease) {
 			return s, nil
 		}
 		return nil, err
@@ -119,8 +123,8 @@ func (r *Release) Status(ctx context.Context) (*Status, error) {
 	var services list[struct {
 		Metadata Meta
 		Spec     struct {
-			ClusterIP, Type string
-			Ports           []struct{ Port int }
+			ClusterIP string
+			Ports     []struct{ Port int }
 		}
 	}]
 	if err := r.get(ctx, &services, "services", "-n", r.Namespace, "-l", r.selector()); err != nil {
@@ -133,7 +137,7 @@ func (r *Release) Status(ctx context.Context) (*Status, error) {
 		if !components[component(v.Metadata)] && component(v.Metadata) != "console" { // the console is in the Collector's pod
 			continue
 		}
-		one := Service{Name: v.Metadata.Name, Component: component(v.Metadata), Type: v.Spec.Type, Host: v.Metadata.Name + "." + r.Namespace}
+		one := Service{Name: v.Metadata.Name, Component: component(v.Metadata), Host: v.Metadata.Name + "." + r.Namespace}
 		for _, p := range v.Spec.Ports {
 			one.Ports = append(one.Ports, p.Port)
 		}
@@ -186,7 +190,7 @@ func (r *Release) Uninstall(ctx context.Context) (was bool, err error) {
 	switch {
 	case err == nil:
 		return true, nil
-	case strings.Contains(text, "not found"):
+	case strings.Contains(text, noRelease):
 		return false, nil
 	}
 	return false, fmt.Errorf("helm: %s", lastLine(text))
@@ -213,30 +217,3 @@ func (r *Release) AwaitEnd(ctx context.Context) error {
 
 // endTimeout is longer than any pod's terminationGracePeriodSeconds.
 const endTimeout = 90 * time.Second
-
-// DeleteLeftOvers deletes what helm uninstall does not know: resources of failed upgrades, and those
-// of hooks and tests. It has no data.
-func (r *Release) DeleteLeftOvers(ctx context.Context) error {
-	_, err := r.kubectl(ctx, "delete", "deployments,statefulsets,jobs,pods,services,configmaps", "-n", r.Namespace,
-		"-l", r.selector()+",app.kubernetes.io/part-of=soundcheck", "--ignore-not-found", "--wait=false")
-	if strings.Contains(stderr(err), "NotFound") {
-		return nil
-	}
-	return err
-}
-
-// Kept returns what helm uninstall leaves, as TYPE/NAME: claims of volumes, and the Secret of the
-// database.
-func (r *Release) Kept(ctx context.Context) ([]string, error) {
-	out, err := r.kubectl(ctx, "get", "persistentvolumeclaims,secrets", "-n", r.Namespace, "-l", r.selector(), "-o", "name")
-	if err != nil && strings.Contains(stderr(err), "NotFound") {
-		return nil, nil
-	}
-	return strings.Fields(out), err
-}
-
-// Delete deletes resources that Kept has returned.
-func (r *Release) Delete(ctx context.Context, names []string) error {
-	_, err := r.kubectl(ctx, append([]string{"delete", "-n", r.Namespace, "--wait=false"}, names...)...)
-	return err
-}

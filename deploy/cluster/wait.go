@@ -25,11 +25,9 @@ const warningsAfter = 15 * time.Second
 func (r *Release) Upgrade(ctx context.Context, args []string, timeout time.Duration, out io.Writer) error {
 	defer r.Progress.Clear()
 	args = append([]string{"upgrade", "--install", r.Name, r.Chart, "--create-namespace", "--wait", "--timeout", timeout.String()}, args...)
-	old := map[string]bool{}
+	var old *earlier
 	if pods, jobs, err := r.workloads(ctx); err == nil {
-		for _, p := range append(pods, jobs...) {
-			old[p.Metadata.UID] = true
-		}
+		old = r.newEarlier(pods, jobs)
 	}
 	helm, err := startHelm(append(args, r.helmFlags()...))
 	if err != nil {
@@ -53,7 +51,8 @@ func (r *Release) Upgrade(ctx context.Context, args []string, timeout time.Durat
 		if err != nil {
 			continue // a moment without the API server; helm decides
 		}
-		if failed := r.fatal(pods, jobs, old, time.Since(begun)); failed != nil {
+		old.observe(jobs, time.Now())
+		if failed := r.fatal(pods, jobs, old); failed != nil {
 			helm.stop()
 			return r.report(ctx, out, pods, failed)
 		}
@@ -109,7 +108,7 @@ func (r *Release) workloads(ctx context.Context) (pods, jobs []pod, err error) {
 	if err := r.get(ctx, &all, "pods,jobs,deployments,statefulsets", "-n", r.Namespace, "-l", r.selector()); err != nil {
 		return nil, nil, err
 	}
-	r.want = 0
+	r.want, r.controllers = 0, nil
 	for _, p := range all.Items {
 		switch {
 		case r.components != nil && !r.components[p.component()]:
@@ -118,6 +117,7 @@ func (r *Release) workloads(ctx context.Context) (pods, jobs []pod, err error) {
 		case p.Kind == "Job":
 			jobs = append(jobs, p)
 		case p.Kind != "Pod": // a Deployment or StatefulSet
+			r.controllers = append(r.controllers, p)
 			r.want++
 			if p.Spec.Replicas != nil {
 				r.want += *p.Spec.Replicas - 1
@@ -155,14 +155,14 @@ type failure struct {
 }
 
 // fatal returns the first reason why the release cannot become ready.
-func (r *Release) fatal(pods, jobs []pod, old map[string]bool, elapsed time.Duration) *failure {
+func (r *Release) fatal(pods, jobs []pod, old *earlier) *failure {
 	for _, j := range jobs {
-		if c := j.condition("Failed"); c.Status == "True" && (!old[j.Metadata.UID] || elapsed > graceOld) {
+		if c := j.condition("Failed"); c.Status == "True" && !old.excuses(j, nil, time.Now()) {
 			return &failure{problem{text: c.Reason + ": " + oneLine(c.Message)}, j.Metadata.Name}
 		}
 	}
 	for _, p := range pods {
-		if p.Metadata.DeletionTimestamp != nil || p.ready() || p.Status.Phase == "Succeeded" || old[p.Metadata.UID] && elapsed < graceOld {
+		if p.Metadata.DeletionTimestamp != nil || p.ready() || p.Status.Phase == "Succeeded" || old.excuses(p, r.controllers, time.Now()) {
 			continue
 		}
 		if found := p.problem(r); found.final {
@@ -241,7 +241,7 @@ func (r *Release) explain(ctx context.Context, out io.Writer, text string, err e
 		return errors.New("helm: " + message)
 	}
 	r.addWarnings(ctx, pods)
-	if f := r.fatal(pods, jobs, nil, graceOld); f != nil {
+	if f := r.fatal(pods, jobs, nil); f != nil {
 		return r.report(ctx, out, pods, f)
 	}
 	var lines []string

@@ -7,18 +7,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -182,30 +179,6 @@ func TestArchive(t *testing.T) {
 	}
 	if left, err := filepath.Glob(filepath.Join(filepath.Dir(file), ".*")); err != nil || len(left) > 0 {
 		t.Errorf("left: %q, %v", left, err)
-	}
-}
-
-// newRegistry starts a registry and counts what changes it.
-func newRegistry(t *testing.T) (Registry, func() int) {
-	t.Helper()
-	var mu sync.Mutex
-	writes := 0
-	handler := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			mu.Lock()
-			writes++
-			mu.Unlock()
-		}
-		handler.ServeHTTP(w, r)
-	}))
-	t.Cleanup(s.Close)
-	return Registry{Host: strings.TrimPrefix(s.URL, "http://")}, func() int {
-		mu.Lock()
-		defer mu.Unlock()
-		n := writes
-		writes = 0
-		return n
 	}
 }
 

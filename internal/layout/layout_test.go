@@ -63,7 +63,7 @@ var rules = []struct {
 	{"compose/...", []string{"compose/...", "lab/...", "internal/..."}},
 	{"deploy/oci", []string{"compose/images"}},
 	{"deploy/cluster", []string{"lab/proc", "internal/cli"}},
-	{"deploy", []string{"deploy/...", "compose/images", "lab/build", "internal/cli"}},
+	{"deploy", []string{"deploy/...", "compose/images", "lab/build", "lab/proc", "internal/cli"}},
 }
 
 // databases are the packages of the store's databases: most of its build.
