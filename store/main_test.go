@@ -20,6 +20,7 @@ import (
 	"soundcheck/internal/albumhttp/contract"
 	"soundcheck/internal/cli"
 	"soundcheck/internal/service/servicetest"
+	labbuild "soundcheck/lab/build"
 	"soundcheck/store/db/dbtest"
 )
 
@@ -36,7 +37,10 @@ func build(tags string) (path string, err error) {
 		return "", err
 	}
 	path = filepath.Join(dir, "store")
-	if out, err := exec.Command("go", "build", "-tags="+tags, "-o", path, ".").CombinedOutput(); err != nil {
+	// With the flags of the lab, whose build cache this shares.
+	cmd := exec.Command("go", append(append([]string{"build"}, labbuild.Flags...), "-tags="+tags, "-o", path, ".")...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return path, nil

@@ -102,7 +102,7 @@ func TestGenerated(t *testing.T) {
 		t.Fatal(err)
 	}
 	ocb := filepath.Join(dir, "ocb")
-	command(t, "../../tools", "go", "build", "-o", ocb, "go.opentelemetry.io/collector/cmd/builder")
+	command(t, "../../tools", "go", "build", "-trimpath", "-gcflags=all=-dwarf=false", "-o", ocb, "go.opentelemetry.io/collector/cmd/builder")
 	command(t, dir, ocb, "--config", "builder-config.yaml", "--skip-compilation", "--skip-get-modules")
 	for _, name := range []string{"main.go", "main_others.go", "main_windows.go", "components.go"} {
 		got, want := read(t, name), read(t, filepath.Join(dir, "distribution", name))

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"soundcheck/internal/e2e/services"
+	"soundcheck/lab/build"
 	"soundcheck/store/db/dbtest"
 )
 
@@ -34,7 +35,10 @@ type datagen struct{ path string }
 func buildDatagen(t testing.TB) datagen {
 	t.Helper()
 	d := datagen{filepath.Join(t.TempDir(), "datagen")}
-	if out, err := exec.Command("go", "build", "-o", d.path, "soundcheck/datagen").CombinedOutput(); err != nil {
+	// With the flags of the lab, whose build cache this shares.
+	cmd := exec.Command("go", append(append([]string{"build"}, build.Flags...), "-o", d.path, "soundcheck/datagen")...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build datagen: %v\n%s", err, out)
 	}
 	return d
