@@ -25,7 +25,7 @@ func TestDoctor(t *testing.T) {
 	}{
 		{[]string{"-otlp", s.URL, "-header", "x-team=lab"}, 0, "http/protobuf  ok      HTTP 200 OK"},
 		{[]string{"-otlp", s.URL, "-protocol", "http/protobuf"}, 0, "OTEL_EXPORTER_OTLP_ENDPOINT=" + s.URL + " OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
-		{[]string{"-otlp", s.URL, "-protocol", "grpc"}, 1, "cause: a server or a proxy on the way speaks HTTP/1.1"},
+		{[]string{"-otlp", s.URL, "-protocol", "grpc"}, 1, "cause: a server or a proxy in between speaks HTTP/1.1"},
 		{[]string{"-otlp", "localhost:4317"}, 2, "-otlp: "},
 		{[]string{"-protocol", "http/json"}, 2, `-protocol "http/json" is not grpc or http/protobuf`},
 		{[]string{"-header", "x-team"}, 2, "must be NAME=VALUE"},

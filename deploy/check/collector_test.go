@@ -16,7 +16,7 @@ import (
 )
 
 // known are the components that the Collector's configuration may use: those of compose/check, all of them in the contrib image,
-// and the processor of Kubernetes, which has this name since contrib 0.146 (open-telemetry/opentelemetry-collector-contrib#45901).
+// and the processor of Kubernetes, whose name was k8sattributes before (open-telemetry/opentelemetry-collector-contrib#45901).
 var known = map[string][]string{
 	"receivers":  {"otlp"},
 	"processors": {"memory_limiter", "transform", "filter", "delta_to_cumulative", "attributes", "k8s_attributes"},

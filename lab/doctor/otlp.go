@@ -256,7 +256,7 @@ func (r Result) byError(err error, t target) (cause, fix string) {
 	case has("connection refused"):
 		return "nothing listens on " + hostPort(t.URL), "start the Collector; check port and address (kubectl port-forward, firewall)"
 	case has("frame too large", "looked like an HTTP/1.1 header"):
-		return "a server or a proxy on the way speaks HTTP/1.1, and gRPC needs HTTP/2: its response is read as an HTTP/2 frame",
+		return "a server or a proxy in between speaks HTTP/1.1, and gRPC needs HTTP/2: its response is read as an HTTP/2 frame",
 			"let every hop speak HTTP/2 (Kubernetes: GRPCRoute, appProtocol kubernetes.io/h2c; nginx: grpc_pass), or set OTEL_EXPORTER_OTLP_PROTOCOL=" + HTTP + " and port 4318"
 	case has("malformed HTTP response", "malformed HTTP status"):
 		return grpcOnly, useGRPC

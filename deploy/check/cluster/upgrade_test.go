@@ -118,7 +118,7 @@ func TestConflict(t *testing.T) {
 	}
 }
 
-// force makes the chart win. A release with client-side apply refuses the flag.
+// force makes the chart win. A release with client-side apply rejects the flag.
 func (r *release) force(born string) []string {
 	if born == "helm3" {
 		return nil

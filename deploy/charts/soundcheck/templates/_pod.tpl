@@ -19,7 +19,7 @@ refers to it. Argument: a list of maps, of which later ones win. Values are stri
 {{- if and (kindIs "float64" .) (eq (. | int64 | float64) .) }}{{ int64 . }}{{ else }}{{ . }}{{ end -}}
 {{- end -}}
 
-{{/* Environment that tells a process its pod, node, namespace and uid, by the downward API. */}}
+{{/* Environment with pod, node, namespace and uid, by the downward API. */}}
 {{- define "soundcheck.downward" -}}
 K8S_POD_NAME: {valueFrom: {fieldRef: {apiVersion: v1, fieldPath: metadata.name}}}
 K8S_POD_UID: {valueFrom: {fieldRef: {apiVersion: v1, fieldPath: metadata.uid}}}
