@@ -30,6 +30,8 @@ help: ## Show this help
 
 .PHONY: lab-up
 lab-up: ## Get or build what is missing and start the lab (default target)
+	@# While the lab compiles, the modules of what it builds first are downloaded.
+	@test -e $(STATE)/bin/proxy-service || { go list -deps ./store ./proxy ./console > /dev/null 2>&1 & }
 	$(LAB) up -state $(STATE) -port-offset $(PORT_OFFSET)
 
 .PHONY: lab-down

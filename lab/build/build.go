@@ -154,7 +154,10 @@ func (b *Builder) build(ctx context.Context, t Target, p *Progress, log io.Write
 	if err := os.Mkdir(b.temp(t), 0o755); err != nil {
 		return err
 	}
-	next := filepath.Join(b.temp(t), "out")
+	next, err := filepath.Abs(filepath.Join(b.temp(t), "out"))
+	if err != nil {
+		return err
+	}
 	if err := os.Mkdir(next, 0o755); err != nil {
 		return err
 	}
@@ -169,14 +172,13 @@ func (b *Builder) build(ctx context.Context, t Target, p *Progress, log io.Write
 	p.Total.Store(total)
 	// -v writes one line for each package that is compiled.
 	out := io.MultiWriter(&counter{n: &p.Done}, log)
-	if len(t.Early) > 0 {
-		// The go command compiles in the order of its arguments, but with -o only main packages
-		// and what they import. Without -o it links, too, and discards the binary.
-		if err := b.run(ctx, t, p, nil, out, append([]string{"build", "-v"}, b.args(t, t.Early...)...)...); err != nil {
-			return err
-		}
+	args := append([]string{"build", "-v", "-o", next + "/"}, b.args(t)...)
+	if _, _, foreign := b.platform(); len(t.Early) > 0 && !foreign {
+		// The go command compiles in the order of its arguments, but go build -o only main packages
+		// and what they import. go install cannot install a binary of another platform.
+		args = append([]string{"install", "-v"}, b.args(t, t.Early...)...)
 	}
-	if err := b.run(ctx, t, p, nil, out, append([]string{"build", "-v", "-o", next + "/"}, b.args(t)...)...); err != nil {
+	if err := b.run(ctx, t, p, nil, out, next, args...); err != nil {
 		return err
 	}
 	built, err := filepath.Glob(filepath.Join(next, "*"))
@@ -232,25 +234,25 @@ func (c *counter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// run runs a go command in t's module, in a process group that ends with ctx.
-func (b *Builder) run(ctx context.Context, t Target, p *Progress, stdout, stderr io.Writer, args ...string) error {
+// run runs a go command in t's module, in a process group that ends with ctx. Bin is where go install puts binaries.
+func (b *Builder) run(ctx context.Context, t Target, p *Progress, stdout, stderr io.Writer, bin string, args ...string) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
+	if p.Beside { // setpriority would miss the threads that the go command has by then
+		cmd = exec.CommandContext(ctx, "nice", append([]string{"-n", "19", "go"}, args...)...)
+	}
 	cmd.Dir = filepath.Join(b.Root, t.Module)
 	goos, goarch, _ := b.platform()
 	tmp := b.temp(t)
 	if _, err := os.Stat(tmp); err != nil {
 		tmp = "" // go list needs none
 	}
-	cmd.Env = append(append(os.Environ(), env...), "GOOS="+goos, "GOARCH="+goarch, "GOTMPDIR="+tmp)
+	cmd.Env = append(append(os.Environ(), env...), "GOOS="+goos, "GOARCH="+goarch, "GOTMPDIR="+tmp, "GOBIN="+bin)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.SysProcAttr = proc.Group()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Start(); err != nil {
 		return err
-	}
-	if p.Beside { // what it starts inherits the priority
-		syscall.Setpriority(syscall.PRIO_PGRP, cmd.Process.Pid, 10)
 	}
 	if p.Runs != nil {
 		if id, err := proc.Identify(cmd.Process.Pid); err == nil {

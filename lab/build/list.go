@@ -29,7 +29,7 @@ func (b *Builder) list(ctx context.Context, t Target, p *Progress, log io.Writer
 	}
 	var out bytes.Buffer
 	args := append([]string{"list", "-deps", "-f", `{{.Stale}} {{.ImportPath}} {{with .Module}}{{.Version}}{{end}} {{join .Imports " "}}`}, b.args(t)...)
-	if err := b.run(ctx, t, p, &out, log, args...); err != nil {
+	if err := b.run(ctx, t, p, &out, log, "", args...); err != nil {
 		return nil, fmt.Errorf("list its packages: %w", err)
 	}
 	return packageKeys(out.String()), nil
