@@ -34,8 +34,11 @@ type Config struct {
 	// Ready, if not nil, returns an error if a dependency is unavailable.
 	Ready  func(context.Context) error
 	Logger *slog.Logger
+	// DrainDelay is how long the server still serves at shutdown, before it drains: a load balancer
+	// sends requests until it has noticed. Each response tells the client to close its connection.
+	DrainDelay time.Duration
 	// DrainTimeout is the maximum time for requests in flight at shutdown, and for the whole
-	// shutdown of the server.
+	// shutdown of the server after DrainDelay.
 	DrainTimeout time.Duration
 
 	lingerTime time.Duration // longer in tests
@@ -118,10 +121,15 @@ func Run(ctx context.Context, c Config) error {
 		return fmt.Errorf("serve %s: %w", c.Addr, err)
 	case <-ctx.Done():
 	}
+	draining.Store(true)
+	c.Logger.InfoContext(ctx, "draining", slog.Duration("delay", c.DrainDelay), slog.Duration("timeout", c.DrainTimeout))
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve %s: %w", c.Addr, err)
+	case <-time.After(c.DrainDelay):
+	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.DrainTimeout)
 	defer cancel()
-	draining.Store(true)
-	c.Logger.InfoContext(ctx, "draining", slog.Duration("timeout", c.DrainTimeout))
 	conns.wait(min(cmp.Or(c.lingerTime, lingerTime), c.DrainTimeout))
 	if err := srv.Shutdown(drain); err != nil {
 		return errors.Join(fmt.Errorf("requests in flight after the drain timeout of %s: %w", c.DrainTimeout, err), srv.Close())

@@ -123,6 +123,36 @@ func TestLinger(t *testing.T) {
 	}
 }
 
+// During the delay, new connections are served as well: a load balancer may not have noticed yet.
+func TestDrainDelay(t *testing.T) {
+	t.Parallel()
+	url, stop, result := start(t, Config{Handler: echo, DrainDelay: time.Hour, DrainTimeout: time.Millisecond})
+	stop()
+	ask := func() (int, http.Header) {
+		t.Helper()
+		tr := new(http.Transport)
+		defer tr.CloseIdleConnections()
+		resp, err := (&http.Client{Transport: tr}).Get(url + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode, resp.Header
+	}
+	status, _ := ask()
+	for ; status == http.StatusOK; status, _ = ask() { // it has not noticed yet
+	}
+	time.Sleep(2 * quietTime) // after which a server without a delay has stopped
+	if status, header := ask(); status != http.StatusServiceUnavailable || header.Get(httpheader.Draining) != "true" {
+		t.Errorf("readiness %d, draining %q, want 503 and true", status, header.Get(httpheader.Draining))
+	}
+	select {
+	case err := <-result:
+		t.Errorf("Run() = %v before the end of the delay", err)
+	default:
+	}
+}
+
 // A request in flight at shutdown gets its response; new ones are not accepted.
 func TestDrain(t *testing.T) {
 	t.Parallel()

@@ -30,6 +30,7 @@ import (
 type Common struct {
 	Addr         string
 	MaxBody      int64
+	DrainDelay   time.Duration
 	DrainTimeout time.Duration
 	FlushTimeout time.Duration
 	Overload     *overload.Options // nil: no limits
@@ -46,7 +47,8 @@ func CommonFlags(f *cli.Flags, addr string, kinds ...fault.Kind) *Common {
 	c := &Common{kinds: kinds, Overload: overload.Flags(f)}
 	f.StringVar(&c.Addr, "addr", addr, "listen address `host:port`; port 0 picks a free port")
 	f.Int64Var(&c.MaxBody, "max-body", albumhttp.DefaultMaxBody, "max request body size in `bytes`, except for batches (1024 to 1073741824)")
-	f.DurationVar(&c.DrainTimeout, "drain-timeout", 15*time.Second, "shutdown: max `time` for requests and operations in flight (0s to 10m)")
+	f.DurationVar(&c.DrainDelay, "drain-delay", 0, "shutdown: `time` to serve new requests still, until load balancers have noticed (0s to 10m)")
+	f.DurationVar(&c.DrainTimeout, "drain-timeout", 15*time.Second, "shutdown: max `time` for requests and operations in flight, after -drain-delay (0s to 10m)")
 	f.DurationVar(&c.FlushTimeout, "flush-timeout", 5*time.Second, "shutdown: max `time` to flush telemetry, after -drain-timeout (0s to 10m)")
 	f.StringVar(&c.faults, "fault", "", "inject `faults`, separated by commas; default: none; examples: "+examples(kinds))
 	f.Uint64Var(&c.faultSeed, "fault-seed", 1, "random `seed` that selects the requests that a fault affects")
@@ -76,7 +78,7 @@ func (c *Common) Check(f *cli.Flags) error {
 	if c.MaxBody < 1<<10 || c.MaxBody > 1<<30 {
 		return f.Errorf("-max-body %d is out of range: 1024 to 1073741824", c.MaxBody)
 	}
-	for name, d := range map[string]time.Duration{"drain-timeout": c.DrainTimeout, "flush-timeout": c.FlushTimeout} {
+	for name, d := range map[string]time.Duration{"drain-delay": c.DrainDelay, "drain-timeout": c.DrainTimeout, "flush-timeout": c.FlushTimeout} {
 		if d < 0 || d > 10*time.Minute {
 			return f.Errorf("-%s %s is out of range: 0s to 10m", name, d)
 		}
@@ -106,7 +108,7 @@ type Backend struct {
 
 // Run serves the Backend of open until ctx ends. The shutdown drains HTTP, closes the Backend, and
 // then flushes telemetry, because the last requests have spans too. It takes no longer than the
-// drain timeout plus the flush timeout, from the end of ctx.
+// drain delay plus the drain timeout plus the flush timeout, from the end of ctx.
 func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open func(albumapi.Telemetry) (Backend, error)) (err error) {
 	t, err := telemetry.Setup(ctx, telemetry.Config{Name: name, Logs: stdout})
 	if err != nil {
@@ -114,7 +116,7 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 	}
 	end := newEnding(ctx)
 	defer func() {
-		flush, cancel := context.WithDeadline(context.WithoutCancel(ctx), end.after(c.DrainTimeout+c.FlushTimeout))
+		flush, cancel := context.WithDeadline(context.WithoutCancel(ctx), end.after(c.DrainDelay+c.DrainTimeout+c.FlushTimeout))
 		defer cancel()
 		flush, cancel = context.WithTimeout(flush, c.FlushTimeout)
 		defer cancel()
@@ -136,7 +138,7 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 	}
 	if b.Close != nil {
 		defer func() {
-			drain, cancel := context.WithDeadline(context.WithoutCancel(ctx), end.after(c.DrainTimeout))
+			drain, cancel := context.WithDeadline(context.WithoutCancel(ctx), end.after(c.DrainDelay+c.DrainTimeout))
 			defer cancel()
 			err = errors.Join(err, b.Close(drain))
 		}()
@@ -166,6 +168,7 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 		Metrics:      t.Metrics,
 		Ready:        b.Ready,
 		Logger:       t.Logger,
+		DrainDelay:   c.DrainDelay,
 		DrainTimeout: c.DrainTimeout,
 	})
 	if err == nil {

@@ -14,7 +14,7 @@ import (
 func TestServicesEndWithinGrace(t *testing.T) {
 	f := cli.NewFlags("test", "TEST", "")
 	c := services.CommonFlags(f, "127.0.0.1:0")
-	needed := c.DrainTimeout + c.FlushTimeout
+	needed := c.DrainDelay + c.DrainTimeout + c.FlushTimeout
 	if needed >= stopGrace {
 		t.Errorf("a service needs %s, the supervisor waits %s", needed, stopGrace)
 	}
