@@ -99,6 +99,7 @@ func output(ctx context.Context, name string, args ...string) (string, error) {
 type release struct {
 	testing.TB
 	helm      string // program
+	chart     string // folder
 	namespace string
 	values    []string // arguments of every install and upgrade
 }
@@ -109,7 +110,7 @@ func newRelease(t testing.TB, name string, values ...string) *release {
 	if os.Getenv("SOUNDCHECK_K8S") == "" {
 		t.Skip("needs a cluster: set SOUNDCHECK_K8S=1")
 	}
-	r := &release{TB: t, helm: "helm", namespace: "ct-" + name}
+	r := &release{TB: t, helm: "helm", chart: chart, namespace: "ct-" + name}
 	for _, file := range filepath.SplitList(os.Getenv("SOUNDCHECK_K8S_VALUES")) {
 		r.values = append(r.values, "--values", file)
 	}
@@ -154,7 +155,7 @@ func (r *release) kubectl(args ...string) string {
 func (r *release) run(command string, args ...string) (string, error) {
 	all := []string{command, "lab"}
 	if command == "install" || command == "upgrade" {
-		all = append(append(all, chart), r.values...)
+		all = append(append(all, r.chart), r.values...)
 		all = append(all, "--wait", "--timeout", ready)
 		// Without it, Helm waits for no Job.
 		all = append(all, "--wait-for-jobs")

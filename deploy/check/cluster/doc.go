@@ -4,6 +4,7 @@
 // SOUNDCHECK_K8S=1 enables it. SOUNDCHECK_K8S_VALUES names the files with the values of the images, separated by
 // colons; SOUNDCHECK_K8S_UPGRADE may name one more, with another tag of the images. The tests create namespaces whose
 // names begin with ct-, and delete them. They need kubectl and helm; with helm3 in PATH, they test Helm 3 as well.
+// SOUNDCHECK_K8S_TRAEFIK is the image of Traefik; default: docker.io/library/traefik:v3.6.12.
 //
 // The storage class must honour fsGroup or make writable volumes, and the addresses of Services or of nodes must be
 // reachable.

@@ -41,10 +41,16 @@ type load struct {
 	unsure  int // failed requests: the proxy may have counted them
 }
 
-// start starts the load, and waits until it flows.
+// start sends the load to the proxy, and waits until it flows.
 func (r *release) start(args ...string) *load {
 	r.Helper()
-	l := &load{r: r, url: "http://" + r.address("proxy-service", "http"), created: map[int64]string{}, traces: map[string]int64{}}
+	return r.load("http://"+r.address("proxy-service", "http"), args...)
+}
+
+// load is start for another URL.
+func (r *release) load(url string, args ...string) *load {
+	r.Helper()
+	l := &load{r: r, url: url, created: map[int64]string{}, traces: map[string]int64{}}
 	l.cmd = exec.Command(loadgen, append([]string{"-url", l.url, "-rate", strconv.Itoa(rate - 2*writes), "-duration", "15m", "-mix", "get=70,list=15,create=15",
 		"-format", "json", "-explain=false", "-keep=", "-quiet", "-trace-sample", "0"}, args...)...)
 	l.cmd.Stdout, l.cmd.Stderr = &l.stdout, &l.stderr

@@ -41,7 +41,7 @@ func TestMigrationJobFails(t *testing.T) {
 	r.sql("lab-soundcheck-postgres-0", repair)
 	r.do("upgrade", upgrade("2")...)
 	l.clean()
-	r.replaced("album-store", old)
+	r.replaced(old, r.pods("album-store"))
 }
 
 // A hook that fails to migrate stops the upgrade before anything is changed, and Helm prints its log.

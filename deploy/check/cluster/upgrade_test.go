@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -22,35 +24,94 @@ func TestUpgrade(t *testing.T) {
 	r := newRelease(t, "upgrade", replicated...)
 	r.do("install")
 
-	old := r.pods("album-store")
+	old := r.serving()
 	l := r.start()
 	r.do("upgrade", upgrade("1")...)
+	r.ended(old)
 	l.clean()
-	r.replaced("album-store", old)
+	r.replaced(old, r.serving())
 
-	old = r.pods("proxy-service")
+	old = r.serving()
 	l = r.start()
 	r.do("rollback", "1", "--wait", "--timeout", ready)
+	r.ended(old)
 	l.clean()
-	r.replaced("proxy-service", old)
+	r.replaced(old, r.serving())
 	if env := r.env("album-store"); env != "" {
 		t.Errorf("the store has TEST=%q after the rollback", env)
 	}
 }
 
-// replaced checks that a rollout took place.
-func (r *release) replaced(component string, old []string) {
+// Nor while a release of the chart's previous version is upgraded to this one.
+func TestUpgradePrevious(t *testing.T) {
+	r := newRelease(t, "previous", replicated...)
+	r.chart = r.previous()
+	r.do("install")
+	r.chart = chart
+
+	old := r.serving()
+	l := r.start()
+	r.do("upgrade")
+	r.ended(old)
+	l.clean()
+	r.replaced(old, r.serving())
+}
+
+// previous is the chart of the last commit with another version, in a folder.
+func (r *release) previous() string {
 	r.Helper()
-	now := r.pods(component)
-	for _, pod := range old {
-		for _, p := range now {
-			if p == pod {
-				r.Errorf("pod %s was not replaced", pod)
+	version := func(chart string) string {
+		for line := range strings.Lines(chart) {
+			if v, found := strings.CutPrefix(line, "version: "); found {
+				return strings.TrimSpace(v)
 			}
+		}
+		r.Fatalf("Chart.yaml has no version:\n%s", chart)
+		return ""
+	}
+	now, err := os.ReadFile(filepath.Join(chart, "Chart.yaml"))
+	if err != nil {
+		r.Fatal(err)
+	}
+	root := r.must("git", "rev-parse", "--show-toplevel")
+	for _, commit := range strings.Fields(r.must("git", "-C", root, "log", "--format=%H", "--", "deploy/charts/soundcheck")) {
+		text := r.must("git", "-C", root, "show", commit+":deploy/charts/soundcheck/Chart.yaml")
+		if v := version(text); v != version(string(now)) {
+			r.Logf("version %s of commit %.7s, then %s", v, commit, version(string(now)))
+			archive := filepath.Join(r.TempDir(), "chart.tar")
+			r.must("git", "-C", root, "archive", "--output", archive, commit, "deploy/charts/soundcheck")
+			r.must("tar", "-xf", archive, "-C", filepath.Dir(archive))
+			return filepath.Join(filepath.Dir(archive), "deploy", "charts", "soundcheck")
+		}
+	}
+	r.Skip("no commit here has another version of the chart")
+	return ""
+}
+
+// ended waits for the end of pods, which still drain when Helm is done.
+func (r *release) ended(pods []string) {
+	r.Helper()
+	for _, pod := range pods {
+		r.kubectl("wait", "--for=delete", "pod/"+pod, "--timeout="+ready)
+	}
+}
+
+// serving are the pods of stores and proxies.
+func (r *release) serving() []string {
+	r.Helper()
+	return append(r.pods("album-store"), r.pods("proxy-service")...)
+}
+
+// replaced checks that a rollout of stores and proxies, or only of stores, took place.
+func (r *release) replaced(old, now []string) {
+	r.Helper()
+	for _, pod := range old {
+		if slices.Contains(now, pod) {
+			r.Errorf("pod %s was not replaced", pod)
 		}
 	}
 	if len(now) != len(old) {
-		r.Errorf("%d pods of %s, want %d", len(now), component, len(old))
+		r.Errorf("%d pods, want %d", len(now), len(old))
 	}
 }
 

@@ -1,0 +1,99 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A Collector that reaches its memory limit rejects telemetry, which its senders send again: it is not killed, and all
+// telemetry arrives once Jaeger is back.
+func TestCollectorLimit(t *testing.T) {
+	r := newRelease(t, "collector", "collector.resources.requests.memory=64Mi", "collector.resources.limits.memory=96Mi")
+	r.do("install")
+	r.kubectl("scale", "statefulset/lab-soundcheck-jaeger", "--replicas=0")
+	l := r.start()
+	l.more(60 * writes) // a minute
+	l.clean()
+	t.Logf("Jaeger was away; the Collector rejected %v spans, %v are in its queue",
+		r.value(`sum(otelcol_processor_memory_limiter_refused_spans_total{service_name="otel-collector"})`),
+		r.value(`sum(otelcol_exporter_queue_size{exporter="otlp_http/jaeger"})`))
+	r.kubectl("scale", "statefulset/lab-soundcheck-jaeger", "--replicas=1")
+	r.traces(l.traces)
+	r.counted(l.served, l.unsure)
+	for name, bytes := range r.memory() {
+		if strings.HasSuffix(name, "/otel-collector") {
+			t.Logf("%s: %d MB of 100", name, bytes/1e6)
+		}
+	}
+	if restarts, reason := r.restarts("otel-collector"); restarts != 0 {
+		t.Errorf("the Collector was restarted %d times: %s", restarts, reason)
+	}
+}
+
+// A Prometheus that is killed at its memory limit is back with its data within the time of its probes.
+func TestPrometheusLimit(t *testing.T) {
+	r := newRelease(t, "prometheus", "prometheus.resources.requests.memory=128Mi", "prometheus.resources.limits.memory=128Mi")
+	r.do("install")
+	l := r.start()
+	l.more(20 * writes)
+	l.clean()
+	r.counted(l.served, l.unsure)
+	base := "http://" + r.address("prometheus", "http")
+
+	// Queries that need more memory than there is.
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	heavy := base + "/api/v1/query?query=" + url.QueryEscape(`count(quantile_over_time(0.5, {__name__=~".+"}[6h:1s]))`)
+	for range 16 {
+		go func() {
+			for ctx.Err() == nil {
+				var found any
+				if _, err := get(heavy, &found); err != nil {
+					time.Sleep(100 * time.Millisecond)
+				}
+			}
+		}()
+	}
+	r.await("Prometheus to be killed", func() bool { restarts, _ := r.restarts("prometheus"); return restarts > 0 })
+	cancel()
+	_, reason := r.restarts("prometheus")
+	if !strings.Contains(reason, "OOMKilled") {
+		t.Errorf("Prometheus was restarted: %s, want OOMKilled", reason)
+	}
+	killed := time.Now()
+	r.kubectl("wait", "--for=condition=Ready", "pod", "-l", "app.kubernetes.io/component=prometheus", "--timeout="+ready)
+	t.Logf("Prometheus was ready %.0f s after its death", time.Since(killed).Seconds())
+	r.counted(l.served, l.unsure)
+}
+
+// restarts is how often the container of a component was restarted, and why it ended last.
+func (r *release) restarts(component string) (int, string) {
+	r.Helper()
+	out := r.kubectl("get", "pods", "-l", "app.kubernetes.io/component="+component, "-o",
+		"jsonpath={range .items[*].status.containerStatuses[?(@.name==\""+component+"\")]}{.restartCount} {.lastState.terminated.reason} {.state.waiting.reason}{end}")
+	count, reason, _ := strings.Cut(out, " ")
+	n, err := strconv.Atoi(count)
+	if err != nil {
+		r.Fatalf("restarts of %s: %q", component, out)
+	}
+	return n, reason
+}
+
+// value is the value of a query in Prometheus; "none" without one.
+func (r *release) value(query string) string {
+	r.Helper()
+	var found struct {
+		Data struct {
+			Result []struct{ Value [2]json.RawMessage }
+		}
+	}
+	if _, err := get("http://"+r.address("prometheus", "http")+"/api/v1/query?query="+url.QueryEscape(query), &found); err != nil || len(found.Data.Result) == 0 {
+		return "none"
+	}
+	return strings.Trim(string(found.Data.Result[0].Value[1]), `"`)
+}
