@@ -77,7 +77,7 @@ func (c *command) show(ctx context.Context, f *flags, published bool) error {
 	fmt.Fprintf(&b, "\nrelease %s, revision %d, %s, in namespace %s of context %s\n", f.r.Name, status.Revision, status.State, f.r.Namespace, f.r.Context)
 	for _, w := range status.Workloads {
 		if w.LeftOver {
-			fmt.Fprintf(&b, "%s is no longer in the release: %s\n", w.Component, f.r.Kubectl(fmt.Sprintf("delete all,configmap -l app.kubernetes.io/instance=%s,app.kubernetes.io/component=%s", f.r.Name, w.Component)))
+			fmt.Fprintf(&b, "%s is no longer in the release: %s\n", w.Component, f.r.Kubectl("delete all,configmap -l "+f.r.Selector(w.Component)))
 		}
 	}
 	printNext(&b, f, status, published)

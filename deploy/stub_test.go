@@ -16,12 +16,17 @@ import (
 const kubectl = `#!/bin/sh
 echo "kubectl $*" >>"$STUB/calls"
 say() { if [ -e "$STUB/$1.error" ]; then cat "$STUB/$1.error" >&2; exit 1; fi; cat "$STUB/$1"; exit; }
+OURS="-l app.kubernetes.io/instance=soundcheck,app.kubernetes.io/part-of=soundcheck"
 case "$*" in
 "version --client"*) say client ;;
 "config get-contexts"*) say contexts ;;
 "config current-context") say context ;;
 esac
 shift 2 # --context lab
+case "$*" in
+"get "[dps]*"$OURS -o json") ;;
+"get pods,"* | "get deployments,"* | "get statefulsets "* | "get services "*) echo "error: of all charts of the release" >&2; exit 1 ;;
+esac
 case "$*" in
 version*) say server ;;
 api-resources*) say kinds ;;
@@ -32,9 +37,11 @@ api-resources*) say kinds ;;
 "get storageclasses"*) say classes ;;
 "get ingressclasses"*) say ingressclasses ;;
 "get pods,jobs,"*) say pods ;;
+"get deployments,"*) say workloads ;;
+"get services "*) say services ;;
 "get events"*) say events ;;
 "get statefulsets"*) say statefulsets ;;
-"get persistentvolumeclaims,secrets"*"-l app.kubernetes.io/instance=soundcheck,app.kubernetes.io/part-of=soundcheck -o json") say ours ;;
+"get persistentvolumeclaims,secrets"*"$OURS -o json") say ours ;;
 "get persistentvolumeclaims -n soundcheck -l app.kubernetes.io/instance=soundcheck,app.kubernetes.io/name in (soundcheck,lab),app.kubernetes.io/component in (jaeger,loki,otel-collector,postgres,prometheus) -o name") say claims ;;
 "get persistentvolumeclaims"*) say all ;;
 logs*) say logs ;;
@@ -48,6 +55,7 @@ case "$1" in
 version) say helm ;;
 template) say template ;;
 status) say release ;;
+get) say manifest ;;
 uninstall) say uninstall ;;
 upgrade)
 	trap 'echo interrupted >>"$STUB/calls"; exit 1' INT

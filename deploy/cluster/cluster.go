@@ -67,8 +67,17 @@ func (r *Release) helm(ctx context.Context, args ...string) (string, error) {
 	return run(ctx, "", "helm", append(args, r.helmFlags()...)...)
 }
 
-// selector selects the release's resources.
-func (r *Release) selector() string { return "app.kubernetes.io/instance=" + r.Name }
+// selector selects the chart's resources of the release, of which it may be a dependency: those of other
+// charts have the same app.kubernetes.io/instance.
+func (r *Release) selector() string { return r.instance() + ",app.kubernetes.io/part-of=soundcheck" }
+
+// instance selects the release's resources, those of all its charts.
+func (r *Release) instance() string { return "app.kubernetes.io/instance=" + r.Name }
+
+// Selector selects the resources of a component.
+func (r *Release) Selector(component string) string {
+	return r.selector() + "," + componentLabel + "=" + component
+}
 
 // Kubectl returns a kubectl command for this release, to be shown.
 func (r *Release) Kubectl(args string) string {

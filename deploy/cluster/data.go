@@ -6,12 +6,7 @@ import (
 	"strings"
 )
 
-// The release may have other charts, of which ours is a dependency: their resources have the same
-// app.kubernetes.io/instance. These labels tell ours.
-const (
-	nameLabel = "app.kubernetes.io/name"
-	partOf    = ",app.kubernetes.io/part-of=soundcheck"
-)
+const nameLabel = "app.kubernetes.io/name"
 
 // stateful are the components whose StatefulSets claim volumes.
 var stateful = []string{"jaeger", "loki", "otel-collector", "postgres", "prometheus"}
@@ -20,7 +15,7 @@ var stateful = []string{"jaeger", "loki", "otel-collector", "postgres", "prometh
 // of hooks and tests. It has no data.
 func (r *Release) DeleteLeftOvers(ctx context.Context) error {
 	_, err := r.kubectl(ctx, "delete", "deployments,statefulsets,jobs,pods,services,configmaps", "-n", r.Namespace,
-		"-l", r.selector()+partOf, "--ignore-not-found", "--wait=false")
+		"-l", r.selector(), "--ignore-not-found", "--wait=false")
 	if strings.Contains(stderr(err), "NotFound") {
 		return nil
 	}
@@ -36,7 +31,7 @@ func (r *Release) FindNames(ctx context.Context) error {
 			Selector struct{ MatchLabels map[string]string }
 		}
 	}]
-	if err := r.get(ctx, &found, "statefulsets", "-n", r.Namespace, "-l", r.selector()+partOf); err != nil {
+	if err := r.get(ctx, &found, "statefulsets", "-n", r.Namespace, "-l", r.selector()); err != nil {
 		return err
 	}
 	for _, s := range found.Items {
@@ -58,7 +53,7 @@ func (r *Release) Kept(ctx context.Context) ([]string, error) {
 		Kind     string
 		Metadata Meta
 	}]
-	if err := r.get(ctx, &ours, "persistentvolumeclaims,secrets", "-n", r.Namespace, "-l", r.selector()+partOf); err != nil {
+	if err := r.get(ctx, &ours, "persistentvolumeclaims,secrets", "-n", r.Namespace, "-l", r.selector()); err != nil {
 		if strings.Contains(stderr(err), "NotFound") {
 			return nil, nil
 		}
@@ -70,7 +65,7 @@ func (r *Release) Kept(ctx context.Context) ([]string, error) {
 		r.addName(o.Metadata.Labels)
 	}
 	// Claims of a StatefulSet have the labels of its selector only.
-	out, err := r.kubectl(ctx, "get", "persistentvolumeclaims", "-n", r.Namespace, "-l", r.selector()+
+	out, err := r.kubectl(ctx, "get", "persistentvolumeclaims", "-n", r.Namespace, "-l", r.instance()+
 		","+nameLabel+" in ("+strings.Join(r.chartNames, ",")+"),"+componentLabel+" in ("+strings.Join(stateful, ",")+")", "-o", "name")
 	for _, name := range strings.Fields(out) {
 		if !slices.Contains(kept, name) {

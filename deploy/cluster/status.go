@@ -196,7 +196,7 @@ func (r *Release) Uninstall(ctx context.Context) (was bool, err error) {
 	return false, fmt.Errorf("helm: %s", lastLine(text))
 }
 
-// AwaitEnd waits until the pods have ended: helm does not, and volumes cannot be deleted before.
+// AwaitEnd waits until the chart's pods have ended: helm does not, and volumes cannot be deleted before.
 func (r *Release) AwaitEnd(ctx context.Context) error {
 	defer r.Progress.Clear()
 	r.components = nil
@@ -212,7 +212,7 @@ func (r *Release) AwaitEnd(ctx context.Context) error {
 		case <-time.After(pollInterval):
 		}
 	}
-	return fmt.Errorf("some pods have not ended within %s: see %s", endTimeout, r.Kubectl("get pods"))
+	return fmt.Errorf("some pods have not ended within %s: see %s", endTimeout, r.Kubectl("get pods -l "+r.selector()))
 }
 
 // endTimeout is longer than any pod's terminationGracePeriodSeconds.
