@@ -17,6 +17,13 @@ func TestLabFunctions(t *testing.T) {
 		{"lib/lab.js", `[m.commands().clearFaults(), m.commands(5).clearFaults("proxy-service"), m.commands(100, "", true).clearFaults(), m.commands(0, "", true).clearFaults("proxy-service-2"), m.commands(1).slow, m.commands(0, "", true).ps, m.commands(0, "", true).load]`,
 			`["curl -X DELETE http://127.0.0.1:9081/admin/faults", "curl -X DELETE http://127.0.0.1:9076/admin/faults", "go run ./compose -port-offset 100 exec album-store-1 /tools/labtool delete http://127.0.0.1:9081/admin/faults",
 			"go run ./compose exec proxy-service-2 /tools/labtool delete http://127.0.0.1:9071/admin/faults", "curl -X PUT http://127.0.0.1:9082/admin/faults -d '{\"faults\":[\"db-delay=40ms@2%\"]}'", "go run ./compose ps", "go run ./loadgen -rate 100 -slo 'p99<50ms'"]`},
+		{"lib/lab.js", `(() => {
+			const root = document.documentElement, native = m.startHint();
+			root.dataset.containers = "";
+			const hints = [native, m.startHint()];
+			delete root.dataset.containers;
+			return hints;
+		})()`, `["Start the lab with make lab-up", "Check the containers with make compose-ps (Compose) or make k8s-status (Kubernetes)"]`},
 		{"lib/lab.js", `[{classes:{good:5}}, {}, {classes:{good:1575,failed:21,shed:1004}}, {classes:{good:1,failed:99999}}, {classes:{shed:3}}].map((r) => m.lossBadge(r)?.textContent ?? null)`, `[null, null, "39.5 % not served", ">99.9 % not served", "100 % not served"]`},
 		// The two shares are rounded so that they add up.
 		{"lib/lab.js", `[[6895, 10000], [0, 7], [7, 7], [1, 100000], [99999, 100000], [999, 1000], [1, 1000], [0, 0]].map(([n, of]) => m.shares(n, of).join())`,

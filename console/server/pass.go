@@ -23,37 +23,39 @@ var toBackends = &http.Transport{ResponseHeaderTimeout: passTimeout, MaxIdleConn
 
 // backend is Prometheus or Jaeger.
 type backend struct {
-	name  string // for people; in lower case that of the lab's component
-	url   *url.URL
-	state string // folder of the lab whose supervisor starts it; empty: none does
+	name       string // for people; in lower case that of the lab's component
+	url        *url.URL
+	containers bool   // the lab runs in containers
+	state      string // folder of the lab whose supervisor starts it, unless it runs in containers
 }
 
 func (c Config) backend(name string, at *url.URL) backend {
-	b := backend{name: name, url: at}
-	if len(c.Containers) == 0 {
-		b.state = c.State
-	}
-	return b
+	return backend{name: name, url: at, containers: len(c.Containers) > 0, state: c.State}
 }
 
 // unavailable describes why the backend did not respond.
 func (b backend) unavailable(ctx context.Context, err error) string {
-	if !errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Sprintf("%s does not respond at %s: %v", b.name, b.url, err)
+	text := fmt.Sprintf("%s does not respond at %s: %v", b.name, b.url, err)
+	down := errors.Is(err, syscall.ECONNREFUSED)
+	if down {
+		text = fmt.Sprintf("%s is down at %s", b.name, b.url)
 	}
-	if text := b.starting(ctx); text != "" {
-		return fmt.Sprintf("%s %s; \"go run ./lab status\" shows the progress of the lab", b.name, text)
+	switch {
+	case b.containers: // whatever the error is: of a container that has stopped, it may be an unknown host
+		return text + "; check the containers with make compose-ps (Compose) or make k8s-status (Kubernetes)"
+	case !down:
+		return text
 	}
-	return fmt.Sprintf("%s is down at %s: is the lab up? (make lab-up, make compose-up)", b.name, b.url)
+	if progress := b.starting(ctx); progress != "" {
+		return fmt.Sprintf("%s %s; \"go run ./lab status\" shows the progress of the lab", b.name, progress)
+	}
+	return text + ": is the lab up? (make lab-up)"
 }
 
 // starting describes how far the first start of the backend is; "" if it is not being started.
 func (b backend) starting(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, labTimeout)
 	defer cancel()
-	if b.state == "" {
-		return ""
-	}
 	a := ask(ctx, b.state)
 	if a.Phase != string(supervisor.Starting) {
 		return ""

@@ -17,6 +17,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -51,6 +52,9 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 func New(c Config) http.Handler {
 	mux := http.NewServeMux()
 	files := readAssets()
+	if len(c.Containers) > 0 { // for the hints of the pages
+		files.document = bytes.Replace(files.document, []byte("<html "), []byte("<html data-containers "), 1)
+	}
 	mux.HandleFunc("GET /assets/", files.asset)
 	mux.Handle("GET /api/", c.backend("Jaeger", c.Jaeger).passOn("", "/api/"))
 	mux.Handle("GET /-/prometheus/api/v1/", c.backend("Prometheus", c.Prometheus).passOn("/-/prometheus", "/api/v1/", "query", "query_range", "query_exemplars",

@@ -3,6 +3,7 @@ package server
 import (
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -205,6 +206,28 @@ func TestBackendUnavailable(t *testing.T) {
 	}
 	if resp, _ := do(t, h, http.MethodGet, "/", ""); resp.StatusCode != http.StatusOK {
 		t.Errorf("the page itself: %d", resp.StatusCode)
+	}
+}
+
+// Where the lab runs in containers, no hint names a command of the native lab, and pages know it from
+// the document.
+func TestHintsInContainers(t *testing.T) {
+	t.Parallel()
+	away := closed(t)
+	c := Config{Prometheus: away, Jaeger: away, State: t.TempDir(), Containers: []Container{{"prometheus", away.String()}}}
+	const hint = "; check the containers with make compose-ps (Compose) or make k8s-status (Kubernetes)"
+	want := `{"error":"Prometheus is down at ` + away.String() + hint + `"}`
+	if resp, body := do(t, console(t, c), http.MethodGet, "/-/prometheus/api/v1/query?query=up", ""); resp.StatusCode != http.StatusBadGateway || strings.TrimSpace(body) != want {
+		t.Errorf("%d %s, want %s", resp.StatusCode, body, want)
+	}
+	want = "Jaeger does not respond at " + away.String() + ": no such host" + hint
+	if got := c.backend("Jaeger", away).unavailable(t.Context(), errors.New("no such host")); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	_, document := do(t, console(t, c), http.MethodGet, "/", "")
+	_, native := do(t, console(t, Config{}), http.MethodGet, "/", "")
+	if strings.Replace(document, "<html data-containers ", "<html ", 1) != native || document == native {
+		t.Errorf("the document in containers begins with %.60s, natively with %.60s", document, native)
 	}
 }
 

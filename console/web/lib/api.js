@@ -1,5 +1,7 @@
 // Requests of the pages to the server.
 
+import { startHint } from "./lab.js";
+
 // get returns the JSON of a URL, or null if the response has no content. An error response
 // becomes an Error with the server's message and status.
 export async function get(path, signal, method = "GET") {
@@ -8,7 +10,7 @@ export async function get(path, signal, method = "GET") {
     response = await fetch(path, { method, signal, headers: { Accept: "application/json" } });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Error("The console does not respond. Is the lab up? (make lab-up)");
+    throw new Error(`The console does not respond. ${startHint()}.`);
   }
   if (response.status === 204) return null;
   const text = await response.text();

@@ -29,6 +29,11 @@ export function verdictBadge(run) {
   return badge(text, state, run.because ?? run.problem);
 }
 
+// startHint is what to do if something of the lab is missing. The document says whether its components
+// are containers.
+export const startHint = () => ("containers" in document.documentElement.dataset
+  ? "Check the containers with make compose-ps (Compose) or make k8s-status (Kubernetes)" : "Start the lab with make lab-up");
+
 // shares formats n of a total and the rest as percentages. The two add up to 100 %, and neither
 // is 0 or 100 % unless it is exact.
 export function shares(n, of) {

@@ -92,7 +92,7 @@ function down(lab) {
   if (lab.status === "rejected") return problem(lab.reason.message);
   const { phase, detail, folder } = lab.value;
   if (phase === "up" || phase === "starting") return null;
-  if (lab.value.containers) return problem("Some containers are not ready. Check them from the repository folder:", copyable(commands(lab.value.status.port_offset, "", true).ps));
+  if (lab.value.containers) return problem("Some containers are not ready. Check them from the repository folder, in Compose or in Kubernetes:", copyable(commands(lab.value.status.port_offset, "", true).ps), copyable("make k8s-status"));
   const cmd = commands(0, folder);
   const texts = { down: "The lab is down. Start it from the repository folder:", stopping: "The lab is stopping.", killed: detail, silent: detail };
   return problem(texts[phase] ?? detail ?? "", phase === "down" && detail && h("p", null, detail), phase !== "stopping" && copyable(cmd.up),

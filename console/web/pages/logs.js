@@ -2,7 +2,8 @@
 
 import { h, clear } from "../lib/dom.js";
 import { get, address } from "../lib/api.js";
-import { problem, empty, select, field, every, copyable } from "../lib/ui.js";
+import { problem, empty, select, field, every } from "../lib/ui.js";
+import { startHint } from "../lib/lab.js";
 import { dateTime, plural } from "../lib/format.js";
 import { describe, length, ranges } from "../lib/range.js";
 import { days, line, rove } from "../lib/logline.js";
@@ -87,7 +88,7 @@ export async function show(root, { query, signal, setQuery, title }) {
   }
 
   function emptyResult(page) {
-    if (!page.services.length) return empty("No logs yet: components write them while the lab is up.", copyable("make lab-up"));
+    if (!page.services.length) return empty("No logs yet: components write them while the lab is up.", h("p", null, `${startHint()}.`));
     return empty(page.reached ? "No match so far." : "No matching lines.");
   }
 

@@ -6,6 +6,7 @@
 import { h, clear } from "../lib/dom.js";
 import { address, get, prom } from "../lib/api.js";
 import { dateTime, plural, seconds, withUnit } from "../lib/format.js";
+import { startHint } from "../lib/lab.js";
 import { empty, problem, select, table } from "../lib/ui.js";
 import { split } from "../lib/tracemap.js";
 import { lookbacks } from "../lib/tracequery.js";
@@ -85,7 +86,7 @@ async function metrics(length, end, signal) {
 function present(body, { services, traces, slices, per_slice: perSlice, stats, start, end, edges }, lookback, signal) {
   clear(body);
   if (!services.length && !stats.services.size) {
-    body.append(empty("No service has sent spans yet.", h("p", null, "Start the lab with make lab-up, then send load: go run ./loadgen -rate 30")));
+    body.append(empty("No service has sent spans yet.", h("p", null, `${startHint()}, then send load: go run ./loadgen -rate 30`)));
     return;
   }
   if (stats.problem) body.append(problem(`Rates unavailable: ${stats.problem}`));

@@ -3,6 +3,7 @@
 import { h, clear } from "../lib/dom.js";
 import { address, jaeger, summaries } from "../lib/api.js";
 import { ago, dateTime, plural, seconds } from "../lib/format.js";
+import { startHint } from "../lib/lab.js";
 import { empty, field, problem, select } from "../lib/ui.js";
 import { colour } from "../lib/trace.js";
 import { limits, lookbacks, order, orders, read, request, traceID } from "../lib/tracequery.js";
@@ -121,7 +122,7 @@ async function run(page, push = false) {
   const { ctx, search, results, root } = page;
   const current = (page.run = {});
   if (!search.service) {
-    results.append(empty("No services in Jaeger yet.", h("p", null, "Start the lab with make lab-up, then send load: go run ./loadgen -rate 30")));
+    results.append(empty("No services in Jaeger yet.", h("p", null, `${startHint()}, then send load: go run ./loadgen -rate 30`)));
     root.dataset.loaded = "true";
     return;
   }
