@@ -117,7 +117,7 @@ func Read(ctx context.Context, folder string, q Query) (*Page, error) {
 		}
 		if l != nil {
 			defer l.close()
-			return readOTLP(ctx, l, q, after, before)
+			return readOTLP(ctx, folder, l, q, after, before)
 		}
 	}
 	var scans []*scan
@@ -148,8 +148,8 @@ func Read(ctx context.Context, folder string, q Query) (*Page, error) {
 }
 
 // readOTLP searches the Collector's files.
-func readOTLP(ctx context.Context, l *log, q Query, after, before cursor) (*Page, error) {
-	services, err := otlpServices(l)
+func readOTLP(ctx context.Context, folder string, l *log, q Query, after, before cursor) (*Page, error) {
+	services, err := otlpServices(folder, l)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func at(s float64, level, msg, more string) string {
 	return fmt.Sprintf(`{"time":%q,"level":%q,"msg":%q,"service.name":"store"%s}`+"\n", t.Format(time.RFC3339Nano), level, msg, more)
 }
 
-func write(t *testing.T, folder, name string, lines ...string) {
+func write(t testing.TB, folder, name string, lines ...string) {
 	t.Helper()
 	f, err := os.OpenFile(filepath.Join(folder, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {

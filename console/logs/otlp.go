@@ -5,9 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,9 +22,6 @@ const (
 
 	// otlpDisorder is the max time by which a request is late: it was retried meanwhile.
 	otlpDisorder = 5 * time.Minute
-
-	// servicesWithin is how much of both ends of a file is searched for names of services.
-	servicesWithin = 1 << 20
 )
 
 // otlpFiles returns the paths of the Collector's files, the newest first.
@@ -38,36 +33,6 @@ func otlpFiles(folder string) ([]string, error) {
 	slices.Sort(rotated)
 	slices.Reverse(rotated)
 	return append([]string{filepath.Join(folder, otlpName)}, rotated...), nil
-}
-
-var serviceName = regexp.MustCompile(`"key":"service\.name","value":\{"stringValue":("(?:[^"\\]|\\.)*")\}`)
-
-// otlpServices returns the names of the services at both ends of the files, in order.
-func otlpServices(l *log) ([]string, error) {
-	names := []string{}
-	for _, p := range l.parts {
-		if p.file == nil {
-			continue
-		}
-		for _, from := range []int64{0, p.size - servicesWithin} {
-			b := make([]byte, min(servicesWithin, p.size))
-			n, err := p.file.ReadAt(b, max(0, from))
-			if err != nil && err != io.EOF {
-				return nil, err
-			}
-			for _, m := range serviceName.FindAllSubmatch(b[:n], -1) {
-				name := ""
-				if json.Unmarshal(m[1], &name) == nil && !slices.Contains(names, name) {
-					names = append(names, name)
-				}
-			}
-			if p.size <= servicesWithin {
-				break
-			}
-		}
-	}
-	slices.Sort(names)
-	return names, nil
 }
 
 // The parts of a request in OTLP's JSON form that are shown.
