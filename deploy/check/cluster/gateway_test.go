@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -24,12 +26,12 @@ const traefikValues = "../../gateway/traefik/values.yaml"
 func TestGateway(t *testing.T) {
 	otlp := func(name string) string { return name + ".ct-gateway.svc.cluster.local" }
 	r := newRelease(t, "gateway", append(slices.Clone(replicated),
-		"gateway.enabled=true", "gateway.className=ct-traefik", "gateway.hostname=", "gateway.otlp.enabled=true",
+		"gateway.enabled=true", "gateway.className=ct-traefik", "gateway.otlp.enabled=true",
 		"gateway.otlp.hostname="+otlp("otlp"), "gateway.otlp.grpcHostname="+otlp("otlp-grpc"),
 		"proxy.env.OTEL_EXPORTER_OTLP_ENDPOINT=http://"+otlp("otlp"),
-		"store.env.OTEL_EXPORTER_OTLP_ENDPOINT=http://"+otlp("otlp-grpc"), "store.env.OTEL_EXPORTER_OTLP_PROTOCOL=grpc",
+		"store.env.OTEL_EXPORTER_OTLP_ENDPOINT=http://"+otlp("otlp-grpc")+":80", "store.env.OTEL_EXPORTER_OTLP_PROTOCOL=grpc",
 		"networkPolicies.enabled=false")...)
-	base := r.traefik()
+	base := named(t, r.traefik(), "soundcheck.localhost")
 	r.do("install")
 	for _, route := range []string{"httproute/lab-soundcheck-proxy-service", "httproute/lab-soundcheck-otel-collector", "grpcroute/lab-soundcheck-otel-collector"} {
 		for _, condition := range []string{"Accepted", "ResolvedRefs"} {
@@ -74,9 +76,9 @@ func TestGateway(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.traces(map[string]int64{sampled: id})
-	if i := slices.IndexFunc(r.spans(sampled), func(s span) bool { return s.service == "edge" && s.parent == sampled[16:] }); i < 0 {
-		t.Error("the SERVER span of the edge is no child of the caller's span")
-	}
+	r.await("the SERVER span of the edge to be a child of the caller's span", func() bool {
+		return slices.ContainsFunc(r.spans(sampled), func(s span) bool { return s.service == "edge" && s.kind == "server" && s.parent == sampled[16:] })
+	})
 
 	// A port with appProtocol grpc, as the Collector's own chart has it, ends the route.
 	patch := func(value string) {
@@ -101,6 +103,21 @@ func TestGateway(t *testing.T) {
 	r.ended(old)
 	l.clean()
 	r.replaced(old, r.serving())
+}
+
+// named is the URL of a server that passes requests on with another host name, which the system need not resolve.
+func named(t *testing.T, to, host string) string {
+	t.Helper()
+	target, err := url.Parse(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = host },
+		Transport: &http.Transport{MaxIdleConnsPerHost: 256},
+	})
+	t.Cleanup(s.Close)
+	return s.URL
 }
 
 // condition is the status, the reason and the message of a route's condition.
@@ -252,7 +269,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: ct-traefik}
 rules:
-  - {apiGroups: [""], resources: [namespaces, services, secrets, configmaps, nodes], verbs: [get, list, watch]}
+  - {apiGroups: [""], resources: [namespaces, services, secrets, configmaps, nodes, pods], verbs: [get, list, watch]}
   - {apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [get, list, watch]}
   - apiGroups: [gateway.networking.k8s.io]
     resources: [gatewayclasses, gateways, httproutes, grpcroutes, referencegrants, backendtlspolicies]
