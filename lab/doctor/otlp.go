@@ -167,6 +167,12 @@ func (t target) overGRPC(ctx context.Context) Result {
 	u := *t.URL
 	u.Path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 	r := Result{Protocol: GRPC, URL: u.String()}
+	if u.Scheme == "http" && u.Port() == "" {
+		r.Saw = "no request: the URL has no port"
+		r.Cause = "exporters that use gRPC for Go then connect to port 443, without TLS"
+		r.Fix = "write the port, as in http://" + hostPort(t.URL)
+		return r
+	}
 	resp, begun, err := t.post(ctx, r, "application/grpc", emptyMessage)
 	if err == nil {
 		defer resp.Body.Close()

@@ -235,3 +235,24 @@ func TestEndpoint(t *testing.T) {
 		}
 	}
 }
+
+// With the URL http://host, gRPC for Go connects to host:443.
+func TestWithoutPort(t *testing.T) {
+	t.Parallel()
+	results, err := export(t.Context(), "http://127.0.0.1", nil, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g := results[1]; g.OK || !strings.Contains(g.Cause, "port 443") || g.Fix != "write the port, as in http://127.0.0.1:80" {
+		t.Errorf("%+v", g)
+	}
+	exporter, err := otlptracegrpc.New(t.Context(), otlptracegrpc.WithEndpointURL("http://127.0.0.1"), otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := exporter.ExportSpans(ctx, tracetest.SpanStubs{{Name: "span"}}.Snapshots()); err == nil || !strings.Contains(err.Error(), "127.0.0.1:443") {
+		t.Errorf("the exporter: %v, want an error with 127.0.0.1:443", err)
+	}
+}
