@@ -20,10 +20,10 @@ const (
 )
 
 var (
-	loadgen string        // binary
-	service = "ClusterIP" // type of the Services
-	host    = ""          // of a node; "" if the addresses of Services are reachable
-	only    = []string{"--set", "grafana.enabled=false,loki.enabled=false"}
+	programs string        // folder of lab and loadgen
+	service  = "ClusterIP" // type of the Services
+	host     = ""          // of a node; "" if the addresses of Services are reachable
+	only     = []string{"--set", "grafana.enabled=false,loki.enabled=false"}
 )
 
 func TestMain(m *testing.M) {
@@ -44,16 +44,14 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// prepare builds the load generator, and finds out how Services are reached.
+// prepare builds the programs, and finds out how Services are reached.
 func prepare(dir string) error {
-	if loadgen = os.Getenv("SOUNDCHECK_K8S_LOADGEN"); loadgen == "" {
-		loadgen = filepath.Join(dir, "loadgen")
-		build := exec.Command("go", "build", "-trimpath", "-gcflags=all=-dwarf=false", "-o", loadgen, "./loadgen")
-		build.Dir = "../../.."
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("build loadgen: %w\n%s", err, out)
-		}
+	programs = dir
+	build := exec.Command("go", "build", "-trimpath", "-gcflags=all=-dwarf=false", "-o", dir+"/", "./lab", "./loadgen")
+	build.Dir = "../../.."
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build lab and loadgen: %w\n%s", err, out)
 	}
 	ctx := context.Background()
 	api, err := output(ctx, "kubectl", "get", "service", "kubernetes", "-n", "default", "-o", "jsonpath={.spec.clusterIP}")

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Values of the database modes. postgres.go has the external one.
@@ -21,7 +22,7 @@ var modes = []struct {
 	{"postgres-hook", []string{"database.kind=postgres", "database.postgres.mode=external", "database.postgres.existingSecret=albums-app", "store.replicas=2"}},
 }
 
-// Each database mode is installed by Helm 4, and one by Helm 3. helm test succeeds, and albums are stored.
+// Each database mode is installed by Helm 4, and one by Helm 3. helm test and lab verify succeed, and albums are stored.
 func TestInstall(t *testing.T) {
 	for _, m := range modes {
 		t.Run(m.name, func(t *testing.T) { install(t, newRelease(t, m.name, m.values...), m.name) })
@@ -60,6 +61,22 @@ func install(t *testing.T, r *release, mode string) {
 			t.Errorf("arguments of the store: %s", out)
 		}
 	}
+	if r.helm == "helm" {
+		r.verify()
+	}
+}
+
+// verify checks that all backends have what the services sent.
+func (r *release) verify() {
+	r.Helper()
+	begun := time.Now()
+	cmd := exec.CommandContext(r.Context(), programs+"/lab", "verify", "-env", "k8s", "-namespace", r.namespace, "-release", "lab", "-state", r.TempDir())
+	cmd.Dir = "../../.." // the dashboards
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		r.Errorf("lab verify -env k8s: %v\n%s", err, out)
+	}
+	r.Logf("lab verify -env k8s: %.0f s", time.Since(begun).Seconds())
 }
 
 // helm3 makes the release one of Helm 3.

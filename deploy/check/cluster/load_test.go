@@ -51,7 +51,7 @@ func (r *release) start(args ...string) *load {
 func (r *release) load(url string, args ...string) *load {
 	r.Helper()
 	l := &load{r: r, url: url, created: map[int64]string{}, traces: map[string]int64{}}
-	l.cmd = exec.Command(loadgen, append([]string{"-url", l.url, "-rate", strconv.Itoa(rate - 2*writes), "-duration", "15m", "-mix", "get=70,list=15,create=15",
+	l.cmd = exec.Command(programs+"/loadgen", append([]string{"-url", l.url, "-rate", strconv.Itoa(rate - 2*writes), "-duration", "15m", "-mix", "get=70,list=15,create=15",
 		"-format", "json", "-explain=false", "-keep=", "-quiet", "-trace-sample", "0"}, args...)...)
 	l.cmd.Stdout, l.cmd.Stderr = &l.stdout, &l.stderr
 	// Its own telemetry has no receiver here.
