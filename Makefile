@@ -28,10 +28,10 @@ GO_FILES = $(shell find . -name '*.go' -not -path './.lab/*' -not -path './colle
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# While the lab compiles, the modules of what it builds first are downloaded. Errors are those that the lab reports.
 .PHONY: lab-up
 lab-up: ## Get or build what is missing and start the lab (default target)
-	@# While the lab compiles, the modules of what it builds first are downloaded.
-	@test -e $(STATE)/bin/proxy-service || { go list -deps ./store ./proxy ./console > /dev/null 2>&1 & }
+	@test -e "$(STATE)/bin/proxy-service" || { go list -deps ./store ./proxy ./console > /dev/null 2>&1 & }
 	$(LAB) up -state $(STATE) -port-offset $(PORT_OFFSET)
 
 .PHONY: lab-down

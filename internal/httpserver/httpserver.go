@@ -34,8 +34,8 @@ type Config struct {
 	// Ready, if not nil, returns an error if a dependency is unavailable.
 	Ready  func(context.Context) error
 	Logger *slog.Logger
-	// DrainDelay is how long the server still serves at shutdown, before it drains: a load balancer
-	// sends requests until it has noticed. Each response tells the client to close its connection.
+	// DrainDelay is how long the server keeps accepting requests at shutdown, before it drains: a load balancer
+	// sends them until it has noticed. Each response tells the client to close its connection.
 	DrainDelay time.Duration
 	// DrainTimeout is the maximum time for requests in flight at shutdown, and for the whole
 	// shutdown of the server after DrainDelay.

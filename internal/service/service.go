@@ -47,7 +47,7 @@ func CommonFlags(f *cli.Flags, addr string, kinds ...fault.Kind) *Common {
 	c := &Common{kinds: kinds, Overload: overload.Flags(f)}
 	f.StringVar(&c.Addr, "addr", addr, "listen address `host:port`; port 0 picks a free port")
 	f.Int64Var(&c.MaxBody, "max-body", albumhttp.DefaultMaxBody, "max request body size in `bytes`, except for batches (1024 to 1073741824)")
-	f.DurationVar(&c.DrainDelay, "drain-delay", 0, "shutdown: `time` to serve new requests still, until load balancers have noticed (0s to 10m)")
+	f.DurationVar(&c.DrainDelay, "drain-delay", 0, "shutdown: `time` to keep accepting requests, so that load balancers notice first (0s to 10m)")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", 15*time.Second, "shutdown: max `time` for requests and operations in flight, after -drain-delay (0s to 10m)")
 	f.DurationVar(&c.FlushTimeout, "flush-timeout", 5*time.Second, "shutdown: max `time` to flush telemetry, after -drain-timeout (0s to 10m)")
 	f.StringVar(&c.faults, "fault", "", "inject `faults`, separated by commas; default: none; examples: "+examples(kinds))

@@ -246,13 +246,24 @@ func TestWithoutPort(t *testing.T) {
 	if g := results[1]; g.OK || !strings.Contains(g.Cause, "port 443") || g.Fix != "write the port, as in http://127.0.0.1:80" {
 		t.Errorf("%+v", g)
 	}
-	exporter, err := otlptracegrpc.New(t.Context(), otlptracegrpc.WithEndpointURL("http://127.0.0.1"), otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{}))
+	dialed := make(chan string, 1)
+	exporter, err := otlptracegrpc.New(t.Context(), otlptracegrpc.WithEndpointURL("http://127.0.0.1"), otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{}),
+		otlptracegrpc.WithDialOption(grpc.WithContextDialer(func(_ context.Context, addr string) (net.Conn, error) {
+			select {
+			case dialed <- addr:
+			default: // one more attempt
+			}
+			return nil, net.ErrClosed
+		})))
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if err := exporter.ExportSpans(ctx, tracetest.SpanStubs{{Name: "span"}}.Snapshots()); err == nil || !strings.Contains(err.Error(), "127.0.0.1:443") {
-		t.Errorf("the exporter: %v, want an error with 127.0.0.1:443", err)
+	if err := exporter.ExportSpans(ctx, tracetest.SpanStubs{{Name: "span"}}.Snapshots()); err == nil {
+		t.Error("exported without a connection")
+	}
+	if addr := <-dialed; addr != "127.0.0.1:443" {
+		t.Errorf("the exporter connects to %s, want 127.0.0.1:443", addr)
 	}
 }

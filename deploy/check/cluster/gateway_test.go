@@ -1,36 +1,27 @@
 package cluster
 
 import (
-	"cmp"
-	"context"
 	"fmt"
-	"net"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-
-	"go.yaml.in/yaml/v3"
 )
-
-const traefikValues = "../../gateway/traefik/values.yaml"
 
 // A trace begins with the SERVER span of Traefik, which has the values of deploy/gateway/traefik. It routes albums to the
 // proxy, OTLP/HTTP (of the proxies) and OTLP/gRPC (of the stores) to the Collector. No request through it fails while
-// the stores are upgraded.
+// stores and proxies are upgraded.
 func TestGateway(t *testing.T) {
 	otlp := func(name string) string { return name + ".ct-gateway.svc.cluster.local" }
 	r := newRelease(t, "gateway", append(slices.Clone(replicated),
 		"gateway.enabled=true", "gateway.className=ct-traefik", "gateway.otlp.enabled=true",
 		"gateway.otlp.hostname="+otlp("otlp"), "gateway.otlp.grpcHostname="+otlp("otlp-grpc"),
 		"proxy.env.OTEL_EXPORTER_OTLP_ENDPOINT=http://"+otlp("otlp"),
-		"store.env.OTEL_EXPORTER_OTLP_ENDPOINT=http://"+otlp("otlp-grpc")+":80", "store.env.OTEL_EXPORTER_OTLP_PROTOCOL=grpc",
-		"networkPolicies.enabled=false")...)
+		"store.env.OTEL_EXPORTER_OTLP_ENDPOINT=http://"+otlp("otlp-grpc")+":80", "store.env.OTEL_EXPORTER_OTLP_PROTOCOL=grpc")...)
 	base := named(t, r.traefik(), "soundcheck.localhost")
 	r.do("install")
 	for _, route := range []string{"httproute/lab-soundcheck-proxy-service", "httproute/lab-soundcheck-otel-collector", "grpcroute/lab-soundcheck-otel-collector"} {
@@ -71,6 +62,17 @@ func TestGateway(t *testing.T) {
 	r.counts(`sum(traces_span_metrics_calls_total{service_name="edge",span_kind="SPAN_KIND_SERVER",deployment_environment_name="k8s"})`)
 
 	// The decision of a caller counts, and its span is the parent.
+	unsampled := fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64()|1)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/albums/1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Traceparent", "00-"+unsampled+"-"+unsampled[16:]+"-00")
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
 	id, sampled, err := create(base, "Sampled")
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +82,11 @@ func TestGateway(t *testing.T) {
 		return slices.ContainsFunc(r.spans(sampled), func(s span) bool { return s.service == "edge" && s.kind == "server" && s.parent == sampled[16:] })
 	})
 
-	// A port with appProtocol grpc, as the Collector's own chart has it, ends the route.
+	if spans := r.spans(unsampled); len(spans) != 0 {
+		t.Errorf("a trace that its caller does not sample has %d spans", len(spans))
+	}
+
+	// A port with appProtocol grpc, as the Collector's own chart has it, ends the route, which the stores use.
 	patch := func(value string) {
 		t.Helper()
 		index := slices.Index(strings.Fields(r.kubectl("get", "service", "lab-soundcheck-otel-collector", "-o", "jsonpath={.spec.ports[*].port}")), "4317")
@@ -92,6 +98,17 @@ func TestGateway(t *testing.T) {
 		return strings.HasPrefix(r.condition("grpcroute/lab-soundcheck-otel-collector", "ResolvedRefs"), "False UnsupportedProtocol")
 	})
 	t.Log(r.condition("grpcroute/lab-soundcheck-otel-collector", "ResolvedRefs"))
+	r.await("a trace without spans of the store", func() bool { // the route ends a moment after its status says so
+		_, trace, err := create(base, "No route")
+		if err != nil {
+			return false
+		}
+		has := func(service string) bool {
+			return slices.ContainsFunc(r.spans(trace), func(s span) bool { return s.service == service })
+		}
+		r.await("the spans of edge and proxy", func() bool { return has("edge") && has("proxy-service") })
+		return !has("album-store")
+	})
 	patch("kubernetes.io/h2c")
 	r.await("the route to be accepted", func() bool {
 		return strings.HasPrefix(r.condition("grpcroute/lab-soundcheck-otel-collector", "ResolvedRefs"), "True")
@@ -115,6 +132,10 @@ func named(t *testing.T, to, host string) string {
 	s := httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = host },
 		Transport: &http.Transport{MaxIdleConnsPerHost: 256},
+		// With the cause, instead of a line on stderr.
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+		},
 	})
 	t.Cleanup(s.Close)
 	return s.URL
@@ -137,7 +158,7 @@ func (r *release) spans(trace string) (spans []span) {
 			Processes map[string]struct{ ServiceName string }
 			Spans     []struct {
 				SpanID, OperationName, ProcessID string
-				References                       []struct{ SpanID string }
+				References                       []struct{ RefType, SpanID string }
 				Tags                             []struct {
 					Key   string
 					Value any
@@ -152,7 +173,9 @@ func (r *release) spans(trace string) (spans []span) {
 		for _, s := range d.Spans {
 			one := span{id: s.SpanID, service: d.Processes[s.ProcessID].ServiceName, name: s.OperationName}
 			for _, ref := range s.References {
-				one.parent = ref.SpanID
+				if ref.RefType == "CHILD_OF" {
+					one.parent = ref.SpanID
+				}
 			}
 			for _, tag := range s.Tags {
 				if tag.Key == "span.kind" {
@@ -177,152 +200,3 @@ func (r *release) counts(query string) {
 		return err == nil && len(found.Data.Result) > 0
 	})
 }
-
-// traefik starts Traefik with the options of the values that the guide names, in the namespace of the release, and
-// returns its URL. Its Services otlp and otlp-grpc are host names of the routes.
-func (r *release) traefik() (base string) {
-	r.Helper()
-	if out := r.must("kubectl", "get", "crd", "--ignore-not-found", "-o", "name", "gateways.gateway.networking.k8s.io"); out == "" {
-		dir := r.must("go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api")
-		crds := filepath.Join(dir, "config", "crd", "standard")
-		r.must("kubectl", "apply", "--server-side", "-f", crds)
-		r.Cleanup(func() { output(context.Background(), "kubectl", "delete", "--wait=false", "-f", crds) })
-	}
-	r.Cleanup(func() {
-		output(context.Background(), "kubectl", "delete", "--ignore-not-found", "gatewayclass/ct-traefik", "clusterrole/ct-traefik", "clusterrolebinding/ct-traefik")
-	})
-	args, env := traefikOptions(r, "lab-soundcheck-otel-collector."+r.namespace)
-	manifest := strings.NewReplacer(
-		"IMAGE", cmp.Or(os.Getenv("SOUNDCHECK_K8S_TRAEFIK"), "docker.io/library/traefik:v3.6.12"),
-		"NAMESPACE", r.namespace, "SERVICETYPE", service, "ARGS", args, "ENV", env).Replace(traefik)
-	file := filepath.Join(r.TempDir(), "traefik.yaml")
-	if err := os.WriteFile(file, []byte(manifest), 0o600); err != nil {
-		r.Fatal(err)
-	}
-	r.kubectl("apply", "-f", file)
-	r.kubectl("rollout", "status", "deployment/traefik", "--timeout="+ready)
-	if host != "" {
-		return "http://" + net.JoinHostPort(host, r.kubectl("get", "service", "traefik", "-o", "jsonpath={.spec.ports[0].nodePort}"))
-	}
-	return "http://" + r.kubectl("get", "service", "traefik", "-o", "jsonpath={.spec.clusterIP}")
-}
-
-// traefikOptions are the arguments that Traefik's chart makes of the values, and the environment, as YAML.
-func traefikOptions(r *release, collector string) (args, env string) {
-	r.Helper()
-	b, err := os.ReadFile(traefikValues)
-	if err != nil {
-		r.Fatal(err)
-	}
-	var values struct {
-		Providers map[string]map[string]any
-		Tracing   map[string]any
-		Env       []struct{ Name, Value string }
-	}
-	text := strings.ReplaceAll(string(b), "soundcheck-otel-collector.soundcheck", collector)
-	if text == string(b) {
-		r.Fatalf("%s does not name the Collector", traefikValues)
-	}
-	decoder := yaml.NewDecoder(strings.NewReader(text))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&values); err != nil {
-		r.Fatal(err)
-	}
-	var list []string
-	var add func(path string, value any)
-	add = func(path string, value any) {
-		switch v := value.(type) {
-		case map[string]any:
-			for name, value := range v {
-				if name == "enabled" {
-					add(path, value)
-				} else {
-					add(path+"."+name, value)
-				}
-			}
-		default:
-			list = append(list, fmt.Sprintf("            - --%s=%v\n", path, v))
-		}
-	}
-	for name, provider := range values.Providers {
-		add("providers."+name, map[string]any(provider))
-	}
-	add("tracing", values.Tracing)
-	slices.Sort(list)
-	for _, e := range values.Env {
-		env += fmt.Sprintf("            - {name: %s, value: %q}\n", e.Name, e.Value)
-	}
-	return strings.TrimSuffix(strings.Join(list, ""), "\n"), strings.TrimSuffix(env, "\n")
-}
-
-const traefik = `
-apiVersion: gateway.networking.k8s.io/v1
-kind: GatewayClass
-metadata: {name: ct-traefik}
-spec: {controllerName: traefik.io/gateway-controller}
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: traefik}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: ct-traefik}
-rules:
-  - {apiGroups: [""], resources: [namespaces, services, secrets, configmaps, nodes, pods], verbs: [get, list, watch]}
-  - {apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [get, list, watch]}
-  - apiGroups: [gateway.networking.k8s.io]
-    resources: [gatewayclasses, gateways, httproutes, grpcroutes, referencegrants, backendtlspolicies]
-    verbs: [get, list, watch]
-  - apiGroups: [gateway.networking.k8s.io]
-    resources: [gatewayclasses/status, gateways/status, httproutes/status, grpcroutes/status, backendtlspolicies/status]
-    verbs: [update, patch]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: ct-traefik}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: ct-traefik}
-subjects: [{kind: ServiceAccount, name: traefik, namespace: NAMESPACE}]
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: traefik}
-spec:
-  selector: {matchLabels: {app: traefik}}
-  template:
-    metadata: {labels: {app: traefik}}
-    spec:
-      serviceAccountName: traefik
-      securityContext: {runAsNonRoot: true, runAsUser: 65532, runAsGroup: 65532, seccompProfile: {type: RuntimeDefault}}
-      containers:
-        - name: traefik
-          image: IMAGE
-          args:
-            - --entryPoints.web.address=:8000
-            - --entryPoints.traefik.address=:8080
-            - --ping=true
-            - --log.level=INFO
-            - --global.checkNewVersion=false
-            - --global.sendAnonymousUsage=false
-ARGS
-          env:
-ENV
-          ports: [{name: web, containerPort: 8000}, {name: ping, containerPort: 8080}]
-          readinessProbe: {httpGet: {path: /ping, port: ping}, periodSeconds: 1}
-          securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
----
-apiVersion: v1
-kind: Service
-metadata: {name: traefik}
-spec: {type: SERVICETYPE, selector: {app: traefik}, ports: [{name: web, port: 80, targetPort: web}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: otlp}
-spec: {selector: {app: traefik}, ports: [{name: web, port: 80, targetPort: web}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: otlp-grpc}
-spec: {selector: {app: traefik}, ports: [{name: web, port: 80, targetPort: web}]}
-`

@@ -36,6 +36,7 @@ type load struct {
 	created map[int64]string // titles by id
 	traces  map[string]int64 // ids of albums by trace id
 	failed  []string
+	settled int // successful requests before the load
 	written int // requests of the writer
 	served  int // successful requests: the proxy has counted each
 	unsure  int // failed requests: the proxy may have counted them
@@ -51,6 +52,7 @@ func (r *release) start(args ...string) *load {
 func (r *release) load(url string, args ...string) *load {
 	r.Helper()
 	l := &load{r: r, url: url, created: map[int64]string{}, traces: map[string]int64{}}
+	l.settle()
 	l.cmd = exec.Command(programs+"/loadgen", append([]string{"-url", l.url, "-rate", strconv.Itoa(rate - 2*writes), "-duration", "15m", "-mix", "get=70,list=15,create=15",
 		"-format", "json", "-explain=false", "-keep=", "-quiet", "-trace-sample", "0"}, args...)...)
 	l.cmd.Stdout, l.cmd.Stderr = &l.stdout, &l.stderr
@@ -65,6 +67,30 @@ func (r *release) load(url string, args ...string) *load {
 	r.Cleanup(func() { cancel(); l.cmd.Process.Kill() })
 	l.more(5 * writes)
 	return l
+}
+
+// settle waits until the services respond quickly: new ones on a busy node shed requests.
+func (l *load) settle() {
+	l.r.Helper()
+	quick := 0
+	l.r.await("20 quick responses", func() bool {
+		for quick < 20 {
+			begun := time.Now()
+			resp, err := client.Get(l.url + "/albums?limit=1")
+			if err != nil {
+				return false
+			}
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				l.settled++
+			}
+			if quick++; resp.StatusCode != http.StatusOK || time.Since(begun) > 25*time.Millisecond {
+				quick = 0
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // write creates albums at the rate of writes.
@@ -194,7 +220,7 @@ func (l *load) stop() (res result) {
 		l.r.Errorf("%d of %d albums are lost: %s", len(lost), len(l.created), lost[0])
 	}
 	// Each album was written, read, and read back.
-	l.served = res.sent - res.failed - report.Cancelled + len(l.created)
+	l.served = res.sent - res.failed - report.Cancelled + len(l.created) + l.settled
 	l.unsure = res.failed + report.Cancelled
 	l.r.Logf("%d requests, %d failed; p99 %.0f ms, max %.0f ms; %d albums read back", res.sent, res.failed, 1000*report.Time.P99, 1000*report.Time.Max, len(l.created))
 	return res

@@ -40,6 +40,7 @@ func TestMigrationJobFails(t *testing.T) {
 	}
 	r.sql("lab-soundcheck-postgres-0", repair)
 	r.do("upgrade", upgrade("2")...)
+	r.ended(old)
 	l.clean()
 	r.replaced(old, r.pods("album-store"))
 }
