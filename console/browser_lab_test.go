@@ -39,6 +39,9 @@ func TestLabFunctions(t *testing.T) {
 			return [of("up"), of("up", {errors: 0, firing: 0, known: true}), of("up", {errors: null, firing: 0, known: true}), of("up", {errors: 0.8, firing: 0, known: true}), of("up", {errors: 0.002, firing: 2, known: true}), of("down", {errors: 0.8, firing: 1, known: true}),
 				of("up", {errors: null, firing: 0, known: false}), of("up", {errors: null, firing: 2, known: false})];
 		})()`, `[["badge : up"], ["badge good: up"], ["badge good: up"], ["badge bad: up", "badge bad: 80 % of requests fail"], ["badge warn: up", "badge warn: 0.2 % of requests fail", "badge bad: 2 alerts firing"], ["badge bad: down"], ["badge : up"], ["badge warn: up", "badge bad: 2 alerts firing"]]`},
+		// Containers run in Compose or in Kubernetes: each command has its label.
+		{"pages/home.js", `[...m.down({value: {phase: "unready", containers: true, status: {port_offset: 0}}}).querySelectorAll("p, code")].map((e) => e.textContent)`,
+			`["Some containers are not ready. Check them from the repository folder:", "Compose", "go run ./compose ps", "Kubernetes", "make k8s-status"]`},
 		// Prometheus is down in this test.
 		{"pages/home.js", `[m.healthOf(await m.measure(null), await m.alertsNow(null)), m.healthOf({errors: 0, known: true}, {problem: "down"}).known, m.healthOf({errors: 0.5, known: true}, {list: [{state: "firing"}, {state: "pending"}]})]`,
 			`[{errors: null, firing: 0, known: false}, false, {errors: 0.5, firing: 1, known: true}]`},

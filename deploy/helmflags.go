@@ -20,7 +20,7 @@ var instead = map[string]string{
 	"--install":          alreadySet,
 	"-i":                 alreadySet,
 	"--create-namespace": alreadySet,
-	"--dry-run":          "use helm template or helm upgrade --dry-run, deploy up installs",
+	"--dry-run":          "use helm template, or helm upgrade --dry-run: deploy up installs",
 }
 
 const alreadySet = "leave it out, deploy always sets it"
@@ -38,7 +38,7 @@ func checkHelmFlag(f *flags, arg string) error {
 	if !ok {
 		return nil
 	}
-	return f.Errorf("%s after -- applies to helm only: %s", name, use)
+	return f.Errorf("%s after --: %s", name, use)
 }
 
 // valuesOf returns those of helm's flags that give values: the rendering, which the checks and the

@@ -26,8 +26,8 @@ var searches = struct {
 	folders map[string]map[position]searched
 }{folders: map[string]map[position]searched{}}
 
-// otlpServices returns the names of the services at both ends of the files, and of what was appended since,
-// in order.
+// otlpServices returns the names of the services at both ends of the files, and of the last MiB of what was
+// appended since, in order.
 func otlpServices(folder string, l *log) ([]string, error) {
 	searches.Lock()
 	defer searches.Unlock()

@@ -15,8 +15,8 @@ func grow(service string, n int) string {
 	return strings.Repeat(one, n/len(one)+1)
 }
 
-// The names are those of both ends of each file, and of all that was appended since the first look. A file
-// that replaces another one has only its own.
+// The names are those of both ends of each file, and of the last MiB of what was appended since the look
+// before. A file that replaces another one has only its own.
 func TestOTLPServices(t *testing.T) {
 	dir := t.TempDir()
 	current := filepath.Join(dir, otlpName)

@@ -26,6 +26,8 @@ var contradictions = []struct{ values, want string }{
 	{"migrations: {mode: hook}", "migrations.mode=hook runs before the release's own database exists: it needs database.kind=postgres with database.postgres.mode=external; otherwise set migrations.mode=auto"},
 	{"{database: {kind: sqlite}, migrations: {mode: job}}", "migrations.mode=job needs database.kind=postgres, not sqlite: set migrations.mode=auto"},
 	{"migrations: {mode: job}", "migrations.mode=job needs database.kind=postgres, not memory: set migrations.mode=auto"},
+	{"store: {terminationGracePeriodSeconds: 10}", "store.terminationGracePeriodSeconds is 10: -drain-delay (5s), -drain-timeout (15s) and -flush-timeout (5s) need 25: raise it, or shorten them in store.args"},
+	{"proxy: {terminationGracePeriodSeconds: 24, args: [-drain, -drain-timeouts=1s, '1']}", "proxy.terminationGracePeriodSeconds is 24: -drain-delay (5s), -drain-timeout (15s) and -flush-timeout (5s) need 25: raise it, or shorten them in proxy.args"},
 	{"{database: {kind: postgres}, store: {autoscaling: {enabled: true}, resources: {requests: {cpu: null}}}}", "store.autoscaling.enabled needs store.resources.requests.cpu, of which the target is a percentage"},
 	{"prometheus: {retentionSize: 4GB}", "prometheus.retentionSize 4GB is not below prometheus.persistence.size 4Gi: Prometheus would fill its volume"},
 	{"prometheus: {persistence: {size: 1.5Gi}}", `prometheus.persistence.size "1.5Gi": write an integer with Ki, Mi, Gi, Ti, k, M, G, T or no unit`},

@@ -94,6 +94,7 @@ flags (environment variables set their defaults, such as PROG_WAIT_TIME for -wai
 		{"flag", []string{"-wait-time", "2s"}, "", 2 * time.Second, "", ""},
 		{"environment", nil, "3s", 3 * time.Second, "", ""},
 		{"the flag wins", []string{"-wait-time=2s"}, "3s", 2 * time.Second, "", ""},
+		{"the later flag wins", []string{"-wait-time=2s", "--wait-time", "4s"}, "", 4 * time.Second, "", ""},
 		{"bad flag", []string{"-wait-time", "soon"}, "", 0, `invalid value "soon" for flag -wait-time: parse error`, ""},
 		{"bad environment", nil, "soon", 0, `invalid value "soon" for environment variable PROG_WAIT_TIME: parse error`, ""},
 		{"unknown flag", []string{"-x"}, "", 0, "flag provided but not defined: -x", ""},

@@ -73,3 +73,41 @@ func TestShutdownHasOneDeadline(t *testing.T) {
 		t.Error("the backend begins to wait after the drain timeout")
 	}
 }
+
+// The backend has its time after -drain-delay: a delay that is longer than the drain timeout takes nothing of it.
+func TestDrainDelayIsBeforeDrainTimeout(t *testing.T) {
+	t.Setenv("OTEL_SDK_DISABLED", "true")
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	log, result := new(clitest.Output), make(chan error, 1)
+	const delay, timeout = 300 * time.Millisecond, 250 * time.Millisecond
+	closed, over := false, false
+	var ends time.Time
+	c := &Common{Addr: "127.0.0.1:0", MaxBody: albumhttp.DefaultMaxBody, DrainDelay: delay, DrainTimeout: timeout, FlushTimeout: time.Minute}
+	go func() {
+		result <- Run(ctx, "album-store", c, log, func(albumapi.Telemetry) (Backend, error) {
+			return Backend{Service: album.NewMemory(), Close: func(ctx context.Context) error {
+				closed, over = true, ctx.Err() != nil
+				ends, _ = ctx.Deadline()
+				return nil
+			}}, nil
+		})
+	}()
+	log.Listening(t, 1)
+	begun := time.Now()
+	stop()
+	err := <-result
+	took := time.Since(begun)
+	if err != nil {
+		t.Errorf("Run() = %v", err)
+	}
+	if took < delay {
+		t.Errorf("Run ends %s after the stop, want %s or more", took, delay)
+	}
+	if !closed || over {
+		t.Errorf("closed: %t, its time was over: %t", closed, over)
+	}
+	if got := ends.Sub(begun); got < delay+timeout {
+		t.Errorf("the backend's time ends %s after the stop, want %s or more", got, delay+timeout)
+	}
+}

@@ -236,13 +236,19 @@ func (c *counter) Write(b []byte) (int, error) {
 
 // run runs a go command in t's module, in a process group that ends with ctx. Bin is where go install puts binaries.
 func (b *Builder) run(ctx context.Context, t Target, p *Progress, stdout, stderr io.Writer, bin string, args ...string) error {
-	cmd := exec.CommandContext(ctx, "go", args...)
-	if p.Beside { // setpriority would miss the threads that the go command has by then
-		cmd = exec.CommandContext(ctx, "nice", append([]string{"-n", "19", "go"}, args...)...)
+	command := append([]string{"go"}, args...)
+	if _, err := exec.LookPath("nice"); p.Beside && err == nil {
+		// nice is for all threads, which setpriority, after the start, would miss: the go command has
+		// threads by then.
+		command = append([]string{"nice", "-n", "19"}, command...)
 	}
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir = filepath.Join(b.Root, t.Module)
 	goos, goarch, _ := b.platform()
-	tmp := b.temp(t)
+	tmp, err := filepath.Abs(b.temp(t)) // the go command runs in another folder
+	if err != nil {
+		return err
+	}
 	if _, err := os.Stat(tmp); err != nil {
 		tmp = "" // go list needs none
 	}
@@ -259,7 +265,7 @@ func (b *Builder) run(ctx context.Context, t Target, p *Progress, stdout, stderr
 			p.Runs(id)
 		}
 	}
-	err := cmd.Wait()
+	err = cmd.Wait()
 	if ctx.Err() != nil {
 		awaitGroup(cmd.Process.Pid)
 	}

@@ -88,11 +88,16 @@ export function head(lab, health) {
     st && !lab.containers && h("span", { class: "sub" }, `${plural(st.programs.length, "component")}, ${bytes(st.memory_bytes)}, up for ${age(st.started_at)}`)];
 }
 
-function down(lab) {
+// down is what to do while the lab is not up, or some of its containers are not.
+export function down(lab) {
   if (lab.status === "rejected") return problem(lab.reason.message);
   const { phase, detail, folder } = lab.value;
   if (phase === "up" || phase === "starting") return null;
-  if (lab.value.containers) return problem("Some containers are not ready. Check them from the repository folder, in Compose or in Kubernetes:", copyable(commands(lab.value.status.port_offset, "", true).ps), copyable("make k8s-status"));
+  if (lab.value.containers) {
+    const label = (name) => h("p", { class: "note" }, name);
+    return problem("Some containers are not ready. Check them from the repository folder:",
+      label("Compose"), copyable(commands(lab.value.status.port_offset, "", true).ps), label("Kubernetes"), copyable("make k8s-status"));
+  }
   const cmd = commands(0, folder);
   const texts = { down: "The lab is down. Start it from the repository folder:", stopping: "The lab is stopping.", killed: detail, silent: detail };
   return problem(texts[phase] ?? detail ?? "", phase === "down" && detail && h("p", null, detail), phase !== "stopping" && copyable(cmd.up),
