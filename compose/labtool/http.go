@@ -28,7 +28,25 @@ func runSmoke(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	awaitReachable(ctx, base)
 	return smoke.Run(ctx, client, base, stdout)
+}
+
+// reachableWithin is how long the smoke test waits for the services; shorter in tests.
+var reachableWithin = 20 * time.Second
+
+// awaitReachable returns when the service can reach its backends, or after reachableWithin: in Kubernetes,
+// the address of a Service refuses connections for a moment after its pods are ready.
+func awaitReachable(ctx context.Context, base string) {
+	ctx, cancel := context.WithTimeout(ctx, reachableWithin)
+	defer cancel()
+	for request(ctx, io.Discard, http.MethodGet, strings.TrimSuffix(base, "/")+"/albums?limit=1", "") != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
 }
 
 // request sends a request.

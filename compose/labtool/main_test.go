@@ -9,7 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"soundcheck/internal/cli"
 )
@@ -63,6 +65,23 @@ func TestRequests(t *testing.T) {
 		t.Errorf("get of an unavailable service exits with %d, want 1", code)
 	}
 }
+
+// The smoke test begins when the service has a backend.
+func TestSmokeWaits(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) <= 3 {
+			http.Error(w, "no store yet", http.StatusBadGateway)
+		}
+	}))
+	defer srv.Close()
+	if out, _, _ := call(t, "smoke", srv.URL); strings.Contains(out, "502") || !strings.Contains(out, " 1  GET  /albums/1 \n    200 OK: ok\n") {
+		t.Errorf("it did not wait: %s", out)
+	}
+}
+
+func init() { reachableWithin = 2 * time.Second }
 
 // The exit code and the error are those of the smoke test; internal/smoke tests more.
 func TestSmoke(t *testing.T) {

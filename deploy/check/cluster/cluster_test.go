@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -100,6 +101,8 @@ type release struct {
 	chart     string // folder
 	namespace string
 	values    []string // arguments of every install and upgrade
+
+	asked, askedUnsure int // successful and failed requests of ask
 }
 
 // newRelease creates the namespace, and deletes it after the test.
@@ -170,7 +173,29 @@ func (r *release) do(command string, args ...string) string {
 		r.Fatal(err)
 	}
 	r.Logf("%s %s: %.1f s", r.helm, command, time.Since(start).Seconds())
+	if command == "install" {
+		// The addresses of Services refuse connections for a moment after their pods are ready.
+		r.await("a response of the proxy", func() bool {
+			return r.ask("http://" + r.address("proxy-service", "http"))
+		})
+	}
 	return out
+}
+
+// ask reports whether a proxy responds with albums, and counts the request.
+func (r *release) ask(url string) bool {
+	resp, err := client.Get(url + "/albums?limit=1")
+	if err != nil {
+		r.askedUnsure++
+		return false
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		r.askedUnsure++
+		return false
+	}
+	r.asked++
+	return true
 }
 
 // address is the host and port of a Service.

@@ -103,6 +103,7 @@ func (r *release) traces(traces map[string]int64) {
 // whether it has.
 func (r *release) counted(served, unsure int) {
 	r.Helper()
+	served, unsure = served+r.asked, unsure+r.askedUnsure
 	base := "http://" + r.address("prometheus", "http") + "/api/v1/query?query="
 	query := `sum(histogram_count(last_over_time(http_server_request_duration_seconds{service_name="proxy-service"}[2h])))`
 	got := 0
