@@ -8,30 +8,52 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
+// onPlatforms is the JavaScript expression of the values of an expression on a native lab, in Compose and in
+// Kubernetes.
+func onPlatforms(expression string) string {
+	return `[null, "compose", "kubernetes"].map((platform) => {
+		const root = document.documentElement;
+		if (platform) root.dataset.containers = platform;
+		if (platform === "kubernetes") root.dataset.albumStore = "-n lab deployment/x-album-store";
+		try {
+			return ` + expression + `;
+		} finally {
+			delete root.dataset.containers;
+			delete root.dataset.albumStore;
+		}
+	})`
+}
+
 func TestLabFunctions(t *testing.T) {
 	testModules(t, []moduleCase{
 		{"lib/lab.js", `m.withPortOffset("curl http://127.0.0.1:9081/a 127.0.0.1:9999 127.0.0.1:90810\ngo run ./loadgen -rate 5", 0)`, `"curl http://127.0.0.1:9081/a 127.0.0.1:9999 127.0.0.1:90810\ngo run ./loadgen -rate 5"`},
 		{"lib/lab.js", `m.withPortOffset("curl http://127.0.0.1:9081/a 127.0.0.1:9999 127.0.0.1:90810", 700)`, `"curl http://127.0.0.1:9781/a 127.0.0.1:9999 127.0.0.1:90810"`},
 		{"lib/lab.js", `m.withPortOffset([9070, 9080, 9071, 9081, 9090, 16696, 3300, 4318].map((p) => "127.0.0.1:" + p).join(" "), 1)`, `[9071, 9081, 9072, 9082, 9091, 16697, 3301, 4319].map((p) => "127.0.0.1:" + p).join(" ")`},
 		{"lib/lab.js", `m.withPortOffset("go run ./loadgen -rate 5\ngo run ./loadgen -url http://127.0.0.1:9080 -rate 5", 10)`, `"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4328 go run ./loadgen -rate 5 -url http://127.0.0.1:9080\ngo run ./loadgen -url http://127.0.0.1:9090 -rate 5"`},
-		{"lib/lab.js", `[m.commands().clearFaults(), m.commands(5).clearFaults("proxy-service"), m.commands(100, "", true).clearFaults(), m.commands(0, "", true).clearFaults("proxy-service-2"), m.commands(1).slow, m.commands(0, "", true).ps, m.commands(0, "", true).load]`,
+		{"lib/lab.js", `[m.commands().clearFaults(), m.commands(5).clearFaults("proxy-service"), m.commands(100, "", "compose").clearFaults(), m.commands(0, "", "compose").clearFaults("proxy-service-2"), m.commands(1).slow, m.commands(0, "", "compose").ps, m.commands(0, "", "compose").load]`,
 			`["curl -X DELETE http://127.0.0.1:9081/admin/faults", "curl -X DELETE http://127.0.0.1:9076/admin/faults", "go run ./compose -port-offset 100 exec album-store-1 /tools/labtool delete http://127.0.0.1:9081/admin/faults",
 			"go run ./compose exec proxy-service-2 /tools/labtool delete http://127.0.0.1:9071/admin/faults", "curl -X PUT http://127.0.0.1:9082/admin/faults -d '{\"faults\":[\"db-delay=40ms@2%\"]}'", "go run ./compose ps", "go run ./loadgen -rate 100 -slo 'p99<50ms'"]`},
-		{"lib/lab.js", `(() => {
-			const root = document.documentElement, native = m.startHint();
-			root.dataset.containers = "";
-			const hints = [native, m.startHint()];
-			delete root.dataset.containers;
-			return hints;
-		})()`, `["Start the lab with make lab-up", "Check the containers with make compose-ps (Compose) or make k8s-status (Kubernetes)"]`},
+		// In Kubernetes the native commands follow a port-forward to the fault API.
+		{"lib/lab.js", onPlatforms(`(() => { const c = m.commands(); return [c.ps, c.forward(), c.forward("proxy-service"), c.slow, c.clearFaults("proxy-service")]; })()`), `[
+			["go run ./compose ps", null, null, "curl -X PUT http://127.0.0.1:9081/admin/faults -d '{\"faults\":[\"db-delay=40ms@2%\"]}'", "curl -X DELETE http://127.0.0.1:9071/admin/faults"],
+			["go run ./compose ps", null, null, "go run ./compose exec album-store-1 /tools/labtool put http://127.0.0.1:9081/admin/faults '{\"faults\":[\"db-delay=40ms@2%\"]}'", "go run ./compose exec proxy-service /tools/labtool delete http://127.0.0.1:9071/admin/faults"],
+			["make k8s-status", "kubectl port-forward -n lab deployment/x-album-store 9081 &", "kubectl port-forward -n NAMESPACE deployment/NAME 9071 &", "curl -X PUT http://127.0.0.1:9081/admin/faults -d '{\"faults\":[\"db-delay=40ms@2%\"]}'", "curl -X DELETE http://127.0.0.1:9071/admin/faults"]]`},
+		{"lib/lab.js", onPlatforms(`m.startHint()`), `["Start the lab with make lab-up", "Check the containers with make compose-ps", "Check the containers with make k8s-status"]`},
+		{"lib/faults.js", onPlatforms(`(() => {
+			const faults = (containers) => ({services: [{service: "album-store", faults: ["stall"], containers}], clear: !containers});
+			const containers = {compose: ["album-store-1", "album-store-2"], kubernetes: ["album-store"]}[document.documentElement.dataset.containers];
+			return [...m.banner(faults(containers), 0).querySelectorAll("code, button:not(.quiet)")].map((e) => e.textContent);
+		})()`), `[["stall", "Clear all faults"],
+			["stall", "go run ./compose exec album-store-1 /tools/labtool delete http://127.0.0.1:9081/admin/faults", "go run ./compose exec album-store-2 /tools/labtool delete http://127.0.0.1:9081/admin/faults"],
+			["stall", "kubectl port-forward -n lab deployment/x-album-store 9081 &", "curl -X DELETE http://127.0.0.1:9081/admin/faults"]]`},
 		{"lib/lab.js", `[{classes:{good:5}}, {}, {classes:{good:1575,failed:21,shed:1004}}, {classes:{good:1,failed:99999}}, {classes:{shed:3}}].map((r) => m.lossBadge(r)?.textContent ?? null)`, `[null, null, "39.5 % not served", ">99.9 % not served", "100 % not served"]`},
 		// The two shares are rounded so that they add up.
 		{"lib/lab.js", `[[6895, 10000], [0, 7], [7, 7], [1, 100000], [99999, 100000], [999, 1000], [1, 1000], [0, 0]].map(([n, of]) => m.shares(n, of).join())`,
 			`["68.9 %,31.1 %", "0 %,100 %", "100 %,0 %", "<0.1 %,>99.9 %", ">99.9 %,<0.1 %", "99.9 %,0.1 %", "0.1 %,99.9 %", "–,–"]`},
 		{"lib/faults.js", `[m.banner({services: [], clear: true}, 0), m.banner({services: [{service: "a", faults: [], error: "down"}], clear: true}, 0).textContent, m.banner({services: [{service: "a", faults: ["error=500@50%"]}], clear: true}, 0).textContent,
-			m.banner({services: [{service: "a", faults: ["x", "y"]}, {service: "b", faults: ["z"], containers: ["b-1"]}], clear: false}, 0).textContent,
+			m.banner({services: [{service: "a", faults: ["x", "y"]}, {service: "b", faults: ["z"]}], clear: false}, 0).textContent,
 			m.banner({services: [{service: "a", faults: ["x"]}, {service: "b", faults: [], error: "timeout"}], clear: true}, 0).textContent]`,
-			`[null, "Faults: a unknown: downClear all faults", "Active fault: a error=500@50%Clear all faults", "Active faults: a x y; b zgo run ./compose exec b-1 /tools/labtool delete http://127.0.0.1:9081/admin/faultscopy", "Active fault: a x; b unknown: timeoutClear all faults"]`},
+			`[null, "Faults: a unknown: downClear all faults", "Active fault: a error=500@50%Clear all faults", "Active faults: a x y; b z", "Active fault: a x; b unknown: timeoutClear all faults"]`},
 		// The badge is green only if the lab is healthy.
 		{"pages/home.js", `(() => {
 			const lab = (phase) => ({phase, status: {programs: [{}], memory_bytes: 0, started_at: new Date().toISOString()}});
@@ -39,9 +61,21 @@ func TestLabFunctions(t *testing.T) {
 			return [of("up"), of("up", {errors: 0, firing: 0, known: true}), of("up", {errors: null, firing: 0, known: true}), of("up", {errors: 0.8, firing: 0, known: true}), of("up", {errors: 0.002, firing: 2, known: true}), of("down", {errors: 0.8, firing: 1, known: true}),
 				of("up", {errors: null, firing: 0, known: false}), of("up", {errors: null, firing: 2, known: false})];
 		})()`, `[["badge : up"], ["badge good: up"], ["badge good: up"], ["badge bad: up", "badge bad: 80 % of requests fail"], ["badge warn: up", "badge warn: 0.2 % of requests fail", "badge bad: 2 alerts firing"], ["badge bad: down"], ["badge : up"], ["badge warn: up", "badge bad: 2 alerts firing"]]`},
-		// Containers run in Compose or in Kubernetes: each command has its label.
-		{"pages/home.js", `[...m.down({value: {phase: "unready", containers: true, status: {port_offset: 0}}}).querySelectorAll("p, code")].map((e) => e.textContent)`,
-			`["Some containers are not ready. Check them from the repository folder:", "Compose", "go run ./compose ps", "Kubernetes", "make k8s-status"]`},
+		{"pages/home.js", onPlatforms(`[...m.down({value: {phase: "unready", containers: Boolean(document.documentElement.dataset.containers), detail: "jaeger fails", folder: "/x/.lab", status: {port_offset: 0}}}).querySelectorAll("p, code")].map((e) => e.textContent)`),
+			`[["jaeger fails", "make lab-up", "State folder: /x/.lab"], ["Some containers are not ready. Check them from the repository folder:", "go run ./compose ps"], ["Some containers are not ready. Check them from the repository folder:", "make k8s-status"]]`},
+		{"pages/home.js", onPlatforms(`[...m.latest({value: {runs: [], folder: "/x/.lab/runs"}}, null).querySelectorAll("p, code")].map((e) => e.textContent)`), `[
+			["No runs yet.", "go run ./loadgen -rate 100 -slo 'p99<50ms'"], ["No runs yet.", "go run ./loadgen -rate 100 -slo 'p99<50ms'"],
+			["Runs stay in .lab/runs, on the machine that sends the load. To see them at http://127.0.0.1:3301/runs, run there:", "go run ./console -addr 127.0.0.1:3301 -jaeger http://127.0.0.1:16696"]]`},
+		{"pages/home.js", onPlatforms(`(() => {
+			const platform = document.documentElement.dataset.containers, name = platform === "compose" ? "album-store-1" : "album-store";
+			const card = m.nextSteps({containers: Boolean(platform), folder: "/x/.lab", status: {programs: [{name}]}});
+			return [card.querySelectorAll("p")[2].textContent, ...[...card.querySelectorAll("code")].slice(3).map((e) => e.textContent.split(" -d ")[0])];
+		})()`), `[
+			["Run a load test. The result is under Runs.", "curl -X PUT http://127.0.0.1:9081/admin/faults", "curl -X DELETE http://127.0.0.1:9081/admin/faults"],
+			["Run a load test. The result is under Runs.", "go run ./compose exec album-store-1 /tools/labtool put http://127.0.0.1:9081/admin/faults '{\"faults\":[\"db-delay=40ms@2%\"]}'", "go run ./compose exec album-store-1 /tools/labtool delete http://127.0.0.1:9081/admin/faults"],
+			["Run a load test. The result stays in .lab/runs, on the machine that sends the load.", "kubectl port-forward -n lab deployment/x-album-store 9081 &", "curl -X PUT http://127.0.0.1:9081/admin/faults", "curl -X DELETE http://127.0.0.1:9081/admin/faults"]]`},
+		// An external store may have no fault API.
+		{"pages/home.js", onPlatforms(`m.nextSteps({containers: true, status: {programs: [{name: "proxy-service"}]}}).querySelectorAll("code").length`), `[3, 3, 3]`},
 		// Prometheus is down in this test.
 		{"pages/home.js", `[m.healthOf(await m.measure(null), await m.alertsNow(null)), m.healthOf({errors: 0, known: true}, {problem: "down"}).known, m.healthOf({errors: 0.5, known: true}, {list: [{state: "firing"}, {state: "pending"}]})]`,
 			`[{errors: null, firing: 0, known: false}, false, {errors: 0.5, firing: 1, known: true}]`},

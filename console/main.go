@@ -36,6 +36,7 @@ type config struct {
 	prometheus, jaeger *url.URL
 	state              string
 	containers         []server.Container
+	kubernetes         bool
 	offset             int
 }
 
@@ -94,6 +95,7 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c confi
 			return c, f.Errorf("-%s: %v", u.name, err)
 		}
 	}
+	c.kubernetes = getenv("KUBERNETES_SERVICE_HOST") != "" // set in every pod
 	if c.state, err = filepath.Abs(c.state); err != nil {
 		return c, f.Errorf("-state: %v", err)
 	}
@@ -108,7 +110,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	logger := slog.New(slog.NewJSONHandler(stdout, nil))
 	servers, ctx := errgroup.WithContext(ctx)
 	// One server for both addresses, because it limits concurrent work.
-	pages := server.New(server.Config{Prometheus: c.prometheus, Jaeger: c.jaeger, State: c.state, Containers: c.containers, PortOffset: c.offset})
+	pages := server.New(server.Config{Prometheus: c.prometheus, Jaeger: c.jaeger, State: c.state,
+		Containers: c.containers, Kubernetes: c.kubernetes, PortOffset: c.offset})
 	serve := func(addr string, handler http.Handler) {
 		servers.Go(func() error {
 			return httpserver.Run(ctx, httpserver.Config{Name: "console", Version: version.String(), Addr: addr,

@@ -23,7 +23,7 @@ func code(err error) int { return cli.Code("console", io.Discard, err) }
 func TestParse(t *testing.T) {
 	t.Parallel()
 	c, err := parse(nil, none, io.Discard)
-	if err != nil || c.addr != "127.0.0.1:3300" || c.tracesAddr != "" || c.prometheus.String() != "http://127.0.0.1:9090" || c.jaeger.String() != "http://127.0.0.1:16697" || !filepath.IsAbs(c.state) {
+	if err != nil || c.addr != "127.0.0.1:3300" || c.tracesAddr != "" || c.prometheus.String() != "http://127.0.0.1:9090" || c.jaeger.String() != "http://127.0.0.1:16697" || !filepath.IsAbs(c.state) || c.kubernetes {
 		t.Errorf("%+v, %v", c, err)
 	}
 	c, err = parse([]string{"-traces-addr", "127.0.0.1:0", "-jaeger", "https://jaeger:1/base", "-state", "/s"}, func(name string) string {
@@ -31,6 +31,10 @@ func TestParse(t *testing.T) {
 	}, io.Discard)
 	if err != nil || c.addr != "127.0.0.1:1" || c.tracesAddr != "127.0.0.1:0" || c.jaeger.String() != "https://jaeger:1/base" || c.state != "/s" {
 		t.Errorf("%+v, %v", c, err)
+	}
+	c, err = parse(nil, func(name string) string { return map[string]string{"KUBERNETES_SERVICE_HOST": "10.43.0.1"}[name] }, io.Discard)
+	if err != nil || !c.kubernetes {
+		t.Errorf("in a pod: %+v, %v", c, err)
 	}
 	c, err = parse([]string{"-containers", "a=http://a:1/readyz,b-2=https://b:2/", "-port-offset", "7"}, none, io.Discard)
 	if want := []server.Container{{Name: "a", Ready: "http://a:1/readyz"}, {Name: "b-2", Ready: "https://b:2/"}}; err != nil || !slices.Equal(c.containers, want) || c.offset != 7 {

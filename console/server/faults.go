@@ -27,15 +27,15 @@ type faulty struct {
 	Service string   `json:"service"`
 	Faults  []string `json:"faults"` // as in db-delay=40ms@2%
 	Error   string   `json:"error,omitempty"`
-	// Containers are those of the service; a command inside one clears its faults.
+	// Containers are those of the service; a command for each clears its faults.
 	Containers []string `json:"containers,omitempty"`
 }
 
 // faultsResponse is the response of /-/faults.
 type faultsResponse struct {
 	Services []faulty `json:"services"` // only those with faults, or unavailable ones
-	// Clear means that a DELETE of /-/faults clears them. In containers only the service
-	// itself can, called by docker exec.
+	// Clear means that a DELETE of /-/faults clears them. In containers the console cannot: the
+	// fault API listens on the loopback interface of the service's container or pod.
 	Clear      bool `json:"clear"`
 	PortOffset int  `json:"port_offset"` // for the command
 }
@@ -89,7 +89,7 @@ func listFaults(c Config) func(*http.Request) (any, error) {
 func clearFaults(c Config) func(*http.Request) (any, error) {
 	return func(r *http.Request) (any, error) {
 		if len(c.Containers) > 0 {
-			return nil, failure(http.StatusConflict, "faults of containers are cleared by a command inside the service's container")
+			return nil, failure(http.StatusConflict, "the console cannot clear faults of containers: use the commands in the banner")
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), faultsTimeout)
 		defer cancel()

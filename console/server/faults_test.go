@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -142,6 +143,10 @@ func TestFaultsOfContainers(t *testing.T) {
 	a := faultsNow(t, console(t, c), http.MethodGet)
 	if want := (faultsResponse{Services: []faulty{{Service: "album-store", Faults: []string{"error", "stall"}, Containers: []string{"album-store-1", "album-store-2"}}}, PortOffset: 7}); !reflect.DeepEqual(a, want) {
 		t.Errorf("%+v, want %+v", a, want)
+	}
+	c.Containers, c.Kubernetes = []Container{{"album-store", "x"}, {"proxy-service", "x"}}, true
+	if a := faultsNow(t, console(t, c), http.MethodGet); len(a.Services) != 1 || !slices.Equal(a.Services[0].Containers, []string{"album-store"}) || a.Clear {
+		t.Errorf("in Kubernetes: %+v", a)
 	}
 	if resp, body := do(t, console(t, c), http.MethodDelete, "/-/faults", ""); resp.StatusCode != http.StatusConflict {
 		t.Errorf("DELETE = %d %s", resp.StatusCode, body)

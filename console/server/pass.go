@@ -23,14 +23,14 @@ var toBackends = &http.Transport{ResponseHeaderTimeout: passTimeout, MaxIdleConn
 
 // backend is Prometheus or Jaeger.
 type backend struct {
-	name       string // for people; in lower case that of the lab's component
-	url        *url.URL
-	containers bool   // the lab runs in containers
-	state      string // folder of the lab whose supervisor starts it, unless it runs in containers
+	name  string // for people; in lower case that of the lab's component
+	url   *url.URL
+	check string // command that checks the containers; "": none
+	state string // folder of the lab whose supervisor starts it, unless it runs in containers
 }
 
 func (c Config) backend(name string, at *url.URL) backend {
-	return backend{name: name, url: at, containers: len(c.Containers) > 0, state: c.State}
+	return backend{name: name, url: at, check: c.check(), state: c.State}
 }
 
 // unavailable describes why the backend did not respond.
@@ -41,8 +41,8 @@ func (b backend) unavailable(ctx context.Context, err error) string {
 		text = fmt.Sprintf("%s is down at %s", b.name, b.url)
 	}
 	switch {
-	case b.containers: // whatever the error is: of a container that has stopped, it may be an unknown host
-		return text + "; check the containers with make compose-ps (Compose) or make k8s-status (Kubernetes)"
+	case b.check != "": // whatever the error is: of a container that has stopped, it may be an unknown host
+		return text + "; check the containers with " + b.check
 	case !down:
 		return text
 	}

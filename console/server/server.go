@@ -41,7 +41,8 @@ type Config struct {
 	// Containers are the components of a lab in containers, in start order. None: a lab
 	// with a supervisor.
 	Containers []Container
-	PortOffset int // of the containers' published ports; a supervisor reports its own
+	Kubernetes bool // the containers are in pods, not in Compose
+	PortOffset int  // of the containers' published ports; a supervisor reports its own
 }
 
 // policy is the Content-Security-Policy: only files of this server.
@@ -52,9 +53,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 func New(c Config) http.Handler {
 	mux := http.NewServeMux()
 	files := readAssets()
-	if len(c.Containers) > 0 { // for the hints of the pages
-		files.document = bytes.Replace(files.document, []byte("<html "), []byte("<html data-containers "), 1)
-	}
+	files.document = bytes.Replace(files.document, []byte("<html "), []byte("<html "+c.platform()), 1)
 	mux.HandleFunc("GET /assets/", files.asset)
 	mux.Handle("GET /api/", c.backend("Jaeger", c.Jaeger).passOn("", "/api/"))
 	mux.Handle("GET /-/prometheus/api/v1/", c.backend("Prometheus", c.Prometheus).passOn("/-/prometheus", "/api/v1/", "query", "query_range", "query_exemplars",

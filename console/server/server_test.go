@@ -209,25 +209,41 @@ func TestBackendUnavailable(t *testing.T) {
 	}
 }
 
-// Where the lab runs in containers, no hint names a command of the native lab, and pages know it from
-// the document.
+// Hints name the command of the platform that the lab runs on, and pages know it from the document.
 func TestHintsInContainers(t *testing.T) {
 	t.Parallel()
 	away := closed(t)
-	c := Config{Prometheus: away, Jaeger: away, State: t.TempDir(), Containers: []Container{{"prometheus", away.String()}}}
-	const hint = "; check the containers with make compose-ps (Compose) or make k8s-status (Kubernetes)"
-	want := `{"error":"Prometheus is down at ` + away.String() + hint + `"}`
-	if resp, body := do(t, console(t, c), http.MethodGet, "/-/prometheus/api/v1/query?query=up", ""); resp.StatusCode != http.StatusBadGateway || strings.TrimSpace(body) != want {
-		t.Errorf("%d %s, want %s", resp.StatusCode, body, want)
-	}
-	want = "Jaeger does not respond at " + away.String() + ": no such host" + hint
-	if got := c.backend("Jaeger", away).unavailable(t.Context(), errors.New("no such host")); got != want {
-		t.Errorf("%s, want %s", got, want)
-	}
-	_, document := do(t, console(t, c), http.MethodGet, "/", "")
+	pods := []Container{{"otel-collector", "http://127.0.0.1:13133/"}, {"album-store", "http://lab-soundcheck-album-store.ns-1.svc.cluster.local:9080/readyz"},
+		{"proxy-service", "http://lab-proxy.ns-1.svc:9070/readyz"}, {"jaeger", "http://lab-jaeger.ns-1.svc.cluster.local:14133/"}}
 	_, native := do(t, console(t, Config{}), http.MethodGet, "/", "")
-	if strings.Replace(document, "<html data-containers ", "<html ", 1) != native || document == native {
-		t.Errorf("the document in containers begins with %.60s, natively with %.60s", document, native)
+	for _, tt := range []struct {
+		kubernetes bool
+		containers []Container
+		hint       string // at the end of an error
+		attributes string // of the document
+	}{
+		{false, nil, "", ""},
+		{true, nil, "", ""}, // a native lab in a pod
+		{false, pods, "; check the containers with make compose-ps", `data-containers="compose" `},
+		{true, pods, "; check the containers with make k8s-status", `data-containers="kubernetes" data-album-store="-n ns-1 deployment/lab-soundcheck-album-store" data-proxy-service="-n ns-1 deployment/lab-proxy" `},
+		// Other URLs do not have the names of Deployments.
+		{true, []Container{{"album-store", "http://album-store:9080/"}, {"proxy-service", "http://a.b.example:9070/"}}, "; check the containers with make k8s-status", `data-containers="kubernetes" `},
+	} {
+		c := Config{Prometheus: away, Jaeger: away, State: t.TempDir(), Containers: tt.containers, Kubernetes: tt.kubernetes}
+		want := "Jaeger does not respond at " + away.String() + ": no such host" + tt.hint
+		if got := c.backend("Jaeger", away).unavailable(t.Context(), errors.New("no such host")); got != want {
+			t.Errorf("%+v: %s, want %s", tt, got, want)
+		}
+		if tt.hint == "" {
+			tt.hint = ": is the lab up? (make lab-up)"
+		}
+		want = `{"error":"Prometheus is down at ` + away.String() + tt.hint + `"}`
+		if resp, body := do(t, console(t, c), http.MethodGet, "/-/prometheus/api/v1/query?query=up", ""); resp.StatusCode != http.StatusBadGateway || strings.TrimSpace(body) != want {
+			t.Errorf("%+v: %d %s, want %s", tt, resp.StatusCode, body, want)
+		}
+		if _, document := do(t, console(t, c), http.MethodGet, "/", ""); document != strings.Replace(native, "<html ", "<html "+tt.attributes, 1) {
+			t.Errorf("%+v: the document begins with %.220s", tt, document)
+		}
 	}
 }
 

@@ -14,10 +14,11 @@ export const clearFaults = (signal) => get("/-/faults", signal, "DELETE");
 export function banner({ services, clear }, offset, onclear) {
   const on = services.filter((s) => s.faults.length || s.error), count = on.flatMap((s) => s.faults).length;
   if (!on.length) return null;
+  const cmd = commands(offset);
   const names = on.map((s, i) => [i ? "; " : "", h("strong", null, s.service), " ", s.error ? `unknown: ${s.error}` : h("code", null, s.faults.join(" "))]);
   return h("div", { class: "faults", role: "status" }, h("p", null, ["Faults: ", "Active fault: "][count] ?? "Active faults: ", names),
     clear ? h("button", { type: "button", onclick: onclear }, "Clear all faults")
-      : on.flatMap((s) => (s.containers ?? []).map((name) => copyable(commands(offset, "", true).clearFaults(name)))));
+      : on.flatMap((s) => s.containers ?? []).flatMap((name) => [cmd.forward(name), cmd.clearFaults(name)]).filter(Boolean).map(copyable));
 }
 
 // watchFaults keeps the banner in an element up to date.

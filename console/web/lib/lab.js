@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { seconds } from "./format.js";
+import { copyable, empty } from "./ui.js";
 
 // badge is a short text in a state colour: good, warn, bad or none.
 export const badge = (text, state, title) => h("span", { class: `badge ${state ?? ""}`, title }, text);
@@ -29,10 +30,23 @@ export function verdictBadge(run) {
   return badge(text, state, run.because ?? run.problem);
 }
 
-// startHint is what to do if something of the lab is missing. The document says whether its components
-// are containers.
-export const startHint = () => ("containers" in document.documentElement.dataset
-  ? "Check the containers with make compose-ps (Compose) or make k8s-status (Kubernetes)" : "Start the lab with make lab-up");
+// platform is where the lab's components run: "compose", "kubernetes", or undefined without containers.
+export const platform = () => document.documentElement.dataset.containers;
+
+// startHint is what to do if something of the lab is missing.
+export const startHint = () => ({ compose: "Check the containers with make compose-ps", kubernetes: "Check the containers with make k8s-status" }[platform()]
+  ?? "Start the lab with make lab-up");
+
+// runsFolder says where runs are. In Kubernetes the console does not have them.
+export const runsFolder = "in .lab/runs, on the machine that sends the load";
+
+// noRuns is shown instead of an empty list of runs.
+export function noRuns(text, load) {
+  if (platform() !== "kubernetes") return empty(text, copyable(load));
+  // The usual ports are those of port-forwards to the cluster.
+  return empty(`Runs stay ${runsFolder}. To see them at http://127.0.0.1:3301/runs, run there:`,
+    copyable("go run ./console -addr 127.0.0.1:3301 -jaeger http://127.0.0.1:16696"));
+}
 
 // shares formats n of a total and the rest as percentages. The two add up to 100 %, and neither
 // is 0 or 100 % unless it is exact.
@@ -53,29 +67,36 @@ export function lossBadge({ classes = {} }) {
   return badge(`${shares(of - lost, of)[1]} not served`, "bad", `${failed} failed and ${shed} were shed, of ${of}`);
 }
 
-// commands returns shell commands for a lab with a port offset, native or in containers.
-export function commands(offset = 0, folder = "", containers = false) {
+// commands returns shell commands for a lab with a port offset, native or in containers: see platform.
+export function commands(offset = 0, folder = "", on = platform()) {
   const at = (port) => `http://127.0.0.1:${port + offset}`;
   const to = offset ? ` -url ${at(9070)}` : "", env = offset ? `OTEL_EXPORTER_OTLP_ENDPOINT=${at(4318)} ` : "";
   const traces = offset ? ` -jaeger ${at(16696)}` : "";
   const own = /\/\.lab$/.test(folder) || !folder ? "" : ` -state ${quote(folder)}`;
   const keep = own ? ` -keep ${quote(`${folder}/runs`)}` : "";
   const compose = `go run ./compose${offset ? ` -port-offset ${offset}` : ""}`;
-  const admin = (port) => `${containers ? `http://127.0.0.1:${port}` : at(port)}/admin/faults`;
+  const admin = (port) => `${on ? `http://127.0.0.1:${port}` : at(port)}/admin/faults`;
+  const adminPort = (name) => (name.startsWith("proxy-service") ? 9071 : 9081);
   return {
     env, to,
-    ps: `${compose} ps`,
+    ps: on === "kubernetes" ? "make k8s-status" : `${compose} ps`,
     up: own || offset ? `go run ./lab up${own}${offset ? ` -port-offset ${offset}` : ""}` : "make lab-up",
     down: `go run ./lab down${own}`,
     album: `curl ${at(9070)}/albums/1`,
     load: `${env}go run ./loadgen -rate 100 -slo 'p99<50ms'${to}${traces}${keep}`,
     data: `${env}go run ./datagen -n 1000${to}`,
-    slow: containers ? `${compose} exec album-store-1 /tools/labtool put ${admin(9081)} '{"faults":["db-delay=40ms@2%"]}'`
+    // forward makes the fault API of a service reachable for the commands below, null if it already is.
+    // The document has the Deployment, if the server knows it.
+    forward(name = "album-store") {
+      const deployment = document.documentElement.getAttribute(`data-${name}`) ?? "-n NAMESPACE deployment/NAME";
+      return on === "kubernetes" ? `kubectl port-forward ${deployment} ${adminPort(name)} &` : null;
+    },
+    slow: on === "compose" ? `${compose} exec album-store-1 /tools/labtool put ${admin(9081)} '{"faults":["db-delay=40ms@2%"]}'`
       : `curl -X PUT ${admin(9081)} -d '{"faults":["db-delay=40ms@2%"]}'`,
     // clearFaults clears the faults of a service or, in Compose, of a container.
     clearFaults(name = "album-store-1") {
-      const url = admin(name.startsWith("proxy-service") ? 9071 : 9081);
-      return containers ? `${compose} exec ${name} /tools/labtool delete ${url}` : `curl -X DELETE ${url}`;
+      const url = admin(adminPort(name));
+      return on === "compose" ? `${compose} exec ${name} /tools/labtool delete ${url}` : `curl -X DELETE ${url}`;
     },
   };
 }

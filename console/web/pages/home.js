@@ -2,10 +2,10 @@
 
 import { h, clear } from "../lib/dom.js";
 import { get, prom } from "../lib/api.js";
-import { problem, empty, card, tile, copyable, every } from "../lib/ui.js";
+import { problem, card, tile, copyable, every } from "../lib/ui.js";
 import { plural, withUnit, seconds, bytes, dateTime } from "../lib/format.js";
 import { ALL, interpolate } from "../lib/vars.js";
-import { badge, lossBadge, componentBadge, verdictBadge, commands, externalStores, age } from "../lib/lab.js";
+import { badge, lossBadge, componentBadge, verdictBadge, commands, externalStores, noRuns, runsFolder, platform, age } from "../lib/lab.js";
 
 const collector = '{service_name="otel-collector"}';
 const proxy = 'http_server_request_duration_seconds{service_name="proxy-service"}[1m] anchored';
@@ -93,11 +93,7 @@ export function down(lab) {
   if (lab.status === "rejected") return problem(lab.reason.message);
   const { phase, detail, folder } = lab.value;
   if (phase === "up" || phase === "starting") return null;
-  if (lab.value.containers) {
-    const label = (name) => h("p", { class: "note" }, name);
-    return problem("Some containers are not ready. Check them from the repository folder:",
-      label("Compose"), copyable(commands(lab.value.status.port_offset, "", true).ps), label("Kubernetes"), copyable("make k8s-status"));
-  }
+  if (lab.value.containers) return problem("Some containers are not ready. Check them from the repository folder:", copyable(commands(lab.value.status.port_offset).ps));
   const cmd = commands(0, folder);
   const texts = { down: "The lab is down. Start it from the repository folder:", stopping: "The lab is stopping.", killed: detail, silent: detail };
   return problem(texts[phase] ?? detail ?? "", phase === "down" && detail && h("p", null, detail), phase !== "stopping" && copyable(cmd.up),
@@ -127,7 +123,7 @@ function components(lab) {
   const cell = (name, value, more) => h("td", { class: more, "data-name": name }, value);
   const state = (p) => cell("State", [componentBadge(p), p.detail && h("div", { class: "note" }, p.detail)]);
   if (lab.containers) {
-    // The logs of other containers are available from docker only.
+    // The logs of other containers are available from docker or kubectl only.
     const logs = (name) => name && h("a", { href: `/logs?service=${name}`, "aria-label": `Logs of ${name}` }, "logs");
     return card("Containers", h("table", { class: "programs" },
       h("thead", null, h("tr", null, ["Name", "State", ""].map((n, i) => h("th", { scope: "col", class: i > 1 && "n" }, n)))),
@@ -190,10 +186,10 @@ function named({ labels, annotations }) {
   return href?.startsWith("/d/") ? h("a", { href }, name) : name;
 }
 
-function latest(runs, lab) {
+export function latest(runs, lab) {
   if (runs.status === "rejected") return card("Latest runs", h("p", { class: "note" }, runs.reason.message));
   const list = runs.value.runs.slice(0, 5);
-  if (!list.length) return card("Latest runs", empty("No runs yet.", copyable(commands(lab?.status?.port_offset, runs.value.folder.replace(/\/runs$/, "")).load)));
+  if (!list.length) return card("Latest runs", noRuns("No runs yet.", commands(lab?.status?.port_offset, runs.value.folder.replace(/\/runs$/, "")).load));
   return card("Latest runs", h("ul", { class: "plain runs" }, list.map((r) => h("li", null,
     r.finished ? h("a", { href: `/runs/${encodeURIComponent(r.id)}`, class: "mono" }, r.id) : h("span", { class: "mono" }, r.id),
     h("span", { class: "note", title: dateTime(Date.parse(r.started_at)) }, r.started_at ? `${age(r.started_at)} ago` : ""),
@@ -209,10 +205,11 @@ function explore(boards) {
     links.map(([href, name, note]) => h("li", null, h("a", { href }, name), h("span", { class: "note" }, ` ${note}`)))));
 }
 
-function nextSteps(lab) {
-  const cmd = commands(lab?.status?.port_offset ?? 0, lab?.containers ? "" : lab?.folder, lab?.containers);
-  const step = (text, ...list) => [h("p", { class: "note" }, text), list.map(copyable)];
-  return card("Next steps", step("Get an album.", cmd.album), step("Create 1,000 albums.", cmd.data), step("Run a load test. The result is under Runs.", cmd.load),
+export function nextSteps(lab) {
+  const cmd = commands(lab?.status?.port_offset ?? 0, lab?.containers ? "" : lab?.folder);
+  const step = (text, ...list) => [h("p", { class: "note" }, text), list.filter(Boolean).map(copyable)];
+  return card("Next steps", step("Get an album.", cmd.album), step("Create 1,000 albums.", cmd.data),
+    step(`Run a load test. The result ${platform() === "kubernetes" ? `stays ${runsFolder}` : "is under Runs"}.`, cmd.load),
     // An external store may not have the faults endpoint.
-    lab?.status?.stores?.length || lab?.containers && !lab.status.programs.some((p) => p.name === "album-store-1") ? [] : step("Inject database latency, find it in the traces, then clear the fault.", cmd.slow, cmd.clearFaults()));
+    lab?.status?.stores?.length || lab?.containers && !lab.status.programs.some((p) => /^album-store(-1)?$/.test(p.name)) ? [] : step("Inject database latency, find it in the traces, then clear the fault.", cmd.forward(), cmd.slow, cmd.clearFaults()));
 }

@@ -2,9 +2,9 @@
 
 import { h } from "../lib/dom.js";
 import { get } from "../lib/api.js";
-import { problem, empty, copyable, every } from "../lib/ui.js";
+import { problem, every } from "../lib/ui.js";
 import { withUnit, seconds, dateTime } from "../lib/format.js";
-import { lossBadge, shares, verdictBadge, commands, age } from "../lib/lab.js";
+import { lossBadge, shares, verdictBadge, commands, noRuns, age } from "../lib/lab.js";
 
 export async function show(root, { signal, title, go }) {
   title("Runs");
@@ -31,7 +31,7 @@ export async function show(root, { signal, title, go }) {
     list = answer.runs;
     if (!list.length) {
       const lab = await get("/-/lab", signal).catch(() => null);
-      body.replaceChildren(empty("No runs yet. Run a load test:", copyable(commands(lab?.status?.port_offset, answer.folder.replace(/\/runs$/, "")).load)));
+      body.replaceChildren(noRuns("No runs yet. Run a load test:", commands(lab?.status?.port_offset, answer.folder.replace(/\/runs$/, "")).load));
       return;
     }
     const now = JSON.stringify(list.map((r) => [r, age(r.started_at)]));
