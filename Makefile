@@ -89,12 +89,12 @@ k8s-up: ## Install the lab's chart in Kubernetes; IMAGES=registry, local or none
 	@$(DEPLOY) up $(K8S) $(DEPLOY_STATE) $(VALUES:%=-values %) $(DEPLOYFLAGS)
 
 .PHONY: k8s-down
-k8s-down: ## Uninstall the lab's chart; data stays
-	@$(DEPLOY) down $(K8S) $(DEPLOY_STATE)
+k8s-down: ## Uninstall the lab's chart; data stays without DEPLOYFLAGS=-volumes
+	@$(DEPLOY) down $(K8S) $(DEPLOY_STATE) $(DEPLOYFLAGS)
 
 .PHONY: k8s-status
 k8s-status: ## Show the components of the lab in Kubernetes
-	@$(DEPLOY) status $(K8S) $(DEPLOY_STATE)
+	@$(DEPLOY) status $(K8S) $(DEPLOY_STATE) $(DEPLOYFLAGS)
 
 .PHONY: k8s-verify
 k8s-verify: ## lab-verify for the lab in Kubernetes

@@ -160,6 +160,8 @@ func TestHelmFails(t *testing.T) {
 			"deploy: helm: UPGRADE FAILED: context deadline exceeded\npod jaeger-0: Unschedulable: 0/1 nodes are available; see kubectl --context lab -n soundcheck describe pod jaeger-0\n"},
 		{"conflict", `Error: UPGRADE FAILED: conflict occurred while applying object soundcheck/x apps/v1, Kind=Deployment: Apply failed with 1 conflict: conflict with "kubectl" using apps/v1: .spec.replicas`,
 			"Another program owns these fields: undo its change, or take them over with: go run ./deploy up … -- --force-conflicts\n"},
+		{"lines of the API server", "level=WARN msg=\"upgrade failed\"\nError: UPGRADE FAILED: PersistentVolumeClaim \"x\" is invalid: spec: Forbidden: spec is immutable after creation\n  core.PersistentVolumeClaimSpec{\n  \t\"Resources\": {",
+			`deploy: helm: UPGRADE FAILED: PersistentVolumeClaim "x" is invalid: spec: Forbidden: spec is immutable after creation core.PersistentVolumeClaimSpec{ "Resources": {` + "\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			stub(t, map[string]string{"upgrade.error": tt.text,

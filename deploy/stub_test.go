@@ -55,7 +55,7 @@ case "$1" in
 version) say helm ;;
 template) say template ;;
 status) say release ;;
-get) say manifest ;;
+get) if [ "$2" = values ]; then say values; fi; say manifest ;;
 uninstall) say uninstall ;;
 upgrade)
 	trap 'echo interrupted >>"$STUB/calls"; exit 1' INT

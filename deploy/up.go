@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"soundcheck/deploy/oci"
@@ -67,8 +68,12 @@ func (c *command) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(f.r.Check(ctx, rendered), c.checkImages(ctx, f, &i, rendered)); err != nil {
-		return err
+	problems := errors.Join(f.r.Check(ctx, rendered), c.checkImages(ctx, f, &i, rendered))
+	if problems == nil && !strings.Contains(strings.Join(append(extraValues, sets...), " "), "database.kind=memory") {
+		problems = f.r.CheckDatabase(ctx, rendered)
+	}
+	if problems != nil {
+		return problems
 	}
 	var tags map[string]string
 	if i.source != fromNowhere {

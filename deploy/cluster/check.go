@@ -66,6 +66,30 @@ func (r *Release) checkRelease(ctx context.Context) error {
 	return nil
 }
 
+// CheckDatabase rejects values that would take the database from a release, because they do not repeat those of its last
+// revision.
+func (r *Release) CheckDatabase(ctx context.Context, rendered *Rendered) error {
+	if !rendered.inMemory() {
+		return nil
+	}
+	out, err := r.helm(ctx, "get", "values", r.Name, "--all", "-o", "json")
+	if strings.Contains(stderr(err), noRelease) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var old struct{ Database struct{ Kind string } }
+	if err := json.Unmarshal([]byte(out), &old); err != nil {
+		return fmt.Errorf("helm get values: %w", err)
+	}
+	if kind := old.Database.Kind; kind != "" && kind != "memory" {
+		return fmt.Errorf("release %s has its albums in %s, and these values would change it to memory, without them: repeat the values of the last revision (%s shows them), or add -set database.kind=memory",
+			r.Name, kind, r.Helm("get values "+r.Name))
+	}
+	return nil
+}
+
 func fixPending(status string, r *Release) string {
 	if status == "pending-upgrade" || status == "pending-rollback" {
 		return r.Helm("rollback " + r.Name)

@@ -138,15 +138,18 @@ func run(ctx context.Context, stdin, name string, args ...string) (string, error
 	return out.String(), nil
 }
 
-// lastLine returns the last line of a text, which is the error of kubectl and helm, without their
-// prefix.
+// lastLine returns the error of kubectl and helm in what they print, without their prefix: from the last line
+// that has one, because the API server's messages can have many lines, or else the last line.
 func lastLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
-	line := strings.TrimSpace(lines[len(lines)-1])
-	for _, prefix := range []string{"Error: ", "error: ", "Error from server (Forbidden): ", "Error from server: "} {
-		line = strings.TrimPrefix(line, prefix)
+	for i, line := range slices.Backward(lines) {
+		for _, prefix := range []string{"Error: ", "error: ", "Error from server (Forbidden): ", "Error from server: "} {
+			if first, found := strings.CutPrefix(line, prefix); found {
+				return oneLine(first + "\n" + strings.Join(lines[i+1:], "\n"))
+			}
+		}
 	}
-	return line
+	return strings.TrimSpace(lines[len(lines)-1])
 }
 
 // version is the major and minor version of a program.

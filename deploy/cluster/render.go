@@ -46,7 +46,8 @@ type object struct {
 }
 
 type image struct {
-	Image string `yaml:"image"`
+	Image string   `yaml:"image"`
+	Args  []string `yaml:"args"`
 }
 
 func (o object) group() string {
@@ -137,6 +138,16 @@ func (r *Rendered) components() map[string]bool {
 		}
 	}
 	return set
+}
+
+// inMemory reports whether the stores keep albums in memory. With a database they never migrate it themselves.
+func (r *Rendered) inMemory() bool {
+	for _, o := range r.objects {
+		if pod := o.Spec.Template; pod.Metadata.Labels[componentLabel] == "album-store" && o.Kind == "Deployment" {
+			return len(pod.Spec.Containers) > 0 && !slices.Contains(pod.Spec.Containers[0].Args, "-migrate=check")
+		}
+	}
+	return false
 }
 
 // claims returns the storage class of each volume, "" for the default one, by the name of the

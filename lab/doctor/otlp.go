@@ -261,6 +261,9 @@ func (r Result) byError(err error, t target) (cause, fix string) {
 		return "the server does not speak TLS on this port", "use http:// instead of https:// (gRPC exporters: OTEL_EXPORTER_OTLP_INSECURE=true)"
 	case has("connection refused"):
 		return "nothing listens on " + hostPort(t.URL), "start the Collector; check port and address (kubectl port-forward, firewall)"
+	case has("frame too large", "looked like an HTTP/1.1 header") && t.Port() == "4318":
+		return "the server speaks HTTP/1.1, and gRPC needs HTTP/2: port 4318 is by convention the one of OTLP/HTTP",
+			"use port 4317, or set OTEL_EXPORTER_OTLP_PROTOCOL=" + HTTP
 	case has("frame too large", "looked like an HTTP/1.1 header"):
 		return "a server or a proxy in between speaks HTTP/1.1, and gRPC needs HTTP/2: its response is read as an HTTP/2 frame",
 			"let every hop speak HTTP/2 (Kubernetes: GRPCRoute, appProtocol kubernetes.io/h2c; nginx: grpc_pass), or set OTEL_EXPORTER_OTLP_PROTOCOL=" + HTTP + " and port 4318"

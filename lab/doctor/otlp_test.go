@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -209,6 +210,15 @@ func TestByError(t *testing.T) {
 		if !strings.HasPrefix(r.Cause, want) || r.Fix == "" {
 			t.Errorf("%v: %q, fix %q, want %q", err, r.Cause, r.Fix, want)
 		}
+	}
+}
+
+// Port 4318 is known.
+func TestPort4318(t *testing.T) {
+	u := &url.URL{Scheme: "http", Host: "collector:4318"}
+	r := Result{Protocol: GRPC}.failed(errors.New("http2: frame too large, note that the frame header looked like an HTTP/1.1 header"), target{u, nil, time.Second})
+	if !strings.HasPrefix(r.Fix, "use port 4317") {
+		t.Errorf("%q, fix %q", r.Cause, r.Fix)
 	}
 }
 
