@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -34,5 +35,16 @@ spec:
 				t.Errorf("exit code %d, %s\nwant %s", code, stderr, tt.want)
 			}
 		})
+	}
+}
+
+// The chart starts stores with the flag by which this program knows that they have a database, and only those.
+func TestChartMarksDatabase(t *testing.T) {
+	b, err := os.ReadFile("charts/soundcheck/templates/store.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := strings.Join(strings.Fields(string(b)), " "); !strings.Contains(text, `{{- if ne $kind "memory" }} - -migrate=check {{- end }}`) {
+		t.Error("store.yaml sets -migrate=check under another condition")
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// A Collector that reaches its memory limit, because a sender floods it while Jaeger is away, rejects telemetry, which
-// its senders send again: it is not killed, and the telemetry of all requests arrives once Jaeger is back.
+// A flood of exports brings the Collector to its memory limit while Jaeger is down: it rejects telemetry, which senders
+// retry, and is not killed. The telemetry of all requests arrives once Jaeger is up again.
 func TestCollectorLimit(t *testing.T) {
 	r := newRelease(t, "collector", "collector.resources.requests.memory=64Mi", "collector.resources.limits.memory=64Mi")
 	r.do("install")
