@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,9 +69,11 @@ func export(ctx context.Context, endpoint string, headers http.Header, timeout t
 
 // Causes and fixes that several failures share.
 const (
-	endedHTTP = "the server ended the connection: it expects TLS or another protocol"
-	grpcOnly  = "the server speaks HTTP/2 on this port, not HTTP/1.1: a gRPC receiver"
-	useGRPC   = "set OTEL_EXPORTER_OTLP_PROTOCOL=" + GRPC + ", or use the OTLP/HTTP port (4318 by convention)"
+	endedHTTP  = "the server ended the connection: it expects TLS or another protocol"
+	grpcOnly   = "the server speaks HTTP/2 on this port, not HTTP/1.1: a gRPC receiver"
+	expectsTLS = "the server expects TLS"
+	useTLS     = "use https:// instead of http://"
+	useGRPC    = "set OTEL_EXPORTER_OTLP_PROTOCOL=" + GRPC + ", or use the OTLP/HTTP port (4318 by convention)"
 )
 
 // client speaks one version of HTTP, so that the outcome says which one the server speaks.
@@ -130,7 +133,7 @@ func (t target) overHTTP(ctx context.Context) Result {
 		r.Saw += fmt.Sprintf(" with Content-Type %q", kind)
 		r.Cause, r.Fix = "an HTTP server that is no OTLP receiver accepted the request", "check host and path: a receiver responds with application/x-protobuf"
 	case resp.StatusCode == http.StatusBadRequest && bytes.Contains(body, []byte("HTTPS server")):
-		r.Cause, r.Fix = "the server expects TLS", "use https:// instead of http://"
+		r.Cause, r.Fix = expectsTLS, useTLS
 	default:
 		r.Cause, r.Fix = byStatus(resp, t.URL)
 	}
@@ -180,7 +183,12 @@ func (t target) overGRPC(ctx context.Context) Result {
 	}
 	r.Took = time.Since(begun)
 	if err != nil {
-		return r.failed(err, t)
+		r = r.failed(err, t)
+		var op *net.OpError
+		if t.Scheme == "http" && !os.IsTimeout(err) && (!errors.As(err, &op) || op.Op != "dial") {
+			r = r.byPreface(t.preface(ctx), t)
+		}
+		return r
 	}
 	status := resp.Trailer.Get("Grpc-Status")
 	if status == "" {
@@ -208,6 +216,40 @@ func (t target) overGRPC(ctx context.Context) Result {
 	return r
 }
 
+// preface sends only the 24 bytes that begin HTTP/2, and returns what the server sends back before it ends
+// the connection. A server of HTTP/1.1 reads all of them, so that nothing cuts its response off, as
+// happens to requests: their frames still come in when it has ended the connection.
+func (t target) preface(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, t.timeout)
+	defer cancel()
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", hostPort(t.URL))
+	if err != nil {
+		return ""
+	}
+	defer context.AfterFunc(ctx, func() { c.Close() })()
+	defer c.Close()
+	if _, err := io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"); err != nil {
+		return ""
+	}
+	got, _ := io.ReadAll(io.LimitReader(c, 512)) // what came before an error counts
+	return string(got)
+}
+
+// byPreface explains a call that failed, by what the server sent back for the preface of HTTP/2.
+func (r Result) byPreface(got string, t target) Result {
+	switch {
+	case strings.HasPrefix(got, "HTTP/1.") && strings.Contains(got, "HTTPS"), strings.HasPrefix(got, "\x15\x03"): // an alert
+		r.Cause, r.Fix = expectsTLS, useTLS
+	case strings.HasPrefix(got, "HTTP/1.") && t.Port() == "4318":
+		r.Cause = "the server speaks HTTP/1.1, and gRPC needs HTTP/2: port 4318 is by convention the one of OTLP/HTTP"
+		r.Fix = "use port 4317, or set OTEL_EXPORTER_OTLP_PROTOCOL=" + HTTP
+	case strings.HasPrefix(got, "HTTP/1."):
+		r.Cause = "a server or a proxy in between speaks HTTP/1.1, and gRPC needs HTTP/2: its response is read as an HTTP/2 frame"
+		r.Fix = "let every hop speak HTTP/2 (Kubernetes: GRPCRoute, appProtocol kubernetes.io/h2c; nginx: grpc_pass), or set OTEL_EXPORTER_OTLP_PROTOCOL=" + HTTP + " and port 4318"
+	}
+	return r
+}
+
 // byGRPCStatus explains the status of a gRPC call.
 func byGRPCStatus(status string) (cause, fix string) {
 	switch status {
@@ -225,6 +267,9 @@ func byGRPCStatus(status string) (cause, fix string) {
 
 // cut are errors of a connection that the server ended while a request was written.
 var cut = []string{"connection reset", "broken pipe", "client conn could not be established", "readLoopPeekFailLocked"}
+
+// lost are errors of a connection that the server ended, or on which it does not speak HTTP/2.
+var lost = []string{"EOF", "server closed", "client connection lost", "client conn is closed", "frame too large"}
 
 // contains reports whether a text has one of these parts.
 func contains(text string, parts ...string) bool {
@@ -261,19 +306,13 @@ func (r Result) byError(err error, t target) (cause, fix string) {
 		return "the server does not speak TLS on this port", "use http:// instead of https:// (gRPC exporters: OTEL_EXPORTER_OTLP_INSECURE=true)"
 	case has("connection refused"):
 		return "nothing listens on " + hostPort(t.URL), "start the Collector; check port and address (kubectl port-forward, firewall)"
-	case has("frame too large", "looked like an HTTP/1.1 header") && t.Port() == "4318":
-		return "the server speaks HTTP/1.1, and gRPC needs HTTP/2: port 4318 is by convention the one of OTLP/HTTP",
-			"use port 4317, or set OTEL_EXPORTER_OTLP_PROTOCOL=" + HTTP
-	case has("frame too large", "looked like an HTTP/1.1 header"):
-		return "a server or a proxy in between speaks HTTP/1.1, and gRPC needs HTTP/2: its response is read as an HTTP/2 frame",
-			"let every hop speak HTTP/2 (Kubernetes: GRPCRoute, appProtocol kubernetes.io/h2c; nginx: grpc_pass), or set OTEL_EXPORTER_OTLP_PROTOCOL=" + HTTP + " and port 4318"
 	case has("malformed HTTP response", "malformed HTTP status"):
 		return grpcOnly, useGRPC
 	case has("unexpected ALPN protocol", "no application protocol", "HTTP/2 not supported", "bad protocol"):
 		return "the TLS server does not offer HTTP/2, which gRPC needs", "switch HTTP/2 on in the gateway, or set OTEL_EXPORTER_OTLP_PROTOCOL=" + HTTP
 	case errors.Is(err, context.DeadlineExceeded), has("Client.Timeout", "i/o timeout"):
 		return "no response within " + t.timeout.String() + ": a firewall or a NetworkPolicy drops the packets, or the server hangs", "check firewall and NetworkPolicies between here and " + hostPort(t.URL)
-	case has("EOF", "server closed", "client connection lost"), has(cut...):
+	case has(lost...), has(cut...):
 		if r.Protocol == GRPC {
 			return "the server ended the connection: it does not speak HTTP/2 without TLS here", "use https:// if it expects TLS, or set OTEL_EXPORTER_OTLP_PROTOCOL=" + HTTP
 		}
