@@ -208,6 +208,18 @@ func (l *load) stop() (res result) {
 	}
 	res = result{report.Sent + l.written, report.Classes["failed"] + report.Classes["shed"] + len(l.failed),
 		fmt.Sprint(report.Errors, report.First, l.failed[:min(3, len(l.failed))])}
+	// A store that waits for its database responds 503: an album is lost only if a store that is ready lacks it.
+	ready := 0
+	l.r.await("20 responses of stores that are ready", func() bool {
+		for ready < 20 {
+			if !l.r.ask(l.url) {
+				ready = 0
+				return false
+			}
+			ready++
+		}
+		return true
+	})
 	if lost := lost(l.url, l.created); len(lost) > 0 {
 		l.r.Errorf("%d of %d albums are lost: %s", len(lost), len(l.created), lost[0])
 	}
