@@ -190,7 +190,7 @@ generate: ## Generate the Collector's distribution from its manifest
 	cd collector/distribution && go mod edit -go=$$(cd ../.. && go list -m -f '{{.GoVersion}}') && go mod tidy
 
 .PHONY: chart-readme
-chart-readme: ## Write the chart's table of values from its values.yaml
+chart-readme: ## Write the tables of the charts' values from their values.yaml
 	cd deploy/check && CGO_ENABLED=0 go run $(SHARED) ./readme
 
 .PHONY: clean

@@ -29,12 +29,12 @@ const (
 
 // services are the names that compose/images gives the images, by the names they have.
 var services = map[string]string{
-	"album-store": "album-store", "proxy-service": "proxy-service", "console": "console", "labtool": "prepare",
+	"album-store": "album-store", "proxy-service": "proxy-service", "console": "console", "loadgen": "loadgen", "labtool": "prepare",
 	"otel-collector": "otel-collector", "jaeger": "jaeger", "prometheus": "prometheus", "postgres": "postgres",
 }
 
 // ours are images that nobody publishes.
-var ours = []string{"album-store", "proxy-service", "console", "labtool"}
+var ours = []string{"album-store", "proxy-service", "console", "loadgen", "labtool"}
 
 // imageFlags say where images come from.
 type imageFlags struct {
@@ -133,7 +133,7 @@ func (i *imageFlags) values(tags map[string]string) map[string]any {
 	image := func(name string) m {
 		return m{"repository": i.pull + "/soundcheck/" + name, "tag": tag(name), "digest": ""}
 	}
-	for name, key := range map[string]string{"album-store": "store", "proxy-service": "proxy", "console": "console", "labtool": "tools"} {
+	for name, key := range map[string]string{"album-store": "store", "proxy-service": "proxy", "console": "console", "loadgen": "loadgen", "labtool": "tools"} {
 		values[key] = m{"image": m{"tag": tag(name)}}
 	}
 	if i.source == fromHere {

@@ -10,6 +10,7 @@ import (
 	"soundcheck/loadgen/engine"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/schedule"
+	"soundcheck/loadgen/view"
 )
 
 // abOptions are the flags of an A/B run.
@@ -116,8 +117,8 @@ func runAB(ctx context.Context, args []string, getenv func(string) string, stdou
 		return err
 	}
 	defer t.Finish(ctx, stderr)
-	bar := progress(stderr, o.quiet)
-	c.Progress = newView(bar).show
+	bar := view.Bar(stderr, o.quiet)
+	c.Progress = view.New(bar).Show
 	r, err := engine.AB(ctx, c, o.a, o.b, o.block)
 	if err != nil {
 		return err

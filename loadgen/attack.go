@@ -8,6 +8,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/metric/noop"
@@ -17,6 +19,7 @@ import (
 	"soundcheck/loadgen/engine"
 	"soundcheck/loadgen/report"
 	"soundcheck/loadgen/slo"
+	"soundcheck/loadgen/view"
 	"soundcheck/loadgen/workload"
 )
 
@@ -27,39 +30,98 @@ type attackOptions struct {
 	abort   bool // -abort-on-slo
 	quiet   bool
 	record  string
+	join    string
+	token   string // of join
+	wrap    func(func(engine.Progress)) func(engine.Progress)
 }
 
-func parseAttack(args []string, getenv func(string) string, stdout io.Writer) (engine.Config, attackOptions, error) {
-	f := newTargetFlags("loadgen [flags]\n       loadgen capacity|ab|compare|merge|report -h", prefix, `Sends requests at scheduled times, and reports latency, throughput, errors and SLOs.
-Commands: capacity (max sustainable rate), ab (two services), compare (two runs),
-merge (runs of several machines), report (print a stored run).
-Exit codes: 1 requests failed; 3 SLO violated; 4 report invalid (wins over 3).`)
+// usage are usage lines and descriptions, of one process and of many.
+var (
+	attackUsage = [3]string{"loadgen [flags]\n       loadgen capacity|k8s|coordinate|ab|compare|merge|report -h", `Sends requests at scheduled times, and reports latency, throughput, errors and SLOs.
+Commands: capacity (max sustainable rate), k8s (from the pods of a cluster), coordinate
+(from several machines), ab (two services), compare (two runs), merge (runs of several
+machines), report (print a stored run).
+Exit codes: 1 requests failed; 3 SLO violated; 4 report invalid (wins over 3).`, "loadgen capacity -slo SLO [flags]"}
+	coordinateUsage = [3]string{"loadgen coordinate [capacity] -workers N [flags]", `Waits for N workers (loadgen -join), gives each a part of the load, starts them together,
+and merges their reports exactly. coordinate capacity searches for the max sustainable rate.
+Exit codes as of loadgen; 4 also if a worker was lost or began at another time.`, "loadgen coordinate capacity -workers N -slo SLO [flags]"}
+	k8sUsage = [3]string{"loadgen k8s [capacity] -workers N [flags]", `Sends the load from N pods of a Kubernetes cluster, with kubectl and helm: to the lab that runs
+there, or to -url as pods reach it. One release of the chart soundcheck-load is installed for
+the run, and removed after it. k8s capacity searches for the max sustainable rate.
+Exit codes as of loadgen; 4 also if a worker was lost or began at another time.`, "loadgen k8s capacity -workers N -slo SLO [flags]"}
+)
+
+func parseAttack(args []string, getenv func(string) string, stdout io.Writer, d *distribution) (engine.Config, attackOptions, error) {
 	var p planFlags
 	var o attackOptions
-	p.define(f)
+	f := newTargetFlags(d.usage()[0], prefix, d.usage()[1])
+	p.define(f, d != nil)
 	o.output.define(f.Flags)
 	o.explain.define(f)
 	f.BoolVar(&o.abort, "abort-on-slo", false, "end the run as soon as an SLO is clearly violated")
 	f.BoolVar(&o.quiet, "quiet", false, "disable progress output")
-	f.StringVar(&o.record, "record", "", "record all requests to this `file`, for -replay")
+	if d == nil {
+		f.StringVar(&o.record, "record", "", "record all requests to this `file`, for -replay")
+		f.StringVar(&o.join, "join", "", "be a worker of the coordinator at this `URL`, which has all other flags")
+		f.StringVar(&o.token, "token", "", "`token` of the coordinator, for -join")
+	} else {
+		d.define(f.Flags)
+	}
 	if err := f.parse(args, getenv, stdout); err != nil {
 		return f.c, o, err
+	}
+	if o.join != "" {
+		return f.c, o, o.applyJoin(f)
+	}
+	if o.token != "" && f.set["token"] {
+		return f.c, o, f.Errorf("-token needs -join")
+	}
+	if d != nil {
+		if err := d.apply(f); err != nil {
+			return f.c, o, err
+		}
+		p.processes = d.workers
 	}
 	for _, err := range []error{p.apply(f), o.output.apply(f.Flags), o.explain.apply(f)} {
 		if err != nil {
 			return f.c, o, err
 		}
 	}
+	if d != nil {
+		if f.Arg(0) == "capacity" {
+			return f.c, o, f.Errorf("capacity is the first word after the command: see capacity -h")
+		}
+		if d.explain = o.explain.on; f.set["jaeger"] {
+			d.jaeger = o.explain.jaeger
+		}
+	}
 	if o.abort && len(f.c.SLOs) == 0 {
 		return f.c, o, f.Errorf("-abort-on-slo needs -slo")
 	}
+	d.forward(f)
 	return f.c, o, f.NoArgs()
 }
 
-func runAttack(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	c, o, err := parseAttack(args, getenv, stdout)
-	if err != nil {
+// applyJoin checks the flags of a worker: the coordinator has those of the run.
+func (o *attackOptions) applyJoin(f *targetFlags) error {
+	for name := range f.set {
+		if !slices.Contains([]string{"join", "token", "out", "quiet"}, name) {
+			return f.Errorf("-join and -%s do not go together: the coordinator has the flags of the run", name)
+		}
+	}
+	if err := f.checkURL("join", &o.join); err != nil {
 		return err
+	}
+	return f.NoArgs()
+}
+
+func runAttack(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	c, o, err := parseAttack(args, getenv, stdout, nil)
+	switch {
+	case err != nil:
+		return err
+	case o.join != "":
+		return join(ctx, o, getenv, stderr)
 	}
 	if err := probe(ctx, c); err != nil {
 		return err
@@ -69,41 +131,63 @@ func runAttack(ctx context.Context, args []string, getenv func(string) string, s
 		return err
 	}
 	defer t.Finish(ctx, stderr)
-	if err := o.output.open(&c); err != nil {
+	if err := o.output.open(&c, true); err != nil {
 		return err
 	}
+	_, err = attack(ctx, c, o, t, engine.Run, stdout, stderr)
+	return err
+}
+
+// attackOn runs on the workers of a distribution.
+func attackOn(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer, d *distribution) error {
+	c, o, err := parseAttack(args, getenv, stdout, d)
+	if err != nil {
+		return err
+	}
+	c.RunID = runID(time.Now())
+	if err := o.output.open(&c, false); err != nil {
+		return err
+	}
+	if ctx, err = d.open(ctx, getenv, view.Bar(stderr, o.quiet), stderr); err != nil {
+		return errors.Join(err, o.output.discard())
+	}
+	o.wrap = d.publish
+	r, err := attack(ctx, c, o, nil, d.run, stdout, stderr)
+	return d.close(r != nil, d.finish(r, err))
+}
+
+// attack runs and writes the report. Telemetry is nil in a coordinator.
+func attack(ctx context.Context, c engine.Config, o attackOptions, t *telemetry.Telemetry, run runner, stdout, stderr io.Writer) (r *report.Report, err error) {
 	if o.record != "" {
 		if c.Recorder, err = workload.NewRecorder(o.record, c.RunID); err != nil {
-			return errors.Join(fmt.Errorf("-record: %w", err), o.output.discard())
+			return nil, errors.Join(fmt.Errorf("-record: %w", err), o.output.discard())
 		}
 	}
-	bar := progress(stderr, o.quiet)
-	c.Progress = newView(bar).show
+	bar := view.Bar(stderr, o.quiet)
+	c.Progress = view.New(bar).Show
+	if o.wrap != nil {
+		c.Progress = o.wrap(c.Progress)
+	}
 	if o.abort {
 		c.EndWhen = slo.Violated
 	}
-	r, err := engine.Run(ctx, c)
+	r, err = run(ctx, c)
 	if c.Recorder != nil {
 		err = errors.Join(err, c.Recorder.Close())
 	}
 	if err != nil {
-		return errors.Join(err, o.output.discard())
+		return nil, errors.Join(err, o.output.discard())
 	}
 	interrupted := ctx.Err() != nil // ended early
 	if o.explain.on && !interrupted {
 		o.explain.add(ctx, r, t, bar, stderr)
 	}
 	bar.Clear()
-	return cmp.Or(o.output.write(r, stdout, bar), verdict(r, interrupted))
+	return r, cmp.Or(o.output.write(r, stdout, bar), verdict(r, interrupted))
 }
 
-// progress writes to stderr, unless quiet.
-func progress(stderr io.Writer, quiet bool) *cli.Progress {
-	if quiet {
-		stderr = io.Discard
-	}
-	return cli.NewProgress(stderr)
-}
+// runner runs a plan: engine.Run, or its like on many workers.
+type runner func(ctx context.Context, c engine.Config) (*report.Report, error)
 
 // probe returns an error if the target is not a healthy album service. It does not probe the
 // services of -targets.
@@ -120,9 +204,9 @@ func probe(ctx context.Context, c engine.Config) error {
 // perConnection is the memory of a connection and its request.
 const perConnection = 32 << 10
 
-// begin sets the run id and starts telemetry.
+// begin sets the run id, unless a coordinator has, and starts telemetry.
 func begin(ctx context.Context, c *engine.Config, getenv func(string) string, stderr io.Writer) (*telemetry.Telemetry, error) {
-	c.RunID = runID(time.Now())
+	c.RunID = cmp.Or(c.RunID, runID(time.Now()))
 	if getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(512<<20 + int64(c.MaxWorkers+c.Workers)*perConnection)
 	}
@@ -164,10 +248,12 @@ func verdict(r *report.Report, interrupted bool) error {
 	switch {
 	case interrupted:
 		return fmt.Errorf("interrupted after %.1f s: %d of %d requests failed or shed", r.Elapsed, unserved, completed)
+	case len(r.Invalid) > 0 && !strings.Contains(r.Invalid[0], "start") && !strings.Contains(r.Invalid[0], "clock") && !strings.HasPrefix(r.Ended, "worker "):
+		return cli.WithCode(codeInvalid, fmt.Errorf("report invalid: %s\nlower the rate, or run loadgen on another machine", r.Invalid[0]))
+	case len(r.Invalid) > 0:
+		return cli.WithCode(codeInvalid, errors.New("report invalid: "+r.Invalid[0]))
 	case completed == 0:
 		return errors.New("no request completed after the warm-up")
-	case len(r.Invalid) > 0:
-		return cli.WithCode(codeInvalid, fmt.Errorf("report invalid: %s\nlower the rate, or run loadgen on another machine", r.Invalid[0]))
 	case r.Violated() > 0:
 		return cli.WithCode(codeViolated, fmt.Errorf("%d of %d SLOs violated", r.Violated(), len(r.SLOs)))
 	case len(r.SLOs) > 0 || unserved == 0:

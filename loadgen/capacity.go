@@ -9,9 +9,11 @@ import (
 
 	"soundcheck/internal/cli"
 	"soundcheck/loadgen/capacity"
+	"soundcheck/loadgen/cluster"
 	"soundcheck/loadgen/engine"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/slo"
+	"soundcheck/loadgen/view"
 )
 
 // capacityFlags are the flags of a search only.
@@ -22,12 +24,15 @@ type capacityFlags struct {
 	quiet  bool
 }
 
-func parseCapacity(args []string, getenv func(string) string, stdout io.Writer) (engine.Config, capacityFlags, error) {
-	f := newTargetFlags("loadgen capacity -slo SLO [flags]", prefix+"_CAPACITY", `Searches for the max sustainable rate: the highest rate at which the target meets its SLOs.
+func parseCapacity(args []string, getenv func(string) string, stdout io.Writer, d *distribution) (engine.Config, capacityFlags, error) {
+	f := newTargetFlags(d.usage()[2], prefix+"_CAPACITY", `Searches for the max sustainable rate: the highest rate at which the target meets its SLOs.
 Exit codes: 3 no rate passed; 4 limited by the generator, not the target.`)
 	var o capacityFlags
-	f.Float64Var(&o.Lowest, "from", 50, "initial `rate` in req/s (0.01 to 100000)")
-	f.Float64Var(&o.Highest, "to", 20_000, "max `rate` in req/s (-from to 100000)")
+	if d != nil {
+		d.define(f.Flags)
+	}
+	f.Float64Var(&o.Lowest, "from", 50, "initial `rate` in req/s (0.01 to 100000 per process)")
+	f.Float64Var(&o.Highest, "to", 20_000, "max `rate` in req/s (-from to 100000 per process)")
 	f.Float64Var(&o.Precision, "precision", 0.05, "stop when failed and passed rate differ by this `share` (0.005 to 1)")
 	f.DurationVar(&o.step, "step", 10*time.Second, "duration of each rate (2s to 1h); shorter if the verdict is clear")
 	f.DurationVar(&f.c.WarmUp, "warmup", 2*time.Second, "warm-up duration of each rate, not measured (0s to 10m)")
@@ -36,13 +41,21 @@ Exit codes: 3 no rate passed; 4 limited by the generator, not the target.`)
 	if err := f.parse(args, getenv, stdout); err != nil {
 		return f.c, o, err
 	}
+	most := float64(schedule.MaxRate)
+	if d != nil {
+		if err := d.apply(f); err != nil {
+			return f.c, o, err
+		}
+		most *= float64(d.workers)
+		d.step = o.step
+	}
 	switch {
 	case len(f.c.SLOs) == 0:
 		return f.c, o, f.Errorf("-slo is required, as in -slo 'p99<100ms'")
-	case !(o.Lowest >= 0.01 && o.Lowest <= schedule.MaxRate):
-		return f.c, o, f.Errorf("-from %g is out of range: 0.01 to %d", o.Lowest, schedule.MaxRate)
-	case !(o.Highest >= o.Lowest && o.Highest <= schedule.MaxRate):
-		return f.c, o, f.Errorf("-to %g is out of range: %g (-from) to %d", o.Highest, o.Lowest, schedule.MaxRate)
+	case !(o.Lowest >= 0.01 && o.Lowest <= most):
+		return f.c, o, f.Errorf("-from %g is out of range: 0.01 to %.0f", o.Lowest, most)
+	case !(o.Highest >= o.Lowest && o.Highest <= most):
+		return f.c, o, f.Errorf("-to %g is out of range: %g (-from) to %.0f", o.Highest, o.Lowest, most)
 	case !(o.Precision >= 0.005 && o.Precision <= 1):
 		return f.c, o, f.Errorf("-precision %g is out of range: 0.005 to 1", o.Precision)
 	case o.step < 2*time.Second || o.step > time.Hour:
@@ -58,11 +71,12 @@ Exit codes: 3 no rate passed; 4 limited by the generator, not the target.`)
 	if err := checkResultFormat(f.Flags, o.format); err != nil {
 		return f.c, o, err
 	}
+	d.forward(f)
 	return f.c, o, f.NoArgs()
 }
 
 func runCapacity(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	c, o, err := parseCapacity(args, getenv, stdout)
+	c, o, err := parseCapacity(args, getenv, stdout, nil)
 	if err != nil {
 		return err
 	}
@@ -74,26 +88,45 @@ func runCapacity(ctx context.Context, args []string, getenv func(string) string,
 		return err
 	}
 	defer t.Finish(ctx, stderr)
-	bar := progress(stderr, o.quiet)
-	s := &stepper{c: c, o: o, bar: bar}
-	s.c.Pool = engine.NewPool(c.MaxWorkers)
-	defer s.c.Pool.Close()
-	start := time.Now()
-	r, err := capacity.Search(ctx, o.Range, s.step)
-	bar.Clear()
-	r.RunID, r.Target, r.StartedAt = c.RunID, c.URL, start
-	r.Objectives = capacity.Objectives(c.SLOs)
-	switch e := writeResult(r, o.format, stdout); {
-	case ctx.Err() != nil:
-		return errors.Join(fmt.Errorf("interrupted after %d steps", len(r.Steps)), e)
-	case err != nil || e != nil:
-		return errors.Join(err, e)
-	case r.Limit == capacity.Lowest:
-		return cli.WithCode(codeViolated, errors.New("no rate met the SLOs"))
-	case r.Limit == capacity.Generator:
-		return cli.WithCode(codeInvalid, errors.New("limited by the generator, not the target"))
+	c.Pool = engine.NewPool(c.MaxWorkers)
+	defer c.Pool.Close()
+	bar := view.Bar(stderr, o.quiet)
+	_, err = search(ctx, &stepper{c: c, o: o, bar: bar, show: bar.Show, line: bar.Line, run: engine.Run}, stdout)
+	return err
+}
+
+// capacityOn searches with the workers of a distribution.
+func capacityOn(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer, d *distribution) error {
+	c, o, err := parseCapacity(args, getenv, stdout, d)
+	if err != nil {
+		return err
 	}
-	return nil
+	c.RunID = runID(time.Now())
+	bar := view.Bar(stderr, o.quiet)
+	if ctx, err = d.open(ctx, getenv, bar, stderr); err != nil {
+		return err
+	}
+	r, err := search(ctx, &stepper{c: c, o: o, bar: bar, show: d.show, line: d.line, run: d.run}, stdout)
+	return d.close(len(r.Steps) > 0, d.finishCapacity(r, err))
+}
+
+func search(ctx context.Context, s *stepper, stdout io.Writer) (*capacity.Result, error) {
+	start := time.Now()
+	r, err := capacity.Search(ctx, s.o.Range, s.step)
+	s.bar.Clear()
+	r.RunID, r.Target, r.StartedAt = s.c.RunID, s.c.URL, start
+	r.Objectives = capacity.Objectives(s.c.SLOs)
+	switch e := writeResult(r, s.o.format, stdout); {
+	case ctx.Err() != nil:
+		return r, errors.Join(fmt.Errorf("interrupted after %d steps", len(r.Steps)), e)
+	case err != nil || e != nil:
+		return r, errors.Join(err, e)
+	case r.Limit == capacity.Lowest:
+		return r, cli.WithCode(codeViolated, errors.New("no rate met the SLOs"))
+	case r.Limit == capacity.Generator:
+		return r, cli.WithCode(codeInvalid, errors.New("limited by the generator, not the target"))
+	}
+	return r, nil
 }
 
 // stepper runs the steps of a search.
@@ -101,8 +134,11 @@ type stepper struct {
 	c    engine.Config
 	o    capacityFlags
 	bar  *cli.Progress
+	show func(string) // of the bar, and of others who watch
+	line func(string)
+	run  runner
 	n    int
-	sent uint64 // requests of earlier steps
+	sent uint64 // planned requests of earlier steps
 }
 
 func (s *stepper) step(ctx context.Context, rate float64) (capacity.Step, error) {
@@ -114,21 +150,24 @@ func (s *stepper) step(ctx context.Context, rate float64) (capacity.Step, error)
 	elapsed := time.Duration(0)
 	c.Progress = func(p engine.Progress) {
 		elapsed = p.Elapsed - c.WarmUp
-		s.bar.Show(fmt.Sprintf("step %d: %.1f req/s, %.0f of %.0f s, %s", s.n, rate, p.Elapsed.Seconds(), total.Seconds(), now(p)))
+		s.show(fmt.Sprintf("step %d: %.1f req/s, %.0f of %.0f s, %s", s.n, rate, p.Elapsed.Seconds(), total.Seconds(), view.Now(p)))
 	}
 	c.EndWhen = func(list []slo.Outlook) string {
 		return capacity.Decided(list, elapsed, s.o.step)
 	}
-	r, err := engine.Run(ctx, c)
+	r, err := s.run(ctx, c)
+	if errors.As(err, new(cluster.Broken)) {
+		err = cli.WithCode(codeInvalid, err)
+	}
 	if err != nil {
 		return capacity.Step{}, err
 	}
-	s.sent += uint64(r.Sent + r.WarmUp)
+	s.sent += c.Plan.Planned() // of all workers: one may have sent more than the others when a step ends early
 	st := capacity.Judge(r, rate, c.SLOs)
 	verdict := "passed"
 	if !st.Passed {
 		verdict = "failed: " + st.Reason
 	}
-	s.bar.Line(fmt.Sprintf("step %d: %.1f req/s, p99 %.2f ms, %s", s.n, rate, 1000*st.P99, verdict))
+	s.line(fmt.Sprintf("step %d: %.1f req/s, p99 %.2f ms, %s", s.n, rate, 1000*st.P99, verdict))
 	return st, nil
 }

@@ -158,7 +158,7 @@ func TestKeep(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for i := range keptRuns - 2 {
+	for i := range report.KeptRuns - 2 {
 		if err := os.MkdirAll(filepath.Join(keep, time.Date(2021, 1, 1, 0, 0, i, 0, time.UTC).Format(runTime)+"-0000"), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -169,7 +169,7 @@ func TestKeep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if list[0].Name() != "20210101T000000Z-0000" || len(list) != keptRuns+1 || list[len(list)-1].Name() != "mine" {
+	if list[0].Name() != "20210101T000000Z-0000" || len(list) != report.KeptRuns+1 || list[len(list)-1].Name() != "mine" {
 		t.Errorf("%d kept, from %s on", len(list), list[0].Name())
 	}
 	r, err := report.Read(filepath.Join(keep, list[len(list)-3].Name()))

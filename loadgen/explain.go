@@ -30,12 +30,13 @@ const (
 	explainTimeout  = time.Minute
 )
 
-// add fetches the traces of the slowest requests and adds the attribution to the report.
+// add fetches the traces of the slowest requests and adds the attribution to the report. Telemetry
+// is that of this process, or nil if others have sent the requests.
 func (e explanation) add(ctx context.Context, r *report.Report, t *telemetry.Telemetry, bar *cli.Progress, stderr io.Writer) {
 	j := explain.Jaeger{URL: e.jaeger, Client: &http.Client{Timeout: jaegerTimeout}}
 	reach, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
-	if err := j.Reach(reach); err != nil || t.Disabled {
+	if err := j.Reach(reach); err != nil || t != nil && t.Disabled {
 		if e.explicit {
 			bar.Clear()
 			fmt.Fprintf(stderr, "no tail-latency attribution: %v\n-jaeger sets the URL of Jaeger's API: lab up prints it\n", cmp.Or(err, errors.New("telemetry is disabled")))
@@ -46,7 +47,9 @@ func (e explanation) add(ctx context.Context, r *report.Report, t *telemetry.Tel
 	bar.Show("fetching traces for tail-latency attribution")
 	ctx, cancel = context.WithTimeout(ctx, explainTimeout)
 	defer cancel()
-	_ = t.TracerProvider.ForceFlush(ctx) // export errors are reported at the end
+	if t != nil {
+		_ = t.TracerProvider.ForceFlush(ctx) // export errors are reported at the end
+	}
 	r.TailAttribution = explain.Explain(ctx, j, r.Groups, explainPatience)
 }
 

@@ -20,7 +20,7 @@ import (
 // Limits of flags.
 const (
 	maxWorkers = 65536
-	maxShards  = 1000
+	maxShards  = schedule.MaxShards
 	maxWait    = 24 * time.Hour // for -start-at
 )
 
@@ -78,7 +78,7 @@ func newRequestFlags(usage, prefix, about string) *targetFlags {
 	f := &targetFlags{Flags: cli.NewFlags(usage, prefix, about), stdin: os.Stdin}
 	f.StringVar(&f.mix, "mix", "get=70,list=20,create=10", "scenario `weights` (0 to 1000): "+strings.Join(workload.Names(), ", "))
 	f.DurationVar(&f.c.Timeout, "timeout", 10*time.Second, "timeout per request, including its retries (1ms to 10m)")
-	f.IntVar(&f.c.MaxWorkers, "max-workers", 1024, "max concurrent `requests` (1 to 65536)")
+	f.IntVar(&f.c.MaxWorkers, "max-workers", 1024, "max concurrent `requests` of each process (1 to 65536)")
 	f.Uint64Var(&f.c.Seed, "seed", 1, "random `seed` of arrivals, request order and albums")
 	f.StringVar(&f.retry, "retry", string(engine.RetryNone), "retry `policy`, max 3 retries: none, honour (at Retry-After) or naive (immediately)")
 	f.Float64Var(&f.c.TraceSample, "trace-sample", 1, "sampled `share` of traces (0 to 1); 1: as set by OTEL_TRACES_SAMPLER, else all")
@@ -194,17 +194,24 @@ type planFlags struct {
 	startAt  string
 	shard    string
 	replay   string
+
+	processes int // of a run on many workers; 0: this one
 }
 
-func (p *planFlags) define(f *targetFlags) {
+// define defines the flags. A run on many workers has no closed model, and its coordinator gives each
+// worker its start and its shard.
+func (p *planFlags) define(f *targetFlags, many bool) {
 	p.rate = 100
-	f.Var(&p.rate, "rate", "target `rate` in req/s, or N/duration (0.01/s to 100000/s); 0: closed model")
+	f.Var(&p.rate, "rate", "target `rate` in req/s, or N/duration (0.01/s to 100000/s per process); 0: closed model")
 	f.DurationVar(&p.duration, "duration", defaultDuration, "duration of the run (100ms to 24h); with -n: until all are sent")
 	f.StringVar(&p.stages, "stages", "", "`stages` as duration@rate or duration@from..to, as in 10s@0..200,30s@200; replace -rate, -duration")
 	f.StringVar(&p.arrivals, "arrivals", string(schedule.Constant), "arrival `process`: constant or poisson")
 	f.Uint64Var(&f.c.Plan.Max, "n", 0, "max `requests` (0: no limit); -duration or -stages may end the run earlier")
-	f.IntVar(&f.c.Workers, "workers", 0, "concurrent `workers` of the closed model (1 to 65536); needs -rate 0")
 	f.DurationVar(&f.c.WarmUp, "warmup", 0, "warm-up duration, not measured (shorter than the plan)")
+	if many {
+		return
+	}
+	f.IntVar(&f.c.Workers, "workers", 0, "concurrent `workers` of the closed model (1 to 65536); needs -rate 0")
 	f.StringVar(&p.startAt, "start-at", "", "start `time` (RFC 3339, within 24h), the same on all machines")
 	f.StringVar(&p.shard, "shard", "", "shard `i/n` of the plan, as in 2/4; see loadgen merge")
 	f.StringVar(&p.replay, "replay", "", "replay the recording in this `file`: same requests, same times")
@@ -221,15 +228,21 @@ func (p *planFlags) apply(f *targetFlags) error {
 	if c.Workers > 0 && !f.set["workers"] && (f.set["rate"] && p.rate != 0 || f.set["stages"] || f.set["replay"]) {
 		c.Workers = 0
 	}
+	if err := p.when(f); err != nil {
+		return err
+	}
+	most, limit := maxRate(max(c.Plan.Shards, uint64(p.processes)))
 	switch {
 	case p.stages != "" && (f.set["rate"] || f.set["duration"]):
 		return f.Errorf("-stages and -rate or -duration do not go together")
-	case p.rate != 0 && !(p.rate >= 0.01 && p.rate <= schedule.MaxRate):
-		return f.Errorf("-rate %g is out of range: 0.01 to %d, or 0", p.rate, schedule.MaxRate)
+	case p.rate != 0 && !(p.rate >= 0.01 && float64(p.rate) <= most):
+		return f.Errorf("-rate %g is out of range: 0.01 to %s", p.rate, limit)
 	case p.duration < schedule.MinDuration || p.duration > schedule.MaxDuration:
 		return f.Errorf("-duration %s is out of range: 100ms to 24h", p.duration)
 	case c.Workers < 0 || c.Workers > maxWorkers:
 		return f.Errorf("-workers %d is out of range: 1 to %d", c.Workers, maxWorkers)
+	case p.rate == 0 && p.stages == "" && p.processes > 0:
+		return f.Errorf("-rate 0 (closed model) is for one process: a rate above 0, or -stages")
 	case p.rate == 0 && p.stages == "" && p.replay == "" && c.Workers == 0:
 		return f.Errorf("-rate 0 (closed model) needs -workers")
 	case c.Workers > 0 && (p.rate != 0 || p.stages != "" || p.replay != ""):
@@ -243,9 +256,6 @@ func (p *planFlags) apply(f *targetFlags) error {
 		if err := f.only("the closed model", "arrivals", "max-workers", "start-at", "shard"); err != nil {
 			return err
 		}
-	}
-	if err := p.when(f); err != nil {
-		return err
 	}
 	var err error
 	switch {
@@ -267,6 +277,9 @@ func (p *planFlags) apply(f *targetFlags) error {
 		if c.Plan.Stages, err = schedule.ParseStages(p.stages); err != nil {
 			return f.Errorf("-stages: %v", err)
 		}
+		if peak := c.Plan.Peak(); peak > most {
+			return f.Errorf("-stages: the rate %g is out of range: 0 to %s", peak, limit)
+		}
 	default:
 		if err := p.untilSent(f); err != nil {
 			return err
@@ -283,6 +296,15 @@ func (p *planFlags) apply(f *targetFlags) error {
 		return f.Errorf("-warmup %s is not shorter than the plan", c.WarmUp)
 	}
 	return nil
+}
+
+// maxRate returns the max rate of a plan for a number of processes, and a text with it.
+func maxRate(shards uint64) (float64, string) {
+	if shards <= 1 {
+		return schedule.MaxRate, fmt.Sprintf("%d for one process (more with -shard), or 0", schedule.MaxRate)
+	}
+	most := schedule.MaxRate * shards
+	return float64(most), fmt.Sprintf("%d for %d processes", most, shards)
 }
 
 // untilSent makes the duration long enough for -n, unless -duration is set. -n of the command

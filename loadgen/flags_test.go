@@ -49,12 +49,12 @@ func TestNumberOfRequests(t *testing.T) {
 		{"-rate 0 -workers 2 -n 500", nil, "24h0m0s@0", 0},
 		{"-rate 0 -workers 2 -n 500 -duration 1s", nil, "1s@0", 0},
 	} {
-		c, _, err := parseAttack(strings.Fields(tt.args), func(name string) string { return tt.env[strings.TrimPrefix(name, prefix+"_")] }, io.Discard)
+		c, _, err := parseAttack(strings.Fields(tt.args), func(name string) string { return tt.env[strings.TrimPrefix(name, prefix+"_")] }, io.Discard, nil)
 		if err != nil || c.Plan.String() != tt.plan || c.Plan.Planned() != tt.planned {
 			t.Errorf("%s %v: %s, %d planned, %v, want %s, %d", tt.args, tt.env, c.Plan, c.Plan.Planned(), err, tt.plan, tt.planned)
 		}
 	}
-	if _, _, err := parseAttack([]string{"-rate", "0.01", "-n", "1000000"}, func(string) string { return "" }, io.Discard); err == nil || !strings.HasPrefix(err.Error(), "-n 1000000 at -rate 0.01 takes longer than 24h") {
+	if _, _, err := parseAttack([]string{"-rate", "0.01", "-n", "1000000"}, func(string) string { return "" }, io.Discard, nil); err == nil || !strings.HasPrefix(err.Error(), "-n 1000000 at -rate 0.01 takes longer than 24h") {
 		t.Errorf("a number for days: %v", err)
 	}
 }
@@ -80,7 +80,7 @@ func TestLimit(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{"SOUNDCHECK_LOADGEN_MAX_WORKERS": "7", "SOUNDCHECK_LOADGEN_RATE": "0", "SOUNDCHECK_LOADGEN_SLO": "p99<1s,good>99%"}
-	c, _, err := parseAttack([]string{"-rate", "2"}, func(name string) string { return env[name] }, nil)
+	c, _, err := parseAttack([]string{"-rate", "2"}, func(name string) string { return env[name] }, nil, nil)
 	if err != nil || c.MaxWorkers != 7 || c.Plan.Planned() != 60 {
 		t.Errorf("parse = %+v, %v, want 7 workers and 2/s for 30 s", c, err)
 	}
@@ -88,18 +88,18 @@ func TestEnvironment(t *testing.T) {
 		t.Errorf("objectives %v, want the environment's", c.SLOs)
 	}
 	// SLOs of the command line replace them.
-	if c, _, err = parseAttack([]string{"-slo", "p50<1s", "-slo", "max<2s"}, func(name string) string { return env[name] }, nil); err == nil || c.Workers != 0 {
+	if c, _, err = parseAttack([]string{"-slo", "p50<1s", "-slo", "max<2s"}, func(name string) string { return env[name] }, nil, nil); err == nil || c.Workers != 0 {
 		t.Errorf("parse = %+v, %v, want an error about -rate 0", c, err)
 	}
 	delete(env, "SOUNDCHECK_LOADGEN_RATE")
 	// Flags override conflicting variables.
 	env["SOUNDCHECK_LOADGEN_STAGES"], env["SOUNDCHECK_LOADGEN_WORKERS"] = "1s@10", "4"
-	if c, _, err = parseAttack([]string{"-rate", "7"}, func(name string) string { return env[name] }, nil); err != nil || c.Workers != 0 || c.Plan.String() != "30s@7" {
+	if c, _, err = parseAttack([]string{"-rate", "7"}, func(name string) string { return env[name] }, nil, nil); err != nil || c.Workers != 0 || c.Plan.String() != "30s@7" {
 		t.Errorf("plan %s, %d workers, %v, want 30s@7", c.Plan, c.Workers, err)
 	}
 	delete(env, "SOUNDCHECK_LOADGEN_STAGES")
 	delete(env, "SOUNDCHECK_LOADGEN_WORKERS")
-	if c, _, err = parseAttack([]string{"-slo", "p50<1s", "-slo", "max<2s"}, func(name string) string { return env[name] }, nil); err != nil || len(c.SLOs) != 2 || c.SLOs[0].String() != "p50<1s" {
+	if c, _, err = parseAttack([]string{"-slo", "p50<1s", "-slo", "max<2s"}, func(name string) string { return env[name] }, nil, nil); err != nil || len(c.SLOs) != 2 || c.SLOs[0].String() != "p50<1s" {
 		t.Errorf("objectives %v, %v, want those of the command line", c.SLOs, err)
 	}
 }
@@ -140,7 +140,7 @@ func TestFlagsAreDocumented(t *testing.T) {
 // Each help text has at most 15 words, for all commands.
 func TestHelpIsShort(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"attack", "capacity", "ab", "compare", "merge", "report"} {
+	for _, command := range []string{"attack", "capacity", "ab", "compare", "merge", "report", "coordinate", "k8s"} {
 		list := helpFlags(t, command)
 		if len(list) == 0 {
 			t.Errorf("%s has no flags", command)

@@ -19,6 +19,9 @@
 //	go run ./loadgen -rate 40000 -shard 2/4 -start-at 2026-01-31T12:00:00Z -out runs/2   # one of four machines
 //	go run ./loadgen merge runs/1 runs/2 runs/3 runs/4          # merge their reports
 //	go run ./loadgen capacity -slo 'p99<100ms'                  # max sustainable rate
+//	go run ./loadgen k8s -workers 8 -rate 40000                 # from 8 pods of a Kubernetes cluster
+//	go run ./loadgen coordinate -workers 3 -rate 40000          # from 3 machines, each with:
+//	go run ./loadgen -join http://10.0.0.9:7070                 # a worker
 //
 // The mix has these scenarios, in exact proportions:
 //
@@ -102,6 +105,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return runAttack(ctx, args[1:], getenv, stdout, stderr)
 	case "capacity":
 		return runCapacity(ctx, args[1:], getenv, stdout, stderr)
+	case "coordinate":
+		return runCoordinate(ctx, args[1:], getenv, stdout, stderr)
+	case "k8s":
+		return runK8s(ctx, args[1:], getenv, stdout, stderr)
 	case "merge":
 		return runMerge(args[1:], getenv, stdout)
 	case "report":
@@ -112,7 +119,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return runAB(ctx, args[1:], getenv, stdout, stderr)
 	}
 	if command != "" && command[0] != '-' {
-		return cli.Usage(fmt.Sprintf("unknown command %q", command), "commands: attack (default), capacity, ab, compare, merge, report; see loadgen COMMAND -h\n")
+		return cli.Usage(fmt.Sprintf("unknown command %q", command), "commands: attack (default), capacity, k8s, coordinate, ab, compare, merge, report; see loadgen COMMAND -h\n")
 	}
 	return runAttack(ctx, args, getenv, stdout, stderr)
 }

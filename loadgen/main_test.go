@@ -20,12 +20,13 @@ import (
 	"soundcheck/internal/cli"
 	"soundcheck/internal/cli/clitest"
 	"soundcheck/internal/telemetry/telemetrytest"
+	"soundcheck/loadgen/kubernetes/kubetest"
 )
 
 // sink receives the telemetry of these tests.
 var sink telemetrytest.Sink
 
-func TestMain(m *testing.M) { os.Exit(sink.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(kubetest.Main(func() int { return sink.Main(m) })) }
 
 // target is an album service with loadgen's probe. It stores the trace context of each
 // request.
@@ -146,8 +147,11 @@ func TestUsage(t *testing.T) {
 		{[]string{"-rate", "0"}, "-rate 0 (closed model) needs -workers"},
 		{[]string{"-rate", "0", "-workers", "65537"}, "-workers 65537 is out of range: 1 to 65536"},
 		{[]string{"-workers", "4"}, "-workers (closed model) needs -rate 0, without -stages or -replay"},
-		{[]string{"-rate", "100001"}, "-rate 100001 is out of range: 0.01 to 100000, or 0"},
-		{[]string{"-rate", "NaN"}, "-rate NaN is out of range: 0.01 to 100000, or 0"},
+		{[]string{"-rate", "100001"}, "-rate 100001 is out of range: 0.01 to 100000 for one process (more with -shard), or 0"},
+		{[]string{"-rate", "200001", "-shard", "1/2"}, "-rate 200001 is out of range: 0.01 to 200000 for 2 processes"},
+		{[]string{"-stages", "1s@1,1s@0..100001"}, "-stages: the rate 100001 is out of range: 0 to 100000 for one process (more with -shard)"},
+		{[]string{"-stages", "1s@1,1s@200001..0", "-shard", "2/2"}, "-stages: the rate 200001 is out of range: 0 to 200000 for 2 processes"},
+		{[]string{"-rate", "NaN"}, "-rate NaN is out of range: 0.01 to 100000 for one process (more with -shard), or 0"},
 		{[]string{"-rate", "fast"}, `invalid value "fast" for flag -rate: "fast" is not a rate, as in 100 (req/s) or 30/1m`},
 		{[]string{"-stages", "1s@1", "-rate", "1"}, "-stages and -rate or -duration do not go together"},
 		{[]string{"-stages", "1s"}, `-stages: "1s" is not duration@rate or duration@rate..rate, as in 30s@200`},
@@ -204,7 +208,7 @@ func TestCommandLine(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"comapre", "a", "b"}, "unknown command \"comapre\"\n\ncommands: attack (default), capacity, ab, compare, merge, report; see loadgen COMMAND -h\n"},
+		{[]string{"comapre", "a", "b"}, "unknown command \"comapre\"\n\ncommands: attack (default), capacity, k8s, coordinate, ab, compare, merge, report; see loadgen COMMAND -h\n"},
 		{[]string{"compare", "a", "b", "-format", "json"}, "-format: flags come before directories\n"},
 		{[]string{"report", "a", "-format", "json"}, "-format: flags come before directories\n"},
 		{[]string{"merge", "a", "-out", "b"}, "-out: flags come before directories\n"},

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 
 	"soundcheck/internal/cli"
 	"soundcheck/loadgen/engine"
@@ -72,26 +71,38 @@ func writeResult(r interface {
 
 func plain(s string) string { return regexp.MustCompile("`").ReplaceAllString(s, "") }
 
-// open creates the directories.
-func (o *output) open(c *engine.Config) (err error) {
-	if o.out != "" {
-		if c.Folder, err = report.NewFolder(o.out, true); err != nil {
-			return fmt.Errorf("-out: %w", err)
-		}
-		o.kept = append(o.kept, c.Folder)
+// open creates the directories. Results: this process has the raw results.
+func (o *output) open(c *engine.Config, results bool) error {
+	if err := o.openOut(c, results); err != nil {
+		return err
 	}
+	return o.openKeep(c.RunID)
+}
+
+func (o *output) openOut(c *engine.Config, results bool) (err error) {
+	if o.out == "" {
+		return nil
+	}
+	if c.Folder, err = report.NewFolder(o.out, results); err != nil {
+		return fmt.Errorf("-out: %w", err)
+	}
+	o.kept = append(o.kept, c.Folder)
+	return nil
+}
+
+func (o *output) openKeep(runID string) error {
 	if o.keep == "" {
 		return nil
 	}
 	if _, err := os.Stat(filepath.Dir(o.keep)); err != nil {
 		return nil
 	}
-	f, err := report.NewFolder(filepath.Join(o.keep, c.RunID), false)
+	f, err := report.NewFolder(filepath.Join(o.keep, runID), false)
 	if err != nil {
 		return fmt.Errorf("-keep: %w", err)
 	}
 	o.kept = append(o.kept, f)
-	return prune(o.keep)
+	return report.Prune(o.keep)
 }
 
 // discard removes the directories of a run without a report.
@@ -100,26 +111,6 @@ func (o *output) discard() (err error) {
 		err = errors.Join(err, f.Discard())
 	}
 	return err
-}
-
-// keptRuns is the number of runs in the history, including the current one.
-const keptRuns = 50
-
-var runPattern = regexp.MustCompile(`^\d{8}T\d{6}Z-[0-9a-f]{4}$`)
-
-// prune deletes the oldest runs beyond keptRuns.
-func prune(folder string) error {
-	list, err := os.ReadDir(folder)
-	if err != nil {
-		return err
-	}
-	list = slices.DeleteFunc(list, func(e os.DirEntry) bool { return !runPattern.MatchString(e.Name()) })
-	for _, e := range list[:max(len(list)-keptRuns, 0)] { // sorted by name, and so by time
-		if err := os.RemoveAll(filepath.Join(folder, e.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // write writes the report to stdout and completes the directories.

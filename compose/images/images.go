@@ -32,6 +32,9 @@ func target(root, service string) (build.Target, error) {
 	if service == "prepare" {
 		return build.Target{Name: "labtool", Module: ".", Package: "./compose/labtool", Sources: []string{"compose/labtool", "internal/cli", "internal/smoke", "internal/version"}}, nil
 	}
+	if service == "loadgen" { // not in Compose, where it runs on this machine
+		return build.Target{Name: "loadgen", Module: ".", Package: "./loadgen", Sources: []string{"loadgen", "internal", "deploy/charts", "lab/command", "lab/kube", "lab/proc"}}, nil
+	}
 	if strings.HasPrefix(service, plan.StoreName) { // all instances use one image, with every database
 		return plan.FullStore(), nil
 	}

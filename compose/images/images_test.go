@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,6 +100,37 @@ func TestTargets(t *testing.T) {
 	}
 	if folders != 7 {
 		t.Errorf("local.yaml builds from %d folders, want 7", folders)
+	}
+}
+
+// The image of loadgen, which no component of the lab is, is built anew when what it is made of changes. The Dockerfile
+// builds it from the same folders.
+func TestLoadgen(t *testing.T) {
+	t.Parallel()
+	got, err := target("/r", "loadgen")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ignore, err := os.ReadFile("../../.dockerignore")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("go", "list", "-deps", "-f", "{{if .Module}}{{if .Module.Main}}{{.ImportPath}}{{end}}{{end}}", got.Package)
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil || len(out) == 0 {
+		t.Fatalf("%q, %v", out, err)
+	}
+	for _, pkg := range strings.Fields(string(out)) {
+		dir := strings.TrimPrefix(pkg, "soundcheck/")
+		source := slices.ContainsFunc(got.Sources, func(s string) bool { return dir == s || strings.HasPrefix(dir, s+"/") })
+		sent := slices.ContainsFunc(strings.Fields(string(ignore)), func(line string) bool {
+			s, ok := strings.CutPrefix(line, "!")
+			return ok && (dir == s || strings.HasPrefix(dir, s+"/"))
+		})
+		if !source || !sent {
+			t.Errorf("loadgen imports %s: in its sources %v: %t, in .dockerignore: %t", pkg, got.Sources, source, sent)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"maps"
 	"os"
 	"path/filepath"
@@ -21,17 +22,20 @@ import (
 	engine4 "helm.sh/helm/v4/pkg/engine"
 )
 
-const chartDir = "../charts/soundcheck"
+const chartDir, loadDir = "../charts/soundcheck", "../charts/soundcheck-load"
 
-// release is one installation of the chart.
+// release is one installation of a chart.
 type release struct {
 	name, namespace string
+	chart           string // folder; "" for chartDir
 	revision        int
 	cluster         engine4.ClientProvider // for lookup; nil: as helm template, which finds nothing
 	lacks           int                    // how many of served, from the last one, the cluster lacks
 	noSchema        bool                   // helm --skip-schema-validation
 	parent          string                 // name of a chart that has this one as its dependency; "" for none
 }
+
+func (r release) dir() string { return cmp.Or(r.chart, chartDir) }
 
 var lab = release{name: "lab", namespace: "demo", revision: 1}
 
@@ -55,7 +59,7 @@ func parse(t *testing.T, text string) map[string]any {
 // render4 renders the chart with these values as Helm 4 does.
 func render4(t *testing.T, r release, values string) (map[string]string, error) {
 	t.Helper()
-	c, err := loader4.LoadDir(chartDir)
+	c, err := loader4.LoadDir(r.dir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +96,7 @@ func render4(t *testing.T, r release, values string) (map[string]string, error) 
 // render3 renders the chart with these values as Helm 3 does.
 func render3(t *testing.T, r release, values string) (map[string]string, error) {
 	t.Helper()
-	c, err := loader3.LoadDir(chartDir)
+	c, err := loader3.LoadDir(r.dir())
 	if err != nil {
 		t.Fatal(err)
 	}

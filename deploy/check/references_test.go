@@ -111,6 +111,10 @@ func references(objects []*object, external []string, report reporter) {
 			} else if d, ok := to.is.(*appsv1.Deployment); ok && d.Spec.Replicas != nil {
 				report(o, "%s sets replicas: an upgrade would undo the scaling", to)
 			}
+		case *rbacv1.RoleBinding:
+			if find(objects, is.RoleRef.Kind, is.RoleRef.Name) == nil || find(objects, is.Subjects[0].Kind, is.Subjects[0].Name) == nil {
+				report(o, "binds %v and %v", is.RoleRef, is.Subjects)
+			}
 		case *rbacv1.ClusterRoleBinding:
 			if find(objects, is.RoleRef.Kind, is.RoleRef.Name) == nil || find(objects, is.Subjects[0].Kind, is.Subjects[0].Name) == nil {
 				report(o, "binds %v and %v", is.RoleRef, is.Subjects)

@@ -44,9 +44,10 @@ func differences(path string, s property, defs map[string]property, v map[string
 	return list
 }
 
-func TestSchema(t *testing.T) {
-	t.Parallel()
-	b, err := os.ReadFile(filepath.Join(chartDir, "values.schema.json"))
+// chartSchema returns the values of a chart, and how its schema and values differ.
+func chartSchema(t *testing.T, dir string) (differ func(values map[string]any) []string, values map[string]any) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "values.schema.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,23 +55,31 @@ func TestSchema(t *testing.T) {
 	if err := json.Unmarshal(b, &s); err != nil {
 		t.Fatal(err)
 	}
-	b, err = os.ReadFile(filepath.Join(chartDir, "values.yaml"))
+	b, err = os.ReadFile(filepath.Join(dir, "values.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	values := parse(t, string(b))
-	for _, d := range differences("", s, s.Defs, values) {
+	return func(values map[string]any) []string { return differences("", s, s.Defs, values) }, parse(t, string(b))
+}
+
+func TestSchema(t *testing.T) {
+	t.Parallel()
+	differ, values := chartSchema(t, chartDir)
+	for _, d := range differ(values) {
 		t.Error(d)
 	}
 	values["surprise"] = true
 	delete(values["store"].(map[string]any), "replicas")
-	if got := differences("", s, s.Defs, values); len(got) != 2 {
+	if got := differ(values); len(got) != 2 {
 		t.Errorf("found %q, want one value that the schema lacks and one that it has alone", got)
 	}
 }
 
+// bad are values, and what is said of them.
+type bad struct{ values, want string }
+
 // Bad values, and a part of the message: where, and what is wrong.
-var badValues = []struct{ values, want string }{
+var badValues = []bad{
 	{"replicas: 3", `additional properties 'replicas' not allowed`},
 	{"store: {replica: 3}", `at '/store': additional properties 'replica' not allowed`},
 	{"store: {image: {name: a}}", `at '/store/image': additional properties 'name' not allowed`},
@@ -131,12 +140,17 @@ func TestBadValues(t *testing.T) {
 	for _, tt := range badValues {
 		t.Run(tt.values, func(t *testing.T) {
 			t.Parallel()
-			values := merge(t, registry, tt.values)
-			for name, render := range map[string]func(*testing.T, release, string) (map[string]string, error){"Helm 4": render4, "Helm 3": render3} {
-				if _, err := render(t, lab, values); err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "values don't meet the specifications") {
-					t.Errorf("%s: %v, want %s", name, err, tt.want)
-				}
-			}
+			rejected(t, lab, merge(t, registry, tt.values), tt.want)
 		})
+	}
+}
+
+// rejected reports an error if both Helms do not reject values because of the schema.
+func rejected(t *testing.T, r release, values, want string) {
+	t.Helper()
+	for name, render := range map[string]func(*testing.T, release, string) (map[string]string, error){"Helm 4": render4, "Helm 3": render3} {
+		if _, err := render(t, r, values); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "values don't meet the specifications") {
+			t.Errorf("%s: %v, want %s", name, err, want)
+		}
 	}
 }

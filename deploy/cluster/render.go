@@ -21,8 +21,10 @@ type object struct {
 	APIVersion string `yaml:"apiVersion"`
 	Kind       string `yaml:"kind"`
 	Metadata   struct {
-		Name string `yaml:"name"`
+		Name   string            `yaml:"name"`
+		Labels map[string]string `yaml:"labels"`
 	} `yaml:"metadata"`
+	Data map[string]string `yaml:"data"` // of a ConfigMap
 	Spec struct {
 		GatewayClassName     string  `yaml:"gatewayClassName"`
 		IngressClassName     string  `yaml:"ingressClassName"`
@@ -117,13 +119,16 @@ func chartError(err error) error {
 	return err
 }
 
-// Images returns the images of all containers, each once.
+// Images returns the images of all containers and of load tests, each once.
 func (r *Rendered) Images() []string {
 	seen := map[string]bool{}
 	for _, o := range r.objects {
 		pod := o.Spec.Template.Spec
 		for _, c := range slices.Concat(o.Spec.Containers, pod.Containers, pod.InitContainers) {
 			seen[c.Image] = true
+		}
+		if o.Kind == "ConfigMap" && o.Metadata.Labels[componentLabel] == "load" {
+			seen[o.Data["image"]] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(seen))

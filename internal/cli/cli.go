@@ -157,7 +157,7 @@ func (f *Flags) Errorf(format string, args ...any) error {
 func (f *Flags) program() string {
 	var words []string
 	for _, word := range strings.Fields(f.Name()) {
-		if strings.Trim(word, "abcdefghijklmnopqrstuvwxyz") != "" {
+		if strings.Trim(word, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
 			break
 		}
 		words = append(words, word)

@@ -23,7 +23,13 @@ var rules = []struct {
 	may []string
 }{
 	// The load generator, from the top down. Where a room imports another, it is below it.
-	{"loadgen", []string{"loadgen/...", "internal/..."}},
+	{"loadgen", []string{"loadgen/...", "internal/...", "lab/kube"}},
+	{"loadgen/view", []string{"loadgen/engine", "loadgen/measure", "internal/cli"}},
+	// A distributed run. A worker sends nothing of its own: the Runner does, which is in loadgen.
+	{"loadgen/kubernetes/kubetest", nil},
+	{"loadgen/kubernetes", []string{"deploy/charts", "lab/kube", "internal/cli"}},
+	{"loadgen/cluster/simulation", []string{"loadgen/cluster", "loadgen/report", "loadgen/measure", "loadgen/schedule", "internal/cli"}},
+	{"loadgen/cluster", []string{"loadgen/report", "loadgen/slo", "loadgen/measure"}},
 	{"loadgen/engine", []string{"loadgen/report", "loadgen/slo", "loadgen/measure", "loadgen/workload", "loadgen/schedule", "internal/httpheader"}},
 	{"loadgen/capacity", []string{"loadgen/report", "loadgen/slo", "loadgen/measure"}},
 	{"loadgen/compare", []string{"loadgen/report", "loadgen/measure", "loadgen/schedule"}},
@@ -61,6 +67,7 @@ var rules = []struct {
 	{"lab/kube", []string{"lab/command", "lab/proc"}},
 	{"lab/...", []string{"lab/...", "dashboards", "loadgen/engine", "loadgen/report", "loadgen/measure", "internal/..."}},
 	{"compose/...", []string{"compose/...", "lab/...", "internal/..."}},
+	{"deploy/charts", nil},
 	{"deploy/oci", []string{"compose/images"}},
 	{"deploy/cluster", []string{"lab/proc", "internal/cli"}},
 	{"deploy", []string{"deploy/...", "compose/images", "lab/build", "lab/proc", "internal/cli"}},
@@ -96,6 +103,7 @@ var never = []struct{ of, below string }{
 	// Helpers of tests are in no program.
 	{"store", "internal/cli/clitest"},
 	{"proxy", "internal/service/servicetest"},
+	{"loadgen", "loadgen/kubernetes/kubetest"},
 }
 
 const module = "soundcheck/"

@@ -18,7 +18,8 @@ const (
 
 // large are the files and packages that may be larger, each with the reason.
 var large = map[string]string{
-	"lab/verify": "one table of rules, and one check for each signal; nothing else imports it",
+	"lab/verify":     "one table of rules, and one check for each signal; nothing else imports it",
+	"loadgen/report": "one type with its parts: how it is built, merged, stored, and written in four formats",
 }
 
 // generated are files that a tool writes.

@@ -17,10 +17,11 @@ import (
 	"time"
 )
 
-// TestMain is kubectl, if the binary is called so: see fake.
+// TestMain is kubectl or helm, if the binary is called so: see fake.
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) == "kubectl" {
-		if err := kubectlMain(filepath.Dir(os.Args[0]), os.Args[1:]); err != nil {
+	programs := map[string]func(dir string, args []string) error{"kubectl": kubectlMain, "helm": helmMain}
+	if program := programs[filepath.Base(os.Args[0])]; program != nil {
+		if err := program(filepath.Dir(os.Args[0]), os.Args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -139,6 +140,8 @@ func kubectlMain(dir string, args []string) error {
 			<-stopped
 		}
 		return nil
+	case "config":
+		return printed(dir, "config view")
 	case "port-forward":
 		return portForward(dir, args)
 	}

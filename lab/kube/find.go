@@ -15,12 +15,14 @@ type Options struct {
 	Context   string // of kubectl's configuration
 	Namespace string
 	Release   string
+	PartOf    string // label of everything of the chart; "": that of the lab
 }
 
 // Labels of everything that the chart creates. app.kubernetes.io/name is not one of them: nameOverride and the alias
 // of a subchart change it.
 const (
-	chartSelector  = "app.kubernetes.io/part-of=soundcheck"
+	partLabel      = "app.kubernetes.io/part-of"
+	lab            = "soundcheck" // value of partLabel
 	instanceLabel  = "app.kubernetes.io/instance"
 	componentLabel = "app.kubernetes.io/component"
 )
@@ -29,6 +31,7 @@ const (
 type Release struct {
 	kubectl
 	Namespace, Name string
+	partOf          string
 	Log             func(string) // of what a user should know, such as a forward that ended; nil: none; called by any goroutine
 
 	services map[string][]object // by component
@@ -55,11 +58,12 @@ func (k kubectl) find(ctx context.Context, o Options) (*Release, error) {
 	if o.Namespace != "" {
 		flags = []string{"--namespace", o.Namespace}
 	}
-	found, err := k.releases(ctx, o.Release, flags...)
+	o.PartOf = cmp.Or(o.PartOf, lab)
+	found, err := k.releases(ctx, o, flags...)
 	denied := errors.As(err, new(Forbidden))
 	if o.Namespace == "" && (err == nil || denied) && len(found) == 0 {
 		where = " in any namespace"
-		found, err = k.releases(ctx, o.Release, "--all-namespaces")
+		found, err = k.releases(ctx, o, "--all-namespaces")
 		if !denied && errors.As(err, new(Forbidden)) {
 			where, err = " in the current namespace, and others cannot be listed", nil
 		}
@@ -82,8 +86,11 @@ func (k kubectl) find(ctx context.Context, o Options) (*Release, error) {
 	if o.Context != "" {
 		where += " of context " + o.Context
 	}
-	return nil, fmt.Errorf("no %s of the chart soundcheck%s: install it (make k8s-up), or select one with -namespace, -release, -context", what, where)
+	return nil, None{fmt.Errorf("no %s of the chart %s%s: install it (make k8s-up), or select one with -namespace, -release, -context", what, o.PartOf, where)}
 }
+
+// A None error means that there is no release.
+type None struct{ error }
 
 // ambiguous lists releases, with the flag that distinguishes them.
 func ambiguous(found []*Release) error {
@@ -104,10 +111,10 @@ func ambiguous(found []*Release) error {
 }
 
 // releases lists the releases by their services.
-func (k kubectl) releases(ctx context.Context, name string, flags ...string) ([]*Release, error) {
-	selector := chartSelector
-	if name != "" {
-		selector += "," + instanceLabel + "=" + name
+func (k kubectl) releases(ctx context.Context, o Options, flags ...string) ([]*Release, error) {
+	selector := partLabel + "=" + o.PartOf
+	if o.Release != "" {
+		selector += "," + instanceLabel + "=" + o.Release
 	}
 	services, err := k.get(ctx, "services", selector, flags...)
 	if err != nil {
@@ -123,7 +130,7 @@ func (k kubectl) releases(ctx context.Context, name string, flags ...string) ([]
 		i := slices.IndexFunc(list, func(r *Release) bool { return r.Namespace == m.Namespace && r.Name == instance })
 		if i < 0 {
 			i = len(list)
-			list = append(list, &Release{kubectl: k, Namespace: m.Namespace, Name: instance, services: map[string][]object{}, followers: map[string]*follower{}})
+			list = append(list, &Release{kubectl: k, Namespace: m.Namespace, Name: instance, partOf: o.PartOf, services: map[string][]object{}, followers: map[string]*follower{}})
 		}
 		list[i].services[component] = append(list[i].services[component], s)
 	}
@@ -138,7 +145,7 @@ func (r *Release) Has(component string) bool { return len(r.services[component])
 
 // selector selects the pods of a component.
 func (r *Release) selector(component string) string {
-	return chartSelector + "," + instanceLabel + "=" + r.Name + "," + componentLabel + "=" + component
+	return partLabel + "=" + r.partOf + "," + instanceLabel + "=" + r.Name + "," + componentLabel + "=" + component
 }
 
 // service returns the name of a component's service with a port. Of several, a headless one is the last
@@ -165,13 +172,14 @@ func (r *Release) log(format string, args ...any) {
 	}
 }
 
-// background runs a function until Close or the end of ctx.
-func (r *Release) background(ctx context.Context, run func(context.Context)) {
-	ctx, stop := context.WithCancel(ctx)
+// background runs a function until Close, the end of ctx or a call of stop.
+func (r *Release) background(ctx context.Context, run func(context.Context)) (stop context.CancelFunc) {
+	ctx, stop = context.WithCancel(ctx)
 	r.mu.Lock()
 	r.stop = append(r.stop, stop)
 	r.mu.Unlock()
 	r.running.Go(func() { run(ctx) })
+	return stop
 }
 
 // Close ends all forwards and logs, with their processes.

@@ -53,13 +53,15 @@ func (r *Release) Forward(ctx context.Context, component string, port int) (stri
 	f.ended = func(err error) {
 		r.log("the forward to %s ended, and is renewed: %v", component, err)
 	}
-	r.background(ctx, f.keep)
-	r.background(ctx, f.accept)
+	stopKeep, stopAccept := r.background(ctx, f.keep), r.background(ctx, f.accept)
 	wait, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if _, err := f.address(wait, ""); ctx.Err() != nil {
-		return "", ctx.Err()
-	} else if err != nil {
+	if _, err = f.address(wait, ""); err != nil { // whoever calls again gets another forward
+		stopKeep()
+		stopAccept()
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
 		return "", fmt.Errorf("forward port %d of %s: %w", port, component, err)
 	}
 	return listener.Addr().String(), nil

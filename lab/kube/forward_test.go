@@ -182,3 +182,24 @@ func TestForwardFails(t *testing.T) {
 	r.Close()
 	f.allEnded()
 }
+
+// A forward that fails leaves no kubectl: whoever tries again would have more of them each time.
+func TestForwardLeavesNothing(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	r := f.release()
+	f.write("target", `Error from server (Forbidden): pods is forbidden: User "me" cannot create resource "pods/portforward"`)
+	if _, err := r.Forward(t.Context(), "proxy-service", 9070); !errors.As(err, new(Forbidden)) {
+		t.Errorf("error %v", err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		r.running.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		t.Error("it runs still")
+	}
+}

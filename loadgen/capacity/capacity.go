@@ -64,8 +64,8 @@ type Range struct {
 	Precision       float64
 }
 
-// maxSteps ends a search with random verdicts.
-const maxSteps = 60
+// MaxSteps ends a search with random verdicts.
+const MaxSteps = 60
 
 // ErrUnsteady means that the verdicts contradict each other.
 var ErrUnsteady = errors.New("unsteady target: no rate passed twice in 60 steps")
@@ -82,7 +82,7 @@ func Search(ctx context.Context, r Range, step func(ctx context.Context, rate fl
 		if done {
 			return res, nil
 		}
-		if len(res.Steps) == maxSteps {
+		if len(res.Steps) == MaxSteps {
 			res.Ended = "unsteady"
 			return res, ErrUnsteady
 		}

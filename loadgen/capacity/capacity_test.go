@@ -110,7 +110,7 @@ func TestUnsteady(t *testing.T) {
 		n++
 		return Step{Rate: rate, Passed: rate <= 10 || n%2 == 0}, nil
 	})
-	if err == nil && (res.Rate == 0 || res.Ended != "") || err != nil && (!errors.Is(err, ErrUnsteady) || res.Ended != "unsteady" || len(res.Steps) != maxSteps) {
+	if err == nil && (res.Rate == 0 || res.Ended != "") || err != nil && (!errors.Is(err, ErrUnsteady) || res.Ended != "unsteady" || len(res.Steps) != MaxSteps) {
 		t.Errorf("%+v, %v", res, err)
 	}
 }

@@ -27,7 +27,11 @@ func newCollector(c Config, tr *transport) *collector {
 	if c.Retry.on() {
 		s.Retries = string(c.Retry)
 	}
-	return &collector{Builder: report.NewBuilder(s), c: c, tr: tr, created: time.Now()}
+	k := &collector{Builder: report.NewBuilder(s), c: c, tr: tr, created: time.Now()}
+	if c.Parts && c.Progress != nil {
+		k.CountParts()
+	}
+	return k
 }
 
 // add counts a result. vegeta's own latency starts when a worker takes the request, and misses
@@ -107,7 +111,7 @@ func (k *collector) look() (end bool) {
 func (k *collector) progress(last measure.Window) Progress {
 	elapsed := time.Since(k.began())
 	p := Progress{Starts: max(-elapsed, 0), Elapsed: elapsed, Duration: k.c.Plan.Span(), Requests: k.Report.Sent, InFlight: int(k.tr.inFlight.Load()),
-		Classes: maps.Clone(k.All.Classes), P99: k.All.Served.Quantile(0.99), Last: last}
+		Classes: maps.Clone(k.All.Classes), P99: k.All.Served.Quantile(0.99), Last: last, Parts: k.TakeParts()}
 	if k.c.Workers == 0 {
 		p.RateTarget = k.c.Plan.Rate(elapsed)
 		return p

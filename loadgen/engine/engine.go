@@ -30,6 +30,7 @@ import (
 // Config is the configuration of a run.
 type Config struct {
 	RunID      string        // in metrics and the report; trace ids depend on it
+	Worker     string        // index of this process among those of the run, in metrics and spans; "": one process
 	URL        string        // of the service, without a trailing slash; for targets the name of their file
 	Plan       schedule.Plan // the closed model uses only its duration and Max
 	Workers    int           // of the closed model; 0: open model
@@ -42,7 +43,9 @@ type Config struct {
 	TraceSample float64       // sampled share of traces without a TracerProvider
 	StartAt     time.Time     // start of the plan; zero: now
 	WarmUp      time.Duration // requests scheduled in it are not measured
-	Before      uint64        // requests already sent by this run, for trace ids
+	// Before is the number of requests that earlier plans of this run scheduled, in all
+	// shards: trace ids continue after them.
+	Before uint64
 
 	// TracerProvider creates the client spans, with trace ids by NewIDs; nil: trace context
 	// without spans.
@@ -58,8 +61,16 @@ type Config struct {
 	Recorder *workload.Recorder
 	// Progress, if not nil, is called every second.
 	Progress func(Progress)
+	// Parts makes Progress have the parts since its last call. It is called once more at the
+	// end, with the rest.
+	Parts bool
 	// EndWhen, if not nil, is called every second. The run ends if it returns a reason.
 	EndWhen func([]slo.Outlook) string
+	// End, if not nil, ends the run when it has a reason: no more requests are sent, those in flight complete.
+	End <-chan string
+	// FirstSent, if not nil, is called beside the first request, with its scheduled time since the start
+	// and the time at which it was sent.
+	FirstSent func(scheduled time.Duration, sent time.Time)
 
 	arms     []*url.URL                        // targets, instead of URL
 	arm      func(scheduled time.Duration) int // target of a request by scheduled time; nil: one target
@@ -78,6 +89,8 @@ type Progress struct {
 	Classes           map[measure.Class]int // so far
 	P99               time.Duration         // response time of served requests, so far
 	Last              measure.Window
+	Parts             []measure.Part // if Config.Parts
+	Slowest           string         // of several workers the one with the longest send delay of Last
 }
 
 // initialWorkers is the initial number of vegeta's workers; it adds more while all are busy.
@@ -183,9 +196,18 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 				if t := stopped.Load(); end.IsZero() && t != nil {
 					end = *t
 				}
-				return k.Finish(began, max(end.Sub(began), 0), max(time.Since(began), 0), int(tr.peak.Load()), ctx.Err() != nil), p.Err()
+				r := k.Finish(began, max(end.Sub(began), 0), max(time.Since(began), 0), int(tr.peak.Load()), ctx.Err() != nil)
+				if c.Parts && c.Progress != nil {
+					c.Progress(k.progress(k.Window()))
+				}
+				return r, p.Err()
 			}
 			k.add(res, tr.notes.take(res.Seq))
+		case reason := <-c.End:
+			if k.Report.Ended == "" {
+				k.Report.Ended = reason
+			}
+			stop()
 		case <-tick.C:
 			if k.look() {
 				stop()

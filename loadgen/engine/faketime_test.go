@@ -77,7 +77,10 @@ func fakeAttack(t *testing.T, ctx context.Context, c Config, at func(time.Durati
 	}
 	c.sender, c.fakeTime = fakeService{began, at}, true
 	c.URL, c.Seed, c.Mix = "http://service", 1, workload.Mix{"get": 7, "list": 2, "create": 1}
-	c.MeterProvider, c.Propagator = metricnoop.NewMeterProvider(), propagation.TraceContext{}
+	c.Propagator = propagation.TraceContext{}
+	if c.MeterProvider == nil {
+		c.MeterProvider = metricnoop.NewMeterProvider()
+	}
 	if c.MaxWorkers == 0 {
 		c.MaxWorkers = 1024
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ const scope = "soundcheck/loadgen/engine"
 // Attributes of the metrics and spans.
 const (
 	runKey      = "soundcheck.loadgen.run"
+	workerKey   = "soundcheck.loadgen.worker"
 	scenarioKey = "soundcheck.loadgen.scenario"
 	classKey    = "soundcheck.loadgen.class"
 
@@ -35,6 +37,15 @@ const (
 	scenarioAttribute = attribute.Key(scenarioKey)
 )
 
+// runAttributes returns the attributes of the run and of this process in it.
+func (c Config) runAttributes() []attribute.KeyValue {
+	list := []attribute.KeyValue{attribute.String(runKey, c.RunID)}
+	if c.Worker != "" {
+		list = append(list, attribute.String(workerKey, c.Worker))
+	}
+	return list
+}
+
 // meter records the metrics of a run.
 type meter struct {
 	duration  metric.Float64Histogram
@@ -49,22 +60,22 @@ type meter struct {
 }
 
 // newMeter creates the metrics, all but the first with the attribute
-// soundcheck.loadgen.run:
+// soundcheck.loadgen.run and, in a run of several processes, soundcheck.loadgen.worker:
 //
 //	http.client.request.duration      s            by attempt, as in the semantic conventions
 //	soundcheck.loadgen.response_time  s            by scenario and class; exemplars link to the requests' traces
 //	soundcheck.loadgen.service_time   s            by scenario and class
 //	soundcheck.loadgen.send_delay     s
-//	soundcheck.loadgen.rate           {request}/s  target rate
+//	soundcheck.loadgen.rate           {request}/s  target rate, of this process
 //	soundcheck.loadgen.in_flight      {request}
 func newMeter(c Config, tr *transport) (*meter, error) {
 	m := c.MeterProvider.Meter(scope)
-	run := attribute.String(runKey, c.RunID)
-	k := &meter{run: metric.WithAttributeSet(attribute.NewSet(run)), sets: map[string]map[measure.Class]metric.MeasurementOption{}}
+	run := c.runAttributes()
+	k := &meter{run: metric.WithAttributeSet(attribute.NewSet(run...)), sets: map[string]map[measure.Class]metric.MeasurementOption{}}
 	for _, name := range c.Scenarios() {
 		k.sets[name] = map[measure.Class]metric.MeasurementOption{}
 		for _, class := range measure.Classes {
-			k.sets[name][class] = metric.WithAttributeSet(attribute.NewSet(run, attribute.String(scenarioKey, name), attribute.String(classKey, string(class))))
+			k.sets[name][class] = metric.WithAttributeSet(attribute.NewSet(append(slices.Clone(run), attribute.String(scenarioKey, name), attribute.String(classKey, string(class)))...))
 		}
 	}
 	var err error
@@ -85,7 +96,7 @@ func newMeter(c Config, tr *transport) (*meter, error) {
 		return nil, err
 	}
 	rate, err := m.Float64ObservableGauge("soundcheck.loadgen.rate", metric.WithUnit("{request}/s"),
-		metric.WithDescription("Target rate of the plan; absent in the closed model."))
+		metric.WithDescription("Target rate of this process; absent in the closed model."))
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +156,7 @@ func keyOf(method string, u *url.URL, status int, err error) clientKey {
 }
 
 func (k clientKey) attributes(u *url.URL) []attribute.KeyValue {
-	a := make([]attribute.KeyValue, 0, 9) // capacity for a span's attributes too
+	a := make([]attribute.KeyValue, 0, 10) // capacity for a span's attributes too
 	a = append(a, methodKey.String(k.method), addressKey.String(u.Hostname()))
 	port := 80
 	if u.Scheme == "https" {

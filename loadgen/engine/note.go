@@ -14,7 +14,7 @@ import (
 // before the result, the collector reads it after the result.
 type note struct {
 	seq       uint64
-	number    uint64 // in the run, over all calls of Run
+	number    uint64 // in the run, over all shards and calls of Run
 	arm       int
 	request   *workload.Request
 	url       string    // without a password

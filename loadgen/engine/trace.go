@@ -24,7 +24,7 @@ func NewIDs(runID string) IDs {
 	return IDs{binary.BigEndian.Uint64(h[:8]), binary.BigEndian.Uint64(h[8:16])}
 }
 
-// Trace returns the trace id of request n, counted from 0.
+// Trace returns the trace id of request n of the run, counted from 0.
 func (g IDs) Trace(n uint64) (id trace.TraceID) {
 	binary.BigEndian.PutUint64(id[:8], g.high)
 	// Unique per n and uniformly distributed: samplers use these bytes.
@@ -60,11 +60,11 @@ type tracing struct {
 	tracer     trace.Tracer // nil: no spans
 	sampler    sdktrace.Sampler
 	propagator propagation.TextMapPropagator
-	run        attribute.KeyValue
+	run        []attribute.KeyValue
 }
 
 func newTracing(c Config) *tracing {
-	t := &tracing{ids: NewIDs(c.RunID), sampler: Sampler(c.TraceSample), propagator: c.Propagator, run: attribute.String(runKey, c.RunID)}
+	t := &tracing{ids: NewIDs(c.RunID), sampler: Sampler(c.TraceSample), propagator: c.Propagator, run: c.runAttributes()}
 	if c.TracerProvider != nil {
 		t.tracer = c.TracerProvider.Tracer(scope)
 	}

@@ -32,6 +32,7 @@ type transport struct {
 	trace  *tracing
 	meter  *meter
 
+	first    atomic.Bool // request was sent
 	notes    notes
 	promises []promises // by arm
 	inFlight atomic.Int64
@@ -53,9 +54,12 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &note{seq: seq, number: t.c.Before + seq, scheduled: t.pacer.ScheduledAt(seq), arm: pick.Arm, request: q, url: u.Redacted(), sent: time.Now()}
+	n := &note{seq: seq, number: t.c.Before + t.c.Plan.Number(seq), scheduled: t.pacer.ScheduledAt(seq), arm: pick.Arm, request: q, url: u.Redacted(), sent: time.Now()}
 	if t.c.Recorder != nil {
 		t.c.Recorder.Add(seq, n.start().Sub(t.pacer.Began()), q)
+	}
+	if t.c.FirstSent != nil && t.first.CompareAndSwap(false, true) {
+		go t.c.FirstSent(n.start().Sub(t.pacer.Began()), n.sent)
 	}
 	t.notes.put(n)
 	n.full = t.began() >= int64(t.c.MaxWorkers)
@@ -76,7 +80,8 @@ func (t *transport) deliver(n *note, u *url.URL) (*http.Response, error) {
 	if t.c.Retry.on() && t.trace.tracer != nil {
 		ctx, span = t.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindInternal)
 		if span.IsRecording() {
-			span.SetAttributes(t.trace.run, scenarioAttribute.String(n.request.Scenario.Name))
+			span.SetAttributes(t.trace.run...)
+			span.SetAttributes(scenarioAttribute.String(n.request.Scenario.Name))
 		}
 	}
 	end := func() {
@@ -174,7 +179,8 @@ func (t *transport) attempted(ctx context.Context, n *note, span trace.Span, u *
 		return
 	}
 	if span.IsRecording() {
-		attributes := append(key.attributes(u), urlKey.String(n.url), t.trace.run, scenarioAttribute.String(n.request.Scenario.Name))
+		attributes := append(key.attributes(u), urlKey.String(n.url), scenarioAttribute.String(n.request.Scenario.Name))
+		attributes = append(attributes, t.trace.run...)
 		if n.retries > 0 {
 			attributes = append(attributes, resendKey.Int(n.retries))
 		}

@@ -70,6 +70,7 @@ type Collector struct {
 	parts    map[string]*Intervals // by scenario
 	samplers map[string]*sampler
 	window   *window
+	live     map[second]*Interval // of TakeParts; nil: off
 }
 
 // NewCollector returns a collector for scenarios, with intervals of a width. The scenarios in
@@ -101,6 +102,12 @@ func (c *Collector) Add(r Request) {
 	if p := c.parts[r.Scenario]; p != nil {
 		p.Add(r.Scheduled, r.Class, r.Response)
 	}
+	if c.live != nil {
+		c.addPart("", r.Scheduled, r.Class, r.Response)
+		if c.parts[r.Scenario] != nil {
+			c.addPart(r.Scenario, r.Scheduled, r.Class, r.Response)
+		}
+	}
 	c.window.requests++
 	c.window.served.Add(r.Class, r.Response)
 	c.window.sendDelay = max(c.window.sendDelay, r.SendDelay)
@@ -117,6 +124,9 @@ func (c *Collector) AddUnsent(scheduled time.Duration) {
 	c.All.Classes[Failed]++
 	c.All.Statuses[0]++
 	c.Intervals.Add(scheduled, Failed, 0)
+	if c.live != nil {
+		c.addPart("", scheduled, Failed, 0)
+	}
 }
 
 // Of returns the requests of a scenario ("": all), in total and by interval. The cell is nil
@@ -145,4 +155,15 @@ func (c *Collector) Groups() []explain.Group {
 		}
 	}
 	return groups
+}
+
+// Candidates returns the requests from which the groups of several processes are picked.
+func (c *Collector) Candidates() []explain.Group {
+	var list []explain.Group
+	for _, name := range slices.Sorted(maps.Keys(c.samplers)) {
+		if g := c.samplers[name].candidates(name, c.Scenarios[name].Served.Quantile(0.5)); len(g.Slow) > 0 {
+			list = append(list, g)
+		}
+	}
+	return list
 }

@@ -30,6 +30,11 @@ func NewInterval() *Interval {
 
 // Add counts a request by its scheduled time since the end of the warm-up.
 func (s *Intervals) Add(scheduled time.Duration, class Class, response time.Duration) {
+	s.at(scheduled).Add(class, response)
+}
+
+// at returns the interval of a scheduled time.
+func (s *Intervals) at(scheduled time.Duration) *Interval {
 	scheduled = max(scheduled, 0)
 	for scheduled >= MaxIntervals*s.Width {
 		s.double()
@@ -37,7 +42,7 @@ func (s *Intervals) Add(scheduled time.Duration, class Class, response time.Dura
 	for n := int(scheduled / s.Width); len(s.List) <= n; {
 		s.List = append(s.List, NewInterval())
 	}
-	s.List[scheduled/s.Width].Add(class, response)
+	return s.List[scheduled/s.Width]
 }
 
 // Add counts a request with its response time.

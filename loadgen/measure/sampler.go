@@ -41,14 +41,45 @@ func (s *sampler) add(r explain.Request) {
 // group returns the slowest requests and those nearest to the median. False: too few
 // requests.
 func (s *sampler) group(scenario string, median time.Duration) (explain.Group, bool) {
-	n := min(maxExplained, s.seen/4)
+	return Pick(explain.Group{Scenario: scenario, Slow: s.slow, Typical: s.kept}, s.seen, median)
+}
+
+// candidates returns the requests from which the group of several processes is picked. A
+// process with few requests has some of the slowest of all.
+func (s *sampler) candidates(scenario string, median time.Duration) explain.Group {
+	typical := nearest(s.kept, median)
+	return explain.Group{Scenario: scenario, Slow: slices.Clone(s.slow), Typical: typical[:min(len(typical), maxTypical)]}
+}
+
+// maxTypical is the max number of typical candidates of a process: enough if the group of
+// all has its slowest ones among them.
+const maxTypical = 2 * maxExplained
+
+// Pick returns the slowest candidates, and of the others those nearest to the median, for a
+// number of served requests. False: too few requests.
+func Pick(candidates explain.Group, served int, median time.Duration) (explain.Group, bool) {
+	n := min(maxExplained, served/4, len(candidates.Slow))
 	if n < minExplained {
 		return explain.Group{}, false
 	}
-	slow := s.slow[:n]
-	typical := slices.DeleteFunc(slices.Clone(s.kept), func(r explain.Request) bool { return slices.Contains(slow, r) })
-	slices.SortStableFunc(typical, func(a, b explain.Request) int {
+	slow := slices.Clone(candidates.Slow[:n])
+	typical := slices.DeleteFunc(nearest(candidates.Typical, median), func(r explain.Request) bool { return slices.Contains(slow, r) })
+	return explain.Group{Scenario: candidates.Scenario, Slow: slow, Typical: typical[:min(n, len(typical))]}, true
+}
+
+// MergeCandidates adds the candidates of another process.
+func MergeCandidates(to *explain.Group, from explain.Group) {
+	to.Slow = slices.Concat(to.Slow, from.Slow)
+	slices.SortStableFunc(to.Slow, func(a, b explain.Request) int { return cmp.Compare(b.Response, a.Response) })
+	to.Slow = to.Slow[:min(len(to.Slow), maxExplained)]
+	to.Typical = append(to.Typical, from.Typical[:min(len(from.Typical), maxTypical)]...)
+}
+
+// nearest returns the requests by distance from the median.
+func nearest(list []explain.Request, median time.Duration) []explain.Request {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b explain.Request) int {
 		return cmp.Compare((a.Response - median).Abs(), (b.Response - median).Abs())
 	})
-	return explain.Group{Scenario: scenario, Slow: slices.Clone(slow), Typical: typical[:min(n, len(typical))]}, true
+	return list
 }

@@ -89,16 +89,54 @@ func (t *Times) Encode() (Histogram, error) {
 
 // Decode is the inverse of Encode.
 func (h Histogram) Decode() (*Times, error) {
-	d, err := hdrhistogram.Decode([]byte(h.Encoded))
+	p, err := h.DecodePacked()
+	if err != nil {
+		return nil, err
+	}
+	t := NewTimes()
+	t.MergePacked(p)
+	return t, nil
+}
+
+// Packed has the values of a Times in less memory, to be merged.
+type Packed struct {
+	hist    *hdrhistogram.PackedHistogram
+	longest time.Duration
+}
+
+// DecodePacked decodes a histogram. Its size does not depend on the range in the header,
+// which for a broken histogram can be large.
+func (h Histogram) DecodePacked() (*Packed, error) {
+	d, err := decodePacked(h.Encoded)
+	if err != nil {
+		return nil, err
+	}
+	return &Packed{d, Seconds(h.Longest)}, nil
+}
+
+// decodePacked decodes a histogram with the range and precision of this package, or to it.
+func decodePacked(encoded string) (*hdrhistogram.PackedHistogram, error) {
+	d, err := hdrhistogram.DecodePacked([]byte(encoded))
 	if err != nil {
 		return nil, fmt.Errorf("decode histogram: %w", err)
 	}
-	t := NewTimes()
-	t.longest = Seconds(h.Longest)
-	if dropped := t.hist.Merge(d); dropped > 0 {
+	own := NewInterval().Served
+	if d.LowestTrackableValue() == own.LowestTrackableValue() && d.HighestTrackableValue() == own.HighestTrackableValue() && d.SignificantFigures() == digits && d.TotalCount() < math.MaxInt64 {
+		return d, nil
+	}
+	if dropped := own.Merge(d); dropped > 0 {
 		return nil, fmt.Errorf("histogram with %d times beyond %s", dropped, maxTime)
 	}
-	return t, nil
+	return own, nil
+}
+
+// Count returns the number of durations.
+func (p *Packed) Count() int64 { return p.hist.TotalCount() }
+
+// MergePacked adds p.
+func (t *Times) MergePacked(p *Packed) {
+	p.hist.MergeInto(t.hist)
+	t.longest = max(t.longest, p.longest)
 }
 
 // Seconds returns a time in seconds as a duration.

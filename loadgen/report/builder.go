@@ -192,7 +192,7 @@ func (b *Builder) Finish(began time.Time, paced, elapsed time.Duration, peak int
 	if !closed {
 		b.validate()
 	}
-	r.Groups = b.Groups()
+	r.Groups, r.Candidates = b.Groups(), b.Collector.Candidates()
 	return r
 }
 

@@ -118,14 +118,7 @@ func (f *Folder) Finish(r *Report) error {
 	}
 	write(textFile, r.Write)
 	write(pageFile, r.WriteHTML)
-	r.Histograms = Histograms{}
-	for name, t := range r.times {
-		if t.Count() > 0 {
-			h, err := t.Encode()
-			f.err = errors.Join(f.err, err)
-			r.Histograms[name] = h
-		}
-	}
+	f.err = errors.Join(f.err, r.encodeHistograms())
 	if f.err == nil { // last: a directory with it is complete
 		write(reportFile, r.writeAll)
 	}

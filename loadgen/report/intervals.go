@@ -55,15 +55,19 @@ func (i Interval) Decode() (*hdrhistogram.PackedHistogram, error) {
 // measured converts the intervals of a file back to measurements.
 func measured(list []Interval) (*measure.Intervals, error) {
 	s := &measure.Intervals{}
+	if len(list) > measure.MaxIntervals {
+		return nil, fmt.Errorf("%d intervals, at most %d", len(list), measure.MaxIntervals)
+	}
 	for _, i := range list {
+		if i.Seconds < minInterval.Seconds() || i.Seconds > maxInterval.Seconds() || i.Seconds != list[0].Seconds {
+			return nil, fmt.Errorf("interval at %s s with a width of %g s", short(i.At), i.Seconds)
+		}
 		served, err := i.Decode()
 		if err != nil {
 			return nil, err
 		}
 		s.Width = measure.Seconds(i.Seconds)
-		j := measure.NewInterval()
-		j.Served.Merge(served)
-		j.Longest = measure.Seconds(i.Response.Max)
+		j := &measure.Interval{Served: served, Longest: measure.Seconds(i.Response.Max)}
 		for k, class := range measure.Classes {
 			j.Classes[k] = i.Classes[class]
 		}
@@ -71,3 +75,9 @@ func measured(list []Interval) (*measure.Intervals, error) {
 	}
 	return s, nil
 }
+
+// Limits of the width of intervals.
+const (
+	minInterval = time.Millisecond
+	maxInterval = 25 * time.Hour
+)

@@ -38,6 +38,9 @@ func (r *Report) head() []line {
 		run += ", shard " + r.Shard
 	}
 	add("run", "%s", run)
+	if r.Processes > 1 {
+		add("processes", "%d, merged", r.Processes)
+	}
 	if r.WarmUp > 0 {
 		add("warm-up", "%d requests in the first %s s, not measured", r.WarmUp, short(r.WarmUpTime))
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"soundcheck/loadgen/explain"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/slo"
 )
@@ -18,91 +19,187 @@ import (
 // the shards of a plan, or one plan each. It merges the histograms, so that percentiles are
 // exact. The result is invalid if one report is. It has no tail-latency attribution.
 func Merge(reports []*Report) (*Report, error) {
-	if len(reports) == 0 {
+	m := NewMerger()
+	for _, r := range reports {
+		if err := m.Add(r); err != nil {
+			return nil, err
+		}
+	}
+	return m.Finish()
+}
+
+// Merger combines reports one by one, as Merge does. It does not store them, so that its
+// size hardly depends on their number. It is for one goroutine.
+type Merger struct {
+	// Intervals, if not nil, returns the intervals of a scenario, for its SLOs. Reports have
+	// only those of all scenarios.
+	Intervals func(scenario string) []*measure.Interval
+	// Together: a coordinator has run the shards as one run. It ends them early together, as one process
+	// would, and knows itself which are missing.
+	Together bool
+
+	r          *Report // so far; nil: no report
+	results    *measure.Results
+	runs       []run
+	objectives string                    // of each report
+	slos       []string                  // the same
+	violated   map[string]blame          // by SLO
+	span       float64                   // the longest sending time, in seconds
+	targets    map[float64]float64       // sum of the target rates by start of the interval
+	candidates map[string]*explain.Group // by scenario
+}
+
+// run identifies a merged report.
+type run struct {
+	id, shard string
+	startedAt time.Time
+}
+
+// blame is who violated an SLO in single reports.
+type blame struct{ generator, target bool }
+
+// NewMerger returns a merger without reports.
+func NewMerger() *Merger {
+	return &Merger{results: measure.NewResults(), violated: map[string]blame{}, targets: map[float64]float64{}, candidates: map[string]*explain.Group{}}
+}
+
+// Add merges a report of a file or of DecodePart. After an error the merger is as before.
+func (m *Merger) Add(r *Report) error {
+	if err := m.check(r); err != nil {
+		return err
+	}
+	decoded := r.packed
+	if r.packed = nil; decoded == nil { // merging can change it
+		var err error
+		if decoded, err = r.decode(); err != nil {
+			return fmt.Errorf("%s: %w", r.RunID, err)
+		}
+	}
+	if m.r == nil {
+		m.r = &Report{Version: Version, Target: r.Target, Traces: r.Traces, StartedAt: r.StartedAt, Model: r.Model, Stages: r.Stages, Arrivals: r.Arrivals,
+			Seed: r.Seed, Max: r.Max, Limit: r.Limit, WarmUpTime: r.WarmUpTime, Replay: r.Replay, Errors: map[string]int{}, Slowest: []Slow{}}
+		m.objectives = r.Objectives()
+		for _, v := range r.SLOs {
+			m.slos = append(m.slos, v.SLO)
+		}
+	}
+	m.runs = append(m.runs, run{r.RunID, r.Shard, r.StartedAt})
+	m.r.add(r, m.Together)
+	decoded.addTo(m.results, r)
+	for _, v := range r.SLOs {
+		b := m.violated[v.SLO]
+		b.generator, b.target = b.generator || v.Generator, b.target || !v.Met && !v.Generator
+		m.violated[v.SLO] = b
+	}
+	if r.RateActual > 0 {
+		m.span = max(m.span, float64(r.Sent)/r.RateActual)
+	}
+	for _, i := range r.Intervals {
+		m.targets[i.At] += i.RateTarget
+	}
+	for _, g := range r.Candidates {
+		if m.candidates[g.Scenario] == nil {
+			m.candidates[g.Scenario] = &explain.Group{Scenario: g.Scenario}
+		}
+		measure.MergeCandidates(m.candidates[g.Scenario], g)
+	}
+	return nil
+}
+
+// check returns an error if a report does not belong to those before it.
+func (m *Merger) check(r *Report) error {
+	if m.r == nil {
+		return nil
+	}
+	first, id := m.r, m.runs[0].id
+	if r.Target != first.Target || r.WarmUpTime != first.WarmUpTime || r.Replay != first.Replay {
+		return fmt.Errorf("%s and %s have different targets, warm-ups or recordings: %s, %g s %s, and %s, %g s %s", id, r.RunID,
+			first.Target, first.WarmUpTime, first.Replay, r.Target, r.WarmUpTime, r.Replay)
+	}
+	if r.Model != first.Model || r.Stages != first.Stages || r.Arrivals != first.Arrivals || r.Seed != first.Seed {
+		return fmt.Errorf("%s and %s have different plans: %s %s %s seed %d, and %s %s %s seed %d", id, r.RunID,
+			first.Model, first.Stages, first.Arrivals, first.Seed, r.Model, r.Stages, r.Arrivals, r.Seed)
+	}
+	if r.Max != first.Max {
+		return fmt.Errorf("%s and %s have a different max number of requests: %d and %d", id, r.RunID, first.Max, r.Max)
+	}
+	if r.Objectives() != m.objectives || r.Retries.Policy != first.Retries.Policy {
+		return fmt.Errorf("%s and %s have different SLOs or retry policies: %q %s, and %q %s", id, r.RunID,
+			m.objectives, first.Retries.Policy, r.Objectives(), r.Retries.Policy)
+	}
+	if slices.ContainsFunc(m.runs, func(o run) bool { return o.id == r.RunID && o.shard == r.Shard }) {
+		if r.Shard != "" {
+			return fmt.Errorf("duplicate run %s, shard %s", r.RunID, r.Shard)
+		}
+		return fmt.Errorf("duplicate run %s", r.RunID)
+	}
+	return nil
+}
+
+// Finish returns the merged report. It ends the merger.
+func (m *Merger) Finish() (*Report, error) {
+	r := m.r
+	if r == nil {
 		return nil, errors.New("no report")
 	}
-	first := reports[0]
-	m := &Report{Version: Version, Target: first.Target, Traces: first.Traces, StartedAt: first.StartedAt, Model: first.Model, Stages: first.Stages, Arrivals: first.Arrivals,
-		Seed: first.Seed, Max: first.Max, Limit: first.Limit, WarmUpTime: first.WarmUpTime, Replay: first.Replay, Errors: map[string]int{}, Slowest: []Slow{}}
-	results := measure.NewResults()
-	var names []string
-	for _, r := range reports {
-		if r.Target != first.Target || r.WarmUpTime != first.WarmUpTime || r.Replay != first.Replay {
-			return nil, fmt.Errorf("%s and %s have different targets, warm-ups or recordings: %s, %g s %s, and %s, %g s %s", first.RunID, r.RunID,
-				first.Target, first.WarmUpTime, first.Replay, r.Target, r.WarmUpTime, r.Replay)
-		}
-		if r.Model != first.Model || r.Stages != first.Stages || r.Arrivals != first.Arrivals || r.Seed != first.Seed {
-			return nil, fmt.Errorf("%s and %s have different plans: %s %s %s seed %d, and %s %s %s seed %d", first.RunID, r.RunID,
-				first.Model, first.Stages, first.Arrivals, first.Seed, r.Model, r.Stages, r.Arrivals, r.Seed)
-		}
-		if r.Max != first.Max {
-			return nil, fmt.Errorf("%s and %s have a different max number of requests: %d and %d", first.RunID, r.RunID, first.Max, r.Max)
-		}
-		if r.Objectives() != first.Objectives() || r.Retries.Policy != first.Retries.Policy {
-			return nil, fmt.Errorf("%s and %s have different SLOs or retry policies: %q %s, and %q %s", first.RunID, r.RunID,
-				first.Objectives(), first.Retries.Policy, r.Objectives(), r.Retries.Policy)
-		}
-		if slices.Contains(names, r.RunID) {
-			return nil, fmt.Errorf("duplicate run %s", r.RunID)
-		}
-		names = append(names, r.RunID)
-		m.add(r)
-		part, err := r.results()
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", r.RunID, err)
-		}
-		results.Merge(part)
+	if m.span > 0 {
+		r.RateActual, r.Goodput = float64(r.Sent)/m.span, float64(m.results.All.Classes[measure.Good])/m.span
 	}
-	span := 0.0 // the longest sending time
-	for _, r := range reports {
-		if r.RateActual > 0 {
-			span = max(span, float64(r.Sent)/r.RateActual)
+	var ids []string
+	for _, o := range m.runs {
+		if !slices.Contains(ids, o.id) {
+			ids = append(ids, o.id)
 		}
 	}
-	if span > 0 {
-		m.RateActual, m.Goodput = float64(m.Sent)/span, float64(results.All.Classes[measure.Good])/span
+	r.RunID = strings.Join(ids, " ")
+	r.fill(m.results, func(time.Duration) float64 { return 0 })
+	for n, i := range r.Intervals {
+		r.Intervals[n].RateTarget = m.targets[i.At]
 	}
-	m.RunID = strings.Join(names, " ")
-	m.fill(results, func(time.Duration) float64 { return 0 })
-	for _, r := range reports { // sum of the target rates of the same interval
-		for _, i := range r.Intervals {
-			if n := slices.IndexFunc(m.Intervals, func(j Interval) bool { return j.At == i.At }); n >= 0 {
-				m.Intervals[n].RateTarget += i.RateTarget
+	for _, name := range slices.Sorted(maps.Keys(m.candidates)) {
+		if c := m.results.Scenarios[name]; c != nil {
+			if g, ok := measure.Pick(*m.candidates[name], int(c.Served.Count()), c.Served.Quantile(0.5)); ok {
+				r.Groups = append(r.Groups, g)
 			}
 		}
 	}
-	for i, v := range first.SLOs {
-		objective, err := slo.Parse(v.SLO)
+	for _, text := range m.slos {
+		v, err := m.judge(text)
 		if err != nil {
 			return nil, err
 		}
-		if name := objective.Scenario(); name != "" { // files have no intervals by scenario
-			v = objective.Judge(results.Scenarios[name], nil)
-		} else {
-			v = objective.Judge(results.All, results.Intervals.List)
-		}
-		v.Generator = !v.Met && blamed(reports, i)
-		m.SLOs = append(m.SLOs, v)
+		r.SLOs = append(r.SLOs, v)
 	}
-	return m, m.shards(reports)
+	return r, m.shards()
 }
 
-// blamed reports whether SLO i is violated only because of a generator. It asks the reports,
-// because files have no service times by scenario.
-func blamed(reports []*Report, i int) bool {
-	generator := false
-	for _, r := range reports {
-		if v := r.SLOs[i]; !v.Met && !v.Generator {
-			return false
-		}
-		generator = generator || r.SLOs[i].Generator
+// judge judges an SLO. Whether only the generator violates it depends on the reports, because
+// files have no service times by scenario.
+func (m *Merger) judge(text string) (slo.Verdict, error) {
+	o, err := slo.Parse(text)
+	if err != nil {
+		return slo.Verdict{}, err
 	}
-	return generator
+	cell, intervals := m.results.All, m.results.Intervals.List
+	if name := o.Scenario(); name != "" {
+		cell, intervals = m.results.Scenarios[name], nil
+		if m.Intervals != nil {
+			intervals = m.Intervals(name)
+		}
+	}
+	v := o.Judge(cell, intervals)
+	b := m.violated[text]
+	v.Generator = !v.Met && b.generator && !b.target
+	return v, nil
 }
 
 // add adds the sums and maxima of r.
-func (m *Report) add(r *Report) {
+func (m *Report) add(r *Report, together bool) {
 	name := cmp.Or(r.Shard, r.RunID)
+	if together {
+		name = "worker " + r.worker()
+	}
+	m.Processes++
 	m.MaxWorkers += r.MaxWorkers
 	m.Workers += r.Workers
 	m.Planned += r.Planned
@@ -135,7 +232,7 @@ func (m *Report) add(r *Report) {
 	for _, reason := range r.Invalid {
 		m.Invalid = append(m.Invalid, name+": "+reason)
 	}
-	if reason := r.Unsent(); reason != "" && len(r.Invalid) == 0 { // it ended early
+	if reason := r.Unsent(); reason != "" && len(r.Invalid) == 0 && !together { // it ended early
 		m.Invalid = append(m.Invalid, name+": "+reason)
 	}
 	m.Slowest = append(m.Slowest, r.Slowest...)
@@ -143,19 +240,26 @@ func (m *Report) add(r *Report) {
 	m.Slowest = m.Slowest[:min(len(m.Slowest), maxSlow)]
 }
 
+// worker returns the index of a shard, from 0.
+func (r *Report) worker() string {
+	i, _, _ := strings.Cut(r.Shard, "/")
+	n, _ := strconv.Atoi(i)
+	return strconv.Itoa(max(n-1, 0))
+}
+
 // maxApart is the max difference of start times.
 const maxApart = time.Second
 
 // shards checks that the shards are complete and started together.
-func (m *Report) shards(reports []*Report) error {
+func (m *Merger) shards() error {
 	of := map[string]bool{}
 	var parts []string
-	for _, r := range reports {
-		_, n, _ := strings.Cut(r.Shard, "/")
+	for _, r := range m.runs {
+		_, n, _ := strings.Cut(r.shard, "/")
 		of[n] = true
-		parts = append(parts, r.Shard)
-		if d := r.StartedAt.Sub(m.StartedAt); d > maxApart {
-			m.Invalid = append(m.Invalid, fmt.Sprintf("%s started %s after the first: use the same -start-at", cmp.Or(r.Shard, r.RunID), d.Round(time.Millisecond)))
+		parts = append(parts, r.shard)
+		if d := r.startedAt.Sub(m.r.StartedAt); d > maxApart {
+			m.r.Invalid = append(m.r.Invalid, fmt.Sprintf("%s started %s after the first: use the same -start-at", cmp.Or(r.shard, r.id), d.Round(time.Millisecond)))
 		}
 	}
 	if len(of) > 1 {
@@ -169,42 +273,8 @@ func (m *Report) shards(reports []*Report) error {
 	if len(slices.Compact(slices.Clone(parts))) < len(parts) {
 		return fmt.Errorf("duplicate shard: %s", strings.Join(parts, ", "))
 	}
-	if len(parts) < n {
-		m.Invalid = append(m.Invalid, fmt.Sprintf("%d of %d shards missing", n-len(parts), n))
+	if len(parts) < n && !m.Together {
+		m.r.Invalid = append(m.r.Invalid, fmt.Sprintf("%d of %d shards missing", n-len(parts), n))
 	}
 	return nil
-}
-
-// results converts the report of a file back to measurements.
-func (r *Report) results() (m *measure.Results, err error) {
-	times := func(name string) *measure.Times {
-		h, ok := r.Histograms[name]
-		if !ok || err != nil {
-			return measure.NewTimes()
-		}
-		t, e := h.Decode()
-		if e != nil {
-			err = fmt.Errorf("%s: %w", name, e)
-			return measure.NewTimes()
-		}
-		return t
-	}
-	cell := func(suffix string, classes map[measure.Class]int, statuses map[int]int) *measure.Cell {
-		return &measure.Cell{Classes: classes, Statuses: statuses, Served: times("response" + suffix), Shed: times("shed" + suffix), Failed: times("failed" + suffix), Service: measure.NewTimes()}
-	}
-	m = &measure.Results{Service: times("service"), SendDelay: times("send_delay"), All: cell("", r.Classes, map[int]int{}), Scenarios: map[string]*measure.Cell{}}
-	for _, row := range r.Scenarios {
-		m.Scenarios[row.Name] = cell("/"+row.Name, row.Classes, row.Statuses)
-		for status, n := range row.Statuses {
-			m.All.Statuses[status] += n
-		}
-	}
-	if m.All.Served.Count() != r.Response.Count {
-		err = cmp.Or(err, errors.New("no histograms in the file"))
-	}
-	if err != nil {
-		return nil, err
-	}
-	m.Intervals, err = measured(r.Intervals)
-	return m, err
 }

@@ -49,6 +49,7 @@ type Report struct {
 	Ended           string                `json:"ended,omitempty"`        // why it ended early
 	Replay          string                `json:"replay,omitempty"`       // recording, instead of stages
 	Shard           string                `json:"shard,omitempty"`        // i/n, as in 2/4
+	Processes       int                   `json:"processes,omitempty"`    // merged
 	Elapsed         float64               `json:"elapsed"`
 	RateTarget      float64               `json:"rate_target"`
 	RateActual      float64               `json:"rate_actual"`
@@ -76,8 +77,12 @@ type Report struct {
 	// Groups are the requests for tail-latency attribution: the slowest of each scenario
 	// and typical ones. No file has them.
 	Groups []explain.Group `json:"-"`
+	// Candidates are the requests from which Merger picks the groups of several reports. Only
+	// EncodePart writes them.
+	Candidates []explain.Group `json:"-"`
 
-	times map[string]*measure.Times // by name, as in Histograms
+	times  map[string]*measure.Times // by name, as in Histograms
+	packed *packed                   // of a part, until it is merged
 }
 
 // Histograms are, by name, response, shed, failed, service and send_delay, and the first

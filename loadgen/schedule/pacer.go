@@ -86,7 +86,7 @@ func (p *Pacer) Next(hits uint64) (time.Duration, bool) {
 		p.err = err
 		return scheduled, err == nil
 	}
-	n := p.Plan.global(hits)
+	n := p.Plan.Number(hits)
 	if p.Plan.Max > 0 && n >= p.Plan.Max {
 		return 0, false
 	}
@@ -160,7 +160,7 @@ func (p *Pacer) ScheduledAt(seq uint64) time.Time {
 // Pick returns the Pick of request seq, one of the last Window.
 func (p *Pacer) Pick(seq uint64) Pick {
 	if p.Arm == nil {
-		return Pick{Number: p.Plan.global(seq)}
+		return Pick{Number: p.Plan.Number(seq)}
 	}
 	return p.picks[seq%Window]
 }

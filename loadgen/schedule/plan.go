@@ -20,7 +20,8 @@ type Stage struct {
 
 // Limits of a plan.
 const (
-	MaxRate     = 100_000
+	MaxRate     = 100_000 // req/s of one process
+	MaxShards   = 1000
 	MinDuration = 100 * time.Millisecond
 	MaxDuration = 24 * time.Hour
 	maxStages   = 1000
@@ -58,8 +59,8 @@ type Plan struct {
 
 func (p Plan) shards() uint64 { return max(p.Shards, 1) }
 
-// global returns the number in the plan of all shards of this process's request n.
-func (p Plan) global(n uint64) uint64 { return n*p.shards() + p.Shard }
+// Number returns the number in the plan of all shards of this process's request n.
+func (p Plan) Number(n uint64) uint64 { return n*p.shards() + p.Shard }
 
 // ParseRate parses a rate in req/s, as in 100 or 0.5, or per duration, as in 30/1m or 30/m.
 func ParseRate(s string) (float64, error) {
@@ -117,8 +118,8 @@ func ParseStages(s string) ([]Stage, error) {
 			text string
 			into *float64
 		}{{from, &st.From}, {to, &st.To}} {
-			if *r.into, err = ParseRate(r.text); err != nil || !(*r.into >= 0 && *r.into <= MaxRate) {
-				return nil, fmt.Errorf("%q: the rate is out of range: 0 to %d req/s, as in 200 or 30/1m", part, MaxRate)
+			if *r.into, err = ParseRate(r.text); err != nil || !(*r.into >= 0 && *r.into <= MaxRate*MaxShards) {
+				return nil, fmt.Errorf("%q: the rate is out of range: 0 to %d req/s, as in 200 or 30/1m", part, MaxRate*MaxShards)
 			}
 		}
 		if total += d; total > MaxDuration {
@@ -160,8 +161,21 @@ func (p Plan) Duration() time.Duration {
 	return d
 }
 
-// Rate returns the target rate at a time, in req/s; for a replay the average.
+// Peak returns the max target rate of the stages, of all shards, in req/s.
+func (p Plan) Peak() float64 {
+	peak := 0.0
+	for _, s := range p.Stages {
+		peak = max(peak, s.From, s.To)
+	}
+	return peak
+}
+
+// Rate returns the target rate of this process at a time, in req/s; for a replay the average.
+// It is 0 before the start.
 func (p Plan) Rate(at time.Duration) float64 {
+	if at < 0 {
+		return 0
+	}
 	if p.Replay != nil {
 		return p.Average(0)
 	}
@@ -223,7 +237,7 @@ func (p Plan) time(n float64) (time.Duration, bool) {
 	return start, false
 }
 
-// Average returns the mean target rate after the warm-up, in req/s.
+// Average returns the mean target rate of this process after the warm-up, in req/s.
 func (p Plan) Average(warmUp time.Duration) float64 {
 	if span := p.Span(); p.Replay != nil || p.Max > 0 && float64(p.Max) < p.expected() {
 		if warmUp >= span {

@@ -1,4 +1,4 @@
-// Command readme writes the table of values in the chart's README.md from the comments of its values.yaml.
+// Command readme writes the table of values of each chart into its page, from the comments of its values.yaml.
 package main
 
 import (
@@ -7,39 +7,47 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// chart is relative to deploy/check, where make chart-readme runs this.
-const chart = "../charts/soundcheck"
+// pages are the pages with values of a chart, relative to deploy/check, where make chart-readme runs this.
+var pages = []struct{ page, values string }{
+	{"../charts/soundcheck/README.md", "../charts/soundcheck/values.yaml"},
+	{"../../docs/kubernetes.md", "../charts/soundcheck-load/values.yaml"},
+}
 
 const begin, end = "<!-- values: made by make chart-readme -->\n", "<!-- end of values -->\n"
 
 func main() {
-	if err := run(chart); err != nil {
-		fmt.Fprintln(os.Stderr, "readme:", err)
-		os.Exit(1)
+	for _, p := range pages {
+		if err := run(p.page, p.values); err != nil {
+			fmt.Fprintf(os.Stderr, "readme: %s: %v\n", p.page, err)
+			os.Exit(1)
+		}
 	}
 }
 
-func run(dir string) error {
-	file := filepath.Join(dir, "README.md")
-	old, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	values, err := os.ReadFile(filepath.Join(dir, "values.yaml"))
-	if err != nil {
-		return err
-	}
-	text, err := update(old, values)
+func run(page, values string) error {
+	old, text, err := read(page, values)
 	if err != nil || bytes.Equal(text, old) {
 		return err
 	}
-	return os.WriteFile(file, text, 0o644)
+	return os.WriteFile(page, text, 0o644)
+}
+
+// read returns a page as it is and as it should be.
+func read(page, values string) (is, want []byte, err error) {
+	if is, err = os.ReadFile(page); err != nil {
+		return nil, nil, err
+	}
+	text, err := os.ReadFile(values)
+	if err != nil {
+		return nil, nil, err
+	}
+	want, err = update(is, text)
+	return is, want, err
 }
 
 // update returns the page with the table of these values between the two marks.
@@ -47,7 +55,7 @@ func update(page, values []byte) ([]byte, error) {
 	head, rest, ok := bytes.Cut(page, []byte(begin))
 	_, tail, ok2 := bytes.Cut(rest, []byte(end))
 	if !ok || !ok2 {
-		return nil, fmt.Errorf("README.md lacks %q or %q", strings.TrimSpace(begin), strings.TrimSpace(end))
+		return nil, fmt.Errorf("the page lacks %q or %q", strings.TrimSpace(begin), strings.TrimSpace(end))
 	}
 	table, err := table(values)
 	if err != nil {

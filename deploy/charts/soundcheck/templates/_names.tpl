@@ -77,6 +77,17 @@ labels:
 {{ include "soundcheck.host" (list . "otel-collector") }}
 {{- end -}}
 
+{{/* OTLP/HTTP endpoint for services. "" without a Collector. */}}
+{{- define "soundcheck.otlpEndpoint" -}}
+{{- with .Values.telemetry.endpoint -}}
+{{ . }}
+{{- else -}}
+{{- if .Values.collector.enabled -}}
+http://{{ include "soundcheck.otlpHost" . }}:4318
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "soundcheck.prometheusUrl" -}}
 {{- if .Values.prometheus.enabled -}}
 http://{{ include "soundcheck.host" (list . "prometheus") }}:9090

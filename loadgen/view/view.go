@@ -1,7 +1,9 @@
-package main
+// Package view shows the progress of a run.
+package view
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -11,9 +13,9 @@ import (
 	"soundcheck/loadgen/measure"
 )
 
-// view shows the progress of a run: on a terminal in lines that it overwrites, else in one
+// View shows the progress of a run: on a terminal in lines that it overwrites, else in one
 // line every few seconds.
-type view struct {
+type View struct {
 	bar  *cli.Progress
 	p99s []time.Duration // by second
 }
@@ -21,9 +23,19 @@ type view struct {
 // sparkSeconds is the length of the sparkline.
 const sparkSeconds = 60
 
-func newView(bar *cli.Progress) *view { return &view{bar: bar} }
+// Bar writes progress to stderr, unless quiet.
+func Bar(stderr io.Writer, quiet bool) *cli.Progress {
+	if quiet {
+		stderr = io.Discard
+	}
+	return cli.NewProgress(stderr)
+}
 
-func (v *view) show(p engine.Progress) {
+// New returns a view on bar.
+func New(bar *cli.Progress) *View { return &View{bar: bar} }
+
+// Show shows the progress.
+func (v *View) Show(p engine.Progress) {
 	if p.Last.Requests > 0 {
 		v.p99s = append(v.p99s, p.Last.P99)
 		v.p99s = v.p99s[max(len(v.p99s)-sparkSeconds, 0):]
@@ -40,11 +52,11 @@ func line(p engine.Progress) string {
 		return fmt.Sprintf("starts in %.0f s", p.Starts.Seconds())
 	}
 	return fmt.Sprintf("%.0f of %.0f s: %d requests, %d failed, %d shed, p99 %s; now %s", p.Elapsed.Seconds(), p.Duration.Seconds(),
-		p.Requests, p.Classes[measure.Failed], p.Classes[measure.Shed], ms(p.P99), now(p))
+		p.Requests, p.Classes[measure.Failed], p.Classes[measure.Shed], ms(p.P99), Now(p))
 }
 
-// now formats the last second.
-func now(p engine.Progress) string {
+// Now formats the last second.
+func Now(p engine.Progress) string {
 	text := fmt.Sprintf("%.0f/s actual, %d in flight, p50 %s, p99 %s", float64(p.Last.Requests)/max(p.Last.Seconds, 0.001), p.InFlight, ms(p.Last.P50), ms(p.Last.P99))
 	if p.RateTarget > 0 {
 		text = fmt.Sprintf("%.0f/s target, ", p.RateTarget) + text
@@ -52,7 +64,7 @@ func now(p engine.Progress) string {
 	return text
 }
 
-func (v *view) lines(p engine.Progress) string {
+func (v *View) lines(p engine.Progress) string {
 	if p.Starts > 0 {
 		return line(p)
 	}
@@ -65,10 +77,18 @@ func (v *view) lines(p engine.Progress) string {
 	left := max(p.Duration-p.Elapsed, 0)
 	return strings.Join([]string{
 		fmt.Sprintf("%s  %.0f of %.0f s, %.0f s left", gauge(float64(p.Elapsed)/float64(max(p.Duration, 1)), 30), p.Elapsed.Seconds(), p.Duration.Seconds(), left.Seconds()),
-		"now     " + now(p) + ", max send delay " + ms(p.Last.SendDelay),
+		"now     " + Now(p) + ", max send delay " + ms(p.Last.SendDelay) + slowest(p),
 		fmt.Sprintf("total   %s, p99 %s", strings.Join(classes, ", "), ms(p.P99)),
 		"p99     " + spark(v.p99s),
 	}, "\n")
+}
+
+// slowest names the worker with that send delay.
+func slowest(p engine.Progress) string {
+	if p.Slowest == "" {
+		return ""
+	}
+	return " (" + p.Slowest + ")"
 }
 
 func gauge(share float64, width int) string {

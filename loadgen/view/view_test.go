@@ -1,4 +1,4 @@
-package main
+package view
 
 import (
 	"bytes"
@@ -12,12 +12,12 @@ import (
 
 func TestView(t *testing.T) {
 	t.Parallel()
-	v := newView(cli.NewProgress(new(bytes.Buffer)))
+	v := New(cli.NewProgress(new(bytes.Buffer)))
 	p := engine.Progress{Elapsed: 12 * time.Second, Duration: 30 * time.Second, RateTarget: 100, Requests: 1200, InFlight: 3, P99: 9 * time.Millisecond,
 		Classes: map[measure.Class]int{measure.Good: 1190, measure.Shed: 10}, Last: measure.Window{Seconds: 1, Requests: 99, P50: 1200 * time.Microsecond, P99: 4200 * time.Microsecond, SendDelay: 80 * time.Microsecond}}
 	for i := range 100 { // the sparkline has the last minute
 		p.Last.P99 = time.Duration(1+i%8) * time.Millisecond
-		v.show(p)
+		v.Show(p)
 	}
 	const want = `████████████░░░░░░░░░░░░░░░░░░  12 of 30 s, 18 s left
 now     100/s target, 99/s actual, 3 in flight, p50 1.2 ms, p99 4.0 ms, max send delay 0.1 ms

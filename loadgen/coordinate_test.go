@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"soundcheck/internal/cli"
+	"soundcheck/loadgen/capacity"
+	"soundcheck/loadgen/report"
+)
+
+// distributed is a run with its workers, all in this process.
+type distributed struct {
+	stdout, stderr string
+	code           int
+	workers        []error
+	parts          string // directory with the workers' parts
+}
+
+var joinLine = regexp.MustCompile(`^  SOUNDCHECK_LOADGEN_TOKEN=(\S+) loadgen -join http://\S+:(\d+)$`)
+
+// coordinate runs "loadgen coordinate" with so many workers, which it starts as the coordinator says. The
+// context of a worker can be ended by its index.
+func coordinate(t *testing.T, workers int, end func(i int, cancel context.CancelFunc), args ...string) distributed {
+	t.Helper()
+	env := map[string]string{"SOUNDCHECK_LOADGEN_EXPLAIN": "false"}
+	getenv := func(name string) string { return env[name] }
+	r, w := io.Pipe()
+	var out, errs bytes.Buffer
+	ended := make(chan int, 1)
+	go func() {
+		err := run(t.Context(), append([]string{"coordinate"}, args...), getenv, &out, w)
+		code := cli.Code("loadgen", w, err)
+		w.Close()
+		ended <- code
+	}()
+	joined := make(chan error, workers)
+	parts := t.TempDir()
+	lines := bufio.NewScanner(io.TeeReader(r, &errs))
+	for lines.Scan() {
+		m := joinLine.FindStringSubmatch(lines.Text())
+		if m == nil {
+			continue
+		}
+		for i := range workers {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if end != nil {
+				end(i, cancel)
+			}
+			go func() {
+				joined <- run(ctx, []string{"-join", "http://127.0.0.1:" + m[2], "-out", filepath.Join(parts, strconv.Itoa(i))}, func(name string) string {
+					return map[string]string{"SOUNDCHECK_LOADGEN_TOKEN": m[1], "JOB_COMPLETION_INDEX": strconv.Itoa(i)}[name]
+				}, io.Discard, io.Discard)
+			}()
+		}
+	}
+	d := distributed{code: <-ended, stdout: out.String(), stderr: errs.String(), parts: parts}
+	for range workers {
+		d.workers = append(d.workers, <-joined)
+	}
+	return d
+}
+
+// Three workers send each request of the plan once, with its own trace, and the coordinator prints
+// one report: the sum of their parts, bucket for bucket.
+func TestCoordinate(t *testing.T) {
+	t.Parallel()
+	tg := newTarget(t, nil)
+	out := filepath.Join(t.TempDir(), "run")
+	d := coordinate(t, 3, nil, "-workers", "3", "-listen", "127.0.0.1:0", "-rate", "150", "-duration", "2s", "-format", "json", "-url", tg.URL, "-slo", "p99<10s", "-out", out)
+	var r report.Report
+	if err := json.Unmarshal([]byte(d.stdout), &r); err != nil {
+		t.Fatalf("%v: exit code %d, %q, %q", err, d.code, d.stdout, d.stderr)
+	}
+	if d.code != 0 && d.code != 4 || d.code == 4 && !strings.Contains(strings.Join(r.Invalid, " "), "p99 send delay") && !strings.Contains(strings.Join(r.Invalid, " "), "started") {
+		t.Errorf("exit code %d, invalid %q", d.code, r.Invalid)
+	}
+	if r.Sent != 300 || r.Planned != 300 || r.Processes != 3 || r.Unserved() != 0 || r.Stages != "2s@150" || strings.Contains(r.RunID, " ") || r.RateTarget != 150 || len(r.SLOs) != 1 || !r.SLOs[0].Met {
+		t.Errorf("%d of %d sent by %d processes, %d not served, plan %s, run %q, target %g, %v", r.Sent, r.Planned, r.Processes, r.Unserved(), r.Stages, r.RunID, r.RateTarget, r.SLOs)
+	}
+	for i, err := range d.workers {
+		if err != nil {
+			t.Errorf("worker %d: %v", i, err)
+		}
+	}
+	var parts []*report.Report
+	for i := range 3 {
+		part, err := report.Read(filepath.Join(d.parts, strconv.Itoa(i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts = append(parts, part)
+	}
+	sum, err := report.Merge(parts)
+	stored, err2 := report.Read(out)
+	if err != nil || err2 != nil {
+		t.Fatal(err, err2)
+	}
+	for _, name := range []string{"response", "service", "send_delay", "response/get"} {
+		if got, want := stored.Times(name).HDR(), sum.Times(name).HDR(); !got.Equals(want) || got.TotalCount() == 0 {
+			t.Errorf("%s: %d times, which are not the %d of the parts", name, got.TotalCount(), want.TotalCount())
+		}
+	}
+	traces := map[string]bool{}
+	tg.mu.Lock()
+	defer tg.mu.Unlock()
+	for _, p := range tg.parents {
+		traces[p[:35]] = true
+	}
+	if len(traces) != 300 {
+		t.Errorf("%d traces of 300 requests", len(traces))
+	}
+}
+
+// A worker that is told to end during the run makes the report invalid, and has delivered its part.
+func TestCoordinateLost(t *testing.T) {
+	t.Parallel()
+	tg := newTarget(t, nil)
+	d := coordinate(t, 2, func(i int, c context.CancelFunc) {
+		if i == 1 {
+			go func() { // when requests flow
+				for {
+					tg.mu.Lock()
+					n := len(tg.parents)
+					tg.mu.Unlock()
+					if n > 20 {
+						c()
+						return
+					}
+					time.Sleep(time.Millisecond)
+				}
+			}()
+		}
+	}, "-workers", "2", "-listen", "127.0.0.1:0", "-rate", "50", "-duration", "10m", "-url", tg.URL)
+	if d.code != 4 || !strings.Contains(d.stdout, "INVALID       worker 1 got SIGTERM or SIGINT after ") || !strings.Contains(d.stdout, "ended early   worker 1 got a signal") || !strings.Contains(d.stdout, "processes     2, merged") {
+		t.Errorf("exit code %d, report\n%s\n%s", d.code, d.stdout, d.stderr)
+	}
+	if d.workers[0] == nil && d.workers[1] == nil {
+		t.Error("the worker that was ended has no error")
+	}
+}
+
+// A capacity search on two workers.
+func TestCoordinateCapacity(t *testing.T) {
+	t.Parallel()
+	tg := newTarget(t, slow(100*time.Millisecond))
+	d := coordinate(t, 2, nil, "capacity", "-workers", "2", "-listen", "127.0.0.1:0", "-step", "2s", "-warmup", "100ms", "-format", "json", "-mix", "list=1",
+		"-slo", "p50<20ms", "-from", "20", "-url", tg.URL)
+	var r capacity.Result
+	if err := json.Unmarshal([]byte(d.stdout), &r); err != nil || d.code != 3 || r.Limit != capacity.Lowest || len(r.Steps) != 1 || r.Steps[0].Requests == 0 {
+		t.Errorf("%v: exit code %d, %+v, %s", err, d.code, r, d.stderr)
+	}
+}
+
+// Bad flags of coordinators and workers.
+func TestCoordinateFlags(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"coordinate":                                 "-workers 0 is out of range: 1 to 1000",
+		"coordinate -workers 1001":                   "-workers 1001 is out of range",
+		"coordinate -workers 2 -rate 0":              "-rate 0 (closed model) is for one process",
+		"coordinate -workers 2 -rate 200001":         "-rate 200001 is out of range: 0.01 to 200000 for 2 processes",
+		"coordinate -workers 2 -listen 7070":         "-listen: ",
+		"coordinate -workers 2 -wait 1ms":            "-wait 1ms is out of range",
+		"coordinate -workers 2 -shard 1/2":           "flag provided but not defined: -shard",
+		"coordinate capacity -workers 2":             "-slo is required",
+		"coordinate capacity -workers 0 -slo p99<1s": "-workers 0 is out of range",
+		"-join http://127.0.0.1:1 -rate 5":           "-join and -rate do not go together",
+		"-join 127.0.0.1:1":                          "-join: ",
+		"-join http://127.0.0.1:1":                   "set SOUNDCHECK_LOADGEN_TOKEN",
+		"-token x":                                   "-token needs -join",
+	} {
+		stdout, stderr, code := loadgen(t.Context(), strings.Fields(args)...)
+		if code != 2 || !strings.Contains(stderr, want) || stdout != "" {
+			t.Errorf("loadgen %s: exit code %d, %q, %q; want %q", args, code, stdout, stderr, want)
+		}
+	}
+}

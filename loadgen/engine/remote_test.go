@@ -1,0 +1,59 @@
+package engine
+
+import (
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"testing"
+	"time"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"soundcheck/loadgen/schedule"
+	"soundcheck/loadgen/slo"
+	"soundcheck/loadgen/workload"
+)
+
+// A worker makes the same configuration of what the coordinator sends, with its shard.
+func TestRemote(t *testing.T) {
+	t.Parallel()
+	mix, err := workload.ParseMix("get=2,create=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slos, err := slo.ParseList("p99<100ms,p50(get)<20ms,good>99.9%")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stages, err := schedule.ParseStages("10s@0..200,30s@200")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Config{RunID: "run", URL: "http://x", Plan: schedule.Plan{Stages: stages, Arrivals: schedule.Poisson, Max: 7}, Timeout: time.Second, MaxWorkers: 9,
+		Workload: workload.Workload{Mix: mix, Targets: []vegeta.Target{{Method: "PUT", URL: "http://y", Body: []byte{0, 255}, Header: http.Header{"A": {"b", "c"}}}}},
+		Seed:     1 << 63, SLOs: slos, Retry: RetryHonour, TraceSample: 0.25, WarmUp: time.Second, Before: 11}
+	b, err := json.Marshal(RemoteOf(c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r Remote
+	if err := json.Unmarshal(b, &r); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		worker, workers int
+		name            string
+		shard, shards   uint64
+	}{{0, 1, "0", 0, 0}, {2, 3, "2", 2, 3}} {
+		got, err := r.Config("run", tt.worker, tt.workers)
+		want := c
+		want.Worker, want.Parts, want.Plan.Shard, want.Plan.Shards = tt.name, true, tt.shard, tt.shards
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("worker %d of %d: %v\n%+v\nwant\n%+v", tt.worker, tt.workers, err, got, want)
+		}
+	}
+	r.SLOs = append(r.SLOs, "p99")
+	if _, err := r.Config("run", 0, 1); err == nil {
+		t.Error("no error of an invalid SLO")
+	}
+}
