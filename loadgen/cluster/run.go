@@ -221,6 +221,8 @@ func (r *run) tell(message toWorker) {
 func (r *run) watch(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	// Between the seconds at which the workers send: else a second has their numbers twice, and the next has none.
+	defer time.AfterFunc(time.Second/2, func() { tick.Reset(time.Second) }).Stop()
 	r.deadline = time.NewTimer(time.Until(r.start) + r.Span + r.Timeout + lateTimeout + time.Duration(len(r.members))*perWorker)
 	defer r.deadline.Stop()
 	interrupted := ctx.Done()
