@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +25,19 @@ type distributed struct {
 	code           int
 	workers        []error
 	parts          string // directory with the workers' parts
+}
+
+// lockedBuffer is what several workers write.
+type lockedBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (b *lockedBuffer) Write(text []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(text)
 }
 
 var joinLine = regexp.MustCompile(`^  SOUNDCHECK_LOADGEN_TOKEN=(\S+) loadgen -join http://\S+:(\d+)$`)
@@ -44,7 +58,7 @@ func coordinate(t *testing.T, workers int, end func(i int, cancel context.Cancel
 		ended <- code
 	}()
 	joined := make(chan error, workers)
-	parts := t.TempDir()
+	parts, quiet := t.TempDir(), new(lockedBuffer)
 	lines := bufio.NewScanner(io.TeeReader(r, &errs))
 	for lines.Scan() {
 		m := joinLine.FindStringSubmatch(lines.Text())
@@ -58,15 +72,18 @@ func coordinate(t *testing.T, workers int, end func(i int, cancel context.Cancel
 				end(i, cancel)
 			}
 			go func() {
-				joined <- run(ctx, []string{"-join", "http://127.0.0.1:" + m[2], "-out", filepath.Join(parts, strconv.Itoa(i))}, func(name string) string {
+				joined <- run(ctx, []string{"-join", "http://127.0.0.1:" + m[2], "-quiet", "-out", filepath.Join(parts, strconv.Itoa(i))}, func(name string) string {
 					return map[string]string{"SOUNDCHECK_LOADGEN_TOKEN": m[1], "JOB_COMPLETION_INDEX": strconv.Itoa(i)}[name]
-				}, io.Discard, io.Discard)
+				}, io.Discard, quiet)
 			}()
 		}
 	}
 	d := distributed{code: <-ended, stdout: out.String(), stderr: errs.String(), parts: parts}
 	for range workers {
 		d.workers = append(d.workers, <-joined)
+	}
+	if text := quiet.String(); text != "" {
+		t.Errorf("quiet workers say %q", text)
 	}
 	return d
 }

@@ -14,6 +14,7 @@ import (
 	"soundcheck/loadgen/cluster"
 	"soundcheck/loadgen/engine"
 	"soundcheck/loadgen/report"
+	"soundcheck/loadgen/view"
 )
 
 // clockAhead is an error of the clock of one worker, as INDEX:DURATION. Tests set it with -ldflags -X.
@@ -39,7 +40,7 @@ const (
 
 // join is a worker of a distributed run.
 func join(ctx context.Context, o attackOptions, getenv func(string) string, stderr io.Writer) error {
-	w := cluster.Worker{URL: o.join, Token: o.token, Index: -1, Patience: joinPatience, Log: func(line string) { fmt.Fprintln(stderr, line) }}
+	w := cluster.Worker{URL: o.join, Token: o.token, Index: -1, Patience: joinPatience, Log: view.Bar(stderr, o.quiet).Line}
 	if w.Token == "" {
 		return cli.Usage("-join needs the coordinator's token: set "+tokenVariable, "")
 	}
@@ -127,7 +128,7 @@ func (j *joiner) Run(ctx context.Context, t cluster.Task, start time.Time, h clu
 func (j *joiner) Delivered(_ cluster.Task, r *report.Report) {
 	for _, f := range j.out.kept {
 		if err := f.Finish(r); err != nil {
-			j.log("-out: " + err.Error())
+			fmt.Fprintln(j.stderr, "-out:", err)
 		}
 	}
 }
