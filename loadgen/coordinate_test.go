@@ -139,7 +139,7 @@ func TestCoordinate(t *testing.T) {
 	}
 }
 
-// A worker that is told to end during the run makes the report invalid, and has delivered its part.
+// A worker that gets a signal during the run makes the report invalid, and has delivered its part.
 func TestCoordinateLost(t *testing.T) {
 	t.Parallel()
 	tg := newTarget(t, nil)

@@ -183,7 +183,7 @@ func TestInvalid(t *testing.T) {
 			`worker 2 started 2\d\dms late, limit 10ms`, ""},
 		"an early worker": {func(_ *lab, f []*fake, _ context.CancelFunc) { f[0].late = -20 * time.Millisecond }, Options{}, 3000,
 			`worker 0 started [12]\dms early, limit 10ms`, ""},
-		"a worker that is told to end": {func(l *lab, f []*fake, _ context.CancelFunc) {
+		"a worker that gets a signal": {func(l *lab, f []*fake, _ context.CancelFunc) {
 			for i := range f {
 				f[i].do = func(ctx context.Context, _ Hooks) error {
 					if i == 1 {

@@ -258,7 +258,7 @@ func (c *Coordinator) missing() (list []int, changed chan struct{}) {
 	return list, c.changed
 }
 
-// closeTimeout is how long Close waits for workers to leave and watchers to read.
+// closeTimeout is how long Close waits for workers to leave.
 const closeTimeout = 2 * time.Second
 
 // Close ends the sessions of the workers, with the error that ended the run, if any.

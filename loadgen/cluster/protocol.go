@@ -104,7 +104,7 @@ type pong struct {
 type outcome struct {
 	Run     int    `json:"run"`
 	Error   string `json:"error,omitempty"`
-	Stopped bool   `json:"stopped,omitempty"` // the worker's process was told to end
+	Stopped bool   `json:"stopped,omitempty"` // the worker's process got a signal
 }
 
 // stream sends and receives messages.

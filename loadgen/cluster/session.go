@@ -65,7 +65,7 @@ func (s *session) serve() (err error) {
 		case m.Bye != nil && m.Bye.Error != "":
 			return fmt.Errorf("the coordinator ended the run: %s", m.Bye.Error)
 		case m.Bye != nil:
-			return context.Cause(s.process) // nil, unless it was told to end
+			return context.Cause(s.process) // nil, unless it got a signal
 		}
 		if err != nil {
 			return fmt.Errorf("the coordinator was lost: %s", reason(err))
@@ -83,7 +83,7 @@ func (s *session) stop() bool {
 	return s.cancel != nil
 }
 
-// leave ends the session after the process was told to end: at once if nothing was measured, else the
+// leave ends the session after the process got a signal: at once if nothing was measured, else the
 // coordinator gets it first.
 func (s *session) leave() {
 	if s.stop() {

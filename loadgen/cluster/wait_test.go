@@ -50,7 +50,7 @@ func TestWait(t *testing.T) {
 			w.come(t, 0)
 			synctest.Wait()
 			leaves := w.come(t, 2)
-			time.Sleep(20 * time.Second) // a reason that does not change is said once
+			time.Sleep(20 * time.Second) // a reason that does not change is logged once
 			w.remove(leaves)
 			time.Sleep(5 * time.Second)
 			w.come(t, 1)

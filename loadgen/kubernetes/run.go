@@ -256,7 +256,7 @@ func (r Run) follow(ctx context.Context, address string) (last bool, err error) 
 	return errors.Is(lines.Err(), bufio.ErrTooLong), cmp.Or(lines.Err(), io.ErrUnexpectedEOF)
 }
 
-// complete is a bufio.SplitFunc for lines. When a connection breaks in the middle of one, what came of it is no
+// complete is a bufio.SplitFunc for lines. When a connection breaks in the middle of one, the half that came is no
 // message.
 func complete(data []byte, atEOF bool) (advance int, line []byte, err error) {
 	if atEOF && bytes.IndexByte(data, '\n') < 0 {
