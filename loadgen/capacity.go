@@ -139,7 +139,12 @@ type stepper struct {
 	run  runner
 	n    int
 	sent uint64 // planned requests of earlier steps
+
+	apart int // attempts of this step whose workers did not begin together
 }
+
+// maxApart is how often a step is tried.
+const maxApart = 3
 
 func (s *stepper) step(ctx context.Context, rate float64) (capacity.Step, error) {
 	s.n++
@@ -156,13 +161,19 @@ func (s *stepper) step(ctx context.Context, rate float64) (capacity.Step, error)
 		return capacity.Decided(list, elapsed, s.o.step)
 	}
 	r, err := s.run(ctx, c)
-	if errors.As(err, new(cluster.Broken)) {
+	s.sent += c.Plan.Planned() // of all workers: one may have sent more than the others when a step ends early
+	if b := (cluster.Broken{}); errors.As(err, &b) {
+		if s.apart++; !b.Final && s.apart < maxApart && ctx.Err() == nil {
+			s.n--
+			s.line(fmt.Sprintf("step %d is repeated: %s", s.n+1, b.Reason))
+			return s.step(ctx, rate)
+		}
 		err = cli.WithCode(codeInvalid, err)
 	}
+	s.apart = 0
 	if err != nil {
 		return capacity.Step{}, err
 	}
-	s.sent += c.Plan.Planned() // of all workers: one may have sent more than the others when a step ends early
 	st := capacity.Judge(r, rate, c.SLOs)
 	verdict := "passed"
 	if !st.Passed {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"path/filepath"
 	"regexp"
@@ -16,6 +17,8 @@ import (
 
 	"soundcheck/internal/cli"
 	"soundcheck/loadgen/capacity"
+	"soundcheck/loadgen/cluster"
+	"soundcheck/loadgen/engine"
 	"soundcheck/loadgen/report"
 )
 
@@ -167,15 +170,54 @@ func TestCoordinateLost(t *testing.T) {
 	}
 }
 
+// apart reports whether a command ended because the workers began at different times: here, all of them
+// share a busy machine.
+func apart(code int, stderr string) bool {
+	return code == 4 && regexp.MustCompile(`loadgen: worker \d (started|has a start|: clock)`).MatchString(stderr)
+}
+
 // A capacity search on two workers.
 func TestCoordinateCapacity(t *testing.T) {
 	t.Parallel()
 	tg := newTarget(t, slow(100*time.Millisecond))
-	d := coordinate(t, 2, nil, "capacity", "-workers", "2", "-listen", "127.0.0.1:0", "-step", "2s", "-warmup", "100ms", "-format", "json", "-mix", "list=1",
-		"-slo", "p50<20ms", "-from", "20", "-url", tg.URL)
+	var d distributed
+	for d = (distributed{code: -1}); d.code == -1 || apart(d.code, d.stderr); {
+		d = coordinate(t, 2, nil, "capacity", "-workers", "2", "-listen", "127.0.0.1:0", "-step", "2s", "-warmup", "100ms", "-format", "json", "-mix", "list=1",
+			"-slo", "p50<20ms", "-from", "20", "-url", tg.URL)
+	}
 	var r capacity.Result
 	if err := json.Unmarshal([]byte(d.stdout), &r); err != nil || d.code != 3 || r.Limit != capacity.Lowest || len(r.Steps) != 1 || r.Steps[0].Requests == 0 {
 		t.Errorf("%v: exit code %d, %+v, %s", err, d.code, r, d.stderr)
+	}
+}
+
+// A step is repeated if its workers did not begin together, and the search ends if one is lost.
+func TestStepRepeated(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		errs  []error
+		lines int
+		want  string
+	}{
+		{[]error{cluster.Broken{Reason: "a"}, cluster.Broken{Reason: "b"}, errors.New("c")}, 2, "c"},
+		{[]error{cluster.Broken{Reason: "a"}, cluster.Broken{Reason: "b"}, cluster.Broken{Reason: "c"}, errors.New("d")}, 2, "c"},
+		{[]error{cluster.Broken{Reason: "a", Final: true}, errors.New("b")}, 0, "a"},
+	} {
+		var lines []string
+		var before []uint64
+		s := &stepper{o: capacityFlags{step: time.Second}, line: func(text string) { lines = append(lines, text) }}
+		s.run = func(_ context.Context, c engine.Config) (*report.Report, error) {
+			before = append(before, c.Before)
+			return nil, tt.errs[len(before)-1]
+		}
+		if _, err := s.step(t.Context(), 10); err == nil || err.Error() != tt.want || len(lines) != tt.lines || s.n != 1 {
+			t.Errorf("%v: error %v, %d steps, %q", tt.errs, err, s.n, lines)
+		}
+		for i, n := range before {
+			if n != uint64(10*i) {
+				t.Errorf("attempt %d begins at request %d", i, n)
+			}
+		}
 	}
 }
 

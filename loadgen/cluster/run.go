@@ -24,7 +24,8 @@ type Options struct {
 	Planned    uint64        // requests of the plan, of all workers
 	RateTarget float64       // average of the plan, of all workers
 	Objectives []slo.Objective
-	// Strict: a worker that is lost, or that begins at another time, is an error, not only a reason for INVALID.
+	// Strict: a worker that is lost, or that began at another time, makes Run return Broken, not only a
+	// report that is INVALID.
 	Strict bool
 	// Progress, if not nil, is called every second.
 	Progress func(Progress)
@@ -82,7 +83,8 @@ type run struct {
 	checking int    // starts that are being checked
 	invalid  []string
 	lost     []int // workers
-	broken   bool  // not one run any more: a worker was lost, or not in step
+	broken   bool  // a worker was lost, or ends
+	apart    bool  // the workers did not begin together, or nobody knows
 	canceled bool
 	ended    string // why the run ended early
 	deadline *time.Timer
@@ -150,14 +152,17 @@ func (c *Coordinator) Run(ctx context.Context, o Options) (*report.Report, error
 	r.watch(ctx)
 	r.explainLost()
 	m, err := r.finish()
-	if err == nil && r.Strict && r.broken {
-		return nil, Broken{r.invalid[0]}
+	if err == nil && r.Strict && (r.broken || r.apart) {
+		return nil, Broken{r.invalid[0], r.broken}
 	}
 	return m, err
 }
 
 // Broken is the error of a strict run: the workers did not run together.
-type Broken struct{ Reason string }
+type Broken struct {
+	Reason string
+	Final  bool // a worker is lost, or ends: another run cannot be better
+}
 
 // Error implements error.
 func (b Broken) Error() string { return b.Reason }
@@ -289,7 +294,7 @@ func (r *run) handle(e event) {
 	case e.checked != nil:
 		r.checking--
 		if *e.checked != "" {
-			r.broken = true
+			r.apart = true
 			r.invalid = append(r.invalid, fmt.Sprintf("worker %d %s", i, *e.checked))
 		}
 	case e.invalid != nil:

@@ -90,6 +90,7 @@ func (r *run) measureClocks(ctx context.Context) error {
 			worst = i
 		}
 		if e := r.offsets[i].Error; e > MaxApart {
+			r.apart = true
 			r.invalid = append(r.invalid, fmt.Sprintf("worker %d: clock known only to ±%s, limit %s", i, e.Round(time.Millisecond), MaxApart))
 		}
 	}
