@@ -2,6 +2,8 @@ package engine
 
 import (
 	"maps"
+	"net/http"
+	"strconv"
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
@@ -10,7 +12,7 @@ import (
 	"soundcheck/loadgen/report"
 )
 
-// collector combines vegeta's results with notes. It is for one goroutine.
+// collector makes the report of a run from its requests. It is for one goroutine.
 type collector struct {
 	*report.Builder
 	c       Config
@@ -34,50 +36,56 @@ func newCollector(c Config, tr *transport) *collector {
 	return k
 }
 
-// add counts a result. vegeta's own latency starts when a worker takes the request, and misses
-// the wait for a worker.
-func (k *collector) add(res *vegeta.Result, n *note) {
-	if n != nil {
-		res.Method, res.URL, res.BytesIn, res.BytesOut = n.request.Method, n.url, n.bytes, uint64(len(n.request.Body))
-	}
-	res.Attack = k.c.RunID
+// add counts a request.
+func (k *collector) add(n *note) {
 	if k.c.Folder != nil {
-		k.c.Folder.Add(res)
+		k.c.Folder.Add(k.result(n))
 	}
-	scheduled := res.Timestamp
-	if n != nil && !n.scheduled.IsZero() {
-		scheduled = n.scheduled
-	}
+	scheduled := n.start()
 	at := scheduled.Sub(k.tr.pacer.Began()) - k.c.WarmUp
 	switch {
 	case at < 0:
 		k.AddWarmUp()
-	case n == nil:
-		k.AddUnsent(at, res.Error)
-	case res.Code == 0 && n.cancelled:
+	case n.request == nil:
+		k.AddUnsent(at, n.err.Error())
+	case n.cancelled:
 		k.AddCancelled()
 	default:
-		o := k.outcome(res, n)
-		o.Scheduled, o.Response, o.SendDelay = at, res.End().Sub(scheduled), res.Timestamp.Sub(scheduled)
+		o := k.outcome(n)
+		o.Scheduled, o.SendDelay = at, n.sent.Sub(scheduled)
+		o.Response = o.SendDelay + n.took
 		k.tr.meter.add(o.Scenario, k.Add(o), o.Response, o.Service, o.SendDelay, n.span)
 	}
 }
 
+// result is the request in vegeta's form.
+func (k *collector) result(n *note) *vegeta.Result {
+	r := &vegeta.Result{Attack: k.c.RunID, Seq: n.seq, Timestamp: n.sent, Latency: n.took, BytesIn: n.bytes, Headers: n.header}
+	if n.err != nil {
+		r.Error = n.err.Error()
+	} else if r.Code = uint16(n.status); n.status < 200 || n.status >= 400 {
+		r.Error = strconv.Itoa(n.status) + " " + http.StatusText(n.status)
+	}
+	if n.request != nil {
+		r.Method, r.URL, r.BytesOut = n.request.Method, n.redacted(), uint64(len(n.request.Body))
+	}
+	return r
+}
+
 // outcome returns the outcome of a request, without the times since its scheduled time.
-func (k *collector) outcome(res *vegeta.Result, n *note) report.Outcome {
-	status := int(res.Code)
+func (k *collector) outcome(n *note) report.Outcome {
+	status := n.status
+	if n.err != nil {
+		status = 0
+	}
 	o := report.Outcome{Expected: n.request.Expects(status), Waited: n.full, Retries: n.retries, RetryAfter: n.promises,
-		Request: measure.Request{Scenario: n.request.Scenario.Name, Status: status, Service: res.Latency, TraceID: n.traceID()}}
+		Request: measure.Request{Scenario: n.request.Scenario.Name, Status: status, Service: n.took, TraceID: n.traceID()}}
 	if n.retries == 0 { // else its span is not the root of the trace
 		o.Connected, o.FirstByte = n.timing.connected, n.timing.firstByte
 	}
-	if status == 0 {
-		text := res.Error
-		if n.err != nil {
-			text = n.err.Error()
-		}
-		if o.Error = category(text); o.Error == other {
-			o.Detail = n.request.Method + " " + n.url + ": " + text
+	if n.err != nil {
+		if o.Error = category(n.err.Error()); o.Error == other {
+			o.Detail = n.request.Method + " " + n.redacted() + ": " + n.err.Error()
 		}
 	}
 	return o

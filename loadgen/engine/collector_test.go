@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	vegeta "github.com/tsenart/vegeta/v12/lib"
 	"go.opentelemetry.io/otel/metric/noop"
 
 	"soundcheck/loadgen/schedule"
@@ -27,7 +26,7 @@ func testCollector(t *testing.T, c Config) *collector {
 }
 
 // wants are the expected statuses by scenario.
-var wants = map[string]uint16{"get": 200, "list": 200, "create": 201}
+var wants = map[string]int{"get": 200, "list": 200, "create": 201}
 
 // request returns a request of a scenario.
 func request(t *testing.T, scenario string) *workload.Request {
@@ -70,8 +69,8 @@ func TestGenerator(t *testing.T) {
 		k := testCollector(t, Config{Plan: steady(100, time.Minute), MaxWorkers: 9, Workload: workload.Workload{Mix: workload.Mix{"get": 1, "create": 1, "list": 1}}, SLOs: slos(t, tt.slo, "p99(get)<20ms")})
 		for i := range 10 {
 			for _, q := range tt.requests {
-				n := &note{request: request(t, q.scenario), scheduled: began.Add(time.Duration(i) * time.Second)}
-				k.add(&vegeta.Result{Timestamp: n.scheduled.Add(q.sendDelay), Latency: q.service, Code: wants[q.scenario]}, n)
+				scheduled := began.Add(time.Duration(i) * time.Second)
+				k.add(&note{request: request(t, q.scenario), scheduled: scheduled, sent: scheduled.Add(q.sendDelay), took: q.service, status: wants[q.scenario]})
 			}
 		}
 		if v := k.Outlooks()[0]; v.Met || v.Verdict.Generator != tt.want {

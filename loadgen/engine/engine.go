@@ -1,4 +1,4 @@
-// Package engine sends the requests of a plan with vegeta and measures the responses.
+// Package engine sends the requests of a plan and measures the responses.
 //
 // In the open model a request is sent at its scheduled time, independent of responses.
 // Response time begins at the scheduled time, so that it includes the wait during a stall of
@@ -15,7 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	vegeta "github.com/tsenart/vegeta/v12/lib"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -93,9 +92,6 @@ type Progress struct {
 	Slowest           string         // of several workers the one with the longest send delay of Last
 }
 
-// initialWorkers is the initial number of vegeta's workers; it adds more while all are busy.
-const initialWorkers = 16
-
 // probeTimeout is the timeout of the probe before the run.
 const probeTimeout = 5 * time.Second
 
@@ -152,7 +148,8 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 	pacing, stop := context.WithCancel(ctx)
 	defer stop()
 	p := schedule.NewPacer(pacing, schedule.Pacing{Plan: c.Plan, Closed: c.Workers > 0, StartAt: c.StartAt, Seed: c.Seed, Arm: c.arm, Arms: len(c.arms), ExactTimers: c.fakeTime})
-	tr := &transport{c: c, ctx: ctx, pacer: p, trace: newTracing(c), promises: make([]promises, len(c.arms))}
+	tr := &transport{c: c, ctx: ctx, pacer: p, trace: newTracing(c), results: newResults(), promises: make([]promises, len(c.arms))}
+	tr.pool, _ = c.sender.(*Pool)
 	var err error
 	if tr.source, err = c.NewSource(c.Seed, len(c.arms)); err != nil {
 		return nil, err
@@ -161,66 +158,21 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 		return nil, fmt.Errorf("metrics of the attack: %w", err)
 	}
 	defer func() { _ = tr.meter.gauges.Unregister() }()
-	workers := min(c.MaxWorkers, initialWorkers)
-	if c.Workers > 0 {
-		workers = c.Workers
-	}
-	attacker := vegeta.NewAttacker(
-		// First: options after it would replace the transport.
-		vegeta.Client(&http.Client{Transport: tr, CheckRedirect: noRedirect}),
-		vegeta.Workers(uint64(workers)),
-		vegeta.MaxWorkers(uint64(c.MaxWorkers)),
-		vegeta.MaxBody(0), // bodies are read, not stored
-	)
-	// The pacer ends the run too, except while it waits for a worker.
+	// The pacer ends the run too, except while all workers are busy.
 	var stopped atomic.Pointer[time.Time]
 	defer context.AfterFunc(pacing, func() {
 		now := time.Now()
 		stopped.Store(&now)
-		attacker.Stop()
 	})()
-
 	k := newCollector(c, tr)
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	results := attacker.Attack(placeholder, p, 0, "")
-	for {
-		select {
-		case res, more := <-results:
-			if !more {
-				began := p.Began() // the pacer has ended
-				if began.IsZero() {
-					began = k.created
-				}
-				end := p.Ended()
-				if t := stopped.Load(); end.IsZero() && t != nil {
-					end = *t
-				}
-				r := k.Finish(began, max(end.Sub(began), 0), max(time.Since(began), 0), int(tr.peak.Load()), ctx.Err() != nil)
-				if c.Parts && c.Progress != nil {
-					c.Progress(k.progress(k.Window()))
-				}
-				return r, p.Err()
-			}
-			k.add(res, tr.notes.take(res.Seq))
-		case reason := <-c.End:
-			if k.Report.Ended == "" {
-				k.Report.Ended = reason
-			}
-			stop()
-		case <-tick.C:
-			if k.look() {
-				stop()
-			}
-		}
+	newLoop(tr, c.Workers == 0).collect(k, c.End, stop)
+	end := p.Ended()
+	if t := stopped.Load(); t != nil && t.Before(end) {
+		end = *t
 	}
+	r := k.Finish(p.Began(), max(end.Sub(p.Began()), 0), max(time.Since(p.Began()), 0), int(tr.peak.Load()), ctx.Err() != nil)
+	if c.Parts && c.Progress != nil {
+		c.Progress(k.progress(k.Window()))
+	}
+	return r, p.Err()
 }
-
-// placeholder is the request that vegeta sends. The transport replaces it, because a vegeta
-// targeter does not know the number of a request.
-func placeholder(t *vegeta.Target) error {
-	t.Method, t.URL = http.MethodGet, "http://request"
-	return nil
-}
-
-func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

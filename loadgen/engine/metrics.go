@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -55,8 +54,6 @@ type meter struct {
 	run       metric.MeasurementOption
 	sets      map[string]map[measure.Class]metric.MeasurementOption
 	gauges    metric.Registration
-
-	clients sync.Map // clientKey → metric.MeasurementOption
 }
 
 // newMeter creates the metrics, all but the first with the attribute
@@ -133,14 +130,17 @@ type clientKey struct {
 	failure      string
 }
 
-// client records an attempt.
-func (m *meter) client(ctx context.Context, key clientKey, u *url.URL, took time.Duration) {
-	option, ok := m.clients.Load(key)
+// clients are the attributes of a worker's attempts.
+type clients map[clientKey]metric.MeasurementOption
+
+// option returns the attributes of an attempt.
+func (c clients) option(key clientKey, u *url.URL) metric.MeasurementOption {
+	o, ok := c[key]
 	if !ok {
-		option = metric.WithAttributeSet(attribute.NewSet(key.attributes(u)...))
-		m.clients.Store(key, option)
+		o = metric.WithAttributeSet(attribute.NewSet(key.attributes(u)...))
+		c[key] = o
 	}
-	m.duration.Record(ctx, took.Seconds(), option.(metric.MeasurementOption))
+	return o
 }
 
 // keyOf returns the key of an attempt with a status or an error.

@@ -1,7 +1,8 @@
 package engine
 
 import (
-	"sync"
+	"net/http"
+	"net/url"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -10,24 +11,36 @@ import (
 	"soundcheck/loadgen/workload"
 )
 
-// note has the data of a request that vegeta's result has no field for. The worker writes it
-// before the result, the collector reads it after the result.
+// note has the data of a request. The worker writes it before its result is taken, the collector reads it
+// after that.
 type note struct {
 	seq       uint64
 	number    uint64 // in the run, over all shards and calls of Run
 	arm       int
-	request   *workload.Request
-	url       string    // without a password
-	scheduled time.Time // zero in the closed model
+	request   *workload.Request // nil: it could not be made
+	base      *url.URL          // of the service; of a target its own URL
+	url       *url.URL          // of the request; nil: not needed so far
+	scheduled time.Time         // zero in the closed model
 	sent      time.Time
-	timing    timing            // of the last attempt
+	took      time.Duration     // from sent to the end of the response
+	status    int               // of the last attempt; with an error, the response is not complete
+	header    http.Header       // of the last response, if it was needed
 	bytes     uint64            // of the response body
+	err       error             // why there is no response, or no request
+	timing    timing            // of the last attempt
 	retries   int               // attempts after the first
 	span      trace.SpanContext // sent with the last attempt
 	full      bool              // all workers were busy at its send time
-	err       error             // why there is no response
 	cancelled bool              // by the end of the run
 	promises  report.RetryAfter // Retry-After times of its responses, and those that it tested
+}
+
+// redacted returns the request's URL without a password.
+func (n *note) redacted() string {
+	if n.url == nil {
+		n.url, _ = n.request.URL(n.base) // no error: it was sent
+	}
+	return n.url.Redacted()
 }
 
 // traceID returns the trace id; "": not sampled, so that no backend has the trace.
@@ -38,20 +51,8 @@ func (n *note) traceID() string {
 	return n.span.TraceID().String()
 }
 
+// noteKey is the key of a request's number in a context.
 type noteKey struct{}
-
-// notes are the notes of requests in flight, by number.
-type notes struct{ byNumber sync.Map }
-
-func (t *notes) put(n *note) { t.byNumber.Store(n.seq, n) }
-
-// take removes and returns the note of a request; nil: the request did not reach the
-// transport.
-func (t *notes) take(seq uint64) *note {
-	v, _ := t.byNumber.LoadAndDelete(seq)
-	n, _ := v.(*note)
-	return n
-}
 
 // start returns the scheduled time; in the closed model the send time.
 func (n *note) start() time.Time {

@@ -86,10 +86,14 @@ func (p *promises) add(at time.Time) {
 	p.first.Store(p.list[0])
 }
 
-// take returns how many promises an attempt at now tests.
-func (p *promises) take(now time.Time) int {
-	at := now.UnixNano()
-	if first := p.first.Load(); first == 0 || first > at {
+// take returns how many promises an attempt tests now.
+func (p *promises) take() int {
+	first := p.first.Load()
+	if first == 0 {
+		return 0
+	}
+	at := time.Now().UnixNano()
+	if first > at {
 		return 0
 	}
 	p.mu.Lock()

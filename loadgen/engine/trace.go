@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
@@ -34,8 +35,8 @@ func (g IDs) Trace(n uint64) (id trace.TraceID) {
 
 // NewIDs implements sdktrace.IDGenerator.
 func (g IDs) NewIDs(ctx context.Context) (id trace.TraceID, span trace.SpanID) {
-	if n, ok := ctx.Value(noteKey{}).(*note); ok {
-		id = g.Trace(n.number)
+	if n, ok := ctx.Value(noteKey{}).(uint64); ok {
+		id = g.Trace(n)
 	} else {
 		binary.BigEndian.PutUint64(id[:8], rand.Uint64())
 		binary.BigEndian.PutUint64(id[8:], rand.Uint64())
@@ -60,11 +61,16 @@ type tracing struct {
 	tracer     trace.Tracer // nil: no spans
 	sampler    sdktrace.Sampler
 	propagator propagation.TextMapPropagator
+	w3c        bool // the propagator sends traceparent, and without baggage nothing else
 	run        []attribute.KeyValue
 }
 
 func newTracing(c Config) *tracing {
 	t := &tracing{ids: NewIDs(c.RunID), sampler: Sampler(c.TraceSample), propagator: c.Propagator, run: c.runAttributes()}
+	fields := c.Propagator.Fields()
+	t.w3c = slices.Contains(fields, "traceparent") && !slices.ContainsFunc(fields, func(name string) bool {
+		return name != "traceparent" && name != "tracestate" && name != "baggage"
+	})
 	if c.TracerProvider != nil {
 		t.tracer = c.TracerProvider.Tracer(scope)
 	}
@@ -83,4 +89,17 @@ func (t *tracing) begin(ctx context.Context, n *note, name string, kind trace.Sp
 		return trace.ContextWithSpanContext(ctx, sc), nil
 	}
 	return t.tracer.Start(ctx, name, trace.WithSpanKind(kind))
+}
+
+// inject appends the trace context of a request as header fields.
+func (t *tracing) inject(ctx context.Context, b []byte, sc trace.SpanContext) []byte {
+	if t.w3c && sc.TraceState().Len() == 0 {
+		return appendTraceparent(b, sc)
+	}
+	h := propagation.HeaderCarrier{}
+	t.propagator.Inject(ctx, h)
+	for _, name := range h.Keys() {
+		b = field(b, name, h.Get(name))
+	}
+	return b
 }

@@ -5,8 +5,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"net/url"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -19,127 +17,157 @@ import (
 	"soundcheck/loadgen/workload"
 )
 
-// seqHeader is the header with vegeta's request number. It is not sent.
-const seqHeader = "X-Vegeta-Seq"
-
-// transport is between vegeta, which has only request numbers, and the network. It makes the
+// transport is between the loop, which has only request numbers, and the network. It makes the
 // request of a number, sends it with retries, and learns ids from the response.
 type transport struct {
-	c      Config
-	ctx    context.Context // of the run: requests end with it
-	source *workload.Source
-	pacer  *schedule.Pacer
-	trace  *tracing
-	meter  *meter
+	c       Config
+	ctx     context.Context // of the run: requests end with it
+	source  *workload.Source
+	pacer   *schedule.Pacer
+	trace   *tracing
+	meter   *meter
+	results *results
+	pool    *Pool // nil: not of the network
 
 	first    atomic.Bool // request was sent
-	notes    notes
-	promises []promises // by arm
+	promises []promises  // by arm
 	inFlight atomic.Int64
 	peak     atomic.Int64 // of inFlight
 }
 
-// RoundTrip implements http.RoundTripper.
-func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	seq, err := strconv.ParseUint(r.Header.Get(seqHeader), 10, 64)
+// worker sends one request at a time.
+type worker struct {
+	*transport
+	buffer  []byte // of encoded requests
+	clients clients
+}
+
+func newWorker(t *transport) *worker { return &worker{transport: t, clients: clients{}} }
+
+// request sends request seq, whose scheduled time has come.
+func (w *worker) request(seq uint64) {
+	n := w.results.note()
+	*n = note{seq: seq, sent: time.Now()}
+	defer w.results.add(n)
+	pick := w.pacer.Pick(seq)
+	n.number, n.scheduled, n.arm = w.c.Before+w.c.Plan.Number(seq), w.pacer.ScheduledAt(seq), pick.Arm
+	q, err := w.source.Request(seq, pick)
 	if err != nil {
-		return nil, err
+		n.err = err
+		return
 	}
-	pick := t.pacer.Pick(seq)
-	q, err := t.source.Request(seq, pick)
+	n.base = q.At(w.c.arms[pick.Arm])
+	fast := w.pool != nil && w.pool.fast(n.base, q)
+	if fast {
+		w.buffer, err = begin(w.buffer[:0], q, n.base)
+	} else {
+		n.url, err = q.URL(n.base)
+	}
 	if err != nil {
-		return nil, err
+		n.err = err
+		return
 	}
-	u, err := q.URL(t.c.arms[pick.Arm])
-	if err != nil {
-		return nil, err
+	n.request = q
+	if w.c.Recorder != nil {
+		w.c.Recorder.Add(seq, n.start().Sub(w.pacer.Began()), q)
 	}
-	n := &note{seq: seq, number: t.c.Before + t.c.Plan.Number(seq), scheduled: t.pacer.ScheduledAt(seq), arm: pick.Arm, request: q, url: u.Redacted(), sent: time.Now()}
-	if t.c.Recorder != nil {
-		t.c.Recorder.Add(seq, n.start().Sub(t.pacer.Began()), q)
+	if w.c.FirstSent != nil && w.first.CompareAndSwap(false, true) {
+		go w.c.FirstSent(n.start().Sub(w.pacer.Began()), n.sent)
 	}
-	if t.c.FirstSent != nil && t.first.CompareAndSwap(false, true) {
-		go t.c.FirstSent(n.start().Sub(t.pacer.Began()), n.sent)
+	n.full = w.began() >= int64(w.c.MaxWorkers)
+	w.deliver(n, fast)
+	w.inFlight.Add(-1)
+	n.took = time.Since(n.sent)
+	if n.err != nil {
+		n.cancelled = w.ctx.Err() != nil && n.took < w.c.Timeout
+		return
 	}
-	t.notes.put(n)
-	n.full = t.began() >= int64(t.c.MaxWorkers)
-	resp, err := t.deliver(n, u)
-	if err != nil {
-		n.err, n.cancelled = err, t.ctx.Err() != nil && time.Since(n.sent) < t.c.Timeout
-		return nil, err
+	if q.Learns() != "" {
+		w.source.Learn(n.arm, n.base, q, n.status, n.header)
 	}
-	t.source.Learn(n.arm, t.c.arms[n.arm], q, resp)
-	return resp, nil
 }
 
 // deliver sends the request with retries. With a retry policy, the attempts are children of
 // one span.
-func (t *transport) deliver(n *note, u *url.URL) (*http.Response, error) {
-	ctx := context.WithValue(t.ctx, noteKey{}, n)
-	var span trace.Span
-	if t.c.Retry.on() && t.trace.tracer != nil {
-		ctx, span = t.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindInternal)
-		if span.IsRecording() {
-			span.SetAttributes(t.trace.run...)
-			span.SetAttributes(scenarioAttribute.String(n.request.Scenario.Name))
-		}
-	}
-	end := func() {
-		t.inFlight.Add(-1)
-		if span != nil {
-			span.End()
-		}
-	}
-	deadline := n.sent.Add(t.c.Timeout)
-	warming := n.start().Sub(t.pacer.Began()) < t.c.WarmUp // Retry-After is not counted in the warm-up
-	for attempt := 0; ; attempt++ {
-		n.retries = attempt
-		promises := &t.promises[n.arm]
-		tests := promises.take(time.Now())
-		resp, b, err := t.attempt(ctx, n, u, deadline)
-		status, promised := 0, time.Duration(0)
-		if err == nil {
-			status, promised = resp.StatusCode, retryAfter(resp.Header)
-		}
-		switch {
-		case n.request.Expects(status):
-			n.promises.Kept += tests
-		case measure.IsShed(status):
-			n.promises.Broken += tests
-			if promised > 0 && !warming {
-				n.promises.Given++
-				promises.add(time.Now().Add(promised))
+func (w *worker) deliver(n *note, fast bool) {
+	ctx := w.ctx
+	if w.trace.tracer != nil {
+		ctx = context.WithValue(ctx, noteKey{}, n.number)
+		if w.c.Retry.on() {
+			var span trace.Span
+			ctx, span = w.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindInternal)
+			defer span.End()
+			if span.IsRecording() {
+				span.SetAttributes(w.trace.run...)
+				span.SetAttributes(scenarioAttribute.String(n.request.Scenario.Name))
 			}
 		}
-		wait, retry := t.c.Retry.next(status, promised, attempt)
-		switch {
-		case retry && time.Until(deadline) > wait && t.ctx.Err() == nil:
-		case err != nil:
-			end()
-			return nil, err
-		default:
-			b.done = end
-			return resp, nil
+	}
+	deadline := n.sent.Add(w.c.Timeout)
+	head := len(w.buffer)
+	for attempt := 0; ; attempt++ {
+		n.retries = attempt
+		tests := w.promises[n.arm].take()
+		w.buffer = w.buffer[:head]
+		r := w.attempt(ctx, n, fast, deadline)
+		n.status, n.header, n.bytes, n.err = r.status, r.header, r.bytes, r.err
+		promised := time.Duration(0)
+		if measure.IsShed(r.status) {
+			promised = retryAfter(r.header)
 		}
-		if err == nil {
-			_, _ = io.Copy(io.Discard, resp.Body)
-			_ = resp.Body.Close()
+		w.promised(n, tests, promised)
+		wait, retry := w.c.Retry.next(r.status, promised, attempt)
+		if !retry || time.Until(deadline) <= wait || w.ctx.Err() != nil {
+			return
 		}
 		if wait > 0 {
 			select {
 			case <-time.After(wait):
-			case <-t.ctx.Done():
+			case <-w.ctx.Done():
 			}
 		}
 	}
 }
 
-// attempt sends the request once. Its span ends with the response body.
-func (t *transport) attempt(ctx context.Context, n *note, u *url.URL, deadline time.Time) (*http.Response, *body, error) {
-	ctx, span := t.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindClient)
+// promised counts what an attempt says about promises: it tested some, and may have got one.
+func (w *worker) promised(n *note, tests int, promised time.Duration) {
+	switch {
+	case n.request.Expects(n.status):
+		n.promises.Kept += tests
+	case measure.IsShed(n.status):
+		n.promises.Broken += tests
+		if promised > 0 && n.start().Sub(w.pacer.Began()) >= w.c.WarmUp { // Retry-After is not counted in the warm-up
+			n.promises.Given++
+			w.promises[n.arm].add(time.Now().Add(promised))
+		}
+	}
+}
+
+// attempt sends the request once and reads the response. Its span ends with the response body.
+func (w *worker) attempt(ctx context.Context, n *note, fast bool, deadline time.Time) reply {
+	ctx, span := w.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindClient)
 	n.span = trace.SpanContextFromContext(ctx)
 	n.timing = timing{}
-	q := n.request
+	start := time.Now()
+	var r reply
+	if fast {
+		w.buffer = end(w.trace.inject(ctx, w.buffer, n.span), n.request)
+		r = w.pool.wire.exchange(ctx, address(n.base), n.request.Method, w.buffer, isSafe(n.request.Method), deadline, &n.timing, func(status int) bool { return w.needsHeader(n, status) })
+	} else {
+		r = w.standard(ctx, n, deadline)
+	}
+	w.attempted(ctx, n, span, r, time.Since(start))
+	return r
+}
+
+// needsHeader reports whether the header of a response is needed.
+func (w *worker) needsHeader(n *note, status int) bool {
+	return w.c.Folder != nil || measure.IsShed(status) || n.request.Learns() != ""
+}
+
+// standard is an attempt by the sender, as an http.Request.
+func (w *worker) standard(ctx context.Context, n *note, deadline time.Time) reply {
+	q, u := n.request, n.url
 	req := &http.Request{Method: q.Method, URL: u, Host: u.Host, Header: q.Header.Clone(), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	if req.Header == nil {
 		req.Header = http.Header{}
@@ -155,32 +183,29 @@ func (t *transport) attempt(ctx context.Context, n *note, u *url.URL, deadline t
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(q.Body)), nil }
 		req.Body, _ = req.GetBody()
 	}
-	t.trace.propagator.Inject(ctx, propagation.HeaderCarrier(req.Header))
-	start := time.Now()
-	resp, err := t.c.sender.send(ctx, req, deadline, &n.timing)
+	w.trace.propagator.Inject(ctx, propagation.HeaderCarrier(req.Header))
+	resp, err := w.c.sender.send(ctx, req, deadline, &n.timing)
 	if err != nil {
-		t.attempted(ctx, n, span, u, 0, err, time.Since(start))
-		return nil, nil, err
+		return reply{err: err}
 	}
-	b := &body{ReadCloser: resp.Body, run: t.ctx, note: n}
-	b.attempted = func(err error) { t.attempted(ctx, n, span, u, resp.StatusCode, err, time.Since(start)) }
-	resp.Body = b
-	return resp, b, nil
+	r := reply{status: resp.StatusCode, header: resp.Header}
+	r.bytes, r.err = discard(resp.Body)
+	return r
 }
 
 // attempted records the end of an attempt.
-func (t *transport) attempted(ctx context.Context, n *note, span trace.Span, u *url.URL, status int, err error, took time.Duration) {
-	if err != nil {
-		status = 0
+func (w *worker) attempted(ctx context.Context, n *note, span trace.Span, r reply, took time.Duration) {
+	if r.err != nil {
+		r.status = 0
 	}
-	key := keyOf(n.request.Method, u, status, err)
-	t.meter.client(ctx, key, u, took)
+	key := keyOf(n.request.Method, n.base, r.status, r.err)
+	w.meter.duration.Record(ctx, took.Seconds(), w.clients.option(key, n.base))
 	if span == nil {
 		return
 	}
 	if span.IsRecording() {
-		attributes := append(key.attributes(u), urlKey.String(n.url), scenarioAttribute.String(n.request.Scenario.Name))
-		attributes = append(attributes, t.trace.run...)
+		attributes := append(key.attributes(n.base), urlKey.String(n.redacted()), scenarioAttribute.String(n.request.Scenario.Name))
+		attributes = append(attributes, w.trace.run...)
 		if n.retries > 0 {
 			attributes = append(attributes, resendKey.Int(n.retries))
 		}
@@ -200,36 +225,4 @@ func (t *transport) began() int64 {
 			return n
 		}
 	}
-}
-
-// body is a response body. Close ends its attempt, and the request after the last attempt.
-type body struct {
-	io.ReadCloser
-	run       context.Context
-	note      *note
-	err       error
-	attempted func(error)
-	done      func() // nil: not the last attempt
-}
-
-// Read notes whether the end of the run cancelled the response.
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.note.bytes += uint64(n)
-	if err != nil && err != io.EOF {
-		b.err = err
-		if b.run.Err() != nil {
-			b.note.cancelled = true
-		}
-	}
-	return n, err
-}
-
-func (b *body) Close() error {
-	err := b.ReadCloser.Close()
-	b.attempted(b.err)
-	if b.done != nil {
-		b.done()
-	}
-	return err
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -17,6 +18,8 @@ import (
 	"syscall"
 	"time"
 	"unicode"
+
+	"soundcheck/loadgen/workload"
 )
 
 // timing has times since the send time of a request.
@@ -58,8 +61,12 @@ type conn struct {
 	r       *bufio.Reader
 	w       *bufio.Writer
 	probe   [1]byte
-	used    bool // by an earlier request
-	broken  bool // the request was not written completely
+	used    bool      // by an earlier request
+	idle    time.Time // since
+	broken  bool      // the request was not written completely
+
+	deadline time.Time // of the request
+	timer    time.Time // deadline of the connection, not later: setting it costs more than a late look
 }
 
 var errClosed = errors.New("the run has ended")
@@ -86,7 +93,7 @@ func (t *wire) keep(c *conn) {
 	t.mu.Lock()
 	ok := !t.closed && len(t.idle[c.address]) < t.max
 	if ok {
-		c.used = true
+		c.used, c.idle = true, time.Now()
 		t.idle[c.address] = append(t.idle[c.address], c)
 	}
 	t.mu.Unlock()
@@ -95,8 +102,9 @@ func (t *wire) keep(c *conn) {
 	}
 }
 
-// get returns a live idle connection or a new one.
-func (t *wire) get(ctx context.Context, address string, deadline time.Time, fresh bool) (*conn, error) {
+// get returns a live idle connection or a new one. Retry: the request may be sent again, so that a connection
+// which was used just now need not be checked.
+func (t *wire) get(ctx context.Context, address string, deadline time.Time, fresh, retry bool) (*conn, error) {
 	for !fresh {
 		t.mu.Lock()
 		list := t.idle[address]
@@ -107,7 +115,7 @@ func (t *wire) get(ctx context.Context, address string, deadline time.Time, fres
 		c := list[len(list)-1]
 		t.idle[address] = list[:len(list)-1]
 		t.mu.Unlock()
-		if c.SetDeadline(deadline) == nil && c.alive() {
+		if c.limit(deadline) == nil && (retry && time.Since(c.idle) < justUsed || c.alive()) {
 			return c, nil
 		}
 		t.drop(c)
@@ -118,7 +126,8 @@ func (t *wire) get(ctx context.Context, address string, deadline time.Time, fres
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: nc, address: address, head: headLimit{r: nc, left: math.MaxInt}, w: bufio.NewWriterSize(nc, 8<<10)}
+	c := &conn{Conn: nc, address: address, head: headLimit{left: math.MaxInt}}
+	c.head.r, c.w = c, bufio.NewWriterSize(c, 8<<10)
 	c.r = bufio.NewReaderSize(&c.head, 8<<10)
 	if s, ok := nc.(syscall.Conn); ok {
 		c.raw, _ = s.SyscallConn()
@@ -127,7 +136,7 @@ func (t *wire) get(ctx context.Context, address string, deadline time.Time, fres
 	t.all[c] = true
 	closed := t.closed
 	t.mu.Unlock()
-	if err = c.SetDeadline(deadline); closed {
+	if err = c.limit(deadline); closed {
 		err = errClosed
 	}
 	if err != nil {
@@ -135,6 +144,49 @@ func (t *wire) get(ctx context.Context, address string, deadline time.Time, fres
 		return nil, err
 	}
 	return c, nil
+}
+
+// justUsed is how long a connection is assumed to be open.
+const justUsed = time.Millisecond
+
+// limit sets the deadline of a request.
+func (c *conn) limit(deadline time.Time) error {
+	c.deadline = deadline
+	if !c.timer.IsZero() && !c.timer.After(deadline) {
+		return nil
+	}
+	c.timer = deadline
+	return c.SetDeadline(deadline)
+}
+
+// early reports whether an error is that of a deadline of an earlier request, which it replaces.
+func (c *conn) early(err error) bool {
+	if !errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(c.deadline) {
+		return false
+	}
+	c.timer = c.deadline
+	return c.SetDeadline(c.deadline) == nil
+}
+
+// Read implements io.Reader.
+func (c *conn) Read(p []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(p)
+		if err == nil || n > 0 || !c.early(err) {
+			return n, err
+		}
+	}
+}
+
+// Write implements io.Writer.
+func (c *conn) Write(p []byte) (n int, err error) {
+	for {
+		var k int
+		k, err = c.Conn.Write(p[n:])
+		if n += k; err == nil || !c.early(err) {
+			return n, err
+		}
+	}
 }
 
 // alive reports whether the server has neither closed the connection nor sent unexpected
@@ -158,12 +210,9 @@ func (c *conn) alive() bool {
 
 func (t *wire) send(ctx context.Context, req *http.Request, deadline time.Time, tm *timing) (*http.Response, error) {
 	start := time.Now()
-	address := req.URL.Host
-	if req.URL.Port() == "" {
-		address = net.JoinHostPort(req.URL.Hostname(), "80")
-	}
+	address := address(req.URL)
 	for fresh := false; ; fresh = true {
-		c, err := t.get(ctx, address, deadline, fresh)
+		c, err := t.get(ctx, address, deadline, fresh, false)
 		if err != nil {
 			return nil, err
 		}
@@ -178,9 +227,7 @@ func (t *wire) send(ctx context.Context, req *http.Request, deadline time.Time, 
 			return resp, nil
 		}
 		t.drop(c)
-		// The server may have closed the idle connection just now. As net/http, retry only
-		// safe methods.
-		if stale := c.used && tm.firstByte == 0 && !isTimeout(err) && ctx.Err() == nil; !stale || !replayable(req) {
+		if tm.firstByte != 0 || !c.stale(ctx, err, isSafe(req.Method) && (req.Body == nil || req.GetBody != nil)) {
 			return nil, err
 		}
 		if req.GetBody != nil {
@@ -196,10 +243,10 @@ func isTimeout(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
-func replayable(req *http.Request) bool {
-	switch req.Method {
+func isSafe(method string) bool {
+	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		return req.Body == nil || req.GetBody != nil
+		return true
 	}
 	return false
 }
@@ -293,6 +340,22 @@ func (p *Pool) Close() {
 	p.wire.close()
 	p.standard.CloseIdleConnections()
 }
+
+// fast reports whether wire can send an encoded request: in HTTP/1.1 without TLS, proxy, or a large body.
+func (p *Pool) fast(u *url.URL, q *workload.Request) bool {
+	return u.Scheme == "http" && !p.proxied && len(q.Body) <= maxWireBody && q.Method != http.MethodConnect && isPlainHost(u.Host)
+}
+
+// address returns the address of a server of cleartext HTTP.
+func address(u *url.URL) string {
+	if u.Port() == "" {
+		return net.JoinHostPort(u.Hostname(), "80")
+	}
+	return u.Host
+}
+
+// isPlainHost reports whether a host is sent as it is: without a zone, or an internationalized name.
+func isPlainHost(s string) bool { return isASCII(s) && !strings.Contains(s, "%") }
 
 func (p *Pool) send(ctx context.Context, req *http.Request, deadline time.Time, t *timing) (*http.Response, error) {
 	if req.URL.Scheme == "http" && !p.proxied && req.ContentLength <= maxWireBody && isASCII(req.URL.Host) {

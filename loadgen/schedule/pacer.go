@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"sync"
 	"time"
 )
 
@@ -27,8 +28,8 @@ type Pacing struct {
 }
 
 // Pacer computes the scheduled time of each request and delays it until then. It implements
-// vegeta.Pacer: one goroutine calls Pace and Rate. A worker with a paced request may call
-// Began, ScheduledAt and Pick.
+// vegeta.Pacer: one goroutine at a time calls Pace and Rate. A worker with a paced request may call
+// Began, ScheduledAt and Pick. Over is for any goroutine.
 type Pacer struct {
 	ctx context.Context
 	Pacing
@@ -42,7 +43,8 @@ type Pacer struct {
 	// Scheduled times of the last requests since began, by number modulo Window. A worker
 	// reads one after the request was paced.
 	scheduled [Window]time.Duration
-	err       error  // of reading a recording
+	once      sync.Once // of ended, in the closed model
+	err       error     // of reading a recording
 	picks     []Pick // with Arm set, indexed as scheduled
 	counts    []uint64
 }
@@ -121,19 +123,38 @@ func (p *Pacer) Pace(elapsed time.Duration, hits uint64) (time.Duration, bool) {
 	return 0, stop
 }
 
-// pace waits for the scheduled time of a request. Stop: the plan has ended.
-func (p *Pacer) pace(elapsed time.Duration, hits uint64) (stop bool) {
+// Begin sets the start of the plan, so long ago, unless it is set.
+func (p *Pacer) Begin(elapsed time.Duration) {
 	if p.began.IsZero() {
 		now := time.Now()
 		if p.began = now.Add(-elapsed); !p.StartAt.IsZero() {
 			p.began = now.Add(p.StartAt.Sub(now)) // with a monotonic clock reading, which StartAt lacks
 		}
 	}
+}
+
+// Over reports whether the closed model ends before a request, after so many. It may be called from many
+// goroutines, after Begin.
+func (p *Pacer) Over(elapsed time.Duration, hits uint64) bool {
+	if !p.over(elapsed, hits) {
+		return false
+	}
+	p.once.Do(func() { p.ended = time.Now() })
+	return true
+}
+
+func (p *Pacer) over(elapsed time.Duration, hits uint64) bool {
+	return p.ctx.Err() != nil || elapsed >= p.Plan.Duration() || p.Plan.Max > 0 && hits >= p.Plan.Max
+}
+
+// pace waits for the scheduled time of a request. Stop: the plan has ended.
+func (p *Pacer) pace(elapsed time.Duration, hits uint64) (stop bool) {
+	p.Begin(elapsed)
+	if p.Closed {
+		return p.over(elapsed, hits)
+	}
 	if p.ctx.Err() != nil {
 		return true
-	}
-	if p.Closed {
-		return elapsed >= p.Plan.Duration() || p.Plan.Max > 0 && hits >= p.Plan.Max
 	}
 	scheduled, more := p.Next(hits)
 	if !more {

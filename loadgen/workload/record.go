@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"sync"
@@ -38,8 +39,12 @@ type entry struct {
 	Due time.Duration `json:"due_ns,omitempty"` // deprecated name of Scheduled; read only
 }
 
-func (e *entry) request() *Request {
-	return &Request{Scenario: Lookup(e.Scenario), Method: e.Method, Path: e.Path, Header: e.Header, Body: e.Body, want: e.Want}
+func (e *entry) request() (r *Request, err error) {
+	r = &Request{Scenario: Lookup(e.Scenario), Method: e.Method, Path: e.Path, Header: e.Header, Body: e.Body, want: e.Want}
+	if r.Scenario == targetScenario {
+		r.url, err = url.Parse(r.Path)
+	}
+	return r, err
 }
 
 // Recorder writes each request of a run to a file, for ReadRecording.

@@ -68,8 +68,6 @@ func (r *Request) URL(base *url.URL) (*url.URL, error) {
 	switch {
 	case r.url != nil:
 		return r.url, nil
-	case r.Scenario == targetScenario:
-		return url.Parse(r.Path)
 	case base.RawPath != "" || strings.ContainsAny(r.Path, "?%#"):
 		return url.Parse(base.String() + r.Path)
 	}
@@ -78,11 +76,44 @@ func (r *Request) URL(base *url.URL) (*url.URL, error) {
 	return &u, nil
 }
 
+// At returns the URL of the request's service: base, or of a target its own URL.
+func (r *Request) At(base *url.URL) *url.URL {
+	if r.url != nil {
+		return r.url
+	}
+	return base
+}
+
+// AppendURI appends the path and query of the request's URL at a service, as sent.
+func (r *Request) AppendURI(b []byte, base *url.URL) ([]byte, error) {
+	if r.url == nil && !strings.ContainsFunc(r.Path, needsParsing) {
+		return append(append(b, base.EscapedPath()...), r.Path...), nil
+	}
+	u, err := r.URL(base)
+	if err != nil {
+		return b, err
+	}
+	path := u.EscapedPath()
+	if path == "" {
+		path = "/"
+	}
+	b = append(b, path...)
+	if u.ForceQuery || u.RawQuery != "" {
+		b = append(append(b, '?'), u.RawQuery...)
+	}
+	return b, nil
+}
+
+// needsParsing reports whether a character may not be in a path or query as it is.
+func needsParsing(r rune) bool {
+	return r <= ' ' || r > '~' || strings.ContainsRune("\"#%<>[\\]^`{|}", r)
+}
+
 // Source makes the requests of one run. Its methods are called from many goroutines.
 type Source struct {
 	Workload
-	makers []*maker   // by arm; empty: requests are not generated
-	urls   []*url.URL // of Targets
+	makers  []*maker   // by arm; empty: requests are not generated
+	targets []*Request // of Targets
 }
 
 // NewSource returns the requests of a run with one or, with more arms, several services.
@@ -94,7 +125,7 @@ func (w Workload) NewSource(seed uint64, arms int) (*Source, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.urls = append(s.urls, u)
+		s.targets = append(s.targets, &Request{Scenario: targetScenario, Method: target.Method, Path: target.URL, Header: target.Header, Body: target.Body, url: u})
 	}
 	if w.Recording == nil && len(w.Targets) == 0 {
 		for range arms { // ids and pages are per service
@@ -108,26 +139,36 @@ func (w Workload) NewSource(seed uint64, arms int) (*Source, error) {
 func (s *Source) Request(seq uint64, p schedule.Pick) (*Request, error) {
 	switch {
 	case s.Recording != nil:
-		return s.Recording.entries[seq%schedule.Window].request(), nil
+		return s.Recording.entries[seq%schedule.Window].request()
 	case len(s.Targets) > 0:
-		i := p.Number % uint64(len(s.Targets))
-		t := &s.Targets[i]
-		return &Request{Scenario: targetScenario, Method: t.Method, Path: t.URL, Header: t.Header, Body: t.Body, url: s.urls[i]}, nil
+		return s.targets[p.Number%uint64(len(s.targets))], nil
 	}
 	return s.makers[p.Arm].make(p.Number)
 }
 
-// Learn stores ids and next pages of a response, for later requests to the service.
-func (s *Source) Learn(arm int, base *url.URL, r *Request, resp *http.Response) {
+// Learns returns the name of the response header from which Learn learns; "": from none.
+func (r *Request) Learns() string {
+	switch r.Scenario.Name {
+	case "create":
+		return "Location"
+	case "page":
+		return "Link"
+	}
+	return ""
+}
+
+// Learn stores ids and next pages of a response, for later requests to the service. Of its headers it
+// needs that of Learns.
+func (s *Source) Learn(arm int, base *url.URL, r *Request, status int, h http.Header) {
 	if len(s.makers) == 0 {
 		return
 	}
 	m := s.makers[arm]
 	switch {
-	case resp.StatusCode == http.StatusCreated && r.Scenario.Name == "create":
-		m.ids.add(resp.Header.Get("Location"))
-	case resp.StatusCode == http.StatusOK && r.Scenario.Name == "page":
-		if next := httpheader.NextPage(resp.Header); next != "" {
+	case status == http.StatusCreated && r.Scenario.Name == "create":
+		m.ids.add(h.Get("Location"))
+	case status == http.StatusOK && r.Scenario.Name == "page":
+		if next := httpheader.NextPage(h); next != "" {
 			// Relative to the service's URL, which may have a path.
 			if page := strings.TrimPrefix(next, base.Path); isPath(page) {
 				m.pages.add(page)
