@@ -62,7 +62,7 @@ type Telemetry struct {
 	Logger         *slog.Logger
 	// Disabled is OTEL_SDK_DISABLED: callers can skip instrumentation.
 	Disabled bool
-	// Metrics serves the component's metrics in the Prometheus text format.
+	// Metrics serves the component's metrics in the Prometheus text format. Nil if Config.Quiet.
 	Metrics http.Handler
 	// Errors counts delivery errors; see ErrorCounter.
 	Errors *ErrorCounter
@@ -86,14 +86,14 @@ type Config struct {
 	Sampler trace.Sampler
 }
 
-// setup is held while Setup runs: the environment, the SDK's global providers and autoexport's registry of
+// oneSetup is held while Setup runs: the environment, the SDK's global providers and autoexport's registry of
 // fallbacks are the process's own.
-var setup sync.Mutex
+var oneSetup sync.Mutex
 
 // Setup starts telemetry. The caller ends it with Shutdown, after its last span.
 func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
-	setup.Lock()
-	defer setup.Unlock()
+	oneSetup.Lock()
+	defer oneSetup.Unlock()
 	ignoredVariables, err := checkEnvironment()
 	if err = errors.Join(err, setDefaults(c.Quiet)); err != nil {
 		return nil, err
@@ -115,13 +115,6 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 	if err != nil { // the resource is usable
 		otel.Handle(err)
 	}
-	registry := prometheus.NewRegistry()
-	// An invalid series must not affect others.
-	t.Metrics = promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true, ErrorHandling: promhttp.ContinueOnError})
-	page, err := promexporter.New(promexporter.WithRegisterer(registry), promexporter.WithoutScopeInfo(), promexporter.WithAggregationSelector(metric.DefaultAggregationSelector))
-	if err != nil {
-		return nil, err
-	}
 	traces := []trace.TracerProviderOption{trace.WithResource(res)}
 	if c.IDs != nil {
 		traces = append(traces, trace.WithIDGenerator(c.IDs))
@@ -129,7 +122,14 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 	if c.Sampler != nil {
 		traces = append(traces, trace.WithSampler(c.Sampler))
 	}
-	metrics := []metric.Option{metric.WithResource(res), metric.WithReader(page), metric.WithView(views)}
+	metrics := []metric.Option{metric.WithResource(res), metric.WithView(views)}
+	if !c.Quiet {
+		page, err := t.page()
+		if err != nil {
+			return nil, err
+		}
+		metrics = append(metrics, metric.WithReader(page))
+	}
 	logs := []sdklog.LoggerProviderOption{sdklog.WithResource(res)}
 	t.Disabled = os.Getenv("OTEL_SDK_DISABLED") == "true"
 	var e exporters
@@ -166,6 +166,14 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 	}
 	t.Logger = slog.New(slog.NewMultiHandler(local.Handler(), errorText{otelslog.NewHandler("soundcheck", otelslog.WithLoggerProvider(lp))}))
 	return t, errors.Join(runtime.Start(runtime.WithMeterProvider(t.MeterProvider)), observeCPU(t.MeterProvider))
+}
+
+// page sets up Metrics.
+func (t *Telemetry) page() (metric.Reader, error) {
+	registry := prometheus.NewRegistry()
+	// An invalid series must not affect others.
+	t.Metrics = promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true, ErrorHandling: promhttp.ContinueOnError})
+	return promexporter.New(promexporter.WithRegisterer(registry), promexporter.WithoutScopeInfo(), promexporter.WithAggregationSelector(metric.DefaultAggregationSelector))
 }
 
 // warn logs one line with all ignored variables.

@@ -67,7 +67,7 @@ func (k *collector) result(n *note) *vegeta.Result {
 		r.Error = strconv.Itoa(n.status) + " " + http.StatusText(n.status)
 	}
 	if n.request != nil {
-		r.Method, r.URL, r.BytesOut = n.request.Method, n.redacted(), uint64(len(n.request.Body))
+		r.Method, r.URL, r.BytesOut = n.request.Method, n.request.Redacted(n.base), uint64(len(n.request.Body))
 	}
 	return r
 }
@@ -85,7 +85,7 @@ func (k *collector) outcome(n *note) report.Outcome {
 	}
 	if n.err != nil {
 		if o.Error = category(n.err.Error()); o.Error == other {
-			o.Detail = n.request.Method + " " + n.redacted() + ": " + n.err.Error()
+			o.Detail = n.request.Method + " " + n.request.Redacted(n.base) + ": " + n.err.Error()
 		}
 	}
 	return o

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"time"
@@ -19,7 +20,6 @@ type note struct {
 	arm       int
 	request   *workload.Request // nil: it could not be made
 	base      *url.URL          // of the service; of a target its own URL
-	url       *url.URL          // of the request; nil: not needed so far
 	scheduled time.Time         // zero in the closed model
 	sent      time.Time
 	took      time.Duration     // from sent to the end of the response
@@ -35,14 +35,6 @@ type note struct {
 	promises  report.RetryAfter // Retry-After times of its responses, and those that it tested
 }
 
-// redacted returns the request's URL without a password.
-func (n *note) redacted() string {
-	if n.url == nil {
-		n.url, _ = n.request.URL(n.base) // no error: it was sent
-	}
-	return n.url.Redacted()
-}
-
 // traceID returns the trace id; "": not sampled, so that no backend has the trace.
 func (n *note) traceID() string {
 	if !n.span.IsSampled() {
@@ -51,8 +43,22 @@ func (n *note) traceID() string {
 	return n.span.TraceID().String()
 }
 
-// noteKey is the key of a request's number in a context.
-type noteKey struct{}
+// numbered is a context with the number of a request, for IDs.
+type numbered struct {
+	context.Context
+	number uint64
+}
+
+// numberKey is the key of the number.
+type numberKey struct{}
+
+// Value implements context.Context.
+func (c *numbered) Value(key any) any {
+	if key == (numberKey{}) {
+		return c
+	}
+	return c.Context.Value(key)
+}
 
 // start returns the scheduled time; in the closed model the send time.
 func (n *note) start() time.Time {

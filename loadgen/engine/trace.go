@@ -35,8 +35,8 @@ func (g IDs) Trace(n uint64) (id trace.TraceID) {
 
 // NewIDs implements sdktrace.IDGenerator.
 func (g IDs) NewIDs(ctx context.Context) (id trace.TraceID, span trace.SpanID) {
-	if n, ok := ctx.Value(noteKey{}).(uint64); ok {
-		id = g.Trace(n)
+	if c, ok := ctx.Value(numberKey{}).(*numbered); ok {
+		id = g.Trace(c.number)
 	} else {
 		binary.BigEndian.PutUint64(id[:8], rand.Uint64())
 		binary.BigEndian.PutUint64(id[8:], rand.Uint64())

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -57,11 +58,12 @@ func (w *worker) request(seq uint64) {
 		return
 	}
 	n.base = q.At(w.c.arms[pick.Arm])
+	var u *url.URL // unless it is fast
 	fast := w.pool != nil && w.pool.fast(n.base, q)
 	if fast {
 		w.buffer, err = begin(w.buffer[:0], q, n.base)
 	} else {
-		n.url, err = q.URL(n.base)
+		u, err = q.URL(n.base)
 	}
 	if err != nil {
 		n.err = err
@@ -75,7 +77,7 @@ func (w *worker) request(seq uint64) {
 		go w.c.FirstSent(n.start().Sub(w.pacer.Began()), n.sent)
 	}
 	n.full = w.began() >= int64(w.c.MaxWorkers)
-	w.deliver(n, fast)
+	w.deliver(n, u)
 	w.inFlight.Add(-1)
 	n.took = time.Since(n.sent)
 	if n.err != nil {
@@ -87,12 +89,12 @@ func (w *worker) request(seq uint64) {
 	}
 }
 
-// deliver sends the request with retries. With a retry policy, the attempts are children of
-// one span.
-func (w *worker) deliver(n *note, fast bool) {
+// deliver sends the request with retries: as it is in the buffer, or to a URL. With a retry policy, the
+// attempts are children of one span.
+func (w *worker) deliver(n *note, u *url.URL) {
 	ctx := w.ctx
 	if w.trace.tracer != nil {
-		ctx = context.WithValue(ctx, noteKey{}, n.number)
+		ctx = &numbered{ctx, n.number}
 		if w.c.Retry.on() {
 			var span trace.Span
 			ctx, span = w.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindInternal)
@@ -109,7 +111,7 @@ func (w *worker) deliver(n *note, fast bool) {
 		n.retries = attempt
 		tests := w.promises[n.arm].take()
 		w.buffer = w.buffer[:head]
-		r := w.attempt(ctx, n, fast, deadline)
+		r := w.attempt(ctx, n, u, deadline)
 		n.status, n.header, n.bytes, n.err = r.status, r.header, r.bytes, r.err
 		promised := time.Duration(0)
 		if measure.IsShed(r.status) {
@@ -144,17 +146,17 @@ func (w *worker) promised(n *note, tests int, promised time.Duration) {
 }
 
 // attempt sends the request once and reads the response. Its span ends with the response body.
-func (w *worker) attempt(ctx context.Context, n *note, fast bool, deadline time.Time) reply {
+func (w *worker) attempt(ctx context.Context, n *note, u *url.URL, deadline time.Time) reply {
 	ctx, span := w.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindClient)
 	n.span = trace.SpanContextFromContext(ctx)
 	n.timing = timing{}
 	start := time.Now()
 	var r reply
-	if fast {
+	if u == nil {
 		w.buffer = end(w.trace.inject(ctx, w.buffer, n.span), n.request)
 		r = w.pool.wire.exchange(ctx, address(n.base), n.request.Method, w.buffer, isSafe(n.request.Method), deadline, &n.timing, func(status int) bool { return w.needsHeader(n, status) })
 	} else {
-		r = w.standard(ctx, n, deadline)
+		r = w.standard(ctx, n, u, deadline)
 	}
 	w.attempted(ctx, n, span, r, time.Since(start))
 	return r
@@ -166,8 +168,8 @@ func (w *worker) needsHeader(n *note, status int) bool {
 }
 
 // standard is an attempt by the sender, as an http.Request.
-func (w *worker) standard(ctx context.Context, n *note, deadline time.Time) reply {
-	q, u := n.request, n.url
+func (w *worker) standard(ctx context.Context, n *note, u *url.URL, deadline time.Time) reply {
+	q := n.request
 	req := &http.Request{Method: q.Method, URL: u, Host: u.Host, Header: q.Header.Clone(), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	if req.Header == nil {
 		req.Header = http.Header{}
@@ -204,7 +206,7 @@ func (w *worker) attempted(ctx context.Context, n *note, span trace.Span, r repl
 		return
 	}
 	if span.IsRecording() {
-		attributes := append(key.attributes(n.base), urlKey.String(n.redacted()), scenarioAttribute.String(n.request.Scenario.Name))
+		attributes := append(key.attributes(n.base), urlKey.String(n.request.Redacted(n.base)), scenarioAttribute.String(n.request.Scenario.Name))
 		attributes = append(attributes, w.trace.run...)
 		if n.retries > 0 {
 			attributes = append(attributes, resendKey.Int(n.retries))

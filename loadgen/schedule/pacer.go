@@ -45,7 +45,7 @@ type Pacer struct {
 	scheduled [Window]time.Duration
 	once      sync.Once // of ended, in the closed model
 	err       error     // of reading a recording
-	picks     []Pick // with Arm set, indexed as scheduled
+	picks     []Pick    // with Arm set, indexed as scheduled
 	counts    []uint64
 }
 

@@ -42,9 +42,22 @@ type Request struct {
 	Header   http.Header
 	Body     []byte
 
-	want   int      // expected HTTP status
-	url    *url.URL // of a target
-	number uint64   // in the plan
+	want     int      // expected HTTP status
+	url      *url.URL // of a target
+	redacted string   // url without a password
+	number   uint64   // in the plan
+}
+
+// Redacted returns the request's URL at a service without a password.
+func (r *Request) Redacted(base *url.URL) string {
+	if r.redacted != "" {
+		return r.redacted
+	}
+	u, err := r.URL(base)
+	if err != nil {
+		return "" // it cannot be sent
+	}
+	return u.Redacted()
 }
 
 // Expects reports whether a status (0: no response) is expected: for a target 200 to 399.
@@ -125,7 +138,7 @@ func (w Workload) NewSource(seed uint64, arms int) (*Source, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.targets = append(s.targets, &Request{Scenario: targetScenario, Method: target.Method, Path: target.URL, Header: target.Header, Body: target.Body, url: u})
+		s.targets = append(s.targets, &Request{Scenario: targetScenario, Method: target.Method, Path: target.URL, Header: target.Header, Body: target.Body, url: u, redacted: u.Redacted()})
 	}
 	if w.Recording == nil && len(w.Targets) == 0 {
 		for range arms { // ids and pages are per service
