@@ -54,7 +54,7 @@ func (k *collector) add(n *note) {
 		o := k.outcome(n)
 		o.Scheduled, o.SendDelay = at, n.sent.Sub(scheduled)
 		o.Response = o.SendDelay + n.took
-		k.tr.meter.add(o.Scenario, k.Add(o), o.Response, o.Service, o.SendDelay, n.span)
+		k.tr.meter.add(n.ctx, o.Scenario, k.Add(o), o.Response, o.Service, o.SendDelay)
 	}
 }
 

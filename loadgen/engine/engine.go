@@ -116,6 +116,12 @@ func Probe(ctx context.Context, base string) error {
 	return nil
 }
 
+// pool returns the sender if it is that of the network.
+func (c Config) pool() *Pool {
+	p, _ := c.sender.(*Pool)
+	return p
+}
+
 // Run sends requests until the end of the plan or of ctx, and returns the report. Requests
 // cancelled by ctx are counted, not measured.
 func Run(ctx context.Context, c Config) (*report.Report, error) {
@@ -149,7 +155,7 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 	defer stop()
 	p := schedule.NewPacer(pacing, schedule.Pacing{Plan: c.Plan, Closed: c.Workers > 0, StartAt: c.StartAt, Seed: c.Seed, Arm: c.arm, Arms: len(c.arms), ExactTimers: c.fakeTime})
 	tr := &transport{c: c, ctx: ctx, pacer: p, trace: newTracing(c), results: newResults(), promises: make([]promises, len(c.arms))}
-	tr.pool, _ = c.sender.(*Pool)
+	tr.pool = c.pool()
 	var err error
 	if tr.source, err = c.NewSource(c.Seed, len(c.arms)); err != nil {
 		return nil, err

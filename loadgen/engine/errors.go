@@ -10,6 +10,10 @@ var categories = []struct{ in, name string }{
 	{"connection refused", "connection refused"},
 	{"connection reset", "connection reset"},
 	{"broken pipe", "connection reset"},
+	{"malformed", "invalid response"}, // of net/http, as the next ones
+	{"Content-Length", "invalid response"},
+	{"transfer encoding", "invalid response"},
+	{"chunk", "invalid response"},
 	{"EOF", "connection closed"},
 	{"server closed idle connection", "connection closed"},
 	{"no such host", "no such host"},

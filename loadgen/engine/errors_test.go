@@ -20,7 +20,7 @@ func TestCategory(t *testing.T) {
 		{`Get "http://127.0.0.1:9070/albums": dial tcp 127.0.0.1:9070: socket: too many open files`, "too many open files"},
 		{errLongHead.Error(), "response headers too long"},
 		{`Get "https://127.0.0.1:9070/albums": net/http: server response headers exceeded 10485760 bytes; aborted`, "response headers too long"},
-		{`net/http: HTTP/1.x transport connection broken: malformed HTTP response "SSH-2.0"`, "other"},
+		{`net/http: HTTP/1.x transport connection broken: malformed HTTP response "SSH-2.0"`, "invalid response"},
 	} {
 		if got := category(tt.err); got != tt.want {
 			t.Errorf("category(%s) = %q, want %q", tt.err, got, tt.want)

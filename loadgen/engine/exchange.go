@@ -42,7 +42,7 @@ func (t *wire) exchange(ctx context.Context, address, method string, request []b
 		if _, e := c.r.Peek(1); e == nil {
 			tm.firstByte = time.Since(start)
 			r, keep := c.response(method, needs)
-			if keep && err == nil {
+			if keep && err == nil && c.r.Buffered() == 0 { // else the server has sent more than a response
 				t.keep(c)
 			} else {
 				t.drop(c)
@@ -84,19 +84,17 @@ type head struct {
 // a map of headers: those of HTTP/1.1 with a Content-Length, whose header fits into the buffer. net/http reads
 // all others.
 func (c *conn) response(method string, needs func(status int) bool) (r reply, keep bool) {
-	b, ok := c.peekHead()
-	var h head
-	if ok {
-		h, ok = parseHead(b)
+	h, err := c.readHead()
+	if err != nil {
+		return reply{err: err}, false
 	}
-	if !ok {
+	if h == nil {
 		return c.standardResponse(method, needs)
 	}
 	r.status = h.status
 	if needs(h.status) {
-		if r.header, ok = headerOf(b[:h.size]); !ok {
-			return c.standardResponse(method, needs)
-		}
+		b, _ := c.r.Peek(h.size)
+		r.header = headerOf(b)
 	}
 	_, _ = c.r.Discard(h.size)
 	if method == http.MethodHead || h.status == http.StatusNoContent || h.status == http.StatusNotModified {
@@ -113,68 +111,69 @@ func (c *conn) response(method string, needs func(status int) bool) (r reply, ke
 
 const maxDiscard = 1 << 30
 
-// peekHead returns the buffered bytes, which have a complete header; else false.
-func (c *conn) peekHead() ([]byte, bool) {
+// readHead parses a plain header, without consuming it. It returns nil as soon as something is unusual.
+func (c *conn) readHead() (*head, error) {
+	h := &c.plain
+	*h = head{length: -1}
 	for {
 		b, _ := c.r.Peek(c.r.Buffered())
-		if bytes.Contains(b, []byte("\r\n\r\n")) {
-			return b, true
-		}
-		if len(b) == c.r.Size() {
-			return nil, false
-		}
-		if _, err := c.r.Peek(len(b) + 1); err != nil {
-			return nil, false
+		switch end := bytes.IndexByte(b[h.size:], '\n'); {
+		case end == 1 && b[h.size] == '\r' && h.status != 0:
+			h.size += 2
+			if h.length < 0 && h.status != http.StatusNoContent && h.status != http.StatusNotModified {
+				return nil, nil
+			}
+			return h, nil
+		case end >= 0:
+			if !h.line(b[h.size : h.size+end]) {
+				return nil, nil
+			}
+			h.size += end + 1
+		case len(b) == c.r.Size():
+			return nil, nil
+		default:
+			if _, err := c.r.Peek(len(b) + 1); err == io.EOF {
+				return nil, io.ErrUnexpectedEOF // of which net/http would say that the header is malformed
+			} else if err != nil {
+				return nil, err
+			}
 		}
 	}
 }
 
-// parseHead parses a plain header. Whatever is unusual is not ok.
-func parseHead(b []byte) (h head, ok bool) {
-	const version = "HTTP/1.1 "
-	end := bytes.IndexByte(b, '\n')
-	if end < len(version)+4 || string(b[:len(version)]) != version || b[end-1] != '\r' || b[len(version)+3] != ' ' && b[len(version)+3] != '\r' {
-		return h, false
+// line takes a line, without its line feed. It reports whether it is plain.
+func (h *head) line(b []byte) bool {
+	if len(b) == 0 || b[len(b)-1] != '\r' {
+		return false
 	}
-	for _, c := range b[len(version) : len(version)+3] {
-		if c < '0' || c > '9' {
-			return h, false
+	b = b[:len(b)-1]
+	if h.status == 0 {
+		const version = "HTTP/1.1 "
+		if len(b) < len(version)+3 || string(b[:len(version)]) != version || len(b) > len(version)+3 && b[len(version)+3] != ' ' {
+			return false
 		}
-		h.status = 10*h.status + int(c-'0')
-	}
-	if h.status < 200 || h.status > 599 {
-		return h, false
-	}
-	h.length = -1
-	for at := end + 1; ; {
-		end := bytes.IndexByte(b[at:], '\n')
-		if end < 1 || b[at+end-1] != '\r' {
-			return h, false
-		}
-		line := b[at : at+end-1]
-		at += end + 1
-		if len(line) == 0 {
-			h.size = at
-			break
-		}
-		colon := 0
-		for colon < len(line) && isToken[line[colon]] {
-			colon++
-		}
-		if colon == 0 || colon == len(line) || line[colon] != ':' {
-			return h, false
-		}
-		value := line[colon+1:]
-		for _, c := range value {
-			if c < ' ' && c != '\t' || c == 0x7f {
-				return h, false
+		for _, c := range b[len(version) : len(version)+3] {
+			if c < '0' || c > '9' {
+				return false
 			}
+			h.status = 10*h.status + int(c-'0')
 		}
-		if !h.field(line[:colon], value) {
-			return h, false
+		return h.status >= 200 && h.status <= 599
+	}
+	colon := 0
+	for colon < len(b) && isToken[b[colon]] {
+		colon++
+	}
+	if colon == 0 || colon == len(b) || b[colon] != ':' {
+		return false
+	}
+	value := b[colon+1:]
+	for _, c := range value {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
 		}
 	}
-	return h, h.length >= 0 || h.status == http.StatusNoContent || h.status == http.StatusNotModified
+	return h.field(b[:colon], value)
 }
 
 // field takes a header field. It reports whether it is plain.
@@ -203,19 +202,17 @@ func (h *head) field(name, value []byte) bool {
 	return true
 }
 
-// headerOf returns all fields of a header.
-func headerOf(b []byte) (http.Header, bool) {
-	_, fields, _ := bytes.Cut(b, []byte("\r\n"))
+// headerOf returns all fields of a plain header.
+func headerOf(b []byte) http.Header {
 	h := http.Header{}
-	for line := range bytes.SplitSeq(bytes.TrimSuffix(fields, []byte("\r\n\r\n")), []byte("\r\n")) {
-		name, value, ok := bytes.Cut(line, []byte(":"))
-		if !ok {
-			return h, len(fields) == len("\r\n")
+	_, fields, _ := bytes.Cut(b, []byte("\r\n"))
+	for line := range bytes.SplitSeq(fields, []byte("\r\n")) {
+		if name, value, ok := bytes.Cut(line, []byte(":")); ok {
+			key := textproto.CanonicalMIMEHeaderKey(string(name))
+			h[key] = append(h[key], string(bytes.TrimSpace(value)))
 		}
-		key := textproto.CanonicalMIMEHeaderKey(string(name))
-		h[key] = append(h[key], string(bytes.TrimSpace(value)))
 	}
-	return h, true
+	return h
 }
 
 // standardResponse reads a response with net/http.

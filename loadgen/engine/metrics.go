@@ -9,7 +9,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/metric/noop"
 
 	"soundcheck/loadgen/measure"
 )
@@ -51,9 +51,16 @@ type meter struct {
 	response  metric.Float64Histogram
 	service   metric.Float64Histogram
 	sendDelay metric.Float64Histogram
-	run       metric.MeasurementOption
-	sets      map[string]map[measure.Class]metric.MeasurementOption
+	run       []metric.RecordOption
+	sets      map[string]map[measure.Class][]metric.RecordOption
 	gauges    metric.Registration
+	on        bool
+}
+
+// measured reports whether anything is done with metrics.
+func (c Config) measured() bool {
+	_, off := c.MeterProvider.(noop.MeterProvider)
+	return !off
 }
 
 // newMeter creates the metrics, all but the first with the attribute
@@ -68,11 +75,13 @@ type meter struct {
 func newMeter(c Config, tr *transport) (*meter, error) {
 	m := c.MeterProvider.Meter(scope)
 	run := c.runAttributes()
-	k := &meter{run: metric.WithAttributeSet(attribute.NewSet(run...)), sets: map[string]map[measure.Class]metric.MeasurementOption{}}
+	all := metric.WithAttributeSet(attribute.NewSet(run...))
+	k := &meter{on: c.measured(), run: []metric.RecordOption{all}, sets: map[string]map[measure.Class][]metric.RecordOption{}}
 	for _, name := range c.Scenarios() {
-		k.sets[name] = map[measure.Class]metric.MeasurementOption{}
+		k.sets[name] = map[measure.Class][]metric.RecordOption{}
 		for _, class := range measure.Classes {
-			k.sets[name][class] = metric.WithAttributeSet(attribute.NewSet(append(slices.Clone(run), attribute.String(scenarioKey, name), attribute.String(classKey, string(class)))...))
+			set := attribute.NewSet(append(slices.Clone(run), attribute.String(scenarioKey, name), attribute.String(classKey, string(class)))...)
+			k.sets[name][class] = []metric.RecordOption{metric.WithAttributeSet(set)}
 		}
 	}
 	var err error
@@ -108,19 +117,23 @@ func newMeter(c Config, tr *transport) (*meter, error) {
 	}
 	k.gauges, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		if c.Workers == 0 {
-			o.ObserveFloat64(rate, c.Plan.Rate(time.Since(start)), k.run)
+			o.ObserveFloat64(rate, c.Plan.Rate(time.Since(start)), all)
 		}
-		o.ObserveInt64(inFlight, tr.inFlight.Load(), k.run)
+		o.ObserveInt64(inFlight, tr.inFlight.Load(), all)
 		return nil
 	}, rate, inFlight)
 	return k, err
 }
 
-func (m *meter) add(scenario string, class measure.Class, response, service, sendDelay time.Duration, span trace.SpanContext) {
-	ctx := trace.ContextWithSpanContext(context.Background(), span)
-	m.response.Record(ctx, response.Seconds(), m.sets[scenario][class])
-	m.service.Record(ctx, service.Seconds(), m.sets[scenario][class])
-	m.sendDelay.Record(ctx, sendDelay.Seconds(), m.run)
+// add records a request, in the context of its last attempt.
+func (m *meter) add(ctx context.Context, scenario string, class measure.Class, response, service, sendDelay time.Duration) {
+	if !m.on {
+		return
+	}
+	options := m.sets[scenario][class]
+	m.response.Record(ctx, response.Seconds(), options...)
+	m.service.Record(ctx, service.Seconds(), options...)
+	m.sendDelay.Record(ctx, sendDelay.Seconds(), m.run...)
 }
 
 // clientKey are the attributes of http.client.request.duration.
@@ -131,13 +144,13 @@ type clientKey struct {
 }
 
 // clients are the attributes of a worker's attempts.
-type clients map[clientKey]metric.MeasurementOption
+type clients map[clientKey][]metric.RecordOption
 
-// option returns the attributes of an attempt.
-func (c clients) option(key clientKey, u *url.URL) metric.MeasurementOption {
+// options returns the attributes of an attempt.
+func (c clients) options(key clientKey, u *url.URL) []metric.RecordOption {
 	o, ok := c[key]
 	if !ok {
-		o = metric.WithAttributeSet(attribute.NewSet(key.attributes(u)...))
+		o = []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(key.attributes(u)...))}
 		c[key] = o
 	}
 	return o

@@ -30,6 +30,7 @@ type note struct {
 	timing    timing            // of the last attempt
 	retries   int               // attempts after the first
 	span      trace.SpanContext // sent with the last attempt
+	ctx       context.Context   // of the last attempt
 	full      bool              // all workers were busy at its send time
 	cancelled bool              // by the end of the run
 	promises  report.RetryAfter // Retry-After times of its responses, and those that it tested

@@ -62,6 +62,7 @@ type tracing struct {
 	sampler    sdktrace.Sampler
 	propagator propagation.TextMapPropagator
 	w3c        bool // the propagator sends traceparent, and without baggage nothing else
+	inContext  bool // metrics or the propagator need the span context
 	run        []attribute.KeyValue
 }
 
@@ -71,24 +72,30 @@ func newTracing(c Config) *tracing {
 	t.w3c = slices.Contains(fields, "traceparent") && !slices.ContainsFunc(fields, func(name string) bool {
 		return name != "traceparent" && name != "tracestate" && name != "baggage"
 	})
+	t.inContext = !t.w3c || c.measured() || c.pool() == nil
 	if c.TracerProvider != nil {
 		t.tracer = c.TracerProvider.Tracer(scope)
 	}
 	return t
 }
 
-// begin returns the context of a request, and its span, if any.
-func (t *tracing) begin(ctx context.Context, n *note, name string, kind trace.SpanKind) (context.Context, trace.Span) {
-	if t.tracer == nil {
-		id := t.ids.Trace(n.number)
-		var flags trace.TraceFlags
-		if t.sampler.ShouldSample(sdktrace.SamplingParameters{ParentContext: ctx, TraceID: id}).Decision == sdktrace.RecordAndSample {
-			flags = trace.FlagsSampled
-		}
-		sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: t.ids.NewSpanID(ctx, id), TraceFlags: flags})
-		return trace.ContextWithSpanContext(ctx, sc), nil
+// begin returns the context of an attempt, its span context, and its span, if any. The context has the span
+// context only if something needs it.
+func (t *tracing) begin(ctx context.Context, n *note, name string, kind trace.SpanKind) (context.Context, trace.SpanContext, trace.Span) {
+	if t.tracer != nil {
+		ctx, span := t.tracer.Start(ctx, name, trace.WithSpanKind(kind))
+		return ctx, span.SpanContext(), span
 	}
-	return t.tracer.Start(ctx, name, trace.WithSpanKind(kind))
+	id := t.ids.Trace(n.number)
+	var flags trace.TraceFlags
+	if t.sampler.ShouldSample(sdktrace.SamplingParameters{ParentContext: ctx, TraceID: id}).Decision == sdktrace.RecordAndSample {
+		flags = trace.FlagsSampled
+	}
+	sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: t.ids.NewSpanID(ctx, id), TraceFlags: flags})
+	if !t.inContext {
+		return ctx, sc, nil
+	}
+	return trace.ContextWithSpanContext(ctx, sc), sc, nil
 }
 
 // inject appends the trace context of a request as header fields.

@@ -97,7 +97,7 @@ func (w *worker) deliver(n *note, u *url.URL) {
 		ctx = &numbered{ctx, n.number}
 		if w.c.Retry.on() {
 			var span trace.Span
-			ctx, span = w.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindInternal)
+			ctx, _, span = w.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindInternal)
 			defer span.End()
 			if span.IsRecording() {
 				span.SetAttributes(w.trace.run...)
@@ -147,9 +147,8 @@ func (w *worker) promised(n *note, tests int, promised time.Duration) {
 
 // attempt sends the request once and reads the response. Its span ends with the response body.
 func (w *worker) attempt(ctx context.Context, n *note, u *url.URL, deadline time.Time) reply {
-	ctx, span := w.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindClient)
-	n.span = trace.SpanContextFromContext(ctx)
-	n.timing = timing{}
+	ctx, sc, span := w.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindClient)
+	n.ctx, n.span, n.timing = ctx, sc, timing{}
 	start := time.Now()
 	var r reply
 	if u == nil {
@@ -169,7 +168,18 @@ func (w *worker) needsHeader(n *note, status int) bool {
 
 // standard is an attempt by the sender, as an http.Request.
 func (w *worker) standard(ctx context.Context, n *note, u *url.URL, deadline time.Time) reply {
-	q := n.request
+	req := httpRequest(n.request, u)
+	w.trace.propagator.Inject(ctx, propagation.HeaderCarrier(req.Header))
+	resp, err := w.c.sender.send(ctx, req, deadline, &n.timing)
+	if err != nil {
+		return reply{err: err}
+	}
+	r := reply{status: resp.StatusCode, header: resp.Header}
+	r.bytes, r.err = discard(resp.Body)
+	return r
+}
+
+func httpRequest(q *workload.Request, u *url.URL) *http.Request {
 	req := &http.Request{Method: q.Method, URL: u, Host: u.Host, Header: q.Header.Clone(), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	if req.Header == nil {
 		req.Header = http.Header{}
@@ -185,14 +195,7 @@ func (w *worker) standard(ctx context.Context, n *note, u *url.URL, deadline tim
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(q.Body)), nil }
 		req.Body, _ = req.GetBody()
 	}
-	w.trace.propagator.Inject(ctx, propagation.HeaderCarrier(req.Header))
-	resp, err := w.c.sender.send(ctx, req, deadline, &n.timing)
-	if err != nil {
-		return reply{err: err}
-	}
-	r := reply{status: resp.StatusCode, header: resp.Header}
-	r.bytes, r.err = discard(resp.Body)
-	return r
+	return req
 }
 
 // attempted records the end of an attempt.
@@ -200,8 +203,11 @@ func (w *worker) attempted(ctx context.Context, n *note, span trace.Span, r repl
 	if r.err != nil {
 		r.status = 0
 	}
+	if span == nil && !w.meter.on {
+		return
+	}
 	key := keyOf(n.request.Method, n.base, r.status, r.err)
-	w.meter.duration.Record(ctx, took.Seconds(), w.clients.option(key, n.base))
+	w.meter.duration.Record(ctx, took.Seconds(), w.clients.options(key, n.base)...)
 	if span == nil {
 		return
 	}

@@ -60,6 +60,7 @@ type conn struct {
 	head    headLimit
 	r       *bufio.Reader
 	w       *bufio.Writer
+	plain   head // of the last response
 	probe   [1]byte
 	used    bool      // by an earlier request
 	idle    time.Time // since
