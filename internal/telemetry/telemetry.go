@@ -86,14 +86,14 @@ type Config struct {
 	Sampler trace.Sampler
 }
 
-// setup is held while Setup runs: the environment, the SDK's global providers and autoexport's registry of
+// oneSetup is held while Setup runs: the environment, the SDK's global providers and autoexport's registry of
 // fallbacks are the process's own.
-var setup sync.Mutex
+var oneSetup sync.Mutex
 
 // Setup starts telemetry. The caller ends it with Shutdown, after its last span.
 func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
-	setup.Lock()
-	defer setup.Unlock()
+	oneSetup.Lock()
+	defer oneSetup.Unlock()
 	ignoredVariables, err := checkEnvironment()
 	if err = errors.Join(err, setDefaults(c.Quiet)); err != nil {
 		return nil, err
