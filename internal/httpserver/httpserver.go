@@ -41,7 +41,8 @@ type Config struct {
 	// shutdown of the server after DrainDelay.
 	DrainTimeout time.Duration
 
-	lingerTime time.Duration // longer in tests
+	// Linger is how long a draining server serves open connections; 0: lingerTime. It is longer in tests.
+	Linger time.Duration
 }
 
 // Timeouts of a connection.
@@ -130,7 +131,7 @@ func Run(ctx context.Context, c Config) error {
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.DrainTimeout)
 	defer cancel()
-	conns.wait(min(cmp.Or(c.lingerTime, lingerTime), c.DrainTimeout))
+	conns.wait(min(cmp.Or(c.Linger, lingerTime), c.DrainTimeout))
 	if err := srv.Shutdown(drain); err != nil {
 		return errors.Join(fmt.Errorf("requests in flight after the drain timeout of %s: %w", c.DrainTimeout, err), srv.Close())
 	}

@@ -92,7 +92,7 @@ func TestCleartextHTTP2(t *testing.T) {
 func TestLinger(t *testing.T) {
 	t.Parallel()
 	for _, http2 := range []bool{false, true} {
-		url, stop, result := start(t, Config{Handler: echo, DrainTimeout: time.Minute, lingerTime: time.Minute})
+		url, stop, result := start(t, Config{Handler: echo, DrainTimeout: time.Minute, Linger: time.Minute})
 		tr := &http.Transport{Protocols: new(http.Protocols)}
 		tr.Protocols.SetHTTP1(!http2)
 		tr.Protocols.SetUnencryptedHTTP2(http2)

@@ -140,7 +140,7 @@ func TestShutdown(t *testing.T) {
 		result := make(chan error, 1)
 		go func() {
 			result <- httpserver.Run(ctx, httpserver.Config{Name: "test", Addr: addr, Handler: ok, Metrics: ok,
-				Logger: slog.New(slog.DiscardHandler), DrainTimeout: time.Minute})
+				Logger: slog.New(slog.DiscardHandler), DrainTimeout: time.Minute, Linger: time.Minute})
 		}()
 		for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(time.Millisecond) {
 			if c, err := net.Dial("tcp", addr); err == nil {
