@@ -16,6 +16,7 @@ import (
 	"soundcheck/loadgen/cluster"
 	"soundcheck/loadgen/engine"
 	"soundcheck/loadgen/kubernetes"
+	"soundcheck/loadgen/options"
 	"soundcheck/loadgen/report"
 )
 
@@ -56,7 +57,7 @@ func (d *distribution) define(f *cli.Flags) {
 	f.StringVar(&d.token, "token", "", "`token` that workers must have (default: that of "+tokenVariable+", else a random one)")
 }
 
-func (d *distribution) apply(f *targetFlags) error {
+func (d *distribution) apply(f *options.Flags) error {
 	switch {
 	case d.workers < 1 || d.workers > cluster.MaxWorkers:
 		return f.Errorf("-workers %d is out of range: 1 to %d", d.workers, cluster.MaxWorkers)
@@ -64,7 +65,7 @@ func (d *distribution) apply(f *targetFlags) error {
 		return f.Errorf("-wait %s is out of range: 1s to 1h", d.wait)
 	}
 	if d.k8s != nil {
-		if f.targets != "" {
+		if f.HasTargets() {
 			return f.Errorf("-targets: files of this machine do not reach the pods: use loadgen coordinate, whose workers get them")
 		}
 		if err := d.k8s.Check(f.Flags); err != nil {
@@ -80,7 +81,7 @@ func (d *distribution) apply(f *targetFlags) error {
 }
 
 // forward takes the flags of the run, after all checks, for a coordinator elsewhere.
-func (d *distribution) forward(f *targetFlags) {
+func (d *distribution) forward(f *options.Flags) {
 	if d != nil && d.k8s != nil {
 		d.args = arguments(f)
 	}

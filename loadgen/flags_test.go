@@ -10,22 +10,6 @@ import (
 	"soundcheck/internal/golden"
 )
 
-// Targets can come from stdin.
-func TestTargetsFromStdin(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"GET http://a/x\n\nGET http://a/y\n": "",
-		"GET http://a/x\nfoo\n":              `-targets: stdin:2: "foo" is not a header, as in Accept: text/plain`,
-	} {
-		f := newTargetFlags("loadgen", prefix, "")
-		f.stdin = strings.NewReader(in)
-		err := f.parse([]string{"-targets", "-"}, func(string) string { return "" }, io.Discard)
-		if want == "" && (err != nil || len(f.c.Targets) != 2 || f.c.URL != "stdin") || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
-			t.Errorf("%q: %v, %v of %s, want %s", in, err, f.c.Targets, f.c.URL, want)
-		}
-	}
-}
-
 // -n requests are sent, unless -duration or -stages end the plan earlier.
 func TestNumberOfRequests(t *testing.T) {
 	t.Parallel()

@@ -24,6 +24,7 @@ var rules = []struct {
 }{
 	// The load generator, from the top down. Where a room imports another, it is below it.
 	{"loadgen", []string{"loadgen/...", "internal/...", "lab/kube"}},
+	{"loadgen/options", []string{"loadgen/engine", "loadgen/slo", "loadgen/workload", "loadgen/schedule", "internal/cli"}},
 	{"loadgen/view", []string{"loadgen/engine", "loadgen/measure", "internal/cli"}},
 	// A distributed run. A worker sends nothing of its own: the Runner does, which is in loadgen.
 	{"loadgen/kubernetes/kubetest", nil},
