@@ -68,6 +68,9 @@ func (o *abOptions) apply(f *options.Flags) error {
 		if err := f.CheckURL(u.name, u.url); err != nil {
 			return err
 		}
+		if err := f.CheckVersion(u.name, *u.url); err != nil {
+			return err
+		}
 	}
 	for _, s := range c.SLOs {
 		if s.Share() {
@@ -109,7 +112,7 @@ func runAB(ctx context.Context, args []string, getenv func(string) string, stdou
 		return err
 	}
 	for _, u := range []struct{ name, url string }{{"a", o.a}, {"b", o.b}} {
-		if err := engine.Probe(ctx, u.url); err != nil {
+		if err := engine.Probe(ctx, u.url, c.Connect); err != nil {
 			return fmt.Errorf("reach the target of -%s: %w", u.name, err)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"soundcheck/internal/cli"
 	"soundcheck/internal/telemetry"
+	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/engine"
 	"soundcheck/loadgen/options"
 	"soundcheck/loadgen/report"
@@ -31,7 +32,8 @@ type attackOptions struct {
 	quiet   bool
 	record  string
 	join    string
-	token   string // of join
+	token   string          // of join
+	cert    connect.Options // of join: only the client certificate
 	wrap    func(func(engine.Progress)) func(engine.Progress)
 }
 
@@ -71,6 +73,7 @@ func parseAttack(args []string, getenv func(string) string, stdout io.Writer, d 
 		return f.Config, o, err
 	}
 	if o.join != "" {
+		o.cert = f.Config.Connect
 		return f.Config, o, o.applyJoin(f)
 	}
 	if o.token != "" && f.Given("token") {
@@ -104,7 +107,7 @@ func parseAttack(args []string, getenv func(string) string, stdout io.Writer, d 
 
 // applyJoin checks the flags of a worker: the coordinator has those of the run.
 func (o *attackOptions) applyJoin(f *options.Flags) error {
-	if name := f.Besides("join", "token", "out", "quiet"); name != "" {
+	if name := f.Besides("join", "token", "out", "quiet", "cert", "key"); name != "" {
 		return f.Errorf("-join and -%s do not go together: the coordinator has the flags of the run", name)
 	}
 	if err := f.CheckURL("join", &o.join); err != nil {
@@ -193,7 +196,7 @@ func probe(ctx context.Context, c engine.Config) error {
 	if len(c.Targets) > 0 || c.Recording != nil && c.Recording.Targets() {
 		return nil
 	}
-	if err := engine.Probe(ctx, c.URL); err != nil {
+	if err := engine.Probe(ctx, c.URL, c.Connect); err != nil {
 		return fmt.Errorf("reach the target: %w\nstart the lab with make lab-up, or set -url", err)
 	}
 	return nil

@@ -89,7 +89,7 @@ func runCapacity(ctx context.Context, args []string, getenv func(string) string,
 		return err
 	}
 	defer t.Finish(ctx, stderr)
-	c.Pool = engine.NewPool(c.MaxWorkers)
+	c.Pool = engine.NewPool(c.MaxWorkers, c.Connect)
 	defer c.Pool.Close()
 	bar := view.Bar(stderr, o.quiet)
 	_, err = search(ctx, &stepper{c: c, o: o, bar: bar, show: bar.Show, line: bar.Line, run: engine.Run}, stdout)

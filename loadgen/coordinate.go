@@ -64,7 +64,15 @@ func (d *distribution) apply(f *options.Flags) error {
 	case d.wait < time.Second || d.wait > time.Hour:
 		return f.Errorf("-wait %s is out of range: 1s to 1h", d.wait)
 	}
+	if f.Config.Connect.Cert != "" {
+		return f.Errorf("-cert: %s", d.noCert())
+	}
 	if d.k8s != nil {
+		for _, name := range []string{"cacert", "unix-socket"} {
+			if f.Lookup(name).Value.String() != "" {
+				return f.Errorf("-%s: files of this machine do not reach the pods", name)
+			}
+		}
 		if f.HasTargets() {
 			return f.Errorf("-targets: files of this machine do not reach the pods: use loadgen coordinate, whose workers get them")
 		}
@@ -78,6 +86,14 @@ func (d *distribution) apply(f *options.Flags) error {
 		return f.Errorf("-listen: %v", err)
 	}
 	return nil
+}
+
+// noCert is why workers do not get a client certificate.
+func (d *distribution) noCert() string {
+	if d.k8s != nil {
+		return "files of this machine do not reach the pods"
+	}
+	return "the stream to the workers is not encrypted, so that they do not get a private key: set -cert and -key of each loadgen -join"
 }
 
 // forward takes the flags of the run, after all checks, for a coordinator elsewhere.

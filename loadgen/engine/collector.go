@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"maps"
 	"time"
 
@@ -19,7 +20,7 @@ type collector struct {
 }
 
 func newCollector(c Config, tr *transport) *collector {
-	s := report.Setup{RunID: c.RunID, Target: c.URL, Plan: c.Plan, Workers: c.Workers, MaxWorkers: c.MaxWorkers, Seed: c.Seed, WarmUp: c.WarmUp,
+	s := report.Setup{RunID: c.RunID, Target: c.URL, Plan: c.Plan, Workers: c.Workers, MaxWorkers: c.MaxWorkers, Connection: c.Connect.String(), Seed: c.Seed, WarmUp: c.WarmUp,
 		Objectives: c.SLOs, Scenarios: c.Scenarios(), Interval: c.interval}
 	if c.Recording != nil {
 		s.Recording = c.Recording.Path
@@ -68,16 +69,17 @@ func (k *collector) outcome(res *vegeta.Result, n *note) report.Outcome {
 	status := int(res.Code)
 	o := report.Outcome{Expected: n.request.Expects(status), Waited: n.full, Retries: n.retries, RetryAfter: n.promises,
 		Request: measure.Request{Scenario: n.request.Scenario.Name, Status: status, Service: res.Latency, TraceID: n.traceID()}}
-	if n.retries == 0 { // else its span is not the root of the trace
+	if n.resends == 0 { // else its span is not the root of the trace
 		o.Connected, o.FirstByte = n.timing.connected, n.timing.firstByte
 	}
 	if status == 0 {
-		text := res.Error
-		if n.err != nil {
-			text = n.err.Error()
+		err := n.err
+		if err == nil {
+			err = errors.New(res.Error)
 		}
-		if o.Error = category(text); o.Error == other {
-			o.Detail = n.request.Method + " " + n.url + ": " + text
+		category := categoryOf(err)
+		if o.Error = category.name; category.explain {
+			o.Detail = n.request.Method + " " + n.url + ": " + err.Error() + category.hint
 		}
 	}
 	return o

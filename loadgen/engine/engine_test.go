@@ -22,6 +22,7 @@ import (
 	"soundcheck/internal/album"
 	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/telemetry/telemetrytest"
+	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/report"
 	"soundcheck/loadgen/schedule"
@@ -298,7 +299,7 @@ func TestProbe(t *testing.T) {
 			}
 			w.WriteHeader(tt.status)
 		}))
-		err := Probe(t.Context(), server.URL)
+		err := Probe(t.Context(), server.URL, connect.Options{})
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || err.Error() != server.URL+tt.want) {
 			t.Errorf("Probe with status %d = %v, want %q", tt.status, err, tt.want)
 		}

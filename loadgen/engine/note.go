@@ -22,10 +22,11 @@ type note struct {
 	sent      time.Time
 	timing    timing            // of the last attempt
 	bytes     uint64            // of the response body
-	retries   int               // attempts after the first
+	retries   int               // attempts after the first, by the retry policy
+	resends   int               // all requests after the first: retries and redirects
 	span      trace.SpanContext // sent with the last attempt
 	full      bool              // all workers were busy at its send time
-	err       error             // why there is no response
+	err       error             // why there is no response, or no complete one
 	cancelled bool              // by the end of the run
 	promises  report.RetryAfter // Retry-After times of its responses, and those that it tested
 }

@@ -72,12 +72,12 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// deliver sends the request with retries. With a retry policy, the attempts are children of
-// one span.
+// deliver sends the request with retries. With a retry policy or redirects, the attempts are
+// children of one span.
 func (t *transport) deliver(n *note, u *url.URL) (*http.Response, error) {
 	ctx := context.WithValue(t.ctx, noteKey{}, n)
 	var span trace.Span
-	if t.c.Retry.on() && t.trace.tracer != nil {
+	if (t.c.Retry.on() || t.c.Connect.Redirects > 0) && t.trace.tracer != nil {
 		ctx, span = t.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindInternal)
 		if span.IsRecording() {
 			span.SetAttributes(t.trace.run...)
@@ -93,10 +93,12 @@ func (t *transport) deliver(n *note, u *url.URL) (*http.Response, error) {
 	deadline := n.sent.Add(t.c.Timeout)
 	warming := n.start().Sub(t.pacer.Began()) < t.c.WarmUp // Retry-After is not counted in the warm-up
 	for attempt := 0; ; attempt++ {
-		n.retries = attempt
+		if n.retries = attempt; attempt > 0 {
+			n.resends++
+		}
 		promises := &t.promises[n.arm]
 		tests := promises.take(time.Now())
-		resp, b, err := t.attempt(ctx, n, u, deadline)
+		resp, b, err := t.follow(ctx, n, u, deadline)
 		status, promised := 0, time.Duration(0)
 		if err == nil {
 			status, promised = resp.StatusCode, retryAfter(resp.Header)
@@ -134,13 +136,13 @@ func (t *transport) deliver(n *note, u *url.URL) (*http.Response, error) {
 	}
 }
 
-// attempt sends the request once. Its span ends with the response body.
-func (t *transport) attempt(ctx context.Context, n *note, u *url.URL, deadline time.Time) (*http.Response, *body, error) {
+// attempt sends a hop once. Its span ends with the response body.
+func (t *transport) attempt(ctx context.Context, n *note, h hop, deadline time.Time) (*http.Response, *body, error) {
 	ctx, span := t.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindClient)
 	n.span = trace.SpanContextFromContext(ctx)
 	n.timing = timing{}
-	q := n.request
-	req := &http.Request{Method: q.Method, URL: u, Host: u.Host, Header: q.Header.Clone(), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	u := h.url
+	req := &http.Request{Method: h.method, URL: u, Host: u.Host, Header: h.header.Clone(), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	if req.Header == nil {
 		req.Header = http.Header{}
 	}
@@ -150,39 +152,39 @@ func (t *transport) attempt(ctx context.Context, n *note, u *url.URL, deadline t
 	if password, ok := u.User.Password(); ok && req.Header.Get("Authorization") == "" {
 		req.SetBasicAuth(u.User.Username(), password)
 	}
-	if len(q.Body) > 0 {
-		req.ContentLength = int64(len(q.Body))
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(q.Body)), nil }
+	if len(h.body) > 0 {
+		req.ContentLength = int64(len(h.body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(h.body)), nil }
 		req.Body, _ = req.GetBody()
 	}
 	t.trace.propagator.Inject(ctx, propagation.HeaderCarrier(req.Header))
-	start := time.Now()
+	start, resent := time.Now(), n.resends
 	resp, err := t.c.sender.send(ctx, req, deadline, &n.timing)
 	if err != nil {
-		t.attempted(ctx, n, span, u, 0, err, time.Since(start))
+		t.attempted(ctx, n, span, h, resent, 0, err, time.Since(start))
 		return nil, nil, err
 	}
 	b := &body{ReadCloser: resp.Body, run: t.ctx, note: n}
-	b.attempted = func(err error) { t.attempted(ctx, n, span, u, resp.StatusCode, err, time.Since(start)) }
+	b.attempted = func(err error) { t.attempted(ctx, n, span, h, resent, resp.StatusCode, err, time.Since(start)) }
 	resp.Body = b
 	return resp, b, nil
 }
 
 // attempted records the end of an attempt.
-func (t *transport) attempted(ctx context.Context, n *note, span trace.Span, u *url.URL, status int, err error, took time.Duration) {
+func (t *transport) attempted(ctx context.Context, n *note, span trace.Span, h hop, resent, status int, err error, took time.Duration) {
 	if err != nil {
 		status = 0
 	}
-	key := keyOf(n.request.Method, u, status, err)
-	t.meter.client(ctx, key, u, took)
+	key := keyOf(h.method, h.url, status, err)
+	t.meter.client(ctx, key, h.url, took)
 	if span == nil {
 		return
 	}
 	if span.IsRecording() {
-		attributes := append(key.attributes(u), urlKey.String(n.url), scenarioAttribute.String(n.request.Scenario.Name))
+		attributes := append(key.attributes(h.url), urlKey.String(h.text), scenarioAttribute.String(n.request.Scenario.Name))
 		attributes = append(attributes, t.trace.run...)
-		if n.retries > 0 {
-			attributes = append(attributes, resendKey.Int(n.retries))
+		if resent > 0 {
+			attributes = append(attributes, resendKey.Int(resent))
 		}
 		span.SetAttributes(attributes...)
 		if key.failure != "" {
@@ -217,7 +219,7 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.note.bytes += uint64(n)
 	if err != nil && err != io.EOF {
-		b.err = err
+		b.err, b.note.err = err, err
 		if b.run.Err() != nil {
 			b.note.cancelled = true
 		}

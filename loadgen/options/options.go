@@ -76,6 +76,7 @@ func NewRequest(usage, prefix, about string) *Flags {
 	f.Uint64Var(&f.Config.Seed, "seed", 1, "random `seed` of arrivals, request order and albums")
 	f.StringVar(&f.retry, "retry", string(engine.RetryNone), "retry `policy`, max 3 retries: none, honour (at Retry-After) or naive (immediately)")
 	f.Float64Var(&f.Config.TraceSample, "trace-sample", 1, "sampled `share` of traces (0 to 1); 1: as set by OTEL_TRACES_SAMPLER, else all")
+	f.Config.Connect.Define(f.Flags)
 	f.Var(&f.slos, "slo", "`SLO`, as in p99<250ms, p99(get)<50ms or good>99.9%; repeatable")
 	return f
 }
@@ -100,9 +101,18 @@ func (f *Flags) Parse(args []string, getenv func(string) string, stdout io.Write
 	case !(c.TraceSample >= 0 && c.TraceSample <= 1):
 		return f.Errorf("-trace-sample %g is out of range: 0 to 1", c.TraceSample)
 	}
+	if err := c.Connect.Check(); err != nil {
+		return f.Errorf("%v", err)
+	}
 	if f.Lookup("url") != nil {
 		if err := f.CheckURL("url", &c.URL); err != nil {
 			return err
+		}
+		replay := f.Lookup("replay") // may have full URLs
+		if f.targets == "" && (replay == nil || replay.Value.String() == "") {
+			if err := f.CheckVersion("url", c.URL); err != nil {
+				return err
+			}
 		}
 	}
 	var err error
@@ -110,7 +120,14 @@ func (f *Flags) Parse(args []string, getenv func(string) string, stdout io.Write
 		return f.Errorf("-mix: %v", err)
 	}
 	if f.targets != "" {
-		return f.readTargets()
+		if err := f.readTargets(); err != nil {
+			return err
+		}
+		for _, t := range c.Targets {
+			if err := c.Connect.CheckURL(t.URL); err != nil {
+				return f.Errorf("-targets: %s: %v", cli.WithoutPassword(t.URL), err)
+			}
+		}
 	}
 	return nil
 }
@@ -147,6 +164,14 @@ func (f *Flags) CheckURL(name string, url *string) error {
 		return f.Errorf("-%s: %v", name, err)
 	}
 	*url = strings.TrimSuffix(*url, "/")
+	return nil
+}
+
+// CheckVersion returns an error if a target's URL does not fit the version of HTTP.
+func (f *Flags) CheckVersion(name, url string) error {
+	if err := f.Config.Connect.CheckURL(url); err != nil {
+		return f.Errorf("-%s %s: %v", name, url, err)
+	}
 	return nil
 }
 
