@@ -31,6 +31,7 @@ var rules = []struct {
 	{"loadgen/kubernetes", []string{"deploy/charts", "lab/kube", "internal/cli"}},
 	{"loadgen/cluster/simulation", []string{"loadgen/cluster", "loadgen/report", "loadgen/measure", "loadgen/schedule", "internal/cli"}},
 	{"loadgen/cluster", []string{"loadgen/report", "loadgen/slo", "loadgen/measure"}},
+	{"loadgen/connect/connecttest", nil},
 	{"loadgen/connect", []string{"internal/cli"}},
 	{"loadgen/http2", []string{"loadgen/connect"}},
 	{"loadgen/engine", []string{"loadgen/connect", "loadgen/http2", "loadgen/report", "loadgen/slo", "loadgen/measure", "loadgen/workload", "loadgen/schedule", "internal/httpheader"}},
@@ -107,6 +108,7 @@ var never = []struct{ of, below string }{
 	{"store", "internal/cli/clitest"},
 	{"proxy", "internal/service/servicetest"},
 	{"loadgen", "loadgen/kubernetes/kubetest"},
+	{"loadgen", "loadgen/connect/connecttest"},
 }
 
 const module = "soundcheck/"

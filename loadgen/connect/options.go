@@ -120,6 +120,9 @@ func (o *Options) read() error {
 		if err != nil {
 			return fmt.Errorf("-%s: %w", f.flag, err)
 		}
+		if len(b) == 0 {
+			return fmt.Errorf("-%s: %s is empty", f.flag, f.name)
+		}
 		*f.to = string(b)
 	}
 	return nil

@@ -148,18 +148,21 @@ func (c *conn) writeBody(req *http.Request, first *stopwatch) (sent bool, resp *
 // readFrame reads a frame and handles those of the connection: it returns only HEADERS and DATA of the request, else nil.
 func (c *conn) readFrame() (frames.Frame, error) {
 	f, err := c.framer.ReadFrame()
+	if h, ok := f.(*frames.MetaHeadersFrame); ok && h.Truncated {
+		return nil, ErrLongHead
+	}
 	if err != nil {
 		if strings.Contains(err.Error(), "looked like an HTTP/1.1 header") {
 			err = errHTTP1
+		}
+		if err == io.EOF { // between two frames, but not at the end of a response
+			err = io.ErrUnexpectedEOF
 		}
 		return nil, err
 	}
 	switch f := f.(type) {
 	case *frames.MetaHeadersFrame:
 		if f.StreamID == c.stream {
-			if f.Truncated {
-				return nil, ErrLongHead
-			}
 			return f, nil
 		}
 	case *frames.DataFrame:
