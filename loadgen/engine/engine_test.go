@@ -94,10 +94,19 @@ func (s *stall) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // because all workers were busy.
 func TestStallIsNotOmitted(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(&stall{next: albums(), after: 50, d: 300 * time.Millisecond})
-	defer server.Close()
-	c := testConfig(server.URL, tracetest.NewSpanRecorder())
-	c.MaxWorkers = 2
+	for _, p := range protocols {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			server, o := p.start(t, &stall{next: albums(), after: 50, d: 300 * time.Millisecond})
+			c := testConfig(server.URL, tracetest.NewSpanRecorder())
+			c.MaxWorkers, c.Connect = 2, o
+			stalled(t, c)
+		})
+	}
+}
+
+func stalled(t *testing.T, c Config) {
+	t.Helper()
 	r := attackOnce(t, t.Context(), c)
 	if r.Sent != 200 || r.Classes[measure.Good] != 200 {
 		t.Fatalf("%d requests, %v, want 200, all good", r.Sent, r.Classes)
