@@ -91,7 +91,7 @@ func TestProtocols(t *testing.T) {
 			if r.Sent != 200 || r.Classes[measure.Good] != 200 || protos.by[p.proto] != 200 {
 				t.Errorf("%v, %v, protocols %v, want 200 by %s", r.Classes, r.Errors, protos.by, p.proto)
 			}
-			if n := int(s.Connections.Load()); n > r.Peak+1 { // one that has asked for the version
+			if n := int(s.Connections.Load()); n > 2*r.Peak+1 { // net/http opens some that it does not use
 				t.Errorf("%d connections, peak in-flight %d", n, r.Peak)
 			}
 		})

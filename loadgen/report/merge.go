@@ -120,7 +120,7 @@ func (m *Merger) check(r *Report) error {
 		return fmt.Errorf("%s and %s have different plans: %s %s %s seed %d, and %s %s %s seed %d", id, r.RunID,
 			first.Model, first.Stages, first.Arrivals, first.Seed, r.Model, r.Stages, r.Arrivals, r.Seed)
 	}
-	if r.Connection != first.Connection {
+	if r.Connection != first.Connection && !m.Together { // workers have their own client certificates
 		return fmt.Errorf("%s and %s have different options of connections: %q and %q", id, r.RunID, first.Connection, r.Connection)
 	}
 	if r.Max != first.Max {
