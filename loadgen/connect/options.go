@@ -44,6 +44,7 @@ type Options struct {
 	Key        string  `json:"-"`                 // PEM
 
 	NoKeepalive bool `json:"no_keepalive,omitempty"`
+	Multiplex   bool `json:"multiplex,omitempty"` // concurrent HTTP/2 requests share a connection
 	Redirects   int  `json:"redirects,omitempty"` // max number per request; 0: none is followed
 	CookieJar   bool `json:"cookie_jar,omitempty"`
 	Compressed  bool `json:"compressed,omitempty"`
@@ -61,6 +62,7 @@ func (o *Options) Define(f *cli.Flags) {
 	f.Var(&version{o, HTTP2}, "http2", "use HTTP/2 only, for https:// URLs")
 	f.Var(&version{o, H2C}, "h2c", "use HTTP/2 only, for http:// URLs too, without an upgrade")
 	f.BoolVar(&o.NoKeepalive, "no-keepalive", false, "open a new connection for each request")
+	f.BoolVar(&o.Multiplex, "multiplex", false, "send concurrent HTTP/2 requests on one connection (default: one connection each)")
 	f.Var(&o.Resolve, "resolve", "connect to another IP address, as `host:port:addr`; repeatable")
 	f.StringVar(&o.UnixSocket, "unix-socket", "", "connect to the Unix socket at this `path`, for all URLs")
 	f.StringVar(&o.LocalAddr, "local-addr", "", "local IP `address` of connections")
@@ -93,6 +95,12 @@ func (o *Options) Check() error {
 	}
 	if o.UnixSocket != "" && len(o.Resolve) > 0 {
 		return errors.New("-unix-socket and -resolve do not go together")
+	}
+	if o.Multiplex && o.NoKeepalive {
+		return errors.New("-multiplex and -no-keepalive do not go together")
+	}
+	if o.Multiplex && o.Version == HTTP1 {
+		return errors.New("-multiplex and -http1 do not go together")
 	}
 	if o.Insecure && o.CACert != "" {
 		return errors.New("-insecure and -cacert do not go together")
@@ -168,6 +176,7 @@ func (o Options) String() string {
 	add(o.Insecure, "server certificates are not verified")
 	add(o.CACert != "", "CA certificates of -cacert")
 	add(o.Cert != "", "client certificate")
+	add(o.Multiplex, "multiplexed")
 	add(o.NoKeepalive, "a new connection for each request")
 	add(len(o.Resolve) > 0, "resolve "+o.Resolve.String())
 	add(o.UnixSocket != "", "Unix socket "+o.UnixSocket)

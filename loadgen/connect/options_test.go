@@ -37,6 +37,8 @@ func TestUsage(t *testing.T) {
 		"-local-addr here":                           `-local-addr "here" is not an IP address`,
 		"-unix-socket /a -local-addr ::1":            "-unix-socket and -local-addr do not go together",
 		"-unix-socket /a -resolve a:80:::1":          "-unix-socket and -resolve do not go together",
+		"-multiplex -http1":                          "-multiplex and -http1 do not go together",
+		"-multiplex -no-keepalive":                   "-multiplex and -no-keepalive do not go together",
 		"-insecure -cacert " + files.Cert:            "-insecure and -cacert do not go together",
 		"-cacert " + empty:                           "-cacert: " + empty + " is empty",
 		"-cacert /etc/hostname":                      "-cacert has no PEM certificate",
@@ -90,11 +92,11 @@ func TestJSON(t *testing.T) {
 	dir := t.TempDir()
 	ca := connecttest.NewCA(t)
 	files := ca.Client(t, "loadgen").Files(t, dir)
-	o, err := parse("-cacert "+files.CA+" -cert "+files.Cert+" -key "+files.Key+" -h2c -resolve A:80:::1 -local-addr 127.0.0.2 -no-keepalive -follow-redirects 3 -cookie-jar -compressed", nil)
+	o, err := parse("-cacert "+files.CA+" -cert "+files.Cert+" -key "+files.Key+" -h2c -multiplex -resolve A:80:::1 -local-addr 127.0.0.2 -follow-redirects 3 -cookie-jar -compressed", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const text = "HTTP/2 only, without TLS for http:// URLs, CA certificates of -cacert, client certificate, a new connection for each request, resolve A:80:::1, local address 127.0.0.2, max 3 redirects, cookies, gzip accepted"
+	const text = "HTTP/2 only, without TLS for http:// URLs, CA certificates of -cacert, client certificate, multiplexed, resolve A:80:::1, local address 127.0.0.2, max 3 redirects, cookies, gzip accepted"
 	if o.String() != text {
 		t.Errorf("%s, want %s", o, text)
 	}

@@ -26,23 +26,26 @@ type protocol struct {
 	secure      bool
 	version     connect.Version
 	server      func(*http.Protocols, bool)
+	multiplex   bool
 }
 
 var protocols = []protocol{
-	{"HTTP/1.1", "HTTP/1.1", false, connect.Auto, (*http.Protocols).SetHTTP1},
-	{"HTTP/1.1 with TLS", "HTTP/1.1", true, connect.Auto, (*http.Protocols).SetHTTP1},
-	{"HTTP/2 with TLS", "HTTP/2.0", true, connect.Auto, (*http.Protocols).SetHTTP2},
-	{"h2c", "HTTP/2.0", false, connect.H2C, (*http.Protocols).SetUnencryptedHTTP2},
+	{"HTTP/1.1", "HTTP/1.1", false, connect.Auto, (*http.Protocols).SetHTTP1, false},
+	{"HTTP/1.1 with TLS", "HTTP/1.1", true, connect.Auto, (*http.Protocols).SetHTTP1, false},
+	{"HTTP/2 with TLS", "HTTP/2.0", true, connect.Auto, (*http.Protocols).SetHTTP2, false},
+	{"h2c", "HTTP/2.0", false, connect.H2C, (*http.Protocols).SetUnencryptedHTTP2, false},
+	{"HTTP/2 with TLS, multiplexed", "HTTP/2.0", true, connect.Auto, (*http.Protocols).SetHTTP2, true},
+	{"h2c, multiplexed", "HTTP/2.0", false, connect.H2C, (*http.Protocols).SetUnencryptedHTTP2, true},
 }
 
 // start starts a server with the protocol, and returns options for it.
 func (p protocol) start(t *testing.T, h http.Handler) (*connecttest.Server, connect.Options) {
 	t.Helper()
 	if !p.secure {
-		return connecttest.Start(t, h, nil, p.server), connect.Options{Version: p.version}
+		return connecttest.Start(t, h, nil, p.server), connect.Options{Version: p.version, Multiplex: p.multiplex}
 	}
 	ca := connecttest.NewCA(t)
-	return connecttest.Start(t, h, ca.Server(t).TLS(t), p.server), connect.Options{Version: p.version, CACert: ca.PEM}
+	return connecttest.Start(t, h, ca.Server(t).TLS(t), p.server), connect.Options{Version: p.version, CACert: ca.PEM, Multiplex: p.multiplex}
 }
 
 // tally counts requests by a text.
@@ -91,7 +94,11 @@ func TestProtocols(t *testing.T) {
 			if r.Sent != 200 || r.Classes[measure.Good] != 200 || protos.by[p.proto] != 200 {
 				t.Errorf("%v, %v, protocols %v, want 200 by %s", r.Classes, r.Errors, protos.by, p.proto)
 			}
-			if n := int(s.Connections.Load()); n > 2*r.Peak+1 { // net/http opens some that it does not use
+			n := int(s.Connections.Load())
+			if p.multiplex && n != 1 {
+				t.Errorf("%d connections, want 1", n)
+			}
+			if n > 2*r.Peak+1 { // net/http opens some that it does not use
 				t.Errorf("%d connections, peak in-flight %d", n, r.Peak)
 			}
 		})
@@ -102,6 +109,9 @@ func TestProtocols(t *testing.T) {
 func TestNoKeepalive(t *testing.T) {
 	t.Parallel()
 	for _, p := range protocols {
+		if p.multiplex {
+			continue
+		}
 		var closes tally
 		s, o := p.start(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { closes.add(fmt.Sprint(r.Close)) }))
 		o.NoKeepalive = true

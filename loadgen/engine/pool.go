@@ -29,7 +29,7 @@ type Pool struct {
 	options  *connect.Dialer
 	wire     *wire           // HTTP/1.1 without TLS
 	http2    *http2.Client   // HTTP/2, with and without TLS
-	standard *http.Transport // the rest: proxies, HTTP/1.1 with TLS, large bodies
+	standard *http.Transport // the rest: proxies, HTTP/1.1 with TLS, large bodies, and HTTP/2 with -multiplex
 	jar      http.CookieJar  // nil: none
 }
 
@@ -77,13 +77,14 @@ func (p *Pool) route(ctx context.Context, req *http.Request, deadline time.Time,
 	switch {
 	case p.options.Proxied(scheme) || !isASCII(req.URL.Host):
 		return standard.send(ctx, req, deadline, t)
+	case version == connect.HTTP2 && scheme == "http":
+		return nil, p.options.CheckURL(req.URL.String())
+	case p.options.Multiplex && (scheme == "https" || version == connect.H2C):
+		return standard.send(ctx, req, deadline, t)
+	case version == connect.HTTP2 || version == connect.H2C:
+		return p.send2(ctx, req, deadline, t)
 	case scheme == "https" && version == connect.Auto:
 		return p.negotiate(ctx, req, deadline, t)
-	case version == connect.HTTP2 || version == connect.H2C:
-		if err := p.options.CheckURL(req.URL.String()); err != nil {
-			return nil, err
-		}
-		return p.send2(ctx, req, deadline, t)
 	case scheme == "http" && req.ContentLength <= maxWireBody:
 		return p.wire.send(ctx, req, deadline, t)
 	}
