@@ -66,7 +66,10 @@ func New(d *connect.Dialer, idle int) *Client {
 	return &Client{dialer: d, max: idle, idle: map[string][]*conn{}, all: map[*conn]bool{}, supported: map[string]*answer{}}
 }
 
-var errClosed = errors.New("the run has ended")
+var (
+	errClosed = errors.New("the run has ended")
+	errLength = errors.New("the length of the request's body is unknown")
+)
 
 // Close closes all connections, and so cancels requests in flight.
 func (t *Client) Close() {
@@ -126,9 +129,13 @@ func (t *Client) Supports(ctx context.Context, address string, deadline time.Tim
 	return a.yes, a.err
 }
 
-// Send sends a request and returns the response. The deadline includes the response body.
+// Send sends a request and returns the response. A body needs a ContentLength. The deadline includes the response
+// body.
 func (t *Client) Send(ctx context.Context, req *http.Request, deadline time.Time, tm *Times) (*http.Response, error) {
 	start := time.Now()
+	if req.Body != nil && req.Body != http.NoBody && req.ContentLength <= 0 {
+		return nil, errLength
+	}
 	address, secure := Address(req)
 	for fresh := false; ; fresh = true {
 		c, err := t.get(ctx, address, secure, deadline, fresh)

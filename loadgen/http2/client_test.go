@@ -311,6 +311,16 @@ func TestSupports(t *testing.T) {
 	}
 }
 
+// A body without a length is an error, not a request without its end.
+func TestUnknownLength(t *testing.T) {
+	t.Parallel()
+	req := request(t, "POST", "http://127.0.0.1:1", "body")
+	req.ContentLength = -1
+	if _, err := New(connect.Options{}.Dialer(), 1).Send(t.Context(), req, time.Now().Add(time.Minute), new(Times)); !errors.Is(err, errLength) {
+		t.Errorf("%v, want %v", err, errLength)
+	}
+}
+
 func TestAddress(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{"http://a": "a:80 false", "https://a/x": "a:443 true", "https://[::1]": "[::1]:443 true", "http://[::1]:8080/": "[::1]:8080 false"} {

@@ -130,5 +130,10 @@ func TestNginx(t *testing.T) {
 		if resp, _, err := send(t, c, "POST", url+"/upload", strings.Repeat("z", 1<<20)); err != nil || resp.StatusCode != http.StatusRequestEntityTooLarge {
 			t.Errorf("a body that is too large: %v, %v", resp, err)
 		}
+		for range 3 { // the windows of flow control are not exhausted
+			if _, text, err := send(t, c, "PUT", url+"/upload", upload); err != nil || !strings.HasSuffix(text, " "+upload) {
+				t.Errorf("an upload after it: %.100q, %v", text, err)
+			}
+		}
 	}
 }
