@@ -9,6 +9,7 @@ import (
 	"soundcheck/loadgen/compare"
 	"soundcheck/loadgen/engine"
 	"soundcheck/loadgen/measure"
+	"soundcheck/loadgen/options"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/view"
 )
@@ -17,7 +18,7 @@ import (
 type abOptions struct {
 	comparison
 	a, b     string
-	rate     rate
+	rate     options.Rate
 	duration time.Duration
 	block    time.Duration
 	arrivals string
@@ -28,7 +29,7 @@ type abOptions struct {
 const minBlocks = schedule.Quad * compare.MinUnits
 
 func parseAB(args []string, getenv func(string) string, stdout io.Writer) (engine.Config, abOptions, error) {
-	f := newRequestFlags("loadgen ab -a URL -b URL [flags]", prefix+"_AB",
+	f := options.NewRequest("loadgen ab -a URL -b URL [flags]", prefix+"_AB",
 		"Compares service B with the baseline A in one run, in alternating blocks (A B B A):\np50, p99, goodput. Exit codes: 0 same or better; 3 regressed; 5 inconclusive.")
 	var o abOptions
 	o.define(f.Flags)
@@ -39,21 +40,21 @@ func parseAB(args []string, getenv func(string) string, stdout io.Writer) (engin
 	f.DurationVar(&o.duration, "duration", 2*time.Minute, "measured duration: 32 to 600 blocks, in complete A B B A sequences")
 	f.DurationVar(&o.block, "block", time.Second, "duration of a block (200ms to 45m)")
 	f.StringVar(&o.arrivals, "arrivals", string(schedule.Constant), "arrival `process`: constant or poisson")
-	f.DurationVar(&f.c.WarmUp, "warmup", 2*time.Second, "warm-up duration for both services, not measured (0 to 10m)")
+	f.DurationVar(&f.Config.WarmUp, "warmup", 2*time.Second, "warm-up duration for both services, not measured (0 to 10m)")
 	f.Lookup("slo").Usage = "latency `SLO`, as in p99<250ms; slower responses are late, not good; repeatable"
 	f.BoolVar(&o.quiet, "quiet", false, "disable progress output")
-	if err := f.parse(args, getenv, stdout); err != nil {
-		return f.c, o, err
+	if err := f.Parse(args, getenv, stdout); err != nil {
+		return f.Config, o, err
 	}
 	if err := o.apply(f); err != nil {
-		return f.c, o, err
+		return f.Config, o, err
 	}
-	return f.c, o, f.NoArgs()
+	return f.Config, o, f.NoArgs()
 }
 
 // apply checks the flags and makes the plan.
-func (o *abOptions) apply(f *targetFlags) error {
-	c := &f.c
+func (o *abOptions) apply(f *options.Flags) error {
+	c := &f.Config
 	if err := checkResultFormat(f.Flags, o.format); err != nil {
 		return err
 	}
@@ -64,7 +65,10 @@ func (o *abOptions) apply(f *targetFlags) error {
 		if *u.url == "" {
 			return f.Errorf("-a and -b are required")
 		}
-		if err := f.checkURL(u.name, u.url); err != nil {
+		if err := f.CheckURL(u.name, u.url); err != nil {
+			return err
+		}
+		if err := f.CheckVersion(u.name, *u.url); err != nil {
 			return err
 		}
 	}
@@ -73,7 +77,7 @@ func (o *abOptions) apply(f *targetFlags) error {
 			return f.Errorf("-slo %s: ab accepts only latency SLOs, as in p99<250ms", s)
 		}
 	}
-	if err := f.checkSLOs(); err != nil {
+	if err := f.CheckSLOs(); err != nil {
 		return err
 	}
 	c.Plan.Arrivals = schedule.Arrivals(o.arrivals)
@@ -108,7 +112,7 @@ func runAB(ctx context.Context, args []string, getenv func(string) string, stdou
 		return err
 	}
 	for _, u := range []struct{ name, url string }{{"a", o.a}, {"b", o.b}} {
-		if err := engine.Probe(ctx, u.url); err != nil {
+		if err := engine.Probe(ctx, u.url, c.Connect); err != nil {
 			return fmt.Errorf("reach the target of -%s: %w", u.name, err)
 		}
 	}

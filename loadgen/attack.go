@@ -8,7 +8,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +15,9 @@ import (
 
 	"soundcheck/internal/cli"
 	"soundcheck/internal/telemetry"
+	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/engine"
+	"soundcheck/loadgen/options"
 	"soundcheck/loadgen/report"
 	"soundcheck/loadgen/slo"
 	"soundcheck/loadgen/view"
@@ -31,7 +32,8 @@ type attackOptions struct {
 	quiet   bool
 	record  string
 	join    string
-	token   string // of join
+	token   string          // of join
+	cert    connect.Options // of join: only the client certificate
 	wrap    func(func(engine.Progress)) func(engine.Progress)
 }
 
@@ -52,10 +54,10 @@ Exit codes as of loadgen; 4 also if a worker was lost or began at another time.`
 )
 
 func parseAttack(args []string, getenv func(string) string, stdout io.Writer, d *distribution) (engine.Config, attackOptions, error) {
-	var p planFlags
+	var p options.Plan
 	var o attackOptions
-	f := newTargetFlags(d.usage()[0], prefix, d.usage()[1])
-	p.define(f, d != nil)
+	f := options.New(d.usage()[0], prefix, d.usage()[1])
+	p.Define(f, d != nil)
 	o.output.define(f.Flags)
 	o.explain.define(f)
 	f.BoolVar(&o.abort, "abort-on-slo", false, "end the run as soon as an SLO is clearly violated")
@@ -67,49 +69,48 @@ func parseAttack(args []string, getenv func(string) string, stdout io.Writer, d 
 	} else {
 		d.define(f.Flags)
 	}
-	if err := f.parse(args, getenv, stdout); err != nil {
-		return f.c, o, err
+	if err := f.Parse(args, getenv, stdout); err != nil {
+		return f.Config, o, err
 	}
 	if o.join != "" {
-		return f.c, o, o.applyJoin(f)
+		o.cert = f.Config.Connect
+		return f.Config, o, o.applyJoin(f)
 	}
-	if o.token != "" && f.set["token"] {
-		return f.c, o, f.Errorf("-token needs -join")
+	if o.token != "" && f.Given("token") {
+		return f.Config, o, f.Errorf("-token needs -join")
 	}
 	if d != nil {
 		if err := d.apply(f); err != nil {
-			return f.c, o, err
+			return f.Config, o, err
 		}
-		p.processes = d.workers
+		p.Processes = d.workers
 	}
-	for _, err := range []error{p.apply(f), o.output.apply(f.Flags), o.explain.apply(f)} {
+	for _, err := range []error{p.Apply(f), o.output.apply(f.Flags), o.explain.apply(f)} {
 		if err != nil {
-			return f.c, o, err
+			return f.Config, o, err
 		}
 	}
 	if d != nil {
 		if f.Arg(0) == "capacity" {
-			return f.c, o, f.Errorf("capacity is the first word after the command: see capacity -h")
+			return f.Config, o, f.Errorf("capacity is the first word after the command: see capacity -h")
 		}
-		if d.explain = o.explain.on; f.set["jaeger"] {
+		if d.explain = o.explain.on; f.Given("jaeger") {
 			d.jaeger = o.explain.jaeger
 		}
 	}
-	if o.abort && len(f.c.SLOs) == 0 {
-		return f.c, o, f.Errorf("-abort-on-slo needs -slo")
+	if o.abort && len(f.Config.SLOs) == 0 {
+		return f.Config, o, f.Errorf("-abort-on-slo needs -slo")
 	}
 	d.forward(f)
-	return f.c, o, f.NoArgs()
+	return f.Config, o, f.NoArgs()
 }
 
 // applyJoin checks the flags of a worker: the coordinator has those of the run.
-func (o *attackOptions) applyJoin(f *targetFlags) error {
-	for name := range f.set {
-		if !slices.Contains([]string{"join", "token", "out", "quiet"}, name) {
-			return f.Errorf("-join and -%s do not go together: the coordinator has the flags of the run", name)
-		}
+func (o *attackOptions) applyJoin(f *options.Flags) error {
+	if name := f.Besides("join", "token", "out", "quiet", "cert", "key"); name != "" {
+		return f.Errorf("-join and -%s do not go together: the coordinator has the flags of the run", name)
 	}
-	if err := f.checkURL("join", &o.join); err != nil {
+	if err := f.CheckURL("join", &o.join); err != nil {
 		return err
 	}
 	return f.NoArgs()
@@ -195,7 +196,7 @@ func probe(ctx context.Context, c engine.Config) error {
 	if len(c.Targets) > 0 || c.Recording != nil && c.Recording.Targets() {
 		return nil
 	}
-	if err := engine.Probe(ctx, c.URL); err != nil {
+	if err := engine.Probe(ctx, c.URL, c.Connect); err != nil {
 		return fmt.Errorf("reach the target: %w\nstart the lab with make lab-up, or set -url", err)
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"soundcheck/loadgen/capacity"
 	"soundcheck/loadgen/cluster"
 	"soundcheck/loadgen/engine"
+	"soundcheck/loadgen/options"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/slo"
 	"soundcheck/loadgen/view"
@@ -25,7 +26,7 @@ type capacityFlags struct {
 }
 
 func parseCapacity(args []string, getenv func(string) string, stdout io.Writer, d *distribution) (engine.Config, capacityFlags, error) {
-	f := newTargetFlags(d.usage()[2], prefix+"_CAPACITY", `Searches for the max sustainable rate: the highest rate at which the target meets its SLOs.
+	f := options.New(d.usage()[2], prefix+"_CAPACITY", `Searches for the max sustainable rate: the highest rate at which the target meets its SLOs.
 Exit codes: 3 no rate passed; 4 limited by the generator, not the target.`)
 	var o capacityFlags
 	if d != nil {
@@ -35,44 +36,44 @@ Exit codes: 3 no rate passed; 4 limited by the generator, not the target.`)
 	f.Float64Var(&o.Highest, "to", 20_000, "max `rate` in req/s (-from to 100000 per process)")
 	f.Float64Var(&o.Precision, "precision", 0.05, "stop when failed and passed rate differ by this `share` (0.005 to 1)")
 	f.DurationVar(&o.step, "step", 10*time.Second, "duration of each rate (2s to 1h); shorter if the verdict is clear")
-	f.DurationVar(&f.c.WarmUp, "warmup", 2*time.Second, "warm-up duration of each rate, not measured (0s to 10m)")
+	f.DurationVar(&f.Config.WarmUp, "warmup", 2*time.Second, "warm-up duration of each rate, not measured (0s to 10m)")
 	f.StringVar(&o.format, "format", "text", "output format: "+resultFormats)
 	f.BoolVar(&o.quiet, "quiet", false, "disable progress output")
-	if err := f.parse(args, getenv, stdout); err != nil {
-		return f.c, o, err
+	if err := f.Parse(args, getenv, stdout); err != nil {
+		return f.Config, o, err
 	}
 	most := float64(schedule.MaxRate)
 	if d != nil {
 		if err := d.apply(f); err != nil {
-			return f.c, o, err
+			return f.Config, o, err
 		}
 		most *= float64(d.workers)
 		d.step = o.step
 	}
 	switch {
-	case len(f.c.SLOs) == 0:
-		return f.c, o, f.Errorf("-slo is required, as in -slo 'p99<100ms'")
+	case len(f.Config.SLOs) == 0:
+		return f.Config, o, f.Errorf("-slo is required, as in -slo 'p99<100ms'")
 	case !(o.Lowest >= 0.01 && o.Lowest <= most):
-		return f.c, o, f.Errorf("-from %g is out of range: 0.01 to %.0f", o.Lowest, most)
+		return f.Config, o, f.Errorf("-from %g is out of range: 0.01 to %.0f", o.Lowest, most)
 	case !(o.Highest >= o.Lowest && o.Highest <= most):
-		return f.c, o, f.Errorf("-to %g is out of range: %g (-from) to %.0f", o.Highest, o.Lowest, most)
+		return f.Config, o, f.Errorf("-to %g is out of range: %g (-from) to %.0f", o.Highest, o.Lowest, most)
 	case !(o.Precision >= 0.005 && o.Precision <= 1):
-		return f.c, o, f.Errorf("-precision %g is out of range: 0.005 to 1", o.Precision)
+		return f.Config, o, f.Errorf("-precision %g is out of range: 0.005 to 1", o.Precision)
 	case o.step < 2*time.Second || o.step > time.Hour:
-		return f.c, o, f.Errorf("-step %s is out of range: 2s to 1h", o.step)
-	case f.c.WarmUp < 0 || f.c.WarmUp > 10*time.Minute:
-		return f.c, o, f.Errorf("-warmup %s is out of range: 0s to 10m", f.c.WarmUp)
+		return f.Config, o, f.Errorf("-step %s is out of range: 2s to 1h", o.step)
+	case f.Config.WarmUp < 0 || f.Config.WarmUp > 10*time.Minute:
+		return f.Config, o, f.Errorf("-warmup %s is out of range: 0s to 10m", f.Config.WarmUp)
 	case o.Lowest*o.step.Seconds() < 10:
-		return f.c, o, f.Errorf("-from %g for -step %s is less than 10 requests: too few for a verdict", o.Lowest, o.step)
+		return f.Config, o, f.Errorf("-from %g for -step %s is less than 10 requests: too few for a verdict", o.Lowest, o.step)
 	}
-	if err := f.checkSLOs(); err != nil {
-		return f.c, o, err
+	if err := f.CheckSLOs(); err != nil {
+		return f.Config, o, err
 	}
 	if err := checkResultFormat(f.Flags, o.format); err != nil {
-		return f.c, o, err
+		return f.Config, o, err
 	}
 	d.forward(f)
-	return f.c, o, f.NoArgs()
+	return f.Config, o, f.NoArgs()
 }
 
 func runCapacity(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
@@ -88,7 +89,7 @@ func runCapacity(ctx context.Context, args []string, getenv func(string) string,
 		return err
 	}
 	defer t.Finish(ctx, stderr)
-	c.Pool = engine.NewPool(c.MaxWorkers)
+	c.Pool = engine.NewPool(c.MaxWorkers, c.Connect)
 	defer c.Pool.Close()
 	bar := view.Bar(stderr, o.quiet)
 	_, err = search(ctx, &stepper{c: c, o: o, bar: bar, show: bar.Show, line: bar.Line, run: engine.Run}, stdout)

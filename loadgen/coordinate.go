@@ -16,6 +16,7 @@ import (
 	"soundcheck/loadgen/cluster"
 	"soundcheck/loadgen/engine"
 	"soundcheck/loadgen/kubernetes"
+	"soundcheck/loadgen/options"
 	"soundcheck/loadgen/report"
 )
 
@@ -56,15 +57,23 @@ func (d *distribution) define(f *cli.Flags) {
 	f.StringVar(&d.token, "token", "", "`token` that workers must have (default: that of "+tokenVariable+", else a random one)")
 }
 
-func (d *distribution) apply(f *targetFlags) error {
+func (d *distribution) apply(f *options.Flags) error {
 	switch {
 	case d.workers < 1 || d.workers > cluster.MaxWorkers:
 		return f.Errorf("-workers %d is out of range: 1 to %d", d.workers, cluster.MaxWorkers)
 	case d.wait < time.Second || d.wait > time.Hour:
 		return f.Errorf("-wait %s is out of range: 1s to 1h", d.wait)
 	}
+	if f.Config.Connect.Cert != "" {
+		return f.Errorf("-cert: %s", d.noCert())
+	}
 	if d.k8s != nil {
-		if f.targets != "" {
+		for _, name := range []string{"cacert", "unix-socket"} {
+			if f.Lookup(name).Value.String() != "" {
+				return f.Errorf("-%s: files of this machine do not reach the pods", name)
+			}
+		}
+		if f.HasTargets() {
 			return f.Errorf("-targets: files of this machine do not reach the pods: use loadgen coordinate, whose workers get them")
 		}
 		if err := d.k8s.Check(f.Flags); err != nil {
@@ -79,8 +88,16 @@ func (d *distribution) apply(f *targetFlags) error {
 	return nil
 }
 
+// noCert is why workers do not get a client certificate.
+func (d *distribution) noCert() string {
+	if d.k8s != nil {
+		return "files of this machine do not reach the pods"
+	}
+	return "the stream to the workers is not encrypted, so that they do not get a private key: set -cert and -key of each loadgen -join"
+}
+
 // forward takes the flags of the run, after all checks, for a coordinator elsewhere.
-func (d *distribution) forward(f *targetFlags) {
+func (d *distribution) forward(f *options.Flags) {
 	if d != nil && d.k8s != nil {
 		d.args = arguments(f)
 	}

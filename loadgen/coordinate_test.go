@@ -49,6 +49,12 @@ var joinLine = regexp.MustCompile(`^  SOUNDCHECK_LOADGEN_TOKEN=(\S+) loadgen -jo
 // context of a worker can be ended by its index.
 func coordinate(t *testing.T, workers int, end func(i int, cancel context.CancelFunc), args ...string) distributed {
 	t.Helper()
+	return coordinateWith(t, workers, end, nil, args...)
+}
+
+// coordinateWith is coordinate with flags for the workers.
+func coordinateWith(t *testing.T, workers int, end func(i int, cancel context.CancelFunc), join []string, args ...string) distributed {
+	t.Helper()
 	env := map[string]string{"SOUNDCHECK_LOADGEN_EXPLAIN": "false"}
 	getenv := func(name string) string { return env[name] }
 	r, w := io.Pipe()
@@ -75,7 +81,7 @@ func coordinate(t *testing.T, workers int, end func(i int, cancel context.Cancel
 				end(i, cancel)
 			}
 			go func() {
-				joined <- run(ctx, []string{"-join", "http://127.0.0.1:" + m[2], "-quiet", "-out", filepath.Join(parts, strconv.Itoa(i))}, func(name string) string {
+				joined <- run(ctx, append([]string{"-join", "http://127.0.0.1:" + m[2], "-quiet", "-out", filepath.Join(parts, strconv.Itoa(i))}, join...), func(name string) string {
 					return map[string]string{"SOUNDCHECK_LOADGEN_TOKEN": m[1], "JOB_COMPLETION_INDEX": strconv.Itoa(i)}[name]
 				}, io.Discard, quiet)
 			}()

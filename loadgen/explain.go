@@ -12,6 +12,7 @@ import (
 	"soundcheck/internal/cli"
 	"soundcheck/internal/telemetry"
 	"soundcheck/loadgen/explain"
+	"soundcheck/loadgen/options"
 	"soundcheck/loadgen/report"
 )
 
@@ -53,18 +54,18 @@ func (e explanation) add(ctx context.Context, r *report.Report, t *telemetry.Tel
 	r.TailAttribution = explain.Explain(ctx, j, r.Groups, explainPatience)
 }
 
-func (e *explanation) define(f *targetFlags) {
+func (e *explanation) define(f *options.Flags) {
 	f.BoolVar(&e.on, "explain", true, "tail-latency attribution from traces, if Jaeger responds")
 	f.StringVar(&e.jaeger, "jaeger", "http://127.0.0.1:16696", "base `URL` of Jaeger's query API")
 }
 
-func (e *explanation) apply(f *targetFlags) error {
+func (e *explanation) apply(f *options.Flags) error {
 	switch {
-	case f.set["jaeger"] && !f.set["explain"]:
+	case f.Given("jaeger") && !f.Given("explain"):
 		e.on = true // overrides the environment
-	case f.set["jaeger"] && !e.on:
+	case f.Given("jaeger") && !e.on:
 		return f.Errorf("-jaeger and -explain=false do not go together")
 	}
-	e.explicit = f.set["explain"] || f.set["jaeger"]
-	return f.checkURL("jaeger", &e.jaeger)
+	e.explicit = f.Given("explain") || f.Given("jaeger")
+	return f.CheckURL("jaeger", &e.jaeger)
 }

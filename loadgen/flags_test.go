@@ -10,22 +10,6 @@ import (
 	"soundcheck/internal/golden"
 )
 
-// Targets can come from stdin.
-func TestTargetsFromStdin(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"GET http://a/x\n\nGET http://a/y\n": "",
-		"GET http://a/x\nfoo\n":              `-targets: stdin:2: "foo" is not a header, as in Accept: text/plain`,
-	} {
-		f := newTargetFlags("loadgen", prefix, "")
-		f.stdin = strings.NewReader(in)
-		err := f.parse([]string{"-targets", "-"}, func(string) string { return "" }, io.Discard)
-		if want == "" && (err != nil || len(f.c.Targets) != 2 || f.c.URL != "stdin") || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
-			t.Errorf("%q: %v, %v of %s, want %s", in, err, f.c.Targets, f.c.URL, want)
-		}
-	}
-}
-
 // -n requests are sent, unless -duration or -stages end the plan earlier.
 func TestNumberOfRequests(t *testing.T) {
 	t.Parallel()
@@ -123,7 +107,7 @@ func TestFlagsAreDocumented(t *testing.T) {
 	_, section, _ := strings.Cut(string(doc), "\n## Flags\n")
 	section, _, _ = strings.Cut(section, "\n## ")
 	documented := map[string]string{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `-([a-z-]+)` \\|(?: `(.*?)`)? \\|").FindAllStringSubmatch(section, -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `-([a-z0-9-]+)` \\|(?: `(.*?)`)? \\|").FindAllStringSubmatch(section, -1) {
 		documented[m[1]] = m[2]
 	}
 	for _, f := range helpFlags(t) {
@@ -162,10 +146,10 @@ func helpFlags(t *testing.T, command ...string) (list []helpFlag) {
 	if code != 0 || stderr != "" {
 		t.Fatalf("%v -h: exit code %d, %q", command, code, stderr)
 	}
-	for _, m := range regexp.MustCompile(`(?m)^  -([a-z-]+)(?: (\S+))?\n    \t(.*?)(?: \(default (?:"(.*)"|(.*?))\))?$`).FindAllStringSubmatch(stdout, -1) {
+	for _, m := range regexp.MustCompile(`(?m)^  -([a-z0-9-]+)(?: (\S+))?\n    \t(.*?)(?: \(default (?:"(.*)"|(.*?))\))?$`).FindAllStringSubmatch(stdout, -1) {
 		f := helpFlag{m[1], m[3], m[4] + m[5]}
 		if f.def == "" { // -h omits zero values
-			f.def = map[string]string{"": "false", "duration": "0s", "requests": "0", "workers": "0"}[m[2]]
+			f.def = map[string]string{"": "false", "duration": "0s", "redirects": "0", "requests": "0", "workers": "0"}[m[2]]
 		}
 		list = append(list, f)
 	}

@@ -12,6 +12,7 @@ import (
 	"soundcheck/internal/cli"
 	"soundcheck/internal/telemetry"
 	"soundcheck/loadgen/cluster"
+	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/engine"
 	"soundcheck/loadgen/report"
 	"soundcheck/loadgen/view"
@@ -25,7 +26,8 @@ type joiner struct {
 	getenv func(string) string
 	stderr io.Writer
 	log    func(string)
-	out    output // of this worker's part
+	out    output          // of this worker's part
+	cert   connect.Options // has the client certificate of this worker
 
 	c    engine.Config
 	t    *telemetry.Telemetry // nil: no run yet
@@ -58,7 +60,7 @@ func join(ctx context.Context, o attackOptions, getenv func(string) string, stde
 			return err
 		}
 	}
-	j := &joiner{getenv: getenv, stderr: stderr, log: w.Log, out: output{out: o.out}}
+	j := &joiner{getenv: getenv, stderr: stderr, log: w.Log, out: output{out: o.out}, cert: o.cert}
 	defer j.close(ctx)
 	w.Runner = j
 	return w.Join(ctx)
@@ -84,6 +86,7 @@ func (j *joiner) Prepare(ctx context.Context, t cluster.Task) error {
 	if j.c, err = r.Config(t.RunID, t.Worker, t.Workers); err != nil {
 		return err
 	}
+	j.c.Connect.Cert, j.c.Connect.Key = j.cert.Cert, j.cert.Key
 	// A search has many runs, each with its files.
 	o := output{out: j.out.out}
 	if o.out != "" && t.Run > 1 {
@@ -103,7 +106,7 @@ func (j *joiner) Prepare(ctx context.Context, t cluster.Task) error {
 	if j.t, err = begin(ctx, &j.c, j.getenv, j.stderr); err != nil {
 		return err
 	}
-	j.pool = engine.NewPool(j.c.MaxWorkers)
+	j.pool = engine.NewPool(j.c.MaxWorkers, j.c.Connect)
 	j.c.Pool = j.pool
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"soundcheck/loadgen/capacity"
 	"soundcheck/loadgen/engine"
 	"soundcheck/loadgen/kubernetes"
+	"soundcheck/loadgen/options"
 	"soundcheck/loadgen/report"
 	"soundcheck/loadgen/view"
 )
@@ -27,13 +28,13 @@ var local = []string{"workers", "wait", "context", "namespace", "image", "values
 
 // arguments are the flags of the run, for the coordinator, with those that the environment sets here. What
 // overrides another flag here is all that the coordinator gets.
-func arguments(f *targetFlags) (args []string) {
+func arguments(f *options.Flags) (args []string) {
 	skip := local
 	if stages := f.Lookup("stages"); stages != nil && stages.Value.String() != "" {
 		skip = append(slices.Clone(local), "rate", "duration")
 	}
 	f.VisitAll(func(fl *flag.Flag) {
-		if value := fl.Value.String(); (value != fl.DefValue || f.set[fl.Name]) && !slices.Contains(skip, fl.Name) {
+		if value := fl.Value.String(); (value != fl.DefValue || f.Given(fl.Name)) && !slices.Contains(skip, fl.Name) {
 			args = append(args, "-"+fl.Name+"="+value)
 		}
 	})

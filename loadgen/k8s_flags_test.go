@@ -33,6 +33,7 @@ func TestK8sArguments(t *testing.T) {
 		"limits":                      {"-max-workers 8 -timeout 500ms -trace-sample 0.01 -warmup 1s", "", "-max-workers=8 -timeout=500ms -trace-sample=0.01 -warmup=1s"},
 		"a number":                    {"-n 10000", "", "-duration=1m40s -n=10000"},
 		"a number, a default":         {"-n 10000 -duration 30s", "", "-duration=30s -n=10000"},
+		"connections":                 {"-h2c -resolve a:1:127.0.0.1 -resolve b:2:::1 -follow-redirects 3 -cookie-jar", "INSECURE=true NO_KEEPALIVE=true", "-cookie-jar=true -follow-redirects=3 -h2c=true -insecure=true -no-keepalive=true -resolve=a:1:127.0.0.1,b:2:::1"},
 		"local":                       {"-format json -keep= -quiet -wait 1m -image x -values v.yaml -set a=b", "", ""},
 		"environment":                 {"", "RATE=50 SLO=p99<1s MIX=get=1", "-mix=get=1 -rate=50 -slo=p99<1s"},
 		"environment, other SLO":      {"-slo good>9%", "SLO=p99<1s", "-slo=good>9%"},

@@ -88,6 +88,9 @@ import (
 	"soundcheck/internal/cli"
 )
 
+// prefix of the environment variables.
+const prefix = "SOUNDCHECK_LOADGEN"
+
 func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(800)

@@ -24,13 +24,17 @@ var rules = []struct {
 }{
 	// The load generator, from the top down. Where a room imports another, it is below it.
 	{"loadgen", []string{"loadgen/...", "internal/...", "lab/kube"}},
+	{"loadgen/options", []string{"loadgen/engine", "loadgen/slo", "loadgen/workload", "loadgen/schedule", "internal/cli"}},
 	{"loadgen/view", []string{"loadgen/engine", "loadgen/measure", "internal/cli"}},
 	// A distributed run. A worker sends nothing of its own: the Runner does, which is in loadgen.
 	{"loadgen/kubernetes/kubetest", nil},
 	{"loadgen/kubernetes", []string{"deploy/charts", "lab/kube", "internal/cli"}},
 	{"loadgen/cluster/simulation", []string{"loadgen/cluster", "loadgen/report", "loadgen/measure", "loadgen/schedule", "internal/cli"}},
 	{"loadgen/cluster", []string{"loadgen/report", "loadgen/slo", "loadgen/measure"}},
-	{"loadgen/engine", []string{"loadgen/report", "loadgen/slo", "loadgen/measure", "loadgen/workload", "loadgen/schedule", "internal/httpheader"}},
+	{"loadgen/connect/connecttest", nil},
+	{"loadgen/connect", []string{"internal/cli"}},
+	{"loadgen/http2", []string{"loadgen/connect"}},
+	{"loadgen/engine", []string{"loadgen/connect", "loadgen/http2", "loadgen/report", "loadgen/slo", "loadgen/measure", "loadgen/workload", "loadgen/schedule", "internal/httpheader"}},
 	{"loadgen/capacity", []string{"loadgen/report", "loadgen/slo", "loadgen/measure"}},
 	{"loadgen/compare", []string{"loadgen/report", "loadgen/measure", "loadgen/schedule"}},
 	{"loadgen/report", []string{"loadgen/slo", "loadgen/measure", "loadgen/explain", "loadgen/schedule"}},
@@ -104,6 +108,7 @@ var never = []struct{ of, below string }{
 	{"store", "internal/cli/clitest"},
 	{"proxy", "internal/service/servicetest"},
 	{"loadgen", "loadgen/kubernetes/kubetest"},
+	{"loadgen", "loadgen/connect/connecttest"},
 }
 
 const module = "soundcheck/"

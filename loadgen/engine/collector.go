@@ -21,7 +21,7 @@ type collector struct {
 }
 
 func newCollector(c Config, tr *transport) *collector {
-	s := report.Setup{RunID: c.RunID, Target: c.URL, Plan: c.Plan, Workers: c.Workers, MaxWorkers: c.MaxWorkers, Seed: c.Seed, WarmUp: c.WarmUp,
+	s := report.Setup{RunID: c.RunID, Target: c.URL, Plan: c.Plan, Workers: c.Workers, MaxWorkers: c.MaxWorkers, Connection: c.Connect.String(), Seed: c.Seed, WarmUp: c.WarmUp,
 		Objectives: c.SLOs, Scenarios: c.Scenarios(), Interval: c.interval}
 	if c.Recording != nil {
 		s.Recording = c.Recording.Path
@@ -80,12 +80,13 @@ func (k *collector) outcome(n *note) report.Outcome {
 	}
 	o := report.Outcome{Expected: n.request.Expects(status), Waited: n.full, Retries: n.retries, RetryAfter: n.promises,
 		Request: measure.Request{Scenario: n.request.Scenario.Name, Status: status, Service: n.took, TraceID: n.traceID()}}
-	if n.retries == 0 { // else its span is not the root of the trace
+	if n.resends == 0 { // else its span is not the root of the trace
 		o.Connected, o.FirstByte = n.timing.connected, n.timing.firstByte
 	}
 	if n.err != nil {
-		if o.Error = category(n.err.Error()); o.Error == other {
-			o.Detail = n.request.Method + " " + n.request.Redacted(n.base) + ": " + n.err.Error()
+		category := categoryOf(n.err)
+		if o.Error = category.name; category.explain {
+			o.Detail = n.request.Method + " " + n.request.Redacted(n.base) + ": " + n.err.Error() + category.hint
 		}
 	}
 	return o

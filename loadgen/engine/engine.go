@@ -9,7 +9,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"sync/atomic"
@@ -19,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/report"
 	"soundcheck/loadgen/schedule"
@@ -51,6 +51,9 @@ type Config struct {
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
 	Propagator     propagation.TextMapPropagator
+
+	// Connect is how to connect, and what to do with redirects.
+	Connect connect.Options
 
 	// Pool, if not nil, has the connections of several calls of Run.
 	Pool *Pool
@@ -97,19 +100,20 @@ const probeTimeout = 5 * time.Second
 
 // Probe returns an error if base is not a healthy album service. It requests /healthz, which
 // services neither trace nor count.
-func Probe(ctx context.Context, base string) error {
+func Probe(ctx context.Context, base string, o connect.Options) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/healthz", nil)
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	t := o.Dialer().Transport(1)
+	defer t.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: t}).Do(req)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16)) // to reuse the connection
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s/healthz responded %s: not an album service", base, resp.Status)
 	}
@@ -145,7 +149,7 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 	if c.sender == nil {
 		pool := c.Pool
 		if pool == nil {
-			pool = NewPool(c.MaxWorkers)
+			pool = NewPool(c.MaxWorkers, c.Connect)
 			defer pool.Close()
 		}
 		defer context.AfterFunc(ctx, pool.Close)()

@@ -22,6 +22,7 @@ import (
 	"soundcheck/internal/album"
 	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/telemetry/telemetrytest"
+	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/report"
 	"soundcheck/loadgen/schedule"
@@ -93,10 +94,19 @@ func (s *stall) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // because all workers were busy.
 func TestStallIsNotOmitted(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(&stall{next: albums(), after: 50, d: 300 * time.Millisecond})
-	defer server.Close()
-	c := testConfig(server.URL, tracetest.NewSpanRecorder())
-	c.MaxWorkers = 2
+	for _, p := range protocols {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			server, o := p.start(t, &stall{next: albums(), after: 50, d: 300 * time.Millisecond})
+			c := testConfig(server.URL, tracetest.NewSpanRecorder())
+			c.MaxWorkers, c.Connect = 2, o
+			stalled(t, c)
+		})
+	}
+}
+
+func stalled(t *testing.T, c Config) {
+	t.Helper()
 	r := attackOnce(t, t.Context(), c)
 	if r.Sent != 200 || r.Classes[measure.Good] != 200 {
 		t.Fatalf("%d requests, %v, want 200, all good", r.Sent, r.Classes)
@@ -298,7 +308,7 @@ func TestProbe(t *testing.T) {
 			}
 			w.WriteHeader(tt.status)
 		}))
-		err := Probe(t.Context(), server.URL)
+		err := Probe(t.Context(), server.URL, connect.Options{})
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || err.Error() != server.URL+tt.want) {
 			t.Errorf("Probe with status %d = %v, want %q", tt.status, err, tt.want)
 		}

@@ -18,6 +18,7 @@ import (
 
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/workload"
@@ -151,7 +152,7 @@ func TestServers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			address, conns := scripted(t, tt.script)
-			w := newWire(8)
+			w := newWire(8, connect.Options{}.Dialer())
 			defer w.close()
 			wait := time.Minute
 			if tt.err == "timeout" {
@@ -163,7 +164,7 @@ func TestServers(t *testing.T) {
 				r := w.exchange(t.Context(), address, tt.method, []byte(request), isSafe(tt.method), time.Now().Add(wait), &tm, never)
 				got := ""
 				if r.err != nil {
-					got = category(r.err.Error())
+					got = categoryOf(r.err).name
 				}
 				if r.status != tt.status || r.bytes != tt.bytes || got != tt.err || r.header != nil {
 					t.Errorf("%d, %d bytes, %q of %v; want %d, %d bytes, %q", r.status, r.bytes, got, r.err, tt.status, tt.bytes, tt.err)
@@ -185,7 +186,7 @@ func TestDeadlines(t *testing.T) {
 	release := make(chan struct{})
 	address, conns := scripted(t, script{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no", func(c net.Conn) { <-release; _, _ = c.Write([]byte("k")); hang(c) }})
 	quick, _ := scripted(t, script{"HTTP/1.1 204 No Content\r\n\r\n", nil})
-	w := newWire(8)
+	w := newWire(8, connect.Options{}.Dialer())
 	defer w.close()
 	var tm timing
 	get := []byte("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -262,7 +263,7 @@ PUT http://h/`))
 		if err != nil {
 			t.Fatal(err)
 		}
-		req := httpRequest(q, u)
+		req := (&hop{q.Method, u, "", q.Header, q.Body}).request()
 		req.Header.Set("Traceparent", "a\r\nb")
 		var buffer bytes.Buffer
 		if err := req.Write(&buffer); err != nil {

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"soundcheck/loadgen/connect"
 )
 
 // Endless response headers are cut off at the limit. Long headers and bodies are read completely.
@@ -58,7 +60,7 @@ func TestLongHead(t *testing.T) {
 					write(tt.end)
 				}
 			}()
-			p := NewPool(1)
+			p := NewPool(1, connect.Options{})
 			defer p.Close()
 			resp, _, _, err := send(t, p, http.MethodGet, "http://"+l.Addr().String()+"/", "", time.Minute)
 			if !errors.Is(err, tt.want) || tt.want == nil && (err != nil || resp.StatusCode != http.StatusOK) {

@@ -161,7 +161,7 @@ func keyOf(method string, u *url.URL, status int, err error) clientKey {
 	k := clientKey{method: method, host: u.Host, status: status}
 	switch {
 	case err != nil:
-		k.failure = category(err.Error())
+		k.failure = categoryOf(err).name
 	case status >= 400:
 		k.failure = strconv.Itoa(status)
 	}

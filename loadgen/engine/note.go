@@ -28,7 +28,8 @@ type note struct {
 	bytes     uint64            // of the response body
 	err       error             // why there is no response, or no request
 	timing    timing            // of the last attempt
-	retries   int               // attempts after the first
+	retries   int               // attempts after the first, by the retry policy
+	resends   int               // all requests after the first: retries and redirects
 	span      trace.SpanContext // sent with the last attempt
 	ctx       context.Context   // of the last attempt
 	full      bool              // all workers were busy at its send time

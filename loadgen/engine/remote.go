@@ -6,6 +6,7 @@ import (
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
+	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/slo"
 	"soundcheck/loadgen/workload"
@@ -27,12 +28,13 @@ type Remote struct {
 	TraceSample float64           `json:"trace_sample"`
 	WarmUp      time.Duration     `json:"warm_up"`
 	Before      uint64            `json:"before"`
+	Connect     connect.Options   `json:"connect,omitzero"` // without the client certificate: the worker has its own
 }
 
 // RemoteOf returns what workers must know of a configuration.
 func RemoteOf(c Config) Remote {
 	r := Remote{URL: c.URL, Stages: c.Plan.Stages, Arrivals: c.Plan.Arrivals, Max: c.Plan.Max, Timeout: c.Timeout, MaxWorkers: c.MaxWorkers, Mix: c.Mix, Targets: c.Targets,
-		Seed: c.Seed, Retry: c.Retry, TraceSample: c.TraceSample, WarmUp: c.WarmUp, Before: c.Before}
+		Seed: c.Seed, Retry: c.Retry, TraceSample: c.TraceSample, WarmUp: c.WarmUp, Before: c.Before, Connect: c.Connect}
 	for _, o := range c.SLOs {
 		r.SLOs = append(r.SLOs, o.String())
 	}
@@ -42,7 +44,7 @@ func RemoteOf(c Config) Remote {
 // Config is the inverse of RemoteOf, for one of the workers of a run.
 func (r Remote) Config(runID string, worker, workers int) (Config, error) {
 	c := Config{RunID: runID, URL: r.URL, Plan: schedule.Plan{Stages: r.Stages, Arrivals: r.Arrivals, Max: r.Max}, Timeout: r.Timeout, MaxWorkers: r.MaxWorkers,
-		Workload: workload.Workload{Mix: r.Mix, Targets: r.Targets}, Seed: r.Seed, Retry: r.Retry, TraceSample: r.TraceSample, WarmUp: r.WarmUp, Before: r.Before,
+		Workload: workload.Workload{Mix: r.Mix, Targets: r.Targets}, Seed: r.Seed, Retry: r.Retry, TraceSample: r.TraceSample, WarmUp: r.WarmUp, Before: r.Before, Connect: r.Connect,
 		Worker: strconv.Itoa(worker), Parts: true}
 	if workers > 1 {
 		c.Plan.Shard, c.Plan.Shards = uint64(worker), uint64(workers)

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"soundcheck/loadgen/connect"
+	"soundcheck/loadgen/connect/connecttest"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/workload"
@@ -28,25 +30,32 @@ const alone = "SOUNDCHECK_ALONE"
 const serveAlbums = "serve-albums"
 
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == serveAlbums {
+	if len(os.Args) == 4 && os.Args[1] == serveAlbums {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			panic(err)
 		}
 		fmt.Println(l.Addr())
-		panic(http.Serve(l, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+		s := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), Protocols: new(http.Protocols)}
+		for _, set := range []func(*http.Protocols, bool){(*http.Protocols).SetHTTP1, (*http.Protocols).SetHTTP2, (*http.Protocols).SetUnencryptedHTTP2} {
+			set(s.Protocols, true)
+		}
+		if os.Args[2] == "" {
+			panic(s.Serve(l))
+		}
+		panic(s.ServeTLS(l, os.Args[2], os.Args[3]))
 	}
 	os.Exit(m.Run())
 }
 
-// startService starts a service until the end of the test.
-func startService(t *testing.T) (*os.Process, string) {
+// startService starts a service until the end of the test, with TLS if there is a certificate.
+func startService(t *testing.T, cert connecttest.Files) (*os.Process, string) {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(exe, serveAlbums)
+	cmd := exec.Command(exe, serveAlbums, cert.Cert, cert.Key)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -63,7 +72,11 @@ func startService(t *testing.T) (*os.Process, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cmd.Process, "http://" + strings.TrimSpace(address)
+	scheme := "http://"
+	if cert.Cert != "" {
+		scheme = "https://"
+	}
+	return cmd.Process, scheme + strings.TrimSpace(address)
 }
 
 // pause is a pause of a process: SIGSTOP, SIGCONT, and its first response, since the start.
@@ -72,7 +85,7 @@ type pause struct{ from, resumed, to time.Duration }
 // pauseAt stops a process for 1 s at each of the times. A request of its own measures when the
 // process responds after SIGCONT, which depends on the machine.
 func pauseAt(p *os.Process, url string, began time.Time, at ...time.Duration) ([]pause, error) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	client := &http.Client{Transport: connect.Options{NoKeepalive: true, Insecure: true}.Dialer().Transport(1), Timeout: 20 * time.Second}
 	var list []pause
 	for _, from := range at {
 		time.Sleep(time.Until(began.Add(from)))
@@ -154,24 +167,31 @@ func TestStallsAlone(t *testing.T) {
 	// Few requests, so that those of a pause complete immediately after it.
 	poisson := steady(20, d)
 	poisson.Arrivals = schedule.Poisson
+	ca := connecttest.NewCA(t)
+	pair := ca.Server(t).Files(t, t.TempDir())
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for i, tt := range []struct {
 		name    string
 		plan    schedule.Plan
 		workers int
+		cert    connecttest.Files
+		connect connect.Options
 	}{
-		{"constant", steady(20, d), 1024},
-		{"ramp", schedule.Plan{Stages: []schedule.Stage{{Duration: d, From: 10, To: 30}}, Arrivals: schedule.Constant}, 1024},
-		{"poisson", poisson, 1024},
-		{"few workers", steady(20, d), 4},
+		{"constant", steady(20, d), 1024, connecttest.Files{}, connect.Options{}},
+		{"ramp", schedule.Plan{Stages: []schedule.Stage{{Duration: d, From: 10, To: 30}}, Arrivals: schedule.Constant}, 1024, connecttest.Files{}, connect.Options{}},
+		{"poisson", poisson, 1024, connecttest.Files{}, connect.Options{}},
+		{"few workers", steady(20, d), 4, connecttest.Files{}, connect.Options{}},
+		{"HTTP/1.1 with TLS", steady(20, d), 1024, pair, connect.Options{CACert: ca.PEM, Version: connect.HTTP1}},
+		{"HTTP/2 with TLS, few workers", steady(20, d), 4, pair, connect.Options{CACert: ca.PEM, Version: connect.HTTP2}},
+		{"h2c, poisson", poisson, 1024, connecttest.Files{}, connect.Options{Version: connect.H2C}},
 	} {
 		c := testConfig("", tracetest.NewSpanRecorder())
 		c.Plan, c.MaxWorkers, c.TracerProvider, c.Mix = tt.plan, tt.workers, nil, workload.Mix{"get": 1}
-		service, url := startService(t)
-		c.URL = url
+		service, url := startService(t, tt.cert)
+		c.URL, c.Connect = url, tt.connect
 		// Staggered, and not during the start of other tests.
-		first := 7*time.Second + time.Duration(i)*600*time.Millisecond
+		first := 6*time.Second + time.Duration(i)*500*time.Millisecond
 		// Not subtests: those are limited to the number of cores.
 		wg.Go(func() {
 			// Too short response times are errors. Too long ones can be due to CPU saturation; then

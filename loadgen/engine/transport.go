@@ -1,10 +1,7 @@
 package engine
 
 import (
-	"bytes"
 	"context"
-	"io"
-	"net/http"
 	"net/url"
 	"sync/atomic"
 	"time"
@@ -89,13 +86,13 @@ func (w *worker) request(seq uint64) {
 	}
 }
 
-// deliver sends the request with retries: as it is in the buffer, or to a URL. With a retry policy, the
-// attempts are children of one span.
+// deliver sends the request with retries: as it is in the buffer, or to a URL. With a retry policy or redirects,
+// the attempts are children of one span.
 func (w *worker) deliver(n *note, u *url.URL) {
 	ctx := w.ctx
 	if w.trace.tracer != nil {
 		ctx = &numbered{ctx, n.number}
-		if w.c.Retry.on() {
+		if w.c.Retry.on() || w.c.Connect.Redirects > 0 {
 			var span trace.Span
 			ctx, _, span = w.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindInternal)
 			defer span.End()
@@ -111,7 +108,7 @@ func (w *worker) deliver(n *note, u *url.URL) {
 		n.retries = attempt
 		tests := w.promises[n.arm].take()
 		w.buffer = w.buffer[:head]
-		r := w.attempt(ctx, n, u, deadline)
+		r := w.follow(ctx, n, u, deadline)
 		n.status, n.header, n.bytes, n.err = r.status, r.header, r.bytes, r.err
 		promised := time.Duration(0)
 		if measure.IsShed(r.status) {
@@ -122,6 +119,7 @@ func (w *worker) deliver(n *note, u *url.URL) {
 		if !retry || time.Until(deadline) <= wait || w.ctx.Err() != nil {
 			return
 		}
+		n.resends++
 		if wait > 0 {
 			select {
 			case <-time.After(wait):
@@ -145,19 +143,20 @@ func (w *worker) promised(n *note, tests int, promised time.Duration) {
 	}
 }
 
-// attempt sends the request once and reads the response. Its span ends with the response body.
-func (w *worker) attempt(ctx context.Context, n *note, u *url.URL, deadline time.Time) reply {
+// attempt sends a hop once, or without a hop the request in the buffer, and reads the response. Its span ends with the
+// response body.
+func (w *worker) attempt(ctx context.Context, n *note, h *hop, deadline time.Time) reply {
 	ctx, sc, span := w.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindClient)
 	n.ctx, n.span, n.timing = ctx, sc, timing{}
-	start := time.Now()
+	start, resent := time.Now(), n.resends
 	var r reply
-	if u == nil {
+	if h == nil {
 		w.buffer = end(w.trace.inject(ctx, w.buffer, n.span), n.request)
 		r = w.pool.wire.exchange(ctx, address(n.base), n.request.Method, w.buffer, isSafe(n.request.Method), deadline, &n.timing, func(status int) bool { return w.needsHeader(n, status) })
 	} else {
-		r = w.standard(ctx, n, u, deadline)
+		r = w.standard(ctx, n, h, deadline)
 	}
-	w.attempted(ctx, n, span, r, time.Since(start))
+	w.attempted(ctx, n, span, h, resent, r, time.Since(start))
 	return r
 }
 
@@ -166,9 +165,9 @@ func (w *worker) needsHeader(n *note, status int) bool {
 	return w.c.Folder != nil || measure.IsShed(status) || n.request.Learns() != ""
 }
 
-// standard is an attempt by the sender, as an http.Request.
-func (w *worker) standard(ctx context.Context, n *note, u *url.URL, deadline time.Time) reply {
-	req := httpRequest(n.request, u)
+// standard sends a hop by the sender, as an http.Request.
+func (w *worker) standard(ctx context.Context, n *note, h *hop, deadline time.Time) reply {
+	req := h.request()
 	w.trace.propagator.Inject(ctx, propagation.HeaderCarrier(req.Header))
 	resp, err := w.c.sender.send(ctx, req, deadline, &n.timing)
 	if err != nil {
@@ -179,43 +178,34 @@ func (w *worker) standard(ctx context.Context, n *note, u *url.URL, deadline tim
 	return r
 }
 
-func httpRequest(q *workload.Request, u *url.URL) *http.Request {
-	req := &http.Request{Method: q.Method, URL: u, Host: u.Host, Header: q.Header.Clone(), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
-	if req.Header == nil {
-		req.Header = http.Header{}
-	}
-	if host := req.Header.Get("Host"); host != "" {
-		req.Host = host
-	}
-	if password, ok := u.User.Password(); ok && req.Header.Get("Authorization") == "" {
-		req.SetBasicAuth(u.User.Username(), password)
-	}
-	if len(q.Body) > 0 {
-		req.ContentLength = int64(len(q.Body))
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(q.Body)), nil }
-		req.Body, _ = req.GetBody()
-	}
-	return req
-}
-
 // attempted records the end of an attempt.
-func (w *worker) attempted(ctx context.Context, n *note, span trace.Span, r reply, took time.Duration) {
+func (w *worker) attempted(ctx context.Context, n *note, span trace.Span, h *hop, resent int, r reply, took time.Duration) {
 	if r.err != nil {
 		r.status = 0
 	}
 	if span == nil && !w.meter.on {
 		return
 	}
-	key := keyOf(n.request.Method, n.base, r.status, r.err)
-	w.meter.duration.Record(ctx, took.Seconds(), w.clients.options(key, n.base)...)
+	method, u := n.request.Method, n.base
+	if h != nil {
+		method, u = h.method, h.url
+	}
+	key := keyOf(method, u, r.status, r.err)
+	w.meter.duration.Record(ctx, took.Seconds(), w.clients.options(key, u)...)
 	if span == nil {
 		return
 	}
 	if span.IsRecording() {
-		attributes := append(key.attributes(n.base), urlKey.String(n.request.Redacted(n.base)), scenarioAttribute.String(n.request.Scenario.Name))
+		text := ""
+		if h != nil {
+			text = h.text
+		} else {
+			text = n.request.Redacted(u)
+		}
+		attributes := append(key.attributes(u), urlKey.String(text), scenarioAttribute.String(n.request.Scenario.Name))
 		attributes = append(attributes, w.trace.run...)
-		if n.retries > 0 {
-			attributes = append(attributes, resendKey.Int(n.retries))
+		if resent > 0 {
+			attributes = append(attributes, resendKey.Int(resent))
 		}
 		span.SetAttributes(attributes...)
 		if key.failure != "" {

@@ -9,17 +9,14 @@ import (
 	"math"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
-	"unicode"
 
-	"soundcheck/loadgen/workload"
+	"soundcheck/loadgen/connect"
 )
 
 // timing has times since the send time of a request.
@@ -47,9 +44,11 @@ type wire struct {
 	closed bool
 }
 
-func newWire(max int) *wire {
-	d := &net.Dialer{KeepAlive: 30 * time.Second}
-	return &wire{dial: d.DialContext, max: max, idle: map[string][]*conn{}, all: map[*conn]bool{}}
+func newWire(max int, d *connect.Dialer) *wire {
+	if d.NoKeepalive {
+		max = 0
+	}
+	return &wire{dial: d.Dial, max: max, idle: map[string][]*conn{}, all: map[*conn]bool{}}
 }
 
 // conn is a connection, for one request at a time.
@@ -313,40 +312,6 @@ func (b *wireBody) Close() error {
 	return nil
 }
 
-// maxWireBody is about the size of a socket buffer. A server may reject a larger body before it
-// has read it; net/http notices that while writing.
-const maxWireBody = 64 << 10
-
-func isASCII(s string) bool {
-	return strings.IndexFunc(s, func(r rune) bool { return r > unicode.MaxASCII }) < 0
-}
-
-// Pool has the connections of one or more runs.
-type Pool struct {
-	wire     *wire
-	standard *http.Transport
-	proxied  bool // the environment sets a proxy
-}
-
-// NewPool returns a pool with a max number of idle connections.
-func NewPool(idle int) *Pool {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConns, t.MaxIdleConnsPerHost = idle, idle
-	t.DisableCompression = true // measure responses as sent without Accept-Encoding
-	return &Pool{wire: newWire(idle), standard: t, proxied: os.Getenv("HTTP_PROXY") != "" || os.Getenv("http_proxy") != ""}
-}
-
-// Close closes all cleartext HTTP/1.1 connections, and all idle other ones.
-func (p *Pool) Close() {
-	p.wire.close()
-	p.standard.CloseIdleConnections()
-}
-
-// fast reports whether wire can send an encoded request: in HTTP/1.1 without TLS, proxy, or a large body.
-func (p *Pool) fast(u *url.URL, q *workload.Request) bool {
-	return u.Scheme == "http" && !p.proxied && len(q.Body) <= maxWireBody && q.Method != http.MethodConnect && isPlainHost(u.Host)
-}
-
 // address returns the address of a server of cleartext HTTP.
 func address(u *url.URL) string {
 	if u.Port() == "" {
@@ -357,42 +322,3 @@ func address(u *url.URL) string {
 
 // isPlainHost reports whether a host is sent as it is: without a zone, or an internationalized name.
 func isPlainHost(s string) bool { return isASCII(s) && !strings.Contains(s, "%") }
-
-func (p *Pool) send(ctx context.Context, req *http.Request, deadline time.Time, t *timing) (*http.Response, error) {
-	if req.URL.Scheme == "http" && !p.proxied && req.ContentLength <= maxWireBody && isASCII(req.URL.Host) {
-		return p.wire.send(ctx, req, deadline, t)
-	}
-	return standard{p.standard}.send(ctx, req, deadline, t)
-}
-
-// standard sends with net/http: everything but cleartext HTTP/1.1.
-type standard struct{ http.RoundTripper }
-
-func (s standard) send(ctx context.Context, req *http.Request, deadline time.Time, tm *timing) (*http.Response, error) {
-	start := time.Now()
-	ctx, cancel := context.WithDeadline(ctx, deadline)
-	// The hooks may run after RoundTrip has returned an error, in another goroutine.
-	var connected, firstByte atomic.Int64
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn:              func(httptrace.GotConnInfo) { connected.Store(int64(time.Since(start))) },
-		GotFirstResponseByte: func() { firstByte.Store(int64(time.Since(start))) },
-	})
-	resp, err := s.RoundTrip(req.WithContext(ctx))
-	tm.connected, tm.firstByte = time.Duration(connected.Load()), time.Duration(firstByte.Load())
-	if err != nil {
-		cancel()
-		return nil, err
-	}
-	resp.Body = &cancelBody{resp.Body, cancel}
-	return resp, nil
-}
-
-type cancelBody struct {
-	io.ReadCloser
-	cancel context.CancelFunc
-}
-
-func (b *cancelBody) Close() error {
-	defer b.cancel()
-	return b.ReadCloser.Close()
-}

@@ -3,6 +3,7 @@ package engine
 import (
 	"bufio"
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"soundcheck/loadgen/connect"
 )
 
 // get sends a request by a pool and reads the response.
@@ -74,7 +77,7 @@ func TestWire(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	p := NewPool(8)
+	p := NewPool(8, connect.Options{})
 	defer p.Close()
 	for _, tt := range []struct {
 		method, path, body string
@@ -106,7 +109,7 @@ func TestWireIdleConnectionsAreClosed(t *testing.T) {
 	t.Parallel()
 	server, conns := counted(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer server.Close()
-	p := NewPool(8)
+	p := NewPool(8, connect.Options{})
 	defer p.Close()
 	for i := range int64(5) {
 		for _, method := range []string{"GET", "POST"} {
@@ -149,7 +152,7 @@ func TestWireServerClosesAtOnce(t *testing.T) {
 			}()
 		}
 	}()
-	p := NewPool(8)
+	p := NewPool(8, connect.Options{})
 	defer p.Close()
 	for i, tt := range []struct {
 		method string
@@ -159,8 +162,8 @@ func TestWireServerClosesAtOnce(t *testing.T) {
 		if ok := err == nil && text == "ok"; ok != tt.ok {
 			t.Errorf("request %d, %s: %q, %v, want ok: %v", i, tt.method, text, err, tt.ok)
 		}
-		if err != nil && category(err.Error()) != "connection closed" {
-			t.Errorf("request %d: category %q of %v", i, category(err.Error()), err)
+		if err != nil && categoryOf(err).name != "connection closed" {
+			t.Errorf("request %d: category %q of %v", i, categoryOf(err).name, err)
 		}
 	}
 }
@@ -177,9 +180,9 @@ func TestWireTimeoutAndEnd(t *testing.T) {
 	}))
 	defer server.Close()
 	defer close(release)
-	p := NewPool(8)
+	p := NewPool(8, connect.Options{})
 	for _, path := range []string{"/", "/half"} {
-		if _, text, _, err := send(t, p, "GET", server.URL+path, "", 50*time.Millisecond); err == nil || !isTimeout(err) || category(err.Error()) != "timeout" {
+		if _, text, _, err := send(t, p, "GET", server.URL+path, "", 50*time.Millisecond); err == nil || !isTimeout(err) || categoryOf(err).name != "timeout" {
 			t.Errorf("%s: %q, %v, want a timeout", path, text, err)
 		}
 	}
@@ -205,25 +208,28 @@ func TestWireTimeoutAndEnd(t *testing.T) {
 	if _, _, _, err := send(t, p, "GET", server.URL, "", time.Minute); !errors.Is(err, errClosed) {
 		t.Errorf("a request after the end: %v", err)
 	}
-	if _, _, _, err := send(t, p, "GET", "http://127.0.0.1:1/", "", time.Minute); err == nil || category(err.Error()) != "connection refused" {
+	if _, _, _, err := send(t, p, "GET", "http://127.0.0.1:1/", "", time.Minute); err == nil || categoryOf(err).name != "connection refused" {
 		t.Errorf("no listener: %v", err)
 	}
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	u, _ := url.Parse(server.URL)
-	if _, err := NewPool(1).send(cancelled, &http.Request{Method: "GET", URL: u}, time.Now().Add(time.Minute), new(timing)); !errors.Is(err, context.Canceled) {
+	if _, err := NewPool(1, connect.Options{}).send(cancelled, &http.Request{Method: "GET", URL: u}, time.Now().Add(time.Minute), new(timing)); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled request: %v", err)
 	}
 }
 
-// All but cleartext HTTP/1.1 uses net/http.
+// caOf returns the certificate of a server, as PEM.
+func caOf(s *httptest.Server) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}))
+}
+
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "secret") }))
 	defer server.Close()
-	p := NewPool(8)
+	p := NewPool(8, connect.Options{CACert: caOf(server)})
 	defer p.Close()
-	p.standard.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig
 	_, text, tm, err := send(t, p, "GET", server.URL, "", 10*time.Second)
 	if err != nil || text != "secret" || tm.connected <= 0 || tm.firstByte < tm.connected {
 		t.Errorf("%q, %v, %+v", text, err, tm)
@@ -251,7 +257,7 @@ func TestLargeBodyIsRejected(t *testing.T) {
 			}
 		}
 	}()
-	p := NewPool(8)
+	p := NewPool(8, connect.Options{})
 	defer p.Close()
 	resp, _, _, err := send(t, p, "POST", "http://"+l.Addr().String(), strings.Repeat("x", 20<<20), time.Minute)
 	if err != nil || resp.StatusCode != http.StatusRequestEntityTooLarge {

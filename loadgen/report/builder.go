@@ -18,8 +18,9 @@ type Setup struct {
 	RunID      string
 	Target     string
 	Plan       schedule.Plan
-	Workers    int // of the closed model; 0: the model is open
-	MaxWorkers int // max concurrent requests
+	Workers    int    // of the closed model; 0: the model is open
+	MaxWorkers int    // max concurrent requests
+	Connection string // options of connections that are not the default; "": none
 	Seed       uint64
 	WarmUp     time.Duration // requests scheduled in it are not measured
 	Objectives []slo.Objective
@@ -53,7 +54,7 @@ type Builder struct {
 
 // NewBuilder begins the report of a run.
 func NewBuilder(s Setup) *Builder {
-	r := &Report{Version: Version, RunID: s.RunID, Target: s.Target, MaxWorkers: s.MaxWorkers, Seed: s.Seed, WarmUpTime: s.WarmUp.Seconds(), Max: s.Plan.Max,
+	r := &Report{Version: Version, RunID: s.RunID, Target: s.Target, MaxWorkers: s.MaxWorkers, Connection: s.Connection, Seed: s.Seed, WarmUpTime: s.WarmUp.Seconds(), Max: s.Plan.Max,
 		Replay: s.Recording, Retries: Retries{Policy: s.Retries}, Errors: map[string]int{}, Slowest: []Slow{}}
 	if s.Workers > 0 {
 		r.Model, r.Workers, r.Planned = "closed", s.Workers, s.Plan.Max

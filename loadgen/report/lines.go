@@ -26,6 +26,9 @@ func (r *Report) head() []line {
 		add("ended early", "%s", r.Ended)
 	}
 	add("target", "%s", r.Target)
+	if r.Connection != "" {
+		add("connections", "%s", r.Connection)
+	}
 	add("plan", "%s", r.plan())
 	switch r.Limit {
 	case LimitRequests:

@@ -57,7 +57,7 @@ func (r *Report) markOutcomes(m *markdown) {
 			m.row(name, strconv.Itoa(r.Errors[name]))
 		}
 		if r.FirstError != "" {
-			m.line("\nFirst other: %s", cellText(r.FirstError))
+			m.line("\nDetails: %s", cellText(r.FirstError))
 		}
 	}
 	if len(r.SLOs) > 0 {

@@ -76,7 +76,7 @@ func (m *Merger) Add(r *Report) error {
 		}
 	}
 	if m.r == nil {
-		m.r = &Report{Version: Version, Target: r.Target, Traces: r.Traces, StartedAt: r.StartedAt, Model: r.Model, Stages: r.Stages, Arrivals: r.Arrivals,
+		m.r = &Report{Version: Version, Target: r.Target, Traces: r.Traces, StartedAt: r.StartedAt, Model: r.Model, Stages: r.Stages, Arrivals: r.Arrivals, Connection: r.Connection,
 			Seed: r.Seed, Max: r.Max, Limit: r.Limit, WarmUpTime: r.WarmUpTime, Replay: r.Replay, Errors: map[string]int{}, Slowest: []Slow{}}
 		m.objectives = r.Objectives()
 		for _, v := range r.SLOs {
@@ -119,6 +119,9 @@ func (m *Merger) check(r *Report) error {
 	if r.Model != first.Model || r.Stages != first.Stages || r.Arrivals != first.Arrivals || r.Seed != first.Seed {
 		return fmt.Errorf("%s and %s have different plans: %s %s %s seed %d, and %s %s %s seed %d", id, r.RunID,
 			first.Model, first.Stages, first.Arrivals, first.Seed, r.Model, r.Stages, r.Arrivals, r.Seed)
+	}
+	if r.Connection != first.Connection && !m.Together { // workers have their own client certificates
+		return fmt.Errorf("%s and %s have different options of connections: %q and %q", id, r.RunID, first.Connection, r.Connection)
 	}
 	if r.Max != first.Max {
 		return fmt.Errorf("%s and %s have a different max number of requests: %d and %d", id, r.RunID, first.Max, r.Max)

@@ -36,8 +36,9 @@ type Report struct {
 	Model           string                `json:"model"`            // open: requests are sent at scheduled times; closed: when a worker is free
 	Stages          string                `json:"stages,omitempty"` // of the open model
 	Arrivals        schedule.Arrivals     `json:"arrivals,omitempty"`
-	Workers         int                   `json:"workers,omitempty"` // of the closed model
-	MaxWorkers      int                   `json:"max_workers"`       // max concurrent requests
+	Workers         int                   `json:"workers,omitempty"`    // of the closed model
+	MaxWorkers      int                   `json:"max_workers"`          // max concurrent requests
+	Connection      string                `json:"connection,omitempty"` // options of connections that are not the default
 	Seed            uint64                `json:"seed"`
 	Planned         uint64                `json:"planned"`                // requests; 0: no limit but time
 	Max             uint64                `json:"max_requests,omitempty"` // of the plan, all shards
@@ -67,7 +68,7 @@ type Report struct {
 	GC              measure.GC            `json:"gc"`                    // of the generator
 	Scenarios       []Row                 `json:"scenarios"`             // in order of name
 	Errors          map[string]int        `json:"errors,omitempty"`      // by category
-	FirstError      string                `json:"first_error,omitempty"` // of the category "other"
+	FirstError      string                `json:"first_error,omitempty"` // of a category that needs an explanation
 	Slowest         []Slow                `json:"slowest"`               // slowest first
 	SLOs            []slo.Verdict         `json:"slos,omitempty"`
 	TailAttribution []explain.Attribution `json:"tail_attribution,omitempty"` // see package explain

@@ -81,7 +81,7 @@ func (r *Report) writeErrors(b *bytes.Buffer) {
 		fmt.Fprintf(b, "  %-28s %d\n", name, r.Errors[name])
 	}
 	if r.FirstError != "" {
-		fmt.Fprintf(b, "  first other: %s\n", r.FirstError)
+		fmt.Fprintf(b, "  details: %s\n", r.FirstError)
 	}
 }
 

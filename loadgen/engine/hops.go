@@ -1,0 +1,116 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// hop is a request to one URL: that of the workload, or one after a redirect.
+type hop struct {
+	method string
+	url    *url.URL
+	text   string // URL without a password
+	header http.Header
+	body   []byte
+}
+
+// Errors of redirects.
+var (
+	errRedirects = errors.New("too many redirects")
+	errLocation  = errors.New("redirect without a usable Location")
+)
+
+// follow sends the request once, and what its redirects ask for: they are part of the request. Each has its own span.
+func (w *worker) follow(ctx context.Context, n *note, u *url.URL, deadline time.Time) reply {
+	q := n.request
+	if u == nil {
+		return w.attempt(ctx, n, nil, deadline)
+	}
+	h := hop{q.Method, u, u.Redacted(), q.Header, q.Body}
+	most := w.c.Connect.Redirects
+	for i := 0; ; i++ {
+		r := w.attempt(ctx, n, &h, deadline)
+		if r.err != nil || most == 0 || !isRedirect(r) {
+			return r
+		}
+		var err error
+		if i == most {
+			err = fmt.Errorf("%w: max %d, the last to %s", errRedirects, most, r.header.Get("Location"))
+		} else {
+			h, err = h.next(r)
+		}
+		if err != nil {
+			return reply{err: err}
+		}
+		n.resends++
+	}
+}
+
+// isRedirect reports whether a client follows a response. As with net/http and curl, 300 and 304 are final.
+func isRedirect(r reply) bool {
+	switch r.status {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return r.header.Get("Location") != ""
+	}
+	return false
+}
+
+// next returns the request after a redirect. As with net/http, a 301, 302 or 303 turns any method but GET and HEAD into
+// GET without a body. As with curl, another scheme, host or port does not get the credentials.
+func (h hop) next(resp reply) (hop, error) {
+	u, err := h.url.Parse(resp.header.Get("Location"))
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return h, fmt.Errorf("%w: %q", errLocation, resp.header.Get("Location"))
+	}
+	elsewhere := u.Scheme != h.url.Scheme || !strings.EqualFold(u.Host, h.url.Host)
+	h.url, h.text = u, u.Redacted()
+	var drop []string
+	if elsewhere {
+		drop = append(drop, "Authorization", "Cookie", "Host", "Proxy-Authorization", "Www-Authenticate")
+	}
+	kept := resp.status == http.StatusTemporaryRedirect || resp.status == http.StatusPermanentRedirect
+	if !kept && h.method != http.MethodGet && h.method != http.MethodHead {
+		h.method, h.body = http.MethodGet, nil
+		drop = append(drop, "Content-Type", "Content-Length", "Content-Encoding", "Content-Language", "Content-Location")
+	}
+	if len(drop) > 0 {
+		header := http.Header{}
+		for name, values := range h.header {
+			if !slices.Contains(drop, http.CanonicalHeaderKey(name)) {
+				header[name] = values
+			}
+		}
+		h.header = header
+	}
+	return h, nil
+}
+
+// request returns a hop for a sender.
+func (h *hop) request() *http.Request {
+	u := h.url
+	req := &http.Request{Method: h.method, URL: u, Host: u.Host, Header: h.header.Clone(), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
+	if host := req.Header.Get("Host"); host != "" {
+		req.Host = host
+	}
+	if password, ok := u.User.Password(); ok && req.Header.Get("Authorization") == "" {
+		req.SetBasicAuth(u.User.Username(), password)
+	}
+	if len(h.body) > 0 {
+		body := h.body
+		req.ContentLength = int64(len(body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		req.Body, _ = req.GetBody()
+	}
+	return req
+}

@@ -1,0 +1,168 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unicode"
+
+	"soundcheck/loadgen/connect"
+	"soundcheck/loadgen/http2"
+	"soundcheck/loadgen/workload"
+)
+
+// maxWireBody is about the size of a socket buffer. A server may reject a larger body before it
+// has read it; net/http notices that while writing.
+const maxWireBody = 64 << 10
+
+func isASCII(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r > unicode.MaxASCII }) < 0
+}
+
+// Pool has the connections and the cookies of one or more runs.
+type Pool struct {
+	options  *connect.Dialer
+	wire     *wire           // HTTP/1.1 without TLS
+	http2    *http2.Client   // HTTP/2, with and without TLS
+	standard *http.Transport // the rest: proxies, HTTP/1.1 with TLS, large bodies, and HTTP/2 with -multiplex
+	jar      http.CookieJar  // nil: none
+	proxied  bool            // cleartext HTTP
+}
+
+// NewPool returns a pool with a max number of idle connections.
+func NewPool(idle int, o connect.Options) *Pool {
+	d := o.Dialer()
+	p := &Pool{options: d, wire: newWire(idle, d), http2: http2.New(d, idle), standard: d.Transport(idle), proxied: d.Proxied("http")}
+	if o.CookieJar {
+		// Without a list of public suffixes: no server gains by a cookie for all of .com here.
+		p.jar, _ = cookiejar.New(nil) // never fails
+	}
+	return p
+}
+
+// Close closes all connections, those of net/http when they are idle.
+func (p *Pool) Close() {
+	p.wire.close()
+	p.http2.Close()
+	p.standard.CloseIdleConnections()
+}
+
+// fast reports whether wire can send a request as bytes: in HTTP/1.1 without TLS, proxy, a large body, or anything that
+// needs the header of each response.
+func (p *Pool) fast(u *url.URL, q *workload.Request) bool {
+	o := p.options
+	return u.Scheme == "http" && (o.Version == connect.Auto || o.Version == connect.HTTP1) && !p.proxied && p.jar == nil && !o.Compressed && !o.NoKeepalive && o.Redirects == 0 &&
+		len(q.Body) <= maxWireBody && q.Method != http.MethodConnect && isPlainHost(u.Host)
+}
+
+func (p *Pool) send(ctx context.Context, req *http.Request, deadline time.Time, t *timing) (*http.Response, error) {
+	if p.jar != nil {
+		for _, c := range p.jar.Cookies(req.URL) {
+			req.AddCookie(c)
+		}
+	}
+	if p.options.Compressed && req.Header.Get("Accept-Encoding") == "" {
+		req.Header.Set("Accept-Encoding", "gzip")
+	}
+	req.Close = p.options.NoKeepalive
+	resp, err := p.route(ctx, req, deadline, t)
+	if err == nil && p.jar != nil {
+		if list := resp.Cookies(); len(list) > 0 {
+			p.jar.SetCookies(req.URL, list)
+		}
+	}
+	return resp, err
+}
+
+// route sends with the client for the URL's scheme and the version of HTTP.
+func (p *Pool) route(ctx context.Context, req *http.Request, deadline time.Time, t *timing) (*http.Response, error) {
+	scheme, version := req.URL.Scheme, p.options.Version
+	standard := standard{p.standard}
+	switch {
+	case p.options.Proxied(scheme) || !isASCII(req.URL.Host):
+		return standard.send(ctx, req, deadline, t)
+	case version == connect.HTTP2 && scheme == "http":
+		return nil, p.options.CheckURL(req.URL.String())
+	case p.options.Multiplex && (scheme == "https" || version == connect.H2C):
+		return standard.send(ctx, req, deadline, t)
+	case version == connect.HTTP2 || version == connect.H2C:
+		return p.send2(ctx, req, deadline, t)
+	case scheme == "https" && version == connect.Auto:
+		return p.negotiate(ctx, req, deadline, t)
+	case scheme == "http" && req.ContentLength <= maxWireBody:
+		return p.wire.send(ctx, req, deadline, t)
+	}
+	return standard.send(ctx, req, deadline, t)
+}
+
+// negotiate sends with the version that the server picks.
+func (p *Pool) negotiate(ctx context.Context, req *http.Request, deadline time.Time, t *timing) (*http.Response, error) {
+	start := time.Now()
+	address, _ := http2.Address(req)
+	yes, err := p.http2.Supports(ctx, address, deadline)
+	if err != nil {
+		return nil, err
+	}
+	if yes {
+		asked := time.Since(start)
+		resp, err := p.send2(ctx, req, deadline, t)
+		t.connected, t.firstByte = shifted(t.connected, asked), shifted(t.firstByte, asked)
+		if !errors.Is(err, connect.ErrNoHTTP2) { // one server of several behind an address may not support it
+			return resp, err
+		}
+	}
+	return standard{p.standard}.send(ctx, req, deadline, t)
+}
+
+func shifted(d, by time.Duration) time.Duration {
+	if d == 0 {
+		return 0
+	}
+	return d + by
+}
+
+func (p *Pool) send2(ctx context.Context, req *http.Request, deadline time.Time, t *timing) (*http.Response, error) {
+	var tm http2.Times
+	resp, err := p.http2.Send(ctx, req, deadline, &tm)
+	t.connected, t.firstByte = tm.Connected, tm.FirstByte
+	return resp, err
+}
+
+// standard sends with net/http.
+type standard struct{ http.RoundTripper }
+
+func (s standard) send(ctx context.Context, req *http.Request, deadline time.Time, tm *timing) (*http.Response, error) {
+	start := time.Now()
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	// The hooks may run after RoundTrip has returned an error, in another goroutine.
+	var connected, firstByte atomic.Int64
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:              func(httptrace.GotConnInfo) { connected.Store(int64(time.Since(start))) },
+		GotFirstResponseByte: func() { firstByte.Store(int64(time.Since(start))) },
+	})
+	resp, err := s.RoundTrip(req.WithContext(ctx))
+	tm.connected, tm.firstByte = time.Duration(connected.Load()), time.Duration(firstByte.Load())
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	resp.Body = &cancelBody{resp.Body, cancel}
+	return resp, nil
+}
+
+type cancelBody struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (b *cancelBody) Close() error {
+	defer b.cancel()
+	return b.ReadCloser.Close()
+}

@@ -1,0 +1,315 @@
+// Package http2 is an HTTP/2 client for load: one request at a time on each connection, as HTTP/1.1 does it, and as
+// h2load -m 1 does. The goroutine that sends a request also reads its response. net/http multiplexes all requests on
+// one connection, and passes each between three goroutines and under one lock.
+//
+// Frames and header compression are those of golang.org/x/net/http2.
+package http2
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"time"
+
+	frames "golang.org/x/net/http2"
+
+	"soundcheck/loadgen/connect"
+)
+
+// Times are since the send time of a request.
+type Times struct {
+	Connected time.Duration // connection ready
+	FirstByte time.Duration // of the response; 0: none
+}
+
+// stopwatch measures a time once.
+type stopwatch struct {
+	start time.Time
+	took  *time.Duration
+}
+
+func (s *stopwatch) stop() {
+	if *s.took == 0 {
+		*s.took = time.Since(s.start)
+	}
+}
+
+// Client sends requests. Its methods are called from many goroutines.
+type Client struct {
+	dialer *connect.Dialer
+	max    int // max idle connections of each address
+
+	mu        sync.Mutex
+	idle      map[string][]*conn // by address; last used at the end
+	all       map[*conn]bool
+	supported map[string]*answer // by address
+	closed    bool
+}
+
+// answer is whether a server supports HTTP/2.
+type answer struct {
+	ready chan struct{} // closed when the rest is set
+	yes   bool
+	err   error
+}
+
+// New returns a client with a max number of idle connections of each address.
+func New(d *connect.Dialer, idle int) *Client {
+	if d.NoKeepalive {
+		idle = 0
+	}
+	return &Client{dialer: d, max: idle, idle: map[string][]*conn{}, all: map[*conn]bool{}, supported: map[string]*answer{}}
+}
+
+var (
+	errClosed = errors.New("the run has ended")
+	errLength = errors.New("the length of the request's body is unknown")
+)
+
+// Close closes all connections, and so cancels requests in flight.
+func (t *Client) Close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	for c := range t.all {
+		_ = c.Close()
+	}
+}
+
+// Address returns the address of a request's server, and whether it speaks TLS.
+func Address(req *http.Request) (address string, secure bool) {
+	secure = req.URL.Scheme == "https"
+	switch {
+	case req.URL.Port() != "":
+		return req.URL.Host, secure
+	case secure:
+		return net.JoinHostPort(req.URL.Hostname(), "443"), secure
+	}
+	return net.JoinHostPort(req.URL.Hostname(), "80"), secure
+}
+
+// Supports reports whether the server of an https:// URL picks HTTP/2 rather than HTTP/1.1. The first call opens a
+// connection, others wait for it; later ones know.
+func (t *Client) Supports(ctx context.Context, address string, deadline time.Time) (bool, error) {
+	t.mu.Lock()
+	a := t.supported[address]
+	first := a == nil
+	if first {
+		a = &answer{ready: make(chan struct{})}
+		t.supported[address] = a
+	}
+	t.mu.Unlock()
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	if !first {
+		select {
+		case <-a.ready:
+			return a.yes, a.err
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
+	c, err := t.open(ctx, address, true, deadline, connect.ALPN2, connect.ALPN1)
+	switch {
+	case err == nil:
+		a.yes = true
+		t.keep(c)
+	case !errors.Is(err, connect.ErrNoHTTP2):
+		a.err = err
+		t.mu.Lock()
+		delete(t.supported, address)
+		t.mu.Unlock()
+	}
+	close(a.ready)
+	return a.yes, a.err
+}
+
+// Send sends a request and returns the response. A body needs a ContentLength. The deadline includes the response
+// body.
+func (t *Client) Send(ctx context.Context, req *http.Request, deadline time.Time, tm *Times) (*http.Response, error) {
+	start := time.Now()
+	if req.Body != nil && req.Body != http.NoBody && req.ContentLength <= 0 {
+		return nil, errLength
+	}
+	address, secure := Address(req)
+	for fresh := false; ; fresh = true {
+		c, err := t.get(ctx, address, secure, deadline, fresh)
+		if err != nil {
+			return nil, err
+		}
+		tm.Connected = time.Since(start)
+		resp, err := c.exchange(req, &stopwatch{start, &tm.FirstByte})
+		if err == nil {
+			resp.Body = c.body(t, resp)
+			return resp, nil
+		}
+		t.drop(c)
+		// The server may have closed the idle connection just now. A request that it has not processed is sent
+		// once more, any other one only if its method is safe, as with net/http.
+		unprocessed := errors.As(err, new(*GoAwayError)) && c.unprocessed
+		stale := c.used && tm.FirstByte == 0 && !isTimeout(err) && ctx.Err() == nil
+		if !stale || !unprocessed && !safe(req.Method) || req.Body != nil && req.GetBody == nil {
+			return nil, err
+		}
+		if req.GetBody != nil {
+			if req.Body, err = req.GetBody(); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+func isTimeout(err error) bool {
+	var t net.Error
+	return errors.As(err, &t) && t.Timeout()
+}
+
+func safe(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return true
+	}
+	return false
+}
+
+func (t *Client) drop(c *conn) {
+	_ = c.Close()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.all, c)
+}
+
+// keep returns c to the idle connections.
+func (t *Client) keep(c *conn) {
+	t.mu.Lock()
+	ok := !t.closed && !c.ending && c.next < maxStream && len(t.idle[c.address]) < t.max
+	if ok {
+		t.idle[c.address] = append(t.idle[c.address], c)
+	}
+	t.mu.Unlock()
+	if !ok {
+		t.drop(c)
+	}
+}
+
+// get returns a live idle connection or a new one.
+func (t *Client) get(ctx context.Context, address string, secure bool, deadline time.Time, fresh bool) (*conn, error) {
+	for !fresh {
+		t.mu.Lock()
+		list := t.idle[address]
+		if len(list) == 0 {
+			t.mu.Unlock()
+			break
+		}
+		c := list[len(list)-1]
+		t.idle[address] = list[:len(list)-1]
+		t.mu.Unlock()
+		if c.SetDeadline(deadline) == nil && c.alive() {
+			return c, nil
+		}
+		t.drop(c)
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	return t.open(ctx, address, secure, deadline, connect.ALPN2)
+}
+
+func (t *Client) open(ctx context.Context, address string, secure bool, deadline time.Time, protocols ...string) (*conn, error) {
+	nc, raw, err := t.dial(ctx, address, secure, protocols)
+	if err != nil {
+		return nil, err
+	}
+	c := newConn(nc, raw, address)
+	t.mu.Lock()
+	t.all[c] = true
+	closed := t.closed
+	t.mu.Unlock()
+	if err = c.SetDeadline(deadline); closed {
+		err = errClosed
+	}
+	if err == nil {
+		err = c.greet()
+	}
+	if err != nil {
+		t.drop(c)
+		return nil, err
+	}
+	return c, nil
+}
+
+// dial returns a connection, and that below TLS.
+func (t *Client) dial(ctx context.Context, address string, secure bool, protocols []string) (conn, raw net.Conn, err error) {
+	if !secure {
+		conn, err = t.dialer.Dial(ctx, "tcp", address)
+		return conn, conn, err
+	}
+	s, err := t.dialer.DialTLS(ctx, "tcp", address, protocols...)
+	if err != nil {
+		return nil, nil, refusal(err)
+	}
+	if got := s.ConnectionState().NegotiatedProtocol; got != connect.ALPN2 {
+		_ = s.Close()
+		return nil, nil, fmt.Errorf("%w: it chose %q", connect.ErrNoHTTP2, got)
+	}
+	return s, s.NetConn(), nil
+}
+
+// noALPN is the alert no_application_protocol (RFC 7301, 3.2). For its text see crypto/tls.
+const noALPN = tls.AlertError(120)
+
+// refusal names the reason of a server that speaks no offered protocol.
+func refusal(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "remote error" && op.Err.Error() == noALPN.Error() {
+		return fmt.Errorf("%w: %w", connect.ErrNoHTTP2, err)
+	}
+	return err
+}
+
+// GoAwayError is that the server ends the connection, with a code other than NO_ERROR or without processing the request.
+type GoAwayError struct {
+	Code  frames.ErrCode
+	Debug string
+}
+
+func (e *GoAwayError) Error() string {
+	return fmt.Sprintf("the server sent GOAWAY with %s %q", e.Code, e.Debug)
+}
+
+// alive reports whether the server has not closed the connection. Without TLS it also handles what the server has sent
+// meanwhile. With TLS that could be something that is not for us, so that a read would wait.
+func (c *conn) alive() bool {
+	for {
+		n := -1
+		if c.raw != nil {
+			n = c.pending()
+		}
+		if c.r.Buffered() == 0 && (n < 0 || n > 0 && c.secure) {
+			return true
+		}
+		if n == 0 || c.idleFrame() != nil || c.ending {
+			return false
+		}
+	}
+}
+
+// pending returns the number of bytes that can be read, at most 1; 0: the connection is closed; -1: none yet.
+func (c *conn) pending() int {
+	n := 0
+	var err error
+	if e := c.raw.Read(func(fd uintptr) bool {
+		n, _, err = syscall.Recvfrom(int(fd), c.probe[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		return true
+	}); e != nil {
+		return 0
+	}
+	if errors.Is(err, syscall.EAGAIN) {
+		return -1
+	}
+	return max(n, 0)
+}
