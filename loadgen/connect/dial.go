@@ -35,6 +35,12 @@ type Connection struct {
 	Protocol  string        // by ALPN: h2, http/1.1, or "" without TLS or ALPN
 }
 
+// Times of a request are since it was sent.
+type Times struct {
+	Connected time.Duration // connection ready
+	FirstByte time.Duration // of the response; 0: none
+}
+
 // ErrNoHTTP2 is that a server does not speak HTTP/2.
 var ErrNoHTTP2 = errors.New("the server does not support HTTP/2")
 

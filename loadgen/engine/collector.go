@@ -81,7 +81,7 @@ func (k *collector) outcome(n *note) report.Outcome {
 	o := report.Outcome{Expected: n.request.Expects(status), Waited: n.full, Retries: n.retries, RetryAfter: n.promises,
 		Request: measure.Request{Scenario: n.request.Scenario.Name, Status: status, Service: n.took, TraceID: n.traceID()}}
 	if n.resends == 0 { // else its span is not the root of the trace
-		o.Connected, o.FirstByte = n.timing.connected, n.timing.firstByte
+		o.Connected, o.FirstByte = n.timing.Connected, n.timing.FirstByte
 	}
 	if n.err != nil {
 		category := categoryOf(n.err)

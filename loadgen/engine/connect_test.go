@@ -95,8 +95,8 @@ func TestProtocols(t *testing.T) {
 				t.Errorf("%v, %v, protocols %v, want 200 by %s", r.Classes, r.Errors, protos.by, p.proto)
 			}
 			n := int(s.Connections.Load())
-			if p.multiplex && n != 1 {
-				t.Errorf("%d connections, want 1", n)
+			if p.multiplex && n > max(1, r.Peak) { // each request before the first connection is ready may open one
+				t.Errorf("%d connections, peak in-flight %d", n, r.Peak)
 			}
 			if n > 2*r.Peak+1 { // net/http opens some that it does not use
 				t.Errorf("%d connections, peak in-flight %d", n, r.Peak)

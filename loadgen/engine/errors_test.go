@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"soundcheck/loadgen/http1"
 	"testing"
 )
 
@@ -19,7 +20,7 @@ func TestCategory(t *testing.T) {
 		{`Get "http://nowhere:9070/albums": dial tcp: lookup nowhere: no such host`, "no such host"},
 		{`Get "http://127.0.0.1:9070/albums": dial tcp 127.0.0.1:9070: connect: cannot assign requested address`, "no free port"},
 		{`Get "http://127.0.0.1:9070/albums": dial tcp 127.0.0.1:9070: socket: too many open files`, "too many open files"},
-		{errLongHead.Error(), "response headers too long"},
+		{http1.ErrLongHead.Error(), "response headers too long"},
 		{`Get "https://127.0.0.1:9070/albums": net/http: server response headers exceeded 10485760 bytes; aborted`, "response headers too long"},
 		{`net/http: HTTP/1.x transport connection broken: malformed HTTP response "SSH-2.0"`, "invalid response"},
 	} {

@@ -5,92 +5,24 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"math"
 	"net"
 	"net/http"
 	"net/url"
 	"runtime"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"soundcheck/loadgen/connect"
+	"soundcheck/loadgen/connect/connecttest"
+	"soundcheck/loadgen/http1"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/workload"
 )
-
-// script is a server that sends a text for each connection's requests, and what it does then.
-type script struct {
-	text  string
-	after func(c net.Conn) // nil: it reads the next request
-}
-
-// scripted starts a server of a script, and counts its connections.
-func scripted(t *testing.T, s script) (string, *atomic.Int64) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	var n atomic.Int64
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			n.Add(1)
-			go func() {
-				defer c.Close()
-				for r := bufio.NewReader(c); ; {
-					req, err := http.ReadRequest(r)
-					if err != nil {
-						return
-					}
-					_, _ = io.Copy(io.Discard, req.Body)
-					if _, err := io.WriteString(c, s.text); err != nil {
-						return
-					}
-					if s.after != nil {
-						s.after(c)
-						return
-					}
-				}
-			}()
-		}
-	}()
-	return l.Addr().String(), &n
-}
-
-func always(int) bool { return true }
-func never(int) bool  { return false }
-
-// hang leaves a connection open, and sends no more.
-func hang(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
-
-func halfClose(c net.Conn) {
-	_ = c.(*net.TCPConn).CloseWrite()
-	hang(c)
-}
-
-// drip sends the rest of a response byte by byte, and closes the connection.
-func drip(text string) func(net.Conn) {
-	return func(c net.Conn) {
-		for _, b := range []byte(text) {
-			_, _ = c.Write([]byte{b})
-			time.Sleep(time.Millisecond)
-		}
-	}
-}
-
-// closed closes a connection.
-func closed(net.Conn) {}
 
 // Whatever a server does, in a way that HTTP/1.1 allows or not, a request ends with its status or a class of
 // error, and the connection is used again only if it can be.
@@ -99,77 +31,77 @@ func TestServers(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 	big := "HTTP/1.1 200 OK\r\nX-Big: " + strings.Repeat("x", 20_000) + "\r\nContent-Length: 2\r\n\r\nok"
 	for name, tt := range map[string]struct {
-		script
+		connecttest.Script
 		method string
 		status int
 		bytes  uint64
 		err    string // category; "": none
 		conns  int64  // of two requests
 	}{
-		"plain":                        {script{ok, nil}, "GET", 200, 2, "", 1},
-		"lower case names":             {script{"HTTP/1.1 201 Created\r\ncontent-length:  3 \r\nX-Y:\r\n\r\nabc", nil}, "POST", 201, 3, "", 1},
-		"no reason phrase":             {script{"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", nil}, "GET", 200, 0, "", 1},
-		"204":                          {script{"HTTP/1.1 204 No Content\r\n\r\n", nil}, "DELETE", 204, 0, "", 1},
-		"304 with a length":            {script{"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", nil}, "GET", 304, 0, "", 1},
-		"HEAD":                         {script{"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", nil}, "HEAD", 200, 0, "", 1},
-		"100 and 103 first":            {script{"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + ok, nil}, "POST", 200, 2, "", 1},
-		"chunked":                      {script{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n", nil}, "GET", 200, 5, "", 1},
-		"chunked with trailers":        {script{"HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n", nil}, "GET", 200, 3, "", 1},
-		"close-delimited":              {script{"HTTP/1.1 200 OK\r\n\r\nabcd", closed}, "GET", 200, 4, "", 2},
-		"HTTP/1.0":                     {script{"HTTP/1.0 200 OK\r\n\r\nabcd", closed}, "GET", 200, 4, "", 2},
-		"HTTP/1.0 with keep-alive":     {script{"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok", nil}, "GET", 200, 2, "", 1},
-		"Connection: close":            {script{"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", closed}, "GET", 200, 2, "", 2},
-		"Connection: Keep-Alive":       {script{"HTTP/1.1 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 2\r\n\r\nok", nil}, "GET", 200, 2, "", 1},
-		"Connection: a list":           {script{"HTTP/1.1 200 OK\r\nConnection: x, close\r\nContent-Length: 2\r\n\r\nok", closed}, "GET", 200, 2, "", 2},
-		"bare line feeds":              {script{"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", nil}, "GET", 200, 2, "", 1},
-		"folded field":                 {script{"HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\nContent-Length: 2\r\n\r\nok", nil}, "GET", 200, 2, "", 1},
-		"large header":                 {script{big, nil}, "GET", 200, 2, "", 1},
-		"header byte by byte":          {script{"", drip(ok)}, "GET", 200, 2, "", 2},
-		"body byte by byte":            {script{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", drip("ok")}, "GET", 200, 2, "", 2},
-		"surplus after the response":   {script{ok + ok, nil}, "GET", 200, 2, "", 2},
-		"same length twice":            {script{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok", nil}, "GET", 200, 2, "", 1},
-		"two lengths":                  {script{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", hang}, "GET", 0, 0, "invalid response", 2},
-		"negative length":              {script{"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok", hang}, "GET", 0, 0, "invalid response", 2},
-		"length with a sign":           {script{"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok", hang}, "GET", 0, 0, "invalid response", 2},
-		"field without a colon":        {script{"HTTP/1.1 200 OK\r\nContent-Length\r\n\r\nok", hang}, "GET", 0, 0, "invalid response", 2},
-		"blank in a name":              {script{"HTTP/1.1 200 OK\r\nX Y: 1\r\nContent-Length: 2\r\n\r\nok", nil}, "GET", 200, 2, "", 1},
-		"not HTTP":                     {script{"220 mail.example.com ESMTP\r\n", hang}, "GET", 0, 0, "invalid response", 2},
-		"status that is none":          {script{"HTTP/1.1 2x0 OK\r\nContent-Length: 2\r\n\r\nok", hang}, "GET", 0, 0, "invalid response", 2},
-		"unknown transfer coding":      {script{"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nok", hang}, "GET", 0, 0, "invalid response", 2},
-		"chunk with a wrong size":      {script{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nabc\r\n0\r\n\r\n", hang}, "GET", 200, 0, "invalid response", 2},
-		"closed before a response":     {script{"", closed}, "POST", 0, 0, "connection closed", 2},
-		"closed in the header":         {script{"HTTP/1.1 200 OK\r\nContent-", closed}, "GET", 0, 0, "connection closed", 2},
-		"closed in the body":           {script{"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", closed}, "GET", 200, 2, "connection closed", 2},
-		"half closed in the body":      {script{"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", halfClose}, "GET", 200, 2, "connection closed", 2},
-		"closed in a chunk":            {script{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc", closed}, "GET", 200, 3, "connection closed", 2},
-		"half closed, close-delimited": {script{"HTTP/1.1 200 OK\r\n\r\nabcd", halfClose}, "GET", 200, 4, "", 2},
-		"silence":                      {script{"", hang}, "GET", 0, 0, "timeout", 2},
-		"silence in the header":        {script{"HTTP/1.1 200 OK\r\n", hang}, "GET", 0, 0, "timeout", 2},
-		"silence in the body":          {script{"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", hang}, "GET", 200, 2, "timeout", 2},
-		"silence in a chunk":           {script{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc", hang}, "GET", 200, 3, "timeout", 2},
-		"silence, close-delimited":     {script{"HTTP/1.1 200 OK\r\n\r\nabcd", hang}, "GET", 200, 4, "timeout", 2},
+		"plain":                        {connecttest.Script{Text: ok}, "GET", 200, 2, "", 1},
+		"lower case names":             {connecttest.Script{Text: "HTTP/1.1 201 Created\r\ncontent-length:  3 \r\nX-Y:\r\n\r\nabc"}, "POST", 201, 3, "", 1},
+		"no reason phrase":             {connecttest.Script{Text: "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n"}, "GET", 200, 0, "", 1},
+		"204":                          {connecttest.Script{Text: "HTTP/1.1 204 No Content\r\n\r\n"}, "DELETE", 204, 0, "", 1},
+		"304 with a length":            {connecttest.Script{Text: "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n"}, "GET", 304, 0, "", 1},
+		"HEAD":                         {connecttest.Script{Text: "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"}, "HEAD", 200, 0, "", 1},
+		"100 and 103 first":            {connecttest.Script{Text: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + ok}, "POST", 200, 2, "", 1},
+		"chunked":                      {connecttest.Script{Text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n"}, "GET", 200, 5, "", 1},
+		"chunked with trailers":        {connecttest.Script{Text: "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n"}, "GET", 200, 3, "", 1},
+		"close-delimited":              {connecttest.Script{Text: "HTTP/1.1 200 OK\r\n\r\nabcd", After: connecttest.Closed}, "GET", 200, 4, "", 2},
+		"HTTP/1.0":                     {connecttest.Script{Text: "HTTP/1.0 200 OK\r\n\r\nabcd", After: connecttest.Closed}, "GET", 200, 4, "", 2},
+		"HTTP/1.0 with keep-alive":     {connecttest.Script{Text: "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok"}, "GET", 200, 2, "", 1},
+		"Connection: close":            {connecttest.Script{Text: "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", After: connecttest.Closed}, "GET", 200, 2, "", 2},
+		"Connection: Keep-Alive":       {connecttest.Script{Text: "HTTP/1.1 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 2\r\n\r\nok"}, "GET", 200, 2, "", 1},
+		"Connection: a list":           {connecttest.Script{Text: "HTTP/1.1 200 OK\r\nConnection: x, close\r\nContent-Length: 2\r\n\r\nok", After: connecttest.Closed}, "GET", 200, 2, "", 2},
+		"bare line feeds":              {connecttest.Script{Text: "HTTP/1.1 200 OK\nContent-Length: 2\n\nok"}, "GET", 200, 2, "", 1},
+		"folded field":                 {connecttest.Script{Text: "HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\nContent-Length: 2\r\n\r\nok"}, "GET", 200, 2, "", 1},
+		"large header":                 {connecttest.Script{Text: big}, "GET", 200, 2, "", 1},
+		"header byte by byte":          {connecttest.Script{Text: "", After: connecttest.Drip(ok)}, "GET", 200, 2, "", 2},
+		"body byte by byte":            {connecttest.Script{Text: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", After: connecttest.Drip("ok")}, "GET", 200, 2, "", 2},
+		"surplus after the response":   {connecttest.Script{Text: ok + ok}, "GET", 200, 2, "", 2},
+		"same length twice":            {connecttest.Script{Text: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok"}, "GET", 200, 2, "", 1},
+		"two lengths":                  {connecttest.Script{Text: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", After: connecttest.Hang}, "GET", 0, 0, "invalid response", 2},
+		"negative length":              {connecttest.Script{Text: "HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok", After: connecttest.Hang}, "GET", 0, 0, "invalid response", 2},
+		"length with a sign":           {connecttest.Script{Text: "HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok", After: connecttest.Hang}, "GET", 0, 0, "invalid response", 2},
+		"field without a colon":        {connecttest.Script{Text: "HTTP/1.1 200 OK\r\nContent-Length\r\n\r\nok", After: connecttest.Hang}, "GET", 0, 0, "invalid response", 2},
+		"blank in a name":              {connecttest.Script{Text: "HTTP/1.1 200 OK\r\nX Y: 1\r\nContent-Length: 2\r\n\r\nok"}, "GET", 200, 2, "", 1},
+		"not HTTP":                     {connecttest.Script{Text: "220 mail.example.com ESMTP\r\n", After: connecttest.Hang}, "GET", 0, 0, "invalid response", 2},
+		"status that is none":          {connecttest.Script{Text: "HTTP/1.1 2x0 OK\r\nContent-Length: 2\r\n\r\nok", After: connecttest.Hang}, "GET", 0, 0, "invalid response", 2},
+		"unknown transfer coding":      {connecttest.Script{Text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nok", After: connecttest.Hang}, "GET", 0, 0, "invalid response", 2},
+		"chunk with a wrong size":      {connecttest.Script{Text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nabc\r\n0\r\n\r\n", After: connecttest.Hang}, "GET", 200, 0, "invalid response", 2},
+		"closed before a response":     {connecttest.Script{Text: "", After: connecttest.Closed}, "POST", 0, 0, "connection closed", 2},
+		"closed in the header":         {connecttest.Script{Text: "HTTP/1.1 200 OK\r\nContent-", After: connecttest.Closed}, "GET", 0, 0, "connection closed", 2},
+		"closed in the body":           {connecttest.Script{Text: "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", After: connecttest.Closed}, "GET", 200, 2, "connection closed", 2},
+		"half closed in the body":      {connecttest.Script{Text: "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", After: connecttest.HalfClose}, "GET", 200, 2, "connection closed", 2},
+		"closed in a chunk":            {connecttest.Script{Text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc", After: connecttest.Closed}, "GET", 200, 3, "connection closed", 2},
+		"half closed, close-delimited": {connecttest.Script{Text: "HTTP/1.1 200 OK\r\n\r\nabcd", After: connecttest.HalfClose}, "GET", 200, 4, "", 2},
+		"silence":                      {connecttest.Script{Text: "", After: connecttest.Hang}, "GET", 0, 0, "timeout", 2},
+		"silence in the header":        {connecttest.Script{Text: "HTTP/1.1 200 OK\r\n", After: connecttest.Hang}, "GET", 0, 0, "timeout", 2},
+		"silence in the body":          {connecttest.Script{Text: "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", After: connecttest.Hang}, "GET", 200, 2, "timeout", 2},
+		"silence in a chunk":           {connecttest.Script{Text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc", After: connecttest.Hang}, "GET", 200, 3, "timeout", 2},
+		"silence, close-delimited":     {connecttest.Script{Text: "HTTP/1.1 200 OK\r\n\r\nabcd", After: connecttest.Hang}, "GET", 200, 4, "timeout", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			address, conns := scripted(t, tt.script)
-			w := newWire(8, connect.Options{}.Dialer())
-			defer w.close()
+			address, conns := tt.Start(t)
+			w := http1.New(connect.Options{}.Dialer(), 8)
+			defer w.Close()
 			wait := time.Minute
 			if tt.err == "timeout" {
 				wait = 50 * time.Millisecond
 			}
 			request := tt.method + " / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"
 			for range 2 {
-				var tm timing
-				r := w.exchange(t.Context(), address, tt.method, []byte(request), isSafe(tt.method), time.Now().Add(wait), &tm, never)
+				var tm connect.Times
+				r := w.Exchange(t.Context(), address, tt.method, []byte(request), http1.Safe(tt.method), time.Now().Add(wait), &tm, func(int) bool { return false })
 				got := ""
-				if r.err != nil {
-					got = categoryOf(r.err).name
+				if r.Err != nil {
+					got = categoryOf(r.Err).name
 				}
-				if r.status != tt.status || r.bytes != tt.bytes || got != tt.err || r.header != nil {
-					t.Errorf("%d, %d bytes, %q of %v; want %d, %d bytes, %q", r.status, r.bytes, got, r.err, tt.status, tt.bytes, tt.err)
+				if r.Status != tt.status || r.Bytes != tt.bytes || got != tt.err || r.Header != nil {
+					t.Errorf("%d, %d bytes, %q of %v; want %d, %d bytes, %q", r.Status, r.Bytes, got, r.Err, tt.status, tt.bytes, tt.err)
 				}
-				if (tm.firstByte > 0) != (tt.text != "" || tt.status > 0) || tm.connected <= 0 {
+				if (tm.FirstByte > 0) != (tt.Text != "" || tt.status > 0) || tm.Connected <= 0 {
 					t.Errorf("%+v", tm)
 				}
 			}
@@ -177,40 +109,6 @@ func TestServers(t *testing.T) {
 				t.Errorf("%d connections, want %d", n, tt.conns)
 			}
 		})
-	}
-}
-
-// A deadline that a connection has from an earlier request does not end a later one.
-func TestDeadlines(t *testing.T) {
-	t.Parallel()
-	release := make(chan struct{})
-	address, conns := scripted(t, script{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no", func(c net.Conn) { <-release; _, _ = c.Write([]byte("k")); hang(c) }})
-	quick, _ := scripted(t, script{"HTTP/1.1 204 No Content\r\n\r\n", nil})
-	w := newWire(8, connect.Options{}.Dialer())
-	defer w.close()
-	var tm timing
-	get := []byte("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-	if r := w.exchange(t.Context(), quick, "GET", get, true, time.Now().Add(20*time.Millisecond), &tm, never); r.err != nil && !isTimeout(r.err) {
-		t.Fatal(r.err)
-	}
-	// The connection of a request with little time left gets another one.
-	c, err := w.get(t.Context(), address, time.Now().Add(10*time.Millisecond), true, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	first := c.timer
-	w.keep(c)
-	go func() {
-		for time.Now().Before(first.Add(5 * time.Millisecond)) {
-			time.Sleep(time.Millisecond)
-		}
-		close(release)
-	}()
-	if r := w.exchange(t.Context(), address, "GET", get, true, time.Now().Add(time.Minute), &tm, never); r.err != nil || r.bytes != 2 || conns.Load() != 1 {
-		t.Errorf("%+v on %d connections", r, conns.Load())
-	}
-	if !c.timer.After(first) {
-		t.Error("the deadline is the earlier request's")
 	}
 }
 
@@ -286,33 +184,6 @@ PUT http://h/`))
 	}
 }
 
-// FuzzResponse compares responses with those of net/http.
-func FuzzResponse(f *testing.F) {
-	for _, text := range []string{
-		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nLocation: /albums/7\r\n\r\nok", "HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200\r\ncontent-length: 0\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nX-A : b\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: \t\x01\r\n\r\nok", "HTTP/1.1 304 X\r\nContent-Length: 5\r\nSet-Cookie: a\r\nset-cookie: b\r\n\r\n",
-	} {
-		for _, method := range []string{"GET", "HEAD"} {
-			f.Add(method, []byte(text))
-		}
-	}
-	f.Fuzz(func(t *testing.T, method string, text []byte) {
-		own := &conn{head: headLimit{r: bytes.NewReader(text), left: math.MaxInt}}
-		own.r = bufio.NewReaderSize(&own.head, 8<<10)
-		standard := &conn{head: headLimit{r: bytes.NewReader(text), left: math.MaxInt}}
-		standard.r = bufio.NewReaderSize(&standard.head, 8<<10)
-		got, keep := own.response(method, always)
-		want, wantKeep := standard.standardResponse(method, always)
-		if got.status != want.status || got.bytes != want.bytes || (got.err == nil) != (want.err == nil) || keep != wantKeep || fmt.Sprint(got.header) != fmt.Sprint(want.header) {
-			t.Errorf("%q: %+v, %v\nwant %+v, %v", text, got, keep, want, wantKeep)
-		}
-		if keep && own.r.Buffered() != standard.r.Buffered() {
-			t.Errorf("%q: %d bytes are left, want %d", text, own.r.Buffered(), standard.r.Buffered())
-		}
-	})
-}
-
 func pick(i int) schedule.Pick { return schedule.Pick{Number: uint64(i)} }
 
 // answers responds to plain requests without allocations.
@@ -336,7 +207,7 @@ const maxAllocations = 5
 // This test is not parallel: other tests allocate memory.
 func TestAllocations(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\nok"
-	address, _ := scripted(t, script{ok, answers(ok)})
+	address, _ := connecttest.Script{Text: ok, After: answers(ok)}.Start(t)
 	targets, err := workload.ReadTargets("t", strings.NewReader("GET http://"+address+"/albums/1"))
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
+	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/report"
 	"soundcheck/loadgen/schedule"
@@ -32,7 +33,7 @@ type fakeService struct {
 	at    func(time.Duration) served
 }
 
-func (f fakeService) send(ctx context.Context, req *http.Request, deadline time.Time, _ *timing) (*http.Response, error) {
+func (f fakeService) send(ctx context.Context, req *http.Request, deadline time.Time, _ *connect.Times) (*http.Response, error) {
 	s := f.at(time.Since(f.began))
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"soundcheck/loadgen/connect"
+	"soundcheck/loadgen/http1"
 )
 
 // Endless response headers are cut off at the limit. Long headers and bodies are read completely.
@@ -26,9 +27,9 @@ func TestLongHead(t *testing.T) {
 		end                 string
 		want                error
 	}{
-		{"no end", "HTTP/1.1 200 OK\r\n", header, 0, "", errLongHead},
-		{"one line without an end", "HTTP/1.1 200 OK\r\nX: ", strings.Repeat("x", 1<<16), 0, "", errLongHead},
-		{"hints without an end", "", hint, 0, "", errLongHead},
+		{"no end", "HTTP/1.1 200 OK\r\n", header, 0, "", http1.ErrLongHead},
+		{"one line without an end", "HTTP/1.1 200 OK\r\nX: ", strings.Repeat("x", 1<<16), 0, "", http1.ErrLongHead},
+		{"hints without an end", "", hint, 0, "", http1.ErrLongHead},
 		{"long headers", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n", header, 20, "\r\nok", nil},
 		{"a long body", fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", 300*len(header)), header, 300, "", nil},
 	} {
@@ -66,7 +67,7 @@ func TestLongHead(t *testing.T) {
 			if !errors.Is(err, tt.want) || tt.want == nil && (err != nil || resp.StatusCode != http.StatusOK) {
 				t.Errorf("%v, %v, want %v", resp, err, tt.want)
 			}
-			if tt.want != nil && sent.Load() > 8*maxHead { // with what the network buffers
+			if tt.want != nil && sent.Load() > 8*http1.MaxHead { // with what the network buffers
 				t.Errorf("%d bytes were taken", sent.Load())
 			}
 		})

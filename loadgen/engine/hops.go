@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"soundcheck/loadgen/http1"
 	"strings"
 	"time"
 )
@@ -29,7 +30,7 @@ var (
 )
 
 // follow sends the request once, and what its redirects ask for: they are part of the request. Each has its own span.
-func (w *worker) follow(ctx context.Context, n *note, u *url.URL, deadline time.Time) reply {
+func (w *worker) follow(ctx context.Context, n *note, u *url.URL, deadline time.Time) http1.Reply {
 	q := n.request
 	if u == nil {
 		return w.attempt(ctx, n, nil, deadline)
@@ -38,37 +39,37 @@ func (w *worker) follow(ctx context.Context, n *note, u *url.URL, deadline time.
 	most := w.c.Connect.Redirects
 	for i := 0; ; i++ {
 		r := w.attempt(ctx, n, &h, deadline)
-		if r.err != nil || most == 0 || !isRedirect(r) {
+		if r.Err != nil || most == 0 || !isRedirect(r) {
 			return r
 		}
 		var err error
 		if i == most {
-			err = fmt.Errorf("%w: max %d, the last to %s", errRedirects, most, r.header.Get("Location"))
+			err = fmt.Errorf("%w: max %d, the last to %s", errRedirects, most, r.Header.Get("Location"))
 		} else {
 			h, err = h.next(r)
 		}
 		if err != nil {
-			return reply{err: err}
+			return http1.Reply{Err: err}
 		}
 		n.resends++
 	}
 }
 
 // isRedirect reports whether a client follows a response. As with net/http and curl, 300 and 304 are final.
-func isRedirect(r reply) bool {
-	switch r.status {
+func isRedirect(r http1.Reply) bool {
+	switch r.Status {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		return r.header.Get("Location") != ""
+		return r.Header.Get("Location") != ""
 	}
 	return false
 }
 
 // next returns the request after a redirect. As with net/http, a 301, 302 or 303 turns any method but GET and HEAD into
 // GET without a body. As with curl, another scheme, host or port does not get the credentials.
-func (h hop) next(resp reply) (hop, error) {
-	u, err := h.url.Parse(resp.header.Get("Location"))
+func (h hop) next(resp http1.Reply) (hop, error) {
+	u, err := h.url.Parse(resp.Header.Get("Location"))
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return h, fmt.Errorf("%w: %q", errLocation, resp.header.Get("Location"))
+		return h, fmt.Errorf("%w: %q", errLocation, resp.Header.Get("Location"))
 	}
 	elsewhere := u.Scheme != h.url.Scheme || !strings.EqualFold(u.Host, h.url.Host)
 	h.url, h.text = u, u.Redacted()
@@ -76,7 +77,7 @@ func (h hop) next(resp reply) (hop, error) {
 	if elsewhere {
 		drop = append(drop, "Authorization", "Cookie", "Host", "Proxy-Authorization", "Www-Authenticate")
 	}
-	kept := resp.status == http.StatusTemporaryRedirect || resp.status == http.StatusPermanentRedirect
+	kept := resp.Status == http.StatusTemporaryRedirect || resp.Status == http.StatusPermanentRedirect
 	if !kept && h.method != http.MethodGet && h.method != http.MethodHead {
 		h.method, h.body = http.MethodGet, nil
 		drop = append(drop, "Content-Type", "Content-Length", "Content-Encoding", "Content-Language", "Content-Location")

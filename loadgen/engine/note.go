@@ -8,6 +8,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/report"
 	"soundcheck/loadgen/workload"
 )
@@ -27,7 +28,7 @@ type note struct {
 	header    http.Header       // of the last response, if it was needed
 	bytes     uint64            // of the response body
 	err       error             // why there is no response, or no request
-	timing    timing            // of the last attempt
+	timing    connect.Times     // of the last attempt
 	retries   int               // attempts after the first, by the retry policy
 	resends   int               // all requests after the first: retries and redirects
 	span      trace.SpanContext // sent with the last attempt

@@ -14,6 +14,7 @@ import (
 	"unicode"
 
 	"soundcheck/loadgen/connect"
+	"soundcheck/loadgen/http1"
 	"soundcheck/loadgen/http2"
 	"soundcheck/loadgen/workload"
 )
@@ -26,10 +27,19 @@ func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r > unicode.MaxASCII }) < 0
 }
 
+// isPlainHost reports whether a host is sent as it is: without a zone, or an internationalized name.
+func isPlainHost(s string) bool { return isASCII(s) && !strings.Contains(s, "%") }
+
+// sender sends a request and returns the response, as an http.RoundTripper. The deadline
+// includes the response body.
+type sender interface {
+	send(ctx context.Context, req *http.Request, deadline time.Time, t *connect.Times) (*http.Response, error)
+}
+
 // Pool has the connections and the cookies of one or more runs.
 type Pool struct {
 	options  *connect.Dialer
-	wire     *wire           // HTTP/1.1 without TLS
+	http1    *http1.Client   // HTTP/1.1 without TLS
 	http2    *http2.Client   // HTTP/2, with and without TLS
 	standard *http.Transport // the rest: proxies, HTTP/1.1 with TLS, large bodies, and HTTP/2 with -multiplex
 	jar      http.CookieJar  // nil: none
@@ -39,7 +49,7 @@ type Pool struct {
 // NewPool returns a pool with a max number of idle connections.
 func NewPool(idle int, o connect.Options) *Pool {
 	d := o.Dialer()
-	p := &Pool{options: d, wire: newWire(idle, d), http2: http2.New(d, idle), standard: d.Transport(idle), proxied: d.Proxied("http")}
+	p := &Pool{options: d, http1: http1.New(d, idle), http2: http2.New(d, idle), standard: d.Transport(idle), proxied: d.Proxied("http")}
 	if o.CookieJar {
 		// Without a list of public suffixes: no server gains by a cookie for all of .com here.
 		p.jar, _ = cookiejar.New(nil) // never fails
@@ -49,12 +59,12 @@ func NewPool(idle int, o connect.Options) *Pool {
 
 // Close closes all connections, those of net/http when they are idle.
 func (p *Pool) Close() {
-	p.wire.close()
+	p.http1.Close()
 	p.http2.Close()
 	p.standard.CloseIdleConnections()
 }
 
-// fast reports whether wire can send a request as bytes: in HTTP/1.1 without TLS, proxy, a large body, or anything that
+// fast reports whether http1 can send a request as bytes: in HTTP/1.1 without TLS, proxy, a large body, or anything that
 // needs the header of each response.
 func (p *Pool) fast(u *url.URL, q *workload.Request) bool {
 	o := p.options
@@ -62,7 +72,7 @@ func (p *Pool) fast(u *url.URL, q *workload.Request) bool {
 		len(q.Body) <= maxWireBody && q.Method != http.MethodConnect && isPlainHost(u.Host)
 }
 
-func (p *Pool) send(ctx context.Context, req *http.Request, deadline time.Time, t *timing) (*http.Response, error) {
+func (p *Pool) send(ctx context.Context, req *http.Request, deadline time.Time, t *connect.Times) (*http.Response, error) {
 	if p.jar != nil {
 		for _, c := range p.jar.Cookies(req.URL) {
 			req.AddCookie(c)
@@ -82,7 +92,7 @@ func (p *Pool) send(ctx context.Context, req *http.Request, deadline time.Time, 
 }
 
 // route sends with the client for the URL's scheme and the version of HTTP.
-func (p *Pool) route(ctx context.Context, req *http.Request, deadline time.Time, t *timing) (*http.Response, error) {
+func (p *Pool) route(ctx context.Context, req *http.Request, deadline time.Time, t *connect.Times) (*http.Response, error) {
 	scheme, version := req.URL.Scheme, p.options.Version
 	standard := standard{p.standard}
 	switch {
@@ -97,13 +107,13 @@ func (p *Pool) route(ctx context.Context, req *http.Request, deadline time.Time,
 	case scheme == "https" && version == connect.Auto:
 		return p.negotiate(ctx, req, deadline, t)
 	case scheme == "http" && req.ContentLength <= maxWireBody:
-		return p.wire.send(ctx, req, deadline, t)
+		return p.http1.Send(ctx, req, deadline, t)
 	}
 	return standard.send(ctx, req, deadline, t)
 }
 
 // negotiate sends with the version that the server picks.
-func (p *Pool) negotiate(ctx context.Context, req *http.Request, deadline time.Time, t *timing) (*http.Response, error) {
+func (p *Pool) negotiate(ctx context.Context, req *http.Request, deadline time.Time, t *connect.Times) (*http.Response, error) {
 	start := time.Now()
 	address, _ := http2.Address(req)
 	yes, err := p.http2.Supports(ctx, address, deadline)
@@ -113,7 +123,7 @@ func (p *Pool) negotiate(ctx context.Context, req *http.Request, deadline time.T
 	if yes {
 		asked := time.Since(start)
 		resp, err := p.send2(ctx, req, deadline, t)
-		t.connected, t.firstByte = shifted(t.connected, asked), shifted(t.firstByte, asked)
+		t.Connected, t.FirstByte = shifted(t.Connected, asked), shifted(t.FirstByte, asked)
 		if !errors.Is(err, connect.ErrNoHTTP2) { // one server of several behind an address may not support it
 			return resp, err
 		}
@@ -128,17 +138,17 @@ func shifted(d, by time.Duration) time.Duration {
 	return d + by
 }
 
-func (p *Pool) send2(ctx context.Context, req *http.Request, deadline time.Time, t *timing) (*http.Response, error) {
-	var tm http2.Times
+func (p *Pool) send2(ctx context.Context, req *http.Request, deadline time.Time, t *connect.Times) (*http.Response, error) {
+	var tm connect.Times
 	resp, err := p.http2.Send(ctx, req, deadline, &tm)
-	t.connected, t.firstByte = tm.Connected, tm.FirstByte
+	t.Connected, t.FirstByte = tm.Connected, tm.FirstByte
 	return resp, err
 }
 
 // standard sends with net/http.
 type standard struct{ http.RoundTripper }
 
-func (s standard) send(ctx context.Context, req *http.Request, deadline time.Time, tm *timing) (*http.Response, error) {
+func (s standard) send(ctx context.Context, req *http.Request, deadline time.Time, tm *connect.Times) (*http.Response, error) {
 	start := time.Now()
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	// The hooks may run after RoundTrip has returned an error, in another goroutine.
@@ -148,7 +158,7 @@ func (s standard) send(ctx context.Context, req *http.Request, deadline time.Tim
 		GotFirstResponseByte: func() { firstByte.Store(int64(time.Since(start))) },
 	})
 	resp, err := s.RoundTrip(req.WithContext(ctx))
-	tm.connected, tm.firstByte = time.Duration(connected.Load()), time.Duration(firstByte.Load())
+	tm.Connected, tm.FirstByte = time.Duration(connected.Load()), time.Duration(firstByte.Load())
 	if err != nil {
 		cancel()
 		return nil, err

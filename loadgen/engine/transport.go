@@ -10,6 +10,8 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"soundcheck/loadgen/connect"
+	"soundcheck/loadgen/http1"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/workload"
@@ -109,13 +111,13 @@ func (w *worker) deliver(n *note, u *url.URL) {
 		tests := w.promises[n.arm].take()
 		w.buffer = w.buffer[:head]
 		r := w.follow(ctx, n, u, deadline)
-		n.status, n.header, n.bytes, n.err = r.status, r.header, r.bytes, r.err
+		n.status, n.header, n.bytes, n.err = r.Status, r.Header, r.Bytes, r.Err
 		promised := time.Duration(0)
-		if measure.IsShed(r.status) {
-			promised = retryAfter(r.header)
+		if measure.IsShed(r.Status) {
+			promised = retryAfter(r.Header)
 		}
 		w.promised(n, tests, promised)
-		wait, retry := w.c.Retry.next(r.status, promised, attempt)
+		wait, retry := w.c.Retry.next(r.Status, promised, attempt)
 		if !retry || time.Until(deadline) <= wait || w.ctx.Err() != nil {
 			return
 		}
@@ -145,14 +147,14 @@ func (w *worker) promised(n *note, tests int, promised time.Duration) {
 
 // attempt sends a hop once, or without a hop the request in the buffer, and reads the response. Its span ends with the
 // response body.
-func (w *worker) attempt(ctx context.Context, n *note, h *hop, deadline time.Time) reply {
+func (w *worker) attempt(ctx context.Context, n *note, h *hop, deadline time.Time) http1.Reply {
 	ctx, sc, span := w.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindClient)
-	n.ctx, n.span, n.timing = ctx, sc, timing{}
+	n.ctx, n.span, n.timing = ctx, sc, connect.Times{}
 	start, resent := time.Now(), n.resends
-	var r reply
+	var r http1.Reply
 	if h == nil {
 		w.buffer = end(w.trace.inject(ctx, w.buffer, n.span), n.request)
-		r = w.pool.wire.exchange(ctx, address(n.base), n.request.Method, w.buffer, isSafe(n.request.Method), deadline, &n.timing, func(status int) bool { return w.needsHeader(n, status) })
+		r = w.pool.http1.Exchange(ctx, http1.Address(n.base), n.request.Method, w.buffer, http1.Safe(n.request.Method), deadline, &n.timing, func(status int) bool { return w.needsHeader(n, status) })
 	} else {
 		r = w.standard(ctx, n, h, deadline)
 	}
@@ -166,22 +168,22 @@ func (w *worker) needsHeader(n *note, status int) bool {
 }
 
 // standard sends a hop by the sender, as an http.Request.
-func (w *worker) standard(ctx context.Context, n *note, h *hop, deadline time.Time) reply {
+func (w *worker) standard(ctx context.Context, n *note, h *hop, deadline time.Time) http1.Reply {
 	req := h.request()
 	w.trace.propagator.Inject(ctx, propagation.HeaderCarrier(req.Header))
 	resp, err := w.c.sender.send(ctx, req, deadline, &n.timing)
 	if err != nil {
-		return reply{err: err}
+		return http1.Reply{Err: err}
 	}
-	r := reply{status: resp.StatusCode, header: resp.Header}
-	r.bytes, r.err = discard(resp.Body)
+	r := http1.Reply{Status: resp.StatusCode, Header: resp.Header}
+	r.Bytes, r.Err = http1.Discard(resp.Body)
 	return r
 }
 
 // attempted records the end of an attempt.
-func (w *worker) attempted(ctx context.Context, n *note, span trace.Span, h *hop, resent int, r reply, took time.Duration) {
-	if r.err != nil {
-		r.status = 0
+func (w *worker) attempted(ctx context.Context, n *note, span trace.Span, h *hop, resent int, r http1.Reply, took time.Duration) {
+	if r.Err != nil {
+		r.Status = 0
 	}
 	if span == nil && !w.meter.on {
 		return
@@ -190,7 +192,7 @@ func (w *worker) attempted(ctx context.Context, n *note, span trace.Span, h *hop
 	if h != nil {
 		method, u = h.method, h.url
 	}
-	key := keyOf(method, u, r.status, r.err)
+	key := keyOf(method, u, r.Status, r.Err)
 	w.meter.duration.Record(ctx, took.Seconds(), w.clients.options(key, u)...)
 	if span == nil {
 		return

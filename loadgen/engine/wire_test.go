@@ -11,16 +11,18 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"soundcheck/loadgen/connect"
+	"soundcheck/loadgen/http1"
 )
 
 // get sends a request by a pool and reads the response.
-func send(t *testing.T, p *Pool, method, target, body string, timeout time.Duration) (resp *http.Response, text string, tm timing, err error) {
+func send(t *testing.T, p *Pool, method, target, body string, timeout time.Duration) (resp *http.Response, text string, tm connect.Times, err error) {
 	t.Helper()
 	u, err := url.Parse(target)
 	if err != nil {
@@ -98,7 +100,7 @@ func TestWire(t *testing.T) {
 		if err != nil || resp.StatusCode != tt.status || text != tt.want {
 			t.Errorf("%s %s: %v, %v, %d bytes, want %d, %d bytes", tt.method, tt.path, resp, err, len(text), tt.status, len(tt.want))
 		}
-		if conns.Load() != tt.conns || tm.firstByte <= 0 || tm.connected > tm.firstByte {
+		if conns.Load() != tt.conns || tm.FirstByte <= 0 || tm.Connected > tm.FirstByte {
 			t.Errorf("%s %s: %d connections, want %d; %+v", tt.method, tt.path, conns.Load(), tt.conns, tm)
 		}
 	}
@@ -171,7 +173,7 @@ func TestWireServerClosesAtOnce(t *testing.T) {
 func TestWireTimeoutAndEnd(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server, conns := counted(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/half" {
 			fmt.Fprint(w, "half")
 			w.(http.Flusher).Flush()
@@ -182,30 +184,25 @@ func TestWireTimeoutAndEnd(t *testing.T) {
 	defer close(release)
 	p := NewPool(8, connect.Options{})
 	for _, path := range []string{"/", "/half"} {
-		if _, text, _, err := send(t, p, "GET", server.URL+path, "", 50*time.Millisecond); err == nil || !isTimeout(err) || categoryOf(err).name != "timeout" {
+		if _, text, _, err := send(t, p, "GET", server.URL+path, "", 50*time.Millisecond); err == nil || !os.IsTimeout(err) || categoryOf(err).name != "timeout" {
 			t.Errorf("%s: %q, %v, want a timeout", path, text, err)
 		}
 	}
 	// Closing the pool cancels requests in flight.
+	before := conns.Load()
 	ended := make(chan error)
 	go func() {
 		_, _, _, err := send(t, p, "GET", server.URL+"/half", "", time.Minute)
 		ended <- err
 	}()
-	for {
-		p.wire.mu.Lock()
-		n := len(p.wire.all)
-		p.wire.mu.Unlock()
-		if n > 0 {
-			break
-		}
+	for conns.Load() == before {
 		time.Sleep(time.Millisecond)
 	}
 	p.Close()
-	if err := <-ended; err == nil || isTimeout(err) {
+	if err := <-ended; err == nil || os.IsTimeout(err) {
 		t.Errorf("request under way: %v, want an error that is no timeout", err)
 	}
-	if _, _, _, err := send(t, p, "GET", server.URL, "", time.Minute); !errors.Is(err, errClosed) {
+	if _, _, _, err := send(t, p, "GET", server.URL, "", time.Minute); !errors.Is(err, http1.ErrClosed) {
 		t.Errorf("a request after the end: %v", err)
 	}
 	if _, _, _, err := send(t, p, "GET", "http://127.0.0.1:1/", "", time.Minute); err == nil || categoryOf(err).name != "connection refused" {
@@ -214,7 +211,7 @@ func TestWireTimeoutAndEnd(t *testing.T) {
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	u, _ := url.Parse(server.URL)
-	if _, err := NewPool(1, connect.Options{}).send(cancelled, &http.Request{Method: "GET", URL: u}, time.Now().Add(time.Minute), new(timing)); !errors.Is(err, context.Canceled) {
+	if _, err := NewPool(1, connect.Options{}).send(cancelled, &http.Request{Method: "GET", URL: u}, time.Now().Add(time.Minute), new(connect.Times)); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled request: %v", err)
 	}
 }
@@ -231,7 +228,7 @@ func TestTLS(t *testing.T) {
 	p := NewPool(8, connect.Options{CACert: caOf(server)})
 	defer p.Close()
 	_, text, tm, err := send(t, p, "GET", server.URL, "", 10*time.Second)
-	if err != nil || text != "secret" || tm.connected <= 0 || tm.firstByte < tm.connected {
+	if err != nil || text != "secret" || tm.Connected <= 0 || tm.FirstByte < tm.Connected {
 		t.Errorf("%q, %v, %+v", text, err, tm)
 	}
 }

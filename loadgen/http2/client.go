@@ -21,12 +21,6 @@ import (
 	"soundcheck/loadgen/connect"
 )
 
-// Times are since the send time of a request.
-type Times struct {
-	Connected time.Duration // connection ready
-	FirstByte time.Duration // of the response; 0: none
-}
-
 // stopwatch measures a time once.
 type stopwatch struct {
 	start time.Time
@@ -131,7 +125,7 @@ func (t *Client) Supports(ctx context.Context, address string, deadline time.Tim
 
 // Send sends a request and returns the response. A body needs a ContentLength. The deadline includes the response
 // body.
-func (t *Client) Send(ctx context.Context, req *http.Request, deadline time.Time, tm *Times) (*http.Response, error) {
+func (t *Client) Send(ctx context.Context, req *http.Request, deadline time.Time, tm *connect.Times) (*http.Response, error) {
 	start := time.Now()
 	if req.Body != nil && req.Body != http.NoBody && req.ContentLength <= 0 {
 		return nil, errLength

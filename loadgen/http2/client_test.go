@@ -37,7 +37,7 @@ func request(t testing.TB, method, target, body string) *http.Request {
 // send sends a request and reads the response.
 func send(t testing.TB, c *Client, method, target, body string) (*http.Response, string, error) {
 	t.Helper()
-	var tm Times
+	var tm connect.Times
 	resp, err := c.Send(t.Context(), request(t, method, target, body), time.Now().Add(30*time.Second), &tm)
 	if err != nil {
 		return nil, "", err
@@ -197,7 +197,7 @@ func TestUnreadBody(t *testing.T) {
 	list, c := servers(t, shapes)
 	for _, s := range list {
 		for range 2 {
-			resp, err := c.Send(t.Context(), request(t, "GET", s.URL+"/large", ""), time.Now().Add(time.Minute), new(Times))
+			resp, err := c.Send(t.Context(), request(t, "GET", s.URL+"/large", ""), time.Now().Add(time.Minute), new(connect.Times))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -238,7 +238,7 @@ func TestDeadline(t *testing.T) {
 	}))
 	for _, s := range list {
 		for _, path := range []string{"/", "/body"} {
-			resp, err := c.Send(t.Context(), request(t, "GET", s.URL+path, ""), time.Now().Add(200*time.Millisecond), new(Times))
+			resp, err := c.Send(t.Context(), request(t, "GET", s.URL+path, ""), time.Now().Add(200*time.Millisecond), new(connect.Times))
 			if err == nil {
 				_, err = io.ReadAll(resp.Body)
 				_ = resp.Body.Close()
@@ -265,10 +265,10 @@ func TestClose(t *testing.T) {
 		cancel()
 		c.Close()
 	}()
-	if _, err := c.Send(ctx, request(t, "GET", s.URL, ""), time.Now().Add(time.Minute), new(Times)); err == nil {
+	if _, err := c.Send(ctx, request(t, "GET", s.URL, ""), time.Now().Add(time.Minute), new(connect.Times)); err == nil {
 		t.Error("a request survived Close")
 	}
-	if _, err := c.Send(t.Context(), request(t, "GET", s.URL, ""), time.Now().Add(time.Minute), new(Times)); !errors.Is(err, errClosed) {
+	if _, err := c.Send(t.Context(), request(t, "GET", s.URL, ""), time.Now().Add(time.Minute), new(connect.Times)); !errors.Is(err, errClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 }
@@ -316,7 +316,7 @@ func TestUnknownLength(t *testing.T) {
 	t.Parallel()
 	req := request(t, "POST", "http://127.0.0.1:1", "body")
 	req.ContentLength = -1
-	if _, err := New(connect.Options{}.Dialer(), 1).Send(t.Context(), req, time.Now().Add(time.Minute), new(Times)); !errors.Is(err, errLength) {
+	if _, err := New(connect.Options{}.Dialer(), 1).Send(t.Context(), req, time.Now().Add(time.Minute), new(connect.Times)); !errors.Is(err, errLength) {
 		t.Errorf("%v, want %v", err, errLength)
 	}
 }

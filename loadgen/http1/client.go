@@ -1,4 +1,7 @@
-package engine
+// Package http1 is an HTTP/1.1 client for load, without TLS. net/http's transport has two goroutines for each connection
+// and passes everything between them. Here the sending goroutine reads the response too: less CPU for a generator that
+// shares its machine with the target.
+package http1
 
 import (
 	"bufio"
@@ -11,7 +14,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -19,22 +21,8 @@ import (
 	"soundcheck/loadgen/connect"
 )
 
-// timing has times since the send time of a request.
-type timing struct {
-	connected time.Duration // connection ready
-	firstByte time.Duration // of the response; 0: none
-}
-
-// sender sends a request and returns the response, as an http.RoundTripper. The deadline
-// includes the response body.
-type sender interface {
-	send(ctx context.Context, req *http.Request, deadline time.Time, t *timing) (*http.Response, error)
-}
-
-// wire is an HTTP/1.1 client. net/http's transport has two goroutines for each connection and
-// passes everything between them. Here the sending goroutine reads the response too: less CPU
-// for a generator that shares its machine with the target.
-type wire struct {
+// Client sends requests. Its methods are called from many goroutines.
+type Client struct {
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
 	max  int // max idle connections
 
@@ -44,11 +32,12 @@ type wire struct {
 	closed bool
 }
 
-func newWire(max int, d *connect.Dialer) *wire {
+// New returns a client with a max number of idle connections of each address.
+func New(d *connect.Dialer, max int) *Client {
 	if d.NoKeepalive {
 		max = 0
 	}
-	return &wire{dial: d.Dial, max: max, idle: map[string][]*conn{}, all: map[*conn]bool{}}
+	return &Client{dial: d.Dial, max: max, idle: map[string][]*conn{}, all: map[*conn]bool{}}
 }
 
 // conn is a connection, for one request at a time.
@@ -69,10 +58,11 @@ type conn struct {
 	timer    time.Time // deadline of the connection, not later: setting it costs more than a late look
 }
 
-var errClosed = errors.New("the run has ended")
+// ErrClosed is that of a request after Close.
+var ErrClosed = errors.New("the run has ended")
 
-// close closes all connections, and so cancels requests in flight.
-func (t *wire) close() {
+// Close closes all connections, and so cancels requests in flight.
+func (t *Client) Close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closed = true
@@ -81,7 +71,7 @@ func (t *wire) close() {
 	}
 }
 
-func (t *wire) drop(c *conn) {
+func (t *Client) drop(c *conn) {
 	_ = c.Close()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -89,7 +79,7 @@ func (t *wire) drop(c *conn) {
 }
 
 // keep returns c to the idle connections.
-func (t *wire) keep(c *conn) {
+func (t *Client) keep(c *conn) {
 	t.mu.Lock()
 	ok := !t.closed && len(t.idle[c.address]) < t.max
 	if ok {
@@ -104,7 +94,7 @@ func (t *wire) keep(c *conn) {
 
 // get returns a live idle connection or a new one. Retry: the request may be sent again, so that a connection
 // which was used just now need not be checked.
-func (t *wire) get(ctx context.Context, address string, deadline time.Time, fresh, retry bool) (*conn, error) {
+func (t *Client) get(ctx context.Context, address string, deadline time.Time, fresh, retry bool) (*conn, error) {
 	for !fresh {
 		t.mu.Lock()
 		list := t.idle[address]
@@ -137,7 +127,7 @@ func (t *wire) get(ctx context.Context, address string, deadline time.Time, fres
 	closed := t.closed
 	t.mu.Unlock()
 	if err = c.limit(deadline); closed {
-		err = errClosed
+		err = ErrClosed
 	}
 	if err != nil {
 		t.drop(c)
@@ -208,26 +198,27 @@ func (c *conn) alive() bool {
 	return errors.Is(err, syscall.EAGAIN)
 }
 
-func (t *wire) send(ctx context.Context, req *http.Request, deadline time.Time, tm *timing) (*http.Response, error) {
+// Send sends a request and returns the response. The deadline includes the response body.
+func (t *Client) Send(ctx context.Context, req *http.Request, deadline time.Time, tm *connect.Times) (*http.Response, error) {
 	start := time.Now()
-	address := address(req.URL)
+	address := Address(req.URL)
 	for fresh := false; ; fresh = true {
 		c, err := t.get(ctx, address, deadline, fresh, false)
 		if err != nil {
 			return nil, err
 		}
-		tm.connected = time.Since(start)
+		tm.Connected = time.Since(start)
 		var resp *http.Response
 		if err = c.exchange(req); err == nil {
-			tm.firstByte = time.Since(start)
+			tm.FirstByte = time.Since(start)
 			resp, err = c.readHeader(req)
 		}
 		if err == nil {
-			resp.Body = &wireBody{ReadCloser: resp.Body, wire: t, conn: c, reusable: !resp.Close && !c.broken && resp.StatusCode != http.StatusSwitchingProtocols}
+			resp.Body = &wireBody{ReadCloser: resp.Body, client: t, conn: c, reusable: !resp.Close && !c.broken && resp.StatusCode != http.StatusSwitchingProtocols}
 			return resp, nil
 		}
 		t.drop(c)
-		if tm.firstByte != 0 || !c.stale(ctx, err, isSafe(req.Method) && (req.Body == nil || req.GetBody != nil)) {
+		if tm.FirstByte != 0 || !c.stale(ctx, err, Safe(req.Method) && (req.Body == nil || req.GetBody != nil)) {
 			return nil, err
 		}
 		if req.GetBody != nil {
@@ -243,7 +234,8 @@ func isTimeout(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
-func isSafe(method string) bool {
+// Safe reports whether a method is safe (RFC 9110, 9.2.1).
+func Safe(method string) bool {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
 		return true
@@ -268,7 +260,7 @@ func (c *conn) exchange(req *http.Request) error {
 
 // readHeader reads the response header.
 func (c *conn) readHeader(req *http.Request) (*http.Response, error) {
-	c.head.left = maxHead
+	c.head.left = MaxHead
 	defer func() { c.head.left = math.MaxInt }()
 	for {
 		resp, err := http.ReadResponse(c.r, req)
@@ -281,7 +273,7 @@ func (c *conn) readHeader(req *http.Request) (*http.Response, error) {
 // wireBody returns the connection at its end.
 type wireBody struct {
 	io.ReadCloser
-	wire     *wire
+	client   *Client
 	conn     *conn // nil: returned
 	reusable bool
 }
@@ -299,10 +291,10 @@ func (b *wireBody) end(keep bool) {
 	case c == nil:
 	case keep:
 		b.conn = nil
-		b.wire.keep(c)
+		b.client.keep(c)
 	default:
 		b.conn = nil
-		b.wire.drop(c)
+		b.client.drop(c)
 	}
 }
 
@@ -312,13 +304,10 @@ func (b *wireBody) Close() error {
 	return nil
 }
 
-// address returns the address of a server of cleartext HTTP.
-func address(u *url.URL) string {
+// Address returns the address of a server of cleartext HTTP.
+func Address(u *url.URL) string {
 	if u.Port() == "" {
 		return net.JoinHostPort(u.Hostname(), "80")
 	}
 	return u.Host
 }
-
-// isPlainHost reports whether a host is sent as it is: without a zone, or an internationalized name.
-func isPlainHost(s string) bool { return isASCII(s) && !strings.Contains(s, "%") }

@@ -1,46 +1,41 @@
-package engine
+package http1
 
 import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/base64"
-	"encoding/hex"
 	"io"
 	"net/http"
 	"net/textproto"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
-
-	"soundcheck/loadgen/workload"
+	"soundcheck/loadgen/connect"
 )
 
-// reply is a response whose body was read.
-type reply struct {
-	status int         // 0: no response header
-	header http.Header // nil unless it is needed
-	bytes  uint64      // of the body
-	err    error       // the response is not complete
+// Reply is a response whose body was read.
+type Reply struct {
+	Status int         // 0: no response header
+	Header http.Header // nil unless it is needed
+	Bytes  uint64      // of the body
+	Err    error       // the response is not complete
 }
 
-// exchange sends an encoded request and reads its response. Retry: the request is safe and may be sent
+// Exchange sends an encoded request and reads its response. Retry: the request is safe and may be sent
 // twice. Needs reports whether the header of a response is needed.
-func (t *wire) exchange(ctx context.Context, address, method string, request []byte, retry bool, deadline time.Time, tm *timing, needs func(status int) bool) reply {
+func (t *Client) Exchange(ctx context.Context, address, method string, request []byte, retry bool, deadline time.Time, tm *connect.Times, needs func(status int) bool) Reply {
 	start := time.Now()
 	for fresh := false; ; fresh = true {
 		c, err := t.get(ctx, address, deadline, fresh, retry)
 		if err != nil {
-			return reply{err: err}
+			return Reply{Err: err}
 		}
-		tm.connected = time.Since(start)
+		tm.Connected = time.Since(start)
 		_, err = c.Write(request)
 		// A server that rejects a large body responds before it has read it.
 		if _, e := c.r.Peek(1); e == nil {
-			tm.firstByte = time.Since(start)
+			tm.FirstByte = time.Since(start)
 			r, keep := c.response(method, needs)
 			if keep && err == nil && c.r.Buffered() == 0 { // else the server has sent more than a response
 				t.keep(c)
@@ -53,7 +48,7 @@ func (t *wire) exchange(ctx context.Context, address, method string, request []b
 		}
 		t.drop(c)
 		if !c.stale(ctx, err, retry) {
-			return reply{err: err}
+			return Reply{Err: err}
 		}
 	}
 }
@@ -83,30 +78,30 @@ type head struct {
 // response reads a response. Keep: the connection can have another one. It reads the plain ones itself, without
 // a map of headers: those of HTTP/1.1 with a Content-Length, whose header fits into the buffer. net/http reads
 // all others.
-func (c *conn) response(method string, needs func(status int) bool) (r reply, keep bool) {
+func (c *conn) response(method string, needs func(status int) bool) (r Reply, keep bool) {
 	h, err := c.readHead()
 	if err != nil {
-		return reply{err: err}, false
+		return Reply{Err: err}, false
 	}
 	if h == nil {
 		return c.standardResponse(method, needs)
 	}
-	r.status = h.status
+	r.Status = h.status
 	if needs(h.status) {
 		b, _ := c.r.Peek(h.size)
-		r.header = headerOf(b)
+		r.Header = headerOf(b)
 	}
 	_, _ = c.r.Discard(h.size)
 	if method == http.MethodHead || h.status == http.StatusNoContent || h.status == http.StatusNotModified {
 		h.length = 0
 	}
-	for r.err == nil && r.bytes < uint64(h.length) {
+	for r.Err == nil && r.Bytes < uint64(h.length) {
 		var n int
-		n, r.err = c.r.Discard(int(min(h.length-int64(r.bytes), maxDiscard)))
-		r.bytes += uint64(n)
+		n, r.Err = c.r.Discard(int(min(h.length-int64(r.Bytes), maxDiscard)))
+		r.Bytes += uint64(n)
 	}
-	r.err = bodyError(r.err)
-	return r, r.err == nil && !h.last
+	r.Err = bodyError(r.Err)
+	return r, r.Err == nil && !h.last
 }
 
 const maxDiscard = 1 << 30
@@ -216,81 +211,21 @@ func headerOf(b []byte) http.Header {
 }
 
 // standardResponse reads a response with net/http.
-func (c *conn) standardResponse(method string, needs func(status int) bool) (r reply, keep bool) {
+func (c *conn) standardResponse(method string, needs func(status int) bool) (r Reply, keep bool) {
 	resp, err := c.readHeader(&http.Request{Method: method})
 	if err != nil {
-		return reply{err: err}, false
+		return Reply{Err: err}, false
 	}
-	r.status = resp.StatusCode
-	if needs(r.status) {
-		r.header = resp.Header
+	r.Status = resp.StatusCode
+	if needs(r.Status) {
+		r.Header = resp.Header
 	}
-	r.bytes, r.err = discard(resp.Body)
-	return r, r.err == nil && !resp.Close && r.status != http.StatusSwitchingProtocols
+	r.Bytes, r.Err = Discard(resp.Body)
+	return r, r.Err == nil && !resp.Close && r.Status != http.StatusSwitchingProtocols
 }
 
-// begin appends the request line and header fields of a request.
-func begin(b []byte, q *workload.Request, base *url.URL) ([]byte, error) {
-	b = append(append(b, q.Method...), ' ')
-	b, err := q.AppendURI(b, base)
-	u := q.At(base)
-	host := u.Host
-	if own := q.Header["Host"]; len(own) > 0 && own[0] != "" {
-		host = own[0]
-	}
-	b = field(append(b, " HTTP/1.1\r\n"...), "Host", host)
-	if _, ok := q.Header["User-Agent"]; !ok {
-		b = append(b, "User-Agent: Go-http-client/1.1\r\n"...)
-	}
-	if password, ok := u.User.Password(); ok && len(q.Header["Authorization"]) == 0 {
-		b = append(b, "Authorization: Basic "...)
-		b = append(base64.StdEncoding.AppendEncode(b, []byte(u.User.Username()+":"+password)), "\r\n"...)
-	}
-	for name, values := range q.Header {
-		switch name {
-		case "Host", "Content-Length", "Transfer-Encoding", "Trailer", "Traceparent":
-			continue
-		case "User-Agent":
-			if len(values) == 0 || values[0] == "" { // none is sent
-				continue
-			}
-		}
-		for _, v := range values {
-			b = field(b, name, v)
-		}
-	}
-	return b, err
-}
-
-// end appends the rest of a request, after its trace context.
-func end(b []byte, q *workload.Request) []byte {
-	if len(q.Body) > 0 || q.Method == http.MethodPost || q.Method == http.MethodPut || q.Method == http.MethodPatch {
-		b = append(b, "Content-Length: "...)
-		b = append(strconv.AppendInt(b, int64(len(q.Body)), 10), "\r\n"...)
-	}
-	b = append(b, "\r\n"...)
-	return append(b, q.Body...)
-}
-
-// field appends a header field. As net/http, it replaces line ends in its value.
-func field(b []byte, name, value string) []byte {
-	b = append(append(b, name...), ": "...)
-	if strings.ContainsAny(value, "\r\n") {
-		value = strings.NewReplacer("\r", " ", "\n", " ").Replace(value)
-	}
-	return append(append(b, value...), "\r\n"...)
-}
-
-// appendTraceparent appends a traceparent (W3C Trace Context, 3.2) as a header field.
-func appendTraceparent(b []byte, sc trace.SpanContext) []byte {
-	id, span := sc.TraceID(), sc.SpanID()
-	b = hex.AppendEncode(append(b, "Traceparent: 00-"...), id[:])
-	b = hex.AppendEncode(append(b, '-'), span[:])
-	return append(hex.AppendEncode(append(b, '-'), []byte{byte(sc.TraceFlags())}), "\r\n"...)
-}
-
-// discard reads a body to its end.
-func discard(body io.ReadCloser) (uint64, error) {
+// Discard reads a body to its end.
+func Discard(body io.ReadCloser) (uint64, error) {
 	n, err := io.Copy(io.Discard, body)
 	_ = body.Close()
 	return uint64(n), err

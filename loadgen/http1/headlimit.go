@@ -1,4 +1,4 @@
-package engine
+package http1
 
 import (
 	"fmt"
@@ -6,11 +6,12 @@ import (
 	"math"
 )
 
-// maxHead is the max size in bytes of a response's header, including informational responses
+// MaxHead is the max size in bytes of a response's header, including informational responses
 // before it: net/http's limit.
-const maxHead = 10 << 20
+const MaxHead = 10 << 20
 
-var errLongHead = fmt.Errorf("the response headers are longer than %d MiB", maxHead>>20)
+// ErrLongHead is that of a response whose header is longer than MaxHead.
+var ErrLongHead = fmt.Errorf("the response headers are longer than %d MiB", MaxHead>>20)
 
 // headLimit is a reader with a limit on the response header. It counts only while a header is
 // read.
@@ -21,7 +22,7 @@ type headLimit struct {
 
 func (l *headLimit) Read(p []byte) (int, error) {
 	if l.left <= 0 {
-		return 0, errLongHead
+		return 0, ErrLongHead
 	}
 	n, err := l.r.Read(p[:min(len(p), l.left)])
 	if l.left != math.MaxInt {
