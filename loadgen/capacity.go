@@ -67,14 +67,14 @@ Exit codes: 3 no rate passed; 4 limited by the generator, not the target.`)
 	case o.Lowest*o.step.Seconds() < 10:
 		return f.Config, o, f.Errorf("-from %g for -step %s is less than 10 requests: too few for a verdict", o.Lowest, o.step)
 	}
-	if err := f.CheckSLOs(); err != nil {
+	if err := f.CheckScenarios(); err != nil {
 		return f.Config, o, err
 	}
 	if err := checkResultFormat(f.Flags, o.format); err != nil {
 		return f.Config, o, err
 	}
 	d.forward(f)
-	return f.Config, o, f.NoArgs()
+	return f.Config, o, nil
 }
 
 func runCapacity(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {

@@ -140,6 +140,14 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 		defer c.Recording.Close()
 		c.Plan.Replay = c.Recording.Replay()
 	}
+	pacing := schedule.Pacing{Plan: c.Plan, Closed: c.Workers > 0, StartAt: c.StartAt, Seed: c.Seed, Arm: c.arm, Arms: len(c.arms), ExactTimers: c.fakeTime}
+	if c.Stream != nil {
+		if err := c.Stream.Wait(ctx); err != nil {
+			return nil, err
+		}
+		defer c.Stream.Close()
+		pacing.Feed = c.Stream.Feed
+	}
 	if c.sender == nil {
 		pool := c.Pool
 		if pool == nil {
@@ -149,9 +157,9 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 		defer context.AfterFunc(ctx, pool.Close)()
 		c.sender = pool
 	}
-	pacing, stop := context.WithCancel(ctx)
+	pacingCtx, stop := context.WithCancel(ctx)
 	defer stop()
-	p := schedule.NewPacer(pacing, schedule.Pacing{Plan: c.Plan, Closed: c.Workers > 0, StartAt: c.StartAt, Seed: c.Seed, Arm: c.arm, Arms: len(c.arms), ExactTimers: c.fakeTime})
+	p := schedule.NewPacer(pacingCtx, pacing)
 	tr := &transport{c: c, ctx: ctx, pacer: p, trace: newTracing(c), promises: make([]promises, len(c.arms))}
 	var err error
 	if tr.source, err = c.NewSource(c.Seed, len(c.arms)); err != nil {
@@ -174,7 +182,7 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 	)
 	// The pacer ends the run too, except while it waits for a worker.
 	var stopped atomic.Pointer[time.Time]
-	defer context.AfterFunc(pacing, func() {
+	defer context.AfterFunc(pacingCtx, func() {
 		now := time.Now()
 		stopped.Store(&now)
 		attacker.Stop()
@@ -196,11 +204,16 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 				if t := stopped.Load(); end.IsZero() && t != nil {
 					end = *t
 				}
+				err := p.Err()
+				if c.Stream != nil {
+					k.Streamed(p.Unfed(), c.Stream.Ended())
+					err = c.Stream.Err()
+				}
 				r := k.Finish(began, max(end.Sub(began), 0), max(time.Since(began), 0), int(tr.peak.Load()), ctx.Err() != nil)
 				if c.Parts && c.Progress != nil {
 					c.Progress(k.progress(k.Window()))
 				}
-				return r, p.Err()
+				return r, err
 			}
 			k.add(res, tr.notes.take(res.Seq))
 		case reason := <-c.End:

@@ -19,7 +19,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"soundcheck/loadgen/measure"
-	"soundcheck/loadgen/workload"
+	"soundcheck/loadgen/targets"
 )
 
 // Any service can be the target: targets round robin, with their own headers and body, plus trace
@@ -42,7 +42,7 @@ func TestTargets(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	list, err := workload.ReadTargets("t", strings.NewReader("GET "+server.URL+"/one\nX-Key: k\n\nPOST "+server.URL+"/two\n\nGET "+server.URL+"/broken\n"))
+	list, err := targets.Read("t", strings.NewReader("GET "+server.URL+"/one\nX-Key: k\n\nPOST "+server.URL+"/two\n\nGET "+server.URL+"/broken\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestTargetsWithPassword(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	list, err := workload.ReadTargets("t", strings.NewReader("GET http://me:secret@"+strings.TrimPrefix(server.URL, "http://")+"/"))
+	list, err := targets.Read("t", strings.NewReader("GET http://me:secret@"+strings.TrimPrefix(server.URL, "http://")+"/"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestTargetsOnTheNetwork(t *testing.T) {
 		in   string
 		want []string
 	}{
-		{"\ufeff\nGET " + at + "/a\n# c\nGET " + at + "/b?q=%20 HTTP/1.1\nhost: h\nUSER-AGENT: me\nx-key: 1\nx-key: 2\n# c\nPOST " + at + "/c\nuser-agent: me\ncontent-length: 4\nauthorization: z\ntraceparent: mine\n@" + body, []string{
+		{"\ufeff\nGET " + at + "/a\n# c\nGET " + at + "/b?q=%20 HTTP/1.1\nhost: h\nUSER-AGENT: me\nx-key: 1\nx-key: 2\n# c\nPOST " + at + "/c\nuser-agent: me\ncontent-length: 4\nauthorization: z\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00\n@" + body, []string{
 			"GET /a HTTP/1.1\nHost: " + server.Addr().String() + "\nUser-Agent: Go-http-client/1.1\n",
 			"GET /b?q=%20 HTTP/1.1\nHost: h\nUser-Agent: me\nx-key: 1\nx-key: 2\n",
 			"POST /c HTTP/1.1\nAuthorization: z\nContent-Length: 4\nHost: " + server.Addr().String() + "\nUser-Agent: me\ntext",
@@ -169,7 +169,7 @@ func TestTargetsOnTheNetwork(t *testing.T) {
 			"PUT /d HTTP/1.1\nContent-Length: 1\nHost: h\nUser-Agent: me\nx",
 		}},
 	} {
-		list, err := workload.ReadTargets("t", strings.NewReader(tt.in))
+		list, err := targets.Read("t", strings.NewReader(tt.in))
 		if err != nil {
 			t.Fatal(err)
 		}

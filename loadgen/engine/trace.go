@@ -75,11 +75,15 @@ func newTracing(c Config) *tracing {
 func (t *tracing) begin(ctx context.Context, n *note, name string, kind trace.SpanKind) (context.Context, trace.Span) {
 	if t.tracer == nil {
 		id := t.ids.Trace(n.number)
+		parent := trace.SpanContextFromContext(ctx) // that the request brings
+		if parent.IsValid() {
+			id = parent.TraceID()
+		}
 		var flags trace.TraceFlags
 		if t.sampler.ShouldSample(sdktrace.SamplingParameters{ParentContext: ctx, TraceID: id}).Decision == sdktrace.RecordAndSample {
 			flags = trace.FlagsSampled
 		}
-		sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: t.ids.NewSpanID(ctx, id), TraceFlags: flags})
+		sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: t.ids.NewSpanID(ctx, id), TraceFlags: flags, TraceState: parent.TraceState()})
 		return trace.ContextWithSpanContext(ctx, sc), nil
 	}
 	return t.tracer.Start(ctx, name, trace.WithSpanKind(kind))

@@ -76,6 +76,9 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 // one span.
 func (t *transport) deliver(n *note, u *url.URL) (*http.Response, error) {
 	ctx := context.WithValue(t.ctx, noteKey{}, n)
+	if parent := n.request.Parent; parent != nil {
+		ctx = trace.ContextWithRemoteSpanContext(ctx, *parent)
+	}
 	var span trace.Span
 	if t.c.Retry.on() && t.trace.tracer != nil {
 		ctx, span = t.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindInternal)
