@@ -18,6 +18,7 @@ import (
 type abOptions struct {
 	comparison
 	a, b     string
+	path     string // of the request; "": those of the mix
 	rate     options.Rate
 	duration time.Duration
 	block    time.Duration
@@ -55,6 +56,7 @@ func parseAB(args []string, getenv func(string) string, stdout io.Writer) (engin
 // apply checks the flags and makes the plan.
 func (o *abOptions) apply(f *options.Flags) error {
 	c := &f.Config
+	o.path = f.Address()
 	if err := checkResultFormat(f.Flags, o.format); err != nil {
 		return err
 	}
@@ -128,7 +130,7 @@ func runAB(ctx context.Context, args []string, getenv func(string) string, stdou
 		return err
 	}
 	bar.Clear()
-	result, err := compare.Turns(r, c.Plan, o.block, o.a, o.b, float64(o.tolerance))
+	result, err := compare.Turns(r, c.Plan, o.block, o.a+o.path, o.b+o.path, float64(o.tolerance))
 	if err != nil {
 		return err
 	}

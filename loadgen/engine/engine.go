@@ -207,7 +207,9 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 				err := p.Err()
 				if c.Stream != nil {
 					k.Streamed(p.Unfed(), c.Stream.Ended())
-					err = c.Stream.Err()
+					if err = c.Stream.Err(); err != nil && k.Report.Ended == "" {
+						k.Report.Ended = "invalid input of -targets" // the error may have parts of it
+					}
 				}
 				r := k.Finish(began, max(end.Sub(began), 0), max(time.Since(began), 0), int(tr.peak.Load()), ctx.Err() != nil)
 				if c.Parts && c.Progress != nil {

@@ -186,3 +186,64 @@ func TestTargetsOnTheNetwork(t *testing.T) {
 		}
 	}
 }
+
+// The client span of a request that brings a trace context is a child of that, sampled as it says.
+func TestTargetsWithTraceContext(t *testing.T) {
+	t.Parallel()
+	const id, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+	for _, retry := range []Retry{RetryNone, RetryNaive} {
+		for _, flags := range []string{"00", "01"} {
+			for _, spans := range []*tracetest.SpanRecorder{nil, tracetest.NewSpanRecorder()} {
+				var mu sync.Mutex
+				var got, states []string
+				server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+					mu.Lock()
+					defer mu.Unlock()
+					got, states = append(got, r.Header.Get("traceparent")), append(states, r.Header.Get("tracestate"))
+				}))
+				defer server.Close()
+				list, err := targets.Read("t", strings.NewReader("GET "+server.URL+"/\ntraceparent: 00-"+id+"-"+parent+"-"+flags+"\ntracestate: a=b\n"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				c := testConfig("", tracetest.NewSpanRecorder())
+				if spans == nil {
+					c.TracerProvider, c.TraceSample = nil, 0.5
+				} else {
+					c = testConfig("", spans)
+				}
+				c.Plan, c.Targets, c.Retry = steady(100, 100*time.Millisecond), list, retry
+				r := attackOnce(t, t.Context(), c)
+				sent := map[string]bool{}
+				for i, p := range got {
+					sent[p] = true
+					if !strings.HasPrefix(p, "00-"+id+"-") || !strings.HasSuffix(p, "-"+flags) || strings.Contains(p, parent) || states[i] != "a=b" {
+						t.Errorf("the server got %s, %s", p, states[i])
+					}
+				}
+				if len(sent) != 10 || r.Classes[measure.Good] != 10 {
+					t.Errorf("%d trace contexts, %v", len(sent), r.Classes)
+				}
+				traced := ""
+				if flags == "01" {
+					traced = id
+				}
+				if r.Slowest[0].TraceID != traced || len(r.Groups) > 0 && len(r.Groups[0].Slow) > 0 {
+					t.Errorf("the report has %s, and %v", r.Slowest[0].TraceID, r.Groups)
+				}
+				if spans == nil {
+					continue
+				}
+				top := 0
+				for _, s := range spans.Ended() {
+					if s.Parent().SpanID().String() == parent && s.Parent().IsRemote() {
+						top++
+					}
+				}
+				if want := map[string]int{"00": 0, "01": 10}[flags]; top != want {
+					t.Errorf("%d spans are children of the parent, want %d", top, want)
+				}
+			}
+		}
+	}
+}

@@ -150,9 +150,6 @@ func (f *Flags) Besides(names ...string) string {
 	return ""
 }
 
-// HasTargets reports whether -targets is set.
-func (f *Flags) HasTargets() bool { return f.targets != "" }
-
 // CheckURL checks the value of a flag, a base URL, and removes a slash at its end.
 func (f *Flags) CheckURL(name string, url *string) error {
 	if _, err := cli.ParseURL(*url); err != nil {

@@ -189,7 +189,7 @@ func (f *Flags) eachOnce() error {
 	if !f.each {
 		return nil
 	}
-	if c.EachOnce = true; s == nil && len(c.Targets) == 0 {
+	if s == nil && len(c.Targets) == 0 {
 		return f.Errorf("-each-once needs -targets, or a URL argument with -data")
 	}
 	rows := uint64(0)
@@ -201,7 +201,7 @@ func (f *Flags) eachOnce() error {
 		return nil
 	}
 	if f.targetCount = max(f.targetCount, rows); c.Plan.Max == 0 || f.targetCount < c.Plan.Max {
-		c.Plan.Max = f.targetCount
+		c.Plan.Max, c.EachOnce = f.targetCount, true
 	}
 	return nil
 }

@@ -186,7 +186,8 @@ func (f *targetFile) header(line string) error {
 	case line[0] == '{' || line[0] == '[' || line[0] == '<':
 		return fmt.Errorf("%s is not a header. Put the body into a file, as in @body.json", excerpt(line))
 	case !ok || value == "":
-		return fmt.Errorf("%s is not a header, as in Accept: text/plain", excerpt(line))
+		// The first word only: the rest may be a secret.
+		return fmt.Errorf("%s is not a header, as in Accept: text/plain", excerpt(strings.Fields(line)[0]))
 	}
 	if err := checkHeader(name, value); err != nil {
 		return err

@@ -30,6 +30,7 @@ type Stream struct {
 	closed chan struct{}
 	failed error // why the reader ended; set before items is closed
 
+	limit  uint64 // of targets that repeat
 	first  *item
 	ended  bool
 	repeat []item
@@ -46,7 +47,7 @@ type item struct {
 
 // NewStream returns a stream of the targets of a reader, which it closes.
 func NewStream(name string, in io.ReadCloser, o targets.Options) *Stream {
-	return &Stream{Options: o, Name: name, in: in, items: make(chan item, 1024), closed: make(chan struct{})}
+	return &Stream{Options: o, Name: name, in: in, limit: targets.Max, items: make(chan item, 1024), closed: make(chan struct{})}
 }
 
 var errStreamClosed = errors.New("the run has ended")
@@ -145,7 +146,7 @@ func (s *Stream) next(ctx context.Context, until time.Time) (x item, more, waite
 func (s *Stream) store(x item) {
 	switch {
 	case s.Once:
-	case s.count >= targets.Max:
+	case s.count >= s.limit:
 		s.Once, s.repeat = true, nil
 	default:
 		s.repeat = append(s.repeat, x)
