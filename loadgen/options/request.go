@@ -116,6 +116,11 @@ func (f *Flags) readRequest() error {
 	if err != nil {
 		return err
 	}
+	if len(over["Traceparent"]) > 0 {
+		if err := f.only("-H traceparent, which has the sampling decision,", "trace-sample"); err != nil {
+			return err
+		}
+	}
 	for _, s := range r.expect.list {
 		if c.Expect == nil {
 			c.Expect = workload.Expectations{}
@@ -236,6 +241,9 @@ func (f *Flags) readTargets(over http.Header) error {
 	default:
 		if c.Targets, err = o.Read(name, in); err == nil {
 			f.targetCount = uint64(len(c.Targets))
+		}
+		if file, ok := in.(*os.File); ok {
+			_ = file.Close() // it was only read
 		}
 	}
 	if err != nil {

@@ -167,7 +167,9 @@ func (s *Source) Request(seq uint64, p schedule.Pick) (*Request, error) {
 	case len(s.targets) > 0:
 		return s.targets[p.Number%uint64(len(s.targets))].numbered(p.Number)
 	case s.Stream != nil:
-		x := s.Stream.window[seq%schedule.Window]
+		at := &s.Stream.window[seq%schedule.Window]
+		x := *at
+		*at = item{} // for the garbage collector: the caller has it
 		return x.numbered(x.number)
 	}
 	var r *Request
