@@ -18,6 +18,7 @@ import (
 type abOptions struct {
 	comparison
 	a, b     string
+	path     string // of the request; "": those of the mix
 	rate     options.Rate
 	duration time.Duration
 	block    time.Duration
@@ -29,7 +30,7 @@ type abOptions struct {
 const minBlocks = schedule.Quad * compare.MinUnits
 
 func parseAB(args []string, getenv func(string) string, stdout io.Writer) (engine.Config, abOptions, error) {
-	f := options.NewRequest("loadgen ab -a URL -b URL [flags]", prefix+"_AB",
+	f := options.NewRequest("loadgen ab -a URL -b URL [PATH] [flags]", prefix+"_AB",
 		"Compares service B with the baseline A in one run, in alternating blocks (A B B A):\np50, p99, goodput. Exit codes: 0 same or better; 3 regressed; 5 inconclusive.")
 	var o abOptions
 	o.define(f.Flags)
@@ -49,12 +50,13 @@ func parseAB(args []string, getenv func(string) string, stdout io.Writer) (engin
 	if err := o.apply(f); err != nil {
 		return f.Config, o, err
 	}
-	return f.Config, o, f.NoArgs()
+	return f.Config, o, nil
 }
 
 // apply checks the flags and makes the plan.
 func (o *abOptions) apply(f *options.Flags) error {
 	c := &f.Config
+	o.path = f.Address()
 	if err := checkResultFormat(f.Flags, o.format); err != nil {
 		return err
 	}
@@ -77,7 +79,7 @@ func (o *abOptions) apply(f *options.Flags) error {
 			return f.Errorf("-slo %s: ab accepts only latency SLOs, as in p99<250ms", s)
 		}
 	}
-	if err := f.CheckSLOs(); err != nil {
+	if err := f.CheckScenarios(); err != nil {
 		return err
 	}
 	c.Plan.Arrivals = schedule.Arrivals(o.arrivals)
@@ -112,6 +114,9 @@ func runAB(ctx context.Context, args []string, getenv func(string) string, stdou
 		return err
 	}
 	for _, u := range []struct{ name, url string }{{"a", o.a}, {"b", o.b}} {
+		if !c.Album() {
+			break
+		}
 		if err := engine.Probe(ctx, u.url, c.Connect); err != nil {
 			return fmt.Errorf("reach the target of -%s: %w", u.name, err)
 		}
@@ -128,7 +133,7 @@ func runAB(ctx context.Context, args []string, getenv func(string) string, stdou
 		return err
 	}
 	bar.Clear()
-	result, err := compare.Turns(r, c.Plan, o.block, o.a, o.b, float64(o.tolerance))
+	result, err := compare.Turns(r, c.Plan, o.block, o.a+o.path, o.b+o.path, float64(o.tolerance))
 	if err != nil {
 		return err
 	}

@@ -39,18 +39,18 @@ type attackOptions struct {
 
 // usage are usage lines and descriptions, of one process and of many.
 var (
-	attackUsage = [3]string{"loadgen [flags]\n       loadgen capacity|k8s|coordinate|ab|compare|merge|report -h", `Sends requests at scheduled times, and reports latency, throughput, errors and SLOs.
+	attackUsage = [3]string{"loadgen [URL] [flags]\n       loadgen capacity|k8s|coordinate|ab|compare|merge|report -h", `Sends requests at scheduled times, and reports latency, throughput, errors and SLOs.
 Commands: capacity (max sustainable rate), k8s (from the pods of a cluster), coordinate
 (from several machines), ab (two services), compare (two runs), merge (runs of several
 machines), report (print a stored run).
-Exit codes: 1 requests failed; 3 SLO violated; 4 report invalid (wins over 3).`, "loadgen capacity -slo SLO [flags]"}
-	coordinateUsage = [3]string{"loadgen coordinate [capacity] -workers N [flags]", `Waits for N workers (loadgen -join), gives each a part of the load, starts them together,
+Exit codes: 1 requests failed; 3 SLO violated; 4 report invalid (wins over 3).`, "loadgen capacity [URL] -slo SLO [flags]"}
+	coordinateUsage = [3]string{"loadgen coordinate [capacity] [URL] -workers N [flags]", `Waits for N workers (loadgen -join), gives each a part of the load, starts them together,
 and merges their reports exactly. coordinate capacity searches for the max sustainable rate.
-Exit codes as of loadgen; 4 also if a worker was lost or began at another time.`, "loadgen coordinate capacity -workers N -slo SLO [flags]"}
-	k8sUsage = [3]string{"loadgen k8s [capacity] -workers N [flags]", `Sends the load from N pods of a Kubernetes cluster, with kubectl and helm: to the lab that runs
+Exit codes as of loadgen; 4 also if a worker was lost or began at another time.`, "loadgen coordinate capacity [URL] -workers N -slo SLO [flags]"}
+	k8sUsage = [3]string{"loadgen k8s [capacity] [URL] -workers N [flags]", `Sends the load from N pods of a Kubernetes cluster, with kubectl and helm: to the lab that runs
 there, or to -url as pods reach it. One release of the chart soundcheck-load is installed for
 the run, and removed after it. k8s capacity searches for the max sustainable rate.
-Exit codes as of loadgen; 4 also if a worker was lost or began at another time.`, "loadgen k8s capacity -workers N -slo SLO [flags]"}
+Exit codes as of loadgen; 4 also if a worker was lost or began at another time.`, "loadgen k8s capacity [URL] -workers N -slo SLO [flags]"}
 )
 
 func parseAttack(args []string, getenv func(string) string, stdout io.Writer, d *distribution) (engine.Config, attackOptions, error) {
@@ -91,9 +91,6 @@ func parseAttack(args []string, getenv func(string) string, stdout io.Writer, d 
 		}
 	}
 	if d != nil {
-		if f.Arg(0) == "capacity" {
-			return f.Config, o, f.Errorf("capacity is the first word after the command: see capacity -h")
-		}
 		if d.explain = o.explain.on; f.Given("jaeger") {
 			d.jaeger = o.explain.jaeger
 		}
@@ -102,7 +99,7 @@ func parseAttack(args []string, getenv func(string) string, stdout io.Writer, d 
 		return f.Config, o, f.Errorf("-abort-on-slo needs -slo")
 	}
 	d.forward(f)
-	return f.Config, o, f.NoArgs()
+	return f.Config, o, nil
 }
 
 // applyJoin checks the flags of a worker: the coordinator has those of the run.
@@ -110,10 +107,10 @@ func (o *attackOptions) applyJoin(f *options.Flags) error {
 	if name := f.Besides("join", "token", "out", "quiet", "cert", "key"); name != "" {
 		return f.Errorf("-join and -%s do not go together: the coordinator has the flags of the run", name)
 	}
-	if err := f.CheckURL("join", &o.join); err != nil {
-		return err
+	if f.Address() != "" {
+		return f.Errorf("-join and %s do not go together: the coordinator has the flags of the run", f.PlainAddress())
 	}
-	return f.NoArgs()
+	return f.CheckURL("join", &o.join)
 }
 
 func runAttack(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
@@ -126,6 +123,13 @@ func runAttack(ctx context.Context, args []string, getenv func(string) string, s
 	}
 	if err := probe(ctx, c); err != nil {
 		return err
+	}
+	if c.Stream != nil {
+		if err := c.Stream.Wait(ctx); err != nil && ctx.Err() == nil {
+			return cli.Usage("-targets: "+err.Error(), "run \"loadgen -h\" for help\n")
+		} else if err != nil {
+			return err
+		}
 	}
 	t, err := begin(ctx, &c, getenv, stderr)
 	if err != nil {
@@ -176,7 +180,7 @@ func attack(ctx context.Context, c engine.Config, o attackOptions, t *telemetry.
 	if c.Recorder != nil {
 		err = errors.Join(err, c.Recorder.Close())
 	}
-	if err != nil {
+	if r == nil {
 		return nil, errors.Join(err, o.output.discard())
 	}
 	interrupted := ctx.Err() != nil // ended early
@@ -184,16 +188,15 @@ func attack(ctx context.Context, c engine.Config, o attackOptions, t *telemetry.
 		o.explain.add(ctx, r, t, bar, stderr)
 	}
 	bar.Clear()
-	return r, cmp.Or(o.output.write(r, stdout, bar), verdict(r, interrupted))
+	return r, errors.Join(err, cmp.Or(o.output.write(r, stdout, bar), verdict(r, interrupted)))
 }
 
 // runner runs a plan: engine.Run, or its like on many workers.
 type runner func(ctx context.Context, c engine.Config) (*report.Report, error)
 
-// probe returns an error if the target is not a healthy album service. It does not probe the
-// services of -targets.
+// probe returns an error if the target is not a healthy album service. It probes no other service.
 func probe(ctx context.Context, c engine.Config) error {
-	if len(c.Targets) > 0 || c.Recording != nil && c.Recording.Targets() {
+	if !c.Album() {
 		return nil
 	}
 	if err := engine.Probe(ctx, c.URL, c.Connect); err != nil {

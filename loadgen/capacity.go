@@ -32,8 +32,9 @@ Exit codes: 3 no rate passed; 4 limited by the generator, not the target.`)
 	if d != nil {
 		d.define(f.Flags)
 	}
-	f.Float64Var(&o.Lowest, "from", 50, "initial `rate` in req/s (0.01 to 100000 per process)")
-	f.Float64Var(&o.Highest, "to", 20_000, "max `rate` in req/s (-from to 100000 per process)")
+	o.Lowest, o.Highest = 50, 20_000
+	f.Var((*options.Rate)(&o.Lowest), "from", "initial `rate` in req/s, or N/duration (0.01/s to 100000/s per process)")
+	f.Var((*options.Rate)(&o.Highest), "to", "max `rate` in req/s, or N/duration (-from to 100000/s per process)")
 	f.Float64Var(&o.Precision, "precision", 0.05, "stop when failed and passed rate differ by this `share` (0.005 to 1)")
 	f.DurationVar(&o.step, "step", 10*time.Second, "duration of each rate (2s to 1h); shorter if the verdict is clear")
 	f.DurationVar(&f.Config.WarmUp, "warmup", 2*time.Second, "warm-up duration of each rate, not measured (0s to 10m)")
@@ -66,14 +67,14 @@ Exit codes: 3 no rate passed; 4 limited by the generator, not the target.`)
 	case o.Lowest*o.step.Seconds() < 10:
 		return f.Config, o, f.Errorf("-from %g for -step %s is less than 10 requests: too few for a verdict", o.Lowest, o.step)
 	}
-	if err := f.CheckSLOs(); err != nil {
+	if err := f.CheckScenarios(); err != nil {
 		return f.Config, o, err
 	}
 	if err := checkResultFormat(f.Flags, o.format); err != nil {
 		return f.Config, o, err
 	}
 	d.forward(f)
-	return f.Config, o, f.NoArgs()
+	return f.Config, o, nil
 }
 
 func runCapacity(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {

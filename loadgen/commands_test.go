@@ -63,6 +63,7 @@ func TestCapacity(t *testing.T) {
 	}{
 		{nil, "-slo is required, as in -slo 'p99<100ms'"},
 		{[]string{"-slo", "p99<1s", "-from", "0"}, "-from 0 is out of range: 0.01 to 100000"},
+		{[]string{"-slo", "p99<=1s", "-from", "60/m", "-to", "1/2s"}, "-to 0.5 is out of range: 1 (-from) to 100000"},
 		{[]string{"-slo", "p99<1s", "-to", "10"}, "-to 10 is out of range: 50 (-from) to 100000"},
 		{[]string{"-slo", "p99<1s", "-precision", "2"}, "-precision 2 is out of range: 0.005 to 1"},
 		{[]string{"-slo", "p99<1s", "-step", "1s"}, "-step 1s is out of range: 2s to 1h"},

@@ -184,7 +184,7 @@ func TestCompareUsage(t *testing.T) {
 		{append(urls, "-duration", "33s"), "-duration 33s is not a multiple of A B B A (4s): use -duration 36s"},
 		{append(urls, "-arrivals", "late"), `-arrivals "late" is not constant or poisson`},
 		{append(urls, "-warmup", "-1s"), "-warmup -1s is out of range: 0 to 10m"},
-		{append(urls, "x"), `unexpected argument "x"`},
+		{append(urls, "x"), `unexpected argument "x": a path of both services, as in /api/items?page=2`},
 	} {
 		stdout, stderr, code := loadgen(t.Context(), tt.args...)
 		if code != 2 || stdout != "" || stderr != "loadgen: "+tt.want+"\nrun \"loadgen "+tt.args[0]+" -h\" for help\n" {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"soundcheck/internal/cli"
@@ -37,6 +38,8 @@ type distribution struct {
 	search  bool              // for the capacity
 	k8s     *kubernetes.Flags // nil: the coordinator is this process
 	args    []string          // flags of the run, for a coordinator elsewhere
+	secrets map[string]string // its environment, for the others
+	address string            // URL argument; "": none
 	urlSet  bool
 	explain bool
 	jaeger  string        // "": not set
@@ -73,13 +76,13 @@ func (d *distribution) apply(f *options.Flags) error {
 				return f.Errorf("-%s: files of this machine do not reach the pods", name)
 			}
 		}
-		if f.HasTargets() {
-			return f.Errorf("-targets: files of this machine do not reach the pods: use loadgen coordinate, whose workers get them")
+		if name := f.HasFiles(); name != "" {
+			return f.Errorf("-%s: files of this machine do not reach the pods: use loadgen coordinate, whose workers get them", name)
 		}
 		if err := d.k8s.Check(f.Flags); err != nil {
 			return err
 		}
-		d.urlSet = f.Lookup("url").Value.String() != f.Lookup("url").DefValue
+		d.urlSet = f.Lookup("url").Value.String() != f.Lookup("url").DefValue // a URL argument sets it too
 		return nil
 	}
 	if _, _, err := net.SplitHostPort(d.listen); err != nil {
@@ -99,7 +102,14 @@ func (d *distribution) noCert() string {
 // forward takes the flags of the run, after all checks, for a coordinator elsewhere.
 func (d *distribution) forward(f *options.Flags) {
 	if d != nil && d.k8s != nil {
-		d.args = arguments(f)
+		d.args, d.address, d.secrets = arguments(f), f.PlainAddress(), map[string]string{}
+		variables := prefix + "_"
+		if d.search {
+			variables += "CAPACITY_"
+		}
+		for name, value := range f.Secrets() {
+			d.secrets[variables+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = value
+		}
 	}
 }
 

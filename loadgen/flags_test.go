@@ -107,7 +107,7 @@ func TestFlagsAreDocumented(t *testing.T) {
 	_, section, _ := strings.Cut(string(doc), "\n## Flags\n")
 	section, _, _ = strings.Cut(section, "\n## ")
 	documented := map[string]string{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `-([a-z0-9-]+)` \\|(?: `(.*?)`)? \\|").FindAllStringSubmatch(section, -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `-([a-zA-Z0-9-]+)` \\|(?: `(.*?)`)? \\|").FindAllStringSubmatch(section, -1) {
 		documented[m[1]] = m[2]
 	}
 	for _, f := range helpFlags(t) {
@@ -146,7 +146,7 @@ func helpFlags(t *testing.T, command ...string) (list []helpFlag) {
 	if code != 0 || stderr != "" {
 		t.Fatalf("%v -h: exit code %d, %q", command, code, stderr)
 	}
-	for _, m := range regexp.MustCompile(`(?m)^  -([a-z0-9-]+)(?: (\S+))?\n    \t(.*?)(?: \(default (?:"(.*)"|(.*?))\))?$`).FindAllStringSubmatch(stdout, -1) {
+	for _, m := range regexp.MustCompile(`(?m)^  -([a-zA-Z0-9-]+)(?: (\S+))?\n    \t(.*?)(?: \(default (?:"(.*)"|(.*?))\))?$`).FindAllStringSubmatch(stdout, -1) {
 		f := helpFlag{m[1], m[3], m[4] + m[5]}
 		if f.def == "" { // -h omits zero values
 			f.def = map[string]string{"": "false", "duration": "0s", "redirects": "0", "requests": "0", "workers": "0"}[m[2]]

@@ -23,8 +23,8 @@ import (
 	"soundcheck/loadgen/view"
 )
 
-// local are the flags that are not for the coordinator.
-var local = []string{"workers", "wait", "context", "namespace", "image", "values", "set", "out", "keep", "format", "quiet", "url", "jaeger", "explain"}
+// local are the flags that are not for the coordinator, and those that it gets in its environment.
+var local = []string{"H", "basic-auth", "body", "workers", "wait", "context", "namespace", "image", "values", "set", "out", "keep", "format", "quiet", "url", "jaeger", "explain"}
 
 // arguments are the flags of the run, for the coordinator, with those that the environment sets here. What
 // overrides another flag here is all that the coordinator gets.
@@ -44,6 +44,7 @@ func arguments(f *options.Flags) (args []string) {
 func runK8s(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	d := &distribution{k8s: &kubernetes.Flags{}}
 	if len(args) > 0 && args[0] == "capacity" {
+		d.search = true
 		c, o, err := parseCapacity(args[1:], getenv, stdout, d)
 		if err != nil {
 			return err
@@ -180,7 +181,10 @@ func (d *distribution) longest(c engine.Config, search bool) time.Duration {
 
 // chartValues are those of the chart soundcheck-load.
 func (d *distribution) chartValues(c engine.Config, search bool, lab kubernetes.Lab) ([]byte, error) {
-	args := append([]string{"-url=" + c.URL, "-wait=" + d.wait.String()}, d.args...)
+	args := append([]string{"-wait=" + d.wait.String()}, d.args...)
+	if d.address == "" {
+		args = slices.Insert(args, 0, "-url="+c.URL)
+	}
 	if !search {
 		switch jaeger := cmp.Or(d.jaeger, lab.Jaeger); {
 		case !d.explain || jaeger == "":
@@ -189,7 +193,10 @@ func (d *distribution) chartValues(c engine.Config, search bool, lab kubernetes.
 			args = append(args, "-jaeger="+jaeger)
 		}
 	}
+	if d.address != "" {
+		args = append(args, d.address)
+	}
 	type m = map[string]any
-	return json.Marshal(m{"image": kubernetes.Image(d.k8s.Image), "workers": d.workers, "capacity": search, "args": args, "token": d.token, "otlp": m{"endpoint": lab.OTLP},
+	return json.Marshal(m{"image": kubernetes.Image(d.k8s.Image), "workers": d.workers, "capacity": search, "args": args, "token": d.token, "secretEnv": d.secrets, "otlp": m{"endpoint": lab.OTLP},
 		"activeDeadlineSeconds": int(d.longest(c, search).Seconds())})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -67,6 +68,50 @@ func TestK8sArguments(t *testing.T) {
 				t.Errorf("the coordinator has %+v, abort %t\nwant %+v, %t", b, p.abort, a, o.abort)
 			}
 		})
+	}
+}
+
+// The coordinator in the cluster gets a URL argument, and secrets in its environment.
+func TestK8sURL(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		args, env string // of the environment: names of variables
+		want      string
+	}{
+		{"http://a/b?c=d -H X:y", "SOUNDCHECK_LOADGEN_H", "-wait=5m0s -rate=5 -explain=false http://a/b?c=d"},
+		{"http://me:pw@a/b -H A:b -H C:d -method PATCH -body text -expect 2xx", "SOUNDCHECK_LOADGEN_BODY SOUNDCHECK_LOADGEN_H", "-wait=5m0s -expect=2xx -method=PATCH -rate=5 -explain=false http://a/b"},
+		{"-mix get=1 -url http://a -basic-auth me:pw -H A:b -expect get=200,404 -user-agent u -baggage a=b", "SOUNDCHECK_LOADGEN_BASIC_AUTH SOUNDCHECK_LOADGEN_H",
+			"-url=http://a -wait=5m0s -baggage=a=b -expect=get=200,404 -mix=get=1 -rate=5 -user-agent=u -explain=false"},
+	} {
+		d := &distribution{k8s: &kubernetes.Flags{}}
+		here, _, err := parseAttack(append([]string{"-workers", "2", "-rate", "5"}, strings.Fields(tt.args)...), func(string) string { return "" }, io.Discard, d)
+		if err != nil || !d.urlSet {
+			t.Fatal(err, d.urlSet)
+		}
+		b, err := d.chartValues(here, false, kubernetes.Lab{})
+		var v struct {
+			Args      []string          `json:"args"`
+			SecretEnv map[string]string `json:"secretEnv"`
+		}
+		if err = errors.Join(err, json.Unmarshal(b, &v)); err != nil {
+			t.Fatal(err)
+		}
+		if got, env := strings.Join(v.Args, " "), strings.Join(slices.Sorted(maps.Keys(v.SecretEnv)), " "); got != tt.want || env != tt.env {
+			t.Errorf("%s: arguments %s, environment %s, want %s, %s", tt.args, got, env, tt.want, tt.env)
+		}
+		there, _, err := parseAttack(append([]string{"-workers=2"}, v.Args...), func(name string) string { return v.SecretEnv[name] }, io.Discard, &distribution{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, b := engine.RemoteOf(here), engine.RemoteOf(there); !reflect.DeepEqual(a, b) {
+			t.Errorf("%s: the coordinator has %+v, want %+v", tt.args, b, a)
+		}
+	}
+	for args, want := range map[string]string{"http://a -body @k8s.go": "-body", "-targets k8s.go": "-targets", "http://a -data x": "-data"} {
+		_, _, err := parseAttack(append([]string{"-workers", "2"}, strings.Fields(args)...), func(string) string { return "" }, io.Discard, &distribution{k8s: &kubernetes.Flags{}})
+		if err == nil || !strings.HasPrefix(err.Error(), want+":") {
+			t.Errorf("%s: %v, want an error of %s", args, err, want)
+		}
 	}
 }
 

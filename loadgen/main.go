@@ -1,5 +1,5 @@
-// Loadgen sends requests to the album service at scheduled times, and reports latency,
-// throughput, errors and SLOs.
+// Loadgen sends requests at scheduled times, to the album service or to any other, and reports
+// latency, throughput, errors and SLOs.
 //
 //	go run ./loadgen -rate 100                                  # 100 req/s for 30 s
 //	go run ./loadgen -rate 500 -duration 2m                     # 500 req/s for 2 min
@@ -12,8 +12,10 @@
 //	go run ./loadgen report runs/1                              # print its report
 //	go run ./loadgen compare runs/1 runs/2                      # is the second one slower?
 //	go run ./loadgen ab -a http://a:9070 -b http://b:9070       # A/B of two services
-//	go run ./loadgen -rate 100 -url http://10.0.0.7:9070        # another target
-//	go run ./loadgen -rate 100 -targets targets.txt             # another service, in vegeta's format
+//	go run ./loadgen -rate 100 -url http://10.0.0.7:9070        # another album service
+//	go run ./loadgen -rate 50 http://shop:8001/api/items -H 'Accept: text/csv'   # any service
+//	go run ./loadgen http://shop:8001/items/{{id}} -data ids.csv -each-once      # with values of a file
+//	go run ./loadgen -rate 100 -targets targets.txt             # requests in vegeta's formats
 //	go run ./loadgen -rate 100 -record requests                 # record all requests
 //	go run ./loadgen -replay requests                           # replay them at the same times
 //	go run ./loadgen -rate 40000 -shard 2/4 -start-at 2026-01-31T12:00:00Z -out runs/2   # one of four machines
@@ -38,6 +40,9 @@
 //	stream    all albums                                       200
 //	bad       an invalid album                                 400
 //
+// The requests of a URL argument and of -targets have the scenario target, which expects 200 to 399.
+// -expect changes the expected statuses of a scenario.
+//
 // Each completed request has a class: good (expected status), late (expected status, slower
 // than the SLO), shed (429 or 503) or failed. Response times are those of good and late
 // requests. Shed and failed requests have their own rows.
@@ -53,7 +58,8 @@
 // In the closed model (-rate 0) each of -workers sends its next request after a response. It
 // measures throughput. Its latency is too low: a stall of the target reduces the load.
 //
-// Each request has its own trace, with a client span of the service loadgen as root. The
+// Each request has its own trace, with a client span of the service loadgen as root, unless the
+// request brings a traceparent. The
 // report has the trace ids of the slowest requests. The standard OTEL_* variables configure
 // telemetry.
 //
@@ -86,6 +92,7 @@ import (
 	"strings"
 
 	"soundcheck/internal/cli"
+	"soundcheck/loadgen/options"
 )
 
 // prefix of the environment variables.
@@ -121,7 +128,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	case "ab":
 		return runAB(ctx, args[1:], getenv, stdout, stderr)
 	}
-	if command != "" && command[0] != '-' {
+	if command != "" && command[0] != '-' && !options.IsURL(command) {
 		return cli.Usage(fmt.Sprintf("unknown command %q", command), "commands: attack (default), capacity, k8s, coordinate, ab, compare, merge, report; see loadgen COMMAND -h\n")
 	}
 	return runAttack(ctx, args, getenv, stdout, stderr)

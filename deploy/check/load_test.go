@@ -225,3 +225,20 @@ func TestLoadToken(t *testing.T) {
 		t.Errorf("token %q", got)
 	}
 }
+
+// Secret environment is in the Secret, and only the coordinator has it.
+func TestLoadSecretEnvironment(t *testing.T) {
+	t.Parallel()
+	documents := must(t, loadTest, merge(t, loadImage, "{secretEnv: {SOUNDCHECK_LOADGEN_H: 'A: hidden\n\nB: c'}}"))
+	objects, _ := decode(documents)
+	if got := string(find(objects, "Secret", "run-1-token").is.(*corev1.Secret).Data["SOUNDCHECK_LOADGEN_H"]); got != "A: hidden\nB: c" {
+		t.Errorf("the Secret has %q", got)
+	}
+	text := ""
+	for _, d := range documents {
+		text += d.text
+	}
+	if strings.Contains(text, "hidden") || strings.Count(text, "name: \"SOUNDCHECK_LOADGEN_H\"") != 1 {
+		t.Errorf("the environment, in\n%s", text)
+	}
+}

@@ -57,6 +57,8 @@ func TestLoadSchema(t *testing.T) {
 		{"workers: 1.5", `at '/workers': got number, want integer`},
 		{"workers: '2'", `at '/workers': got string, want integer`},
 		{"token: short", `at '/token': 'short' does not match pattern`},
+		{"secretEnv: {a-b: c}", `at '/secretEnv': additional properties 'a-b' not allowed`},
+		{"secretEnv: {A: 1}", `at '/secretEnv/A': got number, want string`},
 		{"otlp: {endpoint: 'otel:4318'}", `at '/otlp/endpoint': 'otel:4318' does not match pattern`},
 		{"otlp: {protocol: http/json}", `at '/otlp/protocol': value must be one of 'http/protobuf', 'grpc'`},
 		{"worker: {replicas: 2}", `at '/worker': additional properties 'replicas' not allowed`},

@@ -128,7 +128,19 @@ func (f *Flags) Parse(args []string, getenv func(string) string, stdout io.Write
 	if err != nil {
 		return err
 	}
-	err = f.FlagSet.Parse(args)
+	return f.parse(args, stdout)
+}
+
+// ParseMixed is Parse for arguments before and between the flags. It returns them.
+func (f *Flags) ParseMixed(args []string, getenv func(string) string, stdout io.Writer) (words []string, err error) {
+	for err = f.Parse(args, getenv, stdout); err == nil && f.NArg() > 0; err = f.parse(f.Args()[1:], stdout) {
+		words = append(words, f.Arg(0))
+	}
+	return words, err
+}
+
+func (f *Flags) parse(args []string, stdout io.Writer) error {
+	err := f.FlagSet.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(stdout, f.Help())
 		return err

@@ -22,7 +22,7 @@ type collector struct {
 
 func newCollector(c Config, tr *transport) *collector {
 	s := report.Setup{RunID: c.RunID, Target: c.URL, Plan: c.Plan, Workers: c.Workers, MaxWorkers: c.MaxWorkers, Connection: c.Connect.String(), Seed: c.Seed, WarmUp: c.WarmUp,
-		Objectives: c.SLOs, Scenarios: c.Scenarios(), Interval: c.interval}
+		Objectives: c.SLOs, Scenarios: c.Scenarios(), EachOnce: c.EachOnce, Interval: c.interval}
 	if c.Recording != nil {
 		s.Recording = c.Recording.Path
 	}
@@ -79,7 +79,7 @@ func (k *collector) outcome(n *note) report.Outcome {
 		status = 0
 	}
 	o := report.Outcome{Expected: n.request.Expects(status), Waited: n.full, Retries: n.retries, RetryAfter: n.promises,
-		Request: measure.Request{Scenario: n.request.Scenario.Name, Status: status, Service: n.took, TraceID: n.traceID()}}
+		Request: measure.Request{Scenario: n.request.Scenario.Name, Status: status, Service: n.took, TraceID: n.traceID(), Shared: n.request.Parent != nil}}
 	if n.resends == 0 { // else its span is not the root of the trace
 		o.Connected, o.FirstByte = n.timing.Connected, n.timing.FirstByte
 	}

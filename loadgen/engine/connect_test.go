@@ -17,7 +17,7 @@ import (
 	"soundcheck/loadgen/connect/connecttest"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/report"
-	"soundcheck/loadgen/workload"
+	"soundcheck/loadgen/targets"
 )
 
 // protocol is a version of HTTP, with or without TLS.
@@ -64,9 +64,9 @@ func (s *tally) add(text string) {
 }
 
 // targeted runs a plan of n requests to targets in vegeta's format.
-func targeted(t *testing.T, o connect.Options, n int, targets string) (*report.Report, *tracetest.SpanRecorder) {
+func targeted(t *testing.T, o connect.Options, n int, text string) (*report.Report, *tracetest.SpanRecorder) {
 	t.Helper()
-	list, err := workload.ReadTargets("t", strings.NewReader(targets))
+	list, err := targets.Options{}.Read("t", strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,10 @@ func begin(b []byte, q *workload.Request, base *url.URL) ([]byte, error) {
 		switch name {
 		case "Host", "Content-Length", "Transfer-Encoding", "Trailer", "Traceparent":
 			continue
+		case "Tracestate":
+			if q.Parent != nil { // it is in the trace context
+				continue
+			}
 		case "User-Agent":
 			if len(values) == 0 || values[0] == "" { // none is sent
 				continue

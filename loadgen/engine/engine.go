@@ -146,6 +146,14 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 		defer c.Recording.Close()
 		c.Plan.Replay = c.Recording.Replay()
 	}
+	pacing := schedule.Pacing{Plan: c.Plan, Closed: c.Workers > 0, StartAt: c.StartAt, Seed: c.Seed, Arm: c.arm, Arms: len(c.arms), ExactTimers: c.fakeTime}
+	if c.Stream != nil {
+		if err := c.Stream.Wait(ctx); err != nil {
+			return nil, err
+		}
+		defer c.Stream.Close()
+		pacing.Feed = c.Stream.Feed
+	}
 	if c.sender == nil {
 		pool := c.Pool
 		if pool == nil {
@@ -155,9 +163,9 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 		defer context.AfterFunc(ctx, pool.Close)()
 		c.sender = pool
 	}
-	pacing, stop := context.WithCancel(ctx)
+	pacingCtx, stop := context.WithCancel(ctx)
 	defer stop()
-	p := schedule.NewPacer(pacing, schedule.Pacing{Plan: c.Plan, Closed: c.Workers > 0, StartAt: c.StartAt, Seed: c.Seed, Arm: c.arm, Arms: len(c.arms), ExactTimers: c.fakeTime})
+	p := schedule.NewPacer(pacingCtx, pacing)
 	tr := &transport{c: c, ctx: ctx, pacer: p, trace: newTracing(c), results: newResults(), promises: make([]promises, len(c.arms))}
 	tr.pool = c.pool()
 	var err error
@@ -170,19 +178,26 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 	defer func() { _ = tr.meter.gauges.Unregister() }()
 	// The pacer ends the run too, except while all workers are busy.
 	var stopped atomic.Pointer[time.Time]
-	defer context.AfterFunc(pacing, func() {
+	defer context.AfterFunc(pacingCtx, func() {
 		now := time.Now()
 		stopped.Store(&now)
 	})()
 	k := newCollector(c, tr)
-	newLoop(tr, c.Workers == 0).collect(k, c.End, stop)
+	newLoop(tr).collect(k, c.End, stop)
 	end := p.Ended()
 	if t := stopped.Load(); t != nil && t.Before(end) {
 		end = *t
+	}
+	err = p.Err()
+	if c.Stream != nil {
+		k.Streamed(p.Unfed(), c.Stream.Ended())
+		if err = c.Stream.Err(); err != nil && k.Report.Ended == "" {
+			k.Report.Ended = "invalid input of -targets" // the error may have parts of it
+		}
 	}
 	r := k.Finish(p.Began(), max(end.Sub(p.Began()), 0), max(time.Since(p.Began()), 0), int(tr.peak.Load()), ctx.Err() != nil)
 	if c.Parts && c.Progress != nil {
 		c.Progress(k.progress(k.Window()))
 	}
-	return r, p.Err()
+	return r, err
 }

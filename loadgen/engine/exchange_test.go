@@ -21,6 +21,7 @@ import (
 	"soundcheck/loadgen/http1"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/schedule"
+	"soundcheck/loadgen/targets"
 	"soundcheck/loadgen/workload"
 )
 
@@ -123,7 +124,7 @@ func TestEncode(t *testing.T) {
 	for _, name := range workload.Names() {
 		all = append(all, request(t, name))
 	}
-	targets, err := workload.ReadTargets("t", strings.NewReader(`GET http://me:secret@h:80?x=1
+	targets, err := targets.Options{}.Read("t", strings.NewReader(`GET http://me:secret@h:80?x=1
 Accept: text/plain
 Accept: */*
 
@@ -208,7 +209,7 @@ const maxAllocations = 5
 func TestAllocations(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\nok"
 	address, _ := connecttest.Script{Text: ok, After: answers(ok)}.Start(t)
-	targets, err := workload.ReadTargets("t", strings.NewReader("GET http://"+address+"/albums/1"))
+	targets, err := targets.Options{}.Read("t", strings.NewReader("GET http://"+address+"/albums/1"))
 	if err != nil {
 		t.Fatal(err)
 	}

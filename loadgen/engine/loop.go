@@ -28,22 +28,23 @@ type loop struct {
 }
 
 // newLoop starts the workers. Its results end with the last one.
-func newLoop(t *transport, open bool) *loop {
+func newLoop(t *transport) *loop {
 	l := &loop{t: t, max: t.c.MaxWorkers, start: time.Now(), turn: make(chan uint64, 1)}
 	t.pacer.Begin(0)
-	n := min(l.max, initialWorkers)
-	if !open {
-		n = l.max
+	n := l.max
+	turns := t.c.Workers == 0 || t.c.Stream != nil // a stream feeds one request at a time
+	if t.c.Workers == 0 {
+		n = min(n, initialWorkers)
 	}
 	l.workers = n
 	for range n {
-		if open {
+		if turns {
 			l.wg.Go(l.open)
 		} else {
 			l.wg.Go(l.closed)
 		}
 	}
-	if open {
+	if turns {
 		l.turn <- 0
 	}
 	go func() {
@@ -53,7 +54,7 @@ func newLoop(t *transport, open bool) *loop {
 	return l
 }
 
-// open is a worker of the open model.
+// open is a worker of the open model, and of the closed model with a stream.
 func (l *loop) open() {
 	w := newWorker(l.t)
 	for {

@@ -12,6 +12,7 @@ import (
 	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/slo"
+	"soundcheck/loadgen/targets"
 	"soundcheck/loadgen/workload"
 )
 
@@ -30,9 +31,17 @@ func TestRemote(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	expect := workload.Expectations{}
+	for _, s := range []string{"200,404", "get=2xx"} {
+		if err := expect.Add(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	values := &targets.Data{Name: "f", Columns: []string{"a"}, Rows: [][]targets.Value{{{Text: "b"}}, {{Text: "1", Literal: true}}}}
 	c := Config{RunID: "run", URL: "http://x", Plan: schedule.Plan{Stages: stages, Arrivals: schedule.Poisson, Max: 7}, Timeout: time.Second, MaxWorkers: 9,
-		Workload: workload.Workload{Mix: mix, Targets: []vegeta.Target{{Method: "PUT", URL: "http://y", Body: []byte{0, 255}, Header: http.Header{"A": {"b", "c"}}}}},
-		Seed:     1 << 63, SLOs: slos, Retry: RetryHonour, TraceSample: 0.25, WarmUp: time.Second, Before: 11,
+		Workload: workload.Workload{Mix: mix, Targets: []vegeta.Target{{Method: "PUT", URL: "http://y", Body: []byte{0, 255}, Header: http.Header{"A": {"b", "c"}}}},
+			Data: values, Header: http.Header{"A": {"b", "c"}}, Expect: expect, EachOnce: true},
+		Seed: 1 << 63, SLOs: slos, Retry: RetryHonour, TraceSample: 0.25, WarmUp: time.Second, Before: 11,
 		Connect: connect.Options{Version: connect.H2C, Resolve: []string{"a:1:127.0.0.1"}, Redirects: 3, CACert: "PEM"}}
 	b, err := json.Marshal(RemoteOf(c))
 	if err != nil {

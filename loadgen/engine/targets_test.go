@@ -19,7 +19,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"soundcheck/loadgen/measure"
-	"soundcheck/loadgen/workload"
+	"soundcheck/loadgen/targets"
 )
 
 // Any service can be the target: targets round robin, with their own headers and body, plus trace
@@ -42,7 +42,7 @@ func TestTargets(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	list, err := workload.ReadTargets("t", strings.NewReader("GET "+server.URL+"/one\nX-Key: k\n\nPOST "+server.URL+"/two\n\nGET "+server.URL+"/broken\n"))
+	list, err := targets.Read("t", strings.NewReader("GET "+server.URL+"/one\nX-Key: k\n\nPOST "+server.URL+"/two\n\nGET "+server.URL+"/broken\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestTargetsWithPassword(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	list, err := workload.ReadTargets("t", strings.NewReader("GET http://me:secret@"+strings.TrimPrefix(server.URL, "http://")+"/"))
+	list, err := targets.Read("t", strings.NewReader("GET http://me:secret@"+strings.TrimPrefix(server.URL, "http://")+"/"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestTargetsOnTheNetwork(t *testing.T) {
 		in   string
 		want []string
 	}{
-		{"\ufeff\nGET " + at + "/a\n# c\nGET " + at + "/b?q=%20 HTTP/1.1\nhost: h\nUSER-AGENT: me\nx-key: 1\nx-key: 2\n# c\nPOST " + at + "/c\nuser-agent: me\ncontent-length: 4\nauthorization: z\ntraceparent: mine\n@" + body, []string{
+		{"\ufeff\nGET " + at + "/a\n# c\nGET " + at + "/b?q=%20 HTTP/1.1\nhost: h\nUSER-AGENT: me\nx-key: 1\nx-key: 2\n# c\nPOST " + at + "/c\nuser-agent: me\ncontent-length: 4\nauthorization: z\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00\n@" + body, []string{
 			"GET /a HTTP/1.1\nHost: " + server.Addr().String() + "\nUser-Agent: Go-http-client/1.1\n",
 			"GET /b?q=%20 HTTP/1.1\nHost: h\nUser-Agent: me\nx-key: 1\nx-key: 2\n",
 			"POST /c HTTP/1.1\nAuthorization: z\nContent-Length: 4\nHost: " + server.Addr().String() + "\nUser-Agent: me\ntext",
@@ -169,7 +169,7 @@ func TestTargetsOnTheNetwork(t *testing.T) {
 			"PUT /d HTTP/1.1\nContent-Length: 1\nHost: h\nUser-Agent: me\nx",
 		}},
 	} {
-		list, err := workload.ReadTargets("t", strings.NewReader(tt.in))
+		list, err := targets.Read("t", strings.NewReader(tt.in))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,6 +183,67 @@ func TestTargetsOnTheNetwork(t *testing.T) {
 		slices.Sort(server.requests)
 		if !slices.Equal(server.requests, tt.want) {
 			t.Errorf("the server got %q, want %q", server.requests, tt.want)
+		}
+	}
+}
+
+// The client span of a request that brings a trace context is a child of that, sampled as it says.
+func TestTargetsWithTraceContext(t *testing.T) {
+	t.Parallel()
+	const id, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+	for _, retry := range []Retry{RetryNone, RetryNaive} {
+		for _, flags := range []string{"00", "01"} {
+			for _, spans := range []*tracetest.SpanRecorder{nil, tracetest.NewSpanRecorder()} {
+				var mu sync.Mutex
+				var got, states []string
+				server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+					mu.Lock()
+					defer mu.Unlock()
+					got, states = append(got, r.Header.Get("traceparent")), append(states, r.Header.Get("tracestate"))
+				}))
+				defer server.Close()
+				list, err := targets.Read("t", strings.NewReader("GET "+server.URL+"/\ntraceparent: 00-"+id+"-"+parent+"-"+flags+"\ntracestate: a=b\n"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				c := testConfig("", tracetest.NewSpanRecorder())
+				if spans == nil {
+					c.TracerProvider, c.TraceSample = nil, 0.5
+				} else {
+					c = testConfig("", spans)
+				}
+				c.Plan, c.Targets, c.Retry = steady(100, 100*time.Millisecond), list, retry
+				r := attackOnce(t, t.Context(), c)
+				sent := map[string]bool{}
+				for i, p := range got {
+					sent[p] = true
+					if !strings.HasPrefix(p, "00-"+id+"-") || !strings.HasSuffix(p, "-"+flags) || strings.Contains(p, parent) || states[i] != "a=b" {
+						t.Errorf("the server got %s, %s", p, states[i])
+					}
+				}
+				if len(sent) != 10 || r.Classes[measure.Good] != 10 {
+					t.Errorf("%d trace contexts, %v", len(sent), r.Classes)
+				}
+				traced := ""
+				if flags == "01" {
+					traced = id
+				}
+				if r.Slowest[0].TraceID != traced || len(r.Groups) > 0 && len(r.Groups[0].Slow) > 0 {
+					t.Errorf("the report has %s, and %v", r.Slowest[0].TraceID, r.Groups)
+				}
+				if spans == nil {
+					continue
+				}
+				top := 0
+				for _, s := range spans.Ended() {
+					if s.Parent().SpanID().String() == parent && s.Parent().IsRemote() {
+						top++
+					}
+				}
+				if want := map[string]int{"00": 0, "01": 10}[flags]; top != want {
+					t.Errorf("%d spans are children of the parent, want %d", top, want)
+				}
+			}
 		}
 	}
 }

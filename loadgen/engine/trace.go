@@ -87,12 +87,16 @@ func (t *tracing) begin(ctx context.Context, n *note, name string, kind trace.Sp
 		return ctx, span.SpanContext(), span
 	}
 	id := t.ids.Trace(n.number)
+	var parent trace.SpanContext
+	if p := n.request.Parent; p != nil && p.IsValid() { // the request brings it
+		parent, id, ctx = *p, p.TraceID(), trace.ContextWithRemoteSpanContext(ctx, *p)
+	}
 	var flags trace.TraceFlags
 	if t.sampler.ShouldSample(sdktrace.SamplingParameters{ParentContext: ctx, TraceID: id}).Decision == sdktrace.RecordAndSample {
 		flags = trace.FlagsSampled
 	}
-	sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: t.ids.NewSpanID(ctx, id), TraceFlags: flags})
-	if !t.inContext {
+	sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: t.ids.NewSpanID(ctx, id), TraceFlags: flags, TraceState: parent.TraceState()})
+	if !t.inContext && sc.TraceState().Len() == 0 {
 		return ctx, sc, nil
 	}
 	return trace.ContextWithSpanContext(ctx, sc), sc, nil

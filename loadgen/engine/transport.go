@@ -94,6 +94,9 @@ func (w *worker) deliver(n *note, u *url.URL) {
 	ctx := w.ctx
 	if w.trace.tracer != nil {
 		ctx = &numbered{ctx, n.number}
+		if parent := n.request.Parent; parent != nil {
+			ctx = trace.ContextWithRemoteSpanContext(ctx, *parent)
+		}
 		if w.c.Retry.on() || w.c.Connect.Redirects > 0 {
 			var span trace.Span
 			ctx, _, span = w.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindInternal)

@@ -60,6 +60,7 @@ type Request struct {
 	SendDelay time.Duration // scheduled → sent
 	Delayed   bool          // late only because of send delay
 	TraceID   string        // "": not sampled
+	Shared    bool          // other requests may have the same trace
 	// Since the start of the trace: connection ready, first byte of the response; 0: unknown.
 	Connected, FirstByte time.Duration
 }
@@ -113,7 +114,7 @@ func (c *Collector) Add(r Request) {
 	c.window.sendDelay = max(c.window.sendDelay, r.SendDelay)
 	c.Service.Add(r.Service)
 	c.SendDelay.Add(r.SendDelay)
-	if served {
+	if served && !r.Shared {
 		c.samplers[r.Scenario].add(explain.Request{TraceID: r.TraceID, Response: r.Response, SendDelay: r.SendDelay, Connected: r.Connected, FirstByte: r.FirstByte})
 	}
 }

@@ -3,7 +3,6 @@ package options
 
 import (
 	"flag"
-	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -50,26 +49,34 @@ func (o *objectives) Default() { o.defaults = true }
 // Flags are the flags of the workload and the target, for all commands that send.
 type Flags struct {
 	*cli.Flags
-	Config  engine.Config
-	slos    objectives
-	mix     string
-	targets string
-	retry   string
-	stdin   io.Reader       // for -targets -
-	given   map[string]bool // flags of the command line, after parsing
+	Config engine.Config
+	request
+	slos  objectives
+	mix   string
+	retry string
+	words []string        // arguments
+	paths bool            // they may be a path
+	stdin io.Reader       // for -targets -
+	given map[string]bool // flags of the command line, after parsing
+
+	Streams     bool   // targets may be sent while they are read
+	each        bool   // -each-once
+	targetCount uint64 // 0: unknown
 }
 
 // New returns the flags of a command that sends to one service.
 func New(usage, prefix, about string) *Flags {
 	f := NewRequest(usage, prefix, about)
 	f.StringVar(&f.Config.URL, "url", "http://127.0.0.1:9070", "base `URL` of the service")
+	f.paths = false
 	f.StringVar(&f.targets, "targets", "", "`file` of requests in vegeta's HTTP or JSON format, - for stdin; replaces -mix, -url")
 	return f
 }
 
 // NewRequest returns the flags without those of the target.
 func NewRequest(usage, prefix, about string) *Flags {
-	f := &Flags{Flags: cli.NewFlags(usage, prefix, about), stdin: os.Stdin}
+	f := &Flags{Flags: cli.NewFlags(usage, prefix, about), stdin: os.Stdin, paths: true}
+	f.request.define(f)
 	f.StringVar(&f.mix, "mix", "get=70,list=20,create=10", "scenario `weights` (0 to 1000): "+strings.Join(workload.Names(), ", "))
 	f.DurationVar(&f.Config.Timeout, "timeout", 10*time.Second, "timeout per request, including its retries (1ms to 10m)")
 	f.IntVar(&f.Config.MaxWorkers, "max-workers", 1024, "max concurrent `requests` of each process (1 to 65536)")
@@ -83,7 +90,8 @@ func NewRequest(usage, prefix, about string) *Flags {
 
 // Parse parses the flags and checks the common ones.
 func (f *Flags) Parse(args []string, getenv func(string) string, stdout io.Writer) error {
-	if err := f.Flags.Parse(args, getenv, stdout); err != nil {
+	words, err := f.ParseMixed(args, getenv, stdout)
+	if err != nil {
 		return err
 	}
 	f.given = map[string]bool{}
@@ -108,32 +116,44 @@ func (f *Flags) Parse(args []string, getenv func(string) string, stdout io.Write
 		if err := f.CheckURL("url", &c.URL); err != nil {
 			return err
 		}
-		replay := f.Lookup("replay") // may have full URLs
-		if f.targets == "" && (replay == nil || replay.Value.String() == "") {
-			if err := f.CheckVersion("url", c.URL); err != nil {
-				return err
-			}
-		}
 	}
-	var err error
 	if c.Mix, err = workload.ParseMix(f.mix); err != nil {
 		return f.Errorf("-mix: %v", err)
 	}
-	if f.targets != "" {
-		if err := f.readTargets(); err != nil {
-			return err
-		}
-		for _, t := range c.Targets {
-			if err := c.Connect.CheckURL(t.URL); err != nil {
-				return f.Errorf("-targets: %s: %v", cli.WithoutPassword(t.URL), err)
-			}
-		}
+	if err := f.readWords(words); err != nil || f.given["join"] { // the coordinator has the workload
+		return err
 	}
-	return nil
+	if err := f.readRequest(); err != nil {
+		return err
+	}
+	return f.checkVersions()
 }
 
-// CheckSLOs returns an error if an SLO is on a scenario outside the workload.
-func (f *Flags) CheckSLOs() error {
+// checkVersions returns an error if a URL does not fit the version of HTTP.
+func (f *Flags) checkVersions() error {
+	c := &f.Config
+	for _, t := range c.Targets {
+		if strings.HasPrefix(t.URL, "/") {
+			continue
+		}
+		if err := c.Connect.CheckURL(t.URL); err != nil {
+			return f.Errorf("%s: %v", cli.WithoutPassword(t.URL), err)
+		}
+	}
+	replay := f.Lookup("replay") // may have full URLs
+	if len(c.Targets) > 0 || c.Stream != nil || f.Lookup("url") == nil || replay != nil && replay.Value.String() != "" {
+		return nil
+	}
+	return f.CheckVersion("url", c.URL)
+}
+
+// CheckScenarios returns an error if an SLO or an expected status is of a scenario outside the workload.
+func (f *Flags) CheckScenarios() error {
+	for name := range f.Config.Expect {
+		if name != "" && !slices.Contains(f.Config.Scenarios(), name) {
+			return f.Errorf("-expect %s: scenario %s is not in the workload", name, name)
+		}
+	}
 	for _, s := range f.Config.SLOs {
 		if name := s.Scenario(); name != "" && !slices.Contains(f.Config.Scenarios(), name) {
 			return f.Errorf("-slo %s: scenario %s is not in the workload", s, name)
@@ -155,9 +175,6 @@ func (f *Flags) Besides(names ...string) string {
 	return ""
 }
 
-// HasTargets reports whether -targets is set.
-func (f *Flags) HasTargets() bool { return f.targets != "" }
-
 // CheckURL checks the value of a flag, a base URL, and removes a slash at its end.
 func (f *Flags) CheckURL(name string, url *string) error {
 	if _, err := cli.ParseURL(*url); err != nil {
@@ -172,27 +189,6 @@ func (f *Flags) CheckVersion(name, url string) error {
 	if err := f.Config.Connect.CheckURL(url); err != nil {
 		return f.Errorf("-%s %s: %v", name, url, err)
 	}
-	return nil
-}
-
-func (f *Flags) readTargets() error {
-	if f.given["mix"] || f.given["url"] {
-		return f.Errorf("-targets and -mix or -url do not go together")
-	}
-	in, name := f.stdin, "stdin"
-	if f.targets != "-" {
-		file, err := os.Open(f.targets)
-		if err != nil {
-			return fmt.Errorf("-targets: %w", err)
-		}
-		defer file.Close()
-		in, name = file, f.targets
-	}
-	var err error
-	if f.Config.Targets, err = workload.ReadTargets(name, in); err != nil {
-		return f.Errorf("-targets: %v", err)
-	}
-	f.Config.URL = name
 	return nil
 }
 

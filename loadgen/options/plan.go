@@ -51,9 +51,11 @@ func (p *Plan) Define(f *Flags, many bool) {
 	f.StringVar(&p.arrivals, "arrivals", string(schedule.Constant), "arrival `process`: constant or poisson")
 	f.Uint64Var(&f.Config.Plan.Max, "n", 0, "max `requests` (0: no limit); -duration or -stages may end the run earlier")
 	f.DurationVar(&f.Config.WarmUp, "warmup", 0, "warm-up duration, not measured (shorter than the plan)")
+	f.BoolVar(&f.each, "each-once", false, "end the run when each target and each row of -data has been sent")
 	if many {
 		return
 	}
+	f.Streams = true
 	f.IntVar(&f.Config.Workers, "workers", 0, "concurrent `workers` of the closed model (1 to 65536); needs -rate 0")
 	f.StringVar(&p.startAt, "start-at", "", "start `time` (RFC 3339, within 24h), the same on all machines")
 	f.StringVar(&p.shard, "shard", "", "shard `i/n` of the plan, as in 2/4; see loadgen merge")
@@ -100,6 +102,9 @@ func (p *Plan) Apply(f *Flags) error {
 			return err
 		}
 	}
+	if err := f.eachOnce(); err != nil {
+		return err
+	}
 	var err error
 	switch {
 	case p.replay != "":
@@ -110,6 +115,9 @@ func (p *Plan) Apply(f *Flags) error {
 			return f.Errorf("-replay %s: %v", p.replay, err)
 		}
 		c.Plan.Replay = c.Recording.Replay()
+		if name := c.Recording.Withheld(c.Header); name != "" {
+			return f.Errorf("-replay %s: header %s is a secret and not in the recording: set it with -H", p.replay, name)
+		}
 		if c.Recording.Targets() {
 			if f.given["url"] {
 				return f.Errorf("-replay %s has full URLs: remove -url", p.replay)
@@ -129,7 +137,7 @@ func (p *Plan) Apply(f *Flags) error {
 		}
 		c.Plan.Stages = []schedule.Stage{{Duration: p.duration, From: float64(p.rate), To: float64(p.rate)}}
 	}
-	if err := f.CheckSLOs(); err != nil {
+	if err := f.CheckScenarios(); err != nil {
 		return err
 	}
 	switch {
@@ -154,7 +162,12 @@ func maxRate(shards uint64) (float64, string) {
 // line overrides a duration of the environment.
 func (p *Plan) untilSent(f *Flags) error {
 	n := f.Config.Plan.Max
-	if n == 0 || f.given["duration"] || !f.given["n"] && p.duration != defaultDuration {
+	if s := f.Config.Stream; s != nil && s.Once && (n == 0 || f.targetCount > 0 && f.targetCount < n) {
+		if n = f.targetCount; n == 0 && !f.given["duration"] {
+			p.duration = schedule.MaxDuration
+		}
+	}
+	if n == 0 || f.given["duration"] || !f.given["n"] && !f.each && p.duration != defaultDuration {
 		return nil
 	}
 	if p.duration = schedule.MaxDuration; p.rate > 0 {
@@ -162,6 +175,33 @@ func (p *Plan) untilSent(f *Flags) error {
 	}
 	if p.duration > schedule.MaxDuration {
 		return f.Errorf("-n %d at -rate %g takes longer than 24h", n, p.rate)
+	}
+	return nil
+}
+
+// eachOnce applies -each-once.
+func (f *Flags) eachOnce() error {
+	c := &f.Config
+	s := c.Stream
+	if s != nil {
+		s.Shard, s.Shards, s.Expect = c.Plan.Shard, c.Plan.Shards, c.Expect
+	}
+	if !f.each {
+		return nil
+	}
+	if s == nil && len(c.Targets) == 0 {
+		return f.Errorf("-each-once needs -targets, or a URL argument with -data")
+	}
+	rows := uint64(0)
+	if c.Data != nil {
+		rows = uint64(len(c.Data.Rows))
+	}
+	if s != nil && (f.targetCount == 0 || rows <= f.targetCount) {
+		s.Once = true
+		return nil
+	}
+	if f.targetCount = max(f.targetCount, rows); c.Plan.Max == 0 || f.targetCount < c.Plan.Max {
+		c.Plan.Max, c.EachOnce = f.targetCount, true
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ type Setup struct {
 	WarmUp     time.Duration // requests scheduled in it are not measured
 	Objectives []slo.Objective
 	Scenarios  []string      // of the workload
+	EachOnce   bool          // the plan's max number of requests is that of the targets
 	Recording  string        // replayed file; "": none
 	Retries    string        // policy; "": none
 	Interval   time.Duration // width of the report's intervals; 0: a second
@@ -50,6 +51,7 @@ type Builder struct {
 	late   map[string]time.Duration // by scenario: a slower response is late; 0: none is
 	gc     measure.Pauses           // before the run
 	waited int                      // requests delayed because all workers were busy
+	ended  bool                     // the stream of targets has ended before the plan
 }
 
 // NewBuilder begins the report of a run.
@@ -135,7 +137,7 @@ func (b *Builder) AddUnsent(scheduled time.Duration, err string) {
 
 func (b *Builder) classify(o Outcome) measure.Class {
 	switch late := b.late[o.Scenario]; {
-	case measure.IsShed(o.Status):
+	case measure.IsShed(o.Status) && !o.Expected:
 		return measure.Shed
 	case !o.Expected:
 		return measure.Failed
@@ -161,6 +163,10 @@ func (b *Builder) Outlooks() (list []slo.Outlook) {
 	return list
 }
 
+// Streamed sets how many scheduled times passed before the stream had a target, and whether it has ended
+// before the plan. Call it before Finish.
+func (b *Builder) Streamed(unfed uint64, ended bool) { b.Report.Unfed, b.ended = unfed, ended }
+
 // Finish completes the report: when the run began, how long it sent requests, the time to
 // the last response, and the peak of requests in flight.
 func (b *Builder) Finish(began time.Time, paced, elapsed time.Duration, peak int, interrupted bool) *Report {
@@ -172,15 +178,26 @@ func (b *Builder) Finish(began time.Time, paced, elapsed time.Duration, peak int
 	sent := uint64(r.Sent + r.WarmUp)
 	if r.Max > 0 && r.Ended == "" {
 		if r.Limit = LimitPlan; sent >= plan.Share(r.Max) {
-			r.Limit = LimitRequests
+			if r.Limit = LimitRequests; b.setup.EachOnce {
+				r.Limit = LimitTargets
+			}
 		}
+	}
+	switch {
+	case b.ended:
+		r.Planned = sent
+		if r.Ended == "" {
+			r.Limit = LimitTargets
+		}
+	case !closed:
+		r.Planned -= min(r.Unfed, r.Planned)
 	}
 	span := paced // waiting for the last responses does not lower an open plan's rate
 	rate := func(at time.Duration) float64 { return plan.Rate(b.setup.WarmUp + at) }
 	if closed {
 		span, rate = elapsed, func(time.Duration) float64 { return 0 }
 	}
-	if sent == r.Planned && r.Arrivals == schedule.Constant {
+	if sent == r.Planned && r.Arrivals == schedule.Constant && !b.ended {
 		span = max(span, plan.Span()) // the last request is scheduled before the end of the plan
 	}
 	seconds := max(span-b.setup.WarmUp, time.Microsecond).Seconds()

@@ -35,6 +35,8 @@ func (r *Report) head() []line {
 		add("limit", "max %d requests (-n)", r.Max)
 	case LimitPlan:
 		add("limit", "end of the plan, before max %d requests (-n)", r.Max)
+	case LimitTargets:
+		add("limit", "end of the targets (-each-once)")
 	}
 	run := r.RunID
 	if r.Shard != "" {
@@ -52,6 +54,9 @@ func (r *Report) head() []line {
 		text += fmt.Sprintf(" of %d planned,", r.Planned)
 	}
 	text += fmt.Sprintf(" in %.1f s", r.Elapsed)
+	if r.Unfed > 0 {
+		text += fmt.Sprintf("; -targets had none for %d scheduled times", r.Unfed)
+	}
 	if r.Cancelled > 0 {
 		text += fmt.Sprintf("; %d cancelled", r.Cancelled)
 	}

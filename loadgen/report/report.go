@@ -42,7 +42,8 @@ type Report struct {
 	Seed            uint64                `json:"seed"`
 	Planned         uint64                `json:"planned"`                // requests; 0: no limit but time
 	Max             uint64                `json:"max_requests,omitempty"` // of the plan, all shards
-	Limit           Limit                 `json:"limit,omitempty"`        // reached first, if Max is set
+	Unfed           uint64                `json:"unfed,omitempty"`        // scheduled times that passed before -targets had a request for them
+	Limit           Limit                 `json:"limit,omitempty"`        // reached first, if there are several
 	Sent            int                   `json:"sent"`
 	Cancelled       int                   `json:"cancelled"`
 	WarmUp          int                   `json:"warm_up,omitempty"`      // requests of the warm-up, not measured
@@ -90,13 +91,15 @@ type Report struct {
 // three of each scenario, as in response/get.
 type Histograms map[string]measure.Histogram
 
-// Limit is what ended a run with a max number of requests.
+// Limit is what ended a run with a max number of requests or targets.
 type Limit string
 
-// Limits of a run: the max number of requests, or the duration, stages or recording.
+// Limits of a run: the max number of requests; the duration, stages or recording; or the end of the
+// targets.
 const (
 	LimitRequests Limit = "requests"
 	LimitPlan     Limit = "plan"
+	LimitTargets  Limit = "targets"
 )
 
 // RetryAfter counts 429 and 503 responses with a Retry-After header. It is kept if the first

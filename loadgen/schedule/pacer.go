@@ -23,6 +23,9 @@ type Pacing struct {
 	// number of targets.
 	Arm  func(scheduled time.Duration) int
 	Arms int
+	// Feed, if not nil, makes the next request ready. More is false if there is none. Waited is true if it
+	// was not ready yet: the scheduled times that have passed meanwhile get no request. It waits until a time.
+	Feed func(ctx context.Context, until time.Time) (more, waited bool)
 	// ExactTimers: timers have no delay, as those of a test's clock.
 	ExactTimers bool
 }
@@ -44,6 +47,7 @@ type Pacer struct {
 	// reads one after the request was paced.
 	scheduled [Window]time.Duration
 	once      sync.Once // of ended, in the closed model
+	unfed     uint64    // scheduled times that passed before Feed had a request
 	err       error     // of reading a recording
 	picks     []Pick    // with Arm set, indexed as scheduled
 	counts    []uint64
@@ -77,6 +81,9 @@ func (p *Pacer) Ended() time.Time { return p.ended }
 // Err returns the error of reading a recording.
 func (p *Pacer) Err() error { return p.err }
 
+// Unfed returns the number of scheduled times that passed before Feed had a request.
+func (p *Pacer) Unfed() uint64 { return p.unfed }
+
 // Next returns the scheduled time of the request after hits requests, and whether there is
 // one. It depends on the plan alone: a delayed request must not delay the next ones.
 func (p *Pacer) Next(hits uint64) (time.Duration, bool) {
@@ -88,10 +95,10 @@ func (p *Pacer) Next(hits uint64) (time.Duration, bool) {
 		p.err = err
 		return scheduled, err == nil
 	}
-	n := p.Plan.Number(hits)
-	if p.Plan.Max > 0 && n >= p.Plan.Max {
+	if p.Plan.Max > 0 && p.Plan.Number(hits) >= p.Plan.Max {
 		return 0, false
 	}
+	n := p.Plan.Number(hits + p.unfed)
 	if p.Plan.Arrivals == Poisson {
 		gaps := p.Plan.shards()
 		if hits == 0 {
@@ -156,6 +163,15 @@ func (p *Pacer) pace(elapsed time.Duration, hits uint64) (stop bool) {
 	if p.ctx.Err() != nil {
 		return true
 	}
+	if p.Closed && p.over(elapsed, hits) {
+		return true
+	}
+	if p.Feed != nil && !p.feed(hits) {
+		return true
+	}
+	if p.Closed {
+		return false
+	}
 	scheduled, more := p.Next(hits)
 	if !more {
 		return true
@@ -167,6 +183,25 @@ func (p *Pacer) pace(elapsed time.Duration, hits uint64) (stop bool) {
 		p.counts[arm]++
 	}
 	return !p.sleepUntil(p.began.Add(scheduled))
+}
+
+// feed waits for the next request, but not beyond the plan. It reports whether there is one.
+func (p *Pacer) feed(hits uint64) bool {
+	if !p.Closed && p.Plan.Max > 0 && p.Plan.Number(hits) >= p.Plan.Max {
+		return false // it would be taken from the stream, and not sent
+	}
+	more, waited := p.Feed(p.ctx, p.began.Add(p.Plan.Duration()))
+	if !waited || p.Closed {
+		return more
+	}
+	passed := p.Plan.before(max(time.Since(p.began), 0))
+	if p.Plan.Arrivals == Poisson { // without memory: the next gap begins now
+		p.sum = max(p.sum, passed*float64(p.Plan.shards()))
+	}
+	if n := uint64(math.Ceil(passed - epsilon)); n > hits+p.unfed {
+		p.unfed = n - hits
+	}
+	return more
 }
 
 // ScheduledAt returns the scheduled time of request seq, one of the last Window; zero in the

@@ -3,6 +3,7 @@ package schedule
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -66,5 +67,45 @@ func TestPaceClosed(t *testing.T) {
 	}
 	if !p.ScheduledAt(3).IsZero() {
 		t.Error("a request of the closed model is scheduled")
+	}
+}
+
+// Scheduled times that pass while there is no request get none, and the rate stays that of the plan.
+func TestFeed(t *testing.T) {
+	t.Parallel()
+	for _, arrivals := range []Arrivals{Constant, Poisson} {
+		synctest.Test(t, func(t *testing.T) {
+			const stall = 400 * time.Millisecond
+			plan := Plan{Stages: []Stage{{time.Second, 100, 100}}, Arrivals: arrivals, Shard: 1, Shards: 2}
+			var p *Pacer
+			p = NewPacer(t.Context(), Pacing{Plan: plan, ExactTimers: true, Feed: func(_ context.Context, until time.Time) (more, waited bool) {
+				if left := time.Until(until); left > time.Second || left < 0 {
+					t.Errorf("it may wait for %s", left)
+				}
+				if waited = time.Since(p.Began()) > 100*time.Millisecond && p.unfed == 0; waited {
+					time.Sleep(stall)
+				}
+				return true, waited
+			}})
+			start, n, last := time.Now(), uint64(0), time.Duration(0)
+			for ; ; n++ {
+				if _, stop := p.Pace(time.Since(start), n); stop {
+					break
+				}
+				at := p.ScheduledAt(n).Sub(start)
+				if at < last || time.Since(start) < at || time.Since(start)-at > time.Millisecond {
+					t.Errorf("%s: request %d is scheduled at %s, after %s, and paced at %s", arrivals, n, at, last, time.Since(start))
+				}
+				last = at
+			}
+			if arrivals == Constant && (p.Unfed() != 20 || n != 30) || p.Unfed() < 5 || n < 15 || n > 45 {
+				t.Errorf("%s: %d requests, %d scheduled times without", arrivals, n, p.Unfed())
+			}
+		})
+	}
+	// The run ends with the requests.
+	p := NewPacer(t.Context(), Pacing{Plan: Plan{Stages: []Stage{{time.Hour, 1000, 1000}}}, Feed: func(context.Context, time.Time) (bool, bool) { return false, false }})
+	if _, stop := p.Pace(0, 0); !stop || p.Ended().IsZero() || p.Unfed() != 0 {
+		t.Error("it does not end with the requests")
 	}
 }

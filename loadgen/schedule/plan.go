@@ -62,7 +62,7 @@ func (p Plan) shards() uint64 { return max(p.Shards, 1) }
 // Number returns the number in the plan of all shards of this process's request n.
 func (p Plan) Number(n uint64) uint64 { return n*p.shards() + p.Shard }
 
-// ParseRate parses a rate in req/s, as in 100 or 0.5, or per duration, as in 30/1m or 30/m.
+// ParseRate parses a rate in req/s, as in 100 or 0.5, or per duration, as in 5/s, 30/1m or 1/2s.
 func ParseRate(s string) (float64, error) {
 	bad := fmt.Errorf("%q is not a rate, as in 100 (req/s) or 30/1m", s)
 	number, per, ok := strings.Cut(s, "/")

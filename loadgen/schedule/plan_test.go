@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -235,7 +236,7 @@ func TestAverageAfterWarmUp(t *testing.T) {
 
 func TestParseRate(t *testing.T) {
 	t.Parallel()
-	for in, want := range map[string]float64{"100": 100, "0.5": 0.5, "0": 0, "50/s": 50, "50/1s": 50, "30/1m": 0.5, "30/m": 0.5, "1/100ms": 10, "3600/h": 1, "1.5/500ms": 3} {
+	for in, want := range map[string]float64{"100": 100, "0.5": 0.5, "0": 0, "50/s": 50, "5/s": 5, "1/2s": 0.5, "50/1s": 50, "30/1m": 0.5, "30/m": 0.5, "1/100ms": 10, "3600/h": 1, "1.5/500ms": 3} {
 		if got, err := ParseRate(in); err != nil || math.Abs(got-want) > 1e-12 {
 			t.Errorf("ParseRate(%q) = %v, %v, want %v", in, got, err, want)
 		}
@@ -248,6 +249,22 @@ func TestParseRate(t *testing.T) {
 }
 
 // A plan for a number of requests has all of them, for any arrivals.
+func FuzzParseRate(f *testing.F) {
+	for _, s := range []string{"100", "30/1m", "5/s", "1/2s", "1e3/1h30m", "NaN", "1/0s", "/s"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		v, err := ParseRate(s)
+		if err != nil {
+			return
+		}
+		text := strconv.FormatFloat(v, 'g', -1, 64)
+		if again, err := ParseRate(text); err != nil || again != v && !math.IsNaN(v) {
+			t.Errorf("ParseRate(%q) = %v, of %q %v, %v", s, v, text, again, err)
+		}
+	})
+}
+
 func TestForRequests(t *testing.T) {
 	t.Parallel()
 	for _, a := range []Arrivals{Constant, Poisson} {

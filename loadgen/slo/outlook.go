@@ -45,7 +45,7 @@ func (s Objective) generator(c *measure.Cell) bool {
 	}
 	if s.quantile > 0 {
 		response, service := c.Served.Quantile(s.quantile), c.Service.Quantile(s.quantile)
-		return c.Service.Count() > 0 && service < s.bound && (response-service).Seconds() > measure.SendDelayLimit(response.Seconds())
+		return c.Service.Count() > 0 && service < s.limit() && (response-service).Seconds() > measure.SendDelayLimit(response.Seconds())
 	}
 	hits := c.Classes[s.class]
 	switch s.class {
@@ -87,7 +87,7 @@ const minIntervals = 5
 func (s Objective) clear(c *measure.Cell, intervals []*measure.Interval) bool {
 	hits, of, bound := float64(c.Classes[s.class]), float64(c.Requests()), s.share
 	if s.quantile > 0 {
-		hits, of, bound = float64(c.Served.Above(s.bound)), float64(c.Served.Count()), 1-s.quantile
+		hits, of, bound = float64(c.Served.Above(s.limit())), float64(c.Served.Count()), 1-s.quantile
 	}
 	if of == 0 {
 		return false
@@ -125,7 +125,7 @@ func (s Objective) recent(intervals []*measure.Interval) (hits, of float64) {
 func (s Objective) hits(i *measure.Interval) (hits, of float64) {
 	if s.quantile > 0 {
 		for value, n := range i.Served.ForEachBucket {
-			if value >= int64(s.bound) {
+			if value >= int64(s.limit()) {
 				hits += float64(n)
 			}
 		}

@@ -19,6 +19,7 @@ type Objective struct {
 	quantile float64       // of the response times of served requests; 0: a share
 	class    measure.Class // of a share
 	below    bool          // met below the bound, else above it
+	equal    bool          // met at the bound too: <= or >=
 	bound    time.Duration // of a quantile
 	share    float64       // of requests
 }
@@ -32,7 +33,7 @@ func (s Objective) Scenario() string { return s.scenario }
 // Share reports whether the SLO is on a share of the requests, not on response times.
 func (s Objective) Share() bool { return s.quantile == 0 }
 
-var sloPattern = regexp.MustCompile(`^(p[0-9.]+|max|good|late|shed|failed)(?:\(([a-z]+)\))?([<>])([0-9.]+)(%|[µa-z]+)$`)
+var sloPattern = regexp.MustCompile(`^(p[0-9.]+|max|good|late|shed|failed)(?:\(([a-z]+)\))?([<>])(=?)([0-9.]+)(%|[µa-z]+)$`)
 
 // ParseList parses SLOs separated by commas.
 func ParseList(s string) (list []Objective, err error) {
@@ -48,14 +49,14 @@ func ParseList(s string) (list []Objective, err error) {
 
 // Parse parses an SLO: "p99<250ms" or "max<1s" on the response times of served requests,
 // "good>99.9%", "failed<1%", "shed<5%" or "late<1%" on shares. Each can be limited to a
-// scenario, as in "p99(get)<50ms".
+// scenario, as in "p99(get)<50ms". With <= and >= the bound itself meets it.
 func Parse(s string) (Objective, error) {
 	bad := fmt.Errorf(`%q is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%%`, s)
 	m := sloPattern.FindStringSubmatch(strings.ReplaceAll(s, " ", ""))
 	if m == nil {
 		return Objective{}, bad
 	}
-	slo := Objective{text: m[0], scenario: m[2], below: m[3] == "<"}
+	slo := Objective{text: m[0], scenario: m[2], below: m[3] == "<", equal: m[4] == "="}
 	if slo.scenario != "" && workload.Lookup(slo.scenario) == nil {
 		return Objective{}, fmt.Errorf("%q: unknown scenario %s", s, slo.scenario)
 	}
@@ -71,14 +72,14 @@ func Parse(s string) (Objective, error) {
 		slo.quantile = percent / 100
 	default:
 		slo.class = measure.Class(what)
-		percent, err := strconv.ParseFloat(m[4], 64)
-		if m[5] != "%" || err != nil || !(percent >= 0 && percent <= 100) {
+		percent, err := strconv.ParseFloat(m[5], 64)
+		if m[6] != "%" || err != nil || !(percent >= 0 && percent <= 100) {
 			return Objective{}, fmt.Errorf("%q: the share is out of range: 0%% to 100%%", s)
 		}
 		slo.share = percent / 100
 		return slo, nil
 	}
-	if slo.bound, err = time.ParseDuration(m[4] + m[5]); err != nil || slo.bound <= 0 || !slo.below {
+	if slo.bound, err = time.ParseDuration(m[5] + m[6]); err != nil || slo.bound <= 0 || !slo.below {
 		return Objective{}, fmt.Errorf("%q: an SLO on response times is below a duration, as in p99<250ms", s)
 	}
 	return slo, nil
@@ -114,7 +115,7 @@ func (s Objective) measured(c *measure.Cell) Verdict {
 	}
 	if s.quantile > 0 {
 		t := c.Served.Quantile(s.quantile)
-		v.Value, v.Met, v.Text = t.Seconds(), t < s.bound, fmt.Sprintf("%.2f ms", 1000*t.Seconds())
+		v.Value, v.Met, v.Text = t.Seconds(), t < s.limit(), fmt.Sprintf("%.2f ms", 1000*t.Seconds())
 		return v
 	}
 	v.Value = float64(c.Classes[s.class]) / float64(c.Requests())
@@ -123,13 +124,26 @@ func (s Objective) measured(c *measure.Cell) Verdict {
 	return v
 }
 
+// limit is the shortest response time that violates a bound of response times.
+func (s Objective) limit() time.Duration {
+	if s.equal {
+		return s.bound + 1
+	}
+	return s.bound
+}
+
 // rounding is the max error of a computed share.
 const rounding = 1e-12
 
 // meets reports whether a share meets the SLO. The bounds 0% and 100% are inclusive, because
 // no share is beyond them.
 func (s Objective) meets(share float64) bool {
-	if s.below {
+	switch {
+	case s.equal && s.below:
+		return share <= s.share+rounding
+	case s.equal:
+		return share >= s.share-rounding
+	case s.below:
 		return share < s.share-rounding || s.share == 0 && share == 0
 	}
 	return share > s.share+rounding || s.share == 1 && share == 1
@@ -146,7 +160,7 @@ func LateAfter(list []Objective, scenario string) time.Duration {
 			}
 		}
 		if best.quantile > 0 {
-			return best.bound
+			return best.limit()
 		}
 	}
 	return 0

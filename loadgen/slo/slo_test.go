@@ -20,7 +20,7 @@ func slos(t *testing.T, list ...string) []Objective {
 
 func TestParse(t *testing.T) {
 	t.Parallel()
-	for _, good := range []string{"p99<250ms", "p99.9<1s", "p99(get)<50ms", "max<2s", "good>99.9%", "failed<1%", "shed(list)<5%", "late < 1%", "good(create)>0%"} {
+	for _, good := range []string{"p99<250ms", "p99.9<1s", "p99(get)<50ms", "max<2s", "good>99.9%", "failed<1%", "shed(list)<5%", "late < 1%", "good(create)>0%", "p99<=250ms", "max <= 1s", "good>=99.9%", "failed(get)<=1%"} {
 		if _, err := Parse(good); err != nil {
 			t.Errorf("Parse(%q): %v", good, err)
 		}
@@ -29,11 +29,13 @@ func TestParse(t *testing.T) {
 		"":               `"" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
 		"p99":            `"p99" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
 		"p99<250":        `"p99<250" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
-		"p99<=250ms":     `"p99<=250ms" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
+		"p99=<250ms":     `"p99=<250ms" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
 		"p0<1s":          `"p0<1s": the percentile is out of range: above 0, up to 100`,
 		"p101<1s":        `"p101<1s": the percentile is out of range: above 0, up to 100`,
 		"p9.9.9<1s":      `"p9.9.9<1s": the percentile is out of range: above 0, up to 100`,
 		"p99>1s":         `"p99>1s": an SLO on response times is below a duration, as in p99<250ms`,
+		"p99>=1s":        `"p99>=1s": an SLO on response times is below a duration, as in p99<250ms`,
+		"p99==1s":        `"p99==1s" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
 		"p99<0s":         `"p99<0s": an SLO on response times is below a duration, as in p99<250ms`,
 		"p99<5%":         `"p99<5%": an SLO on response times is below a duration, as in p99<250ms`,
 		"good>99ms":      `"good>99ms": the share is out of range: 0% to 100%`,
@@ -47,7 +49,7 @@ func TestParse(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"p99<250ms", "good(get)>99.9%", "max<1h", "p100<1ns"} {
+	for _, s := range []string{"p99<250ms", "good(get)>99.9%", "max<1h", "p100<1ns", "p99<=1s", "good>=100%"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -80,7 +82,8 @@ func TestJudge(t *testing.T) {
 	for in, met := range map[string]bool{
 		"p50<46.1ms": true, "p50<45ms": false, "max<501ms": true, "max<500ms": false, "p99<90ms": false,
 		"good>89%": true, "good>90%": false, "late<2%": true, "late<1%": false, "shed<5%": true, "shed<4%": false, "failed<5%": false, "failed<5.1%": true,
-		"good>100%": false,
+		"good>100%":  false,
+		"max<=500ms": true, "max<=499.999999ms": false, "good>=90%": true, "good>=90.0001%": false, "shed<=4%": true, "shed<=3.9999%": false, "late>=1%": true, "late<=0%": false, "good>=100%": false,
 	} {
 		slo, err := Parse(in)
 		if err != nil {
@@ -109,6 +112,9 @@ func TestLateAfter(t *testing.T) {
 		if got := LateAfter(list, scenario); got != want {
 			t.Errorf("%s is late after %s, want %s", scenario, got, want)
 		}
+	}
+	if got := LateAfter(slos(t, "p99<=250ms"), "get"); got != 250*time.Millisecond+1 {
+		t.Errorf("late after %s, want the first beyond the bound", got)
 	}
 	if got := LateAfter(slos(t, "good>99%"), "get"); got != 0 {
 		t.Errorf("late after %s without a latency SLO", got)

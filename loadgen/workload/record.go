@@ -6,14 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"soundcheck/loadgen/schedule"
+	"soundcheck/loadgen/targets"
 )
 
 // recordingVersion is that of a recording's format.
@@ -34,14 +37,15 @@ type entry struct {
 	Method    string        `json:"method"`
 	Path      string        `json:"path"` // relative to the service's URL; of -targets the full URL
 	Header    http.Header   `json:"header,omitempty"`
-	Body      []byte        `json:"body,omitempty"` // base64
+	Withheld  []string      `json:"withheld,omitempty"` // names of headers that are secrets
+	Body      []byte        `json:"body,omitempty"`     // base64
 
 	Due time.Duration `json:"due_ns,omitempty"` // deprecated name of Scheduled; read only
 }
 
 func (e *entry) request() (r *Request, err error) {
 	r = &Request{Scenario: Lookup(e.Scenario), Method: e.Method, Path: e.Path, Header: e.Header, Body: e.Body, want: e.Want}
-	if r.Scenario == targetScenario {
+	if r.full() {
 		r.url, err = url.Parse(r.Path)
 	}
 	return r, err
@@ -60,8 +64,9 @@ type Recorder struct {
 	err     error
 }
 
-// NewRecorder creates a recording. The file must not exist. Only its owner can read it: the
-// requests of -targets may contain passwords and tokens.
+// NewRecorder creates a recording. The file must not exist. Headers that are secrets are not in it, nor is
+// the password of a URL: their names are. Only the owner can read the file, because other headers, queries
+// and bodies may have secrets too.
 func NewRecorder(path, runID string) (*Recorder, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -78,7 +83,16 @@ func NewRecorder(path, runID string) (*Recorder, error) {
 func (r *Recorder) Add(seq uint64, scheduled time.Duration, q *Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.waiting[seq] = entry{Scheduled: scheduled, Scenario: q.Scenario.Name, Want: q.want, Method: q.Method, Path: q.Path, Header: q.Header, Body: q.Body}
+	e := entry{Scheduled: scheduled, Scenario: q.Scenario.Name, Want: q.want, Method: q.Method, Path: q.Path, Body: q.Body}
+	e.Header, e.Withheld = targets.WithoutSecrets(q.Header)
+	if u, err := url.Parse(q.Path); err == nil && u.User != nil {
+		if u.User = nil; !slices.Contains(e.Withheld, "Authorization") {
+			e.Withheld = append(e.Withheld, "Authorization")
+		}
+		e.Path = u.String()
+	}
+	slices.Sort(e.Withheld)
+	r.waiting[seq] = e
 	for ; ; r.next++ {
 		e, ok := r.waiting[r.next]
 		if !ok {
@@ -112,7 +126,8 @@ type Recording struct {
 	requests  uint64
 	last      time.Duration // scheduled time of the last request
 	scenarios []string
-	targets   bool // the paths are full URLs
+	targets   bool     // the paths are full URLs
+	withheld  []string // names of headers that are secrets
 
 	file *os.File
 	dec  *json.Decoder
@@ -142,9 +157,9 @@ func ReadRecording(path string, limit uint64) (*Recording, error) {
 			return nil, fmt.Errorf("line %d: unknown scenario %q", line, e.Scenario)
 		case e.Scheduled < previous || e.Scheduled > schedule.MaxDuration:
 			return nil, fmt.Errorf("line %d: scheduled_ns is out of range: previous line to 24h", line)
-		case !methodPattern.MatchString(e.Method):
+		case !targets.IsMethod(e.Method):
 			return nil, fmt.Errorf("line %d: %q is not a method", line, e.Method)
-		case s == targetScenario:
+		case s == targetScenario && (len(e.Path) == 0 || e.Path[0] != '/'):
 			r.targets = true
 		case len(e.Path) == 0 || e.Path[0] != '/':
 			return nil, fmt.Errorf("line %d: the path does not begin with /", line)
@@ -156,6 +171,11 @@ func ReadRecording(path string, limit uint64) (*Recording, error) {
 			r.last = e.Scheduled
 			if !slices.Contains(r.scenarios, e.Scenario) {
 				r.scenarios = append(r.scenarios, e.Scenario)
+			}
+			for _, name := range e.Withheld {
+				if !slices.Contains(r.withheld, name) {
+					r.withheld = append(r.withheld, name)
+				}
 			}
 		}
 	}
@@ -191,7 +211,7 @@ func (r *Recording) open() (err error) {
 
 func (r *Recording) read() (e entry, err error) {
 	if err = r.dec.Decode(&e); err == nil && len(e.Header) > 0 {
-		e.Header, err = normalizeHeader(e.Header, len(e.Body))
+		e.Header, err = targets.NormalizeHeader(e.Header, len(e.Body))
 	}
 	if e.Due != 0 {
 		e.Scheduled, e.Due = e.Due, 0
@@ -213,6 +233,17 @@ func (r *Recording) next() (scheduled time.Duration, err error) {
 	r.entries[r.count%schedule.Window] = e
 	r.count++
 	return e.Scheduled, err
+}
+
+// Withheld returns the name of a header that the requests had, that is a secret and that over does not
+// have; "": there is none.
+func (r *Recording) Withheld(over http.Header) string {
+	for _, name := range r.withheld {
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(over)), func(s string) bool { return strings.EqualFold(s, name) }) {
+			return name
+		}
+	}
+	return ""
 }
 
 // Targets reports whether the recording has full URLs.

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,5 +70,40 @@ func TestRecordingIsPrivate(t *testing.T) {
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("a recording is %v, %v, want mode 600", info, err)
+	}
+}
+
+// A recording has no secrets, and names those that a replay needs.
+func TestRecordingWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "recording")
+	r, err := NewRecorder(path, "run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, q := range []*Request{
+		{Scenario: targetScenario, Method: "GET", Path: "http://me:s3cret@a/b%2Fc?d", Header: http.Header{"Accept": {"x"}}},
+		{Scenario: targetScenario, Method: "GET", Path: "http://a/", Header: http.Header{"Authorization": {"Bearer s3cret"}, "x-api-key": {"s3cret"}}},
+	} {
+		r.Add(uint64(i), 0, q)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil || strings.Contains(string(b), "s3cret") || !strings.Contains(string(b), `"path":"http://a/b%2Fc?d","header":{"Accept":["x"]},"withheld":["Authorization"]`) {
+		t.Errorf("%s, %v", b, err)
+	}
+	again, err := ReadRecording(path, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		over http.Header
+		want string
+	}{{nil, "Authorization"}, {http.Header{"authorization": {"x"}}, "x-api-key"}, {http.Header{"Authorization": {"x"}, "X-Api-Key": {"y"}}, ""}} {
+		if got := again.Withheld(tt.over); got != tt.want {
+			t.Errorf("with %v it needs %q, want %q", tt.over, got, tt.want)
+		}
 	}
 }

@@ -6,16 +6,29 @@ import (
 	"strings"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
+	"go.opentelemetry.io/otel/trace"
 
 	"soundcheck/internal/httpheader"
 	"soundcheck/loadgen/schedule"
+	"soundcheck/loadgen/targets"
 )
 
-// Workload is the source of a run's requests: one of these.
+// Workload is the source of a run's requests: one of Mix, Targets, Stream and Recording.
 type Workload struct {
 	Mix       Mix             // generated, to an album service
-	Targets   []vegeta.Target // round robin; see ReadTargets
+	Targets   []vegeta.Target // round robin; see package targets. A URL that begins with / is of the run's service
+	Data      *targets.Data   // values of the placeholders in Targets; nil: none
+	Stream    *Stream         // sent while they are read
 	Recording *Recording      // replayed
+	EachOnce  bool            // the run ends with the targets
+
+	Header http.Header  // of each request of Mix or Recording, in place of those of the same name
+	Expect Expectations // nil: statuses of the scenarios
+}
+
+// Album reports whether the requests are those of the album API.
+func (w Workload) Album() bool {
+	return len(w.Targets) == 0 && w.Stream == nil && (w.Recording == nil || !w.Recording.Targets())
 }
 
 // Scenarios returns the names of the scenarios of the workload.
@@ -23,7 +36,7 @@ func (w Workload) Scenarios() (names []string) {
 	switch {
 	case w.Recording != nil:
 		return w.Recording.scenarios
-	case len(w.Targets) > 0:
+	case len(w.Targets) > 0 || w.Stream != nil:
 		return []string{targetScenario.Name}
 	}
 	for name, weight := range w.Mix {
@@ -41,11 +54,13 @@ type Request struct {
 	Path     string // with the query, relative to the service's URL; of a target the full URL
 	Header   http.Header
 	Body     []byte
+	Parent   *trace.SpanContext // trace context that the request brings; nil: none
 
-	want     int      // expected HTTP status
-	url      *url.URL // of a target
-	redacted string   // url without a password
-	number   uint64   // in the plan
+	want     int       // expected HTTP status
+	expect   *Statuses // in place of want; nil: want
+	url      *url.URL  // of a target
+	redacted string    // url without a password
+	number   uint64    // in the plan
 }
 
 // Redacted returns the request's URL at a service without a password.
@@ -60,9 +75,13 @@ func (r *Request) Redacted(base *url.URL) string {
 	return u.Redacted()
 }
 
-// Expects reports whether a status (0: no response) is expected: for a target 200 to 399.
+// Expects reports whether a status (0: no response) is expected: for a target 200 to 399, unless it has
+// its own.
 func (r *Request) Expects(status int) bool {
-	if r.Scenario == targetScenario {
+	switch {
+	case r.expect != nil:
+		return r.expect.Has(status)
+	case r.Scenario == targetScenario:
 		return status >= 200 && status < 400
 	}
 	return status == r.want
@@ -122,25 +141,35 @@ func needsParsing(r rune) bool {
 	return r <= ' ' || r > '~' || strings.ContainsRune("\"#%<>[\\]^`{|}", r)
 }
 
+// full reports whether the path is a full URL.
+func (r *Request) full() bool { return r.Scenario == targetScenario && !strings.HasPrefix(r.Path, "/") }
+
 // Source makes the requests of one run. Its methods are called from many goroutines.
 type Source struct {
 	Workload
 	makers  []*maker   // by arm; empty: requests are not generated
-	targets []*Request // of Targets
+	targets []prepared // of Targets
+}
+
+// prepared is a target, ready to be sent.
+type prepared struct {
+	request  *Request          // of a target without placeholders
+	template *targets.Template // nil: without
+	expect   *Statuses
 }
 
 // NewSource returns the requests of a run with one or, with more arms, several services.
 // Generated requests depend on the seed.
 func (w Workload) NewSource(seed uint64, arms int) (*Source, error) {
 	s := &Source{Workload: w}
-	for _, target := range w.Targets {
-		u, err := url.Parse(target.URL)
+	for i := range w.Targets {
+		p, err := prepare(&w.Targets[i], w.Data, w.Expect)
 		if err != nil {
 			return nil, err
 		}
-		s.targets = append(s.targets, &Request{Scenario: targetScenario, Method: target.Method, Path: target.URL, Header: target.Header, Body: target.Body, url: u, redacted: u.Redacted()})
+		s.targets = append(s.targets, p)
 	}
-	if w.Recording == nil && len(w.Targets) == 0 {
+	if w.Recording == nil && len(w.Targets) == 0 && w.Stream == nil {
 		for range arms { // ids and pages are per service
 			s.makers = append(s.makers, newMaker(w.Mix, seed))
 		}
@@ -148,15 +177,62 @@ func (w Workload) NewSource(seed uint64, arms int) (*Source, error) {
 	return s, nil
 }
 
+func prepare(t *vegeta.Target, d *targets.Data, e Expectations) (p prepared, err error) {
+	p.expect = e.of(targetScenario.Name)
+	if p.template, err = targets.NewTemplate(t, d); err == nil && p.template == nil {
+		p.request, err = p.ofTarget(t)
+	}
+	return p, err
+}
+
+// ofTarget returns the request of a target.
+func (p prepared) ofTarget(t *vegeta.Target) (*Request, error) {
+	r := &Request{Scenario: targetScenario, Method: t.Method, Path: t.URL, Header: t.Header, Body: t.Body, Parent: targets.Parent(t.Header), expect: p.expect}
+	if !r.full() {
+		return r, nil
+	}
+	var err error
+	if r.url, err = url.Parse(t.URL); err == nil {
+		r.redacted = r.url.Redacted()
+	}
+	return r, err
+}
+
+// numbered returns the request with row n.
+func (p prepared) numbered(n uint64) (*Request, error) {
+	if p.template == nil {
+		return p.request, nil
+	}
+	t := p.template.Render(n)
+	return p.ofTarget(&t)
+}
+
 // Request returns request seq of this process for the arm that the pacer picked.
 func (s *Source) Request(seq uint64, p schedule.Pick) (*Request, error) {
 	switch {
-	case s.Recording != nil:
-		return s.Recording.entries[seq%schedule.Window].request()
-	case len(s.Targets) > 0:
-		return s.targets[p.Number%uint64(len(s.targets))], nil
+	case len(s.targets) > 0:
+		return s.targets[p.Number%uint64(len(s.targets))].numbered(p.Number)
+	case s.Stream != nil:
+		at := &s.Stream.window[seq%schedule.Window]
+		x := *at
+		*at = item{} // for the garbage collector: the caller has it
+		return x.numbered(x.number)
 	}
-	return s.makers[p.Arm].make(p.Number)
+	var r *Request
+	if s.Recording != nil {
+		var err error
+		if r, err = s.Recording.entries[seq%schedule.Window].request(); err != nil {
+			return nil, err
+		}
+	} else {
+		var err error
+		if r, err = s.makers[p.Arm].make(p.Number); err != nil {
+			return nil, err
+		}
+	}
+	r.Header = targets.Override(r.Header, s.Header)
+	r.Parent, r.expect = targets.Parent(r.Header), s.Expect.of(r.Scenario.Name)
+	return r, nil
 }
 
 // Learns returns the name of the response header from which Learn learns; "": from none.

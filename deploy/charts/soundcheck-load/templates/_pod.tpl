@@ -47,6 +47,11 @@ refers to it. Argument: a list of maps, of which later ones win. Values are stri
 {{- end -}}
 {{- $token := dict "name" (include "soundcheck-load.name" (list $root "token")) "key" "token" -}}
 {{- $_ := set $env "SOUNDCHECK_LOADGEN_TOKEN" (dict "valueFrom" (dict "secretKeyRef" $token)) -}}
+{{- if eq $name "coordinator" -}}
+{{- range $key, $_ := $root.Values.secretEnv -}}
+{{- $_ := set $env $key (dict "valueFrom" (dict "secretKeyRef" (dict "name" $token.name "key" $key))) -}}
+{{- end -}}
+{{- end -}}
 {{- $resources := deepCopy $c.resources -}}
 {{- if and (dig "limits" "memory" "" $resources) (not (dig "requests" "memory" "" $resources)) -}}
 {{- /* As Kubernetes does it; quota and scheduler see it here. */ -}}

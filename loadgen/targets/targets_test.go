@@ -1,4 +1,4 @@
-package workload
+package targets
 
 import (
 	"io"
@@ -45,7 +45,7 @@ func TestReadTargets(t *testing.T) {
 		{"JSON", "\ufeff\n" + `{"method":"GET","url":"http://a/x"}` + "\n\n" + `{"method":"POST","url":"http://a/y","header":{"host":["b"],"x":["1","2"]},"body":"eA=="}`, []vegeta.Target{
 			get("http://a/x"), {Method: "POST", URL: "http://a/y", Header: http.Header{"Host": {"b"}, "x": {"1", "2"}}, Body: []byte("x")}}},
 	} {
-		if got, err := ReadTargets("t", strings.NewReader(tt.in)); err != nil || !slices.EqualFunc(got, tt.want, func(a, b vegeta.Target) bool { return a.Equal(&b) }) {
+		if got, err := Read("t", strings.NewReader(tt.in)); err != nil || !slices.EqualFunc(got, tt.want, func(a, b vegeta.Target) bool { return a.Equal(&b) }) {
 			t.Errorf("%s: %.300v, %v, want %.300v", tt.name, got, err, tt.want)
 		}
 	}
@@ -90,11 +90,11 @@ func TestReadTargets(t *testing.T) {
 		"{\n" + `"method":"GET","url":"http://a"}`:                               `t:1: "{" is an incomplete JSON object: use one object a line`,
 		`{"method":"GET",}`: `t:1: "{\"method\":\"GET\",}" is not JSON: `,
 	} {
-		if got, err := ReadTargets("t", strings.NewReader(in)); err == nil || err.Error() != want && !(strings.HasSuffix(want, ": ") && strings.HasPrefix(err.Error(), want)) {
+		if got, err := Read("t", strings.NewReader(in)); err == nil || err.Error() != want && !(strings.HasSuffix(want, ": ") && strings.HasPrefix(err.Error(), want)) {
 			t.Errorf("%q: %v, %v, want %s", in, got, err, want)
 		}
 	}
-	if _, err := ReadTargets("t", strings.NewReader("GET http://a\nX: "+strings.Repeat("x", maxTargetLine))); err == nil || err.Error() != "t:2: the line is longer than 16 MiB" {
+	if _, err := Read("t", strings.NewReader("GET http://a\nX: "+strings.Repeat("x", maxTargetLine))); err == nil || err.Error() != "t:2: the line is longer than 16 MiB" {
 		t.Errorf("a line without an end: %v", err)
 	}
 }
@@ -108,7 +108,7 @@ func FuzzReadTargets(f *testing.F) {
 		if strings.Contains(s, "@") {
 			return // a file's name
 		}
-		list, err := ReadTargets("t", strings.NewReader(s))
+		list, err := Read("t", strings.NewReader(s))
 		if err == nil && len(list) == 0 {
 			t.Errorf("%q: neither targets nor an error", s)
 		}

@@ -1,4 +1,4 @@
-package workload
+package targets
 
 import (
 	"encoding/json"
@@ -19,25 +19,9 @@ func (f *targetFile) json(line string) error {
 		header      http.Header
 		body        []byte
 	}
-	dec := json.NewDecoder(strings.NewReader(line))
-	if begin, err := dec.Token(); err != nil || begin != json.Delim('{') {
-		return fmt.Errorf("%s is not a JSON object: use one object a line", excerpt(line))
-	}
 	seen := map[string]bool{}
-	for dec.More() {
-		name, err := dec.Token()
-		if err != nil {
-			return jsonError(line, err)
-		}
-		key := name.(string) // of an object
-		if seen[key] {
-			return fmt.Errorf("field %q appears twice", key)
-		}
+	err := eachField(line, func(key string, value json.RawMessage) error {
 		seen[key] = true
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return jsonError(line, err)
-		}
 		var into any
 		want := ""
 		switch key {
@@ -55,12 +39,10 @@ func (f *targetFile) json(line string) error {
 		if json.Unmarshal(value, into) != nil {
 			return fmt.Errorf("field %q is not %s", key, want)
 		}
-	}
-	if _, err := dec.Token(); err != nil {
-		return jsonError(line, err)
-	}
-	if rest := strings.TrimSpace(line[dec.InputOffset():]); rest != "" {
-		return fmt.Errorf("%s follows the object: use one object a line", excerpt(rest))
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	for _, key := range []string{"method", "url"} {
 		if !seen[key] {
@@ -80,10 +62,43 @@ func (f *targetFile) json(line string) error {
 		target.Header[name] = values
 	}
 	target.Body = t.body
-	if err := complete(&target); err != nil {
+	if err := f.complete(&target); err != nil {
 		return err
 	}
-	f.list = append(f.list, target)
+	return f.emit(target)
+}
+
+// eachField calls see for each field of a line with a JSON object.
+func eachField(line string, see func(name string, value json.RawMessage) error) error {
+	dec := json.NewDecoder(strings.NewReader(line))
+	if begin, err := dec.Token(); err != nil || begin != json.Delim('{') {
+		return fmt.Errorf("%s is not a JSON object: use one object a line", excerpt(line))
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return jsonError(line, err)
+		}
+		key := name.(string) // of an object
+		if seen[key] {
+			return fmt.Errorf("field %q appears twice", key)
+		}
+		seen[key] = true
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return jsonError(line, err)
+		}
+		if err := see(key, value); err != nil {
+			return err
+		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return jsonError(line, err)
+	}
+	if rest := strings.TrimSpace(line[dec.InputOffset():]); rest != "" {
+		return fmt.Errorf("%s follows the object: use one object a line", excerpt(rest))
+	}
 	return nil
 }
 

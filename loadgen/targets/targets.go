@@ -1,4 +1,6 @@
-package workload
+// Package targets reads requests to any service: files in vegeta's formats, and values for the
+// placeholders in them.
+package targets
 
 import (
 	"bufio"
@@ -15,13 +17,15 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
+// Max is the max number of targets in memory.
+const Max = 1_000_000
+
 // Limits of a target file.
 const (
-	maxTargets    = 1_000_000
 	maxTargetLine = 16 << 20 // bytes; a body in base64 is part of a line
 )
 
-// ReadTargets reads requests to any service, in vegeta's JSON format if the first line
+// Read reads requests to any service, in vegeta's JSON format if the first line
 // that is neither blank nor a comment begins with a {, else in its HTTP format:
 //
 //	# a comment
@@ -32,34 +36,75 @@ const (
 //	{"method": "POST", "url": "http://host/path", "header": {"Header": ["value"]}, "body": "base64"}
 //
 // vegeta skips what it does not know, and then sends other requests than those of the file.
-// ReadTargets returns an error with the file and the line.
-func ReadTargets(name string, r io.Reader) ([]vegeta.Target, error) {
-	f := &targetFile{in: bufio.NewScanner(r), bodies: map[string][]byte{}}
+// Read returns an error with the file and the line.
+func (o Options) Read(name string, r io.Reader) (list []vegeta.Target, err error) {
+	return list, o.Each(name, r, func(t vegeta.Target) error {
+		if len(list) == Max {
+			return fmt.Errorf("more than %d targets: -each-once reads any number", Max)
+		}
+		list = append(list, t)
+		return nil
+	})
+}
+
+// Read reads targets without options.
+func Read(name string, r io.Reader) ([]vegeta.Target, error) {
+	return Options{}.Read(name, r)
+}
+
+// Options are what the targets of a file get.
+type Options struct {
+	Header http.Header // in place of headers of the same name
+	Data   *Data       // values of placeholders; nil: none
+}
+
+// Count checks the targets of a file, and returns their number.
+func (o Options) Count(name string, r io.Reader) (n uint64, err error) {
+	return n, o.Each(name, r, func(vegeta.Target) error {
+		n++
+		return nil
+	})
+}
+
+// Each calls take for each target of a file.
+func (o Options) Each(name string, r io.Reader, take func(vegeta.Target) error) error {
+	f := &targetFile{Options: o, in: bufio.NewScanner(r), bodies: map[string][]byte{}}
+	f.emit = func(t vegeta.Target) error {
+		f.some = true
+		return take(t)
+	}
 	f.in.Buffer(nil, maxTargetLine)
 	err := f.read()
 	switch {
 	case errors.Is(err, bufio.ErrTooLong):
-		return nil, fmt.Errorf("%s:%d: the line is longer than %d MiB", name, f.line+1, maxTargetLine>>20)
+		return fmt.Errorf("%s:%d: the line is longer than %d MiB", name, f.line+1, maxTargetLine>>20)
 	case err != nil:
-		return nil, fmt.Errorf("%s:%d: %w", name, f.line, err)
-	case len(f.list) == 0:
-		return nil, fmt.Errorf("%s: no targets", name)
+		return fmt.Errorf("%s:%d: %w", name, f.line, err)
+	case !f.some:
+		return fmt.Errorf("%s: no targets", name)
 	}
-	return f.list, nil
+	return nil
 }
 
 // targetFile is a targets file during parsing.
 type targetFile struct {
+	Options
 	in   *bufio.Scanner
 	line int // number of the last line
-	list []vegeta.Target
+	emit func(vegeta.Target) error
+	some bool // there was a target
 
 	// Of the HTTP format:
-	began  int               // first line of the last target
+	target vegeta.Target     // the last one
+	began  int               // its first line
 	open   bool              // headers and a body may follow
 	full   bool              // it has a body: only a new target may follow
 	bodies map[string][]byte // by file
+	cached int               // bytes of bodies
 }
+
+// maxBodies bounds the bytes of bodies that are read once only.
+const maxBodies = 64 << 20
 
 func (f *targetFile) read() error {
 	var take func(string) error
@@ -80,9 +125,6 @@ func (f *targetFile) read() error {
 		}
 		if err := take(line); err != nil {
 			return err
-		}
-		if len(f.list) > maxTargets {
-			return fmt.Errorf("more than %d targets", maxTargets)
 		}
 	}
 	if err := f.in.Err(); err != nil {
@@ -131,7 +173,7 @@ func (f *targetFile) begin(line string) error {
 	}
 	t, err := newTarget(fields[0], fields[1])
 	if err == nil {
-		f.list = append(f.list, t)
+		f.target = t
 		f.began, f.open, f.full = f.line, true, false
 	}
 	return err
@@ -144,14 +186,14 @@ func (f *targetFile) header(line string) error {
 	case line[0] == '{' || line[0] == '[' || line[0] == '<':
 		return fmt.Errorf("%s is not a header. Put the body into a file, as in @body.json", excerpt(line))
 	case !ok || value == "":
-		return fmt.Errorf("%s is not a header, as in Accept: text/plain", excerpt(line))
+		// The first word only: the rest may be a secret.
+		return fmt.Errorf("%s is not a header, as in Accept: text/plain", excerpt(strings.Fields(line)[0]))
 	}
 	if err := checkHeader(name, value); err != nil {
 		return err
 	}
 	// The case of the name is preserved: some services are case-sensitive.
-	t := &f.list[len(f.list)-1]
-	t.Header[name] = append(t.Header[name], value)
+	f.target.Header[name] = append(f.target.Header[name], value)
 	return nil
 }
 
@@ -162,9 +204,11 @@ func (f *targetFile) body(path string) error {
 		if b, err = os.ReadFile(path); err != nil {
 			return fmt.Errorf("the body: %w", err)
 		}
-		f.bodies[path] = b
+		if f.cached+len(b) <= maxBodies {
+			f.bodies[path], f.cached = b, f.cached+len(b)
+		}
 	}
-	f.list[len(f.list)-1].Body, f.full = b, true
+	f.target.Body, f.full = b, true
 	return nil
 }
 
@@ -174,7 +218,10 @@ func (f *targetFile) end() error {
 		return nil
 	}
 	f.open = false
-	err := complete(&f.list[len(f.list)-1])
+	err := f.complete(&f.target)
+	if err == nil {
+		err = f.emit(f.target)
+	}
 	if err != nil {
 		f.line = f.began
 	}
@@ -192,18 +239,52 @@ func newTarget(method, address string) (vegeta.Target, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return vegeta.Target{}, fmt.Errorf("%s is not an http:// or https:// URL with a host", excerpt(address))
 	}
-	// url.URL escapes the path, but not the query.
-	if i := strings.IndexFunc(u.RawQuery, func(r rune) bool { return r <= ' ' || r >= 0x7f }); i >= 0 {
-		return vegeta.Target{}, fmt.Errorf("%s has a character in its query that must be percent-encoded", excerpt(address))
+	if err := checkQuery(u, address); err != nil {
+		return vegeta.Target{}, err
 	}
 	return vegeta.Target{Method: method, URL: address, Header: http.Header{}}, nil
 }
 
-// complete normalizes the headers of a target after its body is known.
-func complete(t *vegeta.Target) (err error) {
-	t.Header, err = normalizeHeader(t.Header, len(t.Body))
+// checkQuery returns an error for a query that cannot be sent: url.URL escapes the path, but not the query.
+func checkQuery(u *url.URL, address string) error {
+	if strings.ContainsFunc(u.RawQuery, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return fmt.Errorf("%s has a character in its query that must be percent-encoded", excerpt(address))
+	}
+	return nil
+}
+
+// complete normalizes the headers of a target after its body is known, and checks its placeholders.
+func (o Options) complete(t *vegeta.Target) (err error) {
+	if t.Header, err = NormalizeHeader(t.Header, len(t.Body)); err != nil {
+		return err
+	}
+	t.Header = Override(t.Header, o.Header)
+	_, err = NewTemplate(t, o.Data)
 	return err
 }
+
+// New returns a target of a URL.
+func (o Options) New(method, address string, body []byte) (vegeta.Target, error) {
+	t, err := newTarget(method, address)
+	if err == nil && strings.ContainsAny(address, " \t") {
+		err = fmt.Errorf("%s has blanks: use %%20", excerpt(address))
+	}
+	if err != nil {
+		return t, err
+	}
+	t.Body = body
+	return t, o.complete(&t)
+}
+
+// NewPath returns a target of a path with its query, at any service.
+func (o Options) NewPath(method, path string, body []byte) (vegeta.Target, error) {
+	t, err := o.New(method, "http://service"+path, body)
+	t.URL = path
+	return t, err
+}
+
+// IsMethod reports whether a text is a method.
+func IsMethod(s string) bool { return methodPattern.MatchString(s) }
 
 // excerpt quotes the beginning of a text.
 func excerpt(s string) string {
