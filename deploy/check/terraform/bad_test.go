@@ -182,3 +182,28 @@ func TestChecks(t *testing.T) {
 		}
 	}
 }
+
+// Each rule is found when the argument of the real module is missing.
+func TestRulesAreNeeded(t *testing.T) {
+	t.Parallel()
+	for _, r := range rules {
+		found := false
+		for name := range pages {
+			for i := range load(t, name).resources(r.resource) {
+				m := load(t, name)
+				path, last := "", r.path
+				if at := strings.LastIndex(r.path, "."); at >= 0 {
+					path, last = r.path[:at], r.path[at+1:]
+				}
+				delete(nested(m.resources(r.resource)[i].Body, path).Attributes, last)
+				found = true
+				if text := strings.Join(policy(m), "\n"); !strings.Contains(text, r.path+", want that "+r.why) {
+					t.Errorf("%s without %s of %s: problems %q", name, r.path, r.resource, text)
+				}
+			}
+		}
+		if !found {
+			t.Errorf("no module has a %s: remove the rule", r.resource)
+		}
+	}
+}

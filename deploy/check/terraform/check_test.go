@@ -91,17 +91,16 @@ func references(m *module) (problems []string) {
 	}
 	for key, b := range m.blocks {
 		if strings.HasPrefix(key, "variable.") {
-			for _, v := range b.Body.Blocks { // a validation refers to its variable
-				for _, a := range v.Body.Attributes {
+			// A validation refers to its variable, which is no use of it. The names in type are no references.
+			before := used["var."+b.Labels[0]]
+			for _, v := range b.Body.Blocks {
+				each(v.Body, func(a *hclsyntax.Attribute) {
 					for _, t := range a.Expr.Variables() {
 						if address(t) != "var."+b.Labels[0] {
 							report(t.SourceRange(), "a validation of %s refers to %s", b.Labels[0], address(t))
 						}
 					}
-				}
-			}
-			before := used["var."+b.Labels[0]]
-			for _, v := range b.Body.Blocks { // not type, whose names are no references
+				})
 				body(v.Body, nil)
 			}
 			used["var."+b.Labels[0]] = before

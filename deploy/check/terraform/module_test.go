@@ -107,22 +107,29 @@ func (m *module) resources(types ...string) (list []*hclsyntax.Block) {
 	return list
 }
 
-// arg returns the argument at a path of nested blocks, such as vpc_config.subnet_ids; nil if there is none. A dynamic block
-// counts as its content.
-func arg(body *hclsyntax.Body, path string) *hclsyntax.Attribute {
-	first, rest, nested := strings.Cut(path, ".")
-	if !nested {
-		return body.Attributes[first]
+// nested returns the block at a path, such as settings.ip_configuration; nil if there is none. A dynamic block counts as its
+// content.
+func nested(body *hclsyntax.Body, path string) *hclsyntax.Body {
+	if path == "" {
+		return body
 	}
+	first, rest, _ := strings.Cut(path, ".")
 	for _, b := range body.Blocks {
-		switch {
-		case b.Type == first:
-			return arg(b.Body, rest)
-		case b.Type == "dynamic" && b.Labels[0] == first:
-			for _, content := range b.Body.Blocks {
-				return arg(content.Body, rest)
-			}
+		if b.Type == first {
+			return nested(b.Body, rest)
 		}
+		if b.Type == "dynamic" && b.Labels[0] == first && len(b.Body.Blocks) > 0 {
+			return nested(b.Body.Blocks[0].Body, rest)
+		}
+	}
+	return nil
+}
+
+// arg returns the argument at a path of nested blocks, such as vpc_config.subnet_ids; nil if there is none.
+func arg(body *hclsyntax.Body, path string) *hclsyntax.Attribute {
+	at := strings.LastIndex(path, ".")
+	if inner := nested(body, path[:max(at, 0)]); inner != nil {
+		return inner.Attributes[path[at+1:]]
 	}
 	return nil
 }

@@ -46,22 +46,6 @@ func TestModules(t *testing.T) {
 	}
 }
 
-// Each rule is about a resource that exists.
-func TestRules(t *testing.T) {
-	t.Parallel()
-	types := map[string]bool{}
-	for name := range pages {
-		for _, b := range load(t, name).of("resource") {
-			types[b.Labels[0]] = true
-		}
-	}
-	for _, r := range rules {
-		if !types[r.resource] {
-			t.Errorf("no module has a %s: remove the rule", r.resource)
-		}
-	}
-}
-
 // Both clouds have the outputs that go run ./deploy reads.
 func TestOutputs(t *testing.T) {
 	t.Parallel()

@@ -86,10 +86,11 @@ resource "aws_eks_cluster" "lab" {
     support_type = "STANDARD"
   }
 
-  # EKS needs its permissions until the last node is deleted.
+  # EKS needs its permissions, and nodes their way to it, until the last node is deleted.
   depends_on = [
     aws_iam_role_policy_attachment.cluster,
     aws_iam_role_policy_attachment.node,
+    aws_route.private,
     aws_route_table_association.private,
   ]
 }

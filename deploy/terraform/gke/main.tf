@@ -127,6 +127,8 @@ resource "google_container_cluster" "lab" {
     # Of the pool that is gone.
     ignore_changes = [node_config]
   }
+
+  depends_on = [google_project_iam_member.nodes]
 }
 
 resource "google_container_node_pool" "lab" {
@@ -154,8 +156,6 @@ resource "google_container_node_pool" "lab" {
       enable_integrity_monitoring = true
     }
   }
-
-  depends_on = [google_project_iam_member.nodes]
 }
 
 resource "google_container_node_pool" "load" {
@@ -194,8 +194,6 @@ resource "google_container_node_pool" "load" {
       enable_integrity_monitoring = true
     }
   }
-
-  depends_on = [google_project_iam_member.nodes]
 }
 
 # Images: REGISTRY/soundcheck/NAME:TAG, as go run ./deploy push writes them.
