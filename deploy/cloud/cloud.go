@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"soundcheck/deploy/cluster"
 )
@@ -37,7 +38,8 @@ type Cloud struct {
 	// Push builds our images and pushes them. It returns a values file with their tags.
 	Push func(ctx context.Context, registry, user, password, platform string) (file string, err error)
 
-	tool string // tofu or terraform
+	tool string        // tofu or terraform
+	poll time.Duration // interval of looking whether something is deleted
 	out  outputs
 }
 
@@ -95,6 +97,9 @@ func (c *Cloud) Down(ctx context.Context) error {
 	if err := c.find(); err != nil {
 		return err
 	}
+	if c.poll == 0 {
+		c.poll = 3 * time.Second
+	}
 	if err := c.tofu(ctx, c.Name, "init", "-input=false"); err != nil {
 		return err
 	}
@@ -119,11 +124,7 @@ func (c *Cloud) uninstall(ctx context.Context) error {
 	if err := c.Release.FindNames(ctx); err != nil {
 		return err
 	}
-	disks, err := c.objects(ctx, "persistentvolumes", `{range .items[?(@.spec.claimRef.namespace=="`+c.Release.Namespace+`")]}persistentvolume/{.metadata.name} {end}`)
-	if err != nil {
-		return err
-	}
-	balancers, err := c.objects(ctx, "services", `{range .items[?(@.spec.type=="LoadBalancer")]}service/{.metadata.name} {end}`, "-n", c.Release.Namespace)
+	made, err := c.made(ctx)
 	if err != nil {
 		return err
 	}
@@ -167,10 +168,7 @@ func (c *Cloud) uninstall(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := c.awaitDeletion(ctx, disks); err != nil {
-		return err
-	}
-	return c.awaitDeletion(ctx, balancers, "-n", c.Release.Namespace)
+	return c.awaitDeletion(ctx, made)
 }
 
 // apply shows the plan of a root module, asks, and applies it.

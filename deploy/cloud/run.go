@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // tofu runs OpenTofu or Terraform in a root module, on the user's terminal: it shows plans and asks.
@@ -59,18 +61,46 @@ func (c *Cloud) kubectlApply(ctx context.Context, manifest string) error {
 	return err
 }
 
-// objects returns TYPE/NAME of objects that a JSONPath template selects.
-func (c *Cloud) objects(ctx context.Context, kind, template string, args ...string) ([]string, error) {
-	out, err := c.kubectl(ctx, "", append([]string{"get", kind, "-o", "jsonpath=" + template}, args...)...)
-	return strings.Fields(out), err
+// made returns what the cluster has created in the cloud for the release, as TYPE/NAME: disks and load balancers.
+func (c *Cloud) made(ctx context.Context) ([]string, error) {
+	var names []string
+	for _, args := range [][]string{
+		{"persistentvolumes", "-o", `jsonpath={range .items[?(@.spec.claimRef.namespace=="` + c.Release.Namespace + `")]}persistentvolume/{.metadata.name} {end}`},
+		{"services", "-o", `jsonpath={range .items[?(@.spec.type=="LoadBalancer")]}service/{.metadata.name} {end}`, "-n", c.Release.Namespace},
+	} {
+		out, err := c.kubectl(ctx, "", append([]string{"get"}, args...)...)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, strings.Fields(out)...)
+	}
+	return names, nil
 }
 
-// awaitDeletion waits for objects whose end is that of something in the cloud.
-func (c *Cloud) awaitDeletion(ctx context.Context, names []string, flags ...string) error {
-	if len(names) == 0 {
-		return nil
+// deletion is how long the cloud may take to delete disks and load balancers.
+const deletion = 10 * time.Minute
+
+// awaitDeletion waits until the cloud has deleted what the cluster has made.
+func (c *Cloud) awaitDeletion(ctx context.Context, names []string) error {
+	defer c.Release.Progress.Clear()
+	for begun := time.Now(); len(names) > 0; {
+		c.Release.Progress.Show(fmt.Sprintf("waiting until the cloud has deleted %s, %.0f s", strings.Join(names, ", "), time.Since(begun).Seconds()))
+		now, err := c.made(ctx)
+		if err != nil {
+			return err
+		}
+		names = slices.DeleteFunc(names, func(name string) bool { return !slices.Contains(now, name) })
+		if len(names) == 0 {
+			break
+		}
+		if time.Since(begun) > deletion {
+			return fmt.Errorf("the cloud has not deleted %s within %s: see kubectl --context %s describe %s", strings.Join(names, ", "), deletion, c.out.Context, names[0])
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(c.poll):
+		}
 	}
-	c.step("waiting until the cloud has deleted " + strings.Join(names, ", "))
-	_, err := c.kubectl(ctx, "", append(append([]string{"wait", "--for=delete", "--timeout=5m"}, flags...), names...)...)
-	return err
+	return nil
 }
