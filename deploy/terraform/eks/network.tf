@@ -22,7 +22,7 @@ resource "aws_subnet" "private" {
 
   vpc_id            = aws_vpc.lab.id
   availability_zone = data.aws_availability_zones.lab.names[count.index]
-  cidr_block        = cidrsubnet(aws_vpc.lab.cidr_block, 3, count.index + 1) # 8,190 addresses: a pod has one
+  cidr_block        = cidrsubnet(aws_vpc.lab.cidr_block, 3, count.index + 1) # /19: each pod has an address
   tags              = { Name = "${var.name}-private-${count.index}", "kubernetes.io/role/internal-elb" = "1" }
 }
 
