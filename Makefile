@@ -83,6 +83,7 @@ NAMESPACE =
 # An empty flag would override SOUNDCHECK_DEPLOY_CONTEXT and SOUNDCHECK_DEPLOY_NAMESPACE.
 K8S = $(if $(CONTEXT),-context "$(CONTEXT)") $(if $(NAMESPACE),-namespace "$(NAMESPACE)")
 DEPLOY_STATE = -state $(STATE)
+CLOUD = $(if $(APPROVE),-approve) $(DEPLOY_STATE)
 
 .PHONY: k8s-up
 k8s-up: ## Install the lab's chart in Kubernetes; IMAGES=registry, local or none, VALUES=files
@@ -112,6 +113,30 @@ k3d-push: ## Build the images and push them to the registry of the k3d cluster
 .PHONY: k3d-down
 k3d-down: ## Delete the k3d cluster with its registry and its data
 	@deploy/k3d/k3d.sh down
+
+.PHONY: gke-up
+gke-up: ## Create a cluster on Google Cloud with the lab; shows each plan and asks (APPROVE=1: does not)
+	@$(DEPLOY) gke up $(CLOUD) $(VALUES:%=-values %)
+
+.PHONY: gke-down
+gke-down: ## Delete the cluster on Google Cloud, the lab and all data
+	@$(DEPLOY) gke down $(CLOUD)
+
+.PHONY: eks-up
+eks-up: ## gke-up on AWS
+	@$(DEPLOY) eks up $(CLOUD) $(VALUES:%=-values %)
+
+.PHONY: eks-down
+eks-down: ## gke-down on AWS
+	@$(DEPLOY) eks down $(CLOUD)
+
+# For Linux and macOS, amd64 and arm64, from the registry of the installed program.
+.PHONY: terraform-lock
+terraform-lock: ## Write the lock files of deploy/terraform from the registry of tofu or terraform
+	@tool=$$(command -v tofu || command -v terraform) || { echo "neither tofu nor terraform is in PATH" >&2; exit 1; }; \
+	for module in gke eks release; do \
+		"$$tool" -chdir=deploy/terraform/$$module providers lock -platform=linux_amd64 -platform=linux_arm64 -platform=darwin_amd64 -platform=darwin_arm64 || exit 1; \
+	done
 
 .PHONY: test-k8s
 test-k8s: ## Run the tests of the chart on the cluster of the current kubectl context

@@ -12,6 +12,8 @@
 //	go run ./deploy up -values deploy/k3d/values.yaml -set store.replicas=2
 //	go run ./deploy status
 //	go run ./deploy down                          # data stays; -volumes deletes it
+//	go run ./deploy gke up                        # a cluster on Google Cloud, with the lab: docs/gke.md
+//	go run ./deploy eks up                        # the same on AWS: docs/eks.md
 package main
 
 import (
@@ -32,6 +34,7 @@ const usage = `usage: deploy up [flags] [-- FLAGS OF HELM UPGRADE]
        deploy push [flags]
        deploy status [flags]
        deploy down [flags]
+       deploy gke|eks up|down [flags]
 
 commands:
   up       build and push the images, install or upgrade the chart, wait until
@@ -39,6 +42,7 @@ commands:
   push     build and push the images only
   status   show the components
   down     uninstall the chart; data stays
+  gke, eks create or delete a cluster in a cloud, with the lab
 
 "deploy up -h" shows the flags.
 `
@@ -69,6 +73,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		err = c.status(ctx)
 	case "down":
 		err = c.down(ctx)
+	case "gke", "eks":
+		err = c.cloud(ctx, args[0])
 	default:
 		return cli.Usage(fmt.Sprintf("unknown command %q", args[0]), usage)
 	}

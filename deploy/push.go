@@ -41,6 +41,7 @@ type imageFlags struct {
 	source, registry, pull, load, platform string
 	plainHTTP                              bool
 	tag                                    string
+	user, password                         string // of the registry; "": those of docker login
 }
 
 func (c *command) addImageFlags(f *flags, i *imageFlags) {
@@ -233,7 +234,7 @@ func (c *command) build(ctx context.Context, f *flags, i *imageFlags, names []st
 func (i *imageFlags) pushOne(ctx context.Context, f *flags, platforms []*oci.Image) (string, error) {
 	f.r.Progress.Show("pushing " + platforms[0].Name)
 	defer f.r.Progress.Clear()
-	tag, pushed, err := oci.Registry{Host: i.registry, PlainHTTP: i.plainHTTP}.Push(ctx, platforms)
+	tag, pushed, err := oci.Registry{Host: i.registry, PlainHTTP: i.plainHTTP, User: i.user, Password: i.password}.Push(ctx, platforms)
 	if err == nil && pushed {
 		f.r.Progress.Line(fmt.Sprintf("pushed %s/soundcheck/%s:%s, %.1f MB", i.registry, platforms[0].Name, tag, float64(platforms[0].Size())/1e6))
 	}

@@ -22,6 +22,8 @@ import (
 type Registry struct {
 	Host      string // HOST:PORT, perhaps with a path
 	PlainHTTP bool   // always for a loopback address
+	User      string // "": what docker login has stored, for any user
+	Password  string
 }
 
 // Push pushes one image, of one platform or several, as HOST/soundcheck/NAME:TAG, and returns the
@@ -99,7 +101,10 @@ func (r Registry) repository(name string) (*remote.Repository, error) {
 	repo.PlainHTTP = r.PlainHTTP || loopback(r.Host)
 	client := &auth.Client{Client: &http.Client{Transport: transport()}, Cache: auth.NewCache()}
 	// What docker login has stored. Without it, the registry may be open.
-	if store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{}); err == nil {
+	if r.User != "" {
+		host, _, _ := strings.Cut(r.Host, "/")
+		client.Credential = auth.StaticCredential(host, auth.Credential{Username: r.User, Password: r.Password})
+	} else if store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{}); err == nil {
 		client.Credential = credentials.Credential(store)
 	}
 	repo.Client = client

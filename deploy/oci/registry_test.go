@@ -87,3 +87,24 @@ func newRegistry(t *testing.T) (Registry, func() int) {
 		return n
 	}
 }
+
+// A user and a password of the Registry are sent, and no others.
+func TestCredentials(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "AWS" || password != "secret" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		http.NotFound(w, r)
+	}))
+	t.Cleanup(s.Close)
+	host := strings.TrimPrefix(s.URL, "http://") + "/project"
+	if have, err := (Registry{Host: host, User: "AWS", Password: "secret"}).Has(t.Context(), "soundcheck/console", "1"); have || err != nil {
+		t.Errorf("Has = %t, %v, want false", have, err)
+	}
+	if _, err := (Registry{Host: host, User: "AWS", Password: "another"}).Has(t.Context(), "soundcheck/console", "1"); err == nil || !strings.Contains(err.Error(), "log in with docker login") {
+		t.Errorf("another password: %v", err)
+	}
+}

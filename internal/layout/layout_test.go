@@ -76,6 +76,7 @@ var rules = []struct {
 	{"deploy/charts", nil},
 	{"deploy/oci", []string{"compose/images"}},
 	{"deploy/cluster", []string{"lab/proc", "internal/cli"}},
+	{"deploy/cloud", []string{"deploy/cluster"}},
 	{"deploy", []string{"deploy/...", "compose/images", "lab/build", "lab/proc", "internal/cli"}},
 }
 
