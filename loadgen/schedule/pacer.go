@@ -157,9 +157,6 @@ func (p *Pacer) over(elapsed time.Duration, hits uint64) bool {
 // pace waits for the scheduled time of a request. Stop: the plan has ended.
 func (p *Pacer) pace(elapsed time.Duration, hits uint64) (stop bool) {
 	p.Begin(elapsed)
-	if p.Closed {
-		return p.over(elapsed, hits)
-	}
 	if p.ctx.Err() != nil {
 		return true
 	}
