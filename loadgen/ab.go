@@ -117,7 +117,7 @@ func runAB(ctx context.Context, args []string, getenv func(string) string, stdou
 		if !c.Album() {
 			break
 		}
-		if err := engine.Probe(ctx, u.url, c.Connect); err != nil {
+		if err := engine.Probe(ctx, u.url, c.Connect, c.Header); err != nil {
 			return fmt.Errorf("reach the target of -%s: %w", u.name, err)
 		}
 	}

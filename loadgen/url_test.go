@@ -97,19 +97,22 @@ func TestURL(t *testing.T) {
 			t.Errorf("%q: the service got %q, want %q", tt.args, got, tt.want)
 		}
 	}
-	// The headers are sent to the album service too.
-	tg := newTarget(t, func(h http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Header.Get("X-Gateway") != "key" {
-				w.WriteHeader(http.StatusUnauthorized)
-				return
-			}
-			h.ServeHTTP(w, r)
-		})
-	})
-	stdout, stderr, code := loadgen(t.Context(), "-url", tg.URL, "-rate", "100", "-n", "20", "-H", "X-Gateway: key")
+	// The headers are sent to the album service too, with the probe.
+	tg := newTarget(t, nil)
+	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Gateway") != "key" || r.Host != "albums" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		tg.Config.Handler.ServeHTTP(w, r)
+	}))
+	defer gateway.Close()
+	stdout, stderr, code := loadgen(t.Context(), "-url", gateway.URL, "-rate", "100", "-n", "20", "-H", "X-Gateway: key", "-H", "Host: albums")
 	wantDone(t, stdout, stderr, code)
-	stdout, stderr, code = loadgen(t.Context(), "-url", tg.URL, "-rate", "100", "-n", "20", "-expect", "401", "-mix", "get=1,create=1")
+	if _, stderr, code := loadgen(t.Context(), "-url", gateway.URL, "-rate", "100", "-n", "20"); code != 1 || !strings.Contains(stderr, "401") {
+		t.Errorf("without the header: exit code %d, %s", code, stderr)
+	}
+	stdout, stderr, code = loadgen(t.Context(), "-url", tg.URL, "-rate", "100", "-n", "20", "-expect", "404", "-mix", "miss=1", "-expect", "miss=4xx")
 	wantDone(t, stdout, stderr, code)
 }
 

@@ -99,13 +99,19 @@ type Progress struct {
 const probeTimeout = 5 * time.Second
 
 // Probe returns an error if base is not a healthy album service. It requests /healthz, which
-// services neither trace nor count.
-func Probe(ctx context.Context, base string, o connect.Options) error {
+// services neither trace nor count, with the headers of every request: a gateway may need them.
+func Probe(ctx context.Context, base string, o connect.Options, header http.Header) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/healthz", nil)
 	if err != nil {
 		return err
+	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	if host := req.Header.Get("Host"); host != "" {
+		req.Host = host
 	}
 	t := o.Dialer().Transport(1)
 	defer t.CloseIdleConnections()

@@ -308,7 +308,7 @@ func TestProbe(t *testing.T) {
 			}
 			w.WriteHeader(tt.status)
 		}))
-		err := Probe(t.Context(), server.URL, connect.Options{})
+		err := Probe(t.Context(), server.URL, connect.Options{}, nil)
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || err.Error() != server.URL+tt.want) {
 			t.Errorf("Probe with status %d = %v, want %q", tt.status, err, tt.want)
 		}
