@@ -98,7 +98,7 @@ func TestProtocols(t *testing.T) {
 			if p.multiplex && n > max(1, r.Peak) { // each request before the first connection is ready may open one
 				t.Errorf("%d connections, peak in-flight %d", n, r.Peak)
 			}
-			if n > 2*r.Peak+1 { // net/http opens some that it does not use
+			if n > r.Peak+1 { // one that has asked for the version
 				t.Errorf("%d connections, peak in-flight %d", n, r.Peak)
 			}
 		})

@@ -39,17 +39,17 @@ type sender interface {
 // Pool has the connections and the cookies of one or more runs.
 type Pool struct {
 	options  *connect.Dialer
-	http1    *http1.Client   // HTTP/1.1 without TLS
+	http1    *http1.Client   // HTTP/1.1, with and without TLS
 	http2    *http2.Client   // HTTP/2, with and without TLS
-	standard *http.Transport // the rest: proxies, HTTP/1.1 with TLS, large bodies, and HTTP/2 with -multiplex
+	standard *http.Transport // the rest: proxies, large bodies of HTTP/1.1, and HTTP/2 with -multiplex
 	jar      http.CookieJar  // nil: none
-	proxied  bool            // cleartext HTTP
+	proxied  map[string]bool // by scheme
 }
 
 // NewPool returns a pool with a max number of idle connections.
 func NewPool(idle int, o connect.Options) *Pool {
 	d := o.Dialer()
-	p := &Pool{options: d, http1: http1.New(d, idle), http2: http2.New(d, idle), standard: d.Transport(idle), proxied: d.Proxied("http")}
+	p := &Pool{options: d, http1: http1.New(d, idle), http2: http2.New(d, idle), standard: d.Transport(idle), proxied: map[string]bool{"http": d.Proxied("http"), "https": d.Proxied("https")}}
 	if o.CookieJar {
 		// Without a list of public suffixes: no server gains by a cookie for all of .com here.
 		p.jar, _ = cookiejar.New(nil) // never fails
@@ -64,11 +64,11 @@ func (p *Pool) Close() {
 	p.standard.CloseIdleConnections()
 }
 
-// fast reports whether http1 can send a request as bytes: in HTTP/1.1 without TLS, proxy, a large body, or anything that
+// fast reports whether http1 can send a request as bytes: in HTTP/1.1 without a proxy, a large body, or anything that
 // needs the header of each response.
 func (p *Pool) fast(u *url.URL, q *workload.Request) bool {
 	o := p.options
-	return u.Scheme == "http" && (o.Version == connect.Auto || o.Version == connect.HTTP1) && !p.proxied && p.jar == nil && !o.Compressed && !o.NoKeepalive && o.Redirects == 0 &&
+	return (o.Version == connect.HTTP1 || o.Version == connect.Auto && u.Scheme == "http") && !p.proxied[u.Scheme] && p.jar == nil && !o.Compressed && !o.NoKeepalive && o.Redirects == 0 &&
 		len(q.Body) <= maxWireBody && q.Method != http.MethodConnect && isPlainHost(u.Host)
 }
 
@@ -96,7 +96,7 @@ func (p *Pool) route(ctx context.Context, req *http.Request, deadline time.Time,
 	scheme, version := req.URL.Scheme, p.options.Version
 	standard := standard{p.standard}
 	switch {
-	case p.options.Proxied(scheme) || !isASCII(req.URL.Host):
+	case p.proxied[scheme] || !isASCII(req.URL.Host):
 		return standard.send(ctx, req, deadline, t)
 	case version == connect.HTTP2 && scheme == "http":
 		return nil, p.options.CheckURL(req.URL.String())
@@ -106,7 +106,7 @@ func (p *Pool) route(ctx context.Context, req *http.Request, deadline time.Time,
 		return p.send2(ctx, req, deadline, t)
 	case scheme == "https" && version == connect.Auto:
 		return p.negotiate(ctx, req, deadline, t)
-	case scheme == "http" && req.ContentLength <= maxWireBody:
+	case req.ContentLength <= maxWireBody:
 		return p.http1.Send(ctx, req, deadline, t)
 	}
 	return standard.send(ctx, req, deadline, t)
@@ -127,6 +127,9 @@ func (p *Pool) negotiate(ctx context.Context, req *http.Request, deadline time.T
 		if !errors.Is(err, connect.ErrNoHTTP2) { // one server of several behind an address may not support it
 			return resp, err
 		}
+	}
+	if req.ContentLength <= maxWireBody {
+		return p.http1.Send(ctx, req, deadline, t)
 	}
 	return standard{p.standard}.send(ctx, req, deadline, t)
 }

@@ -1,4 +1,4 @@
-// Package http1 is an HTTP/1.1 client for load, without TLS. net/http's transport has two goroutines for each connection
+// Package http1 is an HTTP/1.1 client for load. net/http's transport has two goroutines for each connection
 // and passes everything between them. Here the sending goroutine reads the response too: less CPU for a generator that
 // shares its machine with the target.
 package http1
@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -23,8 +24,8 @@ import (
 
 // Client sends requests. Its methods are called from many goroutines.
 type Client struct {
-	dial func(ctx context.Context, network, address string) (net.Conn, error)
-	max  int // max idle connections
+	dialer *connect.Dialer
+	max    int // max idle connections of each address
 
 	mu     sync.Mutex
 	idle   map[string][]*conn // by address; last used at the end
@@ -37,13 +38,14 @@ func New(d *connect.Dialer, max int) *Client {
 	if d.NoKeepalive {
 		max = 0
 	}
-	return &Client{dial: d.Dial, max: max, idle: map[string][]*conn{}, all: map[*conn]bool{}}
+	return &Client{dialer: d, max: max, idle: map[string][]*conn{}, all: map[*conn]bool{}}
 }
 
 // conn is a connection, for one request at a time.
 type conn struct {
 	net.Conn
-	raw     syscall.RawConn
+	raw     syscall.RawConn // of TCP; nil: unknown
+	secure  bool
 	address string
 	head    headLimit
 	r       *bufio.Reader
@@ -112,14 +114,14 @@ func (t *Client) get(ctx context.Context, address string, deadline time.Time, fr
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	nc, err := t.dial(ctx, "tcp", address)
+	nc, raw, err := t.dial(ctx, address)
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: nc, address: address, head: headLimit{left: math.MaxInt}}
+	c := &conn{Conn: nc, secure: nc != raw, address: address, head: headLimit{left: math.MaxInt}}
 	c.head.r, c.w = c, bufio.NewWriterSize(c, 8<<10)
 	c.r = bufio.NewReaderSize(&c.head, 8<<10)
-	if s, ok := nc.(syscall.Conn); ok {
+	if s, ok := raw.(syscall.Conn); ok {
 		c.raw, _ = s.SyscallConn()
 	}
 	t.mu.Lock()
@@ -136,13 +138,28 @@ func (t *Client) get(ctx context.Context, address string, deadline time.Time, fr
 	return c, nil
 }
 
+// dial returns a connection, and that below TLS.
+func (t *Client) dial(ctx context.Context, address string) (conn, raw net.Conn, err error) {
+	address, secure := strings.CutPrefix(address, tlsPrefix)
+	if !secure {
+		conn, err = t.dialer.Dial(ctx, "tcp", address)
+		return conn, conn, err
+	}
+	s, err := t.dialer.DialTLS(ctx, "tcp", address, connect.ALPN1)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, s.NetConn(), nil
+}
+
 // justUsed is how long a connection is assumed to be open.
 const justUsed = time.Millisecond
 
 // limit sets the deadline of a request.
 func (c *conn) limit(deadline time.Time) error {
 	c.deadline = deadline
-	if !c.timer.IsZero() && !c.timer.After(deadline) {
+	// With TLS, a connection is of no use after a write that timed out.
+	if !c.timer.IsZero() && !c.timer.After(deadline) && !c.secure {
 		return nil
 	}
 	c.timer = deadline
@@ -304,9 +321,17 @@ func (b *wireBody) Close() error {
 	return nil
 }
 
-// Address returns the address of a server of cleartext HTTP.
+// tlsPrefix is before the address of a server with TLS.
+const tlsPrefix = "tls:"
+
+// Address returns the address of a URL's server, for this package: with a prefix for TLS.
 func Address(u *url.URL) string {
-	if u.Port() == "" {
+	switch port := u.Port(); {
+	case u.Scheme == "https" && port == "":
+		return tlsPrefix + net.JoinHostPort(u.Hostname(), "443")
+	case u.Scheme == "https":
+		return tlsPrefix + u.Host
+	case port == "":
 		return net.JoinHostPort(u.Hostname(), "80")
 	}
 	return u.Host

@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"errors"
 	"io"
 	"net/http"
 
@@ -9,22 +10,15 @@ import (
 
 // body is the body of a response. It returns the connection at its end.
 type body struct {
-	client *Client
 	conn   *conn // nil: returned
 	resp   *http.Response
 	data   []byte // of the last frame
 	ended  bool   // no more frames
 	rest   int64  // of Content-Length; below 0: unknown
+	unsent bool   // the request was not sent completely
 }
 
-func (c *conn) body(t *Client, resp *http.Response) io.ReadCloser {
-	b := &body{client: t, conn: c, resp: resp, rest: resp.ContentLength, ended: resp.Body != nil}
-	if b.ended {
-		b.rest = 0 // as of HEAD
-	}
-	return b
-}
-
+// Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
 	for len(b.data) == 0 {
 		if b.ended {
@@ -74,6 +68,7 @@ func (b *body) next() error {
 	return nil
 }
 
+// end returns the connection, after the end of the response if it is to be kept.
 func (b *body) end(keep bool) {
 	c := b.conn
 	if c == nil {
@@ -81,10 +76,14 @@ func (b *body) end(keep bool) {
 	}
 	b.conn = nil
 	c.used = true
+	if keep && b.unsent {
+		// Not before the end of the response, which would end with it.
+		keep = errors.Join(c.framer.WriteRSTStream(c.stream, frames.ErrCodeCancel), c.w.Flush()) == nil
+	}
 	if keep {
-		b.client.keep(c)
+		c.client.keep(c)
 	} else {
-		b.client.drop(c)
+		c.client.drop(c)
 	}
 }
 

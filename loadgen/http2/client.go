@@ -131,15 +131,15 @@ func (t *Client) Send(ctx context.Context, req *http.Request, deadline time.Time
 		return nil, errLength
 	}
 	address, secure := Address(req)
+	again := safe(req.Method) && (req.Body == nil || req.GetBody != nil)
 	for fresh := false; ; fresh = true {
-		c, err := t.get(ctx, address, secure, deadline, fresh)
+		c, err := t.get(ctx, address, secure, deadline, fresh, again)
 		if err != nil {
 			return nil, err
 		}
 		tm.Connected = time.Since(start)
 		resp, err := c.exchange(req, &stopwatch{start, &tm.FirstByte})
 		if err == nil {
-			resp.Body = c.body(t, resp)
 			return resp, nil
 		}
 		t.drop(c)
@@ -183,6 +183,7 @@ func (t *Client) keep(c *conn) {
 	t.mu.Lock()
 	ok := !t.closed && !c.ending && c.next < maxStream && len(t.idle[c.address]) < t.max
 	if ok {
+		c.idle = time.Now()
 		t.idle[c.address] = append(t.idle[c.address], c)
 	}
 	t.mu.Unlock()
@@ -191,8 +192,12 @@ func (t *Client) keep(c *conn) {
 	}
 }
 
-// get returns a live idle connection or a new one.
-func (t *Client) get(ctx context.Context, address string, secure bool, deadline time.Time, fresh bool) (*conn, error) {
+// justUsed is how long a connection is assumed to be open.
+const justUsed = time.Millisecond
+
+// get returns a live idle connection or a new one. Again: the request may be sent twice, so that a connection which was
+// used just now need not be checked.
+func (t *Client) get(ctx context.Context, address string, secure bool, deadline time.Time, fresh, again bool) (*conn, error) {
 	for !fresh {
 		t.mu.Lock()
 		list := t.idle[address]
@@ -203,7 +208,7 @@ func (t *Client) get(ctx context.Context, address string, secure bool, deadline 
 		c := list[len(list)-1]
 		t.idle[address] = list[:len(list)-1]
 		t.mu.Unlock()
-		if c.SetDeadline(deadline) == nil && c.alive() {
+		if c.SetDeadline(deadline) == nil && (again && !c.ending && time.Since(c.idle) < justUsed || c.alive()) {
 			return c, nil
 		}
 		t.drop(c)
@@ -218,7 +223,7 @@ func (t *Client) open(ctx context.Context, address string, secure bool, deadline
 	if err != nil {
 		return nil, err
 	}
-	c := newConn(nc, raw, address)
+	c := newConn(t, nc, raw, address)
 	t.mu.Lock()
 	t.all[c] = true
 	closed := t.closed

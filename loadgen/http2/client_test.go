@@ -3,7 +3,6 @@ package http2
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -157,6 +156,27 @@ func TestEarlyResponse(t *testing.T) {
 	}
 }
 
+// A server that responds while it reads gets all of the body.
+func TestEcho(t *testing.T) {
+	t.Parallel()
+	list, c := servers(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		w.(http.Flusher).Flush()
+		_, _ = io.Copy(w, r.Body)
+	}))
+	body := strings.Repeat("echo", 1<<19)
+	for _, s := range list {
+		for range 2 {
+			if _, text, err := send(t, c, "POST", s.URL, body); err != nil || text != body {
+				t.Errorf("%d bytes, %v, want %d", len(text), err, len(body))
+			}
+		}
+		if n := s.Connections.Load(); n != 1 {
+			t.Errorf("%s: %d connections, want 1", s.URL, n)
+		}
+	}
+}
+
 // Concurrent requests have a connection each, and later ones use these.
 func TestConnections(t *testing.T) {
 	t.Parallel()
@@ -273,44 +293,6 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// Supports knows what the server picks, with one connection.
-func TestSupports(t *testing.T) {
-	t.Parallel()
-	ca := connecttest.NewCA(t)
-	with := func(protocols ...string) *tls.Config {
-		c := ca.Server(t).TLS(t)
-		c.NextProtos = protocols
-		return c
-	}
-	one := connecttest.Start(t, shapes, with("http/1.1"), (*http.Protocols).SetHTTP1)
-	both := connecttest.Start(t, shapes, with("h2", "http/1.1"), (*http.Protocols).SetHTTP1, (*http.Protocols).SetHTTP2)
-	none := connecttest.Start(t, shapes, with(), (*http.Protocols).SetHTTP1)
-	c := New(connect.Options{CACert: ca.PEM}.Dialer(), 8)
-	defer c.Close()
-	for s, want := range map[*connecttest.Server]bool{one: false, both: true, none: false} {
-		var wg sync.WaitGroup
-		for range 8 {
-			wg.Go(func() {
-				if got, err := c.Supports(t.Context(), s.Listener.Addr().String(), time.Now().Add(time.Minute)); got != want || err != nil {
-					t.Errorf("%v, %v, want %v", got, err, want)
-				}
-			})
-		}
-		wg.Wait()
-		if want {
-			if _, text, err := send(t, c, "GET", s.URL, ""); err != nil || !strings.HasPrefix(text, "HTTP/2.0") {
-				t.Errorf("%s, %v", text, err)
-			}
-		}
-		if n := s.Connections.Load(); n != 1 {
-			t.Errorf("%d connections, want 1", n)
-		}
-	}
-	if _, err := c.Supports(t.Context(), "127.0.0.1:1", time.Now().Add(time.Minute)); err == nil {
-		t.Error("no server supports HTTP/2")
-	}
-}
-
 // A body without a length is an error, not a request without its end.
 func TestUnknownLength(t *testing.T) {
 	t.Parallel()
@@ -318,15 +300,5 @@ func TestUnknownLength(t *testing.T) {
 	req.ContentLength = -1
 	if _, err := New(connect.Options{}.Dialer(), 1).Send(t.Context(), req, time.Now().Add(time.Minute), new(connect.Times)); !errors.Is(err, errLength) {
 		t.Errorf("%v, want %v", err, errLength)
-	}
-}
-
-func TestAddress(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{"http://a": "a:80 false", "https://a/x": "a:443 true", "https://[::1]": "[::1]:443 true", "http://[::1]:8080/": "[::1]:8080 false"} {
-		address, secure := Address(request(t, "GET", in, ""))
-		if got := fmt.Sprint(address, " ", secure); got != want {
-			t.Errorf("%s: %s, want %s", in, got, want)
-		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	frames "golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -29,6 +30,7 @@ const (
 // conn is a connection, for one request at a time.
 type conn struct {
 	net.Conn
+	client  *Client
 	raw     syscall.RawConn // of TCP; nil: unknown
 	secure  bool
 	address string
@@ -41,12 +43,13 @@ type conn struct {
 	lower   names // of fields on the wire
 	upper   names // of fields in an http.Header
 
-	used        bool   // by an earlier request
-	ending      bool   // no more requests
-	unprocessed bool   // the server has said so of the request
-	next        uint32 // stream
-	stream      uint32 // of the request; 0: idle
-	received    int64  // bytes for which no WINDOW_UPDATE was sent
+	used        bool      // by an earlier request
+	idle        time.Time // since
+	ending      bool      // no more requests
+	unprocessed bool      // the server has said so of the request
+	next        uint32    // stream
+	stream      uint32    // of the request; 0: idle
+	received    int64     // bytes for which no WINDOW_UPDATE was sent
 
 	windows struct{ initial, conn, stream int64 } // for what we send
 }
@@ -57,8 +60,8 @@ var ErrLongHead = fmt.Errorf("the response headers are longer than %d MiB", maxH
 // errHTTP1 is that a server responds to HTTP/2 with HTTP/1.
 var errHTTP1 = fmt.Errorf("%w: it responds with HTTP/1", connect.ErrNoHTTP2)
 
-func newConn(nc, raw net.Conn, address string) *conn {
-	c := &conn{Conn: nc, secure: nc != raw, address: address, next: 1, lower: names{}, upper: names{}, r: bufio.NewReaderSize(nc, 8<<10), w: bufio.NewWriterSize(nc, 8<<10)}
+func newConn(t *Client, nc, raw net.Conn, address string) *conn {
+	c := &conn{client: t, Conn: nc, secure: nc != raw, address: address, next: 1, lower: names{}, upper: names{}, r: bufio.NewReaderSize(nc, 8<<10), w: bufio.NewWriterSize(nc, 8<<10)}
 	if s, ok := raw.(syscall.Conn); ok {
 		c.raw, _ = s.SyscallConn()
 	}
@@ -90,59 +93,65 @@ func (c *conn) exchange(req *http.Request, first *stopwatch) (*http.Response, er
 	if err := c.writeHead(req, !hasBody); err != nil {
 		return nil, err
 	}
-	var resp *http.Response
-	sent := !hasBody
+	var b *body // of the response; nil: none yet
+	var err error
 	if hasBody {
-		var err error
-		if sent, resp, err = c.writeBody(req, first); err != nil {
-			return nil, err
-		}
+		b, err = c.writeBody(req, first)
 	}
-	err := c.w.Flush()
-	for resp == nil {
-		if err == nil {
-			resp, err = c.readHead(req, first)
-		}
-		if err != nil {
-			return nil, err
-		}
+	err = errors.Join(err, c.w.Flush())
+	for b == nil && err == nil {
+		b, err = c.readHead(req, first)
 	}
-	if !sent {
-		// The server has responded before it has read all of the body.
-		if err := errors.Join(c.framer.WriteRSTStream(c.stream, frames.ErrCodeCancel), c.w.Flush()); err != nil {
-			return nil, err
-		}
+	if err != nil {
+		return nil, err
 	}
-	return resp, nil
+	return b.resp, nil
 }
 
-// writeBody sends the body as far as the server's flow control permits. It returns the response if that has begun.
-func (c *conn) writeBody(req *http.Request, first *stopwatch) (sent bool, resp *http.Response, err error) {
+// writeBody sends the body as far as the server's flow control permits. A response may begin before all is sent. As with
+// net/http, its end or a status above 299 ends the request.
+func (c *conn) writeBody(req *http.Request, first *stopwatch) (b *body, err error) {
 	defer req.Body.Close()
+	var early []byte // of the response's body
+	defer func() {
+		if b != nil && len(early) > 0 {
+			b.data = early
+		}
+	}()
 	buf := make([]byte, min(frameSize, max(req.ContentLength, 1)))
 	for rest := req.ContentLength; rest > 0; {
+		if b != nil && (b.ended || b.resp.StatusCode > 299) {
+			b.unsent = true
+			return b, nil
+		}
 		free := min(c.windows.conn, c.windows.stream)
 		if free <= 0 {
-			if err = c.w.Flush(); err == nil {
-				resp, err = c.readHead(req, first)
+			err = c.w.Flush()
+			switch {
+			case err != nil:
+			case b == nil:
+				b, err = c.readHead(req, first)
+			default:
+				err = b.next()
+				early, b.data = append(early, b.data...), nil
 			}
-			if err != nil || resp != nil {
-				return false, resp, err
+			if err != nil {
+				return nil, err
 			}
 			continue
 		}
 		n, err := io.ReadFull(req.Body, buf[:min(int64(len(buf)), free, rest)])
 		if err != nil {
-			return false, nil, err
+			return nil, err
 		}
 		rest -= int64(n)
 		c.windows.conn -= int64(n)
 		c.windows.stream -= int64(n)
 		if err = c.framer.WriteData(c.stream, rest == 0, buf[:n]); err != nil {
-			return false, nil, err
+			return nil, err
 		}
 	}
-	return true, nil, nil
+	return b, nil
 }
 
 // readFrame reads a frame and handles those of the connection: it returns only HEADERS and DATA of the request, else nil.
@@ -238,8 +247,8 @@ func (c *conn) settings(f *frames.SettingsFrame) error {
 	return errors.Join(c.framer.WriteSettingsAck(), c.w.Flush())
 }
 
-// readHead reads a frame. It returns the response after its header.
-func (c *conn) readHead(req *http.Request, first *stopwatch) (*http.Response, error) {
+// readHead reads a frame. It returns the response, as its body, after its header.
+func (c *conn) readHead(req *http.Request, first *stopwatch) (*body, error) {
 	f, err := c.readFrame()
 	if f == nil || err != nil {
 		return nil, err
@@ -266,9 +275,10 @@ func (c *conn) readHead(req *http.Request, first *stopwatch) (*http.Response, er
 	case h.StreamEnded():
 		resp.ContentLength = 0
 	}
-	resp.Body = http.NoBody
-	if !h.StreamEnded() {
-		resp.Body = nil // see body
+	b := &body{conn: c, resp: resp, rest: resp.ContentLength, ended: h.StreamEnded()}
+	if b.ended {
+		b.rest = 0 // as of HEAD
 	}
-	return resp, nil
+	resp.Body = b
+	return b, nil
 }

@@ -94,9 +94,9 @@ func TestInvalidResponses(t *testing.T) {
 			_, err := io.WriteString(s.Conn, "\xff\xff\xff\xff\xff\xff\xff\xff\xff")
 			return err
 		}, "frame too large"},
-		{"end of the connection", func(*session, uint32) error { return nil }, "EOF"},
+		{"end of the connection", func(s *session, _ uint32) error { return hangUp(s) }, "EOF"},
 		{"end in the body", func(s *session, id uint32) error {
-			return errors.Join(s.head(id, false, ":status", "200"), s.WriteData(id, false, []byte("x")))
+			return errors.Join(s.head(id, false, ":status", "200"), s.WriteData(id, false, []byte("x")), hangUp(s))
 		}, "EOF"},
 		{"data first", func(s *session, id uint32) error { return s.WriteData(id, true, []byte("x")) }, "PROTOCOL_ERROR"},
 		{"no status", func(s *session, id uint32) error { return s.head(id, true, "x", "y") }, "PROTOCOL_ERROR"},
@@ -264,6 +264,9 @@ func TestSmallWindow(t *testing.T) {
 		t.Errorf("%q, %v, want %d", text, err, size)
 	}
 }
+
+// hangUp ends the connection without a reset, which would overtake what was sent.
+func hangUp(s *session) error { return errors.Join(s.Conn.(*net.TCPConn).CloseWrite(), wait(s)) }
 
 // wait reads until the client closes the connection.
 func wait(s *session) error {
