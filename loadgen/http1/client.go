@@ -205,14 +205,19 @@ func (c *conn) alive() bool {
 	if c.raw == nil {
 		return true
 	}
-	var err error
-	if e := c.raw.Read(func(fd uintptr) bool {
-		_, err = syscall.Read(int(fd), c.probe[:])
-		return true
-	}); e != nil {
-		return false
+	for {
+		var err error
+		e := c.raw.Read(func(fd uintptr) bool {
+			_, err = syscall.Read(int(fd), c.probe[:])
+			return true
+		})
+		if e == nil {
+			return errors.Is(err, syscall.EAGAIN)
+		}
+		if !c.early(e) {
+			return false
+		}
 	}
-	return errors.Is(err, syscall.EAGAIN)
 }
 
 // Send sends a request and returns the response. The deadline includes the response body.

@@ -50,6 +50,30 @@ func TestDeadlines(t *testing.T) {
 	}
 }
 
+// A connection is used again after the deadline of an earlier request.
+func TestIdleBeyondDeadline(t *testing.T) {
+	t.Parallel()
+	address, conns := connecttest.Script{Text: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"}.Start(t)
+	w := New(connect.Options{}.Dialer(), 8)
+	defer w.Close()
+	var tm connect.Times
+	post := []byte("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
+	for range 2 {
+		if r := w.Exchange(t.Context(), address, "POST", post, false, time.Now().Add(time.Minute), &tm, never); r.Err != nil || r.Bytes != 2 {
+			t.Fatalf("%+v", r)
+		}
+		for _, c := range w.idle[address] { // as if the next request came after it
+			c.timer = time.Now().Add(-time.Millisecond)
+			if err := c.SetDeadline(c.timer); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := conns.Load(); n != 1 {
+		t.Errorf("%d connections, want 1", n)
+	}
+}
+
 // FuzzResponse compares responses with those of net/http.
 func FuzzResponse(f *testing.F) {
 	for _, text := range []string{
