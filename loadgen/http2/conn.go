@@ -276,8 +276,8 @@ func (c *conn) readHead(req *http.Request, first *stopwatch) (*body, error) {
 		resp.ContentLength = 0
 	}
 	b := &body{conn: c, resp: resp, rest: resp.ContentLength, ended: h.StreamEnded()}
-	if b.ended {
-		b.rest = 0 // as of HEAD
+	if b.ended || req.Method == http.MethodHead || status == http.StatusNotModified {
+		b.rest = 0 // the length is that of a GET (RFC 9110, 8.6)
 	}
 	resp.Body = b
 	return b, nil

@@ -21,15 +21,15 @@ func (c *conn) writeHead(req *http.Request, end bool) error {
 	c.field(":authority", host)
 	c.field(":path", req.URL.RequestURI())
 	for name, values := range req.Header {
-		switch name {
-		case "Host", "Connection", "Proxy-Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade", "Content-Length":
+		lower := c.lower.get(name, strings.ToLower)
+		switch lower {
+		case "host", "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade", "content-length":
 			continue // RFC 9113, 8.2.2
-		case "User-Agent":
+		case "user-agent":
 			if len(values) == 1 && values[0] == "" {
 				continue // none, as with net/http
 			}
 		}
-		lower := c.lower.get(name, strings.ToLower)
 		for _, v := range values {
 			c.field(lower, v)
 		}

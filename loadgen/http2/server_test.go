@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	frames "golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -224,6 +226,55 @@ func TestOtherFrames(t *testing.T) {
 	}
 	if n := connections.Load(); n != 1 {
 		t.Errorf("%d connections, want 1", n)
+	}
+}
+
+// The length of a response that has no body is that of a GET.
+func TestNoBody(t *testing.T) {
+	t.Parallel()
+	status := map[string]string{"HEAD": "200", "GET": "304"}
+	methods := make(chan string, len(status))
+	url, connections := serve(t, func(s *session) error {
+		for {
+			id, err := s.request()
+			if err != nil {
+				return err
+			}
+			if err := errors.Join(s.head(id, false, ":status", status[<-methods], "content-length", "9"), s.WriteData(id, true, nil)); err != nil {
+				return err
+			}
+		}
+	})
+	c := New(connect.Options{}.Dialer(), 8)
+	defer c.Close()
+	for method := range status {
+		methods <- method
+		if _, text, err := send(t, c, method, url, ""); err != nil || text != "" {
+			t.Errorf("%s: %q, %v", method, text, err)
+		}
+	}
+	if n := connections.Load(); n != 1 {
+		t.Errorf("%d connections, want 1", n)
+	}
+}
+
+// Fields of HTTP/1.1's connections are not sent, however they are written.
+func TestConnectionFields(t *testing.T) {
+	t.Parallel()
+	list, c := servers(t, shapes)
+	for _, s := range list {
+		req := request(t, "GET", s.URL+"/", "")
+		for _, name := range []string{"connection", "Keep-Alive", "PROXY-CONNECTION", "upgrade"} {
+			req.Header[name] = []string{"keep-alive"}
+		}
+		var tm connect.Times
+		resp, err := c.Send(t.Context(), req, time.Now().Add(30*time.Second), &tm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+			t.Errorf("%d %q, %v", resp.StatusCode, b, err)
+		}
 	}
 }
 
