@@ -150,6 +150,21 @@ func WithoutSecrets(h http.Header) (out http.Header, names []string) {
 	return out, names
 }
 
+// CheckHeader returns an error if a header cannot be sent.
+func CheckHeader(h http.Header) error {
+	for name, values := range h {
+		if len(values) == 0 {
+			values = []string{""}
+		}
+		for _, v := range values {
+			if err := checkHeader(name, v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // checkHeader returns an error if a header cannot be sent (RFC 9110, 5.5).
 func checkHeader(name, value string) error {
 	switch {

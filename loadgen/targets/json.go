@@ -53,12 +53,10 @@ func (f *targetFile) json(line string) error {
 	if err != nil {
 		return err
 	}
+	if err := CheckHeader(t.header); err != nil {
+		return err
+	}
 	for name, values := range t.header {
-		for _, v := range values {
-			if err := checkHeader(name, v); err != nil {
-				return err
-			}
-		}
 		target.Header[name] = values
 	}
 	target.Body = t.body

@@ -283,6 +283,12 @@ func (o Options) NewPath(method, path string, body []byte) (vegeta.Target, error
 	return t, err
 }
 
+// CheckURL returns an error if no request can be sent to a URL.
+func CheckURL(address string) error {
+	_, err := newTarget(http.MethodGet, address)
+	return err
+}
+
 // IsMethod reports whether a text is a method.
 func IsMethod(s string) bool { return methodPattern.MatchString(s) }
 

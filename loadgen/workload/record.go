@@ -159,10 +159,17 @@ func ReadRecording(path string, limit uint64) (*Recording, error) {
 			return nil, fmt.Errorf("line %d: scheduled_ns is out of range: previous line to 24h", line)
 		case !targets.IsMethod(e.Method):
 			return nil, fmt.Errorf("line %d: %q is not a method", line, e.Method)
-		case s == targetScenario && (len(e.Path) == 0 || e.Path[0] != '/'):
+		case s == targetScenario && len(e.Path) > 0 && e.Path[0] != '/':
 			r.targets = true
 		case len(e.Path) == 0 || e.Path[0] != '/':
 			return nil, fmt.Errorf("line %d: the path does not begin with /", line)
+		}
+		address := e.Path
+		if address[0] == '/' {
+			address = "http://service" + address
+		}
+		if err := targets.CheckURL(address); err != nil {
+			return nil, fmt.Errorf("line %d: %w", line, err)
 		}
 		line++
 		previous = e.Scheduled
@@ -211,7 +218,9 @@ func (r *Recording) open() (err error) {
 
 func (r *Recording) read() (e entry, err error) {
 	if err = r.dec.Decode(&e); err == nil && len(e.Header) > 0 {
-		e.Header, err = targets.NormalizeHeader(e.Header, len(e.Body))
+		if err = targets.CheckHeader(e.Header); err == nil {
+			e.Header, err = targets.NormalizeHeader(e.Header, len(e.Body))
+		}
 	}
 	if e.Due != 0 {
 		e.Scheduled, e.Due = e.Due, 0

@@ -25,6 +25,11 @@ func TestReadRecording(t *testing.T) {
 		{head + `{"scenario":"get","method":"G ET","path":"/"}`, `line 2: "G ET" is not a method`},
 		{head + `{"scenario":"get","method":"GET","path":"/","headers":{"A":["b"]}}`, `line 2: json: unknown field "headers"`},
 		{head + `{"scenario":"get","method":"GET","path":"/","header":{"host":["a"],"Host":["b"]}}`, "line 2: header Host appears 2 times"},
+		{head + `{"scenario":"get","method":"GET","path":"/","header":{"X: 1\r\nY":["b"]}}`, `line 2: "X: 1\r\nY" is not a header name`},
+		{head + `{"scenario":"get","method":"GET","path":"/","header":{"X":["a\r\nY: b"]}}`, "line 2: header X has a control character in its value"},
+		{head + `{"scenario":"get","method":"GET","path":"/?q=a b"}`, `line 2: "http://service/?q=a b" has a character in its query that must be percent-encoded`},
+		{head + `{"scenario":"target","method":"GET","path":"ftp://x"}`, `line 2: "ftp://x" is not an http:// or https:// URL with a host`},
+		{head + `{"scenario":"target","method":"GET","path":""}`, "line 2: the path does not begin with /"},
 		{head + `{"scenario":"get","method":"GET","path":"x"}`, "line 2: the path does not begin with /"},
 		{head + `{"scenario":"get","method":"GET","path":"/"}{"scenario":`, "line 3: unexpected EOF"},
 	} {
