@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -138,5 +139,21 @@ func TestRedirectsEnd(t *testing.T) {
 	o.Redirects = connect.MaxRedirects
 	if r, _ := targeted(t, o, 5, "GET "+loop.URL+"\n"); r.Errors["too many redirects"] != 5 || loop.Connections.Load() > 5 {
 		t.Errorf("%v, %d connections", r.Errors, loop.Connections.Load())
+	}
+}
+
+// http:// and https:// of a host have different ports in metrics, for instance after a redirect.
+func TestPorts(t *testing.T) {
+	t.Parallel()
+	keys := map[clientKey]bool{}
+	for _, address := range []string{"http://h/", "https://h/"} {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys[keyOf("GET", u, 200, nil)] = true
+	}
+	if len(keys) != 2 {
+		t.Errorf("%v: one key, want two", keys)
 	}
 }

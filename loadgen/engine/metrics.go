@@ -138,9 +138,9 @@ func (m *meter) add(ctx context.Context, scenario string, class measure.Class, r
 
 // clientKey are the attributes of http.client.request.duration.
 type clientKey struct {
-	method, host string
-	status       int
-	failure      string
+	method, scheme, host string
+	status               int
+	failure              string
 }
 
 // clients are the attributes of a worker's attempts.
@@ -158,7 +158,7 @@ func (c clients) options(key clientKey, u *url.URL) []metric.RecordOption {
 
 // keyOf returns the key of an attempt with a status or an error.
 func keyOf(method string, u *url.URL, status int, err error) clientKey {
-	k := clientKey{method: method, host: u.Host, status: status}
+	k := clientKey{method: method, scheme: u.Scheme, host: u.Host, status: status}
 	switch {
 	case err != nil:
 		k.failure = categoryOf(err).name
