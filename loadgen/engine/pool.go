@@ -78,7 +78,7 @@ func (p *Pool) send(ctx context.Context, req *http.Request, deadline time.Time, 
 			req.AddCookie(c)
 		}
 	}
-	if p.options.Compressed && req.Header.Get("Accept-Encoding") == "" {
+	if p.options.Compressed && !has(req.Header, "Accept-Encoding") {
 		req.Header.Set("Accept-Encoding", "gzip")
 	}
 	req.Close = p.options.NoKeepalive
@@ -89,6 +89,16 @@ func (p *Pool) send(ctx context.Context, req *http.Request, deadline time.Time, 
 		}
 	}
 	return resp, err
+}
+
+// has reports whether a header, which may have names in any case, has a name.
+func has(h http.Header, name string) bool {
+	for n, values := range h {
+		if len(values) > 0 && strings.EqualFold(n, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // route sends with the client for the URL's scheme and the version of HTTP.
