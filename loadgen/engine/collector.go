@@ -67,7 +67,7 @@ func (k *collector) result(n *note) *vegeta.Result {
 		r.Error = strconv.Itoa(n.status) + " " + http.StatusText(n.status)
 	}
 	if n.request != nil {
-		r.Method, r.URL, r.BytesOut = n.request.Method, n.request.Redacted(n.base), uint64(len(n.request.Body))
+		r.Method, r.URL, r.BytesOut = n.request.Method, n.request.Plain(n.base), uint64(len(n.request.Body))
 	}
 	return r
 }
@@ -86,7 +86,7 @@ func (k *collector) outcome(n *note) report.Outcome {
 	if n.err != nil {
 		category := categoryOf(n.err)
 		if o.Error = category.name; category.explain {
-			o.Detail = n.request.Method + " " + n.request.Redacted(n.base) + ": " + n.err.Error() + category.hint
+			o.Detail = n.request.Method + " " + n.request.Plain(n.base) + ": " + n.err.Error() + category.hint
 		}
 	}
 	return o

@@ -26,7 +26,8 @@ func begin(b []byte, q *workload.Request, base *url.URL) ([]byte, error) {
 	if _, ok := q.Header["User-Agent"]; !ok {
 		b = append(b, "User-Agent: Go-http-client/1.1\r\n"...)
 	}
-	if password, ok := u.User.Password(); ok && len(q.Header["Authorization"]) == 0 {
+	if u.User != nil && len(q.Header["Authorization"]) == 0 {
+		password, _ := u.User.Password()
 		b = append(b, "Authorization: Basic "...)
 		b = append(base64.StdEncoding.AppendEncode(b, []byte(u.User.Username()+":"+password)), "\r\n"...)
 	}

@@ -133,7 +133,9 @@ host: other
 user-agent: me
 X-lower: 1
 
-PUT http://h/`))
+PUT http://h/
+
+GET http://me@h/`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,16 +9,18 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"soundcheck/loadgen/http1"
 	"strings"
 	"time"
+
+	"soundcheck/loadgen/http1"
+	"soundcheck/loadgen/workload"
 )
 
 // hop is a request to one URL: that of the workload, or one after a redirect.
 type hop struct {
 	method string
 	url    *url.URL
-	text   string // URL without a password
+	text   string // URL without user and password
 	header http.Header
 	body   []byte
 }
@@ -35,22 +37,21 @@ func (w *worker) follow(ctx context.Context, n *note, u *url.URL, deadline time.
 	if u == nil {
 		return w.attempt(ctx, n, nil, deadline)
 	}
-	h := hop{q.Method, u, u.Redacted(), q.Header, q.Body}
+	h := hop{q.Method, u, workload.Plain(u), q.Header, q.Body}
 	most := w.c.Connect.Redirects
 	for i := 0; ; i++ {
 		r := w.attempt(ctx, n, &h, deadline)
 		if r.Err != nil || most == 0 || !isRedirect(r) {
 			return r
 		}
-		var err error
-		if i == most {
-			err = fmt.Errorf("%w: max %d, the last to %s", errRedirects, most, r.Header.Get("Location"))
-		} else {
-			h, err = h.next(r)
+		next, err := h.next(r)
+		if err == nil && i == most {
+			err = fmt.Errorf("%w: max %d, the last to %s", errRedirects, most, next.text)
 		}
 		if err != nil {
 			return http1.Reply{Err: err}
 		}
+		h = next
 		n.resends++
 	}
 }
@@ -72,7 +73,7 @@ func (h hop) next(resp http1.Reply) (hop, error) {
 		return h, fmt.Errorf("%w: %q", errLocation, resp.Header.Get("Location"))
 	}
 	elsewhere := u.Scheme != h.url.Scheme || !strings.EqualFold(u.Host, h.url.Host)
-	h.url, h.text = u, u.Redacted()
+	h.url, h.text = u, workload.Plain(u)
 	var drop []string
 	if elsewhere {
 		drop = append(drop, "Authorization", "Cookie", "Host", "Proxy-Authorization", "Www-Authenticate")
@@ -104,7 +105,8 @@ func (h *hop) request() *http.Request {
 	if host := req.Header.Get("Host"); host != "" {
 		req.Host = host
 	}
-	if password, ok := u.User.Password(); ok && req.Header.Get("Authorization") == "" {
+	if u.User != nil && req.Header.Get("Authorization") == "" {
+		password, _ := u.User.Password()
 		req.SetBasicAuth(u.User.Username(), password)
 	}
 	if len(h.body) > 0 {

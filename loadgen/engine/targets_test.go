@@ -18,6 +18,7 @@ import (
 
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/targets"
 )
@@ -57,29 +58,31 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// User and password of a target's URL are sent, but in no span or report.
+// User and password of a target's URL are sent, but in no span, report or result.
 func TestTargetsWithPassword(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if user, password, _ := r.BasicAuth(); user != "me" || password != "secret" {
+		if user, password, _ := r.BasicAuth(); user != "anna" || password != strings.TrimPrefix(r.URL.Path, "/") {
 			w.WriteHeader(http.StatusUnauthorized)
 		}
 	}))
 	defer server.Close()
-	list, err := targets.Read("t", strings.NewReader("GET http://me:secret@"+strings.TrimPrefix(server.URL, "http://")+"/"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	spans := tracetest.NewSpanRecorder()
-	c := testConfig("", spans)
-	c.Plan, c.Targets = steady(100, 100*time.Millisecond), list
-	if r := attackOnce(t, t.Context(), c); r.Classes[measure.Good] != 10 {
-		t.Errorf("%v, %v", r.Classes, r.Errors)
-	}
-	for _, s := range spans.Ended() {
-		for _, a := range s.Attributes() {
-			if strings.Contains(a.Value.String(), "secret") {
-				t.Errorf("a span has %s", a.Value.String())
+	host := strings.TrimPrefix(server.URL, "http://")
+	for _, text := range []string{"GET http://anna:secret@" + host + "/secret", "GET http://anna@" + host + "/", "GET https://anna:secret@" + host + "/"} {
+		for _, redirects := range []int{0, 1} {
+			r, spans := targeted(t, connect.Options{Redirects: redirects, Version: connect.HTTP1}, 10, text)
+			if good := r.Classes[measure.Good]; good != 10 && r.Errors["TLS: no TLS server"] != 10 {
+				t.Errorf("%s: %v, %v", text, r.Classes, r.Errors)
+			}
+			if strings.Contains(r.FirstError, "anna") {
+				t.Errorf("the report has %s", r.FirstError)
+			}
+			for _, s := range spans.Ended() {
+				for _, a := range s.Attributes() {
+					if strings.Contains(a.Value.String(), "anna") {
+						t.Errorf("a span has %s", a.Value.String())
+					}
+				}
 			}
 		}
 	}

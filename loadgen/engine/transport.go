@@ -205,7 +205,7 @@ func (w *worker) attempted(ctx context.Context, n *note, span trace.Span, h *hop
 		if h != nil {
 			text = h.text
 		} else {
-			text = n.request.Redacted(u)
+			text = n.request.Plain(u)
 		}
 		attributes := append(key.attributes(u), urlKey.String(text), scenarioAttribute.String(n.request.Scenario.Name))
 		attributes = append(attributes, w.trace.run...)

@@ -56,23 +56,33 @@ type Request struct {
 	Body     []byte
 	Parent   *trace.SpanContext // trace context that the request brings; nil: none
 
-	want     int       // expected HTTP status
-	expect   *Statuses // in place of want; nil: want
-	url      *url.URL  // of a target
-	redacted string    // url without a password
-	number   uint64    // in the plan
+	want   int       // expected HTTP status
+	expect *Statuses // in place of want; nil: want
+	url    *url.URL  // of a target
+	plain  string    // url without user and password
+	number uint64    // in the plan
 }
 
-// Redacted returns the request's URL at a service without a password.
-func (r *Request) Redacted(base *url.URL) string {
-	if r.redacted != "" {
-		return r.redacted
+// Plain returns the text of a URL without its user and password.
+func Plain(u *url.URL) string {
+	if u.User == nil {
+		return u.String()
+	}
+	without := *u
+	without.User = nil
+	return without.String()
+}
+
+// Plain returns the request's URL at a service without user and password.
+func (r *Request) Plain(base *url.URL) string {
+	if r.plain != "" {
+		return r.plain
 	}
 	u, err := r.URL(base)
 	if err != nil {
 		return "" // it cannot be sent
 	}
-	return u.Redacted()
+	return Plain(u)
 }
 
 // Expects reports whether a status (0: no response) is expected: for a target 200 to 399, unless it has
@@ -193,7 +203,7 @@ func (p prepared) ofTarget(t *vegeta.Target) (*Request, error) {
 	}
 	var err error
 	if r.url, err = url.Parse(t.URL); err == nil {
-		r.redacted = r.url.Redacted()
+		r.plain = Plain(r.url)
 	}
 	return r, err
 }
