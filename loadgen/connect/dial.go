@@ -143,7 +143,7 @@ func (d *Dialer) Transport(idle int) *http.Transport {
 	t.MaxIdleConns, t.MaxIdleConnsPerHost = idle, idle
 	t.DisableCompression = true // measure responses as sent without Accept-Encoding
 	t.DisableKeepAlives = d.NoKeepalive
-	t.TLSClientConfig = d.tls
+	t.TLSClientConfig = d.tls.Clone() // net/http changes it
 	t.DialContext = d.Dial
 	if d.UnixSocket != "" || len(d.Resolve) > 0 {
 		t.Proxy = nil

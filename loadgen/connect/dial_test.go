@@ -156,3 +156,18 @@ func TestUnchecked(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The transport changes its TLS configuration, while other clients use the dialer's.
+func TestTransportConfig(t *testing.T) {
+	t.Parallel()
+	server := connecttest.Start(t, connecttest.Hello, nil, (*http.Protocols).SetHTTP1)
+	d := Options{}.Dialer()
+	tr := d.Transport(1)
+	defer tr.CloseIdleConnections()
+	if _, err := get(t, tr, server.URL); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.TLS("h").NextProtos; len(got) > 0 {
+		t.Errorf("the dialer's protocols are %q", got)
+	}
+}
