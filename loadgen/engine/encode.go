@@ -13,8 +13,8 @@ import (
 	"soundcheck/loadgen/workload"
 )
 
-// begin appends the request line and header fields of a request.
-func begin(b []byte, q *workload.Request, base *url.URL) ([]byte, error) {
+// begin appends the request line and header fields of a request, without those of its trace context.
+func begin(b []byte, q *workload.Request, base *url.URL, traced map[string]bool) ([]byte, error) {
 	b = append(append(b, q.Method...), ' ')
 	b, err := q.AppendURI(b, base)
 	u := q.At(base)
@@ -32,13 +32,12 @@ func begin(b []byte, q *workload.Request, base *url.URL) ([]byte, error) {
 		b = append(base64.StdEncoding.AppendEncode(b, []byte(u.User.Username()+":"+password)), "\r\n"...)
 	}
 	for name, values := range q.Header {
-		switch name {
-		case "Host", "Content-Length", "Transfer-Encoding", "Trailer", "Traceparent":
+		if traced[name] {
 			continue
-		case "Tracestate":
-			if q.Parent != nil { // it is in the trace context
-				continue
-			}
+		}
+		switch name {
+		case "Host", "Content-Length", "Transfer-Encoding", "Trailer":
+			continue
 		case "User-Agent":
 			if len(values) == 0 || values[0] == "" { // none is sent
 				continue

@@ -152,7 +152,7 @@ GET http://me@h/`))
 	}
 	for _, q := range all {
 		at := q.At(base)
-		b, err := begin(nil, q, at)
+		b, err := begin(nil, q, at, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

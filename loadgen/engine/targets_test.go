@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/contrib/propagators/autoprop"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"soundcheck/loadgen/connect"
@@ -186,6 +187,38 @@ func TestTargetsOnTheNetwork(t *testing.T) {
 		slices.Sort(server.requests)
 		if !slices.Equal(server.requests, tt.want) {
 			t.Errorf("the server got %q, want %q", server.requests, tt.want)
+		}
+	}
+}
+
+// A propagator replaces the headers that it sets, and leaves all others of a target as they are.
+func TestTargetsOfOtherPropagators(t *testing.T) {
+	t.Parallel()
+	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	for _, name := range []string{"none", "b3"} {
+		p, err := autoprop.TextMapPropagator(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, redirects := range []int{0, 1} {
+			var mu sync.Mutex
+			var got http.Header
+			server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				mu.Lock()
+				defer mu.Unlock()
+				got = r.Header
+			}))
+			defer server.Close()
+			list, err := targets.Read("t", strings.NewReader("GET "+server.URL+"/\ntraceparent: "+parent+"\ntracestate: a=b\nB3: 0\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := testConfig("", tracetest.NewSpanRecorder())
+			c.Plan, c.Targets, c.Propagator, c.Connect.Redirects = steady(10, 100*time.Millisecond), list, p, redirects
+			attackOnce(t, t.Context(), c)
+			if got.Get("traceparent") != parent || got.Get("tracestate") != "a=b" || len(got["B3"]) != 1 || (got.Get("B3") == "0") != (name == "none") {
+				t.Errorf("%s: the server got %v", name, got)
+			}
 		}
 	}
 }

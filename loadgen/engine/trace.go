@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -61,14 +62,20 @@ type tracing struct {
 	tracer     trace.Tracer // nil: no spans
 	sampler    sdktrace.Sampler
 	propagator propagation.TextMapPropagator
-	w3c        bool // the propagator sends traceparent, and without baggage nothing else
-	inContext  bool // metrics or the propagator need the span context
+	headers    map[string]bool // that the propagator sets, but for baggage: a request has none in its context
+	w3c        bool            // the propagator sends traceparent, and without baggage nothing else
+	inContext  bool            // metrics or the propagator need the span context
 	run        []attribute.KeyValue
 }
 
 func newTracing(c Config) *tracing {
-	t := &tracing{ids: NewIDs(c.RunID), sampler: Sampler(c.TraceSample), propagator: c.Propagator, run: c.runAttributes()}
+	t := &tracing{ids: NewIDs(c.RunID), sampler: Sampler(c.TraceSample), propagator: c.Propagator, headers: map[string]bool{}, run: c.runAttributes()}
 	fields := c.Propagator.Fields()
+	for _, name := range fields {
+		if name != "baggage" {
+			t.headers[http.CanonicalHeaderKey(name)] = true
+		}
+	}
 	t.w3c = slices.Contains(fields, "traceparent") && !slices.ContainsFunc(fields, func(name string) bool {
 		return name != "traceparent" && name != "tracestate" && name != "baggage"
 	})

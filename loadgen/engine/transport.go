@@ -60,7 +60,7 @@ func (w *worker) request(seq uint64) {
 	var u *url.URL // unless it is fast
 	fast := w.pool != nil && w.pool.fast(n.base, q)
 	if fast {
-		w.buffer, err = begin(w.buffer[:0], q, n.base)
+		w.buffer, err = begin(w.buffer[:0], q, n.base, w.trace.headers)
 	} else {
 		u, err = q.URL(n.base)
 	}
