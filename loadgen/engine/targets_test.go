@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/targets"
+	"soundcheck/loadgen/workload"
 )
 
 // Any service can be the target: targets round robin, with their own headers and body, plus trace
@@ -187,6 +189,33 @@ func TestTargetsOnTheNetwork(t *testing.T) {
 		slices.Sort(server.requests)
 		if !slices.Equal(server.requests, tt.want) {
 			t.Errorf("the server got %q, want %q", server.requests, tt.want)
+		}
+	}
+}
+
+// An expected response is not retried, whatever its status.
+func TestExpectedIsNotRetried(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		requests.Add(1)
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer server.Close()
+	list, err := targets.Read("t", strings.NewReader("GET "+server.URL+"/\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, retry := range []Retry{RetryHonour, RetryNaive} {
+		requests.Store(0)
+		c := testConfig("", tracetest.NewSpanRecorder())
+		c.Plan, c.Targets, c.Retry, c.Expect = steady(100, 100*time.Millisecond), list, retry, workload.Expectations{}
+		if err := c.Expect.Add("503"); err != nil {
+			t.Fatal(err)
+		}
+		if r := attackOnce(t, t.Context(), c); r.Classes[measure.Good] != 10 || r.Retries.Attempts != 0 || requests.Load() != 10 {
+			t.Errorf("%s: %v, %+v, %d requests, want 10", retry, r.Classes, r.Retries, requests.Load())
 		}
 	}
 }

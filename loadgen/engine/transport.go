@@ -121,7 +121,8 @@ func (w *worker) deliver(n *note, u *url.URL) {
 		}
 		w.promised(n, tests, promised)
 		wait, retry := w.c.Retry.next(r.Status, promised, attempt)
-		if !retry || time.Until(deadline) <= wait || w.ctx.Err() != nil {
+		good := n.err == nil && n.request.Expects(n.status) // for instance a 503 that -expect has
+		if !retry || good || time.Until(deadline) <= wait || w.ctx.Err() != nil {
 			return
 		}
 		n.resends++
