@@ -112,3 +112,13 @@ func TestRecordingWithoutSecrets(t *testing.T) {
 		}
 	}
 }
+
+// A next page that cannot be requested as it is, is not.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]bool{"/albums?cursor=a%20b": true, "/albums?cursor=a b": false, "/albums?c=\r\nX: y": false, "albums": false, "/%zz": false, "//host/albums": true} {
+		if got := isPath(in); got != want {
+			t.Errorf("isPath(%q) = %v, want %v", in, got, want)
+		}
+	}
+}

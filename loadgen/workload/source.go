@@ -276,7 +276,7 @@ func (s *Source) Learn(arm int, base *url.URL, r *Request, status int, h http.He
 	}
 }
 
+// isPath reports whether a path can be requested, and read from a recording.
 func isPath(s string) bool {
-	_, err := url.Parse(s)
-	return err == nil && strings.HasPrefix(s, "/")
+	return strings.HasPrefix(s, "/") && targets.CheckURL("http://service"+s) == nil
 }
