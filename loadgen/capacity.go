@@ -120,7 +120,7 @@ func search(ctx context.Context, s *stepper, stdout io.Writer) (*capacity.Result
 	r.Objectives = capacity.Objectives(s.c.SLOs)
 	switch e := writeResult(r, s.o.format, stdout); {
 	case ctx.Err() != nil:
-		return r, errors.Join(fmt.Errorf("interrupted after %d steps", len(r.Steps)), e)
+		return r, errors.Join(fmt.Errorf("interrupted after step %d", len(r.Steps)), e)
 	case err != nil || e != nil:
 		return r, errors.Join(err, e)
 	case r.Limit == capacity.Lowest:
