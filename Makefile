@@ -199,6 +199,10 @@ bench-get: ## Compare the store with a bare Gin handler (needs wrk)
 bench-loadgen: ## Compare the load generator with vegeta's
 	@loadgen/testdata/bench.sh
 
+.PHONY: bench-http2
+bench-http2: ## Compare the load generator's HTTP/2 and TLS with h2load and vegeta
+	@loadgen/testdata/bench-http2.sh
+
 .PHONY: bench-overload
 bench-overload: ## Measure overload, recovery after a stall, and a store that is down (8 minutes)
 	go run ./internal/e2e/overload
