@@ -136,6 +136,9 @@ func (r Registry) explain(err error) error {
 	case err == nil, errors.Is(err, context.Canceled):
 		return err
 	case errors.As(err, &status) && (status.StatusCode == http.StatusUnauthorized || status.StatusCode == http.StatusForbidden):
+		if r.User != "" {
+			return fmt.Errorf("registry %s rejects user %s: the account needs the permission to push (%w)", r.Host, r.User, err)
+		}
 		host, _, _ := strings.Cut(r.Host, "/")
 		return fmt.Errorf("registry %s rejects the push: log in with docker login %s (%w)", r.Host, host, err)
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
