@@ -115,10 +115,11 @@ func (c *Cloud) Down(ctx context.Context) error {
 		c.step("down deletes release soundcheck of " + c.out.Context + ", its volumes with all data, and then the cluster")
 		err = c.uninstall(ctx)
 	} else if errors.Is(err, errNoOutputs) {
+		c.step("the state of " + c.dir(c.Name) + " has no cluster: there is no release to uninstall")
 		err = nil
 	}
 	if err != nil {
-		return fmt.Errorf("%w\nif the cluster does not respond any more, delete the rest with %s -chdir=%s destroy, and then look for disks", err, c.tool, c.dir(c.Name))
+		return fmt.Errorf("%w\nif your address is not in authorized_networks any more, change it and run up; if the cluster is gone, delete the rest with %s -chdir=%s destroy, and then look for disks", err, c.tool, c.dir(c.Name))
 	}
 	return c.tofu(ctx, c.Name, c.approved("destroy")...)
 }
