@@ -57,6 +57,6 @@ output "next" {
     aws eks update-kubeconfig --name ${aws_eks_cluster.lab.name} --region ${var.region} --alias eks-${aws_eks_cluster.lab.name}-${var.region}
     aws ecr get-login-password --region ${var.region} | docker login --username AWS --password-stdin ${split("/", aws_ecr_repository.lab["loadgen"].repository_url)[0]}
     go run ./deploy push -registry ${split("/", aws_ecr_repository.lab["loadgen"].repository_url)[0]} -platform linux/amd64
-    make eks-up does these, creates the nodes and installs the chart
+    # make eks-up does these, without Docker, creates the nodes and installs the chart
   EOT
 }

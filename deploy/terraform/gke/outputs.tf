@@ -57,6 +57,6 @@ output "next" {
     gcloud container clusters get-credentials ${google_container_cluster.lab.name} --location ${var.zone} --project ${var.project}
     gcloud auth configure-docker ${google_artifact_registry_repository.lab.location}-docker.pkg.dev
     go run ./deploy push -registry ${google_artifact_registry_repository.lab.location}-docker.pkg.dev/${var.project} -platform linux/amd64
-    make gke-up does these and installs the chart
+    # make gke-up does these and installs the chart
   EOT
 }
