@@ -35,6 +35,11 @@ output "manifests" {
   value       = jsonencode({ apiVersion = "v1", kind = "List", items = concat([local.storage_class], local.node_pools) })
 }
 
+output "deletion_protection" {
+  description = "true: down deletes nothing."
+  value       = var.deletion_protection
+}
+
 output "database" {
   description = "PostgreSQL outside the cluster: address, database, user, and the command that reads or sets its password. null: in the cluster."
   value = var.database != "managed" ? null : {
