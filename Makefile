@@ -80,10 +80,11 @@ DEPLOYFLAGS ?=
 VALUES =
 CONTEXT =
 NAMESPACE =
+APPROVE =
 # An empty flag would override SOUNDCHECK_DEPLOY_CONTEXT and SOUNDCHECK_DEPLOY_NAMESPACE.
 K8S = $(if $(CONTEXT),-context "$(CONTEXT)") $(if $(NAMESPACE),-namespace "$(NAMESPACE)")
 DEPLOY_STATE = -state $(STATE)
-CLOUD = $(if $(APPROVE),-approve) $(DEPLOY_STATE)
+CLOUD = $(if $(APPROVE),-approve="$(APPROVE)") $(DEPLOY_STATE)
 
 .PHONY: k8s-up
 k8s-up: ## Install the lab's chart in Kubernetes; IMAGES=registry, local or none, VALUES=files
@@ -123,11 +124,11 @@ gke-down: ## Delete the cluster on Google Cloud, the lab and all data
 	@$(DEPLOY) gke down $(CLOUD)
 
 .PHONY: eks-up
-eks-up: ## gke-up on AWS
+eks-up: ## Create a cluster on AWS with the lab; shows each plan and asks (APPROVE=1: does not)
 	@$(DEPLOY) eks up $(CLOUD) $(VALUES:%=-values %)
 
 .PHONY: eks-down
-eks-down: ## gke-down on AWS
+eks-down: ## Delete the cluster on AWS, the lab and all data
 	@$(DEPLOY) eks down $(CLOUD)
 
 # For Linux and macOS, amd64 and arm64, from the registry of the installed program.
@@ -198,6 +199,10 @@ bench-get: ## Compare the store with a bare Gin handler (needs wrk)
 .PHONY: bench-loadgen
 bench-loadgen: ## Compare the load generator with vegeta's
 	@loadgen/testdata/bench.sh
+
+.PHONY: bench-http2
+bench-http2: ## Compare the load generator's HTTP/2 and TLS with h2load and vegeta
+	@loadgen/testdata/bench-http2.sh
 
 .PHONY: bench-overload
 bench-overload: ## Measure overload, recovery after a stall, and a store that is down (8 minutes)

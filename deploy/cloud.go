@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -71,8 +73,14 @@ func (c *command) cloud(ctx context.Context, name string) error {
 			return i.write(f, tags)
 		},
 	}
+	do, next := lab.Up, "continue with go run ./deploy %[1]s up, or delete it with go run ./deploy %[1]s down"
 	if verb == "down" {
-		return lab.Down(ctx)
+		do, next = lab.Down, "continue with go run ./deploy %[1]s down"
 	}
-	return lab.Up(ctx)
+	err := do(ctx)
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintf(c.stderr, "interrupted; what exists stays and has a price: "+next+"\n", name)
+		return cli.WithCode(130, cli.ErrSaid)
+	}
+	return err
 }

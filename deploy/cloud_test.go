@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -35,5 +38,27 @@ func TestCloudFlags(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	if _, stderr, code := deploy(t.Context(), "gke", "up"); code != 1 || !strings.HasPrefix(stderr, "deploy: neither tofu nor terraform is in PATH: install OpenTofu 1.10 or later") {
 		t.Errorf("no tool: exit code %d, %q", code, stderr)
+	}
+}
+
+// An interrupt says how to go on, and that a part of the cluster can be there.
+func TestCloudInterrupted(t *testing.T) {
+	bin := t.TempDir()
+	for _, name := range []string{"tofu", "gcloud", "gke-gcloud-auth-plugin", "kubectl"} {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\nexit 1\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", bin)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for verb, want := range map[string]string{
+		"up":   "continue with go run ./deploy gke up, or delete it with go run ./deploy gke down\n",
+		"down": "continue with go run ./deploy gke down\n",
+	} {
+		_, stderr, code := deploy(ctx, "gke", verb)
+		if code != 130 || !strings.HasPrefix(stderr, "interrupted; what exists stays and has a price: ") || !strings.HasSuffix(stderr, want) {
+			t.Errorf("%s: exit code %d, %q, want 130, %q", verb, code, stderr, want)
+		}
 	}
 }

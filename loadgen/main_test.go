@@ -160,7 +160,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-jaeger", "localhost"}, `-jaeger: "localhost" is not an http:// or https:// URL with a host`},
 		{[]string{"-targets", "x", "-url", "http://a"}, "-targets and -mix or -url do not go together"},
 		{[]string{"-targets", os.DevNull}, "-targets: " + os.DevNull + ": no targets"},
-		{[]string{"-format", "xml"}, `-format "xml" is not text, json, markdown or html`},
+		{[]string{"-format", "xml"}, `-format "xml" is not text, json, markdown, html, junit or github`},
 		{[]string{"-duration", "99ms"}, "-duration 99ms is out of range: 100ms to 24h"},
 		{[]string{"-duration", "25h"}, "-duration 25h0m0s is out of range: 100ms to 24h"},
 		{[]string{"-duration", "30"}, `invalid value "30" for flag -duration: parse error`},

@@ -100,7 +100,7 @@ func TestOut(t *testing.T) {
 		{args, 1, "loadgen: -out: " + dir + " already contains a run\n"},
 		{[]string{"report", t.TempDir()}, 1, "report.json: no such file or directory\n"},
 		{[]string{"report"}, 2, "loadgen: expected one directory"},
-		{[]string{"report", "-format", "xml", dir}, 2, `loadgen: -format "xml" is not text, json, markdown or html`},
+		{[]string{"report", "-format", "xml", dir}, 2, `loadgen: -format "xml" is not text, json, markdown, html, junit or github`},
 	} {
 		if stdout, stderr, code := loadgen(t.Context(), tt.args...); code != tt.code || stdout != "" || !strings.Contains(stderr, tt.want) {
 			t.Errorf("%v: exit code %d, %q, %q, want %d, %q", tt.args, code, stdout, stderr, tt.code, tt.want)

@@ -27,9 +27,11 @@ var writers = map[string]func(*report.Report, io.Writer) error{
 	"json":     (*report.Report).WriteJSON,
 	"markdown": (*report.Report).WriteMarkdown,
 	"html":     (*report.Report).WriteHTML,
+	"junit":    (*report.Report).WriteJUnit,
+	"github":   (*report.Report).WriteGitHub,
 }
 
-const formats = "`text`, json, markdown or html"
+const formats = "`text`, json, markdown, html, junit or github"
 
 func (o *output) define(f *cli.Flags) {
 	f.StringVar(&o.format, "format", "text", "report format: "+formats)

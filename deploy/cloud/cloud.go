@@ -39,7 +39,7 @@ type Cloud struct {
 	Push func(ctx context.Context, registry, user, password, platform string) (file string, err error)
 
 	tool string        // tofu or terraform
-	poll time.Duration // interval of looking whether something is deleted
+	poll time.Duration // interval of looking whether something is created or deleted
 	out  outputs
 }
 
@@ -52,6 +52,7 @@ type outputs struct {
 	RegistryPassword []string  `json:"registry_password"`
 	Platform         string    `json:"platform"`
 	Manifests        string    `json:"manifests"`
+	Protected        bool      `json:"deletion_protection"`
 	Database         *database `json:"database"`
 }
 
@@ -59,6 +60,9 @@ type outputs struct {
 func (c *Cloud) Up(ctx context.Context) error {
 	if err := c.find(); err != nil {
 		return err
+	}
+	if c.poll == 0 {
+		c.poll = 3 * time.Second
 	}
 	if err := c.apply(ctx, c.Name); err != nil {
 		return err
@@ -68,7 +72,7 @@ func (c *Cloud) Up(ctx context.Context) error {
 	}
 	if c.out.Manifests != "" {
 		c.step("creating storage and nodes in the cluster")
-		if err := c.kubectlApply(ctx, c.out.Manifests); err != nil {
+		if err := c.applyManifests(ctx); err != nil {
 			return err
 		}
 	}
@@ -104,14 +108,18 @@ func (c *Cloud) Down(ctx context.Context) error {
 		return err
 	}
 	err := c.readOutputs(ctx)
+	if err == nil && c.out.Protected { // destroy would fail, after the volumes are deleted
+		return fmt.Errorf("deletion_protection is true, nothing was deleted: set it to false in %s, run go run ./deploy %s up, and then down", filepath.Join(c.dir(c.Name), "terraform.tfvars"), c.Name)
+	}
 	if err == nil {
 		c.step("down deletes release soundcheck of " + c.out.Context + ", its volumes with all data, and then the cluster")
 		err = c.uninstall(ctx)
 	} else if errors.Is(err, errNoOutputs) {
+		c.step("the state of " + c.dir(c.Name) + " has no cluster: there is no release to uninstall")
 		err = nil
 	}
 	if err != nil {
-		return fmt.Errorf("%w\nif the cluster does not respond any more, delete the rest with %s -chdir=%s destroy, and then look for disks", err, c.tool, c.dir(c.Name))
+		return fmt.Errorf("%w\nif your address is not in authorized_networks any more, change it and run up; if the cluster is gone, delete the rest with %s -chdir=%s destroy, and then look for disks", err, c.tool, c.dir(c.Name))
 	}
 	return c.tofu(ctx, c.Name, c.approved("destroy")...)
 }
@@ -243,8 +251,12 @@ func (c *Cloud) readOutputs(ctx context.Context) error {
 // releaseVars are the variables of deploy/terraform/release.
 func (c *Cloud) releaseVars(images, secret string) ([]string, error) {
 	vars := map[string]string{"context": c.out.Context, "registry": c.out.Registry, "images": images, "database_secret": secret, "namespace": c.Release.Namespace}
-	if c.Kubeconfig != "" {
-		vars["kubeconfig"] = c.Kubeconfig
+	if c.Kubeconfig != "" { // -chdir changes what a relative path names
+		path, err := filepath.Abs(c.Kubeconfig)
+		if err != nil {
+			return nil, err
+		}
+		vars["kubeconfig"] = path
 	}
 	files := []string{}
 	for _, name := range c.Values {

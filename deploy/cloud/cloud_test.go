@@ -28,7 +28,10 @@ case "$name $*" in
 	for a; do case $a in --flags-file=*) cp "${a#--flags-file=}" "$STUB/flags" ;; esac; done ;;
 "aws ecr get-login-password"*) echo token-of-aws ;;
 "aws secretsmanager"*) cat "$STUB/secret" ;;
-"kubectl "*" apply "*) echo >>"$STUB/applied"; cat >>"$STUB/applied" ;;
+"kubectl "*" apply "*)
+	if [ -e "$STUB/new" ]; then rm "$STUB/new"; echo 'error: no matches for kind "NodePool" in version "karpenter.sh/v1"' >&2; exit 1; fi
+	if [ -e "$STUB/forbidden" ]; then echo "Error from server (Forbidden)" >&2; exit 1; fi
+	echo >>"$STUB/applied"; cat >>"$STUB/applied" ;;
 "kubectl "*" get secret soundcheck-database"*) if [ -e "$STUB/known" ]; then cat "$STUB/known"; fi ;;
 "kubectl "*" delete -n soundcheck "*) echo x >"$STUB/deleted" ;;
 "kubectl "*" get persistentvolumes "*)
@@ -67,7 +70,7 @@ func lab(t *testing.T, name, outputs string, programs ...string) (c *Cloud, stat
 		}
 	}
 	write(t, state, "outputs", outputs)
-	for _, p := range []string{"sh", "cat", "basename", "cp"} { // of the stubs: a gcloud of this machine is not to be found
+	for _, p := range []string{"sh", "cat", "basename", "cp", "rm"} { // of the stubs: a gcloud of this machine is not to be found
 		path, err := exec.LookPath(p)
 		if err == nil {
 			err = os.Symlink(path, filepath.Join(bin, p))
@@ -135,7 +138,10 @@ tofu -chdir=DIR/release apply -var=context=gke_p_z_soundcheck -var=database_secr
 // The password of RDS comes from Secrets Manager. It reaches the cluster's Secret, quoted, and nothing else.
 func TestUpRDS(t *testing.T) {
 	c, state, stderr := lab(t, "eks", eks, all...)
-	c.Approve, c.Kubeconfig, c.Values = true, "/k", []string{"/my.yaml"}
+	t.Chdir(state)
+	c.Approve, c.Kubeconfig, c.Values = true, "k", []string{"/my.yaml"}
+	c.poll = time.Millisecond
+	write(t, state, "new", "") // a cluster that does not know NodePool yet
 	write(t, state, "secret", `{"username":"soundcheck","password":"p:w?#%\\"}`)
 	if err := c.Up(t.Context()); err != nil {
 		t.Fatal(err, stderr)
@@ -145,7 +151,7 @@ func TestUpRDS(t *testing.T) {
 		"tofu -chdir=DIR/eks apply -auto-approve\n",
 		"kubectl --context eks-soundcheck apply --server-side --force-conflicts --field-manager=soundcheck -f -\n",
 		"push 1.dkr.ecr.us-east-1.amazonaws.com AWS token-of-aws linux/amd64\n",
-		`apply -auto-approve -var=context=eks-soundcheck -var=database_secret=soundcheck-database -var=images=IMAGES -var=kubeconfig=/k -var=namespace=soundcheck -var=registry=1.dkr.ecr.us-east-1.amazonaws.com -var=values=["/my.yaml"]` + "\n",
+		`apply -auto-approve -var=context=eks-soundcheck -var=database_secret=soundcheck-database -var=images=IMAGES -var=kubeconfig=` + filepath.Join(state, "k") + ` -var=namespace=soundcheck -var=registry=1.dkr.ecr.us-east-1.amazonaws.com -var=values=["/my.yaml"]` + "\n",
 	} {
 		if !strings.Contains(calls, want) {
 			t.Errorf("calls without %q:\n%s", want, calls)
@@ -220,6 +226,17 @@ func TestDown(t *testing.T) {
 	}
 }
 
+// Nothing is deleted if destroy would fail.
+func TestDownProtected(t *testing.T) {
+	c, state, _ := lab(t, "gke", strings.Replace(gke, `"database"`, `"deletion_protection":{"value":true},"database"`, 1), all...)
+	if err := c.Down(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "deletion_protection is true, nothing was deleted: set it to false in DIR/gke/terraform.tfvars") {
+		t.Error(err)
+	}
+	if got, want := read(t, state, "calls"), "tofu -chdir=DIR/gke init -input=false\ntofu -chdir=DIR/gke output -json\n"; got != want {
+		t.Errorf("calls:\n%s\nwant:\n%s", got, want)
+	}
+}
+
 // Without a cluster, only the root module is destroyed.
 func TestDownWithoutCluster(t *testing.T) {
 	c, state, stderr := lab(t, "eks", "{}", all...)
@@ -248,6 +265,7 @@ func TestFailures(t *testing.T) {
 		{"no outputs", "gke", "{}", "", all, "nothing was created", "tofu -chdir=DIR/gke output -json"},
 		{"outputs are no JSON", "gke", "Error", "", all, "tofu output: invalid character", "tofu -chdir=DIR/gke output -json"},
 		{"incomplete outputs", "gke", `{"context":{"value":"c"}}`, "", all, "outputs of DIR/gke are incomplete", "tofu -chdir=DIR/gke output -json"},
+		{"no permission in the cluster", "eks", eks, "forbidden", all, "Error from server (Forbidden)", "kubectl --context eks-soundcheck apply --server-side --force-conflicts --field-manager=soundcheck -f -"},
 		{"no password in the secret", "eks", eks, "secret", all, "the output has no password", "aws secretsmanager get-secret-value"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

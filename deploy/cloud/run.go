@@ -61,6 +61,26 @@ func (c *Cloud) kubectlApply(ctx context.Context, manifest string) error {
 	return err
 }
 
+// kinds is how long a new cluster may take to know the kinds of nodes.
+const kinds = 5 * time.Minute
+
+// applyManifests creates storage and nodes. A new cluster is active before it knows the kind NodePool.
+func (c *Cloud) applyManifests(ctx context.Context) error {
+	defer c.Release.Progress.Clear()
+	for begun := time.Now(); ; {
+		err := c.kubectlApply(ctx, c.out.Manifests)
+		if err == nil || !strings.Contains(err.Error(), "no matches for kind") || time.Since(begun) > kinds {
+			return err
+		}
+		c.Release.Progress.Show(fmt.Sprintf("waiting until the cluster knows the kinds of nodes, %.0f s", time.Since(begun).Seconds()))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(c.poll):
+		}
+	}
+}
+
 // made returns what the cluster has created in the cloud for the release, as TYPE/NAME: disks and load balancers.
 func (c *Cloud) made(ctx context.Context) ([]string, error) {
 	var names []string

@@ -257,6 +257,17 @@ func TestRegistryErrors(t *testing.T) {
 			t.Errorf("%s: %v, want %s", host, err, want)
 		}
 	}
+	// With credentials of a cloud, neither docker login nor another registry is the fix.
+	for url, want := range map[string]string{
+		closed.URL:  "does not respond (connect: connection refused)",
+		private.URL: "rejects the push by user AWS: the password is wrong, or the account has no permission to write images",
+	} {
+		r := Registry{Host: strings.TrimPrefix(url, "http://"), User: "AWS", Password: "p"}
+		_, _, err := r.Push(t.Context(), []*Image{pack(t, "one", "linux/amd64", true)})
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "start it") {
+			t.Errorf("%s: %v, want %s", r.Host, err, want)
+		}
+	}
 }
 
 func TestLoopback(t *testing.T) {

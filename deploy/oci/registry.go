@@ -136,10 +136,15 @@ func (r Registry) explain(err error) error {
 	case err == nil, errors.Is(err, context.Canceled):
 		return err
 	case errors.As(err, &status) && (status.StatusCode == http.StatusUnauthorized || status.StatusCode == http.StatusForbidden):
+		if r.User != "" {
+			return fmt.Errorf("registry %s rejects the push by user %s: the password is wrong, or the account has no permission to write images (%w)", r.Host, r.User, err)
+		}
 		host, _, _ := strings.Cut(r.Host, "/")
 		return fmt.Errorf("registry %s rejects the push: log in with docker login %s (%w)", r.Host, host, err)
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return fmt.Errorf("registry %s has no TLS: add -plain-http, if you trust the network", r.Host)
+	case errors.As(err, &network) && network.Op == "dial" && r.User != "": // of a cloud
+		return fmt.Errorf("registry %s does not respond (%w)", r.Host, network.Err)
 	case errors.As(err, &network) && network.Op == "dial":
 		return fmt.Errorf("registry %s does not respond (%w): start it (make k3d-up, microk8s enable registry), or name another one with -registry", r.Host, network.Err)
 	}

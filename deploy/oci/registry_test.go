@@ -104,7 +104,7 @@ func TestCredentials(t *testing.T) {
 	if have, err := (Registry{Host: host, User: "AWS", Password: "secret"}).Has(t.Context(), "soundcheck/console", "1"); have || err != nil {
 		t.Errorf("Has = %t, %v, want false", have, err)
 	}
-	if _, err := (Registry{Host: host, User: "AWS", Password: "another"}).Has(t.Context(), "soundcheck/console", "1"); err == nil || !strings.Contains(err.Error(), "log in with docker login") {
+	if _, err := (Registry{Host: host, User: "AWS", Password: "another"}).Has(t.Context(), "soundcheck/console", "1"); err == nil || !strings.Contains(err.Error(), "the password is wrong") {
 		t.Errorf("another password: %v", err)
 	}
 }

@@ -173,7 +173,9 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 	defer stop()
 	p := schedule.NewPacer(pacingCtx, pacing)
 	tr := &transport{c: c, ctx: ctx, pacer: p, trace: newTracing(c), results: newResults(), promises: make([]promises, len(c.arms))}
-	tr.pool = c.pool()
+	if tr.pool = c.pool(); tr.pool != nil {
+		tr.pool.count()
+	}
 	var err error
 	if tr.source, err = c.NewSource(c.Seed, len(c.arms)); err != nil {
 		return nil, err
@@ -200,6 +202,9 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 		if err = c.Stream.Err(); err != nil && k.Report.Ended == "" {
 			k.Report.Ended = "invalid input of -targets" // the error may have parts of it
 		}
+	}
+	if tr.pool != nil {
+		k.Opened = tr.pool.count()
 	}
 	r := k.Finish(p.Began(), max(end.Sub(p.Began()), 0), max(time.Since(p.Began()), 0), int(tr.peak.Load()), ctx.Err() != nil)
 	if c.Parts && c.Progress != nil {

@@ -29,6 +29,7 @@ type note struct {
 	bytes     uint64            // of the response body
 	err       error             // why there is no response, or no request
 	timing    connect.Times     // of the last attempt
+	body      time.Duration     // from the first byte to the end of the response, of the last attempt
 	retries   int               // attempts after the first, by the retry policy
 	resends   int               // all requests after the first: retries and redirects
 	span      trace.SpanContext // sent with the last attempt

@@ -9,6 +9,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unicode"
@@ -16,6 +17,7 @@ import (
 	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/http1"
 	"soundcheck/loadgen/http2"
+	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/workload"
 )
 
@@ -44,17 +46,35 @@ type Pool struct {
 	standard *http.Transport // the rest: proxies, large bodies of HTTP/1.1, and HTTP/2 with -multiplex
 	jar      http.CookieJar  // nil: none
 	proxied  map[string]bool // by scheme
+
+	mu     sync.Mutex
+	opened *measure.Connections // since the start of the run
 }
 
 // NewPool returns a pool with a max number of idle connections.
 func NewPool(idle int, o connect.Options) *Pool {
 	d := o.Dialer()
 	p := &Pool{options: d, http1: http1.New(d, idle), http2: http2.New(d, idle), standard: d.Transport(idle), proxied: map[string]bool{"http": d.Proxied("http"), "https": d.Proxied("https")}}
+	p.count()
+	d.Opened = func(c connect.Connection) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.opened.Add(c.DNS, c.Connect, c.Handshake)
+	}
 	if o.CookieJar {
 		// Without a list of public suffixes: no server gains by a cookie for all of .com here.
 		p.jar, _ = cookiejar.New(nil) // never fails
 	}
 	return p
+}
+
+// count returns the connections that were opened since its last call.
+func (p *Pool) count() *measure.Connections {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	opened := p.opened
+	p.opened = measure.NewConnections()
+	return opened
 }
 
 // Close closes all connections, those of net/http when they are idle.

@@ -162,7 +162,12 @@ func (w *worker) attempt(ctx context.Context, n *note, h *hop, deadline time.Tim
 	} else {
 		r = w.standard(ctx, n, h, deadline)
 	}
-	w.attempted(ctx, n, span, h, resent, r, time.Since(start))
+	took := time.Since(start)
+	n.body = 0
+	if n.timing.FirstByte > 0 {
+		n.body = took - n.timing.FirstByte
+	}
+	w.attempted(ctx, n, span, h, resent, r, took)
 	return r
 }
 

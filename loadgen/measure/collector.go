@@ -27,12 +27,38 @@ type Results struct {
 	Scenarios map[string]*Cell // by name
 	Service   *Times           // sent → end of the response
 	SendDelay *Times           // scheduled → sent
+	FirstByte *Times           // sent → first byte of the response, of the last attempt
+	Body      *Times           // first byte → end of the response
+	Received  uint64           // bytes of response bodies
+	Sent      uint64           // bytes of request bodies
+	Opened    *Connections
 	Intervals *Intervals
+}
+
+// Connections are those that were opened.
+type Connections struct {
+	Count             int
+	DNS, Connect, TLS *Times // name resolution, if any; TCP handshake, with DNS; TLS handshake, if any
+}
+
+// NewConnections returns none.
+func NewConnections() *Connections { return &Connections{0, NewTimes(), NewTimes(), NewTimes()} }
+
+// Add counts a connection. Times are 0 if there was nothing to do.
+func (c *Connections) Add(dns, connect, tls time.Duration) {
+	c.Count++
+	c.Connect.Add(connect)
+	if dns > 0 {
+		c.DNS.Add(dns)
+	}
+	if tls > 0 {
+		c.TLS.Add(tls)
+	}
 }
 
 // NewResults returns empty results.
 func NewResults() *Results {
-	return &Results{All: NewCell(), Scenarios: map[string]*Cell{}, Service: NewTimes(), SendDelay: NewTimes(), Intervals: &Intervals{}}
+	return &Results{All: NewCell(), Scenarios: map[string]*Cell{}, Service: NewTimes(), SendDelay: NewTimes(), FirstByte: NewTimes(), Body: NewTimes(), Opened: NewConnections(), Intervals: &Intervals{}}
 }
 
 // Merge adds s.
@@ -40,6 +66,8 @@ func (r *Results) Merge(s *Results) {
 	r.All.merge(s.All)
 	r.Service.Merge(s.Service)
 	r.SendDelay.Merge(s.SendDelay)
+	r.FirstByte.Merge(s.FirstByte)
+	r.Body.Merge(s.Body)
 	for name, c := range s.Scenarios {
 		if r.Scenarios[name] == nil {
 			r.Scenarios[name] = NewCell()
@@ -63,6 +91,9 @@ type Request struct {
 	Shared    bool          // other requests may have the same trace
 	// Since the start of the trace: connection ready, first byte of the response; 0: unknown.
 	Connected, FirstByte time.Duration
+	// Of the last attempt: sent → first byte, first byte → end of the response. Both are 0 if no byte came.
+	TTFB, Body     time.Duration
+	Received, Sent uint64 // bytes of the bodies of response and request
 }
 
 // Collector counts requests. It is for one goroutine.
@@ -114,6 +145,12 @@ func (c *Collector) Add(r Request) {
 	c.window.sendDelay = max(c.window.sendDelay, r.SendDelay)
 	c.Service.Add(r.Service)
 	c.SendDelay.Add(r.SendDelay)
+	c.Received += r.Received
+	c.Results.Sent += r.Sent
+	if r.TTFB > 0 {
+		c.FirstByte.Add(r.TTFB)
+		c.Body.Add(r.Body)
+	}
 	if served && !r.Shared {
 		c.samplers[r.Scenario].add(explain.Request{TraceID: r.TraceID, Response: r.Response, SendDelay: r.SendDelay, Connected: r.Connected, FirstByte: r.FirstByte})
 	}

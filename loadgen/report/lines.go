@@ -62,6 +62,12 @@ func (r *Report) head() []line {
 	}
 	add("requests", "%s", text)
 	add("rate", "%s", r.rate())
+	if r.Received+r.BytesSent > 0 {
+		add("bytes", "%s received (%s/s), %s sent, of bodies", size(float64(r.Received)), size(float64(r.Received)/max(r.Elapsed-r.WarmUpTime, 1e-9)), size(float64(r.BytesSent)))
+	}
+	if r.Opened > 0 {
+		add("opened", "%s", r.opened())
+	}
 	for _, c := range r.shown() {
 		text := fmt.Sprintf("%d (%s)", r.Classes[c], percent(r.share(c)))
 		if c == measure.Shed {
@@ -73,6 +79,34 @@ func (r *Report) head() []line {
 		add("retries", "%s", r.Retries)
 	}
 	return list
+}
+
+// opened describes the opened connections.
+func (r *Report) opened() string {
+	text := fmt.Sprintf("%d connections", r.Opened)
+	if r.Opened == 1 {
+		text = "1 connection"
+	}
+	for _, t := range []named{{"connect", r.Connect}, {"TLS handshake", r.TLS}, {"DNS", r.DNS}} {
+		if t.Count > 0 {
+			text += fmt.Sprintf("; %s p50 %s, max %s", t.Name, ms(t.P50), ms(t.Max))
+		}
+	}
+	return text
+}
+
+// size formats a number of bytes.
+func size(bytes float64) string {
+	for _, unit := range []string{"B", "kB", "MB"} {
+		if bytes < 1000 {
+			if unit == "B" {
+				return fmt.Sprintf("%.0f B", bytes)
+			}
+			return fmt.Sprintf("%.1f %s", bytes, unit)
+		}
+		bytes /= 1000
+	}
+	return fmt.Sprintf("%.1f GB", bytes)
 }
 
 func (r *Report) plan() string {
@@ -137,6 +171,9 @@ func (r *Report) summaries() []named {
 		list = append(list, named{"failed", r.Failed})
 	}
 	list = append(list, named{"service time", r.Service})
+	if r.FirstByte.Count > 0 {
+		list = append(list, named{"first byte", r.FirstByte}, named{"body", r.Body})
+	}
 	if r.Model == "open" {
 		list = append(list, named{"send delay", r.SendDelay})
 	}

@@ -37,6 +37,20 @@ func (c *numberCheck) head(classes bool) {
 	}
 	c.rate("rate_actual")
 	c.rate("goodput")
+	if received, sent := c.j.number("bytes_received"), c.j.number("bytes_sent"); received+sent > 0 {
+		c.size("bytes received", received)
+		c.size("bytes received per second", received/(c.j.number("elapsed")-c.j.number("warm_up_time")))
+		c.size("bytes sent", sent)
+	}
+	if c.j.number("connections_opened") > 0 {
+		c.count("connections_opened")
+		for _, name := range []string{"connect_time", "tls_time", "dns_time"} {
+			if c.j.number(name+".count") > 0 {
+				c.milli(name + ".p50")
+				c.milli(name + ".max")
+			}
+		}
+	}
 	for _, k := range c.classes() {
 		if classes {
 			c.count("classes." + string(k))
@@ -51,6 +65,15 @@ func (c *numberCheck) head(classes bool) {
 		c.count("retries.retry_attempts")
 		c.count("retries.served")
 	}
+}
+
+// size compares a number of bytes, in the largest unit that fits.
+func (c *numberCheck) size(what string, bytes float64) {
+	c.t.Helper()
+	for bytes >= 1000 {
+		bytes /= 1000
+	}
+	c.is(what, bytes, "")
 }
 
 func (c *numberCheck) generator() {
@@ -74,9 +97,9 @@ func (c *numberCheck) times() {
 	for _, s := range c.j.list("scenarios") {
 		row(s.text("name"), s.object("response_time"))
 	}
-	for _, name := range []string{"response_time", "shed_response_time", "failed_response_time", "service_time", "send_delay"} {
+	for _, name := range []string{"response_time", "shed_response_time", "failed_response_time", "service_time", "first_byte_time", "body_time", "send_delay"} {
 		s := c.j.object(name)
-		optional := name == "shed_response_time" || name == "failed_response_time"
+		optional := name == "shed_response_time" || name == "failed_response_time" || name == "first_byte_time" || name == "body_time"
 		if !(optional && s.number("count") == 0) && (name != "send_delay" || c.open()) {
 			row(name, s)
 		}

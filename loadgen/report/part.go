@@ -85,8 +85,8 @@ type packed struct {
 
 // times of a report, and of each scenario, by name as in Histograms.
 var (
-	namesOfAll   = []string{"service", "send_delay", "response", "shed", "failed"}
-	namesOfCells = namesOfAll[2:]
+	namesOfAll   = append([]string{"service", "send_delay", "first_byte", "body", "dns", "connect", "tls"}, namesOfCells...)
+	namesOfCells = []string{"response", "shed", "failed"}
 )
 
 // decode decodes the histograms of a report.
@@ -138,6 +138,14 @@ func (d *packed) addTo(m *measure.Results, r *Report) {
 	}
 	merge("service", m.Service)
 	merge("send_delay", m.SendDelay)
+	merge("first_byte", m.FirstByte)
+	merge("body", m.Body)
+	merge("dns", m.Opened.DNS)
+	merge("connect", m.Opened.Connect)
+	merge("tls", m.Opened.TLS)
+	m.Opened.Count += r.Opened
+	m.Received += r.Received
+	m.Sent += r.BytesSent
 	cell(m.All, "", r.Classes)
 	for _, row := range r.Scenarios {
 		if m.Scenarios[row.Name] == nil {

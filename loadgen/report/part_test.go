@@ -36,7 +36,7 @@ func shardReport(tb testing.TB, shard, shards, rate, seconds int, objectives ...
 				at := time.Duration(second)*time.Second + time.Duration(i)*time.Second/time.Duration(rate)
 				response := time.Duration(float64((n+1)*int(time.Millisecond)) * (1 + rng.ExpFloat64()))
 				o := Outcome{Expected: true, Request: measure.Request{Scenario: name, Status: wants[name], Scheduled: at, Response: response, Service: response - 50*time.Microsecond,
-					SendDelay: 50 * time.Microsecond, TraceID: fmt.Sprintf("%016x%08x%08x", shard, second, 3*i+n)}}
+					SendDelay: 50 * time.Microsecond, TTFB: response / 2, Body: response / 3, Received: uint64(10 * (i + 1)), Sent: uint64(n), TraceID: fmt.Sprintf("%016x%08x%08x", shard, second, 3*i+n)}}
 				switch rng.IntN(200) {
 				case 0:
 					o.Expected, o.Status = false, 503
@@ -46,6 +46,10 @@ func shardReport(tb testing.TB, shard, shards, rate, seconds int, objectives ...
 				b.Add(o)
 			}
 		}
+	}
+	for i := range 3 + shard {
+		ms := time.Duration(i+1) * time.Millisecond
+		b.Opened.Add(ms, 2*ms, 3*ms)
 	}
 	return b.Finish(began, time.Duration(seconds)*time.Second, time.Duration(seconds)*time.Second, 5, false)
 }
@@ -134,8 +138,12 @@ func TestMerger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(sums) != 14 || len(r.times) != len(sums) {
-		t.Errorf("%d histograms of %d, want 14", len(r.times), len(sums))
+	if len(sums) != 19 || len(r.times) != len(sums) {
+		t.Errorf("%d histograms of %d, want 19", len(r.times), len(sums))
+	}
+	// 4 seconds of 30 requests of 3 scenarios: 10 to 300 bytes received, 0 to 2 sent; 3 to 7 connections.
+	if received, sent := uint64(shards*4*3*10*30*31/2), uint64(shards*4*30*3); r.Received != received || r.BytesSent != sent || r.Opened != 3+4+5+6+7 || r.FirstByte.Count != shards*4*30*3 {
+		t.Errorf("%d bytes received, want %d; %d sent, want %d; %d connections; %d times to first byte", r.Received, received, r.BytesSent, sent, r.Opened, r.FirstByte.Count)
 	}
 	for name, want := range sums {
 		if got := r.times[name]; !got.HDR().Equals(want.HDR()) || got.Summary() != want.Summary() {

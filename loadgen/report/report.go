@@ -64,6 +64,14 @@ type Report struct {
 	Failed          measure.Summary       `json:"failed_response_time"`
 	Service         measure.Summary       `json:"service_time"` // of all
 	SendDelay       measure.Summary       `json:"send_delay"`
+	FirstByte       measure.Summary       `json:"first_byte_time"` // sent → first byte of the response, of the last attempt
+	Body            measure.Summary       `json:"body_time"`       // first byte → end of the response
+	Received        uint64                `json:"bytes_received"`  // of response bodies
+	BytesSent       uint64                `json:"bytes_sent"`      // of request bodies
+	Opened          int                   `json:"connections_opened"`
+	DNS             measure.Summary       `json:"dns_time,omitzero"` // of opened connections
+	Connect         measure.Summary       `json:"connect_time,omitzero"`
+	TLS             measure.Summary       `json:"tls_time,omitzero"`
 	RetryAfter      RetryAfter            `json:"retry_after"`
 	Retries         Retries               `json:"retries,omitzero"`
 	GC              measure.GC            `json:"gc"`                    // of the generator
@@ -87,8 +95,8 @@ type Report struct {
 	packed *packed                   // of a part, until it is merged
 }
 
-// Histograms are, by name, response, shed, failed, service and send_delay, and the first
-// three of each scenario, as in response/get.
+// Histograms are, by name, response, shed, failed, service, send_delay, first_byte, body, dns, connect and tls, and
+// the first three of each scenario, as in response/get.
 type Histograms map[string]measure.Histogram
 
 // Limit is what ended a run with a max number of requests or targets.

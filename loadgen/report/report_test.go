@@ -103,6 +103,12 @@ func TestReport(t *testing.T) {
 		{"closed", Setup{Plan: schedule.Plan{Stages: []schedule.Stage{{Duration: time.Second}}, Max: 100}, Workers: 4, MaxWorkers: 4, Scenarios: []string{"get"}}, func(f *fixture) {
 			for seq := range uint64(100) {
 				f.result(seq, "get", 0, time.Duration(1000+seq)*time.Microsecond, 200, "")
+				f.FirstByte.Add(time.Duration(800+seq) * time.Microsecond)
+				f.Body.Add(200 * time.Microsecond)
+			}
+			f.Received = 1_234_567
+			for i := range 4 {
+				f.Opened.Add(time.Duration(i)*time.Millisecond, time.Duration(i+1)*time.Millisecond, 5*time.Millisecond)
 			}
 			f.elapsed, f.peak = time.Second, 4
 		}},

@@ -4,7 +4,7 @@
 # handler. loadgen counts classes, records histograms and sends trace context; with
 # OTEL_SDK_DISABLED=true it exports nothing. Runs alternate because machines are noisy: it prints the
 # medians of the rates, and the medians of the ratios of each round.
-#   sh loadgen/testdata/bench-http2.sh      # ROUNDS=6 SECONDS_EACH=4; needs h2load (nghttp2-client), openssl
+#   make bench-http2 ROUNDS=6 SECONDS_EACH=4      # needs h2load (Debian: nghttp2-client), openssl
 set -eu
 cd "$(dirname "$0")/../.."
 rounds=${ROUNDS:-6} seconds=${SECONDS_EACH:-4}

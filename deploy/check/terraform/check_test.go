@@ -26,7 +26,7 @@ func format(m *module) (problems []string) {
 }
 
 // functions are those that both programs have, of the ones in use.
-var functions = []string{"alltrue", "can", "cidrnetmask", "cidrsubnet", "concat", "contains", "file", "floor", "jsonencode", "join", "length",
+var functions = []string{"alltrue", "can", "cidrnetmask", "cidrsubnet", "concat", "contains", "file", "fileset", "filesha256", "floor", "jsonencode", "join", "length",
 	"merge", "regex", "sha256", "slice", "split", "substr", "tonumber", "toset", "tostring", "try", "values", "yamlencode"}
 
 // references reports names that nothing declares, and what nothing refers to.
@@ -217,7 +217,7 @@ func pinned(m *module, lock []byte) (problems []string) {
 		add("the lock file has %s, which is not required", address)
 	}
 	for _, b := range append(m.of("resource"), m.of("data")...) {
-		if name, _, _ := strings.Cut(b.Labels[0], "_"); !providers[name] {
+		if name, _, _ := strings.Cut(b.Labels[0], "_"); !providers[name] && b.Labels[0] != "terraform_data" { // both programs have it
 			add("%s: provider %s is not in required_providers", b.Labels[0], name)
 		}
 	}

@@ -67,6 +67,7 @@ const protection = "var.deletion_protection"
 var rules = []rule{
 	{"google_container_cluster", "private_cluster_config.enable_private_nodes", cty.True, "", "nodes have no public address"},
 	{"google_container_cluster", "master_authorized_networks_config.cidr_blocks.cidr_block", cty.NilVal, "cidr_blocks", "the control plane is open to authorized_networks only"},
+	{"google_container_cluster", "master_authorized_networks_config.gcp_public_cidrs_access_enabled", cty.False, "", "the control plane is closed to Google's public addresses"},
 	{"google_container_cluster", "deletion_protection", cty.NilVal, protection, "destroy deletes it"},
 	{"google_container_node_pool", "network_config.enable_private_nodes", cty.True, "", "nodes have no public address"},
 	{"google_container_node_pool", "node_config.workload_metadata_config.mode", cty.StringVal("GKE_METADATA"), "", "pods do not get the credentials of the node"},

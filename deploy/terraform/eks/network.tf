@@ -2,7 +2,8 @@
 # public address.
 
 data "aws_availability_zones" "lab" {
-  state = "available"
+  state            = "available"
+  exclude_zone_ids = ["cac1-az3", "use1-az3", "usw1-az2"] # EKS rejects subnets there
 
   # Not local zones, which have no control plane.
   filter {
@@ -50,6 +51,9 @@ resource "aws_nat_gateway" "lab" {
   allocation_id = aws_eip.nat.id
   subnet_id     = aws_subnet.public.id
   tags          = { Name = var.name }
+
+  # Private subnets reach the internet while there is a gateway.
+  depends_on = [aws_route.public, aws_route_table_association.public]
 }
 
 resource "aws_route_table" "public" {

@@ -35,6 +35,11 @@ output "manifests" {
   value       = jsonencode({ apiVersion = "v1", kind = "List", items = concat([local.storage_class], local.node_pools) })
 }
 
+output "deletion_protection" {
+  description = "true: down deletes nothing."
+  value       = var.deletion_protection
+}
+
 output "database" {
   description = "PostgreSQL outside the cluster: address, database, user, and the command that reads or sets its password. null: in the cluster."
   value = var.database != "managed" ? null : {
@@ -52,6 +57,6 @@ output "next" {
     aws eks update-kubeconfig --name ${aws_eks_cluster.lab.name} --region ${var.region} --alias eks-${aws_eks_cluster.lab.name}-${var.region}
     aws ecr get-login-password --region ${var.region} | docker login --username AWS --password-stdin ${split("/", aws_ecr_repository.lab["loadgen"].repository_url)[0]}
     go run ./deploy push -registry ${split("/", aws_ecr_repository.lab["loadgen"].repository_url)[0]} -platform linux/amd64
-    make eks-up does these, creates the nodes and installs the chart
+    # make eks-up does these, without Docker, creates the nodes and installs the chart
   EOT
 }

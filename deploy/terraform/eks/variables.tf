@@ -46,6 +46,10 @@ variable "name" {
     condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.name))
     error_message = "name has 3 to 20 lower-case letters, digits and hyphens, and begins with a letter."
   }
+  validation {
+    condition     = !can(regex("--", var.name))
+    error_message = "name has two hyphens in a row, which RDS rejects."
+  }
 }
 
 variable "region" {
@@ -57,6 +61,10 @@ variable "region" {
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
     error_message = "region is a region such as us-east-1, not a zone."
+  }
+  validation {
+    condition     = !can(regex("^(cn|eusc|us-gov|us-iso[a-z]?|eu-isoe)-", var.region))
+    error_message = "region is in another partition than aws: the policies there have other ARNs."
   }
 }
 

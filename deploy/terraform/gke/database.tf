@@ -1,11 +1,15 @@
 # PostgreSQL for database = "managed". It has no public address: the network reaches it through a Private Service
 # Connect endpoint, which destroy can delete. (The older peering with Google's network blocks the deletion of ours.)
 
+# A name cannot be used again for a week after the instance is deleted: the id is another one for each instance.
+resource "terraform_data" "database" {
+  count = var.database == "managed" ? 1 : 0
+}
+
 resource "google_sql_database_instance" "lab" {
   count = var.database == "managed" ? 1 : 0
 
-  # A name cannot be used again for a week after the instance is deleted.
-  name                = "${var.name}-${substr(sha256(google_compute_network.lab.network_id), 0, 6)}"
+  name                = "${var.name}-${substr(terraform_data.database[0].id, 0, 6)}"
   region              = local.region
   database_version    = "POSTGRES_17"
   deletion_protection = var.deletion_protection

@@ -93,6 +93,8 @@ resource "google_container_cluster" "lab" {
   }
 
   master_authorized_networks_config {
+    gcp_public_cidrs_access_enabled = false # machines of other projects have Google's addresses, too
+
     dynamic "cidr_blocks" {
       for_each = var.authorized_networks
       content {

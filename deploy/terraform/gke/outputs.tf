@@ -35,6 +35,11 @@ output "manifests" {
   value       = ""
 }
 
+output "deletion_protection" {
+  description = "true: down deletes nothing."
+  value       = var.deletion_protection
+}
+
 output "database" {
   description = "PostgreSQL outside the cluster: address, database, user, and the command that reads or sets its password. null: in the cluster."
   value = var.database != "managed" ? null : {
@@ -52,6 +57,6 @@ output "next" {
     gcloud container clusters get-credentials ${google_container_cluster.lab.name} --location ${var.zone} --project ${var.project}
     gcloud auth configure-docker ${google_artifact_registry_repository.lab.location}-docker.pkg.dev
     go run ./deploy push -registry ${google_artifact_registry_repository.lab.location}-docker.pkg.dev/${var.project} -platform linux/amd64
-    make gke-up does these and installs the chart
+    # make gke-up does these and installs the chart
   EOT
 }

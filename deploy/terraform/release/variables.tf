@@ -15,7 +15,7 @@ variable "registry" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z0-9][a-z0-9.:/-]*[a-z0-9]$", var.registry))
+    condition     = can(regex("^[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9._-]+)*$", var.registry))
     error_message = "registry is a host, perhaps with a path: no scheme and no / at the end."
   }
 }
