@@ -18,7 +18,7 @@ const (
 // in a shorter one only the fastest would end.
 const (
 	followWindow  = 500 * time.Millisecond
-	followSamples = 10   // per window, at least
+	followSamples = 48   // per window, at least; the median of fewer may differ by more than significant by chance
 	maxSamples    = 1024 // per window; the rest is ignored
 	growth        = 1.25 // of the limit per window
 	shrinkage     = 0.5  // of the limit per window, at most
