@@ -12,6 +12,7 @@ import (
 	"soundcheck/loadgen/cluster"
 	"soundcheck/loadgen/engine"
 	"soundcheck/loadgen/options"
+	"soundcheck/loadgen/report"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/slo"
 	"soundcheck/loadgen/view"
@@ -141,11 +142,9 @@ type stepper struct {
 	run  runner
 	n    int
 	sent uint64 // planned requests of earlier steps
-
-	apart int // attempts of this step whose workers did not begin together
 }
 
-// maxApart is how often a step is tried.
+// maxApart is the max number of attempts of a step whose workers do not begin together.
 const maxApart = 3
 
 func (s *stepper) step(ctx context.Context, rate float64) (capacity.Step, error) {
@@ -153,7 +152,6 @@ func (s *stepper) step(ctx context.Context, rate float64) (capacity.Step, error)
 	c := s.c
 	total := c.WarmUp + s.o.step
 	c.Plan = schedule.Plan{Stages: []schedule.Stage{{Duration: total, From: rate, To: rate}}, Arrivals: schedule.Constant}
-	c.Before = s.sent
 	elapsed := time.Duration(0)
 	c.Progress = func(p engine.Progress) {
 		elapsed = p.Elapsed - c.WarmUp
@@ -162,17 +160,21 @@ func (s *stepper) step(ctx context.Context, rate float64) (capacity.Step, error)
 	c.EndWhen = func(list []slo.Outlook) string {
 		return capacity.Decided(list, elapsed, s.o.step)
 	}
-	r, err := s.run(ctx, c)
-	s.sent += c.Plan.Planned() // of all workers: one may have sent more than the others when a step ends early
-	if b := (cluster.Broken{}); errors.As(err, &b) {
-		if s.apart++; !b.Final && s.apart < maxApart && ctx.Err() == nil {
-			s.n--
-			s.line(fmt.Sprintf("step %d is repeated: %s", s.n+1, b.Reason))
-			return s.step(ctx, rate)
+	var r *report.Report
+	var err error
+	for attempt := 1; ; attempt++ {
+		c.Before = s.sent
+		r, err = s.run(ctx, c)
+		s.sent += c.Plan.Planned() // of all workers: one may have sent more than the others when a step ends early
+		b := cluster.Broken{}
+		if !errors.As(err, &b) {
+			break
 		}
-		err = cli.WithCode(codeInvalid, err)
+		if b.Final || attempt == maxApart || ctx.Err() != nil {
+			return capacity.Step{}, cli.WithCode(codeInvalid, err)
+		}
+		s.line(fmt.Sprintf("step %d is repeated: %s", s.n, b.Reason))
 	}
-	s.apart = 0
 	if err != nil {
 		return capacity.Step{}, err
 	}

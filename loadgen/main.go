@@ -59,9 +59,8 @@
 // measures throughput. Its latency is too low: a stall of the target reduces the load.
 //
 // Each request has its own trace, with a client span of the service loadgen as root, unless the
-// request brings a traceparent. The
-// report has the trace ids of the slowest requests. The standard OTEL_* variables configure
-// telemetry.
+// request brings a traceparent. The report has the trace ids of the slowest requests. The standard
+// OTEL_* variables configure telemetry.
 //
 // If Jaeger (-jaeger) responds, the report has a tail-latency attribution (-explain): the
 // difference between the slowest and typical requests of each scenario, by span of the critical

@@ -75,7 +75,7 @@ func TestSchema(t *testing.T) {
 	}
 }
 
-// bad are values, and what is said of them.
+// bad are invalid values and their errors.
 type bad struct{ values, want string }
 
 // Bad values, and a part of the message: where, and what is wrong.

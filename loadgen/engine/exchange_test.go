@@ -94,7 +94,7 @@ func TestServers(t *testing.T) {
 			request := tt.method + " / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"
 			for range 2 {
 				var tm connect.Times
-				r := w.Exchange(t.Context(), address, tt.method, []byte(request), http1.Safe(tt.method), time.Now().Add(wait), &tm, func(int) bool { return false })
+				r := w.Exchange(t.Context(), address, tt.method, []byte(request), connect.Safe(tt.method), time.Now().Add(wait), &tm, func(int) bool { return false })
 				got := ""
 				if r.Err != nil {
 					got = categoryOf(r.Err).name

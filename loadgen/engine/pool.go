@@ -21,9 +21,9 @@ import (
 	"soundcheck/loadgen/workload"
 )
 
-// maxWireBody is about the size of a socket buffer. A server may reject a larger body before it
+// maxHTTP1Body is about the size of a socket buffer. A server may reject a larger body before it
 // has read it; net/http notices that while writing.
-const maxWireBody = 64 << 10
+const maxHTTP1Body = 64 << 10
 
 func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r > unicode.MaxASCII }) < 0
@@ -89,7 +89,7 @@ func (p *Pool) Close() {
 func (p *Pool) fast(u *url.URL, q *workload.Request) bool {
 	o := p.options
 	return (o.Version == connect.HTTP1 || o.Version == connect.Auto && u.Scheme == "http") && !p.proxied[u.Scheme] && p.jar == nil && !o.Compressed && !o.NoKeepalive && o.Redirects == 0 &&
-		len(q.Body) <= maxWireBody && q.Method != http.MethodConnect && isPlainHost(u.Host)
+		len(q.Body) <= maxHTTP1Body && q.Method != http.MethodConnect && isPlainHost(u.Host)
 }
 
 func (p *Pool) send(ctx context.Context, req *http.Request, deadline time.Time, t *connect.Times) (*http.Response, error) {
@@ -136,7 +136,7 @@ func (p *Pool) route(ctx context.Context, req *http.Request, deadline time.Time,
 		return p.send2(ctx, req, deadline, t)
 	case scheme == "https" && version == connect.Auto:
 		return p.negotiate(ctx, req, deadline, t)
-	case req.ContentLength <= maxWireBody:
+	case req.ContentLength <= maxHTTP1Body:
 		return p.http1.Send(ctx, req, deadline, t)
 	}
 	return standard.send(ctx, req, deadline, t)
@@ -158,7 +158,7 @@ func (p *Pool) negotiate(ctx context.Context, req *http.Request, deadline time.T
 			return resp, err
 		}
 	}
-	if req.ContentLength <= maxWireBody {
+	if req.ContentLength <= maxHTTP1Body {
 		return p.http1.Send(ctx, req, deadline, t)
 	}
 	return standard{p.standard}.send(ctx, req, deadline, t)

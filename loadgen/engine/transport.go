@@ -158,7 +158,7 @@ func (w *worker) attempt(ctx context.Context, n *note, h *hop, deadline time.Tim
 	var r http1.Reply
 	if h == nil {
 		w.buffer = end(w.trace.inject(ctx, w.buffer, n.span), n.request)
-		r = w.pool.http1.Exchange(ctx, http1.Address(n.base), n.request.Method, w.buffer, http1.Safe(n.request.Method), deadline, &n.timing, func(status int) bool { return w.needsHeader(n, status) })
+		r = w.pool.http1.Exchange(ctx, http1.Address(n.base), n.request.Method, w.buffer, connect.Safe(n.request.Method), deadline, &n.timing, func(status int) bool { return w.needsHeader(n, status) })
 	} else {
 		r = w.standard(ctx, n, h, deadline)
 	}
@@ -207,7 +207,7 @@ func (w *worker) attempted(ctx context.Context, n *note, span trace.Span, h *hop
 		return
 	}
 	if span.IsRecording() {
-		text := ""
+		var text string
 		if h != nil {
 			text = h.text
 		} else {

@@ -107,7 +107,7 @@ func (t *Client) get(ctx context.Context, address string, deadline time.Time, fr
 		c := list[len(list)-1]
 		t.idle[address] = list[:len(list)-1]
 		t.mu.Unlock()
-		if c.limit(deadline) == nil && (retry && time.Since(c.idle) < justUsed || c.alive()) {
+		if c.limit(deadline) == nil && (retry && time.Since(c.idle) < connect.JustUsed || c.alive()) {
 			return c, nil
 		}
 		t.drop(c)
@@ -151,9 +151,6 @@ func (t *Client) dial(ctx context.Context, address string) (conn, raw net.Conn, 
 	}
 	return s, s.NetConn(), nil
 }
-
-// justUsed is how long a connection is assumed to be open.
-const justUsed = time.Millisecond
 
 // limit sets the deadline of a request.
 func (c *conn) limit(deadline time.Time) error {
@@ -236,11 +233,11 @@ func (t *Client) Send(ctx context.Context, req *http.Request, deadline time.Time
 			resp, err = c.readHeader(req)
 		}
 		if err == nil {
-			resp.Body = &wireBody{ReadCloser: resp.Body, client: t, conn: c, reusable: !resp.Close && !c.broken && resp.StatusCode != http.StatusSwitchingProtocols}
+			resp.Body = &body{ReadCloser: resp.Body, client: t, conn: c, reusable: !resp.Close && !c.broken && resp.StatusCode != http.StatusSwitchingProtocols}
 			return resp, nil
 		}
 		t.drop(c)
-		if tm.FirstByte != 0 || !c.stale(ctx, err, Safe(req.Method) && (req.Body == nil || req.GetBody != nil)) {
+		if tm.FirstByte != 0 || !c.stale(ctx, err, connect.Safe(req.Method) && (req.Body == nil || req.GetBody != nil)) {
 			return nil, err
 		}
 		if req.GetBody != nil {
@@ -249,20 +246,6 @@ func (t *Client) Send(ctx context.Context, req *http.Request, deadline time.Time
 			}
 		}
 	}
-}
-
-func isTimeout(err error) bool {
-	var t net.Error
-	return errors.As(err, &t) && t.Timeout()
-}
-
-// Safe reports whether a method is safe (RFC 9110, 9.2.1).
-func Safe(method string) bool {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		return true
-	}
-	return false
 }
 
 // exchange sends the request and waits for the first byte of the response.
@@ -292,15 +275,15 @@ func (c *conn) readHeader(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// wireBody returns the connection at its end.
-type wireBody struct {
+// body returns the connection at its end.
+type body struct {
 	io.ReadCloser
 	client   *Client
 	conn     *conn // nil: returned
 	reusable bool
 }
 
-func (b *wireBody) Read(p []byte) (int, error) {
+func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
 		b.end(err == io.EOF && b.reusable)
@@ -308,7 +291,7 @@ func (b *wireBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *wireBody) end(keep bool) {
+func (b *body) end(keep bool) {
 	switch c := b.conn; {
 	case c == nil:
 	case keep:
@@ -321,7 +304,7 @@ func (b *wireBody) end(keep bool) {
 }
 
 // Close closes the connection if the body was not read to its end.
-func (b *wireBody) Close() error {
+func (b *body) Close() error {
 	b.end(false)
 	return nil
 }

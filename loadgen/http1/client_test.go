@@ -26,7 +26,7 @@ func TestDeadlines(t *testing.T) {
 	defer w.Close()
 	var tm connect.Times
 	get := []byte("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-	if r := w.Exchange(t.Context(), quick, "GET", get, true, time.Now().Add(20*time.Millisecond), &tm, never); r.Err != nil && !isTimeout(r.Err) {
+	if r := w.Exchange(t.Context(), quick, "GET", get, true, time.Now().Add(20*time.Millisecond), &tm, never); r.Err != nil && !connect.IsTimeout(r.Err) {
 		t.Fatal(r.Err)
 	}
 	// The connection of a request with little time left gets another one.

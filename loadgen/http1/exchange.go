@@ -56,7 +56,7 @@ func (t *Client) Exchange(ctx context.Context, address, method string, request [
 // stale reports whether a request that has no response may be sent again: the server may have closed the
 // idle connection just now. As net/http, only safe requests are.
 func (c *conn) stale(ctx context.Context, err error, retry bool) bool {
-	return c.used && retry && !isTimeout(err) && ctx.Err() == nil
+	return c.used && retry && !connect.IsTimeout(err) && ctx.Err() == nil
 }
 
 // isToken are the bytes of a header's name (RFC 9110, 5.6.2).

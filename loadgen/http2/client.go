@@ -131,7 +131,7 @@ func (t *Client) Send(ctx context.Context, req *http.Request, deadline time.Time
 		return nil, errLength
 	}
 	address, secure := Address(req)
-	again := safe(req.Method) && (req.Body == nil || req.GetBody != nil)
+	again := connect.Safe(req.Method) && (req.Body == nil || req.GetBody != nil)
 	for fresh := false; ; fresh = true {
 		c, err := t.get(ctx, address, secure, deadline, fresh, again)
 		if err != nil {
@@ -146,8 +146,8 @@ func (t *Client) Send(ctx context.Context, req *http.Request, deadline time.Time
 		// The server may have closed the idle connection just now. A request that it has not processed is sent
 		// once more, any other one only if its method is safe, as with net/http.
 		unprocessed := errors.As(err, new(*GoAwayError)) && c.unprocessed
-		stale := c.used && tm.FirstByte == 0 && !isTimeout(err) && ctx.Err() == nil
-		if !stale || !unprocessed && !safe(req.Method) || req.Body != nil && req.GetBody == nil {
+		stale := c.used && tm.FirstByte == 0 && !connect.IsTimeout(err) && ctx.Err() == nil
+		if !stale || !unprocessed && !connect.Safe(req.Method) || req.Body != nil && req.GetBody == nil {
 			return nil, err
 		}
 		if req.GetBody != nil {
@@ -156,19 +156,6 @@ func (t *Client) Send(ctx context.Context, req *http.Request, deadline time.Time
 			}
 		}
 	}
-}
-
-func isTimeout(err error) bool {
-	var t net.Error
-	return errors.As(err, &t) && t.Timeout()
-}
-
-func safe(method string) bool {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		return true
-	}
-	return false
 }
 
 func (t *Client) drop(c *conn) {
@@ -192,9 +179,6 @@ func (t *Client) keep(c *conn) {
 	}
 }
 
-// justUsed is how long a connection is assumed to be open.
-const justUsed = time.Millisecond
-
 // get returns a live idle connection or a new one. Again: the request may be sent twice, so that a connection which was
 // used just now need not be checked.
 func (t *Client) get(ctx context.Context, address string, secure bool, deadline time.Time, fresh, again bool) (*conn, error) {
@@ -208,7 +192,7 @@ func (t *Client) get(ctx context.Context, address string, secure bool, deadline 
 		c := list[len(list)-1]
 		t.idle[address] = list[:len(list)-1]
 		t.mu.Unlock()
-		if c.SetDeadline(deadline) == nil && (again && !c.ending && time.Since(c.idle) < justUsed || c.alive()) {
+		if c.SetDeadline(deadline) == nil && (again && !c.ending && time.Since(c.idle) < connect.JustUsed || c.alive()) {
 			return c, nil
 		}
 		t.drop(c)

@@ -263,7 +263,7 @@ func TestDeadline(t *testing.T) {
 				_, err = io.ReadAll(resp.Body)
 				_ = resp.Body.Close()
 			}
-			if !isTimeout(err) {
+			if !connect.IsTimeout(err) {
 				t.Errorf("%s: %v, want a timeout", path, err)
 			}
 		}

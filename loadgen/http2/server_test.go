@@ -140,7 +140,7 @@ func TestInvalidResponses(t *testing.T) {
 			})
 			c := New(connect.Options{}.Dialer(), 8)
 			defer c.Close()
-			if _, text, err := send(t, c, "GET", url, ""); err == nil || isTimeout(err) || !strings.Contains(err.Error(), tt.want) {
+			if _, text, err := send(t, c, "GET", url, ""); err == nil || connect.IsTimeout(err) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%q, %v, want an error with %q", text, err, tt.want)
 			}
 			if n := connections.Load(); n != 1 {

@@ -62,8 +62,8 @@ func (r *Report) head() []line {
 	}
 	add("requests", "%s", text)
 	add("rate", "%s", r.rate())
-	if r.Received+r.BytesSent > 0 {
-		add("bytes", "%s received (%s/s), %s sent, of bodies", size(float64(r.Received)), size(float64(r.Received)/max(r.Elapsed-r.WarmUpTime, 1e-9)), size(float64(r.BytesSent)))
+	if r.BytesReceived+r.BytesSent > 0 {
+		add("bytes", "%s received (%s/s), %s sent, of bodies", size(float64(r.BytesReceived)), size(float64(r.BytesReceived)/max(r.Elapsed-r.WarmUpTime, 1e-9)), size(float64(r.BytesSent)))
 	}
 	if r.Opened > 0 {
 		add("opened", "%s", r.opened())

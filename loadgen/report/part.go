@@ -144,7 +144,7 @@ func (d *packed) addTo(m *measure.Results, r *Report) {
 	merge("connect", m.Opened.Connect)
 	merge("tls", m.Opened.TLS)
 	m.Opened.Count += r.Opened
-	m.Received += r.Received
+	m.Received += r.BytesReceived
 	m.Sent += r.BytesSent
 	cell(m.All, "", r.Classes)
 	for _, row := range r.Scenarios {

@@ -142,8 +142,8 @@ func TestMerger(t *testing.T) {
 		t.Errorf("%d histograms of %d, want 19", len(r.times), len(sums))
 	}
 	// 4 seconds of 30 requests of 3 scenarios: 10 to 300 bytes received, 0 to 2 sent; 3 to 7 connections.
-	if received, sent := uint64(shards*4*3*10*30*31/2), uint64(shards*4*30*3); r.Received != received || r.BytesSent != sent || r.Opened != 3+4+5+6+7 || r.FirstByte.Count != shards*4*30*3 {
-		t.Errorf("%d bytes received, want %d; %d sent, want %d; %d connections; %d times to first byte", r.Received, received, r.BytesSent, sent, r.Opened, r.FirstByte.Count)
+	if received, sent := uint64(shards*4*3*10*30*31/2), uint64(shards*4*30*3); r.BytesReceived != received || r.BytesSent != sent || r.Opened != 3+4+5+6+7 || r.FirstByte.Count != shards*4*30*3 {
+		t.Errorf("%d bytes received, want %d; %d sent, want %d; %d connections; %d times to first byte", r.BytesReceived, received, r.BytesSent, sent, r.Opened, r.FirstByte.Count)
 	}
 	for name, want := range sums {
 		if got := r.times[name]; !got.HDR().Equals(want.HDR()) || got.Summary() != want.Summary() {

@@ -66,7 +66,7 @@ type Report struct {
 	SendDelay       measure.Summary       `json:"send_delay"`
 	FirstByte       measure.Summary       `json:"first_byte_time"` // sent → first byte of the response, of the last attempt
 	Body            measure.Summary       `json:"body_time"`       // first byte → end of the response
-	Received        uint64                `json:"bytes_received"`  // of response bodies
+	BytesReceived   uint64                `json:"bytes_received"`  // of response bodies
 	BytesSent       uint64                `json:"bytes_sent"`      // of request bodies
 	Opened          int                   `json:"connections_opened"`
 	DNS             measure.Summary       `json:"dns_time,omitzero"` // of opened connections
