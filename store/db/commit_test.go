@@ -39,6 +39,7 @@ func holdCommits(t *testing.T, url string) (waiting func() int, resume func()) {
 	}
 	if path != "" {
 		// The only writer of SQLite waits for its lock.
+		exec("PRAGMA busy_timeout = 60000") // the store may be writing
 		exec("BEGIN IMMEDIATE")
 		return func() int { return 1 }, sync.OnceFunc(func() { exec("ROLLBACK") })
 	}
