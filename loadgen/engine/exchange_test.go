@@ -102,6 +102,9 @@ func TestServers(t *testing.T) {
 				if r.Status != tt.status || r.Bytes != tt.bytes || got != tt.err || r.Header != nil {
 					t.Errorf("%d, %d bytes, %q of %v; want %d, %d bytes, %q", r.Status, r.Bytes, got, r.Err, tt.status, tt.bytes, tt.err)
 				}
+				if r.Status != 0 && (r.Proto == "HTTP/1.0") != strings.HasPrefix(name, "HTTP/1.0") {
+					t.Errorf("the version is %q", r.Proto)
+				}
 				if (tm.FirstByte > 0) != (tt.Text != "" || tt.status > 0) || tm.Connected <= 0 {
 					t.Errorf("%+v", tm)
 				}

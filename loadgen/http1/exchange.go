@@ -17,6 +17,7 @@ import (
 // Reply is a response whose body was read.
 type Reply struct {
 	Status int         // 0: no response header
+	Proto  string      // HTTP version, as in http.Response
 	Header http.Header // nil unless it is needed
 	Bytes  uint64      // of the body
 	Err    error       // the response is not complete
@@ -86,7 +87,7 @@ func (c *conn) response(method string, needs func(status int) bool) (r Reply, ke
 	if h == nil {
 		return c.standardResponse(method, needs)
 	}
-	r.Status = h.status
+	r.Status, r.Proto = h.status, "HTTP/1.1"
 	if needs(h.status) {
 		b, _ := c.r.Peek(h.size)
 		r.Header = headerOf(b)
@@ -216,7 +217,7 @@ func (c *conn) standardResponse(method string, needs func(status int) bool) (r R
 	if err != nil {
 		return Reply{Err: err}, false
 	}
-	r.Status = resp.StatusCode
+	r.Status, r.Proto = resp.StatusCode, resp.Proto
 	if needs(r.Status) {
 		r.Header = resp.Header
 	}
