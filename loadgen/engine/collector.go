@@ -78,11 +78,14 @@ func (k *collector) outcome(n *note) report.Outcome {
 	if n.err != nil {
 		status = 0
 	}
-	o := report.Outcome{Expected: n.request.Expects(status), Waited: n.full, Retries: n.retries, RetryAfter: n.promises,
+	o := report.Outcome{Expected: n.request.Expects(status) && n.failure == nil, Waited: n.full, Retries: n.retries, RetryAfter: n.promises,
 		Request: measure.Request{Scenario: n.request.Scenario.Name, Status: status, Service: n.took, TraceID: n.traceID(), Shared: n.request.Parent != nil,
 			TTFB: n.timing.FirstByte, Body: n.body, Received: n.bytes, Sent: uint64(len(n.request.Body))}}
 	if n.resends == 0 { // else its span is not the root of the trace
 		o.Connected, o.FirstByte = n.timing.Connected, n.timing.FirstByte
+	}
+	if n.failure != nil {
+		o.Check, o.Detail = n.failure.Check, n.request.Method+" "+n.request.Plain(n.base)+": "+n.failure.Detail
 	}
 	if n.err != nil {
 		category := categoryOf(n.err)

@@ -28,6 +28,7 @@ type note struct {
 	header    http.Header       // of the last response, if it was needed
 	bytes     uint64            // of the response body
 	err       error             // why there is no response, or no request
+	failure   *workload.Failure // of a check of the last response; nil: none
 	timing    connect.Times     // of the last attempt
 	body      time.Duration     // from the first byte to the end of the response, of the last attempt
 	retries   int               // attempts after the first, by the retry policy

@@ -81,10 +81,6 @@ func (w *worker) request(seq uint64) {
 	n.took = time.Since(n.sent)
 	if n.err != nil {
 		n.cancelled = w.ctx.Err() != nil && n.took < w.c.Timeout
-		return
-	}
-	if q.Learns() != "" {
-		w.source.Learn(n.arm, n.base, q, n.status, n.header)
 	}
 }
 
@@ -121,7 +117,7 @@ func (w *worker) deliver(n *note, u *url.URL) {
 		}
 		w.promised(n, tests, promised)
 		wait, retry := w.c.Retry.next(r.Status, promised, attempt)
-		good := n.err == nil && n.request.Expects(n.status) // for instance a 503 that -expect has
+		good := n.err == nil && n.failure == nil && n.request.Expects(n.status) // for instance a 503 that -expect has
 		if !retry || good || time.Until(deadline) <= wait || w.ctx.Err() != nil {
 			return
 		}
@@ -158,11 +154,15 @@ func (w *worker) attempt(ctx context.Context, n *note, h *hop, deadline time.Tim
 	var r http1.Reply
 	if h == nil {
 		w.buffer = end(w.trace.inject(ctx, w.buffer, n.span), n.request)
-		r = w.pool.http1.Exchange(ctx, http1.Address(n.base), n.request.Method, w.buffer, connect.Safe(n.request.Method), deadline, &n.timing, func(status int) bool { return w.needsHeader(n, status) })
+		r = w.pool.http1.Exchange(ctx, http1.Address(n.base), n.request.Method, w.buffer, connect.Safe(n.request.Method), deadline, &n.timing, func(status int) http1.Needs { return w.needs(n, status) })
 	} else {
 		r = w.standard(ctx, n, h, deadline)
 	}
 	took := time.Since(start)
+	n.failure = nil
+	if r.Err == nil && (w.c.Connect.Redirects == 0 || !isRedirect(r)) {
+		n.failure = w.source.Respond(n.arm, n.base, n.request, workload.Response{Status: r.Status, Header: r.Header, Body: r.Body, Size: r.Bytes})
+	}
 	n.body = 0
 	if n.timing.FirstByte > 0 {
 		n.body = took - n.timing.FirstByte
@@ -171,9 +171,10 @@ func (w *worker) attempt(ctx context.Context, n *note, h *hop, deadline time.Tim
 	return r
 }
 
-// needsHeader reports whether the header of a response is needed.
-func (w *worker) needsHeader(n *note, status int) bool {
-	return w.c.Folder != nil || measure.IsShed(status) || n.request.Learns() != ""
+// needs returns what is kept of a response with a status.
+func (w *worker) needs(n *note, status int) http1.Needs {
+	reads := n.request.Reads
+	return http1.Needs{Header: w.c.Folder != nil || measure.IsShed(status) || reads.Header || reads.Body > 0, Body: reads.Body}
 }
 
 // standard sends a hop by the sender, as an http.Request.
@@ -185,7 +186,7 @@ func (w *worker) standard(ctx context.Context, n *note, h *hop, deadline time.Ti
 		return http1.Reply{Err: err}
 	}
 	r := http1.Reply{Status: resp.StatusCode, Header: resp.Header}
-	r.Bytes, r.Err = http1.Discard(resp.Body)
+	r.Body, r.Bytes, r.Err = http1.ReadBody(resp.Body, n.request.Reads.Body)
 	return r
 }
 
@@ -202,6 +203,9 @@ func (w *worker) attempted(ctx context.Context, n *note, span trace.Span, h *hop
 		method, u = h.method, h.url
 	}
 	key := keyOf(method, u, r.Status, r.Err)
+	if n.failure != nil && key.failure == "" {
+		key.failure = checkFailed
+	}
 	w.meter.duration.Record(ctx, took.Seconds(), w.clients.options(key, u)...)
 	if span == nil {
 		return

@@ -39,7 +39,8 @@ type Outcome struct {
 	Retries         int        // attempts after the first
 	RetryAfter      RetryAfter // of all its responses
 	Error           string     // category, if no response came
-	Detail          string     // of the category "other"
+	Check           string     // that the response failed; "": none
+	Detail          string     // of Check, or of the category "other"
 }
 
 // Builder makes a report from the outcomes of requests. It is for one goroutine.
@@ -107,6 +108,9 @@ func (b *Builder) Add(o Outcome) measure.Class {
 	}
 	switch {
 	case served:
+	case o.Check != "":
+		r.Errors[checkFailed]++
+		r.addCheck(FailedCheck{o.Scenario, o.Check, 1, o.Detail, o.TraceID})
 	case o.Status != 0:
 		r.Errors["status "+strconv.Itoa(o.Status)+" for "+o.Scenario]++
 	default:
@@ -203,6 +207,7 @@ func (b *Builder) Finish(began time.Time, paced, elapsed time.Duration, peak int
 	seconds := max(span-b.setup.WarmUp, time.Microsecond).Seconds()
 	r.RateActual, r.Goodput = float64(r.Sent)/seconds, float64(b.All.Classes[measure.Good])/seconds
 	r.GC = b.gc.Since()
+	r.sortChecks()
 	r.fill(b.Results, rate)
 	for _, o := range b.setup.Objectives {
 		r.SLOs = append(r.SLOs, o.Judge(b.Of(o.Scenario())))

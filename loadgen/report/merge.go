@@ -156,6 +156,7 @@ func (m *Merger) Finish() (*Report, error) {
 	}
 	r.RunID = strings.Join(ids, " ")
 	r.fill(m.results, func(time.Duration) float64 { return 0 })
+	r.sortChecks()
 	for n, i := range r.Intervals {
 		r.Intervals[n].RateTarget = m.targets[i.At]
 	}
@@ -226,6 +227,9 @@ func (m *Report) add(r *Report, together bool) {
 	m.GC.Longest = max(m.GC.Longest, r.GC.Longest)
 	for reason, n := range r.Errors {
 		m.Errors[reason] += n
+	}
+	for _, c := range r.FailedChecks {
+		m.addCheck(c)
 	}
 	m.FirstError = cmp.Or(m.FirstError, r.FirstError)
 	m.Ended = cmp.Or(m.Ended, r.Ended)

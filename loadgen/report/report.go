@@ -74,11 +74,12 @@ type Report struct {
 	TLS             measure.Summary       `json:"tls_time,omitzero"`
 	RetryAfter      RetryAfter            `json:"retry_after"`
 	Retries         Retries               `json:"retries,omitzero"`
-	GC              measure.GC            `json:"gc"`                    // of the generator
-	Scenarios       []Row                 `json:"scenarios"`             // in order of name
-	Errors          map[string]int        `json:"errors,omitempty"`      // by category
-	FirstError      string                `json:"first_error,omitempty"` // of a category that needs an explanation
-	Slowest         []Slow                `json:"slowest"`               // slowest first
+	GC              measure.GC            `json:"gc"`                      // of the generator
+	Scenarios       []Row                 `json:"scenarios"`               // in order of name
+	Errors          map[string]int        `json:"errors,omitempty"`        // by category
+	FirstError      string                `json:"first_error,omitempty"`   // of a category that needs an explanation
+	FailedChecks    []FailedCheck         `json:"failed_checks,omitempty"` // most frequent first
+	Slowest         []Slow                `json:"slowest"`                 // slowest first
 	SLOs            []slo.Verdict         `json:"slos,omitempty"`
 	TailAttribution []explain.Attribution `json:"tail_attribution,omitempty"` // see package explain
 	Intervals       []Interval            `json:"intervals"`                  // by scheduled time; contiguous, at most 600

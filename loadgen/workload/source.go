@@ -56,6 +56,9 @@ type Request struct {
 	Body     []byte
 	Parent   *trace.SpanContext // trace context that the request brings; nil: none
 
+	// Reads is what Source.Respond reads of a response.
+	Reads Reads
+
 	want   int       // expected HTTP status
 	expect *Statuses // in place of want; nil: want
 	url    *url.URL  // of a target
@@ -239,41 +242,32 @@ func (s *Source) Request(seq uint64, p schedule.Pick) (*Request, error) {
 		if r, err = s.makers[p.Arm].make(p.Number); err != nil {
 			return nil, err
 		}
+		r.Reads.Header = r.Scenario.Name == "create" || r.Scenario.Name == "page"
 	}
 	r.Header = targets.Override(r.Header, s.Header)
 	r.Parent, r.expect = targets.Parent(r.Header), s.Expect.of(r.Scenario.Name)
 	return r, nil
 }
 
-// Learns returns the name of the response header from which Learn learns; "": from none.
-func (r *Request) Learns() string {
-	switch r.Scenario.Name {
-	case "create":
-		return "Location"
-	case "page":
-		return "Link"
-	}
-	return ""
-}
-
-// Learn stores ids and next pages of a response, for later requests to the service. Of its headers it
-// needs that of Learns.
-func (s *Source) Learn(arm int, base *url.URL, r *Request, status int, h http.Header) {
+// Respond takes a complete response to a request: it stores ids and next pages for later requests to the
+// service, and checks the response. Of the response it needs what the request reads.
+func (s *Source) Respond(arm int, base *url.URL, r *Request, resp Response) *Failure {
 	if len(s.makers) == 0 {
-		return
+		return nil
 	}
 	m := s.makers[arm]
 	switch {
-	case status == http.StatusCreated && r.Scenario.Name == "create":
-		m.ids.add(h.Get("Location"))
-	case status == http.StatusOK && r.Scenario.Name == "page":
-		if next := httpheader.NextPage(h); next != "" {
+	case resp.Status == http.StatusCreated && r.Scenario.Name == "create":
+		m.ids.add(resp.Header.Get("Location"))
+	case resp.Status == http.StatusOK && r.Scenario.Name == "page":
+		if next := httpheader.NextPage(resp.Header); next != "" {
 			// Relative to the service's URL, which may have a path.
 			if page := strings.TrimPrefix(next, base.Path); isPath(page) {
 				m.pages.add(page)
 			}
 		}
 	}
+	return nil
 }
 
 // isPath reports whether a path can be requested, and read from a recording.
