@@ -78,7 +78,6 @@ func (w *worker) request(seq uint64) {
 	n.full = w.began() >= int64(w.c.MaxWorkers)
 	w.deliver(n, u)
 	w.inFlight.Add(-1)
-	n.took = time.Since(n.sent)
 	if n.err != nil {
 		n.cancelled = w.ctx.Err() != nil && n.took < w.c.Timeout
 	}
@@ -158,8 +157,9 @@ func (w *worker) attempt(ctx context.Context, n *note, h *hop, deadline time.Tim
 	} else {
 		r = w.standard(ctx, n, h, deadline)
 	}
-	took := time.Since(start)
-	n.failure = nil
+	now := time.Now()
+	took := now.Sub(start)
+	n.took, n.failure = now.Sub(n.sent), nil // without the checks
 	if r.Err == nil && (w.c.Connect.Redirects == 0 || !isRedirect(r)) {
 		n.failure = w.source.Respond(n.arm, n.base, n.request, workload.Response{Status: r.Status, Header: r.Header, Body: r.Body, Size: r.Bytes})
 	}
