@@ -37,6 +37,8 @@ type note struct {
 	ctx       context.Context   // of the last attempt
 	full      bool              // all workers were busy at its send time
 	cancelled bool              // by the end of the run
+	top       trace.SpanContext // of the request's topmost span
+	session   *session          // of a flow; nil: none
 	promises  report.RetryAfter // Retry-After times of its responses, and those that it tested
 }
 

@@ -72,6 +72,7 @@ type Report struct {
 	DNS             measure.Summary       `json:"dns_time,omitzero"` // of opened connections
 	Connect         measure.Summary       `json:"connect_time,omitzero"`
 	TLS             measure.Summary       `json:"tls_time,omitzero"`
+	Flow            *Flow                 `json:"flow,omitempty"`
 	RetryAfter      RetryAfter            `json:"retry_after"`
 	Retries         Retries               `json:"retries,omitzero"`
 	GC              measure.GC            `json:"gc"`                      // of the generator
@@ -96,7 +97,7 @@ type Report struct {
 	packed *packed                   // of a part, until it is merged
 }
 
-// Histograms are, by name, response, shed, failed, service, send_delay, first_byte, body, dns, connect and tls, and
+// Histograms are, by name, response, flow, shed, failed, service, send_delay, first_byte, body, dns, connect and tls, and
 // the first three of each scenario, as in response/get.
 type Histograms map[string]measure.Histogram
 
