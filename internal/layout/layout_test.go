@@ -39,7 +39,7 @@ var rules = []struct {
 	{"loadgen/capacity", []string{"loadgen/report", "loadgen/slo", "loadgen/measure"}},
 	{"loadgen/compare", []string{"loadgen/report", "loadgen/measure", "loadgen/schedule"}},
 	{"loadgen/report", []string{"loadgen/slo", "loadgen/measure", "loadgen/explain", "loadgen/schedule"}},
-	{"loadgen/slo", []string{"loadgen/measure", "loadgen/workload"}},
+	{"loadgen/slo", []string{"loadgen/measure"}},
 	{"loadgen/measure", []string{"loadgen/explain"}},
 	{"loadgen/explain", []string{"internal/jaegerapi"}},
 	{"loadgen/targets", nil},
