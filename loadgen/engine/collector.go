@@ -78,12 +78,12 @@ func (k *collector) result(n *note) *vegeta.Result {
 
 // outcome returns the outcome of a request, without the times since its scheduled time.
 func (k *collector) outcome(n *note) report.Outcome {
-	status := n.status
+	status, protocol := n.status, n.protocol
 	if n.err != nil {
-		status = 0
+		status, protocol = 0, ""
 	}
 	o := report.Outcome{Expected: n.request.Expects(status) && n.failure == nil, Waited: n.full, Retries: n.retries, RetryAfter: n.promises,
-		Request: measure.Request{Scenario: n.request.Scenario.Name, Status: status, Service: n.took, TraceID: n.traceID(), SpanID: n.topID(), Shared: n.request.Parent != nil,
+		Request: measure.Request{Scenario: n.request.Scenario.Name, Status: status, Protocol: protocol, Service: n.took, TraceID: n.traceID(), SpanID: n.topID(), Shared: n.request.Parent != nil,
 			TTFB: n.timing.FirstByte, Body: n.body, Received: n.bytes, Sent: uint64(len(n.request.Body))}}
 	if n.resends == 0 { // else its span is not the topmost one
 		o.Connected, o.FirstByte = n.timing.Connected, n.timing.FirstByte

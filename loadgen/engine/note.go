@@ -25,6 +25,7 @@ type note struct {
 	sent      time.Time
 	took      time.Duration     // from sent to the end of the response
 	status    int               // of the last attempt; with an error, the response is not complete
+	protocol  string            // of the same response, as in HTTP/1.1
 	header    http.Header       // of the last response, if it was needed
 	bytes     uint64            // of the response body
 	err       error             // why there is no response, or no request

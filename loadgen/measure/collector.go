@@ -25,6 +25,8 @@ func SendDelayLimit(response float64) float64 {
 type Results struct {
 	All       *Cell
 	Scenarios map[string]*Cell // by name
+	Statuses  map[int]*Times   // response times by HTTP status
+	Protocols map[string]int   // responses by HTTP version
 	Service   *Times           // sent → end of the response
 	SendDelay *Times           // scheduled → sent
 	FirstByte *Times           // sent → first byte of the response, of the last attempt
@@ -59,7 +61,17 @@ func (c *Connections) Add(dns, connect, tls time.Duration) {
 
 // NewResults returns empty results.
 func NewResults() *Results {
-	return &Results{All: NewCell(), Scenarios: map[string]*Cell{}, Service: NewTimes(), SendDelay: NewTimes(), FirstByte: NewTimes(), Body: NewTimes(), Opened: NewConnections(), Flow: NewCell(), Intervals: &Intervals{}}
+	return &Results{All: NewCell(), Scenarios: map[string]*Cell{}, Statuses: map[int]*Times{}, Protocols: map[string]int{}, Service: NewTimes(), SendDelay: NewTimes(), FirstByte: NewTimes(), Body: NewTimes(), Opened: NewConnections(), Flow: NewCell(), Intervals: &Intervals{}}
+}
+
+// Status returns the response times of an HTTP status.
+func (r *Results) Status(code int) *Times {
+	t := r.Statuses[code]
+	if t == nil {
+		t = NewTimes()
+		r.Statuses[code] = t
+	}
+	return t
 }
 
 // Merge adds s.
@@ -76,6 +88,12 @@ func (r *Results) Merge(s *Results) {
 		}
 		r.Scenarios[name].merge(c)
 	}
+	for code, t := range s.Statuses {
+		r.Status(code).Merge(t)
+	}
+	for name, n := range s.Protocols {
+		r.Protocols[name] += n
+	}
 	r.Intervals.Merge(s.Intervals)
 }
 
@@ -84,6 +102,7 @@ type Request struct {
 	Scenario  string
 	Class     Class
 	Status    int           // HTTP; 0: no response
+	Protocol  string        // of the response, as in HTTP/1.1; "": no response
 	Scheduled time.Duration // since the end of the warm-up
 	Response  time.Duration // scheduled → end of the response
 	Service   time.Duration // sent → end of the response
@@ -132,6 +151,12 @@ func (c *Collector) Add(r Request) {
 		if served {
 			cell.addService(r.Service, r.Delayed)
 		}
+	}
+	if r.Status != 0 {
+		c.Status(r.Status).Add(r.Response)
+	}
+	if r.Protocol != "" {
+		c.Protocols[r.Protocol]++
 	}
 	c.Intervals.Add(r.Scheduled, r.Class, r.Response)
 	if p := c.parts[r.Scenario]; p != nil {

@@ -242,11 +242,16 @@ func (r *Report) fill(m *measure.Results, rate func(time.Duration) float64) {
 	r.Response, r.Shed, r.Failed = m.All.Served.Summary(), m.All.Shed.Summary(), m.All.Failed.Summary()
 	r.Service, r.SendDelay = m.Service.Summary(), m.SendDelay.Summary()
 	r.FirstByte, r.Body, r.BytesReceived, r.BytesSent = m.FirstByte.Summary(), m.Body.Summary(), m.Received, m.Sent
+	r.Protocols = m.Protocols
 	r.Opened, r.DNS, r.Connect, r.TLS = m.Opened.Count, m.Opened.DNS.Summary(), m.Opened.Connect.Summary(), m.Opened.TLS.Summary()
 	r.times = map[string]*measure.Times{"response": m.All.Served, "shed": m.All.Shed, "failed": m.All.Failed, "service": m.Service, "send_delay": m.SendDelay,
 		"first_byte": m.FirstByte, "body": m.Body, "flow": m.Flow.Served, "dns": m.Opened.DNS, "connect": m.Opened.Connect, "tls": m.Opened.TLS}
 	if r.Flow != nil {
 		r.Flow.Duration = m.Flow.Served.Summary()
+	}
+	r.Statuses = map[int]measure.Summary{}
+	for code, t := range m.Statuses {
+		r.Statuses[code], r.times[statusName(code)] = t.Summary(), t
 	}
 	for _, name := range r.order(m) {
 		c := m.Scenarios[name]

@@ -68,6 +68,9 @@ func (r *Report) head() []line {
 	if r.BytesReceived+r.BytesSent > 0 {
 		add("bytes", "%s received (%s/s), %s sent, of bodies", size(float64(r.BytesReceived)), size(float64(r.BytesReceived)/max(r.Elapsed-r.WarmUpTime, 1e-9)), size(float64(r.BytesSent)))
 	}
+	if len(r.Protocols) > 0 {
+		add("protocol", "%s", r.protocols())
+	}
 	if r.Opened > 0 {
 		add("opened", "%s", r.opened())
 	}
@@ -90,6 +93,18 @@ func (r *Report) counted() string {
 		return "users"
 	}
 	return "requests"
+}
+
+// protocols returns the HTTP versions of the responses, with their number if there are several.
+func (r *Report) protocols() string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(r.Protocols)) {
+		if len(r.Protocols) == 1 {
+			return name
+		}
+		list = append(list, fmt.Sprintf("%s: %d", name, r.Protocols[name]))
+	}
+	return strings.Join(list, ", ")
 }
 
 // opened describes the opened connections.
@@ -185,6 +200,11 @@ func (r *Report) summaries() []named {
 	}
 	if r.Failed.Count > 0 {
 		list = append(list, named{"failed", r.Failed})
+	}
+	if len(r.Statuses) > 1 {
+		for _, code := range slices.Sorted(maps.Keys(r.Statuses)) {
+			list = append(list, named{"status " + strconv.Itoa(code), r.Statuses[code]})
+		}
 	}
 	list = append(list, named{"service time", r.Service})
 	if r.FirstByte.Count > 0 {
