@@ -34,6 +34,7 @@ type Results struct {
 	Received  uint64           // bytes of response bodies
 	Sent      uint64           // bytes of request bodies
 	Opened    *Connections
+	Flow      *Cell // users of a flow; they are not requests
 	Intervals *Intervals
 }
 
@@ -60,7 +61,7 @@ func (c *Connections) Add(dns, connect, tls time.Duration) {
 
 // NewResults returns empty results.
 func NewResults() *Results {
-	return &Results{All: NewCell(), Scenarios: map[string]*Cell{}, Statuses: map[int]*Times{}, Protocols: map[string]int{}, Service: NewTimes(), SendDelay: NewTimes(), FirstByte: NewTimes(), Body: NewTimes(), Opened: NewConnections(), Intervals: &Intervals{}}
+	return &Results{All: NewCell(), Scenarios: map[string]*Cell{}, Statuses: map[int]*Times{}, Protocols: map[string]int{}, Service: NewTimes(), SendDelay: NewTimes(), FirstByte: NewTimes(), Body: NewTimes(), Opened: NewConnections(), Flow: NewCell(), Intervals: &Intervals{}}
 }
 
 // Status returns the response times of an HTTP status.
@@ -80,6 +81,7 @@ func (r *Results) Merge(s *Results) {
 	r.SendDelay.Merge(s.SendDelay)
 	r.FirstByte.Merge(s.FirstByte)
 	r.Body.Merge(s.Body)
+	r.Flow.merge(s.Flow)
 	for name, c := range s.Scenarios {
 		if r.Scenarios[name] == nil {
 			r.Scenarios[name] = NewCell()
@@ -107,6 +109,7 @@ type Request struct {
 	SendDelay time.Duration // scheduled → sent
 	Delayed   bool          // late only because of send delay
 	TraceID   string        // "": not sampled
+	SpanID    string        // of the topmost span; "": the root of the trace
 	Shared    bool          // other requests may have the same trace
 	// Since the start of the trace: connection ready, first byte of the response; 0: unknown.
 	Connected, FirstByte time.Duration
@@ -177,7 +180,7 @@ func (c *Collector) Add(r Request) {
 		c.Body.Add(r.Body)
 	}
 	if served && !r.Shared {
-		c.samplers[r.Scenario].add(explain.Request{TraceID: r.TraceID, Response: r.Response, SendDelay: r.SendDelay, Connected: r.Connected, FirstByte: r.FirstByte})
+		c.samplers[r.Scenario].add(explain.Request{TraceID: r.TraceID, SpanID: r.SpanID, Response: r.Response, SendDelay: r.SendDelay, Connected: r.Connected, FirstByte: r.FirstByte})
 	}
 }
 

@@ -91,7 +91,7 @@ type packed struct {
 
 // times of a report, and of each scenario, by name as in Histograms.
 var (
-	namesOfAll   = append([]string{"service", "send_delay", "first_byte", "body", "dns", "connect", "tls"}, namesOfCells...)
+	namesOfAll   = append([]string{"flow", "service", "send_delay", "first_byte", "body", "dns", "connect", "tls"}, namesOfCells...)
 	namesOfCells = []string{"response", "shed", "failed"}
 )
 
@@ -148,6 +148,7 @@ func (d *packed) addTo(m *measure.Results, r *Report) {
 		merge("shed"+suffix, to.Shed)
 		merge("failed"+suffix, to.Failed)
 	}
+	merge("flow", m.Flow.Served)
 	merge("service", m.Service)
 	merge("send_delay", m.SendDelay)
 	merge("first_byte", m.FirstByte)

@@ -74,13 +74,15 @@ type Report struct {
 	DNS             measure.Summary         `json:"dns_time,omitzero"` // of opened connections
 	Connect         measure.Summary         `json:"connect_time,omitzero"`
 	TLS             measure.Summary         `json:"tls_time,omitzero"`
+	Flow            *Flow                   `json:"flow,omitempty"`
 	RetryAfter      RetryAfter              `json:"retry_after"`
 	Retries         Retries                 `json:"retries,omitzero"`
-	GC              measure.GC              `json:"gc"`                    // of the generator
-	Scenarios       []Row                   `json:"scenarios"`             // in order of name
-	Errors          map[string]int          `json:"errors,omitempty"`      // by category
-	FirstError      string                  `json:"first_error,omitempty"` // of a category that needs an explanation
-	Slowest         []Slow                  `json:"slowest"`               // slowest first
+	GC              measure.GC              `json:"gc"`                      // of the generator
+	Scenarios       []Row                   `json:"scenarios"`               // in order of name
+	Errors          map[string]int          `json:"errors,omitempty"`        // by category
+	FirstError      string                  `json:"first_error,omitempty"`   // of a category that needs an explanation
+	FailedChecks    []FailedCheck           `json:"failed_checks,omitempty"` // most frequent first
+	Slowest         []Slow                  `json:"slowest"`                 // slowest first
 	SLOs            []slo.Verdict           `json:"slos,omitempty"`
 	TailAttribution []explain.Attribution   `json:"tail_attribution,omitempty"` // see package explain
 	Intervals       []Interval              `json:"intervals"`                  // by scheduled time; contiguous, at most 600
@@ -97,7 +99,7 @@ type Report struct {
 	packed *packed                   // of a part, until it is merged
 }
 
-// Histograms are, by name, response, shed, failed, service, send_delay, first_byte, body, dns, connect and tls, and
+// Histograms are, by name, response, flow, shed, failed, service, send_delay, first_byte, body, dns, connect and tls, and
 // the first three of each scenario, as in response/get, and response times by HTTP status, as in status/200.
 type Histograms map[string]measure.Histogram
 

@@ -114,7 +114,8 @@ func TestResultsOfKilledRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{oldResults: "vegeta encode -to csv ", resultsFile: "invalid input: magic number mismatch"} {
-		if err := os.WriteFile(filepath.Join(f.path, name), []byte("not compressed"), 0o600); err != nil {
+		file := filepath.Join(f.path, name)
+		if err := os.WriteFile(file, []byte("not compressed"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if err := WriteResults(f.path, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
@@ -122,6 +123,9 @@ func TestResultsOfKilledRun(t *testing.T) {
 		}
 		if _, err := NewFolder(f.path, true); err == nil || !strings.HasSuffix(err.Error(), "already contains a run") {
 			t.Errorf("a second run beside %s: %v", name, err)
+		}
+		if err := os.Remove(file); err != nil {
+			t.Error(err)
 		}
 	}
 }
