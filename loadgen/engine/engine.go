@@ -195,6 +195,9 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 		stopped.Store(&now)
 	})()
 	k := newCollector(c, tr)
+	if tr.pool != nil {
+		c.open(pacingCtx, tr.pool)
+	}
 	newLoop(tr).collect(k, c.End, stop)
 	end := p.Ended()
 	if t := stopped.Load(); t != nil && t.Before(end) {
