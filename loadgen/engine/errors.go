@@ -33,10 +33,10 @@ var texts = []struct {
 }{
 	{"context deadline exceeded", category{name: "timeout"}},
 	{"i/o timeout", category{name: "timeout"}},
-	{"connection refused", category{name: "connection refused"}},
+	{"connection refused", category{"connection refused", true, " (nothing listens there: check host and port, and that the service runs)"}},
 	{"connection reset", category{name: "connection reset"}},
 	{"broken pipe", category{name: "connection reset"}},
-	{"no such host", category{name: "no such host"}},
+	{"no such host", category{"no such host", true, " (check the name, or set its address with -resolve)"}},
 	{"cannot assign requested address", category{name: "no free port"}},
 	{"too many open files", category{name: "too many open files"}},
 	{"response headers are longer", category{name: "response headers too long"}},
@@ -130,7 +130,7 @@ func typed(err error) (category, bool) {
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return category{name: "timeout"}, true
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return category{name: "network unreachable"}, true
+		return category{"network unreachable", true, " (check the address, the route and the firewall)"}, true
 	case errors.Is(err, syscall.ENOENT): // of a Unix socket
 		return category{"no such socket", true, ""}, true
 	}
