@@ -37,17 +37,21 @@ func newCollector(c Config, tr *transport) *collector {
 	return k
 }
 
+// warmUpMark is the body in raw results of warm-up requests, which the report does not count. Those of all others are
+// empty. Another name of the attack would mark them too, but vegeta plot wants the numbers of each attack from 0 on.
+var warmUpMark = []byte("warm-up")
+
 // add counts a request.
 func (k *collector) add(n *note) {
 	if n.session != nil && n.session.over {
 		k.addSession(n.session)
 		return
 	}
-	if k.c.Folder != nil {
-		k.c.Folder.Add(k.result(n))
-	}
 	scheduled := n.start()
 	at := scheduled.Sub(k.tr.pacer.Began()) - k.c.WarmUp
+	if k.c.Folder != nil {
+		k.c.Folder.Add(k.result(n, at < 0))
+	}
 	switch {
 	case at < 0:
 		k.AddWarmUp()
@@ -63,13 +67,17 @@ func (k *collector) add(n *note) {
 	}
 }
 
-// result is the request in vegeta's form.
-func (k *collector) result(n *note) *vegeta.Result {
-	r := &vegeta.Result{Attack: k.c.RunID, Seq: n.seq, Timestamp: n.sent, Latency: n.took, BytesIn: n.bytes, Headers: n.header}
+// result is the request in vegeta's form. In the open model it is timed from its scheduled time: so the numbers of requests
+// and their times have the same order, as vegeta plot wants it, and vegeta report has the percentiles of the report.
+func (k *collector) result(n *note, warmUp bool) *vegeta.Result {
+	r := &vegeta.Result{Attack: k.c.RunID, Seq: n.seq, Timestamp: n.start(), Latency: n.sent.Sub(n.start()) + n.took, BytesIn: n.bytes, Headers: n.header}
 	if n.err != nil {
 		r.Error = n.err.Error()
 	} else if r.Code = uint16(n.status); n.status < 200 || n.status >= 400 {
 		r.Error = strconv.Itoa(n.status) + " " + http.StatusText(n.status)
+	}
+	if warmUp {
+		r.Body = warmUpMark
 	}
 	if n.request != nil {
 		r.Method, r.URL, r.BytesOut = n.request.Method, n.request.Plain(n.base), uint64(len(n.request.Body))
