@@ -24,7 +24,7 @@ const (
 // A plan that begins at a set time does so.
 func (c Config) open(ctx context.Context, p *Pool) {
 	n := min(int(math.Ceil(c.Plan.Peak()*time.Millisecond.Seconds())), c.MaxWorkers, maxOpen)
-	if c.Workers > 0 || n < 2 { // a slow rate has no such start: its first request shows the time to connect
+	if p == nil || c.Workers > 0 || n < 2 { // a slow rate has no such start: its first request shows the time to connect
 		return
 	}
 	deadline := time.Now().Add(openTimeout)
@@ -38,35 +38,10 @@ func (c Config) open(ctx context.Context, p *Pool) {
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	services := c.services(n)
+	services := c.Services(c.arms, n)
 	for _, u := range services {
 		p.open(ctx, u, (n+len(services)-1)/len(services))
 	}
-}
-
-// services returns the URLs of the services of the run, at most n. Those of a stream or a recording are not known yet.
-func (c Config) services(n int) (list []*url.URL) {
-	if len(c.Targets) == 0 {
-		if c.Stream == nil && c.Recording == nil {
-			list = c.arms
-		}
-		return list
-	}
-	known := map[string]bool{}
-	for _, t := range c.Targets {
-		u, err := url.Parse(t.URL)
-		if err != nil || len(known) == n {
-			break
-		}
-		if u.Host == "" {
-			return c.arms
-		}
-		if key := u.Scheme + " " + u.Host; !known[key] {
-			known[key] = true
-			list = append(list, u)
-		}
-	}
-	return list
 }
 
 // open opens connections to the service of a URL, with the client that route would choose.

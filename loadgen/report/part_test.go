@@ -139,8 +139,8 @@ func TestMerger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(sums) != 24 || len(r.times) != len(sums) {
-		t.Errorf("%d histograms of %d, want 24", len(r.times), len(sums))
+	if len(sums) != 23 || len(r.times) != len(sums) {
+		t.Errorf("%d histograms of %d, want 23", len(r.times), len(sums))
 	}
 	// 4 seconds of 30 requests of 3 scenarios: 10 to 300 bytes received, 0 to 2 sent; 3 to 7 connections.
 	if received, sent := uint64(shards*4*3*10*30*31/2), uint64(shards*4*30*3); r.BytesReceived != received || r.BytesSent != sent || r.Opened != 3+4+5+6+7 || r.FirstByte.Count != shards*4*30*3 {
