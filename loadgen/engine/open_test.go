@@ -32,7 +32,7 @@ func TestConnectionsBeforeStart(t *testing.T) {
 				"1,000 req/s":             {func(c *Config) { c.Plan = steady(1000, 100*time.Millisecond) }, 0},
 				"closed model":            {func(c *Config) { c.Workers = 5 }, 0},
 				"-no-keepalive":           {func(c *Config) { c.Connect.NoKeepalive = true }, 0},
-				"start at a time to come": {func(c *Config) { c.StartAt = time.Now().Add(100 * time.Millisecond) }, 5},
+				"start at a time to come": {func(c *Config) { c.StartAt = time.Now().Add(openTimeout + 10*time.Millisecond) }, 5},
 			} {
 				c := testConfig(s.URL, tracetest.NewSpanRecorder())
 				c.Connect, c.Plan = o, steady(4200, 100*time.Millisecond)
@@ -89,6 +89,7 @@ func TestStalledHandshakesBeforeStart(t *testing.T) {
 	// Without a server nothing is delayed.
 	close(end)
 	s.Close()
+	c.Timeout = time.Minute
 	start = time.Now()
 	if r = attackOnce(t, t.Context(), c); r.StartedAt.Sub(start) >= openTimeout || !maps.Equal(r.Errors, map[string]int{"connection refused": 200}) {
 		t.Errorf("started after %s; %v", r.StartedAt.Sub(start), r.Errors)
