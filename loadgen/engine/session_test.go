@@ -264,40 +264,13 @@ func TestRamp(t *testing.T) {
 	}
 }
 
-// Users who have begun complete their flow after the end of the plan, unless the run ends early.
-func TestFlowEnds(t *testing.T) {
-	t.Parallel()
-	text := "name: f\nsteps:\n  - {name: a, get: /, think: 300ms}\n  - {name: b, get: /}\n"
-	nothing := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-	c, _ := flowConfig(t, nothing, text)
-	c.Plan = steady(100, 200*time.Millisecond)
-	if r := run(t, c); r.Flow.Completed != 20 || r.Flow.Unfinished != 0 || r.Sent != 40 || len(r.Invalid) > 0 && !strings.Contains(r.Invalid[0], "send delay") {
-		t.Errorf("%+v; %v", r.Flow, r.Invalid)
-	}
-	// Without the think time the run would take a day.
-	c, _ = flowConfig(t, nothing, strings.Replace(text, "300ms", "1h", 1))
-	c.Plan = steady(100, time.Hour)
-	end := make(chan string, 1)
-	c.End = end
-	var once sync.Once
-	c.Progress = func(p Progress) {
-		if p.Users > 10 {
-			once.Do(func() { end <- "enough" })
-		}
-	}
-	r := run(t, c)
-	if f := r.Flow; f.Unfinished == 0 || f.Completed != 0 || f.Begun != f.Unfinished || r.Sent != f.Begun || r.Ended != "enough" {
-		t.Errorf("%+v; %d requests, ended %q", f, r.Sent, r.Ended)
-	}
-}
-
 // Users of the warm-up are not measured.
 func TestFlowWarmUp(t *testing.T) {
 	t.Parallel()
 	c, _ := flowConfig(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), "name: f\nsteps:\n  - {name: a, get: /}\n")
 	c.Plan, c.WarmUp = steady(100, 400*time.Millisecond), 200*time.Millisecond
 	r := run(t, c)
-	if f := r.Flow; f.WarmUp != 20 || f.Begun != 20 || f.Completed != 20 || r.WarmUp != 20 || f.RateTarget != 100 {
+	if f := r.Flow; f.WarmUp != 20 || f.Begun != 20 || f.Completed != 20 || r.WarmUp != 20 || f.RateTarget != 100 || f.RateActual != 100 {
 		t.Errorf("%+v, %d requests of the warm-up", f, r.WarmUp)
 	}
 }
@@ -316,6 +289,11 @@ func TestFlowWithoutSpans(t *testing.T) {
 	r := run(t, c)
 	if len(ids) != 10 || r.Sent != 30 {
 		t.Errorf("%d traces, %d requests, want 10 and 30", len(ids), r.Sent)
+	}
+	for _, slow := range r.Flow.Slowest {
+		if ids[slow.TraceID] != 3 {
+			t.Errorf("trace %q of a slow user was not sent", slow.TraceID)
+		}
 	}
 	for id, n := range ids {
 		if n != 3 {

@@ -3,6 +3,7 @@ package flow
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -26,6 +27,7 @@ type Step struct {
 
 	target       vegeta.Target
 	link         string            // variable that is the whole URL; "": none
+	follows      bool              // link is of a response
 	template     *targets.Template // nil: no placeholders
 	condition    *expression       // nil: always sent
 	repeat       int
@@ -41,6 +43,7 @@ type Step struct {
 type expression struct {
 	text    string
 	program *vm.Program
+	uses    visitor
 }
 
 // Full returns the URL of the step, with placeholders; "": it is relative to that of the service.
@@ -50,6 +53,9 @@ func (s *Step) Full() string {
 	}
 	return s.target.URL
 }
+
+// Follows reports whether the URL is a link of an earlier response.
+func (s *Step) Follows() bool { return s.follows }
 
 // Reads reports whether the step reads its response.
 func (s *Step) Reads() bool { return len(s.extracts)+len(s.checks) > 0 }
@@ -172,6 +178,7 @@ func (s *Step) setRequest(f *Flow, c *stepFile, method, address, place string, o
 	whole := placeholder.FindString(address) == address
 	if whole { // checked when its value is known
 		s.link = strings.TrimSpace(strings.Trim(address, "{}"))
+		s.follows = f.extracted(s.link)
 		if !slices.Contains(f.columns, s.link) {
 			return at(place, fmt.Errorf("unknown variable %s: %s", address, strings.Join(f.columns, ", ")))
 		}
@@ -271,8 +278,10 @@ func (s *Step) expression(f *Flow, text string, without ...string) (*expression,
 		return nil, fmt.Errorf("%s: %s", text, message)
 	}
 	root := p.Node()
-	ast.Walk(&root, visitor(s.uses))
-	return &expression{text, p}, nil
+	uses := visitor{}
+	ast.Walk(&root, uses)
+	maps.Copy(s.uses, uses)
+	return &expression{text, p, uses}, nil
 }
 
 // visitor collects the names of an expression.
