@@ -39,6 +39,9 @@ type Step struct {
 	placeholders []string        // in the request
 }
 
+// statuses matches what a step expects.
+var statuses = regexp.MustCompile(`^[1-5](\d\d|xx)(,[1-5](\d\d|xx))*$`)
+
 // expression is a compiled expression.
 type expression struct {
 	text    string
@@ -97,6 +100,9 @@ func (f *Flow) newStep(c *stepFile, think Think, place string, open func(string)
 		s.Expect = strings.ReplaceAll(fmt.Sprint(c.Expect), " ", "")
 		if list, ok := c.Expect.([]any); ok {
 			s.Expect = strings.ReplaceAll(strings.Trim(fmt.Sprint(list), "[]"), " ", ",")
+		}
+		if !statuses.MatchString(s.Expect) {
+			return nil, at(place+".expect", fmt.Errorf("expect: %q are not statuses (100 to 599) or classes (1xx to 5xx), as in 200,204 or 2xx", s.Expect))
 		}
 	}
 	if c.Think != "" {

@@ -56,7 +56,7 @@ func (u *User) set(name string, v targets.Value, native any) {
 	u.values[name], u.env[name] = v, native
 }
 
-// Next returns the next step; nil: the flow is complete.
+// Next returns the next step; nil: the flow is complete. With a failure, the step cannot be sent.
 func (u *User) Next() (*Step, *Failure) {
 	for u.step < len(u.flow.Steps) {
 		s := u.flow.Steps[u.step]
@@ -67,6 +67,7 @@ func (u *User) Next() (*Step, *Failure) {
 		if s.condition != nil {
 			holds, err := s.condition.holds(u.env)
 			if err != nil {
+				u.step, u.sent, u.last = u.step+1, 0, s
 				return s, &Failure{"if " + s.condition.text, err.Error()}
 			}
 			if !holds {

@@ -131,3 +131,20 @@ func TestLargeIntegers(t *testing.T) {
 		t.Errorf("%s %s, %v", r.URL, r.Body, err)
 	}
 }
+
+// A condition that cannot be evaluated is a failure of its step, the first one too, and the user may go on after it.
+func TestBadCondition(t *testing.T) {
+	t.Parallel()
+	u := must(t, "data: users.csv\nsteps:\n  - {name: a, get: /, if: zip > 5, continue: true}\n  - {name: b, get: /}\n  - {name: c, get: /, if: zip > 5}\n").NewUser(0, 1)
+	for _, want := range []struct {
+		name            string
+		fails, carryOns bool
+	}{{"a", true, true}, {"b", false, false}, {"c", true, false}} {
+		if s, f := u.Next(); s.Name != want.name || (f != nil) != want.fails || u.CarriesOn() != want.carryOns {
+			t.Errorf("step %s: %+v, carries on: %t, want %+v", s.Name, f, u.CarriesOn(), want)
+		}
+	}
+	if s, f := u.Next(); s != nil || f != nil || u.More() {
+		t.Errorf("step %v after the last one: %v", s, f)
+	}
+}
