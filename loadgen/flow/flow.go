@@ -258,7 +258,7 @@ func (f *Flow) used(c *file) error {
 		names []string
 	}{{"variables", sortedKeys(c.Variables)}, {"fake", sortedKeys(c.Fake)}} {
 		for _, name := range section.names {
-			if !slices.ContainsFunc(f.Steps, func(s *Step) bool { return s.uses[name] }) {
+			if !slices.ContainsFunc(f.Steps, func(s *Step) bool { return s.uses.has(name) }) {
 				return at("$."+section.name+"."+name, fmt.Errorf("no step uses variable %s", name))
 			}
 		}

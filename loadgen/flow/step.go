@@ -35,8 +35,8 @@ type Step struct {
 	carryOn      bool // after a failure
 	extracts     []extract
 	checks       []expression
-	uses         map[string]bool // variables
-	placeholders []string        // in the request
+	uses         visitor  // variables
+	placeholders []string // in the request
 }
 
 // statuses matches what a step expects.
@@ -88,7 +88,7 @@ func (s *stepFile) request() (method, address string, err error) {
 }
 
 func (f *Flow) newStep(c *stepFile, think Think, place string, open func(string) ([]byte, error)) (*Step, error) {
-	s := &Step{Name: c.Name, repeat: 1, think: think, carryOn: c.Continue, uses: map[string]bool{}}
+	s := &Step{Name: c.Name, repeat: 1, think: think, carryOn: c.Continue, uses: visitor{}}
 	method, address, err := c.request()
 	if err != nil {
 		return nil, at(place, err)
@@ -292,6 +292,9 @@ func (s *Step) expression(f *Flow, text string, without ...string) (*expression,
 
 // visitor collects the names of an expression.
 type visitor map[string]bool
+
+// has reports whether an expression uses a name; $env are all.
+func (v visitor) has(name string) bool { return v[name] || v["$env"] }
 
 // Visit implements ast.Visitor.
 func (v visitor) Visit(n *ast.Node) {

@@ -200,12 +200,19 @@ func (u *User) Respond(s *Step, resp Response) *Failure {
 	if len(s.checks) == 0 {
 		return nil
 	}
-	u.env["status"], u.env["body"], u.env["json"], u.env["header"] = resp.Status, string(resp.Body), nil, resp.Header.Get
-	if v, err := r.json(); err == nil {
-		u.env["json"] = native(v)
+	u.env["status"], u.env["body"], u.env["json"], u.env["header"] = resp.Status, "", nil, resp.Header.Get
+	// A body may have megabytes, and there may be thousands of users: only what is used, and not while they think.
+	if s.uses.has("body") {
+		u.env["body"] = string(resp.Body)
 	}
+	if s.uses.has("json") {
+		if v, err := r.json(); err == nil {
+			u.env["json"] = native(v)
+		}
+	}
+	defer func() { u.env["body"], u.env["json"], u.env["header"] = nil, nil, nil }()
 	for _, x := range s.checks {
-		if r.err != nil && (x.uses["body"] || x.uses["json"]) { // without it, body == "" would be true
+		if r.err != nil && (x.uses.has("body") || x.uses.has("json")) { // without it, body == "" would be true
 			return &Failure{x.text, said("%v", r.err)}
 		}
 		holds, e := x.holds(u.env)
@@ -214,7 +221,7 @@ func (u *User) Respond(s *Step, resp Response) *Failure {
 			return &Failure{x.text, said("%v; %v", e, r.failed())}
 		case e != nil:
 			return &Failure{x.text, said("%v", e)}
-		case !holds && x.uses["json"] && r.failed() != nil:
+		case !holds && x.uses.has("json") && r.failed() != nil:
 			return &Failure{x.text, said("false; %v", r.failed())}
 		case !holds:
 			return &Failure{x.text, said("false")}

@@ -14,6 +14,7 @@ func TestRespond(t *testing.T) {
 	header := http.Header{"Location": {"/a/1", "/a/2"}}
 	for name, tt := range map[string]struct{ step, body, check, detail string }{
 		"check":                {"check: [json.t == 'x', status == 200, 'len(json.a) > 2', 'json.f == 1', 'json.n == nil']", body, "", ""},
+		"$env":                 {"check: ['$env[\"json\"].t == \"x\"', '$env.body != \"\"']", body, "", ""},
 		"false":                {"check: [json.t == 'y']", body, "json.t == 'y'", "status 200, 38 bytes: false"},
 		"cannot be evaluated":  {"check: [json.n.u > 3]", body, "json.n.u > 3", "cannot fetch u from <nil>"},
 		"not JSON":             {"check: [json.t == 'x']", "<html>", "json.t == 'x'", "the body is not JSON: invalid character '<'"},
