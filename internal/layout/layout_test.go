@@ -24,7 +24,7 @@ var rules = []struct {
 }{
 	// The load generator, from the top down. Where a room imports another, it is below it.
 	{"loadgen", []string{"loadgen/...", "internal/...", "lab/kube"}},
-	{"loadgen/options", []string{"loadgen/engine", "loadgen/slo", "loadgen/workload", "loadgen/targets", "loadgen/schedule", "internal/cli"}},
+	{"loadgen/options", []string{"loadgen/contract", "loadgen/engine", "loadgen/slo", "loadgen/workload", "loadgen/targets", "loadgen/schedule", "internal/cli"}},
 	{"loadgen/view", []string{"loadgen/engine", "loadgen/measure", "internal/cli"}},
 	// A distributed run. A worker sends nothing of its own: the Runner does, which is in loadgen.
 	{"loadgen/kubernetes/kubetest", nil},
@@ -43,7 +43,8 @@ var rules = []struct {
 	{"loadgen/measure", []string{"loadgen/explain"}},
 	{"loadgen/explain", []string{"internal/jaegerapi"}},
 	{"loadgen/targets", nil},
-	{"loadgen/workload", []string{"loadgen/targets", "loadgen/schedule", "internal/album", "internal/fakealbum", "internal/httpheader"}},
+	{"loadgen/contract", nil},
+	{"loadgen/workload", []string{"loadgen/contract", "loadgen/targets", "loadgen/schedule", "internal/album", "internal/fakealbum", "internal/httpheader"}},
 	{"loadgen/schedule", nil},
 
 	// What two programs share knows none of them.

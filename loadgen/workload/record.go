@@ -33,7 +33,8 @@ type recordingHead struct {
 type entry struct {
 	Scheduled time.Duration `json:"scheduled_ns"` // since the start
 	Scenario  string        `json:"scenario"`
-	Want      int           `json:"want,omitempty"` // status
+	Want      int           `json:"want,omitempty"`   // status
+	Expect    string        `json:"expect,omitempty"` // statuses, in place of want, of a scenario that is not of the album API
 	Method    string        `json:"method"`
 	Path      string        `json:"path"` // relative to the service's URL; of -targets the full URL
 	Header    http.Header   `json:"header,omitempty"`
@@ -45,6 +46,12 @@ type entry struct {
 
 func (e *entry) request() (r *Request, err error) {
 	r = &Request{Scenario: Lookup(e.Scenario), Method: e.Method, Path: e.Path, Header: e.Header, Body: e.Body, want: e.Want}
+	if e.Expect != "" {
+		r.Scenario, r.expect = &Scenario{Name: e.Scenario}, new(Statuses)
+		if err := r.expect.UnmarshalText([]byte(e.Expect)); err != nil {
+			return nil, err
+		}
+	}
 	if r.full() {
 		r.url, err = url.Parse(r.Path)
 	}
@@ -84,6 +91,9 @@ func (r *Recorder) Add(seq uint64, scheduled time.Duration, q *Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := entry{Scheduled: scheduled, Scenario: q.Scenario.Name, Want: q.want, Method: q.Method, Path: q.Path, Body: q.Body}
+	if q.generated != nil {
+		e.Expect = q.generated.Statuses()
+	}
 	e.Header, e.Withheld = targets.WithoutSecrets(q.Header)
 	if u, err := url.Parse(q.Path); err == nil && u.User != nil {
 		if u.User = nil; !slices.Contains(e.Withheld, "Authorization") {
@@ -127,6 +137,7 @@ type Recording struct {
 	last      time.Duration // scheduled time of the last request
 	scenarios []string
 	targets   bool     // the paths are full URLs
+	album     bool     // the requests are those of the album API
 	withheld  []string // names of headers that are secrets
 
 	file *os.File
@@ -140,7 +151,7 @@ type Recording struct {
 // ReadRecording reads and checks a whole recording before anything is sent. Limit is the max
 // number of requests to replay; 0: all.
 func ReadRecording(path string, limit uint64) (*Recording, error) {
-	r := &Recording{Path: path}
+	r := &Recording{Path: path, album: true}
 	if err := r.open(); err != nil {
 		return nil, err
 	}
@@ -153,14 +164,23 @@ func ReadRecording(path string, limit uint64) (*Recording, error) {
 		switch s := Lookup(e.Scenario); {
 		case err != nil:
 			return nil, fmt.Errorf("line %d: %w", line, err)
+		case e.Expect != "" && !namePattern.MatchString(e.Scenario):
+			return nil, fmt.Errorf("line %d: %q is not the name of a scenario", line, e.Scenario)
+		case e.Expect != "":
+			if err := new(Statuses).UnmarshalText([]byte(e.Expect)); err != nil {
+				return nil, fmt.Errorf("line %d: expect: %w", line, err)
+			}
+			r.album = false
 		case s == nil:
 			return nil, fmt.Errorf("line %d: unknown scenario %q", line, e.Scenario)
 		case e.Scheduled < previous || e.Scheduled > schedule.MaxDuration:
 			return nil, fmt.Errorf("line %d: scheduled_ns is out of range: previous line to 24h", line)
 		case !targets.IsMethod(e.Method):
 			return nil, fmt.Errorf("line %d: %q is not a method", line, e.Method)
+		}
+		switch {
 		case s == targetScenario && len(e.Path) > 0 && e.Path[0] != '/':
-			r.targets = true
+			r.targets, r.album = true, false
 		case len(e.Path) == 0 || e.Path[0] != '/':
 			return nil, fmt.Errorf("line %d: the path does not begin with /", line)
 		}

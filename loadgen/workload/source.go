@@ -9,18 +9,21 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"soundcheck/internal/httpheader"
+	"soundcheck/loadgen/contract"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/targets"
 )
 
-// Workload is the source of a run's requests: one of Mix, Targets, Stream and Recording.
+// Workload is the source of a run's requests: one of Mix, Contract, Targets, Stream and Recording.
 type Workload struct {
-	Mix       Mix             // generated, to an album service
-	Targets   []vegeta.Target // round robin; see package targets. A URL that begins with / is of the run's service
-	Data      *targets.Data   // values of the placeholders in Targets; nil: none
-	Stream    *Stream         // sent while they are read
-	Recording *Recording      // replayed
-	EachOnce  bool            // the run ends with the targets
+	Mix       Mix                // generated, to an album service; with a Contract, of its operations
+	Contract  *contract.Contract // generated from an OpenAPI document
+	Invalid   float64            // share of requests that violate the Contract
+	Targets   []vegeta.Target    // round robin; see package targets. A URL that begins with / is of the run's service
+	Data      *targets.Data      // values of the placeholders in Targets; nil: none
+	Stream    *Stream            // sent while they are read
+	Recording *Recording         // replayed
+	EachOnce  bool               // the run ends with the targets
 
 	Header http.Header  // of each request of Mix or Recording, in place of those of the same name
 	Expect Expectations // nil: statuses of the scenarios
@@ -28,7 +31,7 @@ type Workload struct {
 
 // Album reports whether the requests are those of the album API.
 func (w Workload) Album() bool {
-	return len(w.Targets) == 0 && w.Stream == nil && (w.Recording == nil || !w.Recording.Targets())
+	return len(w.Targets) == 0 && w.Stream == nil && w.Contract == nil && (w.Recording == nil || w.Recording.album)
 }
 
 // Scenarios returns the names of the scenarios of the workload.
@@ -38,6 +41,8 @@ func (w Workload) Scenarios() (names []string) {
 		return w.Recording.scenarios
 	case len(w.Targets) > 0 || w.Stream != nil:
 		return []string{targetScenario.Name}
+	case w.Contract != nil:
+		return w.Contract.Scenarios(w.Mix, w.Invalid)
 	}
 	for name, weight := range w.Mix {
 		if weight > 0 {
@@ -64,6 +69,8 @@ type Request struct {
 	url    *url.URL  // of a target
 	plain  string    // url without user and password
 	number uint64    // in the plan
+
+	generated *contract.Request // from a contract
 }
 
 // Plain returns the text of a URL without its user and password.
@@ -94,6 +101,8 @@ func (r *Request) Expects(status int) bool {
 	switch {
 	case r.expect != nil:
 		return r.expect.Has(status)
+	case r.generated != nil:
+		return r.generated.Expects(status)
 	case r.Scenario == targetScenario:
 		return status >= 200 && status < 400
 	}
@@ -162,6 +171,9 @@ type Source struct {
 	Workload
 	makers  []*maker   // by arm; empty: requests are not generated
 	targets []prepared // of Targets
+
+	generators []*contract.Generator // by arm, of Contract
+	scenarios  map[string]*Scenario  // of Contract
 }
 
 // prepared is a target, ready to be sent.
@@ -182,7 +194,9 @@ func (w Workload) NewSource(seed uint64, arms int) (*Source, error) {
 		}
 		s.targets = append(s.targets, p)
 	}
-	if w.Recording == nil && len(w.Targets) == 0 && w.Stream == nil {
+	if w.Contract != nil && w.Recording == nil {
+		s.generate(seed, arms)
+	} else if w.Recording == nil && len(w.Targets) == 0 && w.Stream == nil {
 		for range arms { // ids and pages are per service
 			s.makers = append(s.makers, newMaker(w.Mix, seed))
 		}
@@ -232,27 +246,35 @@ func (s *Source) Request(seq uint64, p schedule.Pick) (*Request, error) {
 		return x.numbered(x.number)
 	}
 	var r *Request
-	if s.Recording != nil {
-		var err error
-		if r, err = s.Recording.entries[seq%schedule.Window].request(); err != nil {
-			return nil, err
+	var err error
+	switch {
+	case s.Recording != nil:
+		r, err = s.Recording.entries[seq%schedule.Window].request()
+	case len(s.generators) > 0:
+		r, err = s.generated(p)
+	default:
+		if r, err = s.makers[p.Arm].make(p.Number); err == nil {
+			r.Reads.Header = r.Scenario.Name == "create" || r.Scenario.Name == "page"
 		}
-	} else {
-		var err error
-		if r, err = s.makers[p.Arm].make(p.Number); err != nil {
-			return nil, err
-		}
-		r.Reads.Header = r.Scenario.Name == "create" || r.Scenario.Name == "page"
+	}
+	if err != nil {
+		return nil, err
 	}
 	r.Header = targets.Override(r.Header, s.Header)
-	r.Parent, r.expect = targets.Parent(r.Header), s.Expect.of(r.Scenario.Name)
+	r.Parent = targets.Parent(r.Header)
+	if expect := s.Expect.of(r.Scenario.Name); expect != nil {
+		r.expect = expect
+	}
 	return r, nil
 }
 
 // Respond takes a complete response to a request: it stores ids and next pages for later requests to the
 // service, and checks the response. Of the response it needs what the request reads.
 func (s *Source) Respond(arm int, base *url.URL, r *Request, resp Response) *Failure {
-	if len(s.makers) == 0 {
+	switch {
+	case r.generated != nil:
+		return s.check(arm, base, r, resp)
+	case len(s.makers) == 0:
 		return nil
 	}
 	m := s.makers[arm]

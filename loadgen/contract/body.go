@@ -1,0 +1,186 @@
+package contract
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime/multipart"
+	"net/textproto"
+	"slices"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// body is the body of an operation's requests, prepared: of one of its media types.
+type body struct {
+	mediaType string
+	media     *openapi3.MediaType
+	node      *node
+	required  bool
+	encode    func(b *body, value any, v *values) (content []byte, contentType string, err error)
+}
+
+// isJSON reports whether a media type is JSON.
+func isJSON(mediaType string) bool {
+	return mediaType == "application/json" || strings.HasPrefix(mediaType, "application/") && strings.HasSuffix(mediaType, "+json")
+}
+
+// plain is a media type without parameters.
+func plain(mediaType string) string {
+	mediaType, _, _ = strings.Cut(mediaType, ";")
+	return strings.ToLower(strings.TrimSpace(mediaType))
+}
+
+// newBody prepares a body: of JSON, if the operation takes it, else of a form, else of text. Nil: the operation has no
+// body.
+func newBody(ref *openapi3.RequestBodyRef, c *compiler) (*body, error) {
+	if ref == nil || ref.Value == nil || len(ref.Value.Content) == 0 {
+		return nil, nil
+	}
+	b := &body{required: ref.Value.Required}
+	best := 0
+	for _, name := range slices.Sorted(mapKeys(ref.Value.Content)) {
+		m, mediaType := ref.Value.Content[name], plain(name)
+		text := m.Schema != nil && m.Schema.Value != nil && m.Schema.Value.Type.Is(openapi3.TypeString)
+		rank, encode, sent := 0, encodeText, name
+		switch {
+		case mediaType == "application/json":
+			rank, encode = 6, encodeJSON
+		case isJSON(mediaType):
+			rank, encode = 5, encodeJSON
+		case mediaType == "application/x-www-form-urlencoded":
+			rank, encode = 4, encodeForm
+		case mediaType == "multipart/form-data":
+			rank, encode = 3, encodeMultipart
+		case (mediaType == "*/*" || mediaType == "application/*") && !text:
+			rank, encode, sent = 2, encodeJSON, "application/json"
+		case text && !strings.Contains(mediaType, "*"):
+			rank = 1
+		case text:
+			rank, sent = 1, "application/octet-stream"
+		}
+		if rank > best {
+			best, b.mediaType, b.media, b.encode = rank, sent, m, encode
+			b.node = c.node(m.Schema, "body", 0)
+		}
+	}
+	if best == 0 {
+		err := fmt.Errorf("request bodies are made of JSON, forms and text, not of %s", strings.Join(slices.Sorted(mapKeys(ref.Value.Content)), ", "))
+		if b.required {
+			return nil, err
+		}
+		return nil, nil
+	}
+	return b, nil
+}
+
+func encodeJSON(b *body, value any, _ *values) ([]byte, string, error) {
+	content, err := json.Marshal(value)
+	return content, b.mediaType, err
+}
+
+func encodeText(b *body, value any, _ *values) ([]byte, string, error) {
+	s, ok := value.(string)
+	if !ok || s == "" {
+		return nil, "", errors.New("no text")
+	}
+	return []byte(s), b.mediaType, nil
+}
+
+// fields are the properties of a form.
+func fields(value any) (map[string]any, error) {
+	m, ok := value.(map[string]any)
+	if !ok {
+		return nil, errors.New("a form that is no object")
+	}
+	for name, x := range m {
+		if x == nil {
+			delete(m, name)
+		}
+	}
+	return m, nil
+}
+
+func encodeForm(b *body, value any, _ *values) ([]byte, string, error) {
+	m, err := fields(value)
+	if err != nil {
+		return nil, "", err
+	}
+	var pairs []pair
+	for _, name := range slices.Sorted(mapKeys(m)) {
+		p := &param{Parameter: &openapi3.Parameter{Name: name, In: openapi3.ParameterInQuery}, style: b.media.Encoding[name].SerializationMethod()}
+		_, more, ok := p.encode(m[name])
+		if !ok {
+			return nil, "", fmt.Errorf("field %s cannot be encoded", name)
+		}
+		pairs = append(pairs, more...)
+	}
+	return []byte(queryOf(pairs)), b.mediaType, nil
+}
+
+func encodeMultipart(b *body, value any, v *values) ([]byte, string, error) {
+	m, err := fields(value)
+	if err != nil {
+		return nil, "", err
+	}
+	var out bytes.Buffer
+	w := multipart.NewWriter(&out)
+	if err := w.SetBoundary(fmt.Sprintf("part-%016x", v.r.Uint64())); err != nil {
+		return nil, "", err
+	}
+	for _, name := range slices.Sorted(mapKeys(m)) {
+		list, repeated := m[name].([]any)
+		if !repeated {
+			list = []any{m[name]}
+		}
+		for _, x := range list {
+			if err := b.part(w, name, x); err != nil {
+				return nil, "", err
+			}
+		}
+	}
+	return out.Bytes(), w.FormDataContentType(), w.Close()
+}
+
+// part writes a part of a form: a file, if its property is binary.
+func (b *body) part(w *multipart.Writer, name string, x any) error {
+	header := textproto.MIMEHeader{"Content-Disposition": {fmt.Sprintf("form-data; name=%q", name)}}
+	content, ok := primitive(x)
+	if !ok {
+		text, err := json.Marshal(x)
+		if err != nil {
+			return err
+		}
+		content = string(text)
+		header.Set("Content-Type", "application/json")
+	}
+	if b.binary(name) {
+		header.Set("Content-Disposition", fmt.Sprintf("form-data; name=%q; filename=%q", name, name+".bin"))
+		header.Set("Content-Type", "application/octet-stream")
+	}
+	if e := b.media.Encoding[name]; e != nil && e.ContentType != "" {
+		kind, _, _ := strings.Cut(e.ContentType, ",")
+		header.Set("Content-Type", strings.ReplaceAll(kind, "*", "png"))
+	}
+	p, err := w.CreatePart(header)
+	if err == nil {
+		_, err = p.Write([]byte(content))
+	}
+	return err
+}
+
+// binary reports whether a property of a form is a file, or files.
+func (b *body) binary(name string) bool {
+	for _, p := range b.node.props {
+		if p.name == name {
+			n := p.node
+			if n.items != nil {
+				n = n.items
+			}
+			return n.schema.Format == "binary"
+		}
+	}
+	return false
+}

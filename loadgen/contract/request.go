@@ -1,0 +1,293 @@
+package contract
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+)
+
+// Request is a request of an operation.
+type Request struct {
+	Operation *Operation
+	Invalid   string // how it violates the contract; "": it is valid
+	Reason    string // why the contract rejects it
+	Path      string // with the query
+	Header    http.Header
+	Body      []byte
+	// Unknown is true if no response had a value for a parameter of the path.
+	Unknown bool
+
+	path []string // values of the path's parameters
+	used []id     // of them
+}
+
+// draft is a request before it is encoded.
+type draft struct {
+	o        *Operation
+	v        *values
+	sent     []bool // by parameter
+	values   []any
+	raw      []string // in place of values: what is broken
+	learned  []string // of the path's first parameters
+	used     []id
+	body     any
+	hasBody  bool
+	content  []byte // in place of body
+	kind     string // in place of the content type
+	rawQuery string // in place of the query
+}
+
+var errNoValue = errors.New("no valid value was found")
+
+// attempts is how many values are generated until one is valid.
+const attempts = 10
+
+// valid generates a value that satisfies a schema.
+func (v *values) valid(n *node, ref *openapi3.SchemaRef, check func(any) bool, options ...openapi3.SchemaValidationOption) (any, bool) {
+	for range attempts {
+		x, ok := v.value(n, 0)
+		if !ok || check != nil && !check(x) {
+			continue
+		}
+		if ref == nil || ref.Value == nil || ref.Value.VisitJSON(x, options...) == nil {
+			return x, true
+		}
+	}
+	return nil, false
+}
+
+// draft makes a valid request, without its encoding.
+func (c *Contract) draft(o *Operation, v *values, learned []string, used []id) (*draft, error) {
+	d := &draft{o: o, v: v, sent: make([]bool, len(o.params)), values: make([]any, len(o.params)), raw: make([]string, len(o.params)), learned: learned, used: used}
+	for i, p := range o.params {
+		wanted := p.Required || v.optional == all || v.optional == some && v.chance(2)
+		if p.off || !wanted || p.opaque || p.index >= 0 && p.index < len(learned) {
+			continue
+		}
+		x, ok := v.param(p, c.options(o))
+		if !ok && p.Required {
+			return nil, fmt.Errorf("parameter %s: %w", p.Name, errNoValue)
+		}
+		d.sent[i], d.values[i] = ok, x
+	}
+	if o.body == nil {
+		return d, nil
+	}
+	options := append(c.options(o), openapi3.VisitAsRequest())
+	check := func(x any) bool {
+		_, _, err := o.body.encode(o.body, x, v)
+		return err == nil
+	}
+	v.inBody = true
+	defer func() { v.inBody = false }()
+	if d.body, d.hasBody = v.valid(o.body.node, o.body.media.Schema, check, options...); !d.hasBody && o.body.required {
+		return nil, fmt.Errorf("request body: %w", errNoValue)
+	}
+	return d, nil
+}
+
+// param generates a value of a parameter.
+func (v *values) param(p *param, options []openapi3.SchemaValidationOption) (any, bool) {
+	encodes := func(x any) bool {
+		_, _, ok := p.encode(x)
+		return ok
+	}
+	ref := p.Schema
+	if p.json {
+		ref = p.Content.Get("application/json").Schema
+	}
+	if x, ok := p.example(); ok && (p.index >= 0 || v.chance(4)) && encodes(x) && (ref == nil || ref.Value.VisitJSON(x, options...) == nil) {
+		return x, true
+	}
+	return v.valid(p.node, ref, encodes, options...)
+}
+
+// options are those of validation.
+func (c *Contract) options(o *Operation) []openapi3.SchemaValidationOption {
+	list := []openapi3.SchemaValidationOption{openapi3.FailFast()}
+	if o.modern {
+		list = append(list, openapi3.EnableJSONSchema2020())
+	}
+	return list
+}
+
+// encode returns the request of a draft.
+func (d *draft) encode() (*Request, error) {
+	o := d.o
+	r := &Request{Operation: o, Header: http.Header{}, path: make([]string, len(o.path.names)), used: d.used}
+	copy(r.path, d.learned)
+	var query []pair
+	var cookies []string
+	for i, p := range o.params {
+		if !d.sent[i] {
+			continue
+		}
+		text, pairs, ok := d.raw[i], []pair{{p.Name, d.raw[i]}}, true
+		if text == "" {
+			text, pairs, ok = p.encode(d.values[i])
+		}
+		if !ok {
+			return nil, fmt.Errorf("parameter %s cannot be encoded", p.Name)
+		}
+		switch p.In {
+		case openapi3.ParameterInPath:
+			if p.index >= 0 {
+				r.path[p.index] = text
+			}
+		case openapi3.ParameterInQuery:
+			query = append(query, pairs...)
+		case openapi3.ParameterInHeader:
+			r.Header[http.CanonicalHeaderKey(p.Name)] = []string{text}
+		case openapi3.ParameterInCookie:
+			cookies = append(cookies, p.Name+"="+text)
+		}
+	}
+	if slices.Contains(r.path, "") {
+		return nil, fmt.Errorf("parameter %s of the path has no value", o.path.names[slices.Index(r.path, "")])
+	}
+	r.Path = o.path.render(r.path)
+	if q := cmp.Or(d.rawQuery, queryOf(query)); q != "" {
+		r.Path += "?" + q
+	}
+	if len(cookies) > 0 {
+		r.Header["Cookie"] = []string{strings.Join(cookies, "; ")}
+	}
+	if o.accept != "" {
+		r.Header["Accept"] = []string{o.accept}
+	}
+	kind := ""
+	if d.hasBody {
+		var err error
+		if r.Body, kind, err = o.body.encode(o.body, d.body, d.v); err != nil {
+			return nil, err
+		}
+	}
+	if d.content != nil {
+		r.Body = d.content
+	}
+	if kind = cmp.Or(d.kind, kind); kind != "" {
+		r.Header["Content-Type"] = []string{kind}
+	}
+	return r, nil
+}
+
+// validate returns an error if kin-openapi rejects a request.
+func (c *Contract) validate(r *Request) error {
+	o := r.Operation
+	path, query, _ := strings.Cut(r.Path, "?")
+	q := &http.Request{Method: o.Method, URL: &url.URL{Path: path, RawQuery: query}, Header: r.Header.Clone(), Body: http.NoBody}
+	if len(r.Body) > 0 {
+		q.Body, q.ContentLength = io.NopCloser(strings.NewReader(string(r.Body))), int64(len(r.Body))
+	}
+	params := map[string]string{}
+	for i, name := range o.path.names {
+		params[name] = r.path[i]
+	}
+	return openapi3filter.ValidateRequest(q.Context(), &openapi3filter.RequestValidationInput{Request: q, PathParams: params,
+		Route:   &routers.Route{Spec: c.spec(o.modern), Path: o.Path, PathItem: c.doc.Paths.Value(o.Path), Method: o.Method, Operation: o.op},
+		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, SkipSettingDefaults: true}})
+}
+
+// prepare makes the plan of an operation, and tests it.
+func (c *Contract) prepare(o *Operation, item *openapi3.PathItem) error {
+	compiler := newCompiler()
+	for _, list := range []openapi3.Parameters{o.op.Parameters, item.Parameters} {
+		for _, ref := range list {
+			p := ref.Value
+			if slices.ContainsFunc(o.params, func(q *param) bool { return q.Name == p.Name && q.In == p.In }) {
+				continue // of the path, and the operation has its own
+			}
+			q, err := newParam(p, compiler)
+			switch {
+			case err != nil && p.Required:
+				return err
+			case err != nil:
+				c.note("%s: %v: it is not sent", o.Name, err)
+				continue
+			}
+			if p.In == openapi3.ParameterInPath {
+				q.index = slices.Index(o.path.names, p.Name)
+			}
+			o.params = append(o.params, q)
+		}
+	}
+	var err error
+	if o.body, err = newBody(o.op.RequestBody, compiler); err != nil {
+		return err
+	}
+	if c.doc.IsOpenAPI31OrLater() {
+		o.modern = o.body != nil && modern(o.body.media.Schema) || slices.ContainsFunc(o.params, func(p *param) bool { return modern(p.Schema) })
+	}
+	c.prepareResponses(o)
+	return c.test(o)
+}
+
+// Seeds and numbers of test requests.
+const (
+	testSeed  = 1 << 40
+	testCount = 20
+)
+
+// test makes requests of an operation. An optional parameter that does not become valid is not sent.
+func (c *Contract) test(o *Operation) error {
+	for _, g := range []generation{none, all, some} {
+		for n := uint64(0); n < testCount; n++ {
+			_, _, err := c.make(o, newValues(testSeed, n, g), nil, nil)
+			if err == nil {
+				continue
+			}
+			rejected := (*openapi3filter.RequestError)(nil)
+			if !errors.As(err, &rejected) || rejected.Parameter == nil || rejected.Parameter.Required {
+				return short(err)
+			}
+			for _, p := range o.params {
+				if p.Parameter == rejected.Parameter {
+					p.off = true
+					c.note("%s: parameter %s is not sent: %v", o.Name, p.Name, short(err))
+				}
+			}
+			n--
+			if !slices.ContainsFunc(o.params, func(p *param) bool { return p.Parameter == rejected.Parameter }) {
+				return short(err)
+			}
+		}
+	}
+	for n := range uint64(testCount) {
+		if _, err := c.invalid(o, newValues(testSeed, n, all), nil); err == nil {
+			o.breakable = true
+			break
+		}
+	}
+	return nil
+}
+
+// make makes a valid request. The draft is for one that is broken.
+func (c *Contract) make(o *Operation, v *values, learned []string, used []id) (*Request, *draft, error) {
+	var failed error
+	for range attempts {
+		d, err := c.draft(o, v, learned, used)
+		if err != nil {
+			return nil, nil, err
+		}
+		r, err := d.encode()
+		if err != nil {
+			failed = err
+			continue
+		}
+		if err := c.validate(r); err != nil {
+			failed = err
+			continue
+		}
+		return r, d, nil
+	}
+	return nil, nil, failed
+}
