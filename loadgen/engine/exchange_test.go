@@ -110,6 +110,9 @@ func TestServers(t *testing.T) {
 				if len(r.Body) != min(most, int(tt.bytes)) || len(r.Body) > 1 && string(r.Body) != "ok" && !strings.HasPrefix("abcde", string(r.Body)) {
 					t.Errorf("kept %q of %d bytes, at most %d", r.Body, tt.bytes, most)
 				}
+				if r.Status != 0 && (r.Proto == "HTTP/1.0") != strings.HasPrefix(name, "HTTP/1.0") {
+					t.Errorf("the version is %q", r.Proto)
+				}
 				if (tm.FirstByte > 0) != (tt.Text != "" || tt.status > 0) || tm.Connected <= 0 {
 					t.Errorf("%+v", tm)
 				}

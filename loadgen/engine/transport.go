@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,8 @@ type transport struct {
 	results *results
 	pool    *Pool // nil: not of the network
 
+	users users // of a flow
+
 	first    atomic.Bool // request was sent
 	promises []promises  // by arm
 	inFlight atomic.Int64
@@ -40,6 +43,7 @@ type worker struct {
 	*transport
 	buffer  []byte // of encoded requests
 	clients clients
+	jar     http.CookieJar // of a flow's user; nil: that of the pool
 }
 
 func newWorker(t *transport) *worker { return &worker{transport: t, clients: clients{}} }
@@ -56,9 +60,15 @@ func (w *worker) request(seq uint64) {
 		n.err = err
 		return
 	}
-	n.base = q.At(w.c.arms[pick.Arm])
+	w.send(n, q)
+}
+
+// send sends a request.
+func (w *worker) send(n *note, q *workload.Request) {
+	var err error
+	n.base = q.At(w.c.arms[n.arm])
 	var u *url.URL // unless it is fast
-	fast := w.pool != nil && w.pool.fast(n.base, q)
+	fast := w.pool != nil && w.jar == nil && w.pool.fast(n.base, q)
 	if fast {
 		w.buffer, err = begin(w.buffer[:0], q, n.base, w.trace.headers)
 	} else {
@@ -70,12 +80,12 @@ func (w *worker) request(seq uint64) {
 	}
 	n.request = q
 	if w.c.Recorder != nil {
-		w.c.Recorder.Add(seq, n.start().Sub(w.pacer.Began()), q)
+		w.c.Recorder.Add(n.seq, n.start().Sub(w.pacer.Began()), q)
 	}
 	if w.c.FirstSent != nil && w.first.CompareAndSwap(false, true) {
 		go w.c.FirstSent(n.start().Sub(w.pacer.Began()), n.sent)
 	}
-	n.full = w.began() >= int64(w.c.MaxWorkers)
+	n.full = w.began() >= int64(w.c.MaxWorkers) || n.full
 	w.deliver(n, u)
 	w.inFlight.Add(-1)
 	if n.err != nil {
@@ -87,14 +97,18 @@ func (w *worker) request(seq uint64) {
 // the attempts are children of one span.
 func (w *worker) deliver(n *note, u *url.URL) {
 	ctx := w.ctx
-	if w.trace.tracer != nil {
+	if n.session != nil {
+		ctx = n.session.ctx
+	} else if w.trace.tracer != nil {
 		ctx = &numbered{ctx, n.number}
 		if parent := n.request.Parent; parent != nil {
 			ctx = trace.ContextWithRemoteSpanContext(ctx, *parent)
 		}
+	}
+	if w.trace.tracer != nil {
 		if w.c.Retry.on() || w.c.Connect.Redirects > 0 {
 			var span trace.Span
-			ctx, _, span = w.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindInternal)
+			ctx, n.top, span = w.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindInternal)
 			defer span.End()
 			if span.IsRecording() {
 				span.SetAttributes(w.trace.run...)
@@ -109,7 +123,7 @@ func (w *worker) deliver(n *note, u *url.URL) {
 		tests := w.promises[n.arm].take()
 		w.buffer = w.buffer[:head]
 		r := w.follow(ctx, n, u, deadline)
-		n.status, n.header, n.bytes, n.err = r.Status, r.Header, r.Bytes, r.Err
+		n.status, n.protocol, n.header, n.bytes, n.err = r.Status, versionOf(r.Proto), r.Header, r.Bytes, r.Err
 		promised := time.Duration(0)
 		if measure.IsShed(r.Status) {
 			promised = retryAfter(r.Header)
@@ -128,6 +142,14 @@ func (w *worker) deliver(n *note, u *url.URL) {
 			}
 		}
 	}
+}
+
+// versionOf returns the name of an HTTP version: that of 2 has no minor version (RFC 9113).
+func versionOf(proto string) string {
+	if proto == "HTTP/2.0" {
+		return "HTTP/2"
+	}
+	return proto
 }
 
 // promised counts what an attempt says about promises: it tested some, and may have got one.
@@ -149,6 +171,9 @@ func (w *worker) promised(n *note, tests int, promised time.Duration) {
 func (w *worker) attempt(ctx context.Context, n *note, h *hop, deadline time.Time) http1.Reply {
 	ctx, sc, span := w.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindClient)
 	n.ctx, n.span, n.timing = ctx, sc, connect.Times{}
+	if !n.top.IsValid() {
+		n.top = sc
+	}
 	start, resent := time.Now(), n.resends
 	var r http1.Reply
 	if h == nil {
@@ -181,11 +206,25 @@ func (w *worker) needs(n *note, status int) http1.Needs {
 func (w *worker) standard(ctx context.Context, n *note, h *hop, deadline time.Time) http1.Reply {
 	req := h.request()
 	w.trace.propagator.Inject(ctx, propagation.HeaderCarrier(req.Header))
+	jar := w.jar
+	if jar == nil && w.pool != nil {
+		jar = w.pool.jar
+	}
+	if jar != nil {
+		for _, c := range jar.Cookies(req.URL) {
+			req.AddCookie(c)
+		}
+	}
 	resp, err := w.c.sender.send(ctx, req, deadline, &n.timing)
 	if err != nil {
 		return http1.Reply{Err: err}
 	}
-	r := http1.Reply{Status: resp.StatusCode, Header: resp.Header}
+	if jar != nil {
+		if list := resp.Cookies(); len(list) > 0 {
+			jar.SetCookies(req.URL, list)
+		}
+	}
+	r := http1.Reply{Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header}
 	r.Body, r.Bytes, r.Err = http1.ReadBody(resp.Body, n.request.Reads.Body)
 	return r
 }

@@ -17,6 +17,7 @@ import (
 // Reply is a response whose body was read.
 type Reply struct {
 	Status int         // 0: no response header
+	Proto  string      // HTTP version, as in http.Response
 	Header http.Header // nil unless it is needed
 	Body   []byte      // its first bytes, as many as are needed
 	Bytes  uint64      // of the whole body
@@ -93,7 +94,7 @@ func (c *conn) response(method string, needs func(status int) Needs) (r Reply, k
 	if h == nil {
 		return c.standardResponse(method, needs)
 	}
-	r.Status = h.status
+	r.Status, r.Proto = h.status, "HTTP/1.1"
 	need := needs(h.status)
 	if need.Header {
 		b, _ := c.r.Peek(h.size)
@@ -231,7 +232,7 @@ func (c *conn) standardResponse(method string, needs func(status int) Needs) (r 
 	if err != nil {
 		return Reply{Err: err}, false
 	}
-	r.Status = resp.StatusCode
+	r.Status, r.Proto = resp.StatusCode, resp.Proto
 	need := needs(r.Status)
 	if need.Header {
 		r.Header = resp.Header

@@ -55,6 +55,7 @@ type Flags struct {
 	slos  objectives
 	mix   string
 	retry string
+	flow  string
 	words []string        // arguments
 	paths bool            // they may be a path
 	stdin io.Reader       // for -targets -
@@ -145,7 +146,7 @@ func (f *Flags) checkVersions() error {
 		}
 	}
 	replay := f.Lookup("replay") // may have full URLs
-	if len(c.Targets) > 0 || c.Stream != nil || f.Lookup("url") == nil || replay != nil && replay.Value.String() != "" {
+	if len(c.Targets) > 0 || c.Stream != nil || c.Flow != nil && c.URL == f.flow || f.Lookup("url") == nil || replay != nil && replay.Value.String() != "" {
 		return nil
 	}
 	return f.CheckVersion("url", c.URL)

@@ -93,7 +93,7 @@ func (r *Report) tiles() []tile {
 		return t
 	}
 	note := ""
-	if r.Model == "open" {
+	if r.Model == "open" && r.Flow == nil {
 		note = short(r.RateTarget) + "/s target"
 	}
 	unserved := r.Unserved()

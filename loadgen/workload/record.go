@@ -47,15 +47,27 @@ type entry struct {
 func (e *entry) request() (r *Request, err error) {
 	r = &Request{Scenario: Lookup(e.Scenario), Method: e.Method, Path: e.Path, Header: e.Header, Body: e.Body, want: e.Want}
 	if e.Expect != "" {
-		r.Scenario, r.expect = &Scenario{Name: e.Scenario}, new(Statuses)
-		if err := r.expect.UnmarshalText([]byte(e.Expect)); err != nil {
-			return nil, err
+		r.expect = new(Statuses)
+		if r.Scenario, err = e.scenario(); err == nil {
+			err = r.expect.UnmarshalText([]byte(e.Expect))
 		}
+		return r, err
 	}
 	if r.full() {
 		r.url, err = url.Parse(r.Path)
 	}
 	return r, err
+}
+
+// scenario returns the scenario of a request with its own expected statuses.
+func (e *entry) scenario() (*Scenario, error) {
+	if !namePattern.MatchString(e.Scenario) {
+		return nil, fmt.Errorf("%q is not the name of a scenario", e.Scenario)
+	}
+	if err := new(Statuses).UnmarshalText([]byte(e.Expect)); err != nil {
+		return nil, fmt.Errorf("expect: %w", err)
+	}
+	return &Scenario{Name: e.Scenario}, nil
 }
 
 // Recorder writes each request of a run to a file, for ReadRecording.
@@ -161,24 +173,20 @@ func ReadRecording(path string, limit uint64) (*Recording, error) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		switch s := Lookup(e.Scenario); {
+		s := Lookup(e.Scenario)
+		if err == nil && e.Expect != "" {
+			s, err = e.scenario()
+			r.album = false
+		}
+		switch {
 		case err != nil:
 			return nil, fmt.Errorf("line %d: %w", line, err)
-		case e.Expect != "" && !namePattern.MatchString(e.Scenario):
-			return nil, fmt.Errorf("line %d: %q is not the name of a scenario", line, e.Scenario)
-		case e.Expect != "":
-			if err := new(Statuses).UnmarshalText([]byte(e.Expect)); err != nil {
-				return nil, fmt.Errorf("line %d: expect: %w", line, err)
-			}
-			r.album = false
 		case s == nil:
 			return nil, fmt.Errorf("line %d: unknown scenario %q", line, e.Scenario)
 		case e.Scheduled < previous || e.Scheduled > schedule.MaxDuration:
 			return nil, fmt.Errorf("line %d: scheduled_ns is out of range: previous line to 24h", line)
 		case !targets.IsMethod(e.Method):
 			return nil, fmt.Errorf("line %d: %q is not a method", line, e.Method)
-		}
-		switch {
 		case s == targetScenario && len(e.Path) > 0 && e.Path[0] != '/':
 			r.targets, r.album = true, false
 		case len(e.Path) == 0 || e.Path[0] != '/':

@@ -10,11 +10,12 @@ import (
 
 	"soundcheck/internal/httpheader"
 	"soundcheck/loadgen/contract"
+	"soundcheck/loadgen/flow"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/targets"
 )
 
-// Workload is the source of a run's requests: one of Mix, Contract, Targets, Stream and Recording.
+// Workload is the source of a run's requests: one of Mix, Contract, Targets, Stream, Recording and Flow.
 type Workload struct {
 	Mix       Mix                // generated, to an album service; with a Contract, of its operations
 	Contract  *contract.Contract // generated from an OpenAPI document
@@ -23,6 +24,7 @@ type Workload struct {
 	Data      *targets.Data      // values of the placeholders in Targets; nil: none
 	Stream    *Stream            // sent while they are read
 	Recording *Recording         // replayed
+	Flow      *flow.Flow         // of users, with several requests each
 	EachOnce  bool               // the run ends with the targets
 
 	Header http.Header  // of each request of Mix or Recording, in place of those of the same name
@@ -31,7 +33,7 @@ type Workload struct {
 
 // Album reports whether the requests are those of the album API.
 func (w Workload) Album() bool {
-	return len(w.Targets) == 0 && w.Stream == nil && w.Contract == nil && (w.Recording == nil || w.Recording.album)
+	return len(w.Targets) == 0 && w.Stream == nil && w.Flow == nil && w.Contract == nil && (w.Recording == nil || w.Recording.album)
 }
 
 // Scenarios returns the names of the scenarios of the workload.
@@ -39,6 +41,11 @@ func (w Workload) Scenarios() (names []string) {
 	switch {
 	case w.Recording != nil:
 		return w.Recording.scenarios
+	case w.Flow != nil:
+		for _, s := range w.Flow.Steps {
+			names = append(names, s.Name)
+		}
+		return names
 	case len(w.Targets) > 0 || w.Stream != nil:
 		return []string{targetScenario.Name}
 	case w.Contract != nil:
@@ -64,11 +71,12 @@ type Request struct {
 	// Reads is what Source.Respond reads of a response.
 	Reads Reads
 
-	want   int       // expected HTTP status
-	expect *Statuses // in place of want; nil: want
-	url    *url.URL  // of a target
-	plain  string    // url without user and password
-	number uint64    // in the plan
+	want   int                     // expected HTTP status
+	expect *Statuses               // in place of want; nil: want
+	check  func(Response) *Failure // of a flow's step; nil: none
+	url    *url.URL                // of a target
+	plain  string                  // url without user and password
+	number uint64                  // in the plan
 
 	generated *contract.Request // from a contract
 }
@@ -164,13 +172,14 @@ func needsParsing(r rune) bool {
 }
 
 // full reports whether the path is a full URL.
-func (r *Request) full() bool { return r.Scenario == targetScenario && !strings.HasPrefix(r.Path, "/") }
+func (r *Request) full() bool { return !strings.HasPrefix(r.Path, "/") }
 
 // Source makes the requests of one run. Its methods are called from many goroutines.
 type Source struct {
 	Workload
 	makers  []*maker   // by arm; empty: requests are not generated
 	targets []prepared // of Targets
+	steps   map[*flow.Step]prepared
 
 	generators []*contract.Generator // by arm, of Contract
 	scenarios  map[string]*Scenario  // of Contract
@@ -181,6 +190,7 @@ type prepared struct {
 	request  *Request          // of a target without placeholders
 	template *targets.Template // nil: without
 	expect   *Statuses
+	scenario *Scenario
 }
 
 // NewSource returns the requests of a run with one or, with more arms, several services.
@@ -194,9 +204,14 @@ func (w Workload) NewSource(seed uint64, arms int) (*Source, error) {
 		}
 		s.targets = append(s.targets, p)
 	}
-	if w.Contract != nil && w.Recording == nil {
+	if err := s.prepareFlow(); err != nil {
+		return nil, err
+	}
+	switch {
+	case w.Recording != nil:
+	case w.Contract != nil:
 		s.generate(seed, arms)
-	} else if w.Recording == nil && len(w.Targets) == 0 && w.Stream == nil {
+	case w.Album():
 		for range arms { // ids and pages are per service
 			s.makers = append(s.makers, newMaker(w.Mix, seed))
 		}
@@ -205,7 +220,7 @@ func (w Workload) NewSource(seed uint64, arms int) (*Source, error) {
 }
 
 func prepare(t *vegeta.Target, d *targets.Data, e Expectations) (p prepared, err error) {
-	p.expect = e.of(targetScenario.Name)
+	p.expect, p.scenario = e.of(targetScenario.Name), targetScenario
 	if p.template, err = targets.NewTemplate(t, d); err == nil && p.template == nil {
 		p.request, err = p.ofTarget(t)
 	}
@@ -214,7 +229,7 @@ func prepare(t *vegeta.Target, d *targets.Data, e Expectations) (p prepared, err
 
 // ofTarget returns the request of a target.
 func (p prepared) ofTarget(t *vegeta.Target) (*Request, error) {
-	r := &Request{Scenario: targetScenario, Method: t.Method, Path: t.URL, Header: t.Header, Body: t.Body, Parent: targets.Parent(t.Header), expect: p.expect}
+	r := &Request{Scenario: p.scenario, Method: t.Method, Path: t.URL, Header: t.Header, Body: t.Body, Parent: targets.Parent(t.Header), expect: p.expect}
 	if !r.full() {
 		return r, nil
 	}
@@ -274,6 +289,8 @@ func (s *Source) Respond(arm int, base *url.URL, r *Request, resp Response) *Fai
 	switch {
 	case r.generated != nil:
 		return s.check(arm, base, r, resp)
+	case r.check != nil:
+		return r.check(resp)
 	case len(s.makers) == 0:
 		return nil
 	}
