@@ -35,7 +35,7 @@ var rules = []struct {
 	{"loadgen/connect", []string{"internal/cli"}},
 	{"loadgen/http1", []string{"loadgen/connect"}},
 	{"loadgen/http2", []string{"loadgen/connect"}},
-	{"loadgen/engine", []string{"loadgen/connect", "loadgen/http1", "loadgen/http2", "loadgen/report", "loadgen/slo", "loadgen/measure", "loadgen/workload", "loadgen/flow", "loadgen/targets", "loadgen/schedule", "internal/httpheader"}},
+	{"loadgen/engine", []string{"loadgen/connect", "loadgen/contract", "loadgen/http1", "loadgen/http2", "loadgen/report", "loadgen/slo", "loadgen/measure", "loadgen/workload", "loadgen/flow", "loadgen/targets", "loadgen/schedule", "internal/httpheader"}},
 	{"loadgen/capacity", []string{"loadgen/report", "loadgen/slo", "loadgen/measure"}},
 	{"loadgen/compare", []string{"loadgen/report", "loadgen/measure", "loadgen/schedule"}},
 	{"loadgen/report", []string{"loadgen/slo", "loadgen/measure", "loadgen/explain", "loadgen/schedule"}},

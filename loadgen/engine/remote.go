@@ -8,6 +8,7 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
 	"soundcheck/loadgen/connect"
+	"soundcheck/loadgen/contract"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/slo"
 	"soundcheck/loadgen/targets"
@@ -28,6 +29,9 @@ type Remote struct {
 	Header      http.Header           `json:"header"`
 	Expect      workload.Expectations `json:"expect"`
 	EachOnce    bool                  `json:"each_once"`
+	OpenAPI     []byte                `json:"openapi,omitempty"` // the document, with the name of its file
+	OpenAPIFile string                `json:"openapi_file,omitempty"`
+	Invalid     float64               `json:"invalid,omitempty"`
 	Seed        uint64                `json:"seed"`
 	SLOs        []string              `json:"slos"`
 	Retry       Retry                 `json:"retry"`
@@ -42,6 +46,9 @@ func RemoteOf(c Config) Remote {
 	r := Remote{URL: c.URL, Stages: c.Plan.Stages, Arrivals: c.Plan.Arrivals, Max: c.Plan.Max, Timeout: c.Timeout, MaxWorkers: c.MaxWorkers, Mix: c.Mix, Targets: c.Targets,
 		Data: c.Data, Header: c.Header, Expect: c.Expect, EachOnce: c.EachOnce,
 		Seed: c.Seed, Retry: c.Retry, TraceSample: c.TraceSample, WarmUp: c.WarmUp, Before: c.Before, Connect: c.Connect}
+	if c.Contract != nil {
+		r.OpenAPI, r.OpenAPIFile, r.Invalid = c.Contract.Source, c.Contract.Name, c.Invalid
+	}
 	for _, o := range c.SLOs {
 		r.SLOs = append(r.SLOs, o.String())
 	}
@@ -55,6 +62,13 @@ func (r Remote) Config(runID string, worker, workers int) (Config, error) {
 		Worker: strconv.Itoa(worker), Parts: true}
 	if workers > 1 {
 		c.Plan.Shard, c.Plan.Shards = uint64(worker), uint64(workers)
+	}
+	if len(r.OpenAPI) > 0 {
+		var err error
+		if c.Contract, err = contract.Parse(r.OpenAPIFile, r.OpenAPI); err != nil {
+			return c, err
+		}
+		c.Invalid = r.Invalid
 	}
 	for _, text := range r.SLOs {
 		o, err := slo.Parse(text)
