@@ -24,7 +24,7 @@ var rules = []struct {
 }{
 	// The load generator, from the top down. Where a room imports another, it is below it.
 	{"loadgen", []string{"loadgen/...", "internal/...", "lab/kube"}},
-	{"loadgen/options", []string{"loadgen/contract", "loadgen/engine", "loadgen/flow", "loadgen/slo", "loadgen/workload", "loadgen/targets", "loadgen/schedule", "internal/cli"}},
+	{"loadgen/options", []string{"loadgen/contract", "loadgen/engine", "loadgen/retry", "loadgen/flow", "loadgen/slo", "loadgen/workload", "loadgen/targets", "loadgen/schedule", "internal/cli"}},
 	{"loadgen/view", []string{"loadgen/engine", "loadgen/measure", "internal/cli"}},
 	// A distributed run. A worker sends nothing of its own: the Runner does, which is in loadgen.
 	{"loadgen/kubernetes/kubetest", nil},
@@ -35,7 +35,9 @@ var rules = []struct {
 	{"loadgen/connect", []string{"internal/cli"}},
 	{"loadgen/http1", []string{"loadgen/connect"}},
 	{"loadgen/http2", []string{"loadgen/connect"}},
-	{"loadgen/engine", []string{"loadgen/connect", "loadgen/contract", "loadgen/http1", "loadgen/http2", "loadgen/report", "loadgen/slo", "loadgen/measure", "loadgen/workload", "loadgen/flow", "loadgen/targets", "loadgen/schedule", "internal/httpheader"}},
+	{"loadgen/retry", []string{"loadgen/measure", "internal/httpheader"}},
+	{"loadgen/failure", []string{"loadgen/connect", "loadgen/http2"}},
+	{"loadgen/engine", []string{"loadgen/retry", "loadgen/failure", "loadgen/connect", "loadgen/contract", "loadgen/http1", "loadgen/http2", "loadgen/report", "loadgen/slo", "loadgen/measure", "loadgen/workload", "loadgen/flow", "loadgen/targets", "loadgen/schedule"}},
 	{"loadgen/capacity", []string{"loadgen/report", "loadgen/slo", "loadgen/measure"}},
 	{"loadgen/compare", []string{"loadgen/report", "loadgen/measure", "loadgen/schedule"}},
 	{"loadgen/report", []string{"loadgen/slo", "loadgen/measure", "loadgen/explain", "loadgen/schedule"}},
@@ -43,7 +45,8 @@ var rules = []struct {
 	{"loadgen/measure", []string{"loadgen/explain"}},
 	{"loadgen/explain", []string{"internal/jaegerapi"}},
 	{"loadgen/targets", nil},
-	{"loadgen/contract", nil},
+	{"loadgen/contract/values", nil},
+	{"loadgen/contract", []string{"loadgen/contract/values"}},
 	{"loadgen/flow", []string{"loadgen/targets"}},
 	{"loadgen/workload", []string{"loadgen/contract", "loadgen/flow", "loadgen/targets", "loadgen/schedule", "internal/album", "internal/fakealbum", "internal/httpheader"}},
 	{"loadgen/schedule", nil},

@@ -43,6 +43,9 @@ func newBody(ref *openapi3.RequestBodyRef, c *compiler) (*body, error) {
 	best := 0
 	for _, name := range slices.Sorted(mapKeys(ref.Value.Content)) {
 		m, mediaType := ref.Value.Content[name], plain(name)
+		if m == nil {
+			m = new(openapi3.MediaType)
+		}
 		text := m.Schema != nil && m.Schema.Value != nil && m.Schema.Value.Type.Is(openapi3.TypeString)
 		rank, encode, sent := 0, encodeText, name
 		switch {
@@ -141,7 +144,8 @@ func encodeMultipart(b *body, value any, v *values) ([]byte, string, error) {
 			}
 		}
 	}
-	return out.Bytes(), w.FormDataContentType(), w.Close()
+	err = w.Close()
+	return out.Bytes(), w.FormDataContentType(), err
 }
 
 // part writes a part of a form: a file, if its property is binary.

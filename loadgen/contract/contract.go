@@ -27,12 +27,16 @@ type Contract struct {
 	// Files is how many files the document has.
 	Files      int
 	Operations []*Operation
-	// Notes are what of the document is not requested or not checked, and why.
-	Notes []string
+	notes      []note
 
-	doc   *openapi3.T
-	plain *openapi3.T          // as one of OpenAPI 3.0, for schemas that need no other validator
-	pools map[string]*template // by path without the names of parameters
+	doc      *openapi3.T
+	plain    *openapi3.T          // as one of OpenAPI 3.0, for schemas that need no other validator
+	pools    map[string]*template // by path without the names of parameters
+	compiler *compiler
+	// modern and write are true if any schema has keywords of JSON Schema 2020-12, or properties that only requests have.
+	modern, write bool
+	// unchecked are media types of responses that are not validated.
+	unchecked map[string]bool
 }
 
 // Operation is an operation that can be requested.
@@ -42,6 +46,7 @@ type Operation struct {
 	Path   string // template, as in /albums/{id}
 
 	op        *openapi3.Operation
+	requested *openapi3.Operation // with the parameters that are sent
 	path      *template
 	params    []*param
 	body      *body
@@ -70,7 +75,7 @@ func Parse(name string, source []byte) (*Contract, error) { return parse(name, s
 var errReference = errors.New("references to other hosts are not followed: bundle the document into one file")
 
 func parse(name string, source []byte, files bool) (*Contract, error) {
-	c := &Contract{Name: name, Source: source, Files: 1, pools: map[string]*template{}}
+	c := &Contract{Name: name, Source: source, Files: 1, pools: map[string]*template{}, unchecked: map[string]bool{}, compiler: newCompiler()}
 	loader := openapi3.NewLoader()
 	loader.ReadFromURIFunc = func(_ *openapi3.Loader, u *url.URL) ([]byte, error) {
 		if u.Scheme != "" && u.Scheme != "file" || u.Host != "" {
@@ -89,10 +94,10 @@ func parse(name string, source []byte, files bool) (*Contract, error) {
 	if c.doc.OpenAPI == "" {
 		return nil, fmt.Errorf("%s: no OpenAPI document: the field openapi is missing (Swagger 2.0 is not supported)", name)
 	}
-	if !strings.HasPrefix(c.doc.OpenAPI, "3.0.") && !strings.HasPrefix(c.doc.OpenAPI, "3.1.") {
+	if v := c.doc.OpenAPI + "."; !strings.HasPrefix(v, "3.0.") && !strings.HasPrefix(v, "3.1.") {
 		return nil, fmt.Errorf("%s: OpenAPI %s is not supported: 3.0 or 3.1", name, c.doc.OpenAPI)
 	}
-	c.dropPatterns()
+	c.survey()
 	if err := c.doc.Validate(context.Background(), openapi3.DisableExamplesValidation(), openapi3.DisableSchemaDefaultsValidation(), openapi3.AllowExtraSiblingFields("description", "summary")); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, short(err))
 	}
@@ -111,18 +116,21 @@ func short(err error) error {
 	return errors.New(text)
 }
 
-// dropPatterns removes patterns that Go does not have, such as lookaheads: nothing is checked against them.
-func (c *Contract) dropPatterns() {
+// survey looks at all schemas. It removes patterns that Go does not have, such as lookaheads: nothing is checked against
+// them.
+func (c *Contract) survey() {
 	seen := map[string]bool{}
 	_ = c.doc.WalkSchemas(func(_ string, ref *openapi3.SchemaRef) error {
 		s := ref.Value
-		if s == nil || s.Pattern == "" {
+		c.modern = c.modern || c.doc.IsOpenAPI31OrLater() && modern(s)
+		c.write = c.write || s.WriteOnly
+		if s.Pattern == "" {
 			return nil
 		}
 		if _, err := compilePattern(s.Pattern); err != nil {
 			if !seen[s.Pattern] {
 				seen[s.Pattern] = true
-				c.note("pattern %q is not checked: %v", s.Pattern, err)
+				c.note("", "pattern %q is not checked: %v", s.Pattern, err)
 			}
 			s.Pattern = ""
 		}
@@ -130,8 +138,38 @@ func (c *Contract) dropPatterns() {
 	})
 }
 
-func (c *Contract) note(format string, args ...any) {
-	c.Notes = append(c.Notes, fmt.Sprintf(format, args...))
+// note is what of the document is not requested or not checked, and why.
+type note struct {
+	text string
+	of   []string // operations; empty: the document
+}
+
+// note adds a note about an operation; "": about the document.
+func (c *Contract) note(operation, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	i := slices.IndexFunc(c.notes, func(n note) bool { return n.text == text })
+	if i < 0 {
+		i = len(c.notes)
+		c.notes = append(c.notes, note{text: text})
+	}
+	if operation != "" {
+		c.notes[i].of = append(c.notes[i].of, operation)
+	}
+}
+
+// Notes are what of the document is not requested or not checked, and why.
+func (c *Contract) Notes() (list []string) {
+	const shown = 3
+	for _, n := range c.notes {
+		text := n.text
+		if more := len(n.of) - shown; more > 0 {
+			text = fmt.Sprintf("%s and %d more: %s", strings.Join(n.of[:shown], ", "), more, text)
+		} else if len(n.of) > 0 {
+			text = strings.Join(n.of, ", ") + ": " + text
+		}
+		list = append(list, text)
+	}
+	return list
 }
 
 // unnamed are the characters that no scenario has.
@@ -171,7 +209,7 @@ func (c *Contract) operations() error {
 	for _, o := range c.Operations {
 		if err := c.prepare(o, paths[o.Path]); err != nil {
 			reasons += fmt.Sprintf("\n%s: %v", o.Name, err)
-			c.note("%s is not requested: %v", o.Name, err)
+			c.note(o.Name, "not requested: %v", err)
 			continue
 		}
 		kept = append(kept, o)
@@ -181,6 +219,9 @@ func (c *Contract) operations() error {
 	}
 	c.Operations = kept
 	c.relate()
+	if len(c.unchecked) > 0 {
+		c.note("", "response bodies of %s are not checked", strings.Join(slices.Sorted(mapKeys(c.unchecked)), ", "))
+	}
 	return nil
 }
 

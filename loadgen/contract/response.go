@@ -45,15 +45,18 @@ func (c *Contract) prepareResponses(o *Operation) {
 		for name, h := range r.Headers {
 			r.headers = r.headers || !strings.EqualFold(name, "Content-Type")
 			if h.Value != nil {
-				r.modern = r.modern || modern(h.Value.Schema)
+				r.modern = r.modern || c.isModern(h.Value.Schema)
 			}
 		}
 		for _, name := range slices.Sorted(mapKeys(r.Content)) {
 			m := r.Content[name]
-			r.modern = r.modern || modern(m.Schema)
-			r.write = r.write || anySchema(m.Schema, func(s *openapi3.Schema) bool { return s.WriteOnly })
+			if m == nil {
+				m = new(openapi3.MediaType)
+			}
+			r.modern = r.modern || c.isModern(m.Schema)
+			r.write = r.write || c.write && anySchema(m.Schema, func(s *openapi3.Schema) bool { return s.WriteOnly })
 			if kind := plain(name); m.Schema != nil && !isJSON(kind) && !strings.Contains(kind, "*") && !m.Schema.Value.Type.Is(openapi3.TypeString) && !m.Schema.Value.IsEmpty() {
-				c.note("%s: bodies of %s are not checked", o.Name, kind)
+				c.unchecked[kind] = true
 			}
 			if status[0] == '2' || status == "default" {
 				accept = append(accept, name)
@@ -161,7 +164,7 @@ func (c *Contract) checkBody(documented *response, status int, kind string, cont
 	if documented.write {
 		options = append(options, openapi3.VisitAsResponse())
 	}
-	if documented.modern && c.doc.IsOpenAPI31OrLater() {
+	if documented.modern {
 		options = append(options, openapi3.EnableJSONSchema2020())
 	}
 	if err := media.Schema.Value.VisitJSON(value, options...); err != nil {
@@ -269,11 +272,12 @@ func anySchema(ref *openapi3.SchemaRef, is func(*openapi3.Schema) bool) (found b
 	return found
 }
 
+// isModern reports whether a schema, or one below it, needs the validator of JSON Schema 2020-12.
+func (c *Contract) isModern(ref *openapi3.SchemaRef) bool { return c.modern && anySchema(ref, modern) }
+
 // modern reports whether a schema has keywords of JSON Schema 2020-12 that only its validator has.
-func modern(ref *openapi3.SchemaRef) bool {
-	return anySchema(ref, func(s *openapi3.Schema) bool {
-		return s.Const != nil || len(s.PrefixItems) > 0 || s.Contains != nil || len(s.PatternProperties) > 0 || len(s.DependentSchemas) > 0 || s.PropertyNames != nil ||
-			s.UnevaluatedItems.Has != nil || s.UnevaluatedItems.Schema != nil || s.UnevaluatedProperties.Has != nil || s.UnevaluatedProperties.Schema != nil ||
-			s.If != nil || s.Then != nil || s.Else != nil || len(s.DependentRequired) > 0 || len(s.Defs) > 0 || s.ContentSchema != nil
-	})
+func modern(s *openapi3.Schema) bool {
+	return s.Const != nil || len(s.PrefixItems) > 0 || s.Contains != nil || len(s.PatternProperties) > 0 || len(s.DependentSchemas) > 0 || s.PropertyNames != nil ||
+		s.UnevaluatedItems.Has != nil || s.UnevaluatedItems.Schema != nil || s.UnevaluatedProperties.Has != nil || s.UnevaluatedProperties.Schema != nil ||
+		s.If != nil || s.Then != nil || s.Else != nil || len(s.DependentRequired) > 0 || len(s.Defs) > 0 || s.ContentSchema != nil
 }

@@ -37,15 +37,23 @@ type property struct {
 // maxDepth is the limit of schemas in each other. Deeper ones are left out.
 const maxDepth = 24
 
-// compiler makes nodes of schemas, which may be recursive.
-type compiler struct{ nodes map[nodeKey]*node }
+// compiler makes nodes of schemas, which may be recursive. What it makes it makes once: schemas in each other would
+// multiply.
+type compiler struct {
+	nodes  map[nodeKey]*node
+	flat   map[*openapi3.Schema]*openapi3.Schema
+	bases  map[*openapi3.Schema]*openapi3.Schema // of schemas with alternatives: the rest of them
+	merged map[[2]*openapi3.Schema]*openapi3.Schema
+}
 
 type nodeKey struct {
 	schema *openapi3.Schema
 	name   string
 }
 
-func newCompiler() *compiler { return &compiler{map[nodeKey]*node{}} }
+func newCompiler() *compiler {
+	return &compiler{map[nodeKey]*node{}, map[*openapi3.Schema]*openapi3.Schema{}, map[*openapi3.Schema]*openapi3.Schema{}, map[[2]*openapi3.Schema]*openapi3.Schema{}}
+}
 
 // node returns the node of a schema, for a property with a name.
 func (c *compiler) node(ref *openapi3.SchemaRef, name string, depth int) *node {
@@ -75,22 +83,16 @@ func (c *compiler) fill(n *node, s *openapi3.Schema, name string, depth int) {
 		n.never = !*s.Always
 		return
 	}
-	if len(s.AllOf) > 0 {
-		s = flatten(s, nil)
-	}
+	s = c.flatten(s, nil)
 	if branches, kind := alternatives(s); kind != "" {
-		base := *s
-		base.OneOf, base.AnyOf, base.Discriminator = nil, nil, nil
-		if kind == "oneOf" {
-			base.AnyOf = s.AnyOf
-		}
+		base := c.base(s, kind)
 		for _, b := range branches {
 			if b.Value == nil {
 				continue
 			}
-			m := merge(&base, b.Value)
-			if d := s.Discriminator; d != nil {
-				m = discriminated(m, d, b.Ref)
+			m := b.Value
+			if !base.IsEmpty() || s.Discriminator != nil {
+				m = c.merge(base, b.Value, s.Discriminator, b.Ref)
 			}
 			n.alts = append(n.alts, c.of(m, name, depth+1))
 		}
@@ -197,26 +199,58 @@ func bounds(s *openapi3.Schema) (low, high float64) {
 	return low, high
 }
 
+// base returns a schema without its alternatives.
+func (c *compiler) base(s *openapi3.Schema, kind string) *openapi3.Schema {
+	if base := c.bases[s]; base != nil {
+		return base
+	}
+	base := *s
+	base.OneOf, base.AnyOf, base.Discriminator = nil, nil, nil
+	if kind == "oneOf" {
+		base.AnyOf = s.AnyOf
+	}
+	c.bases[s] = &base
+	return &base
+}
+
+// merge returns the schema of both, limited to one of the discriminator's values if there is one.
+func (c *compiler) merge(a, b *openapi3.Schema, d *openapi3.Discriminator, ref string) *openapi3.Schema {
+	key := [2]*openapi3.Schema{a, b}
+	if m := c.merged[key]; m != nil {
+		return m
+	}
+	m := c.combine(a, b)
+	if d != nil {
+		m = discriminated(m, d, ref)
+	}
+	c.merged[key] = m
+	return m
+}
+
 // flatten returns a schema with those of its allOf.
-func flatten(s *openapi3.Schema, seen []*openapi3.Schema) *openapi3.Schema {
+func (c *compiler) flatten(s *openapi3.Schema, seen []*openapi3.Schema) *openapi3.Schema {
 	if len(s.AllOf) == 0 {
 		return s
+	}
+	if m := c.flat[s]; m != nil {
+		return m
 	}
 	base := *s
 	base.AllOf = nil
 	m := &base
 	for _, ref := range s.AllOf {
 		if ref.Value != nil && !slices.Contains(seen, ref.Value) {
-			m = merge(m, flatten(ref.Value, append(seen, s)))
+			m = c.combine(m, c.flatten(ref.Value, append(seen, s)))
 		}
 	}
+	c.flat[s] = m
 	return m
 }
 
-// merge returns a schema of the values that are of both schemas. What it cannot express is left out: values are
+// combine returns a schema of the values that are of both schemas. What it cannot express is left out: values are
 // validated, too.
-func merge(a, b *openapi3.Schema) *openapi3.Schema {
-	b = flatten(b, nil)
+func (c *compiler) combine(a, b *openapi3.Schema) *openapi3.Schema {
+	b = c.flatten(b, nil)
 	m := *a
 	if b.Type != nil {
 		if m.Type == nil {
@@ -256,14 +290,14 @@ func merge(a, b *openapi3.Schema) *openapi3.Schema {
 	}
 	m.MinLength, m.MinItems, m.MinProps = max(a.MinLength, b.MinLength), max(a.MinItems, b.MinItems), max(a.MinProps, b.MinProps)
 	m.MaxLength, m.MaxItems, m.MaxProps = lower(a.MaxLength, b.MaxLength), lower(a.MaxItems, b.MaxItems), lower(a.MaxProps, b.MaxProps)
-	m.Items = both(a.Items, b.Items)
+	m.Items = c.both(a.Items, b.Items)
 	if len(m.PrefixItems) == 0 {
 		m.PrefixItems = b.PrefixItems
 	}
 	m.Required = append(slices.Clone(a.Required), b.Required...)
 	m.Properties = openapi3.Schemas{}
 	for name, ref := range a.Properties {
-		m.Properties[name] = both(ref, b.Properties[name])
+		m.Properties[name] = c.both(ref, b.Properties[name])
 	}
 	for name, ref := range b.Properties {
 		if m.Properties[name] == nil {
@@ -317,14 +351,20 @@ func common(a, b openapi3.Types) *openapi3.Types {
 	return &list
 }
 
-func both(a, b *openapi3.SchemaRef) *openapi3.SchemaRef {
+func (c *compiler) both(a, b *openapi3.SchemaRef) *openapi3.SchemaRef {
 	switch {
 	case a == nil:
 		return b
 	case b == nil || a.Value == b.Value:
 		return a
 	}
-	return openapi3.NewSchemaRef("", &openapi3.Schema{AllOf: openapi3.SchemaRefs{a, b}})
+	key := [2]*openapi3.Schema{b.Value, a.Value} // not that of merge
+	m := c.merged[key]
+	if m == nil {
+		m = &openapi3.Schema{AllOf: openapi3.SchemaRefs{a, b}}
+		c.merged[key] = m
+	}
+	return openapi3.NewSchemaRef("", m)
 }
 
 func first(a, b string) string {

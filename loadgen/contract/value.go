@@ -148,7 +148,7 @@ func (v *values) object(n *node, depth int) (any, bool) {
 				continue
 			}
 			few := uint64(len(m)) < n.schema.MinProps
-			wanted := v.optional == all || v.optional == some && v.chance(2)
+			wanted := v.optional == all && depth < 2 || v.optional != none && v.chance(2+depth)
 			if few || wanted && depth < deepest && !v.assigned(p) {
 				add(p)
 			}

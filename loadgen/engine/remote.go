@@ -9,6 +9,7 @@ import (
 
 	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/contract"
+	"soundcheck/loadgen/retry"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/slo"
 	"soundcheck/loadgen/targets"
@@ -34,7 +35,7 @@ type Remote struct {
 	Invalid     float64               `json:"invalid,omitempty"`
 	Seed        uint64                `json:"seed"`
 	SLOs        []string              `json:"slos"`
-	Retry       Retry                 `json:"retry"`
+	Retry       retry.Policy          `json:"retry"`
 	TraceSample float64               `json:"trace_sample"`
 	WarmUp      time.Duration         `json:"warm_up"`
 	Before      uint64                `json:"before"`

@@ -50,7 +50,7 @@ func (f *Flags) readContract(over http.Header) error {
 	if c.Invalid = o.invalid; c.CheckInvalid() != nil {
 		return f.Errorf("-invalid: %v", c.CheckInvalid())
 	}
-	for _, note := range c.Contract.Notes {
+	for _, note := range c.Contract.Notes() {
 		c.Notices = append(c.Notices, o.file+": "+note)
 	}
 	for _, missing := range c.Contract.MissingCredentials(over) {
