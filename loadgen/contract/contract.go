@@ -18,6 +18,8 @@ import (
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
+
+	"soundcheck/loadgen/contract/values"
 )
 
 // Contract is an OpenAPI document with the operations that can be requested.
@@ -32,7 +34,7 @@ type Contract struct {
 	doc      *openapi3.T
 	plain    *openapi3.T          // as one of OpenAPI 3.0, for schemas that need no other validator
 	pools    map[string]*template // by path without the names of parameters
-	compiler *compiler
+	compiler *values.Compiler
 	// modern and write are true if any schema has keywords of JSON Schema 2020-12, or properties that only requests have.
 	modern, write bool
 	// unchecked are media types of responses that are not validated.
@@ -48,8 +50,8 @@ type Operation struct {
 	op        *openapi3.Operation
 	requested *openapi3.Operation // with the parameters that are sent
 	path      *template
-	params    []*param
-	body      *body
+	params    []*values.Param
+	body      *values.Body
 	accept    string
 	responses map[string]*response
 	learns    []learning
@@ -75,7 +77,7 @@ func Parse(name string, source []byte) (*Contract, error) { return parse(name, s
 var errReference = errors.New("references to other hosts are not followed: bundle the document into one file")
 
 func parse(name string, source []byte, files bool) (*Contract, error) {
-	c := &Contract{Name: name, Source: source, Files: 1, pools: map[string]*template{}, unchecked: map[string]bool{}, compiler: newCompiler()}
+	c := &Contract{Name: name, Source: source, Files: 1, pools: map[string]*template{}, unchecked: map[string]bool{}, compiler: values.NewCompiler()}
 	loader := openapi3.NewLoader()
 	loader.ReadFromURIFunc = func(_ *openapi3.Loader, u *url.URL) ([]byte, error) {
 		if u.Scheme != "" && u.Scheme != "file" || u.Host != "" {
@@ -127,7 +129,7 @@ func (c *Contract) survey() {
 		if s.Pattern == "" {
 			return nil
 		}
-		if _, err := compilePattern(s.Pattern); err != nil {
+		if err := values.CheckPattern(s.Pattern); err != nil {
 			if !seen[s.Pattern] {
 				seen[s.Pattern] = true
 				c.note("", "pattern %q is not checked: %v", s.Pattern, err)

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"soundcheck/loadgen/contract/values"
 )
 
 // nextRelation matches the parameters of a link to the next page.
@@ -36,7 +38,7 @@ func (c *Contract) NewGenerator(seed uint64, weights map[string]int, invalid flo
 		if len(o.path.names) == 0 {
 			g.literal = append(g.literal, o)
 		}
-		if slices.ContainsFunc(o.params, func(p *param) bool { return p.opaque }) {
+		if slices.ContainsFunc(o.params, func(p *values.Param) bool { return p.Opaque }) {
 			g.pages[o] = new(pages)
 		}
 	}
@@ -50,7 +52,7 @@ func (c *Contract) NewGenerator(seed uint64, weights map[string]int, invalid flo
 	for key, t := range c.pools {
 		g.pools[key] = newPool()
 		k := strings.Count(key, "{}")
-		if name := normalized(t.names[k-1]); name != "id" {
+		if name := values.Normalized(t.names[k-1]); name != "id" {
 			g.refs[name] = key
 		}
 		g.refs[singular(strings.TrimSuffix(strings.TrimSuffix(key, "{}"), "/"))+"id"] = key
@@ -88,16 +90,16 @@ func (g *Generator) relate(o *Operation) {
 
 // Request returns request n.
 func (g *Generator) Request(n uint64) (*Request, error) {
-	v := newValues(g.seed, n, some)
-	v.known = func(name string) (string, bool) {
+	v := values.New(g.seed, n, values.Some)
+	v.Known = func(name string) (string, bool) {
 		p := g.pools[g.refs[name]]
 		if p == nil {
 			return "", false
 		}
-		key, ok := p.pick(v.r.Float64())
+		key, ok := p.pick(v.Unit())
 		return key[strings.LastIndexByte(key, 0)+1:], ok
 	}
-	if g.invalid > 0 && len(g.broken) > 0 && v.r.Float64() < g.invalid {
+	if g.invalid > 0 && len(g.broken) > 0 && v.Unit() < g.invalid {
 		for i := range uint64(len(g.broken)) {
 			o := g.broken[(n+i)%uint64(len(g.broken))]
 			var learned []string
@@ -119,7 +121,7 @@ func (g *Generator) Request(n uint64) (*Request, error) {
 		return nil, err
 	}
 	r.Unknown = len(learned) < len(o.path.names)
-	if p := g.pages[o]; p != nil && v.chance(2) {
+	if p := g.pages[o]; p != nil && v.Chance(2) {
 		if query := p.take(); query != "" {
 			page := *r
 			path, _, _ := strings.Cut(r.Path, "?")
@@ -132,13 +134,13 @@ func (g *Generator) Request(n uint64) (*Request, error) {
 }
 
 // pick returns the values of the path's parameters that responses had: all of them, those of its parents, or none.
-func (g *Generator) pick(o *Operation, v *values) (learned []string, used []id) {
+func (g *Generator) pick(o *Operation, v *values.Values) (learned []string, used []id) {
 	for k := len(o.path.names); k > 0; k-- {
 		p := g.pools[o.path.key(k)]
 		if p == nil {
 			continue
 		}
-		if key, ok := p.pick(v.r.Float64()); ok {
+		if key, ok := p.pick(v.Unit()); ok {
 			return strings.Split(key, separator), []id{{p, key}}
 		}
 	}
@@ -149,7 +151,7 @@ func (g *Generator) pick(o *Operation, v *values) (learned []string, used []id) 
 const maxNested = 4
 
 // resolve returns the operation to send, with ids for its path: until there is an id, one that brings it.
-func (g *Generator) resolve(o *Operation, v *values, n uint64) (*Operation, []string, []id) {
+func (g *Generator) resolve(o *Operation, v *values.Values, n uint64) (*Operation, []string, []id) {
 	for range maxNested {
 		if len(o.path.names) == 0 {
 			return o, nil, nil
@@ -172,7 +174,7 @@ func (g *Generator) resolve(o *Operation, v *values, n uint64) (*Operation, []st
 		if len(o.path.names) > 1 { // of a parent that exists
 			k := len(o.path.names) - 1
 			if p := g.pools[o.path.key(k)]; p != nil {
-				if key, ok := p.pick(v.r.Float64()); ok {
+				if key, ok := p.pick(v.Unit()); ok {
 					return o, strings.Split(key, separator), nil
 				}
 			}

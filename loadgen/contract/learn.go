@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"soundcheck/loadgen/contract/values"
 )
 
 // learning is where the response of an operation has the ids of a pool.
@@ -47,7 +49,7 @@ func (o *Operation) learning(key string, t *template) (l learning, ok bool) {
 	if !below || rest != "" && (rest[0] != '/' || strings.Contains(rest, "{") || collection == "") || len(o.path.names) != k-1 {
 		return l, false
 	}
-	name := normalized(t.names[k-1])
+	name := values.Normalized(t.names[k-1])
 	l = learning{key: key, fields: []string{name}, creates: o.Method == http.MethodPost && strings.TrimSuffix(rest, "/") == ""}
 	if strings.HasSuffix(name, "id") {
 		l.fields = append(l.fields, "id", singular(collection)+"id")
@@ -57,7 +59,7 @@ func (o *Operation) learning(key string, t *template) (l learning, ok bool) {
 
 // singular is the normalized singular of the last segment of a path.
 func singular(path string) string {
-	s := normalized(path[strings.LastIndexByte(path, '/')+1:])
+	s := values.Normalized(path[strings.LastIndexByte(path, '/')+1:])
 	switch {
 	case strings.HasSuffix(s, "ies"):
 		return s[:len(s)-3] + "y"
@@ -198,15 +200,15 @@ func extract(value any, fields []string, depth int, found func(string) bool) boo
 	case map[string]any:
 		names := map[string]any{}
 		for name, v := range x {
-			names[normalized(name)] = v
+			names[values.Normalized(name)] = v
 		}
 		for _, field := range fields {
-			if text, ok := primitive(names[field]); ok && text != "" {
+			if text, ok := values.Primitive(names[field]); ok && text != "" {
 				return found(text)
 			}
 			if list, ok := names[field+"s"].([]any); ok {
 				for _, item := range list {
-					if text, ok := primitive(item); ok && !found(text) {
+					if text, ok := values.Primitive(item); ok && !found(text) {
 						return false
 					}
 				}
@@ -229,10 +231,10 @@ func extract(value any, fields []string, depth int, found func(string) bool) boo
 func evaluate(e any, r *Request, header http.Header, value any) (string, bool) {
 	text, ok := e.(string)
 	if !ok || !strings.HasPrefix(text, "$") {
-		return primitive(e)
+		return values.Primitive(e)
 	}
 	if at, ok := strings.CutPrefix(text, "$response.body#"); ok {
-		return primitive(lookup(value, at))
+		return values.Primitive(lookup(value, at))
 	}
 	if name, ok := strings.CutPrefix(text, "$response.header."); ok {
 		v := header.Get(name)
@@ -243,7 +245,7 @@ func evaluate(e any, r *Request, header http.Header, value any) (string, bool) {
 		if err != nil {
 			return "", false
 		}
-		return primitive(lookup(sent, at))
+		return values.Primitive(lookup(sent, at))
 	}
 	if name, ok := strings.CutPrefix(text, "$request.path."); ok {
 		if i := slices.Index(r.Operation.path.names, name); i >= 0 {

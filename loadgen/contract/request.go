@@ -13,6 +13,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
+
+	"soundcheck/loadgen/contract/values"
 )
 
 // Request is a request of an operation.
@@ -33,7 +35,7 @@ type Request struct {
 // draft is a request before it is encoded.
 type draft struct {
 	o        *Operation
-	v        *values
+	v        *values.Values
 	sent     []bool // by parameter
 	values   []any
 	raw      []string // in place of values: what is broken
@@ -51,34 +53,15 @@ var errNoValue = errors.New("no valid value was found")
 // attempts is how many values are generated until one is valid.
 const attempts = 10
 
-// valid generates a value that satisfies a schema.
-func (v *values) valid(n *node, ref *openapi3.SchemaRef, check func(any) bool, options ...openapi3.SchemaValidationOption) (any, bool) {
-	optional := v.optional
-	defer func() { v.optional = optional }()
-	for i := range attempts {
-		if i == attempts/2 && optional == none { // a form that is empty, for instance
-			v.optional = some
-		}
-		x, ok := v.value(n, 0)
-		if !ok || check != nil && !check(x) {
-			continue
-		}
-		if ref == nil || ref.Value == nil || ref.Value.VisitJSON(x, options...) == nil {
-			return x, true
-		}
-	}
-	return nil, false
-}
-
 // draft makes a valid request, without its encoding.
-func (c *Contract) draft(o *Operation, v *values, learned []string, used []id) (*draft, error) {
+func (c *Contract) draft(o *Operation, v *values.Values, learned []string, used []id) (*draft, error) {
 	d := &draft{o: o, v: v, sent: make([]bool, len(o.params)), values: make([]any, len(o.params)), raw: make([]string, len(o.params)), learned: learned, used: used}
 	for i, p := range o.params {
-		wanted := p.Required || v.optional == all || v.optional == some && v.chance(2)
-		if p.off || !wanted || p.opaque || p.index >= 0 && p.index < len(learned) {
+		wanted := p.Required || v.Optional == values.All || v.Optional == values.Some && v.Chance(2)
+		if p.Off || !wanted || p.Opaque || p.Index >= 0 && p.Index < len(learned) {
 			continue
 		}
-		x, ok := v.param(p, c.options(o))
+		x, ok := v.Param(p, c.options(o))
 		if !ok && p.Required {
 			return nil, fmt.Errorf("parameter %s: %w", p.Name, errNoValue)
 		}
@@ -89,31 +72,15 @@ func (c *Contract) draft(o *Operation, v *values, learned []string, used []id) (
 	}
 	options := append(c.options(o), openapi3.VisitAsRequest())
 	check := func(x any) bool {
-		content, _, err := o.body.encode(o.body, x, v)
-		return err == nil && (len(content) > 0 || !o.body.required)
+		content, _, err := o.body.Encode(x, v)
+		return err == nil && (len(content) > 0 || !o.body.Required)
 	}
-	v.inBody = true
-	defer func() { v.inBody = false }()
-	if d.body, d.hasBody = v.valid(o.body.node, o.body.media.Schema, check, options...); !d.hasBody && o.body.required {
+	v.InBody = true
+	defer func() { v.InBody = false }()
+	if d.body, d.hasBody = v.Valid(o.body.Node, o.body.Media.Schema, check, options...); !d.hasBody && o.body.Required {
 		return nil, fmt.Errorf("request body: %w", errNoValue)
 	}
 	return d, nil
-}
-
-// param generates a value of a parameter.
-func (v *values) param(p *param, options []openapi3.SchemaValidationOption) (any, bool) {
-	encodes := func(x any) bool {
-		_, _, ok := p.encode(x)
-		return ok
-	}
-	ref := p.Schema
-	if p.json {
-		ref = p.Content.Get("application/json").Schema
-	}
-	if x, ok := p.example(); ok && (p.index >= 0 || v.chance(4)) && encodes(x) && (ref == nil || ref.Value.VisitJSON(x, options...) == nil) {
-		return x, true
-	}
-	return v.valid(p.node, ref, encodes, options...)
 }
 
 // options are those of validation.
@@ -130,23 +97,23 @@ func (d *draft) encode() (*Request, error) {
 	o := d.o
 	r := &Request{Operation: o, Header: http.Header{}, path: make([]string, len(o.path.names)), used: d.used}
 	copy(r.path, d.learned)
-	var query []pair
+	var query []values.Pair
 	var cookies []string
 	for i, p := range o.params {
 		if !d.sent[i] {
 			continue
 		}
-		text, pairs, ok := d.raw[i], []pair{{p.Name, d.raw[i]}}, true
+		text, pairs, ok := d.raw[i], []values.Pair{{Name: p.Name, Value: d.raw[i]}}, true
 		if text == "" {
-			text, pairs, ok = p.encode(d.values[i])
+			text, pairs, ok = p.Encode(d.values[i])
 		}
 		if !ok {
 			return nil, fmt.Errorf("parameter %s cannot be encoded", p.Name)
 		}
 		switch p.In {
 		case openapi3.ParameterInPath:
-			if p.index >= 0 {
-				r.path[p.index] = text
+			if p.Index >= 0 {
+				r.path[p.Index] = text
 			}
 		case openapi3.ParameterInQuery:
 			query = append(query, pairs...)
@@ -160,7 +127,7 @@ func (d *draft) encode() (*Request, error) {
 		return nil, fmt.Errorf("parameter %s of the path has no value", o.path.names[slices.Index(r.path, "")])
 	}
 	r.Path = o.path.render(r.path)
-	if q := cmp.Or(d.rawQuery, queryOf(query)); q != "" {
+	if q := cmp.Or(d.rawQuery, values.QueryOf(query)); q != "" {
 		r.Path += "?" + q
 	}
 	if len(cookies) > 0 {
@@ -172,7 +139,7 @@ func (d *draft) encode() (*Request, error) {
 	kind := ""
 	if d.hasBody {
 		var err error
-		if r.Body, kind, err = o.body.encode(o.body, d.body, d.v); err != nil {
+		if r.Body, kind, err = o.body.Encode(d.body, d.v); err != nil {
 			return nil, err
 		}
 	}
@@ -207,10 +174,10 @@ func (c *Contract) prepare(o *Operation, item *openapi3.PathItem) error {
 	for _, list := range []openapi3.Parameters{o.op.Parameters, item.Parameters} {
 		for _, ref := range list {
 			p := ref.Value
-			if slices.ContainsFunc(o.params, func(q *param) bool { return q.Name == p.Name && q.In == p.In }) {
+			if slices.ContainsFunc(o.params, func(q *values.Param) bool { return q.Name == p.Name && q.In == p.In }) {
 				continue // of the path, and the operation has its own
 			}
-			q, err := newParam(p, c.compiler)
+			q, err := values.NewParam(p, c.compiler)
 			switch {
 			case err != nil && p.Required:
 				return err
@@ -219,17 +186,17 @@ func (c *Contract) prepare(o *Operation, item *openapi3.PathItem) error {
 				continue
 			}
 			if p.In == openapi3.ParameterInPath {
-				q.index = slices.Index(o.path.names, p.Name)
+				q.Index = slices.Index(o.path.names, p.Name)
 			}
 			o.params = append(o.params, q)
 		}
 	}
 	var err error
-	if o.body, err = newBody(o.op.RequestBody, c.compiler); err != nil {
+	if o.body, err = values.NewBody(o.op.RequestBody, c.compiler); err != nil {
 		return err
 	}
 	if c.modern {
-		o.modern = o.body != nil && c.isModern(o.body.media.Schema) || slices.ContainsFunc(o.params, func(p *param) bool { return c.isModern(p.Schema) })
+		o.modern = o.body != nil && c.isModern(o.body.Media.Schema) || slices.ContainsFunc(o.params, func(p *values.Param) bool { return c.isModern(p.Schema) })
 	}
 	c.prepareResponses(o)
 	return c.test(o)
@@ -240,7 +207,7 @@ func (o *Operation) request() {
 	requested := *o.op
 	requested.Parameters = nil
 	for _, p := range o.params {
-		if !p.off {
+		if !p.Off {
 			requested.Parameters = append(requested.Parameters, &openapi3.ParameterRef{Value: p.Parameter})
 		}
 	}
@@ -257,15 +224,15 @@ const testSeed = 1 << 40
 func (c *Contract) test(o *Operation) error {
 	o.request()
 	for n := range uint64(8) {
-		g := some
+		g := values.Some
 		switch n {
 		case 0:
-			g = none
+			g = values.None
 		case 1:
-			g = all
+			g = values.All
 		}
 		for { // each time with one parameter less
-			_, _, err := c.make(o, newValues(testSeed, n, g), nil, nil)
+			_, _, err := c.make(o, values.New(testSeed, n, g), nil, nil)
 			if err == nil {
 				break
 			}
@@ -273,19 +240,19 @@ func (c *Contract) test(o *Operation) error {
 			if !errors.As(err, &rejected) || rejected.Parameter == nil || rejected.Parameter.Required {
 				return short(err)
 			}
-			i := slices.IndexFunc(o.params, func(p *param) bool { return p.Parameter == rejected.Parameter })
-			o.params[i].off = true
+			i := slices.IndexFunc(o.params, func(p *values.Param) bool { return p.Parameter == rejected.Parameter })
+			o.params[i].Off = true
 			o.request()
 			c.note(o.Name, "parameter %s is not sent: %v", o.params[i].Name, short(err))
 		}
 	}
-	_, err := c.invalid(o, newValues(testSeed, 0, all), nil)
+	_, err := c.invalid(o, values.New(testSeed, 0, values.All), nil)
 	o.breakable = err == nil
 	return nil
 }
 
 // make makes a valid request. The draft is for one that is broken.
-func (c *Contract) make(o *Operation, v *values, learned []string, used []id) (*Request, *draft, error) {
+func (c *Contract) make(o *Operation, v *values.Values, learned []string, used []id) (*Request, *draft, error) {
 	var failed error
 	for range attempts {
 		d, err := c.draft(o, v, learned, used)

@@ -16,6 +16,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
+
+	"soundcheck/loadgen/contract/values"
 )
 
 // Failure is a response that violates the contract.
@@ -55,7 +57,7 @@ func (c *Contract) prepareResponses(o *Operation) {
 			}
 			r.modern = r.modern || c.isModern(m.Schema)
 			r.write = r.write || c.write && anySchema(m.Schema, func(s *openapi3.Schema) bool { return s.WriteOnly })
-			if kind := plain(name); m.Schema != nil && !isJSON(kind) && !strings.Contains(kind, "*") && !m.Schema.Value.Type.Is(openapi3.TypeString) && !m.Schema.Value.IsEmpty() {
+			if kind := values.Plain(name); m.Schema != nil && !values.IsJSON(kind) && !strings.Contains(kind, "*") && !m.Schema.Value.Type.Is(openapi3.TypeString) && !m.Schema.Value.IsEmpty() {
 				c.unchecked[kind] = true
 			}
 			if status[0] == '2' || status == "default" {
@@ -64,7 +66,7 @@ func (c *Contract) prepareResponses(o *Operation) {
 		}
 		o.responses[strings.ToUpper(status)] = r
 	}
-	if i := slices.IndexFunc(accept, func(s string) bool { return isJSON(plain(s)) }); i >= 0 {
+	if i := slices.IndexFunc(accept, func(s string) bool { return values.IsJSON(values.Plain(s)) }); i >= 0 {
 		accept = accept[i : i+1]
 	}
 	slices.Sort(accept)
@@ -141,10 +143,10 @@ func (c *Contract) check(r *Request, status int, header http.Header, content fun
 func (c *Contract) checkBody(documented *response, status int, kind string, content func() ([]byte, error)) (any, *Failure) {
 	media := documented.Content.Get(kind)
 	if media == nil {
-		return nil, &Failure{fmt.Sprintf("%s%d content type %q is not documented", violates, status, plain(kind)), fmt.Sprintf("documented are %s", strings.Join(slices.Sorted(mapKeys(documented.Content)), ", "))}
+		return nil, &Failure{fmt.Sprintf("%s%d content type %q is not documented", violates, status, values.Plain(kind)), fmt.Sprintf("documented are %s", strings.Join(slices.Sorted(mapKeys(documented.Content)), ", "))}
 	}
 	text := media.Schema != nil && media.Schema.Value != nil && media.Schema.Value.Type.Is(openapi3.TypeString)
-	if !isJSON(plain(kind)) && (!text || media.Schema.Value.Format == "binary") {
+	if !values.IsJSON(values.Plain(kind)) && (!text || media.Schema.Value.Format == "binary") {
 		return nil, nil
 	}
 	b, err := content()
@@ -152,7 +154,7 @@ func (c *Contract) checkBody(documented *response, status int, kind string, cont
 		return nil, &Failure{fmt.Sprintf("%s%d body cannot be read", violates, status), err.Error()}
 	}
 	var value any = string(b)
-	if isJSON(plain(kind)) {
+	if values.IsJSON(values.Plain(kind)) {
 		if value, err = decode(b); err != nil {
 			return nil, &Failure{fmt.Sprintf("%s%d body is malformed JSON", violates, status), fmt.Sprintf("%v: %.200q", err, b)}
 		}
@@ -224,6 +226,9 @@ func violation(where string, err error) *Failure {
 	s := (*openapi3.SchemaError)(nil)
 	if !errors.As(err, &s) {
 		return &Failure{violates + where, short(err).Error()}
+	}
+	for inner := (*openapi3.SchemaError)(nil); s.SchemaField == "allOf" && errors.As(s.Origin, &inner) && inner != s; {
+		s, inner = inner, nil
 	}
 	at := pointer(s)
 	shown, encodeErr := json.Marshal(s.Value)

@@ -1,10 +1,11 @@
-package contract
+package values
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"mime/multipart"
 	"net/textproto"
 	"slices"
@@ -13,36 +14,36 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// body is the body of an operation's requests, prepared: of one of its media types.
-type body struct {
-	mediaType string
-	media     *openapi3.MediaType
-	node      *node
-	required  bool
-	encode    func(b *body, value any, v *values) (content []byte, contentType string, err error)
+// Body is the body of an operation's requests, prepared: of one of its media types.
+type Body struct {
+	MediaType string
+	Media     *openapi3.MediaType
+	Node      *Node
+	Required  bool
+	encode    func(b *Body, value any, v *Values) (content []byte, contentType string, err error)
 }
 
-// isJSON reports whether a media type is JSON.
-func isJSON(mediaType string) bool {
+// IsJSON reports whether a media type is JSON.
+func IsJSON(mediaType string) bool {
 	return mediaType == "application/json" || strings.HasPrefix(mediaType, "application/") && strings.HasSuffix(mediaType, "+json")
 }
 
-// plain is a media type without parameters.
-func plain(mediaType string) string {
+// Plain is a media type without parameters.
+func Plain(mediaType string) string {
 	mediaType, _, _ = strings.Cut(mediaType, ";")
 	return strings.ToLower(strings.TrimSpace(mediaType))
 }
 
-// newBody prepares a body: of JSON, if the operation takes it, else of a form, else of text. Nil: the operation has no
+// NewBody prepares a body: of JSON, if the operation takes it, else of a form, else of text. Nil: the operation has no
 // body.
-func newBody(ref *openapi3.RequestBodyRef, c *compiler) (*body, error) {
+func NewBody(ref *openapi3.RequestBodyRef, c *Compiler) (*Body, error) {
 	if ref == nil || ref.Value == nil || len(ref.Value.Content) == 0 {
 		return nil, nil
 	}
-	b := &body{required: ref.Value.Required}
+	b := &Body{Required: ref.Value.Required}
 	best := 0
-	for _, name := range slices.Sorted(mapKeys(ref.Value.Content)) {
-		m, mediaType := ref.Value.Content[name], plain(name)
+	for _, name := range slices.Sorted(maps.Keys(ref.Value.Content)) {
+		m, mediaType := ref.Value.Content[name], Plain(name)
 		if m == nil {
 			m = new(openapi3.MediaType)
 		}
@@ -51,7 +52,7 @@ func newBody(ref *openapi3.RequestBodyRef, c *compiler) (*body, error) {
 		switch {
 		case mediaType == "application/json":
 			rank, encode = 6, encodeJSON
-		case isJSON(mediaType):
+		case IsJSON(mediaType):
 			rank, encode = 5, encodeJSON
 		case mediaType == "application/x-www-form-urlencoded":
 			rank, encode = 4, encodeForm
@@ -65,13 +66,13 @@ func newBody(ref *openapi3.RequestBodyRef, c *compiler) (*body, error) {
 			rank, sent = 1, "application/octet-stream"
 		}
 		if rank > best {
-			best, b.mediaType, b.media, b.encode = rank, sent, m, encode
-			b.node = c.node(m.Schema, "body", 0)
+			best, b.MediaType, b.Media, b.encode = rank, sent, m, encode
+			b.Node = c.node(m.Schema, "body", 0)
 		}
 	}
 	if best == 0 {
-		err := fmt.Errorf("request bodies are made of JSON, forms and text, not of %s", strings.Join(slices.Sorted(mapKeys(ref.Value.Content)), ", "))
-		if b.required {
+		err := fmt.Errorf("request bodies are made of JSON, forms and text, not of %s", strings.Join(slices.Sorted(maps.Keys(ref.Value.Content)), ", "))
+		if b.Required {
 			return nil, err
 		}
 		return nil, nil
@@ -79,17 +80,17 @@ func newBody(ref *openapi3.RequestBodyRef, c *compiler) (*body, error) {
 	return b, nil
 }
 
-func encodeJSON(b *body, value any, _ *values) ([]byte, string, error) {
+func encodeJSON(b *Body, value any, _ *Values) ([]byte, string, error) {
 	content, err := json.Marshal(value)
-	return content, b.mediaType, err
+	return content, b.MediaType, err
 }
 
-func encodeText(b *body, value any, _ *values) ([]byte, string, error) {
+func encodeText(b *Body, value any, _ *Values) ([]byte, string, error) {
 	s, ok := value.(string)
 	if !ok || s == "" {
 		return nil, "", errors.New("no text")
 	}
-	return []byte(s), b.mediaType, nil
+	return []byte(s), b.MediaType, nil
 }
 
 // fields are the properties of a form.
@@ -106,24 +107,24 @@ func fields(value any) (map[string]any, error) {
 	return m, nil
 }
 
-func encodeForm(b *body, value any, _ *values) ([]byte, string, error) {
+func encodeForm(b *Body, value any, _ *Values) ([]byte, string, error) {
 	m, err := fields(value)
 	if err != nil {
 		return nil, "", err
 	}
-	var pairs []pair
-	for _, name := range slices.Sorted(mapKeys(m)) {
-		p := &param{Parameter: &openapi3.Parameter{Name: name, In: openapi3.ParameterInQuery}, style: b.media.Encoding[name].SerializationMethod()}
-		_, more, ok := p.encode(m[name])
+	var pairs []Pair
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		p := &Param{Parameter: &openapi3.Parameter{Name: name, In: openapi3.ParameterInQuery}, Style: b.Media.Encoding[name].SerializationMethod()}
+		_, more, ok := p.Encode(m[name])
 		if !ok {
 			return nil, "", fmt.Errorf("field %s cannot be encoded", name)
 		}
 		pairs = append(pairs, more...)
 	}
-	return []byte(queryOf(pairs)), b.mediaType, nil
+	return []byte(QueryOf(pairs)), b.MediaType, nil
 }
 
-func encodeMultipart(b *body, value any, v *values) ([]byte, string, error) {
+func encodeMultipart(b *Body, value any, v *Values) ([]byte, string, error) {
 	m, err := fields(value)
 	if err != nil {
 		return nil, "", err
@@ -133,7 +134,7 @@ func encodeMultipart(b *body, value any, v *values) ([]byte, string, error) {
 	if err := w.SetBoundary(fmt.Sprintf("part-%016x", v.r.Uint64())); err != nil {
 		return nil, "", err
 	}
-	for _, name := range slices.Sorted(mapKeys(m)) {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
 		list, repeated := m[name].([]any)
 		if !repeated {
 			list = []any{m[name]}
@@ -149,9 +150,9 @@ func encodeMultipart(b *body, value any, v *values) ([]byte, string, error) {
 }
 
 // part writes a part of a form: a file, if its property is binary.
-func (b *body) part(w *multipart.Writer, name string, x any) error {
+func (b *Body) part(w *multipart.Writer, name string, x any) error {
 	header := textproto.MIMEHeader{"Content-Disposition": {fmt.Sprintf("form-data; name=%q", name)}}
-	content, ok := primitive(x)
+	content, ok := Primitive(x)
 	if !ok {
 		text, err := json.Marshal(x)
 		if err != nil {
@@ -164,7 +165,7 @@ func (b *body) part(w *multipart.Writer, name string, x any) error {
 		header.Set("Content-Disposition", fmt.Sprintf("form-data; name=%q; filename=%q", name, name+".bin"))
 		header.Set("Content-Type", "application/octet-stream")
 	}
-	if e := b.media.Encoding[name]; e != nil && e.ContentType != "" {
+	if e := b.Media.Encoding[name]; e != nil && e.ContentType != "" {
 		kind, _, _ := strings.Cut(e.ContentType, ",")
 		header.Set("Content-Type", strings.ReplaceAll(kind, "*", "png"))
 	}
@@ -176,8 +177,8 @@ func (b *body) part(w *multipart.Writer, name string, x any) error {
 }
 
 // binary reports whether a property of a form is a file, or files.
-func (b *body) binary(name string) bool {
-	for _, p := range b.node.props {
+func (b *Body) binary(name string) bool {
+	for _, p := range b.Node.props {
 		if p.name == name {
 			n := p.node
 			if n.items != nil {
@@ -188,3 +189,6 @@ func (b *body) binary(name string) bool {
 	}
 	return false
 }
+
+// Encode returns the body of a value, and its media type.
+func (b *Body) Encode(value any, v *Values) ([]byte, string, error) { return b.encode(b, value, v) }

@@ -1,10 +1,12 @@
-package contract
+package values
 
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -14,37 +16,37 @@ import (
 )
 
 // generation is how many optional properties and parameters a request has.
-type generation int
+type Generation int
 
 const (
-	some generation = iota
-	none
-	all
+	Some Generation = iota
+	None
+	All
 )
 
-// values generates values of schemas. It is for one request.
-type values struct {
+// Values generates values of schemas. It is for one request.
+type Values struct {
 	*gofakeit.Faker
 	r        *rand.Rand
-	optional generation
-	inBody   bool // the value is one of a body
-	// known returns a value that a response had, for a property with a normalized name.
-	known func(name string) (string, bool)
+	Optional Generation
+	InBody   bool // the value is one of a body
+	// Known returns a value that a response had, for a property with a normalized name.
+	Known func(name string) (string, bool)
 }
 
-func newValues(seed, n uint64, g generation) *values {
+func New(seed, n uint64, g Generation) *Values {
 	src := rand.NewPCG(seed, n*0x9e3779b97f4a7c15)
-	return &values{Faker: gofakeit.NewFaker(src, false), r: rand.New(src), optional: g}
+	return &Values{Faker: gofakeit.NewFaker(src, false), r: rand.New(src), Optional: g}
 }
 
-// chance is true once in n times.
-func (v *values) chance(n int) bool { return v.r.IntN(n) == 0 }
+// Chance is true once in n times.
+func (v *Values) Chance(n int) bool { return v.r.IntN(n) == 0 }
 
 // deepest is from which depth on values have no optional parts.
 const deepest = 6
 
 // value returns a value of a schema that is probably valid; false: there is none.
-func (v *values) value(n *node, depth int) (any, bool) {
+func (v *Values) value(n *Node, depth int) (any, bool) {
 	switch {
 	case n.never || depth > maxDepth:
 		return nil, false
@@ -58,14 +60,14 @@ func (v *values) value(n *node, depth int) (any, bool) {
 		return nil, false
 	case len(n.enum) > 0:
 		return n.enum[v.r.IntN(len(n.enum))], true
-	case n.null && depth > 0 && v.optional != all && v.chance(16):
+	case n.null && depth > 0 && v.Optional != All && v.Chance(16):
 		return nil, true
 	}
-	if example, ok := n.example(v); ok && v.chance(4) {
+	if example, ok := n.example(v); ok && v.Chance(4) {
 		return example, true
 	}
-	if n.learned != "" && v.known != nil {
-		if text, ok := v.known(n.learned); ok {
+	if n.learned != "" && v.Known != nil {
+		if text, ok := v.Known(n.learned); ok {
 			if x, ok := n.parse(text); ok {
 				return x, true
 			}
@@ -88,13 +90,13 @@ func (v *values) value(n *node, depth int) (any, bool) {
 	case openapi3.TypeNumber:
 		return v.number(n)
 	case openapi3.TypeBoolean:
-		return v.chance(2), true
+		return v.Chance(2), true
 	}
 	return v.text(n)
 }
 
 // example returns an example of the schema, or its default.
-func (n *node) example(v *values) (any, bool) {
+func (n *Node) example(v *Values) (any, bool) {
 	s := n.schema
 	switch {
 	case len(s.Examples) > 0:
@@ -106,7 +108,7 @@ func (n *node) example(v *values) (any, bool) {
 }
 
 // parse returns the value that a text has as a value of the schema.
-func (n *node) parse(text string) (any, bool) {
+func (n *Node) parse(text string) (any, bool) {
 	for _, alt := range n.alts {
 		if x, ok := alt.parse(text); ok {
 			return x, true
@@ -124,7 +126,7 @@ func (n *node) parse(text string) (any, bool) {
 	return x, len(n.alts) == 0 && !n.never && n.schema.VisitJSON(x, openapi3.FailFast()) == nil
 }
 
-func (v *values) object(n *node, depth int) (any, bool) {
+func (v *Values) object(n *Node, depth int) (any, bool) {
 	m := map[string]any{}
 	limit := math.MaxInt
 	if n.schema.MaxProps != nil {
@@ -148,7 +150,7 @@ func (v *values) object(n *node, depth int) (any, bool) {
 				continue
 			}
 			few := uint64(len(m)) < n.schema.MinProps
-			wanted := v.optional == all && depth < 2 || v.optional != none && v.chance(2+depth)
+			wanted := v.Optional == All && depth < 2 || v.Optional != None && v.Chance(2+depth)
 			if few || wanted && depth < deepest && !v.assigned(p) {
 				add(p)
 			}
@@ -157,7 +159,12 @@ func (v *values) object(n *node, depth int) (any, bool) {
 			break
 		}
 	}
-	if n.extra != nil && !n.closed && len(n.props) == 0 && depth < deepest && v.optional != none {
+	for _, name := range slices.Sorted(maps.Keys(n.schema.DependentRequired)) {
+		if _, has := m[name]; has && !v.dependents(n, m, name, depth) {
+			return nil, false
+		}
+	}
+	if n.extra != nil && !n.closed && len(n.props) == 0 && depth < deepest && v.Optional != None {
 		for range 1 + v.r.IntN(3) {
 			v.more(n, m, limit, depth)
 		}
@@ -171,11 +178,30 @@ func (v *values) object(n *node, depth int) (any, bool) {
 	return m, true
 }
 
+// dependents adds the properties that another one requires.
+func (v *Values) dependents(n *Node, m map[string]any, name string, depth int) bool {
+	for _, other := range n.schema.DependentRequired[name] {
+		if _, has := m[other]; has {
+			continue
+		}
+		m[other] = v.word()
+		for _, p := range n.props {
+			if p.name == other {
+				x, ok := v.value(p.node, depth+1)
+				if m[other] = x; !ok {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
 // assigned reports whether the service assigns a property of a body: one that a client chose is probably taken.
-func (v *values) assigned(p property) bool { return v.inBody && p.node.name == "id" }
+func (v *Values) assigned(p property) bool { return v.InBody && p.node.name == "id" }
 
 // more adds a property that the schema does not name.
-func (v *values) more(n *node, m map[string]any, limit, depth int) {
+func (v *Values) more(n *Node, m map[string]any, limit, depth int) {
 	if len(m) >= limit {
 		return
 	}
@@ -189,17 +215,17 @@ func (v *values) more(n *node, m map[string]any, limit, depth int) {
 	}
 }
 
-func (v *values) array(n *node, depth int) (any, bool) {
+func (v *Values) array(n *Node, depth int) (any, bool) {
 	s := n.schema
 	least, most := s.MinItems, s.MinItems+3
-	if least == 0 && v.optional != none && depth < deepest {
+	if least == 0 && v.Optional != None && depth < deepest {
 		least = 1
 	}
 	if s.MaxItems != nil {
 		most = min(most, *s.MaxItems)
 	}
 	least = min(least, most)
-	if depth >= deepest || v.optional == none {
+	if depth >= deepest || v.Optional == None {
 		most = least
 	}
 	count := int(least) + v.r.IntN(int(most-least)+1)
@@ -229,84 +255,8 @@ func (v *values) array(n *node, depth int) (any, bool) {
 	return list, uint64(len(list)) >= s.MinItems
 }
 
-// usual is the greatest number without a maximum.
-const usual = 1000
-
-// limits are the bounds of a number, with usual ones instead of infinite.
-func (n *node) limits() (low, high float64) {
-	low, high = n.min, n.max
-	switch {
-	case math.IsInf(low, -1) && math.IsInf(high, 1):
-		return 1, usual
-	case math.IsInf(low, -1) && high > 1:
-		return 1, high
-	case math.IsInf(low, -1):
-		return high - usual, high
-	case math.IsInf(high, 1):
-		return low, max(low+usual, usual)
-	}
-	return low, high
-}
-
-func (v *values) integer(n *node) (any, bool) {
-	low, high := n.limits()
-	step := 1.0
-	if m := n.schema.MultipleOf; m != nil && *m > 0 {
-		if step = *m; step != math.Trunc(step) {
-			return v.number(n)
-		}
-	}
-	from, to := math.Ceil(low/step), math.Floor(high/step)
-	if n.exclusive(low, false) && from*step == low {
-		from++
-	}
-	if n.exclusive(high, true) && to*step == high {
-		to--
-	}
-	if from > to {
-		return nil, false
-	}
-	x := (from + math.Floor(v.r.Float64()*(to-from+1))) * step
-	if x >= math.MaxInt64 || x <= math.MinInt64 {
-		return json.Number(strconv.FormatFloat(x, 'f', 0, 64)), true
-	}
-	return int64(x), true
-}
-
-// exclusive reports whether a bound is not a value.
-func (n *node) exclusive(bound float64, upper bool) bool {
-	e, inclusive := n.schema.ExclusiveMin, n.schema.Min
-	if upper {
-		e, inclusive = n.schema.ExclusiveMax, n.schema.Max
-	}
-	return e.Value != nil && *e.Value == bound || e.Bool != nil && *e.Bool && inclusive != nil && *inclusive == bound
-}
-
-func (v *values) number(n *node) (any, bool) {
-	low, high := n.limits()
-	if m := n.schema.MultipleOf; m != nil && *m > 0 {
-		from, to := math.Ceil(low / *m), math.Floor(high / *m)
-		x := (from + math.Floor(v.r.Float64()*(to-from+1))) * *m
-		return x, from <= to && !n.outside(x)
-	}
-	for range 20 {
-		x := low + v.r.Float64()*(high-low)
-		if rounded := math.Round(100*x) / 100; !n.outside(rounded) { // as an amount of money
-			return rounded, true
-		}
-		if !n.outside(x) {
-			return x, true
-		}
-	}
-	return nil, false
-}
-
-func (n *node) outside(x float64) bool {
-	return x < n.min || x > n.max || x == n.min && n.exclusive(x, false) || x == n.max && n.exclusive(x, true)
-}
-
 // text returns a string.
-func (v *values) text(n *node) (any, bool) {
+func (v *Values) text(n *Node) (any, bool) {
 	least, most := int(min(n.schema.MinLength, math.MaxInt32)), 0
 	if n.schema.MaxLength != nil {
 		if most = int(min(*n.schema.MaxLength, math.MaxInt32)); most == 0 {
@@ -341,7 +291,7 @@ func fits(s string, least, most int) bool {
 }
 
 // fit makes a string longer or shorter.
-func (v *values) fit(s string, least, most int) string {
+func (v *Values) fit(s string, least, most int) string {
 	r := []rune(s)
 	if most > 0 && len(r) > most {
 		r = r[:most]
@@ -355,4 +305,32 @@ func (v *values) fit(s string, least, most int) string {
 	return string(r)
 }
 
-func (v *values) word() string { return strings.ToLower(strings.ReplaceAll(v.Noun(), " ", "-")) }
+func (v *Values) word() string { return strings.ToLower(strings.ReplaceAll(v.Noun(), " ", "-")) }
+
+// Unit returns a number in [0, 1).
+func (v *Values) Unit() float64 { return v.r.Float64() }
+
+// attempts is how many values are generated until one is valid.
+const attempts = 10
+
+// Valid generates a value that satisfies a schema.
+func (v *Values) Valid(n *Node, ref *openapi3.SchemaRef, check func(any) bool, options ...openapi3.SchemaValidationOption) (any, bool) {
+	optional := v.Optional
+	defer func() { v.Optional = optional }()
+	for i := range attempts {
+		switch { // a form that is empty, for instance, or properties that exclude each other
+		case i == attempts/2 && optional != Some:
+			v.Optional = Some
+		case i == attempts-2 && optional != None:
+			v.Optional = None
+		}
+		x, ok := v.value(n, 0)
+		if !ok || check != nil && !check(x) {
+			continue
+		}
+		if ref == nil || ref.Value == nil || ref.Value.VisitJSON(x, options...) == nil {
+			return x, true
+		}
+	}
+	return nil, false
+}

@@ -1,4 +1,4 @@
-package contract
+package values
 
 import (
 	"math/rand/v2"
@@ -110,4 +110,10 @@ func char(ranges []rune, r *rand.Rand) rune {
 		}
 	}
 	return '?'
+}
+
+// CheckPattern returns an error if Go does not have a pattern.
+func CheckPattern(text string) error {
+	_, err := compilePattern(text)
+	return err
 }
