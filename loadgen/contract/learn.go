@@ -198,15 +198,12 @@ func extract(value any, fields []string, depth int, found func(string) bool) boo
 			}
 		}
 	case map[string]any:
-		names := map[string]any{}
-		for name, v := range x {
-			names[values.Normalized(name)] = v
-		}
 		for _, field := range fields {
-			if text, ok := values.Primitive(names[field]); ok && text != "" {
+			v, plural := property(x, field)
+			if text, ok := values.Primitive(v); ok && text != "" {
 				return found(text)
 			}
-			if list, ok := names[field+"s"].([]any); ok {
+			if list, ok := plural.([]any); ok {
 				for _, item := range list {
 					if text, ok := values.Primitive(item); ok && !found(text) {
 						return false
@@ -225,6 +222,22 @@ func extract(value any, fields []string, depth int, found func(string) bool) boo
 		}
 	}
 	return true
+}
+
+// property returns the property with a normalized name, and the one of its plural.
+func property(m map[string]any, name string) (value, plural any) {
+	for key, v := range m {
+		if len(key) < len(name) {
+			continue
+		}
+		switch values.Normalized(key) {
+		case name:
+			value = v
+		case name + "s":
+			plural = v
+		}
+	}
+	return value, plural
 }
 
 // evaluate returns the value of a runtime expression of a link.

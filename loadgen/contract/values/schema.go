@@ -204,7 +204,9 @@ func bounds(s *openapi3.Schema) (low, high float64) {
 	return low, high
 }
 
+var separators = strings.NewReplacer("_", "", "-", "", ".", "")
+
 // Normalized is a name without case and separators.
 func Normalized(name string) string {
-	return strings.ToLower(strings.NewReplacer("_", "", "-", "", ".", "").Replace(name))
+	return strings.ToLower(separators.Replace(name))
 }
