@@ -79,7 +79,17 @@ func TestABInterrupted(t *testing.T) {
 			next.ServeHTTP(w, r)
 		})
 	})
-	stdout, stderr, code := loadgen(ctx, "ab", "-a", a.URL, "-b", b.URL, "-rate", "50", "-block", "200ms", "-warmup", "0")
+	out := filepath.Join(t.TempDir(), "out")
+	args := []string{"ab", "-a", a.URL, "-b", b.URL, "-rate", "50", "-block", "200ms", "-warmup", "0", "-out", out}
+	stdout, stderr, code := loadgen(ctx, args...)
+	for suffix, want := range map[string]string{"txt": stdout, "md": "### Load test: comparison inconclusive", "json": "{\n  \"version\": 1,\n"} {
+		if b, err := os.ReadFile(filepath.Join(out, "comparison."+suffix)); err != nil || !strings.HasPrefix(string(b), want) {
+			t.Errorf("comparison.%s: %v, %s", suffix, err, b)
+		}
+	}
+	if _, stderr, code := loadgen(t.Context(), args...); code != 1 || stderr != "loadgen: -out: "+out+" already contains a comparison\n" {
+		t.Errorf("a second comparison: exit code %d, %s", code, stderr)
+	}
 	if code != 1 || !strings.HasPrefix(stderr, "loadgen: interrupted after ") || !strings.Contains(stdout, "\nverdict: inconclusive\n") {
 		t.Errorf("exit code %d, %q\n%s, want 1 and the result so far", code, stderr, stdout)
 	}
@@ -171,7 +181,7 @@ func TestCompareUsage(t *testing.T) {
 		{[]string{"compare", "-tolerance", "5", "x", "y"}, `invalid value "5" for flag -tolerance: not a percentage, as in 5%`},
 		{[]string{"compare", "-tolerance", "101%", "x", "y"}, `invalid value "101%" for flag -tolerance: out of range: 0% to 100%`},
 		{[]string{"compare", "-tolerance", "NaN%", "x", "y"}, `invalid value "NaN%" for flag -tolerance: out of range: 0% to 100%`},
-		{[]string{"compare", "-format", "xml", "x", "y"}, `-format "xml" is not text or json`},
+		{[]string{"compare", "-format", "xml", "x", "y"}, `-format "xml" is not text, json, markdown or github`},
 		{[]string{"ab"}, "-a and -b are required"},
 		{[]string{"ab", "-a", "http://a"}, "-a and -b are required"},
 		{[]string{"ab", "-a", "http://a", "-b", "b"}, `-b: "b" is not an http:// or https:// URL with a host`},

@@ -124,7 +124,7 @@ func (w *worker) deliver(n *note, u *url.URL) {
 		tests := w.promises[n.arm].Take()
 		w.buffer = w.buffer[:head]
 		r := w.follow(ctx, n, u, deadline)
-		n.status, n.protocol, n.header, n.bytes, n.err = r.Status, versionOf(r.Proto), r.Header, r.Bytes, r.Err
+		n.status, n.protocol, n.header, n.bytes, n.err = r.Status, r.Proto, r.Header, r.Bytes, r.Err
 		promised := time.Duration(0)
 		if measure.IsShed(r.Status) {
 			promised = retry.After(r.Header)
@@ -143,14 +143,6 @@ func (w *worker) deliver(n *note, u *url.URL) {
 			}
 		}
 	}
-}
-
-// versionOf returns the name of an HTTP version: that of 2 has no minor version (RFC 9113).
-func versionOf(proto string) string {
-	if proto == "HTTP/2.0" {
-		return "HTTP/2"
-	}
-	return proto
 }
 
 // promised counts what an attempt says about promises: it tested some, and may have got one.
@@ -228,7 +220,7 @@ func (w *worker) standard(ctx context.Context, n *note, h *hop, deadline time.Ti
 			jar.SetCookies(req.URL, list)
 		}
 	}
-	r := http1.Reply{Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header}
+	r := http1.Reply{Status: resp.StatusCode, Proto: http1.Protocol(resp.Proto), Header: resp.Header}
 	r.Body, r.Bytes, r.Err = http1.ReadBody(resp.Body, n.request.Reads.Body)
 	return r
 }

@@ -140,16 +140,13 @@ func (f *Flags) Parse(args []string, getenv func(string) string, stdout io.Write
 
 // checkVersions returns an error if a URL does not fit the version of HTTP.
 func (f *Flags) checkVersions() error {
-	c, prefix := &f.Config, ""
-	if f.request.targets != "" {
-		prefix = "-targets: "
-	}
+	c := &f.Config
 	for _, t := range c.Targets {
 		if strings.HasPrefix(t.URL, "/") {
 			continue
 		}
 		if err := c.Connect.CheckURL(t.URL); err != nil {
-			return f.Errorf("%s%s: %v", prefix, cli.WithoutPassword(t.URL), err)
+			return f.Errorf("%s: %v", cli.WithoutPassword(t.URL), err)
 		}
 	}
 	replay := f.Lookup("replay") // may have full URLs
