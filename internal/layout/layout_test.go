@@ -37,7 +37,7 @@ var rules = []struct {
 	{"loadgen/http2", []string{"loadgen/connect"}},
 	{"loadgen/retry", []string{"loadgen/measure", "internal/httpheader"}},
 	{"loadgen/failure", []string{"loadgen/connect", "loadgen/http2"}},
-	{"loadgen/engine", []string{"loadgen/retry", "loadgen/failure", "loadgen/connect", "loadgen/contract", "loadgen/http1", "loadgen/http2", "loadgen/report", "loadgen/slo", "loadgen/measure", "loadgen/workload", "loadgen/flow", "loadgen/targets", "loadgen/schedule"}},
+	{"loadgen/engine", []string{"loadgen/retry", "loadgen/failure", "loadgen/connect", "loadgen/http1", "loadgen/http2", "loadgen/report", "loadgen/slo", "loadgen/measure", "loadgen/workload", "loadgen/flow", "loadgen/targets", "loadgen/schedule"}},
 	{"loadgen/capacity", []string{"loadgen/report", "loadgen/slo", "loadgen/measure"}},
 	{"loadgen/compare", []string{"loadgen/report", "loadgen/measure", "loadgen/schedule"}},
 	{"loadgen/report", []string{"loadgen/slo", "loadgen/measure", "loadgen/explain", "loadgen/schedule"}},

@@ -119,8 +119,11 @@ const violates = "response violates the contract: "
 // check returns how a response violates the contract, and its decoded body if it is JSON.
 func (c *Contract) check(r *Request, status int, header http.Header, content func() ([]byte, error)) (any, *Failure) {
 	if r.Invalid != "" && status < 400 {
-		sent := r.Body[:min(len(r.Body), 200)]
-		return nil, &Failure{"accepted an invalid request: " + r.Invalid, fmt.Sprintf("status %d, but %s; body sent: %s", status, r.Reason, sent)}
+		detail := fmt.Sprintf("status %d, but %s", status, r.Reason)
+		if len(r.Body) > 0 {
+			detail += fmt.Sprintf("; body: %.200s", r.Body)
+		}
+		return nil, &Failure{"accepted an invalid request: " + r.Invalid, detail}
 	}
 	documented := r.Operation.response(status)
 	if documented == nil {

@@ -56,9 +56,6 @@ type Config struct {
 	MeterProvider  metric.MeterProvider
 	Propagator     propagation.TextMapPropagator
 
-	// Notices are what a person should know before the run.
-	Notices []string
-
 	// Connect is how to connect, and what to do with redirects.
 	Connect connect.Options
 

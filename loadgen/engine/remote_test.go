@@ -75,7 +75,7 @@ func TestRemote(t *testing.T) {
 	if got, err := RemoteOf(c).Config("run", 0, 1); err != nil || got.Contract.Name != "albums.yaml" || !slices.Equal(got.Contract.Names(), d.Names()) || got.Invalid != 0.25 {
 		t.Errorf("%+v, %v, want the contract", got.Contract, err)
 	}
-	if _, err := (Remote{OpenAPI: []byte("a"), OpenAPIFile: "b"}).Config("run", 0, 1); err == nil {
+	if _, err := (Remote{Remote: workload.Remote{OpenAPI: []byte("a"), OpenAPIFile: "b"}}).Config("run", 0, 1); err == nil {
 		t.Error("no error of an invalid contract")
 	}
 	r.SLOs = append(r.SLOs, "p99")

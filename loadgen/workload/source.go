@@ -27,6 +27,8 @@ type Workload struct {
 	Flow      *flow.Flow         // of users, with several requests each
 	EachOnce  bool               // the run ends with the targets
 
+	Notices []string // what a person should know before the run
+
 	Header http.Header  // of each request of Mix or Recording, in place of those of the same name
 	Expect Expectations // nil: statuses of the scenarios
 }
