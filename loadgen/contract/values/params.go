@@ -1,6 +1,7 @@
 package values
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -21,6 +22,7 @@ type Param struct {
 	JSON   bool // its content is JSON
 	Opaque bool // only a response has its values
 	Off    bool // not sent
+	once   bool // a key of idempotency: a value that another run had replays its response
 	Index  int  // among the path's parameters
 }
 
@@ -36,6 +38,10 @@ func NewParam(p *openapi3.Parameter, c *Compiler) (*Param, error) {
 	case p.In == openapi3.ParameterInHeader && slices.Contains(ignoredHeaders, strings.ToLower(p.Name)):
 		q.Off = true
 		return q, nil
+	case p.In == openapi3.ParameterInHeader && Normalized(p.Name) == "idempotencykey":
+		q.once = true
+		q.Off = !p.Required
+		q.node = c.node(p.Schema, p.Name, 0)
 	case p.Content != nil:
 		m := p.Content.Get("application/json")
 		if m == nil {
@@ -256,6 +262,11 @@ func (v *Values) Param(p *Param, options []openapi3.SchemaValidationOption) (any
 		return ok
 	}
 	ref := p.Schema
+	if p.once {
+		if x := rand.Text(); ref == nil || ref.Value.VisitJSON(x, options...) == nil {
+			return x, true
+		}
+	}
 	if p.JSON {
 		ref = p.Content.Get("application/json").Schema
 	}
