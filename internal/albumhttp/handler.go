@@ -144,7 +144,7 @@ func (h *handler) list(c *gin.Context) {
 		return
 	}
 	c.Header("Link", albumapi.Links(q, p.Next))
-	c.JSON(http.StatusOK, p.Albums)
+	respond(c, http.StatusOK, func(b []byte) ([]byte, error) { return albumapi.AppendAlbums(b, p.Albums, true) })
 }
 
 func (h *handler) get(c *gin.Context) {
@@ -158,7 +158,7 @@ func (h *handler) get(c *gin.Context) {
 		h.fail(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, a)
+	respondAlbum(c, http.StatusOK, &a)
 }
 
 func (h *handler) create(c *gin.Context, batch bool) {
@@ -187,11 +187,13 @@ func (h *handler) create(c *gin.Context, batch bool) {
 	case err != nil:
 		h.fail(c, err)
 	case batch:
-		c.JSON(http.StatusCreated, albumapi.NewResult(album.IDs(created.Albums)))
+		respond(c, http.StatusCreated, func(b []byte) ([]byte, error) {
+			return albumapi.AppendResult(b, albumapi.NewResult(album.IDs(created.Albums))), nil
+		})
 	default:
 		a := created.Albums[0]
 		c.Header("Location", "/albums/"+strconv.FormatInt(a.ID, 10))
-		c.JSON(http.StatusCreated, a)
+		respondAlbum(c, http.StatusCreated, &a)
 	}
 }
 
@@ -224,9 +226,9 @@ func (h *handler) put(c *gin.Context) {
 		h.fail(c, err)
 	case created:
 		c.Header("Location", "/albums/"+strconv.FormatInt(a.ID, 10))
-		c.JSON(http.StatusCreated, a)
+		respondAlbum(c, http.StatusCreated, &a)
 	default:
-		c.JSON(http.StatusOK, a)
+		respondAlbum(c, http.StatusOK, &a)
 	}
 }
 
