@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -125,10 +126,7 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 			t.Errors.Handle(fmt.Errorf("flush telemetry: %w", e))
 		}
 	}()
-	signals := albumapi.Telemetry{Logger: t.Logger}
-	if !t.Disabled {
-		signals = albumapi.Telemetry{TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider, Propagator: t.Propagator, Logger: t.Logger}
-	}
+	signals := signalsOf(t)
 	pace, stop := context.WithCancel(ctx)
 	defer stop()
 	go paceGC(pace)
@@ -143,16 +141,9 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 			err = errors.Join(err, b.Close(drain))
 		}()
 	}
-	var control *overload.Control
-	if c.Overload != nil {
-		if control, err = overload.New(*c.Overload, signals.MeterProvider); err != nil {
-			return err
-		}
-	}
-	if c.Faults != nil {
-		if err := c.Faults.Instrument(signals.TracerProvider, signals.MeterProvider, t.Logger); err != nil {
-			return err
-		}
+	handler, err := newHandler(name, c, b, signals)
+	if err != nil {
+		return err
 	}
 	if c.adminAddr != "" {
 		stop, err := serveAdmin(ctx, c.adminAddr, c.Faults.Admin(), t.Logger)
@@ -163,8 +154,7 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 	}
 	err = httpserver.Run(ctx, httpserver.Config{
 		Name: name, Version: version.String(), Addr: c.Addr,
-		Handler: albumhttp.Handler(b.Service, albumhttp.HandlerOptions{Service: name, MaxBody: c.MaxBody, Proxy: b.Proxy,
-			Docs: apidocs.Handler(), Overload: control, Faults: c.Faults, Telemetry: signals}),
+		Handler:      handler,
 		Metrics:      t.Metrics,
 		Ready:        b.Ready,
 		Logger:       t.Logger,
@@ -175,6 +165,31 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 		t.Logger.InfoContext(ctx, "stopped", slog.String("cause", context.Cause(ctx).Error()))
 	}
 	return err
+}
+
+// signalsOf returns the providers of t, or only its logger if telemetry is disabled.
+func signalsOf(t *telemetry.Telemetry) albumapi.Telemetry {
+	if t.Disabled {
+		return albumapi.Telemetry{Logger: t.Logger}
+	}
+	return albumapi.Telemetry{TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider, Propagator: t.Propagator, Logger: t.Logger}
+}
+
+// newHandler returns the handler of a service, with overload control and faults.
+func newHandler(name string, c *Common, b Backend, signals albumapi.Telemetry) (_ http.Handler, err error) {
+	var control *overload.Control
+	if c.Overload != nil {
+		if control, err = overload.New(*c.Overload, signals.MeterProvider); err != nil {
+			return nil, err
+		}
+	}
+	if c.Faults != nil {
+		if err := c.Faults.Instrument(signals.TracerProvider, signals.MeterProvider, signals.Logger); err != nil {
+			return nil, err
+		}
+	}
+	return albumhttp.Handler(b.Service, albumhttp.HandlerOptions{Service: name, MaxBody: c.MaxBody, Proxy: b.Proxy,
+		Docs: apidocs.Handler(), Overload: control, Faults: c.Faults, Telemetry: signals}), nil
 }
 
 // ending is the start of the shutdown. Every step has a deadline from there: separate timeouts
