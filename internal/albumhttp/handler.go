@@ -23,6 +23,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"go.opentelemetry.io/contrib/instrumentation/github.com/gin-gonic/gin/otelgin"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
@@ -30,6 +31,7 @@ import (
 	"soundcheck/internal/album"
 	"soundcheck/internal/albumapi"
 	"soundcheck/internal/fault"
+	"soundcheck/internal/httptelemetry"
 	"soundcheck/internal/optional"
 	"soundcheck/internal/overload"
 )
@@ -46,6 +48,7 @@ type HandlerOptions struct {
 	Overload  *overload.Control // nil: no limits
 	Faults    *fault.Set        // injected faults; nil: none
 	Telemetry albumapi.Telemetry
+	Otelgin   bool // server spans and metrics by otelgin, not by httptelemetry: the same at twice the cost
 
 	intake *intake // for tests; nil: the default
 }
@@ -84,12 +87,12 @@ func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
 	r.RedirectTrailingSlash = false // the contract has no redirects
 	_ = r.SetTrustedProxies(nil)    // only Overload evaluates X-Forwarded-For; nil cannot fail
 	r.Use(abort)
-	if o.Overload != nil {
+	traced := o.Telemetry.TracerProvider != nil || o.Telemetry.MeterProvider != nil
+	if o.Overload != nil && (o.Overload.ByClient() || traced && o.Otelgin) {
 		o.Overload.Identify(r)
 	}
-	if o.Telemetry.TracerProvider != nil || o.Telemetry.MeterProvider != nil {
-		r.Use(otelgin.Middleware(o.Service, otelgin.WithTracerProvider(optional.TracerProvider(o.Telemetry.TracerProvider)),
-			otelgin.WithMeterProvider(optional.MeterProvider(o.Telemetry.MeterProvider)), otelgin.WithPropagators(optional.Propagator(o.Telemetry.Propagator))))
+	if traced {
+		r.Use(instrumentation(o))
 	}
 	r.Use(h.accessLog, h.recovery)
 	api := r.Group("")
@@ -120,6 +123,19 @@ func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
 	r.NoRoute(noRoute...)
 	r.NoMethod(noMethod...)
 	return r
+}
+
+// instrumentation returns the middleware for server spans and metrics.
+func instrumentation(o HandlerOptions) gin.HandlerFunc {
+	tp, mp, p := optional.TracerProvider(o.Telemetry.TracerProvider), optional.MeterProvider(o.Telemetry.MeterProvider), optional.Propagator(o.Telemetry.Propagator)
+	if !o.Otelgin {
+		lean, err := httptelemetry.Middleware(o.Service, tp, mp, p)
+		if err == nil {
+			return lean
+		}
+		otel.Handle(err) // an instrument is invalid; otelgin does without it
+	}
+	return otelgin.Middleware(o.Service, otelgin.WithTracerProvider(tp), otelgin.WithMeterProvider(mp), otelgin.WithPropagators(p))
 }
 
 func (h *handler) list(c *gin.Context) {

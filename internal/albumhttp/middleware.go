@@ -14,8 +14,8 @@ import (
 // cost about as much as shedding saves. The metrics count all of them.
 const maxShedLog = 10
 
-// accessLog writes one line per request, with the error of a 5xx. It runs inside otelgin, which
-// removes the span from the context when it returns.
+// accessLog writes one line per request, with the error of a 5xx. It runs inside the
+// instrumentation, which removes the span from the context when it returns.
 func (h *handler) accessLog(c *gin.Context) {
 	start := time.Now()
 	c.Writer = sizedWriter{c.Writer, c.Request.Method == http.MethodHead}
@@ -66,8 +66,8 @@ func (w sizedWriter) Size() int {
 // Unwrap is for http.ResponseController.
 func (w sizedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// recovery turns a panic into a 500. It runs inside otelgin, which records status and metrics only
-// when the handlers return.
+// recovery turns a panic into a 500. It runs inside the instrumentation, which records
+// status and metrics only when the handlers return.
 func (h *handler) recovery(c *gin.Context) {
 	defer func() {
 		v := recover()

@@ -37,11 +37,19 @@ type Common struct {
 	Overload     *overload.Options // nil: no limits
 	Faults       *fault.Set        // set by Check; nil: none
 
+	instrumentation string
+
 	faults    string
 	faultSeed uint64
 	kinds     []fault.Kind
 	adminAddr string
 }
+
+// Libraries for -instrumentation. Both record the same: see httptelemetry.
+const (
+	lean    = "lean"
+	otelgin = "otelgin"
+)
 
 // CommonFlags adds the common flags to f. Kinds are the faults that the service supports.
 func CommonFlags(f *cli.Flags, addr string, kinds ...fault.Kind) *Common {
@@ -53,6 +61,7 @@ func CommonFlags(f *cli.Flags, addr string, kinds ...fault.Kind) *Common {
 	f.DurationVar(&c.FlushTimeout, "flush-timeout", 5*time.Second, "shutdown: max `time` to flush telemetry, after -drain-timeout (0s to 10m)")
 	f.StringVar(&c.faults, "fault", "", "inject `faults`, separated by commas; default: none; examples: "+examples(kinds))
 	f.Uint64Var(&c.faultSeed, "fault-seed", 1, "random `seed` that selects the requests that a fault affects")
+	f.StringVar(&c.instrumentation, "instrumentation", lean, "`library` for server spans and metrics: lean, or otelgin, which costs more")
 	f.StringVar(&c.adminAddr, "admin-addr", "", "`host:port` of /admin/faults, which shows and sets faults; loopback only; default: off")
 	return c
 }
@@ -92,6 +101,9 @@ func (c *Common) Check(f *cli.Flags) error {
 		if err := c.Faults.Replace(context.Background(), c.faults); err != nil {
 			return f.Errorf("-fault: %v", err)
 		}
+	}
+	if c.instrumentation != lean && c.instrumentation != otelgin {
+		return f.Errorf("-instrumentation %q is not lean or otelgin", c.instrumentation)
 	}
 	if err := checkAdmin(c.adminAddr); err != nil {
 		return f.Errorf("-admin-addr %q: %v", c.adminAddr, err)
@@ -189,7 +201,7 @@ func newHandler(name string, c *Common, b Backend, signals albumapi.Telemetry) (
 		}
 	}
 	return albumhttp.Handler(b.Service, albumhttp.HandlerOptions{Service: name, MaxBody: c.MaxBody, Proxy: b.Proxy,
-		Docs: apidocs.Handler(), Overload: control, Faults: c.Faults, Telemetry: signals}), nil
+		Docs: apidocs.Handler(), Overload: control, Faults: c.Faults, Telemetry: signals, Otelgin: c.instrumentation == otelgin}), nil
 }
 
 // ending is the start of the shutdown. Every step has a deadline from there: separate timeouts
