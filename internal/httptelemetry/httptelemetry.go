@@ -26,6 +26,8 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/semconv/v1.43.0/httpconv"
 	"go.opentelemetry.io/otel/trace"
+
+	"soundcheck/internal/memo"
 )
 
 // Scope is the name of the instrumentation scope.
@@ -63,8 +65,8 @@ type instrumentation struct {
 	requestSize  metric.Int64Histogram
 	responseSize metric.Int64Histogram
 
-	names cache[nameKey, string]
-	sets  cache[setKey, []metric.RecordOption]
+	names memo.Map[nameKey, string]
+	sets  memo.Map[setKey, []metric.RecordOption]
 }
 
 type nameKey struct{ method, route string }
@@ -86,7 +88,7 @@ func (i *instrumentation) handle(c *gin.Context) {
 	defer func() { c.Request = request }()
 	method, route := normal(request.Method), c.FullPath()
 	ctx, span := i.tracer.Start(i.propagator.Extract(request.Context(), propagation.HeaderCarrier(request.Header)),
-		i.names.get(nameKey{method, route}, spanName), i.start...)
+		i.names.Get(nameKey{method, route}, spanName), i.start...)
 	defer span.End() // it records a panic
 	done := false
 	defer func() {
@@ -146,7 +148,7 @@ func (i *instrumentation) describe(span trace.Span, c *gin.Context, r *http.Requ
 }
 
 func (i *instrumentation) measure(ctx context.Context, c *gin.Context, k setKey, length int64, begun time.Time) {
-	set := i.sets.get(k, metricSet)
+	set := i.sets.Get(k, metricSet)
 	if i.requestSize.Enabled(ctx) {
 		i.requestSize.Record(ctx, length, set...)
 	}

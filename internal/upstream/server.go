@@ -31,6 +31,8 @@ const (
 // server is one server of the pool.
 type server struct {
 	base          string // its URL without a trailing slash
+	scheme, host  string
+	port          string // empty: the default of the scheme
 	attributes    attribute.Set
 	breaker       circuitbreaker.CircuitBreaker[any] // nil: none
 	generation    atomic.Int64                       // number of state changes of the breaker
@@ -52,7 +54,7 @@ func newServer(base string, o Options) (*server, error) {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
 	n, _ := strconv.Atoi(port) // url.Parse has checked it
-	s := &server{base: base, attributes: attribute.NewSet(attribute.String("server.address", host), attribute.Int("server.port", n))}
+	s := &server{base: base, scheme: u.Scheme, host: host, port: u.Port(), attributes: attribute.NewSet(attribute.String("server.address", host), attribute.Int("server.port", n))}
 	if o.Breaker {
 		s.breaker = circuitbreaker.NewBuilder[any]().
 			WithFailureThresholdRatio(breakerFailures, breakerCalls).
