@@ -176,7 +176,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-url", "http://me:secret@127.0.0.1"}, `-url: `},
 		{[]string{"attack", "100"}, `unexpected argument "100"`},
 		{[]string{"-warmup", "5s", "-n", "10"}, "-warmup 5s is not shorter than the plan"},
-		{[]string{"-slo", "p99(batch)<1s"}, "-slo p99(batch)<1s: scenario batch is not in the workload"},
+		{[]string{"-slo", "p99(batch)<1s"}, "-slo p99(batch)<1s: scenario batch is not in the workload, which has create, get, list"},
 		{[]string{"-explain=false", "-jaeger", "http://a"}, "-jaeger and -explain=false do not go together"},
 		{[]string{"-retry", "always"}, `-retry "always" is not none, honour or naive`},
 		{[]string{"-trace-sample", "1.1"}, "-trace-sample 1.1 is out of range: 0 to 1"},

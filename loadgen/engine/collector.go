@@ -22,7 +22,7 @@ type collector struct {
 
 func newCollector(c Config, tr *transport) *collector {
 	s := report.Setup{RunID: c.RunID, Target: c.URL, Plan: c.Plan, Workers: c.Workers, MaxWorkers: c.MaxWorkers, Connection: c.Connect.String(), Seed: c.Seed, WarmUp: c.WarmUp,
-		Objectives: c.SLOs, Scenarios: c.Scenarios(), EachOnce: c.EachOnce, Interval: c.interval}
+		Objectives: c.SLOs, Flow: c.flow(), Scenarios: c.Scenarios(), EachOnce: c.EachOnce, Interval: c.interval}
 	if c.Recording != nil {
 		s.Recording = c.Recording.Path
 	}
@@ -38,6 +38,10 @@ func newCollector(c Config, tr *transport) *collector {
 
 // add counts a request.
 func (k *collector) add(n *note) {
+	if n.session != nil && n.session.over {
+		k.addSession(n.session)
+		return
+	}
 	if k.c.Folder != nil {
 		k.c.Folder.Add(k.result(n))
 	}
@@ -74,15 +78,18 @@ func (k *collector) result(n *note) *vegeta.Result {
 
 // outcome returns the outcome of a request, without the times since its scheduled time.
 func (k *collector) outcome(n *note) report.Outcome {
-	status := n.status
+	status, protocol := n.status, n.protocol
 	if n.err != nil {
-		status = 0
+		status, protocol = 0, ""
 	}
-	o := report.Outcome{Expected: n.request.Expects(status), Waited: n.full, Retries: n.retries, RetryAfter: n.promises,
-		Request: measure.Request{Scenario: n.request.Scenario.Name, Status: status, Service: n.took, TraceID: n.traceID(), Shared: n.request.Parent != nil,
+	o := report.Outcome{Expected: n.request.Expects(status) && n.failure == nil, Waited: n.full, Retries: n.retries, RetryAfter: n.promises,
+		Request: measure.Request{Scenario: n.request.Scenario.Name, Status: status, Protocol: protocol, Service: n.took, TraceID: n.traceID(), SpanID: n.topID(), Shared: n.request.Parent != nil,
 			TTFB: n.timing.FirstByte, Body: n.body, Received: n.bytes, Sent: uint64(len(n.request.Body))}}
-	if n.resends == 0 { // else its span is not the root of the trace
+	if n.resends == 0 { // else its span is not the topmost one
 		o.Connected, o.FirstByte = n.timing.Connected, n.timing.FirstByte
+	}
+	if n.failure != nil {
+		o.Check, o.Detail = n.failure.Check, n.request.Method+" "+n.request.Plain(n.base)+": "+n.failure.Detail
 	}
 	if n.err != nil {
 		category := categoryOf(n.err)
@@ -121,7 +128,7 @@ func (k *collector) look() (end bool) {
 func (k *collector) progress(last measure.Window) Progress {
 	elapsed := time.Since(k.began())
 	p := Progress{Starts: max(-elapsed, 0), Elapsed: elapsed, Duration: k.c.Plan.Span(), Requests: k.Report.Sent, InFlight: int(k.tr.inFlight.Load()),
-		Classes: maps.Clone(k.All.Classes), P99: k.All.Served.Quantile(0.99), Last: last, Parts: k.TakeParts()}
+		Classes: maps.Clone(k.All.Classes), P99: k.All.Served.Quantile(0.99), Users: int(k.tr.users.active.Load()), Last: last, Parts: k.TakeParts()}
 	if k.c.Workers == 0 {
 		p.RateTarget = k.c.Plan.Rate(elapsed)
 		return p

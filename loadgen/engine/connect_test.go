@@ -94,6 +94,9 @@ func TestProtocols(t *testing.T) {
 			if r.Sent != 200 || r.Classes[measure.Good] != 200 || protos.by[p.proto] != 200 {
 				t.Errorf("%v, %v, protocols %v, want 200 by %s", r.Classes, r.Errors, protos.by, p.proto)
 			}
+			if want := map[string]int{strings.TrimSuffix(p.proto, ".0"): 200}; !maps.Equal(r.Protocols, want) {
+				t.Errorf("protocols in the report: %v, want %v", r.Protocols, want)
+			}
 			n := int(s.Connections.Load())
 			if p.multiplex && n > max(1, r.Peak) { // each request before the first connection is ready may open one
 				t.Errorf("%d connections, peak in-flight %d", n, r.Peak)

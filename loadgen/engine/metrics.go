@@ -156,6 +156,9 @@ func (c clients) options(key clientKey, u *url.URL) []metric.RecordOption {
 	return o
 }
 
+// checkFailed is error.type of a response that fails a check.
+const checkFailed = "check_failed"
+
 // keyOf returns the key of an attempt with a status or an error.
 func keyOf(method string, u *url.URL, status int, err error) clientKey {
 	k := clientKey{method: method, scheme: u.Scheme, host: u.Host, status: status}

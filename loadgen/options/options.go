@@ -3,6 +3,7 @@ package options
 
 import (
 	"flag"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -54,6 +55,7 @@ type Flags struct {
 	slos  objectives
 	mix   string
 	retry string
+	flow  string
 	words []string        // arguments
 	paths bool            // they may be a path
 	stdin io.Reader       // for -targets -
@@ -144,7 +146,7 @@ func (f *Flags) checkVersions() error {
 		}
 	}
 	replay := f.Lookup("replay") // may have full URLs
-	if len(c.Targets) > 0 || c.Stream != nil || f.Lookup("url") == nil || replay != nil && replay.Value.String() != "" {
+	if len(c.Targets) > 0 || c.Stream != nil || c.Flow != nil && c.URL == f.flow || f.Lookup("url") == nil || replay != nil && replay.Value.String() != "" {
 		return nil
 	}
 	return f.CheckVersion("url", c.URL)
@@ -152,17 +154,34 @@ func (f *Flags) checkVersions() error {
 
 // CheckScenarios returns an error if an SLO or an expected status is of a scenario outside the workload.
 func (f *Flags) CheckScenarios() error {
+	names := f.Config.Scenarios()
+	check := func(what, name string) error {
+		if name == "" || slices.Contains(names, name) {
+			return nil
+		}
+		return f.Errorf("%s: scenario %s is not in the workload, which has %s", what, name, listed(names))
+	}
 	for name := range f.Config.Expect {
-		if name != "" && !slices.Contains(f.Config.Scenarios(), name) {
-			return f.Errorf("-expect %s: scenario %s is not in the workload", name, name)
+		if err := check("-expect "+name, name); err != nil {
+			return err
 		}
 	}
 	for _, s := range f.Config.SLOs {
-		if name := s.Scenario(); name != "" && !slices.Contains(f.Config.Scenarios(), name) {
-			return f.Errorf("-slo %s: scenario %s is not in the workload", s, name)
+		if err := check("-slo "+s.String(), s.Scenario()); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// listed are the names of scenarios in a message.
+func listed(names []string) string {
+	const shown = 20
+	names = slices.Sorted(slices.Values(names))
+	if more := len(names) - shown; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ", "), more)
+	}
+	return strings.Join(names, ", ")
 }
 
 // Given reports whether a flag is on the command line.

@@ -37,6 +37,8 @@ type Plan struct {
 	startAt  string
 	shard    string
 	replay   string
+	users    string
+	think    string
 
 	Processes int // of a run on many workers; 0: this one
 }
@@ -56,6 +58,9 @@ func (p *Plan) Define(f *Flags, many bool) {
 		return
 	}
 	f.Streams = true
+	f.StringVar(&f.flow, "flow", "", "YAML `file` of the steps of each user; -rate and -stages are then new users per second")
+	f.StringVar(&p.users, "users", "", "concurrent `users` of -flow (closed model): a number, or stages as in 30s@0..200,1m@200")
+	f.StringVar(&p.think, "think", "", "think `time` after each step, as in 1s or 1s..3s, in place of those of -flow")
 	f.IntVar(&f.Config.Workers, "workers", 0, "concurrent `workers` of the closed model (1 to 65536); needs -rate 0")
 	f.StringVar(&p.startAt, "start-at", "", "start `time` (RFC 3339, within 24h), the same on all machines")
 	f.StringVar(&p.shard, "shard", "", "shard `i/n` of the plan, as in 2/4; see loadgen merge")
@@ -74,6 +79,9 @@ func (p *Plan) Apply(f *Flags) error {
 		c.Workers = 0
 	}
 	if err := p.when(f); err != nil {
+		return err
+	}
+	if err := p.population(f); err != nil {
 		return err
 	}
 	most, limit := maxRate(max(c.Plan.Shards, uint64(p.Processes)))

@@ -60,6 +60,15 @@ func (r *Report) markOutcomes(m *markdown) {
 			m.line("\nDetails: %s", cellText(r.FirstError))
 		}
 	}
+	if list, more := r.shownChecks(); len(list) > 0 {
+		m.head("Failed checks", "scenario", "check", "requests:", "first", "trace")
+		for _, c := range list {
+			m.raw(cellText(c.Scenario), cellText(c.Check), strconv.Itoa(c.Requests), cellText(c.Detail), r.markTrace(c.TraceID))
+		}
+		if more != "" {
+			m.line("\n%s", more)
+		}
+	}
 	if len(r.SLOs) > 0 {
 		m.head("SLO", "SLO", "verdict", "actual:")
 		for _, v := range r.SLOs {

@@ -23,6 +23,7 @@ func (r *Report) Write(w io.Writer) error {
 	r.writeHistogram(&b)
 	r.writeStatuses(&b)
 	r.writeErrors(&b)
+	r.writeFailedChecks(&b)
 	r.writeSLOs(&b)
 	r.writeSlowest(&b)
 	r.writeAttribution(&b)
@@ -82,6 +83,20 @@ func (r *Report) writeErrors(b *bytes.Buffer) {
 	}
 	if r.FirstError != "" {
 		fmt.Fprintf(b, "  details: %s\n", r.FirstError)
+	}
+}
+
+func (r *Report) writeFailedChecks(b *bytes.Buffer) {
+	if len(r.FailedChecks) == 0 {
+		return
+	}
+	fmt.Fprintln(b, "\nfailed checks")
+	list, more := r.shownChecks()
+	for _, c := range list {
+		fmt.Fprintf(b, "  %6d  %s  %s\n          first: %s\n          %s\n", c.Requests, c.Scenario, c.Check, c.Detail, r.trace(c.TraceID))
+	}
+	if more != "" {
+		fmt.Fprintf(b, "  %s\n", more)
 	}
 }
 
