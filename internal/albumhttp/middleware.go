@@ -30,13 +30,12 @@ func (h *handler) accessLog(c *gin.Context) {
 	case status >= 500:
 		level = slog.LevelError
 	}
-	attrs := []slog.Attr{
-		slog.String("http.request.method", c.Request.Method),
+	var list [8]slog.Attr
+	attrs := append(list[:0], slog.String("http.request.method", c.Request.Method),
 		slog.String("url.path", c.Request.URL.Path),
 		slog.Int("http.response.status_code", status),
 		slog.Int("http.response.body.size", c.Writer.Size()),
-		slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
-	}
+		slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000))
 	if route := c.FullPath(); route != "" {
 		attrs = append(attrs, slog.String("http.route", route))
 	}
