@@ -22,7 +22,7 @@ type fastHandler struct {
 	slog.Handler // next
 	w            io.Writer
 	service      string
-	logger       log.Logger
+	logger       log.Logger // nil: only lines
 }
 
 // maxPlain is the maximum number of attributes of a plain call.
@@ -40,6 +40,9 @@ func (h *fastHandler) Handle(ctx context.Context, r slog.Record) error {
 		return h.Handler.Handle(ctx, r)
 	}
 	_, err := h.w.Write(b)
+	if h.logger == nil {
+		return err
+	}
 	severity := log.Severity(r.Level) + log.SeverityInfo // slog.LevelInfo is 0
 	if h.logger.Enabled(ctx, log.EnabledParameters{Severity: severity}) {
 		var record log.Record

@@ -159,7 +159,7 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 	lp := sdklog.NewLoggerProvider(logs...)
 	// Metrics go last: they include the losses of the other two.
 	t.shutdowns = append(t.shutdowns, t.TracerProvider.Shutdown, lp.Shutdown, t.endMetrics)
-	t.Logger = local
+	t.Logger = slog.New(&fastHandler{Handler: local.Handler(), w: t.lines, service: c.Name})
 	if t.Disabled {
 		return t, nil
 	}
