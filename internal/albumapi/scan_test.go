@@ -168,3 +168,41 @@ func FuzzScan(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) { checkScan(t, text) })
 }
+
+func BenchmarkAlbum(b *testing.B) {
+	a := album.Seed()[0]
+	text, err := AppendAlbum(nil, &a, true)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("encode", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			text, _ = AppendAlbum(text[:0], &a, true)
+		}
+	})
+	b.Run("decode", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := decodeBody(text, &a); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// The path of each request allocates what its result needs: nothing, and the strings of an album.
+func TestAllocations(t *testing.T) {
+	if testing.CoverMode() != "" {
+		t.Skip("coverage allocates")
+	}
+	a := album.Seed()[0]
+	b := make([]byte, 0, 1000)
+	text, _ := AppendAlbum(nil, &a, true)
+	if n := testing.AllocsPerRun(100, func() { b, _ = AppendAlbum(b[:0], &a, true) }); n != 0 {
+		t.Errorf("%v allocations of AppendAlbum", n)
+	}
+	if n := testing.AllocsPerRun(100, func() { _ = scanAlbum(text, &a) }); n > 3 {
+		t.Errorf("%v allocations of scanAlbum, want 3 strings", n)
+	}
+}
