@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"encoding/base64"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -40,7 +41,8 @@ type server struct {
 	abandoned     atomic.Int64              // attempts since its last response whose callers left before one
 	witnessing    atomic.Bool               // a witness is in flight
 	drainingUntil atomic.Pointer[time.Time] // other servers are preferred until then: see markDraining
-	http          *http.Client
+	transport     http.RoundTripper
+	authorization string // of the URL's user; empty: none
 	idle          func() // closes idle connections
 }
 
@@ -55,6 +57,10 @@ func newServer(base string, o Options) (*server, error) {
 	}
 	n, _ := strconv.Atoi(port) // url.Parse has checked it
 	s := &server{base: base, scheme: u.Scheme, host: host, port: u.Port(), attributes: attribute.NewSet(attribute.String("server.address", host), attribute.Int("server.port", n))}
+	if u.User != nil {
+		password, _ := u.User.Password()
+		s.authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password))
+	}
 	if o.Breaker {
 		s.breaker = circuitbreaker.NewBuilder[any]().
 			WithFailureThresholdRatio(breakerFailures, breakerCalls).
