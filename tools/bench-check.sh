@@ -14,7 +14,7 @@ git worktree add --quiet --detach "$dir/source" "$base"
 compile() {
 	for p in $packages; do
 		test -d "$2/$p" || continue
-		(cd "$2" && go test -c -o "$dir/$1.$(basename "$p")" "$p")
+		(cd "$2" && go test -c -trimpath -gcflags=all=-dwarf=false -o "$dir/$1.$(basename "$p")" "$p")
 	done
 }
 compile base "$dir/source"

@@ -18,10 +18,11 @@ trap cleanup EXIT
 # A scheduling group of its own per shell would give wrk as much CPU time as all services together.
 echo -19 2>/dev/null >/proc/self/autogroup || true
 mkdir "$dir/head" "$dir/base"
-go build -o "$dir/head/" ./store ./proxy ./datagen ./store/testdata/bare ./store/testdata/discard
+flags="-trimpath -gcflags=all=-dwarf=false" # of lab/build: the build cache has what they need
+go build $flags -o "$dir/head/" ./store ./proxy ./datagen ./store/testdata/bare ./store/testdata/discard
 if [ -n "$base" ]; then
 	git worktree add --quiet --detach "$dir/source" "$base"
-	(cd "$dir/source" && go build -o "$dir/base/" ./store ./proxy ./datagen)
+	(cd "$dir/source" && go build $flags -o "$dir/base/" ./store ./proxy ./datagen)
 fi
 head="$dir/head" old="$dir/base"
 unset OTEL_TRACES_SAMPLER OTEL_TRACES_SAMPLER_ARG OTEL_TRACES_EXPORTER OTEL_METRICS_EXPORTER OTEL_LOGS_EXPORTER OTEL_METRICS_EXEMPLAR_FILTER
@@ -80,8 +81,12 @@ start no-exemplars OTEL_METRICS_EXEMPLAR_FILTER=always_off "$head/store"
 start sampled-10 OTEL_TRACES_SAMPLER=parentbased_traceidratio OTEL_TRACES_SAMPLER_ARG=0.1 "$head/store"
 start sampled-1 OTEL_TRACES_SAMPLER=parentbased_traceidratio OTEL_TRACES_SAMPLER_ARG=0.01 "$head/store"
 cat >"$dir/mix.lua" <<'LUA'
-local n = 0
-local create = wrk.format("POST", "/albums", {["Content-Type"] = "application/json"}, '{"title":"Title","artist":"Artist","price":9.99,"genre":"Jazz","year":1999}')
+local n, create = 0
+function init(args)
+	wrk.init(args)
+	wrk.headers["Content-Type"] = "application/json"
+	create = wrk.format("POST", "/albums", nil, '{"title":"Title","artist":"Artist","price":9.99,"genre":"Jazz","year":1999}')
+end
 function request()
 	n = n + 1
 	if n % 10 == 0 then return create end
@@ -92,9 +97,16 @@ LUA
 post() { curl -sf -o "$dir/response" -H 'Content-Type: application/json' --data-binary "@$dir/batch.json" "$1/albums/batch"; }
 posts() { for i in 1 2 3 4 5; do post "$1"; done; }
 
-postgres=
-if initdb -D "$dir/pg" -U bench -A trust >"$dir/log.initdb" 2>&1; then
-	postgres -D "$dir/pg" -p 24989 -k '' -h 127.0.0.1 >"$dir/log.postgres" 2>&1 & pids="$pids $!"
+postgres= as=
+mkdir "$dir/pg"
+if [ "$(id -u)" = 0 ] && id postgres >/dev/null 2>&1; then # PostgreSQL rejects root
+	as="setpriv --reuid=postgres --regid=postgres --clear-groups"
+	chown postgres "$dir/pg"
+	chmod 711 "$dir"
+fi
+PATH=$PATH:$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -1)
+if $as initdb -D "$dir/pg" -U bench -A trust >"$dir/log.initdb" 2>&1; then
+	(cd "$dir/pg" && exec $as postgres -D "$dir/pg" -p 24989 -k '' -h 127.0.0.1 >"$dir/log.postgres" 2>&1) & pids="$pids $!"
 	until psql -qc 'SELECT 1' "postgres://bench@127.0.0.1:24989/postgres" >/dev/null 2>&1; do sleep 0.2; done
 	postgres=1
 	for s in $sets; do
