@@ -83,7 +83,6 @@ start sampled-1 OTEL_TRACES_SAMPLER=parentbased_traceidratio OTEL_TRACES_SAMPLER
 cat >"$dir/mix.lua" <<'LUA'
 local n, create = 0
 function init(args)
-	wrk.init(args)
 	wrk.headers["Content-Type"] = "application/json"
 	create = wrk.format("POST", "/albums", nil, '{"title":"Title","artist":"Artist","price":9.99,"genre":"Jazz","year":1999}')
 end
