@@ -48,7 +48,7 @@ type HandlerOptions struct {
 	Overload  *overload.Control // nil: no limits
 	Faults    *fault.Set        // injected faults; nil: none
 	Telemetry albumapi.Telemetry
-	Otelgin   bool // server spans and metrics by otelgin, not by httptelemetry: the same at twice the cost
+	Otelgin   bool // server spans and metrics by otelgin, not by httptelemetry: the same, at a higher cost
 
 	intake *intake // for tests; nil: the default
 }

@@ -12,9 +12,9 @@ import (
 //	go test ./internal/service -run '^$' -bench Get/store/all -memprofile mem -memprofilerate 512
 //	go tool pprof -sample_index=alloc_objects -top mem
 const (
-	maxStore    = 62
-	maxPair     = 270
-	maxDisabled = 12
+	maxStore    = 48
+	maxPair     = 245
+	maxDisabled = 10
 )
 
 func TestAllocationsAlone(t *testing.T) {
