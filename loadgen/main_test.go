@@ -192,7 +192,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-start-at", "2020-01-01T00:00:00Z"}, "-start-at 2020-01-01T00:00:00Z is not within the next 24h"},
 		{[]string{"-replay", "main.go"}, "-replay main.go: not a recording"},
 		{[]string{"-replay", "x", "-rate", "3"}, "-rate and -replay do not go together"},
-		{[]string{"-users", "1"}, "flag provided but not defined: -users"},
+		{[]string{"-nosuch", "1"}, "flag provided but not defined: -nosuch"},
 	} {
 		stdout, stderr, code := loadgen(t.Context(), tt.args...)
 		if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "loadgen: "+tt.want) || !strings.HasSuffix(stderr, "\nrun \"loadgen -h\" for help\n") {

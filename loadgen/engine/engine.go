@@ -22,6 +22,7 @@ import (
 	"soundcheck/loadgen/flow"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/report"
+	"soundcheck/loadgen/retry"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/slo"
 	"soundcheck/loadgen/workload"
@@ -41,7 +42,7 @@ type Config struct {
 	workload.Workload
 	Seed        uint64 // random seed of arrivals, scenario order and albums
 	SLOs        []slo.Objective
-	Retry       Retry
+	Retry       retry.Policy
 	TraceSample float64       // sampled share of traces without a TracerProvider
 	StartAt     time.Time     // start of the plan; zero: now
 	WarmUp      time.Duration // requests scheduled in it are not measured
@@ -176,7 +177,7 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 	pacingCtx, stop := context.WithCancel(ctx)
 	defer stop()
 	p := schedule.NewPacer(pacingCtx, pacing)
-	tr := &transport{c: c, ctx: ctx, users: users{ctx: pacingCtx}, pacer: p, trace: newTracing(c), results: newResults(), promises: make([]promises, len(c.arms))}
+	tr := &transport{c: c, ctx: ctx, users: users{ctx: pacingCtx}, pacer: p, trace: newTracing(c), results: newResults(), promises: make([]retry.Promises, len(c.arms))}
 	if tr.pool = c.pool(); tr.pool != nil {
 		tr.pool.count()
 	}

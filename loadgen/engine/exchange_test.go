@@ -18,6 +18,7 @@ import (
 
 	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/connect/connecttest"
+	"soundcheck/loadgen/failure"
 	"soundcheck/loadgen/http1"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/schedule"
@@ -102,7 +103,7 @@ func TestServers(t *testing.T) {
 				r := w[i/2].Exchange(t.Context(), address, tt.method, []byte(request), connect.Safe(tt.method), time.Now().Add(wait), &tm, func(int) http1.Needs { return http1.Needs{Body: most} })
 				got := ""
 				if r.Err != nil {
-					got = categoryOf(r.Err).name
+					got = failure.Of(r.Err).Name
 				}
 				if r.Status != tt.status || r.Bytes != tt.bytes || got != tt.err || r.Header != nil {
 					t.Errorf("%d, %d bytes, %q of %v; want %d, %d bytes, %q", r.Status, r.Bytes, got, r.Err, tt.status, tt.bytes, tt.err)

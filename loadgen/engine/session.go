@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"soundcheck/loadgen/flow"
+	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/report"
 	"soundcheck/loadgen/schedule"
 )
@@ -60,7 +61,7 @@ func (w *worker) run(seq uint64) {
 	}
 	ctx, span := w.beginFlow(s)
 	s.ctx = ctx
-	w.walk(s, scheduled, active >= int64(w.c.MaxWorkers) && w.c.Workers == 0)
+	u := w.walk(s, scheduled, active >= int64(w.c.MaxWorkers) && w.c.Workers == 0)
 	if span != nil {
 		if s.failed {
 			span.SetStatus(codes.Error, "")
@@ -72,6 +73,9 @@ func (w *worker) run(seq uint64) {
 	*last.session = *s
 	last.session.over = true
 	w.results.add(last)
+	if w.c.Workers > 0 { // the next user takes their place after the think time
+		w.wait(time.Now().Add(u.Pause()))
+	}
 }
 
 // beginFlow begins the trace of a user: its requests are in it.
@@ -91,7 +95,7 @@ func (w *worker) beginFlow(s *session) (context.Context, trace.Span) {
 
 // walk sends the steps. The first one is scheduled at a time, in the closed model at none; each of the others after
 // the response to the one before it, and the think time.
-func (w *worker) walk(s *session, scheduled time.Time, full bool) {
+func (w *worker) walk(s *session, scheduled time.Time, full bool) *flow.User {
 	u := w.c.Flow.NewUser(s.number, w.c.Seed)
 	if w.c.Think != nil {
 		u.Think(*w.c.Think)
@@ -99,12 +103,11 @@ func (w *worker) walk(s *session, scheduled time.Time, full bool) {
 	for s.end = s.began; ; full = false {
 		step, failure := u.Next()
 		if step == nil {
-			w.rest(u)
-			return
+			return u
 		}
 		if w.users.ctx.Err() != nil {
 			s.unfinished = true
-			return
+			return u
 		}
 		n := w.results.note()
 		*n = note{seq: w.users.seq.Add(1) - 1, sent: time.Now(), number: s.number, scheduled: scheduled, full: full, session: s}
@@ -114,10 +117,10 @@ func (w *worker) walk(s *session, scheduled time.Time, full bool) {
 		w.results.add(n)
 		switch {
 		case s.unfinished:
-			return
+			return u
 		case !ok && !u.CarriesOn():
 			s.failed = true
-			return
+			return u
 		case !ok:
 			s.failed = true
 		}
@@ -125,7 +128,11 @@ func (w *worker) walk(s *session, scheduled time.Time, full bool) {
 			scheduled = s.end.Add(pause)
 			if !w.wait(scheduled) {
 				s.unfinished = true
-				return
+				return u
+			}
+			// A timer is up to 1 ms late. Only what is more is a delay that the generator adds.
+			if now := time.Now(); now.Sub(scheduled) < measure.MaxSendDelay {
+				scheduled = now
 			}
 		}
 	}
@@ -150,13 +157,6 @@ func (w *worker) step(n *note, u *flow.User, step *flow.Step, failure *flow.Fail
 type stepError struct{ step, reason string }
 
 func (e *stepError) Error() string { return "step " + e.step + ": " + e.reason }
-
-// rest is the think time of a user of the closed model, before the next one takes their place.
-func (w *worker) rest(u *flow.User) {
-	if w.c.Workers > 0 {
-		w.wait(time.Now().Add(u.Pause()))
-	}
-}
 
 // wait reports whether a time came before the end of the plan.
 func (w *worker) wait(until time.Time) bool {

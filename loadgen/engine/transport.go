@@ -14,6 +14,7 @@ import (
 	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/http1"
 	"soundcheck/loadgen/measure"
+	"soundcheck/loadgen/retry"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/workload"
 )
@@ -32,8 +33,8 @@ type transport struct {
 
 	users users // of a flow
 
-	first    atomic.Bool // request was sent
-	promises []promises  // by arm
+	first    atomic.Bool      // request was sent
+	promises []retry.Promises // by arm
 	inFlight atomic.Int64
 	peak     atomic.Int64 // of inFlight
 }
@@ -106,7 +107,7 @@ func (w *worker) deliver(n *note, u *url.URL) {
 		}
 	}
 	if w.trace.tracer != nil {
-		if w.c.Retry.on() || w.c.Connect.Redirects > 0 {
+		if w.c.Retry.On() || w.c.Connect.Redirects > 0 {
 			var span trace.Span
 			ctx, n.top, span = w.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindInternal)
 			defer span.End()
@@ -120,16 +121,16 @@ func (w *worker) deliver(n *note, u *url.URL) {
 	head := len(w.buffer)
 	for attempt := 0; ; attempt++ {
 		n.retries = attempt
-		tests := w.promises[n.arm].take()
+		tests := w.promises[n.arm].Take()
 		w.buffer = w.buffer[:head]
 		r := w.follow(ctx, n, u, deadline)
 		n.status, n.protocol, n.header, n.bytes, n.err = r.Status, versionOf(r.Proto), r.Header, r.Bytes, r.Err
 		promised := time.Duration(0)
 		if measure.IsShed(r.Status) {
-			promised = retryAfter(r.Header)
+			promised = retry.After(r.Header)
 		}
 		w.promised(n, tests, promised)
-		wait, retry := w.c.Retry.next(r.Status, promised, attempt)
+		wait, retry := w.c.Retry.Next(r.Status, promised, attempt)
 		good := n.err == nil && n.failure == nil && n.request.Expects(n.status) // for instance a 503 that -expect has
 		if !retry || good || time.Until(deadline) <= wait || w.ctx.Err() != nil {
 			return
@@ -161,7 +162,7 @@ func (w *worker) promised(n *note, tests int, promised time.Duration) {
 		n.promises.Broken += tests
 		if promised > 0 && n.start().Sub(w.pacer.Began()) >= w.c.WarmUp { // Retry-After is not counted in the warm-up
 			n.promises.Given++
-			w.promises[n.arm].add(time.Now().Add(promised))
+			w.promises[n.arm].Add(time.Now().Add(promised))
 		}
 	}
 }
@@ -205,6 +206,9 @@ func (w *worker) needs(n *note, status int) http1.Needs {
 // standard sends a hop by the sender, as an http.Request.
 func (w *worker) standard(ctx context.Context, n *note, h *hop, deadline time.Time) http1.Reply {
 	req := h.request()
+	if !trace.SpanContextFromContext(ctx).IsValid() { // see tracing.begin
+		ctx = trace.ContextWithSpanContext(ctx, n.span)
+	}
 	w.trace.propagator.Inject(ctx, propagation.HeaderCarrier(req.Header))
 	jar := w.jar
 	if jar == nil && w.pool != nil {

@@ -48,7 +48,7 @@ type file struct {
 	Data      string            `yaml:"data"`
 	Variables map[string]any    `yaml:"variables"`
 	Fake      map[string]string `yaml:"fake"`
-	Think     Think             `yaml:"think"`
+	Think     string            `yaml:"think"`
 	Steps     []stepFile        `yaml:"steps"`
 }
 
@@ -72,7 +72,7 @@ type stepFile struct {
 	Check    []string          `yaml:"check"`
 	If       string            `yaml:"if"`
 	Repeat   *int              `yaml:"repeat"`
-	Think    *Think            `yaml:"think"`
+	Think    string            `yaml:"think"`
 	Continue bool              `yaml:"continue"`
 }
 
@@ -183,6 +183,12 @@ func (f *Flow) compile(c *file, open func(string) ([]byte, error)) error {
 	if err := f.declare(c, open); err != nil {
 		return err
 	}
+	var think Think
+	if c.Think != "" {
+		if err := think.Set(c.Think); err != nil {
+			return at("$.think", err)
+		}
+	}
 	names := []string{f.Name}
 	for i := range c.Steps {
 		s, place := &c.Steps[i], fmt.Sprintf("$.steps[%d]", i)
@@ -193,7 +199,7 @@ func (f *Flow) compile(c *file, open func(string) ([]byte, error)) error {
 			return at(place+".name", fmt.Errorf("step %s: another step, or the flow, has this name", s.Name))
 		}
 		names = append(names, s.Name)
-		step, err := f.newStep(s, c.Think, place, open)
+		step, err := f.newStep(s, think, place, open)
 		if err != nil {
 			return fmt.Errorf("step %s: %w", s.Name, err)
 		}

@@ -13,8 +13,6 @@ import (
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/types"
 	"github.com/expr-lang/expr/vm"
-	"github.com/goccy/go-yaml"
-	"github.com/theory/jsonpath"
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
 	"soundcheck/loadgen/targets"
@@ -27,6 +25,7 @@ type Step struct {
 	Expect    string // expected statuses, as in 200,404; "": 200 to 399
 
 	target       vegeta.Target
+	link         string            // variable that is the whole URL; "": none
 	template     *targets.Template // nil: no placeholders
 	condition    *expression       // nil: always sent
 	repeat       int
@@ -94,8 +93,10 @@ func (f *Flow) newStep(c *stepFile, think Think, place string, open func(string)
 			s.Expect = strings.ReplaceAll(strings.Trim(fmt.Sprint(list), "[]"), " ", ",")
 		}
 	}
-	if c.Think != nil {
-		s.think = *c.Think
+	if c.Think != "" {
+		if err := s.think.Set(c.Think); err != nil {
+			return nil, at(place+".think", err)
+		}
 	}
 	if c.Repeat != nil {
 		if s.repeat = *c.Repeat; s.repeat < 1 || s.repeat > maxRepeat {
@@ -144,14 +145,15 @@ func (f *Flow) extracted(name string) bool {
 func (s *Step) setRequest(f *Flow, c *stepFile, method, address, place string, open func(string) ([]byte, error)) error {
 	header := http.Header{}
 	for _, name := range sortedKeys(c.Headers) {
+		if strings.EqualFold(name, "traceparent") || strings.EqualFold(name, "tracestate") {
+			return at(place+".headers", fmt.Errorf("headers: %s: each user has a trace of the flow", name))
+		}
 		h, err := targets.ParseHeaders([]string{name + ": " + c.Headers[name]})
 		if err != nil {
 			return at(place+".headers", fmt.Errorf("headers: %w", err))
 		}
 		for key, values := range h {
-			if key == "Traceparent" || key == "Tracestate" {
-				return at(place+".headers", fmt.Errorf("headers: %s: each user has a trace of the flow", key))
-			}
+			key = http.CanonicalHeaderKey(key)
 			if len(header[key]) > 0 {
 				return at(place+".headers", fmt.Errorf("headers: %s appears twice", key))
 			}
@@ -167,6 +169,14 @@ func (s *Step) setRequest(f *Flow, c *stepFile, method, address, place string, o
 	}
 	o := targets.Options{Header: header, Data: f.row()}
 	var t vegeta.Target
+	whole := placeholder.FindString(address) == address
+	if whole { // checked when its value is known
+		s.link = strings.TrimSpace(strings.Trim(address, "{}"))
+		if !slices.Contains(f.columns, s.link) {
+			return at(place, fmt.Errorf("unknown variable %s: %s", address, strings.Join(f.columns, ", ")))
+		}
+		address = "/"
+	}
 	if strings.HasPrefix(address, "/") {
 		t, err = o.NewPath(method, address, body)
 	} else {
@@ -180,6 +190,9 @@ func (s *Step) setRequest(f *Flow, c *stepFile, method, address, place string, o
 		return at(place, err)
 	}
 	s.placeholders = o.Data.Used()
+	if s.link != "" {
+		s.placeholders = append(s.placeholders, s.link)
+	}
 	for _, name := range s.placeholders {
 		s.uses[name] = true
 	}
@@ -188,6 +201,9 @@ func (s *Step) setRequest(f *Flow, c *stepFile, method, address, place string, o
 		path = u.Path
 	}
 	path, _, _ = strings.Cut(path, "?")
+	if s.link != "" {
+		path = "{{" + s.link + "}}"
+	}
 	s.Operation = method + " " + strings.NewReplacer("{{", "{", "}}", "}", " ", "").Replace(path)
 	return nil
 }
@@ -277,79 +293,4 @@ func (x *expression) holds(env map[string]any) (bool, error) {
 		return false, errors.New(message)
 	}
 	return v.(bool), nil // AsBool
-}
-
-// extract takes a value of a response.
-type extract struct {
-	name   string
-	path   *jsonpath.Path
-	header string
-	regex  *regexp.Regexp
-	pick   string         // of several values
-	value  *targets.Value // if there is none; nil: the step fails
-	source string         // in messages
-}
-
-// newExtract compiles an extract: a JSONPath, or a map.
-func newExtract(name string, c any) (x extract, err error) {
-	x = extract{name: name, pick: "first"}
-	fields, ok := c.(yaml.MapSlice)
-	if text, is := c.(string); is {
-		fields, ok = yaml.MapSlice{{Key: "jsonpath", Value: text}}, true
-	}
-	if !ok {
-		return x, errors.New("not a JSONPath, or a map with jsonpath, header, regex, select or default")
-	}
-	for _, item := range fields {
-		key := fmt.Sprint(item.Key)
-		text, isText := item.Value.(string)
-		if key != "default" && !isText {
-			return x, fmt.Errorf("%s is not a string", key)
-		}
-		switch key {
-		case "jsonpath":
-			x.source = text
-			if x.path, err = jsonpath.Parse(text); err != nil {
-				return x, fmt.Errorf("%q is not a JSONPath: %w", text, err)
-			}
-		case "header":
-			if x.header = text; targets.CheckHeader(http.Header{text: {""}}) != nil {
-				return x, fmt.Errorf("%q is not the name of a header", text)
-			}
-		case "regex":
-			if x.regex, err = regexp.Compile(text); err != nil {
-				return x, err
-			}
-			if n := x.regex.NumSubexp(); n > 1 {
-				return x, fmt.Errorf("regex %q has %d groups, at most 1: others as (?:...)", text, n)
-			}
-		case "select":
-			if x.pick = text; !slices.Contains([]string{"first", "last", "random", "all"}, text) {
-				return x, fmt.Errorf("select %q is not first, last, random or all", text)
-			}
-		case "default":
-			v, ok := valueOf(item.Value)
-			if !ok {
-				return x, errors.New("default is not a string, a number, true, false or null")
-			}
-			x.value = &v
-		default:
-			return x, fmt.Errorf("unknown field %q: jsonpath, header, regex, select or default", key)
-		}
-	}
-	switch {
-	case x.path != nil && (x.header != "" || x.regex != nil):
-		return x, errors.New("jsonpath and header or regex do not go together")
-	case x.path == nil && x.header == "" && x.regex == nil:
-		return x, errors.New("no jsonpath, header or regex")
-	case x.path == nil && x.pick == "all":
-		return x, errors.New("select all needs jsonpath")
-	case x.regex != nil && x.header != "":
-		x.source = "header " + x.header + ", regex " + x.regex.String()
-	case x.header != "":
-		x.source = "header " + x.header
-	case x.regex != nil:
-		x.source = "regex " + x.regex.String()
-	}
-	return x, nil
 }

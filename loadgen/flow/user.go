@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/brianvoe/gofakeit/v7"
@@ -102,20 +103,42 @@ func (u *User) CarriesOn() bool { return u.last.carryOn }
 
 // Request returns the request of a step.
 func (u *User) Request(s *Step) (vegeta.Target, error) {
-	if s.template == nil {
-		return s.target, nil
-	}
 	for _, name := range s.placeholders {
 		if _, ok := u.values[name]; !ok {
 			return vegeta.Target{}, fmt.Errorf("variable %s has no value: its step was skipped", name)
 		}
 	}
+	if s.template == nil && s.link == "" {
+		return s.target, nil
+	}
+	t := s.target
+	if s.template != nil {
+		t = s.template.RenderRow(u.row())
+		if err := targets.CheckHeader(t.Header); err != nil {
+			return t, err
+		}
+	}
+	if s.link != "" {
+		link := u.values[s.link].Text
+		check := link
+		if strings.HasPrefix(link, "/") && !strings.HasPrefix(link, "//") {
+			check = "http://service" + link
+		}
+		if err := targets.CheckURL(check); err != nil {
+			return t, fmt.Errorf("variable %s is neither a URL nor a path: %w", s.link, err)
+		}
+		t.URL = link
+	}
+	return t, nil
+}
+
+// row returns the values for a template.
+func (u *User) row() []targets.Value {
 	row := make([]targets.Value, 0, len(u.flow.columns))
 	for _, name := range u.flow.columns {
 		row = append(row, u.values[name])
 	}
-	t := s.template.RenderRow(row)
-	return t, targets.CheckHeader(t.Header)
+	return row
 }
 
 // Failure is a response that fails a check.

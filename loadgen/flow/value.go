@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strconv"
@@ -20,15 +19,6 @@ import (
 
 // Think is a think time: fixed, or uniformly distributed.
 type Think struct{ From, To time.Duration }
-
-// UnmarshalYAML parses 2s or 1s..3s.
-func (t *Think) UnmarshalYAML(b []byte) error {
-	var text string
-	if err := yaml.Unmarshal(b, &text); err != nil {
-		return err
-	}
-	return t.Set(text)
-}
 
 // Set parses 2s or 1s..3s.
 func (t *Think) Set(text string) (err error) {
@@ -139,57 +129,6 @@ func (r *response) failed() error {
 		return r.err
 	}
 	return r.invalid
-}
-
-// of returns the value of a response, for placeholders and for expressions.
-func (x *extract) of(r *response, rng *rand.Rand) (v targets.Value, native any, err error) {
-	if x.path != nil {
-		root, err := r.json()
-		if err != nil {
-			return v, nil, err
-		}
-		list := []any(x.path.Select(root))
-		if x.pick == "all" {
-			return literal(list)
-		}
-		if len(list) == 0 {
-			return v, nil, fmt.Errorf("%s selects nothing", x.source)
-		}
-		return literal(list[x.index(len(list), rng)])
-	}
-	var texts []string
-	if x.header != "" {
-		texts = r.header.Values(x.header)
-	} else if r.err != nil {
-		return v, nil, r.err
-	} else {
-		texts = []string{string(r.body)}
-	}
-	if x.regex != nil {
-		var found []string
-		for _, text := range texts {
-			for _, m := range x.regex.FindAllStringSubmatch(text, -1) {
-				found = append(found, m[len(m)-1])
-			}
-		}
-		texts = found
-	}
-	if len(texts) == 0 {
-		return v, nil, fmt.Errorf("%s: nothing found", x.source)
-	}
-	text := texts[x.index(len(texts), rng)]
-	return targets.Value{Text: text}, text, nil
-}
-
-// index picks one of n values.
-func (x *extract) index(n int, rng *rand.Rand) int {
-	switch x.pick {
-	case "last":
-		return n - 1
-	case "random":
-		return rng.IntN(n)
-	}
-	return 0
 }
 
 // literal returns a JSON value.

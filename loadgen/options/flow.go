@@ -79,7 +79,7 @@ func (p *Plan) population(f *Flags) error {
 		c.Workers = n
 		return nil
 	}
-	stages, err := schedule.ParseStages(p.users)
+	stages, err := schedule.ParseLevels(p.users)
 	if err != nil {
 		return f.Errorf("-users: %v", err)
 	}

@@ -220,6 +220,9 @@ func (b *Builder) Finish(began time.Time, paced, elapsed time.Duration, peak int
 	seconds := max(span-b.setup.WarmUp, time.Microsecond).Seconds()
 	r.RateActual, r.Goodput = float64(r.Sent)/seconds, float64(b.All.Classes[measure.Good])/seconds
 	if r.Flow != nil {
+		if closed { // its workers end one by one
+			paced = min(elapsed, plan.Duration())
+		}
 		b.finishFlow(max(paced-b.setup.WarmUp, time.Microsecond).Seconds())
 	}
 	r.GC = b.gc.Since()
@@ -245,9 +248,9 @@ func (r *Report) fill(m *measure.Results, rate func(time.Duration) float64) {
 	r.Protocols = m.Protocols
 	r.Opened, r.DNS, r.Connect, r.TLS = m.Opened.Count, m.Opened.DNS.Summary(), m.Opened.Connect.Summary(), m.Opened.TLS.Summary()
 	r.times = map[string]*measure.Times{"response": m.All.Served, "shed": m.All.Shed, "failed": m.All.Failed, "service": m.Service, "send_delay": m.SendDelay,
-		"first_byte": m.FirstByte, "body": m.Body, "flow": m.Flow.Served, "dns": m.Opened.DNS, "connect": m.Opened.Connect, "tls": m.Opened.TLS}
+		"first_byte": m.FirstByte, "body": m.Body, "dns": m.Opened.DNS, "connect": m.Opened.Connect, "tls": m.Opened.TLS}
 	if r.Flow != nil {
-		r.Flow.Duration = m.Flow.Served.Summary()
+		r.Flow.Duration, r.times["flow"] = m.Flow.Served.Summary(), m.Flow.Served
 	}
 	r.Statuses = map[int]measure.Summary{}
 	for code, t := range m.Statuses {

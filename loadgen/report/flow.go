@@ -19,11 +19,12 @@ type Flow struct {
 	Begun      int             `json:"begun"`
 	WarmUp     int             `json:"warm_up,omitempty"`
 	Completed  int             `json:"completed"`
-	Failed     int             `json:"failed"`     // a step failed
-	Unfinished int             `json:"unfinished"` // at the end of the run
-	Peak       int             `json:"users_peak"` // at once
-	Duration   measure.Summary `json:"duration"`   // of completed users: first step scheduled → end of the last response, with think times
-	Slowest    []Slow          `json:"slowest"`    // slowest first
+	Late       int             `json:"late,omitempty"` // of Completed: slower than the SLO allows
+	Failed     int             `json:"failed"`         // a step failed
+	Unfinished int             `json:"unfinished"`     // at the end of the run
+	Peak       int             `json:"users_peak"`     // at once
+	Duration   measure.Summary `json:"duration"`       // of completed users: first step scheduled → end of the last response, with think times
+	Slowest    []Slow          `json:"slowest"`        // slowest first
 
 	steps []string
 }
@@ -55,6 +56,7 @@ func (b *Builder) AddUser(u User) {
 		f.Completed++
 		if late > 0 && u.Duration >= late {
 			class = measure.Late
+			f.Late++
 		}
 		f.Slowest = slowest(f.Slowest, Slow{u.Duration.Seconds(), f.Name, class, 0, u.TraceID})
 	}
@@ -94,6 +96,7 @@ func (f *Flow) add(g *Flow) {
 	f.Begun += g.Begun
 	f.WarmUp += g.WarmUp
 	f.Completed += g.Completed
+	f.Late += g.Late
 	f.Failed += g.Failed
 	f.Unfinished += g.Unfinished
 	f.Peak += g.Peak

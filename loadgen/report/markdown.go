@@ -84,6 +84,12 @@ func (r *Report) markTraces(m *markdown) {
 			m.raw(cellText(ms(s.Response)), cellText(s.Scenario), status(s.Status), r.markTrace(s.TraceID))
 		}
 	}
+	if r.Flow != nil && len(r.Flow.Slowest) > 0 {
+		m.head("Slowest users", "duration:", "trace")
+		for _, s := range r.Flow.Slowest {
+			m.raw(cellText(ms(s.Response)), r.markTrace(s.TraceID))
+		}
+	}
 	for i, a := range r.TailAttribution {
 		if i == 0 {
 			m.line("\n### Tail-latency attribution")

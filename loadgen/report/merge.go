@@ -197,7 +197,8 @@ func (m *Merger) judge(text string) (slo.Verdict, error) {
 	cell, intervals := m.results.All, m.results.Intervals.List
 	if name := o.Scenario(); m.r.Flow != nil && name == m.r.Flow.Name {
 		cell, intervals = m.results.Flow, nil
-		cell.Classes[measure.Good], cell.Classes[measure.Failed] = m.r.Flow.Completed, m.r.Flow.Failed
+		f := m.r.Flow
+		cell.Classes = map[measure.Class]int{measure.Good: f.Completed - f.Late, measure.Late: f.Late, measure.Failed: f.Failed}
 	} else if name != "" {
 		cell, intervals = m.results.Scenarios[name], nil
 		if m.Intervals != nil {

@@ -64,8 +64,15 @@ func (r *Report) writeHistogram(b *bytes.Buffer) {
 
 func (r *Report) writeStatuses(b *bytes.Buffer) {
 	fmt.Fprintln(b, "\nstatus codes")
+	width := 8
 	for _, row := range r.Scenarios {
-		fmt.Fprintf(b, "  %-8s", row.Name)
+		width = max(width, len(row.Name))
+	}
+	for _, row := range r.Scenarios {
+		fmt.Fprintf(b, "  %-*s", width, row.Name)
+		if row.Requests == 0 {
+			fmt.Fprint(b, "  no requests")
+		}
 		for _, c := range row.codes() {
 			fmt.Fprintf(b, "  %s: %s", c.Name, c.Text)
 		}
@@ -115,12 +122,17 @@ func (r *Report) writeSLOs(b *bytes.Buffer) {
 }
 
 func (r *Report) writeSlowest(b *bytes.Buffer) {
-	if len(r.Slowest) == 0 {
-		return
+	if len(r.Slowest) > 0 {
+		fmt.Fprintln(b, "\nslowest requests")
+		for _, s := range r.Slowest {
+			fmt.Fprintf(b, "  %11s  %-7s %-11s  %s\n", ms(s.Response), s.Scenario, status(s.Status), r.trace(s.TraceID))
+		}
 	}
-	fmt.Fprintln(b, "\nslowest requests")
-	for _, s := range r.Slowest {
-		fmt.Fprintf(b, "  %11s  %-7s %-11s  %s\n", ms(s.Response), s.Scenario, status(s.Status), r.trace(s.TraceID))
+	if r.Flow != nil && len(r.Flow.Slowest) > 0 {
+		fmt.Fprintln(b, "\nslowest users")
+		for _, s := range r.Flow.Slowest {
+			fmt.Fprintf(b, "  %11s  %s\n", ms(s.Response), r.trace(s.TraceID))
+		}
 	}
 }
 

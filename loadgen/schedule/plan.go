@@ -98,6 +98,15 @@ func ForRequests(n uint64, rate float64, a Arrivals) time.Duration {
 
 // ParseStages parses "10s@0..200,30s@200,5s@500": duration@rate or duration@from..to.
 func ParseStages(s string) ([]Stage, error) {
+	stages, err := ParseLevels(s)
+	if p := (Plan{Stages: stages}); err == nil && p.Planned() < 1 {
+		return nil, fmt.Errorf("%q schedules no request", s)
+	}
+	return stages, err
+}
+
+// ParseLevels parses stages of anything that changes over time: the numbers are not of requests.
+func ParseLevels(s string) ([]Stage, error) {
 	var stages []Stage
 	total := time.Duration(0)
 	for part := range strings.SplitSeq(s, ",") {
@@ -128,9 +137,6 @@ func ParseStages(s string) ([]Stage, error) {
 		if stages = append(stages, st); len(stages) > maxStages {
 			return nil, fmt.Errorf("more than %d stages", maxStages)
 		}
-	}
-	if p := (Plan{Stages: stages}); p.Planned() < 1 {
-		return nil, fmt.Errorf("%q schedules no request", s)
 	}
 	return stages, nil
 }
