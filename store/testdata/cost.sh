@@ -131,7 +131,7 @@ for i in $(seq "$rounds"); do
 		test -z "$postgres" || rate $s-batch-postgres 50000 posts "${url[$s-postgres]}"
 		start memory-$s-$i "$dir/$s/store"
 		start through-$s-$i "$dir/$s/proxy" -store "${url[memory-$s-$i]}"
-		rate $s-datagen 100000 "$dir/$s/datagen" -n 100000 -batch 1000 -url "${url[through-$s-$i]}"
+		rate $s-datagen 100000 "$dir/$s/datagen" -n 100000 -batch 1000 -url "${url[through-$s-$i]}" 2>/dev/null
 		stop through-$s-$i; stop memory-$s-$i
 	done
 done >"$dir/results"
@@ -161,7 +161,11 @@ function line(text, name, unit) {
 	printf "%-44s %8.0f %-10s", text, r(name), unit
 	if (unit == "requests/s") printf " %5.1f%% of bare  %4.0f us of CPU", 100 * r(name) / r("bare"), median(costs, name)
 	before = name
-	if (sub(/^head/, "base", before) && n[before]) printf "  %.2f x the base (%.0f)", r(name) / r(before), r(before)
+	if (sub(/^head/, "base", before) && n[before]) {
+		printf "  %.2f x the base (%.0f", r(name) / r(before), r(before)
+		if (unit == "requests/s") printf ", %.0f us", median(costs, before)
+		printf ")"
+	}
 	if (name ~ /stream/) printf "  %.0f MB", median(costs, name)
 	if (name ~ /stream/ && n[before]) printf ", base %.0f MB", median(costs, before)
 	print ""
