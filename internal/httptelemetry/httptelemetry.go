@@ -1,5 +1,5 @@
 // Package httptelemetry records a server span and HTTP server metrics for each request of a Gin
-// router, at less cost than otelgin v0.65 (docs/cost-of-telemetry.md). Both record the same: a test
+// router, at a third of the cost of otelgin v0.65 (docs/decisions.md). Both record the same: a test
 // of albumhttp compares them for each route and outcome. The difference is what is not done for each request:
 //
 //   - Names of spans, and attribute sets of metrics, are created once per route, method and status.
