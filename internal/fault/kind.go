@@ -19,6 +19,8 @@ const (
 	Stall   Kind = "stall"
 	Slots   Kind = "slots"
 	Drop    Kind = "drop"
+	// NPlusOne is of a client of the store.
+	NPlusOne Kind = "n-plus-one"
 )
 
 // maxDelay is the maximum duration of a fault.
@@ -80,9 +82,9 @@ func parse(s string) (*fault, error) {
 		if shared := !some || f.setShare(condition); err != nil || f.status < 400 || f.status > 599 || !shared {
 			return bad("error=STATUS@SHARE, STATUS from 400 to 599, SHARE above 0% and up to 100%")
 		}
-	case Drop:
+	case Drop, NPlusOne:
 		if some || !f.setShare(value) {
-			return bad("drop=SHARE, SHARE above 0% and up to 100%")
+			return bad(name + "=SHARE, SHARE above 0% and up to 100%")
 		}
 	case Stall:
 		f.delay, ok = duration(value)
@@ -100,7 +102,7 @@ func parse(s string) (*fault, error) {
 		}
 		f.slots = make(chan struct{}, n)
 	default:
-		return bad("db-delay, latency, error, stall, slots or drop")
+		return bad("db-delay, latency, error, stall, slots, drop or n-plus-one")
 	}
 	return f, nil
 }

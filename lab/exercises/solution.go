@@ -1,0 +1,116 @@
+package exercises
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ErrNoResult means that a step of a solution has no result now.
+var ErrNoResult = errors.New("no result")
+
+// Await waits until the symptom shows. Report is called with each value until then; ok is false if
+// there is none yet.
+func (x *Exercise) Await(ctx context.Context, l Lab, limit time.Duration) (shown string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		n, ok, err := l.one(ctx, x.Symptom.Query)
+		if ok {
+			return strings.ReplaceAll(x.Symptom.Shows, "{value}", Number(n, x.Symptom.Unit)), nil
+		}
+		if errors.As(err, new(badQuery)) {
+			return "", err
+		}
+		select {
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				err = errors.Join(fmt.Errorf("the symptom did not show within %s: is the machine busy?", limit), err)
+			} else {
+				err = ctx.Err()
+			}
+			return "", err
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
+// Solve writes the solution with the results that its steps have on the lab now, and returns the
+// answers.
+func (x *Exercise) Solve(ctx context.Context, l Lab, w io.Writer) (map[string]string, error) {
+	answers := map[string]string{}
+	for i, s := range x.Solution {
+		fmt.Fprintf(w, "%d. %s\n", i+1, indent(s.Text))
+		result, err := s.run(ctx, l, x.question(s.Gives), w)
+		if err != nil {
+			return nil, fmt.Errorf("step %d of the solution: %w", i+1, err)
+		}
+		if s.Gives != "" {
+			answers[s.Gives] = result
+		}
+		maps.Copy(answers, s.Answer)
+		fmt.Fprintln(w)
+	}
+	return answers, nil
+}
+
+func indent(text string) string {
+	return strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n   ")
+}
+
+// run writes what the step queries and its result, which it returns as an answer to q.
+func (s Step) run(ctx context.Context, l Lab, q *Question, w io.Writer) (string, error) {
+	if s.Shell != "" {
+		fmt.Fprintf(w, "   %s\n", strings.NewReplacer("{proxy}", l.Proxy(), "{store}", l.Store(), "{jaeger}", l.Jaeger(), "{prometheus}", l.Prometheus()).Replace(s.Shell))
+	}
+	switch {
+	case s.Query != "":
+		expr := l.Expand(s.Query)
+		fmt.Fprintf(w, "   curl -s %s/api/v1/query --data-urlencode 'query=%s'\n", l.Prometheus(), expr)
+		list, err := l.query(ctx, expr, time.Time{})
+		if err != nil {
+			return "", err
+		}
+		unit := ""
+		if q != nil && q.Value != nil {
+			unit = q.Value.Unit
+		}
+		for _, v := range list[:min(len(list), 10)] {
+			fmt.Fprintf(w, "   -> %s%s\n", labels(v.labels), Number(v.number, unit))
+		}
+		switch {
+		case q == nil:
+			return "", nil
+		case len(list) == 0:
+			return "", ErrNoResult
+		case q.Query != nil:
+			return expr, nil
+		}
+		return Number(list[0].number, unit), nil
+	case s.Traces != "":
+		fmt.Fprintf(w, "   curl -s '%s/api/traces?%s'\n", l.Jaeger(), s.Traces)
+		list, err := l.search(ctx, s.Traces)
+		if err != nil || q == nil {
+			return "", err
+		}
+		if len(list) == 0 {
+			return "", ErrNoResult
+		}
+		fmt.Fprintf(w, "   -> %s/trace/%s\n", l.Console(), list[0].TraceID)
+		return list[0].TraceID, nil
+	}
+	return "", nil
+}
+
+func labels(all map[string]string) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		fmt.Fprintf(&b, "%s=%s ", name, all[name])
+	}
+	return b.String()
+}
