@@ -29,8 +29,11 @@ var client = &http.Client{Timeout: 15 * time.Second}
 // Expand replaces the placeholders of a query.
 func (l Lab) Expand(query string) string {
 	d := min(max(time.Since(l.Begun), minSince), maxSince)
-	return strings.ReplaceAll(strings.TrimSpace(query), since, fmt.Sprintf("%.0fs", d.Seconds()))
+	return strings.NewReplacer(since, fmt.Sprintf("%.0fs", d.Seconds()), "${store}", port(l.Store()), "${second-store}", port(l.SecondStore()),
+		"${proxy}", port(l.Proxy())).Replace(strings.TrimSpace(query))
 }
+
+func port(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
 
 // badQuery is a query that Prometheus rejects.
 type badQuery struct{ error }
@@ -143,6 +146,28 @@ func (l Lab) search(ctx context.Context, query string) ([]*jaegerapi.Trace, erro
 	q.Set("start", strconv.FormatInt(l.Begun.UnixMicro(), 10))
 	q.Set("end", strconv.FormatInt(time.Now().UnixMicro(), 10))
 	return l.jaeger().Search(ctx, q)
+}
+
+// skew returns the median time from the start of a client span to the start of the service's span
+// below it, of traces since the exercise began.
+func (l Lab) skew(ctx context.Context, service string) (d time.Duration, ok bool, err error) {
+	list, err := l.search(ctx, "service="+service+"&limit=20")
+	if err != nil {
+		return 0, false, err
+	}
+	var all []time.Duration
+	for _, t := range list {
+		for _, s := range t.Spans {
+			if parent := spanOf(t, t.Parent(s)); parent != nil && t.Service(s) == service && t.Service(parent) != service {
+				all = append(all, s.Start().Sub(parent.Start()))
+			}
+		}
+	}
+	if len(all) == 0 {
+		return 0, false, nil
+	}
+	slices.Sort(all)
+	return all[len(all)/2], true, nil
 }
 
 // holds reports whether a trace has a span for each condition.

@@ -31,6 +31,8 @@ func (q *Question) Check(ctx context.Context, l Lab, answer string) error {
 	switch {
 	case q.Choice != nil:
 		return q.Choice.check(ctx, l, answer)
+	case q.Label != nil:
+		return q.Label.check(ctx, l, answer)
 	case q.Value != nil:
 		return q.Value.check(ctx, l, answer)
 	case q.Trace != nil:
@@ -54,6 +56,13 @@ func (c *Choice) check(ctx context.Context, l Lab, answer string) error {
 		}
 		return err
 	}
+	if c.Skew != "" {
+		d, _, err := l.skew(ctx, c.Skew)
+		if err == nil && d <= time.Second {
+			err = ErrNotVisible
+		}
+		return err
+	}
 	list, err := l.query(ctx, c.Query, time.Time{})
 	if err == nil && len(list) == 0 {
 		err = ErrNotVisible
@@ -66,7 +75,7 @@ func (v *Value) check(ctx context.Context, l Lab, answer string) error {
 	if err != nil {
 		return err
 	}
-	measured, ok, err := l.one(ctx, v.Query)
+	measured, ok, err := v.measure(ctx, l)
 	switch {
 	case err != nil:
 		return err
@@ -74,6 +83,27 @@ func (v *Value) check(ctx context.Context, l Lab, answer string) error {
 		return ErrNotVisible
 	case !near(n, measured, v.Tolerance):
 		return Wrong(fmt.Sprintf("wrong: not within %.0f%% of what the lab measures now", 100*v.Tolerance))
+	}
+	return nil
+}
+
+func (v *Value) measure(ctx context.Context, l Lab) (n float64, ok bool, err error) {
+	if v.Skew != "" {
+		d, ok, err := l.skew(ctx, v.Skew)
+		return d.Seconds(), ok, err
+	}
+	return l.one(ctx, v.Query)
+}
+
+func (c *Label) check(ctx context.Context, l Lab, answer string) error {
+	list, err := l.query(ctx, c.Query, time.Time{})
+	switch {
+	case err != nil:
+		return err
+	case len(list) == 0:
+		return ErrNotVisible
+	case answer != list[0].labels[c.Name]:
+		return Wrong("wrong")
 	}
 	return nil
 }
@@ -112,7 +142,7 @@ func Number(n float64, unit string) string {
 	case "share":
 		return fmt.Sprintf("%.3g%%", n*100)
 	}
-	return fmt.Sprintf("%.4g", n)
+	return fmt.Sprintf("%.3g", n)
 }
 
 func (t *Trace) check(ctx context.Context, l Lab, answer string) error {

@@ -71,6 +71,7 @@ type Question struct {
 	Text   string
 	Choice *Choice
 	Value  *Value
+	Label  *Label
 	Trace  *Trace
 	Query  *Query
 }
@@ -80,16 +81,22 @@ type Choice struct {
 	Of []string
 	Is string
 	// What proves it in the lab: a query with a result, or an active fault, as in "album-store db-delay".
+	// Or a service whose spans begin more than a second after those of its callers.
 	Query string
 	Fault string
+	Skew  string
 }
 
 // Value is a number that the lab measures when the answer is given.
 type Value struct {
 	Query     string // PromQL with one value
+	Skew      string // in place of Query: a service, see Lab.skew
 	Unit      string // s, share, or empty
 	Tolerance float64
 }
+
+// Label is the value of a label in the first result of a query.
+type Label struct{ Query, Name string }
 
 // Trace is the id of a trace that shows something. Each condition needs a span.
 type Trace struct{ Spans []Span }
@@ -119,17 +126,20 @@ type Span struct {
 type Step struct {
 	Text   string
 	Query  string            // PromQL
+	Skew   string            // service, as in Value
 	Traces string            // query of /api/traces, as in service=proxy-service&minDuration=200ms
 	Shell  string            // a command
 	Gives  string            // key that the first result answers
 	Answer map[string]string // keys that the text answers
 }
 
-// placeholder of queries: the time since the load began.
+// since is a placeholder of queries: the time since the load began, so that they do not see what was
+// before.
 const since = "${since}"
 
+// Range of since. Metrics are exported each second.
 const (
-	minSince = 15 * time.Second
+	minSince = 8 * time.Second
 	maxSince = 5 * time.Minute
 )
 
@@ -234,26 +244,33 @@ func (x *Exercise) check() error {
 // key is the form of a key.
 var key = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 
-func (q *Question) check() error {
+// one reports whether exactly one is true.
+func one(list ...bool) bool {
 	n := 0
-	for _, has := range []bool{q.Choice != nil, q.Value != nil, q.Trace != nil, q.Query != nil} {
-		if has {
+	for _, b := range list {
+		if b {
 			n++
 		}
 	}
+	return n == 1
+}
+
+func (q *Question) check() error {
 	switch {
 	case !key.MatchString(q.Key):
 		return errors.New("the key must be lower-case letters, digits and hyphens")
 	case q.Text == "":
 		return errors.New("text is missing")
-	case n != 1:
-		return errors.New("must have one of choice, value, trace and query")
+	case !one(q.Choice != nil, q.Label != nil, q.Value != nil, q.Trace != nil, q.Query != nil):
+		return errors.New("must have one of choice, label, value, trace and query")
 	case q.Choice != nil && (!slices.Contains(q.Choice.Of, q.Choice.Is) || len(q.Choice.Of) < 3):
 		return errors.New("choice: of needs three names at least, and is one of them")
-	case q.Choice != nil && (q.Choice.Query == "") == (q.Choice.Fault == ""):
-		return errors.New("choice: must have one of query and fault")
-	case q.Value != nil && (q.Value.Query == "" || q.Value.Tolerance <= 0 || q.Value.Tolerance > 0.5 || !slices.Contains([]string{"", "s", "share"}, q.Value.Unit)):
-		return errors.New("value: needs a query, a unit (s, share or none) and a tolerance above 0 and up to 0.5")
+	case q.Choice != nil && !one(q.Choice.Query != "", q.Choice.Fault != "", q.Choice.Skew != ""):
+		return errors.New("choice: must have one of query, fault and skew")
+	case q.Label != nil && (q.Label.Query == "" || q.Label.Name == ""):
+		return errors.New("label: needs a query and a name")
+	case q.Value != nil && ((q.Value.Query == "") == (q.Value.Skew == "") || q.Value.Tolerance <= 0 || q.Value.Tolerance > 0.5 || !slices.Contains([]string{"", "s", "share"}, q.Value.Unit)):
+		return errors.New("value: needs a query or skew, a unit (s, share or none) and a tolerance above 0 and up to 0.5")
 	case q.Query != nil && (q.Query.Same == "" || q.Query.Tolerance <= 0 || q.Query.Tolerance > 0.5):
 		return errors.New("query: needs same and a tolerance above 0 and up to 0.5")
 	case q.Trace != nil && len(q.Trace.Spans) == 0:

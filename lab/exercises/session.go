@@ -142,7 +142,7 @@ func during(p *cli.Progress, what string, do func() error) error {
 // Report writes what the pager says and the questions. Shown is the symptom; empty: without it.
 func (s *Session) Report(shown string, w io.Writer) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s (level %d, about %d minutes): %s\n\n%s\n", s.Name, s.Level, s.Minutes, s.Title, strings.TrimSpace(s.Exercise.Report))
+	fmt.Fprintf(&b, "%s (level %d, about %d minutes): %s\n\n%s\n", s.Name, s.Level, s.Minutes, s.Title, s.Expand(s.Exercise.Report))
 	if shown != "" {
 		fmt.Fprintf(&b, "\nnow: %s\n", shown)
 	}

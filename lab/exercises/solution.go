@@ -14,29 +14,38 @@ import (
 // ErrNoResult means that a step of a solution has no result now.
 var ErrNoResult = errors.New("no result")
 
-// Await waits until the symptom shows. Report is called with each value until then; ok is false if
-// there is none yet.
+// Await waits until the symptom shows, and returns the line that shows it.
 func (x *Exercise) Await(ctx context.Context, l Lab, limit time.Duration) (shown string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	if !sleep(ctx, minSince-time.Since(l.Begun)) {
+		return "", ctx.Err()
+	}
 	for {
 		n, ok, err := l.one(ctx, x.Symptom.Query)
 		if ok {
-			return strings.ReplaceAll(x.Symptom.Shows, "{value}", Number(n, x.Symptom.Unit)), nil
+			return strings.ReplaceAll(l.Expand(x.Symptom.Shows), "{value}", Number(n, x.Symptom.Unit)), nil
 		}
 		if errors.As(err, new(badQuery)) {
 			return "", err
 		}
-		select {
-		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				err = errors.Join(fmt.Errorf("the symptom did not show within %s: is the machine busy?", limit), err)
-			} else {
-				err = ctx.Err()
-			}
-			return "", err
-		case <-time.After(500 * time.Millisecond):
+		if sleep(ctx, 500*time.Millisecond) {
+			continue
 		}
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return "", errors.Join(fmt.Errorf("the symptom did not show within %s: is the machine busy?", limit), err)
+		}
+		return "", ctx.Err()
+	}
+}
+
+// sleep returns false if ctx ends before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
 	}
 }
 
@@ -45,7 +54,7 @@ func (x *Exercise) Await(ctx context.Context, l Lab, limit time.Duration) (shown
 func (x *Exercise) Solve(ctx context.Context, l Lab, w io.Writer) (map[string]string, error) {
 	answers := map[string]string{}
 	for i, s := range x.Solution {
-		fmt.Fprintf(w, "%d. %s\n", i+1, indent(s.Text))
+		fmt.Fprintf(w, "%d. %s\n", i+1, indent(l.Expand(s.Text)))
 		result, err := s.run(ctx, l, x.question(s.Gives), w)
 		if err != nil {
 			return nil, fmt.Errorf("step %d of the solution: %w", i+1, err)
@@ -66,9 +75,17 @@ func indent(text string) string {
 // run writes what the step queries and its result, which it returns as an answer to q.
 func (s Step) run(ctx context.Context, l Lab, q *Question, w io.Writer) (string, error) {
 	if s.Shell != "" {
-		fmt.Fprintf(w, "   %s\n", strings.NewReplacer("{proxy}", l.Proxy(), "{store}", l.Store(), "{jaeger}", l.Jaeger(), "{prometheus}", l.Prometheus()).Replace(s.Shell))
+		fmt.Fprintf(w, "   %s\n", l.Expand(s.Shell))
 	}
 	switch {
+	case s.Skew != "":
+		fmt.Fprintf(w, "   curl -s '%s/api/traces?service=%s&limit=20'\n", l.Jaeger(), s.Skew)
+		d, ok, err := l.skew(ctx, s.Skew)
+		if err == nil && !ok {
+			err = ErrNoResult
+		}
+		fmt.Fprintf(w, "   -> %s\n", d)
+		return Number(d.Seconds(), "s"), err
 	case s.Query != "":
 		expr := l.Expand(s.Query)
 		fmt.Fprintf(w, "   curl -s %s/api/v1/query --data-urlencode 'query=%s'\n", l.Prometheus(), expr)
@@ -90,6 +107,8 @@ func (s Step) run(ctx context.Context, l Lab, q *Question, w io.Writer) (string,
 			return "", ErrNoResult
 		case q.Query != nil:
 			return expr, nil
+		case q.Label != nil:
+			return list[0].labels[q.Label.Name], nil
 		}
 		return Number(list[0].number, unit), nil
 	case s.Traces != "":

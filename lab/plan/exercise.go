@@ -37,8 +37,8 @@ type Exercise struct {
 	Loads   []Load
 }
 
-// exerciseDB is the database of the album store in an exercise: the lab's own stays as it is.
-func (l Lab) exerciseDB() string { return filepath.Join(l.data("exercise"), "albums.db") }
+// exerciseData is the folder of the album stores in an exercise: the lab's own data stay as they are.
+func (l Lab) exerciseData() string { return l.data("exercise") }
 
 // CanExercise returns an error if exercises cannot change this lab.
 func (l Lab) CanExercise() error {
@@ -58,14 +58,16 @@ func (e Exercise) Begin(l Lab) (map[string]Change, error) {
 	if err := e.End(l); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(l.exerciseDB()), 0o755); err != nil {
+	if err := os.MkdirAll(l.exerciseData(), 0o755); err != nil {
 		return nil, err
 	}
 	const often = "OTEL_METRIC_EXPORT_INTERVAL=1000" // a symptom shows within seconds
-	store := []string{"SOUNDCHECK_STORE_FAULT_HIDDEN=true", "SOUNDCHECK_STORE_DB=" + sqlite + l.exerciseDB(), often}
-	all := map[string]Change{StoreName: {Env: store}, ProxyName: {Env: []string{"SOUNDCHECK_PROXY_FAULT_HIDDEN=true", often}}}
+	store := func(file string) Change {
+		return Change{Env: []string{"SOUNDCHECK_STORE_FAULT_HIDDEN=true", "SOUNDCHECK_STORE_DB=" + sqlite + filepath.Join(l.exerciseData(), file), often}}
+	}
+	all := map[string]Change{StoreName: store("albums.db"), ProxyName: {Env: []string{"SOUNDCHECK_PROXY_FAULT_HIDDEN=true", often}}}
 	if _, second := e.Changes[SecondStoreName]; second {
-		all[SecondStoreName] = Change{Env: store}
+		all[SecondStoreName] = store("albums-2.db") // one file, one store: with the same albums
 		all[ProxyName] = Change{Env: all[ProxyName].Env, Args: []string{"-store", l.Store() + "," + l.url(secondStorePort)}}
 	}
 	for name, c := range e.Changes {
@@ -75,7 +77,7 @@ func (e Exercise) Begin(l Lab) (map[string]Change, error) {
 }
 
 // End deletes the data of the exercise. Its components must have stopped, and those with Changes.
-func (e Exercise) End(l Lab) error { return os.RemoveAll(filepath.Dir(l.exerciseDB())) }
+func (e Exercise) End(l Lab) error { return os.RemoveAll(l.exerciseData()) }
 
 // Components returns the components that a lab has only in this exercise, in start order.
 func (e Exercise) Components(l Lab) (list []Component) {
@@ -109,8 +111,17 @@ func (e Exercise) Components(l Lab) (list []Component) {
 // fillBatch is how many albums a request of Fill creates.
 const fillBatch = 500
 
-// Fill creates the albums of the exercise in the store, whose faults may delay it.
+// Fill creates the albums of the exercise in its stores, whose faults may delay it.
 func (e Exercise) Fill(ctx context.Context, l Lab) error {
+	if _, second := e.Changes[SecondStoreName]; second {
+		if err := e.fill(ctx, l.SecondStore()); err != nil {
+			return err
+		}
+	}
+	return e.fill(ctx, l.Store())
+}
+
+func (e Exercise) fill(ctx context.Context, store string) error {
 	type write struct {
 		Title  string      `json:"title"`
 		Artist string      `json:"artist"`
@@ -126,7 +137,7 @@ func (e Exercise) Fill(ctx context.Context, l Lab) error {
 		if err != nil {
 			return err
 		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.Store()+"/albums/batch", bytes.NewReader(body))
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, store+"/albums/batch", bytes.NewReader(body))
 		if err != nil {
 			return err
 		}
@@ -143,6 +154,9 @@ func (e Exercise) Fill(ctx context.Context, l Lab) error {
 	}
 	return nil
 }
+
+// SecondStore returns the URL of the second store of an exercise.
+func (l Lab) SecondStore() string { return l.url(secondStorePort) }
 
 // SecondStoreAdmin is that of the second store: see StoreAdmin.
 func (l Lab) SecondStoreAdmin() string { return l.url(secondAdminPort) + "/admin/faults" }
