@@ -137,6 +137,9 @@ func (l Lab) faults(ctx context.Context, service string) ([]string, error) {
 
 func (l Lab) jaeger() jaegerapi.Client { return jaegerapi.Client{URL: l.Jaeger(), Client: client} }
 
+// traceDelay is how long the spans of a trace take to arrive, at most.
+const traceDelay = 3 * time.Second
+
 // search returns the traces of a query since the exercise began.
 func (l Lab) search(ctx context.Context, query string) ([]*jaegerapi.Trace, error) {
 	q, err := url.ParseQuery(query)
@@ -144,7 +147,7 @@ func (l Lab) search(ctx context.Context, query string) ([]*jaegerapi.Trace, erro
 		return nil, err
 	}
 	q.Set("start", strconv.FormatInt(l.Begun.UnixMicro(), 10))
-	q.Set("end", strconv.FormatInt(time.Now().UnixMicro(), 10))
+	q.Set("end", strconv.FormatInt(time.Now().Add(-traceDelay).UnixMicro(), 10))
 	return l.jaeger().Search(ctx, q)
 }
 
