@@ -8,6 +8,8 @@
 //	stall=10s@1m        block all database calls for the last 10 s of every minute
 //	slots=16            max concurrency of database calls; further calls wait without a limit
 //	drop=1%             close the connection of a share of requests without a response
+//	conn-leak=1%        keep a connection for reads for good, at a share of database calls
+//	db-lock=400ms@1s    hold SQLite's write lock for the last 400 ms of every second, while calls arrive
 //	n-plus-one=100%     get each album of a list again, one by one, for a share of lists
 //
 // Active faults are logged, have a metric, and are the attribute soundcheck.fault of the spans
@@ -60,6 +62,18 @@ func New(seed uint64, kinds ...Kind) *Set {
 // Hide hides the faults from spans, metrics, the log and Admin, which then changes none. Call it
 // before Instrument.
 func (s *Set) Hide() { s.hidden = true }
+
+// Exclude removes kinds that the service cannot inject as it is configured. It returns an error if
+// one is active.
+func (s *Set) Exclude(kinds ...Kind) error {
+	for _, k := range kinds {
+		if f := s.get(k); f != nil {
+			return fmt.Errorf("fault %q: this database does not support it", f.text)
+		}
+	}
+	s.kinds = slices.DeleteFunc(slices.Clone(s.kinds), func(k Kind) bool { return slices.Contains(kinds, k) })
+	return nil
+}
 
 // Instrument sets the providers of the Set, and logs faults that are active already. A nil
 // provider disables its signal. The metrics are

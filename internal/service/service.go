@@ -60,7 +60,7 @@ func CommonFlags(f *cli.Flags, addr string, kinds ...fault.Kind) *Common {
 
 func examples(kinds []fault.Kind) string {
 	of := map[fault.Kind]string{fault.DBDelay: "db-delay=20ms", fault.Latency: "latency=50ms@10%", fault.Error: "error=500@1%",
-		fault.Stall: "stall=10s@1m", fault.Slots: "slots=16", fault.Drop: "drop=1%", fault.NPlusOne: "n-plus-one=100%"}
+		fault.Stall: "stall=10s@1m", fault.Slots: "slots=16", fault.Drop: "drop=1%", fault.ConnLeak: "conn-leak=1%", fault.DBLock: "db-lock=400ms@1s", fault.NPlusOne: "n-plus-one=100%"}
 	list := make([]string, len(kinds))
 	for i, k := range kinds {
 		list[i] = of[k]

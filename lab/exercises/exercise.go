@@ -60,8 +60,9 @@ type Load struct {
 
 // Symptom is what shows that the exercise has begun.
 type Symptom struct {
-	Query string // has a result once the symptom shows
-	Shows string // one line, with {value}
+	Query string        // has a result once the symptom shows
+	After time.Duration // since the load began: it may show earlier for another reason
+	Shows string        // one line, with {value}
 	Unit  string
 }
 

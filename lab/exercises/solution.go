@@ -18,7 +18,7 @@ var ErrNoResult = errors.New("no result")
 func (x *Exercise) Await(ctx context.Context, l Lab, limit time.Duration) (shown string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if !sleep(ctx, minSince-time.Since(l.Begun)) {
+	if !sleep(ctx, max(minSince, x.Symptom.After)-time.Since(l.Begun)) {
 		return "", ctx.Err()
 	}
 	for {

@@ -20,6 +20,9 @@ import (
 // SecondStoreName is a second album store, in exercises that change it.
 const SecondStoreName = "album-store-2"
 
+// often makes a symptom show within seconds.
+const often = "OTEL_METRIC_EXPORT_INTERVAL=1000"
+
 // Change is what an exercise adds to the arguments and the environment of a component.
 type Change struct{ Args, Env []string }
 
@@ -61,7 +64,6 @@ func (e Exercise) Begin(l Lab) (map[string]Change, error) {
 	if err := os.MkdirAll(l.exerciseData(), 0o755); err != nil {
 		return nil, err
 	}
-	const often = "OTEL_METRIC_EXPORT_INTERVAL=1000" // a symptom shows within seconds
 	store := func(file string) Change {
 		return Change{Env: []string{"SOUNDCHECK_STORE_FAULT_HIDDEN=true", "SOUNDCHECK_STORE_DB=" + sqlite + filepath.Join(l.exerciseData(), file), often}}
 	}
@@ -97,7 +99,7 @@ func (e Exercise) Components(l Lab) (list []Component) {
 				Sources: []string{"loadgen", "internal", "lab", "deploy"}},
 			// It has no end: when the duration is over, the supervisor starts it again.
 			Args:    append([]string{"-url", to, "-duration", "24h", "-quiet", "-keep", "", "-explain=false"}, load.Args...),
-			Env:     l.telemetryEnv(),
+			Env:     append(l.telemetryEnv(), often),
 			Address: to,
 		}
 		if i > 0 {
