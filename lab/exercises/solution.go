@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"soundcheck/internal/jaegerapi"
 )
 
 // ErrNoResult means that a step of a solution has no result now.
@@ -117,11 +119,13 @@ func (s Step) run(ctx context.Context, l Lab, q *Question, w io.Writer) (string,
 		if err != nil || q == nil {
 			return "", err
 		}
-		if len(list) == 0 {
+		// The conditions of a search can be met by several spans of a trace, in Jaeger with Badger.
+		i := slices.IndexFunc(list, func(t *jaegerapi.Trace) bool { return holds(t, q.Trace.Spans) })
+		if i < 0 {
 			return "", ErrNoResult
 		}
-		fmt.Fprintf(w, "   -> %s/trace/%s\n", l.Console(), list[0].TraceID)
-		return list[0].TraceID, nil
+		fmt.Fprintf(w, "   -> %s/trace/%s, number %d of %d\n", l.Console(), list[i].TraceID, i+1, len(list))
+		return list[i].TraceID, nil
 	}
 	return "", nil
 }
