@@ -177,8 +177,8 @@ func TestKeep(t *testing.T) {
 	if err != nil || r.Sent != 10 {
 		t.Errorf("the run: %+v, %v", r, err)
 	}
-	if _, err := os.Stat(filepath.Join(keep, r.RunID, "results.bin")); !os.IsNotExist(err) {
-		t.Errorf("results.bin is kept: %v", err)
+	if _, err := os.Stat(filepath.Join(keep, r.RunID, "results.csv.zst")); !os.IsNotExist(err) {
+		t.Errorf("raw results are kept: %v", err)
 	}
 	// Without a lab there is no history.
 	stdout, stderr, code = loadgen(t.Context(), "-rate", "100", "-duration", "100ms", "-keep", filepath.Join(lab, "none", "runs"), "-url", tg.URL)

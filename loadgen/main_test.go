@@ -176,7 +176,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-url", "http://me:secret@127.0.0.1"}, `-url: `},
 		{[]string{"attack", "100"}, `unexpected argument "100"`},
 		{[]string{"-warmup", "5s", "-n", "10"}, "-warmup 5s is not shorter than the plan"},
-		{[]string{"-slo", "p99(batch)<1s"}, "-slo p99(batch)<1s: scenario batch is not in the workload"},
+		{[]string{"-slo", "p99(batch)<1s"}, "-slo p99(batch)<1s: scenario batch is not in the workload, which has create, get, list"},
 		{[]string{"-explain=false", "-jaeger", "http://a"}, "-jaeger and -explain=false do not go together"},
 		{[]string{"-retry", "always"}, `-retry "always" is not none, honour or naive`},
 		{[]string{"-trace-sample", "1.1"}, "-trace-sample 1.1 is out of range: 0 to 1"},
@@ -192,7 +192,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-start-at", "2020-01-01T00:00:00Z"}, "-start-at 2020-01-01T00:00:00Z is not within the next 24h"},
 		{[]string{"-replay", "main.go"}, "-replay main.go: not a recording"},
 		{[]string{"-replay", "x", "-rate", "3"}, "-rate and -replay do not go together"},
-		{[]string{"-users", "1"}, "flag provided but not defined: -users"},
+		{[]string{"-nosuch", "1"}, "flag provided but not defined: -nosuch"},
 	} {
 		stdout, stderr, code := loadgen(t.Context(), tt.args...)
 		if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "loadgen: "+tt.want) || !strings.HasSuffix(stderr, "\nrun \"loadgen -h\" for help\n") {

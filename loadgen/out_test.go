@@ -37,7 +37,7 @@ func TestOut(t *testing.T) {
 	t.Parallel()
 	tg := newTarget(t, nil)
 	dir := filepath.Join(t.TempDir(), "run")
-	args := []string{"-rate", "500", "-duration", "200ms", "-slo", "good>99%", "-out", dir, "-url", tg.URL}
+	args := []string{"-rate", "500", "-warmup", "50ms", "-duration", "250ms", "-slo", "good>99%", "-out", dir, "-url", tg.URL}
 	stdout, stderr, code := loadgen(t.Context(), args...)
 	wantDone(t, stdout, stderr, code)
 	if reread, stderr, code := loadgen(t.Context(), "report", dir); reread != stdout || code != 0 || stderr != "" {
@@ -57,25 +57,30 @@ func TestOut(t *testing.T) {
 			t.Errorf("report -format %s: exit code %d, %s\n%s", format, code, stderr, stdout)
 		}
 	}
-	f, err := os.Open(filepath.Join(dir, "results.bin"))
-	if err != nil {
-		t.Fatal(err)
+	stdout, stderr, code = loadgen(t.Context(), "report", "-format", "csv", dir)
+	if code != 0 || stderr != "" {
+		t.Errorf("report -format csv: exit code %d, %s", code, stderr)
 	}
-	defer f.Close()
-	n := 0
-	for dec := vegeta.NewDecoder(f); ; n++ {
+	n, warmUp := 0, 0
+	for dec := vegeta.DecoderFor(strings.NewReader(stdout)); ; n++ {
 		var res vegeta.Result
 		if err := dec.Decode(&res); err == io.EOF {
 			break
 		} else if err != nil {
 			t.Fatal(err)
 		}
+		if string(res.Body) == "warm-up" {
+			warmUp++
+		}
+		if from := long.StartedAt.Add(50 * time.Millisecond); res.Timestamp.Before(from) != (len(res.Body) > 0) || res.Latency <= 0 {
+			t.Errorf("result %+v, the warm-up ends at %s", res, from)
+		}
 		if res.Attack != long.RunID || !strings.HasPrefix(res.URL, tg.URL+"/albums") || res.BytesIn == 0 || (res.Method == "POST") != (res.BytesOut > 0) {
 			t.Errorf("result %+v", res)
 		}
 	}
-	if n != 100 {
-		t.Errorf("%d results, want 100", n)
+	if n != 125 || warmUp != 25 || long.WarmUp != 25 {
+		t.Errorf("%d results, %d of them of the warm-up, want 125 and 25", n, warmUp)
 	}
 	for _, name := range []string{"response", "service", "send_delay"} {
 		hgrm, err := os.ReadFile(filepath.Join(dir, name+".hgrm"))

@@ -136,7 +136,7 @@ func compared(t *testing.T, h http.Handler) {
 // files checks that a run's files are served, and no other file.
 func files(t *testing.T, dir string, h http.Handler) {
 	secret := filepath.Join(dir, "secret")
-	for path, content := range map[string]string{secret: "secret", filepath.Join(dir, "runs", older, "results.bin"): "secret", filepath.Join(dir, "report.json"): "secret"} {
+	for path, content := range map[string]string{secret: "secret", filepath.Join(dir, "runs", older, "results.csv.zst"): "secret", filepath.Join(dir, "report.json"): "secret"} {
 		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -151,7 +151,7 @@ func files(t *testing.T, dir string, h http.Handler) {
 	if err := os.Symlink(dir, filepath.Join(dir, "runs", "linked")); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{older + "/results.bin", older + "/send_delay.hgrm", older + "/..%2f..%2fsecret", older + "/%2e%2e", "..%2f/report.json", "%2e%2e/report.json", "..%2f..%2fetc/passwd",
+	for _, path := range []string{older + "/results.csv.zst", older + "/send_delay.hgrm", older + "/..%2f..%2fsecret", older + "/%2e%2e", "..%2f/report.json", "%2e%2e/report.json", "..%2f..%2fetc/passwd",
 		".hidden/report.json", "linked/report.json", "none/report.json", "a%00b/report.json", older + "%2freport.json", "20260504T120000Z-0003/report.json"} {
 		resp, body := do(t, h, http.MethodGet, "/-/runs/"+path, "")
 		if resp.StatusCode == http.StatusOK || strings.Contains(body, "secret") && !strings.Contains(body, `"error":`) {

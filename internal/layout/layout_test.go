@@ -24,7 +24,7 @@ var rules = []struct {
 }{
 	// The load generator, from the top down. Where a room imports another, it is below it.
 	{"loadgen", []string{"loadgen/...", "internal/...", "lab/kube"}},
-	{"loadgen/options", []string{"loadgen/engine", "loadgen/slo", "loadgen/workload", "loadgen/targets", "loadgen/schedule", "internal/cli"}},
+	{"loadgen/options", []string{"loadgen/engine", "loadgen/retry", "loadgen/flow", "loadgen/slo", "loadgen/workload", "loadgen/targets", "loadgen/schedule", "internal/cli"}},
 	{"loadgen/view", []string{"loadgen/engine", "loadgen/measure", "internal/cli"}},
 	// A distributed run. A worker sends nothing of its own: the Runner does, which is in loadgen.
 	{"loadgen/kubernetes/kubetest", nil},
@@ -35,15 +35,18 @@ var rules = []struct {
 	{"loadgen/connect", []string{"internal/cli"}},
 	{"loadgen/http1", []string{"loadgen/connect"}},
 	{"loadgen/http2", []string{"loadgen/connect"}},
-	{"loadgen/engine", []string{"loadgen/connect", "loadgen/http1", "loadgen/http2", "loadgen/report", "loadgen/slo", "loadgen/measure", "loadgen/workload", "loadgen/targets", "loadgen/schedule", "internal/httpheader"}},
+	{"loadgen/retry", []string{"loadgen/measure", "internal/httpheader"}},
+	{"loadgen/failure", []string{"loadgen/connect", "loadgen/http2"}},
+	{"loadgen/engine", []string{"loadgen/retry", "loadgen/failure", "loadgen/connect", "loadgen/http1", "loadgen/http2", "loadgen/report", "loadgen/slo", "loadgen/measure", "loadgen/workload", "loadgen/flow", "loadgen/targets", "loadgen/schedule"}},
 	{"loadgen/capacity", []string{"loadgen/report", "loadgen/slo", "loadgen/measure"}},
 	{"loadgen/compare", []string{"loadgen/report", "loadgen/measure", "loadgen/schedule"}},
 	{"loadgen/report", []string{"loadgen/slo", "loadgen/measure", "loadgen/explain", "loadgen/schedule"}},
-	{"loadgen/slo", []string{"loadgen/measure", "loadgen/workload"}},
+	{"loadgen/slo", []string{"loadgen/measure"}},
 	{"loadgen/measure", []string{"loadgen/explain"}},
 	{"loadgen/explain", []string{"internal/jaegerapi"}},
 	{"loadgen/targets", nil},
-	{"loadgen/workload", []string{"loadgen/targets", "loadgen/schedule", "internal/album", "internal/fakealbum", "internal/httpheader"}},
+	{"loadgen/flow", []string{"loadgen/targets"}},
+	{"loadgen/workload", []string{"loadgen/flow", "loadgen/targets", "loadgen/schedule", "internal/album", "internal/fakealbum", "internal/httpheader"}},
 	{"loadgen/schedule", nil},
 
 	// What two programs share knows none of them.

@@ -23,12 +23,19 @@ func startOf(pid int) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return startIn(pid, b)
+}
+
+func startIn(pid int, b []byte) (string, error) {
 	// The name in field 2 may hold blanks and parentheses; what follows it may not.
 	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
 	if len(f) < 20 {
 		return "", fmt.Errorf("/proc/%d/stat: %d fields", pid, len(f))
 	}
-	if state := f[0][0]; state == 'Z' || state == 'X' {
+	// The main thread can end before the others. As long as there are any, the
+	// process has its files, and listens on its ports.
+	threads, err := strconv.Atoi(string(f[17]))
+	if state := f[0][0]; err == nil && threads <= 1 && (state == 'Z' || state == 'X') {
 		return "", os.ErrProcessDone
 	}
 	return bootID() + "/" + string(f[19]), nil

@@ -8,6 +8,7 @@ import (
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
+	"soundcheck/loadgen/failure"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/report"
 )
@@ -22,11 +23,11 @@ type collector struct {
 
 func newCollector(c Config, tr *transport) *collector {
 	s := report.Setup{RunID: c.RunID, Target: c.URL, Plan: c.Plan, Workers: c.Workers, MaxWorkers: c.MaxWorkers, Connection: c.Connect.String(), Seed: c.Seed, WarmUp: c.WarmUp,
-		Objectives: c.SLOs, Scenarios: c.Scenarios(), EachOnce: c.EachOnce, Interval: c.interval}
+		Objectives: c.SLOs, Flow: c.flow(), Scenarios: c.Scenarios(), EachOnce: c.EachOnce, Interval: c.interval}
 	if c.Recording != nil {
 		s.Recording = c.Recording.Path
 	}
-	if c.Retry.on() {
+	if c.Retry.On() {
 		s.Retries = string(c.Retry)
 	}
 	k := &collector{Builder: report.NewBuilder(s), c: c, tr: tr, created: time.Now()}
@@ -36,13 +37,21 @@ func newCollector(c Config, tr *transport) *collector {
 	return k
 }
 
+// warmUpMark is the body in raw results of warm-up requests, which the report does not count. Those of all others are
+// empty. Another name of the attack would mark them too, but vegeta plot wants the numbers of each attack from 0 on.
+var warmUpMark = []byte("warm-up")
+
 // add counts a request.
 func (k *collector) add(n *note) {
-	if k.c.Folder != nil {
-		k.c.Folder.Add(k.result(n))
+	if n.session != nil && n.session.over {
+		k.addSession(n.session)
+		return
 	}
 	scheduled := n.start()
 	at := scheduled.Sub(k.tr.pacer.Began()) - k.c.WarmUp
+	if k.c.Folder != nil {
+		k.c.Folder.Add(k.result(n, at < 0))
+	}
 	switch {
 	case at < 0:
 		k.AddWarmUp()
@@ -58,13 +67,17 @@ func (k *collector) add(n *note) {
 	}
 }
 
-// result is the request in vegeta's form.
-func (k *collector) result(n *note) *vegeta.Result {
-	r := &vegeta.Result{Attack: k.c.RunID, Seq: n.seq, Timestamp: n.sent, Latency: n.took, BytesIn: n.bytes, Headers: n.header}
+// result is the request in vegeta's form. In the open model it is timed from its scheduled time: so the numbers of requests
+// and their times have the same order, as vegeta plot wants it, and vegeta report has the percentiles of the report.
+func (k *collector) result(n *note, warmUp bool) *vegeta.Result {
+	r := &vegeta.Result{Attack: k.c.RunID, Seq: n.seq, Timestamp: n.start(), Latency: n.sent.Sub(n.start()) + n.took, BytesIn: n.bytes, Headers: n.header}
 	if n.err != nil {
 		r.Error = n.err.Error()
 	} else if r.Code = uint16(n.status); n.status < 200 || n.status >= 400 {
 		r.Error = strconv.Itoa(n.status) + " " + http.StatusText(n.status)
+	}
+	if warmUp {
+		r.Body = warmUpMark
 	}
 	if n.request != nil {
 		r.Method, r.URL, r.BytesOut = n.request.Method, n.request.Plain(n.base), uint64(len(n.request.Body))
@@ -74,20 +87,23 @@ func (k *collector) result(n *note) *vegeta.Result {
 
 // outcome returns the outcome of a request, without the times since its scheduled time.
 func (k *collector) outcome(n *note) report.Outcome {
-	status := n.status
+	status, protocol := n.status, n.protocol
 	if n.err != nil {
-		status = 0
+		status, protocol = 0, ""
 	}
-	o := report.Outcome{Expected: n.request.Expects(status), Waited: n.full, Retries: n.retries, RetryAfter: n.promises,
-		Request: measure.Request{Scenario: n.request.Scenario.Name, Status: status, Service: n.took, TraceID: n.traceID(), Shared: n.request.Parent != nil,
+	o := report.Outcome{Expected: n.request.Expects(status) && n.failure == nil, Waited: n.full, Retries: n.retries, RetryAfter: n.promises,
+		Request: measure.Request{Scenario: n.request.Scenario.Name, Status: status, Protocol: protocol, Service: n.took, TraceID: n.traceID(), SpanID: n.topID(), Shared: n.request.Parent != nil,
 			TTFB: n.timing.FirstByte, Body: n.body, Received: n.bytes, Sent: uint64(len(n.request.Body))}}
-	if n.resends == 0 { // else its span is not the root of the trace
+	if n.resends == 0 { // else its span is not the topmost one
 		o.Connected, o.FirstByte = n.timing.Connected, n.timing.FirstByte
 	}
+	if n.failure != nil {
+		o.Check, o.Detail = n.failure.Check, n.request.Method+" "+n.request.Plain(n.base)+": "+n.failure.Detail
+	}
 	if n.err != nil {
-		category := categoryOf(n.err)
-		if o.Error = category.name; category.explain {
-			o.Detail = n.request.Method + " " + n.request.Plain(n.base) + ": " + n.err.Error() + category.hint
+		category := failure.Of(n.err)
+		if o.Error = category.Name; category.Explain {
+			o.Detail = n.request.Method + " " + n.request.Plain(n.base) + ": " + n.err.Error() + category.Hint
 		}
 	}
 	return o
@@ -121,9 +137,11 @@ func (k *collector) look() (end bool) {
 func (k *collector) progress(last measure.Window) Progress {
 	elapsed := time.Since(k.began())
 	p := Progress{Starts: max(-elapsed, 0), Elapsed: elapsed, Duration: k.c.Plan.Span(), Requests: k.Report.Sent, InFlight: int(k.tr.inFlight.Load()),
-		Classes: maps.Clone(k.All.Classes), P99: k.All.Served.Quantile(0.99), Last: last, Parts: k.TakeParts()}
+		Classes: maps.Clone(k.All.Classes), P99: k.All.Served.Quantile(0.99), Users: int(k.tr.users.active.Load()), Last: last, Parts: k.TakeParts()}
 	if k.c.Workers == 0 {
-		p.RateTarget = k.c.Plan.Rate(elapsed)
+		if k.c.Flow == nil { // else the rate is that of users
+			p.RateTarget = k.c.Plan.Rate(elapsed)
+		}
 		return p
 	}
 	p.Duration = k.c.Plan.Duration()

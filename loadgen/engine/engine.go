@@ -19,8 +19,10 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"soundcheck/loadgen/connect"
+	"soundcheck/loadgen/flow"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/report"
+	"soundcheck/loadgen/retry"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/slo"
 	"soundcheck/loadgen/workload"
@@ -28,17 +30,19 @@ import (
 
 // Config is the configuration of a run.
 type Config struct {
-	RunID      string        // in metrics and the report; trace ids depend on it
-	Worker     string        // index of this process among those of the run, in metrics and spans; "": one process
-	URL        string        // of the service, without a trailing slash; for targets the name of their file
-	Plan       schedule.Plan // the closed model uses only its duration and Max
-	Workers    int           // of the closed model; 0: open model
-	Timeout    time.Duration // per request, including retries
-	MaxWorkers int           // max concurrent requests
+	RunID      string           // in metrics and the report; trace ids depend on it
+	Worker     string           // index of this process among those of the run, in metrics and spans; "": one process
+	URL        string           // of the service, without a trailing slash; for targets the name of their file
+	Plan       schedule.Plan    // the closed model uses only its duration and Max
+	Workers    int              // of the closed model; 0: open model
+	Users      []schedule.Stage // population of a flow in the closed model, instead of a rate; nil: Workers users
+	Think      *flow.Think      // in place of those of the flow
+	Timeout    time.Duration    // per request, including retries
+	MaxWorkers int              // max concurrent requests
 	workload.Workload
 	Seed        uint64 // random seed of arrivals, scenario order and albums
 	SLOs        []slo.Objective
-	Retry       Retry
+	Retry       retry.Policy
 	TraceSample float64       // sampled share of traces without a TracerProvider
 	StartAt     time.Time     // start of the plan; zero: now
 	WarmUp      time.Duration // requests scheduled in it are not measured
@@ -88,6 +92,7 @@ type Progress struct {
 	RateTarget        float64 // now, in req/s; 0 in the closed model
 	Requests          int
 	InFlight          int
+	Users             int                   // that are on their way through a flow
 	Classes           map[measure.Class]int // so far
 	P99               time.Duration         // response time of served requests, so far
 	Last              measure.Window
@@ -172,7 +177,7 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 	pacingCtx, stop := context.WithCancel(ctx)
 	defer stop()
 	p := schedule.NewPacer(pacingCtx, pacing)
-	tr := &transport{c: c, ctx: ctx, pacer: p, trace: newTracing(c), results: newResults(), promises: make([]promises, len(c.arms))}
+	tr := &transport{c: c, ctx: ctx, users: users{ctx: pacingCtx}, pacer: p, trace: newTracing(c), results: newResults(), promises: make([]retry.Promises, len(c.arms))}
 	if tr.pool = c.pool(); tr.pool != nil {
 		tr.pool.count()
 	}
@@ -205,6 +210,9 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 	}
 	if tr.pool != nil {
 		k.Opened = tr.pool.count()
+	}
+	if c.Flow != nil {
+		k.Report.Flow.Peak = int(tr.users.peak.Load())
 	}
 	r := k.Finish(p.Began(), max(end.Sub(p.Began()), 0), max(time.Since(p.Began()), 0), int(tr.peak.Load()), ctx.Err() != nil)
 	if c.Parts && c.Progress != nil {

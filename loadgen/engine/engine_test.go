@@ -195,7 +195,7 @@ func TestTimeout(t *testing.T) {
 	defer close(release)
 	recorder := tracetest.NewSpanRecorder()
 	c := testConfig(server.URL, recorder)
-	c.Plan, c.Timeout, c.Mix = steady(100, time.Second), 500*time.Millisecond, workload.Mix{"get": 9, "create": 1}
+	c.Plan, c.Timeout, c.Mix = steady(100, time.Second), 3*time.Second, workload.Mix{"get": 9, "create": 1}
 	r := attackOnce(t, t.Context(), c)
 	if r.Sent != 100 || r.Classes[measure.Failed] != 10 || r.Errors["timeout"] != 10 || r.Scenarios[0].Name != "create" || r.Scenarios[0].Statuses[0] != 10 {
 		t.Errorf("%d requests, %v, errors %v, %+v, want 100, 10 failed and 10 timeouts", r.Sent, r.Classes, r.Errors, r.Scenarios)

@@ -18,6 +18,7 @@ import (
 
 	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/connect/connecttest"
+	"soundcheck/loadgen/failure"
 	"soundcheck/loadgen/http1"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/schedule"
@@ -85,29 +86,40 @@ func TestServers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			address, conns := tt.Start(t)
-			w := http1.New(connect.Options{}.Dialer(), 8)
-			defer w.Close()
 			wait := time.Minute
 			if tt.err == "timeout" {
 				wait = time.Second // long enough to connect
 			}
 			request := tt.method + " / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"
-			for range 2 {
+			kept := []int{0, 1, 1 << 20} // bytes of the body
+			w := make([]*http1.Client, len(kept))
+			for i := range w {
+				w[i] = http1.New(connect.Options{}.Dialer(), 8)
+				defer w[i].Close()
+			}
+			for i := range 2 * len(kept) {
+				most := kept[i/2]
 				var tm connect.Times
-				r := w.Exchange(t.Context(), address, tt.method, []byte(request), connect.Safe(tt.method), time.Now().Add(wait), &tm, func(int) bool { return false })
+				r := w[i/2].Exchange(t.Context(), address, tt.method, []byte(request), connect.Safe(tt.method), time.Now().Add(wait), &tm, func(int) http1.Needs { return http1.Needs{Body: most} })
 				got := ""
 				if r.Err != nil {
-					got = categoryOf(r.Err).name
+					got = failure.Of(r.Err).Name
 				}
 				if r.Status != tt.status || r.Bytes != tt.bytes || got != tt.err || r.Header != nil {
 					t.Errorf("%d, %d bytes, %q of %v; want %d, %d bytes, %q", r.Status, r.Bytes, got, r.Err, tt.status, tt.bytes, tt.err)
+				}
+				if len(r.Body) != min(most, int(tt.bytes)) || len(r.Body) > 1 && string(r.Body) != "ok" && !strings.HasPrefix("abcde", string(r.Body)) {
+					t.Errorf("kept %q of %d bytes, at most %d", r.Body, tt.bytes, most)
+				}
+				if r.Status != 0 && (r.Proto == "HTTP/1.0") != strings.HasPrefix(name, "HTTP/1.0") {
+					t.Errorf("the version is %q", r.Proto)
 				}
 				if (tm.FirstByte > 0) != (tt.Text != "" || tt.status > 0) || tm.Connected <= 0 {
 					t.Errorf("%+v", tm)
 				}
 			}
-			if n := conns.Load(); n != tt.conns {
-				t.Errorf("%d connections, want %d", n, tt.conns)
+			if n := conns.Load(); n != 3*tt.conns {
+				t.Errorf("%d connections, want %d", n, 3*tt.conns)
 			}
 		})
 	}

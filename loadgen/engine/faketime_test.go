@@ -15,6 +15,7 @@ import (
 	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/report"
+	"soundcheck/loadgen/retry"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/slo"
 	"soundcheck/loadgen/workload"
@@ -225,10 +226,10 @@ func TestFakeShed(t *testing.T) {
 func TestFakeRetryHonour(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := fakeAttack(t, t.Context(), Config{Plan: hundred(time.Minute), Retry: RetryHonour},
+		r := fakeAttack(t, t.Context(), Config{Plan: hundred(time.Minute), Retry: retry.Honour},
 			quick(10*time.Second, 12*time.Second, served{after: time.Millisecond, status: 429, retryAfter: "1"}))
 		wantClasses(t, r, map[measure.Class]int{measure.Good: 6000})
-		if want := (report.Retries{Policy: string(RetryHonour), Requests: 200, Attempts: 300, Served: 200}); r.Retries != want {
+		if want := (report.Retries{Policy: string(retry.Honour), Requests: 200, Attempts: 300, Served: 200}); r.Retries != want {
 			t.Errorf("retries %+v, want %+v", r.Retries, want)
 		}
 		if want := (report.RetryAfter{Given: 300, Kept: 200, Broken: 100}); r.RetryAfter != want {
@@ -243,10 +244,10 @@ func TestFakeRetryHonour(t *testing.T) {
 func TestFakeRetryNaive(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := fakeAttack(t, t.Context(), Config{Plan: hundred(time.Minute), Retry: RetryNaive},
+		r := fakeAttack(t, t.Context(), Config{Plan: hundred(time.Minute), Retry: retry.Naive},
 			quick(10*time.Second, 12*time.Second, served{after: 3 * time.Millisecond, status: 500}))
 		wantClasses(t, r, map[measure.Class]int{measure.Good: 5801, measure.Failed: 199})
-		if want := (report.Retries{Policy: string(RetryNaive), Requests: 200, Attempts: 199*maxRetries + 2, Served: 1}); r.Retries != want {
+		if want := (report.Retries{Policy: string(retry.Naive), Requests: 200, Attempts: 199*retry.Max + 2, Served: 1}); r.Retries != want {
 			t.Errorf("retries %+v, want %+v", r.Retries, want)
 		}
 		exact(t, "failed max", r.Failed.Max, 4*0.003)

@@ -3,7 +3,6 @@ package engine
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"soundcheck/loadgen/failure"
 	"soundcheck/loadgen/http1"
 	"soundcheck/loadgen/workload"
 )
@@ -24,12 +24,6 @@ type hop struct {
 	header http.Header
 	body   []byte
 }
-
-// Errors of redirects.
-var (
-	errRedirects = errors.New("too many redirects")
-	errLocation  = errors.New("redirect without a usable Location")
-)
 
 // follow sends the request once, and what its redirects ask for: they are part of the request. Each has its own span.
 func (w *worker) follow(ctx context.Context, n *note, u *url.URL, deadline time.Time) http1.Reply {
@@ -46,7 +40,7 @@ func (w *worker) follow(ctx context.Context, n *note, u *url.URL, deadline time.
 		}
 		next, err := h.next(r)
 		if err == nil && i == most {
-			err = fmt.Errorf("%w: max %d, the last to %s", errRedirects, most, next.text)
+			err = fmt.Errorf("%w: max %d, the last to %s", failure.ErrRedirects, most, next.text)
 		}
 		if err != nil {
 			return http1.Reply{Err: err}
@@ -70,7 +64,7 @@ func isRedirect(r http1.Reply) bool {
 func (h hop) next(resp http1.Reply) (hop, error) {
 	u, err := h.url.Parse(resp.Header.Get("Location"))
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return h, fmt.Errorf("%w: %q", errLocation, resp.Header.Get("Location"))
+		return h, fmt.Errorf("%w: %q", failure.ErrLocation, resp.Header.Get("Location"))
 	}
 	elsewhere := u.Scheme != h.url.Scheme || !strings.EqualFold(u.Host, h.url.Host)
 	h.url, h.text = u, workload.Plain(u)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,13 +15,14 @@ const initialWorkers = 16
 // request, which cost as much as the request itself. Here the worker whose turn it is waits for the
 // scheduled time, gives the turn to the next worker, and sends. Results are collected in batches.
 type loop struct {
-	t     *transport
-	max   int // workers
-	start time.Time
-	turn  chan uint64  // the next request's number, for the worker whose turn it is
-	idle  atomic.Int64 // workers that wait for their turn
-	sent  atomic.Uint64
-	wg    sync.WaitGroup
+	t      *transport
+	max    int // workers
+	start  time.Time
+	turn   chan uint64  // the next request's number, for the worker whose turn it is
+	idle   atomic.Int64 // workers that wait for their turn
+	sent   atomic.Uint64
+	wg     sync.WaitGroup
+	cancel func() // of the users' time
 
 	// Of the worker whose turn it is:
 	workers int
@@ -29,19 +31,22 @@ type loop struct {
 
 // newLoop starts the workers. Its results end with the last one.
 func newLoop(t *transport) *loop {
-	l := &loop{t: t, max: t.c.MaxWorkers, start: time.Now(), turn: make(chan uint64, 1)}
+	l := &loop{t: t, max: t.c.MaxWorkers, start: time.Now(), turn: make(chan uint64, 1), cancel: func() {}}
 	t.pacer.Begin(0)
+	if t.c.Flow != nil {
+		t.users.ctx, l.cancel = context.WithDeadline(t.users.ctx, t.pacer.Began().Add(t.c.Plan.Duration()+Grace))
+	}
 	n := l.max
 	turns := t.c.Workers == 0 || t.c.Stream != nil // a stream feeds one request at a time
 	if t.c.Workers == 0 {
 		n = min(n, initialWorkers)
 	}
 	l.workers = n
-	for range n {
+	for i := range n {
 		if turns {
 			l.wg.Go(l.open)
 		} else {
-			l.wg.Go(l.closed)
+			l.wg.Go(func() { l.closed(i) })
 		}
 	}
 	if turns {
@@ -49,6 +54,7 @@ func newLoop(t *transport) *loop {
 	}
 	go func() {
 		l.wg.Wait()
+		l.cancel()
 		t.results.end()
 	}()
 	return l
@@ -73,19 +79,19 @@ func (l *loop) open() {
 			l.wg.Go(l.open)
 		}
 		l.turn <- n + 1
-		w.request(n)
+		w.run(n)
 	}
 }
 
 // closed is a worker of the closed model.
-func (l *loop) closed() {
+func (l *loop) closed(index int) {
 	w := newWorker(l.t)
-	for {
+	for l.t.joins(index) {
 		n := l.sent.Add(1) - 1
 		if l.t.pacer.Over(time.Since(l.start), n) {
 			return
 		}
-		w.request(n)
+		w.run(n)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"soundcheck/loadgen/measure"
+	"soundcheck/loadgen/retry"
 	"soundcheck/loadgen/workload"
 )
 
@@ -62,7 +63,7 @@ func TestMemoryOfAttack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const d = 3 * time.Hour
 		var first, last uint64
-		c := Config{Plan: steady(10, d), Retry: RetryHonour}
+		c := Config{Plan: steady(10, d), Retry: retry.Honour}
 		c.Progress = func(p Progress) {
 			switch p.Elapsed {
 			case d / 10:

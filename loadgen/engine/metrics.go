@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
 
+	"soundcheck/loadgen/failure"
 	"soundcheck/loadgen/measure"
 )
 
@@ -102,7 +103,7 @@ func newMeter(c Config, tr *transport) (*meter, error) {
 		return nil, err
 	}
 	rate, err := m.Float64ObservableGauge("soundcheck.loadgen.rate", metric.WithUnit("{request}/s"),
-		metric.WithDescription("Target rate of this process; absent in the closed model."))
+		metric.WithDescription("Target rate of this process; absent in the closed model and with a flow."))
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +117,7 @@ func newMeter(c Config, tr *transport) (*meter, error) {
 		start = c.StartAt
 	}
 	k.gauges, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		if c.Workers == 0 {
+		if c.Workers == 0 && c.Flow == nil { // the rate of a flow is of users
 			o.ObserveFloat64(rate, c.Plan.Rate(time.Since(start)), all)
 		}
 		o.ObserveInt64(inFlight, tr.inFlight.Load(), all)
@@ -156,12 +157,15 @@ func (c clients) options(key clientKey, u *url.URL) []metric.RecordOption {
 	return o
 }
 
+// checkFailed is error.type of a response that fails a check.
+const checkFailed = "check_failed"
+
 // keyOf returns the key of an attempt with a status or an error.
 func keyOf(method string, u *url.URL, status int, err error) clientKey {
 	k := clientKey{method: method, scheme: u.Scheme, host: u.Host, status: status}
 	switch {
 	case err != nil:
-		k.failure = categoryOf(err).name
+		k.failure = failure.Of(err).Name
 	case status >= 400:
 		k.failure = strconv.Itoa(status)
 	}

@@ -25,9 +25,11 @@ type note struct {
 	sent      time.Time
 	took      time.Duration     // from sent to the end of the response
 	status    int               // of the last attempt; with an error, the response is not complete
+	protocol  string            // of the same response, as in HTTP/1.1
 	header    http.Header       // of the last response, if it was needed
 	bytes     uint64            // of the response body
 	err       error             // why there is no response, or no request
+	failure   *workload.Failure // of a check of the last response; nil: none
 	timing    connect.Times     // of the last attempt
 	body      time.Duration     // from the first byte to the end of the response, of the last attempt
 	retries   int               // attempts after the first, by the retry policy
@@ -36,6 +38,8 @@ type note struct {
 	ctx       context.Context   // of the last attempt
 	full      bool              // all workers were busy at its send time
 	cancelled bool              // by the end of the run
+	top       trace.SpanContext // of the request's topmost span
+	session   *session          // of a flow; nil: none
 	promises  report.RetryAfter // Retry-After times of its responses, and those that it tested
 }
 

@@ -93,22 +93,11 @@ func (p *Pool) fast(u *url.URL, q *workload.Request) bool {
 }
 
 func (p *Pool) send(ctx context.Context, req *http.Request, deadline time.Time, t *connect.Times) (*http.Response, error) {
-	if p.jar != nil {
-		for _, c := range p.jar.Cookies(req.URL) {
-			req.AddCookie(c)
-		}
-	}
 	if p.options.Compressed && !has(req.Header, "Accept-Encoding") {
 		req.Header.Set("Accept-Encoding", "gzip")
 	}
 	req.Close = p.options.NoKeepalive
-	resp, err := p.route(ctx, req, deadline, t)
-	if err == nil && p.jar != nil {
-		if list := resp.Cookies(); len(list) > 0 {
-			p.jar.SetCookies(req.URL, list)
-		}
-	}
-	return resp, err
+	return p.route(ctx, req, deadline, t)
 }
 
 // has reports whether a header, which may have names in any case, has a name.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"soundcheck/loadgen/connect"
+	"soundcheck/loadgen/failure"
 	"soundcheck/loadgen/http1"
 )
 
@@ -164,8 +165,8 @@ func TestWireServerClosesAtOnce(t *testing.T) {
 		if ok := err == nil && text == "ok"; ok != tt.ok {
 			t.Errorf("request %d, %s: %q, %v, want ok: %v", i, tt.method, text, err, tt.ok)
 		}
-		if err != nil && categoryOf(err).name != "connection closed" {
-			t.Errorf("request %d: category %q of %v", i, categoryOf(err).name, err)
+		if err != nil && failure.Of(err).Name != "connection closed" {
+			t.Errorf("request %d: category %q of %v", i, failure.Of(err).Name, err)
 		}
 	}
 }
@@ -184,7 +185,7 @@ func TestWireTimeoutAndEnd(t *testing.T) {
 	defer close(release)
 	p := NewPool(8, connect.Options{})
 	for _, path := range []string{"/", "/half"} {
-		if _, text, _, err := send(t, p, "GET", server.URL+path, "", 50*time.Millisecond); err == nil || !os.IsTimeout(err) || categoryOf(err).name != "timeout" {
+		if _, text, _, err := send(t, p, "GET", server.URL+path, "", 50*time.Millisecond); err == nil || !os.IsTimeout(err) || failure.Of(err).Name != "timeout" {
 			t.Errorf("%s: %q, %v, want a timeout", path, text, err)
 		}
 	}
@@ -205,7 +206,7 @@ func TestWireTimeoutAndEnd(t *testing.T) {
 	if _, _, _, err := send(t, p, "GET", server.URL, "", time.Minute); !errors.Is(err, http1.ErrClosed) {
 		t.Errorf("a request after the end: %v", err)
 	}
-	if _, _, _, err := send(t, p, "GET", "http://127.0.0.1:1/", "", time.Minute); err == nil || categoryOf(err).name != "connection refused" {
+	if _, _, _, err := send(t, p, "GET", "http://127.0.0.1:1/", "", time.Minute); err == nil || failure.Of(err).Name != "connection refused" {
 		t.Errorf("no listener: %v", err)
 	}
 	cancelled, cancel := context.WithCancel(t.Context())

@@ -8,6 +8,7 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
 	"soundcheck/loadgen/connect"
+	"soundcheck/loadgen/retry"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/slo"
 	"soundcheck/loadgen/targets"
@@ -30,7 +31,7 @@ type Remote struct {
 	EachOnce    bool                  `json:"each_once"`
 	Seed        uint64                `json:"seed"`
 	SLOs        []string              `json:"slos"`
-	Retry       Retry                 `json:"retry"`
+	Retry       retry.Policy          `json:"retry"`
 	TraceSample float64               `json:"trace_sample"`
 	WarmUp      time.Duration         `json:"warm_up"`
 	Before      uint64                `json:"before"`

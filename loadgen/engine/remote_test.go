@@ -10,6 +10,7 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
 	"soundcheck/loadgen/connect"
+	"soundcheck/loadgen/retry"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/slo"
 	"soundcheck/loadgen/targets"
@@ -41,7 +42,7 @@ func TestRemote(t *testing.T) {
 	c := Config{RunID: "run", URL: "http://x", Plan: schedule.Plan{Stages: stages, Arrivals: schedule.Poisson, Max: 7}, Timeout: time.Second, MaxWorkers: 9,
 		Workload: workload.Workload{Mix: mix, Targets: []vegeta.Target{{Method: "PUT", URL: "http://y", Body: []byte{0, 255}, Header: http.Header{"A": {"b", "c"}}}},
 			Data: values, Header: http.Header{"A": {"b", "c"}}, Expect: expect, EachOnce: true},
-		Seed: 1 << 63, SLOs: slos, Retry: RetryHonour, TraceSample: 0.25, WarmUp: time.Second, Before: 11,
+		Seed: 1 << 63, SLOs: slos, Retry: retry.Honour, TraceSample: 0.25, WarmUp: time.Second, Before: 11,
 		Connect: connect.Options{Version: connect.H2C, Resolve: []string{"a:1:127.0.0.1"}, Redirects: 3, CACert: "PEM"}}
 	b, err := json.Marshal(RemoteOf(c))
 	if err != nil {

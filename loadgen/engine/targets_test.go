@@ -22,6 +22,7 @@ import (
 
 	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/measure"
+	"soundcheck/loadgen/retry"
 	"soundcheck/loadgen/targets"
 	"soundcheck/loadgen/workload"
 )
@@ -207,7 +208,7 @@ func TestExpectedIsNotRetried(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, retry := range []Retry{RetryHonour, RetryNaive} {
+	for _, retry := range []retry.Policy{retry.Honour, retry.Naive} {
 		requests.Store(0)
 		c := testConfig("", tracetest.NewSpanRecorder())
 		c.Plan, c.Targets, c.Retry, c.Expect = steady(100, 100*time.Millisecond), list, retry, workload.Expectations{}
@@ -256,7 +257,7 @@ func TestTargetsOfOtherPropagators(t *testing.T) {
 func TestTargetsWithTraceContext(t *testing.T) {
 	t.Parallel()
 	const id, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-	for _, retry := range []Retry{RetryNone, RetryNaive} {
+	for _, retry := range []retry.Policy{retry.None, retry.Naive} {
 		for _, flags := range []string{"00", "01"} {
 			for _, spans := range []*tracetest.SpanRecorder{nil, tracetest.NewSpanRecorder()} {
 				var mu sync.Mutex

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/http1"
 	"soundcheck/loadgen/measure"
+	"soundcheck/loadgen/retry"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/workload"
 )
@@ -29,8 +31,10 @@ type transport struct {
 	results *results
 	pool    *Pool // nil: not of the network
 
-	first    atomic.Bool // request was sent
-	promises []promises  // by arm
+	users users // of a flow
+
+	first    atomic.Bool      // request was sent
+	promises []retry.Promises // by arm
 	inFlight atomic.Int64
 	peak     atomic.Int64 // of inFlight
 }
@@ -40,6 +44,7 @@ type worker struct {
 	*transport
 	buffer  []byte // of encoded requests
 	clients clients
+	jar     http.CookieJar // of a flow's user; nil: that of the pool
 }
 
 func newWorker(t *transport) *worker { return &worker{transport: t, clients: clients{}} }
@@ -56,9 +61,15 @@ func (w *worker) request(seq uint64) {
 		n.err = err
 		return
 	}
-	n.base = q.At(w.c.arms[pick.Arm])
+	w.send(n, q)
+}
+
+// send sends a request.
+func (w *worker) send(n *note, q *workload.Request) {
+	var err error
+	n.base = q.At(w.c.arms[n.arm])
 	var u *url.URL // unless it is fast
-	fast := w.pool != nil && w.pool.fast(n.base, q)
+	fast := w.pool != nil && w.jar == nil && w.pool.fast(n.base, q)
 	if fast {
 		w.buffer, err = begin(w.buffer[:0], q, n.base, w.trace.headers)
 	} else {
@@ -70,21 +81,16 @@ func (w *worker) request(seq uint64) {
 	}
 	n.request = q
 	if w.c.Recorder != nil {
-		w.c.Recorder.Add(seq, n.start().Sub(w.pacer.Began()), q)
+		w.c.Recorder.Add(n.seq, n.start().Sub(w.pacer.Began()), q)
 	}
 	if w.c.FirstSent != nil && w.first.CompareAndSwap(false, true) {
 		go w.c.FirstSent(n.start().Sub(w.pacer.Began()), n.sent)
 	}
-	n.full = w.began() >= int64(w.c.MaxWorkers)
+	n.full = w.began() >= int64(w.c.MaxWorkers) || n.full
 	w.deliver(n, u)
 	w.inFlight.Add(-1)
-	n.took = time.Since(n.sent)
 	if n.err != nil {
 		n.cancelled = w.ctx.Err() != nil && n.took < w.c.Timeout
-		return
-	}
-	if q.Learns() != "" {
-		w.source.Learn(n.arm, n.base, q, n.status, n.header)
 	}
 }
 
@@ -92,14 +98,18 @@ func (w *worker) request(seq uint64) {
 // the attempts are children of one span.
 func (w *worker) deliver(n *note, u *url.URL) {
 	ctx := w.ctx
-	if w.trace.tracer != nil {
+	if n.session != nil {
+		ctx = n.session.ctx
+	} else if w.trace.tracer != nil {
 		ctx = &numbered{ctx, n.number}
 		if parent := n.request.Parent; parent != nil {
 			ctx = trace.ContextWithRemoteSpanContext(ctx, *parent)
 		}
-		if w.c.Retry.on() || w.c.Connect.Redirects > 0 {
+	}
+	if w.trace.tracer != nil {
+		if w.c.Retry.On() || w.c.Connect.Redirects > 0 {
 			var span trace.Span
-			ctx, _, span = w.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindInternal)
+			ctx, n.top, span = w.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindInternal)
 			defer span.End()
 			if span.IsRecording() {
 				span.SetAttributes(w.trace.run...)
@@ -111,17 +121,17 @@ func (w *worker) deliver(n *note, u *url.URL) {
 	head := len(w.buffer)
 	for attempt := 0; ; attempt++ {
 		n.retries = attempt
-		tests := w.promises[n.arm].take()
+		tests := w.promises[n.arm].Take()
 		w.buffer = w.buffer[:head]
 		r := w.follow(ctx, n, u, deadline)
-		n.status, n.header, n.bytes, n.err = r.Status, r.Header, r.Bytes, r.Err
+		n.status, n.protocol, n.header, n.bytes, n.err = r.Status, versionOf(r.Proto), r.Header, r.Bytes, r.Err
 		promised := time.Duration(0)
 		if measure.IsShed(r.Status) {
-			promised = retryAfter(r.Header)
+			promised = retry.After(r.Header)
 		}
 		w.promised(n, tests, promised)
-		wait, retry := w.c.Retry.next(r.Status, promised, attempt)
-		good := n.err == nil && n.request.Expects(n.status) // for instance a 503 that -expect has
+		wait, retry := w.c.Retry.Next(r.Status, promised, attempt)
+		good := n.err == nil && n.failure == nil && n.request.Expects(n.status) // for instance a 503 that -expect has
 		if !retry || good || time.Until(deadline) <= wait || w.ctx.Err() != nil {
 			return
 		}
@@ -135,6 +145,14 @@ func (w *worker) deliver(n *note, u *url.URL) {
 	}
 }
 
+// versionOf returns the name of an HTTP version: that of 2 has no minor version (RFC 9113).
+func versionOf(proto string) string {
+	if proto == "HTTP/2.0" {
+		return "HTTP/2"
+	}
+	return proto
+}
+
 // promised counts what an attempt says about promises: it tested some, and may have got one.
 func (w *worker) promised(n *note, tests int, promised time.Duration) {
 	switch {
@@ -144,7 +162,7 @@ func (w *worker) promised(n *note, tests int, promised time.Duration) {
 		n.promises.Broken += tests
 		if promised > 0 && n.start().Sub(w.pacer.Began()) >= w.c.WarmUp { // Retry-After is not counted in the warm-up
 			n.promises.Given++
-			w.promises[n.arm].add(time.Now().Add(promised))
+			w.promises[n.arm].Add(time.Now().Add(promised))
 		}
 	}
 }
@@ -154,15 +172,23 @@ func (w *worker) promised(n *note, tests int, promised time.Duration) {
 func (w *worker) attempt(ctx context.Context, n *note, h *hop, deadline time.Time) http1.Reply {
 	ctx, sc, span := w.trace.begin(ctx, n, n.request.Operation(), trace.SpanKindClient)
 	n.ctx, n.span, n.timing = ctx, sc, connect.Times{}
+	if !n.top.IsValid() {
+		n.top = sc
+	}
 	start, resent := time.Now(), n.resends
 	var r http1.Reply
 	if h == nil {
 		w.buffer = end(w.trace.inject(ctx, w.buffer, n.span), n.request)
-		r = w.pool.http1.Exchange(ctx, http1.Address(n.base), n.request.Method, w.buffer, connect.Safe(n.request.Method), deadline, &n.timing, func(status int) bool { return w.needsHeader(n, status) })
+		r = w.pool.http1.Exchange(ctx, http1.Address(n.base), n.request.Method, w.buffer, connect.Safe(n.request.Method), deadline, &n.timing, func(status int) http1.Needs { return w.needs(n, status) })
 	} else {
 		r = w.standard(ctx, n, h, deadline)
 	}
-	took := time.Since(start)
+	now := time.Now()
+	took := now.Sub(start)
+	n.took, n.failure = now.Sub(n.sent), nil // without the checks
+	if r.Err == nil && (w.c.Connect.Redirects == 0 || !isRedirect(r)) {
+		n.failure = w.source.Respond(n.arm, n.base, n.request, workload.Response{Status: r.Status, Header: r.Header, Body: r.Body, Size: r.Bytes})
+	}
 	n.body = 0
 	if n.timing.FirstByte > 0 {
 		n.body = took - n.timing.FirstByte
@@ -171,21 +197,39 @@ func (w *worker) attempt(ctx context.Context, n *note, h *hop, deadline time.Tim
 	return r
 }
 
-// needsHeader reports whether the header of a response is needed.
-func (w *worker) needsHeader(n *note, status int) bool {
-	return w.c.Folder != nil || measure.IsShed(status) || n.request.Learns() != ""
+// needs returns what is kept of a response with a status.
+func (w *worker) needs(n *note, status int) http1.Needs {
+	reads := n.request.Reads
+	return http1.Needs{Header: w.c.Folder != nil || measure.IsShed(status) || reads.Header || reads.Body > 0, Body: reads.Body}
 }
 
 // standard sends a hop by the sender, as an http.Request.
 func (w *worker) standard(ctx context.Context, n *note, h *hop, deadline time.Time) http1.Reply {
 	req := h.request()
+	if !trace.SpanContextFromContext(ctx).IsValid() { // see tracing.begin
+		ctx = trace.ContextWithSpanContext(ctx, n.span)
+	}
 	w.trace.propagator.Inject(ctx, propagation.HeaderCarrier(req.Header))
+	jar := w.jar
+	if jar == nil && w.pool != nil {
+		jar = w.pool.jar
+	}
+	if jar != nil {
+		for _, c := range jar.Cookies(req.URL) {
+			req.AddCookie(c)
+		}
+	}
 	resp, err := w.c.sender.send(ctx, req, deadline, &n.timing)
 	if err != nil {
 		return http1.Reply{Err: err}
 	}
-	r := http1.Reply{Status: resp.StatusCode, Header: resp.Header}
-	r.Bytes, r.Err = http1.Discard(resp.Body)
+	if jar != nil {
+		if list := resp.Cookies(); len(list) > 0 {
+			jar.SetCookies(req.URL, list)
+		}
+	}
+	r := http1.Reply{Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header}
+	r.Body, r.Bytes, r.Err = http1.ReadBody(resp.Body, n.request.Reads.Body)
 	return r
 }
 
@@ -202,6 +246,9 @@ func (w *worker) attempted(ctx context.Context, n *note, span trace.Span, h *hop
 		method, u = h.method, h.url
 	}
 	key := keyOf(method, u, r.Status, r.Err)
+	if n.failure != nil && key.failure == "" {
+		key.failure = checkFailed
+	}
 	w.meter.duration.Record(ctx, took.Seconds(), w.clients.options(key, u)...)
 	if span == nil {
 		return

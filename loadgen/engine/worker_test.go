@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"soundcheck/internal/telemetry/telemetrytest"
+	"soundcheck/loadgen/retry"
 	"soundcheck/loadgen/schedule"
 )
 
@@ -32,7 +33,7 @@ func workerAttribute(list []attribute.KeyValue) string {
 func runTraces(t *testing.T, c Config) map[trace.TraceID]bool {
 	t.Helper()
 	spans := tracetest.NewSpanRecorder()
-	c.RunID, c.Retry = "run-1", RetryHonour // a request has two spans
+	c.RunID, c.Retry = "run-1", retry.Honour // a request has two spans
 	c.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans), sdktrace.WithIDGenerator(NewIDs(c.RunID)))
 	r := fakeAttack(t, t.Context(), c, quick(0, 0, served{}))
 	ids := map[trace.TraceID]bool{}

@@ -14,6 +14,7 @@ import (
 // Request is a request whose trace is fetched.
 type Request struct {
 	TraceID   string
+	SpanID    string        `json:",omitempty"` // of the request's topmost span; "": the root of the trace
 	Response  time.Duration // scheduled → end of the response
 	SendDelay time.Duration // scheduled → sent
 	// Since the start of the root span: connection ready, first byte of the response; 0:
@@ -195,7 +196,7 @@ type sample struct {
 func samples(list []Request, traces map[string]fetched) (found []sample, missing string) {
 	for _, r := range list {
 		f := traces[r.TraceID]
-		top, ok := root(f.spans)
+		first, ok := top(f.spans, r.SpanID)
 		switch {
 		case r.TraceID == "":
 			missing = "traces not sampled"
@@ -208,14 +209,14 @@ func samples(list []Request, traces map[string]fetched) (found []sample, missing
 			continue
 		}
 		s := sample{r.TraceID, r.Response.Seconds(), map[Part]float64{sendDelayPart: r.SendDelay.Seconds()}}
-		criticalPath(f.spans, top, func(span Span, from, to time.Time) {
-			if span.ID == top.ID && r.FirstByte > 0 {
+		criticalPath(f.spans, first, func(span Span, from, to time.Time) {
+			if span.ID == first.ID && r.FirstByte > 0 {
 				r.split(span, from, to, s.parts)
 				return
 			}
 			s.parts[Part{span.Service, span.Name, span.Kind}] += to.Sub(from).Seconds()
 		})
-		s.parts[restPart] = (r.Response - top.End.Sub(top.Start) - r.SendDelay).Seconds()
+		s.parts[restPart] = (r.Response - first.End.Sub(first.Start) - r.SendDelay).Seconds()
 		found = append(found, s)
 	}
 	return found, missing

@@ -70,6 +70,28 @@ func TestRoot(t *testing.T) {
 	}
 }
 
+// A request of a flow is not the root of its trace.
+func TestTop(t *testing.T) {
+	t.Parallel()
+	trace := []Span{at("1", "", "flow", "internal", 0, 100), at("2", "1", "a", "client", 10, 40), at("3", "1", "b", "client", 50, 90), at("4", "3", "b", "server", 60, 80)}
+	if s, ok := top(trace, "3"); s.ID != "3" || !ok {
+		t.Errorf("top %v, %t", s, ok)
+	}
+	if s, ok := top(trace, ""); s.ID != "1" || !ok {
+		t.Errorf("top of the trace %v, %t", s, ok)
+	}
+	for name, trace := range map[string][]Span{"span is missing": trace[:2], "root is missing": trace[1:]} {
+		if _, ok := top(trace, "3"); ok {
+			t.Errorf("%s: complete", name)
+		}
+	}
+	parts := map[string]time.Duration{}
+	criticalPath(trace, trace[2], func(s Span, from, to time.Time) { parts[s.ID] += to.Sub(from) })
+	if len(parts) != 2 || parts["3"] != 20*time.Millisecond || parts["4"] != 20*time.Millisecond {
+		t.Errorf("parts %v, want 20 ms of span 3 and of its child", parts)
+	}
+}
+
 // The client span is split by the client's timing.
 func TestSplit(t *testing.T) {
 	t.Parallel()

@@ -22,6 +22,19 @@ type Part struct {
 	Kind    string `json:"kind"`
 }
 
+// top returns the topmost span of a request in its trace. Complete: no span above the others is missing.
+func top(trace []Span, id string) (s Span, complete bool) {
+	s, complete = root(trace)
+	if id == "" {
+		return s, complete
+	}
+	i := slices.IndexFunc(trace, func(s Span) bool { return s.ID == id })
+	if i < 0 {
+		return Span{}, false
+	}
+	return trace[i], complete
+}
+
 // root returns the first span without a parent in the trace. Complete: it is the only one, and
 // it has no parent id, so that no span above the others is missing.
 func root(trace []Span) (r Span, complete bool) {

@@ -13,8 +13,8 @@ import (
 	"soundcheck/loadgen/connect/connecttest"
 )
 
-func always(int) bool { return true }
-func never(int) bool  { return false }
+func always(int) Needs { return Needs{Header: true} }
+func never(int) Needs  { return Needs{} }
 
 // A deadline that a connection has from an earlier request does not end a later one.
 func TestDeadlines(t *testing.T) {

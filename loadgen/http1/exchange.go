@@ -17,14 +17,22 @@ import (
 // Reply is a response whose body was read.
 type Reply struct {
 	Status int         // 0: no response header
+	Proto  string      // HTTP version, as in http.Response
 	Header http.Header // nil unless it is needed
-	Bytes  uint64      // of the body
+	Body   []byte      // its first bytes, as many as are needed
+	Bytes  uint64      // of the whole body
 	Err    error       // the response is not complete
 }
 
+// Needs is what of a response is kept.
+type Needs struct {
+	Header bool
+	Body   int // max bytes
+}
+
 // Exchange sends an encoded request and reads its response. Retry: the request is safe and may be sent
-// twice. Needs reports whether the header of a response is needed.
-func (t *Client) Exchange(ctx context.Context, address, method string, request []byte, retry bool, deadline time.Time, tm *connect.Times, needs func(status int) bool) Reply {
+// twice. Needs returns what is kept of a response with a status.
+func (t *Client) Exchange(ctx context.Context, address, method string, request []byte, retry bool, deadline time.Time, tm *connect.Times, needs func(status int) Needs) Reply {
 	start := time.Now()
 	for fresh := false; ; fresh = true {
 		c, err := t.get(ctx, address, deadline, fresh, retry)
@@ -78,7 +86,7 @@ type head struct {
 // response reads a response. Keep: the connection can have another one. It reads the plain ones itself, without
 // a map of headers: those of HTTP/1.1 with a Content-Length, whose header fits into the buffer. net/http reads
 // all others.
-func (c *conn) response(method string, needs func(status int) bool) (r Reply, keep bool) {
+func (c *conn) response(method string, needs func(status int) Needs) (r Reply, keep bool) {
 	h, err := c.readHead()
 	if err != nil {
 		return Reply{Err: err}, false
@@ -86,14 +94,22 @@ func (c *conn) response(method string, needs func(status int) bool) (r Reply, ke
 	if h == nil {
 		return c.standardResponse(method, needs)
 	}
-	r.Status = h.status
-	if needs(h.status) {
+	r.Status, r.Proto = h.status, "HTTP/1.1"
+	need := needs(h.status)
+	if need.Header {
 		b, _ := c.r.Peek(h.size)
 		r.Header = headerOf(b)
 	}
 	_, _ = c.r.Discard(h.size)
 	if method == http.MethodHead || h.status == http.StatusNoContent || h.status == http.StatusNotModified {
 		h.length = 0
+	}
+	if need.Body > 0 && h.length > 0 {
+		r.Body, r.Err = readUpTo(io.LimitReader(c.r, h.length), need.Body)
+		r.Bytes = uint64(len(r.Body))
+		if r.Err == nil && len(r.Body) < int(min(h.length, int64(need.Body))) {
+			r.Err = io.EOF
+		}
 	}
 	for r.Err == nil && r.Bytes < uint64(h.length) {
 		var n int
@@ -211,24 +227,38 @@ func headerOf(b []byte) http.Header {
 }
 
 // standardResponse reads a response with net/http.
-func (c *conn) standardResponse(method string, needs func(status int) bool) (r Reply, keep bool) {
+func (c *conn) standardResponse(method string, needs func(status int) Needs) (r Reply, keep bool) {
 	resp, err := c.readHeader(&http.Request{Method: method})
 	if err != nil {
 		return Reply{Err: err}, false
 	}
-	r.Status = resp.StatusCode
-	if needs(r.Status) {
+	r.Status, r.Proto = resp.StatusCode, resp.Proto
+	need := needs(r.Status)
+	if need.Header {
 		r.Header = resp.Header
 	}
-	r.Bytes, r.Err = Discard(resp.Body)
+	r.Body, r.Bytes, r.Err = ReadBody(resp.Body, need.Body)
 	return r, r.Err == nil && !resp.Close && r.Status != http.StatusSwitchingProtocols
 }
 
-// Discard reads a body to its end.
-func Discard(body io.ReadCloser) (uint64, error) {
+// ReadBody reads a body to its end, and returns up to a max number of its bytes, and how many it has.
+func ReadBody(body io.ReadCloser, most int) (kept []byte, size uint64, err error) {
+	defer body.Close()
+	if most > 0 {
+		kept, err = readUpTo(body, most)
+	}
+	if err != nil {
+		return kept, uint64(len(kept)), err
+	}
 	n, err := io.Copy(io.Discard, body)
-	_ = body.Close()
-	return uint64(n), err
+	return kept, uint64(len(kept)) + uint64(n), err
+}
+
+// readUpTo reads up to a max number of bytes.
+func readUpTo(r io.Reader, most int) ([]byte, error) {
+	var b bytes.Buffer
+	_, err := b.ReadFrom(io.LimitReader(r, int64(most)))
+	return b.Bytes(), err
 }
 
 // bodyError is the error of a body that ends early.

@@ -25,7 +25,7 @@ func TestTLS(t *testing.T) {
 	post := func(timeout time.Duration) {
 		t.Helper()
 		var tm connect.Times
-		r := c.Exchange(t.Context(), Address(u), "POST", []byte("POST / HTTP/1.1\r\nHost: "+u.Host+"\r\nContent-Length: 4\r\n\r\nbody"), false, time.Now().Add(timeout), &tm, func(int) bool { return false })
+		r := c.Exchange(t.Context(), Address(u), "POST", []byte("POST / HTTP/1.1\r\nHost: "+u.Host+"\r\nContent-Length: 4\r\n\r\nbody"), false, time.Now().Add(timeout), &tm, func(int) Needs { return Needs{} })
 		if r.Err != nil || r.Status != 200 || r.Bytes == 0 || tm.Connected <= 0 || tm.FirstByte < tm.Connected {
 			t.Fatalf("%+v, %+v", r, tm)
 		}

@@ -25,6 +25,8 @@ func SendDelayLimit(response float64) float64 {
 type Results struct {
 	All       *Cell
 	Scenarios map[string]*Cell // by name
+	Statuses  map[int]*Times   // response times by HTTP status
+	Protocols map[string]int   // responses by HTTP version
 	Service   *Times           // sent → end of the response
 	SendDelay *Times           // scheduled → sent
 	FirstByte *Times           // sent → first byte of the response, of the last attempt
@@ -32,6 +34,7 @@ type Results struct {
 	Received  uint64           // bytes of response bodies
 	Sent      uint64           // bytes of request bodies
 	Opened    *Connections
+	Flow      *Cell // users of a flow; they are not requests
 	Intervals *Intervals
 }
 
@@ -58,7 +61,17 @@ func (c *Connections) Add(dns, connect, tls time.Duration) {
 
 // NewResults returns empty results.
 func NewResults() *Results {
-	return &Results{All: NewCell(), Scenarios: map[string]*Cell{}, Service: NewTimes(), SendDelay: NewTimes(), FirstByte: NewTimes(), Body: NewTimes(), Opened: NewConnections(), Intervals: &Intervals{}}
+	return &Results{All: NewCell(), Scenarios: map[string]*Cell{}, Statuses: map[int]*Times{}, Protocols: map[string]int{}, Service: NewTimes(), SendDelay: NewTimes(), FirstByte: NewTimes(), Body: NewTimes(), Opened: NewConnections(), Flow: NewCell(), Intervals: &Intervals{}}
+}
+
+// Status returns the response times of an HTTP status.
+func (r *Results) Status(code int) *Times {
+	t := r.Statuses[code]
+	if t == nil {
+		t = NewTimes()
+		r.Statuses[code] = t
+	}
+	return t
 }
 
 // Merge adds s.
@@ -68,11 +81,18 @@ func (r *Results) Merge(s *Results) {
 	r.SendDelay.Merge(s.SendDelay)
 	r.FirstByte.Merge(s.FirstByte)
 	r.Body.Merge(s.Body)
+	r.Flow.merge(s.Flow)
 	for name, c := range s.Scenarios {
 		if r.Scenarios[name] == nil {
 			r.Scenarios[name] = NewCell()
 		}
 		r.Scenarios[name].merge(c)
+	}
+	for code, t := range s.Statuses {
+		r.Status(code).Merge(t)
+	}
+	for name, n := range s.Protocols {
+		r.Protocols[name] += n
 	}
 	r.Intervals.Merge(s.Intervals)
 }
@@ -82,12 +102,14 @@ type Request struct {
 	Scenario  string
 	Class     Class
 	Status    int           // HTTP; 0: no response
+	Protocol  string        // of the response, as in HTTP/1.1; "": no response
 	Scheduled time.Duration // since the end of the warm-up
 	Response  time.Duration // scheduled → end of the response
 	Service   time.Duration // sent → end of the response
 	SendDelay time.Duration // scheduled → sent
 	Delayed   bool          // late only because of send delay
 	TraceID   string        // "": not sampled
+	SpanID    string        // of the topmost span; "": the root of the trace
 	Shared    bool          // other requests may have the same trace
 	// Since the start of the trace: connection ready, first byte of the response; 0: unknown.
 	Connected, FirstByte time.Duration
@@ -130,6 +152,12 @@ func (c *Collector) Add(r Request) {
 			cell.addService(r.Service, r.Delayed)
 		}
 	}
+	if r.Status != 0 {
+		c.Status(r.Status).Add(r.Response)
+	}
+	if r.Protocol != "" {
+		c.Protocols[r.Protocol]++
+	}
 	c.Intervals.Add(r.Scheduled, r.Class, r.Response)
 	if p := c.parts[r.Scenario]; p != nil {
 		p.Add(r.Scheduled, r.Class, r.Response)
@@ -152,7 +180,7 @@ func (c *Collector) Add(r Request) {
 		c.Body.Add(r.Body)
 	}
 	if served && !r.Shared {
-		c.samplers[r.Scenario].add(explain.Request{TraceID: r.TraceID, Response: r.Response, SendDelay: r.SendDelay, Connected: r.Connected, FirstByte: r.FirstByte})
+		c.samplers[r.Scenario].add(explain.Request{TraceID: r.TraceID, SpanID: r.SpanID, Response: r.Response, SendDelay: r.SendDelay, Connected: r.Connected, FirstByte: r.FirstByte})
 	}
 }
 

@@ -3,6 +3,7 @@ package options
 
 import (
 	"flag"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"soundcheck/internal/cli"
 	"soundcheck/loadgen/engine"
+	"soundcheck/loadgen/retry"
 	"soundcheck/loadgen/slo"
 	"soundcheck/loadgen/workload"
 )
@@ -54,6 +56,7 @@ type Flags struct {
 	slos  objectives
 	mix   string
 	retry string
+	flow  string
 	words []string        // arguments
 	paths bool            // they may be a path
 	stdin io.Reader       // for -targets -
@@ -81,7 +84,7 @@ func NewRequest(usage, prefix, about string) *Flags {
 	f.DurationVar(&f.Config.Timeout, "timeout", 10*time.Second, "timeout per request, including its retries (1ms to 10m)")
 	f.IntVar(&f.Config.MaxWorkers, "max-workers", 1024, "max concurrent `requests` of each process (1 to 65536)")
 	f.Uint64Var(&f.Config.Seed, "seed", 1, "random `seed` of arrivals, request order and albums")
-	f.StringVar(&f.retry, "retry", string(engine.RetryNone), "retry `policy`, max 3 retries: none, honour (at Retry-After) or naive (immediately)")
+	f.StringVar(&f.retry, "retry", string(retry.None), "retry `policy`, max 3 retries: none, honour (at Retry-After) or naive (immediately)")
 	f.Float64Var(&f.Config.TraceSample, "trace-sample", 1, "sampled `share` of traces (0 to 1); 1: as set by OTEL_TRACES_SAMPLER, else all")
 	f.Config.Connect.Define(f.Flags)
 	f.Var(&f.slos, "slo", "`SLO`, as in p99<250ms, p99(get)<50ms or good>99.9%; repeatable")
@@ -97,14 +100,14 @@ func (f *Flags) Parse(args []string, getenv func(string) string, stdout io.Write
 	f.given = map[string]bool{}
 	f.Visit(func(fl *flag.Flag) { f.given[fl.Name] = true })
 	f.Config.SLOs = f.slos.list
-	f.Config.Retry = engine.Retry(f.retry)
+	f.Config.Retry = retry.Policy(f.retry)
 	c := &f.Config
 	switch {
 	case c.Timeout < time.Millisecond || c.Timeout > 10*time.Minute:
 		return f.Errorf("-timeout %s is out of range: 1ms to 10m", c.Timeout)
 	case c.MaxWorkers < 1 || c.MaxWorkers > maxWorkers:
 		return f.Errorf("-max-workers %d is out of range: 1 to %d", c.MaxWorkers, maxWorkers)
-	case c.Retry != engine.RetryNone && c.Retry != engine.RetryHonour && c.Retry != engine.RetryNaive:
+	case c.Retry != retry.None && c.Retry != retry.Honour && c.Retry != retry.Naive:
 		return f.Errorf("-retry %q is not none, honour or naive", f.retry)
 	case !(c.TraceSample >= 0 && c.TraceSample <= 1):
 		return f.Errorf("-trace-sample %g is out of range: 0 to 1", c.TraceSample)
@@ -144,7 +147,7 @@ func (f *Flags) checkVersions() error {
 		}
 	}
 	replay := f.Lookup("replay") // may have full URLs
-	if len(c.Targets) > 0 || c.Stream != nil || f.Lookup("url") == nil || replay != nil && replay.Value.String() != "" {
+	if len(c.Targets) > 0 || c.Stream != nil || c.Flow != nil && c.URL == f.flow || f.Lookup("url") == nil || replay != nil && replay.Value.String() != "" {
 		return nil
 	}
 	return f.CheckVersion("url", c.URL)
@@ -152,17 +155,37 @@ func (f *Flags) checkVersions() error {
 
 // CheckScenarios returns an error if an SLO or an expected status is of a scenario outside the workload.
 func (f *Flags) CheckScenarios() error {
+	names := f.Config.Scenarios()
+	check := func(what, name string) error {
+		if f.Config.Flow != nil && name == f.Config.Flow.Name && strings.HasPrefix(what, "-slo") {
+			return nil // of the whole flow
+		}
+		if name == "" || slices.Contains(names, name) {
+			return nil
+		}
+		return f.Errorf("%s: scenario %s is not in the workload, which has %s", what, name, listed(names))
+	}
 	for name := range f.Config.Expect {
-		if name != "" && !slices.Contains(f.Config.Scenarios(), name) {
-			return f.Errorf("-expect %s: scenario %s is not in the workload", name, name)
+		if err := check("-expect "+name, name); err != nil {
+			return err
 		}
 	}
 	for _, s := range f.Config.SLOs {
-		if name := s.Scenario(); name != "" && !slices.Contains(f.Config.Scenarios(), name) {
-			return f.Errorf("-slo %s: scenario %s is not in the workload", s, name)
+		if err := check("-slo "+s.String(), s.Scenario()); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// listed are the names of scenarios in a message.
+func listed(names []string) string {
+	const shown = 20
+	names = slices.Sorted(slices.Values(names))
+	if more := len(names) - shown; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ", "), more)
+	}
+	return strings.Join(names, ", ")
 }
 
 // Given reports whether a flag is on the command line.

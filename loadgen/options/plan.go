@@ -37,6 +37,8 @@ type Plan struct {
 	startAt  string
 	shard    string
 	replay   string
+	users    string
+	think    string
 
 	Processes int // of a run on many workers; 0: this one
 }
@@ -50,12 +52,15 @@ func (p *Plan) Define(f *Flags, many bool) {
 	f.StringVar(&p.stages, "stages", "", "`stages` as duration@rate or duration@from..to, as in 10s@0..200,30s@200; replace -rate, -duration")
 	f.StringVar(&p.arrivals, "arrivals", string(schedule.Constant), "arrival `process`: constant or poisson")
 	f.Uint64Var(&f.Config.Plan.Max, "n", 0, "max `requests` (0: no limit); -duration or -stages may end the run earlier")
-	f.DurationVar(&f.Config.WarmUp, "warmup", 0, "warm-up duration, not measured (shorter than the plan)")
+	f.DurationVar(&f.Config.WarmUp, "warmup", 0, "warm-up duration (shorter than the plan), not measured; raw results of -out have it")
 	f.BoolVar(&f.each, "each-once", false, "end the run when each target and each row of -data has been sent")
 	if many {
 		return
 	}
 	f.Streams = true
+	f.StringVar(&f.flow, "flow", "", "YAML `file` of each user's steps; -rate and -stages are new users per second")
+	f.StringVar(&p.users, "users", "", "concurrent `users` of -flow (closed model), or stages as in 30s@0..200,1m@200")
+	f.StringVar(&p.think, "think", "", "think `time` after each step of -flow, as in 1s..3s; replaces its own")
 	f.IntVar(&f.Config.Workers, "workers", 0, "concurrent `workers` of the closed model (1 to 65536); needs -rate 0")
 	f.StringVar(&p.startAt, "start-at", "", "start `time` (RFC 3339, within 24h), the same on all machines")
 	f.StringVar(&p.shard, "shard", "", "shard `i/n` of the plan, as in 2/4; see loadgen merge")
@@ -74,6 +79,9 @@ func (p *Plan) Apply(f *Flags) error {
 		c.Workers = 0
 	}
 	if err := p.when(f); err != nil {
+		return err
+	}
+	if err := p.population(f); err != nil {
 		return err
 	}
 	most, limit := maxRate(max(c.Plan.Shards, uint64(p.Processes)))
@@ -167,7 +175,7 @@ func (p *Plan) untilSent(f *Flags) error {
 			p.duration = schedule.MaxDuration
 		}
 	}
-	if n == 0 || f.given["duration"] || !f.given["n"] && !f.each && p.duration != defaultDuration {
+	if n == 0 || f.Config.Users != nil || f.given["duration"] || !f.given["n"] && !f.each && p.duration != defaultDuration {
 		return nil
 	}
 	if p.duration = schedule.MaxDuration; p.rate > 0 {

@@ -155,6 +155,8 @@ func (f *Flags) readRequest() error {
 		return f.Errorf("-data is for placeholders in a URL argument or -targets")
 	}
 	switch {
+	case f.flow != "":
+		err = f.readFlow(over)
 	case address != "":
 		err = f.readAddress(address, over)
 	case r.targets != "":

@@ -28,6 +28,7 @@ type Setup struct {
 	EachOnce   bool          // the plan's max number of requests is that of the targets
 	Recording  string        // replayed file; "": none
 	Retries    string        // policy; "": none
+	Flow       *Flow         // name, population and plan of users; nil: no flow
 	Interval   time.Duration // width of the report's intervals; 0: a second
 }
 
@@ -39,7 +40,8 @@ type Outcome struct {
 	Retries         int        // attempts after the first
 	RetryAfter      RetryAfter // of all its responses
 	Error           string     // category, if no response came
-	Detail          string     // of the category "other"
+	Check           string     // that the response failed; "": none
+	Detail          string     // of Check, or of the category "other"
 }
 
 // Builder makes a report from the outcomes of requests. It is for one goroutine.
@@ -50,6 +52,7 @@ type Builder struct {
 	setup  Setup
 	late   map[string]time.Duration // by scenario: a slower response is late; 0: none is
 	gc     measure.Pauses           // before the run
+	users  *measure.Intervals       // of the flow, by time
 	waited int                      // requests delayed because all workers were busy
 	ended  bool                     // the stream of targets has ended before the plan
 }
@@ -64,19 +67,25 @@ func NewBuilder(s Setup) *Builder {
 		r.Model, r.Stages, r.Arrivals, r.Planned = "open", s.Plan.String(), s.Plan.Arrivals, s.Plan.Planned()
 		r.RateTarget = s.Plan.Average(s.WarmUp)
 	}
+	if r.Flow = s.Flow; s.Flow != nil { // the plan is of users
+		r.Planned, r.RateTarget, s.Flow.Slowest, s.Flow.steps = 0, 0, []Slow{}, s.Scenarios
+	}
 	if s.Recording != "" {
 		r.Arrivals = ""
 	}
 	if s.Plan.Shards > 1 {
 		r.Shard = fmt.Sprintf("%d/%d", s.Plan.Shard+1, s.Plan.Shards)
 	}
-	b := &Builder{Report: r, setup: s, late: map[string]time.Duration{}, gc: measure.ReadPauses()}
+	b := &Builder{Report: r, setup: s, late: map[string]time.Duration{}, gc: measure.ReadPauses(), users: &measure.Intervals{Width: time.Second}}
 	for _, name := range s.Scenarios {
 		b.late[name] = slo.LateAfter(s.Objectives, name)
 	}
+	if s.Flow != nil {
+		b.late[s.Flow.Name] = slo.LateAfter(s.Objectives, s.Flow.Name)
+	}
 	var parts []string
 	for _, o := range s.Objectives {
-		if name := o.Scenario(); name != "" {
+		if name := o.Scenario(); slices.Contains(s.Scenarios, name) {
 			parts = append(parts, name)
 		}
 	}
@@ -107,13 +116,16 @@ func (b *Builder) Add(o Outcome) measure.Class {
 	}
 	switch {
 	case served:
+	case o.Check != "":
+		r.Errors[checkFailed]++
+		r.addCheck(FailedCheck{o.Scenario, o.Check, 1, o.Detail, o.TraceID})
 	case o.Status != 0:
 		r.Errors["status "+strconv.Itoa(o.Status)+" for "+o.Scenario]++
 	default:
 		r.Errors[o.Error]++
 		r.FirstError = cmp.Or(r.FirstError, o.Detail)
 	}
-	r.slow(Slow{o.Response.Seconds(), o.Scenario, o.Class, o.Status, o.TraceID})
+	r.Slowest = slowest(r.Slowest, Slow{o.Response.Seconds(), o.Scenario, o.Class, o.Status, o.TraceID})
 	return o.Class
 }
 
@@ -147,18 +159,20 @@ func (b *Builder) classify(o Outcome) measure.Class {
 	return measure.Good
 }
 
-func (r *Report) slow(s Slow) {
-	at, _ := slices.BinarySearchFunc(r.Slowest, s, func(a, b Slow) int { return cmp.Compare(b.Response, a.Response) })
+// slowest adds one to the slowest, slowest first.
+func slowest(list []Slow, s Slow) []Slow {
+	at, _ := slices.BinarySearchFunc(list, s, func(a, b Slow) int { return cmp.Compare(b.Response, a.Response) })
 	if at < maxSlow {
-		r.Slowest = slices.Insert(r.Slowest, at, s)
-		r.Slowest = r.Slowest[:min(len(r.Slowest), maxSlow)]
+		list = slices.Insert(list, at, s)
+		list = list[:min(len(list), maxSlow)]
 	}
+	return list
 }
 
 // Outlooks returns the state of the SLOs so far.
 func (b *Builder) Outlooks() (list []slo.Outlook) {
 	for _, o := range b.setup.Objectives {
-		list = append(list, o.Outlook(b.Of(o.Scenario())))
+		list = append(list, o.Outlook(b.of(o.Scenario())))
 	}
 	return list
 }
@@ -176,6 +190,9 @@ func (b *Builder) Finish(began time.Time, paced, elapsed time.Duration, peak int
 		r.Ended = cmp.Or(r.Ended, "interrupted")
 	}
 	sent := uint64(r.Sent + r.WarmUp)
+	if r.Flow != nil { // the plan is of users
+		sent = uint64(r.Flow.Begun + r.Flow.WarmUp)
+	}
 	if r.Max > 0 && r.Ended == "" {
 		if r.Limit = LimitPlan; sent >= plan.Share(r.Max) {
 			if r.Limit = LimitRequests; b.setup.EachOnce {
@@ -194,18 +211,25 @@ func (b *Builder) Finish(began time.Time, paced, elapsed time.Duration, peak int
 	}
 	span := paced // waiting for the last responses does not lower an open plan's rate
 	rate := func(at time.Duration) float64 { return plan.Rate(b.setup.WarmUp + at) }
-	if closed {
+	if closed || r.Flow != nil {
 		span, rate = elapsed, func(time.Duration) float64 { return 0 }
 	}
-	if sent == r.Planned && r.Arrivals == schedule.Constant && !b.ended {
+	if sent == r.Planned && r.Flow == nil && r.Arrivals == schedule.Constant && !b.ended {
 		span = max(span, plan.Span()) // the last request is scheduled before the end of the plan
 	}
 	seconds := max(span-b.setup.WarmUp, time.Microsecond).Seconds()
 	r.RateActual, r.Goodput = float64(r.Sent)/seconds, float64(b.All.Classes[measure.Good])/seconds
+	if r.Flow != nil {
+		if closed { // its workers end one by one
+			paced = min(elapsed, plan.Duration())
+		}
+		b.finishFlow(max(paced-b.setup.WarmUp, time.Microsecond).Seconds())
+	}
 	r.GC = b.gc.Since()
+	r.sortChecks()
 	r.fill(b.Results, rate)
 	for _, o := range b.setup.Objectives {
-		r.SLOs = append(r.SLOs, o.Judge(b.Of(o.Scenario())))
+		r.SLOs = append(r.SLOs, o.Judge(b.of(o.Scenario())))
 	}
 	if !closed {
 		b.validate()
@@ -221,15 +245,31 @@ func (r *Report) fill(m *measure.Results, rate func(time.Duration) float64) {
 	r.Response, r.Shed, r.Failed = m.All.Served.Summary(), m.All.Shed.Summary(), m.All.Failed.Summary()
 	r.Service, r.SendDelay = m.Service.Summary(), m.SendDelay.Summary()
 	r.FirstByte, r.Body, r.BytesReceived, r.BytesSent = m.FirstByte.Summary(), m.Body.Summary(), m.Received, m.Sent
+	r.Protocols = m.Protocols
 	r.Opened, r.DNS, r.Connect, r.TLS = m.Opened.Count, m.Opened.DNS.Summary(), m.Opened.Connect.Summary(), m.Opened.TLS.Summary()
 	r.times = map[string]*measure.Times{"response": m.All.Served, "shed": m.All.Shed, "failed": m.All.Failed, "service": m.Service, "send_delay": m.SendDelay,
 		"first_byte": m.FirstByte, "body": m.Body, "dns": m.Opened.DNS, "connect": m.Opened.Connect, "tls": m.Opened.TLS}
-	for _, name := range slices.Sorted(maps.Keys(m.Scenarios)) {
+	if r.Flow != nil {
+		r.Flow.Duration, r.times["flow"] = m.Flow.Served.Summary(), m.Flow.Served
+	}
+	r.Statuses = map[int]measure.Summary{}
+	for code, t := range m.Statuses {
+		r.Statuses[code], r.times[statusName(code)] = t.Summary(), t
+	}
+	for _, name := range r.order(m) {
 		c := m.Scenarios[name]
 		r.Scenarios = append(r.Scenarios, Row{name, c.Requests(), c.Classes, c.Statuses, c.Served.Summary()})
 		r.times["response/"+name], r.times["shed/"+name], r.times["failed/"+name] = c.Served, c.Shed, c.Failed
 	}
 	r.Intervals = intervalsOf(m.Intervals, rate)
+}
+
+// order returns the names of the scenarios: in order of name, or those of a flow in order of its steps.
+func (r *Report) order(m *measure.Results) []string {
+	if r.Flow != nil && len(r.Flow.steps) > 0 {
+		return r.Flow.steps
+	}
+	return slices.Sorted(maps.Keys(m.Scenarios))
 }
 
 // minSent is the share of the plan that a valid run has sent at least.
@@ -252,6 +292,9 @@ func (b *Builder) validate() {
 	}
 	if b.waited > 0 {
 		r.Invalid = append(r.Invalid, fmt.Sprintf("all %d workers busy, %d requests delayed: raise -max-workers", r.MaxWorkers, b.waited))
+	}
+	if reason := r.unbegun(); reason != "" && r.Ended == "" {
+		r.Invalid = append(r.Invalid, reason)
 	}
 	if reason := r.Unsent(); reason != "" && r.Ended == "" {
 		r.Invalid = append(r.Invalid, reason)

@@ -29,7 +29,7 @@ func TestReportJSONIsDocumented(t *testing.T) {
 			documented[title] = append(documented[title], m[1])
 		}
 	}
-	types := []any{Report{}, measure.Summary{}, RetryAfter{}, Retries{}, measure.GC{}, Row{}, Slow{}, slo.Verdict{}, Interval{}, measure.Histogram{}, explain.Attribution{}, explain.Cause{}}
+	types := []any{Report{}, measure.Summary{}, Flow{}, FailedCheck{}, RetryAfter{}, Retries{}, measure.GC{}, Row{}, Slow{}, slo.Verdict{}, Interval{}, measure.Histogram{}, explain.Attribution{}, explain.Cause{}}
 	for _, v := range types {
 		typ := reflect.TypeOf(v)
 		want := fields(typ)

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,8 +22,9 @@ const (
 	reportFile  = "report.json"
 	textFile    = "report.txt"
 	pageFile    = "report.html"
-	resultsFile = "results.bin"
-	partSuffix  = ".part" // of an incomplete file
+	resultsFile = "results.csv.zst"
+	oldResults  = "results.bin" // of earlier releases
+	partSuffix  = ".part"       // of an incomplete file
 )
 
 // Folder is the directory of a run. Each file appears when it is complete, report.json last:
@@ -35,23 +35,21 @@ const (
 //	                         log in ns with a line for each interval
 //	service.hgrm, .hlog      service times of all requests; the log has one line
 //	send_delay.hgrm, .hlog   send delays of all requests; the log has one line
-//	results.bin              each request in vegeta's encoding, for "vegeta report" and "vegeta plot"; its
-//	                         latencies are service times
+//	results.csv.zst          each request in vegeta's CSV, for "zstdcat results.csv.zst | vegeta report"; its
+//	                         latencies are response times, also those of the warm-up
 type Folder struct {
 	path    string
-	file    *os.File
-	buffer  *bufio.Writer
-	encoder vegeta.Encoder
-	err     error // the first error of writing results
+	results *results // nil: without
+	err     error    // the first error of writing results
 }
 
-// NewFolder creates the directory of a run, with or without results.bin. It must not contain
+// NewFolder creates the directory of a run, with or without raw results. It must not contain
 // another run.
 func NewFolder(path string, results bool) (*Folder, error) {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{reportFile, resultsFile} {
+	for _, name := range []string{reportFile, resultsFile, oldResults, oldResults + partSuffix} {
 		if _, err := os.Stat(filepath.Join(path, name)); !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("%s already contains a run", path)
 		}
@@ -59,23 +57,21 @@ func NewFolder(path string, results bool) (*Folder, error) {
 	if !results {
 		return &Folder{path: path}, nil
 	}
-	// It has the headers of the responses, and those may be secret.
-	file, err := os.OpenFile(filepath.Join(path, resultsFile+partSuffix), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	w, err := newResults(filepath.Join(path, resultsFile+partSuffix))
 	if errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("%s contains an unfinished run", path)
 	}
 	if err != nil {
 		return nil, err
 	}
-	buffer := bufio.NewWriterSize(file, 1<<20)
-	return &Folder{path: path, file: file, buffer: buffer, encoder: vegeta.NewEncoder(buffer)}, nil
+	return &Folder{path: path, results: w}, nil
 }
 
 // Discard removes the directory, if it contains nothing else.
 func (f *Folder) Discard() error {
-	if f.file != nil {
-		_ = f.file.Close()
-		if err := os.Remove(f.file.Name()); err != nil {
+	if f.results != nil {
+		_ = f.results.close()
+		if err := os.Remove(f.results.file.Name()); err != nil {
 			return err
 		}
 	}
@@ -88,16 +84,16 @@ func (f *Folder) Discard() error {
 // Add writes one result.
 func (f *Folder) Add(res *vegeta.Result) {
 	if f.err == nil {
-		f.err = f.encoder.Encode(res)
+		f.err = f.results.add(res)
 	}
 }
 
-// Finish writes the report and the histograms, and completes results.bin.
+// Finish writes the report and the histograms, and completes the raw results.
 func (f *Folder) Finish(r *Report) error {
-	if f.file != nil {
-		f.err = errors.Join(f.err, f.buffer.Flush(), f.file.Close())
+	if f.results != nil {
+		f.err = errors.Join(f.err, f.results.close())
 		if f.err == nil {
-			f.err = os.Rename(f.file.Name(), filepath.Join(f.path, resultsFile))
+			f.err = os.Rename(f.results.file.Name(), filepath.Join(f.path, resultsFile))
 		}
 	}
 	write := func(name string, to func(io.Writer) error) {

@@ -93,7 +93,7 @@ func (r *Report) tiles() []tile {
 		return t
 	}
 	note := ""
-	if r.Model == "open" {
+	if r.Model == "open" && r.Flow == nil {
 		note = short(r.RateTarget) + "/s target"
 	}
 	unserved := r.Unserved()
@@ -150,12 +150,14 @@ type classBar struct {
 }
 
 // Accessors for the template.
-func (p page) Summaries() []named       { return p.summaries() }
-func (p page) Columns() []string        { return columns }
-func (p page) ErrorNames() []string     { return p.errors() }
-func (p page) Link(id string) string    { return p.link(id) }
-func (n named) Percentiles() []string   { return n.percentiles() }
-func (r Row) Codes() []line             { return r.codes() }
-func (p page) Met() int                 { return len(p.SLOs) - p.Violated() }
-func (p page) Attribution(i int) string { text, _ := attribution(p.TailAttribution[i]); return text }
-func (p page) Missing(i int) string     { _, missing := attribution(p.TailAttribution[i]); return missing }
+func (p page) Summaries() []named         { return p.summaries() }
+func (p page) Columns() []string          { return columns }
+func (p page) ErrorNames() []string       { return p.errors() }
+func (p page) ShownChecks() []FailedCheck { list, _ := p.shownChecks(); return list }
+func (p page) MoreChecks() string         { _, more := p.shownChecks(); return more }
+func (p page) Link(id string) string      { return p.link(id) }
+func (n named) Percentiles() []string     { return n.percentiles() }
+func (r Row) Codes() []line               { return r.codes() }
+func (p page) Met() int                   { return len(p.SLOs) - p.Violated() }
+func (p page) Attribution(i int) string   { text, _ := attribution(p.TailAttribution[i]); return text }
+func (p page) Missing(i int) string       { _, missing := attribution(p.TailAttribution[i]); return missing }

@@ -32,9 +32,9 @@ func (r *Report) head() []line {
 	add("plan", "%s", r.plan())
 	switch r.Limit {
 	case LimitRequests:
-		add("limit", "max %d requests (-n)", r.Max)
+		add("limit", "max %d %s (-n)", r.Max, r.counted())
 	case LimitPlan:
-		add("limit", "end of the plan, before max %d requests (-n)", r.Max)
+		add("limit", "end of the plan, before max %d %s (-n)", r.Max, r.counted())
 	case LimitTargets:
 		add("limit", "end of the targets (-each-once)")
 	}
@@ -50,7 +50,7 @@ func (r *Report) head() []line {
 		add("warm-up", "%d requests in the first %s s, not measured", r.WarmUp, short(r.WarmUpTime))
 	}
 	text := fmt.Sprintf("%d", r.Sent)
-	if r.Model == "open" {
+	if r.Model == "open" && r.Flow == nil {
 		text += fmt.Sprintf(" of %d planned,", r.Planned)
 	}
 	text += fmt.Sprintf(" in %.1f s", r.Elapsed)
@@ -60,10 +60,16 @@ func (r *Report) head() []line {
 	if r.Cancelled > 0 {
 		text += fmt.Sprintf("; %d cancelled", r.Cancelled)
 	}
+	if r.Flow != nil {
+		add("users", "%s", r.Flow)
+	}
 	add("requests", "%s", text)
 	add("rate", "%s", r.rate())
 	if r.BytesReceived+r.BytesSent > 0 {
 		add("bytes", "%s received (%s/s), %s sent, of bodies", size(float64(r.BytesReceived)), size(float64(r.BytesReceived)/max(r.Elapsed-r.WarmUpTime, 1e-9)), size(float64(r.BytesSent)))
+	}
+	if len(r.Protocols) > 0 {
+		add("protocol", "%s", r.protocols())
 	}
 	if r.Opened > 0 {
 		add("opened", "%s", r.opened())
@@ -79,6 +85,26 @@ func (r *Report) head() []line {
 		add("retries", "%s", r.Retries)
 	}
 	return list
+}
+
+// counted are what the plan counts.
+func (r *Report) counted() string {
+	if r.Flow != nil {
+		return "users"
+	}
+	return "requests"
+}
+
+// protocols returns the HTTP versions of the responses, with their number if there are several.
+func (r *Report) protocols() string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(r.Protocols)) {
+		if len(r.Protocols) == 1 {
+			return name
+		}
+		list = append(list, fmt.Sprintf("%s: %d", name, r.Protocols[name]))
+	}
+	return strings.Join(list, ", ")
 }
 
 // opened describes the opened connections.
@@ -111,6 +137,8 @@ func size(bytes float64) string {
 
 func (r *Report) plan() string {
 	switch {
+	case r.Flow != nil:
+		return r.Flow.plan(r)
 	case r.Model == "closed":
 		return fmt.Sprintf("closed model, %d workers", r.Workers)
 	case r.Replay != "":
@@ -121,7 +149,7 @@ func (r *Report) plan() string {
 
 func (r *Report) rate() string {
 	target := ""
-	if r.Model == "open" {
+	if r.Model == "open" && r.Flow == nil {
 		target = short(r.RateTarget) + "/s target, "
 	}
 	return fmt.Sprintf("%s%.1f/s actual, %.1f/s goodput", target, r.RateActual, r.Goodput)
@@ -163,12 +191,20 @@ func (r *Report) summaries() []named {
 	for _, row := range r.Scenarios {
 		list = append(list, named{row.Name, row.Response})
 	}
+	if r.Flow != nil {
+		list = append(list, named{"flow " + r.Flow.Name, r.Flow.Duration})
+	}
 	list = append(list, named{"all served", r.Response})
 	if r.Shed.Count > 0 {
 		list = append(list, named{"shed", r.Shed})
 	}
 	if r.Failed.Count > 0 {
 		list = append(list, named{"failed", r.Failed})
+	}
+	if len(r.Statuses) > 1 {
+		for _, code := range slices.Sorted(maps.Keys(r.Statuses)) {
+			list = append(list, named{"status " + strconv.Itoa(code), r.Statuses[code]})
+		}
 	}
 	list = append(list, named{"service time", r.Service})
 	if r.FirstByte.Count > 0 {

@@ -60,6 +60,15 @@ func (r *Report) markOutcomes(m *markdown) {
 			m.line("\nDetails: %s", cellText(r.FirstError))
 		}
 	}
+	if list, more := r.shownChecks(); len(list) > 0 {
+		m.head("Failed checks", "scenario", "check", "requests:", "first", "trace")
+		for _, c := range list {
+			m.raw(cellText(c.Scenario), cellText(c.Check), strconv.Itoa(c.Requests), cellText(c.Detail), r.markTrace(c.TraceID))
+		}
+		if more != "" {
+			m.line("\n%s", more)
+		}
+	}
 	if len(r.SLOs) > 0 {
 		m.head("SLO", "SLO", "verdict", "actual:")
 		for _, v := range r.SLOs {
@@ -73,6 +82,12 @@ func (r *Report) markTraces(m *markdown) {
 		m.head("Slowest requests", "response time:", "scenario", "status", "trace")
 		for _, s := range r.Slowest {
 			m.raw(cellText(ms(s.Response)), cellText(s.Scenario), status(s.Status), r.markTrace(s.TraceID))
+		}
+	}
+	if r.Flow != nil && len(r.Flow.Slowest) > 0 {
+		m.head("Slowest users", "duration:", "trace")
+		for _, s := range r.Flow.Slowest {
+			m.raw(cellText(ms(s.Response)), r.markTrace(s.TraceID))
 		}
 	}
 	for i, a := range r.TailAttribution {

@@ -116,6 +116,9 @@ func (m *Merger) check(r *Report) error {
 		return fmt.Errorf("%s and %s have different targets, warm-ups or recordings: %s, %g s %s, and %s, %g s %s", id, r.RunID,
 			first.Target, first.WarmUpTime, first.Replay, r.Target, r.WarmUpTime, r.Replay)
 	}
+	if name, of := r.flowName(), first.flowName(); name != of {
+		return fmt.Errorf("%s and %s have different flows: %q and %q", id, r.RunID, of, name)
+	}
 	if r.Model != first.Model || r.Stages != first.Stages || r.Arrivals != first.Arrivals || r.Seed != first.Seed {
 		return fmt.Errorf("%s and %s have different plans: %s %s %s seed %d, and %s %s %s seed %d", id, r.RunID,
 			first.Model, first.Stages, first.Arrivals, first.Seed, r.Model, r.Stages, r.Arrivals, r.Seed)
@@ -139,6 +142,13 @@ func (m *Merger) check(r *Report) error {
 	return nil
 }
 
+func (r *Report) flowName() string {
+	if r.Flow == nil {
+		return ""
+	}
+	return r.Flow.Name
+}
+
 // Finish returns the merged report. It ends the merger.
 func (m *Merger) Finish() (*Report, error) {
 	r := m.r
@@ -156,6 +166,7 @@ func (m *Merger) Finish() (*Report, error) {
 	}
 	r.RunID = strings.Join(ids, " ")
 	r.fill(m.results, func(time.Duration) float64 { return 0 })
+	r.sortChecks()
 	for n, i := range r.Intervals {
 		r.Intervals[n].RateTarget = m.targets[i.At]
 	}
@@ -184,7 +195,11 @@ func (m *Merger) judge(text string) (slo.Verdict, error) {
 		return slo.Verdict{}, err
 	}
 	cell, intervals := m.results.All, m.results.Intervals.List
-	if name := o.Scenario(); name != "" {
+	if name := o.Scenario(); m.r.Flow != nil && name == m.r.Flow.Name {
+		cell, intervals = m.results.Flow, nil
+		f := m.r.Flow
+		cell.Classes = map[measure.Class]int{measure.Good: f.Completed - f.Late, measure.Late: f.Late, measure.Failed: f.Failed}
+	} else if name != "" {
 		cell, intervals = m.results.Scenarios[name], nil
 		if m.Intervals != nil {
 			intervals = m.Intervals(name)
@@ -226,6 +241,18 @@ func (m *Report) add(r *Report, together bool) {
 	m.GC.Longest = max(m.GC.Longest, r.GC.Longest)
 	for reason, n := range r.Errors {
 		m.Errors[reason] += n
+	}
+	for _, c := range r.FailedChecks {
+		m.addCheck(c)
+	}
+	if r.Flow != nil {
+		if m.Flow == nil {
+			m.Flow = &Flow{Name: r.Flow.Name, Users: r.Flow.Users, Slowest: []Slow{}}
+			for _, row := range r.Scenarios {
+				m.Flow.steps = append(m.Flow.steps, row.Name)
+			}
+		}
+		m.Flow.add(r.Flow)
 	}
 	m.FirstError = cmp.Or(m.FirstError, r.FirstError)
 	m.Ended = cmp.Or(m.Ended, r.Ended)

@@ -42,6 +42,11 @@ func (c *numberCheck) head(classes bool) {
 		c.size("bytes received per second", received/(c.j.number("elapsed")-c.j.number("warm_up_time")))
 		c.size("bytes sent", sent)
 	}
+	if protocols := c.j.object("protocols"); len(protocols) > 1 {
+		for _, name := range slices.Sorted(maps.Keys(protocols)) {
+			c.is("responses of "+name, protocols[name].(float64), "")
+		}
+	}
 	if c.j.number("connections_opened") > 0 {
 		c.count("connections_opened")
 		for _, name := range []string{"connect_time", "tls_time", "dns_time"} {
@@ -97,8 +102,16 @@ func (c *numberCheck) times() {
 	for _, s := range c.j.list("scenarios") {
 		row(s.text("name"), s.object("response_time"))
 	}
-	for _, name := range []string{"response_time", "shed_response_time", "failed_response_time", "service_time", "first_byte_time", "body_time", "send_delay"} {
+	for _, name := range []string{"response_time", "shed_response_time", "failed_response_time", "status_response_time", "service_time", "first_byte_time", "body_time", "send_delay"} {
 		s := c.j.object(name)
+		if name == "status_response_time" {
+			if codes := slices.Sorted(maps.Keys(s)); len(codes) > 1 {
+				for _, code := range codes {
+					row(name+" "+code, s.object(code))
+				}
+			}
+			continue
+		}
 		optional := name == "shed_response_time" || name == "failed_response_time" || name == "first_byte_time" || name == "body_time"
 		if !(optional && s.number("count") == 0) && (name != "send_delay" || c.open()) {
 			row(name, s)

@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 
 	"soundcheck/loadgen/explain"
 	"soundcheck/loadgen/measure"
@@ -42,6 +43,11 @@ func DecodePart(b []byte) (*Report, error) {
 	}
 	if n := len(p.Scenarios); n > maxScenarios {
 		return nil, fmt.Errorf("report of a worker has %d scenarios, at most %d", n, maxScenarios)
+	}
+	for code := range p.Statuses {
+		if code < 100 || code > 999 {
+			return nil, fmt.Errorf("report of a worker has the HTTP status %d", code)
+		}
 	}
 	r := Report(p.plainReport)
 	r.Retries, r.Histograms, r.Candidates = Retries(p.Retries), Histograms(p.Histograms), p.Candidates
@@ -85,9 +91,12 @@ type packed struct {
 
 // times of a report, and of each scenario, by name as in Histograms.
 var (
-	namesOfAll   = append([]string{"service", "send_delay", "first_byte", "body", "dns", "connect", "tls"}, namesOfCells...)
+	namesOfAll   = append([]string{"flow", "service", "send_delay", "first_byte", "body", "dns", "connect", "tls"}, namesOfCells...)
 	namesOfCells = []string{"response", "shed", "failed"}
 )
+
+// statusName is the name of the response times of an HTTP status in Histograms.
+func statusName(code int) string { return "status/" + strconv.Itoa(code) }
 
 // decode decodes the histograms of a report.
 func (r *Report) decode() (*packed, error) {
@@ -96,6 +105,9 @@ func (r *Report) decode() (*packed, error) {
 		for _, name := range namesOfCells {
 			names = append(names[:len(names):len(names)], name+"/"+row.Name)
 		}
+	}
+	for code := range r.Statuses {
+		names = append(names[:len(names):len(names)], statusName(code))
 	}
 	d := &packed{times: map[string]*measure.Packed{}}
 	for _, name := range names {
@@ -136,6 +148,7 @@ func (d *packed) addTo(m *measure.Results, r *Report) {
 		merge("shed"+suffix, to.Shed)
 		merge("failed"+suffix, to.Failed)
 	}
+	merge("flow", m.Flow.Served)
 	merge("service", m.Service)
 	merge("send_delay", m.SendDelay)
 	merge("first_byte", m.FirstByte)
@@ -143,6 +156,12 @@ func (d *packed) addTo(m *measure.Results, r *Report) {
 	merge("dns", m.Opened.DNS)
 	merge("connect", m.Opened.Connect)
 	merge("tls", m.Opened.TLS)
+	for code := range r.Statuses {
+		merge(statusName(code), m.Status(code))
+	}
+	for name, n := range r.Protocols {
+		m.Protocols[name] += n
+	}
 	m.Opened.Count += r.Opened
 	m.Received += r.BytesReceived
 	m.Sent += r.BytesSent

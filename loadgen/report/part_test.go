@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"reflect"
 	"runtime"
@@ -35,7 +36,7 @@ func shardReport(tb testing.TB, shard, shards, rate, seconds int, objectives ...
 			for n, name := range s.Scenarios {
 				at := time.Duration(second)*time.Second + time.Duration(i)*time.Second/time.Duration(rate)
 				response := time.Duration(float64((n+1)*int(time.Millisecond)) * (1 + rng.ExpFloat64()))
-				o := Outcome{Expected: true, Request: measure.Request{Scenario: name, Status: wants[name], Scheduled: at, Response: response, Service: response - 50*time.Microsecond,
+				o := Outcome{Expected: true, Request: measure.Request{Scenario: name, Status: wants[name], Protocol: fmt.Sprintf("HTTP/%d", 2+second%2), Scheduled: at, Response: response, Service: response - 50*time.Microsecond,
 					SendDelay: 50 * time.Microsecond, TTFB: response / 2, Body: response / 3, Received: uint64(10 * (i + 1)), Sent: uint64(n), TraceID: fmt.Sprintf("%016x%08x%08x", shard, second, 3*i+n)}}
 				switch rng.IntN(200) {
 				case 0:
@@ -83,7 +84,7 @@ func TestPart(t *testing.T) {
 	if !reflect.DeepEqual(*got, want) {
 		t.Errorf("decoded %+v, want %+v", *got, want)
 	}
-	for in, want := range map[string]string{"{": "decode the report of a worker: ", `{"version":9}`: "report of a worker has version 9, want 1"} {
+	for in, want := range map[string]string{"{": "decode the report of a worker: ", `{"version":9}`: "report of a worker has version 9, want 1", `{"version":1,"status_response_time":{"1000":{}}}`: "report of a worker has the HTTP status 1000"} {
 		if _, err := DecodePart([]byte(in)); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("DecodePart(%s) = %v, want %s", in, err, want)
 		}
@@ -138,12 +139,15 @@ func TestMerger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(sums) != 19 || len(r.times) != len(sums) {
-		t.Errorf("%d histograms of %d, want 19", len(r.times), len(sums))
+	if len(sums) != 23 || len(r.times) != len(sums) {
+		t.Errorf("%d histograms of %d, want 23", len(r.times), len(sums))
 	}
 	// 4 seconds of 30 requests of 3 scenarios: 10 to 300 bytes received, 0 to 2 sent; 3 to 7 connections.
 	if received, sent := uint64(shards*4*3*10*30*31/2), uint64(shards*4*30*3); r.BytesReceived != received || r.BytesSent != sent || r.Opened != 3+4+5+6+7 || r.FirstByte.Count != shards*4*30*3 {
 		t.Errorf("%d bytes received, want %d; %d sent, want %d; %d connections; %d times to first byte", r.BytesReceived, received, r.BytesSent, sent, r.Opened, r.FirstByte.Count)
+	}
+	if want := map[string]int{"HTTP/2": shards * 2 * 90, "HTTP/3": shards * 2 * 90}; !maps.Equal(r.Protocols, want) || len(r.Statuses) != 4 || r.Statuses[503] != r.Shed {
+		t.Errorf("protocols %v, want %v; by status %+v, shed %+v", r.Protocols, want, r.Statuses, r.Shed)
 	}
 	for name, want := range sums {
 		if got := r.times[name]; !got.HDR().Equals(want.HDR()) || got.Summary() != want.Summary() {

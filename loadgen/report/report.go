@@ -28,61 +28,65 @@ const Version = 1
 //
 // docs/report-json.md describes each field, alias.go has the deprecated keys.
 type Report struct {
-	Version         int                   `json:"version"`
-	RunID           string                `json:"run_id"`
-	Target          string                `json:"target"`
-	Traces          string                `json:"traces,omitempty"` // base URL of trace pages, to which a trace id is appended; "": unknown
-	StartedAt       time.Time             `json:"started_at"`
-	Model           string                `json:"model"`            // open: requests are sent at scheduled times; closed: when a worker is free
-	Stages          string                `json:"stages,omitempty"` // of the open model
-	Arrivals        schedule.Arrivals     `json:"arrivals,omitempty"`
-	Workers         int                   `json:"workers,omitempty"`    // of the closed model
-	MaxWorkers      int                   `json:"max_workers"`          // max concurrent requests
-	Connection      string                `json:"connection,omitempty"` // options of connections that are not the default
-	Seed            uint64                `json:"seed"`
-	Planned         uint64                `json:"planned"`                // requests; 0: no limit but time
-	Max             uint64                `json:"max_requests,omitempty"` // of the plan, all shards
-	Unfed           uint64                `json:"unfed,omitempty"`        // scheduled times that passed before -targets had a request for them
-	Limit           Limit                 `json:"limit,omitempty"`        // reached first, if there are several
-	Sent            int                   `json:"sent"`
-	Cancelled       int                   `json:"cancelled"`
-	WarmUp          int                   `json:"warm_up,omitempty"`      // requests of the warm-up, not measured
-	WarmUpTime      float64               `json:"warm_up_time,omitempty"` // intervals begin at its end
-	Ended           string                `json:"ended,omitempty"`        // why it ended early
-	Replay          string                `json:"replay,omitempty"`       // recording, instead of stages
-	Shard           string                `json:"shard,omitempty"`        // i/n, as in 2/4
-	Processes       int                   `json:"processes,omitempty"`    // merged
-	Elapsed         float64               `json:"elapsed"`
-	RateTarget      float64               `json:"rate_target"`
-	RateActual      float64               `json:"rate_actual"`
-	Goodput         float64               `json:"goodput"` // good responses
-	Peak            int                   `json:"in_flight_peak"`
-	Invalid         []string              `json:"invalid,omitempty"` // reasons
-	Classes         map[measure.Class]int `json:"classes"`
-	Response        measure.Summary       `json:"response_time"` // of served requests
-	Shed            measure.Summary       `json:"shed_response_time"`
-	Failed          measure.Summary       `json:"failed_response_time"`
-	Service         measure.Summary       `json:"service_time"` // of all
-	SendDelay       measure.Summary       `json:"send_delay"`
-	FirstByte       measure.Summary       `json:"first_byte_time"` // sent → first byte of the response, of the last attempt
-	Body            measure.Summary       `json:"body_time"`       // first byte → end of the response
-	BytesReceived   uint64                `json:"bytes_received"`  // of response bodies
-	BytesSent       uint64                `json:"bytes_sent"`      // of request bodies
-	Opened          int                   `json:"connections_opened"`
-	DNS             measure.Summary       `json:"dns_time,omitzero"` // of opened connections
-	Connect         measure.Summary       `json:"connect_time,omitzero"`
-	TLS             measure.Summary       `json:"tls_time,omitzero"`
-	RetryAfter      RetryAfter            `json:"retry_after"`
-	Retries         Retries               `json:"retries,omitzero"`
-	GC              measure.GC            `json:"gc"`                    // of the generator
-	Scenarios       []Row                 `json:"scenarios"`             // in order of name
-	Errors          map[string]int        `json:"errors,omitempty"`      // by category
-	FirstError      string                `json:"first_error,omitempty"` // of a category that needs an explanation
-	Slowest         []Slow                `json:"slowest"`               // slowest first
-	SLOs            []slo.Verdict         `json:"slos,omitempty"`
-	TailAttribution []explain.Attribution `json:"tail_attribution,omitempty"` // see package explain
-	Intervals       []Interval            `json:"intervals"`                  // by scheduled time; contiguous, at most 600
-	Histograms      Histograms            `json:"histograms,omitempty"`       // only in files
+	Version         int                     `json:"version"`
+	RunID           string                  `json:"run_id"`
+	Target          string                  `json:"target"`
+	Traces          string                  `json:"traces,omitempty"` // base URL of trace pages, to which a trace id is appended; "": unknown
+	StartedAt       time.Time               `json:"started_at"`
+	Model           string                  `json:"model"`            // open: requests are sent at scheduled times; closed: when a worker is free
+	Stages          string                  `json:"stages,omitempty"` // of the open model
+	Arrivals        schedule.Arrivals       `json:"arrivals,omitempty"`
+	Workers         int                     `json:"workers,omitempty"`    // of the closed model
+	MaxWorkers      int                     `json:"max_workers"`          // max concurrent requests
+	Connection      string                  `json:"connection,omitempty"` // options of connections that are not the default
+	Seed            uint64                  `json:"seed"`
+	Planned         uint64                  `json:"planned"`                // requests; 0: no limit but time
+	Max             uint64                  `json:"max_requests,omitempty"` // of the plan, all shards
+	Unfed           uint64                  `json:"unfed,omitempty"`        // scheduled times that passed before -targets had a request for them
+	Limit           Limit                   `json:"limit,omitempty"`        // reached first, if there are several
+	Sent            int                     `json:"sent"`
+	Cancelled       int                     `json:"cancelled"`
+	WarmUp          int                     `json:"warm_up,omitempty"`      // requests of the warm-up, not measured
+	WarmUpTime      float64                 `json:"warm_up_time,omitempty"` // intervals begin at its end
+	Ended           string                  `json:"ended,omitempty"`        // why it ended early
+	Replay          string                  `json:"replay,omitempty"`       // recording, instead of stages
+	Shard           string                  `json:"shard,omitempty"`        // i/n, as in 2/4
+	Processes       int                     `json:"processes,omitempty"`    // merged
+	Elapsed         float64                 `json:"elapsed"`
+	RateTarget      float64                 `json:"rate_target"`
+	RateActual      float64                 `json:"rate_actual"`
+	Goodput         float64                 `json:"goodput"` // good responses
+	Peak            int                     `json:"in_flight_peak"`
+	Invalid         []string                `json:"invalid,omitempty"` // reasons
+	Classes         map[measure.Class]int   `json:"classes"`
+	Response        measure.Summary         `json:"response_time"` // of served requests
+	Shed            measure.Summary         `json:"shed_response_time"`
+	Failed          measure.Summary         `json:"failed_response_time"`
+	Statuses        map[int]measure.Summary `json:"status_response_time,omitempty"` // by HTTP status
+	Service         measure.Summary         `json:"service_time"`                   // of all
+	SendDelay       measure.Summary         `json:"send_delay"`
+	FirstByte       measure.Summary         `json:"first_byte_time"`     // sent → first byte of the response, of the last attempt
+	Body            measure.Summary         `json:"body_time"`           // first byte → end of the response
+	BytesReceived   uint64                  `json:"bytes_received"`      // of response bodies
+	BytesSent       uint64                  `json:"bytes_sent"`          // of request bodies
+	Protocols       map[string]int          `json:"protocols,omitempty"` // responses by HTTP version, as in HTTP/1.1
+	Opened          int                     `json:"connections_opened"`
+	DNS             measure.Summary         `json:"dns_time,omitzero"` // of opened connections
+	Connect         measure.Summary         `json:"connect_time,omitzero"`
+	TLS             measure.Summary         `json:"tls_time,omitzero"`
+	Flow            *Flow                   `json:"flow,omitempty"`
+	RetryAfter      RetryAfter              `json:"retry_after"`
+	Retries         Retries                 `json:"retries,omitzero"`
+	GC              measure.GC              `json:"gc"`                      // of the generator
+	Scenarios       []Row                   `json:"scenarios"`               // in order of name
+	Errors          map[string]int          `json:"errors,omitempty"`        // by category
+	FirstError      string                  `json:"first_error,omitempty"`   // of a category that needs an explanation
+	FailedChecks    []FailedCheck           `json:"failed_checks,omitempty"` // most frequent first
+	Slowest         []Slow                  `json:"slowest"`                 // slowest first
+	SLOs            []slo.Verdict           `json:"slos,omitempty"`
+	TailAttribution []explain.Attribution   `json:"tail_attribution,omitempty"` // see package explain
+	Intervals       []Interval              `json:"intervals"`                  // by scheduled time; contiguous, at most 600
+	Histograms      Histograms              `json:"histograms,omitempty"`       // only in files
 
 	// Groups are the requests for tail-latency attribution: the slowest of each scenario
 	// and typical ones. No file has them.
@@ -95,8 +99,8 @@ type Report struct {
 	packed *packed                   // of a part, until it is merged
 }
 
-// Histograms are, by name, response, shed, failed, service, send_delay, first_byte, body, dns, connect and tls, and
-// the first three of each scenario, as in response/get.
+// Histograms are, by name, response, flow, shed, failed, service, send_delay, first_byte, body, dns, connect and tls, and
+// the first three of each scenario, as in response/get, and response times by HTTP status, as in status/200.
 type Histograms map[string]measure.Histogram
 
 // Limit is what ended a run with a max number of requests or targets.

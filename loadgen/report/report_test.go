@@ -47,6 +47,12 @@ func (f *fixture) result(seq uint64, scenario string, sendDelay, latency time.Du
 	}
 	o.Request = measure.Request{Scenario: scenario, Status: code, Scheduled: scheduled - f.setup.WarmUp, Response: sendDelay + latency, Service: latency, SendDelay: sendDelay,
 		TraceID: fmt.Sprintf("%032x", seq+1)}
+	if code != 0 {
+		o.Protocol = "HTTP/1.1"
+	}
+	if code == 429 {
+		o.Protocol = "HTTP/2"
+	}
 	if code == 503 {
 		o.RetryAfter = RetryAfter{Given: 1, Broken: 1}
 	}

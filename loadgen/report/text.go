@@ -23,6 +23,7 @@ func (r *Report) Write(w io.Writer) error {
 	r.writeHistogram(&b)
 	r.writeStatuses(&b)
 	r.writeErrors(&b)
+	r.writeFailedChecks(&b)
 	r.writeSLOs(&b)
 	r.writeSlowest(&b)
 	r.writeAttribution(&b)
@@ -63,8 +64,15 @@ func (r *Report) writeHistogram(b *bytes.Buffer) {
 
 func (r *Report) writeStatuses(b *bytes.Buffer) {
 	fmt.Fprintln(b, "\nstatus codes")
+	width := 8
 	for _, row := range r.Scenarios {
-		fmt.Fprintf(b, "  %-8s", row.Name)
+		width = max(width, len(row.Name))
+	}
+	for _, row := range r.Scenarios {
+		fmt.Fprintf(b, "  %-*s", width, row.Name)
+		if row.Requests == 0 {
+			fmt.Fprint(b, "  no requests")
+		}
 		for _, c := range row.codes() {
 			fmt.Fprintf(b, "  %s: %s", c.Name, c.Text)
 		}
@@ -85,6 +93,20 @@ func (r *Report) writeErrors(b *bytes.Buffer) {
 	}
 }
 
+func (r *Report) writeFailedChecks(b *bytes.Buffer) {
+	if len(r.FailedChecks) == 0 {
+		return
+	}
+	fmt.Fprintln(b, "\nfailed checks")
+	list, more := r.shownChecks()
+	for _, c := range list {
+		fmt.Fprintf(b, "  %6d  %s  %s\n          first: %s\n          %s\n", c.Requests, c.Scenario, c.Check, c.Detail, r.trace(c.TraceID))
+	}
+	if more != "" {
+		fmt.Fprintf(b, "  %s\n", more)
+	}
+}
+
 func (r *Report) writeSLOs(b *bytes.Buffer) {
 	if len(r.SLOs) == 0 {
 		return
@@ -100,12 +122,17 @@ func (r *Report) writeSLOs(b *bytes.Buffer) {
 }
 
 func (r *Report) writeSlowest(b *bytes.Buffer) {
-	if len(r.Slowest) == 0 {
-		return
+	if len(r.Slowest) > 0 {
+		fmt.Fprintln(b, "\nslowest requests")
+		for _, s := range r.Slowest {
+			fmt.Fprintf(b, "  %11s  %-7s %-11s  %s\n", ms(s.Response), s.Scenario, status(s.Status), r.trace(s.TraceID))
+		}
 	}
-	fmt.Fprintln(b, "\nslowest requests")
-	for _, s := range r.Slowest {
-		fmt.Fprintf(b, "  %11s  %-7s %-11s  %s\n", ms(s.Response), s.Scenario, status(s.Status), r.trace(s.TraceID))
+	if r.Flow != nil && len(r.Flow.Slowest) > 0 {
+		fmt.Fprintln(b, "\nslowest users")
+		for _, s := range r.Flow.Slowest {
+			fmt.Fprintf(b, "  %11s  %s\n", ms(s.Response), r.trace(s.TraceID))
+		}
 	}
 }
 

@@ -98,6 +98,15 @@ func ForRequests(n uint64, rate float64, a Arrivals) time.Duration {
 
 // ParseStages parses "10s@0..200,30s@200,5s@500": duration@rate or duration@from..to.
 func ParseStages(s string) ([]Stage, error) {
+	stages, err := ParseLevels(s)
+	if p := (Plan{Stages: stages}); err == nil && p.Planned() < 1 {
+		return nil, fmt.Errorf("%q schedules no request", s)
+	}
+	return stages, err
+}
+
+// ParseLevels parses stages of anything that changes over time: the numbers are not of requests.
+func ParseLevels(s string) ([]Stage, error) {
 	var stages []Stage
 	total := time.Duration(0)
 	for part := range strings.SplitSeq(s, ",") {
@@ -128,9 +137,6 @@ func ParseStages(s string) ([]Stage, error) {
 		if stages = append(stages, st); len(stages) > maxStages {
 			return nil, fmt.Errorf("more than %d stages", maxStages)
 		}
-	}
-	if p := (Plan{Stages: stages}); p.Planned() < 1 {
-		return nil, fmt.Errorf("%q schedules no request", s)
 	}
 	return stages, nil
 }
@@ -170,6 +176,30 @@ func (p Plan) Peak() float64 {
 	return peak
 }
 
+// Above returns the first time, not before at, at which the stages are above a level.
+func Above(stages []Stage, level float64, at time.Duration) (time.Duration, bool) {
+	start := time.Duration(0)
+	for _, s := range stages {
+		end := start + s.Duration
+		if at < end {
+			if from := max(at-start, 0); s.level(from) > level {
+				return start + from, true
+			}
+			if s.To > level && s.To > s.From {
+				crossed := time.Duration((level - s.From) / (s.To - s.From) * float64(s.Duration))
+				return min(start+crossed+1, end), true
+			}
+		}
+		start = end
+	}
+	return 0, false
+}
+
+// level returns the rate at a time of the stage.
+func (s Stage) level(at time.Duration) float64 {
+	return s.From + (s.To-s.From)*float64(at)/float64(s.Duration)
+}
+
 // Rate returns the target rate of this process at a time, in req/s; for a replay the average.
 // It is 0 before the start.
 func (p Plan) Rate(at time.Duration) float64 {
@@ -181,7 +211,7 @@ func (p Plan) Rate(at time.Duration) float64 {
 	}
 	for _, s := range p.Stages {
 		if at < s.Duration {
-			return (s.From + (s.To-s.From)*float64(at)/float64(s.Duration)) / float64(p.shards())
+			return s.level(at) / float64(p.shards())
 		}
 		at -= s.Duration
 	}

@@ -289,3 +289,24 @@ func TestForRequests(t *testing.T) {
 		t.Errorf("a million requests at 0.01/s in %s", d)
 	}
 }
+
+// Above is the inverse of a stage's level.
+func TestAbove(t *testing.T) {
+	t.Parallel()
+	stages := []Stage{{2 * time.Second, 0, 20}, {time.Second, 20, 20}, {2 * time.Second, 20, 0}, {time.Second, 5, 5}}
+	for _, tt := range []struct {
+		level float64
+		at    time.Duration
+		want  time.Duration
+		ok    bool
+	}{
+		{0, 0, 1, true}, {10, 0, time.Second + 1, true}, {19, 0, 1900*time.Millisecond + 1, true}, {20, 0, 0, false},
+		{10, 1500 * time.Millisecond, 1500 * time.Millisecond, true}, {19, 3500 * time.Millisecond, 0, false},
+		{4, 4500 * time.Millisecond, 4500 * time.Millisecond, true}, {4, 4900 * time.Millisecond, 5 * time.Second, true}, {0, 6 * time.Second, 0, false},
+	} {
+		got, ok := Above(stages, tt.level, tt.at)
+		if ok != tt.ok || ok && (got-tt.want).Abs() > time.Microsecond {
+			t.Errorf("above %g from %s: %s, %t, want %s, %t", tt.level, tt.at, got, ok, tt.want, tt.ok)
+		}
+	}
+}

@@ -26,21 +26,22 @@ func TestParse(t *testing.T) {
 		}
 	}
 	for in, want := range map[string]string{
-		"":               `"" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
-		"p99":            `"p99" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
-		"p99<250":        `"p99<250" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
-		"p99=<250ms":     `"p99=<250ms" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
-		"p0<1s":          `"p0<1s": the percentile is out of range: above 0, up to 100`,
-		"p101<1s":        `"p101<1s": the percentile is out of range: above 0, up to 100`,
-		"p9.9.9<1s":      `"p9.9.9<1s": the percentile is out of range: above 0, up to 100`,
-		"p99>1s":         `"p99>1s": an SLO on response times is below a duration, as in p99<250ms`,
-		"p99>=1s":        `"p99>=1s": an SLO on response times is below a duration, as in p99<250ms`,
-		"p99==1s":        `"p99==1s" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
-		"p99<0s":         `"p99<0s": an SLO on response times is below a duration, as in p99<250ms`,
-		"p99<5%":         `"p99<5%": an SLO on response times is below a duration, as in p99<250ms`,
-		"good>99ms":      `"good>99ms": the share is out of range: 0% to 100%`,
-		"good>101%":      `"good>101%": the share is out of range: 0% to 100%`,
-		"p99(fetch)<1ms": `"p99(fetch)<1ms": unknown scenario fetch`,
+		"":             `"" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
+		"p99":          `"p99" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
+		"p99<250":      `"p99<250" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
+		"p99=<250ms":   `"p99=<250ms" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
+		"p0<1s":        `"p0<1s": the percentile is out of range: above 0, up to 100`,
+		"p101<1s":      `"p101<1s": the percentile is out of range: above 0, up to 100`,
+		"p9.9.9<1s":    `"p9.9.9<1s": the percentile is out of range: above 0, up to 100`,
+		"p99>1s":       `"p99>1s": an SLO on response times is below a duration, as in p99<250ms`,
+		"p99>=1s":      `"p99>=1s": an SLO on response times is below a duration, as in p99<250ms`,
+		"p99==1s":      `"p99==1s" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
+		"p99<0s":       `"p99<0s": an SLO on response times is below a duration, as in p99<250ms`,
+		"p99<5%":       `"p99<5%": an SLO on response times is below a duration, as in p99<250ms`,
+		"good>99ms":    `"good>99ms": the share is out of range: 0% to 100%`,
+		"good>101%":    `"good>101%": the share is out of range: 0% to 100%`,
+		"p99(a/b)<1ms": `"p99(a/b)<1ms" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
+		"p99()<1ms":    `"p99()<1ms" is not an SLO, as in p99<250ms, p99(get)<50ms or good>99.9%`,
 	} {
 		if _, err := Parse(in); err == nil || err.Error() != want {
 			t.Errorf("Parse(%q) = %v, want %s", in, err, want)

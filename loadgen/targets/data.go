@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -56,7 +57,7 @@ func ReadData(name string, r io.Reader) (*Data, error) {
 		_, _ = in.Discard(len(mark))
 	}
 	read := d.csv
-	if strings.HasSuffix(name, ".jsonl") || strings.HasSuffix(name, ".ndjson") {
+	if jsonLines(name) {
 		read = d.json
 	}
 	if err := read(in); err != nil {
@@ -206,9 +207,27 @@ func (d *Data) object(line int, text string) error {
 	return d.add(line, row)
 }
 
+// NewVariables returns data without rows, for templates whose values are known later.
+func NewVariables(names []string) *Data {
+	return &Data{Columns: names, used: map[string]bool{}}
+}
+
+// Used returns the columns that templates have, in order.
+func (d *Data) Used() []string { return slices.Sorted(maps.Keys(d.used)) }
+
+// Typed reports whether the values have types of JSON; those of CSV are texts.
+func (d *Data) Typed() bool { return jsonLines(d.Name) }
+
+func jsonLines(name string) bool {
+	return strings.HasSuffix(name, ".jsonl") || strings.HasSuffix(name, ".ndjson")
+}
+
 // column returns the index of a column that a placeholder names.
 func (d *Data) column(name string) (int, error) {
 	i := slices.Index(d.Columns, name)
+	if i < 0 && d.Name == "" {
+		return 0, fmt.Errorf("unknown variable {{%s}}: %s", name, strings.Join(d.Columns, ", "))
+	}
 	if i < 0 {
 		return 0, fmt.Errorf("placeholder {{%s}} is no column of %s: %s", name, d.Name, strings.Join(d.Columns, ", "))
 	}

@@ -218,7 +218,11 @@ func quote(s string) string {
 
 // Render returns the target of a row.
 func (m *Template) Render(n uint64) vegeta.Target {
-	row := m.data.Rows[n%uint64(len(m.data.Rows))]
+	return m.RenderRow(m.data.Rows[n%uint64(len(m.data.Rows))])
+}
+
+// RenderRow returns the target with values, in the order of the columns.
+func (m *Template) RenderRow(row []Value) vegeta.Target {
 	t := vegeta.Target{Method: m.target.Method, URL: m.target.URL, Header: m.target.Header, Body: m.target.Body}
 	if m.url != nil {
 		t.URL = m.url.render(row)

@@ -58,6 +58,9 @@ func line(p engine.Progress) string {
 // Now formats the last second.
 func Now(p engine.Progress) string {
 	text := fmt.Sprintf("%.0f/s actual, %d in flight, p50 %s, p99 %s", float64(p.Last.Requests)/max(p.Last.Seconds, 0.001), p.InFlight, ms(p.Last.P50), ms(p.Last.P99))
+	if p.Users > 0 {
+		text = fmt.Sprintf("%d users, ", p.Users) + text
+	}
 	if p.RateTarget > 0 {
 		text = fmt.Sprintf("%.0f/s target, ", p.RateTarget) + text
 	}

@@ -2,6 +2,7 @@ package workload
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -47,14 +48,17 @@ func (s *Statuses) UnmarshalText(b []byte) error {
 // Expectations are the expected statuses by scenario, in place of its own; "": those of all others.
 type Expectations map[string]*Statuses
 
-// Add adds 200,404 for all scenarios, or get=200,404 for one.
+// namePattern matches the names of scenarios, which SLOs have in parentheses.
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+
+// Add adds 200,404 for all scenarios, or get=200,404 for one. The caller checks that there is one.
 func (e Expectations) Add(s string) error {
 	name, list, ok := strings.Cut(s, "=")
 	if !ok {
 		name, list = "", s
 	}
-	if ok && Lookup(name) == nil {
-		return fmt.Errorf("unknown scenario %q", name)
+	if ok && !namePattern.MatchString(name) {
+		return fmt.Errorf("%q is not the name of a scenario", name)
 	}
 	if e[name] != nil {
 		return fmt.Errorf("%q: the same scenario appears twice: write all its statuses in one list, as in 200,404", s)

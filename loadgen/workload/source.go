@@ -9,17 +9,19 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"soundcheck/internal/httpheader"
+	"soundcheck/loadgen/flow"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/targets"
 )
 
-// Workload is the source of a run's requests: one of Mix, Targets, Stream and Recording.
+// Workload is the source of a run's requests: one of Mix, Targets, Stream, Recording and Flow.
 type Workload struct {
 	Mix       Mix             // generated, to an album service
 	Targets   []vegeta.Target // round robin; see package targets. A URL that begins with / is of the run's service
 	Data      *targets.Data   // values of the placeholders in Targets; nil: none
 	Stream    *Stream         // sent while they are read
 	Recording *Recording      // replayed
+	Flow      *flow.Flow      // of users, with several requests each
 	EachOnce  bool            // the run ends with the targets
 
 	Header http.Header  // of each request of Mix or Recording, in place of those of the same name
@@ -28,7 +30,7 @@ type Workload struct {
 
 // Album reports whether the requests are those of the album API.
 func (w Workload) Album() bool {
-	return len(w.Targets) == 0 && w.Stream == nil && (w.Recording == nil || !w.Recording.Targets())
+	return len(w.Targets) == 0 && w.Stream == nil && w.Flow == nil && (w.Recording == nil || !w.Recording.Targets())
 }
 
 // Scenarios returns the names of the scenarios of the workload.
@@ -36,6 +38,11 @@ func (w Workload) Scenarios() (names []string) {
 	switch {
 	case w.Recording != nil:
 		return w.Recording.scenarios
+	case w.Flow != nil:
+		for _, s := range w.Flow.Steps {
+			names = append(names, s.Name)
+		}
+		return names
 	case len(w.Targets) > 0 || w.Stream != nil:
 		return []string{targetScenario.Name}
 	}
@@ -56,11 +63,15 @@ type Request struct {
 	Body     []byte
 	Parent   *trace.SpanContext // trace context that the request brings; nil: none
 
-	want   int       // expected HTTP status
-	expect *Statuses // in place of want; nil: want
-	url    *url.URL  // of a target
-	plain  string    // url without user and password
-	number uint64    // in the plan
+	// Reads is what Source.Respond reads of a response.
+	Reads Reads
+
+	want   int                     // expected HTTP status
+	expect *Statuses               // in place of want; nil: want
+	check  func(Response) *Failure // of a flow's step; nil: none
+	url    *url.URL                // of a target
+	plain  string                  // url without user and password
+	number uint64                  // in the plan
 }
 
 // Plain returns the text of a URL without its user and password.
@@ -152,13 +163,14 @@ func needsParsing(r rune) bool {
 }
 
 // full reports whether the path is a full URL.
-func (r *Request) full() bool { return r.Scenario == targetScenario && !strings.HasPrefix(r.Path, "/") }
+func (r *Request) full() bool { return !strings.HasPrefix(r.Path, "/") }
 
 // Source makes the requests of one run. Its methods are called from many goroutines.
 type Source struct {
 	Workload
 	makers  []*maker   // by arm; empty: requests are not generated
 	targets []prepared // of Targets
+	steps   map[*flow.Step]prepared
 }
 
 // prepared is a target, ready to be sent.
@@ -166,6 +178,7 @@ type prepared struct {
 	request  *Request          // of a target without placeholders
 	template *targets.Template // nil: without
 	expect   *Statuses
+	scenario *Scenario
 }
 
 // NewSource returns the requests of a run with one or, with more arms, several services.
@@ -179,7 +192,10 @@ func (w Workload) NewSource(seed uint64, arms int) (*Source, error) {
 		}
 		s.targets = append(s.targets, p)
 	}
-	if w.Recording == nil && len(w.Targets) == 0 && w.Stream == nil {
+	if err := s.prepareFlow(); err != nil {
+		return nil, err
+	}
+	if w.Album() && w.Recording == nil {
 		for range arms { // ids and pages are per service
 			s.makers = append(s.makers, newMaker(w.Mix, seed))
 		}
@@ -188,7 +204,7 @@ func (w Workload) NewSource(seed uint64, arms int) (*Source, error) {
 }
 
 func prepare(t *vegeta.Target, d *targets.Data, e Expectations) (p prepared, err error) {
-	p.expect = e.of(targetScenario.Name)
+	p.expect, p.scenario = e.of(targetScenario.Name), targetScenario
 	if p.template, err = targets.NewTemplate(t, d); err == nil && p.template == nil {
 		p.request, err = p.ofTarget(t)
 	}
@@ -197,7 +213,7 @@ func prepare(t *vegeta.Target, d *targets.Data, e Expectations) (p prepared, err
 
 // ofTarget returns the request of a target.
 func (p prepared) ofTarget(t *vegeta.Target) (*Request, error) {
-	r := &Request{Scenario: targetScenario, Method: t.Method, Path: t.URL, Header: t.Header, Body: t.Body, Parent: targets.Parent(t.Header), expect: p.expect}
+	r := &Request{Scenario: p.scenario, Method: t.Method, Path: t.URL, Header: t.Header, Body: t.Body, Parent: targets.Parent(t.Header), expect: p.expect}
 	if !r.full() {
 		return r, nil
 	}
@@ -239,41 +255,35 @@ func (s *Source) Request(seq uint64, p schedule.Pick) (*Request, error) {
 		if r, err = s.makers[p.Arm].make(p.Number); err != nil {
 			return nil, err
 		}
+		r.Reads.Header = r.Scenario.Name == "create" || r.Scenario.Name == "page"
 	}
 	r.Header = targets.Override(r.Header, s.Header)
 	r.Parent, r.expect = targets.Parent(r.Header), s.Expect.of(r.Scenario.Name)
 	return r, nil
 }
 
-// Learns returns the name of the response header from which Learn learns; "": from none.
-func (r *Request) Learns() string {
-	switch r.Scenario.Name {
-	case "create":
-		return "Location"
-	case "page":
-		return "Link"
-	}
-	return ""
-}
-
-// Learn stores ids and next pages of a response, for later requests to the service. Of its headers it
-// needs that of Learns.
-func (s *Source) Learn(arm int, base *url.URL, r *Request, status int, h http.Header) {
-	if len(s.makers) == 0 {
-		return
+// Respond takes a complete response to a request: it stores ids and next pages for later requests to the
+// service, and checks the response. Of the response it needs what the request reads.
+func (s *Source) Respond(arm int, base *url.URL, r *Request, resp Response) *Failure {
+	switch {
+	case r.check != nil:
+		return r.check(resp)
+	case len(s.makers) == 0:
+		return nil
 	}
 	m := s.makers[arm]
 	switch {
-	case status == http.StatusCreated && r.Scenario.Name == "create":
-		m.ids.add(h.Get("Location"))
-	case status == http.StatusOK && r.Scenario.Name == "page":
-		if next := httpheader.NextPage(h); next != "" {
+	case resp.Status == http.StatusCreated && r.Scenario.Name == "create":
+		m.ids.add(resp.Header.Get("Location"))
+	case resp.Status == http.StatusOK && r.Scenario.Name == "page":
+		if next := httpheader.NextPage(resp.Header); next != "" {
 			// Relative to the service's URL, which may have a path.
 			if page := strings.TrimPrefix(next, base.Path); isPath(page) {
 				m.pages.add(page)
 			}
 		}
 	}
+	return nil
 }
 
 // isPath reports whether a path can be requested, and read from a recording.

@@ -155,8 +155,8 @@ func TestExpectations(t *testing.T) {
 		"+20":       `"+20" is not`,
 		"200,":      `"" is not`,
 		"200 204":   `"200 204" is not`,
-		"buy=200":   `unknown scenario "buy"`,
-		"=200":      `unknown scenario ""`,
+		"b y=200":   `"b y" is not the name of a scenario`,
+		"=200":      `"" is not the name of a scenario`,
 		"get=200=1": `"200=1" is not`,
 	} {
 		if err := (Expectations{}).Add(in); err == nil || !strings.HasPrefix(err.Error(), want) {

@@ -1,4 +1,5 @@
-package engine
+// Package retry is how clients retry, and whether services keep the promise of a Retry-After.
+package retry
 
 import (
 	"container/heap"
@@ -11,38 +12,39 @@ import (
 	"soundcheck/loadgen/measure"
 )
 
-// Retry is a retry policy.
-type Retry string
+// Policy is a retry policy.
+type Policy string
 
 // Honour retries a shed request (429, 503) at the time of its Retry-After. Naive retries
 // immediately after 429, 5xx or no response, as clients that amplify an overload do.
 const (
-	RetryNone   Retry = "none"
-	RetryHonour Retry = "honour"
-	RetryNaive  Retry = "naive"
+	None   Policy = "none"
+	Honour Policy = "honour"
+	Naive  Policy = "naive"
 )
 
-func (r Retry) on() bool { return r == RetryHonour || r == RetryNaive }
+// On reports whether there are retries.
+func (p Policy) On() bool { return p == Honour || p == Naive }
 
-// maxRetries is the max number of retries per request.
-const maxRetries = 3
+// Max is the max number of retries per request.
+const Max = 3
 
-// next returns whether to retry after an attempt (counted from 0) with a status (0: no
+// Next returns whether to retry after an attempt (counted from 0) with a status (0: no
 // response), and after what wait.
-func (r Retry) next(status int, promised time.Duration, attempt int) (wait time.Duration, retry bool) {
+func (p Policy) Next(status int, promised time.Duration, attempt int) (wait time.Duration, retry bool) {
 	switch {
-	case attempt >= maxRetries:
+	case attempt >= Max:
 		return 0, false
-	case r == RetryHonour:
+	case p == Honour:
 		return promised, measure.IsShed(status) && promised > 0
-	case r == RetryNaive:
+	case p == Naive:
 		return 0, status == 0 || status == http.StatusTooManyRequests || status >= 500
 	}
 	return 0, false
 }
 
-// retryAfter returns the wait of a Retry-After header; 0: none.
-func retryAfter(h http.Header) time.Duration {
+// After returns the wait of a Retry-After header; 0: none.
+func After(h http.Header) time.Duration {
 	wait, ok := httpheader.RetryAfter(h)
 	if !ok {
 		return 0
@@ -50,9 +52,9 @@ func retryAfter(h http.Header) time.Duration {
 	return max(wait, time.Millisecond)
 }
 
-// promises are the Retry-After times of shed requests. The first attempt after one tests it:
+// Promises are the Retry-After times of shed requests. The first attempt after one tests it:
 // served (kept) or shed again (broken).
-type promises struct {
+type Promises struct {
 	first atomic.Int64 // the earliest, in ns since the epoch; 0: none
 
 	mu   sync.Mutex
@@ -76,7 +78,8 @@ func (l *moments) Pop() any {
 	return v
 }
 
-func (p *promises) add(at time.Time) {
+// Add adds a time.
+func (p *Promises) Add(at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.list) == maxPromises {
@@ -86,8 +89,8 @@ func (p *promises) add(at time.Time) {
 	p.first.Store(p.list[0])
 }
 
-// take returns how many promises an attempt tests now.
-func (p *promises) take() int {
+// Take returns how many promises an attempt tests now.
+func (p *Promises) Take() int {
 	first := p.first.Load()
 	if first == 0 {
 		return 0

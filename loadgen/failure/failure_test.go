@@ -1,4 +1,4 @@
-package engine
+package failure
 
 import (
 	"errors"
@@ -24,7 +24,7 @@ func TestCategory(t *testing.T) {
 		{`Get "https://127.0.0.1:9070/albums": net/http: server response headers exceeded 10485760 bytes; aborted`, "response headers too long"},
 		{`net/http: HTTP/1.x transport connection broken: malformed HTTP response "SSH-2.0"`, "invalid response"},
 	} {
-		if got := categoryOf(errors.New(tt.err)).name; got != tt.want {
+		if got := Of(errors.New(tt.err)).Name; got != tt.want {
 			t.Errorf("category(%s) = %q, want %q", tt.err, got, tt.want)
 		}
 	}

@@ -1,0 +1,343 @@
+package flow
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// files are the other files of a flow.
+type files map[string]string
+
+func (f files) open(name string) ([]byte, error) {
+	text, ok := f[name]
+	if !ok {
+		return nil, os.ErrNotExist
+	}
+	return []byte(text), nil
+}
+
+const full = `name: checkout
+data: users.csv
+variables: {limit: 3, big: 9007199254740993}
+fake: {email: "{email}"}
+think: 10ms..30ms
+steps:
+  - name: list
+    get: /albums?limit={{limit}}
+    headers: {X-Customer: "{{customer}}"}
+    expect: 200, 304
+    extract:
+      id: {jsonpath: "$[*].id", select: last}
+      ids: {jsonpath: "$[?@.price > 10].id", select: all}
+      price: $[0].price
+      etag: {header: ETag, regex: '"(.*)"'}
+      word: {regex: 'tit..'}
+      none: {jsonpath: $.nothing, default: 0}
+    check:
+      - status == 200 && len(json) == limit
+      - header("ETag") != "" && id == 9007199254740993
+  - name: order
+    post: /orders/{{id}}
+    json:
+      who: "{{customer}}"
+      zip: "{{zip}}"
+      album: "{{id}}"
+      text: "album {{id}}"
+      price: "{{price}}"
+      all: "{{ids}}"
+      none: "{{none}}"
+      mail: "{{email}}"
+      nested: [{big: "{{big}}"}, true, null, 1.5]
+    think: 0s
+  - name: pay
+    put: https://pay.example/{{etag}}
+    form: {amount: "{{price}}", note: "a & {{word}}"}
+    if: price > 10
+    repeat: 2
+    continue: true
+`
+
+var csv = files{"users.csv": "customer,zip\nAnn,00123\n\"B/b\",45\n"}
+
+func must(t *testing.T, text string) *Flow {
+	t.Helper()
+	f, err := parse("file", []byte(text), csv.open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// walk lets a user go through a flow, with the same response to each request, and returns the requests.
+func walk(t *testing.T, u *User, h http.Header, body string) (list []string) {
+	t.Helper()
+	for {
+		s, failure := u.Next()
+		if failure != nil {
+			t.Fatal(failure)
+		}
+		if s == nil {
+			return list
+		}
+		r, err := u.Request(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, fmt.Sprintf("%s %s %s %s %s", r.Method, r.URL, r.Header.Get("Content-Type"), r.Header.Get("X-Customer"), r.Body))
+		if f := u.Respond(s, 200, h, []byte(body), nil); f != nil {
+			t.Fatal(f)
+		}
+	}
+}
+
+// What one response has is used in later requests.
+func TestUser(t *testing.T) {
+	t.Parallel()
+	f := must(t, full)
+	u := f.NewUser(3, 1)
+	got := walk(t, u, http.Header{"Etag": {`W/"v1"`}}, `[{"id":1,"price":12.5,"title":"x"},{"id":2,"price":1},{"id":9007199254740993,"price":11}]`)
+	email := u.values["email"].Text
+	want := []string{
+		"GET /albums?limit=3  B/b ",
+		`POST /orders/9007199254740993 application/json  {"who":"B/b","zip":"45","album":9007199254740993,"text":"album 9007199254740993","price":12.5,"all":[1,9007199254740993],"none":0,"mail":"` +
+			email + `","nested":[{"big":9007199254740993},true,null,1.5]}`,
+		"PUT https://pay.example/v1 application/x-www-form-urlencoded  amount=12.5&note=a+%26+title",
+		"PUT https://pay.example/v1 application/x-www-form-urlencoded  amount=12.5&note=a+%26+title",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("requests\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if !strings.Contains(email, "@") || f.NewUser(3, 1).values["email"] != u.values["email"] || f.NewUser(4, 1).values["email"] == u.values["email"] || f.NewUser(3, 2).values["email"] == u.values["email"] {
+		t.Errorf("email %q is not that of the user and the seed", email)
+	}
+	if !u.CarriesOn() || u.Pause() < 10*time.Millisecond || u.Pause() > 30*time.Millisecond {
+		t.Errorf("after the last step: %t, %s", u.CarriesOn(), u.Pause())
+	}
+	if u.Think(Think{time.Second, time.Second}); u.Pause() != time.Second {
+		t.Errorf("think time %s, want 1s", u.Pause())
+	}
+	if s := f.Steps[1]; s.Operation != "POST /orders/{id}" || s.Full() != "" || f.Steps[2].Full() == "" {
+		t.Errorf("operation %q", s.Operation)
+	}
+	// Without a price above 10 the last step is skipped.
+	if got := walk(t, f.NewUser(0, 1), http.Header{"Etag": {`"v1"`}}, `[{"id":1,"price":2,"title":"x"},{"id":1,"price":2},{"id":9007199254740993,"price":1}]`); len(got) != 2 {
+		t.Errorf("%q, want two requests", got)
+	}
+}
+
+func TestRespond(t *testing.T) {
+	t.Parallel()
+	body := `{"a":[1,2,3],"t":"x","n":null,"f":1.0}`
+	header := http.Header{"Location": {"/a/1", "/a/2"}}
+	for name, tt := range map[string]struct{ step, body, check, detail string }{
+		"check":                {"check: [json.t == 'x', status == 200, 'len(json.a) > 2', 'json.f == 1', 'json.n == nil']", body, "", ""},
+		"false":                {"check: [json.t == 'y']", body, "json.t == 'y'", "status 200, 38 bytes: false"},
+		"cannot be evaluated":  {"check: [json.n.u > 3]", body, "json.n.u > 3", "cannot fetch u from <nil>"},
+		"not JSON":             {"check: [json.t == 'x']", "<html>", "json.t == 'x'", "the body is not JSON: invalid character '<'"},
+		"two JSON values":      {"check: [json.t == 'x']", body + body, "json.t == 'x'", "more than one JSON value"},
+		"text":                 {"check: ['body contains \"html\"']", "<html>", "", ""},
+		"header":               {"check: ['header(\"Location\") == \"/a/1\"']", body, "", ""},
+		"extract nothing":      {"extract: {v: $.zz}", body, "extract v", "$.zz selects nothing"},
+		"extract null":         {"extract: {v: $.n}\n    check: [v == nil]", body, "", ""},
+		"extract, not JSON":    {"extract: {v: $.zz}", "<html>", "extract v", "not JSON"},
+		"default":              {"extract: {v: {jsonpath: $.zz, default: d}}\n    check: [v == 'd']", body, "", ""},
+		"last header":          {"extract: {v: {header: location, select: last, regex: '[0-9]+'}}\n    check: [v == '2']", body, "", ""},
+		"no header":            {"extract: {v: {header: X-No}}", body, "extract v", "header X-No: nothing found"},
+		"no match":             {"extract: {v: {regex: 'z(.)z'}}", body, "extract v", "regex z(.)z: nothing found"},
+		"group":                {"extract: {v: {regex: '\"t\":\"(.)\"'}}\n    check: [v == 'x']", body, "", ""},
+		"all":                  {"extract: {v: {jsonpath: '$.a[*]', select: all}}\n    check: ['len(v) == 3', 'sum(v) == 6']", body, "", ""},
+		"all of nothing":       {"extract: {v: {jsonpath: '$.b[*]', select: all}}\n    check: ['len(v) == 0']", body, "", ""},
+		"random":               {"extract: {v: {jsonpath: '$.a[*]', select: random}}\n    check: ['v in [1,2,3]']", body, "", ""},
+		"earlier value counts": {"extract: {w: $.t, v: {regex: x}}\n    check: [w == v]", body, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u := must(t, "steps:\n  - name: s\n    get: /\n    "+tt.step+"\n").NewUser(0, 1)
+			s, _ := u.Next()
+			f := u.Respond(s, 200, header, []byte(tt.body), nil)
+			if f == nil {
+				f = &Failure{}
+			}
+			if f.Check != tt.check || !strings.Contains(f.Detail, tt.detail) || tt.detail == "" && f.Detail != "" {
+				t.Errorf("%q: %q, want %q: %q", f.Check, f.Detail, tt.check, tt.detail)
+			}
+		})
+	}
+}
+
+// A body that could not be read fails only what needs it.
+func TestUnreadBody(t *testing.T) {
+	t.Parallel()
+	u := must(t, "steps:\n  - name: s\n    get: /\n    check: [status == 200, json.a == 1]\n").NewUser(0, 1)
+	s, _ := u.Next()
+	if f := u.Respond(s, 200, nil, nil, fmt.Errorf("too large")); f == nil || f.Check != "json.a == 1" || !strings.Contains(f.Detail, "too large") {
+		t.Errorf("%+v", f)
+	}
+}
+
+// A value that a skipped step would have is missed, and a value that would end a header is not sent.
+func TestCannotSend(t *testing.T) {
+	t.Parallel()
+	u := must(t, "steps:\n  - {name: a, get: /, if: user > 5, extract: {v: $.v}}\n  - {name: b, get: '/{{v}}'}\n").NewUser(0, 1)
+	s, _ := u.Next()
+	if _, err := u.Request(s); s.Name != "b" || err == nil || !strings.Contains(err.Error(), "variable v has no value") {
+		t.Errorf("step %s: %v", s.Name, err)
+	}
+	u = must(t, "steps:\n  - {name: a, get: /, extract: {v: $.v}}\n  - {name: b, get: /, headers: {X-V: '{{v}}'}}\n").NewUser(0, 1)
+	s, _ = u.Next()
+	if f := u.Respond(s, 200, nil, []byte(`{"v":"a\r\nX-Injected: 1"}`), nil); f != nil {
+		t.Fatal(f)
+	}
+	s, _ = u.Next()
+	if _, err := u.Request(s); err == nil || !strings.Contains(err.Error(), "header X-V has a control character") {
+		t.Error(err)
+	}
+	for link, want := range map[string]string{"/a?b=1": "", "https://h/a": "", "a": "neither", "//h/a": "neither", "file:///etc": "neither", "": "neither"} {
+		u = must(t, "steps:\n  - {name: a, get: /, extract: {v: $.v}}\n  - {name: b, get: '{{v}}'}\n").NewUser(0, 1)
+		s, _ = u.Next()
+		_ = u.Respond(s, 200, nil, []byte(`{"v":"`+link+`"}`), nil)
+		s, _ = u.Next()
+		if r, err := u.Request(s); want == "" && (err != nil || r.URL != link) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("link %q: %q, %v", link, r.URL, err)
+		}
+	}
+	u = must(t, "steps:\n  - {name: a, get: /, extract: {v: {jsonpath: $.v, default: x}}}\n  - {name: b, get: /, if: v > 1}\n").NewUser(0, 1)
+	s, _ = u.Next()
+	_ = u.Respond(s, 200, nil, []byte(`{}`), nil)
+	if s, f := u.Next(); f == nil || f.Check != "if v > 1" || s.Name != "b" {
+		t.Errorf("%v, %+v", s, f)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	step := func(text string) string { return "steps:\n  - name: s\n    get: /\n    " + text + "\n" }
+	for name, tt := range map[string]struct{ text, want string }{
+		"empty":                  {"", "1: no steps"},
+		"not YAML":               {"steps: [", "1: "},
+		"unknown field":          {"steps:\n  - name: s\n    gett: /\n", `3: unknown field "gett"`},
+		"field twice":            {"steps:\n  - name: s\n    name: t\n    get: /\n", `3: mapping key "name" already defined`},
+		"no name":                {"steps:\n  - get: /\n", `2: step 1: "" is not a name`},
+		"bad name":               {"steps:\n  - name: a b\n    get: /\n", `"a b" is not a name`},
+		"same name":              {"steps:\n  - {name: s, get: /}\n  - {name: s, get: /}\n", "3: step s: another step, or the flow, has this name"},
+		"name of the flow":       {"steps:\n  - {name: file, get: /}\n", "another step, or the flow"},
+		"bad flow name":          {"name: 7up\nsteps:\n  - {name: s, get: /}\n", `1: "7up" is not a name of a flow`},
+		"no request":             {"steps:\n  - name: s\n", "2: step s: no request"},
+		"two requests":           {"steps:\n  - {name: s, get: /, post: /}\n", "two requests"},
+		"method without url":     {"steps:\n  - {name: s, method: PURGE}\n", "method and url go together"},
+		"url and get":            {"steps:\n  - {name: s, get: /, method: PURGE, url: /}\n", "two requests"},
+		"bad method":             {"steps:\n  - {name: s, method: 'A B', url: /}\n", `"A B"`},
+		"bad URL":                {"steps:\n  - {name: s, get: 'ftp://h/'}\n", "2: step s: "},
+		"unknown variable":       {"steps:\n  - {name: s, get: '/{{id}}'}\n", "2: step s: unknown variable {{id}}: user"},
+		"variable of later step": {"steps:\n  - {name: s, get: '/{{v}}'}\n  - {name: t, get: /, extract: {v: $.v}}\n", "unknown variable {{v}}"},
+		"unknown link":           {"steps:\n  - {name: s, get: '{{v}}'}\n", "2: step s: unknown variable {{v}}: user"},
+		"placeholder in host":    {"variables: {h: x}\nsteps:\n  - {name: s, get: 'http://{{h}}/'}\n", "step s: "},
+		"broken placeholder":     {"steps:\n  - {name: s, post: /, body: '{{a'}\n", "is not a placeholder"},
+		"unused variable":        {"variables: {v: 1}\n" + step(""), "1: no step uses variable v"},
+		"unused fake":            {"fake: {v: '{email}'}\n" + step(""), "1: no step uses variable v"},
+		"reserved variable":      {"variables: {json: 1}\n" + step(""), "1: variable json has a reserved name"},
+		"variable of a list":     {"variables: {v: [1]}\n" + step(""), "variable v is not a string"},
+		"bad variable":           {"variables: {a-b: 1}\n" + step(""), `"a-b" is not a name of a variable`},
+		"column twice":           {"data: users.csv\nvariables: {zip: 1}\n" + step(""), "variable zip is declared twice"},
+		"no data file":           {"data: no.csv\n" + step(""), "1: file does not exist"},
+		"unknown fake":           {"fake: {v: '{nosuch}'}\n" + step(""), `1: fake v: gofakeit has no function "nosuch"`},
+		"fake of nothing":        {"fake: {v: text}\n" + step(""), "has no function of gofakeit"},
+		"think":                  {"think: fast\n" + step(""), `1: think "fast" is not a duration`},
+		"think backwards":        {step("think: 3s..1s"), `4: step s: think "3s..1s" is not`},
+		"think below 0":          {step("think: -1s"), `think "-1s" is not`},
+		"check syntax":           {step("check: ['status ==']"), "4: step s: check: status ==: "},
+		"check unknown name":     {step("check: ['statu == 1']"), "unknown name statu"},
+		"check not a condition":  {step("check: ['1 + 1']"), "4: step s: check: 1 + 1: expected bool"},
+		"second check":           {step("check:\n      - status == 1\n      - foo"), "6: step s: check: foo"},
+		"if has no response":     {step("if: status == 200"), "4: step s: if: status == 200: unknown name status"},
+		"extract of nothing":     {step("extract: {v: {select: last}}"), "no jsonpath, header or regex"},
+		"extract bad path":       {step("extract: {v: '$['}"), `4: step s: extract v: "$[" is not a JSONPath`},
+		"extract bad regex":      {step("extract: {v: {regex: '('}}"), "missing closing"},
+		"extract two groups":     {step("extract: {v: {regex: '(a)(b)'}}"), "has 2 groups, at most 1"},
+		"extract unknown field":  {step("extract: {v: {path: $.v}}"), `unknown field "path"`},
+		"extract number":         {step("extract: {v: 3}"), "not a JSONPath, or a map"},
+		"extract both":           {step("extract: {v: {jsonpath: $.v, header: X}}"), "do not go together"},
+		"extract bad select":     {step("extract: {v: {jsonpath: $.v, select: some}}"), `select "some" is not`},
+		"extract all of headers": {step("extract: {v: {header: X, select: all}}"), "select all needs jsonpath"},
+		"extract bad header":     {step("extract: {v: {header: 'X Y'}}"), `"X Y" is not the name of a header`},
+		"extract reserved":       {step("extract: {status: $.v}"), "reserved name"},
+		"extract a column":       {"data: users.csv\n" + step("extract: {zip: $.v}"), "declared twice"},
+		"repeat":                 {step("repeat: 0"), "4: step s: repeat 0 is out of range: 1 to 1000"},
+		"two bodies":             {step("body: x\n    json: {}"), "more than one of body, json and form"},
+		"body file":              {step("body: '@no'"), "file does not exist"},
+		"form of a list":         {step("form: {a: [1]}"), "a is not a string"},
+		"bad header":             {step("headers: {'a b': c}"), "4: step s: headers: "},
+		"header twice":           {step("headers: {x-a: 1, X-A: 2}"), "X-A appears twice"},
+		"traceparent":            {step("headers: {traceparent: x}"), "each user has a trace"},
+		"too many steps":         {"steps:\n" + strings.Repeat("  - {name: s, get: /}\n", maxSteps+1), "51 steps, at most 50"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := parse("file", []byte(tt.text), csv.open)
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%v, want one line with %s", err, tt.want)
+			}
+		})
+	}
+}
+
+// Files are relative to that of the flow, and errors have its name.
+func TestRead(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	write("body.json", `{"a": {{user}}}`)
+	f, err := Read(write("shop.yaml", "\ufeffsteps:\n  - {name: s, post: /, body: '@body.json'}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := f.NewUser(7, 1)
+	s, _ := u.Next()
+	if r, err := u.Request(s); f.Name != "shop" || err != nil || string(r.Body) != `{"a": 7}` {
+		t.Errorf("%s: %s, %v", f.Name, r.Body, err)
+	}
+	bad := write("bad.yaml", "steps:\n  - name: s\n")
+	if _, err := Read(bad); err == nil || !strings.HasPrefix(err.Error(), bad+":2: step s: ") {
+		t.Error(err)
+	}
+	if _, err := Read(filepath.Join(dir, "none.yaml")); err == nil || strings.Contains(err.Error(), ":1:") {
+		t.Error(err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(full)
+	f.Add("steps:\n  - {name: s, get: '/{{user}}', extract: {v: $.v}, check: [v == 1]}\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		flow, err := parse("file", []byte(text), csv.open)
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("error of several lines: %q", err)
+			}
+			return
+		}
+		u := flow.NewUser(1, 1)
+		for range 100 {
+			s, failure := u.Next()
+			if s == nil || failure != nil {
+				return
+			}
+			if _, err := u.Request(s); err != nil {
+				return
+			}
+			_ = u.Respond(s, 200, http.Header{}, []byte(`{"v":1}`), nil)
+			_ = u.Pause()
+		}
+	})
+}

@@ -1,0 +1,188 @@
+package flow
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/brianvoe/gofakeit/v7"
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"soundcheck/loadgen/targets"
+)
+
+// User goes through a flow once. It is for one goroutine.
+type User struct {
+	flow   *Flow
+	rng    *rand.Rand
+	values map[string]targets.Value
+	env    map[string]any // of expressions
+	step   int            // the next one
+	sent   int            // of its repetitions
+	last   *Step
+	think  *Think // in place of those of the flow
+}
+
+// NewUser returns user n of a run, counted from 0. Users with the same number and seed have the same values.
+func (f *Flow) NewUser(n, seed uint64) *User {
+	u := &User{flow: f, rng: rand.New(rand.NewPCG(seed, n)), values: maps.Clone(f.constants), env: map[string]any{}}
+	u.set("user", targets.Value{Text: fmt.Sprint(n), Literal: true}, int64(n))
+	for name, v := range f.constants {
+		u.set(name, v, anyOf(v))
+	}
+	if f.data != nil {
+		row := f.data.Rows[n%uint64(len(f.data.Rows))]
+		for i, name := range f.data.Columns {
+			u.set(name, row[i], anyOf(row[i]))
+		}
+	}
+	if len(f.fakes) > 0 {
+		faker := gofakeit.NewFaker(rand.NewPCG(seed, ^n), false)
+		for _, x := range f.fakes {
+			text, _ := faker.Generate(x.pattern) // was checked
+			u.set(x.name, targets.Value{Text: text}, text)
+		}
+	}
+	return u
+}
+
+func (u *User) set(name string, v targets.Value, native any) {
+	u.values[name], u.env[name] = v, native
+}
+
+// Next returns the next step; nil: the flow is complete.
+func (u *User) Next() (*Step, *Failure) {
+	for u.step < len(u.flow.Steps) {
+		s := u.flow.Steps[u.step]
+		if u.sent == s.repeat {
+			u.step, u.sent = u.step+1, 0
+			continue
+		}
+		if s.condition != nil {
+			holds, err := s.condition.holds(u.env)
+			if err != nil {
+				return s, &Failure{"if " + s.condition.text, err.Error()}
+			}
+			if !holds {
+				u.step, u.sent = u.step+1, 0
+				continue
+			}
+		}
+		u.sent++
+		u.last = s
+		return s, nil
+	}
+	return nil, nil
+}
+
+// Think sets the think time after each step, in place of those of the flow.
+func (u *User) Think(t Think) { u.think = &t }
+
+// More reports whether steps are left.
+func (u *User) More() bool {
+	return u.step < len(u.flow.Steps)-1 || u.step < len(u.flow.Steps) && u.sent < u.flow.Steps[u.step].repeat
+}
+
+// Pause returns the think time after the last step.
+func (u *User) Pause() time.Duration {
+	if u.last == nil {
+		return 0
+	}
+	t := u.last.think
+	if u.think != nil {
+		t = *u.think
+	}
+	return t.From + time.Duration(u.rng.Float64()*float64(t.To-t.From))
+}
+
+// CarriesOn reports whether the user goes on after a failure of the last step.
+func (u *User) CarriesOn() bool { return u.last.carryOn }
+
+// Request returns the request of a step.
+func (u *User) Request(s *Step) (vegeta.Target, error) {
+	for _, name := range s.placeholders {
+		if _, ok := u.values[name]; !ok {
+			return vegeta.Target{}, fmt.Errorf("variable %s has no value: its step was skipped", name)
+		}
+	}
+	if s.template == nil && s.link == "" {
+		return s.target, nil
+	}
+	t := s.target
+	if s.template != nil {
+		t = s.template.RenderRow(u.row())
+		if err := targets.CheckHeader(t.Header); err != nil {
+			return t, err
+		}
+	}
+	if s.link != "" {
+		link := u.values[s.link].Text
+		check := link
+		if strings.HasPrefix(link, "/") && !strings.HasPrefix(link, "//") {
+			check = "http://service" + link
+		}
+		if err := targets.CheckURL(check); err != nil {
+			return t, fmt.Errorf("variable %s is neither a URL nor a path: %w", s.link, err)
+		}
+		t.URL = link
+	}
+	return t, nil
+}
+
+// row returns the values for a template.
+func (u *User) row() []targets.Value {
+	row := make([]targets.Value, 0, len(u.flow.columns))
+	for _, name := range u.flow.columns {
+		row = append(row, u.values[name])
+	}
+	return row
+}
+
+// Failure is a response that fails a check.
+type Failure struct {
+	Check  string // the same text for each such response
+	Detail string
+}
+
+// Respond takes the response to a step, whose status is expected: it extracts values and checks it.
+func (u *User) Respond(s *Step, status int, header http.Header, body []byte, err error) *Failure {
+	if !s.Reads() {
+		return nil
+	}
+	r := response{header: header, body: body, err: err}
+	said := func(format string, args ...any) string {
+		return fmt.Sprintf("status %d, %d bytes: ", status, len(body)) + fmt.Sprintf(format, args...)
+	}
+	for _, x := range s.extracts {
+		v, native, err := x.of(&r, u.rng)
+		if err != nil && x.value != nil {
+			v, native, err = *x.value, anyOf(*x.value), nil
+		}
+		if err != nil {
+			return &Failure{"extract " + x.name, said("%v", err)}
+		}
+		u.set(x.name, v, native)
+	}
+	if len(s.checks) == 0 {
+		return nil
+	}
+	u.env["status"], u.env["body"], u.env["json"], u.env["header"] = status, string(body), nil, header.Get
+	if v, err := r.json(); err == nil {
+		u.env["json"] = v
+	}
+	for _, x := range s.checks {
+		holds, e := x.holds(u.env)
+		switch {
+		case e != nil && r.failed() != nil:
+			return &Failure{x.text, said("%v; %v", e, r.failed())}
+		case e != nil:
+			return &Failure{x.text, said("%v", e)}
+		case !holds:
+			return &Failure{x.text, said("false")}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package report
+
+import (
+	"fmt"
+	"time"
+
+	"soundcheck/loadgen/measure"
+	"soundcheck/loadgen/schedule"
+)
+
+// Flow are the users of a run with a flow. Each goes through its steps once; the scenarios of the report are the steps,
+// in their order. Users of the warm-up are not in it. Begun = Completed + Failed + Unfinished.
+type Flow struct {
+	Name       string          `json:"name"`
+	Users      string          `json:"users,omitempty"` // of the closed model by time, if their number changes, as in 30s@0..200
+	Planned    uint64          `json:"planned"`         // users; 0: the closed model
+	RateTarget float64         `json:"rate_target"`     // users/s that begin; 0: the closed model
+	RateActual float64         `json:"rate_actual"`     // users/s that begin
+	Begun      int             `json:"begun"`
+	WarmUp     int             `json:"warm_up,omitempty"`
+	Completed  int             `json:"completed"`
+	Late       int             `json:"late,omitempty"` // of Completed: slower than the SLO allows
+	Failed     int             `json:"failed"`         // a step failed
+	Unfinished int             `json:"unfinished"`     // at the end of the run
+	Peak       int             `json:"users_peak"`     // at once
+	Duration   measure.Summary `json:"duration"`       // of completed users: first step scheduled → end of the last response, with think times
+	Slowest    []Slow          `json:"slowest"`        // slowest first
+
+	steps []string
+}
+
+// User is a user who is no longer on their way through a flow.
+type User struct {
+	Scheduled  time.Duration // since the end of the warm-up
+	Duration   time.Duration // to the end of the last response
+	Failed     bool
+	Unfinished bool
+	TraceID    string // "": not sampled
+}
+
+// AddUser counts a user of a flow.
+func (b *Builder) AddUser(u User) {
+	f, class := b.Report.Flow, measure.Good
+	switch late := b.late[f.Name]; {
+	case u.Scheduled < 0:
+		f.WarmUp++
+		return
+	case u.Unfinished:
+		f.Begun++
+		f.Unfinished++
+		return
+	case u.Failed:
+		f.Failed++
+		class = measure.Failed
+	default:
+		f.Completed++
+		if late > 0 && u.Duration >= late {
+			class = measure.Late
+			f.Late++
+		}
+		f.Slowest = slowest(f.Slowest, Slow{u.Duration.Seconds(), f.Name, class, 0, u.TraceID})
+	}
+	f.Begun++
+	b.Flow.Add(class, 0, u.Duration)
+	b.users.Add(u.Scheduled, class, u.Duration)
+}
+
+// of returns the requests of a scenario ("": all), or the users of the flow.
+func (b *Builder) of(scenario string) (*measure.Cell, []*measure.Interval) {
+	if f := b.Report.Flow; f != nil && scenario == f.Name {
+		return b.Flow, b.users.List
+	}
+	return b.Of(scenario)
+}
+
+// finishFlow completes the flow's part of the report.
+func (b *Builder) finishFlow(seconds float64) {
+	f := b.Report.Flow
+	f.RateActual = float64(f.Begun) / seconds
+}
+
+// unbegun reports how much of the plan's users have begun, if less than minSent of them; else "".
+func (r *Report) unbegun() string {
+	f := r.Flow
+	if f == nil || r.Arrivals == schedule.Poisson || float64(f.Begun+f.WarmUp) >= minSent*float64(f.Planned) {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d planned users began", f.Begun+f.WarmUp, f.Planned)
+}
+
+// add adds the users of another process.
+func (f *Flow) add(g *Flow) {
+	f.Planned += g.Planned
+	f.RateTarget += g.RateTarget
+	f.RateActual += g.RateActual
+	f.Begun += g.Begun
+	f.WarmUp += g.WarmUp
+	f.Completed += g.Completed
+	f.Late += g.Late
+	f.Failed += g.Failed
+	f.Unfinished += g.Unfinished
+	f.Peak += g.Peak
+	for _, s := range g.Slowest {
+		f.Slowest = slowest(f.Slowest, s)
+	}
+}
+
+// plan describes the users.
+func (f *Flow) plan(r *Report) string {
+	switch {
+	case r.Model == "open":
+		return fmt.Sprintf("flow %s: new users/s %s, %s arrivals", f.Name, r.Stages, r.Arrivals)
+	case f.Users != "":
+		return fmt.Sprintf("flow %s: users %s (closed model)", f.Name, f.Users)
+	}
+	return fmt.Sprintf("flow %s: %d users (closed model)", f.Name, r.Workers)
+}
+
+// String describes what the users did.
+func (f *Flow) String() string {
+	text := fmt.Sprintf("%d", f.Begun)
+	if f.Planned > 0 {
+		text += fmt.Sprintf(" of %d planned", f.Planned)
+	}
+	text += fmt.Sprintf(": %d completed (%s), %d failed", f.Completed, percent(float64(f.Completed)/float64(max(f.Begun, 1))), f.Failed)
+	if f.Unfinished > 0 {
+		text += fmt.Sprintf(", %d unfinished at the end", f.Unfinished)
+	}
+	text += fmt.Sprintf("; %s/s", short(f.RateActual))
+	if f.RateTarget > 0 {
+		text += fmt.Sprintf(" of %s/s target", short(f.RateTarget))
+	}
+	return text + fmt.Sprintf("; peak %d at once", f.Peak)
+}

@@ -1,0 +1,110 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"soundcheck/loadgen/measure"
+	"soundcheck/loadgen/schedule"
+	"soundcheck/loadgen/slo"
+)
+
+// flowReport returns the report of a shard with users: two completed, one failed, one unfinished, one of the warm-up.
+func flowReport(t *testing.T, shard uint64) *Report {
+	t.Helper()
+	objectives, err := slo.ParseList("max(buy)<3s,failed(buy)<50%,p99(pay)<1s,late(buy)<30%")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := schedule.Plan{Stages: []schedule.Stage{{Duration: 5 * time.Second, From: 2, To: 2}}, Arrivals: schedule.Constant, Shard: shard, Shards: 2}
+	b := NewBuilder(Setup{RunID: "r", Target: "http://h", Plan: plan, WarmUp: time.Second, Objectives: objectives, Scenarios: []string{"pay", "look"},
+		Flow: &Flow{Name: "buy", Planned: 5, RateTarget: 1}})
+	for i, u := range []User{{-time.Millisecond, time.Second, false, false, ""}, {0, time.Second, false, false, fmt.Sprint("t", shard)}, {time.Second, 3 * time.Second, false, false, "late"},
+		{2 * time.Second, time.Second, true, false, ""}, {3 * time.Second, time.Second, false, true, ""}} {
+		b.AddUser(u)
+		if i == 0 {
+			b.AddWarmUp()
+			continue
+		}
+		b.Add(Outcome{Expected: i != 3, Request: measure.Request{Scenario: []string{"pay", "look"}[i%2], Status: 200, Response: time.Millisecond, Scheduled: u.Scheduled}})
+	}
+	b.Report.Flow.Peak = 3
+	return b.Finish(time.Unix(1e9, 0), 5*time.Second, 6*time.Second, 1, false)
+}
+
+func TestFlowReport(t *testing.T) {
+	t.Parallel()
+	r := flowReport(t, 0)
+	f := r.Flow
+	if f.Begun != 4 || f.WarmUp != 1 || f.Completed != 2 || f.Failed != 1 || f.Unfinished != 1 || f.RateActual != 1 || f.Duration.Count != 2 || f.Duration.Max < 2.9 || len(r.Invalid) != 0 {
+		t.Errorf("%+v, invalid %v", f, r.Invalid)
+	}
+	if s := f.Slowest; len(s) != 2 || s[0].TraceID != "late" || s[0].Class != measure.Late {
+		t.Errorf("slowest %+v", s)
+	}
+	if r.SLOs[0].Met || !r.SLOs[1].Met || !r.SLOs[2].Met || r.SLOs[3].Met || r.SLOs[3].Value != 1./3 {
+		t.Errorf("%+v", r.SLOs)
+	}
+	var text, mark, page strings.Builder
+	if err := r.Write(&text); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"plan          flow buy: new users/s 5s@2, constant arrivals\n",
+		"users         4 of 5 planned: 2 completed (50.00%), 1 failed, 1 unfinished at the end; 1/s of 1/s target; peak 3 at once\n",
+		"requests      4 in 6.0 s\n", "flow buy         2  ", "\nslowest users\n   3000.00 ms  trace late\n",
+	} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("no %q in\n%s", want, text.String())
+		}
+	}
+	if strings.Index(text.String(), "\n  pay ") > strings.Index(text.String(), "\n  look") {
+		t.Error("the steps are not in their order")
+	}
+	if err := r.WriteMarkdown(&mark); err != nil || !strings.Contains(mark.String(), "### Slowest users") {
+		t.Errorf("%v: %s", err, mark.String())
+	}
+	if err := r.WriteHTML(&page); err != nil || !strings.Contains(page.String(), "<h2>Slowest users</h2>") {
+		t.Error(err)
+	}
+}
+
+// Shards of a flow are merged exactly; a run with another flow is refused.
+func TestMergeFlows(t *testing.T) {
+	t.Parallel()
+	a, b := flowReport(t, 0), flowReport(t, 1)
+	for _, r := range []*Report{a, b} {
+		if err := r.encodeHistograms(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := Merge([]*Report{a, b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := r.Flow
+	if f.Begun != 8 || f.Planned != 10 || f.WarmUp != 2 || f.Completed != 4 || f.Failed != 2 || f.Unfinished != 2 || f.Peak != 6 || f.RateTarget != 2 || f.RateActual != 2 || f.Duration.Count != 4 || len(f.Slowest) != 4 {
+		t.Errorf("%+v", f)
+	}
+	if r.SLOs[0].Met || !r.SLOs[1].Met || r.SLOs[3].Value != 1./3 || r.Scenarios[0].Name != "pay" {
+		t.Errorf("%+v, %s", r.SLOs, r.Scenarios[0].Name)
+	}
+	b = flowReport(t, 1)
+	b.Flow.Name = "sell"
+	if _, err := Merge([]*Report{a, b}); err == nil || !strings.Contains(err.Error(), `different flows: "buy" and "sell"`) {
+		t.Error(err)
+	}
+}
+
+// A generator that begins too few users makes the report invalid.
+func TestTooFewUsers(t *testing.T) {
+	t.Parallel()
+	plan := schedule.Plan{Stages: []schedule.Stage{{Duration: 5 * time.Second, From: 2, To: 2}}, Arrivals: schedule.Constant}
+	b := NewBuilder(Setup{RunID: "r", Plan: plan, Scenarios: []string{"pay"}, Flow: &Flow{Name: "buy", Planned: 10, RateTarget: 2}})
+	b.AddUser(User{})
+	if r := b.Finish(time.Now(), 5*time.Second, 5*time.Second, 1, false); len(r.Invalid) != 1 || r.Invalid[0] != "1 of 10 planned users began" {
+		t.Errorf("%v", r.Invalid)
+	}
+}
