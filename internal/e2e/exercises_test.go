@@ -110,6 +110,11 @@ func TestExercises(t *testing.T) {
 			}()
 			l.refused(t, 1, "the exercise "+x.Name+" is active", "start", all[0].Name)
 			l.hidden(t)
+			if x == all[0] {
+				if stdout, stderr, code := l.run(t, time.Minute, "lab", "verify", "-state", l.State); code != 1 || !strings.Contains(stderr, "the exercise "+x.Name+" is active") {
+					t.Errorf("lab verify: exit code %d\n%s%s", code, stdout, stderr)
+				}
+			}
 			solution, stderr, code := l.exercise(t, "solution")
 			lines := strings.Split(strings.TrimSpace(solution), "\n")
 			command, ok := strings.CutPrefix(lines[len(lines)-1], "go run ./lab exercise answer -state "+l.State+" ")

@@ -100,6 +100,9 @@ func Start(ctx context.Context, client *supervisor.Client, x *Exercise, l plan.L
 	p := cli.NewProgress(stderr)
 	defer p.Clear()
 	if err := during(p, "changing the lab", func() error { return client.BeginExercise(ctx, x.Plan()) }); err != nil {
+		if ctx.Err() != nil {
+			return errors.New("interrupted; the lab is restored in the background")
+		}
 		return err
 	}
 	if err := Record(l.State, x.Name, func(p *Progress) { p.StartedAt, p.Hints = time.Now(), 0 }); err != nil {

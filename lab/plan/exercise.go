@@ -43,6 +43,12 @@ type Exercise struct {
 // exerciseData is the folder of the album stores in an exercise: the lab's own data stay as they are.
 func (l Lab) exerciseData() string { return l.data("exercise") }
 
+// ClientTarget is loadgen or datagen.
+func ClientTarget(name string) build.Target {
+	return build.Target{Name: name, Module: ".", Package: "./" + name,
+		Sources: []string{name, "loadgen", "internal", "lab/kube", "lab/command", "lab/proc", "deploy/charts"}}
+}
+
 // CanExercise returns an error if exercises cannot change this lab.
 func (l Lab) CanExercise() error {
 	switch {
@@ -94,9 +100,8 @@ func (e Exercise) Components(l Lab) (list []Component) {
 			to = load.To
 		}
 		c := Component{
-			Name: "exercise-load",
-			Target: build.Target{Name: "loadgen", Module: ".", Package: "./loadgen", Tags: ginTags,
-				Sources: []string{"loadgen", "internal", "lab", "deploy"}},
+			Name:   "exercise-load",
+			Target: ClientTarget("loadgen"),
 			// It has no end: when the duration is over, the supervisor starts it again.
 			Args:    append([]string{"-url", to, "-duration", "24h", "-quiet", "-keep", "", "-explain=false"}, load.Args...),
 			Env:     append(l.telemetryEnv(), often),

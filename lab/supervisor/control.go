@@ -203,6 +203,9 @@ func (c *Client) BeginExercise(ctx context.Context, e plan.Exercise) error {
 		return err
 	}
 	_, err = c.do(ctx, http.MethodPost, "/exercise", bytes.NewReader(body))
+	if err != nil && strings.HasPrefix(err.Error(), "404 ") { // from before there were exercises
+		return errors.New("the running lab is of an older version: lab down, then lab up")
+	}
 	return err
 }
 

@@ -114,6 +114,15 @@ func (s *Supervisor) startExtra(ctx context.Context, c plan.Component, change pl
 	}
 }
 
+// awaitExtras waits until no goroutine starts a component of the exercise any more. The lab is stopping.
+func (s *Supervisor) awaitExtras() {
+	s.exercising.Lock()
+	defer s.exercising.Unlock()
+	for _, r := range s.all()[len(s.runners):] {
+		r.gone <- <-r.gone
+	}
+}
+
 // endExercise returns when the lab is as it was before the exercise.
 func (s *Supervisor) endExercise() error {
 	s.exercising.Lock()

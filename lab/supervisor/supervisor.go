@@ -126,6 +126,7 @@ func Run(ctx context.Context, lab plan.Lab, programs []plan.Component, b *build.
 		err = nil
 	}
 	s.set(func() { s.phase = Stopping })
+	s.awaitExtras()
 	if e := s.stopAll(); e != nil {
 		return errors.Join(err, e)
 	}
