@@ -70,9 +70,12 @@ func startExercise(ctx context.Context, args []string, getenv func(string) strin
 	if err != nil {
 		return err
 	}
-	client, _, err := supervisor.Connect(ctx, l.State)
+	client, st, err := supervisor.Connect(ctx, l.State)
 	if err != nil {
 		return err
+	}
+	if client != nil && l.Offset != 0 && l.Offset != st.PortOffset {
+		return fmt.Errorf("the lab in %s runs with -port-offset %d, not %d: select another lab with -state", l.State, st.PortOffset, l.Offset)
 	}
 	if client == nil {
 		fmt.Fprintln(stderr, "the lab is not running: starting it")

@@ -130,6 +130,11 @@ func TestExercises(t *testing.T) {
 					}
 					bad = append(bad, key+"="+wrong(q, value, oldTrace))
 					if q.Trace != nil {
+						var trace json.RawMessage
+						getJSON(t, l.Jaeger()+"/api/traces/"+value, &trace)
+						if bytes.Contains(trace, []byte("soundcheck.fault")) {
+							t.Errorf("the trace %s shows the fault", value)
+						}
 						oldTrace = value
 					}
 				}

@@ -207,7 +207,7 @@ func (c Span) match(t *jaegerapi.Trace, s *jaegerapi.Span) bool {
 		c.Self > 0 && self(t, s) < c.Self,
 		c.Failed && !s.Failed(),
 		c.Root && t.Parent(s) != "",
-		c.Early > 0 && (parent == nil || parent.Start().Sub(s.Start()) < c.Early && s.Start().Sub(parent.End()) < c.Early):
+		c.Outside > 0 && (parent == nil || parent.Start().Sub(s.Start()) < c.Outside && s.Start().Sub(parent.End()) < c.Outside):
 		return false
 	}
 	return true

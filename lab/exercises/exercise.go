@@ -118,7 +118,7 @@ type Span struct {
 	Self    time.Duration // its duration without its children
 	Failed  bool
 	Root    bool          // no parent
-	Early   time.Duration // begins before its parent, or after its parent's end, by this much
+	Outside time.Duration // begins before its parent, or after its parent's end, by this much
 	Least   int           // number of such spans; 0: 1
 	None    bool          // no such span
 }

@@ -175,8 +175,8 @@ func TestSpans(t *testing.T) {
 		{Span{Failed: true, Name: "queue"}, false},
 		{Span{Tags: map[string]string{"span.kind": "server"}}, true},
 		{Span{Tags: map[string]string{"span.kind": "client"}}, false},
-		{Span{Early: 4 * time.Second}, true},
-		{Span{Early: 6 * time.Second}, false},
+		{Span{Outside: 4 * time.Second}, true},
+		{Span{Outside: 6 * time.Second}, false},
 	} {
 		if got := holds(&trace, []Span{tt.span}); got != tt.want {
 			t.Errorf("%+v: %t", tt.span, got)
