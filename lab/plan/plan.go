@@ -166,7 +166,7 @@ func (l Lab) collector() Component {
 
 // Clear deletes the components' data, so that the lab starts empty. Logs stay.
 func (l Lab) Clear() error {
-	for _, name := range []string{StoreName, "jaeger", "prometheus", "otel-collector", GrafanaName} {
+	for _, name := range []string{StoreName, "jaeger", "prometheus", "otel-collector", GrafanaName, "exercise"} {
 		if err := os.RemoveAll(l.data(name)); err != nil {
 			return err
 		}

@@ -140,7 +140,7 @@ func (s *Supervisor) restore(ctx context.Context) error {
 		r.stop()
 		err := r.end()
 		if err == nil {
-			<-r.gone
+			r.gone <- <-r.gone
 			err = r.end() // a start that was in progress
 		}
 		if err != nil {

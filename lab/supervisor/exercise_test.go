@@ -58,6 +58,30 @@ func TestExercise(t *testing.T) {
 	}
 }
 
+// A lab that stops ends its exercise.
+func TestExerciseEndsWithLab(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.add(plan.StoreName)
+	l.add(plan.ProxyName)
+	l.up()
+	if err := NewClient(l.State).BeginExercise(t.Context(), plan.Exercise{Name: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	data := filepath.Join(l.State, "data", "exercise")
+	if _, err := os.Stat(data); err != nil {
+		t.Error(err)
+	}
+	l.stop()
+	if _, err := os.Stat(data); err == nil {
+		t.Error("the data of the exercise are still there")
+	}
+	l.up()
+	if st := l.await("up", func(st Status) bool { return st.Phase == Up }); st.Exercise != "" {
+		t.Errorf("the next lab has the exercise %s", st.Exercise)
+	}
+}
+
 // An exercise that cannot begin leaves the lab as it was.
 func TestExerciseFails(t *testing.T) {
 	t.Parallel()
