@@ -89,6 +89,9 @@ func TestExercises(t *testing.T) {
 		l.refused(t, 1, "no exercise is active", args...)
 	}
 	l.refused(t, 1, `no exercise "none"`, "start", "none")
+	l.setFaults(t, l.ProxyAdmin(), "latency=1ms")
+	l.refused(t, 1, "proxy-service has the fault latency=1ms, which the exercise would end", "start", all[0].Name)
+	l.setFaults(t, l.ProxyAdmin())
 	resp, err := http.Post(l.Store()+"/albums", "application/json", strings.NewReader(anAlbum))
 	if err != nil || resp.StatusCode != http.StatusCreated {
 		t.Fatal(resp, err)

@@ -127,12 +127,20 @@ func getJSON(ctx context.Context, address string, into any) (status int, err err
 
 // faults returns the active faults of a service, hidden ones too.
 func (l Lab) faults(ctx context.Context, service string) ([]string, error) {
-	admin := map[string]string{plan.StoreName: l.StoreAdmin(), plan.ProxyName: l.ProxyAdmin(), plan.SecondStoreName: l.SecondStoreAdmin()}[service]
 	var body struct{ Faults []string }
-	if status, err := getJSON(ctx, admin+"?hidden=true", &body); err != nil || status != http.StatusOK {
-		return nil, fmt.Errorf("faults of %s: status %d: %w", service, status, err)
+	status, err := getJSON(ctx, l.admin(service)+"?hidden=true", &body)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("status %d", status)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("faults of %s: %w", service, err)
 	}
 	return body.Faults, nil
+}
+
+// admin returns the URL of a service's faults.
+func (l Lab) admin(service string) string {
+	return map[string]string{plan.StoreName: l.StoreAdmin(), plan.ProxyName: l.ProxyAdmin(), plan.SecondStoreName: l.SecondStoreAdmin()}[service]
 }
 
 func (l Lab) jaeger() jaegerapi.Client { return jaegerapi.Client{URL: l.Jaeger(), Client: client} }

@@ -97,6 +97,13 @@ func Start(ctx context.Context, client *supervisor.Client, x *Exercise, l plan.L
 	if _, err := ReadProgress(l.State); err != nil { // before something changes
 		return err
 	}
+	st, err := client.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if err := session(x, l, st, flags).withoutFaults(ctx, st); err != nil {
+		return err
+	}
 	p := cli.NewProgress(stderr)
 	defer p.Clear()
 	if err := during(p, "changing the lab", func() error { return client.BeginExercise(ctx, x.Plan()) }); err != nil {
@@ -110,7 +117,7 @@ func Start(ctx context.Context, client *supervisor.Client, x *Exercise, l plan.L
 	}
 	var s *Session
 	var shown string
-	err := during(p, "waiting for the symptom", func() error {
+	err = during(p, "waiting for the symptom", func() error {
 		st, err := client.Status(ctx)
 		if err == nil {
 			s = session(x, l, st, flags)
@@ -126,6 +133,23 @@ func Start(ctx context.Context, client *supervisor.Client, x *Exercise, l plan.L
 		return errors.Join(err, client.EndExercise(ctx))
 	}
 	return s.Report(shown, stdout)
+}
+
+// withoutFaults returns an error if a fault is active that its user has set: a restart ends it.
+func (s *Session) withoutFaults(ctx context.Context, st supervisor.Status) error {
+	if st.Exercise != "" || s.CanExercise() != nil {
+		return nil // the supervisor refuses it
+	}
+	for _, service := range []string{plan.StoreName, plan.ProxyName} {
+		list, err := s.faults(ctx, service)
+		if err != nil {
+			return err
+		}
+		if len(list) > 0 {
+			return fmt.Errorf("%s has the fault %s, which the exercise would end: turn it off first (curl -X DELETE %s)", service, strings.Join(list, ", "), s.admin(service))
+		}
+	}
+	return nil
 }
 
 // during shows for how long do has been running.

@@ -130,7 +130,7 @@ func Run(ctx context.Context, lab plan.Lab, programs []plan.Component, b *build.
 	if e := s.stopAll(); e != nil {
 		return errors.Join(err, e)
 	}
-	if s.exercise != "" {
+	if s.status().Exercise != "" {
 		err = errors.Join(err, plan.Exercise{}.End(lab))
 	}
 	return errors.Join(err, s.forget())
