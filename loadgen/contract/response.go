@@ -86,7 +86,9 @@ func (o *Operation) response(status int) *response {
 // Expects reports whether a status is one that the request should get.
 func (r *Request) Expects(status int) bool {
 	if r.Invalid != "" {
-		return status >= 400 && status < 500 && status != http.StatusTooManyRequests
+		// A 401 is about credentials, unless what is broken may be one.
+		about := status != http.StatusUnauthorized || strings.HasPrefix(r.Invalid, openapi3.ParameterInHeader+" ") || strings.HasPrefix(r.Invalid, openapi3.ParameterInCookie+" ")
+		return status >= 400 && status < 500 && status != http.StatusTooManyRequests && about
 	}
 	switch {
 	case status >= 200 && status < 400:
@@ -137,7 +139,7 @@ func (c *Contract) check(r *Request, status int, header http.Header, content fun
 			return nil, failure
 		}
 	}
-	if r.Operation.Method == http.MethodHead || len(documented.Content) == 0 || status == http.StatusNotModified {
+	if r.Operation.Method == http.MethodHead || len(documented.Content) == 0 || status == http.StatusNoContent || status == http.StatusNotModified {
 		return nil, nil
 	}
 	return c.checkBody(documented, status, header.Get("Content-Type"), content)

@@ -3,6 +3,7 @@ package values
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -105,8 +106,8 @@ func (c *Compiler) combine(a, b *openapi3.Schema) *openapi3.Schema {
 	}
 	m.Required = append(slices.Clone(a.Required), b.Required...)
 	m.Properties = openapi3.Schemas{}
-	for name, ref := range a.Properties {
-		m.Properties[name] = c.both(ref, b.Properties[name])
+	for _, name := range slices.Sorted(maps.Keys(a.Properties)) { // in order, as all that is random depends on it
+		m.Properties[name] = c.both(a.Properties[name], b.Properties[name])
 	}
 	for name, ref := range b.Properties {
 		if m.Properties[name] == nil {
@@ -160,20 +161,50 @@ func common(a, b openapi3.Types) *openapi3.Types {
 	return &list
 }
 
+// both returns the schema of the values that are of two. What is of the same schemas of the document is made once:
+// recursive ones would never end.
 func (c *Compiler) both(a, b *openapi3.SchemaRef) *openapi3.SchemaRef {
 	switch {
-	case a == nil:
+	case a == nil || a.Value == nil:
 		return b
-	case b == nil || a.Value == b.Value:
+	case b == nil || b.Value == nil:
 		return a
 	}
-	key := [2]*openapi3.Schema{b.Value, a.Value} // not that of merge
-	m := c.merged[key]
+	parts := slices.Clone(c.partsOf(a.Value))
+	for _, p := range c.partsOf(b.Value) {
+		if !slices.Contains(parts, p) {
+			parts = append(parts, p)
+		}
+	}
+	if len(parts) == len(c.partsOf(a.Value)) {
+		return a
+	}
+	var ids []string
+	for _, p := range parts {
+		if _, has := c.ids[p]; !has {
+			c.ids[p] = strconv.Itoa(len(c.ids))
+		}
+		ids = append(ids, c.ids[p])
+	}
+	slices.Sort(ids)
+	key := strings.Join(ids, " ")
+	m := c.joined[key]
 	if m == nil {
-		m = &openapi3.Schema{AllOf: openapi3.SchemaRefs{a, b}}
-		c.merged[key] = m
+		m = &openapi3.Schema{}
+		for _, p := range parts {
+			m.AllOf = append(m.AllOf, openapi3.NewSchemaRef("", p))
+		}
+		c.joined[key], c.parts[m] = m, parts
 	}
 	return openapi3.NewSchemaRef("", m)
+}
+
+// partsOf are the schemas of the document that a schema is made of.
+func (c *Compiler) partsOf(s *openapi3.Schema) []*openapi3.Schema {
+	if parts := c.parts[s]; parts != nil {
+		return parts
+	}
+	return []*openapi3.Schema{s}
 }
 
 func first(a, b string) string {

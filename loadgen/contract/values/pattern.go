@@ -34,7 +34,8 @@ func (p *pattern) generate(r *rand.Rand, least, most int) (string, bool) {
 	repeats := maxRepeats
 	for range 20 {
 		var b strings.Builder
-		write(&b, p.tree, r, repeats, least)
+		steps := maxSteps + 8*least
+		write(&b, p.tree, r, repeats, least, &steps)
 		s := b.String()
 		n := len([]rune(s))
 		switch {
@@ -49,7 +50,13 @@ func (p *pattern) generate(r *rand.Rand, least, most int) (string, bool) {
 	return "", false
 }
 
-func write(b *strings.Builder, t *syntax.Regexp, r *rand.Rand, repeats, least int) {
+// maxSteps is how often parts of an expression are written: repetitions of repetitions would have no end.
+const maxSteps = 10_000
+
+func write(b *strings.Builder, t *syntax.Regexp, r *rand.Rand, repeats, least int, steps *int) {
+	if *steps--; *steps < 0 {
+		return
+	}
 	times := func(low, high int) {
 		if high < 0 {
 			high = max(low, repeats)
@@ -58,8 +65,8 @@ func write(b *strings.Builder, t *syntax.Regexp, r *rand.Rand, repeats, least in
 			}
 		}
 		high = min(high, max(low, 4*repeats))
-		for range low + r.IntN(high-low+1) {
-			write(b, t.Sub[0], r, repeats, least)
+		for i := low + r.IntN(high-low+1); i > 0 && *steps > 0; i-- {
+			write(b, t.Sub[0], r, repeats, least, steps)
 		}
 	}
 	switch t.Op {
@@ -80,10 +87,10 @@ func write(b *strings.Builder, t *syntax.Regexp, r *rand.Rand, repeats, least in
 	case syntax.OpRepeat:
 		times(t.Min, t.Max)
 	case syntax.OpAlternate:
-		write(b, t.Sub[r.IntN(len(t.Sub))], r, repeats, least)
+		write(b, t.Sub[r.IntN(len(t.Sub))], r, repeats, least, steps)
 	case syntax.OpCapture, syntax.OpConcat:
 		for _, sub := range t.Sub {
-			write(b, sub, r, repeats, least)
+			write(b, sub, r, repeats, least, steps)
 		}
 	}
 }

@@ -46,6 +46,9 @@ type Compiler struct {
 	flat   map[*openapi3.Schema]*openapi3.Schema
 	bases  map[*openapi3.Schema]*openapi3.Schema // of schemas with alternatives: the rest of them
 	merged map[[2]*openapi3.Schema]*openapi3.Schema
+	joined map[string]*openapi3.Schema             // by the ids of their parts
+	parts  map[*openapi3.Schema][]*openapi3.Schema // of joined ones
+	ids    map[*openapi3.Schema]string             // of parts
 }
 
 type nodeKey struct {
@@ -54,7 +57,9 @@ type nodeKey struct {
 }
 
 func NewCompiler() *Compiler {
-	return &Compiler{map[nodeKey]*Node{}, map[*openapi3.Schema]*openapi3.Schema{}, map[*openapi3.Schema]*openapi3.Schema{}, map[[2]*openapi3.Schema]*openapi3.Schema{}}
+	return &Compiler{nodes: map[nodeKey]*Node{}, flat: map[*openapi3.Schema]*openapi3.Schema{}, bases: map[*openapi3.Schema]*openapi3.Schema{},
+		merged: map[[2]*openapi3.Schema]*openapi3.Schema{}, joined: map[string]*openapi3.Schema{},
+		parts: map[*openapi3.Schema][]*openapi3.Schema{}, ids: map[*openapi3.Schema]string{}}
 }
 
 // node returns the node of a schema, for a property with a name.

@@ -32,11 +32,22 @@ type Values struct {
 	InBody   bool // the value is one of a body
 	// Known returns a value that a response had, for a property with a normalized name.
 	Known func(name string) (string, bool)
+	left  int // how much more the value can have
+}
+
+// largest is the most that a value has: values in it, and runs of 16 characters. What schemas demand beyond, as a
+// minLength of 10^9, is not made.
+const largest = 1 << 14
+
+// spend reports whether the value can have n more.
+func (v *Values) spend(n int) bool {
+	v.left -= n
+	return v.left >= 0
 }
 
 func New(seed, n uint64, g Generation) *Values {
 	src := rand.NewPCG(seed, n*0x9e3779b97f4a7c15)
-	return &Values{Faker: gofakeit.NewFaker(src, false), r: rand.New(src), Optional: g}
+	return &Values{Faker: gofakeit.NewFaker(src, false), r: rand.New(src), Optional: g, left: largest}
 }
 
 // Chance is true once in n times.
@@ -48,7 +59,7 @@ const deepest = 6
 // value returns a value of a schema that is probably valid; false: there is none.
 func (v *Values) value(n *Node, depth int) (any, bool) {
 	switch {
-	case n.never || depth > maxDepth:
+	case n.never || depth > maxDepth || !v.spend(1):
 		return nil, false
 	case len(n.alts) > 0:
 		from := v.r.IntN(len(n.alts))
@@ -59,12 +70,12 @@ func (v *Values) value(n *Node, depth int) (any, bool) {
 		}
 		return nil, false
 	case len(n.enum) > 0:
-		return n.enum[v.r.IntN(len(n.enum))], true
+		return clone(n.enum[v.r.IntN(len(n.enum))]), true
 	case n.null && depth > 0 && v.Optional != All && v.Chance(16):
 		return nil, true
 	}
 	if example, ok := n.example(v); ok && v.Chance(4) {
-		return example, true
+		return clone(example), true
 	}
 	if n.learned != "" && v.Known != nil {
 		if text, ok := v.Known(n.learned); ok {
@@ -93,6 +104,25 @@ func (v *Values) value(n *Node, depth int) (any, bool) {
 		return v.Chance(2), true
 	}
 	return v.text(n)
+}
+
+// clone returns a copy of a value of the document: what is made is changed later.
+func clone(value any) any {
+	switch x := value.(type) {
+	case map[string]any:
+		m := make(map[string]any, len(x))
+		for name, y := range x {
+			m[name] = clone(y)
+		}
+		return m
+	case []any:
+		list := make([]any, len(x))
+		for i, y := range x {
+			list[i] = clone(y)
+		}
+		return list
+	}
+	return value
 }
 
 // example returns an example of the schema, or its default.
@@ -127,6 +157,9 @@ func (n *Node) parse(text string) (any, bool) {
 }
 
 func (v *Values) object(n *Node, depth int) (any, bool) {
+	if n.schema.MinProps > largest {
+		return nil, false
+	}
 	m := map[string]any{}
 	limit := math.MaxInt
 	if n.schema.MaxProps != nil {
@@ -170,7 +203,7 @@ func (v *Values) object(n *Node, depth int) (any, bool) {
 		}
 	}
 	for i := 0; uint64(len(m)) < n.schema.MinProps; i++ {
-		if n.closed || i > 10*int(n.schema.MinProps) {
+		if n.closed || v.left < 0 || i > 10*int(n.schema.MinProps) {
 			return nil, false
 		}
 		v.more(n, m, limit, depth)
@@ -202,7 +235,7 @@ func (v *Values) assigned(p property) bool { return v.InBody && p.node.name == "
 
 // more adds a property that the schema does not name.
 func (v *Values) more(n *Node, m map[string]any, limit, depth int) {
-	if len(m) >= limit {
+	if len(m) >= limit || !v.spend(1) {
 		return
 	}
 	var x any = v.word()
@@ -217,6 +250,9 @@ func (v *Values) more(n *Node, m map[string]any, limit, depth int) {
 
 func (v *Values) array(n *Node, depth int) (any, bool) {
 	s := n.schema
+	if s.MinItems > largest {
+		return nil, false
+	}
 	least, most := s.MinItems, s.MinItems+3
 	if least == 0 && v.Optional != None && depth < deepest {
 		least = 1
@@ -236,6 +272,9 @@ func (v *Values) array(n *Node, depth int) (any, bool) {
 			item = n.prefix[len(list)]
 		}
 		if item == nil {
+			if !v.spend(1) {
+				break
+			}
 			list = append(list, v.word())
 			continue
 		}
@@ -263,7 +302,7 @@ func (v *Values) text(n *Node) (any, bool) {
 			return "", least == 0
 		}
 	}
-	if most > 0 && least > most {
+	if most > 0 && least > most || !v.spend(least/16) {
 		return nil, false
 	}
 	if n.pattern != nil {
@@ -324,6 +363,7 @@ func (v *Values) Valid(n *Node, ref *openapi3.SchemaRef, check func(any) bool, o
 		case i == attempts-2 && optional != None:
 			v.Optional = None
 		}
+		v.left = largest
 		x, ok := v.value(n, 0)
 		if !ok || check != nil && !check(x) {
 			continue
