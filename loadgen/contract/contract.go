@@ -10,9 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -73,24 +71,10 @@ func Load(path string) (*Contract, error) {
 // Parse returns the contract of a document in one file.
 func Parse(name string, source []byte) (*Contract, error) { return parse(name, source, false) }
 
-// errReference is why a reference is not followed.
-var errReference = errors.New("references to other hosts are not followed: bundle the document into one file")
-
 func parse(name string, source []byte, files bool) (*Contract, error) {
-	c := &Contract{Name: name, Source: source, Files: 1, pools: map[string]*template{}, unchecked: map[string]bool{}, compiler: values.NewCompiler()}
-	loader := openapi3.NewLoader()
-	loader.ReadFromURIFunc = func(_ *openapi3.Loader, u *url.URL) ([]byte, error) {
-		if u.Scheme != "" && u.Scheme != "file" || u.Host != "" {
-			return nil, fmt.Errorf("%s: %w", u, errReference)
-		}
-		if !files {
-			return nil, fmt.Errorf("%s: the document has more than one file: bundle it into one", u.Path)
-		}
-		c.Files++
-		return os.ReadFile(filepath.FromSlash(u.Path))
-	}
+	c := &Contract{Name: name, Source: source, pools: map[string]*template{}, unchecked: map[string]bool{}, compiler: values.NewCompiler()}
 	var err error
-	if c.doc, err = loader.LoadFromDataWithPath(source, &url.URL{Path: filepath.ToSlash(name)}); err != nil {
+	if c.doc, c.Files, err = read(name, source, files); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if c.doc.OpenAPI == "" {
@@ -99,9 +83,14 @@ func parse(name string, source []byte, files bool) (*Contract, error) {
 	if v := c.doc.OpenAPI + "."; !strings.HasPrefix(v, "3.0.") && !strings.HasPrefix(v, "3.1.") {
 		return nil, fmt.Errorf("%s: OpenAPI %s is not supported: 3.0 or 3.1", name, c.doc.OpenAPI)
 	}
-	c.survey()
+	c.survey(c.doc)
 	if err := c.doc.Validate(context.Background(), openapi3.DisableExamplesValidation(), openapi3.DisableSchemaDefaultsValidation(), openapi3.AllowExtraSiblingFields("description", "summary")); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, short(err))
+	}
+	if c.modern {
+		if err := c.separate(files); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
 	}
 	as30 := *c.doc
 	as30.OpenAPI = "3.0.3"
@@ -120,11 +109,11 @@ func short(err error) error {
 
 // survey looks at all schemas. It removes patterns that Go does not have, such as lookaheads: nothing is checked against
 // them.
-func (c *Contract) survey() {
+func (c *Contract) survey(doc *openapi3.T) {
 	seen := map[string]bool{}
-	_ = c.doc.WalkSchemas(func(_ string, ref *openapi3.SchemaRef) error {
+	_ = doc.WalkSchemas(func(_ string, ref *openapi3.SchemaRef) error {
 		s := ref.Value
-		c.modern = c.modern || c.doc.IsOpenAPI31OrLater() && modern(s)
+		c.modern = c.modern || doc.IsOpenAPI31OrLater() && modern(s)
 		c.write = c.write || s.WriteOnly
 		if s.Pattern == "" {
 			return nil

@@ -171,6 +171,9 @@ func (c *Contract) validate(r *Request) error {
 
 // prepare makes the plan of an operation, and tests it.
 func (c *Contract) prepare(o *Operation, item *openapi3.PathItem) error {
+	if len(item.Servers) > 0 || o.op.Servers != nil && len(*o.op.Servers) > 0 {
+		c.note(o.Name, "servers of its own are not used")
+	}
 	for _, list := range []openapi3.Parameters{o.op.Parameters, item.Parameters} {
 		for _, ref := range list {
 			p := ref.Value
