@@ -98,6 +98,7 @@ func TestOpenAPIUsage(t *testing.T) {
 		want string
 	}{
 		{[]string{"-openapi", "missing.yaml"}, "-openapi: open missing.yaml: no such file or directory"},
+		{[]string{"-openapi", "http://service/openapi.yaml"}, "-openapi: http://service/openapi.yaml is a URL: store the document in a file"},
 		{[]string{"-openapi", broken}, "-openapi: " + broken + ": invalid info: "},
 		{[]string{"-openapi", file, "-mix", "get=1"}, `-mix: "get=1" is not operation=weight; operations: listItems, getItem`},
 		{[]string{"-openapi", file, "-mix", "getItem=x"}, "-mix: the weight of getItem is out of range: 0 to 1000"},

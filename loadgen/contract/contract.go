@@ -61,6 +61,9 @@ type Operation struct {
 
 // Load reads a document, and those that it refers to.
 func Load(path string) (*Contract, error) {
+	if strings.Contains(path, "://") {
+		return nil, fmt.Errorf("%s is a URL: store the document in a file, as with curl -o openapi.yaml URL", path)
+	}
 	source, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
