@@ -118,3 +118,26 @@ func TestNoContent(t *testing.T) {
 		t.Error("a 202 without its body is good")
 	}
 }
+
+// Objects that others created may be deleted by them: with deletes in the mix, a run that creates objects uses its own.
+func TestOthersIDs(t *testing.T) {
+	t.Parallel()
+	p := newPool()
+	p.deletes = true
+	p.add([]string{"other"}, false)
+	if key, ok := p.pick(0.5); !ok || key != "other" {
+		t.Errorf("%q, %t before the run creates anything", key, ok)
+	}
+	for _, created := range []string{"other", "1", "2", "3"} { // the list had an object of the run before its own response
+		p.add([]string{created}, true)
+		p.add([]string{"listed" + created}, false)
+	}
+	if got := fmt.Sprint(p.list, p.reserved); got != "[1 3] [other 2]" {
+		t.Error(got)
+	}
+	p.deletes = false
+	p.add([]string{"listed"}, false)
+	if got := fmt.Sprint(p.list); got != "[1 3 listed]" {
+		t.Error(got)
+	}
+}

@@ -45,12 +45,19 @@ const taken = -1
 
 func newPool() *pool { return &pool{places: map[string]int{}} }
 
-// add stores an id. If the mix has deletes, every other new object is reserved for one.
+// add stores an id. If the mix has deletes, every other new object is reserved for one; and once the run created an
+// object, those of others, which may delete them, are not used: of other workers, for instance.
 func (p *pool) add(values []string, created bool) {
 	key := strings.Join(values, separator)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, known := p.places[key]; known {
+	if p.deletes && created && p.created == 0 {
+		for _, listed := range p.list {
+			delete(p.places, listed)
+		}
+		p.list, p.next = nil, 0
+	}
+	if _, known := p.places[key]; known || p.deletes && !created && p.created > 0 {
 		return
 	}
 	p.substitutes = 0
