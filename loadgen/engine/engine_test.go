@@ -22,7 +22,6 @@ import (
 	"soundcheck/internal/album"
 	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/telemetry/telemetrytest"
-	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/report"
 	"soundcheck/loadgen/schedule"
