@@ -258,6 +258,9 @@ func (w *worker) attempted(ctx context.Context, n *note, span trace.Span, h *hop
 		}
 		attributes := append(key.attributes(u), urlKey.String(text), scenarioAttribute.String(n.request.Scenario.Name))
 		attributes = append(attributes, w.trace.run...)
+		if template := n.request.Scenario.Template; template != "" {
+			attributes = append(attributes, templateKey.String(template))
+		}
 		if resent > 0 {
 			attributes = append(attributes, resendKey.Int(resent))
 		}

@@ -57,6 +57,9 @@ type Flags struct {
 	mix   string
 	retry string
 	flow  string
+
+	contract contractFlags
+
 	words []string        // arguments
 	paths bool            // they may be a path
 	stdin io.Reader       // for -targets -
@@ -80,10 +83,11 @@ func New(usage, prefix, about string) *Flags {
 func NewRequest(usage, prefix, about string) *Flags {
 	f := &Flags{Flags: cli.NewFlags(usage, prefix, about), stdin: os.Stdin, paths: true}
 	f.request.define(f)
+	f.contract.define(f)
 	f.StringVar(&f.mix, "mix", "get=70,list=20,create=10", "scenario `weights` (0 to 1000): "+strings.Join(workload.Names(), ", "))
 	f.DurationVar(&f.Config.Timeout, "timeout", 10*time.Second, "timeout per request, including its retries (1ms to 10m)")
 	f.IntVar(&f.Config.MaxWorkers, "max-workers", 1024, "max concurrent `requests` of each process (1 to 65536)")
-	f.Uint64Var(&f.Config.Seed, "seed", 1, "random `seed` of arrivals, request order and albums")
+	f.Uint64Var(&f.Config.Seed, "seed", 1, "random `seed` of arrivals, request order and generated values")
 	f.StringVar(&f.retry, "retry", string(retry.None), "retry `policy`, max 3 retries: none, honour (at Retry-After) or naive (immediately)")
 	f.Float64Var(&f.Config.TraceSample, "trace-sample", 1, "sampled `share` of traces (0 to 1); 1: as set by OTEL_TRACES_SAMPLER, else all")
 	f.Config.Connect.Define(f.Flags)
@@ -120,8 +124,10 @@ func (f *Flags) Parse(args []string, getenv func(string) string, stdout io.Write
 			return err
 		}
 	}
-	if c.Mix, err = workload.ParseMix(f.mix); err != nil {
-		return f.Errorf("-mix: %v", err)
+	if f.contract.file == "" {
+		if c.Mix, err = workload.ParseMix(f.mix); err != nil {
+			return f.Errorf("-mix: %v", err)
+		}
 	}
 	if err := f.readWords(words); err != nil || f.given["join"] { // the coordinator has the workload
 		return err

@@ -156,6 +156,9 @@ func (f *Flags) readRequest() error {
 		return f.Errorf("-data is for placeholders in a URL argument or -targets")
 	}
 	switch {
+	case f.contract.file != "" || f.given["invalid"]:
+		c.Header = over
+		err = f.readContract(over)
 	case f.flow != "":
 		err = f.readFlow(over)
 	case address != "":
