@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -64,6 +66,42 @@ func TestAB(t *testing.T) {
 			t.Errorf("exit code %d, %q, %+v, want 5: it has no p99", code, stderr, r)
 		}
 	})
+}
+
+// The gate of CI fails if B regressed, and writes the files of the comparison.
+func TestPerfGate(t *testing.T) {
+	t.Parallel()
+	a, b := newTarget(t, nil), newTarget(t, slow(20*time.Millisecond))
+	gate := func(env ...string) (stdout, stderr string, code int) {
+		cmd := exec.Command("../tools/perf-gate.sh")
+		cmd.Env = append(os.Environ(), env...)
+		var out, log strings.Builder
+		cmd.Stdout, cmd.Stderr = &out, &log
+		_ = cmd.Run()
+		return out.String(), log.String(), cmd.ProcessState.ExitCode()
+	}
+	dir := filepath.Join(t.TempDir(), "gate")
+	summary := filepath.Join(t.TempDir(), "summary.md")
+	for range 2 { // the second one replaces the files
+		stdout, stderr, code := gate("A="+a.URL, "B="+b.URL, "REQUEST=/albums/1", "LOAD=-rate 50 -block 200ms -duration 6400ms -warmup 0s", "OUT="+dir, "TRIES=2", "GITHUB_ACTIONS=true", "GITHUB_STEP_SUMMARY="+summary)
+		if code != 3 && !strings.Contains(stderr, "send delay") || code == 3 && !strings.Contains(stdout, "::error title=Load test%3A p50 regressed::") {
+			t.Errorf("exit code %d, %s\n%s", code, stderr, stdout)
+		}
+	}
+	text, err := os.ReadFile(summary)
+	md, e := os.ReadFile(filepath.Join(dir, "comparison.md"))
+	if err := errors.Join(err, e); err != nil || strings.Count(string(text), "### Load test: ") != 2 || !strings.HasSuffix(string(text), string(md)) {
+		t.Errorf("%v, summary\n%s", err, text)
+	}
+	for want, env := range map[string][]string{
+		"set BASE to a commit, or A and B to URLs": nil,
+		"set either BASE, or both A and B":         {"A=http://a"},
+		"no commit nowhere: fetch it":              {"BASE=nowhere"},
+	} {
+		if _, stderr, code := gate(append(env, "OUT="+dir)...); code != 2 || !strings.HasPrefix(stderr, "perf-gate: "+want) {
+			t.Errorf("%q: exit code %d, %s, want %s", env, code, stderr, want)
+		}
+	}
 }
 
 func TestABInterrupted(t *testing.T) {

@@ -54,14 +54,16 @@ var rules = []struct {
 	// What two programs share knows none of them.
 	{"internal/httpheader", nil},
 	{"internal/optional", nil},
+	{"internal/memo", nil},
+	{"internal/httptelemetry", []string{"internal/memo"}},
 	{"internal/jaegerapi", nil},
 	{"internal/album", []string{"internal/optional"}},
 	{"internal/fault", []string{"internal/album", "internal/optional"}},
 	{"internal/httpserver", []string{"internal/httpheader"}},
 	// Overload protection and calls with retries are for any service.
 	{"internal/overload", []string{"internal/cli", "internal/httpheader", "internal/optional"}},
-	{"internal/upstream", []string{"internal/cli", "internal/httpheader", "internal/optional"}},
-	{"internal/telemetry", []string{"internal/version"}},
+	{"internal/upstream", []string{"internal/cli", "internal/httpheader", "internal/memo", "internal/optional"}},
+	{"internal/telemetry", []string{"internal/telemetry/wire", "internal/version"}},
 	// Clients of the API need no server.
 	{"internal/albumapi", []string{"internal/album", "internal/cli", "internal/httpheader", "internal/upstream"}},
 	{"internal/...", []string{"internal/..."}},

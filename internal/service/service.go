@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -36,11 +37,20 @@ type Common struct {
 	Overload     *overload.Options // nil: no limits
 	Faults       *fault.Set        // set by Check; nil: none
 
+	instrumentation string
+
 	faults    string
 	faultSeed uint64
+	hidden    bool
 	kinds     []fault.Kind
 	adminAddr string
 }
+
+// Libraries for -instrumentation. Both record the same: see httptelemetry.
+const (
+	lean    = "lean"
+	otelgin = "otelgin"
+)
 
 // CommonFlags adds the common flags to f. Kinds are the faults that the service supports.
 func CommonFlags(f *cli.Flags, addr string, kinds ...fault.Kind) *Common {
@@ -52,13 +62,15 @@ func CommonFlags(f *cli.Flags, addr string, kinds ...fault.Kind) *Common {
 	f.DurationVar(&c.FlushTimeout, "flush-timeout", 5*time.Second, "shutdown: max `time` to flush telemetry, after -drain-timeout (0s to 10m)")
 	f.StringVar(&c.faults, "fault", "", "inject `faults`, separated by commas; default: none; examples: "+examples(kinds))
 	f.Uint64Var(&c.faultSeed, "fault-seed", 1, "random `seed` that selects the requests that a fault affects")
+	f.StringVar(&c.instrumentation, "instrumentation", lean, "`library` for server spans and metrics: lean, or otelgin, which costs more")
+	f.BoolVar(&c.hidden, "fault-hidden", false, "hide faults from telemetry, log and -admin-addr, as in an exercise")
 	f.StringVar(&c.adminAddr, "admin-addr", "", "`host:port` of /admin/faults, which shows and sets faults; loopback only; default: off")
 	return c
 }
 
 func examples(kinds []fault.Kind) string {
 	of := map[fault.Kind]string{fault.DBDelay: "db-delay=20ms", fault.Latency: "latency=50ms@10%", fault.Error: "error=500@1%",
-		fault.Stall: "stall=10s@1m", fault.Slots: "slots=16", fault.Drop: "drop=1%"}
+		fault.Stall: "stall=10s@1m", fault.Slots: "slots=16", fault.Drop: "drop=1%", fault.ConnLeak: "conn-leak=1%", fault.DBLock: "db-lock=400ms@1s", fault.NPlusOne: "n-plus-one=100%"}
 	list := make([]string, len(kinds))
 	for i, k := range kinds {
 		list[i] = of[k]
@@ -87,10 +99,16 @@ func (c *Common) Check(f *cli.Flags) error {
 		return err
 	}
 	c.Faults = fault.New(c.faultSeed, c.kinds...)
+	if c.hidden {
+		c.Faults.Hide()
+	}
 	if c.faults != "" {
 		if err := c.Faults.Replace(context.Background(), c.faults); err != nil {
 			return f.Errorf("-fault: %v", err)
 		}
+	}
+	if c.instrumentation != lean && c.instrumentation != otelgin {
+		return f.Errorf("-instrumentation %q is not lean or otelgin", c.instrumentation)
 	}
 	if err := checkAdmin(c.adminAddr); err != nil {
 		return f.Errorf("-admin-addr %q: %v", c.adminAddr, err)
@@ -125,10 +143,7 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 			t.Errors.Handle(fmt.Errorf("flush telemetry: %w", e))
 		}
 	}()
-	signals := albumapi.Telemetry{Logger: t.Logger}
-	if !t.Disabled {
-		signals = albumapi.Telemetry{TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider, Propagator: t.Propagator, Logger: t.Logger}
-	}
+	signals := signalsOf(t)
 	pace, stop := context.WithCancel(ctx)
 	defer stop()
 	go paceGC(pace)
@@ -143,16 +158,9 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 			err = errors.Join(err, b.Close(drain))
 		}()
 	}
-	var control *overload.Control
-	if c.Overload != nil {
-		if control, err = overload.New(*c.Overload, signals.MeterProvider); err != nil {
-			return err
-		}
-	}
-	if c.Faults != nil {
-		if err := c.Faults.Instrument(signals.TracerProvider, signals.MeterProvider, t.Logger); err != nil {
-			return err
-		}
+	handler, err := newHandler(name, c, b, signals)
+	if err != nil {
+		return err
 	}
 	if c.adminAddr != "" {
 		stop, err := serveAdmin(ctx, c.adminAddr, c.Faults.Admin(), t.Logger)
@@ -163,8 +171,7 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 	}
 	err = httpserver.Run(ctx, httpserver.Config{
 		Name: name, Version: version.String(), Addr: c.Addr,
-		Handler: albumhttp.Handler(b.Service, albumhttp.HandlerOptions{Service: name, MaxBody: c.MaxBody, Proxy: b.Proxy,
-			Docs: apidocs.Handler(), Overload: control, Faults: c.Faults, Telemetry: signals}),
+		Handler:      handler,
 		Metrics:      t.Metrics,
 		Ready:        b.Ready,
 		Logger:       t.Logger,
@@ -175,6 +182,31 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 		t.Logger.InfoContext(ctx, "stopped", slog.String("cause", context.Cause(ctx).Error()))
 	}
 	return err
+}
+
+// signalsOf returns the providers of t, or only its logger if telemetry is disabled.
+func signalsOf(t *telemetry.Telemetry) albumapi.Telemetry {
+	if t.Disabled {
+		return albumapi.Telemetry{Logger: t.Logger}
+	}
+	return albumapi.Telemetry{TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider, Propagator: t.Propagator, Logger: t.Logger}
+}
+
+// newHandler returns the handler of a service, with overload control and faults.
+func newHandler(name string, c *Common, b Backend, signals albumapi.Telemetry) (_ http.Handler, err error) {
+	var control *overload.Control
+	if c.Overload != nil {
+		if control, err = overload.New(*c.Overload, signals.MeterProvider); err != nil {
+			return nil, err
+		}
+	}
+	if c.Faults != nil {
+		if err := c.Faults.Instrument(signals.TracerProvider, signals.MeterProvider, signals.Logger); err != nil {
+			return nil, err
+		}
+	}
+	return albumhttp.Handler(b.Service, albumhttp.HandlerOptions{Service: name, MaxBody: c.MaxBody, Proxy: b.Proxy,
+		Docs: apidocs.Handler(), Overload: control, Faults: c.Faults, Telemetry: signals, Otelgin: c.instrumentation == otelgin}), nil
 }
 
 // ending is the start of the shutdown. Every step has a deadline from there: separate timeouts

@@ -138,11 +138,18 @@ func (k *collector) progress(last measure.Window) Progress {
 		if k.c.Flow == nil { // else the rate is that of users
 			p.RateTarget = k.c.Plan.Rate(elapsed)
 		}
-		return p
+	} else {
+		p.Duration = k.c.Plan.Duration()
+		n := k.Report.Sent + k.Report.WarmUp
+		if f := k.Report.Flow; f != nil {
+			n = f.Begun + f.WarmUp
+		}
+		if n > 0 && k.c.Plan.Max > 0 { // at the actual rate so far
+			p.Duration = min(p.Duration, time.Duration(float64(elapsed)*float64(k.c.Plan.Max)/float64(n)))
+		}
 	}
-	p.Duration = k.c.Plan.Duration()
-	if n := k.Report.Sent + k.Report.WarmUp; n > 0 && k.c.Plan.Max > 0 { // at the actual rate so far
-		p.Duration = min(p.Duration, time.Duration(float64(elapsed)*float64(k.c.Plan.Max)/float64(n)))
+	if k.c.Flow != nil && elapsed > p.Duration { // users complete their flow
+		p.Duration = k.c.Plan.Duration() + Grace
 	}
 	return p
 }

@@ -179,7 +179,11 @@ func (w *worker) attempt(ctx context.Context, n *note, h *hop, deadline time.Tim
 	took := now.Sub(start)
 	n.took, n.failure = now.Sub(n.sent), nil // without the checks
 	if r.Err == nil && (w.c.Connect.Redirects == 0 || !isRedirect(r)) {
-		n.failure = w.source.Respond(n.arm, n.base, n.request, workload.Response{Status: r.Status, Header: r.Header, Body: r.Body, Size: r.Bytes})
+		from := n.base
+		if h != nil {
+			from = h.url
+		}
+		n.failure = w.source.Respond(n.arm, n.base, n.request, workload.Response{URL: from, Status: r.Status, Header: r.Header, Body: r.Body, Size: r.Bytes})
 	}
 	n.body = 0
 	if n.timing.FirstByte > 0 {

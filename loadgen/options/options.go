@@ -159,22 +159,22 @@ func (f *Flags) checkVersions() error {
 // CheckScenarios returns an error if an SLO or an expected status is of a scenario outside the workload.
 func (f *Flags) CheckScenarios() error {
 	names := f.Config.Scenarios()
-	check := func(what, name string) error {
-		if f.Config.Flow != nil && name == f.Config.Flow.Name && strings.HasPrefix(what, "-slo") {
-			return nil // of the whole flow
-		}
+	check := func(what, name string, names []string) error {
 		if name == "" || slices.Contains(names, name) {
 			return nil
 		}
 		return f.Errorf("%s: scenario %s is not in the workload, which has %s", what, name, listed(names))
 	}
 	for name := range f.Config.Expect {
-		if err := check("-expect "+name, name); err != nil {
+		if err := check("-expect "+name, name, names); err != nil {
 			return err
 		}
 	}
+	if f.Config.Flow != nil { // SLOs are of the whole flow too
+		names = append(names, f.Config.Flow.Name)
+	}
 	for _, s := range f.Config.SLOs {
-		if err := check("-slo "+s.String(), s.Scenario()); err != nil {
+		if err := check("-slo "+s.String(), s.Scenario(), names); err != nil {
 			return err
 		}
 	}
