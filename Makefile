@@ -212,6 +212,10 @@ bench-loadgen: ## Compare the load generator with vegeta's
 bench-http2: ## Compare the load generator's HTTP/2 and TLS with h2load and vegeta
 	@loadgen/testdata/bench-http2.sh
 
+.PHONY: perf-gate
+perf-gate: ## Compare a service with that of another commit under load (BASE=COMMIT; see docs/load-tests.md)
+	@BASE='$(BASE)' A='$(A)' B='$(B)' PACKAGE='$(PACKAGE)' ARGS='$(ARGS)' ARGS_B='$(ARGS_B)' REQUEST='$(REQUEST)' LOAD='$(LOAD)' OUT='$(OUT)' PORT='$(PORT)' STRICT='$(STRICT)' TRIES='$(TRIES)' tools/perf-gate.sh
+
 .PHONY: bench-overload
 bench-overload: ## Measure overload, recovery after a stall, and a store that is down (8 minutes)
 	go run ./internal/e2e/overload

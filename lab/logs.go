@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,8 +73,11 @@ func logNames(f *flags, state string) (names []string, err error) {
 		st = *saved
 	}
 	for _, name := range f.Args() {
-		if name, err = componentName(f, name); err != nil {
-			return nil, err
+		running := slices.ContainsFunc(st.Components, func(c supervisor.ComponentStatus) bool { return c.Name == name }) // also of an exercise
+		if !running {
+			if name, err = componentName(f, name); err != nil {
+				return nil, err
+			}
 		}
 		if err := external(name, st); err != nil {
 			return nil, fmt.Errorf("%w; its log is not in the state folder", err)

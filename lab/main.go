@@ -8,6 +8,7 @@
 //	go run ./lab smoke               # ten requests through the proxy, each response checked
 //	go run ./lab verify              # a short load, and what the backends recorded of it: all must agree
 //	go run ./lab doctor -otlp URL    # why no telemetry arrives at an OTLP endpoint
+//	go run ./lab exercise list       # learn by finding: something is broken, and the lab checks your answer
 //	go run ./lab down                # stop everything; data stays
 //
 // A lab stores everything in one folder (-state, by default .lab), and listens
@@ -41,6 +42,7 @@ commands:
   restart  restart a component, rebuilt if its sources changed: lab restart name
   smoke    send ten requests through the proxy and check each response
   verify   send a short load and check what the backends recorded of it
+  exercise find what is broken, with answers that the lab checks
   doctor   find out why telemetry does not arrive at an OTLP endpoint
 
 "lab COMMAND -h" shows the flags of a command.
@@ -52,7 +54,7 @@ type command func(ctx context.Context, args []string, getenv func(string) string
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	commands := map[string]command{
-		"up": up, "down": down, "status": status, "logs": logs, "restart": restart, "smoke": runSmoke, "verify": runVerify, "doctor": runDoctor,
+		"up": up, "down": down, "status": status, "logs": logs, "restart": restart, "smoke": runSmoke, "verify": runVerify, "doctor": runDoctor, "exercise": exercise,
 		"supervise": supervise, // up's background process
 	}
 	if len(args) == 0 {

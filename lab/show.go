@@ -119,6 +119,9 @@ func table(w io.Writer, st supervisor.Status) {
 		fmt.Fprintf(w, "\nabout %s until all is built\n", buildsLeft(st))
 	}
 	fmt.Fprintf(w, "\n%s, %d MiB with the supervisor (pid %d), in %s\n", st.Phase, st.Memory>>20, st.Supervisor.PID, st.State)
+	if st.Exercise != "" {
+		fmt.Fprintf(w, "the exercise %s is active: lab exercise show, or stop\n", st.Exercise)
+	}
 	if len(st.Stores) > 0 {
 		fmt.Fprintf(w, "the album store is external: the proxy calls %s\n", strings.Join(st.Stores, ", "))
 	}

@@ -120,6 +120,9 @@ func (f *verifyFlags) native(ctx context.Context, l plan.Lab, missing bool, open
 	case f.offset != 0 && f.offset != st.PortOffset:
 		return nil, fmt.Errorf("the lab in %s runs with -port-offset %d, not %d: select another lab with -state", l.State, st.PortOffset, f.offset)
 	}
+	if st.Exercise != "" {
+		return nil, fmt.Errorf("the exercise %s is active, and its load and its fault would be in the result: lab exercise stop ends it", st.Exercise)
+	}
 	l.Offset = st.PortOffset
 	f.storesOf(ctx, st, l, open)
 	return l, nil

@@ -14,6 +14,7 @@ import (
 	"soundcheck/internal/cli"
 	"soundcheck/lab/build"
 	"soundcheck/lab/kube"
+	"soundcheck/lab/plan"
 	"soundcheck/lab/verify"
 )
 
@@ -97,7 +98,7 @@ func generators(ctx context.Context, b *build.Builder, g *verify.Generator) erro
 		return err
 	}
 	for name, path := range map[string]*string{"loadgen": &g.Loadgen, "datagen": &g.Datagen} {
-		t := build.Target{Name: name, Module: ".", Package: "./" + name, Sources: []string{name, "loadgen", "internal"}}
+		t := plan.ClientTarget(name)
 		if err := b.Build(ctx, t, new(build.Progress)); err != nil {
 			return fmt.Errorf("%w; see %s", err, b.Log(t))
 		}

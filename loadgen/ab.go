@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"soundcheck/loadgen/compare"
+	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/engine"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/options"
@@ -57,7 +58,7 @@ func parseAB(args []string, getenv func(string) string, stdout io.Writer) (engin
 func (o *abOptions) apply(f *options.Flags) error {
 	c := &f.Config
 	o.path = f.Address()
-	if err := checkResultFormat(f.Flags, o.format); err != nil {
+	if err := o.check(f.Flags); err != nil {
 		return err
 	}
 	for _, u := range []struct {
@@ -117,9 +118,12 @@ func runAB(ctx context.Context, args []string, getenv func(string) string, stdou
 		if !c.Album() {
 			break
 		}
-		if err := engine.Probe(ctx, u.url, c.Connect, c.Header); err != nil {
+		if err := connect.Probe(ctx, u.url, c.Connect, c.Header); err != nil {
 			return fmt.Errorf("reach the target of -%s: %w", u.name, err)
 		}
+	}
+	if err := o.open(); err != nil {
+		return err
 	}
 	t, err := begin(ctx, &c, getenv, stderr)
 	if err != nil {
@@ -137,7 +141,7 @@ func runAB(ctx context.Context, args []string, getenv func(string) string, stdou
 	if err != nil {
 		return err
 	}
-	if err := writeResult(result, o.format, stdout); err != nil {
+	if err := o.write(result, stdout); err != nil {
 		return err
 	}
 	if ctx.Err() != nil { // ended early

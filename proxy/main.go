@@ -21,7 +21,7 @@ func main() { cli.Main("proxy", run) }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	f := cli.NewFlags("proxy [flags]", "SOUNDCHECK_PROXY", "Serves the album store's API and forwards each request to a store.")
-	common := service.CommonFlags(f, "127.0.0.1:9070", fault.Latency, fault.Error, fault.Drop)
+	common := service.CommonFlags(f, "127.0.0.1:9070", fault.Latency, fault.Error, fault.Drop, fault.NPlusOne)
 	store := upstream.Flags(f, "store", "http://127.0.0.1:9080")
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return err
@@ -37,6 +37,6 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		if err != nil {
 			return service.Backend{}, err
 		}
-		return service.Backend{Service: client, Close: func(context.Context) error { return client.Close() }, Proxy: true}, nil
+		return service.Backend{Service: common.Faults.Client(client), Close: func(context.Context) error { return client.Close() }, Proxy: true}, nil
 	})
 }

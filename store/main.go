@@ -40,7 +40,7 @@ type config struct {
 
 func parse(args []string, getenv func(string) string, stdout io.Writer) (c config, err error) {
 	f := cli.NewFlags("store [flags]\n       store migrate up|down|status|redo|wait [flags]", "SOUNDCHECK_STORE", "Stores albums and serves them over HTTP.")
-	c.common = service.CommonFlags(f, "127.0.0.1:9080", fault.DBDelay, fault.Latency, fault.Error, fault.Stall, fault.Slots)
+	c.common = service.CommonFlags(f, "127.0.0.1:9080", fault.DBDelay, fault.Latency, fault.Error, fault.Stall, fault.Slots, fault.ConnLeak, fault.DBLock)
 	f.StringVar(&c.db, "db", memory, "`database`: memory, sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")
 	f.StringVar(&c.migrate, "migrate", "auto", "schema `mode` at startup: auto (update it), check (require the latest), off (no check)")
 	f.IntVar(&c.maxAlbums, "max-albums", 10_000_000, "max `albums` with -db memory (3 to 1000000000)")
@@ -64,7 +64,24 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c confi
 	if err := checkDB(f, c.db); err != nil {
 		return c, err
 	}
-	return c, c.common.Check(f)
+	if err := c.common.Check(f); err != nil {
+		return c, err
+	}
+	if err := c.common.Faults.Exclude(withoutDatabase(c.db)...); err != nil {
+		return c, f.Errorf("-fault: %v", err)
+	}
+	return c, nil
+}
+
+// withoutDatabase returns the faults that a database cannot have.
+func withoutDatabase(db string) []fault.Kind {
+	switch {
+	case db == memory:
+		return []fault.Kind{fault.ConnLeak, fault.DBLock}
+	case strings.HasPrefix(db, "postgres"):
+		return []fault.Kind{fault.DBLock}
+	}
+	return nil
 }
 
 const memory = "memory"

@@ -91,6 +91,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"-max-conns", "0"}, 2, "-max-conns 0 is out of range: 1 to 1000"},
 		{[]string{"-max-conns", "1", "-db", "postgres://a@b/c"}, 2, "-max-conns 1 is out of range: 2 to 1000 for PostgreSQL"},
 		{[]string{"-max-conns", "1", "-db", "sqlite:/dev/null/albums.db"}, 1, "open sqlite:/dev/null/albums.db: mkdir /dev/null: "},
+		{[]string{"-fault", "conn-leak=1%"}, 2, `-fault: fault "conn-leak=1%": this database does not support it`},
+		{[]string{"-fault", "db-lock=1s@2s", "-db", "postgres://localhost/x"}, 2, `-fault: fault "db-lock=1s@2s": this database does not support it`},
 		{[]string{"-slow-query", "-1s"}, 2, "-slow-query -1s is out of range: 0s to 1h"},
 		{[]string{"migrate", "sideways", "-db", "sqlite:x"}, 2, `migrate "sideways": must be one of up, down, status, redo, wait`},
 		{[]string{"migrate", "up"}, 2, "-db is required: sqlite:PATH or postgres://…"},

@@ -17,14 +17,23 @@ const maxBody = 16 << 10
 //	PUT    /admin/faults  200 the same; {"faults":[…]} replaces the active faults; 400
 //	DELETE /admin/faults  200 the same; no fault is active
 //
+// If the faults are hidden, GET shows none of them unless the query is hidden=true, PUT and DELETE
+// are 409, and the object has "hidden":true.
+//
 // Any client that can connect can inject faults. Requests need a loopback Host header: that
 // prevents DNS rebinding from a web page.
 func (s *Set) Admin() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /admin/faults", func(w http.ResponseWriter, _ *http.Request) { s.respond(w) })
+	mux.HandleFunc("GET /admin/faults", func(w http.ResponseWriter, r *http.Request) {
+		list := s.List()
+		if s.hidden && r.FormValue("hidden") != "true" {
+			list = []string{}
+		}
+		s.respond(w, list)
+	})
 	mux.HandleFunc("DELETE /admin/faults", func(w http.ResponseWriter, r *http.Request) {
 		_ = s.Replace(r.Context()) // cannot fail without specs
-		s.respond(w)
+		s.respond(w, s.List())
 	})
 	mux.HandleFunc("PUT /admin/faults", func(w http.ResponseWriter, r *http.Request) {
 		var in struct {
@@ -48,11 +57,15 @@ func (s *Set) Admin() http.Handler {
 			problem(w, http.StatusBadRequest, err.Error())
 			return
 		}
-		s.respond(w)
+		s.respond(w, s.List())
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !local(r.Host) {
 			problem(w, http.StatusMisdirectedRequest, "the Host header must be 127.0.0.1 or localhost")
+			return
+		}
+		if s.hidden && (r.Method == http.MethodPut || r.Method == http.MethodDelete) {
+			problem(w, http.StatusConflict, "an exercise controls the faults: lab exercise stop ends it")
 			return
 		}
 		mux.ServeHTTP(w, r)
@@ -68,8 +81,12 @@ func local(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-func (s *Set) respond(w http.ResponseWriter) {
-	writeJSON(w, http.StatusOK, "application/json", map[string]any{"faults": s.List(), "kinds": s.kinds, "seed": s.seed})
+func (s *Set) respond(w http.ResponseWriter, faults []string) {
+	body := map[string]any{"faults": faults, "kinds": s.kinds, "seed": s.seed}
+	if s.hidden {
+		body["hidden"] = true
+	}
+	writeJSON(w, http.StatusOK, "application/json", body)
 }
 
 func problem(w http.ResponseWriter, status int, detail string) {

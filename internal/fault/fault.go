@@ -8,9 +8,12 @@
 //	stall=10s@1m        block all database calls for the last 10 s of every minute
 //	slots=16            max concurrency of database calls; further calls wait without a limit
 //	drop=1%             close the connection of a share of requests without a response
+//	conn-leak=1%        keep a connection for reads for good, at a share of database calls
+//	db-lock=400ms@1s    hold SQLite's write lock for the last 400 ms of every second, while calls arrive
+//	n-plus-one=100%     get each album of a list again, one by one, for a share of lists
 //
 // Active faults are logged, have a metric, and are the attribute soundcheck.fault of the spans
-// that they affect.
+// that they affect. Exercises hide all of this.
 package fault
 
 import (
@@ -36,8 +39,9 @@ const Key = attribute.Key("soundcheck.fault")
 
 // Set is the faults of a service: supported and active ones.
 type Set struct {
-	kinds []Kind
-	log   *slog.Logger
+	kinds  []Kind
+	log    *slog.Logger
+	hidden bool
 
 	tracer   trace.Tracer
 	injected metric.Int64Counter
@@ -55,12 +59,31 @@ func New(seed uint64, kinds ...Kind) *Set {
 		tracer: optional.TracerProvider(nil).Tracer(""), injected: metricnoop.Int64Counter{}}
 }
 
+// Hide hides the faults from spans, metrics, the log and Admin, which then changes none. Call it
+// before Instrument.
+func (s *Set) Hide() { s.hidden = true }
+
+// Exclude removes kinds that the service cannot inject as it is configured. It returns an error if
+// one is active.
+func (s *Set) Exclude(kinds ...Kind) error {
+	for _, k := range kinds {
+		if f := s.get(k); f != nil {
+			return fmt.Errorf("fault %q: this database does not support it", f.text)
+		}
+	}
+	s.kinds = slices.DeleteFunc(slices.Clone(s.kinds), func(k Kind) bool { return slices.Contains(kinds, k) })
+	return nil
+}
+
 // Instrument sets the providers of the Set, and logs faults that are active already. A nil
 // provider disables its signal. The metrics are
 //
 //	soundcheck.fault.active    {fault}    1 for each active kind, 0 for the others
 //	soundcheck.fault.injected  {request}  by kind
 func (s *Set) Instrument(tp trace.TracerProvider, mp metric.MeterProvider, log *slog.Logger) error {
+	if s.hidden {
+		return nil
+	}
 	if log != nil {
 		s.log = log
 	}
@@ -194,6 +217,9 @@ type met struct {
 // touch records that a fault affects the request of ctx.
 func (m *met) touch(ctx context.Context, k Kind) {
 	m.kinds = append(m.kinds, string(k))
+	if m.hidden {
+		return
+	}
 	trace.SpanFromContext(ctx).SetAttributes(Key.String(strings.Join(m.kinds, ",")))
 	m.injected.Add(ctx, 1, metric.WithAttributes(Key.String(string(k))))
 }

@@ -19,11 +19,11 @@ import (
 	"soundcheck/internal/telemetry/telemetrytest"
 )
 
-var all = []Kind{DBDelay, Latency, Error, Stall, Slots, Drop}
+var all = []Kind{DBDelay, Latency, Error, Stall, Slots, Drop, ConnLeak, DBLock, NPlusOne}
 
 func TestParse(t *testing.T) {
 	t.Parallel()
-	for _, good := range []string{"db-delay=20ms", "db-delay=20ms@5%", "latency=50ms@10%", "latency=1h", "error=500@0.5%", "error=503", "stall=10s@1m", "stall=10s", "slots=16", "drop=100%", " drop=1% "} {
+	for _, good := range []string{"db-delay=20ms", "db-delay=20ms@5%", "latency=50ms@10%", "latency=1h", "error=500@0.5%", "error=503", "stall=10s@1m", "stall=10s", "slots=16", "drop=100%", "conn-leak=1%", "db-lock=400ms@1s", "n-plus-one=50%", " drop=1% "} {
 		s := New(1, all...)
 		if err := s.Replace(t.Context(), good); err != nil || len(s.List()) != 1 || s.List()[0] != strings.TrimSpace(good) {
 			t.Errorf("%q: %v, %v", good, s.List(), err)
@@ -32,7 +32,7 @@ func TestParse(t *testing.T) {
 	for bad, want := range map[string]string{
 		"":                "must be kind=value, such as db-delay=20ms",
 		"slow":            "must be kind=value, such as db-delay=20ms",
-		"fire=1":          "must be db-delay, latency, error, stall, slots or drop",
+		"fire=1":          "must be db-delay, latency, error, stall, slots, drop, conn-leak, db-lock or n-plus-one",
 		"db-delay=2h":     "must be db-delay=TIME@SHARE, TIME from 1us to 1h, SHARE above 0% and up to 100%",
 		"db-delay=1s@1":   "must be db-delay=TIME@SHARE, TIME from 1us to 1h, SHARE above 0% and up to 100%",
 		"latency=1s@0%":   "must be latency=TIME@SHARE, TIME from 1us to 1h, SHARE above 0% and up to 100%",
@@ -43,6 +43,10 @@ func TestParse(t *testing.T) {
 		"stall=1m@10s":    "must be stall=TIME or stall=TIME@PERIOD, from 1us to 1h, TIME shorter than PERIOD",
 		"stall=1m@":       "must be stall=TIME or stall=TIME@PERIOD, from 1us to 1h, TIME shorter than PERIOD",
 		"slots=0":         "must be slots=NUMBER, NUMBER from 1 to 100000",
+		"db-lock=1s":      "must be db-lock=TIME@PERIOD, from 1us to 1h, TIME shorter than PERIOD",
+		"db-lock=2s@1s":   "must be db-lock=TIME@PERIOD, from 1us to 1h, TIME shorter than PERIOD",
+		"conn-leak=1":     "must be conn-leak=SHARE, SHARE above 0% and up to 100%",
+		"n-plus-one=1":    "must be n-plus-one=SHARE, SHARE above 0% and up to 100%",
 		"drop=101%":       "must be drop=SHARE, SHARE above 0% and up to 100%",
 		"drop=1%,drop=2%": "drop is a duplicate",
 	} {
@@ -289,7 +293,7 @@ func TestTelemetry(t *testing.T) {
 		kind, _ := p.Attributes.Value(Key)
 		active[kind.AsString()] = p.Value
 	}
-	if fmt.Sprint(active) != "map[db-delay:1 drop:0 error:1 latency:1 slots:0 stall:0]" {
+	if fmt.Sprint(active) != "map[conn-leak:0 db-delay:1 db-lock:0 drop:0 error:1 latency:1 n-plus-one:0 slots:0 stall:0]" {
 		t.Errorf("active: %v", active)
 	}
 	injected := map[string]int64{}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,6 +20,11 @@ const (
 	Stall   Kind = "stall"
 	Slots   Kind = "slots"
 	Drop    Kind = "drop"
+	// ConnLeak and DBLock need a Database.
+	ConnLeak Kind = "conn-leak"
+	DBLock   Kind = "db-lock"
+	// NPlusOne is of a client of the store.
+	NPlusOne Kind = "n-plus-one"
 )
 
 // maxDelay is the maximum duration of a fault.
@@ -36,6 +42,7 @@ type fault struct {
 	slots  chan struct{} // its capacity is the number of workers
 	over   chan struct{} // closed when it is turned off
 	once   sync.Once
+	locked atomic.Bool // the database's write lock is held
 }
 
 // on reports whether the fault has an effect: a single stall ends by itself.
@@ -80,9 +87,9 @@ func parse(s string) (*fault, error) {
 		if shared := !some || f.setShare(condition); err != nil || f.status < 400 || f.status > 599 || !shared {
 			return bad("error=STATUS@SHARE, STATUS from 400 to 599, SHARE above 0% and up to 100%")
 		}
-	case Drop:
+	case Drop, NPlusOne, ConnLeak:
 		if some || !f.setShare(value) {
-			return bad("drop=SHARE, SHARE above 0% and up to 100%")
+			return bad(name + "=SHARE, SHARE above 0% and up to 100%")
 		}
 	case Stall:
 		f.delay, ok = duration(value)
@@ -99,8 +106,15 @@ func parse(s string) (*fault, error) {
 			return bad("slots=NUMBER, NUMBER from 1 to 100000")
 		}
 		f.slots = make(chan struct{}, n)
+	case DBLock:
+		var period bool
+		f.delay, ok = duration(value)
+		f.every, period = duration(condition)
+		if !ok || !period || f.delay >= f.every {
+			return bad("db-lock=TIME@PERIOD, from 1us to 1h, TIME shorter than PERIOD")
+		}
 	default:
-		return bad("db-delay, latency, error, stall, slots or drop")
+		return bad("db-delay, latency, error, stall, slots, drop, conn-leak, db-lock or n-plus-one")
 	}
 	return f, nil
 }

@@ -8,16 +8,81 @@ import (
 	"soundcheck/internal/album"
 )
 
-// Service returns svc with the faults of a database: stall, slots and db-delay, in
-// this order.
-func (s *Set) Service(svc album.Service) album.Service { return &service{svc, s} }
+// Service returns svc with the faults of a database: db-lock, conn-leak, stall, slots and db-delay,
+// in this order.
+func (s *Set) Service(svc album.Service) album.Service {
+	db, _ := svc.(Database)
+	return &service{svc, s, db}
+}
+
+// Database is a store with connections and a lock: conn-leak and db-lock need it. See Exclude.
+type Database interface {
+	// Keep takes a connection of those for reads until release is called.
+	Keep(context.Context) (release func(), err error)
+	// Lock takes the lock for writes until release is called.
+	Lock(context.Context) (release func(), err error)
+}
 
 type service struct {
 	svc    album.Service
 	faults *Set
+	db     Database // nil: none
 }
 
-// enter applies the faults. The caller calls leave when its work is done.
+// enterDatabase applies the faults that need a Database.
+func (s *service) enterDatabase(ctx context.Context) error {
+	m := met{Set: s.faults}
+	if f := s.faults.get(DBLock); f != nil {
+		if d := f.stalled(time.Now()); d > 0 {
+			m.touch(ctx, DBLock)
+			if f.locked.CompareAndSwap(false, true) {
+				go s.lock(f, d)
+			}
+		}
+	}
+	f := s.faults.chance(ConnLeak)
+	if f == nil {
+		return nil
+	}
+	m.touch(ctx, ConnLeak)
+	release, err := s.db.Keep(ctx)
+	if err != nil {
+		return err
+	}
+	go func() {
+		<-f.over
+		release()
+	}()
+	return nil
+}
+
+// lock holds the lock for d, less the time until it gets it.
+func (s *service) lock(f *fault, d time.Duration) {
+	defer f.locked.Store(false)
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	release, err := s.db.Lock(ctx)
+	if err != nil {
+		return // it is busy for longer than this
+	}
+	defer release()
+	select {
+	case <-ctx.Done():
+	case <-f.over:
+	}
+}
+
+// enter applies the faults of a call. The caller calls leave when its work is done.
+func (s *service) enter(ctx context.Context) (leave func(), err error) {
+	if s.db != nil {
+		if err := s.enterDatabase(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return s.faults.enter(ctx)
+}
+
+// enter applies stall, slots and db-delay.
 func (s *Set) enter(ctx context.Context) (leave func(), err error) {
 	m := met{Set: s}
 	leave = func() {}
@@ -64,7 +129,7 @@ func (m *met) worker(ctx context.Context, f *fault) (leave func(), err error) {
 
 // List implements album.Service.
 func (s *service) List(ctx context.Context, q album.Query) (album.Page, error) {
-	leave, err := s.faults.enter(ctx)
+	leave, err := s.enter(ctx)
 	if err != nil {
 		return album.Page{}, err
 	}
@@ -75,7 +140,7 @@ func (s *service) List(ctx context.Context, q album.Query) (album.Page, error) {
 // Stream implements album.Service. It applies faults once, at the start.
 func (s *service) Stream(ctx context.Context, f album.Filter) iter.Seq2[album.Album, error] {
 	return func(yield func(album.Album, error) bool) {
-		leave, err := s.faults.enter(ctx)
+		leave, err := s.enter(ctx)
 		if err != nil {
 			yield(album.Album{}, err)
 			return
@@ -87,7 +152,7 @@ func (s *service) Stream(ctx context.Context, f album.Filter) iter.Seq2[album.Al
 
 // Get implements album.Service.
 func (s *service) Get(ctx context.Context, id int64) (album.Album, error) {
-	leave, err := s.faults.enter(ctx)
+	leave, err := s.enter(ctx)
 	if err != nil {
 		return album.Album{}, err
 	}
@@ -97,7 +162,7 @@ func (s *service) Get(ctx context.Context, id int64) (album.Album, error) {
 
 // Put implements album.Service.
 func (s *service) Put(ctx context.Context, a album.Album) (_ album.Album, created bool, err error) {
-	leave, err := s.faults.enter(ctx)
+	leave, err := s.enter(ctx)
 	if err != nil {
 		return album.Album{}, false, err
 	}
@@ -107,7 +172,7 @@ func (s *service) Put(ctx context.Context, a album.Album) (_ album.Album, create
 
 // Delete implements album.Service.
 func (s *service) Delete(ctx context.Context, id int64) error {
-	leave, err := s.faults.enter(ctx)
+	leave, err := s.enter(ctx)
 	if err != nil {
 		return err
 	}
@@ -117,7 +182,7 @@ func (s *service) Delete(ctx context.Context, id int64) error {
 
 // Create implements album.Service.
 func (s *service) Create(ctx context.Context, w album.Write) (album.Created, error) {
-	leave, err := s.faults.enter(ctx)
+	leave, err := s.enter(ctx)
 	if err != nil {
 		return album.Created{}, err
 	}
@@ -127,7 +192,7 @@ func (s *service) Create(ctx context.Context, w album.Write) (album.Created, err
 
 // Submit implements album.Service.
 func (s *service) Submit(ctx context.Context, w album.Write) (_ album.Operation, replayed bool, err error) {
-	leave, err := s.faults.enter(ctx)
+	leave, err := s.enter(ctx)
 	if err != nil {
 		return album.Operation{}, false, err
 	}
@@ -137,7 +202,7 @@ func (s *service) Submit(ctx context.Context, w album.Write) (_ album.Operation,
 
 // Operation implements album.Service.
 func (s *service) Operation(ctx context.Context, id string) (album.Operation, error) {
-	leave, err := s.faults.enter(ctx)
+	leave, err := s.enter(ctx)
 	if err != nil {
 		return album.Operation{}, err
 	}

@@ -41,6 +41,7 @@ type Common struct {
 
 	faults    string
 	faultSeed uint64
+	hidden    bool
 	kinds     []fault.Kind
 	adminAddr string
 }
@@ -62,13 +63,14 @@ func CommonFlags(f *cli.Flags, addr string, kinds ...fault.Kind) *Common {
 	f.StringVar(&c.faults, "fault", "", "inject `faults`, separated by commas; default: none; examples: "+examples(kinds))
 	f.Uint64Var(&c.faultSeed, "fault-seed", 1, "random `seed` that selects the requests that a fault affects")
 	f.StringVar(&c.instrumentation, "instrumentation", lean, "`library` for server spans and metrics: lean, or otelgin, which costs more")
+	f.BoolVar(&c.hidden, "fault-hidden", false, "hide faults from telemetry, log and -admin-addr, as in an exercise")
 	f.StringVar(&c.adminAddr, "admin-addr", "", "`host:port` of /admin/faults, which shows and sets faults; loopback only; default: off")
 	return c
 }
 
 func examples(kinds []fault.Kind) string {
 	of := map[fault.Kind]string{fault.DBDelay: "db-delay=20ms", fault.Latency: "latency=50ms@10%", fault.Error: "error=500@1%",
-		fault.Stall: "stall=10s@1m", fault.Slots: "slots=16", fault.Drop: "drop=1%"}
+		fault.Stall: "stall=10s@1m", fault.Slots: "slots=16", fault.Drop: "drop=1%", fault.ConnLeak: "conn-leak=1%", fault.DBLock: "db-lock=400ms@1s", fault.NPlusOne: "n-plus-one=100%"}
 	list := make([]string, len(kinds))
 	for i, k := range kinds {
 		list[i] = of[k]
@@ -97,6 +99,9 @@ func (c *Common) Check(f *cli.Flags) error {
 		return err
 	}
 	c.Faults = fault.New(c.faultSeed, c.kinds...)
+	if c.hidden {
+		c.Faults.Hide()
+	}
 	if c.faults != "" {
 		if err := c.Faults.Replace(context.Background(), c.faults); err != nil {
 			return f.Errorf("-fault: %v", err)

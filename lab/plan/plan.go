@@ -166,7 +166,7 @@ func (l Lab) collector() Component {
 
 // Clear deletes the components' data, so that the lab starts empty. Logs stay.
 func (l Lab) Clear() error {
-	for _, name := range []string{StoreName, "jaeger", "prometheus", "otel-collector", GrafanaName} {
+	for _, name := range []string{StoreName, "jaeger", "prometheus", "otel-collector", GrafanaName, "exercise"} {
 		if err := os.RemoveAll(l.data(name)); err != nil {
 			return err
 		}
@@ -207,23 +207,28 @@ func serviceTarget(name, dir string) build.Target {
 
 func (l Lab) service(name, dir string, port, admin int, args ...string) Component {
 	return Component{
-		Name:   name,
-		Target: serviceTarget(name, dir),
-		Args:   append([]string{"-addr", l.addr(port), "-admin-addr", l.addr(admin)}, args...),
-		Env: append(environ(map[string]string{
-			// Short intervals for interactive use; the defaults are up to a minute.
-			"OTEL_METRIC_EXPORT_INTERVAL": "5000",
-			"OTEL_BSP_SCHEDULE_DELAY":     "500",
-			"OTEL_BLRP_SCHEDULE_DELAY":    "500",
-		}),
-			"OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
-			"OTEL_EXPORTER_OTLP_ENDPOINT="+l.OTLP(),
-			"OTEL_RESOURCE_ATTRIBUTES="+resourceAttributes(os.Getenv("OTEL_RESOURCE_ATTRIBUTES")),
-		),
+		Name:    name,
+		Target:  serviceTarget(name, dir),
+		Args:    append([]string{"-addr", l.addr(port), "-admin-addr", l.addr(admin)}, args...),
+		Env:     l.telemetryEnv(),
 		Ports:   []Port{l.port(port, "HTTP"), l.port(admin, "faults")},
 		Address: l.url(port),
 		Ready:   l.url(port) + "/readyz",
 	}
+}
+
+// telemetryEnv is the environment of a program whose telemetry goes to the Collector.
+func (l Lab) telemetryEnv() []string {
+	return append(environ(map[string]string{
+		// Short intervals for interactive use; the defaults are up to a minute.
+		"OTEL_METRIC_EXPORT_INTERVAL": "5000",
+		"OTEL_BSP_SCHEDULE_DELAY":     "500",
+		"OTEL_BLRP_SCHEDULE_DELAY":    "500",
+	}),
+		"OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+		"OTEL_EXPORTER_OTLP_ENDPOINT="+l.OTLP(),
+		"OTEL_RESOURCE_ATTRIBUTES="+resourceAttributes(os.Getenv("OTEL_RESOURCE_ATTRIBUTES")),
+	)
 }
 
 func resourceAttributes(own string) string {

@@ -15,6 +15,8 @@ const (
 	proxyAdminPort      = 9071
 	StorePort           = 9080
 	storeAdminPort      = 9081
+	secondStorePort     = 9082 // in some exercises
+	secondAdminPort     = 9083
 	OTLPGRPCPort        = 4317
 	OTLPHTTPPort        = 4318
 	collectorHealthPort = 13133

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"soundcheck/lab/plan"
 )
 
 // PollInterval is how often a client polls the status while it waits.
@@ -43,6 +46,8 @@ func listen(state string) (net.Listener, error) {
 //	GET  /status                Status as JSON
 //	POST /stop                  202; the lab stops
 //	POST /restart?name=NAME     200 once the component is ready
+//	POST /exercise              a plan.Exercise as JSON; 200 once it is in place
+//	DELETE /exercise            200 once the lab is as before; also without an exercise
 func (s *Supervisor) control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
@@ -54,6 +59,21 @@ func (s *Supervisor) control() http.Handler {
 	})
 	mux.HandleFunc("POST /restart", func(w http.ResponseWriter, r *http.Request) {
 		if err := s.restart(r.Context(), r.FormValue("name")); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
+	mux.HandleFunc("POST /exercise", func(w http.ResponseWriter, r *http.Request) {
+		var e plan.Exercise
+		err := json.NewDecoder(r.Body).Decode(&e)
+		if err == nil {
+			err = s.beginExercise(r.Context(), e)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
+	mux.HandleFunc("DELETE /exercise", func(w http.ResponseWriter, _ *http.Request) {
+		if err := s.endExercise(); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})
@@ -153,7 +173,7 @@ func Connect(ctx context.Context, state string) (*Client, Status, error) {
 func (c *Client) Status(ctx context.Context) (st Status, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	b, err := c.do(ctx, http.MethodGet, "/status")
+	b, err := c.do(ctx, http.MethodGet, "/status", nil)
 	if err != nil {
 		return st, err
 	}
@@ -165,18 +185,38 @@ func (c *Client) Status(ctx context.Context) (st Status, err error) {
 func (c *Client) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	_, err := c.do(ctx, http.MethodPost, "/stop")
+	_, err := c.do(ctx, http.MethodPost, "/stop", nil)
 	return err
 }
 
 // Restart restarts a component, and returns when it is ready.
 func (c *Client) Restart(ctx context.Context, name string) error {
-	_, err := c.do(ctx, http.MethodPost, "/restart?name="+url.QueryEscape(name))
+	_, err := c.do(ctx, http.MethodPost, "/restart?name="+url.QueryEscape(name), nil)
 	return err
 }
 
-func (c *Client) do(ctx context.Context, method, path string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://lab"+path, nil)
+// BeginExercise changes the lab for an exercise, and returns when its components are ready. If one
+// does not start, the lab is as before.
+func (c *Client) BeginExercise(ctx context.Context, e plan.Exercise) error {
+	body, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	_, err = c.do(ctx, http.MethodPost, "/exercise", bytes.NewReader(body))
+	if err != nil && strings.HasPrefix(err.Error(), "404 ") { // from before there were exercises
+		return errors.New("the running lab is of an older version: lab down, then lab up")
+	}
+	return err
+}
+
+// EndExercise ends the active exercise, and returns when the lab is as before.
+func (c *Client) EndExercise(ctx context.Context) error {
+	_, err := c.do(ctx, http.MethodDelete, "/exercise", nil)
+	return err
+}
+
+func (c *Client) do(ctx context.Context, method, path string, body io.Reader) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://lab"+path, body)
 	if err != nil {
 		return nil, err
 	}

@@ -43,6 +43,10 @@ type runner struct {
 	restart chan chan error // a client requests a restart, and where to send its result
 	op      sync.Mutex      // held while the process is started or stopped
 
+	// Of a component of an exercise.
+	stop context.CancelFunc
+	gone chan error // receives the result of run
+
 	// Guarded by s.mu.
 	state     State
 	detail    string
@@ -58,6 +62,7 @@ type runner struct {
 	progress  *build.Progress // nil: it is not being built
 	builder   proc.ID         // the go command that builds it
 	ended     chan struct{}   // closed when the process that id names is reaped
+	change    plan.Change     // of an exercise
 }
 
 func newRunner(s *Supervisor, p plan.Component) *runner {
@@ -192,9 +197,12 @@ func (r *runner) start() error {
 	}
 	defer log.Close()
 	path, version, args := r.program()
-	cmd := exec.Command(path, args...)
+	r.s.mu.Lock()
+	change := r.change
+	r.s.mu.Unlock()
+	cmd := exec.Command(path, slices.Concat(args, change.Args)...)
 	cmd.Dir = r.s.lab.State
-	cmd.Env = r.Env
+	cmd.Env = slices.Concat(r.Env, change.Env) // the last of two counts
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = proc.Group()
 	if err := cmd.Start(); err != nil {
@@ -237,8 +245,11 @@ func (r *runner) program() (path, version string, args []string) {
 }
 
 // awaitReady returns when the readiness probe succeeds, or an error if the process exits
-// first or the timeout expires.
+// first or the timeout expires. A component without a probe is ready at once.
 func (r *runner) awaitReady(ctx context.Context) error {
+	if r.Ready == "" {
+		return nil
+	}
 	limit := cmp.Or(r.Timeout, readyTimeout)
 	timeout := time.After(limit)
 	for tick := time.NewTicker(25 * time.Millisecond); ; {
@@ -272,6 +283,9 @@ func (r *runner) watch(ctx context.Context) chan error {
 		case result := <-r.restart:
 			return result
 		case <-tick.C:
+		}
+		if r.Ready == "" {
+			continue
 		}
 		err := probe(ctx, r.Ready)
 		r.s.mu.Lock()

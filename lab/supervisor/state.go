@@ -72,6 +72,8 @@ type Status struct {
 	From       plan.From         `json:"from,omitempty"`
 	Supervisor proc.ID           `json:"supervisor"`
 	StartedAt  time.Time         `json:"started_at"`
+	Exercise   string            `json:"exercise,omitempty"`            // that is active
+	ExerciseAt time.Time         `json:"exercise_at,omitzero"`          // when its load began; zero: not yet
 	Memory     int64             `json:"memory_bytes"`                  // resident, of all components and the supervisor
 	BuildsLeft float64           `json:"builds_left_seconds,omitempty"` // estimated time until all is built
 	Components []ComponentStatus `json:"programs"`
@@ -123,9 +125,9 @@ func (s *Supervisor) status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := Status{Phase: s.phase, Failure: s.failure, State: s.lab.State, PortOffset: s.lab.Offset, Database: s.lab.Database(),
-		Stores: s.lab.Stores, OTLPEverywhere: s.lab.OTLPEverywhere, From: s.lab.From, Supervisor: s.self, StartedAt: s.started,
+		Stores: s.lab.Stores, OTLPEverywhere: s.lab.OTLPEverywhere, From: s.lab.From, Supervisor: s.self, StartedAt: s.started, Exercise: s.exercise, ExerciseAt: s.exerciseAt,
 		BuildsLeft: s.left().Seconds()}
-	for _, r := range s.runners {
+	for _, r := range slices.Concat(s.runners, s.extras) {
 		p := ComponentStatus{Name: r.Name, State: r.state, Detail: r.detail, Address: r.Address, Version: cmp.Or(r.version, r.found.Version), From: r.from,
 			Path: r.found.Path, Reason: r.reason, Pages: r.pages, Process: r.id,
 			Since: r.startedAt, Restarts: r.restarts, Build: r.builder, Log: r.logPath()}
@@ -187,6 +189,15 @@ func Saved(state string) (*Status, error) {
 			filepath.Join(state, stateName), err)
 	}
 	return st, nil
+}
+
+// Leftover returns the exercise that was active when the supervisor was killed; "": none.
+func Leftover(state string) (string, error) {
+	st, err := Saved(state)
+	if err != nil || st == nil {
+		return "", err
+	}
+	return st.Exercise, nil
 }
 
 // Sweep stops processes that a killed supervisor has left running, and reports

@@ -40,7 +40,8 @@ type Supervisor struct {
 	build *build.Builder
 	log   *slog.Logger
 
-	stop context.CancelCauseFunc
+	stop    context.CancelCauseFunc
+	running context.Context // ends when the lab stops
 
 	saving sync.Mutex // held while the state is written
 	over   bool       // no more saves; guarded by saving
@@ -54,8 +55,12 @@ type Supervisor struct {
 	// The builds of the start.
 	jobs        []*job
 	buildsBegun time.Time
+	exercise    string    // its name; "": none
+	exerciseAt  time.Time // when its last component started
+	extras      []*runner // components of the exercise
 
-	downloads sync.WaitGroup
+	exercising sync.Mutex // held while an exercise starts or stops
+	downloads  sync.WaitGroup
 }
 
 var errStopRequested = errors.New("stop requested")
@@ -79,7 +84,7 @@ func Run(ctx context.Context, lab plan.Lab, programs []plan.Component, b *build.
 	if err != nil {
 		return err
 	}
-	s := &Supervisor{lab: lab, build: b, log: log, stop: stop, phase: Starting, started: time.Now(), self: self}
+	s := &Supervisor{lab: lab, build: b, log: log, stop: stop, running: ctx, phase: Starting, started: time.Now(), self: self}
 	for _, p := range programs {
 		s.runners = append(s.runners, newRunner(s, p))
 	}
@@ -121,8 +126,12 @@ func Run(ctx context.Context, lab plan.Lab, programs []plan.Component, b *build.
 		err = nil
 	}
 	s.set(func() { s.phase = Stopping })
+	s.awaitExtras()
 	if e := s.stopAll(); e != nil {
 		return errors.Join(err, e)
+	}
+	if s.status().Exercise != "" {
+		err = errors.Join(err, plan.Exercise{}.End(lab))
 	}
 	return errors.Join(err, s.forget())
 }
@@ -172,7 +181,7 @@ func (s *Supervisor) run(ctx context.Context) error {
 // the telemetry of a component that stops still reaches its backends.
 func (s *Supervisor) stopAll() error {
 	var errs []error
-	for _, r := range slices.Backward(s.runners) {
+	for _, r := range slices.Backward(s.all()) {
 		if err := r.end(); err != nil {
 			errs = append(errs, fmt.Errorf("stop %s: %w", r.Name, err))
 		}
@@ -209,7 +218,7 @@ func (s *Supervisor) rotateLogs(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		for _, r := range s.runners {
+		for _, r := range s.all() {
 			if err := rotate(r.logPath(), maxLog); err != nil {
 				s.log.Warn("log not rotated", slog.String("component", r.Name), slog.String("error", err.Error()))
 			}
