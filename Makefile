@@ -152,7 +152,7 @@ test: ## Run all tests: units, the Collector, fuzz targets, a lab end to end
 	cd compose/check && CGO_ENABLED=0 go vet $(SHARED) ./... && CGO_ENABLED=0 go test -count=1 $(SHARED) ./...
 	cd deploy/check && CGO_ENABLED=0 go vet $(SHARED) ./... && CGO_ENABLED=0 go test -count=1 $(SHARED) ./...
 	@$(MAKE) fuzz
-	CGO_ENABLED=0 SOUNDCHECK_ALONE=1 go test -count=1 $(SHARED) -run 'Alone$$' ./loadgen/engine
+	CGO_ENABLED=0 SOUNDCHECK_ALONE=1 go test -count=1 $(SHARED) -run 'Alone$$' ./loadgen/engine ./internal/service
 	CGO_ENABLED=0 go test -v -count=1 -timeout 40m $(SHARED) ./internal/e2e
 
 .PHONY: unit
@@ -196,6 +196,14 @@ bench: ## Run the benchmarks ten times, for benchstat
 bench-get: ## Compare the store with a bare Gin handler (needs wrk)
 	@store/testdata/wrk.sh
 
+.PHONY: bench-telemetry
+bench-telemetry: ## Measure what telemetry costs, and bulk work; BASE=commit compares (needs wrk)
+	@BASE="$(BASE)" store/testdata/cost.sh
+
+.PHONY: bench-check
+bench-check: ## Compare HEAD's benchmarks with those of BASE=commit, by benchstat
+	@BASE="$(BASE)" tools/bench-check.sh
+
 .PHONY: bench-loadgen
 bench-loadgen: ## Compare the load generator with vegeta's
 	@loadgen/testdata/bench.sh
@@ -203,6 +211,10 @@ bench-loadgen: ## Compare the load generator with vegeta's
 .PHONY: bench-http2
 bench-http2: ## Compare the load generator's HTTP/2 and TLS with h2load and vegeta
 	@loadgen/testdata/bench-http2.sh
+
+.PHONY: perf-gate
+perf-gate: ## Compare a service with that of another commit under load (BASE=COMMIT; see docs/load-tests.md)
+	@BASE='$(BASE)' A='$(A)' B='$(B)' PACKAGE='$(PACKAGE)' ARGS='$(ARGS)' ARGS_B='$(ARGS_B)' REQUEST='$(REQUEST)' LOAD='$(LOAD)' OUT='$(OUT)' PORT='$(PORT)' STRICT='$(STRICT)' TRIES='$(TRIES)' tools/perf-gate.sh
 
 .PHONY: bench-overload
 bench-overload: ## Measure overload, recovery after a stall, and a store that is down (8 minutes)

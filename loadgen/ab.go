@@ -57,7 +57,7 @@ func parseAB(args []string, getenv func(string) string, stdout io.Writer) (engin
 func (o *abOptions) apply(f *options.Flags) error {
 	c := &f.Config
 	o.path = f.Address()
-	if err := checkResultFormat(f.Flags, o.format); err != nil {
+	if err := o.check(f.Flags); err != nil {
 		return err
 	}
 	for _, u := range []struct {
@@ -121,6 +121,9 @@ func runAB(ctx context.Context, args []string, getenv func(string) string, stdou
 			return fmt.Errorf("reach the target of -%s: %w", u.name, err)
 		}
 	}
+	if err := o.open(); err != nil {
+		return err
+	}
 	t, err := begin(ctx, &c, getenv, stderr)
 	if err != nil {
 		return err
@@ -137,7 +140,7 @@ func runAB(ctx context.Context, args []string, getenv func(string) string, stdou
 	if err != nil {
 		return err
 	}
-	if err := writeResult(result, o.format, stdout); err != nil {
+	if err := o.write(result, stdout); err != nil {
 		return err
 	}
 	if ctx.Err() != nil { // ended early

@@ -153,7 +153,7 @@ func attackOn(ctx context.Context, args []string, getenv func(string) string, st
 	if err := o.output.open(&c, false); err != nil {
 		return err
 	}
-	if ctx, err = d.open(ctx, getenv, view.Bar(stderr, o.quiet), stderr); err != nil {
+	if ctx, err = d.open(ctx, getenv, view.Bar(stderr, o.quiet), c.Notices, stderr); err != nil {
 		return errors.Join(err, o.output.discard())
 	}
 	o.wrap = d.publish
@@ -211,6 +211,7 @@ const perConnection = 32 << 10
 // begin sets the run id, unless a coordinator has, and starts telemetry.
 func begin(ctx context.Context, c *engine.Config, getenv func(string) string, stderr io.Writer) (*telemetry.Telemetry, error) {
 	c.RunID = cmp.Or(c.RunID, runID(time.Now()))
+	say(stderr, c.Notices)
 	if getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(512<<20 + int64(c.MaxWorkers+c.Workers)*perConnection)
 	}
@@ -229,6 +230,13 @@ func begin(ctx context.Context, c *engine.Config, getenv func(string) string, st
 		c.TracerProvider = t.TracerProvider
 	}
 	return t, nil
+}
+
+// say prints what a person should know before the run.
+func say(stderr io.Writer, notices []string) {
+	for _, text := range notices {
+		fmt.Fprintln(stderr, "loadgen: "+text)
+	}
 }
 
 // runID returns the id of a run: start time and a random suffix.

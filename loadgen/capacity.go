@@ -106,7 +106,7 @@ func capacityOn(ctx context.Context, args []string, getenv func(string) string, 
 	}
 	c.RunID = runID(time.Now())
 	bar := view.Bar(stderr, o.quiet)
-	if ctx, err = d.open(ctx, getenv, bar, stderr); err != nil {
+	if ctx, err = d.open(ctx, getenv, bar, c.Notices, stderr); err != nil {
 		return err
 	}
 	r, err := search(ctx, &stepper{c: c, o: o, bar: bar, show: d.show, line: d.line, run: d.run}, stdout)

@@ -17,12 +17,53 @@ import (
 type comparison struct {
 	tolerance percent
 	format    string
+	out       string // directory; "": none
 }
 
 func (o *comparison) define(f *cli.Flags) {
 	o.tolerance = 0.05
 	f.Var(&o.tolerance, "tolerance", "accepted regression, as a `share` of A's value (0% to 100%)")
-	f.StringVar(&o.format, "format", "text", "output format: "+resultFormats)
+	f.StringVar(&o.format, "format", "text", "output format: "+comparisonFormats)
+	f.StringVar(&o.out, "out", "", "output `directory` for the result as text, JSON and markdown")
+}
+
+// comparisonFormats are the formats of a comparison.
+const comparisonFormats = "`text`, json, markdown or github"
+
+// comparisonWriters write a comparison, by format.
+var comparisonWriters = map[string]func(*compare.Result, io.Writer) error{
+	"text":     (*compare.Result).Write,
+	"json":     (*compare.Result).WriteJSON,
+	"markdown": (*compare.Result).WriteMarkdown,
+	"github":   (*compare.Result).WriteGitHub,
+}
+
+// check checks the format.
+func (o *comparison) check(f *cli.Flags) error {
+	if comparisonWriters[o.format] == nil {
+		return f.Errorf("-format %q is not %s", o.format, plain(comparisonFormats))
+	}
+	return nil
+}
+
+// open creates the directory.
+func (o *comparison) open() error {
+	if o.out == "" {
+		return nil
+	}
+	if err := compare.Prepare(o.out); err != nil {
+		return fmt.Errorf("-out: %w", err)
+	}
+	return nil
+}
+
+// write writes the result to stdout and to the directory.
+func (o *comparison) write(r *compare.Result, stdout io.Writer) error {
+	err := comparisonWriters[o.format](r, stdout)
+	if o.out != "" {
+		err = errors.Join(err, r.WriteFiles(o.out))
+	}
+	return err
 }
 
 // percent is a share, formatted as in 5%.
@@ -55,7 +96,7 @@ func runCompare(args []string, getenv func(string) string, stdout io.Writer) err
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return err
 	}
-	if err := checkResultFormat(f, o.format); err != nil {
+	if err := o.check(f); err != nil {
 		return err
 	}
 	if err := folders(f); err != nil {
@@ -72,11 +113,14 @@ func runCompare(args []string, getenv func(string) string, stdout io.Writer) err
 	if err != nil {
 		return err
 	}
+	if err := o.open(); err != nil {
+		return err
+	}
 	r, err := compare.Reports(a, b, float64(o.tolerance))
 	if err != nil {
 		return fmt.Errorf("compare: %w", err)
 	}
-	if err := writeResult(r, o.format, stdout); err != nil {
+	if err := o.write(r, stdout); err != nil {
 		return err
 	}
 	return conclude(r)

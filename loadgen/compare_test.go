@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -66,6 +68,42 @@ func TestAB(t *testing.T) {
 	})
 }
 
+// The gate of CI fails if B regressed, and writes the files of the comparison.
+func TestPerfGate(t *testing.T) {
+	t.Parallel()
+	a, b := newTarget(t, nil), newTarget(t, slow(20*time.Millisecond))
+	gate := func(env ...string) (stdout, stderr string, code int) {
+		cmd := exec.Command("../tools/perf-gate.sh")
+		cmd.Env = append(os.Environ(), env...)
+		var out, log strings.Builder
+		cmd.Stdout, cmd.Stderr = &out, &log
+		_ = cmd.Run()
+		return out.String(), log.String(), cmd.ProcessState.ExitCode()
+	}
+	dir := filepath.Join(t.TempDir(), "gate")
+	summary := filepath.Join(t.TempDir(), "summary.md")
+	for range 2 { // the second one replaces the files
+		stdout, stderr, code := gate("A="+a.URL, "B="+b.URL, "REQUEST=/albums/1", "LOAD=-rate 50 -block 200ms -duration 6400ms -warmup 0s", "OUT="+dir, "TRIES=2", "GITHUB_ACTIONS=true", "GITHUB_STEP_SUMMARY="+summary)
+		if code != 3 && !strings.Contains(stderr, "send delay") || code == 3 && !strings.Contains(stdout, "::error title=Load test%3A p50 regressed::") {
+			t.Errorf("exit code %d, %s\n%s", code, stderr, stdout)
+		}
+	}
+	text, err := os.ReadFile(summary)
+	md, e := os.ReadFile(filepath.Join(dir, "comparison.md"))
+	if err := errors.Join(err, e); err != nil || strings.Count(string(text), "### Load test: ") != 2 || !strings.HasSuffix(string(text), string(md)) {
+		t.Errorf("%v, summary\n%s", err, text)
+	}
+	for want, env := range map[string][]string{
+		"set BASE to a commit, or A and B to URLs": nil,
+		"set either BASE, or both A and B":         {"A=http://a"},
+		"no commit nowhere: fetch it":              {"BASE=nowhere"},
+	} {
+		if _, stderr, code := gate(append(env, "OUT="+dir)...); code != 2 || !strings.HasPrefix(stderr, "perf-gate: "+want) {
+			t.Errorf("%q: exit code %d, %s, want %s", env, code, stderr, want)
+		}
+	}
+}
+
 func TestABInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -79,7 +117,17 @@ func TestABInterrupted(t *testing.T) {
 			next.ServeHTTP(w, r)
 		})
 	})
-	stdout, stderr, code := loadgen(ctx, "ab", "-a", a.URL, "-b", b.URL, "-rate", "50", "-block", "200ms", "-warmup", "0")
+	out := filepath.Join(t.TempDir(), "out")
+	args := []string{"ab", "-a", a.URL, "-b", b.URL, "-rate", "50", "-block", "200ms", "-warmup", "0", "-out", out}
+	stdout, stderr, code := loadgen(ctx, args...)
+	for suffix, want := range map[string]string{"txt": stdout, "md": "### Load test: comparison inconclusive", "json": "{\n  \"version\": 1,\n"} {
+		if b, err := os.ReadFile(filepath.Join(out, "comparison."+suffix)); err != nil || !strings.HasPrefix(string(b), want) {
+			t.Errorf("comparison.%s: %v, %s", suffix, err, b)
+		}
+	}
+	if _, stderr, code := loadgen(t.Context(), args...); code != 1 || stderr != "loadgen: -out: "+out+" already contains a comparison\n" {
+		t.Errorf("a second comparison: exit code %d, %s", code, stderr)
+	}
 	if code != 1 || !strings.HasPrefix(stderr, "loadgen: interrupted after ") || !strings.Contains(stdout, "\nverdict: inconclusive\n") {
 		t.Errorf("exit code %d, %q\n%s, want 1 and the result so far", code, stderr, stdout)
 	}
@@ -171,7 +219,7 @@ func TestCompareUsage(t *testing.T) {
 		{[]string{"compare", "-tolerance", "5", "x", "y"}, `invalid value "5" for flag -tolerance: not a percentage, as in 5%`},
 		{[]string{"compare", "-tolerance", "101%", "x", "y"}, `invalid value "101%" for flag -tolerance: out of range: 0% to 100%`},
 		{[]string{"compare", "-tolerance", "NaN%", "x", "y"}, `invalid value "NaN%" for flag -tolerance: out of range: 0% to 100%`},
-		{[]string{"compare", "-format", "xml", "x", "y"}, `-format "xml" is not text or json`},
+		{[]string{"compare", "-format", "xml", "x", "y"}, `-format "xml" is not text, json, markdown or github`},
 		{[]string{"ab"}, "-a and -b are required"},
 		{[]string{"ab", "-a", "http://a"}, "-a and -b are required"},
 		{[]string{"ab", "-a", "http://a", "-b", "b"}, `-b: "b" is not an http:// or https:// URL with a host`},

@@ -87,7 +87,7 @@ func TestConnectionUsage(t *testing.T) {
 		want string
 	}{
 		{"-http2", "-url http://127.0.0.1:9070: -http2 needs an https:// URL; -h2c is HTTP/2 for http:// URLs"},
-		{"-http2 -targets " + targets, "-targets: http://b/y: -http2 needs an https:// URL; -h2c is HTTP/2 for http:// URLs"},
+		{"-http2 -targets " + targets, "-targets: " + targets + ":3: http://b/y: -http2 needs an https:// URL; -h2c is HTTP/2 for http:// URLs"},
 		{"ab -http2 -a https://a -b http://b", "-b http://b: -http2 needs an https:// URL; -h2c is HTTP/2 for http:// URLs"},
 		{"-key x", "-key needs -cert"},
 		{"capacity -slo p99<1s -follow-redirects 99", "-follow-redirects 99 is out of range: 0 to 50"},
@@ -98,6 +98,17 @@ func TestConnectionUsage(t *testing.T) {
 		_, stderr, code := loadgen(t.Context(), strings.Fields(tt.args)...)
 		if code != 2 || !strings.HasPrefix(stderr, "loadgen: "+tt.want+"\n") {
 			t.Errorf("%s: exit code %d, %s, want %s", tt.args, code, stderr, tt.want)
+		}
+	}
+	// A pipe is checked too, while it is read.
+	for in, want := range map[string]string{
+		"GET http://me:secret@b/y\n":                                  ":1: http://me@b/y",
+		`{"method": "GET", "url": "http://b/y"}` + "\n":               ":1: http://b/y",
+		"# two\nGET https://127.0.0.1:1/\n\nGET http://b/y\nA: b\n\n": ":4: http://b/y",
+	} {
+		_, stderr, code := stream(t, in, "-http2", "-rate", "100", "-duration", "10s")
+		if code == 0 || !strings.Contains(stderr, want+": -http2 needs an https:// URL; -h2c is HTTP/2 for http:// URLs\n") {
+			t.Errorf("%q: exit code %d, %s, want %s", in, code, stderr, want)
 		}
 	}
 	for args, want := range map[string]string{

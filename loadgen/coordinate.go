@@ -67,6 +67,9 @@ func (d *distribution) apply(f *options.Flags) error {
 	case d.wait < time.Second || d.wait > time.Hour:
 		return f.Errorf("-wait %s is out of range: 1s to 1h", d.wait)
 	}
+	if c := f.Config.Contract; c != nil && c.Files > 1 && d.k8s == nil {
+		return f.Errorf("-openapi %s has %d files, and workers get one: bundle it into one", c.Name, c.Files)
+	}
 	if f.Config.Connect.Cert != "" {
 		return f.Errorf("-cert: %s", d.noCert())
 	}
@@ -124,7 +127,7 @@ func runCoordinate(ctx context.Context, args []string, getenv func(string) strin
 }
 
 // open waits for the workers. The context that it returns ends when a watcher stops the run.
-func (d *distribution) open(ctx context.Context, getenv func(string) string, bar *cli.Progress, stderr io.Writer) (context.Context, error) {
+func (d *distribution) open(ctx context.Context, getenv func(string) string, bar *cli.Progress, notices []string, stderr io.Writer) (context.Context, error) {
 	if d.token == "" {
 		d.token = getenv(tokenVariable)
 	}
@@ -141,6 +144,7 @@ func (d *distribution) open(ctx context.Context, getenv func(string) string, bar
 		return nil, fmt.Errorf("-listen: %w", err)
 	}
 	d.bar = bar
+	say(stderr, notices)
 	d.coordinator = cluster.NewCoordinator(d.workers, d.token)
 	d.coordinator.Log = d.line
 	if name := getenv(podsVariable); name != "" {

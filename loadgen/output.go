@@ -50,7 +50,7 @@ func checkFormat(f *cli.Flags, format string) error {
 	return nil
 }
 
-// resultFormats are the formats of a comparison or a search.
+// resultFormats are the formats of a search.
 const resultFormats = "`text` or json"
 
 func checkResultFormat(f *cli.Flags, format string) error {
@@ -60,7 +60,7 @@ func checkResultFormat(f *cli.Flags, format string) error {
 	return nil
 }
 
-// writeResult writes the result of a comparison or a search.
+// writeResult writes the result of a search.
 func writeResult(r interface {
 	Write(io.Writer) error
 	WriteJSON(io.Writer) error

@@ -126,16 +126,20 @@ func ParseCents(s string) (Cents, error) {
 	return Cents(n), nil
 }
 
-func (c Cents) String() string {
-	sign := ""
+func (c Cents) String() string { return string(c.Append(nil)) }
+
+// Append appends c with two decimals, as String returns it.
+func (c Cents) Append(b []byte) []byte {
+	n := uint64(c)
 	if c < 0 {
-		sign, c = "-", -c
+		b, n = append(b, '-'), -n
 	}
-	return fmt.Sprintf("%s%d.%02d", sign, c/100, c%100)
+	b = strconv.AppendUint(b, n/100, 10)
+	return append(b, '.', byte('0'+n/10%10), byte('0'+n%10))
 }
 
 // MarshalJSON writes c as a JSON number with two decimals.
-func (c Cents) MarshalJSON() ([]byte, error) { return []byte(c.String()), nil }
+func (c Cents) MarshalJSON() ([]byte, error) { return c.Append(nil), nil }
 
 // UnmarshalJSON reads a JSON number; see ParseCents.
 func (c *Cents) UnmarshalJSON(b []byte) (err error) {

@@ -18,10 +18,18 @@ import (
 // DecodeWrite decodes the body of a POST: one album, or a batch as a JSON array or as NDJSON.
 // Its *album.InvalidError names every invalid field.
 func DecodeWrite(body []byte, batch, ndjson bool) (album.Write, error) {
-	w := album.Write{Batch: batch}
 	if err := checkUTF8(body); err != nil {
-		return w, err
+		return album.Write{Batch: batch}, err
 	}
+	if w, ok := scanWrite(body, batch, ndjson); ok {
+		return w, nil
+	}
+	return parseWrite(body, batch, ndjson)
+}
+
+// parseWrite decodes a body of any form, and finds its errors.
+func parseWrite(body []byte, batch, ndjson bool) (album.Write, error) {
+	w := album.Write{Batch: batch}
 	items := []json.RawMessage{body}
 	if batch {
 		var err error
@@ -59,6 +67,9 @@ func DecodeWrite(body []byte, batch, ndjson bool) (album.Write, error) {
 func Decode(body []byte) (album.Album, error) {
 	if err := checkUTF8(body); err != nil {
 		return album.Album{}, err
+	}
+	if w, ok := scanWrite(body, false, false); ok {
+		return w.Albums[0], nil
 	}
 	return decodeAlbum(body)
 }

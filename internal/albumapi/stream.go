@@ -3,7 +3,6 @@ package albumapi
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -70,7 +69,7 @@ func (c *Client) stream(ctx context.Context, f album.Filter, each func(album.Alb
 	for lines.Scan() {
 		stalled.Stop() // while the caller processes the album
 		var a album.Album
-		if err := json.Unmarshal(lines.Bytes(), &a); err != nil {
+		if err := decodeBody(lines.Bytes(), &a); err != nil {
 			return fmt.Errorf("decode streamed album: %w: %w", err, album.ErrUnavailable)
 		}
 		if !each(a) {

@@ -23,6 +23,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"go.opentelemetry.io/contrib/instrumentation/github.com/gin-gonic/gin/otelgin"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
@@ -30,6 +31,7 @@ import (
 	"soundcheck/internal/album"
 	"soundcheck/internal/albumapi"
 	"soundcheck/internal/fault"
+	"soundcheck/internal/httptelemetry"
 	"soundcheck/internal/optional"
 	"soundcheck/internal/overload"
 )
@@ -46,6 +48,7 @@ type HandlerOptions struct {
 	Overload  *overload.Control // nil: no limits
 	Faults    *fault.Set        // injected faults; nil: none
 	Telemetry albumapi.Telemetry
+	Otelgin   bool // server spans and metrics by otelgin, not by httptelemetry: the same, at a higher cost
 
 	intake *intake // for tests; nil: the default
 }
@@ -84,12 +87,12 @@ func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
 	r.RedirectTrailingSlash = false // the contract has no redirects
 	_ = r.SetTrustedProxies(nil)    // only Overload evaluates X-Forwarded-For; nil cannot fail
 	r.Use(abort)
-	if o.Overload != nil {
+	traced := o.Telemetry.TracerProvider != nil || o.Telemetry.MeterProvider != nil
+	if o.Overload != nil && (o.Overload.ByClient() || traced && o.Otelgin) {
 		o.Overload.Identify(r)
 	}
-	if o.Telemetry.TracerProvider != nil || o.Telemetry.MeterProvider != nil {
-		r.Use(otelgin.Middleware(o.Service, otelgin.WithTracerProvider(optional.TracerProvider(o.Telemetry.TracerProvider)),
-			otelgin.WithMeterProvider(optional.MeterProvider(o.Telemetry.MeterProvider)), otelgin.WithPropagators(optional.Propagator(o.Telemetry.Propagator))))
+	if traced {
+		r.Use(instrumentation(o))
 	}
 	r.Use(h.accessLog, h.recovery)
 	api := r.Group("")
@@ -122,6 +125,19 @@ func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
 	return r
 }
 
+// instrumentation returns the middleware for server spans and metrics.
+func instrumentation(o HandlerOptions) gin.HandlerFunc {
+	tp, mp, p := optional.TracerProvider(o.Telemetry.TracerProvider), optional.MeterProvider(o.Telemetry.MeterProvider), optional.Propagator(o.Telemetry.Propagator)
+	if !o.Otelgin {
+		lean, err := httptelemetry.Middleware(o.Service, tp, mp, p)
+		if err == nil {
+			return lean
+		}
+		otel.Handle(err) // an instrument is invalid; otelgin does without it
+	}
+	return otelgin.Middleware(o.Service, otelgin.WithTracerProvider(tp), otelgin.WithMeterProvider(mp), otelgin.WithPropagators(p))
+}
+
 func (h *handler) list(c *gin.Context) {
 	c.Header("Vary", "Accept")
 	media, err := accepted(c.Request, albumapi.JSONType, albumapi.NDJSONType)
@@ -144,7 +160,7 @@ func (h *handler) list(c *gin.Context) {
 		return
 	}
 	c.Header("Link", albumapi.Links(q, p.Next))
-	c.JSON(http.StatusOK, p.Albums)
+	respond(c, http.StatusOK, func(b []byte) ([]byte, error) { return albumapi.AppendAlbums(b, p.Albums, true) })
 }
 
 func (h *handler) get(c *gin.Context) {
@@ -158,7 +174,7 @@ func (h *handler) get(c *gin.Context) {
 		h.fail(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, a)
+	respondAlbum(c, http.StatusOK, &a)
 }
 
 func (h *handler) create(c *gin.Context, batch bool) {
@@ -187,11 +203,13 @@ func (h *handler) create(c *gin.Context, batch bool) {
 	case err != nil:
 		h.fail(c, err)
 	case batch:
-		c.JSON(http.StatusCreated, albumapi.NewResult(album.IDs(created.Albums)))
+		respond(c, http.StatusCreated, func(b []byte) ([]byte, error) {
+			return albumapi.AppendResult(b, albumapi.NewResult(album.IDs(created.Albums))), nil
+		})
 	default:
 		a := created.Albums[0]
 		c.Header("Location", "/albums/"+strconv.FormatInt(a.ID, 10))
-		c.JSON(http.StatusCreated, a)
+		respondAlbum(c, http.StatusCreated, &a)
 	}
 }
 
@@ -224,9 +242,9 @@ func (h *handler) put(c *gin.Context) {
 		h.fail(c, err)
 	case created:
 		c.Header("Location", "/albums/"+strconv.FormatInt(a.ID, 10))
-		c.JSON(http.StatusCreated, a)
+		respondAlbum(c, http.StatusCreated, &a)
 	default:
-		c.JSON(http.StatusOK, a)
+		respondAlbum(c, http.StatusOK, &a)
 	}
 }
 

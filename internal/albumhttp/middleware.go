@@ -14,8 +14,8 @@ import (
 // cost about as much as shedding saves. The metrics count all of them.
 const maxShedLog = 10
 
-// accessLog writes one line per request, with the error of a 5xx. It runs inside otelgin, which
-// removes the span from the context when it returns.
+// accessLog writes one line per request, with the error of a 5xx. It runs inside the
+// instrumentation, which removes the span from the context when it returns.
 func (h *handler) accessLog(c *gin.Context) {
 	start := time.Now()
 	c.Writer = sizedWriter{c.Writer, c.Request.Method == http.MethodHead}
@@ -30,13 +30,12 @@ func (h *handler) accessLog(c *gin.Context) {
 	case status >= 500:
 		level = slog.LevelError
 	}
-	attrs := []slog.Attr{
-		slog.String("http.request.method", c.Request.Method),
+	var list [8]slog.Attr
+	attrs := append(list[:0], slog.String("http.request.method", c.Request.Method),
 		slog.String("url.path", c.Request.URL.Path),
 		slog.Int("http.response.status_code", status),
 		slog.Int("http.response.body.size", c.Writer.Size()),
-		slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
-	}
+		slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000))
 	if route := c.FullPath(); route != "" {
 		attrs = append(attrs, slog.String("http.route", route))
 	}
@@ -66,8 +65,8 @@ func (w sizedWriter) Size() int {
 // Unwrap is for http.ResponseController.
 func (w sizedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// recovery turns a panic into a 500. It runs inside otelgin, which records status and metrics only
-// when the handlers return.
+// recovery turns a panic into a 500. It runs inside the instrumentation, which records
+// status and metrics only when the handlers return.
 func (h *handler) recovery(c *gin.Context) {
 	defer func() {
 		v := recover()

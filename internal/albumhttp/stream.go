@@ -1,9 +1,7 @@
 package albumhttp
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -30,11 +28,10 @@ func (h *handler) stream(c *gin.Context, f album.Filter) {
 	}
 	ctx := c.Request.Context()
 	out := chunks{c: c, control: http.NewResponseController(c.Writer)}
-	enc := json.NewEncoder(&out.buf)
 	n := 0
 	for a, err := range h.svc.Stream(ctx, f) {
 		if err == nil {
-			err = enc.Encode(a)
+			err = out.add(&a)
 		}
 		if n++; err == nil && n%streamChunk == 0 {
 			err = out.flush()
@@ -53,7 +50,13 @@ func (h *handler) stream(c *gin.Context, f album.Filter) {
 type chunks struct {
 	c       *gin.Context
 	control *http.ResponseController
-	buf     bytes.Buffer
+	buf     []byte
+}
+
+func (o *chunks) add(a *album.Album) (err error) {
+	o.buf, err = albumapi.AppendAlbum(o.buf, a, true)
+	o.buf = append(o.buf, '\n')
+	return err
 }
 
 func (o *chunks) flush() error {
@@ -63,7 +66,9 @@ func (o *chunks) flush() error {
 	if err := o.control.SetWriteDeadline(time.Now().Add(streamTimeout)); err != nil {
 		return err
 	}
-	if _, err := o.buf.WriteTo(o.c.Writer); err != nil {
+	_, err := o.c.Writer.Write(o.buf)
+	o.buf = o.buf[:0]
+	if err != nil {
 		return context.Canceled // the client has left
 	}
 	return o.control.Flush()

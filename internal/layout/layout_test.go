@@ -24,7 +24,7 @@ var rules = []struct {
 }{
 	// The load generator, from the top down. Where a room imports another, it is below it.
 	{"loadgen", []string{"loadgen/...", "internal/...", "lab/kube"}},
-	{"loadgen/options", []string{"loadgen/engine", "loadgen/retry", "loadgen/flow", "loadgen/slo", "loadgen/workload", "loadgen/targets", "loadgen/schedule", "internal/cli"}},
+	{"loadgen/options", []string{"loadgen/contract", "loadgen/engine", "loadgen/retry", "loadgen/flow", "loadgen/slo", "loadgen/workload", "loadgen/targets", "loadgen/schedule", "internal/cli"}},
 	{"loadgen/view", []string{"loadgen/engine", "loadgen/measure", "internal/cli"}},
 	// A distributed run. A worker sends nothing of its own: the Runner does, which is in loadgen.
 	{"loadgen/kubernetes/kubetest", nil},
@@ -45,21 +45,25 @@ var rules = []struct {
 	{"loadgen/measure", []string{"loadgen/explain"}},
 	{"loadgen/explain", []string{"internal/jaegerapi"}},
 	{"loadgen/targets", nil},
+	{"loadgen/contract/values", nil},
+	{"loadgen/contract", []string{"loadgen/contract/values"}},
 	{"loadgen/flow", []string{"loadgen/targets"}},
-	{"loadgen/workload", []string{"loadgen/flow", "loadgen/targets", "loadgen/schedule", "internal/album", "internal/fakealbum", "internal/httpheader"}},
+	{"loadgen/workload", []string{"loadgen/contract", "loadgen/flow", "loadgen/targets", "loadgen/schedule", "internal/album", "internal/fakealbum", "internal/httpheader"}},
 	{"loadgen/schedule", nil},
 
 	// What two programs share knows none of them.
 	{"internal/httpheader", nil},
 	{"internal/optional", nil},
+	{"internal/memo", nil},
+	{"internal/httptelemetry", []string{"internal/memo"}},
 	{"internal/jaegerapi", nil},
 	{"internal/album", []string{"internal/optional"}},
 	{"internal/fault", []string{"internal/album", "internal/optional"}},
 	{"internal/httpserver", []string{"internal/httpheader"}},
 	// Overload protection and calls with retries are for any service.
 	{"internal/overload", []string{"internal/cli", "internal/httpheader", "internal/optional"}},
-	{"internal/upstream", []string{"internal/cli", "internal/httpheader", "internal/optional"}},
-	{"internal/telemetry", []string{"internal/version"}},
+	{"internal/upstream", []string{"internal/cli", "internal/httpheader", "internal/memo", "internal/optional"}},
+	{"internal/telemetry", []string{"internal/telemetry/wire", "internal/version"}},
 	// Clients of the API need no server.
 	{"internal/albumapi", []string{"internal/album", "internal/cli", "internal/httpheader", "internal/upstream"}},
 	{"internal/...", []string{"internal/..."}},

@@ -15,6 +15,9 @@ import (
 // value in the request is overwritten.
 const clientHeader = "Soundcheck-Client-Address"
 
+// ByClient reports whether there is a limit per client, for which Identify must be called.
+func (c *Control) ByClient() bool { return c.limits.clients != nil }
+
 // Identify makes g.ClientIP the address of the client, from X-Forwarded-For if a trusted
 // proxy sent the request. Call it before any middleware that reads g.ClientIP. gin's own
 // parser rejects addresses with a port, and falls back to X-Real-IP.

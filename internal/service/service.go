@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -36,12 +37,20 @@ type Common struct {
 	Overload     *overload.Options // nil: no limits
 	Faults       *fault.Set        // set by Check; nil: none
 
+	instrumentation string
+
 	faults    string
 	faultSeed uint64
 	hidden    bool
 	kinds     []fault.Kind
 	adminAddr string
 }
+
+// Libraries for -instrumentation. Both record the same: see httptelemetry.
+const (
+	lean    = "lean"
+	otelgin = "otelgin"
+)
 
 // CommonFlags adds the common flags to f. Kinds are the faults that the service supports.
 func CommonFlags(f *cli.Flags, addr string, kinds ...fault.Kind) *Common {
@@ -54,6 +63,7 @@ func CommonFlags(f *cli.Flags, addr string, kinds ...fault.Kind) *Common {
 	f.StringVar(&c.faults, "fault", "", "inject `faults`, separated by commas; default: none; examples: "+examples(kinds))
 	f.Uint64Var(&c.faultSeed, "fault-seed", 1, "random `seed` that selects the requests that a fault affects")
 	f.BoolVar(&c.hidden, "fault-hidden", false, "hide faults from telemetry, log and -admin-addr, as in an exercise")
+	f.StringVar(&c.instrumentation, "instrumentation", lean, "`library` for server spans and metrics: lean, or otelgin, which costs more")
 	f.StringVar(&c.adminAddr, "admin-addr", "", "`host:port` of /admin/faults, which shows and sets faults; loopback only; default: off")
 	return c
 }
@@ -97,6 +107,9 @@ func (c *Common) Check(f *cli.Flags) error {
 			return f.Errorf("-fault: %v", err)
 		}
 	}
+	if c.instrumentation != lean && c.instrumentation != otelgin {
+		return f.Errorf("-instrumentation %q is not lean or otelgin", c.instrumentation)
+	}
 	if err := checkAdmin(c.adminAddr); err != nil {
 		return f.Errorf("-admin-addr %q: %v", c.adminAddr, err)
 	}
@@ -130,10 +143,7 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 			t.Errors.Handle(fmt.Errorf("flush telemetry: %w", e))
 		}
 	}()
-	signals := albumapi.Telemetry{Logger: t.Logger}
-	if !t.Disabled {
-		signals = albumapi.Telemetry{TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider, Propagator: t.Propagator, Logger: t.Logger}
-	}
+	signals := signalsOf(t)
 	pace, stop := context.WithCancel(ctx)
 	defer stop()
 	go paceGC(pace)
@@ -148,16 +158,9 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 			err = errors.Join(err, b.Close(drain))
 		}()
 	}
-	var control *overload.Control
-	if c.Overload != nil {
-		if control, err = overload.New(*c.Overload, signals.MeterProvider); err != nil {
-			return err
-		}
-	}
-	if c.Faults != nil {
-		if err := c.Faults.Instrument(signals.TracerProvider, signals.MeterProvider, t.Logger); err != nil {
-			return err
-		}
+	handler, err := newHandler(name, c, b, signals)
+	if err != nil {
+		return err
 	}
 	if c.adminAddr != "" {
 		stop, err := serveAdmin(ctx, c.adminAddr, c.Faults.Admin(), t.Logger)
@@ -168,8 +171,7 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 	}
 	err = httpserver.Run(ctx, httpserver.Config{
 		Name: name, Version: version.String(), Addr: c.Addr,
-		Handler: albumhttp.Handler(b.Service, albumhttp.HandlerOptions{Service: name, MaxBody: c.MaxBody, Proxy: b.Proxy,
-			Docs: apidocs.Handler(), Overload: control, Faults: c.Faults, Telemetry: signals}),
+		Handler:      handler,
 		Metrics:      t.Metrics,
 		Ready:        b.Ready,
 		Logger:       t.Logger,
@@ -180,6 +182,31 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 		t.Logger.InfoContext(ctx, "stopped", slog.String("cause", context.Cause(ctx).Error()))
 	}
 	return err
+}
+
+// signalsOf returns the providers of t, or only its logger if telemetry is disabled.
+func signalsOf(t *telemetry.Telemetry) albumapi.Telemetry {
+	if t.Disabled {
+		return albumapi.Telemetry{Logger: t.Logger}
+	}
+	return albumapi.Telemetry{TracerProvider: t.TracerProvider, MeterProvider: t.MeterProvider, Propagator: t.Propagator, Logger: t.Logger}
+}
+
+// newHandler returns the handler of a service, with overload control and faults.
+func newHandler(name string, c *Common, b Backend, signals albumapi.Telemetry) (_ http.Handler, err error) {
+	var control *overload.Control
+	if c.Overload != nil {
+		if control, err = overload.New(*c.Overload, signals.MeterProvider); err != nil {
+			return nil, err
+		}
+	}
+	if c.Faults != nil {
+		if err := c.Faults.Instrument(signals.TracerProvider, signals.MeterProvider, signals.Logger); err != nil {
+			return nil, err
+		}
+	}
+	return albumhttp.Handler(b.Service, albumhttp.HandlerOptions{Service: name, MaxBody: c.MaxBody, Proxy: b.Proxy,
+		Docs: apidocs.Handler(), Overload: control, Faults: c.Faults, Telemetry: signals, Otelgin: c.instrumentation == otelgin}), nil
 }
 
 // ending is the start of the shutdown. Every step has a deadline from there: separate timeouts

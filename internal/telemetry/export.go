@@ -2,13 +2,19 @@ package telemetry
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/resource"
 	"go.opentelemetry.io/otel/sdk/trace"
+
+	"soundcheck/internal/telemetry/wire"
 )
 
 // plainText is for strings that are no attributes: names of spans and events, status descriptions, log
@@ -28,6 +34,58 @@ func (e spanExporter) ExportSpans(ctx context.Context, spans []trace.ReadOnlySpa
 		out[i] = exportedSpan{s, e.text}
 	}
 	return deliverParts(ctx, e.delivery, out, sizeOfSpan, e.SpanExporter.ExportSpans)
+}
+
+// wireExporter is spanExporter over OTLP: it encodes spans without the messages in between.
+type wireExporter struct {
+	client otlptrace.Client
+	*delivery
+	stop sync.Once
+
+	mu    sync.Mutex
+	spans *wire.Spans
+}
+
+func newWireExporter(client otlptrace.Client, d *delivery, t text) *wireExporter {
+	filter := wire.Filter{Text: plainText.string, Attributes: func(list []attribute.KeyValue) []attribute.KeyValue { return t.attributes(redact(list)) }}
+	return &wireExporter{client: client, delivery: d, spans: wire.New(filter)}
+}
+
+// ExportSpans implements trace.SpanExporter, in parts of maxBytes.
+func (e *wireExporter) ExportSpans(ctx context.Context, spans []trace.ReadOnlySpan) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var errs []error
+	e.spans.Reset()
+	for _, s := range spans {
+		if e.spans.Add(s); e.spans.Size() > maxBytes && e.spans.Len() > 1 {
+			e.spans.Undo()
+			errs = append(errs, e.upload(ctx, s.Resource()))
+			e.spans.Reset()
+			e.spans.Add(s)
+		}
+	}
+	if len(spans) > 0 {
+		errs = append(errs, e.upload(ctx, spans[0].Resource()))
+	}
+	return errors.Join(errs...)
+}
+
+// upload exports the encoded spans. A provider's spans have the same resource.
+func (e *wireExporter) upload(ctx context.Context, r *resource.Resource) error {
+	message := e.spans.Message(r)
+	return e.deliver(ctx, e.spans.Len(), func(ctx context.Context) error {
+		if err := e.client.UploadTraces(ctx, message); err != nil {
+			return fmt.Errorf("traces export: %w", err)
+		}
+		return nil
+	})
+}
+
+// Shutdown implements trace.SpanExporter.
+func (e *wireExporter) Shutdown(ctx context.Context) (err error) {
+	e.stop.Do(func() { err = e.client.Stop(ctx) })
+	return err
 }
 
 // sizeOfSpan is the approximate size of a span, in bytes.

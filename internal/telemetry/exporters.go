@@ -11,6 +11,9 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/trace"
@@ -28,6 +31,14 @@ type exporters struct {
 func newExporters(ctx context.Context, p *retrier) (e exporters) {
 	autoexport.WithFallbackMetricProducer(func(context.Context) (metric.Producer, error) { return producer{}, nil })
 	e.each("TRACES", func(name string) error {
+		if name == "otlp" {
+			client := newTraceClient()
+			err := client.Start(ctx)
+			if err == nil {
+				e.spans = append(e.spans, newWireExporter(client, e.delivery(p, "TRACES", name, spanItem), limitOf("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT")))
+			}
+			return err
+		}
 		spans, err := autoexport.NewSpanExporter(ctx)
 		if err == nil {
 			e.spans = append(e.spans, spanExporter{spans, e.delivery(p, "TRACES", name, spanItem), limitOf("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT")})
@@ -90,6 +101,13 @@ func protocolOf(signal string) string {
 	return cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_"+signal+"_PROTOCOL"), os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"))
 }
 
+func newTraceClient() otlptrace.Client {
+	if protocolOf("TRACES") == "grpc" {
+		return otlptracegrpc.NewClient()
+	}
+	return otlptracehttp.NewClient()
+}
+
 // newMetricExporter creates the exporter that autoexport wraps in a reader.
 func newMetricExporter(ctx context.Context) (metric.Exporter, error) {
 	if protocolOf("METRICS") == "grpc" {
@@ -131,8 +149,11 @@ func exportedByOthers(i metric.Instrument) (metric.Stream, bool) {
 }
 
 // withoutHost drops the attributes of the Host header, from which a client could create a series per
-// port.
+// port. Our own instrumentation does not set them, and does without the cost of a filter.
 func withoutHost(i metric.Instrument) (metric.Stream, bool) {
+	if strings.HasPrefix(i.Scope.Name, "soundcheck/") {
+		return metric.Stream{}, false
+	}
 	return metric.NewView(metric.Instrument{Name: "http.server.*"},
 		metric.Stream{AttributeFilter: attribute.NewDenyKeysFilter("server.address", "server.port")})(i)
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"go.opentelemetry.io/contrib/bridges/otelslog"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -19,6 +21,13 @@ import (
 // the service and, inside a span, trace_id and span_id.
 func NewLogger(w io.Writer, name string) *slog.Logger {
 	return slog.New(traceHandler{slog.NewJSONHandler(w, nil)}).With("service.name", name)
+}
+
+// newLogHandler returns a handler that writes JSON lines to w, and the same records to lp, or to plain
+// if they have no duplicate keys for certain.
+func newLogHandler(w io.Writer, name string, lp, plain *sdklog.LoggerProvider) slog.Handler {
+	both := slog.NewMultiHandler(NewLogger(w, name).Handler(), errorText{otelslog.NewHandler("soundcheck", otelslog.WithLoggerProvider(lp))})
+	return &fastHandler{Handler: both, w: w, service: name, logger: plain.Logger("soundcheck")}
 }
 
 // traceHandler adds trace_id and span_id to the lines that belong to a span.

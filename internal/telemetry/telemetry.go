@@ -36,7 +36,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"go.opentelemetry.io/contrib/bridges/otelslog"
 	"go.opentelemetry.io/contrib/instrumentation/runtime"
 	"go.opentelemetry.io/contrib/propagators/autoprop"
 	"go.opentelemetry.io/otel"
@@ -160,11 +159,13 @@ func Setup(ctx context.Context, c Config) (_ *Telemetry, err error) {
 	lp := sdklog.NewLoggerProvider(logs...)
 	// Metrics go last: they include the losses of the other two.
 	t.shutdowns = append(t.shutdowns, t.TracerProvider.Shutdown, lp.Shutdown, t.endMetrics)
-	t.Logger = local
+	t.Logger = slog.New(&fastHandler{Handler: local.Handler(), w: t.lines, service: c.Name})
 	if t.Disabled {
 		return t, nil
 	}
-	t.Logger = slog.New(slog.NewMultiHandler(local.Handler(), errorText{otelslog.NewHandler("soundcheck", otelslog.WithLoggerProvider(lp))}))
+	// Plain records have no duplicate keys. To look for them takes as long as the rest of a record.
+	plain := sdklog.NewLoggerProvider(append(logs, sdklog.WithAllowKeyDuplication())...)
+	t.Logger = slog.New(newLogHandler(t.lines, c.Name, lp, plain))
 	return t, errors.Join(runtime.Start(runtime.WithMeterProvider(t.MeterProvider)), observeCPU(t.MeterProvider))
 }
 

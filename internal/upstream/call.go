@@ -3,12 +3,15 @@ package upstream
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -47,13 +50,7 @@ func (c *call) do(ctx context.Context, executor failsafe.Executor[*Response]) (*
 	if !c.r.Retryable {
 		executor = c.pool.unreachable
 	}
-	attempt := c.attempt
-	if executor == c.pool.hedged {
-		attempt = c.hedgeable
-	}
-	a, err := executor.WithContext(ctx).GetWithExecution(func(exec failsafe.Execution[*Response]) (*Response, error) {
-		return attempt(exec.Context(), exec.IsHedge())
-	})
+	a, err := c.run(ctx, executor)
 	if err == nil {
 		return a, nil
 	}
@@ -79,6 +76,41 @@ func (c *call) do(ctx context.Context, executor failsafe.Executor[*Response]) (*
 		return nil, c.err
 	}
 	return nil, Error(ctx, err)
+}
+
+// run makes attempts. Most calls end with the first one: only a failed one, and hedges, go through
+// the policies.
+func (c *call) run(ctx context.Context, executor failsafe.Executor[*Response]) (*Response, error) {
+	if executor == c.pool.hedged {
+		return executor.WithContext(ctx).GetWithExecution(func(exec failsafe.Execution[*Response]) (*Response, error) {
+			return c.hedgeable(exec.Context(), exec.IsHedge())
+		})
+	}
+	a, err := c.attempt(ctx, false)
+	if !c.repeatable(a, err) {
+		return a, err
+	}
+	return c.repeat(ctx, executor, a, err)
+}
+
+// repeat passes the result of the first attempt to the policies, which make others.
+func (c *call) repeat(ctx context.Context, executor failsafe.Executor[*Response], a *Response, err error) (*Response, error) {
+	first := true
+	return executor.WithContext(ctx).GetWithExecution(func(exec failsafe.Execution[*Response]) (*Response, error) {
+		if first {
+			first = false
+			return a, err
+		}
+		return c.attempt(exec.Context(), false)
+	})
+}
+
+// repeatable reports whether the policies of a call without hedges handle the result of an attempt.
+func (c *call) repeatable(a *Response, err error) bool {
+	if !c.r.Retryable {
+		return unreachable(a, err)
+	}
+	return c.pool.retryable(a, err)
 }
 
 // attempt calls one server. If it is unreachable, attempt fails over at once, in a call at
@@ -205,7 +237,23 @@ func (c *call) roundTrip(ctx context.Context, s *server) (*http.Response, error)
 		left := max(time.Until(deadline), 0) + deadlineMargin
 		req.Header.Set(httpheader.Timeout, strconv.FormatInt(left.Milliseconds(), 10))
 	}
-	return s.http.Do(req)
+	if s.authorization != "" && req.Header.Get("Authorization") == "" {
+		req.Header.Set("Authorization", s.authorization)
+	}
+	resp, err := s.transport.RoundTrip(req)
+	if err != nil {
+		return nil, &url.Error{Op: req.Method[:1] + strings.ToLower(req.Method[1:]), URL: req.URL.Redacted(), Err: mismatch(err)}
+	}
+	return resp, nil
+}
+
+// mismatch returns the error of a server that speaks HTTP where HTTPS is expected, or err.
+func mismatch(err error) error {
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) && string(record.RecordHeader[:]) == "HTTP/" {
+		return http.ErrSchemeMismatch
+	}
+	return err
 }
 
 // streamBody is a response body that the caller reads.

@@ -10,13 +10,11 @@ import (
 	"time"
 
 	"github.com/failsafe-go/failsafe-go"
-	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"soundcheck/internal/cli"
-	"soundcheck/internal/optional"
 )
 
 // Options configure a Pool. The zero value of a field disables its feature.
@@ -168,14 +166,15 @@ func New(o Options) (*Pool, error) {
 		return nil, fmt.Errorf("create upstream metrics: %w", err)
 	}
 	for _, s := range p.servers {
-		s.http, s.idle = newClient(o, duration)
+		s.transport, s.idle = newTransport(o, duration, s)
 	}
 	return p, nil
 }
 
-// newClient returns the HTTP client of one server, and a function that closes its idle
-// connections. Duration is newDuration's histogram: all servers share it.
-func newClient(o Options, duration metric.Float64Histogram) (_ *http.Client, closeIdle func()) {
+// newTransport returns the transport of one server, and a function that closes its idle
+// connections. Duration is newDuration's histogram: all servers share it. There is no http.Client: a
+// service never redirects and sets no cookies, and a redirect comes from something else.
+func newTransport(o Options, duration metric.Float64Histogram, s *server) (_ http.RoundTripper, closeIdle func()) {
 	tr := http.DefaultTransport.(*http.Transport).Clone()
 	tr.MaxIdleConns, tr.MaxIdleConnsPerHost = 0, o.Conns
 	if o.H2C {
@@ -189,10 +188,5 @@ func newClient(o Options, duration metric.Float64Histogram) (_ *http.Client, clo
 	if o.Wrap != nil {
 		rt = o.Wrap(rt)
 	}
-	return &http.Client{
-		Transport: otelhttp.NewTransport(annotate{rt, duration}, otelhttp.WithTracerProvider(o.TracerProvider), otelhttp.WithMeterProvider(optional.MeterProvider(nil)),
-			otelhttp.WithPropagators(o.Propagator), otelhttp.WithSpanNameFormatter(spanName)),
-		// A service never redirects: a redirect comes from something else.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, tr.CloseIdleConnections
+	return newInstrumented(rt, o, duration, s.host, s.port, s.scheme), tr.CloseIdleConnections
 }

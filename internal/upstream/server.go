@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"encoding/base64"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -31,6 +32,8 @@ const (
 // server is one server of the pool.
 type server struct {
 	base          string // its URL without a trailing slash
+	scheme, host  string
+	port          string // empty: the default of the scheme
 	attributes    attribute.Set
 	breaker       circuitbreaker.CircuitBreaker[any] // nil: none
 	generation    atomic.Int64                       // number of state changes of the breaker
@@ -38,7 +41,8 @@ type server struct {
 	abandoned     atomic.Int64              // attempts since its last response whose callers left before one
 	witnessing    atomic.Bool               // a witness is in flight
 	drainingUntil atomic.Pointer[time.Time] // other servers are preferred until then: see markDraining
-	http          *http.Client
+	transport     http.RoundTripper
+	authorization string // of the URL's user; empty: none
 	idle          func() // closes idle connections
 }
 
@@ -52,7 +56,11 @@ func newServer(base string, o Options) (*server, error) {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
 	n, _ := strconv.Atoi(port) // url.Parse has checked it
-	s := &server{base: base, attributes: attribute.NewSet(attribute.String("server.address", host), attribute.Int("server.port", n))}
+	s := &server{base: base, scheme: u.Scheme, host: host, port: u.Port(), attributes: attribute.NewSet(attribute.String("server.address", host), attribute.Int("server.port", n))}
+	if u.User != nil {
+		password, _ := u.User.Password()
+		s.authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password))
+	}
 	if o.Breaker {
 		s.breaker = circuitbreaker.NewBuilder[any]().
 			WithFailureThresholdRatio(breakerFailures, breakerCalls).

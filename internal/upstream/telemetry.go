@@ -6,19 +6,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strconv"
-	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
-	"go.opentelemetry.io/otel/semconv/v1.43.0/httpconv"
-	"go.opentelemetry.io/otel/trace"
 
 	"soundcheck/internal/optional"
 )
@@ -34,111 +27,6 @@ func (o *Options) setDefaults() {
 	}
 	o.TracerProvider, o.MeterProvider = optional.TracerProvider(o.TracerProvider), optional.MeterProvider(o.MeterProvider)
 	o.Propagator, o.Logger = optional.Propagator(o.Propagator), optional.Logger(o.Logger)
-}
-
-type attemptKey struct{}
-
-// attempt describes an attempt for its client span.
-type attempt struct {
-	route string
-	n     int // from 0
-	hedge bool
-}
-
-// spanName is "{method} {route}".
-func spanName(_ string, r *http.Request) string {
-	t, _ := r.Context().Value(attemptKey{}).(attempt)
-	return r.Method + " " + t.route
-}
-
-// annotate adds the attempt to its client span, and measures its duration until the response is
-// read. otelhttp measures until the status arrives, counts an incomplete response as a success,
-// and counts an attempt that we cancel as a failure.
-type annotate struct {
-	next     http.RoundTripper
-	duration metric.Float64Histogram
-}
-
-// newDuration returns the histogram http.client.request.duration, in seconds.
-func newDuration(mp metric.MeterProvider) (metric.Float64Histogram, error) {
-	d, err := httpconv.NewClientRequestDuration(mp.Meter(scope),
-		metric.WithExplicitBucketBoundaries(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10))
-	return d.Inst(), err
-}
-
-func (a annotate) RoundTrip(r *http.Request) (*http.Response, error) {
-	span := trace.SpanFromContext(r.Context())
-	if t, _ := r.Context().Value(attemptKey{}).(attempt); t.n > 0 {
-		span.SetAttributes(attribute.Int("http.request.resend_count", t.n))
-		if t.hedge {
-			span.SetAttributes(attribute.Bool("soundcheck.hedge", true))
-		}
-	}
-	m := &measured{request: r, span: span, duration: a.duration, begun: time.Now()}
-	resp, err := a.next.RoundTrip(r)
-	if err != nil {
-		m.end(err)
-		return nil, err
-	}
-	m.response, m.ReadCloser, resp.Body = resp, resp.Body, m
-	return resp, nil
-}
-
-// measured is a response body that records the duration of its attempt once, at its end.
-type measured struct {
-	io.ReadCloser
-	request  *http.Request
-	response *http.Response // nil: there is none
-	span     trace.Span
-	duration metric.Float64Histogram
-	begun    time.Time
-	once     sync.Once
-}
-
-func (m *measured) Read(p []byte) (int, error) {
-	n, err := m.ReadCloser.Read(p)
-	switch {
-	case err == io.EOF:
-		m.end(nil)
-	case err != nil:
-		m.end(err)
-	}
-	return n, err
-}
-
-func (m *measured) Close() error {
-	m.end(nil)
-	return m.ReadCloser.Close()
-}
-
-func (m *measured) end(err error) { m.once.Do(func() { m.record(err) }) }
-
-// record skips a cancelled attempt: the other attempt of a hedge was faster, or the caller has
-// left. Its outcome and duration are unknown.
-func (m *measured) record(err error) {
-	ctx := m.request.Context()
-	if err != nil && errors.Is(ctx.Err(), context.Canceled) && !errors.Is(context.Cause(ctx), ErrTimeout) {
-		m.span.SetAttributes(attribute.Bool("soundcheck.cancelled", true))
-		m.span.SetStatus(codes.Ok, "") // final: otelhttp's Error comes later
-		return
-	}
-	u := m.request.URL
-	attributes := []attribute.KeyValue{
-		semconv.HTTPRequestMethodKey.String(m.request.Method), semconv.ServerAddress(u.Hostname()), semconv.URLScheme(u.Scheme), semconv.NetworkProtocolName("http"),
-	}
-	if port, err := strconv.Atoi(u.Port()); err == nil {
-		attributes = append(attributes, semconv.ServerPort(port))
-	}
-	if m.response != nil {
-		attributes = append(attributes, semconv.HTTPResponseStatusCode(m.response.StatusCode))
-		if version, ok := strings.CutPrefix(m.response.Proto, "HTTP/"); ok {
-			attributes = append(attributes, semconv.NetworkProtocolVersion(strings.TrimSuffix(version, ".0")))
-		}
-	}
-	if err != nil {
-		attributes = append(attributes, semconv.ErrorTypeKey.String(errorType(err)))
-	}
-	m.duration.Record(ctx, time.Since(m.begun).Seconds(), metric.WithAttributeSet(attribute.NewSet(attributes...)))
 }
 
 // errorType returns the error.type attribute, with low cardinality.

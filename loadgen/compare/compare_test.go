@@ -293,7 +293,7 @@ func TestText(t *testing.T) {
 	broken := sides(tg.blocks(80, 1), tg.blocks(80, 1))
 	broken.Invalid = []string{"A: p99 send delay 3.00 ms, limit 2.00 ms"}
 	for name, r := range map[string]*Result{"regressed": slow.runs(), "invalid": broken.quads(), "few": sides(tg.blocks(3, 1), tg.blocks(30, 1)).runs()} {
-		for suffix, write := range map[string]func(io.Writer) error{".txt": r.Write, ".json": r.WriteJSON} {
+		for suffix, write := range map[string]func(io.Writer) error{".txt": r.Write, ".json": r.WriteJSON, ".md": r.WriteMarkdown, ".github": r.WriteGitHub} {
 			var got bytes.Buffer
 			if err := write(&got); err != nil {
 				t.Fatal(err)

@@ -70,6 +70,8 @@ func differences(a, b *report.Report) (list []string) {
 		{"max-workers", fmt.Sprint(a.MaxWorkers), fmt.Sprint(b.MaxWorkers)},
 		{"seed", fmt.Sprint(a.Seed), fmt.Sprint(b.Seed)},
 		{"recording", a.Replay, b.Replay},
+		{"flow", flowOf(a).Name, flowOf(b).Name},
+		{"users", flowOf(a).Users, flowOf(b).Users},
 	} {
 		if d.a != d.b {
 			list = append(list, fmt.Sprintf("different %s: A %s, B %s", d.what, cmp.Or(d.a, "none"), cmp.Or(d.b, "none")))
@@ -82,6 +84,13 @@ func differences(a, b *report.Report) (list []string) {
 		list = append(list, "A and B are the same run")
 	}
 	return list
+}
+
+func flowOf(r *report.Report) report.Flow {
+	if r.Flow == nil {
+		return report.Flow{}
+	}
+	return *r.Flow
 }
 
 // sameMix reports whether each scenario has the same share of both runs' requests. A run that

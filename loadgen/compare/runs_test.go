@@ -95,13 +95,15 @@ func TestDifferences(t *testing.T) {
 	if got := differences(&a, &same); len(got) != 0 {
 		t.Errorf("differences = %q, want none", got)
 	}
-	b := report.Report{RunID: "a", Model: "closed", Workers: 2, SLOs: []slo.Verdict{{SLO: "p99<1s"}, {SLO: "good>99%"}}, Retries: report.Retries{Policy: "naive"}, Scenarios: []report.Row{{Name: "get", Requests: 2000}, {Name: "list", Requests: 1000}}}
+	b := report.Report{RunID: "a", Model: "closed", Workers: 2, SLOs: []slo.Verdict{{SLO: "p99<1s"}, {SLO: "good>99%"}}, Retries: report.Retries{Policy: "naive"}, Flow: &report.Flow{Name: "buy", Users: "9s@1"}, Scenarios: []report.Row{{Name: "get", Requests: 2000}, {Name: "list", Requests: 1000}}}
 	got := strings.Join(differences(&a, &b), "\n")
 	const want = `different model: A open, B closed
 different stages: A 30s@100, B none
 different workers: A 0, B 2
 different retries: A none, B naive
 different SLOs: A none, B p99<1s,good>99%
+different flow: A none, B buy
+different users: A none, B 9s@1
 different mix: A get=70.0%,list=30.0%, B get=66.7%,list=33.3%
 A and B are the same run`
 	if got != want {

@@ -37,10 +37,6 @@ func newCollector(c Config, tr *transport) *collector {
 	return k
 }
 
-// warmUpMark is the body in raw results of warm-up requests, which the report does not count. Those of all others are
-// empty. Another name of the attack would mark them too, but vegeta plot wants the numbers of each attack from 0 on.
-var warmUpMark = []byte("warm-up")
-
 // add counts a request.
 func (k *collector) add(n *note) {
 	if n.session != nil && n.session.over {
@@ -77,7 +73,7 @@ func (k *collector) result(n *note, warmUp bool) *vegeta.Result {
 		r.Error = strconv.Itoa(n.status) + " " + http.StatusText(n.status)
 	}
 	if warmUp {
-		r.Body = warmUpMark
+		r.Body = []byte("warm-up") // the report does not count it; vegeta plot wants one name for the whole attack
 	}
 	if n.request != nil {
 		r.Method, r.URL, r.BytesOut = n.request.Method, n.request.Plain(n.base), uint64(len(n.request.Body))
@@ -142,11 +138,18 @@ func (k *collector) progress(last measure.Window) Progress {
 		if k.c.Flow == nil { // else the rate is that of users
 			p.RateTarget = k.c.Plan.Rate(elapsed)
 		}
-		return p
+	} else {
+		p.Duration = k.c.Plan.Duration()
+		n := k.Report.Sent + k.Report.WarmUp
+		if f := k.Report.Flow; f != nil {
+			n = f.Begun + f.WarmUp
+		}
+		if n > 0 && k.c.Plan.Max > 0 { // at the actual rate so far
+			p.Duration = min(p.Duration, time.Duration(float64(elapsed)*float64(k.c.Plan.Max)/float64(n)))
+		}
 	}
-	p.Duration = k.c.Plan.Duration()
-	if n := k.Report.Sent + k.Report.WarmUp; n > 0 && k.c.Plan.Max > 0 { // at the actual rate so far
-		p.Duration = min(p.Duration, time.Duration(float64(elapsed)*float64(k.c.Plan.Max)/float64(n)))
+	if k.c.Flow != nil && elapsed > p.Duration { // users complete their flow
+		p.Duration = k.c.Plan.Duration() + Grace
 	}
 	return p
 }

@@ -196,6 +196,7 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 		stopped.Store(&now)
 	})()
 	k := newCollector(c, tr)
+	c.open(pacingCtx, tr.pool)
 	newLoop(tr).collect(k, c.End, stop)
 	end := p.Ended()
 	if t := stopped.Load(); t != nil && t.Before(end) {

@@ -79,7 +79,7 @@ func (l *loop) open() {
 			l.wg.Go(l.open)
 		}
 		l.turn <- n + 1
-		w.run(n)
+		w.run(n, nil)
 	}
 }
 
@@ -91,7 +91,7 @@ func (l *loop) closed(index int) {
 		if l.t.pacer.Over(time.Since(l.start), n) {
 			return
 		}
-		w.run(n)
+		w.run(n, func() bool { return !l.t.pacer.Over(time.Since(l.start), l.sent.Load()) })
 	}
 }
 

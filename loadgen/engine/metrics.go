@@ -32,6 +32,7 @@ const (
 	addressKey   = attribute.Key("server.address")
 	portKey      = attribute.Key("server.port")
 	urlKey       = attribute.Key("url.full")
+	templateKey  = attribute.Key("url.template")
 	errorTypeKey = attribute.Key("error.type")
 
 	scenarioAttribute = attribute.Key(scenarioKey)

@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
+	"soundcheck/internal/albumhttp"
 	"soundcheck/loadgen/connect"
+	"soundcheck/loadgen/contract"
 	"soundcheck/loadgen/retry"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/slo"
@@ -63,6 +66,17 @@ func TestRemote(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("worker %d of %d: %v\n%+v\nwant\n%+v", tt.worker, tt.workers, err, got, want)
 		}
+	}
+	d, err := contract.Parse("albums.yaml", albumhttp.Contract)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Contract, c.Invalid = d, 0.25
+	if got, err := RemoteOf(c).Config("run", 0, 1); err != nil || got.Contract.Name != "albums.yaml" || !slices.Equal(got.Contract.Names(), d.Names()) || got.Invalid != 0.25 {
+		t.Errorf("%+v, %v, want the contract", got.Contract, err)
+	}
+	if _, err := (Remote{Remote: workload.Remote{OpenAPI: []byte("a"), OpenAPIFile: "b"}}).Config("run", 0, 1); err == nil {
+		t.Error("no error of an invalid contract")
 	}
 	r.SLOs = append(r.SLOs, "p99")
 	if _, err := r.Config("run", 0, 1); err == nil {

@@ -43,8 +43,9 @@ type session struct {
 // userKey is the attribute of a flow's span with the number of the user.
 var userKey = attribute.Key("soundcheck.loadgen.user")
 
-// run sends request seq, or lets user seq go through the flow.
-func (w *worker) run(seq uint64) {
+// run sends request seq, or lets user seq go through the flow. More reports whether another one is to come on this
+// worker, in the closed model.
+func (w *worker) run(seq uint64, more func() bool) {
 	if w.c.Flow == nil {
 		w.request(seq)
 		return
@@ -73,8 +74,12 @@ func (w *worker) run(seq uint64) {
 	*last.session = *s
 	last.session.over = true
 	w.results.add(last)
-	if w.c.Workers > 0 { // the next user takes their place after the think time
-		w.wait(time.Now().Add(u.Pause()))
+	if pause := u.Pause(); w.c.Workers > 0 && pause > 0 && more() { // the next user takes their place after it
+		next, end := time.Now().Add(pause), w.pacer.Began().Add(w.c.Plan.Duration())
+		if next.After(end) { // not the next user, but the end of the plan
+			next = end
+		}
+		w.wait(next)
 	}
 }
 
@@ -112,6 +117,9 @@ func (w *worker) walk(s *session, scheduled time.Time, full bool) *flow.User {
 		n := w.results.note()
 		*n = note{seq: w.users.seq.Add(1) - 1, sent: time.Now(), number: s.number, scheduled: scheduled, full: full, session: s}
 		ok := w.step(n, u, step, failure)
+		if !s.span.IsValid() { // without spans, its requests have the trace
+			s.span = n.span
+		}
 		s.end = n.sent.Add(n.took)
 		s.unfinished = n.cancelled
 		w.results.add(n)

@@ -124,7 +124,7 @@ func (w *worker) deliver(n *note, u *url.URL) {
 		tests := w.promises[n.arm].Take()
 		w.buffer = w.buffer[:head]
 		r := w.follow(ctx, n, u, deadline)
-		n.status, n.protocol, n.header, n.bytes, n.err = r.Status, versionOf(r.Proto), r.Header, r.Bytes, r.Err
+		n.status, n.protocol, n.header, n.bytes, n.err = r.Status, r.Proto, r.Header, r.Bytes, r.Err
 		promised := time.Duration(0)
 		if measure.IsShed(r.Status) {
 			promised = retry.After(r.Header)
@@ -143,14 +143,6 @@ func (w *worker) deliver(n *note, u *url.URL) {
 			}
 		}
 	}
-}
-
-// versionOf returns the name of an HTTP version: that of 2 has no minor version (RFC 9113).
-func versionOf(proto string) string {
-	if proto == "HTTP/2.0" {
-		return "HTTP/2"
-	}
-	return proto
 }
 
 // promised counts what an attempt says about promises: it tested some, and may have got one.
@@ -187,7 +179,11 @@ func (w *worker) attempt(ctx context.Context, n *note, h *hop, deadline time.Tim
 	took := now.Sub(start)
 	n.took, n.failure = now.Sub(n.sent), nil // without the checks
 	if r.Err == nil && (w.c.Connect.Redirects == 0 || !isRedirect(r)) {
-		n.failure = w.source.Respond(n.arm, n.base, n.request, workload.Response{Status: r.Status, Header: r.Header, Body: r.Body, Size: r.Bytes})
+		from := n.base
+		if h != nil {
+			from = h.url
+		}
+		n.failure = w.source.Respond(n.arm, n.base, n.request, workload.Response{URL: from, Status: r.Status, Header: r.Header, Body: r.Body, Size: r.Bytes})
 	}
 	n.body = 0
 	if n.timing.FirstByte > 0 {
@@ -228,7 +224,7 @@ func (w *worker) standard(ctx context.Context, n *note, h *hop, deadline time.Ti
 			jar.SetCookies(req.URL, list)
 		}
 	}
-	r := http1.Reply{Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header}
+	r := http1.Reply{Status: resp.StatusCode, Proto: http1.Protocol(resp.Proto), Header: resp.Header}
 	r.Body, r.Bytes, r.Err = http1.ReadBody(resp.Body, n.request.Reads.Body)
 	return r
 }
@@ -262,6 +258,9 @@ func (w *worker) attempted(ctx context.Context, n *note, span trace.Span, h *hop
 		}
 		attributes := append(key.attributes(u), urlKey.String(text), scenarioAttribute.String(n.request.Scenario.Name))
 		attributes = append(attributes, w.trace.run...)
+		if template := n.request.Scenario.Template; template != "" {
+			attributes = append(attributes, templateKey.String(template))
+		}
 		if resent > 0 {
 			attributes = append(attributes, resendKey.Int(resent))
 		}

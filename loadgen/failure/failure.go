@@ -40,10 +40,10 @@ var texts = []struct {
 }{
 	{"context deadline exceeded", Category{Name: "timeout"}},
 	{"i/o timeout", Category{Name: "timeout"}},
-	{"connection refused", Category{Name: "connection refused"}},
+	{"connection refused", Category{"connection refused", true, " (nothing listens there: check host and port, and that the service runs)"}},
 	{"connection reset", Category{Name: "connection reset"}},
 	{"broken pipe", Category{Name: "connection reset"}},
-	{"no such host", Category{Name: "no such host"}},
+	{"no such host", Category{"no such host", true, " (check the name, or set its address with -resolve)"}},
 	{"cannot assign requested address", Category{Name: "no free port"}},
 	{"too many open files", Category{Name: "too many open files"}},
 	{"response headers are longer", Category{Name: "response headers too long"}},
@@ -137,7 +137,7 @@ func typed(err error) (Category, bool) {
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return Category{Name: "timeout"}, true
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return Category{Name: "network unreachable"}, true
+		return Category{"network unreachable", true, " (check the address, the route and the firewall)"}, true
 	case errors.Is(err, syscall.ENOENT): // of a Unix socket
 		return Category{"no such socket", true, ""}, true
 	}

@@ -16,7 +16,6 @@ import (
 
 	"github.com/brianvoe/gofakeit/v7"
 	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/parser"
 
 	"soundcheck/loadgen/targets"
 )
@@ -127,6 +126,9 @@ func parse(name string, text []byte, open func(string) ([]byte, error)) (*Flow, 
 	if err := yaml.UnmarshalWithOptions(text, &c, yaml.Strict(), yaml.UseOrderedMap()); err != nil {
 		return nil, yamlError(err)
 	}
+	if err := checkDocument(text); err != nil {
+		return nil, err
+	}
 	f := &Flow{Name: name}
 	if err := f.compile(&c, open); err != nil {
 		line := 1
@@ -148,24 +150,6 @@ func yamlError(err error) error {
 		}
 	}
 	return errors.New("1: " + text)
-}
-
-// lineOf returns the line of a place of the file.
-func lineOf(text []byte, at string) int {
-	for ; at != ""; at = at[:max(strings.LastIndexAny(at, ".["), 0)] {
-		path, err := yaml.PathString(at)
-		if err != nil {
-			continue
-		}
-		tree, err := parser.ParseBytes(text, 0)
-		if err != nil {
-			return 1
-		}
-		if node, err := path.FilterFile(tree); err == nil && node.GetToken() != nil {
-			return node.GetToken().Position.Line
-		}
-	}
-	return 1
 }
 
 func (f *Flow) compile(c *file, open func(string) ([]byte, error)) error {
@@ -195,8 +179,12 @@ func (f *Flow) compile(c *file, open func(string) ([]byte, error)) error {
 		switch {
 		case !namePattern.MatchString(s.Name):
 			return at(place, fmt.Errorf("step %d: %q is not a name: a letter, then up to 39 letters, digits, _ and -", i+1, s.Name))
+		case s.Name == f.Name && c.Name == "":
+			return at(place+".name", fmt.Errorf("step %s: the flow has this name too, that of its file: set name", s.Name))
+		case s.Name == f.Name:
+			return at(place+".name", fmt.Errorf("step %s: the flow has this name", s.Name))
 		case slices.Contains(names, s.Name):
-			return at(place+".name", fmt.Errorf("step %s: another step, or the flow, has this name", s.Name))
+			return at(place+".name", fmt.Errorf("step %s: another step has this name", s.Name))
 		}
 		names = append(names, s.Name)
 		step, err := f.newStep(s, think, place, open)
@@ -270,7 +258,7 @@ func (f *Flow) used(c *file) error {
 		names []string
 	}{{"variables", sortedKeys(c.Variables)}, {"fake", sortedKeys(c.Fake)}} {
 		for _, name := range section.names {
-			if !slices.ContainsFunc(f.Steps, func(s *Step) bool { return s.uses[name] }) {
+			if !slices.ContainsFunc(f.Steps, func(s *Step) bool { return s.uses.has(name) }) {
 				return at("$."+section.name+"."+name, fmt.Errorf("no step uses variable %s", name))
 			}
 		}

@@ -89,7 +89,7 @@ func walk(t *testing.T, u *User, h http.Header, body string) (list []string) {
 			t.Fatal(err)
 		}
 		list = append(list, fmt.Sprintf("%s %s %s %s %s", r.Method, r.URL, r.Header.Get("Content-Type"), r.Header.Get("X-Customer"), r.Body))
-		if f := u.Respond(s, 200, h, []byte(body), nil); f != nil {
+		if f := u.Respond(s, Response{Status: 200, Header: h, Body: []byte(body)}); f != nil {
 			t.Fatal(f)
 		}
 	}
@@ -130,90 +130,6 @@ func TestUser(t *testing.T) {
 	}
 }
 
-func TestRespond(t *testing.T) {
-	t.Parallel()
-	body := `{"a":[1,2,3],"t":"x","n":null,"f":1.0}`
-	header := http.Header{"Location": {"/a/1", "/a/2"}}
-	for name, tt := range map[string]struct{ step, body, check, detail string }{
-		"check":                {"check: [json.t == 'x', status == 200, 'len(json.a) > 2', 'json.f == 1', 'json.n == nil']", body, "", ""},
-		"false":                {"check: [json.t == 'y']", body, "json.t == 'y'", "status 200, 38 bytes: false"},
-		"cannot be evaluated":  {"check: [json.n.u > 3]", body, "json.n.u > 3", "cannot fetch u from <nil>"},
-		"not JSON":             {"check: [json.t == 'x']", "<html>", "json.t == 'x'", "the body is not JSON: invalid character '<'"},
-		"two JSON values":      {"check: [json.t == 'x']", body + body, "json.t == 'x'", "more than one JSON value"},
-		"text":                 {"check: ['body contains \"html\"']", "<html>", "", ""},
-		"header":               {"check: ['header(\"Location\") == \"/a/1\"']", body, "", ""},
-		"extract nothing":      {"extract: {v: $.zz}", body, "extract v", "$.zz selects nothing"},
-		"extract null":         {"extract: {v: $.n}\n    check: [v == nil]", body, "", ""},
-		"extract, not JSON":    {"extract: {v: $.zz}", "<html>", "extract v", "not JSON"},
-		"default":              {"extract: {v: {jsonpath: $.zz, default: d}}\n    check: [v == 'd']", body, "", ""},
-		"last header":          {"extract: {v: {header: location, select: last, regex: '[0-9]+'}}\n    check: [v == '2']", body, "", ""},
-		"no header":            {"extract: {v: {header: X-No}}", body, "extract v", "header X-No: nothing found"},
-		"no match":             {"extract: {v: {regex: 'z(.)z'}}", body, "extract v", "regex z(.)z: nothing found"},
-		"group":                {"extract: {v: {regex: '\"t\":\"(.)\"'}}\n    check: [v == 'x']", body, "", ""},
-		"all":                  {"extract: {v: {jsonpath: '$.a[*]', select: all}}\n    check: ['len(v) == 3', 'sum(v) == 6']", body, "", ""},
-		"all of nothing":       {"extract: {v: {jsonpath: '$.b[*]', select: all}}\n    check: ['len(v) == 0']", body, "", ""},
-		"random":               {"extract: {v: {jsonpath: '$.a[*]', select: random}}\n    check: ['v in [1,2,3]']", body, "", ""},
-		"earlier value counts": {"extract: {w: $.t, v: {regex: x}}\n    check: [w == v]", body, "", ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			u := must(t, "steps:\n  - name: s\n    get: /\n    "+tt.step+"\n").NewUser(0, 1)
-			s, _ := u.Next()
-			f := u.Respond(s, 200, header, []byte(tt.body), nil)
-			if f == nil {
-				f = &Failure{}
-			}
-			if f.Check != tt.check || !strings.Contains(f.Detail, tt.detail) || tt.detail == "" && f.Detail != "" {
-				t.Errorf("%q: %q, want %q: %q", f.Check, f.Detail, tt.check, tt.detail)
-			}
-		})
-	}
-}
-
-// A body that could not be read fails only what needs it.
-func TestUnreadBody(t *testing.T) {
-	t.Parallel()
-	u := must(t, "steps:\n  - name: s\n    get: /\n    check: [status == 200, json.a == 1]\n").NewUser(0, 1)
-	s, _ := u.Next()
-	if f := u.Respond(s, 200, nil, nil, fmt.Errorf("too large")); f == nil || f.Check != "json.a == 1" || !strings.Contains(f.Detail, "too large") {
-		t.Errorf("%+v", f)
-	}
-}
-
-// A value that a skipped step would have is missed, and a value that would end a header is not sent.
-func TestCannotSend(t *testing.T) {
-	t.Parallel()
-	u := must(t, "steps:\n  - {name: a, get: /, if: user > 5, extract: {v: $.v}}\n  - {name: b, get: '/{{v}}'}\n").NewUser(0, 1)
-	s, _ := u.Next()
-	if _, err := u.Request(s); s.Name != "b" || err == nil || !strings.Contains(err.Error(), "variable v has no value") {
-		t.Errorf("step %s: %v", s.Name, err)
-	}
-	u = must(t, "steps:\n  - {name: a, get: /, extract: {v: $.v}}\n  - {name: b, get: /, headers: {X-V: '{{v}}'}}\n").NewUser(0, 1)
-	s, _ = u.Next()
-	if f := u.Respond(s, 200, nil, []byte(`{"v":"a\r\nX-Injected: 1"}`), nil); f != nil {
-		t.Fatal(f)
-	}
-	s, _ = u.Next()
-	if _, err := u.Request(s); err == nil || !strings.Contains(err.Error(), "header X-V has a control character") {
-		t.Error(err)
-	}
-	for link, want := range map[string]string{"/a?b=1": "", "https://h/a": "", "a": "neither", "//h/a": "neither", "file:///etc": "neither", "": "neither"} {
-		u = must(t, "steps:\n  - {name: a, get: /, extract: {v: $.v}}\n  - {name: b, get: '{{v}}'}\n").NewUser(0, 1)
-		s, _ = u.Next()
-		_ = u.Respond(s, 200, nil, []byte(`{"v":"`+link+`"}`), nil)
-		s, _ = u.Next()
-		if r, err := u.Request(s); want == "" && (err != nil || r.URL != link) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-			t.Errorf("link %q: %q, %v", link, r.URL, err)
-		}
-	}
-	u = must(t, "steps:\n  - {name: a, get: /, extract: {v: {jsonpath: $.v, default: x}}}\n  - {name: b, get: /, if: v > 1}\n").NewUser(0, 1)
-	s, _ = u.Next()
-	_ = u.Respond(s, 200, nil, []byte(`{}`), nil)
-	if s, f := u.Next(); f == nil || f.Check != "if v > 1" || s.Name != "b" {
-		t.Errorf("%v, %+v", s, f)
-	}
-}
-
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	step := func(text string) string { return "steps:\n  - name: s\n    get: /\n    " + text + "\n" }
@@ -224,8 +140,10 @@ func TestErrors(t *testing.T) {
 		"field twice":            {"steps:\n  - name: s\n    name: t\n    get: /\n", `3: mapping key "name" already defined`},
 		"no name":                {"steps:\n  - get: /\n", `2: step 1: "" is not a name`},
 		"bad name":               {"steps:\n  - name: a b\n    get: /\n", `"a b" is not a name`},
-		"same name":              {"steps:\n  - {name: s, get: /}\n  - {name: s, get: /}\n", "3: step s: another step, or the flow, has this name"},
-		"name of the flow":       {"steps:\n  - {name: file, get: /}\n", "another step, or the flow"},
+		"same name":              {"steps:\n  - {name: s, get: /}\n  - {name: s, get: /}\n", "3: step s: another step has this name"},
+		"name of the flow":       {"steps:\n  - {name: file, get: /}\n", "2: step file: the flow has this name too, that of its file: set name"},
+		"two documents":          {step("") + "---\n" + step(""), "6: a second YAML document"},
+		"octal number":           {"variables: {v: 1}\n" + step("json: {zip: 00123}"), "5: 00123 is an octal number in YAML: quote it"},
 		"bad flow name":          {"name: 7up\nsteps:\n  - {name: s, get: /}\n", `1: "7up" is not a name of a flow`},
 		"no request":             {"steps:\n  - name: s\n", "2: step s: no request"},
 		"two requests":           {"steps:\n  - {name: s, get: /, post: /}\n", "two requests"},
@@ -267,6 +185,9 @@ func TestErrors(t *testing.T) {
 		"extract bad header":     {step("extract: {v: {header: 'X Y'}}"), `"X Y" is not the name of a header`},
 		"extract reserved":       {step("extract: {status: $.v}"), "reserved name"},
 		"extract a column":       {"data: users.csv\n" + step("extract: {zip: $.v}"), "declared twice"},
+		"expect":                 {step("expect: 200,20O"), `4: step s: expect: "200,20O" are not statuses`},
+		"expect a map":           {step("expect: {a: 1}"), "4: step s: expect: "},
+		"expect nothing":         {step("expect: []"), `expect: "" are not statuses`},
 		"repeat":                 {step("repeat: 0"), "4: step s: repeat 0 is out of range: 1 to 1000"},
 		"two bodies":             {step("body: x\n    json: {}"), "more than one of body, json and form"},
 		"body file":              {step("body: '@no'"), "file does not exist"},
@@ -336,7 +257,7 @@ func FuzzParse(f *testing.F) {
 			if _, err := u.Request(s); err != nil {
 				return
 			}
-			_ = u.Respond(s, 200, http.Header{}, []byte(`{"v":1}`), nil)
+			_ = u.Respond(s, Response{Status: 200, Header: http.Header{}, Body: []byte(`{"v":1}`)})
 			_ = u.Pause()
 		}
 	})

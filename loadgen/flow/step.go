@@ -3,6 +3,7 @@ package flow
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -26,6 +27,7 @@ type Step struct {
 
 	target       vegeta.Target
 	link         string            // variable that is the whole URL; "": none
+	follows      bool              // link is of a response
 	template     *targets.Template // nil: no placeholders
 	condition    *expression       // nil: always sent
 	repeat       int
@@ -33,14 +35,18 @@ type Step struct {
 	carryOn      bool // after a failure
 	extracts     []extract
 	checks       []expression
-	uses         map[string]bool // variables
-	placeholders []string        // in the request
+	uses         visitor  // variables
+	placeholders []string // in the request
 }
+
+// statuses matches what a step expects.
+var statuses = regexp.MustCompile(`^[1-5](\d\d|xx)(,[1-5](\d\d|xx))*$`)
 
 // expression is a compiled expression.
 type expression struct {
 	text    string
 	program *vm.Program
+	uses    visitor
 }
 
 // Full returns the URL of the step, with placeholders; "": it is relative to that of the service.
@@ -50,6 +56,9 @@ func (s *Step) Full() string {
 	}
 	return s.target.URL
 }
+
+// Follows reports whether the URL is a link of an earlier response.
+func (s *Step) Follows() bool { return s.follows }
 
 // Reads reports whether the step reads its response.
 func (s *Step) Reads() bool { return len(s.extracts)+len(s.checks) > 0 }
@@ -79,7 +88,7 @@ func (s *stepFile) request() (method, address string, err error) {
 }
 
 func (f *Flow) newStep(c *stepFile, think Think, place string, open func(string) ([]byte, error)) (*Step, error) {
-	s := &Step{Name: c.Name, repeat: 1, think: think, carryOn: c.Continue, uses: map[string]bool{}}
+	s := &Step{Name: c.Name, repeat: 1, think: think, carryOn: c.Continue, uses: visitor{}}
 	method, address, err := c.request()
 	if err != nil {
 		return nil, at(place, err)
@@ -91,6 +100,9 @@ func (f *Flow) newStep(c *stepFile, think Think, place string, open func(string)
 		s.Expect = strings.ReplaceAll(fmt.Sprint(c.Expect), " ", "")
 		if list, ok := c.Expect.([]any); ok {
 			s.Expect = strings.ReplaceAll(strings.Trim(fmt.Sprint(list), "[]"), " ", ",")
+		}
+		if !statuses.MatchString(s.Expect) {
+			return nil, at(place+".expect", fmt.Errorf("expect: %q are not statuses (100 to 599) or classes (1xx to 5xx), as in 200,204 or 2xx", s.Expect))
 		}
 	}
 	if c.Think != "" {
@@ -172,6 +184,7 @@ func (s *Step) setRequest(f *Flow, c *stepFile, method, address, place string, o
 	whole := placeholder.FindString(address) == address
 	if whole { // checked when its value is known
 		s.link = strings.TrimSpace(strings.Trim(address, "{}"))
+		s.follows = f.extracted(s.link)
 		if !slices.Contains(f.columns, s.link) {
 			return at(place, fmt.Errorf("unknown variable %s: %s", address, strings.Join(f.columns, ", ")))
 		}
@@ -271,12 +284,17 @@ func (s *Step) expression(f *Flow, text string, without ...string) (*expression,
 		return nil, fmt.Errorf("%s: %s", text, message)
 	}
 	root := p.Node()
-	ast.Walk(&root, visitor(s.uses))
-	return &expression{text, p}, nil
+	uses := visitor{}
+	ast.Walk(&root, uses)
+	maps.Copy(s.uses, uses)
+	return &expression{text, p, uses}, nil
 }
 
 // visitor collects the names of an expression.
 type visitor map[string]bool
+
+// has reports whether an expression uses a name; $env are all.
+func (v visitor) has(name string) bool { return v[name] || v["$env"] }
 
 // Visit implements ast.Visitor.
 func (v visitor) Visit(n *ast.Node) {

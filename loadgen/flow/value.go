@@ -63,13 +63,14 @@ func valueOf(v any) (targets.Value, bool) {
 func anyOf(v targets.Value) any {
 	if v.Literal {
 		if x, err := decode([]byte(v.Text)); err == nil {
-			return x
+			return native(x)
 		}
 	}
 	return v.Text
 }
 
-// decode decodes JSON. Integers stay exact: ids are often larger than a float64 can have.
+// decode decodes JSON. Integers stay exact: ids are often larger than a float64 can have. Those of more than 64 bits are
+// json.Number.
 func decode(b []byte) (any, error) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
@@ -83,12 +84,18 @@ func decode(b []byte) (any, error) {
 	return exact(v), nil
 }
 
-// exact returns v with numbers as int64, or else float64.
+// exact returns v with numbers as int64, or else uint64, or else, if they are no integers, float64.
 func exact(v any) any {
 	switch x := v.(type) {
 	case json.Number:
 		if n, err := strconv.ParseInt(string(x), 10, 64); err == nil {
 			return n
+		}
+		if n, err := strconv.ParseUint(string(x), 10, 64); err == nil {
+			return n
+		}
+		if !strings.ContainsAny(string(x), ".eE") {
+			return x
 		}
 		f, _ := x.Float64() // infinite if it is too large
 		return f
@@ -102,6 +109,51 @@ func exact(v any) any {
 		}
 	}
 	return v
+}
+
+// native returns v for expressions, whose numbers have at most 64 bits. It copies what it changes.
+func native(v any) any {
+	switch x := v.(type) {
+	case json.Number:
+		f, _ := x.Float64()
+		return f
+	case []any:
+		if slices.ContainsFunc(x, large) {
+			list := make([]any, len(x))
+			for i := range x {
+				list[i] = native(x[i])
+			}
+			return list
+		}
+	case map[string]any:
+		for _, item := range x {
+			if large(item) {
+				object := map[string]any{}
+				for name := range x {
+					object[name] = native(x[name])
+				}
+				return object
+			}
+		}
+	}
+	return v
+}
+
+// large reports whether a value has a json.Number.
+func large(v any) bool {
+	switch x := v.(type) {
+	case json.Number:
+		return true
+	case []any:
+		return slices.ContainsFunc(x, large)
+	case map[string]any:
+		for _, item := range x {
+			if large(item) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // response is a response whose JSON is decoded once, if something needs it.
@@ -137,7 +189,7 @@ func literal(v any) (targets.Value, any, error) {
 		return targets.Value{Text: text}, text, nil
 	}
 	b, err := json.Marshal(v)
-	return targets.Value{Text: string(b), Literal: true}, v, err
+	return targets.Value{Text: string(b), Literal: true}, native(v), err
 }
 
 // jsonBody encodes a JSON body. A string that is only a placeholder becomes its value, with its type; columns of CSV are

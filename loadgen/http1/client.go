@@ -29,6 +29,7 @@ type Client struct {
 
 	mu     sync.Mutex
 	idle   map[string][]*conn // by address; last used at the end
+	gate   *connect.Gate[*conn]
 	all    map[*conn]bool
 	closed bool
 }
@@ -38,7 +39,7 @@ func New(d *connect.Dialer, max int) *Client {
 	if d.NoKeepalive {
 		max = 0
 	}
-	return &Client{dialer: d, max: max, idle: map[string][]*conn{}, all: map[*conn]bool{}}
+	return &Client{dialer: d, max: max, idle: map[string][]*conn{}, gate: connect.NewGate[*conn](), all: map[*conn]bool{}}
 }
 
 // conn is a connection, for one request at a time.
@@ -86,7 +87,9 @@ func (t *Client) keep(c *conn) {
 	ok := !t.closed && len(t.idle[c.address]) < t.max
 	if ok {
 		c.used, c.idle = true, time.Now()
-		t.idle[c.address] = append(t.idle[c.address], c)
+		if !t.gate.Give(c.address, c) {
+			t.idle[c.address] = append(t.idle[c.address], c)
+		}
 	}
 	t.mu.Unlock()
 	if !ok {
@@ -97,16 +100,7 @@ func (t *Client) keep(c *conn) {
 // get returns a live idle connection or a new one. Retry: the request may be sent again, so that a connection
 // which was used just now need not be checked.
 func (t *Client) get(ctx context.Context, address string, deadline time.Time, fresh, retry bool) (*conn, error) {
-	for !fresh {
-		t.mu.Lock()
-		list := t.idle[address]
-		if len(list) == 0 {
-			t.mu.Unlock()
-			break
-		}
-		c := list[len(list)-1]
-		t.idle[address] = list[:len(list)-1]
-		t.mu.Unlock()
+	for c := t.take(ctx, address, deadline, fresh); c != nil; c = t.take(ctx, address, deadline, fresh) {
 		if c.limit(deadline) == nil && (retry && time.Since(c.idle) < connect.JustUsed || c.alive()) {
 			return c, nil
 		}
@@ -114,7 +108,9 @@ func (t *Client) get(ctx context.Context, address string, deadline time.Time, fr
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
+	start := time.Now()
 	nc, raw, err := t.dial(ctx, address)
+	t.dialed(address, start, err)
 	if err != nil {
 		return nil, err
 	}

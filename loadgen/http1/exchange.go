@@ -17,7 +17,7 @@ import (
 // Reply is a response whose body was read.
 type Reply struct {
 	Status int         // 0: no response header
-	Proto  string      // HTTP version, as in http.Response
+	Proto  string      // HTTP version, as in HTTP/1.1
 	Header http.Header // nil unless it is needed
 	Body   []byte      // its first bytes, as many as are needed
 	Bytes  uint64      // of the whole body
@@ -28,6 +28,14 @@ type Reply struct {
 type Needs struct {
 	Header bool
 	Body   int // max bytes
+}
+
+// Protocol returns the name of an HTTP version: that of 2 has no minor version (RFC 9113).
+func Protocol(proto string) string {
+	if proto == "HTTP/2.0" {
+		return "HTTP/2"
+	}
+	return proto
 }
 
 // Exchange sends an encoded request and reads its response. Retry: the request is safe and may be sent
@@ -232,7 +240,7 @@ func (c *conn) standardResponse(method string, needs func(status int) Needs) (r 
 	if err != nil {
 		return Reply{Err: err}, false
 	}
-	r.Status, r.Proto = resp.StatusCode, resp.Proto
+	r.Status, r.Proto = resp.StatusCode, Protocol(resp.Proto)
 	need := needs(r.Status)
 	if need.Header {
 		r.Header = resp.Header

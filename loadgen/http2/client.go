@@ -40,6 +40,7 @@ type Client struct {
 
 	mu        sync.Mutex
 	idle      map[string][]*conn // by address; last used at the end
+	gate      *connect.Gate[*conn]
 	all       map[*conn]bool
 	supported map[string]*answer // by address
 	closed    bool
@@ -57,7 +58,7 @@ func New(d *connect.Dialer, idle int) *Client {
 	if d.NoKeepalive {
 		idle = 0
 	}
-	return &Client{dialer: d, max: idle, idle: map[string][]*conn{}, all: map[*conn]bool{}, supported: map[string]*answer{}}
+	return &Client{dialer: d, max: idle, idle: map[string][]*conn{}, gate: connect.NewGate[*conn](), all: map[*conn]bool{}, supported: map[string]*answer{}}
 }
 
 var (
@@ -171,7 +172,9 @@ func (t *Client) keep(c *conn) {
 	ok := !t.closed && !c.ending && c.next < maxStream && len(t.idle[c.address]) < t.max
 	if ok {
 		c.idle = time.Now()
-		t.idle[c.address] = append(t.idle[c.address], c)
+		if !t.gate.Give(c.address, c) {
+			t.idle[c.address] = append(t.idle[c.address], c)
+		}
 	}
 	t.mu.Unlock()
 	if !ok {
@@ -182,16 +185,7 @@ func (t *Client) keep(c *conn) {
 // get returns a live idle connection or a new one. Again: the request may be sent twice, so that a connection which was
 // used just now need not be checked.
 func (t *Client) get(ctx context.Context, address string, secure bool, deadline time.Time, fresh, again bool) (*conn, error) {
-	for !fresh {
-		t.mu.Lock()
-		list := t.idle[address]
-		if len(list) == 0 {
-			t.mu.Unlock()
-			break
-		}
-		c := list[len(list)-1]
-		t.idle[address] = list[:len(list)-1]
-		t.mu.Unlock()
+	for c := t.take(ctx, address, deadline, fresh); c != nil; c = t.take(ctx, address, deadline, fresh) {
 		if c.SetDeadline(deadline) == nil && (again && !c.ending && time.Since(c.idle) < connect.JustUsed || c.alive()) {
 			return c, nil
 		}
@@ -199,7 +193,10 @@ func (t *Client) get(ctx context.Context, address string, secure bool, deadline 
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	return t.open(ctx, address, secure, deadline, connect.ALPN2)
+	start := time.Now()
+	c, err := t.open(ctx, address, secure, deadline, connect.ALPN2)
+	t.dialed(address, start, err)
+	return c, err
 }
 
 func (t *Client) open(ctx context.Context, address string, secure bool, deadline time.Time, protocols ...string) (*conn, error) {

@@ -80,6 +80,8 @@ func (f *Flags) Address() string {
 func (f *Flags) HasFiles() string {
 	r := &f.request
 	switch {
+	case f.contract.file != "":
+		return "openapi"
 	case r.targets != "":
 		return "targets"
 	case r.data != "":

@@ -28,7 +28,7 @@ func (f *Flags) readFlow(over http.Header) error {
 	relative := false
 	for _, s := range c.Flow.Steps {
 		full := s.Full()
-		if relative = relative || full == ""; full == "" {
+		if relative = relative || full == "" && !s.Follows(); full == "" {
 			continue
 		}
 		if err := c.Connect.CheckURL(full); err != nil {

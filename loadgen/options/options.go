@@ -57,6 +57,9 @@ type Flags struct {
 	mix   string
 	retry string
 	flow  string
+
+	contract contractFlags
+
 	words []string        // arguments
 	paths bool            // they may be a path
 	stdin io.Reader       // for -targets -
@@ -80,10 +83,11 @@ func New(usage, prefix, about string) *Flags {
 func NewRequest(usage, prefix, about string) *Flags {
 	f := &Flags{Flags: cli.NewFlags(usage, prefix, about), stdin: os.Stdin, paths: true}
 	f.request.define(f)
+	f.contract.define(f)
 	f.StringVar(&f.mix, "mix", "get=70,list=20,create=10", "scenario `weights` (0 to 1000): "+strings.Join(workload.Names(), ", "))
 	f.DurationVar(&f.Config.Timeout, "timeout", 10*time.Second, "timeout per request, including its retries (1ms to 10m)")
 	f.IntVar(&f.Config.MaxWorkers, "max-workers", 1024, "max concurrent `requests` of each process (1 to 65536)")
-	f.Uint64Var(&f.Config.Seed, "seed", 1, "random `seed` of arrivals, request order and albums")
+	f.Uint64Var(&f.Config.Seed, "seed", 1, "random `seed` of arrivals, request order and generated values")
 	f.StringVar(&f.retry, "retry", string(retry.None), "retry `policy`, max 3 retries: none, honour (at Retry-After) or naive (immediately)")
 	f.Float64Var(&f.Config.TraceSample, "trace-sample", 1, "sampled `share` of traces (0 to 1); 1: as set by OTEL_TRACES_SAMPLER, else all")
 	f.Config.Connect.Define(f.Flags)
@@ -120,8 +124,10 @@ func (f *Flags) Parse(args []string, getenv func(string) string, stdout io.Write
 			return err
 		}
 	}
-	if c.Mix, err = workload.ParseMix(f.mix); err != nil {
-		return f.Errorf("-mix: %v", err)
+	if f.contract.file == "" {
+		if c.Mix, err = workload.ParseMix(f.mix); err != nil {
+			return f.Errorf("-mix: %v", err)
+		}
 	}
 	if err := f.readWords(words); err != nil || f.given["join"] { // the coordinator has the workload
 		return err
@@ -134,16 +140,13 @@ func (f *Flags) Parse(args []string, getenv func(string) string, stdout io.Write
 
 // checkVersions returns an error if a URL does not fit the version of HTTP.
 func (f *Flags) checkVersions() error {
-	c, prefix := &f.Config, ""
-	if f.request.targets != "" {
-		prefix = "-targets: "
-	}
+	c := &f.Config
 	for _, t := range c.Targets {
 		if strings.HasPrefix(t.URL, "/") {
 			continue
 		}
 		if err := c.Connect.CheckURL(t.URL); err != nil {
-			return f.Errorf("%s%s: %v", prefix, cli.WithoutPassword(t.URL), err)
+			return f.Errorf("%s: %v", cli.WithoutPassword(t.URL), err)
 		}
 	}
 	replay := f.Lookup("replay") // may have full URLs
@@ -156,22 +159,22 @@ func (f *Flags) checkVersions() error {
 // CheckScenarios returns an error if an SLO or an expected status is of a scenario outside the workload.
 func (f *Flags) CheckScenarios() error {
 	names := f.Config.Scenarios()
-	check := func(what, name string) error {
-		if f.Config.Flow != nil && name == f.Config.Flow.Name && strings.HasPrefix(what, "-slo") {
-			return nil // of the whole flow
-		}
+	check := func(what, name string, names []string) error {
 		if name == "" || slices.Contains(names, name) {
 			return nil
 		}
 		return f.Errorf("%s: scenario %s is not in the workload, which has %s", what, name, listed(names))
 	}
 	for name := range f.Config.Expect {
-		if err := check("-expect "+name, name); err != nil {
+		if err := check("-expect "+name, name, names); err != nil {
 			return err
 		}
 	}
+	if f.Config.Flow != nil { // SLOs are of the whole flow too
+		names = append(names, f.Config.Flow.Name)
+	}
 	for _, s := range f.Config.SLOs {
-		if err := check("-slo "+s.String(), s.Scenario()); err != nil {
+		if err := check("-slo "+s.String(), s.Scenario(), names); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 	"go.opentelemetry.io/otel/baggage"
 
+	"soundcheck/internal/cli"
 	"soundcheck/loadgen/targets"
 	"soundcheck/loadgen/workload"
 )
@@ -155,6 +156,9 @@ func (f *Flags) readRequest() error {
 		return f.Errorf("-data is for placeholders in a URL argument or -targets")
 	}
 	switch {
+	case f.contract.file != "" || f.given["invalid"]:
+		c.Header = over
+		err = f.readContract(over)
 	case f.flow != "":
 		err = f.readFlow(over)
 	case address != "":
@@ -220,7 +224,12 @@ func (f *Flags) readTargets(over http.Header) error {
 	if f.given["mix"] || f.given["url"] {
 		return f.Errorf("-targets and -mix or -url do not go together")
 	}
-	o := targets.Options{Header: over, Data: c.Data}
+	o := targets.Options{Header: over, Data: c.Data, Check: func(url string) error {
+		if err := c.Connect.CheckURL(url); err != nil {
+			return fmt.Errorf("%s: %w", cli.WithoutPassword(url), err)
+		}
+		return nil
+	}}
 	in, name := f.stdin, "stdin"
 	if r.targets != "-" {
 		file, err := os.Open(r.targets)

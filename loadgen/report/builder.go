@@ -189,9 +189,9 @@ func (b *Builder) Finish(began time.Time, paced, elapsed time.Duration, peak int
 	if interrupted {
 		r.Ended = cmp.Or(r.Ended, "interrupted")
 	}
-	sent := uint64(r.Sent + r.WarmUp)
+	sent, planned := uint64(r.Sent+r.WarmUp), &r.Planned
 	if r.Flow != nil { // the plan is of users
-		sent = uint64(r.Flow.Begun + r.Flow.WarmUp)
+		sent, planned = uint64(r.Flow.Begun+r.Flow.WarmUp), &r.Flow.Planned
 	}
 	if r.Max > 0 && r.Ended == "" {
 		if r.Limit = LimitPlan; sent >= plan.Share(r.Max) {
@@ -214,8 +214,9 @@ func (b *Builder) Finish(began time.Time, paced, elapsed time.Duration, peak int
 	if closed || r.Flow != nil {
 		span, rate = elapsed, func(time.Duration) float64 { return 0 }
 	}
-	if sent == r.Planned && r.Flow == nil && r.Arrivals == schedule.Constant && !b.ended {
-		span = max(span, plan.Span()) // the last request is scheduled before the end of the plan
+	if sent == *planned && r.Arrivals == schedule.Constant && !b.ended {
+		paced = max(paced, plan.Span()) // the last request is scheduled before the end of the plan
+		span = max(span, paced)
 	}
 	seconds := max(span-b.setup.WarmUp, time.Microsecond).Seconds()
 	r.RateActual, r.Goodput = float64(r.Sent)/seconds, float64(b.All.Classes[measure.Good])/seconds

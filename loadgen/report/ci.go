@@ -93,20 +93,25 @@ func (r *Report) WriteGitHub(w io.Writer) error {
 	var b bytes.Buffer
 	for _, c := range r.checks() {
 		if c.Failure != "" {
-			fmt.Fprintf(&b, "::error title=%s::%s\n", property("Load test: "+c.Name), data(c.Failure))
+			b.WriteString(Annotation("error", "Load test: "+c.Name, c.Failure))
 		}
 	}
-	fmt.Fprintf(&b, "::notice title=%s::%s\n", property("Load test of "+r.Target), data(fmt.Sprintf("%s; p50 %s, p99 %s; %d of %d served",
+	b.WriteString(Annotation("notice", "Load test of "+r.Target, fmt.Sprintf("%s; p50 %s, p99 %s; %d of %d served",
 		r.rate(), ms(r.Response.P50), ms(r.Response.P99), r.Response.Count, r.Sent-r.Cancelled)))
 	if len(r.FailedChecks) > 0 {
 		c := r.FailedChecks[0]
 		fmt.Fprintf(&b, "::error title=%s::%s\n", property("Failed check: "+c.Scenario), data(fmt.Sprintf("%s: %d requests; the first: %s, %s", c.Check, c.Requests, c.Detail, r.trace(c.TraceID))))
 	}
 	for _, s := range r.Slowest[:min(len(r.Slowest), 1)] {
-		fmt.Fprintf(&b, "::notice title=%s::%s\n", property("Slowest request"), data(fmt.Sprintf("%s, %s, %s, %s", s.Scenario, ms(s.Response), status(s.Status), r.trace(s.TraceID))))
+		b.WriteString(Annotation("notice", "Slowest request", fmt.Sprintf("%s, %s, %s, %s", s.Scenario, ms(s.Response), status(s.Status), r.trace(s.TraceID))))
 	}
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+// Annotation returns a workflow command of GitHub Actions: an error, a warning or a notice.
+func Annotation(level, title, text string) string {
+	return fmt.Sprintf("::%s title=%s::%s\n", level, property(title), data(text))
 }
 
 // data escapes the text of a workflow command.

@@ -108,3 +108,16 @@ func TestTooFewUsers(t *testing.T) {
 		t.Errorf("%v", r.Invalid)
 	}
 }
+
+// The rate of users is that of the plan if all of them began: the last one begins before its end.
+func TestRateOfUsers(t *testing.T) {
+	t.Parallel()
+	plan := schedule.Plan{Stages: []schedule.Stage{{Duration: 3 * time.Second, From: 5, To: 5}}, Arrivals: schedule.Constant}
+	b := NewBuilder(Setup{RunID: "r", Plan: plan, WarmUp: time.Second, Scenarios: []string{"pay"}, Flow: &Flow{Name: "buy", Planned: plan.Planned(), RateTarget: plan.Average(time.Second)}})
+	for i := range 15 {
+		b.AddUser(User{Scheduled: time.Duration(i)*200*time.Millisecond - time.Second})
+	}
+	if f := b.Finish(time.Now(), 2800*time.Millisecond, 6*time.Second, 1, false).Flow; f.Begun != 10 || f.RateActual != 5 || f.RateTarget != 5 {
+		t.Errorf("%+v", f)
+	}
+}

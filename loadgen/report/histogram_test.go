@@ -83,8 +83,8 @@ func TestMarkdownText(t *testing.T) {
 	for in, want := range map[string]string{
 		"a|b\n|c": `a\|b \|c`, `\|`: `\\\|`, "<b>*x*</b>": `\<b\>\*x\*\</b\>`, "plain": "plain",
 	} {
-		if got := cellText(in); got != want {
-			t.Errorf("cellText(%q) = %q, want %q", in, got, want)
+		if got := Cell(in); got != want {
+			t.Errorf("Cell(%q) = %q, want %q", in, got, want)
 		}
 	}
 	r := &Report{Traces: "http://j/trace/"}

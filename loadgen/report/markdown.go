@@ -12,9 +12,9 @@ import (
 // WriteMarkdown writes the report as GitHub markdown, for a pull request.
 func (r *Report) WriteMarkdown(w io.Writer) error {
 	m := &markdown{}
-	m.line("## Load test of %s", cellText(r.Target))
+	m.line("## Load test of %s", Cell(r.Target))
 	for _, reason := range r.Invalid {
-		m.line("\n**INVALID** %s", cellText(reason))
+		m.line("\n**INVALID** %s", Cell(reason))
 	}
 	m.head("", "", "")
 	for _, f := range r.head() {
@@ -57,13 +57,13 @@ func (r *Report) markOutcomes(m *markdown) {
 			m.row(name, strconv.Itoa(r.Errors[name]))
 		}
 		if r.FirstError != "" {
-			m.line("\nDetails: %s", cellText(r.FirstError))
+			m.line("\nDetails: %s", Cell(r.FirstError))
 		}
 	}
 	if list, more := r.shownChecks(); len(list) > 0 {
 		m.head("Failed checks", "scenario", "check", "requests:", "first", "trace")
 		for _, c := range list {
-			m.raw(cellText(c.Scenario), cellText(c.Check), strconv.Itoa(c.Requests), cellText(c.Detail), r.markTrace(c.TraceID))
+			m.raw(Cell(c.Scenario), Cell(c.Check), strconv.Itoa(c.Requests), Cell(c.Detail), r.markTrace(c.TraceID))
 		}
 		if more != "" {
 			m.line("\n%s", more)
@@ -81,13 +81,13 @@ func (r *Report) markTraces(m *markdown) {
 	if len(r.Slowest) > 0 {
 		m.head("Slowest requests", "response time:", "scenario", "status", "trace")
 		for _, s := range r.Slowest {
-			m.raw(cellText(ms(s.Response)), cellText(s.Scenario), status(s.Status), r.markTrace(s.TraceID))
+			m.raw(Cell(ms(s.Response)), Cell(s.Scenario), status(s.Status), r.markTrace(s.TraceID))
 		}
 	}
 	if r.Flow != nil && len(r.Flow.Slowest) > 0 {
 		m.head("Slowest users", "duration:", "trace")
 		for _, s := range r.Flow.Slowest {
-			m.raw(cellText(ms(s.Response)), r.markTrace(s.TraceID))
+			m.raw(Cell(ms(s.Response)), r.markTrace(s.TraceID))
 		}
 	}
 	for i, a := range r.TailAttribution {
@@ -95,16 +95,16 @@ func (r *Report) markTraces(m *markdown) {
 			m.line("\n### Tail-latency attribution")
 		}
 		text, missing := attribution(a)
-		m.line("\n**%s**: %s", cellText(a.Scenario), cellText(text))
+		m.line("\n**%s**: %s", Cell(a.Scenario), Cell(text))
 		if missing != "" {
-			m.line("(missing: %s)", cellText(missing))
+			m.line("(missing: %s)", Cell(missing))
 		}
 		if len(causes(a)) == 0 {
 			continue
 		}
 		m.head("", "difference:", "share:", "service", "span", "kind", "95% interval:", "trace")
 		for _, c := range causes(a) {
-			m.raw(fmt.Sprintf("%+.2f ms", 1000*c.Difference), fmt.Sprintf("%.0f%%", 100*c.Share), cellText(c.Service), cellText(c.Name), cellText(c.Kind),
+			m.raw(fmt.Sprintf("%+.2f ms", 1000*c.Difference), fmt.Sprintf("%.0f%%", 100*c.Share), Cell(c.Service), Cell(c.Name), Cell(c.Kind),
 				fmt.Sprintf("%.2f to %.2f ms", 1000*c.Low, 1000*c.High), r.markTrace(c.TraceID))
 		}
 	}
@@ -112,9 +112,9 @@ func (r *Report) markTraces(m *markdown) {
 
 func (r *Report) markTrace(id string) string {
 	if link := r.link(id); link != "" {
-		return "[" + cellText(id) + "](<" + strings.NewReplacer("<", "%3C", ">", "%3E", "|", "%7C", " ", "%20", "\n", "%0A").Replace(link) + ">)"
+		return "[" + Cell(id) + "](<" + strings.NewReplacer("<", "%3C", ">", "%3E", "|", "%7C", " ", "%20", "\n", "%0A").Replace(link) + ">)"
 	}
-	return cellText(strings.TrimPrefix(r.trace(id), "trace "))
+	return Cell(strings.TrimPrefix(r.trace(id), "trace "))
 }
 
 type markdown struct{ bytes.Buffer }
@@ -144,7 +144,7 @@ func (m *markdown) head(title string, names ...string) {
 func (m *markdown) row(cells ...string) {
 	cells = slices.Clone(cells)
 	for i, c := range cells {
-		cells[i] = cellText(c)
+		cells[i] = Cell(c)
 	}
 	m.raw(cells...)
 }
@@ -160,8 +160,8 @@ func right(names []string) []string {
 	return list
 }
 
-// cellText escapes markdown. A line break would end the table.
-func cellText(s string) string {
+// Cell escapes markdown for a cell of a table, which a line break would end.
+func Cell(s string) string {
 	var b strings.Builder
 	for _, c := range strings.Join(strings.Fields(s), " ") {
 		if strings.ContainsRune("\\|`*_<>[]~#&", c) {

@@ -54,8 +54,9 @@ func Read(name string, r io.Reader) ([]vegeta.Target, error) {
 
 // Options are what the targets of a file get.
 type Options struct {
-	Header http.Header // in place of headers of the same name
-	Data   *Data       // values of placeholders; nil: none
+	Header http.Header            // in place of headers of the same name
+	Data   *Data                  // values of placeholders; nil: none
+	Check  func(url string) error // of each target of a file; nil: none
 }
 
 // Count checks the targets of a file, and returns their number.
@@ -71,6 +72,11 @@ func (o Options) Each(name string, r io.Reader, take func(vegeta.Target) error) 
 	f := &targetFile{Options: o, in: bufio.NewScanner(r), bodies: map[string][]byte{}}
 	f.emit = func(t vegeta.Target) error {
 		f.some = true
+		if o.Check != nil {
+			if err := o.Check(t.URL); err != nil {
+				return err
+			}
+		}
 		return take(t)
 	}
 	f.in.Buffer(nil, maxTargetLine)

@@ -2,7 +2,6 @@ package workload
 
 import (
 	"fmt"
-	"net/http"
 
 	"soundcheck/loadgen/flow"
 	"soundcheck/loadgen/targets"
@@ -61,7 +60,7 @@ func (p prepared) respond(u *flow.User, step *flow.Step, resp Response) *Failure
 		return nil
 	}
 	body, err := resp.Content()
-	f := u.Respond(step, resp.Status, http.Header(resp.Header), body, err)
+	f := u.Respond(step, flow.Response{URL: resp.URL, Status: resp.Status, Header: resp.Header, Body: body, Err: err})
 	if f == nil {
 		return nil
 	}

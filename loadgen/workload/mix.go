@@ -13,13 +13,15 @@ import (
 type Mix map[string]int
 
 // ParseMix parses "get=70,list=20,create=10".
-func ParseMix(s string) (Mix, error) {
+func ParseMix(s string) (Mix, error) { return parseMix(s, Names(), "scenarios") }
+
+// parseMix parses weights of names; kind is what has them.
+func parseMix(s string, names []string, kind string) (Mix, error) {
 	m, sum := Mix{}, 0
-	names := strings.Join(Names(), ", ")
 	for part := range strings.SplitSeq(s, ",") {
 		name, weight, ok := strings.Cut(strings.TrimSpace(part), "=")
-		if !ok || scenarios[name] == nil {
-			return nil, fmt.Errorf("%q is not scenario=weight; scenarios: %s", part, names)
+		if !ok || !slices.Contains(names, name) {
+			return nil, fmt.Errorf("%q is not %s=weight; %s: %s", part, strings.TrimSuffix(kind, "s"), kind, strings.Join(names, ", "))
 		}
 		n, err := strconv.Atoi(weight)
 		if err != nil || n < 0 || n > 1000 {

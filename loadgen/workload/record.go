@@ -33,7 +33,8 @@ type recordingHead struct {
 type entry struct {
 	Scheduled time.Duration `json:"scheduled_ns"` // since the start
 	Scenario  string        `json:"scenario"`
-	Want      int           `json:"want,omitempty"` // status
+	Want      int           `json:"want,omitempty"`   // status
+	Expect    string        `json:"expect,omitempty"` // statuses, in place of want, of a scenario that is not of the album API
 	Method    string        `json:"method"`
 	Path      string        `json:"path"` // relative to the service's URL; of -targets the full URL
 	Header    http.Header   `json:"header,omitempty"`
@@ -45,10 +46,28 @@ type entry struct {
 
 func (e *entry) request() (r *Request, err error) {
 	r = &Request{Scenario: Lookup(e.Scenario), Method: e.Method, Path: e.Path, Header: e.Header, Body: e.Body, want: e.Want}
+	if e.Expect != "" {
+		r.expect = new(Statuses)
+		if r.Scenario, err = e.scenario(); err == nil {
+			err = r.expect.UnmarshalText([]byte(e.Expect))
+		}
+		return r, err
+	}
 	if r.full() {
 		r.url, err = url.Parse(r.Path)
 	}
 	return r, err
+}
+
+// scenario returns the scenario of a request with its own expected statuses.
+func (e *entry) scenario() (*Scenario, error) {
+	if !namePattern.MatchString(e.Scenario) {
+		return nil, fmt.Errorf("%q is not the name of a scenario", e.Scenario)
+	}
+	if err := new(Statuses).UnmarshalText([]byte(e.Expect)); err != nil {
+		return nil, fmt.Errorf("expect: %w", err)
+	}
+	return &Scenario{Name: e.Scenario}, nil
 }
 
 // Recorder writes each request of a run to a file, for ReadRecording.
@@ -84,6 +103,9 @@ func (r *Recorder) Add(seq uint64, scheduled time.Duration, q *Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := entry{Scheduled: scheduled, Scenario: q.Scenario.Name, Want: q.want, Method: q.Method, Path: q.Path, Body: q.Body}
+	if q.generated != nil {
+		e.Expect = q.generated.Statuses()
+	}
 	e.Header, e.Withheld = targets.WithoutSecrets(q.Header)
 	if u, err := url.Parse(q.Path); err == nil && u.User != nil {
 		if u.User = nil; !slices.Contains(e.Withheld, "Authorization") {
@@ -127,6 +149,7 @@ type Recording struct {
 	last      time.Duration // scheduled time of the last request
 	scenarios []string
 	targets   bool     // the paths are full URLs
+	album     bool     // the requests are those of the album API
 	withheld  []string // names of headers that are secrets
 
 	file *os.File
@@ -140,7 +163,7 @@ type Recording struct {
 // ReadRecording reads and checks a whole recording before anything is sent. Limit is the max
 // number of requests to replay; 0: all.
 func ReadRecording(path string, limit uint64) (*Recording, error) {
-	r := &Recording{Path: path}
+	r := &Recording{Path: path, album: true}
 	if err := r.open(); err != nil {
 		return nil, err
 	}
@@ -150,7 +173,12 @@ func ReadRecording(path string, limit uint64) (*Recording, error) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		switch s := Lookup(e.Scenario); {
+		s := Lookup(e.Scenario)
+		if err == nil && e.Expect != "" {
+			s, err = e.scenario()
+			r.album = false
+		}
+		switch {
 		case err != nil:
 			return nil, fmt.Errorf("line %d: %w", line, err)
 		case s == nil:
@@ -160,7 +188,7 @@ func ReadRecording(path string, limit uint64) (*Recording, error) {
 		case !targets.IsMethod(e.Method):
 			return nil, fmt.Errorf("line %d: %q is not a method", line, e.Method)
 		case s == targetScenario && len(e.Path) > 0 && e.Path[0] != '/':
-			r.targets = true
+			r.targets, r.album = true, false
 		case len(e.Path) == 0 || e.Path[0] != '/':
 			return nil, fmt.Errorf("line %d: the path does not begin with /", line)
 		}

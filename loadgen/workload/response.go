@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -20,6 +21,7 @@ type Reads struct {
 
 // Response is what was read of a response.
 type Response struct {
+	URL    *url.URL // after redirects
 	Status int
 	Header http.Header
 	Body   []byte // as received, which may be compressed

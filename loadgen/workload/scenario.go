@@ -14,6 +14,7 @@ import (
 type Scenario struct {
 	Name      string
 	Operation string // span name; "": the method
+	Template  string // of the path, as in /albums/{id}; "": unknown
 	method    string
 	path      string
 	want      int // expected HTTP status
@@ -31,16 +32,16 @@ var scenarios = map[string]*Scenario{}
 
 func init() {
 	for _, s := range []*Scenario{
-		{"list", "GET /albums", http.MethodGet, "/albums", http.StatusOK, nil},
-		{"page", "GET /albums", http.MethodGet, "/albums", http.StatusOK, (*maker).page},
-		{"get", "GET /albums/:id", http.MethodGet, "/albums/", http.StatusOK, (*maker).known},
-		{"miss", "GET /albums/:id", http.MethodGet, "/albums/", http.StatusNotFound, (*maker).unknown},
-		{"create", "POST /albums", http.MethodPost, "/albums", http.StatusCreated, (*maker).album},
-		{"update", "PUT /albums/:id", http.MethodPut, "/albums/", http.StatusOK, (*maker).update},
-		{"delete", "DELETE /albums/:id", http.MethodDelete, "/albums/", http.StatusNoContent, (*maker).deletion},
-		{"batch", "POST /albums/batch", http.MethodPost, "/albums/batch", http.StatusCreated, (*maker).batch},
-		{"stream", "GET /albums", http.MethodGet, "/albums", http.StatusOK, (*maker).stream},
-		{"bad", "POST /albums", http.MethodPost, "/albums", http.StatusBadRequest, (*maker).bad},
+		{Name: "list", Operation: "GET /albums", method: http.MethodGet, path: "/albums", want: http.StatusOK},
+		{Name: "page", Operation: "GET /albums", method: http.MethodGet, path: "/albums", want: http.StatusOK, fill: (*maker).page},
+		{Name: "get", Operation: "GET /albums/:id", method: http.MethodGet, path: "/albums/", want: http.StatusOK, fill: (*maker).known},
+		{Name: "miss", Operation: "GET /albums/:id", method: http.MethodGet, path: "/albums/", want: http.StatusNotFound, fill: (*maker).unknown},
+		{Name: "create", Operation: "POST /albums", method: http.MethodPost, path: "/albums", want: http.StatusCreated, fill: (*maker).album},
+		{Name: "update", Operation: "PUT /albums/:id", method: http.MethodPut, path: "/albums/", want: http.StatusOK, fill: (*maker).update},
+		{Name: "delete", Operation: "DELETE /albums/:id", method: http.MethodDelete, path: "/albums/", want: http.StatusNoContent, fill: (*maker).deletion},
+		{Name: "batch", Operation: "POST /albums/batch", method: http.MethodPost, path: "/albums/batch", want: http.StatusCreated, fill: (*maker).batch},
+		{Name: "stream", Operation: "GET /albums", method: http.MethodGet, path: "/albums", want: http.StatusOK, fill: (*maker).stream},
+		{Name: "bad", Operation: "POST /albums", method: http.MethodPost, path: "/albums", want: http.StatusBadRequest, fill: (*maker).bad},
 	} {
 		scenarios[s.Name] = s
 	}

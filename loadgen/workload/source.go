@@ -9,20 +9,25 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"soundcheck/internal/httpheader"
+	"soundcheck/loadgen/contract"
 	"soundcheck/loadgen/flow"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/targets"
 )
 
-// Workload is the source of a run's requests: one of Mix, Targets, Stream, Recording and Flow.
+// Workload is the source of a run's requests: one of Mix, Contract, Targets, Stream, Recording and Flow.
 type Workload struct {
-	Mix       Mix             // generated, to an album service
-	Targets   []vegeta.Target // round robin; see package targets. A URL that begins with / is of the run's service
-	Data      *targets.Data   // values of the placeholders in Targets; nil: none
-	Stream    *Stream         // sent while they are read
-	Recording *Recording      // replayed
-	Flow      *flow.Flow      // of users, with several requests each
-	EachOnce  bool            // the run ends with the targets
+	Mix       Mix                // generated, to an album service; with a Contract, of its operations
+	Contract  *contract.Contract // generated from an OpenAPI document
+	Invalid   float64            // share of requests that violate the Contract
+	Targets   []vegeta.Target    // round robin; see package targets. A URL that begins with / is of the run's service
+	Data      *targets.Data      // values of the placeholders in Targets; nil: none
+	Stream    *Stream            // sent while they are read
+	Recording *Recording         // replayed
+	Flow      *flow.Flow         // of users, with several requests each
+	EachOnce  bool               // the run ends with the targets
+
+	Notices []string // what a person should know before the run
 
 	Header http.Header  // of each request of Mix or Recording, in place of those of the same name
 	Expect Expectations // nil: statuses of the scenarios
@@ -30,7 +35,7 @@ type Workload struct {
 
 // Album reports whether the requests are those of the album API.
 func (w Workload) Album() bool {
-	return len(w.Targets) == 0 && w.Stream == nil && w.Flow == nil && (w.Recording == nil || !w.Recording.Targets())
+	return len(w.Targets) == 0 && w.Stream == nil && w.Flow == nil && w.Contract == nil && (w.Recording == nil || w.Recording.album)
 }
 
 // Scenarios returns the names of the scenarios of the workload.
@@ -45,6 +50,8 @@ func (w Workload) Scenarios() (names []string) {
 		return names
 	case len(w.Targets) > 0 || w.Stream != nil:
 		return []string{targetScenario.Name}
+	case w.Contract != nil:
+		return w.Contract.Scenarios(w.Mix, w.Invalid)
 	}
 	for name, weight := range w.Mix {
 		if weight > 0 {
@@ -72,6 +79,8 @@ type Request struct {
 	url    *url.URL                // of a target
 	plain  string                  // url without user and password
 	number uint64                  // in the plan
+
+	generated *contract.Request // from a contract
 }
 
 // Plain returns the text of a URL without its user and password.
@@ -102,6 +111,8 @@ func (r *Request) Expects(status int) bool {
 	switch {
 	case r.expect != nil:
 		return r.expect.Has(status)
+	case r.generated != nil:
+		return r.generated.Expects(status)
 	case r.Scenario == targetScenario:
 		return status >= 200 && status < 400
 	}
@@ -171,6 +182,9 @@ type Source struct {
 	makers  []*maker   // by arm; empty: requests are not generated
 	targets []prepared // of Targets
 	steps   map[*flow.Step]prepared
+
+	generators []*contract.Generator // by arm, of Contract
+	scenarios  map[string]*Scenario  // of Contract
 }
 
 // prepared is a target, ready to be sent.
@@ -195,7 +209,11 @@ func (w Workload) NewSource(seed uint64, arms int) (*Source, error) {
 	if err := s.prepareFlow(); err != nil {
 		return nil, err
 	}
-	if w.Album() && w.Recording == nil {
+	switch {
+	case w.Recording != nil:
+	case w.Contract != nil:
+		s.generate(seed, arms)
+	case w.Album():
 		for range arms { // ids and pages are per service
 			s.makers = append(s.makers, newMaker(w.Mix, seed))
 		}
@@ -245,20 +263,25 @@ func (s *Source) Request(seq uint64, p schedule.Pick) (*Request, error) {
 		return x.numbered(x.number)
 	}
 	var r *Request
-	if s.Recording != nil {
-		var err error
-		if r, err = s.Recording.entries[seq%schedule.Window].request(); err != nil {
-			return nil, err
+	var err error
+	switch {
+	case s.Recording != nil:
+		r, err = s.Recording.entries[seq%schedule.Window].request()
+	case len(s.generators) > 0:
+		r, err = s.generated(p)
+	default:
+		if r, err = s.makers[p.Arm].make(p.Number); err == nil {
+			r.Reads.Header = r.Scenario.Name == "create" || r.Scenario.Name == "page"
 		}
-	} else {
-		var err error
-		if r, err = s.makers[p.Arm].make(p.Number); err != nil {
-			return nil, err
-		}
-		r.Reads.Header = r.Scenario.Name == "create" || r.Scenario.Name == "page"
+	}
+	if err != nil {
+		return nil, err
 	}
 	r.Header = targets.Override(r.Header, s.Header)
-	r.Parent, r.expect = targets.Parent(r.Header), s.Expect.of(r.Scenario.Name)
+	r.Parent = targets.Parent(r.Header)
+	if expect := s.Expect.of(r.Scenario.Name); expect != nil {
+		r.expect = expect
+	}
 	return r, nil
 }
 
@@ -266,6 +289,8 @@ func (s *Source) Request(seq uint64, p schedule.Pick) (*Request, error) {
 // service, and checks the response. Of the response it needs what the request reads.
 func (s *Source) Respond(arm int, base *url.URL, r *Request, resp Response) *Failure {
 	switch {
+	case r.generated != nil:
+		return s.check(arm, base, r, resp)
 	case r.check != nil:
 		return r.check(resp)
 	case len(s.makers) == 0:

@@ -109,11 +109,14 @@ func (s *Store) insert(ctx context.Context, tx *sql.Tx, albums []album.Album, no
 		}
 		return 1
 	})
+	if s.dialect == sqlite {
+		return s.insertRows(ctx, tx, rows, now)
+	}
 	b, err := json.Marshal(rows)
 	if err != nil {
 		return err
 	}
-	_, err = s.exec(ctx, tx, s.dialect.insertAlbums(), string(b), s.dialect.time(now))
+	_, err = s.exec(ctx, tx, insertFromJSON, string(b), s.dialect.time(now))
 	return err
 }
 
@@ -144,7 +147,7 @@ func (s *Store) assign(ctx context.Context, tx *sql.Tx, n int) ([]int64, error) 
 		if err != nil {
 			return nil, err
 		}
-		taken, err := s.taken(ctx, tx, ids)
+		taken, err := s.takenOf(ctx, tx, ids)
 		if err != nil {
 			return nil, err
 		}

@@ -80,13 +80,10 @@ func (i *instant) Scan(v any) error {
 }
 
 // An array of albums or ids is one JSON parameter, so that a batch is one statement.
-func (d dialect) insertAlbums() string {
-	return d.of(`INSERT INTO albums (id, title, artist, price_cents, genre, year, created_at)
-SELECT value->>'id', value->>'title', value->>'artist', value->>'cents', nullif(value->>'genre', ''), nullif(value->>'year', 0), $2 FROM json_each($1)`,
-		`INSERT INTO albums (id, title, artist, price_cents, genre, year, created_at)
+// insertFromJSON is for PostgreSQL. For SQLite, see insertRows.
+const insertFromJSON = `INSERT INTO albums (id, title, artist, price_cents, genre, year, created_at)
 SELECT id, title, artist, cents, nullif(genre, ''), nullif(year, 0), $2
-FROM json_to_recordset($1::json) AS a (id bigint, title text, artist text, cents bigint, genre text, year integer)`)
-}
+FROM json_to_recordset($1::json) AS a (id bigint, title text, artist text, cents bigint, genre text, year integer)`
 
 func (d dialect) takenIDs() string {
 	return d.of(`SELECT id FROM albums WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id`,

@@ -1,0 +1,81 @@
+package engine
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"soundcheck/loadgen/schedule"
+)
+
+// Users who have begun complete their flow after the end of the plan, unless the run ends early.
+func TestFlowEnds(t *testing.T) {
+	t.Parallel()
+	text := "name: f\nsteps:\n  - {name: a, get: /, think: 300ms}\n  - {name: b, get: /}\n"
+	nothing := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	c, _ := flowConfig(t, nothing, text)
+	c.Plan = steady(100, 200*time.Millisecond)
+	if r := run(t, c); r.Flow.Completed != 20 || r.Flow.Unfinished != 0 || r.Sent != 40 || len(r.Invalid) > 0 && !strings.Contains(r.Invalid[0], "send delay") {
+		t.Errorf("%+v; %v", r.Flow, r.Invalid)
+	}
+	// Without the think time the run would take a day.
+	c, _ = flowConfig(t, nothing, strings.Replace(text, "300ms", "1h", 1))
+	c.Plan = steady(100, time.Hour)
+	end := make(chan string, 1)
+	c.End = end
+	var once sync.Once
+	c.Progress = func(p Progress) {
+		if p.Users > 10 {
+			once.Do(func() { end <- "enough" })
+		}
+	}
+	r := run(t, c)
+	if f := r.Flow; f.Unfinished == 0 || f.Completed != 0 || f.Begun != f.Unfinished || r.Sent != f.Begun || r.Ended != "enough" {
+		t.Errorf("%+v; %d requests, ended %q", f, r.Sent, r.Ended)
+	}
+}
+
+// The think time after the last user does not delay the end of a closed population, by time or by number of users.
+func TestLastThinkTime(t *testing.T) {
+	t.Parallel()
+	for name, plan := range map[string]schedule.Plan{
+		"time":  {Stages: []schedule.Stage{{Duration: 300 * time.Millisecond}}},
+		"users": {Stages: []schedule.Stage{{Duration: time.Hour}}, Max: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, _ := flowConfig(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), "name: f\nsteps:\n  - {name: a, get: /, think: 1h}\n")
+			c.Plan, c.Workers = plan, 2
+			r := run(t, c)
+			if f := r.Flow; f.Completed != 2 || f.Begun != 2 || r.Elapsed > Grace.Seconds()/2 {
+				t.Errorf("%+v; %g s", f, r.Elapsed)
+			}
+		})
+	}
+}
+
+// Links are relative to the response that they come from, at a service whose URL has a path and after a redirect.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var paths []string
+	c, _ := flowConfig(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		paths = append(paths, r.URL.String())
+		if r.URL.Path == "/api/old" {
+			http.Redirect(w, r, "/api/v2/list", http.StatusFound)
+			return
+		}
+		w.Header().Set("Location", "/api/first")
+		fmt.Fprint(w, `{"next":"page?n=2"}`)
+	}), "name: f\nsteps:\n  - {name: a, get: /old, extract: {next: $.next, first: {header: Location}}}\n  - {name: b, get: '{{next}}'}\n  - {name: c, get: '{{first}}'}\n")
+	c.URL, c.Connect.Redirects = c.URL+"/api", 3
+	c.Plan, c.Workers = schedule.Plan{Stages: []schedule.Stage{{Duration: time.Minute}}, Max: 1}, 1
+	if r := run(t, c); r.Flow.Completed != 1 || strings.Join(paths, " ") != "/api/old /api/v2/list /api/v2/page?n=2 /api/first" {
+		t.Errorf("%+v, %v", r.Flow, paths)
+	}
+}

@@ -1,0 +1,71 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+	"time"
+)
+
+// rowsPerInsert is the number of albums that one statement inserts into SQLite.
+const rowsPerInsert = 1000
+
+// manyAlbums inserts rowsPerInsert albums.
+var manyAlbums = insertValues(rowsPerInsert)
+
+// insertValues is a statement for n albums. Its parameters have no numbers: the driver would search a
+// list of them for each one.
+func insertValues(n int) string {
+	return "INSERT INTO albums (id, title, artist, price_cents, genre, year, created_at) VALUES (?,?,?,?,?,?,?)" +
+		strings.Repeat(",(?,?,?,?,?,?,?)", n-1)
+}
+
+// insertRows inserts albums into SQLite with a parameter for each value. To read them from JSON takes
+// SQLite as long as to insert them.
+func (s *Store) insertRows(ctx context.Context, tx *sql.Tx, rows []row, now time.Time) error {
+	at := s.dialect.time(now)
+	if len(rows) >= rowsPerInsert {
+		many, err := tx.PrepareContext(ctx, manyAlbums)
+		if err != nil {
+			return err
+		}
+		defer many.Close()
+		for ; len(rows) >= rowsPerInsert; rows = rows[rowsPerInsert:] {
+			end := s.slow(ctx, manyAlbums)
+			_, err := many.ExecContext(ctx, values(rows[:rowsPerInsert], at)...)
+			if end(); err != nil {
+				return err
+			}
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	_, err := s.exec(ctx, tx, insertValues(len(rows)), values(rows, at)...)
+	return err
+}
+
+// values returns the parameters of insertValues.
+func values(rows []row, at any) []any {
+	args := make([]any, 0, 7*len(rows))
+	for _, r := range rows {
+		var genre, year any // NULL: unknown
+		if r.Genre != "" {
+			genre = r.Genre
+		}
+		if r.Year != 0 {
+			year = r.Year
+		}
+		args = append(args, r.ID, r.Title, r.Artist, r.Cents, genre, year, at)
+	}
+	return args
+}
+
+// takenOf is taken for ids that were allocated just now. Those of SQLite have no gaps.
+func (s *Store) takenOf(ctx context.Context, tx *sql.Tx, ids []int64) ([]int64, error) {
+	if s.dialect == postgres {
+		return s.taken(ctx, tx, ids)
+	}
+	return s.ids(ctx, tx, "SELECT id FROM albums WHERE id BETWEEN $1 AND $2 ORDER BY id", slices.Min(ids), slices.Max(ids))
+}
