@@ -62,8 +62,8 @@ func CommonFlags(f *cli.Flags, addr string, kinds ...fault.Kind) *Common {
 	f.DurationVar(&c.FlushTimeout, "flush-timeout", 5*time.Second, "shutdown: max `time` to flush telemetry, after -drain-timeout (0s to 10m)")
 	f.StringVar(&c.faults, "fault", "", "inject `faults`, separated by commas; default: none; examples: "+examples(kinds))
 	f.Uint64Var(&c.faultSeed, "fault-seed", 1, "random `seed` that selects the requests that a fault affects")
-	f.BoolVar(&c.hidden, "fault-hidden", false, "hide faults from telemetry, log and -admin-addr, as in an exercise")
 	f.StringVar(&c.instrumentation, "instrumentation", lean, "`library` for server spans and metrics: lean, or otelgin, which costs more")
+	f.BoolVar(&c.hidden, "fault-hidden", false, "hide faults from telemetry, log and -admin-addr, as in an exercise")
 	f.StringVar(&c.adminAddr, "admin-addr", "", "`host:port` of /admin/faults, which shows and sets faults; loopback only; default: off")
 	return c
 }
