@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"soundcheck/loadgen/compare"
+	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/engine"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/options"
@@ -117,7 +118,7 @@ func runAB(ctx context.Context, args []string, getenv func(string) string, stdou
 		if !c.Album() {
 			break
 		}
-		if err := engine.Probe(ctx, u.url, c.Connect, c.Header); err != nil {
+		if err := connect.Probe(ctx, u.url, c.Connect, c.Header); err != nil {
 			return fmt.Errorf("reach the target of -%s: %w", u.name, err)
 		}
 	}

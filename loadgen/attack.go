@@ -199,7 +199,7 @@ func probe(ctx context.Context, c engine.Config) error {
 	if !c.Album() {
 		return nil
 	}
-	if err := engine.Probe(ctx, c.URL, c.Connect, c.Header); err != nil {
+	if err := connect.Probe(ctx, c.URL, c.Connect, c.Header); err != nil {
 		return fmt.Errorf("reach the target: %w\nstart the lab with make lab-up, or set -url", err)
 	}
 	return nil

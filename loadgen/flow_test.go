@@ -39,7 +39,7 @@ func TestFlowFlags(t *testing.T) {
 		"-flow " + full + " -rate 1 -url http://h":    "-url and -flow, whose steps all have full URLs, do not go together",
 		"-flow " + full + " -rate 1 -http2":           "-flow: step a: ",
 		"-flow none.yaml -rate 1":                     "-flow: open none.yaml: no such file",
-		"-flow " + dir + "/bad.yaml -rate 1":          ":3: step a: expect: ",
+		"-flow " + dir + "/bad.yaml -rate 1":          ":2: step a: expect: ",
 	} {
 		_, _, err := parseAttack(strings.Fields(args), func(string) string { return "" }, io.Discard, nil)
 		if err == nil || !strings.Contains(err.Error(), want) {

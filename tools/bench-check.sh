@@ -4,7 +4,7 @@
 #   make bench-check BASE=main ROUNDS=6 BENCH=Get PACKAGES="./internal/service ./internal/overload" BENCHTIME=20000x
 set -eu
 cd "$(dirname "$0")/.."
-base=${BASE:-HEAD~1} rounds=${ROUNDS:-6} bench=${BENCH:-.} time=${BENCHTIME:-5000x}
+base=${BASE:-HEAD~1} rounds=${ROUNDS:-6} bench=${BENCH:-.} time=${BENCHTIME:-20000x}
 packages=${PACKAGES:-./internal/service ./internal/albumapi ./internal/overload}
 git rev-parse --quiet --verify "$base^{commit}" >/dev/null || { echo "bench-check: BASE=$base is not a commit" >&2; exit 2; }
 dir=$(mktemp -d)

@@ -33,6 +33,9 @@ func handlers(t testing.TB, disabled bool, args ...string) (store, proxy http.Ha
 	t.Setenv("OTEL_SDK_DISABLED", strconv.FormatBool(disabled))
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", discard.URL)
 	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+	// What is dropped costs no export: up to 30,000 requests, nothing is.
+	t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", "65536")
+	t.Setenv("OTEL_BLRP_MAX_QUEUE_SIZE", "65536")
 	handler := func(name string, open func(albumapi.Telemetry, *Common) Backend) http.Handler {
 		tel, err := telemetry.Setup(t.Context(), telemetry.Config{Name: name, Logs: io.Discard})
 		if err != nil {

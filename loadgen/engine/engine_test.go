@@ -22,7 +22,6 @@ import (
 	"soundcheck/internal/album"
 	"soundcheck/internal/albumhttp"
 	"soundcheck/internal/telemetry/telemetrytest"
-	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/report"
 	"soundcheck/loadgen/schedule"
@@ -290,29 +289,6 @@ func TestUnsampledTracesHaveNoID(t *testing.T) {
 		if s.TraceID != "" {
 			t.Errorf("slow request %+v has a trace that no backend has", s)
 		}
-	}
-}
-
-func TestProbe(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		status int
-		want   string
-	}{
-		{http.StatusOK, ""},
-		{http.StatusNotFound, "/healthz responded 404 Not Found: not an album service"},
-	} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path != "/healthz" {
-				t.Errorf("probe asks for %s, want /healthz", r.URL.Path)
-			}
-			w.WriteHeader(tt.status)
-		}))
-		err := Probe(t.Context(), server.URL, connect.Options{}, nil)
-		if tt.want == "" && err != nil || tt.want != "" && (err == nil || err.Error() != server.URL+tt.want) {
-			t.Errorf("Probe with status %d = %v, want %q", tt.status, err, tt.want)
-		}
-		server.Close()
 	}
 }
 

@@ -3,14 +3,11 @@ package engine
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/cookiejar"
-	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -113,14 +110,14 @@ func has(h http.Header, name string) bool {
 // route sends with the client for the URL's scheme and the version of HTTP.
 func (p *Pool) route(ctx context.Context, req *http.Request, deadline time.Time, t *connect.Times) (*http.Response, error) {
 	scheme, version := req.URL.Scheme, p.options.Version
-	standard := standard{p.standard}
+	standard := connect.Standard{RoundTripper: p.standard}
 	switch {
 	case p.proxied[scheme] || !isASCII(req.URL.Host):
-		return standard.send(ctx, req, deadline, t)
+		return standard.Send(ctx, req, deadline, t)
 	case version == connect.HTTP2 && scheme == "http":
 		return nil, p.options.CheckURL(req.URL.String())
 	case p.options.Multiplex && (scheme == "https" || version == connect.H2C):
-		return standard.send(ctx, req, deadline, t)
+		return standard.Send(ctx, req, deadline, t)
 	case version == connect.HTTP2 || version == connect.H2C:
 		return p.send2(ctx, req, deadline, t)
 	case scheme == "https" && version == connect.Auto:
@@ -128,7 +125,7 @@ func (p *Pool) route(ctx context.Context, req *http.Request, deadline time.Time,
 	case req.ContentLength <= maxHTTP1Body:
 		return p.http1.Send(ctx, req, deadline, t)
 	}
-	return standard.send(ctx, req, deadline, t)
+	return standard.Send(ctx, req, deadline, t)
 }
 
 // negotiate sends with the version that the server picks.
@@ -150,7 +147,7 @@ func (p *Pool) negotiate(ctx context.Context, req *http.Request, deadline time.T
 	if req.ContentLength <= maxHTTP1Body {
 		return p.http1.Send(ctx, req, deadline, t)
 	}
-	return standard{p.standard}.send(ctx, req, deadline, t)
+	return connect.Standard{RoundTripper: p.standard}.Send(ctx, req, deadline, t)
 }
 
 func shifted(d, by time.Duration) time.Duration {
@@ -165,36 +162,4 @@ func (p *Pool) send2(ctx context.Context, req *http.Request, deadline time.Time,
 	resp, err := p.http2.Send(ctx, req, deadline, &tm)
 	t.Connected, t.FirstByte = tm.Connected, tm.FirstByte
 	return resp, err
-}
-
-// standard sends with net/http.
-type standard struct{ http.RoundTripper }
-
-func (s standard) send(ctx context.Context, req *http.Request, deadline time.Time, tm *connect.Times) (*http.Response, error) {
-	start := time.Now()
-	ctx, cancel := context.WithDeadline(ctx, deadline)
-	// The hooks may run after RoundTrip has returned an error, in another goroutine.
-	var connected, firstByte atomic.Int64
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn:              func(httptrace.GotConnInfo) { connected.Store(int64(time.Since(start))) },
-		GotFirstResponseByte: func() { firstByte.Store(int64(time.Since(start))) },
-	})
-	resp, err := s.RoundTrip(req.WithContext(ctx))
-	tm.Connected, tm.FirstByte = time.Duration(connected.Load()), time.Duration(firstByte.Load())
-	if err != nil {
-		cancel()
-		return nil, err
-	}
-	resp.Body = &cancelBody{resp.Body, cancel}
-	return resp, nil
-}
-
-type cancelBody struct {
-	io.ReadCloser
-	cancel context.CancelFunc
-}
-
-func (b *cancelBody) Close() error {
-	defer b.cancel()
-	return b.ReadCloser.Close()
 }

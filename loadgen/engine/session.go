@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"net/http/cookiejar"
 	"strconv"
 	"sync/atomic"
@@ -75,11 +76,8 @@ func (w *worker) run(seq uint64, more func() bool) {
 	last.session.over = true
 	w.results.add(last)
 	if pause := u.Pause(); w.c.Workers > 0 && pause > 0 && more() { // the next user takes their place after it
-		next, end := time.Now().Add(pause), w.pacer.Began().Add(w.c.Plan.Duration())
-		if next.After(end) { // not the next user, but the end of the plan
-			next = end
-		}
-		w.wait(next)
+		rest := time.Until(w.pacer.Began().Add(w.c.Plan.Duration()))
+		w.wait(time.Now().Add(min(pause, rest)))
 	}
 }
 
@@ -107,11 +105,7 @@ func (w *worker) walk(s *session, scheduled time.Time, full bool) *flow.User {
 	}
 	for s.end = s.began; ; full = false {
 		step, failure := u.Next()
-		if step == nil {
-			return u
-		}
-		if w.users.ctx.Err() != nil {
-			s.unfinished = true
+		if s.unfinished = step != nil && w.users.ctx.Err() != nil; step == nil || s.unfinished {
 			return u
 		}
 		n := w.results.note()
@@ -120,22 +114,15 @@ func (w *worker) walk(s *session, scheduled time.Time, full bool) *flow.User {
 		if !s.span.IsValid() { // without spans, its requests have the trace
 			s.span = n.span
 		}
-		s.end = n.sent.Add(n.took)
-		s.unfinished = n.cancelled
+		s.end, s.unfinished = n.sent.Add(n.took), n.cancelled
 		w.results.add(n)
-		switch {
-		case s.unfinished:
+		s.failed = s.failed || !ok && !s.unfinished
+		if s.unfinished || !ok && !u.CarriesOn() {
 			return u
-		case !ok && !u.CarriesOn():
-			s.failed = true
-			return u
-		case !ok:
-			s.failed = true
 		}
 		if pause := u.Pause(); u.More() {
 			scheduled = s.end.Add(pause)
-			if !w.wait(scheduled) {
-				s.unfinished = true
+			if s.unfinished = !w.wait(scheduled); s.unfinished {
 				return u
 			}
 			// A timer is up to 1 ms late. Only what is more is a delay that the generator adds.
@@ -149,22 +136,17 @@ func (w *worker) walk(s *session, scheduled time.Time, full bool) *flow.User {
 // step sends a step, and reports whether its response is as expected.
 func (w *worker) step(n *note, u *flow.User, step *flow.Step, failure *flow.Failure) bool {
 	if failure != nil {
-		n.err = &stepError{step.Name, failure.Check + ": " + failure.Detail}
+		n.err = fmt.Errorf("step %s: %s: %s", step.Name, failure.Check, failure.Detail)
 		return false
 	}
 	q, err := w.source.StepRequest(u, step)
 	if err != nil {
-		n.err = &stepError{step.Name, err.Error()}
+		n.err = fmt.Errorf("step %s: %w", step.Name, err)
 		return false
 	}
 	w.send(n, q)
 	return n.err == nil && n.failure == nil && q.Expects(n.status)
 }
-
-// stepError is why a step could not be sent.
-type stepError struct{ step, reason string }
-
-func (e *stepError) Error() string { return "step " + e.step + ": " + e.reason }
 
 // wait reports whether a time came before the end of the plan.
 func (w *worker) wait(until time.Time) bool {

@@ -314,3 +314,13 @@ func TestFlowWithoutSpans(t *testing.T) {
 		}
 	}
 }
+
+// Users whose steps are all skipped do not begin as fast as the machine can.
+func TestSkippedFlow(t *testing.T) {
+	t.Parallel()
+	c, _ := flowConfig(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), "name: f\nsteps:\n  - {name: a, get: /, if: user < 0}\n")
+	c.Plan, c.Workers = schedule.Plan{Stages: []schedule.Stage{{Duration: 400 * time.Millisecond}}}, 2
+	if r := run(t, c); r.Sent != 0 || r.Flow.Begun > 2*5 {
+		t.Errorf("%d requests, %+v, want none and at most 10 users", r.Sent, r.Flow)
+	}
+}

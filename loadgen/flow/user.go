@@ -92,8 +92,8 @@ func (u *User) More() bool {
 
 // Pause returns the think time after the last step.
 func (u *User) Pause() time.Duration {
-	if u.last == nil {
-		return 0
+	if u.last == nil { // all steps were skipped: the next user must not come at once
+		return 100 * time.Millisecond
 	}
 	t := u.last.think
 	if u.think != nil {

@@ -113,7 +113,11 @@ func (f *Flow) plan(r *Report) string {
 	case f.Users != "":
 		return fmt.Sprintf("flow %s: users %s (closed model)", f.Name, f.Users)
 	}
-	return fmt.Sprintf("flow %s: %d users (closed model)", f.Name, r.Workers)
+	users := "users"
+	if r.Workers == 1 {
+		users = "user"
+	}
+	return fmt.Sprintf("flow %s: %d %s (closed model)", f.Name, r.Workers, users)
 }
 
 // String describes what the users did.
