@@ -65,9 +65,7 @@ func (s *scanner) album(a *album.Album) bool {
 			a.Year = int(year)
 		case "created_at":
 			field = hasCreated
-			var at []byte
-			at, ok = s.text()
-			ok = ok && a.CreatedAt.UnmarshalText(at) == nil
+			ok = s.time(&a.CreatedAt)
 		}
 		if !ok || field == 0 || seen&field != 0 {
 			return false
@@ -108,6 +106,14 @@ func (s *scanner) end() bool {
 func (s *scanner) string() (string, bool) {
 	text, ok := s.text()
 	return string(text), ok
+}
+
+// time decodes a time. Like encoding/json, it takes no escapes.
+func (s *scanner) time(t *time.Time) bool {
+	s.space()
+	begun := s.i
+	_, ok := s.text()
+	return ok && t.UnmarshalJSON(s.b[begun:s.i]) == nil
 }
 
 // text decodes a string. The result is valid until the next call.

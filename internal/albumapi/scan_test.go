@@ -101,6 +101,7 @@ var unusual = []string{
 	`{"title":"ab","artist":"cd","price":1,"genre":null}`, `{"title":"ab","artist":"cd","price":1,"x":1}`, `{"title":"\ud800ab","artist":"cd","price":1}`,
 	`{"title":"\ufffdab","artist":"cd","price":1}`, `{"title":"a` + "\n" + `b","artist":"cd","price":1}`, `{"title":"ab","artist":"cd","price":1,"created_at":"x"}`,
 	`{"title":"ab","artist":"cd","price":1,"id":9999999999999999999}`, `{"title":"ab","artist":"cd","price":1 1}`, `{"title":"ab\`, `{"title":"ab\u12`, `{"title"`,
+	`{"title":"ab","artist":"cd","price":1,"created_at":"2026-01-02T03:04:05\u005a"}`, `{"title":"ab","artist":"cd","price":1,"created_at":"\u0032026-01-02T03:04:05Z"}`,
 	`{"title":"a\bb","artist":"cd","price":1}`, `{"title":"ab","artist":"cd","price":1,"year":1958.0}`, `{"title":"ab","artist":"cd","price":1`,
 }
 

@@ -21,23 +21,19 @@ var jsonType = []string{"application/json; charset=utf-8"}
 func respond(c *gin.Context, status int, encode func([]byte) ([]byte, error)) {
 	buffer := buffers.Get().(*[]byte)
 	body, err := encode((*buffer)[:0])
-	finish(c, status, body, err)
-	if *buffer = body; cap(body) <= maxBuffer {
-		buffers.Put(buffer)
-	}
+	finish(c, status, buffer, body, err)
 }
 
 // respondAlbum is respond for an album, without a function.
 func respondAlbum(c *gin.Context, status int, a *album.Album) {
 	buffer := buffers.Get().(*[]byte)
 	body, err := albumapi.AppendAlbum((*buffer)[:0], a, true)
-	finish(c, status, body, err)
-	if *buffer = body; cap(body) <= maxBuffer {
-		buffers.Put(buffer)
-	}
+	finish(c, status, buffer, body, err)
 }
 
-func finish(c *gin.Context, status int, body []byte, err error) {
+// finish writes a body, and reuses its buffer, but not after an error: HTTP/2 may still be sending from it
+// when Write returns because the client cancelled.
+func finish(c *gin.Context, status int, buffer *[]byte, body []byte, err error) {
 	c.Status(status)
 	c.Writer.Header()["Content-Type"] = jsonType
 	if err == nil {
@@ -46,5 +42,9 @@ func finish(c *gin.Context, status int, body []byte, err error) {
 	if err != nil {
 		_ = c.Error(err).SetType(gin.ErrorTypeRender)
 		c.Abort()
+		return
+	}
+	if *buffer = body; cap(body) <= maxBuffer {
+		buffers.Put(buffer)
 	}
 }

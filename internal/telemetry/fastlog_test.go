@@ -106,3 +106,34 @@ func TestFastHandler(t *testing.T) {
 		t.Error(line.String())
 	}
 }
+
+// fuzzed are the attributes of FuzzFastHandler's calls. Keys may be equal.
+func fuzzed(key, value string, n int64, f float64, b bool) []slog.Attr {
+	return []slog.Attr{slog.String("text", value), slog.String(key, "x"), slog.Int64("n", n), slog.Float64("f", f), slog.Bool("b", b), slog.Any("any", value),
+		slog.Uint64("u", uint64(n)), slog.Duration("d", time.Duration(n)), slog.Time("t", time.Unix(n%1e10, 0))}
+}
+
+// The fast handler writes the line of the handlers behind it for any call.
+func FuzzFastHandler(f *testing.F) {
+	f.Add("request", "url.path", "/albums/1", int64(200), 0.123, true, 0, int64(1_700_000_000), uint16(31))
+	f.Add("a\"b", "text", "<é\xff\x7f>", int64(-1), 1e-6, false, 8, int64(-1), uint16(511))
+	f.Add("", "", "", int64(math.MinInt64), 1e21, false, 1, int64(0), uint16(2))
+	f.Fuzz(func(t *testing.T, message, key, value string, n int64, number float64, b bool, level int, at int64, which uint16) {
+		r := slog.NewRecord(time.Unix(at, n&0xffff).UTC(), slog.Level(level), message, 0)
+		for i, a := range fuzzed(key, value, n, number, b) {
+			if which>>i&1 == 1 {
+				r.AddAttrs(a)
+			}
+		}
+		var got, want bytes.Buffer
+		behind := NewLogger(&want, "store").Handler()
+		if !behind.Enabled(t.Context(), r.Level) {
+			return
+		}
+		errWant := behind.Handle(t.Context(), r)
+		errGot := (&fastHandler{Handler: NewLogger(&got, "store").Handler(), w: &got, service: "store"}).Handle(t.Context(), r)
+		if got.String() != want.String() || (errGot == nil) != (errWant == nil) {
+			t.Errorf("%q, %v, want %q, %v", got.String(), errGot, want.String(), errWant)
+		}
+	})
+}

@@ -53,7 +53,7 @@ func (s *Store) slow(ctx context.Context, query string) func() {
 	return func() {
 		if took := time.Since(begun); took >= s.config.SlowQuery {
 			s.log.WarnContext(ctx, "slow query", slog.String("db.system.name", s.dialect.system()),
-				slog.String("db.query.text", strings.Join(strings.Fields(query), " ")),
+				slog.String("db.query.text", strings.Join(strings.Fields(textOf(query)), " ")),
 				slog.Float64("duration_ms", float64(took.Microseconds())/1000))
 		}
 	}

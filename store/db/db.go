@@ -158,9 +158,9 @@ func (s *Store) open(driver, source, pool string, conns int) (*sql.DB, error) {
 	db, err := otelsql.Open(driver, source,
 		otelsql.WithTracerProvider(s.config.TracerProvider), otelsql.WithMeterProvider(s.config.MeterProvider),
 		otelsql.WithAttributes(system),
-		otelsql.WithSpanNameFormatter(spanName),
+		otelsql.WithSpanNameFormatter(spanName), otelsql.WithAttributesGetter(queryText),
 		otelsql.WithSpanOptions(otelsql.SpanOptions{
-			OmitConnResetSession: true, OmitConnectorConnect: true, OmitRows: true, OmitConnPrepare: true, DisableErrSkip: true,
+			OmitConnResetSession: true, OmitConnectorConnect: true, OmitRows: true, OmitConnPrepare: true, DisableErrSkip: true, DisableQuery: true,
 			SpanFilter:  wantSpan,
 			RecordError: func(err error) bool { return !errors.Is(err, context.Canceled) },
 		}))

@@ -115,3 +115,37 @@ func TestSlowQuery(t *testing.T) {
 		t.Errorf("no slow query of trace %s in\n%s", span.SpanContext().TraceID(), rec.Logs())
 	})
 }
+
+// The text of a statement for many albums is short.
+func TestQueryText(t *testing.T) {
+	t.Parallel()
+	on(t, func(t *testing.T, url string) {
+		rec := telemetrytest.New(t)
+		s := open(t, Config{URL: url, SlowQuery: time.Nanosecond, TracerProvider: rec.TracerProvider, Logger: rec.Logger})
+		w := album.Write{Batch: true, Albums: make([]album.Album, rowsPerInsert+2)}
+		for i := range w.Albums {
+			w.Albums[i] = albumtest.New(0)
+		}
+		if _, err := album.Traced(s, rec.TracerProvider).Create(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, span := range rec.Spans() {
+			text := telemetrytest.Attributes(span.Attributes)
+			if span.Name == "INSERT albums" && strings.Contains(text, "db.query.text=INSERT INTO albums (id, title") {
+				n++
+			}
+			if len(text) > 1000 {
+				t.Errorf("span %s: %s", span.Name, text)
+			}
+		}
+		if want := map[dialect]int{sqlite: 2, postgres: 1}[s.dialect]; n != want {
+			t.Errorf("%d spans INSERT albums, want %d", n, want)
+		}
+		for line := range strings.Lines(rec.Logs()) {
+			if len(line) > 1000 {
+				t.Error(line)
+			}
+		}
+	})
+}

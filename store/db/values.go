@@ -3,22 +3,39 @@ package db
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/XSAM/otelsql"
+	"go.opentelemetry.io/otel/attribute"
 )
 
 // rowsPerInsert is the number of albums that one statement inserts into SQLite.
 const rowsPerInsert = 1000
 
-// manyAlbums inserts rowsPerInsert albums.
-var manyAlbums = insertValues(rowsPerInsert)
+// nextRow are the parameters of an album after the first one.
+const nextRow = ",(?,?,?,?,?,?,?)"
 
 // insertValues is a statement for n albums. Its parameters have no numbers: the driver would search a
 // list of them for each one.
 func insertValues(n int) string {
 	return "INSERT INTO albums (id, title, artist, price_cents, genre, year, created_at) VALUES (?,?,?,?,?,?,?)" +
-		strings.Repeat(",(?,?,?,?,?,?,?)", n-1)
+		strings.Repeat(nextRow, n-1)
+}
+
+// textOf is a statement in telemetry, with one album: the text of 1,000 has 16 kB.
+func textOf(query string) string {
+	return strings.ReplaceAll(strings.Replace(query, nextRow, ", ...", 1), nextRow, "")
+}
+
+// queryText is for spans.
+func queryText(_ context.Context, _ otelsql.Method, query string, _ []driver.NamedValue) []attribute.KeyValue {
+	if query == "" {
+		return nil
+	}
+	return []attribute.KeyValue{attribute.String("db.query.text", textOf(query))}
 }
 
 // insertRows inserts albums into SQLite with a parameter for each value. To read them from JSON takes
@@ -26,13 +43,14 @@ func insertValues(n int) string {
 func (s *Store) insertRows(ctx context.Context, tx *sql.Tx, rows []row, now time.Time) error {
 	at := s.dialect.time(now)
 	if len(rows) >= rowsPerInsert {
-		many, err := tx.PrepareContext(ctx, manyAlbums)
+		query := insertValues(rowsPerInsert)
+		many, err := tx.PrepareContext(ctx, query)
 		if err != nil {
 			return err
 		}
 		defer many.Close()
 		for ; len(rows) >= rowsPerInsert; rows = rows[rowsPerInsert:] {
-			end := s.slow(ctx, manyAlbums)
+			end := s.slow(ctx, query)
 			_, err := many.ExecContext(ctx, values(rows[:rowsPerInsert], at)...)
 			if end(); err != nil {
 				return err
@@ -49,15 +67,8 @@ func (s *Store) insertRows(ctx context.Context, tx *sql.Tx, rows []row, now time
 // values returns the parameters of insertValues.
 func values(rows []row, at any) []any {
 	args := make([]any, 0, 7*len(rows))
-	for _, r := range rows {
-		var genre, year any // NULL: unknown
-		if r.Genre != "" {
-			genre = r.Genre
-		}
-		if r.Year != 0 {
-			year = r.Year
-		}
-		args = append(args, r.ID, r.Title, r.Artist, r.Cents, genre, year, at)
+	for _, r := range rows { // NULL: unknown
+		args = append(args, r.ID, r.Title, r.Artist, r.Cents, sql.NullString{String: r.Genre, Valid: r.Genre != ""}, sql.NullInt64{Int64: int64(r.Year), Valid: r.Year != 0}, at)
 	}
 	return args
 }
