@@ -145,17 +145,24 @@ type clientKey struct {
 	failure              string
 }
 
-// clients are the attributes of a worker's attempts.
-type clients map[clientKey][]metric.RecordOption
+// clients are the attributes of a worker's attempts, made once for each key.
+type clients map[clientKey]client
 
-// options returns the attributes of an attempt.
-func (c clients) options(key clientKey, u *url.URL) []metric.RecordOption {
-	o, ok := c[key]
+// client are the attributes of attempts, for metrics and for spans.
+type client struct {
+	options    []metric.RecordOption
+	attributes []attribute.KeyValue
+}
+
+// of returns the attributes of an attempt.
+func (c clients) of(key clientKey, u *url.URL) client {
+	x, ok := c[key]
 	if !ok {
-		o = []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(key.attributes(u)...))}
-		c[key] = o
+		x.attributes = key.attributes(u)
+		x.options = []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(slices.Clone(x.attributes)...))}
+		c[key] = x
 	}
-	return o
+	return x
 }
 
 // checkFailed is error.type of a response that fails a check.
@@ -174,8 +181,7 @@ func keyOf(method string, u *url.URL, status int, err error) clientKey {
 }
 
 func (k clientKey) attributes(u *url.URL) []attribute.KeyValue {
-	a := make([]attribute.KeyValue, 0, 10) // capacity for a span's attributes too
-	a = append(a, methodKey.String(k.method), addressKey.String(u.Hostname()))
+	a := []attribute.KeyValue{methodKey.String(k.method), addressKey.String(u.Hostname())}
 	port := 80
 	if u.Scheme == "https" {
 		port = 443

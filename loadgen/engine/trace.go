@@ -86,11 +86,17 @@ func newTracing(c Config) *tracing {
 	return t
 }
 
+// kinds are the options of spans, made once.
+var kinds = map[trace.SpanKind][]trace.SpanStartOption{
+	trace.SpanKindClient:   {trace.WithSpanKind(trace.SpanKindClient)},
+	trace.SpanKindInternal: {trace.WithSpanKind(trace.SpanKindInternal)},
+}
+
 // begin returns the context of an attempt, its span context, and its span, if any. The context has the span
 // context only if something needs it.
 func (t *tracing) begin(ctx context.Context, n *note, name string, kind trace.SpanKind) (context.Context, trace.SpanContext, trace.Span) {
 	if t.tracer != nil {
-		ctx, span := t.tracer.Start(ctx, name, trace.WithSpanKind(kind))
+		ctx, span := t.tracer.Start(ctx, name, kinds[kind]...)
 		return ctx, span.SpanContext(), span
 	}
 	id := t.ids.Trace(n.number)

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -42,9 +43,10 @@ type transport struct {
 // worker sends one request at a time.
 type worker struct {
 	*transport
-	buffer  []byte // of encoded requests
-	clients clients
-	jar     http.CookieJar // of a flow's user; nil: that of the pool
+	buffer     []byte // of encoded requests
+	clients    clients
+	attributes []attribute.KeyValue // of a span, before it has them
+	jar        http.CookieJar       // of a flow's user; nil: that of the pool
 }
 
 func newWorker(t *transport) *worker { return &worker{transport: t, clients: clients{}} }
@@ -245,7 +247,8 @@ func (w *worker) attempted(ctx context.Context, n *note, span trace.Span, h *hop
 	if n.failure != nil && key.failure == "" {
 		key.failure = checkFailed
 	}
-	w.meter.duration.Record(ctx, took.Seconds(), w.clients.options(key, u)...)
+	c := w.clients.of(key, u)
+	w.meter.duration.Record(ctx, took.Seconds(), c.options...)
 	if span == nil {
 		return
 	}
@@ -256,7 +259,8 @@ func (w *worker) attempted(ctx context.Context, n *note, span trace.Span, h *hop
 		} else {
 			text = n.request.Plain(u)
 		}
-		attributes := append(key.attributes(u), urlKey.String(text), scenarioAttribute.String(n.request.Scenario.Name))
+		attributes := append(w.attributes[:0], c.attributes...)
+		attributes = append(attributes, urlKey.String(text), scenarioAttribute.String(n.request.Scenario.Name))
 		attributes = append(attributes, w.trace.run...)
 		if template := n.request.Scenario.Template; template != "" {
 			attributes = append(attributes, templateKey.String(template))
@@ -264,7 +268,8 @@ func (w *worker) attempted(ctx context.Context, n *note, span trace.Span, h *hop
 		if resent > 0 {
 			attributes = append(attributes, resendKey.Int(resent))
 		}
-		span.SetAttributes(attributes...)
+		span.SetAttributes(attributes...) // copies them
+		w.attributes = attributes
 		if key.failure != "" {
 			span.SetStatus(codes.Error, "")
 		}
