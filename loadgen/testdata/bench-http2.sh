@@ -7,6 +7,9 @@
 #   make bench-http2 ROUNDS=6 SECONDS_EACH=4      # needs h2load (Debian: nghttp2-client), openssl
 set -eu
 cd "$(dirname "$0")/../.."
+for program in h2load openssl curl; do
+	command -v $program >/dev/null || { echo "bench-http2: $program is missing (Debian: nghttp2-client openssl curl)" >&2; exit 1; }
+done
 rounds=${ROUNDS:-6} seconds=${SECONDS_EACH:-4}
 dir=$(mktemp -d)
 pids=
