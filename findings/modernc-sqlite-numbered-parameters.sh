@@ -5,7 +5,7 @@
 # Seen: a statement with 3,500 numbered parameters takes several times as long. The driver asks SQLite for the name of
 #   each parameter (sqlite3_bind_parameter_name), and SQLite searches its list of names from the start each time. A plain ?
 #   has no name, so that its list is empty:
-#   https://gitlab.com/cznic/sqlite/-/blob/v1.61.1/stmt.go
+#   https://gitlab.com/cznic/sqlite/-/blob/v1.61.1/conn.go
 #   https://www.sqlite.org/c3ref/bind_parameter_name.html
 # It needs Go and a module proxy. It compares times of the same process, as a ratio.
 set -eu
