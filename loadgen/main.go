@@ -99,7 +99,7 @@ const prefix = "SOUNDCHECK_LOADGEN"
 
 func main() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(800)
+		debug.SetGCPercent(400)
 	}
 	cli.Main("loadgen", run)
 }
