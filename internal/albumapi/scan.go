@@ -8,7 +8,7 @@ import (
 	"soundcheck/internal/album"
 )
 
-// scanner decodes albums in their usual form. It gives up at anything else, valid or not: then
+// scanner decodes albums in their usual form. It rejects anything else, valid or not: then
 // the caller decodes the whole with encoding/json, which knows all forms and reports errors. So an
 // album that a scanner accepts is the one that encoding/json would return. Its text must be valid
 // UTF-8.
@@ -173,7 +173,7 @@ func (s *scanner) escaped(start int) ([]byte, bool) {
 	return nil, false
 }
 
-// hex decodes the digits of a \u escape. It gives up at surrogates and at U+FFFD, which replaces
+// hex decodes the digits of a \u escape. It rejects surrogates and U+FFFD, which replaces
 // invalid ones.
 func (s *scanner) hex() (r rune, ok bool) {
 	if s.i+4 >= len(s.b) {
