@@ -1,6 +1,6 @@
 // Package server serves the console: its pages and their data.
 //
-//	/, /dashboards, /d/UID, /traces, /trace/ID, …  pages: one document, whose modules render the path
+//	/, /explore, /dashboards, /d/UID, /traces, /trace/ID, …  pages: one document, whose modules render the path
 //	/assets/HASH/               modules, styles, uPlot (from vegeta); cached by browsers
 //	/api/                       Jaeger's query API
 //	/-/prometheus/api/v1/       Prometheus' query API
@@ -57,7 +57,7 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET /assets/", files.asset)
 	mux.Handle("GET /api/", c.backend("Jaeger", c.Jaeger).passOn("", "/api/"))
 	mux.Handle("GET /-/prometheus/api/v1/", c.backend("Prometheus", c.Prometheus).passOn("/-/prometheus", "/api/v1/", "query", "query_range", "query_exemplars",
-		"series", "labels", "label/", "metadata", "alerts", "rules", "status/buildinfo", "status/tsdb", "targets"))
+		"series", "labels", "label/", "metadata", "features", "alerts", "rules", "status/buildinfo", "status/tsdb", "targets"))
 	boards := readDashboards(dashboards.FS())
 	mux.HandleFunc("GET /-/dashboards", respond(boards.listDashboards))
 	mux.HandleFunc("GET /-/dashboards/{uid}", boards.dashboard)
