@@ -32,11 +32,12 @@ const unitOfName = (expr) => ({ seconds: "s", bytes: "bytes" }[/_(seconds|bytes)
 
 // tablePanel has a column for each label and number of a query.
 export function tablePanel(results, instant) {
-  const targets = [], frames = [], rename = {};
+  const targets = [], frames = [], rename = {}, order = {};
   const several = results.length > 1;
   for (const r of results) {
     const column = (name, of, unit) => {
       const refId = `${r.refId} ${name}`;
+      order[`Value #${refId}`] = targets.length; // before the labels, of which there can be many
       targets.push({ refId, unit });
       rename[`Value #${refId}`] = several ? `${r.refId} ${name}` : name;
       for (const f of r.frames) frames.push({ ...f, refId, labels: { ...(f.labels.__name__ ? { metric: f.labels.__name__ } : {}), ...f.labels }, values: [of(f)] });
@@ -48,11 +49,12 @@ export function tablePanel(results, instant) {
     } else if (instant) column("value", (f) => f.values[0], r.unit);
     else for (const c of ["lastNotNull", "min", "mean", "max"]) column(calcs[c][0].toLowerCase(), (f) => calcs[c][1](f.values), r.unit);
   }
-  if (targets.length === 1) rename.Value = rename[`Value #${targets[0].refId}`];
+  if (targets.length === 1) rename.Value = rename[`Value #${targets[0].refId}`], order.Value = 0;
+  order.metric = targets.length;
   return {
     frames,
     panel: { type: "table", targets, fieldConfig: { overrides: targets.map((t) => ({ matcher: { id: "byFrameRefID", options: t.refId }, properties: [{ id: "unit", value: t.unit }] })) },
-      transformations: [{ id: "organize", options: { renameByName: rename } }], options: { cellHeight: "sm" } },
+      transformations: [{ id: "organize", options: { renameByName: rename, indexByName: order } }], options: { cellHeight: "sm" } },
   };
 }
 
@@ -62,8 +64,8 @@ function buckets(r) {
   return r.frames.filter((f) => f.histograms).slice(0, 10).map((f) => {
     const list = f.histograms.at(-1)[1].buckets ?? [], most = Math.max(...list.map((b) => Number(b[3])));
     const bound = (v) => withUnit(Number(v), unit);
-    return h("details", { class: "buckets" }, h("summary", null, `Buckets of ${f.name}`),
-      table([{ name: "above", number: true }, { name: "up to", number: true }, { name: "observations", number: true }, { name: "" }], list.map(([, from, to, n]) => [bound(from), bound(to), digits(Number(n)),
+    return h("details", { class: "buckets" }, h("summary", null, f.name),
+      list.length === 0 ? h("p", { class: "note" }, "no observations") : table([{ name: "above", number: true }, { name: "up to", number: true }, { name: "observations", number: true }, { name: "" }], list.map(([, from, to, n]) => [bound(from), bound(to), digits(Number(n)),
         h("span", { class: "bucket", style: { "--share": Number(n) / most } })]), { caption: `Buckets of ${f.name}` }));
   });
 }
@@ -125,7 +127,8 @@ export function resultView(env) {
     if (rows.length) {
       const { panel, frames } = tablePanel(rows, instant);
       frame(panel, instant ? `Values at ${dateTime(end * 1e3)}` : "Values in the range", tableView, instant ? "" : every).draw({ frames });
-      if (instant) element.append(...rows.flatMap(buckets));
+      const lists = instant ? rows.flatMap(buckets) : [];
+      if (lists.length) element.append(h("section", { class: "card" }, h("h2", null, "Buckets"), lists));
     }
     for (const r of results.filter((x) => x.samples?.length)) element.append(h("section", { class: "card" }, h("h2", null, `Samples ${r.refId}`), samplesTable(r)));
     for (const r of results.filter((x) => x.text !== null)) element.append(h("section", { class: "card" }, h("h2", null, `String ${r.refId}`), h("p", null, r.text)));

@@ -108,7 +108,7 @@ export function editor({ text = "", label, complete, run, changed, signal }) {
     const caret = range.getClientRects()[0] ?? box.getBoundingClientRect();
     const left = Math.max(0, Math.min(caret.left - outer.left - 8, outer.width - popup.offsetWidth));
     popup.style.left = `${left}px`;
-    popup.style.top = `${(caret.bottom || outer.bottom) - outer.top + 6}px`;
+    popup.style.top = `${(caret.bottom || outer.bottom) - outer.top + 10}px`;
   }
 
   const unmark = () => {

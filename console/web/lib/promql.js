@@ -150,7 +150,7 @@ export function hints(text, { histograms, types = {} }) {
       { label: "p99", expr: `histogram_quantile(0.99, sum(${rate}))` }, { label: "Requests per second", expr: `sum(histogram_count(${rate}))` }];
   }
   if (/_bucket$/.test(metric)) return [{ text: "These are the buckets of a classic histogram.", label: "p99", expr: `histogram_quantile(0.99, sum by (le) (${rate}))` }];
-  if (types[metric] === "counter" || /_(?:total|count|sum)$/.test(metric)) return [{ text: "A counter only increases.", label: "Rate", expr: rate }];
+  if (types[metric] === "counter" || /_total$/.test(metric) || /_(?:count|sum)$/.test(metric) && /histogram|summary/.test(types[metric])) return [{ text: "A counter only increases.", label: "Rate", expr: rate }];
   return [];
 }
 

@@ -152,12 +152,16 @@ export async function show(root, ctx) {
   const update = () => {
     time.update();
     pace.pause(range.to !== "now");
-    shape.disabled = instant;
+    shape.disabled = extra.disabled = instant;
   };
   const shape = segmented("Show", "view", [["chart", "Chart"], ["table", "Table"]], view, (v) => {
     view = v;
     run();
   });
+  const extra = h("input", { type: "checkbox", checked: exemplars, onchange: () => {
+    exemplars = extra.checked;
+    run();
+  } });
   const history = dropdown("History", signal, (box) => {
     const list = past.read();
     box.replaceChildren(list.length ? h("ul", { class: "plain past" }, list.map((e) => h("li", null, h("button", { type: "button", class: "quiet", title: e.q.join("\n"), onclick: () => {
@@ -188,10 +192,7 @@ export async function show(root, ctx) {
         instant = v === "instant";
         run();
       }), shape,
-      h("label", { class: "check" }, h("input", { type: "checkbox", checked: exemplars, onchange: (e) => {
-        exemplars = e.target.checked;
-        run();
-      } }), "Exemplars"),
+      h("label", { class: "check" }, extra, "Exemplars"),
       h("span", { class: "gap" }), history.element, time.element, h("button", { type: "button", onclick: zoomOut, title: "Double the time range (or double-click a chart)" }, "Zoom out"), pace.element),
     main,
     h("div", { class: "query-tools" }, h("button", { type: "button", class: "primary", onclick: () => run(), title: "Enter" }, "Run"), h("button", { type: "button", onclick: () => add("").focus() }, "Add query"), share,
