@@ -39,7 +39,7 @@ func TestExploreFunctions(t *testing.T) {
 		{"lib/promql.js", "[m.positions(`invalid parameter \"query\": 2:3: parse error: x`, `sum(\\nab c`), m.positions(`metric might not be a counter: \"a\" (1:6)`, `rate(a[1m])`), m.positions(`at 9:9: no`, `up`), m.positions(`1:4: parse error: unexpected end`, `up(`)]",
 			`[[{line:2,column:3,from:7}],[{line:1,column:6,from:5}],[],[{line:1,column:4,from:3}]]`},
 		{"lib/promql.js", "m.rank([\"xrate\", \"a_rate\", \"RATE\", \"b\", \"rate\"].map((name) => ({name})), \"rat\").map((c) => c.name)", `["RATE","rate","a_rate","xrate"]`},
-		{"lib/promcomplete.js", "[m.describe(`a_total`, {a_total: [{type: `counter`, unit: ``, help: `A.`}]}), m.describe(`b_seconds_bucket`, {b_seconds: [{type: `histogram`, unit: `seconds`, help: `B.`}]}), m.describe(`c_bytes`, {}), m.describe(`x:y`, {})]",
+		{"lib/promcomplete.js", "[m.describe(`a_total`, {a_total: {type: `counter`, unit: ``, help: `A.`}}), m.describe(`b_seconds_bucket`, {b_seconds: {type: `histogram`, unit: `seconds`, help: `B.`}}), m.describe(`c_bytes`, {}), m.describe(`x:y`, {})]",
 			`[{type:"counter",unit:"",help:"A."},{type:"histogram",unit:"seconds",help:"B."},{type:"",unit:"bytes",help:""},{type:"recording rule",unit:"",help:""}]`},
 		// History
 		{"lib/explorehistory.js", `(() => {

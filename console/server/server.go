@@ -4,6 +4,7 @@
 //	/assets/HASH/               modules, styles, uPlot (from vegeta); cached by browsers
 //	/api/                       Jaeger's query API
 //	/-/prometheus/api/v1/       Prometheus' query API
+//	/-/metadata                 type, unit and help of metrics, from Prometheus and the services
 //	/-/dashboards, /-/dashboards/UID  the dashboards: list, file
 //	/-/traces, /-/map           trace lists and service map, from Jaeger's traces
 //	/-/lab                      state of the components, from the supervisor or the containers
@@ -63,6 +64,7 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET /-/dashboards/{uid}", boards.dashboard)
 	mux.HandleFunc("GET /-/traces", respond(searchTraces(c)))
 	mux.HandleFunc("GET /-/map", respond(serviceMap(c)))
+	mux.HandleFunc("GET /-/metadata", respond(metadata(c)))
 	mux.HandleFunc("GET /-/lab", respond(lab(c)))
 	mux.HandleFunc("GET "+faultsPath, respond(listFaults(c)))
 	mux.HandleFunc("DELETE "+faultsPath, respond(clearFaults(c)))

@@ -47,7 +47,7 @@ async function prometheus(what, values, signal) {
 export const prom = {
   // response returns {data, warnings, infos}, for a query that a person wrote.
   response: async (what, values, signal) => (await get(address(`/-/prometheus/api/v1/${what}`, values), signal)) ?? { data: null },
-  metadata: async (signal) => (await prometheus("metadata", {}, signal)) ?? {},
+  metadata: (signal) => get("/-/metadata", signal),
   functions: async (signal) => Object.entries((await prometheus("features", {}, signal))?.promql_functions ?? {}).filter(([, enabled]) => enabled).map(([name]) => name),
   rules: async (signal) => (await prometheus("rules", { type: "alert" }, signal))?.groups ?? [],
   labels: async (match, start, end, signal) => (await prometheus("labels", { "match[]": match, start, end }, signal)) ?? [],

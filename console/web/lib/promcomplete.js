@@ -6,10 +6,10 @@ import { escape } from "./vars.js";
 
 const durations = [["1m", "one minute"], ["5m", "five minutes"], ["30s", "30 seconds"], ["15m", "15 minutes"], ["1h", "one hour"], ["1d", "one day"]];
 
-// describe returns "counter, bytes" and the help of a metric. Prometheus has metadata only of what it
-// scrapes: for OTLP, the name shows the unit and whether it is a counter.
+// describe returns the type, unit and help of a metric. Without metadata, its name shows the unit and whether it is
+// a counter.
 export function describe(name, metadata) {
-  const m = (metadata[name] ?? metadata[name.replace(/_(?:bucket|sum|count)$/, "")])?.[0];
+  const m = (metadata[name] ?? metadata[name.replace(/_(?:bucket|sum|count)$/, "")]);
   const unit = m?.unit || /_(seconds|bytes|ratio|celsius)(?:_total|_sum|_bucket)?$/.exec(name)?.[1] || "";
   const type = m?.type && m.type !== "unknown" ? m.type : /_total$/.test(name) ? "counter" : /:/.test(name) ? "recording rule" : "";
   return { type, unit, help: m?.help ?? "" };
