@@ -137,6 +137,18 @@ export function editor({ text = "", label, complete, run, changed, signal }) {
     else if (e.key === "Enter" && !e.shiftKey) stop(), close(), run();
     else if (["ArrowLeft", "ArrowRight", "Home", "End"].includes(e.key)) close();
   });
+  // Only Shift+Enter breaks a line. Some keyboards on screens send no key event for Enter.
+  let enter = null;
+  box.addEventListener("keydown", (e) => (enter = e.key === "Enter" ? (e.shiftKey ? "line" : "run") : null), true);
+  box.addEventListener("keyup", () => (enter = null));
+  box.addEventListener("beforeinput", (e) => {
+    if (!/^insert(?:Paragraph|LineBreak)$/.test(e.inputType) || enter === "line") return;
+    e.preventDefault();
+    if (enter !== "run") {
+      close();
+      run();
+    }
+  });
   box.addEventListener("blur", close);
   box.addEventListener("click", () => {
     if (!value()) open(true);
