@@ -44,13 +44,13 @@ func TestExploreFunctions(t *testing.T) {
 		// History
 		{"lib/explorehistory.js", `(() => {
 			m.forget();
-			m.remember(["a"], "range", 1); m.remember(["b", "c"], "instant", 2); m.remember(["a"], "range", 3); m.remember([], "range", 4);
+			m.remember(["a"], 1); m.remember(["b", "c"], 2); m.remember(["a"], 3); m.remember([], 4);
 			const list = m.read();
 			localStorage.setItem("explore-history", "{");
 			const broken = m.read();
 			m.forget();
 			return [list, broken, m.read()];
-		})()`, `[[{q:["a"],type:"range",at:3},{q:["b","c"],type:"instant",at:2}],[],[]]`},
+		})()`, `[[{q:["a"],at:3},{q:["b","c"],at:2}],[],[]]`},
 		// Annotations
 		{"lib/annotations.js", `m.runsIn([{id: "r1", started_at: "2026-01-01T00:00:00Z", elapsed: 60, warm_up_time: 10, finished: true, sent: 5, rate_actual: 50}, {id: "r2", started_at: "2026-01-01T00:10:00Z"}, {id: "r3"}], Date.parse("2026-01-01T00:01:05Z") / 1e3, Date.parse("2026-01-01T00:20:00Z") / 1e3).map((a) => [a.name, a.start % 1000, a.end && a.end - a.start, a.href, a.note])`,
 			`[["r1", 600, 70, "/runs/r1", "50 req/s"], ["r2", 200, null, "/runs", "no report yet"]]`},

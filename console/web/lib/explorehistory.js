@@ -2,7 +2,7 @@
 
 const name = "explore-history", most = 50;
 
-// read returns the list of [{q: [expressions], type, at}].
+// read returns the list of [{q: [expressions], at}].
 export function read() {
   try {
     const list = JSON.parse(localStorage.getItem(name) ?? "[]");
@@ -13,9 +13,9 @@ export function read() {
 }
 
 // remember puts queries first. The same queries are kept once.
-export function remember(q, type, now = Date.now()) {
+export function remember(q, now = Date.now()) {
   if (!q.length) return;
-  const list = [{ q, type, at: now }, ...read().filter((e) => JSON.stringify(e.q) !== JSON.stringify(q))].slice(0, most);
+  const list = [{ q, at: now }, ...read().filter((e) => JSON.stringify(e.q) !== JSON.stringify(q))].slice(0, most);
   try {
     localStorage.setItem(name, JSON.stringify(list));
   } catch {

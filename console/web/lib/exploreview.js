@@ -114,9 +114,9 @@ export function resultView(env) {
       const data = (list) => ({ start, end, step, times: results[0].times, frames: [], exemplars: [], ...list });
       const next = (make) => (kept ? views[i++].view : make());
       if (lines.length) {
-        // Exemplars belong to the first axis.
-        const exemplars = lines.filter((r) => r.unit === lines[0].unit).flatMap((r) => r.exemplars);
-        next(() => frame(chartPanel(lines), lines.length > 1 ? "Chart" : `Chart ${lines[0].refId}`, timeseries, every)).draw(data({ frames: named(lines), exemplars }));
+        // All exemplars have the same axis.
+        const observed = lines.find((r) => r.exemplars.length), exemplars = lines.filter((r) => r.unit === observed?.unit).flatMap((r) => r.exemplars);
+        next(() => frame(chartPanel(lines), lines.length > 1 ? "Chart" : `Chart ${lines[0].refId}`, timeseries, every)).draw(data({ frames: named(lines), exemplars, exemplarsOf: observed?.refId }));
       }
       for (const r of heat) next(() => frame(heatPanel(r), `Heat map ${r.refId}`, heatmap, `${plural(r.frames.length, "native histogram")}, summed · step ${step} s`)).draw(data({ frames: r.frames, exemplars: r.exemplars }));
       kept = now;

@@ -59,18 +59,16 @@ export async function show(root, ctx) {
     type: instant ? "instant" : null, view: view === "table" ? "table" : null, exemplars: exemplars ? null : "off",
   });
 
-  // run runs all queries. A refresh does not change the URL or the history.
-  async function run({ refresh = false } = {}) {
+  // run runs all queries. A refresh changes neither the URL nor the history, the first run not the URL.
+  async function run({ refresh = false, first = false } = {}) {
     const mine = ++request;
     generation.abort();
     generation = new AbortController();
     const stop = generation.signal;
     range = readRange(query);
     error.replaceChildren(...(range.error ? [problem(`${range.error}. Showing the last 30 minutes.`)] : []));
-    if (!refresh) {
-      ctx.setQuery({ ...state(), from: query.get("from"), to: query.get("to") }, { push: true });
-      past.remember(state().q, instant ? "instant" : "range");
-    }
+    if (!refresh && !first) ctx.setQuery({ ...state(), from: query.get("from"), to: query.get("to") }, { push: true });
+    if (!refresh) past.remember(state().q);
     update();
     for (const r of rows.filter((x) => x.hidden || !x.expr())) r.idle();
     const active = rows.filter((r) => r.expr() && !r.hidden), { start, end } = range;
@@ -204,7 +202,7 @@ export async function show(root, ctx) {
   metrics().then((list) => welcome.firstChild.append(h("p", { class: "note" }, `Prometheus has ${list.length} metrics in this time range. Ctrl+Space lists them.`)), () => {}); // a query shows the error
   welcome.hidden = first.length > 0;
   if (!first.length) rows[0].focus();
-  await run({ refresh: true });
+  await run({ first: true });
   const unwatch = new AbortController();
   document.addEventListener("theme", () => result.redraw(), { signal: unwatch.signal });
   return () => {
