@@ -29,6 +29,19 @@ func exploreOf(queries ...string) string {
 	return "/explore?" + url.Values{"q": queries, "from": {"now-15m"}}.Encode()
 }
 
+// alertShown waits until a dashboard shows an alert, and the alert's link its time.
+func (l *lab) alertShown(t *testing.T, name string) {
+	b := newBrowser(t, l.Console())
+	b.window(t, 1280, 900, "light")
+	b.open(t, "/d/slo?from=now-15m&to=now&refresh=5s&annotations=alert")
+	b.until(t, "the alert", fmt.Sprintf(`document.querySelector(".panel .annotation-marks a.alert") !== null && [...document.querySelectorAll(".annotations li a")].some((a) => a.textContent === %q)`, name))
+	value[bool](t, b, `(document.querySelector(".annotations li a").click(), true)`)
+	b.until(t, "the time of the alert", `/^\d+$/.test(new URLSearchParams(location.search).get("from")) && `+settled)
+	for _, p := range b.took() {
+		t.Error(p)
+	}
+}
+
 // explore writes queries by keyboard and follows what the page offers.
 func (l *lab) explore(t *testing.T) {
 	b := newBrowser(t, l.Console())
@@ -91,7 +104,7 @@ func (l *lab) explore(t *testing.T) {
 	text(`"histogram_quantile(0.99, sum(rate(http_server_request_duration_seconds{service_name=\"proxy-service\"}[1m] anchored)))"`)
 	is("annotations of the run", `(() => { const n = document.querySelectorAll('.annotations li a[href^="/runs/"]').length; return n > 0 && n === document.querySelectorAll('.annotation-marks a.run').length; })()`, "true")
 	value[bool](t, b, `(document.querySelector(".annotations input").click(), true)`)
-	b.until(t, "no annotation", `!document.querySelector(".annotations li a") && !document.querySelector(".annotation-marks a")`)
+	b.until(t, "no annotation", `!document.querySelector('.annotations li a[href^="/runs/"]') && !document.querySelector(".annotation-marks a.run")`)
 	is("annotations in the URL", `new URLSearchParams(location.search).get("annotations")`, `"alert"`)
 	is("the history", `JSON.parse(localStorage.getItem("explore-history")).map((e) => e.q.length)`, `[1,1]`)
 	trace := value[string](t, b, `document.querySelector("#main .exemplar").getAttribute("href")`)
