@@ -45,7 +45,7 @@ export function alertsIn(result, step, dashboards = {}) {
 
 async function alerts(start, end, signal) {
   const step = stepFor(start, end, 1600);
-  const [result, rules] = await Promise.all([prom.range('ALERTS{alertstate="firing"}', start, end, step, signal), prom.rules(signal).catch(() => [])]);
+  const [result, rules] = await Promise.all([prom.range('ALERTS{alertstate="firing"}', Math.floor(start / step) * step, end, step, signal), prom.rules(signal).catch(() => [])]);
   const links = {};
   for (const rule of rules.flatMap((g) => g.rules)) if (/^\/d\//.test(rule.annotations?.dashboard ?? "")) links[rule.name] = rule.annotations.dashboard;
   return alertsIn(result, step, links);
@@ -71,17 +71,26 @@ export function annotations(kinds, on) {
   } }), h("span", { class: `mark ${kind}`, "aria-hidden": "true" }), titles[kind]));
   const element = h("div", { class: "annotations", role: "group", "aria-label": "Annotations" }, h("span", { class: "note" }, "Annotations"), switches, list);
 
+  let listed = "", drawn = "";
   const render = () => {
-    const shown = current().reverse(), more = shown.length - maxListed;
+    const shown = current().reverse(), now = JSON.stringify([shown.map((a) => [a.kind, a.name, a.start]), open, problems]);
+    if (now !== listed) fill(shown); // else a refresh would move the focus
+    listed = now;
+    list.querySelectorAll("a").forEach((link, i) => Object.assign(link, { href: shown[i].href, title: titleOf(shown[i]) }));
+    if (JSON.stringify(shown) === drawn) return;
+    drawn = JSON.stringify(shown);
+    document.dispatchEvent(new Event("annotations"));
+  };
+  const fill = (shown) => {
+    const more = shown.length - maxListed;
     list.replaceChildren(...shown.slice(0, open ? shown.length : maxListed).map((a) => h("li", null, h("span", { class: `mark ${a.kind}`, "aria-hidden": "true" }),
-      h("a", { href: a.href, title: `${a.kind} ${a.name}: ${during(a)}. ${a.note}` }, a.name), h("span", { class: "note" }, ` ${a.kind === "alert" ? "fired " : ""}${clock(a.start * 1e3)}`))),
+      h("a", null, a.name), h("span", { class: "note" }, ` ${a.kind === "alert" ? "fired " : ""}${clock(a.start * 1e3)}`))),
     ...(more > 0 ? [h("li", null, h("button", { type: "button", class: "quiet", "aria-expanded": String(open), onclick: () => {
       open = !open;
       render();
       list.querySelector("button")?.focus();
     } }, open ? "fewer" : `+${more} more`))] : []),
     ...kinds.filter((k) => problems[k]).map((k) => h("li", { class: "note" }, badge(`${titles[k]} unknown`, "warn", problems[k]))));
-    document.dispatchEvent(new Event("annotations"));
   };
 
   return {
@@ -104,6 +113,8 @@ export function annotations(kinds, on) {
 }
 
 const during = ({ start, end }) => `${dateTime(start * 1e3)}${end === null ? "" : end > start ? ` to ${clock(end * 1e3)}` : ""}`;
+
+const titleOf = (a) => `${a.kind} ${a.name}: ${during(a)}. ${a.note}`;
 
 // tipRows are the lines of a chart's tip for annotations at a time; reach is in seconds.
 export function tipRows(list, time, reach) {
@@ -144,7 +155,7 @@ export function layer(u, current) {
       const width = u.over.clientWidth;
       marks.replaceChildren(...shown().map((a) => {
         const left = Math.max(0, u.valToPos(a.start, "x")), right = Math.min(width, u.valToPos(a.end ?? a.start, "x"));
-        return h("a", { href: a.href, tabindex: "-1", class: a.kind, draggable: "false", title: `${a.kind} ${a.name}: ${during(a)}. ${a.note}`, style: { left: `${left - 3}px`, width: `${Math.max(0, right - left) + 6}px` } });
+        return h("a", { href: a.href, tabindex: "-1", class: a.kind, draggable: "false", title: titleOf(a), style: { left: `${left - 3}px`, width: `${Math.max(0, right - left) + 6}px` } });
       }));
     },
     remove: () => marks.remove(),

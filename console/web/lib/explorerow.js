@@ -5,7 +5,7 @@ import { editor } from "./promeditor.js";
 import { positions } from "./promql.js";
 import { moreText } from "./exploreview.js";
 
-// at returns the text of a message without its position, and with it in words.
+// worded returns the text of a message without its position, and with it in words.
 function worded(message, text) {
   const [place] = positions(message, text);
   const plain = message.replace(/^invalid parameter "query": /, "").replace(/^(\d+:\d+): /, "").replace(/ \(\d+:\d+\)$/, "");

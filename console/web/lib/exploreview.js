@@ -12,10 +12,10 @@ import { create as tableView } from "../panels/table.js";
 
 const overrides = (results) => results.map((r) => ({ matcher: { id: "byFrameRefID", options: r.refId }, properties: [{ id: "unit", value: r.unit }] }));
 
-// named returns the frames of several queries with the query's letter in their names.
-function named(results) {
-  const several = results.length > 1;
-  return results.flatMap((r) => r.frames.filter((f) => !f.histograms).map((f) => ({ ...f, name: several ? `${r.refId}: ${f.name}` : f.name })));
+// named returns the frames of several queries with metric and query's letter in their names.
+export function named(results) {
+  const full = (f) => (f.name.startsWith("{") ? `${f.labels.__name__ ?? ""}${f.name}` : f.name);
+  return results.flatMap((r) => r.frames.filter((f) => !f.histograms).map((f) => ({ ...f, name: results.length > 1 ? `${r.refId}: ${full(f)}` : full(f) })));
 }
 
 // chartPanel is a dashboard panel that shows the results.

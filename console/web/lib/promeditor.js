@@ -4,7 +4,7 @@
 
 import { clear, h } from "./dom.js";
 
-const maxShown = 40;
+const maxShown = 200;
 let ids = 0;
 
 // editor makes the input. complete(text, at, explicit) resolves to {from, to, options, more, title} or null, with

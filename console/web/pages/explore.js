@@ -208,6 +208,7 @@ export async function show(root, ctx) {
   return () => {
     unwatch.abort();
     ticking?.abort();
+    globalThis.CSS.highlights?.delete("promql-error");
     result.destroy();
   };
 }
