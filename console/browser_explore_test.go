@@ -35,6 +35,8 @@ func TestExploreFunctions(t *testing.T) {
 			`["sum(rate(a_seconds{b=\"c\"}[1m] anchored))", "histogram_quantile(0.99, sum(rate(a_seconds{b=\"c\"}[1m] anchored)))", "sum(histogram_count(rate(a_seconds{b=\"c\"}[1m] anchored)))"]`},
 		{"lib/promql.js", "[[`a_total`, {}], [`a`, {types: {a: \"counter\"}}], [`a`, {}], [`a_count`, {}], [`a_count`, {types: {a_count: \"histogram\"}}], [`a_bucket`, {}], [`sum(rate(a[1m]))`, {histograms: true}], [`by(a)`, {histograms: true}], [`sum(a)`, {}]].map(([q, r]) => m.hints(q, r).map((x) => x.expr).join())",
 			`["rate(a_total[1m] anchored)", "rate(a[1m] anchored)", "", "", "rate(a_count[1m] anchored)", "histogram_quantile(0.99, sum by (le) (rate(a_bucket[1m] anchored)))", "histogram_quantile(0.99, sum(rate(a[1m])))", "histogram_quantile(0.99, sum(by(a)))", ""]`},
+		{"lib/promql.js", "m.unknown(`sum(rate(go_goroutine{a=\"go_goroutine\"}[1m])) / up`, [`up`, `go_goroutines`, `go_goroutine_count`])", `[{text:"No metric go_goroutine in this time range.",label:"go_goroutines",expr:"sum(rate(go_goroutines{a=\"go_goroutine\"}[1m])) / up"}]`},
+		{"lib/promql.js", "[m.unknown(`nope`, [`up`]), m.unknown(`up`, [`up`])]", `[[{text:"No metric nope in this time range."}],[]]`},
 		// Positions of messages
 		{"lib/promql.js", "[m.positions(`invalid parameter \"query\": 2:3: parse error: x`, `sum(\\nab c`), m.positions(`metric might not be a counter: \"a\" (1:6)`, `rate(a[1m])`), m.positions(`at 9:9: no`, `up`), m.positions(`1:4: parse error: unexpected end`, `up(`)]",
 			`[[{line:2,column:3,from:7}],[{line:1,column:6,from:5}],[],[{line:1,column:4,from:3}]]`},

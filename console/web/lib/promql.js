@@ -154,6 +154,28 @@ export function hints(text, { histograms, types = {} }) {
   return [];
 }
 
+// renamed returns a query with another metric. Strings stay.
+function renamed(text, name, other) {
+  const places = [...outside(text).matchAll(new RegExp(`(?<![\\w:])${name}(?![\\w:])`, "g"))].map((m) => m.index);
+  return places.reverse().reduce((t, i) => t.slice(0, i) + other + t.slice(i + name.length), text);
+}
+
+// unknown returns suggestions for the metrics of a query that are not among all: the most similar name, if its
+// beginning is the same.
+export function unknown(text, all) {
+  const known = new Set(all);
+  const common = (a, b) => {
+    let n = 0;
+    while (n < a.length && a[n] === b[n]) n++;
+    return n;
+  };
+  return metricsOf(text).filter((name) => !known.has(name)).map((name) => {
+    const near = all.map((other) => [common(name, other), other]).sort((a, b) => b[0] - a[0] || a[1].length - b[1].length)[0];
+    const similar = near && near[0] >= Math.max(3, name.length / 2) ? { label: near[1], expr: renamed(text, name, near[1]) } : {};
+    return { text: `No metric ${name} in this time range.`, ...similar };
+  });
+}
+
 // positions returns the places in a query that a message of Prometheus names, as in "1:5: parse error" or
 // "(1:5)": [{from, line, column}].
 export function positions(message, text) {

@@ -78,7 +78,7 @@ export async function show(root, ctx) {
     const results = await Promise.all(active.map(async (row) => {
       row.busy();
       try {
-        const done = await limited(async () => runQuery({ refId: row.letter, expr: row.expr() }, { start, end, step, instant, exemplars, types: await types(row.expr()), signal: stop }), stop);
+        const done = await limited(async () => runQuery({ refId: row.letter, expr: row.expr() }, { start, end, step, instant, exemplars, types: await types(row.expr()), metrics, signal: stop }), stop);
         if (mine === request) row.done(done);
         return done;
       } catch (e) {
