@@ -1,6 +1,9 @@
 package main
 
-import "testing"
+import (
+	"reflect"
+	"testing"
+)
 
 // at places the cursor at the | in a query.
 func contextAt(query string) string {
@@ -69,4 +72,61 @@ func TestExploreFunctions(t *testing.T) {
 			`[["up{a=\"b\", c=\"d\"}"],["A: up{a=\"b\", c=\"d\"}","B: x"]]`},
 		{"lib/exploreview.js", `m.seriesText({__name__: "up", job: "a\"b"})`, `"up{job=\"a\\\"b\"}"`},
 	})
+}
+
+// The place of an error is underlined in the query, also after spaces at its start.
+func TestErrorIsUnderlined(t *testing.T) {
+	var got []string
+	inBrowser(t, "lib/promeditor.js", `(() => {
+		const input = m.editor({ text: "\n  up + nope", label: "x", complete: async () => null, run() {}, signal: new AbortController().signal });
+		document.body.append(input.element);
+		const marked = () => [...CSS.highlights.get("promql-error")].map(String).join();
+		const all = [input.value()];
+		input.mark(5);
+		all.push(marked());
+		input.mark(9); // the end
+		all.push(marked());
+		input.unmark();
+		all.push(marked());
+		input.element.remove();
+		return all;
+	})()`, &got)
+	if want := []string{"up + nope", "nope", "e", ""}; !reflect.DeepEqual(got, want) {
+		t.Errorf("marked %q, want %q", got, want)
+	}
+}
+
+// Annotations of a chart are links over their band. A drag across one does not open it.
+func TestAnnotationLinks(t *testing.T) {
+	var got struct {
+		Links  [][]any
+		Opened []bool
+		Tip    string
+	}
+	inBrowser(t, "lib/chart.js", `await (async () => {
+		const el = document.createElement("div");
+		Object.assign(el.style, { width: "400px", height: "150px", position: "relative" });
+		document.body.append(el);
+		const list = [{ kind: "run", name: "r", start: 110, end: 120, href: "/runs/r", note: "" }, { kind: "alert", name: "a", start: 50, end: 60, href: "/d/a", note: "" }];
+		const chart = m.mount(el, { series: [{}, {}], axes: [{}, {}] }, [[100, 115, 130], [1, 2, 4]], { start: 100, end: 130, sync: "annotations", label: "x", tip: () => [], zoom() {}, annotations: () => list });
+		await null;
+		const links = [...el.querySelectorAll(".annotation-marks a")], { u } = chart;
+		const inside = links.map((a) => [a.getAttribute("href"), a.tabIndex, Math.abs(a.offsetLeft + 3 - u.valToPos(110, "x")) < 2 && Math.abs(a.offsetWidth - 6 - (u.valToPos(120, "x") - u.valToPos(110, "x"))) < 2]);
+		const opened = [];
+		for (const moved of [0, 40]) {
+			links[0].dispatchEvent(new MouseEvent("mousedown", { bubbles: true, clientX: 100 }));
+			const click = new MouseEvent("click", { bubbles: true, cancelable: true, detail: 1, clientX: 100 + moved });
+			el.addEventListener("click", (e) => { opened.push(!e.defaultPrevented); e.preventDefault(); }, { once: true });
+			links[0].dispatchEvent(click);
+		}
+		u.root.dispatchEvent(new KeyboardEvent("keydown", { key: "Home", bubbles: true }));
+		u.root.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
+		const tip = el.querySelector(".tip").textContent;
+		chart.destroy();
+		el.remove();
+		return { Links: inside, Opened: opened, Tip: tip };
+	})()`, &got)
+	if want := [][]any{{"/runs/r", -1.0, true}}; !reflect.DeepEqual(got.Links, want) || !reflect.DeepEqual(got.Opened, []bool{true, false}) || got.Tip != "run r" {
+		t.Errorf("%+v", got)
+	}
 }

@@ -127,6 +127,12 @@ export function tipRows(list, time, reach) {
 export function layer(u, current) {
   const marks = h("div", { class: "annotation-marks", "aria-hidden": "true" });
   u.over.append(marks);
+  // A drag to zoom may begin and end on a link: then it does not open it.
+  let pressed = 0;
+  marks.addEventListener("mousedown", (e) => (pressed = e.clientX));
+  marks.addEventListener("click", (e) => {
+    if (e.detail && Math.abs(e.clientX - pressed) > 5) e.preventDefault();
+  });
   const shown = () => current().filter((a) => a.start <= u.scales.x.max && (a.end ?? a.start) >= u.scales.x.min);
   return {
     behind() {
@@ -158,6 +164,5 @@ export function layer(u, current) {
         return h("a", { href: a.href, tabindex: "-1", class: a.kind, draggable: "false", title: titleOf(a), style: { left: `${left - 3}px`, width: `${Math.max(0, right - left) + 6}px` } });
       }));
     },
-    remove: () => marks.remove(),
   };
 }

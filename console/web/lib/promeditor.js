@@ -162,11 +162,11 @@ export function editor({ text = "", label, complete, run, changed, signal }) {
       unmark();
       box.textContent = next;
     },
-    // mark underlines the text from an offset to the end of its word.
-    mark(from) {
+    // mark underlines the text from an offset of value() to the end of its word.
+    mark(offset) {
       unmark();
       if (!globalThis.Highlight) return;
-      const all = value(), length = /^(?:[\w:]+|.)/.exec(all.slice(from))?.[0].length ?? 0;
+      const all = value(), from = offset + all.length - all.trimStart().length, length = /^(?:[\w:]+|.)/.exec(all.slice(from))?.[0].length ?? 0;
       highlight = document.createRange();
       highlight.setStart(...place(Math.min(from, Math.max(0, all.length - 1))));
       highlight.setEnd(...place(Math.max(from + length, 1)));
