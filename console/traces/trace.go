@@ -26,6 +26,9 @@ type Summary struct {
 	Services []Service `json:"services"` // in the order in which they appear
 	// Incomplete means that the root, or the parent of a span, is missing.
 	Incomplete bool `json:"incomplete,omitempty"`
+	// Matched are the spans that match the filter of the search, and Match is the id of the first.
+	Matched int    `json:"matched,omitempty"`
+	Match   string `json:"match,omitempty"`
 }
 
 // Service is a service with its number of spans in a trace.

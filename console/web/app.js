@@ -21,6 +21,7 @@ const routes = [
   ["/dashboards", "dashboards"],
   ["/d/:uid", "dashboard"],
   ["/traces", "traces"],
+  ["/traces/file", "tracefile"],
   ["/trace/:id", "trace"],
   ["/map", "map"],
   ["/logs", "logs"],
