@@ -59,8 +59,8 @@ func TestTraceFlame(t *testing.T) {
 		`[false,"proxy-service skewedSelf time90 µs · 37.5 %With children90 µs · 37.5 %Spans1Sum of durations90 µsErrors0"]`)
 	p.want(`(() => { const d = document.querySelector(".flame-text"); d.open = true; return new Promise((r) => d.addEventListener("toggle", () => r([...d.querySelectorAll("tbody tr")].map((tr) => [...tr.cells].map((c) => c.textContent).join("|"))))); })()`,
 		`["loadgen GET /a|1|40 µs|16.7 %|230 µs|95.8 %|0","proxy-service skewed|1|90 µs|37.5 %|90 µs|37.5 %|0","proxy-service late|1|100 µs|41.7 %|100 µs|41.7 %|0","proxy-service lost|1|10 µs|4.2 %|10 µs|4.2 %|0"]`)
-	// Its spans are those of the operation, in the waterfall.
-	p.want(`(() => { [...document.querySelectorAll(".flame button")].find((b) => b.textContent === "Show its spans").click(); return [[...document.querySelectorAll(".wf-row")].map((r) => r.dataset.span), location.search]; })()`, `[["3"],"?service=proxy-service&operation=skewed"]`)
+	// The button shows the spans of the operation in the waterfall.
+	p.want(`(() => { [...document.querySelectorAll(".flame button")].find((b) => b.textContent === "Show spans of this operation").click(); return [[...document.querySelectorAll(".wf-row")].map((r) => r.dataset.span), location.search]; })()`, `[["3"],"?service=proxy-service&operation=skewed"]`)
 	p.eval(`history.back()`)
 	p.until(`document.querySelector(".flame-bar")`)
 	// Thousands of spans: what is too narrow is counted, and zooming draws it.

@@ -48,6 +48,7 @@ type fileReader struct {
 
 // ReadFile reads traces from a file: see Formats. The error names the line, or the field.
 func ReadFile(b []byte) (File, error) {
+	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")) // as some editors on Windows write it
 	r := &fileReader{file: b, byID: map[string]*jaegerapi.Trace{}, processes: map[string]string{}}
 	documents, err := r.split()
 	if err != nil {

@@ -43,7 +43,7 @@ func TestReadOTLP(t *testing.T) {
 	lines := requestJSON(resourceSpans("loadgen", client)) + "\n\n" + `{"resourceLogs":[]}` + "\n" + requestJSON(resourceSpans("store", server), resourceSpans("store", other)) + "\n"
 	for name, text := range map[string]string{
 		"lines":        lines,
-		"one document": requestJSON(resourceSpans("loadgen", client), resourceSpans("store", server, other)),
+		"one document": "\ufeff" + requestJSON(resourceSpans("loadgen", client), resourceSpans("store", server, other)),
 		"Jaeger's API": `{"result":` + requestJSON(resourceSpans("loadgen", client), resourceSpans("store", server, other)) + `}`,
 	} {
 		f, err := ReadFile([]byte(text))

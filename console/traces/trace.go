@@ -1,5 +1,6 @@
 // Package traces reads traces from Jaeger and summarizes each for lists and the service
-// map: some hundred bytes instead of all its spans.
+// map: some hundred bytes instead of all its spans. It searches them by conditions that Jaeger
+// cannot check (Filter), and reads files of traces (ReadFile).
 //
 // It finds the root and missing spans of a trace in the same way as console/web/lib/trace.js
 // does for the page of one trace; both are tested with the same traces.

@@ -43,7 +43,7 @@ export function flame(trace) {
 
 const rowHeight = 24, narrowest = 0.0008;
 
-// flameView returns {element}. spansOf(node) shows the spans of a path.
+// flameView returns {element}. spansOf(node) shows the spans of its service and operation.
 export function flameView(trace, { spansOf }) {
   const nodes = flame(trace);
   const all = nodes.reduce((sum, n) => sum + n.self, 0) || 1;
@@ -52,7 +52,7 @@ export function flameView(trace, { spansOf }) {
   const about = h("p", { class: "flame-about" });
   const note = h("p", { class: "note" });
   const reset = h("button", { type: "button", hidden: true, onclick: () => zoom(null) }, "Reset zoom");
-  const spans = h("button", { type: "button", onclick: () => spansOf(current) }, "Show its spans");
+  const spans = h("button", { type: "button", onclick: () => spansOf(current) }, "Show spans of this operation");
   let current = nodes[0], zoomed = null, drawn = new Map();
 
   const share = (us) => `${((100 * us) / all).toFixed(us && us < all / 100 ? 2 : 1)} %`;

@@ -104,7 +104,7 @@ function form(page, services) {
 const help = () => h("details", { class: "trace-help" }, h("summary", { id: "filter-help" }, "Filter syntax"),
   h("p", { class: "note" }, "All conditions, joined by and, must hold for one span of the selected service."),
   h("dl", null, [
-    ["http.route = /albums/{id}", "an attribute of the span, or else of the resource. span.KEY and resource.KEY select one"],
+    ["http.route = /albums/:id", "an attribute of the span, or else of the resource. span.KEY and resource.KEY select one"],
     ["http.response.status_code >= 500", "= != > >= < <= compare numbers as numbers"],
     ["url.path contains albums", "part of the text. Also: not contains"],
     ['db.query.text =~ "SELECT.*"', "a regular expression (RE2) for the whole value. Also: !~"],
@@ -193,7 +193,7 @@ function draw(page, values) {
   const { ctx, search, results, traces } = page;
   clear(results);
   if (!traces.length) {
-    results.append(empty("No matching traces.", page.found.services.length ? h("p", null, reading(page)) : h("p", null, `The filter's service is not ${search.service === anyService ? "in Jaeger" : search.service}.`), h("p", null, `Extend the time range or remove filters. Searched: ${dateTime(values.start / 1000)} to ${dateTime(values.end / 1000)}.`)));
+    results.append(empty("No matching traces.", page.found.services.length ? h("p", null, reading(page)) : h("p", null, `The filter's service is not ${search.service === anyService ? "in Jaeger" : search.service}.`), h("p", null, `Extend the time range${search.service === anyService ? "" : ", select all services"} or remove conditions. Searched: ${dateTime(values.start / 1000)} to ${dateTime(values.end / 1000)}.`)));
     return;
   }
   const span = traces.length > 1 ? `Within ${seconds((Math.max(...traces.map((t) => t.start)) - Math.min(...traces.map((t) => t.start))) / 1e6)}. ` : "";
