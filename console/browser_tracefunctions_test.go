@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
@@ -105,6 +106,36 @@ func TestSummariesAgree(t *testing.T) {
 	if want := fmt.Sprintf("[%d,[]]", len(testTraces())-1); got != want {
 		t.Errorf("traces in the list, and those that differ: %s, want %s", got, want)
 	}
+}
+
+// The page's tree has the root and the spans of the critical path that the server computes, for every
+// trace of its tests: the parts add up to the duration of the root that the page shows.
+func TestCriticalPathFits(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("../internal/criticalpath/testdata/critical.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newTracesPage(t)
+	p.open("/traces/file")
+	got := p.eval(`(async () => {
+		const { build } = await import(` + assets + ` + "lib/trace.js");
+		const { readFile } = await import(` + assets + ` + "lib/api.js");
+		const wrong = [], cases = ` + string(b) + `;
+		for (const c of cases) {
+			const [{ trace, critical, summary }] = (await readFile(JSON.stringify({ data: [c.trace] }))).traces;
+			const t = build(trace, critical);
+			const path = {};
+			for (const part of t.critical) path[part.span.id] = (path[part.span.id] ?? 0) + part.to - part.from;
+			const sum = Object.values(path).reduce((a, b) => a + b, 0);
+			if (sum !== t.root.duration || summary.name !== t.root.name || Object.keys(c.path).some((id) => path[id] !== c.path[id])) wrong.push([c.name, sum, t.root.duration, summary.name, t.root.name]);
+		}
+		return [cases.length > 50, wrong];
+	})()`)
+	if want := `[true,[]]`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	p.quiet("")
 }
 
 // raw is the JavaScript of spans of a trace t.

@@ -75,7 +75,7 @@ func first(a, b *span) int {
 }
 
 // link finds each span's parent, drops duplicate spans, and returns the roots, the
-// first one first.
+// first one first; those of cycles are behind the others.
 func (t *trace) link() (roots []*span) {
 	byID := map[string]*span{}
 	t.spans = slices.DeleteFunc(t.spans, func(s *span) bool {
@@ -98,6 +98,7 @@ func (t *trace) link() (roots []*span) {
 	}
 	slices.SortStableFunc(t.spans, first)
 	below := map[*span]bool{nil: true} // spans that a root is above
+	var cycles []*span
 	for _, s := range t.spans {
 		var way []*span
 		at := s
@@ -107,15 +108,15 @@ func (t *trace) link() (roots []*span) {
 		}
 		if !below[at] { // a cycle has no root: use its earliest span
 			s.parent, s.orphan = nil, true
+			cycles = append(cycles, s)
+		} else if s.parent == nil {
+			roots = append(roots, s)
 		}
 		for _, w := range way {
 			below[w] = true
 		}
-		if s.parent == nil {
-			roots = append(roots, s)
-		}
 	}
-	return roots
+	return append(roots, cycles...)
 }
 
 // summary returns a trace's summary; ok is false for a trace without spans.
