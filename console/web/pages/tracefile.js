@@ -16,8 +16,9 @@ let kept = null;
 export async function show(root, ctx) {
   delete root.dataset.loaded; // of the previous page
   ctx.title("Trace file");
-  const input = h("input", { type: "file", accept: ".json,.jsonl,.ndjson,application/json", onchange: () => input.files[0] && open(input.files[0]) });
-  const status = h("div", { role: "status" });
+  const input = h("input", { type: "file", accept: ".json,.jsonl,.ndjson,application/json", onchange: () => input.files[0] && open(input.files[0]),
+    onclick: () => (input.value = "") }); // so that the same file can be chosen again, after a change
+  const status = h("div", { role: "status", class: "file-status" });
   const result = h("div");
   const drop = h("label", { class: "file-drop" }, h("strong", null, "Choose a trace file, or drop it here"), input,
     h("span", { class: "note" }, `Jaeger JSON, OTLP JSON, or the lines of the Collector's file exporter. Up to ${bytes(maxFile)}. Nothing is stored, and Jaeger is not needed.`));
@@ -47,7 +48,6 @@ export async function show(root, ctx) {
       kept = null;
       clear(status).append(problem(`${file.name}: ${error.message}.`));
     }
-    input.value = ""; // the same file can be chosen again, after a change
   }
 
   // draw shows the list of traces, or the trace with an id.
