@@ -32,8 +32,8 @@ export function showTrace(root, ctx, trace) {
   function show(view, { service = null, operation = null } = {}, push = false) {
     if (!built[view]) view = "waterfall";
     for (const b of buttons) b.setAttribute("aria-pressed", String(b.dataset.view === view));
-    elements[view] ??= built[view]();
-    clear(body).append(elements[view]);
+    if (!elements[view]) body.append((elements[view] = built[view]()));
+    for (const [name, element] of Object.entries(elements)) element.hidden = name !== view; // removing thousands of rows is slow
     if (view === "waterfall") rows.only(service, operation);
     if (push) ctx.setQuery({ view: view === "waterfall" ? null : view, service, operation }, { push });
   }
