@@ -19,12 +19,9 @@ import (
 
 // found is a response of the console's trace search.
 type found struct {
-	Traces []struct {
-		ID    string
-		Start int64
-	}
-	Read int
-	Cut  bool
+	Traces []struct{ ID string }
+	Read   int
+	Cut    bool
 }
 
 // shown is a trace as the console's page gets it.
@@ -48,27 +45,22 @@ func (s shown) path() map[string]int64 {
 // console would have, the critical path is that of loadgen's attribution, and files that are
 // downloaded can be opened: by the console, and by Jaeger as its UI does.
 func (l *lab) tracePages(t *testing.T) {
-	end, window := time.Now().Add(-15*time.Second), time.Hour // complete by then
+	l.setFaults(t, l.StoreAdmin(), "error=500@20%")
+	start := time.Now()
+	_, stderr, code := l.run(t, 10*time.Minute, "loadgen", "-rate", "20", "-duration", "10s", "-url", l.Proxy(), "-jaeger", l.Jaeger())
+	end := time.Now()
+	l.setFaults(t, l.StoreAdmin())
+	if code != 0 && code != 1 && code != 4 { // 1: requests failed, as they should
+		t.Fatalf("loadgen: exit code %d\n%s", code, stderr)
+	}
 	search := func(filter string) (r found, ids []string) {
-		q := url.Values{"filter": {filter}, "limit": {"1500"}, "end": {fmt.Sprint(end.UnixMicro())}, "start": {fmt.Sprint(end.Add(-window).UnixMicro())}}
+		q := url.Values{"filter": {filter}, "limit": {"1500"}, "end": {fmt.Sprint(end.UnixMicro())}, "start": {fmt.Sprint(start.UnixMicro())}}
 		getJSON(t, l.Console()+"/-/traces?"+q.Encode(), &r)
 		for _, t := range r.Traces {
 			ids = append(ids, t.ID)
 		}
 		slices.Sort(ids)
 		return r, ids
-	}
-	newest, all := search("duration < 1h")
-	if len(newest.Traces) == 0 {
-		t.Fatal("no traces")
-	}
-	// So few that Jaeger returns all of them.
-	end, window = time.UnixMicro(newest.Traces[0].Start+1), 40*time.Second
-	for newest, all = search(""); newest.Cut; newest, all = search("") {
-		window /= 2
-	}
-	if len(all) < 20 {
-		t.Fatalf("%d traces in %s", len(all), window)
 	}
 	for pushed, other := range map[string]string{
 		"http.response.status_code = 200":                           "http.response.status_code =~ 200",
@@ -78,30 +70,42 @@ func (l *lab) tracePages(t *testing.T) {
 		"status = error":    "status != ok and status != unset",
 		"service = loadgen": "service =~ loadgen",
 	} {
-		a, ids := search(pushed)
-		b, want := search(other)
-		if a.Cut || b.Cut || !slices.Equal(ids, want) {
-			t.Errorf("%s: %d traces, want those of %s: %d", pushed, len(ids), other, len(want))
-		}
-		t.Logf("%s: %d of %d traces; %s: of %d", pushed, len(ids), a.Read, other, b.Read)
+		eventually(t, pushed, func() error {
+			a, ids := search(pushed)
+			b, want := search(other)
+			if a.Cut || b.Cut || len(ids) == 0 || !slices.Equal(ids, want) {
+				return fmt.Errorf("%d traces, want those of %s: %d", len(ids), other, len(want))
+			}
+			t.Logf("%s: %d of %d traces; %s: of %d", pushed, len(ids), a.Read, other, b.Read)
+			return nil
+		})
 	}
 
-	ids := all[:min(len(all), 20)]
-	traces, err := explain.Jaeger{URL: l.Jaeger(), Client: http.DefaultClient}.Traces(t.Context(), ids)
-	if err != nil {
-		t.Fatal(err)
+	_, ids := search("service = loadgen and duration < 1h")
+	if len(ids) < 100 {
+		t.Fatalf("%d traces", len(ids))
 	}
-	for _, id := range ids {
-		root, _ := criticalpath.Root(traces[id])
-		want := map[string]int64{}
-		for _, p := range criticalpath.Path(traces[id], root) {
-			want[p.Span.ID] += p.To.Sub(p.From).Microseconds()
-		}
-		var page shown
-		getJSON(t, l.Console()+"/-/traces/"+id, &page)
-		if len(want) == 0 || !maps.Equal(page.path(), want) {
-			t.Errorf("trace %s: the page has %v, loadgen %v", id, page.path(), want)
-		}
+	_, failed := search("status = error")
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(slices.Concat(ids[:20], failed[:min(len(failed), 20)])))) {
+		var spans []criticalpath.Span
+		var want map[string]int64
+		eventually(t, "the critical path of "+id, func() error { // spans may arrive between the two
+			traces, err := explain.Jaeger{URL: l.Jaeger(), Client: http.DefaultClient}.Traces(t.Context(), []string{id})
+			if err != nil {
+				return err
+			}
+			spans, want = traces[id], map[string]int64{}
+			root, _ := criticalpath.Root(spans)
+			for _, p := range criticalpath.Path(spans, root) {
+				want[p.Span.ID] += p.To.Sub(p.From).Microseconds()
+			}
+			var page shown
+			getJSON(t, l.Console()+"/-/traces/"+id, &page)
+			if len(want) == 0 || !maps.Equal(page.path(), want) {
+				return fmt.Errorf("the page has %v, loadgen %v", page.path(), want)
+			}
+			return nil
+		})
 		for _, file := range []string{"/-/traces/" + id + "/otlp", "/api/traces/" + id} {
 			text := get(t, l.Console()+file)
 			var opened struct{ Traces []shown }
@@ -116,7 +120,7 @@ func (l *lab) tracePages(t *testing.T) {
 		var read struct {
 			Data []struct{ Spans []any }
 		}
-		if status, body := post(t, fmt.Sprintf("http://127.0.0.1:%d/api/transform", plan.JaegerAPIPort+l.Offset), get(t, l.Console()+"/-/traces/"+id+"/otlp")); status != http.StatusOK || json.Unmarshal(body, &read) != nil || len(read.Data) != 1 || len(read.Data[0].Spans) != len(traces[id]) {
+		if status, body := post(t, fmt.Sprintf("http://127.0.0.1:%d/api/transform", plan.JaegerAPIPort+l.Offset), get(t, l.Console()+"/-/traces/"+id+"/otlp")); status != http.StatusOK || json.Unmarshal(body, &read) != nil || len(read.Data) != 1 || len(read.Data[0].Spans) != len(spans) {
 			t.Errorf("Jaeger reads the file: %d %.300s", status, body)
 		}
 	}
