@@ -97,7 +97,7 @@ func (a assetFiles) asset(w http.ResponseWriter, r *http.Request) {
 }
 
 // pages are the paths that web/app.js has a page for.
-var pages = regexp.MustCompile(`^/(explore|dashboards|d/[^/]+|traces|trace/[^/]+|map|logs|runs(/[^/]+)?)?/?$`)
+var pages = regexp.MustCompile(`^/(explore|dashboards|d/[^/]+|traces(/file)?|trace/[^/]+|map|logs|runs(/[^/]+)?)?/?$`)
 
 // page serves the document of every page, with 404 if there is no such page.
 func (a assetFiles) page(w http.ResponseWriter, r *http.Request) {

@@ -22,6 +22,7 @@ const routes = [
   ["/dashboards", "dashboards"],
   ["/d/:uid", "dashboard"],
   ["/traces", "traces"],
+  ["/traces/file", "tracefile"],
   ["/trace/:id", "trace"],
   ["/map", "map"],
   ["/logs", "logs"],
