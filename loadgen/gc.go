@@ -17,9 +17,9 @@ const (
 // collectRarely makes garbage collections rare: each one delays requests. After each it sets GOGC from
 // the rate of allocations, so that a slow run does not use the memory that a fast one needs.
 func collectRarely() {
-	debug.SetGCPercent(maxGC)
+	debug.SetGCPercent(minGC)
 	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
-	percent, before, last := maxGC, uint64(0), time.Now()
+	percent, before, last := minGC, uint64(0), time.Now()
 	type token struct{ _ [16]byte }
 	var collected func(*token)
 	collected = func(*token) { // the finalizer of something that each collection finds unused
