@@ -31,3 +31,6 @@ func ps(pid int, columns ...string) string {
 	out, _ := cmd.Output() // no such process: no output
 	return strings.TrimSpace(string(out))
 }
+
+// members: on macOS, kill(2) does not find zombies.
+func members(int) bool { return true }

@@ -56,16 +56,18 @@ const (
 const (
 	FromBuild   = "built"
 	FromRelease = "release"
+	FromCommand = "-with"
 )
 
 // Status is a snapshot of a lab. Times are RFC 3339, sizes bytes.
 type Status struct {
-	Phase      Phase    `json:"phase"`
-	Failure    string   `json:"failure,omitempty"` // why it is stopping
-	State      string   `json:"state"`             // folder
-	PortOffset int      `json:"port_offset"`
-	Database   string   `json:"database,omitempty"` // of the lab's album store
-	Stores     []string `json:"stores,omitempty"`   // URLs of external album stores
+	Phase      Phase          `json:"phase"`
+	Failure    string         `json:"failure,omitempty"` // why it is stopping
+	State      string         `json:"state"`             // folder
+	PortOffset int            `json:"port_offset"`
+	Database   string         `json:"database,omitempty"` // of the lab's album store
+	Stores     []string       `json:"stores,omitempty"`   // URLs of external album stores
+	Own        []plan.Service `json:"own,omitempty"`      // programs of the user
 	// OTLPEverywhere means that the Collector listens on all addresses.
 	OTLPEverywhere bool `json:"otlp_everywhere,omitempty"`
 	// From is where the backends are from.
@@ -87,7 +89,7 @@ type ComponentStatus struct {
 	Detail  string `json:"detail,omitempty"`
 	Address string `json:"address"`
 	Version string `json:"version,omitempty"` // of the process, or of the program that it will be
-	// From is FromBuild, FromRelease, or, of an installed program, PATH or the environment
+	// From is FromBuild, FromRelease, FromCommand, or, of an installed program, PATH or the environment
 	// variable that names it. Path is that of a program that was not built; Reason is why
 	// another one is not used.
 	From     string    `json:"from,omitempty"`
@@ -125,7 +127,7 @@ func (s *Supervisor) status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := Status{Phase: s.phase, Failure: s.failure, State: s.lab.State, PortOffset: s.lab.Offset, Database: s.lab.Database(),
-		Stores: s.lab.Stores, OTLPEverywhere: s.lab.OTLPEverywhere, From: s.lab.From, Supervisor: s.self, StartedAt: s.started, Exercise: s.exercise, ExerciseAt: s.exerciseAt,
+		Stores: s.lab.Stores, Own: s.lab.Own, OTLPEverywhere: s.lab.OTLPEverywhere, From: s.lab.From, Supervisor: s.self, StartedAt: s.started, Exercise: s.exercise, ExerciseAt: s.exerciseAt,
 		BuildsLeft: s.left().Seconds()}
 	for _, r := range slices.Concat(s.runners, s.extras) {
 		p := ComponentStatus{Name: r.Name, State: r.state, Detail: r.detail, Address: r.Address, Version: cmp.Or(r.version, r.found.Version), From: r.from,
