@@ -23,7 +23,7 @@ func child(t *testing.T, script string) (leader process, c ID) {
 }
 
 const (
-	drains   = "sh -c 'trap \"sleep 0.5; exit\" TERM; echo $$; sleep 600 & wait' & wait"
+	drains   = "sh -c 'trap \"sleep 0.5; exit\" TERM; echo $$; while :; do sleep 0.1; done' & wait"
 	stubborn = "sh -c 'trap \"\" TERM; echo $$; while :; do sleep 1; done' & wait"
 )
 
