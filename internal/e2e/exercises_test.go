@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"soundcheck/lab/exercises"
+	"soundcheck/lab/plan"
 	"soundcheck/lab/supervisor"
 )
 
@@ -93,6 +94,13 @@ func TestExercises(t *testing.T) {
 	l.setFaults(t, l.ProxyAdmin(), "latency=1ms")
 	l.refused(t, 1, "proxy-service has the fault latency=1ms, which the exercise would end", "start", all[0].Name)
 	l.setFaults(t, l.ProxyAdmin())
+	// A load that cannot run is reported as such, and at once.
+	broken := plan.Exercise{Name: "broken", Loads: []plan.Load{{To: plan.ProxyName, Args: []string{"-rate", "fast"}}}}
+	if err := supervisor.NewClient(l.State).BeginExercise(t.Context(), broken); err == nil || !strings.Contains(err.Error(), "start exercise-load: it exited before it was ready (exit status 2)") ||
+		!strings.Contains(err.Error(), `"fast"`) {
+		t.Errorf("a load with wrong flags: %v", err)
+	}
+	l.refused(t, 1, "no exercise is active", "show")
 	resp, err := http.Post(l.Store()+"/albums", "application/json", strings.NewReader(anAlbum))
 	if err != nil || resp.StatusCode != http.StatusCreated {
 		t.Fatal(resp, err)

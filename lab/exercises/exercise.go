@@ -62,6 +62,8 @@ type Load struct {
 type Symptom struct {
 	Query string        // has a result once the symptom shows
 	After time.Duration // since the load began: it may show earlier for another reason
+	Skew  string        // as of Choice, beside Query
+	Found *Found        // beside Query
 	Shows string        // one line, with {value}
 	Unit  string
 }
@@ -82,10 +84,17 @@ type Choice struct {
 	Of []string
 	Is string
 	// What proves it in the lab: a query with a result, or an active fault, as in "album-store db-delay".
-	// Or a service whose spans begin more than a second after those of its callers.
+	// Or a service whose spans begin more than a second after those of its callers, or a trace.
 	Query string
 	Fault string
 	Skew  string
+	Found *Found
+}
+
+// Found is a search in Jaeger that has a trace with these spans.
+type Found struct {
+	Search string // query of /api/traces
+	Spans  []Span
 }
 
 // Value is a number that the lab measures when the answer is given.
@@ -211,6 +220,14 @@ func (x *Exercise) check() error {
 			bad("setup.load: to: %q is no service", l.To)
 		}
 	}
+	if err := x.Symptom.Found.check("symptom.found"); err != nil {
+		bad("%w", err)
+	}
+	for _, q := range x.Ask {
+		if word := x.givesAway(q); word != "" {
+			bad("ask.%s: the name, the title or the report says %q, which is the answer", q.Key, word)
+		}
+	}
 	given := map[string]bool{}
 	for _, s := range x.Solution {
 		for key := range s.Answer {
@@ -266,8 +283,8 @@ func (q *Question) check() error {
 		return errors.New("must have one of choice, label, value, trace and query")
 	case q.Choice != nil && (!slices.Contains(q.Choice.Of, q.Choice.Is) || len(q.Choice.Of) < 3):
 		return errors.New("choice: of needs three names at least, and is one of them")
-	case q.Choice != nil && !one(q.Choice.Query != "", q.Choice.Fault != "", q.Choice.Skew != ""):
-		return errors.New("choice: must have one of query, fault and skew")
+	case q.Choice != nil && !one(q.Choice.Query != "", q.Choice.Fault != "", q.Choice.Skew != "", q.Choice.Found != nil):
+		return errors.New("choice: must have one of query, fault, skew and found")
 	case q.Label != nil && (q.Label.Query == "" || q.Label.Name == ""):
 		return errors.New("label: needs a query and a name")
 	case q.Value != nil && ((q.Value.Query == "") == (q.Value.Skew == "") || q.Value.Tolerance <= 0 || q.Value.Tolerance > 0.5 || !slices.Contains([]string{"", "s", "share"}, q.Value.Unit)):
@@ -278,13 +295,50 @@ func (q *Question) check() error {
 		return errors.New("trace: needs a condition")
 	}
 	if q.Trace != nil {
-		for _, s := range q.Trace.Spans {
-			if _, err := regexp.Compile(s.Name); err != nil {
-				return fmt.Errorf("trace: name: %w", err)
-			}
+		return checkSpans("trace", q.Trace.Spans)
+	}
+	if q.Choice != nil {
+		return q.Choice.Found.check("choice.found")
+	}
+	return nil
+}
+
+func checkSpans(field string, list []Span) error {
+	for _, s := range list {
+		if _, err := regexp.Compile(s.Name); err != nil {
+			return fmt.Errorf("%s: name: %w", field, err)
 		}
 	}
 	return nil
+}
+
+func (f *Found) check(field string) error {
+	switch {
+	case f == nil:
+		return nil
+	case f.Search == "" || len(f.Spans) == 0:
+		return fmt.Errorf("%s: needs search and spans", field)
+	}
+	return checkSpans(field, f.Spans)
+}
+
+// givesAway returns a word of the right choice that the user reads before the questions; "" if there is
+// none. Components are named everywhere.
+func (x *Exercise) givesAway(q Question) string {
+	if q.Choice == nil {
+		return ""
+	}
+	if _, service := prefixes[q.Choice.Is]; service || q.Choice.Is == collector {
+		return ""
+	}
+	text := strings.ToLower(strings.Join([]string{x.Name, x.Title, x.Report, x.Symptom.Shows}, " "))
+	for _, word := range append(strings.Split(q.Choice.Is, "-"), q.Choice.Is) {
+		whole := word == q.Choice.Is
+		if (whole || len(word) > 3 && word != "slow") && regexp.MustCompile(`\b`+regexp.QuoteMeta(word)+`\b`).MatchString(text) {
+			return word
+		}
+	}
+	return ""
 }
 
 func (x *Exercise) question(key string) *Question {

@@ -25,7 +25,10 @@ func (x *Exercise) Await(ctx context.Context, l Lab, limit time.Duration) (shown
 	}
 	for {
 		n, ok, err := l.one(ctx, x.Symptom.Query)
-		if ok {
+		if ok && err == nil {
+			ok, err = x.Symptom.holds(ctx, l)
+		}
+		if ok && err == nil {
 			return strings.ReplaceAll(l.Expand(x.Symptom.Shows), "{value}", Number(n, x.Symptom.Unit)), nil
 		}
 		if errors.As(err, new(badQuery)) {

@@ -21,7 +21,7 @@ type Component struct {
 	Env     []string // the complete environment
 	Ports   []Port
 	Address string   // URL for users and clients
-	Ready   string   // URL of the readiness probe: 200 once it is ready
+	Ready   string   // URL of the readiness probe: 200 once it is ready; "": when it has run for a moment
 	Needs   []string // components that must be ready before it starts
 	// BuildRank is when its binary is built: lower ranks first, 0 is for the services. That
 	// of rank Beside is built beside the others, at a low priority, once the services are built.
@@ -34,8 +34,7 @@ type Component struct {
 	FoundArgs func(obtain.Found) []string
 	Timeout   time.Duration // from start to ready; 0: the default
 	// Command, if not empty, is run by /bin/sh in Dir in place of Target: a program of the user. It is
-	// ready as soon as Ready responds, whatever it responds but 5xx, or, without Ready, when it has run
-	// for a moment. ProcessEnv, if not nil, is more of the environment, made for each process.
+	// ready as soon as Ready responds, whatever it responds but 5xx. ProcessEnv, if not nil, is more of the environment, made for each process.
 	Command    string
 	Dir        string // default: the state folder
 	ProcessEnv func() []string

@@ -144,7 +144,7 @@ func TestCommandWithoutURL(t *testing.T) {
 	l.command("exec $program").Ready = ""
 	l.up()
 	begun := l.state("checkout", Ready).Since
-	if took := time.Since(begun); took < commandSettles {
+	if took := time.Since(begun); took < minUptime {
 		t.Errorf("ready after %s", took)
 	}
 }

@@ -25,7 +25,7 @@ var (
 	maxBackoff   = 10 * time.Second
 	settled      = 30 * time.Second // uptime after which the backoff is reset to minBackoff
 
-	commandSettles = time.Second // uptime after which a command without a probe is ready
+	minUptime = time.Second // uptime after which a component without a probe is ready: one with wrong flags has exited
 )
 
 // runner runs one component and restarts it when it exits.
@@ -183,15 +183,12 @@ func wait(ctx context.Context, c <-chan struct{}) bool {
 }
 
 // awaitReady returns when the readiness probe succeeds, or an error if the process exits
-// first or the timeout expires. A component without a probe is ready at once, a command when it
-// has run for commandSettles.
+// first or the timeout expires. A component without a probe is ready when it has run for
+// a moment (minUptime).
 func (r *runner) awaitReady(ctx context.Context) error {
-	if r.Ready == "" && r.Command == "" {
-		return nil
-	}
 	limit := cmp.Or(r.Timeout, readyTimeout)
 	if r.Ready == "" {
-		limit = commandSettles
+		limit = minUptime
 	}
 	timeout := time.After(limit)
 	var last error
