@@ -191,6 +191,9 @@ func (s *Store) tx(ctx context.Context, what string, f func(context.Context, *sq
 }
 
 func (s *Store) tryTx(ctx context.Context, f func(context.Context, *sql.Tx) error) error {
+	if s.group != nil {
+		return s.group.do(ctx, f)
+	}
 	c, err := acquire(ctx, s.writer)
 	if err != nil {
 		return err

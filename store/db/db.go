@@ -8,6 +8,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,7 +24,6 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
-	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"soundcheck/internal/album"
 	"soundcheck/internal/optional"
@@ -59,6 +59,7 @@ type Store struct {
 	writer  *sql.DB // SQLite has one connection that writes
 	log     *slog.Logger
 	running running
+	group   *group // of SQLite's transactions
 	queue   *queue
 
 	lastCommit  atomic.Int64 // time, in ns since 1970
@@ -126,6 +127,7 @@ func Open(c Config) (_ *Store, err error) {
 	}()
 	if driver == "sqlite" {
 		s.dialect = sqlite
+		s.group = &group{store: s, tracer: c.TracerProvider.Tracer(scope)}
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return nil, err
 		}
@@ -153,9 +155,9 @@ func Open(c Config) (_ *Store, err error) {
 	return s, err
 }
 
-func (s *Store) open(driver, source, pool string, conns int) (*sql.DB, error) {
+func (s *Store) open(name, source, pool string, conns int) (*sql.DB, error) {
 	system := attribute.String("db.system.name", s.dialect.system())
-	db, err := otelsql.Open(driver, source,
+	options := []otelsql.Option{
 		otelsql.WithTracerProvider(s.config.TracerProvider), otelsql.WithMeterProvider(s.config.MeterProvider),
 		otelsql.WithAttributes(system),
 		otelsql.WithSpanNameFormatter(spanName), otelsql.WithAttributesGetter(queryText),
@@ -163,7 +165,18 @@ func (s *Store) open(driver, source, pool string, conns int) (*sql.DB, error) {
 			OmitConnResetSession: true, OmitConnectorConnect: true, OmitRows: true, OmitConnPrepare: true, DisableErrSkip: true, DisableQuery: true,
 			SpanFilter:  wantSpan,
 			RecordError: func(err error) bool { return !errors.Is(err, context.Canceled) },
-		}))
+		}),
+	}
+	var db *sql.DB
+	var err error
+	if s.dialect == sqlite {
+		var c driver.Connector
+		if c, err = newConnector(source); err == nil {
+			db = otelsql.OpenDB(c, options...)
+		}
+	} else {
+		db, err = otelsql.Open(name, source, options...)
+	}
 	if err != nil {
 		return nil, err
 	}
