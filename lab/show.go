@@ -113,7 +113,7 @@ func table(w io.Writer, st supervisor.Status) {
 		if len(version) > 20 { // of a commit
 			version = version[:17] + "..."
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", p.Name, state, p.Address, version, cmp.Or(p.From, "-"), pid, since, p.Restarts, memory)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", p.Name, state, cmp.Or(p.Address, "-"), version, cmp.Or(p.From, "-"), pid, since, p.Restarts, memory)
 	}
 	t.Flush()
 	if st.BuildsLeft > 0 {

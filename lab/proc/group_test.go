@@ -2,6 +2,7 @@ package proc
 
 import (
 	"os"
+	"runtime"
 	"strconv"
 	"syscall"
 	"testing"
@@ -60,6 +61,9 @@ func TestEndGroup(t *testing.T) {
 	leader.cmd.Wait()
 	if !c.Alive() || !GroupAlive(leader.PID) {
 		t.Fatal("the child did not outlive the leader")
+	}
+	if runtime.GOOS == "linux" && leader.GroupRSS() != c.RSS() {
+		t.Errorf("the group has %d bytes, its only member %d", leader.GroupRSS(), c.RSS())
 	}
 	if killed, err := EndGroup(leader.PID, true, time.Minute); killed || err != nil {
 		t.Errorf("killed %t, %v", killed, err)

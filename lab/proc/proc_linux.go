@@ -50,22 +50,32 @@ func running(f [][]byte) bool {
 
 // members reports whether a process of the group runs. kill(2) also finds zombies, which stay in a
 // container whose first process reaps none.
-func members(group int) bool {
-	files, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil || len(files) == 0 {
-		return true // kill(2) found some
-	}
+func members(group int) bool { return len(pids(group)) > 0 }
+
+// pids returns the running processes of a group.
+func pids(group int) (list []int) {
+	files, _ := filepath.Glob("/proc/[0-9]*/stat")
 	want := strconv.Itoa(group)
 	for _, file := range files {
 		b, err := os.ReadFile(file)
 		if err != nil {
 			continue // gone meanwhile
 		}
-		if f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:]); len(f) >= 20 && string(f[2]) == want && running(f) {
-			return true
+		f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err == nil && len(f) >= 20 && string(f[2]) == want && running(f) {
+			list = append(list, pid)
 		}
 	}
-	return false
+	return list
+}
+
+// GroupRSS returns the resident memory of the group that the process leads.
+func (id ID) GroupRSS() (sum int64) {
+	for _, pid := range pids(id.PID) {
+		sum += ID{PID: pid}.RSS()
+	}
+	return sum
 }
 
 // RSS returns the resident memory of the process in bytes, or 0.

@@ -116,6 +116,9 @@ func (s *Supervisor) Status() Status {
 	for i := range st.Components {
 		if p := &st.Components[i]; p.Process.PID != 0 {
 			p.Memory = p.Process.RSS()
+			if p.From == FromCommand { // the process is a shell, or go run
+				p.Memory = p.Process.GroupRSS()
+			}
 			st.Memory += p.Memory
 		}
 	}
@@ -288,9 +291,13 @@ func acquire(state string) (f *os.File, err error) {
 // and the component that needs it.
 func CheckPorts(programs []plan.Component) error {
 	var taken []string
+	remedy := "move all ports of the lab, as in -port-offset 100"
 	for _, p := range programs {
 		for _, port := range p.Ports {
 			if !free(port.Number) {
+				if p.Command != "" {
+					remedy = "let your program listen elsewhere (-with and -with-url)"
+				}
 				taken = append(taken, fmt.Sprintf("port %d is in use, %s needs it (%s)", port.Number, p.Name, port.Use))
 			}
 		}
@@ -298,8 +305,7 @@ func CheckPorts(programs []plan.Component) error {
 	if taken == nil {
 		return nil
 	}
-	return fmt.Errorf("%s\nstop the process that listens there, or move all ports of the lab, as in -port-offset 100",
-		strings.Join(taken, "\n"))
+	return fmt.Errorf("%s\nstop the process that listens there, or %s", strings.Join(taken, "\n"), remedy)
 }
 
 func free(port int) bool {
