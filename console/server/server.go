@@ -1,11 +1,13 @@
 // Package server serves the console: its pages and their data.
 //
-//	/, /dashboards, /d/UID, /traces, /trace/ID, …  pages: one document, whose modules render the path
+//	/, /explore, /dashboards, /d/UID, /traces, /trace/ID, …  pages: one document, whose modules render the path
 //	/assets/HASH/               modules, styles, uPlot (from vegeta); cached by browsers
 //	/api/                       Jaeger's query API
 //	/-/prometheus/api/v1/       Prometheus' query API
+//	/-/metadata                 type, unit and help of metrics, from Prometheus and the services
 //	/-/dashboards, /-/dashboards/UID  the dashboards: list, file
-//	/-/traces, /-/map           trace lists and service map, from Jaeger's traces
+//	/-/traces, /-/map           trace lists and service map, from Jaeger's traces; POST reads a file of traces
+//	/-/traces/ID                a trace with its critical path; /otlp: as OTLP JSON
 //	/-/lab                      state of the components, from the supervisor or the containers
 //	/-/faults                   active faults; DELETE clears them
 //	/-/logs                     lines of component logs
@@ -57,12 +59,16 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET /assets/", files.asset)
 	mux.Handle("GET /api/", c.backend("Jaeger", c.Jaeger).passOn("", "/api/"))
 	mux.Handle("GET /-/prometheus/api/v1/", c.backend("Prometheus", c.Prometheus).passOn("/-/prometheus", "/api/v1/", "query", "query_range", "query_exemplars",
-		"series", "labels", "label/", "metadata", "alerts", "rules", "status/buildinfo", "status/tsdb", "targets"))
+		"series", "labels", "label/", "metadata", "features", "alerts", "rules", "status/buildinfo", "status/tsdb", "targets"))
 	boards := readDashboards(dashboards.FS())
 	mux.HandleFunc("GET /-/dashboards", respond(boards.listDashboards))
 	mux.HandleFunc("GET /-/dashboards/{uid}", boards.dashboard)
-	mux.HandleFunc("GET /-/traces", respond(searchTraces(c)))
+	mux.HandleFunc("GET "+tracesPath, respond(searchTraces(c)))
+	mux.HandleFunc("POST "+tracesPath, respond(readTraces))
+	mux.HandleFunc("GET "+tracesPath+"/{id}", respond(oneTrace(c)))
+	mux.HandleFunc("GET "+tracesPath+"/{id}/otlp", otlpTrace(c))
 	mux.HandleFunc("GET /-/map", respond(serviceMap(c)))
+	mux.HandleFunc("GET /-/metadata", respond(metadata(c)))
 	mux.HandleFunc("GET /-/lab", respond(lab(c)))
 	mux.HandleFunc("GET "+faultsPath, respond(listFaults(c)))
 	mux.HandleFunc("DELETE "+faultsPath, respond(clearFaults(c)))
@@ -118,7 +124,7 @@ func secure(next http.Handler) http.Handler {
 		}
 		// A foreign page may link here, but request nothing. "same-site" is another
 		// port of this machine.
-		leads := r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Method != http.MethodDelete
+		leads := r.Header.Get("Sec-Fetch-Mode") == "navigate" && (r.Method == http.MethodGet || r.Method == http.MethodHead)
 		if site := r.Header.Get("Sec-Fetch-Site"); (site == "cross-site" || site == "same-site") && !leads {
 			fail(w, http.StatusForbidden, "only the console's own pages may request this")
 			return
@@ -131,10 +137,16 @@ func secure(next http.Handler) http.Handler {
 // DELETE from a foreign page (CORS), and the server rejects it.
 const faultsPath = "/-/faults"
 
+// tracesPath also accepts files of traces, which it reads and does not store.
+const tracesPath = "/-/traces"
+
 // allow returns the methods of a path.
 func allow(path string) []string {
-	if path == faultsPath {
+	switch path {
+	case faultsPath:
 		return []string{http.MethodGet, http.MethodHead, http.MethodDelete}
+	case tracesPath:
+		return []string{http.MethodGet, http.MethodHead, http.MethodPost}
 	}
 	return []string{http.MethodGet, http.MethodHead}
 }

@@ -18,9 +18,11 @@ import { initTheme } from "./lib/theme.js";
 
 const routes = [
   ["/", "home"],
+  ["/explore", "explore"],
   ["/dashboards", "dashboards"],
   ["/d/:uid", "dashboard"],
   ["/traces", "traces"],
+  ["/traces/file", "tracefile"],
   ["/trace/:id", "trace"],
   ["/map", "map"],
   ["/logs", "logs"],

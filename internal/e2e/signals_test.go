@@ -87,6 +87,7 @@ func TestLab(t *testing.T) {
 
 	t.Run("pages", l.look)
 	t.Run("from a chart to the logs", l.followExemplar)
+	t.Run("explore", l.explore)
 
 	t.Run("contract", func(t *testing.T) {
 		callAll(t, l.Proxy(), "1000001")
@@ -97,6 +98,8 @@ func TestLab(t *testing.T) {
 		l.explains(t, l.StoreAdmin(), "db-delay", "album-store")
 		l.explains(t, l.ProxyAdmin(), "latency", "proxy-service")
 	})
+
+	t.Run("trace pages", l.tracePages)
 
 	t.Run("down", func(t *testing.T) {
 		l.mustRun(t, 5*time.Minute, "lab", "down", "-state", l.State)

@@ -43,7 +43,7 @@ var rules = []struct {
 	{"loadgen/report", []string{"loadgen/slo", "loadgen/measure", "loadgen/explain", "loadgen/schedule"}},
 	{"loadgen/slo", []string{"loadgen/measure"}},
 	{"loadgen/measure", []string{"loadgen/explain"}},
-	{"loadgen/explain", []string{"internal/jaegerapi"}},
+	{"loadgen/explain", []string{"internal/criticalpath", "internal/jaegerapi"}},
 	{"loadgen/targets", nil},
 	{"loadgen/contract/values", nil},
 	{"loadgen/contract", []string{"loadgen/contract/values"}},
@@ -57,6 +57,7 @@ var rules = []struct {
 	{"internal/memo", nil},
 	{"internal/httptelemetry", []string{"internal/memo"}},
 	{"internal/jaegerapi", nil},
+	{"internal/criticalpath", []string{"internal/jaegerapi"}},
 	{"internal/album", []string{"internal/optional"}},
 	{"internal/fault", []string{"internal/album", "internal/optional"}},
 	{"internal/httpserver", []string{"internal/httpheader"}},
@@ -68,7 +69,8 @@ var rules = []struct {
 	{"internal/albumapi", []string{"internal/album", "internal/cli", "internal/httpheader", "internal/upstream"}},
 	{"internal/...", []string{"internal/..."}},
 
-	{"store/db", []string{"internal/album", "internal/optional"}},
+	{"store/db/lite", nil},
+	{"store/db", []string{"internal/album", "internal/optional", "store/db/lite"}},
 	{"store/...", []string{"store/...", "internal/..."}},
 	{"proxy/...", []string{"internal/..."}},
 	{"datagen/...", []string{"datagen/...", "internal/..."}},
@@ -90,7 +92,7 @@ var rules = []struct {
 // databases are the packages of the store's databases: most of its build.
 var (
 	postgres  = []string{"github.com/jackc/...", "github.com/lib/pq", "github.com/riverqueue/river/riverdriver/riverdatabasesql/..."}
-	databases = append([]string{"store/db", "database/sql", "github.com/XSAM/otelsql", "github.com/pressly/goose/...", "github.com/riverqueue/...", "modernc.org/..."}, postgres...)
+	databases = append([]string{"store/db", "store/db/lite", "database/sql", "github.com/XSAM/otelsql", "github.com/pressly/goose/...", "github.com/riverqueue/...", "modernc.org/..."}, postgres...)
 )
 
 // tagged are build tags of a package, and what it must not have below it with them.

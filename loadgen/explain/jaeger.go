@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 
+	"soundcheck/internal/criticalpath"
 	"soundcheck/internal/jaegerapi"
 )
 
@@ -36,14 +37,19 @@ const console = "console"
 // Page returns the base URL of trace pages, to which a trace id is appended; without pages,
 // that of the traces' JSON.
 func (j Jaeger) Page(ctx context.Context) string {
-	var status struct{ Service string }
-	if err := j.api().Get(ctx, "/status", nil, &status); err == nil && status.Service == console {
+	if j.Console(ctx) {
 		return j.URL + "/trace/"
 	}
 	if bytes.Contains(j.front(ctx), []byte(pageMark)) {
 		return j.URL + "/trace/"
 	}
 	return j.URL + "/api/traces/"
+}
+
+// Console reports whether the lab's console is at the URL.
+func (j Jaeger) Console(ctx context.Context) bool {
+	var status struct{ Service string }
+	return j.api().Get(ctx, "/status", nil, &status) == nil && status.Service == console
 }
 
 // front returns the front page, up to 64 KiB.
@@ -62,7 +68,7 @@ func (j Jaeger) front(ctx context.Context) []byte {
 }
 
 // Traces returns the spans of traces so far, by trace id, without unknown traces.
-func (j Jaeger) Traces(ctx context.Context, ids []string) (map[string][]Span, error) {
+func (j Jaeger) Traces(ctx context.Context, ids []string) (map[string][]criticalpath.Span, error) {
 	list, err := j.api().Search(ctx, url.Values{"traceID": ids})
 	var status *jaegerapi.Error
 	if errors.As(err, &status) && status.Status == http.StatusNotFound {
@@ -71,16 +77,13 @@ func (j Jaeger) Traces(ctx context.Context, ids []string) (map[string][]Span, er
 	if err != nil {
 		return nil, err
 	}
-	traces := map[string][]Span{}
+	traces := map[string][]criticalpath.Span{}
 	for _, t := range list {
 		i := slices.IndexFunc(ids, func(id string) bool { return jaegerapi.SameID(id, t.TraceID) })
 		if i < 0 {
 			continue
 		}
-		for _, s := range t.Spans {
-			traces[ids[i]] = append(traces[ids[i]], Span{ID: s.SpanID, Name: s.OperationName, Service: t.Service(s), Parent: t.Parent(s),
-				Kind: s.Tags.Text("span.kind"), Start: s.Start(), End: s.End()})
-		}
+		traces[ids[i]] = append(traces[ids[i]], criticalpath.Spans(t)...)
 	}
 	return traces, nil
 }

@@ -26,10 +26,8 @@ func together(t *testing.T, s *Store, fs ...func()) {
 	err := s.tx(t.Context(), "hold", func(context.Context, *sql.Tx) error {
 		for i, f := range fs {
 			done.Go(func() { defer returned.Add(1); f() })
-			for waiting := 0; waiting+int(returned.Load()) < i+1; time.Sleep(time.Millisecond) {
-				s.group.mu.Lock()
-				waiting = len(s.group.queue)
-				s.group.mu.Unlock()
+			for s.group.Waiting()+int(returned.Load()) < i+1 {
+				time.Sleep(time.Millisecond)
 			}
 		}
 		return errors.New("nothing")

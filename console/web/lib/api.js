@@ -4,10 +4,10 @@ import { startHint } from "./lab.js";
 
 // get returns the JSON of a URL, or null if the response has no content. An error response
 // becomes an Error with the server's message and status.
-export async function get(path, signal, method = "GET") {
+export async function get(path, signal, method = "GET", body = undefined) {
   let response;
   try {
-    response = await fetch(path, { method, signal, headers: { Accept: "application/json" } });
+    response = await fetch(path, { method, body, signal, headers: { Accept: "application/json" } });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Error(`The console does not respond. ${startHint()}.`);
@@ -45,20 +45,31 @@ async function prometheus(what, values, signal) {
 // Prometheus' query API. Times are seconds since the epoch. Results are those of Prometheus:
 // lists of {metric, value | values | histogram | histograms}.
 export const prom = {
+  // response returns {data, warnings, infos}, for a query that a person wrote.
+  response: async (what, values, signal) => (await get(address(`/-/prometheus/api/v1/${what}`, values), signal)) ?? { data: null },
+  metadata: (signal) => get("/-/metadata", signal),
+  functions: async (signal) => Object.entries((await prometheus("features", {}, signal))?.promql_functions ?? {}).filter(([, enabled]) => enabled).map(([name]) => name),
+  rules: async (signal) => (await prometheus("rules", { type: "alert" }, signal))?.groups ?? [],
+  labels: async (match, start, end, signal) => (await prometheus("labels", { "match[]": match, start, end }, signal)) ?? [],
   instant: async (query, time, signal) => (await prometheus("query", { query, time }, signal))?.result ?? [],
   range: async (query, start, end, step, signal) => (await prometheus("query_range", { query, start, end, step }, signal))?.result ?? [],
   exemplars: async (query, start, end, signal) => (await prometheus("query_exemplars", { query, start, end }, signal)) ?? [],
   labelValues: async (label, match, start, end, signal) => (await prometheus(`label/${encodeURIComponent(label)}/values`, { "match[]": match, start, end }, signal)) ?? [],
 };
 
-// summaries returns the traces that Jaeger finds, for lists: {id, service, name, status,
-// start, duration, spans, errors, services: [{name, spans}], incomplete}. Times are
-// microseconds since the epoch.
-export const summaries = async (values, signal) => (await get(address("/-/traces", values), signal)).traces;
+// searchTraces returns {traces, matched, read, read_max, cut, services, pushed}: see Result in
+// console/traces/search.go. A trace is {id, service, name, status, start, duration, spans, errors,
+// services: [{name, spans}], incomplete, matched, match}. Times are microseconds since the epoch.
+export const searchTraces = (values, signal) => get(address("/-/traces", values), signal);
+
+// oneTrace returns {trace, critical}: a trace in Jaeger's JSON, and its critical path.
+export const oneTrace = (id, signal) => get(`/-/traces/${encodeURIComponent(id)}`, signal);
+
+// readFile returns {traces: [{summary, trace, critical}], skipped} of a file of traces.
+export const readFile = (file, signal) => get("/-/traces", signal, "POST", file);
 
 // Jaeger's query API.
 export const jaeger = {
   services: async (signal) => (await get("/api/services", signal)).data ?? [],
   operations: async (service, signal) => (await get(address("/api/operations", { service }), signal)).data ?? [],
-  trace: async (id, signal) => (await get(`/api/traces/${encodeURIComponent(id)}`, signal)).data?.[0] ?? null,
 };

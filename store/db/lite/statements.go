@@ -1,10 +1,16 @@
-package db
+// Package lite makes SQLite's driver fast enough for a service: connections keep prepared statements,
+// and transactions that wait for the connection that writes are committed together.
+package lite
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
+	"time"
 
+	"github.com/XSAM/otelsql"
 	sqlitedriver "modernc.org/sqlite"
 )
 
@@ -12,9 +18,21 @@ import (
 // each statement that a pool or a transaction runs anew, which takes longer than to run it.
 type connector struct{ driver.Connector }
 
-func newConnector(source string) (driver.Connector, error) {
+// Options are the options of a data source of the driver.
+func Options(busyTimeout time.Duration) string {
+	// In WAL mode readers and the writer do not wait for each other. FULL: a
+	// commit is on the disk before it returns.
+	const pragmas = "?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=journal_size_limit(67108864)&_txlock=immediate"
+	return fmt.Sprintf(pragmas, busyTimeout.Milliseconds())
+}
+
+// Open is otelsql.Open of the driver "sqlite".
+func Open(_, source string, options ...otelsql.Option) (*sql.DB, error) {
 	c, err := sqlitedriver.NewConnector(source)
-	return connector{c}, err
+	if err != nil {
+		return nil, err
+	}
+	return otelsql.OpenDB(connector{c}, options...), nil
 }
 
 // Connect implements driver.Connector.

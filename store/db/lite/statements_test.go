@@ -1,4 +1,4 @@
-package db
+package lite
 
 import (
 	"context"
@@ -7,16 +7,18 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	sqlitedriver "modernc.org/sqlite"
 )
 
 // kept returns a connection of SQLite, and the one that keeps its statements.
 func kept(t *testing.T) (*sql.Conn, *preparedConn) {
 	t.Helper()
-	c, err := newConnector("file:" + filepath.Join(t.TempDir(), "a.db"))
+	c, err := sqlitedriver.NewConnector("file:" + filepath.Join(t.TempDir(), "a.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := sql.OpenDB(c)
+	db := sql.OpenDB(connector{c})
 	t.Cleanup(func() { db.Close() })
 	conn, err := db.Conn(t.Context())
 	if err != nil {

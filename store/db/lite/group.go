@@ -1,33 +1,35 @@
-package db
+package lite
 
 import (
 	"cmp"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/XSAM/otelsql"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 )
 
-const scope = "soundcheck/store/db"
-
-// Limits of a group of transactions. The first one waits for the others.
+// maxGroup is the maximum number of transactions of a group.
 const maxGroup = 64
 
-var groupTime = 10 * time.Millisecond
-
-// group runs transactions of SQLite that wait for the one connection that writes in one transaction:
+// Group runs transactions of SQLite that wait for the one connection that writes in one transaction:
 // they share the disk's time for a COMMIT, most of what a small one takes. Each is a savepoint, so
 // that one that fails leaves nothing behind and the others go on. None returns before the COMMIT.
 // PostgreSQL does the same by itself.
-type group struct {
-	store  *Store
-	tracer trace.Tracer
+type Group struct {
+	Acquire   func(context.Context) (*sql.Conn, error)                    // returns the connection
+	Wait      func(context.Context) (context.Context, context.CancelFunc) // limits the wait for it
+	Limit     func(context.Context) (context.Context, context.CancelFunc) // limits a transaction
+	MaxTime   time.Duration                                               // of a group: the first waits for the others
+	Committed func()
+	Tracer    trace.Tracer
 
 	mu     sync.Mutex
 	queue  []*write
@@ -48,9 +50,17 @@ type write struct {
 	panicked any
 }
 
-// do runs f in a transaction and returns after its COMMIT.
-func (g *group) do(ctx context.Context, f func(context.Context, *sql.Tx) error) error {
-	wait, stop := context.WithTimeoutCause(ctx, acquireTimeout, errAcquire)
+// Waiting is the number of transactions that wait for a group.
+func (g *Group) Waiting() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.queue)
+}
+
+// Do runs f in a transaction and returns after its COMMIT. f can run more than once. Its context does
+// not end with the caller's.
+func (g *Group) Do(ctx context.Context, f func(context.Context, *sql.Tx) error) error {
+	wait, stop := g.Wait(ctx)
 	defer stop()
 	w := &write{ctx: ctx, run: f, arrived: time.Now(), lead: make(chan struct{}, 1), done: make(chan struct{})}
 	g.mu.Lock()
@@ -71,10 +81,7 @@ func (g *group) do(ctx context.Context, f func(context.Context, *sql.Tx) error) 
 			g.run(wait, w)
 		case <-left:
 			if g.leave(w) {
-				if ctx.Err() == nil {
-					return errAcquire
-				}
-				return ctx.Err()
+				return cmp.Or(ctx.Err(), context.Cause(wait))
 			}
 			left = nil // it runs
 		}
@@ -82,7 +89,7 @@ func (g *group) do(ctx context.Context, f func(context.Context, *sql.Tx) error) 
 }
 
 // pass makes the first of the queue the leader. The caller holds mu.
-func (g *group) pass() {
+func (g *Group) pass() {
 	g.leader = nil
 	if len(g.queue) > 0 {
 		g.leader = g.queue[0]
@@ -91,7 +98,7 @@ func (g *group) pass() {
 }
 
 // leave removes a transaction, unless a group has taken it.
-func (g *group) leave(w *write) bool {
+func (g *Group) leave(w *write) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	i := slices.Index(g.queue, w)
@@ -106,7 +113,7 @@ func (g *group) leave(w *write) bool {
 }
 
 // take returns the next transaction of a group that has n, or nil at its end.
-func (g *group) take(n int) *write {
+func (g *Group) take(n int) *write {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.queue) == 0 || n > 0 && g.queue[0].alone {
@@ -118,7 +125,7 @@ func (g *group) take(n int) *write {
 }
 
 // again puts transactions back, each for a group of its own.
-func (g *group) again(ws []*write) {
+func (g *Group) again(ws []*write) {
 	for _, w := range ws {
 		w.alone = true
 	}
@@ -133,14 +140,13 @@ func (w *write) end(err error) {
 }
 
 // run runs the transactions that wait, that of the leader first.
-func (g *group) run(wait context.Context, leader *write) {
+func (g *Group) run(wait context.Context, leader *write) {
 	defer func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.pass()
 	}()
-	s := g.store
-	c, err := acquire(wait, s.writer)
+	c, err := g.Acquire(wait)
 	if err != nil {
 		if g.leave(leader) {
 			leader.end(err)
@@ -149,7 +155,7 @@ func (g *group) run(wait context.Context, leader *write) {
 	}
 	defer c.Close()
 	// No caller that leaves may interrupt a statement: SQLite would roll back all of the group.
-	ctx, cancel := limit(withoutSpans(context.WithoutCancel(leader.ctx)))
+	ctx, cancel := g.Limit(WithoutSpans(context.WithoutCancel(leader.ctx)))
 	defer cancel()
 	begun := time.Now()
 	tx, err := c.BeginTx(ctx, nil)
@@ -161,7 +167,7 @@ func (g *group) run(wait context.Context, leader *write) {
 		return
 	}
 	var in []*write
-	for started := time.Now(); len(in) < maxGroup && (len(in) == 0 || time.Since(started) < groupTime); {
+	for started := time.Now(); len(in) < maxGroup && (len(in) == 0 || time.Since(started) < g.MaxTime); {
 		w := g.take(len(in))
 		if w == nil {
 			break
@@ -199,7 +205,7 @@ func (g *group) run(wait context.Context, leader *write) {
 		return
 	}
 	if err = tx.Commit(); err == nil {
-		s.lastCommit.Store(time.Now().UnixNano())
+		g.Committed()
 	}
 	now := time.Now()
 	for _, w := range in {
@@ -210,11 +216,12 @@ func (g *group) run(wait context.Context, leader *write) {
 
 // step runs a transaction in the group's, and sets its error. The returned error is that of a group
 // that has been rolled back.
-func (g *group) step(ctx context.Context, tx *sql.Tx, w *write, savepoint bool) error {
+func (g *Group) step(ctx context.Context, tx *sql.Tx, w *write, savepoint bool) error {
 	do := func(statements ...string) error {
 		for _, text := range statements {
 			if _, err := tx.ExecContext(ctx, text); err != nil {
-				return errors.Join(err, ignoreDone(tx.Rollback()))
+				_ = tx.Rollback()
+				return err
 			}
 		}
 		return nil
@@ -224,7 +231,7 @@ func (g *group) step(ctx context.Context, tx *sql.Tx, w *write, savepoint bool) 
 			return err
 		}
 	}
-	w.err = w.call(tx)
+	w.err = g.call(w, tx)
 	if w.err == nil {
 		if savepoint {
 			return do("RELEASE write")
@@ -236,14 +243,15 @@ func (g *group) step(ctx context.Context, tx *sql.Tx, w *write, savepoint bool) 
 	if savepoint {
 		return do("ROLLBACK TO write", "RELEASE write")
 	}
-	return errors.Join(errRolledBack, ignoreDone(tx.Rollback()))
+	_ = tx.Rollback()
+	return errRolledBack
 }
 
 // errRolledBack ends a group whose first transaction failed: there is nothing else in it.
 var errRolledBack = errors.New("transaction rolled back")
 
-func (w *write) call(tx *sql.Tx) (err error) {
-	ctx, cancel := limit(context.WithoutCancel(w.ctx))
+func (g *Group) call(w *write, tx *sql.Tx) (err error) {
+	ctx, cancel := g.Limit(context.WithoutCancel(w.ctx))
 	defer cancel()
 	defer func() {
 		if w.panicked = recover(); w.panicked != nil {
@@ -256,18 +264,30 @@ func (w *write) call(tx *sql.Tx) (err error) {
 // span records what a transaction waited for as a span of its trace: otelsql's would be in that of
 // the leader alone. The time of BEGIN ends at its first statement, and that of COMMIT begins after its
 // last one.
-func (g *group) span(w *write, name string, from, to time.Time, size int, err error) {
-	if !wantSpan(w.ctx, "", "", nil) {
+func (g *Group) span(w *write, name string, from, to time.Time, size int, err error) {
+	if !WantSpan(w.ctx, "", "", nil) {
 		return
 	}
-	attributes := []attribute.KeyValue{attribute.String("db.system.name", g.store.dialect.system())}
+	attributes := []attribute.KeyValue{attribute.String("db.system.name", "sqlite")}
 	if size > 1 {
 		attributes = append(attributes, attribute.Int("db.operation.batch.size", size))
 	}
-	_, span := g.tracer.Start(w.ctx, name, trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(from), trace.WithAttributes(attributes...))
+	_, span := g.Tracer.Start(w.ctx, name, trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(from), trace.WithAttributes(attributes...))
 	if err != nil {
 		span.RecordError(err)
 		span.SetStatus(codes.Error, err.Error())
 	}
 	span.End(trace.WithTimestamp(to))
+}
+
+type noSpansKey struct{}
+
+// WithoutSpans returns a context whose statements have no spans.
+func WithoutSpans(ctx context.Context) context.Context {
+	return context.WithValue(ctx, noSpansKey{}, true)
+}
+
+// WantSpan skips statements without a request, such as the queue's polling, and those of WithoutSpans.
+func WantSpan(ctx context.Context, _ otelsql.Method, _ string, _ []driver.NamedValue) bool {
+	return trace.SpanContextFromContext(ctx).IsValid() && ctx.Value(noSpansKey{}) == nil
 }
