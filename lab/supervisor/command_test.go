@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -152,29 +153,31 @@ func TestCommandWithoutURL(t *testing.T) {
 // Whatever it responds is a response, it is not sampled, and there are no more requests after it.
 func TestCommandProbe(t *testing.T) {
 	t.Parallel()
-	var requests atomic.Int64
-	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	var requests, connections atomic.Int64
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		requests.Add(1)
 		if parent := r.Header.Get("Traceparent"); !strings.HasSuffix(parent, "-00") || len(parent) != 55 {
 			t.Errorf("traceparent %q", parent)
 		}
 		http.Redirect(w, r, "http://elsewhere.invalid/", http.StatusFound)
 	}))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	s.StartTLS()
 	defer s.Close()
 	l := newLab(t)
 	c := l.command("exec sleep 600")
 	c.Ready, c.Ports = s.URL, nil
 	l.up()
-	for range 3 { // probes
-		time.Sleep(probeEvery)
-	}
+	eventually(t, "more probes", func() bool { return connections.Load() > 3 })
 	if p := l.state("checkout", Ready); requests.Load() != 1 || p.Restarts != 0 {
 		t.Errorf("%d requests, %+v", requests.Load(), p)
 	}
 	s.Close()
-	if p := l.state("checkout", Unready); !strings.Contains(p.Detail, "refused") {
-		t.Errorf("%+v", p)
-	}
+	l.await("it refuses connections", func(st Status) bool { return st.program("checkout").State == Unready })
 }
 
 // Each process has an environment of its own.
