@@ -2,6 +2,7 @@
 // with the real OpenTelemetry Collector, Jaeger and Prometheus, without Docker.
 //
 //	go run ./lab up                  # get or build what is missing, start, show the addresses
+//	go run ./lab up -with 'checkout=go run ./cmd/checkout' -with-url http://127.0.0.1:8080
 //	go run ./lab status              # state, address, process, uptime and memory of each component
 //	go run ./lab logs -f proxy-service
 //	go run ./lab restart album-store # rebuild it if its sources changed
@@ -25,6 +26,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"soundcheck/internal/cli"
 	"soundcheck/lab/build"
@@ -81,6 +83,10 @@ type flags struct {
 	otlp    bool
 	from    string
 	grafana bool
+
+	with, withURL values
+	withTimeout   time.Duration
+	withDir       string
 }
 
 func newFlags(usage, about string) *flags {
@@ -218,6 +224,9 @@ func (f *flags) lab() (plan.Lab, *build.Builder, error) {
 	}
 	l := plan.Lab{Root: root, State: state, Offset: f.offset, DB: db, OTLPEverywhere: f.otlp, Grafana: f.grafana}
 	if l.Stores, err = f.stores(l); err != nil {
+		return plan.Lab{}, nil, err
+	}
+	if l.Own, err = f.services(l); err != nil {
 		return plan.Lab{}, nil, err
 	}
 	// All labs of a repository share the binaries.

@@ -25,7 +25,7 @@ import (
 )
 
 func up(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	f := newFlags("lab up [flags]", "Get or build what is missing, start every component, wait until all are ready.").withOffset().withDB().withStore().withOTLP().withPrograms()
+	f := newFlags("lab up [flags]", "Get or build what is missing, start every component, wait until all are ready.").withOffset().withDB().withStore().withOTLP().withPrograms().withServices()
 	foreground := f.Bool("foreground", false, "run in the foreground; stop the lab on Ctrl-C")
 	wait := f.String("wait", string(waitAll), "return when this is ready: `all|services` (proxy and album store)")
 	fresh := f.Bool("fresh", false, "start empty: delete albums, traces and metrics in the state folder first")
@@ -55,6 +55,7 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout, 
 	} else if joined, err := join(ctx, l, ready, stdout, stderr); joined || err != nil {
 		return err
 	}
+	sayKept(l, stderr)
 	if *foreground {
 		return inForeground(ctx, l, b, ready, stdout, stderr)
 	}
@@ -92,6 +93,8 @@ func join(ctx context.Context, l plan.Lab, ready readiness, stdout, stderr io.Wr
 		other = "albums in " + albums(st)
 	case st.OTLPEverywhere != l.OTLPEverywhere:
 		other = fmt.Sprintf("-otlp-everywhere=%t", st.OTLPEverywhere)
+	case !slices.Equal(st.Own, l.Own):
+		other = "other programs of -with"
 	case hasGrafana(st) != l.Grafana:
 		other = map[bool]string{true: "Grafana", false: "no Grafana"}[hasGrafana(st)]
 	case st.From != l.From && l.From != plan.Auto: // auto takes what there is
@@ -176,8 +179,9 @@ func inBackground(ctx context.Context, l plan.Lab, ready readiness, stdout, stde
 		return err
 	}
 	defer stderrFile.Close()
-	cmd := exec.Command(self, "supervise", "-state", l.State, "-port-offset", strconv.Itoa(l.Offset),
-		"-otlp-everywhere="+strconv.FormatBool(l.OTLPEverywhere), "-from", string(l.From), "-grafana="+strconv.FormatBool(l.Grafana))
+	args := []string{"supervise", "-state", l.State, "-port-offset", strconv.Itoa(l.Offset),
+		"-otlp-everywhere=" + strconv.FormatBool(l.OTLPEverywhere), "-from", string(l.From), "-grafana=" + strconv.FormatBool(l.Grafana)}
+	cmd := exec.Command(self, append(args, serviceArgs(l)...)...)
 	cmd.Env = append(os.Environ(), "SOUNDCHECK_LAB_STORE="+strings.Join(l.Stores, ","),
 		"SOUNDCHECK_LAB_DB="+l.DB) // not an argument: it can hold a password
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = l.Root, stderrFile, stderrFile, proc.Session()
@@ -211,7 +215,7 @@ func inBackground(ctx context.Context, l plan.Lab, ready readiness, stdout, stde
 }
 
 func supervise(ctx context.Context, args []string, getenv func(string) string, stdout, _ io.Writer) error {
-	f := newFlags("lab supervise [flags]", "Run the lab in the background. Used by lab up.").withOffset().withDB().withStore().withOTLP().withPrograms()
+	f := newFlags("lab supervise [flags]", "Run the lab in the background. Used by lab up.").withOffset().withDB().withStore().withOTLP().withPrograms().withServices()
 	l, b, err := parse(f, args, getenv, stdout)
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ type Component struct {
 	Env     []string // the complete environment
 	Ports   []Port
 	Address string   // URL for users and clients
-	Ready   string   // URL of the readiness probe: 200 once it is ready
+	Ready   string   // URL of the readiness probe: 200 once it is ready; "": when it has run for a moment
 	Needs   []string // components that must be ready before it starts
 	// BuildRank is when its binary is built: lower ranks first, 0 is for the services. That
 	// of rank Beside is built beside the others, at a low priority, once the services are built.
@@ -33,6 +33,11 @@ type Component struct {
 	Program   *obtain.Program
 	FoundArgs func(obtain.Found) []string
 	Timeout   time.Duration // from start to ready; 0: the default
+	// Command, if not empty, is run by /bin/sh in Dir in place of Target: a program of the user. It is
+	// ready as soon as Ready responds, whatever it responds but 5xx. ProcessEnv, if not nil, is more of the environment, made for each process.
+	Command    string
+	Dir        string // default: the state folder
+	ProcessEnv func() []string
 }
 
 // CanBeBuilt reports whether the component has a Target.
@@ -51,8 +56,9 @@ type Lab struct {
 	Stores []string
 	// OTLPEverywhere makes the Collector listen on all addresses of this machine.
 	OTLPEverywhere bool
-	Grafana        bool // run Grafana, too
-	From           From // where the backends are from
+	Grafana        bool      // run Grafana, too
+	From           From      // where the backends are from
+	Own            []Service // of the user
 	// Getenv returns the variables of obtain and PATH; nil: os.Getenv.
 	Getenv func(string) string
 }
@@ -101,11 +107,18 @@ func (l Lab) Components() []Component {
 	if l.Grafana {
 		backends = append(backends, l.grafana())
 	}
+	services := []Component{l.store(), l.proxy(), l.console()}
 	if len(l.Stores) > 0 {
-		return append(backends, l.proxy(), l.console())
+		services = services[1:]
 	}
-	return append(backends, l.store(), l.proxy(), l.console())
+	list, needs := append(backends, services...), collectorName
+	for _, s := range l.Own { // one after the other: a service may call an earlier one
+		list, needs = append(list, s.component(l, needs)), s.Name
+	}
+	return list
 }
+
+const collectorName = "otel-collector"
 
 func (l Lab) jaeger() Component {
 	return Component{
@@ -140,8 +153,8 @@ func (l Lab) collector() Component {
 		otlp = func(p int) string { return fmt.Sprintf("0.0.0.0:%d", p+l.Offset) }
 	}
 	return Component{
-		Name: "otel-collector",
-		Target: build.Target{Name: "otel-collector", Module: "collector/distribution",
+		Name: collectorName,
+		Target: build.Target{Name: collectorName, Module: "collector/distribution",
 			Package: ".", Sources: []string{"."}},
 		BuildRank: 2, // before Prometheus: the first trace needs it
 		Version:   "go.opentelemetry.io/collector/otelcol",
@@ -250,7 +263,7 @@ func environ(defaults map[string]string) []string {
 		if strings.HasPrefix(name, "OTEL_") && (defaults == nil || redirects(name)) {
 			continue
 		}
-		if name == "SOUNDCHECK_LAB_DB" || name == "SOUNDCHECK_STORE_DB" || name == obtain.MirrorVariable { // may hold a password
+		if private(name) {
 			continue
 		}
 		env = append(env, kv)
@@ -261,6 +274,11 @@ func environ(defaults map[string]string) []string {
 		}
 	}
 	return env
+}
+
+// private reports whether a variable may hold a password.
+func private(name string) bool {
+	return name == "SOUNDCHECK_LAB_DB" || name == "SOUNDCHECK_STORE_DB" || name == obtain.MirrorVariable
 }
 
 func redirects(name string) bool {
