@@ -3,13 +3,14 @@
 //
 //	go run ./console     # on http://127.0.0.1:3300, for the lab that make lab-up starts
 //
-// It stores nothing. It queries Prometheus, Jaeger and the supervisor of the lab, and reads the
+// It queries Prometheus, Jaeger and the supervisor of the lab, and reads the
 // logs and the run history in the lab's state folder. In the lab it also listens on the address
 // of Jaeger's UI, and shows the traces first there.
 package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -22,6 +23,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"soundcheck/console/load"
 	"soundcheck/console/server"
 	"soundcheck/internal/cli"
 	"soundcheck/internal/httpserver"
@@ -37,6 +39,7 @@ type config struct {
 	state              string
 	containers         []server.Container
 	kubernetes         bool
+	allowControl       bool
 	offset             int
 }
 
@@ -49,6 +52,7 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c confi
 	f.StringVar(&c.state, "state", ".lab", "state `folder` of the lab: logs, run history, state")
 	containers := f.String("containers", "", "readiness of containers, `name=URL` separated by commas (none: use the supervisor in -state)")
 	f.IntVar(&c.offset, "port-offset", 0, "port offset of the lab in -containers, a `number` from 0 to 40000")
+	f.BoolVar(&c.allowControl, "allow-control", false, "let pages set faults and run load tests although -addr or -traces-addr is not a loopback address")
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return c, err
 	}
@@ -70,6 +74,8 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c confi
 		return c, f.Errorf("-state must not be empty")
 	case c.offset < 0 || c.offset > plan.MaxOffset:
 		return c, f.Errorf("-port-offset %d is out of range: 0 to %d", c.offset, plan.MaxOffset)
+	case c.allowControl && (*containers != "" || getenv("KUBERNETES_SERVICE_HOST") != ""):
+		return c, f.Errorf("-allow-control does not work in containers: the console there reaches neither the fault settings nor a load generator")
 	case c.offset > 0 && *containers == "":
 		return c, f.Errorf("-port-offset requires -containers: a supervisor reports its own")
 	}
@@ -110,8 +116,12 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	logger := slog.New(slog.NewJSONHandler(stdout, nil))
 	servers, ctx := errgroup.WithContext(ctx)
 	// One server for both addresses, because it limits concurrent work.
-	pages := server.New(server.Config{Prometheus: c.prometheus, Jaeger: c.jaeger, State: c.state,
-		Containers: c.containers, Kubernetes: c.kubernetes, PortOffset: c.offset})
+	config := server.Config{Prometheus: c.prometheus, Jaeger: c.jaeger, State: c.state,
+		Containers: c.containers, Kubernetes: c.kubernetes, PortOffset: c.offset, AllowControl: c.allowControl, NoControl: c.noControl()}
+	if len(c.containers) == 0 && !c.kubernetes {
+		config.Load = load.New(c.state)
+	}
+	pages := server.New(config)
 	serve := func(addr string, handler http.Handler) {
 		servers.Go(func() error {
 			return httpserver.Run(ctx, httpserver.Config{Name: "console", Version: version.String(), Addr: addr,
@@ -122,8 +132,28 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if c.tracesAddr != "" {
 		serve(c.tracesAddr, server.Leading(pages, "/traces"))
 	}
-	return servers.Wait()
+	err = servers.Wait()
+	if config.Load != nil {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
+		defer cancel()
+		err = errors.Join(err, config.Load.Close(end))
+	}
+	return err
 }
+
+// noControl returns why the pages may not set faults and run load tests, or "".
+func (c config) noControl() string {
+	for _, addr := range []string{c.addr, c.tracesAddr} {
+		host, _, _ := net.SplitHostPort(addr)
+		if ip := net.ParseIP(host); addr != "" && !c.allowControl && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return "The console listens on " + addr + ". Faults and load tests from its pages need a loopback address, or -allow-control."
+		}
+	}
+	return ""
+}
+
+// loadTimeout is the time for a load test to write its report at shutdown.
+const loadTimeout = 12 * time.Second
 
 // drainTimeout is the time for in-flight requests to finish at shutdown.
 const drainTimeout = 5 * time.Second

@@ -10,6 +10,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/metric/noop"
 
@@ -28,6 +30,7 @@ import (
 type attackOptions struct {
 	output
 	explain explanation
+	name    string
 	abort   bool // -abort-on-slo
 	quiet   bool
 	record  string
@@ -62,6 +65,7 @@ func parseAttack(args []string, getenv func(string) string, stdout io.Writer, d 
 	o.explain.define(f)
 	f.BoolVar(&o.abort, "abort-on-slo", false, "end the run as soon as an SLO is clearly violated")
 	f.BoolVar(&o.quiet, "quiet", false, "disable progress output")
+	f.StringVar(&o.name, "name", "", "`name` of the run in its report, up to 100 characters")
 	if d == nil {
 		f.StringVar(&o.record, "record", "", "record all requests to this `file`, for -replay")
 		f.StringVar(&o.join, "join", "", "be a worker of the coordinator at this `URL`, which has all other flags")
@@ -95,12 +99,18 @@ func parseAttack(args []string, getenv func(string) string, stdout io.Writer, d 
 			d.jaeger = o.explain.jaeger
 		}
 	}
+	if utf8.RuneCountInString(o.name) > maxName || strings.ContainsFunc(o.name, unicode.IsControl) || !utf8.ValidString(o.name) {
+		return f.Config, o, f.Errorf("-name %q is not a line of up to %d characters", o.name, maxName)
+	}
 	if o.abort && len(f.Config.SLOs) == 0 {
 		return f.Config, o, f.Errorf("-abort-on-slo needs -slo")
 	}
 	d.forward(f)
 	return f.Config, o, nil
 }
+
+// maxName is the limit of -name.
+const maxName = 100
 
 // applyJoin checks the flags of a worker: the coordinator has those of the run.
 func (o *attackOptions) applyJoin(f *options.Flags) error {
@@ -170,6 +180,9 @@ func attack(ctx context.Context, c engine.Config, o attackOptions, t *telemetry.
 	}
 	bar := view.Bar(stderr, o.quiet)
 	c.Progress = view.New(bar).Show
+	if err := o.output.watch(&c, o.name); err != nil {
+		return nil, errors.Join(err, o.output.discard())
+	}
 	if o.wrap != nil {
 		c.Progress = o.wrap(c.Progress)
 	}
@@ -183,7 +196,9 @@ func attack(ctx context.Context, c engine.Config, o attackOptions, t *telemetry.
 	if r == nil {
 		return nil, errors.Join(err, o.output.discard())
 	}
+	r.Name = o.name
 	interrupted := ctx.Err() != nil // ended early
+	o.output.analysing(r)
 	if o.explain.on && !interrupted {
 		o.explain.add(ctx, r, t, bar, stderr)
 	}

@@ -24,7 +24,9 @@ const routes = [
   ["/trace/:id", "trace"],
   ["/map", "map"],
   ["/logs", "logs"],
+  ["/faults", "faults"],
   ["/runs", "runs"],
+  ["/runs/new", "newrun"],
   ["/runs/compare", "compare"],
   ["/runs/:id", "run"],
 ];

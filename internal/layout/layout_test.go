@@ -73,7 +73,8 @@ var rules = []struct {
 	{"proxy/...", []string{"internal/..."}},
 	{"datagen/...", []string{"datagen/...", "internal/..."}},
 	{"dashboards", nil},
-	// The console shows runs, and sends none.
+	// The console shows runs, and sends none itself: it starts loadgen.
+	{"console/load", []string{"lab/build", "lab/plan", "lab/proc", "lab/supervisor", "loadgen/report"}},
 	{"console/...", []string{"console/...", "dashboards", "lab/plan", "lab/supervisor", "loadgen/report", "loadgen/measure", "loadgen/compare", "internal/..."}},
 	// What calls docker and kubectl knows nothing of a lab's checks.
 	{"lab/command", nil},

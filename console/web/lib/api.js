@@ -4,10 +4,10 @@ import { startHint } from "./lab.js";
 
 // get returns the JSON of a URL, or null if the response has no content. An error response
 // becomes an Error with the server's message and status.
-export async function get(path, signal, method = "GET") {
+export async function get(path, signal, method = "GET", { body, headers } = {}) {
   let response;
   try {
-    response = await fetch(path, { method, signal, headers: { Accept: "application/json" } });
+    response = await fetch(path, { method, signal, body, headers: { Accept: "application/json", ...headers } });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Error(`The console does not respond. ${startHint()}.`);

@@ -22,7 +22,7 @@ export function externalStores(stores) {
 }
 
 const verdicts = { good: ["all served", "good"], met: ["SLOs met", "good"], violated: ["SLOs violated", "bad"], failed: ["requests failed", "bad"],
-  invalid: ["invalid", "warn"], unfinished: ["no report yet", ""], unreadable: ["unreadable", "bad"] };
+  invalid: ["invalid", "warn"], running: ["running", ""], unfinished: ["no report", ""], unreadable: ["unreadable", "bad"] };
 
 // verdictBadge shows the verdict of a run.
 export function verdictBadge(run) {

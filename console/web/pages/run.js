@@ -7,21 +7,24 @@ import { plural, withUnit, seconds, dateTime } from "../lib/format.js";
 import { badge, lossBadge, shares, verdictBadge } from "../lib/lab.js";
 import { notFound } from "../lib/notfound.js";
 import { curve } from "../lib/curve.js";
+import { live } from "../lib/live.js";
 
 export async function show(root, { params, signal, title }) {
   title(params.id);
+  root.replaceChildren(); // of the live view
   let run;
   try {
     run = await get(`/-/runs/${encodeURIComponent(params.id)}`, signal);
   } catch (error) {
     if (signal.aborted) return;
+    if (error.status === 404 && await live(root, params.id, signal, () => show(root, { params, signal, title }))) return;
     if (error.status === 404) notFound(root, "Run not found", `${error.message}.`, [["/runs", "All runs"], ["/", "Home"]]);
     else root.append(h("h1", null, "Run"), problem(error.message), h("p", null, h("a", { href: "/runs" }, "All runs")));
     return;
   }
   const r = run.report;
   const links = h("p", { class: "links" });
-  root.append(h("div", { class: "head" }, h("h1", { class: "mono" }, run.id), verdictBadge(run), lossBadge(r), !r.invalid?.length && h("span", { class: "sub" }, run.because)), links,
+  root.append(h("div", { class: "head" }, h("h1", { class: "mono" }, run.id), verdictBadge(run), lossBadge(r), r.name && h("strong", null, r.name), !r.invalid?.length && h("span", { class: "sub" }, run.because)), links,
     ...(r.invalid ?? []).map((reason) => problem(`The numbers cannot be trusted: ${reason}`)), r.ended ? problem(`Ended early: ${r.ended}`) : "",
     tiles(r));
   root.append(h("div", { class: "columns" },
@@ -36,6 +39,7 @@ function fillLinks(element, r, run, boards) {
   const has = (name) => run.files.includes(name);
   element.append(...[
     has("report.html") && h("a", { href: `/-/runs/${encodeURIComponent(run.id)}/report.html`, target: "_blank", rel: "noopener" }, "Full report ↗"),
+    h("a", { href: `/traces?${new URLSearchParams({ service: "loadgen", start: Math.floor(start) * 1e3, end: Math.ceil(end) * 1e3 })}` }, "Traces of the run"),
     h("a", { href: `/logs?since=${Math.floor(start)}&until=${Math.ceil(end)}&level=warn` }, "Warnings during the run"),
     ...(Array.isArray(boards) ? boards : []).filter((b) => /load.?test/i.test(`${b.title} ${b.uid}`)).map((b) =>
       h("a", { href: `/d/${encodeURIComponent(b.uid)}?${time}&var-run=${encodeURIComponent(r.run_id)}` }, `${b.title} dashboard`)),
