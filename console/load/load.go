@@ -7,7 +7,6 @@
 package load
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,7 +19,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"soundcheck/lab/build"
@@ -320,66 +318,4 @@ func (r *Runner) fail(err error) {
 	r.progress = nil
 	r.status.State, r.status.Error = Ended, err.Error()
 	close(r.done)
-}
-
-// named is a flag in an error message.
-var named = regexp.MustCompile(`(?:^|[ (:])-([a-z][a-z0-9-]*)`)
-
-// message returns the error in loadgen's stderr, and the first flag of the form that it names. Progress and notices
-// precede it.
-func message(stderr []byte) (text, about string) {
-	at := max(bytes.LastIndex(stderr, []byte("\nloadgen: "))+1, 0)
-	text = strings.TrimPrefix(strings.TrimSpace(string(stderr[at:])), "loadgen: ")
-	text, _, _ = strings.Cut(text, "\nrun \"loadgen -h\"")
-	if text == "" {
-		return "loadgen ended without a report and without a message: it was killed", ""
-	}
-	for _, m := range named.FindAllStringSubmatch(text, -1) {
-		if slices.ContainsFunc(flags, func(f flag) bool { return f.name == m[1] }) {
-			return text, m[1]
-		}
-	}
-	return text, ""
-}
-
-// Stop interrupts the run, which then writes its report. A second call has no effect: a second signal
-// would kill loadgen.
-func (r *Runner) Stop() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch r.status.State {
-	case Building:
-		r.cancel()
-		return nil
-	case Starting, Running:
-		r.saved.Stopping, r.status.State = true, Stopping
-		if err := r.save(); err != nil {
-			return err
-		}
-		if err := r.saved.Process.Signal(syscall.SIGINT); !errors.Is(err, os.ErrProcessDone) {
-			return err
-		}
-		return nil
-	case Stopping:
-		return nil
-	}
-	return ErrIdle
-}
-
-// Close stops the run and waits for its report, until ctx ends.
-func (r *Runner) Close(ctx context.Context) error {
-	r.mu.Lock()
-	done := r.done
-	r.mu.Unlock()
-	if err := r.Stop(); errors.Is(err, ErrIdle) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("loadgen still runs, as process %d", r.saved.Process.PID)
-	}
 }

@@ -131,7 +131,7 @@ func secure(next http.Handler) http.Handler {
 		}
 		if allowed := allow(r.URL.Path); !slices.Contains(allowed, r.Method) {
 			h.Set("Allow", strings.Join(allowed, ", "))
-			fail(w, http.StatusMethodNotAllowed, "this is read only")
+			fail(w, http.StatusMethodNotAllowed, "the console has nothing to change there")
 			return
 		}
 		// A foreign page may link here, but request nothing. "same-site" is another
