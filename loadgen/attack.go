@@ -20,6 +20,7 @@ import (
 	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/engine"
 	"soundcheck/loadgen/options"
+	"soundcheck/loadgen/profiles"
 	"soundcheck/loadgen/report"
 	"soundcheck/loadgen/slo"
 	"soundcheck/loadgen/view"
@@ -31,6 +32,7 @@ type attackOptions struct {
 	output
 	explain explanation
 	name    string
+	profile []profiles.Service
 	abort   bool // -abort-on-slo
 	quiet   bool
 	record  string
@@ -66,7 +68,9 @@ func parseAttack(args []string, getenv func(string) string, stdout io.Writer, d 
 	f.BoolVar(&o.abort, "abort-on-slo", false, "end the run as soon as an SLO is clearly violated")
 	f.BoolVar(&o.quiet, "quiet", false, "disable progress output")
 	f.StringVar(&o.name, "name", "", "`name` of the run in its report, up to 100 characters")
+	profile := ""
 	if d == nil {
+		f.StringVar(&profile, "profile", "", "CPU profiles of `services` during the run, as name=URL of their pprof endpoints, separated by commas")
 		f.StringVar(&o.record, "record", "", "record all requests to this `file`, for -replay")
 		f.StringVar(&o.join, "join", "", "be a worker of the coordinator at this `URL`, which has all other flags")
 		f.StringVar(&o.token, "token", "", "`token` of the coordinator, for -join")
@@ -98,6 +102,10 @@ func parseAttack(args []string, getenv func(string) string, stdout io.Writer, d 
 		if d.explain = o.explain.on; f.Given("jaeger") {
 			d.jaeger = o.explain.jaeger
 		}
+	}
+	var err error
+	if o.profile, err = profiles.Parse(profile); err != nil {
+		return f.Config, o, f.Errorf("-profile: %v", err)
 	}
 	if utf8.RuneCountInString(o.name) > maxName || strings.ContainsFunc(o.name, unicode.IsControl) || !utf8.ValidString(o.name) {
 		return f.Config, o, f.Errorf("-name %q is not a line of up to %d characters", o.name, maxName)
@@ -146,8 +154,14 @@ func runAttack(ctx context.Context, args []string, getenv func(string) string, s
 		return err
 	}
 	defer t.Finish(ctx, stderr)
+	if err := profiles.Probe(ctx, o.profile); err != nil {
+		return fmt.Errorf("-profile: %w", err)
+	}
 	if err := o.output.open(&c, true); err != nil {
 		return err
+	}
+	if len(o.profile) > 0 && len(o.output.kept) == 0 {
+		return cli.Usage("-profile needs -out or -keep, where the profiles are stored", "run \"loadgen -h\" for help\n")
 	}
 	_, err = attack(ctx, c, o, t, engine.Run, stdout, stderr)
 	return err
@@ -189,7 +203,9 @@ func attack(ctx context.Context, c engine.Config, o attackOptions, t *telemetry.
 	if o.abort {
 		c.EndWhen = slo.Violated
 	}
+	stop := o.profiling(ctx, c, bar)
 	r, err = run(ctx, c)
+	stop()
 	if c.Recorder != nil {
 		err = errors.Join(err, c.Recorder.Close())
 	}
@@ -204,6 +220,29 @@ func attack(ctx context.Context, c engine.Config, o attackOptions, t *telemetry.
 	}
 	bar.Clear()
 	return r, errors.Join(err, cmp.Or(o.output.write(r, stdout, bar), verdict(r, interrupted)))
+}
+
+// profiling takes profiles until stop is called.
+func (o *attackOptions) profiling(ctx context.Context, c engine.Config, bar *cli.Progress) (stop func()) {
+	if len(o.profile) == 0 {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	begin := time.Now()
+	if !c.StartAt.IsZero() {
+		begin = c.StartAt
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		profiles.Take(ctx, o.profile, begin, c.Plan.Span(), o.output.store, func(service string, err error) {
+			bar.Line(fmt.Sprintf("loadgen: no further CPU profiles of %s: %v", service, err))
+		})
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // runner runs a plan: engine.Run, or its like on many workers.

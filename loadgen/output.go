@@ -123,6 +123,14 @@ func (o *output) watch(c *engine.Config, name string) error {
 	return nil
 }
 
+// store writes a file beside each report.
+func (o *output) store(name string, b []byte) (err error) {
+	for _, f := range o.kept {
+		err = errors.Join(err, f.Write(name, b))
+	}
+	return err
+}
+
 // progress stores a snapshot. A full disk must not end the run; the report will say it.
 func (o *output) progress(p report.Progress) {
 	for _, f := range o.kept {

@@ -17,9 +17,9 @@ type flag struct {
 	boolean bool
 }
 
-// flags are those of the form, in the order of the command line. None of them reads or writes a file.
+// flags are those of the form, in the order of the command line. None of them names a file.
 var flags = []flag{{name: "name"}, {name: "url"}, {name: "rate"}, {name: "workers"}, {name: "stages"}, {name: "duration"}, {name: "arrivals"},
-	{name: "warmup"}, {name: "mix"}, {name: "slo", repeats: true}, {name: "abort-on-slo", boolean: true}}
+	{name: "warmup"}, {name: "mix"}, {name: "slo", repeats: true}, {name: "abort-on-slo", boolean: true}, {name: "profile"}}
 
 // maxValue is the max length of a value, in bytes.
 const maxValue = 2000

@@ -12,6 +12,7 @@
 //	/-/load                     the load test that runs; POST starts one, DELETE stops it; /-/load/command: its command
 //	/-/logs                     lines of component logs
 //	/-/runs, /-/runs/ID, …      loadgen's runs, their progress, their files, comparison of two
+//	/-/profiles, /-/pprof/      CPU profiles of runs: those of a moment, their pages by pprof
 //
 // Everything else is read only. The server accepts only requests
 // whose Host is an IP address or localhost, which prevents DNS rebinding: a foreign page
@@ -89,7 +90,10 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET /-/runs/compare", respond(kept.compare))
 	mux.HandleFunc("GET /-/runs/{id}", respond(kept.report))
 	mux.HandleFunc("GET /-/runs/{id}/progress", respond(kept.progress))
+	mux.HandleFunc("GET /-/runs/{id}/profiles", respond(kept.profiles))
 	mux.HandleFunc("GET /-/runs/{id}/{file}", kept.file)
+	mux.HandleFunc("GET /-/profiles", respond(kept.profilesAt))
+	mux.Handle("GET "+pprofPath+"/", viewProfiles(kept.folder))
 	mux.HandleFunc("GET /-/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "no such resource") })
 	mux.HandleFunc("GET /", files.page)
 	return secure(compress(mux))

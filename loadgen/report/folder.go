@@ -74,6 +74,14 @@ func (f *Folder) Watch(name, target string) error {
 	return f.beginProgress(Progress{At: time.Now(), Phase: Begins, PID: os.Getpid(), Name: name, Target: target})
 }
 
+// Write writes a file beside the report.
+func (f *Folder) Write(name string, b []byte) error {
+	return writeFile(filepath.Join(f.path, name), func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
+
 // Discard removes the directory, if it contains nothing else.
 func (f *Folder) Discard() error {
 	if err := f.endProgress(); err != nil {

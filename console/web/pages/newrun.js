@@ -38,6 +38,7 @@ export async function show(root, ctx) {
   };
   const sections = models.map(([id, , list]) => h("fieldset", { hidden: id !== model.now, "aria-label": id }, list.map(([name, label, hint, value, kind]) => input(name, label, hint, value, kind, id))));
   const abort = h("input", { type: "checkbox", id: "load-abort" });
+  const profile = h("input", { type: "checkbox", id: "load-profile" });
   const general = h("div"), command = h("div"), start = h("button", { type: "submit", class: "primary" }, "Start"), note = h("p", { class: "note", role: "status" });
   const form = h("form", { class: "card loadform", novalidate: true },
     h("fieldset", null, input("name", "Name (optional)", "of the run, in its report", ""), input("url", "Target URL", "default: the lab's proxy", at(9070), "wide")),
@@ -46,7 +47,8 @@ export async function show(root, ctx) {
     ...sections,
     h("fieldset", null, input("mix", "Mix of scenarios", "weights of list, page, get, miss, create, update, delete, batch, stream, bad", "get=70,list=20,create=10", "wide"), input("warmup", "Warm-up", "sent, but not measured", "0s")),
     h("fieldset", null, input("slo", "SLOs", "one a line, as in p99<250ms, p99(get)<50ms or good>99.9%", "p99<100ms\ngood>99%", "wide multiline"),
-      h("label", { class: "check" }, abort, "End the run as soon as an SLO is clearly violated")),
+      h("label", { class: "check" }, abort, "End the run as soon as an SLO is clearly violated"),
+      h("label", { class: "check" }, profile, "Take CPU profiles of the proxy and the store")),
     h("div", null, h("h2", null, "Command"), command, h("p", { class: "note" }, "Other flags: run the command in a terminal. The page of the run shows its progress, too.")),
     general, h("div", { class: "actions" }, start, note));
   root.append(!may.allowed ? h("p", { class: "warning" }, may.reason) : "", form);
@@ -66,6 +68,7 @@ export async function show(root, ctx) {
     if (v.arrivals?.[0] === "constant") delete v.arrivals;
     if (v.url?.[0] === at(9070)) delete v.url;
     if (abort.checked) v["abort-on-slo"] = ["true"];
+    if (profile.checked) v.profile = [`proxy-service=${at(9071)},album-store=${at(9081)}`];
     return v;
   };
   const mark = (text, flag) => {

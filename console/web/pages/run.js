@@ -7,6 +7,7 @@ import { plural, withUnit, seconds, dateTime } from "../lib/format.js";
 import { badge, lossBadge, shares, verdictBadge } from "../lib/lab.js";
 import { notFound } from "../lib/notfound.js";
 import { curve } from "../lib/curve.js";
+import { runProfiles } from "../lib/profiles.js";
 import { live } from "../lib/live.js";
 
 export async function show(root, { params, signal, title }) {
@@ -30,6 +31,7 @@ export async function show(root, { params, signal, title }) {
   root.append(h("div", { class: "columns" },
     h("div", null, overTime(r, signal), scenarios(r), causes(r)),
     h("div", null, objectives(r), slowest(r), details(r, run), files(run))));
+  runProfiles(run.id, signal).then((list) => list && root.querySelector(".columns > div:last-child").prepend(list), () => {}); // a report is more
   fillLinks(links, r, run, await get("/-/dashboards", signal).catch(() => []));
 }
 
