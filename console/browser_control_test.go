@@ -219,7 +219,28 @@ func testLoadPages(p *tracesPage, lab plan.Lab) {
 	if _, err := os.Stat(filepath.Join(lab.State, "runs", id, "report.html")); err != nil {
 		t.Error(err)
 	}
+	testFlameGraph(p)
 	p.mu.Lock()
 	p.messages = nil // of requests that were refused
 	p.mu.Unlock()
+}
+
+// testFlameGraph runs a load with profiles, and follows the link to a flame graph.
+func testFlameGraph(p *tracesPage) {
+	p.visit("/runs/new")
+	p.until(`document.querySelector(".command code")`)
+	p.eval(`(() => { document.querySelector("#load-rateduration").value = "4s"; document.querySelector("#load-profile").click(); document.querySelector("form.loadform").requestSubmit(); })()`)
+	p.until(`document.querySelector(".profilelist a")`)
+	p.want(`[...document.querySelectorAll(".card:has(.profilelist) h3")].map((e) => e.textContent)`, `["album-store","proxy-service"]`)
+	p.want(`[...document.querySelectorAll(".profilelist a")].every((a) => /^\d\d:\d\d:\d\d, 3 s$/.test(a.textContent))`, `true`)
+	graph := strings.Trim(p.eval(`document.querySelector(".profilelist a").getAttribute("href")`), `"`)
+	p.mu.Lock()
+	p.messages = nil // of requests that were refused
+	p.mu.Unlock()
+	p.do(chromedp.Navigate(p.base + graph))
+	p.until(`document.querySelectorAll("#stack-chart > div").length > 10`) // drawn by pprof's script
+	p.want(`[document.querySelector("#stack-chart").textContent.includes("http.(*conn).serve"), location.pathname.startsWith("/-/pprof/")]`, `[true,true]`)
+	p.do(chromedp.Click(chromedp.CSS("#topbtn")), chromedp.WaitVisible(chromedp.CSS("#toptable")))
+	p.want(`document.querySelectorAll("#rows tr").length > 5`, `true`)
+	p.quiet("")
 }

@@ -27,6 +27,7 @@ import (
 	"soundcheck/console/server"
 	"soundcheck/internal/cli"
 	"soundcheck/internal/httpserver"
+	"soundcheck/internal/profiling"
 	"soundcheck/internal/version"
 	"soundcheck/lab/plan"
 )
@@ -35,6 +36,7 @@ func main() { cli.Main("console", run) }
 
 type config struct {
 	addr, tracesAddr   string
+	adminAddr          string
 	prometheus, jaeger *url.URL
 	state              string
 	containers         []server.Container
@@ -47,6 +49,7 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c confi
 	f := cli.NewFlags("console [flags]", "SOUNDCHECK_CONSOLE", "Show the lab in a browser.")
 	f.StringVar(&c.addr, "addr", "127.0.0.1:3300", "listen address, `host:port`")
 	f.StringVar(&c.tracesAddr, "traces-addr", "", "second listen address, `host:port`, that shows the traces first (none)")
+	f.StringVar(&c.adminAddr, "admin-addr", "", "`host:port` of /debug/pprof of this process; loopback only (none)")
 	prometheus := f.String("prometheus", "http://127.0.0.1:9090", "`URL` of Prometheus")
 	jaeger := f.String("jaeger", "http://127.0.0.1:16697", "`URL` of Jaeger's query API")
 	f.StringVar(&c.state, "state", ".lab", "state `folder` of the lab: logs, run history, state")
@@ -56,7 +59,7 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c confi
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return c, err
 	}
-	for _, a := range []struct{ name, addr string }{{"addr", c.addr}, {"traces-addr", c.tracesAddr}} {
+	for _, a := range []struct{ name, addr string }{{"addr", c.addr}, {"traces-addr", c.tracesAddr}, {"admin-addr", c.adminAddr}} {
 		_, port, err := net.SplitHostPort(a.addr)
 		if err == nil {
 			_, err = strconv.ParseUint(port, 10, 16)
@@ -70,6 +73,8 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c confi
 		return c, f.Errorf("-addr must not be empty")
 	case c.tracesAddr == c.addr && !strings.HasSuffix(c.addr, ":0"):
 		return c, f.Errorf("-traces-addr and -addr are the same: %s", c.addr)
+	case c.adminAddr != "" && !loopback(c.adminAddr):
+		return c, f.Errorf("-admin-addr %q: the host must be 127.0.0.1, ::1 or localhost", c.adminAddr)
 	case c.state == "":
 		return c, f.Errorf("-state must not be empty")
 	case c.offset < 0 || c.offset > plan.MaxOffset:
@@ -129,6 +134,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		})
 	}
 	serve(c.addr, pages)
+	if c.adminAddr != "" {
+		serve(c.adminAddr, profiling.Handler())
+	}
 	if c.tracesAddr != "" {
 		serve(c.tracesAddr, server.Leading(pages, "/traces"))
 	}
@@ -144,12 +152,18 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 // noControl returns why the pages may not set faults and run load tests, or "".
 func (c config) noControl() string {
 	for _, addr := range []string{c.addr, c.tracesAddr} {
-		host, _, _ := net.SplitHostPort(addr)
-		if ip := net.ParseIP(host); addr != "" && !c.allowControl && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		if addr != "" && !c.allowControl && !loopback(addr) {
 			return "The console listens on " + addr + ". Faults and load tests from its pages need a loopback address, or -allow-control."
 		}
 	}
 	return ""
+}
+
+// loopback reports whether only this machine reaches an address.
+func loopback(addr string) bool {
+	host, _, _ := net.SplitHostPort(addr)
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // loadTimeout is the time for a load test to write its report at shutdown.

@@ -46,6 +46,7 @@ func TestParse(t *testing.T) {
 		"-addr=": "-addr must not be empty", "-addr=3300": `-addr "3300" is not host:port`, "-addr=127.0.0.1:99999": "-addr", "-addr=127.0.0.1:http": "-addr",
 		"-traces-addr=x": "-traces-addr", "-prometheus=9090": "-prometheus", "-prometheus=": "-prometheus", "-jaeger=ftp://x": "-jaeger", "-jaeger=http://a,http://b": "more than one",
 		"-state=": "-state must not be empty", "-nothing": "nothing", "argument": "argument",
+		"-admin-addr=0.0.0.0:1": `-admin-addr "0.0.0.0:1": the host must be 127.0.0.1`, "-admin-addr=1": "-admin-addr",
 		"-allow-control -containers=a=http://a:1":    "-allow-control does not work in containers",
 		"-addr=127.0.0.1:7 -traces-addr=127.0.0.1:7": "-traces-addr and -addr are the same",
 	} {

@@ -70,7 +70,7 @@ func parseAttack(args []string, getenv func(string) string, stdout io.Writer, d 
 	f.StringVar(&o.name, "name", "", "`name` of the run in its report, up to 100 characters")
 	profile := ""
 	if d == nil {
-		f.StringVar(&profile, "profile", "", "CPU profiles of `services` during the run, as name=URL of their pprof endpoints, separated by commas")
+		f.StringVar(&profile, "profile", "", "take CPU profiles of `services` during the run: name=URL of pprof endpoints, separated by commas")
 		f.StringVar(&o.record, "record", "", "record all requests to this `file`, for -replay")
 		f.StringVar(&o.join, "join", "", "be a worker of the coordinator at this `URL`, which has all other flags")
 		f.StringVar(&o.token, "token", "", "`token` of the coordinator, for -join")
@@ -203,7 +203,7 @@ func attack(ctx context.Context, c engine.Config, o attackOptions, t *telemetry.
 	if o.abort {
 		c.EndWhen = slo.Violated
 	}
-	stop := o.profiling(ctx, c, bar)
+	stop := o.profiling(ctx, c, bar, stderr)
 	r, err = run(ctx, c)
 	stop()
 	if c.Recorder != nil {
@@ -223,7 +223,7 @@ func attack(ctx context.Context, c engine.Config, o attackOptions, t *telemetry.
 }
 
 // profiling takes profiles until stop is called.
-func (o *attackOptions) profiling(ctx context.Context, c engine.Config, bar *cli.Progress) (stop func()) {
+func (o *attackOptions) profiling(ctx context.Context, c engine.Config, bar *cli.Progress, stderr io.Writer) (stop func()) {
 	if len(o.profile) == 0 {
 		return func() {}
 	}
@@ -236,7 +236,8 @@ func (o *attackOptions) profiling(ctx context.Context, c engine.Config, bar *cli
 	go func() {
 		defer close(done)
 		profiles.Take(ctx, o.profile, begin, c.Plan.Span(), o.output.store, func(service string, err error) {
-			bar.Line(fmt.Sprintf("loadgen: no further CPU profiles of %s: %v", service, err))
+			bar.Clear()
+			fmt.Fprintf(stderr, "loadgen: no further CPU profiles of %s: %v\n", service, err)
 		})
 	}()
 	return func() {
