@@ -29,6 +29,7 @@ type settable struct {
 type settings struct {
 	Services []settable `json:"services"` // none if the lab is down or in containers
 	Exercise string     `json:"exercise,omitempty"`
+	Folder   string     `json:"folder"` // of the lab's state, for the command that ends the exercise
 }
 
 // faultSettings responds with what can be set, and what is.
@@ -36,7 +37,7 @@ func faultSettings(c Config) func(*http.Request) (any, error) {
 	return func(r *http.Request) (any, error) {
 		ctx, cancel := context.WithTimeout(r.Context(), faultsTimeout)
 		defer cancel()
-		a := settings{Services: []settable{}}
+		a := settings{Services: []settable{}, Folder: c.State}
 		if len(c.Containers) > 0 {
 			return a, nil
 		}

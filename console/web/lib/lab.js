@@ -81,6 +81,7 @@ export function commands(offset = 0, folder = "", on = platform()) {
     env, to,
     ps: on === "kubernetes" ? "make k8s-status" : `${compose} ps`,
     up: own || offset ? `go run ./lab up${own}${offset ? ` -port-offset ${offset}` : ""}` : "make lab-up",
+    endExercise: `go run ./lab exercise stop${own}`,
     down: `go run ./lab down${own}`,
     album: `curl ${at(9070)}/albums/1`,
     load: `${env}go run ./loadgen -rate 100 -slo 'p99<50ms'${to}${traces}${keep}`,

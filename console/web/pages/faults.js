@@ -4,7 +4,7 @@ import { h } from "../lib/dom.js";
 import { get } from "../lib/api.js";
 import { change, control } from "../lib/control.js";
 import { describe, join, linksOf, split } from "../lib/faultkinds.js";
-import { badge, platform, startHint } from "../lib/lab.js";
+import { badge, commands, platform, startHint } from "../lib/lab.js";
 import { copyable, empty, every, problem } from "../lib/ui.js";
 
 export async function show(root, { signal, title }) {
@@ -48,7 +48,7 @@ export async function show(root, { signal, title }) {
 
 function content(now, may, row) {
   if (now.exercise || now.services.some((s) => s.hidden)) {
-    return [h("div", { class: "empty" }, h("p", null, now.exercise ? `The exercise ${now.exercise} is active.` : "An exercise is active.", " It controls the faults, and this page does not show them. To end it:"), copyable("go run ./lab exercise stop"))];
+    return [h("div", { class: "empty" }, h("p", null, now.exercise ? `The exercise ${now.exercise} is active.` : "An exercise is active.", " It controls the faults, and this page does not show them. To end it:"), copyable(commands(0, now.folder).endExercise))];
   }
   if (!now.services.length) return [empty(`No service with faults is running. ${startHint()}.`)];
   return [!may.allowed && h("p", { class: "warning" }, may.reason),
