@@ -91,7 +91,6 @@ func (s *Store) takenOf(ctx context.Context, tx *sql.Tx, ids []int64) ([]int64, 
 	if last-first > 2*int64(len(ids)) {
 		return s.taken(ctx, tx, ids)
 	}
-	all, err := s.ids(ctx, tx, "SELECT id FROM albums WHERE id BETWEEN $1 AND $2 ORDER BY id", first, last)
-	// Those in the gaps belong to others.
+	all, err := s.ids(ctx, tx, "SELECT id FROM albums WHERE id BETWEEN $1 AND $2 ORDER BY id", first, last) // and others' in gaps
 	return slices.DeleteFunc(all, func(id int64) bool { _, found := slices.BinarySearch(ids, id); return !found }), err
 }
