@@ -118,6 +118,7 @@ func TestControlPages(t *testing.T) {
 	p, lab := newControlPage(t)
 	t.Run("faults", func(t *testing.T) { p.t = t; testFaultsPage(p, lab) })
 	t.Run("load", func(t *testing.T) { p.t = t; testLoadPages(p, lab) })
+	t.Run("takeover", func(t *testing.T) { testTakeover(t, lab) })
 	p.t = t
 	p.fits("/faults", `document.querySelector(".fault")`)
 	p.fits("/runs/new", `document.querySelector(".command code")`)
@@ -243,4 +244,46 @@ func testFlameGraph(p *tracesPage) {
 	p.do(chromedp.Navigate(p.base + strings.Replace(graph, "/flamegraph", "/top", 1)))
 	p.until(`location.pathname.endsWith("/top") && document.querySelectorAll("#rows tr").length > 5`)
 	p.quiet("")
+}
+
+// testTakeover runs a load whose console is gone: another one knows the run, and stops it.
+func testTakeover(t *testing.T, lab plan.Lab) {
+	gone := load.New(lab.State)
+	if err := gone.Start(t.Context(), load.Values{"rate": {"20"}, "duration": {"10m"}}); err != nil {
+		t.Fatal(err)
+	}
+	until := func(r *load.Runner, want load.State) load.Status {
+		t.Helper()
+		for {
+			if st := r.Status(); st.State == want {
+				return st
+			} else if st.State == load.Ended {
+				t.Fatalf("%+v, want %s", st, want)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	begun := until(gone, load.Running)
+	next := load.New(lab.State)
+	if st := until(next, load.Running); st.Run != begun.Run || st.Command != begun.Command || !st.Started.Equal(begun.Started) {
+		t.Errorf("the next console has %+v, want %+v", st, begun)
+	}
+	if err := next.Start(t.Context(), load.Values{}); err != load.ErrBusy {
+		t.Errorf("a second run: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := next.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if st := next.Status(); st.State != load.Ended || st.Run != begun.Run || st.Error != "" {
+		t.Errorf("at the end: %+v", st)
+	}
+	if r, err := report.Read(filepath.Join(lab.State, "runs", begun.Run)); err != nil || r.Ended != "interrupted" {
+		t.Errorf("the report: %v, %+v", err, r)
+	}
+	if err := next.Stop(); err != load.ErrIdle {
+		t.Errorf("Stop without a run: %v", err)
+	}
+	until(load.New(lab.State), load.Idle)
 }

@@ -125,6 +125,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		Containers: c.containers, Kubernetes: c.kubernetes, PortOffset: c.offset, AllowControl: c.allowControl, NoControl: c.noControl()}
 	if len(c.containers) == 0 && !c.kubernetes {
 		config.Load = load.New(c.state)
+		context.AfterFunc(ctx, func() { _ = config.Load.Stop() }) // while requests drain; Close waits and reports
 	}
 	pages := server.New(config)
 	serve := func(addr string, handler http.Handler) {
