@@ -287,3 +287,24 @@ func testTakeover(t *testing.T, lab plan.Lab) {
 	}
 	until(load.New(lab.State), load.Idle)
 }
+
+func TestControlFunctions(t *testing.T) {
+	testModules(t, []moduleCase{
+		{"lib/faultkinds.js", `["db-delay=40ms@2%", "slots=4", "stall=5s"].map((f) => m.split(f)).map((v) => [v, m.join(v)])`, `[[["40ms", "2%"], "40ms@2%"], [["4"], "4"], [["5s"], "5s"]]`},
+		{"lib/faultkinds.js", `[m.join(["40ms", ""]), m.join(["", "2%"]), m.describe("new").title, m.linksOf("a", "error").at(-1)[0]]`, `["40ms", "@2%", "new", "/traces?service=a&tags=soundcheck.fault%3Derror"]`},
+		// A label's value is a regular expression of pprof, in which a comma and a colon have a meaning of their own.
+		{"lib/profiles.js", `[m.flameGraph({run: "r", name: "n"}), new URL(m.flameGraph({run: "r", name: "n"}, ["route", "GET /a/:id.x"]), "http://x").searchParams.get("tf")]`, `["/-/pprof/r/n/flamegraph", "route=^GET /a/.id\\.x$"]`},
+	})
+}
+
+// An open span looks for the profiles of its process.
+func TestSpanProfiles(t *testing.T) {
+	t.Parallel()
+	p := newTracesPage(t)
+	p.open("/trace/a1")
+	p.do(chromedp.Click(chromedp.CSS(".wf-row")))
+	p.until(`document.querySelector(".profilelinks")`)
+	p.eval(`document.querySelector(".profilelinks").open = true`)
+	p.until(`document.querySelector(".profilelinks > div").textContent.startsWith("No CPU profile of loadgen covers this span.")`)
+	p.quiet("")
+}
