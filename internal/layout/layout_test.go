@@ -45,6 +45,7 @@ var rules = []struct {
 	{"loadgen/measure", []string{"loadgen/explain"}},
 	{"loadgen/explain", []string{"internal/criticalpath", "internal/jaegerapi"}},
 	{"loadgen/targets", nil},
+	{"loadgen/profiles", nil},
 	{"loadgen/contract/values", nil},
 	{"loadgen/contract", []string{"loadgen/contract/values"}},
 	{"loadgen/flow", []string{"loadgen/targets"}},
@@ -54,6 +55,7 @@ var rules = []struct {
 	// What two programs share knows none of them.
 	{"internal/httpheader", nil},
 	{"internal/optional", nil},
+	{"internal/profiling", nil},
 	{"internal/memo", nil},
 	{"internal/httptelemetry", []string{"internal/memo"}},
 	{"internal/jaegerapi", nil},
@@ -75,7 +77,9 @@ var rules = []struct {
 	{"proxy/...", []string{"internal/..."}},
 	{"datagen/...", []string{"datagen/...", "internal/..."}},
 	{"dashboards", nil},
-	// The console shows runs, and sends none.
+	// The console shows runs, and sends none itself: it starts loadgen.
+	{"console/load", []string{"lab/build", "lab/plan", "lab/proc", "lab/supervisor", "loadgen/report"}},
+	{"console/profiles", []string{"internal/profiling"}},
 	{"console/...", []string{"console/...", "dashboards", "lab/plan", "lab/supervisor", "loadgen/report", "loadgen/measure", "loadgen/compare", "internal/..."}},
 	// What calls docker and kubectl knows nothing of a lab's checks.
 	{"lab/command", nil},

@@ -205,10 +205,10 @@ func (l Lab) console() Component {
 		Target: build.Target{Name: "console", Module: ".", Package: "./console", Tags: ginTags,
 			Sources: []string{"console", "dashboards", "internal", "lab", "loadgen"}},
 		BuildRank: 1, // seconds, after the services: most packages are the same
-		Args: []string{"-addr", l.addr(ConsolePort), "-traces-addr", l.addr(TracesPort),
+		Args: []string{"-addr", l.addr(ConsolePort), "-traces-addr", l.addr(TracesPort), "-admin-addr", l.addr(consoleAdminPort),
 			"-prometheus", l.Prometheus(), "-jaeger", l.url(JaegerAPIPort), "-state", l.State},
 		Env:     environ(nil),
-		Ports:   []Port{l.port(ConsolePort, "pages"), l.port(TracesPort, "traces and Jaeger's API")},
+		Ports:   []Port{l.port(ConsolePort, "pages"), l.port(TracesPort, "traces and Jaeger's API"), l.port(consoleAdminPort, "profiles")},
 		Address: l.Console(),
 		Ready:   l.Console() + "/readyz",
 	}
@@ -224,7 +224,7 @@ func (l Lab) service(name, dir string, port, admin int, args ...string) Componen
 		Target:  serviceTarget(name, dir),
 		Args:    append([]string{"-addr", l.addr(port), "-admin-addr", l.addr(admin)}, args...),
 		Env:     l.telemetryEnv(),
-		Ports:   []Port{l.port(port, "HTTP"), l.port(admin, "faults")},
+		Ports:   []Port{l.port(port, "HTTP"), l.port(admin, "faults and profiles")},
 		Address: l.url(port),
 		Ready:   l.url(port) + "/readyz",
 	}

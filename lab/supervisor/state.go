@@ -64,6 +64,8 @@ type Status struct {
 	Phase      Phase          `json:"phase"`
 	Failure    string         `json:"failure,omitempty"` // why it is stopping
 	State      string         `json:"state"`             // folder
+	Root       string         `json:"root"`              // folder of the repository
+	Bin        string         `json:"bin"`               // folder of the binaries
 	PortOffset int            `json:"port_offset"`
 	Database   string         `json:"database,omitempty"` // of the lab's album store
 	Stores     []string       `json:"stores,omitempty"`   // URLs of external album stores
@@ -129,7 +131,7 @@ func (s *Supervisor) Status() Status {
 func (s *Supervisor) status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := Status{Phase: s.phase, Failure: s.failure, State: s.lab.State, PortOffset: s.lab.Offset, Database: s.lab.Database(),
+	st := Status{Phase: s.phase, Failure: s.failure, State: s.lab.State, Root: s.lab.Root, Bin: s.build.Bin, PortOffset: s.lab.Offset, Database: s.lab.Database(),
 		Stores: s.lab.Stores, Own: s.lab.Own, OTLPEverywhere: s.lab.OTLPEverywhere, From: s.lab.From, Supervisor: s.self, StartedAt: s.started, Exercise: s.exercise, ExerciseAt: s.exerciseAt,
 		BuildsLeft: s.left().Seconds()}
 	for _, r := range slices.Concat(s.runners, s.extras) {
