@@ -63,7 +63,8 @@ var rules = []struct {
 	// Overload protection and calls with retries are for any service.
 	{"internal/overload", []string{"internal/cli", "internal/httpheader", "internal/optional"}},
 	{"internal/upstream", []string{"internal/cli", "internal/httpheader", "internal/memo", "internal/optional"}},
-	{"internal/telemetry", []string{"internal/telemetry/wire", "internal/version"}},
+	{"internal/telemetry", []string{"internal/telemetry/environment", "internal/telemetry/wire", "internal/version"}},
+	{"internal/telemetry/environment", nil},
 	// Clients of the API need no server.
 	{"internal/albumapi", []string{"internal/album", "internal/cli", "internal/httpheader", "internal/upstream"}},
 	{"internal/...", []string{"internal/..."}},

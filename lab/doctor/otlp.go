@@ -1,4 +1,5 @@
-// Package doctor finds out why telemetry does not arrive at an OTLP endpoint: it sends an empty
+// Package doctor finds out what is wrong with a lab, up or down: Run makes a list of checks, each with the
+// cause and the next command. OTLP finds out why telemetry does not arrive at one endpoint: it sends an empty
 // export over each protocol, and names the cause and the fix of what fails.
 package doctor
 
@@ -27,8 +28,8 @@ const (
 	GRPC = "grpc"
 )
 
-// Result is the outcome of an export over one protocol.
-type Result struct {
+// Probe is the outcome of an export over one protocol.
+type Probe struct {
 	Protocol string
 	URL      string // of the request
 	OK       bool
@@ -50,11 +51,11 @@ type target struct {
 
 // OTLP sends an empty export of traces to an endpoint over HTTP and gRPC. The endpoint is a URL
 // as in OTEL_EXPORTER_OTLP_ENDPOINT; headers are added to each request.
-func OTLP(ctx context.Context, endpoint string, headers http.Header) ([]Result, error) {
+func OTLP(ctx context.Context, endpoint string, headers http.Header) ([]Probe, error) {
 	return export(ctx, endpoint, headers, requestTimeout)
 }
 
-func export(ctx context.Context, endpoint string, headers http.Header, timeout time.Duration) ([]Result, error) {
+func export(ctx context.Context, endpoint string, headers http.Header, timeout time.Duration) ([]Probe, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
 		return nil, fmt.Errorf("%q is not an http:// or https:// URL with a host", endpoint)
@@ -64,7 +65,7 @@ func export(ctx context.Context, endpoint string, headers http.Header, timeout t
 	if h.Cause == endedHTTP && strings.HasPrefix(g.Saw, "HTTP/2 ") { // some servers end the connection, others respond in HTTP/2
 		h.Cause, h.Fix = grpcOnly, useGRPC
 	}
-	return []Result{h, g}, nil
+	return []Probe{h, g}, nil
 }
 
 // Causes and fixes that several failures share.
@@ -92,7 +93,7 @@ func (t target) client(http2 bool) *http.Client {
 
 // post sends the request of a result. A response that shows the cause is lost if the server ends the
 // connection while the request is written: then it is sent again.
-func (t target) post(ctx context.Context, r Result, contentType string, body []byte) (resp *http.Response, begun time.Time, err error) {
+func (t target) post(ctx context.Context, r Probe, contentType string, body []byte) (resp *http.Response, begun time.Time, err error) {
 	for range 4 {
 		begun = time.Now()
 		var req *http.Request
@@ -115,8 +116,8 @@ func (t target) post(ctx context.Context, r Result, contentType string, body []b
 }
 
 // overHTTP exports with OTLP/HTTP: POST /v1/traces.
-func (t target) overHTTP(ctx context.Context) Result {
-	r := Result{Protocol: HTTP, URL: t.JoinPath("v1/traces").String()}
+func (t target) overHTTP(ctx context.Context) Probe {
+	r := Probe{Protocol: HTTP, URL: t.JoinPath("v1/traces").String()}
 	resp, begun, err := t.post(ctx, r, "application/x-protobuf", nil)
 	r.Took = time.Since(begun)
 	if err != nil {
@@ -166,10 +167,10 @@ func byStatus(resp *http.Response, u *url.URL) (cause, fix string) {
 var emptyMessage = make([]byte, 5)
 
 // overGRPC exports with OTLP/gRPC: a call of TraceService/Export over HTTP/2.
-func (t target) overGRPC(ctx context.Context) Result {
+func (t target) overGRPC(ctx context.Context) Probe {
 	u := *t.URL
 	u.Path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-	r := Result{Protocol: GRPC, URL: u.String()}
+	r := Probe{Protocol: GRPC, URL: u.String()}
 	if u.Scheme == "http" && u.Port() == "" {
 		r.Saw = "no request: the URL has no port"
 		r.Cause = "exporters that use gRPC for Go then connect to port 443, without TLS"
@@ -236,7 +237,7 @@ func (t target) preface(ctx context.Context) string {
 }
 
 // byPreface explains a call that failed, by what the server sent back for the preface of HTTP/2.
-func (r Result) byPreface(got string, t target) Result {
+func (r Probe) byPreface(got string, t target) Probe {
 	switch {
 	case strings.HasPrefix(got, "HTTP/1.") && strings.Contains(got, "HTTPS"), strings.HasPrefix(got, "\x15\x03"): // an alert
 		r.Cause, r.Fix = expectsTLS, useTLS
@@ -277,7 +278,7 @@ func contains(text string, parts ...string) bool {
 }
 
 // failed explains an error of the connection.
-func (r Result) failed(err error, t target) Result {
+func (r Probe) failed(err error, t target) Probe {
 	var inner *url.Error
 	if errors.As(err, &inner) {
 		err = inner.Err
@@ -287,7 +288,7 @@ func (r Result) failed(err error, t target) Result {
 	return r
 }
 
-func (r Result) byError(err error, t target) (cause, fix string) {
+func (r Probe) byError(err error, t target) (cause, fix string) {
 	var dns *net.DNSError
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError

@@ -204,7 +204,7 @@ func TestByError(t *testing.T) {
 		"the name x has no address here":      &net.OpError{Op: "dial", Err: &net.DNSError{Name: "x", Err: "no such host", IsNotFound: true}},
 		"the server ended the connection":     &net.OpError{Op: "write", Err: syscall.EPIPE},
 	} {
-		r := Result{Protocol: GRPC}.failed(&url.Error{Err: err}, target{u, nil, time.Second})
+		r := Probe{Protocol: GRPC}.failed(&url.Error{Err: err}, target{u, nil, time.Second})
 		if !strings.HasPrefix(r.Cause, want) || r.Fix == "" {
 			t.Errorf("%v: %q, fix %q, want %q", err, r.Cause, r.Fix, want)
 		}
@@ -240,7 +240,7 @@ func TestCut(t *testing.T) {
 // Port 4318 is known.
 func TestPort4318(t *testing.T) {
 	u := &url.URL{Scheme: "http", Host: "collector:4318"}
-	r := Result{Protocol: GRPC}.byPreface("HTTP/1.1 505 HTTP Version Not Supported\r\n", target{u, nil, time.Second})
+	r := Probe{Protocol: GRPC}.byPreface("HTTP/1.1 505 HTTP Version Not Supported\r\n", target{u, nil, time.Second})
 	if !strings.HasPrefix(r.Fix, "use port 4317") {
 		t.Errorf("%q, fix %q", r.Cause, r.Fix)
 	}

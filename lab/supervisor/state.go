@@ -26,6 +26,9 @@ const (
 	stateName  = "state.json"
 )
 
+// ErrName is the log file with the error that ended a supervisor in the background.
+const ErrName = "lab.err"
+
 // Phase is the state of the lab as a whole.
 type Phase string
 
@@ -288,7 +291,7 @@ func CheckPorts(programs []plan.Component) error {
 	var taken []string
 	for _, p := range programs {
 		for _, port := range p.Ports {
-			if !free(port.Number) {
+			if !Free(port.Number) {
 				taken = append(taken, fmt.Sprintf("port %d is in use, %s needs it (%s)", port.Number, p.Name, port.Use))
 			}
 		}
@@ -300,7 +303,8 @@ func CheckPorts(programs []plan.Component) error {
 		strings.Join(taken, "\n"))
 }
 
-func free(port int) bool {
+// Free reports whether nothing listens on a port of 127.0.0.1.
+func Free(port int) bool {
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	// macOS allows a listener beside one on all addresses: try to connect first.
 	if c, err := net.DialTimeout("tcp", addr, time.Second); err == nil {

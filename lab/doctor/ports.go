@@ -1,0 +1,143 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"soundcheck/lab/plan"
+	"soundcheck/lab/supervisor"
+)
+
+// taken are ports of the lab that one process has.
+type taken struct {
+	by    *process // nil: not known
+	what  string   // the process, for people
+	ports []string // with the component that needs each
+	first int
+}
+
+// checkPorts checks that each port of the lab is free, or belongs to the component that needs it.
+func (d *doctor) checkPorts(context.Context) *Check {
+	c := newCheck("ports")
+	sockets, err := d.listeners()
+	hidden := err != nil
+	var list []*taken
+	ports := 0
+	for _, p := range d.components {
+		running := d.componentOf(p.Name)
+		for _, port := range p.Ports {
+			ports++
+			by, what := d.taker(port.Number, sockets, hidden, running)
+			if what == "" {
+				continue
+			}
+			text := fmt.Sprintf("%d (%s)", port.Number, p.Name)
+			i := slices.IndexFunc(list, func(t *taken) bool { return t.what == what && (by != nil || t.by == nil) })
+			if i < 0 {
+				list = append(list, &taken{by: by, what: what, first: port.Number})
+				i = len(list) - 1
+			}
+			list[i].ports = append(list[i].ports, text)
+		}
+	}
+	for _, t := range list {
+		noun, verb := "port", "is"
+		if len(t.ports) > 1 {
+			noun, verb = "ports", "are"
+		}
+		cause, next := d.explainTaker(t)
+		c.problem(fmt.Sprintf("%s %s %s in use by %s", noun, strings.Join(t.ports, ", "), verb, t.what), cause, next)
+	}
+	switch {
+	case d.status != nil && hidden:
+		c.note("whether another process has a port of the lab is not known: %s has no /proc/net/tcp", runtime.GOOS)
+	case d.status != nil:
+		c.note("no other process has a port of the lab")
+	default:
+		c.note("all %d ports are free", ports)
+	}
+	return c
+}
+
+// componentOf returns a component's status; nil without a supervisor.
+func (d *doctor) componentOf(name string) *supervisor.ComponentStatus {
+	if d.status == nil {
+		return nil
+	}
+	for i := range d.status.Components {
+		if d.status.Components[i].Name == name {
+			return &d.status.Components[i]
+		}
+	}
+	return nil
+}
+
+// taker returns who else than the component has a port; "" if nobody has.
+func (d *doctor) taker(port int, sockets []listener, hidden bool, running *supervisor.ComponentStatus) (*process, string) {
+	if hidden {
+		if running != nil && running.Process.Alive() || supervisor.Free(port) {
+			return nil, ""
+		}
+		return nil, "a process that " + runtime.GOOS + " does not name without root"
+	}
+	for _, l := range sockets {
+		if int(l.addr.Port()) != port || !l.local() {
+			continue
+		}
+		p, ok := d.owner(l)
+		switch {
+		case ok && running != nil && p.pid == running.Process.PID:
+			return nil, ""
+		case ok:
+			return &p, fmt.Sprintf("%s (pid %d)", p.name(), p.pid)
+		case running != nil && running.State == supervisor.Ready: // it responds; its owner is only not visible
+			return nil, ""
+		default:
+			return nil, "a process of user " + userName(l.uid)
+		}
+	}
+	return nil, ""
+}
+
+// explainTaker says where a process comes from, and how to get the port.
+func (d *doctor) explainTaker(t *taken) (cause, next string) {
+	move := d.upCommand(d.freeOffset())
+	if d.status != nil {
+		move = d.command("down") + " && " + move
+	}
+	if t.by == nil {
+		return "", fmt.Sprintf("sudo lsof -nP -iTCP:%d -sTCP:LISTEN; or use other ports: %s", t.first, move)
+	}
+	for _, p := range d.processes() {
+		if d.status == nil && p.Process.PID == t.by.pid {
+			return "it is left from a lab whose supervisor was killed", d.command("down")
+		}
+	}
+	exe := strings.TrimSuffix(t.by.link("exe"), " (deleted)")
+	if cwd := t.by.link("cwd"); filepath.Dir(exe) == d.Build.Bin && cwd != d.Lab.State {
+		if running, err := supervisor.Running(cwd); err == nil && running {
+			return "another lab runs in " + cwd, "go run ./lab down -state " + cwd + "; or use other ports: " + move
+		}
+	}
+	if t.by.name() == "docker-proxy" {
+		return "a container publishes the port", fmt.Sprintf("docker ps --filter publish=%d; or use other ports: %s", t.first, move)
+	}
+	return "", "kill " + strconv.Itoa(t.by.pid) + "; or use other ports: " + move
+}
+
+// freeOffset returns a port offset at which every port is free.
+func (d *doctor) freeOffset() int {
+	for offset := d.Lab.Offset + 100; offset <= plan.MaxOffset; offset += 100 {
+		if !slices.ContainsFunc(d.components, func(p plan.Component) bool {
+			return slices.ContainsFunc(p.Ports, func(port plan.Port) bool { return !supervisor.Free(port.Number - d.Lab.Offset + offset) })
+		}) {
+			return offset
+		}
+	}
+	return d.Lab.Offset + 100
+}

@@ -1,0 +1,219 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"soundcheck/lab/plan"
+	"soundcheck/lab/supervisor"
+)
+
+// checkFaults checks that no service injects faults.
+func (d *doctor) checkFaults(ctx context.Context) *Check {
+	c := newCheck("faults")
+	if d.status == nil {
+		return c.skip(down)
+	}
+	admins := map[string]string{plan.StoreName: d.Lab.StoreAdmin(), plan.SecondStoreName: d.Lab.SecondStoreAdmin(), plan.ProxyName: d.Lab.ProxyAdmin()}
+	var asked []string
+	for _, name := range slices.Sorted(maps.Keys(d.services())) {
+		admin, ok := admins[name]
+		if !ok {
+			c.note("those of %s are not known", name)
+			continue
+		}
+		asked = append(asked, name)
+		list, hidden, err := d.faults(ctx, admin)
+		switch {
+		case err != nil:
+			c.warn("the faults of "+name+" are not known", err.Error(), "curl "+admin)
+		case hidden:
+			c.note("those of %s are hidden: an exercise controls them", name)
+		case len(list) > 0:
+			c.problem(fmt.Sprintf("%s injects faults: %s", name, strings.Join(list, ", ")), "somebody has set them, on the console, with curl or by -fault; they are in spans as soundcheck.fault", "curl -X DELETE "+admin)
+		}
+	}
+	if len(asked) == 0 {
+		return c.skip("no service of the lab runs")
+	}
+	c.note("none active in %s", strings.Join(asked, ", "))
+	return c
+}
+
+func (d *doctor) faults(ctx context.Context, admin string) (list []string, hidden bool, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, admin, nil)
+	if err != nil {
+		return nil, false, err
+	}
+	resp, err := d.client.Do(req)
+	if err != nil {
+		return nil, false, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, false, fmt.Errorf("%s responded %s", admin, resp.Status)
+	}
+	var body struct {
+		Faults []string
+		Hidden bool
+	}
+	err = json.NewDecoder(resp.Body).Decode(&body)
+	return body.Faults, body.Hidden, err
+}
+
+// reasons are why a service sheds or rejects requests, with what it means. Requests whose client left are not of interest.
+var reasons = map[string]string{
+	"global_rate_limit": "its rate limit for all clients (-rate-limit) is exceeded",
+	"client_rate_limit": "the rate limit of a client (-client-rate-limit) is exceeded",
+	"queue_full":        "more requests arrive than it can process in time: its concurrency limit and queue are full",
+	"queue_timeout":     "more requests arrive than it can process in time: they waited too long in its queue",
+	"deadline_exceeded": "the deadline of requests passed before they were started",
+}
+
+// checkLimits checks for limits that shed, reject or delay requests now: between the two samples.
+func (d *doctor) checkLimits(context.Context) *Check {
+	c := newCheck("limits")
+	services := d.services()
+	if len(services) == 0 {
+		return c.skip("no service of the lab runs")
+	}
+	seconds := d.second.at.Sub(d.first.at).Seconds()
+	for _, name := range slices.Sorted(maps.Keys(services)) {
+		after, ok := d.second.pages[name]
+		if !ok {
+			if err := d.second.failed[name]; err != nil && !strings.HasPrefix(name, "the store at ") { // else checkLab reports it
+				c.warn("the metrics of "+name+" cannot be read", err.Error(), "curl "+services[name]+"/metrics")
+			}
+			continue
+		}
+		before := d.first.pages[name]
+		if before == nil {
+			continue
+		}
+		next := fmt.Sprintf("open %s/d/overload; send less load (loadgen -rate), or change the limit and lab up", d.Lab.Console())
+		var total float64
+		for _, reason := range slices.Sorted(maps.Keys(reasons)) {
+			is := func(l map[string]string) bool { return l["soundcheck_overload_decision"] == reason }
+			shed := after.sum("soundcheck_overload_decisions_total", is)
+			total += shed
+			if n := shed - before.sum("soundcheck_overload_decisions_total", is); n > 0 {
+				c.warn(fmt.Sprintf("%s sheds %.0f req/s now: %s", name, n/seconds, reason), reasons[reason]+d.limitVariable(name, reason), next)
+			}
+		}
+		if total > 0 {
+			c.note("%s has shed %.0f requests since it started", name, total)
+		}
+		d.upstream(c, name, before, after, seconds)
+		d.pools(c, name, before, after)
+	}
+	if c.Text == "" {
+		c.note("none binds")
+	} else {
+		c.note("none binds now")
+	}
+	return c
+}
+
+// limitVariable names the variable that sets a rate limit, if the environment of the process has it.
+func (d *doctor) limitVariable(name, reason string) string {
+	flag, ok := map[string]string{"global_rate_limit": "RATE_LIMIT", "client_rate_limit": "CLIENT_RATE_LIMIT"}[reason]
+	if p := d.componentOf(name); p != nil && ok {
+		prefix := "SOUNDCHECK_STORE_"
+		if name == plan.ProxyName {
+			prefix = "SOUNDCHECK_PROXY_"
+		}
+		env, _ := d.process(p.Process.PID).environ()
+		if v := lookupEnv(env, prefix+flag); v != "" {
+			return ": " + prefix + flag + "=" + v
+		}
+	}
+	return ""
+}
+
+// upstream reports what the proxy's client of the store does.
+func (d *doctor) upstream(c *Check, name string, before, after metrics, seconds float64) {
+	for _, p := range after["soundcheck_upstream_breaker_state"] {
+		if p.value < 1 {
+			continue
+		}
+		server := p.labels["server_address"]
+		if port := p.labels["server_port"]; port != "" {
+			server += ":" + port
+		}
+		c.problem(fmt.Sprintf("the circuit breaker of %s for %s is %s", name, server, map[float64]string{1: "half-open", 2: "open"}[p.value]),
+			"the store failed or did not respond: the proxy responds with 503 without a call, until the store recovers", d.command("logs %s", plan.StoreName))
+	}
+	for reason, cause := range map[string]string{"retry_budget": "its retry budget is exhausted: too many calls of the store fail", "store": "the store sheds them"} {
+		is := func(l map[string]string) bool { return l["soundcheck_shed_reason"] == reason }
+		if n := after.sum("soundcheck_upstream_shed_total", is) - before.sum("soundcheck_upstream_shed_total", is); n > 0 {
+			c.warn(fmt.Sprintf("%s sheds %.0f req/s now: %s", name, n/seconds, reason), cause, d.command("logs %s", plan.StoreName))
+		}
+	}
+}
+
+// pools reports connection pools that are used up in both samples. SQLite has one connection that writes: calls that wait for it
+// are usual.
+func (d *doctor) pools(c *Check, name string, before, after metrics) {
+	for _, limit := range after["db_sql_connection_max_open"] {
+		pool := limit.labels["db_client_connection_pool_name"]
+		of := func(l map[string]string) bool { return l["db_client_connection_pool_name"] == pool }
+		used := func(l map[string]string) bool { return of(l) && l["status"] == "inuse" }
+		if limit.value <= 1 || after.sum("db_sql_connection_open", used) < limit.value || before.sum("db_sql_connection_open", used) < limit.value {
+			continue
+		}
+		cause := "no call waits for one now"
+		if n := after.sum("db_sql_connection_wait_total", of) - before.sum("db_sql_connection_wait_total", of); n > 0 {
+			cause = fmt.Sprintf("%.0f calls waited for one just now", n)
+		}
+		c.problem(fmt.Sprintf("%s uses all %.0f connections of its pool %q", name, limit.value, pool), cause+": slow statements, more load than the database can process, or a leak (fault conn-leak)",
+			fmt.Sprintf("open %s/d/store; -max-conns sets the size; %s", d.Lab.Console(), d.command("restart %s", name)))
+	}
+}
+
+// checkOTLP checks the endpoints that telemetry is sent to: the Collector's, and that of the environment.
+func (d *doctor) checkOTLP(ctx context.Context) *Check {
+	c := newCheck("otlp")
+	if p := d.componentOf("otel-collector"); p != nil && p.State == supervisor.Ready {
+		for _, e := range []struct{ url, protocol string }{{d.Lab.OTLP(), HTTP}, {d.Lab.OTLPGRPC(), GRPC}} {
+			d.probe(ctx, c, "the Collector's endpoint", e.url, e.protocol)
+		}
+	} else if d.status != nil {
+		c.problem("the Collector is not ready: telemetry of the services is lost", "see lab above", d.command("logs otel-collector"))
+	}
+	seen := map[string]bool{}
+	for _, prefix := range []string{"OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_METRICS_", "OTEL_EXPORTER_OTLP_LOGS_"} {
+		endpoint, protocol := d.endpoint(prefix)
+		if endpoint == "" || seen[endpoint+protocol] {
+			continue
+		}
+		seen[endpoint+protocol] = true
+		d.probe(ctx, c, prefix+"ENDPOINT", endpoint, protocol)
+	}
+	if c.Text == "" && len(c.Findings) == 0 {
+		return c.skip("%s, and OTEL_EXPORTER_OTLP_ENDPOINT is not set", down)
+	}
+	return c
+}
+
+// probe exports to an endpoint, and reports if the protocol that is to be used fails.
+func (d *doctor) probe(ctx context.Context, c *Check, what, endpoint, protocol string) {
+	results, err := export(ctx, endpoint, d.headers(), requestTimeout)
+	if err != nil {
+		c.problem(fmt.Sprintf("%s=%s", what, endpoint), err.Error(), "unset "+what)
+		return
+	}
+	for _, r := range results {
+		switch {
+		case r.Protocol != protocol:
+		case r.OK:
+			c.note("%s accepts %s", endpoint, protocol)
+		default:
+			c.problem(fmt.Sprintf("%s %s does not accept %s: %s", what, endpoint, protocol, shortened(r.Saw)), r.Cause, fmt.Sprintf("%s; then check it: go run ./lab doctor -otlp %s", r.Fix, endpoint))
+		}
+	}
+}
