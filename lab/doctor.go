@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -53,8 +54,8 @@ gRPC works, or the protocol of -protocol does not.`).withOffset()
 		return f.Errorf("-format %q is not text or json", *format)
 	case *endpoint == "" && (*protocol != "" || len(headers) > 0):
 		return f.Errorf("-protocol and -header need -otlp")
-	case *endpoint != "" && (*format != "text" || f.state != "" || f.offset != 0):
-		return f.Errorf("-otlp checks one endpoint: it excludes -state, -port-offset and -format json")
+	case *endpoint != "" && (f.given("state") || f.given("port-offset") || f.given("format")):
+		return f.Errorf("-otlp checks one endpoint: it excludes -state, -port-offset and -format")
 	case *endpoint != "":
 		return f.checkOTLP(ctx, *endpoint, *protocol, headers, stdout)
 	}
@@ -82,6 +83,12 @@ gRPC works, or the protocol of -protocol does not.`).withOffset()
 		return cli.ErrSaid
 	}
 	return nil
+}
+
+// given reports whether a flag is among the arguments.
+func (f *flags) given(name string) (found bool) {
+	f.Visit(func(fl *flag.Flag) { found = found || fl.Name == name })
+	return found
 }
 
 // checkOTLP checks one endpoint.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -64,27 +65,22 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	d.components = d.Lab.Components()
-	var now, later []func(context.Context) *Check
-	now = []func(context.Context) *Check{d.checkLab, d.checkPorts, d.checkBuilds, d.checkDisk, d.checkMemory, d.checkFiles, d.checkGo, d.checkClock,
-		d.checkVariables, d.checkProxies, d.checkLocalhost}
-	later = []func(context.Context) *Check{d.checkCPU, d.checkOTLP, d.checkTelemetry, d.checkFaults, d.checkLimits}
+	type check = func(context.Context) *Check
 	if o.Start {
-		now, later = []func(context.Context) *Check{d.checkLab, d.checkPorts, d.checkDisk, d.checkMemory, d.checkFiles, d.checkGo}, nil
-	} else {
-		d.first = d.sample(ctx)
+		return newResult(d.Lab.State, together(ctx, []check{d.checkLab, d.checkPorts, d.checkDisk, d.checkMemory, d.checkFiles, d.checkGo})), ctx.Err()
 	}
-	begun := time.Now()
+	d.first = d.sample(ctx)
 	o.Progress("checking ports, builds, this machine and the environment")
-	checks := together(ctx, now)
-	if len(later) > 0 {
-		select {
-		case <-ctx.Done():
-		case <-time.After(o.interval - time.Since(begun)):
-		}
-		o.Progress("checking the services and their telemetry")
-		d.second = d.sample(ctx)
-		checks = append(checks, together(ctx, later)...)
+	lab := together(ctx, []check{d.checkLab, d.checkPorts, d.checkBuilds})
+	machine := together(ctx, []check{d.checkDisk, d.checkMemory, d.checkFiles, d.checkClock, d.checkGo, d.checkVariables, d.checkProxies, d.checkLocalhost})
+	select {
+	case <-ctx.Done():
+	case <-time.After(o.interval - time.Since(d.first.at)):
 	}
+	o.Progress("checking the services and their telemetry")
+	d.second = d.sample(ctx)
+	services := together(ctx, []check{d.checkOTLP, d.checkTelemetry, d.checkFaults, d.checkLimits, d.checkCPU})
+	checks := slices.Concat(lab, services, machine)
 	return newResult(d.Lab.State, checks), ctx.Err()
 }
 

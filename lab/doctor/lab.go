@@ -69,6 +69,10 @@ func (d *doctor) notReady(c *Check) {
 					"it exited; "+d.lastWords(p), d.command("logs %s", p.Name))
 			}
 		case supervisor.Unready, supervisor.Restarting, supervisor.Failed:
+			if f := d.process(p.Process.PID).stat(); len(f) > 0 && (f[0] == "T" || f[0] == "t") && p.Process.Alive() {
+				c.problem(fmt.Sprintf("%s is stopped (pid %d)", p.Name, p.Process.PID), "by SIGSTOP or a debugger", fmt.Sprintf("kill -CONT %d", p.Process.PID))
+				continue
+			}
 			c.problem(fmt.Sprintf("%s is %s", p.Name, p.State), strings.TrimPrefix(p.Detail+"; "+d.lastWords(p), "; "), d.command("logs %s", p.Name))
 		default:
 			starting++

@@ -13,12 +13,10 @@ import (
 	"soundcheck/lab/supervisor"
 )
 
-// taken are ports of the lab that one process has.
+// taken are ports of the lab that others have, for one reason.
 type taken struct {
-	by    *process // nil: not known
-	what  string   // the process, for people
-	ports []string // with the component that needs each
-	first int
+	by, ports   []string
+	cause, next string
 }
 
 // checkPorts checks that each port of the lab is free, or belongs to the component that needs it.
@@ -27,33 +25,41 @@ func (d *doctor) checkPorts(context.Context) *Check {
 	sockets, err := d.listeners()
 	hidden := err != nil
 	var list []*taken
-	ports := 0
+	ports, own := 0, 0
 	for _, p := range d.components {
 		running := d.componentOf(p.Name)
 		for _, port := range p.Ports {
 			ports++
 			by, what := d.taker(port.Number, sockets, hidden, running)
-			if what == "" {
+			switch {
+			case what == "":
+				continue
+			case by != nil && d.status == nil && slices.ContainsFunc(d.processes(), func(p supervisor.ComponentStatus) bool { return p.Process.PID == by.pid }):
+				own++ // checkLab reports them
 				continue
 			}
-			text := fmt.Sprintf("%d (%s)", port.Number, p.Name)
-			i := slices.IndexFunc(list, func(t *taken) bool { return t.what == what && (by != nil || t.by == nil) })
+			cause, next := d.explainTaker(by, port.Number)
+			i := slices.IndexFunc(list, func(t *taken) bool { return t.cause == cause && t.next == next })
 			if i < 0 {
-				list = append(list, &taken{by: by, what: what, first: port.Number})
+				list = append(list, &taken{cause: cause, next: next})
 				i = len(list) - 1
 			}
-			list[i].ports = append(list[i].ports, text)
+			if !slices.Contains(list[i].by, what) {
+				list[i].by = append(list[i].by, what)
+			}
+			list[i].ports = append(list[i].ports, fmt.Sprintf("%d (%s)", port.Number, p.Name))
 		}
 	}
 	for _, t := range list {
-		noun, verb := "port", "is"
+		which := "port " + t.ports[0] + " is"
 		if len(t.ports) > 1 {
-			noun, verb = "ports", "are"
+			which = "ports " + strings.Join(t.ports, ", ") + " are"
 		}
-		cause, next := d.explainTaker(t)
-		c.problem(fmt.Sprintf("%s %s %s in use by %s", noun, strings.Join(t.ports, ", "), verb, t.what), cause, next)
+		c.problem(which+" in use by "+strings.Join(t.by, ", "), t.cause, t.next)
 	}
 	switch {
+	case own > 0:
+		c.note("%d of %d are in use by components of this lab, which no supervisor watches", own, ports)
 	case d.status != nil && hidden:
 		c.note("whether another process has a port of the lab is not known: %s has no /proc/net/tcp", runtime.GOOS)
 	case d.status != nil:
@@ -104,30 +110,25 @@ func (d *doctor) taker(port int, sockets []listener, hidden bool, running *super
 	return nil, ""
 }
 
-// explainTaker says where a process comes from, and how to get the port.
-func (d *doctor) explainTaker(t *taken) (cause, next string) {
+// explainTaker says where the process that has a port comes from, and how to get the port. by is nil if it is not known.
+func (d *doctor) explainTaker(by *process, port int) (cause, next string) {
 	move := d.upCommand(d.freeOffset())
 	if d.status != nil {
 		move = d.command("down") + " && " + move
 	}
-	if t.by == nil {
-		return "", fmt.Sprintf("sudo lsof -nP -iTCP:%d -sTCP:LISTEN; or use other ports: %s", t.first, move)
+	if by == nil {
+		return "", fmt.Sprintf("sudo lsof -nP -iTCP:%d -sTCP:LISTEN; or use other ports: %s", port, move)
 	}
-	for _, p := range d.processes() {
-		if d.status == nil && p.Process.PID == t.by.pid {
-			return "it is left from a lab whose supervisor was killed", d.command("down")
-		}
-	}
-	exe := strings.TrimSuffix(t.by.link("exe"), " (deleted)")
-	if cwd := t.by.link("cwd"); filepath.Dir(exe) == d.Build.Bin && cwd != d.Lab.State {
+	exe := strings.TrimSuffix(by.link("exe"), " (deleted)")
+	if cwd := by.link("cwd"); filepath.Dir(exe) == d.Build.Bin && cwd != d.Lab.State {
 		if running, err := supervisor.Running(cwd); err == nil && running {
 			return "another lab runs in " + cwd, "go run ./lab down -state " + cwd + "; or use other ports: " + move
 		}
 	}
-	if t.by.name() == "docker-proxy" {
-		return "a container publishes the port", fmt.Sprintf("docker ps --filter publish=%d; or use other ports: %s", t.first, move)
+	if by.name() == "docker-proxy" {
+		return "a container publishes the port", fmt.Sprintf("docker ps --filter publish=%d; or use other ports: %s", port, move)
 	}
-	return "", "kill " + strconv.Itoa(t.by.pid) + "; or use other ports: " + move
+	return "", "kill " + strconv.Itoa(by.pid) + "; or use other ports: " + move
 }
 
 // freeOffset returns a port offset at which every port is free.

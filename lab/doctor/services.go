@@ -35,7 +35,7 @@ func (d *doctor) checkFaults(ctx context.Context) *Check {
 		case hidden:
 			c.note("those of %s are hidden: an exercise controls them", name)
 		case len(list) > 0:
-			c.problem(fmt.Sprintf("%s injects faults: %s", name, strings.Join(list, ", ")), "somebody has set them, on the console, with curl or by -fault; they are in spans as soundcheck.fault", "curl -X DELETE "+admin)
+			c.problem(fmt.Sprintf("%s injects faults: %s", name, strings.Join(list, ", ")), "they were set on the console, with curl, or by -fault; affected spans have the attribute soundcheck.fault", "curl -X DELETE "+admin)
 		}
 	}
 	if len(asked) == 0 {
@@ -66,12 +66,14 @@ func (d *doctor) faults(ctx context.Context, admin string) (list []string, hidde
 	return body.Faults, body.Hidden, err
 }
 
+const overloaded = "more requests arrive than it can process in time (-concurrency, -queue, -queue-wait)"
+
 // reasons are why a service sheds or rejects requests, with what it means. Requests whose client left are not of interest.
 var reasons = map[string]string{
 	"global_rate_limit": "its rate limit for all clients (-rate-limit) is exceeded",
 	"client_rate_limit": "the rate limit of a client (-client-rate-limit) is exceeded",
-	"queue_full":        "more requests arrive than it can process in time: its concurrency limit and queue are full",
-	"queue_timeout":     "more requests arrive than it can process in time: they waited too long in its queue",
+	"queue_full":        overloaded,
+	"queue_timeout":     overloaded,
 	"deadline_exceeded": "the deadline of requests passed before they were started",
 }
 
@@ -95,17 +97,21 @@ func (d *doctor) checkLimits(context.Context) *Check {
 		if before == nil {
 			continue
 		}
-		next := fmt.Sprintf("open %s/d/overload; send less load (loadgen -rate), or change the limit and lab up", d.Lab.Console())
-		var total float64
+		var now, total float64
+		var which, why []string
 		for _, reason := range slices.Sorted(maps.Keys(reasons)) {
 			is := func(l map[string]string) bool { return l["soundcheck_overload_decision"] == reason }
 			shed := after.sum("soundcheck_overload_decisions_total", is)
 			total += shed
 			if n := shed - before.sum("soundcheck_overload_decisions_total", is); n > 0 {
-				c.warn(fmt.Sprintf("%s sheds %.0f req/s now: %s", name, n/seconds, reason), reasons[reason]+d.limitVariable(name, reason), next)
+				now += n
+				which, why = append(which, reason), append(why, reasons[reason]+d.limitVariable(name, reason))
 			}
 		}
-		if total > 0 {
+		if now > 0 {
+			c.warn(fmt.Sprintf("%s sheds %.0f req/s now: %s", name, max(1, now/seconds), strings.Join(which, ", ")), strings.Join(slices.Compact(why), "; "),
+				fmt.Sprintf("curl -s %s/metrics | grep overload_decisions; send less load, or raise the limit", services[name]))
+		} else if total > 0 {
 			c.note("%s has shed %.0f requests since it started", name, total)
 		}
 		d.upstream(c, name, before, after, seconds)
@@ -170,8 +176,8 @@ func (d *doctor) pools(c *Check, name string, before, after metrics) {
 		if n := after.sum("db_sql_connection_wait_total", of) - before.sum("db_sql_connection_wait_total", of); n > 0 {
 			cause = fmt.Sprintf("%.0f calls waited for one just now", n)
 		}
-		c.problem(fmt.Sprintf("%s uses all %.0f connections of its pool %q", name, limit.value, pool), cause+": slow statements, more load than the database can process, or a leak (fault conn-leak)",
-			fmt.Sprintf("open %s/d/store; -max-conns sets the size; %s", d.Lab.Console(), d.command("restart %s", name)))
+		c.problem(fmt.Sprintf("%s uses all %.0f connections of its pool %q", name, limit.value, pool), cause+": slow statements, more load than the database can process, or a leak",
+			d.command("restart %s", name))
 	}
 }
 
@@ -180,10 +186,10 @@ func (d *doctor) checkOTLP(ctx context.Context) *Check {
 	c := newCheck("otlp")
 	if p := d.componentOf("otel-collector"); p != nil && p.State == supervisor.Ready {
 		for _, e := range []struct{ url, protocol string }{{d.Lab.OTLP(), HTTP}, {d.Lab.OTLPGRPC(), GRPC}} {
-			d.probe(ctx, c, "the Collector's endpoint", e.url, e.protocol)
+			d.probe(ctx, c, "the Collector's port", e.url, e.protocol)
 		}
 	} else if d.status != nil {
-		c.problem("the Collector is not ready: telemetry of the services is lost", "see lab above", d.command("logs otel-collector"))
+		c.note("the Collector is not ready")
 	}
 	seen := map[string]bool{}
 	for _, prefix := range []string{"OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_METRICS_", "OTEL_EXPORTER_OTLP_LOGS_"} {
@@ -207,13 +213,17 @@ func (d *doctor) probe(ctx context.Context, c *Check, what, endpoint, protocol s
 		c.problem(fmt.Sprintf("%s=%s", what, endpoint), err.Error(), "unset "+what)
 		return
 	}
-	for _, r := range results {
+	for i, r := range results {
+		other := results[len(results)-1-i]
+		text := fmt.Sprintf("%s %s does not accept %s: %s", what, endpoint, protocol, shortened(r.Saw))
 		switch {
 		case r.Protocol != protocol:
 		case r.OK:
 			c.note("%s accepts %s", endpoint, protocol)
+		case other.OK:
+			c.problem(text, "the server speaks "+other.Protocol+" there", "export "+strings.TrimSuffix(what, "ENDPOINT")+"PROTOCOL="+other.Protocol)
 		default:
-			c.problem(fmt.Sprintf("%s %s does not accept %s: %s", what, endpoint, protocol, shortened(r.Saw)), r.Cause, fmt.Sprintf("%s; then check it: go run ./lab doctor -otlp %s", r.Fix, endpoint))
+			c.problem(text, r.Cause+": "+r.Fix, "go run ./lab doctor -otlp "+endpoint)
 		}
 	}
 }

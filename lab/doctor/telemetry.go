@@ -79,7 +79,11 @@ func (d *doctor) checkTelemetry(ctx context.Context) *Check {
 	d.lost(ctx, c)
 	d.queues(ctx, c)
 	d.silent(ctx, c)
-	c.note("nothing was lost in the last 5 minutes")
+	if d.up("otel-collector") == nil {
+		c.note("what is lost while the Collector is not ready is not known yet")
+	} else {
+		c.note("nothing was lost in the last 5 minutes")
+	}
 	return c
 }
 

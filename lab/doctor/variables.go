@@ -92,24 +92,23 @@ func (d *doctor) variables(c *Check, of string, environ, told []string) (set int
 	}
 	list, _ := environment.Check(environ)
 	for _, v := range list {
-		cause := v.Reason
-		if v.Reason == "unknown variable" {
-			cause = "no such variable is in the specification"
-			if near := nearest(v.Name); near != "" {
-				cause += "; do you mean " + near + "?"
-			}
-			v.Reason = "it has no effect"
-		} else {
-			cause = "the value cannot be used: the default counts"
+		if v.Reason != "unknown variable" {
+			warn(v.String(), "the value is not used: the default counts", fix(v.Name))
+			continue
 		}
-		warn(v.String(), cause, fix(v.Name))
+		v.Reason = "unknown variable, it has no effect"
+		if near := nearest(v.Name); near != "" {
+			warn(v.String(), "a misspelled "+near+"?", fix(v.Name))
+		} else {
+			warn(v.String(), "", fix(v.Name))
+		}
 	}
 	for _, s := range silencing {
 		if v := lookupEnv(environ, s.name); v != "" && s.is(v) && !slices.ContainsFunc(list, func(i environment.Ignored) bool { return i.Name == s.name }) {
 			if of != "" && s.name == "OTEL_SERVICE_NAME" {
 				continue
 			}
-			warn(fmt.Sprintf("%s=%s: %s", s.name, v, s.effect), "the variable is set", fix(s.name))
+			warn(fmt.Sprintf("%s=%s: %s", s.name, v, s.effect), "", fix(s.name))
 		}
 	}
 	return set
