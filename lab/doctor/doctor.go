@@ -59,7 +59,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if o.interval == 0 {
 		o.interval = 1500 * time.Millisecond
 	}
-	d := &doctor{Options: o, client: &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}}
+	d := &doctor{Options: o, client: &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}}
 	o.Progress("looking at the lab")
 	if err := d.find(ctx); err != nil {
 		return nil, err

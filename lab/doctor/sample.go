@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -21,20 +22,32 @@ type sample struct {
 }
 
 func (d *doctor) sample(ctx context.Context) sample {
-	s := sample{at: time.Now(), group: d.group(), ticks: map[int]int64{}, pages: map[string]metrics{}, failed: map[string]error{}}
+	s := sample{group: d.group(), ticks: map[int]int64{}, pages: map[string]metrics{}, failed: map[string]error{}}
 	for _, p := range d.all() {
 		if used, _, ok := p.ticks(); ok {
 			s.ticks[p.pid] = used
 		}
 	}
+	s.at = time.Now()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
 	for name, url := range d.services() {
-		page, err := d.scrape(ctx, url+"/metrics")
-		if err != nil {
+		if err := d.first.failed[name]; err != nil { // once is enough to wait for one that hangs
 			s.failed[name] = err
 			continue
 		}
-		s.pages[name] = page
+		wg.Go(func() {
+			page, err := d.scrape(ctx, url+"/metrics")
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				s.failed[name] = err
+			} else {
+				s.pages[name] = page
+			}
+		})
 	}
+	wg.Wait()
 	return s
 }
 

@@ -162,10 +162,11 @@ func (d *doctor) checkProxies(ctx context.Context) *Check {
 				"NO_PROXY does not name both; Go programs do not use a proxy for them, but curl and SDKs of other languages do",
 				"export NO_PROXY="+strings.TrimPrefix(noProxy+",localhost,127.0.0.1,::1", ",")+" no_proxy="+strings.TrimPrefix(noProxy+",localhost,127.0.0.1,::1", ","))
 		}
-		u, err := url.Parse(value)
-		if err != nil || u.Host == "" {
-			u, err = url.Parse("http://" + value)
+		address := value
+		if !strings.Contains(address, "://") {
+			address = "http://" + address
 		}
+		u, err := url.Parse(address)
 		if err != nil || u.Hostname() == "" {
 			c.warn(fmt.Sprintf("%s=%s is not a URL", name, shown), "programs ignore it, or fail", "unset "+name)
 			continue
