@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -10,11 +9,11 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"time"
 
 	"soundcheck/internal/cli"
 	"soundcheck/lab/build"
 	"soundcheck/lab/doctor"
+	"soundcheck/lab/doctor/otlp"
 	"soundcheck/lab/plan"
 )
 
@@ -48,8 +47,8 @@ gRPC works, or the protocol of -protocol does not.`).withOffset()
 		return err
 	}
 	switch {
-	case *protocol != "" && *protocol != doctor.HTTP && *protocol != doctor.GRPC:
-		return f.Errorf("-protocol %q is not %s or %s", *protocol, doctor.GRPC, doctor.HTTP)
+	case *protocol != "" && *protocol != otlp.HTTP && *protocol != otlp.GRPC:
+		return f.Errorf("-protocol %q is not %s or %s", *protocol, otlp.GRPC, otlp.HTTP)
 	case *format != "text" && *format != "json":
 		return f.Errorf("-format %q is not text or json", *format)
 	case *endpoint == "" && (*protocol != "" || len(headers) > 0):
@@ -93,14 +92,14 @@ func (f *flags) given(name string) (found bool) {
 
 // checkOTLP checks one endpoint.
 func (f *flags) checkOTLP(ctx context.Context, endpoint, protocol string, headers header, stdout io.Writer) error {
-	results, err := doctor.OTLP(ctx, endpoint, http.Header(headers))
+	results, err := otlp.Check(ctx, endpoint, http.Header(headers))
 	if err != nil {
 		return f.Errorf("-otlp: %v", err)
 	}
 	if ctx.Err() != nil {
 		return cli.WithCode(130, errors.New("interrupted"))
 	}
-	if err := writeProbes(stdout, endpoint, results); err != nil {
+	if err := otlp.WriteText(stdout, endpoint, results); err != nil {
 		return err
 	}
 	for _, r := range results {
@@ -109,26 +108,6 @@ func (f *flags) checkOTLP(ctx context.Context, endpoint, protocol string, header
 		}
 	}
 	return cli.ErrSaid
-}
-
-func writeProbes(w io.Writer, endpoint string, results []doctor.Probe) error {
-	var b bytes.Buffer
-	for _, r := range results {
-		if r.OK {
-			fmt.Fprintf(&b, "%-14s ok      %s, %s\n", r.Protocol, r.Saw, r.Took.Round(time.Millisecond/10))
-			continue
-		}
-		fmt.Fprintf(&b, "%-14s failed  %s\n", r.Protocol, r.Saw)
-		fmt.Fprintf(&b, "               cause: %s\n               fix:   %s\n", r.Cause, r.Fix)
-	}
-	for _, r := range results {
-		if r.OK {
-			fmt.Fprintf(&b, "\nexport OTEL_EXPORTER_OTLP_ENDPOINT=%s OTEL_EXPORTER_OTLP_PROTOCOL=%s\n", endpoint, r.Protocol)
-			break
-		}
-	}
-	_, err := w.Write(b.Bytes())
-	return err
 }
 
 // diagnose prints an error of lab up, and below it the problems that can keep a lab from starting.

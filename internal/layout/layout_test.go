@@ -79,6 +79,10 @@ var rules = []struct {
 	// What calls docker and kubectl knows nothing of a lab's checks.
 	{"lab/command", nil},
 	{"lab/kube", []string{"lab/command", "lab/proc"}},
+	// What the doctor reads knows no lab.
+	{"lab/doctor/linux", nil},
+	{"lab/doctor/metrics", nil},
+	{"lab/doctor/otlp", nil},
 	{"lab/...", []string{"lab/...", "dashboards", "loadgen/engine", "loadgen/report", "loadgen/measure", "internal/..."}},
 	{"compose/...", []string{"compose/...", "lab/...", "internal/..."}},
 	{"deploy/charts", nil},

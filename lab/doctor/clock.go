@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
@@ -53,7 +52,7 @@ func aheadOrBehind(offset time.Duration) string {
 // jumps compares when each process started by the wall clock, as the supervisor noted it, with when it started by
 // the time since boot, which no clock setting changes.
 func (d *doctor) jumps(c *Check) {
-	text, err := d.read("/proc/uptime")
+	text, err := d.sys.Read("/proc/uptime")
 	uptime, err2 := strconv.ParseFloat(firstWord(text), 64)
 	now := time.Now()
 	if err != nil || err2 != nil {
@@ -63,7 +62,7 @@ func (d *doctor) jumps(c *Check) {
 	var most time.Duration
 	var since time.Time
 	for _, p := range append([]supervisor.ComponentStatus{{Process: d.status.Supervisor, Since: d.status.StartedAt}}, d.status.Components...) {
-		_, start, ok := d.process(p.Process.PID).ticks()
+		_, start, ok := d.sys.Process(p.Process.PID).Ticks()
 		if !ok || !p.Process.Alive() || p.Since.IsZero() {
 			continue
 		}
@@ -99,7 +98,7 @@ func (d *doctor) future(ctx context.Context, c *Check) {
 	var head struct {
 		HeadStats struct{ MaxTime int64 }
 	}
-	if err := d.prometheus(ctx, "/api/v1/status/tsdb", url.Values{"limit": {"1"}}, &head); err != nil || head.HeadStats.MaxTime <= 0 || head.HeadStats.MaxTime == math.MaxInt64 {
+	if err := d.prometheus().Data(ctx, "/api/v1/status/tsdb", url.Values{"limit": {"1"}}, &head); err != nil || head.HeadStats.MaxTime <= 0 || head.HeadStats.MaxTime == math.MaxInt64 {
 		return
 	}
 	newest := time.UnixMilli(head.HeadStats.MaxTime)
@@ -122,28 +121,4 @@ func (d *doctor) offset(ctx context.Context, server string) (time.Duration, bool
 		return 0, false
 	}
 	return date.Add(time.Second / 2).Sub(before.Add(took / 2)), true
-}
-
-// prometheus reads the data of a response of the lab's Prometheus.
-func (d *doctor) prometheus(ctx context.Context, path string, query url.Values, into any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.Lab.Prometheus()+path+"?"+query.Encode(), nil)
-	if err != nil {
-		return err
-	}
-	resp, err := d.client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	var a struct {
-		Error string
-		Data  json.RawMessage
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil {
-		return fmt.Errorf("%s responded %s: %w", path, resp.Status, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s responded %s: %s", path, resp.Status, a.Error)
-	}
-	return json.Unmarshal(a.Data, into)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"soundcheck/lab/build"
+	"soundcheck/lab/doctor/linux"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/supervisor"
 )
@@ -29,7 +30,7 @@ type Options struct {
 	Progress func(string)
 
 	// Tests change these.
-	root     string // before /proc and /sys
+	sys      linux.System
 	lookup   func(ctx context.Context, host string) ([]netip.Addr, error)
 	interval time.Duration // between two samples
 }

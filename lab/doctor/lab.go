@@ -1,11 +1,9 @@
 package doctor
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -69,7 +67,7 @@ func (d *doctor) notReady(c *Check) {
 					"it exited; "+d.lastWords(p), d.command("logs %s", p.Name))
 			}
 		case supervisor.Unready, supervisor.Restarting, supervisor.Failed:
-			if f := d.process(p.Process.PID).stat(); len(f) > 0 && (f[0] == "T" || f[0] == "t") && p.Process.Alive() {
+			if f := d.sys.Process(p.Process.PID).Stat(); len(f) > 0 && (f[0] == "T" || f[0] == "t") && p.Process.Alive() {
 				c.problem(fmt.Sprintf("%s is stopped (pid %d)", p.Name, p.Process.PID), "by SIGSTOP or a debugger", fmt.Sprintf("kill -CONT %d", p.Process.PID))
 				continue
 			}
@@ -89,11 +87,11 @@ func (d *doctor) notReady(c *Check) {
 
 // lastWords is the last line of a component's log.
 func (d *doctor) lastWords(p supervisor.ComponentStatus) string {
-	lines := tail(filepath.Join(d.Lab.Logs(), p.Name+".log"), 16<<10)
-	if len(lines) == 0 {
+	line := strings.TrimSpace(string(supervisor.Tail(filepath.Join(d.Lab.Logs(), p.Name+".log"), 1)))
+	if line == "" {
 		return "its log is empty"
 	}
-	return "its log ends with: " + shortened(lines[len(lines)-1])
+	return "its log ends with: " + shortened(line)
 }
 
 func firstLine(s string) string {
@@ -106,29 +104,6 @@ func shortened(s string) string {
 		return string(r[:300]) + "…"
 	}
 	return s
-}
-
-// tail returns the last lines of a file, of at most n bytes.
-func tail(path string, n int64) []string {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	cut := false
-	if info, err := f.Stat(); err == nil && info.Size() > n {
-		_, err = f.Seek(-n, io.SeekEnd)
-		cut = err == nil
-	}
-	b, _ := io.ReadAll(io.LimitReader(f, n))
-	if cut {
-		_, b, _ = bytes.Cut(b, []byte("\n"))
-	}
-	text := strings.TrimRight(string(b), "\n")
-	if text == "" {
-		return nil
-	}
-	return strings.Split(text, "\n")
 }
 
 // externalStores checks that the stores of lab up -store respond.
@@ -169,29 +144,29 @@ func (d *doctor) strays(c *Check) {
 			ours[st.Supervisor.PID] = true
 		}
 	}
-	for _, p := range d.all() {
-		exe := strings.TrimSuffix(p.link("exe"), " (deleted)")
-		cwd, deleted := strings.CutSuffix(p.link("cwd"), " (deleted)")
+	for _, p := range d.sys.Processes() {
+		exe := strings.TrimSuffix(p.Link("exe"), " (deleted)")
+		cwd, deleted := strings.CutSuffix(p.Link("cwd"), " (deleted)")
 		self := filepath.Join(d.Lab.State, "lab")
-		if ours[p.pid] || exe != self && (filepath.Dir(exe) != d.Build.Bin || !slices.Contains(d.names(), filepath.Base(exe))) {
+		if ours[p.PID] || exe != self && (filepath.Dir(exe) != d.Build.Bin || !slices.Contains(d.names(), filepath.Base(exe))) {
 			continue
 		}
 		state := cwd // of components
 		if exe == self {
 			state = d.Lab.State
 		}
-		id, err := proc.Identify(p.pid)
+		id, err := proc.Identify(p.PID)
 		if err != nil {
 			continue
 		}
 		if running, err := supervisor.Running(state); !deleted && err == nil && running && exe != self {
 			continue // of another lab that runs
 		} else if saved, _ := supervisor.Saved(state); saved != nil && state != d.Lab.State {
-			c.problem(fmt.Sprintf("%s (pid %d) runs without a supervisor, in %s", p.name(), p.pid, state), "the supervisor of that lab was killed", "go run ./lab down -state "+state)
+			c.problem(fmt.Sprintf("%s (pid %d) runs without a supervisor, in %s", p.Name(), p.PID, state), "the supervisor of that lab was killed", "go run ./lab down -state "+state)
 			continue
 		}
 		if id.Alive() {
-			c.problem(fmt.Sprintf("%s (pid %d) runs, and no lab knows it", p.name(), p.pid), "its state folder "+state+" was deleted while the lab ran", fmt.Sprintf("kill %d", p.pid))
+			c.problem(fmt.Sprintf("%s (pid %d) runs, and no lab knows it", p.Name(), p.PID), "its state folder "+state+" was deleted while the lab ran", fmt.Sprintf("kill %d", p.PID))
 		}
 	}
 }

@@ -67,6 +67,18 @@ func (r *running) examine() *doctor {
 	return d
 }
 
+// killSupervisor ends the supervisor as a crash would.
+func (r *running) killSupervisor() {
+	r.Helper()
+	if err := r.supervisor.Process.Kill(); err != nil {
+		r.Fatal(err)
+	}
+	eventually(r.T, "the supervisor is gone", func() bool {
+		running, err := supervisor.Running(r.Lab.State)
+		return err == nil && !running
+	})
+}
+
 // A process is older than its sources, its configuration, or its binary.
 func TestBuilds(t *testing.T) {
 	r, source, config := smallLab(t)
@@ -115,13 +127,7 @@ func TestBuilds(t *testing.T) {
 func TestKilled(t *testing.T) {
 	r, _, _ := smallLab(t)
 	pid := r.status("jaeger").Process.PID
-	if err := r.supervisor.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the supervisor is gone", func() bool {
-		running, err := supervisor.Running(r.Lab.State)
-		return err == nil && !running
-	})
+	r.killSupervisor()
 	result := r.run()
 	want(t, check(t, result, "lab"), Problem, fmt.Sprintf("no supervisor watches 1 process: jaeger (pid %d)", pid), "was killed", "go run ./lab down -state "+r.Lab.State)
 	if c := check(t, result, "ports"); c.Outcome != OK || !strings.Contains(c.Text, "1 of ") {
@@ -146,9 +152,7 @@ func TestStray(t *testing.T) {
 	r, _, _ := smallLab(t)
 	id := r.status("jaeger").Process
 	t.Cleanup(func() { id.End(time.Minute) })
-	if err := r.supervisor.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	r.killSupervisor()
 	gone := r.Lab.State + "-gone"
 	if err := os.Rename(r.Lab.State, gone); err != nil {
 		t.Fatal(err)

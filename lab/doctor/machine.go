@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 
+	"soundcheck/lab/doctor/linux"
 	"soundcheck/lab/supervisor"
 )
 
@@ -76,21 +77,21 @@ func (d *doctor) checkDisk(context.Context) *Check {
 // checkMemory checks what this machine, and the control group, have left.
 func (d *doctor) checkMemory(context.Context) *Check {
 	c := newCheck("memory")
-	available := d.stat("/proc/meminfo")["MemAvailable"] << 10
+	available := d.sys.Stat("/proc/meminfo")["MemAvailable"] << 10
 	if available == 0 {
 		return c.skip("%s has no /proc/meminfo", runtime.GOOS)
 	}
 	c.note("%s available", mib(available))
 	d.memoryLeft(c, available, "on this machine", "")
 	g := d.group()
-	if g.memory > 0 {
-		c.note("control group: %s of %s used", mib(g.used), mib(g.memory))
-		d.memoryLeft(c, g.memory-g.used, "in the control group", fmt.Sprintf("its limit is %s", mib(g.memory)))
+	if g.Memory > 0 {
+		c.note("control group: %s of %s used", mib(g.Used), mib(g.Memory))
+		d.memoryLeft(c, g.Memory-g.Used, "in the control group", fmt.Sprintf("its limit is %s", mib(g.Memory)))
 	}
-	if g.oomKills > 0 {
-		c.warn(fmt.Sprintf("the kernel has killed %s of this control group", plural(g.oomKills, "process")), "the memory limit was reached", "dmesg | grep -i 'killed process'")
+	if g.OOMKills > 0 {
+		c.warn(fmt.Sprintf("the kernel has killed %s of this control group", plural(g.OOMKills, "process")), "the memory limit was reached", "dmesg | grep -i 'killed process'")
 	}
-	if now, minute, ok := d.pressure("memory"); ok && now >= busyMemory {
+	if now, minute, ok := d.sys.Pressure("memory"); ok && now >= busyMemory {
 		c.warn(fmt.Sprintf("processes waited for memory in %.0f%% of the last 10 s, %.0f%% of the last minute", 100*now, 100*minute), "memory is short: pages are read back from disk", "ps -eo pid,rss,comm --sort=-rss | head")
 	}
 	return c
@@ -108,18 +109,18 @@ func (d *doctor) memoryLeft(c *Check, left int64, where, cause string) {
 }
 
 // group are the limits of the lab's processes.
-func (d *doctor) group() group {
+func (d *doctor) group() linux.Group {
 	if d.status != nil && d.status.Supervisor.Alive() {
-		return d.groupOf(strconv.Itoa(d.status.Supervisor.PID))
+		return d.sys.Group(strconv.Itoa(d.status.Supervisor.PID))
 	}
-	return d.groupOf("self")
+	return d.sys.Group("self")
 }
 
 // checkCPU checks whether processes wait for a CPU, or are throttled.
 func (d *doctor) checkCPU(context.Context) *Check {
 	c := newCheck("cpu")
-	now, minute, ok := d.pressure("cpu")
-	load, _ := d.read("/proc/loadavg")
+	now, minute, ok := d.sys.Pressure("cpu")
+	load, _ := d.sys.Read("/proc/loadavg")
 	f := strings.Fields(load)
 	if !ok && len(f) == 0 {
 		return c.skip("%s has no /proc/pressure and no /proc/loadavg", runtime.GOOS)
@@ -149,17 +150,17 @@ func (d *doctor) checkCPU(context.Context) *Check {
 // throttled reports a CPU limit that binds.
 func (d *doctor) throttled(c *Check) {
 	g := d.second.group
-	if g.cpus == 0 {
+	if g.CPUs == 0 {
 		return
 	}
-	c.note("limit of the control group: %.2f CPUs", g.cpus)
-	periods, throttled := g.periods-d.first.group.periods, g.throttled-d.first.group.throttled
-	if d.first.group.path != g.path || throttled == 0 {
-		c.note("throttled in %d of %d periods so far, now in none", g.throttled, g.periods)
+	c.note("limit of the control group: %.2f CPUs", g.CPUs)
+	periods, throttled := g.Periods-d.first.group.Periods, g.Throttled-d.first.group.Throttled
+	if d.first.group.Path != g.Path || throttled == 0 {
+		c.note("throttled in %d of %d periods so far, now in none", g.Throttled, g.Periods)
 		return
 	}
-	f := Finding{Warning, fmt.Sprintf("the CPU limit of %.2f CPUs throttles the lab: in %d of the last %s", g.cpus, throttled, plural(periods, "period")),
-		"control group " + g.path, "raise the limit (docker run --cpus, resources.limits.cpu, systemd CPUQuota=), or send less load"}
+	f := Finding{Warning, fmt.Sprintf("the CPU limit of %.2f CPUs throttles the lab: in %d of the last %s", g.CPUs, throttled, plural(periods, "period")),
+		"control group " + g.Path, "raise the limit (docker run --cpus, resources.limits.cpu, systemd CPUQuota=), or send less load"}
 	if float64(throttled) >= throttleBad*float64(periods) {
 		f.Outcome = Problem
 	}
@@ -177,7 +178,7 @@ func (d *doctor) busiest() string {
 	for pid, ticks := range d.second.ticks {
 		if before, ok := d.first.ticks[pid]; ok && elapsed > 0 {
 			if cpu := float64(ticks-before) / 100 / elapsed; cpu >= 0.1 {
-				list = append(list, use{fmt.Sprintf("%s (pid %d)", d.process(pid).name(), pid), cpu})
+				list = append(list, use{fmt.Sprintf("%s (pid %d)", d.sys.Process(pid).Name(), pid), cpu})
 			}
 		}
 	}
@@ -203,26 +204,26 @@ func (d *doctor) checkFiles(context.Context) *Check {
 			fmt.Sprintf("ulimit -Hn %d, as root; then %s", 16*lowFiles, d.upCommand(d.Lab.Offset)))
 	}
 	for _, p := range d.processes() {
-		d.openFiles(c, p.Name, d.process(p.Process.PID))
+		d.openFiles(c, p.Name, d.sys.Process(p.Process.PID))
 	}
 	return c
 }
 
-func (d *doctor) openFiles(c *Check, name string, p process) {
+func (d *doctor) openFiles(c *Check, name string, p linux.Process) {
 	limit := 0
-	for line := range strings.Lines(p.text("limits")) {
+	for line := range strings.Lines(p.Text("limits")) {
 		if rest, ok := strings.CutPrefix(line, "Max open files"); ok {
 			if f := strings.Fields(rest); len(f) > 0 {
 				limit, _ = strconv.Atoi(f[0]) // 0: unlimited
 			}
 		}
 	}
-	fds, err := os.ReadDir(filepath.Join(p.dir, "fd"))
+	fds, err := os.ReadDir(filepath.Join(p.Dir, "fd"))
 	if err != nil || limit == 0 {
 		return
 	}
 	if share := float64(len(fds)) / float64(limit); share >= fullFiles {
 		c.problem(fmt.Sprintf("%s has %d of %d open files", name, len(fds), limit), "it accepts no connections when all are used: too many connections, or a leak",
-			fmt.Sprintf("ls -l /proc/%d/fd | awk '{print $NF}' | cut -d: -f1 | sort | uniq -c | sort -n | tail", p.pid))
+			fmt.Sprintf("ls -l /proc/%d/fd | awk '{print $NF}' | cut -d: -f1 | sort | uniq -c | sort -n | tail", p.PID))
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"soundcheck/lab/doctor/linux"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/proc"
 	"soundcheck/lab/supervisor"
@@ -65,7 +66,7 @@ func TestMemory(t *testing.T) {
 		"none in v1":      {map[string]string{"proc/meminfo": plenty, "proc/self/cgroup": "4:memory:/a\n", "sys/fs/cgroup/memory/cgroup.procs": "", "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712"}, OK, "4096 MiB available", ""},
 		"another machine": {nil, Skipped, "has no /proc/meminfo", ""},
 	} {
-		d := &doctor{Options: Options{root: system(t, tt.files)}}
+		d := &doctor{Options: Options{sys: linux.System{Root: system(t, tt.files)}}}
 		c := d.checkMemory(t.Context())
 		if c.Outcome != tt.outcome || len(c.Findings) == 0 && !strings.Contains(c.Text, tt.text) || len(c.Findings) > 0 && !has(*c, tt.outcome, tt.text, tt.cause, "") {
 			t.Errorf("%s: %+v, want %s %q, cause %q", name, c, tt.outcome, tt.text, tt.cause)
@@ -86,14 +87,14 @@ func TestCPU(t *testing.T) {
 		"saturated without": {map[string]string{"proc/loadavg": "9999.5 1 1 1/1 1"}, Warning, "load average 9999.5"},
 		"another machine":   {nil, Skipped, "has no /proc/pressure"},
 	} {
-		d := &doctor{Options: Options{root: system(t, tt.files)}}
+		d := &doctor{Options: Options{sys: linux.System{Root: system(t, tt.files)}}}
 		c := d.checkCPU(t.Context())
 		if c.Outcome != tt.outcome || !strings.Contains(c.Text+fmt.Sprint(c.Findings), tt.text) {
 			t.Errorf("%s: %+v, want %s %q", name, c, tt.outcome, tt.text)
 		}
 	}
 	// The processes that use the CPU are named.
-	d := &doctor{Options: Options{root: system(t, map[string]string{"proc/pressure/cpu": busy("75.00"), "proc/loadavg": "1", "proc/7/comm": "compile\n"})}}
+	d := &doctor{Options: Options{sys: linux.System{Root: system(t, map[string]string{"proc/pressure/cpu": busy("75.00"), "proc/loadavg": "1", "proc/7/comm": "compile\n"})}}}
 	now := time.Now()
 	d.first, d.second = sample{at: now.Add(-time.Second), ticks: map[int]int64{7: 100, 8: 5}}, sample{at: now, ticks: map[int]int64{7: 190, 8: 6}}
 	want(t, *d.checkCPU(t.Context()), Warning, "CPU saturation", "busiest: compile (pid 7) 90%; ", "ps -eo")
@@ -114,9 +115,9 @@ func TestThrottled(t *testing.T) {
 	}
 	for _, files := range []func(periods, throttled int) map[string]string{version2, version1} {
 		for throttled, outcome := range map[int]Outcome{0: OK, 1: Warning, 9: Problem} {
-			d := &doctor{Options: Options{root: system(t, files(100, 20))}}
+			d := &doctor{Options: Options{sys: linux.System{Root: system(t, files(100, 20))}}}
 			d.first = sample{group: d.group()}
-			d.root = system(t, files(110, 20+throttled))
+			d.sys.Root = system(t, files(110, 20+throttled))
 			d.second = sample{group: d.group()}
 			c := d.checkCPU(t.Context())
 			if c.Outcome != outcome || !strings.Contains(c.Text, "limit of the control group: 0.50 CPUs") {
@@ -215,7 +216,7 @@ func TestClock(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := fakeLab(t)
-	_, start, ok := d.process(self.PID).ticks()
+	_, start, ok := d.sys.Process(self.PID).Ticks()
 	uptime, err := strconv.ParseFloat(firstWord(mustRead(t, "/proc/uptime")), 64)
 	if !ok || err != nil {
 		t.Skip("this system has no /proc")

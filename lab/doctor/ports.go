@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"soundcheck/lab/doctor/linux"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/supervisor"
 )
@@ -22,7 +23,7 @@ type taken struct {
 // checkPorts checks that each port of the lab is free, or belongs to the component that needs it.
 func (d *doctor) checkPorts(context.Context) *Check {
 	c := newCheck("ports")
-	sockets, err := d.listeners()
+	sockets, err := d.sys.Listeners()
 	hidden := err != nil
 	var list []*taken
 	ports, own := 0, 0
@@ -34,7 +35,7 @@ func (d *doctor) checkPorts(context.Context) *Check {
 			switch {
 			case what == "":
 				continue
-			case by != nil && d.status == nil && slices.ContainsFunc(d.processes(), func(p supervisor.ComponentStatus) bool { return p.Process.PID == by.pid }):
+			case by != nil && d.status == nil && slices.ContainsFunc(d.processes(), func(p supervisor.ComponentStatus) bool { return p.Process.PID == by.PID }):
 				own++ // checkLab reports them
 				continue
 			}
@@ -84,7 +85,7 @@ func (d *doctor) componentOf(name string) *supervisor.ComponentStatus {
 }
 
 // taker returns who else than the component has a port; "" if nobody has.
-func (d *doctor) taker(port int, sockets []listener, hidden bool, running *supervisor.ComponentStatus) (*process, string) {
+func (d *doctor) taker(port int, sockets []linux.Listener, hidden bool, running *supervisor.ComponentStatus) (*linux.Process, string) {
 	if hidden {
 		if running != nil && running.Process.Alive() || supervisor.Free(port) {
 			return nil, ""
@@ -92,26 +93,26 @@ func (d *doctor) taker(port int, sockets []listener, hidden bool, running *super
 		return nil, "a process that " + runtime.GOOS + " does not name without root"
 	}
 	for _, l := range sockets {
-		if int(l.addr.Port()) != port || !l.local() {
+		if int(l.Addr.Port()) != port || !l.Local() {
 			continue
 		}
-		p, ok := d.owner(l)
+		p, ok := d.sys.Owner(l)
 		switch {
-		case ok && running != nil && p.pid == running.Process.PID:
+		case ok && running != nil && p.PID == running.Process.PID:
 			return nil, ""
 		case ok:
-			return &p, fmt.Sprintf("%s (pid %d)", p.name(), p.pid)
+			return &p, fmt.Sprintf("%s (pid %d)", p.Name(), p.PID)
 		case running != nil && running.State == supervisor.Ready: // it responds; its owner is only not visible
 			return nil, ""
 		default:
-			return nil, "a process of user " + userName(l.uid)
+			return nil, "a process of user " + l.User()
 		}
 	}
 	return nil, ""
 }
 
 // explainTaker says where the process that has a port comes from, and how to get the port. by is nil if it is not known.
-func (d *doctor) explainTaker(by *process, port int) (cause, next string) {
+func (d *doctor) explainTaker(by *linux.Process, port int) (cause, next string) {
 	move := d.upCommand(d.freeOffset())
 	if d.status != nil {
 		move = d.command("down") + " && " + move
@@ -119,16 +120,16 @@ func (d *doctor) explainTaker(by *process, port int) (cause, next string) {
 	if by == nil {
 		return "", fmt.Sprintf("sudo lsof -nP -iTCP:%d -sTCP:LISTEN; or use other ports: %s", port, move)
 	}
-	exe := strings.TrimSuffix(by.link("exe"), " (deleted)")
-	if cwd := by.link("cwd"); filepath.Dir(exe) == d.Build.Bin && cwd != d.Lab.State {
+	exe := strings.TrimSuffix(by.Link("exe"), " (deleted)")
+	if cwd := by.Link("cwd"); filepath.Dir(exe) == d.Build.Bin && cwd != d.Lab.State {
 		if running, err := supervisor.Running(cwd); err == nil && running {
 			return "another lab runs in " + cwd, "go run ./lab down -state " + cwd + "; or use other ports: " + move
 		}
 	}
-	if by.name() == "docker-proxy" {
+	if by.Name() == "docker-proxy" {
 		return "a container publishes the port", fmt.Sprintf("docker ps --filter publish=%d; or use other ports: %s", port, move)
 	}
-	return "", "kill " + strconv.Itoa(by.pid) + "; or use other ports: " + move
+	return "", "kill " + strconv.Itoa(by.PID) + "; or use other ports: " + move
 }
 
 // freeOffset returns a port offset at which every port is free.

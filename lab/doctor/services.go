@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"soundcheck/lab/doctor/metrics"
+	"soundcheck/lab/doctor/otlp"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/supervisor"
 )
@@ -101,9 +103,9 @@ func (d *doctor) checkLimits(context.Context) *Check {
 		var which, why []string
 		for _, reason := range slices.Sorted(maps.Keys(reasons)) {
 			is := func(l map[string]string) bool { return l["soundcheck_overload_decision"] == reason }
-			shed := after.sum("soundcheck_overload_decisions_total", is)
+			shed := after.Sum("soundcheck_overload_decisions_total", is)
 			total += shed
-			if n := shed - before.sum("soundcheck_overload_decisions_total", is); n > 0 {
+			if n := shed - before.Sum("soundcheck_overload_decisions_total", is); n > 0 {
 				now += n
 				which, why = append(which, reason), append(why, reasons[reason]+d.limitVariable(name, reason))
 			}
@@ -133,7 +135,7 @@ func (d *doctor) limitVariable(name, reason string) string {
 		if name == plan.ProxyName {
 			prefix = "SOUNDCHECK_PROXY_"
 		}
-		env, _ := d.process(p.Process.PID).environ()
+		env, _ := d.sys.Process(p.Process.PID).Environ()
 		if v := lookupEnv(env, prefix+flag); v != "" {
 			return ": " + prefix + flag + "=" + v
 		}
@@ -142,21 +144,21 @@ func (d *doctor) limitVariable(name, reason string) string {
 }
 
 // upstream reports what the proxy's client of the store does.
-func (d *doctor) upstream(c *Check, name string, before, after metrics, seconds float64) {
+func (d *doctor) upstream(c *Check, name string, before, after metrics.Page, seconds float64) {
 	for _, p := range after["soundcheck_upstream_breaker_state"] {
-		if p.value < 1 {
+		if p.Value < 1 {
 			continue
 		}
-		server := p.labels["server_address"]
-		if port := p.labels["server_port"]; port != "" {
+		server := p.Labels["server_address"]
+		if port := p.Labels["server_port"]; port != "" {
 			server += ":" + port
 		}
-		c.problem(fmt.Sprintf("the circuit breaker of %s for %s is %s", name, server, map[float64]string{1: "half-open", 2: "open"}[p.value]),
+		c.problem(fmt.Sprintf("the circuit breaker of %s for %s is %s", name, server, map[float64]string{1: "half-open", 2: "open"}[p.Value]),
 			"the store failed or did not respond: the proxy responds with 503 without a call, until the store recovers", d.command("logs %s", plan.StoreName))
 	}
 	for reason, cause := range map[string]string{"retry_budget": "its retry budget is exhausted: too many calls of the store fail", "store": "the store sheds them"} {
 		is := func(l map[string]string) bool { return l["soundcheck_shed_reason"] == reason }
-		if n := after.sum("soundcheck_upstream_shed_total", is) - before.sum("soundcheck_upstream_shed_total", is); n > 0 {
+		if n := after.Sum("soundcheck_upstream_shed_total", is) - before.Sum("soundcheck_upstream_shed_total", is); n > 0 {
 			c.warn(fmt.Sprintf("%s sheds %.0f req/s now: %s", name, n/seconds, reason), cause, d.command("logs %s", plan.StoreName))
 		}
 	}
@@ -164,19 +166,19 @@ func (d *doctor) upstream(c *Check, name string, before, after metrics, seconds 
 
 // pools reports connection pools that are used up in both samples. SQLite has one connection that writes: calls that wait for it
 // are usual.
-func (d *doctor) pools(c *Check, name string, before, after metrics) {
+func (d *doctor) pools(c *Check, name string, before, after metrics.Page) {
 	for _, limit := range after["db_sql_connection_max_open"] {
-		pool := limit.labels["db_client_connection_pool_name"]
+		pool := limit.Labels["db_client_connection_pool_name"]
 		of := func(l map[string]string) bool { return l["db_client_connection_pool_name"] == pool }
 		used := func(l map[string]string) bool { return of(l) && l["status"] == "inuse" }
-		if limit.value <= 1 || after.sum("db_sql_connection_open", used) < limit.value || before.sum("db_sql_connection_open", used) < limit.value {
+		if limit.Value <= 1 || after.Sum("db_sql_connection_open", used) < limit.Value || before.Sum("db_sql_connection_open", used) < limit.Value {
 			continue
 		}
 		cause := "no call waits for one now"
-		if n := after.sum("db_sql_connection_wait_total", of) - before.sum("db_sql_connection_wait_total", of); n > 0 {
+		if n := after.Sum("db_sql_connection_wait_total", of) - before.Sum("db_sql_connection_wait_total", of); n > 0 {
 			cause = fmt.Sprintf("%.0f calls waited for one just now", n)
 		}
-		c.problem(fmt.Sprintf("%s uses all %.0f connections of its pool %q", name, limit.value, pool), cause+": slow statements, more load than the database can process, or a leak",
+		c.problem(fmt.Sprintf("%s uses all %.0f connections of its pool %q", name, limit.Value, pool), cause+": slow statements, more load than the database can process, or a leak",
 			d.command("restart %s", name))
 	}
 }
@@ -185,7 +187,7 @@ func (d *doctor) pools(c *Check, name string, before, after metrics) {
 func (d *doctor) checkOTLP(ctx context.Context) *Check {
 	c := newCheck("otlp")
 	if p := d.componentOf("otel-collector"); p != nil && p.State == supervisor.Ready {
-		for _, e := range []struct{ url, protocol string }{{d.Lab.OTLP(), HTTP}, {d.Lab.OTLPGRPC(), GRPC}} {
+		for _, e := range []struct{ url, protocol string }{{d.Lab.OTLP(), otlp.HTTP}, {d.Lab.OTLPGRPC(), otlp.GRPC}} {
 			d.probe(ctx, c, "the Collector's port", e.url, e.protocol)
 		}
 	} else if d.status != nil {
@@ -208,7 +210,7 @@ func (d *doctor) checkOTLP(ctx context.Context) *Check {
 
 // probe exports to an endpoint, and reports if the protocol that is to be used fails.
 func (d *doctor) probe(ctx context.Context, c *Check, what, endpoint, protocol string) {
-	results, err := export(ctx, endpoint, d.headers(), requestTimeout)
+	results, err := otlp.Check(ctx, endpoint, d.headers())
 	if err != nil {
 		c.problem(fmt.Sprintf("%s=%s", what, endpoint), err.Error(), "unset "+what)
 		return

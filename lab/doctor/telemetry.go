@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -11,12 +12,14 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"soundcheck/internal/telemetry/environment"
+	"soundcheck/lab/doctor/metrics"
+	"soundcheck/lab/doctor/otlp"
 	"soundcheck/lab/plan"
+	"soundcheck/lab/supervisor"
 )
 
 // endpoint returns the base URL and the protocol that the environment sets for a prefix of variables; "" if it sets
@@ -33,7 +36,7 @@ func (d *doctor) endpoint(prefix string) (endpoint, protocol string) {
 	if strings.HasPrefix(endpoint, "unix:") {
 		return "", ""
 	}
-	protocol = cmp.Or(get(prefix+"PROTOCOL"), get("OTEL_EXPORTER_OTLP_PROTOCOL"), HTTP)
+	protocol = cmp.Or(get(prefix+"PROTOCOL"), get("OTEL_EXPORTER_OTLP_PROTOCOL"), otlp.HTTP)
 	// That of a signal is complete: the probe adds the path of traces.
 	for _, signal := range environment.Signals {
 		endpoint = strings.TrimSuffix(endpoint, "/v1/"+strings.ToLower(signal))
@@ -87,31 +90,14 @@ func (d *doctor) checkTelemetry(ctx context.Context) *Check {
 	return c
 }
 
-// query evaluates an expression.
-func (d *doctor) query(ctx context.Context, expr string) (list []point, err error) {
-	var data struct {
-		Result []struct {
-			Metric map[string]string
-			Value  [2]any
-		}
-	}
-	if err := d.prometheus(ctx, "/api/v1/query", url.Values{"query": {expr}}, &data); err != nil {
-		return nil, err
-	}
-	for _, r := range data.Result {
-		text, _ := r.Value[1].(string)
-		v, err := strconv.ParseFloat(text, 64)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", expr, err)
-		}
-		list = append(list, point{r.Metric, v})
-	}
-	return list, nil
+// prometheus is that of the lab.
+func (d *doctor) prometheus() metrics.Prometheus {
+	return metrics.Prometheus{URL: d.Lab.Prometheus(), Client: d.client}
 }
 
-// queried is query; an error is a finding.
-func (d *doctor) queried(ctx context.Context, c *Check, expr string) []point {
-	list, err := d.query(ctx, expr)
+// queried evaluates an expression; an error is a finding.
+func (d *doctor) queried(ctx context.Context, c *Check, expr string) []metrics.Point {
+	list, err := d.prometheus().Query(ctx, expr)
 	if err != nil && ctx.Err() == nil {
 		c.warn("Prometheus does not respond to a query", err.Error(), d.command("logs prometheus"))
 	}
@@ -120,22 +106,28 @@ func (d *doctor) queried(ctx context.Context, c *Check, expr string) []point {
 
 // lost reads the rule that counts lost telemetry by hop.
 func (d *doctor) lost(ctx context.Context, c *Check) {
-	for _, p := range d.queried(ctx, c, "soundcheck:telemetry_lost:increase5m > 0") {
-		name, stage := p.labels["service_name"], p.labels["stage"]
-		s, ok := stages[stage]
+	type hop struct{ stage, name string }
+	counts := map[hop][]string{}
+	for _, p := range d.queried(ctx, c, "sort_desc(soundcheck:telemetry_lost:increase5m > 0)") {
+		h := hop{p.Labels["stage"], p.Labels["service_name"]}
+		counts[h] = append(counts[h], fmt.Sprintf("%.0f %s", math.Ceil(p.Value), units[p.Labels["signal"]]))
+	}
+	for _, h := range slices.SortedFunc(maps.Keys(counts), func(a, b hop) int { return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.stage, b.stage)) }) {
+		s, ok := stages[h.stage]
 		if !ok {
-			s.hop, s.cause = "at %s", "stage "+stage
+			s.hop, s.cause = "at %s", "stage "+h.stage
 		}
-		logs := name
-		if stage == "rejected" || !slices.ContainsFunc(d.components, func(c plan.Component) bool { return c.Name == name }) {
+		logs := h.name
+		if h.stage == "rejected" || !slices.ContainsFunc(d.components, func(c plan.Component) bool { return c.Name == h.name }) {
 			logs = "otel-collector"
 		}
-		text := fmt.Sprintf("%.0f %s lost in the last 5 minutes %s", math.Ceil(p.value), units[p.labels["signal"]], fmt.Sprintf(s.hop, name))
-		if stage == "refused" {
-			c.warn(strings.Replace(text, " lost ", " refused ", 1), s.cause+"; senders retry for a while", d.command("logs %s", logs))
-			continue
+		next := d.command("logs %s", logs)
+		what, where := strings.Join(counts[h], ", "), fmt.Sprintf(s.hop, h.name)
+		if h.stage == "refused" {
+			c.warn(fmt.Sprintf("%s refused in the last 5 minutes %s", what, where), s.cause+"; senders retry for a while", next)
+		} else {
+			c.problem(fmt.Sprintf("%s lost in the last 5 minutes %s", what, where), s.cause, next)
 		}
-		c.problem(text, s.cause, d.command("logs %s", logs))
 	}
 }
 
@@ -149,10 +141,10 @@ func (d *doctor) exporters(c *Check) {
 		wrong := func(l map[string]string) bool { return l["error_type"] != "" }
 		var parts []string
 		for _, item := range []struct{ name, unit string }{{"span", "spans"}, {"log", "log records"}, {"metric_data_point", "metric points"}} {
-			lost := page.sum("otel_sdk_exporter_"+item.name+"_exported_total", wrong) + page.sum("otel_sdk_processor_"+item.name+"_processed_total", wrong)
+			lost := page.Sum("otel_sdk_exporter_"+item.name+"_exported_total", wrong) + page.Sum("otel_sdk_processor_"+item.name+"_processed_total", wrong)
 			recent := lost
 			if before, ok := d.first.pages[name]; ok {
-				recent -= before.sum("otel_sdk_exporter_"+item.name+"_exported_total", wrong) + before.sum("otel_sdk_processor_"+item.name+"_processed_total", wrong)
+				recent -= before.Sum("otel_sdk_exporter_"+item.name+"_exported_total", wrong) + before.Sum("otel_sdk_processor_"+item.name+"_processed_total", wrong)
 			}
 			if recent > 0 {
 				c.problem(fmt.Sprintf("%.0f %s of %s lost in the last seconds, before they reached the Collector", recent, item.unit, name),
@@ -165,11 +157,11 @@ func (d *doctor) exporters(c *Check) {
 			c.note("%s lost %s since it started", name, strings.Join(parts, ", "))
 		}
 		for _, q := range page["otel_sdk_processor_span_queue_capacity"] {
-			used := page.sum("otel_sdk_processor_span_queue_size", func(l map[string]string) bool {
-				return l["otel_component_name"] == q.labels["otel_component_name"]
+			used := page.Sum("otel_sdk_processor_span_queue_size", func(l map[string]string) bool {
+				return l["otel_component_name"] == q.Labels["otel_component_name"]
 			})
-			if q.value > 0 && used >= q.value/2 {
-				c.warn(fmt.Sprintf("the span queue of %s is %.0f%% full", name, 100*used/q.value), "the Collector is down or slow; spans are dropped when the queue is full", d.command("logs otel-collector"))
+			if q.Value > 0 && used >= q.Value/2 {
+				c.warn(fmt.Sprintf("the span queue of %s is %.0f%% full", name, 100*used/q.Value), "the Collector is down or slow; spans are dropped when the queue is full", d.command("logs otel-collector"))
 			}
 		}
 	}
@@ -192,9 +184,9 @@ func (d *doctor) collectorLog(c *Check) {
 		return
 	}
 	last, count := map[string]collectorLine{}, map[string]int{}
-	for _, text := range tail(filepath.Join(d.Lab.Logs(), "otel-collector.log"), 256<<10) {
+	for text := range bytes.Lines(supervisor.Tail(filepath.Join(d.Lab.Logs(), "otel-collector.log"), 1000)) {
 		var l collectorLine
-		if json.Unmarshal([]byte(text), &l) != nil || time.Since(l.TS) > recent {
+		if json.Unmarshal(text, &l) != nil || time.Since(l.TS) > recent {
 			continue
 		}
 		key := ""
@@ -203,6 +195,8 @@ func (d *doctor) collectorLog(c *Check) {
 			key = l.Component
 		case strings.HasPrefix(l.Msg, "Memory usage is above"):
 			key = "memory"
+		case strings.HasPrefix(l.Msg, "Memory usage back within limits"):
+			delete(last, "memory")
 		}
 		if key != "" {
 			last[key] = l
@@ -212,7 +206,9 @@ func (d *doctor) collectorLog(c *Check) {
 	for _, key := range slices.Sorted(maps.Keys(last)) {
 		l := last[key]
 		if key == "memory" {
-			c.problem("the Collector refuses telemetry", l.Msg+" (COLLECTOR_MEMORY_LIMIT_MIB)", d.command("restart otel-collector"))
+			env, _ := d.sys.Process(d.componentOf("otel-collector").Process.PID).Environ()
+			c.problem("the Collector refuses telemetry", fmt.Sprintf("%s Its limit is %s MiB", l.Msg, cmp.Or(lookupEnv(env, "COLLECTOR_MEMORY_LIMIT_MIB"), "512")),
+				d.command("down")+" && COLLECTOR_MEMORY_LIMIT_MIB=1024 "+d.upCommand(d.Lab.Offset))
 			continue
 		}
 		backend := strings.TrimPrefix(key, "otlp_http/")
@@ -233,7 +229,7 @@ func (d *doctor) targets(ctx context.Context, c *Check) {
 			ScrapePool, ScrapeURL, Health, LastError string
 		}
 	}
-	if err := d.prometheus(ctx, "/api/v1/targets", url.Values{"state": {"active"}}, &data); err != nil {
+	if err := d.prometheus().Data(ctx, "/api/v1/targets", url.Values{"state": {"active"}}, &data); err != nil {
 		c.warn("the targets of Prometheus are not known", err.Error(), d.command("logs prometheus"))
 		return
 	}
@@ -247,8 +243,8 @@ func (d *doctor) targets(ctx context.Context, c *Check) {
 // queues reports queues of the Collector that fill.
 func (d *doctor) queues(ctx context.Context, c *Check) {
 	for _, p := range d.queried(ctx, c, "max by (exporter) (last_over_time(otelcol_exporter_queue_size[1m]) / last_over_time(otelcol_exporter_queue_capacity[1m])) > 0.5") {
-		exporter := p.labels["exporter"]
-		c.warn(fmt.Sprintf("the Collector's queue of %s is %.0f%% full", exporter, 100*p.value), "the backend is down or slower than the load; telemetry is lost when the queue is full",
+		exporter := p.Labels["exporter"]
+		c.warn(fmt.Sprintf("the Collector's queue of %s is %.0f%% full", exporter, 100*p.Value), "the backend is down or slower than the load; telemetry is lost when the queue is full",
 			d.command("logs %s", strings.TrimPrefix(exporter, "otlp_http/")))
 	}
 }
@@ -261,7 +257,7 @@ const late = time.Minute
 func (d *doctor) silent(ctx context.Context, c *Check) {
 	arrived := map[string]bool{}
 	for _, p := range d.queried(ctx, c, "group by (service_name) (count_over_time(go_goroutine_count[1m]) or count_over_time(otelcol_process_uptime_seconds_total[1m]))") {
-		arrived[p.labels["service_name"]] = true
+		arrived[p.Labels["service_name"]] = true
 	}
 	for _, name := range []string{plan.StoreName, plan.ProxyName, "otel-collector"} {
 		p, prometheus := d.up(name), d.up("prometheus")

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"soundcheck/lab/doctor/metrics"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/supervisor"
 )
@@ -47,20 +48,24 @@ func backends(t *testing.T, data map[string]string) *doctor {
 }
 
 // vector is the result of a query.
-func vector(points ...point) string {
+func vector(points ...metrics.Point) string {
 	type result struct {
 		Metric map[string]string `json:"metric"`
 		Value  [2]any            `json:"value"`
 	}
 	list := []result{}
 	for _, p := range points {
-		list = append(list, result{p.labels, [2]any{1.5, fmt.Sprint(p.value)}})
+		list = append(list, result{p.Labels, [2]any{1.5, fmt.Sprint(p.Value)}})
 	}
 	b, err := json.Marshal(map[string]any{"resultType": "vector", "result": list})
 	if err != nil {
 		panic(err)
 	}
 	return string(b)
+}
+
+func series(value float64, labels map[string]string) metrics.Point {
+	return metrics.Point{Labels: labels, Value: value}
 }
 
 func labels(pairs ...string) map[string]string {
@@ -74,11 +79,11 @@ func labels(pairs ...string) map[string]string {
 // healthy is what Prometheus responds when nothing is wrong.
 func healthy() map[string]string {
 	return map[string]string{
-		"query soundcheck:telemetry_lost": vector(),
-		"query max by (exporter)":         vector(),
-		"query group by (service_name)":   vector(point{labels("service_name", "album-store"), 1}, point{labels("service_name", "proxy-service"), 1}, point{labels("service_name", "otel-collector"), 1}),
-		"targets":                         `{"activeTargets":[{"scrapePool":"prometheus","scrapeUrl":"http://p/metrics","health":"up"}]}`,
-		"status/tsdb":                     fmt.Sprintf(`{"headStats":{"maxTime":%d}}`, time.Now().UnixMilli()),
+		"query sort_desc(soundcheck:telemetry_lost": vector(),
+		"query max by (exporter)":                   vector(),
+		"query group by (service_name)":             vector(series(1, labels("service_name", "album-store")), series(1, labels("service_name", "proxy-service")), series(1, labels("service_name", "otel-collector"))),
+		"targets":                                   `{"activeTargets":[{"scrapePool":"prometheus","scrapeUrl":"http://p/metrics","health":"up"}]}`,
+		"status/tsdb":                               fmt.Sprintf(`{"headStats":{"maxTime":%d}}`, time.Now().UnixMilli()),
 	}
 }
 
@@ -86,7 +91,7 @@ func healthy() map[string]string {
 func TestTelemetry(t *testing.T) {
 	lost := func(stage, service, signal string) map[string]string {
 		all := healthy()
-		all["query soundcheck:telemetry_lost"] = vector(point{labels("stage", stage, "service_name", service, "signal", signal), 41.2})
+		all["query sort_desc(soundcheck:telemetry_lost"] = vector(series(41.2, labels("stage", stage, "service_name", service, "signal", signal)))
 		return all
 	}
 	with := func(key, value string) map[string]string {
@@ -111,9 +116,9 @@ func TestTelemetry(t *testing.T) {
 		"by Jaeger":    {lost("refused", "jaeger", "traces"), Warning, "at the receiver of jaeger", "memory limit", "lab logs jaeger"},
 		"failed":       {lost("failed", "otel-collector", "traces"), Problem, "between otel-collector and its backend", "rejects it for good", "lab logs otel-collector"},
 		"rejected":     {lost("rejected", "album-store", "metrics"), Problem, "in the Collector, of album-store", "in the future", "lab logs otel-collector"},
-		"queue":        {with("query max by (exporter)", vector(point{labels("exporter", "otlp_http/jaeger"), 0.75})), Warning, "the Collector's queue of otlp_http/jaeger is 75% full", "the backend is down", "lab logs jaeger"},
+		"queue":        {with("query max by (exporter)", vector(series(0.75, labels("exporter", "otlp_http/jaeger")))), Warning, "the Collector's queue of otlp_http/jaeger is 75% full", "the backend is down", "lab logs jaeger"},
 		"target":       {with("targets", `{"activeTargets":[{"scrapePool":"mine","scrapeUrl":"http://t/metrics","health":"down","lastError":"connection refused"}]}`), Problem, "Prometheus cannot scrape http://t/metrics (job mine)", "connection refused", "curl -i http://t/metrics"},
-		"silent":       {with("query group by (service_name)", vector(point{labels("service_name", "album-store"), 1}, point{labels("service_name", "otel-collector"), 1})), Problem, "no metrics of proxy-service have arrived", "its exporter, the Collector", "lab logs otel-collector"},
+		"silent":       {with("query group by (service_name)", vector(series(1, labels("service_name", "album-store")), series(1, labels("service_name", "otel-collector")))), Problem, "no metrics of proxy-service have arrived", "its exporter, the Collector", "lab logs otel-collector"},
 		"all silent":   {with("query group by (service_name)", vector()), Problem, "no metrics of otel-collector have arrived", "directly to Prometheus", ""},
 		"query fails":  {with("query max by (exporter)", ""), Warning, "Prometheus does not respond to a query", "no data for", "lab logs prometheus"},
 		"targets fail": {with("targets", ""), Warning, "the targets of Prometheus are not known", "no data for", ""},
@@ -127,6 +132,9 @@ func TestTelemetry(t *testing.T) {
 			}
 		})
 	}
+	both := healthy()
+	both["query sort_desc(soundcheck:telemetry_lost"] = vector(series(9, labels("stage", "failed", "service_name", "jaeger", "signal", "traces")), series(1, labels("stage", "failed", "service_name", "jaeger", "signal", "logs")))
+	want(t, *backends(t, both).checkTelemetry(t.Context()), Problem, "9 spans, 1 log records lost in the last 5 minutes between jaeger and its backend", "", "lab logs jaeger")
 	d := backends(t, healthy())
 	for i := range d.status.Components {
 		if d.status.Components[i].Name == "prometheus" {
@@ -161,11 +169,12 @@ func TestCollectorLog(t *testing.T) {
 	now := time.Now().UTC()
 	for text, f := range map[string]*Finding{
 		"": nil,
-		fmt.Sprintf(failed, now.Add(-time.Hour).Format(time.RFC3339Nano)):                                                                                                                                                           nil,
-		"no JSON\n" + `{"level":"info","ts":"` + now.Format(time.RFC3339Nano) + `","msg":"Everything is ready."}` + "\n":                                                                                                            nil,
-		fmt.Sprintf(failed, now.Format(time.RFC3339Nano)) + fmt.Sprintf(failed, now.Format(time.RFC3339Nano)):                                                                                                                       {Problem, "the Collector cannot deliver traces to jaeger: 2 failed attempts", "connection refused; it is queued on disk", "lab logs jaeger"},
-		`{"level":"error","ts":"` + now.Format(time.RFC3339Nano) + `","msg":"Exporting failed. Dropping data.","otelcol.component.id":"otlp_http/prometheus","otelcol.signal":"metrics","error":"not retryable error: 400"}` + "\n": {Problem, "deliver metrics to prometheus: 1 failed attempt", "400; it is lost", "lab logs prometheus"},
-		`{"level":"warn","ts":"` + now.Format(time.RFC3339Nano) + `","msg":"Memory usage is above soft limit. Refusing data.","cur_mem_mib":400}` + "\n":                                                                            {Problem, "the Collector refuses telemetry", "above soft limit", "lab restart otel-collector"},
+		fmt.Sprintf(failed, now.Add(-time.Hour).Format(time.RFC3339Nano)):                                                                                                                                                                                                          nil,
+		"no JSON\n" + `{"level":"info","ts":"` + now.Format(time.RFC3339Nano) + `","msg":"Everything is ready."}` + "\n":                                                                                                                                                           nil,
+		fmt.Sprintf(failed, now.Format(time.RFC3339Nano)) + fmt.Sprintf(failed, now.Format(time.RFC3339Nano)):                                                                                                                                                                      {Problem, "the Collector cannot deliver traces to jaeger: 2 failed attempts", "connection refused; it is queued on disk", "lab logs jaeger"},
+		`{"level":"error","ts":"` + now.Format(time.RFC3339Nano) + `","msg":"Exporting failed. Dropping data.","otelcol.component.id":"otlp_http/prometheus","otelcol.signal":"metrics","error":"not retryable error: 400"}` + "\n":                                                {Problem, "deliver metrics to prometheus: 1 failed attempt", "400; it is lost", "lab logs prometheus"},
+		`{"level":"warn","ts":"` + now.Format(time.RFC3339Nano) + `","msg":"Memory usage is above soft limit. Refusing data.","cur_mem_mib":400}` + "\n":                                                                                                                           {Problem, "the Collector refuses telemetry", "above soft limit. Refusing data. Its limit is 512 MiB", "lab down && COLLECTOR_MEMORY_LIMIT_MIB=1024 go run ./lab up"},
+		`{"level":"warn","ts":"` + now.Format(time.RFC3339Nano) + `","msg":"Memory usage is above soft limit. Refusing data."}` + "\n" + `{"level":"info","ts":"` + now.Format(time.RFC3339Nano) + `","msg":"Memory usage back within limits. Resuming normal operation."}` + "\n": nil,
 	} {
 		d := backends(t, healthy())
 		if err := os.MkdirAll(d.Lab.Logs(), 0o755); err != nil {
@@ -185,8 +194,8 @@ func TestCollectorLog(t *testing.T) {
 
 // The pages of the services show what they lost, also without Collector and Prometheus.
 func TestExporters(t *testing.T) {
-	page := func(lost, queue string) metrics {
-		m, err := parseMetrics(strings.NewReader(`# HELP otel_sdk_exporter_span_exported_total Exported.
+	page := func(lost, queue string) metrics.Page {
+		m, err := metrics.Parse(strings.NewReader(`# HELP otel_sdk_exporter_span_exported_total Exported.
 otel_sdk_exporter_span_exported_total{otel_component_type="otlp_http_span_exporter"} 500
 otel_sdk_exporter_span_exported_total{error_type="connection",otel_component_type="otlp_http_span_exporter"} ` + lost + `
 otel_sdk_processor_span_queue_capacity{otel_component_name="a"} 100
@@ -197,7 +206,7 @@ otel_sdk_processor_span_queue_size{otel_component_name="a"} ` + queue + "\n"))
 		return m
 	}
 	for _, tt := range []struct {
-		before, after metrics
+		before, after metrics.Page
 		outcome       Outcome
 		text, next    string
 	}{
@@ -207,28 +216,12 @@ otel_sdk_processor_span_queue_size{otel_component_name="a"} ` + queue + "\n"))
 		{page("0", "0"), page("0", "50"), Warning, "the span queue of proxy-service is 50% full", "lab logs otel-collector"},
 	} {
 		d := backends(t, healthy())
-		d.first, d.second = sample{pages: map[string]metrics{"proxy-service": tt.before}}, sample{pages: map[string]metrics{"proxy-service": tt.after}}
+		d.first, d.second = sample{pages: map[string]metrics.Page{"proxy-service": tt.before}}, sample{pages: map[string]metrics.Page{"proxy-service": tt.after}}
 		c := d.checkTelemetry(t.Context())
 		if tt.outcome == OK && (c.Outcome != OK || !strings.Contains(c.Text, tt.text)) {
 			t.Errorf("%+v, want %q", c, tt.text)
 		} else if tt.outcome != OK {
 			want(t, *c, tt.outcome, tt.text, "", tt.next)
-		}
-	}
-}
-
-func TestParseMetrics(t *testing.T) {
-	t.Parallel()
-	m, err := parseMetrics(strings.NewReader("# TYPE a counter\na 1\nb{x=\"1\",y=\"a \\\"b\\\\ }\\n,\"} 2.5e3\n\nc{} NaN\nb{x=\"2\"} +Inf\n"))
-	if err != nil || len(m["a"]) != 1 || m["a"][0].value != 1 || len(m["b"]) != 2 || m["b"][0].labels["y"] != "a \"b\\ }\n," || m["b"][0].value != 2500 || len(m["c"]) != 1 {
-		t.Errorf("%v, %v", m, err)
-	}
-	if got := m.sum("b", func(l map[string]string) bool { return l["x"] == "1" }); got != 2500 {
-		t.Errorf("sum %v", got)
-	}
-	for _, text := range []string{"a", "a b", `a{x="1} 2`, `a{x 1`, "a{x=\"\\q\"} 1"} {
-		if m, err := parseMetrics(strings.NewReader(text)); err == nil {
-			t.Errorf("%q: %v", text, m)
 		}
 	}
 }

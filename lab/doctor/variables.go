@@ -16,6 +16,7 @@ import (
 
 	"soundcheck/internal/cli"
 	"soundcheck/internal/telemetry/environment"
+	"soundcheck/lab/doctor/otlp"
 	"soundcheck/lab/plan"
 )
 
@@ -52,17 +53,36 @@ func isNone(v string) bool { return strings.EqualFold(strings.TrimSpace(v), "non
 // checkVariables checks the OTEL_* variables of this shell, and of the services that run.
 func (d *doctor) checkVariables(context.Context) *Check {
 	c := newCheck("OTEL_*")
-	set := d.variables(c, "", d.Environ, nil)
-	var told []string
-	for _, f := range c.Findings {
-		told = append(told, f.Text)
-	}
-	if d.status != nil {
-		for _, p := range d.status.Components {
-			if env, ok := d.process(p.Process.PID).environ(); ok && p.Process.Alive() && (p.Name == plan.StoreName || p.Name == plan.ProxyName) {
-				d.variables(c, " (of the running "+p.Name+")", env, told)
-			}
+	set := 0
+	for _, kv := range d.Environ {
+		if strings.HasPrefix(kv, "OTEL_") {
+			set++
 		}
+	}
+	own := variables(d.Environ)
+	for _, f := range own {
+		c.warn(f.Text, f.Cause, f.Next)
+	}
+	var of []Finding // of services, with their names
+	names := map[string][]string{}
+	for _, name := range []string{plan.StoreName, plan.ProxyName} {
+		p := d.componentOf(name)
+		if p == nil || !p.Process.Alive() {
+			continue
+		}
+		env, _ := d.sys.Process(p.Process.PID).Environ()
+		for _, f := range variables(env) {
+			if slices.Contains(own, f) {
+				continue
+			}
+			if names[f.Text] == nil {
+				of = append(of, f)
+			}
+			names[f.Text] = append(names[f.Text], name)
+		}
+	}
+	for _, f := range of {
+		c.warn(f.Text+" (of the running "+strings.Join(names[f.Text], ", ")+")", f.Cause, f.Next+"; "+d.command("down")+" && "+d.upCommand(d.Lab.Offset))
 	}
 	if set == 0 {
 		c.note("none is set")
@@ -72,77 +92,30 @@ func (d *doctor) checkVariables(context.Context) *Check {
 	return c
 }
 
-// variables checks those of one environment, except what was told already. It returns how many are set.
-func (d *doctor) variables(c *Check, of string, environ, told []string) (set int) {
-	fix := func(name string) string {
-		if of != "" {
-			return "unset " + name + "; " + d.command("down") + " && " + d.upCommand(d.Lab.Offset)
-		}
-		return "unset " + name
-	}
-	warn := func(text, cause, next string) {
-		if !slices.Contains(told, text) {
-			c.warn(text+of, cause, next)
-		}
-	}
-	for _, kv := range environ {
-		if strings.HasPrefix(kv, "OTEL_") {
-			set++
-		}
+// variables are what is wrong with those of an environment.
+func variables(environ []string) (found []Finding) {
+	warn := func(name, text, cause string) {
+		found = append(found, Finding{Warning, text, cause, "unset " + name})
 	}
 	list, _ := environment.Check(environ)
 	for _, v := range list {
 		if v.Reason != "unknown variable" {
-			warn(v.String(), "the value is not used: the default counts", fix(v.Name))
+			warn(v.Name, v.String(), "the value is not used: the default counts")
 			continue
 		}
 		v.Reason = "unknown variable, it has no effect"
-		if near := nearest(v.Name); near != "" {
-			warn(v.String(), "a misspelled "+near+"?", fix(v.Name))
-		} else {
-			warn(v.String(), "", fix(v.Name))
+		cause := ""
+		if near := environment.Nearest(v.Name); near != "" {
+			cause = "a misspelled " + near + "?"
 		}
+		warn(v.Name, v.String(), cause)
 	}
 	for _, s := range silencing {
 		if v := lookupEnv(environ, s.name); v != "" && s.is(v) && !slices.ContainsFunc(list, func(i environment.Ignored) bool { return i.Name == s.name }) {
-			if of != "" && s.name == "OTEL_SERVICE_NAME" {
-				continue
-			}
-			warn(fmt.Sprintf("%s=%s: %s", s.name, v, s.effect), "", fix(s.name))
+			warn(s.name, fmt.Sprintf("%s=%s: %s", s.name, v, s.effect), "")
 		}
 	}
-	return set
-}
-
-// nearest returns the variable of the specification that a name is most like; "": none is close.
-func nearest(name string) (best string) {
-	least := 4
-	for _, known := range environment.Names() {
-		if n := distance(name, known); n < least {
-			best, least = known, n
-		}
-	}
-	return best
-}
-
-// distance is the Levenshtein distance.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
+	return found
 }
 
 // checkProxies checks that no HTTP proxy gets what is sent to the lab.
@@ -172,7 +145,7 @@ func (d *doctor) checkProxies(ctx context.Context) *Check {
 			continue
 		}
 		dial, cancel := context.WithTimeout(ctx, 2*time.Second)
-		conn, err := (&net.Dialer{}).DialContext(dial, "tcp", hostPort(u))
+		conn, err := (&net.Dialer{}).DialContext(dial, "tcp", otlp.HostPort(u))
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			c.warn(fmt.Sprintf("the proxy of %s=%s does not accept connections", name, shown), err.Error()+"; downloads of modules and releases fail", "unset "+name)
@@ -229,21 +202,21 @@ func (d *doctor) checkLocalhost(ctx context.Context) *Check {
 		return c
 	}
 	c.note("a client that tries ::1 alone does not reach the lab, which listens on 127.0.0.1")
-	sockets, _ := d.listeners()
+	sockets, _ := d.sys.Listeners()
 	for _, p := range d.components {
 		for _, port := range p.Ports {
 			for _, l := range sockets {
-				if a := l.addr.Addr(); int(l.addr.Port()) != port.Number || a != netip.IPv6Loopback() && !(a.Is6() && a.IsUnspecified()) {
+				if a := l.Addr.Addr(); int(l.Addr.Port()) != port.Number || a != netip.IPv6Loopback() && !(a.Is6() && a.IsUnspecified()) {
 					continue
 				}
-				if of := d.componentOf(p.Name); of != nil && l.local() {
+				if of := d.componentOf(p.Name); of != nil && l.Local() {
 					continue // on [::]: checkPorts reports it, or it is the component
 				}
 				who, next := "another process", use
-				if by, ok := d.owner(l); ok {
-					who, next = fmt.Sprintf("%s (pid %d)", by.name(), by.pid), fmt.Sprintf("kill %d; or write 127.0.0.1 instead of localhost", by.pid)
+				if by, ok := d.sys.Owner(l); ok {
+					who, next = fmt.Sprintf("%s (pid %d)", by.Name(), by.PID), fmt.Sprintf("kill %d; or write 127.0.0.1 instead of localhost", by.PID)
 				}
-				if a := l.addr.Addr(); a.IsUnspecified() {
+				if a := l.Addr.Addr(); a.IsUnspecified() {
 					continue
 				}
 				c.problem(fmt.Sprintf("localhost:%d leads to %s, not to %s", port.Number, who, p.Name), fmt.Sprintf("localhost is ::1 first, where %s listens; the lab listens on 127.0.0.1", who), next)

@@ -3,17 +3,16 @@ package doctor
 import (
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
-
-	"soundcheck/internal/telemetry/environment"
 	"soundcheck/lab/plan"
 )
 
@@ -48,29 +47,6 @@ func TestVariables(t *testing.T) {
 		want(t, *c, Warning, tt.text, tt.cause, tt.next)
 		if len(c.Findings) != 1 || strings.Contains(c.Findings[0].Text, "secret") {
 			t.Errorf("%s: %+v, want one finding without credentials", tt.set, c.Findings)
-		}
-	}
-}
-
-// Names with up to three wrong letters are recognized, and no right name is nearer to another.
-func TestNearest(t *testing.T) {
-	t.Parallel()
-	for name, want := range map[string]string{"OTEL_TRACE_EXPORTER": "OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINTS": "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_NOTHING_LIKE_IT_AT_ALL": ""} {
-		if got := nearest(name); got != want {
-			t.Errorf("nearest(%s) = %s, want %s", name, got, want)
-		}
-	}
-	for _, name := range environment.Names() {
-		if got := nearest(name); got != name {
-			t.Errorf("nearest(%s) = %s", name, got)
-		}
-	}
-	for _, tt := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"abc", "", 3}, {"kitten", "sitting", 3}, {"a", "a", 0}} {
-		if got := distance(tt.a, tt.b); got != tt.want {
-			t.Errorf("distance(%s, %s) = %d, want %d", tt.a, tt.b, got, tt.want)
 		}
 	}
 }
@@ -145,7 +121,17 @@ func TestGo(t *testing.T) {
 
 // An endpoint of the environment is checked with the protocol that is set; what the doctor prints makes an exporter work.
 func TestEnvironmentEndpoint(t *testing.T) {
-	url := receiver(t, true, false, false, otlp)
+	receiver := func(h http.HandlerFunc) string {
+		s := httptest.NewServer(h) // of HTTP/1.1
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	url := receiver(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v1/traces" || r.Header.Get("Content-Type") != "application/x-protobuf" {
+			http.NotFound(w, r)
+		}
+		w.Header().Set("Content-Type", "application/x-protobuf")
+	})
 	for _, tt := range []struct {
 		environ           []string
 		text, cause, next string
@@ -156,7 +142,7 @@ func TestEnvironmentEndpoint(t *testing.T) {
 		{[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + url, "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"}, "OTEL_EXPORTER_OTLP_ENDPOINT " + url + " does not accept grpc", "the server speaks http/protobuf there", "export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
 		{[]string{"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=" + url, "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL=grpc"}, "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT " + url + " does not accept grpc", "", "export OTEL_EXPORTER_OTLP_LOGS_PROTOCOL=http/protobuf"},
 		{[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1"}, "does not accept http/protobuf: dial tcp 127.0.0.1:1", "nothing listens on 127.0.0.1:1", "go run ./lab doctor -otlp http://127.0.0.1:1"},
-		{[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + receiver(t, true, true, false, http.NotFound)}, "does not accept http/protobuf: HTTP 404", "no route", "go run ./lab doctor -otlp "},
+		{[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + receiver(http.NotFound)}, "does not accept http/protobuf: HTTP 404", "no route", "go run ./lab doctor -otlp "},
 	} {
 		d := &doctor{Options: Options{Environ: tt.environ}}
 		c := d.checkOTLP(t.Context())

@@ -1,4 +1,4 @@
-package doctor
+package otlp
 
 import (
 	"context"
@@ -133,7 +133,7 @@ func TestOTLP(t *testing.T) {
 		{"a server that ends the connection", raw(t, func(c net.Conn) { c.Close() }), "ended the connection", "ended the connection"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			results, err := OTLP(context.Background(), tc.endpoint, nil)
+			results, err := Check(context.Background(), tc.endpoint, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -219,7 +219,7 @@ func TestCut(t *testing.T) {
 		"HTTP/1.1 400 Bad Request\r\n\r\nThe plain HTTP request was sent to HTTPS port": "expects TLS",
 		"": "ended the connection",
 	} {
-		results, err := OTLP(t.Context(), raw(t, func(c net.Conn) {
+		results, err := Check(t.Context(), raw(t, func(c net.Conn) {
 			defer c.Close()
 			got := make([]byte, 100)
 			if n, _ := io.ReadAtLeast(c, got, 24); n > 24 || string(got[:3]) != "PRI" {
@@ -252,7 +252,7 @@ func TestHeaders(t *testing.T) {
 		seen <- r.Header.Get("Authorization")
 		otlp(w, r)
 	})
-	if _, err := OTLP(context.Background(), endpoint, http.Header{"Authorization": {"Bearer x"}}); err != nil {
+	if _, err := Check(context.Background(), endpoint, http.Header{"Authorization": {"Bearer x"}}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -264,8 +264,8 @@ func TestHeaders(t *testing.T) {
 
 func TestEndpoint(t *testing.T) {
 	for _, s := range []string{"", "localhost:4317", "grpc://localhost:4317", "http://", "http://:4318", "http://%"} {
-		if _, err := OTLP(context.Background(), s, nil); err == nil || !strings.Contains(err.Error(), "http") {
-			t.Errorf("OTLP(%q): %v", s, err)
+		if _, err := Check(context.Background(), s, nil); err == nil || !strings.Contains(err.Error(), "http") {
+			t.Errorf("Check(%q): %v", s, err)
 		}
 	}
 }

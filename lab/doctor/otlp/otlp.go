@@ -1,7 +1,6 @@
-// Package doctor finds out what is wrong with a lab, up or down: Run makes a list of checks, each with the
-// cause and the next command. OTLP finds out why telemetry does not arrive at one endpoint: it sends an empty
-// export over each protocol, and names the cause and the fix of what fails.
-package doctor
+// Package otlp finds out why telemetry does not arrive at an OTLP endpoint: it sends an empty export over
+// each protocol, and names the cause and the fix of what fails.
+package otlp
 
 import (
 	"bytes"
@@ -49,9 +48,9 @@ type target struct {
 	timeout time.Duration // of each request
 }
 
-// OTLP sends an empty export of traces to an endpoint over HTTP and gRPC. The endpoint is a URL
+// Check sends an empty export of traces to an endpoint over HTTP and gRPC. The endpoint is a URL
 // as in OTEL_EXPORTER_OTLP_ENDPOINT; headers are added to each request.
-func OTLP(ctx context.Context, endpoint string, headers http.Header) ([]Probe, error) {
+func Check(ctx context.Context, endpoint string, headers http.Header) ([]Probe, error) {
 	return export(ctx, endpoint, headers, requestTimeout)
 }
 
@@ -174,7 +173,7 @@ func (t target) overGRPC(ctx context.Context) Probe {
 	if u.Scheme == "http" && u.Port() == "" {
 		r.Saw = "no request: the URL has no port"
 		r.Cause = "exporters that use gRPC for Go then connect to port 443, without TLS"
-		r.Fix = "write the port, as in http://" + hostPort(t.URL)
+		r.Fix = "write the port, as in http://" + HostPort(t.URL)
 		return r
 	}
 	resp, begun, err := t.post(ctx, r, "application/grpc", emptyMessage)
@@ -223,7 +222,7 @@ func (t target) overGRPC(ctx context.Context) Probe {
 func (t target) preface(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
-	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", hostPort(t.URL))
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", HostPort(t.URL))
 	if err != nil {
 		return ""
 	}
@@ -306,13 +305,13 @@ func (r Probe) byError(err error, t target) (cause, fix string) {
 	case errors.As(err, &record), has("first record does not look like a TLS handshake", "server gave HTTP response to HTTPS client"):
 		return "the server does not speak TLS on this port", "use http:// instead of https:// (gRPC exporters: OTEL_EXPORTER_OTLP_INSECURE=true)"
 	case has("connection refused"):
-		return "nothing listens on " + hostPort(t.URL), "start the Collector; check port and address (kubectl port-forward, firewall)"
+		return "nothing listens on " + HostPort(t.URL), "start the Collector; check port and address (kubectl port-forward, firewall)"
 	case has("malformed HTTP response", "malformed HTTP status"):
 		return grpcOnly, useGRPC
 	case has("unexpected ALPN protocol", "no application protocol", "HTTP/2 not supported", "bad protocol"):
 		return "the TLS server does not offer HTTP/2, which gRPC needs", "switch HTTP/2 on in the gateway, or set OTEL_EXPORTER_OTLP_PROTOCOL=" + HTTP
 	case errors.Is(err, context.DeadlineExceeded), has("Client.Timeout", "i/o timeout"):
-		return "no response within " + t.timeout.String() + ": a firewall or a NetworkPolicy drops the packets, or the server hangs", "check firewall and NetworkPolicies between here and " + hostPort(t.URL)
+		return "no response within " + t.timeout.String() + ": a firewall or a NetworkPolicy drops the packets, or the server hangs", "check firewall and NetworkPolicies between here and " + HostPort(t.URL)
 	case has(lost...), has(cut...):
 		if r.Protocol == GRPC {
 			return "the server ended the connection: it does not speak HTTP/2 without TLS here", "use https:// if it expects TLS, or set OTEL_EXPORTER_OTLP_PROTOCOL=" + HTTP
@@ -322,8 +321,8 @@ func (r Probe) byError(err error, t target) (cause, fix string) {
 	return "the request failed", "see the error"
 }
 
-// hostPort returns the address that a URL names.
-func hostPort(u *url.URL) string {
+// HostPort returns the address that a URL names.
+func HostPort(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
 		port = strconv.Itoa(map[string]int{"http": 80, "https": 443}[u.Scheme])
