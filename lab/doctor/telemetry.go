@@ -72,6 +72,9 @@ func (d *doctor) checkTelemetry(ctx context.Context) *Check {
 	if d.status == nil {
 		return c.skip(down)
 	}
+	if p := d.componentOf("otel-collector"); p != nil && p.State != supervisor.Ready && d.status.Phase == supervisor.Up {
+		c.problem("the Collector is not ready: nothing arrives", "services keep telemetry in a queue for some seconds, then it is lost", d.command("logs otel-collector"))
+	}
 	d.exporters(c)
 	d.collectorLog(c)
 	if d.up("prometheus") == nil {
@@ -83,7 +86,7 @@ func (d *doctor) checkTelemetry(ctx context.Context) *Check {
 	d.queues(ctx, c)
 	d.silent(ctx, c)
 	if d.up("otel-collector") == nil {
-		c.note("what is lost while the Collector is not ready is not known yet")
+		c.note("the Collector is not ready")
 	} else {
 		c.note("nothing was lost in the last 5 minutes")
 	}

@@ -144,6 +144,9 @@ func TestTelemetry(t *testing.T) {
 	if c := d.checkTelemetry(t.Context()); !strings.Contains(c.Text, "is not known: Prometheus") {
 		t.Errorf("without Prometheus: %+v", c)
 	}
+	d = backends(t, healthy())
+	d.componentOf("otel-collector").State = supervisor.Unready
+	want(t, *d.checkTelemetry(t.Context()), Problem, "the Collector is not ready", "it is lost", "lab logs otel-collector")
 	if c := fakeLab(t).checkTelemetry(t.Context()); c.Outcome != Skipped {
 		t.Errorf("without a lab: %+v", c)
 	}
