@@ -22,28 +22,31 @@ func (d *doctor) checkFaults(ctx context.Context) *Check {
 		return c.skip(down)
 	}
 	admins := map[string]string{plan.StoreName: d.Lab.StoreAdmin(), plan.SecondStoreName: d.Lab.SecondStoreAdmin(), plan.ProxyName: d.Lab.ProxyAdmin()}
-	var asked []string
+	var shown []string
 	for _, name := range slices.Sorted(maps.Keys(d.services())) {
 		admin, ok := admins[name]
 		if !ok {
 			c.note("those of %s are not known", name)
 			continue
 		}
-		asked = append(asked, name)
 		list, hidden, err := d.faults(ctx, admin)
 		switch {
 		case err != nil:
 			c.warn("the faults of "+name+" are not known", err.Error(), "curl "+admin)
 		case hidden:
 			c.note("those of %s are hidden: an exercise controls them", name)
+			continue
 		case len(list) > 0:
 			c.problem(fmt.Sprintf("%s injects faults: %s", name, strings.Join(list, ", ")), "they were set on the console, with curl, or by -fault; affected spans have the attribute soundcheck.fault", "curl -X DELETE "+admin)
 		}
+		shown = append(shown, name)
 	}
-	if len(asked) == 0 {
+	if len(shown) > 0 {
+		c.note("none active in %s", strings.Join(shown, ", "))
+	}
+	if c.Text == "" {
 		return c.skip("no service of the lab runs")
 	}
-	c.note("none active in %s", strings.Join(asked, ", "))
 	return c
 }
 
@@ -156,7 +159,8 @@ func (d *doctor) upstream(c *Check, name string, before, after metrics.Page, sec
 		c.problem(fmt.Sprintf("the circuit breaker of %s for %s is %s", name, server, map[float64]string{1: "half-open", 2: "open"}[p.Value]),
 			"the store failed or did not respond: the proxy responds with 503 without a call, until the store recovers", d.command("logs %s", plan.StoreName))
 	}
-	for reason, cause := range map[string]string{"retry_budget": "its retry budget is exhausted: too many calls of the store fail", "store": "the store sheds them"} {
+	for _, r := range [][2]string{{"retry_budget", "its retry budget is exhausted: too many calls of the store fail"}, {"store", "the store sheds them"}} {
+		reason, cause := r[0], r[1]
 		is := func(l map[string]string) bool { return l["soundcheck_shed_reason"] == reason }
 		if n := after.Sum("soundcheck_upstream_shed_total", is) - before.Sum("soundcheck_upstream_shed_total", is); n > 0 {
 			c.warn(fmt.Sprintf("%s sheds %.0f req/s now: %s", name, n/seconds, reason), cause, d.command("logs %s", plan.StoreName))

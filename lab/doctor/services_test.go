@@ -1,14 +1,19 @@
 package doctor
 
 import (
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
+	"soundcheck/internal/fault"
 	"soundcheck/lab/build"
 	"soundcheck/lab/plan"
+	"soundcheck/lab/proc"
 	"soundcheck/lab/supervisor"
 )
 
@@ -119,4 +124,39 @@ func TestServices(t *testing.T) {
 		wantOK(t, check(t, result, "ports"))
 		want(t, check(t, result, "lab"), Warning, "album-store was restarted ", "its log ends with: ", "lab logs album-store")
 	})
+}
+
+// The faults of an exercise are not shown.
+func TestHiddenFaults(t *testing.T) {
+	self, err := proc.Identify(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, hidden := range []bool{false, true} {
+		d := fakeLab(t)
+		d.status = &supervisor.Status{Components: []supervisor.ComponentStatus{{Name: plan.StoreName, Process: self}}}
+		set := fault.New(1, fault.Latency)
+		if hidden {
+			set.Hide()
+		}
+		if err := set.Replace(t.Context(), "latency=1ms"); err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.Listen("tcp", strings.TrimSuffix(strings.TrimPrefix(d.Lab.StoreAdmin(), "http://"), "/admin/faults"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &http.Server{Handler: set.Admin()}
+		go s.Serve(l)
+		c := d.checkFaults(t.Context())
+		s.Close()
+		if hidden {
+			if wantOK(t, *c); strings.Contains(c.Text, "latency") || !strings.Contains(c.Text, "an exercise controls them") || strings.Contains(c.Text, "none active") {
+				t.Errorf("%+v", c)
+			}
+		} else {
+			want(t, *c, Problem, "album-store injects faults: latency=1ms", "", "curl -X DELETE ")
+		}
+		want(t, *d.checkFaults(t.Context()), Warning, "the faults of album-store are not known", "connection refused", "curl "+d.Lab.StoreAdmin())
+	}
 }
