@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -95,3 +97,70 @@ func TestScatterByKeyboard(t *testing.T) {
 	p.want(`performance.getEntriesByType("navigation")[0].name.endsWith("/traces")`, `true`)
 	p.quiet("")
 }
+
+// The Explore page in both themes and on a phone: each control has a name and a size of at least 24 px, text has a
+// contrast of at least 4.5:1 to what is behind it, and nothing is wider than the page. Prometheus is down, so that there is an error.
+func TestExploreAccess(t *testing.T) {
+	browser := modules(t)
+	home, err := chromedp.Run(browser, chromedp.Location())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab, done := chromedp.NewContext(browser)
+	defer done()
+	type found struct {
+		Texts, Controls, Errors int
+		Wrong                   []string
+	}
+	for _, width := range []int64{1280, 390} {
+		for _, theme := range []string{"light", "dark"} {
+			t.Run(fmt.Sprintf("%s %d", theme, width), func(t *testing.T) {
+				if err := chromedp.Do(tab, chromedp.EmulateViewport(width, 900), chromedp.Navigate(strings.Replace(home, "/dashboards", "/explore?q=up&q=rate(up[1m])&hide=B", 1))); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := chromedp.Run(tab, chromedp.Poll[bool](`document.getElementById("main")?.dataset.loaded === "true"`, chromedp.WithPollingTimeout(2*time.Minute))); err != nil {
+					t.Fatal(err)
+				}
+				got, err := chromedp.Run(tab, chromedp.Evaluate[found](fmt.Sprintf(exploreAccess, theme)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got.Texts < 20 || got.Controls < 14 || got.Errors == 0 {
+					t.Errorf("%d texts, %d controls and %d errors were checked", got.Texts, got.Controls, got.Errors)
+				}
+				for _, w := range got.Wrong {
+					t.Error(w)
+				}
+			})
+		}
+	}
+}
+
+const exploreAccess = `(() => {
+	document.documentElement.dataset.theme = %q;
+	const main = document.getElementById("main"), wrong = [];
+	const parse = (c) => { const m = /^rgba?\(([\d.]+), ([\d.]+), ([\d.]+)(?:, ([\d.]+))?\)$/.exec(c); return m ? [m[1] / 255, m[2] / 255, m[3] / 255, m[4] === undefined ? 1 : Number(m[4])] : null; };
+	const over = (a, b) => [0, 1, 2].map((i) => a[i] * a[3] + b[i] * (1 - a[3])).concat(1);
+	const behind = (e) => { let back = [0, 0, 0, 0]; for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c) back = back[3] === 0 ? c : over(back, c); if (back[3] === 1) return back; } return over(back, [1, 1, 1, 1]); };
+	const light = (c) => c.slice(0, 3).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+	const seen = (e) => e.getClientRects().length > 0 && !e.closest(".visually-hidden");
+	let texts = 0;
+	const walker = document.createTreeWalker(main, NodeFilter.SHOW_TEXT);
+	while (walker.nextNode()) {
+		const e = walker.currentNode.parentElement;
+		if (!walker.currentNode.textContent.trim() || !seen(e) || e.closest(":disabled, option")) continue;
+		const back = behind(e), [a, b] = [light(over(parse(getComputedStyle(e).color), back)), light(back)].sort((x, y) => y - x);
+		texts++;
+		if ((a + 0.05) / (b + 0.05) < 4.5) wrong.push("contrast " + ((a + 0.05) / (b + 0.05)).toFixed(2) + ": " + walker.currentNode.textContent.trim().slice(0, 40));
+	}
+	const controls = [...main.querySelectorAll('button, summary, input, select, [role="combobox"]')].filter(seen);
+	for (const e of controls) {
+		const name = e.getAttribute("aria-label") || e.textContent.trim() || e.closest("label")?.textContent.trim();
+		const box = (e.matches("input") ? e.closest("label") ?? e : e).getBoundingClientRect(), what = e.outerHTML.slice(0, 80);
+		if (!name) wrong.push("no name: " + what);
+		if (box.width < 24 || box.height < 24) wrong.push(Math.round(box.width) + "×" + Math.round(box.height) + " px: " + what);
+		if (e.tabIndex < 0) wrong.push("not in the tab order: " + what);
+	}
+	if (document.documentElement.scrollWidth > innerWidth) wrong.push("the page is " + document.documentElement.scrollWidth + " px wide");
+	return { Texts: texts, Controls: controls.length, Errors: main.querySelectorAll(".query-row .problem[role=alert]").length, Wrong: wrong };
+})()`

@@ -44,7 +44,9 @@ func (e explanation) add(ctx context.Context, r *report.Report, t *telemetry.Tel
 		}
 		return
 	}
-	r.Traces = j.Page(reach)
+	if r.Traces = j.Page(reach); j.Console(reach) {
+		r.Console = e.jaeger
+	}
 	bar.Show("fetching traces for tail-latency attribution")
 	ctx, cancel = context.WithTimeout(ctx, explainTimeout)
 	defer cancel()

@@ -75,7 +75,10 @@ func runK8s(ctx context.Context, args []string, getenv func(string) string, stdo
 			return err
 		}
 		if r.Traces != "" && d.jaeger == "" && lab.Traces != "" { // the cluster's name for it is unknown here
-			r.Traces = fmt.Sprintf("http://127.0.0.1:%d/trace/", kubernetes.TracesPort)
+			at := fmt.Sprintf("http://127.0.0.1:%d", kubernetes.TracesPort)
+			if r.Traces = at + "/trace/"; r.Console != "" {
+				r.Console = at
+			}
 			bar.Line(fmt.Sprintf("for the traces' pages: kubectl -n %s port-forward svc/%s %d", lab.Namespace, lab.Traces, kubernetes.TracesPort))
 		}
 		bar.Clear()

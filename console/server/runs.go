@@ -65,7 +65,8 @@ type run struct {
 	Started    time.Time             `json:"started_at,omitzero"`
 	Target     string                `json:"target,omitempty"`
 	Plan       string                `json:"plan,omitempty"`
-	Elapsed    float64               `json:"elapsed,omitempty"` // s
+	Elapsed    float64               `json:"elapsed,omitempty"`      // s
+	WarmUp     float64               `json:"warm_up_time,omitempty"` // s, before Elapsed
 	RateTarget float64               `json:"rate_target,omitempty"`
 	RateActual float64               `json:"rate_actual,omitempty"`
 	Sent       int                   `json:"sent,omitempty"`
@@ -142,7 +143,7 @@ func (rs *runs) one(id string) run {
 	if err != nil {
 		l.run = run{ID: id, Started: begun(id), Verdict: "unreadable", Problem: err.Error(), Finished: true}
 	} else {
-		l.run = run{ID: id, Started: r.StartedAt, Target: r.Target, Plan: planOf(r), Elapsed: r.Elapsed, RateTarget: r.RateTarget, RateActual: r.RateActual,
+		l.run = run{ID: id, Started: r.StartedAt, Target: r.Target, Plan: planOf(r), Elapsed: r.Elapsed, WarmUp: r.WarmUpTime, RateTarget: r.RateTarget, RateActual: r.RateActual,
 			Sent: r.Sent, Classes: r.Classes, P50: r.Response.P50, P99: r.Response.P99, Finished: true}
 		l.Verdict, l.Because = verdict(r)
 	}

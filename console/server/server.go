@@ -1,9 +1,10 @@
 // Package server serves the console: its pages and their data.
 //
-//	/, /dashboards, /d/UID, /traces, /trace/ID, …  pages: one document, whose modules render the path
+//	/, /explore, /dashboards, /d/UID, /traces, /trace/ID, …  pages: one document, whose modules render the path
 //	/assets/HASH/               modules, styles, uPlot (from vegeta); cached by browsers
 //	/api/                       Jaeger's query API
 //	/-/prometheus/api/v1/       Prometheus' query API
+//	/-/metadata                 type, unit and help of metrics, from Prometheus and the services
 //	/-/dashboards, /-/dashboards/UID  the dashboards: list, file
 //	/-/traces, /-/map           trace lists and service map, from Jaeger's traces
 //	/-/lab                      state of the components, from the supervisor or the containers
@@ -57,12 +58,13 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET /assets/", files.asset)
 	mux.Handle("GET /api/", c.backend("Jaeger", c.Jaeger).passOn("", "/api/"))
 	mux.Handle("GET /-/prometheus/api/v1/", c.backend("Prometheus", c.Prometheus).passOn("/-/prometheus", "/api/v1/", "query", "query_range", "query_exemplars",
-		"series", "labels", "label/", "metadata", "alerts", "rules", "status/buildinfo", "status/tsdb", "targets"))
+		"series", "labels", "label/", "metadata", "features", "alerts", "rules", "status/buildinfo", "status/tsdb", "targets"))
 	boards := readDashboards(dashboards.FS())
 	mux.HandleFunc("GET /-/dashboards", respond(boards.listDashboards))
 	mux.HandleFunc("GET /-/dashboards/{uid}", boards.dashboard)
 	mux.HandleFunc("GET /-/traces", respond(searchTraces(c)))
 	mux.HandleFunc("GET /-/map", respond(serviceMap(c)))
+	mux.HandleFunc("GET /-/metadata", respond(metadata(c)))
 	mux.HandleFunc("GET /-/lab", respond(lab(c)))
 	mux.HandleFunc("GET "+faultsPath, respond(listFaults(c)))
 	mux.HandleFunc("DELETE "+faultsPath, respond(clearFaults(c)))

@@ -18,6 +18,7 @@ import { initTheme } from "./lib/theme.js";
 
 const routes = [
   ["/", "home"],
+  ["/explore", "explore"],
   ["/dashboards", "dashboards"],
   ["/d/:uid", "dashboard"],
   ["/traces", "traces"],

@@ -82,6 +82,7 @@ func TestAlerts(t *testing.T) {
 		return nil
 	})
 	t.Logf("it fired %s after the fault began", time.Since(begun).Round(time.Second))
+	t.Run("the console shows it", func(t *testing.T) { l.alertShown(t, "SLOBurnNow") })
 
 	l.setFaults(t, l.StoreAdmin())
 	begun = time.Now()

@@ -165,7 +165,8 @@ const markup = `<img src=x onerror="document.title='gone'">`
 func (l *lab) pages(t *testing.T, boards []dashboards.Dashboard) map[string]string {
 	t.Helper()
 	pages := map[string]string{"home": "/", "dashboards": "/dashboards", "map": "/map", "logs": "/logs", "runs": "/runs",
-		"traces": "/traces?service=loadgen", "markup": "/logs?" + url.Values{"q": {"onerror"}}.Encode()}
+		"traces": "/traces?service=loadgen", "markup": "/logs?" + url.Values{"q": {"onerror"}}.Encode(),
+		"explore-empty": "/explore", "explore": exploreOf("histogram_quantile(0.99, sum by (http_route) (rate(http_server_request_duration_seconds[1m] anchored)))", "sum(rate(http_server_request_duration_seconds[1m] anchored))", "up")}
 	for _, d := range boards {
 		pages[d.UID] = "/d/" + d.UID + "?from=now-15m&to=now"
 	}

@@ -87,6 +87,7 @@ func TestLab(t *testing.T) {
 
 	t.Run("pages", l.look)
 	t.Run("from a chart to the logs", l.followExemplar)
+	t.Run("explore", l.explore)
 
 	t.Run("contract", func(t *testing.T) {
 		callAll(t, l.Proxy(), "1000001")

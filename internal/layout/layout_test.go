@@ -69,7 +69,8 @@ var rules = []struct {
 	{"internal/albumapi", []string{"internal/album", "internal/cli", "internal/httpheader", "internal/upstream"}},
 	{"internal/...", []string{"internal/..."}},
 
-	{"store/db", []string{"internal/album", "internal/optional"}},
+	{"store/db/lite", nil},
+	{"store/db", []string{"internal/album", "internal/optional", "store/db/lite"}},
 	{"store/...", []string{"store/...", "internal/..."}},
 	{"proxy/...", []string{"internal/..."}},
 	{"datagen/...", []string{"datagen/...", "internal/..."}},
@@ -95,7 +96,7 @@ var rules = []struct {
 // databases are the packages of the store's databases: most of its build.
 var (
 	postgres  = []string{"github.com/jackc/...", "github.com/lib/pq", "github.com/riverqueue/river/riverdriver/riverdatabasesql/..."}
-	databases = append([]string{"store/db", "database/sql", "github.com/XSAM/otelsql", "github.com/pressly/goose/...", "github.com/riverqueue/...", "modernc.org/..."}, postgres...)
+	databases = append([]string{"store/db", "store/db/lite", "database/sql", "github.com/XSAM/otelsql", "github.com/pressly/goose/...", "github.com/riverqueue/...", "modernc.org/..."}, postgres...)
 )
 
 // tagged are build tags of a package, and what it must not have below it with them.

@@ -36,14 +36,19 @@ const console = "console"
 // Page returns the base URL of trace pages, to which a trace id is appended; without pages,
 // that of the traces' JSON.
 func (j Jaeger) Page(ctx context.Context) string {
-	var status struct{ Service string }
-	if err := j.api().Get(ctx, "/status", nil, &status); err == nil && status.Service == console {
+	if j.Console(ctx) {
 		return j.URL + "/trace/"
 	}
 	if bytes.Contains(j.front(ctx), []byte(pageMark)) {
 		return j.URL + "/trace/"
 	}
 	return j.URL + "/api/traces/"
+}
+
+// Console reports whether the lab's console is at the URL.
+func (j Jaeger) Console(ctx context.Context) bool {
+	var status struct{ Service string }
+	return j.api().Get(ctx, "/status", nil, &status) == nil && status.Service == console
 }
 
 // front returns the front page, up to 64 KiB.

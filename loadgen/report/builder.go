@@ -125,7 +125,7 @@ func (b *Builder) Add(o Outcome) measure.Class {
 		r.Errors[o.Error]++
 		r.FirstError = cmp.Or(r.FirstError, o.Detail)
 	}
-	r.Slowest = slowest(r.Slowest, Slow{o.Response.Seconds(), o.Scenario, o.Class, o.Status, o.TraceID})
+	r.Slowest = slowest(r.Slowest, Slow{Response: o.Response.Seconds(), Scenario: o.Scenario, Class: o.Class, Status: o.Status, TraceID: o.TraceID, scheduled: o.Scheduled})
 	return o.Class
 }
 
@@ -169,6 +169,13 @@ func slowest(list []Slow, s Slow) []Slow {
 	return list
 }
 
+// at sets the times of requests, from the end of the warm-up.
+func at(list []Slow, start time.Time) {
+	for i := range list {
+		list[i].ScheduledAt, list[i].scheduled = start.Add(list[i].scheduled).Round(time.Millisecond), 0
+	}
+}
+
 // Outlooks returns the state of the SLOs so far.
 func (b *Builder) Outlooks() (list []slo.Outlook) {
 	for _, o := range b.setup.Objectives {
@@ -186,6 +193,10 @@ func (b *Builder) Streamed(unfed uint64, ended bool) { b.Report.Unfed, b.ended =
 func (b *Builder) Finish(began time.Time, paced, elapsed time.Duration, peak int, interrupted bool) *Report {
 	r, plan, closed := b.Report, b.setup.Plan, b.setup.Workers > 0
 	r.StartedAt, r.Elapsed, r.Peak = began, elapsed.Seconds(), peak
+	at(r.Slowest, began.Add(b.setup.WarmUp))
+	if r.Flow != nil {
+		at(r.Flow.Slowest, began.Add(b.setup.WarmUp))
+	}
 	if interrupted {
 		r.Ended = cmp.Or(r.Ended, "interrupted")
 	}

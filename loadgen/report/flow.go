@@ -58,7 +58,7 @@ func (b *Builder) AddUser(u User) {
 			class = measure.Late
 			f.Late++
 		}
-		f.Slowest = slowest(f.Slowest, Slow{u.Duration.Seconds(), f.Name, class, 0, u.TraceID})
+		f.Slowest = slowest(f.Slowest, Slow{Response: u.Duration.Seconds(), Scenario: f.Name, Class: class, TraceID: u.TraceID, scheduled: u.Scheduled})
 	}
 	f.Begun++
 	b.Flow.Add(class, 0, u.Duration)

@@ -22,6 +22,9 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 	}
 	m.row("peak in-flight", strconv.Itoa(r.Peak))
 	m.row("GC", r.GC.String())
+	if pages := markPages(r.Pages()); pages != "" {
+		m.raw("console", pages)
+	}
 	r.markTimes(m)
 	r.markOutcomes(m)
 	r.markTraces(m)
@@ -81,13 +84,13 @@ func (r *Report) markTraces(m *markdown) {
 	if len(r.Slowest) > 0 {
 		m.head("Slowest requests", "response time:", "scenario", "status", "trace")
 		for _, s := range r.Slowest {
-			m.raw(Cell(ms(s.Response)), Cell(s.Scenario), status(s.Status), r.markTrace(s.TraceID))
+			m.raw(Cell(ms(s.Response)), Cell(s.Scenario), status(s.Status), r.markSlow(s))
 		}
 	}
 	if r.Flow != nil && len(r.Flow.Slowest) > 0 {
 		m.head("Slowest users", "duration:", "trace")
 		for _, s := range r.Flow.Slowest {
-			m.raw(Cell(ms(s.Response)), r.markTrace(s.TraceID))
+			m.raw(Cell(ms(s.Response)), r.markSlow(s))
 		}
 	}
 	for i, a := range r.TailAttribution {
@@ -112,9 +115,30 @@ func (r *Report) markTraces(m *markdown) {
 
 func (r *Report) markTrace(id string) string {
 	if link := r.link(id); link != "" {
-		return "[" + Cell(id) + "](<" + strings.NewReplacer("<", "%3C", ">", "%3E", "|", "%7C", " ", "%20", "\n", "%0A").Replace(link) + ">)"
+		return markLink(id, link)
 	}
 	return Cell(strings.TrimPrefix(r.trace(id), "trace "))
+}
+
+// markSlow returns the trace of a request, and pages about it.
+func (r *Report) markSlow(s Slow) string {
+	text := r.markTrace(s.TraceID)
+	if pages := markPages(r.Moment(s)); pages != "" {
+		text += ", " + pages
+	}
+	return text
+}
+
+func markPages(list []pageLink) string {
+	var links []string
+	for _, p := range list {
+		links = append(links, markLink(p.Name, p.URL))
+	}
+	return strings.Join(links, ", ")
+}
+
+func markLink(text, link string) string {
+	return "[" + Cell(text) + "](<" + strings.NewReplacer("<", "%3C", ">", "%3E", "|", "%7C", " ", "%20", "\n", "%0A").Replace(link) + ">)"
 }
 
 type markdown struct{ bytes.Buffer }

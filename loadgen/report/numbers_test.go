@@ -125,7 +125,7 @@ func (o object) shown(suffix, text string) (list []shownNumber) {
 	case ".md":
 		text = strings.ReplaceAll(text, `\`, "")
 	}
-	text = regexp.MustCompile(`\bHTTP/\d(\.\d)?\b|\bstatus \d{3}\b`).ReplaceAllString(text, "")
+	text = regexp.MustCompile(`\bHTTP/\d(\.\d)?\b|\bstatus \d{3}\b|http://127\.0\.0\.1:16696/(?:d/|logs\?|traces\?)[^\s>]*`).ReplaceAllString(text, "")
 	started, _ := time.Parse(time.RFC3339, o.text("started_at"))
 	names := []string{o.text("target"), o.text("run_id"), "shard " + o.text("shard"), o.text("stages"), o.text("ended"), o.text("first_error"),
 		o.text("traces"), started.UTC().Format("2006-01-02 15:04:05"), "95% interval"}

@@ -31,7 +31,8 @@ type Report struct {
 	Version         int                     `json:"version"`
 	RunID           string                  `json:"run_id"`
 	Target          string                  `json:"target"`
-	Traces          string                  `json:"traces,omitempty"` // base URL of trace pages, to which a trace id is appended; "": unknown
+	Traces          string                  `json:"traces,omitempty"`  // base URL of trace pages, to which a trace id is appended; "": unknown
+	Console         string                  `json:"console,omitempty"` // base URL of the lab's console, which has these traces; "": unknown
 	StartedAt       time.Time               `json:"started_at"`
 	Model           string                  `json:"model"`            // open: requests are sent at scheduled times; closed: when a worker is free
 	Stages          string                  `json:"stages,omitempty"` // of the open model
@@ -148,6 +149,10 @@ type Slow struct {
 	Class    measure.Class `json:"class"`
 	Status   int           `json:"status"`             // 0: no response
 	TraceID  string        `json:"trace_id,omitempty"` // "": not sampled
+	// ScheduledAt is when the request was to be sent, or when the user was to begin. Zero: unknown, of an older report.
+	ScheduledAt time.Time `json:"scheduled_at,omitzero"`
+
+	scheduled time.Duration // since the end of the warm-up
 }
 
 const maxSlow = 5

@@ -140,7 +140,7 @@ func TestReport(t *testing.T) {
 			r := f.Finish(began, f.elapsed, f.elapsed, f.peak, f.over)
 			r.GC = measure.GC{Pauses: 3, Longest: 0.00008}
 			if tt.name == "good" {
-				r.Traces = "http://127.0.0.1:16696/trace/"
+				r.Console, r.Traces = "http://127.0.0.1:16696", "http://127.0.0.1:16696/trace/"
 				r.TailAttribution = []explain.Attribution{{Scenario: "get", Slow: 20, Typical: 20, SlowFound: 20, Found: 19, Missing: "traces incomplete or not in Jaeger", Difference: 0.182, Causes: []explain.Cause{
 					{Part: explain.Part{Service: "album-store", Name: "INSERT albums", Kind: "client"}, Difference: 0.151, Low: 0.14, High: 0.16, Share: 0.83, TraceID: strings.Repeat("1a", 16)},
 					{Part: explain.Part{Service: "proxy-service", Name: "overload queue", Kind: "internal"}, Difference: 0.019, Low: 0.01, High: 0.03, Share: 0.1, TraceID: strings.Repeat("2b", 16)},

@@ -27,6 +27,12 @@ func (r *Report) Write(w io.Writer) error {
 	r.writeSLOs(&b)
 	r.writeSlowest(&b)
 	r.writeAttribution(&b)
+	for i, p := range r.Pages() {
+		if i == 0 {
+			fmt.Fprintln(&b, "\nconsole")
+		}
+		fmt.Fprintf(&b, "  %-9s  %s\n", p.Name, p.URL)
+	}
 	_, err := w.Write(b.Bytes())
 	return err
 }

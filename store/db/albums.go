@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"soundcheck/internal/album"
+	"soundcheck/store/db/lite"
 )
 
 // conn is a pool or a transaction.
@@ -106,7 +107,7 @@ func (s *Store) Stream(ctx context.Context, f album.Filter) iter.Seq2[album.Albu
 	pages := 0
 	return album.Pages(ctx, f, func(ctx context.Context, q album.Query) (album.Page, error) {
 		if pages++; pages > 10 { // a span per page would bloat the trace
-			ctx = withoutSpans(ctx)
+			ctx = lite.WithoutSpans(ctx)
 		}
 		return s.List(ctx, q)
 	})
@@ -191,6 +192,9 @@ func (s *Store) tx(ctx context.Context, what string, f func(context.Context, *sq
 }
 
 func (s *Store) tryTx(ctx context.Context, f func(context.Context, *sql.Tx) error) error {
+	if s.group != nil {
+		return s.group.Do(ctx, f)
+	}
 	c, err := acquire(ctx, s.writer)
 	if err != nil {
 		return err
@@ -210,9 +214,14 @@ func (s *Store) tryTx(ctx context.Context, f func(context.Context, *sql.Tx) erro
 	return nil
 }
 
+// limitWait sets the timeout of a wait for a connection.
+func limitWait(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, acquireTimeout, errAcquire)
+}
+
 // acquire returns a connection. Its timeout is shorter than that of a call.
 func acquire(ctx context.Context, db *sql.DB) (*sql.Conn, error) {
-	ctx, stop := context.WithTimeoutCause(ctx, acquireTimeout, errAcquire)
+	ctx, stop := limitWait(ctx)
 	defer stop()
 	for {
 		c, err := db.Conn(ctx)

@@ -2,6 +2,7 @@ package db
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -42,16 +43,6 @@ func (s *Store) Create(ctx context.Context, w album.Write) (created album.Create
 		err = outcome
 	}
 	return created, err
-}
-
-// row is an album to insert. Its price is in cents.
-type row struct {
-	ID     int64  `json:"id"`
-	Title  string `json:"title"`
-	Artist string `json:"artist"`
-	Cents  int64  `json:"cents"`
-	Genre  string `json:"genre"`
-	Year   int    `json:"year"`
 }
 
 // create inserts the albums of w. Ids that clients chose come first, so that none of them is
@@ -96,37 +87,31 @@ func (s *Store) create(ctx context.Context, tx *sql.Tx, w album.Write) ([]album.
 }
 
 func (s *Store) insert(ctx context.Context, tx *sql.Tx, albums []album.Album, now time.Time, want func(album.Album) bool) error {
-	rows := make([]row, 0, len(albums))
+	rows := make([]album.Album, 0, len(albums))
 	for _, a := range albums {
 		if want(a) {
-			rows = append(rows, row{a.ID, a.Title, a.Artist, int64(a.Price), a.Genre, a.Year})
+			rows = append(rows, a)
 		}
 	}
 	// In order, so that two batches do not deadlock.
-	slices.SortFunc(rows, func(a, b row) int {
-		if a.ID < b.ID {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(rows, func(a, b album.Album) int { return cmp.Compare(a.ID, b.ID) })
 	if s.dialect == sqlite {
 		return s.insertRows(ctx, tx, rows, now)
 	}
-	b, err := json.Marshal(rows)
-	if err != nil {
-		return err
-	}
-	_, err = s.exec(ctx, tx, insertFromJSON, string(b), s.dialect.time(now))
+	_, err := s.exec(ctx, tx, insertArrays, append(arrays(rows), s.dialect.time(now))...)
 	return err
 }
 
 // taken returns the ids that exist, in order.
 func (s *Store) taken(ctx context.Context, tx *sql.Tx, ids []int64) ([]int64, error) {
+	if s.dialect == postgres {
+		return s.ids(ctx, tx, "SELECT id FROM albums WHERE id = ANY($1::bigint[]) ORDER BY id", ids)
+	}
 	b, err := json.Marshal(ids)
 	if err != nil {
 		return nil, err
 	}
-	return s.ids(ctx, tx, s.dialect.takenIDs(), string(b))
+	return s.ids(ctx, tx, "SELECT id FROM albums WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id", string(b))
 }
 
 func (s *Store) ids(ctx context.Context, tx *sql.Tx, query string, args ...any) (ids []int64, err error) {
@@ -174,6 +159,7 @@ func (s *Store) assign(ctx context.Context, tx *sql.Tx, n int) ([]int64, error) 
 func (s *Store) take(ctx context.Context, tx *sql.Tx, n int) ([]int64, error) {
 	ids, err := s.ids(ctx, tx, s.dialect.nextIDs(), n)
 	if err != nil || s.dialect == postgres {
+		slices.Sort(ids)
 		return ids, err
 	}
 	last := ids[0]

@@ -23,10 +23,10 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
-	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"soundcheck/internal/album"
 	"soundcheck/internal/optional"
+	"soundcheck/store/db/lite"
 )
 
 // Timeouts of a call for a connection, for a lock, and in total. The tests, many at once on one
@@ -35,6 +35,7 @@ var (
 	acquireTimeout = 2 * time.Second
 	busyTimeout    = time.Second // another process holds the lock
 	queryTimeout   = 10 * time.Second
+	groupTime      = 10 * time.Millisecond // for transactions of SQLite with one COMMIT, after which the first one returns
 )
 
 // Config configures a Store.
@@ -59,6 +60,7 @@ type Store struct {
 	writer  *sql.DB // SQLite has one connection that writes
 	log     *slog.Logger
 	running running
+	group   *lite.Group // of SQLite's transactions
 	queue   *queue
 
 	lastCommit  atomic.Int64 // time, in ns since 1970
@@ -126,13 +128,16 @@ func Open(c Config) (_ *Store, err error) {
 	}()
 	if driver == "sqlite" {
 		s.dialect = sqlite
+		s.group = &lite.Group{
+			Acquire: func(ctx context.Context) (*sql.Conn, error) { return acquire(ctx, s.writer) },
+			Wait:    limitWait, Limit: limit, MaxTime: groupTime,
+			Committed: func() { s.lastCommit.Store(time.Now().UnixNano()) },
+			Tracer:    c.TracerProvider.Tracer("soundcheck/store/db"),
+		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return nil, err
 		}
-		// In WAL mode readers and the writer do not wait for each other. FULL: a
-		// commit is on the disk before it returns.
-		pragmas := "?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=journal_size_limit(67108864)&_txlock=immediate"
-		source += fmt.Sprintf(pragmas, busyTimeout.Milliseconds())
+		source += lite.Options(busyTimeout)
 		if s.writer, err = s.open(driver, source, "writer", 1); err != nil {
 			return nil, err
 		}
@@ -153,17 +158,23 @@ func Open(c Config) (_ *Store, err error) {
 	return s, err
 }
 
-func (s *Store) open(driver, source, pool string, conns int) (*sql.DB, error) {
+func (s *Store) open(name, source, pool string, conns int) (*sql.DB, error) {
 	system := attribute.String("db.system.name", s.dialect.system())
-	db, err := otelsql.Open(driver, source,
+	options := []otelsql.Option{
 		otelsql.WithTracerProvider(s.config.TracerProvider), otelsql.WithMeterProvider(s.config.MeterProvider),
 		otelsql.WithAttributes(system),
 		otelsql.WithSpanNameFormatter(spanName), otelsql.WithAttributesGetter(queryText),
 		otelsql.WithSpanOptions(otelsql.SpanOptions{
 			OmitConnResetSession: true, OmitConnectorConnect: true, OmitRows: true, OmitConnPrepare: true, DisableErrSkip: true, DisableQuery: true,
-			SpanFilter:  wantSpan,
+			SpanFilter:  lite.WantSpan,
 			RecordError: func(err error) bool { return !errors.Is(err, context.Canceled) },
-		}))
+		}),
+	}
+	open := otelsql.Open
+	if s.dialect == sqlite {
+		open = lite.Open
+	}
+	db, err := open(name, source, options...)
 	if err != nil {
 		return nil, err
 	}

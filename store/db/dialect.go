@@ -12,7 +12,6 @@ import (
 	"github.com/XSAM/otelsql"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
-	"go.opentelemetry.io/otel/trace"
 	sqlitedriver "modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -79,16 +78,11 @@ func (i *instant) Scan(v any) error {
 	return nil
 }
 
-// An array of albums or ids is one JSON parameter, so that a batch is one statement.
-// insertFromJSON is for PostgreSQL. For SQLite, see insertRows.
-const insertFromJSON = `INSERT INTO albums (id, title, artist, price_cents, genre, year, created_at)
-SELECT id, title, artist, cents, nullif(genre, ''), nullif(year, 0), $2
-FROM json_to_recordset($1::json) AS a (id bigint, title text, artist text, cents bigint, genre text, year integer)`
-
-func (d dialect) takenIDs() string {
-	return d.of(`SELECT id FROM albums WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id`,
-		`SELECT id FROM albums WHERE id IN (SELECT value::bigint FROM json_array_elements_text($1::json)) ORDER BY id`)
-}
+// insertArrays is for PostgreSQL: a batch is one statement with an array for each column. Arrays take
+// the server a third of the time of JSON. For SQLite, see insertRows.
+const insertArrays = `INSERT INTO albums (id, title, artist, price_cents, genre, year, created_at)
+SELECT id, title, artist, cents, nullif(genre, ''), nullif(year, 0), $7
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::integer[]) AS a (id, title, artist, cents, genre, year)`
 
 // nextIDs allocates $1 ids, up to the returned one. On PostgreSQL they may have gaps: other
 // instances allocate ids too.
@@ -140,19 +134,6 @@ func spanName(_ context.Context, method otelsql.Method, query string) string {
 		return strings.ToUpper(words[0])
 	}
 	return string(method)
-}
-
-type noSpansKey struct{}
-
-// withoutSpans returns a context whose statements have no spans.
-func withoutSpans(ctx context.Context) context.Context {
-	return context.WithValue(ctx, noSpansKey{}, true)
-}
-
-// wantSpan skips statements without a request, such as the queue's polling, and those of
-// withoutSpans.
-func wantSpan(ctx context.Context, _ otelsql.Method, _ string, _ []driver.NamedValue) bool {
-	return trace.SpanContextFromContext(ctx).IsValid() && ctx.Value(noSpansKey{}) == nil
 }
 
 // notReady wraps an error in album.ErrNotReady if the database is unavailable.

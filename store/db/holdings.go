@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"soundcheck/internal/album"
+	"soundcheck/store/db/lite"
 )
 
 // holdingsTimeout is short: the export of metrics waits for it.
@@ -17,7 +18,7 @@ const holdingsTimeout = time.Second
 // Holdings returns the store's gauges. Its cost does not depend on the number of albums. Instances
 // that share a database return the same values.
 func (s *Store) Holdings(ctx context.Context) (h album.Holdings, err error) {
-	ctx, cancel := context.WithTimeout(withoutSpans(ctx), holdingsTimeout)
+	ctx, cancel := context.WithTimeout(lite.WithoutSpans(ctx), holdingsTimeout)
 	defer cancel()
 	err = s.read(ctx, func(c conn) error {
 		err := s.query(ctx, c, func(rows *sql.Rows) error {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/XSAM/otelsql"
 	"go.opentelemetry.io/otel/attribute"
+
+	"soundcheck/internal/album"
 )
 
 // rowsPerInsert is the number of albums that one statement inserts into SQLite.
@@ -40,7 +42,7 @@ func queryText(_ context.Context, _ otelsql.Method, query string, _ []driver.Nam
 
 // insertRows inserts albums into SQLite with a parameter for each value. To read them from JSON takes
 // SQLite as long as to insert them.
-func (s *Store) insertRows(ctx context.Context, tx *sql.Tx, rows []row, now time.Time) error {
+func (s *Store) insertRows(ctx context.Context, tx *sql.Tx, rows []album.Album, now time.Time) error {
 	at := s.dialect.time(now)
 	if len(rows) >= rowsPerInsert {
 		query := insertValues(rowsPerInsert)
@@ -65,18 +67,30 @@ func (s *Store) insertRows(ctx context.Context, tx *sql.Tx, rows []row, now time
 }
 
 // values returns the parameters of insertValues.
-func values(rows []row, at any) []any {
+func values(rows []album.Album, at any) []any {
 	args := make([]any, 0, 7*len(rows))
 	for _, r := range rows { // NULL: unknown
-		args = append(args, r.ID, r.Title, r.Artist, r.Cents, sql.NullString{String: r.Genre, Valid: r.Genre != ""}, sql.NullInt64{Int64: int64(r.Year), Valid: r.Year != 0}, at)
+		args = append(args, r.ID, r.Title, r.Artist, int64(r.Price), sql.NullString{String: r.Genre, Valid: r.Genre != ""}, sql.NullInt64{Int64: int64(r.Year), Valid: r.Year != 0}, at)
 	}
 	return args
 }
 
-// takenOf is taken for ids that were allocated just now. Those of SQLite have no gaps.
+// arrays returns the parameters of insertArrays but the last.
+func arrays(rows []album.Album) []any {
+	n := len(rows)
+	ids, titles, artists, cents, genres, years := make([]int64, n), make([]string, n), make([]string, n), make([]int64, n), make([]string, n), make([]int32, n)
+	for i, a := range rows {
+		ids[i], titles[i], artists[i], cents[i], genres[i], years[i] = a.ID, a.Title, a.Artist, int64(a.Price), a.Genre, int32(a.Year)
+	}
+	return []any{ids, titles, artists, cents, genres, years}
+}
+
+// takenOf is taken for ids that were allocated just now, in order. They have few gaps.
 func (s *Store) takenOf(ctx context.Context, tx *sql.Tx, ids []int64) ([]int64, error) {
-	if s.dialect == postgres {
+	first, last := ids[0], ids[len(ids)-1]
+	if last-first > 2*int64(len(ids)) {
 		return s.taken(ctx, tx, ids)
 	}
-	return s.ids(ctx, tx, "SELECT id FROM albums WHERE id BETWEEN $1 AND $2 ORDER BY id", slices.Min(ids), slices.Max(ids))
+	all, err := s.ids(ctx, tx, "SELECT id FROM albums WHERE id BETWEEN $1 AND $2 ORDER BY id", first, last) // and others' in gaps
+	return slices.DeleteFunc(all, func(id int64) bool { _, found := slices.BinarySearch(ids, id); return !found }), err
 }

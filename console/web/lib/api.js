@@ -45,6 +45,12 @@ async function prometheus(what, values, signal) {
 // Prometheus' query API. Times are seconds since the epoch. Results are those of Prometheus:
 // lists of {metric, value | values | histogram | histograms}.
 export const prom = {
+  // response returns {data, warnings, infos}, for a query that a person wrote.
+  response: async (what, values, signal) => (await get(address(`/-/prometheus/api/v1/${what}`, values), signal)) ?? { data: null },
+  metadata: (signal) => get("/-/metadata", signal),
+  functions: async (signal) => Object.entries((await prometheus("features", {}, signal))?.promql_functions ?? {}).filter(([, enabled]) => enabled).map(([name]) => name),
+  rules: async (signal) => (await prometheus("rules", { type: "alert" }, signal))?.groups ?? [],
+  labels: async (match, start, end, signal) => (await prometheus("labels", { "match[]": match, start, end }, signal)) ?? [],
   instant: async (query, time, signal) => (await prometheus("query", { query, time }, signal))?.result ?? [],
   range: async (query, start, end, step, signal) => (await prometheus("query_range", { query, start, end, step }, signal))?.result ?? [],
   exemplars: async (query, start, end, signal) => (await prometheus("query_exemplars", { query, start, end }, signal)) ?? [],

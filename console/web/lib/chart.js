@@ -1,5 +1,6 @@
 // uPlot charts over time: axes, shared cross-hair, zoom by drag, resizing and keyboard.
 
+import { layer as annotationLayer, tipRows } from "./annotations.js";
 import { logTicks, powerTicks } from "./buckets.js";
 import { prop } from "./colours.js";
 import { h } from "./dom.js";
@@ -54,10 +55,12 @@ export function valueAxis({ scale, unit, decimals, label, side = 3, grid = true,
 }
 
 // mount draws a chart into el and follows its size. env: {start, end, sync, zoom(from,
-// to), tip(u, idx) → elements or null, label}. It returns {u, hold, release, destroy}.
+// to), tip(u, idx) → elements or null, label, annotations() → list}. It returns {u, hold, release, destroy}.
 export function mount(el, options, data, env) {
   const tip = h("div", { class: "tip", hidden: true });
-  let over = false;
+  let over = false, marks = null;
+  const current = () => env.annotations?.() ?? [];
+  const extra = (u) => tipRows(current(), u.posToVal(u.cursor.left, "x"), 4 / Math.max(1, u.over.clientWidth) * (env.end - env.start));
   const place = (u) => {
     const { left, top, idx } = u.cursor;
     const content = over && left >= 0 && !tip.dataset.held ? env.tip(u, idx) : null;
@@ -65,7 +68,7 @@ export function mount(el, options, data, env) {
       if (!tip.dataset.held) tip.hidden = true;
       return;
     }
-    tip.replaceChildren(...content);
+    tip.replaceChildren(...content, ...extra(u));
     tip.hidden = false;
     put(u, left, top);
   };
@@ -88,6 +91,11 @@ export function mount(el, options, data, env) {
     scales: { x: { time: true, range: () => [env.start, env.end] }, ...options.scales },
     hooks: {
       ...options.hooks,
+      drawClear: [...(options.hooks?.drawClear ?? []), (c) => {
+        marks ??= annotationLayer(c, current);
+        marks.behind();
+      }],
+      draw: [...(options.hooks?.draw ?? []), () => marks?.place()],
       setCursor: [place],
       setSelect: [(c) => {
         if (c.select.width < 6) return;
@@ -128,6 +136,8 @@ export function mount(el, options, data, env) {
     if (width !== u.width || height !== u.height) u.setSize({ width, height });
   });
   observer.observe(el);
+  const refresh = () => u.redraw(false);
+  document.addEventListener("annotations", refresh);
   return {
     u,
     // hold shows given content in the tip, at a position of the chart, until release.
@@ -143,6 +153,7 @@ export function mount(el, options, data, env) {
     },
     destroy() {
       observer.disconnect();
+      document.removeEventListener("annotations", refresh);
       u.destroy();
       tip.remove();
     },

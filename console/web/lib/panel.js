@@ -36,17 +36,19 @@ function info(panel) {
 export const noDataText = ({ since, end }) => (since ? `No data since ${end - since > 43200 ? dateTime(since * 1e3) : clock(since * 1e3)}` : "No data in this range");
 
 // panelView makes a panel. env: {dashboard, state() → {start, end, values, defs}, dedupe(),
-// signal(), zoom, zoomOut, sync, explore(panel) → href or null}. It returns {element, load,
-// redraw, queries, destroy}.
+// signal(), zoom, zoomOut, sync, annotations, view(panel) and explore(panel) → href or null: the panel alone, its
+// queries on the Explore page}. It returns {element, load, redraw, relink, queries, destroy}.
 export function panelView(panel, env) {
   const title = panel.title || (panel.type === "text" ? "" : "Panel");
   const body = h("div", { class: "body" });
   const note = h("div", { class: "panel-note", hidden: true });
-  const href = env.explore(panel);
+  const links = {
+    view: panel.type !== "text" && env.view(panel) && h("a", { class: "quiet icon", href: env.view(panel), "aria-label": `View ${title} and its queries`, title: "View panel and queries" }, "⤢"),
+    explore: env.explore(panel) && h("a", { class: "quiet icon to-explore", href: env.explore(panel), "aria-label": `Explore ${title}`, title: "Explore: change its queries" }, "⌕"),
+  };
   const name = h("h3", { title }, title);
-  const links = (panel.links ?? []).filter((l) => l.url).map((l) => h("a", { href: l.url, class: "note" }, l.title || l.url));
-  const head = title && h("header", null, name, links, info(panel),
-    href && panel.type !== "text" && h("a", { class: "quiet icon", href, "aria-label": `View ${title} and its queries`, title: "View panel and queries" }, "⤢"));
+  const others = (panel.links ?? []).filter((l) => l.url).map((l) => h("a", { href: l.url, class: "note" }, l.title || l.url));
+  const head = title && h("header", null, name, others, info(panel), links.explore, links.view);
   const element = h("section", { class: `panel is-${panel.type}`, dataset: { panel: panel.id, state: "waiting" }, "aria-label": title || "Text" }, head || null, h("div", { class: "inner" }, body, note));
   let view = null, data = null, requests = 0;
 
@@ -57,7 +59,7 @@ export function panelView(panel, env) {
     body.hidden = Boolean(content);
   };
 
-  const panelEnv = { panel, title: title || "Text", zoom: env.zoom, zoomOut: env.zoomOut, sync: env.sync, chart: {} };
+  const panelEnv = { panel, title: title || "Text", zoom: env.zoom, zoomOut: env.zoomOut, sync: env.sync, chart: { annotations: env.annotations } };
   const draw = (force) => {
     body.hidden = false; // a chart measures its container
     const from = performance.now();
@@ -94,6 +96,10 @@ export function panelView(panel, env) {
     },
     redraw() {
       if (data && view && element.dataset.state !== "error") draw(true);
+    },
+    // relink follows a change of the time range or a variable.
+    relink() {
+      for (const name of Object.keys(links)) if (links[name]) links[name].href = env[name](panel);
     },
     queries() {
       const { start, end, values, defs } = env.state();

@@ -3,8 +3,9 @@
 // root.dataset.panels is "done" once every panel near the viewport has been drawn.
 // Each panel has data-panel (its id) and data-state (waiting, ok, empty or error).
 
-import { get, prom } from "../lib/api.js";
-import { queue, deduper } from "../lib/panelquery.js";
+import { annotations, kindsOf } from "../lib/annotations.js";
+import { address as addressOf, get, prom } from "../lib/api.js";
+import { deduper, queue, stepOf, targets } from "../lib/panelquery.js";
 import { refresher, refreshes, timeRange, variable } from "../lib/controls.js";
 import { h } from "../lib/dom.js";
 import { halves, sections } from "../lib/layout.js";
@@ -63,6 +64,14 @@ export async function show(root, ctx) {
     return `/d/${encodeURIComponent(uid)}${q.size ? `?${q}` : ""}`;
   };
 
+  const marks = annotations(kindsOf(query), (kinds) => {
+    const value = kinds.length === 2 ? null : kinds.join(",") || "none";
+    ctx.setQuery({ annotations: value });
+    if (value) query.set("annotations", value);
+    else query.delete("annotations");
+    relink();
+  });
+
   const setRange = (from, to) => {
     query.set("from", from);
     query.set("to", to);
@@ -76,7 +85,13 @@ export async function show(root, ctx) {
       const [start, end] = wider(range.start, range.end);
       setRange(String(Math.round(start * 1e3)), String(Math.round(end * 1e3)));
     },
-    explore: (panel) => (alone ? null : address(board.uid, { panel: panel.id })),
+    view: (panel) => (alone ? null : address(board.uid, { panel: panel.id })),
+    // explore is the address of the panel's queries on the Explore page. An exemplar query or a heat map is a range.
+    explore(panel) {
+      const list = targets(panel, values, defs, range.start, range.end, stepOf(panel, range.start, range.end, 800));
+      return list.length ? addressOf("/explore", { q: list.map((t) => t.query), from: range.from, to: range.to, type: list.every((t) => t.instant && !t.range) ? "instant" : null, annotations: query.get("annotations") }) : null;
+    },
+    annotations: marks.current,
   };
 
   // Panels load when they come near the viewport.
@@ -94,13 +109,17 @@ export async function show(root, ctx) {
     await Promise.all([...near].filter((v) => v.stale).map((v) => v.load()));
     if (!signal.aborted && [...near].every((v) => v.element.dataset.state !== "waiting")) root.dataset.panels = "done";
   };
+  const relink = () => {
+    for (const a of root.querySelectorAll("a[data-keep]")) a.href = address(a.dataset.keep);
+    for (const v of views) v.relink();
+  };
   const reload = () => {
     renew();
+    marks.load(range.start, range.end, generation.signal);
     for (const v of views) v.stale = true;
     time.update();
     pace.pause(range.to !== "now");
-    for (const a of root.querySelectorAll("a[data-keep]")) a.href = address(a.dataset.keep);
-    for (const v of views) v.element.querySelector("a.icon")?.setAttribute("href", env.explore(v.panel) ?? "");
+    relink();
     explain();
     return visit();
   };
@@ -156,7 +175,9 @@ export async function show(root, ctx) {
     h("div", { class: "tools", role: "group", "aria-label": "Filters and time range" }, tools.map((t) => t.element), h("span", { class: "gap" }), time.element,
       h("button", { type: "button", onclick: env.zoomOut, title: "Double the time range (or double-click a chart)" }, "Zoom out"),
       h("div", { class: "together" }, pace.element,
-      h("button", { type: "button", "aria-label": "Refresh now", title: "Refresh now", onclick: () => reload() }, "↻"))));
+      h("button", { type: "button", "aria-label": "Refresh now", title: "Refresh now", onclick: () => reload() }, "↻"))),
+    marks.element);
+  marks.load(range.start, range.end, generation.signal);
 
   // Panels
   const queries = h("section", { class: "card queries" });

@@ -1,9 +1,9 @@
 // One load test: verdict, results over time, and slowest requests.
 
 import { h } from "../lib/dom.js";
-import { get } from "../lib/api.js";
+import { address, get } from "../lib/api.js";
 import { problem, card, tile, table } from "../lib/ui.js";
-import { plural, withUnit, seconds, dateTime } from "../lib/format.js";
+import { clock, plural, withUnit, seconds, dateTime } from "../lib/format.js";
 import { badge, lossBadge, shares, verdictBadge } from "../lib/lab.js";
 import { notFound } from "../lib/notfound.js";
 import { curve } from "../lib/curve.js";
@@ -27,18 +27,31 @@ export async function show(root, { params, signal, title }) {
   root.append(h("div", { class: "columns" },
     h("div", null, overTime(r, signal), scenarios(r), causes(r)),
     h("div", null, objectives(r), slowest(r), details(r, run), files(run))));
-  fillLinks(links, r, run, await get("/-/dashboards", signal).catch(() => []));
+  fillLinks(links, r, run);
 }
 
-function fillLinks(element, r, run, boards) {
-  const start = Date.parse(r.started_at), end = start + ((r.warm_up_time ?? 0) + r.elapsed) * 1e3;
-  const time = `from=${Math.floor(start - 15e3)}&to=${Math.ceil(end + 30e3)}`;
+// measuredAt returns when the measured part of a run began, in ms since the epoch: its intervals begin there.
+const measuredAt = (r) => Date.parse(r.started_at) + (r.warm_up_time ?? 0) * 1e3;
+
+// pagesAt returns links [address, text] to the dashboard, traces and logs of a time range in ms; around is the time
+// in ms that the dashboard shows before and after it.
+export function pagesAt(r, from, to, around = 15e3) {
+  const [start, end] = [Math.floor(from), Math.ceil(to)];
+  return [
+    [address("/d/load-test", { from: start - around, to: end + 2 * around, "var-run": r.run_id }), "Load test dashboard"],
+    [address("/d/service-latency", { from: start - around, to: end + 2 * around }), "Service latency"],
+    [address("/traces", { service: "loadgen", tags: `soundcheck.loadgen.run=${r.run_id}`, start: start * 1e3, end: end * 1e3, sort: "longest" }), "Traces"],
+    [address("/logs", { since: start, until: end }), "Logs"],
+  ];
+}
+
+function fillLinks(element, r, run) {
+  const start = Date.parse(r.started_at), end = measuredAt(r) + r.elapsed * 1e3;
   const has = (name) => run.files.includes(name);
   element.append(...[
     has("report.html") && h("a", { href: `/-/runs/${encodeURIComponent(run.id)}/report.html`, target: "_blank", rel: "noopener" }, "Full report ↗"),
+    ...pagesAt(r, start, end).map(([href, text]) => h("a", { href }, text)),
     h("a", { href: `/logs?since=${Math.floor(start)}&until=${Math.ceil(end)}&level=warn` }, "Warnings during the run"),
-    ...(Array.isArray(boards) ? boards : []).filter((b) => /load.?test/i.test(`${b.title} ${b.uid}`)).map((b) =>
-      h("a", { href: `/d/${encodeURIComponent(b.uid)}?${time}&var-run=${encodeURIComponent(r.run_id)}` }, `${b.title} dashboard`)),
   ].filter(Boolean));
 }
 
@@ -62,7 +75,25 @@ function overTime(r, signal) {
     h("h3", { class: "note" }, "Request rate"),
     curve("Request rate", xs, kinds.filter(([name]) => name === "good" || r.classes?.[name]).map(([name, key, colour]) =>
       ({ name, values: list.map((i) => (i.classes?.[key] ?? 0) / i.seconds), colour })).concat(r.rate_target ? [{ name: "target rate", values: list.map((i) => i.rate_target), colour: "c8" }] : []),
-    { format: (v) => withUnit(v), signal, height: 170 }));
+    { format: (v) => withUnit(v), signal, height: 170 }), moment(r, list));
+}
+
+// slowestOf returns the index of the interval with the highest p99.
+export const slowestOf = (list) => list.reduce((best, i, n) => ((i.response_time.p99 ?? 0) > (list[best].response_time.p99 ?? 0) ? n : best), 0);
+
+// moment links to the pages of one interval of a run, at first the slowest.
+function moment(r, list) {
+  const links = h("span", { class: "links" }), output = h("output"), first = slowestOf(list);
+  const pick = h("input", { type: "range", min: "0", max: String(list.length - 1), step: "1", value: String(first), "aria-label": "Time in the run" });
+  const update = () => {
+    const n = Number(pick.value), i = list[n], from = measuredAt(r) + i.at * 1e3;
+    output.textContent = `${seconds(i.at)} (${clock(from)})${i.response_time.count ? `, p99 ${seconds(i.response_time.p99)}` : ""}${n === first ? ", slowest" : ""}`;
+    pick.setAttribute("aria-valuetext", output.textContent);
+    links.replaceChildren(...pagesAt(r, from, from + i.seconds * 1e3).map(([href, text]) => h("a", { href }, text)));
+  };
+  pick.addEventListener("input", update);
+  update();
+  return h("div", { class: "moment" }, h("h3", { class: "note" }, "At one moment"), pick, output, links);
 }
 
 const time = (name) => ({ name, number: true });
@@ -82,8 +113,11 @@ const traceLink = (id, text) => h("a", { href: `/trace/${encodeURIComponent(id)}
 
 function slowest(r) {
   if (!r.slowest?.length) return null;
-  return card("Slowest requests", table([time("response time"), { name: "scenario" }, { name: "status" }, { name: "trace" }],
-    r.slowest.map((s) => [seconds(s.response_time), s.scenario, s.status ? String(s.status) : "no response", s.trace_id ? traceLink(s.trace_id) : "not sampled"])),
+  // Reports of an older loadgen do not have the time of a request.
+  const pages = (s) => h("span", { class: "links" }, s.trace_id && h("a", { href: `/logs?trace=${encodeURIComponent(s.trace_id)}` }, "Logs"),
+    s.scheduled_at && h("a", { href: pagesAt(r, Date.parse(s.scheduled_at), Date.parse(s.scheduled_at) + s.response_time * 1e3)[0][0], title: dateTime(Date.parse(s.scheduled_at)) }, "Dashboard"));
+  return card("Slowest requests", table([time("response time"), { name: "scenario" }, { name: "status" }, { name: "trace" }, { name: "at that time" }],
+    r.slowest.map((s) => [seconds(s.response_time), s.scenario, s.status ? String(s.status) : "no response", s.trace_id ? traceLink(s.trace_id) : "not sampled", pages(s)])),
   r.send_delay?.count > 0 && h("p", { class: "note" }, `Response time starts when the request was scheduled, its trace when the request was sent: up to ${seconds(r.send_delay.max)} later in this run.`));
 }
 

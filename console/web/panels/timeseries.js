@@ -18,7 +18,7 @@ export function seriesOf(panel, frames) {
     const name = config.displayName || frame.name;
     const custom = config.custom, log = custom.scaleDistribution?.type === "log";
     const values = log ? frame.values.map((v) => (v > 0 ? v : null)) : frame.values;
-    return { name, config, values, colour: fieldColour(config, i, name, reduce(frame.values)), scale: `${config.unit ?? "short"} ${custom.axisPlacement === "right" ? "right" : ""}`, log, hide: custom.hideFrom?.viz === true };
+    return { name, config, values, refId: frame.refId, colour: fieldColour(config, i, name, reduce(frame.values)), scale: `${config.unit ?? "short"} ${custom.axisPlacement === "right" ? "right" : ""}`, log, hide: custom.hideFrom?.viz === true };
   }).filter((s) => !s.hide).slice(0, maxSeries);
 }
 
@@ -149,7 +149,7 @@ export function create(body, env) {
     if (bars) drawn.reverse();
     const rows = [data.times, ...drawn.map((d) => d.values)];
     state = { series, shown };
-    const now = JSON.stringify([series.map((s) => [s.name, s.colour, s.scale]), [...hidden]]);
+    const now = JSON.stringify([series.map((s) => [s.name, s.colour, s.scale]), [...hidden], data.exemplarsOf]);
     Object.assign(env.chart, { start: data.start, end: data.end });
     if (!force && chart && now === signature) {
       drawLegend();
@@ -172,7 +172,9 @@ export function create(body, env) {
       chart = mount(area, { series: [{}, ...list], scales, axes, bands, hooks: { drawClear: drawLimits ? [drawLimits] : [], draw: [() => layer?.place()] } }, rows,
         Object.assign(env.chart, { label: env.title, tip: tooltip, zoom: env.zoom, zoomOut: env.zoomOut, sync: env.sync }));
     }
-    if (!layer && data.exemplars.length) layer = exemplarLayer(chart, series[0].scale, series[0].config);
+    // Dashboards have exemplars of the first axis; Explore names their query.
+    const observed = series.find((s) => s.refId === data.exemplarsOf) ?? series[0];
+    if (!layer && data.exemplars.length) layer = exemplarLayer(chart, observed.scale, observed.config);
     layer?.fill(data.exemplars);
     return "ok";
   }

@@ -1,0 +1,50 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+)
+
+// Metadata is that of Prometheus and of the services' own metrics. A source that is down is left out.
+func TestMetadata(t *testing.T) {
+	t.Parallel()
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/api/v1/metadata":
+			fmt.Fprint(w, `{"status":"success","data":{"up":[{"type":"gauge","unit":"","help":"1 if it is up"}],"none":[],"a_total":[{"type":"counter","unit":"","help":"Prometheus' own"}]}}`)
+		case "/metrics":
+			fmt.Fprint(w, "# HELP b_seconds Duration\\\\of b.\n# TYPE b_seconds histogram\nb_seconds_bucket{le=\"+Inf\"} 1\nb_seconds_sum 1\nb_seconds_count 1\n# TYPE c gauge\nc 1\n")
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	defer backend.Close()
+	at, err := url.Parse(backend.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := metricInfo{"counter", "", "Prometheus' own"}, metricInfo{"histogram", "", `Duration\of b.`}
+	up, c := metricInfo{"gauge", "", "1 if it is up"}, metricInfo{"gauge", "", ""}
+	for name, tt := range map[string]struct {
+		config Config
+		want   map[string]metricInfo
+	}{
+		"all":             {Config{Prometheus: at, Containers: []Container{{"album-store-1", backend.URL + "/readyz"}, {"jaeger", "http://127.0.0.1:1/"}}}, map[string]metricInfo{"up": up, "a_total": a, "b_seconds": b, "c": c}},
+		"Prometheus down": {Config{Prometheus: closed(t), Containers: []Container{{"proxy-service", backend.URL + "/readyz"}}}, map[string]metricInfo{"b_seconds": b, "c": c}},
+		"store down":      {Config{Prometheus: at, Containers: []Container{{"album-store", closed(t).String()}}}, map[string]metricInfo{"up": up, "a_total": a}},
+		"no lab":          {Config{Prometheus: at}, map[string]metricInfo{"up": up, "a_total": a}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			resp, body := do(t, console(t, tt.config), http.MethodGet, "/-/metadata", "")
+			var got map[string]metricInfo
+			if err := json.Unmarshal([]byte(body), &got); err != nil || resp.StatusCode != 200 || !maps.Equal(got, tt.want) {
+				t.Errorf("%d %s %v, want %+v", resp.StatusCode, body, err, tt.want)
+			}
+		})
+	}
+}

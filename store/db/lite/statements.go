@@ -1,0 +1,166 @@
+// Package lite makes SQLite's driver fast enough for a service: connections keep prepared statements,
+// and transactions that wait for the connection that writes are committed together.
+package lite
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/XSAM/otelsql"
+	sqlitedriver "modernc.org/sqlite"
+)
+
+// connector opens connections of SQLite that keep prepared statements. The driver's own prepare
+// each statement that a pool or a transaction runs anew, which takes longer than to run it.
+type connector struct{ driver.Connector }
+
+// Options are the options of a data source of the driver.
+func Options(busyTimeout time.Duration) string {
+	// In WAL mode readers and the writer do not wait for each other. FULL: a
+	// commit is on the disk before it returns.
+	const pragmas = "?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=journal_size_limit(67108864)&_txlock=immediate"
+	return fmt.Sprintf(pragmas, busyTimeout.Milliseconds())
+}
+
+// Open is otelsql.Open of the driver "sqlite".
+func Open(_, source string, options ...otelsql.Option) (*sql.DB, error) {
+	c, err := sqlitedriver.NewConnector(source)
+	if err != nil {
+		return nil, err
+	}
+	return otelsql.OpenDB(connector{c}, options...), nil
+}
+
+// Connect implements driver.Connector.
+func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	raw, ok := conn.(rawConn)
+	if !ok {
+		return nil, errors.Join(errors.New("SQLite's driver lacks methods of database/sql/driver"), conn.Close())
+	}
+	return &preparedConn{rawConn: raw, kept: map[string]*prepared{}}, nil
+}
+
+// rawConn has what the driver's connections implement.
+type rawConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+	driver.Pinger
+	driver.SessionResetter
+	driver.Validator
+}
+
+// Limits of the statements that a connection keeps. A store has about 30, which are shorter. An
+// insert of many albums is longer, and its text depends on their number.
+const (
+	maxKept = 64
+	maxText = 4096
+)
+
+type preparedConn struct {
+	rawConn
+	kept map[string]*prepared
+}
+
+type rawStmt interface {
+	driver.Stmt
+	driver.StmtExecContext
+	driver.StmtQueryContext
+}
+
+type prepared struct {
+	stmt rawStmt
+	busy bool // its rows are being read
+}
+
+// statement returns a prepared statement, or nil if the connection has to run the text itself.
+func (c *preparedConn) statement(ctx context.Context, query string) (*prepared, error) {
+	p := c.kept[query]
+	switch {
+	case p != nil && p.busy, len(query) > maxText:
+		return nil, nil
+	case p != nil:
+		return p, nil
+	case len(c.kept) == maxKept:
+		for text, old := range c.kept {
+			if !old.busy {
+				delete(c.kept, text)
+				if err := old.stmt.Close(); err != nil {
+					return nil, err
+				}
+				break
+			}
+		}
+	}
+	stmt, err := c.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	raw, ok := stmt.(rawStmt)
+	if !ok {
+		return nil, stmt.Close()
+	}
+	p = &prepared{stmt: raw}
+	c.kept[query] = p
+	return p, nil
+}
+
+// ExecContext implements driver.ExecerContext.
+func (c *preparedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	p, err := c.statement(ctx, query)
+	switch {
+	case err != nil:
+		return nil, err
+	case p == nil:
+		return c.rawConn.ExecContext(ctx, query, args)
+	}
+	return p.stmt.ExecContext(ctx, args)
+}
+
+// QueryContext implements driver.QueryerContext.
+func (c *preparedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	p, err := c.statement(ctx, query)
+	switch {
+	case err != nil:
+		return nil, err
+	case p == nil:
+		return c.rawConn.QueryContext(ctx, query, args)
+	}
+	rows, err := p.stmt.QueryContext(ctx, args)
+	if err != nil {
+		return nil, err
+	}
+	p.busy = true
+	return &preparedRows{rows, p}, nil
+}
+
+// Close implements driver.Conn.
+func (c *preparedConn) Close() error {
+	var errs []error
+	for _, p := range c.kept {
+		errs = append(errs, p.stmt.Close())
+	}
+	clear(c.kept)
+	return errors.Join(append(errs, c.rawConn.Close())...)
+}
+
+type preparedRows struct {
+	driver.Rows
+	of *prepared
+}
+
+// Close implements driver.Rows.
+func (r *preparedRows) Close() error {
+	defer func() { r.of.busy = false }()
+	return r.Rows.Close()
+}
