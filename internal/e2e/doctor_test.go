@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -119,18 +117,4 @@ func TestDoctor(t *testing.T) {
 	l.finds(t, "faults", "album-store injects faults: db-delay=5ms", "curl -X DELETE "+l.StoreAdmin())
 	l.setFaults(t, l.StoreAdmin())
 	l.finds(t, "faults", "", "")
-
-	// Prometheus has rules of the repository: a change of one is one of its configuration.
-	rule := filepath.Join(l.Root, "dashboards", "rules", "slo.yml")
-	info, err := os.Stat(rule)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chtimes(rule, time.Now(), time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	defer os.Chtimes(rule, info.ModTime(), info.ModTime())
-	l.finds(t, "builds", "prometheus runs with an older configuration", "lab restart prometheus")
-	l.mustRun(t, 5*time.Minute, "lab", "restart", "-state", l.State, "prometheus")
-	l.finds(t, "builds", "", "")
 }

@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"soundcheck/lab/supervisor"
 )
 
 // maxJump is how far the clock may be from what a process' start says: the supervisor notes that a moment later. maxOffset is
@@ -61,7 +59,7 @@ func (d *doctor) jumps(c *Check) {
 	}
 	var most time.Duration
 	var since time.Time
-	for _, p := range append([]supervisor.ComponentStatus{{Process: d.status.Supervisor, Since: d.status.StartedAt}}, d.status.Components...) {
+	for _, p := range d.status.Components {
 		_, start, ok := d.sys.Process(p.Process.PID).Ticks()
 		if !ok || !p.Process.Alive() || p.Since.IsZero() {
 			continue

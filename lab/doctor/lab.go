@@ -166,7 +166,11 @@ func (d *doctor) strays(c *Check) {
 			continue
 		}
 		if id.Alive() {
-			c.problem(fmt.Sprintf("%s (pid %d) runs, and no lab knows it", p.Name(), p.PID), "its state folder "+state+" was deleted while the lab ran", fmt.Sprintf("kill %d", p.PID))
+			cause := "no lab in " + state + " has it in its state"
+			if deleted {
+				cause = "its state folder " + state + " was deleted while the lab ran"
+			}
+			c.problem(fmt.Sprintf("%s (pid %d) runs, and no lab knows it", p.Name(), p.PID), cause, fmt.Sprintf("kill %d", p.PID))
 		}
 	}
 }
@@ -174,8 +178,10 @@ func (d *doctor) strays(c *Check) {
 // names are those of the lab's binaries.
 func (d *doctor) names() []string {
 	var list []string
-	for _, p := range (plan.Lab{Grafana: true}).Components() {
-		list = append(list, p.Target.Name)
+	for _, db := range []string{"", "memory", "postgres://h/d"} { // one album store each
+		for _, p := range (plan.Lab{Grafana: true, DB: db}).Components() {
+			list = append(list, p.Target.Name)
+		}
 	}
 	return list
 }

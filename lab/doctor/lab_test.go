@@ -163,7 +163,7 @@ func TestStray(t *testing.T) {
 	if err := os.Remove(filepath.Join(gone, "state.json")); err != nil {
 		t.Fatal(err)
 	}
-	want(t, *d.checkLab(t.Context()), Problem, fmt.Sprintf("jaeger (pid %d) runs, and no lab knows it", id.PID), "was deleted", fmt.Sprintf("kill %d", id.PID))
+	want(t, *d.checkLab(t.Context()), Problem, fmt.Sprintf("jaeger (pid %d) runs, and no lab knows it", id.PID), "no lab in "+gone, fmt.Sprintf("kill %d", id.PID))
 	if err := id.End(time.Minute); err != nil {
 		t.Fatal(err)
 	}

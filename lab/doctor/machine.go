@@ -198,7 +198,11 @@ func (d *doctor) checkFiles(context.Context) *Check {
 		return c.skip("the limit is not known: %v", err)
 	}
 	// Go programs raise the soft limit to the hard one.
-	c.note("limit %d", own.Max)
+	if own.Max > 1<<40 {
+		c.note("no limit")
+	} else {
+		c.note("limit %d", own.Max)
+	}
 	if own.Max < lowFiles {
 		c.warn(fmt.Sprintf("the limit of open files is %d", own.Max), "each connection is a file: a load test with many connections fails with \"too many open files\"",
 			fmt.Sprintf("ulimit -Hn %d, as root; then %s", 16*lowFiles, d.upCommand(d.Lab.Offset)))

@@ -223,7 +223,7 @@ func TestClock(t *testing.T) {
 	}
 	begun := time.Now().Add(-time.Duration((uptime - float64(start)/100) * float64(time.Second)))
 	for jump, text := range map[time.Duration]string{0: "", time.Second: "", time.Hour: "set forward by 1h0m0s", -90 * time.Second: "set back by 1m30s"} {
-		d.status = &supervisor.Status{Supervisor: self, StartedAt: begun.Add(-jump)}
+		d.status = &supervisor.Status{Components: []supervisor.ComponentStatus{{Process: self, Since: begun.Add(-jump)}}}
 		c := d.checkClock(t.Context())
 		if text == "" {
 			wantOK(t, *c)
@@ -231,7 +231,7 @@ func TestClock(t *testing.T) {
 			want(t, *c, Warning, "the clock was "+text, "NTP", "go run ./lab down && go run ./lab up")
 		}
 	}
-	d.status = &supervisor.Status{Supervisor: self, StartedAt: begun}
+	d.status = &supervisor.Status{}
 	for offset, text := range map[time.Duration]string{0: "", time.Minute: "is 1m0s ahead", -time.Hour: "is 1h0m0s behind"} {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Date", time.Now().Add(offset).UTC().Format(http.TimeFormat))

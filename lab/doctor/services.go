@@ -214,6 +214,10 @@ func (d *doctor) checkOTLP(ctx context.Context) *Check {
 
 // probe exports to an endpoint, and reports if the protocol that is to be used fails.
 func (d *doctor) probe(ctx context.Context, c *Check, what, endpoint, protocol string) {
+	if otlp.Accepts(ctx, endpoint, protocol, d.headers()) {
+		c.note("%s accepts %s", endpoint, protocol)
+		return
+	}
 	results, err := otlp.Check(ctx, endpoint, d.headers())
 	if err != nil {
 		c.problem(fmt.Sprintf("%s=%s", what, endpoint), err.Error(), "unset "+what)
@@ -223,9 +227,7 @@ func (d *doctor) probe(ctx context.Context, c *Check, what, endpoint, protocol s
 		other := results[len(results)-1-i]
 		text := fmt.Sprintf("%s %s does not accept %s: %s", what, endpoint, protocol, shortened(r.Saw))
 		switch {
-		case r.Protocol != protocol:
-		case r.OK:
-			c.note("%s accepts %s", endpoint, protocol)
+		case r.Protocol != protocol || r.OK: // it works by now
 		case other.OK:
 			c.problem(text, "the server speaks "+other.Protocol+" there", "export "+strings.TrimSuffix(what, "ENDPOINT")+"PROTOCOL="+other.Protocol)
 		default:

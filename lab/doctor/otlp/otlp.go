@@ -54,6 +54,19 @@ func Check(ctx context.Context, endpoint string, headers http.Header) ([]Probe, 
 	return export(ctx, endpoint, headers, requestTimeout)
 }
 
+// Accepts is Check over one protocol: true if it works. An HTTP/1.1 request to a gRPC port would be logged there, and by net/http.
+func Accepts(ctx context.Context, endpoint, protocol string, headers http.Header) bool {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Hostname() == "" {
+		return false
+	}
+	t := target{u, headers, requestTimeout}
+	if protocol == GRPC {
+		return t.overGRPC(ctx).OK
+	}
+	return t.overHTTP(ctx).OK
+}
+
 func export(ctx context.Context, endpoint string, headers http.Header, timeout time.Duration) ([]Probe, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
