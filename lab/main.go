@@ -8,7 +8,7 @@
 //	go run ./lab restart album-store # rebuild it if its sources changed
 //	go run ./lab smoke               # ten requests through the proxy, each response checked
 //	go run ./lab verify              # a short load, and what the backends recorded of it: all must agree
-//	go run ./lab doctor -otlp URL    # why no telemetry arrives at an OTLP endpoint
+//	go run ./lab doctor              # what is wrong, and what to do; -otlp URL: with one OTLP endpoint
 //	go run ./lab exercise list       # learn by finding: something is broken, and the lab checks your answer
 //	go run ./lab down                # stop everything; data stays
 //
@@ -45,7 +45,7 @@ commands:
   smoke    send ten requests through the proxy and check each response
   verify   send a short load and check what the backends recorded of it
   exercise find what is broken, with answers that the lab checks
-  doctor   find out why telemetry does not arrive at an OTLP endpoint
+  doctor   find out what is wrong with the lab, or with an OTLP endpoint, and what to do
 
 "lab COMMAND -h" shows the flags of a command.
 `

@@ -155,7 +155,7 @@ func status(ctx context.Context, args []string, getenv func(string) string, stdo
 			return err
 		}
 		if left == nil {
-			reason, _ := os.ReadFile(filepath.Join(l.Logs(), errName)) // written when the supervisor failed
+			reason, _ := os.ReadFile(filepath.Join(l.Logs(), supervisor.ErrName)) // written when the supervisor failed
 			if text := strings.TrimSpace(string(reason)); text != "" {
 				return fmt.Errorf("the lab is not running, it stopped: %s", strings.TrimPrefix(text, "lab: "))
 			}

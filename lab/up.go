@@ -47,19 +47,21 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout, 
 	if *fresh {
 		err := supervisor.Clear(l, l.Clear)
 		if errors.Is(err, supervisor.ErrRunning) {
-			err = fmt.Errorf("the lab is running in %s: stop it first (lab down)", l.State)
+			return fmt.Errorf("the lab is running in %s: stop it first (lab down)", l.State)
 		}
 		if err != nil {
-			return err
+			return diagnose(ctx, l, b, stderr, err)
 		}
 	} else if joined, err := join(ctx, l, ready, stdout, stderr); joined || err != nil {
 		return err
 	}
 	sayKept(l, stderr)
 	if *foreground {
-		return inForeground(ctx, l, b, ready, stdout, stderr)
+		err = inForeground(ctx, l, b, ready, stdout, stderr)
+	} else {
+		err = inBackground(ctx, l, ready, stdout, stderr)
 	}
-	return inBackground(ctx, l, ready, stdout, stderr)
+	return diagnose(ctx, l, b, stderr, err)
 }
 
 // parse reads the flags of a command that takes no arguments.
@@ -141,7 +143,7 @@ func inForeground(ctx context.Context, l plan.Lab, b *build.Builder, ready readi
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // the write fails instead
 	ctx, release := untilHangup(ctx)
 	defer release()
-	os.Remove(filepath.Join(l.Logs(), errName)) // of an earlier start in the background
+	os.Remove(filepath.Join(l.Logs(), supervisor.ErrName)) // of an earlier start in the background
 	done := make(chan struct{})
 	var result error
 	go func() { defer close(done); result = runSupervisor(ctx, l, b) }()
@@ -161,9 +163,6 @@ func inForeground(ctx context.Context, l plan.Lab, b *build.Builder, ready readi
 	return result
 }
 
-// errName is the log file with the error that ended the supervisor.
-const errName = "lab.err"
-
 // inBackground starts a supervisor that outlives this command: a copy of this
 // binary, because `go run` removes its own when it exits.
 func inBackground(ctx context.Context, l plan.Lab, ready readiness, stdout, stderr io.Writer) error {
@@ -174,7 +173,7 @@ func inBackground(ctx context.Context, l plan.Lab, ready readiness, stdout, stde
 	if err := cli.CopySelf(self, 0o755); err != nil {
 		return fmt.Errorf("state folder: %w", err)
 	}
-	stderrFile, err := os.Create(filepath.Join(l.Logs(), errName))
+	stderrFile, err := os.Create(filepath.Join(l.Logs(), supervisor.ErrName))
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,8 @@ var rules = []struct {
 	// Overload protection and calls with retries are for any service.
 	{"internal/overload", []string{"internal/cli", "internal/httpheader", "internal/optional"}},
 	{"internal/upstream", []string{"internal/cli", "internal/httpheader", "internal/memo", "internal/optional"}},
-	{"internal/telemetry", []string{"internal/telemetry/wire", "internal/version"}},
+	{"internal/telemetry", []string{"internal/telemetry/environment", "internal/telemetry/wire", "internal/version"}},
+	{"internal/telemetry/environment", nil},
 	// Clients of the API need no server.
 	{"internal/albumapi", []string{"internal/album", "internal/cli", "internal/httpheader", "internal/upstream"}},
 	{"internal/...", []string{"internal/..."}},
@@ -84,6 +85,10 @@ var rules = []struct {
 	// What calls docker and kubectl knows nothing of a lab's checks.
 	{"lab/command", nil},
 	{"lab/kube", []string{"lab/command", "lab/proc"}},
+	// What the doctor reads knows no lab.
+	{"lab/doctor/linux", nil},
+	{"lab/doctor/metrics", nil},
+	{"lab/doctor/otlp", nil},
 	{"lab/...", []string{"lab/...", "dashboards", "loadgen/engine", "loadgen/report", "loadgen/measure", "internal/..."}},
 	{"compose/...", []string{"compose/...", "lab/...", "internal/..."}},
 	{"deploy/charts", nil},

@@ -28,6 +28,7 @@ type Component struct {
 	BuildRank int
 	Version   string // module whose version is the component's; empty: the main module
 	Setup     func() error
+	Config    []string // files and folders of the repository that it reads when it starts
 	// Program, if not nil, can run in place of the binary of Target. FoundArgs, if not nil,
 	// returns more arguments for it.
 	Program   *obtain.Program
@@ -81,6 +82,9 @@ func (l Lab) ProxyAdmin() string { return l.url(proxyAdminPort) + "/admin/faults
 // OTLP returns the URL of the Collector's OTLP/HTTP receiver.
 func (l Lab) OTLP() string { return l.url(OTLPHTTPPort) }
 
+// OTLPGRPC returns the URL of the Collector's OTLP/gRPC receiver.
+func (l Lab) OTLPGRPC() string { return l.url(OTLPGRPCPort) }
+
 // Console returns the URL of the lab's pages.
 func (l Lab) Console() string { return l.url(ConsolePort) }
 
@@ -128,6 +132,7 @@ func (l Lab) jaeger() Component {
 		Version:   "github.com/jaegertracing/jaeger",
 		Program:   obtain.Jaeger,
 		Args:      []string{"--config", filepath.Join(l.Root, "backends/jaeger/config.yaml")},
+		Config:    []string{filepath.Join(l.Root, "backends/jaeger/config.yaml")},
 		Env: append(environ(nil),
 			"JAEGER_HTTP_ADDR="+l.addr(JaegerAPIPort),
 			"JAEGER_GRPC_ADDR="+l.addr(jaegerGRPCPort),
@@ -160,6 +165,7 @@ func (l Lab) collector() Component {
 		Version:   "go.opentelemetry.io/collector/otelcol",
 		Program:   obtain.Collector,
 		Args:      []string{"--config", filepath.Join(l.Root, "collector/config.yaml")},
+		Config:    []string{filepath.Join(l.Root, "collector/config.yaml")},
 		Env: append(environ(nil),
 			"COLLECTOR_OTLP_GRPC_ADDR="+otlp(OTLPGRPCPort),
 			"COLLECTOR_OTLP_HTTP_ADDR="+otlp(OTLPHTTPPort),

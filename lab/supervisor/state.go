@@ -26,6 +26,9 @@ const (
 	stateName  = "state.json"
 )
 
+// ErrName is the log file with the error that ended a supervisor in the background.
+const ErrName = "lab.err"
+
 // Phase is the state of the lab as a whole.
 type Phase string
 
@@ -296,7 +299,7 @@ func CheckPorts(programs []plan.Component) error {
 	remedy := "move all ports of the lab, as in -port-offset 100"
 	for _, p := range programs {
 		for _, port := range p.Ports {
-			if !free(port.Number) {
+			if !Free(port.Number) {
 				if p.Command != "" {
 					remedy = "let your program listen elsewhere (-with and -with-url)"
 				}
@@ -310,7 +313,8 @@ func CheckPorts(programs []plan.Component) error {
 	return fmt.Errorf("%s\nstop the process that listens there, or %s", strings.Join(taken, "\n"), remedy)
 }
 
-func free(port int) bool {
+// Free reports whether nothing listens on a port of 127.0.0.1.
+func Free(port int) bool {
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	// macOS allows a listener beside one on all addresses: try to connect first.
 	if c, err := net.DialTimeout("tcp", addr, time.Second); err == nil {

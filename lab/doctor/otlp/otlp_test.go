@@ -1,4 +1,4 @@
-package doctor
+package otlp
 
 import (
 	"context"
@@ -133,7 +133,7 @@ func TestOTLP(t *testing.T) {
 		{"a server that ends the connection", raw(t, func(c net.Conn) { c.Close() }), "ended the connection", "ended the connection"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			results, err := OTLP(context.Background(), tc.endpoint, nil)
+			results, err := Check(context.Background(), tc.endpoint, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -204,7 +204,7 @@ func TestByError(t *testing.T) {
 		"the name x has no address here":      &net.OpError{Op: "dial", Err: &net.DNSError{Name: "x", Err: "no such host", IsNotFound: true}},
 		"the server ended the connection":     &net.OpError{Op: "write", Err: syscall.EPIPE},
 	} {
-		r := Result{Protocol: GRPC}.failed(&url.Error{Err: err}, target{u, nil, time.Second})
+		r := Probe{Protocol: GRPC}.failed(&url.Error{Err: err}, target{u, nil, time.Second})
 		if !strings.HasPrefix(r.Cause, want) || r.Fix == "" {
 			t.Errorf("%v: %q, fix %q, want %q", err, r.Cause, r.Fix, want)
 		}
@@ -219,7 +219,7 @@ func TestCut(t *testing.T) {
 		"HTTP/1.1 400 Bad Request\r\n\r\nThe plain HTTP request was sent to HTTPS port": "expects TLS",
 		"": "ended the connection",
 	} {
-		results, err := OTLP(t.Context(), raw(t, func(c net.Conn) {
+		results, err := Check(t.Context(), raw(t, func(c net.Conn) {
 			defer c.Close()
 			got := make([]byte, 100)
 			if n, _ := io.ReadAtLeast(c, got, 24); n > 24 || string(got[:3]) != "PRI" {
@@ -240,7 +240,7 @@ func TestCut(t *testing.T) {
 // Port 4318 is known.
 func TestPort4318(t *testing.T) {
 	u := &url.URL{Scheme: "http", Host: "collector:4318"}
-	r := Result{Protocol: GRPC}.byPreface("HTTP/1.1 505 HTTP Version Not Supported\r\n", target{u, nil, time.Second})
+	r := Probe{Protocol: GRPC}.byPreface("HTTP/1.1 505 HTTP Version Not Supported\r\n", target{u, nil, time.Second})
 	if !strings.HasPrefix(r.Fix, "use port 4317") {
 		t.Errorf("%q, fix %q", r.Cause, r.Fix)
 	}
@@ -252,7 +252,7 @@ func TestHeaders(t *testing.T) {
 		seen <- r.Header.Get("Authorization")
 		otlp(w, r)
 	})
-	if _, err := OTLP(context.Background(), endpoint, http.Header{"Authorization": {"Bearer x"}}); err != nil {
+	if _, err := Check(context.Background(), endpoint, http.Header{"Authorization": {"Bearer x"}}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -264,8 +264,8 @@ func TestHeaders(t *testing.T) {
 
 func TestEndpoint(t *testing.T) {
 	for _, s := range []string{"", "localhost:4317", "grpc://localhost:4317", "http://", "http://:4318", "http://%"} {
-		if _, err := OTLP(context.Background(), s, nil); err == nil || !strings.Contains(err.Error(), "http") {
-			t.Errorf("OTLP(%q): %v", s, err)
+		if _, err := Check(context.Background(), s, nil); err == nil || !strings.Contains(err.Error(), "http") {
+			t.Errorf("Check(%q): %v", s, err)
 		}
 	}
 }

@@ -1,6 +1,6 @@
-// Package doctor finds out why telemetry does not arrive at an OTLP endpoint: it sends an empty
-// export over each protocol, and names the cause and the fix of what fails.
-package doctor
+// Package otlp finds out why telemetry does not arrive at an OTLP endpoint: it sends an empty export over
+// each protocol, and names the cause and the fix of what fails.
+package otlp
 
 import (
 	"bytes"
@@ -27,8 +27,8 @@ const (
 	GRPC = "grpc"
 )
 
-// Result is the outcome of an export over one protocol.
-type Result struct {
+// Probe is the outcome of an export over one protocol.
+type Probe struct {
 	Protocol string
 	URL      string // of the request
 	OK       bool
@@ -48,13 +48,26 @@ type target struct {
 	timeout time.Duration // of each request
 }
 
-// OTLP sends an empty export of traces to an endpoint over HTTP and gRPC. The endpoint is a URL
+// Check sends an empty export of traces to an endpoint over HTTP and gRPC. The endpoint is a URL
 // as in OTEL_EXPORTER_OTLP_ENDPOINT; headers are added to each request.
-func OTLP(ctx context.Context, endpoint string, headers http.Header) ([]Result, error) {
+func Check(ctx context.Context, endpoint string, headers http.Header) ([]Probe, error) {
 	return export(ctx, endpoint, headers, requestTimeout)
 }
 
-func export(ctx context.Context, endpoint string, headers http.Header, timeout time.Duration) ([]Result, error) {
+// Accepts is Check over one protocol: true if it works. An HTTP/1.1 request to a gRPC port would be logged there, and by net/http.
+func Accepts(ctx context.Context, endpoint, protocol string, headers http.Header) bool {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Hostname() == "" {
+		return false
+	}
+	t := target{u, headers, requestTimeout}
+	if protocol == GRPC {
+		return t.overGRPC(ctx).OK
+	}
+	return t.overHTTP(ctx).OK
+}
+
+func export(ctx context.Context, endpoint string, headers http.Header, timeout time.Duration) ([]Probe, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
 		return nil, fmt.Errorf("%q is not an http:// or https:// URL with a host", endpoint)
@@ -64,7 +77,7 @@ func export(ctx context.Context, endpoint string, headers http.Header, timeout t
 	if h.Cause == endedHTTP && strings.HasPrefix(g.Saw, "HTTP/2 ") { // some servers end the connection, others respond in HTTP/2
 		h.Cause, h.Fix = grpcOnly, useGRPC
 	}
-	return []Result{h, g}, nil
+	return []Probe{h, g}, nil
 }
 
 // Causes and fixes that several failures share.
@@ -92,7 +105,7 @@ func (t target) client(http2 bool) *http.Client {
 
 // post sends the request of a result. A response that shows the cause is lost if the server ends the
 // connection while the request is written: then it is sent again.
-func (t target) post(ctx context.Context, r Result, contentType string, body []byte) (resp *http.Response, begun time.Time, err error) {
+func (t target) post(ctx context.Context, r Probe, contentType string, body []byte) (resp *http.Response, begun time.Time, err error) {
 	for range 4 {
 		begun = time.Now()
 		var req *http.Request
@@ -115,8 +128,8 @@ func (t target) post(ctx context.Context, r Result, contentType string, body []b
 }
 
 // overHTTP exports with OTLP/HTTP: POST /v1/traces.
-func (t target) overHTTP(ctx context.Context) Result {
-	r := Result{Protocol: HTTP, URL: t.JoinPath("v1/traces").String()}
+func (t target) overHTTP(ctx context.Context) Probe {
+	r := Probe{Protocol: HTTP, URL: t.JoinPath("v1/traces").String()}
 	resp, begun, err := t.post(ctx, r, "application/x-protobuf", nil)
 	r.Took = time.Since(begun)
 	if err != nil {
@@ -166,14 +179,14 @@ func byStatus(resp *http.Response, u *url.URL) (cause, fix string) {
 var emptyMessage = make([]byte, 5)
 
 // overGRPC exports with OTLP/gRPC: a call of TraceService/Export over HTTP/2.
-func (t target) overGRPC(ctx context.Context) Result {
+func (t target) overGRPC(ctx context.Context) Probe {
 	u := *t.URL
 	u.Path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-	r := Result{Protocol: GRPC, URL: u.String()}
+	r := Probe{Protocol: GRPC, URL: u.String()}
 	if u.Scheme == "http" && u.Port() == "" {
 		r.Saw = "no request: the URL has no port"
 		r.Cause = "exporters that use gRPC for Go then connect to port 443, without TLS"
-		r.Fix = "write the port, as in http://" + hostPort(t.URL)
+		r.Fix = "write the port, as in http://" + HostPort(t.URL)
 		return r
 	}
 	resp, begun, err := t.post(ctx, r, "application/grpc", emptyMessage)
@@ -222,7 +235,7 @@ func (t target) overGRPC(ctx context.Context) Result {
 func (t target) preface(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
-	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", hostPort(t.URL))
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", HostPort(t.URL))
 	if err != nil {
 		return ""
 	}
@@ -236,7 +249,7 @@ func (t target) preface(ctx context.Context) string {
 }
 
 // byPreface explains a call that failed, by what the server sent back for the preface of HTTP/2.
-func (r Result) byPreface(got string, t target) Result {
+func (r Probe) byPreface(got string, t target) Probe {
 	switch {
 	case strings.HasPrefix(got, "HTTP/1.") && strings.Contains(got, "HTTPS"), strings.HasPrefix(got, "\x15\x03"): // an alert
 		r.Cause, r.Fix = expectsTLS, useTLS
@@ -277,7 +290,7 @@ func contains(text string, parts ...string) bool {
 }
 
 // failed explains an error of the connection.
-func (r Result) failed(err error, t target) Result {
+func (r Probe) failed(err error, t target) Probe {
 	var inner *url.Error
 	if errors.As(err, &inner) {
 		err = inner.Err
@@ -287,7 +300,7 @@ func (r Result) failed(err error, t target) Result {
 	return r
 }
 
-func (r Result) byError(err error, t target) (cause, fix string) {
+func (r Probe) byError(err error, t target) (cause, fix string) {
 	var dns *net.DNSError
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError
@@ -305,13 +318,13 @@ func (r Result) byError(err error, t target) (cause, fix string) {
 	case errors.As(err, &record), has("first record does not look like a TLS handshake", "server gave HTTP response to HTTPS client"):
 		return "the server does not speak TLS on this port", "use http:// instead of https:// (gRPC exporters: OTEL_EXPORTER_OTLP_INSECURE=true)"
 	case has("connection refused"):
-		return "nothing listens on " + hostPort(t.URL), "start the Collector; check port and address (kubectl port-forward, firewall)"
+		return "nothing listens on " + HostPort(t.URL), "start the Collector; check port and address (kubectl port-forward, firewall)"
 	case has("malformed HTTP response", "malformed HTTP status"):
 		return grpcOnly, useGRPC
 	case has("unexpected ALPN protocol", "no application protocol", "HTTP/2 not supported", "bad protocol"):
 		return "the TLS server does not offer HTTP/2, which gRPC needs", "switch HTTP/2 on in the gateway, or set OTEL_EXPORTER_OTLP_PROTOCOL=" + HTTP
 	case errors.Is(err, context.DeadlineExceeded), has("Client.Timeout", "i/o timeout"):
-		return "no response within " + t.timeout.String() + ": a firewall or a NetworkPolicy drops the packets, or the server hangs", "check firewall and NetworkPolicies between here and " + hostPort(t.URL)
+		return "no response within " + t.timeout.String() + ": a firewall or a NetworkPolicy drops the packets, or the server hangs", "check firewall and NetworkPolicies between here and " + HostPort(t.URL)
 	case has(lost...), has(cut...):
 		if r.Protocol == GRPC {
 			return "the server ended the connection: it does not speak HTTP/2 without TLS here", "use https:// if it expects TLS, or set OTEL_EXPORTER_OTLP_PROTOCOL=" + HTTP
@@ -321,8 +334,8 @@ func (r Result) byError(err error, t target) (cause, fix string) {
 	return "the request failed", "see the error"
 }
 
-// hostPort returns the address that a URL names.
-func hostPort(u *url.URL) string {
+// HostPort returns the address that a URL names.
+func HostPort(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
 		port = strconv.Itoa(map[string]int{"http": 80, "https": 443}[u.Scheme])
