@@ -30,7 +30,7 @@ func TestMetadata(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b := metadata.Metric{Type: "counter", Unit: "", Help: "Prometheus' own"}, metadata.Metric{"histogram", "", `Duration\of b.`}
+	a, b := metadata.Metric{Type: "counter", Unit: "", Help: "Prometheus' own"}, metadata.Metric{Type: "histogram", Unit: "", Help: `Duration\of b.`}
 	up, c := metadata.Metric{Type: "gauge", Unit: "", Help: "1 if it is up"}, metadata.Metric{Type: "gauge", Unit: "", Help: ""}
 	for name, tt := range map[string]struct {
 		config Config
