@@ -39,7 +39,7 @@ func (l Lab) Services(with, urls []string, dir string, timeout time.Duration) ([
 		case !serviceName.MatchString(name):
 			return nil, fmt.Errorf("-with %q: the name %q must be 1 to 63 letters, digits, '.', '_' or '-', as in service.name", value, name)
 		case reserved(name):
-			return nil, fmt.Errorf("-with %q: the lab has a %s of its own: choose another name", value, name)
+			return nil, fmt.Errorf("-with %q: the name %q is the lab's: choose another", value, name)
 		case slices.ContainsFunc(list, func(s Service) bool { return strings.EqualFold(s.Name, name) }):
 			return nil, fmt.Errorf("-with %q: %s is a duplicate", value, name)
 		}
@@ -71,14 +71,14 @@ func (l Lab) setURL(list []Service, value string) error {
 	}
 	parsed, err := cli.ParseURL(address)
 	if err != nil {
-		return fmt.Errorf("-with-url: %w", err)
+		return fmt.Errorf("-with-url %q: %w", value, err)
 	}
 	list[i].URL = parsed
 	port, ok := localPort(parsed)
 	if !ok {
 		return nil
 	}
-	l.Own, l.Grafana = nil, true
+	l.Own = nil
 	for _, c := range l.Components() {
 		for _, p := range c.Ports {
 			if p.Number == port {
