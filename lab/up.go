@@ -264,6 +264,20 @@ func down(ctx context.Context, args []string, getenv func(string) string, stdout
 	return err
 }
 
+// stopping names the component that is being stopped: components are stopped in reverse order. "": not known.
+func stopping(ctx context.Context, client *supervisor.Client) string {
+	st, err := client.Status(ctx)
+	if err != nil {
+		return ""
+	}
+	for _, p := range slices.Backward(st.Components) {
+		if p.Process.PID != 0 {
+			return " " + p.Name
+		}
+	}
+	return ""
+}
+
 // stopAndWait returns when the supervisor is gone.
 func stopAndWait(ctx context.Context, client *supervisor.Client, l plan.Lab, stderr io.Writer) error {
 	begun := time.Now()
@@ -277,7 +291,7 @@ func stopAndWait(ctx context.Context, client *supervisor.Client, l plan.Lab, std
 			return fmt.Errorf("stop the lab: %w", stopErr)
 		}
 		if time.Since(reported) > 2*time.Second {
-			fmt.Fprintf(stderr, "still stopping, %.0f s\n", time.Since(begun).Seconds())
+			fmt.Fprintf(stderr, "still stopping%s, %.0f s\n", stopping(ctx, client), time.Since(begun).Seconds())
 			reported = time.Now()
 		}
 		select {
