@@ -60,17 +60,6 @@ func (f *flags) services(l plan.Lab) ([]plan.Service, error) {
 	return list, nil
 }
 
-// serviceArgs are the flags of lab supervise for the programs of the user.
-func serviceArgs(l plan.Lab) (args []string) {
-	for _, s := range l.Own {
-		args = append(args, "-with", s.Name+"="+s.Command, "-with-timeout", s.Timeout.String(), "-with-dir", s.Dir)
-		if s.URL != "" {
-			args = append(args, "-with-url", s.Name+"="+s.URL)
-		}
-	}
-	return args
-}
-
 // sayKept shows what the user's environment sets in place of the lab.
 func sayKept(l plan.Lab, stderr io.Writer) {
 	for _, s := range l.Own {
@@ -78,16 +67,4 @@ func sayKept(l plan.Lab, stderr io.Writer) {
 			fmt.Fprintf(stderr, "%s has from your environment, not from the lab: %s\n", s.Name, strings.Join(kept, " "))
 		}
 	}
-}
-
-// load is the command that sends load to a program of the user.
-func load(l plan.Lab, url string) string {
-	command := "go run ./loadgen -rate 20"
-	if l.Offset != 0 {
-		command = "OTEL_EXPORTER_OTLP_ENDPOINT=" + l.OTLP() + " " + command + " -jaeger " + l.Jaeger()
-	}
-	if l.State != ownState(l.Root) {
-		command += " -keep " + filepath.Join(l.State, "runs")
-	}
-	return command + " " + url
 }

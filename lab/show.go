@@ -61,7 +61,7 @@ func hints(w io.Writer, l plan.Lab, st supervisor.Status) {
 	}
 	for _, s := range st.Own {
 		if s.URL != "" && ready(s.Name) {
-			fmt.Fprintf(w, "  %s\n", load(l, s.URL))
+			fmt.Fprintf(w, "  %s\n", l.LoadCommand(s.URL))
 		}
 	}
 	if ready("jaeger", "console") { // the console passes requests on to Jaeger

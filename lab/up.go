@@ -180,7 +180,7 @@ func inBackground(ctx context.Context, l plan.Lab, ready readiness, stdout, stde
 	defer stderrFile.Close()
 	args := []string{"supervise", "-state", l.State, "-port-offset", strconv.Itoa(l.Offset),
 		"-otlp-everywhere=" + strconv.FormatBool(l.OTLPEverywhere), "-from", string(l.From), "-grafana=" + strconv.FormatBool(l.Grafana)}
-	cmd := exec.Command(self, append(args, serviceArgs(l)...)...)
+	cmd := exec.Command(self, append(args, l.ServiceArgs()...)...)
 	cmd.Env = append(os.Environ(), "SOUNDCHECK_LAB_STORE="+strings.Join(l.Stores, ","),
 		"SOUNDCHECK_LAB_DB="+l.DB) // not an argument: it can hold a password
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = l.Root, stderrFile, stderrFile, proc.Session()

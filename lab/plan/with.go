@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -188,6 +189,29 @@ func (l Lab) serviceEnv(service string) []string {
 		}
 	}
 	return env
+}
+
+// ServiceArgs are the flags of lab supervise for the programs of the user.
+func (l Lab) ServiceArgs() (args []string) {
+	for _, s := range l.Own {
+		args = append(args, "-with", s.Name+"="+s.Command, "-with-timeout", s.Timeout.String(), "-with-dir", s.Dir)
+		if s.URL != "" {
+			args = append(args, "-with-url", s.Name+"="+s.URL)
+		}
+	}
+	return args
+}
+
+// LoadCommand sends load to a program of the user.
+func (l Lab) LoadCommand(url string) string {
+	command := "go run ./loadgen -rate 20"
+	if l.Offset != 0 {
+		command = "OTEL_EXPORTER_OTLP_ENDPOINT=" + l.OTLP() + " " + command + " -jaeger " + l.Jaeger()
+	}
+	if l.State != filepath.Join(l.Root, ".lab") {
+		command += " -keep " + filepath.Join(l.State, "runs")
+	}
+	return command + " " + url
 }
 
 // Kept returns the variables of the user's environment that services have in place of the lab's, and
