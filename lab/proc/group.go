@@ -19,7 +19,7 @@ func wait(limit time.Duration, done func() bool) bool {
 		}
 		time.Sleep(pause)
 	}
-	return false
+	return done()
 }
 
 // GroupAlive reports whether a process of the group runs. Its leader may have exited: as long as the
