@@ -62,7 +62,7 @@ func (f *flags) services(l plan.Lab) ([]plan.Service, error) {
 
 // sayKept shows what the user's environment sets in place of the lab.
 func sayKept(l plan.Lab, stderr io.Writer) {
-	for _, s := range l.Own {
+	for _, s := range l.UserServices {
 		if kept := l.Kept(s.Name); len(kept) > 0 {
 			fmt.Fprintf(stderr, "%s has from your environment, not from the lab: %s\n", s.Name, strings.Join(kept, " "))
 		}

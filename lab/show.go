@@ -59,7 +59,7 @@ func hints(w io.Writer, l plan.Lab, st supervisor.Status) {
 	if ready(plan.ProxyName) {
 		fmt.Fprintf(w, "  curl %s/albums/1\n  %s\n  %s\n", l.Proxy(), datagen, loadgen)
 	}
-	for _, s := range st.Own {
+	for _, s := range st.UserServices {
 		if s.URL != "" && ready(s.Name) {
 			fmt.Fprintf(w, "  %s\n", l.LoadCommand(s.URL))
 		}
@@ -226,7 +226,7 @@ func restart(ctx context.Context, args []string, getenv func(string) string, std
 // componentName returns name if there is such a component, else a usage error.
 func componentName(f *flags, name string, st supervisor.Status) (string, error) {
 	var names []string
-	for _, p := range (plan.Lab{Grafana: true, Own: st.Own}).Components() {
+	for _, p := range (plan.Lab{Grafana: true, UserServices: st.UserServices}).Components() {
 		if p.Name == name {
 			return name, nil
 		}

@@ -95,7 +95,7 @@ func join(ctx context.Context, l plan.Lab, ready readiness, stdout, stderr io.Wr
 		other = "albums in " + albums(st)
 	case st.OTLPEverywhere != l.OTLPEverywhere:
 		other = fmt.Sprintf("-otlp-everywhere=%t", st.OTLPEverywhere)
-	case !slices.Equal(st.Own, l.Own):
+	case !slices.Equal(st.UserServices, l.UserServices):
 		other = "other programs of -with"
 	case hasGrafana(st) != l.Grafana:
 		other = map[bool]string{true: "Grafana", false: "no Grafana"}[hasGrafana(st)]

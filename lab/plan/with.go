@@ -79,7 +79,7 @@ func (l Lab) setURL(list []Service, value string) error {
 	if !ok {
 		return nil
 	}
-	l.Own = nil
+	l.UserServices = nil
 	for _, c := range l.Components() {
 		for _, p := range c.Ports {
 			if p.Number == port {
@@ -193,7 +193,7 @@ func (l Lab) serviceEnv(service string) []string {
 
 // ServiceArgs are the flags of lab supervise for the programs of the user.
 func (l Lab) ServiceArgs() (args []string) {
-	for _, s := range l.Own {
+	for _, s := range l.UserServices {
 		args = append(args, "-with", s.Name+"="+s.Command, "-with-timeout", s.Timeout.String(), "-with-dir", s.Dir)
 		if s.URL != "" {
 			args = append(args, "-with-url", s.Name+"="+s.URL)

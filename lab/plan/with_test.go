@@ -26,8 +26,8 @@ func TestServices(t *testing.T) {
 	if _, err := (Lab{Offset: 5, Grafana: true}).Services([]string{"a=x"}, port, "/", time.Minute); err == nil || !strings.Contains(err.Error(), "port 3005 is grafana's") {
 		t.Errorf("with Grafana: %v", err)
 	}
-	l.Own = list
-	l.Own = append(l.Own, Service{Name: "b", URL: "http://localhost"})
+	l.UserServices = list
+	l.UserServices = append(l.UserServices, Service{Name: "b", URL: "http://localhost"})
 	components := l.Components()
 	a, b := components[len(components)-2], components[len(components)-1]
 	if a.Ports != nil || !slices.Equal(a.Needs, []string{"otel-collector"}) || !slices.Equal(b.Needs, []string{"a"}) ||
@@ -82,7 +82,7 @@ func TestServiceEnv(t *testing.T) { // not parallel: it sets variables
 	t.Setenv("MY_OWN", "kept")
 	l := Lab{Offset: 5}
 	of := func() []string {
-		l.Own = []Service{{Name: "checkout", Command: "x"}}
+		l.UserServices = []Service{{Name: "checkout", Command: "x"}}
 		list := l.Components()
 		c := list[len(list)-1]
 		return slices.Concat(c.Env, c.ProcessEnv())
