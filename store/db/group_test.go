@@ -208,3 +208,47 @@ func TestGroupRolledBack(t *testing.T) {
 	}
 	create() // the connection still works
 }
+
+// A transaction for which the disk has no space takes nothing from the others of its group.
+func TestGroupDiskFull(t *testing.T) {
+	t.Parallel()
+	s := open(t, Config{URL: databases["sqlite"](t)})
+	pragma := func(text string) (n int) {
+		if err := s.writer.QueryRow("PRAGMA " + text).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	pragma(fmt.Sprintf("max_page_count = %d", pragma("page_count")+4))
+	create := func() {
+		if _, err := s.Create(t.Context(), one()); err != nil {
+			t.Error(err)
+		}
+	}
+	large := album.Write{Batch: true, Albums: make([]album.Album, 2*rowsPerInsert)}
+	for i := range large.Albums {
+		large.Albums[i] = albumtest.New(0)
+	}
+	full := func() {
+		if _, err := s.Create(t.Context(), large); !errors.Is(err, album.ErrNotReady) {
+			t.Errorf("%v, want %v", err, album.ErrNotReady)
+		}
+	}
+	together(t, s, create, full, create, full, create)
+	if s.lastFailure.Load() == 0 {
+		t.Error("a full disk is no failure of the database")
+	}
+	pragma("max_page_count = 1000000")
+	if _, err := s.Create(t.Context(), large); err != nil {
+		t.Errorf("with space again: %v", err)
+	}
+	n := 0
+	for _, err := range s.Stream(t.Context(), album.Filter{}) {
+		if n++; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := 3 + 3 + len(large.Albums); n != want {
+		t.Errorf("%d albums, want %d", n, want)
+	}
+}

@@ -3,6 +3,7 @@ package lite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"runtime"
 	"strings"
@@ -109,6 +110,30 @@ func TestGroupSeen(t *testing.T) {
 	done.Wait()
 	if !errors.Is(first, context.Canceled) || second != nil || exists(t, g.reader, 2) {
 		t.Errorf("%v, %v, row exists: %t; want %v and success", first, second, exists(t, g.reader, 2), context.Canceled)
+	}
+}
+
+// While the database is locked, each that waits fails by itself. Then all works again.
+func TestGroupLocked(t *testing.T) {
+	t.Parallel()
+	g := group(t, time.Minute)
+	var done sync.WaitGroup
+	hold(t, g, func(waiting func(int)) {
+		for i := range 10 {
+			done.Go(func() {
+				err := g.Do(t.Context(), func(ctx context.Context, tx *sql.Tx) error { return insert(ctx, tx, int64(i)) })
+				if !errors.Is(err, errBegin) && !errors.Is(err, driver.ErrBadConn) {
+					t.Errorf("%v, want an error of BEGIN", err)
+				}
+			})
+			waiting(i + 1)
+		}
+		g.percent.Store(100)
+	})
+	done.Wait()
+	g.percent.Store(0)
+	if err := g.Do(t.Context(), func(ctx context.Context, tx *sql.Tx) error { return insert(ctx, tx, 10) }); err != nil {
+		t.Errorf("afterwards: %v", err)
 	}
 }
 
