@@ -161,15 +161,15 @@ func TestTracesSearch(t *testing.T) {
 	// The form, the URL and the Jaeger query agree.
 	p.want(`(() => {
 		const set = (label, value) => { const e = document.querySelector('main form.trace-form').querySelector(label); e.value = value; e.dispatchEvent(new Event(e.tagName === "SELECT" ? "change" : "input", {bubbles: true})); };
-		set('.trace-tags input', 'http.response.status_code=500 error=true');
+		set('.trace-filter-field input', 'http.response.status_code=500 and status = error');
 		set('input[placeholder="e.g. 5ms"]', '1.5ms');
 		set('select[aria-label="Limit"]', '20');
 		document.querySelector(".trace-form").requestSubmit();
-		return new URLSearchParams(location.search).get("tags") + " " + new URLSearchParams(location.search).get("minDuration");
-	})()`, `"http.response.status_code=500 error=true 1.5ms"`)
+		return new URLSearchParams(location.search).get("filter") + " " + new URLSearchParams(location.search).get("minDuration");
+	})()`, `"http.response.status_code=500 and status = error 1.5ms"`)
 	p.until(`!document.querySelector(".trace-results[aria-busy]")`)
 	p.backend.mu.Lock()
-	if got := []string{p.backend.search.Get("tags"), p.backend.search.Get("minDuration"), p.backend.search.Get("limit")}; fmt.Sprint(got) != `[{"http.response.status_code":"500","error":"true"} 1500us 20]` {
+	if got := []string{p.backend.search.Get("tags"), p.backend.search.Get("minDuration"), p.backend.search.Get("limit")}; fmt.Sprint(got) != `[{"error":"true","http.response.status_code":"500"} 1500us 20]` {
 		t.Errorf("the Jaeger query was %q", got)
 	}
 	p.backend.mu.Unlock()
@@ -224,7 +224,7 @@ func TestTracePage(t *testing.T) {
 	p.until(`document.querySelector(".wf-detail")`)
 	p.want(`[document.querySelectorAll("main img, main script").length, document.querySelector(".wf-detail").textContent.split("onerror").length - 1, document.querySelector('.wf-detail a[href^="/trace/a2"]').getAttribute("href"), document.title]`,
 		`[0,2,"/trace/a2#span=1","loadgen: GET /a · Soundcheck"]`)
-	p.want(`[...document.querySelectorAll('main a[href*="/logs"], main a[download]')].map((a) => a.getAttribute("href"))`, `["/logs?trace=a1","/api/traces/a1","/logs?trace=a1&q=3"]`)
+	p.want(`[...document.querySelectorAll('main a[href*="/logs"], main a[download]')].map((a) => a.getAttribute("href"))`, `["/logs?trace=a1","/-/traces/a1/otlp","/api/traces/a1","/logs?trace=a1&q=3"]`)
 	p.want(`(() => { const i = document.querySelector("input[type=search]"); i.value = "note=<IMG"; i.dispatchEvent(new Event("input")); return [...document.querySelectorAll(".wf-row.found")].map((r) => r.dataset.span); })()`, `["3"]`)
 	p.want(`(() => { [...document.querySelectorAll(".links button")][0].click(); const w = document.querySelector(".waterfall"); return [Number(w.style.getPropertyValue("--from")).toFixed(3), [...document.querySelectorAll(".trace-tools button")].some((b) => b.textContent === "Reset zoom" && !b.hidden)]; })()`, `["0.285",true]`)
 	p.quiet("")

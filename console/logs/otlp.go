@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"soundcheck/console/otlp"
 )
 
 // Where the components run in containers, there are no files of theirs: only the records that the
@@ -40,7 +42,7 @@ type (
 	otlpRequest struct {
 		ResourceLogs []struct {
 			Resource struct {
-				Attributes []otlpAttribute `json:"attributes"`
+				Attributes []otlp.Attribute `json:"attributes"`
 			} `json:"resource"`
 			ScopeLogs []struct {
 				LogRecords []otlpRecord `json:"logRecords"`
@@ -48,62 +50,16 @@ type (
 		} `json:"resourceLogs"`
 	}
 	otlpRecord struct {
-		Time         string          `json:"timeUnixNano"`
-		Observed     string          `json:"observedTimeUnixNano"`
-		Severity     int             `json:"severityNumber"`
-		SeverityText string          `json:"severityText"`
-		Body         otlpValue       `json:"body"`
-		Attributes   []otlpAttribute `json:"attributes"`
-		TraceID      string          `json:"traceId"`
-		SpanID       string          `json:"spanId"`
-	}
-	otlpAttribute struct {
-		Key   string    `json:"key"`
-		Value otlpValue `json:"value"`
-	}
-	otlpValue struct {
-		String *string     `json:"stringValue"`
-		Bool   *bool       `json:"boolValue"`
-		Int    json.Number `json:"intValue"` // a text, or a number
-		Double *float64    `json:"doubleValue"`
-		Bytes  *string     `json:"bytesValue"` // base64
-		Array  *struct {
-			Values []otlpValue `json:"values"`
-		} `json:"arrayValue"`
-		Map *struct {
-			Values []otlpAttribute `json:"values"`
-		} `json:"kvlistValue"`
+		Time         string           `json:"timeUnixNano"`
+		Observed     string           `json:"observedTimeUnixNano"`
+		Severity     int              `json:"severityNumber"`
+		SeverityText string           `json:"severityText"`
+		Body         otlp.Value       `json:"body"`
+		Attributes   []otlp.Attribute `json:"attributes"`
+		TraceID      string           `json:"traceId"`
+		SpanID       string           `json:"spanId"`
 	}
 )
-
-// plain returns a value as JSON has it.
-func (v otlpValue) plain() any {
-	switch {
-	case v.String != nil:
-		return *v.String
-	case v.Bool != nil:
-		return *v.Bool
-	case v.Int != "":
-		return v.Int
-	case v.Double != nil:
-		return *v.Double
-	case v.Bytes != nil:
-		return *v.Bytes
-	case v.Array != nil:
-		list := []any{}
-		for _, e := range v.Array.Values {
-			list = append(list, e.plain())
-		}
-		return list
-	case v.Map != nil:
-		m := map[string]any{}
-		for _, e := range v.Map.Values {
-			m[e.Key] = e.Value.plain()
-		}
-		return m
-	}
-	return nil
-}
 
 // otlpLines returns the records of a request, in their order.
 func otlpLines(raw []byte) ([]Line, error) {
@@ -113,7 +69,7 @@ func otlpLines(raw []byte) ([]Line, error) {
 	}
 	var lines []Line
 	for _, r := range req.ResourceLogs {
-		service, pod := "unknown_service", otlpValue{}
+		service, pod := "unknown_service", otlp.Value{}
 		for _, a := range r.Resource.Attributes {
 			switch {
 			case a.Key == "service.name" && a.Value.String != nil:
@@ -132,7 +88,7 @@ func otlpLines(raw []byte) ([]Line, error) {
 }
 
 // line returns a record as a line of a log.
-func (r otlpRecord) line(service string, pod otlpValue) Line {
+func (r otlpRecord) line(service string, pod otlp.Value) Line {
 	l := Line{Service: service, Level: severity(r.Severity, r.SeverityText), TraceID: id(r.TraceID), SpanID: id(r.SpanID)}
 	for _, text := range []string{r.Time, r.Observed} {
 		if ns, err := strconv.ParseInt(text, 10, 64); err == nil && ns > 0 {
@@ -142,14 +98,14 @@ func (r otlpRecord) line(service string, pod otlpValue) Line {
 	}
 	if r.Body.String != nil {
 		l.Message = clip(*r.Body.String)
-	} else if b, err := json.Marshal(r.Body.plain()); err == nil && string(b) != "null" {
+	} else if b, err := json.Marshal(r.Body.Plain()); err == nil && string(b) != "null" {
 		l.Message = clip(string(b))
 	}
 	if pod.String != nil { // which of several
-		r.Attributes = append(r.Attributes, otlpAttribute{"k8s.pod.name", pod})
+		r.Attributes = append(r.Attributes, otlp.Attribute{Key: "k8s.pod.name", Value: pod})
 	}
 	for _, a := range r.Attributes {
-		b, err := json.Marshal(a.Value.plain())
+		b, err := json.Marshal(a.Value.Plain())
 		if err != nil || len(l.Fields) == maxFields {
 			continue
 		}

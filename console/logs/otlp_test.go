@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"soundcheck/console/otlp"
 )
 
 // request is a line of the Collector's file: records of one service, some seconds after the beginning.
@@ -95,7 +97,7 @@ func TestOTLPValues(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &r); err != nil {
 		t.Fatal(err)
 	}
-	l := r.line("s", otlpValue{})
+	l := r.line("s", otlp.Value{})
 	if l.Message != `{"a":[true,1.5,-3,"AAE=",null]}` || l.Level != "warn" || l.TraceID != "" || !l.Time.Equal(time.UnixMicro(1777888806500000)) {
 		t.Errorf("%+v", l)
 	}

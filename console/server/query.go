@@ -96,3 +96,28 @@ func (v *values) time(name string, now time.Time) time.Time {
 	}
 	return t
 }
+
+// micros reads microseconds since the epoch.
+func (v *values) micros(name string, otherwise time.Time) time.Time {
+	if v.Get(name) == "" {
+		return otherwise
+	}
+	us, err := strconv.ParseInt(v.Get(name), 10, 64)
+	if err != nil || us < 0 {
+		v.bad(name, "%q is not a time in microseconds since 1970", v.Get(name))
+	}
+	return time.UnixMicro(us)
+}
+
+// duration reads a duration such as 1.5ms; 0 for none.
+func (v *values) duration(name string) time.Duration {
+	text := v.Get(name)
+	if text == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		v.bad(name, "%q is not a duration such as 1.5ms", text)
+	}
+	return d
+}

@@ -117,7 +117,7 @@ func TestHeaders(t *testing.T) {
 func TestMethods(t *testing.T) {
 	t.Parallel()
 	h := console(t, Config{})
-	for method, want := range map[string]int{"POST": 405, "PUT": 405, "PATCH": 405, "OPTIONS": 405, "DELETE": 200} {
+	for method, want := range map[string]int{"POST": 405, "PUT": 403, "PATCH": 405, "OPTIONS": 405, "DELETE": 200} {
 		if resp, _ := do(t, h, method, "/-/faults", ""); resp.StatusCode != want {
 			t.Errorf("%s /-/faults = %d, want %d", method, resp.StatusCode, want)
 		}
@@ -261,7 +261,7 @@ func TestAssets(t *testing.T) {
 	}
 	for path, want := range map[string]int{folder + "app.js": 200, folder + "pages/home.js": 200, folder + "all.css": 200, folder + "index.html": 404, folder + "web.go": 404, folder: 404,
 		folder + "lib": 404, folder + "%2e%2e/web.go": 404, folder + "..%2fserver.go": 404, "/assets/app.js": 404, "/assets/": 404, "/assets/0123456789abcdef/app.js": 404,
-		"/nope": 404, "/d/x/y": 404, "/runs/a/b": 404, "/d/x": 200, "/runs/compare": 200, "/map/": 200, "/assets//etc/passwd": 301, "/-/logs/../../etc": 307, "/traces": 200} {
+		"/nope": 404, "/d/x/y": 404, "/runs/a/b": 404, "/d/x": 200, "/runs/compare": 200, "/map/": 200, "/assets//etc/passwd": 301, "/-/logs/../../etc": 307, "/traces": 200, "/traces/file": 200, "/traces/x": 404} {
 		resp, body := do(t, h, http.MethodGet, path, "")
 		if resp.StatusCode != want && !(want/100 == 3 && resp.StatusCode/100 == 3) {
 			t.Errorf("%s = %d %.60q, want %d", path, resp.StatusCode, body, want)

@@ -27,21 +27,6 @@ func (j Jaeger) api() jaegerapi.Client {
 	return jaegerapi.Client{URL: strings.TrimSuffix(j.URL.String(), "/"), Client: j.Client}
 }
 
-// Search returns the traces that Jaeger's /api/traces finds, in its order.
-func (j Jaeger) Search(ctx context.Context, query url.Values) ([]Summary, error) {
-	list, err := j.search(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	found := make([]Summary, 0, len(list))
-	for _, t := range list {
-		if s, ok := t.summary(); ok {
-			found = append(found, s)
-		}
-	}
-	return found, nil
-}
-
 func (j Jaeger) search(ctx context.Context, query url.Values) ([]*trace, error) {
 	found, err := j.api().Search(ctx, query)
 	list := make([]*trace, len(found))

@@ -1,5 +1,6 @@
 // Package traces reads traces from Jaeger and summarizes each for lists and the service
-// map: some hundred bytes instead of all its spans.
+// map: some hundred bytes instead of all its spans. It searches them by conditions that Jaeger
+// cannot check (Filter), and reads files of traces (ReadFile).
 //
 // It finds the root and missing spans of a trace in the same way as console/web/lib/trace.js
 // does for the page of one trace; both are tested with the same traces.
@@ -26,6 +27,9 @@ type Summary struct {
 	Services []Service `json:"services"` // in the order in which they appear
 	// Incomplete means that the root, or the parent of a span, is missing.
 	Incomplete bool `json:"incomplete,omitempty"`
+	// Matched are the spans that match the filter of the search, and Match is the id of the first.
+	Matched int    `json:"matched,omitempty"`
+	Match   string `json:"match,omitempty"`
 }
 
 // Service is a service with its number of spans in a trace.
@@ -71,7 +75,7 @@ func first(a, b *span) int {
 }
 
 // link finds each span's parent, drops duplicate spans, and returns the roots, the
-// first one first.
+// first one first; those of cycles are behind the others.
 func (t *trace) link() (roots []*span) {
 	byID := map[string]*span{}
 	t.spans = slices.DeleteFunc(t.spans, func(s *span) bool {
@@ -94,6 +98,7 @@ func (t *trace) link() (roots []*span) {
 	}
 	slices.SortStableFunc(t.spans, first)
 	below := map[*span]bool{nil: true} // spans that a root is above
+	var cycles []*span
 	for _, s := range t.spans {
 		var way []*span
 		at := s
@@ -103,15 +108,15 @@ func (t *trace) link() (roots []*span) {
 		}
 		if !below[at] { // a cycle has no root: use its earliest span
 			s.parent, s.orphan = nil, true
+			cycles = append(cycles, s)
+		} else if s.parent == nil {
+			roots = append(roots, s)
 		}
 		for _, w := range way {
 			below[w] = true
 		}
-		if s.parent == nil {
-			roots = append(roots, s)
-		}
 	}
-	return roots
+	return append(roots, cycles...)
 }
 
 // summary returns a trace's summary; ok is false for a trace without spans.

@@ -39,7 +39,8 @@ var sample = answerJSON(
 func TestSummary(t *testing.T) {
 	t.Parallel()
 	j, _ := jaeger(t, `[]`)
-	got, err := j.Search(t.Context(), nil)
+	r, err := j.Search(t.Context(), Query{Service: "loadgen", Limit: 10})
+	got := r.Traces
 	want := []Summary{{ID: "t", Service: "loadgen", Name: "GET /a", Status: 503.0, Start: 5, Duration: 25, Spans: 4, Errors: 1, Services: []Service{{"loadgen", 1}, {"store", 3}}}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("Search = %+v, %v, want %+v", got, err, want)
@@ -60,7 +61,7 @@ func jaeger(t *testing.T, services string) (Jaeger, func() []url.Values) {
 			fmt.Fprint(w, `{"errors":[{"code":400,"msg":"not this one"}]}`)
 		case r.FormValue("service") == "broken":
 			fmt.Fprint(w, `{"data":[`)
-		case r.URL.Path == "/base/api/traces":
+		case strings.HasPrefix(r.URL.Path, "/base/api/traces"):
 			mu.Lock()
 			asked = append(asked, r.URL.Query())
 			mu.Unlock()
@@ -99,13 +100,13 @@ func TestErrors(t *testing.T) {
 	t.Parallel()
 	j, _ := jaeger(t, `["bad"]`)
 	var response *jaegerapi.Error
-	if _, err := j.Search(t.Context(), url.Values{"service": {"bad"}}); !errors.As(err, &response) || response.Status != 400 || response.Message != "not this one" {
+	if _, err := j.Search(t.Context(), Query{Service: "bad", Limit: 1}); !errors.As(err, &response) || response.Status != 400 || response.Message != "not this one" {
 		t.Errorf("Search = %v, want Jaeger's words", err)
 	}
 	if _, err := j.Map(t.Context(), time.Unix(0, 0), time.Unix(3, 0)); !errors.As(err, &response) {
 		t.Errorf("Map = %v, want Jaeger's words", err)
 	}
-	if _, err := j.Search(t.Context(), url.Values{"service": {"broken"}}); err == nil || !strings.Contains(err.Error(), "read the response of") {
+	if _, err := j.Search(t.Context(), Query{Service: "broken", Limit: 1}); err == nil || !strings.Contains(err.Error(), "read the response of") {
 		t.Errorf("Search = %v", err)
 	}
 }

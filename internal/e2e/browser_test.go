@@ -182,6 +182,8 @@ func (l *lab) pages(t *testing.T, boards []dashboards.Dashboard) map[string]stri
 		t.Fatalf("%d traces, %d runs", len(found.Data), len(runs.Runs))
 	}
 	pages["trace"] = "/trace/" + found.Data[0].TraceID
+	pages["flame"], pages["statistics"], pages["file"] = pages["trace"]+"?view=flame", pages["trace"]+"?view=stats", "/traces/file"
+	pages["filter"] = "/traces?" + url.Values{"service": {"*"}, "filter": {"http.response.status_code >= 200 and kind = server"}}.Encode()
 	pages["trace-compare"] = pages["trace"] + "?compare=" + found.Data[1].TraceID
 	first, last := runs.Runs[0].ID, runs.Runs[len(runs.Runs)-1].ID
 	pages["run"] = "/runs/" + first

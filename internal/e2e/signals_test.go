@@ -99,6 +99,8 @@ func TestLab(t *testing.T) {
 		l.explains(t, l.ProxyAdmin(), "latency", "proxy-service")
 	})
 
+	t.Run("trace pages", l.tracePages)
+
 	t.Run("down", func(t *testing.T) {
 		l.mustRun(t, 5*time.Minute, "lab", "down", "-state", l.State)
 		l.wantNothingLeft(t, pids)

@@ -10,37 +10,48 @@ import (
 
 // Trace is a trace in Jaeger's JSON.
 type Trace struct {
-	TraceID   string
-	Spans     []*Span
-	Processes map[string]Process
+	TraceID   string             `json:"traceID"`
+	Spans     []*Span            `json:"spans"`
+	Processes map[string]Process `json:"processes"`
 }
 
 // Process is where spans come from.
 type Process struct {
-	ServiceName string
-	Tags        Tags // resource attributes
+	ServiceName string `json:"serviceName"`
+	Tags        Tags   `json:"tags"` // resource attributes
 }
 
 // Span is a span in Jaeger's JSON.
 type Span struct {
-	TraceID       string
-	SpanID        string
-	OperationName string
-	References    []Reference
-	StartTime     int64 // µs since 1970
-	Duration      int64 // µs
-	Tags          Tags  // attributes, with span.kind, error and otel.status_code
-	Logs          []struct{ Fields Tags }
-	ProcessID     string
+	TraceID       string      `json:"traceID"`
+	SpanID        string      `json:"spanID"`
+	OperationName string      `json:"operationName"`
+	References    []Reference `json:"references"`
+	StartTime     int64       `json:"startTime"` // µs since 1970
+	Duration      int64       `json:"duration"`  // µs
+	Tags          Tags        `json:"tags"`      // attributes, with span.kind, error and otel.status_code
+	Logs          []Log       `json:"logs"`      // events
+	ProcessID     string      `json:"processID"`
+	Warnings      []string    `json:"warnings"`
+}
+
+// Log is an event of a span. The field "event" has its name.
+type Log struct {
+	Timestamp int64 `json:"timestamp"` // µs since 1970
+	Fields    Tags  `json:"fields"`
 }
 
 // Reference is a span that another one refers to: its parent (CHILD_OF), or a link.
-type Reference struct{ RefType, TraceID, SpanID string }
+type Reference struct {
+	RefType string `json:"refType"`
+	TraceID string `json:"traceID"`
+	SpanID  string `json:"spanID"`
+}
 
 // Tag is an attribute.
 type Tag struct {
-	Key   string
-	Value any // string, bool or float64, as in JSON
+	Key   string `json:"key"`
+	Value any    `json:"value"` // string, bool or float64, as in JSON
 }
 
 // Tags are attributes.

@@ -122,7 +122,7 @@ func freePort(t *testing.T) int {
 	t.Helper()
 	for range 3000 {
 		port := 21000 + (os.Getpid()*31+int(lastPort.Add(1)))%3000
-		if free(port) {
+		if Free(port) {
 			return port
 		}
 	}

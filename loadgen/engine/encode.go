@@ -69,10 +69,18 @@ func field(b []byte, name, value string) []byte {
 	return append(append(b, value...), "\r\n"...)
 }
 
+// traceparentSize is the length of the value of a traceparent of W3C Trace Context.
+const traceparentSize = 2 + 1 + 32 + 1 + 16 + 1 + 2
+
 // appendTraceparent appends a traceparent (W3C Trace Context, 3.2) as a header field.
 func appendTraceparent(b []byte, sc trace.SpanContext) []byte {
+	return append(traceparent(append(b, "Traceparent: "...), sc), "\r\n"...)
+}
+
+// traceparent appends the value.
+func traceparent(b []byte, sc trace.SpanContext) []byte {
 	id, span := sc.TraceID(), sc.SpanID()
-	b = hex.AppendEncode(append(b, "Traceparent: 00-"...), id[:])
+	b = hex.AppendEncode(append(b, "00-"...), id[:])
 	b = hex.AppendEncode(append(b, '-'), span[:])
-	return append(hex.AppendEncode(append(b, '-'), []byte{byte(sc.TraceFlags())}), "\r\n"...)
+	return hex.AppendEncode(append(b, '-'), []byte{byte(sc.TraceFlags())})
 }

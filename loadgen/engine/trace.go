@@ -127,3 +127,16 @@ func (t *tracing) inject(ctx context.Context, b []byte, sc trace.SpanContext) []
 	}
 	return b
 }
+
+// set sets the trace context in the header of an http.Request.
+func (t *tracing) set(ctx context.Context, h http.Header, sc trace.SpanContext) {
+	if t.w3c && sc.TraceState().Len() == 0 {
+		var b [traceparentSize]byte
+		h["Traceparent"] = []string{string(traceparent(b[:0], sc))}
+		return
+	}
+	if !trace.SpanContextFromContext(ctx).IsValid() { // see begin
+		ctx = trace.ContextWithSpanContext(ctx, sc)
+	}
+	t.propagator.Inject(ctx, propagation.HeaderCarrier(h))
+}

@@ -9,7 +9,6 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"soundcheck/loadgen/connect"
@@ -204,10 +203,7 @@ func (w *worker) needs(n *note, status int) http1.Needs {
 // standard sends a hop by the sender, as an http.Request.
 func (w *worker) standard(ctx context.Context, n *note, h *hop, deadline time.Time) http1.Reply {
 	req := h.request()
-	if !trace.SpanContextFromContext(ctx).IsValid() { // see tracing.begin
-		ctx = trace.ContextWithSpanContext(ctx, n.span)
-	}
-	w.trace.propagator.Inject(ctx, propagation.HeaderCarrier(req.Header))
+	w.trace.set(ctx, req.Header, n.span)
 	jar := w.jar
 	if jar == nil && w.pool != nil {
 		jar = w.pool.jar

@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"soundcheck/internal/criticalpath"
 )
 
 // Request is a request whose trace is fetched.
@@ -89,7 +91,7 @@ func Explain(ctx context.Context, j Jaeger, groups []Group, patience time.Durati
 
 // fetched is a trace so far.
 type fetched struct {
-	spans   []Span
+	spans   []criticalpath.Span
 	updated time.Time // last new span
 	done    bool      // not queried any more: complete, or Jaeger cannot return it
 	err     error
@@ -144,7 +146,7 @@ func (f *fetcher) look(ctx context.Context, ids []string) error {
 			t.spans, t.updated = spans, time.Now()
 			f.last = t.updated
 		}
-		_, complete := root(spans)
+		_, complete := criticalpath.Root(spans)
 		t.done = err == nil && complete && time.Since(f.began) >= settled && time.Since(t.updated) >= stable
 		f.traces[id] = t
 	}
@@ -209,13 +211,13 @@ func samples(list []Request, traces map[string]fetched) (found []sample, missing
 			continue
 		}
 		s := sample{r.TraceID, r.Response.Seconds(), map[Part]float64{sendDelayPart: r.SendDelay.Seconds()}}
-		criticalPath(f.spans, first, func(span Span, from, to time.Time) {
-			if span.ID == first.ID && r.FirstByte > 0 {
-				r.split(span, from, to, s.parts)
-				return
+		for _, p := range criticalpath.Path(f.spans, first) {
+			if p.Span.ID == first.ID && r.FirstByte > 0 {
+				r.split(p, s.parts)
+				continue
 			}
-			s.parts[Part{span.Service, span.Name, span.Kind}] += to.Sub(from).Seconds()
-		})
+			s.parts[Part{p.Span.Service, p.Span.Name, p.Span.Kind}] += p.To.Sub(p.From).Seconds()
+		}
 		s.parts[restPart] = (r.Response - first.End.Sub(first.Start) - r.SendDelay).Seconds()
 		found = append(found, s)
 	}
@@ -224,7 +226,8 @@ func samples(list []Request, traces map[string]fetched) (found []sample, missing
 
 // split splits a part of the client span: wait for a connection, wait for the first byte of
 // the response (network, and the server before its span starts), and the rest of the response.
-func (r Request) split(s Span, from, to time.Time, parts map[Part]float64) {
+func (r Request) split(blamed criticalpath.Part, parts map[Part]float64) {
+	s, from, to := blamed.Span, blamed.From, blamed.To
 	for _, p := range []struct {
 		part       Part
 		begin, end time.Time

@@ -12,81 +12,36 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"soundcheck/internal/criticalpath"
 )
 
 // at builds a span from one millisecond to another.
-func at(id, parent, service, name string, from, to int) Span {
+func at(id, parent, service, name string, from, to int) criticalpath.Span {
 	base := time.UnixMicro(1_700_000_000_000_000)
-	return Span{ID: id, Parent: parent, Service: service, Name: name, Kind: "internal",
+	return criticalpath.Span{ID: id, Parent: parent, Service: service, Name: name, Kind: "internal",
 		Start: base.Add(time.Duration(from) * time.Millisecond), End: base.Add(time.Duration(to) * time.Millisecond)}
-}
-
-func TestCriticalPath(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		name  string
-		trace []Span
-		want  string // service/name=ms, of those that are not 0
-	}{
-		{"alone", []Span{at("1", "", "a", "root", 0, 100)}, "root=100"},
-		{"nested", []Span{at("1", "", "a", "root", 0, 100), at("2", "1", "b", "server", 10, 90), at("3", "2", "b", "query", 30, 80)}, "query=50 root=20 server=30"},
-		{"one after the other", []Span{at("1", "", "a", "root", 0, 100), at("2", "1", "b", "x", 10, 40), at("3", "1", "b", "y", 50, 95)}, "root=25 x=30 y=45"},
-		{"side by side: only what was waited for", []Span{at("1", "", "a", "root", 0, 100), at("2", "1", "b", "long", 10, 90), at("3", "1", "b", "short", 10, 50)}, "long=80 root=20"},
-		{"overlapping", []Span{at("1", "", "a", "root", 0, 100), at("2", "1", "b", "first", 0, 60), at("3", "1", "b", "second", 40, 100)}, "first=40 second=60"},
-		{"a retry", []Span{at("1", "", "a", "root", 0, 100), at("2", "1", "a", "try", 0, 30), at("3", "1", "a", "try", 50, 100)}, "root=20 try=80"},
-		{"a child that outlives its parent", []Span{at("1", "", "a", "root", 0, 100), at("2", "1", "b", "late", 50, 150)}, "late=50 root=50"},
-		{"a child of another clock", []Span{at("1", "", "a", "root", 0, 100), at("2", "1", "b", "early", -500, -400)}, "root=100"},
-		{"nothing long", []Span{at("1", "", "a", "root", 0, 100), at("2", "1", "b", "event", 50, 50)}, "root=100"},
-		{"a circle", []Span{at("1", "", "a", "root", 0, 100), at("2", "3", "b", "x", 0, 100), at("3", "2", "b", "y", 0, 100)}, "root=100"},
-	} {
-		parts := map[string]time.Duration{}
-		sum := time.Duration(0)
-		criticalPath(tt.trace, tt.trace[0], func(s Span, from, to time.Time) {
-			parts[s.Name] += to.Sub(from)
-			sum += to.Sub(from)
-		})
-		var got []string
-		for _, name := range []string{"early", "event", "first", "late", "long", "query", "root", "second", "server", "short", "try", "x", "y"} {
-			if parts[name] != 0 {
-				got = append(got, fmt.Sprintf("%s=%d", name, parts[name].Milliseconds()))
-			}
-		}
-		if text := strings.Join(got, " "); text != tt.want || sum != 100*time.Millisecond {
-			t.Errorf("%s: %s, in all %s, want %s, 100ms", tt.name, text, sum, tt.want)
-		}
-	}
-}
-
-func TestRoot(t *testing.T) {
-	t.Parallel()
-	complete := []Span{at("2", "1", "b", "server", 10, 90), at("1", "", "a", "root", 0, 100)}
-	if r, ok := root(complete); r.ID != "1" || !ok {
-		t.Errorf("root %v, %v", r, ok)
-	}
-	for name, trace := range map[string][]Span{"none": nil, "the root is missing": complete[:1], "one between is missing": append(complete, at("4", "3", "b", "query", 20, 30))} {
-		if _, ok := root(trace); ok {
-			t.Errorf("%s: complete", name)
-		}
-	}
 }
 
 // A request of a flow is not the root of its trace.
 func TestTop(t *testing.T) {
 	t.Parallel()
-	trace := []Span{at("1", "", "flow", "internal", 0, 100), at("2", "1", "a", "client", 10, 40), at("3", "1", "b", "client", 50, 90), at("4", "3", "b", "server", 60, 80)}
+	trace := []criticalpath.Span{at("1", "", "flow", "internal", 0, 100), at("2", "1", "a", "client", 10, 40), at("3", "1", "b", "client", 50, 90), at("4", "3", "b", "server", 60, 80)}
 	if s, ok := top(trace, "3"); s.ID != "3" || !ok {
 		t.Errorf("top %v, %t", s, ok)
 	}
 	if s, ok := top(trace, ""); s.ID != "1" || !ok {
 		t.Errorf("top of the trace %v, %t", s, ok)
 	}
-	for name, trace := range map[string][]Span{"span is missing": trace[:2], "root is missing": trace[1:]} {
+	for name, trace := range map[string][]criticalpath.Span{"span is missing": trace[:2], "root is missing": trace[1:]} {
 		if _, ok := top(trace, "3"); ok {
 			t.Errorf("%s: complete", name)
 		}
 	}
 	parts := map[string]time.Duration{}
-	criticalPath(trace, trace[2], func(s Span, from, to time.Time) { parts[s.ID] += to.Sub(from) })
+	for _, p := range criticalpath.Path(trace, trace[2]) {
+		parts[p.Span.ID] += p.To.Sub(p.From)
+	}
 	if len(parts) != 2 || parts["3"] != 20*time.Millisecond || parts["4"] != 20*time.Millisecond {
 		t.Errorf("parts %v, want 20 ms of span 3 and of its child", parts)
 	}
@@ -96,7 +51,7 @@ func TestTop(t *testing.T) {
 func TestSplit(t *testing.T) {
 	t.Parallel()
 	ms := time.Millisecond
-	trace := []Span{at("1", "", "loadgen", "GET", 0, 100), at("2", "1", "proxy", "server", 30, 80)}
+	trace := []criticalpath.Span{at("1", "", "loadgen", "GET", 0, 100), at("2", "1", "proxy", "server", 30, 80)}
 	for _, tt := range []struct {
 		connected, first time.Duration
 		want             map[Part]float64
@@ -124,7 +79,7 @@ func TestSplit(t *testing.T) {
 // jaeger is a fake Jaeger API whose traces grow with each query.
 type jaeger struct {
 	mu       sync.Mutex
-	traces   map[string][]Span
+	traces   map[string][]criticalpath.Span
 	looks    map[string]int
 	never    map[string]bool // these stay without their root
 	requests []time.Time     // for traces
@@ -206,7 +161,7 @@ func TestExplain(t *testing.T) {
 }
 
 func testExplain(t *testing.T) {
-	j := &jaeger{traces: map[string][]Span{}, looks: map[string]int{}, never: map[string]bool{}}
+	j := &jaeger{traces: map[string][]criticalpath.Span{}, looks: map[string]int{}, never: map[string]bool{}}
 	g := Group{Scenario: "create"}
 	for i := range 40 {
 		id := fmt.Sprintf("%032x", i+1)
@@ -216,7 +171,7 @@ func testExplain(t *testing.T) {
 		}
 		server := 1 + db
 		client := proxy + server
-		j.traces[id] = []Span{
+		j.traces[id] = []criticalpath.Span{
 			at("c", "", "loadgen", "POST /albums", 0, client+1), at("p", "c", "proxy-service", "POST /albums", 1, client+1),
 			at("s", "p", "album-store", "POST /albums", 1+proxy, client+1), at("d", "s", "album-store", "INSERT albums", 2+proxy, client+1),
 		}

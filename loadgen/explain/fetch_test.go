@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"soundcheck/internal/criticalpath"
 )
 
 // broken is a Jaeger that fails for one trace, or for all.
@@ -39,11 +41,11 @@ func TestOneTraceFails(t *testing.T) {
 		{"all", broken{}, 0, "responded 500", 40, 20},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			tt.fails.jaeger = &jaeger{traces: map[string][]Span{}, looks: map[string]int{}, never: map[string]bool{}}
+			tt.fails.jaeger = &jaeger{traces: map[string][]criticalpath.Span{}, looks: map[string]int{}, never: map[string]bool{}}
 			g := Group{Scenario: "get"}
 			for i := range 20 {
 				id := fmt.Sprintf("%032x", i+1)
-				tt.fails.traces[id] = []Span{at("1", "", "loadgen", "GET", 0, 10), at("2", "1", "proxy-service", "GET", 1, 9)}
+				tt.fails.traces[id] = []criticalpath.Span{at("1", "", "loadgen", "GET", 0, 10), at("2", "1", "proxy-service", "GET", 1, 9)}
 				g.Slow = append(g.Slow, Request{TraceID: id, Response: 10 * time.Millisecond})
 			}
 			j := Jaeger{URL: "http://jaeger", Client: &http.Client{Transport: tt.fails}}

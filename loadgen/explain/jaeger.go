@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 
+	"soundcheck/internal/criticalpath"
 	"soundcheck/internal/jaegerapi"
 )
 
@@ -67,7 +68,7 @@ func (j Jaeger) front(ctx context.Context) []byte {
 }
 
 // Traces returns the spans of traces so far, by trace id, without unknown traces.
-func (j Jaeger) Traces(ctx context.Context, ids []string) (map[string][]Span, error) {
+func (j Jaeger) Traces(ctx context.Context, ids []string) (map[string][]criticalpath.Span, error) {
 	list, err := j.api().Search(ctx, url.Values{"traceID": ids})
 	var status *jaegerapi.Error
 	if errors.As(err, &status) && status.Status == http.StatusNotFound {
@@ -76,16 +77,13 @@ func (j Jaeger) Traces(ctx context.Context, ids []string) (map[string][]Span, er
 	if err != nil {
 		return nil, err
 	}
-	traces := map[string][]Span{}
+	traces := map[string][]criticalpath.Span{}
 	for _, t := range list {
 		i := slices.IndexFunc(ids, func(id string) bool { return jaegerapi.SameID(id, t.TraceID) })
 		if i < 0 {
 			continue
 		}
-		for _, s := range t.Spans {
-			traces[ids[i]] = append(traces[ids[i]], Span{ID: s.SpanID, Name: s.OperationName, Service: t.Service(s), Parent: t.Parent(s),
-				Kind: s.Tags.Text("span.kind"), Start: s.Start(), End: s.End()})
-		}
+		traces[ids[i]] = append(traces[ids[i]], criticalpath.Spans(t)...)
 	}
 	return traces, nil
 }

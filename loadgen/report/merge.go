@@ -76,7 +76,7 @@ func (m *Merger) Add(r *Report) error {
 		}
 	}
 	if m.r == nil {
-		m.r = &Report{Version: Version, Target: r.Target, Traces: r.Traces, Console: r.Console, StartedAt: r.StartedAt, Model: r.Model, Stages: r.Stages, Arrivals: r.Arrivals, Connection: r.Connection,
+		m.r = &Report{Version: Version, Name: r.Name, Target: r.Target, Traces: r.Traces, Console: r.Console, StartedAt: r.StartedAt, Model: r.Model, Stages: r.Stages, Arrivals: r.Arrivals, Connection: r.Connection,
 			Seed: r.Seed, Max: r.Max, Limit: r.Limit, WarmUpTime: r.WarmUpTime, Replay: r.Replay, Errors: map[string]int{}, Slowest: []Slow{}}
 		m.objectives = r.Objectives()
 		for _, v := range r.SLOs {

@@ -4,10 +4,10 @@ import { startHint } from "./lab.js";
 
 // get returns the JSON of a URL, or null if the response has no content. An error response
 // becomes an Error with the server's message and status.
-export async function get(path, signal, method = "GET") {
+export async function get(path, signal, method = "GET", { body, headers } = {}) {
   let response;
   try {
-    response = await fetch(path, { method, signal, headers: { Accept: "application/json" } });
+    response = await fetch(path, { method, signal, body, headers: { Accept: "application/json", ...headers } });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Error(`The console does not respond. ${startHint()}.`);
@@ -57,14 +57,19 @@ export const prom = {
   labelValues: async (label, match, start, end, signal) => (await prometheus(`label/${encodeURIComponent(label)}/values`, { "match[]": match, start, end }, signal)) ?? [],
 };
 
-// summaries returns the traces that Jaeger finds, for lists: {id, service, name, status,
-// start, duration, spans, errors, services: [{name, spans}], incomplete}. Times are
-// microseconds since the epoch.
-export const summaries = async (values, signal) => (await get(address("/-/traces", values), signal)).traces;
+// searchTraces returns {traces, matched, read, read_max, cut, services, pushed}: see Result in
+// console/traces/search.go. A trace is {id, service, name, status, start, duration, spans, errors,
+// services: [{name, spans}], incomplete, matched, match}. Times are microseconds since the epoch.
+export const searchTraces = (values, signal) => get(address("/-/traces", values), signal);
+
+// oneTrace returns {trace, critical}: a trace in Jaeger's JSON, and its critical path.
+export const oneTrace = (id, signal) => get(`/-/traces/${encodeURIComponent(id)}`, signal);
+
+// readFile returns {traces: [{summary, trace, critical}], skipped} of a file of traces.
+export const readFile = (file, signal) => get("/-/traces", signal, "POST", { body: file });
 
 // Jaeger's query API.
 export const jaeger = {
   services: async (signal) => (await get("/api/services", signal)).data ?? [],
   operations: async (service, signal) => (await get(address("/api/operations", { service }), signal)).data ?? [],
-  trace: async (id, signal) => (await get(`/api/traces/${encodeURIComponent(id)}`, signal)).data?.[0] ?? null,
 };

@@ -10,10 +10,11 @@ export function isError(tags) {
 }
 
 // build returns a trace {id, spans, roots, root, start, end, duration, services, depth,
-// errors, warnings}. A span is {id, parent, parentID, children, depth, size, service, name,
+// errors, warnings, critical}. critical is the critical path, which the server computes:
+// [{span, from, to}]. A span is {id, parent, parentID, children, depth, size, service, name,
 // kind, start, end, duration, error, tags, process, logs, links, warnings, orphan}; spans are
 // in depth-first order.
-export function build(data) {
+export function build(data, critical = []) {
   const warnings = [...(data.warnings ?? [])];
   const byID = new Map();
   const all = [];
@@ -53,6 +54,7 @@ export function build(data) {
     id: data.traceID, spans, roots, root: roots[0] ?? null, start: spans.length ? start : 0, end: spans.length ? end : 0,
     duration: spans.length ? end - start : 0, services: counts(spans), depth: spans.reduce((d, x) => Math.max(d, x.depth + 1), 0),
     errors: spans.filter((x) => x.error).length, warnings,
+    critical: critical.map((p) => ({ ...p, span: byID.get(p.span) })),
   };
 }
 
@@ -128,35 +130,6 @@ function counts(spans) {
   }
   return [...found.values()];
 }
-
-// criticalPath attributes each part of the root's duration to a span: [{span, from, to}],
-// latest first. A moment belongs to the deepest span that the root was waiting for. Seen from
-// the end of a span, that is the child that ended last, before it the child that ended last
-// before that one started, and the span itself in between. The parts add up to the root's
-// duration. loadgen's tail-latency attribution uses the same rule, and both are tested with
-// the same traces (loadgen/explain/testdata).
-export function criticalPath(root) {
-  const parts = [];
-  const blame = (span, from, to) => {
-    if (from < to) parts.push({ span, from, to });
-  };
-  const go = (span, from, to, depth) => {
-    for (const c of [...span.children].sort((a, b) => b.end - a.end || b.start - a.start)) {
-      // A child that outlives its parent, or has clock skew, counts only within the time
-      // of its parent on the path.
-      const start = Math.max(c.start, from), end = Math.min(c.end, to);
-      if (start >= end || depth > maxDepth) continue;
-      blame(span, end, to);
-      go(c, start, end, depth + 1);
-      to = start;
-    }
-    blame(span, from, to);
-  };
-  if (root) go(root, root.start, root.end, 0);
-  return parts;
-}
-
-const maxDepth = 100;
 
 // selfTime is the duration of a span during which none of its children ran.
 export function selfTime(span) {

@@ -3,6 +3,7 @@
 import { h } from "./dom.js";
 import { address } from "./api.js";
 import { clock, plural, seconds } from "./format.js";
+import { spanProfiles } from "./profiles.js";
 import { colour, selfTime } from "./trace.js";
 
 // breakable allows line breaks in a name after dots and underscores.
@@ -29,19 +30,20 @@ export function details(trace, span, path, { logs, jump, zoom }) {
   const criticalTime = path.reduce((sum, p) => sum + p.to - p.from, 0);
   const properties = [["Service", span.service], ["Kind", span.kind || "–"], ["Start offset", seconds((span.start - trace.start) / 1e6)], ["Duration", seconds(span.duration / 1e6)],
     ["Self time", seconds(selfTime(span) / 1e6)], ["On the critical path", criticalTime ? seconds(criticalTime / 1e6) : "no"], ["Span", span.id]];
-  const spanHref = `/trace/${trace.id}#span=${span.id}`;
+  const spanHref = trace.file ? `#span=${span.id}` : `/trace/${trace.id}#span=${span.id}`;
   return h("div", { class: `wf-detail svc-${colour(span.service)}`, role: "group", "aria-label": `Details of ${span.name}`, style: { "--depth": span.depth } },
     h("h3", null, span.name),
     h("dl", { class: "trace-properties" }, properties.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, String(value))))),
     span.warnings.map((w) => h("p", null, h("span", { class: "badge warn" }, "warning"), " ", h("span", { class: "note" }, w))),
     span.orphan && h("p", null, h("span", { class: "badge warn" }, "missing parent"), " ", h("span", { class: "note" }, `Parent ${span.parentID} is not in the trace.`)),
-    h("div", { class: "wf-columns" }, pairs("Attributes", span.tags), h("div", null, events(span), links(trace, span, jump), logLines(trace, span, logs))),
+    h("div", { class: "wf-columns" }, pairs("Attributes", span.tags), h("div", null, events(span), links(trace, span, jump), trace.file ? null : logLines(trace, span, logs))),
+    trace.file ? null : spanProfiles(trace, span),
     h("details", null, h("summary", null, `Resource: ${plural(span.process.length, "attribute")} of the process`), pairs("Resource", span.process)),
     h("div", { class: "links" },
       h("button", { type: "button", onclick: zoom }, "Zoom to this span"),
-      h("a", { href: address("/logs", { trace: trace.id, q: span.id }) }, "Span logs"),
-      h("a", { href: address("/traces", { service: span.service, operation: span.name }) }, "Similar traces"),
-      h("a", { href: metrics(trace, span) }, "Metrics at that time"),
+      !trace.file && [h("a", { href: address("/logs", { trace: trace.id, q: span.id }) }, "Span logs"),
+        h("a", { href: address("/traces", { service: span.service, operation: span.name }) }, "Similar traces"),
+        h("a", { href: metrics(trace, span) }, "Metrics at that time")],
       h("a", { href: spanHref, onclick: (e) => {
         e.preventDefault();
         history.replaceState(null, "", spanHref);

@@ -1,4 +1,4 @@
-// Trace searches: from the URL and the form to Jaeger's API.
+// Trace searches: from the URL and the form to the server's API.
 
 // logfmt parses `a=b c="d e"` into an object. A name alone is true. It throws on syntax errors.
 export function logfmt(text) {
@@ -56,23 +56,33 @@ export function duration(text, what) {
 export const lookbacks = [["5m", "last 5 minutes"], ["15m", "last 15 minutes"], ["30m", "last 30 minutes"], ["1h", "last hour"], ["3h", "last 3 hours"],
   ["6h", "last 6 hours"], ["12h", "last 12 hours"], ["1d", "last day"], ["2d", "last 2 days"], ["7d", "last week"], ["custom", "from … to …"]];
 export const limits = ["20", "50", "100", "200", "500", "1500"];
-export const orders = [["newest", "newest first"], ["longest", "longest first"], ["shortest", "shortest first"], ["spans", "most spans first"], ["errors", "most errors first"]];
+export const orders = [["newest", "newest first"], ["oldest", "oldest first"], ["failed", "with errors first"], ["errors", "most errors first"],
+  ["longest", "longest first"], ["shortest", "shortest first"], ["spans", "most spans first"]];
 const maxLimit = 1500;
 
-// read returns the search in a URL, with the parameter names of Jaeger's UI. Tags may also be
-// JSON, as in links of that UI.
+// anyService is the service of a search in all of them.
+export const anyService = "*";
+
+const plain = /^[\w./:*-]+$/;
+const quoted = (text) => (plain.test(text) && !/^(and|not)$/i.test(text) ? text : JSON.stringify(text));
+
+// fromTags returns the filter for tags of Jaeger's UI: logfmt, or a JSON object.
+function fromTags(text) {
+  try {
+    const tags = text.startsWith("{") ? JSON.parse(text) : logfmt(text);
+    return Object.entries(tags).map(([k, v]) => `${quoted(k)} = ${quoted(String(v))}`).join(" and ");
+  } catch {
+    return text; // the server says what is wrong with it
+  }
+}
+
+// read returns the search in a URL, with the parameter names of Jaeger's UI, and filter. The
+// tags of that UI become part of the filter.
 export function read(query) {
   const get = (name, or = "") => query.get(name) ?? or;
-  let tags = get("tags");
-  if (tags.startsWith("{")) {
-    try {
-      tags = Object.entries(JSON.parse(tags)).map(([k, v]) => `${k}=${/[\s"=]/.test(v) || v === "" ? JSON.stringify(v) : v}`).join(" ");
-    } catch {
-      // shown as entered; request() rejects it
-    }
-  }
+  const filter = [get("filter"), fromTags(get("tags"))].filter(Boolean).join(" and ");
   const operation = get("operation");
-  const search = { service: get("service"), operation: operation === "all" ? "" : operation, tags, minDuration: get("minDuration"),
+  const search = { service: get("service"), operation: operation === "all" ? "" : operation, filter, minDuration: get("minDuration"),
     maxDuration: get("maxDuration"), lookback: get("lookback", "1h"), start: get("start"), end: get("end"), limit: get("limit", "100"), sort: get("sort", "newest") };
   if (search.start && search.end && !query.has("lookback")) search.lookback = "custom";
   if (!orders.some(([o]) => o === search.sort)) search.sort = "newest";
@@ -82,7 +92,6 @@ export function read(query) {
 // request returns the API parameters of a search. It throws if the search is invalid.
 export function request(search, now = Date.now()) {
   if (!search.service) throw new Error("Service: select one.");
-  const tags = logfmt(search.tags);
   const min = duration(search.minDuration, "Min duration"), max = duration(search.maxDuration, "Max duration");
   if (min !== null && max !== null && min > max) throw new Error("Min duration is more than max duration.");
   if (!/^\d+$/.test(search.limit) || search.limit < 1 || search.limit > maxLimit) throw new Error(`Limit: ${JSON.stringify(search.limit)} is not 1 to ${maxLimit}.`);
@@ -98,14 +107,14 @@ export function request(search, now = Date.now()) {
     start = end - back * 1e6;
   }
   const time = (s) => (s === null ? "" : `${Math.round(s * 1e6)}us`);
-  return { service: search.service, operation: search.operation, tags: Object.keys(tags).length ? JSON.stringify(tags) : "",
+  return { service: search.service === anyService ? "" : search.service, operation: search.operation, filter: search.filter.trim(),
     minDuration: time(min), maxDuration: time(max), start: Math.round(start), end: Math.round(end), limit: search.limit };
 }
 
 // order sorts summaries of traces.
 export function order(traces, by) {
   const compare = {
-    newest: (a, b) => b.start - a.start, longest: (a, b) => b.duration - a.duration, shortest: (a, b) => a.duration - b.duration,
+    newest: (a, b) => b.start - a.start, oldest: (a, b) => a.start - b.start, failed: (a, b) => (b.errors > 0) - (a.errors > 0), longest: (a, b) => b.duration - a.duration, shortest: (a, b) => a.duration - b.duration,
     spans: (a, b) => b.spans - a.spans, errors: (a, b) => b.errors - a.errors,
   }[by];
   return [...traces].sort((a, b) => compare(a, b) || b.start - a.start || (a.id < b.id ? -1 : 1));

@@ -95,7 +95,7 @@ function present(body, { services, traces, slices, per_slice: perSlice, stats, s
   for (const name of new Set(edges.filter((e) => e.kind === "db").map((e) => e.to))) {
     const users = edges.filter((e) => e.kind === "db" && e.to === name);
     nodes.push({ id: `db ${name}`, name, kind: "database", stats: null, total: users.every((e) => e.rate !== null) ? users.reduce((sum, e) => sum + e.rate, 0) : null,
-      href: `/traces?service=${encodeURIComponent(users[0].from)}&tags=${encodeURIComponent(`db.system.name=${name}`)}&lookback=${lookback}` });
+      href: `/traces?service=${encodeURIComponent(users[0].from)}&filter=${encodeURIComponent(`db.system.name = ${JSON.stringify(name)}`)}&lookback=${lookback}` });
   }
   const drawn = edges.map((e) => ({ ...e, to: e.kind === "db" ? `db ${e.to}` : e.to }));
   const chart = h("section", { class: "card map", tabindex: "0", role: "region", "aria-label": "Service map" });

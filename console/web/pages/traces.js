@@ -1,12 +1,12 @@
 // /traces: the search for traces.
 
 import { h, clear } from "../lib/dom.js";
-import { address, jaeger, summaries } from "../lib/api.js";
+import { address, jaeger, searchTraces } from "../lib/api.js";
 import { ago, dateTime, plural, seconds } from "../lib/format.js";
 import { startHint } from "../lib/lab.js";
 import { empty, field, problem, select } from "../lib/ui.js";
 import { colour } from "../lib/trace.js";
-import { limits, lookbacks, order, orders, read, request, traceID } from "../lib/tracequery.js";
+import { anyService, limits, lookbacks, order, orders, read, request, traceID } from "../lib/tracequery.js";
 import { scatter } from "../lib/tracescatter.js";
 
 export async function show(root, ctx) {
@@ -25,7 +25,7 @@ export async function show(root, ctx) {
   if (!search.service) search.service = services.includes("proxy-service") ? "proxy-service" : services[0] ?? "";
   const results = h("section", { "aria-label": "Results", class: "trace-results" });
   const page = { ctx, search, results, traces: [], ticked: [], root };
-  root.append(h("div", { class: "head" }, h("h1", null, "Traces"), byID(ctx)), form(page, services), results);
+  root.append(h("div", { class: "head" }, h("h1", null, "Traces"), h("a", { href: "/traces/file" }, "Open a trace file"), byID(ctx)), form(page, services), results);
   await run(page);
 }
 
@@ -45,14 +45,15 @@ function byID(ctx) {
 
 function form(page, services) {
   const { search, ctx } = page;
-  if (search.service && !services.includes(search.service)) services = [...services, search.service];
+  services = [[anyService, "all services"], ...services];
+  if (search.service && search.service !== anyService && !services.includes(search.service)) services.push(search.service);
   const operations = h("select", { "aria-label": "Operation" });
   const fillOperations = async () => {
     const options = (names) => clear(operations).append(h("option", { value: "" }, "all"), ...names.map((n) => h("option", { value: n, selected: n === search.operation }, n)));
     options(search.operation ? [search.operation] : []);
     try {
       const service = search.service;
-      const list = service ? await jaeger.operations(service, ctx.signal) : [];
+      const list = service && service !== anyService ? await jaeger.operations(service, ctx.signal) : [];
       const names = [...new Set(list.map((o) => o.name ?? o))].sort();
       if (service !== search.service) return;
       if (search.operation && !names.includes(search.operation)) names.push(search.operation);
@@ -87,7 +88,6 @@ function form(page, services) {
       fillOperations();
     }),
     h("label", { class: "field trace-operation" }, h("span", null, "Operation"), operations),
-    h("div", { class: "trace-tags" }, text("tags", "Tags", { placeholder: "http.response.status_code=500 error=true", class: "mono" })),
     text("minDuration", "Min duration", { placeholder: "e.g. 5ms", class: "trace-short" }),
     text("maxDuration", "Max duration", { placeholder: "e.g. 1.2s", class: "trace-short" }),
     select("Time", lookback, search.lookback, (v) => {
@@ -96,8 +96,21 @@ function form(page, services) {
     }),
     absolute,
     select("Limit", limit, search.limit, (v) => (search.limit = v)),
-    h("button", { type: "submit", class: "primary" }, "Find traces"));
+    h("div", { class: "trace-filter-field" }, text("filter", "Filter", { placeholder: "http.response.status_code >= 500 and duration > 100ms", class: "mono", "aria-describedby": "filter-help" })),
+    h("button", { type: "submit", class: "primary" }, "Find traces"), help());
 }
+
+// help explains the filter: see Filter in console/traces/filter.go.
+const help = () => h("details", { class: "trace-help" }, h("summary", { id: "filter-help" }, "Filter syntax"),
+  h("p", { class: "note" }, "All conditions, joined by and, must hold for one span of the selected service."),
+  h("dl", null, [
+    ["http.route = /albums/:id", "an attribute of the span, or else of the resource. span.KEY and resource.KEY select one"],
+    ["http.response.status_code >= 500", "= != > >= < <= compare numbers as numbers"],
+    ["url.path contains albums", "part of the text. Also: not contains"],
+    ['db.query.text =~ "SELECT.*"', "a regular expression (RE2) for the whole value. Also: !~"],
+    ["error.type exists", "the attribute is set. Also: not exists"],
+    ["duration > 100ms and status = error", "fields of the span: duration, status (error, ok, unset), kind, name, service"],
+  ].map(([code, text]) => h("div", null, h("dt", null, h("code", null, code)), h("dd", { class: "note" }, text)))));
 
 const two = (n) => String(n).padStart(2, "0");
 
@@ -128,19 +141,48 @@ async function run(page, push = false) {
   }
   if (push || [...ctx.query].length) ctx.setQuery(inAddress(search), { push });
   results.setAttribute("aria-busy", "true");
+  const slow = setTimeout(() => results.prepend(h("p", { class: "note", role: "status" }, "Still reading traces from Jaeger …")), 1500);
   try {
     const values = request(search);
-    const found = await summaries(values, ctx.signal);
+    const found = await searchTraces(values, ctx.signal);
     if (page.run !== current) return;
-    page.traces = found;
+    page.found = found;
+    page.traces = found.traces;
     page.ticked = page.ticked.filter((id) => page.traces.some((t) => t.id === id));
     draw(page, values);
   } catch (error) {
     if (ctx.signal.aborted || page.run !== current) return;
-    clear(results).append(problem(error.message));
+    clear(results).append(problem(error.message, pointer(search.filter, error.message)));
+  } finally {
+    clearTimeout(slow);
   }
+  if (page.run !== current) return;
   results.removeAttribute("aria-busy");
   root.dataset.loaded = "true";
+}
+
+// pointer shows the place of an error in the filter.
+function pointer(filter, message) {
+  const at = /^Filter, character (\d+):/.exec(message);
+  return at && h("pre", { class: "mono" }, `${filter.trim()}\n${" ".repeat(at[1] - 1)}^`);
+}
+
+// reading describes which traces the search has looked at, and what a limit has cut.
+function reading(page) {
+  const { found: f, search } = page;
+  const filtered = search.filter.trim() || search.operation || search.minDuration || search.maxDuration;
+  const text = [];
+  const from = f.services.length > 1 ? ` of ${plural(f.services.length, "service")}` : "";
+  if (filtered) {
+    text.push(`${f.matched} of ${plural(f.read, "trace")}${from} read from Jaeger ${f.matched === 1 ? "matches" : "match"}.`);
+    if (f.pushed?.length) text.push(`Jaeger preselected by: ${f.pushed.join(", ")}.`);
+  }
+  const each = f.services.length > 1 ? " for each service" : "";
+  if (f.matched > f.traces.length && f.cut) text.push(`Only the newest ${f.traces.length} are shown, and older traces were not read: raise the limit or narrow the search.`);
+  else if (f.matched > f.traces.length) text.push(`Only the newest ${f.traces.length} are shown: raise the limit.`);
+  else if (f.cut && f.read_max > search.limit) text.push(`Older traces were not read: the maximum is ${f.read_max}${each}. Narrow the time range, or add a condition with =.`);
+  else if (f.cut) text.push(`Limit of ${f.read_max}${each} reached, older traces were not read: raise it or narrow the search.`);
+  return text.join(" ");
 }
 
 // arrivalTime is how long the spans of a trace take to arrive, in milliseconds.
@@ -151,10 +193,10 @@ function draw(page, values) {
   const { ctx, search, results, traces } = page;
   clear(results);
   if (!traces.length) {
-    results.append(empty("No matching traces.", h("p", null, `Extend the time range or remove filters. Searched: ${dateTime(values.start / 1000)} to ${dateTime(values.end / 1000)}.`)));
+    results.append(empty("No matching traces.", page.found.services.length ? h("p", null, reading(page)) : h("p", null, `The filter's service is not ${search.service === anyService ? "in Jaeger" : search.service}.`), h("p", null, `Extend the time range${search.service === anyService ? "" : ", select all services"} or remove conditions. Searched: ${dateTime(values.start / 1000)} to ${dateTime(values.end / 1000)}.`)));
     return;
   }
-  const limitNote = traces.length >= Number(search.limit) ? `the newest ${traces.length}, within ${seconds((Math.max(...traces.map((t) => t.start)) - Math.min(...traces.map((t) => t.start))) / 1e6)}. Limit reached: raise it or narrow the search` : "";
+  const span = traces.length > 1 ? `Within ${seconds((Math.max(...traces.map((t) => t.start)) - Math.min(...traces.map((t) => t.start))) / 1e6)}. ` : "";
   const list = h("ol", { class: `trace-list${traces.length > 200 ? " many" : ""}` });
   const compare = h("span", { class: "trace-compare", role: "status" });
   const drawList = () => {
@@ -171,7 +213,7 @@ function draw(page, values) {
   results.append(
     chart.element,
     h("div", { class: "trace-bar" },
-      h("h2", null, plural(traces.length, "trace")), h("p", { class: "note" }, limitNote), compare,
+      h("h2", null, plural(traces.length, "trace")), h("p", { class: "note" }, span + reading(page)), compare,
       select("Sort", orders, search.sort, (v) => {
         search.sort = v;
         ctx.setQuery({ sort: v === "newest" ? null : v });
@@ -200,7 +242,7 @@ function result(page, t, longest, now, changed) {
   const bar = h("span", { class: `trace-length svc-${colour(t.service)}`, style: { width: `${Math.max(0.3, (100 * t.duration) / longest)}%` } });
   return h("li", { dataset: { id: t.id } },
     h("label", { class: "trace-tick", title: "Select two to compare" }, tick),
-    h("a", { href: `/trace/${t.id}`, class: "trace-name" },
+    h("a", { href: `/trace/${t.id}${t.match && page.search.filter.trim() ? `#span=${t.match}` : ""}`, class: "trace-name" },
       h("strong", null, t.service), " ", h("span", null, t.name), " ", h("code", null, `…${t.id.slice(-7)}`)),
     h("span", { class: "trace-duration" }, seconds(t.duration / 1e6)),
     h("span", { class: "trace-track", "aria-hidden": "true" }, bar),
@@ -209,6 +251,7 @@ function result(page, t, longest, now, changed) {
       t.status !== undefined && h("span", { class: `badge ${t.status >= 500 ? "bad" : t.status >= 400 ? "warn" : ""}`, title: "Response status code" }, String(t.status)), " ",
       t.incomplete && h("span", { class: `badge ${recent ? "" : "warn"}`, title: "The root or the parent of a span is missing: not arrived yet, or not sampled." }, recent ? "still arriving" : "incomplete"), " ",
       h("span", { class: "note" }, plural(t.spans, "span")), " ",
+      t.matched && page.search.filter.trim() ? h("span", { class: "note" }, `${t.matched} matching`) : "", " ",
       t.services.map((x) => h("span", { class: `trace-service svc-${colour(x.name)}` }, `${x.name} ${x.spans}`))),
     h("time", { class: "note", datetime: new Date(t.start / 1000).toISOString(), title: ago(t.start / 1000) }, dateTime(t.start / 1000, true)));
 }
