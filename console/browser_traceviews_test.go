@@ -133,7 +133,7 @@ func TestTraceFile(t *testing.T) {
 	// A bad file: the error names the place, and the previous one is gone.
 	p.choose("bad.json", strings.Replace(both, `"duration":100`, `"duration":"long"`, 1))
 	p.until(`document.querySelector(".problem")`)
-	p.want(`[document.querySelector(".problem p").textContent.replace(/column \d+/, "column N"), document.querySelectorAll("main table").length]`, `["bad.json: line 1, column N: data.spans.duration is a string, want a number.",0]`)
+	p.want(`[document.querySelector(".problem p").textContent.replace(/column \d+/, "column N"), document.querySelectorAll("main table").length]`, `["bad.json: line 1, column N: data.spans.duration is a string, want a whole number.",0]`)
 	p.quiet("400 (Bad Request)")
 	p.open("/traces/file?trace=a1")
 	p.want(`document.querySelector("[role=status]").textContent`, `"The file is not stored: choose it again."`)
