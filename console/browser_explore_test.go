@@ -57,7 +57,7 @@ func TestExploreFunctions(t *testing.T) {
 			return [list, broken, m.read()];
 		})()`, `[[{q:["a"],at:3},{q:["b","c"],at:2}],[],[]]`},
 		// Annotations
-		{"lib/annotations.js", `m.runsIn([{id: "r1", started_at: "2026-01-01T00:00:00Z", elapsed: 60, warm_up_time: 10, finished: true, sent: 5, rate_actual: 50}, {id: "r2", started_at: "2026-01-01T00:10:00Z"}, {id: "r3"}], Date.parse("2026-01-01T00:01:05Z") / 1e3, Date.parse("2026-01-01T00:20:00Z") / 1e3).map((a) => [a.name, a.start % 1000, a.end && a.end - a.start, a.href, a.note])`,
+		{"lib/annotations.js", `m.runsIn([{id: "r1", started_at: "2026-01-01T00:00:00Z", elapsed: 70, warm_up_time: 10, finished: true, sent: 5, rate_actual: 50}, {id: "r2", started_at: "2026-01-01T00:10:00Z"}, {id: "r3"}], Date.parse("2026-01-01T00:01:05Z") / 1e3, Date.parse("2026-01-01T00:20:00Z") / 1e3).map((a) => [a.name, a.start % 1000, a.end && a.end - a.start, a.href, a.note])`,
 			`[["r1", 600, 70, "/runs/r1", "50 req/s"], ["r2", 200, null, "/runs", "no report yet"]]`},
 		{"lib/annotations.js", `m.runsIn([{id: "r1", started_at: "2026-01-01T00:00:00Z", elapsed: 60, finished: true}], Date.parse("2026-01-01T00:01:05Z") / 1e3, Date.parse("2026-01-01T00:20:00Z") / 1e3)`, `[]`},
 		{"lib/annotations.js", `m.alertsIn([{metric: {__name__: "ALERTS", alertname: "A", alertstate: "firing", slo: "x"}, values: [[1000, "1"], [1010, "1"], [1050, "1"]]}], 10, {A: "/d/slo"}).map((a) => [a.name, a.note, a.start, a.end, a.href])`,
@@ -66,6 +66,7 @@ func TestExploreFunctions(t *testing.T) {
 		{"lib/annotations.js", `["", "annotations=run", "annotations=none", "annotations=alert,run,x"].map((q) => m.kindsOf(new URLSearchParams(q)))`, `[["run","alert"],["run"],[],["alert","run"]]`},
 		{"lib/annotations.js", `[m.tipRows([{kind: "run", name: "r", start: 10, end: 20}, {kind: "alert", name: "a", start: 15, end: 15}], 15, 0).length, m.tipRows([{kind: "run", name: "r", start: 10, end: null}], 12, 1).length, m.tipRows([{kind: "run", name: "r", start: 10, end: null}], 11, 1)[0].textContent]`, `[2, 0, "run r"]`},
 		// Tables
+		{"pages/run.js", `m.rangeOf({started_at: "2026-01-01T00:00:00Z", elapsed: 70, warm_up_time: 10}).map((t) => t - Date.parse("2026-01-01T00:00:00Z"))`, `[0, 70000]`},
 		{"lib/exploreview.js", `(() => { const p = m.tablePanel([{refId: "A", expr: "a_seconds", unit: "s", frames: [{labels: {__name__: "a_seconds", b: "c"}, values: [null], histograms: [[1, {count: "4", sum: "2", buckets: []}]]}]}], true); return [p.frames.map((f) => [f.refId, f.labels.metric, f.values[0]]), p.panel.transformations[0].options.renameByName]; })()`,
 			`[[["A count","a_seconds",4],["A mean","a_seconds",0.5]],{"Value #A count":"count","Value #A mean":"mean"}]`},
 		{"lib/exploreview.js", `(() => { const r = (refId, frames) => ({refId, frames}), up = {name: "{a=\"b\", c=\"d\"}", labels: {__name__: "up"}}, sum = {name: "x", labels: {}}, heat = {histograms: []}; return [m.named([r("A", [up, heat])]).map((f) => f.name), m.named([r("A", [up]), r("B", [sum])]).map((f) => f.name)]; })()`,

@@ -17,7 +17,7 @@ const titles = { run: "Runs", alert: "Alerts" };
 export function runsIn(list, start, end) {
   return list.filter((r) => r.started_at).map((r) => {
     const from = Date.parse(r.started_at) / 1e3;
-    return { kind: "run", name: r.id, start: from, end: r.finished && r.elapsed ? from + (r.warm_up_time ?? 0) + r.elapsed : null, href: r.finished ? `/runs/${encodeURIComponent(r.id)}` : "/runs",
+    return { kind: "run", name: r.id, start: from, end: r.finished && r.elapsed ? from + r.elapsed : null, href: r.finished ? `/runs/${encodeURIComponent(r.id)}` : "/runs",
       note: r.sent ? `${withUnit(r.rate_actual, "reqps")}${r.plan ? `, ${r.plan}` : ""}` : "no report yet" };
   }).filter((a) => a.start <= end && (a.end ?? a.start) >= start);
 }
