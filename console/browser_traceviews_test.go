@@ -28,6 +28,7 @@ func TestTraceFilter(t *testing.T) {
 	// Tags of Jaeger's UI become the filter.
 	p.open(`/traces?service=loadgen&tags={"error":"true"}`)
 	p.want(`[document.querySelector(".trace-filter-field input").value, document.querySelectorAll(".trace-list li").length]`, `["error = true",1]`)
+	p.want(`[new URLSearchParams(location.search).get("filter"), location.search.includes("tags")]`, `["error = true",false]`)
 	p.quiet("")
 	p.open("/traces?service=loadgen&filter=a+%3D+1+or+b")
 	p.want(`[document.querySelector(".problem p").textContent, document.querySelector(".problem pre").textContent]`, `["Filter, character 7: or is not supported: every condition must hold, joined by and","a = 1 or b\n      ^"]`)
