@@ -131,6 +131,12 @@ func TestTraceFile(t *testing.T) {
 	p.eval(`history.back()`)
 	p.until(`document.querySelectorAll("main table tbody tr").length === 2`)
 	p.quiet("")
+	// Two files at once: the last one is shown.
+	p.want(`(() => { const i = document.querySelector("input[type=file]"); for (const [name, text] of [["two.json", `+string(must(json.Marshal(both)))+`], ["one.json", `+string(must(json.Marshal(one)))+`]]) { const d = new DataTransfer(); d.items.add(new File([text], name)); i.files = d.files; i.dispatchEvent(new Event("change")); } return true; })()`, `true`)
+	p.until(`document.querySelectorAll(".wf-row").length === 4`)
+	p.want(`document.querySelector("[role=status]").textContent`, `"one.json: 1 trace. "`)
+	p.choose("two.json", both)
+	p.until(`document.querySelectorAll("main table tbody tr").length === 2`)
 	// A bad file: the error names the place, and the previous one is gone.
 	p.choose("bad.json", strings.Replace(both, `"duration":100`, `"duration":"long"`, 1))
 	p.until(`document.querySelector(".problem")`)

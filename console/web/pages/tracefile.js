@@ -33,18 +33,21 @@ export async function show(root, ctx) {
     if (e.dataTransfer.files[0]) open(e.dataTransfer.files[0]);
   });
 
+  let reading = new AbortController();
   async function open(file) {
+    reading.abort(); // of another file
+    const { signal } = (reading = new AbortController());
     clear(result);
     try {
       if (file.size > maxFile) throw new Error(`the file has ${bytes(file.size)}, the limit is ${bytes(maxFile)}`);
       clear(status).append(h("p", { class: "note" }, `Reading ${file.name}, ${bytes(file.size)} …`));
-      const found = await readFile(file, ctx.signal);
+      const found = await readFile(file, AbortSignal.any([signal, ctx.signal]));
       kept = { name: file.name, ...found };
       history.replaceState(null, "", location.pathname);
       ctx.setQuery({ trace: null, view: null, sort: null, service: null, operation: null });
       draw(null, new URLSearchParams());
     } catch (error) {
-      if (ctx.signal.aborted) return;
+      if (signal.aborted || ctx.signal.aborted) return;
       kept = null;
       clear(status).append(problem(`${file.name}: ${error.message}.`));
     }
