@@ -57,7 +57,7 @@ export function queryRow({ expr, hidden }, complete, signal, on) {
       });
       const hints = result.hints;
       notes.replaceChildren(...said(result.warnings, "warning"), ...said(result.infos, "info"),
-        h("p", { class: "note summary" }, result.samples ? moreText({ ...result, series: result.samples.length }) : result.text !== null ? "a string" : moreText(result),
+        h("p", { class: "note summary" }, result.text !== null ? "a string" : moreText(result),
           hints.length > 0 && h("span", { class: "hints" }, hints.map((hint) => [hint.text && h("span", null, hint.text),
             hint.expr && h("button", { type: "button", title: hint.expr, onclick: () => on.apply(row, hint.expr) }, hint.label)]))));
     },

@@ -70,11 +70,14 @@ function buckets(r) {
   });
 }
 
+const maxSamples = 500;
+
 // samplesTable lists the samples of a range vector.
 function samplesTable(r) {
-  const rows = r.samples.flatMap((s) => [...(s.values ?? []).map(([t, v]) => [s, t, v]), ...(s.histograms ?? []).map(([t, v]) => [s, t, `count ${v.count}, sum ${digits(Number(v.sum))}`])]).slice(0, 500);
-  return table([{ name: "series" }, { name: "time" }, { name: "value", number: true }],
-    rows.map(([s, t, v]) => [h("code", null, seriesText(s.metric)), h("span", { class: "nowrap" }, dateTime(t * 1e3, true)), v]), { caption: `Samples of ${r.expr}` });
+  const rows = r.samples.flatMap((s) => [...(s.values ?? []).map(([t, v]) => [s, t, v]), ...(s.histograms ?? []).map(([t, v]) => [s, t, `count ${v.count}, sum ${digits(Number(v.sum))}`])]);
+  return [table([{ name: "series" }, { name: "time" }, { name: "value", number: true }],
+    rows.slice(0, maxSamples).map(([s, t, v]) => [h("code", null, seriesText(s.metric)), h("span", { class: "nowrap" }, dateTime(t * 1e3, true)), v]), { caption: `Samples of ${r.expr}` }),
+  rows.length > maxSamples && h("p", { class: "note" }, `The first ${maxSamples} of ${rows.length} samples.`)];
 }
 
 export const seriesText = ({ __name__: name = "", ...labels }) => `${name}{${Object.entries(labels).map(([n, v]) => `${n}=${JSON.stringify(v)}`).join(", ")}}`;

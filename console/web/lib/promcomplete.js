@@ -15,11 +15,12 @@ export function describe(name, metadata) {
   return { type, unit, help: m?.help ?? "" };
 }
 
-// completer returns {complete, types}: complete is that of an editor. range() returns {start, end}, in which
-// metrics and labels have samples. Responses are kept for half a minute.
+// completer returns {complete, types, metrics}: complete is that of an editor. range() returns {from, to, start, end}, in
+// which metrics and labels have samples. Responses are stored for half a minute.
 export function completer(range, signal) {
   const kept = new Map();
-  const once = (key, work) => {
+  const once = (what, work) => {
+    const { from, to } = range(), key = `${from} ${to} ${what}`;
     const old = kept.get(key);
     if (old && Date.now() - old.at < 30e3) return old.value;
     const value = work();
