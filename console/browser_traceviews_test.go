@@ -68,6 +68,15 @@ func TestTraceFlame(t *testing.T) {
 	p.open("/trace/2500?view=flame")
 	p.until(`document.querySelector(".flame .note").textContent.includes("too narrow to draw")`)
 	p.want(`(() => { const before = document.querySelectorAll(".flame-bar").length; document.querySelector('.flame-bar[aria-level="5"]').click(); return [before > 10, before < 2500, document.querySelectorAll(".flame-bar.above").length]; })()`, `[true,true,4]`)
+	// After a zoom to a bar that is too narrow without it, one bar stays in the tab order.
+	p.want(`(() => {`+key+`
+		const bar = () => document.querySelector('.flame-bar[tabindex="0"]');
+		bar().focus();
+		for (let i = 0; i < 300; i++) { key("ArrowDown"); key("ArrowRight"); if (document.activeElement.getAttribute("aria-selected") !== "true") key("Enter"); }
+		const deep = Number(bar().getAttribute("aria-level"));
+		key("Escape");
+		return [deep > 5, document.querySelectorAll('.flame-bar[tabindex="0"]').length, document.activeElement === bar()];
+	})()`, `[true,1,true]`)
 	p.quiet("")
 }
 
