@@ -31,6 +31,7 @@ func TestExploreFunctions(t *testing.T) {
 		// Metrics, hints and units
 		{"lib/promql.js", "m.metricsOf('sum by (job) (rate(a_total{b=\"c()\"}[5m] anchored)) / on (x) group_left (y) d:e:f # g')", `["a_total","d:e:f"]`},
 		{"lib/promql.js", "m.metricsOf('a1 offset 5m > 1e3 + 2.5e-7 + 0x1F @ 1.5e9')", `["a1"]`},
+		{"lib/promql.js", "m.metricsOf('sum BY (x) (a) AND ON (y) b')", `["a","b"]`},
 		{"lib/promql.js", "[`up`, ` up{a=\"{}\"} `, `sum(up)`, `up[1m]`, `up + 1`].map(m.isSelector)", `[true,true,false,false,false]`},
 		{"lib/promql.js", "[`process_cpu_seconds_total`, `rate(process_cpu_seconds_total[1m])`, `histogram_quantile(0.9, sum(rate(http_server_request_duration_seconds[1m])))`, `histogram_count(rate(http_server_request_duration_seconds[1m]))`, `go_memory_used_bytes`, `rate(io_bytes_total[1m])`, `a_bytes / b_bytes`, `up`, `sum(a_ratio)`, `count(a_bytes)`, `histogram_quantile(0.9, sum by (le) (rate(a_seconds_bucket[1m])))`, `a_seconds_bucket`].map(m.unitOf)",
 			`["s","short","s","short","bytes","binBps","short","short","percentunit","short","s","short"]`},
@@ -98,6 +99,22 @@ func TestExploreFunctions(t *testing.T) {
 				return [got, values, timers.length];
 			} finally { globalThis.setTimeout = later; }
 		})()`, `[[[10000,1],[10000,1],[60000,2]],["1m"],0]`},
+		{"lib/ui.js", `await (async () => {
+			const later = globalThis.setTimeout, got = [];
+			let back, fails = false;
+			Object.defineProperty(navigator, "clipboard", { configurable: true, value: { writeText: async (text) => { if (fails) throw new Error(); got.push(text); } } });
+			globalThis.setTimeout = (work) => (back = work);
+			try {
+				const button = m.copyButton({}, () => "x", { label: "Copy", done: "Copied", failed: "Failed" });
+				for (fails of [false, true]) {
+					button.click();
+					await new Promise((r) => later(r));
+					got.push(button.textContent);
+					back();
+				}
+				return [got, button.textContent];
+			} finally { globalThis.setTimeout = later; delete navigator.clipboard; }
+		})()`, `[["x","Copied","Failed"],"Copy"]`},
 		{"lib/annotations.js", `(() => { const values = [], e = m.annotations(new URLSearchParams("annotations=run"), (v) => values.push(v)).element; document.body.append(e); for (const i of [1, 0, 1]) e.querySelectorAll("input")[i].click(); e.remove(); return values; })()`, `[null,"alert","none"]`},
 		{"lib/tracedetails.js", `["0a", "a&b #c"].map((id) => [m.fragment(id), new URLSearchParams(m.fragment(id).slice(1)).get("span")])`, `[["#span=0a","0a"],["#span=a%26b+%23c","a&b #c"]]`},
 		{"lib/exploreview.js", `m.seriesText({__name__: "up", job: "a\"b"})`, `"up{job=\"a\\\"b\"}"`},

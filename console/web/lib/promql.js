@@ -109,14 +109,14 @@ export function selectorOf({ metric, matchers: list = [] }) {
 // names returns the words of a query outside strings and braces: metrics, functions and keywords. 1e3 and
 // 5m are numbers.
 export function names(text) {
-  const plain = outside(text).replace(/\{[^}]*\}?/g, (b) => " ".repeat(b.length)).replace(/\[[^\]]*\]?/g, "").replace(/\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)/g, "");
+  const plain = outside(text).replace(/\{[^}]*\}?/g, (b) => " ".repeat(b.length)).replace(/\[[^\]]*\]?/g, "").replace(/\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)/gi, "");
   return [...new Set(plain.match(/(?<![\w:.])[a-zA-Z_:][\w:]*/g) ?? [])];
 }
 
 // metricsOf returns the metrics of a query: its words that are not followed by a parenthesis and are no
 // keyword.
 export function metricsOf(text) {
-  return names(text).filter((n) => !keywords.includes(n) && !new RegExp(`\\b${n}\\s*\\(`).test(text) && !(n in aggregations) && !/^(?:inf|nan)$/i.test(n));
+  return names(text).filter((n) => !keywords.includes(n.toLowerCase()) && !new RegExp(`\\b${n}\\s*\\(`).test(text) && !(n in aggregations) && !/^(?:inf|nan)$/i.test(n));
 }
 
 // isSelector reports whether a query is a single instant selector.

@@ -15,7 +15,7 @@ import { ago } from "../lib/format.js";
 import { queue } from "../lib/panelquery.js";
 import { completer } from "../lib/promcomplete.js";
 import { read as readRange, step as stepFor, wider } from "../lib/range.js";
-import { card, problem } from "../lib/ui.js";
+import { card, copyButton, problem } from "../lib/ui.js";
 
 // examples are queries of the lab for a first visit.
 const examples = [
@@ -161,16 +161,8 @@ export async function show(root, ctx) {
     } }, "Clear history")] : []));
   });
   history.setText("Recent queries");
-  const share = h("button", { type: "button", title: "Copy a link to these queries at this time", onclick: async () => {
-    const link = address(location.origin + "/explore", { ...state(), from: Math.round(range.start * 1e3), to: Math.round(range.end * 1e3), annotations: new URLSearchParams(location.search).get("annotations") });
-    try {
-      await navigator.clipboard.writeText(link);
-      share.textContent = "Copied";
-    } catch {
-      share.textContent = "Copy the address instead";
-    }
-    setTimeout(() => (share.textContent = "Copy link"), 1500);
-  } }, "Copy link");
+  const share = copyButton({ title: "Copy a link to these queries at this time" }, () => address(location.origin + "/explore", { ...state(), from: Math.round(range.start * 1e3), to: Math.round(range.end * 1e3), annotations: new URLSearchParams(location.search).get("annotations") }),
+  { label: "Copy link", done: "Copied", failed: "Copy the address instead" });
 
   root.append(h("div", { class: "head" }, h("h1", null, "Explore"), h("span", { class: "sub" }, "PromQL queries of the lab's metrics")), error,
     h("div", { class: "tools", role: "group", "aria-label": "Time range and options" },
