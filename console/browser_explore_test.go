@@ -99,6 +99,7 @@ func TestExploreFunctions(t *testing.T) {
 				return [got, values, timers.length];
 			} finally { globalThis.setTimeout = later; }
 		})()`, `[[[10000,1],[10000,1],[60000,2]],["1m"],0]`},
+		{"lib/api.js", `await m.get("/-/metadata?q=" + "x".repeat(1.2e6)).catch((e) => e.message)`, `"The request is too long for the console. Shorten the queries."`},
 		{"lib/ui.js", `await (async () => {
 			const later = globalThis.setTimeout, got = [];
 			let back, fails = false;

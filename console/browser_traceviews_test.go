@@ -88,6 +88,7 @@ func TestTraceStatistics(t *testing.T) {
 	p.want(rows, `["proxy-service below|1|10 µs|10 µs|66.7 %|10 µs|10 µs|1","loadgen a link to its child|1|10 µs|5 µs|33.3 %|10 µs|10 µs|0"]`)
 	p.want(`(() => { const sort = (name) => [...document.querySelectorAll(".trace-stats th button")].find((b) => b.textContent.startsWith(name)).click(); sort("Service"); const up = `+rows+`[0].slice(0, 7); sort("Service"); return [up, `+rows+`[0].slice(0, 7), document.querySelector("th[aria-sort=descending]").textContent, location.search]; })()`,
 		`["loadgen","proxy-s","Service and operation ↓","?view=stats&sort=-name"]`)
+	p.want(`(() => { const b = [...document.querySelectorAll(".trace-stats th button")].find((b) => b.textContent === "Total"); b.focus(); b.click(); return document.activeElement.textContent; })()`, `"Total ↓"`)
 	p.open("/trace/d2?view=stats&sort=errors")
 	p.want(`document.querySelector("th[aria-sort=ascending]").textContent`, `"Errors ↑"`)
 	p.do(chromedp.Click(chromedp.CSS(`.trace-stats tbody button`)))

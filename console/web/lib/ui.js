@@ -31,6 +31,13 @@ export function table(columns, rows, { caption } = {}) {
       h("tbody", null, rows.map((row) => h("tr", null, row.map((cell, i) => h("td", { class: kind(i) }, cell)))))));
 }
 
+// sortHeading is the heading of a column; a click sorts by it. order is ascending, descending, or null if the
+// table is sorted by another column. Attributes are those of the cell.
+export function sortHeading(title, order, sort, attributes) {
+  return h("th", { scope: "col", "aria-sort": order, ...attributes }, h("button", { type: "button", class: "quiet", onclick: sort }, title,
+    h("span", { "aria-hidden": "true" }, { ascending: " ↑", descending: " ↓" }[order] ?? "")));
+}
+
 // copyButton copies the result of text(). Its label is that of done or failed for a moment.
 export function copyButton(attributes, text, { label, done, failed }) {
   const button = h("button", { type: "button", ...attributes, onclick: async () => {
