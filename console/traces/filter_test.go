@@ -195,7 +195,7 @@ func TestSearchReads(t *testing.T) {
 		{"the operation", Query{Service: "store", Limit: 5, Operation: "SELECT", Min: 2 * time.Microsecond, Max: 2 * time.Microsecond}, "1/1/5/false [store]", []string{"5"}},
 		{"no service", Query{Service: "loadgen", Limit: 5, Filter: filter("service = store")}, "0/0/0/false []", nil},
 	} {
-		j, asked := jaeger(t, `["store","loadgen"]`)
+		j, queries := jaeger(t, `["store","loadgen"]`)
 		r, err := j.Search(t.Context(), tt.query)
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
@@ -203,7 +203,7 @@ func TestSearchReads(t *testing.T) {
 		}
 		got := strings.Join([]string{strconv.Itoa(r.Matched), strconv.Itoa(r.Read), strconv.Itoa(r.ReadMax), strconv.FormatBool(r.Cut)}, "/") + " [" + strings.Join(r.Services, " ") + "]"
 		var requests []string
-		for _, q := range asked() {
+		for _, q := range queries() {
 			requests = append(requests, q.Get("limit"))
 		}
 		if got != tt.want || !reflect.DeepEqual(requests, tt.requests) || len(r.Traces) != r.Matched {

@@ -18,14 +18,14 @@ export function describe(name, metadata) {
 // completer returns {complete, types, metrics}: complete is that of an editor. range() returns {from, to, start, end}, in
 // which metrics and labels have samples. Responses are stored for half a minute.
 export function completer(range, signal) {
-  const kept = new Map();
+  const cache = new Map();
   const once = (what, work) => {
     const { from, to } = range(), key = `${from} ${to} ${what}`;
-    const old = kept.get(key);
+    const old = cache.get(key);
     if (old && Date.now() - old.at < 30e3) return old.value;
     const value = work();
-    kept.set(key, { at: Date.now(), value });
-    value.catch(() => kept.delete(key));
+    cache.set(key, { at: Date.now(), value });
+    value.catch(() => cache.delete(key));
     return value;
   };
   const during = () => {
