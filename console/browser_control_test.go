@@ -256,6 +256,7 @@ func testLongRun(p *tracesPage, lab plan.Lab) {
 	add(5000)
 	p.visit("/runs/" + id)
 	p.until(`document.querySelectorAll(".curve .uplot").length === 2`)
+	p.want(`[document.querySelector("button.danger").hidden, document.querySelector(".progressbar + .note").textContent]`, `[true,"This console did not start the run: press Ctrl-C in its terminal to stop it."]`)
 	p.eval(`document.querySelectorAll(".curve .uplot").forEach((e) => (e.dataset.old = "1"))`)
 	add(1)
 	p.until(`document.querySelectorAll(".curve .uplot").length === 2 && !document.querySelector(".curve [data-old]")`)

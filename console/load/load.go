@@ -71,6 +71,7 @@ type saved struct {
 	Command string    `json:"command"`
 	Started time.Time `json:"started_at"`
 	Stopped time.Time `json:"stopped_at,omitzero"` // when it was interrupted
+	Console proc.ID   `json:"console"`             // that runs it
 }
 
 // Runner runs load tests on the lab of a state folder.
@@ -85,13 +86,17 @@ type Runner struct {
 	done     chan struct{} // closed when the current run has ended; nil: there was none
 }
 
-// New returns a Runner. It takes over the run of an earlier one.
+// New returns a Runner. It takes over the run of a console that is gone.
 func New(state string) *Runner {
 	r := &Runner{state: state, status: Status{State: Idle}}
 	b, err := os.ReadFile(r.file("run.json"))
-	if err != nil || json.Unmarshal(b, &r.saved) != nil {
+	var run saved
+	if err != nil || json.Unmarshal(b, &run) != nil || run.Console.PID != os.Getpid() && run.Console.Alive() {
 		return r
 	}
+	r.saved = run
+	r.saved.Console = self()
+	_ = r.save() // if it fails, two consoles can stop the run
 	r.status = Status{State: Starting, Command: r.saved.Command, Started: r.saved.Started}
 	if !r.saved.Stopped.IsZero() {
 		r.status.State = Stopping
@@ -105,6 +110,15 @@ func New(state string) *Runner {
 		r.ended("")
 	}()
 	return r
+}
+
+// self is the ID of this process.
+func self() proc.ID {
+	id, err := proc.Identify(os.Getpid())
+	if err != nil {
+		return proc.ID{}
+	}
+	return id
 }
 
 // pollInterval is how often the run is looked for.
@@ -250,7 +264,7 @@ func (r *Runner) start(ctx context.Context, path string, st supervisor.Status, c
 		id = proc.ID{PID: cmd.Process.Pid}
 	}
 	r.status.State = Starting
-	r.saved = saved{Process: id, Command: r.status.Command, Started: r.status.Started}
+	r.saved = saved{Process: id, Command: r.status.Command, Started: r.status.Started, Console: self()}
 	if err := r.save(); err != nil { // a next console would not find it
 		return nil, errors.Join(err, cmd.Process.Kill(), cmd.Wait())
 	}

@@ -69,7 +69,7 @@ func TestMessage(t *testing.T) {
 		}
 	}
 	const notice = "loadgen: no further CPU profiles of shop: refused\n"
-	if text, flag := message([]byte(notice), "killed"); text != "loadgen ended without a report: it was killed (killed)" || flag != "" {
+	if text, flag := message([]byte(notice), "killed"); text != "loadgen ended without a report, by the signal: killed" || flag != "" {
 		t.Errorf("after a notice: %q, %q", text, flag)
 	}
 }
@@ -146,6 +146,35 @@ func TestStuck(t *testing.T) {
 		t.Errorf("at the end: %+v", st)
 	}
 	<-next.done
+}
+
+// A run of a console that runs is not taken over: a second console does not stop it when it ends.
+func TestSecondConsole(t *testing.T) {
+	t.Parallel()
+	r, other := stubborn(t)
+	id, err := proc.Identify(other.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.mu.Lock()
+	r.saved.Console = id
+	err = r.save()
+	r.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := New(r.state)
+	if st := second.Status(); st.State != Idle {
+		t.Errorf("%+v", st)
+	}
+	if err := second.Close(t.Context()); err != nil || !id.Alive() {
+		t.Errorf("Close: %v, the run is alive: %v", err, id.Alive())
+	}
+	second.mu.Lock()
+	defer second.mu.Unlock()
+	if !second.busy() {
+		t.Error("a second run could start")
+	}
 }
 
 // A state folder that is not writable any more does not keep a run from being stopped.

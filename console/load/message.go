@@ -29,7 +29,7 @@ func killedBy(p *os.ProcessState) string {
 // precede it. A process that a signal killed, if it is known, has no message: its last line is one of those.
 func message(stderr []byte, signal string) (text, about string) {
 	if signal != "" {
-		return "loadgen ended without a report: it was killed (" + signal + ")", ""
+		return "loadgen ended without a report, by the signal: " + signal, ""
 	}
 	at := last.FindAllIndex(stderr, -1)
 	if at == nil {

@@ -45,7 +45,7 @@ var pages = []string{"flamegraph", "top", "peek", "graph", "download"}
 func (v *Viewer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	if len(parts) != 3 || !slices.Contains(pages, parts[2]) && parts[2] != "" {
-		http.Error(w, "no such page of the profile: "+strings.Join(pages, ", "), http.StatusNotFound)
+		http.Error(w, "no such page: a profile has "+strings.Join(pages, ", "), http.StatusNotFound)
 		return
 	}
 	f, ok := parse(parts[0], parts[1])

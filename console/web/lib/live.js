@@ -52,7 +52,7 @@ export async function live(root, id, signal, ended) {
     stop.hidden = !mine;
     stop.disabled = !load.stuck && (stop.disabled && load.state !== "running" || load.state === "stopping");
     stop.textContent = load.stuck ? "Kill" : "Stop";
-    hint.textContent = mine ? "Stop interrupts the run: the report has the requests so far." : run.live ? "This console did not start the run: press Ctrl-C in its terminal to stop it." : "";
+    hint.textContent = phase === "stopping" ? "" : mine ? "Stop interrupts the run: the report has the requests so far." : run.live ? "This console did not start the run: press Ctrl-C in its terminal to stop it." : "";
     const part = p.duration ? Math.min(p.elapsed / p.duration, 1) : 0;
     bar.firstChild.style.setProperty("width", `${part * 100}%`);
     bar.setAttribute("aria-valuenow", String(Math.round(part * 100)));
