@@ -62,7 +62,7 @@ const (
 	joinTimeout  = 10 * time.Second
 	retryJoin    = 500 * time.Millisecond
 	firstReport  = 5 * time.Second // of waiting for the coordinator
-	leaveTimeout = 5 * time.Second // to deliver the report after a signal
+	leaveTimeout = 15 * time.Second // to deliver the report after a signal
 	resultExtent = 5 * time.Minute // max duration of sending a result, with the wait for its turn
 )
 
