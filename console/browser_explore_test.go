@@ -76,6 +76,8 @@ func TestExploreFunctions(t *testing.T) {
 		// Tables
 		{"lib/exploreview.js", `(() => { const p = m.tablePanel([{refId: "A", expr: "a_seconds", unit: "s", frames: [{labels: {__name__: "a_seconds", b: "c"}, values: [null], histograms: [[1, {count: "4", sum: "2", buckets: []}]]}]}], true); return [p.frames.map((f) => [f.refId, f.labels.metric, f.values[0]]), p.panel.transformations[0].options.renameByName]; })()`,
 			`[[["A count","a_seconds",4],["A mean","a_seconds",0.5]],{"Value #A count":"count","Value #A mean":"mean"}]`},
+		{"lib/exploreview.js", `m.tablePanel([{refId: "A", expr: "a", unit: "s", frames: [{labels: {}, values: [null], text: "NaN"}, {labels: {b: "c"}, values: [1], text: "1"}]}], true).frames.map((f) => f.special ?? f.values[0])`, `["NaN", 1]`},
+		{"panels/table.js", `(() => { const body = document.createElement("div"); m.create(body, {panel: {targets: [{refId: "A"}]}, title: "x"}).draw({frames: [{refId: "A", labels: {b: "c"}, values: [null], special: "+Inf"}, {refId: "A", labels: {b: "d"}, values: [null]}]}); return [...body.querySelectorAll("td.n")].map((e) => e.textContent); })()`, `["+Inf", "–"]`},
 		{"lib/exploreview.js", `(() => { const r = (refId, frames) => ({refId, frames}), up = {name: "{a=\"b\", c=\"d\"}", labels: {__name__: "up"}}, sum = {name: "x", labels: {}}, heat = {histograms: []}; return [m.named([r("A", [up, heat])]).map((f) => f.name), m.named([r("A", [up]), r("B", [sum])]).map((f) => f.name)]; })()`,
 			`[["up{a=\"b\", c=\"d\"}"],["A: up{a=\"b\", c=\"d\"}","B: x"]]`},
 		{"lib/exploreview.js", `m.seriesText({__name__: "up", job: "a\"b"})`, `"up{job=\"a\\\"b\"}"`},
