@@ -40,7 +40,7 @@ export function pagesAt(r, from, to, around = 15e3) {
   return [
     [address("/d/load-test", { from: start - around, to: end + 2 * around, "var-run": r.run_id }), "Load test dashboard"],
     [address("/d/service-latency", { from: start - around, to: end + 2 * around }), "Service latency"],
-    [address("/traces", { service: "loadgen", tags: `soundcheck.loadgen.run=${r.run_id}`, start: start * 1e3, end: end * 1e3, sort: "longest" }), "Traces"],
+    [address("/traces", { service: "loadgen", tags: `soundcheck.loadgen.run=${r.run_id}`, start: start * 1e3, end: end * 1e3, sort: "longest", limit: 1500 }), "Traces"],
     [address("/logs", { since: start, until: end }), "Logs"],
   ];
 }
