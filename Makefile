@@ -42,6 +42,10 @@ lab-down: ## Stop the lab; data stays
 lab-status: ## Show the lab's components
 	@$(LAB) status -state $(STATE)
 
+.PHONY: lab-doctor
+lab-doctor: ## Find out what is wrong with the lab, up or down
+	@$(LAB) doctor -state $(STATE) -port-offset $(PORT_OFFSET)
+
 .PHONY: lab-verify
 lab-verify: ## Send a short load and check its traces, metrics, logs and dashboards
 	@$(LAB) verify -state $(STATE)

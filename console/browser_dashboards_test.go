@@ -106,7 +106,7 @@ func TestDashboardFunctions(t *testing.T) {
 			return [shown("table", 5, false), shown("table", 13, false), shown("table", 5, true), shown("list", 20, false), shown("list", 2, false)[2], /^\+\d+ more$/.test(shown("list", 2, false)[1])];
 		})()`, `[[["503","s0","s1"],"+9 more",true],[12,null,true],[12,"fewer",true],[12,null,true],true,true]`},
 		// Buckets
-		{"lib/buckets.js", `m.columns([{histograms:[[10,{buckets:[[0,"1","2","4"],[0,"2","4","1"],[3,"-1","0","5"],[0,"4","+Inf","1"]]}],[20,{buckets:[[0,"1","2","6"]]}]]},{histograms:[[10,{buckets:[[0,"1","2","1"]]}]]},{histograms:null}])`, `{"list":[{"time":10,"cells":[[1,2,5],[2,4,1]]},{"time":20,"cells":[[1,2,6]]}],"low":1,"high":4,"max":6,"beneath":5}`},
+		{"lib/buckets.js", `m.columns([{histograms:[[10,{buckets:[[0,"1","2","4"],[0,"2","4","1"],[3,"-1","0","5"],[0,"4","+Inf","1"],[3,"-Inf","1","3"],[3,"-Inf","0","2"]]}],[20,{buckets:[[0,"1","2","6"]]}]]},{histograms:[[10,{buckets:[[0,"1","2","1"]]}]]},{histograms:null}])`, `{"list":[{"time":10,"cells":[[0.5,1,3],[1,2,5],[2,4,1],[4,8,1]]},{"time":20,"cells":[[1,2,6]]}],"low":0.5,"high":8,"max":6,"beneath":7}`},
 		{"lib/buckets.js", `(() => { const c = {list:[{time:10,cells:[[1,2,5],[2,4,1]]}]}; return [m.at(c,12,3,5).cell, m.at(c,8,2,5).cell, m.at(c,10,9,5).cell, m.at(c,13,3,5), m.total(c.list[0])]; })()`, `[[2,4,1],[1,2,5],null,null,6]`},
 		{"lib/buckets.js", `[m.logTicks(0.001, 0.03), m.logTicks(0.00001, 10, 4), m.logTicks(1, 100, 5)]`, `[[0.001,0.002,0.005,0.01,0.02],[0.00001,0.0001,0.001,0.01,0.1,1,10].filter((_, i) => i % 2 === 0),[1,3,10,30,100]]`},
 		{"lib/buckets.js", `[m.powerTicks(1000, 5000), m.powerTicks(1, 2**20, 4)]`, `[[1024,2048,4096],[1,2**10,2**20]]`},

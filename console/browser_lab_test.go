@@ -148,7 +148,7 @@ func TestNotFound(t *testing.T) {
 	t.Parallel()
 	p := newTracesPage(t)
 	for path, want := range map[string]string{
-		"/nope":                        `["Page not found","The console has no page /nope.",7]`,
+		"/nope":                        `["Page not found","The console has no page /nope.",8]`,
 		"/d/nope":                      `["Dashboard not found","No dashboard has the UID nope. Available dashboards:",10]`,
 		"/d/service-latency?panel=999": `["Panel not found","The dashboard Service latency has no panel 999. Available dashboards:",10]`,
 	} {

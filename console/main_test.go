@@ -46,6 +46,8 @@ func TestParse(t *testing.T) {
 		"-addr=": "-addr must not be empty", "-addr=3300": `-addr "3300" is not host:port`, "-addr=127.0.0.1:99999": "-addr", "-addr=127.0.0.1:http": "-addr",
 		"-traces-addr=x": "-traces-addr", "-prometheus=9090": "-prometheus", "-prometheus=": "-prometheus", "-jaeger=ftp://x": "-jaeger", "-jaeger=http://a,http://b": "more than one",
 		"-state=": "-state must not be empty", "-nothing": "nothing", "argument": "argument",
+		"-admin-addr=0.0.0.0:1": `-admin-addr "0.0.0.0:1": the host must be 127.0.0.1`, "-admin-addr=1": "-admin-addr",
+		"-allow-control -containers=a=http://a:1":    "-allow-control does not work in containers",
 		"-addr=127.0.0.1:7 -traces-addr=127.0.0.1:7": "-traces-addr and -addr are the same",
 	} {
 		_, err := parse(strings.Fields(args), none, io.Discard)
@@ -54,6 +56,18 @@ func TestParse(t *testing.T) {
 		}
 		if got := code(err); got != 2 {
 			t.Errorf("parse(%s): exit code %d, want 2", args, got)
+		}
+	}
+}
+
+// Pages of a console that listens beyond this machine change nothing, unless a flag lets them.
+func TestNoControl(t *testing.T) {
+	t.Parallel()
+	for args, refused := range map[string]bool{"": false, "-addr=localhost:1": false, "-addr=[::1]:1": false, "-addr=127.0.0.2:1 -traces-addr=127.0.0.1:2": false,
+		"-addr=0.0.0.0:1": true, "-addr=:1": true, "-addr=host:1": true, "-traces-addr=192.0.2.1:1": true, "-addr=0.0.0.0:1 -allow-control": false} {
+		c, err := parse(strings.Fields(args), none, io.Discard)
+		if got := c.noControl(); err != nil || (got != "") != refused {
+			t.Errorf("%s: %q, %v, want refused: %v", args, got, err, refused)
 		}
 	}
 }

@@ -1,17 +1,19 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
-	"time"
 
 	"soundcheck/internal/cli"
+	"soundcheck/lab/build"
 	"soundcheck/lab/doctor"
+	"soundcheck/lab/doctor/otlp"
 	"soundcheck/lab/plan"
 )
 
@@ -29,56 +31,99 @@ func (h header) Set(s string) error {
 	return nil
 }
 
-func runDoctor(ctx context.Context, args []string, getenv func(string) string, stdout, _ io.Writer) error {
-	f := cli.NewFlags("lab doctor [flags]", "SOUNDCHECK_LAB", `Send an empty export to an OTLP endpoint over HTTP and gRPC, name cause and fix of what fails.
-Exit code 1 if neither works, or the protocol of -protocol does not.`)
-	endpoint := f.String("otlp", plan.Lab{}.OTLP(), "`URL` of the endpoint, as in OTEL_EXPORTER_OTLP_ENDPOINT")
-	protocol := f.String("protocol", "", "`protocol` that must work: grpc or http/protobuf (default: one of them)")
+func runDoctor(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	f := newFlags("lab doctor [flags]", `Find out what is wrong with the lab, up or down, and what to do. Exit code 1 if there is a problem.
+With -otlp: check one OTLP endpoint instead, of this lab or any other. Exit code 1 if neither HTTP nor
+gRPC works, or the protocol of -protocol does not.`).withOffset()
+	format := f.String("format", "text", "result format: `text` or json")
+	endpoint := f.String("otlp", "", "`URL` of the only endpoint to check, as in OTEL_EXPORTER_OTLP_ENDPOINT")
+	protocol := f.String("protocol", "", "`protocol` that must work at -otlp: grpc or http/protobuf (default: one of them)")
 	headers := header{}
-	f.Var(headers, "header", "request header `NAME=VALUE`; repeatable")
+	f.Var(headers, "header", "request header `NAME=VALUE` for -otlp; repeatable")
 	if err := f.Parse(args, getenv, stdout); err != nil {
 		return err
 	}
 	if err := f.NoArgs(); err != nil {
 		return err
 	}
-	if *protocol != "" && *protocol != doctor.HTTP && *protocol != doctor.GRPC {
-		return f.Errorf("-protocol %q is not %s or %s", *protocol, doctor.GRPC, doctor.HTTP)
+	switch {
+	case *protocol != "" && *protocol != otlp.HTTP && *protocol != otlp.GRPC:
+		return f.Errorf("-protocol %q is not %s or %s", *protocol, otlp.GRPC, otlp.HTTP)
+	case *format != "text" && *format != "json":
+		return f.Errorf("-format %q is not text or json", *format)
+	case *endpoint == "" && (*protocol != "" || len(headers) > 0):
+		return f.Errorf("-protocol and -header need -otlp")
+	case *endpoint != "" && (f.given("state") || f.given("port-offset") || f.given("format")):
+		return f.Errorf("-otlp checks one endpoint: it excludes -state, -port-offset and -format")
+	case *endpoint != "":
+		return f.checkOTLP(ctx, *endpoint, *protocol, headers, stdout)
 	}
-	results, err := doctor.OTLP(ctx, *endpoint, http.Header(headers))
+	l, b, err := f.lab()
+	if err != nil {
+		return err
+	}
+	bar := cli.NewProgress(stderr)
+	r, err := doctor.Run(ctx, doctor.Options{Lab: l, Build: b, StateFlag: stateFlag(l), Environ: os.Environ(), Progress: bar.Show})
+	bar.Clear()
+	switch {
+	case ctx.Err() != nil:
+		return cli.WithCode(130, errors.New("interrupted"))
+	case err != nil:
+		return err
+	}
+	write := r.WriteText
+	if *format == "json" {
+		write = r.WriteJSON
+	}
+	if err := write(stdout); err != nil {
+		return err
+	}
+	if r.Problems > 0 {
+		return cli.ErrSaid
+	}
+	return nil
+}
+
+// given reports whether a flag is among the arguments.
+func (f *flags) given(name string) (found bool) {
+	f.Visit(func(fl *flag.Flag) { found = found || fl.Name == name })
+	return found
+}
+
+// checkOTLP checks one endpoint.
+func (f *flags) checkOTLP(ctx context.Context, endpoint, protocol string, headers header, stdout io.Writer) error {
+	results, err := otlp.Check(ctx, endpoint, http.Header(headers))
 	if err != nil {
 		return f.Errorf("-otlp: %v", err)
 	}
 	if ctx.Err() != nil {
 		return cli.WithCode(130, errors.New("interrupted"))
 	}
-	if err := writeDoctor(stdout, *endpoint, results); err != nil {
+	if err := otlp.WriteText(stdout, endpoint, results); err != nil {
 		return err
 	}
 	for _, r := range results {
-		if r.OK && (*protocol == "" || *protocol == r.Protocol) {
+		if r.OK && (protocol == "" || protocol == r.Protocol) {
 			return nil
 		}
 	}
 	return cli.ErrSaid
 }
 
-func writeDoctor(w io.Writer, endpoint string, results []doctor.Result) error {
-	var b bytes.Buffer
-	for _, r := range results {
-		if r.OK {
-			fmt.Fprintf(&b, "%-14s ok      %s, %s\n", r.Protocol, r.Saw, r.Took.Round(time.Millisecond/10))
-			continue
-		}
-		fmt.Fprintf(&b, "%-14s failed  %s\n", r.Protocol, r.Saw)
-		fmt.Fprintf(&b, "               cause: %s\n               fix:   %s\n", r.Cause, r.Fix)
+// diagnose prints an error of lab up, and below it the problems that can keep a lab from starting.
+func diagnose(ctx context.Context, l plan.Lab, b *build.Builder, stderr io.Writer, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
 	}
-	for _, r := range results {
-		if r.OK {
-			fmt.Fprintf(&b, "\nexport OTEL_EXPORTER_OTLP_ENDPOINT=%s OTEL_EXPORTER_OTLP_PROTOCOL=%s\n", endpoint, r.Protocol)
-			break
+	if !errors.Is(err, cli.ErrSaid) {
+		fmt.Fprintf(stderr, "lab: %v\n", err)
+	}
+	r, checkErr := doctor.Run(ctx, doctor.Options{Lab: l, Build: b, StateFlag: stateFlag(l), Environ: os.Environ(), Start: true})
+	if checkErr == nil && r.Problems > 0 {
+		fmt.Fprintln(stderr, "\nlab doctor found:")
+		if err := r.WriteProblems(stderr); err != nil {
+			return err
 		}
 	}
-	_, err := w.Write(b.Bytes())
-	return err
+	return cli.ErrSaid
 }

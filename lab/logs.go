@@ -1,20 +1,16 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"time"
 
 	"soundcheck/lab/plan"
 	"soundcheck/lab/supervisor"
+	"soundcheck/lab/tail"
 )
 
 func logs(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
@@ -36,13 +32,13 @@ func logs(ctx context.Context, args []string, getenv func(string) string, stdout
 		return err
 	}
 	lines := make(chan string)
-	var tails []*tail
+	var tails []*tail.Tail
 	for _, name := range names {
-		t := &tail{path: filepath.Join(l.Logs(), name+".log")}
+		t := &tail.Tail{Path: filepath.Join(l.Logs(), name+".log")}
 		if len(names) > 1 {
-			t.prefix = fmt.Sprintf("%-15s ", name)
+			t.Prefix = fmt.Sprintf("%-15s ", name)
 		}
-		if err := t.begin(*n, *follow, stdout); err != nil {
+		if err := t.Begin(*n, *follow, stdout); err != nil {
 			return err
 		}
 		tails = append(tails, t)
@@ -51,7 +47,7 @@ func logs(ctx context.Context, args []string, getenv func(string) string, stdout
 		return nil
 	}
 	for _, t := range tails {
-		go t.follow(ctx, lines)
+		go t.Follow(ctx, lines)
 	}
 	for {
 		select {
@@ -74,8 +70,10 @@ func logNames(f *flags, state string) (names []string, err error) {
 	}
 	for _, name := range f.Args() {
 		running := slices.ContainsFunc(st.Components, func(c supervisor.ComponentStatus) bool { return c.Name == name }) // also of an exercise
-		if !running {
-			if name, err = componentName(f, name); err != nil {
+		// That of a program of the user is there after its lab, too.
+		_, noFile := os.Stat(filepath.Join(plan.Lab{State: state}.Logs(), name+".log"))
+		if !running && (noFile != nil || filepath.Base(name) != name || name == plan.StoreName) {
+			if name, err = componentName(f, name, st); err != nil {
 				return nil, err
 			}
 		}
@@ -85,98 +83,9 @@ func logNames(f *flags, state string) (names []string, err error) {
 		names = append(names, name)
 	}
 	if names == nil {
-		for _, p := range (plan.Lab{Stores: st.Stores, Grafana: hasGrafana(st)}).Components() {
+		for _, p := range (plan.Lab{Stores: st.Stores, Grafana: hasGrafana(st), Own: st.Own}).Components() {
 			names = append(names, p.Name)
 		}
 	}
 	return names, nil
-}
-
-// tail reads the lines that are appended to a file.
-type tail struct {
-	path   string
-	prefix string
-	offset int64
-}
-
-// begin writes the last n lines and stores their end. An unfinished line is
-// left to follow.
-func (t *tail) begin(n int, follow bool, w io.Writer) error {
-	f, err := os.Open(t.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return err
-	}
-	t.offset = size
-	if follow && size > 0 {
-		var last [1]byte
-		if _, err := f.ReadAt(last[:], size-1); err != nil {
-			return err
-		}
-		if last[0] != '\n' {
-			if t.offset, err = supervisor.LastLines(f, size, 1); err != nil {
-				return err
-			}
-		}
-	}
-	begin, err := supervisor.LastLines(f, t.offset, n)
-	if err != nil {
-		return err
-	}
-	for r := bufio.NewReader(io.NewSectionReader(f, begin, t.offset-begin)); ; {
-		line, err := r.ReadString('\n')
-		if line != "" {
-			if _, err := fmt.Fprintf(w, "%s%s\n", t.prefix, strings.TrimSuffix(line, "\n")); err != nil {
-				return err
-			}
-		}
-		if err != nil {
-			return nil
-		}
-	}
-}
-
-// follow sends complete lines until ctx ends. It starts over when the file was truncated.
-func (t *tail) follow(ctx context.Context, lines chan<- string) {
-	for {
-		t.read(ctx, lines)
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
-}
-
-func (t *tail) read(ctx context.Context, lines chan<- string) {
-	f, err := os.Open(t.path)
-	if err != nil {
-		return // not there yet
-	}
-	defer f.Close()
-	if st, err := f.Stat(); err != nil || st.Size() < t.offset {
-		t.offset = 0
-	}
-	if _, err := f.Seek(t.offset, io.SeekStart); err != nil {
-		return
-	}
-	for r := bufio.NewReader(f); ; {
-		line, err := r.ReadString('\n')
-		if err != nil {
-			return // an unfinished line: read it again later
-		}
-		t.offset += int64(len(line))
-		select {
-		case lines <- t.prefix + line:
-		case <-ctx.Done():
-			return
-		}
-	}
 }

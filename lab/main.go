@@ -2,12 +2,13 @@
 // with the real OpenTelemetry Collector, Jaeger and Prometheus, without Docker.
 //
 //	go run ./lab up                  # get or build what is missing, start, show the addresses
+//	go run ./lab up -with 'checkout=go run ./cmd/checkout' -with-url http://127.0.0.1:8080
 //	go run ./lab status              # state, address, process, uptime and memory of each component
 //	go run ./lab logs -f proxy-service
 //	go run ./lab restart album-store # rebuild it if its sources changed
 //	go run ./lab smoke               # ten requests through the proxy, each response checked
 //	go run ./lab verify              # a short load, and what the backends recorded of it: all must agree
-//	go run ./lab doctor -otlp URL    # why no telemetry arrives at an OTLP endpoint
+//	go run ./lab doctor              # what is wrong, and what to do; -otlp URL: with one OTLP endpoint
 //	go run ./lab exercise list       # learn by finding: something is broken, and the lab checks your answer
 //	go run ./lab down                # stop everything; data stays
 //
@@ -25,6 +26,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"soundcheck/internal/cli"
 	"soundcheck/lab/build"
@@ -43,7 +45,7 @@ commands:
   smoke    send ten requests through the proxy and check each response
   verify   send a short load and check what the backends recorded of it
   exercise find what is broken, with answers that the lab checks
-  doctor   find out why telemetry does not arrive at an OTLP endpoint
+  doctor   find out what is wrong with the lab, or with an OTLP endpoint, and what to do
 
 "lab COMMAND -h" shows the flags of a command.
 `
@@ -81,6 +83,10 @@ type flags struct {
 	otlp    bool
 	from    string
 	grafana bool
+
+	with, withURL cli.Values
+	withTimeout   time.Duration
+	withDir       string
 }
 
 func newFlags(usage, about string) *flags {
@@ -218,6 +224,9 @@ func (f *flags) lab() (plan.Lab, *build.Builder, error) {
 	}
 	l := plan.Lab{Root: root, State: state, Offset: f.offset, DB: db, OTLPEverywhere: f.otlp, Grafana: f.grafana}
 	if l.Stores, err = f.stores(l); err != nil {
+		return plan.Lab{}, nil, err
+	}
+	if l.Own, err = f.services(l); err != nil {
 		return plan.Lab{}, nil, err
 	}
 	// All labs of a repository share the binaries.

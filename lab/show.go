@@ -59,6 +59,7 @@ func hints(w io.Writer, l plan.Lab, st supervisor.Status) {
 	if ready(plan.ProxyName) {
 		fmt.Fprintf(w, "  curl %s/albums/1\n  %s\n  %s\n", l.Proxy(), datagen, loadgen)
 	}
+	fmt.Fprint(w, loads(l, st))
 	if ready("jaeger", "console") { // the console passes requests on to Jaeger
 		fmt.Fprintf(w, "  curl '%s/api/traces?service=proxy-service&limit=1'\n", l.Jaeger())
 	}
@@ -112,7 +113,7 @@ func table(w io.Writer, st supervisor.Status) {
 		if len(version) > 20 { // of a commit
 			version = version[:17] + "..."
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", p.Name, state, p.Address, version, cmp.Or(p.From, "-"), pid, since, p.Restarts, memory)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", p.Name, state, cmp.Or(p.Address, "-"), version, cmp.Or(p.From, "-"), pid, since, p.Restarts, memory)
 	}
 	t.Flush()
 	if st.BuildsLeft > 0 {
@@ -154,7 +155,7 @@ func status(ctx context.Context, args []string, getenv func(string) string, stdo
 			return err
 		}
 		if left == nil {
-			reason, _ := os.ReadFile(filepath.Join(l.Logs(), errName)) // written when the supervisor failed
+			reason, _ := os.ReadFile(filepath.Join(l.Logs(), supervisor.ErrName)) // written when the supervisor failed
 			if text := strings.TrimSpace(string(reason)); text != "" {
 				return fmt.Errorf("the lab is not running, it stopped: %s", strings.TrimPrefix(text, "lab: "))
 			}
@@ -189,15 +190,15 @@ func restart(ctx context.Context, args []string, getenv func(string) string, std
 	if f.NArg() != 1 {
 		return f.Errorf("name one component")
 	}
-	name, err := componentName(f, f.Arg(0))
-	if err != nil {
-		return err
-	}
 	l, _, err := f.lab()
 	if err != nil {
 		return err
 	}
 	client, st, err := supervisor.Connect(ctx, l.State)
+	if err != nil {
+		return err
+	}
+	name, err := componentName(f, f.Arg(0), st)
 	if err != nil {
 		return err
 	}
@@ -219,9 +220,9 @@ func restart(ctx context.Context, args []string, getenv func(string) string, std
 }
 
 // componentName returns name if there is such a component, else a usage error.
-func componentName(f *flags, name string) (string, error) {
+func componentName(f *flags, name string, st supervisor.Status) (string, error) {
 	var names []string
-	for _, p := range (plan.Lab{Grafana: true}).Components() {
+	for _, p := range (plan.Lab{Grafana: true, Own: st.Own}).Components() {
 		if p.Name == name {
 			return name, nil
 		}

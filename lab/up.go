@@ -25,7 +25,7 @@ import (
 )
 
 func up(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	f := newFlags("lab up [flags]", "Get or build what is missing, start every component, wait until all are ready.").withOffset().withDB().withStore().withOTLP().withPrograms()
+	f := newFlags("lab up [flags]", "Get or build what is missing, start every component, wait until all are ready.").withOffset().withDB().withStore().withOTLP().withPrograms().withServices()
 	foreground := f.Bool("foreground", false, "run in the foreground; stop the lab on Ctrl-C")
 	wait := f.String("wait", string(waitAll), "return when this is ready: `all|services` (proxy and album store)")
 	fresh := f.Bool("fresh", false, "start empty: delete albums, traces and metrics in the state folder first")
@@ -47,18 +47,21 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout, 
 	if *fresh {
 		err := supervisor.Clear(l, l.Clear)
 		if errors.Is(err, supervisor.ErrRunning) {
-			err = fmt.Errorf("the lab is running in %s: stop it first (lab down)", l.State)
+			return fmt.Errorf("the lab is running in %s: stop it first (lab down)", l.State)
 		}
 		if err != nil {
-			return err
+			return diagnose(ctx, l, b, stderr, err)
 		}
 	} else if joined, err := join(ctx, l, ready, stdout, stderr); joined || err != nil {
 		return err
 	}
+	sayKept(l, stderr)
 	if *foreground {
-		return inForeground(ctx, l, b, ready, stdout, stderr)
+		err = inForeground(ctx, l, b, ready, stdout, stderr)
+	} else {
+		err = inBackground(ctx, l, ready, stdout, stderr)
 	}
-	return inBackground(ctx, l, ready, stdout, stderr)
+	return diagnose(ctx, l, b, stderr, err)
 }
 
 // parse reads the flags of a command that takes no arguments.
@@ -92,6 +95,8 @@ func join(ctx context.Context, l plan.Lab, ready readiness, stdout, stderr io.Wr
 		other = "albums in " + albums(st)
 	case st.OTLPEverywhere != l.OTLPEverywhere:
 		other = fmt.Sprintf("-otlp-everywhere=%t", st.OTLPEverywhere)
+	case !slices.Equal(st.Own, l.Own):
+		other = "other programs of -with"
 	case hasGrafana(st) != l.Grafana:
 		other = map[bool]string{true: "Grafana", false: "no Grafana"}[hasGrafana(st)]
 	case st.From != l.From && l.From != plan.Auto: // auto takes what there is
@@ -138,7 +143,7 @@ func inForeground(ctx context.Context, l plan.Lab, b *build.Builder, ready readi
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // the write fails instead
 	ctx, release := untilHangup(ctx)
 	defer release()
-	os.Remove(filepath.Join(l.Logs(), errName)) // of an earlier start in the background
+	os.Remove(filepath.Join(l.Logs(), supervisor.ErrName)) // of an earlier start in the background
 	done := make(chan struct{})
 	var result error
 	go func() { defer close(done); result = runSupervisor(ctx, l, b) }()
@@ -158,9 +163,6 @@ func inForeground(ctx context.Context, l plan.Lab, b *build.Builder, ready readi
 	return result
 }
 
-// errName is the log file with the error that ended the supervisor.
-const errName = "lab.err"
-
 // inBackground starts a supervisor that outlives this command: a copy of this
 // binary, because `go run` removes its own when it exits.
 func inBackground(ctx context.Context, l plan.Lab, ready readiness, stdout, stderr io.Writer) error {
@@ -171,13 +173,14 @@ func inBackground(ctx context.Context, l plan.Lab, ready readiness, stdout, stde
 	if err := cli.CopySelf(self, 0o755); err != nil {
 		return fmt.Errorf("state folder: %w", err)
 	}
-	stderrFile, err := os.Create(filepath.Join(l.Logs(), errName))
+	stderrFile, err := os.Create(filepath.Join(l.Logs(), supervisor.ErrName))
 	if err != nil {
 		return err
 	}
 	defer stderrFile.Close()
-	cmd := exec.Command(self, "supervise", "-state", l.State, "-port-offset", strconv.Itoa(l.Offset),
-		"-otlp-everywhere="+strconv.FormatBool(l.OTLPEverywhere), "-from", string(l.From), "-grafana="+strconv.FormatBool(l.Grafana))
+	args := []string{"supervise", "-state", l.State, "-port-offset", strconv.Itoa(l.Offset),
+		"-otlp-everywhere=" + strconv.FormatBool(l.OTLPEverywhere), "-from", string(l.From), "-grafana=" + strconv.FormatBool(l.Grafana)}
+	cmd := exec.Command(self, append(args, serviceArgs(l)...)...)
 	cmd.Env = append(os.Environ(), "SOUNDCHECK_LAB_STORE="+strings.Join(l.Stores, ","),
 		"SOUNDCHECK_LAB_DB="+l.DB) // not an argument: it can hold a password
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = l.Root, stderrFile, stderrFile, proc.Session()
@@ -211,7 +214,7 @@ func inBackground(ctx context.Context, l plan.Lab, ready readiness, stdout, stde
 }
 
 func supervise(ctx context.Context, args []string, getenv func(string) string, stdout, _ io.Writer) error {
-	f := newFlags("lab supervise [flags]", "Run the lab in the background. Used by lab up.").withOffset().withDB().withStore().withOTLP().withPrograms()
+	f := newFlags("lab supervise [flags]", "Run the lab in the background. Used by lab up.").withOffset().withDB().withStore().withOTLP().withPrograms().withServices()
 	l, b, err := parse(f, args, getenv, stdout)
 	if err != nil {
 		return err

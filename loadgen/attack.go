@@ -10,6 +10,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/metric/noop"
 
@@ -18,6 +20,7 @@ import (
 	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/engine"
 	"soundcheck/loadgen/options"
+	"soundcheck/loadgen/profiles"
 	"soundcheck/loadgen/report"
 	"soundcheck/loadgen/slo"
 	"soundcheck/loadgen/view"
@@ -28,6 +31,8 @@ import (
 type attackOptions struct {
 	output
 	explain explanation
+	name    string
+	profile []profiles.Service
 	abort   bool // -abort-on-slo
 	quiet   bool
 	record  string
@@ -62,7 +67,10 @@ func parseAttack(args []string, getenv func(string) string, stdout io.Writer, d 
 	o.explain.define(f)
 	f.BoolVar(&o.abort, "abort-on-slo", false, "end the run as soon as an SLO is clearly violated")
 	f.BoolVar(&o.quiet, "quiet", false, "disable progress output")
+	f.StringVar(&o.name, "name", "", "`name` of the run in its report, up to 100 characters")
+	profile := ""
 	if d == nil {
+		f.StringVar(&profile, "profile", "", "take CPU profiles of `services` during the run: name=URL of pprof endpoints, separated by commas")
 		f.StringVar(&o.record, "record", "", "record all requests to this `file`, for -replay")
 		f.StringVar(&o.join, "join", "", "be a worker of the coordinator at this `URL`, which has all other flags")
 		f.StringVar(&o.token, "token", "", "`token` of the coordinator, for -join")
@@ -95,12 +103,22 @@ func parseAttack(args []string, getenv func(string) string, stdout io.Writer, d 
 			d.jaeger = o.explain.jaeger
 		}
 	}
+	var err error
+	if o.profile, err = profiles.Parse(profile); err != nil {
+		return f.Config, o, f.Errorf("-profile: %v", err)
+	}
+	if utf8.RuneCountInString(o.name) > maxName || strings.ContainsFunc(o.name, unicode.IsControl) || !utf8.ValidString(o.name) {
+		return f.Config, o, f.Errorf("-name %q is not a line of up to %d characters", o.name, maxName)
+	}
 	if o.abort && len(f.Config.SLOs) == 0 {
 		return f.Config, o, f.Errorf("-abort-on-slo needs -slo")
 	}
 	d.forward(f)
 	return f.Config, o, nil
 }
+
+// maxName is the limit of -name.
+const maxName = 100
 
 // applyJoin checks the flags of a worker: the coordinator has those of the run.
 func (o *attackOptions) applyJoin(f *options.Flags) error {
@@ -136,8 +154,14 @@ func runAttack(ctx context.Context, args []string, getenv func(string) string, s
 		return err
 	}
 	defer t.Finish(ctx, stderr)
+	if err := profiles.Probe(ctx, o.profile); err != nil {
+		return fmt.Errorf("-profile: %w", err)
+	}
 	if err := o.output.open(&c, true); err != nil {
 		return err
+	}
+	if len(o.profile) > 0 && len(o.output.kept) == 0 {
+		return cli.Usage("-profile needs -out or -keep, where the profiles are stored", "run \"loadgen -h\" for help\n")
 	}
 	_, err = attack(ctx, c, o, t, engine.Run, stdout, stderr)
 	return err
@@ -170,25 +194,56 @@ func attack(ctx context.Context, c engine.Config, o attackOptions, t *telemetry.
 	}
 	bar := view.Bar(stderr, o.quiet)
 	c.Progress = view.New(bar).Show
+	if err := o.output.watch(&c, o.name); err != nil {
+		return nil, errors.Join(err, o.output.discard())
+	}
 	if o.wrap != nil {
 		c.Progress = o.wrap(c.Progress)
 	}
 	if o.abort {
 		c.EndWhen = slo.Violated
 	}
+	stop := o.profiling(ctx, c, bar, stderr)
 	r, err = run(ctx, c)
+	stop()
 	if c.Recorder != nil {
 		err = errors.Join(err, c.Recorder.Close())
 	}
 	if r == nil {
 		return nil, errors.Join(err, o.output.discard())
 	}
+	r.Name = o.name
 	interrupted := ctx.Err() != nil // ended early
+	o.output.analysing(r)
 	if o.explain.on && !interrupted {
 		o.explain.add(ctx, r, t, bar, stderr)
 	}
 	bar.Clear()
 	return r, errors.Join(err, cmp.Or(o.output.write(r, stdout, bar), verdict(r, interrupted)))
+}
+
+// profiling takes profiles until stop is called.
+func (o *attackOptions) profiling(ctx context.Context, c engine.Config, bar *cli.Progress, stderr io.Writer) (stop func()) {
+	if len(o.profile) == 0 {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	begin := time.Now()
+	if !c.StartAt.IsZero() {
+		begin = c.StartAt
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		profiles.Take(ctx, o.profile, begin, c.Plan.Span(), o.output.store, func(service string, err error) {
+			bar.Clear()
+			fmt.Fprintf(stderr, "loadgen: no further CPU profiles of %s: %v\n", service, err)
+		})
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // runner runs a plan: engine.Run, or its like on many workers.

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,6 +31,45 @@ func TestClosedModelAndJSON(t *testing.T) {
 	}
 	if r.Version != report.Version || r.Model != "closed" || r.Workers != 3 || r.Sent != 120 || r.Classes[measure.Good] != 120 || r.Peak > 3 || r.Goodput <= 0 || r.SendDelay.Max != 0 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// While it runs, the run directory has the progress, and the name is in the report.
+func TestProgressAndName(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "run")
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var once sync.Once
+	var p report.Progress // the first one with requests; it ends the run
+	tg := newTarget(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			first, last, _, err := report.ReadProgress(dir)
+			if err == nil && last[len(last)-1].Classes[measure.Good] > 0 && last[len(last)-1].RateActual > 0 {
+				once.Do(func() {
+					p = last[len(last)-1]
+					p.Name, p.Target, p.PID = first.Name, first.Target, first.PID
+					stop()
+				})
+			}
+			h.ServeHTTP(w, r)
+		})
+	})
+	stdout, stderr, code := loadgen(ctx, "-rate", "50", "-duration", "5m", "-name", "before the fix", "-out", dir, "-url", tg.URL)
+	if code != 1 || !strings.Contains(stdout, "name          before the fix\n") {
+		t.Errorf("exit code %d, %s\n%s", code, stderr, stdout)
+	}
+	once.Do(func() { t.Error("the run showed no progress") }) // and no handler writes p any more
+	if p.Phase != report.Running || p.Name != "before the fix" || p.Target != tg.URL || p.PID != os.Getpid() || p.Elapsed <= 0 || p.Duration != 300 || p.RateTarget != 50 || p.RateActual <= 0 || p.Requests == 0 || p.Classes[measure.Good] == 0 {
+		t.Errorf("%+v", p)
+	}
+	if _, _, _, err := report.ReadProgress(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after the run: %v", err)
+	}
+	for _, bad := range []string{strings.Repeat("x", 101), "two\nlines"} {
+		if _, stderr, code := loadgen(t.Context(), "-name", bad); code != 2 || !strings.Contains(stderr, "is not a line of up to 100 characters") {
+			t.Errorf("-name %q: exit code %d, %s", bad, code, stderr)
+		}
 	}
 }
 

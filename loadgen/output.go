@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"time"
 
 	"soundcheck/internal/cli"
 	"soundcheck/loadgen/engine"
@@ -105,6 +106,52 @@ func (o *output) openKeep(runID string) error {
 	}
 	o.kept = append(o.kept, f)
 	return report.Prune(o.keep)
+}
+
+// watch makes the directories store the progress of the run, beside what shows it.
+func (o *output) watch(c *engine.Config, name string) error {
+	for _, f := range o.kept {
+		if err := f.Watch(name, c.URL); err != nil {
+			return err
+		}
+	}
+	show := c.Progress
+	c.Progress = func(p engine.Progress) {
+		show(p)
+		o.progress(snapshot(p))
+	}
+	return nil
+}
+
+// store writes a file beside each report.
+func (o *output) store(name string, b []byte) (err error) {
+	for _, f := range o.kept {
+		err = errors.Join(err, f.Write(name, b))
+	}
+	return err
+}
+
+// progress stores a snapshot. A full disk must not end the run; the report will say it.
+func (o *output) progress(p report.Progress) {
+	for _, f := range o.kept {
+		_ = f.Progress(p)
+	}
+}
+
+// analysing is the last snapshot of a run that has sent its requests.
+func (o *output) analysing(r *report.Report) {
+	o.progress(report.Progress{At: time.Now(), Phase: report.Analysing, Elapsed: r.Elapsed, Duration: r.Elapsed, Requests: r.Sent, Classes: r.Classes, P99All: r.Response.P99})
+}
+
+// snapshot is the progress in a report's units.
+func snapshot(p engine.Progress) report.Progress {
+	s := report.Progress{At: time.Now(), Phase: report.Running, StartsIn: p.Starts.Seconds(), Elapsed: max(p.Elapsed, 0).Seconds(), Duration: p.Duration.Seconds(),
+		RateTarget: p.RateTarget, RateActual: float64(p.Last.Requests) / max(p.Last.Seconds, 0.001), P50: p.Last.P50.Seconds(), P99: p.Last.P99.Seconds(), SendDelay: p.Last.SendDelay.Seconds(),
+		InFlight: p.InFlight, Users: p.Users, Requests: p.Requests, Classes: p.Classes, P99All: p.P99.Seconds()}
+	if p.Starts > 0 {
+		s.Phase = report.Begins
+	}
+	return s
 }
 
 // discard removes the directories of a run without a report.

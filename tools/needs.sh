@@ -26,6 +26,7 @@ fi
 
 has chromium || has chromium-browser || has google-chrome ||
 	missing "chromium fonts-dejavu-core" "no Chromium: browser tests are skipped"
+has python3 || missing python3 "no python3: the test of docs/checkout.py is skipped"
 # Under systemd its package would start a server.
 if ! has nginx && ! has /usr/sbin/nginx; then
 	if [ -d /run/systemd/system ]; then

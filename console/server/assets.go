@@ -22,7 +22,7 @@ import (
 )
 
 // styles are the parts of the style sheet all.css, in order of precedence.
-var styles = []string{"uPlot.min.css", "style.css", "styles/traces.css", "styles/dashboards.css", "styles/lab.css", "styles/logs.css", "styles/explore.css"}
+var styles = []string{"uPlot.min.css", "style.css", "styles/traces.css", "styles/dashboards.css", "styles/lab.css", "styles/logs.css", "styles/explore.css", "styles/control.css"}
 
 // uPlot's files among vegeta's assets.
 var uPlot = []string{"uPlot.min.js", "uPlot.min.css"}
@@ -97,7 +97,7 @@ func (a assetFiles) asset(w http.ResponseWriter, r *http.Request) {
 }
 
 // pages are the paths that web/app.js has a page for.
-var pages = regexp.MustCompile(`^/(explore|dashboards|d/[^/]+|traces(/file)?|trace/[^/]+|map|logs|runs(/[^/]+)?)?/?$`)
+var pages = regexp.MustCompile(`^/(explore|dashboards|d/[^/]+|traces(/file)?|trace/[^/]+|map|logs|faults|runs(/[^/]+)?)?/?$`)
 
 // page serves the document of every page, with 404 if there is no such page.
 func (a assetFiles) page(w http.ResponseWriter, r *http.Request) {

@@ -63,6 +63,7 @@ type listed struct {
 type run struct {
 	ID         string                `json:"id"`
 	Started    time.Time             `json:"started_at,omitzero"`
+	Name       string                `json:"name,omitempty"`
 	Target     string                `json:"target,omitempty"`
 	Plan       string                `json:"plan,omitempty"`
 	Elapsed    float64               `json:"elapsed,omitempty"`      // s
@@ -133,7 +134,14 @@ func (rs *runs) one(id string) run {
 	defer rs.mu.Unlock()
 	st, err := os.Stat(filepath.Join(rs.folder, id, "report.json"))
 	if err != nil {
-		return run{ID: id, Started: begun(id), Verdict: "unfinished"}
+		r := run{ID: id, Started: begun(id), Verdict: "unfinished"}
+		if first, last, written, err := report.ReadProgress(filepath.Join(rs.folder, id)); err == nil {
+			r.Name, r.Target = first.Name, first.Target
+			if live(last, written) {
+				r.Verdict = "running"
+			}
+		}
+		return r
 	}
 	if l, ok := rs.seen[id]; ok && l.size == st.Size() && l.modified.Equal(st.ModTime()) {
 		return l.run
@@ -143,7 +151,7 @@ func (rs *runs) one(id string) run {
 	if err != nil {
 		l.run = run{ID: id, Started: begun(id), Verdict: "unreadable", Problem: err.Error(), Finished: true}
 	} else {
-		l.run = run{ID: id, Started: r.StartedAt, Target: r.Target, Plan: planOf(r), Elapsed: r.Elapsed, WarmUp: r.WarmUpTime, RateTarget: r.RateTarget, RateActual: r.RateActual,
+		l.run = run{ID: id, Started: r.StartedAt, Name: r.Name, Target: r.Target, Plan: planOf(r), Elapsed: r.Elapsed, WarmUp: r.WarmUpTime, RateTarget: r.RateTarget, RateActual: r.RateActual,
 			Sent: r.Sent, Classes: r.Classes, P50: r.Response.P50, P99: r.Response.P99, Finished: true}
 		l.Verdict, l.Because = verdict(r)
 	}

@@ -9,11 +9,14 @@
 //	/-/traces, /-/map           trace lists and service map, from Jaeger's traces; POST reads a file of traces
 //	/-/traces/ID                a trace with its critical path; /otlp: as OTLP JSON
 //	/-/lab                      state of the components, from the supervisor or the containers
-//	/-/faults                   active faults; DELETE clears them
+//	/-/control                  whether pages may set faults and run load tests, and the token for it
+//	/-/faults                   active faults; DELETE clears them, PUT sets one; /-/faults/settings: what can be set
+//	/-/load                     the load test that runs; POST starts one, DELETE stops it; /-/load/command: its command
 //	/-/logs                     lines of component logs
-//	/-/runs, /-/runs/ID, …      loadgen's runs, their files, comparison of two
+//	/-/runs, /-/runs/ID, …      loadgen's runs, their progress, their files, comparison of two
+//	/-/profiles, /-/pprof/      CPU profiles of runs: those of a moment, their pages by pprof
 //
-// Everything is read only, except that faults can be cleared. The server accepts only requests
+// Everything else is read only. The server accepts only requests
 // whose Host is an IP address or localhost, which prevents DNS rebinding: a foreign page
 // cannot read it through a DNS name.
 package server
@@ -33,6 +36,7 @@ import (
 
 	"github.com/klauspost/compress/gzhttp"
 
+	"soundcheck/console/load"
 	"soundcheck/dashboards"
 )
 
@@ -45,6 +49,12 @@ type Config struct {
 	Containers []Container
 	Kubernetes bool // the containers are in pods, not in Compose
 	PortOffset int  // of the containers' published ports; a supervisor reports its own
+	// Load runs load tests; nil: none can be started.
+	Load *load.Runner
+	// NoControl is why pages may neither set faults nor run load tests; "": they may, on this machine.
+	NoControl string
+	// AllowControl lets pages on other machines do it, too.
+	AllowControl bool
 }
 
 // policy is the Content-Security-Policy: only files of this server.
@@ -68,16 +78,28 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET "+tracesPath+"/{id}", respond(oneTrace(c)))
 	mux.HandleFunc("GET "+tracesPath+"/{id}/otlp", otlpTrace(c))
 	mux.HandleFunc("GET /-/map", respond(serviceMap(c)))
-	mux.HandleFunc("GET /-/metadata", respond(metadata(c)))
+	mux.HandleFunc("GET /-/metadata", respond(metricMetadata(c)))
 	mux.HandleFunc("GET /-/lab", respond(lab(c)))
 	mux.HandleFunc("GET "+faultsPath, respond(listFaults(c)))
 	mux.HandleFunc("DELETE "+faultsPath, respond(clearFaults(c)))
+	gate := newControl(c)
+	mux.HandleFunc("GET /-/control", respond(gate.state))
+	mux.HandleFunc("GET /-/faults/settings", respond(faultSettings(c)))
+	mux.HandleFunc("PUT "+faultsPath, guard(gate, setFault(c)))
+	mux.HandleFunc("GET "+loadPath, respond(loadStatus(c)))
+	mux.HandleFunc("GET /-/load/command", respond(loadCommand(c)))
+	mux.HandleFunc("POST "+loadPath, guard(gate, startLoad(c)))
+	mux.HandleFunc("DELETE "+loadPath, guard(gate, stopLoad(c)))
 	mux.HandleFunc("GET /-/logs", respond(readLogs(c.State)))
 	kept := newRuns(c)
 	mux.HandleFunc("GET /-/runs", respond(kept.list))
 	mux.HandleFunc("GET /-/runs/compare", respond(kept.compare))
 	mux.HandleFunc("GET /-/runs/{id}", respond(kept.report))
+	mux.HandleFunc("GET /-/runs/{id}/progress", respond(kept.progress))
+	mux.HandleFunc("GET /-/runs/{id}/profiles", respond(kept.profiles))
 	mux.HandleFunc("GET /-/runs/{id}/{file}", kept.file)
+	mux.HandleFunc("GET /-/profiles", respond(kept.profilesAt))
+	mux.Handle("GET "+pprofPath+"/", viewProfiles(kept.folder))
 	mux.HandleFunc("GET /-/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "no such resource") })
 	mux.HandleFunc("GET /", files.page)
 	return secure(compress(mux))
@@ -119,7 +141,7 @@ func secure(next http.Handler) http.Handler {
 		}
 		if allowed := allow(r.URL.Path); !slices.Contains(allowed, r.Method) {
 			h.Set("Allow", strings.Join(allowed, ", "))
-			fail(w, http.StatusMethodNotAllowed, "this is read only")
+			fail(w, http.StatusMethodNotAllowed, "the console has nothing to change there")
 			return
 		}
 		// A foreign page may link here, but request nothing. "same-site" is another
@@ -133,22 +155,28 @@ func secure(next http.Handler) http.Handler {
 	})
 }
 
-// faultsPath is the only resource that a page may change. A browser sends a preflight request before a
-// DELETE from a foreign page (CORS), and the server rejects it.
-const faultsPath = "/-/faults"
+// Resources that a page may change. A browser sends a preflight request before a PUT or DELETE, or a POST of
+// JSON, from a foreign page (CORS), and the server rejects it.
+const (
+	faultsPath = "/-/faults"
+	loadPath   = "/-/load"
+)
 
 // tracesPath also accepts files of traces, which it reads and does not store.
 const tracesPath = "/-/traces"
 
 // allow returns the methods of a path.
 func allow(path string) []string {
+	methods := []string{http.MethodGet, http.MethodHead}
 	switch path {
 	case faultsPath:
-		return []string{http.MethodGet, http.MethodHead, http.MethodDelete}
+		methods = append(methods, http.MethodPut, http.MethodDelete)
 	case tracesPath:
-		return []string{http.MethodGet, http.MethodHead, http.MethodPost}
+		methods = append(methods, http.MethodPost)
+	case loadPath:
+		methods = append(methods, http.MethodPost, http.MethodDelete)
 	}
-	return []string{http.MethodGet, http.MethodHead}
+	return methods
 }
 
 // local reports whether a Host header is localhost or an IP address: another name could be

@@ -117,7 +117,7 @@ func TestHeaders(t *testing.T) {
 func TestMethods(t *testing.T) {
 	t.Parallel()
 	h := console(t, Config{})
-	for method, want := range map[string]int{"POST": 405, "PUT": 405, "PATCH": 405, "OPTIONS": 405, "DELETE": 200} {
+	for method, want := range map[string]int{"POST": 405, "PUT": 403, "PATCH": 405, "OPTIONS": 405, "DELETE": 200} {
 		if resp, _ := do(t, h, method, "/-/faults", ""); resp.StatusCode != want {
 			t.Errorf("%s /-/faults = %d, want %d", method, resp.StatusCode, want)
 		}

@@ -26,7 +26,9 @@ const routes = [
   ["/trace/:id", "trace"],
   ["/map", "map"],
   ["/logs", "logs"],
+  ["/faults", "faults"],
   ["/runs", "runs"],
+  ["/runs/new", "newrun"],
   ["/runs/compare", "compare"],
   ["/runs/:id", "run"],
 ];
@@ -127,8 +129,10 @@ function markSection() {
   const here = "/" + location.pathname.split("/")[1];
   const section = { "/d": "/dashboards", "/trace": "/traces" }[here] ?? here;
   for (const a of document.querySelectorAll("header.bar a")) {
-    if (a.getAttribute("href") === section) a.setAttribute("aria-current", "page");
-    else a.removeAttribute("aria-current");
+    if (a.getAttribute("href") === section) {
+      a.setAttribute("aria-current", "page");
+      a.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a phone the bar scrolls
+    } else a.removeAttribute("aria-current");
   }
 }
 

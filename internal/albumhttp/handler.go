@@ -97,7 +97,7 @@ func newRouter(svc album.Service, o HandlerOptions) *gin.Engine {
 	r.Use(h.accessLog, h.recovery)
 	api := r.Group("")
 	noRoute, noMethod := []gin.HandlerFunc{h.noRoute}, []gin.HandlerFunc{h.noMethod}
-	api.Use(h.closeBody)
+	api.Use(label, h.closeBody)
 	if o.Overload != nil {
 		api.Use(o.Overload.Middleware(classify, h.receive, h.fail))
 		control := o.Overload.Middleware(classify, nil, h.fail)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"soundcheck/lab/exercises"
+	"soundcheck/lab/plan"
 	"soundcheck/lab/supervisor"
 )
 
@@ -93,6 +94,14 @@ func TestExercises(t *testing.T) {
 	l.setFaults(t, l.ProxyAdmin(), "latency=1ms")
 	l.refused(t, 1, "proxy-service has the fault latency=1ms, which the exercise would end", "start", all[0].Name)
 	l.setFaults(t, l.ProxyAdmin())
+	// A load that cannot run is reported as such, and at once.
+	broken := plan.Exercise{Name: "broken", Loads: []plan.Load{{To: plan.ProxyName, Args: []string{"-rate", "fast"}}}}
+	if err := supervisor.NewClient(l.State).BeginExercise(t.Context(), broken); err == nil || !strings.Contains(err.Error(), "start exercise-load: it exited before it was ready (exit status 2)") ||
+		!strings.Contains(err.Error(), `"fast"`) {
+		t.Errorf("a load with wrong flags: %v", err)
+	}
+	l.refused(t, 1, "no exercise is active", "show")
+	l.stopDuringStart(t, all[0].Name)
 	resp, err := http.Post(l.Store()+"/albums", "application/json", strings.NewReader(anAlbum))
 	if err != nil || resp.StatusCode != http.StatusCreated {
 		t.Fatal(resp, err)
@@ -179,6 +188,31 @@ func TestExercises(t *testing.T) {
 		}
 	}
 	l.killDuring(t, all[0].Name)
+}
+
+// stopDuringStart ends an exercise whose start waits for the symptom: the start ends, too.
+func (l *lab) stopDuringStart(t *testing.T, name string) {
+	t.Helper()
+	done := make(chan string, 1)
+	go func() {
+		_, stderr, code := l.exercise(t, "start", name)
+		done <- fmt.Sprint(code, " ", stderr)
+	}()
+	within(t, time.Minute, "the exercise is active", func() error {
+		if st := l.status(t); st.ExerciseAt.IsZero() {
+			return fmt.Errorf("exercise %q", st.Exercise)
+		}
+		return nil
+	})
+	l.refused(t, 0, name+" ended", "stop")
+	select {
+	case got := <-done:
+		if !strings.HasPrefix(got, "1 ") || !strings.Contains(got, "was stopped before its symptom showed") {
+			t.Errorf("start: %s", got)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("the start still waits for the symptom")
+	}
 }
 
 // shell runs the commands of a solution, which are those of a shell in the repository. loadgen's exit code

@@ -45,6 +45,7 @@ var rules = []struct {
 	{"loadgen/measure", []string{"loadgen/explain"}},
 	{"loadgen/explain", []string{"internal/criticalpath", "internal/jaegerapi"}},
 	{"loadgen/targets", nil},
+	{"loadgen/profiles", nil},
 	{"loadgen/contract/values", nil},
 	{"loadgen/contract", []string{"loadgen/contract/values"}},
 	{"loadgen/flow", []string{"loadgen/targets"}},
@@ -54,6 +55,7 @@ var rules = []struct {
 	// What two programs share knows none of them.
 	{"internal/httpheader", nil},
 	{"internal/optional", nil},
+	{"internal/profiling", nil},
 	{"internal/memo", nil},
 	{"internal/httptelemetry", []string{"internal/memo"}},
 	{"internal/jaegerapi", nil},
@@ -64,7 +66,8 @@ var rules = []struct {
 	// Overload protection and calls with retries are for any service.
 	{"internal/overload", []string{"internal/cli", "internal/httpheader", "internal/optional"}},
 	{"internal/upstream", []string{"internal/cli", "internal/httpheader", "internal/memo", "internal/optional"}},
-	{"internal/telemetry", []string{"internal/telemetry/wire", "internal/version"}},
+	{"internal/telemetry", []string{"internal/telemetry/environment", "internal/telemetry/wire", "internal/version"}},
+	{"internal/telemetry/environment", nil},
 	// Clients of the API need no server.
 	{"internal/albumapi", []string{"internal/album", "internal/cli", "internal/httpheader", "internal/upstream"}},
 	{"internal/...", []string{"internal/..."}},
@@ -75,11 +78,19 @@ var rules = []struct {
 	{"proxy/...", []string{"internal/..."}},
 	{"datagen/...", []string{"datagen/...", "internal/..."}},
 	{"dashboards", nil},
-	// The console shows runs, and sends none.
+	// The console shows runs, and sends none itself: it starts loadgen.
+	{"console/metadata", nil},
+	{"console/load", []string{"lab/build", "lab/plan", "lab/proc", "lab/supervisor", "loadgen/report"}},
+	{"console/profiles", []string{"internal/profiling"}},
 	{"console/...", []string{"console/...", "dashboards", "lab/plan", "lab/supervisor", "loadgen/report", "loadgen/measure", "loadgen/compare", "internal/..."}},
 	// What calls docker and kubectl knows nothing of a lab's checks.
 	{"lab/command", nil},
 	{"lab/kube", []string{"lab/command", "lab/proc"}},
+	// What the doctor reads knows no lab.
+	{"lab/probe", nil},
+	{"lab/doctor/linux", nil},
+	{"lab/doctor/metrics", nil},
+	{"lab/doctor/otlp", nil},
 	{"lab/...", []string{"lab/...", "dashboards", "loadgen/engine", "loadgen/report", "loadgen/measure", "internal/..."}},
 	{"compose/...", []string{"compose/...", "lab/...", "internal/..."}},
 	{"deploy/charts", nil},

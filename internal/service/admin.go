@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"soundcheck/internal/profiling"
 )
 
 const adminTimeout = 5 * time.Second
@@ -25,6 +27,20 @@ func checkAdmin(addr string) error {
 		return errors.New("the host must be 127.0.0.1 or ::1: any client of this address can inject faults")
 	}
 	return nil
+}
+
+// admin is the handler of the admin address. Stacks in profiles would show hidden faults.
+func (c *Common) admin() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", c.Faults.Admin())
+	if !c.hidden {
+		mux.Handle("/debug/pprof/", profiling.Handler())
+	} else {
+		mux.HandleFunc("/debug/pprof/", func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "profiles would show the faults of the exercise: lab exercise stop ends it", http.StatusConflict)
+		})
+	}
+	return mux
 }
 
 // serveAdmin serves h at addr until stop is called.

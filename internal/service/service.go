@@ -21,6 +21,7 @@ import (
 	"soundcheck/internal/apidocs"
 	"soundcheck/internal/cli"
 	"soundcheck/internal/fault"
+	"soundcheck/internal/gc"
 	"soundcheck/internal/httpserver"
 	"soundcheck/internal/overload"
 	"soundcheck/internal/telemetry"
@@ -64,7 +65,7 @@ func CommonFlags(f *cli.Flags, addr string, kinds ...fault.Kind) *Common {
 	f.Uint64Var(&c.faultSeed, "fault-seed", 1, "random `seed` that selects the requests that a fault affects")
 	f.StringVar(&c.instrumentation, "instrumentation", lean, "`library` for server spans and metrics: lean, or otelgin, which costs more")
 	f.BoolVar(&c.hidden, "fault-hidden", false, "hide faults from telemetry, log and -admin-addr, as in an exercise")
-	f.StringVar(&c.adminAddr, "admin-addr", "", "`host:port` of /admin/faults, which shows and sets faults; loopback only; default: off")
+	f.StringVar(&c.adminAddr, "admin-addr", "", "`host:port` of /admin/faults, which shows and sets faults, and of /debug/pprof; loopback only; default: off")
 	return c
 }
 
@@ -144,9 +145,7 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 		}
 	}()
 	signals := signalsOf(t)
-	pace, stop := context.WithCancel(ctx)
-	defer stop()
-	go paceGC(pace)
+	gc.Pace()
 	b, err := open(signals)
 	if err != nil {
 		return err
@@ -163,7 +162,7 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 		return err
 	}
 	if c.adminAddr != "" {
-		stop, err := serveAdmin(ctx, c.adminAddr, c.Faults.Admin(), t.Logger)
+		stop, err := serveAdmin(ctx, c.adminAddr, c.admin(), t.Logger)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"go.opentelemetry.io/otel/propagation"
+
+	"soundcheck/internal/telemetry/environment"
 )
 
 // specification are the variables of the OpenTelemetry specification (v1.50.0,
@@ -62,7 +64,7 @@ var specification = []struct{ name, right, wrong string }{
 }
 
 func init() {
-	for _, p := range otlpPrefixes() {
+	for _, p := range environment.Prefixes() {
 		for _, v := range [][3]string{
 			{"INSECURE", "true", "maybe"},
 			{"ENDPOINT", "http://localhost:1", "ftp://localhost"},
@@ -194,8 +196,8 @@ func TestEndpoint(t *testing.T) {
 }
 
 func clearVariables(t *testing.T) {
-	for _, v := range variables() {
-		t.Setenv(v.name, "")
+	for _, name := range environment.Names() {
+		t.Setenv(name, "")
 	}
 }
 

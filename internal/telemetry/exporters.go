@@ -17,6 +17,8 @@ import (
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/trace"
+
+	"soundcheck/internal/telemetry/environment"
 )
 
 // exporters are those that the environment configures.
@@ -25,7 +27,7 @@ type exporters struct {
 	readers    []metric.Reader
 	logs       []sdklog.Exporter
 	deliveries []*delivery
-	failed     []ignored // could not be made
+	failed     []environment.Ignored // could not be made
 }
 
 func newExporters(ctx context.Context, p *retrier) (e exporters) {
@@ -82,7 +84,7 @@ func (e *exporters) each(signal string, create func(name string) error) {
 		}
 		os.Setenv(variable, name)
 		if err := create(name); err != nil {
-			e.failed = append(e.failed, ignored{variable, name, err.Error()})
+			e.failed = append(e.failed, environment.Ignored{Name: variable, Value: name, Reason: err.Error()})
 		}
 	}
 }

@@ -47,6 +47,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	"go.opentelemetry.io/otel/sdk/trace"
 
+	"soundcheck/internal/telemetry/environment"
 	"soundcheck/internal/version"
 )
 
@@ -178,7 +179,7 @@ func (t *Telemetry) page() (metric.Reader, error) {
 }
 
 // warn logs one line with all ignored variables.
-func warn(log *slog.Logger, list []ignored) {
+func warn(log *slog.Logger, list []environment.Ignored) {
 	if len(list) == 0 {
 		return
 	}

@@ -26,6 +26,9 @@ func (w Wrong) Error() string { return string(w) }
 // traceID is the form of a trace id.
 var traceID = regexp.MustCompile(`^[0-9a-fA-F]{1,32}$`)
 
+// clockSlack is how much earlier than the exercise a span may begin: the load starts before its time is taken.
+const clockSlack = 5 * time.Second
+
 // Check checks an answer against the lab.
 func (q *Question) Check(ctx context.Context, l Lab, answer string) error {
 	switch {
@@ -63,11 +66,37 @@ func (c *Choice) check(ctx context.Context, l Lab, answer string) error {
 		}
 		return err
 	}
+	if c.Found != nil {
+		ok, err := c.Found.holds(ctx, l)
+		if err == nil && !ok {
+			err = ErrNotVisible
+		}
+		return err
+	}
 	list, err := l.query(ctx, c.Query, time.Time{})
 	if err == nil && len(list) == 0 {
 		err = ErrNotVisible
 	}
 	return err
+}
+
+// holds reports whether the search has such a trace. No condition is no.
+func (f *Found) holds(ctx context.Context, l Lab) (bool, error) {
+	list, err := l.search(ctx, f.Search)
+	return slices.ContainsFunc(list, func(t *jaegerapi.Trace) bool { return holds(t, f.Spans) }), err
+}
+
+// holds reports whether what the symptom has beside its query shows.
+func (s *Symptom) holds(ctx context.Context, l Lab) (bool, error) {
+	if s.Skew != "" {
+		if d, _, err := l.skew(ctx, s.Skew); err != nil || d <= time.Second {
+			return false, err
+		}
+	}
+	if s.Found != nil {
+		return s.Found.holds(ctx, l)
+	}
+	return true, nil
 }
 
 func (v *Value) check(ctx context.Context, l Lab, answer string) error {
@@ -82,7 +111,11 @@ func (v *Value) check(ctx context.Context, l Lab, answer string) error {
 	case !ok:
 		return ErrNotVisible
 	case !near(n, measured, v.Tolerance):
-		return Wrong(fmt.Sprintf("wrong: not within %.0f%% of what the lab measures now", 100*v.Tolerance))
+		read := Number(n, v.Unit)
+		if v.Unit == "s" { // 310 is no 310ms
+			read = time.Duration(n * float64(time.Second)).Round(10 * time.Microsecond).String()
+		}
+		return Wrong(fmt.Sprintf("wrong: %s is not within %.0f%% of what the lab measures now", read, 100*v.Tolerance))
 	}
 	return nil
 }
@@ -146,6 +179,9 @@ func Number(n float64, unit string) string {
 }
 
 func (t *Trace) check(ctx context.Context, l Lab, answer string) error {
+	if _, id, ok := strings.Cut(answer, "/trace/"); ok { // the address of its page
+		answer, _, _ = strings.Cut(strings.TrimRight(id, "/"), "?")
+	}
 	if !traceID.MatchString(answer) {
 		return fmt.Errorf("%q is not a trace id: 32 hexadecimal digits", answer)
 	}
@@ -157,7 +193,7 @@ func (t *Trace) check(ctx context.Context, l Lab, answer string) error {
 		return err
 	}
 	for _, s := range trace.Spans {
-		if s.Start().Before(l.Begun.Add(-time.Minute)) { // a clock may be wrong
+		if s.Start().Before(l.Begun.Add(-clockSlack)) {
 			return Wrong("wrong: the trace is older than the exercise")
 		}
 	}
@@ -192,7 +228,7 @@ func (q *Query) check(ctx context.Context, l Lab, answer string) error {
 	// At a time before all data, a query of metrics has no result, and a constant has its own.
 	if old, err := l.query(ctx, answer, time.Unix(1, 0)); err != nil {
 		return err
-	} else if len(old) > 0 {
+	} else if len(old) > 0 && near(old[0].number, list[0].number, q.Tolerance) { // not that of "or vector(0)"
 		return Wrong("wrong: the query does not read a metric")
 	}
 	return nil

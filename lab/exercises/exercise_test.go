@@ -3,6 +3,7 @@ package exercises
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -90,8 +91,12 @@ func TestParse(t *testing.T) {
 		{"hints: [x]", "", "need one entry at least"},
 		{"key: a", "key: A", "ask.A: the key must be lower-case"},
 		{"is: y", "is: w", "ask.a: choice: of needs three names at least, and is one of them"},
-		{", fault: album-store db-delay}", "}", "choice: must have one of query, fault and skew"},
+		{", fault: album-store db-delay}", "}", "choice: must have one of query, fault, skew and found"},
 		{"    choice: {of: [x, y, z], is: y, fault: album-store db-delay}", "", "must have one of choice, label, value, trace and query"},
+		{", fault: album-store db-delay}", ", found: {search: service=a}}", "choice.found: needs search and spans"},
+		{", fault: album-store db-delay}", ", found: {search: service=a, spans: [{name: '('}]}}", "choice.found: name: error parsing regexp"},
+		{"shows: x,", "shows: x, found: {search: a},", "symptom.found: needs search and spans"},
+		{"title: T", "title: It is Y", `ask.a: the name, the title or the report says "y", which is the answer`},
 		{"    choice: {of: [x, y, z], is: y, fault: album-store db-delay}", "    value: {query: up}", "value: needs a query or skew, a unit"},
 		{"    choice: {of: [x, y, z], is: y, fault: album-store db-delay}", "    trace: {spans: [{name: '('}]}", "trace: name: error parsing regexp"},
 		{"answer: {a: y}", "answer: {b: y}", "ask.a: the solution does not give it"},
@@ -191,9 +196,11 @@ func backends(t *testing.T) Lab {
 	mux.HandleFunc("/api/v1/query", func(w http.ResponseWriter, r *http.Request) {
 		result := map[string]string{
 			"rate": `[{"metric":{"port":"80"},"value":[1,"10"]}]`, "two": `[{"metric":{},"value":[1,"1"]},{"metric":{},"value":[1,"2"]}]`,
-			"none": `[]`, "constant": `[{"metric":{},"value":[1,"10"]}]`, "nan": `[{"metric":{},"value":[1,"NaN"]}]`,
+			"none": `[]`, "constant": `[{"metric":{},"value":[1,"10"]}]`, "rate or 0": `[{"metric":{},"value":[1,"10"]}]`, "nan": `[{"metric":{},"value":[1,"NaN"]}]`,
 		}[r.FormValue("query")]
-		if r.FormValue("time") == "1" && r.FormValue("query") != "constant" {
+		if r.FormValue("time") == "1" && r.FormValue("query") == "rate or 0" {
+			result = `[{"metric":{},"value":[1,"0"]}]`
+		} else if r.FormValue("time") == "1" && r.FormValue("query") != "constant" {
 			result = "[]"
 		}
 		if result == "" {
@@ -203,13 +210,32 @@ func backends(t *testing.T) Lab {
 		}
 		fmt.Fprintf(w, `{"status":"success","data":{"resultType":"vector","result":%s}}`, result)
 	})
-	srv := httptest.NewServer(mux)
-	t.Cleanup(srv.Close)
-	var port int
-	if _, err := fmt.Sscanf(srv.URL, "http://127.0.0.1:%d", &port); err != nil {
-		t.Fatal(err)
+	mux.HandleFunc("/api/traces", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, `{"data":[%s]}`, traceJSON) })
+	mux.HandleFunc("/api/traces/1", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, `{"data":[%s]}`, traceJSON) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { http.Error(w, `{}`, http.StatusNotFound) })
+	for l := (plan.Lab{Offset: 8000 + os.Getpid()%500}); ; l.Offset += 7 {
+		if l.Offset > 15000 { // where Linux takes the ports of clients from
+			t.Fatal("no ports are free")
+		}
+		var listeners []net.Listener
+		for _, address := range []string{l.Prometheus(), l.Jaeger()} {
+			if listener, err := net.Listen("tcp", strings.TrimPrefix(address, "http://")); err == nil {
+				listeners = append(listeners, listener)
+			}
+		}
+		if len(listeners) < 2 {
+			for _, listener := range listeners {
+				listener.Close()
+			}
+			continue
+		}
+		for _, listener := range listeners {
+			srv := &httptest.Server{Listener: listener, Config: &http.Server{Handler: mux}}
+			srv.Start()
+			t.Cleanup(srv.Close)
+		}
+		return Lab{Lab: l, Begun: time.Now().Add(-time.Minute)}
 	}
-	return Lab{Lab: plan.Lab{Offset: port - plan.PrometheusPort}, Begun: time.Now().Add(-time.Minute)}
 }
 
 func TestChecks(t *testing.T) {
@@ -217,6 +243,7 @@ func TestChecks(t *testing.T) {
 	l := backends(t)
 	query := Question{Query: &Query{Same: "rate", Tolerance: 0.1}}
 	value := Question{Value: &Value{Query: "rate", Tolerance: 0.15}}
+	seconds := Question{Value: &Value{Query: "rate", Unit: "s", Tolerance: 0.15}}
 	label := Question{Label: &Label{Query: "rate", Name: "port"}}
 	choice := Question{Choice: &Choice{Of: []string{"a", "b", "c"}, Is: "a", Query: "rate"}}
 	for _, tt := range []struct {
@@ -224,15 +251,17 @@ func TestChecks(t *testing.T) {
 		answer, want string
 	}{
 		{query, "rate", ""},
+		{query, "rate or 0", ""},
 		{query, "constant", "wrong: the query does not read a metric"},
 		{query, "two", "wrong: the query has 2 results"},
 		{query, "none", "wrong: the query has no result"},
 		{query, "nan", "wrong: the query has no result"},
 		{query, "rate(", "wrong: Prometheus rejects the query: parse error"},
 		{value, "11.4", ""},
-		{value, "11.6", "wrong: not within 15%"},
+		{value, "11.6", "wrong: 11.6 is not within 15%"},
 		{value, "8.6", ""},
-		{value, "8.4", "wrong: not within 15%"},
+		{value, "8.4", "wrong: 8.4 is not within 15%"},
+		{seconds, "310", "wrong: 5m10s is not within"},
 		{label, "80", ""},
 		{label, "81", "wrong"},
 		{choice, "a", ""},

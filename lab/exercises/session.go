@@ -121,7 +121,7 @@ func Start(ctx context.Context, client *supervisor.Client, x *Exercise, l plan.L
 		st, err := client.Status(ctx)
 		if err == nil {
 			s = session(x, l, st, flags)
-			shown, err = x.Await(ctx, s.Lab, symptomTimeout)
+			shown, err = x.Await(ctx, s.Lab, symptomTimeout, s.isActive(client))
 		}
 		return err
 	})
@@ -129,10 +129,29 @@ func Start(ctx context.Context, client *supervisor.Client, x *Exercise, l plan.L
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("interrupted; the exercise is active: lab exercise stop%s ends it", flags)
+	case errors.Is(err, errEnded):
+		return err
 	case err != nil:
 		return errors.Join(err, client.EndExercise(ctx))
 	}
 	return s.Report(shown, stdout)
+}
+
+// errEnded means that another command has ended the exercise.
+var errEnded = errors.New("the exercise was stopped before its symptom showed")
+
+// isActive returns a function that returns an error once this exercise is not the active one.
+func (s *Session) isActive(client *supervisor.Client) func(context.Context) error {
+	return func(ctx context.Context) error {
+		st, err := client.Status(ctx)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errEnded, err)
+		}
+		if st.Phase != supervisor.Up || st.Exercise != s.Name || !st.ExerciseAt.Equal(s.Begun) {
+			return errEnded
+		}
+		return nil
+	}
 }
 
 // withoutFaults returns an error if a fault is active that its user has set: a restart ends it.

@@ -16,16 +16,26 @@ import (
 // ErrNoResult means that a step of a solution has no result now.
 var ErrNoResult = errors.New("no result")
 
-// Await waits until the symptom shows, and returns the line that shows it.
-func (x *Exercise) Await(ctx context.Context, l Lab, limit time.Duration) (shown string, err error) {
+// Await waits until the symptom shows, and returns the line that shows it. It ends when active returns an
+// error.
+func (x *Exercise) Await(ctx context.Context, l Lab, limit time.Duration, active func(context.Context) error) (shown string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if !sleep(ctx, max(minSince, x.Symptom.After)-time.Since(l.Begun)) {
-		return "", ctx.Err()
-	}
 	for {
+		if err := active(ctx); err != nil && ctx.Err() == nil {
+			return "", err
+		}
+		if time.Since(l.Begun) < max(minSince, x.Symptom.After) {
+			if !sleep(ctx, 500*time.Millisecond) {
+				return "", ctx.Err()
+			}
+			continue
+		}
 		n, ok, err := l.one(ctx, x.Symptom.Query)
-		if ok {
+		if ok && err == nil {
+			ok, err = x.Symptom.holds(ctx, l)
+		}
+		if ok && err == nil {
 			return strings.ReplaceAll(l.Expand(x.Symptom.Shows), "{value}", Number(n, x.Symptom.Unit)), nil
 		}
 		if errors.As(err, new(badQuery)) {

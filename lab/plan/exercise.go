@@ -100,7 +100,7 @@ func (e Exercise) Components(l Lab) (list []Component) {
 			to = load.To
 		}
 		c := Component{
-			Name:   "exercise-load",
+			Name:   exerciseLoad,
 			Target: ClientTarget("loadgen"),
 			// It has no end: when the duration is over, the supervisor starts it again.
 			Args:    append([]string{"-url", to, "-duration", "24h", "-quiet", "-keep", "", "-explain=false"}, load.Args...),
@@ -114,6 +114,9 @@ func (e Exercise) Components(l Lab) (list []Component) {
 	}
 	return list
 }
+
+// exerciseLoad is the name of the load of an exercise, and begins those of more loads.
+const exerciseLoad = "exercise-load"
 
 // fillBatch is how many albums a request of Fill creates.
 const fillBatch = 500

@@ -21,18 +21,24 @@ type Component struct {
 	Env     []string // the complete environment
 	Ports   []Port
 	Address string   // URL for users and clients
-	Ready   string   // URL of the readiness probe: 200 once it is ready
+	Ready   string   // URL of the readiness probe: 200 once it is ready; "": when it has run for a moment
 	Needs   []string // components that must be ready before it starts
 	// BuildRank is when its binary is built: lower ranks first, 0 is for the services. That
 	// of rank Beside is built beside the others, at a low priority, once the services are built.
 	BuildRank int
 	Version   string // module whose version is the component's; empty: the main module
 	Setup     func() error
+	Config    []string // files and folders of the repository that it reads when it starts
 	// Program, if not nil, can run in place of the binary of Target. FoundArgs, if not nil,
 	// returns more arguments for it.
 	Program   *obtain.Program
 	FoundArgs func(obtain.Found) []string
 	Timeout   time.Duration // from start to ready; 0: the default
+	// Command, if not empty, is run by /bin/sh in Dir in place of Target: a program of the user. It is
+	// ready as soon as Ready responds, whatever it responds but 5xx. ProcessEnv, if not nil, is more of the environment, made for each process.
+	Command    string
+	Dir        string // default: the state folder
+	ProcessEnv func() []string
 }
 
 // CanBeBuilt reports whether the component has a Target.
@@ -51,8 +57,9 @@ type Lab struct {
 	Stores []string
 	// OTLPEverywhere makes the Collector listen on all addresses of this machine.
 	OTLPEverywhere bool
-	Grafana        bool // run Grafana, too
-	From           From // where the backends are from
+	Grafana        bool      // run Grafana, too
+	From           From      // where the backends are from
+	Own            []Service // of the user
 	// Getenv returns the variables of obtain and PATH; nil: os.Getenv.
 	Getenv func(string) string
 }
@@ -74,6 +81,9 @@ func (l Lab) ProxyAdmin() string { return l.url(proxyAdminPort) + "/admin/faults
 
 // OTLP returns the URL of the Collector's OTLP/HTTP receiver.
 func (l Lab) OTLP() string { return l.url(OTLPHTTPPort) }
+
+// OTLPGRPC returns the URL of the Collector's OTLP/gRPC receiver.
+func (l Lab) OTLPGRPC() string { return l.url(OTLPGRPCPort) }
 
 // Console returns the URL of the lab's pages.
 func (l Lab) Console() string { return l.url(ConsolePort) }
@@ -101,11 +111,18 @@ func (l Lab) Components() []Component {
 	if l.Grafana {
 		backends = append(backends, l.grafana())
 	}
+	services := []Component{l.store(), l.proxy(), l.console()}
 	if len(l.Stores) > 0 {
-		return append(backends, l.proxy(), l.console())
+		services = services[1:]
 	}
-	return append(backends, l.store(), l.proxy(), l.console())
+	list, needs := append(backends, services...), collectorName
+	for _, s := range l.Own { // one after the other: a service may call an earlier one
+		list, needs = append(list, s.component(l, needs)), s.Name
+	}
+	return list
 }
+
+const collectorName = "otel-collector"
 
 func (l Lab) jaeger() Component {
 	return Component{
@@ -115,6 +132,7 @@ func (l Lab) jaeger() Component {
 		Version:   "github.com/jaegertracing/jaeger",
 		Program:   obtain.Jaeger,
 		Args:      []string{"--config", filepath.Join(l.Root, "backends/jaeger/config.yaml")},
+		Config:    []string{filepath.Join(l.Root, "backends/jaeger/config.yaml")},
 		Env: append(environ(nil),
 			"JAEGER_HTTP_ADDR="+l.addr(JaegerAPIPort),
 			"JAEGER_GRPC_ADDR="+l.addr(jaegerGRPCPort),
@@ -140,13 +158,14 @@ func (l Lab) collector() Component {
 		otlp = func(p int) string { return fmt.Sprintf("0.0.0.0:%d", p+l.Offset) }
 	}
 	return Component{
-		Name: "otel-collector",
-		Target: build.Target{Name: "otel-collector", Module: "collector/distribution",
+		Name: collectorName,
+		Target: build.Target{Name: collectorName, Module: "collector/distribution",
 			Package: ".", Sources: []string{"."}},
 		BuildRank: 2, // before Prometheus: the first trace needs it
 		Version:   "go.opentelemetry.io/collector/otelcol",
 		Program:   obtain.Collector,
 		Args:      []string{"--config", filepath.Join(l.Root, "collector/config.yaml")},
+		Config:    []string{filepath.Join(l.Root, "collector/config.yaml")},
 		Env: append(environ(nil),
 			"COLLECTOR_OTLP_GRPC_ADDR="+otlp(OTLPGRPCPort),
 			"COLLECTOR_OTLP_HTTP_ADDR="+otlp(OTLPHTTPPort),
@@ -192,10 +211,10 @@ func (l Lab) console() Component {
 		Target: build.Target{Name: "console", Module: ".", Package: "./console", Tags: ginTags,
 			Sources: []string{"console", "dashboards", "internal", "lab", "loadgen"}},
 		BuildRank: 1, // seconds, after the services: most packages are the same
-		Args: []string{"-addr", l.addr(ConsolePort), "-traces-addr", l.addr(TracesPort),
+		Args: []string{"-addr", l.addr(ConsolePort), "-traces-addr", l.addr(TracesPort), "-admin-addr", l.addr(consoleAdminPort),
 			"-prometheus", l.Prometheus(), "-jaeger", l.url(JaegerAPIPort), "-state", l.State},
 		Env:     environ(nil),
-		Ports:   []Port{l.port(ConsolePort, "pages"), l.port(TracesPort, "traces and Jaeger's API")},
+		Ports:   []Port{l.port(ConsolePort, "pages"), l.port(TracesPort, "traces and Jaeger's API"), l.port(consoleAdminPort, "profiles")},
 		Address: l.Console(),
 		Ready:   l.Console() + "/readyz",
 	}
@@ -211,7 +230,7 @@ func (l Lab) service(name, dir string, port, admin int, args ...string) Componen
 		Target:  serviceTarget(name, dir),
 		Args:    append([]string{"-addr", l.addr(port), "-admin-addr", l.addr(admin)}, args...),
 		Env:     l.telemetryEnv(),
-		Ports:   []Port{l.port(port, "HTTP"), l.port(admin, "faults")},
+		Ports:   []Port{l.port(port, "HTTP"), l.port(admin, "faults and profiles")},
 		Address: l.url(port),
 		Ready:   l.url(port) + "/readyz",
 	}
@@ -250,7 +269,7 @@ func environ(defaults map[string]string) []string {
 		if strings.HasPrefix(name, "OTEL_") && (defaults == nil || redirects(name)) {
 			continue
 		}
-		if name == "SOUNDCHECK_LAB_DB" || name == "SOUNDCHECK_STORE_DB" || name == obtain.MirrorVariable { // may hold a password
+		if private(name) {
 			continue
 		}
 		env = append(env, kv)
@@ -261,6 +280,11 @@ func environ(defaults map[string]string) []string {
 		}
 	}
 	return env
+}
+
+// private reports whether a variable may hold a password.
+func private(name string) bool {
+	return name == "SOUNDCHECK_LAB_DB" || name == "SOUNDCHECK_STORE_DB" || name == obtain.MirrorVariable
 }
 
 func redirects(name string) bool {

@@ -22,6 +22,7 @@ const (
 	collectorHealthPort = 13133
 	PrometheusPort      = 9090
 	ConsolePort         = 3300
+	consoleAdminPort    = 3302
 	TracesPort          = 16696 // trace pages: Jaeger's or the console's
 	JaegerAPIPort       = 16697 // behind the console
 	jaegerGRPCPort      = 16695

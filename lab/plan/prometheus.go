@@ -39,6 +39,7 @@ func (l Lab) prometheus() Component {
 		Address: l.Prometheus(),
 		Ready:   l.Prometheus() + "/-/ready",
 		Setup:   func() error { return l.setupPrometheus(config) },
+		Config:  []string{filepath.Join(l.Root, "backends/prometheus/prometheus.yml"), filepath.Join(l.Root, "dashboards/rules")},
 	}
 }
 

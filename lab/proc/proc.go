@@ -3,11 +3,9 @@
 package proc
 
 import (
-	"errors"
 	"os"
 	"strconv"
 	"syscall"
-	"time"
 )
 
 // ID identifies one process: PIDs are reused, PIDs with start times are
@@ -61,25 +59,4 @@ func (id ID) Signal(sig syscall.Signal) error {
 		return os.ErrProcessDone
 	}
 	return err
-}
-
-// End sends SIGTERM to the group that id leads, and SIGKILL after grace. It returns
-// nil once the process is gone.
-func (id ID) End(grace time.Duration) error {
-	for _, step := range []struct {
-		sig  syscall.Signal
-		wait time.Duration
-	}{{syscall.SIGTERM, grace}, {syscall.SIGKILL, 5 * time.Second}} {
-		if err := id.Signal(step.sig); errors.Is(err, os.ErrProcessDone) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		for deadline := time.Now().Add(step.wait); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-			if !id.Alive() {
-				return nil
-			}
-		}
-	}
-	return errors.New("still alive after SIGKILL")
 }

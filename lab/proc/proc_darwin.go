@@ -31,3 +31,9 @@ func ps(pid int, columns ...string) string {
 	out, _ := cmd.Output() // no such process: no output
 	return strings.TrimSpace(string(out))
 }
+
+// GroupRSS is RSS: on macOS, only that of the leader.
+func (id ID) GroupRSS() int64 { return id.RSS() }
+
+// members: on macOS, kill(2) does not find zombies.
+func members(int) bool { return true }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 )
@@ -32,13 +33,49 @@ func startIn(pid int, b []byte) (string, error) {
 	if len(f) < 20 {
 		return "", fmt.Errorf("/proc/%d/stat: %d fields", pid, len(f))
 	}
-	// The main thread can end before the others. As long as there are any, the
-	// process has its files, and listens on its ports.
-	threads, err := strconv.Atoi(string(f[17]))
-	if state := f[0][0]; err == nil && threads <= 1 && (state == 'Z' || state == 'X') {
+	if !running(f) {
 		return "", os.ErrProcessDone
 	}
 	return bootID() + "/" + string(f[19]), nil
+}
+
+// running reports whether a process with these fields of its stat, from the third on, runs.
+func running(f [][]byte) bool {
+	// The main thread can end before the others. As long as there are any, the
+	// process has its files, and listens on its ports.
+	threads, err := strconv.Atoi(string(f[17]))
+	state := f[0][0]
+	return err != nil || threads > 1 || state != 'Z' && state != 'X'
+}
+
+// members reports whether a process of the group runs. kill(2) also finds zombies, which stay in a
+// container whose first process reaps none.
+func members(group int) bool { return len(pids(group)) > 0 }
+
+// pids returns the running processes of a group.
+func pids(group int) (list []int) {
+	files, _ := filepath.Glob("/proc/[0-9]*/stat")
+	want := strconv.Itoa(group)
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			continue // gone meanwhile
+		}
+		f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err == nil && len(f) >= 20 && string(f[2]) == want && running(f) {
+			list = append(list, pid)
+		}
+	}
+	return list
+}
+
+// GroupRSS returns the resident memory of the group that the process leads.
+func (id ID) GroupRSS() (sum int64) {
+	for _, pid := range pids(id.PID) {
+		sum += ID{PID: pid}.RSS()
+	}
+	return sum
 }
 
 // RSS returns the resident memory of the process in bytes, or 0.

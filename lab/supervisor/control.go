@@ -96,7 +96,8 @@ func (s *Supervisor) restart(ctx context.Context, name string) error {
 	case <-ctx.Done():
 		return stopping()
 	}
-	if r.found.Path != "" { // only a restart changes it, and this is the only one
+	if r.Command != "" { // nothing to build
+	} else if r.found.Path != "" { // only a restart changes it, and this is the only one
 		found, err := r.Program.Again(ctx, r.found)
 		if ctx.Err() != nil {
 			return stopping()

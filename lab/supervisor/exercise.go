@@ -48,7 +48,11 @@ func (s *Supervisor) beginExercise(ctx context.Context, e plan.Exercise) error {
 	s.set(func() { s.exercise = e.Name })
 	s.log.Info("exercise begins", slog.String("exercise", e.Name))
 	if err := s.change(ctx, e, changes, extras); err != nil {
-		return errors.Join(err, s.restore(s.running))
+		restored := s.restore(s.running)
+		if s.running.Err() != nil {
+			return errors.New("the lab is stopping, and the exercise ends with it")
+		}
+		return errors.Join(err, restored)
 	}
 	s.set(func() { s.exerciseAt = time.Now() })
 	return nil

@@ -12,12 +12,16 @@ import (
 type logError struct {
 	err  error
 	path string
+	from int64 // offset: what is before is of an earlier process
 }
 
 func (e *logError) Unwrap() error { return e.err }
 
 func (e *logError) Error() string {
-	tail := Tail(e.path, 15)
+	tail := tailFrom(e.path, 15, e.from)
+	if len(tail) == 0 && e.from > 0 {
+		return e.err.Error() + " (it wrote nothing to " + e.path + ")"
+	}
 	if len(tail) == 0 {
 		return e.err.Error() + " (" + e.path + " is empty)"
 	}
@@ -25,7 +29,10 @@ func (e *logError) Error() string {
 }
 
 // Tail returns up to n last lines of the file at path.
-func Tail(path string, n int) []byte {
+func Tail(path string, n int) []byte { return tailFrom(path, n, 0) }
+
+// tailFrom is Tail of what is after an offset; of all if the file was truncated meanwhile.
+func tailFrom(path string, n int, from int64) []byte {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil
@@ -38,6 +45,9 @@ func Tail(path string, n int) []byte {
 	begin, err := LastLines(f, size, n)
 	if err != nil {
 		return nil
+	}
+	if from <= size {
+		begin = max(begin, from)
 	}
 	b := make([]byte, min(size-begin, 256<<10)) // a line may be of any length
 	if _, err := f.ReadAt(b, size-int64(len(b))); err != nil {

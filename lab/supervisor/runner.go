@@ -5,15 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"soundcheck/lab/build"
@@ -30,6 +24,8 @@ var (
 	minBackoff   = 200 * time.Millisecond
 	maxBackoff   = 10 * time.Second
 	settled      = 30 * time.Second // uptime after which the backoff is reset to minBackoff
+
+	minUptime = time.Second // uptime after which a component without a probe is ready: one with wrong flags has exited
 )
 
 // runner runs one component and restarts it when it exits.
@@ -61,14 +57,22 @@ type runner struct {
 	restarts  int
 	progress  *build.Progress // nil: it is not being built
 	builder   proc.ID         // the go command that builds it
-	ended     chan struct{}   // closed when the process that id names is reaped
+	ended     chan struct{}   // closed when the process that id names is reaped, and none of its group is left
+	logFrom   int64           // size of its log when it started
+	exit      string          // how it exited, as in "exit status 1"
+	termed    bool            // it was sent SIGTERM
 	change    plan.Change     // of an exercise
 }
 
 func newRunner(s *Supervisor, p plan.Component) *runner {
-	return &runner{Component: p, s: s, state: Waiting,
+	r := &runner{Component: p, s: s, state: Waiting,
 		built: make(chan struct{}), ready: make(chan struct{}),
 		turn: make(chan struct{}, 1), restart: make(chan chan error)}
+	if r.Command != "" {
+		r.from = FromCommand
+		close(r.built)
+	}
+	return r
 }
 
 func (r *runner) logPath() string { return filepath.Join(r.s.lab.Logs(), r.Name+".log") }
@@ -92,7 +96,7 @@ func (r *runner) builds(ctx context.Context, p *build.Progress, err error) error
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil:
-		return &logError{err, r.s.build.Log(r.Target)}
+		return &logError{err, r.s.build.Log(r.Target), 0}
 	}
 	if p.Total.Load() == 0 {
 		return nil // built meanwhile by another lab
@@ -136,7 +140,7 @@ func (r *runner) run(ctx context.Context) error {
 			}
 			report(nil)
 			if result = r.watch(ctx); result == nil {
-				err = errors.New("it exited")
+				err = fmt.Errorf("it exited (%s)", r.exited())
 			} else if err = r.end(); err == nil { // requested: no backoff, and not counted
 				backoff = minBackoff
 				continue
@@ -148,7 +152,7 @@ func (r *runner) run(ctx context.Context) error {
 		if e := r.end(); e != nil {
 			err = errors.Join(err, e)
 		}
-		failure := &logError{fmt.Errorf("start %s: %w", r.Name, err), r.logPath()}
+		failure := &logError{fmt.Errorf("start %s: %w%s", r.Name, err, r.advice(first)), r.logPath(), r.logFrom}
 		if first {
 			r.set(Failed, err.Error())
 			return failure
@@ -178,91 +182,33 @@ func wait(ctx context.Context, c <-chan struct{}) bool {
 	}
 }
 
-// start starts the process and saves its ID at once, so that a
-// killed supervisor's processes can be found.
-func (r *runner) start() error {
-	r.op.Lock()
-	defer r.op.Unlock()
-	if r.ended != nil && !isClosed(r.ended) {
-		return errors.New("its previous process did not exit")
-	}
-	if r.Setup != nil {
-		if err := r.Setup(); err != nil {
-			return err
-		}
-	}
-	log, err := os.OpenFile(r.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	path, version, args := r.program()
-	r.s.mu.Lock()
-	change := r.change
-	r.s.mu.Unlock()
-	cmd := exec.Command(path, slices.Concat(args, change.Args)...)
-	cmd.Dir = r.s.lab.State
-	cmd.Env = slices.Concat(r.Env, change.Env) // the last of two counts
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = proc.Group()
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	id, err := proc.Identify(cmd.Process.Pid)
-	if err != nil { // exited already; if not, kill it now: without its ID it cannot be stopped
-		id = proc.ID{PID: cmd.Process.Pid}
-		syscall.Kill(-id.PID, syscall.SIGKILL)
-	}
-	ended := make(chan struct{})
-	r.s.set(func() {
-		r.state, r.detail, r.id, r.ended, r.startedAt, r.version = Started, "", id, ended, time.Now(), version
-	})
-	go func() {
-		err := cmd.Wait()
-		r.s.log.Info("exited", slog.String("component", r.Name), slog.Int("pid", id.PID), slog.Any("status", cmd.ProcessState.String()), slog.Any("error", err))
-		close(ended)
-	}()
-	return nil
-}
-
-// program returns the path of the binary, its version, and its arguments.
-func (r *runner) program() (path, version string, args []string) {
-	r.s.mu.Lock()
-	found := r.found
-	r.s.mu.Unlock()
-	if found.Path == "" {
-		path = r.s.build.Path(r.Target)
-		version = build.Version(path, r.Version)
-		if r.Program != nil {
-			version = r.Program.Product(version)
-		}
-		return path, version, r.Args
-	}
-	if r.FoundArgs != nil {
-		return found.Path, found.Version, slices.Concat(r.Args, r.FoundArgs(found))
-	}
-	return found.Path, found.Version, r.Args
-}
-
 // awaitReady returns when the readiness probe succeeds, or an error if the process exits
-// first or the timeout expires. A component without a probe is ready at once.
+// first or the timeout expires. A component without a probe is ready when it has run for
+// a moment (minUptime).
 func (r *runner) awaitReady(ctx context.Context) error {
-	if r.Ready == "" {
-		return nil
-	}
 	limit := cmp.Or(r.Timeout, readyTimeout)
+	if r.Ready == "" {
+		limit = minUptime
+	}
 	timeout := time.After(limit)
+	var last error
 	for tick := time.NewTicker(25 * time.Millisecond); ; {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-r.ended:
-			return errors.New("it exited before it was ready")
+			return fmt.Errorf("it exited before it was ready (%s)", r.exited())
 		case <-timeout:
-			return fmt.Errorf("%s did not respond with 200 within %s", r.Ready, limit)
+			if r.Ready == "" {
+				return nil
+			}
+			return r.notReady(limit, last)
 		case <-tick.C:
 		}
-		if probe(ctx, r.Ready) == nil {
+		if r.Ready == "" {
+			continue
+		}
+		if last = r.probe(ctx); last == nil {
 			tick.Stop()
 			return nil
 		}
@@ -287,7 +233,7 @@ func (r *runner) watch(ctx context.Context) chan error {
 		if r.Ready == "" {
 			continue
 		}
-		err := probe(ctx, r.Ready)
+		err := r.probe(ctx)
 		r.s.mu.Lock()
 		st := r.state
 		r.s.mu.Unlock()
@@ -298,51 +244,4 @@ func (r *runner) watch(ctx context.Context) chan error {
 			r.set(Ready, "")
 		}
 	}
-}
-
-var prober = &http.Client{
-	Timeout:   time.Second,
-	Transport: &http.Transport{DisableKeepAlives: true},
-}
-
-func probe(ctx context.Context, url string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := prober.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16))
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s responded %s", url, resp.Status)
-	}
-	return nil
-}
-
-// end stops the process and waits until it is reaped.
-func (r *runner) end() error {
-	r.op.Lock()
-	defer r.op.Unlock()
-	r.s.mu.Lock()
-	id, ended := r.id, r.ended
-	r.s.mu.Unlock()
-	if ended != nil && !isClosed(ended) {
-		if err := id.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			return err
-		}
-		select {
-		case <-ended:
-		case <-time.After(stopGrace):
-			r.s.log.Warn("killed", slog.String("component", r.Name), slog.Duration("after", stopGrace))
-			if err := id.Signal(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
-				return err
-			}
-			<-ended
-		}
-	}
-	r.s.set(func() { r.state, r.detail, r.id = Ended, "", proc.ID{} })
-	return nil
 }

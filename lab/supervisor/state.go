@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"soundcheck/lab/plan"
+	"soundcheck/lab/probe"
 	"soundcheck/lab/proc"
 )
 
@@ -25,6 +25,9 @@ const (
 	socketName = "lab.sock"
 	stateName  = "state.json"
 )
+
+// ErrName is the log file with the error that ended a supervisor in the background.
+const ErrName = "lab.err"
 
 // Phase is the state of the lab as a whole.
 type Phase string
@@ -56,16 +59,20 @@ const (
 const (
 	FromBuild   = "built"
 	FromRelease = "release"
+	FromCommand = "-with"
 )
 
 // Status is a snapshot of a lab. Times are RFC 3339, sizes bytes.
 type Status struct {
-	Phase      Phase    `json:"phase"`
-	Failure    string   `json:"failure,omitempty"` // why it is stopping
-	State      string   `json:"state"`             // folder
-	PortOffset int      `json:"port_offset"`
-	Database   string   `json:"database,omitempty"` // of the lab's album store
-	Stores     []string `json:"stores,omitempty"`   // URLs of external album stores
+	Phase      Phase          `json:"phase"`
+	Failure    string         `json:"failure,omitempty"` // why it is stopping
+	State      string         `json:"state"`             // folder
+	Root       string         `json:"root"`              // folder of the repository
+	Bin        string         `json:"bin"`               // folder of the binaries
+	PortOffset int            `json:"port_offset"`
+	Database   string         `json:"database,omitempty"` // of the lab's album store
+	Stores     []string       `json:"stores,omitempty"`   // URLs of external album stores
+	Own        []plan.Service `json:"own,omitempty"`      // programs of the user
 	// OTLPEverywhere means that the Collector listens on all addresses.
 	OTLPEverywhere bool `json:"otlp_everywhere,omitempty"`
 	// From is where the backends are from.
@@ -87,7 +94,7 @@ type ComponentStatus struct {
 	Detail  string `json:"detail,omitempty"`
 	Address string `json:"address"`
 	Version string `json:"version,omitempty"` // of the process, or of the program that it will be
-	// From is FromBuild, FromRelease, or, of an installed program, PATH or the environment
+	// From is FromBuild, FromRelease, FromCommand, or, of an installed program, PATH or the environment
 	// variable that names it. Path is that of a program that was not built; Reason is why
 	// another one is not used.
 	From     string    `json:"from,omitempty"`
@@ -114,6 +121,9 @@ func (s *Supervisor) Status() Status {
 	for i := range st.Components {
 		if p := &st.Components[i]; p.Process.PID != 0 {
 			p.Memory = p.Process.RSS()
+			if p.From == FromCommand { // the process is a shell, or go run
+				p.Memory = p.Process.GroupRSS()
+			}
 			st.Memory += p.Memory
 		}
 	}
@@ -124,8 +134,8 @@ func (s *Supervisor) Status() Status {
 func (s *Supervisor) status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := Status{Phase: s.phase, Failure: s.failure, State: s.lab.State, PortOffset: s.lab.Offset, Database: s.lab.Database(),
-		Stores: s.lab.Stores, OTLPEverywhere: s.lab.OTLPEverywhere, From: s.lab.From, Supervisor: s.self, StartedAt: s.started, Exercise: s.exercise, ExerciseAt: s.exerciseAt,
+	st := Status{Phase: s.phase, Failure: s.failure, State: s.lab.State, Root: s.lab.Root, Bin: s.build.Bin, PortOffset: s.lab.Offset, Database: s.lab.Database(),
+		Stores: s.lab.Stores, Own: s.lab.Own, OTLPEverywhere: s.lab.OTLPEverywhere, From: s.lab.From, Supervisor: s.self, StartedAt: s.started, Exercise: s.exercise, ExerciseAt: s.exerciseAt,
 		BuildsLeft: s.left().Seconds()}
 	for _, r := range slices.Concat(s.runners, s.extras) {
 		p := ComponentStatus{Name: r.Name, State: r.state, Detail: r.detail, Address: r.Address, Version: cmp.Or(r.version, r.found.Version), From: r.from,
@@ -286,9 +296,13 @@ func acquire(state string) (f *os.File, err error) {
 // and the component that needs it.
 func CheckPorts(programs []plan.Component) error {
 	var taken []string
+	remedy := "move all ports of the lab, as in -port-offset 100"
 	for _, p := range programs {
 		for _, port := range p.Ports {
-			if !free(port.Number) {
+			if !probe.Free(port.Number) {
+				if p.Command != "" {
+					remedy = "let your program listen elsewhere (-with and -with-url)"
+				}
 				taken = append(taken, fmt.Sprintf("port %d is in use, %s needs it (%s)", port.Number, p.Name, port.Use))
 			}
 		}
@@ -296,21 +310,5 @@ func CheckPorts(programs []plan.Component) error {
 	if taken == nil {
 		return nil
 	}
-	return fmt.Errorf("%s\nstop the process that listens there, or move all ports of the lab, as in -port-offset 100",
-		strings.Join(taken, "\n"))
-}
-
-func free(port int) bool {
-	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	// macOS allows a listener beside one on all addresses: try to connect first.
-	if c, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
-		c.Close()
-		return false
-	}
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return false
-	}
-	l.Close()
-	return true
+	return fmt.Errorf("%s\nstop the process that listens there, or %s", strings.Join(taken, "\n"), remedy)
 }

@@ -19,7 +19,6 @@ import (
 
 	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/failure"
-	"soundcheck/loadgen/http1"
 )
 
 // get sends a request by a pool and reads the response.
@@ -203,7 +202,7 @@ func TestWireTimeoutAndEnd(t *testing.T) {
 	if err := <-ended; err == nil || os.IsTimeout(err) {
 		t.Errorf("request under way: %v, want an error that is no timeout", err)
 	}
-	if _, _, _, err := send(t, p, "GET", server.URL, "", time.Minute); !errors.Is(err, http1.ErrClosed) {
+	if _, _, _, err := send(t, p, "GET", server.URL, "", time.Minute); !errors.Is(err, connect.ErrClosed) {
 		t.Errorf("a request after the end: %v", err)
 	}
 	if _, _, _, err := send(t, p, "GET", "http://127.0.0.1:1/", "", time.Minute); err == nil || failure.Of(err).Name != "connection refused" {

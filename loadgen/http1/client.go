@@ -15,7 +15,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -25,13 +24,7 @@ import (
 // Client sends requests. Its methods are called from many goroutines.
 type Client struct {
 	dialer *connect.Dialer
-	max    int // max idle connections of each address
-
-	mu     sync.Mutex
-	idle   map[string][]*conn // by address; last used at the end
-	gate   *connect.Gate[*conn]
-	all    map[*conn]bool
-	closed bool
+	pool   *connect.Pool[*conn]
 }
 
 // New returns a client with a max number of idle connections of each address.
@@ -39,7 +32,7 @@ func New(d *connect.Dialer, max int) *Client {
 	if d.NoKeepalive {
 		max = 0
 	}
-	return &Client{dialer: d, max: max, idle: map[string][]*conn{}, gate: connect.NewGate[*conn](), all: map[*conn]bool{}}
+	return &Client{dialer: d, pool: connect.NewPool[*conn](max)}
 }
 
 // conn is a connection, for one request at a time.
@@ -61,56 +54,38 @@ type conn struct {
 	timer    time.Time // deadline of the connection, not later: setting it costs more than a late look
 }
 
-// ErrClosed is that of a request after Close.
-var ErrClosed = errors.New("the run has ended")
-
 // Close closes all connections, and so cancels requests in flight.
-func (t *Client) Close() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.closed = true
-	for c := range t.all {
-		_ = c.Close()
-	}
-}
-
-func (t *Client) drop(c *conn) {
-	_ = c.Close()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.all, c)
-}
+func (t *Client) Close() { t.pool.Close() }
 
 // keep returns c to the idle connections.
 func (t *Client) keep(c *conn) {
-	t.mu.Lock()
-	ok := !t.closed && len(t.idle[c.address]) < t.max
-	if ok {
-		c.used, c.idle = true, time.Now()
-		if !t.gate.Give(c.address, c) {
-			t.idle[c.address] = append(t.idle[c.address], c)
+	c.used, c.idle = true, time.Now()
+	t.pool.Keep(c.address, c)
+}
+
+// Open opens connections until an address has so many idle ones, or until ctx ends. It leaves errors to the requests.
+func (t *Client) Open(ctx context.Context, address string, n int) {
+	t.pool.Open(ctx, address, n, func(deadline time.Time) {
+		if c, err := t.get(ctx, address, deadline, true, false); err == nil {
+			t.keep(c)
 		}
-	}
-	t.mu.Unlock()
-	if !ok {
-		t.drop(c)
-	}
+	})
 }
 
 // get returns a live idle connection or a new one. Retry: the request may be sent again, so that a connection
 // which was used just now need not be checked.
 func (t *Client) get(ctx context.Context, address string, deadline time.Time, fresh, retry bool) (*conn, error) {
-	for c := t.take(ctx, address, deadline, fresh); c != nil; c = t.take(ctx, address, deadline, fresh) {
+	for c := t.pool.Take(ctx, address, deadline, fresh); c != nil; c = t.pool.Take(ctx, address, deadline, fresh) {
 		if c.limit(deadline) == nil && (retry && time.Since(c.idle) < connect.JustUsed || c.alive()) {
 			return c, nil
 		}
-		t.drop(c)
+		t.pool.Drop(c)
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	start := time.Now()
 	nc, raw, err := t.dial(ctx, address)
-	t.dialed(address, start, err)
+	t.pool.Dialed(address, start, err)
 	if err != nil {
 		return nil, err
 	}
@@ -120,15 +95,11 @@ func (t *Client) get(ctx context.Context, address string, deadline time.Time, fr
 	if s, ok := raw.(syscall.Conn); ok {
 		c.raw, _ = s.SyscallConn()
 	}
-	t.mu.Lock()
-	t.all[c] = true
-	closed := t.closed
-	t.mu.Unlock()
-	if err = c.limit(deadline); closed {
-		err = ErrClosed
+	if err := t.pool.Add(c); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		t.drop(c)
+	if err := c.limit(deadline); err != nil {
+		t.pool.Drop(c)
 		return nil, err
 	}
 	return c, nil
@@ -232,7 +203,7 @@ func (t *Client) Send(ctx context.Context, req *http.Request, deadline time.Time
 			resp.Body = &body{ReadCloser: resp.Body, client: t, conn: c, reusable: !resp.Close && !c.broken && resp.StatusCode != http.StatusSwitchingProtocols}
 			return resp, nil
 		}
-		t.drop(c)
+		t.pool.Drop(c)
 		if tm.FirstByte != 0 || !c.stale(ctx, err, connect.Safe(req.Method) && (req.Body == nil || req.GetBody != nil)) {
 			return nil, err
 		}
@@ -295,7 +266,7 @@ func (b *body) end(keep bool) {
 		b.client.keep(c)
 	default:
 		b.conn = nil
-		b.client.drop(c)
+		b.client.pool.Drop(c)
 	}
 }
 

@@ -62,7 +62,7 @@ func TestIdleBeyondDeadline(t *testing.T) {
 		if r := w.Exchange(t.Context(), address, "POST", post, false, time.Now().Add(time.Minute), &tm, never); r.Err != nil || r.Bytes != 2 {
 			t.Fatalf("%+v", r)
 		}
-		for _, c := range w.idle[address] { // as if the next request came after it
+		for _, c := range w.pool.Idle(address) { // as if the next request came after it
 			c.timer = time.Now().Add(-time.Millisecond)
 			if err := c.SetDeadline(c.timer); err != nil {
 				t.Fatal(err)

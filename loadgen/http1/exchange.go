@@ -56,13 +56,13 @@ func (t *Client) Exchange(ctx context.Context, address, method string, request [
 			if keep && err == nil && c.r.Buffered() == 0 { // else the server has sent more than a response
 				t.keep(c)
 			} else {
-				t.drop(c)
+				t.pool.Drop(c)
 			}
 			return r
 		} else {
 			err = cmp.Or(err, e)
 		}
-		t.drop(c)
+		t.pool.Drop(c)
 		if !c.stale(ctx, err, retry) {
 			return Reply{Err: err}
 		}

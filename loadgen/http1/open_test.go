@@ -38,8 +38,8 @@ func TestOpen(t *testing.T) {
 	defer c.Close()
 	for range 2 {
 		c.Open(t.Context(), Address(u), 3)
-		if n := s.Connections.Load(); n != 3 || len(c.idle[Address(u)]) != 3 {
-			t.Errorf("%d connections are open, %d of them idle, want 3", n, len(c.idle[Address(u)]))
+		if n := s.Connections.Load(); n != 3 || len(c.pool.Idle(Address(u))) != 3 {
+			t.Errorf("%d connections are open, %d of them idle, want 3", n, len(c.pool.Idle(Address(u))))
 		}
 	}
 	silent.Store(true)

@@ -35,13 +35,13 @@ func TestTLS(t *testing.T) {
 	}
 	// The deadline of an earlier request does not count.
 	post(2 * time.Second)
-	time.Sleep(time.Until(c.idle[Address(u)][0].deadline))
+	time.Sleep(time.Until(c.pool.Idle(Address(u))[0].deadline))
 	post(time.Minute)
 	if n := s.Connections.Load(); n != 1 {
 		t.Errorf("%d connections, want 1", n)
 	}
 	s.CloseClientConnections()
-	for c.idle[Address(u)][0].alive() { // the end has not arrived
+	for c.pool.Idle(Address(u))[0].alive() { // the end has not arrived
 		time.Sleep(time.Millisecond)
 	}
 	post(time.Minute)

@@ -83,7 +83,7 @@ func (b *body) end(keep bool) {
 	if keep {
 		c.client.keep(c)
 	} else {
-		c.client.drop(c)
+		c.client.pool.Drop(c)
 	}
 }
 

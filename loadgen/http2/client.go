@@ -36,14 +36,10 @@ func (s *stopwatch) stop() {
 // Client sends requests. Its methods are called from many goroutines.
 type Client struct {
 	dialer *connect.Dialer
-	max    int // max idle connections of each address
+	pool   *connect.Pool[*conn]
 
 	mu        sync.Mutex
-	idle      map[string][]*conn // by address; last used at the end
-	gate      *connect.Gate[*conn]
-	all       map[*conn]bool
 	supported map[string]*answer // by address
-	closed    bool
 }
 
 // answer is whether a server supports HTTP/2.
@@ -58,23 +54,13 @@ func New(d *connect.Dialer, idle int) *Client {
 	if d.NoKeepalive {
 		idle = 0
 	}
-	return &Client{dialer: d, max: idle, idle: map[string][]*conn{}, gate: connect.NewGate[*conn](), all: map[*conn]bool{}, supported: map[string]*answer{}}
+	return &Client{dialer: d, pool: connect.NewPool[*conn](idle), supported: map[string]*answer{}}
 }
 
-var (
-	errClosed = errors.New("the run has ended")
-	errLength = errors.New("the length of the request's body is unknown")
-)
+var errLength = errors.New("the length of the request's body is unknown")
 
 // Close closes all connections, and so cancels requests in flight.
-func (t *Client) Close() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.closed = true
-	for c := range t.all {
-		_ = c.Close()
-	}
-}
+func (t *Client) Close() { t.pool.Close() }
 
 // Address returns the address of a request's server, and whether it speaks TLS.
 func Address(req *http.Request) (address string, secure bool) {
@@ -143,7 +129,7 @@ func (t *Client) Send(ctx context.Context, req *http.Request, deadline time.Time
 		if err == nil {
 			return resp, nil
 		}
-		t.drop(c)
+		t.pool.Drop(c)
 		// The server may have closed the idle connection just now. A request that it has not processed is sent
 		// once more, any other one only if its method is safe, as with net/http.
 		unprocessed := errors.As(err, new(*GoAwayError)) && c.unprocessed
@@ -159,43 +145,39 @@ func (t *Client) Send(ctx context.Context, req *http.Request, deadline time.Time
 	}
 }
 
-func (t *Client) drop(c *conn) {
-	_ = c.Close()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.all, c)
-}
-
 // keep returns c to the idle connections.
 func (t *Client) keep(c *conn) {
-	t.mu.Lock()
-	ok := !t.closed && !c.ending && c.next < maxStream && len(t.idle[c.address]) < t.max
-	if ok {
-		c.idle = time.Now()
-		if !t.gate.Give(c.address, c) {
-			t.idle[c.address] = append(t.idle[c.address], c)
+	if c.ending || c.next >= maxStream {
+		t.pool.Drop(c)
+		return
+	}
+	c.idle = time.Now()
+	t.pool.Keep(c.address, c)
+}
+
+// Open opens connections until an address has so many idle ones, or until ctx ends. It leaves errors to the requests.
+func (t *Client) Open(ctx context.Context, address string, secure bool, n int) {
+	t.pool.Open(ctx, address, n, func(deadline time.Time) {
+		if c, err := t.get(ctx, address, secure, deadline, true, false); err == nil {
+			t.keep(c)
 		}
-	}
-	t.mu.Unlock()
-	if !ok {
-		t.drop(c)
-	}
+	})
 }
 
 // get returns a live idle connection or a new one. Again: the request may be sent twice, so that a connection which was
 // used just now need not be checked.
 func (t *Client) get(ctx context.Context, address string, secure bool, deadline time.Time, fresh, again bool) (*conn, error) {
-	for c := t.take(ctx, address, deadline, fresh); c != nil; c = t.take(ctx, address, deadline, fresh) {
+	for c := t.pool.Take(ctx, address, deadline, fresh); c != nil; c = t.pool.Take(ctx, address, deadline, fresh) {
 		if c.SetDeadline(deadline) == nil && (again && !c.ending && time.Since(c.idle) < connect.JustUsed || c.alive()) {
 			return c, nil
 		}
-		t.drop(c)
+		t.pool.Drop(c)
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	start := time.Now()
 	c, err := t.open(ctx, address, secure, deadline, connect.ALPN2)
-	t.dialed(address, start, err)
+	t.pool.Dialed(address, start, err)
 	return c, err
 }
 
@@ -205,18 +187,14 @@ func (t *Client) open(ctx context.Context, address string, secure bool, deadline
 		return nil, err
 	}
 	c := newConn(t, nc, raw, address)
-	t.mu.Lock()
-	t.all[c] = true
-	closed := t.closed
-	t.mu.Unlock()
-	if err = c.SetDeadline(deadline); closed {
-		err = errClosed
+	if err := t.pool.Add(c); err != nil {
+		return nil, err
 	}
-	if err == nil {
+	if err = c.SetDeadline(deadline); err == nil {
 		err = c.greet()
 	}
 	if err != nil {
-		t.drop(c)
+		t.pool.Drop(c)
 		return nil, err
 	}
 	return c, nil

@@ -288,7 +288,7 @@ func TestClose(t *testing.T) {
 	if _, err := c.Send(ctx, request(t, "GET", s.URL, ""), time.Now().Add(time.Minute), new(connect.Times)); err == nil {
 		t.Error("a request survived Close")
 	}
-	if _, err := c.Send(t.Context(), request(t, "GET", s.URL, ""), time.Now().Add(time.Minute), new(connect.Times)); !errors.Is(err, errClosed) {
+	if _, err := c.Send(t.Context(), request(t, "GET", s.URL, ""), time.Now().Add(time.Minute), new(connect.Times)); !errors.Is(err, connect.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 }

@@ -37,10 +37,12 @@ const (
 //	send_delay.hgrm, .hlog   send delays of all requests; the log has one line
 //	results.csv.zst          each request in vegeta's CSV, for "zstdcat results.csv.zst | vegeta report"; its
 //	                         latencies are response times, also those of the warm-up
+//	progress.jsonl           a Progress a line, until the report is there
 type Folder struct {
-	path    string
-	results *results // nil: without
-	err     error    // the first error of writing results
+	path     string
+	results  *results // nil: without
+	progress *os.File // nil: without
+	err      error    // the first error of writing results
 }
 
 // NewFolder creates the directory of a run, with or without raw results. It must not contain
@@ -67,8 +69,24 @@ func NewFolder(path string, results bool) (*Folder, error) {
 	return &Folder{path: path, results: w}, nil
 }
 
+// Watch makes the folder store the progress of the run for others.
+func (f *Folder) Watch(name, target string) error {
+	return f.beginProgress(Progress{At: time.Now(), Phase: Begins, PID: os.Getpid(), Name: name, Target: target})
+}
+
+// Write writes a file beside the report.
+func (f *Folder) Write(name string, b []byte) error {
+	return writeFile(filepath.Join(f.path, name), func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
+
 // Discard removes the directory, if it contains nothing else.
 func (f *Folder) Discard() error {
+	if err := f.endProgress(); err != nil {
+		return err
+	}
 	if f.results != nil {
 		_ = f.results.close()
 		if err := os.Remove(f.results.file.Name()); err != nil {
@@ -118,6 +136,7 @@ func (f *Folder) Finish(r *Report) error {
 	if f.err == nil { // last: a directory with it is complete
 		write(reportFile, r.writeAll)
 	}
+	f.err = errors.Join(f.err, f.endProgress())
 	if f.err != nil {
 		return fmt.Errorf("write the run: %w", f.err)
 	}

@@ -25,6 +25,9 @@ func (r *Report) head() []line {
 	if r.Ended != "" {
 		add("ended early", "%s", r.Ended)
 	}
+	if r.Name != "" {
+		add("name", "%s", r.Name)
+	}
 	add("target", "%s", r.Target)
 	if r.Connection != "" {
 		add("connections", "%s", r.Connection)

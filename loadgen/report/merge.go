@@ -76,7 +76,7 @@ func (m *Merger) Add(r *Report) error {
 		}
 	}
 	if m.r == nil {
-		m.r = &Report{Version: Version, Target: r.Target, Traces: r.Traces, Console: r.Console, StartedAt: r.StartedAt, Model: r.Model, Stages: r.Stages, Arrivals: r.Arrivals, Connection: r.Connection,
+		m.r = &Report{Version: Version, Name: r.Name, Target: r.Target, Traces: r.Traces, Console: r.Console, StartedAt: r.StartedAt, Model: r.Model, Stages: r.Stages, Arrivals: r.Arrivals, Connection: r.Connection,
 			Seed: r.Seed, Max: r.Max, Limit: r.Limit, WarmUpTime: r.WarmUpTime, Replay: r.Replay, Errors: map[string]int{}, Slowest: []Slow{}}
 		m.objectives = r.Objectives()
 		for _, v := range r.SLOs {
@@ -247,7 +247,7 @@ func (m *Report) add(r *Report, together bool) {
 	}
 	if r.Flow != nil {
 		if m.Flow == nil {
-			m.Flow = &Flow{Name: r.Flow.Name, Users: r.Flow.Users, Slowest: []Slow{}}
+			m.Flow = &Flow{Name: r.Flow.Name, Users: r.Flow.Users, Think: r.Flow.Think, Slowest: []Slow{}}
 			for _, row := range r.Scenarios {
 				m.Flow.steps = append(m.Flow.steps, row.Name)
 			}

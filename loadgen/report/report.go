@@ -30,6 +30,7 @@ const Version = 1
 type Report struct {
 	Version         int                     `json:"version"`
 	RunID           string                  `json:"run_id"`
+	Name            string                  `json:"name,omitempty"` // of its user
 	Target          string                  `json:"target"`
 	Traces          string                  `json:"traces,omitempty"`  // base URL of trace pages, to which a trace id is appended; "": unknown
 	Console         string                  `json:"console,omitempty"` // base URL of the lab's console, which has these traces; "": unknown

@@ -4,10 +4,10 @@ import { startHint } from "./lab.js";
 
 // get returns the JSON of a URL, or null if the response has no content. An error response
 // becomes an Error with the server's message and status.
-export async function get(path, signal, method = "GET", body = undefined) {
+export async function get(path, signal, method = "GET", { body, headers } = {}) {
   let response;
   try {
-    response = await fetch(path, { method, body, signal, headers: { Accept: "application/json" } });
+    response = await fetch(path, { method, signal, body, headers: { Accept: "application/json", ...headers } });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Error(`The console does not respond. ${startHint()}.`);
@@ -66,7 +66,7 @@ export const searchTraces = (values, signal) => get(address("/-/traces", values)
 export const oneTrace = (id, signal) => get(`/-/traces/${encodeURIComponent(id)}`, signal);
 
 // readFile returns {traces: [{summary, trace, critical}], skipped} of a file of traces.
-export const readFile = (file, signal) => get("/-/traces", signal, "POST", file);
+export const readFile = (file, signal) => get("/-/traces", signal, "POST", { body: file });
 
 // Jaeger's query API.
 export const jaeger = {

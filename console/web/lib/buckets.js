@@ -11,9 +11,12 @@ export function columns(frames) {
       if (!byTime.has(time)) byTime.set(time, new Map());
       const cells = byTime.get(time);
       for (const [, from, to, n] of buckets) {
-        const lower = Number(from), upper = Number(to), count = Number(n);
-        if (!(count > 0) || !Number.isFinite(upper)) continue;
-        if (lower <= 0) {
+        const count = Number(n);
+        if (!(count > 0)) continue;
+        // Explicit buckets are open at both ends: an octave of each is drawn.
+        const lower = from === "-Inf" ? Number(to) / 2 : Number(from);
+        const upper = to === "+Inf" ? 2 * lower : Number(to);
+        if (!(lower > 0)) {
           beneath += count;
           continue;
         }

@@ -22,7 +22,7 @@ export function externalStores(stores) {
 }
 
 const verdicts = { good: ["all served", "good"], met: ["SLOs met", "good"], violated: ["SLOs violated", "bad"], failed: ["requests failed", "bad"],
-  invalid: ["invalid", "warn"], unfinished: ["no report yet", ""], unreadable: ["unreadable", "bad"] };
+  invalid: ["invalid", "warn"], running: ["running", ""], unfinished: ["no report", ""], unreadable: ["unreadable", "bad"] };
 
 // verdictBadge shows the verdict of a run.
 export function verdictBadge(run) {
@@ -81,6 +81,7 @@ export function commands(offset = 0, folder = "", on = platform()) {
     env, to,
     ps: on === "kubernetes" ? "make k8s-status" : `${compose} ps`,
     up: own || offset ? `go run ./lab up${own}${offset ? ` -port-offset ${offset}` : ""}` : "make lab-up",
+    endExercise: `go run ./lab exercise stop${own}`,
     down: `go run ./lab down${own}`,
     album: `curl ${at(9070)}/albums/1`,
     load: `${env}go run ./loadgen -rate 100 -slo 'p99<50ms'${to}${traces}${keep}`,

@@ -9,4 +9,4 @@ export function notFound(root, title, text, links) {
 }
 
 // pages are the links of the page for an unknown path.
-export const pages = [["/", "Home", "components, throughput, alerts"], ["/dashboards", "Dashboards"], ["/explore", "Explore", "PromQL queries"], ["/traces", "Traces"], ["/logs", "Logs"], ["/runs", "Runs", "load tests by loadgen"], ["/map", "Map", "calls between services"]];
+export const pages = [["/", "Home", "components, throughput, alerts"], ["/dashboards", "Dashboards"], ["/explore", "Explore", "PromQL queries"], ["/traces", "Traces"], ["/logs", "Logs"], ["/runs", "Runs", "load tests by loadgen"], ["/map", "Map", "calls between services"], ["/faults", "Faults", "delays, errors and contention to inject"]];

@@ -3,6 +3,7 @@
 import { h } from "./dom.js";
 import { address } from "./api.js";
 import { clock, plural, seconds } from "./format.js";
+import { spanProfiles } from "./profiles.js";
 import { colour, selfTime } from "./trace.js";
 
 // breakable allows line breaks in a name after dots and underscores.
@@ -36,6 +37,7 @@ export function details(trace, span, path, { logs, jump, zoom }) {
     span.warnings.map((w) => h("p", null, h("span", { class: "badge warn" }, "warning"), " ", h("span", { class: "note" }, w))),
     span.orphan && h("p", null, h("span", { class: "badge warn" }, "missing parent"), " ", h("span", { class: "note" }, `Parent ${span.parentID} is not in the trace.`)),
     h("div", { class: "wf-columns" }, pairs("Attributes", span.tags), h("div", null, events(span), links(trace, span, jump), trace.file ? null : logLines(trace, span, logs))),
+    trace.file ? null : spanProfiles(trace, span),
     h("details", null, h("summary", null, `Resource: ${plural(span.process.length, "attribute")} of the process`), pairs("Resource", span.process)),
     h("div", { class: "links" },
       h("button", { type: "button", onclick: zoom }, "Zoom to this span"),

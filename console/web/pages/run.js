@@ -7,26 +7,31 @@ import { clock, plural, withUnit, seconds, dateTime } from "../lib/format.js";
 import { badge, lossBadge, shares, verdictBadge } from "../lib/lab.js";
 import { notFound } from "../lib/notfound.js";
 import { curve } from "../lib/curve.js";
+import { runProfiles } from "../lib/profiles.js";
+import { live } from "../lib/live.js";
 
 export async function show(root, { params, signal, title }) {
   title(params.id);
+  root.replaceChildren(); // of the live view
   let run;
   try {
     run = await get(`/-/runs/${encodeURIComponent(params.id)}`, signal);
   } catch (error) {
     if (signal.aborted) return;
+    if (error.status === 404 && await live(root, params.id, signal, () => show(root, { params, signal, title }))) return;
     if (error.status === 404) notFound(root, "Run not found", `${error.message}.`, [["/runs", "All runs"], ["/", "Home"]]);
     else root.append(h("h1", null, "Run"), problem(error.message), h("p", null, h("a", { href: "/runs" }, "All runs")));
     return;
   }
   const r = run.report;
   const links = h("p", { class: "links" });
-  root.append(h("div", { class: "head" }, h("h1", { class: "mono" }, run.id), verdictBadge(run), lossBadge(r), !r.invalid?.length && h("span", { class: "sub" }, run.because)), links,
+  root.append(h("div", { class: "head" }, h("h1", { class: "mono" }, run.id), verdictBadge(run), lossBadge(r), r.name && h("strong", null, r.name), !r.invalid?.length && h("span", { class: "sub" }, run.because)), links,
     ...(r.invalid ?? []).map((reason) => problem(`The numbers cannot be trusted: ${reason}. Lower the rate, or run loadgen on another machine.`)), r.ended ? problem(`Ended early: ${r.ended}`) : "",
     tiles(r));
   root.append(h("div", { class: "columns" },
     h("div", null, overTime(r, signal), scenarios(r), causes(r)),
     h("div", null, objectives(r), slowest(r), details(r, run), files(run))));
+  runProfiles(run.id, signal).then((list) => list && root.querySelector(".columns > div:last-child").prepend(list), () => {}); // a report is more
   fillLinks(links, r, run);
 }
 

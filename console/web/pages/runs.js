@@ -4,7 +4,7 @@ import { h } from "../lib/dom.js";
 import { get } from "../lib/api.js";
 import { problem, every } from "../lib/ui.js";
 import { withUnit, seconds, dateTime } from "../lib/format.js";
-import { lossBadge, shares, verdictBadge, commands, noRuns, age } from "../lib/lab.js";
+import { lossBadge, shares, verdictBadge, commands, noRuns, age, platform } from "../lib/lab.js";
 
 export async function show(root, { signal, title, go }) {
   title("Runs");
@@ -14,7 +14,7 @@ export async function show(root, { signal, title, go }) {
   const body = h("div");
   let list = [];
   root.append(h("div", { class: "head" }, h("h1", null, "Runs"), h("span", { class: "sub" }, "load tests by loadgen, newest first")),
-    h("div", { class: "tools runtools" }, button, hint), body);
+    h("div", { class: "tools runtools" }, button, hint, !platform() && h("a", { class: "primary", href: "/runs/new" }, "New load test")), body);
   const updateHint = () => {
     button.disabled = chosen.size !== 2;
     hint.textContent = ["Select two runs to compare.", "Select one more run.", "The older run is the baseline.", "Only two runs can be compared."][Math.min(3, chosen.size)];
@@ -68,11 +68,11 @@ function row(r, chosen, updateHint) {
   const number = (value) => (usable ? value : "");
   const cell = (i, value, kind) => h("td", { class: kind, "data-name": columns[i] }, value);
   return h("tr", null, cell(0, box, "pick"),
-    h("th", { scope: "row" }, usable ? h("a", { href: `/runs/${encodeURIComponent(r.id)}`, class: "mono", dataset: { key: r.id } }, r.id) : h("span", { class: "mono" }, r.id)),
+    h("th", { scope: "row" }, usable || r.target ? h("a", { href: `/runs/${encodeURIComponent(r.id)}`, class: "mono", dataset: { key: r.id } }, r.id) : h("span", { class: "mono" }, r.id), r.name && h("div", { class: "note runname" }, r.name)),
     cell(2, r.started_at ? h("span", { title: dateTime(Date.parse(r.started_at)) }, `${age(r.started_at)} ago`) : "–"),
     cell(3, r.target?.replace("http://", "") ?? "", "mono"), cell(4, r.plan ?? "", "plan"),
     cell(5, number(r.rate_target ? [withUnit(r.rate_actual, "reqps"), Math.abs(r.rate_actual / r.rate_target - 1) > 0.005 && h("div", { class: "note" }, `of ${withUnit(r.rate_target, "reqps")}`)] : withUnit(r.rate_actual, "reqps")), "n"),
     cell(6, number(seconds(r.p50 ?? 0)), "n"), cell(7, number(seconds(r.p99 ?? 0)), "n"),
     cell(8, number(shares(served, Object.values(r.classes ?? {}).reduce((a, b) => a + b, 0))[0]), "n"),
-    cell(9, [verdictBadge(r), " ", lossBadge(r), h("div", { class: "note reason" }, r.verdict === "unfinished" ? "running or interrupted" : r.verdict === "good" ? "" : r.because ?? r.problem)], "verdict"));
+    cell(9, [verdictBadge(r), " ", lossBadge(r), h("div", { class: "note reason" }, r.verdict === "unfinished" ? "interrupted" : r.verdict === "good" ? "" : r.because ?? r.problem)], "verdict"));
 }

@@ -1,0 +1,105 @@
+package load
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"soundcheck/lab/plan"
+	"soundcheck/lab/supervisor"
+)
+
+// flag is a flag of loadgen that a page can set.
+type flag struct {
+	name    string
+	repeats bool
+	boolean bool
+}
+
+// flags are those of the form, in the order of the command line. None of them names a file.
+var flags = []flag{{name: "name"}, {name: "url"}, {name: "rate"}, {name: "workers"}, {name: "stages"}, {name: "duration"}, {name: "arrivals"},
+	{name: "warmup"}, {name: "mix"}, {name: "slo", repeats: true}, {name: "abort-on-slo", boolean: true}, {name: "profile"}}
+
+// maxValue is the max length of a value, in bytes.
+const maxValue = 2000
+
+// Values are values of loadgen's flags. An empty one is as good as none.
+type Values map[string][]string
+
+// BadValue is an error of one flag.
+type BadValue struct{ Flag, Text string }
+
+func (e *BadValue) Error() string { return e.Text }
+
+// arguments returns the arguments for values.
+func arguments(values Values) (args []string, err error) {
+	for name := range values {
+		if !slices.ContainsFunc(flags, func(f flag) bool { return f.name == name }) {
+			return nil, &BadValue{name, fmt.Sprintf("-%s is not a flag of this page: run the command in a terminal", name)}
+		}
+	}
+	for _, f := range flags {
+		list := slices.DeleteFunc(slices.Clone(values[f.name]), func(v string) bool { return v == "" })
+		if len(list) > 1 && !f.repeats {
+			return nil, &BadValue{f.name, fmt.Sprintf("-%s has %d values, at most one is possible", f.name, len(list))}
+		}
+		for _, v := range list {
+			switch {
+			case len(v) > maxValue || strings.ContainsRune(v, 0):
+				return nil, &BadValue{f.name, fmt.Sprintf("-%s is longer than %d bytes or has a NUL", f.name, maxValue)}
+			case f.boolean && v != "true" && v != "false":
+				return nil, &BadValue{f.name, fmt.Sprintf("-%s %q is not true or false", f.name, v)}
+			case f.boolean && v == "true":
+				args = append(args, "-"+f.name)
+			case !f.boolean:
+				args = append(args, "-"+f.name, v)
+			}
+		}
+	}
+	return args, nil
+}
+
+// command is a command in the repository's folder.
+type command struct {
+	env  []string // variables for this lab
+	args []string
+}
+
+// commandFor returns the command for values on a lab, with the addresses of its ports.
+func commandFor(st supervisor.Status, values Values) (c command, err error) {
+	if c.args, err = arguments(values); err != nil {
+		return c, err
+	}
+	lab := plan.Lab{Offset: st.PortOffset, State: st.State}
+	if st.PortOffset != 0 {
+		if len(slices.DeleteFunc(slices.Clone(values["url"]), func(v string) bool { return v == "" })) == 0 {
+			c.args = append(c.args, "-url", lab.Proxy())
+		}
+		c.args = append(c.args, "-jaeger", lab.Jaeger())
+		c.env = append(c.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+lab.OTLP())
+	}
+	if st.State != filepath.Join(st.Root, ".lab") { // the default of -keep
+		c.args = append(c.args, "-keep", filepath.Join(st.State, "runs"))
+	}
+	return c, nil
+}
+
+// String returns the command for a shell.
+func (c command) String() string {
+	words := append(slices.Clone(c.env), "go", "run", "./loadgen")
+	for _, a := range c.args {
+		words = append(words, quote(a))
+	}
+	return strings.Join(words, " ")
+}
+
+// quote quotes an argument for a shell.
+func quote(arg string) string {
+	if arg != "" && !strings.ContainsFunc(arg, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,@%+", r)
+	}) {
+		return arg
+	}
+	return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+}
