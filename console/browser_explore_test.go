@@ -3,6 +3,8 @@ package main
 import (
 	"reflect"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 // at places the cursor at the | in a query.
@@ -40,8 +42,14 @@ func TestExploreFunctions(t *testing.T) {
 			`["sum(rate(a_seconds{b=\"c\"}[1m] anchored))", "histogram_quantile(0.99, sum(rate(a_seconds{b=\"c\"}[1m] anchored)))", "sum(histogram_count(rate(a_seconds{b=\"c\"}[1m] anchored)))"]`},
 		{"lib/promql.js", "[[`a_total`, {}], [`a`, {types: {a: \"counter\"}}], [`a`, {}], [`a_count`, {}], [`a_count`, {types: {a_count: \"histogram\"}}], [`a_bucket`, {}], [`sum(rate(a[1m]))`, {histograms: true}], [`by(a)`, {histograms: true}], [`sum(a)`, {}]].map(([q, r]) => m.hints(q, r).map((x) => x.expr).join())",
 			`["rate(a_total[1m] anchored)", "rate(a[1m] anchored)", "", "", "rate(a_count[1m] anchored)", "histogram_quantile(0.99, sum by (le) (rate(a_bucket[1m] anchored)))", "histogram_quantile(0.99, sum(rate(a[1m])))", "histogram_quantile(0.99, sum(by(a)))", ""]`},
-		{"lib/promql.js", "m.unknown(`sum(rate(go_goroutine{a=\"go_goroutine\"}[1m])) / up`, [`up`, `go_goroutines`, `go_goroutine_count`])", `[{text:"No metric go_goroutine in this time range.",label:"go_goroutines",expr:"sum(rate(go_goroutines{a=\"go_goroutine\"}[1m])) / up"}]`},
+		{"lib/promql.js", "m.unknown(`sum(rate(go_goroutine{a=\"go_goroutine\"}[1m])) / up`, [`up`, `go_goroutines`, `go_goroutine_count`])", `[{text:"No metric go_goroutine in this time range. Similar:",label:"go_goroutines",expr:"sum(rate(go_goroutines{a=\"go_goroutine\"}[1m])) / up"}]`},
 		{"lib/promql.js", "[m.unknown(`nope`, [`up`]), m.unknown(`up`, [`up`])]", `[[{text:"No metric nope in this time range."}],[]]`},
+		{"lib/promql.js", "[`sum by (a) (rate(x_seconds_count{b=\"(\"}[1m] anchored)) / 2`, `x_seconds_sum{b=\"c\"} > 1`, `increase(x_seconds_sum[5m]) / increase(x_seconds_count[5m])`, `histogram_quantile(0.9, sum by (le, a) (rate(x_seconds_bucket[1m])))`, `histogram_quantile(0.9, sum by (le) (rate(x_seconds_bucket[1m])))`, `rate(x_seconds_bucket[1m])`].map((q) => m.unknown(q, [`x_seconds`]).map((u) => u.expr)[0])",
+			`["sum by (a) (histogram_count(rate(x_seconds{b=\"(\"}[1m] anchored))) / 2","histogram_sum(x_seconds{b=\"c\"}) > 1","histogram_sum(increase(x_seconds[5m])) / increase(x_seconds_count[5m])","histogram_quantile(0.9, sum by (a) (rate(x_seconds[1m])))","histogram_quantile(0.9, sum(rate(x_seconds[1m])))","rate(x_seconds[1m])"]`},
+		{"lib/promql.js", "[m.unknown(`a_count`, [`a`], {a_count: `histogram`}), m.unknown(`abc_count`, [`abc`])]",
+			`[[{text:"a is a native histogram: it has no series _count.",label:"histogram_count",expr:"histogram_count(a)"}],[{text:"No metric abc_count in this time range."}]]`},
+		{"lib/promql.js", "m.selectors(`sum by (x) (a{b=\"{\", c!~'d'}) / e{} + f{g=\"h\"}`)", `[{metric:"a",matchers:["b=\"{\"","c!~'d'"]},{metric:"f",matchers:["g=\"h\""]}]`},
+		{"lib/promql.js", "[[`sum(rate(a[1m]))`, 15, `)`], [`sum(rate(a[1m])`, 15, `)`], [`a{b=\"}\"}`, 5, `}`], [`a{b=\"}\"}`, 7, `}`], [`a[1m]`, 4, `]`], [`a`, 1, `)`], [`a b`, 1, ` `]].map((x) => m.typesOver(...x))", `[true,false,false,true,true,false,false]`},
 		// Positions of messages
 		{"lib/promql.js", "[m.positions(`invalid parameter \"query\": 2:3: parse error: x`, `sum(\\nab c`), m.positions(`metric might not be a counter: \"a\" (1:6)`, `rate(a[1m])`), m.positions(`at 9:9: no`, `up`), m.positions(`1:4: parse error: unexpected end`, `up(`), m.positions(`1:15: parse error`, `a{b=\"é😀\"} )`)]",
 			`[[{line:2,column:3,from:7}],[{line:1,column:6,from:5}],[],[{line:1,column:4,from:3}],[{line:1,column:12,from:11}]]`},
@@ -71,6 +79,8 @@ func TestExploreFunctions(t *testing.T) {
 		// Tables
 		{"lib/exploreview.js", `(() => { const p = m.tablePanel([{refId: "A", expr: "a_seconds", unit: "s", frames: [{labels: {__name__: "a_seconds", b: "c"}, values: [null], histograms: [[1, {count: "4", sum: "2", buckets: []}]]}]}], true); return [p.frames.map((f) => [f.refId, f.labels.metric, f.values[0]]), p.panel.transformations[0].options.renameByName]; })()`,
 			`[[["A count","a_seconds",4],["A mean","a_seconds",0.5]],{"Value #A count":"count","Value #A mean":"mean"}]`},
+		{"lib/exploreview.js", `m.tablePanel([{refId: "A", expr: "a", unit: "s", frames: [{labels: {}, values: [null], text: "NaN"}, {labels: {b: "c"}, values: [1], text: "1"}]}], true).frames.map((f) => f.special ?? f.values[0])`, `["NaN", 1]`},
+		{"panels/table.js", `(() => { const body = document.createElement("div"); m.create(body, {panel: {targets: [{refId: "A"}]}, title: "x"}).draw({frames: [{refId: "A", labels: {b: "c"}, values: [null], special: "+Inf"}, {refId: "A", labels: {b: "d"}, values: [null]}]}); return [...body.querySelectorAll("td.n")].map((e) => e.textContent); })()`, `["+Inf", "–"]`},
 		{"lib/exploreview.js", `(() => { const r = (refId, frames) => ({refId, frames}), up = {name: "{a=\"b\", c=\"d\"}", labels: {__name__: "up"}}, sum = {name: "x", labels: {}}, heat = {histograms: []}; return [m.named([r("A", [up, heat])]).map((f) => f.name), m.named([r("A", [up]), r("B", [sum])]).map((f) => f.name)]; })()`,
 			`[["up{a=\"b\", c=\"d\"}"],["A: up{a=\"b\", c=\"d\"}","B: x"]]`},
 		// What a query row says of its result
@@ -142,6 +152,29 @@ func TestErrorIsUnderlined(t *testing.T) {
 	if want := []string{"up + nope", "nope", "e", ""}; !reflect.DeepEqual(got, want) {
 		t.Errorf("marked %q, want %q", got, want)
 	}
+}
+
+// A closing bracket that is typed moves past the one that a completion inserted.
+func TestBracketsAreTypedOver(t *testing.T) {
+	var text string
+	inBrowser(t, "lib/promeditor.js", `(() => {
+		const input = window.typed = m.editor({ text: "sum(rate())", label: "x", complete: async () => null, run() {}, signal: new AbortController().signal });
+		document.body.append(input.element);
+		const box = input.element.firstChild;
+		box.focus();
+		document.getSelection().collapse(box.firstChild, 9);
+		return "";
+	})()`, &text)
+	for _, step := range [][2]string{{"x", "sum(rate(x))10"}, {")", "sum(rate(x))11"}, {")", "sum(rate(x))12"}, {")", "sum(rate(x)))13"}} {
+		if err := chromedp.Do(modules(t), chromedp.KeyEvent(step[0])); err != nil {
+			t.Fatal(err)
+		}
+		inBrowser(t, "lib/promeditor.js", `window.typed.value() + document.getSelection().focusOffset`, &text)
+		if text != step[1] {
+			t.Errorf("after %s: %q, want %q", step[0], text, step[1])
+		}
+	}
+	inBrowser(t, "lib/promeditor.js", `(window.typed.element.remove(), "")`, &text)
 }
 
 // Annotations of a chart are links over their band. A drag across one does not open it.

@@ -117,7 +117,15 @@ func (b *browser) open(t *testing.T, path string) {
 
 func (b *browser) until(t *testing.T, what, condition string) {
 	t.Helper()
-	if _, err := chromedp.Run(b.ctx, chromedp.Poll[bool](condition, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(time.Minute))); err != nil {
+	for {
+		_, err := chromedp.Run(b.ctx, chromedp.Poll[bool](condition, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(time.Minute)))
+		if err == nil {
+			return
+		}
+		// A navigation that ends now replaces the context of the poll.
+		if strings.Contains(err.Error(), "Cannot find context") {
+			continue
+		}
 		b.shot(t, "failed")
 		t.Fatalf("%s: waiting for %s: %v\n%s", what, condition, err, strings.Join(b.took(), "\n"))
 	}

@@ -70,7 +70,9 @@ func (l *lab) explore(t *testing.T) {
 
 	b.open(t, "/explore")
 	is("focus of an empty page", `document.activeElement === `+box, "true")
-	b.keys(t, "sum(rate(http_server_request_d")
+	b.keys(t, "sum(ra")
+	list("rate") // before functions that are less common
+	b.keys(t, "te(http_server_request_d")
 	list("http_server_request_duration_seconds")
 	is("help and unit", `[...document.querySelectorAll('[role="option"] :is(.kind, .what)')].map((e) => e.textContent)`, `["histogram, seconds","Duration of HTTP server requests."]`)
 	is("an open combobox", box+`.getAttribute("aria-expanded") + " " + `+box+`.hasAttribute("aria-activedescendant")`, `"true false"`)
@@ -129,11 +131,22 @@ func (l *lab) explore(t *testing.T) {
 	b.until(t, "the other queries", loaded+` && document.querySelectorAll(".query-row").length === 3 && !document.querySelector(".query-row .problem")`)
 	is("the URL without the first", `new URLSearchParams(location.search).getAll("q").length + new URLSearchParams(location.search).get("hide")`, `"3C"`)
 
+	// Why results are empty.
+	b.open(t, exploreOf("rate(http_server_request_duration_seconds_count[1m])", `rate(http_server_request_duration_seconds{service_name="proxy"}[1m])`, `sum(http_server_request_duration_seconds{nope="x"})`, "http_server_request_duraton_seconds"))
+	b.until(t, "reasons", loaded)
+	is("reasons of empty results", `[...document.querySelectorAll(".hints span, .hints button")].map((e) => e.textContent)`, `["http_server_request_duration_seconds is a native histogram: it has no series _count.","histogram_count",`+
+		`"No series of http_server_request_duration_seconds has service_name=\"proxy\". Values: album-store, proxy-service.","http_server_request_duration_seconds has no label nope.",`+
+		`"No metric http_server_request_duraton_seconds in this time range. Similar:","http_server_request_duration_seconds"]`)
+	value[bool](t, b, `(document.querySelector(".hints button").click(), true)`)
+	b.until(t, "the rate of a histogram", `document.querySelector(".panel.is-timeseries canvas") !== null && `+loaded)
+	text(`"histogram_count(rate(http_server_request_duration_seconds[1m]))"`)
+	quiet("empty results")
+
 	// Instant queries: values, buckets of a native histogram, samples of a range.
-	b.open(t, exploreOf("http_server_request_duration_seconds", "up[1m]", "scalar(vector(7))")+"&type=instant")
+	b.open(t, exploreOf("http_server_request_duration_seconds", "up[1m]", "scalar(vector(7))", "vector(0) / 0")+"&type=instant")
 	b.until(t, "tables", loaded)
 	is("headings", `[...document.querySelectorAll(".results h2")].map((e) => e.textContent.replace(/ at .*/, ""))`, `["Values","Buckets","Samples B"]`)
-	is("a scalar", `[...document.querySelectorAll(".results .panel td")].some((e) => e.textContent === "7")`, `true`)
+	is("a scalar and NaN", `["7", "NaN"].map((v) => [...document.querySelectorAll(".results .panel td")].some((e) => e.textContent === v))`, `[true,true]`)
 	value[bool](t, b, `(document.querySelector(".buckets summary").click(), true)`)
 	if n := value[int](t, b, `document.querySelectorAll(".buckets[open] .bucket").length`); n == 0 {
 		t.Error("a native histogram has no buckets")

@@ -37,7 +37,7 @@ func (r *Report) Pages() []pageLink {
 		return nil
 	}
 	from, to := r.StartedAt, r.StartedAt.Add(measure.Seconds(r.Elapsed))
-	traces := url.Values{"service": {"loadgen"}, "tags": {"soundcheck.loadgen.run=" + r.RunID}, "start": {strconv.FormatInt(from.UnixMicro(), 10)}, "end": {strconv.FormatInt(to.UnixMicro(), 10)}, "sort": {"longest"}}
+	traces := url.Values{"service": {"loadgen"}, "tags": {"soundcheck.loadgen.run=" + r.RunID}, "start": {strconv.FormatInt(from.UnixMicro(), 10)}, "end": {strconv.FormatInt(to.UnixMicro(), 10)}, "sort": {"longest"}, "limit": {"1500"}} // the most that the page reads
 	return []pageLink{
 		{"dashboard", r.dashboard(from.Add(-around), to.Add(around))},
 		{"traces", r.page("/traces", traces)},

@@ -18,7 +18,7 @@ func TestConsoleLinks(t *testing.T) {
 	r := Report{RunID: "r&1", Console: "http://c:1", Traces: "http://c:1/trace/", StartedAt: start, Elapsed: 60, Slowest: []Slow{slow}}
 	want := []pageLink{
 		{"dashboard", "http://c:1/d/load-test?from=1699999970000&to=1700000090000&var-run=r%261"},
-		{"traces", "http://c:1/traces?end=1700000060000000&service=loadgen&sort=longest&start=1700000000000000&tags=soundcheck.loadgen.run%3Dr%261"},
+		{"traces", "http://c:1/traces?end=1700000060000000&limit=1500&service=loadgen&sort=longest&start=1700000000000000&tags=soundcheck.loadgen.run%3Dr%261"},
 		{"logs", "http://c:1/logs?level=warn&since=1700000000000&until=1700000060000"},
 	}
 	if got := r.Pages(); !slices.Equal(got, want) {

@@ -2,7 +2,7 @@
 
 import { prom } from "./api.js";
 import { fromExemplars, fromInstant, fromRange, grid, nameFrames, spread } from "./frames.js";
-import { exemplarsFit, hints, isSelector, unitOf, unknown } from "./promql.js";
+import { exemplarsFit, hints, isSelector, selectorOf, selectors, unitOf, unknown } from "./promql.js";
 
 // letter is the name of the i-th query.
 export const letter = (i) => String.fromCharCode(65 + (i % 26)) + (i < 26 ? "" : Math.floor(i / 26));
@@ -21,10 +21,27 @@ function series(data) {
   }
 }
 
+// unmatched says why no series matches a selector of a query: which label it does not have, or the values that
+// the label has.
+async function unmatched(expr, start, end, signal) {
+  const during = [Math.floor(start), Math.ceil(end), signal], found = [];
+  for (const { metric, matchers } of selectors(expr).slice(0, 4)) {
+    if ((await prom.labelValues("__name__", selectorOf({ metric, matchers }), ...during)).length) continue;
+    const labels = await prom.labels(metric, ...during);
+    for (const matcher of matchers) {
+      if ((await prom.labelValues("__name__", selectorOf({ metric, matchers: [matcher] }), ...during)).length) continue;
+      const [label] = /^\w+/.exec(matcher), values = labels.includes(label) ? await prom.labelValues(label, metric, ...during) : [];
+      found.push({ text: values.length ? `No series of ${metric} has ${matcher}. Values: ${values.slice(0, 5).join(", ")}${values.length > 5 ? ", …" : ""}.` : `${metric} has no label ${label}.` });
+    }
+    if (!found.length) found.push({ text: `No series of ${metric} has all of ${matchers.join(", ")}.` });
+  }
+  return found;
+}
+
 // run runs a query {refId, expr} and returns {refId, expr, type, frames, series, samples, text, exemplars, histograms, unit, warnings,
-// infos, hints}. metrics() resolves to the names of all metrics, and
-// types(expr) to the types of a query's metrics. type is the result type of Prometheus. samples are those of a range vector, of which
-// an instant query returns several per series.
+// infos, hints}. metrics() resolves to the names of all metrics, and types(expr) to the types of a query's metrics. type
+// is the result type of Prometheus. samples are those of a range vector, of which an instant query returns several per
+// series.
 export async function run({ refId, expr }, { start, end, step, instant, exemplars, types, metrics, signal }) {
   const times = grid(start, end, step);
   const response = instant ? await prom.response("query", { query: expr, time: end }, signal)
@@ -36,7 +53,8 @@ export async function run({ refId, expr }, { start, end, step, instant, exemplar
   const histograms = all.some((s) => s.histogram || s.histograms);
   const found = exemplars && !instant && (histograms || exemplarsFit(expr)) ? await prom.exemplars(expr, start, end, signal).catch(() => []) : []; // the chart is complete without
   // A selector by labels alone has no name, and absent() none that must exist.
-  const missing = all.length || /\babsent/.test(expr) ? [] : unknown(expr, await metrics().catch(() => []));
+  const missing = all.length || /\babsent/.test(expr) ? [] : unknown(expr, await metrics().catch(() => []), await types(expr).catch(() => ({})));
+  if (!all.length && !missing.length) missing.push(...await unmatched(expr, start, end, signal).catch(() => []));
   return {
     refId, expr, type, series: all.length, frames, samples, text: type === "string" ? response.data.result[1] : null, histograms, unit: unitOf(expr), times,
     exemplars: spread(fromExemplars(found), start, end), warnings: response.warnings ?? [], infos: response.infos ?? [], hints: missing.length ? missing : hints(expr, { histograms, types: isSelector(expr) ? await types(expr) : {} }),

@@ -6,11 +6,13 @@ import { calcs } from "./frames.js";
 import { plural } from "./format.js";
 import { empty, table } from "./ui.js";
 import { maxDrawn } from "./explorequery.js";
+import { exemplarsFit } from "./promql.js";
 import { create as heatmap } from "../panels/heatmap.js";
 import { create as timeseries } from "../panels/timeseries.js";
 import { create as tableView } from "../panels/table.js";
 
-const overrides = (results) => results.map((r) => ({ matcher: { id: "byFrameRefID", options: r.refId }, properties: [{ id: "unit", value: r.unit }] }));
+// Axes of observations begin at 0, so that exemplars below the series are at their place.
+const overrides = (results) => results.map((r) => ({ matcher: { id: "byFrameRefID", options: r.refId }, properties: [{ id: "unit", value: r.unit }, ...(exemplarsFit(r.expr) ? [{ id: "custom.axisSoftMin", value: 0 }] : [])] }));
 
 // named returns the frames of several queries with metric and query's letter in their names.
 export function named(results) {
@@ -40,7 +42,7 @@ export function tablePanel(results, instant) {
       order[`Value #${refId}`] = targets.length; // before the labels, of which there can be many
       targets.push({ refId, unit });
       rename[`Value #${refId}`] = several ? `${r.refId} ${name}` : name;
-      for (const f of r.frames) frames.push({ ...f, refId, labels: { ...(f.labels.__name__ ? { metric: f.labels.__name__ } : {}), ...f.labels }, values: [of(f)] });
+      for (const f of r.frames) frames.push({ ...f, refId, labels: { ...(f.labels.__name__ ? { metric: f.labels.__name__ } : {}), ...f.labels }, values: [of(f)], special: name === "value" && f.values[0] === null ? f.text : undefined });
     };
     if (r.frames.some((f) => f.histograms)) {
       const last = (f) => f.histograms?.at(-1)?.[1];

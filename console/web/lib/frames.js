@@ -29,9 +29,9 @@ export function fromRange(result, target, times, step) {
   return result.map((r) => ({ refId: target.refId, target, labels: r.metric, values: onGrid(r.values ?? [], times, step), histograms: r.histograms ?? null }));
 }
 
-// fromInstant returns a frame of one value for each series of an instant query result.
+// fromInstant returns a frame of one value for each series of an instant query result, with its text.
 export function fromInstant(result, target) {
-  return result.map((r) => ({ refId: target.refId, target, labels: r.metric, values: r.value ? [number(r.value[1])] : [null], histograms: r.histogram ? [r.histogram] : null }));
+  return result.map((r) => ({ refId: target.refId, target, labels: r.metric, values: r.value ? [number(r.value[1])] : [null], text: r.value?.[1], histograms: r.histogram ? [r.histogram] : null }));
 }
 
 // legend replaces {{label}} in a legend format with the label's value.

@@ -45,7 +45,9 @@ export function completer(range, signal) {
       return { name, insert: name, kind: [type, unit].filter(Boolean).join(", ") || "metric", note: help };
     };
     const called = (name, note, kind) => ({ name, insert: `${name}()`, back: 1, kind, note, again: true });
-    const others = [...Object.entries(aggregations).map(([n, note]) => called(n, note, "aggregation")), ...list.filter((n) => !(n in aggregations)).map((n) => called(n, functions[n] ?? "", "function")),
+    // Common functions, which have a description, come first.
+    const sorted = [...list].sort((a, b) => (b in functions) - (a in functions));
+    const others = [...Object.entries(aggregations).map(([n, note]) => called(n, note, "aggregation")), ...sorted.filter((n) => !(n in aggregations)).map((n) => called(n, functions[n] ?? "", "function")),
       ...keywords.map((name) => ({ name, insert: name, kind: "keyword" }))];
     return rank(prefix ? [...others, ...all.map(metric)] : [...all.map(metric), ...others], prefix);
   }

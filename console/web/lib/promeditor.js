@@ -3,6 +3,7 @@
 // role combobox, and an input has one line only.
 
 import { clear, h } from "./dom.js";
+import { typesOver } from "./promql.js";
 
 const maxShown = 200;
 let ids = 0;
@@ -142,6 +143,12 @@ export function editor({ text = "", label, complete, run, changed, signal }) {
   box.addEventListener("keydown", (e) => (enter = e.key === "Enter" ? (e.shiftKey ? "line" : "run") : null), true);
   box.addEventListener("keyup", () => (enter = null));
   box.addEventListener("beforeinput", (e) => {
+    if (e.inputType === "insertText" && document.getSelection().isCollapsed && typesOver(value(), at(), e.data)) {
+      e.preventDefault();
+      close();
+      select(at() + 1, at() + 1);
+      return;
+    }
     if (!/^insert(?:Paragraph|LineBreak)$/.test(e.inputType) || enter === "line") return;
     e.preventDefault();
     if (enter !== "run") {

@@ -59,6 +59,13 @@ function scan(text, at) {
 // outside returns the text with strings and comments replaced by spaces.
 export const outside = (text) => text.replace(/#[^\n]*|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|`[^`]*`?/gs, (part) => part.replace(/[^\n]/g, " "));
 
+// typesOver reports whether a closing bracket that is typed at a position moves past the one that is there: a
+// completion inserted it, and the brackets are balanced.
+export function typesOver(text, at, bracket) {
+  const plain = outside(text), open = { ")": "(", "]": "[", "}": "{" }[bracket];
+  return open !== undefined && plain[at] === bracket && plain.split(open).length === plain.split(bracket).length;
+}
+
 // context returns what can be completed at a position: {kind, from, to, prefix} with the kind name
 // (metrics, functions and keywords), label, value or duration; null in a comment or other string. For
 // labels and values it has the metric of the selector, and its other matchers; a value has its label, its
@@ -163,9 +170,35 @@ function renamed(text, name, other) {
   return places.reverse().reduce((t, i) => t.slice(0, i) + other + t.slice(i + name.length), text);
 }
 
-// unknown returns suggestions for the metrics of a query that are not among all: the most similar name, if its
-// beginning is the same.
-export function unknown(text, all) {
+// ranged are the functions of a range vector that keep native histograms.
+const ranged = /\b(?:rate|irate|increase|delta|(?:avg|sum|last)_over_time)\s*\($/;
+
+// native returns a query for the series _count, _sum or _bucket of a native histogram, which has none of them.
+function native(text, name, part, base) {
+  if (part === "bucket") {
+    const query = renamed(text, name, base);
+    return /\bhistogram_quantile\s*\(/.test(outside(text)) ? query.replace(/\s*\bby\s*\(\s*le\s*\)\s*/g, "").replace(/(\(\s*)le\s*,\s*/g, "$1").replace(/,\s*le\s*(?=[,)])/g, "") : query;
+  }
+  const plain = outside(text), places = [...plain.matchAll(new RegExp(`(?<![\\w:])${name}(?![\\w:])`, "g"))].map((m) => m.index);
+  return places.reverse().reduce((t, from) => {
+    const call = ranged.exec(plain.slice(0, from)), start = call ? call.index : from;
+    let end = from + name.length;
+    if (call) for (let open = 1; end < plain.length && open > 0; end++) open += (plain[end] === "(") - (plain[end] === ")");
+    else end += /^\s*\{[^}]*\}/.exec(plain.slice(end))?.[0].length ?? 0;
+    const inner = t.slice(start, from) + base + t.slice(from + name.length, end);
+    return `${t.slice(0, start)}histogram_${part}(${inner})${t.slice(end)}`;
+  }, text);
+}
+
+// selectors returns the selectors of a query that have matchers: [{metric, matchers: ["name=\"value\""]}].
+export function selectors(text) {
+  return [...outside(text).matchAll(/([a-zA-Z_:][\w:]*)\s*\{[^}]*\}/g)].filter(([, metric]) => !grouping.includes(metric))
+    .map((m) => ({ metric: m[1], matchers: matchers(text, m.index + m[0].indexOf("{") + 1, "") })).filter((s) => s.matchers.length);
+}
+
+// unknown returns suggestions for the metrics of a query that are not among all: the function of a native histogram, or
+// the most similar name, if its beginning is the same. Types are by metric.
+export function unknown(text, all, types = {}) {
   const known = new Set(all);
   const common = (a, b) => {
     let n = 0;
@@ -173,9 +206,13 @@ export function unknown(text, all) {
     return n;
   };
   return metricsOf(text).filter((name) => !known.has(name)).map((name) => {
+    const [, base, part] = /^(.+)_(count|sum|bucket)$/.exec(name) ?? [];
+    if (known.has(base) && (types[name] === "histogram" || /_(?:seconds|bytes)$/.test(base))) {
+      return { text: `${base} is a native histogram: it has no series _${part}.`, label: part === "bucket" ? "Use the histogram" : `histogram_${part}`, expr: native(text, name, part, base) };
+    }
     const near = all.map((other) => [common(name, other), other]).sort((a, b) => b[0] - a[0] || a[1].length - b[1].length)[0];
     const similar = near && near[0] >= Math.max(3, name.length / 2) ? { label: near[1], expr: renamed(text, name, near[1]) } : {};
-    return { text: `No metric ${name} in this time range.`, ...similar };
+    return { text: `No metric ${name} in this time range.${similar.label ? " Similar:" : ""}`, ...similar };
   });
 }
 

@@ -1,4 +1,4 @@
-// The statistics of a trace: one row for each service and operation.
+// The statistics of a trace: one row for each service, operation and kind of span.
 
 import { h } from "./dom.js";
 import { plural, seconds } from "./format.js";
@@ -8,13 +8,13 @@ import { sortHeading } from "./ui.js";
 // quantile returns the nearest-rank quantile of a sorted list: a value of it.
 export const quantile = (sorted, q) => sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)];
 
-// statistics returns [{service, name, spans, count, total, self, share, p50, p99, errors}], share
+// statistics returns [{service, name, kind, spans, count, total, self, share, p50, p99, errors}], share
 // of the self time of all. Times are in microseconds.
 export function statistics(trace) {
   const found = new Map();
   for (const span of trace.spans) {
-    const key = JSON.stringify([span.service, span.name]);
-    const row = found.get(key) ?? { service: span.service, name: span.name, spans: [], total: 0, self: 0, errors: 0 };
+    const key = JSON.stringify([span.service, span.name, span.kind]);
+    const row = found.get(key) ?? { service: span.service, name: span.name, kind: span.kind, spans: [], total: 0, self: 0, errors: 0 };
     row.spans.push(span);
     row.total += span.duration;
     row.self += selfTime(span);
@@ -42,11 +42,13 @@ const columns = [
   { key: "errors", title: "Errors", cell: (r) => (r.errors ? h("span", { class: "bad" }, String(r.errors)) : "0") },
 ];
 
+const label = (r) => `${r.service} ${r.name} ${r.kind}`;
+
 // sortRows sorts by a column. Of "-KEY", the highest is first.
 export function sortRows(rows, by) {
   const key = by.replace(/^-/, ""), sign = by.startsWith("-") ? -1 : 1;
-  const value = (r) => (key === "name" ? `${r.service} ${r.name}` : r[key]);
-  return [...rows].sort((a, b) => sign * (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : 0) || (a.service + a.name < b.service + b.name ? -1 : 1));
+  const value = (r) => (key === "name" ? label(r) : r[key]);
+  return [...rows].sort((a, b) => sign * (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : 0) || (label(a) < label(b) ? -1 : 1));
 }
 
 // statsView returns {element}. sort is the initial order, sorted(order) receives a new one, and
@@ -67,7 +69,7 @@ export function statsView(trace, { sort, sorted, spansOf }) {
   const draw = () => {
     head.replaceChildren(...columns.map(heading));
     body.replaceChildren(...sortRows(rows, sort).map((r) => h("tr", null, columns.map((c) => (c.text
-      ? h("th", { scope: "row" }, h("button", { type: "button", class: "quiet what", title: "Show its spans", onclick: () => spansOf(r) }, h("i", { class: `strip svc-${colour(r.service)}` }), r.service, " ", h("span", null, r.name)))
+      ? h("th", { scope: "row" }, h("button", { type: "button", class: "quiet what", title: "Show its spans", onclick: () => spansOf(r) }, h("i", { class: `strip svc-${colour(r.service)}` }), r.service, " ", h("span", null, `${r.name}${r.kind ? ` · ${r.kind}` : ""}`)))
       : h("td", { class: "n" }, c.bar && h("span", { class: "stats-bar", "aria-hidden": "true" }, h("i", { class: `svc-${colour(r.service)}`, style: { width: `${100 * r.share}%` } })), c.cell(r)))))));
   };
   draw();

@@ -12,7 +12,7 @@ import { waterfall } from "./tracerows.js";
 
 const views = [["waterfall", "Waterfall"], ["flame", "Flame graph"], ["stats", "Statistics"]];
 
-// showTrace fills root. The URL's view, sort, service and operation are the state of the page. A
+// showTrace fills root. The URL's view, sort, service, operation and kind are the state of the page. A
 // trace with file set is of a file: it has no log lines, metrics or links to the lab.
 export function showTrace(root, ctx, trace) {
   const top = trace.root, lab = !trace.file;
@@ -21,7 +21,7 @@ export function showTrace(root, ctx, trace) {
     ["Depth", trace.depth], ["Spans", trace.spans.length], ["Errors", trace.errors]];
   const body = h("div");
   const rows = list(ctx, trace);
-  const operation = (x) => show("waterfall", { service: x.service, operation: x.name }, true);
+  const operation = (x) => show("waterfall", { service: x.service, operation: x.name, kind: x.kind || null }, true);
   const built = {
     waterfall: () => rows.element,
     flame: () => flameView(trace, { spansOf: operation }).element,
@@ -29,15 +29,15 @@ export function showTrace(root, ctx, trace) {
   };
   const elements = {};
   const buttons = views.map(([view, text]) => h("button", { type: "button", dataset: { view }, onclick: () => show(view, {}, true) }, text));
-  function show(view, { service = null, operation = null } = {}, push = false) {
+  function show(view, { service = null, operation = null, kind = null } = {}, push = false) {
     if (!built[view]) view = "waterfall";
     for (const b of buttons) b.setAttribute("aria-pressed", String(b.dataset.view === view));
     if (!elements[view]) body.append((elements[view] = built[view]()));
     for (const [name, element] of Object.entries(elements)) element.hidden = name !== view; // removing thousands of rows is slow
-    if (view === "waterfall") rows.only(service, operation);
-    if (push) ctx.setQuery({ view: view === "waterfall" ? null : view, service, operation }, { push });
+    if (view === "waterfall") rows.only(service, operation, kind);
+    if (push) ctx.setQuery({ view: view === "waterfall" ? null : view, service, operation, kind }, { push });
   }
-  rows.cleared = () => ctx.setQuery({ service: null, operation: null });
+  rows.cleared = () => ctx.setQuery({ service: null, operation: null, kind: null });
   root.append(
     h("div", { class: "head" }, h(lab ? "h1" : "h2", null, h("span", null, top.service), ": ", top.name), h("code", { class: "sub", title: "Trace id" }, trace.id)),
     h("dl", { class: "trace-properties" }, properties.map(([name, value, title]) => h("div", null, h("dt", null, name), h("dd", { title, class: name === "Errors" && value ? "bad" : null }, String(value))))),
@@ -49,7 +49,7 @@ export function showTrace(root, ctx, trace) {
         h("a", { href: `/-/traces/${trace.id}/otlp`, download: `trace-${trace.id}.otlp.json`, title: "For the UI of Jaeger, this page, and the Collector's otlpjsonfile receiver" }, "OTLP JSON"), " · ",
         h("a", { href: `/api/traces/${trace.id}`, download: `trace-${trace.id}.json`, title: "For the UI of Jaeger, this page, and Grafana's Jaeger data source" }, "Jaeger JSON"))),
     body);
-  show(ctx.query.get("view") ?? "waterfall", { service: ctx.query.get("service"), operation: ctx.query.get("operation") });
+  show(ctx.query.get("view") ?? "waterfall", { service: ctx.query.get("service"), operation: ctx.query.get("operation"), kind: ctx.query.get("kind") });
   rows.ready.then(() => {
     const linkedSpan = new URLSearchParams(location.hash.slice(1)).get("span");
     if (!linkedSpan || ctx.signal.aborted) return;
@@ -74,16 +74,16 @@ function list(ctx, trace) {
     resetZoom.hidden = from === 0 && to === 1;
   };
   const filter = h("p", { class: "trace-filter", role: "status", hidden: true });
-  const only = (service, operation) => {
+  const only = (service, operation, kind = null) => {
     const had = !filter.hidden;
-    filter.hidden = service === null && operation === null;
+    filter.hidden = service === null && operation === null && kind === null;
     if (filter.hidden) {
       rows.only(null);
       if (had) self.cleared();
       return;
     }
-    const found = trace.spans.filter((x) => (service === null || x.service === service) && (operation === null || x.name === operation));
-    clear(filter).append(`Only ${[service, operation].filter((x) => x !== null).join(" ")}: ${plural(found.length, "span")} `, h("button", { type: "button", onclick: () => only(null, null) }, "Show all spans"));
+    const found = trace.spans.filter((x) => (service === null || x.service === service) && (operation === null || x.name === operation) && (kind === null || x.kind === kind));
+    clear(filter).append(`Only ${[service, operation, kind].filter((x) => x !== null).join(" ")}: ${plural(found.length, "span")} `, h("button", { type: "button", onclick: () => only(null, null) }, "Show all spans"));
     rows.only(found);
   };
   const element = h("div", null, map.element, tools(trace, rows, resetZoom), filter, rows.element,

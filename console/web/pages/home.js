@@ -198,9 +198,9 @@ export function latest(runs, lab) {
 }
 
 function explore(boards) {
-  const links = [["/explore", "Metrics", "PromQL queries"], ["/traces", "Traces", "search"], ["/map", "Map", "calls between services"], ["/logs?follow=1", "Logs", "live"],
+  const links = [["/explore", "Explore", "PromQL queries"], ["/traces", "Traces", "search"], ["/map", "Map", "calls between services"], ["/logs?follow=1", "Logs", "live"],
     ["/logs?level=warn", "Warnings", "from all components"]];
-  return card("Explore", h("ul", { class: "plain links" },
+  return card("Dashboards and pages", h("ul", { class: "plain links" },
     (Array.isArray(boards) ? boards : []).map((b) => h("li", null, h("a", { href: `/d/${encodeURIComponent(b.uid)}`, title: b.description }, b.title))),
     links.map(([href, name, note]) => h("li", null, h("a", { href }, name), h("span", { class: "note" }, ` ${note}`)))));
 }

@@ -89,7 +89,7 @@ export async function show(root, { query, signal, setQuery, title }) {
 
   function emptyResult(page) {
     if (!page.services.length) return empty("No logs yet: components write them while the lab is up.", h("p", null, `${startHint()}.`));
-    return empty(page.reached ? "No match so far." : "No matching lines.");
+    return page.reached ? empty("No match so far.") : empty("No matching lines.", h("p", null, "Extend the time range, select a lower level, or remove filters."));
   }
 
   // end shows the buttons and notes below the last line.

@@ -26,7 +26,7 @@ export async function show(root, { params, signal, title }) {
   const r = run.report;
   const links = h("p", { class: "links" });
   root.append(h("div", { class: "head" }, h("h1", { class: "mono" }, run.id), verdictBadge(run), lossBadge(r), r.name && h("strong", null, r.name), !r.invalid?.length && h("span", { class: "sub" }, run.because)), links,
-    ...(r.invalid ?? []).map((reason) => problem(`The numbers cannot be trusted: ${reason}`)), r.ended ? problem(`Ended early: ${r.ended}`) : "",
+    ...(r.invalid ?? []).map((reason) => problem(`The numbers cannot be trusted: ${reason}. Lower the rate, or run loadgen on another machine.`)), r.ended ? problem(`Ended early: ${r.ended}`) : "",
     tiles(r));
   root.append(h("div", { class: "columns" },
     h("div", null, overTime(r, signal), scenarios(r), causes(r)),
@@ -51,7 +51,7 @@ export function pagesAt(r, from, to, around = 15e3) {
   return [
     [address("/d/load-test", { from: start - around, to: end + 2 * around, "var-run": r.run_id }), "Load test dashboard"],
     [address("/d/service-latency", { from: start - around, to: end + 2 * around }), "Service latency"],
-    [address("/traces", { service: "loadgen", tags: `soundcheck.loadgen.run=${r.run_id}`, start: start * 1e3, end: end * 1e3, sort: "longest" }), "Traces"],
+    [address("/traces", { service: "loadgen", tags: `soundcheck.loadgen.run=${r.run_id}`, start: start * 1e3, end: end * 1e3, sort: "longest", limit: 1500 }), "Traces"],
     [address("/logs", { since: start, until: end }), "Logs"],
   ];
 }

@@ -193,7 +193,7 @@ function draw(page, values) {
   const { ctx, search, results, traces } = page;
   clear(results);
   if (!traces.length) {
-    results.append(empty("No matching traces.", page.found.services.length ? h("p", null, reading(page)) : h("p", null, `The filter's service is not ${search.service === anyService ? "in Jaeger" : search.service}.`), h("p", null, `Extend the time range${search.service === anyService ? "" : ", select all services"} or remove conditions. Searched: ${dateTime(values.start / 1000)} to ${dateTime(values.end / 1000)}.`)));
+    results.append(empty("No matching traces.", page.found.services.length ? h("p", null, reading(page)) : h("p", null, `The filter's service is not ${search.service === anyService ? "in Jaeger" : search.service}.`), h("p", null, `${page.found.cut ? "" : `Extend the time range${search.service === anyService ? "" : ", select all services"} or remove conditions. `}Searched: ${dateTime(values.start / 1000)} to ${dateTime(values.end / 1000)}.`)));
     return;
   }
   const span = traces.length > 1 ? `Within ${seconds((Math.max(...traces.map((t) => t.start)) - Math.min(...traces.map((t) => t.start))) / 1e6)}. ` : "";

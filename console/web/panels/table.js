@@ -8,7 +8,8 @@ import { sortHeading } from "../lib/ui.js";
 import { shareOf } from "./gauge.js";
 
 // tableOf joins the frames of all targets by their labels: {columns: [{name, refId, number}],
-// rows: [{labels, values by refId}]}.
+// rows: [{labels, values by refId, specials by refId}]}. specials are NaN and infinity, which have no value, if the frame
+// has them as special.
 export function tableOf(panel, frames) {
   const targets = (panel.targets ?? []).filter((t) => !t.hide);
   const rows = new Map(), labels = [];
@@ -18,6 +19,7 @@ export function tableOf(panel, frames) {
     const id = JSON.stringify(labelPairs.sort());
     if (!rows.has(id)) rows.set(id, { labels: Object.fromEntries(labelPairs), values: {} });
     rows.get(id).values[f.refId] = reduce(f.values);
+    if (f.special) (rows.get(id).specials ??= {})[f.refId] = f.special;
   }
   const columns = [...labels.map((name) => ({ name, number: false })),
     ...targets.map((t) => ({ name: targets.length > 1 ? `Value #${t.refId}` : "Value", refId: t.refId, number: true }))];
@@ -59,7 +61,7 @@ export function create(body, env) {
       const label = row.labels[column.name] ?? "";
       return h("td", { class: label.length <= 40 ? "nowrap" : null }, label);
     }
-    const value = row.values[column.refId] ?? null, text = show(config, value), type = config.custom.cellOptions?.type ?? "auto";
+    const value = row.values[column.refId] ?? null, text = row.specials?.[column.refId] ?? show(config, value), type = config.custom.cellOptions?.type ?? "auto";
     const [min, max] = [config.min ?? 0, config.max ?? bounds[1]];
     const paint = type === "auto" || value === null ? null : valueColour(config, value, 0, "", min, max);
     if (type === "color-background" && paint) return h("td", { class: "n", style: { "background-color": alpha(paint, 0.22) } }, text);
