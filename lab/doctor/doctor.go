@@ -149,6 +149,17 @@ func (d *doctor) up(name string) *supervisor.ComponentStatus {
 	return nil
 }
 
+// exercise is the name of the one that is active. What it has changed is for its users to find out: no check shows it.
+func (d *doctor) exercise() string {
+	if d.status == nil {
+		return ""
+	}
+	return d.status.Exercise
+}
+
+// collector is the component that receives telemetry.
+const collector = "otel-collector"
+
 // down is why there is nothing to look at without a lab.
 const down = "the lab is not running"
 

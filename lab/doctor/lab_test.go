@@ -3,15 +3,20 @@ package doctor
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"soundcheck/lab/build"
 	"soundcheck/lab/plan"
+	"soundcheck/lab/proc"
 	"soundcheck/lab/supervisor"
 )
 
@@ -198,6 +203,32 @@ func TestLab(t *testing.T) {
 	d.Lab.Stores = []string{"http://127.0.0.1:1"}
 	want(t, *d.checkLab(t.Context()), Problem, "the external album store at http://127.0.0.1:1 does not respond", "connection refused", "curl -i http://127.0.0.1:1/readyz")
 
+	// A stopped process is found before the supervisor finds that it does not respond.
+	sleep := exec.Command("sleep", "1000")
+	if err := sleep.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer sleep.Wait()
+	defer sleep.Process.Kill()
+	id, err := proc.Identify(sleep.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Lab.Stores = nil
+	d.status.Components = []supervisor.ComponentStatus{{Name: "jaeger", State: supervisor.Ready, Process: id}}
+	wantOK(t, *d.checkLab(t.Context()))
+	if runtime.GOOS == "linux" {
+		if err := sleep.Process.Signal(syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		resume := fmt.Sprintf("kill -CONT %d", id.PID)
+		eventually(t, "jaeger is stopped", func() bool {
+			return has(*d.checkLab(t.Context()), Problem, "jaeger is stopped", "SIGSTOP", resume)
+		})
+		d.status, d.unknown, d.saved = nil, errors.New("no response"), &supervisor.Status{Supervisor: id}
+		want(t, *d.checkLab(t.Context()), Problem, "the supervisor is stopped", "SIGSTOP", resume)
+	}
+
 	r, _, _ := smallLab(t)
 	o := r.options()
 	o.Lab.Offset = r.Lab.Offset + 1
@@ -211,7 +242,7 @@ func TestResult(t *testing.T) {
 	c, other := newCheck("ports"), newCheck("disk")
 	c.warn("a", "", "one")
 	c.problem("b "+strings.Repeat("word ", 30), "why "+strings.Repeat("word ", 30), "a very long command "+strings.Repeat("x", 120))
-	c.warn("c", "", "two")
+	c.warn("c", "", "two"+or+"do three")
 	other.note("%d free", 1)
 	other.note("more")
 	r := newResult("/s", []*Check{c, other})
@@ -228,6 +259,7 @@ func TestResult(t *testing.T) {
 		strings.Repeat(" ", 21) + "cause: why" + strings.Repeat(" word", 15) + "\n" + strings.Repeat(" ", 26) + strings.Repeat(" word", 15) + "\n" +
 		strings.Repeat(" ", 21) + "next:  a very long command " + strings.Repeat("x", 120) + "\n" + `             warning c
                      next:  two
+                     or:    do three
 disk         ok      1 free; more
 
 1 problem, 2 warnings: /s

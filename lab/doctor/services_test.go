@@ -1,6 +1,8 @@
 package doctor
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -12,6 +14,7 @@ import (
 
 	"soundcheck/internal/fault"
 	"soundcheck/lab/build"
+	"soundcheck/lab/doctor/metrics"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/proc"
 	"soundcheck/lab/supervisor"
@@ -63,8 +66,7 @@ func TestServices(t *testing.T) {
 		stop := r.load(albums, 8)
 		r.finds("limits", Warning, "req/s now: global_rate_limit", "SOUNDCHECK_PROXY_RATE_LIMIT=400", "curl -s "+l.Proxy()+"/metrics")
 		stop()
-		c := check(t, r.run(), "limits")
-		wantOK(t, c)
+		r.ok("limits")
 	})
 	t.Run("a concurrency limit", func(t *testing.T) {
 		r := &running{t, r.fleet, nil}
@@ -73,7 +75,7 @@ func TestServices(t *testing.T) {
 		r.finds("limits", Warning, "album-store sheds ", "-concurrency", "/metrics")
 		stop()
 		r.set(l.StoreAdmin())
-		wantOK(t, check(t, r.run(), "limits"))
+		r.ok("limits")
 	})
 	t.Run("a connection pool", func(t *testing.T) {
 		r := &running{t, r.fleet, nil}
@@ -85,7 +87,7 @@ func TestServices(t *testing.T) {
 		if err := supervisor.NewClient(l.State).Restart(t.Context(), plan.StoreName); err != nil {
 			t.Fatal(err)
 		}
-		wantOK(t, check(t, r.run(), "limits"))
+		r.ok("limits")
 	})
 	t.Run("a circuit breaker", func(t *testing.T) {
 		r := &running{t, r.fleet, nil}
@@ -124,6 +126,48 @@ func TestServices(t *testing.T) {
 		wantOK(t, check(t, result, "ports"))
 		want(t, check(t, result, "lab"), Warning, "album-store was restarted ", "its log ends with: ", "lab logs album-store")
 	})
+}
+
+// What an exercise has set is for its users to find: neither limits nor variables of services are shown.
+func TestExerciseHidden(t *testing.T) {
+	self, err := proc.Identify(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, exercise := range []string{"", "short-traces"} {
+		d := fakeLab(t)
+		d.sys.Root = system(t, map[string]string{fmt.Sprintf("proc/%d/environ", self.PID): "OTEL_PROPAGATORS=none\x00"})
+		d.status = &supervisor.Status{Exercise: exercise, Components: []supervisor.ComponentStatus{{Name: plan.StoreName, Process: self}}}
+		pool := map[string]string{"db_client_connection_pool_name": "reader", "status": "inuse"}
+		page := metrics.Page{"db_sql_connection_max_open": {{Labels: pool, Value: 4}}, "db_sql_connection_open": {{Labels: pool, Value: 4}}}
+		d.first.pages = map[string]metrics.Page{plan.StoreName: page}
+		d.second.pages = d.first.pages
+		variables, limits := d.checkVariables(t.Context()), d.checkLimits(t.Context())
+		if exercise == "" {
+			want(t, *variables, Warning, "OTEL_PROPAGATORS=none", "", "unset OTEL_PROPAGATORS")
+			want(t, *limits, Problem, `its pool "reader"`, "", "lab restart")
+			continue
+		}
+		if len(variables.Findings)+len(limits.Findings) > 0 || limits.Outcome != Skipped || !strings.Contains(variables.Text, "exercise short-traces is active") {
+			t.Errorf("%+v, %+v", variables, limits)
+		}
+	}
+}
+
+// A service that did not respond to the first sample is not asked again, while others are scraped.
+func TestSampleTwice(t *testing.T) {
+	d := fakeLab(t)
+	d.status = &supervisor.Status{}
+	d.first.failed = map[string]error{}
+	for i := range 40 {
+		d.Lab.Stores = append(d.Lab.Stores, fmt.Sprintf("http://127.0.0.1:1/%d", i))
+		if i%2 == 0 {
+			d.first.failed["the store at "+d.Lab.Stores[i]] = errors.New("no response")
+		}
+	}
+	if s := d.sample(t.Context()); len(s.failed) != 40 || s.failed["the store at "+d.Lab.Stores[0]].Error() != "no response" {
+		t.Errorf("%v", s.failed)
+	}
 }
 
 // The faults of an exercise are not shown.
