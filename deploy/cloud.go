@@ -45,14 +45,14 @@ func (c *command) cloud(ctx context.Context, name string) error {
 	f.r.Progress = cli.NewProgress(c.stderr)
 	f.StringVar(&f.state, "state", "", "state `folder` (default .lab in the repository)")
 	approve := f.Bool("approve", false, "do not ask: apply each plan as it is")
-	var values texts
+	var values cli.Values
 	if verb == "up" {
 		f.Var(&values, "values", "values `file` of the chart, can be repeated")
 	}
 	if _, err := c.parse(f, false); err != nil {
 		return err
 	}
-	for _, file := range values {
+	for _, file := range values.List {
 		if _, err := os.Stat(file); err != nil {
 			return f.Errorf("-values: %v", err)
 		}
@@ -62,7 +62,7 @@ func (c *command) cloud(ctx context.Context, name string) error {
 		config = files[0]
 	}
 	lab := &cloud.Cloud{
-		Name: name, Dir: filepath.Join(f.root, "deploy", "terraform"), Kubeconfig: config, Approve: *approve, Values: values,
+		Name: name, Dir: filepath.Join(f.root, "deploy", "terraform"), Kubeconfig: config, Approve: *approve, Values: values.List,
 		Release: f.r, Stdin: os.Stdin, Stdout: c.stdout, Stderr: c.stderr,
 		Push: func(ctx context.Context, registry, user, password, platform string) (string, error) {
 			i := imageFlags{source: fromRegistry, registry: registry, pull: registry, platform: platform, user: user, password: password}

@@ -23,7 +23,6 @@ import (
 	"io"
 	"path/filepath"
 	"regexp"
-	"strings"
 
 	"soundcheck/deploy/cluster"
 	"soundcheck/internal/cli"
@@ -132,14 +131,4 @@ func (c *command) parse(f *flags, helm bool) (helmArgs []string, err error) {
 	f.state = filepath.Join(f.state, "k8s")
 	f.r.Chart = filepath.Join(f.root, "deploy", "charts", "soundcheck")
 	return helmArgs, nil
-}
-
-// texts is a flag that can be repeated.
-type texts []string
-
-func (t *texts) String() string { return strings.Join(*t, " ") }
-
-func (t *texts) Set(v string) error {
-	*t = append(*t, v)
-	return nil
 }

@@ -19,7 +19,7 @@ func (c *command) up(ctx context.Context) error {
 	f := c.newFlags("deploy up [flags] [-- FLAGS OF HELM UPGRADE]", "Build and push the images, install or upgrade the chart, wait until every pod is ready.")
 	var i imageFlags
 	c.addImageFlags(f, &i)
-	var files, sets texts
+	var files, sets cli.Values
 	f.Var(&files, "values", "values `file` of the chart, can be repeated")
 	f.Var(&sets, "set", "`NAME=VALUE` of the chart, can be repeated")
 	timeout := f.Duration("timeout", 5*time.Minute, "timeout until every pod is ready (10s to 1h)")
@@ -38,7 +38,7 @@ func (c *command) up(ctx context.Context) error {
 	if *timeout < 10*time.Second || *timeout > time.Hour {
 		return f.Errorf("-timeout %s is out of range: 10s to 1h", *timeout)
 	}
-	for _, name := range files {
+	for _, name := range files.List {
 		if _, err := os.Stat(name); err != nil {
 			return f.Errorf("-values: %v", err)
 		}
@@ -52,10 +52,10 @@ func (c *command) up(ctx context.Context) error {
 	args := func(tags map[string]string) ([]string, error) {
 		file, err := i.write(f, tags)
 		list := []string{"--values", file} // first: the user's values win
-		for _, name := range files {
+		for _, name := range files.List {
 			list = append(list, "--values", name)
 		}
-		for _, set := range sets {
+		for _, set := range sets.List {
 			list = append(list, "--set", set)
 		}
 		return list, err
@@ -69,7 +69,7 @@ func (c *command) up(ctx context.Context) error {
 		return err
 	}
 	problems := errors.Join(f.r.Check(ctx, rendered), c.checkImages(ctx, f, &i, rendered))
-	if problems == nil && !strings.Contains(strings.Join(append(extraValues, sets...), " "), "database.kind=memory") {
+	if problems == nil && !strings.Contains(strings.Join(append(extraValues, sets.List...), " "), "database.kind=memory") {
 		problems = f.r.CheckDatabase(ctx, rendered)
 	}
 	if problems != nil {

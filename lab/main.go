@@ -84,7 +84,7 @@ type flags struct {
 	from    string
 	grafana bool
 
-	with, withURL values
+	with, withURL cli.Values
 	withTimeout   time.Duration
 	withDir       string
 }

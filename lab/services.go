@@ -11,25 +11,6 @@ import (
 	"soundcheck/lab/supervisor"
 )
 
-// values collects those of a repeatable flag.
-type values struct {
-	list      []string
-	isDefault bool
-}
-
-func (v *values) String() string { return "" }
-
-// Default implements cli.Defaulter.
-func (v *values) Default() { v.isDefault = true }
-
-func (v *values) Set(s string) error {
-	if v.isDefault {
-		v.list, v.isDefault = nil, false
-	}
-	v.list = append(v.list, s)
-	return nil
-}
-
 // withServices adds the flags for programs of the user.
 func (f *flags) withServices() *flags {
 	f.Var(&f.with, "with", "run a program of yours, too: `NAME=COMMAND`; repeatable; see docs/your-service.md")
@@ -51,7 +32,7 @@ func (f *flags) services(l plan.Lab) ([]plan.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := l.Services(f.with.list, f.withURL.list, dir, f.withTimeout)
+	list, err := l.Services(f.with.List, f.withURL.List, dir, f.withTimeout)
 	if err != nil {
 		return nil, f.Errorf("%v", err)
 	}

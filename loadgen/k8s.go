@@ -115,7 +115,7 @@ func (d *distribution) onPods(ctx context.Context, c engine.Config, search bool,
 		return err
 	}
 	var f final
-	r := kubernetes.Run{Options: d.k8s.Options, Token: d.token, Files: d.k8s.Files, Sets: d.k8s.Sets, Line: bar.Line, Show: bar.Show}
+	r := kubernetes.Run{Options: d.k8s.Options, Token: d.token, Files: d.k8s.Files.List, Sets: d.k8s.Sets.List, Line: bar.Line, Show: bar.Show}
 	r.Release = "load-" + strings.ToLower(runID(time.Now()))
 	r.Follow = func(b []byte) (bool, error) {
 		var m message

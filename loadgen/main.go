@@ -71,7 +71,7 @@
 // stores the last 50 runs (-keep). Ctrl-C ends the run and prints the report so far.
 //
 // Garbage collection delays requests. Without GOGC in the environment, loadgen collects less often than
-// usual, the less the faster a run is, and uses up to about 80 MB more.
+// usual, the less the faster a run is, and uses up to 96 MiB more (package gc).
 //
 // loadgen compare and loadgen ab report the differences of p50, p99 and goodput of B to A, each
 // with a 95% interval, and a verdict by -tolerance: see package compare.
@@ -86,10 +86,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"soundcheck/internal/cli"
+	"soundcheck/internal/gc"
 	"soundcheck/loadgen/options"
 )
 
@@ -97,9 +97,7 @@ import (
 const prefix = "SOUNDCHECK_LOADGEN"
 
 func main() {
-	if os.Getenv("GOGC") == "" {
-		collectRarely()
-	}
+	gc.Pace()
 	cli.Main("loadgen", run)
 }
 

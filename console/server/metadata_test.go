@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"testing"
+
+	"soundcheck/console/metadata"
 )
 
 // Metadata is that of Prometheus and of the services' own metrics. A source that is down is left out.
@@ -28,20 +30,20 @@ func TestMetadata(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b := metricInfo{"counter", "", "Prometheus' own"}, metricInfo{"histogram", "", `Duration\of b.`}
-	up, c := metricInfo{"gauge", "", "1 if it is up"}, metricInfo{"gauge", "", ""}
+	a, b := metadata.Metric{Type: "counter", Unit: "", Help: "Prometheus' own"}, metadata.Metric{Type: "histogram", Unit: "", Help: `Duration\of b.`}
+	up, c := metadata.Metric{Type: "gauge", Unit: "", Help: "1 if it is up"}, metadata.Metric{Type: "gauge", Unit: "", Help: ""}
 	for name, tt := range map[string]struct {
 		config Config
-		want   map[string]metricInfo
+		want   map[string]metadata.Metric
 	}{
-		"all":             {Config{Prometheus: at, Containers: []Container{{"album-store-1", backend.URL + "/readyz"}, {"jaeger", "http://127.0.0.1:1/"}}}, map[string]metricInfo{"up": up, "a_total": a, "b_seconds": b, "c": c}},
-		"Prometheus down": {Config{Prometheus: closed(t), Containers: []Container{{"proxy-service", backend.URL + "/readyz"}}}, map[string]metricInfo{"b_seconds": b, "c": c}},
-		"store down":      {Config{Prometheus: at, Containers: []Container{{"album-store", closed(t).String()}}}, map[string]metricInfo{"up": up, "a_total": a}},
-		"no lab":          {Config{Prometheus: at}, map[string]metricInfo{"up": up, "a_total": a}},
+		"all":             {Config{Prometheus: at, Containers: []Container{{"album-store-1", backend.URL + "/readyz"}, {"jaeger", "http://127.0.0.1:1/"}}}, map[string]metadata.Metric{"up": up, "a_total": a, "b_seconds": b, "c": c}},
+		"Prometheus down": {Config{Prometheus: closed(t), Containers: []Container{{"proxy-service", backend.URL + "/readyz"}}}, map[string]metadata.Metric{"b_seconds": b, "c": c}},
+		"store down":      {Config{Prometheus: at, Containers: []Container{{"album-store", closed(t).String()}}}, map[string]metadata.Metric{"up": up, "a_total": a}},
+		"no lab":          {Config{Prometheus: at}, map[string]metadata.Metric{"up": up, "a_total": a}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			resp, body := do(t, console(t, tt.config), http.MethodGet, "/-/metadata", "")
-			var got map[string]metricInfo
+			var got map[string]metadata.Metric
 			if err := json.Unmarshal([]byte(body), &got); err != nil || resp.StatusCode != 200 || !maps.Equal(got, tt.want) {
 				t.Errorf("%d %s %v, want %+v", resp.StatusCode, body, err, tt.want)
 			}

@@ -78,7 +78,7 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET "+tracesPath+"/{id}", respond(oneTrace(c)))
 	mux.HandleFunc("GET "+tracesPath+"/{id}/otlp", otlpTrace(c))
 	mux.HandleFunc("GET /-/map", respond(serviceMap(c)))
-	mux.HandleFunc("GET /-/metadata", respond(metadata(c)))
+	mux.HandleFunc("GET /-/metadata", respond(metricMetadata(c)))
 	mux.HandleFunc("GET /-/lab", respond(lab(c)))
 	mux.HandleFunc("GET "+faultsPath, respond(listFaults(c)))
 	mux.HandleFunc("DELETE "+faultsPath, respond(clearFaults(c)))

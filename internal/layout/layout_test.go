@@ -79,6 +79,7 @@ var rules = []struct {
 	{"datagen/...", []string{"datagen/...", "internal/..."}},
 	{"dashboards", nil},
 	// The console shows runs, and sends none itself: it starts loadgen.
+	{"console/metadata", nil},
 	{"console/load", []string{"lab/build", "lab/plan", "lab/proc", "lab/supervisor", "loadgen/report"}},
 	{"console/profiles", []string{"internal/profiling"}},
 	{"console/...", []string{"console/...", "dashboards", "lab/plan", "lab/supervisor", "loadgen/report", "loadgen/measure", "loadgen/compare", "internal/..."}},
@@ -86,6 +87,7 @@ var rules = []struct {
 	{"lab/command", nil},
 	{"lab/kube", []string{"lab/command", "lab/proc"}},
 	// What the doctor reads knows no lab.
+	{"lab/probe", nil},
 	{"lab/doctor/linux", nil},
 	{"lab/doctor/metrics", nil},
 	{"lab/doctor/otlp", []string{"internal/telemetry/environment"}},

@@ -21,6 +21,7 @@ import (
 	"soundcheck/internal/apidocs"
 	"soundcheck/internal/cli"
 	"soundcheck/internal/fault"
+	"soundcheck/internal/gc"
 	"soundcheck/internal/httpserver"
 	"soundcheck/internal/overload"
 	"soundcheck/internal/telemetry"
@@ -144,9 +145,7 @@ func Run(ctx context.Context, name string, c *Common, stdout io.Writer, open fun
 		}
 	}()
 	signals := signalsOf(t)
-	pace, stop := context.WithCancel(ctx)
-	defer stop()
-	go paceGC(pace)
+	gc.Pace()
 	b, err := open(signals)
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"soundcheck/lab/doctor/linux"
 	"soundcheck/lab/plan"
+	"soundcheck/lab/probe"
 	"soundcheck/lab/supervisor"
 )
 
@@ -87,7 +88,7 @@ func (d *doctor) componentOf(name string) *supervisor.ComponentStatus {
 // taker returns who else than the component has a port; "" if nobody has.
 func (d *doctor) taker(port int, sockets []linux.Listener, hidden bool, running *supervisor.ComponentStatus) (*linux.Process, string) {
 	if hidden {
-		if running != nil && running.Process.Alive() || supervisor.Free(port) {
+		if running != nil && running.Process.Alive() || probe.Free(port) {
 			return nil, ""
 		}
 		return nil, "a process that " + runtime.GOOS + " does not name without root"
@@ -136,7 +137,7 @@ func (d *doctor) explainTaker(by *linux.Process, port int) (cause, next string) 
 func (d *doctor) freeOffset() int {
 	for offset := d.Lab.Offset + 100; offset <= plan.MaxOffset; offset += 100 {
 		if !slices.ContainsFunc(d.components, func(p plan.Component) bool {
-			return slices.ContainsFunc(p.Ports, func(port plan.Port) bool { return !supervisor.Free(port.Number - d.Lab.Offset + offset) })
+			return slices.ContainsFunc(p.Ports, func(port plan.Port) bool { return !probe.Free(port.Number - d.Lab.Offset + offset) })
 		}) {
 			return offset
 		}

@@ -19,6 +19,7 @@ import (
 	"soundcheck/internal/cli/clitest"
 	"soundcheck/lab/build"
 	"soundcheck/lab/plan"
+	"soundcheck/lab/probe"
 	"soundcheck/lab/proc"
 )
 
@@ -122,7 +123,7 @@ func freePort(t *testing.T) int {
 	t.Helper()
 	for range 3000 {
 		port := 21000 + (os.Getpid()*31+int(lastPort.Add(1)))%3000
-		if Free(port) {
+		if probe.Free(port) {
 			return port
 		}
 	}

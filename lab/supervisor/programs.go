@@ -5,16 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"soundcheck/lab/obtain"
 	"soundcheck/lab/plan"
+	"soundcheck/lab/probe"
 )
 
 // autoFirstByte is how long plan.Auto waits for the network. Tests change it.
@@ -217,16 +216,7 @@ func (r *runner) webPages(ctx context.Context) string {
 	if !release {
 		return ""
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.Address+"/", nil)
-	if err != nil {
-		return ""
-	}
-	resp, err := prober.Do(req)
-	if err != nil {
-		return ""
-	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
+	if !probe.HTML(ctx, r.Address+"/") {
 		return ""
 	}
 	return r.Address + "/"

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"soundcheck/lab/plan"
+	"soundcheck/lab/probe"
 	"soundcheck/lab/proc"
 )
 
@@ -299,7 +299,7 @@ func CheckPorts(programs []plan.Component) error {
 	remedy := "move all ports of the lab, as in -port-offset 100"
 	for _, p := range programs {
 		for _, port := range p.Ports {
-			if !Free(port.Number) {
+			if !probe.Free(port.Number) {
 				if p.Command != "" {
 					remedy = "let your program listen elsewhere (-with and -with-url)"
 				}
@@ -311,20 +311,4 @@ func CheckPorts(programs []plan.Component) error {
 		return nil
 	}
 	return fmt.Errorf("%s\nstop the process that listens there, or %s", strings.Join(taken, "\n"), remedy)
-}
-
-// Free reports whether nothing listens on a port of 127.0.0.1.
-func Free(port int) bool {
-	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	// macOS allows a listener beside one on all addresses: try to connect first.
-	if c, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
-		c.Close()
-		return false
-	}
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return false
-	}
-	l.Close()
-	return true
 }

@@ -183,6 +183,9 @@ func (c Config) flow() *report.Flow {
 		return nil
 	}
 	f := &report.Flow{Name: c.Flow.Name, Users: schedule.Plan{Stages: c.Users}.String()}
+	if c.Think != nil {
+		f.Think = c.Think.String()
+	}
 	if c.Workers == 0 {
 		f.Planned, f.RateTarget = c.Plan.Planned(), c.Plan.Average(c.WarmUp)
 	}

@@ -233,7 +233,7 @@ func TestPopulation(t *testing.T) {
 	// The think time of the command line replaces that of the file.
 	c.Think = &flow.Think{From: 0, To: 0}
 	c.Plan.Max = 10
-	if f := run(t, c).Flow; f.Completed != 10 {
+	if f := run(t, c).Flow; f.Completed != 10 || f.Think != "0s" {
 		t.Errorf("%+v", f)
 	}
 }

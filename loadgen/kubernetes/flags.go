@@ -10,20 +10,9 @@ import (
 // Flags say where the pods of a run are.
 type Flags struct {
 	kube.Options
-	Image string // of loadgen
-	Files texts  // values files
-	Sets  texts  // NAME=VALUE of the chart
-}
-
-// texts is a flag that can be repeated.
-type texts []string
-
-func (t *texts) String() string { return strings.Join(*t, " ") }
-
-// Set adds a value.
-func (t *texts) Set(s string) error {
-	*t = append(*t, s)
-	return nil
+	Image string     // of loadgen
+	Files cli.Values // values files
+	Sets  cli.Values // NAME=VALUE of the chart
 }
 
 // Define defines the flags.
@@ -37,7 +26,7 @@ func (k *Flags) Define(f *cli.Flags) {
 
 // Check rejects values of the chart that flags set.
 func (k *Flags) Check(f *cli.Flags) error {
-	for _, set := range k.Sets {
+	for _, set := range k.Sets.List {
 		name, _, _ := strings.Cut(set, "=")
 		name, _, _ = strings.Cut(name, "[")
 		for value, by := range map[string]string{"workers": "-workers", "image": "-image", "args": "the flags of the run", "capacity": "the command", "token": "loadgen k8s", "activeDeadlineSeconds": "-duration, -stages and -wait"} {

@@ -13,6 +13,7 @@ import (
 type Flow struct {
 	Name       string          `json:"name"`
 	Users      string          `json:"users,omitempty"` // of the closed model by time, if their number changes, as in 30s@0..200
+	Think      string          `json:"think,omitempty"` // time after each step, as in 1s..3s; empty: those of the flow
 	Planned    uint64          `json:"planned"`         // users; 0: the closed model
 	RateTarget float64         `json:"rate_target"`     // users/s that begin; 0: the closed model
 	RateActual float64         `json:"rate_actual"`     // users/s that begin
@@ -107,17 +108,21 @@ func (f *Flow) add(g *Flow) {
 
 // plan describes the users.
 func (f *Flow) plan(r *Report) string {
+	think := ""
+	if f.Think != "" {
+		think = ", think time " + f.Think
+	}
 	switch {
 	case r.Model == "open":
-		return fmt.Sprintf("flow %s: new users/s %s, %s arrivals", f.Name, r.Stages, r.Arrivals)
+		return fmt.Sprintf("flow %s: new users/s %s, %s arrivals%s", f.Name, r.Stages, r.Arrivals, think)
 	case f.Users != "":
-		return fmt.Sprintf("flow %s: users %s (closed model)", f.Name, f.Users)
+		return fmt.Sprintf("flow %s: users %s (closed model)%s", f.Name, f.Users, think)
 	}
 	users := "users"
 	if r.Workers == 1 {
 		users = "user"
 	}
-	return fmt.Sprintf("flow %s: %d %s (closed model)", f.Name, r.Workers, users)
+	return fmt.Sprintf("flow %s: %d %s (closed model)%s", f.Name, r.Workers, users, think)
 }
 
 // String describes what the users did.

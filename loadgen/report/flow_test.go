@@ -121,3 +121,17 @@ func TestRateOfUsers(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+// The text names the think time that replaces those of the flow.
+func TestThink(t *testing.T) {
+	t.Parallel()
+	f := Flow{Name: "buy", Think: "1s..3s"}
+	for want, r := range map[string]Report{
+		"flow buy: new users/s 5s@2, constant arrivals, think time 1s..3s": {Model: "open", Stages: "5s@2", Arrivals: "constant"},
+		"flow buy: 4 users (closed model), think time 1s..3s":              {Workers: 4},
+	} {
+		if got := f.plan(&r); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -247,7 +247,7 @@ func (m *Report) add(r *Report, together bool) {
 	}
 	if r.Flow != nil {
 		if m.Flow == nil {
-			m.Flow = &Flow{Name: r.Flow.Name, Users: r.Flow.Users, Slowest: []Slow{}}
+			m.Flow = &Flow{Name: r.Flow.Name, Users: r.Flow.Users, Think: r.Flow.Think, Slowest: []Slow{}}
 			for _, row := range r.Scenarios {
 				m.Flow.steps = append(m.Flow.steps, row.Name)
 			}

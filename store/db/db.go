@@ -130,9 +130,8 @@ func Open(c Config) (_ *Store, err error) {
 		s.dialect = sqlite
 		s.group = &lite.Group{
 			Acquire: func(ctx context.Context) (*sql.Conn, error) { return acquire(ctx, s.writer) },
-			Wait:    limitWait, Limit: limit, MaxTime: groupTime,
+			Wait:    limitWait, Limit: limit, MaxTime: groupTime, Tracer: c.TracerProvider.Tracer("soundcheck/store/db"),
 			Committed: func() { s.lastCommit.Store(time.Now().UnixNano()) },
-			Tracer:    c.TracerProvider.Tracer("soundcheck/store/db"),
 		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return nil, err

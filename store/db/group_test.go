@@ -199,12 +199,56 @@ func TestGroupRolledBack(t *testing.T) {
 	}
 	together(t, s, create, create, fail, create, crash, create, fail)
 	together(t, s, fail, crash, create)
-	if calls != 3 {
-		t.Errorf("the failed transactions ran %d times, want 3", calls)
+	if calls != 5 { // twice in a group, and alone
+		t.Errorf("the failed transactions ran %d times, want 5", calls)
 	}
 	page, err := s.List(t.Context(), album.Query{Limit: 100})
 	if err != nil || len(page.Albums) != 3+5 {
 		t.Errorf("%d albums, %v, want 8", len(page.Albums), err)
 	}
 	create() // the connection still works
+}
+
+// A transaction for which the disk has no space takes nothing from the others of its group.
+func TestGroupDiskFull(t *testing.T) {
+	t.Parallel()
+	s := open(t, Config{URL: databases["sqlite"](t)})
+	pragma := func(text string) (n int) {
+		if err := s.writer.QueryRow("PRAGMA " + text).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	pragma(fmt.Sprintf("max_page_count = %d", pragma("page_count")+4))
+	create := func() {
+		if _, err := s.Create(t.Context(), one()); err != nil {
+			t.Error(err)
+		}
+	}
+	large := album.Write{Batch: true, Albums: make([]album.Album, 2*rowsPerInsert)}
+	for i := range large.Albums {
+		large.Albums[i] = albumtest.New(0)
+	}
+	full := func() {
+		if _, err := s.Create(t.Context(), large); !errors.Is(err, album.ErrNotReady) {
+			t.Errorf("%v, want %v", err, album.ErrNotReady)
+		}
+	}
+	together(t, s, create, full, create, full, create)
+	if s.lastFailure.Load() == 0 {
+		t.Error("a full disk is no failure of the database")
+	}
+	pragma("max_page_count = 1000000")
+	if _, err := s.Create(t.Context(), large); err != nil {
+		t.Errorf("with space again: %v", err)
+	}
+	n := 0
+	for _, err := range s.Stream(t.Context(), album.Filter{}) {
+		if n++; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := 3 + 3 + len(large.Albums); n != want {
+		t.Errorf("%d albums, want %d", n, want)
+	}
 }

@@ -259,6 +259,7 @@ func (s *Store) work(ctx context.Context, j *river.Job[job]) (err error) {
 func (s *Store) begin(ctx context.Context, id string) (w album.Write, request trace.SpanContext, err error) {
 	var text, traceparent string
 	err = s.tx(ctx, "start an operation", func(ctx context.Context, tx *sql.Tx) error {
+		text = ""
 		return s.query(ctx, tx, func(rows *sql.Rows) error { return rows.Scan(&text, &traceparent) },
 			`UPDATE operations SET status = 'running', started_at = coalesce(started_at, $2)
 WHERE id = $1 AND status IN ('queued', 'running') RETURNING request, traceparent`, id, s.dialect.time(album.Now()))

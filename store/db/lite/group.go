@@ -33,7 +33,7 @@ type Group struct {
 
 	mu     sync.Mutex
 	queue  []*write
-	leader *write // runs the next group; nil if nothing waits
+	leader *write // runs a group; nil: none does
 }
 
 // write is one transaction.
@@ -42,8 +42,8 @@ type write struct {
 	run     func(context.Context, *sql.Tx) error
 	arrived time.Time
 	ran     time.Time     // its statements ended
-	alone   bool          // needs a group of its own
-	lead    chan struct{} // its goroutine is to run the next group
+	single  bool          // needs a group of its own
+	lead    chan struct{} // its goroutine is to run a group
 	done    chan struct{} // err and panicked are set
 	err     error
 	// panicked is the value of a panic, for the goroutine of the caller.
@@ -88,58 +88,65 @@ func (g *Group) Do(ctx context.Context, f func(context.Context, *sql.Tx) error) 
 	}
 }
 
-// pass makes the first of the queue the leader. The caller holds mu.
+// pass makes the first of the queue the leader, whose goroutine runs the next group. The caller holds mu.
 func (g *Group) pass() {
 	g.leader = nil
 	if len(g.queue) > 0 {
-		g.leader = g.queue[0]
+		g.leader = g.pop()
 		g.leader.lead <- struct{}{}
 	}
+}
+
+func (g *Group) pop() *write {
+	w := g.queue[0]
+	g.queue = slices.Delete(g.queue, 0, 1)
+	return w
 }
 
 // leave removes a transaction, unless a group has taken it.
 func (g *Group) leave(w *write) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	i := slices.Index(g.queue, w)
-	if i < 0 {
-		return false
-	}
-	g.queue = slices.Delete(g.queue, i, i+1)
-	if g.leader == w {
+	if g.leader == w { // and has not begun
 		g.pass()
+		return true
 	}
-	return true
+	i := slices.Index(g.queue, w)
+	if i >= 0 {
+		g.queue = slices.Delete(g.queue, i, i+1)
+	}
+	return i >= 0
 }
 
-// take returns the next transaction of a group that has n, or nil at its end.
-func (g *Group) take(n int) *write {
+// take returns the next transaction of a group, or nil at its end.
+func (g *Group) take() *write {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.queue) == 0 || n > 0 && g.queue[0].alone {
+	if len(g.queue) == 0 || g.queue[0].single {
 		return nil
 	}
-	w := g.queue[0]
-	g.queue = slices.Delete(g.queue, 0, 1)
-	return w
+	return g.pop()
 }
 
-// again puts transactions back, each for a group of its own.
-func (g *Group) again(ws []*write) {
-	for _, w := range ws {
-		w.alone = true
-	}
+// retry puts transactions back, each for a group of its own.
+func (g *Group) retry(ws []*write) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	for _, w := range ws {
+		w.single = true
+	}
 	g.queue = slices.Concat(ws, g.queue)
 }
 
+// end makes Do return err, or the transaction's own error.
 func (w *write) end(err error) {
-	w.err = err
+	w.err = cmp.Or(err, w.err)
 	close(w.done)
 }
 
-// run runs the transactions that wait, that of the leader first.
+var errPanic = errors.New("panic in a transaction")
+
+// run runs a group: the leader's transaction, and those that wait.
 func (g *Group) run(wait context.Context, leader *write) {
 	defer func() {
 		g.mu.Lock()
@@ -148,30 +155,36 @@ func (g *Group) run(wait context.Context, leader *write) {
 	}()
 	c, err := g.Acquire(wait)
 	if err != nil {
-		if g.leave(leader) {
-			leader.end(err)
-		}
+		leader.end(err)
 		return
 	}
 	defer c.Close()
-	// No caller that leaves may interrupt a statement: SQLite would roll back all of the group.
+	// A caller that leaves may end the wait for the lock, but interrupt no statement: SQLite would
+	// roll back all of the group.
 	ctx, cancel := g.Limit(WithoutSpans(context.WithoutCancel(leader.ctx)))
 	defer cancel()
+	stop := context.AfterFunc(leader.ctx, cancel)
 	begun := time.Now()
 	tx, err := c.BeginTx(ctx, nil)
+	if !stop() {
+		err = leader.ctx.Err() // database/sql rolls back
+	}
 	if err != nil {
-		if g.leave(leader) {
-			g.span(leader, "BEGIN", begun, time.Now(), 1, err)
-			leader.end(err)
-		}
+		g.span(leader, "BEGIN", begun, time.Now(), 1, err)
+		leader.end(err)
 		return
 	}
-	var in []*write
-	for started := time.Now(); len(in) < maxGroup && (len(in) == 0 || time.Since(started) < g.MaxTime); {
-		w := g.take(len(in))
-		if w == nil {
-			break
+	var members []*write
+	err = errPanic
+	defer func() {
+		for _, w := range members {
+			w.end(err)
 		}
+	}()
+	defer func() { _ = tx.Rollback() }() // unless it has ended
+	committed := 0
+	started := time.Now()
+	for w := leader; w != nil; w = g.take() {
 		if err := w.ctx.Err(); err != nil {
 			w.end(err)
 			continue
@@ -179,91 +192,77 @@ func (g *Group) run(wait context.Context, leader *write) {
 		if w.arrived.Before(begun) {
 			w.arrived = begun
 		}
-		g.span(w, "BEGIN", w.arrived, time.Now(), 1, nil)
-		if err := g.step(ctx, tx, w, len(in) > 0); err != nil {
-			// The transaction is gone, with those before this one.
-			if w.err == nil && len(in) > 0 {
-				in = append(in, w)
-			} else {
-				w.end(cmp.Or(w.err, err))
+		w.ran = time.Now()
+		g.span(w, "BEGIN", w.arrived, w.ran, 1, nil)
+		members = append(members, w)
+		if !g.step(ctx, tx, w, len(members) > 1) {
+			_ = tx.Rollback()
+			for _, w := range members {
+				g.span(w, "ROLLBACK", w.ran, time.Now(), len(members), nil)
 			}
-			g.again(in)
+			if len(members) > 1 {
+				g.retry(members)
+				members = nil
+			}
+			err = nil // but its own
 			return
 		}
 		if w.err == nil {
-			w.ran = time.Now()
-			in = append(in, w)
-		} else {
-			w.end(w.err)
+			committed++
 		}
-		if w.alone {
+		if w.single || len(members) == maxGroup || time.Since(started) >= g.MaxTime {
 			break
 		}
 	}
-	if len(in) == 0 {
-		_ = tx.Rollback()
+	if len(members) == 0 {
 		return
 	}
 	if err = tx.Commit(); err == nil {
 		g.Committed()
 	}
 	now := time.Now()
-	for _, w := range in {
-		g.span(w, "COMMIT", w.ran, now, len(in), err)
-		w.end(err)
+	for _, w := range members {
+		if w.err == nil {
+			g.span(w, "COMMIT", w.ran, now, committed, err)
+		} else {
+			g.span(w, "ROLLBACK", w.ran, now, 1, nil)
+		}
 	}
 }
 
-// step runs a transaction in the group's, and sets its error. The returned error is that of a group
-// that has been rolled back.
-func (g *Group) step(ctx context.Context, tx *sql.Tx, w *write, savepoint bool) error {
-	do := func(statements ...string) error {
-		for _, text := range statements {
-			if _, err := tx.ExecContext(ctx, text); err != nil {
-				_ = tx.Rollback()
-				return err
-			}
-		}
-		return nil
+// step runs a transaction in the group's, and sets its error. One that fails may have read what the
+// others have written: it stays in the group, and returns after their COMMIT. If step returns false,
+// all of the group has to be rolled back.
+func (g *Group) step(ctx context.Context, tx *sql.Tx, w *write, savepoint bool) bool {
+	do := func(text string) bool {
+		_, err := tx.ExecContext(ctx, text)
+		return err == nil
 	}
-	if savepoint {
-		if err := do("SAVEPOINT write"); err != nil {
-			return err
-		}
+	if savepoint && !do("SAVEPOINT write") {
+		return false
 	}
 	w.err = g.call(w, tx)
-	if w.err == nil {
-		if savepoint {
-			return do("RELEASE write")
-		}
-		return nil
+	w.ran = time.Now()
+	if !savepoint {
+		return w.err == nil
 	}
-	begun := time.Now()
-	defer func() { g.span(w, "ROLLBACK", begun, time.Now(), 1, nil) }()
-	if savepoint {
-		return do("ROLLBACK TO write", "RELEASE write")
-	}
-	_ = tx.Rollback()
-	return errRolledBack
+	return (w.err == nil || do("ROLLBACK TO write")) && do("RELEASE write")
 }
-
-// errRolledBack ends a group whose first transaction failed: there is nothing else in it.
-var errRolledBack = errors.New("transaction rolled back")
 
 func (g *Group) call(w *write, tx *sql.Tx) (err error) {
 	ctx, cancel := g.Limit(context.WithoutCancel(w.ctx))
 	defer cancel()
 	defer func() {
 		if w.panicked = recover(); w.panicked != nil {
-			err = errors.New("panic")
+			err = errPanic
 		}
 	}()
 	return w.run(ctx, tx)
 }
 
 // span records what a transaction waited for as a span of its trace: otelsql's would be in that of
-// the leader alone. The time of BEGIN ends at its first statement, and that of COMMIT begins after its
-// last one.
+// the leader alone. The time of BEGIN ends at its first statement, and that of COMMIT or ROLLBACK
+// begins after its last one.
 func (g *Group) span(w *write, name string, from, to time.Time, size int, err error) {
 	if !WantSpan(w.ctx, "", "", nil) {
 		return
@@ -273,7 +272,7 @@ func (g *Group) span(w *write, name string, from, to time.Time, size int, err er
 		attributes = append(attributes, attribute.Int("db.operation.batch.size", size))
 	}
 	_, span := g.Tracer.Start(w.ctx, name, trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(from), trace.WithAttributes(attributes...))
-	if err != nil {
+	if err != nil && !errors.Is(err, context.Canceled) {
 		span.RecordError(err)
 		span.SetStatus(codes.Error, err.Error())
 	}

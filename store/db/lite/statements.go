@@ -1,4 +1,4 @@
-// Package lite makes SQLite's driver fast enough for a service: connections keep prepared statements,
+// Package lite makes SQLite's driver fast enough for a service: connections cache prepared statements,
 // and transactions that wait for the connection that writes are committed together.
 package lite
 
@@ -14,7 +14,7 @@ import (
 	sqlitedriver "modernc.org/sqlite"
 )
 
-// connector opens connections of SQLite that keep prepared statements. The driver's own prepare
+// connector opens connections of SQLite that cache prepared statements. The driver's own prepare
 // each statement that a pool or a transaction runs anew, which takes longer than to run it.
 type connector struct{ driver.Connector }
 
@@ -45,7 +45,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if !ok {
 		return nil, errors.Join(errors.New("SQLite's driver lacks methods of database/sql/driver"), conn.Close())
 	}
-	return &preparedConn{rawConn: raw, kept: map[string]*prepared{}}, nil
+	return &preparedConn{rawConn: raw, cache: map[string]*prepared{}}, nil
 }
 
 // rawConn has what the driver's connections implement.
@@ -60,16 +60,16 @@ type rawConn interface {
 	driver.Validator
 }
 
-// Limits of the statements that a connection keeps. A store has about 30, which are shorter. An
+// Limits of the cache of a connection. A store has about 30, which are shorter. An
 // insert of many albums is longer, and its text depends on their number.
 const (
-	maxKept = 64
-	maxText = 4096
+	maxCached = 64
+	maxText   = 4096
 )
 
 type preparedConn struct {
 	rawConn
-	kept map[string]*prepared
+	cache map[string]*prepared
 }
 
 type rawStmt interface {
@@ -85,16 +85,16 @@ type prepared struct {
 
 // statement returns a prepared statement, or nil if the connection has to run the text itself.
 func (c *preparedConn) statement(ctx context.Context, query string) (*prepared, error) {
-	p := c.kept[query]
+	p := c.cache[query]
 	switch {
 	case p != nil && p.busy, len(query) > maxText:
 		return nil, nil
 	case p != nil:
 		return p, nil
-	case len(c.kept) == maxKept:
-		for text, old := range c.kept {
+	case len(c.cache) >= maxCached:
+		for text, old := range c.cache {
 			if !old.busy {
-				delete(c.kept, text)
+				delete(c.cache, text)
 				if err := old.stmt.Close(); err != nil {
 					return nil, err
 				}
@@ -111,7 +111,7 @@ func (c *preparedConn) statement(ctx context.Context, query string) (*prepared, 
 		return nil, stmt.Close()
 	}
 	p = &prepared{stmt: raw}
-	c.kept[query] = p
+	c.cache[query] = p
 	return p, nil
 }
 
@@ -147,10 +147,10 @@ func (c *preparedConn) QueryContext(ctx context.Context, query string, args []dr
 // Close implements driver.Conn.
 func (c *preparedConn) Close() error {
 	var errs []error
-	for _, p := range c.kept {
+	for _, p := range c.cache {
 		errs = append(errs, p.stmt.Close())
 	}
-	clear(c.kept)
+	clear(c.cache)
 	return errors.Join(append(errs, c.rawConn.Close())...)
 }
 

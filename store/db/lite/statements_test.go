@@ -11,8 +11,8 @@ import (
 	sqlitedriver "modernc.org/sqlite"
 )
 
-// kept returns a connection of SQLite, and the one that keeps its statements.
-func kept(t *testing.T) (*sql.Conn, *preparedConn) {
+// cached returns a connection of SQLite, and the one that caches its statements.
+func cached(t *testing.T) (*sql.Conn, *preparedConn) {
 	t.Helper()
 	c, err := sqlitedriver.NewConnector("file:" + filepath.Join(t.TempDir(), "a.db"))
 	if err != nil {
@@ -60,7 +60,7 @@ func numbers(t *testing.T, c *sql.Conn, each func(int), query string, args ...an
 // statement. A changed schema, an error and a left context do no harm.
 func TestStatements(t *testing.T) {
 	t.Parallel()
-	c, p := kept(t)
+	c, p := cached(t)
 	exec := func(query string, args ...any) error {
 		_, err := c.ExecContext(t.Context(), query, args...)
 		return err
@@ -84,16 +84,16 @@ func TestStatements(t *testing.T) {
 	if got := numbers(t, c, nil, query, 3); got != "[3]" {
 		t.Errorf("with another parameter: %s, want [3]", got)
 	}
-	statement := p.kept[query]
+	statement := p.cache[query]
 	if statement == nil || statement.busy {
-		t.Fatalf("kept: %+v", statement)
+		t.Fatalf("cached: %+v", statement)
 	}
 	for _, change := range []string{"CREATE INDEX b ON a (n)", "ALTER TABLE a ADD COLUMN other TEXT"} {
 		if err := exec(change); err != nil {
 			t.Fatal(err)
 		}
-		if got := numbers(t, c, nil, query, 2); got != "[2 3]" || p.kept[query] != statement {
-			t.Errorf("after %s: %s, want [2 3]; the same statement: %t", change, got, p.kept[query] == statement)
+		if got := numbers(t, c, nil, query, 2); got != "[2 3]" || p.cache[query] != statement {
+			t.Errorf("after %s: %s, want [2 3]; the same statement: %t", change, got, p.cache[query] == statement)
 		}
 	}
 	for range 2 {
@@ -104,8 +104,8 @@ func TestStatements(t *testing.T) {
 	if err := exec("INSERT INTO a (n) VALUES (?)", 4); err != nil {
 		t.Errorf("after an error: %v", err)
 	}
-	if err := exec("SELEC"); err == nil || p.kept["SELEC"] != nil {
-		t.Errorf("no statement: %v, kept: %v", err, p.kept["SELEC"])
+	if err := exec("SELEC"); err == nil || p.cache["SELEC"] != nil {
+		t.Errorf("no statement: %v, cached: %v", err, p.cache["SELEC"])
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	rows, err := c.QueryContext(ctx, query, 1)
@@ -116,16 +116,16 @@ func TestStatements(t *testing.T) {
 	for rows.Next() {
 	}
 	rows.Close()
-	if got := numbers(t, c, nil, query, 1); got != "[1 2 3 4]" || p.kept[query].busy {
-		t.Errorf("after a left context: %s, want [1 2 3 4]; busy: %t", got, p.kept[query].busy)
+	if got := numbers(t, c, nil, query, 1); got != "[1 2 3 4]" || p.cache[query].busy {
+		t.Errorf("after a left context: %s, want [1 2 3 4]; busy: %t", got, p.cache[query].busy)
 	}
-	for i := range 3 * maxKept {
-		if got := numbers(t, c, nil, fmt.Sprint("SELECT ", i)); got != fmt.Sprint([]int{i}) || len(p.kept) > maxKept {
-			t.Fatalf("statement %d: %s, %d are kept", i, got, len(p.kept))
+	for i := range 3 * maxCached {
+		if got := numbers(t, c, nil, fmt.Sprint("SELECT ", i)); got != fmt.Sprint([]int{i}) || len(p.cache) > maxCached {
+			t.Fatalf("statement %d: %s, %d are cached", i, got, len(p.cache))
 		}
 	}
 	long := "SELECT 1 --" + strings.Repeat("-", maxText)
-	if got := numbers(t, c, nil, long); got != "[1]" || p.kept[long] != nil {
-		t.Errorf("a long statement: %s, kept: %v", got, p.kept[long])
+	if got := numbers(t, c, nil, long); got != "[1]" || p.cache[long] != nil {
+		t.Errorf("a long statement: %s, cached: %v", got, p.cache[long])
 	}
 }

@@ -1,0 +1,54 @@
+// Package gc paces garbage collection, which delays requests: a program that allocates much collects rarely and
+// uses more memory, an idle one as usual.
+package gc
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+	"time"
+)
+
+const (
+	interval    = 2 * time.Second // between two collections, if maxHeadroom is enough
+	maxHeadroom = 96 << 20        // bytes that are allocated between two collections of a small heap
+	maxPercent  = 1600            // of GOGC; the runtime's smallest heap grows with it, to 64 MiB
+)
+
+// Pace sets GOGC after each collection from the rate of allocations. It does nothing if GOGC is in the environment.
+// GOMEMLIMIT holds as ever.
+func Pace() {
+	if os.Getenv("GOGC") == "" {
+		pace()
+	}
+}
+
+var pace = sync.OnceFunc(func() {
+	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
+	current, before, last := 100, uint64(0), time.Now()
+	type token struct{ _ [16]byte }
+	var collected func(*token)
+	collected = func(*token) { // the finalizer of what each collection finds unused
+		metrics.Read(samples)
+		live, allocs, now := samples[0].Value.Uint64(), samples[1].Value.Uint64(), time.Now()
+		if want := percent(live, allocs-before, now.Sub(last)); want != current {
+			current = want
+			debug.SetGCPercent(want)
+		}
+		before, last = allocs, now
+		runtime.SetFinalizer(new(token), collected)
+	}
+	runtime.SetFinalizer(new(token), collected)
+})
+
+// percent returns GOGC for live bytes, if so many were allocated in the time since the last collection. Steps of
+// 10 spare changes.
+func percent(live, allocated uint64, since time.Duration) int {
+	if live == 0 || since <= 0 {
+		return 100
+	}
+	headroom := min(float64(allocated)*float64(interval)/float64(since), maxHeadroom)
+	return min(max(int(10*headroom/float64(live))*10, 100), maxPercent)
+}
