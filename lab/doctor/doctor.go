@@ -163,9 +163,10 @@ const collector = "otel-collector"
 // down is why there is nothing to look at without a lab.
 const down = "the lab is not running"
 
-// command is a command of the lab, to be typed.
+// command is a command of the lab, to be typed. Flags come before arguments: after them they are arguments.
 func (d *doctor) command(format string, args ...any) string {
-	return "go run ./lab " + fmt.Sprintf(format, args...) + d.StateFlag
+	name, rest, _ := strings.Cut(fmt.Sprintf(format, args...), " ")
+	return strings.TrimSpace("go run ./lab " + name + d.StateFlag + " " + rest)
 }
 
 // upCommand starts this lab, with other ports if offset is not 0.

@@ -34,7 +34,7 @@ func (d *doctor) checkLab(ctx context.Context) *Check {
 		c.note("%s in %s", down, d.Lab.State)
 		reason, _ := os.ReadFile(filepath.Join(d.Lab.Logs(), supervisor.ErrName))
 		if text := strings.TrimPrefix(strings.TrimSpace(string(reason)), "lab: "); text != "" && !d.Start {
-			c.warn("the lab stopped by itself", firstLine(text), d.upCommand(d.Lab.Offset))
+			c.warn("the lab stopped by itself", shortened(strings.Join(strings.Fields(text), " ")), d.upCommand(d.Lab.Offset)+or+"use the flags of the lab up before, such as -port-offset and -with")
 		}
 	case d.status == nil:
 		d.leftBehind(c)

@@ -106,10 +106,10 @@ func TestBuilds(t *testing.T) {
 		wantOK(t, *r.examine().checkBuilds(t.Context()))
 	}
 	rewrite(config, "1", "2")
-	want(t, *r.examine().checkBuilds(t.Context()), Warning, "jaeger runs with an older configuration", "config.yaml was changed after it started", "go run ./lab restart jaeger -state "+r.Lab.State)
+	want(t, *r.examine().checkBuilds(t.Context()), Warning, "jaeger runs with an older configuration", "config.yaml was changed after it started", "go run ./lab restart -state "+r.Lab.State+" jaeger")
 	restart()
 	rewrite(source, "os.Exit(1)", "os.Exit(2)")
-	want(t, *r.examine().checkBuilds(t.Context()), Warning, "built from older sources: jaeger", "main.go was changed after the build", "go run ./lab restart jaeger")
+	want(t, *r.examine().checkBuilds(t.Context()), Warning, "built from older sources: jaeger", "main.go was changed after the build", " jaeger")
 	// Another lab of the repository builds the binary.
 	rewrite(source, "os.Exit(2)", "os.Exit(3)")
 	path := r.Builder.Path(r.Components[0].Target)
@@ -120,7 +120,7 @@ func TestBuilds(t *testing.T) {
 	if err := os.Chtimes(path, later, later); err != nil {
 		t.Fatal(err)
 	}
-	want(t, *r.examine().checkBuilds(t.Context()), Warning, "older than the binary on disk: jaeger", "by another lab", "go run ./lab restart jaeger")
+	want(t, *r.examine().checkBuilds(t.Context()), Warning, "older than the binary on disk: jaeger", "by another lab", " jaeger")
 	earlier := time.Now().Add(-time.Second)
 	if err := os.Chtimes(path, earlier, earlier); err != nil {
 		t.Fatal(err)
@@ -142,7 +142,7 @@ func TestKilled(t *testing.T) {
 	if err := id.End(time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	want(t, check(t, r.run(), "lab"), Warning, "the lab was not stopped properly; no component runs", "the machine restarted", "go run ./lab up -port-offset ")
+	want(t, check(t, r.run(), "lab"), Warning, "the lab was not stopped properly; no component runs", "the machine restarted", "go run ./lab up -state "+r.Lab.State+" -port-offset ")
 	if _, err := supervisor.Sweep(r.Lab.State); err != nil {
 		t.Fatal(err)
 	}

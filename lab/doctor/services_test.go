@@ -48,7 +48,7 @@ func TestServices(t *testing.T) {
 		wantOK(t, check(t, first, name))
 	}
 	want(t, check(t, first, "OTEL_*"), Warning, "OTEL_TRACES_SAMPLER=always_off: traces are recorded in part or not at all (of the running proxy-service)", "",
-		"unset OTEL_TRACES_SAMPLER; go run ./lab down -state "+l.State+" && go run ./lab up -port-offset "+strconv.Itoa(l.Offset))
+		"unset OTEL_TRACES_SAMPLER; go run ./lab down -state "+l.State+" && go run ./lab up -state "+l.State+" -port-offset "+strconv.Itoa(l.Offset))
 
 	t.Run("a fault is left on", func(t *testing.T) {
 		r := &running{t, r.fleet, nil}
@@ -81,7 +81,7 @@ func TestServices(t *testing.T) {
 		r := &running{t, r.fleet, nil}
 		r.set(l.StoreAdmin(), "conn-leak=100%")
 		stop := r.load(l.Store()+"/albums/1", 2)
-		r.finds("limits", Problem, `album-store uses all 2 connections of its pool "reader"`, "a leak", "lab restart album-store")
+		r.finds("limits", Problem, `album-store uses all 2 connections of its pool "reader"`, "a leak", "lab restart -state "+l.State+" album-store")
 		stop()
 		r.set(l.StoreAdmin())
 		if err := supervisor.NewClient(l.State).Restart(t.Context(), plan.StoreName); err != nil {
@@ -93,7 +93,7 @@ func TestServices(t *testing.T) {
 		r := &running{t, r.fleet, nil}
 		r.set(l.StoreAdmin(), "error=500@100%")
 		stop := r.load(albums, 4)
-		r.finds("limits", Problem, "the circuit breaker of proxy-service for 127.0.0.1:"+strconv.Itoa(plan.StorePort+l.Offset)+" is ", "503 without a call", "lab logs album-store")
+		r.finds("limits", Problem, "the circuit breaker of proxy-service for 127.0.0.1:"+strconv.Itoa(plan.StorePort+l.Offset)+" is ", "503 without a call", "lab logs -state "+l.State+" album-store")
 		stop()
 		r.set(l.StoreAdmin())
 	})
@@ -119,12 +119,12 @@ func TestServices(t *testing.T) {
 		})
 		result := r.run()
 		want(t, check(t, result, "ports"), Problem, "port "+strconv.Itoa(plan.StorePort+l.Offset)+" (album-store) is in use by "+taker.name, "", "kill "+strconv.Itoa(taker.pid))
-		r.finds("lab", Problem, "album-store is ", "address already in use", "lab logs album-store")
+		r.finds("lab", Problem, "album-store is ", "address already in use", "lab logs -state "+l.State+" album-store")
 		taker.stop()
 		eventually(t, "the store is ready", func() bool { return r.status(plan.StoreName).State == supervisor.Ready })
 		result = r.run()
 		wantOK(t, check(t, result, "ports"))
-		want(t, check(t, result, "lab"), Warning, "album-store was restarted ", "its log ends with: ", "lab logs album-store")
+		want(t, check(t, result, "lab"), Warning, "album-store was restarted ", "its log ends with: ", "lab logs -state "+l.State+" album-store")
 	})
 }
 
