@@ -118,6 +118,7 @@ func TestControlPages(t *testing.T) {
 	p, lab := newControlPage(t)
 	t.Run("faults", func(t *testing.T) { p.t = t; testFaultsPage(p, lab) })
 	t.Run("load", func(t *testing.T) { p.t = t; testLoadPages(p, lab) })
+	t.Run("long", func(t *testing.T) { p.t = t; testLongRun(p, lab) })
 	t.Run("takeover", func(t *testing.T) { testTakeover(t, lab) })
 	p.t = t
 	p.fits("/faults", `document.querySelector(".fault")`)
@@ -159,6 +160,8 @@ func testFaultsPage(p *tracesPage, lab plan.Lab) {
 	p.do(chromedp.KeyEvent("3ms\r"))
 	p.until(row + `.querySelector(".badge")`)
 	p.want(`[`+row+`.querySelector(".badge").textContent, `+row+`.querySelector(".fielderror").textContent, [...`+row+`.querySelectorAll("button")].map((b) => b.textContent)]`, `["on: 3ms@10%","",["Change","Turn off"]]`)
+	p.eval(`(() => { const i = ` + row + `.querySelector("input"); i.value = " "; i.form.requestSubmit(); })()`)
+	p.want(`[`+row+`.querySelector(".fielderror").textContent, document.activeElement === `+row+`.querySelector("input")]`, `["Delay is missing",true]`)
 	if got := active(); got != "db-delay=3ms@10%" {
 		t.Errorf("active is %q", got)
 	}
@@ -183,8 +186,8 @@ func testLoadPages(p *tracesPage, lab plan.Lab) {
 	p.eval(`document.querySelector("#load-raterate").select()`)
 	p.do(chromedp.KeyEvent("many\r")) // Enter starts
 	p.until(`document.querySelector(".fielderror:not(:empty)")`)
-	p.want(`[document.activeElement.id, document.activeElement.getAttribute("aria-invalid"), document.querySelector("#load-raterate-error").textContent.split(":")[0], document.querySelector("button.primary").disabled, location.pathname]`,
-		`["load-raterate","true","invalid value \"many\" for flag -rate",false,"/runs/new"]`)
+	p.want(`[document.activeElement.id, document.activeElement.getAttribute("aria-invalid"), document.querySelector("#load-raterate-error").textContent.split(":")[0], ["labelledby", "describedby"].map((a) => document.activeElement.getAttribute("aria-" + a).split(" ").map((id) => document.getElementById(id).textContent.split(":")[0])), document.querySelector("button.primary").disabled, location.pathname]`,
+		`["load-raterate","true","invalid value \"many\" for flag -rate",[["Rate"],["req/s, or 30/1m","invalid value \"many\" for flag -rate"]],false,"/runs/new"]`)
 	// So is an error that loadgen meets only when it runs.
 	p.eval(`(() => { const u = document.querySelector("#load-url"); u.value = "http://127.0.0.1:1"; const r = document.querySelector("#load-raterate"); r.value = "20"; r.form.requestSubmit(); })()`)
 	p.until(`document.querySelector("#load-url-error").textContent.startsWith("reach the target: ")`)
@@ -226,6 +229,42 @@ func testLoadPages(p *tracesPage, lab plan.Lab) {
 	p.mu.Unlock()
 }
 
+// testLongRun shows a run of which only the end of its progress is read: its charts go on.
+func testLongRun(p *tracesPage, lab plan.Lab) {
+	const id = "20260504T100000Z-0001"
+	dir := filepath.Join(lab.State, "runs", id)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		p.t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	file, err := os.Create(filepath.Join(dir, "progress.jsonl"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer file.Close()
+	n := 0
+	add := func(lines int) {
+		var b strings.Builder
+		for range lines {
+			n++
+			fmt.Fprintf(&b, `{"at":"2026-05-04T%02d:%02d:%02dZ","phase":"running","elapsed":%d,"duration":90000,"rate_actual":100,"p50":0.001,"p99":0.002,"requests":%d}`+"\n", n/3600, n/60%60, n%60, n+10000, n+10000)
+		}
+		if _, err := file.WriteString(b.String()); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	add(5000)
+	if err := os.Chtimes(file.Name(), time.Time{}, time.Now().Add(time.Hour)); err != nil { // live, however long the page takes
+		p.t.Fatal(err)
+	}
+	p.visit("/runs/" + id)
+	p.until(`document.querySelectorAll(".curve .uplot").length === 2`)
+	p.want(`[document.querySelector("button.danger").hidden, document.querySelector(".progressbar + .note").textContent]`, `[true,"This console did not start the run: press Ctrl-C in its terminal to stop it."]`)
+	p.eval(`document.querySelectorAll(".curve .uplot").forEach((e) => (e.dataset.old = "1"))`)
+	add(1)
+	p.until(`document.querySelectorAll(".curve .uplot").length === 2 && !document.querySelector(".curve [data-old]")`)
+}
+
 // testFlameGraph runs a load with profiles, and follows the link to a flame graph.
 func testFlameGraph(p *tracesPage) {
 	p.visit("/runs/new")
@@ -233,7 +272,7 @@ func testFlameGraph(p *tracesPage) {
 	p.eval(`(() => { document.querySelector("#load-rateduration").value = "4s"; document.querySelector("#load-profile").click(); document.querySelector("form.loadform").requestSubmit(); })()`)
 	p.until(`document.querySelector(".profilelist a")`)
 	p.want(`[...document.querySelectorAll(".card:has(.profilelist) h3")].map((e) => e.textContent)`, `["album-store","proxy-service"]`)
-	p.want(`[...document.querySelectorAll(".profilelist a")].every((a) => /^\d\d:\d\d:\d\d, 3 s$/.test(a.textContent))`, `true`)
+	p.want(`[...document.querySelectorAll(".profilelist a")].every((a) => /^\d\d:\d\d:\d\d, [123] s$/.test(a.textContent))`, `true`)
 	graph := strings.Trim(p.eval(`document.querySelector(".profilelist a").getAttribute("href")`), `"`)
 	p.mu.Lock()
 	p.messages = nil // of requests that were refused

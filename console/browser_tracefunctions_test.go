@@ -25,6 +25,7 @@ func TestTraceFunctions(t *testing.T) {
 			`{"service":"s","operation":"","filter":"a = \"b c\" and d = e","minDuration":"","maxDuration":"","lookback":"custom","start":"1","end":"2","limit":"100","sort":"newest"}`},
 		{"a request", "tracequery", `m.request({...m.read(new URLSearchParams("service=s&lookback=5m&maxDuration=2s")), }, 1e9)`,
 			`{"service":"s","operation":"","filter":"","minDuration":"","maxDuration":"2000000us","start":999700000000,"end":1000000000000,"limit":"100"}`},
+		{"tags that are named as fields", "tracequery", `m.read(new URLSearchParams("tags=name=and status=7 or=kind")).filter`, `"\"name\" = \"and\" and \"status\" = 7 and \"or\" = kind"`},
 		{"tags and a filter", "tracequery", `["tags=error and=7&filter=x > 5", "tags=a=\"b", "service=*"].map((q) => m.read(new URLSearchParams(q))).map((r) => [r.filter, m.request({ ...r, service: r.service || "s" }).service])`, `[["x > 5 and error = true and \"and\" = 7","s"],["a=\"b","s"],["",""]]`},
 		{"orders", "tracequery", `(() => { const t = (id, start, duration, spans, errors) => ({ id, start, duration, spans, errors }); const l = [t("a", 1, 5, 2, 0), t("b", 2, 9, 1, 1), t("c", 3, 1, 3, 4), t("d", 4, 2, 2, 0)]; return m.orders.map(([o]) => o + " " + m.order(l, o).map((x) => x.id).join("")); })()`, `["newest dcba","oldest abcd","failed cbda","errors cbda","longest badc","shortest cdab","spans cdab"]`},
 		{"too many", "tracequery", `m.request(m.read(new URLSearchParams("service=s&limit=9999")))`, `error: Limit: "9999" is not 1 to 1500.`},

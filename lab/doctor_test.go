@@ -72,11 +72,11 @@ func downLab(t *testing.T) (l plan.Lab, args []string) {
 // A lab that is down is examined: exit code 1 if a port is taken. The folder is not created.
 func TestDoctorDown(t *testing.T) {
 	l, args := downLab(t)
-	ports := 0
-	for _, p := range l.Components() {
-		ports += len(p.Ports)
-	}
 	stdout, stderr, _ := lab(t.Context(), append([]string{"doctor"}, args...)...) // the machine of the tests can have a problem
+	ports := 0
+	for _, c := range l.Components() {
+		ports += len(c.Ports)
+	}
 	if !strings.Contains(stdout, fmt.Sprintf("\nports        ok      all %d ports are free\n", ports)) || !strings.HasSuffix(stdout, ": "+l.State+"\n") || stderr != "" {
 		t.Errorf("stdout\n%s\nstderr %q", stdout, stderr)
 	}

@@ -83,7 +83,7 @@ func logNames(f *flags, state string) (names []string, err error) {
 		names = append(names, name)
 	}
 	if names == nil {
-		for _, p := range (plan.Lab{Stores: st.Stores, Grafana: hasGrafana(st), Own: st.Own}).Components() {
+		for _, p := range (plan.Lab{Stores: st.Stores, Grafana: hasGrafana(st), UserServices: st.UserServices}).Components() {
 			names = append(names, p.Name)
 		}
 	}

@@ -226,7 +226,7 @@ func (f *flags) lab() (plan.Lab, *build.Builder, error) {
 	if l.Stores, err = f.stores(l); err != nil {
 		return plan.Lab{}, nil, err
 	}
-	if l.Own, err = f.services(l); err != nil {
+	if l.UserServices, err = f.services(l); err != nil {
 		return plan.Lab{}, nil, err
 	}
 	// All labs of a repository share the binaries.

@@ -65,13 +65,16 @@ func TestUsage(t *testing.T) {
 		"wait":               {[]string{"up", "-wait", "proxy"}, 2, "", "-wait proxy: must be all or services"},
 		"with":               {[]string{"up", "-with", "checkout"}, 2, "", `-with "checkout" is not NAME=COMMAND`},
 		"with-url":           {[]string{"up", "-with", "a=x", "-with", "b=y", "-with-url", "http://127.0.0.1:1"}, 2, "", `with 2 -with, it must be NAME=URL`},
-		"with-timeout":       {[]string{"up", "-with-timeout", "0s"}, 2, "", "-with-timeout 0s is out of range: 1s to 1h"},
+		"with-url alone":     {[]string{"up", "-with-url", "http://127.0.0.1:1"}, 2, "", "-with-url is for programs of -with, and there is none"},
+		"with-dir alone":     {[]string{"up", "-with-dir", "/"}, 2, "", "-with-dir is for programs of -with, and there is none"},
+		"with-dir":           {[]string{"up", "-with", "a=x", "-with-dir", "/no/such"}, 2, "", "-with-dir: stat /no/such: no such file or directory"},
+		"with-dir is a file": {[]string{"up", "-with", "a=x", "-with-dir", "main.go"}, 2, "", "main.go is not a folder"},
+		"with-timeout":       {[]string{"up", "-with", "a=x", "-with-timeout", "0s"}, 2, "", "-with-timeout 0s is out of range: 1s to 1h"},
 		"up argument":        {[]string{"up", "now"}, 2, "", `"now"`},
 		"down argument":      {[]string{"down", "now"}, 2, "", `"now"`},
 		"log lines":          {[]string{"logs", "-n", "-1"}, 2, "", "-n -1 is out of range: 0 to 100000"},
 		"logs of nobody":     {[]string{"logs", "apache"}, 2, "", `"apache"`},
 		"restart nobody":     {[]string{"restart"}, 2, "", "lab restart"},
-		"restart unknown":    {[]string{"restart", "apache"}, 2, "", "album-store"},
 		"verify help":        {[]string{"verify", "-h"}, 0, "-max-series", ""},
 		"verify argument":    {[]string{"verify", "now"}, 2, "", `"now"`},
 		"verify nothing":     {[]string{"verify", "-env", "moon"}, 2, "", `-env "moon" is not one of native, compose, k8s`},
@@ -127,6 +130,7 @@ func TestNotRunning(t *testing.T) {
 	}{
 		{[]string{"status"}, 1, "", "lab: the lab is not running in "},
 		{[]string{"restart", "proxy-service"}, 1, "", "lab: the lab is not running: start it with lab up"},
+		{[]string{"restart", "checkout"}, 1, "", "lab: the lab is not running: start it with lab up"}, // maybe one of -with
 		{[]string{"verify"}, 1, "", "lab: the lab is not running in "},
 		{[]string{"down"}, 0, "the lab is not running", ""},
 	} {

@@ -1,14 +1,15 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"soundcheck/lab/plan"
-	"soundcheck/lab/supervisor"
 )
 
 // withServices adds the flags for programs of the user.
@@ -25,12 +26,32 @@ func (f *flags) services(l plan.Lab) ([]plan.Service, error) {
 	if f.Lookup("with") == nil {
 		return nil, nil
 	}
+	if len(f.with.List) == 0 {
+		useless := ""
+		if len(f.withURL.List) > 0 { // also from the environment
+			useless = "with-url"
+		}
+		f.Visit(func(fl *flag.Flag) {
+			if fl.Name == "with-timeout" || fl.Name == "with-dir" {
+				useless = fl.Name
+			}
+		})
+		if useless != "" {
+			return nil, f.Errorf("-%s is for programs of -with, and there is none", useless)
+		}
+		return nil, nil
+	}
 	if f.withTimeout < time.Second || f.withTimeout > time.Hour {
 		return nil, f.Errorf("-with-timeout %s is out of range: 1s to 1h", f.withTimeout)
 	}
 	dir, err := filepath.Abs(f.withDir)
 	if err != nil {
 		return nil, err
+	}
+	if st, err := os.Stat(dir); err != nil {
+		return nil, f.Errorf("-with-dir: %v", err)
+	} else if !st.IsDir() {
+		return nil, f.Errorf("-with-dir: %s is not a folder", dir)
 	}
 	list, err := l.Services(f.with.List, f.withURL.List, dir, f.withTimeout)
 	if err != nil {
@@ -39,40 +60,11 @@ func (f *flags) services(l plan.Lab) ([]plan.Service, error) {
 	return list, nil
 }
 
-// serviceArgs are the flags of lab supervise for the programs of the user.
-func serviceArgs(l plan.Lab) (args []string) {
-	for _, s := range l.Own {
-		args = append(args, "-with", s.Name+"="+s.Command, "-with-timeout", s.Timeout.String(), "-with-dir", s.Dir)
-		if s.URL != "" {
-			args = append(args, "-with-url", s.Name+"="+s.URL)
-		}
-	}
-	return args
-}
-
 // sayKept shows what the user's environment sets in place of the lab.
 func sayKept(l plan.Lab, stderr io.Writer) {
-	for _, s := range l.Own {
+	for _, s := range l.UserServices {
 		if kept := l.Kept(s.Name); len(kept) > 0 {
 			fmt.Fprintf(stderr, "%s has from your environment, not from the lab: %s\n", s.Name, strings.Join(kept, " "))
 		}
 	}
-}
-
-// loads are the commands that send load to the programs of the user.
-func loads(l plan.Lab, st supervisor.Status) string {
-	env, flags := "", ""
-	if l.Offset != 0 {
-		env, flags = "OTEL_EXPORTER_OTLP_ENDPOINT="+l.OTLP()+" ", " -jaeger "+l.Jaeger()
-	}
-	if l.State != ownState(l.Root) {
-		flags += " -keep " + filepath.Join(l.State, "runs")
-	}
-	var b strings.Builder
-	for _, s := range st.Own {
-		if s.URL != "" {
-			fmt.Fprintf(&b, "  %sgo run ./loadgen -rate 20%s %s\n", env, flags, s.URL)
-		}
-	}
-	return b.String()
 }

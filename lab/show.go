@@ -59,7 +59,11 @@ func hints(w io.Writer, l plan.Lab, st supervisor.Status) {
 	if ready(plan.ProxyName) {
 		fmt.Fprintf(w, "  curl %s/albums/1\n  %s\n  %s\n", l.Proxy(), datagen, loadgen)
 	}
-	fmt.Fprint(w, loads(l, st))
+	for _, s := range st.UserServices {
+		if s.URL != "" && ready(s.Name) {
+			fmt.Fprintf(w, "  %s\n", l.LoadCommand(s.URL))
+		}
+	}
 	if ready("jaeger", "console") { // the console passes requests on to Jaeger
 		fmt.Fprintf(w, "  curl '%s/api/traces?service=proxy-service&limit=1'\n", l.Jaeger())
 	}
@@ -198,12 +202,12 @@ func restart(ctx context.Context, args []string, getenv func(string) string, std
 	if err != nil {
 		return err
 	}
+	if client == nil { // first: only a running lab knows the programs of -with
+		return errors.New("the lab is not running: start it with lab up")
+	}
 	name, err := componentName(f, f.Arg(0), st)
 	if err != nil {
 		return err
-	}
-	if client == nil {
-		return errors.New("the lab is not running: start it with lab up")
 	}
 	if err := external(name, st); err != nil {
 		return fmt.Errorf("%w; restart it there", err)
@@ -222,7 +226,7 @@ func restart(ctx context.Context, args []string, getenv func(string) string, std
 // componentName returns name if there is such a component, else a usage error.
 func componentName(f *flags, name string, st supervisor.Status) (string, error) {
 	var names []string
-	for _, p := range (plan.Lab{Grafana: true, Own: st.Own}).Components() {
+	for _, p := range (plan.Lab{Grafana: true, UserServices: st.UserServices}).Components() {
 		if p.Name == name {
 			return name, nil
 		}

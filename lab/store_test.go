@@ -66,6 +66,7 @@ func TestExternalStore(t *testing.T) {
 		"status":   {[]string{"status"}, 0, where, ""},
 		"as JSON":  {[]string{"status", "-json"}, 0, `"stores": [` + "\n    \"" + one + "\",\n    \"" + two + "\"\n  ]", ""},
 		"restart":  {[]string{"restart", "album-store"}, 1, "", "lab: " + external + "; restart it there\n"},
+		"unknown":  {[]string{"restart", "apache"}, 2, "", `no component "apache"; components: jaeger, `},
 		"its log":  {[]string{"logs", "proxy-service", "album-store"}, 1, "", "lab: " + external + "; its log is not in the state folder\n"},
 		"all logs": {[]string{"logs"}, 0, "proxy-service   of the proxy\n", ""},
 		"the same": {[]string{"up", "-store", one + "," + two}, 0, where, "the lab is already up\n"},

@@ -95,7 +95,7 @@ func join(ctx context.Context, l plan.Lab, ready readiness, stdout, stderr io.Wr
 		other = "albums in " + albums(st)
 	case st.OTLPEverywhere != l.OTLPEverywhere:
 		other = fmt.Sprintf("-otlp-everywhere=%t", st.OTLPEverywhere)
-	case !slices.Equal(st.Own, l.Own):
+	case !slices.Equal(st.UserServices, l.UserServices):
 		other = "other programs of -with"
 	case hasGrafana(st) != l.Grafana:
 		other = map[bool]string{true: "Grafana", false: "no Grafana"}[hasGrafana(st)]
@@ -180,7 +180,7 @@ func inBackground(ctx context.Context, l plan.Lab, ready readiness, stdout, stde
 	defer stderrFile.Close()
 	args := []string{"supervise", "-state", l.State, "-port-offset", strconv.Itoa(l.Offset),
 		"-otlp-everywhere=" + strconv.FormatBool(l.OTLPEverywhere), "-from", string(l.From), "-grafana=" + strconv.FormatBool(l.Grafana)}
-	cmd := exec.Command(self, append(args, serviceArgs(l)...)...)
+	cmd := exec.Command(self, append(args, l.ServiceArgs()...)...)
 	cmd.Env = append(os.Environ(), "SOUNDCHECK_LAB_STORE="+strings.Join(l.Stores, ","),
 		"SOUNDCHECK_LAB_DB="+l.DB) // not an argument: it can hold a password
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = l.Root, stderrFile, stderrFile, proc.Session()
@@ -264,6 +264,20 @@ func down(ctx context.Context, args []string, getenv func(string) string, stdout
 	return err
 }
 
+// stopping names the component that is being stopped: components are stopped in reverse order. "": not known.
+func stopping(ctx context.Context, client *supervisor.Client) string {
+	st, err := client.Status(ctx)
+	if err != nil {
+		return ""
+	}
+	for _, p := range slices.Backward(st.Components) {
+		if p.Process.PID != 0 {
+			return " " + p.Name
+		}
+	}
+	return ""
+}
+
 // stopAndWait returns when the supervisor is gone.
 func stopAndWait(ctx context.Context, client *supervisor.Client, l plan.Lab, stderr io.Writer) error {
 	begun := time.Now()
@@ -277,7 +291,7 @@ func stopAndWait(ctx context.Context, client *supervisor.Client, l plan.Lab, std
 			return fmt.Errorf("stop the lab: %w", stopErr)
 		}
 		if time.Since(reported) > 2*time.Second {
-			fmt.Fprintf(stderr, "still stopping, %.0f s\n", time.Since(begun).Seconds())
+			fmt.Fprintf(stderr, "still stopping%s, %.0f s\n", stopping(ctx, client), time.Since(begun).Seconds())
 			reported = time.Now()
 		}
 		select {

@@ -21,20 +21,20 @@ func TestProfile(t *testing.T) {
 	admin := httptest.NewServer(profiling.Handler())
 	defer admin.Close()
 	dir := filepath.Join(t.TempDir(), "run")
-	_, stderr, code := loadgen(t.Context(), "-rate", "50", "-duration", "2500ms", "-out", dir, "-url", tg.URL, "-profile", "shop="+admin.URL+"/debug/pprof/")
+	_, stderr, code := loadgen(t.Context(), "-rate", "50", "-duration", "4s", "-out", dir, "-url", tg.URL, "-profile", "shop="+admin.URL+"/debug/pprof/")
 	if code != 0 && code != 4 || stderr != "" && code == 0 { // on a busy machine the report is invalid
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "cpu-shop-2*Z-2s.pb.gz"))
-	if err != nil || len(files) != 1 {
+	files, err := filepath.Glob(filepath.Join(dir, "cpu-shop-2*Z-[123]s.pb.gz"))
+	if err != nil || len(files) == 0 {
 		all, _ := os.ReadDir(dir)
-		t.Fatalf("profiles %v, %v, want one of 2 s; files %v", files, err, all)
+		t.Fatalf("profiles %v, %v, want one of up to 3 s; files %v", files, err, all)
 	}
 	b, err := os.ReadFile(files[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, err := profile.Parse(bytes.NewReader(b)); err != nil || p.PeriodType.Type != "cpu" || p.DurationNanos < 1.5e9 {
+	if p, err := profile.Parse(bytes.NewReader(b)); err != nil || p.PeriodType.Type != "cpu" || p.DurationNanos < 0.8e9 {
 		t.Errorf("%v, %v", p, err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "report.json")); err != nil {

@@ -54,6 +54,8 @@ type Status struct {
 	// Error is why there is no report, mostly in loadgen's words, and Flag is the flag that it is about.
 	Error string `json:"error,omitempty"`
 	Flag  string `json:"flag,omitempty"`
+	// Stuck means that it was interrupted, and has not ended in time: Stop kills it.
+	Stuck bool `json:"stuck,omitempty"`
 }
 
 // Errors of Start and Stop.
@@ -65,10 +67,11 @@ var (
 
 // saved is the run in the state folder.
 type saved struct {
-	Process  proc.ID   `json:"process"`
-	Command  string    `json:"command"`
-	Started  time.Time `json:"started_at"`
-	Stopping bool      `json:"stopping,omitempty"`
+	Process proc.ID   `json:"process"`
+	Command string    `json:"command"`
+	Started time.Time `json:"started_at"`
+	Stopped time.Time `json:"stopped_at,omitzero"` // when it was interrupted
+	Console proc.ID   `json:"console"`             // that runs it
 }
 
 // Runner runs load tests on the lab of a state folder.
@@ -83,15 +86,19 @@ type Runner struct {
 	done     chan struct{} // closed when the current run has ended; nil: there was none
 }
 
-// New returns a Runner. It takes over the run of an earlier one.
+// New returns a Runner. It takes over the run of a console that is gone.
 func New(state string) *Runner {
 	r := &Runner{state: state, status: Status{State: Idle}}
 	b, err := os.ReadFile(r.file("run.json"))
-	if err != nil || json.Unmarshal(b, &r.saved) != nil {
+	var run saved
+	if err != nil || json.Unmarshal(b, &run) != nil || run.Console.PID != os.Getpid() && run.Console.Alive() {
 		return r
 	}
+	r.saved = run
+	r.saved.Console = self()
+	_ = r.save() // if it fails, two consoles can stop the run
 	r.status = Status{State: Starting, Command: r.saved.Command, Started: r.saved.Started}
-	if r.saved.Stopping {
+	if !r.saved.Stopped.IsZero() {
 		r.status.State = Stopping
 	}
 	r.done = make(chan struct{})
@@ -100,9 +107,18 @@ func New(state string) *Runner {
 			r.find()
 			time.Sleep(pollInterval)
 		}
-		r.ended()
+		r.ended("")
 	}()
 	return r
+}
+
+// self is the ID of this process.
+func self() proc.ID {
+	id, err := proc.Identify(os.Getpid())
+	if err != nil {
+		return proc.ID{}
+	}
+	return id
 }
 
 // pollInterval is how often the run is looked for.
@@ -115,6 +131,7 @@ func (r *Runner) Status() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	st := r.status
+	st.Stuck = r.stuck()
 	if r.progress != nil {
 		st.Built, st.Packages = r.progress.Done.Load(), r.progress.Total.Load()
 	}
@@ -196,16 +213,16 @@ func (r *Runner) run(ctx context.Context, st supervisor.Status, c command) {
 		r.fail(err)
 		return
 	}
-	gone := make(chan struct{})
+	gone := make(chan string, 1)
 	go func() {
 		_ = cmd.Wait() // its report, or its stderr, says how it ended
-		close(gone)
+		gone <- killedBy(cmd.ProcessState)
 	}()
 	for {
 		r.find()
 		select {
-		case <-gone:
-			r.ended()
+		case signal := <-gone:
+			r.ended(signal)
 			return
 		case <-time.After(pollInterval):
 		}
@@ -247,7 +264,7 @@ func (r *Runner) start(ctx context.Context, path string, st supervisor.Status, c
 		id = proc.ID{PID: cmd.Process.Pid}
 	}
 	r.status.State = Starting
-	r.saved = saved{Process: id, Command: r.status.Command, Started: r.status.Started}
+	r.saved = saved{Process: id, Command: r.status.Command, Started: r.status.Started, Console: self()}
 	if err := r.save(); err != nil { // a next console would not find it
 		return nil, errors.Join(err, cmd.Process.Kill(), cmd.Wait())
 	}
@@ -291,8 +308,8 @@ const newest = 10
 // runLine is the line of a text report with the run's id.
 var runLine = regexp.MustCompile(`(?m)^run +(\d{8}T\d{6}Z-[0-9a-f]{4})$`)
 
-// ended sets the status after the process has gone.
-func (r *Runner) ended() {
+// ended sets the status after the process has gone. The signal is the one that killed it; "": none, or it is unknown.
+func (r *Runner) ended(signal string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if b, err := os.ReadFile(r.file("stdout")); err == nil && r.status.Run == "" { // too short to be found
@@ -304,7 +321,7 @@ func (r *Runner) ended() {
 	if r.status.Run == "" || errors.Is(err, fs.ErrNotExist) {
 		b, _ := os.ReadFile(r.file("stderr"))
 		r.status.Run = ""
-		r.status.Error, r.status.Flag = message(b)
+		r.status.Error, r.status.Flag = message(b, signal)
 	}
 	r.status.State = Ended
 	_ = os.Remove(r.file("run.json"))

@@ -1,11 +1,17 @@
 package load
 
 import (
+	"context"
 	"errors"
+	"os"
+	"os/exec"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
+	"soundcheck/lab/proc"
 	"soundcheck/lab/supervisor"
 )
 
@@ -55,9 +61,138 @@ func TestMessage(t *testing.T) {
 		"5 of 30 s: 7 requests\nloadgen: reach the target: refused\nstart the lab\n":              {"reach the target: refused\nstart the lab", ""},
 		"loadgen: -out: it exists\n": {"-out: it exists", ""},
 		"":                           {"loadgen ended without a report and without a message: it was killed", ""},
+		"5 of 30 s: 7 requests\n10 of 30 s: 14 requests\n":           {"loadgen ended without a report and without a message: it was killed", ""},
+		"5 of 30 s\npanic: boom\n\ngoroutine 1 [running]:\nmain()\n": {"panic: boom", ""},
 	} {
-		if text, flag := message([]byte(stderr)); !reflect.DeepEqual([2]string{text, flag}, want) {
+		if text, flag := message([]byte(stderr), ""); !reflect.DeepEqual([2]string{text, flag}, want) {
 			t.Errorf("%q: %q, %q, want %q", stderr, text, flag, want)
 		}
 	}
+	const notice = "loadgen: no further CPU profiles of shop: refused\n"
+	if text, flag := message([]byte(notice), "killed"); text != "loadgen ended without a report, by the signal: killed" || flag != "" {
+		t.Errorf("after a notice: %q, %q", text, flag)
+	}
+}
+
+// stubborn starts a process that ignores SIGINT, as the run of an earlier console, and returns the Runner that takes it over.
+func stubborn(t *testing.T) (*Runner, *exec.Cmd) {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.Command("sh", "-c", `trap "" INT; echo ready; while :; do sleep 0.1; done`)
+	cmd.SysProcAttr = proc.Group()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil { // the trap is set
+		t.Fatal(err)
+	}
+	id, err := proc.Identify(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Runner{state: dir, saved: saved{Process: id}}
+	if err := os.MkdirAll(r.file(""), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.save(); err != nil {
+		t.Fatal(err)
+	}
+	r = New(dir)
+	t.Cleanup(func() {
+		_ = id.Signal(syscall.SIGKILL)
+		_ = cmd.Wait()
+		<-r.done
+	})
+	return r, cmd
+}
+
+// A run that ignores its interrupt is killed by a later Stop, not by the next one.
+func TestStuck(t *testing.T) {
+	t.Parallel()
+	r, cmd := stubborn(t)
+	for range 3 {
+		if err := r.Stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if st := r.Status(); st.State != Stopping || st.Stuck || !r.saved.Process.Alive() {
+		t.Errorf("after an interrupt: %+v", st)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := r.Close(ctx); err == nil || !strings.Contains(err.Error(), "loadgen still runs") {
+		t.Errorf("Close: %v", err)
+	}
+	next := New(r.state) // knows it, too
+	if st := next.Status(); st.State != Stopping || st.Stuck {
+		t.Errorf("the next console: %+v", st)
+	}
+	r.mu.Lock()
+	r.saved.Stopped = time.Now().Add(-killAfter - time.Second)
+	r.mu.Unlock()
+	if st := r.Status(); !st.Stuck {
+		t.Errorf("later: %+v", st)
+	}
+	if err := r.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	<-r.done
+	if st := r.Status(); st.State != Ended || st.Stuck || st.Error == "" {
+		t.Errorf("at the end: %+v", st)
+	}
+	<-next.done
+}
+
+// A run of a console that runs is not taken over: a second console does not stop it when it ends.
+func TestSecondConsole(t *testing.T) {
+	t.Parallel()
+	r, other := stubborn(t)
+	id, err := proc.Identify(other.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.mu.Lock()
+	r.saved.Console = id
+	err = r.save()
+	r.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := New(r.state)
+	if st := second.Status(); st.State != Idle {
+		t.Errorf("%+v", st)
+	}
+	if err := second.Close(t.Context()); err != nil || !id.Alive() {
+		t.Errorf("Close: %v, the run is alive: %v", err, id.Alive())
+	}
+	second.mu.Lock()
+	defer second.mu.Unlock()
+	if !second.busy() {
+		t.Error("a second run could start")
+	}
+}
+
+// A state folder that is not writable any more does not keep a run from being stopped.
+func TestStopWithoutFolder(t *testing.T) {
+	t.Parallel()
+	r, cmd := stubborn(t)
+	if err := os.RemoveAll(r.file("")); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Stop(); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Stop: %v", err)
+	}
+	if st := r.Status(); st.State != Stopping || r.saved.Stopped.IsZero() {
+		t.Errorf("%+v", st)
+	}
+	if err := r.saved.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	<-r.done
 }

@@ -79,8 +79,10 @@ func TestFiles(t *testing.T) {
 }
 
 func TestViewer(t *testing.T) {
-	t.Parallel()
-	folder := t.TempDir()
+	home, folder := t.TempDir(), t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("PPROF_TMPDIR", "")
+	t.Setenv("XDG_CONFIG_HOME", "")
 	start := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
 	name := stored(t, folder, "shop", start)
 	broken := strings.Replace(name, "shop", "broken", 1)
@@ -130,5 +132,8 @@ func TestViewer(t *testing.T) {
 	}
 	if code, _ := get(at + "top"); code != 200 {
 		t.Errorf("the first profile once more: %d", code)
+	}
+	if entries, err := os.ReadDir(home); err != nil || len(entries) > 0 { // pprof would store copies
+		t.Errorf("in the home directory: %v, %v", entries, err)
 	}
 }

@@ -23,10 +23,12 @@ import (
 type Viewer struct {
 	folder string
 
-	mu     sync.Mutex // the driver has global settings
 	open   map[File]map[string]http.Handler
 	recent []File
 }
+
+// turn is held while the driver runs: it has global settings.
+var turn sync.Mutex
 
 // NewViewer returns the viewer of a folder of runs.
 func NewViewer(folder string) *Viewer {
@@ -43,7 +45,7 @@ var pages = []string{"flamegraph", "top", "peek", "graph", "download"}
 func (v *Viewer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	if len(parts) != 3 || !slices.Contains(pages, parts[2]) && parts[2] != "" {
-		http.Error(w, "no such page of the profile: "+strings.Join(pages, ", "), http.StatusNotFound)
+		http.Error(w, "no such page: a profile has "+strings.Join(pages, ", "), http.StatusNotFound)
 		return
 	}
 	f, ok := parse(parts[0], parts[1])
@@ -52,11 +54,12 @@ func (v *Viewer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if parts[2] == "" {
-		http.Redirect(w, r, "flamegraph", http.StatusFound) // relative to the profile
+		w.Header().Set("Location", "flamegraph") // http.Redirect would resolve it, without the prefix that was stripped
+		w.WriteHeader(http.StatusFound)
 		return
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
+	turn.Lock()
+	defer turn.Unlock()
 	handlers, err := v.handlers(f)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusNotFound)
@@ -65,7 +68,7 @@ func (v *Viewer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	handlers["/"+parts[2]].ServeHTTP(w, r)
 }
 
-// handlers returns the pages of a profile. The caller holds mu.
+// handlers returns the pages of a profile. The caller holds turn.
 func (v *Viewer) handlers(f File) (map[string]http.Handler, error) {
 	if h := v.open[f]; h != nil {
 		return h, nil
@@ -78,6 +81,7 @@ func (v *Viewer) handlers(f File) (map[string]http.Handler, error) {
 	err = driver.PProf(&driver.Options{
 		Flagset: newFlags("-http=localhost:1", "-no_browser", "-symbolize=none", f.Name), // it does not listen
 		Fetch:   fetcher{p},
+		Obj:     noBinaries{},
 		UI:      quiet{},
 		HTTPServer: func(args *driver.HTTPServerArgs) error {
 			h = args.Handlers
@@ -100,11 +104,23 @@ func (v *Viewer) handlers(f File) (map[string]http.Handler, error) {
 	return h, nil
 }
 
-// fetcher is a driver.Fetcher with one profile.
+// fetcher is a driver.Fetcher with one profile. It names no source: of a profile with one, the driver stores a copy in
+// the home directory.
 type fetcher struct{ p *profile.Profile }
 
-func (f fetcher) Fetch(name string, _, _ time.Duration) (*profile.Profile, string, error) {
-	return f.p, name, nil
+func (f fetcher) Fetch(string, time.Duration, time.Duration) (*profile.Profile, string, error) {
+	return f.p, "", nil
+}
+
+// noBinaries is a driver.ObjTool that opens nothing: a profile can name any file.
+type noBinaries struct{}
+
+func (noBinaries) Open(string, uint64, uint64, uint64, string) (driver.ObjFile, error) {
+	return nil, errors.ErrUnsupported
+}
+
+func (noBinaries) Disasm(string, uint64, uint64, bool) ([]driver.Inst, error) {
+	return nil, errors.ErrUnsupported
 }
 
 // quiet is a driver.UI without a terminal.

@@ -51,7 +51,11 @@ func TestProfiles(t *testing.T) {
 			t.Errorf("%s = %d %s, want %d, %s", query, resp.StatusCode, body, want.code, want.text)
 		}
 	}
-	resp, body := do(t, h, http.MethodGet, "/-/pprof/"+older+"/cpu-shop-20260504T100000.000Z-10s.pb.gz/flamegraph", "")
+	resp, body := do(t, h, http.MethodGet, "/-/pprof/"+older+"/cpu-shop-20260504T100000.000Z-10s.pb.gz/", "")
+	if at := resp.Header.Get("Location"); resp.StatusCode != 302 || at != "flamegraph" {
+		t.Errorf("a profile without a page: %d, %s, %s", resp.StatusCode, at, body)
+	}
+	resp, body = do(t, h, http.MethodGet, "/-/pprof/"+older+"/cpu-shop-20260504T100000.000Z-10s.pb.gz/flamegraph", "")
 	policies := resp.Header.Values("Content-Security-Policy")
 	if resp.StatusCode != 200 || !strings.Contains(body, "shop.handle") || len(policies) != 1 || !strings.HasPrefix(policies[0], "sandbox ") || strings.Contains(policies[0], "allow-same-origin") || !strings.Contains(policies[0], "default-src 'none'") {
 		t.Errorf("the flame graph: %d, policy %q", resp.StatusCode, policies)

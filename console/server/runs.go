@@ -66,8 +66,8 @@ type run struct {
 	Name       string                `json:"name,omitempty"`
 	Target     string                `json:"target,omitempty"`
 	Plan       string                `json:"plan,omitempty"`
-	Elapsed    float64               `json:"elapsed,omitempty"`      // s
-	WarmUp     float64               `json:"warm_up_time,omitempty"` // s, before Elapsed
+	Elapsed    float64               `json:"elapsed,omitempty"`      // s, with warm-up
+	WarmUp     float64               `json:"warm_up_time,omitempty"` // s, part of Elapsed
 	RateTarget float64               `json:"rate_target,omitempty"`
 	RateActual float64               `json:"rate_actual,omitempty"`
 	Sent       int                   `json:"sent,omitempty"`

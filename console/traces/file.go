@@ -140,6 +140,8 @@ func wanted(kind string) string {
 		return "an array"
 	case "bool":
 		return "true or false"
+	case "int64":
+		return "a whole number"
 	case "string":
 		return "a string"
 	}

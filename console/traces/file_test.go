@@ -127,7 +127,7 @@ func TestReadFileErrors(t *testing.T) {
 		"no time":           {jaegerBad(`"startTime":10`, `"startTime":-10`), "data[0].spans[0].startTime: -10 is not a time in µs since 1970"},
 		"a negative length": {jaegerBad(`"duration":2,`, `"duration":-2,`), "data[0].spans[1].duration: -2 is not a duration in µs"},
 		"no process":        {jaegerBad(`"processID":"p1"`, `"processID":"p9"`), `data[0].spans[3].processID: "p9" is not in processes`},
-		"Jaeger's type":     {jaegerBad(`"startTime":10`, `"startTime":"10"`), "data.spans.startTime is a string, want a number"},
+		"Jaeger's type":     {jaegerBad(`"startTime":10`, `"startTime":"10"`), "data.spans.startTime is a string, want a whole number"},
 		"null":              {`{"data":[null]}`, "data[0] is null"},
 	} {
 		if f, err := ReadFile([]byte(tt.text)); err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -2,6 +2,7 @@ package traces
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -168,16 +169,19 @@ func (c *condition) setScope(quoted bool) {
 
 // check checks a value, and prepares it.
 func (p *parser) check(c *condition, at int) {
-	if n, err := strconv.ParseFloat(c.value, 64); err == nil {
+	if n, err := strconv.ParseFloat(c.value, 64); err == nil && !math.IsNaN(n) {
 		c.number = &n
 	}
 	var err error
 	switch {
 	case c.op == "=~" || c.op == "!~":
-		if _, err := regexp.Compile(c.value); err != nil { // without the anchors, for its message
+		_, err := regexp.Compile(c.value) // without the anchors, for its message
+		if err == nil {
+			c.pattern, err = regexp.Compile("^(?s:" + c.value + ")$") // fails for \Q without \E
+		}
+		if err != nil {
 			p.fail(at, "%q is not a regular expression: %s", c.value, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		}
-		c.pattern = regexp.MustCompile("^(?s:" + c.value + ")$")
 	case c.scope != intrinsic:
 		if slices.Contains(order, c.op) && c.number == nil {
 			p.fail(at, "%s compares numbers: %q is not one", c.op, c.value)

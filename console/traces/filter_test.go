@@ -17,8 +17,8 @@ func filtered(t *testing.T) *trace {
 	t.Helper()
 	text := `{"traceID":"t","spans":[
 		{"spanID":"1","operationName":"GET /a","startTime":5,"duration":100000,"processID":"p1","tags":[{"key":"span.kind","value":"client"},{"key":"http.response.status_code","value":503}]},
-		{"spanID":"2","operationName":"GET /a/{id}","startTime":6,"duration":90000,"processID":"p2","tags":[{"key":"span.kind","value":"server"},{"key":"http.response.status_code","value":503},{"key":"error","value":true},{"key":"otel.status_code","value":"ERROR"},{"key":"url.path","value":"/a/7?x=1"},{"key":"retry","value":false},{"key":"host.name","value":"of the span"},{"key":"name","value":"attribute"},{"key":"size","value":"12"}]},
-		{"spanID":"3","operationName":"SELECT","startTime":7,"duration":2000,"processID":"p2","tags":[{"key":"db.system.name","value":"sqlite"},{"key":"ratio","value":0.25},{"key":"otel.status_code","value":"OK"}]}],
+		{"spanID":"2","operationName":"GET /a/{id}","startTime":6,"duration":90000,"processID":"p2","tags":[{"key":"span.kind","value":"server"},{"key":"http.response.status_code","value":503},{"key":"error","value":true},{"key":"otel.status_code","value":"ERROR"},{"key":"url.path","value":"/a/7?x=1"},{"key":"retry","value":false},{"key":"host.name","value":"of the span"},{"key":"name","value":"attribute"},{"key":"size","value":"12"},{"key":"order.id","value":"9007199254740993"}]},
+		{"spanID":"3","operationName":"SELECT","startTime":7,"duration":2000,"processID":"p2","tags":[{"key":"db.system.name","value":"sqlite"},{"key":"ratio","value":0.25},{"key":"result","value":"NaN"},{"key":"otel.status_code","value":"OK"}]}],
 		"processes":{"p1":{"serviceName":"loadgen"},"p2":{"serviceName":"album-store","tags":[{"key":"host.name","value":"vm-1"},{"key":"service.version","value":"1.2"}]}}}`
 	var found jaegerapi.Trace
 	if err := json.Unmarshal([]byte(text), &found); err != nil {
@@ -41,6 +41,13 @@ func TestFilter(t *testing.T) {
 		"http.response.status_code <= 503.0":                  "12",
 		"size > 9":                                            "2", // a text that is a number
 		"size = 12.0":                                         "2",
+		"order.id = 9007199254740993":                         "2",
+		"order.id = 9007199254740992":                         "", // the same float64
+		"order.id != 9007199254740992":                        "2",
+		"order.id > 9007199254740000":                         "2",
+		"result = NaN":                                        "3",
+		"result != nan":                                       "3",
+		"result != 5":                                         "3",
 		"ratio=0.25":                                          "3",
 		"ratio < .3":                                          "3",
 		"retry = false":                                       "2",
@@ -110,6 +117,8 @@ func TestFilterErrors(t *testing.T) {
 		"a > b":           `Filter, character 5: > compares numbers: "b" is not one`,
 		`ä = "b`:          "Filter, character 5: the quoted text has no closing quote, or an unknown escape",
 		`a =~ "b("`:       "Filter, character 6: \"b(\" is not a regular expression: missing closing ): `b(`",
+		"a > nan":         `Filter, character 5: > compares numbers: "nan" is not one`,
+		`a =~ \Qb`:        "Filter, character 6: \"\\\\Qb\" is not a regular expression: missing closing ): `^(?s:\\Qb)$`",
 		"duration > 5":    `Filter, character 12: "5" is not a duration. Examples: 1.2s, 100ms, 500us`,
 		"duration =~ 5ms": "Filter, character 10: =~ is not for duration: use one of = != > >= < <=",
 		"status = failed": `Filter, character 10: status is one of error, ok, unset, not "failed"`,
@@ -127,6 +136,7 @@ func TestFilterErrors(t *testing.T) {
 func FuzzParseFilter(f *testing.F) {
 	f.Add(`a = "b" and duration > 5ms && x not exists`)
 	f.Add("ä=~\xff")
+	f.Add(`a =~ \Qb`)
 	f.Fuzz(func(t *testing.T, source string) {
 		if _, err := ParseFilter(source); err != nil && !strings.HasPrefix(err.Error(), "Filter, character ") {
 			t.Errorf("ParseFilter(%q) = %v", source, err)
@@ -185,7 +195,7 @@ func TestSearchReads(t *testing.T) {
 		{"the operation", Query{Service: "store", Limit: 5, Operation: "SELECT", Min: 2 * time.Microsecond, Max: 2 * time.Microsecond}, "1/1/5/false [store]", []string{"5"}},
 		{"no service", Query{Service: "loadgen", Limit: 5, Filter: filter("service = store")}, "0/0/0/false []", nil},
 	} {
-		j, asked := jaeger(t, `["store","loadgen"]`)
+		j, queries := jaeger(t, `["store","loadgen"]`)
 		r, err := j.Search(t.Context(), tt.query)
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
@@ -193,7 +203,7 @@ func TestSearchReads(t *testing.T) {
 		}
 		got := strings.Join([]string{strconv.Itoa(r.Matched), strconv.Itoa(r.Read), strconv.Itoa(r.ReadMax), strconv.FormatBool(r.Cut)}, "/") + " [" + strings.Join(r.Services, " ") + "]"
 		var requests []string
-		for _, q := range asked() {
+		for _, q := range queries() {
 			requests = append(requests, q.Get("limit"))
 		}
 		if got != tt.want || !reflect.DeepEqual(requests, tt.requests) || len(r.Traces) != r.Matched {

@@ -3,7 +3,9 @@ package traces
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,7 +53,8 @@ func (c condition) holds(t *trace, s *span) bool {
 		return !c.pattern.MatchString(text)
 	}
 	if c.number != nil {
-		if n, err := strconv.ParseFloat(text, 64); err == nil {
+		// Long ids that differ can be the same float64.
+		if n, err := strconv.ParseFloat(text, 64); err == nil && (slices.Contains(order, c.op) || math.Abs(n) < maxExact) {
 			return ordered(c.op, n, *c.number)
 		}
 	}

@@ -98,11 +98,13 @@ func (t *trace) link() (roots []*span) {
 	}
 	slices.SortStableFunc(t.spans, first)
 	below := map[*span]bool{nil: true} // spans that a root is above
+	from := map[*span]*span{}          // where the way through a span began
 	var cycles []*span
 	for _, s := range t.spans {
 		var way []*span
 		at := s
-		for !below[at] && !slices.Contains(way, at) {
+		for !below[at] && from[at] != s {
+			from[at] = s
 			way = append(way, at)
 			at = at.parent
 		}

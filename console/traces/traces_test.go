@@ -51,7 +51,7 @@ func TestSummary(t *testing.T) {
 func jaeger(t *testing.T, services string) (Jaeger, func() []url.Values) {
 	t.Helper()
 	var mu sync.Mutex
-	var asked []url.Values
+	var queries []url.Values
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path == "/base/api/services":
@@ -63,7 +63,7 @@ func jaeger(t *testing.T, services string) (Jaeger, func() []url.Values) {
 			fmt.Fprint(w, `{"data":[`)
 		case strings.HasPrefix(r.URL.Path, "/base/api/traces"):
 			mu.Lock()
-			asked = append(asked, r.URL.Query())
+			queries = append(queries, r.URL.Query())
 			mu.Unlock()
 			fmt.Fprint(w, sample)
 		default:
@@ -75,24 +75,24 @@ func jaeger(t *testing.T, services string) (Jaeger, func() []url.Values) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Jaeger{u, srv.Client()}, func() []url.Values { mu.Lock(); defer mu.Unlock(); return asked }
+	return Jaeger{u, srv.Client()}, func() []url.Values { mu.Lock(); defer mu.Unlock(); return queries }
 }
 
 func TestMap(t *testing.T) {
 	t.Parallel()
-	j, asked := jaeger(t, `["store","loadgen"]`)
+	j, queries := jaeger(t, `["store","loadgen"]`)
 	got, err := j.Map(t.Context(), time.Unix(0, 0), time.Unix(300, 0))
 	want := Map{Services: []string{"loadgen", "store"}, Traces: 1, Slices: 3, PerSlice: 30, Edges: []Edge{{"loadgen", "store", "call", 1}, {"store", "sqlite", "db", 1}}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("Map = %+v, %v, want %+v", got, err, want)
 	}
 	parts := map[string]int{}
-	for _, q := range asked() {
+	for _, q := range queries() {
 		parts[q.Get("service")+" "+q.Get("start")+" "+q.Get("end")]++
 	}
 	if want := map[string]int{"store 0 100000000": 1, "store 100000000 200000000": 1, "store 200000000 300000000": 1,
 		"loadgen 0 100000000": 1, "loadgen 100000000 200000000": 1, "loadgen 200000000 300000000": 1}; !reflect.DeepEqual(parts, want) {
-		t.Errorf("asked %v, want %v", parts, want)
+		t.Errorf("queries %v, want %v", parts, want)
 	}
 }
 

@@ -39,6 +39,8 @@ func ParseURLs(s string) ([]string, error) {
 	for part := range strings.SplitSeq(s, ",") {
 		u, err := url.Parse(part)
 		switch {
+		case err != nil && !strings.Contains(part, "://"): // url.Parse says "first path segment" of 127.0.0.1:8080
+			return nil, fmt.Errorf("%q is not an http:// or https:// URL with a host", part)
 		case err != nil:
 			return nil, err
 		case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":

@@ -30,6 +30,7 @@ func TestParseURLs(t *testing.T) {
 	}
 	for in, want := range map[string]string{
 		"":                      `"" is not an http:// or https:// URL with a host`,
+		"127.0.0.1:8080":        `"127.0.0.1:8080" is not an http:// or https:// URL with a host`,
 		"http://a,":             `"" is not an http:// or https:// URL with a host`,
 		"http://a,http://a/":    `"http://a/" is a duplicate`,
 		"http://a?x=1":          `"http://a?x=1" must not have a query, a fragment or a user`,

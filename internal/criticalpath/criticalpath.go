@@ -97,7 +97,7 @@ func Path(trace []Span, root Span) []Part {
 }
 
 // tree returns the children of each span by index, the one that ended last first. A span whose id
-// another one has already has no children, and the root is nobody's child: so there are no cycles
+// another one has already has no children, and the root is the child of none: so there are no cycles
 // below the root.
 func tree(trace []Span, root string) map[int][]int {
 	index := map[string]int{}

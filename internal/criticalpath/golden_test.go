@@ -32,6 +32,13 @@ func span(id, parent, process string, from, to int64) object {
 	return object{"traceID": "abc", "spanID": id, "operationName": "op " + id, "references": refs, "startTime": 1_700_000_000_000_000 + from, "duration": to - from, "tags": []object{}, "logs": []object{}, "processID": process}
 }
 
+// older is a span whose parent is a field instead of a reference.
+func older(id, parent, process string, from, to int64) object {
+	s := span(id, "", process, from, to)
+	s["parentSpanID"] = parent
+	return s
+}
+
 func traceOf(spans ...object) object {
 	return object{"traceID": "abc", "spans": spans, "processes": object{"p1": object{"serviceName": "a"}, "p2": object{"serviceName": "b"}}}
 }
@@ -56,6 +63,7 @@ func samplesOfPaths() []critical {
 		{Name: "its own parent", Trace: traceOf(span("1", "1", "p1", 0, 100), span("2", "1", "p2", 10, 20))},
 		{Name: "exported twice", Trace: traceOf(span("1", "", "p1", 0, 100), span("2", "1", "p2", 10, 60), span("2", "1", "p2", 10, 60), span("3", "2", "p2", 20, 30))},
 		{Name: "an id of two spans, one below the other", Trace: traceOf(span("1", "", "p1", 0, 100), span("2", "1", "p2", 10, 60), span("3", "2", "p2", 20, 50), span("2", "3", "p2", 30, 40))},
+		{Name: "parent fields", Trace: traceOf(span("1", "", "p1", 0, 100), older("2", "1", "p2", 10, 90), older("3", "2", "p2", 30, 80))},
 		{Name: "deep", Trace: traceOf(chain(150)...)},
 	}
 	rng := rand.New(rand.NewPCG(7, 7))

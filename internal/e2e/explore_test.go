@@ -117,7 +117,7 @@ func (l *lab) explore(t *testing.T) {
 	b.open(t, exploreOf("up +", "rate(go_goroutines[1m])", "histogram_quantile(2, http_server_request_duration_seconds)", "up")+"&hide=D")
 	b.until(t, "results", loaded)
 	is("the error", `document.querySelector(".query-row .problem").textContent`, `"Line 1, column 5: parse error: unexpected end of input"`)
-	is("info and warning", `[...document.querySelectorAll(".query-row .said")].map((e) => e.textContent.replace(/ .*/, ""))`, `["info","warning"]`)
+	is("info and warning", `[...document.querySelectorAll(".query-row .message")].map((e) => e.textContent.replace(/ .*/, ""))`, `["info","warning"]`)
 	is("places in the queries", `CSS.highlights.get("promql-error").size`, `3`)
 	is("hidden queries", `[...document.querySelectorAll(".query-row .letter")].map((e) => e.getAttribute("aria-pressed")).join()`, `"true,true,true,false"`)
 	for _, p := range b.took() {

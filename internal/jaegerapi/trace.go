@@ -25,6 +25,7 @@ type Process struct {
 type Span struct {
 	TraceID       string      `json:"traceID"`
 	SpanID        string      `json:"spanID"`
+	ParentSpanID  string      `json:"parentSpanID,omitempty"` // of older versions, instead of a reference
 	OperationName string      `json:"operationName"`
 	References    []Reference `json:"references"`
 	StartTime     int64       `json:"startTime"` // µs since 1970
@@ -93,7 +94,7 @@ func (t *Trace) Parent(s *Span) string {
 			return r.SpanID
 		}
 	}
-	return ""
+	return s.ParentSpanID
 }
 
 // Start returns when the span began.

@@ -29,7 +29,8 @@ const (
 //	GET /debug/pprof/trace?seconds=1      execution trace
 //	GET /debug/pprof/NAME                 heap, goroutine, mutex, block, allocs, threadcreate
 //
-// Requests need a loopback Host header: that prevents DNS rebinding from a web page.
+// Requests need a loopback Host header: that prevents DNS rebinding from a web page. Other web pages can link here, but
+// request nothing, such as a profile of an hour.
 func Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -43,6 +44,10 @@ func Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !loopback(r.Host) {
 			http.Error(w, "the Host header must be 127.0.0.1 or localhost", http.StatusMisdirectedRequest)
+			return
+		}
+		if site := r.Header.Get("Sec-Fetch-Site"); (site == "cross-site" || site == "same-site") && r.Header.Get("Sec-Fetch-Mode") != "navigate" {
+			http.Error(w, "other web pages cannot request profiles", http.StatusForbidden)
 			return
 		}
 		// The read timeout of the server would end the request's context, and so the profile.

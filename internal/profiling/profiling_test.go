@@ -35,6 +35,16 @@ func TestHandler(t *testing.T) {
 			t.Errorf("%s %s of %s = %d %.100s, want %d", tt.method, tt.path, tt.host, w.Code, w.Body, tt.want)
 		}
 	}
+	for fetch, want := range map[[2]string]int{{"cross-site", "no-cors"}: 403, {"same-site", "cors"}: 403, {"cross-site", "navigate"}: 200, {"same-origin", "cors"}: 200, {"none", "navigate"}: 200} {
+		r := httptest.NewRequest("GET", "/debug/pprof/heap", nil)
+		r.Host = "127.0.0.1:9081"
+		r.Header.Set("Sec-Fetch-Site", fetch[0])
+		r.Header.Set("Sec-Fetch-Mode", fetch[1])
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("%v = %d, want %d", fetch, w.Code, want)
+		}
+	}
 }
 
 // Samples have labels while a profile is taken. The server's read timeout does not end a profile that is longer.

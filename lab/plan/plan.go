@@ -59,7 +59,7 @@ type Lab struct {
 	OTLPEverywhere bool
 	Grafana        bool      // run Grafana, too
 	From           From      // where the backends are from
-	Own            []Service // of the user
+	UserServices   []Service // of the user
 	// Getenv returns the variables of obtain and PATH; nil: os.Getenv.
 	Getenv func(string) string
 }
@@ -116,7 +116,7 @@ func (l Lab) Components() []Component {
 		services = services[1:]
 	}
 	list, needs := append(backends, services...), collectorName
-	for _, s := range l.Own { // one after the other: a service may call an earlier one
+	for _, s := range l.UserServices { // one after the other: a service may call an earlier one
 		list, needs = append(list, s.component(l, needs)), s.Name
 	}
 	return list

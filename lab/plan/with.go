@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -39,7 +40,7 @@ func (l Lab) Services(with, urls []string, dir string, timeout time.Duration) ([
 		case !serviceName.MatchString(name):
 			return nil, fmt.Errorf("-with %q: the name %q must be 1 to 63 letters, digits, '.', '_' or '-', as in service.name", value, name)
 		case reserved(name):
-			return nil, fmt.Errorf("-with %q: the lab has a %s of its own: choose another name", value, name)
+			return nil, fmt.Errorf("-with %q: the name %q is the lab's: choose another", value, name)
 		case slices.ContainsFunc(list, func(s Service) bool { return strings.EqualFold(s.Name, name) }):
 			return nil, fmt.Errorf("-with %q: %s is a duplicate", value, name)
 		}
@@ -71,14 +72,14 @@ func (l Lab) setURL(list []Service, value string) error {
 	}
 	parsed, err := cli.ParseURL(address)
 	if err != nil {
-		return fmt.Errorf("-with-url: %w", err)
+		return fmt.Errorf("-with-url %q: %w", value, err)
 	}
 	list[i].URL = parsed
 	port, ok := localPort(parsed)
 	if !ok {
 		return nil
 	}
-	l.Own, l.Grafana = nil, true
+	l.UserServices = nil
 	for _, c := range l.Components() {
 		for _, p := range c.Ports {
 			if p.Number == port {
@@ -188,6 +189,29 @@ func (l Lab) serviceEnv(service string) []string {
 		}
 	}
 	return env
+}
+
+// ServiceArgs are the flags of lab supervise for the programs of the user.
+func (l Lab) ServiceArgs() (args []string) {
+	for _, s := range l.UserServices {
+		args = append(args, "-with", s.Name+"="+s.Command, "-with-timeout", s.Timeout.String(), "-with-dir", s.Dir)
+		if s.URL != "" {
+			args = append(args, "-with-url", s.Name+"="+s.URL)
+		}
+	}
+	return args
+}
+
+// LoadCommand sends load to a program of the user.
+func (l Lab) LoadCommand(url string) string {
+	command := "go run ./loadgen -rate 20"
+	if l.Offset != 0 {
+		command = "OTEL_EXPORTER_OTLP_ENDPOINT=" + l.OTLP() + " " + command + " -jaeger " + l.Jaeger()
+	}
+	if l.State != filepath.Join(l.Root, ".lab") {
+		command += " -keep " + filepath.Join(l.State, "runs")
+	}
+	return command + " " + url
 }
 
 // Kept returns the variables of the user's environment that services have in place of the lab's, and

@@ -19,8 +19,15 @@ func TestServices(t *testing.T) {
 	if err != nil || list[0].URL != "http://10.0.0.1:9075" {
 		t.Errorf("%+v, %v", list, err)
 	}
-	l.Own = list
-	l.Own = append(l.Own, Service{Name: "b", URL: "http://localhost"})
+	port := []string{"http://localhost:3005"}
+	if _, err := l.Services([]string{"a=x"}, port, "/", time.Minute); err != nil { // without Grafana, its port is free
+		t.Error(err)
+	}
+	if _, err := (Lab{Offset: 5, Grafana: true}).Services([]string{"a=x"}, port, "/", time.Minute); err == nil || !strings.Contains(err.Error(), "port 3005 is grafana's") {
+		t.Errorf("with Grafana: %v", err)
+	}
+	l.UserServices = list
+	l.UserServices = append(l.UserServices, Service{Name: "b", URL: "http://localhost"})
 	components := l.Components()
 	a, b := components[len(components)-2], components[len(components)-1]
 	if a.Ports != nil || !slices.Equal(a.Needs, []string{"otel-collector"}) || !slices.Equal(b.Needs, []string{"a"}) ||
@@ -36,19 +43,18 @@ func TestServices(t *testing.T) {
 		{[]string{"=x"}, nil, `the name "" must be`},
 		{[]string{"a/b=x"}, nil, `the name "a/b" must be`},
 		{[]string{"a..=x"}, nil, `the name "a.." must be`},
-		{[]string{"Proxy-Service=x"}, nil, "the lab has a Proxy-Service of its own"},
-		{[]string{"lab=x"}, nil, "the lab has a lab of its own"},
-		{[]string{"grafana=x"}, nil, "the lab has a grafana of its own"},
-		{[]string{"exercise-load-2=x"}, nil, "the lab has a exercise-load-2 of its own"},
+		{[]string{"Proxy-Service=x"}, nil, `the name "Proxy-Service" is the lab's`},
+		{[]string{"lab=x"}, nil, `the name "lab" is the lab's`},
+		{[]string{"grafana=x"}, nil, `the name "grafana" is the lab's`},
+		{[]string{"exercise-load-2=x"}, nil, `the name "exercise-load-2" is the lab's`},
 		{[]string{"a=x", "A=y"}, nil, `-with "A=y": A is a duplicate`},
-		{nil, []string{"http://a:1"}, `-with-url "http://a:1": with 0 -with, it must be NAME=URL`},
 		{[]string{"a=x", "b=y"}, []string{"http://a:1"}, `with 2 -with, it must be NAME=URL`},
 		{[]string{"a=x"}, []string{"c=http://a:1"}, `-with-url "c=http://a:1": no -with is named "c"`},
-		{[]string{"a=x"}, []string{"localhost:8080"}, `-with-url: "localhost:8080" is not an http:// or https:// URL`},
-		{[]string{"a=x"}, []string{"a=8080"}, `-with-url: "8080" is not an http://`},
+		{[]string{"a=x"}, []string{"localhost:8080"}, `-with-url "localhost:8080": "localhost:8080" is not an http:// or https:// URL`},
+		{[]string{"a=x"}, []string{"127.0.0.1:8080"}, `"127.0.0.1:8080" is not an http:// or https:// URL`},
+		{[]string{"a=x"}, []string{"a=8080"}, `-with-url "a=8080": "8080" is not an http://`},
 		{[]string{"a=x"}, []string{"http://a:1", "http://a:2"}, "a has a URL already, http://a:1"},
 		{[]string{"a=x"}, []string{"http://127.0.0.1:9075"}, "port 9075 is proxy-service's (HTTP)"},
-		{[]string{"a=x"}, []string{"http://localhost:3005"}, "port 3005 is grafana's"},
 		{[]string{"a=x", "b=y"}, []string{"a=http://localhost:8080", "b=http://127.0.0.1:8080/b"}, "port 8080 is a's"},
 	} {
 		if list, err := l.Services(tt.with, tt.urls, "/", time.Minute); err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -76,7 +82,7 @@ func TestServiceEnv(t *testing.T) { // not parallel: it sets variables
 	t.Setenv("MY_OWN", "kept")
 	l := Lab{Offset: 5}
 	of := func() []string {
-		l.Own = []Service{{Name: "checkout", Command: "x"}}
+		l.UserServices = []Service{{Name: "checkout", Command: "x"}}
 		list := l.Components()
 		c := list[len(list)-1]
 		return slices.Concat(c.Env, c.ProcessEnv())

@@ -10,8 +10,17 @@ import (
 // killWait is how long the kernel may take to end processes after SIGKILL.
 const killWait = 5 * time.Second
 
-// poll is how often a wait for the end of processes looks.
-const poll = 10 * time.Millisecond
+// wait reports whether done is true in time. It looks less often the longer it takes: a look reads the state of
+// each process of the machine.
+func wait(limit time.Duration, done func() bool) bool {
+	for deadline, pause := time.Now().Add(limit), 10*time.Millisecond; time.Now().Before(deadline); pause = min(2*pause, 160*time.Millisecond) {
+		if done() {
+			return true
+		}
+		time.Sleep(pause)
+	}
+	return done()
+}
 
 // GroupAlive reports whether a process of the group runs. Its leader may have exited: as long as the
 // group has members, its number is no new process's PID.
@@ -32,24 +41,15 @@ func EndGroup(group int, term bool, grace time.Duration) (killed bool, err error
 	if term {
 		syscall.Kill(-group, syscall.SIGTERM)
 	}
-	if waitGroup(group, grace) {
+	gone := func() bool { return !GroupAlive(group) }
+	if wait(grace, gone) {
 		return false, nil
 	}
 	syscall.Kill(-group, syscall.SIGKILL)
-	if !waitGroup(group, killWait) {
+	if !wait(killWait, gone) {
 		return true, errors.New("still alive after SIGKILL")
 	}
 	return true, nil
-}
-
-// waitGroup reports whether all of the group exits in time.
-func waitGroup(group int, limit time.Duration) bool {
-	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(poll) {
-		if !GroupAlive(group) {
-			return true
-		}
-	}
-	return false
 }
 
 // End sends SIGTERM to the group that id leads, and SIGKILL after grace. It returns nil once all of the
@@ -60,21 +60,14 @@ func (id ID) End(grace time.Duration) error {
 	} else if err != nil {
 		return err
 	}
-	gone := func(limit time.Duration) bool {
-		for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(poll) {
-			if !id.Alive() && !GroupAlive(id.PID) {
-				return true
-			}
-		}
-		return false
-	}
-	if gone(grace) {
+	gone := func() bool { return !id.Alive() && !GroupAlive(id.PID) }
+	if wait(grace, gone) {
 		return nil
 	}
 	if err := syscall.Kill(-id.PID, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) && id.Alive() {
 		return err
 	}
-	if gone(killWait) {
+	if wait(killWait, gone) {
 		return nil
 	}
 	return errors.New("still alive after SIGKILL")

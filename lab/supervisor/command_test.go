@@ -1,6 +1,8 @@
 package supervisor
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -197,5 +199,59 @@ func TestCommandProcessEnv(t *testing.T) {
 	log, err := os.ReadFile(filepath.Join(l.Logs(), "checkout.log"))
 	if err != nil || !strings.Contains(string(log), "instance 1\n") || !strings.Contains(string(log), "instance 2\n") {
 		t.Errorf("log %q, %v", log, err)
+	}
+}
+
+// A restart does not wait for a start that hangs: its user has fixed the program.
+func TestCommandRestartWhileStarting(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	c := l.command("if [ -e hang ]; then exec sleep 600; fi; exec $program")
+	c.Timeout = time.Hour
+	l.up()
+	hang := filepath.Join(c.Dir, "hang")
+	if err := os.WriteFile(hang, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	client := NewClient(l.State)
+	ctx, leave := context.WithCancel(t.Context())
+	first := make(chan error, 1)
+	before := l.state("checkout", Ready).Process
+	go func() { first <- client.Restart(ctx, "checkout") }()
+	hanging := l.await("the restart hangs", func(st Status) bool {
+		p := st.program("checkout")
+		return p.State == Started && p.Process != before
+	}).program("checkout").Process
+	leave() // the client is interrupted
+	if err := <-first; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if err := os.Remove(hang); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Restart(t.Context(), "checkout"); err != nil {
+		t.Fatal(err)
+	}
+	if p := l.state("checkout", Ready); hanging.Alive() || p.Process == hanging || p.Restarts != 0 {
+		t.Errorf("%+v; the process that hung is alive: %t", p, hanging.Alive())
+	}
+}
+
+// The probes of a program that is not ready yet become fewer, so that its log and its metrics are not full of them.
+func TestCommandProbeInterval(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer s.Close()
+	l := newLab(t)
+	c := l.command("exec sleep 600")
+	c.Ready, c.Ports, c.Timeout = s.URL, nil, 2*time.Second
+	l.start()
+	wantError(t, l.ended(), "not ready within 2s")
+	if n := requests.Load(); n < 1 || n > 8 { // after 25, 75, 175, 375, 775, 1275 and 1775 ms at the earliest
+		t.Errorf("%d probes in 2 s", n)
 	}
 }

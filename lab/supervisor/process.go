@@ -115,10 +115,11 @@ func (r *runner) end() error {
 	id, ended := r.id, r.ended
 	r.s.mu.Unlock()
 	if ended != nil && !isClosed(ended) {
-		r.s.mu.Lock()
-		r.termed = true
+		r.s.mu.Lock() // until termed is right: what a leader that has just exited left behind gets no signal here
+		err := id.Signal(syscall.SIGTERM)
+		r.termed = err == nil
 		r.s.mu.Unlock()
-		if err := id.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		if err != nil && !errors.Is(err, os.ErrProcessDone) {
 			return err
 		}
 		select {

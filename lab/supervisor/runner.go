@@ -25,6 +25,11 @@ var (
 	maxBackoff   = 10 * time.Second
 	settled      = 30 * time.Second // uptime after which the backoff is reset to minBackoff
 
+	// Between the probes of a component that starts. Those of a program of the user become fewer: each is in
+	// its log and its metrics.
+	firstProbe  = 25 * time.Millisecond
+	maxInterval = 500 * time.Millisecond
+
 	minUptime = time.Second // uptime after which a component without a probe is ready: one with wrong flags has exited
 )
 
@@ -126,11 +131,12 @@ func (r *runner) run(ctx context.Context) error {
 	}
 	for ctx.Err() == nil {
 		begun := time.Now()
+		var request chan error
 		err := r.start()
 		if err == nil {
-			err = r.awaitReady(ctx)
+			request, err = r.awaitReady(ctx)
 		}
-		if err == nil {
+		if err == nil && request == nil {
 			pages := r.webPages(ctx)
 			r.s.set(func() { r.state, r.detail, r.pages = Ready, "", pages })
 			r.s.log.Info("ready", slog.String("component", r.Name), slog.Int("pid", r.id.PID), slog.Duration("after", time.Since(begun)))
@@ -139,9 +145,14 @@ func (r *runner) run(ctx context.Context) error {
 				close(r.ready)
 			}
 			report(nil)
-			if result = r.watch(ctx); result == nil {
+			if request = r.watch(ctx); request == nil {
 				err = fmt.Errorf("it exited (%s)", r.exited())
-			} else if err = r.end(); err == nil { // requested: no backoff, and not counted
+			}
+		}
+		if request != nil { // no backoff, and not counted
+			report(errors.New("another restart was requested"))
+			result = request
+			if err = r.end(); err == nil {
 				backoff = minBackoff
 				continue
 			}
@@ -182,35 +193,39 @@ func wait(ctx context.Context, c <-chan struct{}) bool {
 	}
 }
 
-// awaitReady returns when the readiness probe succeeds, or an error if the process exits
-// first or the timeout expires. A component without a probe is ready when it has run for
+// awaitReady returns when the readiness probe succeeds, an error if the process exits
+// first or the timeout expires, or, when a client requests a restart, the channel for its result. A component without a probe is ready when it has run for
 // a moment (minUptime).
-func (r *runner) awaitReady(ctx context.Context) error {
+func (r *runner) awaitReady(ctx context.Context) (request chan error, err error) {
 	limit := cmp.Or(r.Timeout, readyTimeout)
 	if r.Ready == "" {
 		limit = minUptime
 	}
 	timeout := time.After(limit)
 	var last error
-	for tick := time.NewTicker(25 * time.Millisecond); ; {
+	for interval := firstProbe; ; {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
+		case request := <-r.restart:
+			return request, nil
 		case <-r.ended:
-			return fmt.Errorf("it exited before it was ready (%s)", r.exited())
+			return nil, fmt.Errorf("it exited before it was ready (%s)", r.exited())
 		case <-timeout:
 			if r.Ready == "" {
-				return nil
+				return nil, nil
 			}
-			return r.notReady(limit, last)
-		case <-tick.C:
+			return nil, r.notReady(limit, last)
+		case <-time.After(interval):
 		}
 		if r.Ready == "" {
 			continue
 		}
 		if last = r.probe(ctx); last == nil {
-			tick.Stop()
-			return nil
+			return nil, nil
+		}
+		if r.Command != "" {
+			interval = min(2*interval, maxInterval)
 		}
 	}
 }

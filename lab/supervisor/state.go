@@ -64,15 +64,15 @@ const (
 
 // Status is a snapshot of a lab. Times are RFC 3339, sizes bytes.
 type Status struct {
-	Phase      Phase          `json:"phase"`
-	Failure    string         `json:"failure,omitempty"` // why it is stopping
-	State      string         `json:"state"`             // folder
-	Root       string         `json:"root"`              // folder of the repository
-	Bin        string         `json:"bin"`               // folder of the binaries
-	PortOffset int            `json:"port_offset"`
-	Database   string         `json:"database,omitempty"` // of the lab's album store
-	Stores     []string       `json:"stores,omitempty"`   // URLs of external album stores
-	Own        []plan.Service `json:"own,omitempty"`      // programs of the user
+	Phase        Phase          `json:"phase"`
+	Failure      string         `json:"failure,omitempty"` // why it is stopping
+	State        string         `json:"state"`             // folder
+	Root         string         `json:"root"`              // folder of the repository
+	Bin          string         `json:"bin"`               // folder of the binaries
+	PortOffset   int            `json:"port_offset"`
+	Database     string         `json:"database,omitempty"`      // of the lab's album store
+	Stores       []string       `json:"stores,omitempty"`        // URLs of external album stores
+	UserServices []plan.Service `json:"user_services,omitempty"` // programs of the user
 	// OTLPEverywhere means that the Collector listens on all addresses.
 	OTLPEverywhere bool `json:"otlp_everywhere,omitempty"`
 	// From is where the backends are from.
@@ -135,7 +135,7 @@ func (s *Supervisor) status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := Status{Phase: s.phase, Failure: s.failure, State: s.lab.State, Root: s.lab.Root, Bin: s.build.Bin, PortOffset: s.lab.Offset, Database: s.lab.Database(),
-		Stores: s.lab.Stores, Own: s.lab.Own, OTLPEverywhere: s.lab.OTLPEverywhere, From: s.lab.From, Supervisor: s.self, StartedAt: s.started, Exercise: s.exercise, ExerciseAt: s.exerciseAt,
+		Stores: s.lab.Stores, UserServices: s.lab.UserServices, OTLPEverywhere: s.lab.OTLPEverywhere, From: s.lab.From, Supervisor: s.self, StartedAt: s.started, Exercise: s.exercise, ExerciseAt: s.exerciseAt,
 		BuildsLeft: s.left().Seconds()}
 	for _, r := range slices.Concat(s.runners, s.extras) {
 		p := ComponentStatus{Name: r.Name, State: r.state, Detail: r.detail, Address: r.Address, Version: cmp.Or(r.version, r.found.Version), From: r.from,

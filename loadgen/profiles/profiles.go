@@ -109,7 +109,7 @@ func File(service string, start time.Time, length time.Duration) string {
 }
 
 // Take takes CPU profiles of the services, one after another, until the plan's span is over or ctx ends. It calls store with
-// each, and failed once for each service that stops to respond with profiles. A profile that ctx ends is lost.
+// each, and failed once for each service that stops responding with profiles. A profile that ctx ends is lost.
 func Take(ctx context.Context, services []Service, start time.Time, span time.Duration, store func(name string, b []byte) error, failed func(service string, err error)) {
 	window := max(minWindow, (span / maxWindows).Truncate(time.Second))
 	var wg sync.WaitGroup

@@ -96,7 +96,7 @@ func ReadProgress(path string) (first Progress, last []Progress, at time.Time, e
 	if err != nil {
 		return first, nil, at, err
 	}
-	head := make([]byte, 4<<10)
+	head := make([]byte, 64<<10) // a long URL
 	n, err := file.ReadAt(head, 0)
 	line, _, whole := bytes.Cut(head[:n], []byte("\n"))
 	if err != nil && err != io.EOF {

@@ -5,13 +5,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
 
 func TestProgress(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "run")
+	dir, target := filepath.Join(t.TempDir(), "run"), "http://x/?"+strings.Repeat("a=b&", 1500)
 	if _, _, _, err := ReadProgress(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("without a run: %v", err)
 	}
@@ -22,11 +23,11 @@ func TestProgress(t *testing.T) {
 	if err := f.Progress(Progress{}); err != nil {
 		t.Errorf("before Watch: %v", err)
 	}
-	if err := f.Watch("a name", "http://x"); err != nil {
+	if err := f.Watch("a name", target); err != nil {
 		t.Fatal(err)
 	}
 	first, last, at, err := ReadProgress(dir)
-	if err != nil || first.PID != os.Getpid() || first.Name != "a name" || first.Target != "http://x" || first.Phase != Begins || len(last) != 1 || time.Since(at) > time.Minute {
+	if err != nil || first.PID != os.Getpid() || first.Name != "a name" || first.Target != target || first.Phase != Begins || len(last) != 1 || time.Since(at) > time.Minute {
 		t.Errorf("at first: %+v, %d, %s, %v", first, len(last), at, err)
 	}
 	const lines = 6000 // more than a tail

@@ -17,7 +17,7 @@ const titles = { run: "Runs", alert: "Alerts" };
 export function runsIn(list, start, end) {
   return list.filter((r) => r.started_at).map((r) => {
     const from = Date.parse(r.started_at) / 1e3;
-    return { kind: "run", name: r.id, start: from, end: r.finished && r.elapsed ? from + (r.warm_up_time ?? 0) + r.elapsed : null, href: r.finished ? `/runs/${encodeURIComponent(r.id)}` : "/runs",
+    return { kind: "run", name: r.id, start: from, end: r.finished && r.elapsed ? from + r.elapsed : null, href: r.finished ? `/runs/${encodeURIComponent(r.id)}` : "/runs",
       note: r.sent ? `${withUnit(r.rate_actual, "reqps")}${r.plan ? `, ${r.plan}` : ""}` : "no report yet" };
   }).filter((a) => a.start <= end && (a.end ?? a.start) >= start);
 }
@@ -56,17 +56,18 @@ export const kindsOf = (query) => (query.has("annotations") ? query.get("annotat
 
 const maxListed = 6;
 
-// annotations loads and lists them. on(kinds) is called when a kind is switched on or off. It returns
-// {element, current, load}: element has the switches and the list; current() returns the shown ones, for charts;
+// annotations loads and lists them: those that a URL's query shows. on(value) receives the new parameter, null for all, when a
+// kind is switched on or off. It returns {element, current, load}: element has the switches and the list; current() returns the shown ones, for charts;
 // load(start, end, signal) fetches them. Charts redraw on the event "annotations" of the document.
-export function annotations(kinds, on) {
+export function annotations(query, on) {
+  let kinds = kindsOf(query);
   const all = { run: [], alert: [] }, problems = {};
   const list = h("ul", { class: "plain", "aria-label": "Annotations in this range" });
   const current = () => kinds.flatMap((k) => all[k]).sort((a, b) => a.start - b.start);
   let open = false;
   const switches = Object.keys(colours).map((kind) => h("label", null, h("input", { type: "checkbox", checked: kinds.includes(kind), onchange: (e) => {
     kinds = Object.keys(colours).filter((k) => (k === kind ? e.target.checked : kinds.includes(k)));
-    on(kinds);
+    on(kinds.length === Object.keys(colours).length ? null : kinds.join(",") || "none");
     render();
   } }), h("span", { class: `mark ${kind}`, "aria-hidden": "true" }), titles[kind]));
   const element = h("div", { class: "annotations", role: "group", "aria-label": "Annotations" }, h("span", { class: "note" }, "Annotations"), switches, list);

@@ -13,6 +13,7 @@ export async function get(path, signal, method = "GET", { body, headers } = {}) 
     throw new Error(`The console does not respond. ${startHint()}.`);
   }
   if (response.status === 204) return null;
+  if (response.status === 431) throw new Error("The request is too long for the console. Shorten the queries.");
   const text = await response.text();
   let value;
   try {

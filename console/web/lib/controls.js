@@ -3,10 +3,10 @@
 import { clear, h } from "./dom.js";
 import { dateTime } from "./format.js";
 import { describe, length, ranges } from "./range.js";
-import { select } from "./ui.js";
+import { every, select } from "./ui.js";
 import { ALL } from "./vars.js";
 
-export const refreshes = [["", "off"], ["5s", "5 s"], ["10s", "10 s"], ["30s", "30 s"], ["1m", "1 min"]];
+const refreshes = [["", "off"], ["5s", "5 s"], ["10s", "10 s"], ["30s", "30 s"], ["1m", "1 min"]];
 
 // dropdown is a button that opens a box. It closes on Escape and on a click elsewhere.
 export function dropdown(label, signal, fill) {
@@ -126,13 +126,25 @@ export function timeRange(signal, now, set) {
   return { element: box.element, update };
 }
 
-// refresher is the choice of the refresh interval. pause disables it while the range does not
-// end now.
-export function refresher(value, changed) {
-  const element = select("Refresh", refreshes, value, changed);
+// refresher is the choice of the refresh interval, at which work is called until signal aborts. pause stops
+// it while the range does not end now.
+export function refresher(value, signal, work, changed) {
+  if (!refreshes.some(([v]) => v === value)) value = "";
+  let ticking = new AbortController(), paused = false;
+  const tick = (v) => {
+    ticking.abort();
+    ticking = new AbortController();
+    if (v) every(length(`now-${v}`) * 1e3, AbortSignal.any([ticking.signal, signal]), () => (paused ? null : work()));
+  };
+  const element = select("Refresh", refreshes, value, (v) => {
+    changed(v);
+    tick(v);
+  });
+  tick(value);
   return {
     element,
     pause(on) {
+      paused = on;
       element.querySelector("select").disabled = on;
       element.firstChild.textContent = on ? "Refresh: paused" : "Refresh";
       element.title = on ? "The range does not end now, so its data does not change." : "";

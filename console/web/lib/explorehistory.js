@@ -12,7 +12,7 @@ export function read() {
   }
 }
 
-// remember puts queries first. The same queries are kept once.
+// remember puts queries first. The same queries are stored once.
 export function remember(q, now = Date.now()) {
   if (!q.length) return;
   const list = [{ q, at: now }, ...read().filter((e) => JSON.stringify(e.q) !== JSON.stringify(q))].slice(0, most);

@@ -2,7 +2,7 @@
 
 import { prom } from "./api.js";
 import { fromExemplars, fromInstant, fromRange, grid, nameFrames, spread } from "./frames.js";
-import { exemplarsFit, hints, unitOf, unknown } from "./promql.js";
+import { exemplarsFit, hints, isSelector, unitOf, unknown } from "./promql.js";
 
 // letter is the name of the i-th query.
 export const letter = (i) => String.fromCharCode(65 + (i % 26)) + (i < 26 ? "" : Math.floor(i / 26));
@@ -22,7 +22,8 @@ function series(data) {
 }
 
 // run runs a query {refId, expr} and returns {refId, expr, type, frames, series, samples, text, exemplars, histograms, unit, warnings,
-// infos, hints}. metrics() resolves to the names of all metrics. type is the result type of Prometheus. samples are those of a range vector, of which
+// infos, hints}. metrics() resolves to the names of all metrics, and
+// types(expr) to the types of a query's metrics. type is the result type of Prometheus. samples are those of a range vector, of which
 // an instant query returns several per series.
 export async function run({ refId, expr }, { start, end, step, instant, exemplars, types, metrics, signal }) {
   const times = grid(start, end, step);
@@ -38,6 +39,6 @@ export async function run({ refId, expr }, { start, end, step, instant, exemplar
   const missing = all.length || /\babsent/.test(expr) ? [] : unknown(expr, await metrics().catch(() => []));
   return {
     refId, expr, type, series: all.length, frames, samples, text: type === "string" ? response.data.result[1] : null, histograms, unit: unitOf(expr), times,
-    exemplars: spread(fromExemplars(found), start, end), warnings: response.warnings ?? [], infos: response.infos ?? [], hints: missing.length ? missing : hints(expr, { histograms, types }),
+    exemplars: spread(fromExemplars(found), start, end), warnings: response.warnings ?? [], infos: response.infos ?? [], hints: missing.length ? missing : hints(expr, { histograms, types: isSelector(expr) ? await types(expr) : {} }),
   };
 }

@@ -50,14 +50,14 @@ export function queryRow({ expr, hidden }, complete, signal, on) {
     },
     done(result) {
       element.removeAttribute("aria-busy");
-      const said = (list, kind) => list.map((m) => {
+      const messages = (list, kind) => list.map((m) => {
         const { place, text } = worded(m.replace(/^PromQL (?:info|warning): /, ""), input.value());
         if (place) input.mark(place.from);
-        return h("p", { class: `said ${kind}` }, h("span", { class: `badge ${kind === "warning" ? "warn" : ""}` }, kind), " ", text);
+        return h("p", { class: `message ${kind}` }, h("span", { class: `badge ${kind === "warning" ? "warn" : ""}` }, kind), " ", text);
       });
       const hints = result.hints;
-      notes.replaceChildren(...said(result.warnings, "warning"), ...said(result.infos, "info"),
-        h("p", { class: "note summary" }, result.samples ? moreText({ ...result, series: result.samples.length }) : result.text !== null ? "a string" : moreText(result),
+      notes.replaceChildren(...messages(result.warnings, "warning"), ...messages(result.infos, "info"),
+        h("p", { class: "note summary" }, result.text !== null ? "a string" : moreText(result),
           hints.length > 0 && h("span", { class: "hints" }, hints.map((hint) => [hint.text && h("span", null, hint.text),
             hint.expr && h("button", { type: "button", title: hint.expr, onclick: () => on.apply(row, hint.expr) }, hint.label)]))));
     },

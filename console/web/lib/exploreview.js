@@ -70,11 +70,14 @@ function buckets(r) {
   });
 }
 
+const maxSamples = 500;
+
 // samplesTable lists the samples of a range vector.
 function samplesTable(r) {
-  const rows = r.samples.flatMap((s) => [...(s.values ?? []).map(([t, v]) => [s, t, v]), ...(s.histograms ?? []).map(([t, v]) => [s, t, `count ${v.count}, sum ${digits(Number(v.sum))}`])]).slice(0, 500);
-  return table([{ name: "series" }, { name: "time" }, { name: "value", number: true }],
-    rows.map(([s, t, v]) => [h("code", null, seriesText(s.metric)), h("span", { class: "nowrap" }, dateTime(t * 1e3, true)), v]), { caption: `Samples of ${r.expr}` });
+  const rows = r.samples.flatMap((s) => [...(s.values ?? []).map(([t, v]) => [s, t, v]), ...(s.histograms ?? []).map(([t, v]) => [s, t, `count ${v.count}, sum ${digits(Number(v.sum))}`])]);
+  return [table([{ name: "series" }, { name: "time" }, { name: "value", number: true }],
+    rows.slice(0, maxSamples).map(([s, t, v]) => [h("code", null, seriesText(s.metric)), h("span", { class: "nowrap" }, dateTime(t * 1e3, true)), v]), { caption: `Samples of ${r.expr}` }),
+  rows.length > maxSamples && h("p", { class: "note" }, `The first ${maxSamples} of ${rows.length} samples.`)];
 }
 
 export const seriesText = ({ __name__: name = "", ...labels }) => `${name}{${Object.entries(labels).map(([n, v]) => `${n}=${JSON.stringify(v)}`).join(", ")}}`;
@@ -83,12 +86,12 @@ export const seriesText = ({ __name__: name = "", ...labels }) => `${name}{${Obj
 // {element, draw(results, {start, end, step, instant, view}), redraw, destroy}.
 export function resultView(env) {
   const element = h("div", { class: "results" });
-  let views = [], kept = "", last = null;
+  let views = [], shown = "", last = null;
 
   const drop = () => {
     views.forEach((v) => v.view.destroy());
     views = [];
-    kept = "";
+    shown = "";
     element.replaceChildren();
   };
 
@@ -107,19 +110,19 @@ export function resultView(env) {
     const lines = results.filter((r) => r.frames.some((f) => !f.histograms && f.values.some((v) => v !== null))), heat = results.filter((r) => r.frames.some((f) => f.histograms));
     // A refresh of the same queries changes only data: legend and focus stay.
     const now = JSON.stringify([view, instant, lines.map((r) => [r.refId, r.unit, r.frames.length === 1]), heat.map((r) => [r.refId, r.expr])]);
-    if (view !== "chart" || now !== kept || force) drop();
+    if (view !== "chart" || now !== shown || force) drop();
     const every = `step ${step} s`;
     if (view === "chart") {
       let i = 0;
       const data = (list) => ({ start, end, step, times: results[0].times, frames: [], exemplars: [], ...list });
-      const next = (make) => (kept ? views[i++].view : make());
+      const next = (make) => (shown ? views[i++].view : make());
       if (lines.length) {
         // All exemplars have the same axis.
         const observed = lines.find((r) => r.exemplars.length), exemplars = lines.filter((r) => r.unit === observed?.unit).flatMap((r) => r.exemplars);
         next(() => frame(chartPanel(lines), lines.length > 1 ? "Chart" : `Chart ${lines[0].refId}`, timeseries, every)).draw(data({ frames: named(lines), exemplars, exemplarsOf: observed?.refId }));
       }
       for (const r of heat) next(() => frame(heatPanel(r), `Heat map ${r.refId}`, heatmap, `${plural(r.frames.length, "native histogram")}, summed · step ${step} s`)).draw(data({ frames: r.frames, exemplars: r.exemplars }));
-      kept = now;
+      shown = now;
       if (!lines.length && !heat.length) nothing(results);
       return;
     }

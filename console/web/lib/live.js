@@ -19,10 +19,10 @@ export async function live(root, id, signal, ended) {
   const first = await ask();
   if (!first) return false;
   const state = h("span"), loss = h("span"), bar = h("div", { class: "progressbar", role: "progressbar", "aria-label": "Progress of the run", "aria-valuemin": "0", "aria-valuemax": "100" }, h("div"));
-  const left = h("p", { class: "note" }), tiles = h("div", { class: "tiles" }), charts = h("div", { class: "columns" }), message = h("div"), command = h("div");
+  const left = h("p", { class: "note" }), tiles = h("div", { class: "tiles" }), charts = h("div", { class: "columns" }), message = h("div"), command = h("div"), hint = h("p", { class: "note" });
   const stop = h("button", { type: "button", class: "danger", hidden: true }, "Stop");
   root.replaceChildren(h("div", { class: "head" }, h("h1", { class: "mono" }, id), state, loss, first.first.name && h("span", { class: "sub" }, first.first.name)),
-    h("section", { class: "card livegap" }, h("div", { class: "livehead" }, left, stop), bar, h("p", { class: "note" }, "Stop interrupts the run: the report has the requests so far.")), message, tiles, charts, command);
+    h("section", { class: "card livegap" }, h("div", { class: "livehead" }, left, stop), bar, hint), message, tiles, charts, command);
   stop.addEventListener("click", async () => {
     stop.disabled = true;
     try {
@@ -33,10 +33,10 @@ export async function live(root, id, signal, ended) {
     }
   });
 
-  let drawn = 0, ending = new AbortController();
+  let drawn = "", ending = new AbortController();
   const draw = (list) => {
-    if (list.length < 2 || list.length === drawn) return;
-    drawn = list.length;
+    if (list.length < 2 || list.at(-1).at === drawn) return; // of a long run the list keeps its length: only its end is read
+    drawn = list.at(-1).at;
     ending.abort(); // the previous charts
     ending = new AbortController();
     const xs = list.map((p) => p.elapsed), s = AbortSignal.any([signal, ending.signal]);
@@ -50,12 +50,14 @@ export async function live(root, id, signal, ended) {
     state.replaceChildren(badge({ interrupted: "no progress", stopping: "stopping", starting: "starting", running: "running", analysing: "fetching traces" }[phase] ?? phase, phase === "interrupted" ? "bad" : ""));
     loss.replaceChildren(...[lossBadge(p)].filter(Boolean));
     stop.hidden = !mine;
-    stop.disabled = stop.disabled && load.state !== "running" || load.state === "stopping";
+    stop.disabled = !load.stuck && (stop.disabled && load.state !== "running" || load.state === "stopping");
+    stop.textContent = load.stuck ? "Kill" : "Stop";
+    hint.textContent = phase === "stopping" ? "" : mine ? "Stop interrupts the run: the report has the requests so far." : run.live ? "This console did not start the run: press Ctrl-C in its terminal to stop it." : "";
     const part = p.duration ? Math.min(p.elapsed / p.duration, 1) : 0;
     bar.firstChild.style.setProperty("width", `${part * 100}%`);
     bar.setAttribute("aria-valuenow", String(Math.round(part * 100)));
     left.textContent = { interrupted: "The run reports no progress: it was killed, or its machine is suspended. There is no report.",
-      stopping: "Stopping: loadgen writes its report", analysing: "All requests were sent. loadgen fetches traces for tail-latency attribution.",
+      stopping: load.stuck ? "loadgen was interrupted, and has not ended. Kill ends it without a report." : "Stopping: loadgen writes its report", analysing: "All requests were sent. loadgen fetches traces for tail-latency attribution.",
       starting: p.starts_in ? `Starts in ${seconds(Math.round(p.starts_in))}` : "Starting" }[phase]
       ?? `${seconds(Math.round(p.elapsed))} of ${seconds(Math.round(p.duration))}, ${seconds(Math.max(0, Math.round(p.duration - p.elapsed)))} left`;
     const c = p.classes ?? {}, of = Object.values(c).reduce((a, b) => a + b, 0), lost = (c.failed ?? 0) + (c.shed ?? 0), last = list.findLast((x) => x.phase === "running") ?? p;

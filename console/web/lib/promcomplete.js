@@ -15,16 +15,17 @@ export function describe(name, metadata) {
   return { type, unit, help: m?.help ?? "" };
 }
 
-// completer returns {complete, types}: complete is that of an editor. range() returns {start, end}, in which
-// metrics and labels have samples. Responses are kept for half a minute.
+// completer returns {complete, types, metrics}: complete is that of an editor. range() returns {from, to, start, end}, in
+// which metrics and labels have samples. Responses are stored for half a minute.
 export function completer(range, signal) {
-  const kept = new Map();
-  const once = (key, work) => {
-    const old = kept.get(key);
+  const cache = new Map();
+  const once = (what, work) => {
+    const { from, to } = range(), key = `${from} ${to} ${what}`;
+    const old = cache.get(key);
     if (old && Date.now() - old.at < 30e3) return old.value;
     const value = work();
-    kept.set(key, { at: Date.now(), value });
-    value.catch(() => kept.delete(key));
+    cache.set(key, { at: Date.now(), value });
+    value.catch(() => cache.delete(key));
     return value;
   };
   const during = () => {

@@ -106,16 +106,17 @@ export function selectorOf({ metric, matchers: list = [] }) {
   return metric || list.length ? `${metric}{${list.join(",")}}` : null;
 }
 
-// names returns the words of a query outside strings and braces: metrics, functions and keywords.
+// names returns the words of a query outside strings and braces: metrics, functions and keywords. 1e3 and
+// 5m are numbers.
 export function names(text) {
-  const plain = outside(text).replace(/\{[^}]*\}?/g, (b) => " ".repeat(b.length)).replace(/\[[^\]]*\]?/g, "").replace(/\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)/g, "");
-  return [...new Set(plain.match(/[a-zA-Z_:][\w:]*/g) ?? [])];
+  const plain = outside(text).replace(/\{[^}]*\}?/g, (b) => " ".repeat(b.length)).replace(/\[[^\]]*\]?/g, "").replace(/\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)/gi, "");
+  return [...new Set(plain.match(/(?<![\w:.])[a-zA-Z_:][\w:]*/g) ?? [])];
 }
 
 // metricsOf returns the metrics of a query: its words that are not followed by a parenthesis and are no
 // keyword.
 export function metricsOf(text) {
-  return names(text).filter((n) => !keywords.includes(n) && !new RegExp(`\\b${n}\\s*\\(`).test(text) && !(n in aggregations) && !/^(?:inf|nan)$/i.test(n));
+  return names(text).filter((n) => !keywords.includes(n.toLowerCase()) && !new RegExp(`\\b${n}\\s*\\(`).test(text) && !(n in aggregations) && !/^(?:inf|nan)$/i.test(n));
 }
 
 // isSelector reports whether a query is a single instant selector.
@@ -125,9 +126,11 @@ export const isSelector = (text) => /^\s*[a-zA-Z_:][\w:]*\s*(?:\{[^{}]*\}\s*)?$/
 // metrics end in their unit.
 export function unitOf(text) {
   const plain = outside(text).replace(/\{[^}]*\}/g, ""), all = metricsOf(text);
-  const unit = { seconds: "s", bytes: "bytes", ratio: "percentunit" }[all.length === 1 && /_(seconds|bytes|ratio)(?:_total)?$/.exec(all[0])?.[1]];
+  const [, word, buckets] = (all.length === 1 && /_(seconds|bytes|ratio)(?:_total|(_bucket))?$/.exec(all[0])) || [];
+  const unit = { seconds: "s", bytes: "bytes", ratio: "percentunit" }[word];
   if (!unit || /[/*]|\b(?:count|histogram_count|histogram_fraction|stdvar\w*|absent|changes|resets|timestamp|group)\s*\(/.test(plain)) return "short";
   if (/\bhistogram_(?:quantile|quantiles|avg|stddev)\s*\(/.test(plain)) return unit;
+  if (buckets) return "short"; // a number of observations
   if (/\b(?:rate|irate|deriv)\s*\(/.test(plain)) return unit === "bytes" ? "binBps" : "short";
   return unit;
 }
@@ -176,11 +179,22 @@ export function unknown(text, all) {
   });
 }
 
+// characters returns how many of a line are within its first bytes.
+function characters(line, bytes) {
+  let n = 0;
+  for (const c of line) {
+    if (bytes <= 0) break;
+    bytes -= new TextEncoder().encode(c).length;
+    n += c.length;
+  }
+  return n + Math.max(0, bytes); // more than the line has
+}
+
 // positions returns the places in a query that a message of Prometheus names, as in "1:5: parse error" or
-// "(1:5)": [{from, line, column}].
+// "(1:5)": [{from, line, column}]. Prometheus counts bytes.
 export function positions(message, text) {
   const lines = text.split("\n");
-  return [...message.matchAll(/(?:^|[\s(])(\d+):(\d+)(?=[):])/g)].map((m) => ({ line: Number(m[1]), column: Number(m[2]) }))
+  return [...message.matchAll(/(?:^|[\s(])(\d+):(\d+)(?=[):])/g)].map((m) => ({ line: Number(m[1]), column: characters(lines[m[1] - 1] ?? "", m[2] - 1) + 1 }))
     .filter(({ line, column }) => line >= 1 && line <= lines.length && column >= 1 && column <= lines[line - 1].length + 1)
     .map(({ line, column }) => ({ line, column, from: lines.slice(0, line - 1).reduce((n, l) => n + l.length + 1, 0) + column - 1 }));
 }

@@ -24,13 +24,16 @@ function metrics(trace, span) {
   return address("/d/service-latency", span.service === "datagen" ? around : { "var-service": span.service, ...around });
 }
 
+// fragment is the part of a URL that opens a span. Ids of files can have any characters.
+export const fragment = (id) => `#${new URLSearchParams({ span: id })}`;
+
 // details returns the element. jump opens another span of the trace, zoom zooms to this span.
 // logs.lines are the log lines of the trace, null until loaded.
 export function details(trace, span, path, { logs, jump, zoom }) {
   const criticalTime = path.reduce((sum, p) => sum + p.to - p.from, 0);
   const properties = [["Service", span.service], ["Kind", span.kind || "–"], ["Start offset", seconds((span.start - trace.start) / 1e6)], ["Duration", seconds(span.duration / 1e6)],
     ["Self time", seconds(selfTime(span) / 1e6)], ["On the critical path", criticalTime ? seconds(criticalTime / 1e6) : "no"], ["Span", span.id]];
-  const spanHref = trace.file ? `#span=${span.id}` : `/trace/${trace.id}#span=${span.id}`;
+  const spanHref = (trace.file ? "" : `/trace/${trace.id}`) + fragment(span.id);
   return h("div", { class: `wf-detail svc-${colour(span.service)}`, role: "group", "aria-label": `Details of ${span.name}`, style: { "--depth": span.depth } },
     h("h3", null, span.name),
     h("dl", { class: "trace-properties" }, properties.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, String(value))))),
@@ -64,7 +67,7 @@ function links(trace, span, jump) {
   return h("div", null, h("h4", null, "Links"), h("ul", null, span.links.map((r) => {
     const same = r.traceID === trace.id;
     const text = same ? `span ${r.spanID} of this trace` : `span ${r.spanID} of trace ${r.traceID}`;
-    return h("li", null, h("a", { class: "mono", href: `/trace/${r.traceID}#span=${r.spanID}`, onclick: (e) => {
+    return h("li", null, h("a", { class: "mono", href: `/trace/${encodeURIComponent(r.traceID)}${fragment(r.spanID)}`, onclick: (e) => {
       if (!same) return;
       e.preventDefault();
       jump(r.spanID);

@@ -102,6 +102,11 @@ export function flameView(trace, { spansOf }) {
       list.push(...chain.map((n) => bar(n, 0, 1)));
       below([zoomed], left, zoomed.width ? 1 / zoomed.width : 0);
     } else below(nodes.filter((n) => !n.parent), left, 1 / all);
+    if (!drawn.has(current)) { // below a bar that is too narrow
+      while (current && !drawn.has(current)) current = current.parent;
+      current ??= [...drawn.keys()][0];
+      drawn.get(current)?.setAttribute("tabindex", "0");
+    }
     const had = bars.contains(document.activeElement);
     clear(bars).append(...list);
     bars.style.setProperty("height", `${rowHeight * (1 + Math.max(...[...drawn.keys()].map((n) => n.depth)))}px`);

@@ -64,13 +64,14 @@ const maxLimit = 1500;
 export const anyService = "*";
 
 const plain = /^[\w./:*-]+$/;
-const quoted = (text) => (plain.test(text) && !/^(and|not)$/i.test(text) ? text : JSON.stringify(text));
+const quoted = (text, reserved) => (plain.test(text) && !reserved.test(text) ? text : JSON.stringify(text));
+const words = /^(?:and|or|not)$/i, fields = /^(?:and|or|not|service|name|kind|status|duration)$/i; // a quoted key is an attribute
 
 // fromTags returns the filter for tags of Jaeger's UI: logfmt, or a JSON object.
 function fromTags(text) {
   try {
     const tags = text.startsWith("{") ? JSON.parse(text) : logfmt(text);
-    return Object.entries(tags).map(([k, v]) => `${quoted(k)} = ${quoted(String(v))}`).join(" and ");
+    return Object.entries(tags).map(([k, v]) => `${quoted(k, fields)} = ${quoted(String(v), words)}`).join(" and ");
   } catch {
     return text; // the server says what is wrong with it
   }

@@ -3,6 +3,7 @@
 import { h } from "./dom.js";
 import { plural, seconds } from "./format.js";
 import { colour, selfTime } from "./trace.js";
+import { sortHeading } from "./ui.js";
 
 // quantile returns the nearest-rank quantile of a sorted list: a value of it.
 export const quantile = (sorted, q) => sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)];
@@ -53,19 +54,18 @@ export function sortRows(rows, by) {
 export function statsView(trace, { sort, sorted, spansOf }) {
   const rows = statistics(trace);
   if (!columns.some((c) => c.key === sort?.replace(/^-/, ""))) sort = "-self";
-  const body = h("tbody");
-  const heads = columns.map((c) => h("th", { scope: "col", class: c.text ? null : "n", title: c.about },
-    h("button", { type: "button", class: "quiet", onclick: () => {
-      sort = sort === `-${c.key}` ? c.key : sort === c.key ? `-${c.key}` : c.text ? c.key : `-${c.key}`;
+  const body = h("tbody"), head = h("tr");
+  const heading = (c, i) => {
+    const by = sort.replace(/^-/, "") === c.key, down = sort.startsWith("-");
+    return sortHeading(c.title, by ? (down ? "descending" : "ascending") : null, () => {
+      sort = (by ? down : c.text) ? c.key : `-${c.key}`;
       sorted(sort);
       draw();
-    } }, c.title, h("span", { "aria-hidden": "true" }))));
+      head.children[i].firstChild.focus();
+    }, { class: c.text ? null : "n", title: c.about });
+  };
   const draw = () => {
-    columns.forEach((c, i) => {
-      const on = sort.replace(/^-/, "") === c.key, down = sort.startsWith("-");
-      heads[i].setAttribute("aria-sort", on ? (down ? "descending" : "ascending") : "none");
-      heads[i].querySelector("button > span").textContent = on ? (down ? " ↓" : " ↑") : "";
-    });
+    head.replaceChildren(...columns.map(heading));
     body.replaceChildren(...sortRows(rows, sort).map((r) => h("tr", null, columns.map((c) => (c.text
       ? h("th", { scope: "row" }, h("button", { type: "button", class: "quiet what", title: "Show its spans", onclick: () => spansOf(r) }, h("i", { class: `strip svc-${colour(r.service)}` }), r.service, " ", h("span", null, r.name)))
       : h("td", { class: "n" }, c.bar && h("span", { class: "stats-bar", "aria-hidden": "true" }, h("i", { class: `svc-${colour(r.service)}`, style: { width: `${100 * r.share}%` } })), c.cell(r)))))));
@@ -73,5 +73,5 @@ export function statsView(trace, { sort, sorted, spansOf }) {
   draw();
   return { element: h("section", { class: "card trace-stats", "aria-label": "Statistics" },
     h("p", { class: "note" }, `${plural(rows.length, "operation")}, ${plural(trace.spans.length, "span")}. Select an operation to list its spans.`),
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Statistics by service and operation" }, h("table", null, h("thead", null, h("tr", null, heads)), body))) };
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Statistics by service and operation" }, h("table", null, h("thead", null, head), body))) };
 }

@@ -7,7 +7,7 @@ import { colour, find } from "./trace.js";
 import { flameView } from "./traceflame.js";
 import { minimap } from "./traceminimap.js";
 import { statsView } from "./tracestats.js";
-import { lines } from "./tracedetails.js";
+import { fragment, lines } from "./tracedetails.js";
 import { waterfall } from "./tracerows.js";
 
 const views = [["waterfall", "Waterfall"], ["flame", "Flame graph"], ["stats", "Statistics"]];
@@ -63,7 +63,7 @@ function list(ctx, trace) {
   const logs = { lines: trace.file ? [] : null, error: null };
   const rows = waterfall(trace, trace.critical, {
     logs, signal: ctx.signal, zoom: (from, to) => view(from, to), unfiltered: () => only(null, null), focus: (span) => {
-      history.replaceState(null, "", location.pathname + location.search + (span ? `#span=${span.id}` : ""));
+      history.replaceState(null, "", location.pathname + location.search + (span ? fragment(span.id) : ""));
     },
   });
   const map = minimap(trace, (from, to) => view(from, to));
@@ -99,8 +99,8 @@ const around = 60e6;
 async function logs(root, ctx, trace, rows) {
   try {
     const iso = (t) => new Date(t / 1000).toISOString();
-    const answer = await get(address("/-/logs", { trace: trace.id, since: iso(trace.start - around), until: iso(trace.end + around), limit: 200 }), ctx.signal);
-    rows.logs.lines = answer.lines ?? [];
+    const response = await get(address("/-/logs", { trace: trace.id, since: iso(trace.start - around), until: iso(trace.end + around), limit: 200 }), ctx.signal);
+    rows.logs.lines = response.lines ?? [];
   } catch (error) {
     rows.logs.error = error.message;
   }

@@ -31,19 +31,31 @@ export function table(columns, rows, { caption } = {}) {
       h("tbody", null, rows.map((row) => h("tr", null, row.map((cell, i) => h("td", { class: kind(i) }, cell)))))));
 }
 
+// sortHeading is the heading of a column; a click sorts by it. order is ascending, descending, or null if the
+// table is sorted by another column. Attributes are those of the cell.
+export function sortHeading(title, order, sort, attributes) {
+  return h("th", { scope: "col", "aria-sort": order, ...attributes }, h("button", { type: "button", class: "quiet", onclick: sort }, title,
+    h("span", { "aria-hidden": "true" }, { ascending: " ↑", descending: " ↓" }[order] ?? "")));
+}
+
+// copyButton copies the result of text(). Its label is that of done or failed for a moment.
+export function copyButton(attributes, text, { label, done, failed }) {
+  const button = h("button", { type: "button", ...attributes, onclick: async () => {
+    try {
+      await navigator.clipboard.writeText(text());
+      button.textContent = done;
+    } catch {
+      button.textContent = failed;
+    }
+    setTimeout(() => (button.textContent = label), 1500);
+  } }, label);
+  return button;
+}
+
 // copyable is a command with a copy button.
 export function copyable(text) {
-  const button = h("button", { type: "button", class: "quiet", "aria-label": `Copy: ${text}` }, "copy");
-  button.addEventListener("click", async () => {
-    try {
-      await navigator.clipboard.writeText(text);
-      button.textContent = "copied";
-    } catch {
-      button.textContent = "select it by hand";
-    }
-    setTimeout(() => (button.textContent = "copy"), 1500);
-  });
-  return h("div", { class: "command" }, h("code", null, text), button);
+  return h("div", { class: "command" }, h("code", null, text),
+    copyButton({ class: "quiet", "aria-label": `Copy: ${text}` }, () => text, { label: "copy", done: "copied", failed: "select it by hand" }));
 }
 
 // select is a labelled drop-down: options are texts or [value, text].

@@ -3,16 +3,16 @@
 // root.dataset.panels is "done" once every panel near the viewport has been drawn.
 // Each panel has data-panel (its id) and data-state (waiting, ok, empty or error).
 
-import { annotations, kindsOf } from "../lib/annotations.js";
+import { annotations } from "../lib/annotations.js";
 import { address as addressOf, get, prom } from "../lib/api.js";
 import { deduper, queue, stepOf, targets } from "../lib/panelquery.js";
-import { refresher, refreshes, timeRange, variable } from "../lib/controls.js";
+import { refresher, timeRange, variable } from "../lib/controls.js";
 import { h } from "../lib/dom.js";
 import { halves, sections } from "../lib/layout.js";
 import { notFound } from "../lib/notfound.js";
 import { panelView } from "../lib/panel.js";
 import { read as readRange, wider } from "../lib/range.js";
-import { every, problem } from "../lib/ui.js";
+import { problem } from "../lib/ui.js";
 import { definitions, interpolate, labelValues, read as readValues, sorted, toQuery } from "../lib/vars.js";
 import { panelsOf } from "../panels/support.js";
 
@@ -64,8 +64,7 @@ export async function show(root, ctx) {
     return `/d/${encodeURIComponent(uid)}${q.size ? `?${q}` : ""}`;
   };
 
-  const marks = annotations(kindsOf(query), (kinds) => {
-    const value = kinds.length === 2 ? null : kinds.join(",") || "none";
+  const marks = annotations(query, (value) => {
     ctx.setQuery({ annotations: value });
     if (value) query.set("annotations", value);
     else query.delete("annotations");
@@ -141,21 +140,10 @@ export async function show(root, ctx) {
     },
   }));
   const time = timeRange(ctx.signal, () => range, setRange);
-  let ticking = null;
-  const tick = (text) => {
-    ticking?.abort();
-    ticking = new AbortController();
-    const ms = { "5s": 5e3, "10s": 1e4, "30s": 3e4, "1m": 6e4 }[text];
-    if (ms) every(ms, ticking.signal, () => (range.to === "now" ? reload() : null));
-  };
-  const rate = ctx.query.get("refresh") ?? (board.refresh || "");
-  const refresh = refreshes.some(([v]) => v === rate) ? rate : "";
-  tick(refresh);
-  const pace = refresher(refresh, (v) => {
+  const pace = refresher(ctx.query.get("refresh") ?? board.refresh, ctx.signal, reload, (v) => {
     if (v) query.set("refresh", v);
     else query.delete("refresh");
     ctx.setQuery({ refresh: v || (board.refresh ? "off" : null) });
-    tick(v);
   });
   pace.pause(range.to !== "now");
 
@@ -212,7 +200,6 @@ export async function show(root, ctx) {
   document.addEventListener("theme", () => views.forEach((v) => v.redraw()), { signal: unwatch.signal });
   return () => {
     unwatch.abort();
-    ticking?.abort();
     watcher.disconnect();
     views.forEach((v) => v.destroy());
     delete root.dataset.panels;

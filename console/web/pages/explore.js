@@ -3,9 +3,9 @@
 //
 // root.dataset.loaded is "true" once the results have been drawn.
 
-import { annotations, kindsOf } from "../lib/annotations.js";
+import { annotations } from "../lib/annotations.js";
 import { address } from "../lib/api.js";
-import { dropdown, refresher, refreshes, timeRange } from "../lib/controls.js";
+import { dropdown, refresher, timeRange } from "../lib/controls.js";
 import { h } from "../lib/dom.js";
 import * as past from "../lib/explorehistory.js";
 import { letter, run as runQuery } from "../lib/explorequery.js";
@@ -15,7 +15,7 @@ import { ago } from "../lib/format.js";
 import { queue } from "../lib/panelquery.js";
 import { completer } from "../lib/promcomplete.js";
 import { read as readRange, step as stepFor, wider } from "../lib/range.js";
-import { card, every, problem } from "../lib/ui.js";
+import { card, copyButton, problem } from "../lib/ui.js";
 
 // examples are queries of the lab for a first visit.
 const examples = [
@@ -51,7 +51,7 @@ export async function show(root, ctx) {
     run();
   };
   const zoomOut = () => setRange(...wider(range.start, range.end).map((t) => String(Math.round(t * 1e3))));
-  const marks = annotations(kindsOf(query), (kinds) => ctx.setQuery({ annotations: kinds.length === 2 ? null : kinds.join(",") || "none" }));
+  const marks = annotations(query, (value) => ctx.setQuery({ annotations: value }));
   const result = resultView({ zoom: (a, b) => b - a >= 5 && setRange(String(Math.round(a * 1e3)), String(Math.round(b * 1e3))), zoomOut, sync: "explore", annotations: marks.current });
 
   const state = () => ({
@@ -78,7 +78,7 @@ export async function show(root, ctx) {
     const results = await Promise.all(active.map(async (row) => {
       row.busy();
       try {
-        const done = await limited(async () => runQuery({ refId: row.letter, expr: row.expr() }, { start, end, step, instant, exemplars, types: await types(row.expr()), metrics, signal: stop }), stop);
+        const done = await limited(async () => runQuery({ refId: row.letter, expr: row.expr() }, { start, end, step, instant, exemplars, types, metrics, signal: stop }), stop);
         if (mine === request) row.done(done);
         return done;
       } catch (e) {
@@ -134,19 +134,7 @@ export async function show(root, ctx) {
 
   // Controls
   const time = timeRange(signal, () => range, setRange);
-  let ticking = null;
-  const tick = (text) => {
-    ticking?.abort();
-    ticking = new AbortController();
-    const ms = { "5s": 5e3, "10s": 1e4, "30s": 3e4, "1m": 6e4 }[text];
-    if (ms) every(ms, ticking.signal, () => (range.to === "now" ? run({ refresh: true }) : null));
-  };
-  const rate = refreshes.some(([v]) => v === query.get("refresh")) ? query.get("refresh") : "";
-  const pace = refresher(rate, (v) => {
-    ctx.setQuery({ refresh: v || null });
-    tick(v);
-  });
-  tick(rate);
+  const pace = refresher(query.get("refresh"), signal, () => run({ refresh: true }), (v) => ctx.setQuery({ refresh: v }));
   const update = () => {
     time.update();
     pace.pause(range.to !== "now");
@@ -173,16 +161,8 @@ export async function show(root, ctx) {
     } }, "Clear history")] : []));
   });
   history.setText("Recent queries");
-  const share = h("button", { type: "button", title: "Copy a link to these queries at this time", onclick: async () => {
-    const link = address(location.origin + "/explore", { ...state(), from: Math.round(range.start * 1e3), to: Math.round(range.end * 1e3), annotations: new URLSearchParams(location.search).get("annotations") });
-    try {
-      await navigator.clipboard.writeText(link);
-      share.textContent = "Copied";
-    } catch {
-      share.textContent = "Copy the address instead";
-    }
-    setTimeout(() => (share.textContent = "Copy link"), 1500);
-  } }, "Copy link");
+  const share = copyButton({ title: "Copy a link to these queries at this time" }, () => address(location.origin + "/explore", { ...state(), from: Math.round(range.start * 1e3), to: Math.round(range.end * 1e3), annotations: new URLSearchParams(location.search).get("annotations") }),
+  { label: "Copy link", done: "Copied", failed: "Copy the address instead" });
 
   root.append(h("div", { class: "head" }, h("h1", null, "Explore"), h("span", { class: "sub" }, "PromQL queries of the lab's metrics")), error,
     h("div", { class: "tools", role: "group", "aria-label": "Time range and options" },
@@ -207,7 +187,6 @@ export async function show(root, ctx) {
   document.addEventListener("theme", () => result.redraw(), { signal: unwatch.signal });
   return () => {
     unwatch.abort();
-    ticking?.abort();
     globalThis.CSS.highlights?.delete("promql-error");
     result.destroy();
   };

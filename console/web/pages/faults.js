@@ -85,7 +85,10 @@ function faultRow(service, kind, allowed, signal, render) {
   });
   const form = h("form", { class: "faultform", novalidate: true, onsubmit: (e) => {
     e.preventDefault();
-    send(join(inputs.map((input) => input.value.trim())));
+    const values = inputs.map((input) => input.value.trim());
+    if (values[0]) return send(join(values));
+    mark(`${d.parameters[0].name} is missing`); // an empty value would turn the fault off
+    inputs[0].focus();
   } },
   d.parameters.map((p, i) => h("label", { class: "field" }, h("span", null, p.name, p.optional ? " (optional)" : ""), inputs[i], h("span", { class: "hint" }, p.hint))),
   h("div", { class: "faultbuttons" }, on, off));

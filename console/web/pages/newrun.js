@@ -28,13 +28,13 @@ export async function show(root, ctx) {
   const model = { now: models.some(([m]) => query.get("model") === m) ? query.get("model") : "rate" };
 
   const input = (name, label, hint, value, kind = "", owner = "") => {
-    const id = `load-${owner}${name}`, attributes = { id, name, "aria-describedby": `${id}-error`, class: name === "name" ? null : "mono", autocomplete: "off", spellcheck: "false" };
+    const id = `load-${owner}${name}`, attributes = { id, name, "aria-labelledby": `${id}-label`, "aria-describedby": `${hint ? `${id}-hint ` : ""}${id}-error`, class: name === "name" ? null : "mono", autocomplete: "off", spellcheck: "false" };
     const error = h("span", { class: "fielderror", id: `${id}-error`, role: "alert" });
     const element = Array.isArray(value) ? h("select", { ...attributes, class: null }, value.map((v) => h("option", null, v)))
       : kind.includes("multiline") ? h("textarea", { ...attributes, rows: 2 }, value) : h("input", { ...attributes, value });
     const entry = { name, owner, element, error, values: () => (kind.includes("multiline") ? element.value.split("\n").map((l) => l.trim()).filter(Boolean) : [element.value.trim()]) };
     fields.set(owner + name, entry);
-    return h("label", { class: `field ${kind}` }, h("span", null, label), element, hint && h("span", { class: "hint" }, hint), error);
+    return h("label", { class: `field ${kind}` }, h("span", { id: `${id}-label` }, label), element, hint && h("span", { class: "hint", id: `${id}-hint` }, hint), error);
   };
   const sections = models.map(([id, , list]) => h("fieldset", { hidden: id !== model.now, "aria-label": id }, list.map(([name, label, hint, value, kind]) => input(name, label, hint, value, kind, id))));
   const abort = h("input", { type: "checkbox", id: "load-abort" });

@@ -35,6 +35,12 @@ export async function show(root, { params, signal, title }) {
   fillLinks(links, r, run);
 }
 
+// rangeOf returns start and end of a run, in ms since the epoch. Its duration includes the warm-up.
+export function rangeOf(r) {
+  const start = Date.parse(r.started_at);
+  return [start, start + r.elapsed * 1e3];
+}
+
 // measuredAt returns when the measured part of a run began, in ms since the epoch: its intervals begin there.
 const measuredAt = (r) => Date.parse(r.started_at) + (r.warm_up_time ?? 0) * 1e3;
 
@@ -51,7 +57,7 @@ export function pagesAt(r, from, to, around = 15e3) {
 }
 
 function fillLinks(element, r, run) {
-  const start = Date.parse(r.started_at), end = measuredAt(r) + r.elapsed * 1e3;
+  const [start, end] = rangeOf(r);
   const has = (name) => run.files.includes(name);
   element.append(...[
     has("report.html") && h("a", { href: `/-/runs/${encodeURIComponent(run.id)}/report.html`, target: "_blank", rel: "noopener" }, "Full report ↗"),

@@ -10,8 +10,8 @@ import { showTrace } from "../lib/traceview.js";
 // maxFile is the server's limit (console/traces/file.go).
 const maxFile = 32 * 2 ** 20;
 
-// kept is the last file, {name, traces, skipped}, until the document is left.
-let kept = null;
+// opened is the last file, {name, traces, skipped}, until the document is left.
+let opened = null;
 
 export async function show(root, ctx) {
   delete root.dataset.loaded; // of the previous page
@@ -33,19 +33,22 @@ export async function show(root, ctx) {
     if (e.dataTransfer.files[0]) open(e.dataTransfer.files[0]);
   });
 
+  let reading = new AbortController();
   async function open(file) {
+    reading.abort(); // of another file
+    const { signal } = (reading = new AbortController());
     clear(result);
     try {
       if (file.size > maxFile) throw new Error(`the file has ${bytes(file.size)}, the limit is ${bytes(maxFile)}`);
       clear(status).append(h("p", { class: "note" }, `Reading ${file.name}, ${bytes(file.size)} …`));
-      const found = await readFile(file, ctx.signal);
-      kept = { name: file.name, ...found };
+      const found = await readFile(file, AbortSignal.any([signal, ctx.signal]));
+      opened = { name: file.name, ...found };
       history.replaceState(null, "", location.pathname);
       ctx.setQuery({ trace: null, view: null, sort: null, service: null, operation: null });
       draw(null, new URLSearchParams());
     } catch (error) {
-      if (ctx.signal.aborted) return;
-      kept = null;
+      if (signal.aborted || ctx.signal.aborted) return;
+      opened = null;
       clear(status).append(problem(`${file.name}: ${error.message}.`));
     }
   }
@@ -53,18 +56,18 @@ export async function show(root, ctx) {
   // draw shows the list of traces, or the trace with an id.
   function draw(id, query) {
     clear(result);
-    const one = kept.traces.length === 1 ? kept.traces[0] : kept.traces.find((t) => t.summary.id === id);
-    const skipped = kept.skipped ? `, ${plural(kept.skipped, "line")} with logs or metrics skipped` : "";
-    clear(status).append(h("p", { class: "note" }, `${kept.name}: ${plural(kept.traces.length, "trace")}${skipped}. `, one && kept.traces.length > 1 && h("a", { href: "/traces/file" }, "All traces of the file")));
+    const one = opened.traces.length === 1 ? opened.traces[0] : opened.traces.find((t) => t.summary.id === id);
+    const skipped = opened.skipped ? `, ${plural(opened.skipped, "line")} with logs or metrics skipped` : "";
+    clear(status).append(h("p", { class: "note" }, `${opened.name}: ${plural(opened.traces.length, "trace")}${skipped}. `, one && opened.traces.length > 1 && h("a", { href: "/traces/file" }, "All traces of the file")));
     if (!one) {
-      result.append(traces(kept.traces));
+      result.append(traces(opened.traces));
       return;
     }
-    showTrace(result, { ...ctx, query }, Object.assign(build(one.trace, one.critical), { file: kept.name }));
+    showTrace(result, { ...ctx, query }, Object.assign(build(one.trace, one.critical), { file: opened.name }));
   }
 
   root.append(h("div", { class: "head" }, h("h1", null, "Trace file"), h("a", { href: "/traces" }, "Search traces")), drop, status, result);
-  if (kept) draw(ctx.query.get("trace"), ctx.query);
+  if (opened) draw(ctx.query.get("trace"), ctx.query);
   else if (ctx.query.get("trace") || location.hash) status.append(h("p", { class: "note" }, "The file is not stored: choose it again."));
   root.dataset.loaded = "true";
 }

@@ -125,10 +125,10 @@ function fromLocal(text) {
   return Number.isNaN(ms) ? "" : String(ms * 1000);
 }
 
-// inAddress returns the parameters of a search in the URL.
+// inAddress returns the parameters of a search in the URL. Tags have become a part of the filter.
 function inAddress(search) {
   const custom = search.lookback === "custom";
-  return { ...search, start: custom ? search.start : null, end: custom ? search.end : null, sort: search.sort === "newest" ? null : search.sort };
+  return { ...search, tags: null, start: custom ? search.start : null, end: custom ? search.end : null, sort: search.sort === "newest" ? null : search.sort };
 }
 
 async function run(page, push = false) {

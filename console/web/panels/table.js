@@ -4,6 +4,7 @@ import { alpha } from "../lib/colours.js";
 import { h } from "../lib/dom.js";
 import { fieldConfig, show, valueColour } from "../lib/fields.js";
 import { reduce } from "../lib/frames.js";
+import { sortHeading } from "../lib/ui.js";
 import { shareOf } from "./gauge.js";
 
 // tableOf joins the frames of all targets by their labels: {columns: [{name, refId, number}],
@@ -83,14 +84,11 @@ export function create(body, env) {
     const bounds = columns.map((c) => (c.number ? [0, Math.max(...rows.map((r) => r.values[c.refId] ?? 0), 0)] : null));
     const head = (c) => {
       const on = order?.title === c.title;
-      return h("th", { scope: "col", class: c.number ? "n" : null, "aria-sort": on ? (order.desc ? "descending" : "ascending") : null, style: c.config.custom.width ? { width: `${c.config.custom.width}px` } : null },
-        h("button", {
-          type: "button", class: "quiet", title: `Sort by ${c.title}`, onclick: () => {
-            order = { title: c.title, desc: on ? !order.desc : c.number };
-            draw(last);
-            [...box.querySelectorAll("th button")].find((b) => b.textContent.startsWith(c.title))?.focus();
-          },
-        }, c.title, h("span", { "aria-hidden": "true" }, on ? (order.desc ? " ↓" : " ↑") : "")));
+      return sortHeading(c.title, on ? (order.desc ? "descending" : "ascending") : null, () => {
+        order = { title: c.title, desc: on ? !order.desc : c.number };
+        draw(last);
+        box.querySelectorAll("th button")[columns.indexOf(c)]?.focus();
+      }, { class: c.number ? "n" : null, title: `Sort by ${c.title}`, style: c.config.custom.width ? { width: `${c.config.custom.width}px` } : null });
     };
     box.replaceChildren(h("table", { class: panel.options?.cellHeight === "sm" ? "tight" : null },
       panel.options?.showHeader !== false && h("thead", null, h("tr", null, columns.map(head))),
