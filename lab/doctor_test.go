@@ -94,7 +94,7 @@ func TestDoctorDown(t *testing.T) {
 		Problems int
 		Checks   []struct {
 			Name, Result string
-			Findings     []struct{ Result, Text, Next string }
+			Findings     []struct{ Result, Text, Next, Or string }
 		}
 	}
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
@@ -104,7 +104,7 @@ func TestDoctorDown(t *testing.T) {
 		t.Errorf("code %d, %+v", code, r)
 	}
 	for _, c := range r.Checks {
-		if c.Name == "ports" && (c.Result != "problem" || len(c.Findings) != 1 || !strings.Contains(c.Findings[0].Text, "(proxy-service) is in use by ") || !strings.Contains(c.Findings[0].Next, "lab up -port-offset ")) {
+		if c.Name == "ports" && (c.Result != "problem" || len(c.Findings) != 1 || !strings.Contains(c.Findings[0].Text, "(proxy-service) is in use by ") || !strings.Contains(c.Findings[0].Or, "lab up -state "+l.State+" -port-offset ")) {
 			t.Errorf("%+v", c)
 		}
 	}

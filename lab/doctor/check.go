@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
+
+	"soundcheck/lab/doctor/text"
 )
 
 // Outcome is the result of a check.
@@ -26,8 +27,12 @@ type Finding struct {
 	Outcome Outcome `json:"result"` // Warning or Problem
 	Text    string  `json:"text"`
 	Cause   string  `json:"cause,omitempty"`
-	Next    string  `json:"next"` // the next command to type
+	Next    string  `json:"next"`         // the next command to type
+	Or      string  `json:"or,omitempty"` // what else helps
 }
+
+// or separates the next command from what else helps.
+const or = "\n"
 
 // Check is one check and what it found.
 type Check struct {
@@ -53,9 +58,14 @@ func (c *Check) note(format string, args ...any) {
 	c.Text += fmt.Sprintf(format, args...)
 }
 
-func (c *Check) warn(text, cause, next string) { c.add(Finding{Warning, text, cause, next}) }
+func (c *Check) warn(text, cause, next string) { c.add(newFinding(Warning, text, cause, next)) }
 
-func (c *Check) problem(text, cause, next string) { c.add(Finding{Problem, text, cause, next}) }
+func (c *Check) problem(text, cause, next string) { c.add(newFinding(Problem, text, cause, next)) }
+
+func newFinding(o Outcome, text, cause, next string) Finding {
+	command, other, _ := strings.Cut(next, or)
+	return Finding{o, text, cause, command, other}
+}
 
 func (c *Check) add(f Finding) {
 	c.Findings = append(c.Findings, f)
@@ -100,7 +110,7 @@ func (r *Result) WriteText(w io.Writer) error {
 	var b bytes.Buffer
 	for _, c := range r.Checks {
 		if len(c.Findings) == 0 {
-			line(&b, c.Name, string(c.Outcome), c.Text)
+			text.Line(&b, c.Name, string(c.Outcome), c.Text)
 		}
 		writeFindings(&b, c.Name, c.Findings)
 	}
@@ -134,44 +144,16 @@ func (r *Result) WriteProblems(w io.Writer) error {
 
 func writeFindings(b *bytes.Buffer, name string, list []Finding) {
 	for _, f := range list {
-		line(b, name, string(f.Outcome), f.Text)
+		text.Line(b, name, string(f.Outcome), f.Text)
 		if f.Cause != "" {
-			line(b, "", "", "cause: "+f.Cause)
+			text.Line(b, "", "", "cause: "+f.Cause)
 		}
-		line(b, "", "", "next:  "+f.Next)
+		text.Line(b, "", "", "next:  "+f.Next)
+		if f.Or != "" {
+			text.Line(b, "", "", "or:    "+f.Or)
+		}
 		name = ""
 	}
-}
-
-// width is where text is wrapped. Commands are not: they are copied.
-const (
-	indent = 21
-	width  = 110
-)
-
-func line(b *bytes.Buffer, name, outcome, text string) {
-	head := fmt.Sprintf("%-11s  %-7s ", name, outcome)
-	if strings.HasPrefix(text, "next:") {
-		fmt.Fprintf(b, "%s%s\n", head, text)
-		return
-	}
-	at := indent
-	b.WriteString(strings.TrimRight(head, " "))
-	b.WriteString(strings.Repeat(" ", len(head)-len(strings.TrimRight(head, " "))-1))
-	hang := 0
-	if strings.HasPrefix(text, "cause:") {
-		hang = len("cause:")
-	}
-	for _, word := range strings.Fields(text) {
-		n := utf8.RuneCountInString(word)
-		if at+n > width {
-			fmt.Fprintf(b, "\n%s", strings.Repeat(" ", indent-1+hang))
-			at = indent + hang
-		}
-		fmt.Fprintf(b, " %s", word)
-		at += n + 1
-	}
-	b.WriteByte('\n')
 }
 
 // plural is a number of things.

@@ -32,7 +32,7 @@ func (d *doctor) checkClock(ctx context.Context) *Check {
 	for _, store := range d.Lab.Stores {
 		if offset, ok := d.offset(ctx, store); ok && offset.Abs() > maxOffset {
 			c.problem(fmt.Sprintf("the clock of %s is %s", store, aheadOrBehind(offset)), "the spans of both machines do not fit together, and points can be too old or in the future for Prometheus",
-				"timedatectl set-ntp true, on both machines")
+				"timedatectl set-ntp true"+or+"the same on the other machine")
 		} else if ok {
 			c.note("%s agrees", store)
 		}
@@ -102,7 +102,7 @@ func (d *doctor) future(ctx context.Context, c *Check) {
 	newest := time.UnixMilli(head.HeadStats.MaxTime)
 	if ahead := time.Until(newest); ahead > maxAhead {
 		c.problem(fmt.Sprintf("Prometheus has samples that are %s in the future", ahead.Round(time.Second)), "the clock was set back, or a sender's clock is ahead: queries do not show these samples, and older ones of the same series can be rejected",
-			"wait as long, or delete all data of the lab: "+d.command("down")+" && "+d.command("up -fresh -port-offset %d", d.Lab.Offset))
+			fmt.Sprintf("sleep %.0f", ahead.Seconds())+or+"delete all data of the lab: "+d.command("down")+" && "+d.command("up -fresh -port-offset %d", d.Lab.Offset))
 	}
 }
 

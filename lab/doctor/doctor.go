@@ -149,12 +149,24 @@ func (d *doctor) up(name string) *supervisor.ComponentStatus {
 	return nil
 }
 
+// exercise is the name of the one that is active. What it has changed is for its users to find out: no check shows it.
+func (d *doctor) exercise() string {
+	if d.status == nil {
+		return ""
+	}
+	return d.status.Exercise
+}
+
+// collector is the component that receives telemetry.
+const collector = "otel-collector"
+
 // down is why there is nothing to look at without a lab.
 const down = "the lab is not running"
 
-// command is a command of the lab, to be typed.
+// command is a command of the lab, to be typed. Flags come before arguments: after them they are arguments.
 func (d *doctor) command(format string, args ...any) string {
-	return "go run ./lab " + fmt.Sprintf(format, args...) + d.StateFlag
+	name, rest, _ := strings.Cut(fmt.Sprintf(format, args...), " ")
+	return strings.TrimSpace("go run ./lab " + name + d.StateFlag + " " + rest)
 }
 
 // upCommand starts this lab, with other ports if offset is not 0.

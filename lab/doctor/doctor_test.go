@@ -173,7 +173,7 @@ func wantOK(t *testing.T, c Check) {
 // has reports whether a check found something: parts of the text, the cause and the command.
 func has(c Check, outcome Outcome, text, cause, next string) bool {
 	return slices.ContainsFunc(c.Findings, func(f Finding) bool {
-		return f.Outcome == outcome && strings.Contains(f.Text, text) && strings.Contains(f.Cause, cause) && strings.Contains(f.Next, next)
+		return f.Outcome == outcome && strings.Contains(f.Text, text) && strings.Contains(f.Cause, cause) && strings.Contains(f.Next+or+f.Or, next)
 	}) && (c.Outcome == outcome || c.Outcome == Problem)
 }
 

@@ -22,6 +22,10 @@ func (d *doctor) checkLab(ctx context.Context) *Check {
 	switch {
 	case d.unknown != nil && d.saved != nil && d.saved.Supervisor.Alive():
 		pid := d.saved.Supervisor.PID
+		if d.stopped(d.saved.Supervisor) {
+			c.problem(fmt.Sprintf("the supervisor is stopped (pid %d)", pid), bySignal, fmt.Sprintf("kill -CONT %d", pid))
+			break
+		}
 		c.problem("the supervisor does not respond", d.unknown.Error(),
 			fmt.Sprintf("kill -9 %d; %s", pid, d.command("down")))
 	case d.unknown != nil:
@@ -30,7 +34,7 @@ func (d *doctor) checkLab(ctx context.Context) *Check {
 		c.note("%s in %s", down, d.Lab.State)
 		reason, _ := os.ReadFile(filepath.Join(d.Lab.Logs(), supervisor.ErrName))
 		if text := strings.TrimPrefix(strings.TrimSpace(string(reason)), "lab: "); text != "" && !d.Start {
-			c.warn("the lab stopped by itself", firstLine(text), d.upCommand(d.Lab.Offset))
+			c.warn("the lab stopped by itself", shortened(strings.Join(strings.Fields(text), " ")), d.upCommand(d.Lab.Offset)+or+"use the flags of the lab up before, such as -port-offset and -with")
 		}
 	case d.status == nil:
 		d.leftBehind(c)
@@ -56,9 +60,21 @@ func (d *doctor) leftBehind(c *Check) {
 	c.problem(fmt.Sprintf("no supervisor watches %s: %s", plural(len(list), "process"), strings.Join(list, ", ")), cause, d.command("down"))
 }
 
+const bySignal = "by SIGSTOP or a debugger"
+
+// stopped reports whether a process is stopped by a signal or a debugger.
+func (d *doctor) stopped(p proc.ID) bool {
+	f := d.sys.Process(p.PID).Stat()
+	return len(f) > 0 && (f[0] == "T" || f[0] == "t") && p.Alive()
+}
+
 func (d *doctor) notReady(c *Check) {
 	ready, starting := 0, 0
 	for _, p := range d.status.Components {
+		if d.stopped(p.Process) { // also before the supervisor notices
+			c.problem(fmt.Sprintf("%s is stopped (pid %d)", p.Name, p.Process.PID), bySignal, fmt.Sprintf("kill -CONT %d", p.Process.PID))
+			continue
+		}
 		switch p.State {
 		case supervisor.Ready:
 			ready++
@@ -67,10 +83,6 @@ func (d *doctor) notReady(c *Check) {
 					"it exited; "+d.lastWords(p), d.command("logs %s", p.Name))
 			}
 		case supervisor.Unready, supervisor.Restarting, supervisor.Failed:
-			if f := d.sys.Process(p.Process.PID).Stat(); len(f) > 0 && (f[0] == "T" || f[0] == "t") && p.Process.Alive() {
-				c.problem(fmt.Sprintf("%s is stopped (pid %d)", p.Name, p.Process.PID), "by SIGSTOP or a debugger", fmt.Sprintf("kill -CONT %d", p.Process.PID))
-				continue
-			}
 			c.problem(fmt.Sprintf("%s is %s", p.Name, p.State), strings.TrimPrefix(p.Detail+"; "+d.lastWords(p), "; "), d.command("logs %s", p.Name))
 		default:
 			starting++

@@ -3,15 +3,20 @@ package doctor
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"soundcheck/lab/build"
 	"soundcheck/lab/plan"
+	"soundcheck/lab/proc"
 	"soundcheck/lab/supervisor"
 )
 
@@ -101,10 +106,10 @@ func TestBuilds(t *testing.T) {
 		wantOK(t, *r.examine().checkBuilds(t.Context()))
 	}
 	rewrite(config, "1", "2")
-	want(t, *r.examine().checkBuilds(t.Context()), Warning, "jaeger runs with an older configuration", "config.yaml was changed after it started", "go run ./lab restart jaeger -state "+r.Lab.State)
+	want(t, *r.examine().checkBuilds(t.Context()), Warning, "jaeger runs with an older configuration", "config.yaml was changed after it started", "go run ./lab restart -state "+r.Lab.State+" jaeger")
 	restart()
 	rewrite(source, "os.Exit(1)", "os.Exit(2)")
-	want(t, *r.examine().checkBuilds(t.Context()), Warning, "built from older sources: jaeger", "main.go was changed after the build", "go run ./lab restart jaeger")
+	want(t, *r.examine().checkBuilds(t.Context()), Warning, "built from older sources: jaeger", "main.go was changed after the build", " jaeger")
 	// Another lab of the repository builds the binary.
 	rewrite(source, "os.Exit(2)", "os.Exit(3)")
 	path := r.Builder.Path(r.Components[0].Target)
@@ -115,7 +120,7 @@ func TestBuilds(t *testing.T) {
 	if err := os.Chtimes(path, later, later); err != nil {
 		t.Fatal(err)
 	}
-	want(t, *r.examine().checkBuilds(t.Context()), Warning, "older than the binary on disk: jaeger", "by another lab", "go run ./lab restart jaeger")
+	want(t, *r.examine().checkBuilds(t.Context()), Warning, "older than the binary on disk: jaeger", "by another lab", " jaeger")
 	earlier := time.Now().Add(-time.Second)
 	if err := os.Chtimes(path, earlier, earlier); err != nil {
 		t.Fatal(err)
@@ -137,7 +142,7 @@ func TestKilled(t *testing.T) {
 	if err := id.End(time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	want(t, check(t, r.run(), "lab"), Warning, "the lab was not stopped properly; no component runs", "the machine restarted", "go run ./lab up -port-offset ")
+	want(t, check(t, r.run(), "lab"), Warning, "the lab was not stopped properly; no component runs", "the machine restarted", "go run ./lab up -state "+r.Lab.State+" -port-offset ")
 	if _, err := supervisor.Sweep(r.Lab.State); err != nil {
 		t.Fatal(err)
 	}
@@ -198,6 +203,32 @@ func TestLab(t *testing.T) {
 	d.Lab.Stores = []string{"http://127.0.0.1:1"}
 	want(t, *d.checkLab(t.Context()), Problem, "the external album store at http://127.0.0.1:1 does not respond", "connection refused", "curl -i http://127.0.0.1:1/readyz")
 
+	// A stopped process is found before the supervisor finds that it does not respond.
+	sleep := exec.Command("sleep", "1000")
+	if err := sleep.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer sleep.Wait()
+	defer sleep.Process.Kill()
+	id, err := proc.Identify(sleep.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Lab.Stores = nil
+	d.status.Components = []supervisor.ComponentStatus{{Name: "jaeger", State: supervisor.Ready, Process: id}}
+	wantOK(t, *d.checkLab(t.Context()))
+	if runtime.GOOS == "linux" {
+		if err := sleep.Process.Signal(syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		resume := fmt.Sprintf("kill -CONT %d", id.PID)
+		eventually(t, "jaeger is stopped", func() bool {
+			return has(*d.checkLab(t.Context()), Problem, "jaeger is stopped", "SIGSTOP", resume)
+		})
+		d.status, d.unknown, d.saved = nil, errors.New("no response"), &supervisor.Status{Supervisor: id}
+		want(t, *d.checkLab(t.Context()), Problem, "the supervisor is stopped", "SIGSTOP", resume)
+	}
+
 	r, _, _ := smallLab(t)
 	o := r.options()
 	o.Lab.Offset = r.Lab.Offset + 1
@@ -211,7 +242,7 @@ func TestResult(t *testing.T) {
 	c, other := newCheck("ports"), newCheck("disk")
 	c.warn("a", "", "one")
 	c.problem("b "+strings.Repeat("word ", 30), "why "+strings.Repeat("word ", 30), "a very long command "+strings.Repeat("x", 120))
-	c.warn("c", "", "two")
+	c.warn("c", "", "two"+or+"do three")
 	other.note("%d free", 1)
 	other.note("more")
 	r := newResult("/s", []*Check{c, other})
@@ -228,6 +259,7 @@ func TestResult(t *testing.T) {
 		strings.Repeat(" ", 21) + "cause: why" + strings.Repeat(" word", 15) + "\n" + strings.Repeat(" ", 26) + strings.Repeat(" word", 15) + "\n" +
 		strings.Repeat(" ", 21) + "next:  a very long command " + strings.Repeat("x", 120) + "\n" + `             warning c
                      next:  two
+                     or:    do three
 disk         ok      1 free; more
 
 1 problem, 2 warnings: /s

@@ -54,7 +54,7 @@ func (d *doctor) checkDisk(context.Context) *Check {
 	}
 	free := int64(s.Bavail) * int64(s.Bsize)
 	c.note("%s free in %s", mib(free), dir)
-	next := fmt.Sprintf("du -xh %s | sort -h | tail; or use another folder: go run ./lab up -state FOLDER", dir)
+	next := fmt.Sprintf("du -xh %s | sort -h | tail"+or+"use another folder: go run ./lab up -state FOLDER", dir)
 	text := fmt.Sprintf("%s of disk free in %s", mib(free), dir)
 	switch {
 	case free < supervisor.MinFree:
@@ -69,7 +69,7 @@ func (d *doctor) checkDisk(context.Context) *Check {
 		f.Close()
 		os.Remove(f.Name())
 	} else if cause := errors.Unwrap(err); errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		c.problem("files cannot be created in "+dir, cause.Error(), "ls -ld "+dir+"; or use another folder: go run ./lab up -state FOLDER")
+		c.problem("files cannot be created in "+dir, cause.Error(), "ls -ld "+dir+or+"use another folder: go run ./lab up -state FOLDER")
 	}
 	return c
 }
@@ -159,8 +159,8 @@ func (d *doctor) throttled(c *Check) {
 		c.note("throttled in %d of %d periods so far, now in none", g.Throttled, g.Periods)
 		return
 	}
-	f := Finding{Warning, fmt.Sprintf("the CPU limit of %.2f CPUs throttles the lab: in %d of the last %s", g.CPUs, throttled, plural(periods, "period")),
-		"control group " + g.Path, "raise the limit (docker run --cpus, resources.limits.cpu, systemd CPUQuota=), or send less load"}
+	f := newFinding(Warning, fmt.Sprintf("the CPU limit of %.2f CPUs throttles the lab: in %d of the last %s", g.CPUs, throttled, plural(periods, "period")),
+		"control group "+g.Path, "grep . "+g.Path+"/cpu.*"+or+"send less load, or raise the limit (docker run --cpus, resources.limits.cpu, systemd CPUQuota=)")
 	if float64(throttled) >= throttleBad*float64(periods) {
 		f.Outcome = Problem
 	}
@@ -205,7 +205,7 @@ func (d *doctor) checkFiles(context.Context) *Check {
 	}
 	if own.Max < lowFiles {
 		c.warn(fmt.Sprintf("the limit of open files is %d", own.Max), "each connection is a file: a load test with many connections fails with \"too many open files\"",
-			fmt.Sprintf("ulimit -Hn %d, as root; then %s", 16*lowFiles, d.upCommand(d.Lab.Offset)))
+			fmt.Sprintf("ulimit -n %d && %s"+or+"raise the hard limit as root: /etc/security/limits.conf, LimitNOFILE= of systemd, docker run --ulimit", 16*lowFiles, d.upCommand(d.Lab.Offset)))
 	}
 	for _, p := range d.processes() {
 		d.openFiles(c, p.Name, d.sys.Process(p.Process.PID))

@@ -198,7 +198,7 @@ func TestFileLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	if os.Getenv("DOCTOR_LOW_LIMIT") != "" {
-		want(t, *d.checkFiles(t.Context()), Warning, "the limit of open files is 512", "too many open files", "ulimit -Hn ")
+		want(t, *d.checkFiles(t.Context()), Warning, "the limit of open files is 512", "too many open files", "ulimit -n ")
 		return
 	}
 	cmd := exec.Command("sh", "-c", "ulimit -n 512 && exec \"$0\" -test.run=^TestFileLimit$", exe)

@@ -119,18 +119,18 @@ func (d *doctor) explainTaker(by *linux.Process, port int) (cause, next string) 
 		move = d.command("down") + " && " + move
 	}
 	if by == nil {
-		return "", fmt.Sprintf("sudo lsof -nP -iTCP:%d -sTCP:LISTEN; or use other ports: %s", port, move)
+		return "", fmt.Sprintf("sudo lsof -nP -iTCP:%d -sTCP:LISTEN"+or+"use other ports: %s", port, move)
 	}
 	exe := strings.TrimSuffix(by.Link("exe"), " (deleted)")
 	if cwd := by.Link("cwd"); filepath.Dir(exe) == d.Build.Bin && cwd != d.Lab.State {
 		if running, err := supervisor.Running(cwd); err == nil && running {
-			return "another lab runs in " + cwd, "go run ./lab down -state " + cwd + "; or use other ports: " + move
+			return "another lab runs in " + cwd, "go run ./lab down -state " + cwd + or + "use other ports: " + move
 		}
 	}
 	if by.Name() == "docker-proxy" {
-		return "a container publishes the port", fmt.Sprintf("docker ps --filter publish=%d; or use other ports: %s", port, move)
+		return "a container publishes the port", fmt.Sprintf("docker ps --filter publish=%d"+or+"use other ports: %s", port, move)
 	}
-	return "", "kill " + strconv.Itoa(by.PID) + "; or use other ports: " + move
+	return "", "kill " + strconv.Itoa(by.PID) + or + "use other ports: " + move
 }
 
 // freeOffset returns a port offset at which every port is free.

@@ -73,7 +73,7 @@ func TestPorts(t *testing.T) {
 		}
 		by := listenElsewhere(t, host+":"+port, func() {})
 		c := d.checkPorts(t.Context())
-		want(t, *c, Problem, "port "+port+" (prometheus) is in use by "+by.name, "", "kill "+strconv.Itoa(by.pid)+"; or use other ports: go run ./lab up -port-offset ")
+		want(t, *c, Problem, "port "+port+" (prometheus) is in use by "+by.name, "", "kill "+strconv.Itoa(by.pid)+or+"use other ports: go run ./lab up -port-offset ")
 		if len(c.Findings) != 1 {
 			t.Errorf("%+v, want one finding", c)
 		}

@@ -32,7 +32,9 @@ func (d *doctor) sample(ctx context.Context) sample {
 	var mu sync.Mutex
 	for name, url := range d.services() {
 		if err := d.first.failed[name]; err != nil { // once is enough to wait for one that hangs
+			mu.Lock()
 			s.failed[name] = err
+			mu.Unlock()
 			continue
 		}
 		wg.Go(func() {

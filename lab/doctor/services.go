@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"soundcheck/internal/cli"
+	"soundcheck/internal/telemetry/environment"
 	"soundcheck/lab/doctor/metrics"
 	"soundcheck/lab/doctor/otlp"
 	"soundcheck/lab/plan"
@@ -86,8 +88,11 @@ var reasons = map[string]string{
 func (d *doctor) checkLimits(context.Context) *Check {
 	c := newCheck("limits")
 	services := d.services()
-	if len(services) == 0 {
+	switch {
+	case len(services) == 0:
 		return c.skip("no service of the lab runs")
+	case d.exercise() != "":
+		return c.skip("hidden: exercise %s is active", d.exercise())
 	}
 	seconds := d.second.at.Sub(d.first.at).Seconds()
 	for _, name := range slices.Sorted(maps.Keys(services)) {
@@ -115,7 +120,7 @@ func (d *doctor) checkLimits(context.Context) *Check {
 		}
 		if now > 0 {
 			c.warn(fmt.Sprintf("%s sheds %.0f req/s now: %s", name, max(1, now/seconds), strings.Join(which, ", ")), strings.Join(slices.Compact(why), "; "),
-				fmt.Sprintf("curl -s %s/metrics | grep overload_decisions; send less load, or raise the limit", services[name]))
+				fmt.Sprintf("curl -s %s/metrics | grep overload_decisions"+or+"send less load, or raise the limit", services[name]))
 		} else if total > 0 {
 			c.note("%s has shed %.0f requests since it started", name, total)
 		}
@@ -139,7 +144,7 @@ func (d *doctor) limitVariable(name, reason string) string {
 			prefix = "SOUNDCHECK_PROXY_"
 		}
 		env, _ := d.sys.Process(p.Process.PID).Environ()
-		if v := lookupEnv(env, prefix+flag); v != "" {
+		if v := environment.Lookup(env, prefix+flag); v != "" {
 			return ": " + prefix + flag + "=" + v
 		}
 	}
@@ -190,48 +195,66 @@ func (d *doctor) pools(c *Check, name string, before, after metrics.Page) {
 // checkOTLP checks the endpoints that telemetry is sent to: the Collector's, and that of the environment.
 func (d *doctor) checkOTLP(ctx context.Context) *Check {
 	c := newCheck("otlp")
-	if p := d.componentOf("otel-collector"); p != nil && p.State == supervisor.Ready {
-		for _, e := range []struct{ url, protocol string }{{d.Lab.OTLP(), otlp.HTTP}, {d.Lab.OTLPGRPC(), otlp.GRPC}} {
-			d.probe(ctx, c, "the Collector's port", e.url, e.protocol)
-		}
+	var probes []func(context.Context) *Check // at the same time: each waits for seconds if its endpoint hangs
+	add := func(variable, endpoint, protocol string) {
+		probes = append(probes, func(ctx context.Context) *Check { return d.probe(ctx, variable, endpoint, protocol) })
+	}
+	if p := d.componentOf(collector); p != nil && p.State == supervisor.Ready {
+		add("", d.Lab.OTLP(), otlp.HTTP)
+		add("", d.Lab.OTLPGRPC(), otlp.GRPC)
 	} else if d.status != nil {
 		c.note("the Collector is not ready")
 	}
 	seen := map[string]bool{}
-	for _, prefix := range []string{"OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_METRICS_", "OTEL_EXPORTER_OTLP_LOGS_"} {
-		endpoint, protocol := d.endpoint(prefix)
+	for _, prefix := range environment.Prefixes() {
+		endpoint, protocol := otlp.Endpoint(d.Environ, prefix)
 		if endpoint == "" || seen[endpoint+protocol] {
 			continue
 		}
 		seen[endpoint+protocol] = true
-		d.probe(ctx, c, prefix+"ENDPOINT", endpoint, protocol)
+		add(prefix+"ENDPOINT", endpoint, protocol)
 	}
-	if c.Text == "" && len(c.Findings) == 0 {
+	if c.Text == "" && len(probes) == 0 {
 		return c.skip("%s, and OTEL_EXPORTER_OTLP_ENDPOINT is not set", down)
+	}
+	for _, p := range together(ctx, probes) {
+		if p.Text != "" {
+			c.note("%s", p.Text)
+		}
+		for _, f := range p.Findings {
+			c.add(f)
+		}
 	}
 	return c
 }
 
-// probe exports to an endpoint, and reports if the protocol that is to be used fails.
-func (d *doctor) probe(ctx context.Context, c *Check, what, endpoint, protocol string) {
-	if otlp.Accepts(ctx, endpoint, protocol, d.headers()) {
-		c.note("%s accepts %s", endpoint, protocol)
-		return
+// probe exports to the endpoint of a variable, "": of the Collector, and reports if the protocol that is to be used fails.
+func (d *doctor) probe(ctx context.Context, variable, endpoint, protocol string) *Check {
+	c := newCheck("otlp")
+	shown := cli.WithoutPassword(endpoint)
+	if otlp.Accepts(ctx, endpoint, protocol, otlp.Headers(d.Environ)) {
+		c.note("%s accepts %s", shown, protocol)
+		return c
 	}
-	results, err := otlp.Check(ctx, endpoint, d.headers())
+	what, next := variable+" "+shown, "go run ./lab doctor -otlp "+shown
+	if variable == "" {
+		what, next = "the Collector's port "+shown, d.command("logs %s", collector)
+	}
+	results, err := otlp.Check(ctx, endpoint, otlp.Headers(d.Environ))
 	if err != nil {
-		c.problem(fmt.Sprintf("%s=%s", what, endpoint), err.Error(), "unset "+what)
-		return
+		c.problem(what+" cannot be used", "it is not an http:// or https:// URL with a host", "unset "+variable)
+		return c
 	}
 	for i, r := range results {
 		other := results[len(results)-1-i]
-		text := fmt.Sprintf("%s %s does not accept %s: %s", what, endpoint, protocol, shortened(r.Saw))
+		text := fmt.Sprintf("%s does not accept %s: %s", what, protocol, shortened(r.Saw))
 		switch {
 		case r.Protocol != protocol || r.OK: // it works by now
-		case other.OK:
-			c.problem(text, "the server speaks "+other.Protocol+" there", "export "+strings.TrimSuffix(what, "ENDPOINT")+"PROTOCOL="+other.Protocol)
+		case other.OK && variable != "":
+			c.problem(text, "the server speaks "+other.Protocol+" there", "export "+strings.TrimSuffix(variable, "ENDPOINT")+"PROTOCOL="+other.Protocol)
 		default:
-			c.problem(text, r.Cause+": "+r.Fix, "go run ./lab doctor -otlp "+endpoint)
+			c.problem(text, r.Cause+": "+r.Fix, next)
 		}
 	}
+	return c
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"net/http"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -17,44 +16,9 @@ import (
 
 	"soundcheck/internal/telemetry/environment"
 	"soundcheck/lab/doctor/metrics"
-	"soundcheck/lab/doctor/otlp"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/supervisor"
 )
-
-// endpoint returns the base URL and the protocol that the environment sets for a prefix of variables; "" if it sets
-// none.
-func (d *doctor) endpoint(prefix string) (endpoint, protocol string) {
-	_, use := environment.Check(d.Environ)
-	get := func(name string) string {
-		if v, changed := use[name]; changed {
-			return v
-		}
-		return lookupEnv(d.Environ, name)
-	}
-	endpoint = get(prefix + "ENDPOINT")
-	if strings.HasPrefix(endpoint, "unix:") {
-		return "", ""
-	}
-	protocol = cmp.Or(get(prefix+"PROTOCOL"), get("OTEL_EXPORTER_OTLP_PROTOCOL"), otlp.HTTP)
-	// That of a signal is complete: the probe adds the path of traces.
-	for _, signal := range environment.Signals {
-		endpoint = strings.TrimSuffix(endpoint, "/v1/"+strings.ToLower(signal))
-	}
-	return endpoint, protocol
-}
-
-// headers are those of OTEL_EXPORTER_OTLP_HEADERS.
-func (d *doctor) headers() http.Header {
-	h := http.Header{}
-	for p := range strings.SplitSeq(lookupEnv(d.Environ, "OTEL_EXPORTER_OTLP_HEADERS"), ",") {
-		name, value, ok := strings.Cut(p, "=")
-		if value, err := url.PathUnescape(value); ok && err == nil {
-			h.Add(strings.TrimSpace(name), strings.TrimSpace(value))
-		}
-	}
-	return h
-}
 
 // stages are the values of "stage" in the recording rule soundcheck:telemetry_lost:increase5m, by which hop loses, why, and what
 // to do. %s is the component.
@@ -72,7 +36,7 @@ func (d *doctor) checkTelemetry(ctx context.Context) *Check {
 	if d.status == nil {
 		return c.skip(down)
 	}
-	if p := d.componentOf("otel-collector"); p != nil && p.State != supervisor.Ready && d.status.Phase == supervisor.Up {
+	if p := d.componentOf(collector); p != nil && p.State != supervisor.Ready && d.status.Phase == supervisor.Up {
 		c.problem("the Collector is not ready: nothing arrives", "services keep telemetry in a queue for some seconds, then it is lost", d.command("logs otel-collector"))
 	}
 	d.exporters(c)
@@ -85,7 +49,7 @@ func (d *doctor) checkTelemetry(ctx context.Context) *Check {
 	d.lost(ctx, c)
 	d.queues(ctx, c)
 	d.silent(ctx, c)
-	if d.up("otel-collector") == nil {
+	if d.up(collector) == nil {
 		c.note("the Collector is not ready")
 	} else {
 		c.note("nothing was lost in the last 5 minutes")
@@ -122,7 +86,7 @@ func (d *doctor) lost(ctx context.Context, c *Check) {
 		}
 		logs := h.name
 		if h.stage == "rejected" || !slices.ContainsFunc(d.components, func(c plan.Component) bool { return c.Name == h.name }) {
-			logs = "otel-collector"
+			logs = collector
 		}
 		next := d.command("logs %s", logs)
 		what, where := strings.Join(counts[h], ", "), fmt.Sprintf(s.hop, h.name)
@@ -183,7 +147,7 @@ const recent = 30 * time.Second
 
 // collectorLog reads from the Collector's log what it cannot deliver now, also without Prometheus.
 func (d *doctor) collectorLog(c *Check) {
-	if d.componentOf("otel-collector") == nil {
+	if d.componentOf(collector) == nil {
 		return
 	}
 	last, count := map[string]collectorLine{}, map[string]int{}
@@ -209,8 +173,8 @@ func (d *doctor) collectorLog(c *Check) {
 	for _, key := range slices.Sorted(maps.Keys(last)) {
 		l := last[key]
 		if key == "memory" {
-			env, _ := d.sys.Process(d.componentOf("otel-collector").Process.PID).Environ()
-			c.problem("the Collector refuses telemetry", fmt.Sprintf("%s Its limit is %s MiB", l.Msg, cmp.Or(lookupEnv(env, "COLLECTOR_MEMORY_LIMIT_MIB"), "512")),
+			env, _ := d.sys.Process(d.componentOf(collector).Process.PID).Environ()
+			c.problem("the Collector refuses telemetry", fmt.Sprintf("%s Its limit is %s MiB", l.Msg, cmp.Or(environment.Lookup(env, "COLLECTOR_MEMORY_LIMIT_MIB"), "512")),
 				d.command("down")+" && COLLECTOR_MEMORY_LIMIT_MIB=1024 "+d.upCommand(d.Lab.Offset))
 			continue
 		}
@@ -262,13 +226,13 @@ func (d *doctor) silent(ctx context.Context, c *Check) {
 	for _, p := range d.queried(ctx, c, "group by (service_name) (count_over_time(go_goroutine_count[1m]) or count_over_time(otelcol_process_uptime_seconds_total[1m]))") {
 		arrived[p.Labels["service_name"]] = true
 	}
-	for _, name := range []string{plan.StoreName, plan.ProxyName, "otel-collector"} {
+	for _, name := range []string{plan.StoreName, plan.ProxyName, collector} {
 		p, prometheus := d.up(name), d.up("prometheus")
 		if p == nil || arrived[name] || time.Since(p.Since) < late || time.Since(prometheus.Since) < late {
 			continue
 		}
 		cause := "its exporter, the Collector, or the network between them"
-		if name == "otel-collector" {
+		if name == collector {
 			cause = "the Collector sends its own metrics directly to Prometheus"
 		}
 		c.problem("no metrics of "+name+" have arrived in Prometheus in the last minute", cause, d.command("logs otel-collector"))

@@ -20,16 +20,6 @@ import (
 	"soundcheck/lab/plan"
 )
 
-// lookupEnv returns the last value of a variable in an environment.
-func lookupEnv(environ []string, name string) (value string) {
-	for _, kv := range environ {
-		if n, v, _ := strings.Cut(kv, "="); n == name {
-			value = v
-		}
-	}
-	return value
-}
-
 // silencing are values that make a program record or export less than its user may expect, with the effect.
 var silencing = []struct {
 	name, effect string
@@ -39,7 +29,7 @@ var silencing = []struct {
 	{"OTEL_TRACES_EXPORTER", "no traces are exported", isNone},
 	{"OTEL_METRICS_EXPORTER", "no metrics are exported", isNone},
 	{"OTEL_LOGS_EXPORTER", "no logs are exported over OTLP", isNone},
-	{"OTEL_PROPAGATORS", "each service begins a trace of its own", func(v string) bool {
+	{"OTEL_PROPAGATORS", "no traceparent is sent or read, so traces end at services that need it", func(v string) bool {
 		return !slices.ContainsFunc(strings.Split(v, ","), func(p string) bool { return strings.TrimSpace(p) == "tracecontext" })
 	}},
 	{"OTEL_TRACES_SAMPLER", "traces are recorded in part or not at all", func(v string) bool {
@@ -67,7 +57,7 @@ func (d *doctor) checkVariables(context.Context) *Check {
 	names := map[string][]string{}
 	for _, name := range []string{plan.StoreName, plan.ProxyName} {
 		p := d.componentOf(name)
-		if p == nil || !p.Process.Alive() {
+		if p == nil || !p.Process.Alive() || d.exercise() != "" {
 			continue
 		}
 		env, _ := d.sys.Process(p.Process.PID).Environ()
@@ -89,29 +79,35 @@ func (d *doctor) checkVariables(context.Context) *Check {
 	} else {
 		c.note("%s set, all used", plural(set, "variable"))
 	}
+	if x := d.exercise(); x != "" {
+		c.note("those of the services are hidden: exercise %s is active", x)
+	}
 	return c
 }
 
 // variables are what is wrong with those of an environment.
 func variables(environ []string) (found []Finding) {
 	warn := func(name, text, cause string) {
-		found = append(found, Finding{Warning, text, cause, "unset " + name})
+		found = append(found, newFinding(Warning, text, cause, "unset "+name))
 	}
-	list, _ := environment.Check(environ)
+	list, use := environment.Check(environ)
 	for _, v := range list {
-		if v.Reason != "unknown variable" {
-			warn(v.Name, v.String(), "the value is not used: the default counts")
+		if v.Reason != environment.Unknown {
+			cause := "the value is not used: the default counts"
+			if used, changed := use[v.Name]; !changed || used != "" {
+				cause = "the rest of the value is used"
+			}
+			warn(v.Name, v.String(), cause)
 			continue
 		}
-		v.Reason = "unknown variable, it has no effect"
 		cause := ""
 		if near := environment.Nearest(v.Name); near != "" {
 			cause = "a misspelled " + near + "?"
 		}
-		warn(v.Name, v.String(), cause)
+		warn(v.Name, v.String()+", it has no effect", cause)
 	}
 	for _, s := range silencing {
-		if v := lookupEnv(environ, s.name); v != "" && s.is(v) && !slices.ContainsFunc(list, func(i environment.Ignored) bool { return i.Name == s.name }) {
+		if v := environment.Lookup(environ, s.name); v != "" && s.is(v) && !slices.ContainsFunc(list, func(i environment.Ignored) bool { return i.Name == s.name }) {
 			warn(s.name, fmt.Sprintf("%s=%s: %s", s.name, v, s.effect), "")
 		}
 	}
@@ -121,10 +117,10 @@ func variables(environ []string) (found []Finding) {
 // checkProxies checks that no HTTP proxy gets what is sent to the lab.
 func (d *doctor) checkProxies(ctx context.Context) *Check {
 	c := newCheck("proxy")
-	noProxy := cmp.Or(lookupEnv(d.Environ, "no_proxy"), lookupEnv(d.Environ, "NO_PROXY"))
+	noProxy := cmp.Or(environment.Lookup(d.Environ, "no_proxy"), environment.Lookup(d.Environ, "NO_PROXY"))
 	var set []string
 	for _, name := range []string{"http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "https_proxy", "HTTPS_PROXY"} {
-		value := lookupEnv(d.Environ, name)
+		value := environment.Lookup(d.Environ, name)
 		if value == "" {
 			continue
 		}
@@ -132,7 +128,7 @@ func (d *doctor) checkProxies(ctx context.Context) *Check {
 		shown := cli.WithoutPassword(value)
 		if !strings.HasPrefix(strings.ToLower(name), "https") && !(bypasses(noProxy, "localhost") && bypasses(noProxy, "127.0.0.1")) {
 			c.warn(fmt.Sprintf("%s=%s also gets requests to 127.0.0.1 or localhost", name, shown),
-				"NO_PROXY does not name both; Go programs do not use a proxy for them, but curl and SDKs of other languages do",
+				"NO_PROXY does not name both; Go programs do not use a proxy for them, but other programs and SDKs do",
 				"export NO_PROXY="+strings.TrimPrefix(noProxy+",localhost,127.0.0.1,::1", ",")+" no_proxy="+strings.TrimPrefix(noProxy+",localhost,127.0.0.1,::1", ","))
 		}
 		address := value
@@ -188,7 +184,7 @@ func (d *doctor) checkLocalhost(ctx context.Context) *Check {
 		four = four || addrs[i] == netip.AddrFrom4([4]byte{127, 0, 0, 1})
 		six = six || addrs[i] == netip.IPv6Loopback()
 	}
-	use := fmt.Sprintf("export OTEL_EXPORTER_OTLP_ENDPOINT=%s; or add a line to /etc/hosts: 127.0.0.1 localhost", d.Lab.OTLP())
+	use := fmt.Sprintf("export OTEL_EXPORTER_OTLP_ENDPOINT=%s"+or+"add a line to /etc/hosts: 127.0.0.1 localhost", d.Lab.OTLP())
 	if err != nil || !four {
 		cause := fmt.Sprintf("it resolves to %v", addrs)
 		if err != nil {
@@ -214,7 +210,7 @@ func (d *doctor) checkLocalhost(ctx context.Context) *Check {
 				}
 				who, next := "another process", use
 				if by, ok := d.sys.Owner(l); ok {
-					who, next = fmt.Sprintf("%s (pid %d)", by.Name(), by.PID), fmt.Sprintf("kill %d; or write 127.0.0.1 instead of localhost", by.PID)
+					who, next = fmt.Sprintf("%s (pid %d)", by.Name(), by.PID), fmt.Sprintf("kill %d"+or+"write 127.0.0.1 instead of localhost", by.PID)
 				}
 				if a := l.Addr.Addr(); a.IsUnspecified() {
 					continue
@@ -231,7 +227,7 @@ func (d *doctor) checkGo(ctx context.Context) *Check {
 	c := newCheck("go")
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	path := lookupEnv(d.Environ, "PATH")
+	path := environment.Lookup(d.Environ, "PATH")
 	name := ""
 	for _, dir := range filepath.SplitList(path) {
 		if found, err := exec.LookPath(filepath.Join(dir, "go")); err == nil && name == "" {
@@ -239,11 +235,12 @@ func (d *doctor) checkGo(ctx context.Context) *Check {
 		}
 	}
 	if name == "" {
-		c.problem("there is no go command on PATH", "the lab builds its components with it", "export PATH=$PATH:/usr/local/go/bin; or install Go from https://go.dev/dl")
+		c.problem("there is no go command on PATH", "the lab builds its components with it", "export PATH=$PATH:/usr/local/go/bin"+or+"install Go from https://go.dev/dl")
 		return c
 	}
 	cmd := exec.CommandContext(ctx, name, "env", "GOVERSION", "GOFLAGS", "GOTOOLCHAIN")
 	cmd.Dir, cmd.Env = d.Lab.Root, d.Environ
+	cmd.WaitDelay = time.Second // a child of a wrapper can keep the output open
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		text := firstLine(strings.TrimSpace(string(out)))

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -8,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -27,14 +29,17 @@ func TestVariables(t *testing.T) {
 		{"OTEL_TRACES_SAMPLER=parentbased_always_on", "", "", ""},
 		{"OTEL_PROPAGATORS=tracecontext,baggage", "", "", ""},
 		{"OTEL_SDK_DISABLED=false", "", "", ""},
-		{"OTEL_EXPORTER_OTLP_ENDPONT=http://h:4318", `OTEL_EXPORTER_OTLP_ENDPONT="http://h:4318": unknown variable, it has no effect`, "a misspelled OTEL_EXPORTER_OTLP_ENDPOINT?", "unset OTEL_EXPORTER_OTLP_ENDPONT"},
-		{"OTEL_LOGS_LEVEL_OF_DETAIL=1", `OTEL_LOGS_LEVEL_OF_DETAIL="1": unknown variable`, "", "unset OTEL_LOGS_LEVEL_OF_DETAIL"},
+		{"OTEL_EXPORTER_OTLP_ENDPONT=http://h:4318", `OTEL_EXPORTER_OTLP_ENDPONT: unknown variable, it has no effect`, "a misspelled OTEL_EXPORTER_OTLP_ENDPOINT?", "unset OTEL_EXPORTER_OTLP_ENDPONT"},
+		{"OTEL_LOGS_LEVEL_OF_DETAIL=1", `OTEL_LOGS_LEVEL_OF_DETAIL: unknown variable`, "", "unset OTEL_LOGS_LEVEL_OF_DETAIL"},
 		{"OTEL_BSP_SCHEDULE_DELAY=5s", `OTEL_BSP_SCHEDULE_DELAY="5s": must be an integer`, "the default counts", "unset OTEL_BSP_SCHEDULE_DELAY"},
 		{"OTEL_EXPORTER_OTLP_PROTOCOL=http/json", `OTEL_EXPORTER_OTLP_PROTOCOL="http/json": must be one of grpc, http/protobuf`, "", "unset"},
 		{"OTEL_EXPORTER_OTLP_HEADERS=secret", "OTEL_EXPORTER_OTLP_HEADERS: what is not name=value", "", "unset"},
+		{"OTEL_EXPORTER_OTLP_HEADER=authorization=secret", "OTEL_EXPORTER_OTLP_HEADER: unknown variable, it has no effect", "a misspelled OTEL_EXPORTER_OTLP_HEADERS?", "unset"},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=ftp://me:secret@h", "OTEL_EXPORTER_OTLP_ENDPOINT: the scheme must be http or https", "the default counts", "unset"},
+		{"OTEL_RESOURCE_ATTRIBUTES=a=b,c", "what is not name=value", "the rest of the value is used", "unset"},
 		{"OTEL_SDK_DISABLED=true", "OTEL_SDK_DISABLED=true: no telemetry is recorded", "", "unset OTEL_SDK_DISABLED"},
 		{"OTEL_TRACES_EXPORTER=none", "no traces are exported", "", "unset OTEL_TRACES_EXPORTER"},
-		{"OTEL_PROPAGATORS=b3", "each service begins a trace of its own", "", "unset OTEL_PROPAGATORS"},
+		{"OTEL_PROPAGATORS=b3", "no traceparent is sent or read", "", "unset OTEL_PROPAGATORS"},
 		{"OTEL_TRACES_SAMPLER=always_off", "traces are recorded in part or not at all", "", "unset OTEL_TRACES_SAMPLER"},
 		{"OTEL_SERVICE_NAME=mine", "report under this name", "", "unset OTEL_SERVICE_NAME"},
 	} {
@@ -142,6 +147,8 @@ func TestEnvironmentEndpoint(t *testing.T) {
 		{[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + url, "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"}, "OTEL_EXPORTER_OTLP_ENDPOINT " + url + " does not accept grpc", "the server speaks http/protobuf there", "export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"},
 		{[]string{"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=" + url, "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL=grpc"}, "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT " + url + " does not accept grpc", "", "export OTEL_EXPORTER_OTLP_LOGS_PROTOCOL=http/protobuf"},
 		{[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1"}, "does not accept http/protobuf: dial tcp 127.0.0.1:1", "nothing listens on 127.0.0.1:1", "go run ./lab doctor -otlp http://127.0.0.1:1"},
+		{[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + strings.Replace(url, "//", "//me:secret@", 1)}, "", "", ""},
+		{[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://me:secret@127.0.0.1:1"}, "ENDPOINT http://me@127.0.0.1:1 does not accept", "", "go run ./lab doctor -otlp http://me@127.0.0.1:1"},
 		{[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + receiver(http.NotFound)}, "does not accept http/protobuf: HTTP 404", "no route", "go run ./lab doctor -otlp "},
 	} {
 		d := &doctor{Options: Options{Environ: tt.environ}}
@@ -151,6 +158,25 @@ func TestEnvironmentEndpoint(t *testing.T) {
 		} else {
 			want(t, *c, Problem, tt.text, tt.cause, tt.next)
 		}
+		if strings.Contains(fmt.Sprintf("%+v", c), "secret") {
+			t.Errorf("%+v has a password", c)
+		}
+	}
+	// All at the same time: the first request waits for those to the other endpoints.
+	var others sync.WaitGroup
+	others.Add(3)
+	all := receiver(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/first/v1/traces" {
+			others.Wait()
+		} else {
+			others.Done()
+		}
+		w.Header().Set("Content-Type", "application/x-protobuf")
+	})
+	c := (&doctor{Options: Options{Environ: []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + all + "/first", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=" + all + "/t",
+		"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=" + all + "/m", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=" + all + "/l"}}}).checkOTLP(t.Context())
+	if wantOK(t, *c); strings.Count(c.Text, "accepts") != 4 {
+		t.Errorf("%+v", c)
 	}
 	if c := (&doctor{}).checkOTLP(t.Context()); c.Outcome != Skipped {
 		t.Errorf("without an endpoint: %+v", c)

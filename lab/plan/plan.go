@@ -209,7 +209,7 @@ func (l Lab) console() Component {
 	return Component{
 		Name: "console",
 		Target: build.Target{Name: "console", Module: ".", Package: "./console", Tags: ginTags,
-			Sources: []string{"console", "dashboards", "internal", "lab", "loadgen"}},
+			Sources: []string{"console", "dashboards", "internal", "lab/build", "lab/command", "lab/kube", "lab/obtain", "lab/plan", "lab/probe", "lab/proc", "lab/supervisor", "loadgen"}},
 		BuildRank: 1, // seconds, after the services: most packages are the same
 		Args: []string{"-addr", l.addr(ConsolePort), "-traces-addr", l.addr(TracesPort), "-admin-addr", l.addr(consoleAdminPort),
 			"-prometheus", l.Prometheus(), "-jaeger", l.url(JaegerAPIPort), "-state", l.State},

@@ -23,9 +23,15 @@ var Signals = []string{"TRACES", "METRICS", "LOGS"}
 // Ignored is a variable whose value is ignored or changed.
 type Ignored struct{ Name, Value, Reason string }
 
+// Unknown is the reason of a variable that the specification does not have.
+const Unknown = "unknown variable"
+
 // String names the variable, its value unless that can be a credential, and the reason.
 func (i Ignored) String() string {
-	if strings.HasSuffix(i.Name, "HEADERS") { // headers can contain credentials
+	switch {
+	case strings.HasSuffix(i.Name, "HEADERS"), i.Reason == Unknown: // or misspelled ones, or a vendor's key
+		return i.Name + ": " + i.Reason
+	case strings.HasSuffix(i.Name, "ENDPOINT") && strings.Contains(i.Value, "@"): // a password
 		return i.Name + ": " + i.Reason
 	}
 	return fmt.Sprintf("%s=%q: %s", i.Name, i.Value, i.Reason)
@@ -162,6 +168,16 @@ func protocol(v string) (string, error) {
 
 func unsupported(string) (string, error) { return "", errors.New("is not supported") }
 
+// Lookup returns the last value of a variable in an environment.
+func Lookup(environ []string, name string) (value string) {
+	for _, kv := range environ {
+		if n, v, _ := strings.Cut(kv, "="); n == name {
+			value = v
+		}
+	}
+	return value
+}
+
 // Names returns the variables of the specification.
 func Names() []string {
 	var names []string
@@ -276,7 +292,7 @@ func Check(environ []string) (list []Ignored, use map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		// OTEL_GO_X_* are experiments of the Go SDK.
 		if strings.HasPrefix(name, "OTEL_") && !strings.HasPrefix(name, "OTEL_GO_") && env[name] != "" && !known[name] {
-			list = append(list, Ignored{name, env[name], "unknown variable"})
+			list = append(list, Ignored{name, env[name], Unknown})
 		}
 	}
 	if arg := env["OTEL_TRACES_SAMPLER_ARG"]; arg != "" && !strings.HasSuffix(env["OTEL_TRACES_SAMPLER"], "traceidratio") {
