@@ -61,9 +61,9 @@ func (e *Rejected) Error() string {
 const (
 	joinTimeout  = 10 * time.Second
 	retryJoin    = 500 * time.Millisecond
-	firstReport  = 5 * time.Second // of waiting for the coordinator
+	firstReport  = 5 * time.Second  // of waiting for the coordinator
 	leaveTimeout = 15 * time.Second // to deliver the report after a signal
-	resultExtent = 5 * time.Minute // max duration of sending a result, with the wait for its turn
+	resultExtent = 5 * time.Minute  // max duration of sending a result, with the wait for its turn
 )
 
 // client speaks HTTP/2 only: HTTP/1.1 cannot send and receive at the same time.
