@@ -150,7 +150,7 @@ func TestLoadJobs(t *testing.T) {
 	if s := pod.TopologySpreadConstraints[0]; s.TopologyKey != "kubernetes.io/hostname" || s.WhenUnsatisfiable != corev1.ScheduleAnyway || s.LabelSelector.MatchLabels["app.kubernetes.io/component"] != "worker" {
 		t.Errorf("workers are spread by %+v", s)
 	}
-	if *pod.TerminationGracePeriodSeconds != 10 || pod.ServiceAccountName != "" {
+	if *pod.TerminationGracePeriodSeconds != 20 || pod.ServiceAccountName != "" {
 		t.Errorf("workers: %d seconds to end, service account %q", *pod.TerminationGracePeriodSeconds, pod.ServiceAccountName)
 	}
 	if got, want := pod.Containers[0].Args, []string{"-join", "http://run-1-coordinator:7070"}; !slices.Equal(got, want) {
