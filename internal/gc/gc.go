@@ -14,7 +14,8 @@ import (
 const (
 	interval    = 2 * time.Second // between two collections, if maxHeadroom is enough
 	maxHeadroom = 96 << 20        // bytes that are allocated between two collections of a small heap
-	maxPercent  = 1600            // of GOGC; the runtime's smallest heap grows with it, to 64 MiB
+	maxPercent  = 1600            // of GOGC
+	minHeap     = 4 << 20         // the runtime's smallest heap at 100%; it grows with GOGC
 )
 
 // Pace sets GOGC after each collection from the rate of allocations. It does nothing if GOGC is in the environment.
@@ -50,5 +51,6 @@ func percent(live, allocated uint64, since time.Duration) int {
 		return 100
 	}
 	headroom := min(float64(allocated)*float64(interval)/float64(since), maxHeadroom)
-	return min(max(int(10*headroom/float64(live))*10, 100), maxPercent)
+	most := int(100 * (float64(live) + headroom) / minHeap)
+	return max(min(int(10*headroom/float64(live))*10, most, maxPercent), 100)
 }

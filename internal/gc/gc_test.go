@@ -22,6 +22,7 @@ func TestPercent(t *testing.T) {
 		{20 * mib, 1 * mib, time.Second, 100},
 		{20 * mib, 200 * mib, time.Second, 480},
 		{2 * mib, 200 * mib, time.Second, maxPercent},
+		{1 * mib, 10 * mib, time.Second, 525}, // the heap is at least 21 MiB then
 		{200 * mib, 200 * mib, time.Second, 100},
 		{20 * mib, 12 * mib, 0, 100},
 		{0, 0, time.Second, 100},
