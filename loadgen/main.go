@@ -71,7 +71,7 @@
 // stores the last 50 runs (-keep). Ctrl-C ends the run and prints the report so far.
 //
 // Garbage collection delays requests. Without GOGC in the environment, loadgen collects less often than
-// usual, the less the faster a run is, and uses up to 96 MiB more (package gc).
+// usual, the less the faster a run is, and uses up to 64 MiB more (package gc).
 //
 // loadgen compare and loadgen ab report the differences of p50, p99 and goodput of B to A, each
 // with a 95% interval, and a verdict by -tolerance: see package compare.

@@ -13,7 +13,7 @@ import (
 
 const (
 	interval    = 2 * time.Second // between two collections, if maxHeadroom is enough
-	maxHeadroom = 96 << 20        // bytes that are allocated between two collections of a small heap
+	maxHeadroom = 64 << 20        // bytes that are allocated between two collections of a small heap
 	maxPercent  = 1600            // of GOGC
 	minHeap     = 4 << 20         // the runtime's smallest heap at 100%; it grows with GOGC
 )

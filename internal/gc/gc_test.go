@@ -20,7 +20,7 @@ func TestPercent(t *testing.T) {
 	}{
 		{20 * mib, 12 * mib, time.Second, 120},
 		{20 * mib, 1 * mib, time.Second, 100},
-		{20 * mib, 200 * mib, time.Second, 480},
+		{20 * mib, 200 * mib, time.Second, 320},
 		{2 * mib, 200 * mib, time.Second, maxPercent},
 		{1 * mib, 10 * mib, time.Second, 525}, // the heap is at least 21 MiB then
 		{200 * mib, 200 * mib, time.Second, 100},
