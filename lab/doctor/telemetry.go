@@ -145,6 +145,9 @@ type collectorLine struct {
 // recent is how old a line of the Collector's log may be: an exporter retries, and logs it, every 5 s.
 const recent = 30 * time.Second
 
+// starting is the time that a backend has to listen.
+const starting = 10 * time.Second
+
 // collectorLog reads from the Collector's log what it cannot deliver now, also without Prometheus.
 func (d *doctor) collectorLog(c *Check) {
 	if d.componentOf(collector) == nil {
@@ -179,6 +182,9 @@ func (d *doctor) collectorLog(c *Check) {
 			continue
 		}
 		backend := strings.TrimPrefix(key, "otlp_http/")
+		if b := d.componentOf(backend); b != nil && b.State == supervisor.Ready && l.TS.Before(b.Since.Add(starting)) {
+			continue // it did not listen yet; a failure that lasts is logged again
+		}
 		waits := "it is queued on disk until the backend accepts it"
 		if strings.Contains(l.Msg, "Dropping") || strings.Contains(l.Msg, "Permanent") {
 			waits = "it is lost"

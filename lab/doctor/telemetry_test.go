@@ -195,6 +195,25 @@ func TestCollectorLog(t *testing.T) {
 	}
 }
 
+// A backend that has just started did not listen at first: that is over.
+func TestCollectorLogOfStart(t *testing.T) {
+	now := time.Now().UTC()
+	line := `{"level":"info","ts":"` + now.Format(time.RFC3339Nano) + `","msg":"Exporting failed. Will retry.","otelcol.component.id":"otlp_http/jaeger","otelcol.signal":"traces","error":"connection refused"}` + "\n"
+	for age, outcome := range map[time.Duration]Outcome{time.Second: OK, time.Hour: Problem} {
+		d := backends(t, healthy())
+		d.componentOf("jaeger").Since = now.Add(-age)
+		if err := os.MkdirAll(d.Lab.Logs(), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(d.Lab.Logs(), "otel-collector.log"), []byte(line), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if c := d.checkTelemetry(t.Context()); c.Outcome != outcome {
+			t.Errorf("a backend that started %s ago: %s, want %s", age, c.Outcome, outcome)
+		}
+	}
+}
+
 // The pages of the services show what they lost, also without Collector and Prometheus.
 func TestExporters(t *testing.T) {
 	page := func(lost, queue string) metrics.Page {
