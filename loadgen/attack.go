@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/metric/noop"
 
 	"soundcheck/internal/cli"
+	"soundcheck/internal/gc"
 	"soundcheck/internal/telemetry"
 	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/engine"
@@ -205,6 +206,7 @@ func attack(ctx context.Context, c engine.Config, o attackOptions, t *telemetry.
 	}
 	stop := o.profiling(ctx, c, bar, stderr)
 	r, err = run(ctx, c)
+	gc.End()
 	stop()
 	if c.Recorder != nil {
 		err = errors.Join(err, c.Recorder.Close())
