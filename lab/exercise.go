@@ -96,7 +96,7 @@ func stateFlag(l plan.Lab) string {
 	if l.State == ownState(l.Root) {
 		return ""
 	}
-	return " -state " + l.State
+	return " -state " + cli.Quote(l.State)
 }
 
 // activeExercise parses the flags of a command for the active exercise, and returns its arguments.

@@ -41,10 +41,9 @@ func hints(w io.Writer, l plan.Lab, st supervisor.Status) {
 		env := "OTEL_EXPORTER_OTLP_ENDPOINT=" + l.OTLP() + " "
 		datagen, loadgen = env+datagen+" -url "+l.Proxy(), env+loadgen+" -url "+l.Proxy()+" -jaeger "+l.Jaeger()
 	}
-	own := ""
-	if l.State != filepath.Join(l.Root, ".lab") {
-		own = " -state " + l.State
-		loadgen += " -keep " + filepath.Join(l.State, "runs") // where this lab's console looks
+	own := stateFlag(l)
+	if own != "" {
+		loadgen += " -keep " + cli.Quote(filepath.Join(l.State, "runs")) // where this lab's console looks
 	}
 	// Once the lab was up, a component that is not ready is only being restarted.
 	ready := func(names ...string) bool {

@@ -185,10 +185,7 @@ func instead(ctx context.Context, l plan.Lab, open composeOpener) string {
 	if l.Offset != 0 {
 		command += fmt.Sprintf(" -port-offset %d", l.Offset)
 	}
-	if l.State != ownState(l.Root) {
-		command += " -state " + l.State
-	}
-	return fmt.Sprintf("; a lab in containers is up, with its proxy at %s: verify it with %s", p.Proxy(), command)
+	return fmt.Sprintf("; a lab in containers is up, with its proxy at %s: verify it with %s", p.Proxy(), command+stateFlag(l))
 }
 
 // containers finds the lab in containers. If all URLs are set, it may run on another

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"soundcheck/internal/cli"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/supervisor"
 )
@@ -89,17 +90,7 @@ func commandFor(st supervisor.Status, values Values) (c command, err error) {
 func (c command) String() string {
 	words := append(slices.Clone(c.env), "go", "run", "./loadgen")
 	for _, a := range c.args {
-		words = append(words, quote(a))
+		words = append(words, cli.Quote(a))
 	}
 	return strings.Join(words, " ")
-}
-
-// quote quotes an argument for a shell.
-func quote(arg string) string {
-	if arg != "" && !strings.ContainsFunc(arg, func(r rune) bool {
-		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,@%+", r)
-	}) {
-		return arg
-	}
-	return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
 }

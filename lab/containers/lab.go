@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"soundcheck/internal/cli"
 )
 
 // Sources of the images.
@@ -135,7 +137,7 @@ func (l *Lab) Runs() string { return filepath.Join(l.State, "runs") }
 func (l *Lab) Flags() string {
 	s := ""
 	if l.State != filepath.Join(l.Root, ".lab") {
-		s += " -state " + l.State
+		s += " -state " + cli.Quote(l.State)
 	}
 	return s + l.which()
 }

@@ -319,12 +319,3 @@ func TestExpand(t *testing.T) {
 		}
 	}
 }
-
-func TestQuote(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{"a=b": "a=b", "a=b c": "'a=b c'", "a='": `'a='\'''`} {
-		if got := quote(in); got != want {
-			t.Errorf("quote(%q) = %s, want %s", in, got, want)
-		}
-	}
-}

@@ -294,18 +294,10 @@ func (s *Session) WriteSolution(ctx context.Context, w io.Writer) error {
 	}
 	line := "go run ./lab exercise answer" + s.Flags
 	for _, key := range slices.Sorted(maps.Keys(answers)) {
-		line += " " + quote(key+"="+answers[key])
+		line += " " + cli.Quote(key+"="+answers[key])
 	}
 	_, err = fmt.Fprintln(w, line)
 	return err
-}
-
-// quote quotes an argument for a shell.
-func quote(arg string) string {
-	if strings.ContainsAny(arg, " \t\n'\"\\$`!*?[]{}()<>|&;#~") {
-		return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
-	}
-	return arg
 }
 
 // Stop ends the active exercise. If the supervisor was killed meanwhile, it stops what is left of the lab.

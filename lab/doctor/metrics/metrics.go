@@ -28,7 +28,7 @@ func (m Page) Sum(name string, fits func(map[string]string) bool) (total float64
 	return total
 }
 
-// Parse reads the text format without exemplars and time stamps: the services send none unless they are asked for.
+// Parse reads the text format without exemplars and timestamps, which a service sends only to a client that requests them.
 func Parse(r io.Reader) (Page, error) {
 	m := Page{}
 	lines := bufio.NewScanner(r)
