@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"soundcheck/internal/album"
+	"soundcheck/store/db/lite"
 )
 
 // Create implements album.Service. The key is stored in the same transaction as the albums.
@@ -22,7 +23,7 @@ func (s *Store) Create(ctx context.Context, w album.Write) (created album.Create
 	}
 	defer end()
 	var outcome error // stored with the key
-	err = s.tx(ctx, "create albums", func(ctx context.Context, tx *sql.Tx) error {
+	err = s.tx(lite.Alone(ctx, len(w.Albums) > rowsPerInsert), "create albums", func(ctx context.Context, tx *sql.Tx) error {
 		created, outcome = album.Created{}, nil
 		old, err := s.replay(ctx, tx, w, false)
 		if err != nil {
@@ -39,10 +40,7 @@ func (s *Store) Create(ctx context.Context, w album.Write) (created album.Create
 		created.Albums = albums
 		return s.remember(ctx, tx, w, false, newStoredResult(albums, at, outcome))
 	})
-	if err == nil {
-		err = outcome
-	}
-	return created, err
+	return created, cmp.Or(err, outcome)
 }
 
 // create inserts the albums of w. Ids that clients chose come first, so that none of them is

@@ -137,7 +137,7 @@ func Open(c Config) (_ *Store, err error) {
 			return nil, err
 		}
 		source += lite.Options(busyTimeout)
-		if s.writer, err = s.open(driver, source, "writer", 1); err != nil {
+		if s.writer, err = s.open(driver, source+lite.Writer, "writer", 1); err != nil {
 			return nil, err
 		}
 		s.reader, err = s.open(driver, source+"&_query_only=1", "reader", c.MaxConns)

@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"soundcheck/internal/album"
+	"soundcheck/store/db/lite"
 )
 
 // queue runs submitted operations.
@@ -243,7 +244,7 @@ func (s *Store) work(ctx context.Context, j *river.Job[job]) (err error) {
 	}
 	ctx, span := album.StartOperation(ctx, s.config.TracerProvider, id, request)
 	defer func() { album.EndOperation(span, err) }()
-	return s.tx(ctx, "run an operation", func(ctx context.Context, tx *sql.Tx) error {
+	return s.tx(lite.Alone(ctx, len(write.Albums) > rowsPerInsert), "run an operation", func(ctx context.Context, tx *sql.Tx) error {
 		albums, _, err := s.create(ctx, tx, write)
 		if err != nil && !album.Outcome(err) {
 			return err

@@ -57,12 +57,21 @@ func (g *Group) Waiting() int {
 	return len(g.queue)
 }
 
+type aloneKey struct{}
+
+// Alone returns a context whose transactions share no COMMIT: a savepoint keeps a copy of each page that it
+// changes, and those of a large transaction can be gigabytes.
+func Alone(ctx context.Context, yes bool) context.Context {
+	return context.WithValue(ctx, aloneKey{}, yes)
+}
+
 // Do runs f in a transaction and returns after its COMMIT. f can run more than once. Its context does
 // not end with the caller's.
 func (g *Group) Do(ctx context.Context, f func(context.Context, *sql.Tx) error) error {
 	wait, stop := g.Wait(ctx)
 	defer stop()
-	w := &write{ctx: ctx, run: f, arrived: time.Now(), lead: make(chan struct{}, 1), done: make(chan struct{})}
+	alone, _ := ctx.Value(aloneKey{}).(bool)
+	w := &write{ctx: ctx, run: f, arrived: time.Now(), single: alone, lead: make(chan struct{}, 1), done: make(chan struct{})}
 	g.mu.Lock()
 	g.queue = append(g.queue, w)
 	if g.leader == nil {

@@ -180,6 +180,39 @@ func (g *testGroup) busy() *write {
 	return g.leader
 }
 
+// A transaction that is to be alone shares a COMMIT neither with those before nor with those after it, and has no
+// savepoint.
+func TestGroupAlone(t *testing.T) {
+	t.Parallel()
+	g := group(t, time.Minute)
+	commits := 0
+	g.Committed = func() { commits++ }
+	var done sync.WaitGroup
+	hold(t, g, func(waiting func(int)) {
+		for i := range 5 {
+			done.Go(func() {
+				if err := g.Do(Alone(t.Context(), i == 2), func(ctx context.Context, tx *sql.Tx) error {
+					_, err := tx.ExecContext(ctx, "RELEASE write")
+					if err == nil {
+						_, err = tx.ExecContext(ctx, "SAVEPOINT write")
+					}
+					if savepoint := i == 1 || i == 4; savepoint != (err == nil) {
+						t.Errorf("transaction %d: savepoint: %v, want %t", i, err, savepoint)
+					}
+					return insert(ctx, tx, int64(i))
+				}); err != nil {
+					t.Error(err)
+				}
+			})
+			waiting(i + 1)
+		}
+	})
+	done.Wait()
+	if commits != 3 {
+		t.Errorf("%d COMMITs, want 3", commits)
+	}
+}
+
 // A goroutine that ends in a transaction leaves the others and the next ones alone.
 func TestGroupGoexit(t *testing.T) {
 	t.Parallel()

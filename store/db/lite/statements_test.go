@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	sqlitedriver "modernc.org/sqlite"
 )
@@ -127,5 +128,21 @@ func TestStatements(t *testing.T) {
 	long := "SELECT 1 --" + strings.Repeat("-", maxText)
 	if got := numbers(t, c, nil, long); got != "[1]" || p.cache[long] != nil {
 		t.Errorf("a long statement: %s, cached: %v", got, p.cache[long])
+	}
+}
+
+// The options of the connection that writes have an effect: SQLite ignores unknown ones.
+func TestWriterOptions(t *testing.T) {
+	t.Parallel()
+	db, err := Open("", "file:"+filepath.Join(t.TempDir(), "a.db")+Options(time.Second)+Writer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for pragma, want := range map[string]string{"temp_store": "2", "cache_size": "-16384", "journal_mode": "wal", "synchronous": "2", "busy_timeout": "1000", "journal_size_limit": "67108864"} {
+		var got string
+		if err := db.QueryRow("PRAGMA " + pragma).Scan(&got); err != nil || got != want {
+			t.Errorf("%s is %q, want %q (%v)", pragma, got, want, err)
+		}
 	}
 }
