@@ -85,6 +85,11 @@ func TestWith(t *testing.T) {
 	if out := l.mustRun(t, time.Minute, "lab", "restart", "-state", l.State, "checkout"); !strings.Contains(out, "checkout ready after") {
 		t.Error(out)
 	}
+	before := l.status(t)
+	l.mustRun(t, 2*time.Minute, "lab", "up", "-again", "-state", l.State)
+	if now := l.status(t); now.Supervisor == before.Supervisor || now.PortOffset != before.PortOffset || !slices.Equal(now.Stores, before.Stores) || !slices.Equal(now.UserServices, before.UserServices) {
+		t.Errorf("lab up -again:\n%+v\nbefore\n%+v", now, before)
+	}
 	last := checkout().Process
 	l.mustRun(t, time.Minute, "lab", "down", "-state", l.State)
 	if last.Alive() || !free(port) {

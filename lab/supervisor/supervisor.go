@@ -5,6 +5,7 @@
 //	lab.sock    its control socket: HTTP, see Client
 //	state.json  the processes, written at each change: lab down can stop
 //	            all of them even if the supervisor was killed
+//	up.json     the flags of lab up, for lab up -again
 //	logs/       one log per component, per build, and lab.log
 //	data/       data of the components
 package supervisor
@@ -82,6 +83,9 @@ func Run(ctx context.Context, lab plan.Lab, programs []plan.Component, b *build.
 	defer stop(nil)
 	self, err := proc.Identify(os.Getpid())
 	if err != nil {
+		return err
+	}
+	if err := lab.Record(); err != nil {
 		return err
 	}
 	s := &Supervisor{lab: lab, build: b, log: log, stop: stop, running: ctx, phase: Starting, started: time.Now(), self: self}
