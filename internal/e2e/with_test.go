@@ -226,3 +226,19 @@ func (l *lab) checkoutLogs(t *testing.T, trace string) {
 		t.Errorf("lab logs checkout has no %s", trace)
 	}
 }
+
+// docs/checkout.py speaks OTLP over HTTP only: with another protocol it says so and ends.
+func TestCheckoutProtocol(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3 (tools/needs.sh installs it): this runs docs/checkout.py")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, python, "../../docs/checkout.py", "0")
+	cmd.Env = append(os.Environ(), "OTEL_EXPORTER_OTLP_PROTOCOL=grpc")
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "OTEL_EXPORTER_OTLP_PROTOCOL=grpc: checkout.py sends OTLP over HTTP as JSON only; unset it") {
+		t.Errorf("%v, printed %q", err, out)
+	}
+}
