@@ -1,10 +1,10 @@
 package main
 
 import (
-	"github.com/chromedp/chromedp"
-
 	"path/filepath"
 	"strings"
+
+	"github.com/chromedp/chromedp"
 
 	"soundcheck/lab/plan"
 	"soundcheck/loadgen/report"
