@@ -10,9 +10,9 @@ import { seconds } from "../lib/format.js";
 // Groups of the form: the flags of loadgen with their labels. A model has flags of its own.
 const kinds = [
   ["mix", "Mix of scenarios", [["mix", "Weights", "of list, page, get, miss, create, update, delete, batch, stream, bad", "get=70,list=20,create=10", "wide"]]],
-  ["flow", "Flow of users", [["flow", "Flow", "YAML: steps of each user. The rate is of new users", "", "file"]]],
-  ["targets", "Targets", [["targets", "Targets", "one request after another in vegeta's HTTP or JSON format, with full URLs", "", "file"]]],
-  ["openapi", "OpenAPI contract", [["openapi", "Contract", "OpenAPI 3.0 or 3.1, YAML or JSON: valid requests are generated, responses are checked", "", "file"]]],
+  ["flow", "Flow of users", [["flow", "Flow", "YAML file with the steps of each user. A rate is that of new users", "name: visit\nsteps:\n  - name: browse\n    get: /albums\n    extract:\n      id: {jsonpath: \"$[*].id\", select: random}\n  - name: look\n    get: /albums/{{id}}", "file"]]],
+  ["targets", "Targets", [["targets", "Targets", "requests in vegeta's HTTP or JSON format, with full URLs", "GET http://127.0.0.1:8001/items\nAccept: application/json\n\nGET http://127.0.0.1:8001/items/1", "file"]]],
+  ["openapi", "OpenAPI contract", [["openapi", "Contract", "OpenAPI 3.0 or 3.1, YAML or JSON. Requests are generated from it, and responses are checked", "openapi: 3.0.3\ninfo: {title: Items, version: \"1\"}\npaths: …", "file"]]],
 ];
 const models = [
   ["rate", "Constant rate", [["rate", "Rate", "req/s, or 30/1m", "100"], ["duration", "Duration", "100ms to 24h", "30s"], ["arrivals", "Arrivals", "", ["constant", "poisson"]]]],
@@ -43,9 +43,6 @@ function remember(texts, name, text) {
   }
 }
 
-// withoutTexts are values for the command, which only names the files.
-const withoutTexts = (v) => Object.fromEntries(Object.entries(v).map(([name, list]) => [name, ["flow", "targets", "openapi"].includes(name) ? ["file"] : list]));
-
 export async function show(root, ctx) {
   const { signal, title, query } = ctx;
   title("New load test");
@@ -64,7 +61,7 @@ export async function show(root, ctx) {
   const input = (name, label, hint, value, style = "", owner = "") => {
     const id = `load-${owner}${name}`, attributes = { id, name, "aria-labelledby": `${id}-label`, "aria-describedby": `${hint ? `${id}-hint ` : ""}${id}-error`, class: name === "name" ? null : "mono", autocomplete: "off", spellcheck: "false" };
     const error = h("span", { class: "fielderror", id: `${id}-error`, role: "alert" });
-    if (style === "file") return fileField(name, label, hint, id, attributes, error);
+    if (style === "file") return fileField(name, label, hint, value, id, attributes, error);
     const element = Array.isArray(value) ? h("select", { ...attributes, class: null }, value.map((v) => h("option", null, v)))
       : style.includes("multiline") ? h("textarea", { ...attributes, rows: 2 }, value) : h("input", { ...attributes, value });
     const entry = { name, owner, element, error, values: () => (style.includes("multiline") ? element.value.split("\n").map((l) => l.trim()).filter(Boolean) : [element.value.trim()]) };
@@ -72,25 +69,25 @@ export async function show(root, ctx) {
     return h("label", { class: `field ${style}` }, h("span", { id: `${id}-label` }, label), element, hint && h("span", { class: "hint", id: `${id}-hint` }, hint), error);
   };
   // fileField is a text, which can be read from a file of this browser's machine.
-  const fileField = (name, label, hint, id, attributes, error) => {
-    const element = h("textarea", { ...attributes, rows: 10, wrap: "off" }, texts[name] ?? "");
+  const fileField = (name, label, hint, example, id, attributes, error) => {
+    const element = h("textarea", { ...attributes, rows: 10, wrap: "off", placeholder: example }, texts[name] ?? "");
     const file = h("input", { type: "file", "aria-label": `${label} from a file`, onchange: async () => {
       const chosen = file.files[0];
-      file.value = "";
       if (!chosen) return;
       if (chosen.size > maxText) return mark(`${chosen.name} is larger than ${maxText >> 10} KiB`, name);
       element.value = await chosen.text();
       mark("");
       element.dispatchEvent(new Event("input", { bubbles: true }));
-    } });
+    }, onclick: () => (file.value = "") }); // so that the same file can be chosen again, after a change
     element.addEventListener("input", () => remember(texts, name, element.value));
     fields.set(name, { name, owner: "", element, error, values: () => [element.value.trim() ? element.value : ""] });
-    return h("div", { class: "field file" }, h("label", { id: `${id}-label`, for: id }, label), element, h("span", { class: "hint", id: `${id}-hint` }, `${hint}. It must not name other files.`), file, error);
+    return h("div", { class: "field file" }, h("label", { id: `${id}-label`, for: id }, label), element, file, h("span", { class: "hint", id: `${id}-hint` }, `${hint}. Files that it names are not read: run such a test in a terminal.`), error);
   };
   const requests = kinds.map(([id, , list]) => h("fieldset", { hidden: id !== kind.now, "aria-label": id }, list.map((f) => input(...f))));
   const sections = models.map(([id, , list]) => h("fieldset", { hidden: id !== model.now, "aria-label": id }, list.map(([name, label, hint, value, style]) => input(name, label, hint, value, style, id))));
   const abort = h("input", { type: "checkbox", id: "load-abort" });
   const profile = h("input", { type: "checkbox", id: "load-profile" });
+  const stored = h("span", null, "Start writes the text to the file that the command names. ");
   const general = h("div"), command = h("div"), start = h("button", { type: "submit", class: "primary" }, "Start"), note = h("p", { class: "note", role: "status" });
   const form = h("form", { class: "card loadform", novalidate: true },
     h("fieldset", null, input("name", "Name (optional)", "of the run, in its report", ""), input("url", "Target URL", "default: the lab's proxy", at(9070), "wide")),
@@ -102,7 +99,7 @@ export async function show(root, ctx) {
     h("fieldset", null, input("slo", "SLOs", "one a line, as in p99<250ms, p99(get)<50ms or good>99.9%", "p99<100ms\ngood>99%", "wide multiline"),
       h("label", { class: "check" }, abort, "End the run as soon as an SLO is clearly violated"),
       h("label", { class: "check" }, profile, "Take CPU profiles of the proxy and the store")),
-    h("div", null, h("h2", null, "Command"), command, h("p", { class: "note" }, "Start stores the text of a flow, of targets or of a contract in the file of the command. Other flags: run the command in a terminal. The page of the run shows its progress, too.")),
+    h("div", null, h("h2", null, "Command"), command, h("p", { class: "note" }, stored, "Other flags: run the command in a terminal. The page of the run shows its progress, too.")),
     general, h("div", { class: "actions" }, start, note));
   root.append(!may.allowed ? h("p", { class: "warning" }, may.reason) : "", form);
   start.disabled = !may.allowed;
@@ -118,6 +115,7 @@ export async function show(root, ctx) {
   const fits = (f) => (!f.owner || f.owner === model.now) && (!kinds.some(([k]) => k === f.name) || f.name === kind.now) &&
     (f.name !== "url" || kind.now !== "targets") && (f.name !== "workers" || kind.now !== "flow") && (f.name !== "users" || kind.now === "flow");
   function arrange() {
+    stored.hidden = kind.now === "mix";
     kinds.forEach(([id], i) => (requests[i].hidden = id !== kind.now));
     models.forEach(([id], i) => (sections[i].hidden = id !== model.now));
     for (const f of fields.values()) if (["url", "workers", "users"].includes(f.name)) f.element.closest(".field").hidden = !fits(f);
@@ -148,7 +146,7 @@ export async function show(root, ctx) {
     timer = setTimeout(async () => {
       const mine = ++newest;
       try {
-        const { command: text } = await get(address("/-/load/command", withoutTexts(values())), signal);
+        const { command: text } = await get(address("/-/load/command", { ...values(), ...(kind.now === "mix" ? {} : { [kind.now]: "file" }) }), signal);
         if (mine === newest) command.replaceChildren(copyable(text));
       } catch (error) {
         if (mine === newest && !signal.aborted) command.replaceChildren(h("p", { class: "note" }, error.message));
