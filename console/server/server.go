@@ -37,6 +37,7 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 
 	"soundcheck/console/load"
+	"soundcheck/console/traces"
 	"soundcheck/dashboards"
 )
 
@@ -74,7 +75,7 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET /-/dashboards", respond(boards.listDashboards))
 	mux.HandleFunc("GET /-/dashboards/{uid}", boards.dashboard)
 	mux.HandleFunc("GET "+tracesPath, respond(searchTraces(c)))
-	mux.HandleFunc("POST "+tracesPath, limited(maxFiles, fileWait, respond(readTraces)))
+	mux.HandleFunc("POST "+tracesPath, traces.LimitFiles(respond(readTraces), busyReading))
 	mux.HandleFunc("GET "+tracesPath+"/{id}", respond(oneTrace(c)))
 	mux.HandleFunc("GET "+tracesPath+"/{id}/otlp", otlpTrace(c))
 	mux.HandleFunc("GET /-/map", respond(serviceMap(c)))

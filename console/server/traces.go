@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -59,26 +58,10 @@ func otlpTrace(c Config) http.HandlerFunc {
 	}
 }
 
-// Files of traces that are in memory: one of 32 MiB needs about 170 MiB of heap until the response is written.
-const (
-	maxFiles = 2
-	fileWait = 10 * time.Second // for one of the others to end
-)
-
-// limited limits how many requests next handles at once. Another one waits, and its body stays at the client.
-func limited(most int, wait time.Duration, next http.HandlerFunc) http.HandlerFunc {
-	slots := make(chan struct{}, most)
-	return func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
-			next(w, r)
-		case <-r.Context().Done():
-		case <-time.After(wait):
-			w.Header().Set("Retry-After", "10")
-			fail(w, http.StatusTooManyRequests, fmt.Sprintf("the console is reading %d other trace files: try again in some seconds", most))
-		}
-	}
+// busyReading responds while too many files of traces are read.
+func busyReading(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Retry-After", "10")
+	fail(w, http.StatusTooManyRequests, "the console is reading other trace files: try again in some seconds")
 }
 
 // readTraces responds with the traces of the file in the body. It stores nothing.

@@ -1,13 +1,11 @@
 package server
 
 import (
-	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestTraces(t *testing.T) {
@@ -62,55 +60,12 @@ func TestReadTraces(t *testing.T) {
 	}
 }
 
-// Few files are read at once: another one waits, or is told to come again.
-func TestParallelFiles(t *testing.T) {
+// While many files are read, the response says so.
+func TestBusyReading(t *testing.T) {
 	t.Parallel()
-	const file = `{"data":[{"traceID":"ab","spans":[{"spanID":"1","operationName":"GET","startTime":5,"duration":7,"processID":"p"}],"processes":{"p":{"serviceName":"s"}}}]}`
-	for _, tt := range []struct {
-		wait time.Duration
-		want int
-	}{{time.Millisecond, 429}, {time.Hour, 200}} {
-		entered := make(chan struct{})
-		h := limited(maxFiles, tt.wait, func(w http.ResponseWriter, r *http.Request) {
-			entered <- struct{}{}
-			respond(readTraces)(w, r)
-		})
-		var ends []*io.PipeWriter
-		codes := make(chan int, maxFiles+1)
-		upload := func(body io.Reader) {
-			w := httptest.NewRecorder()
-			h(w, httptest.NewRequest(http.MethodPost, "/", body))
-			codes <- w.Code
-		}
-		for range maxFiles {
-			r, w := io.Pipe()
-			ends = append(ends, w)
-			go upload(r)
-			<-entered // and waits for its body
-		}
-		go upload(strings.NewReader(file))
-		if tt.want == 429 {
-			if code := <-codes; code != tt.want {
-				t.Errorf("one more after %s: %d, want %d", tt.wait, code, tt.want)
-			}
-		}
-		select {
-		case <-entered:
-			t.Errorf("more than %d files are read", maxFiles)
-		default:
-		}
-		for _, w := range ends {
-			_, _ = io.WriteString(w, file)
-			_ = w.Close()
-		}
-		if tt.want == 200 {
-			<-entered
-		}
-		for range cap(codes) - map[int]int{429: 1}[tt.want] {
-			if code := <-codes; code != 200 {
-				t.Errorf("a file with %s of patience: %d", tt.wait, code)
-			}
-		}
+	w := httptest.NewRecorder()
+	if busyReading(w, nil); w.Code != 429 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "reading other trace files") {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
 }
 
