@@ -35,7 +35,7 @@ type session struct {
 	ctx        context.Context // with the span of the flow
 	span       trace.SpanContext
 	began      time.Time // scheduled; in the closed model the start
-	end        time.Time // of the last response
+	end        time.Time // of the last response; of an unfinished user of the run
 	failed     bool
 	unfinished bool
 	over       bool // of a note without a request: it has the outcome
@@ -64,6 +64,9 @@ func (w *worker) run(seq uint64, more func() bool) {
 	ctx, span := w.beginFlow(s)
 	s.ctx = ctx
 	u := w.walk(s, scheduled, active >= int64(w.c.MaxWorkers) && w.c.Workers == 0)
+	if s.unfinished {
+		s.end = time.Now()
+	}
 	if span != nil {
 		if s.failed {
 			span.SetStatus(codes.Error, "")

@@ -23,6 +23,7 @@ type Flow struct {
 	Late       int             `json:"late,omitempty"` // of Completed: slower than the SLO allows
 	Failed     int             `json:"failed"`         // a step failed
 	Unfinished int             `json:"unfinished"`     // at the end of the run
+	Longest    float64         `json:"unfinished_max"` // seconds: of Unfinished, the longest time from first step scheduled → end of the run
 	Peak       int             `json:"users_peak"`     // at once
 	Duration   measure.Summary `json:"duration"`       // of completed users: first step scheduled → end of the last response, with think times
 	Slowest    []Slow          `json:"slowest"`        // slowest first
@@ -33,7 +34,7 @@ type Flow struct {
 // User is a user who is no longer on their way through a flow.
 type User struct {
 	Scheduled  time.Duration // since the end of the warm-up
-	Duration   time.Duration // to the end of the last response
+	Duration   time.Duration // to the end of the last response; of Unfinished to the end of the run
 	Failed     bool
 	Unfinished bool
 	TraceID    string // "": not sampled
@@ -49,6 +50,7 @@ func (b *Builder) AddUser(u User) {
 	case u.Unfinished:
 		f.Begun++
 		f.Unfinished++
+		f.Longest = max(f.Longest, u.Duration.Seconds())
 		return
 	case u.Failed:
 		f.Failed++
@@ -100,6 +102,7 @@ func (f *Flow) add(g *Flow) {
 	f.Late += g.Late
 	f.Failed += g.Failed
 	f.Unfinished += g.Unfinished
+	f.Longest = max(f.Longest, g.Longest)
 	f.Peak += g.Peak
 	for _, s := range g.Slowest {
 		f.Slowest = slowest(f.Slowest, s)
@@ -133,11 +136,22 @@ func (f *Flow) String() string {
 	}
 	text += fmt.Sprintf(": %d completed (%s), %d failed", f.Completed, percent(float64(f.Completed)/float64(max(f.Begun, 1))), f.Failed)
 	if f.Unfinished > 0 {
-		text += fmt.Sprintf(", %d unfinished at the end", f.Unfinished)
+		text += fmt.Sprintf(", %d unfinished", f.Unfinished)
 	}
 	text += fmt.Sprintf("; %s/s", short(f.RateActual))
 	if f.RateTarget > 0 {
 		text += fmt.Sprintf(" of %s/s target", short(f.RateTarget))
 	}
 	return text + fmt.Sprintf("; peak %d at once", f.Peak)
+}
+
+// Note says which users the flow's row of the latency table does not have because the run ended; "": none.
+func (f *Flow) Note() string {
+	switch {
+	case f == nil || f.Unfinished == 0:
+		return ""
+	case f.Unfinished == 1:
+		return fmt.Sprintf("1 user had not finished flow %s when the run ended, after %s. Its row has completed users only.", f.Name, ms(f.Longest))
+	}
+	return fmt.Sprintf("%d users had not finished flow %s when the run ended, the slowest after %s. Its row has completed users only.", f.Unfinished, f.Name, ms(f.Longest))
 }

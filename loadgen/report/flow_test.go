@@ -22,7 +22,7 @@ func flowReport(t *testing.T, shard uint64) *Report {
 	b := NewBuilder(Setup{RunID: "r", Target: "http://h", Plan: plan, WarmUp: time.Second, Objectives: objectives, Scenarios: []string{"pay", "look"},
 		Flow: &Flow{Name: "buy", Planned: 5, RateTarget: 1}})
 	for i, u := range []User{{-time.Millisecond, time.Second, false, false, ""}, {0, time.Second, false, false, fmt.Sprint("t", shard)}, {time.Second, 3 * time.Second, false, false, "late"},
-		{2 * time.Second, time.Second, true, false, ""}, {3 * time.Second, time.Second, false, true, ""}} {
+		{2 * time.Second, time.Second, true, false, ""}, {3 * time.Second, 7 * time.Second, false, true, ""}} {
 		b.AddUser(u)
 		if i == 0 {
 			b.AddWarmUp()
@@ -38,7 +38,7 @@ func TestFlowReport(t *testing.T) {
 	t.Parallel()
 	r := flowReport(t, 0)
 	f := r.Flow
-	if f.Begun != 4 || f.WarmUp != 1 || f.Completed != 2 || f.Failed != 1 || f.Unfinished != 1 || f.RateActual != 1 || f.Duration.Count != 2 || f.Duration.Max < 2.9 || len(r.Invalid) != 0 {
+	if f.Begun != 4 || f.WarmUp != 1 || f.Completed != 2 || f.Failed != 1 || f.Unfinished != 1 || f.Longest != 7 || f.RateActual != 1 || f.Duration.Count != 2 || f.Duration.Max < 2.9 || len(r.Invalid) != 0 {
 		t.Errorf("%+v, invalid %v", f, r.Invalid)
 	}
 	if s := f.Slowest; len(s) != 2 || s[0].TraceID != "late" || s[0].Class != measure.Late {
@@ -53,8 +53,10 @@ func TestFlowReport(t *testing.T) {
 	}
 	for _, want := range []string{
 		"plan          flow buy: new users/s 5s@2, constant arrivals\n",
-		"users         4 of 5 planned: 2 completed (50.00%), 1 failed, 1 unfinished at the end; 1/s of 1/s target; peak 3 at once\n",
-		"requests      4 in 6.0 s\n", "flow buy         2  ", "\nslowest users\n   3000.00 ms  trace late\n",
+		"users         4 of 5 planned: 2 completed (50.00%), 1 failed, 1 unfinished; 1/s of 1/s target; peak 3 at once\n",
+		"requests      4 in 6.0 s\n", "flow buy         2  ",
+		"\n  1 user had not finished flow buy when the run ended, after 7000.00 ms. Its row has completed users only.\n",
+		"\nslowest users\n   3000.00 ms  trace late\n",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %q in\n%s", want, text.String())
@@ -63,10 +65,10 @@ func TestFlowReport(t *testing.T) {
 	if strings.Index(text.String(), "\n  pay ") > strings.Index(text.String(), "\n  look") {
 		t.Error("the steps are not in their order")
 	}
-	if err := r.WriteMarkdown(&mark); err != nil || !strings.Contains(mark.String(), "### Slowest users") {
+	if err := r.WriteMarkdown(&mark); err != nil || !strings.Contains(mark.String(), "### Slowest users") || !strings.Contains(mark.String(), "\n1 user had not finished flow buy when the run ended") {
 		t.Errorf("%v: %s", err, mark.String())
 	}
-	if err := r.WriteHTML(&page); err != nil || !strings.Contains(page.String(), "<h2>Slowest users</h2>") {
+	if err := r.WriteHTML(&page); err != nil || !strings.Contains(page.String(), "<h2>Slowest users</h2>") || !strings.Contains(page.String(), "<p>1 user had not finished flow buy when the run ended") {
 		t.Error(err)
 	}
 }
@@ -75,6 +77,7 @@ func TestFlowReport(t *testing.T) {
 func TestMergeFlows(t *testing.T) {
 	t.Parallel()
 	a, b := flowReport(t, 0), flowReport(t, 1)
+	b.Flow.Longest = 9
 	for _, r := range []*Report{a, b} {
 		if err := r.encodeHistograms(); err != nil {
 			t.Fatal(err)
@@ -85,7 +88,7 @@ func TestMergeFlows(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := r.Flow
-	if f.Begun != 8 || f.Planned != 10 || f.WarmUp != 2 || f.Completed != 4 || f.Failed != 2 || f.Unfinished != 2 || f.Peak != 6 || f.RateTarget != 2 || f.RateActual != 2 || f.Duration.Count != 4 || len(f.Slowest) != 4 {
+	if f.Begun != 8 || f.Planned != 10 || f.WarmUp != 2 || f.Completed != 4 || f.Failed != 2 || f.Unfinished != 2 || f.Longest != 9 || !strings.HasPrefix(f.Note(), "2 users had not finished flow buy when the run ended, the slowest after 9000.00 ms") || f.Peak != 6 || f.RateTarget != 2 || f.RateActual != 2 || f.Duration.Count != 4 || len(f.Slowest) != 4 {
 		t.Errorf("%+v", f)
 	}
 	if r.SLOs[0].Met || !r.SLOs[1].Met || r.SLOs[3].Value != 1./3 || r.Scenarios[0].Name != "pay" {
