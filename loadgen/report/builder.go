@@ -243,9 +243,7 @@ func (b *Builder) Finish(began time.Time, paced, elapsed time.Duration, peak int
 	for _, o := range b.setup.Objectives {
 		r.SLOs = append(r.SLOs, o.Judge(b.of(o.Scenario())))
 	}
-	if !closed {
-		b.validate()
-	}
+	b.validate()
 	r.Groups, r.Candidates = b.Groups(), b.Collector.Candidates()
 	return r
 }
@@ -301,6 +299,9 @@ func (b *Builder) validate() {
 	r := b.Report
 	if limit := measure.SendDelayLimit(r.Response.P99); r.SendDelay.P99 > limit {
 		r.Invalid = append(r.Invalid, fmt.Sprintf("p99 send delay %s, limit %s", ms(r.SendDelay.P99), ms(limit)))
+	}
+	if b.setup.Workers > 0 {
+		return // the rest is about a plan of requests
 	}
 	if b.waited > 0 {
 		r.Invalid = append(r.Invalid, fmt.Sprintf("all %d workers busy, %d requests delayed: raise -max-workers", r.MaxWorkers, b.waited))
