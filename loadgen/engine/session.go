@@ -126,7 +126,7 @@ func (w *worker) walk(s *session, scheduled time.Time, full bool) *flow.User {
 			return u
 		}
 		n := w.results.note()
-		*n = note{seq: w.users.seq.Add(1) - 1, sent: time.Now(), number: s.number, scheduled: scheduled, full: full, session: s}
+		*n = note{seq: w.users.seq.Add(1) - 1, sent: time.Now(), number: s.number, scheduled: scheduled, full: full, session: s, step: step.Name}
 		ok := w.step(n, u, step, failure)
 		if !s.span.IsValid() { // without spans, its requests have the trace
 			s.span = n.span

@@ -139,11 +139,14 @@ func (b *Builder) AddCancelled() {
 }
 
 // AddUnsent counts a request that could not be sent, by its scheduled time since the end of
-// the warm-up.
-func (b *Builder) AddUnsent(scheduled time.Duration, err string) {
+// the warm-up. Step is that of a flow; "": none.
+func (b *Builder) AddUnsent(scheduled time.Duration, step, err string) {
 	b.Report.Sent++
 	b.Collector.AddUnsent(scheduled)
-	b.Report.Errors["not sent"]++
+	if step != "" {
+		step = " for " + step
+	}
+	b.Report.Errors["not sent"+step]++
 	b.Report.FirstError = cmp.Or(b.Report.FirstError, err)
 }
 

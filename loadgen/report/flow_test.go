@@ -138,3 +138,17 @@ func TestThink(t *testing.T) {
 		}
 	}
 }
+
+// Each step has its own number of requests that could not be sent.
+func TestUnsentSteps(t *testing.T) {
+	t.Parallel()
+	b := NewBuilder(Setup{RunID: "r", Workers: 1, Scenarios: []string{"look", "pay"}, Flow: &Flow{Name: "buy"}})
+	for _, step := range []string{"pay", "look", "pay"} {
+		b.AddUnsent(0, step, "step "+step+": variable next has no value")
+	}
+	var text strings.Builder
+	r := b.Finish(time.Now(), time.Second, time.Second, 1, false)
+	if err := r.Write(&text); err != nil || !strings.Contains(text.String(), "\nerrors\n  not sent for pay             2\n  not sent for look            1\n  details: step pay: ") {
+		t.Errorf("%v\n%s", err, text.String())
+	}
+}
