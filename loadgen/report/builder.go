@@ -244,7 +244,9 @@ func (b *Builder) Finish(began time.Time, paced, elapsed time.Duration, peak int
 	r.sortChecks()
 	r.fill(b.Results, rate)
 	for _, o := range b.setup.Objectives {
-		r.SLOs = append(r.SLOs, o.Judge(b.of(o.Scenario())))
+		v := o.Judge(b.of(o.Scenario()))
+		r.Flow.qualify(&v, o.Scenario())
+		r.SLOs = append(r.SLOs, v)
 	}
 	b.validate()
 	r.Groups, r.Candidates = b.Groups(), b.Collector.Candidates()

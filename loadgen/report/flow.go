@@ -2,10 +2,12 @@ package report
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/schedule"
+	"soundcheck/loadgen/slo"
 )
 
 // Flow are the users of a run with a flow. Each goes through its steps once; the scenarios of the report are the steps,
@@ -151,7 +153,18 @@ func (f *Flow) Note() string {
 	case f == nil || f.Unfinished == 0:
 		return ""
 	case f.Unfinished == 1:
-		return fmt.Sprintf("1 user had not finished flow %s when the run ended, after %s. Its row has completed users only.", f.Name, ms(f.Longest))
+		return fmt.Sprintf("1 user had not finished flow %s when the run ended, after %s so far. Its row has completed users only.", f.Name, ms(f.Longest))
 	}
-	return fmt.Sprintf("%d users had not finished flow %s when the run ended, the slowest after %s. Its row has completed users only.", f.Unfinished, f.Name, ms(f.Longest))
+	return fmt.Sprintf("%d users had not finished flow %s when the run ended, the slowest after %s so far. Its row has completed users only.", f.Unfinished, f.Name, ms(f.Longest))
+}
+
+// qualify says in the verdict of the flow's SLO that it is about users, and how many it is without.
+func (f *Flow) qualify(v *slo.Verdict, scenario string) {
+	if f == nil || scenario != f.Name {
+		return
+	}
+	v.Text = strings.Replace(v.Text, "no requests", "no completed users", 1)
+	if f.Unfinished > 0 {
+		v.Text += fmt.Sprintf(", without %d unfinished", f.Unfinished)
+	}
 }

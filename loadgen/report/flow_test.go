@@ -47,6 +47,9 @@ func TestFlowReport(t *testing.T) {
 	if r.SLOs[0].Met || !r.SLOs[1].Met || !r.SLOs[2].Met || r.SLOs[3].Met || r.SLOs[3].Value != 1./3 {
 		t.Errorf("%+v", r.SLOs)
 	}
+	if r.SLOs[0].Text != "3000.00 ms, without 1 unfinished" || r.SLOs[1].Text != "33.333%, without 1 unfinished" || strings.Contains(r.SLOs[2].Text, "unfinished") {
+		t.Errorf("%+v", r.SLOs)
+	}
 	var text, mark, page strings.Builder
 	if err := r.Write(&text); err != nil {
 		t.Fatal(err)
@@ -55,7 +58,7 @@ func TestFlowReport(t *testing.T) {
 		"plan          flow buy: new users/s 5s@2, constant arrivals\n",
 		"users         4 of 5 planned: 2 completed (50.00%), 1 failed, 1 unfinished; 1/s of 1/s target; peak 3 at once\n",
 		"requests      4 in 6.0 s\n", "flow buy         2  ",
-		"\n  1 user had not finished flow buy when the run ended, after 7000.00 ms. Its row has completed users only.\n",
+		"\n  1 user had not finished flow buy when the run ended, after 7000.00 ms so far. Its row has completed users only.\n",
 		"\nslowest users\n   3000.00 ms  trace late\n",
 	} {
 		if !strings.Contains(text.String(), want) {
@@ -88,10 +91,10 @@ func TestMergeFlows(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := r.Flow
-	if f.Begun != 8 || f.Planned != 10 || f.WarmUp != 2 || f.Completed != 4 || f.Failed != 2 || f.Unfinished != 2 || f.Longest != 9 || !strings.HasPrefix(f.Note(), "2 users had not finished flow buy when the run ended, the slowest after 9000.00 ms") || f.Peak != 6 || f.RateTarget != 2 || f.RateActual != 2 || f.Duration.Count != 4 || len(f.Slowest) != 4 {
+	if f.Begun != 8 || f.Planned != 10 || f.WarmUp != 2 || f.Completed != 4 || f.Failed != 2 || f.Unfinished != 2 || f.Longest != 9 || !strings.HasPrefix(f.Note(), "2 users had not finished flow buy when the run ended, the slowest after 9000.00 ms so far") || f.Peak != 6 || f.RateTarget != 2 || f.RateActual != 2 || f.Duration.Count != 4 || len(f.Slowest) != 4 {
 		t.Errorf("%+v", f)
 	}
-	if r.SLOs[0].Met || !r.SLOs[1].Met || r.SLOs[3].Value != 1./3 || r.Scenarios[0].Name != "pay" {
+	if r.SLOs[0].Met || r.SLOs[0].Text != "3000.00 ms, without 2 unfinished" || !r.SLOs[1].Met || r.SLOs[3].Value != 1./3 || r.Scenarios[0].Name != "pay" {
 		t.Errorf("%+v, %s", r.SLOs, r.Scenarios[0].Name)
 	}
 	b = flowReport(t, 1)
@@ -142,13 +145,18 @@ func TestThink(t *testing.T) {
 // Each step has its own number of requests that could not be sent.
 func TestUnsentSteps(t *testing.T) {
 	t.Parallel()
-	b := NewBuilder(Setup{RunID: "r", Workers: 1, Scenarios: []string{"look", "pay"}, Flow: &Flow{Name: "buy"}})
+	objectives, err := slo.ParseList("p99(buy)<1s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := NewBuilder(Setup{RunID: "r", Workers: 1, Scenarios: []string{"look", "pay"}, Flow: &Flow{Name: "buy"}, Objectives: objectives})
+	b.AddUser(User{Failed: true})
 	for _, step := range []string{"pay", "look", "pay"} {
 		b.AddUnsent(0, step, "step "+step+": variable next has no value")
 	}
 	var text strings.Builder
 	r := b.Finish(time.Now(), time.Second, time.Second, 1, false)
-	if err := r.Write(&text); err != nil || !strings.Contains(text.String(), "\nerrors\n  not sent for pay             2\n  not sent for look            1\n  details: step pay: ") {
+	if err := r.Write(&text); err != nil || !strings.Contains(text.String(), "\nerrors\n  not sent for pay             2\n  not sent for look            1\n  details: step pay: ") || r.SLOs[0].Text != "no completed users" {
 		t.Errorf("%v\n%s", err, text.String())
 	}
 }
