@@ -123,11 +123,7 @@ func (f *Flow) plan(r *Report) string {
 	case f.Users != "":
 		return fmt.Sprintf("flow %s: users %s (closed model)%s", f.Name, f.Users, think)
 	}
-	users := "users"
-	if r.Workers == 1 {
-		users = "user"
-	}
-	return fmt.Sprintf("flow %s: %d %s (closed model)%s", f.Name, r.Workers, users, think)
+	return fmt.Sprintf("flow %s: %d %s (closed model)%s", f.Name, r.Workers, plural(r.Workers), think)
 }
 
 // String describes what the users did.
@@ -149,13 +145,21 @@ func (f *Flow) String() string {
 
 // Note says which users the flow's row of the latency table does not have because the run ended; "": none.
 func (f *Flow) Note() string {
-	switch {
-	case f == nil || f.Unfinished == 0:
+	if f == nil || f.Unfinished == 0 {
 		return ""
-	case f.Unfinished == 1:
-		return fmt.Sprintf("1 user had not finished flow %s when the run ended, after %s so far. Its row has completed users only.", f.Name, ms(f.Longest))
 	}
-	return fmt.Sprintf("%d users had not finished flow %s when the run ended, the slowest after %s so far. Its row has completed users only.", f.Unfinished, f.Name, ms(f.Longest))
+	longest := "the longest time"
+	if f.Unfinished == 1 {
+		longest = "the time"
+	}
+	return fmt.Sprintf("Row flow %s has completed users only. %d %s had not finished when the run ended: %s so far was %s.", f.Name, f.Unfinished, plural(f.Unfinished), longest, ms(f.Longest))
+}
+
+func plural(users int) string {
+	if users == 1 {
+		return "user"
+	}
+	return "users"
 }
 
 // qualify says in the verdict of the flow's SLO that it is about users, and how many it is without.
@@ -165,6 +169,6 @@ func (f *Flow) qualify(v *slo.Verdict, scenario string) {
 	}
 	v.Text = strings.Replace(v.Text, "no requests", "no completed users", 1)
 	if f.Unfinished > 0 {
-		v.Text += fmt.Sprintf(", without %d unfinished", f.Unfinished)
+		v.Text += fmt.Sprintf(", without %d unfinished %s", f.Unfinished, plural(f.Unfinished))
 	}
 }

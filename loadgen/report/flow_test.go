@@ -47,7 +47,7 @@ func TestFlowReport(t *testing.T) {
 	if r.SLOs[0].Met || !r.SLOs[1].Met || !r.SLOs[2].Met || r.SLOs[3].Met || r.SLOs[3].Value != 1./3 {
 		t.Errorf("%+v", r.SLOs)
 	}
-	if r.SLOs[0].Text != "3000.00 ms, without 1 unfinished" || r.SLOs[1].Text != "33.333%, without 1 unfinished" || strings.Contains(r.SLOs[2].Text, "unfinished") {
+	if r.SLOs[0].Text != "3000.00 ms, without 1 unfinished user" || r.SLOs[1].Text != "33.333%, without 1 unfinished user" || strings.Contains(r.SLOs[2].Text, "unfinished") {
 		t.Errorf("%+v", r.SLOs)
 	}
 	var text, mark, page strings.Builder
@@ -58,7 +58,7 @@ func TestFlowReport(t *testing.T) {
 		"plan          flow buy: new users/s 5s@2, constant arrivals\n",
 		"users         4 of 5 planned: 2 completed (50.00%), 1 failed, 1 unfinished; 1/s of 1/s target; peak 3 at once\n",
 		"requests      4 in 6.0 s\n", "flow buy         2  ",
-		"\n  1 user had not finished flow buy when the run ended, after 7000.00 ms so far. Its row has completed users only.\n",
+		"\n  Row flow buy has completed users only. 1 user had not finished when the run ended: the time so far was 7000.00 ms.\n",
 		"\nslowest users\n   3000.00 ms  trace late\n",
 	} {
 		if !strings.Contains(text.String(), want) {
@@ -68,10 +68,10 @@ func TestFlowReport(t *testing.T) {
 	if strings.Index(text.String(), "\n  pay ") > strings.Index(text.String(), "\n  look") {
 		t.Error("the steps are not in their order")
 	}
-	if err := r.WriteMarkdown(&mark); err != nil || !strings.Contains(mark.String(), "### Slowest users") || !strings.Contains(mark.String(), "\n1 user had not finished flow buy when the run ended") {
+	if err := r.WriteMarkdown(&mark); err != nil || !strings.Contains(mark.String(), "### Slowest users") || !strings.Contains(mark.String(), "\nRow flow buy has completed users only. 1 user had") {
 		t.Errorf("%v: %s", err, mark.String())
 	}
-	if err := r.WriteHTML(&page); err != nil || !strings.Contains(page.String(), "<h2>Slowest users</h2>") || !strings.Contains(page.String(), "<p>1 user had not finished flow buy when the run ended") {
+	if err := r.WriteHTML(&page); err != nil || !strings.Contains(page.String(), "<h2>Slowest users</h2>") || !strings.Contains(page.String(), "<p class=\"below\">Row flow buy has completed users only. 1 user had") {
 		t.Error(err)
 	}
 }
@@ -91,10 +91,10 @@ func TestMergeFlows(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := r.Flow
-	if f.Begun != 8 || f.Planned != 10 || f.WarmUp != 2 || f.Completed != 4 || f.Failed != 2 || f.Unfinished != 2 || f.Longest != 9 || !strings.HasPrefix(f.Note(), "2 users had not finished flow buy when the run ended, the slowest after 9000.00 ms so far") || f.Peak != 6 || f.RateTarget != 2 || f.RateActual != 2 || f.Duration.Count != 4 || len(f.Slowest) != 4 {
+	if f.Begun != 8 || f.Planned != 10 || f.WarmUp != 2 || f.Completed != 4 || f.Failed != 2 || f.Unfinished != 2 || f.Longest != 9 || !strings.HasSuffix(f.Note(), "2 users had not finished when the run ended: the longest time so far was 9000.00 ms.") || f.Peak != 6 || f.RateTarget != 2 || f.RateActual != 2 || f.Duration.Count != 4 || len(f.Slowest) != 4 {
 		t.Errorf("%+v", f)
 	}
-	if r.SLOs[0].Met || r.SLOs[0].Text != "3000.00 ms, without 2 unfinished" || !r.SLOs[1].Met || r.SLOs[3].Value != 1./3 || r.Scenarios[0].Name != "pay" {
+	if r.SLOs[0].Met || r.SLOs[0].Text != "3000.00 ms, without 2 unfinished users" || !r.SLOs[1].Met || r.SLOs[3].Value != 1./3 || r.Scenarios[0].Name != "pay" {
 		t.Errorf("%+v, %s", r.SLOs, r.Scenarios[0].Name)
 	}
 	b = flowReport(t, 1)
