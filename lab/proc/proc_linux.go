@@ -71,9 +71,12 @@ func pids(group int) (list []int) {
 }
 
 // Left returns what a group that has been stopped left running: processes with a variable in their environment, which have
-// left the group, and members of the group that belong to other users, as with sudo.
+// left the group, and members of the group that belong to other users, as with sudo. A group of 0 is none.
 func Left(group int, variable string) (list []string) {
-	found := pids(group)
+	var found []int
+	if group > 0 { // 0 is that of the kernel's threads
+		found = pids(group)
+	}
 	files, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, file := range files {
 		environ, err := os.ReadFile(file)

@@ -28,6 +28,24 @@ func TestLastThread(t *testing.T) {
 	}
 }
 
+// What a program that has not started left running are processes with its variable, not the kernel's threads, whose group is 0.
+func TestLeftWithoutGroup(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("sleep", "600")
+	cmd.Env = []string{"LEFT=" + t.TempDir()}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	want := fmt.Sprintf("sleep (pid %d)", cmd.Process.Pid)
+	if got := Left(0, cmd.Env[0]); len(got) != 1 || got[0] != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // Python's main thread ends here, and the other one goes on.
 func TestMainThreadEnds(t *testing.T) {
 	t.Parallel()
