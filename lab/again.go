@@ -67,7 +67,16 @@ func (f *upFlags) asBefore(ctx context.Context, args []string, getenv func(strin
 			return nil, err
 		}
 	}
-	return all, all.FlagSet.Parse(args)
+	if err := all.FlagSet.Parse(args); err != nil {
+		return nil, err
+	}
+	if f.given("with") && !f.given("with-url") {
+		all.withURL.List = slices.DeleteFunc(all.withURL.List, func(recorded string) bool { // of a program that is replaced
+			name, _, _ := strings.Cut(recorded, "=")
+			return !slices.ContainsFunc(all.with.List, func(with string) bool { return strings.HasPrefix(with, name+"=") })
+		})
+	}
+	return all, nil
 }
 
 // completeDB returns the database whose part without secrets is db: from the environment, or from the running supervisor.

@@ -105,6 +105,14 @@ func TestAgain(t *testing.T) {
 	if got, err = flagsOf(t, nil, "-again", "-state", state, "-db", "memory", "-with-timeout", "7m"); err != nil || got.DB != "memory" || got.UserServices[0].Timeout != 7*time.Minute {
 		t.Errorf("%v\n%+v", err, got)
 	}
+
+	// The recorded URL of a program stays with its name.
+	for with, want := range map[string]string{"c=true": "", "shop=true": "http://127.0.0.1:1"} {
+		got, err := flagsOf(t, map[string]string{"SOUNDCHECK_LAB_DB": db}, "-again", "-state", state, "-with", with)
+		if err != nil || len(got.UserServices) != 1 || got.UserServices[0].URL != want {
+			t.Errorf("-with %s: %v\n%+v", with, err, got)
+		}
+	}
 }
 
 // Without a last start, and with a wrong flag, nothing is stopped or started.
