@@ -30,18 +30,19 @@ const graphTimeout = 15 * time.Second
 const maxGraphs = 2
 
 // graph responds with the graph of a profile. It is drawn in a process of its own, because pprof runs dot without a
-// deadline. At the deadline, and if the client disconnects, the process ends with dot and what that has started.
+// deadline. At the deadline, if the client disconnects and if the console ends, the process ends with dot and what that
+// has started.
 func (v *Viewer) graph(w http.ResponseWriter, r *http.Request, f File) {
 	if _, err := exec.LookPath("dot"); err != nil {
 		noGraph(w, r, http.StatusNotImplemented, "Graphviz' dot is not installed on the machine of the console. Install Graphviz, and reload this page.")
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), v.graphTimeout)
-	defer cancel()
 	select {
 	case v.graphs <- struct{}{}:
 		defer func() { <-v.graphs }()
-	case <-ctx.Done():
+	case <-r.Context().Done():
+		return
+	case <-time.After(v.graphTimeout):
 		noGraph(w, r, http.StatusServiceUnavailable, "Other graphs are being drawn. Reload this page later.")
 		return
 	}
@@ -50,10 +51,18 @@ func (v *Viewer) graph(w http.ResponseWriter, r *http.Request, f File) {
 		noGraph(w, r, http.StatusInternalServerError, err.Error())
 		return
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), v.graphTimeout)
+	defer cancel()
 	var stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, self, DrawCommand, v.folder, (&url.URL{Path: "/" + f.Run + "/" + f.Name + "/graph", RawQuery: r.URL.RawQuery}).String())
 	cmd.SysProcAttr, cmd.WaitDelay, cmd.Stderr = proc.Group(), time.Second, &stderr
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	alive, err := cmd.StdinPipe() // closed by Wait, and by the kernel if this process ends
+	if err != nil {
+		noGraph(w, r, http.StatusInternalServerError, err.Error())
+		return
+	}
+	defer alive.Close()
 	page, err := cmd.Output()
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -66,7 +75,8 @@ func (v *Viewer) graph(w http.ResponseWriter, r *http.Request, f File) {
 	}
 }
 
-// Draw writes the page of a graph: args are the folder of the runs and the URL of the page within it.
+// Draw writes the page of a graph: args are the folder of the runs and the URL of the page within it. When its standard
+// input ends, the console has ended: then the process group, which it leads, is killed.
 func Draw(args []string, stdout io.Writer) error {
 	if len(args) != 2 {
 		return fmt.Errorf("%s needs a folder and a URL", DrawCommand)
@@ -79,6 +89,12 @@ func Draw(args []string, stdout io.Writer) error {
 	f, ok := parse(parts[0], parts[min(1, len(parts)-1)])
 	if !ok {
 		return errors.New("no such profile")
+	}
+	if syscall.Getpgrp() == os.Getpid() {
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			_ = syscall.Kill(0, syscall.SIGKILL)
+		}()
 	}
 	w := httptest.NewRecorder()
 	NewViewer(args[0]).show(w, r, f, "graph")

@@ -6,12 +6,15 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"soundcheck/lab/proc"
 )
 
 // TestMain is also the console that a Viewer starts to draw a graph.
@@ -107,6 +110,60 @@ func TestStuckDot(t *testing.T) {
 		}
 		until(t, "process "+text+" has ended", func() bool { return dead(pid) })
 	}
+}
+
+// If the console ends, so do dot and its children.
+func TestGraphAlone(t *testing.T) {
+	folder := t.TempDir()
+	page := "/" + run + "/" + stored(t, folder, "shop", time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)) + "/graph"
+	dir := dot(t, "sleep 1000 &\necho $$ $! > pids.part; mv pids.part pids; wait")
+	cmd := exec.Command(os.Args[0], DrawCommand, folder, page)
+	cmd.SysProcAttr = proc.Group()
+	console, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // it has ended, if all is well
+		_ = cmd.Wait()
+	}()
+	var pids []string
+	until(t, "dot runs", func() bool {
+		b, err := os.ReadFile(filepath.Join(dir, "pids"))
+		pids = strings.Fields(string(b))
+		return err == nil
+	})
+	console.Close()
+	for _, text := range pids {
+		pid, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		until(t, "process "+text+" has ended", func() bool { return dead(pid) })
+	}
+}
+
+// While other graphs are drawn, one waits; then the response says so.
+func TestGraphWaits(t *testing.T) {
+	folder := t.TempDir()
+	page := "/" + run + "/" + stored(t, folder, "shop", time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)) + "/graph"
+	dot(t, "exit 3")
+	v := NewViewer(folder)
+	v.graphTimeout = time.Millisecond
+	for range cap(v.graphs) {
+		v.graphs <- struct{}{}
+	}
+	w := httptest.NewRecorder()
+	if v.ServeHTTP(w, httptest.NewRequest(http.MethodGet, page, nil)); w.Code != 503 || !strings.Contains(w.Body.String(), "Other graphs are being drawn") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	v.graphTimeout = time.Hour
+	ctx, disconnect := context.WithCancel(t.Context())
+	disconnect()
+	v.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, page, nil)) // returns
 }
 
 // dead reports whether a process has ended, also if nobody has reaped it.
