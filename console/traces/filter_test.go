@@ -88,6 +88,7 @@ func TestFilter(t *testing.T) {
 		"db.system.name=sqlite and http.response.status_code=503":         "", // of different spans
 		"kind = client or name = SELECT":                                  "13",
 		"kind = client || name = SELECT":                                  "13",
+		"kind=client||name=SELECT":                                        "13",
 		"service = loadgen OR service = album-store and duration < 5ms":   "13", // and binds more tightly
 		"(service = loadgen or service = album-store) and duration < 5ms": "3",
 		"duration < 5ms and service = loadgen or kind = server":           "2",
@@ -123,6 +124,7 @@ func TestFilterErrors(t *testing.T) {
 		"a = 1 and":                   "Filter, character 10: want a key, such as http.route, not the end",
 		"a = 1 or":                    "Filter, character 9: want a key, such as http.route, not the end",
 		"a = 1 or or b":               `Filter, character 10: want a key, such as http.route, not "or"`,
+		"a=1||":                       "Filter, character 6: want a key, such as http.route, not the end",
 		"or a = 1":                    `Filter, character 1: want a key, such as http.route, not "or"`,
 		"a = or":                      `Filter, character 5: want a value after =, not "or"`,
 		"(a = 1":                      "Filter, character 7: want ) for the ( at character 1, not the end",

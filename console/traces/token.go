@@ -67,9 +67,11 @@ func (p *parser) word() token {
 	t := p.text(func(rest string) bool {
 		return strings.ContainsRune("=<>~()", rune(rest[0])) || strings.HasPrefix(rest, "!=") || strings.HasPrefix(rest, "!~")
 	})
-	if t.text == "" && !t.quoted && strings.HasPrefix(p.source[p.at:], "&&") {
-		p.at += len("&&")
-		t.text, t.end = "&&", p.at
+	for _, symbol := range []string{"&&", "||"} {
+		if t.text == "" && !t.quoted && p.next(symbol) {
+			p.at += len(symbol)
+			t.text, t.end = symbol, p.at
+		}
 	}
 	return t
 }
@@ -88,7 +90,7 @@ func (p *parser) value() token {
 	})
 }
 
-// text reads a quoted text, or what is before a space, "&&", a quote, or where ends reports true.
+// text reads a quoted text, or what is before a space, "&&", "||", a quote, or where ends reports true.
 func (p *parser) text(ends func(rest string) bool) token {
 	p.space()
 	t := token{at: p.at}
@@ -106,7 +108,7 @@ func (p *parser) text(ends func(rest string) bool) token {
 		return t
 	}
 	n := 0
-	for n < len(rest) && !strings.ContainsRune(" \t\r\n\"", rune(rest[n])) && !strings.HasPrefix(rest[n:], "&&") && !ends(rest[n:]) {
+	for n < len(rest) && !strings.ContainsRune(" \t\r\n\"", rune(rest[n])) && !strings.HasPrefix(rest[n:], "&&") && !strings.HasPrefix(rest[n:], "||") && !ends(rest[n:]) {
 		n++
 	}
 	p.at += n
