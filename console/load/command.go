@@ -90,10 +90,16 @@ func commandFor(st supervisor.Status, values Values) (c command, err error) {
 		return c, err
 	}
 	lab := plan.Lab{Offset: st.PortOffset, State: st.State}
+	switch {
+	case values.first("url") != "" || values.first("targets") != "":
+	case values.first("openapi") != "": // not to the server that the contract names
+		c.args = append(c.args, "-url", lab.Proxy())
+	case st.PortOffset != 0 && values.first("flow") != "": // whose steps can all have full URLs: -url is an error then
+		c.env = append(c.env, "SOUNDCHECK_LOADGEN_URL="+lab.Proxy())
+	case st.PortOffset != 0:
+		c.args = append(c.args, "-url", lab.Proxy())
+	}
 	if st.PortOffset != 0 {
-		if values.first("url") == "" && values.first("targets") == "" {
-			c.args = append(c.args, "-url", lab.Proxy())
-		}
 		c.args = append(c.args, "-jaeger", lab.Jaeger())
 		c.env = append(c.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+lab.OTLP())
 	}

@@ -33,6 +33,10 @@ func TestCommand(t *testing.T) {
 		{usual, Values{"flow": {"a text"}, "users": {"5"}}, "go run ./loadgen -flow /repo/.lab/load/flow.yaml -users 5"},
 		{supervisor.Status{Root: "/repo", State: "/repo/.lab", PortOffset: 1}, Values{"targets": {"GET http://x"}},
 			"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4319 go run ./loadgen -targets /repo/.lab/load/targets.txt -jaeger http://127.0.0.1:16697"},
+		{supervisor.Status{Root: "/repo", State: "/repo/.lab", PortOffset: 1}, Values{"flow": {"a text"}},
+			"SOUNDCHECK_LOADGEN_URL=http://127.0.0.1:9071 OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4319 go run ./loadgen -flow /repo/.lab/load/flow.yaml -jaeger http://127.0.0.1:16697"},
+		{usual, Values{"openapi": {"a text"}}, "go run ./loadgen -openapi /repo/.lab/load/openapi.yaml -url http://127.0.0.1:9070"},
+		{usual, Values{"openapi": {"a text"}, "url": {"http://x"}}, "go run ./loadgen -url http://x -openapi /repo/.lab/load/openapi.yaml"},
 		{supervisor.Status{Root: "/repo", State: "/repo/.lab", PortOffset: 1}, Values{"url": {"http://x"}},
 			"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4319 go run ./loadgen -url http://x -jaeger http://127.0.0.1:16697"},
 	} {

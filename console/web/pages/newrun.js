@@ -126,7 +126,7 @@ export async function show(root, ctx) {
     if (model.now === "workers" && kind.now !== "flow") v.rate = ["0"];
     if (v.warmup?.[0] === "0s") delete v.warmup;
     if (v.arrivals?.[0] === "constant") delete v.arrivals;
-    if (v.url?.[0] === at(9070) && kind.now !== "openapi") delete v.url;
+    if (v.url?.[0] === at(9070)) delete v.url;
     if (abort.checked) v["abort-on-slo"] = ["true"];
     if (profile.checked) v.profile = [`proxy-service=${at(9071)},album-store=${at(9081)}`];
     return v;
