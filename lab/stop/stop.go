@@ -28,13 +28,22 @@ func stopping(ctx context.Context, client *supervisor.Client) string {
 	return ""
 }
 
+// exitTime is how long the process of a supervisor that has stopped may take to write its last error.
+const exitTime = 5 * time.Second
+
 // Lab requests that the supervisor stop, and returns when it is gone.
 func Lab(ctx context.Context, client *supervisor.Client, state string, stderr io.Writer) error {
 	begun := time.Now()
+	st, _ := client.Status(ctx) // zero if it does not respond
 	stopErr := client.Stop(ctx)
+	var stopped time.Time
 	for reported := begun; ; {
 		running, err := supervisor.Running(state)
+		if err == nil && !running && stopped.IsZero() {
+			stopped = time.Now()
+		}
 		switch {
+		case err == nil && !running && time.Since(stopped) < exitTime && st.Supervisor.PID != os.Getpid() && st.Supervisor.Alive():
 		case err != nil || !running:
 			// What it could not stop is in the log of a supervisor in the background.
 			file := filepath.Join(state, "logs", supervisor.ErrName)
