@@ -15,6 +15,14 @@ func testFlow(p *tracesPage, lab plan.Lab) {
 	p.visit("/runs/new?requests=flow&model=workers")
 	p.until(`document.querySelector(".command code")?.textContent.includes("-users 16")`)
 	p.want(`["url", "workersworkers", "workersusers", "mix", "flow", "targets"].map((n) => document.querySelector("#load-" + n).offsetParent !== null)`, `[true,false,true,false,true,false]`)
+	users := func(text string) {
+		p.eval(`(() => { const f = document.querySelector("#load-workersusers"); f.value = "` + text + `"; f.dispatchEvent(new Event("input", { bubbles: true })); })()`)
+	}
+	users("5s@0..2") // stages have durations
+	p.until(`document.querySelector(".command code").textContent.includes("-users 5s@0..2")`)
+	p.want(`[document.querySelector("#load-workersduration").offsetParent, document.querySelector(".command code").textContent.includes("-duration")]`, `[null,false]`)
+	users("16")
+	p.until(`document.querySelector(".command code").textContent.includes("-users 16 ") && document.querySelector(".command code").textContent.includes("-duration 30s")`)
 	p.eval(`document.querySelector("form.loadform").requestSubmit()`)
 	p.until(`document.querySelector("#load-flow-error").textContent === "-flow is empty: enter the text, or choose a file"`)
 	enter := func(text string) {

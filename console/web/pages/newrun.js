@@ -113,12 +113,13 @@ export async function show(root, ctx) {
     } }), text)));
   }
   const fits = (f) => (!f.owner || f.owner === model.now) && (!kinds.some(([k]) => k === f.name) || f.name === kind.now) &&
-    (f.name !== "url" || kind.now !== "targets") && (f.name !== "workers" || kind.now !== "flow") && (f.name !== "users" || kind.now === "flow");
+    (f.name !== "url" || kind.now !== "targets") && (f.name !== "workers" || kind.now !== "flow") && (f.name !== "users" || kind.now === "flow") &&
+    (f.name !== "duration" || kind.now !== "flow" || model.now !== "workers" || !fields.get("workersusers").values()[0].includes("@")); // stages have durations
   function arrange() {
     stored.hidden = kind.now === "mix";
     kinds.forEach(([id], i) => (requests[i].hidden = id !== kind.now));
     models.forEach(([id], i) => (sections[i].hidden = id !== model.now));
-    for (const f of fields.values()) if (["url", "workers", "users"].includes(f.name)) f.element.closest(".field").hidden = !fits(f);
+    for (const f of fields.values()) if (["url", "workers", "users", "duration"].includes(f.name)) f.element.closest(".field").hidden = !fits(f);
   }
   const shown = () => [...fields.values()].filter(fits);
   const values = () => {
@@ -153,7 +154,10 @@ export async function show(root, ctx) {
       }
     }, 150);
   }
-  form.addEventListener("input", preview);
+  form.addEventListener("input", () => {
+    arrange();
+    preview();
+  });
   arrange();
   preview();
 
