@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Few files are read at once: another one waits for its turn, or is told to come again.
+// Few files are read at once: another one waits, up to a limit.
 func TestLimitFiles(t *testing.T) {
 	t.Parallel()
 	for wait, want := range map[time.Duration]int{time.Millisecond: 429, time.Hour: 200} {

@@ -13,7 +13,13 @@ func WithoutPassword(url string) string {
 	if !ok {
 		return url
 	}
-	rest, _, _ = strings.Cut(rest, "?")
+	if head, _, _ := strings.Cut(rest, "?"); strings.ContainsAny(head, "/@") || !strings.Contains(rest, "@") {
+		rest = head
+	} else { // likely a password with a ?
+		rest, _, _ = strings.Cut(head, ":")
+		rest += url[strings.LastIndex(url, "@"):]
+		rest, _, _ = strings.Cut(rest, "?")
+	}
 	if at := strings.LastIndex(rest, "@"); at >= 0 { // the password can contain an @
 		user, _, _ := strings.Cut(rest[:at], ":")
 		rest = user + rest[at:]

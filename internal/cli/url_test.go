@@ -16,6 +16,9 @@ func TestWithoutPassword(t *testing.T) {
 		"postgres://me:a@secret@h/d":            "postgres://me@h/d",
 		"postgres://me:secret@h/d?x=a@b":        "postgres://me@h/d",
 		"postgres://h/d?user=a&password=secret": "postgres://h/d",
+		"postgres://h/d?user=a@b":               "postgres://h/d",
+		"postgres://me:sec?ret@h/d?x=1":         "postgres://me@h/d",
+		"postgres://h:1?password=secret":        "postgres://h:1",
 	} {
 		if got := WithoutPassword(url); got != want {
 			t.Errorf("WithoutPassword(%q) = %q, want %q", url, got, want)

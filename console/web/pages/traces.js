@@ -109,7 +109,7 @@ const help = () => h("details", { class: "trace-help" }, h("summary", { id: "fil
     ["url.path contains albums", "part of the text. Also: not contains"],
     ['db.query.text =~ "SELECT.*"', "a regular expression (RE2) for the whole value. Also: !~"],
     ["error.type exists", "the attribute is set. Also: not exists"],
-    ["duration > 1s or (status = error and kind = server)", "one of the two. Quote values with spaces or single parentheses"],
+    ["duration > 1s or (status = error and kind = server)", "one of the two. Quote values with spaces or unbalanced parentheses"],
     ["duration > 100ms and status = error", "fields of the span: duration, status (error, ok, unset), kind, name, service"],
   ].map(([code, text]) => h("div", null, h("dt", null, h("code", null, code)), h("dd", { class: "note" }, text)))));
 
