@@ -110,6 +110,9 @@ func TestK8sOpenAPI(t *testing.T) {
 	values := onCluster(t, c)
 	stdout, stderr, _ := loadgen(t.Context(), "k8s", "-context", c.Context, "-workers", "3", "-rate", "100", "-n", "60", "-openapi", dir+"/api.yaml", "-mix", "createAlbum=1", "-format", "json")
 	values()
+	if strings.Contains(stderr, "127.0.0.1:9070") {
+		t.Errorf("requests do not go to the lab of this machine: %s", stderr)
+	}
 	var r report.Report
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil || r.Sent != 60 || r.Processes != 3 || r.Target != h.URL+"/v7" {
 		t.Errorf("%v, %d sent by %d to %s, %s", err, r.Sent, r.Processes, r.Target, stderr)

@@ -77,7 +77,7 @@ func (f *Flags) server() error {
 	switch {
 	case f.given["url"] || url.Value.String() != url.DefValue:
 		return nil
-	case strings.HasPrefix(server, "/") && f.Elsewhere: // see Below
+	case f.Elsewhere && (server == "" || strings.HasPrefix(server, "/")): // see Below
 		return nil
 	case strings.HasPrefix(server, "/"):
 		c.URL += server
