@@ -224,6 +224,7 @@ func testLoadPages(p *tracesPage, lab plan.Lab) {
 		t.Error(err)
 	}
 	testFlameGraph(p)
+	testFlow(p, lab)
 	p.mu.Lock()
 	p.messages = nil // of requests that were refused
 	p.mu.Unlock()
@@ -263,27 +264,6 @@ func testLongRun(p *tracesPage, lab plan.Lab) {
 	p.eval(`document.querySelectorAll(".curve .uplot").forEach((e) => (e.dataset.old = "1"))`)
 	add(1)
 	p.until(`document.querySelectorAll(".curve .uplot").length === 2 && !document.querySelector(".curve [data-old]")`)
-}
-
-// testFlameGraph runs a load with profiles, and follows the link to a flame graph.
-func testFlameGraph(p *tracesPage) {
-	p.visit("/runs/new")
-	p.until(`document.querySelector(".command code")`)
-	p.eval(`(() => { document.querySelector("#load-raterate").value = "400"; document.querySelector("#load-rateduration").value = "4s"; document.querySelector("#load-profile").click(); document.querySelector("form.loadform").requestSubmit(); })()`)
-	p.until(`document.querySelector(".profilelist a")`)
-	p.want(`[...document.querySelectorAll(".card:has(.profilelist) h3")].map((e) => e.textContent)`, `["album-store","proxy-service"]`)
-	p.want(`[...document.querySelectorAll(".profilelist a")].every((a) => /^\d\d:\d\d:\d\d, [123] s$/.test(a.textContent))`, `true`)
-	graph := strings.Trim(p.eval(`document.querySelector(".profilelist a").getAttribute("href")`), `"`)
-	p.mu.Lock()
-	p.messages = nil // of requests that were refused
-	p.mu.Unlock()
-	p.do(chromedp.Navigate(p.base + graph))
-	p.until(`document.querySelectorAll("#stack-chart > div").length > 10`) // drawn by pprof's script
-	// The boxes of narrow functions have no text.
-	p.want(`[document.documentElement.innerHTML.includes("http.(*conn).serve"), location.pathname.startsWith("/-/pprof/")]`, `[true,true]`)
-	p.do(chromedp.Navigate(p.base + strings.Replace(graph, "/flamegraph", "/top", 1)))
-	p.until(`location.pathname.endsWith("/top") && document.querySelectorAll("#rows tr").length > 5`)
-	p.quiet("")
 }
 
 // testTakeover runs a load whose console is gone: another one knows the run, and stops it.

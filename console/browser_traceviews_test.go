@@ -31,7 +31,7 @@ func TestTraceFilter(t *testing.T) {
 	p.want(`[new URLSearchParams(location.search).get("filter"), location.search.includes("tags")]`, `["error = true",false]`)
 	p.quiet("")
 	p.open("/traces?service=loadgen&filter=a+%3D+1+or+b")
-	p.want(`[document.querySelector(".problem p").textContent, document.querySelector(".problem pre").textContent]`, `["Filter, character 7: or is not supported: every condition must hold, joined by and","a = 1 or b\n      ^"]`)
+	p.want(`[document.querySelector(".problem p").textContent, document.querySelector(".problem pre").textContent]`, `["Filter, character 11: want an operator, such as = or exists, not the end","a = 1 or b\n          ^"]`)
 	p.quiet("400 (Bad Request)")
 }
 

@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"soundcheck/console/load"
+	"soundcheck/console/profiles"
 	"soundcheck/console/server"
 	"soundcheck/internal/cli"
 	"soundcheck/internal/httpserver"
@@ -114,6 +115,9 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (c confi
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, _ io.Writer) error {
+	if len(args) > 0 && args[0] == profiles.DrawCommand {
+		return profiles.Draw(args[1:], stdout)
+	}
 	c, err := parse(args, getenv, stdout)
 	if err != nil {
 		return err

@@ -167,6 +167,9 @@ func (r *Runner) Start(ctx context.Context, values Values) error {
 		return err
 	}
 	c, err := commandFor(st, values)
+	if err == nil {
+		err = checkTexts(values)
+	}
 	if err != nil {
 		return err
 	}
@@ -176,6 +179,9 @@ func (r *Runner) Start(ctx context.Context, values Values) error {
 		return ErrBusy
 	}
 	if err := os.MkdirAll(r.file(""), 0o755); err != nil {
+		return err
+	}
+	if err := r.writeTexts(values); err != nil {
 		return err
 	}
 	running, cancel := context.WithCancel(context.Background())

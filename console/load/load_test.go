@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"syscall"
@@ -29,6 +30,9 @@ func TestCommand(t *testing.T) {
 		{usual, Values{"rate": {"-out"}, "abort-on-slo": {"false"}, "url": {"http://a:1"}}, "go run ./loadgen -url http://a:1 -rate -out"},
 		{supervisor.Status{Root: "/repo", State: "/tmp/second lab", PortOffset: 100}, Values{"rate": {"5"}},
 			"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4418 go run ./loadgen -rate 5 -url http://127.0.0.1:9170 -jaeger http://127.0.0.1:16796 -keep '/tmp/second lab/runs'"},
+		{usual, Values{"flow": {"a text"}, "users": {"5"}}, "go run ./loadgen -flow /repo/.lab/load/flow.yaml -users 5"},
+		{supervisor.Status{Root: "/repo", State: "/repo/.lab", PortOffset: 1}, Values{"targets": {"GET http://x"}},
+			"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4319 go run ./loadgen -targets /repo/.lab/load/targets.txt -jaeger http://127.0.0.1:16697"},
 		{supervisor.Status{Root: "/repo", State: "/repo/.lab", PortOffset: 1}, Values{"url": {"http://x"}},
 			"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4319 go run ./loadgen -url http://x -jaeger http://127.0.0.1:16697"},
 	} {
@@ -45,11 +49,51 @@ func TestCommand(t *testing.T) {
 		{Values{"abort-on-slo": {"maybe"}}, "abort-on-slo", `"maybe" is not true or false`},
 		{Values{"mix": {strings.Repeat("x", 3000)}}, "mix", "longer than 2000 bytes"},
 		{Values{"mix": {"a\x00b"}}, "mix", "NUL"},
+		{Values{"flow": {strings.Repeat("x", maxText+1)}}, "flow", "longer than 1024 KiB"},
+		{Values{"openapi": {"a", "b"}}, "openapi", "has 2 values"},
 	} {
 		_, err := commandFor(usual, tt.values)
 		if bad, ok := errors.AsType[*BadValue](err); !ok || bad.Flag != tt.flag || !strings.Contains(bad.Text, tt.want) {
 			t.Errorf("%v: %v, want -%s: %s", tt.values, err, tt.flag, tt.want)
 		}
+	}
+}
+
+// A page gives the texts of files. They are checked before the start, and do not name files of this machine.
+func TestTexts(t *testing.T) {
+	t.Parallel()
+	secret := filepath.Join(t.TempDir(), "secret.json")
+	if err := os.WriteFile(secret, []byte(`{"get": {}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const contract = "openapi: 3.0.0\ninfo: {title: t, version: '1'}\npaths:\n  /a:\n    get: {responses: {'200': {description: ok}}}\n"
+	for _, tt := range []struct{ name, text, want string }{
+		{"flow", "steps:\n  - name: a\n    get: /albums\n", ""},
+		{"flow", "steps:\n  - name: a\n    get: /albums\n    expectation: 5\n", "-flow: flow.yaml:4: "},
+		{"flow", "data: " + secret + "\nsteps:\n  - name: a\n    get: /albums\n", "the flow must not name other files"},
+		{"flow", "steps:\n  - name: a\n    post: /albums\n    body: \"@" + secret + "\"\n", "the flow must not name other files"},
+		{"targets", "GET http://a/x\n", ""},
+		{"targets", "GET http://a/x\nfoo\n", "-targets: targets.txt:2: "},
+		{"targets", "POST http://a/x\n@" + secret + "\n", "-targets: targets.txt:2: @" + secret + ": the targets must not name other files"},
+		{"openapi", contract, ""},
+		{"openapi", contract + "  /b: {$ref: '" + secret + "'}\n", "the document has more than one file"},
+		{"openapi", "openapi: [", "-openapi: openapi.yaml: "},
+	} {
+		err := checkTexts(Values{tt.name: {tt.text}})
+		bad, ok := errors.AsType[*BadValue](err)
+		if tt.want == "" && err != nil || tt.want != "" && (!ok || bad.Flag != tt.name || !strings.Contains(bad.Text, tt.want)) {
+			t.Errorf("%s: %v, want %s", tt.text, err, tt.want)
+		}
+	}
+	r := New(t.TempDir())
+	if err := os.MkdirAll(r.file(""), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.writeTexts(Values{"flow": {"a text"}, "rate": {"5"}}); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(r.file("flow.yaml")); err != nil || string(b) != "a text" {
+		t.Errorf("the file: %s, %v", b, err)
 	}
 }
 

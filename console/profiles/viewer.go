@@ -21,7 +21,9 @@ import (
 //
 // Their queries are those of pprof: f focuses on functions, tf on labels, as in tf=route=GET.
 type Viewer struct {
-	folder string
+	folder       string
+	graphTimeout time.Duration
+	graphs       chan struct{} // those that are being drawn
 
 	open   map[File]map[string]http.Handler
 	recent []File
@@ -32,7 +34,7 @@ var turn sync.Mutex
 
 // NewViewer returns the viewer of a folder of runs.
 func NewViewer(folder string) *Viewer {
-	return &Viewer{folder: folder, open: map[File]map[string]http.Handler{}}
+	return &Viewer{folder: folder, graphTimeout: graphTimeout, graphs: make(chan struct{}, maxGraphs), open: map[File]map[string]http.Handler{}}
 }
 
 // maxOpen is how many profiles are in memory.
@@ -58,6 +60,15 @@ func (v *Viewer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusFound)
 		return
 	}
+	if parts[2] == "graph" {
+		v.graph(w, r, f)
+		return
+	}
+	v.show(w, r, f, parts[2])
+}
+
+// show responds with a page of a profile.
+func (v *Viewer) show(w http.ResponseWriter, r *http.Request, f File, page string) {
 	turn.Lock()
 	defer turn.Unlock()
 	handlers, err := v.handlers(f)
@@ -65,7 +76,7 @@ func (v *Viewer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusNotFound)
 		return
 	}
-	handlers["/"+parts[2]].ServeHTTP(w, r)
+	handlers["/"+page].ServeHTTP(w, r)
 }
 
 // handlers returns the pages of a profile. The caller holds turn.

@@ -21,6 +21,9 @@ const tokenHeader = "X-Soundcheck-Token"
 // maxControl is the max size of a request that changes something, in bytes.
 const maxControl = 64 << 10
 
+// maxLoad is that of one that starts a load test, which can have a file.
+const maxLoad = 3 << 20
+
 // control admits requests that set faults or run load tests: only those of the console's own pages.
 type control struct {
 	token  string
@@ -70,7 +73,7 @@ func (g *control) state(r *http.Request) (any, error) {
 }
 
 // guard calls do for a request that is admitted, with its body decoded into a new In.
-func guard[In any](g *control, do func(*http.Request, In) (any, error)) http.HandlerFunc {
+func guard[In any](g *control, most int64, do func(*http.Request, In) (any, error)) http.HandlerFunc {
 	return respond(func(r *http.Request) (any, error) {
 		var in In
 		origin := r.Header.Get("Origin")
@@ -86,7 +89,7 @@ func guard[In any](g *control, do func(*http.Request, In) (any, error)) http.Han
 		case err != nil || kind != "application/json":
 			return nil, failure(http.StatusUnsupportedMediaType, "the body must be application/json")
 		}
-		dec := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxControl))
+		dec := json.NewDecoder(http.MaxBytesReader(nil, r.Body, most))
 		dec.DisallowUnknownFields()
 		if err = dec.Decode(&in); err == nil {
 			if _, more := dec.Token(); !errors.Is(more, io.EOF) {

@@ -126,6 +126,22 @@ func TestControl(t *testing.T) {
 	}
 }
 
+// A load test can have a file, which is larger than other requests.
+func TestLargeLoad(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := console(t, Config{State: dir, Load: load.New(dir)})
+	for size, want := range map[int]int{2 * maxControl: 409, maxLoad: 400} { // the lab is down
+		body := `{"flow":["` + strings.Repeat("#", size) + `"]}`
+		if code, text := (request{method: "POST", path: "/-/load", body: body}).send(t, h); code != want {
+			t.Errorf("%d bytes: %d %s, want %d", size, code, text, want)
+		}
+	}
+	if code, _ := (request{method: "PUT", path: "/-/faults", body: `{"value":"` + strings.Repeat("#", maxControl) + `"}`}).send(t, h); code != 400 {
+		t.Errorf("a large fault: %d", code)
+	}
+}
+
 // A page elsewhere cannot read the token, and a console that admits nothing has none.
 func TestToken(t *testing.T) {
 	t.Parallel()

@@ -61,7 +61,7 @@ func stopLoad(c Config) func(*http.Request, struct{}) (any, error) {
 // loadFailure gives an error its status.
 func loadFailure(err error) error {
 	if bad, ok := errors.AsType[*load.BadValue](err); ok {
-		return failure(http.StatusBadRequest, "%s", bad.Text)
+		return &problem{http.StatusBadRequest, bad.Text, bad.Flag}
 	}
 	for _, conflict := range []error{load.ErrBusy, load.ErrIdle, load.ErrDown} {
 		if errors.Is(err, conflict) {

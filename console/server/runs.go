@@ -178,6 +178,10 @@ func planOf(r *report.Report) string {
 	switch {
 	case r.Replay != "":
 		return "replay of " + path.Base(r.Replay)
+	case r.Flow != nil && r.Flow.Users != "": // stages
+		return "users " + r.Flow.Users
+	case r.Flow != nil && r.Model == "closed":
+		return plural(r.Workers, "user")
 	case r.Model == "closed":
 		return plural(r.Workers, "worker")
 	}

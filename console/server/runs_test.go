@@ -193,3 +193,18 @@ func TestVerdict(t *testing.T) {
 		}
 	}
 }
+
+func TestPlan(t *testing.T) {
+	t.Parallel()
+	for want, r := range map[string]*report.Report{
+		"1 worker":           {Model: "closed", Workers: 1},
+		"2 users":            {Model: "closed", Workers: 2, Flow: &report.Flow{}},
+		"users 30s@0..20":    {Model: "closed", Workers: 20, Flow: &report.Flow{Users: "30s@0..20"}},
+		"30s@5":              {Model: "open", Stages: "30s@5", Flow: &report.Flow{}},
+		"replay of run.json": {Replay: "/a/run.json"},
+	} {
+		if got := planOf(r); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}

@@ -37,6 +37,7 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 
 	"soundcheck/console/load"
+	"soundcheck/console/traces"
 	"soundcheck/dashboards"
 )
 
@@ -74,7 +75,7 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET /-/dashboards", respond(boards.listDashboards))
 	mux.HandleFunc("GET /-/dashboards/{uid}", boards.dashboard)
 	mux.HandleFunc("GET "+tracesPath, respond(searchTraces(c)))
-	mux.HandleFunc("POST "+tracesPath, respond(readTraces))
+	mux.HandleFunc("POST "+tracesPath, traces.LimitFiles(respond(readTraces), busyReading))
 	mux.HandleFunc("GET "+tracesPath+"/{id}", respond(oneTrace(c)))
 	mux.HandleFunc("GET "+tracesPath+"/{id}/otlp", otlpTrace(c))
 	mux.HandleFunc("GET /-/map", respond(serviceMap(c)))
@@ -85,11 +86,11 @@ func New(c Config) http.Handler {
 	gate := newControl(c)
 	mux.HandleFunc("GET /-/control", respond(gate.state))
 	mux.HandleFunc("GET /-/faults/settings", respond(faultSettings(c)))
-	mux.HandleFunc("PUT "+faultsPath, guard(gate, setFault(c)))
+	mux.HandleFunc("PUT "+faultsPath, guard(gate, maxControl, setFault(c)))
 	mux.HandleFunc("GET "+loadPath, respond(loadStatus(c)))
 	mux.HandleFunc("GET /-/load/command", respond(loadCommand(c)))
-	mux.HandleFunc("POST "+loadPath, guard(gate, startLoad(c)))
-	mux.HandleFunc("DELETE "+loadPath, guard(gate, stopLoad(c)))
+	mux.HandleFunc("POST "+loadPath, guard(gate, maxLoad, startLoad(c)))
+	mux.HandleFunc("DELETE "+loadPath, guard(gate, maxControl, stopLoad(c)))
 	mux.HandleFunc("GET /-/logs", respond(readLogs(c.State)))
 	kept := newRuns(c)
 	mux.HandleFunc("GET /-/runs", respond(kept.list))
@@ -196,13 +197,14 @@ func local(host string) bool {
 type problem struct {
 	status int
 	text   string
+	flag   string // of loadgen that it is about; "": none
 }
 
 func (p *problem) Error() string { return p.text }
 
 // failure returns a problem.
 func failure(status int, format string, args ...any) error {
-	return &problem{status, fmt.Sprintf(format, args...)}
+	return &problem{status: status, text: fmt.Sprintf(format, args...)}
 }
 
 // respond responds with the result of find as JSON, or with its error: 500, if it is not a
@@ -211,7 +213,11 @@ func respond(find func(*http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		v, err := find(r)
 		if p, ok := errors.AsType[*problem](err); ok {
-			fail(w, p.status, p.text)
+			body := map[string]string{"error": p.text}
+			if p.flag != "" {
+				body["flag"] = p.flag
+			}
+			reply(w, p.status, body)
 		} else if err != nil && !errors.Is(err, context.Canceled) {
 			fail(w, http.StatusInternalServerError, err.Error())
 		} else if err == nil {

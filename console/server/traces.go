@@ -58,6 +58,12 @@ func otlpTrace(c Config) http.HandlerFunc {
 	}
 }
 
+// busyReading responds while too many files of traces are read.
+func busyReading(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Retry-After", "10")
+	fail(w, http.StatusTooManyRequests, "the console is reading other trace files: try again in some seconds")
+}
+
 // readTraces responds with the traces of the file in the body. It stores nothing.
 func readTraces(r *http.Request) (any, error) {
 	b, err := io.ReadAll(io.LimitReader(r.Body, traces.MaxFile+1))

@@ -21,7 +21,7 @@ func TestTraces(t *testing.T) {
 		{"/-/map?since=now-5m", 502, "Jaeger is down at " + away.String()},
 		{"/-/traces/abc", 502, "Jaeger is down at " + away.String()},
 		{"/-/traces/abc/otlp", 502, "Jaeger is down at " + away.String()},
-		{"/-/traces?service=a&filter=a+%3D+1+or", 400, "Filter, character 7: or is not supported"},
+		{"/-/traces?service=a&filter=a+%3D+1+or", 400, "Filter, character 9: want a key"},
 		{"/-/traces?tags=a", 400, "tags is not one of"},
 		{"/-/traces?start=5&end=4", 400, "start is not before end"},
 		{"/-/traces?start=now", 400, "start \\\"now\\\" is not a time in microseconds"},
@@ -57,6 +57,15 @@ func TestReadTraces(t *testing.T) {
 	}
 	if status, _ := post(h, "/-/map", file, nil); status != http.StatusMethodNotAllowed {
 		t.Errorf("POST of another path = %d", status)
+	}
+}
+
+// While many files are read, the response says so.
+func TestBusyReading(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	if busyReading(w, nil); w.Code != 429 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "reading other trace files") {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
 }
 

@@ -11,9 +11,11 @@ import (
 	"unicode/utf8"
 )
 
-// Filter is a list of conditions. A trace matches if all of them hold for one of its spans:
+// Filter is a list of terms. A trace matches if all of them hold for one of its spans. It is written as
 //
-//	condition { "and" condition }
+//	filter    = all { "or" all }
+//	all       = term { "and" term }
+//	term      = condition | "(" filter ")"
 //	condition = key ( operator value | "exists" | "not exists" )
 //	operator  = "=" "!=" ">" ">=" "<" "<=" "=~" "!~" "contains" "not contains"
 //
@@ -21,7 +23,13 @@ import (
 // resource; span.KEY and resource.KEY select one of the two. Keys and values can be quoted. The
 // regular expressions of =~ and !~ are RE2 and match the whole value, as in PromQL. Except for
 // "not exists", a condition on an attribute that a span does not have does not hold.
-type Filter []condition
+type Filter []term
+
+// term is one condition, or alternatives.
+type term struct {
+	condition condition
+	any       []Filter // one of these holds; none: the condition
+}
 
 type condition struct {
 	text  string // as written
@@ -66,35 +74,22 @@ func (e *FilterError) Error() string {
 	return fmt.Sprintf("Filter, character %d: %s", e.Position, e.Text)
 }
 
-// token is a word, an operator or a quoted text of a filter. The last one, at the end, is empty.
-type token struct {
-	text   string
-	quoted bool
-	at     int // byte
-	end    int
-}
-
-func (t token) is(words ...string) bool {
-	return !t.quoted && slices.ContainsFunc(words, func(w string) bool { return strings.EqualFold(w, t.text) })
-}
-
-// shown is how an error names a token.
-func (t token) shown() string {
-	if t.text == "" && !t.quoted {
-		return "the end"
-	}
-	return strconv.Quote(t.text)
-}
-
 // parser reads a filter. Its methods panic with a *FilterError, which ParseFilter returns.
 type parser struct {
 	source string
 	at     int
+	open   []int // open parentheses
 }
 
+// maxDepth is the max depth of parentheses.
+const maxDepth = 50
+
 func (p *parser) fail(at int, format string, args ...any) {
-	panic(&FilterError{utf8.RuneCountInString(p.source[:at]) + 1, fmt.Sprintf(format, args...)})
+	panic(&FilterError{p.character(at), fmt.Sprintf(format, args...)})
 }
+
+// character returns the character at a byte, from 1.
+func (p *parser) character(at int) int { return utf8.RuneCountInString(p.source[:at]) + 1 }
 
 // ParseFilter parses a filter. Without conditions it is empty. The error is a *FilterError.
 func ParseFilter(source string) (f Filter, err error) {
@@ -111,26 +106,91 @@ func ParseFilter(source string) (f Filter, err error) {
 	if p.space(); p.at == len(source) {
 		return nil, nil
 	}
+	f = p.alternatives()
+	if p.at < len(source) {
+		p.fail(p.at, "there is no ( for this )")
+	}
+	return f, nil
+}
+
+// alternatives reads filters joined by or, to a closing parenthesis or the end.
+func (p *parser) alternatives() Filter {
+	list := []Filter{p.all()}
+	for p.joined("or", "||") {
+		list = append(list, p.all())
+	}
+	if len(list) > 1 {
+		return Filter{{any: list}}
+	}
+	return list[0]
+}
+
+// all reads terms joined by and.
+func (p *parser) all() (f Filter) {
 	for {
-		f = append(f, p.condition())
-		switch t := p.word(); {
-		case t.text == "" && !t.quoted:
-			return f, nil
-		case t.is("or", "||"):
-			p.fail(t.at, "or is not supported: every condition must hold, joined by and")
-		case !t.is("and", "&&"):
-			p.fail(t.at, "want and, or the end, not %s. Quote values with spaces", t.shown())
+		if p.space(); p.next("(") {
+			f = append(f, p.parentheses()...)
+		} else {
+			f = append(f, term{condition: p.condition()})
+		}
+		if !p.joined("and", "&&") {
+			return f
 		}
 	}
 }
 
+func (p *parser) parentheses() Filter {
+	if len(p.open) == maxDepth {
+		p.fail(p.at, "parentheses are more than %d deep", maxDepth)
+	}
+	p.open = append(p.open, p.at)
+	p.at++
+	f := p.alternatives()
+	from := p.open[len(p.open)-1]
+	if !p.next(")") {
+		p.fail(p.at, "want ) for the ( at character %d, not the end", p.character(from))
+	}
+	p.at++
+	p.open = p.open[:len(p.open)-1]
+	return f
+}
+
+// next reports whether the text follows.
+func (p *parser) next(text string) bool { return strings.HasPrefix(p.source[p.at:], text) }
+
+// joined reads a word between terms, if it is one of two. Nothing but the other word, a closing parenthesis or the
+// end may follow instead.
+func (p *parser) joined(words ...string) bool {
+	p.space()
+	at := p.at
+	if at == len(p.source) || p.next(")") {
+		return false
+	}
+	t := p.word()
+	switch {
+	case t.is(words...):
+		return true
+	case t.is("and", "&&", "or", "||"):
+		p.at = at
+		return false
+	case t.text == "" && !t.quoted: // an operator or a parenthesis
+		t.text = p.source[at : at+1]
+	}
+	p.fail(at, "want \"and\", \"or\" or the end, not %s. Quote values with spaces", t.shown())
+	return false
+}
+
 func (p *parser) condition() condition {
 	key := p.word()
+	p.space()
 	switch {
-	case key.text == "" || key.is("and", "&&", "or"):
+	case key.text == "" && !key.quoted && p.next(")"):
+		key.text = ")"
+		fallthrough
+	case key.text == "" || key.is("and", "&&", "or", "||"):
 		p.fail(key.at, "want a key, such as http.route, not %s", key.shown())
-	case !key.quoted && strings.ContainsAny(key.text, "()!"):
-		p.fail(key.at, "%q is not a key: parentheses and negation are not supported", key.text)
+	case key.is("not") && p.next("("), !key.quoted && strings.Contains(key.text, "!"):
+		p.fail(key.at, "negation is not supported: use !=, !~, not contains or not exists")
 	}
 	c := condition{key: key.text}
 	c.setScope(key.quoted)
@@ -146,8 +206,11 @@ func (p *parser) condition() condition {
 	if allowed := intrinsics[c.key]; c.scope == intrinsic && !slices.Contains(allowed, c.op) {
 		p.fail(op.at, "%s is not for %s: use one of %s", c.op, c.key, strings.Join(allowed, " "))
 	}
-	value := p.text(func(string) bool { return false })
-	if !value.quoted && (value.text == "" || value.is("and", "&&")) {
+	value := p.value()
+	if !value.quoted && (value.text == "" || value.is("and", "&&", "or")) {
+		if value.text == "" && p.at < len(p.source) {
+			value.text = p.source[p.at : p.at+1]
+		}
 		p.fail(value.at, "want a value after %s, not %s", c.op, value.shown())
 	}
 	c.value = value.text
@@ -201,78 +264,4 @@ func (p *parser) oneOf(c *condition, at int, list []string) {
 	if c.value = strings.ToLower(c.value); !slices.Contains(list, c.value) {
 		p.fail(at, "%s is one of %s, not %q", c.key, strings.Join(list, ", "), c.value)
 	}
-}
-
-func (p *parser) space() {
-	for p.at < len(p.source) && strings.ContainsRune(" \t\r\n", rune(p.source[p.at])) {
-		p.at++
-	}
-}
-
-// operator reads an operator: a symbol, or one or two words.
-func (p *parser) operator() token {
-	p.space()
-	t := token{at: p.at}
-	for _, op := range []string{"==", "=~", "!=", "!~", ">=", "<=", "=", ">", "<"} {
-		if !strings.HasPrefix(p.source[p.at:], op) {
-			continue
-		}
-		if op == "==" {
-			p.fail(p.at, "== is not an operator: use =")
-		}
-		p.at += len(op)
-		t.text, t.end = op, p.at
-		return t
-	}
-	t = p.word()
-	if t.is("not") {
-		second := p.word()
-		if !second.is("exists", "contains") {
-			p.fail(second.at, "want exists or contains after not, not %s", second.shown())
-		}
-		return token{text: "not " + strings.ToLower(second.text), at: t.at, end: second.end}
-	}
-	if !t.is("exists", "contains") {
-		p.fail(t.at, "want an operator, such as = or exists, not %s", t.shown())
-	}
-	t.text = strings.ToLower(t.text)
-	return t
-}
-
-// word reads a key, or a word between conditions.
-func (p *parser) word() token {
-	t := p.text(func(rest string) bool {
-		return strings.ContainsRune("=<>~", rune(rest[0])) || strings.HasPrefix(rest, "!=") || strings.HasPrefix(rest, "!~")
-	})
-	if t.text == "" && !t.quoted && strings.HasPrefix(p.source[p.at:], "&&") {
-		p.at += len("&&")
-		t.text, t.end = "&&", p.at
-	}
-	return t
-}
-
-// text reads a quoted text, or what is before a space, "&&", a quote, or where ends reports true.
-func (p *parser) text(ends func(rest string) bool) token {
-	p.space()
-	t := token{at: p.at}
-	rest := p.source[p.at:]
-	if strings.HasPrefix(rest, `"`) {
-		text, err := strconv.QuotedPrefix(rest)
-		if err == nil {
-			t.text, err = strconv.Unquote(text)
-		}
-		if err != nil {
-			p.fail(p.at, "the quoted text has no closing quote, or an unknown escape")
-		}
-		p.at += len(text)
-		t.quoted, t.end = true, p.at
-		return t
-	}
-	n := 0
-	for n < len(rest) && !strings.ContainsRune(" \t\r\n\"", rune(rest[n])) && !strings.HasPrefix(rest[n:], "&&") && !ends(rest[n:]) {
-		n++
-	}
-	p.at += n
-	t.text, t.end = rest[:n], p.at
-	return t
 }

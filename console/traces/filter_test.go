@@ -85,7 +85,17 @@ func TestFilter(t *testing.T) {
 		"duration != 2ms":                     "12",
 		"duration > 50ms and duration<=0.09s": "2",
 		`db.system.name = "and"`:              "",
-		"db.system.name=sqlite and http.response.status_code=503": "", // of different spans
+		"db.system.name=sqlite and http.response.status_code=503":         "", // of different spans
+		"kind = client or name = SELECT":                                  "13",
+		"kind = client || name = SELECT":                                  "13",
+		"service = loadgen OR service = album-store and duration < 5ms":   "13", // and binds more tightly
+		"(service = loadgen or service = album-store) and duration < 5ms": "3",
+		"duration < 5ms and service = loadgen or kind = server":           "2",
+		"((kind=client)or(kind=server))and(size exists)":                  "2",
+		"url.path =~ /(a|b)/7.x=1":                                        "2", // balanced parentheses are a part of the value
+		"(url.path =~ /(a|b)/7.x=1)":                                      "2",
+		`url.path = ")" or size = 12`:                                     "2",
+		`"or" = 1 or "(" = 2`:                                             "",
 	} {
 		f, err := ParseFilter(filter)
 		if err != nil {
@@ -105,27 +115,41 @@ func TestFilter(t *testing.T) {
 func TestFilterErrors(t *testing.T) {
 	t.Parallel()
 	for filter, want := range map[string]string{
-		"http.route":      "Filter, character 11: want an operator, such as = or exists, not the end",
-		"= 5":             "Filter, character 1: want a key, such as http.route, not the end",
-		"a = ":            "Filter, character 5: want a value after =, not the end",
-		"a = and b = 2":   `Filter, character 5: want a value after =, not "and"`,
-		"a = 1 b = 2":     `Filter, character 7: want and, or the end, not "b". Quote values with spaces`,
-		"a = 1 and":       "Filter, character 10: want a key, such as http.route, not the end",
-		"a = 1 or b = 2":  "Filter, character 7: or is not supported: every condition must hold, joined by and",
-		"(a = 1)":         `Filter, character 1: "(a" is not a key: parentheses and negation are not supported`,
-		"a == 1":          "Filter, character 3: == is not an operator: use =",
-		"a > b":           `Filter, character 5: > compares numbers: "b" is not one`,
-		`ä = "b`:          "Filter, character 5: the quoted text has no closing quote, or an unknown escape",
-		`a =~ "b("`:       "Filter, character 6: \"b(\" is not a regular expression: missing closing ): `b(`",
-		"a > nan":         `Filter, character 5: > compares numbers: "nan" is not one`,
-		`a =~ \Qb`:        "Filter, character 6: \"\\\\Qb\" is not a regular expression: missing closing ): `^(?s:\\Qb)$`",
-		"duration > 5":    `Filter, character 12: "5" is not a duration. Examples: 1.2s, 100ms, 500us`,
-		"duration =~ 5ms": "Filter, character 10: =~ is not for duration: use one of = != > >= < <=",
-		"status = failed": `Filter, character 10: status is one of error, ok, unset, not "failed"`,
-		"kind = http":     `Filter, character 8: kind is one of client, server, internal, producer, consumer, not "http"`,
-		"name exists":     "Filter, character 6: every span has a name: exists is for attributes",
-		"a not 5":         `Filter, character 7: want exists or contains after not, not "5"`,
-		"a = \"b\"c":      `Filter, character 8: want and, or the end, not "c". Quote values with spaces`,
+		"http.route":                  "Filter, character 11: want an operator, such as = or exists, not the end",
+		"= 5":                         "Filter, character 1: want a key, such as http.route, not the end",
+		"a = ":                        "Filter, character 5: want a value after =, not the end",
+		"a = and b = 2":               `Filter, character 5: want a value after =, not "and"`,
+		"a = 1 b = 2":                 `Filter, character 7: want "and", "or" or the end, not "b". Quote values with spaces`,
+		"a = 1 and":                   "Filter, character 10: want a key, such as http.route, not the end",
+		"a = 1 or":                    "Filter, character 9: want a key, such as http.route, not the end",
+		"a = 1 or or b":               `Filter, character 10: want a key, such as http.route, not "or"`,
+		"or a = 1":                    `Filter, character 1: want a key, such as http.route, not "or"`,
+		"a = or":                      `Filter, character 5: want a value after =, not "or"`,
+		"(a = 1":                      "Filter, character 7: want ) for the ( at character 1, not the end",
+		"((a = 1) or b":               "Filter, character 14: want an operator, such as = or exists, not the end",
+		"(ä = 1 or (b=2)":             "Filter, character 16: want ) for the ( at character 1, not the end",
+		"a = 1)":                      "Filter, character 6: there is no ( for this )",
+		"a exists) or b":              "Filter, character 9: there is no ( for this )",
+		"()":                          `Filter, character 2: want a key, such as http.route, not ")"`,
+		"(a = )":                      `Filter, character 6: want a value after =, not ")"`,
+		"(a = 1)(b = 2)":              `Filter, character 8: want "and", "or" or the end, not "(". Quote values with spaces`,
+		"a = 1 = 2":                   `Filter, character 7: want "and", "or" or the end, not "=". Quote values with spaces`,
+		"not (a = 1)":                 "Filter, character 1: negation is not supported: use !=, !~, not contains or not exists",
+		"!a = 1":                      "Filter, character 1: negation is not supported: use !=, !~, not contains or not exists",
+		strings.Repeat("(", 51) + "a": "Filter, character 51: parentheses are more than 50 deep",
+		"a == 1":                      "Filter, character 3: == is not an operator: use =",
+		"a > b":                       `Filter, character 5: > compares numbers: "b" is not one`,
+		`ä = "b`:                      "Filter, character 5: the quoted text has no closing quote, or an unknown escape",
+		`a =~ "b("`:                   "Filter, character 6: \"b(\" is not a regular expression: missing closing ): `b(`",
+		"a > nan":                     `Filter, character 5: > compares numbers: "nan" is not one`,
+		`a =~ \Qb`:                    "Filter, character 6: \"\\\\Qb\" is not a regular expression: missing closing ): `^(?s:\\Qb)$`",
+		"duration > 5":                `Filter, character 12: "5" is not a duration. Examples: 1.2s, 100ms, 500us`,
+		"duration =~ 5ms":             "Filter, character 10: =~ is not for duration: use one of = != > >= < <=",
+		"status = failed":             `Filter, character 10: status is one of error, ok, unset, not "failed"`,
+		"kind = http":                 `Filter, character 8: kind is one of client, server, internal, producer, consumer, not "http"`,
+		"name exists":                 "Filter, character 6: every span has a name: exists is for attributes",
+		"a not 5":                     `Filter, character 7: want exists or contains after not, not "5"`,
+		"a = \"b\"c":                  `Filter, character 8: want "and", "or" or the end, not "c". Quote values with spaces`,
 	} {
 		if f, err := ParseFilter(filter); err == nil || err.Error() != want {
 			t.Errorf("ParseFilter(%s) = %v, %v\nwant %s", filter, f, err, want)
@@ -137,6 +161,7 @@ func FuzzParseFilter(f *testing.F) {
 	f.Add(`a = "b" and duration > 5ms && x not exists`)
 	f.Add("ä=~\xff")
 	f.Add(`a =~ \Qb`)
+	f.Add(`(a = (b) or c exists)) && "(" = 1 || d`)
 	f.Fuzz(func(t *testing.T, source string) {
 		if _, err := ParseFilter(source); err != nil && !strings.HasPrefix(err.Error(), "Filter, character ") {
 			t.Errorf("ParseFilter(%q) = %v", source, err)
@@ -154,6 +179,8 @@ func TestPush(t *testing.T) {
 		"status = error and kind = client and status = ok":         {`tags={"error":"true"}`, "status = error"},
 		"name = x and service = s and name = y":                    {"operation=x", "name = x"},
 		"duration > 1ms and duration >= 5ms and duration < 10ms":   {"maxDuration=10001us&minDuration=5000us", "duration > 1ms, duration >= 5ms, duration < 10ms"},
+		"a = 1 or b = 2":                                           {"", ""},
+		"(a = 1 and b = 2) and (c = 3 or d = 4)":                   {`tags={"a":"1","b":"2"}`, "a = 1, b = 2"},
 		"duration = 1500ns and duration != 2ms":                    {"maxDuration=2us&minDuration=1us", "duration = 1500ns"},
 	} {
 		f, err := ParseFilter(filter)
@@ -191,6 +218,8 @@ func TestSearchReads(t *testing.T) {
 		{"all are read", Query{Service: "loadgen", Limit: 2, Filter: filter("kind = server")}, "0/1/2/false [loadgen]", []string{"2"}},
 		{"every service", Query{Limit: 5}, "1/1/5/false [loadgen store]", []string{"5", "5"}},
 		{"the filter selects services", Query{Limit: 5, Filter: filter("service != loadgen")}, "1/1/5/false [store]", []string{"5"}},
+		{"alternatives select services", Query{Limit: 5, Filter: filter("service = store and kind = internal or service = none")}, "1/1/5/false [store]", []string{"5"}},
+		{"any service by an alternative", Query{Limit: 5, Filter: filter("service = store or duration > 0s")}, "1/1/5/false [loadgen store]", []string{"5", "5"}},
 		{"of the service", Query{Service: "loadgen", Limit: 5, Operation: "SELECT"}, "0/1/5/false [loadgen]", []string{"5"}},
 		{"the operation", Query{Service: "store", Limit: 5, Operation: "SELECT", Min: 2 * time.Microsecond, Max: 2 * time.Microsecond}, "1/1/5/false [store]", []string{"5"}},
 		{"no service", Query{Service: "loadgen", Limit: 5, Filter: filter("service = store")}, "0/0/0/false []", nil},

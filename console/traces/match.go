@@ -13,18 +13,25 @@ import (
 	"soundcheck/internal/jaegerapi"
 )
 
-// matches returns the spans for which every condition holds.
+// matches returns the spans for which the filter holds.
 func (f Filter) matches(t *trace) (list []*span) {
 	for _, s := range t.spans {
-		holds := true
-		for _, c := range f {
-			holds = holds && c.holds(t, s)
-		}
-		if holds {
+		if f.hold(func(c condition) bool { return c.holds(t, s) }) {
 			list = append(list, s)
 		}
 	}
 	return list
+}
+
+// hold reports whether every term holds.
+func (f Filter) hold(holds func(condition) bool) bool {
+	for _, t := range f {
+		one := func(f Filter) bool { return f.hold(holds) }
+		if t.any == nil && !holds(t.condition) || t.any != nil && !slices.ContainsFunc(t.any, one) {
+			return false
+		}
+	}
+	return true
 }
 
 func (c condition) holds(t *trace, s *span) bool {
@@ -112,22 +119,22 @@ func (c condition) of(t *trace, s *span) any {
 
 // service returns whether a span of a service can match, as far as its name decides that.
 func (f Filter) service(name string) bool {
-	for _, c := range f {
-		if c.scope == intrinsic && c.key == "service" && !c.holds(nil, &span{service: name}) {
-			return false
-		}
-	}
-	return true
+	return f.hold(func(c condition) bool {
+		return c.scope != intrinsic || c.key != "service" || c.holds(nil, &span{service: name})
+	})
 }
 
 // push adds conditions to a query of /api/traces, and returns which. Jaeger compares texts, of
-// attributes of spans and resources, for equality; not necessarily of the same span. So its result
-// has every matching trace, and others.
+// attributes of spans and resources, for equality; not necessarily of the same span, and it knows no
+// alternatives. So its result has every matching trace, and others.
 func (f Filter) push(q url.Values) (pushed []string) {
 	tags := map[string]string{}
-	for _, c := range f {
+	for _, t := range f {
+		c := t.condition
 		name, value := c.key, c.value
 		switch {
+		case t.any != nil:
+			continue
 		case c.scope == intrinsic && c.key == "duration":
 			if c.pushDuration(q) {
 				pushed = append(pushed, c.text)

@@ -71,7 +71,7 @@ func (j Jaeger) Search(ctx context.Context, q Query) (Result, error) {
 func (q Query) conditions() Filter {
 	var f Filter
 	add := func(key, op, value string, d time.Duration) {
-		f = append(f, condition{text: key + " " + op + " " + value, key: key, scope: intrinsic, op: op, value: value, duration: d})
+		f = append(f, term{condition: condition{text: key + " " + op + " " + value, key: key, scope: intrinsic, op: op, value: value, duration: d}})
 	}
 	if q.Operation != "" {
 		add("name", "=", q.Operation, 0)

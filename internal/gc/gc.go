@@ -33,7 +33,8 @@ var ended atomic.Bool
 // endPercent is GOGC after End.
 const endPercent = 50
 
-// End ends what Pace began: work that nobody times, such as a report, needs no extra memory, rather less.
+// End ends what Pace began, and makes collections more frequent than by default: work that nobody times, such as
+// a report, needs little memory rather than little CPU. It does nothing if GOGC is in the environment.
 func End() {
 	if os.Getenv("GOGC") == "" && !ended.Swap(true) {
 		debug.SetGCPercent(endPercent)
@@ -51,6 +52,9 @@ var pace = sync.OnceFunc(func() {
 		if want := percent(live, allocs-before, now.Sub(last)); want != current && !ended.Load() {
 			current = want
 			debug.SetGCPercent(want)
+			if ended.Load() { // meanwhile
+				debug.SetGCPercent(endPercent)
+			}
 		}
 		before, last = allocs, now
 		runtime.SetFinalizer(new(token), collected)

@@ -59,3 +59,19 @@ func TestPace(t *testing.T) {
 	runtime.KeepAlive(live)
 	runtime.KeepAlive(sink)
 }
+
+// After End the runtime collects more often than by default, unless GOGC is in the environment.
+func TestEnd(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	defer ended.Store(false)
+	t.Setenv("GOGC", "100")
+	End()
+	if got := debug.SetGCPercent(100); got != 100 {
+		t.Errorf("with GOGC in the environment: %d%%, want 100%%", got)
+	}
+	t.Setenv("GOGC", "")
+	End()
+	if got := debug.SetGCPercent(100); got != endPercent {
+		t.Errorf("%d%%, want %d%%", got, endPercent)
+	}
+}

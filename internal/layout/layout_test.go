@@ -80,8 +80,8 @@ var rules = []struct {
 	{"dashboards", nil},
 	// The console shows runs, and sends none itself: it starts loadgen.
 	{"console/metadata", nil},
-	{"console/load", []string{"internal/cli", "lab/build", "lab/plan", "lab/proc", "lab/supervisor", "loadgen/report"}},
-	{"console/profiles", []string{"internal/profiling"}},
+	{"console/load", []string{"internal/cli", "lab/build", "lab/plan", "lab/proc", "lab/supervisor", "loadgen/report", "loadgen/flow", "loadgen/targets", "loadgen/contract"}},
+	{"console/profiles", []string{"internal/profiling", "lab/proc"}},
 	{"console/...", []string{"console/...", "dashboards", "lab/plan", "lab/supervisor", "loadgen/report", "loadgen/measure", "loadgen/compare", "internal/..."}},
 	// What calls docker and kubectl knows nothing of a lab's checks.
 	{"lab/command", nil},

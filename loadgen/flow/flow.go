@@ -103,6 +103,17 @@ func Read(path string) (*Flow, error) {
 	return f, nil
 }
 
+// Parse parses the text of a flow file, which must not name other files. Errors have the name and the line.
+func Parse(name, text string) (*Flow, error) {
+	f, err := parse(strings.TrimSuffix(name, filepath.Ext(name)), []byte(text), func(other string) ([]byte, error) {
+		return nil, fmt.Errorf("%s: the flow must not name other files", other)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s:%w", name, err)
+	}
+	return f, nil
+}
+
 // located is an error at a place of the file, as in $.steps[1].check[0].
 type located struct {
 	at string

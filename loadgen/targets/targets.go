@@ -57,6 +57,7 @@ type Options struct {
 	Header http.Header            // in place of headers of the same name
 	Data   *Data                  // values of placeholders; nil: none
 	Check  func(url string) error // of each target of a file; nil: none
+	Closed bool                   // bodies in other files are errors
 }
 
 // Count checks the targets of a file, and returns their number.
@@ -204,6 +205,9 @@ func (f *targetFile) header(line string) error {
 }
 
 func (f *targetFile) body(path string) error {
+	if f.Closed {
+		return fmt.Errorf("@%s: the targets must not name other files. Use the JSON format, with the body in base64", path)
+	}
 	b, ok := f.bodies[path]
 	if !ok {
 		var err error

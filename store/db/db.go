@@ -65,7 +65,7 @@ type Store struct {
 
 	lastCommit  atomic.Int64 // time, in ns since 1970
 	lastFailure atomic.Int64 // last time that the database was unavailable, in ns since 1970
-	source      string       // of PostgreSQL, without limits: see migrator
+	source      string       // see migrator
 
 	metrics []metric.Registration
 
@@ -137,6 +137,7 @@ func Open(c Config) (_ *Store, err error) {
 			return nil, err
 		}
 		source += lite.Options(busyTimeout)
+		s.source = source
 		if s.writer, err = s.open(driver, source+lite.Writer, "writer", 1); err != nil {
 			return nil, err
 		}

@@ -225,16 +225,23 @@ func TestGroupDiskFull(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	large := album.Write{Batch: true, Albums: make([]album.Album, 2*rowsPerInsert)}
-	for i := range large.Albums {
-		large.Albums[i] = albumtest.New(0)
+	batch := func(n int) album.Write {
+		w := album.Write{Batch: true, Albums: make([]album.Album, n)}
+		for i := range w.Albums {
+			w.Albums[i] = albumtest.New(0)
+		}
+		return w
 	}
-	full := func() {
-		if _, err := s.Create(t.Context(), large); !errors.Is(err, album.ErrNotReady) {
-			t.Errorf("%v, want %v", err, album.ErrNotReady)
+	large := batch(2 * rowsPerInsert) // shares no COMMIT
+	full := func(w album.Write) func() {
+		return func() {
+			if _, err := s.Create(t.Context(), w); !errors.Is(err, album.ErrNotReady) {
+				t.Errorf("%v, want %v", err, album.ErrNotReady)
+			}
 		}
 	}
-	together(t, s, create, full, create, full, create)
+	shared := full(batch(rowsPerInsert))
+	together(t, s, create, shared, create, shared, full(large), create)
 	if s.lastFailure.Load() == 0 {
 		t.Error("a full disk is no failure of the database")
 	}

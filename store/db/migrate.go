@@ -31,16 +31,15 @@ var riverMigrations = []struct {
 	{5, 5, 8},
 }
 
-// migrator returns the provider of the migrations.
+// migrator returns the provider of the migrations. They have a connection of their own: on PostgreSQL one without a lock
+// timeout, and on SQLite one that sorts in a file: an index of a large table would take as much memory as it has keys.
 func (s *Store) migrator(log *slog.Logger) (_ *goose.Provider, err error) {
-	db := s.writer
-	if s.dialect == postgres { // migrations have no lock timeout
-		if db, err = sql.Open("pgx", s.source); err != nil {
-			return nil, err
-		}
+	db, err := sql.Open(s.dialect.of("sqlite", "pgx"), s.source)
+	if err != nil {
+		return nil, err
 	}
 	defer func() {
-		if err != nil && db != s.writer {
+		if err != nil {
 			err = errors.Join(err, db.Close())
 		}
 	}()
@@ -102,7 +101,7 @@ func (s *Store) Migrate(ctx context.Context, command string, log *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
-	defer s.closeMigrator(m)
+	defer m.Close()
 	if err := checkNewer(ctx, m); err != nil {
 		return nil, err
 	}
@@ -162,19 +161,12 @@ func (s *Store) Migrations(ctx context.Context) ([]*goose.MigrationStatus, error
 	if err != nil {
 		return nil, err
 	}
-	defer s.closeMigrator(m)
+	defer m.Close()
 	all, err := m.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return all, checkNewer(ctx, m)
-}
-
-// closeMigrator closes the migrator's own connections.
-func (s *Store) closeMigrator(m *goose.Provider) {
-	if s.dialect == postgres {
-		_ = m.Close() // unused from here on
-	}
 }
 
 // lockFile locks an SQLite database for one process: suffix "-migrate" for its schema, "-store" for

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"database/sql"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -31,6 +32,7 @@ func TestMigrations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer m.Close()
 		for n := range int64(len(all)) {
 			for _, step := range []func() (*goose.MigrationResult, error){
 				func() (*goose.MigrationResult, error) { return m.UpByOne(t.Context()) },
@@ -139,4 +141,21 @@ func TestMigrateAtOnce(t *testing.T) {
 			t.Errorf("migrations %v were done, want each once", done)
 		}
 	})
+}
+
+// Migrations sort large indexes in files, and writes copy pages to memory.
+func TestMigrateTempStore(t *testing.T) {
+	t.Parallel()
+	s := opened(t, Config{URL: databases["sqlite"](t)})
+	own, err := sql.Open("sqlite", s.source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	for db, want := range map[*sql.DB]int{own: 0, s.writer: 2} {
+		var got int
+		if err := db.QueryRow("PRAGMA temp_store").Scan(&got); err != nil || got != want {
+			t.Errorf("temp_store is %d, want %d (%v)", got, want, err)
+		}
+	}
 }

@@ -35,7 +35,7 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer s.closeMigrator(m)
+	defer m.Close()
 	applied, err := s.applied(ctx)
 	if err != nil {
 		return err

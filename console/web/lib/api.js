@@ -23,7 +23,7 @@ export async function get(path, signal, method = "GET", { body, headers } = {}) 
   }
   if (!response.ok) {
     const message = value.error ?? value.errors?.[0]?.msg ?? value.detail ?? response.statusText;
-    throw Object.assign(new Error(String(message)), { status: response.status });
+    throw Object.assign(new Error(String(message)), { status: response.status, flag: value.flag });
   }
   return value;
 }

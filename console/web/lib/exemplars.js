@@ -18,6 +18,12 @@ export function nearest(places, x, y, reach = 12) {
   return found;
 }
 
+// size is half the height of an exemplar, in pixels.
+const size = 6;
+
+// inside returns the position of an exemplar that is wholly within a plot of a height: a value beyond the axis is at its end.
+export const inside = (position, height) => Math.max(size, Math.min(height - size, position));
+
 // exemplarLayer shows exemplars over a chart (the result of mount), and moves with it.
 export function exemplarLayer(chart, scale, config) {
   const { u } = chart;
@@ -25,14 +31,15 @@ export function exemplarLayer(chart, scale, config) {
   u.over.append(layer);
   let list = [], links = [], shownTrace = null; // shownTrace: the trace in the tip
 
+  const drawn = () => Number.isFinite(u.scales[scale]?.min);
+  const top = (value) => inside(u.valToPos(Math.max(value, u.scales[scale].min), scale), u.bbox.height / devicePixelRatio); // 0 has no place on a logarithmic axis
   const place = () => {
-    const { min, max } = u.scales[scale] ?? {};
-    if (min === null || min === undefined) return;
+    if (!drawn()) return;
     links.forEach((a, i) => {
       const { time, value } = list[i];
-      const left = u.valToPos(time, "x"), inside = Math.min(max, Math.max(min, value));
+      const left = u.valToPos(time, "x");
       a.hidden = time < u.scales.x.min || time > u.scales.x.max;
-      a.style.transform = `translate(${left}px, ${u.valToPos(inside, scale)}px)`;
+      a.style.transform = `translate(${left}px, ${top(value)}px)`;
     });
   };
   const showTip = (i) => {
@@ -43,7 +50,7 @@ export function exemplarLayer(chart, scale, config) {
       h("p", { class: "row" }, h("span", { class: "name" }, "exemplar"), h("b", null, show(config, e.value))),
       ...tipLabels.filter((n) => e.labels[n]).map((n) => h("p", { class: "row" }, h("span", { class: "name" }, n), h("b", null, e.labels[n]))),
       h("p", { class: "when mono" }, `trace ${e.trace.slice(0, 16)}… (Enter opens it)`),
-    ], u.valToPos(e.time, "x"), u.valToPos(Math.min(u.scales[scale].max, e.value), scale));
+    ], u.valToPos(e.time, "x"), top(e.value));
   };
   const release = () => {
     shownTrace = null;
@@ -65,8 +72,8 @@ export function exemplarLayer(chart, scale, config) {
     else release();
   };
   layer.addEventListener("pointermove", (e) => {
-    const box = layer.getBoundingClientRect(), { min, max } = u.scales[scale];
-    raise(nearest(list.map((x) => [u.valToPos(x.time, "x"), u.valToPos(Math.min(max, Math.max(min, x.value)), scale)]), e.clientX - box.left, e.clientY - box.top));
+    const box = layer.getBoundingClientRect();
+    raise(nearest(list.map((x) => [u.valToPos(x.time, "x"), top(x.value)]), e.clientX - box.left, e.clientY - box.top));
   });
   layer.addEventListener("pointerleave", () => raise(-1));
   // A drag over the chart may begin on an exemplar: then it does not open the trace.

@@ -81,7 +81,8 @@ function fromTags(text) {
 // tags of that UI become part of the filter.
 export function read(query) {
   const get = (name, or = "") => query.get(name) ?? or;
-  const filter = [get("filter"), fromTags(get("tags"))].filter(Boolean).join(" and ");
+  const tags = fromTags(get("tags")), own = get("filter");
+  const filter = [tags && /\bor\b|\|\|/i.test(own) ? `(${own})` : own, tags].filter(Boolean).join(" and ");
   const operation = get("operation");
   const search = { service: get("service"), operation: operation === "all" ? "" : operation, filter, minDuration: get("minDuration"),
     maxDuration: get("maxDuration"), lookback: get("lookback", "1h"), start: get("start"), end: get("end"), limit: get("limit", "100"), sort: get("sort", "newest") };

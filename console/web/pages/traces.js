@@ -102,13 +102,14 @@ function form(page, services) {
 
 // help explains the filter: see Filter in console/traces/filter.go.
 const help = () => h("details", { class: "trace-help" }, h("summary", { id: "filter-help" }, "Filter syntax"),
-  h("p", { class: "note" }, "All conditions, joined by and, must hold for one span of the selected service."),
+  h("p", { class: "note" }, "The conditions, joined by and, or and parentheses, must hold for one span of the selected service. and comes before or."),
   h("dl", null, [
     ["http.route = /albums/:id", "an attribute of the span, or else of the resource. span.KEY and resource.KEY select one"],
     ["http.response.status_code >= 500", "= != > >= < <= compare numbers as numbers"],
     ["url.path contains albums", "part of the text. Also: not contains"],
     ['db.query.text =~ "SELECT.*"', "a regular expression (RE2) for the whole value. Also: !~"],
     ["error.type exists", "the attribute is set. Also: not exists"],
+    ["duration > 1s or (status = error and kind = server)", "one of the two. Quote values with spaces or single parentheses"],
     ["duration > 100ms and status = error", "fields of the span: duration, status (error, ok, unset), kind, name, service"],
   ].map(([code, text]) => h("div", null, h("dt", null, h("code", null, code)), h("dd", { class: "note" }, text)))));
 

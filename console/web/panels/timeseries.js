@@ -69,14 +69,23 @@ export function range(config, log, zero, low, high) {
   return from < to ? [from, to] : [from, from + 1];
 }
 
-function scalesAndAxes(series, stacked) {
+// covering extends the bounds of the data so that exemplars are at their values: on a logarithmic axis all, on a linear
+// one those below the data. A slow one above it would flatten the lines.
+export function covering(exemplars, log, low, high) {
+  const values = exemplars.map((e) => e.value).filter((v) => !log || v > 0);
+  if (!values.length || low === null || low === undefined) return [low, high];
+  return [values.reduce((a, b) => Math.min(a, b), low), log ? values.reduce((a, b) => Math.max(a, b), high) : high];
+}
+
+// scalesAndAxes returns both for series. exemplarsOn returns the exemplars of a scale.
+function scalesAndAxes(series, stacked, exemplarsOn) {
   const scales = {}, axes = [timeAxis()];
   for (const s of series) {
     if (scales[s.scale]) continue;
     const c = s.config.custom;
     const group = series.filter((x) => x.scale === s.scale);
     const zero = stacked || group.some((x) => x.config.custom.drawStyle === "bars");
-    scales[s.scale] = { distr: s.log ? 3 : 1, log: c.scaleDistribution?.log === 2 ? 2 : 10, range: (_, low, high) => range(s.config, s.log, zero, low, high) };
+    scales[s.scale] = { distr: s.log ? 3 : 1, log: c.scaleDistribution?.log === 2 ? 2 : 10, range: (_, low, high) => range(s.config, s.log, zero, ...covering(exemplarsOn(s.scale), s.log, low, high)) };
     const right = c.axisPlacement === "right" || axes.length > 1;
     const decimals = s.config.decimals ?? null;
     if (c.axisPlacement !== "hidden") axes.push(valueAxis({ scale: s.scale, unit: s.config.unit, decimals, label: c.axisLabel, side: right ? 1 : 3, grid: axes.length === 1, log: s.log }));
@@ -148,7 +157,9 @@ export function create(body, env) {
     const drawn = series.map((s, i) => ({ s, values: isStacked ? stacks[i] : s.values }));
     if (bars) drawn.reverse();
     const rows = [data.times, ...drawn.map((d) => d.values)];
-    state = { series, shown };
+    // Dashboards have exemplars of the first axis; Explore names their query.
+    const observed = series.find((s) => s.refId === data.exemplarsOf) ?? series[0];
+    state = { series, shown, exemplarsOn: (scale) => (scale === observed.scale ? data.exemplars : []) };
     const now = JSON.stringify([series.map((s) => [s.name, s.colour, s.scale]), [...hidden], data.exemplarsOf]);
     Object.assign(env.chart, { start: data.start, end: data.end });
     if (!force && chart && now === signature) {
@@ -165,15 +176,13 @@ export function create(body, env) {
       const bands = areas.slice(1).map((i, n) => ({ series: [i + 1, areas[n] + 1], fill: tint(i) }));
       if (bars) list.forEach((s, i) => (s.fill = drawn[i].s.colour));
       else if (isStacked) list.forEach((s, i) => (s.fill = i === areas[0] ? tint(i) : undefined));
-      const { scales, axes } = scalesAndAxes(series, isStacked);
+      const { scales, axes } = scalesAndAxes(series, isStacked, (scale) => state.exemplarsOn(scale));
       const drawLimits = limits(series[0].config, series[0].scale);
       if (!area.isConnected) body.replaceChildren(area, foot);
       drawLegend();
       chart = mount(area, { series: [{}, ...list], scales, axes, bands, hooks: { drawClear: drawLimits ? [drawLimits] : [], draw: [() => layer?.place()] } }, rows,
         Object.assign(env.chart, { label: env.title, tip: tooltip, zoom: env.zoom, zoomOut: env.zoomOut, sync: env.sync }));
     }
-    // Dashboards have exemplars of the first axis; Explore names their query.
-    const observed = series.find((s) => s.refId === data.exemplarsOf) ?? series[0];
     if (!layer && data.exemplars.length) layer = exemplarLayer(chart, observed.scale, observed.config);
     layer?.fill(data.exemplars);
     return "ok";

@@ -59,8 +59,8 @@ func (g *Group) Waiting() int {
 
 type aloneKey struct{}
 
-// Alone returns a context whose transactions share no COMMIT: a savepoint keeps a copy of each page that it
-// changes, and those of a large transaction can be gigabytes.
+// Alone returns a context whose transactions share no COMMIT, if yes: until its end, a savepoint keeps in memory a copy
+// of each page that it changes. Those of 10,000 albums are about 100 MB.
 func Alone(ctx context.Context, yes bool) context.Context {
 	return context.WithValue(ctx, aloneKey{}, yes)
 }
