@@ -22,6 +22,7 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 ENDPOINT = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
+PROTOCOL = os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "")
 NAME = os.environ.get("OTEL_SERVICE_NAME", "checkout")
 INTERVAL = float(os.environ.get("OTEL_METRIC_EXPORT_INTERVAL", "5000")) / 1000
 SCOPE = {"name": "checkout.py"}
@@ -135,6 +136,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main():
+    if PROTOCOL == "grpc":
+        sys.exit("OTEL_EXPORTER_OTLP_PROTOCOL=grpc: checkout.py sends OTLP over HTTP as JSON only; "
+                 "unset it, and OTEL_EXPORTER_OTLP_ENDPOINT if that is a gRPC port such as 4317")
     server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1]) if len(sys.argv) > 1 else 8080), Handler)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

@@ -2,6 +2,7 @@
 // with the real OpenTelemetry Collector, Jaeger and Prometheus, without Docker.
 //
 //	go run ./lab up                  # get or build what is missing, start, show the addresses
+//	go run ./lab up -again           # stop it if it runs, start it with the flags of its last start
 //	go run ./lab up -with 'checkout=go run ./cmd/checkout' -with-url http://127.0.0.1:8080
 //	go run ./lab status              # state, address, process, uptime and memory of each component
 //	go run ./lab logs -f proxy-service
@@ -201,6 +202,18 @@ func (f *flags) database() (string, error) {
 // ownState is the state folder if none is named.
 func ownState(root string) string { return filepath.Join(root, ".lab") }
 
+// folders returns the repository and the state folder.
+func (f *flags) folders() (root, state string, err error) {
+	if root, err = build.Repository(); err != nil {
+		return "", "", err
+	}
+	if state = f.state; state == "" {
+		state = ownState(root)
+	}
+	state, err = filepath.Abs(state)
+	return root, state, err
+}
+
 // lab returns the lab that the flags name. Its paths are absolute.
 func (f *flags) lab() (plan.Lab, *build.Builder, error) {
 	if f.offset < 0 || f.offset > plan.MaxOffset {
@@ -210,16 +223,8 @@ func (f *flags) lab() (plan.Lab, *build.Builder, error) {
 	if err != nil {
 		return plan.Lab{}, nil, err
 	}
-	root, err := build.Repository()
+	root, state, err := f.folders()
 	if err != nil {
-		return plan.Lab{}, nil, err
-	}
-	own := ownState(root)
-	state := f.state
-	if state == "" {
-		state = own
-	}
-	if state, err = filepath.Abs(state); err != nil {
 		return plan.Lab{}, nil, err
 	}
 	l := plan.Lab{Root: root, State: state, Offset: f.offset, DB: db, OTLPEverywhere: f.otlp, Grafana: f.grafana}
@@ -230,5 +235,5 @@ func (f *flags) lab() (plan.Lab, *build.Builder, error) {
 		return plan.Lab{}, nil, err
 	}
 	// All labs of a repository share the binaries.
-	return l, &build.Builder{Root: root, Bin: filepath.Join(own, "bin"), Logs: l.Logs()}, nil
+	return l, &build.Builder{Root: root, Bin: filepath.Join(ownState(root), "bin"), Logs: l.Logs()}, nil
 }

@@ -20,6 +20,7 @@ import (
 	"soundcheck/internal/cli"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/supervisor"
+	"soundcheck/lab/view"
 )
 
 // show prints the table and what to try next.
@@ -110,7 +111,7 @@ func table(w io.Writer, st supervisor.Status) {
 		}
 		state := string(p.State)
 		if p.State == supervisor.Building {
-			state = "building: " + buildStep(p)
+			state = "building: " + view.BuildStep(p)
 		}
 		version := cmp.Or(p.Version, "-")
 		if len(version) > 20 { // of a commit
@@ -120,7 +121,7 @@ func table(w io.Writer, st supervisor.Status) {
 	}
 	t.Flush()
 	if st.BuildsLeft > 0 {
-		fmt.Fprintf(w, "\nabout %s until all is built\n", buildsLeft(st))
+		fmt.Fprintf(w, "\nabout %s until all is built\n", view.BuildsLeft(st))
 	}
 	fmt.Fprintf(w, "\n%s, %d MiB with the supervisor (pid %d), in %s\n", st.Phase, st.Memory>>20, st.Supervisor.PID, st.State)
 	if st.Exercise != "" {
@@ -164,7 +165,7 @@ func status(ctx context.Context, args []string, getenv func(string) string, stdo
 			}
 			return fmt.Errorf("the lab is not running in %s: start it with lab up", l.State)
 		}
-		return errors.New("the lab's supervisor was killed; some components may still run: lab up restarts all, lab down stops them")
+		return errors.New("the lab's supervisor was killed; some components may still run: lab up -again restarts all, lab down stops them")
 	}
 	if *asJSON {
 		enc := json.NewEncoder(stdout)

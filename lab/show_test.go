@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"soundcheck/internal/cli"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/supervisor"
 )
@@ -116,20 +115,5 @@ func TestShowStarting(t *testing.T) {
 		if waits := strings.Contains(out.String(), "the same lab up with -wait all waits for it"); waits != (tt.phase == supervisor.Starting) {
 			t.Errorf("%s: how to wait for the rest: %t in\n%s", tt.phase, waits, &out)
 		}
-	}
-}
-
-// The estimate is shown while it is known.
-func TestViewLeft(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	v := &view{Progress: cli.NewProgress(&out), seen: map[string]supervisor.State{}}
-	st := supervisor.Status{Components: []supervisor.ComponentStatus{{Name: "jaeger", State: supervisor.Building, Done: 3, Total: 500}}}
-	if got := v.work(st); !strings.HasPrefix(got, "building jaeger: 3 of 500 packages") {
-		t.Errorf("without an estimate: %q", got)
-	}
-	st.BuildsLeft = 134
-	if got := v.work(st); !strings.HasPrefix(got, "about 3 min left; building jaeger: ") {
-		t.Errorf("with an estimate: %q", got)
 	}
 }

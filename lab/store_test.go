@@ -73,7 +73,7 @@ func TestExternalStore(t *testing.T) {
 		"another":  {[]string{"up", "-store", one}, 1, "", "a lab with albums in the album store at " + one + "," + two + " is running in " + state + ": stop it first"},
 		"its own":  {[]string{"up"}, 1, "", "a lab with albums in the album store at " + one},
 		"for all": {[]string{"up", "-store", one + "," + two, "-otlp-everywhere"}, 1, "",
-			"a lab with -otlp-everywhere=false is running in " + state + ": stop it first (lab down), or give this one another -state\n"},
+			"a lab with -otlp-everywhere=false is running in " + state + ": stop it first (go run ./lab down -state " + state + "), or give this one another -state\n"},
 		"own database": {[]string{"up", "-db", "memory"}, 1, "", "a lab with albums in the album store at " + one},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -12,42 +12,58 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"soundcheck/internal/cli"
 	"soundcheck/lab/build"
+	"soundcheck/lab/doctor/clients"
+	"soundcheck/lab/doctor/linux"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/proc"
+	"soundcheck/lab/stop"
 	"soundcheck/lab/supervisor"
 )
 
 func up(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	f := newFlags("lab up [flags]", "Get or build what is missing, start every component, wait until all are ready.").withOffset().withDB().withStore().withOTLP().withPrograms().withServices()
-	foreground := f.Bool("foreground", false, "run in the foreground; stop the lab on Ctrl-C")
-	wait := f.String("wait", string(waitAll), "return when this is ready: `all|services` (proxy and album store)")
-	fresh := f.Bool("fresh", false, "start empty: delete albums, traces and metrics in the state folder first")
-	l, b, err := parse(f, args, getenv, stdout)
+	f := newUpFlags()
+	if err := f.Parse(args, getenv, stdout); err != nil {
+		return err
+	}
+	if err := f.NoArgs(); err != nil {
+		return err
+	}
+	if f.again {
+		var err error
+		if f, err = f.asBefore(ctx, args, getenv, stdout); err != nil {
+			return err
+		}
+	}
+	l, b, err := f.complete(getenv)
 	if err != nil {
 		return err
 	}
-	ready := readiness(*wait)
+	ready := readiness(f.wait)
 	if ready != waitAll && ready != waitServices {
-		return f.Errorf("-wait %s: must be all or services", *wait)
+		return f.Errorf("-wait %s: must be all or services", f.wait)
 	}
-	if *fresh && len(l.Stores) > 0 {
+	if f.fresh && len(l.Stores) > 0 {
 		return f.Errorf("-fresh cannot empty the external album store at %s", strings.Join(l.Stores, ","))
 	}
-	if *fresh && l.DB != "" && l.DB != "memory" {
+	if f.fresh && l.DB != "" && l.DB != "memory" {
 		return f.Errorf("-fresh cannot empty the external database %s", l.Database())
 	}
 	proc.SealFiles() // a background process that inherits a pipe would block its reader
-	if *fresh {
+	if f.again {
+		if err := stopForAgain(ctx, l, stderr); err != nil {
+			return err
+		}
+	}
+	if f.fresh {
 		err := supervisor.Clear(l, l.Clear)
 		if errors.Is(err, supervisor.ErrRunning) {
-			return fmt.Errorf("the lab is running in %s: stop it first (lab down)", l.State)
+			return fmt.Errorf("the lab is running in %s: stop it first (go run ./lab down%s)", l.State, stateFlag(l))
 		}
 		if err != nil {
 			return diagnose(ctx, l, b, stderr, err)
@@ -56,7 +72,10 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout, 
 		return err
 	}
 	sayKept(l, stderr)
-	if *foreground {
+	if w := clients.Ports(l, linux.System{}); w != nil {
+		fmt.Fprintln(stderr, w)
+	}
+	if f.foreground {
 		err = inForeground(ctx, l, b, ready, stdout, stderr)
 	} else {
 		err = inBackground(ctx, l, ready, stdout, stderr)
@@ -72,6 +91,11 @@ func parse(f *flags, args []string, getenv func(string) string, stdout io.Writer
 	if err := f.NoArgs(); err != nil {
 		return plan.Lab{}, nil, err
 	}
+	return f.complete(getenv)
+}
+
+// complete returns the lab that the flags name, with what starts of it need.
+func (f *flags) complete(getenv func(string) string) (plan.Lab, *build.Builder, error) {
 	l, b, err := f.lab()
 	if err != nil {
 		return plan.Lab{}, nil, err
@@ -103,7 +127,7 @@ func join(ctx context.Context, l plan.Lab, ready readiness, stdout, stderr io.Wr
 		other = "-from " + string(st.From)
 	}
 	if other != "" {
-		return true, fmt.Errorf("a lab with %s is running in %s: stop it first (lab down), or give this one another -state", other, l.State)
+		return true, fmt.Errorf("a lab with %s is running in %s: stop it first (go run ./lab down%s), or give this one another -state", other, l.State, stateFlag(l))
 	}
 	if st.Phase == supervisor.Up {
 		fmt.Fprintln(stderr, "the lab is already up")
@@ -178,10 +202,8 @@ func inBackground(ctx context.Context, l plan.Lab, ready readiness, stdout, stde
 		return err
 	}
 	defer stderrFile.Close()
-	args := []string{"supervise", "-state", l.State, "-port-offset", strconv.Itoa(l.Offset),
-		"-otlp-everywhere=" + strconv.FormatBool(l.OTLPEverywhere), "-from", string(l.From), "-grafana=" + strconv.FormatBool(l.Grafana)}
-	cmd := exec.Command(self, append(args, l.ServiceArgs()...)...)
-	cmd.Env = append(os.Environ(), "SOUNDCHECK_LAB_STORE="+strings.Join(l.Stores, ","),
+	cmd := exec.Command(self, append([]string{"supervise", "-state", l.State}, l.Args()...)...)
+	cmd.Env = append(os.Environ(), "SOUNDCHECK_LAB_WITH=", "SOUNDCHECK_LAB_WITH_URL=", "SOUNDCHECK_LAB_STORE="+strings.Join(l.Stores, ","),
 		"SOUNDCHECK_LAB_DB="+l.DB) // not an argument: it can hold a password
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = l.Root, stderrFile, stderrFile, proc.Session()
 	if err := cmd.Start(); err != nil {
@@ -246,7 +268,7 @@ func down(ctx context.Context, args []string, getenv func(string) string, stdout
 		return err
 	}
 	if client != nil {
-		if err := stopAndWait(ctx, client, l, stderr); err != nil {
+		if err := stop.Lab(ctx, client, l.State, stderr); err != nil {
 			return err
 		}
 	}
@@ -262,42 +284,4 @@ func down(ctx context.Context, args []string, getenv func(string) string, stdout
 		_, err = fmt.Fprintf(stdout, "the lab is down (%.1f s)\n", time.Since(begun).Seconds())
 	}
 	return err
-}
-
-// stopping names the component that is being stopped: components are stopped in reverse order. "": not known.
-func stopping(ctx context.Context, client *supervisor.Client) string {
-	st, err := client.Status(ctx)
-	if err != nil {
-		return ""
-	}
-	for _, p := range slices.Backward(st.Components) {
-		if p.Process.PID != 0 {
-			return " " + p.Name
-		}
-	}
-	return ""
-}
-
-// stopAndWait returns when the supervisor is gone.
-func stopAndWait(ctx context.Context, client *supervisor.Client, l plan.Lab, stderr io.Writer) error {
-	begun := time.Now()
-	stopErr := client.Stop(ctx)
-	for reported := begun; ; {
-		running, err := supervisor.Running(l.State)
-		switch {
-		case err != nil || !running:
-			return err
-		case stopErr != nil:
-			return fmt.Errorf("stop the lab: %w", stopErr)
-		}
-		if time.Since(reported) > 2*time.Second {
-			fmt.Fprintf(stderr, "still stopping%s, %.0f s\n", stopping(ctx, client), time.Since(begun).Seconds())
-			reported = time.Now()
-		}
-		select {
-		case <-ctx.Done():
-			return errors.New("interrupted; the lab continues to stop")
-		case <-time.After(supervisor.PollInterval / 3):
-		}
-	}
 }

@@ -318,7 +318,11 @@ func verdict(r *report.Report, interrupted bool) error {
 	case interrupted:
 		return fmt.Errorf("interrupted after %.1f s: %d of %d requests failed or shed", r.Elapsed, unserved, completed)
 	case len(r.Invalid) > 0 && !strings.Contains(r.Invalid[0], "start") && !strings.Contains(r.Invalid[0], "clock") && !strings.HasPrefix(r.Ended, "worker "):
-		return cli.WithCode(codeInvalid, fmt.Errorf("report invalid: %s\nlower the rate, or run loadgen on another machine", r.Invalid[0]))
+		lower := "the rate"
+		if r.Model == "closed" {
+			lower = "-users"
+		}
+		return cli.WithCode(codeInvalid, fmt.Errorf("report invalid: %s\nlower %s, or run loadgen on another machine", r.Invalid[0], lower))
 	case len(r.Invalid) > 0:
 		return cli.WithCode(codeInvalid, errors.New("report invalid: "+r.Invalid[0]))
 	case completed == 0:

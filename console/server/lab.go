@@ -86,7 +86,7 @@ func ask(ctx context.Context, state string) labResponse {
 		if left, err := supervisor.Saved(state); err != nil {
 			a.Detail = err.Error()
 		} else if left != nil {
-			a.Phase, a.Detail = phaseKilled, "the lab's supervisor was killed; some components may still run: lab up restarts all, lab down stops them"
+			a.Phase, a.Detail = phaseKilled, "the lab's supervisor was killed; some components may still run: lab up -again restarts all, lab down stops them"
 		}
 		return a
 	}

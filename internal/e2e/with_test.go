@@ -85,6 +85,11 @@ func TestWith(t *testing.T) {
 	if out := l.mustRun(t, time.Minute, "lab", "restart", "-state", l.State, "checkout"); !strings.Contains(out, "checkout ready after") {
 		t.Error(out)
 	}
+	before := l.status(t)
+	l.mustRun(t, 2*time.Minute, "lab", "up", "-again", "-state", l.State)
+	if now := l.status(t); now.Supervisor == before.Supervisor || now.PortOffset != before.PortOffset || !slices.Equal(now.Stores, before.Stores) || !slices.Equal(now.UserServices, before.UserServices) {
+		t.Errorf("lab up -again:\n%+v\nbefore\n%+v", now, before)
+	}
 	last := checkout().Process
 	l.mustRun(t, time.Minute, "lab", "down", "-state", l.State)
 	if last.Alive() || !free(port) {
@@ -219,5 +224,21 @@ func (l *lab) checkoutLogs(t *testing.T, trace string) {
 	})
 	if out := l.mustRun(t, time.Minute, "lab", "logs", "-state", l.State, "-n", "1000", "checkout"); !strings.Contains(out, trace) {
 		t.Errorf("lab logs checkout has no %s", trace)
+	}
+}
+
+// docs/checkout.py speaks OTLP over HTTP only: with another protocol it says so and ends.
+func TestCheckoutProtocol(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3 (tools/needs.sh installs it): this runs docs/checkout.py")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, python, "../../docs/checkout.py", "0")
+	cmd.Env = append(os.Environ(), "OTEL_EXPORTER_OTLP_PROTOCOL=grpc")
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "OTEL_EXPORTER_OTLP_PROTOCOL=grpc: checkout.py sends OTLP over HTTP as JSON only; unset it") {
+		t.Errorf("%v, printed %q", err, out)
 	}
 }

@@ -78,7 +78,7 @@ func (d *doctor) jumps(c *Check) {
 		direction = "back"
 	}
 	c.warn(fmt.Sprintf("the clock was set %s by %s after %s", direction, most.Abs().Round(time.Second), since.Format(time.DateTime)),
-		"somebody or NTP set it, or the machine was paused: spans, points and logs from before and after do not fit together", d.command("down")+" && "+d.upCommand(d.Lab.Offset))
+		"somebody or NTP set it, or the machine was paused: spans, points and logs from before and after do not fit together", d.upCommand("", d.Lab.Offset))
 }
 
 func firstWord(s string) string {
@@ -102,7 +102,7 @@ func (d *doctor) future(ctx context.Context, c *Check) {
 	newest := time.UnixMilli(head.HeadStats.MaxTime)
 	if ahead := time.Until(newest); ahead > maxAhead {
 		c.problem(fmt.Sprintf("Prometheus has samples that are %s in the future", ahead.Round(time.Second)), "the clock was set back, or a sender's clock is ahead: queries do not show these samples, and older ones of the same series can be rejected",
-			fmt.Sprintf("sleep %.0f", ahead.Seconds())+or+"delete all data of the lab: "+d.command("down")+" && "+d.command("up -fresh -port-offset %d", d.Lab.Offset))
+			fmt.Sprintf("sleep %.0f", ahead.Seconds())+or+"delete all data of the lab: "+d.upCommand(" -fresh", d.Lab.Offset))
 	}
 }
 

@@ -110,6 +110,9 @@ func (d *doctor) find(ctx context.Context) error {
 	if d.status != nil && d.Lab.Offset != 0 && d.Lab.Offset != d.status.PortOffset {
 		return fmt.Errorf("the lab in %s runs with -port-offset %d, not %d: select another lab with -state", d.Lab.State, d.status.PortOffset, d.Lab.Offset)
 	}
+	if last, _ := plan.LastStart(d.Lab.State); last != nil && d.status == nil && !d.Start && d.Lab.Offset == 0 {
+		d.Lab.Offset = last.Offset
+	}
 	for _, st := range []*supervisor.Status{d.status, d.saved} {
 		if st != nil {
 			d.Lab.Offset, d.Lab.Stores, d.Lab.OTLPEverywhere = st.PortOffset, st.Stores, st.OTLPEverywhere
@@ -169,12 +172,22 @@ func (d *doctor) command(format string, args ...any) string {
 	return strings.TrimSpace("go run ./lab " + name + d.StateFlag + " " + rest)
 }
 
-// upCommand starts this lab, with other ports if offset is not 0.
-func (d *doctor) upCommand(offset int) string {
-	if offset == 0 {
-		return d.command("up")
+// upCommand starts this lab again as it was started last, with more flags if not "", and the ports of an offset.
+func (d *doctor) upCommand(flags string, offset int) string {
+	last, _ := plan.LastStart(d.Lab.State)
+	start, recorded := "up", 0
+	if last != nil {
+		start, recorded = "up -again", last.Offset
+	} else if d.status != nil {
+		start, recorded = "up -again", d.status.PortOffset
 	}
-	return d.command("up -port-offset %d", offset)
+	if offset != recorded {
+		flags += fmt.Sprintf(" -port-offset %d", offset)
+	}
+	if d.Start && last != nil && !last.Of(d.Lab) { // it failed before they were recorded
+		return "the same lab up with" + flags
+	}
+	return d.command("%s", start+flags)
 }
 
 // relative is a path for people: below the repository if it is there.

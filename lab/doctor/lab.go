@@ -34,7 +34,7 @@ func (d *doctor) checkLab(ctx context.Context) *Check {
 		c.note("%s in %s", down, d.Lab.State)
 		reason, _ := os.ReadFile(filepath.Join(d.Lab.Logs(), supervisor.ErrName))
 		if text := strings.TrimPrefix(strings.TrimSpace(string(reason)), "lab: "); text != "" && !d.Start {
-			c.warn("the lab stopped by itself", shortened(strings.Join(strings.Fields(text), " ")), d.upCommand(d.Lab.Offset)+or+"use the flags of the lab up before, such as -port-offset and -with")
+			c.warn("the lab stopped by itself", shortened(strings.Join(strings.Fields(text), " ")), d.upCommand("", d.Lab.Offset))
 		}
 	case d.status == nil:
 		d.leftBehind(c)
@@ -54,10 +54,10 @@ func (d *doctor) leftBehind(c *Check) {
 	}
 	cause := fmt.Sprintf("the supervisor (pid %d) was killed, or the machine restarted", d.saved.Supervisor.PID)
 	if len(list) == 0 {
-		c.warn("the lab was not stopped properly; no component runs", cause, d.upCommand(d.Lab.Offset))
+		c.warn("the lab was not stopped properly; no component runs", cause, d.upCommand("", d.Lab.Offset))
 		return
 	}
-	c.problem(fmt.Sprintf("no supervisor watches %s: %s", plural(len(list), "process"), strings.Join(list, ", ")), cause, d.command("down"))
+	c.problem(fmt.Sprintf("no supervisor watches %s: %s", plural(len(list), "process"), strings.Join(list, ", ")), cause, d.command("down")+or+d.upCommand("", d.Lab.Offset))
 }
 
 const bySignal = "by SIGSTOP or a debugger"
@@ -255,7 +255,7 @@ func (d *doctor) checkBuilds(context.Context) *Check {
 	}
 	for _, dir := range []string{"lab/supervisor", "lab/plan", "lab/build", "lab/obtain", "lab/proc"} {
 		if file := d.newer(filepath.Join(d.Lab.Root, dir), d.status.StartedAt, true); file != "" {
-			c.warn("the supervisor is older than its sources", d.relative(file)+" was changed after lab up", d.command("down")+" && "+d.upCommand(d.Lab.Offset))
+			c.warn("the supervisor is older than its sources", d.relative(file)+" was changed after lab up", d.upCommand("", d.Lab.Offset))
 			break
 		}
 	}

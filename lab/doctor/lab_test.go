@@ -142,7 +142,7 @@ func TestKilled(t *testing.T) {
 	if err := id.End(time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	want(t, check(t, r.run(), "lab"), Warning, "the lab was not stopped properly; no component runs", "the machine restarted", "go run ./lab up -state "+r.Lab.State+" -port-offset ")
+	want(t, check(t, r.run(), "lab"), Warning, "the lab was not stopped properly; no component runs", "the machine restarted", "go run ./lab up -state "+r.Lab.State+" -again")
 	if _, err := supervisor.Sweep(r.Lab.State); err != nil {
 		t.Fatal(err)
 	}

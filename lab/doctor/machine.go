@@ -54,7 +54,7 @@ func (d *doctor) checkDisk(context.Context) *Check {
 	}
 	free := int64(s.Bavail) * int64(s.Bsize)
 	c.note("%s free in %s", mib(free), dir)
-	next := fmt.Sprintf("du -xh %s | sort -h | tail"+or+"use another folder: go run ./lab up -state FOLDER", dir)
+	next := fmt.Sprintf("du -xh %s | sort -h | tail"+or+"use another folder: the same lab up with -state FOLDER", dir)
 	text := fmt.Sprintf("%s of disk free in %s", mib(free), dir)
 	switch {
 	case free < supervisor.MinFree:
@@ -69,7 +69,7 @@ func (d *doctor) checkDisk(context.Context) *Check {
 		f.Close()
 		os.Remove(f.Name())
 	} else if cause := errors.Unwrap(err); errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		c.problem("files cannot be created in "+dir, cause.Error(), "ls -ld "+dir+or+"use another folder: go run ./lab up -state FOLDER")
+		c.problem("files cannot be created in "+dir, cause.Error(), "ls -ld "+dir+or+"use another folder: the same lab up with -state FOLDER")
 	}
 	return c
 }
@@ -205,7 +205,7 @@ func (d *doctor) checkFiles(context.Context) *Check {
 	}
 	if own.Max < lowFiles {
 		c.warn(fmt.Sprintf("the limit of open files is %d", own.Max), "each connection is a file: a load test with many connections fails with \"too many open files\"",
-			fmt.Sprintf("ulimit -n %d && %s"+or+"raise the hard limit as root: /etc/security/limits.conf, LimitNOFILE= of systemd, docker run --ulimit", 16*lowFiles, d.upCommand(d.Lab.Offset)))
+			fmt.Sprintf("ulimit -n %d && %s"+or+"raise the hard limit as root: /etc/security/limits.conf, LimitNOFILE= of systemd, docker run --ulimit", 16*lowFiles, d.upCommand("", d.Lab.Offset)))
 	}
 	for _, p := range d.processes() {
 		d.openFiles(c, p.Name, d.sys.Process(p.Process.PID))

@@ -228,7 +228,7 @@ func TestClock(t *testing.T) {
 		if text == "" {
 			wantOK(t, *c)
 		} else {
-			want(t, *c, Warning, "the clock was "+text, "NTP", "go run ./lab down && go run ./lab up")
+			want(t, *c, Warning, "the clock was "+text, "NTP", "go run ./lab up -again")
 		}
 	}
 	d.status = &supervisor.Status{}

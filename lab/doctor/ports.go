@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"soundcheck/lab/doctor/clients"
 	"soundcheck/lab/doctor/linux"
-	"soundcheck/lab/plan"
 	"soundcheck/lab/probe"
 	"soundcheck/lab/supervisor"
 )
@@ -58,6 +58,13 @@ func (d *doctor) checkPorts(context.Context) *Check {
 			which = "ports " + strings.Join(t.ports, ", ") + " are"
 		}
 		c.problem(which+" in use by "+strings.Join(t.by, ", "), t.cause, t.next)
+	}
+	if w := clients.Ports(d.Lab, d.sys); w != nil {
+		next := "sudo sysctl -w net.ipv4.ip_local_port_range='32768 60999'"
+		if w.OK {
+			next = d.upCommand("", w.Offset)
+		}
+		c.warn(w.Text, w.Cause, next)
 	}
 	switch {
 	case own > 0:
@@ -114,10 +121,11 @@ func (d *doctor) taker(port int, sockets []linux.Listener, hidden bool, running 
 
 // explainTaker says where the process that has a port comes from, and how to get the port. by is nil if it is not known.
 func (d *doctor) explainTaker(by *linux.Process, port int) (cause, next string) {
-	move := d.upCommand(d.freeOffset())
-	if d.status != nil {
-		move = d.command("down") + " && " + move
+	offset, ok := clients.FreeOffset(d.Lab, d.sys)
+	if !ok {
+		offset = d.Lab.Offset + 100
 	}
+	move := d.upCommand("", offset)
 	if by == nil {
 		return "", fmt.Sprintf("sudo lsof -nP -iTCP:%d -sTCP:LISTEN"+or+"use other ports: %s", port, move)
 	}
@@ -131,16 +139,4 @@ func (d *doctor) explainTaker(by *linux.Process, port int) (cause, next string) 
 		return "a container publishes the port", fmt.Sprintf("docker ps --filter publish=%d"+or+"use other ports: %s", port, move)
 	}
 	return "", "kill " + strconv.Itoa(by.PID) + or + "use other ports: " + move
-}
-
-// freeOffset returns a port offset at which every port is free.
-func (d *doctor) freeOffset() int {
-	for offset := d.Lab.Offset + 100; offset <= plan.MaxOffset; offset += 100 {
-		if !slices.ContainsFunc(d.components, func(p plan.Component) bool {
-			return slices.ContainsFunc(p.Ports, func(port plan.Port) bool { return !probe.Free(port.Number - d.Lab.Offset + offset) })
-		}) {
-			return offset
-		}
-	}
-	return d.Lab.Offset + 100
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"soundcheck/lab/doctor/clients"
 	"soundcheck/lab/plan"
 )
 
@@ -133,4 +134,45 @@ func TestLocalhost(t *testing.T) {
 	if strings.Contains(d.checkPorts(t.Context()).Text, port) {
 		t.Error("a listener on ::1 counts as one on 127.0.0.1")
 	}
+}
+
+// Ports that the kernel gives to connections are a warning, with an offset that avoids them.
+func TestClientPorts(t *testing.T) {
+	d := fakeLab(t)
+	root := t.TempDir()
+	d.sys.Root = root
+	set := func(name, text string) {
+		path := filepath.Join(root, "proc/sys/net/ipv4", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantOK(t, *d.checkPorts(t.Context()))     // the range is not known, as on macOS
+	high := plan.JaegerAPIPort + d.Lab.Offset // the highest port
+	set("ip_local_port_range", fmt.Sprintf("%d\t60999\n", high+1))
+	wantOK(t, *d.checkPorts(t.Context()))
+
+	set("ip_local_port_range", fmt.Sprintf("%d\t60999\n", high))
+	c := d.checkPorts(t.Context())
+	want(t, *c, Warning, fmt.Sprintf("port %d (jaeger) is in the range of ports for outgoing connections, %d to 60999", high, high), "lab up fails", "go run ./lab up")
+	w := clients.Ports(d.Lab, d.sys)
+	if w == nil || !w.OK || !strings.Contains(w.String(), fmt.Sprintf("; -port-offset %d avoids it", w.Offset)) {
+		t.Fatalf("%+v", w)
+	}
+	moved := d.Lab
+	moved.Offset = w.Offset
+	if again := clients.Ports(moved, d.sys); again != nil {
+		t.Errorf("at -port-offset %d: %v", w.Offset, again)
+	}
+
+	set("ip_local_reserved_ports", fmt.Sprintf("1,%d-%d\n", high-1, high))
+	wantOK(t, *d.checkPorts(t.Context()))
+	set("ip_local_reserved_ports", "\n")
+	set("ip_local_port_range", "1024\t65535\n")
+	want(t, *d.checkPorts(t.Context()), Warning, " more are in the range of ports for outgoing connections, 1024 to 65535", "", "sudo sysctl -w net.ipv4.ip_local_port_range='32768 60999'")
+	set("ip_local_port_range", "no numbers\n")
+	wantOK(t, *d.checkPorts(t.Context()))
 }

@@ -48,7 +48,7 @@ func TestServices(t *testing.T) {
 		wantOK(t, check(t, first, name))
 	}
 	want(t, check(t, first, "OTEL_*"), Warning, "OTEL_TRACES_SAMPLER=always_off: traces are recorded in part or not at all (of the running proxy-service)", "",
-		"unset OTEL_TRACES_SAMPLER; go run ./lab down -state "+l.State+" && go run ./lab up -state "+l.State+" -port-offset "+strconv.Itoa(l.Offset))
+		"unset OTEL_TRACES_SAMPLER; go run ./lab up -state "+l.State+" -again")
 
 	t.Run("a fault is left on", func(t *testing.T) {
 		r := &running{t, r.fleet, nil}

@@ -178,7 +178,7 @@ func (d *doctor) collectorLog(c *Check) {
 		if key == "memory" {
 			env, _ := d.sys.Process(d.componentOf(collector).Process.PID).Environ()
 			c.problem("the Collector refuses telemetry", fmt.Sprintf("%s Its limit is %s MiB", l.Msg, cmp.Or(environment.Lookup(env, "COLLECTOR_MEMORY_LIMIT_MIB"), "512")),
-				d.command("down")+" && COLLECTOR_MEMORY_LIMIT_MIB=1024 "+d.upCommand(d.Lab.Offset))
+				"COLLECTOR_MEMORY_LIMIT_MIB=1024 "+d.upCommand("", d.Lab.Offset))
 			continue
 		}
 		backend := strings.TrimPrefix(key, "otlp_http/")

@@ -161,7 +161,7 @@ func TestFuture(t *testing.T) {
 		if outcome == OK {
 			wantOK(t, *c)
 		} else {
-			want(t, *c, Problem, "Prometheus has samples that are 10m0s in the future", "the clock was set back", "lab up -fresh -port-offset ")
+			want(t, *c, Problem, "Prometheus has samples that are 10m0s in the future", "the clock was set back", "lab up -again -fresh")
 		}
 	}
 }
@@ -176,7 +176,7 @@ func TestCollectorLog(t *testing.T) {
 		"no JSON\n" + `{"level":"info","ts":"` + now.Format(time.RFC3339Nano) + `","msg":"Everything is ready."}` + "\n":                                                                                                                                                           nil,
 		fmt.Sprintf(failed, now.Format(time.RFC3339Nano)) + fmt.Sprintf(failed, now.Format(time.RFC3339Nano)):                                                                                                                                                                      {Problem, "the Collector cannot deliver traces to jaeger: 2 failed attempts", "connection refused; it is queued on disk", "lab logs jaeger", ""},
 		`{"level":"error","ts":"` + now.Format(time.RFC3339Nano) + `","msg":"Exporting failed. Dropping data.","otelcol.component.id":"otlp_http/prometheus","otelcol.signal":"metrics","error":"not retryable error: 400"}` + "\n":                                                {Problem, "deliver metrics to prometheus: 1 failed attempt", "400; it is lost", "lab logs prometheus", ""},
-		`{"level":"warn","ts":"` + now.Format(time.RFC3339Nano) + `","msg":"Memory usage is above soft limit. Refusing data.","cur_mem_mib":400}` + "\n":                                                                                                                           {Problem, "the Collector refuses telemetry", "above soft limit. Refusing data. Its limit is 512 MiB", "lab down && COLLECTOR_MEMORY_LIMIT_MIB=1024 go run ./lab up", ""},
+		`{"level":"warn","ts":"` + now.Format(time.RFC3339Nano) + `","msg":"Memory usage is above soft limit. Refusing data.","cur_mem_mib":400}` + "\n":                                                                                                                           {Problem, "the Collector refuses telemetry", "above soft limit. Refusing data. Its limit is 512 MiB", "COLLECTOR_MEMORY_LIMIT_MIB=1024 go run ./lab up -again", ""},
 		`{"level":"warn","ts":"` + now.Format(time.RFC3339Nano) + `","msg":"Memory usage is above soft limit. Refusing data."}` + "\n" + `{"level":"info","ts":"` + now.Format(time.RFC3339Nano) + `","msg":"Memory usage back within limits. Resuming normal operation."}` + "\n": nil,
 	} {
 		d := backends(t, healthy())

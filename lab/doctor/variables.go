@@ -72,7 +72,7 @@ func (d *doctor) checkVariables(context.Context) *Check {
 		}
 	}
 	for _, f := range of {
-		c.warn(f.Text+" (of the running "+strings.Join(names[f.Text], ", ")+")", f.Cause, f.Next+"; "+d.command("down")+" && "+d.upCommand(d.Lab.Offset))
+		c.warn(f.Text+" (of the running "+strings.Join(names[f.Text], ", ")+")", f.Cause, f.Next+"; "+d.upCommand("", d.Lab.Offset))
 	}
 	if set == 0 {
 		c.note("none is set")
@@ -126,7 +126,7 @@ func (d *doctor) checkProxies(ctx context.Context) *Check {
 		}
 		set = append(set, name)
 		shown := cli.WithoutPassword(value)
-		if !strings.HasPrefix(strings.ToLower(name), "https") && !(bypasses(noProxy, "localhost") && bypasses(noProxy, "127.0.0.1")) {
+		if !strings.HasPrefix(strings.ToLower(name), "https") && !(otlp.Bypasses(noProxy, "localhost") && otlp.Bypasses(noProxy, "127.0.0.1")) {
 			c.warn(fmt.Sprintf("%s=%s also gets requests to 127.0.0.1 or localhost", name, shown),
 				"NO_PROXY does not name both; Go programs do not use a proxy for them, but other programs and SDKs do",
 				"export NO_PROXY="+strings.TrimPrefix(noProxy+",localhost,127.0.0.1,::1", ",")+" no_proxy="+strings.TrimPrefix(noProxy+",localhost,127.0.0.1,::1", ","))
@@ -155,21 +155,6 @@ func (d *doctor) checkProxies(ctx context.Context) *Check {
 		c.note("%s: requests to the lab bypass it", strings.Join(set, ", "))
 	}
 	return c
-}
-
-// bypasses reports whether NO_PROXY has a host, as curl and most libraries read it.
-func bypasses(noProxy, host string) bool {
-	ip, _ := netip.ParseAddr(host)
-	for part := range strings.SplitSeq(noProxy, ",") {
-		part = strings.ToLower(strings.TrimSpace(part))
-		if part == "*" || strings.TrimPrefix(part, ".") == host {
-			return true
-		}
-		if network, err := netip.ParsePrefix(part); err == nil && ip.IsValid() && network.Contains(ip) {
-			return true
-		}
-	}
-	return false
 }
 
 // checkLocalhost checks that the name localhost leads to the lab, which listens on 127.0.0.1.

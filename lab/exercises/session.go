@@ -320,7 +320,7 @@ func Stop(ctx context.Context, l plan.Lab, stdout, stderr io.Writer) error {
 		if err := (plan.Exercise{}).End(l); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(stdout, "%s ended and the lab is down, because its supervisor had been killed: lab up starts it\n", name)
+		_, err = fmt.Fprintf(stdout, "%s ended and the lab is down, because its supervisor had been killed: lab up -again starts it\n", name)
 		return err
 	}
 	if st.Exercise == "" {

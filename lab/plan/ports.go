@@ -1,5 +1,7 @@
 package plan
 
+import "fmt"
+
 // MaxOffset is the max port offset: every port stays below 65536.
 const MaxOffset = 40000
 
@@ -31,3 +33,27 @@ const (
 	GrafanaPort         = 3000 // in containers, and with -grafana
 	EdgePort            = 8070 // in containers only: nginx
 )
+
+// FreeOffset returns the next port offset at which every port of the lab is free. Ports of the user's services do not move.
+func (l Lab) FreeOffset(free func(port int) bool) (offset int, ok bool) {
+	for step := 100; step <= MaxOffset; step += 100 {
+		moved := l
+		moved.Offset = (l.Offset + step) % (MaxOffset + 100)
+		if moved.Offset <= MaxOffset && moved.PortsWhere(func(port int) bool { return !free(port) }) == nil {
+			return moved.Offset, true
+		}
+	}
+	return 0, false
+}
+
+// PortsWhere returns the ports of the lab that are so, with their components. Ports of the user's services are not among them.
+func (l Lab) PortsWhere(so func(port int) bool) (list []string) {
+	for _, c := range l.Components() {
+		for _, p := range c.Ports {
+			if c.Command == "" && so(p.Number) {
+				list = append(list, fmt.Sprintf("%d (%s)", p.Number, c.Name))
+			}
+		}
+	}
+	return list
+}

@@ -191,17 +191,6 @@ func (l Lab) serviceEnv(service string) []string {
 	return env
 }
 
-// ServiceArgs are the flags of lab supervise for the programs of the user.
-func (l Lab) ServiceArgs() (args []string) {
-	for _, s := range l.UserServices {
-		args = append(args, "-with", s.Name+"="+s.Command, "-with-timeout", s.Timeout.String(), "-with-dir", s.Dir)
-		if s.URL != "" {
-			args = append(args, "-with-url", s.Name+"="+s.URL)
-		}
-	}
-	return args
-}
-
 // LoadCommand sends load to a program of the user.
 func (l Lab) LoadCommand(url string) string {
 	command := "go run ./loadgen -rate 20"

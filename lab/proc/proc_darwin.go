@@ -32,6 +32,9 @@ func ps(pid int, columns ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
+// Left returns nothing: macOS does not show the environment of processes.
+func Left(int, string) []string { return nil }
+
 // GroupRSS is RSS: on macOS, only that of the leader.
 func (id ID) GroupRSS() int64 { return id.RSS() }
 

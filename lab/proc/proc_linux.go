@@ -70,6 +70,27 @@ func pids(group int) (list []int) {
 	return list
 }
 
+// Left returns what a group that has been stopped left running: processes with a variable in their environment, which have
+// left the group, and members of the group that belong to other users, as with sudo.
+func Left(group int, variable string) (list []string) {
+	found := pids(group)
+	files, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, file := range files {
+		environ, err := os.ReadFile(file)
+		pid, err2 := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err == nil && err2 == nil && bytes.Contains(append([]byte{0}, environ...), []byte("\x00"+variable+"\x00")) {
+			found = append(found, pid)
+		}
+	}
+	for _, pid := range found {
+		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		if _, gone := startOf(pid); err == nil && gone == nil {
+			list = append(list, fmt.Sprintf("%s (pid %d)", bytes.TrimSpace(name), pid))
+		}
+	}
+	return list
+}
+
 // GroupRSS returns the resident memory of the group that the process leads.
 func (id ID) GroupRSS() (sum int64) {
 	for _, pid := range pids(id.PID) {

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -253,5 +255,43 @@ func TestCommandProbeInterval(t *testing.T) {
 	wantError(t, l.ended(), "not ready within 2s")
 	if n := requests.Load(); n < 1 || n > 8 { // after 25, 75, 175, 375, 775, 1275 and 1775 ms at the earliest
 		t.Errorf("%d probes in 2 s", n)
+	}
+}
+
+// Leader and group have one grace together, and a program that leaves its group is named.
+func TestCommandStop(t *testing.T) { // not parallel: it sets the time
+	set(t, &commandGrace, 3*time.Second)
+	l := newLab(t)
+	// The leader exits on SIGTERM after 2 s, its child in the group never.
+	c := l.command("setsid sleep 600 & echo $! > daemon; (trap '' TERM; while :; do sleep 1; done) & echo $! > pid; trap 'sleep 2; exit 0' TERM; while :; do sleep 1; done")
+	c.Ready = ""
+	l.up()
+	daemon, child := l.child(filepath.Join(c.Dir, "daemon")), l.child(filepath.Join(c.Dir, "pid"))
+	t.Cleanup(func() { syscall.Kill(daemon.PID, syscall.SIGKILL) })
+	l.cancel()
+	err := l.ended()
+	if child.Alive() {
+		t.Error("the child in the group is alive")
+	}
+	if runtime.GOOS == "linux" {
+		wantError(t, err, "checkout left processes running, outside its process group", fmt.Sprintf("sleep (pid %d)", daemon.PID))
+		if !daemon.Alive() {
+			t.Error("a process outside the group was stopped")
+		}
+	}
+	var exited, killed time.Time
+	for line := range strings.Lines(l.log.String()) {
+		var r struct {
+			Time time.Time
+			Msg  string
+		}
+		if json.Unmarshal([]byte(line), &r) == nil && r.Msg == "exited" {
+			exited = r.Time
+		} else if r.Msg == "its group killed" {
+			killed = r.Time
+		}
+	}
+	if after := killed.Sub(exited); exited.IsZero() || killed.IsZero() || after >= commandGrace {
+		t.Errorf("the group was killed %s after its leader had exited, with a grace of %s from SIGTERM", after, commandGrace)
 	}
 }

@@ -44,6 +44,7 @@ func listen(state string) (net.Listener, error) {
 // control serves the clients:
 //
 //	GET  /status                Status as JSON
+//	GET  /database              the album store's database, with its password: the socket is the user's alone
 //	POST /stop                  202; the lab stops
 //	POST /restart?name=NAME     200 once the component is ready
 //	POST /exercise              a plan.Exercise as JSON; 200 once it is in place
@@ -53,6 +54,7 @@ func (s *Supervisor) control() http.Handler {
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		json.NewEncoder(w).Encode(s.Status())
 	})
+	mux.HandleFunc("GET /database", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, s.lab.DB) })
 	mux.HandleFunc("POST /stop", func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusAccepted)
 		s.stop(errStopRequested)
@@ -180,6 +182,12 @@ func (c *Client) Status(ctx context.Context) (st Status, err error) {
 	}
 	err = json.Unmarshal(b, &st)
 	return st, err
+}
+
+// Database returns the flag -db of the lab, with its password.
+func (c *Client) Database(ctx context.Context) (string, error) {
+	b, err := c.do(ctx, http.MethodGet, "/database", nil)
+	return string(b), err
 }
 
 // Stop requests that the lab stop, and does not wait.

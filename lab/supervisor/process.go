@@ -3,10 +3,12 @@ package supervisor
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -46,6 +48,9 @@ func (r *runner) start() error {
 	if r.ProcessEnv != nil {
 		cmd.Env = append(cmd.Env, r.ProcessEnv()...)
 	}
+	if r.Command != "" {
+		cmd.Env = append(cmd.Env, r.mark())
+	}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = proc.Group()
 	if err := cmd.Start(); err != nil {
@@ -59,17 +64,20 @@ func (r *runner) start() error {
 	ended := make(chan struct{})
 	r.s.set(func() {
 		r.state, r.detail, r.id, r.ended, r.startedAt, r.version = Started, "", id, ended, time.Now(), version
-		r.exit, r.termed, r.logFrom = "", false, from
+		r.exit, r.termed, r.logFrom = "", time.Time{}, from
 	})
 	go func() {
 		err := cmd.Wait()
 		r.s.log.Info("exited", slog.String("component", r.Name), slog.Int("pid", id.PID), slog.Any("status", cmd.ProcessState.String()), slog.Any("error", err))
 		r.s.mu.Lock()
 		r.exit = cmd.ProcessState.String()
-		term := !r.termed
+		termed, grace := r.termed, r.grace()
 		r.s.mu.Unlock()
+		if !termed.IsZero() { // one grace for leader and group
+			grace -= time.Since(termed)
+		}
 		// What it started in its group, such as the program of go run, must not keep its ports.
-		killed, err := proc.EndGroup(id.PID, term, stopGrace)
+		killed, err := proc.EndGroup(id.PID, termed.IsZero(), grace)
 		if killed || err != nil {
 			r.s.log.Warn("its group killed", slog.String("component", r.Name), slog.Int("pid", id.PID), slog.Any("error", err))
 		}
@@ -117,15 +125,20 @@ func (r *runner) end() error {
 	if ended != nil && !isClosed(ended) {
 		r.s.mu.Lock() // until termed is right: what a leader that has just exited left behind gets no signal here
 		err := id.Signal(syscall.SIGTERM)
-		r.termed = err == nil
+		if err == nil {
+			r.termed = time.Now()
+		}
 		r.s.mu.Unlock()
+		if errors.Is(err, syscall.EPERM) {
+			return fmt.Errorf("pid %d belongs to another user: sudo kill %d", id.PID, id.PID)
+		}
 		if err != nil && !errors.Is(err, os.ErrProcessDone) {
 			return err
 		}
 		select {
 		case <-ended:
-		case <-time.After(stopGrace):
-			r.s.log.Warn("killed", slog.String("component", r.Name), slog.Duration("after", stopGrace))
+		case <-time.After(r.grace()):
+			r.s.log.Warn("killed", slog.String("component", r.Name), slog.Duration("after", r.grace()))
 			if err := id.Signal(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
 				return err
 			}
@@ -134,4 +147,34 @@ func (r *runner) end() error {
 	}
 	r.s.set(func() { r.state, r.detail, r.id = Ended, "", proc.ID{} })
 	return nil
+}
+
+// grace is the time from SIGTERM to SIGKILL.
+func (r *runner) grace() time.Duration { return Grace(r.Command != "") }
+
+// Grace is how long a component has from SIGTERM to SIGKILL: a program of the user, or one of the lab's own.
+func Grace(command bool) time.Duration {
+	if command {
+		return commandGrace
+	}
+	return stopGrace
+}
+
+// mark is a variable in the environment of a program of the user and of what it starts.
+func (r *runner) mark() string { return "SOUNDCHECK_LAB_PROCESS=" + r.s.lab.State + " " + r.Name }
+
+// left returns an error that names what a program of the user has left running. Processes that leave their group on purpose,
+// such as daemons that others use, too, are not stopped.
+func (r *runner) left(group int) error {
+	if r.Command == "" {
+		return nil
+	}
+	list := proc.Left(group, r.mark())
+	for until := time.Now().Add(time.Second); list != nil && time.Now().Before(until); list = proc.Left(group, r.mark()) {
+		time.Sleep(50 * time.Millisecond) // they may end with their parent
+	}
+	if list == nil {
+		return nil
+	}
+	return fmt.Errorf("%s left processes running, outside its process group or of another user: %s; stop them with kill or sudo kill", r.Name, strings.Join(list, ", "))
 }

@@ -19,7 +19,8 @@ import (
 // Times of a component's lifecycle. Tests shorten them.
 var (
 	readyTimeout = 60 * time.Second // from start to ready
-	stopGrace    = 25 * time.Second // from SIGTERM to SIGKILL
+	stopGrace    = 25 * time.Second // from SIGTERM to SIGKILL: the lab's services need up to 21 s
+	commandGrace = 10 * time.Second // the same for a program of the user, as in docker stop
 	probeEvery   = 2 * time.Second
 	minBackoff   = 200 * time.Millisecond
 	maxBackoff   = 10 * time.Second
@@ -65,7 +66,7 @@ type runner struct {
 	ended     chan struct{}   // closed when the process that id names is reaped, and none of its group is left
 	logFrom   int64           // size of its log when it started
 	exit      string          // how it exited, as in "exit status 1"
-	termed    bool            // it was sent SIGTERM
+	termed    time.Time       // when it was sent SIGTERM; zero: it was not
 	change    plan.Change     // of an exercise
 }
 

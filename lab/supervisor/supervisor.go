@@ -5,6 +5,7 @@
 //	lab.sock    its control socket: HTTP, see Client
 //	state.json  the processes, written at each change: lab down can stop
 //	            all of them even if the supervisor was killed
+//	up.json     the flags of lab up, for lab up -again
 //	logs/       one log per component, per build, and lab.log
 //	data/       data of the components
 package supervisor
@@ -84,6 +85,9 @@ func Run(ctx context.Context, lab plan.Lab, programs []plan.Component, b *build.
 	if err != nil {
 		return err
 	}
+	if err := lab.Record(); err != nil {
+		return err
+	}
 	s := &Supervisor{lab: lab, build: b, log: log, stop: stop, running: ctx, phase: Starting, started: time.Now(), self: self}
 	for _, p := range programs {
 		s.runners = append(s.runners, newRunner(s, p))
@@ -127,9 +131,11 @@ func Run(ctx context.Context, lab plan.Lab, programs []plan.Component, b *build.
 	}
 	s.set(func() { s.phase = Stopping })
 	s.awaitExtras()
-	if e := s.stopAll(); e != nil {
-		return errors.Join(err, e)
+	left, e := s.stopAll()
+	if e != nil {
+		return errors.Join(err, left, e)
 	}
+	err = errors.Join(err, left)
 	if s.status().Exercise != "" {
 		err = errors.Join(err, plan.Exercise{}.End(lab))
 	}
@@ -178,15 +184,18 @@ func (s *Supervisor) run(ctx context.Context) error {
 }
 
 // stopAll stops the components in reverse order, so that
-// the telemetry of a component that stops still reaches its backends.
-func (s *Supervisor) stopAll() error {
-	var errs []error
+// the telemetry of a component that stops still reaches its backends. left names what they have left running.
+func (s *Supervisor) stopAll() (left, err error) {
 	for _, r := range slices.Backward(s.all()) {
-		if err := r.end(); err != nil {
-			errs = append(errs, fmt.Errorf("stop %s: %w", r.Name, err))
+		s.mu.Lock()
+		group := r.id.PID
+		s.mu.Unlock()
+		if e := r.end(); e != nil {
+			err = errors.Join(err, fmt.Errorf("stop %s: %w", r.Name, e))
 		}
+		left = errors.Join(left, r.left(group))
 	}
-	return errors.Join(errs...)
+	return left, err
 }
 
 func (s *Supervisor) find(name string) *runner {

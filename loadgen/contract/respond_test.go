@@ -80,44 +80,6 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// Only the first of several values is checked by the validator of JSON Schema 2020-12, which 3.1 needs.
-func TestModern(t *testing.T) {
-	t.Parallel()
-	c := load(t, "modern.yaml")
-	g := c.NewGenerator(1, equal(c), 0)
-	json := http.Header{"Content-Type": {"application/json"}}
-	if f := respond(g, &Request{Operation: c.Operation("send")}, 200, json, `{"ok":false}`); f == nil || f.Check != "response violates the contract: 200 body /ok: const" {
-		t.Errorf("%+v", f)
-	}
-	if f := respond(g, &Request{Operation: c.Operation("plain"), path: []string{"a"}}, 200, json, `null`); f != nil {
-		t.Errorf("%+v", f)
-	}
-}
-
-// The validator of JSON Schema 2020-12 does not know which properties only requests or responses have.
-func TestModernReadOnly(t *testing.T) {
-	t.Parallel()
-	const schema = `{"type":"object","required":["id","kind","secret"],"additionalProperties":false,"properties":{"id":{"type":"integer","readOnly":true},"kind":{"const":"order"},"secret":{"type":"string","writeOnly":true}}}`
-	source := strings.Replace(document(`{"$ref":"#/components/schemas/Order"}`, `"Order":`+schema), "3.0.3", "3.1.0", 1)
-	source = strings.Replace(source, `"200":{"description":"ok"}`, `"200":{"description":"ok","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Order"}}}}`, 1)
-	c, err := Parse("a.json", []byte(source))
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := c.NewGenerator(1, equal(c), 0)
-	r := send(t, g, "createA")
-	if body := string(r.Body); strings.Contains(body, "id") || !strings.Contains(body, "secret") {
-		t.Error(body)
-	}
-	json := http.Header{"Content-Type": {"application/json"}}
-	if f := respond(g, r, 200, json, `{"id":7,"kind":"order"}`); f != nil {
-		t.Error(f)
-	}
-	if f := respond(g, r, 200, json, `{"kind":"order"}`); f == nil || !strings.Contains(f.Detail, "id") {
-		t.Errorf("a response without its id: %+v", f)
-	}
-}
-
 // send returns the next request of an operation, after those that are sent in its place.
 func send(t *testing.T, g *Generator, name string) *Request {
 	t.Helper()

@@ -226,13 +226,16 @@ func (c *Contract) spec(modern bool) *openapi3.T {
 	return c.plain
 }
 
+// wrappers are keywords whose errors have the errors of other schemas.
+var wrappers = []string{"", "allOf", "$ref"}
+
 // violation is the failure of an error of kin-openapi.
 func violation(where string, err error) *Failure {
 	s := (*openapi3.SchemaError)(nil)
 	if !errors.As(err, &s) {
 		return &Failure{violates + where, short(err).Error()}
 	}
-	for inner := (*openapi3.SchemaError)(nil); s.SchemaField == "allOf" && errors.As(s.Origin, &inner) && inner != s; {
+	for inner := (*openapi3.SchemaError)(nil); slices.Contains(wrappers, s.SchemaField) && errors.As(s.Origin, &inner) && inner != s; {
 		s, inner = inner, nil
 	}
 	at := pointer(s)
@@ -240,8 +243,21 @@ func violation(where string, err error) *Failure {
 	if encodeErr != nil {
 		shown = nil
 	}
-	text, _, _ := strings.Cut(s.Reason, "\n")
-	return &Failure{strings.TrimSpace(violates + where + " " + general(s) + ": " + s.SchemaField), fmt.Sprintf("%s: %s; value: %.200s", strings.TrimSpace(where+" "+at), text, shown)}
+	field, text := violated(s)
+	return &Failure{strings.TrimSpace(violates + where + " " + general(s) + ": " + field), fmt.Sprintf("%s: %s; value: %.200s", strings.TrimSpace(where+" "+at), text, shown)}
+}
+
+// violated returns the keyword that a value violates, and how. The validator of JSON Schema 2020-12 says it after a line
+// about the schema.
+func violated(s *openapi3.SchemaError) (keyword, text string) {
+	text, rest, _ := strings.Cut(s.Reason, "\n")
+	if _, said, ok := strings.Cut(rest, "': "); ok && strings.Contains(text, "jsonschema validation failed") {
+		text, _, _ = strings.Cut(said, "\n")
+	}
+	if path := s.JSONPointer(); s.SchemaField == "enum" && strings.Contains(text, unwritten) && len(path) > 0 {
+		return "writeOnly", fmt.Sprintf("writeOnly property %q in response", path[len(path)-1])
+	}
+	return s.SchemaField, text
 }
 
 // pointer returns the JSON pointer of a value; "": the root.

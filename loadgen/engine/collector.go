@@ -52,7 +52,7 @@ func (k *collector) add(n *note) {
 	case at < 0:
 		k.AddWarmUp()
 	case n.request == nil:
-		k.AddUnsent(at, n.err.Error())
+		k.AddUnsent(at, n.step, n.err.Error())
 	case n.cancelled:
 		k.AddCancelled()
 	default:

@@ -79,19 +79,20 @@ func (l *loop) open() {
 			l.wg.Go(l.open)
 		}
 		l.turn <- n + 1
-		w.run(n, nil)
+		w.run(n, time.Time{}, nil)
 	}
 }
 
 // closed is a worker of the closed model.
 func (l *loop) closed(index int) {
 	w := newWorker(l.t)
-	for l.t.joins(index) {
+	var due time.Time // of the next user; zero: at once
+	for l.t.joins(index, &due) {
 		n := l.sent.Add(1) - 1
 		if l.t.pacer.Over(time.Since(l.start), n) {
 			return
 		}
-		w.run(n, func() bool { return !l.t.pacer.Over(time.Since(l.start), l.sent.Load()) })
+		due = w.run(n, due, func() bool { return !l.t.pacer.Over(time.Since(l.start), l.sent.Load()) })
 	}
 }
 

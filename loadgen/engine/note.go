@@ -40,6 +40,7 @@ type note struct {
 	cancelled bool              // by the end of the run
 	top       trace.SpanContext // of the request's topmost span
 	session   *session          // of a flow; nil: none
+	step      string            // of a flow
 	promises  report.RetryAfter // Retry-After times of its responses, and those that it tested
 }
 

@@ -35,7 +35,7 @@ type session struct {
 	ctx        context.Context // with the span of the flow
 	span       trace.SpanContext
 	began      time.Time // scheduled; in the closed model the start
-	end        time.Time // of the last response
+	end        time.Time // of the last response; of an unfinished user of the run
 	failed     bool
 	unfinished bool
 	over       bool // of a note without a request: it has the outcome
@@ -44,12 +44,12 @@ type session struct {
 // userKey is the attribute of a flow's span with the number of the user.
 var userKey = attribute.Key("soundcheck.loadgen.user")
 
-// run sends request seq, or lets user seq go through the flow. More reports whether another one is to come on this
-// worker, in the closed model.
-func (w *worker) run(seq uint64, more func() bool) {
+// run sends request seq, or lets user seq go through the flow. In the closed model, a user is due at a time (zero: at
+// once), more reports whether another one is to come on this worker, and run returns when that is due.
+func (w *worker) run(seq uint64, due time.Time, more func() bool) time.Time {
 	if w.c.Flow == nil {
 		w.request(seq)
-		return
+		return time.Time{}
 	}
 	active := w.users.active.Add(1)
 	defer w.users.active.Add(-1)
@@ -58,12 +58,18 @@ func (w *worker) run(seq uint64, more func() bool) {
 	s := &session{number: w.c.Before + w.c.Plan.Number(seq)}
 	w.jar, _ = cookiejar.New(nil) // never fails
 	scheduled := w.pacer.ScheduledAt(seq)
+	if w.c.Workers > 0 {
+		scheduled = punctual(due)
+	}
 	if s.began = scheduled; scheduled.IsZero() {
 		s.began = time.Now()
 	}
 	ctx, span := w.beginFlow(s)
 	s.ctx = ctx
 	u := w.walk(s, scheduled, active >= int64(w.c.MaxWorkers) && w.c.Workers == 0)
+	if s.unfinished {
+		s.end = time.Now()
+	}
 	if span != nil {
 		if s.failed {
 			span.SetStatus(codes.Error, "")
@@ -75,10 +81,21 @@ func (w *worker) run(seq uint64, more func() bool) {
 	*last.session = *s
 	last.session.over = true
 	w.results.add(last)
-	if pause := u.Pause(); w.c.Workers > 0 && pause > 0 && more() { // the next user takes their place after it
-		rest := time.Until(w.pacer.Began().Add(w.c.Plan.Duration()))
-		w.wait(time.Now().Add(min(pause, rest)))
+	next := s.end.Add(u.Pause())
+	if w.c.Workers > 0 && more() { // the next user takes their place
+		end := w.pacer.Began().Add(w.c.Plan.Duration())
+		w.wait(next.Add(min(end.Sub(next), 0)))
 	}
+	return next
+}
+
+// punctual returns a scheduled time that has come. A timer is up to 1 ms late: only what is more is a delay that the
+// generator adds.
+func punctual(scheduled time.Time) time.Time {
+	if now := time.Now(); now.Sub(scheduled) < measure.MaxSendDelay {
+		return now
+	}
+	return scheduled
 }
 
 // beginFlow begins the trace of a user: its requests are in it.
@@ -109,7 +126,7 @@ func (w *worker) walk(s *session, scheduled time.Time, full bool) *flow.User {
 			return u
 		}
 		n := w.results.note()
-		*n = note{seq: w.users.seq.Add(1) - 1, sent: time.Now(), number: s.number, scheduled: scheduled, full: full, session: s}
+		*n = note{seq: w.users.seq.Add(1) - 1, sent: time.Now(), number: s.number, scheduled: scheduled, full: full, session: s, step: step.Name}
 		ok := w.step(n, u, step, failure)
 		if !s.span.IsValid() { // without spans, its requests have the trace
 			s.span = n.span
@@ -125,10 +142,7 @@ func (w *worker) walk(s *session, scheduled time.Time, full bool) *flow.User {
 			if s.unfinished = !w.wait(scheduled); s.unfinished {
 				return u
 			}
-			// A timer is up to 1 ms late. Only what is more is a delay that the generator adds.
-			if now := time.Now(); now.Sub(scheduled) < measure.MaxSendDelay {
-				scheduled = now
-			}
+			scheduled = punctual(scheduled)
 		}
 	}
 }
@@ -164,17 +178,20 @@ func (w *worker) wait(until time.Time) bool {
 	}
 }
 
-// joins waits until the population has a place for a worker. It returns false if that is not to come.
-func (t *transport) joins(index int) bool {
+// joins waits until the population has a place for a worker, and then sets when its user is due. It returns false if
+// that is not to come.
+func (t *transport) joins(index int, due *time.Time) bool {
 	if t.c.Users == nil {
 		return true
 	}
-	at, ok := schedule.Above(t.c.Users, float64(index), time.Since(t.pacer.Began()))
-	if !ok {
-		return false
+	now := time.Since(t.pacer.Began())
+	at, ok := schedule.Above(t.c.Users, float64(index), now)
+	if !ok || at <= now {
+		return ok
 	}
+	*due = t.pacer.Began().Add(at)
 	w := worker{transport: t}
-	return w.wait(t.pacer.Began().Add(at))
+	return w.wait(*due)
 }
 
 // flow describes the flow for the report.

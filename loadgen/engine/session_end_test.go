@@ -33,6 +33,10 @@ func TestFlowEnds(t *testing.T) {
 		}
 	}
 	r := run(t, c)
+	// Some have been thinking since the start. Without the think time so far, a user would have taken a response time.
+	if f := r.Flow; f.Longest < r.Elapsed/2 || f.Longest > r.Elapsed {
+		t.Errorf("the longest time of an unfinished user is %g s, of a run of %g s", f.Longest, r.Elapsed)
+	}
 	if f := r.Flow; f.Unfinished == 0 || f.Completed != 0 || f.Begun != f.Unfinished || r.Sent != f.Begun || r.Ended != "enough" {
 		t.Errorf("%+v; %d requests, ended %q", f, r.Sent, r.Ended)
 	}

@@ -174,7 +174,7 @@ func TestFlowFailures(t *testing.T) {
 		errors           string
 	}{
 		"status":   {"/cart", "", "", 3*10 - 1, "map[status 500 for look:1]"},
-		"continue": {"/cart", "check:", "continue: true\n    check:", 3*10 - 0, "map[not sent:1 status 500 for look:1]"},
+		"continue": {"/cart", "check:", "continue: true\n    check:", 3*10 - 0, "map[not sent for pay:1 status 500 for look:1]"},
 		"check":    {"", "json.id ==", "json.id != '2' && json.id ==", 3*10 - 1, "map[check failed:1]"},
 		"extract":  {"", "$.next", "'$[?@ == \"/items/2\"]'", 10 + 10 + 1, "map[check failed:9]"},
 	} {

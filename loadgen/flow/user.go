@@ -109,7 +109,7 @@ func (u *User) CarriesOn() bool { return u.last.carryOn }
 func (u *User) Request(s *Step) (vegeta.Target, error) {
 	for _, name := range s.placeholders {
 		if _, ok := u.values[name]; !ok {
-			return vegeta.Target{}, fmt.Errorf("variable %s has no value: its step was skipped", name)
+			return vegeta.Target{}, fmt.Errorf("variable %s has no value: the step that extracts it was skipped or failed", name)
 		}
 	}
 	if s.template == nil && s.link == "" {

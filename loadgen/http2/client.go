@@ -44,9 +44,10 @@ type Client struct {
 
 // answer is whether a server supports HTTP/2.
 type answer struct {
-	ready chan struct{} // closed when the rest is set
-	yes   bool
-	err   error
+	ready   chan struct{} // closed when the rest is set
+	yes     bool
+	err     error
+	timeout bool // err is about the time of the request that asked, not about the server
 }
 
 // New returns a client with a max number of idle connections of each address.
@@ -75,39 +76,48 @@ func Address(req *http.Request) (address string, secure bool) {
 }
 
 // Supports reports whether the server of an https:// URL picks HTTP/2 rather than HTTP/1.1. The first call opens a
-// connection, others wait for it; later ones know.
+// connection, others wait for it; later ones know. If the first one times out, one of the others takes over.
 func (t *Client) Supports(ctx context.Context, address string, deadline time.Time) (bool, error) {
-	t.mu.Lock()
-	a := t.supported[address]
-	first := a == nil
-	if first {
-		a = &answer{ready: make(chan struct{})}
-		t.supported[address] = a
-	}
-	t.mu.Unlock()
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	if !first {
+	for {
+		t.mu.Lock()
+		a := t.supported[address]
+		first := a == nil
+		if first {
+			a = &answer{ready: make(chan struct{})}
+			t.supported[address] = a
+		}
+		t.mu.Unlock()
+		if first {
+			t.ask(ctx, address, deadline, a)
+			return a.yes, a.err
+		}
 		select {
 		case <-a.ready:
-			return a.yes, a.err
+			if !a.timeout {
+				return a.yes, a.err
+			}
 		case <-ctx.Done():
 			return false, ctx.Err()
 		}
 	}
+}
+
+// ask opens a connection to find out whether a server supports HTTP/2. After an error, the next call does so again.
+func (t *Client) ask(ctx context.Context, address string, deadline time.Time, a *answer) {
+	defer close(a.ready)
 	c, err := t.open(ctx, address, true, deadline, connect.ALPN2, connect.ALPN1)
 	switch {
 	case err == nil:
 		a.yes = true
 		t.keep(c)
 	case !errors.Is(err, connect.ErrNoHTTP2):
-		a.err = err
+		a.err, a.timeout = err, ctx.Err() != nil || connect.IsTimeout(err)
 		t.mu.Lock()
 		delete(t.supported, address)
 		t.mu.Unlock()
 	}
-	close(a.ready)
-	return a.yes, a.err
 }
 
 // Send sends a request and returns the response. A body needs a ContentLength. The deadline includes the response

@@ -3,9 +3,11 @@ package http2
 import (
 	"crypto/tls"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,6 +50,67 @@ func TestSupports(t *testing.T) {
 	}
 	if _, err := c.Supports(t.Context(), "127.0.0.1:1", time.Now().Add(time.Minute)); err == nil {
 		t.Error("no server supports HTTP/2")
+	}
+}
+
+// stalling is a listener whose first connection gets no handshake.
+type stalling struct {
+	net.Listener
+	first    sync.Once
+	stalled  chan net.Conn
+	accepted atomic.Int64
+}
+
+func (l *stalling) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		l.accepted.Add(1)
+		l.first.Do(func() {
+			l.stalled <- c
+			c, err = l.Listener.Accept()
+			l.accepted.Add(1)
+		})
+	}
+	return c, err
+}
+
+// Requests that wait for another one's handshake have their own deadlines: if that one times out, one of them takes over.
+func TestSupportsAfterTimeout(t *testing.T) {
+	t.Parallel()
+	ca := connecttest.NewCA(t)
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &stalling{Listener: inner, stalled: make(chan net.Conn, 1)}
+	server := &http.Server{Handler: shapes, TLSConfig: ca.Server(t).TLS(t), Protocols: new(http.Protocols)}
+	server.Protocols.SetHTTP2(true)
+	go func() { _ = server.ServeTLS(l, "", "") }()
+	defer server.Close()
+	c := New(connect.Options{CACert: ca.PEM}.Dialer(), 8)
+	defer c.Close()
+	address := inner.Addr().String()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := c.Supports(t.Context(), address, time.Now().Add(time.Second)); !connect.IsTimeout(err) {
+			t.Errorf("the first request: %v, want its timeout", err)
+		}
+	})
+	defer (<-l.stalled).Close() // so the others wait
+	for range 8 {
+		wg.Go(func() {
+			if yes, err := c.Supports(t.Context(), address, time.Now().Add(time.Minute)); !yes || err != nil {
+				t.Errorf("another request: %v, %v", yes, err)
+			}
+		})
+	}
+	// A deadline before that of the first request is kept, too.
+	if _, err := c.Supports(t.Context(), address, time.Now().Add(time.Millisecond)); !connect.IsTimeout(err) {
+		t.Errorf("a request with an earlier deadline: %v", err)
+	}
+	wg.Wait()
+	if n := l.accepted.Load(); n != 2 {
+		t.Errorf("%d connections, want the stalled one and one more", n)
 	}
 }
 

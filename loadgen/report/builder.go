@@ -139,11 +139,14 @@ func (b *Builder) AddCancelled() {
 }
 
 // AddUnsent counts a request that could not be sent, by its scheduled time since the end of
-// the warm-up.
-func (b *Builder) AddUnsent(scheduled time.Duration, err string) {
+// the warm-up. Step is that of a flow; "": none.
+func (b *Builder) AddUnsent(scheduled time.Duration, step, err string) {
 	b.Report.Sent++
 	b.Collector.AddUnsent(scheduled)
-	b.Report.Errors["not sent"]++
+	if step != "" {
+		step = " for " + step
+	}
+	b.Report.Errors["not sent"+step]++
 	b.Report.FirstError = cmp.Or(b.Report.FirstError, err)
 }
 
@@ -241,11 +244,11 @@ func (b *Builder) Finish(began time.Time, paced, elapsed time.Duration, peak int
 	r.sortChecks()
 	r.fill(b.Results, rate)
 	for _, o := range b.setup.Objectives {
-		r.SLOs = append(r.SLOs, o.Judge(b.of(o.Scenario())))
+		v := o.Judge(b.of(o.Scenario()))
+		r.Flow.qualify(&v, o.Scenario())
+		r.SLOs = append(r.SLOs, v)
 	}
-	if !closed {
-		b.validate()
-	}
+	b.validate()
 	r.Groups, r.Candidates = b.Groups(), b.Collector.Candidates()
 	return r
 }
@@ -301,6 +304,9 @@ func (b *Builder) validate() {
 	r := b.Report
 	if limit := measure.SendDelayLimit(r.Response.P99); r.SendDelay.P99 > limit {
 		r.Invalid = append(r.Invalid, fmt.Sprintf("p99 send delay %s, limit %s", ms(r.SendDelay.P99), ms(limit)))
+	}
+	if b.setup.Workers > 0 {
+		return // the rest is about a plan of requests
 	}
 	if b.waited > 0 {
 		r.Invalid = append(r.Invalid, fmt.Sprintf("all %d workers busy, %d requests delayed: raise -max-workers", r.MaxWorkers, b.waited))

@@ -157,7 +157,7 @@ func (r *Report) percentiles() percentiles {
 		}
 		p.Nines = append(p.Nines, nines)
 		p.Response, p.Service = append(p.Response, at(response, nines)), append(p.Service, at(service, nines))
-		if r.Model == "open" {
+		if r.scheduled() {
 			p.SendDelay = append(p.SendDelay, at(sendDelay, nines))
 		}
 	}

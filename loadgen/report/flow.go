@@ -2,10 +2,12 @@ package report
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/schedule"
+	"soundcheck/loadgen/slo"
 )
 
 // Flow are the users of a run with a flow. Each goes through its steps once; the scenarios of the report are the steps,
@@ -23,6 +25,7 @@ type Flow struct {
 	Late       int             `json:"late,omitempty"` // of Completed: slower than the SLO allows
 	Failed     int             `json:"failed"`         // a step failed
 	Unfinished int             `json:"unfinished"`     // at the end of the run
+	Longest    float64         `json:"unfinished_max"` // seconds: of Unfinished, the longest time from first step scheduled → end of the run
 	Peak       int             `json:"users_peak"`     // at once
 	Duration   measure.Summary `json:"duration"`       // of completed users: first step scheduled → end of the last response, with think times
 	Slowest    []Slow          `json:"slowest"`        // slowest first
@@ -33,7 +36,7 @@ type Flow struct {
 // User is a user who is no longer on their way through a flow.
 type User struct {
 	Scheduled  time.Duration // since the end of the warm-up
-	Duration   time.Duration // to the end of the last response
+	Duration   time.Duration // to the end of the last response; of Unfinished to the end of the run
 	Failed     bool
 	Unfinished bool
 	TraceID    string // "": not sampled
@@ -49,6 +52,7 @@ func (b *Builder) AddUser(u User) {
 	case u.Unfinished:
 		f.Begun++
 		f.Unfinished++
+		f.Longest = max(f.Longest, u.Duration.Seconds())
 		return
 	case u.Failed:
 		f.Failed++
@@ -100,6 +104,7 @@ func (f *Flow) add(g *Flow) {
 	f.Late += g.Late
 	f.Failed += g.Failed
 	f.Unfinished += g.Unfinished
+	f.Longest = max(f.Longest, g.Longest)
 	f.Peak += g.Peak
 	for _, s := range g.Slowest {
 		f.Slowest = slowest(f.Slowest, s)
@@ -118,11 +123,7 @@ func (f *Flow) plan(r *Report) string {
 	case f.Users != "":
 		return fmt.Sprintf("flow %s: users %s (closed model)%s", f.Name, f.Users, think)
 	}
-	users := "users"
-	if r.Workers == 1 {
-		users = "user"
-	}
-	return fmt.Sprintf("flow %s: %d %s (closed model)%s", f.Name, r.Workers, users, think)
+	return fmt.Sprintf("flow %s: %d %s (closed model)%s", f.Name, r.Workers, plural(r.Workers), think)
 }
 
 // String describes what the users did.
@@ -133,11 +134,41 @@ func (f *Flow) String() string {
 	}
 	text += fmt.Sprintf(": %d completed (%s), %d failed", f.Completed, percent(float64(f.Completed)/float64(max(f.Begun, 1))), f.Failed)
 	if f.Unfinished > 0 {
-		text += fmt.Sprintf(", %d unfinished at the end", f.Unfinished)
+		text += fmt.Sprintf(", %d unfinished", f.Unfinished)
 	}
 	text += fmt.Sprintf("; %s/s", short(f.RateActual))
 	if f.RateTarget > 0 {
 		text += fmt.Sprintf(" of %s/s target", short(f.RateTarget))
 	}
 	return text + fmt.Sprintf("; peak %d at once", f.Peak)
+}
+
+// Note says which users the flow's row of the latency table does not have because the run ended; "": none.
+func (f *Flow) Note() string {
+	if f == nil || f.Unfinished == 0 {
+		return ""
+	}
+	longest := "the longest time"
+	if f.Unfinished == 1 {
+		longest = "the time"
+	}
+	return fmt.Sprintf("Row flow %s has completed users only. %d %s had not finished when the run ended: %s so far was %s.", f.Name, f.Unfinished, plural(f.Unfinished), longest, ms(f.Longest))
+}
+
+func plural(users int) string {
+	if users == 1 {
+		return "user"
+	}
+	return "users"
+}
+
+// qualify says in the verdict of the flow's SLO that it is about users, and how many it is without.
+func (f *Flow) qualify(v *slo.Verdict, scenario string) {
+	if f == nil || scenario != f.Name {
+		return
+	}
+	v.Text = strings.Replace(v.Text, "no requests", "no completed users", 1)
+	if f.Unfinished > 0 {
+		v.Text += fmt.Sprintf(", without %d unfinished %s", f.Unfinished, plural(f.Unfinished))
+	}
 }

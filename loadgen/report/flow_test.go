@@ -22,7 +22,7 @@ func flowReport(t *testing.T, shard uint64) *Report {
 	b := NewBuilder(Setup{RunID: "r", Target: "http://h", Plan: plan, WarmUp: time.Second, Objectives: objectives, Scenarios: []string{"pay", "look"},
 		Flow: &Flow{Name: "buy", Planned: 5, RateTarget: 1}})
 	for i, u := range []User{{-time.Millisecond, time.Second, false, false, ""}, {0, time.Second, false, false, fmt.Sprint("t", shard)}, {time.Second, 3 * time.Second, false, false, "late"},
-		{2 * time.Second, time.Second, true, false, ""}, {3 * time.Second, time.Second, false, true, ""}} {
+		{2 * time.Second, time.Second, true, false, ""}, {3 * time.Second, 7 * time.Second, false, true, ""}} {
 		b.AddUser(u)
 		if i == 0 {
 			b.AddWarmUp()
@@ -38,7 +38,7 @@ func TestFlowReport(t *testing.T) {
 	t.Parallel()
 	r := flowReport(t, 0)
 	f := r.Flow
-	if f.Begun != 4 || f.WarmUp != 1 || f.Completed != 2 || f.Failed != 1 || f.Unfinished != 1 || f.RateActual != 1 || f.Duration.Count != 2 || f.Duration.Max < 2.9 || len(r.Invalid) != 0 {
+	if f.Begun != 4 || f.WarmUp != 1 || f.Completed != 2 || f.Failed != 1 || f.Unfinished != 1 || f.Longest != 7 || f.RateActual != 1 || f.Duration.Count != 2 || f.Duration.Max < 2.9 || len(r.Invalid) != 0 {
 		t.Errorf("%+v, invalid %v", f, r.Invalid)
 	}
 	if s := f.Slowest; len(s) != 2 || s[0].TraceID != "late" || s[0].Class != measure.Late {
@@ -47,14 +47,19 @@ func TestFlowReport(t *testing.T) {
 	if r.SLOs[0].Met || !r.SLOs[1].Met || !r.SLOs[2].Met || r.SLOs[3].Met || r.SLOs[3].Value != 1./3 {
 		t.Errorf("%+v", r.SLOs)
 	}
+	if r.SLOs[0].Text != "3000.00 ms, without 1 unfinished user" || r.SLOs[1].Text != "33.333%, without 1 unfinished user" || strings.Contains(r.SLOs[2].Text, "unfinished") {
+		t.Errorf("%+v", r.SLOs)
+	}
 	var text, mark, page strings.Builder
 	if err := r.Write(&text); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
 		"plan          flow buy: new users/s 5s@2, constant arrivals\n",
-		"users         4 of 5 planned: 2 completed (50.00%), 1 failed, 1 unfinished at the end; 1/s of 1/s target; peak 3 at once\n",
-		"requests      4 in 6.0 s\n", "flow buy         2  ", "\nslowest users\n   3000.00 ms  trace late\n",
+		"users         4 of 5 planned: 2 completed (50.00%), 1 failed, 1 unfinished; 1/s of 1/s target; peak 3 at once\n",
+		"requests      4 in 6.0 s\n", "flow buy         2  ",
+		"\n  Row flow buy has completed users only. 1 user had not finished when the run ended: the time so far was 7000.00 ms.\n",
+		"\nslowest users\n   3000.00 ms  trace late\n",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %q in\n%s", want, text.String())
@@ -63,10 +68,10 @@ func TestFlowReport(t *testing.T) {
 	if strings.Index(text.String(), "\n  pay ") > strings.Index(text.String(), "\n  look") {
 		t.Error("the steps are not in their order")
 	}
-	if err := r.WriteMarkdown(&mark); err != nil || !strings.Contains(mark.String(), "### Slowest users") {
+	if err := r.WriteMarkdown(&mark); err != nil || !strings.Contains(mark.String(), "### Slowest users") || !strings.Contains(mark.String(), "\nRow flow buy has completed users only. 1 user had") {
 		t.Errorf("%v: %s", err, mark.String())
 	}
-	if err := r.WriteHTML(&page); err != nil || !strings.Contains(page.String(), "<h2>Slowest users</h2>") {
+	if err := r.WriteHTML(&page); err != nil || !strings.Contains(page.String(), "<h2>Slowest users</h2>") || !strings.Contains(page.String(), "<p class=\"below\">Row flow buy has completed users only. 1 user had") {
 		t.Error(err)
 	}
 }
@@ -75,6 +80,7 @@ func TestFlowReport(t *testing.T) {
 func TestMergeFlows(t *testing.T) {
 	t.Parallel()
 	a, b := flowReport(t, 0), flowReport(t, 1)
+	b.Flow.Longest = 9
 	for _, r := range []*Report{a, b} {
 		if err := r.encodeHistograms(); err != nil {
 			t.Fatal(err)
@@ -85,10 +91,10 @@ func TestMergeFlows(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := r.Flow
-	if f.Begun != 8 || f.Planned != 10 || f.WarmUp != 2 || f.Completed != 4 || f.Failed != 2 || f.Unfinished != 2 || f.Peak != 6 || f.RateTarget != 2 || f.RateActual != 2 || f.Duration.Count != 4 || len(f.Slowest) != 4 {
+	if f.Begun != 8 || f.Planned != 10 || f.WarmUp != 2 || f.Completed != 4 || f.Failed != 2 || f.Unfinished != 2 || f.Longest != 9 || !strings.HasSuffix(f.Note(), "2 users had not finished when the run ended: the longest time so far was 9000.00 ms.") || f.Peak != 6 || f.RateTarget != 2 || f.RateActual != 2 || f.Duration.Count != 4 || len(f.Slowest) != 4 {
 		t.Errorf("%+v", f)
 	}
-	if r.SLOs[0].Met || !r.SLOs[1].Met || r.SLOs[3].Value != 1./3 || r.Scenarios[0].Name != "pay" {
+	if r.SLOs[0].Met || r.SLOs[0].Text != "3000.00 ms, without 2 unfinished users" || !r.SLOs[1].Met || r.SLOs[3].Value != 1./3 || r.Scenarios[0].Name != "pay" {
 		t.Errorf("%+v, %s", r.SLOs, r.Scenarios[0].Name)
 	}
 	b = flowReport(t, 1)
@@ -133,5 +139,24 @@ func TestThink(t *testing.T) {
 		if got := f.plan(&r); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+// Each step has its own number of requests that could not be sent.
+func TestUnsentSteps(t *testing.T) {
+	t.Parallel()
+	objectives, err := slo.ParseList("p99(buy)<1s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := NewBuilder(Setup{RunID: "r", Workers: 1, Scenarios: []string{"look", "pay"}, Flow: &Flow{Name: "buy"}, Objectives: objectives})
+	b.AddUser(User{Failed: true})
+	for _, step := range []string{"pay", "look", "pay"} {
+		b.AddUnsent(0, step, "step "+step+": variable next has no value")
+	}
+	var text strings.Builder
+	r := b.Finish(time.Now(), time.Second, time.Second, 1, false)
+	if err := r.Write(&text); err != nil || !strings.Contains(text.String(), "\nerrors\n  not sent for pay             2\n  not sent for look            1\n  details: step pay: ") || r.SLOs[0].Text != "no completed users" {
+		t.Errorf("%v\n%s", err, text.String())
 	}
 }

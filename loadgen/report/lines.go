@@ -213,11 +213,15 @@ func (r *Report) summaries() []named {
 	if r.FirstByte.Count > 0 {
 		list = append(list, named{"first byte", r.FirstByte}, named{"body", r.Body})
 	}
-	if r.Model == "open" {
+	if r.scheduled() {
 		list = append(list, named{"send delay", r.SendDelay})
 	}
 	return list
 }
+
+// scheduled reports whether requests have a scheduled time. In the closed model, those of a flow have it: the end of the
+// think time.
+func (r *Report) scheduled() bool { return r.Model == "open" || r.Flow != nil }
 
 // columns are the names of a Summary's percentiles.
 var columns = []string{"p50", "p90", "p99", "p99.9", "max"}

@@ -37,6 +37,9 @@ func (r *Report) markTimes(m *markdown) {
 	for _, row := range r.summaries() {
 		m.row(append([]string{row.Name, strconv.FormatInt(row.Count, 10)}, row.percentiles()...)...)
 	}
+	if note := r.Flow.Note(); note != "" {
+		m.line("\n%s", Cell(note))
+	}
 	if lines := r.bands(); len(lines) > 0 {
 		m.head("Latency histogram (served requests)", "response time:", "", "requests:", "share:", "cumulative:")
 		for _, l := range lines {

@@ -206,6 +206,7 @@ func (m *Merger) judge(text string) (slo.Verdict, error) {
 		}
 	}
 	v := o.Judge(cell, intervals)
+	m.r.Flow.qualify(&v, o.Scenario())
 	b := m.violated[text]
 	v.Generator = !v.Met && b.generator && !b.target
 	return v, nil

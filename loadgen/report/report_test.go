@@ -100,7 +100,7 @@ func TestReport(t *testing.T) {
 			f.result(6, "get", 0, time.Millisecond, 0, "connection refused")
 			f.result(7, "create", 0, time.Millisecond, 0, "other")
 			f.AddCancelled()
-			f.AddUnsent(90*time.Millisecond, "not sent at all")
+			f.AddUnsent(90*time.Millisecond, "", "not sent at all")
 			f.result(10, "get", 0, time.Millisecond, 503, "")
 			f.result(11, "get", 0, time.Millisecond, 429, "")
 			f.Report.Slowest[1].TraceID = ""

@@ -49,6 +49,9 @@ func (r *Report) writeTimes(b *bytes.Buffer) {
 		fmt.Fprintln(tab)
 	}
 	tab.Flush()
+	if note := r.Flow.Note(); note != "" {
+		fmt.Fprintf(b, "  %s\n", note)
+	}
 	fmt.Fprintf(b, "\npeak in-flight %d; GC: %s\n", r.Peak, r.GC)
 }
 

@@ -3,6 +3,7 @@ package otlp
 import (
 	"cmp"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -40,4 +41,19 @@ func Headers(environ []string) http.Header {
 		}
 	}
 	return h
+}
+
+// Bypasses reports whether NO_PROXY has a host, as curl and most libraries read it.
+func Bypasses(noProxy, host string) bool {
+	ip, _ := netip.ParseAddr(host)
+	for part := range strings.SplitSeq(noProxy, ",") {
+		part = strings.ToLower(strings.TrimSpace(part))
+		if part == "*" || strings.TrimPrefix(part, ".") == host {
+			return true
+		}
+		if network, err := netip.ParsePrefix(part); err == nil && ip.IsValid() && network.Contains(ip) {
+			return true
+		}
+	}
+	return false
 }

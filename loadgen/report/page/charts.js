@@ -80,7 +80,7 @@ function percentiles(d) {
   const floor = v => v == null ? null : Math.max(v, 0.001); // the log scale begins at 1 µs
   const columns = [p.nines, p.response.map(floor), p.service.map(floor)];
   const series = [{ label: "share", value: (u, v) => v == null ? "" : name(v) }, line("response time, served", "p99"), line("service time, all", "p50", { dash: [6, 4] })];
-  if (d.open) {
+  if (p.send_delay.length) {
     columns.push(p.send_delay.map(floor));
     series.push(line("send delay", "max"));
   }

@@ -1,0 +1,98 @@
+package contract
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// Only the first of several values is checked by the validator of JSON Schema 2020-12, which 3.1 needs.
+func TestModern(t *testing.T) {
+	t.Parallel()
+	c := load(t, "modern.yaml")
+	g := c.NewGenerator(1, equal(c), 0)
+	json := http.Header{"Content-Type": {"application/json"}}
+	if f := respond(g, &Request{Operation: c.Operation("send")}, 200, json, `{"ok":false}`); f == nil || f.Check != "response violates the contract: 200 body /ok: const" {
+		t.Errorf("%+v", f)
+	}
+	if f := respond(g, &Request{Operation: c.Operation("plain"), path: []string{"a"}}, 200, json, `null`); f != nil {
+		t.Errorf("%+v", f)
+	}
+}
+
+// The validator of JSON Schema 2020-12 does not know which properties only requests or responses have.
+func TestModernReadOnly(t *testing.T) {
+	t.Parallel()
+	const schema = `{"type":"object","required":["id","kind","secret"],"additionalProperties":false,"properties":{"id":{"type":"integer","readOnly":true},"kind":{"const":"order"},"secret":{"type":"string","writeOnly":true}}}`
+	source := strings.Replace(document(`{"$ref":"#/components/schemas/Order"}`, `"Order":`+schema), "3.0.3", "3.1.0", 1)
+	source = strings.Replace(source, `"200":{"description":"ok"}`, `"200":{"description":"ok","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Order"}}}}`, 1)
+	c, err := Parse("a.json", []byte(source))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := c.NewGenerator(1, equal(c), 0)
+	r := send(t, g, "createA")
+	if body := string(r.Body); strings.Contains(body, "id") || !strings.Contains(body, "secret") {
+		t.Error(body)
+	}
+	json := http.Header{"Content-Type": {"application/json"}}
+	if f := respond(g, r, 200, json, `{"id":7,"kind":"order"}`); f != nil {
+		t.Error(f)
+	}
+	if f := respond(g, r, 200, json, `{"kind":"order"}`); f == nil || !strings.Contains(f.Detail, "id") {
+		t.Errorf("a response without its id: %+v", f)
+	}
+	if f := respond(g, r, 200, json, `{"id":7,"kind":"cart"}`); f == nil || f.Detail != `200 body /kind: value must be 'order'; value: "cart"` {
+		t.Errorf("%+v", f)
+	}
+}
+
+// A response with a property that only requests have violates the contract: in documents of OpenAPI 3.0 and 3.1, and with
+// both validators of 3.1.
+func TestWriteOnly(t *testing.T) {
+	t.Parallel()
+	const schemas = `"Order":{"type":"object","properties":{"id":{"type":"integer","readOnly":true},"kind":{"enum":["order"]},"secret":{"type":"string","writeOnly":true},"inner":{"$ref":"#/components/schemas/Inner"}}},` +
+		`"Inner":{"allOf":[{"type":"object","properties":{"pin":{"$ref":"#/components/schemas/Pin"}}}]},"Pin":{"type":"object","writeOnly":true}`
+	json := http.Header{"Content-Type": {"application/json"}}
+	for name, replace := range map[string][]string{
+		"3.0":         nil,
+		"3.1":         {"3.0.3", "3.1.0"},
+		"3.1, modern": {"3.0.3", "3.1.0", `"enum":["order"]`, `"const":"order"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			source := strings.Replace(document(`{"$ref":"#/components/schemas/Order"}`, schemas), `"200":{"description":"ok"}`, `"200":{"description":"ok","content":{"application/json":{"schema":{"type":"array","items":{"$ref":"#/components/schemas/Order"}}}}}`, 1)
+			c, err := Parse("a.json", []byte(strings.NewReplacer(replace...).Replace(source)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			g := c.NewGenerator(1, equal(c), 0)
+			requests := ""
+			for n := range uint64(100) {
+				r, err := g.Request(n)
+				if err != nil {
+					t.Fatal(err)
+				}
+				requests += string(r.Body)
+			}
+			if strings.Contains(requests, `"id"`) || !strings.Contains(requests, `"secret":"`) || !strings.Contains(requests, `"pin":{`) || strings.Contains(requests, unwritten) {
+				t.Errorf("requests %.2000s", requests)
+			}
+			r := send(t, g, "createA")
+			for body, want := range map[string]Failure{
+				`[{"id":7,"kind":"order","inner":{}}]`:   {},
+				`[{"id":7,"secret":"x"}]`:                {"response violates the contract: 200 body /*/secret: writeOnly", `200 body /0/secret: writeOnly property "secret" in response; value: "x"`},
+				`[{"inner":{}},{"inner":{"pin":{}}}]`:    {"response violates the contract: 200 body /*/inner/pin: writeOnly", `200 body /1/inner/pin: writeOnly property "pin" in response; value: {}`},
+				`[{"kind":"cart","secret":"x"},{"a":1}]`: {"response violates the contract: 200 body /*/", ""}, // one of both
+			} {
+				f := respond(g, r, 200, json, body)
+				if f == nil {
+					f = &Failure{}
+				}
+				if f.Check != want.Check && (want.Detail != "" || want.Check == "" || !strings.HasPrefix(f.Check, want.Check)) || want.Detail != "" && f.Detail != want.Detail {
+					t.Errorf("%s: %+v, want %+v", body, *f, want)
+				}
+			}
+		})
+	}
+}
