@@ -29,6 +29,10 @@ func testFlow(p *tracesPage, lab plan.Lab) {
 		p.eval(`(() => { const data = new DataTransfer(); data.items.add(new File([` + text + `], "my.yaml")); const f = document.querySelector("input[type=file][aria-label^=Flow]"); f.files = data.files; f.dispatchEvent(new Event("change", { bubbles: true })); })()`)
 		p.until(`document.querySelector("#load-flow").value === ` + text)
 	}
+	enter(`"steps:"`)
+	p.eval(`(() => { const data = new DataTransfer(); data.items.add(new File([new Uint8Array([0x61, 0xe4])], "latin1.yaml")); const f = document.querySelector("input[type=file][aria-label^=Flow]"); f.files = data.files; f.dispatchEvent(new Event("change", { bubbles: true })); })()`)
+	p.until(`document.querySelector("#load-flow-error").textContent === "latin1.yaml is not UTF-8 text"`)
+	p.want(`document.querySelector("#load-flow").value`, `"steps:"`)
 	enter(`"steps:\n  - name: browse\n    get: /albums\n    expectation: 5\n"`)
 	p.eval(`document.querySelector("form.loadform").requestSubmit()`)
 	p.until(`document.querySelector("#load-flow-error").textContent.startsWith("-flow: flow.yaml:4: ")`)

@@ -75,7 +75,11 @@ export async function show(root, ctx) {
       const chosen = file.files[0];
       if (!chosen) return;
       if (chosen.size > maxText) return mark(`${chosen.name} is larger than ${maxText >> 10} KiB`, name);
-      element.value = await chosen.text();
+      try {
+        element.value = new TextDecoder("utf-8", { fatal: true }).decode(await chosen.arrayBuffer());
+      } catch {
+        return mark(`${chosen.name} is not UTF-8 text`, name);
+      }
       mark("");
       element.dispatchEvent(new Event("input", { bubbles: true }));
     }, onclick: () => (file.value = "") }); // so that the same file can be chosen again, after a change
