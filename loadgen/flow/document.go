@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"strings"
@@ -9,6 +10,34 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 )
+
+// maxNesting is the max depth of a file.
+const maxNesting = 1000
+
+// checkNesting returns an error for nested collections for which the YAML library needs gigabytes: memory by the square of
+// the depth. Indented ones of such a depth are a file of that size themselves.
+func checkNesting(text []byte) error {
+	depth, line := 0, 1
+	for row := range bytes.Lines(text) {
+		begins := 0 // collections that begin with "- " or "? "
+		for rest := bytes.TrimLeft(row, " "); len(rest) > 1 && (rest[0] == '-' || rest[0] == '?') && rest[1] == ' '; rest = bytes.TrimLeft(rest[2:], " ") {
+			begins++
+		}
+		for _, c := range row {
+			switch c {
+			case '[', '{':
+				depth++
+			case ']', '}':
+				depth = max(depth-1, 0)
+			}
+			if depth+begins > maxNesting {
+				return fmt.Errorf("%d: lists and maps are more than %d deep", line, maxNesting)
+			}
+		}
+		line++
+	}
+	return nil
+}
 
 // checkDocument returns an error for YAML that means something else than it seems to. The YAML library reads the first
 // document only.

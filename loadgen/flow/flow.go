@@ -133,6 +133,9 @@ func at(path string, err error) error {
 // parse parses a flow file. Open reads another file.
 func parse(name string, text []byte, open func(string) ([]byte, error)) (*Flow, error) {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	if err := checkNesting(text); err != nil {
+		return nil, err
+	}
 	var c file
 	if err := yaml.UnmarshalWithOptions(text, &c, yaml.Strict(), yaml.UseOrderedMap()); err != nil {
 		return nil, yamlError(err)

@@ -195,6 +195,9 @@ func TestErrors(t *testing.T) {
 		"bad header":             {step("headers: {'a b': c}"), "4: step s: headers: "},
 		"header twice":           {step("headers: {x-a: 1, X-A: 2}"), "X-A appears twice"},
 		"traceparent":            {step("headers: {traceparent: x}"), "each user has a trace"},
+		"nested lists":           {"name: f\nsteps: " + strings.Repeat("[", 500_000), "2: lists and maps are more than 1000 deep"},
+		"nested dashes":          {"name: f\nsteps:\n  " + strings.Repeat("- ", 500_000), "3: lists and maps are more than 1000 deep"},
+		"nested maps":            {"name: f\nsteps: " + strings.Repeat("{a: ", 250_000), "2: lists and maps are more than 1000 deep"},
 		"too many steps":         {"steps:\n" + strings.Repeat("  - {name: s, get: /}\n", maxSteps+1), "51 steps, at most 50"},
 	} {
 		t.Run(name, func(t *testing.T) {
