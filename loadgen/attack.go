@@ -64,6 +64,7 @@ func parseAttack(args []string, getenv func(string) string, stdout io.Writer, d 
 	var o attackOptions
 	f := options.New(d.usage()[0], prefix, d.usage()[1])
 	p.Define(f, d != nil)
+	f.Elsewhere = d != nil && d.k8s != nil
 	o.output.define(f.Flags)
 	o.explain.define(f)
 	f.BoolVar(&o.abort, "abort-on-slo", false, "end the run as soon as an SLO is clearly violated")
@@ -114,8 +115,7 @@ func parseAttack(args []string, getenv func(string) string, stdout io.Writer, d 
 	if o.abort && len(f.Config.SLOs) == 0 {
 		return f.Config, o, f.Errorf("-abort-on-slo needs -slo")
 	}
-	d.forward(f)
-	return f.Config, o, nil
+	return f.Config, o, d.forward(f)
 }
 
 // maxName is the limit of -name.

@@ -30,6 +30,7 @@ func parseCapacity(args []string, getenv func(string) string, stdout io.Writer, 
 	f := options.New(d.usage()[2], prefix+"_CAPACITY", `Searches for the max sustainable rate: the highest rate at which the target meets its SLOs.
 Exit codes: 3 no rate passed; 4 limited by the generator, not the target.`)
 	var o capacityFlags
+	f.Elsewhere = d != nil && d.k8s != nil
 	if d != nil {
 		d.define(f.Flags)
 	}
@@ -74,8 +75,7 @@ Exit codes: 3 no rate passed; 4 limited by the generator, not the target.`)
 	if err := checkResultFormat(f.Flags, o.format); err != nil {
 		return f.Config, o, err
 	}
-	d.forward(f)
-	return f.Config, o, nil
+	return f.Config, o, d.forward(f)
 }
 
 func runCapacity(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {

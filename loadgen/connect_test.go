@@ -112,9 +112,8 @@ func TestConnectionUsage(t *testing.T) {
 		}
 	}
 	for args, want := range map[string]string{
-		"-cacert " + files.CA:                        "-cacert: files of this machine do not reach the pods",
-		"-unix-socket /s":                            "-unix-socket: files of this machine do not reach the pods",
-		"-cert " + files.Cert + " -key " + files.Key: "-cert: files of this machine do not reach the pods",
+		"-unix-socket /s": "-unix-socket: a socket of this machine does not reach the pods",
+		"-cert " + files.Cert + " -key " + files.Key: "-cert: pods get no private key of this machine",
 	} {
 		_, _, err := parseAttack(append([]string{"-workers", "2"}, strings.Fields(args)...), func(string) string { return "" }, io.Discard, &distribution{k8s: &kubernetes.Flags{}})
 		if err == nil || err.Error() != want {

@@ -39,6 +39,8 @@ type distribution struct {
 	k8s     *kubernetes.Flags // nil: the coordinator is this process
 	args    []string          // flags of the run, for a coordinator elsewhere
 	secrets map[string]string // its environment, for the others
+	files   kubernetes.Files  // its files
+	below   string            // path below the lab's URL, of a contract
 	address string            // URL argument; "": none
 	urlSet  bool
 	explain bool
@@ -67,25 +69,23 @@ func (d *distribution) apply(f *options.Flags) error {
 	case d.wait < time.Second || d.wait > time.Hour:
 		return f.Errorf("-wait %s is out of range: 1s to 1h", d.wait)
 	}
-	if c := f.Config.Contract; c != nil && c.Files > 1 && d.k8s == nil {
+	if c := f.Config.Contract; c != nil && c.Files > 1 {
 		return f.Errorf("-openapi %s has %d files, and workers get one: bundle it into one", c.Name, c.Files)
 	}
 	if f.Config.Connect.Cert != "" {
 		return f.Errorf("-cert: %s", d.noCert())
 	}
 	if d.k8s != nil {
-		for _, name := range []string{"cacert", "unix-socket"} {
-			if f.Lookup(name).Value.String() != "" {
-				return f.Errorf("-%s: files of this machine do not reach the pods", name)
-			}
-		}
-		if name := f.HasFiles(); name != "" {
-			return f.Errorf("-%s: files of this machine do not reach the pods: use loadgen coordinate, whose workers get them", name)
+		if f.Lookup("unix-socket").Value.String() != "" {
+			return f.Errorf("-unix-socket: a socket of this machine does not reach the pods")
 		}
 		if err := d.k8s.Check(f.Flags); err != nil {
 			return err
 		}
-		d.urlSet = f.Lookup("url").Value.String() != f.Lookup("url").DefValue // a URL argument sets it too
+		d.urlSet = f.Lookup("url").Value.String() != f.Lookup("url").DefValue // a URL argument and a file of targets set it too
+		if !d.urlSet {
+			d.below = f.Below()
+		}
 		return nil
 	}
 	if _, _, err := net.SplitHostPort(d.listen); err != nil {
@@ -97,23 +97,42 @@ func (d *distribution) apply(f *options.Flags) error {
 // noCert is why workers do not get a client certificate.
 func (d *distribution) noCert() string {
 	if d.k8s != nil {
-		return "files of this machine do not reach the pods"
+		return "pods get no private key of this machine"
 	}
 	return "the stream to the workers is not encrypted, so that they do not get a private key: set -cert and -key of each loadgen -join"
 }
 
-// forward takes the flags of the run, after all checks, for a coordinator elsewhere.
-func (d *distribution) forward(f *options.Flags) {
-	if d != nil && d.k8s != nil {
-		d.args, d.address, d.secrets = arguments(f), f.PlainAddress(), map[string]string{}
-		variables := prefix + "_"
-		if d.search {
-			variables += "CAPACITY_"
-		}
-		for name, value := range f.Secrets() {
-			d.secrets[variables+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = value
+// forward takes the flags of the run, after all checks, for a coordinator elsewhere, with their files.
+func (d *distribution) forward(f *options.Flags) error {
+	if d == nil || d.k8s == nil {
+		return nil
+	}
+	files, err := f.Files()
+	if err != nil {
+		return err
+	}
+	d.files = kubernetes.Files{}
+	names := map[string]string{}
+	for _, file := range files {
+		if names[file.Flag], err = d.files.Add(file.Flag, file.Path, file.Content); err != nil {
+			return f.Errorf("%v", err)
 		}
 	}
+	if err := d.files.Check(); err != nil {
+		return f.Errorf("%v", err)
+	}
+	d.args, d.address, d.secrets = arguments(f, names), f.PlainAddress(), map[string]string{}
+	variables := prefix + "_"
+	if d.search {
+		variables += "CAPACITY_"
+	}
+	for name, value := range f.Secrets() {
+		if name == "body" && names[name] != "" {
+			value = "@" + names[name]
+		}
+		d.secrets[variables+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = value
+	}
+	return nil
 }
 
 func runCoordinate(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {

@@ -27,14 +27,21 @@ import (
 var local = []string{"H", "basic-auth", "body", "workers", "wait", "context", "namespace", "image", "values", "set", "out", "keep", "format", "quiet", "url", "jaeger", "explain"}
 
 // arguments are the flags of the run, for the coordinator, with those that the environment sets here. What
-// overrides another flag here is all that the coordinator gets.
-func arguments(f *options.Flags) (args []string) {
+// overrides another flag here is all that the coordinator gets. Files have other names there, by flag.
+func arguments(f *options.Flags, files map[string]string) (args []string) {
 	skip := local
 	if stages := f.Lookup("stages"); stages != nil && stages.Value.String() != "" {
 		skip = append(slices.Clone(local), "rate", "duration")
 	}
+	if len(f.Config.Targets) > 0 { // that of the environment
+		skip = append(slices.Clone(skip), "mix")
+	}
 	f.VisitAll(func(fl *flag.Flag) {
-		if value := fl.Value.String(); (value != fl.DefValue || f.Given(fl.Name)) && !slices.Contains(skip, fl.Name) {
+		if name := files[fl.Name]; options.IsFile(fl.Name) {
+			if name != "" {
+				args = append(args, "-"+fl.Name+"="+name)
+			}
+		} else if value := fl.Value.String(); (value != fl.DefValue || f.Given(fl.Name)) && !slices.Contains(skip, fl.Name) {
 			args = append(args, "-"+fl.Name+"="+value)
 		}
 	})
@@ -49,6 +56,7 @@ func runK8s(ctx context.Context, args []string, getenv func(string) string, stdo
 		if err != nil {
 			return err
 		}
+		say(stderr, c.Notices)
 		return d.onPods(ctx, c, true, view.Bar(stderr, o.quiet), nil, func(f final, _ kubernetes.Lab) error {
 			var r capacity.Result
 			if json.Unmarshal(f.Capacity, &r) != nil || len(r.Steps) == 0 {
@@ -64,6 +72,7 @@ func runK8s(ctx context.Context, args []string, getenv func(string) string, stdo
 	if err := o.output.openOut(&c, false); err != nil {
 		return err
 	}
+	say(stderr, c.Notices)
 	bar := view.Bar(stderr, o.quiet)
 	stored := false
 	err = d.onPods(ctx, c, false, bar, view.New(bar).Show, func(f final, lab kubernetes.Lab) error {
@@ -162,6 +171,9 @@ func (d *distribution) findLab(ctx context.Context, c *engine.Config, bar *cli.P
 	k.Image = cmp.Or(k.Image, lab.Image)
 	if !d.urlSet {
 		c.URL = lab.URL
+		if c.URL != "" {
+			c.URL += d.below
+		}
 	}
 	if k.Image == "" || c.URL == "" {
 		return lab, errors.New("the lab in the cluster has no proxy or no image of loadgen: set -image and -url")
@@ -185,7 +197,7 @@ func (d *distribution) longest(c engine.Config, search bool) time.Duration {
 // chartValues are those of the chart soundcheck-load.
 func (d *distribution) chartValues(c engine.Config, search bool, lab kubernetes.Lab) ([]byte, error) {
 	args := append([]string{"-wait=" + d.wait.String()}, d.args...)
-	if d.address == "" {
+	if d.address == "" && len(c.Targets) == 0 { // those of a file have full URLs
 		args = slices.Insert(args, 0, "-url="+c.URL)
 	}
 	if !search {
@@ -200,6 +212,6 @@ func (d *distribution) chartValues(c engine.Config, search bool, lab kubernetes.
 		args = append(args, d.address)
 	}
 	type m = map[string]any
-	return json.Marshal(m{"image": kubernetes.Image(d.k8s.Image), "workers": d.workers, "capacity": search, "args": args, "token": d.token, "secretEnv": d.secrets, "otlp": m{"endpoint": lab.OTLP},
+	return json.Marshal(m{"image": kubernetes.Image(d.k8s.Image), "workers": d.workers, "capacity": search, "args": args, "token": d.token, "secretEnv": d.secrets, "files": d.files, "otlp": m{"endpoint": lab.OTLP},
 		"activeDeadlineSeconds": int(d.longest(c, search).Seconds())})
 }

@@ -107,12 +107,6 @@ func TestK8sURL(t *testing.T) {
 			t.Errorf("%s: the coordinator has %+v, want %+v", tt.args, b, a)
 		}
 	}
-	for args, want := range map[string]string{"http://a -body @k8s.go": "-body", "-targets k8s.go": "-targets", "http://a -data x": "-data"} {
-		_, _, err := parseAttack(append([]string{"-workers", "2"}, strings.Fields(args)...), func(string) string { return "" }, io.Discard, &distribution{k8s: &kubernetes.Flags{}})
-		if err == nil || !strings.HasPrefix(err.Error(), want+":") {
-			t.Errorf("%s: %v, want an error of %s", args, err, want)
-		}
-	}
 }
 
 // Of a capacity search, too.

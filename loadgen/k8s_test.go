@@ -29,6 +29,8 @@ type installed struct {
 	Capacity bool
 	Args     []string
 	Token    string
+	Files    map[string]string
+	Secrets  map[string]string `json:"secretEnv"`
 	OTLP     struct{ Endpoint string }
 }
 
@@ -56,8 +58,12 @@ func onCluster(t *testing.T, c *kubetest.Cluster) func() installed {
 		var log bytes.Buffer
 		ended := make(chan int, 1)
 		all.Go(func() {
+			dir := folder(t, v.Files)
 			env := map[string]string{tokenVariable: v.Token}
-			err := run(t.Context(), append(args, v.Args...), func(name string) string { return env[name] }, io.Discard, w)
+			for name, value := range v.Secrets {
+				env[name] = strings.Replace(value, "@", "@"+dir+"/", 1)
+			}
+			err := run(t.Context(), append(args, inFolder(v.Args, v.Files, dir)...), func(name string) string { return env[name] }, io.Discard, w)
 			ended <- cli.Code("loadgen", w, err)
 			w.Close()
 		})
@@ -82,6 +88,17 @@ func onCluster(t *testing.T, c *kubetest.Cluster) func() installed {
 		}
 	})
 	return func() installed { all.Wait(); return v }
+}
+
+// inFolder are the arguments of a coordinator whose working directory is a folder.
+func inFolder(args []string, files map[string]string, folder string) (list []string) {
+	for _, arg := range args {
+		if flag, value, _ := strings.Cut(arg, "="); files[value] != "" {
+			arg = flag + "=" + filepath.Join(folder, value)
+		}
+		list = append(list, arg)
+	}
+	return list
 }
 
 // newLab returns a cluster with the lab, whose proxy is the target.

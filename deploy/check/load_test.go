@@ -24,6 +24,7 @@ var loadValues = map[string]string{
 	"capacity": "{capacity: true, args: [-slo, 'p99<100ms'], workers: 1}",
 	"large":    "{workers: 1000, args: [-rate, '1000000'], activeDeadlineSeconds: 604800, ttlSecondsAfterFinished: 0}",
 	"digest":   "{image: {tag: '', digest: 'sha256:" + strings.Repeat("a", 64) + "', pullPolicy: Always}, imagePullSecrets: ['123']}",
+	"files":    "{args: [-targets, targets.txt], files: {targets.txt: \"GET http://a/{{id}}\\n\", The_rows-1.csv: \"id\\n\u00e9\\n\"}}",
 	"all": `{args: [--rate=100, -url, 'http://lab-soundcheck-proxy-service.demo:9070'], token: "0123456789abcdef", otlp: {endpoint: 'http://otel:4317', protocol: grpc},
 		securityContext: {fsGroup: 1000650000, runAsUser: 1000650000},
 		worker: {resources: {requests: {cpu: 2, memory: 300000k}, limits: {memory: 1G, cpu: 4}}, nodeSelector: {a: "1"}, tolerations: [{key: load, operator: Exists}], affinity: {podAntiAffinity: {}}, env: {GOGC: 400, 'YES': true}},
@@ -61,8 +62,12 @@ func TestLoad(t *testing.T) {
 				for _, p := range wrong {
 					t.Errorf("release %s: %s", r.name, p)
 				}
-				if len(objects) != 7 {
-					t.Errorf("release %s has %d objects, want 7", r.name, len(objects))
+				want := 7
+				if name == "files" {
+					want = 8
+				}
+				if len(objects) != want {
+					t.Errorf("release %s has %d objects, want %d", r.name, len(objects), want)
 				}
 			}
 		})
@@ -240,5 +245,24 @@ func TestLoadSecretEnvironment(t *testing.T) {
 	}
 	if strings.Contains(text, "hidden") || strings.Count(text, "name: \"SOUNDCHECK_LOADGEN_H\"") != 1 {
 		t.Errorf("the environment, in\n%s", text)
+	}
+}
+
+// Files are in a Secret, which only the coordinator has, as its working directory.
+func TestLoadFiles(t *testing.T) {
+	t.Parallel()
+	objects, _ := decode(must(t, loadTest, merge(t, loadImage, loadValues["files"])))
+	data := find(objects, "Secret", "run-1-files").is.(*corev1.Secret).Data
+	if len(data) != 2 || string(data["targets.txt"]) != "GET http://a/{{id}}\n" || string(data["The_rows-1.csv"]) != "id\né\n" {
+		t.Errorf("the Secret has %q", data)
+	}
+	for _, name := range []string{"worker", "coordinator"} {
+		pod := find(objects, "Job", "run-1-"+name).pod.Spec
+		c := pod.Containers[0]
+		volume := slices.ContainsFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Secret != nil && v.Secret.SecretName == "run-1-files" })
+		mount := slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == "files" && m.MountPath == c.WorkingDir && m.ReadOnly })
+		if want := name == "coordinator"; volume != want || mount != want || (c.WorkingDir != "") != want {
+			t.Errorf("%s: volume %t, mount %t, working directory %q", name, volume, mount, c.WorkingDir)
+		}
 	}
 }

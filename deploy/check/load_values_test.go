@@ -59,6 +59,8 @@ func TestLoadSchema(t *testing.T) {
 		{"token: short", `at '/token': 'short' does not match pattern`},
 		{"secretEnv: {a-b: c}", `at '/secretEnv': additional properties 'a-b' not allowed`},
 		{"secretEnv: {A: 1}", `at '/secretEnv/A': got number, want string`},
+		{"files: {a/b: c}", `at '/files': additional properties 'a/b' not allowed`},
+		{"files: {a: 1}", `at '/files/a': got number, want string`},
 		{"otlp: {endpoint: 'otel:4318'}", `at '/otlp/endpoint': 'otel:4318' does not match pattern`},
 		{"otlp: {protocol: http/json}", `at '/otlp/protocol': value must be one of 'http/protobuf', 'grpc'`},
 		{"worker: {replicas: 2}", `at '/worker': additional properties 'replicas' not allowed`},

@@ -76,22 +76,6 @@ func (f *Flags) Address() string {
 	return f.words[0]
 }
 
-// HasFiles returns a flag with a file of this machine; "": there is none.
-func (f *Flags) HasFiles() string {
-	r := &f.request
-	switch {
-	case f.contract.file != "":
-		return "openapi"
-	case r.targets != "":
-		return "targets"
-	case r.data != "":
-		return "data"
-	case f.Address() != "" && (r.body == "-" || strings.HasPrefix(r.body, "@")):
-		return "body"
-	}
-	return ""
-}
-
 // Secrets are the values of flags that are secrets, for the environment, and their names.
 func (f *Flags) Secrets() (values map[string]string) {
 	values = map[string]string{}

@@ -59,6 +59,14 @@ func (f *Flags) readContract(over http.Header) error {
 	return f.server()
 }
 
+// Below returns the path of the contract's server below a URL that is not set; "": none.
+func (f *Flags) Below() string {
+	if c := f.Config.Contract; c != nil && strings.HasPrefix(c.Server(), "/") {
+		return c.Server()
+	}
+	return ""
+}
+
 // server takes the URL of the contract's server, unless -url is set.
 func (f *Flags) server() error {
 	c, url := &f.Config, f.Lookup("url")
@@ -68,6 +76,8 @@ func (f *Flags) server() error {
 	server := c.Contract.Server()
 	switch {
 	case f.given["url"] || url.Value.String() != url.DefValue:
+		return nil
+	case f.Elsewhere && (server == "" || strings.HasPrefix(server, "/")): // see Below
 		return nil
 	case strings.HasPrefix(server, "/"):
 		c.URL += server

@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -181,6 +182,23 @@ func TestCoordinate(t *testing.T) {
 		}
 		if apart > 10*time.Millisecond {
 			t.Errorf("workers start %s apart", apart)
+		}
+		r.nothingLeft()
+	})
+
+	t.Run("files", func(t *testing.T) {
+		var targets strings.Builder
+		for i := range 120 {
+			fmt.Fprintf(&targets, "GET http://lab-soundcheck-proxy-service:9070/albums/{{id}}?n=%d\n\n", i)
+		}
+		dir := t.TempDir()
+		if err := errors.Join(os.WriteFile(dir+"/targets.txt", []byte(targets.String()), 0o600), os.WriteFile(dir+"/the ids.csv", []byte("id\n1\n2\n3\n"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		s := r.loadgen("-workers", "2", "-rate", "60", "-each-once", "-targets", dir+"/targets.txt", "-data", dir+"/the ids.csv", "-explain=false")
+		d, code := s.wait()
+		if d.Sent != 120 || d.Planned != 120 || d.Processes != 2 || d.Classes["good"] != 120 || code != 0 && code != 4 {
+			t.Errorf("exit code %d, %+v\n%s", code, d, s.stderr())
 		}
 		r.nothingLeft()
 	})

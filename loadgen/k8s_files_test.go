@@ -1,0 +1,162 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"soundcheck/internal/albumhttp"
+	"soundcheck/loadgen/contract"
+	"soundcheck/loadgen/kubernetes"
+	"soundcheck/loadgen/report"
+)
+
+// heard is a service that keeps what it gets: method, path, a header, and body.
+type heard struct {
+	*httptest.Server
+	mu   sync.Mutex
+	list []string
+}
+
+func newHeard(t *testing.T) *heard {
+	t.Helper()
+	h := new(heard)
+	h.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.list = append(h.list, strings.TrimSpace(fmt.Sprint(r.Method, " ", r.URL.Path, " ", string(body))))
+	}))
+	t.Cleanup(h.Close)
+	return h
+}
+
+func (h *heard) sorted() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Sorted(slices.Values(h.list))
+}
+
+// folder writes files to a new folder, and returns it.
+func folder(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// The workers share the requests of files: each is sent once.
+func TestK8sFiles(t *testing.T) {
+	t.Parallel()
+	h := newHeard(t)
+	var rows, targets strings.Builder
+	var wantRows, wantTargets []string
+	rows.WriteString("name\n")
+	for i := range 30 {
+		fmt.Fprintf(&rows, "é-%02d\n", i)
+		wantRows = append(wantRows, fmt.Sprintf("POST /é-%02d order é-%02d", i, i))
+		fmt.Fprintf(&targets, "GET %s/t%02d\n\n", h.URL, i)
+		wantTargets = append(wantTargets, fmt.Sprintf("GET /t%02d", i))
+	}
+	dir := folder(t, map[string]string{"the rows.csv": rows.String(), "targets.txt": targets.String(), "body": "order {{name}}"})
+	for name, tt := range map[string]struct {
+		args  []string
+		want  []string
+		files string
+	}{
+		"targets":   {[]string{"-targets", dir + "/targets.txt"}, wantTargets, "targets.txt"},
+		"URL, data": {[]string{h.URL + "/{{name}}", "-method", "POST", "-body", "@" + dir + "/body", "-data", dir + "/the rows.csv"}, wantRows, "body the_rows.csv"},
+	} {
+		h.list = nil
+		c := newLab(t, "http://unused")
+		values := onCluster(t, c)
+		stdout, stderr, code := loadgen(t.Context(), append([]string{"k8s", "-context", c.Context, "-workers", "3", "-rate", "100", "-each-once", "-format", "json"}, tt.args...)...)
+		v := values()
+		var r report.Report
+		if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != 0 && code != 4 || r.Sent != len(tt.want) || r.Processes != 3 {
+			t.Errorf("%s: %v, exit code %d, %d sent, %s", name, err, code, r.Sent, stderr)
+		}
+		if got := h.sorted(); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: requests %q, want %q", name, got, tt.want)
+		}
+		if got := strings.Join(slices.Sorted(maps.Keys(v.Files)), " "); got != tt.files {
+			t.Errorf("%s: files %s, want %s", name, got, tt.files)
+		}
+		removed(t, c, "labs")
+	}
+}
+
+// The workers generate from a contract what one process does, at the lab's URL with the path of its server.
+func TestK8sOpenAPI(t *testing.T) {
+	t.Parallel()
+	h := newHeard(t)
+	document := strings.Replace(string(albumhttp.Contract), "  - url: /\n", "  - url: /v7\n", 1)
+	dir := folder(t, map[string]string{"api.yaml": document})
+	c := newLab(t, h.URL)
+	values := onCluster(t, c)
+	stdout, stderr, _ := loadgen(t.Context(), "k8s", "-context", c.Context, "-workers", "3", "-rate", "100", "-n", "60", "-openapi", dir+"/api.yaml", "-mix", "createAlbum=1", "-format", "json")
+	values()
+	if strings.Contains(stderr, "127.0.0.1:9070") {
+		t.Errorf("requests do not go to the lab of this machine: %s", stderr)
+	}
+	var r report.Report
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil || r.Sent != 60 || r.Processes != 3 || r.Target != h.URL+"/v7" {
+		t.Errorf("%v, %d sent by %d to %s, %s", err, r.Sent, r.Processes, r.Target, stderr)
+	}
+	d, err := contract.Parse("api.yaml", []byte(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := d.NewGenerator(1, map[string]int{"createAlbum": 1}, 0)
+	var want []string
+	for n := range uint64(60) {
+		q, err := g.Request(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, "POST /v7/albums "+string(q.Body))
+	}
+	slices.Sort(want)
+	if got := h.sorted(); !slices.Equal(got, want) {
+		t.Errorf("%d requests %q, want %d, %q", len(got), got, len(want), want)
+	}
+}
+
+// Files that pods do not get.
+func TestK8sFileErrors(t *testing.T) {
+	t.Parallel()
+	noise := make([]byte, 900<<10)
+	r := rand.New(rand.NewPCG(1, 1))
+	for i := range noise {
+		noise[i] = " abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"[r.IntN(64)]
+	}
+	dir := folder(t, map[string]string{"binary": "\xff", "large": strings.Repeat("a", 1<<20+1), "noise": string(noise), "fits": strings.Repeat("a ", 1<<19), "one.yaml": "openapi: 3.0.3\ninfo: {title: a, version: b}\npaths: {/: {$ref: two.yaml}}", "two.yaml": "get: {responses: {'200': {description: a}}}"})
+	for args, want := range map[string]string{
+		"http://a -body @" + dir + "/fits":    "",
+		"http://a -body @" + dir + "/binary":  "-body " + dir + "/binary: pods get files of UTF-8 text only: use loadgen coordinate",
+		"http://a -body @" + dir + "/large":   "large: 1048577 bytes, and pods get files of at most 1048576 bytes together, the limit of a Secret: use loadgen coordinate, which has no such limit",
+		"http://a -body @" + dir + "/noise":   "noise: 921600 bytes, which Helm compresses with their release to ",
+		"http://a -body @" + dir + "/missing": "-body: open " + dir + "/missing: no such file",
+		"-targets " + dir + "/missing":        "-targets: open " + dir + "/missing: no such file",
+		"-openapi " + dir + "/one.yaml":       "-openapi " + dir + "/one.yaml has 2 files, and workers get one: bundle it into one",
+	} {
+		_, _, err := parseAttack(append([]string{"-workers", "2"}, strings.Fields(args)...), func(string) string { return "" }, io.Discard, &distribution{k8s: &kubernetes.Flags{}})
+		if want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
+			t.Errorf("%s: %v, want %s", args, err, want)
+		}
+	}
+}
