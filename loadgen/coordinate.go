@@ -107,16 +107,14 @@ func (d *distribution) forward(f *options.Flags) error {
 	if d == nil || d.k8s == nil {
 		return nil
 	}
-	files, err := f.Files()
-	if err != nil {
-		return err
-	}
 	d.files = kubernetes.Files{}
 	names := map[string]string{}
-	for _, file := range files {
-		if names[file.Flag], err = d.files.Add(file.Flag, file.Path, file.Content); err != nil {
+	for _, file := range f.Files() {
+		name, err := d.files.Add(file.Flag, file.Path, file.Content)
+		if err != nil {
 			return f.Errorf("%v", err)
 		}
+		names[file.Flag] = name
 	}
 	if err := d.files.Check(); err != nil {
 		return f.Errorf("%v", err)

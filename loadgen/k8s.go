@@ -212,6 +212,6 @@ func (d *distribution) chartValues(c engine.Config, search bool, lab kubernetes.
 		args = append(args, d.address)
 	}
 	type m = map[string]any
-	return json.Marshal(m{"image": kubernetes.Image(d.k8s.Image), "workers": d.workers, "capacity": search, "args": args, "token": d.token, "secretEnv": d.secrets, "files": d.files, "otlp": m{"endpoint": lab.OTLP},
+	return kubernetes.Values(m{"image": kubernetes.Image(d.k8s.Image), "workers": d.workers, "capacity": search, "args": args, "token": d.token, "secretEnv": d.secrets, "files": d.files, "otlp": m{"endpoint": lab.OTLP},
 		"activeDeadlineSeconds": int(d.longest(c, search).Seconds())})
 }

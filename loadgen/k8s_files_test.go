@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"soundcheck/internal/albumhttp"
@@ -144,13 +145,14 @@ func TestK8sFileErrors(t *testing.T) {
 	for i := range noise {
 		noise[i] = " abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"[r.IntN(64)]
 	}
-	dir := folder(t, map[string]string{"binary": "\xff", "large": strings.Repeat("a", 1<<20+1), "noise": string(noise), "fits": strings.Repeat("a ", 1<<19), "one.yaml": "openapi: 3.0.3\ninfo: {title: a, version: b}\npaths: {/: {$ref: two.yaml}}", "two.yaml": "get: {responses: {'200': {description: a}}}"})
+	dir := folder(t, map[string]string{"binary": "\xff", "order": "a", "bodies": "POST http://a\n@order\n", "large": strings.Repeat("a", 1<<20+1), "noise": string(noise), "fits": strings.Repeat("a ", 1<<19), "one.yaml": "openapi: 3.0.3\ninfo: {title: a, version: b}\npaths: {/: {$ref: two.yaml}}", "two.yaml": "get: {responses: {'200': {description: a}}}"})
 	for args, want := range map[string]string{
 		"http://a -body @" + dir + "/fits":    "",
 		"http://a -body @" + dir + "/binary":  "-body " + dir + "/binary: pods get files of UTF-8 text only: use loadgen coordinate",
 		"http://a -body @" + dir + "/large":   "large: 1048577 bytes, and pods get files of at most 1048576 bytes together, the limit of a Secret: use loadgen coordinate, which has no such limit",
 		"http://a -body @" + dir + "/noise":   "noise: 921600 bytes, which Helm compresses with their release to ",
 		"http://a -body @" + dir + "/missing": "-body: open " + dir + "/missing: no such file",
+		"-targets " + dir + "/bodies":         "-targets: " + dir + "/bodies:2: @order: the targets must not name other files.",
 		"-targets " + dir + "/missing":        "-targets: open " + dir + "/missing: no such file",
 		"-openapi " + dir + "/one.yaml":       "-openapi " + dir + "/one.yaml has 2 files, and workers get one: bundle it into one",
 	} {
@@ -158,5 +160,47 @@ func TestK8sFileErrors(t *testing.T) {
 		if want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
 			t.Errorf("%s: %v, want %s", args, err, want)
 		}
+	}
+}
+
+// Pipes can be read only once.
+func TestK8sPipes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	pipe := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := syscall.Mkfifo(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		go func() { _ = os.WriteFile(path, []byte(text), 0o600) }()
+		return path
+	}
+	d := &distribution{k8s: &kubernetes.Flags{}}
+	parse := func(args ...string) {
+		if _, _, err := parseAttack(append([]string{"-workers", "2"}, args...), func(string) string { return "" }, io.Discard, d); err != nil {
+			t.Error(err)
+		}
+	}
+	parse("-targets", pipe("targets", "GET http://a/{{id}}\n"), "-data", pipe("ids", "id\n7\n"))
+	if want := (kubernetes.Files{"targets": "GET http://a/{{id}}\n", "ids": "id\n7\n"}); !maps.Equal(d.files, want) {
+		t.Errorf("files %q, want %q", d.files, want)
+	}
+	parse("http://a", "-body", "@"+pipe("order", "a body"))
+	if want := (kubernetes.Files{"order": "a body"}); !maps.Equal(d.files, want) || d.secrets["SOUNDCHECK_LOADGEN_BODY"] != "@order" {
+		t.Errorf("files %q, want %q, environment %q", d.files, want, d.secrets)
+	}
+}
+
+// The environment may have targets that the command line replaces.
+func TestK8sUnusedFiles(t *testing.T) {
+	t.Parallel()
+	dir := folder(t, map[string]string{"targets": "GET http://a\n", "api.yaml": string(albumhttp.Contract)})
+	env := map[string]string{"SOUNDCHECK_LOADGEN_TARGETS": dir + "/targets"}
+	d := &distribution{k8s: &kubernetes.Flags{}}
+	if _, _, err := parseAttack([]string{"-workers", "2", "-openapi", dir + "/api.yaml"}, func(name string) string { return env[name] }, io.Discard, d); err != nil {
+		t.Fatal(err)
+	}
+	if len(d.files) != 1 || !slices.Equal(d.args, []string{"-openapi=api.yaml"}) {
+		t.Errorf("%d files, arguments %q", len(d.files), d.args)
 	}
 }

@@ -22,11 +22,18 @@ import (
 type Run func(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error
 
 // Main runs a program and exits, or prints its version if its only argument is -version.
-// The first SIGINT or SIGTERM cancels ctx and lets run shut down; the second one kills the
-// process.
+// The first SIGINT, SIGTERM or SIGHUP (a closed terminal, unless nohup ignores it) cancels ctx and lets run shut down.
+// A second SIGINT or SIGTERM kills the process; a second SIGHUP, which a shell sends on closing too, does not.
 func Main(name string, run Run) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	context.AfterFunc(ctx, func() {
+		signal.Ignore(syscall.SIGHUP)
+		stop()
+	})
 	os.Exit(Code(name, os.Stderr, withVersion(name, run)(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)))
 }
 

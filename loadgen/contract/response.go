@@ -239,12 +239,15 @@ func violation(where string, err error) *Failure {
 		s, inner = inner, nil
 	}
 	at := pointer(s)
-	shown, encodeErr := json.Marshal(s.Value)
-	if encodeErr != nil {
-		shown = nil
-	}
 	field, text := violated(s)
-	return &Failure{strings.TrimSpace(violates + where + " " + general(s) + ": " + field), fmt.Sprintf("%s: %s; value: %.200s", strings.TrimSpace(where+" "+at), text, shown)}
+	if field != "writeOnly" { // it is probably a password, and the value does not matter
+		shown, encodeErr := json.Marshal(s.Value)
+		if encodeErr != nil {
+			shown = nil
+		}
+		text += fmt.Sprintf("; value: %.200s", shown)
+	}
+	return &Failure{strings.TrimSpace(violates + where + " " + general(s) + ": " + field), strings.TrimSpace(where+" "+at) + ": " + text}
 }
 
 // violated returns the keyword that a value violates, and how. The validator of JSON Schema 2020-12 says it after a line

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
@@ -27,13 +28,18 @@ const (
 // unnamed matches what no key of a Secret has.
 var unnamed = regexp.MustCompile(`[^A-Za-z0-9._-]`)
 
+// maxName bounds the name of a file, which may get the names of flags before it: a key of a Secret has up to 253
+// characters.
+const maxName = 200
+
 // Add adds the file of a flag, and returns its name there.
 func (s Files) Add(flag, path string, content []byte) (name string, err error) {
 	if !utf8.Valid(content) {
 		return "", fmt.Errorf("-%s %s: pods get files of UTF-8 text only: use loadgen coordinate", flag, path)
 	}
-	name = strings.TrimLeft(unnamed.ReplaceAllString(filepath.Base(path), "_"), "._-")
-	if s[name] != "" || name == "" {
+	name = unnamed.ReplaceAllString(filepath.Base(path), "_")
+	name = cmp.Or(strings.TrimLeft(name[max(len(name)-maxName, 0):], "._-"), flag)
+	for _, taken := s[name]; taken; _, taken = s[name] {
 		name = flag + "-" + name
 	}
 	s[name] = string(content)
@@ -68,4 +74,16 @@ func compressed(files map[string]string) int {
 	_ = json.NewEncoder(z).Encode(files) // into memory
 	_ = z.Close()
 	return b.Len()
+}
+
+// unprintable matches characters that JSON may have and YAML may not, and U+0085, which YAML takes for a line break.
+var unprintable = regexp.MustCompile(`[\x7f-\x{9f}\x{fffe}\x{ffff}]`)
+
+// Values returns the values of a chart in JSON that is also YAML, as Helm reads them.
+func Values(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	return unprintable.ReplaceAllFunc(b, func(c []byte) []byte {
+		r, _ := utf8.DecodeRune(c)
+		return fmt.Appendf(nil, `\u%04x`, r)
+	}), err
 }

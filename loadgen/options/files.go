@@ -1,7 +1,9 @@
 package options
 
 import (
-	"os"
+	"bytes"
+	"io"
+	"slices"
 	"strings"
 )
 
@@ -15,40 +17,35 @@ type File struct {
 var fileFlags = []string{"cacert", "data", "openapi", "targets"}
 
 // IsFile reports whether a flag's value is the path of a file that Files returns if it is used.
-func IsFile(flag string) bool {
-	for _, name := range fileFlags {
-		if name == flag {
-			return true
-		}
+func IsFile(flag string) bool { return slices.Contains(fileFlags, flag) }
+
+// keep returns a reader of a flag's file that keeps what is read, for Files: a pipe can be read only once.
+func (f *Flags) keep(flag string, in io.Reader) io.Reader {
+	if !f.Elsewhere {
+		return in
 	}
-	return false
+	if f.contents == nil {
+		f.contents = map[string]*bytes.Buffer{}
+	}
+	f.contents[flag] = new(bytes.Buffer)
+	return io.TeeReader(in, f.contents[flag])
 }
 
-// Files returns the files that the requests are made of. Stdin has its content if Elsewhere is set.
-func (f *Flags) Files() (list []File, err error) {
-	r, c := &f.request, &f.Config
+// Files returns the files that the requests are made of, as they were read, if Elsewhere is set.
+func (f *Flags) Files() (list []File) {
 	add := func(flag, path string) {
-		if path == "" || err != nil {
-			return
+		if content := f.contents[flag]; content != nil {
+			list = append(list, File{flag, path, content.Bytes()})
 		}
-		content := f.read.Bytes()
-		if path != "-" {
-			if content, err = os.ReadFile(path); err != nil {
-				err = f.Errorf("-%s: %v", flag, err)
-			}
-		}
-		list = append(list, File{flag, path, content})
 	}
-	add("cacert", f.Lookup("cacert").Value.String())
-	if c.Data != nil {
-		add("data", r.data)
+	if pem := f.Config.Connect.CACert; pem != "" {
+		list = append(list, File{"cacert", f.Lookup("cacert").Value.String(), []byte(pem)})
 	}
-	if c.Contract != nil {
-		list = append(list, File{"openapi", f.contract.file, c.Contract.Source})
+	add("data", f.data)
+	if c := f.Config.Contract; c != nil {
+		list = append(list, File{"openapi", f.contract.file, c.Source})
 	}
-	add("targets", r.targets)
-	if path, file := strings.CutPrefix(r.body, "@"); f.Address() != "" && (file || path == "-") {
-		add("body", path)
-	}
-	return list, err
+	add("targets", f.targets)
+	add("body", strings.TrimPrefix(f.body, "@"))
+	return list
 }

@@ -64,13 +64,14 @@ type Flags struct {
 	words []string        // arguments
 	paths bool            // they may be a path
 	stdin io.Reader       // for -targets -
-	read  bytes.Buffer    // what was read from it, if Elsewhere is set
 	given map[string]bool // flags of the command line, after parsing
 
 	Streams     bool   // targets may be sent while they are read
 	Elsewhere   bool   // the requests are sent from elsewhere, where files and the default of -url differ
 	each        bool   // -each-once
 	targetCount uint64 // 0: unknown
+
+	contents map[string]*bytes.Buffer // of files that were read, by flag, if Elsewhere is set
 }
 
 // New returns the flags of a command that sends to one service.
@@ -103,9 +104,6 @@ func (f *Flags) Parse(args []string, getenv func(string) string, stdout io.Write
 	words, err := f.ParseMixed(args, getenv, stdout)
 	if err != nil {
 		return err
-	}
-	if f.Elsewhere {
-		f.stdin = io.TeeReader(f.stdin, &f.read)
 	}
 	f.given = map[string]bool{}
 	f.Visit(func(fl *flag.Flag) { f.given[fl.Name] = true })

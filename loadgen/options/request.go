@@ -100,14 +100,19 @@ func (r *request) header(f *Flags) (http.Header, error) {
 }
 
 // bodyBytes returns the body.
-func (r *request) bodyBytes(stdin io.Reader) ([]byte, error) {
-	switch name, file := strings.CutPrefix(r.body, "@"); {
-	case r.body == "-":
-		return io.ReadAll(stdin)
+func (f *Flags) bodyBytes() ([]byte, error) {
+	switch name, file := strings.CutPrefix(f.body, "@"); {
+	case f.body == "-":
+		return io.ReadAll(f.keep("body", f.stdin))
 	case file:
-		return os.ReadFile(name)
+		in, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer in.Close()
+		return io.ReadAll(f.keep("body", in))
 	}
-	return []byte(r.body), nil
+	return []byte(f.body), nil
 }
 
 // readRequest sets what the flags say of each request, and the request of a URL or a path.
@@ -149,7 +154,7 @@ func (f *Flags) readRequest() error {
 			return f.Errorf("-data: %v", err)
 		}
 		defer file.Close()
-		if c.Data, err = targets.ReadData(r.data, file); err != nil {
+		if c.Data, err = targets.ReadData(r.data, f.keep("data", file)); err != nil {
 			return f.Errorf("-data: %v", err)
 		}
 	} else if f.given["data"] {
@@ -179,7 +184,7 @@ func (f *Flags) readRequest() error {
 // readAddress makes the request of a URL or a path.
 func (f *Flags) readAddress(address string, over http.Header) error {
 	r, c := &f.request, &f.Config
-	body, err := r.bodyBytes(f.stdin)
+	body, err := f.bodyBytes()
 	if err != nil {
 		return f.Errorf("-body: %v", err)
 	}
@@ -224,7 +229,7 @@ func (f *Flags) readTargets(over http.Header) error {
 	if f.given["mix"] || f.given["url"] {
 		return f.Errorf("-targets and -mix or -url do not go together")
 	}
-	o := targets.Options{Header: over, Data: c.Data, Check: func(url string) error {
+	o := targets.Options{Header: over, Data: c.Data, Closed: f.Elsewhere, Check: func(url string) error {
 		if err := c.Connect.CheckURL(url); err != nil {
 			return fmt.Errorf("%s: %w", cli.WithoutPassword(url), err)
 		}
@@ -250,7 +255,7 @@ func (f *Flags) readTargets(over http.Header) error {
 	case !whole && f.Streams:
 		c.Stream = workload.NewStream(name, io.NopCloser(in), o)
 	default:
-		if c.Targets, err = o.Read(name, in); err == nil {
+		if c.Targets, err = o.Read(name, f.keep("targets", in)); err == nil {
 			f.targetCount = uint64(len(c.Targets))
 		}
 		if file, ok := in.(*os.File); ok {

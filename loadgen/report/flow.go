@@ -152,7 +152,11 @@ func (f *Flow) Note() string {
 	if f.Unfinished == 1 {
 		longest = "the time"
 	}
-	return fmt.Sprintf("Row flow %s has completed users only. %d %s had not finished when the run ended: %s so far was %s.", f.Name, f.Unfinished, plural(f.Unfinished), longest, ms(f.Longest))
+	note := fmt.Sprintf("Row flow %s has completed users only. %d %s had not finished when the run ended", f.Name, f.Unfinished, plural(f.Unfinished))
+	if f.Longest == 0 { // the file of an older loadgen does not have it
+		return note + "."
+	}
+	return note + fmt.Sprintf(": %s so far was %s.", longest, ms(f.Longest))
 }
 
 func plural(users int) string {

@@ -97,6 +97,10 @@ func TestMergeFlows(t *testing.T) {
 	if r.SLOs[0].Met || r.SLOs[0].Text != "3000.00 ms, without 2 unfinished users" || !r.SLOs[1].Met || r.SLOs[3].Value != 1./3 || r.Scenarios[0].Name != "pay" {
 		t.Errorf("%+v, %s", r.SLOs, r.Scenarios[0].Name)
 	}
+	f.Longest = 0 // of files of an older loadgen
+	if note := f.Note(); note != "Row flow buy has completed users only. 2 users had not finished when the run ended." {
+		t.Error(note)
+	}
 	b = flowReport(t, 1)
 	b.Flow.Name = "sell"
 	if _, err := Merge([]*Report{a, b}); err == nil || !strings.Contains(err.Error(), `different flows: "buy" and "sell"`) {

@@ -26,7 +26,7 @@ export async function show(root, { params, signal, title }) {
   const r = run.report;
   const links = h("p", { class: "links" });
   root.append(h("div", { class: "head" }, h("h1", { class: "mono" }, run.id), verdictBadge(run), lossBadge(r), r.name && h("strong", null, r.name), !r.invalid?.length && h("span", { class: "sub" }, run.because)), links,
-    ...(r.invalid ?? []).map((reason) => problem(`The numbers cannot be trusted: ${reason}. Lower the rate, or run loadgen on another machine.`)), r.ended ? problem(`Ended early: ${r.ended}`) : "",
+    ...(r.invalid ?? []).map((reason) => problem(`The numbers cannot be trusted: ${reason}. Lower ${r.model === "closed" ? "the number of users" : "the rate"}, or run loadgen on another machine.`)), r.ended ? problem(`Ended early: ${r.ended}`) : "",
     tiles(r));
   root.append(h("div", { class: "columns" },
     h("div", null, overTime(r, signal), scenarios(r), causes(r)),
