@@ -151,22 +151,11 @@ func albums(st supervisor.Status) string {
 	return st.Database
 }
 
-// untilHangup returns a context that ends when the terminal is closed, unless that is ignored as under
-// nohup: what runs in other process groups has to be ended.
-func untilHangup(ctx context.Context) (context.Context, context.CancelFunc) {
-	if signal.Ignored(syscall.SIGHUP) {
-		return ctx, func() {}
-	}
-	return signal.NotifyContext(ctx, syscall.SIGHUP)
-}
-
 func inForeground(ctx context.Context, l plan.Lab, b *build.Builder, ready readiness, stdout, stderr io.Writer) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	// Neither a closed terminal nor a closed pipe may end the supervisor.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // the write fails instead
-	ctx, release := untilHangup(ctx)
-	defer release()
 	os.Remove(filepath.Join(l.Logs(), supervisor.ErrName)) // of an earlier start in the background
 	done := make(chan struct{})
 	var result error

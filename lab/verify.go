@@ -119,8 +119,6 @@ func runVerify(ctx context.Context, args []string, getenv func(string) string, s
 	if err != nil {
 		return err
 	}
-	ctx, release := untilHangup(ctx)
-	defer release()
 	defer f.close()
 	if err := f.find(ctx, l, openCompose); err != nil {
 		return err
