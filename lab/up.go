@@ -156,7 +156,7 @@ func inForeground(ctx context.Context, l plan.Lab, b *build.Builder, ready readi
 	defer stop()
 	// Neither a closed terminal nor a closed pipe may end the supervisor.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // the write fails instead
-	os.Remove(filepath.Join(l.Logs(), supervisor.ErrName)) // of an earlier start in the background
+	os.Remove(filepath.Join(l.Logs(), supervisor.ErrName))  // of an earlier start in the background
 	done := make(chan struct{})
 	var result error
 	go func() { defer close(done); result = runSupervisor(ctx, l, b) }()
