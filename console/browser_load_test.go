@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -44,8 +45,14 @@ func testFlow(p *tracesPage, lab plan.Lab) {
 	p.until(`location.pathname.startsWith("/runs/2") && document.querySelector("main .properties")`)
 	r, err := report.Read(filepath.Join(lab.State, "runs", strings.Trim(p.eval(`location.pathname.split("/")[2]`), `"`)))
 	if err != nil || r.Sent == 0 || len(r.Scenarios) == 0 || r.Scenarios[0].Name != "browse" {
-		p.t.Errorf("the report: %v, %+v", err, r)
+		p.t.Fatalf("the report: %v, %+v", err, r)
 	}
+	f := r.Flow
+	p.want(`[...document.querySelectorAll(".properties dt")].filter((e) => ["Plan", "Users"].includes(e.textContent)).map((e) => e.nextElementSibling.textContent)`,
+		fmt.Sprintf(`["flow %s: 2 users","%d: %d completed, 0 failed, %d unfinished; at most 2 at once"]`, f.Name, f.Begun, f.Completed, f.Unfinished))
+	p.want(`[...document.querySelectorAll("td:first-child")].filter((e) => e.textContent.startsWith("flow ")).map((e) => [e.textContent, e.nextElementSibling.textContent, e.nextElementSibling.nextElementSibling.textContent])`,
+		fmt.Sprintf(`[["flow %s: completed users","%d","%d"]]`, f.Name, f.Begun, f.Completed))
+	p.want(`[...document.querySelectorAll("h2, h3")].filter((e) => e.textContent === "Slowest users").length`, `1`)
 }
 
 // testFlameGraph runs a load with profiles, and follows the link to a flame graph.

@@ -30,7 +30,7 @@ export async function show(root, { params, signal, title }) {
     tiles(r));
   root.append(h("div", { class: "columns" },
     h("div", null, overTime(r, signal), scenarios(r), causes(r)),
-    h("div", null, objectives(r), slowest(r), details(r, run), files(run))));
+    h("div", null, objectives(r), slowest(r), slowestUsers(r), details(r, run), files(run))));
   runProfiles(run.id, signal).then((list) => list && root.querySelector(".columns > div:last-child").prepend(list), () => {}); // a report is more
   fillLinks(links, r, run);
 }
@@ -69,11 +69,17 @@ function fillLinks(element, r, run) {
 function tiles(r) {
   const c = r.classes ?? {}, completed = r.sent - r.cancelled, bad = (c.failed ?? 0) + (c.shed ?? 0), good = c.good ?? 0;
   return h("div", { class: "tiles" },
-    tile("Actual rate", withUnit(r.rate_actual, "reqps"), r.rate_target ? `of ${withUnit(r.rate_target, "reqps")} target` : plural(r.workers, "worker")),
+    tile("Actual rate", withUnit(r.rate_actual, "reqps"), r.rate_target && !r.flow ? `of ${withUnit(r.rate_target, "reqps")} target` : r.flow ? users(r) : plural(r.workers, "worker")),
     tile("p50", seconds(r.response_time.p50), `response time, ${r.response_time.count} served`), tile("p99", seconds(r.response_time.p99), "1% took longer"),
     tile("Max", seconds(r.response_time.max), `p99.9 ${seconds(r.response_time.p999)}`),
     tile("Good", shares(good, completed)[0], `${good} of ${plural(completed, "request")}`, good === completed ? "good" : ""),
     tile("Failed and shed", String(bad), c.late ? `${c.late} late` : "", bad ? "bad" : "good"));
+}
+
+// users describes the users of a flow.
+function users(r) {
+  const f = r.flow;
+  return r.model === "open" ? `new users/s ${r.stages}` : f.users ? `users ${f.users}` : plural(r.workers, "user");
 }
 
 function overTime(r, signal) {
@@ -114,10 +120,13 @@ function scenarios(r) {
     h("span", { class: "statuses" }, Object.entries(s.statuses ?? {}).map(([code, n], i) => [i > 0 && ", ", h("span", null, `${code === "0" ? "no response" : code}: ${n}`)]))]);
   // Service time and send delay cover all sent requests, response time the served ones.
   const line = (name, t, sent, served) => rows.push([name, String(sent), served, ...["p50", "p90", "p99", "p999", "max"].map((p) => (t.count ? seconds(t[p]) : "–")), ""]);
+  const f = r.flow;
+  if (f) line(`flow ${f.name}: completed users`, f.duration, f.begun, String(f.completed));
   line("all requests", r.response_time, r.sent - r.cancelled, String(r.response_time.count));
   line("service time (all sent)", r.service_time, r.service_time.count, "");
   line("send delay (all sent)", r.send_delay, r.send_delay.count, "");
-  return card("Response time by scenario", table([{ name: "" }, time("sent"), time("served"), time("p50"), time("p90"), time("p99"), time("p99.9"), time("max"), { name: "status codes" }], rows));
+  return card(f ? "Response time by step" : "Response time by scenario", table([{ name: "" }, time("sent"), time("served"), time("p50"), time("p90"), time("p99"), time("p99.9"), time("max"), { name: "status codes" }], rows),
+    f?.unfinished > 0 && h("p", { class: "note" }, `The row of the flow has completed users only. ${plural(f.unfinished, "user")} had not finished when the run ended${f.unfinished_max ? `: the longest time so far was ${seconds(f.unfinished_max)}` : ""}.`));
 }
 
 const traceLink = (id, text) => h("a", { href: `/trace/${encodeURIComponent(id)}`, class: "mono", title: id }, text ?? `…${id.slice(-8)}`);
@@ -130,6 +139,12 @@ function slowest(r) {
   return card("Slowest requests", table([time("response time"), { name: "scenario" }, { name: "status" }, { name: "trace" }, { name: "at that time" }],
     r.slowest.map((s) => [seconds(s.response_time), s.scenario, s.status ? String(s.status) : "no response", s.trace_id ? traceLink(s.trace_id) : "not sampled", pages(s)])),
   r.send_delay?.count > 0 && h("p", { class: "note" }, `Response time starts when the request was scheduled, its trace when the request was sent: up to ${seconds(r.send_delay.max)} later in this run.`));
+}
+
+function slowestUsers(r) {
+  if (!r.flow?.slowest?.length) return null;
+  return card("Slowest users", table([time("time for the flow"), { name: "trace" }, { name: "logs" }],
+    r.flow.slowest.map((s) => [seconds(s.response_time), s.trace_id ? traceLink(s.trace_id) : "not sampled", s.trace_id ? h("a", { href: `/logs?trace=${encodeURIComponent(s.trace_id)}` }, "Logs") : ""])));
 }
 
 function causes(r) {
@@ -155,7 +170,8 @@ function objectives(r) {
 }
 
 function details(r, run) {
-  const list = [["Target", r.target], ["Started", dateTime(Date.parse(r.started_at))], ["Duration", seconds(r.elapsed)], ["Plan", r.replay ? `replay of ${r.replay}` : r.stages || plural(r.workers, "worker")],
+  const list = [["Target", r.target], ["Started", dateTime(Date.parse(r.started_at))], ["Duration", seconds(r.elapsed)], ["Plan", r.replay ? `replay of ${r.replay}` : r.flow ? `flow ${r.flow.name}: ${users(r)}${r.flow.think ? `, think time ${r.flow.think}` : ""}` : r.stages || plural(r.workers, "worker")],
+    ["Users", r.flow ? `${r.flow.begun}${r.flow.planned ? ` of ${r.flow.planned} planned` : ""}: ${r.flow.completed} completed, ${r.flow.failed} failed, ${r.flow.unfinished} unfinished; at most ${r.flow.users_peak} at once` : null],
     ["Arrivals", r.arrivals], ["Requests", r.planned ? `${r.sent} of ${r.planned} planned` : r.sent], ["Cancelled at the end", r.cancelled || null], ["Warm-up", r.warm_up_time ? `${seconds(r.warm_up_time)}, ${plural(r.warm_up ?? 0, "request")}` : null],
     ["Shard", r.shard], ["Peak in-flight", `${r.in_flight_peak} of at most ${r.max_workers}`], ["Garbage collection", `${plural(r.gc.pauses, "pause")}, longest ${seconds(r.gc.longest)}`],
     ["Retries", r.retries?.policy ? `${r.retries.policy}: ${plural(r.retries.requests, "request")} retried, ${r.retries.served} of them served` : null],
