@@ -6,13 +6,11 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
-	"net/http"
-	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
@@ -22,30 +20,11 @@ import (
 	"soundcheck/loadgen/report"
 )
 
-// heard is a service that keeps what it gets: method, path, a header, and body.
-type heard struct {
-	*httptest.Server
-	mu   sync.Mutex
-	list []string
-}
-
-func newHeard(t *testing.T) *heard {
-	t.Helper()
-	h := new(heard)
-	h.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.list = append(h.list, strings.TrimSpace(fmt.Sprint(r.Method, " ", r.URL.Path, " ", string(body))))
-	}))
-	t.Cleanup(h.Close)
-	return h
-}
-
-func (h *heard) sorted() []string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return slices.Sorted(slices.Values(h.list))
+// sorted returns all requests so far, in order.
+func (s *service) sorted() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(slices.Values(s.seen))
 }
 
 // folder writes files to a new folder, and returns it.
@@ -63,13 +42,13 @@ func folder(t *testing.T, files map[string]string) string {
 // The workers share the requests of files: each is sent once.
 func TestK8sFiles(t *testing.T) {
 	t.Parallel()
-	h := newHeard(t)
+	h := newService(t)
 	var rows, targets strings.Builder
 	var wantRows, wantTargets []string
 	rows.WriteString("name\n")
 	for i := range 30 {
 		fmt.Fprintf(&rows, "é-%02d\n", i)
-		wantRows = append(wantRows, fmt.Sprintf("POST /é-%02d order é-%02d", i, i))
+		wantRows = append(wantRows, fmt.Sprintf("POST /%s-%02d order é-%02d", url.PathEscape("é"), i, i))
 		fmt.Fprintf(&targets, "GET %s/t%02d\n\n", h.URL, i)
 		wantTargets = append(wantTargets, fmt.Sprintf("GET /t%02d", i))
 	}
@@ -82,7 +61,7 @@ func TestK8sFiles(t *testing.T) {
 		"targets":   {[]string{"-targets", dir + "/targets.txt"}, wantTargets, "targets.txt"},
 		"URL, data": {[]string{h.URL + "/{{name}}", "-method", "POST", "-body", "@" + dir + "/body", "-data", dir + "/the rows.csv"}, wantRows, "body the_rows.csv"},
 	} {
-		h.list = nil
+		h.seen = nil
 		c := newLab(t, "http://unused")
 		values := onCluster(t, c)
 		stdout, stderr, code := loadgen(t.Context(), append([]string{"k8s", "-context", c.Context, "-workers", "3", "-rate", "100", "-each-once", "-format", "json"}, tt.args...)...)
@@ -104,7 +83,7 @@ func TestK8sFiles(t *testing.T) {
 // The workers generate from a contract what one process does, at the lab's URL with the path of its server.
 func TestK8sOpenAPI(t *testing.T) {
 	t.Parallel()
-	h := newHeard(t)
+	h := newService(t)
 	document := strings.Replace(string(albumhttp.Contract), "  - url: /\n", "  - url: /v7\n", 1)
 	dir := folder(t, map[string]string{"api.yaml": document})
 	c := newLab(t, h.URL)

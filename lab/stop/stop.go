@@ -14,7 +14,8 @@ import (
 	"soundcheck/lab/supervisor"
 )
 
-// stopping names the component that is being stopped, and its last moment: components are stopped in reverse order. "": not known.
+// stopping names the component that is being stopped, and when SIGKILL follows: components are stopped in reverse order.
+// "": not known.
 func stopping(ctx context.Context, client *supervisor.Client) string {
 	st, err := client.Status(ctx)
 	if err != nil {

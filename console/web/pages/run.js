@@ -69,7 +69,7 @@ function fillLinks(element, r, run) {
 function tiles(r) {
   const c = r.classes ?? {}, completed = r.sent - r.cancelled, bad = (c.failed ?? 0) + (c.shed ?? 0), good = c.good ?? 0;
   return h("div", { class: "tiles" },
-    tile("Actual rate", withUnit(r.rate_actual, "reqps"), r.rate_target && !r.flow ? `of ${withUnit(r.rate_target, "reqps")} target` : r.flow ? users(r) : plural(r.workers, "worker")),
+    tile("Actual rate", withUnit(r.rate_actual, "reqps"), r.flow ? users(r) : r.rate_target ? `of ${withUnit(r.rate_target, "reqps")} target` : plural(r.workers, "worker")),
     tile("p50", seconds(r.response_time.p50), `response time, ${r.response_time.count} served`), tile("p99", seconds(r.response_time.p99), "1% took longer"),
     tile("Max", seconds(r.response_time.max), `p99.9 ${seconds(r.response_time.p999)}`),
     tile("Good", shares(good, completed)[0], `${good} of ${plural(completed, "request")}`, good === completed ? "good" : ""),
