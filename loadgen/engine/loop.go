@@ -23,6 +23,7 @@ type loop struct {
 	sent   atomic.Uint64
 	wg     sync.WaitGroup
 	cancel func() // of the users' time
+	last   func() // the last user of a closed population has begun: nobody waits for the next one
 
 	// Of the worker whose turn it is:
 	workers int
@@ -36,6 +37,7 @@ func newLoop(t *transport) *loop {
 	if t.c.Flow != nil {
 		t.users.ctx, l.cancel = context.WithDeadline(t.users.ctx, t.pacer.Began().Add(t.c.Plan.Duration()+Grace))
 	}
+	t.users.next, l.last = context.WithCancel(t.users.ctx)
 	n := l.max
 	turns := t.c.Workers == 0 || t.c.Stream != nil // a stream feeds one request at a time
 	if t.c.Workers == 0 {
@@ -54,6 +56,7 @@ func newLoop(t *transport) *loop {
 	}
 	go func() {
 		l.wg.Wait()
+		l.last()
 		l.cancel()
 		t.results.end()
 	}()
@@ -91,6 +94,9 @@ func (l *loop) closed(index int) {
 		n := l.sent.Add(1) - 1
 		if l.t.pacer.Over(time.Since(l.start), n) {
 			return
+		}
+		if n+1 == l.t.c.Plan.Max {
+			l.last()
 		}
 		due = w.run(n, due, func() bool { return !l.t.pacer.Over(time.Since(l.start), l.sent.Load()) })
 	}

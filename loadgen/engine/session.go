@@ -24,6 +24,7 @@ const Grace = 30 * time.Second
 // users are those that are on their way through a flow.
 type users struct {
 	ctx    context.Context // of the plan: they send nothing after it
+	next   context.Context // until the last user has begun
 	active atomic.Int64
 	peak   atomic.Int64
 	seq    atomic.Uint64 // of their requests
@@ -84,7 +85,7 @@ func (w *worker) run(seq uint64, due time.Time, more func() bool) time.Time {
 	next := s.end.Add(u.Pause())
 	if w.c.Workers > 0 && more() { // the next user takes their place
 		end := w.pacer.Began().Add(w.c.Plan.Duration())
-		w.wait(next.Add(min(end.Sub(next), 0)))
+		wait(w.users.next, next.Add(min(end.Sub(next), 0)))
 	}
 	return next
 }
@@ -139,7 +140,7 @@ func (w *worker) walk(s *session, scheduled time.Time, full bool) *flow.User {
 		}
 		if pause := u.Pause(); u.More() {
 			scheduled = s.end.Add(pause)
-			if s.unfinished = !w.wait(scheduled); s.unfinished {
+			if s.unfinished = !wait(w.users.ctx, scheduled); s.unfinished {
 				return u
 			}
 			scheduled = punctual(scheduled)
@@ -162,8 +163,8 @@ func (w *worker) step(n *note, u *flow.User, step *flow.Step, failure *flow.Fail
 	return n.err == nil && n.failure == nil && q.Expects(n.status)
 }
 
-// wait reports whether a time came before the end of the plan.
-func (w *worker) wait(until time.Time) bool {
+// wait reports whether a time came before the end of a context.
+func wait(ctx context.Context, until time.Time) bool {
 	d := time.Until(until)
 	if d <= 0 {
 		return true
@@ -173,7 +174,7 @@ func (w *worker) wait(until time.Time) bool {
 	select {
 	case <-t.C:
 		return true
-	case <-w.users.ctx.Done():
+	case <-ctx.Done():
 		return false
 	}
 }
@@ -190,8 +191,7 @@ func (t *transport) joins(index int, due *time.Time) bool {
 		return ok
 	}
 	*due = t.pacer.Began().Add(at)
-	w := worker{transport: t}
-	return w.wait(*due)
+	return wait(t.users.next, *due)
 }
 
 // flow describes the flow for the report.

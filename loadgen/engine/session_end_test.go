@@ -61,6 +61,19 @@ func TestLastThinkTime(t *testing.T) {
 	}
 }
 
+// Neither who thinks while the last user begins, nor who would join later, delays the end.
+func TestLastUserBegins(t *testing.T) {
+	t.Parallel()
+	c, _ := flowConfig(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), "name: f\nsteps:\n  - {name: a, get: /, think: 1h}\n")
+	// One user at first, another one after 200 ms, and a third one after half an hour.
+	c.Users = []schedule.Stage{{Duration: 200 * time.Millisecond, From: 1, To: 1}, {Duration: time.Hour, From: 1.5, To: 2.5}}
+	c.Plan, c.Workers = schedule.Plan{Stages: []schedule.Stage{{Duration: time.Hour}}, Max: 2}, 3
+	r := run(t, c)
+	if f := r.Flow; f.Completed != 2 || f.Begun != 2 || r.Elapsed > Grace.Seconds() {
+		t.Errorf("%+v; %g s", f, r.Elapsed)
+	}
+}
+
 // Links are relative to the response that they come from, at a service whose URL has a path and after a redirect.
 func TestLinks(t *testing.T) {
 	t.Parallel()
