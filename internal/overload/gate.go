@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -17,6 +18,7 @@ type gate struct {
 	maxWait  time.Duration
 
 	waiting atomic.Int64
+	queued  sync.Mutex // of changes of waiting, with queuedSince
 	// service is the moving average of the service time in seconds, as the bits of a float64.
 	service atomic.Uint64
 	// queuedSince is when the queue last became non-empty, in nanoseconds since 1970; 0: never.
@@ -62,25 +64,25 @@ func (g *gate) queue(ctx context.Context) (permit, *Shed) {
 	ahead := g.enter()
 	defer g.leave()
 	if ahead > g.maxQueue {
-		return permit{}, &Shed{QueueFull, retryLater}
+		return permit{}, &Shed{Reason: QueueFull, After: retryLater}
 	}
 	limit, _ := g.limiter.state()
 	expected := time.Duration(float64(ahead) / float64(limit) * g.serviceTime() * float64(time.Second))
 	if deadline, ok := ctx.Deadline(); ok && expected > time.Until(deadline) {
-		return permit{}, &Shed{DeadlineExceeded, retryLater}
+		return permit{}, &Shed{Reason: DeadlineExceeded, After: retryLater}
 	}
 	if expected > g.allowedWait(time.Now()) {
-		return permit{}, &Shed{QueueFull, retryLater}
+		return permit{}, &Shed{Reason: QueueFull, After: retryLater}
 	}
 	// The wait can be longer than expected, because requests end in clusters. A queued request
 	// is shed only after a much longer wait: late shedding is worst for the client.
 	switch err := g.limiter.acquire(ctx, burstFactor*g.maxWait); {
 	case errors.Is(err, context.DeadlineExceeded):
-		return permit{}, &Shed{DeadlineExceeded, retryLater}
+		return permit{}, &Shed{DeadlineExceeded, retryLater, true}
 	case errors.Is(err, context.Canceled):
-		return permit{}, &Shed{ClientGone, retryLater}
+		return permit{}, &Shed{ClientGone, retryLater, true}
 	case err != nil:
-		return permit{}, &Shed{QueueTimeout, retryLater}
+		return permit{}, &Shed{QueueTimeout, retryLater, true}
 	}
 	p := permit{time.Now()}
 	if err := ctx.Err(); err != nil { // admitted too late
@@ -89,13 +91,15 @@ func (g *gate) queue(ctx context.Context) (permit, *Shed) {
 		if errors.Is(err, context.DeadlineExceeded) {
 			reason = DeadlineExceeded
 		}
-		return permit{}, &Shed{reason, retryLater}
+		return permit{}, &Shed{reason, retryLater, true}
 	}
 	return p, nil
 }
 
-// enter returns the queue length, the caller included.
+// enter returns the queue length, the caller included. Whoever comes second sees when the queue formed.
 func (g *gate) enter() int64 {
+	g.queued.Lock()
+	defer g.queued.Unlock()
 	n := g.waiting.Add(1)
 	if n == 1 {
 		g.queuedSince.Store(time.Now().UnixNano())

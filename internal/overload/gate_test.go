@@ -125,6 +125,26 @@ func TestQueueSheds(t *testing.T) {
 	}
 }
 
+// Whoever is in a queue knows when it formed, also if two enter at once: a burst has time to drain.
+func TestQueueSince(t *testing.T) {
+	t.Parallel()
+	for range 5000 {
+		g := newGate(fixed(4, 10, time.Second), Write)
+		begin := make(chan struct{})
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() {
+				<-begin
+				if n := g.enter(); g.queuedSince.Load() == 0 {
+					t.Errorf("the request at %d does not know since when there is a queue", n)
+				}
+			})
+		}
+		close(begin)
+		both.Wait()
+	}
+}
+
 // Reads that fill their share do not keep a write waiting, nor the other way round.
 func TestShares(t *testing.T) {
 	t.Parallel()

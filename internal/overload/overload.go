@@ -50,6 +50,8 @@ type Shed struct {
 	Reason Reason
 	// After is the Retry-After, in whole seconds.
 	After time.Duration
+
+	waited bool // in the queue
 }
 
 // Error implements error.
@@ -193,8 +195,8 @@ func (c *Control) admit(g *gin.Context, class Class) (release func(record bool),
 		ctx, start := g.Request.Context(), time.Now()
 		var shed *Shed
 		p, shed = gate.queue(ctx)
-		if waited := time.Since(start); shed == nil || waited > time.Millisecond {
-			c.waits.Record(ctx, waited.Seconds(), c.byClass[class])
+		if shed == nil || shed.waited {
+			c.waits.Record(ctx, time.Since(start).Seconds(), c.byClass[class])
 			_, span := trace.SpanFromContext(ctx).TracerProvider().Tracer(scope).Start(ctx, "overload queue", trace.WithTimestamp(start))
 			span.End()
 		}
