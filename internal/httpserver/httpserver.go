@@ -62,33 +62,52 @@ const (
 const (
 	lingerTime = time.Second
 	quietTime  = 200 * time.Millisecond
+	pollTime   = 5 * time.Millisecond
 )
 
 // connections counts open connections.
 type connections struct {
 	open    atomic.Int64
-	changed atomic.Int64 // time of the last change, as in UnixNano
+	changes atomic.Int64
 }
 
 func (c *connections) note(_ net.Conn, s http.ConnState) {
 	switch s {
 	case http.StateNew:
+		c.changes.Add(1)
 		c.open.Add(1)
 	case http.StateClosed, http.StateHijacked:
+		c.changes.Add(1)
 		c.open.Add(-1)
-	default:
-		return
 	}
-	c.changed.Store(time.Now().UnixNano())
 }
 
-// wait returns when all clients have left, or after most.
+// wait returns when all clients have left, or after most. While the process does not run, connections that were opened
+// meanwhile are not counted yet: closing the listener would reset them.
 func (c *connections) wait(most time.Duration) {
-	for begun := time.Now(); time.Since(begun) < most; time.Sleep(5 * time.Millisecond) {
-		if c.open.Load() == 0 && time.Since(time.Unix(0, c.changed.Load())) >= quietTime {
-			return
-		}
+	begun := time.Now()
+	quiet := quietness{last: begun, since: begun}
+	if c.changes.Load() == 0 {
+		return // there was none
 	}
+	for now := begun; now.Sub(begun) < most && !quiet.enough(now, c.open.Load(), c.changes.Load()); now = time.Now() {
+		time.Sleep(pollTime)
+	}
+}
+
+// quietness is how long there has been no connection.
+type quietness struct {
+	last, since time.Time // of the last poll; of the last change
+	changes     int64
+}
+
+// enough reports whether quietTime has passed. A poll that is as late begins it again.
+func (q *quietness) enough(now time.Time, open, changes int64) bool {
+	if open > 0 || changes != q.changes || now.Sub(q.last) >= quietTime/4 {
+		q.since, q.changes = now, changes
+	}
+	q.last = now
+	return now.Sub(q.since) >= quietTime
 }
 
 // Run serves until ctx ends, then drains requests in flight. It returns nil after a clean drain.

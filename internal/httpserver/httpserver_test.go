@@ -54,7 +54,7 @@ var echo = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.F
 
 func TestProbes(t *testing.T) {
 	t.Parallel()
-	url, stop, result := run(t, echo, time.Second)
+	url, stop, result := run(t, echo, time.Minute)
 	for _, tt := range []struct{ path, want string }{
 		{"/healthz", `{"status":"ok"}` + "\n"},
 		{"/readyz", `{"status":"ready"}` + "\n"},
@@ -78,7 +78,7 @@ func TestProbes(t *testing.T) {
 
 func TestCleartextHTTP2(t *testing.T) {
 	t.Parallel()
-	url, _, _ := run(t, echo, time.Second)
+	url, _, _ := run(t, echo, time.Minute)
 	tr := &http.Transport{Protocols: new(http.Protocols)}
 	tr.Protocols.SetUnencryptedHTTP2(true)
 	defer tr.CloseIdleConnections()
@@ -203,6 +203,40 @@ func TestDrainTimeout(t *testing.T) {
 	stop()
 	if err := <-result; err == nil || !strings.Contains(err.Error(), "requests in flight after the drain timeout of 10ms") {
 		t.Errorf("Run() = %v", err)
+	}
+}
+
+// A server stops when there has been no connection for a while in which its process ran.
+func TestQuietness(t *testing.T) {
+	t.Parallel()
+	const ms = time.Millisecond
+	begun := time.Unix(1_000_000, 0)
+	for name, tt := range map[string]struct {
+		open, changes int64 // at 100 ms
+		late          time.Duration
+		want          time.Duration
+	}{
+		"none":                    {0, 7, 0, quietTime},
+		"one is open":             {1, 8, 0, 100*ms + quietTime},
+		"one was there":           {0, 9, 0, 100*ms + quietTime},
+		"the process did not run": {0, 7, time.Second, 100*ms + time.Second + quietTime},
+	} {
+		q := quietness{last: begun, since: begun, changes: 7}
+		now, changes, delay := time.Duration(0), int64(7), tt.late
+		for {
+			open := int64(0)
+			if now >= 100*ms && now < 100*ms+pollTime {
+				open, changes = tt.open, tt.changes
+				now, delay = now+delay, 0
+			}
+			if q.enough(begun.Add(now), open, changes) {
+				break
+			}
+			now += pollTime
+		}
+		if now != tt.want {
+			t.Errorf("%s: it stops after %s, want %s", name, now, tt.want)
+		}
 	}
 }
 
