@@ -5,13 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +17,7 @@ import (
 	"soundcheck/internal/album/albumtest"
 	"soundcheck/internal/albumapi"
 	"soundcheck/internal/albumhttp/contract"
+	"soundcheck/internal/cli/clitest"
 	"soundcheck/store/db/dbtest"
 )
 
@@ -28,23 +27,6 @@ type process struct {
 	addr string
 	path string // of the binary; empty: of the full store
 }
-
-// freeAddr returns an address that no one takes by chance while the store is down:
-// the ports that the kernel gives out are higher.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	for i := range 1000 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 24000+(os.Getpid()*37+int(lastPort.Add(1))+i)%3000)
-		if l, err := net.Listen("tcp", addr); err == nil {
-			l.Close()
-			return addr
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
-}
-
-var lastPort atomic.Int64
 
 func (p *process) start(t testing.TB, db string) {
 	t.Helper()
@@ -118,7 +100,7 @@ func TestKilled(t *testing.T) {
 	for name, db := range map[string]string{"sqlite": "sqlite:" + filepath.Join(t.TempDir(), "albums.db"), "postgres": server.New(t)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := &process{addr: freeAddr(t)}
+			p := &process{addr: clitest.FreeAddr(t)}
 			c, err := albumapi.NewClient("http://"+p.addr, albumapi.ClientOptions{
 				Wrap: func(next http.RoundTripper) http.RoundTripper { return contract.Transport(t, next) }})
 			if err != nil {

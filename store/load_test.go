@@ -21,13 +21,14 @@ import (
 	"soundcheck/internal/album"
 	"soundcheck/internal/album/albumtest"
 	"soundcheck/internal/albumapi"
+	"soundcheck/internal/cli/clitest"
 	"soundcheck/internal/fakealbum"
 )
 
 // newProcess starts a store of its own, which ends with the test.
 func newProcess(t testing.TB, db string) *process {
 	t.Helper()
-	p := &process{addr: freeAddr(t)}
+	p := &process{addr: clitest.FreeAddr(t)}
 	p.start(t, db)
 	t.Cleanup(p.kill)
 	return p
@@ -203,7 +204,7 @@ func fakeBatch(from int) album.Write {
 func BenchmarkStream(b *testing.B) {
 	const albums = 1_000_000
 	db := "sqlite:" + filepath.Join(b.TempDir(), "albums.db")
-	filling := &process{addr: freeAddr(b)}
+	filling := &process{addr: clitest.FreeAddr(b)}
 	filling.start(b, db)
 	c, err := albumapi.NewClient("http://"+filling.addr, albumapi.ClientOptions{})
 	if err != nil {

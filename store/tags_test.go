@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"soundcheck/internal/cli/clitest"
 )
 
 // A store that is built without a database serves with those that it has. Whatever needs another
@@ -35,7 +37,7 @@ func TestTags(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { os.RemoveAll(filepath.Dir(path)) })
-			p := &process{addr: freeAddr(t), path: path}
+			p := &process{addr: clitest.FreeAddr(t), path: path}
 			p.start(t, tt.serves)
 			p.kill()
 			for args, want := range tt.fails {

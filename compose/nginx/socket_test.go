@@ -1,7 +1,6 @@
 package nginx_test
 
 import (
-	"fmt"
 	"net"
 	"os"
 	"syscall"
@@ -37,24 +36,4 @@ func (s *socket) handedOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.file.Close()
-}
-
-// refusing returns an address that refuses connections, and that nobody else can have: a
-// socket has it which does not listen.
-func refusing(t *testing.T) string {
-	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	syscall.CloseOnExec(fd)
-	t.Cleanup(func() { syscall.Close(fd) })
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	name, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
 }

@@ -5,7 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"os/user"
@@ -18,6 +18,7 @@ import (
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 
+	"soundcheck/internal/cli/clitest"
 	"soundcheck/store/db/dbtest"
 )
 
@@ -32,7 +33,7 @@ type server struct {
 	t      *testing.T
 	dir    string
 	data   string
-	port   int
+	port   uint16
 	attr   *syscall.SysProcAttr
 	env    []string
 	output bytes.Buffer
@@ -46,17 +47,12 @@ func newServer(t *testing.T) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
 	dir, err := os.MkdirTemp("", "entrypoint") // t.TempDir is for its user alone
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	s := &server{t: t, dir: dir, data: filepath.Join(dir, "data"), port: l.Addr().(*net.TCPAddr).Port}
+	s := &server{t: t, dir: dir, data: filepath.Join(dir, "data"), port: netip.MustParseAddrPort(clitest.FreeAddr(t)).Port()}
 	s.write("password", password+"\n")
 	script, err := os.ReadFile("entrypoint.sh")
 	if err != nil {
@@ -101,7 +97,7 @@ func (s *server) write(name, content string) {
 
 func (s *server) start() {
 	s.t.Helper()
-	cmd := exec.Command("/bin/sh", filepath.Join(s.dir, "entrypoint.sh"), "-c", "port="+strconv.Itoa(s.port), "-c", "unix_socket_directories="+s.dir)
+	cmd := exec.Command("/bin/sh", filepath.Join(s.dir, "entrypoint.sh"), "-c", "port="+fmt.Sprint(s.port), "-c", "unix_socket_directories="+s.dir)
 	s.output.Reset()
 	cmd.Env, cmd.Dir, cmd.SysProcAttr, cmd.Stdout, cmd.Stderr = s.env, s.dir, s.attr, &s.output, &s.output
 	if err := cmd.Start(); err != nil {
@@ -130,7 +126,7 @@ func (s *server) stop(sig syscall.Signal) error {
 	case err := <-s.ended:
 		s.cmd = nil
 		return err
-	case <-time.After(30 * time.Second):
+	case <-time.After(5 * time.Minute):
 		s.t.Fatalf("it goes on after %s", sig)
 		return nil
 	}

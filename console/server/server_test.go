@@ -5,24 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+
+	"soundcheck/internal/cli/clitest"
 )
 
 // closed is the URL of a closed port.
-func closed(t *testing.T) *url.URL {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return &url.URL{Scheme: "http", Host: l.Addr().String()}
-}
+func closed(t *testing.T) *url.URL { return &url.URL{Scheme: "http", Host: clitest.ClosedAddr(t)} }
 
 // console is a server with backends that echo the request, unless others are set.
 func console(t *testing.T, c Config) http.Handler {

@@ -3,6 +3,8 @@ package cli
 import (
 	"bytes"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // On a terminal what is shown is written over, however many lines it had.
@@ -22,14 +24,16 @@ func TestProgressOnATerminal(t *testing.T) {
 
 func TestProgressElsewhere(t *testing.T) {
 	t.Parallel()
-	var b bytes.Buffer
-	p := NewProgress(&b)
-	p.Show("not yet its time")
-	p.last = p.last.Add(-PlainInterval)
-	p.Show("now")
-	p.Show("again not")
-	p.Clear()
-	if b.String() != "now\n" || p.Terminal() {
-		t.Errorf("%q, want one line", b.String())
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var b bytes.Buffer
+		p := NewProgress(&b)
+		p.Show("not yet its time")
+		time.Sleep(PlainInterval)
+		p.Show("now")
+		p.Show("again not")
+		p.Clear()
+		if b.String() != "now\n" || p.Terminal() {
+			t.Errorf("%q, want one line", b.String())
+		}
+	})
 }

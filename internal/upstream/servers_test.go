@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"soundcheck/internal/cli"
+	"soundcheck/internal/cli/clitest"
 	"soundcheck/internal/httpheader"
 	"soundcheck/internal/httpserver"
 )
@@ -131,12 +132,7 @@ func TestShutdown(t *testing.T) {
 	t.Parallel()
 	ok := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })
 	listen := func(ctx context.Context) (url string, ended <-chan error) {
-		l, err := net.Listen("tcp", "127.0.0.1:0") // for a free port
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr := l.Addr().String()
-		l.Close()
+		addr := clitest.FreeAddr(t)
 		result := make(chan error, 1)
 		go func() {
 			result <- httpserver.Run(ctx, httpserver.Config{Name: "test", Addr: addr, Handler: ok, Metrics: ok,
@@ -155,7 +151,7 @@ func TestShutdown(t *testing.T) {
 	defer end()
 	a, ended := listen(ending)
 	b, _ := listen(t.Context())
-	p, err := New(Options{URLs: []string{a, b}, Timeout: 20 * time.Second, Conns: 100, Retries: 2, RetryWait: time.Second, Budget: 0.1})
+	p, err := New(Options{URLs: []string{a, b}, Timeout: time.Hour, Conns: 100, Retries: 2, RetryWait: time.Second, Budget: 0.1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +188,7 @@ func TestNoCollector(t *testing.T) {
 	there := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served.Add(1) }))
 	defer there.Close()
 	for _, o := range []Options{{Retries: 2, Budget: 1}, {Retries: 1, Budget: 0.01}, {Retries: 1, Budget: 0.01, Breaker: true}} {
-		o.URLs, o.Timeout, o.RetryWait = []string{gone, there.URL}, 10*time.Second, time.Minute // it is not waited for
+		o.URLs, o.Timeout, o.RetryWait = []string{gone, there.URL}, time.Hour, time.Hour // it is not waited for
 		p, err := New(o)
 		if err != nil {
 			t.Fatal(err)
@@ -214,7 +210,7 @@ func TestNoCollector(t *testing.T) {
 		}
 	}
 	// With -retries 0 there are no retries.
-	p, err := New(Options{URLs: []string{gone, there.URL}, Timeout: 10 * time.Second})
+	p, err := New(Options{URLs: []string{gone, there.URL}, Timeout: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

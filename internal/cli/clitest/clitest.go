@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -55,19 +56,56 @@ func (o *Output) Listening(t testing.TB, n int) []string {
 
 // ClosedAddr returns an address on which nothing listens. Its port is taken until the test
 // ends, so that no other test gets it.
-func ClosedAddr(t *testing.T) string {
+func ClosedAddr(t testing.TB) string {
 	t.Helper()
+	return reserved(t, false)
+}
+
+// FreeAddr returns an address for a program that the test starts, perhaps several times. See Reserve.
+func FreeAddr(t testing.TB) string {
+	t.Helper()
+	return reserved(t, true)
+}
+
+func reserved(t testing.TB, share bool) string {
+	t.Helper()
+	addr, release, err := reserve(share)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(release)
+	return addr
+}
+
+// Reserve returns an address for a program to listen on. Until release is called, Linux gives its port to no other
+// socket that asks for any port, of a listener or of a client. A closed listener would leave it to whoever comes first.
+func Reserve() (addr string, release func(), err error) { return reserve(true) }
+
+// reserve binds a socket that does not listen. With SO_REUSEADDR, which Go and servers set, Linux lets another socket
+// listen on its port.
+func reserve(share bool) (addr string, release func(), err error) {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
-		t.Fatal(err)
+		return "", nil, err
 	}
-	t.Cleanup(func() { syscall.Close(fd) })
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
+	syscall.CloseOnExec(fd)
+	release = sync.OnceFunc(func() { _ = syscall.Close(fd) })
+	if share {
+		err = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
 	}
-	addr, err := syscall.Getsockname(fd)
+	if err == nil {
+		err = syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+	}
+	var name syscall.Sockaddr
+	if err == nil {
+		name, err = syscall.Getsockname(fd)
+	}
 	if err != nil {
-		t.Fatal(err)
+		release()
+		return "", nil, err
 	}
-	return fmt.Sprintf("127.0.0.1:%d", addr.(*syscall.SockaddrInet4).Port)
+	if share && runtime.GOOS != "linux" {
+		release() // no other socket could listen there
+	}
+	return fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port), release, nil
 }

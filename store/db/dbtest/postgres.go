@@ -7,28 +7,32 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+
+	"soundcheck/internal/cli/clitest"
 )
 
 // Postgres is a server that runs until the tests end.
 type Postgres struct {
-	dir    string
-	port   int
-	cmd    *exec.Cmd
-	output bytes.Buffer
-	mu     sync.Mutex
-	n      int
+	dir     string
+	addr    string
+	release func() // gives the port back
+	cmd     *exec.Cmd
+	ended   chan struct{} // cmd has
+	output  bytes.Buffer
+	mu      sync.Mutex
+	n       int
 }
 
 // Programs returns the folder of PostgreSQL's server programs, or an error with the way to install
@@ -56,18 +60,15 @@ func Start() (_ *Postgres, err error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Postgres{dir: dir}
+	p := &Postgres{dir: dir, release: func() {}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Stop())
 		}
 	}()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	if p.addr, p.release, err = clitest.Reserve(); err != nil {
 		return nil, err
 	}
-	p.port = l.Addr().(*net.TCPAddr).Port
-	l.Close()
 	data := filepath.Join(dir, "data")
 	if err := os.Mkdir(data, 0o700); err != nil {
 		return nil, err
@@ -113,21 +114,32 @@ func (p *Postgres) Up() error {
 	if err != nil {
 		return err
 	}
-	p.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", filepath.Join(p.dir, "data"), "-p", strconv.Itoa(p.port),
+	p.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", filepath.Join(p.dir, "data"), "-p", p.addr[strings.LastIndex(p.addr, ":")+1:],
 		"-k", p.dir, "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200")
 	p.cmd.SysProcAttr, p.cmd.Dir, p.cmd.Stderr = attr, p.dir, &p.output
-	if err := p.cmd.Start(); err != nil {
+	cmd, ended := p.cmd, make(chan struct{})
+	if err := cmd.Start(); err != nil {
+		p.cmd = nil
 		return err
 	}
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	p.ended = ended
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // of course it failed: see Down
+	}()
+	for deadline := time.After(5 * time.Minute); ; {
 		err := p.exec("SELECT 1")
 		if err == nil {
 			return nil
 		}
-		if time.Now().After(deadline) || syscall.Kill(p.cmd.Process.Pid, 0) != nil {
-			_ = p.Down() // its output is whole then
-			return fmt.Errorf("postgres does not respond: %w\n%s", err, p.output.String())
+		select {
+		case <-time.After(20 * time.Millisecond):
+			continue
+		case <-ended:
+		case <-deadline:
 		}
+		_ = p.Down() // its output is whole then
+		return fmt.Errorf("postgres does not respond: %w\n%s", err, p.output.String())
 	}
 }
 
@@ -138,19 +150,20 @@ func (p *Postgres) Down() error {
 		return nil
 	}
 	err := p.cmd.Process.Signal(syscall.SIGQUIT)
-	if err == nil {
-		_ = p.cmd.Wait() // of course it failed
-	}
+	<-p.ended
 	p.cmd = nil
 	return err
 }
 
 // Stop ends the server and deletes its data.
-func (p *Postgres) Stop() error { return errors.Join(p.Down(), os.RemoveAll(p.dir)) }
+func (p *Postgres) Stop() error {
+	defer p.release()
+	return errors.Join(p.Down(), os.RemoveAll(p.dir))
+}
 
 // URL returns the address of a database.
 func (p *Postgres) URL(name string) string {
-	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", p.port, name)
+	return fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable", p.addr, name)
 }
 
 // New returns the address of a new, empty database.
