@@ -105,7 +105,7 @@ func TestSlowClients(t *testing.T) {
 			slowClient(t, srv.URL, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n[", path, length))
 		}
 	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(time.Millisecond) {
 		in.mu.Lock()
 		n, held := len(in.bodies), intakeSize-in.free
 		in.mu.Unlock()

@@ -14,6 +14,7 @@ import (
 	"soundcheck/internal/album"
 	"soundcheck/internal/albumapi"
 	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/cli/clitest"
 	"soundcheck/internal/telemetry/telemetrytest"
 )
 
@@ -132,12 +133,16 @@ func TestBrokenStore(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			store := closedPort(t)
+			store := "http://" + clitest.ClosedAddr(t)
 			if tt.store != nil {
 				store = serve(t, tt.store)
 			}
 			rec := telemetrytest.New(t)
-			client := newClient(t, store, albumapi.ClientOptions{Timeout: 200 * time.Millisecond})
+			timeout := time.Hour
+			if tt.status == 504 {
+				timeout = 200 * time.Millisecond
+			}
+			client := newClient(t, store, albumapi.ClientOptions{Timeout: timeout})
 			proxy := serve(t, albumhttp.Handler(client, albumhttp.HandlerOptions{Service: "proxy-service", Telemetry: albumapi.Telemetry{Logger: rec.Logger}}))
 			resp, body := do(t, "GET", proxy+"/albums/1", "")
 			if resp.StatusCode != tt.status || body != tt.want {
@@ -149,16 +154,6 @@ func TestBrokenStore(t *testing.T) {
 			}
 		})
 	}
-}
-
-func closedPort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "http://" + l.Addr().String()
 }
 
 // waiting is a store whose Get lasts until its caller leaves.

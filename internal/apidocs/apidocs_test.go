@@ -160,7 +160,7 @@ paths:
 	srv := httptest.NewServer(mux)
 	defer srv.Close()
 
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithAllocatorOptions(chromedp.NoSandbox, chromedp.ExecPath(chromium)))
 	defer cancel()
@@ -190,7 +190,7 @@ paths:
 		click("#operations-all-ping .opblock-summary-control"), click(".try-out__btn"), click(".execute"),
 		`document.querySelector(".live-responses-table")?.textContent.includes("this is pong")`,
 	} {
-		if _, err := chromedp.Run(ctx, chromedp.Poll[bool](step, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(20*time.Second))); err != nil {
+		if _, err := chromedp.Run(ctx, chromedp.Poll[bool](step, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(2*time.Minute))); err != nil {
 			t.Fatalf("%s: %v", step, err)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	interval    = 2 * time.Second // between two collections, if maxHeadroom is enough
+	interval    = 2 * time.Second // of Pace, between two collections, if maxHeadroom is enough
 	maxHeadroom = 64 << 20        // bytes that are allocated between two collections of a small heap
 	maxPercent  = 1600            // of GOGC
 	minHeap     = 4 << 20         // the runtime's smallest heap at 100%; it grows with GOGC
@@ -23,7 +23,7 @@ const (
 // GOMEMLIMIT holds as ever.
 func Pace() {
 	if os.Getenv("GOGC") == "" {
-		pace()
+		pace(interval)
 	}
 }
 
@@ -41,7 +41,11 @@ func End() {
 	}
 }
 
-var pace = sync.OnceFunc(func() {
+var paced sync.Once
+
+func pace(interval time.Duration) { paced.Do(func() { start(interval) }) }
+
+func start(interval time.Duration) {
 	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
 	current, before, last := 100, uint64(0), time.Now()
 	type token struct{ _ [16]byte }
@@ -49,7 +53,7 @@ var pace = sync.OnceFunc(func() {
 	collected = func(*token) { // the finalizer of what each collection finds unused
 		metrics.Read(samples)
 		live, allocs, now := samples[0].Value.Uint64(), samples[1].Value.Uint64(), time.Now()
-		if want := percent(live, allocs-before, now.Sub(last)); want != current && !ended.Load() {
+		if want := percent(live, allocs-before, now.Sub(last), interval); want != current && !ended.Load() {
 			current = want
 			debug.SetGCPercent(want)
 			if ended.Load() { // meanwhile
@@ -60,11 +64,11 @@ var pace = sync.OnceFunc(func() {
 		runtime.SetFinalizer(new(token), collected)
 	}
 	runtime.SetFinalizer(new(token), collected)
-})
+}
 
-// percent returns GOGC for live bytes, if so many were allocated in the time since the last collection. Steps of
-// 10 spare changes.
-func percent(live, allocated uint64, since time.Duration) int {
+// percent returns GOGC for live bytes and an interval between collections, if so many bytes were allocated in the time
+// since the last one. Steps of 10 spare changes.
+func percent(live, allocated uint64, since, interval time.Duration) int {
 	if live == 0 || since <= 0 {
 		return 100
 	}

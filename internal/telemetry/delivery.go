@@ -19,8 +19,8 @@ import (
 )
 
 // retryLimit is how long an export is retried without a connection: longer than a restart of the
-// Collector.
-const retryLimit = 10 * time.Second
+// Collector. It is longer in tests.
+var retryLimit = 10 * time.Second
 
 // retrier retries an export without a connection, as during a restart of the Collector. The HTTP
 // exporters themselves retry only after a response.

@@ -24,6 +24,8 @@ import (
 	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+
+	"soundcheck/internal/cli/clitest"
 )
 
 // grpcReceiver is the receiver over gRPC.
@@ -44,7 +46,7 @@ func (r grpcReceiver) Export(_ context.Context, m *coltrace.ExportTraceServiceRe
 func TestCollectorAppears(t *testing.T) {
 	for _, protocol := range []string{"http/protobuf", "grpc"} {
 		t.Run(protocol, func(t *testing.T) {
-			addr := freePort(t)
+			addr := clitest.FreeAddr(t)
 			tel := setup(t, map[string]string{
 				"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + addr,
 				"OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
@@ -90,7 +92,7 @@ func refuse(t *testing.T, addr string) {
 
 // At shutdown there are no retries, and the error has the cause.
 func TestNoCollector(t *testing.T) {
-	tel := setup(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + freePort(t)}, io.Discard)
+	tel := setup(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + clitest.ClosedAddr(t)}, io.Discard)
 	_, span := tel.TracerProvider.Tracer("t").Start(t.Context(), "lost")
 	span.End()
 	err := tel.Shutdown(t.Context())
@@ -205,7 +207,7 @@ func TestExported(t *testing.T) {
 			defer srv.Close()
 			var lines bytes.Buffer
 			tel := setup(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": srv.URL,
-				"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "2"}, &lines)
+				"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "2", "OTEL_BSP_SCHEDULE_DELAY": "3600000"}, &lines) // both in one export
 			for range 2 {
 				_, span := tel.TracerProvider.Tracer("t").Start(t.Context(), "work")
 				span.End()

@@ -8,9 +8,9 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +26,11 @@ import (
 	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/protobuf/proto"
 )
+
+func TestMain(m *testing.M) {
+	retryLimit = time.Hour
+	os.Exit(m.Run())
+}
 
 // receiver is an OTLP/HTTP endpoint that keeps what it is sent.
 type receiver struct {
@@ -109,6 +114,9 @@ func (r *receiver) resource() map[string]string {
 func setup(t *testing.T, env map[string]string, logs io.Writer) *Telemetry {
 	t.Helper()
 	clearVariables(t)
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_BSP_EXPORT_TIMEOUT", "OTEL_BLRP_EXPORT_TIMEOUT", "OTEL_METRIC_EXPORT_TIMEOUT"} {
+		t.Setenv(name, "600000") // on a busy machine
+	}
 	for name, value := range env {
 		t.Setenv(name, value)
 	}
@@ -213,16 +221,6 @@ func TestSignals(t *testing.T) {
 
 func idOf[T ~[16]byte](id T) []byte { return id[:] }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func until(t *testing.T, what string, check func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Minute); !check(); time.Sleep(5 * time.Millisecond) {
@@ -277,9 +275,8 @@ func TestEnvironment(t *testing.T) {
 func TestHintForGRPCToHTTP1(t *testing.T) {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	defer srv.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
-	exp, err := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpointURL(srv.URL), otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{}))
+	ctx := t.Context()
+	exp, err := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpointURL(srv.URL), otlptracegrpc.WithTimeout(5*time.Minute), otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -173,8 +173,10 @@ func TestErrorKeepsItsKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, r := range rec.logs[0].ResourceLogs[0].ScopeLogs[0].LogRecords {
-		got = append(got, flat("", r.Attributes)...)
+	for _, m := range rec.logs {
+		for _, r := range m.ResourceLogs[0].ScopeLogs[0].LogRecords {
+			got = append(got, flat("", r.Attributes)...)
+		}
 	}
 	slices.Sort(got)
 	want := []string{"error=EOF", "first=EOF", "g.h.in=io: read/write on closed pipe", "g.value=unexpected EOF", "value=unexpected EOF"}

@@ -71,7 +71,7 @@ func All(t *testing.T, s album.Service, q album.Query) (all []album.Album) {
 // Await waits until an operation has finished.
 func Await(t *testing.T, s album.Service, id string) album.Operation {
 	t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		op, err := s.Operation(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)

@@ -32,7 +32,7 @@ func Start(t *testing.T, ctx context.Context, run cli.Run, args ...string) *Prog
 	result := make(chan error, 1)
 	p := &Program{Result: result, out: new(clitest.Output)}
 	go func() { result <- run(ctx, args, func(string) string { return "" }, p.out, os.Stderr) }()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if list := p.out.Addresses(); len(list) > 0 {
 			p.URL = "http://" + list[0]
 			return p
