@@ -84,7 +84,7 @@ func newControlPage(t *testing.T) (*tracesPage, plan.Lab) {
 	nowhere := &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
 	runner := load.New(lab.State)
 	t.Cleanup(func() {
-		end, cancel := context.WithTimeout(context.Background(), time.Minute)
+		end, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 		defer cancel()
 		if err := runner.Close(end); err != nil {
 			t.Error(err)
@@ -291,7 +291,7 @@ func testTakeover(t *testing.T, lab plan.Lab) {
 	if err := next.Start(t.Context(), load.Values{}); err != load.ErrBusy {
 		t.Errorf("a second run: %v", err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := next.Close(ctx); err != nil {
 		t.Fatal(err)

@@ -131,7 +131,7 @@ func TestUpgradeFails(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			state := stub(t, map[string]string{"pods": `{"items":[]}`})
 			begun := time.Now()
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
 			go func() { // the pods are new: those from before the upgrade have time
 				for !strings.Contains(string(must(os.ReadFile(filepath.Join(state, "calls")))), "helm upgrade") {

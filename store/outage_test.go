@@ -84,22 +84,29 @@ func TestOutage(t *testing.T) {
 				}
 				return resp.StatusCode
 			}
-			check := func(when string, wantWrite, wantRead, wantReady int) {
+			// well waits until all is: on a busy machine a request can take longer than the store waits for its database.
+			well := func(when string) {
 				t.Helper()
-				if got := call("POST", "/albums"); got != wantWrite {
-					t.Errorf("%s: POST = %d, want %d", when, got, wantWrite)
-				}
-				if got := call("PUT", "/albums/3"); got != wantWrite && !(wantWrite == 201 && got == 200) {
-					t.Errorf("%s: PUT = %d, want %d", when, got, wantWrite)
-				}
-				if got := call("GET", "/albums/1"); got != wantRead {
-					t.Errorf("%s: GET = %d, want %d", when, got, wantRead)
-				}
-				if got := readyz(t, p.URL); got != wantReady {
-					t.Errorf("%s: readyz = %d, want %d", when, got, wantReady)
+				for _, tt := range []struct {
+					what string
+					want int
+					ask  func() int
+				}{
+					{"readyz", 200, func() int { return readyz(t, p.URL) }},
+					{"POST", 201, func() int { return call("POST", "/albums") }},
+					{"PUT", 200, func() int { return call("PUT", "/albums/3") }},
+					{"GET", 200, func() int { return call("GET", "/albums/1") }},
+				} {
+					got := tt.ask()
+					for deadline := time.Now().Add(5 * time.Minute); got == 503 && time.Now().Before(deadline); got = tt.ask() {
+						time.Sleep(20 * time.Millisecond)
+					}
+					if got != tt.want {
+						t.Errorf("%s: %s = %d, want %d", when, tt.what, got, tt.want)
+					}
 				}
 			}
-			check("before", 201, 200, 200)
+			well("before")
 			c, err := albumapi.NewClient(p.URL, albumapi.ClientOptions{})
 			if err != nil {
 				t.Fatal(err)
@@ -111,18 +118,26 @@ func TestOutage(t *testing.T) {
 			if err := away(); err != nil {
 				t.Fatal(err)
 			}
+			served := 0
 			for begun := time.Now(); time.Since(begun) < 5*time.Second; {
-				check("away", 503, reads, 503)
+				if post, put, ready := call("POST", "/albums"), call("PUT", "/albums/3"), readyz(t, p.URL); post != 503 || put != 503 || ready != 503 {
+					t.Errorf("away: POST = %d, PUT = %d, readyz = %d, want 503", post, put, ready)
+				}
+				switch got := call("GET", "/albums/1"); got {
+				case reads:
+					served++
+				case 503: // a busy machine
+				default:
+					t.Errorf("away: GET = %d, want %d", got, reads)
+				}
+			}
+			if served == 0 {
+				t.Errorf("away: no GET = %d", reads)
 			}
 			if err := back(); err != nil {
 				t.Fatal(err)
 			}
-			for deadline := time.Now().Add(5 * time.Minute); readyz(t, p.URL) != 200; time.Sleep(20 * time.Millisecond) {
-				if time.Now().After(deadline) {
-					t.Fatal("not ready again after 5 minutes")
-				}
-			}
-			check("back", 201, 200, 200)
+			well("back")
 			if end := awaitLong(t, c, op.ID); end.Status != album.Succeeded || len(end.IDs) != album.MaxBatch {
 				t.Errorf("the operation that was under way is %s, %d albums, %v", end.Status, len(end.IDs), end.Err)
 			}

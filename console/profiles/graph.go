@@ -65,7 +65,7 @@ func (v *Viewer) graph(w http.ResponseWriter, r *http.Request, f File) {
 	defer alive.Close()
 	page, err := cmd.Output()
 	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
 		noGraph(w, r, http.StatusGatewayTimeout, fmt.Sprintf("Graphviz' dot did not draw the graph within %s, and was killed. A focus on fewer functions makes the graph smaller.", v.graphTimeout))
 	case err != nil:
 		noGraph(w, r, http.StatusInternalServerError, cmp.Or(strings.TrimSpace(stderr.String()), err.Error()))

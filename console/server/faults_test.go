@@ -120,7 +120,7 @@ func TestFaultsInParallel(t *testing.T) {
 		defer srv.Close()
 		admins[name] = srv.URL
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // only if it fails
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // only if it fails
 	defer cancel()
 	want := []faulty{{Service: "album-store", Faults: []string{"stall of album-store"}}, {Service: "proxy-service", Faults: []string{"stall of proxy-service"}}}
 	if got := askFaults(ctx, http.MethodGet, admins); !reflect.DeepEqual(got, want) {

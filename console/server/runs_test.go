@@ -38,7 +38,7 @@ func attacked(t *testing.T, state, id string, h http.HandlerFunc) {
 		t.Fatal(err)
 	}
 	r, err := engine.Run(t.Context(), engine.Config{RunID: id, URL: srv.URL, Plan: schedule.Plan{Stages: []schedule.Stage{{Duration: time.Second, From: 50, To: 50}}},
-		Timeout: 10 * time.Second, MaxWorkers: 16, Seed: 1, Workload: workload.Workload{Targets: []vegeta.Target{{Method: http.MethodGet, URL: srv.URL + "/x"}}}, TraceSample: 1,
+		Timeout: 5 * time.Minute, MaxWorkers: 50, Seed: 1, Workload: workload.Workload{Targets: []vegeta.Target{{Method: http.MethodGet, URL: srv.URL + "/x"}}}, TraceSample: 1,
 		MeterProvider: metricnoop.NewMeterProvider(), Propagator: propagation.TraceContext{}})
 	if err != nil {
 		t.Fatal(err)

@@ -198,20 +198,15 @@ func (l *lab) stopDuringStart(t *testing.T, name string) {
 		_, stderr, code := l.exercise(t, "start", name)
 		done <- fmt.Sprint(code, " ", stderr)
 	}()
-	within(t, time.Minute, "the exercise is active", func() error {
+	eventually(t, "the exercise is active", func() error {
 		if st := l.status(t); st.ExerciseAt.IsZero() {
 			return fmt.Errorf("exercise %q", st.Exercise)
 		}
 		return nil
 	})
 	l.refused(t, 0, name+" ended", "stop")
-	select {
-	case got := <-done:
-		if !strings.HasPrefix(got, "1 ") || !strings.Contains(got, "was stopped before its symptom showed") {
-			t.Errorf("start: %s", got)
-		}
-	case <-time.After(30 * time.Second):
-		t.Error("the start still waits for the symptom")
+	if got := <-done; !strings.HasPrefix(got, "1 ") || !strings.Contains(got, "was stopped before its symptom showed") { // it is interrupted after 5 minutes
+		t.Errorf("start: %s", got)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -175,7 +174,7 @@ func (l *lab) explore(t *testing.T) {
 	is("links of a moment", `[...document.querySelectorAll(".moment a")].map((a) => a.getAttribute("href").split("?")[0])`, `["/d/load-test","/d/service-latency","/traces","/logs"]`)
 	value[bool](t, b, `(document.querySelector('.moment a[href^="/traces"]').click(), true)`)
 	b.until(t, "traces of the moment", `location.pathname === "/traces" && document.getElementById("main").dataset.loaded === "true"`)
-	within(t, time.Minute, "a trace of the run", func() error {
+	eventually(t, "a trace of the run", func() error {
 		if n := value[int](t, b, `document.querySelectorAll('#main a[href^="/trace/"]').length`); n == 0 {
 			return fmt.Errorf("no trace")
 		}

@@ -156,13 +156,8 @@ func (l *lab) allReady(t *testing.T) error {
 // that it never does.
 func eventually(t *testing.T, what string, check func() error) {
 	t.Helper()
-	within(t, 5*time.Minute, what, check)
-}
-
-func within(t *testing.T, limit time.Duration, what string, check func() error) {
-	t.Helper()
 	var err error
-	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
 		if err = check(); err == nil {
 			return
 		}

@@ -50,7 +50,7 @@ func TestWith(t *testing.T) {
 	if first.State != supervisor.Ready || first.Address != address || first.From != supervisor.FromCommand {
 		t.Fatalf("%+v", first)
 	}
-	if _, stderr, code := l.run(t, time.Minute, "lab", "up", "-state", l.State, "-port-offset", fmt.Sprint(l.Offset), "-store", l.Stores[0]); code != 1 || !strings.Contains(stderr, "other programs of -with") {
+	if _, stderr, code := l.run(t, 5*time.Minute, "lab", "up", "-state", l.State, "-port-offset", fmt.Sprint(l.Offset), "-store", l.Stores[0]); code != 1 || !strings.Contains(stderr, "other programs of -with") {
 		t.Errorf("lab up without it: exit code %d, %s", code, stderr)
 	}
 
@@ -76,26 +76,26 @@ func TestWith(t *testing.T) {
 	if err := syscall.Kill(-first.Process.PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	within(t, time.Minute, "checkout is back", func() error {
+	eventually(t, "checkout is back", func() error {
 		if c := checkout(); c.State != supervisor.Ready || c.Restarts != 1 || c.Process == first.Process {
 			return fmt.Errorf("%+v", c)
 		}
 		return nil
 	})
-	if out := l.mustRun(t, time.Minute, "lab", "restart", "-state", l.State, "checkout"); !strings.Contains(out, "checkout ready after") {
+	if out := l.mustRun(t, 5*time.Minute, "lab", "restart", "-state", l.State, "checkout"); !strings.Contains(out, "checkout ready after") {
 		t.Error(out)
 	}
 	before := l.status(t)
-	l.mustRun(t, 2*time.Minute, "lab", "up", "-again", "-state", l.State)
+	l.mustRun(t, 10*time.Minute, "lab", "up", "-again", "-state", l.State)
 	if now := l.status(t); now.Supervisor == before.Supervisor || now.PortOffset != before.PortOffset || !slices.Equal(now.Stores, before.Stores) || !slices.Equal(now.UserServices, before.UserServices) {
 		t.Errorf("lab up -again:\n%+v\nbefore\n%+v", now, before)
 	}
 	last := checkout().Process
-	l.mustRun(t, time.Minute, "lab", "down", "-state", l.State)
+	l.mustRun(t, 5*time.Minute, "lab", "down", "-state", l.State)
 	if last.Alive() || !free(port) {
 		t.Error("checkout still runs")
 	}
-	if out := l.mustRun(t, time.Minute, "lab", "logs", "-state", l.State, "-n", "1", "checkout"); out == "" {
+	if out := l.mustRun(t, 5*time.Minute, "lab", "logs", "-state", l.State, "-n", "1", "checkout"); out == "" {
 		t.Error("its log is gone with the lab")
 	}
 
@@ -222,7 +222,7 @@ func (l *lab) checkoutLogs(t *testing.T, trace string) {
 		}
 		return err
 	})
-	if out := l.mustRun(t, time.Minute, "lab", "logs", "-state", l.State, "-n", "1000", "checkout"); !strings.Contains(out, trace) {
+	if out := l.mustRun(t, 5*time.Minute, "lab", "logs", "-state", l.State, "-n", "1000", "checkout"); !strings.Contains(out, trace) {
 		t.Errorf("lab logs checkout has no %s", trace)
 	}
 }
@@ -233,7 +233,7 @@ func TestCheckoutProtocol(t *testing.T) {
 	if err != nil {
 		t.Skip("no python3 (tools/needs.sh installs it): this runs docs/checkout.py")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, python, "../../docs/checkout.py", "0")
 	cmd.Env = append(os.Environ(), "OTEL_EXPORTER_OTLP_PROTOCOL=grpc")

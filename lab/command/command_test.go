@@ -31,7 +31,7 @@ func TestOutput(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			stdout, stderr, err := Output(t.Context(), Limits{time.Minute, 1 << 20}, script(t.TempDir(), tt.script))
+			stdout, stderr, err := Output(t.Context(), Limits{10 * time.Minute, 1 << 20}, script(t.TempDir(), tt.script))
 			text := ""
 			if err != nil {
 				text = err.Error()
@@ -51,8 +51,8 @@ func TestOutput(t *testing.T) {
 	}
 }
 
-// hangs starts a process that holds the output open for 20 s, or until the test ends.
-const hangs = `{ i=0; until [ -e over ] || [ $i = 200 ]; do sleep 0.1; i=$((i+1)); done; : >ended; } &
+// hangs starts a process that holds the output open for ten minutes, or until the test ends.
+const hangs = `{ i=0; until [ -e over ] || [ $i = 6000 ]; do sleep 0.1; i=$((i+1)); done; : >ended; } &
 : >begun; wait`
 
 // A command that hangs times out, even if its child process does not exit.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"soundcheck/internal/jaegerapi"
@@ -311,11 +312,13 @@ func TestProgress(t *testing.T) {
 
 func TestExpand(t *testing.T) {
 	t.Parallel()
-	l := Lab{Lab: plan.Lab{Offset: 100}}
-	for begun, want := range map[time.Duration]string{0: "8s", time.Minute: "60s", time.Hour: "300s"} {
-		l.Begun = time.Now().Add(-begun)
-		if got := l.Expand("x[${since}] ${store} ${second-store} ${proxy}\n"); got != "x["+want+"] 9180 9182 9170" {
-			t.Errorf("after %s: %s", begun, got)
+	synctest.Test(t, func(t *testing.T) {
+		l := Lab{Lab: plan.Lab{Offset: 100}}
+		for begun, want := range map[time.Duration]string{0: "8s", time.Minute: "60s", time.Hour: "300s"} {
+			l.Begun = time.Now().Add(-begun)
+			if got := l.Expand("x[${since}] ${store} ${second-store} ${proxy}\n"); got != "x["+want+"] 9180 9182 9170" {
+				t.Errorf("after %s: %s", begun, got)
+			}
 		}
-	}
+	})
 }

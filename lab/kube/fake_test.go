@@ -62,7 +62,7 @@ func (f fake) write(name, text string) {
 
 // eventually waits until a condition is true, for at most a minute.
 func eventually(what string, ok func() bool) error {
-	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			return errors.New("not within a minute: " + what)
 		}

@@ -36,7 +36,7 @@ func backend(t *testing.T, name string) *httptest.Server {
 func (f fake) target(s *httptest.Server) { f.write("target", s.Listener.Addr().String()) }
 
 // body is the response of the service at an address.
-func body(address string) (string, error) { return bodyWithin(time.Minute, address) }
+func body(address string) (string, error) { return bodyWithin(10*time.Minute, address) }
 
 func bodyWithin(limit time.Duration, address string) (string, error) {
 	client := http.Client{Timeout: limit, Transport: &http.Transport{DisableKeepAlives: true}}
@@ -66,7 +66,7 @@ func TestForward(t *testing.T) {
 	f.ownGroup("port-forward")
 	f.target(second)
 	first.Close()
-	for deadline := time.Now().Add(time.Minute); ; { // the request that finds out fails
+	for deadline := time.Now().Add(5 * time.Minute); ; { // the request that finds out fails
 		got, err := body(address)
 		if got == "second" {
 			break
@@ -199,7 +199,7 @@ func TestForwardLeavesNothing(t *testing.T) {
 	}()
 	select {
 	case <-ended:
-	case <-time.After(time.Minute):
+	case <-time.After(5 * time.Minute):
 		t.Error("it runs still")
 	}
 }

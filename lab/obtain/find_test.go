@@ -278,7 +278,7 @@ func wantGone(t *testing.T, file string) {
 		return
 	}
 	state := regexp.MustCompile(`(?m)^State:\s+Z`)
-	for deadline := time.Now().Add(10 * time.Second); syscall.Kill(pid, 0) == nil; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); syscall.Kill(pid, 0) == nil; time.Sleep(10 * time.Millisecond) {
 		if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)); err == nil && state.Match(b) {
 			return // dead, and nobody waits for it
 		}

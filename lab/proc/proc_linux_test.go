@@ -67,7 +67,7 @@ ctypes.CDLL(None).pthread_exit(None)`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", id.PID))
 		if err != nil {
 			t.Fatal(err)

@@ -245,7 +245,7 @@ func TestSealFiles(t *testing.T) { // not parallel: other tests start processes
 	SealFiles()
 	start(t, sleeper)
 	syscall.Close(given)
-	if err := r.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := r.SetReadDeadline(time.Now().Add(5 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := r.Read(make([]byte, 1)); err != io.EOF {

@@ -213,7 +213,9 @@ func (r *runner) awaitReady(ctx context.Context) (request chan error, err error)
 		case <-r.ended:
 			return nil, fmt.Errorf("it exited before it was ready (%s)", r.exited())
 		case <-timeout:
-			if r.Ready == "" {
+			if isClosed(r.ended) {
+				continue // to that
+			} else if r.Ready == "" {
 				return nil, nil
 			}
 			return nil, r.notReady(limit, last)

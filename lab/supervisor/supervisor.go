@@ -97,7 +97,7 @@ func Run(ctx context.Context, lab plan.Lab, programs []plan.Component, b *build.
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{Handler: s.control(), ReadHeaderTimeout: time.Second,
+	srv := &http.Server{Handler: s.control(), ReadHeaderTimeout: time.Minute,
 		BaseContext: func(net.Listener) context.Context { return ctx }}
 	go srv.Serve(l)
 	defer func() {

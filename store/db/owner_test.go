@@ -55,7 +55,7 @@ func TestKilledLeader(t *testing.T) {
 	if err := next.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		got, err := next.Operation(t.Context(), op.ID)
 		if err != nil {
 			t.Fatal(err)

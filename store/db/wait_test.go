@@ -126,7 +126,7 @@ func TestTemporary(t *testing.T) {
 		return strings.Replace(own.URL(database), "postgres@", user+"@", 1)
 	}
 	ping := func(url string) error { return opened(t, Config{URL: url}).Ping(t.Context()) }
-	for deadline := time.Now().Add(time.Minute); ping(as("careful:wrong", "postgres")) == nil; {
+	for deadline := time.Now().Add(5 * time.Minute); ping(as("careful:wrong", "postgres")) == nil; {
 		if time.Now().After(deadline) {
 			t.Fatal("the server does not read its pg_hba.conf")
 		}

@@ -66,13 +66,14 @@ type Store struct {
 	p     *Programs
 	admin string
 	args  []string
-	cmd   *exec.Cmd
+
+	program *program
 }
 
 // Proxy is a proxy that runs.
 type Proxy struct {
-	URL string
-	cmd *exec.Cmd
+	URL     string
+	program *program
 }
 
 // StartStore starts an album store, with a free port and its faults to be changed.
@@ -97,7 +98,7 @@ func (p *Programs) StartProxy(ctx context.Context, stores []*Store, args ...stri
 		urls[i] = s.URL
 	}
 	x := &Proxy{URL: "http://" + addrs[0]}
-	x.cmd, err = p.run(ctx, "proxy", x.URL, append([]string{"-addr", addrs[0], "-store", strings.Join(urls, ",")}, args...)...)
+	x.program, err = p.run(ctx, "proxy", x.URL, append([]string{"-addr", addrs[0], "-store", strings.Join(urls, ",")}, args...)...)
 	return x, err
 }
 
@@ -120,9 +121,9 @@ func freeAddrs(n int) (addrs []string, err error) {
 	return nil, errors.New("no port from 27000 to 29999 is free")
 }
 
-const startTimeout = 30 * time.Second
+const startTimeout = 5 * time.Minute
 
-func (p *Programs) run(ctx context.Context, name, url string, args ...string) (*exec.Cmd, error) {
+func (p *Programs) run(ctx context.Context, name, url string, args ...string) (*program, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(p.dir, name), args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -130,35 +131,50 @@ func (p *Programs) run(ctx context.Context, name, url string, args ...string) (*
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	for deadline := time.Now().Add(startTimeout); ; time.Sleep(10 * time.Millisecond) {
+	x := &program{cmd: cmd, ended: make(chan struct{})}
+	go func() {
+		defer close(x.ended)
+		_ = cmd.Wait()
+	}()
+	for deadline := time.After(startTimeout); ; {
 		resp, err := http.Get(url + "/healthz")
 		if err == nil {
 			resp.Body.Close()
-			return cmd, nil
+			return x, nil
 		}
-		if time.Now().After(deadline) {
-			end(cmd)
-			return nil, fmt.Errorf("%s does not answer: %w\n%s", name, err, stderr.String())
+		select {
+		case <-time.After(10 * time.Millisecond):
+			continue
+		case <-x.ended:
+		case <-deadline:
 		}
+		x.end()
+		return nil, fmt.Errorf("%s does not respond: %w\n%s", name, err, stderr.String())
 	}
+}
+
+// program is one that runs, or has ended.
+type program struct {
+	cmd   *exec.Cmd
+	ended chan struct{}
 }
 
 // Start starts a store again that was killed, at the same address.
 func (s *Store) Start(ctx context.Context) (err error) {
-	s.cmd, err = s.p.run(ctx, "store", s.URL, s.args...)
+	s.program, err = s.p.run(ctx, "store", s.URL, s.args...)
 	return err
 }
 
 // Kill ends the store at once.
-func (s *Store) Kill() { end(s.cmd) }
+func (s *Store) Kill() { s.program.end() }
 
 // Kill ends the proxy at once.
-func (p *Proxy) Kill() { end(p.cmd) }
+func (p *Proxy) Kill() { p.program.end() }
 
-func end(cmd *exec.Cmd) {
-	if cmd != nil && cmd.ProcessState == nil {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+func (p *program) end() {
+	if p != nil {
+		_ = p.cmd.Process.Kill()
+		<-p.ended
 	}
 }
 
@@ -214,7 +230,7 @@ func (p *Proxy) State() (State, error) {
 		}
 		st.Goroutines = int64(n)
 	}
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.program.cmd.Process.Pid))
 	if err != nil {
 		return st, nil // not Linux
 	}

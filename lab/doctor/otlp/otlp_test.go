@@ -273,7 +273,7 @@ func TestEndpoint(t *testing.T) {
 // With the URL http://host, gRPC for Go connects to host:443.
 func TestWithoutPort(t *testing.T) {
 	t.Parallel()
-	results, err := export(t.Context(), "http://127.0.0.1", nil, time.Second)
+	results, err := export(t.Context(), "http://127.0.0.1", nil, 5*time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +292,7 @@ func TestWithoutPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := exporter.ExportSpans(ctx, tracetest.SpanStubs{{Name: "span"}}.Snapshots()); err == nil {
 		t.Error("exported without a connection")
