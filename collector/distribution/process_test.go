@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -167,14 +168,21 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
+var lastPort atomic.Int64
+
+// freeAddress returns an address that no one takes by chance while the Collector is down: the ports that the kernel
+// gives out are higher.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 2000 {
+		address := fmt.Sprintf("127.0.0.1:%d", 10000+(int64(os.Getpid())*31+lastPort.Add(1))%2000)
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // newProcess starts a Collector that exports to b.

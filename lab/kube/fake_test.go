@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	startTimeout, renewTimeout = 5*time.Minute, 5*time.Minute
 	os.Exit(m.Run())
 }
 

@@ -14,12 +14,13 @@ import (
 	"soundcheck/lab/command"
 )
 
-// Times of a forward.
-const (
-	startTimeout = 30 * time.Second       // until kubectl listens for the first time
-	renewTimeout = 15 * time.Second       // how long a connection waits for kubectl
-	renewPause   = 200 * time.Millisecond // before kubectl starts again
+// Times of a forward. Tests lengthen the timeouts.
+var (
+	startTimeout = 30 * time.Second // until kubectl listens for the first time
+	renewTimeout = 15 * time.Second // how long a connection waits for kubectl
 )
+
+const renewPause = 200 * time.Millisecond // before kubectl starts again
 
 // forward is an address of this machine whose connections go to a port of a component. kubectl's own
 // forward ends with its pod, or with a connection that the pod refuses: so connections are accepted
@@ -150,14 +151,18 @@ func (f *forward) address(ctx context.Context, before string) (string, error) {
 // accept accepts connections.
 func (f *forward) accept(ctx context.Context) {
 	defer context.AfterFunc(ctx, func() { f.listener.Close() })()
+	defer f.listener.Close() // if a connection came before that
 	var open sync.WaitGroup
 	defer open.Wait()
 	for {
 		c, err := f.listener.Accept()
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil && err == nil:
+			c.Close()
 			return
-		}
-		if err != nil { // out of file descriptors
+		case ctx.Err() != nil:
+			return
+		case err != nil: // out of file descriptors
 			time.Sleep(renewPause)
 			continue
 		}

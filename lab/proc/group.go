@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// killWait is how long the kernel may take to end processes after SIGKILL.
-const killWait = 5 * time.Second
+// killWait is how long the kernel may take to end processes after SIGKILL. One that is swapped out, or waits for a slow
+// disk, takes long.
+const killWait = 30 * time.Second
 
 // wait reports whether done is true in time. It looks less often the longer it takes: a look reads the state of
 // each process of the machine.
