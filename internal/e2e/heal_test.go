@@ -13,11 +13,11 @@ import (
 )
 
 // wantNothingLeft fails if a process of the lab lives or a port is still taken.
-func (l *lab) wantNothingLeft(t *testing.T, pids []int) {
+func (l *lab) wantNothingLeft(t *testing.T, processes []proc.ID) {
 	t.Helper()
-	for _, pid := range pids {
-		if _, err := proc.Identify(pid); err == nil {
-			t.Errorf("process %d still runs", pid)
+	for _, id := range processes {
+		if id.Alive() {
+			t.Errorf("process %d still runs", id.PID)
 		}
 	}
 	if err := supervisor.CheckPorts(l.Components()); err != nil {
@@ -79,11 +79,11 @@ func TestHeal(t *testing.T) {
 		t.Errorf("status without a supervisor: exit code %d, want 1", code)
 	}
 	l.mustRun(t, 5*time.Minute, "lab", "down", "-state", l.State)
-	var pids []int
+	var processes []proc.ID
 	for _, p := range st.Components {
-		pids = append(pids, p.Process.PID)
+		processes = append(processes, p.Process)
 	}
-	l.wantNothingLeft(t, pids)
+	l.wantNothingLeft(t, processes)
 	if _, err := os.Stat(l.State + "/state.json"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("state.json is still there: %v", err)
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"soundcheck/lab/proc"
 )
 
 // TestLab runs the lab as the README says and asks the real backends what they
@@ -13,9 +15,9 @@ func TestLab(t *testing.T) {
 	const albums = 300
 	l := newLab(t)
 	l.up(t)
-	var pids []int
+	var processes []proc.ID
 	for _, p := range l.status(t).Components {
-		pids = append(pids, p.Process.PID)
+		processes = append(processes, p.Process)
 	}
 
 	l.mustRun(t, 5*time.Minute, "lab", "smoke", "-url", l.Proxy())
@@ -103,7 +105,7 @@ func TestLab(t *testing.T) {
 
 	t.Run("down", func(t *testing.T) {
 		l.mustRun(t, 5*time.Minute, "lab", "down", "-state", l.State)
-		l.wantNothingLeft(t, pids)
+		l.wantNothingLeft(t, processes)
 		if out := l.mustRun(t, 5*time.Minute, "lab", "down", "-state", l.State); !strings.Contains(out, "not running") {
 			t.Errorf("a second down says %q", out)
 		}

@@ -29,8 +29,8 @@ func stopping(ctx context.Context, client *supervisor.Client) string {
 	return ""
 }
 
-// exitTime is how long the process of a supervisor that has stopped may take to write its last error.
-const exitTime = 5 * time.Second
+// exitTime is how long the process of a supervisor that has stopped may take to write its last error. Tests lengthen it.
+var exitTime = 5 * time.Second
 
 // Lab requests that the supervisor stop, and returns when it is gone.
 func Lab(ctx context.Context, client *supervisor.Client, state string, stderr io.Writer) error {
