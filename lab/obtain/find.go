@@ -21,7 +21,7 @@ import (
 
 // versionTimeout limits the call that prints a version. The first one of a large binary
 // reads it from disk.
-var versionTimeout = 5 * time.Second
+var versionTimeout = 30 * time.Second
 
 // Find returns the program that the environment variable names, or else the first one on
 // PATH. Its Path is empty if there is none, and reason then says why the one on PATH does not
