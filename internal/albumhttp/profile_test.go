@@ -53,7 +53,11 @@ func TestLabels(t *testing.T) {
 			profiling.Handler().ServeHTTP(httptest.NewRecorder(), r)
 		}()
 		for !profiling.Active() {
-			time.Sleep(time.Millisecond)
+			select {
+			case <-done:
+				t.Fatal("the profile has ended")
+			case <-time.After(time.Millisecond):
+			}
 		}
 		get()
 		stop()

@@ -172,9 +172,11 @@ func Connect(ctx context.Context, state string) (*Client, Status, error) {
 	}
 }
 
+const respondTimeout = 20 * time.Second // on a busy machine, it is not at once the supervisor's turn
+
 // Status returns the lab's status.
 func (c *Client) Status(ctx context.Context) (st Status, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, respondTimeout)
 	defer cancel()
 	b, err := c.do(ctx, http.MethodGet, "/status", nil)
 	if err != nil {
@@ -192,7 +194,7 @@ func (c *Client) Database(ctx context.Context) (string, error) {
 
 // Stop requests that the lab stop, and does not wait.
 func (c *Client) Stop(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, respondTimeout)
 	defer cancel()
 	_, err := c.do(ctx, http.MethodPost, "/stop", nil)
 	return err
