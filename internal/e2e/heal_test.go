@@ -25,6 +25,28 @@ func (l *lab) wantNothingLeft(t *testing.T, processes []proc.ID) {
 	}
 }
 
+// killEach kills one program after the other, and returns how long the slowest response took meanwhile.
+func (l *lab) killEach(t *testing.T, restarts int) (slowest time.Duration, calls int) {
+	t.Helper()
+	stop := make(chan struct{})
+	wait := l.slowest(t, stop)
+	for _, p := range l.status(t).Components {
+		if err := syscall.Kill(p.Process.PID, syscall.SIGKILL); err != nil {
+			t.Fatalf("kill %s: %v", p.Name, err)
+		}
+		eventually(t, p.Name+" is back", func() error {
+			for _, now := range l.status(t).Components {
+				if now.Name == p.Name && (now.Restarts != restarts || now.Process == p.Process) {
+					return fmt.Errorf("%d restarts, pid %d", now.Restarts, now.Process.PID)
+				}
+			}
+			return l.allReady(t)
+		})
+	}
+	close(stop)
+	return wait()
+}
+
 // TestHeal kills each program during load. The lab comes back by itself, and no
 // caller waits for a backend that is gone.
 func TestHeal(t *testing.T) {
@@ -37,26 +59,18 @@ func TestHeal(t *testing.T) {
 	l.verify(t, "10s", "20")
 	close(undisturbed)
 	usual, _ := wait()
-	stop := make(chan struct{})
-	wait = l.slowest(t, stop)
-	for _, p := range l.status(t).Components {
-		if err := syscall.Kill(p.Process.PID, syscall.SIGKILL); err != nil {
-			t.Fatalf("kill %s: %v", p.Name, err)
+	const attempts = 3 // a machine that stands still delays a response once, a backend that is waited for each time
+	for attempt := 1; ; attempt++ {
+		slowest, calls := l.killEach(t, attempt)
+		most := 2*time.Second + 3*usual
+		t.Logf("attempt %d: slowest of %d responses: %s; before that: %s", attempt, calls, slowest, usual)
+		if slowest <= most {
+			break
 		}
-		eventually(t, p.Name+" is back", func() error {
-			for _, now := range l.status(t).Components {
-				if now.Name == p.Name && (now.Restarts != 1 || now.Process == p.Process) {
-					return fmt.Errorf("%d restarts, pid %d", now.Restarts, now.Process.PID)
-				}
-			}
-			return l.allReady(t)
-		})
-	}
-	close(stop)
-	slowest, calls := wait()
-	t.Logf("slowest of %d responses: %s; before that: %s", calls, slowest, usual)
-	if most := 2*time.Second + 3*usual; slowest > most {
-		t.Errorf("a response took %s while programs were killed, want %s at most; before that it was %s", slowest, most, usual)
+		if attempt == attempts {
+			t.Errorf("a response took %s while programs were killed, want %s at most; before that it was %s", slowest, most, usual)
+			break
+		}
 	}
 
 	// Telemetry flows again, through all that was killed.
