@@ -36,6 +36,7 @@ var (
 	busyTimeout    = time.Second // another process holds the lock
 	queryTimeout   = 10 * time.Second
 	groupTime      = 10 * time.Millisecond // for transactions of SQLite with one COMMIT, after which the first one returns
+	closeTimeout   = 10 * time.Second
 )
 
 // Config configures a Store.
@@ -78,7 +79,6 @@ var _ album.Service = (*Store)(nil)
 const (
 	connectTimeout = 2 * time.Second
 	readyTimeout   = time.Second
-	closeTimeout   = 10 * time.Second
 	busyFor        = 5 * time.Second // a busy database is ready if the last COMMIT is no older
 )
 

@@ -23,7 +23,7 @@ var (
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
-	acquireTimeout, busyTimeout, queryTimeout, groupTime = 5*time.Minute, 5*time.Minute, 10*time.Minute, time.Minute
+	acquireTimeout, busyTimeout, queryTimeout, groupTime, closeTimeout = 5*time.Minute, 5*time.Minute, 10*time.Minute, time.Minute, 5*time.Minute
 	var err error
 	if server, err = dbtest.Start(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
