@@ -49,6 +49,7 @@ esac
 `
 
 const helm = `#!/bin/sh
+if [ "$1" = upgrade ]; then trap 'echo interrupted >>"$STUB/calls"; exit 1' INT; fi # before anybody knows that it runs
 echo "helm $*" >>"$STUB/calls"
 say() { if [ -e "$STUB/$1.error" ]; then cat "$STUB/$1.error" >&2; exit 1; fi; cat "$STUB/$1"; exit; }
 case "$1" in
@@ -58,7 +59,6 @@ status) say release ;;
 get) if [ "$2" = values ]; then say values; fi; say manifest ;;
 uninstall) say uninstall ;;
 upgrade)
-	trap 'echo interrupted >>"$STUB/calls"; exit 1' INT
 	while [ ! -e "$STUB/upgrade" ] && [ ! -e "$STUB/upgrade.error" ]; do sleep 0.05; done
 	say upgrade ;;
 esac
