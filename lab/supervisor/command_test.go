@@ -278,7 +278,8 @@ func TestCommandStop(t *testing.T) { // not parallel: it sets the time
 	set(t, &commandGrace, 6*time.Second)
 	l := newLab(t)
 	// The leader exits on SIGTERM after 5 s, its child in the group never.
-	c := l.command("setsid sleep 600 & echo $! > daemon; (trap '' TERM; while :; do sleep 1; done) & echo $! > pid; trap 'sleep 5; exit 0' TERM; while :; do sleep 1; done")
+	c := l.command("trap 'sleep 5; exit 0' TERM; setsid sleep 600 & echo $! > daemon; (trap '' TERM; : > deaf; while :; do sleep 1; done) & " +
+		"until [ -e deaf ]; do sleep 0.1; done; echo $! > pid; while :; do sleep 1; done")
 	c.Ready = ""
 	l.up()
 	daemon, child := l.child(filepath.Join(c.Dir, "daemon")), l.child(filepath.Join(c.Dir, "pid"))
