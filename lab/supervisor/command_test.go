@@ -188,9 +188,10 @@ func TestCommandProbe(t *testing.T) {
 	c := l.command("exec sleep 600")
 	c.Ready, c.Ports = s.URL, nil
 	l.up()
-	eventually(t, "more probes", func() bool { return connections.Load() > 3 })
-	if p := l.state("checkout", Ready); requests.Load() != 1 || p.Restarts != 0 {
-		t.Errorf("%d requests, %+v", requests.Load(), p)
+	first, before := requests.Load(), connections.Load() // one, unless this machine was too busy for its response
+	eventually(t, "more probes", func() bool { return connections.Load() > before+3 })
+	if p := l.state("checkout", Ready); first == 0 || requests.Load() != first || p.Restarts != 0 {
+		t.Errorf("%d requests, then %d, %+v", first, requests.Load(), p)
 	}
 	s.Close()
 	l.await("it refuses connections", func(st Status) bool { return st.program("checkout").State == Unready })
