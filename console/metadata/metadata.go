@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -35,22 +37,17 @@ type Metric struct {
 func Find(ctx context.Context, client *http.Client, prometheus *url.URL, services []string) map[string]Metric {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	all, mu := map[string]Metric{}, sync.Mutex{}
-	add := func(list map[string]Metric) {
-		mu.Lock()
-		defer mu.Unlock()
-		for name, m := range list {
-			if _, ok := all[name]; !ok {
-				all[name] = m
-			}
-		}
-	}
+	lists := make([]map[string]Metric, 1+len(services))
 	var wg sync.WaitGroup
-	wg.Go(func() { add(scraped(ctx, client, prometheus)) })
-	for _, u := range services {
-		wg.Go(func() { add(exposed(ctx, client, u)) })
+	wg.Go(func() { lists[0] = scraped(ctx, client, prometheus) })
+	for i, u := range services {
+		wg.Go(func() { lists[1+i] = exposed(ctx, client, u) })
 	}
 	wg.Wait()
+	all := map[string]Metric{}
+	for _, list := range slices.Backward(lists) { // the first source counts, whichever responds first
+		maps.Copy(all, list)
+	}
 	return all
 }
 

@@ -20,7 +20,7 @@ func TestMetadata(t *testing.T) {
 		case "/api/v1/metadata":
 			fmt.Fprint(w, `{"status":"success","data":{"up":[{"type":"gauge","unit":"","help":"1 if it is up"}],"none":[],"a_total":[{"type":"counter","unit":"","help":"Prometheus' own"}]}}`)
 		case "/metrics":
-			fmt.Fprint(w, "# HELP b_seconds Duration\\\\of b.\n# TYPE b_seconds histogram\nb_seconds_bucket{le=\"+Inf\"} 1\nb_seconds_sum 1\nb_seconds_count 1\n# TYPE c gauge\nc 1\n")
+			fmt.Fprint(w, "# HELP a_total Of the service.\n# TYPE a_total counter\na_total 1\n# HELP b_seconds Duration\\\\of b.\n# TYPE b_seconds histogram\nb_seconds_bucket{le=\"+Inf\"} 1\nb_seconds_sum 1\nb_seconds_count 1\n# TYPE c gauge\nc 1\n")
 		default:
 			http.NotFound(w, r)
 		}
@@ -37,7 +37,7 @@ func TestMetadata(t *testing.T) {
 		want   map[string]metadata.Metric
 	}{
 		"all":             {Config{Prometheus: at, Containers: []Container{{"album-store-1", backend.URL + "/readyz"}, {"jaeger", "http://127.0.0.1:1/"}}}, map[string]metadata.Metric{"up": up, "a_total": a, "b_seconds": b, "c": c}},
-		"Prometheus down": {Config{Prometheus: closed(t), Containers: []Container{{"proxy-service", backend.URL + "/readyz"}}}, map[string]metadata.Metric{"b_seconds": b, "c": c}},
+		"Prometheus down": {Config{Prometheus: closed(t), Containers: []Container{{"proxy-service", backend.URL + "/readyz"}}}, map[string]metadata.Metric{"a_total": {Type: "counter", Help: "Of the service."}, "b_seconds": b, "c": c}},
 		"store down":      {Config{Prometheus: at, Containers: []Container{{"album-store", closed(t).String()}}}, map[string]metadata.Metric{"up": up, "a_total": a}},
 		"no lab":          {Config{Prometheus: at}, map[string]metadata.Metric{"up": up, "a_total": a}},
 	} {
