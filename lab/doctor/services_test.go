@@ -32,7 +32,7 @@ func TestServices(t *testing.T) {
 	for _, p := range l.Components() {
 		switch p.Name {
 		case plan.ProxyName:
-			p.Env = append(p.Env, "SOUNDCHECK_PROXY_RATE_LIMIT=400", "OTEL_TRACES_SAMPLER=always_off")
+			p.Env = append(p.Env, "SOUNDCHECK_PROXY_RATE_LIMIT=20", "OTEL_TRACES_SAMPLER=always_off")
 			fallthrough
 		case plan.StoreName:
 			p.Env = append(p.Env, "SOUNDCHECK_STORE_MAX_CONNS=2")
@@ -64,7 +64,7 @@ func TestServices(t *testing.T) {
 	t.Run("a rate limit", func(t *testing.T) {
 		r := &running{t, r.fleet, nil}
 		stop := r.load(albums, 8)
-		r.finds("limits", Warning, "req/s now: global_rate_limit", "SOUNDCHECK_PROXY_RATE_LIMIT=400", "curl -s "+l.Proxy()+"/metrics")
+		r.finds("limits", Warning, "req/s now: global_rate_limit", "SOUNDCHECK_PROXY_RATE_LIMIT=20", "curl -s "+l.Proxy()+"/metrics")
 		stop()
 		r.ok("limits")
 	})
