@@ -214,7 +214,7 @@ func backends(t *testing.T) Lab {
 	mux.HandleFunc("/api/traces", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, `{"data":[%s]}`, traceJSON) })
 	mux.HandleFunc("/api/traces/1", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, `{"data":[%s]}`, traceJSON) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { http.Error(w, `{}`, http.StatusNotFound) })
-	for l := (plan.Lab{Offset: 8000 + os.Getpid()%500}); ; l.Offset += 7 {
+	for l := (plan.Lab{Offset: 3500 + os.Getpid()%400}); ; l.Offset += 7 {
 		if l.Offset > 15000 { // where Linux takes the ports of clients from
 			t.Fatal("no ports are free")
 		}
