@@ -164,7 +164,7 @@ func (p *Program) version(ctx context.Context, path string) (v Version, release 
 	err = syscall.ETXTBSY
 	// A binary that was just written is busy while a process that is being started elsewhere
 	// in this one has inherited its file.
-	for n := 0; n < 50 && errors.Is(err, syscall.ETXTBSY); n++ {
+	for n := 0; ctx.Err() == nil && errors.Is(err, syscall.ETXTBSY); n++ {
 		if n > 0 {
 			time.Sleep(20 * time.Millisecond)
 		}
