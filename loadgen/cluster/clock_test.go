@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -52,6 +53,57 @@ func TestLatePong(t *testing.T) {
 		defer cancel()
 		if _, _, _, err := m.ping(ctx, 2); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// slowMember is a worker that responds to PING after a time, by its number from 0.
+func slowMember(t *testing.T, after func(n int) time.Duration) *member {
+	r, w := io.Pipe()
+	t.Cleanup(func() { w.Close() })
+	m := &member{pongs: make(chan ponged, 1), gone: make(chan struct{}), stream: newStream(w, func() error { return nil }, nil, 0)}
+	go func() {
+		d := json.NewDecoder(r)
+		for n := 0; ; n++ {
+			var to toWorker
+			if d.Decode(&to) != nil {
+				return
+			}
+			time.Sleep(after(n))
+			m.pongs <- ponged{pong{to.Ping, time.Now()}, time.Now()}
+		}
+	}()
+	return m
+}
+
+// A worker that began at another time, whatever the error of its clock, is reported as such.
+func TestCheckStart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := slowMember(t, func(int) time.Duration { return 40 * time.Millisecond }) // the clock seems to be 20 ms ahead
+		r := &run{members: []*member{m}, start: time.Now(), events: make(chan event, 1)}
+		for late, want := range map[time.Duration]string{
+			0:                       "has a start that could not be checked: its clock is known only to ±20ms",
+			time.Second:             "started 980ms late, limit 10ms",
+			-time.Second:            "started 1.02s early, limit 10ms",
+			-200 * time.Millisecond: "started 220ms early, limit 10ms",
+		} {
+			r.checkStart(0, r.start.Add(late))
+			if got := *(<-r.events).checked; got != want {
+				t.Errorf("%s late: %q, want %q", late, got, want)
+			}
+		}
+	})
+}
+
+// The clock of a worker whose first response is late is measured again.
+func TestMeasureClocks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := slowMember(t, func(n int) time.Duration { return map[int]time.Duration{0: pongTimeout + time.Second}[n] })
+		r := &run{members: []*member{m}, c: &Coordinator{}}
+		if err := r.measureClocks(t.Context()); err != nil || r.offsets[0] != (Offset{}) || r.apart {
+			t.Errorf("%v, offsets %v, apart %t", err, r.offsets, r.apart)
 		}
 	})
 }
