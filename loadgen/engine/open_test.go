@@ -11,6 +11,7 @@ import (
 
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"soundcheck/internal/cli/clitest"
 	"soundcheck/loadgen/connect/connecttest"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/targets"
@@ -94,8 +95,7 @@ func TestStalledHandshakesBeforeStart(t *testing.T) {
 	}
 	// Without a server nothing is delayed.
 	close(end)
-	s.Close()
-	c.Timeout = time.Minute
+	c.URL, c.Timeout = "https://"+clitest.ClosedAddr(t), time.Minute
 	waitFor(t, func() bool { // unless the machine is so busy
 		start = time.Now()
 		if r = attackOnce(t, t.Context(), c); !maps.Equal(r.Errors, map[string]int{"connection refused": 200}) {
