@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -187,7 +188,8 @@ func TestInterruptedPipe(t *testing.T) {
 	go fmt.Fprintln(w, `{"title":"Naima","artist":"John Coltrane","price":9.99}`)
 	var out, errs bytes.Buffer
 	err := run(ctx, []string{"-i", "-", "-url", tg.URL}, func(string) string { return "" }, r, &out, &errs)
-	if err == nil || err.Error() != "interrupted: 1 of the albums that were read are stored; resume with the same flags and -from 1" {
+	// None on a machine so busy that the response does not arrive in time.
+	if err == nil || !regexp.MustCompile(`^interrupted: [01] of the albums that were read are stored; resume with the same flags and -from [01]$`).MatchString(err.Error()) {
 		t.Errorf("run = %v\n%s", err, &out)
 	}
 }

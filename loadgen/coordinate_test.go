@@ -108,7 +108,7 @@ func TestCoordinate(t *testing.T) {
 	if err := json.Unmarshal([]byte(d.stdout), &r); err != nil {
 		t.Fatalf("%v: exit code %d, %q, %q", err, d.code, d.stdout, d.stderr)
 	}
-	if d.code != 0 && d.code != 4 || d.code == 4 && !strings.Contains(strings.Join(r.Invalid, " "), "p99 send delay") && !strings.Contains(strings.Join(r.Invalid, " "), "started") {
+	if d.code != 0 && d.code != 4 || d.code == 4 && !regexp.MustCompile("p99 send delay|started|clock").MatchString(strings.Join(r.Invalid, " ")) {
 		t.Errorf("exit code %d, invalid %q", d.code, r.Invalid)
 	}
 	if r.Sent != 300 || r.Planned != 300 || r.Processes != 3 || r.Unserved() != 0 || r.Stages != "2s@150" || strings.Contains(r.RunID, " ") || r.RateTarget != 150 || len(r.SLOs) != 1 || !r.SLOs[0].Met {
@@ -176,10 +176,20 @@ func TestCoordinateLost(t *testing.T) {
 	}
 }
 
-// apart reports whether a command ended because the workers began at different times: here, all of them
+var apart = regexp.MustCompile(`loadgen: worker \d( started| has a start|: clock)`)
+
+// together runs a command on several workers, up to three times, until they have begun together: here, all of them
 // share a busy machine.
-func apart(code int, stderr string) bool {
-	return code == 4 && regexp.MustCompile(`loadgen: worker \d (started|has a start|: clock)`).MatchString(stderr)
+func together(t *testing.T, run func() (code int, stderr string)) {
+	t.Helper()
+	for range 3 {
+		code, stderr := run()
+		if code != 4 || !apart.MatchString(stderr) {
+			return
+		}
+		t.Log(stderr)
+	}
+	t.Skip("on a machine that is so busy, workers do not begin together")
 }
 
 // A capacity search on two workers.
@@ -187,10 +197,11 @@ func TestCoordinateCapacity(t *testing.T) {
 	t.Parallel()
 	tg := newTarget(t, slow(100*time.Millisecond))
 	var d distributed
-	for d = (distributed{code: -1}); d.code == -1 || apart(d.code, d.stderr); {
+	together(t, func() (int, string) {
 		d = coordinate(t, 2, nil, "capacity", "-workers", "2", "-listen", "127.0.0.1:0", "-step", "2s", "-warmup", "100ms", "-format", "json", "-mix", "list=1",
 			"-slo", "p50<20ms", "-from", "20", "-url", tg.URL)
-	}
+		return d.code, d.stderr
+	})
 	var r capacity.Result
 	if err := json.Unmarshal([]byte(d.stdout), &r); err != nil || d.code != 3 || r.Limit != capacity.Lowest || len(r.Steps) != 1 || r.Steps[0].Requests == 0 {
 		t.Errorf("%v: exit code %d, %+v, %s", err, d.code, r, d.stderr)

@@ -44,12 +44,12 @@ func (e explanation) add(ctx context.Context, r *report.Report, t *telemetry.Tel
 		}
 		return
 	}
-	if r.Traces = j.Page(reach); j.Console(reach) {
-		r.Console = e.jaeger
-	}
 	bar.Show("fetching traces for tail-latency attribution")
 	ctx, cancel = context.WithTimeout(ctx, explainTimeout)
 	defer cancel()
+	if r.Traces = j.Page(ctx); j.Console(ctx) { // not by the timeout of Reach: a slow page would be another one
+		r.Console = e.jaeger
+	}
 	if t != nil {
 		_ = t.TracerProvider.ForceFlush(ctx) // export errors are reported at the end
 	}

@@ -232,13 +232,14 @@ func TestK8sCapacity(t *testing.T) {
 	var c *kubetest.Cluster
 	var stdout, stderr string
 	var v installed
-	code := -1
-	for code == -1 || apart(code, stderr) {
+	var code int
+	together(t, func() (int, string) {
 		c = newLab(t, tg.URL)
 		values := onCluster(t, c)
 		stdout, stderr, code = loadgen(t.Context(), "k8s", "capacity", "-quiet", "-context", c.Context, "-workers", "2", "-step", "2s", "-warmup", "100ms", "-format", "json", "-slo", "good>99%", "-from", "20")
 		v = values()
-	}
+		return code, stderr
+	})
 	var r capacity.Result
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != 3 || r.Limit != capacity.Lowest || len(r.Steps) != 1 || stderr != "loadgen: no rate met the SLOs\n" {
 		t.Errorf("%v: exit code %d, %+v, %s", err, code, r, stderr)

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/pprof/profile"
 
@@ -17,18 +19,33 @@ import (
 // -profile stores CPU profiles of a process beside the report.
 func TestProfile(t *testing.T) {
 	t.Parallel()
-	tg := newTarget(t, nil)
+	dir := filepath.Join(t.TempDir(), "run")
+	profiles := func() []string {
+		files, err := filepath.Glob(filepath.Join(dir, "cpu-shop-2*Z-[123]s.pb.gz"))
+		if err != nil {
+			t.Error(err)
+		}
+		return files
+	}
+	var requests atomic.Int64
+	tg := newTarget(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			for n := requests.Add(1); n > 100 && r.Context().Err() == nil && len(profiles()) == 0; { // the run does not end before
+				time.Sleep(10 * time.Millisecond)
+			}
+			h.ServeHTTP(w, r)
+		})
+	})
 	admin := httptest.NewServer(profiling.Handler())
 	defer admin.Close()
-	dir := filepath.Join(t.TempDir(), "run")
 	_, stderr, code := loadgen(t.Context(), "-rate", "50", "-duration", "4s", "-out", dir, "-url", tg.URL, "-profile", "shop="+admin.URL+"/debug/pprof/")
 	if code != 0 && code != 4 || stderr != "" && code == 0 { // on a busy machine the report is invalid
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "cpu-shop-2*Z-[123]s.pb.gz"))
-	if err != nil || len(files) == 0 {
+	files := profiles()
+	if len(files) == 0 {
 		all, _ := os.ReadDir(dir)
-		t.Fatalf("profiles %v, %v, want one of up to 3 s; files %v", files, err, all)
+		t.Fatalf("no profile of up to 3 s; files %v", all)
 	}
 	b, err := os.ReadFile(files[0])
 	if err != nil {
@@ -71,7 +88,7 @@ func TestProfileFails(t *testing.T) {
 		t.Errorf("%d requests were sent", len(sent))
 	}
 	dir := filepath.Join(t.TempDir(), "run")
-	_, stderr, _ := loadgen(t.Context(), "-rate", "20", "-duration", "2s", "-out", dir, "-url", tg.URL, "-profile", "shop="+httpOK(t))
+	_, stderr, _ := loadgen(t.Context(), "-rate", "20", "-duration", "6s", "-out", dir, "-url", tg.URL, "-profile", "shop="+httpOK(t))
 	if !strings.Contains(stderr, "no further CPU profiles of shop: ") || !strings.Contains(stderr, "500 Internal Server Error: busy") {
 		t.Errorf("a service whose profiles fail: %s", stderr)
 	}

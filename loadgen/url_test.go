@@ -211,6 +211,7 @@ func stream(t *testing.T, text string, args ...string) (stdout, stderr string, c
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer r.Close() // else the garbage collector may do so, before it is opened by its number
 	go func() {
 		_, err := io.WriteString(w, text)
 		if err := errors.Join(err, w.Close()); err != nil {

@@ -27,7 +27,7 @@ const (
 	pings = 16 // of a measurement
 	// goodError ends a measurement early.
 	goodError   = 100 * time.Microsecond
-	pongTimeout = 2 * time.Second
+	pongTimeout = pingTimeout
 )
 
 // measureOffset measures a clock by pings. The response has the time of the other clock, which is at

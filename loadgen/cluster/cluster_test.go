@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -85,6 +84,8 @@ type lab struct {
 	fakes   []*fake
 	ended   []chan error // by worker
 	cancels []context.CancelFunc
+
+	progress func(Progress) // of its run, in the goroutine of Run
 }
 
 // begin starts a coordinator, and joins workers with these Runners.
@@ -119,7 +120,7 @@ func (l *lab) all(ctx context.Context, o Options, requests int) (*report.Report,
 	if err := l.Wait(ctx, time.Minute, nil); err != nil {
 		l.t.Fatal(err)
 	}
-	o.RunID, o.Config, o.Span, o.Timeout = "run", plan{requests}, time.Second, time.Second
+	o.RunID, o.Config, o.Span, o.Timeout, o.Progress = "run", plan{requests}, time.Second, time.Second, l.progress
 	return l.Run(ctx, o)
 }
 
@@ -129,8 +130,12 @@ func TestRun(t *testing.T) {
 	t.Parallel()
 	fakes := []*fake{{}, {ahead: 250 * time.Millisecond}, {}}
 	l := begin(t, fakes...)
-	updates := make(chan Progress, 10)
-	r, err := l.all(t.Context(), Options{Progress: func(p Progress) { updates <- p }}, 3000)
+	l.progress = func(p Progress) {
+		if n := p.Classes[measure.Good]; n%1000 != 0 || n > 3000 {
+			t.Errorf("%d requests of workers that have sent none or 1000", n)
+		}
+	}
+	r, err := l.all(t.Context(), Options{}, 3000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,11 +145,11 @@ func TestRun(t *testing.T) {
 			t.Errorf("worker %d: %v", i, err)
 		}
 	}
-	want := measure.NewTimes()
+	want, known := measure.NewTimes(), len(reasons(r)) == len(r.Invalid)
 	for i, f := range fakes {
 		want.Merge(f.report.Times("response"))
-		// The starts are times of this machine's clock, computed from the wrong one.
-		if d := f.start.Sub(fakes[0].start).Abs(); d > MaxApart && len(reasons(r)) == len(r.Invalid) {
+		// The starts are times of this machine's clock, computed from the wrong one. Both are off by the error of a clock.
+		if d := f.start.Sub(fakes[0].start).Abs(); d > 2*MaxApart && known {
 			t.Errorf("worker %d starts %s apart from worker 0", i, d)
 		}
 	}
@@ -154,7 +159,7 @@ func TestRun(t *testing.T) {
 	if len(reasons(r)) > 0 || r.Sent != 3000 || r.RunID != "run" || r.Ended != "" {
 		t.Errorf("invalid %q, %d sent, run %q, ended %q", r.Invalid, r.Sent, r.RunID, r.Ended)
 	}
-	if d := r.StartedAt.Sub(fakes[0].start).Abs(); d > MaxApart {
+	if d := r.StartedAt.Sub(fakes[0].start).Abs(); d > MaxApart && known {
 		t.Errorf("the report begins %s apart", d)
 	}
 }
@@ -179,10 +184,10 @@ func TestInvalid(t *testing.T) {
 		ended   string
 	}{
 		"nothing": {func(*lab, []*fake, context.CancelFunc) {}, Options{}, 3000, "", ""},
-		"a late worker": {func(_ *lab, f []*fake, _ context.CancelFunc) { f[2].late = 250 * time.Millisecond }, Options{}, 3000,
-			`worker 2 started 2\d\dms late, limit 10ms`, ""},
-		"an early worker": {func(_ *lab, f []*fake, _ context.CancelFunc) { f[0].late = -20 * time.Millisecond }, Options{}, 3000,
-			`worker 0 started [12]\dms early, limit 10ms`, ""},
+		"a late worker": {func(_ *lab, f []*fake, _ context.CancelFunc) { f[2].late = time.Minute }, Options{}, 3000,
+			`worker 2 started (59|1m\d)[\d.]*s late, limit 10ms`, ""},
+		"an early worker": {func(_ *lab, f []*fake, _ context.CancelFunc) { f[0].late = -time.Minute }, Options{}, 3000,
+			`worker 0 started (59|1m\d)[\d.]*s early, limit 10ms`, ""},
 		"a worker that gets a signal": {func(l *lab, f []*fake, _ context.CancelFunc) {
 			for i := range f {
 				f[i].do = func(ctx context.Context, _ Hooks) error {
@@ -216,7 +221,11 @@ func TestInvalid(t *testing.T) {
 			f[2].do = func(ctx context.Context, _ Hooks) error { <-ctx.Done(); return nil }
 		}, Options{}, 3000, "", "interrupted"},
 		"an interrupt that a worker ignores": {func(l *lab, f []*fake, stop context.CancelFunc) {
-			l.stopTimeout = stopTimeout
+			l.progress = func(Progress) { // its time is over when the others have delivered
+				if l.run.canceled && l.run.results[0] && l.run.results[1] {
+					l.run.deadline.Reset(0)
+				}
+			}
 			f[1].do = func(ctx context.Context, _ Hooks) error { stop(); return nil }
 			f[2].do = func(ctx context.Context, _ Hooks) error { <-t.Context().Done(); return nil }
 		}, Options{}, 2000, "worker 2 was lost after", "interrupted"},
@@ -309,42 +318,22 @@ func TestCoordinatorLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := NewCoordinator(1, testToken)
-	ended, joined := make(chan error), make(chan string, 1)
+	ended, joined := make(chan error, 1), make(chan struct{})
 	go func() {
-		ended <- Worker{URL: "http://" + listener.Addr().String(), Token: testToken, Index: -1, Patience: time.Minute, Runner: &fake{}, Log: func(line string) { joined <- line }}.Join(t.Context())
+		ended <- Worker{URL: "http://" + listener.Addr().String(), Token: testToken, Index: -1, Patience: time.Minute, Runner: &fake{}, Log: func(line string) {
+			if strings.HasPrefix(line, "joined ") { // before that, it waits for the coordinator
+				close(joined)
+			}
+		}}.Join(t.Context())
 	}()
 	c.Serve(listener)
-	if line := <-joined; !strings.HasPrefix(line, "joined ") { // before that, a worker would wait for the next coordinator
-		t.Fatal(line)
+	select {
+	case <-joined:
+	case err := <-ended:
+		t.Fatal(err)
 	}
 	c.server.Close() // without an end of the sessions
 	if err := <-ended; err == nil || !strings.HasPrefix(err.Error(), "the coordinator was lost") {
 		t.Errorf("error %v", err)
-	}
-}
-
-// The error of a clock's measurement is bounded by half of the shortest round trip.
-func TestMeasureOffset(t *testing.T) {
-	t.Parallel()
-	const ahead = -3 * time.Second
-	r := rand.New(rand.NewPCG(1, 1))
-	for range 100 {
-		now := time.Now()
-		var trips []time.Duration
-		o, err := measureOffset(t.Context(), func(context.Context) (sent, other, received time.Time, err error) {
-			out, back := time.Duration(r.IntN(1e7)), time.Duration(r.IntN(1e7))
-			sent = now
-			now = now.Add(out)
-			other = now.Add(ahead).Round(0)
-			now = now.Add(back)
-			trips = append(trips, out+back)
-			return sent, other, now, nil
-		})
-		if err != nil || (o.Ahead-ahead).Abs() > o.Error || o.Error > slices.Min(trips)/2 {
-			t.Fatalf("%s after %v: %v", o, trips, err)
-		}
-	}
-	if got := fmt.Sprint(Offset{250 * time.Millisecond, 30 * time.Microsecond}); got != "+250ms ±30µs" {
-		t.Error(got)
 	}
 }

@@ -42,7 +42,7 @@ type member struct {
 	*stream
 	index   int
 	address string
-	pongs   chan ponged
+	pongs   chan ponged // the last one
 	events  chan fromWorker
 	gone    chan struct{} // closed when the connection has ended
 	why     error         // before gone is closed
@@ -169,9 +169,10 @@ func (m *member) read() error {
 		}
 		if f.Pong != nil {
 			select {
-			case m.pongs <- ponged{*f.Pong, time.Now()}:
-			default: // nobody waits for it any more
+			case <-m.pongs: // nobody waits for it any more
+			default:
 			}
+			m.pongs <- ponged{*f.Pong, time.Now()}
 			continue
 		}
 		select {
@@ -259,7 +260,7 @@ func (c *Coordinator) missing() (list []int, changed chan struct{}) {
 }
 
 // closeTimeout is how long Close waits for workers to leave.
-const closeTimeout = 2 * time.Second
+const closeTimeout = pingTimeout
 
 // Close ends the sessions of the workers, with the error that ended the run, if any.
 func (c *Coordinator) Close(err error) {

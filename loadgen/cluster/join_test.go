@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -122,6 +123,7 @@ func TestHelloFirst(t *testing.T) {
 				_ = m.send(toWorker{Ping: 1})
 				break
 			}
+			runtime.Gosched()
 		}
 		l.Close(nil)
 		if err := <-l.ended[0]; err != nil {

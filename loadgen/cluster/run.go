@@ -51,8 +51,8 @@ const MaxApart = 10 * time.Millisecond
 // Limits of time in a run.
 const (
 	prepareTimeout = 30 * time.Second
-	lead           = time.Second // from the last clock measurement to the start
-	stopTimeout    = 2 * time.Second
+	lead           = time.Second      // from the last clock measurement to the start
+	stopTimeout    = pingTimeout      // a busy worker delivers its report as late as it responds to a PING
 	lateTimeout    = 30 * time.Second // after the last request could have ended
 	perWorker      = 20 * time.Millisecond
 	clockAttempts  = 3

@@ -74,9 +74,9 @@ func (r *run) measureClocks(ctx context.Context) error {
 	r.offsets, errs = r.c.offsets(ctx, r.members)
 	for range clockAttempts {
 		for i, m := range r.members {
-			if errs[i] == nil && r.offsets[i].Error > MaxApart/2 {
-				if o, err := m.offset(ctx); err == nil && o.Error < r.offsets[i].Error {
-					r.offsets[i] = o
+			if errs[i] != nil || r.offsets[i].Error > MaxApart/2 {
+				if o, err := m.offset(ctx); err == nil && (errs[i] != nil || o.Error < r.offsets[i].Error) {
+					r.offsets[i], errs[i] = o, nil
 				}
 			}
 		}
@@ -121,12 +121,12 @@ func (r *run) checkStart(i int, began time.Time) {
 		switch {
 		case err != nil:
 			wrong = "has a start that could not be checked: " + err.Error()
-		case o.Error > MaxApart:
-			wrong = fmt.Sprintf("has a start that could not be checked: its clock is known only to ±%s", o.Error.Round(time.Millisecond))
 		case late-o.Error > MaxApart:
 			wrong = fmt.Sprintf("started %s late, limit %s", late.Round(time.Millisecond), MaxApart)
 		case -late-o.Error > MaxApart:
 			wrong = fmt.Sprintf("started %s early, limit %s", (-late).Round(time.Millisecond), MaxApart)
+		case o.Error > MaxApart:
+			wrong = fmt.Sprintf("has a start that could not be checked: its clock is known only to ±%s", o.Error.Round(time.Millisecond))
 		}
 	}
 	r.post(event{worker: i, checked: &wrong})

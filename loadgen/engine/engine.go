@@ -74,7 +74,7 @@ type Config struct {
 	// End, if not nil, ends the run when it has a reason: no more requests are sent, those in flight complete.
 	End <-chan string
 	// FirstSent, if not nil, is called beside the first request, with its scheduled time since the start
-	// and the time at which it was sent.
+	// and the time at which it was sent. Run waits for it.
 	FirstSent func(scheduled time.Duration, sent time.Time)
 
 	arms     []*url.URL                        // targets, instead of URL
@@ -166,6 +166,7 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 	k := newCollector(c, tr)
 	c.open(pacingCtx, tr.pool)
 	newLoop(tr).collect(k, c.End, stop)
+	tr.telling.Wait() // what follows is about this run, or the next one
 	end := p.Ended()
 	if t := stopped.Load(); t != nil && t.Before(end) {
 		end = *t

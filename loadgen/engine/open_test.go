@@ -11,6 +11,7 @@ import (
 
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"soundcheck/internal/cli/clitest"
 	"soundcheck/loadgen/connect/connecttest"
 	"soundcheck/loadgen/measure"
 	"soundcheck/loadgen/targets"
@@ -50,19 +51,25 @@ func TestConnectionsBeforeStart(t *testing.T) {
 					want++ // that has asked for the version
 				}
 				pool := NewPool(100, c.Connect)
-				before := s.Connections.Load()
-				c.open(t.Context(), pool)
-				if n := pool.count().Count; n != int(want) {
-					t.Errorf("%s: %d connections, want %d", name, n, want)
+				before, opened := s.Connections.Load(), 0
+				waitFor(t, func() bool { // a busy machine opens less in its time
+					tt.change(&c)
+					c.open(t.Context(), pool)
+					opened += pool.count().Count
+					return opened >= int(want)
+				})
+				if opened != int(want) {
+					t.Errorf("%s: %d connections, want %d", name, opened, want)
 				}
-				waitFor(t, func() bool { return s.Connections.Load()-before == want })
+				waitFor(t, func() bool { return s.Connections.Load()-before >= want })
 				pool.Close()
 			}
 			c := testConfig(s.URL, tracetest.NewSpanRecorder())
 			c.Connect, c.Plan = o, steady(4200, 100*time.Millisecond)
-			before := s.Connections.Load()
+			before, start := s.Connections.Load(), time.Now()
 			r := attackOnce(t, t.Context(), c)
-			if n := int(s.Connections.Load() - before); r.Opened != n || n < 5 && !p.multiplex || r.Classes[measure.Good] != 420 {
+			complete := r.StartedAt.Sub(start) < openTimeout
+			if n := int(s.Connections.Load() - before); r.Opened > n || complete && (r.Opened != n || n < 5 && !p.multiplex) || r.Classes[measure.Good] != 420 {
 				t.Errorf("%d connections, %d in the report, want 5 at least; %v %v", n, r.Opened, r.Classes, r.Errors)
 			}
 		})
@@ -88,12 +95,14 @@ func TestStalledHandshakesBeforeStart(t *testing.T) {
 	}
 	// Without a server nothing is delayed.
 	close(end)
-	s.Close()
-	c.Timeout = time.Minute
-	start = time.Now()
-	if r = attackOnce(t, t.Context(), c); r.StartedAt.Sub(start) >= openTimeout || !maps.Equal(r.Errors, map[string]int{"connection refused": 200}) {
-		t.Errorf("started after %s; %v", r.StartedAt.Sub(start), r.Errors)
-	}
+	c.URL, c.Timeout = "https://"+clitest.ClosedAddr(t), time.Minute
+	waitFor(t, func() bool { // unless the machine is so busy
+		start = time.Now()
+		if r = attackOnce(t, t.Context(), c); !maps.Equal(r.Errors, map[string]int{"connection refused": 200}) {
+			t.Error(r.Errors)
+		}
+		return r.StartedAt.Sub(start) < openTimeout
+	})
 }
 
 // The services of targets get their share each.
@@ -108,8 +117,12 @@ func TestServices(t *testing.T) {
 	}
 	pool := NewPool(100, c.Connect)
 	defer pool.Close()
-	c.open(t.Context(), pool)
-	waitFor(t, func() bool { return a.Connections.Load() == 3 && b.Connections.Load() == 3 })
+	opened := 0
+	waitFor(t, func() bool {
+		c.open(t.Context(), pool)
+		opened += pool.count().Count
+		return opened == 6 && a.Connections.Load() >= 3 && b.Connections.Load() >= 3
+	})
 }
 
 // waitFor waits for a condition.

@@ -1,11 +1,9 @@
 package engine
 
 import (
-	"net/http/httptest"
 	"testing"
+	"testing/synctest"
 	"time"
-
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"soundcheck/loadgen/measure"
 )
@@ -14,10 +12,11 @@ import (
 // judged by them have the verdicts of the report.
 func TestParts(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(albums())
-	defer server.Close()
-	c := testConfig(server.URL, tracetest.NewSpanRecorder())
-	c.Plan, c.WarmUp, c.Parts = steady(200, 1500*time.Millisecond), 100*time.Millisecond, true
+	synctest.Test(t, testParts)
+}
+
+func testParts(t *testing.T) {
+	c := Config{Plan: hundred(2500 * time.Millisecond), WarmUp: 100 * time.Millisecond, Parts: true}
 	c.SLOs = slos(t, "p99<10s", "good(get)>99%", "p50(create)<1ns")
 	sum, calls, last := measure.NewSum(), 0, Progress{}
 	c.Progress = func(p Progress) {
@@ -26,12 +25,9 @@ func TestParts(t *testing.T) {
 		}
 		calls, last = calls+1, p
 	}
-	r, err := Run(t.Context(), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if calls < 2 || last.Requests != 280 {
-		t.Errorf("%d calls of Progress, the last with %d requests, want 280", calls, last.Requests)
+	r := fakeAttack(t, t.Context(), c, func(at time.Duration) served { return served{after: time.Millisecond + at/10} })
+	if calls != 3 || last.Requests != 240 {
+		t.Errorf("%d calls of Progress, the last with %d requests, want 3 and 240", calls, last.Requests)
 	}
 	for scenario, name := range map[string]string{"": "response", "get": "response/get", "create": "response/create"} {
 		cell, intervals := sum.Of(scenario)
@@ -57,13 +53,10 @@ func TestParts(t *testing.T) {
 	}
 
 	c.Parts = false
-	c.Plan = steady(200, 100*time.Millisecond)
 	c.Progress = func(p Progress) {
 		if p.Parts != nil {
 			t.Errorf("%d parts without Parts", len(p.Parts))
 		}
 	}
-	if _, err := Run(t.Context(), c); err != nil {
-		t.Fatal(err)
-	}
+	fakeAttack(t, t.Context(), c, quick(0, 0, served{}))
 }

@@ -40,7 +40,7 @@ func TestScenarios(t *testing.T) {
 	for _, name := range workload.Names() {
 		c.Mix[name] = 1
 	}
-	c.Plan = steady(500, 2*time.Second)
+	c.Plan, c.MaxWorkers = steady(500, 2*time.Second), 4 // a page is of an earlier response, whatever the speed
 	r := attackOnce(t, t.Context(), c)
 	if r.Sent != 1000 || r.Classes[measure.Good] != 1000 {
 		t.Errorf("%d sent, %v, errors %v, %+v", r.Sent, r.Classes, r.Errors, r.Scenarios)
@@ -91,11 +91,11 @@ func TestAccounting(t *testing.T) {
 	})
 	server.Start()
 	defer server.Close()
-	for _, workers := range []int{0, 4} {
+	for _, workers := range []int{0, 8} {
 		requests.Store(0)
 		dead.Store(false)
 		c := testConfig(server.URL, tracetest.NewSpanRecorder())
-		c.Workers, c.Plan = workers, steady(200, time.Minute)
+		c.Workers, c.Plan, c.MaxWorkers = workers, steady(200, time.Minute), 8 // few are in flight at the end of the connections
 		c.Plan.Max = 200
 		objective, err := slo.Parse("p99<50ms")
 		if err != nil {

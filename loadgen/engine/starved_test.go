@@ -11,6 +11,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"soundcheck/loadgen/flow"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/workload"
 )
@@ -22,6 +23,12 @@ type slowSpans struct {
 }
 
 func (s slowSpans) OnEnd(sdktrace.ReadOnlySpan) { time.Sleep(s.busy) }
+
+// fakeUsers is a run of a flow against a fake service.
+func fakeUsers(f *flow.Flow, at func(time.Duration) served) Config {
+	return Config{URL: "http://service", Workload: workload.Workload{Flow: f}, Timeout: time.Second, MeterProvider: metricnoop.NewMeterProvider(), Propagator: propagation.TraceContext{},
+		sender: fakeService{time.Now(), at}, fakeTime: true}
+}
 
 // The numbers of a population are the generator's if its requests are later than their think times end: those of
 // a user's steps, of a user after the last one, and of users of a growing population. Responses take 3 ms, and
@@ -43,10 +50,9 @@ func TestStarvedUsers(t *testing.T) {
 				t.Parallel()
 				f := flowOf(t, tt.text)
 				synctest.Test(t, func(t *testing.T) {
-					c := Config{URL: "http://service", Workload: workload.Workload{Flow: f}, Users: tt.users, Workers: 5, Timeout: time.Second,
-						Plan: schedule.Plan{Stages: []schedule.Stage{{Duration: 3 * time.Second}}}, MeterProvider: metricnoop.NewMeterProvider(), Propagator: propagation.TraceContext{},
-						TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(slowSpans{tracetest.NewSpanRecorder(), busy}))}
-					c.sender, c.fakeTime = fakeService{time.Now(), func(time.Duration) served { return served{after: 3 * time.Millisecond} }}, true
+					c := fakeUsers(f, quick(0, 0, served{}))
+					c.Users, c.Workers, c.Plan = tt.users, 5, schedule.Plan{Stages: []schedule.Stage{{Duration: 3 * time.Second}}}
+					c.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(slowSpans{tracetest.NewSpanRecorder(), busy}))
 					r := run(t, c)
 					if busy == 0 {
 						if len(r.Invalid) > 0 || r.SendDelay.Max > 0 || r.Flow.Completed < 5 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,7 @@ type transport struct {
 	users users // of a flow
 
 	first    atomic.Bool      // request was sent
+	telling  sync.WaitGroup   // of it
 	promises []retry.Promises // by arm
 	inFlight atomic.Int64
 	peak     atomic.Int64 // of inFlight
@@ -85,7 +87,8 @@ func (w *worker) send(n *note, q *workload.Request) {
 		w.c.Recorder.Add(n.seq, n.start().Sub(w.pacer.Began()), q)
 	}
 	if w.c.FirstSent != nil && w.first.CompareAndSwap(false, true) {
-		go w.c.FirstSent(n.start().Sub(w.pacer.Began()), n.sent)
+		scheduled, sent := n.start().Sub(w.pacer.Began()), n.sent
+		w.telling.Go(func() { w.c.FirstSent(scheduled, sent) })
 	}
 	n.full = w.began() >= int64(w.c.MaxWorkers) || n.full
 	w.deliver(n, u)

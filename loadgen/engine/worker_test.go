@@ -80,6 +80,24 @@ func TestTraceIDsOfShards(t *testing.T) {
 	}
 }
 
+// A run ends after FirstSent: what a coordinator hears later, it would take for the next run's.
+func TestFirstSent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, calls := Config{Plan: hundred(time.Second)}, 0
+		start := time.Now()
+		c.FirstSent = func(scheduled time.Duration, sent time.Time) {
+			time.Sleep(time.Minute)
+			if calls++; scheduled != 5*time.Millisecond || sent.Sub(start) != scheduled {
+				t.Errorf("scheduled at %s, sent at %s", scheduled, sent.Sub(start))
+			}
+		}
+		if fakeAttack(t, t.Context(), c, quick(0, 0, served{})); calls != 1 {
+			t.Errorf("%d calls in the run, want 1", calls)
+		}
+	})
+}
+
 // Trace ids of an A/B run follow from the order of its requests: the number of a request in its
 // arm is that of another one in the other arm.
 func TestTraceIDsOfArms(t *testing.T) {

@@ -30,8 +30,11 @@ func TestDeadlines(t *testing.T) {
 		t.Fatal(r.Err)
 	}
 	// The connection of a request with little time left gets another one.
-	c, err := w.get(t.Context(), address, time.Now().Add(10*time.Millisecond), true, false)
+	c, err := w.get(t.Context(), address, time.Now().Add(time.Minute), true, false)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.limit(time.Now().Add(10 * time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
 	first := c.timer

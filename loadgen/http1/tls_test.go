@@ -22,21 +22,24 @@ func TestTLS(t *testing.T) {
 	}
 	c := New(connect.Options{CACert: ca.PEM}.Dialer(), 8)
 	defer c.Close()
-	post := func(timeout time.Duration) {
+	post := func() {
 		t.Helper()
 		var tm connect.Times
-		r := c.Exchange(t.Context(), Address(u), "POST", []byte("POST / HTTP/1.1\r\nHost: "+u.Host+"\r\nContent-Length: 4\r\n\r\nbody"), false, time.Now().Add(timeout), &tm, func(int) Needs { return Needs{} })
+		r := c.Exchange(t.Context(), Address(u), "POST", []byte("POST / HTTP/1.1\r\nHost: "+u.Host+"\r\nContent-Length: 4\r\n\r\nbody"), false, time.Now().Add(time.Minute), &tm, func(int) Needs { return Needs{} })
 		if r.Err != nil || r.Status != 200 || r.Bytes == 0 || tm.Connected <= 0 || tm.FirstByte < tm.Connected {
 			t.Fatalf("%+v, %+v", r, tm)
 		}
 	}
 	for range 20 {
-		post(time.Minute)
+		post()
 	}
 	// The deadline of an earlier request does not count.
-	post(2 * time.Second)
-	time.Sleep(time.Until(c.pool.Idle(Address(u))[0].deadline))
-	post(time.Minute)
+	idle := c.pool.Idle(Address(u))[0]
+	idle.timer = time.Now().Add(-time.Millisecond)
+	if err := idle.SetDeadline(idle.timer); err != nil {
+		t.Fatal(err)
+	}
+	post()
 	if n := s.Connections.Load(); n != 1 {
 		t.Errorf("%d connections, want 1", n)
 	}
@@ -44,7 +47,7 @@ func TestTLS(t *testing.T) {
 	for c.pool.Idle(Address(u))[0].alive() { // the end has not arrived
 		time.Sleep(time.Millisecond)
 	}
-	post(time.Minute)
+	post()
 	if n := s.Connections.Load(); n != 2 {
 		t.Errorf("%d connections, want 2", n)
 	}

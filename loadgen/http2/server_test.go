@@ -281,9 +281,9 @@ func TestConnectionFields(t *testing.T) {
 // A body is sent as fast as the server's flow control permits.
 func TestSmallWindow(t *testing.T) {
 	t.Parallel()
-	const size = 200_000
+	const size = 100_000 // more than the window of the connection
 	url, _ := serve(t, func(s *session) error {
-		if err := s.WriteSettings(frames.Setting{ID: frames.SettingInitialWindowSize, Val: 10}); err != nil {
+		if err := s.WriteSettings(frames.Setting{ID: frames.SettingInitialWindowSize, Val: 1000}); err != nil {
 			return err
 		}
 		got := 0
