@@ -85,7 +85,11 @@ func (w *worker) send(n *note, q *workload.Request) {
 		w.c.Recorder.Add(n.seq, n.start().Sub(w.pacer.Began()), q)
 	}
 	if w.c.FirstSent != nil && w.first.CompareAndSwap(false, true) {
-		go w.c.FirstSent(n.start().Sub(w.pacer.Began()), n.sent)
+		scheduled := time.Duration(0) // of a user who is there from the start, in the closed model
+		if !n.scheduled.IsZero() {
+			scheduled = n.scheduled.Sub(w.pacer.Began())
+		}
+		go w.c.FirstSent(scheduled, n.sent)
 	}
 	n.full = w.began() >= int64(w.c.MaxWorkers) || n.full
 	w.deliver(n, u)
