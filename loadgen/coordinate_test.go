@@ -55,6 +55,19 @@ func coordinate(t *testing.T, workers int, end func(i int, cancel context.Cancel
 // coordinateWith is coordinate with flags for the workers.
 func coordinateWith(t *testing.T, workers int, end func(i int, cancel context.CancelFunc), join []string, args ...string) distributed {
 	t.Helper()
+	quiet := new(lockedBuffer)
+	d := coordinateBy(t, workers, end, func(ctx context.Context, args []string, env map[string]string) error {
+		return run(ctx, append(args, join...), func(name string) string { return env[name] }, io.Discard, quiet)
+	}, args...)
+	if text := quiet.String(); text != "" {
+		t.Errorf("quiet workers say %q", text)
+	}
+	return d
+}
+
+// coordinateBy is coordinate with a function that runs a worker.
+func coordinateBy(t *testing.T, workers int, end func(i int, cancel context.CancelFunc), worker func(ctx context.Context, args []string, env map[string]string) error, args ...string) distributed {
+	t.Helper()
 	env := map[string]string{"SOUNDCHECK_LOADGEN_EXPLAIN": "false"}
 	getenv := func(name string) string { return env[name] }
 	r, w := io.Pipe()
@@ -67,7 +80,7 @@ func coordinateWith(t *testing.T, workers int, end func(i int, cancel context.Ca
 		ended <- code
 	}()
 	joined := make(chan error, workers)
-	parts, quiet := t.TempDir(), new(lockedBuffer)
+	parts := t.TempDir()
 	lines := bufio.NewScanner(io.TeeReader(r, &errs))
 	for lines.Scan() {
 		m := joinLine.FindStringSubmatch(lines.Text())
@@ -81,18 +94,14 @@ func coordinateWith(t *testing.T, workers int, end func(i int, cancel context.Ca
 				end(i, cancel)
 			}
 			go func() {
-				joined <- run(ctx, append([]string{"-join", "http://127.0.0.1:" + m[2], "-quiet", "-out", filepath.Join(parts, strconv.Itoa(i))}, join...), func(name string) string {
-					return map[string]string{"SOUNDCHECK_LOADGEN_TOKEN": m[1], "JOB_COMPLETION_INDEX": strconv.Itoa(i)}[name]
-				}, io.Discard, quiet)
+				joined <- worker(ctx, []string{"-join", "http://127.0.0.1:" + m[2], "-quiet", "-out", filepath.Join(parts, strconv.Itoa(i))},
+					map[string]string{tokenVariable: m[1], "JOB_COMPLETION_INDEX": strconv.Itoa(i)})
 			}()
 		}
 	}
 	d := distributed{code: <-ended, stdout: out.String(), stderr: errs.String(), parts: parts}
 	for range workers {
 		d.workers = append(d.workers, <-joined)
-	}
-	if text := quiet.String(); text != "" {
-		t.Errorf("quiet workers say %q", text)
 	}
 	return d
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -182,29 +185,49 @@ func numbers(requests []string) map[string]bool {
 	return list
 }
 
-// A worker that is ended delivers its users, and the report has the plan of all.
+// lostFlow runs a flow on three workers, and ends worker 1 when nine users have begun.
+func lostFlow(t *testing.T, worker func(ctx context.Context, args []string, env map[string]string) error, args string) distributed {
+	t.Helper()
+	s := newShop(t)
+	dir := folder(t, map[string]string{"buy.yaml": buyFlow, "rows.csv": rows(20)})
+	return coordinateBy(t, 3, func(i int, cancel context.CancelFunc) {
+		if i != 1 {
+			return
+		}
+		go func() {
+			for n := 0; n < 9 && t.Context().Err() == nil; time.Sleep(time.Millisecond) {
+				s.mu.Lock()
+				n = len(s.seen)
+				s.mu.Unlock()
+			}
+			cancel()
+		}()
+	}, worker, append(strings.Fields(args), "-flow", dir+"/buy.yaml", "-think", "1h", "-duration", "10m", "-url", s.URL, "-workers", "3", "-listen", "127.0.0.1:0")...)
+}
+
+// A worker that gets a signal delivers its users. Without those of one that is killed, the report has the plan of all.
 func TestFlowWorkerLost(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{"-users 9": "9 users (closed model)", "-rate 30": " of 18000 planned: "} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
-			s := newShop(t)
-			dir := folder(t, map[string]string{"buy.yaml": buyFlow, "rows.csv": rows(20)})
-			d := coordinate(t, 3, func(i int, cancel context.CancelFunc) {
-				if i != 1 {
-					return
-				}
-				go func() {
-					for n := 0; n < 9 && t.Context().Err() == nil; time.Sleep(time.Millisecond) {
-						s.mu.Lock()
-						n = len(s.seen)
-						s.mu.Unlock()
-					}
-					cancel()
-				}()
-			}, append(strings.Fields(args), "-flow", dir+"/buy.yaml", "-think", "1h", "-duration", "10m", "-url", s.URL, "-workers", "3", "-listen", "127.0.0.1:0")...)
+			d := lostFlow(t, func(ctx context.Context, args []string, env map[string]string) error {
+				return run(ctx, args, func(name string) string { return env[name] }, io.Discard, io.Discard)
+			}, args)
 			if d.code != 4 || !strings.Contains(d.stdout, "INVALID       worker 1 got SIGTERM or SIGINT after ") || !strings.Contains(d.stdout, want) ||
-				!regexp.MustCompile(`0 completed \(0.00%\), 0 failed, (9|1\d|2\d) unfinished`).MatchString(d.stdout) {
+				!regexp.MustCompile(`0 completed \(0.00%\), 0 failed, (9|\d\d+) unfinished`).MatchString(d.stdout) || !strings.Contains(d.stdout, "processes     3, merged") {
+				t.Errorf("exit code %d, want %q in\n%s\n%s", d.code, want, d.stdout, d.stderr)
+			}
+			d = lostFlow(t, func(ctx context.Context, args []string, env map[string]string) error {
+				c := exec.CommandContext(ctx, os.Args[0], args...) // SIGKILL when ctx ends
+				c.Env = append(os.Environ(), asLoadgen+"=true")
+				for name, value := range env {
+					c.Env = append(c.Env, name+"="+value)
+				}
+				return c.Run()
+			}, args)
+			if d.code != 4 || !strings.Contains(d.stdout, "INVALID       worker 1 was lost after ") || !strings.Contains(d.stdout, want) ||
+				!regexp.MustCompile(`0 completed \(0.00%\), 0 failed, [1-9]\d* unfinished`).MatchString(d.stdout) || !strings.Contains(d.stdout, "processes     2, merged") {
 				t.Errorf("exit code %d, want %q in\n%s\n%s", d.code, want, d.stdout, d.stderr)
 			}
 		})
