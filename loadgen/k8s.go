@@ -217,6 +217,9 @@ func (d *distribution) chartValues(c engine.Config, search bool, lab kubernetes.
 	if d.address != "" {
 		args = append(args, d.address)
 	}
+	for i := range args { // Kubernetes replaces $(NAME) in them, and $$ by $
+		args[i] = strings.ReplaceAll(args[i], "$", "$$")
+	}
 	type m = map[string]any
 	return kubernetes.Values(m{"image": kubernetes.Image(d.k8s.Image), "workers": d.workers, "capacity": search, "args": args, "token": d.token, "secretEnv": d.secrets, "files": d.files, "otlp": m{"endpoint": lab.OTLP},
 		"activeDeadlineSeconds": int(d.longest(c, search).Seconds())})

@@ -141,6 +141,7 @@ func TestK8sValues(t *testing.T) {
 		"other":         {"-url http://x -jaeger http://j -image own/x:2 -wait 1m", lab, "[-url=http://x -wait=1m0s -jaeger=http://j] http://collector:4318 own/x 2 in labs"},
 		"no traces":     {"-explain=false", lab, "[-url=http://proxy:9070 -wait=5m0s -explain=false] http://collector:4318 lab 1 in labs"},
 		"lab, no load":  {"-namespace labs -image i -url http://x", map[string]string{}, "[-url=http://x -wait=5m0s -explain=false]  i  in labs"},
+		"dollars":       {"-url http://x/$(NAME)$$a/$.b", lab, "[-url=http://x/$$(NAME)$$$$a/$$.b -wait=5m0s -jaeger=http://jaeger:16686] http://collector:4318 lab 1 in labs"},
 		"no lab":        {"-image i -url http://x", nil, "[-url=http://x -wait=5m0s -explain=false]  i  in mine"},
 		"no lab, named": {"-image i -url http://x -namespace b", nil, "[-url=http://x -wait=5m0s -explain=false]  i  in b"},
 	} {

@@ -93,6 +93,7 @@ func onCluster(t *testing.T, c *kubetest.Cluster) func() installed {
 // inFolder are the arguments of a coordinator whose working directory is a folder.
 func inFolder(args []string, files map[string]string, folder string) (list []string) {
 	for _, arg := range args {
+		arg = strings.ReplaceAll(arg, "$$", "$") // as Kubernetes does it
 		if flag, value, _ := strings.Cut(arg, "="); files[value] != "" {
 			arg = flag + "=" + filepath.Join(folder, value)
 		}

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"regexp"
@@ -33,8 +34,8 @@ type Contract struct {
 	plain    *openapi3.T          // as one of OpenAPI 3.0, for schemas that need no other validator
 	pools    map[string]*template // by path without the names of parameters
 	compiler *values.Compiler
-	// modern and write are true if any schema has keywords of JSON Schema 2020-12, or properties that only requests have.
-	modern, write bool
+	modern   bool            // a schema has keywords of JSON Schema 2020-12
+	write    map[string]bool // names of properties that only requests have
 	// unchecked are media types of responses that are not validated.
 	unchecked map[string]bool
 }
@@ -75,7 +76,7 @@ func Load(path string) (*Contract, error) {
 func Parse(name string, source []byte) (*Contract, error) { return parse(name, source, false) }
 
 func parse(name string, source []byte, files bool) (*Contract, error) {
-	c := &Contract{Name: name, Source: source, pools: map[string]*template{}, unchecked: map[string]bool{}, compiler: values.NewCompiler()}
+	c := &Contract{Name: name, Source: source, pools: map[string]*template{}, unchecked: map[string]bool{}, write: map[string]bool{}, compiler: values.NewCompiler()}
 	var err error
 	if c.doc, c.Files, err = read(name, source, files); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -113,23 +114,35 @@ func short(err error) error {
 // survey looks at all schemas. It removes patterns that Go does not have, such as lookaheads: nothing is checked against
 // them.
 func (c *Contract) survey(doc *openapi3.T) {
-	seen := map[string]bool{}
 	_ = doc.WalkSchemas(func(_ string, ref *openapi3.SchemaRef) error {
 		s := ref.Value
-		c.modern = c.modern || doc.IsOpenAPI31OrLater() && modern(s)
-		c.write = c.write || s.WriteOnly
-		if s.Pattern == "" {
-			return nil
+		if doc.IsOpenAPI31OrLater() {
+			c.modern = c.modern || modern(s)
+			c.standAlone(s)
 		}
-		if err := values.CheckPattern(s.Pattern); err != nil {
-			if !seen[s.Pattern] {
-				seen[s.Pattern] = true
-				c.note("", "pattern %q is not checked: %v", s.Pattern, err)
+		for name, property := range s.Properties {
+			if property != nil && property.Value != nil && property.Value.WriteOnly {
+				c.write[name] = true
 			}
+		}
+		if !c.checkable(s.Pattern) {
 			s.Pattern = ""
 		}
+		maps.DeleteFunc(s.PatternProperties, func(pattern string, _ *openapi3.SchemaRef) bool { return !c.checkable(pattern) })
 		return nil
 	})
+}
+
+// checkable reports whether Go has a pattern.
+func (c *Contract) checkable(pattern string) bool {
+	if pattern == "" {
+		return true
+	}
+	err := values.CheckPattern(pattern)
+	if err != nil {
+		c.note("", "pattern %q is not checked: %v", pattern, err)
+	}
+	return err == nil
 }
 
 // note is what of the document is not requested or not checked, and why.

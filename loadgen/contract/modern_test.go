@@ -2,6 +2,8 @@ package contract
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -94,5 +96,84 @@ func TestWriteOnly(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// modernContract is one whose operation responds with JSON of a schema.
+func modernContract(t *testing.T, schema, components string) *Contract {
+	t.Helper()
+	source := strings.Replace(document(`{"type":"string"}`, components), "3.0.3", "3.1.0", 1)
+	c, err := Parse("a.json", []byte(strings.Replace(source, `"200":{"description":"ok"}`, `"200":{"description":"ok","content":{"application/json":{"schema":`+schema+`}}}`, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// No contract makes the validator of JSON Schema 2020-12 read a file.
+func TestModernFiles(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "integer.json")
+	if err := os.WriteFile(file, []byte(`{"type":"integer"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, schema := range []string{
+		`{"prefixItems":[{"type":"string"}],"$dynamicRef":"file://` + file + `"}`,
+		`{"prefixItems":[{"type":"string"}],"$id":"file://` + filepath.Dir(file) + `/","$dynamicRef":"integer.json"}`,
+		`{"prefixItems":[{"type":"string"}],"items":{"$dynamicRef":"file://` + file + `"}}`,
+		`{"prefixItems":[{"type":"string"}],"$schema":"file://` + file + `"}`,
+		`{"prefixItems":[{"type":"string"}],"$defs":{"a":{"$id":"file://` + file + `","$schema":"file://` + file + `"}}}`,
+		`{"$ref":"#/components/schemas/List"}`,
+	} {
+		c := modernContract(t, schema, `"List":{"prefixItems":[{"type":"string"}],"unevaluatedItems":{"$dynamicRef":"file://`+file+`"}}`)
+		r := &Request{Operation: c.Operations[0]}
+		json := http.Header{"Content-Type": {"application/json"}}
+		if f := respond(c.NewGenerator(1, equal(c), 0), r, 200, json, `["a","b"]`); f != nil {
+			t.Errorf("%s: %+v", schema, f)
+		}
+		if f := respond(c.NewGenerator(1, equal(c), 0), r, 200, json, `[1]`); f == nil {
+			t.Errorf("%s: prefixItems is not checked", schema)
+		}
+		if notes := strings.Join(c.Notes(), "\n"); !strings.Contains(notes, file) && !strings.Contains(notes, "integer.json") {
+			t.Errorf("%s: the notes say nothing: %q", schema, notes)
+		}
+	}
+	if notes := modernContract(t, `{"$schema":"https://json-schema.org/draft/2020-12/schema","const":1}`, "").Notes(); len(notes) > 0 {
+		t.Error(notes)
+	}
+}
+
+// What a schema has that the validator of JSON Schema 2020-12 rejects is said.
+func TestModernInvalid(t *testing.T) {
+	t.Parallel()
+	json := http.Header{"Content-Type": {"application/json"}}
+	c := modernContract(t, `{"type":"object","patternProperties":{"^(?!x)":{"type":"string"},"^y":{"type":"integer"}}}`, "")
+	if notes := strings.Join(c.Notes(), "\n"); !strings.Contains(notes, `pattern "^(?!x)" is not checked`) {
+		t.Errorf("notes %q", notes)
+	}
+	if f := respond(c.NewGenerator(1, equal(c), 0), &Request{Operation: c.Operations[0]}, 200, json, `{"y":"a"}`); f == nil {
+		t.Error("the other pattern is not checked")
+	}
+	c = modernContract(t, `{"type":"object","required":["a"],"dependentRequired":{"a":["b","b"]}}`, "")
+	if notes := strings.Join(c.Notes(), "\n"); !strings.Contains(notes, "createA: 200 body: keywords") {
+		t.Errorf("notes %q", notes)
+	}
+	if f := respond(c.NewGenerator(1, equal(c), 0), &Request{Operation: c.Operations[0]}, 200, json, `{}`); f == nil || !strings.Contains(f.Check, "required") {
+		t.Errorf("what OpenAPI 3.0 has is not checked: %+v", f)
+	}
+}
+
+// A value that may have a password is not shown.
+func TestSecretsAreNotShown(t *testing.T) {
+	t.Parallel()
+	schema := `{"KEYWORD":[{"type":"object","required":["a"],"properties":{"a":{"type":"string"},"secret":{"type":"string","writeOnly":true}}},{"type":"object","required":["b"],"properties":{"b":{"type":"string"}}}]}`
+	for _, keyword := range []string{"oneOf", "anyOf", "allOf"} {
+		for _, more := range []string{"", `"dependentRequired":{},`, `"const":{},`} {
+			c := modernContract(t, "{"+more+strings.Replace(schema, "KEYWORD", keyword, 1)[1:], "")
+			f := respond(c.NewGenerator(1, equal(c), 0), &Request{Operation: c.Operations[0]}, 200, http.Header{"Content-Type": {"application/json"}}, `{"a":"x","secret":"hunter2"}`)
+			if f == nil || strings.Contains(f.Check+f.Detail, "hunter2") {
+				t.Errorf("%s %s: %+v", keyword, more, f)
+			}
+		}
 	}
 }

@@ -199,7 +199,10 @@ func (c *Contract) prepare(o *Operation, item *openapi3.PathItem) error {
 		return err
 	}
 	if c.modern {
-		o.modern = o.body != nil && c.isModern(o.body.Media.Schema) || slices.ContainsFunc(o.params, func(p *values.Param) bool { return c.isModern(p.Schema) })
+		o.modern = o.body != nil && c.isModern(o.body.Media.Schema, o.Name, "request body")
+		for _, p := range o.params {
+			o.modern = c.isModern(p.Schema, o.Name, "parameter "+p.Name) || o.modern
+		}
 	}
 	c.prepareResponses(o)
 	return c.test(o)

@@ -47,7 +47,7 @@ func (c *Contract) prepareResponses(o *Operation) {
 		for name, h := range r.Headers {
 			r.headers = r.headers || !strings.EqualFold(name, "Content-Type")
 			if h.Value != nil {
-				r.modern = r.modern || c.isModern(h.Value.Schema)
+				r.modern = c.isModern(h.Value.Schema, o.Name, status+" header "+name) || r.modern
 			}
 		}
 		for _, name := range slices.Sorted(mapKeys(r.Content)) {
@@ -55,8 +55,8 @@ func (c *Contract) prepareResponses(o *Operation) {
 			if m == nil {
 				m = new(openapi3.MediaType)
 			}
-			r.modern = r.modern || c.isModern(m.Schema)
-			r.write = r.write || c.write && anySchema(m.Schema, func(s *openapi3.Schema) bool { return s.WriteOnly })
+			r.modern = c.isModern(m.Schema, o.Name, status+" body") || r.modern
+			r.write = r.write || len(c.write) > 0 && anySchema(m.Schema, func(s *openapi3.Schema) bool { return s.WriteOnly })
 			if kind := values.Plain(name); m.Schema != nil && !values.IsJSON(kind) && !strings.Contains(kind, "*") && !m.Schema.Value.Type.Is(openapi3.TypeString) && !m.Schema.Value.IsEmpty() {
 				c.unchecked[kind] = true
 			}
@@ -175,7 +175,7 @@ func (c *Contract) checkBody(documented *response, status int, kind string, cont
 		options = append(options, openapi3.EnableJSONSchema2020())
 	}
 	if err := media.Schema.Value.VisitJSON(value, options...); err != nil {
-		return value, violation(fmt.Sprintf("%d body", status), err)
+		return value, c.violation(fmt.Sprintf("%d body", status), err)
 	}
 	return value, nil
 }
@@ -208,7 +208,7 @@ func (c *Contract) checkHeaders(o *Operation, documented *response, status int, 
 		name = " " + m[1]
 	}
 	if s := (*openapi3.SchemaError)(nil); errors.As(err, &s) {
-		return violation(fmt.Sprintf("%d header%s", status, name), s)
+		return c.violation(fmt.Sprintf("%d header%s", status, name), s)
 	}
 	text := short(err).Error()
 	if strings.Contains(text, "missing") {
@@ -230,7 +230,7 @@ func (c *Contract) spec(modern bool) *openapi3.T {
 var wrappers = []string{"", "allOf", "$ref"}
 
 // violation is the failure of an error of kin-openapi.
-func violation(where string, err error) *Failure {
+func (c *Contract) violation(where string, err error) *Failure {
 	s := (*openapi3.SchemaError)(nil)
 	if !errors.As(err, &s) {
 		return &Failure{violates + where, short(err).Error()}
@@ -240,14 +240,35 @@ func violation(where string, err error) *Failure {
 	}
 	at := pointer(s)
 	field, text := violated(s)
-	if field != "writeOnly" { // it is probably a password, and the value does not matter
-		shown, encodeErr := json.Marshal(s.Value)
+	if field != "writeOnly" {
+		shown, encodeErr := json.Marshal(c.redact(s.Value))
 		if encodeErr != nil {
 			shown = nil
 		}
 		text += fmt.Sprintf("; value: %.200s", shown)
 	}
 	return &Failure{strings.TrimSpace(violates + where + " " + general(s) + ": " + field), strings.TrimSpace(where+" "+at) + ": " + text}
+}
+
+// redact returns a value without those of properties that only requests have: they are often passwords.
+func (c *Contract) redact(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		shown := make(map[string]any, len(v))
+		for name, property := range v {
+			if shown[name] = "(writeOnly)"; !c.write[name] {
+				shown[name] = c.redact(property)
+			}
+		}
+		return shown
+	case []any:
+		shown := make([]any, len(v))
+		for i, item := range v {
+			shown[i] = c.redact(item)
+		}
+		return shown
+	}
+	return value
 }
 
 // violated returns the keyword that a value violates, and how. The validator of JSON Schema 2020-12 says it after a line
@@ -299,14 +320,4 @@ func anySchema(ref *openapi3.SchemaRef, is func(*openapi3.Schema) bool) (found b
 		return nil
 	})
 	return found
-}
-
-// isModern reports whether a schema, or one below it, needs the validator of JSON Schema 2020-12.
-func (c *Contract) isModern(ref *openapi3.SchemaRef) bool { return c.modern && anySchema(ref, modern) }
-
-// modern reports whether a schema has keywords of JSON Schema 2020-12 that only its validator has.
-func modern(s *openapi3.Schema) bool {
-	return s.Const != nil || len(s.PrefixItems) > 0 || s.Contains != nil || len(s.PatternProperties) > 0 || len(s.DependentSchemas) > 0 || s.PropertyNames != nil ||
-		s.UnevaluatedItems.Has != nil || s.UnevaluatedItems.Schema != nil || s.UnevaluatedProperties.Has != nil || s.UnevaluatedProperties.Schema != nil ||
-		s.If != nil || s.Then != nil || s.Else != nil || len(s.DependentRequired) > 0 || len(s.Defs) > 0 || s.ContentSchema != nil
 }
