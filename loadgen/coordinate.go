@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"soundcheck/loadgen/engine"
 	"soundcheck/loadgen/kubernetes"
 	"soundcheck/loadgen/options"
+	"soundcheck/loadgen/remote"
 	"soundcheck/loadgen/report"
 )
 
@@ -113,6 +115,9 @@ func (d *distribution) forward(f *options.Flags) error {
 		name, err := d.files.Add(file.Flag, file.Path, file.Content)
 		if err != nil {
 			return f.Errorf("%v", err)
+		}
+		if file.Inner && name != filepath.Clean(file.Path) {
+			return f.Errorf("-flow names %s, and pods have its files in one folder: put it beside the flow, with a name of letters, digits, _, - and .", file.Path)
 		}
 		names[file.Flag] = name
 	}
@@ -215,12 +220,15 @@ func (d *distribution) show(text string) {
 
 // run runs on all workers. It is engine.Run for many.
 func (d *distribution) run(ctx context.Context, c engine.Config) (*report.Report, error) {
-	return d.coordinator.Run(ctx, cluster.Options{RunID: c.RunID, Config: engine.RemoteOf(c), Span: c.Plan.Span(), Timeout: c.Timeout, Planned: c.Plan.Planned(), RateTarget: c.Plan.Average(c.WarmUp), Objectives: c.SLOs, EndWhen: c.EndWhen, Strict: d.search,
+	return d.coordinator.Run(ctx, cluster.Options{RunID: c.RunID, Config: remote.Of(c), Span: c.Plan.Span(), Timeout: c.MaxExtent(), Planned: c.Plan.Planned(), RateTarget: c.Plan.Average(c.WarmUp), Users: c.Workers, Objectives: c.SLOs, EndWhen: c.EndWhen, Strict: d.search,
 		Progress: func(p cluster.Progress) {
-			e := engine.Progress{Starts: p.Starts, Elapsed: p.Elapsed, Duration: c.Plan.Span(), RateTarget: c.Plan.Rate(p.Elapsed), InFlight: p.InFlight,
+			e := engine.Progress{Starts: p.Starts, Elapsed: p.Elapsed, Duration: c.Lasts(p.Elapsed, p.Done), InFlight: p.InFlight, Users: p.Users, Done: p.Done,
 				Classes: p.Classes, P99: p.P99, Last: p.Last, Slowest: fmt.Sprintf("worker %d", p.Slowest)}
 			if p.Silent >= 0 {
 				e.Slowest = fmt.Sprintf("worker %d sends no numbers", p.Silent)
+			}
+			if c.Flow == nil { // else the rate is that of users
+				e.RateTarget = c.Plan.Rate(p.Elapsed)
 			}
 			for _, n := range p.Classes {
 				e.Requests += n

@@ -55,6 +55,19 @@ func coordinate(t *testing.T, workers int, end func(i int, cancel context.Cancel
 // coordinateWith is coordinate with flags for the workers.
 func coordinateWith(t *testing.T, workers int, end func(i int, cancel context.CancelFunc), join []string, args ...string) distributed {
 	t.Helper()
+	quiet := new(lockedBuffer)
+	d := coordinateBy(t, workers, end, func(ctx context.Context, args []string, env map[string]string) error {
+		return run(ctx, append(args, join...), func(name string) string { return env[name] }, io.Discard, quiet)
+	}, args...)
+	if text := quiet.String(); text != "" {
+		t.Errorf("quiet workers say %q", text)
+	}
+	return d
+}
+
+// coordinateBy is coordinate with a function that runs a worker.
+func coordinateBy(t *testing.T, workers int, end func(i int, cancel context.CancelFunc), worker func(ctx context.Context, args []string, env map[string]string) error, args ...string) distributed {
+	t.Helper()
 	env := map[string]string{"SOUNDCHECK_LOADGEN_EXPLAIN": "false"}
 	getenv := func(name string) string { return env[name] }
 	r, w := io.Pipe()
@@ -67,7 +80,7 @@ func coordinateWith(t *testing.T, workers int, end func(i int, cancel context.Ca
 		ended <- code
 	}()
 	joined := make(chan error, workers)
-	parts, quiet := t.TempDir(), new(lockedBuffer)
+	parts := t.TempDir()
 	lines := bufio.NewScanner(io.TeeReader(r, &errs))
 	for lines.Scan() {
 		m := joinLine.FindStringSubmatch(lines.Text())
@@ -81,18 +94,14 @@ func coordinateWith(t *testing.T, workers int, end func(i int, cancel context.Ca
 				end(i, cancel)
 			}
 			go func() {
-				joined <- run(ctx, append([]string{"-join", "http://127.0.0.1:" + m[2], "-quiet", "-out", filepath.Join(parts, strconv.Itoa(i))}, join...), func(name string) string {
-					return map[string]string{"SOUNDCHECK_LOADGEN_TOKEN": m[1], "JOB_COMPLETION_INDEX": strconv.Itoa(i)}[name]
-				}, io.Discard, quiet)
+				joined <- worker(ctx, []string{"-join", "http://127.0.0.1:" + m[2], "-quiet", "-out", filepath.Join(parts, strconv.Itoa(i))},
+					map[string]string{tokenVariable: m[1], "JOB_COMPLETION_INDEX": strconv.Itoa(i)})
 			}()
 		}
 	}
 	d := distributed{code: <-ended, stdout: out.String(), stderr: errs.String(), parts: parts}
 	for range workers {
 		d.workers = append(d.workers, <-joined)
-	}
-	if text := quiet.String(); text != "" {
-		t.Errorf("quiet workers say %q", text)
 	}
 	return d
 }
@@ -241,20 +250,30 @@ func TestStepRepeated(t *testing.T) {
 // Bad flags of coordinators and workers.
 func TestCoordinateFlags(t *testing.T) {
 	t.Parallel()
+	flow := folder(t, map[string]string{"f.yaml": "steps: [{name: a, get: /}]"}) + "/f.yaml"
 	for args, want := range map[string]string{
-		"coordinate":                                 "-workers 0 is out of range: 1 to 1000",
-		"coordinate -workers 1001":                   "-workers 1001 is out of range",
-		"coordinate -workers 2 -rate 0":              "-rate 0 (closed model) is for one process",
-		"coordinate -workers 2 -rate 200001":         "-rate 200001 is out of range: 0.01 to 200000 for 2 processes",
-		"coordinate -workers 2 -listen 7070":         "-listen: ",
-		"coordinate -workers 2 -wait 1ms":            "-wait 1ms is out of range",
-		"coordinate -workers 2 -shard 1/2":           "flag provided but not defined: -shard",
-		"coordinate capacity -workers 2":             "-slo is required",
-		"coordinate capacity -workers 0 -slo p99<1s": "-workers 0 is out of range",
-		"-join http://127.0.0.1:1 -rate 5":           "-join and -rate do not go together",
-		"-join 127.0.0.1:1":                          "-join: ",
-		"-join http://127.0.0.1:1":                   "set SOUNDCHECK_LOADGEN_TOKEN",
-		"-token x":                                   "-token needs -join",
+		"coordinate":                                                   "-workers 0 is out of range: 1 to 1000",
+		"coordinate -workers 1001":                                     "-workers 1001 is out of range",
+		"coordinate -workers 2 -rate 0":                                "-rate 0 (closed model) is for one process: a rate above 0, -stages, or -flow with -users",
+		"coordinate -workers 3 -flow " + flow + " -users 2":            "-users 2 is out of range: 3 to 196608 for 3 processes, each with a user of its own",
+		"coordinate -workers 2 -flow " + flow + " -users 131073":       "-users 131073 is out of range: 2 to 131072 for 2 processes",
+		"coordinate -workers 2 -flow " + flow:                          "-flow needs -users (so many at once) or -rate",
+		"coordinate -workers 2 -flow " + flow + " -rate 5 -cookie-jar": "-cookie-jar and -flow do not go together",
+		"coordinate -workers 2 -flow " + flow + " -rate 5 -each-once":  "-each-once and -flow do not go together",
+		"coordinate -workers 2 -flow " + flow + " -rate 5 -data x":     "-data is for placeholders in a URL argument or -targets",
+		"coordinate -workers 2 -users 5":                               "-users and -think need -flow",
+		"coordinate -workers 2 -flow none.yaml -rate 5":                "-flow: open none.yaml: no such file",
+		"coordinate capacity -workers 2 -slo p99<1s -flow " + flow:     "flag provided but not defined: -flow",
+		"coordinate -workers 2 -rate 200001":                           "-rate 200001 is out of range: 0.01 to 200000 for 2 processes",
+		"coordinate -workers 2 -listen 7070":                           "-listen: ",
+		"coordinate -workers 2 -wait 1ms":                              "-wait 1ms is out of range",
+		"coordinate -workers 2 -shard 1/2":                             "flag provided but not defined: -shard",
+		"coordinate capacity -workers 2":                               "-slo is required",
+		"coordinate capacity -workers 0 -slo p99<1s":                   "-workers 0 is out of range",
+		"-join http://127.0.0.1:1 -rate 5":                             "-join and -rate do not go together",
+		"-join 127.0.0.1:1":                                            "-join: ",
+		"-join http://127.0.0.1:1":                                     "set SOUNDCHECK_LOADGEN_TOKEN",
+		"-token x":                                                     "-token needs -join",
 	} {
 		stdout, stderr, code := loadgen(t.Context(), strings.Fields(args)...)
 		if code != 2 || !strings.Contains(stderr, want) || stdout != "" {

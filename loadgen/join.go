@@ -14,6 +14,7 @@ import (
 	"soundcheck/loadgen/cluster"
 	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/engine"
+	"soundcheck/loadgen/remote"
 	"soundcheck/loadgen/report"
 	"soundcheck/loadgen/view"
 )
@@ -77,7 +78,7 @@ func (j *joiner) close(ctx context.Context) {
 
 // Prepare implements cluster.Runner.
 func (j *joiner) Prepare(ctx context.Context, t cluster.Task) error {
-	var r engine.Remote
+	var r remote.Run
 	err := cluster.Decode(t.Config, &r)
 	if err != nil {
 		return fmt.Errorf("the coordinator's task: %w", err)
@@ -116,9 +117,13 @@ func (j *joiner) Run(ctx context.Context, t cluster.Task, start time.Time, h clu
 	c := j.c
 	c.StartAt, c.FirstSent, c.End = start, h.Sent, h.End
 	c.Progress = func(p engine.Progress) {
-		h.Live(cluster.Update{InFlight: p.InFlight, Delay: p.Last.SendDelay, Parts: p.Parts})
+		h.Live(cluster.Update{InFlight: p.InFlight, Users: p.Users, Done: p.Done, Delay: p.Last.SendDelay, Parts: p.Parts})
 	}
-	j.log(fmt.Sprintf("run %d begins in %.1f s: worker %d of 0 to %d, %s", t.Run, time.Until(start).Seconds(), t.Worker, t.Workers-1, c.Plan))
+	plan := c.Plan.String()
+	if c.Workers > 0 {
+		plan = fmt.Sprintf("up to %d users at once", c.Workers)
+	}
+	j.log(fmt.Sprintf("run %d begins in %.1f s: worker %d of 0 to %d, %s", t.Run, time.Until(start).Seconds(), t.Worker, t.Workers-1, plan))
 	r, err := engine.Run(ctx, c)
 	if err != nil {
 		return nil, errors.Join(err, j.out.discard())

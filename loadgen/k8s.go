@@ -29,12 +29,18 @@ var local = []string{"H", "basic-auth", "body", "workers", "wait", "context", "n
 // arguments are the flags of the run, for the coordinator, with those that the environment sets here. What
 // overrides another flag here is all that the coordinator gets. Files have other names there, by flag.
 func arguments(f *options.Flags, files map[string]string) (args []string) {
-	skip := local
-	if stages := f.Lookup("stages"); stages != nil && stages.Value.String() != "" {
-		skip = append(slices.Clone(local), "rate", "duration")
+	skip, c := slices.Clone(local), f.Config
+	if stages := f.Lookup("stages"); stages != nil && stages.Value.String() != "" || c.Users != nil {
+		skip = append(skip, "rate", "duration")
 	}
-	if len(f.Config.Targets) > 0 { // that of the environment
-		skip = append(slices.Clone(skip), "mix")
+	if c.Workers > 0 { // the closed model
+		skip = append(skip, "rate", "arrivals", "max-workers")
+	}
+	if len(c.Targets) > 0 || c.Flow != nil { // those of the environment
+		skip = append(skip, "mix")
+	}
+	if c.Flow != nil {
+		skip = append(skip, "cookie-jar")
 	}
 	f.VisitAll(func(fl *flag.Flag) {
 		if name := files[fl.Name]; options.IsFile(fl.Name) {
@@ -187,7 +193,7 @@ func (d *distribution) findLab(ctx context.Context, c *engine.Config, bar *cli.P
 // longest returns how long a run or a search can take, with the wait for its workers.
 func (d *distribution) longest(c engine.Config, search bool) time.Duration {
 	const margin = 10 * time.Minute // to install, to merge, and to fetch traces
-	run := c.Plan.Span() + c.Timeout
+	run := c.Plan.Span() + c.MaxExtent()
 	if search {
 		run = capacity.MaxSteps * (d.step + c.WarmUp + c.Timeout + time.Minute)
 	}
@@ -197,7 +203,7 @@ func (d *distribution) longest(c engine.Config, search bool) time.Duration {
 // chartValues are those of the chart soundcheck-load.
 func (d *distribution) chartValues(c engine.Config, search bool, lab kubernetes.Lab) ([]byte, error) {
 	args := append([]string{"-wait=" + d.wait.String()}, d.args...)
-	if d.address == "" && len(c.Targets) == 0 { // those of a file have full URLs
+	if d.address == "" && len(c.Targets) == 0 && (c.Flow == nil || c.Flow.Relative()) { // others have full URLs
 		args = slices.Insert(args, 0, "-url="+c.URL)
 	}
 	if !search {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -116,6 +117,36 @@ func TestK8sOpenAPI(t *testing.T) {
 	}
 }
 
+// The workers have the users of one process. The files of the flow are beside it.
+func TestK8sFlow(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	dir := folder(t, map[string]string{"buy.yaml": buyFlow, "rows.csv": rows(30), "full.yaml": strings.NewReplacer("/look", s.URL+"/look", "post: /pay", "post: "+s.URL+"/pay").Replace(buyFlow)})
+	for name, tt := range map[string]struct{ args, want string }{
+		"open":      {"-rate 100 -flow " + dir + "/buy.yaml", "-duration=300ms -flow=buy.yaml -n=30 -rate=100"},
+		"closed":    {"-users 7 -flow " + dir + "/buy.yaml -think 1ms", "-duration=24h0m0s -flow=buy.yaml -n=30 -think=1ms -users=7"},
+		"stages":    {"-users 100ms@1..5,1m@5 -flow " + dir + "/buy.yaml", "-flow=buy.yaml -n=30 -users=100ms@1..5,1m@5"},
+		"full URLs": {"-users 5 -flow " + dir + "/full.yaml", "-duration=24h0m0s -flow=full.yaml -n=30 -users=5"},
+	} {
+		c := newLab(t, s.URL)
+		values := onCluster(t, c)
+		stdout, stderr, _ := loadgen(t.Context(), append([]string{"k8s", "-context", c.Context, "-workers", "3", "-n", "30", "-format", "json"}, strings.Fields(tt.args)...)...)
+		v := values()
+		r := decodeFlow(t, stdout, stderr)
+		requests, traces := s.take()
+		if r.Processes != 3 || r.Flow.Completed != 29 || r.Flow.Failed != 1 || len(numbers(requests)) != 31 || traces != 30 { // and pays
+			t.Errorf("%s: %d processes, %+v, %d traces, requests %q", name, r.Processes, r.Flow, traces, requests)
+		}
+		args := slices.DeleteFunc(v.Args, func(arg string) bool {
+			return strings.HasPrefix(arg, "-wait=") || arg == "-explain=false" || arg == "-url="+s.URL && name != "full URLs"
+		})
+		if got := strings.Join(slices.Sorted(slices.Values(args)), " "); got != tt.want || len(v.Files) != 2 || v.Files["rows.csv"] != rows(30) {
+			t.Errorf("%s: arguments %s, want %s; files %q", name, got, tt.want, v.Files)
+		}
+		removed(t, c, "labs")
+	}
+}
+
 // Files that pods do not get.
 func TestK8sFileErrors(t *testing.T) {
 	t.Parallel()
@@ -124,7 +155,16 @@ func TestK8sFileErrors(t *testing.T) {
 	for i := range noise {
 		noise[i] = " abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"[r.IntN(64)]
 	}
+	step := func(body string) string { return "steps:\n  - {name: a, post: /, body: '@" + body + "'}\n" }
 	dir := folder(t, map[string]string{"binary": "\xff", "order": "a", "bodies": "POST http://a\n@order\n", "large": strings.Repeat("a", 1<<20+1), "noise": string(noise), "fits": strings.Repeat("a ", 1<<19), "one.yaml": "openapi: 3.0.3\ninfo: {title: a, version: b}\npaths: {/: {$ref: two.yaml}}", "two.yaml": "get: {responses: {'200': {description: a}}}"})
+	if err := errors.Join(os.Mkdir(dir+"/b", 0o700), os.WriteFile(dir+"/b/order", nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for name, body := range map[string]string{"in": "b/order", "up": dir + "/order", "big": "large", "bin": "binary", "ok": "./order"} {
+		if err := os.WriteFile(dir+"/"+name+".yaml", []byte(step(body)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for args, want := range map[string]string{
 		"http://a -body @" + dir + "/fits":    "",
 		"http://a -body @" + dir + "/binary":  "-body " + dir + "/binary: pods get files of UTF-8 text only: use loadgen coordinate",
@@ -133,6 +173,12 @@ func TestK8sFileErrors(t *testing.T) {
 		"http://a -body @" + dir + "/missing": "-body: open " + dir + "/missing: no such file",
 		"-targets " + dir + "/bodies":         "-targets: " + dir + "/bodies:2: @order: the targets must not name other files.",
 		"-targets " + dir + "/missing":        "-targets: open " + dir + "/missing: no such file",
+		"-users 2 -flow " + dir + "/in.yaml":  "-flow names b/order, and pods have its files in one folder: put it beside the flow",
+		"-users 2 -flow " + dir + "/up.yaml":  "-flow names " + dir + "/order, and pods",
+		"-users 2 -flow " + dir + "/big.yaml": "big.yaml, large: 1048",
+		"-users 2 -flow " + dir + "/bin.yaml": "-flow binary: pods get files of UTF-8 text only",
+		"-users 2 -flow " + dir + "/ok.yaml":  "",
+		"-users 1 -flow " + dir + "/ok.yaml":  "-users 1 is out of range: 2 to 131072 for 2 processes",
 		"-openapi " + dir + "/one.yaml":       "-openapi " + dir + "/one.yaml has 2 files, and workers get one: bundle it into one",
 	} {
 		_, _, err := parseAttack(append([]string{"-workers", "2"}, strings.Fields(args)...), func(string) string { return "" }, io.Discard, &distribution{k8s: &kubernetes.Flags{}})

@@ -14,15 +14,16 @@ import (
 	"testing"
 
 	"soundcheck/internal/cli"
-	"soundcheck/loadgen/engine"
 	"soundcheck/loadgen/kubernetes"
 	"soundcheck/loadgen/kubernetes/kubetest"
+	"soundcheck/loadgen/remote"
 )
 
 // The coordinator in the cluster gets what differs from the defaults, and makes the same plan of it as the
 // command would here.
 func TestK8sArguments(t *testing.T) {
 	t.Parallel()
+	dir := folder(t, map[string]string{"f.yaml": "steps: [{name: a, get: /}]"})
 	for name, tc := range map[string]struct {
 		args, env, want string // want: without those that all have
 	}{
@@ -42,6 +43,8 @@ func TestK8sArguments(t *testing.T) {
 		"environment, other rate":     {"-rate 50", "STAGES=10s@5", "-rate=50"},
 		"environment, other number":   {"-n 50", "DURATION=1m RATE=10", "-duration=5s -n=50 -rate=10"},
 		"environment, other warm-up":  {"-warmup 0s", "WARMUP=5s", "-warmup=0s"},
+		"environment, users":          {"-flow FLOW -users 9 -n 7", "RATE=50 DURATION=1m ARRIVALS=poisson MAX_WORKERS=8 MIX=get=1 COOKIE_JAR=true THINK=1s", "-duration=24h0m0s -flow=f.yaml -n=7 -think=1s -users=9"},
+		"environment, other users":    {"-flow FLOW -rate 9", "USERS=7", "-flow=f.yaml -rate=9"},
 		"environment of local things": {"", "FORMAT=json QUIET=true WORKERS=3", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -52,7 +55,7 @@ func TestK8sArguments(t *testing.T) {
 				env[prefix+"_"+name] = value
 			}
 			d := &distribution{k8s: &kubernetes.Flags{}}
-			here, o, err := parseAttack(append([]string{"-workers", "2"}, strings.Fields(tc.args)...), func(name string) string { return env[name] }, io.Discard, d)
+			here, o, err := parseAttack(append([]string{"-workers", "2"}, strings.Fields(strings.Replace(tc.args, "FLOW", dir+"/f.yaml", 1))...), func(name string) string { return env[name] }, io.Discard, d)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -60,11 +63,11 @@ func TestK8sArguments(t *testing.T) {
 			if got := strings.Join(d.args, " "); got != tc.want {
 				t.Errorf("arguments %s, want %s", got, tc.want)
 			}
-			there, p, err := parseAttack(append([]string{"-workers=2"}, d.args...), func(string) string { return "" }, io.Discard, &distribution{})
+			there, p, err := parseAttack(append([]string{"-workers=2"}, inFolder(d.args, d.files, dir)...), func(string) string { return "" }, io.Discard, &distribution{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if a, b := engine.RemoteOf(here), engine.RemoteOf(there); !reflect.DeepEqual(a, b) || o.abort != p.abort {
+			if a, b := remote.Of(here), remote.Of(there); !reflect.DeepEqual(a, b) || o.abort != p.abort {
 				t.Errorf("the coordinator has %+v, abort %t\nwant %+v, %t", b, p.abort, a, o.abort)
 			}
 		})
@@ -103,7 +106,7 @@ func TestK8sURL(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a, b := engine.RemoteOf(here), engine.RemoteOf(there); !reflect.DeepEqual(a, b) {
+		if a, b := remote.Of(here), remote.Of(there); !reflect.DeepEqual(a, b) {
 			t.Errorf("%s: the coordinator has %+v, want %+v", tt.args, b, a)
 		}
 	}

@@ -25,7 +25,15 @@ import (
 // sink receives the telemetry of these tests.
 var sink telemetrytest.Sink
 
-func TestMain(m *testing.M) { os.Exit(kubetest.Main(func() int { return sink.Main(m) })) }
+// asLoadgen makes this binary loadgen.
+const asLoadgen = "SOUNDCHECK_TEST_LOADGEN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asLoadgen) != "" {
+		main()
+	}
+	os.Exit(kubetest.Main(func() int { return sink.Main(m) }))
+}
 
 // target is an album service with loadgen's probe. It stores the trace context of each
 // request.

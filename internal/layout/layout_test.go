@@ -38,6 +38,7 @@ var rules = []struct {
 	{"loadgen/retry", []string{"loadgen/measure", "internal/httpheader"}},
 	{"loadgen/failure", []string{"loadgen/connect", "loadgen/http2"}},
 	{"loadgen/engine", []string{"loadgen/retry", "loadgen/failure", "loadgen/connect", "loadgen/http1", "loadgen/http2", "loadgen/report", "loadgen/slo", "loadgen/measure", "loadgen/workload", "loadgen/flow", "loadgen/targets", "loadgen/schedule"}},
+	{"loadgen/remote", []string{"loadgen/engine", "loadgen/connect", "loadgen/retry", "loadgen/slo", "loadgen/workload", "loadgen/flow", "loadgen/schedule"}},
 	{"loadgen/capacity", []string{"loadgen/report", "loadgen/slo", "loadgen/measure"}},
 	{"loadgen/compare", []string{"loadgen/report", "loadgen/measure", "loadgen/schedule"}},
 	{"loadgen/report", []string{"loadgen/slo", "loadgen/measure", "loadgen/explain", "loadgen/schedule"}},

@@ -28,7 +28,7 @@ func (r *run) look() {
 	p := Progress{Elapsed: time.Since(r.start), Classes: maps.Clone(all.Classes), P99: all.Served.Quantile(0.99), Last: r.sum.Window(), Slowest: r.slowest}
 	p.Starts, p.Last.SendDelay = max(-p.Elapsed, 0), r.delay
 	for _, u := range r.latest {
-		p.InFlight += u.InFlight
+		p.InFlight, p.Users, p.Done = p.InFlight+u.InFlight, p.Users+u.Users, p.Done+u.Done
 	}
 	r.delay = 0
 	p.Silent = r.silent()

@@ -60,7 +60,9 @@ type Task struct {
 // Update is what a worker measured since its last Update.
 type Update struct {
 	InFlight int            `json:"in_flight"`
-	Delay    time.Duration  `json:"delay"` // longest send delay
+	Users    int            `json:"users,omitempty"` // on their way through a flow
+	Done     int            `json:"done,omitempty"`  // users who have left it
+	Delay    time.Duration  `json:"delay"`           // longest send delay
 	Parts    []measure.Part `json:"parts"`
 }
 

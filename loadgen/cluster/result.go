@@ -29,9 +29,13 @@ func (r *run) finish() (*report.Report, error) {
 	}
 	m.Invalid = few(append(r.invalid, m.Invalid...))
 	m.Ended = cmp.Or(r.ended, m.Ended)
-	if r.Planned > 0 { // also of workers that were lost
+	// The plan is also of workers that were lost.
+	if r.Planned > 0 && m.Flow != nil {
+		m.Flow.Planned, m.Flow.RateTarget = r.Planned, r.RateTarget
+	} else if r.Planned > 0 {
 		m.Planned, m.RateTarget = r.Planned, r.RateTarget
 	}
+	m.Workers = r.Users
 	return m, nil
 }
 

@@ -20,9 +20,10 @@ type Options struct {
 	RunID      string
 	Config     any           // for each worker's Runner, as JSON
 	Span       time.Duration // of the plan
-	Timeout    time.Duration // of a request
-	Planned    uint64        // requests of the plan, of all workers
+	Timeout    time.Duration // of a request, or of a flow's users
+	Planned    uint64        // requests of the plan, or users of a flow, of all workers
 	RateTarget float64       // average of the plan, of all workers
+	Users      int           // of the closed model, of all workers; 0: open model
 	Objectives []slo.Objective
 	// Strict: a worker that is lost, or that began at another time, makes Run return Broken, not only a
 	// report that is INVALID.
@@ -38,6 +39,8 @@ type Progress struct {
 	Starts   time.Duration // from now; 0: started
 	Elapsed  time.Duration
 	InFlight int
+	Users    int                   // on their way through a flow
+	Done     int                   // users who have left it
 	Classes  map[measure.Class]int // so far
 	P99      time.Duration         // response time of served requests, so far
 	Last     measure.Window
@@ -116,7 +119,7 @@ func (c *Coordinator) Run(ctx context.Context, o Options) (*report.Report, error
 		return nil, err
 	}
 	if len(config) > maxTask/2 {
-		return nil, fmt.Errorf("the workers' task has %d bytes, more than %d: too many -targets", len(config), maxTask/2)
+		return nil, fmt.Errorf("the workers' task has %d bytes, more than %d: too many -targets, or too large files of -flow", len(config), maxTask/2)
 	}
 	r := &run{Options: o, c: c, events: make(chan event, eventQueue), over: make(chan struct{}), sum: measure.NewSum(), latest: make([]Update, c.Workers), heard: make([]time.Time, c.Workers), ends: make([]bool, c.Workers), results: make([]bool, c.Workers),
 		gone: make([]bool, c.Workers), started: make([]bool, c.Workers), turn: make(chan struct{}, atOnce), merger: report.NewMerger(), got: make([]bool, c.Workers)}

@@ -132,24 +132,35 @@ func (k *collector) look() (end bool) {
 
 func (k *collector) progress(last measure.Window) Progress {
 	elapsed := time.Since(k.began())
-	p := Progress{Starts: max(-elapsed, 0), Elapsed: elapsed, Duration: k.c.Plan.Span(), Requests: k.Report.Sent, InFlight: int(k.tr.inFlight.Load()),
+	p := Progress{Starts: max(-elapsed, 0), Elapsed: elapsed, Requests: k.Report.Sent, InFlight: int(k.tr.inFlight.Load()),
 		Classes: maps.Clone(k.All.Classes), P99: k.All.Served.Quantile(0.99), Users: int(k.tr.users.active.Load()), Last: last, Parts: k.TakeParts()}
-	if k.c.Workers == 0 {
-		if k.c.Flow == nil { // else the rate is that of users
-			p.RateTarget = k.c.Plan.Rate(elapsed)
-		}
-	} else {
-		p.Duration = k.c.Plan.Duration()
-		n := k.Report.Sent + k.Report.WarmUp
-		if f := k.Report.Flow; f != nil {
-			n = f.Begun + f.WarmUp
-		}
-		if n > 0 && k.c.Plan.Max > 0 { // at the actual rate so far
-			p.Duration = min(p.Duration, time.Duration(float64(elapsed)*float64(k.c.Plan.Max)/float64(n)))
-		}
+	n := k.Report.Sent + k.Report.WarmUp
+	if f := k.Report.Flow; f != nil {
+		p.Done = f.Begun + f.WarmUp
+		n = p.Done
+	} else if k.c.Workers == 0 {
+		p.RateTarget = k.c.Plan.Rate(elapsed)
 	}
-	if k.c.Flow != nil && elapsed > p.Duration { // users complete their flow
-		p.Duration = k.c.Plan.Duration() + Grace
-	}
+	p.Duration = k.c.Lasts(elapsed, n)
 	return p
+}
+
+// MaxExtent is how long requests may take after the end of the plan, with later ones of a flow's users.
+func (c Config) MaxExtent() time.Duration {
+	if c.Flow != nil {
+		return Grace + c.Timeout
+	}
+	return c.Timeout
+}
+
+// Lasts estimates how long a run lasts with so many requests, or users who have left, after some time.
+func (c Config) Lasts(elapsed time.Duration, done int) time.Duration {
+	d := c.Plan.Span()
+	if most := c.Plan.Share(c.Plan.Max); c.Workers > 0 && done > 0 && most > 0 { // at the actual rate so far
+		d = min(d, time.Duration(float64(elapsed)*float64(most)/float64(done)))
+	}
+	if c.Flow != nil && elapsed > d { // users complete their flow
+		d = c.Plan.Duration() + Grace
+	}
+	return d
 }

@@ -33,8 +33,8 @@ type Config struct {
 	Worker     string           // index of this process among those of the run, in metrics and spans; "": one process
 	URL        string           // of the service, without a trailing slash; for targets the name of their file
 	Plan       schedule.Plan    // the closed model uses only its duration and Max
-	Workers    int              // of the closed model; 0: open model
-	Users      []schedule.Stage // population of a flow in the closed model, instead of a rate; nil: Workers users
+	Workers    int              // of the closed model, in this process; 0: open model
+	Users      []schedule.Stage // population of a flow in the closed model, of all shards; nil: constant
 	Think      *flow.Think      // in place of those of the flow
 	Timeout    time.Duration    // per request, including retries
 	MaxWorkers int              // max concurrent requests
@@ -92,6 +92,7 @@ type Progress struct {
 	Requests          int
 	InFlight          int
 	Users             int                   // that are on their way through a flow
+	Done              int                   // users who have left the flow, with those of the warm-up
 	Classes           map[measure.Class]int // so far
 	P99               time.Duration         // response time of served requests, so far
 	Last              measure.Window

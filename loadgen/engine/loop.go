@@ -38,6 +38,9 @@ func newLoop(t *transport) *loop {
 		t.users.ctx, l.cancel = context.WithDeadline(t.users.ctx, t.pacer.Began().Add(t.c.Plan.Duration()+Grace))
 	}
 	t.users.next, l.last = context.WithCancel(t.users.ctx)
+	if most := t.c.Plan.Max; most > 0 && t.c.Plan.Share(most) == 0 { // other shards have all users
+		l.last()
+	}
 	n := l.max
 	turns := t.c.Workers == 0 || t.c.Stream != nil // a stream feeds one request at a time
 	if t.c.Workers == 0 {
@@ -89,16 +92,17 @@ func (l *loop) open() {
 // closed is a worker of the closed model.
 func (l *loop) closed(index int) {
 	w := newWorker(l.t)
+	began := l.t.pacer.Began()
 	var due time.Time // of the next user; zero: at once
-	for l.t.joins(index, &due) {
+	for wait(l.t.users.next, began) && l.t.joins(index, &due) {
 		n := l.sent.Add(1) - 1
-		if l.t.pacer.Over(time.Since(l.start), n) {
+		if l.t.pacer.Over(time.Since(began), n) {
 			return
 		}
-		if n+1 == l.t.c.Plan.Max {
+		if n+1 == l.t.c.Plan.Share(l.t.c.Plan.Max) {
 			l.last()
 		}
-		due = w.run(n, due, func() bool { return !l.t.pacer.Over(time.Since(l.start), l.sent.Load()) })
+		due = w.run(n, due, func() bool { return !l.t.pacer.Over(time.Since(began), l.sent.Load()) })
 	}
 }
 

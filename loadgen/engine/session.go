@@ -186,7 +186,7 @@ func (t *transport) joins(index int, due *time.Time) bool {
 		return true
 	}
 	now := time.Since(t.pacer.Began())
-	at, ok := schedule.Above(t.c.Users, float64(index), now)
+	at, ok := schedule.Above(t.c.Users, float64(t.c.Plan.Number(uint64(index))), now)
 	if !ok || at <= now {
 		return ok
 	}

@@ -1,14 +1,17 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"soundcheck/loadgen/report"
 	"soundcheck/loadgen/schedule"
 )
 
@@ -79,6 +82,61 @@ func TestLastUserBegins(t *testing.T) {
 	r := run(t, c)
 	if f := r.Flow; f.Completed != 2 || f.Begun != 2 || r.Elapsed > Grace.Seconds() {
 		t.Errorf("%+v; %g s", f, r.Elapsed)
+	}
+}
+
+// The shards of a population have together, at each level, as many users as one process, and none has two more than
+// another.
+func TestSharesOfPopulation(t *testing.T) {
+	t.Parallel()
+	over, cancel := context.WithCancel(t.Context())
+	cancel() // who is not there now does not wait
+	for level, want := range map[float64]int{0: 0, 0.5: 1, 1: 1, 4: 4, 4.2: 5, 19: 19, 20: 20} {
+		for shards := range uint64(6) {
+			sum, low, high := 0, 20, 0
+			for shard := range max(shards, 1) {
+				c := Config{Users: []schedule.Stage{{Duration: time.Hour, From: level, To: level}, {Duration: time.Hour, From: 20, To: 20}}, Plan: schedule.Plan{Shard: shard, Shards: shards}}
+				tr := &transport{c: c, pacer: schedule.NewPacer(t.Context(), schedule.Pacing{Plan: c.Plan}), users: users{next: over}}
+				tr.pacer.Begin(0)
+				n := 0
+				for index := range int(c.Plan.Share(20)) {
+					if due := (time.Time{}); tr.joins(index, &due) {
+						n++
+					}
+				}
+				sum, low, high = sum+n, min(low, n), max(high, n)
+			}
+			if sum != want || high-low > 1 {
+				t.Errorf("%d shards have %d users at level %g, between %d and %d each, want %d", shards, sum, level, low, high, want)
+			}
+		}
+	}
+}
+
+// The users of a closed population begin at the start of the plan, and the plan has its whole duration after it. Without a
+// share of the users, a shard ends at once.
+func TestPopulationStartsAt(t *testing.T) {
+	t.Parallel()
+	var first, last atomic.Int64
+	c, _ := flowConfig(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		first.CompareAndSwap(0, time.Now().UnixNano())
+		last.Store(time.Now().UnixNano())
+	}), "name: f\nsteps:\n  - {name: a, get: /, think: 10ms}\n")
+	start := time.Now().Add(900 * time.Millisecond)
+	sent := make(chan time.Duration, 1)
+	c.Plan, c.Workers, c.StartAt = schedule.Plan{Stages: []schedule.Stage{{Duration: time.Second}}}, 3, start
+	c.FirstSent = func(scheduled time.Duration, at time.Time) { sent <- max(scheduled, start.Sub(at)) }
+	r := run(t, c)
+	if begin, end := time.Unix(0, first.Load()), time.Unix(0, last.Load()); begin.Before(start) || end.Sub(start) < 200*time.Millisecond || !r.StartedAt.Equal(start) {
+		t.Errorf("requests from %s to %s of the start; %s, %+v", begin.Sub(start), end.Sub(start), r.StartedAt, r.Flow)
+	}
+	if d := <-sent; d > 0 { // a delay of the start would be hidden
+		t.Errorf("the first request was scheduled %s after the start, or sent before it", d)
+	}
+	c.Plan, c.StartAt = schedule.Plan{Stages: []schedule.Stage{{Duration: time.Hour}}, Max: 1, Shard: 1, Shards: 2}, time.Now().Add(time.Hour)
+	c.Users = []schedule.Stage{{Duration: time.Hour, From: 0, To: 6}}
+	if r := run(t, c); r.Flow.Begun != 0 || r.Sent != 0 || r.Limit != report.LimitRequests {
+		t.Errorf("%+v, limit %q", r.Flow, r.Limit)
 	}
 }
 

@@ -87,7 +87,10 @@ func (w *worker) send(n *note, q *workload.Request) {
 		w.c.Recorder.Add(n.seq, n.start().Sub(w.pacer.Began()), q)
 	}
 	if w.c.FirstSent != nil && w.first.CompareAndSwap(false, true) {
-		scheduled, sent := n.start().Sub(w.pacer.Began()), n.sent
+		scheduled, sent := time.Duration(0), n.sent // of a user who is there from the start, in the closed model
+		if !n.scheduled.IsZero() {
+			scheduled = n.scheduled.Sub(w.pacer.Began())
+		}
 		w.telling.Go(func() { w.c.FirstSent(scheduled, sent) })
 	}
 	n.full = w.began() >= int64(w.c.MaxWorkers) || n.full

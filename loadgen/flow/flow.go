@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -29,13 +27,19 @@ const (
 
 // Flow are the steps of each user. It is immutable.
 type Flow struct {
-	Name  string
-	Steps []*Step
+	Name   string
+	Steps  []*Step
+	Source Source
 
 	columns   []string                 // names of all variables, in the order of a user's values
 	constants map[string]targets.Value // of variables
 	fakes     []fake                   // one value for each user
 	data      *targets.Data            // one row for each user; nil: none
+}
+
+// Relative reports whether a step has a path of the run's service: not a full URL, nor a link of a response.
+func (f *Flow) Relative() bool {
+	return slices.ContainsFunc(f.Steps, func(s *Step) bool { return s.Full() == "" && !s.follows })
 }
 
 // fake is a variable with a value of gofakeit for each user.
@@ -83,36 +87,6 @@ var variablePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // reserved are names in expressions that are no variables.
 var reserved = []string{"status", "header", "body", "json", "user"}
-
-// Read reads a flow file. Errors have the file and the line. The files that it names are relative to it.
-func Read(path string) (*Flow, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-	f, err := parse(name, text, func(name string) ([]byte, error) {
-		if !filepath.IsAbs(name) {
-			name = filepath.Join(filepath.Dir(path), name)
-		}
-		return os.ReadFile(name)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("%s:%w", path, err)
-	}
-	return f, nil
-}
-
-// Parse parses the text of a flow file, which must not name other files. Errors have the name and the line.
-func Parse(name, text string) (*Flow, error) {
-	f, err := parse(strings.TrimSuffix(name, filepath.Ext(name)), []byte(text), func(other string) ([]byte, error) {
-		return nil, fmt.Errorf("%s: the flow must not name other files", other)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("%s:%w", name, err)
-	}
-	return f, nil
-}
 
 // located is an error at a place of the file, as in $.steps[1].check[0].
 type located struct {

@@ -57,9 +57,6 @@ func (s *Step) Full() string {
 	return s.target.URL
 }
 
-// Follows reports whether the URL is a link of an earlier response.
-func (s *Step) Follows() bool { return s.follows }
-
 // Reads reports whether the step reads its response.
 func (s *Step) Reads() bool { return len(s.extracts)+len(s.checks) > 0 }
 

@@ -100,18 +100,18 @@ func TestLinks(t *testing.T) {
 		`"?page=2"`: "http://shop.example/api/orders?page=2", `"//h/a"`: "http://h/a", `"file:///etc"`: "not an http://", `""`: "it is empty", "null": "it is null, not a text", "7": "it is 7", `"/%zz"`: "invalid URL escape"} {
 		u := must(t, "steps:\n  - {name: a, get: /, extract: {v: $.v}}\n  - {name: b, get: '{{v}}'}\n").NewUser(0, 1)
 		s, _ := u.Next()
-		if f := u.Respond(s, Response{URL: from, Status: 200, Body: []byte(`{"v":` + link + `}`)}); f != nil || s.Follows() {
+		if f := u.Respond(s, Response{URL: from, Status: 200, Body: []byte(`{"v":` + link + `}`)}); f != nil || s.follows {
 			t.Fatal(f)
 		}
 		s, _ = u.Next()
-		if r, err := u.Request(s); r.URL != want && (err == nil || !strings.Contains(err.Error(), want)) || !s.Follows() {
+		if r, err := u.Request(s); r.URL != want && (err == nil || !strings.Contains(err.Error(), want)) || !s.follows {
 			t.Errorf("link %s: %q, %v, want %s", link, r.URL, err, want)
 		}
 	}
 	for link, want := range map[string]string{"/a?b=1": "/a?b=1", "https://h/a": "https://h/a", "a": "not an http://", "//h/a": "not an http://", `""`: "it is empty"} {
 		u := must(t, "variables: {v: "+link+"}\nsteps:\n  - {name: b, get: '{{v}}'}\n").NewUser(0, 1)
 		s, _ := u.Next()
-		if r, err := u.Request(s); r.URL != want && (err == nil || !strings.Contains(err.Error(), want)) || s.Follows() {
+		if r, err := u.Request(s); r.URL != want && (err == nil || !strings.Contains(err.Error(), want)) || s.follows {
 			t.Errorf("link %s: %q, %v, want %s", link, r.URL, err, want)
 		}
 	}

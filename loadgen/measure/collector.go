@@ -162,11 +162,9 @@ func (c *Collector) Add(r Request) {
 	if p := c.parts[r.Scenario]; p != nil {
 		p.Add(r.Scheduled, r.Class, r.Response)
 	}
-	if c.live != nil {
-		c.addPart("", r.Scheduled, r.Class, r.Response)
-		if c.parts[r.Scenario] != nil {
-			c.addPart(r.Scenario, r.Scheduled, r.Class, r.Response)
-		}
+	c.AddPart("", r.Scheduled, r.Class, r.Response)
+	if c.parts[r.Scenario] != nil {
+		c.AddPart(r.Scenario, r.Scheduled, r.Class, r.Response)
 	}
 	c.window.requests++
 	c.window.served.Add(r.Class, r.Response)
@@ -190,9 +188,7 @@ func (c *Collector) AddUnsent(scheduled time.Duration) {
 	c.All.Classes[Failed]++
 	c.All.Statuses[0]++
 	c.Intervals.Add(scheduled, Failed, 0)
-	if c.live != nil {
-		c.addPart("", scheduled, Failed, 0)
-	}
+	c.AddPart("", scheduled, Failed, 0)
 }
 
 // Of returns the requests of a scenario ("": all), in total and by interval. The cell is nil

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// Part has requests of one second of a run, in JSON. A worker sends parts while it runs, so
-// that a coordinator has the numbers of all workers.
+// Part has requests of one second of a run, or users of a flow, in JSON. A worker sends parts while it runs,
+// so that a coordinator has the numbers of all workers.
 type Part struct {
-	Scenario string  `json:"scenario,omitempty"` // "": all
+	Scenario string  `json:"scenario,omitempty"` // or flow; "": all requests
 	Second   int     `json:"second"`             // scheduled, since the end of the warm-up
 	Classes  [4]int  `json:"classes"`            // requests, in the order of Classes
 	Served   string  `json:"served,omitempty"`   // response times as in Histogram; "": none
@@ -28,8 +28,11 @@ type second struct {
 // CountParts makes the collector count for TakeParts.
 func (c *Collector) CountParts() { c.live = map[second]*Interval{} }
 
-// addPart counts a request for TakeParts.
-func (c *Collector) addPart(scenario string, scheduled time.Duration, class Class, response time.Duration) {
+// AddPart counts a request of a scenario ("": all), or a user of a flow, for TakeParts.
+func (c *Collector) AddPart(scenario string, scheduled time.Duration, class Class, response time.Duration) {
+	if c.live == nil {
+		return
+	}
 	key := second{scenario, int(max(scheduled, 0) / time.Second)}
 	if c.live[key] == nil {
 		c.live[key] = NewInterval()
@@ -37,8 +40,8 @@ func (c *Collector) addPart(scenario string, scheduled time.Duration, class Clas
 	c.live[key].Add(class, response)
 }
 
-// TakeParts returns the requests since the last call: all, and those of the scenarios with
-// intervals of their own. It needs CountParts.
+// TakeParts returns the requests since the last call: all, those of the scenarios with
+// intervals of their own, and users. It needs CountParts.
 func (c *Collector) TakeParts() []Part {
 	var parts []Part
 	order := func(a, b second) int { return cmp.Or(cmp.Compare(a.scenario, b.scenario), cmp.Compare(a.n, b.n)) }

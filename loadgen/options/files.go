@@ -3,6 +3,7 @@ package options
 import (
 	"bytes"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -11,10 +12,11 @@ import (
 type File struct {
 	Flag, Path string
 	Content    []byte
+	Inner      bool // the flag's file names it: its path is relative to that one
 }
 
 // fileFlags are the flags whose values are paths of files that the coordinator needs.
-var fileFlags = []string{"cacert", "data", "openapi", "targets"}
+var fileFlags = []string{"cacert", "data", "flow", "openapi", "targets"}
 
 // IsFile reports whether a flag's value is the path of a file that Files returns if it is used.
 func IsFile(flag string) bool { return slices.Contains(fileFlags, flag) }
@@ -35,15 +37,21 @@ func (f *Flags) keep(flag string, in io.Reader) io.Reader {
 func (f *Flags) Files() (list []File) {
 	add := func(flag, path string) {
 		if content := f.contents[flag]; content != nil {
-			list = append(list, File{flag, path, content.Bytes()})
+			list = append(list, File{Flag: flag, Path: path, Content: content.Bytes()})
 		}
 	}
+	if c := f.Config.Flow; c != nil {
+		for _, name := range slices.Sorted(maps.Keys(c.Source.Files)) { // first: their names must stay
+			list = append(list, File{"flow", name, c.Source.Files[name], true})
+		}
+		list = append(list, File{Flag: "flow", Path: f.flow, Content: c.Source.Text})
+	}
 	if pem := f.Config.Connect.CACert; pem != "" {
-		list = append(list, File{"cacert", f.Lookup("cacert").Value.String(), []byte(pem)})
+		list = append(list, File{Flag: "cacert", Path: f.Lookup("cacert").Value.String(), Content: []byte(pem)})
 	}
 	add("data", f.data)
 	if c := f.Config.Contract; c != nil {
-		list = append(list, File{"openapi", f.contract.file, c.Source})
+		list = append(list, File{Flag: "openapi", Path: f.contract.file, Content: c.Source})
 	}
 	add("targets", f.targets)
 	add("body", strings.TrimPrefix(f.body, "@"))

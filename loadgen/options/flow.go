@@ -1,6 +1,8 @@
 package options
 
 import (
+	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 
@@ -11,7 +13,7 @@ import (
 // readFlow reads the file of -flow.
 func (f *Flags) readFlow(over http.Header) error {
 	c := &f.Config
-	if err := f.only("-flow", "mix", "targets", "replay", "record", "data", "each-once", "workers", "cookie-jar"); err != nil {
+	if err := f.only("-flow", "mix", "targets", "replay", "record", "data", "each-once", "cookie-jar"); err != nil {
 		return err
 	}
 	if f.Address() != "" {
@@ -24,18 +26,17 @@ func (f *Flags) readFlow(over http.Header) error {
 	if c.Flow, err = flow.Read(f.flow); err != nil {
 		return f.Errorf("-flow: %v", err)
 	}
-	c.Header = over
-	relative := false
+	c.Mix, c.Header, c.Connect.CookieJar = nil, over, false // each user has a jar
 	for _, s := range c.Flow.Steps {
 		full := s.Full()
-		if relative = relative || full == "" && !s.Follows(); full == "" {
+		if full == "" {
 			continue
 		}
 		if err := c.Connect.CheckURL(full); err != nil {
 			return f.Errorf("-flow: step %s: %v", s.Name, err)
 		}
 	}
-	if !relative {
+	if !c.Flow.Relative() {
 		if err := f.only("-flow, whose steps all have full URLs,", "url"); err != nil {
 			return err
 		}
@@ -52,6 +53,11 @@ func (p *Plan) population(f *Flags) error {
 			return f.Errorf("-users and -think need -flow")
 		}
 		return nil
+	}
+	if p.Processes == 0 {
+		if err := f.only("-flow", "workers"); err != nil {
+			return err
+		}
 	}
 	if p.think != "" {
 		c.Think = new(flow.Think)
@@ -73,11 +79,7 @@ func (p *Plan) population(f *Flags) error {
 	}
 	p.rate, p.stages = 0, ""
 	if n, err := strconv.Atoi(p.users); err == nil {
-		if n < 1 || n > maxWorkers {
-			return f.Errorf("-users %d is out of range: 1 to %d", n, maxWorkers)
-		}
-		c.Workers = n
-		return nil
+		return p.places(f, float64(n), fmt.Sprintf("-users %d is", n))
 	}
 	stages, err := schedule.ParseLevels(p.users)
 	if err != nil {
@@ -87,10 +89,22 @@ func (p *Plan) population(f *Flags) error {
 		return err
 	}
 	plan := schedule.Plan{Stages: stages}
-	peak := plan.Peak()
-	if peak < 1 || peak > maxWorkers {
-		return f.Errorf("-users: the peak of %g users is out of range: 1 to %d", peak, maxWorkers)
+	c.Users, p.duration = stages, plan.Duration()
+	return p.places(f, plan.Peak(), fmt.Sprintf("-users: the peak of %g users is", plan.Peak()))
+}
+
+// places sets the max number of users at once, of a shard its own. Of is how an error begins.
+func (p *Plan) places(f *Flags, peak float64, of string) error {
+	plan := f.Config.Plan
+	processes := max(plan.Shards, uint64(p.Processes), 1)
+	most := maxWorkers * processes
+	switch {
+	case !(peak >= 1 && peak <= float64(most)) && processes == 1:
+		return f.Errorf("%s out of range: 1 to %d", of, most)
+	case !(peak >= float64(processes) && peak <= float64(most)):
+		return f.Errorf("%s out of range: %d to %d for %d processes, each with a user of its own", of, processes, most, processes)
 	}
-	c.Users, c.Workers, p.duration = stages, int(peak+0.999999), plan.Duration()
+	f.Config.Workers = int(plan.Share(uint64(math.Ceil(peak - 1e-6))))
+	f.Config.MaxWorkers = f.Config.Workers
 	return nil
 }

@@ -43,8 +43,8 @@ type Plan struct {
 	Processes int // of a run on many workers; 0: this one
 }
 
-// Define defines the flags. A run on many workers has no closed model, and its coordinator gives each
-// worker its start and its shard.
+// Define defines the flags. A run on many workers has no closed model but that of a flow's users, and its
+// coordinator gives each worker its start and its shard.
 func (p *Plan) Define(f *Flags, many bool) {
 	p.rate = 100
 	f.Var(&p.rate, "rate", "target `rate` in req/s, or N/duration (0.01/s to 100000/s per process); 0: closed model")
@@ -54,13 +54,13 @@ func (p *Plan) Define(f *Flags, many bool) {
 	f.Uint64Var(&f.Config.Plan.Max, "n", 0, "max `requests` (0: no limit); -duration or -stages may end the run earlier")
 	f.DurationVar(&f.Config.WarmUp, "warmup", 0, "warm-up duration (shorter than the plan), not measured; raw results of -out have it")
 	f.BoolVar(&f.each, "each-once", false, "end the run when each target and each row of -data has been sent")
+	f.StringVar(&f.flow, "flow", "", "YAML `file` of each user's steps; -rate and -stages are new users per second")
+	f.StringVar(&p.users, "users", "", "concurrent `users` of -flow (closed model), or stages as in 30s@0..200,1m@200")
+	f.StringVar(&p.think, "think", "", "think `time` after each step of -flow, as in 1s..3s; replaces its own")
 	if many {
 		return
 	}
 	f.Streams = true
-	f.StringVar(&f.flow, "flow", "", "YAML `file` of each user's steps; -rate and -stages are new users per second")
-	f.StringVar(&p.users, "users", "", "concurrent `users` of -flow (closed model), or stages as in 30s@0..200,1m@200")
-	f.StringVar(&p.think, "think", "", "think `time` after each step of -flow, as in 1s..3s; replaces its own")
 	f.IntVar(&f.Config.Workers, "workers", 0, "concurrent `workers` of the closed model (1 to 65536); needs -rate 0")
 	f.StringVar(&p.startAt, "start-at", "", "start `time` (RFC 3339, within 24h), the same on all machines")
 	f.StringVar(&p.shard, "shard", "", "shard `i/n` of the plan, as in 2/4; see loadgen merge")
@@ -92,10 +92,10 @@ func (p *Plan) Apply(f *Flags) error {
 		return f.Errorf("-rate %g is out of range: 0.01 to %s", p.rate, limit)
 	case p.duration < schedule.MinDuration || p.duration > schedule.MaxDuration:
 		return f.Errorf("-duration %s is out of range: 100ms to 24h", p.duration)
-	case c.Workers < 0 || c.Workers > maxWorkers:
+	case c.Flow == nil && (c.Workers < 0 || c.Workers > maxWorkers):
 		return f.Errorf("-workers %d is out of range: 1 to %d", c.Workers, maxWorkers)
-	case p.rate == 0 && p.stages == "" && p.Processes > 0:
-		return f.Errorf("-rate 0 (closed model) is for one process: a rate above 0, or -stages")
+	case p.rate == 0 && p.stages == "" && p.Processes > 0 && c.Workers == 0:
+		return f.Errorf("-rate 0 (closed model) is for one process: a rate above 0, -stages, or -flow with -users")
 	case p.rate == 0 && p.stages == "" && p.replay == "" && c.Workers == 0:
 		return f.Errorf("-rate 0 (closed model) needs -workers")
 	case c.Workers > 0 && (p.rate != 0 || p.stages != "" || p.replay != ""):
@@ -106,7 +106,12 @@ func (p *Plan) Apply(f *Flags) error {
 		return f.Errorf("-warmup %s is below 0", c.WarmUp)
 	}
 	if c.Workers > 0 {
-		if err := f.only("the closed model", "arrivals", "max-workers", "start-at", "shard"); err != nil {
+		c.Plan.Arrivals = schedule.Constant // there are none
+		names := []string{"arrivals", "max-workers"}
+		if c.Flow == nil { // else each process has its users
+			names = append(names, "start-at", "shard")
+		}
+		if err := f.only("the closed model", names...); err != nil {
 			return err
 		}
 	}

@@ -158,7 +158,7 @@ func (f *Flags) readRequest() error {
 			return f.Errorf("-data: %v", err)
 		}
 	} else if f.given["data"] {
-		return f.Errorf("-data is for placeholders in a URL argument or -targets")
+		return f.Errorf("-data is for placeholders in a URL argument or -targets; the file of -flow has a field data")
 	}
 	switch {
 	case f.contract.file != "" || f.given["invalid"]:

@@ -26,11 +26,12 @@ type Flow struct {
 	Failed     int             `json:"failed"`         // a step failed
 	Unfinished int             `json:"unfinished"`     // at the end of the run
 	Longest    float64         `json:"unfinished_max"` // seconds: of Unfinished, the longest time from first step scheduled → end of the run
-	Peak       int             `json:"users_peak"`     // at once
+	Peak       int             `json:"users_peak"`     // at once; merged, of the open model, the sum of the processes' peaks: at most so many
 	Duration   measure.Summary `json:"duration"`       // of completed users: first step scheduled → end of the last response, with think times
 	Slowest    []Slow          `json:"slowest"`        // slowest first
 
 	steps []string
+	span  float64 // of merged reports the longest time in which users began, in seconds
 }
 
 // User is a user who is no longer on their way through a flow.
@@ -68,6 +69,7 @@ func (b *Builder) AddUser(u User) {
 	f.Begun++
 	b.Flow.Add(class, 0, u.Duration)
 	b.users.Add(u.Scheduled, class, u.Duration)
+	b.AddPart(f.Name, u.Scheduled, class, u.Duration)
 }
 
 // of returns the requests of a scenario ("": all), or the users of the flow.
@@ -97,7 +99,6 @@ func (r *Report) unbegun() string {
 func (f *Flow) add(g *Flow) {
 	f.Planned += g.Planned
 	f.RateTarget += g.RateTarget
-	f.RateActual += g.RateActual
 	f.Begun += g.Begun
 	f.WarmUp += g.WarmUp
 	f.Completed += g.Completed
@@ -106,6 +107,10 @@ func (f *Flow) add(g *Flow) {
 	f.Unfinished += g.Unfinished
 	f.Longest = max(f.Longest, g.Longest)
 	f.Peak += g.Peak
+	if g.RateActual > 0 {
+		f.span = max(f.span, float64(g.Begun)/g.RateActual)
+		f.RateActual = float64(f.Begun) / f.span
+	}
 	for _, s := range g.Slowest {
 		f.Slowest = slowest(f.Slowest, s)
 	}
@@ -126,8 +131,8 @@ func (f *Flow) plan(r *Report) string {
 	return fmt.Sprintf("flow %s: %d %s (closed model)%s", f.Name, r.Workers, plural(r.Workers), think)
 }
 
-// String describes what the users did.
-func (f *Flow) String() string {
+// result describes what the users did.
+func (f *Flow) result(r *Report) string {
 	text := fmt.Sprintf("%d", f.Begun)
 	if f.Planned > 0 {
 		text += fmt.Sprintf(" of %d planned", f.Planned)
@@ -140,7 +145,11 @@ func (f *Flow) String() string {
 	if f.RateTarget > 0 {
 		text += fmt.Sprintf(" of %s/s target", short(f.RateTarget))
 	}
-	return text + fmt.Sprintf("; peak %d at once", f.Peak)
+	peak := "peak"
+	if r.Processes > 1 && r.Model == "open" { // their peaks may be at different times; a population's are at the same
+		peak = "peak at most"
+	}
+	return text + fmt.Sprintf("; %s %d at once", peak, f.Peak)
 }
 
 // Note says which users the flow's row of the latency table does not have because the run ended; "": none.

@@ -81,6 +81,7 @@ func TestMergeFlows(t *testing.T) {
 	t.Parallel()
 	a, b := flowReport(t, 0), flowReport(t, 1)
 	b.Flow.Longest = 9
+	b.Flow.RateActual = 0.5 // it took twice as long
 	for _, r := range []*Report{a, b} {
 		if err := r.encodeHistograms(); err != nil {
 			t.Fatal(err)
@@ -91,20 +92,31 @@ func TestMergeFlows(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := r.Flow
-	if f.Begun != 8 || f.Planned != 10 || f.WarmUp != 2 || f.Completed != 4 || f.Failed != 2 || f.Unfinished != 2 || f.Longest != 9 || !strings.HasSuffix(f.Note(), "2 users had not finished when the run ended: the longest time so far was 9000.00 ms.") || f.Peak != 6 || f.RateTarget != 2 || f.RateActual != 2 || f.Duration.Count != 4 || len(f.Slowest) != 4 {
+	if f.Begun != 8 || f.Planned != 10 || f.WarmUp != 2 || f.Completed != 4 || f.Failed != 2 || f.Unfinished != 2 || f.Longest != 9 || !strings.HasSuffix(f.Note(), "2 users had not finished when the run ended: the longest time so far was 9000.00 ms.") || f.Peak != 6 || f.RateTarget != 2 || f.RateActual != 1 || f.Duration.Count != 4 || len(f.Slowest) != 4 {
 		t.Errorf("%+v", f)
 	}
 	if r.SLOs[0].Met || r.SLOs[0].Text != "3000.00 ms, without 2 unfinished users" || !r.SLOs[1].Met || r.SLOs[3].Value != 1./3 || r.Scenarios[0].Name != "pay" {
 		t.Errorf("%+v, %s", r.SLOs, r.Scenarios[0].Name)
 	}
+	for model, want := range map[string]string{"open": "; 1/s of 2/s target; peak at most 6 at once", "closed": "; peak 6 at once"} {
+		if r.Model = model; !strings.HasSuffix(f.result(r), want) {
+			t.Errorf("%s: %s, want %s", model, f.result(r), want)
+		}
+	}
 	f.Longest = 0 // of files of an older loadgen
 	if note := f.Note(); note != "Row flow buy has completed users only. 2 users had not finished when the run ended." {
 		t.Error(note)
 	}
-	b = flowReport(t, 1)
-	b.Flow.Name = "sell"
-	if _, err := Merge([]*Report{a, b}); err == nil || !strings.Contains(err.Error(), `different flows: "buy" and "sell"`) {
-		t.Error(err)
+	for want, change := range map[string]func(*Flow){
+		`"buy" and "sell"`:           func(f *Flow) { f.Name = "sell" },
+		`"buy" and "buy 2s"`:         func(f *Flow) { f.Think = "2s" },
+		`"buy" and "buy 30s@0..200"`: func(f *Flow) { f.Users = "30s@0..200" },
+	} {
+		b = flowReport(t, 1)
+		change(b.Flow)
+		if _, err := Merge([]*Report{a, b}); err == nil || !strings.HasSuffix(err.Error(), "different flows: "+want) {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }
 

@@ -64,7 +64,7 @@ func (r *Report) head() []line {
 		text += fmt.Sprintf("; %d cancelled", r.Cancelled)
 	}
 	if r.Flow != nil {
-		add("users", "%s", r.Flow)
+		add("users", "%s", r.Flow.result(r))
 	}
 	add("requests", "%s", text)
 	add("rate", "%s", r.rate())

@@ -116,8 +116,8 @@ func (m *Merger) check(r *Report) error {
 		return fmt.Errorf("%s and %s have different targets, warm-ups or recordings: %s, %g s %s, and %s, %g s %s", id, r.RunID,
 			first.Target, first.WarmUpTime, first.Replay, r.Target, r.WarmUpTime, r.Replay)
 	}
-	if name, of := r.flowName(), first.flowName(); name != of {
-		return fmt.Errorf("%s and %s have different flows: %q and %q", id, r.RunID, of, name)
+	if flow, of := r.users(), first.users(); flow != of {
+		return fmt.Errorf("%s and %s have different flows: %q and %q", id, r.RunID, of, flow)
 	}
 	if r.Model != first.Model || r.Stages != first.Stages || r.Arrivals != first.Arrivals || r.Seed != first.Seed {
 		return fmt.Errorf("%s and %s have different plans: %s %s %s seed %d, and %s %s %s seed %d", id, r.RunID,
@@ -142,11 +142,12 @@ func (m *Merger) check(r *Report) error {
 	return nil
 }
 
-func (r *Report) flowName() string {
+// users is the plan of a flow's users, but for a constant population: each process has a part of it.
+func (r *Report) users() string {
 	if r.Flow == nil {
 		return ""
 	}
-	return r.Flow.Name
+	return strings.Join(strings.Fields(r.Flow.Name+" "+r.Flow.Users+" "+r.Flow.Think), " ")
 }
 
 // Finish returns the merged report. It ends the merger.
@@ -196,8 +197,10 @@ func (m *Merger) judge(text string) (slo.Verdict, error) {
 	}
 	cell, intervals := m.results.All, m.results.Intervals.List
 	if name := o.Scenario(); m.r.Flow != nil && name == m.r.Flow.Name {
-		cell, intervals = m.results.Flow, nil
 		f := m.r.Flow
+		if cell, intervals = m.results.Flow, nil; m.Intervals != nil {
+			intervals = m.Intervals(name)
+		}
 		cell.Classes = map[measure.Class]int{measure.Good: f.Completed - f.Late, measure.Late: f.Late, measure.Failed: f.Failed}
 	} else if name != "" {
 		cell, intervals = m.results.Scenarios[name], nil

@@ -151,7 +151,7 @@ func (p *Pacer) Over(elapsed time.Duration, hits uint64) bool {
 }
 
 func (p *Pacer) over(elapsed time.Duration, hits uint64) bool {
-	return p.ctx.Err() != nil || elapsed >= p.Plan.Duration() || p.Plan.Max > 0 && hits >= p.Plan.Max
+	return p.ctx.Err() != nil || elapsed >= p.Plan.Duration() || p.Plan.Max > 0 && hits >= p.Plan.Share(p.Plan.Max)
 }
 
 // pace waits for the scheduled time of a request. Stop: the plan has ended.

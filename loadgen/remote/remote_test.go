@@ -1,4 +1,4 @@
-package engine
+package remote
 
 import (
 	"encoding/json"
@@ -13,6 +13,8 @@ import (
 	"soundcheck/internal/albumhttp"
 	"soundcheck/loadgen/connect"
 	"soundcheck/loadgen/contract"
+	"soundcheck/loadgen/engine"
+	"soundcheck/loadgen/flow"
 	"soundcheck/loadgen/retry"
 	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/slo"
@@ -42,16 +44,16 @@ func TestRemote(t *testing.T) {
 		}
 	}
 	values := &targets.Data{Name: "f", Columns: []string{"a"}, Rows: [][]targets.Value{{{Text: "b"}}, {{Text: "1", Literal: true}}}}
-	c := Config{RunID: "run", URL: "http://x", Plan: schedule.Plan{Stages: stages, Arrivals: schedule.Poisson, Max: 7}, Timeout: time.Second, MaxWorkers: 9,
+	c := engine.Config{RunID: "run", URL: "http://x", Plan: schedule.Plan{Stages: stages, Arrivals: schedule.Poisson, Max: 7}, Timeout: time.Second, MaxWorkers: 9,
 		Workload: workload.Workload{Mix: mix, Targets: []vegeta.Target{{Method: "PUT", URL: "http://y", Body: []byte{0, 255}, Header: http.Header{"A": {"b", "c"}}}},
 			Data: values, Header: http.Header{"A": {"b", "c"}}, Expect: expect, EachOnce: true},
 		Seed: 1 << 63, SLOs: slos, Retry: retry.Honour, TraceSample: 0.25, WarmUp: time.Second, Before: 11,
 		Connect: connect.Options{Version: connect.H2C, Resolve: []string{"a:1:127.0.0.1"}, Redirects: 3, CACert: "PEM"}}
-	b, err := json.Marshal(RemoteOf(c))
+	b, err := json.Marshal(Of(c))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var r Remote
+	var r Run
 	if err := json.Unmarshal(b, &r); err != nil {
 		t.Fatal(err)
 	}
@@ -72,10 +74,33 @@ func TestRemote(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Contract, c.Invalid = d, 0.25
-	if got, err := RemoteOf(c).Config("run", 0, 1); err != nil || got.Contract.Name != "albums.yaml" || !slices.Equal(got.Contract.Names(), d.Names()) || got.Invalid != 0.25 {
+	if got, err := Of(c).Config("run", 0, 1); err != nil || got.Contract.Name != "albums.yaml" || !slices.Equal(got.Contract.Names(), d.Names()) || got.Invalid != 0.25 {
 		t.Errorf("%+v, %v, want the contract", got.Contract, err)
 	}
-	if _, err := (Remote{Remote: workload.Remote{OpenAPI: []byte("a"), OpenAPIFile: "b"}}).Config("run", 0, 1); err == nil {
+	f, err := flow.Parse("buy.yaml", "steps:\n  - {name: a, get: /}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Workload, c.Workers, c.Think = workload.Workload{Flow: f}, 8, &flow.Think{To: time.Second}
+	c.Users = []schedule.Stage{{Duration: time.Second, From: 1, To: 7.5}}
+	sum := 0
+	for i := range 3 {
+		got, err := Of(c).Config("run", i, 3)
+		if err != nil || got.Flow.Name != "buy" || len(got.Flow.Steps) != 1 || *got.Think != *c.Think || !slices.Equal(got.Users, c.Users) || got.MaxWorkers != got.Workers {
+			t.Errorf("worker %d: %v, %+v", i, err, got)
+		}
+		sum += got.Workers
+	}
+	if sum != 8 {
+		t.Errorf("the workers have %d users at once, want 8", sum)
+	}
+	if _, err := Of(c).Config("run", 8, 9); err == nil {
+		t.Error("no error of a worker without users")
+	}
+	if _, err := (Run{Remote: workload.Remote{Flow: &flow.Source{File: "a.yaml", Text: []byte("a: 1")}}}).Config("run", 0, 1); err == nil {
+		t.Error("no error of an invalid flow")
+	}
+	if _, err := (Run{Remote: workload.Remote{OpenAPI: []byte("a"), OpenAPIFile: "b"}}).Config("run", 0, 1); err == nil {
 		t.Error("no error of an invalid contract")
 	}
 	r.SLOs = append(r.SLOs, "p99")
