@@ -26,7 +26,7 @@ type Flow struct {
 	Failed     int             `json:"failed"`         // a step failed
 	Unfinished int             `json:"unfinished"`     // at the end of the run
 	Longest    float64         `json:"unfinished_max"` // seconds: of Unfinished, the longest time from first step scheduled → end of the run
-	Peak       int             `json:"users_peak"`     // at once; merged, of the open model, the sum of the processes' peaks: at most so many
+	Peak       int             `json:"users_peak"`     // at once; merged, the sum of the processes' peaks: see result
 	Duration   measure.Summary `json:"duration"`       // of completed users: first step scheduled → end of the last response, with think times
 	Slowest    []Slow          `json:"slowest"`        // slowest first
 
@@ -146,7 +146,8 @@ func (f *Flow) result(r *Report) string {
 		text += fmt.Sprintf(" of %s/s target", short(f.RateTarget))
 	}
 	peak := "peak"
-	if r.Processes > 1 && r.Model == "open" { // their peaks may be at different times; a population's are at the same
+	// The processes' peaks may be at different times; those of a population are at the same, unless one has had its users before.
+	if r.Processes > 1 && (r.Model == "open" || f.Users != "" && r.Max > 0) {
 		peak = "peak at most"
 	}
 	return text + fmt.Sprintf("; %s %d at once", peak, f.Peak)

@@ -98,9 +98,13 @@ func TestMergeFlows(t *testing.T) {
 	if r.SLOs[0].Met || r.SLOs[0].Text != "3000.00 ms, without 2 unfinished users" || !r.SLOs[1].Met || r.SLOs[3].Value != 1./3 || r.Scenarios[0].Name != "pay" {
 		t.Errorf("%+v, %s", r.SLOs, r.Scenarios[0].Name)
 	}
-	for model, want := range map[string]string{"open": "; 1/s of 2/s target; peak at most 6 at once", "closed": "; peak 6 at once"} {
-		if r.Model = model; !strings.HasSuffix(f.result(r), want) {
-			t.Errorf("%s: %s, want %s", model, f.result(r), want)
+	for _, tt := range []struct {
+		model, users string
+		max          uint64
+		want         string
+	}{{"open", "", 0, "; 1/s of 2/s target; peak at most 6 at once"}, {"closed", "", 9, "; peak 6 at once"}, {"closed", "9s@0..6", 0, "; peak 6 at once"}, {"closed", "9s@0..6", 9, "; peak at most 6 at once"}} {
+		if r.Model, f.Users, r.Max = tt.model, tt.users, tt.max; !strings.HasSuffix(f.result(r), tt.want) {
+			t.Errorf("%+v: %s", tt, f.result(r))
 		}
 	}
 	f.Longest = 0 // of files of an older loadgen
