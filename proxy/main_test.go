@@ -54,7 +54,7 @@ func TestDrainThenFlush(t *testing.T) {
 	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "3600000") // only the flush sends
 	ctx, cancel := context.WithCancel(t.Context())
 	p := servicetest.Start(t, ctx, run, "-addr", "127.0.0.1:0", "-store", store.URL,
-		"-try-timeout", "50s", "-store-timeout", "50s", "-request-timeout", "50s", "-drain-timeout", "10m", "-flush-timeout", "10m")
+		"-try-timeout", "50s", "-store-timeout", "50s", "-request-timeout", "50s")
 	status := make(chan int)
 	go func() {
 		client := http.Client{Transport: contract.Transport(t, nil)}

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"soundcheck/internal/album"
 	"soundcheck/internal/album/albumtest"
@@ -140,24 +141,36 @@ func TestRun(t *testing.T) {
 	for _, db := range []string{"memory", "sqlite:" + filepath.Join(t.TempDir(), "new", "albums.db"), server.New(t)} {
 		ctx, cancel := context.WithCancel(t.Context())
 		p := servicetest.Start(t, ctx, run, "-addr", "127.0.0.1:0", "-db", db)
-		c, err := albumapi.NewClient(p.URL, albumapi.ClientOptions{
+		c, err := albumapi.NewClient(p.URL, albumapi.ClientOptions{Timeout: 5 * time.Minute,
 			Wrap: func(next http.RoundTripper) http.RoundTripper { return contract.Transport(t, next) }})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a, err := c.Get(t.Context(), 1); err != nil || a.Title != "Blue Train" {
-			t.Errorf("%s: album 1 = %+v, %v", db, a, err)
-		}
-		op, _, err := c.Submit(t.Context(), album.One(albumtest.New(0)))
-		if err != nil {
-			t.Fatal(err)
-		}
+		ready(t, func() error {
+			a, err := c.Get(t.Context(), 1)
+			if err == nil && a.Title != "Blue Train" {
+				t.Errorf("%s: album 1 = %+v", db, a)
+			}
+			return err
+		})
+		var op album.Operation
+		ready(t, func() (err error) {
+			op, _, err = c.Submit(t.Context(), album.One(albumtest.New(0)))
+			return err
+		})
 		if end := albumtest.Await(t, c, op.ID); end.Status != album.Succeeded || len(end.IDs) != 1 || end.IDs[0] != 4 {
 			t.Errorf("%s: the operation ended as %+v", db, end)
 		}
-		if status := readyz(t, p.URL); status != 200 {
-			t.Errorf("%s: readyz = %d", db, status)
-		}
+		ready(t, func() error {
+			switch status := readyz(t, p.URL); status {
+			case 200:
+				return nil
+			case 503: // for a moment
+				return album.ErrNotReady
+			default:
+				return fmt.Errorf("%s: readyz = %d", db, status)
+			}
+		})
 		cancel()
 		if err := <-p.Result; err != nil {
 			t.Errorf("%s: run() = %v", db, err)

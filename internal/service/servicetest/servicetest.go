@@ -26,11 +26,12 @@ type Program struct {
 	out    *clitest.Output
 }
 
-// Start runs a service until ctx ends.
+// Start runs a service until ctx ends. It has time to shut down on a busy machine.
 func Start(t *testing.T, ctx context.Context, run cli.Run, args ...string) *Program {
 	t.Helper()
 	result := make(chan error, 1)
 	p := &Program{Result: result, out: new(clitest.Output)}
+	args = append([]string{"-drain-timeout", "10m", "-flush-timeout", "10m"}, args...)
 	go func() { result <- run(ctx, args, func(string) string { return "" }, p.out, os.Stderr) }()
 	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if list := p.out.Addresses(); len(list) > 0 {
