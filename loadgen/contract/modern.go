@@ -1,6 +1,10 @@
 package contract
 
 import (
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
 	"slices"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -21,21 +25,76 @@ func (c *Contract) standAlone(s *openapi3.Schema) {
 	s.SchemaDialect, s.SchemaID, s.Anchor, s.DynamicRef, s.DynamicAnchor = "", "", "", "", ""
 }
 
-// isModern reports whether a schema, or one below it, needs the validator of JSON Schema 2020-12. If that rejects the
-// schema, kin-openapi would silently check only what OpenAPI 3.0 has: then a note says so.
-func (c *Contract) isModern(ref *openapi3.SchemaRef, operation, where string) bool {
-	if !c.modern || !anySchema(ref, modern) {
+// isModern reports whether schemas, by where they are in an operation, need the validator of JSON Schema 2020-12. If that
+// cannot check one of them, a note says why, and all are checked as those of OpenAPI 3.0: kin-openapi does that silently.
+func (c *Contract) isModern(operation string, schemas map[string]*openapi3.SchemaRef) bool {
+	if !c.modern || !slices.ContainsFunc(slices.Collect(maps.Values(schemas)), func(ref *openapi3.SchemaRef) bool { return anySchema(ref, modern) }) {
 		return false
+	}
+	for _, where := range slices.Sorted(maps.Keys(schemas)) {
+		if ref := schemas[where]; ref != nil && ref.Value != nil {
+			if why := uncheckable(ref); why != "" {
+				c.note(operation, "%s: keywords that OpenAPI 3.0 does not have (const, if, prefixItems and so on) are not checked: %s", where, why)
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// uncheckable returns why the validator of JSON Schema 2020-12 cannot check a schema; "": it can.
+func uncheckable(ref *openapi3.SchemaRef) string {
+	beside := ""
+	_ = ref.WalkSubtree(func(_ string, r *openapi3.SchemaRef) error {
+		for _, schema := range []any{r, r.Value} { // kin-openapi writes what is beside a $ref as it was in the document
+			if beside = foreign(schema); beside != "" {
+				return io.EOF // ends the walk
+			}
+		}
+		return nil
+	})
+	if beside != "" {
+		return "a $ref has " + beside + " beside it"
 	}
 	// No value is valid, but for the validator of OpenAPI 3.0, which does not know if and then, each one is.
 	anything := openapi3.NewSchemaRef("", new(openapi3.Schema))
 	nothing := openapi3.NewSchemaRef("", &openapi3.Schema{Not: anything})
 	probe := openapi3.Schema{AnyOf: openapi3.SchemaRefs{ref, anything}, If: anything, Then: nothing}
-	if probe.VisitJSON(true, openapi3.EnableJSONSchema2020()) != nil {
-		return true
+	err := probe.VisitJSON(true, openapi3.EnableJSONSchema2020())
+	if s := (*openapi3.SchemaError)(nil); errors.As(err, &s) {
+		return ""
+	} else if err != nil {
+		return short(err).Error()
 	}
-	c.note(operation, "%s: keywords that OpenAPI 3.0 does not have (const, if, prefixItems and so on) are not checked: the schema is invalid in JSON Schema 2020-12", where)
-	return false
+	return "the schema is invalid in JSON Schema 2020-12, or has parts in other files"
+}
+
+// foreign returns a keyword of a schema, or of one within it, with which the validator would look it up in other documents.
+func foreign(schema any) string {
+	var tree any
+	if b, err := json.Marshal(schema); err != nil || json.Unmarshal(b, &tree) != nil {
+		return "what is no JSON"
+	}
+	found := ""
+	var walk func(node any)
+	walk = func(node any) {
+		switch node := node.(type) {
+		case map[string]any:
+			for key, value := range node {
+				text, isText := value.(string)
+				if isText && (key == "$id" || key == "$dynamicRef" || key == "$schema" && !slices.Contains(dialects, text)) {
+					found = key
+				}
+				walk(value)
+			}
+		case []any:
+			for _, value := range node {
+				walk(value)
+			}
+		}
+	}
+	walk(tree)
+	return found
 }
 
 // modern reports whether a schema has keywords of JSON Schema 2020-12 that only its validator has.
