@@ -11,6 +11,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"soundcheck/loadgen/contract/draft2020"
 	"soundcheck/loadgen/contract/values"
 )
 
@@ -41,8 +42,10 @@ func (c *Contract) survey(doc *openapi3.T) {
 	_ = doc.WalkSchemas(func(_ string, ref *openapi3.SchemaRef) error {
 		s := ref.Value
 		if doc.IsOpenAPI31OrLater() {
-			c.modern = c.modern || modern(s)
-			c.standAlone(s)
+			c.modern = c.modern || draft2020.Needed(s)
+			for _, text := range draft2020.Detach(s) {
+				c.note("", "%s", text)
+			}
 		}
 		for name, property := range s.Properties {
 			if writeOnly(property, 0) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -17,6 +18,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 
+	"soundcheck/loadgen/contract/draft2020"
 	"soundcheck/loadgen/contract/values"
 )
 
@@ -326,4 +328,21 @@ func anySchema(ref *openapi3.SchemaRef, is func(*openapi3.Schema) bool) (found b
 		return nil
 	})
 	return found
+}
+
+// isModern reports whether schemas, by where they are in an operation, need the validator of JSON Schema 2020-12. If that
+// cannot check one of them, a note says why, and all are checked as those of OpenAPI 3.0: kin-openapi does that silently.
+func (c *Contract) isModern(operation string, schemas map[string]*openapi3.SchemaRef) bool {
+	if !c.modern || !slices.ContainsFunc(slices.Collect(maps.Values(schemas)), func(ref *openapi3.SchemaRef) bool { return anySchema(ref, draft2020.Needed) }) {
+		return false
+	}
+	for _, where := range slices.Sorted(maps.Keys(schemas)) {
+		if ref := schemas[where]; ref != nil && ref.Value != nil {
+			if why := draft2020.Uncheckable(ref); why != "" {
+				c.note(operation, "%s: keywords that OpenAPI 3.0 does not have (const, if, prefixItems and so on) are not checked: %s", where, why)
+				return false
+			}
+		}
+	}
+	return true
 }

@@ -1,11 +1,14 @@
-package contract
+// Package draft2020 keeps schemas from kin-openapi's validator of JSON Schema 2020-12, which OpenAPI 3.1 has, that it would
+// check wrongly, or not at all, without saying so.
+package draft2020
 
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
-	"maps"
 	"slices"
+	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
 )
@@ -13,39 +16,26 @@ import (
 // dialects are the values of $schema that change nothing.
 var dialects = []string{"", "https://json-schema.org/draft/2020-12/schema", "https://spec.openapis.org/oas/3.1/dialect/base"}
 
-// standAlone takes the keywords from a schema that the validator of JSON Schema 2020-12 would look up in other documents:
-// it reads local files that $dynamicRef names, whoever wrote the contract.
-func (c *Contract) standAlone(s *openapi3.Schema) {
+// Detach takes the keywords from a schema that the validator would look up in other documents: it reads local files that
+// $dynamicRef names, whoever wrote the contract. It returns what of them is then not checked.
+func Detach(s *openapi3.Schema) (notes []string) {
 	if !slices.Contains(dialects, s.SchemaDialect) {
-		c.note("", "$schema %q is ignored: all schemas are of JSON Schema 2020-12", s.SchemaDialect)
+		notes = append(notes, fmt.Sprintf("$schema %q is ignored: all schemas are of JSON Schema 2020-12", s.SchemaDialect))
 	}
 	if s.DynamicRef != "" {
-		c.note("", "$dynamicRef %q is not checked: use $ref", s.DynamicRef)
+		notes = append(notes, fmt.Sprintf("$dynamicRef %q is not checked: use $ref", s.DynamicRef))
 	}
 	s.SchemaDialect, s.SchemaID, s.Anchor, s.DynamicRef, s.DynamicAnchor = "", "", "", "", ""
+	return notes
 }
 
-// isModern reports whether schemas, by where they are in an operation, need the validator of JSON Schema 2020-12. If that
-// cannot check one of them, a note says why, and all are checked as those of OpenAPI 3.0: kin-openapi does that silently.
-func (c *Contract) isModern(operation string, schemas map[string]*openapi3.SchemaRef) bool {
-	if !c.modern || !slices.ContainsFunc(slices.Collect(maps.Values(schemas)), func(ref *openapi3.SchemaRef) bool { return anySchema(ref, modern) }) {
-		return false
-	}
-	for _, where := range slices.Sorted(maps.Keys(schemas)) {
-		if ref := schemas[where]; ref != nil && ref.Value != nil {
-			if why := uncheckable(ref); why != "" {
-				c.note(operation, "%s: keywords that OpenAPI 3.0 does not have (const, if, prefixItems and so on) are not checked: %s", where, why)
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// uncheckable returns why the validator of JSON Schema 2020-12 cannot check a schema; "": it can.
-func uncheckable(ref *openapi3.SchemaRef) string {
+// Uncheckable returns why the validator cannot check a schema; "": it can. It must not see one that it cannot check.
+func Uncheckable(ref *openapi3.SchemaRef) string {
 	beside := ""
 	_ = ref.WalkSubtree(func(_ string, r *openapi3.SchemaRef) error {
+		if r.Ref == "" && r != ref {
+			return nil // it is within one of the others
+		}
 		for _, schema := range []any{r, r.Value} { // kin-openapi writes what is beside a $ref as it was in the document
 			if beside = foreign(schema); beside != "" {
 				return io.EOF // ends the walk
@@ -64,7 +54,8 @@ func uncheckable(ref *openapi3.SchemaRef) string {
 	if s := (*openapi3.SchemaError)(nil); errors.As(err, &s) {
 		return ""
 	} else if err != nil {
-		return short(err).Error()
+		text, _, _ := strings.Cut(err.Error(), "\n")
+		return text
 	}
 	return "the schema is invalid in JSON Schema 2020-12, or has parts in other files"
 }
@@ -97,8 +88,8 @@ func foreign(schema any) string {
 	return found
 }
 
-// modern reports whether a schema has keywords of JSON Schema 2020-12 that only its validator has.
-func modern(s *openapi3.Schema) bool {
+// Needed reports whether a schema has keywords that only this validator has.
+func Needed(s *openapi3.Schema) bool {
 	return s.Const != nil || len(s.PrefixItems) > 0 || s.Contains != nil || len(s.PatternProperties) > 0 || len(s.DependentSchemas) > 0 || s.PropertyNames != nil ||
 		s.UnevaluatedItems.Has != nil || s.UnevaluatedItems.Schema != nil || s.UnevaluatedProperties.Has != nil || s.UnevaluatedProperties.Schema != nil ||
 		s.If != nil || s.Then != nil || s.Else != nil || len(s.DependentRequired) > 0 || len(s.Defs) > 0 || s.ContentSchema != nil
