@@ -43,8 +43,8 @@ func TestUsage(t *testing.T) {
 	}{
 		{[]string{"-n", "0"}, "-n 0 is out of range: 1 to 10000000"},
 		{[]string{"-n", "10000001"}, "-n 10000001 is out of range: 1 to 10000000"},
-		{[]string{"-n", "x"}, `invalid value "x" for flag -n: parse error`},
-		{[]string{"-seed", "-1"}, `invalid value "-1" for flag -seed: parse error`},
+		{[]string{"-n", "x"}, `-n: "x" is not a whole number such as 10`},
+		{[]string{"-seed", "-1"}, `-seed: "-1" is not a whole number, 0 or more`},
 		{[]string{"-concurrency", "0"}, "-concurrency 0 is out of range: 1 to 1024"},
 		{[]string{"-concurrency", "1025"}, "-concurrency 1025 is out of range: 1 to 1024"},
 		{[]string{"-timeout", "999us"}, "-timeout 999µs is out of range: 1ms to 10m"},

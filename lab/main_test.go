@@ -53,7 +53,7 @@ func TestUsage(t *testing.T) {
 		"unknown flag":       {[]string{"up", "-x"}, 2, "", "-x"},
 		"offset too large":   {[]string{"up", "-port-offset", "40001"}, 2, "", "-port-offset 40001 is out of range: 0 to 40000"},
 		"offset negative":    {[]string{"up", "-port-offset", "-1"}, 2, "", "-port-offset -1 is out of range"},
-		"offset no number":   {[]string{"up", "-port-offset", "a"}, 2, "", "port-offset"},
+		"offset no number":   {[]string{"up", "-port-offset", "a"}, 2, "", `-port-offset: "a" is not a whole number such as 10`},
 		"database":           {[]string{"up", "-db", "mysql://x"}, 2, "", "-db must be memory, sqlite:PATH or postgres://…"},
 		"fresh elsewhere":    {[]string{"up", "-fresh", "-db", "postgres://me:secret@h/d"}, 2, "", "-fresh cannot empty the external database postgres://me@h/d"},
 		"store no URL":       {[]string{"up", "-store", "localhost:9080"}, 2, "", `-store: "localhost:9080" is not an http:// or https:// URL`},

@@ -29,7 +29,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-store", "localhost:9080"}, nil, `-store: "localhost:9080" is not an http:// or https:// URL with a host`},
 		{nil, map[string]string{"SOUNDCHECK_PROXY_STORE": "nowhere"}, `-store: "nowhere" is not an http:// or https:// URL with a host`},
 		{[]string{"-store-timeout", "0s"}, nil, "-store-timeout 0s is out of range: 1ms to 50s"},
-		{nil, map[string]string{"SOUNDCHECK_PROXY_MAX_BODY": "big"}, `invalid value "big" for environment variable SOUNDCHECK_PROXY_MAX_BODY: parse error`},
+		{nil, map[string]string{"SOUNDCHECK_PROXY_MAX_BODY": "big"}, `SOUNDCHECK_PROXY_MAX_BODY: "big" is not a whole number such as 10`},
 		{[]string{"-addr", "x"}, nil, `-addr "x" is not host:port`},
 	} {
 		var stderr bytes.Buffer

@@ -104,9 +104,10 @@ func TestTexts(t *testing.T) {
 func TestMessage(t *testing.T) {
 	t.Parallel()
 	for stderr, want := range map[string][2]string{
-		"loadgen: invalid value \"x\" for flag -rate: parse error\nrun \"loadgen -h\" for help\n": {`invalid value "x" for flag -rate: parse error`, "rate"},
-		"loadgen: a notice of -targets\nloadgen: -mix: unknown scenario\n":                        {"-mix: unknown scenario", "mix"},
-		"5 of 30 s: 7 requests\nloadgen: reach the target: refused\nstart the lab\n":              {"reach the target: refused\nstart the lab", ""},
+		"loadgen: invalid value \"x\" for flag -rate: \"x\" is not a rate\nrun \"loadgen -h\" for help\n": {`invalid value "x" for flag -rate: "x" is not a rate`, "rate"},
+		"loadgen: -duration: \"x\" is not a duration such as 30s or 5m\nrun \"loadgen -h\" for help\n":    {`-duration: "x" is not a duration such as 30s or 5m`, "duration"},
+		"loadgen: a notice of -targets\nloadgen: -mix: unknown scenario\n":                                {"-mix: unknown scenario", "mix"},
+		"5 of 30 s: 7 requests\nloadgen: reach the target: refused\nstart the lab\n":                      {"reach the target: refused\nstart the lab", ""},
 		"loadgen: -out: it exists\n": {"-out: it exists", ""},
 		"":                           {"loadgen ended without a report and without a message: it was killed", ""},
 		"5 of 30 s: 7 requests\n10 of 30 s: 14 requests\n":           {"loadgen ended without a report and without a message: it was killed", ""},

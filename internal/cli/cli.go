@@ -126,7 +126,7 @@ func (f *Flags) Parse(args []string, getenv func(string) string, stdout io.Write
 			return
 		}
 		if e := fl.Value.Set(value); e != nil {
-			err = f.Errorf("invalid value %q for environment variable %s: %v", value, name, e)
+			err = f.Errorf("%v", invalid(fl.Value, name, "environment variable "+name, value, e))
 		}
 		if d, ok := fl.Value.(Defaulter); ok {
 			d.Default()
@@ -147,7 +147,13 @@ func (f *Flags) ParseMixed(args []string, getenv func(string) string, stdout io.
 }
 
 func (f *Flags) parse(args []string, stdout io.Writer) error {
+	var bad error
+	f.VisitAll(func(fl *flag.Flag) { fl.Value = checked{fl.Value, fl.Name, &bad} })
 	err := f.FlagSet.Parse(args)
+	f.VisitAll(func(fl *flag.Flag) { fl.Value = fl.Value.(checked).Value })
+	if bad != nil {
+		err = bad
+	}
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(stdout, f.Help())
 		return err

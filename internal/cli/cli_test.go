@@ -95,8 +95,8 @@ flags (environment variables set their defaults, such as PROG_WAIT_TIME for -wai
 		{"environment", nil, "3s", 3 * time.Second, "", ""},
 		{"the flag wins", []string{"-wait-time=2s"}, "3s", 2 * time.Second, "", ""},
 		{"the later flag wins", []string{"-wait-time=2s", "--wait-time", "4s"}, "", 4 * time.Second, "", ""},
-		{"bad flag", []string{"-wait-time", "soon"}, "", 0, `invalid value "soon" for flag -wait-time: parse error`, ""},
-		{"bad environment", nil, "soon", 0, `invalid value "soon" for environment variable PROG_WAIT_TIME: parse error`, ""},
+		{"bad flag", []string{"-wait-time", "soon"}, "", 0, `-wait-time: "soon" is not a duration such as 30s or 5m`, ""},
+		{"bad environment", nil, "soon", 0, `PROG_WAIT_TIME: "soon" is not a duration such as 30s or 5m`, ""},
 		{"unknown flag", []string{"-x"}, "", 0, "flag provided but not defined: -x", ""},
 		{"argument", []string{"x"}, "", 0, `unexpected argument "x"`, ""},
 		{"help", []string{"-h"}, "", 0, flag.ErrHelp.Error(), help},
@@ -133,5 +133,33 @@ flags (environment variables set their defaults, such as PROG_WAIT_TIME for -wai
 				}
 			}
 		})
+	}
+}
+
+// Errors say what a value of the type is.
+func TestKinds(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ arg, want string }{
+		{"-wait=5", `-wait: "5" is not a duration such as 30s or 5m`},
+		{"-seed=-1", `-seed: "-1" is not a whole number, 0 or more`},
+		{"-seed=1e3", `-seed: "1e3" is not a whole number, 0 or more`},
+		{"-seed=18446744073709551616", `-seed: 18446744073709551616 is out of range`},
+		{"-count=1e3", `-count: "1e3" is not a whole number, 0 or more`},
+		{"-offset=abc", `-offset: "abc" is not a whole number such as 10`},
+		{"-share=x", `-share: "x" is not a number such as 0.5`},
+		{"-quiet=maybe", `-quiet: "maybe" is not true or false`},
+		{"-other=x", `invalid value "x" for flag -other: not a colour`},
+	} {
+		f := NewFlags("prog [flags]", "PROG", "")
+		f.Duration("wait", 0, "")
+		f.Uint64("seed", 0, "")
+		f.Uint("count", 0, "")
+		f.Int("offset", 0, "")
+		f.Float64("share", 0, "")
+		f.Bool("quiet", false, "")
+		f.Func("other", "", func(string) error { return errors.New("not a colour") })
+		if err := f.Parse([]string{"-quiet", tt.arg}, func(string) string { return "" }, io.Discard); err == nil || err.Error() != tt.want {
+			t.Errorf("%s: %v, want %s", tt.arg, err, tt.want)
+		}
 	}
 }
