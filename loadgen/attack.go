@@ -325,8 +325,12 @@ func verdict(r *report.Report, interrupted bool) error {
 		return cli.WithCode(codeInvalid, fmt.Errorf("report invalid: %s\nlower %s, or run loadgen on another machine", r.Invalid[0], lower))
 	case len(r.Invalid) > 0:
 		return cli.WithCode(codeInvalid, errors.New("report invalid: "+r.Invalid[0]))
-	case completed == 0:
+	case r.Flow != nil && r.Sent+r.WarmUp == 0:
+		return errors.New("no request sent: check the if of each step")
+	case completed == 0 && r.WarmUpTime > 0:
 		return errors.New("no request completed after the warm-up")
+	case completed == 0:
+		return errors.New("no request completed")
 	case r.Violated() > 0:
 		return cli.WithCode(codeViolated, fmt.Errorf("%d of %d SLOs violated", r.Violated(), len(r.SLOs)))
 	case len(r.SLOs) > 0 || unserved == 0:

@@ -25,7 +25,7 @@ func TestFlowFlags(t *testing.T) {
 		"-users 5":                                      "-users and -think need -flow",
 		"-think 5s":                                     "-users and -think need -flow",
 		"-flow " + good + " -users 0":                   "-users 0 is out of range: 1 to 65536",
-		"-flow " + good + " -users x":                   `-users: "x" is not duration@rate`,
+		"-flow " + good + " -users x":                   `-users: "x" is not a number of users, or stages such as 1m@10..50`,
 		"-flow " + good + " -users 5 -rate 3":           "-rate and -users do not go together",
 		"-flow " + good + " -users 5 -stages 1s@3":      "-stages and -users do not go together",
 		"-flow " + good + " -users 1s@0.5":              "the peak of 0.5 users is out of range",
@@ -68,5 +68,17 @@ func TestFlowFlags(t *testing.T) {
 	}
 	if c, _, err = parseAttack(strings.Fields("-flow "+full+" -users 5 -n 7"), func(string) string { return "" }, io.Discard, nil); err != nil || c.URL != full || c.Workers != 5 || c.Users != nil {
 		t.Errorf("%v: target %s, %d workers", err, c.URL, c.Workers)
+	}
+}
+
+// A run whose steps are all skipped does not blame a warm-up.
+func TestNoStep(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "none.yaml")
+	if err := os.WriteFile(path, []byte("steps:\n  - {name: a, get: 'http://127.0.0.1:1/', if: user < 0}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, code := loadgen(t.Context(), "-flow", path, "-users", "1", "-duration", "200ms"); code != 1 || !strings.HasSuffix(stderr, "loadgen: no request sent: check the if of each step\n") {
+		t.Errorf("exit code %d, stderr %q", code, stderr)
 	}
 }

@@ -2,13 +2,17 @@ package flow
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 )
 
 // maxNesting is the max depth of a file.
@@ -99,4 +103,59 @@ func lineOf(text []byte, at string) int {
 		}
 	}
 	return 1
+}
+
+// yamlError returns an error of the YAML library in one line. It names the field of a value of another type.
+func yamlError(text []byte, err error) error {
+	want, place := "", (*token.Token)(nil)
+	if e, ok := errors.AsType[*yaml.TypeError](err); ok {
+		want, place = map[reflect.Kind]string{reflect.Bool: "true or false", reflect.String: "a text", reflect.Int: "a whole number"}[e.DstType.Kind()], e.Token
+	} else if e, ok := errors.AsType[*yaml.OverflowError](err); ok {
+		want, place = "in range", e.Token
+	} else if e, ok := errors.AsType[*yaml.UnexpectedNodeTypeError](err); ok {
+		want, place = map[ast.NodeType]string{ast.MappingType: "a map", ast.SequenceType: "a list"}[e.Expected], e.Token
+	}
+	if name := nameAt(text, place); want != "" && name != "" {
+		return fmt.Errorf("%d: %s is not %s", place.Position.Line, name, want)
+	}
+	message, _, _ := strings.Cut(yaml.FormatError(err, false, false), "\n")
+	if position, message, ok := strings.Cut(strings.TrimPrefix(message, "["), "] "); ok {
+		line, _, _ := strings.Cut(position, ":")
+		if _, err := strconv.Atoi(line); err == nil {
+			return errors.New(line + ": " + message)
+		}
+	}
+	return errors.New("1: " + message)
+}
+
+// nameAt returns the field that begins at a token, as in steps[0].continue; "": none does.
+func nameAt(text []byte, t *token.Token) string {
+	tree, err := parser.ParseBytes(text, 0)
+	if err != nil || t == nil {
+		return ""
+	}
+	v := &finder{at: t.Position.Offset}
+	for _, d := range tree.Docs {
+		if d.Body != nil {
+			ast.Walk(v, d.Body)
+		}
+	}
+	if v.path == "$" {
+		return "the file"
+	}
+	return strings.TrimPrefix(v.path, "$.")
+}
+
+// finder finds the path of the outermost value that begins at an offset.
+type finder struct {
+	at   int
+	path string
+}
+
+// Visit implements ast.Visitor.
+func (v *finder) Visit(n ast.Node) ast.Visitor {
+	if t := n.GetToken(); v.path == "" && t != nil && t.Position.Offset == v.at {
+		v.path = n.GetPath()
+	}
+	return v
 }

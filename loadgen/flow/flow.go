@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -112,7 +111,7 @@ func parse(name string, text []byte, open func(string) ([]byte, error)) (*Flow, 
 	}
 	var c file
 	if err := yaml.UnmarshalWithOptions(text, &c, yaml.Strict(), yaml.UseOrderedMap()); err != nil {
-		return nil, yamlError(err)
+		return nil, yamlError(text, err)
 	}
 	if err := checkDocument(text); err != nil {
 		return nil, err
@@ -126,18 +125,6 @@ func parse(name string, text []byte, open func(string) ([]byte, error)) (*Flow, 
 		return nil, fmt.Errorf("%d: %w", line, err)
 	}
 	return f, nil
-}
-
-// yamlError returns an error of the YAML library in one line.
-func yamlError(err error) error {
-	text, _, _ := strings.Cut(yaml.FormatError(err, false, false), "\n")
-	if position, message, ok := strings.Cut(strings.TrimPrefix(text, "["), "] "); ok {
-		line, _, _ := strings.Cut(position, ":")
-		if _, err := strconv.Atoi(line); err == nil {
-			return errors.New(line + ": " + message)
-		}
-	}
-	return errors.New("1: " + text)
 }
 
 func (f *Flow) compile(c *file, open func(string) ([]byte, error)) error {

@@ -151,9 +151,23 @@ func TestErrors(t *testing.T) {
 		"url and get":            {"steps:\n  - {name: s, get: /, method: PURGE, url: /}\n", "two requests"},
 		"bad method":             {"steps:\n  - {name: s, method: 'A B', url: /}\n", `"A B"`},
 		"bad URL":                {"steps:\n  - {name: s, get: 'ftp://h/'}\n", "2: step s: "},
-		"unknown variable":       {"steps:\n  - {name: s, get: '/{{id}}'}\n", "2: step s: unknown variable {{id}}: user"},
+		"no slash":               {"steps:\n  - {name: s, get: albums/1}\n", `2: step s: "albums/1" is not a path or a full URL: a path begins with /`},
+		"blanks":                 {"steps:\n  - {name: s, get: /a b}\n", `2: step s: "/a b" has blanks: use %20`},
+		"bad path":               {"steps:\n  - {name: s, get: /%zz}\n", `2: step s: parse "/%zz": invalid URL escape`},
+		"bad query":              {"steps:\n  - {name: s, get: '/?q=ü'}\n", `2: step s: "/?q=ü" has a character`},
+		"text for a bool":        {step("continue: maybe"), "4: steps[0].continue is not true or false"},
+		"text for a number":      {step("repeat: many"), "4: steps[0].repeat is not a whole number"},
+		"large number":           {step("repeat: 99999999999999999999"), "4: steps[0].repeat is not in range"},
+		"map for a text":         {"think: {min: 1s}\n" + step(""), "1: think is not a text"},
+		"block map for a text":   {"think:\n  min: 1s\n" + step(""), "think is not a text"},
+		"list for a text":        {"fake: {a: [1]}\n" + step(""), "1: fake.a is not a text"},
+		"text for a list":        {step("check: status == 200"), "4: steps[0].check is not a list"},
+		"map for a list":         {"steps: {a: 1}\n", "1: steps is not a list"},
+		"number for a map":       {"steps:\n  - 3\n", "2: steps[0] is not a map"},
+		"list for a file":        {"- a\n", "1: the file is not a map"},
+		"unknown variable":       {"steps:\n  - {name: s, get: '/{{id}}'}\n", "2: step s: unknown variable {{id}}: known are user"},
 		"variable of later step": {"steps:\n  - {name: s, get: '/{{v}}'}\n  - {name: t, get: /, extract: {v: $.v}}\n", "unknown variable {{v}}"},
-		"unknown link":           {"steps:\n  - {name: s, get: '{{v}}'}\n", "2: step s: unknown variable {{v}}: user"},
+		"unknown link":           {"steps:\n  - {name: s, get: '{{v}}'}\n", "2: step s: unknown variable {{v}}: known are user"},
 		"placeholder in host":    {"variables: {h: x}\nsteps:\n  - {name: s, get: 'http://{{h}}/'}\n", "step s: "},
 		"broken placeholder":     {"steps:\n  - {name: s, post: /, body: '{{a'}\n", "is not a placeholder"},
 		"unused variable":        {"variables: {v: 1}\n" + step(""), "1: no step uses variable v"},
@@ -207,6 +221,16 @@ func TestErrors(t *testing.T) {
 				t.Errorf("%v, want one line with %s", err, tt.want)
 			}
 		})
+	}
+}
+
+// Blanks in a placeholder do not count.
+func TestBlanks(t *testing.T) {
+	t.Parallel()
+	u := must(t, "steps:\n  - {name: s, get: '/albums/{{ user }}?n={{ user }}'}\n").NewUser(7, 1)
+	s, _ := u.Next()
+	if r, err := u.Request(s); err != nil || r.URL != "/albums/7?n=7" || s.Operation != "GET /albums/{user}" {
+		t.Errorf("%s, %q, %v", s.Operation, r.URL, err)
 	}
 }
 

@@ -178,18 +178,22 @@ func (s *Step) setRequest(f *Flow, c *stepFile, method, address, place string, o
 	}
 	o := targets.Options{Header: header, Data: f.row()}
 	var t vegeta.Target
+	address = placeholder.ReplaceAllStringFunc(address, func(p string) string { return "{{" + strings.TrimSpace(p[2:len(p)-2]) + "}}" })
 	whole := placeholder.FindString(address) == address
 	if whole { // checked when its value is known
 		s.link = strings.TrimSpace(strings.Trim(address, "{}"))
 		s.follows = f.extracted(s.link)
 		if !slices.Contains(f.columns, s.link) {
-			return at(place, fmt.Errorf("unknown variable %s: %s", address, strings.Join(f.columns, ", ")))
+			return at(place, f.row().Unknown(s.link))
 		}
 		address = "/"
 	}
-	if strings.HasPrefix(address, "/") {
+	switch {
+	case strings.HasPrefix(address, "/"):
 		t, err = o.NewPath(method, address, body)
-	} else {
+	case !strings.Contains(address, "://"):
+		err = fmt.Errorf("%q is not a path or a full URL: a path begins with /", address)
+	default:
 		t, err = o.New(method, address, body)
 	}
 	if err != nil {

@@ -98,21 +98,25 @@ func ForRequests(n uint64, rate float64, a Arrivals) time.Duration {
 
 // ParseStages parses "10s@0..200,30s@200,5s@500": duration@rate or duration@from..to.
 func ParseStages(s string) ([]Stage, error) {
-	stages, err := ParseLevels(s)
+	stages, err := parseStages(s, "duration@rate or duration@rate..rate, as in 30s@200")
 	if p := (Plan{Stages: stages}); err == nil && p.Planned() < 1 {
 		return nil, fmt.Errorf("%q schedules no request", s)
 	}
 	return stages, err
 }
 
-// ParseLevels parses stages of anything that changes over time: the numbers are not of requests.
+// ParseLevels parses stages of users: the numbers are not of requests.
 func ParseLevels(s string) ([]Stage, error) {
+	return parseStages(s, "a number of users, or stages such as 1m@10..50")
+}
+
+func parseStages(s, form string) ([]Stage, error) {
 	var stages []Stage
 	total := time.Duration(0)
 	for part := range strings.SplitSeq(s, ",") {
 		duration, rates, ok := strings.Cut(strings.TrimSpace(part), "@")
 		if !ok {
-			return nil, fmt.Errorf("%q is not duration@rate or duration@rate..rate, as in 30s@200", part)
+			return nil, fmt.Errorf("%q is not %s", part, form)
 		}
 		d, err := time.ParseDuration(duration)
 		if err != nil || d < time.Millisecond || d > MaxDuration {

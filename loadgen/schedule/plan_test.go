@@ -310,3 +310,14 @@ func TestAbove(t *testing.T) {
 		}
 	}
 }
+
+// Levels are of users.
+func TestBadLevels(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"abc", "0.5"} {
+		want := strconv.Quote(text) + " is not a number of users, or stages such as 1m@10..50"
+		if _, err := ParseLevels(text); err == nil || err.Error() != want {
+			t.Errorf("ParseLevels(%q): %v, want %s", text, err, want)
+		}
+	}
+}

@@ -222,11 +222,16 @@ func jsonLines(name string) bool {
 	return strings.HasSuffix(name, ".jsonl") || strings.HasSuffix(name, ".ndjson")
 }
 
+// Unknown returns the error of a placeholder that names no variable.
+func (d *Data) Unknown(name string) error {
+	return fmt.Errorf("unknown variable {{%s}}: known are %s", name, strings.Join(d.Columns, ", "))
+}
+
 // column returns the index of a column that a placeholder names.
 func (d *Data) column(name string) (int, error) {
 	i := slices.Index(d.Columns, name)
 	if i < 0 && d.Name == "" {
-		return 0, fmt.Errorf("unknown variable {{%s}}: %s", name, strings.Join(d.Columns, ", "))
+		return 0, d.Unknown(name)
 	}
 	if i < 0 {
 		return 0, fmt.Errorf("placeholder {{%s}} is no column of %s: %s", name, d.Name, strings.Join(d.Columns, ", "))

@@ -288,7 +288,14 @@ func (o Options) New(method, address string, body []byte) (vegeta.Target, error)
 
 // NewPath returns a target of a path with its query, at any service.
 func (o Options) NewPath(method, path string, body []byte) (vegeta.Target, error) {
-	t, err := o.New(method, "http://service"+path, body)
+	const anyHost = "http://service"
+	if _, err := url.Parse(path); err != nil {
+		return vegeta.Target{}, err
+	}
+	t, err := o.New(method, anyHost+path, body)
+	if err != nil {
+		err = errors.New(strings.ReplaceAll(err.Error(), anyHost+"/", "/"))
+	}
 	t.URL = path
 	return t, err
 }
