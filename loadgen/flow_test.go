@@ -82,3 +82,16 @@ func TestNoStep(t *testing.T) {
 		t.Errorf("exit code %d, stderr %q", code, stderr)
 	}
 }
+
+// The flow in the guide is the file that it names.
+func TestFlowOfTheGuide(t *testing.T) {
+	t.Parallel()
+	guide, err := os.ReadFile("../docs/load-tests.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("../docs/checkout.yaml")
+	if err != nil || !strings.Contains(string(guide), "```yaml\n"+string(text)+"```\n") {
+		t.Errorf("docs/load-tests.md does not have docs/checkout.yaml as it is: %v", err)
+	}
+}

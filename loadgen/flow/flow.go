@@ -226,7 +226,7 @@ func (f *Flow) variable(name string) error {
 }
 
 // used returns an error if nothing uses a variable of the file: it is likely misspelt elsewhere. A data file may have
-// columns for other purposes.
+// columns for other purposes, and a step may extract a value only to fail without it.
 func (f *Flow) used(c *file) error {
 	for _, section := range []struct {
 		name  string
