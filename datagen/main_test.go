@@ -207,6 +207,16 @@ func TestStoreBehindProxyIsDown(t *testing.T) {
 	}
 }
 
+// A URL with a path that the service does not have is shown: -url is the base.
+func TestWrongPath(t *testing.T) {
+	t.Parallel()
+	tg := newTarget(t, album.NewMemory())
+	want := "method not allowed: POST " + tg.URL + "/albums/albums"
+	if stdout, stderr, code := datagen(t.Context(), "-n", "3", "-url", tg.URL+"/albums"); code != 1 || !strings.Contains(stdout, want) {
+		t.Errorf("exit code %d, stdout %q, stderr %q, want %s", code, stdout, stderr, want)
+	}
+}
+
 // A permanent rejection fails, with its trace ID in the summary. A retryable error is
 // retried.
 func TestSomeFail(t *testing.T) {

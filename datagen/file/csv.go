@@ -206,7 +206,7 @@ func fields(names, row []string) (a album.Album, err error) {
 			return a, err
 		}
 	}
-	return a, album.Validate(a)
+	return a, minimum(album.Validate(a))
 }
 
 func setNumber(a *album.Album, name, v string) (err error) {

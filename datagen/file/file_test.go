@@ -127,7 +127,7 @@ func TestBadLines(t *testing.T) {
 		want string // ok for each album, else the error
 	}{
 		{NDJSON, good + "\n\n" + good, "ok ok"},
-		{NDJSON, good + "\n{\"title\":\"x\"}\n" + good, "ok [line 2: invalid: artist: required field; price: required field; title: below minimum value] ok"},
+		{NDJSON, good + "\n{\"title\":\"x\"}\n" + good, "ok [line 2: invalid: artist: required field; price: required field; title: shorter than 2 characters] ok"},
 		{NDJSON, "nonsense\n" + good + " x", "[line 1: invalid: it must be one JSON object: invalid character 'o' in literal null (expecting 'u')] [line 2: invalid: it must be one JSON object: invalid character 'x' after top-level value]"},
 		{NDJSON, `{"titel":"x","title":"ab","artist":"ab","price":1}`, `[line 1: invalid: titel: unknown field]`},
 		{NDJSON, `{"title":5,"artist":"ab","price":1}`, "[line 1: invalid: title: must be a string]"},
@@ -163,7 +163,7 @@ func TestBadLines(t *testing.T) {
 		{CSV, "\ufeffPrice,Title,Artist,Genre,Year,ID,Created_At\r\n1,\"Blue\r\nTrain\",John,,,,\r\n\r\n1,Blue,John,Jazz,1958,7,2020-01-01T00:00:00Z", "ok ok"},
 		{CSV, "title,artist,price,created_at\nBlue,John,1,yesterday\n", `[line 2: created_at "yesterday" is not a date and time (RFC 3339)]`},
 		{CSV, "title,artist,price\nBlue Train,John Coltrane\nBlue Train,John Coltrane,dear\nx,y,0\nBlue Train,John Coltrane,1\n",
-			"[line 2: 2 fields, the header has 3] [line 3: price \"dear\" must be a number] [line 4: invalid: title: below minimum value; artist: below minimum value; price: below minimum value] ok"},
+			"[line 2: 2 fields, the header has 3] [line 3: price \"dear\" must be a number] [line 4: invalid: title: shorter than 2 characters; artist: shorter than 2 characters; price: below minimum value] ok"},
 		{CSV, "title,artist,price,year\nBlue,John,1,soon\nBlue,John,1,0\nBlue,John,0x10,\n",
 			`[line 2: year "soon" is not one from 1860 to 2100] [line 3: year "0" is not one from 1860 to 2100] [line 4: price "0x10" must be a number]`},
 		{CSV, "title,artist,price,id\nBlue,John,1,0\nBlue,John,1,1e3\n", `[line 2: id "0" is not a whole number from 1 on] [line 3: id "1e3" is not a whole number from 1 on]`},
@@ -250,7 +250,13 @@ func TestCreate(t *testing.T) {
 	if list, err := os.ReadDir(dir); err != nil || len(list) != 1 {
 		t.Errorf("%v, %v, want one file", list, err)
 	}
-	if err := os.WriteFile(name+".part", nil, 0o644); err != nil {
+	if err := Create(t.Context(), name, NDJSON, true, made(1), nil); err == nil || err.Error() != name+" exists: delete it, or write to another file" {
+		t.Errorf("over a file: %v", err)
+	}
+	if after, err := os.ReadFile(name); err != nil || len(after) < 5000 {
+		t.Errorf("the file has %d bytes, %v", len(after), err)
+	}
+	if err := errors.Join(os.Remove(name), os.WriteFile(name+".part", nil, 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	if err := Create(t.Context(), name, NDJSON, true, made(1), nil); err == nil || !strings.Contains(err.Error(), ".part exists") {

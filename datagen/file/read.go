@@ -99,7 +99,19 @@ func decode(b []byte) (album.Album, error) {
 	if invalid, ok := errors.AsType[*album.InvalidError](err); ok {
 		invalid.Detail = strings.Replace(invalid.Detail, "the body", "it", 1)
 	}
-	return a, err
+	return a, minimum(err)
+}
+
+// minimum names the minimum of texts, which have no value.
+func minimum(err error) error {
+	if invalid, ok := errors.AsType[*album.InvalidError](err); ok {
+		for i, f := range invalid.Fields {
+			if (f.Field == "title" || f.Field == "artist") && f.Message == album.BelowMinimum {
+				invalid.Fields[i].Message = fmt.Sprintf("shorter than %d characters", album.MinText)
+			}
+		}
+	}
+	return err
 }
 
 func readLines(in *bufio.Reader, yield func(album.Album, error) bool) error {

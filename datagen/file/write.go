@@ -26,10 +26,13 @@ type Albums struct {
 }
 
 // Create writes albums to a file, or to stdout if its name is a dash. The file appears
-// when it is complete.
+// when it is complete. It must not exist.
 func Create(ctx context.Context, name string, f Format, compressed bool, a Albums, stdout io.Writer) (err error) {
 	if name == "-" {
 		return Write(ctx, stdout, f, a)
+	}
+	if _, err := os.Lstat(name); err == nil {
+		return fmt.Errorf("%s exists: delete it, or write to another file", name)
 	}
 	part := name + ".part"
 	file, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)

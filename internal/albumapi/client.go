@@ -279,6 +279,9 @@ func (a *response) asError() error {
 	}
 	p.Status = a.StatusCode // the member of the body is only advisory
 	err := errorFor(p)
+	if errors.Is(err, ErrNoMethod) && a.Request != nil { // the client's methods exist: its URL is wrong
+		err = fmt.Errorf("%w: %s %s", err, a.req.method, a.Request.URL.Redacted())
+	}
 	if foreign || !strings.HasPrefix(p.Type, TypePrefix) || errors.Is(err, album.ErrUnavailable) {
 		err = fmt.Errorf("%w: responded %s", err, a.Status)
 		if foreign {
