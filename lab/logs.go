@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -65,13 +66,19 @@ func logs(ctx context.Context, args []string, getenv func(string) string, stdout
 // store is not in the state folder; a file of that name is from an earlier store.
 func logNames(f *flags, state string) (names []string, err error) {
 	var st supervisor.Status
-	if saved, err := supervisor.Saved(state); err == nil && saved != nil { // logs can be read whatever else is broken
+	saved, err := supervisor.Saved(state)
+	if err == nil && saved != nil { // logs can be read whatever else is broken
 		st = *saved
+	}
+	folder := plan.Lab{State: state}.Logs()
+	var none error
+	if _, noFolder := os.Stat(folder); noFolder != nil && err == nil && saved == nil {
+		none = fmt.Errorf("the lab is not running in %s, and has no logs there: start it with lab up, or select another lab with -state", state)
 	}
 	for _, name := range f.Args() {
 		running := slices.ContainsFunc(st.Components, func(c supervisor.ComponentStatus) bool { return c.Name == name }) // also of an exercise
 		// That of a program of the user is there after its lab, too.
-		_, noFile := os.Stat(filepath.Join(plan.Lab{State: state}.Logs(), name+".log"))
+		_, noFile := os.Stat(filepath.Join(folder, name+".log"))
 		if !running && (noFile != nil || filepath.Base(name) != name || name == plan.StoreName) {
 			if name, err = componentName(f, name, st); err != nil {
 				return nil, err
@@ -80,12 +87,15 @@ func logNames(f *flags, state string) (names []string, err error) {
 		if err := external(name, st); err != nil {
 			return nil, fmt.Errorf("%w; its log is not in the state folder", err)
 		}
+		if !running && noFile != nil {
+			return nil, cmp.Or(none, fmt.Errorf("no log of %s in %s: lab up starts a lab, lab status shows its components", name, folder))
+		}
 		names = append(names, name)
 	}
-	if names == nil {
+	if names == nil && none == nil {
 		for _, p := range (plan.Lab{Stores: st.Stores, Grafana: hasGrafana(st), UserServices: st.UserServices}).Components() {
 			names = append(names, p.Name)
 		}
 	}
-	return names, nil
+	return names, none
 }

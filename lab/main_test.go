@@ -129,6 +129,8 @@ func TestNotRunning(t *testing.T) {
 		stdout, stderr string
 	}{
 		{[]string{"status"}, 1, "", "lab: the lab is not running in "},
+		{[]string{"logs"}, 1, "", "lab: the lab is not running in "},
+		{[]string{"logs", "jaeger"}, 1, "", "lab: the lab is not running in "},
 		{[]string{"restart", "proxy-service"}, 1, "", "lab: the lab is not running: start it with lab up"},
 		{[]string{"restart", "checkout"}, 1, "", "lab: the lab is not running: start it with lab up"}, // maybe one of -with
 		{[]string{"verify"}, 1, "", "lab: the lab is not running in "},
@@ -255,12 +257,14 @@ func TestLogs(t *testing.T) {
 		{[]string{"album-store"}, "one\ntwo\nthree\n"},
 		{[]string{"-n", "2", "album-store"}, "two\nthree\n"},
 		{[]string{"-n", "0", "album-store"}, ""},
-		{[]string{"jaeger"}, ""},
 		{[]string{"-n", "1", "album-store", "proxy-service"}, "album-store     three\nproxy-service   four\n"},
 	} {
 		if stdout, stderr, code := lab(t.Context(), append([]string{"logs", "-state", dir}, tt.args...)...); code != 0 || stdout != tt.want {
 			t.Errorf("logs %q: code %d, stderr %q, stdout %q, want %q", tt.args, code, stderr, stdout, tt.want)
 		}
+	}
+	if stdout, stderr, code := lab(t.Context(), "logs", "-state", dir, "jaeger"); code != 1 || stdout != "" || !strings.HasPrefix(stderr, "lab: no log of jaeger in "+filepath.Join(dir, "logs")) {
+		t.Errorf("a component without a log: code %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 
 	ctx, stop := context.WithCancel(t.Context())
