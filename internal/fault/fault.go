@@ -137,12 +137,13 @@ func (s *Set) Replace(ctx context.Context, specs ...string) error {
 	next := map[Kind]*fault{}
 	for _, spec := range specs {
 		for part := range strings.SplitSeq(spec, ",") {
+			name, _, ok := strings.Cut(strings.TrimSpace(part), "=")
+			if ok && !slices.Contains(s.kinds, Kind(name)) { // before its value: it may be of no kind
+				return fmt.Errorf("fault %q: this service supports %s", part, s.names())
+			}
 			f, err := parse(part)
 			if err != nil {
 				return err
-			}
-			if !slices.Contains(s.kinds, f.kind) {
-				return fmt.Errorf("fault %q: this service supports %s", part, s.names())
 			}
 			if next[f.kind] != nil {
 				return fmt.Errorf("fault %q: %s is a duplicate", part, f.kind)

@@ -32,7 +32,7 @@ func TestParse(t *testing.T) {
 	for bad, want := range map[string]string{
 		"":                "must be kind=value, such as db-delay=20ms",
 		"slow":            "must be kind=value, such as db-delay=20ms",
-		"fire=1":          "must be db-delay, latency, error, stall, slots, drop, conn-leak, db-lock or n-plus-one",
+		"fire=1":          "this service supports db-delay, latency, error, stall, slots, drop, conn-leak, db-lock, n-plus-one",
 		"db-delay=2h":     "must be db-delay=TIME@SHARE, TIME from 1us to 1h, SHARE above 0% and up to 100%",
 		"db-delay=1s@1":   "must be db-delay=TIME@SHARE, TIME from 1us to 1h, SHARE above 0% and up to 100%",
 		"latency=1s@0%":   "must be latency=TIME@SHARE, TIME from 1us to 1h, SHARE above 0% and up to 100%",
@@ -61,9 +61,11 @@ func TestParse(t *testing.T) {
 			t.Errorf("%q left %v on", bad, s.List())
 		}
 	}
-	err := New(1, Latency, Drop).Replace(t.Context(), "slots=3")
-	if want := `fault "slots=3": this service supports latency, drop`; err == nil || err.Error() != want {
-		t.Errorf("%v, want %s", err, want)
+	for _, text := range []string{"slots=3", "nosuch=1"} {
+		err := New(1, Latency, Drop).Replace(t.Context(), text)
+		if want := fmt.Sprintf("fault %q: this service supports latency, drop", text); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }
 
