@@ -54,6 +54,9 @@ func (d *doctor) checkDisk(context.Context) *Check {
 	}
 	free := int64(s.Bavail) * int64(s.Bsize)
 	c.note("%s free in %s", mib(free), dir)
+	if dir != d.Lab.State {
+		c.note("no folder %s yet: lab up creates it", d.Lab.State)
+	}
 	next := fmt.Sprintf("du -xh %s | sort -h | tail"+or+"use another folder: the same lab up with -state FOLDER", dir)
 	text := fmt.Sprintf("%s of disk free in %s", mib(free), dir)
 	switch {
