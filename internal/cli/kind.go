@@ -44,13 +44,13 @@ func invalid(v flag.Value, name, from, value string, err error) error {
 type checked struct {
 	flag.Value
 	name string
-	bad  *error // of Set
+	bad  *error // of Set, for a type of package flag
 }
 
 // Set implements flag.Value.
 func (c checked) Set(s string) error {
 	err := c.Value.Set(s)
-	if err != nil {
+	if err != nil && kind(c.Value) != "" {
 		*c.bad = invalid(c.Value, "-"+c.name, "flag -"+c.name, s, err)
 	}
 	return err
