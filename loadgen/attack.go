@@ -257,7 +257,7 @@ func probe(ctx context.Context, c engine.Config) error {
 		return nil
 	}
 	if err := connect.Probe(ctx, c.URL, c.Connect, c.Header); err != nil {
-		return fmt.Errorf("reach the target: %w\nstart the lab with make lab-up, or set -url", err)
+		return fmt.Errorf("reach the target: %w\n%s", err, c.Connect.Advice(err))
 	}
 	return nil
 }

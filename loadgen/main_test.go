@@ -238,6 +238,16 @@ func TestUnreachable(t *testing.T) {
 		"start the lab with make lab-up, or set -url\n", addr, addr); stderr != want {
 		t.Errorf("stderr %q, want %q", stderr, want)
 	}
+	for flags, want := range map[string]string{
+		"-local-addr 192.0.2.1":        "set -local-addr to an address of this machine, of the IP version of the target\n",
+		"-local-addr ::1":              "set -local-addr to an address of this machine, of the IP version of the target\n",
+		"-local-addr 127.0.0.1":        "start the lab with make lab-up, or set -url\n",
+		"-unix-socket /no/such/socket": "set -unix-socket to the socket of a server that is up\n",
+	} {
+		if _, stderr, code := loadgen(t.Context(), append(strings.Fields(flags), "-url", "http://"+addr)...); code != 1 || !strings.HasSuffix(stderr, "\n"+want) {
+			t.Errorf("%s: exit code %d, stderr %q, want %s", flags, code, stderr, want)
+		}
+	}
 }
 
 func TestFailures(t *testing.T) {

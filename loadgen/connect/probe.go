@@ -2,8 +2,11 @@ package connect
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"syscall"
 	"time"
 )
 
@@ -36,4 +39,18 @@ func Probe(ctx context.Context, base string, o Options, header http.Header) erro
 		return fmt.Errorf("%s/healthz responded %s: not an album service", base, resp.Status)
 	}
 	return nil
+}
+
+// Advice returns what to do about an error of Probe.
+func (o Options) Advice(err error) string {
+	op, dial := errors.AsType[*net.OpError](err)
+	dial = dial && op.Op == "dial"
+	_, mismatch := errors.AsType[*net.AddrError](err)
+	switch {
+	case o.LocalAddr != "" && dial && (mismatch || errors.Is(err, syscall.EADDRNOTAVAIL)):
+		return "set -local-addr to an address of this machine, of the IP version of the target"
+	case o.UnixSocket != "" && dial:
+		return "set -unix-socket to the socket of a server that is up"
+	}
+	return "start the lab with make lab-up, or set -url"
 }
