@@ -112,12 +112,16 @@ func (d *distribution) forward(f *options.Flags) error {
 	d.files = kubernetes.Files{}
 	names := map[string]string{}
 	for _, file := range f.Files() {
+		clean := filepath.Clean(file.Path)
+		if _, added := d.files[clean]; file.Inner && added { // a flow may have several names of a file
+			continue
+		}
 		name, err := d.files.Add(file.Flag, file.Path, file.Content)
 		if err != nil {
 			return f.Errorf("%v", err)
 		}
-		if file.Inner && name != filepath.Clean(file.Path) {
-			return f.Errorf("-flow names %s, and pods have its files in one folder: put it beside the flow, with a name of letters, digits, _, - and .", file.Path)
+		if file.Inner && name != clean {
+			return f.Errorf("-flow names %s, and pods have its files in one folder: put it beside the flow, with a name of letters, digits, _, - and . that begins with a letter or a digit", file.Path)
 		}
 		names[file.Flag] = name
 	}

@@ -41,6 +41,8 @@ func arguments(f *options.Flags, files map[string]string) (args []string) {
 	}
 	if c.Flow != nil {
 		skip = append(skip, "cookie-jar")
+	} else {
+		skip = append(skip, "users", "think")
 	}
 	f.VisitAll(func(fl *flag.Flag) {
 		if name := files[fl.Name]; options.IsFile(fl.Name) {

@@ -156,30 +156,32 @@ func TestK8sFileErrors(t *testing.T) {
 		noise[i] = " abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"[r.IntN(64)]
 	}
 	step := func(body string) string { return "steps:\n  - {name: a, post: /, body: '@" + body + "'}\n" }
-	dir := folder(t, map[string]string{"binary": "\xff", "order": "a", "bodies": "POST http://a\n@order\n", "large": strings.Repeat("a", 1<<20+1), "noise": string(noise), "fits": strings.Repeat("a ", 1<<19), "one.yaml": "openapi: 3.0.3\ninfo: {title: a, version: b}\npaths: {/: {$ref: two.yaml}}", "two.yaml": "get: {responses: {'200': {description: a}}}"})
+	dir := folder(t, map[string]string{"binary": "\xff", "order": "a", "_rows": "a", "both.yaml": step("order") + "  - {name: b, post: /, body: '@./order'}\n", "bodies": "POST http://a\n@order\n", "large": strings.Repeat("a", 1<<20+1), "noise": string(noise), "fits": strings.Repeat("a ", 1<<19), "one.yaml": "openapi: 3.0.3\ninfo: {title: a, version: b}\npaths: {/: {$ref: two.yaml}}", "two.yaml": "get: {responses: {'200': {description: a}}}"})
 	if err := errors.Join(os.Mkdir(dir+"/b", 0o700), os.WriteFile(dir+"/b/order", nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	for name, body := range map[string]string{"in": "b/order", "up": dir + "/order", "big": "large", "bin": "binary", "ok": "./order"} {
+	for name, body := range map[string]string{"in": "b/order", "up": dir + "/order", "big": "large", "bin": "binary", "ok": "./order", "hidden": "_rows"} {
 		if err := os.WriteFile(dir+"/"+name+".yaml", []byte(step(body)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for args, want := range map[string]string{
-		"http://a -body @" + dir + "/fits":    "",
-		"http://a -body @" + dir + "/binary":  "-body " + dir + "/binary: pods get files of UTF-8 text only: use loadgen coordinate",
-		"http://a -body @" + dir + "/large":   "large: 1048577 bytes, and pods get files of at most 1048576 bytes together, the limit of a Secret: use loadgen coordinate, which has no such limit",
-		"http://a -body @" + dir + "/noise":   "noise: 921600 bytes, which Helm compresses with their release to ",
-		"http://a -body @" + dir + "/missing": "-body: open " + dir + "/missing: no such file",
-		"-targets " + dir + "/bodies":         "-targets: " + dir + "/bodies:2: @order: the targets must not name other files.",
-		"-targets " + dir + "/missing":        "-targets: open " + dir + "/missing: no such file",
-		"-users 2 -flow " + dir + "/in.yaml":  "-flow names b/order, and pods have its files in one folder: put it beside the flow",
-		"-users 2 -flow " + dir + "/up.yaml":  "-flow names " + dir + "/order, and pods",
-		"-users 2 -flow " + dir + "/big.yaml": "big.yaml, large: 1048",
-		"-users 2 -flow " + dir + "/bin.yaml": "-flow binary: pods get files of UTF-8 text only",
-		"-users 2 -flow " + dir + "/ok.yaml":  "",
-		"-users 1 -flow " + dir + "/ok.yaml":  "-users 1 is out of range: 2 to 131072 for 2 processes",
-		"-openapi " + dir + "/one.yaml":       "-openapi " + dir + "/one.yaml has 2 files, and workers get one: bundle it into one",
+		"http://a -body @" + dir + "/fits":       "",
+		"http://a -body @" + dir + "/binary":     "-body " + dir + "/binary: pods get files of UTF-8 text only: use loadgen coordinate",
+		"http://a -body @" + dir + "/large":      "large: 1048577 bytes, and pods get files of at most 1048576 bytes together, the limit of a Secret: use loadgen coordinate, which has no such limit",
+		"http://a -body @" + dir + "/noise":      "noise: 921600 bytes, which Helm compresses with their release to ",
+		"http://a -body @" + dir + "/missing":    "-body: open " + dir + "/missing: no such file",
+		"-targets " + dir + "/bodies":            "-targets: " + dir + "/bodies:2: @order: the targets must not name other files.",
+		"-targets " + dir + "/missing":           "-targets: open " + dir + "/missing: no such file",
+		"-users 2 -flow " + dir + "/in.yaml":     "-flow names b/order, and pods have its files in one folder: put it beside the flow",
+		"-users 2 -flow " + dir + "/up.yaml":     "-flow names " + dir + "/order, and pods",
+		"-users 2 -flow " + dir + "/big.yaml":    "big.yaml, large: 1048",
+		"-users 2 -flow " + dir + "/bin.yaml":    "-flow binary: pods get files of UTF-8 text only",
+		"-users 2 -flow " + dir + "/ok.yaml":     "",
+		"-users 2 -flow " + dir + "/both.yaml":   "",
+		"-users 2 -flow " + dir + "/hidden.yaml": "-flow names _rows, and pods have its files in one folder: put it beside the flow, with a name of letters, digits, _, - and . that begins with a letter or a digit",
+		"-users 1 -flow " + dir + "/ok.yaml":     "-users 1 is out of range: 2 to 131072 for 2 processes",
+		"-openapi " + dir + "/one.yaml":          "-openapi " + dir + "/one.yaml has 2 files, and workers get one: bundle it into one",
 	} {
 		_, _, err := parseAttack(append([]string{"-workers", "2"}, strings.Fields(args)...), func(string) string { return "" }, io.Discard, &distribution{k8s: &kubernetes.Flags{}})
 		if want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {

@@ -45,6 +45,7 @@ func TestK8sArguments(t *testing.T) {
 		"environment, other warm-up":  {"-warmup 0s", "WARMUP=5s", "-warmup=0s"},
 		"environment, users":          {"-flow FLOW -users 9 -n 7", "RATE=50 DURATION=1m ARRIVALS=poisson MAX_WORKERS=8 MIX=get=1 COOKIE_JAR=true THINK=1s", "-duration=24h0m0s -flow=f.yaml -n=7 -think=1s -users=9"},
 		"environment, other users":    {"-flow FLOW -rate 9", "USERS=7", "-flow=f.yaml -rate=9"},
+		"environment, no flow":        {"-rate 50", "USERS=7 THINK=1s", "-rate=50"},
 		"environment of local things": {"", "FORMAT=json QUIET=true WORKERS=3", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
