@@ -224,7 +224,11 @@ func (d *distribution) show(text string) {
 
 // run runs on all workers. It is engine.Run for many.
 func (d *distribution) run(ctx context.Context, c engine.Config) (*report.Report, error) {
-	return d.coordinator.Run(ctx, cluster.Options{RunID: c.RunID, Config: remote.Of(c), Span: c.Plan.Span(), Timeout: c.MaxExtent(), Planned: c.Plan.Planned(), RateTarget: c.Plan.Average(c.WarmUp), Users: c.Workers, Objectives: c.SLOs, EndWhen: c.EndWhen, Strict: d.search,
+	return d.coordinator.Run(ctx, d.options(c))
+}
+
+func (d *distribution) options(c engine.Config) cluster.Options {
+	return cluster.Options{RunID: c.RunID, Config: remote.Of(c), Extent: c.MaxExtent(), Timeout: c.Timeout, Planned: c.Plan.Planned(), RateTarget: c.Plan.Average(c.WarmUp), Users: c.Workers, Objectives: c.SLOs, EndWhen: c.EndWhen, Strict: d.search,
 		Progress: func(p cluster.Progress) {
 			e := engine.Progress{Starts: p.Starts, Elapsed: p.Elapsed, Duration: c.Lasts(p.Elapsed, p.Done), InFlight: p.InFlight, Users: p.Users, Done: p.Done,
 				Classes: p.Classes, P99: p.P99, Last: p.Last, Slowest: fmt.Sprintf("worker %d", p.Slowest)}
@@ -238,7 +242,7 @@ func (d *distribution) run(ctx context.Context, c engine.Config) (*report.Report
 				e.Requests += n
 			}
 			c.Progress(e)
-		}})
+		}}
 }
 
 // publish sends the progress to the watchers, too.

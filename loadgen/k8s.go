@@ -195,7 +195,7 @@ func (d *distribution) findLab(ctx context.Context, c *engine.Config, bar *cli.P
 // longest returns how long a run or a search can take, with the wait for its workers.
 func (d *distribution) longest(c engine.Config, search bool) time.Duration {
 	const margin = 10 * time.Minute // to install, to merge, and to fetch traces
-	run := c.Plan.Span() + c.MaxExtent()
+	run := c.MaxExtent()
 	if search {
 		run = capacity.MaxSteps * (d.step + c.WarmUp + c.Timeout + time.Minute)
 	}

@@ -12,8 +12,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"soundcheck/internal/cli"
+	"soundcheck/loadgen/engine"
 	"soundcheck/loadgen/kubernetes"
 	"soundcheck/loadgen/kubernetes/kubetest"
 	"soundcheck/loadgen/remote"
@@ -110,6 +112,21 @@ func TestK8sURL(t *testing.T) {
 		if a, b := remote.Of(here), remote.Of(there); !reflect.DeepEqual(a, b) {
 			t.Errorf("%s: the coordinator has %+v, want %+v", tt.args, b, a)
 		}
+	}
+}
+
+// Neither the coordinator nor the Jobs end before the users of a flow may.
+func TestExtent(t *testing.T) {
+	t.Parallel()
+	dir := folder(t, map[string]string{"f.yaml": "steps: [{name: a, get: /, think: 75s}]"})
+	d := &distribution{k8s: &kubernetes.Flags{}}
+	c, _, err := parseAttack(strings.Fields("-workers 2 -rate 100 -n 4 -duration 5m -timeout 1s -wait 1m -flow "+dir+"/f.yaml"), func(string) string { return "" }, io.Discard, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = 5*time.Minute + engine.Grace + time.Second
+	if o := d.options(c); o.Extent != want || o.Timeout != time.Second || d.longest(c, false) <= want+time.Minute {
+		t.Errorf("the coordinator waits %s, %s after an early end, and the Jobs %s; want %s", o.Extent, o.Timeout, d.longest(c, false), want)
 	}
 }
 

@@ -120,7 +120,7 @@ func (l *lab) all(ctx context.Context, o Options, requests int) (*report.Report,
 	if err := l.Wait(ctx, time.Minute, nil); err != nil {
 		l.t.Fatal(err)
 	}
-	o.RunID, o.Config, o.Span, o.Timeout, o.Progress = "run", plan{requests}, time.Second, time.Second, l.progress
+	o.RunID, o.Config, o.Extent, o.Timeout, o.Progress = "run", plan{requests}, 2*time.Second, time.Second, l.progress
 	return l.Run(ctx, o)
 }
 

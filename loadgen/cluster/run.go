@@ -19,8 +19,8 @@ import (
 type Options struct {
 	RunID      string
 	Config     any           // for each worker's Runner, as JSON
-	Span       time.Duration // of the plan
-	Timeout    time.Duration // of a request, or of a flow's users
+	Extent     time.Duration // max, from the start to the end of the last request
+	Timeout    time.Duration // of a request, after an early end
 	Planned    uint64        // requests of the plan, or users of a flow, of all workers
 	RateTarget float64       // average of the plan, of all workers
 	Users      int           // of the closed model, of all workers; 0: open model
@@ -231,7 +231,7 @@ func (r *run) watch(ctx context.Context) {
 	defer tick.Stop()
 	// Between the seconds at which the workers send: else a second has their numbers twice, and the next has none.
 	defer time.AfterFunc(time.Second/2, func() { tick.Reset(time.Second) }).Stop()
-	r.deadline = time.NewTimer(time.Until(r.start) + r.Span + r.Timeout + lateTimeout + time.Duration(len(r.members))*perWorker)
+	r.deadline = time.NewTimer(time.Until(r.start) + r.Extent + lateTimeout + time.Duration(len(r.members))*perWorker)
 	defer r.deadline.Stop()
 	interrupted := ctx.Done()
 	for r.unfinished() || r.checking > 0 {

@@ -35,7 +35,7 @@ func newLoop(t *transport) *loop {
 	l := &loop{t: t, max: t.c.MaxWorkers, start: time.Now(), turn: make(chan uint64, 1), cancel: func() {}}
 	t.pacer.Begin(0)
 	if t.c.Flow != nil {
-		t.users.ctx, l.cancel = context.WithDeadline(t.users.ctx, t.pacer.Began().Add(t.c.Plan.Duration()+Grace))
+		t.users.ctx, l.cancel = context.WithDeadline(t.users.ctx, t.pacer.Began().Add(t.c.usersExtent()))
 	}
 	t.users.next, l.last = context.WithCancel(t.users.ctx)
 	if most := t.c.Plan.Max; most > 0 && t.c.Plan.Share(most) == 0 { // other shards have all users
