@@ -63,6 +63,11 @@ const (
 	atOnce = 2 // results that are received and decoded
 )
 
+// StopExtent is the max time from the interrupt of a run to its report.
+func StopExtent(workers int) time.Duration {
+	return stopTimeout + time.Duration(workers)*perWorker
+}
+
 // run is a run in progress. The goroutine of Run owns what has no comment.
 type run struct {
 	Options
@@ -233,8 +238,12 @@ func (r *run) watch(ctx context.Context) {
 	defer time.AfterFunc(time.Second/2, func() { tick.Reset(time.Second) }).Stop()
 	r.deadline = time.NewTimer(time.Until(r.start) + r.Extent + lateTimeout + time.Duration(len(r.members))*perWorker)
 	defer r.deadline.Stop()
-	interrupted := ctx.Done()
-	for r.unfinished() || r.checking > 0 {
+	interrupted, said := ctx.Done(), false
+	for r.unfinished() > 0 || r.checking > 0 {
+		if n := r.unfinished(); r.canceled && !said && n > 0 {
+			said = true
+			r.c.log("stopping: waits up to %.0f s for the reports of %d of %d workers", r.c.stopExtent.Seconds(), n, len(r.members))
+		}
 		select {
 		case e := <-r.events:
 			r.handle(e)
@@ -258,13 +267,6 @@ func (r *run) watch(ctx context.Context) {
 	}
 }
 
-// finished reports whether a worker has no more to send.
-func (r *run) finished(i int) bool { return r.gone[i] || r.ends[i] && r.results[i] }
-
-func (r *run) unfinished() bool {
-	return slices.ContainsFunc(r.members, func(m *member) bool { return !r.finished(m.index) })
-}
-
 // cancel ends the run at once, the first time.
 func (r *run) cancel(why string) {
 	if r.canceled {
@@ -272,7 +274,7 @@ func (r *run) cancel(why string) {
 	}
 	r.canceled = true
 	r.ended = cmp.Or(r.ended, why)
-	r.deadline.Reset(r.c.stopTimeout + time.Duration(len(r.members))*perWorker)
+	r.deadline.Reset(r.c.stopExtent)
 	go r.tell(toWorker{Cancel: true}) // a worker that hangs must not delay the others
 }
 
