@@ -41,6 +41,7 @@ type attackOptions struct {
 	token   string          // of join
 	cert    connect.Options // of join: only the client certificate
 	wrap    func(func(engine.Progress)) func(engine.Progress)
+	bar     *cli.Progress // of a distribution, which writes lines, too
 }
 
 // usage are usage lines and descriptions, of one process and of many.
@@ -178,7 +179,8 @@ func attackOn(ctx context.Context, args []string, getenv func(string) string, st
 	if err := o.output.open(&c, false); err != nil {
 		return err
 	}
-	if ctx, err = d.open(ctx, getenv, view.Bar(stderr, o.quiet), c.Notices, stderr); err != nil {
+	o.bar = view.Bar(stderr, o.quiet)
+	if ctx, err = d.open(ctx, getenv, o.bar, c.Notices, stderr); err != nil {
 		return errors.Join(err, o.output.discard())
 	}
 	o.wrap = d.publish
@@ -193,7 +195,7 @@ func attack(ctx context.Context, c engine.Config, o attackOptions, t *telemetry.
 			return nil, errors.Join(fmt.Errorf("-record: %w", err), o.output.discard())
 		}
 	}
-	bar := view.Bar(stderr, o.quiet)
+	bar := cmp.Or(o.bar, view.Bar(stderr, o.quiet))
 	c.Progress = view.New(bar).Show
 	if err := o.output.watch(&c, o.name); err != nil {
 		return nil, errors.Join(err, o.output.discard())
