@@ -106,7 +106,13 @@ func (d *distribution) noCert() string {
 
 // forward takes the flags of the run, after all checks, for a coordinator elsewhere, with their files.
 func (d *distribution) forward(f *options.Flags) error {
-	if d == nil || d.k8s == nil {
+	if d == nil {
+		return nil
+	}
+	if _, err := cluster.Encode(remote.Of(f.Config)); err != nil {
+		return f.Errorf("%v: fewer -targets or rows of -data, or smaller files of -flow, -openapi or -body", err)
+	}
+	if d.k8s == nil {
 		return nil
 	}
 	d.files = kubernetes.Files{}

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/cli"
 	"soundcheck/loadgen/contract"
 	"soundcheck/loadgen/kubernetes"
 	"soundcheck/loadgen/report"
@@ -187,6 +188,21 @@ func TestK8sFileErrors(t *testing.T) {
 		if want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
 			t.Errorf("%s: %v, want %s", args, err, want)
 		}
+	}
+}
+
+// What is too large for the workers is an error before they are needed.
+func TestTaskSize(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "large")
+	if err := errors.Join(os.WriteFile(name, nil, 0o600), os.Truncate(name, 26<<20)); err != nil { // in base64, more than 32 MiB
+		t.Fatal(err)
+	}
+	args := []string{"-workers", "2", "-listen", "127.0.0.1:0", "http://a", "-body", "@" + name}
+	_, _, err := parseAttack(args, func(string) string { return "" }, io.Discard, &distribution{})
+	const want = " bytes, and at most 33554432 are possible: fewer -targets or rows of -data, or smaller files of -flow, -openapi or -body"
+	if err == nil || cli.Code("loadgen", io.Discard, err) != 2 || !strings.Contains(err.Error(), want) {
+		t.Errorf("%.200v, want %s", err, want)
 	}
 }
 

@@ -3,7 +3,6 @@ package cluster
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -119,12 +118,9 @@ type event struct {
 // Run runs a task on all workers, and returns the merged report. When ctx ends it returns the report
 // so far. A worker that is lost ends the run; the report is invalid.
 func (c *Coordinator) Run(ctx context.Context, o Options) (*report.Report, error) {
-	config, err := json.Marshal(o.Config)
+	config, err := Encode(o.Config)
 	if err != nil {
 		return nil, err
-	}
-	if len(config) > maxTask/2 {
-		return nil, fmt.Errorf("the workers' task has %d bytes, more than %d: too many -targets, or too large files of -flow", len(config), maxTask/2)
 	}
 	r := &run{Options: o, c: c, events: make(chan event, eventQueue), over: make(chan struct{}), sum: measure.NewSum(), latest: make([]Update, c.Workers), heard: make([]time.Time, c.Workers), ends: make([]bool, c.Workers), results: make([]bool, c.Workers),
 		gone: make([]bool, c.Workers), started: make([]bool, c.Workers), turn: make(chan struct{}, atOnce), merger: report.NewMerger(), got: make([]bool, c.Workers)}
