@@ -19,6 +19,7 @@ import (
 
 	"soundcheck/internal/cli/clitest"
 	"soundcheck/lab/build"
+	"soundcheck/lab/obtain"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/probe"
 	"soundcheck/lab/proc"
@@ -40,7 +41,7 @@ var program = build.Target{Name: "program", Module: ".", Package: ".", Sources: 
 
 func TestMain(m *testing.M) {
 	probeEvery = 50 * time.Millisecond
-	autoFirstByte = 5 * time.Minute // on a busy machine
+	autoFirstByte, obtain.VersionTimeout = 5*time.Minute, 5*time.Minute // on a busy machine
 	if len(os.Args) > 1 && os.Args[1] == superviseFleet {
 		os.Exit(supervise())
 	}
