@@ -97,7 +97,7 @@ func TestCommandSwept(t *testing.T) {
 	l.up()
 	id := l.child(filepath.Join(c.Dir, "pid"))
 	st := l.state("checkout", Ready)
-	if err := st.Process.End(stopGrace); err != nil { // as sweep does
+	if err := st.Process.End(commandGrace); err != nil { // as sweep does
 		t.Fatal(err)
 	}
 	if id.Alive() {
