@@ -262,6 +262,7 @@ func sweep(state string) (left bool, err error) {
 	if err := errors.Join(errs...); err != nil {
 		return true, err
 	}
+	os.Remove(filepath.Join(state, stateName+".new")) // if the supervisor was killed while it wrote
 	return true, os.Remove(filepath.Join(state, stateName))
 }
 
