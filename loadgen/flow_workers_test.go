@@ -144,7 +144,7 @@ func TestFlowWorkers(t *testing.T) {
 	}
 }
 
-// The population is divided exactly: each of its places has a user of its own.
+// The population is divided exactly: each of its slots has a user of its own.
 func TestPopulationOfWorkers(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]int{"-users 20 -duration 2s": 20, "-users 200ms@1..19.5,2s@20": 20, "-users 3 -duration 2s": 3} {
@@ -169,7 +169,7 @@ func TestPopulationOfWorkers(t *testing.T) {
 					t.Fatal(err)
 				}
 				if n := (want - i + 2) / 3; part.Workers != n || part.Flow.Peak != n || part.Flow.Begun != n {
-					t.Errorf("worker %d has %d places, %+v, want %d", i, part.Workers, part.Flow, n)
+					t.Errorf("worker %d has %d slots, %+v, want %d", i, part.Workers, part.Flow, n)
 				}
 			}
 		})

@@ -116,7 +116,7 @@ func (m *Merger) check(r *Report) error {
 		return fmt.Errorf("%s and %s have different targets, warm-ups or recordings: %s, %g s %s, and %s, %g s %s", id, r.RunID,
 			first.Target, first.WarmUpTime, first.Replay, r.Target, r.WarmUpTime, r.Replay)
 	}
-	if flow, of := r.users(), first.users(); flow != of {
+	if flow, of := r.usersPlan(), first.usersPlan(); flow != of {
 		return fmt.Errorf("%s and %s have different flows: %q and %q", id, r.RunID, of, flow)
 	}
 	if r.Model != first.Model || r.Stages != first.Stages || r.Arrivals != first.Arrivals || r.Seed != first.Seed {
@@ -142,8 +142,8 @@ func (m *Merger) check(r *Report) error {
 	return nil
 }
 
-// users is the plan of a flow's users, but for a constant population: each process has a part of it.
-func (r *Report) users() string {
+// usersPlan is the plan of a flow's users, but for a constant population: each process has a part of it.
+func (r *Report) usersPlan() string {
 	if r.Flow == nil {
 		return ""
 	}
