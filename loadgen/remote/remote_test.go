@@ -94,8 +94,8 @@ func TestRemote(t *testing.T) {
 	if sum != 8 {
 		t.Errorf("the workers have %d users at once, want 8", sum)
 	}
-	if _, err := Of(c).Config("run", 8, 9); err == nil {
-		t.Error("no error of a worker without users")
+	if _, err := Of(c).Config("run", 8, 9); err == nil || err.Error() != "-users: 8 at once is fewer than the 9 workers, each with a user of its own" {
+		t.Errorf("error %v of a worker without users", err)
 	}
 	if _, err := (Run{Remote: workload.Remote{Flow: &flow.Source{File: "a.yaml", Text: []byte("a: 1")}}}).Config("run", 0, 1); err == nil {
 		t.Error("no error of an invalid flow")
