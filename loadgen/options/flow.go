@@ -55,6 +55,7 @@ func (p *Plan) population(f *Flags) error {
 		return nil
 	}
 	if p.Processes == 0 {
+		c.Flow.Source = nil // it is not sent to workers
 		if err := f.only("-flow", "workers"); err != nil {
 			return err
 		}
