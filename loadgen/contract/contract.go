@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"os"
 	"regexp"
@@ -35,7 +34,8 @@ type Contract struct {
 	pools    map[string]*template // by path without the names of parameters
 	compiler *values.Compiler
 	modern   bool            // a schema has keywords of JSON Schema 2020-12
-	write    map[string]bool // names of properties that only requests have
+	write    map[string]bool // names of properties that only requests have: their values are not shown
+	hide     bool            // properties of any name are such: no value is shown
 	// unchecked are media types of responses that are not validated.
 	unchecked map[string]bool
 }
@@ -109,40 +109,6 @@ func parse(name string, source []byte, files bool) (*Contract, error) {
 func short(err error) error {
 	text, _, _ := strings.Cut(err.Error(), "\nSchema:")
 	return errors.New(text)
-}
-
-// survey looks at all schemas. It removes patterns that Go does not have, such as lookaheads: nothing is checked against
-// them.
-func (c *Contract) survey(doc *openapi3.T) {
-	_ = doc.WalkSchemas(func(_ string, ref *openapi3.SchemaRef) error {
-		s := ref.Value
-		if doc.IsOpenAPI31OrLater() {
-			c.modern = c.modern || modern(s)
-			c.standAlone(s)
-		}
-		for name, property := range s.Properties {
-			if property != nil && property.Value != nil && property.Value.WriteOnly {
-				c.write[name] = true
-			}
-		}
-		if !c.checkable(s.Pattern) {
-			s.Pattern = ""
-		}
-		maps.DeleteFunc(s.PatternProperties, func(pattern string, _ *openapi3.SchemaRef) bool { return !c.checkable(pattern) })
-		return nil
-	})
-}
-
-// checkable reports whether Go has a pattern.
-func (c *Contract) checkable(pattern string) bool {
-	if pattern == "" {
-		return true
-	}
-	err := values.CheckPattern(pattern)
-	if err != nil {
-		c.note("", "pattern %q is not checked: %v", pattern, err)
-	}
-	return err == nil
 }
 
 // note is what of the document is not requested or not checked, and why.

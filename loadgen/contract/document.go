@@ -3,12 +3,16 @@ package contract
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/getkin/kin-openapi/openapi3"
+
+	"soundcheck/loadgen/contract/draft2020"
+	"soundcheck/loadgen/contract/values"
 )
 
 // errReference is why a reference is not followed.
@@ -30,6 +34,56 @@ func read(name string, source []byte, files bool) (*openapi3.T, int, error) {
 	}
 	doc, err := loader.LoadFromDataWithPath(source, &url.URL{Path: filepath.ToSlash(name)})
 	return doc, n, err
+}
+
+// survey looks at all schemas. It removes patterns that Go does not have, such as lookaheads: nothing is checked against
+// them.
+func (c *Contract) survey(doc *openapi3.T) {
+	_ = doc.WalkSchemas(func(_ string, ref *openapi3.SchemaRef) error {
+		s := ref.Value
+		if doc.IsOpenAPI31OrLater() {
+			c.modern = c.modern || draft2020.Needed(s)
+			for _, text := range draft2020.Detach(s) {
+				c.note("", "%s", text)
+			}
+		}
+		for name, property := range s.Properties {
+			if writeOnly(property, 0) {
+				c.write[name] = true
+			}
+		}
+		c.hide = c.hide || writeOnly(s.AdditionalProperties.Schema, 0)
+		for _, property := range s.PatternProperties {
+			c.hide = c.hide || writeOnly(property, 0)
+		}
+		if !c.checkable(s.Pattern) {
+			s.Pattern = ""
+		}
+		maps.DeleteFunc(s.PatternProperties, func(pattern string, _ *openapi3.SchemaRef) bool { return !c.checkable(pattern) })
+		return nil
+	})
+}
+
+// writeOnly reports whether only requests have a property, or what its schema is made of.
+func writeOnly(ref *openapi3.SchemaRef, depth int) bool {
+	if ref == nil || ref.Value == nil || depth > 8 {
+		return false
+	}
+	s := ref.Value
+	parts := slices.Concat(s.AllOf, s.AnyOf, s.OneOf, openapi3.SchemaRefs{s.Items})
+	return s.WriteOnly || slices.ContainsFunc(parts, func(part *openapi3.SchemaRef) bool { return writeOnly(part, depth+1) })
+}
+
+// checkable reports whether Go has a pattern.
+func (c *Contract) checkable(pattern string) bool {
+	if pattern == "" {
+		return true
+	}
+	err := values.CheckPattern(pattern)
+	if err != nil {
+		c.note("", "pattern %q is not checked: %v", pattern, err)
+	}
+	return err == nil
 }
 
 // separate takes requests from a second copy of the document. The validator of JSON Schema 2020-12 knows nothing of

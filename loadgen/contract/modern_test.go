@@ -138,12 +138,29 @@ func TestModernFiles(t *testing.T) {
 			t.Errorf("%s: the notes say nothing: %q", schema, notes)
 		}
 	}
+	// Beside a $ref, where such a keyword stays: then only what OpenAPI 3.0 has is checked.
+	for _, schema := range []string{
+		`{"prefixItems":[{"type":"string"}],"items":{"$ref":"#/components/schemas/Str","$dynamicRef":"file://` + file + `"}}`,
+		`{"allOf":[{"$ref":"#/components/schemas/Str","$id":"file://` + file + `"}],"prefixItems":[{"type":"string"}]}`,
+		`{"prefixItems":[{"$ref":"#/components/schemas/Str","properties":{"a":{"$dynamicRef":"file://` + file + `"}}}]}`,
+		`{"prefixItems":[{"$ref":"#/components/schemas/Deep"}]}`,
+		`{"prefixItems":[{"$ref":"#/components/schemas/Str","$schema":"file://` + file + `"}]}`,
+	} {
+		c := modernContract(t, `{"type":"object","properties":{"a":`+schema+`}}`, `"Str":{"type":"string"},"Deep":{"type":"array","items":{"$ref":"#/components/schemas/Str","$dynamicRef":"file://`+file+`"}}`)
+		f := respond(c.NewGenerator(1, equal(c), 0), &Request{Operation: c.Operations[0]}, 200, http.Header{"Content-Type": {"application/json"}}, `{"a":["b"]}`)
+		if f != nil && strings.Contains(f.Detail, "integer") {
+			t.Errorf("%s: %+v", schema, f)
+		}
+		if notes := strings.Join(c.Notes(), "\n"); !strings.Contains(notes, "not checked") {
+			t.Errorf("%s: the notes are %q, the failure %+v", schema, notes, f)
+		}
+	}
 	if notes := modernContract(t, `{"$schema":"https://json-schema.org/draft/2020-12/schema","const":1}`, "").Notes(); len(notes) > 0 {
 		t.Error(notes)
 	}
 }
 
-// What a schema has that the validator of JSON Schema 2020-12 rejects is said.
+// A note says it if what only OpenAPI 3.1 has is not checked.
 func TestModernInvalid(t *testing.T) {
 	t.Parallel()
 	json := http.Header{"Content-Type": {"application/json"}}
@@ -155,7 +172,7 @@ func TestModernInvalid(t *testing.T) {
 		t.Error("the other pattern is not checked")
 	}
 	c = modernContract(t, `{"type":"object","required":["a"],"dependentRequired":{"a":["b","b"]}}`, "")
-	if notes := strings.Join(c.Notes(), "\n"); !strings.Contains(notes, "createA: 200 body: keywords") {
+	if notes := strings.Join(c.Notes(), "\n"); !strings.Contains(notes, "createA: 200 application/json: keywords") {
 		t.Errorf("notes %q", notes)
 	}
 	if f := respond(c.NewGenerator(1, equal(c), 0), &Request{Operation: c.Operations[0]}, 200, json, `{}`); f == nil || !strings.Contains(f.Check, "required") {
@@ -173,6 +190,22 @@ func TestSecretsAreNotShown(t *testing.T) {
 			f := respond(c.NewGenerator(1, equal(c), 0), &Request{Operation: c.Operations[0]}, 200, http.Header{"Content-Type": {"application/json"}}, `{"a":"x","secret":"hunter2"}`)
 			if f == nil || strings.Contains(f.Check+f.Detail, "hunter2") {
 				t.Errorf("%s %s: %+v", keyword, more, f)
+			}
+		}
+	}
+	for schema, body := range map[string]string{
+		`{"allOf":[{"properties":{"secret":{"minLength":50}}},{"properties":{"secret":{"type":"string","writeOnly":true}}}]}`:      `{"secret":"hunter2"}`,
+		`{"allOf":[{"properties":{"secret":{"properties":{"pw":{"maxLength":1}}}}},{"properties":{"secret":{"writeOnly":true}}}]}`: `{"secret":{"pw":"hunter2"}}`,
+		`{"required":["a"],"properties":{"secret":{"allOf":[{"type":"string","writeOnly":true}]}}}`:                                `{"secret":"hunter2"}`,
+		`{"required":["a"],"additionalProperties":{"type":"string","writeOnly":true}}`:                                             `{"other":"hunter2"}`,
+		`{"type":"object","properties":{"secrets":{"type":"array","items":{"type":"string","writeOnly":true,"maxLength":1}}}}`:     `{"secrets":["hunter2"]}`,
+		`{"type":"object","properties":{"secret":{"type":"string","writeOnly":true}}}`:                                             `{"secret":"hunter2"`,
+	} {
+		for _, more := range []string{"", `"const":{},`} {
+			c := modernContract(t, "{"+more+schema[1:], "")
+			f := respond(c.NewGenerator(1, equal(c), 0), &Request{Operation: c.Operations[0]}, 200, http.Header{"Content-Type": {"application/json"}}, body)
+			if f == nil || strings.Contains(f.Check+f.Detail, "hunter2") {
+				t.Errorf("%s %s: %+v", schema, more, f)
 			}
 		}
 	}

@@ -199,10 +199,14 @@ func (c *Contract) prepare(o *Operation, item *openapi3.PathItem) error {
 		return err
 	}
 	if c.modern {
-		o.modern = o.body != nil && c.isModern(o.body.Media.Schema, o.Name, "request body")
+		schemas := map[string]*openapi3.SchemaRef{}
 		for _, p := range o.params {
-			o.modern = c.isModern(p.Schema, o.Name, "parameter "+p.Name) || o.modern
+			schemas["parameter "+p.Name] = p.Schema
 		}
+		if o.body != nil {
+			schemas["request body"] = o.body.Media.Schema
+		}
+		o.modern = c.isModern(o.Name, schemas)
 	}
 	c.prepareResponses(o)
 	return c.test(o)

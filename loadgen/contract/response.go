@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -17,6 +18,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 
+	"soundcheck/loadgen/contract/draft2020"
 	"soundcheck/loadgen/contract/values"
 )
 
@@ -43,11 +45,11 @@ func (c *Contract) prepareResponses(o *Operation) {
 		if ref == nil || ref.Value == nil {
 			continue
 		}
-		r := &response{Response: ref.Value}
+		r, schemas := &response{Response: ref.Value}, map[string]*openapi3.SchemaRef{}
 		for name, h := range r.Headers {
 			r.headers = r.headers || !strings.EqualFold(name, "Content-Type")
 			if h.Value != nil {
-				r.modern = c.isModern(h.Value.Schema, o.Name, status+" header "+name) || r.modern
+				schemas[status+" header "+name] = h.Value.Schema
 			}
 		}
 		for _, name := range slices.Sorted(mapKeys(r.Content)) {
@@ -55,7 +57,7 @@ func (c *Contract) prepareResponses(o *Operation) {
 			if m == nil {
 				m = new(openapi3.MediaType)
 			}
-			r.modern = c.isModern(m.Schema, o.Name, status+" body") || r.modern
+			schemas[status+" "+values.Plain(name)] = m.Schema
 			r.write = r.write || len(c.write) > 0 && anySchema(m.Schema, func(s *openapi3.Schema) bool { return s.WriteOnly })
 			if kind := values.Plain(name); m.Schema != nil && !values.IsJSON(kind) && !strings.Contains(kind, "*") && !m.Schema.Value.Type.Is(openapi3.TypeString) && !m.Schema.Value.IsEmpty() {
 				c.unchecked[kind] = true
@@ -64,6 +66,7 @@ func (c *Contract) prepareResponses(o *Operation) {
 				accept = append(accept, name)
 			}
 		}
+		r.modern = c.isModern(o.Name, schemas)
 		o.responses[strings.ToUpper(status)] = r
 	}
 	if i := slices.IndexFunc(accept, func(s string) bool { return values.IsJSON(values.Plain(s)) }); i >= 0 {
@@ -161,7 +164,11 @@ func (c *Contract) checkBody(documented *response, status int, kind string, cont
 	var value any = string(b)
 	if values.IsJSON(values.Plain(kind)) {
 		if value, err = decode(b); err != nil {
-			return nil, &Failure{fmt.Sprintf("%s%d body is malformed JSON", violates, status), fmt.Sprintf("%v: %.200q", err, b)}
+			detail := err.Error()
+			if !documented.write {
+				detail = fmt.Sprintf("%s: %.200q", detail, b)
+			}
+			return nil, &Failure{fmt.Sprintf("%s%d body is malformed JSON", violates, status), detail}
 		}
 	}
 	if media.Schema == nil || media.Schema.Value == nil {
@@ -240,7 +247,8 @@ func (c *Contract) violation(where string, err error) *Failure {
 	}
 	at := pointer(s)
 	field, text := violated(s)
-	if field != "writeOnly" {
+	secret := field == "writeOnly" || c.hide || slices.ContainsFunc(s.JSONPointer(), func(name string) bool { return c.write[name] })
+	if !secret {
 		shown, encodeErr := json.Marshal(c.redact(s.Value))
 		if encodeErr != nil {
 			shown = nil
@@ -320,4 +328,21 @@ func anySchema(ref *openapi3.SchemaRef, is func(*openapi3.Schema) bool) (found b
 		return nil
 	})
 	return found
+}
+
+// isModern reports whether schemas, by where they are in an operation, need the validator of JSON Schema 2020-12. If that
+// cannot check one of them, a note says why, and all are checked as those of OpenAPI 3.0: kin-openapi does that silently.
+func (c *Contract) isModern(operation string, schemas map[string]*openapi3.SchemaRef) bool {
+	if !c.modern || !slices.ContainsFunc(slices.Collect(maps.Values(schemas)), func(ref *openapi3.SchemaRef) bool { return anySchema(ref, draft2020.Needed) }) {
+		return false
+	}
+	for _, where := range slices.Sorted(maps.Keys(schemas)) {
+		if ref := schemas[where]; ref != nil && ref.Value != nil {
+			if why := draft2020.Uncheckable(ref); why != "" {
+				c.note(operation, "%s: keywords that OpenAPI 3.0 does not have (const, if, prefixItems and so on) are not checked: %s", where, why)
+				return false
+			}
+		}
+	}
+	return true
 }
