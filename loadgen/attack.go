@@ -317,14 +317,14 @@ func verdict(r *report.Report, interrupted bool) error {
 	switch {
 	case interrupted:
 		return fmt.Errorf("interrupted after %.1f s: %d of %d requests failed or shed", r.Elapsed, unserved, completed)
-	case len(r.Invalid) > 0 && !strings.Contains(r.Invalid[0], "start") && !strings.Contains(r.Invalid[0], "clock") && !strings.HasPrefix(r.Ended, "worker "):
-		lower := "the rate"
-		if r.Model == "closed" {
-			lower = "-users"
-		}
-		return cli.WithCode(codeInvalid, fmt.Errorf("report invalid: %s\nlower %s, or run loadgen on another machine", r.Invalid[0], lower))
+	case len(r.Invalid) > 0 && completed > 0 && unserved == completed: // the cause is elsewhere
+		return cli.WithCode(codeInvalid, fmt.Errorf("all %d requests failed or shed; report invalid: %s", completed, r.Invalid[0]))
 	case len(r.Invalid) > 0:
-		return cli.WithCode(codeInvalid, errors.New("report invalid: "+r.Invalid[0]))
+		text := "report invalid: " + r.Invalid[0]
+		if advice := r.Advice(r.Invalid[0]); advice != "" {
+			text += "\n" + advice
+		}
+		return cli.WithCode(codeInvalid, errors.New(text))
 	case completed == 0:
 		return errors.New("no request completed after the warm-up")
 	case r.Violated() > 0:
