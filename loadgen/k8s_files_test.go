@@ -19,6 +19,7 @@ import (
 	"soundcheck/internal/cli"
 	"soundcheck/loadgen/contract"
 	"soundcheck/loadgen/kubernetes"
+	"soundcheck/loadgen/kubernetes/kubetest"
 	"soundcheck/loadgen/report"
 )
 
@@ -129,10 +130,17 @@ func TestK8sFlow(t *testing.T) {
 		"stages":    {"-users 100ms@1..5,1m@5 -flow " + dir + "/buy.yaml", "-flow=buy.yaml -n=30 -users=100ms@1..5,1m@5"},
 		"full URLs": {"-users 5 -flow " + dir + "/full.yaml", "-duration=24h0m0s -flow=full.yaml -n=30 -users=5"},
 	} {
-		c := newLab(t, s.URL)
-		values := onCluster(t, c)
-		stdout, stderr, _ := loadgen(t.Context(), append([]string{"k8s", "-context", c.Context, "-workers", "3", "-n", "30", "-format", "json"}, strings.Fields(tt.args)...)...)
-		v := values()
+		var c *kubetest.Cluster
+		var v installed
+		var stdout, stderr string
+		together(t, func() string {
+			s.take()
+			c = newLab(t, s.URL)
+			values := onCluster(t, c)
+			stdout, stderr, _ = loadgen(t.Context(), append([]string{"k8s", "-context", c.Context, "-workers", "3", "-n", "30", "-format", "json"}, strings.Fields(tt.args)...)...)
+			v = values()
+			return started.FindString(stdout)
+		})
 		r := decodeFlow(t, stdout, stderr)
 		requests, traces := s.take()
 		if r.Processes != 3 || r.Flow.Completed != 29 || r.Flow.Failed != 1 || len(numbers(requests)) != 31 || traces != 30 { // and pays

@@ -233,12 +233,14 @@ func TestK8sCapacity(t *testing.T) {
 	var stdout, stderr string
 	var v installed
 	var code int
-	together(t, func() (int, string) {
+	together(t, func() string {
 		c = newLab(t, tg.URL)
 		values := onCluster(t, c)
 		stdout, stderr, code = loadgen(t.Context(), "k8s", "capacity", "-quiet", "-context", c.Context, "-workers", "2", "-step", "2s", "-warmup", "100ms", "-format", "json", "-slo", "good>99%", "-from", "20")
-		v = values()
-		return code, stderr
+		if v = values(); code != 4 {
+			return ""
+		}
+		return apart.FindString(stderr)
 	})
 	var r capacity.Result
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != 3 || r.Limit != capacity.Lowest || len(r.Steps) != 1 || stderr != "loadgen: no rate met the SLOs\n" {

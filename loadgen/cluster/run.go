@@ -39,7 +39,7 @@ type Progress struct {
 	Elapsed  time.Duration
 	InFlight int
 	Users    int                   // on their way through a flow
-	Done     int                   // users who have left it
+	Done     int                   // users who completed or failed
 	Classes  map[measure.Class]int // so far
 	P99      time.Duration         // response time of served requests, so far
 	Last     measure.Window

@@ -156,7 +156,7 @@ func (c Config) MaxExtent() time.Duration {
 	return c.Plan.Span() + c.Timeout
 }
 
-// Lasts estimates how long a run lasts with so many requests, or users who have left, after some time.
+// Lasts estimates how long a run lasts with so many requests, or users who completed or failed, after some time.
 func (c Config) Lasts(elapsed time.Duration, done int) time.Duration {
 	d := c.Plan.Span()
 	if most := c.Plan.Share(c.Plan.Max); c.Workers > 0 && done > 0 && most > 0 { // at the actual rate so far
