@@ -239,7 +239,7 @@ func (d *distribution) options(c engine.Config) cluster.Options {
 			e := engine.Progress{Starts: p.Starts, Elapsed: p.Elapsed, Duration: c.Lasts(p.Elapsed, p.Done), InFlight: p.InFlight, Users: p.Users, Done: p.Done,
 				Classes: p.Classes, P99: p.P99, Last: p.Last, Slowest: fmt.Sprintf("worker %d", p.Slowest)}
 			if p.Silent >= 0 {
-				e.Slowest = fmt.Sprintf("worker %d sends no numbers", p.Silent)
+				e.Silent = fmt.Sprintf("worker %d sends no numbers", p.Silent)
 			}
 			if c.Flow == nil { // else the rate is that of users
 				e.RateTarget = c.Plan.Rate(p.Elapsed)

@@ -200,6 +200,7 @@ func TestInvalid(t *testing.T) {
 			}
 		}, Options{}, 3000, "worker 1 got SIGTERM or SIGINT after", "worker 1 got a signal"},
 		"a lost worker": {func(l *lab, f []*fake, _ context.CancelFunc) {
+			f[0].late = time.Minute // a reason that is known before
 			for i := range f {
 				f[i].do = func(ctx context.Context, _ Hooks) error {
 					if i == 1 {
@@ -212,7 +213,7 @@ func TestInvalid(t *testing.T) {
 					return nil
 				}
 			}
-		}, Options{}, 2000, "worker 1 was lost after", "worker 1 was lost"},
+		}, Options{}, 2000, `^worker 1 was lost after .*\nworker 0 started`, "worker 1 was lost"},
 		"a worker that fails": {func(_ *lab, f []*fake, _ context.CancelFunc) {
 			f[1].do = func(context.Context, Hooks) error { return errors.New("out of sockets") }
 		}, Options{}, 2000, "out of sockets", "worker 1 failed"},

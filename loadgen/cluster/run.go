@@ -274,13 +274,13 @@ func (r *run) cancel(why string) {
 	go r.tell(toWorker{Cancel: true}) // a worker that hangs must not delay the others
 }
 
-// lose ends the run because of a worker.
+// lose ends the run because of a worker. That is before other reasons, which may be its consequences.
 func (r *run) lose(i int, why string) {
 	r.cancel(fmt.Sprintf("worker %d was lost", i))
 	r.gone[i] = true
 	r.broken = true
 	r.lost = append(r.lost, i)
-	r.invalid = append(r.invalid, fmt.Sprintf("worker %d was lost after %.1f s: %s (%s)", i, max(time.Since(r.start), 0).Seconds(), why, r.members[i].address))
+	r.invalid = slices.Insert(r.invalid, len(r.lost)-1, fmt.Sprintf("worker %d was lost after %.1f s: %s (%s)", i, max(time.Since(r.start), 0).Seconds(), why, r.members[i].address))
 }
 
 func (r *run) handle(e event) {

@@ -97,6 +97,7 @@ type Progress struct {
 	P99               time.Duration         // response time of served requests, so far
 	Last              measure.Window
 	Parts             []measure.Part // if Config.Parts
+	Silent            string         // of several workers one that has sent no numbers for a while
 	Slowest           string         // of several workers the one with the longest send delay of Last
 }
 
