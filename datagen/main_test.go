@@ -192,18 +192,26 @@ func (s service) Create(ctx context.Context, w album.Write) (album.Created, erro
 	return s.create(ctx, w)
 }
 
+// Requests are retried while the store is down, until the run ends or its patience.
 func TestStoreBehindProxyIsDown(t *testing.T) {
 	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var calls atomic.Int64
 	tg := newTarget(t, service{album.NewMemory(), func(context.Context, album.Write) (album.Created, error) {
+		if calls.Add(1) == 5 { // each of the four concurrent requests has one album: this is a retry
+			cancel()
+		}
 		return album.Created{}, album.ErrUnavailable
 	}})
-	stdout, stderr, code := datagen(t.Context(), "-concurrency", "4", "-url", tg.URL, "-patience", "300ms")
-	if n := tg.requests(); code != 1 || n == 0 {
-		t.Errorf("exit code %d after %d requests, want 1 after some", code, n)
+	stdout, stderr, code := datagen(ctx, "-concurrency", "4", "-url", tg.URL)
+	if n := calls.Load(); code != 1 || n < 5 || !regexp.MustCompile(`\nretried        [1-9]\d*: requests, after a retryable error\n`).MatchString(stdout) || !strings.HasPrefix(stderr, "datagen: interrupted: 0 of 1000 albums are stored; ") {
+		t.Errorf("exit code %d after %d requests, stdout %q, stderr %q, want 1 after a retry", code, n, stdout, stderr)
 	}
-	if !strings.Contains(stdout, " × album store unavailable: responded 502 Bad Gateway, first in trace ") ||
+	stdout, stderr, code = datagen(t.Context(), "-concurrency", "4", "-url", tg.URL, "-patience", "300ms")
+	if code != 1 || !strings.Contains(stdout, " × album store unavailable: responded 502 Bad Gateway, first in trace ") ||
 		!strings.HasPrefix(stderr, "datagen: aborted after ") || !strings.Contains(stderr, " without an album created: album store unavailable: responded 502 Bad Gateway") {
-		t.Errorf("stdout %q, stderr %q", stdout, stderr)
+		t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 }
 

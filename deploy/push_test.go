@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,35 +19,34 @@ func TestLoadInterrupted(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "pid")
 	ctx, cancel := context.WithCancel(t.Context())
-	var pid int
-	started := make(chan struct{})
+	var sleep proc.ID
+	identified := make(chan error, 1)
 	go func() {
-		defer close(started)
+		defer cancel()
 		for t.Context().Err() == nil {
 			b, _ := os.ReadFile(file)
-			if line, whole := strings.CutSuffix(string(b), "\n"); whole {
-				pid, _ = strconv.Atoi(line)
-				break
+			if line, complete := strings.CutSuffix(string(b), "\n"); complete {
+				pid, err := strconv.Atoi(line)
+				if err == nil {
+					sleep, err = proc.Identify(pid)
+				}
+				identified <- err
+				return
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
-		cancel()
 	}()
 	// The pipe keeps the shell from replacing itself with sleep.
 	out, err := loadCommand(ctx, fmt.Sprintf("sh -c 'echo $$ >%s; exec sleep 3600' | cat", file)).CombinedOutput()
 	if err == nil || ctx.Err() == nil {
 		t.Fatalf("not interrupted: %v, %s", err, out)
 	}
-	if <-started; pid == 0 {
-		t.Fatal("sleep has no PID")
+	if err := <-identified; err != nil {
+		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		id, err := proc.Identify(pid)
-		if err != nil {
-			return // it has ended
-		}
+	for deadline := time.Now().Add(5 * time.Minute); sleep.Alive(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			_ = id.End(0)
+			_ = syscall.Kill(sleep.PID, syscall.SIGKILL)
 			t.Fatal("sleep still runs")
 		}
 	}

@@ -49,7 +49,7 @@ esac
 `
 
 const helm = `#!/bin/sh
-if [ "$1" = upgrade ]; then trap 'echo interrupted >>"$STUB/calls"; exit 1' INT; fi # before anybody knows that it runs
+if [ "$1" = upgrade ]; then trap 'echo interrupted >>"$STUB/calls"; exit 1' INT; fi # before the call is logged
 echo "helm $*" >>"$STUB/calls"
 say() { if [ -e "$STUB/$1.error" ]; then cat "$STUB/$1.error" >&2; exit 1; fi; cat "$STUB/$1"; exit; }
 case "$1" in

@@ -96,10 +96,10 @@ func completeDB(ctx context.Context, state, db, variable string) (string, error)
 
 // stopForAgain stops the lab if it runs.
 func stopForAgain(ctx context.Context, l plan.Lab, stderr io.Writer) error {
-	client, _, err := supervisor.Connect(ctx, l.State)
+	client, st, err := supervisor.Connect(ctx, l.State)
 	if err != nil || client == nil {
 		return err
 	}
 	fmt.Fprintln(stderr, "stopping the lab")
-	return stop.Lab(ctx, client, l.State, stderr)
+	return stop.Lab(ctx, client, st.Supervisor, l.State, stderr)
 }

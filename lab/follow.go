@@ -33,15 +33,18 @@ func (r readiness) reached(st supervisor.Status) bool {
 	})
 }
 
+// silence is how long follow waits for a response of a supervisor.
+const silence = time.Minute
+
 // follow shows the start of the lab until it is ready, done is closed, or ctx ends.
 func follow(ctx context.Context, client *supervisor.Client, ready readiness, stderr io.Writer, done <-chan struct{}) (supervisor.Status, error) {
 	v := view.New(stderr)
 	defer v.Clear()
-	failures := 0
+	failures, responded := 0, time.Now()
 	for {
 		st, err := client.Status(ctx)
 		if err == nil {
-			failures = 0
+			failures, responded = 0, time.Now()
 			v.Update(st)
 			switch {
 			case st.Phase == supervisor.Stopping && done == nil:
@@ -49,7 +52,7 @@ func follow(ctx context.Context, client *supervisor.Client, ready readiness, std
 			case st.Phase != supervisor.Stopping && ready.reached(st):
 				return st, nil
 			}
-		} else if failures++; done == nil && failures > 10 {
+		} else if failures++; done == nil && (failures > 10 || time.Since(responded) > silence) {
 			return st, fmt.Errorf("the lab no longer responds: %w", err)
 		}
 		select {

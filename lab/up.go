@@ -252,16 +252,16 @@ func down(ctx context.Context, args []string, getenv func(string) string, stdout
 		return err
 	}
 	begun := time.Now()
-	client, _, err := supervisor.Connect(ctx, l.State)
+	client, st, err := supervisor.Connect(ctx, l.State)
 	if err != nil {
 		return err
 	}
 	if client != nil {
-		if err := stop.Lab(ctx, client, l.State, stderr); err != nil {
+		if err := stop.Lab(ctx, client, st.Supervisor, l.State, stderr); err != nil {
 			return err
 		}
 	}
-	left, err := supervisor.Sweep(l.State)
+	left, err := stop.Sweep(l.State, stderr)
 	switch {
 	case err != nil:
 		return err

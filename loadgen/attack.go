@@ -41,6 +41,7 @@ type attackOptions struct {
 	token   string          // of join
 	cert    connect.Options // of join: only the client certificate
 	wrap    func(func(engine.Progress)) func(engine.Progress)
+	bar     *cli.Progress // of a distribution, which writes lines, too
 }
 
 // usage are usage lines and descriptions, of one process and of many.
@@ -178,7 +179,8 @@ func attackOn(ctx context.Context, args []string, getenv func(string) string, st
 	if err := o.output.open(&c, false); err != nil {
 		return err
 	}
-	if ctx, err = d.open(ctx, getenv, view.Bar(stderr, o.quiet), c.Notices, stderr); err != nil {
+	o.bar = view.Bar(stderr, o.quiet)
+	if ctx, err = d.open(ctx, getenv, o.bar, c.Notices, stderr); err != nil {
 		return errors.Join(err, o.output.discard())
 	}
 	o.wrap = d.publish
@@ -193,7 +195,7 @@ func attack(ctx context.Context, c engine.Config, o attackOptions, t *telemetry.
 			return nil, errors.Join(fmt.Errorf("-record: %w", err), o.output.discard())
 		}
 	}
-	bar := view.Bar(stderr, o.quiet)
+	bar := cmp.Or(o.bar, view.Bar(stderr, o.quiet))
 	c.Progress = view.New(bar).Show
 	if err := o.output.watch(&c, o.name); err != nil {
 		return nil, errors.Join(err, o.output.discard())
@@ -317,14 +319,14 @@ func verdict(r *report.Report, interrupted bool) error {
 	switch {
 	case interrupted:
 		return fmt.Errorf("interrupted after %.1f s: %d of %d requests failed or shed", r.Elapsed, unserved, completed)
-	case len(r.Invalid) > 0 && !strings.Contains(r.Invalid[0], "start") && !strings.Contains(r.Invalid[0], "clock") && !strings.HasPrefix(r.Ended, "worker "):
-		lower := "the rate"
-		if r.Model == "closed" {
-			lower = "-users"
-		}
-		return cli.WithCode(codeInvalid, fmt.Errorf("report invalid: %s\nlower %s, or run loadgen on another machine", r.Invalid[0], lower))
+	case len(r.Invalid) > 0 && completed > 0 && unserved == completed: // the cause is elsewhere
+		return cli.WithCode(codeInvalid, fmt.Errorf("all %d requests failed or shed; report invalid: %s", completed, r.Invalid[0]))
 	case len(r.Invalid) > 0:
-		return cli.WithCode(codeInvalid, errors.New("report invalid: "+r.Invalid[0]))
+		text := "report invalid: " + r.Invalid[0]
+		if advice := r.Advice(r.Invalid[0]); advice != "" {
+			text += "\n" + advice
+		}
+		return cli.WithCode(codeInvalid, errors.New(text))
 	case r.Flow != nil && r.Sent+r.WarmUp == 0:
 		return errors.New("no request sent: check the if of each step")
 	case completed == 0 && r.WarmUpTime > 0:

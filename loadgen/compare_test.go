@@ -61,9 +61,16 @@ func TestAB(t *testing.T) {
 	})
 	t.Run("equal", func(t *testing.T) {
 		t.Parallel()
-		r, stderr, code := run(t, nil)
-		regressed := code == 3 && r.Verdict == compare.Regressed // by chance: a busy machine is not equally busy all the time
-		if !regressed && (code != 5 || r.Verdict != compare.Inconclusive || len(r.Invalid) == 0 && !strings.Contains(stderr, "p99: too few served requests")) {
+		var r compare.Result
+		var stderr string
+		var code int
+		for range 5 { // a busy machine is not equally busy all the time, but B does not regress by chance each time
+			if r, stderr, code = run(t, nil); code != 3 || r.Verdict != compare.Regressed {
+				break
+			}
+			t.Log(stderr)
+		}
+		if code != 5 || r.Verdict != compare.Inconclusive || len(r.Invalid) == 0 && !strings.Contains(stderr, "p99: too few served requests") {
 			t.Errorf("exit code %d, %q, %+v, want 5: it has no p99", code, stderr, r)
 		}
 	})

@@ -106,18 +106,28 @@ func (d *distribution) noCert() string {
 
 // forward takes the flags of the run, after all checks, for a coordinator elsewhere, with their files.
 func (d *distribution) forward(f *options.Flags) error {
-	if d == nil || d.k8s == nil {
+	if d == nil {
+		return nil
+	}
+	if _, err := cluster.Encode(remote.Of(f.Config)); err != nil {
+		return f.Errorf("%v: fewer -targets or rows of -data, or smaller files of -flow, -openapi or -body", err)
+	}
+	if d.k8s == nil {
 		return nil
 	}
 	d.files = kubernetes.Files{}
 	names := map[string]string{}
 	for _, file := range f.Files() {
+		clean := filepath.Clean(file.Path)
+		if _, added := d.files[clean]; file.Inner && added { // a flow may have several names of a file
+			continue
+		}
 		name, err := d.files.Add(file.Flag, file.Path, file.Content)
 		if err != nil {
 			return f.Errorf("%v", err)
 		}
-		if file.Inner && name != filepath.Clean(file.Path) {
-			return f.Errorf("-flow names %s, and pods have its files in one folder: put it beside the flow, with a name of letters, digits, _, - and .", file.Path)
+		if file.Inner && name != clean {
+			return f.Errorf("-flow names %s, and pods have its files in one folder: put it beside the flow, with a name of letters, digits, _, - and . that begins with a letter or a digit", file.Path)
 		}
 		names[file.Flag] = name
 	}
@@ -220,12 +230,16 @@ func (d *distribution) show(text string) {
 
 // run runs on all workers. It is engine.Run for many.
 func (d *distribution) run(ctx context.Context, c engine.Config) (*report.Report, error) {
-	return d.coordinator.Run(ctx, cluster.Options{RunID: c.RunID, Config: remote.Of(c), Span: c.Plan.Span(), Timeout: c.MaxExtent(), Planned: c.Plan.Planned(), RateTarget: c.Plan.Average(c.WarmUp), Users: c.Workers, Objectives: c.SLOs, EndWhen: c.EndWhen, Strict: d.search,
+	return d.coordinator.Run(ctx, d.options(c))
+}
+
+func (d *distribution) options(c engine.Config) cluster.Options {
+	return cluster.Options{RunID: c.RunID, Config: remote.Of(c), Extent: c.MaxExtent(), Timeout: c.Timeout, Planned: c.Plan.Planned(), RateTarget: c.Plan.Average(c.WarmUp), Users: c.Workers, Objectives: c.SLOs, EndWhen: c.EndWhen, Strict: d.search,
 		Progress: func(p cluster.Progress) {
 			e := engine.Progress{Starts: p.Starts, Elapsed: p.Elapsed, Duration: c.Lasts(p.Elapsed, p.Done), InFlight: p.InFlight, Users: p.Users, Done: p.Done,
 				Classes: p.Classes, P99: p.P99, Last: p.Last, Slowest: fmt.Sprintf("worker %d", p.Slowest)}
 			if p.Silent >= 0 {
-				e.Slowest = fmt.Sprintf("worker %d sends no numbers", p.Silent)
+				e.Silent = fmt.Sprintf("worker %d sends no numbers", p.Silent)
 			}
 			if c.Flow == nil { // else the rate is that of users
 				e.RateTarget = c.Plan.Rate(p.Elapsed)
@@ -234,7 +248,7 @@ func (d *distribution) run(ctx context.Context, c engine.Config) (*report.Report
 				e.Requests += n
 			}
 			c.Progress(e)
-		}})
+		}}
 }
 
 // publish sends the progress to the watchers, too.

@@ -16,6 +16,7 @@ import (
 	"soundcheck/internal/cli"
 	"soundcheck/lab/kube"
 	"soundcheck/loadgen/capacity"
+	"soundcheck/loadgen/cluster"
 	"soundcheck/loadgen/engine"
 	"soundcheck/loadgen/kubernetes"
 	"soundcheck/loadgen/options"
@@ -41,6 +42,8 @@ func arguments(f *options.Flags, files map[string]string) (args []string) {
 	}
 	if c.Flow != nil {
 		skip = append(skip, "cookie-jar")
+	} else {
+		skip = append(skip, "users", "think")
 	}
 	f.VisitAll(func(fl *flag.Flag) {
 		if name := files[fl.Name]; options.IsFile(fl.Name) {
@@ -130,7 +133,7 @@ func (d *distribution) onPods(ctx context.Context, c engine.Config, search bool,
 		return err
 	}
 	var f final
-	r := kubernetes.Run{Options: d.k8s.Options, Token: d.token, Files: d.k8s.Files.List, Sets: d.k8s.Sets.List, Line: bar.Line, Show: bar.Show}
+	r := kubernetes.Run{Options: d.k8s.Options, Workers: d.workers, StopExtent: cluster.StopExtent(d.workers), Token: d.token, Files: d.k8s.Files.List, Sets: d.k8s.Sets.List, Line: bar.Line, Show: bar.Show}
 	r.Release = "load-" + strings.ToLower(runID(time.Now()))
 	r.Follow = func(b []byte) (bool, error) {
 		var m message
@@ -141,10 +144,11 @@ func (d *distribution) onPods(ctx context.Context, c engine.Config, search bool,
 		case m.Final != nil:
 			f = *m.Final
 			return true, done(f, lab)
-		case m.Progress != nil && show != nil:
-			show(*m.Progress)
 		case m.Line != "":
 			bar.Line(m.Line)
+		case ctx.Err() != nil: // the bar shows that the run is stopping
+		case m.Progress != nil && show != nil:
+			show(*m.Progress)
 		case m.Show != "":
 			bar.Show(m.Show)
 		}
@@ -193,7 +197,7 @@ func (d *distribution) findLab(ctx context.Context, c *engine.Config, bar *cli.P
 // longest returns how long a run or a search can take, with the wait for its workers.
 func (d *distribution) longest(c engine.Config, search bool) time.Duration {
 	const margin = 10 * time.Minute // to install, to merge, and to fetch traces
-	run := c.Plan.Span() + c.MaxExtent()
+	run := c.MaxExtent()
 	if search {
 		run = capacity.MaxSteps * (d.step + c.WarmUp + c.Timeout + time.Minute)
 	}

@@ -16,8 +16,10 @@ import (
 	"testing"
 
 	"soundcheck/internal/albumhttp"
+	"soundcheck/internal/cli"
 	"soundcheck/loadgen/contract"
 	"soundcheck/loadgen/kubernetes"
+	"soundcheck/loadgen/kubernetes/kubetest"
 	"soundcheck/loadgen/report"
 )
 
@@ -128,10 +130,17 @@ func TestK8sFlow(t *testing.T) {
 		"stages":    {"-users 100ms@1..5,1m@5 -flow " + dir + "/buy.yaml", "-flow=buy.yaml -n=30 -users=100ms@1..5,1m@5"},
 		"full URLs": {"-users 5 -flow " + dir + "/full.yaml", "-duration=24h0m0s -flow=full.yaml -n=30 -users=5"},
 	} {
-		c := newLab(t, s.URL)
-		values := onCluster(t, c)
-		stdout, stderr, _ := loadgen(t.Context(), append([]string{"k8s", "-context", c.Context, "-workers", "3", "-n", "30", "-format", "json"}, strings.Fields(tt.args)...)...)
-		v := values()
+		var c *kubetest.Cluster
+		var v installed
+		var stdout, stderr string
+		together(t, func() string {
+			s.take()
+			c = newLab(t, s.URL)
+			values := onCluster(t, c)
+			stdout, stderr, _ = loadgen(t.Context(), append([]string{"k8s", "-context", c.Context, "-workers", "3", "-n", "30", "-format", "json"}, strings.Fields(tt.args)...)...)
+			v = values()
+			return started.FindString(stdout)
+		})
 		r := decodeFlow(t, stdout, stderr)
 		requests, traces := s.take()
 		if r.Processes != 3 || r.Flow.Completed != 29 || r.Flow.Failed != 1 || len(numbers(requests)) != 31 || traces != 30 { // and pays
@@ -156,35 +165,52 @@ func TestK8sFileErrors(t *testing.T) {
 		noise[i] = " abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"[r.IntN(64)]
 	}
 	step := func(body string) string { return "steps:\n  - {name: a, post: /, body: '@" + body + "'}\n" }
-	dir := folder(t, map[string]string{"binary": "\xff", "order": "a", "bodies": "POST http://a\n@order\n", "large": strings.Repeat("a", 1<<20+1), "noise": string(noise), "fits": strings.Repeat("a ", 1<<19), "one.yaml": "openapi: 3.0.3\ninfo: {title: a, version: b}\npaths: {/: {$ref: two.yaml}}", "two.yaml": "get: {responses: {'200': {description: a}}}"})
+	dir := folder(t, map[string]string{"binary": "\xff", "order": "a", "_rows": "a", "both.yaml": step("order") + "  - {name: b, post: /, body: '@./order'}\n", "bodies": "POST http://a\n@order\n", "large": strings.Repeat("a", 1<<20+1), "noise": string(noise), "fits": strings.Repeat("a ", 1<<19), "one.yaml": "openapi: 3.0.3\ninfo: {title: a, version: b}\npaths: {/: {$ref: two.yaml}}", "two.yaml": "get: {responses: {'200': {description: a}}}"})
 	if err := errors.Join(os.Mkdir(dir+"/b", 0o700), os.WriteFile(dir+"/b/order", nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	for name, body := range map[string]string{"in": "b/order", "up": dir + "/order", "big": "large", "bin": "binary", "ok": "./order"} {
+	for name, body := range map[string]string{"in": "b/order", "up": dir + "/order", "big": "large", "bin": "binary", "ok": "./order", "hidden": "_rows"} {
 		if err := os.WriteFile(dir+"/"+name+".yaml", []byte(step(body)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for args, want := range map[string]string{
-		"http://a -body @" + dir + "/fits":    "",
-		"http://a -body @" + dir + "/binary":  "-body " + dir + "/binary: pods get files of UTF-8 text only: use loadgen coordinate",
-		"http://a -body @" + dir + "/large":   "large: 1048577 bytes, and pods get files of at most 1048576 bytes together, the limit of a Secret: use loadgen coordinate, which has no such limit",
-		"http://a -body @" + dir + "/noise":   "noise: 921600 bytes, which Helm compresses with their release to ",
-		"http://a -body @" + dir + "/missing": "-body: open " + dir + "/missing: no such file",
-		"-targets " + dir + "/bodies":         "-targets: " + dir + "/bodies:2: @order: the targets must not name other files.",
-		"-targets " + dir + "/missing":        "-targets: open " + dir + "/missing: no such file",
-		"-users 2 -flow " + dir + "/in.yaml":  "-flow names b/order, and pods have its files in one folder: put it beside the flow",
-		"-users 2 -flow " + dir + "/up.yaml":  "-flow names " + dir + "/order, and pods",
-		"-users 2 -flow " + dir + "/big.yaml": "big.yaml, large: 1048",
-		"-users 2 -flow " + dir + "/bin.yaml": "-flow binary: pods get files of UTF-8 text only",
-		"-users 2 -flow " + dir + "/ok.yaml":  "",
-		"-users 1 -flow " + dir + "/ok.yaml":  "-users 1 is out of range: 2 to 131072 for 2 processes",
-		"-openapi " + dir + "/one.yaml":       "-openapi " + dir + "/one.yaml has 2 files, and workers get one: bundle it into one",
+		"http://a -body @" + dir + "/fits":       "",
+		"http://a -body @" + dir + "/binary":     "-body " + dir + "/binary: pods get files of UTF-8 text only: use loadgen coordinate",
+		"http://a -body @" + dir + "/large":      "large: 1048577 bytes, and pods get files of at most 1048576 bytes together, the limit of a Secret: use loadgen coordinate, which has no such limit",
+		"http://a -body @" + dir + "/noise":      "noise: 921600 bytes, which Helm compresses with their release to ",
+		"http://a -body @" + dir + "/missing":    "-body: open " + dir + "/missing: no such file",
+		"-targets " + dir + "/bodies":            "-targets: " + dir + "/bodies:2: @order: the targets must not name other files.",
+		"-targets " + dir + "/missing":           "-targets: open " + dir + "/missing: no such file",
+		"-users 2 -flow " + dir + "/in.yaml":     "-flow names b/order, and pods have its files in one folder: put it beside the flow",
+		"-users 2 -flow " + dir + "/up.yaml":     "-flow names " + dir + "/order, and pods",
+		"-users 2 -flow " + dir + "/big.yaml":    "big.yaml, large: 1048",
+		"-users 2 -flow " + dir + "/bin.yaml":    "-flow binary: pods get files of UTF-8 text only",
+		"-users 2 -flow " + dir + "/ok.yaml":     "",
+		"-users 2 -flow " + dir + "/both.yaml":   "",
+		"-users 2 -flow " + dir + "/hidden.yaml": "-flow names _rows, and pods have its files in one folder: put it beside the flow, with a name of letters, digits, _, - and . that begins with a letter or a digit",
+		"-users 1 -flow " + dir + "/ok.yaml":     "-users 1 is out of range: 2 to 131072 for 2 processes",
+		"-openapi " + dir + "/one.yaml":          "-openapi " + dir + "/one.yaml has 2 files, and workers get one: bundle it into one",
 	} {
 		_, _, err := parseAttack(append([]string{"-workers", "2"}, strings.Fields(args)...), func(string) string { return "" }, io.Discard, &distribution{k8s: &kubernetes.Flags{}})
 		if want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
 			t.Errorf("%s: %v, want %s", args, err, want)
 		}
+	}
+}
+
+// What is too large for the workers is an error before they are needed.
+func TestTaskSize(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "large")
+	if err := errors.Join(os.WriteFile(name, nil, 0o600), os.Truncate(name, 26<<20)); err != nil { // in base64, more than 32 MiB
+		t.Fatal(err)
+	}
+	args := []string{"-workers", "2", "-listen", "127.0.0.1:0", "http://a", "-body", "@" + name}
+	_, _, err := parseAttack(args, func(string) string { return "" }, io.Discard, &distribution{})
+	const want = " bytes, and at most 33554432 are possible: fewer -targets or rows of -data, or smaller files of -flow, -openapi or -body"
+	if err == nil || cli.Code("loadgen", io.Discard, err) != 2 || !strings.Contains(err.Error(), want) {
+		t.Errorf("%.200v, want %s", err, want)
 	}
 }
 

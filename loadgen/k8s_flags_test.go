@@ -12,8 +12,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"soundcheck/internal/cli"
+	"soundcheck/loadgen/engine"
 	"soundcheck/loadgen/kubernetes"
 	"soundcheck/loadgen/kubernetes/kubetest"
 	"soundcheck/loadgen/remote"
@@ -45,6 +47,7 @@ func TestK8sArguments(t *testing.T) {
 		"environment, other warm-up":  {"-warmup 0s", "WARMUP=5s", "-warmup=0s"},
 		"environment, users":          {"-flow FLOW -users 9 -n 7", "RATE=50 DURATION=1m ARRIVALS=poisson MAX_WORKERS=8 MIX=get=1 COOKIE_JAR=true THINK=1s", "-duration=24h0m0s -flow=f.yaml -n=7 -think=1s -users=9"},
 		"environment, other users":    {"-flow FLOW -rate 9", "USERS=7", "-flow=f.yaml -rate=9"},
+		"environment, no flow":        {"-rate 50", "USERS=7 THINK=1s", "-rate=50"},
 		"environment of local things": {"", "FORMAT=json QUIET=true WORKERS=3", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -109,6 +112,21 @@ func TestK8sURL(t *testing.T) {
 		if a, b := remote.Of(here), remote.Of(there); !reflect.DeepEqual(a, b) {
 			t.Errorf("%s: the coordinator has %+v, want %+v", tt.args, b, a)
 		}
+	}
+}
+
+// Neither the coordinator nor the Jobs end before the users of a flow may.
+func TestExtent(t *testing.T) {
+	t.Parallel()
+	dir := folder(t, map[string]string{"f.yaml": "steps: [{name: a, get: /, think: 75s}]"})
+	d := &distribution{k8s: &kubernetes.Flags{}}
+	c, _, err := parseAttack(strings.Fields("-workers 2 -rate 100 -n 4 -duration 5m -timeout 1s -wait 1m -flow "+dir+"/f.yaml"), func(string) string { return "" }, io.Discard, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = 5*time.Minute + engine.Grace + time.Second
+	if o := d.options(c); o.Extent != want || o.Timeout != time.Second || d.longest(c, false) <= want+time.Minute {
+		t.Errorf("the coordinator waits %s, %s after an early end, and the Jobs %s; want %s", o.Extent, o.Timeout, d.longest(c, false), want)
 	}
 }
 

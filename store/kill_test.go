@@ -115,10 +115,10 @@ func TestKilled(t *testing.T) {
 			p.start(t, db)
 			defer p.kill()
 			for _, w := range j.unanswered { // perhaps done, perhaps not: the key makes it once
-				ready(t, func() error { return j.write(t.Context(), c, w, false) })
+				retryTimeouts(t, func() error { return j.write(t.Context(), c, w, false) })
 			}
 			for _, w := range j.later {
-				ready(t, func() error { return j.write(t.Context(), c, w, true) })
+				retryTimeouts(t, func() error { return j.write(t.Context(), c, w, true) })
 			}
 			for id, titles := range j.operations {
 				if op := awaitLong(t, c, id); op.Status != album.Succeeded || len(op.IDs) != len(titles) {
@@ -151,15 +151,25 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// ready repeats a call while the database is busy: the store's own operations may have it.
-func ready(t *testing.T, call func() error) {
+// The store's timeouts, as in store/db.
+const (
+	busyTimeout    = time.Second // of a lock, and of /readyz
+	acquireTimeout = 2 * time.Second
+)
+
+// retryTimeouts repeats a call to a ready store while the database is too busy for the store's timeouts. A call that
+// fails earlier fails the test.
+func retryTimeouts(t *testing.T, call func() error) {
 	t.Helper()
-	err := call()
-	for deadline := time.Now().Add(5 * time.Minute); errors.Is(err, album.ErrNotReady) && time.Now().Before(deadline); err = call() {
-		time.Sleep(50 * time.Millisecond)
-	}
-	if err != nil {
-		t.Fatal(err)
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		begun := time.Now()
+		err := call()
+		if err == nil {
+			return
+		}
+		if took := time.Since(begun); !errors.Is(err, album.ErrNotReady) || took < busyTimeout || time.Now().After(deadline) {
+			t.Fatalf("after %s: %v", took, err)
+		}
 	}
 }
 
@@ -167,7 +177,7 @@ func ready(t *testing.T, call func() error) {
 func awaitLong(t *testing.T, c *albumapi.Client, id string) (op album.Operation) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		ready(t, func() (err error) {
+		retryTimeouts(t, func() (err error) {
 			op, err = c.Operation(t.Context(), id)
 			return err
 		})

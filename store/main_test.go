@@ -146,7 +146,7 @@ func TestRun(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ready(t, func() error {
+		retryTimeouts(t, func() error {
 			a, err := c.Get(t.Context(), 1)
 			if err == nil && a.Title != "Blue Train" {
 				t.Errorf("%s: album 1 = %+v", db, a)
@@ -154,18 +154,18 @@ func TestRun(t *testing.T) {
 			return err
 		})
 		var op album.Operation
-		ready(t, func() (err error) {
+		retryTimeouts(t, func() (err error) {
 			op, _, err = c.Submit(t.Context(), album.One(albumtest.New(0)))
 			return err
 		})
 		if end := albumtest.Await(t, c, op.ID); end.Status != album.Succeeded || len(end.IDs) != 1 || end.IDs[0] != 4 {
 			t.Errorf("%s: the operation ended as %+v", db, end)
 		}
-		ready(t, func() error {
+		retryTimeouts(t, func() error {
 			switch status := readyz(t, p.URL); status {
 			case 200:
 				return nil
-			case 503: // for a moment
+			case 503:
 				return album.ErrNotReady
 			default:
 				return fmt.Errorf("%s: readyz = %d", db, status)

@@ -170,12 +170,12 @@ func (s *syncBuffer) String() string {
 
 var lastPort atomic.Int64
 
-// freeAddress returns an address that no one takes by chance while the Collector is down: the ports that the kernel
-// gives out are higher.
+// freeAddress returns an address that no one takes by chance while the Collector is down: the ports of labs, at any
+// -port-offset, begin at 3000, and those of outgoing connections are higher.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	for range 2000 {
-		address := fmt.Sprintf("127.0.0.1:%d", 10000+(int64(os.Getpid())*31+lastPort.Add(1))%2000)
+	for range 1900 {
+		address := fmt.Sprintf("127.0.0.1:%d", 1100+(int64(os.Getpid())*31+lastPort.Add(1))%1900)
 		if l, err := net.Listen("tcp", address); err == nil {
 			l.Close()
 			return address

@@ -261,6 +261,7 @@ func (rs *runs) report(r *http.Request) (any, error) {
 	}
 	found := map[string]any{"id": id, "folder": filepath.Join(rs.folder, id), "report": report, "files": files}
 	found["verdict"], found["because"] = verdict(report)
+	found["advice"] = report.Advices()
 	return found, nil
 }
 

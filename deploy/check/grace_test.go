@@ -24,6 +24,38 @@ func seconds(t *testing.T, text, pattern string) time.Duration {
 	return time.Duration(n) * time.Second
 }
 
+// The coordinator of a load test has enough time to stop its workers, and to end them.
+func TestLoadGracePeriod(t *testing.T) {
+	t.Parallel()
+	read := func(file string) string {
+		source, err := os.ReadFile("../../loadgen/cluster/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(source)
+	}
+	ping := seconds(t, read("protocol.go"), `pingTimeout = (\d+) \* time\.Second`)
+	for name, value := range map[string]string{"run.go": "stopTimeout    = pingTimeout", "coordinator.go": "closeTimeout = pingTimeout"} {
+		if !strings.Contains(read(name), value) {
+			t.Errorf("%s does not have %s", name, value)
+		}
+	}
+	perWorker := seconds(t, read("run.go"), `perWorker      = (\d+) \* time\.Millisecond`) / 1000
+	const others = 10 * time.Second // to ask Kubernetes for the reason of a lost worker, to merge and to print
+	for _, workers := range []int{1, 49, 1000} {
+		text := ""
+		for _, d := range must(t, loadTest, merge(t, loadImage, fmt.Sprintf("workers: %d", workers))) {
+			if strings.HasSuffix(d.file, "/coordinator.yaml") {
+				text += d.text
+			}
+		}
+		grace := seconds(t, text, `terminationGracePeriodSeconds: (\d+)\n`)
+		if need := 2*ping + time.Duration(workers)*perWorker + others; need > grace {
+			t.Errorf("%d workers: the coordinator needs %s, and its pod has %s", workers, need, grace)
+		}
+	}
+}
+
 // A pod has enough time to serve, drain and flush, and the chart says how much the services need.
 func TestGracePeriod(t *testing.T) {
 	t.Parallel()

@@ -205,7 +205,7 @@ func (l *lab) stopDuringStart(t *testing.T, name string) {
 		return nil
 	})
 	l.refused(t, 0, name+" ended", "stop")
-	if got := <-done; !strings.HasPrefix(got, "1 ") || !strings.Contains(got, "was stopped before its symptom showed") { // it is interrupted after 5 minutes
+	if got := <-done; !strings.HasPrefix(got, "1 ") || !strings.Contains(got, "was stopped before its symptom showed") { // exercise() times out after 5 min
 		t.Errorf("start: %s", got)
 	}
 }

@@ -13,17 +13,19 @@ import (
 )
 
 const (
-	interval    = 2 * time.Second // of Pace, between two collections, if maxHeadroom is enough
+	interval    = 2 * time.Second // target time between two collections; shorter if it needs more than maxHeadroom
 	maxHeadroom = 64 << 20        // bytes that are allocated between two collections of a small heap
 	maxPercent  = 1600            // of GOGC
 	minHeap     = 4 << 20         // the runtime's smallest heap at 100%; it grows with GOGC
 )
 
+var once sync.Once // of Pace
+
 // Pace sets GOGC after each collection from the rate of allocations. It does nothing if GOGC is in the environment.
 // GOMEMLIMIT holds as ever.
 func Pace() {
 	if os.Getenv("GOGC") == "" {
-		pace(interval)
+		once.Do(func() { start(interval) })
 	}
 }
 
@@ -41,10 +43,7 @@ func End() {
 	}
 }
 
-var paced sync.Once
-
-func pace(interval time.Duration) { paced.Do(func() { start(interval) }) }
-
+// start sets GOGC after each collection, for a target time between two of them.
 func start(interval time.Duration) {
 	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
 	current, before, last := 100, uint64(0), time.Now()

@@ -36,7 +36,7 @@ func TestPercent(t *testing.T) {
 // The runtime's goal for the heap follows the rate of allocations.
 func TestPace(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
-	pace(20 * time.Second) // longer than of Pace, so that a busy machine allocates enough in it
+	start(20 * time.Second) // longer than interval: a busy machine allocates less per second
 	live := make([]byte, 8*mib)
 	goal := func() uint64 {
 		sample := []metrics.Sample{{Name: "/gc/heap/goal:bytes"}}

@@ -57,57 +57,57 @@ const (
 // lingerTime is how long a draining server continues to serve open connections, with one more
 // response each that tells the client to close it. If the server closed them at once, it would
 // cut off a request that a client is sending, and the client could not know whether the server
-// received it. The server stops earlier if for quietTime there is no connection and none was
-// opened or closed.
+// received it. The server stops earlier if there has been no connection for quietTime, which can
+// begin before the drain, and after minPolls polls.
 const (
 	lingerTime = time.Second
 	quietTime  = 200 * time.Millisecond
 	pollTime   = 5 * time.Millisecond
+	minPolls   = 3
 )
 
 // connections counts open connections.
 type connections struct {
 	open    atomic.Int64
-	changes atomic.Int64
+	changed atomic.Int64 // when a connection was last opened or closed, in nanoseconds since 1970; 0: never
 }
 
 func (c *connections) note(_ net.Conn, s http.ConnState) {
 	switch s {
 	case http.StateNew:
-		c.changes.Add(1)
+		c.changed.Store(time.Now().UnixNano())
 		c.open.Add(1)
 	case http.StateClosed, http.StateHijacked:
-		c.changes.Add(1)
+		c.changed.Store(time.Now().UnixNano())
 		c.open.Add(-1)
 	}
 }
 
-// wait returns when all clients have left, or after most. While the process does not run, connections that were opened
-// meanwhile are not counted yet: closing the listener would reset them.
+// wait returns when all clients have left, or after most. If the process did not run for a while, connections in the
+// listener's backlog are not counted yet: closing the listener would reset them.
 func (c *connections) wait(most time.Duration) {
 	begun := time.Now()
-	quiet := quietness{last: begun, since: begun}
-	if c.changes.Load() == 0 {
-		return // there was none
-	}
-	for now := begun; now.Sub(begun) < most && !quiet.enough(now, c.open.Load(), c.changes.Load()); now = time.Now() {
+	quiet := quietness{last: begun}
+	for now := begun; now.Sub(begun) < most && !quiet.enough(now, c.open.Load(), time.Unix(0, c.changed.Load())); now = time.Now() {
 		time.Sleep(pollTime)
 	}
 }
 
 // quietness is how long there has been no connection.
 type quietness struct {
-	last, since time.Time // of the last poll; of the last change
-	changes     int64
+	last  time.Time // time of the last poll
+	since time.Time // time of the last poll that was late or saw an open connection
+	polls int
 }
 
-// enough reports whether quietTime has passed. A poll that is as late begins it again.
-func (q *quietness) enough(now time.Time, open, changes int64) bool {
-	if open > 0 || changes != q.changes || now.Sub(q.last) >= quietTime/4 {
-		q.since, q.changes = now, changes
+// enough reports whether quietTime has passed. A poll 50 ms late or more restarts it.
+func (q *quietness) enough(now time.Time, open int64, changed time.Time) bool {
+	if open > 0 || now.Sub(q.last) >= pollTime+quietTime/4 {
+		q.since = now
 	}
 	q.last = now
-	return now.Sub(q.since) >= quietTime
+	q.polls++
+	return q.polls > minPolls && now.Sub(q.since) >= quietTime && now.Sub(changed) >= quietTime
 }
 
 // Run serves until ctx ends, then drains requests in flight. It returns nil after a clean drain.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"soundcheck/internal/cli/clitest"
@@ -212,31 +213,59 @@ func TestQuietness(t *testing.T) {
 	const ms = time.Millisecond
 	begun := time.Unix(1_000_000, 0)
 	for name, tt := range map[string]struct {
-		open, changes int64 // at 100 ms
-		late          time.Duration
-		want          time.Duration
+		changed time.Duration // since the begin
+		open    int64         // at 10 ms
+		late    time.Duration // of the poll at 10 ms
+		want    time.Duration
 	}{
-		"none":                    {0, 7, 0, quietTime},
-		"one is open":             {1, 8, 0, 100*ms + quietTime},
-		"one was there":           {0, 9, 0, 100*ms + quietTime},
-		"the process did not run": {0, 7, time.Second, 100*ms + time.Second + quietTime},
+		"none for an hour":        {-time.Hour, 0, 0, minPolls * pollTime},
+		"none for a moment":       {-50 * ms, 0, 0, quietTime - 50*ms},
+		"one is open":             {-time.Hour, 1, 0, 10*ms + quietTime},
+		"one was there":           {5 * ms, 0, 0, 5*ms + quietTime},
+		"a poll is 49 ms late":    {-time.Hour, 0, 49 * ms, minPolls*pollTime + 49*ms},
+		"a poll is 50 ms late":    {-time.Hour, 0, 50 * ms, 10*ms + 50*ms + quietTime},
+		"the process did not run": {-time.Hour, 0, time.Second, 10*ms + time.Second + quietTime},
 	} {
-		q := quietness{last: begun, since: begun, changes: 7}
-		now, changes, delay := time.Duration(0), int64(7), tt.late
+		q := quietness{last: begun}
+		now, delay := time.Duration(0), time.Duration(0)
 		for {
 			open := int64(0)
-			if now >= 100*ms && now < 100*ms+pollTime {
-				open, changes = tt.open, tt.changes
-				now, delay = now+delay, 0
+			if now == 10*ms {
+				open, delay = tt.open, tt.late
 			}
-			if q.enough(begun.Add(now), open, changes) {
+			if q.enough(begun.Add(now+delay), open, begun.Add(tt.changed)) {
 				break
 			}
 			now += pollTime
 		}
-		if now != tt.want {
-			t.Errorf("%s: it stops after %s, want %s", name, now, tt.want)
+		if now+delay != tt.want {
+			t.Errorf("%s: it stops after %s, want %s", name, now+delay, tt.want)
 		}
+	}
+}
+
+// An idle server polls a few times before it stops: connections may be in the backlog.
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		states []http.ConnState // an hour before, of one connection
+		want   time.Duration
+	}{
+		"never a connection": {nil, minPolls * pollTime},
+		"none for an hour":   {[]http.ConnState{http.StateNew, http.StateClosed}, minPolls * pollTime},
+		"one is open":        {[]http.ConnState{http.StateNew}, lingerTime},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var c connections
+			for _, s := range tt.states {
+				c.note(nil, s)
+			}
+			time.Sleep(time.Hour)
+			begun := time.Now()
+			if c.wait(lingerTime); time.Since(begun) != tt.want {
+				t.Errorf("%s: it waits %s, want %s", name, time.Since(begun), tt.want)
+			}
+		})
 	}
 }
 

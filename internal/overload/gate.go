@@ -18,7 +18,7 @@ type gate struct {
 	maxWait  time.Duration
 
 	waiting atomic.Int64
-	queued  sync.Mutex // of changes of waiting, with queuedSince
+	queued  sync.Mutex // orders enter: queuedSince is set before the next request reads it
 	// service is the moving average of the service time in seconds, as the bits of a float64.
 	service atomic.Uint64
 	// queuedSince is when the queue last became non-empty, in nanoseconds since 1970; 0: never.
@@ -96,7 +96,7 @@ func (g *gate) queue(ctx context.Context) (permit, *Shed) {
 	return p, nil
 }
 
-// enter returns the queue length, the caller included. Whoever comes second sees when the queue formed.
+// enter returns the queue length, the caller included. Subsequent requests see when the queue formed.
 func (g *gate) enter() int64 {
 	g.queued.Lock()
 	defer g.queued.Unlock()

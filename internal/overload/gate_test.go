@@ -125,7 +125,7 @@ func TestQueueSheds(t *testing.T) {
 	}
 }
 
-// Whoever is in a queue knows when it formed, also if two enter at once: a burst has time to drain.
+// Each queued request sees when the queue formed, also if two enter at once: a burst has time to drain.
 func TestQueueSince(t *testing.T) {
 	t.Parallel()
 	for range 5000 {
@@ -136,7 +136,7 @@ func TestQueueSince(t *testing.T) {
 			both.Go(func() {
 				<-begin
 				if n := g.enter(); g.queuedSince.Load() == 0 {
-					t.Errorf("the request at %d does not know since when there is a queue", n)
+					t.Errorf("request %d does not see when the queue formed", n)
 				}
 			})
 		}

@@ -62,11 +62,11 @@ func (f fake) write(name, text string) {
 	}
 }
 
-// eventually waits until a condition is true, for at most a minute.
+// eventually waits until a condition is true, for at most 5 minutes.
 func eventually(what string, ok func() bool) error {
 	for deadline := time.Now().Add(5 * time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			return errors.New("not within a minute: " + what)
+			return errors.New("not within 5 minutes: " + what)
 		}
 	}
 	return nil

@@ -156,13 +156,13 @@ func (f *forward) accept(ctx context.Context) {
 	defer open.Wait()
 	for {
 		c, err := f.listener.Accept()
-		switch {
-		case ctx.Err() != nil && err == nil:
-			c.Close()
+		if ctx.Err() != nil {
+			if err == nil {
+				c.Close()
+			}
 			return
-		case ctx.Err() != nil:
-			return
-		case err != nil: // out of file descriptors
+		}
+		if err != nil { // out of file descriptors
 			time.Sleep(renewPause)
 			continue
 		}

@@ -19,9 +19,12 @@ import (
 	"soundcheck/lab/proc"
 )
 
-// versionTimeout limits the call that prints a version. The first one of a large binary
-// reads it from disk.
-var versionTimeout = 30 * time.Second
+// VersionTimeout limits the call that prints a version. The first one of a large binary
+// reads it from disk. Tests lengthen it.
+var VersionTimeout = 10 * time.Second
+
+// busyRetries limits the retries, one every 20 ms, of a call whose binary is busy. Tests change it.
+var busyRetries = 250
 
 // Find returns the program that the environment variable names, or else the first one on
 // PATH. Its Path is empty if there is none, and reason then says why the one on PATH does not
@@ -157,17 +160,12 @@ func (f *Found) findHome(file string) error {
 // version returns the version that the program at path prints, or that of the Go module it
 // was built from.
 func (p *Program) version(ctx context.Context, path string) (v Version, release bool, err error) {
-	timeout := fmt.Errorf("no version after %s", versionTimeout)
-	ctx, cancel := context.WithTimeoutCause(ctx, versionTimeout, timeout)
-	defer cancel()
 	var out head
-	err = syscall.ETXTBSY
+	err = run(ctx, &out, path, p.args)
 	// A binary that was just written is busy while a process that is being started elsewhere
 	// in this one has inherited its file.
-	for n := 0; ctx.Err() == nil && errors.Is(err, syscall.ETXTBSY); n++ {
-		if n > 0 {
-			time.Sleep(20 * time.Millisecond)
-		}
+	for n := 0; n < busyRetries && errors.Is(err, syscall.ETXTBSY); n++ {
+		time.Sleep(20 * time.Millisecond)
 		err = run(ctx, &out, path, p.args)
 	}
 	switch {
@@ -189,8 +187,10 @@ func (p *Program) version(ctx context.Context, path string) (v Version, release 
 	return v, false, fmt.Errorf("%s %s prints no version of %s%s", filepath.Base(path), strings.Join(p.args, " "), p.Name, out.last())
 }
 
-// run runs a program in a process group that ends with ctx.
+// run runs a program in a process group that ends with ctx, or after VersionTimeout.
 func run(ctx context.Context, out io.Writer, path string, args []string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, VersionTimeout, fmt.Errorf("timeout after %s", VersionTimeout))
+	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir = "/"
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(kv string) bool { // they can hold passwords
@@ -203,6 +203,9 @@ func run(ctx context.Context, out io.Writer, path string, args []string) error {
 	err := cmd.Run()
 	if errors.Is(err, exec.ErrWaitDelay) { // a process that it started still has the pipe
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	return err
 }

@@ -2,18 +2,12 @@ package obtain
 
 import (
 	"archive/zip"
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 )
 
 // Outputs of the programs' version commands. Those without a version and that of
@@ -244,48 +238,6 @@ func mustWD(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return wd
-}
-
-// A program that does not end is killed with what it started.
-func TestHangs(t *testing.T) { // not parallel: versionTimeout
-	defer func(d time.Duration) { versionTimeout = d }(versionTimeout)
-	versionTimeout = 200 * time.Millisecond
-	dir := t.TempDir()
-	path := executableFile(t, filepath.Join(dir, "jaeger"), fmt.Sprintf("#!/bin/sh\nsleep 1000 &\necho $! >%s\nsleep 1000\n", filepath.Join(dir, "pid")))
-	_, reason, err := Jaeger.Find(t.Context(), env("PATH", dir), "")
-	if err != nil || reason != path+" on PATH does not fit: no version after 200ms" {
-		t.Errorf("reason %q, error %v", reason, err)
-	}
-	wantGone(t, filepath.Join(dir, "pid"))
-	versionTimeout = time.Minute
-	ctx, cancel := context.WithCancelCause(t.Context())
-	why := errors.New("stopped")
-	cancel(why)
-	if _, _, err := Jaeger.Find(ctx, env("PATH", dir), ""); !errors.Is(err, why) {
-		t.Errorf("cancelled: %v, want %v", err, why)
-	}
-}
-
-// wantGone waits until the process whose number is in the file is gone.
-func wantGone(t *testing.T, file string) {
-	t.Helper()
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return // killed before it started one
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil {
-		return
-	}
-	state := regexp.MustCompile(`(?m)^State:\s+Z`)
-	for deadline := time.Now().Add(5 * time.Minute); syscall.Kill(pid, 0) == nil; time.Sleep(10 * time.Millisecond) {
-		if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)); err == nil && state.Match(b) {
-			return // dead, and nobody waits for it
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("process %d still runs", pid)
-		}
-	}
 }
 
 // The folder of an archive, and those of Linux packages and Homebrew.

@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-const timeout = time.Second
+// Timeout limits a probe. Tests lengthen it.
+var Timeout = time.Second
 
 var insecure = &tls.Config{InsecureSkipVerify: true}
 
-var strict = &http.Client{Timeout: timeout, Transport: &http.Transport{DisableKeepAlives: true}}
+var strict = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 // lenient is for programs of the user: whoever signed the certificate.
 var lenient = &http.Client{
-	Timeout:       timeout,
 	Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: insecure},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
@@ -43,7 +43,7 @@ func Connects(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	host, dial := net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), u.Scheme)), new(net.Dialer).DialContext
 	if u.Scheme == "https" { // many servers log a connection without a handshake
@@ -58,6 +58,8 @@ func Connects(ctx context.Context, address string) error {
 
 // HTML reports whether a URL responds with an HTML page.
 func HTML(ctx context.Context, url string) bool {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return false
@@ -74,6 +76,8 @@ func HTML(ctx context.Context, url string) bool {
 const notSampled = "736f756e64636865636b206c61622070-726f626520737061"
 
 func get(ctx context.Context, client *http.Client, url string, ready func(status int) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err

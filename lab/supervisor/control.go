@@ -21,8 +21,8 @@ import (
 // PollInterval is how often a client polls the status while it waits.
 const PollInterval = 150 * time.Millisecond
 
-// connectTimeout is how long Connect waits for a response. Tests shorten it.
-var connectTimeout = 10 * time.Second
+// respondTimeout limits Connect, Status and Stop: on a busy machine the supervisor responds late. Tests shorten it.
+var respondTimeout = 15 * time.Second
 
 // maxSocketPath is the smaller of Linux' and macOS' limits for a socket's path.
 const maxSocketPath = 103
@@ -142,23 +142,24 @@ func NewClient(state string) *Client {
 	}}}
 }
 
-// Connect returns a client of the supervisor that owns state, and its status. The
-// client is nil if there is none. A supervisor that is starting or
-// stopping may not respond yet: Connect waits until it responds or exits.
+// Connect returns a client of the supervisor that owns state, and its status. The client is nil if there is none.
+// A supervisor that is starting or stopping may not respond yet: Connect waits until it responds or exits.
 func Connect(ctx context.Context, state string) (*Client, Status, error) {
 	c := NewClient(state)
-	for deadline := time.Now().Add(connectTimeout); ; {
+	for deadline := time.Now().Add(respondTimeout); ; {
 		running, err := Running(state)
 		if err != nil || !running {
 			return nil, Status{}, err
 		}
-		st, err := c.Status(ctx)
+		limited, cancel := context.WithDeadline(ctx, deadline)
+		st, err := c.Status(limited)
+		cancel()
 		switch {
 		case err == nil:
 			return c, st, nil
 		case ctx.Err() != nil:
 			return nil, st, ctx.Err()
-		case time.Now().After(deadline):
+		case time.Until(deadline) < PollInterval:
 			lab := state
 			if saved, _ := Saved(state); saved != nil {
 				lab = fmt.Sprintf("%s (pid %d)", state, saved.Supervisor.PID)
@@ -171,8 +172,6 @@ func Connect(ctx context.Context, state string) (*Client, Status, error) {
 		}
 	}
 }
-
-const respondTimeout = 20 * time.Second // on a busy machine, it is not at once the supervisor's turn
 
 // Status returns the lab's status.
 func (c *Client) Status(ctx context.Context) (st Status, err error) {

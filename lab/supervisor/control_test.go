@@ -249,7 +249,7 @@ func TestClientLeavesDuringRestart(t *testing.T) {
 
 // A supervisor that holds the folder but hangs is named.
 func TestConnectTimeout(t *testing.T) { // not parallel: it sets the time
-	set(t, &connectTimeout, 0)
+	set(t, &respondTimeout, 0)
 	l := newLab(t)
 	lock, err := acquire(l.State)
 	if err != nil {

@@ -159,6 +159,7 @@ func TestSupervisorKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(l.State, stateName), string(b))
+	write(t, filepath.Join(l.State, stateName+".new"), "{") // it was killed while it wrote
 	if left, err := Sweep(l.State); !left || err != nil {
 		t.Errorf("Sweep = %v, %v, want true", left, err)
 	}

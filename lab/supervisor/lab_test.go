@@ -13,12 +13,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"soundcheck/internal/cli/clitest"
 	"soundcheck/lab/build"
+	"soundcheck/lab/obtain"
 	"soundcheck/lab/plan"
 	"soundcheck/lab/probe"
 	"soundcheck/lab/proc"
@@ -40,7 +42,7 @@ var program = build.Target{Name: "program", Module: ".", Package: ".", Sources: 
 
 func TestMain(m *testing.M) {
 	probeEvery = 50 * time.Millisecond
-	autoFirstByte = 5 * time.Minute // on a busy machine
+	autoFirstByte, obtain.VersionTimeout = 5*time.Minute, 5*time.Minute // on a busy machine
 	if len(os.Args) > 1 && os.Args[1] == superviseFleet {
 		os.Exit(supervise())
 	}
@@ -213,8 +215,8 @@ func (st Status) program(name string) ComponentStatus {
 func (l *lab) wantNothingLeft() {
 	l.t.Helper()
 	for _, id := range l.log.processes() {
-		if _, err := proc.Identify(id); err == nil && l.owns(id) {
-			l.t.Errorf("process %d still runs", id)
+		if id.Alive() {
+			l.t.Errorf("process %d still runs", id.PID)
 		}
 	}
 	for _, name := range []string{socketName, stateName, stateName + ".new"} {
@@ -228,14 +230,6 @@ func (l *lab) wantNothingLeft() {
 	})
 }
 
-// owns reports whether a process runs in a folder of the lab: a busy machine soon uses its number again for another one.
-func (l *lab) owns(pid int) bool {
-	cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
-	return err != nil || slices.ContainsFunc(l.programs, func(c plan.Component) bool {
-		return strings.HasPrefix(cwd, l.State) || c.Dir != "" && strings.HasPrefix(cwd, c.Dir)
-	})
-}
-
 // events returns what the programs wrote down.
 func (l *lab) events() []string {
 	b, err := os.ReadFile(filepath.Join(l.State, "events"))
@@ -245,8 +239,25 @@ func (l *lab) events() []string {
 	return strings.Split(strings.TrimSpace(string(b)), "\n")
 }
 
-// logs keeps what the supervisor logs.
-type logs struct{ clitest.Output }
+// logs keeps what the supervisor logs, and which processes were ready.
+type logs struct {
+	clitest.Output
+	mu  sync.Mutex
+	ids []proc.ID
+}
+
+// Write identifies a process at once: a busy machine soon uses its number again for another one.
+func (l *logs) Write(line []byte) (int, error) {
+	var r record
+	if json.Unmarshal(line, &r) == nil && r.Msg == "ready" {
+		if id, err := proc.Identify(r.PID); err == nil {
+			l.mu.Lock()
+			l.ids = append(l.ids, id)
+			l.mu.Unlock()
+		}
+	}
+	return l.Output.Write(line)
+}
 
 type record struct {
 	Msg       string
@@ -266,12 +277,11 @@ func (l *logs) records(msg string) (found []record) {
 	return found
 }
 
-// processes returns the numbers of all that were ever ready or ended.
-func (l *logs) processes() (pids []int) {
-	for _, r := range append(l.records("ready"), l.records("ended")...) {
-		pids = append(pids, r.PID)
-	}
-	return pids
+// processes returns all that were ever ready.
+func (l *logs) processes() []proc.ID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.ids)
 }
 
 // eventually waits for a condition; the limit is only for the case that it never holds.

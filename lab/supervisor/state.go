@@ -254,7 +254,7 @@ func sweep(state string) (left bool, err error) {
 	var errs []error
 	for _, p := range slices.Backward(st.Components) {
 		for _, id := range []proc.ID{p.Build, p.Process} {
-			if err := id.End(stopGrace); err != nil {
+			if err := id.End(Grace(p.From == FromCommand)); err != nil {
 				errs = append(errs, fmt.Errorf("stop %s (pid %d): %w", p.Name, id.PID, err))
 			}
 		}
@@ -262,6 +262,7 @@ func sweep(state string) (left bool, err error) {
 	if err := errors.Join(errs...); err != nil {
 		return true, err
 	}
+	os.Remove(filepath.Join(state, stateName+".new")) // if the supervisor was killed while it wrote
 	return true, os.Remove(filepath.Join(state, stateName))
 }
 

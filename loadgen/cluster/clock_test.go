@@ -96,14 +96,48 @@ func TestCheckStart(t *testing.T) {
 	})
 }
 
-// The clock of a worker whose first response is late is measured again.
+// The clocks of workers whose first responses are late are measured again, several at a time.
 func TestMeasureClocks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := slowMember(t, func(n int) time.Duration { return map[int]time.Duration{0: pongTimeout + time.Second}[n] })
-		r := &run{members: []*member{m}, c: &Coordinator{}}
-		if err := r.measureClocks(t.Context()); err != nil || r.offsets[0] != (Offset{}) || r.apart {
+		r := &run{c: &Coordinator{}}
+		for i := range atATime {
+			m := slowMember(t, func(n int) time.Duration {
+				if n < 2 && i > 0 { // the first worker is not measured again
+					return pongTimeout + time.Second
+				}
+				return 0
+			})
+			m.index = i
+			r.members = append(r.members, m)
+		}
+		began := time.Now()
+		if err := r.measureClocks(t.Context()); err != nil || r.apart || slices.ContainsFunc(r.offsets, func(o Offset) bool { return o != Offset{} }) {
 			t.Errorf("%v, offsets %v, apart %t", err, r.offsets, r.apart)
 		}
+		if took := time.Since(began); took >= 3*pongTimeout {
+			t.Errorf("took %s", took)
+		}
 	})
+}
+
+// A worker that does not respond delays the end of a run by the time of one measurement. One that responds late has a
+// clock that is known a little.
+func TestCheckStartTimeout(t *testing.T) {
+	t.Parallel()
+	for first, want := range map[time.Duration]string{
+		pongTimeout + time.Second: "has a start that could not be checked: context deadline exceeded",
+		6 * time.Second:           "has a start that could not be checked: its clock is known only to ±3s",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			m := slowMember(t, func(n int) time.Duration { return []time.Duration{first, 2 * pongTimeout}[min(n, 1)] })
+			r := &run{members: []*member{m}, start: time.Now(), events: make(chan event, 1)}
+			began := time.Now()
+			r.checkStart(0, r.start)
+			if got, took := *(<-r.events).checked, time.Since(began); got != want || took > pongTimeout {
+				t.Errorf("%q after %s, want %q", got, took, want)
+			}
+			time.Sleep(2 * pongTimeout) // in the bubble, the worker ends
+		})
+	}
 }

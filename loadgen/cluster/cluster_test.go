@@ -96,7 +96,7 @@ func begin(t *testing.T, fakes ...*fake) *lab {
 		t.Fatal(err)
 	}
 	l := &lab{Coordinator: NewCoordinator(len(fakes), testToken), t: t, url: "http://" + listener.Addr().String(), fakes: fakes}
-	l.Log, l.stopTimeout = func(line string) { t.Log(line) }, time.Minute // of a busy machine
+	l.Log, l.stopExtent = func(line string) { t.Log(line) }, time.Minute // of a busy machine
 	l.Serve(listener)
 	t.Cleanup(func() { l.Close(nil) })
 	for i, f := range fakes {
@@ -120,7 +120,7 @@ func (l *lab) all(ctx context.Context, o Options, requests int) (*report.Report,
 	if err := l.Wait(ctx, time.Minute, nil); err != nil {
 		l.t.Fatal(err)
 	}
-	o.RunID, o.Config, o.Span, o.Timeout, o.Progress = "run", plan{requests}, time.Second, time.Second, l.progress
+	o.RunID, o.Config, o.Extent, o.Timeout, o.Progress = "run", plan{requests}, 2*time.Second, time.Second, l.progress
 	return l.Run(ctx, o)
 }
 
@@ -200,6 +200,7 @@ func TestInvalid(t *testing.T) {
 			}
 		}, Options{}, 3000, "worker 1 got SIGTERM or SIGINT after", "worker 1 got a signal"},
 		"a lost worker": {func(l *lab, f []*fake, _ context.CancelFunc) {
+			f[0].late = time.Minute // a reason that is known before
 			for i := range f {
 				f[i].do = func(ctx context.Context, _ Hooks) error {
 					if i == 1 {
@@ -212,7 +213,7 @@ func TestInvalid(t *testing.T) {
 					return nil
 				}
 			}
-		}, Options{}, 2000, "worker 1 was lost after", "worker 1 was lost"},
+		}, Options{}, 2000, `^worker 1 was lost after .*\nworker 0 started`, "worker 1 was lost"},
 		"a worker that fails": {func(_ *lab, f []*fake, _ context.CancelFunc) {
 			f[1].do = func(context.Context, Hooks) error { return errors.New("out of sockets") }
 		}, Options{}, 2000, "out of sockets", "worker 1 failed"},
@@ -221,14 +222,24 @@ func TestInvalid(t *testing.T) {
 			f[2].do = func(ctx context.Context, _ Hooks) error { <-ctx.Done(); return nil }
 		}, Options{}, 3000, "", "interrupted"},
 		"an interrupt that a worker ignores": {func(l *lab, f []*fake, stop context.CancelFunc) {
-			l.progress = func(Progress) { // its time is over when the others have delivered
-				if l.run.canceled && l.run.results[0] && l.run.results[1] {
-					l.run.deadline.Reset(0)
+			l.stopExtent = 2 * time.Second
+			l.progress = func(Progress) {
+				switch {
+				case l.run.canceled:
+					l.t.Error("progress after the interrupt")
+				case l.run.results[0] && l.run.results[1]: // however busy this machine is
+					stop()
 				}
 			}
-			f[1].do = func(ctx context.Context, _ Hooks) error { stop(); return nil }
-			f[2].do = func(ctx context.Context, _ Hooks) error { <-t.Context().Done(); return nil }
-		}, Options{}, 2000, "worker 2 was lost after", "interrupted"},
+			said := ""
+			l.Log = func(line string) { said = line }
+			l.t.Cleanup(func() {
+				if want := "stopping: waits up to 2 s for the reports of 1 of 3 workers"; said != want {
+					l.t.Errorf("said %q, want %q", said, want)
+				}
+			})
+			f[2].do = func(context.Context, Hooks) error { <-t.Context().Done(); return nil }
+		}, Options{}, 2000, `^worker 2 was lost after [12]?\d\.\d s: no report in time`, "interrupted"}, // before lateTimeout
 		"a violated SLO": {func(_ *lab, f []*fake, _ context.CancelFunc) {
 			for _, one := range f {
 				one.objectives = p99

@@ -24,11 +24,11 @@ type Coordinator struct {
 	// Index -1 is for all. Fatal: they will not come.
 	Missing func(ctx context.Context) (why map[int]string, fatal bool)
 
-	maxResult   int64         // in bytes
-	said        atomic.Int64  // rejections
-	stopTimeout time.Duration // for the reports of a run that was cancelled
-	server      *http.Server
-	watch       watchers
+	maxResult  int64         // in bytes
+	said       atomic.Int64  // rejections
+	stopExtent time.Duration // for the reports of a run that was cancelled
+	server     *http.Server
+	watch      watchers
 
 	mu      sync.Mutex
 	members []*member     // by index; nil: missing
@@ -67,7 +67,7 @@ const GCPercent = 50
 
 // NewCoordinator returns a coordinator. Serve lets workers join.
 func NewCoordinator(workers int, token string) *Coordinator {
-	return &Coordinator{Workers: workers, Token: token, maxResult: maxResult, stopTimeout: stopTimeout, members: make([]*member, workers), changed: make(chan struct{})}
+	return &Coordinator{Workers: workers, Token: token, maxResult: maxResult, stopExtent: StopExtent(workers), members: make([]*member, workers), changed: make(chan struct{})}
 }
 
 // Serve accepts workers until Close.

@@ -22,6 +22,19 @@ func (r *run) silent() int {
 	return at
 }
 
+// finished reports whether a worker has no more to send.
+func (r *run) finished(i int) bool { return r.gone[i] || r.ends[i] && r.results[i] }
+
+// unfinished returns the number of workers that have more to send.
+func (r *run) unfinished() (n int) {
+	for i := range r.members {
+		if !r.finished(i) {
+			n++
+		}
+	}
+	return n
+}
+
 // look shows the progress, and ends the run if it is decided.
 func (r *run) look() {
 	all, _ := r.sum.Of("")
@@ -32,7 +45,7 @@ func (r *run) look() {
 	}
 	r.delay = 0
 	p.Silent = r.silent()
-	if r.Progress != nil {
+	if r.Progress != nil && !r.canceled {
 		r.Progress(p)
 	}
 	if r.EndWhen == nil || r.ended != "" || all.Requests() == 0 {

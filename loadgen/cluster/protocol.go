@@ -61,7 +61,7 @@ type Task struct {
 type Update struct {
 	InFlight int            `json:"in_flight"`
 	Users    int            `json:"users,omitempty"` // on their way through a flow
-	Done     int            `json:"done,omitempty"`  // users who have left it
+	Done     int            `json:"done,omitempty"`  // users who completed or failed
 	Delay    time.Duration  `json:"delay"`           // longest send delay
 	Parts    []measure.Part `json:"parts"`
 }

@@ -3,7 +3,6 @@ package cluster
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,8 +18,8 @@ import (
 type Options struct {
 	RunID      string
 	Config     any           // for each worker's Runner, as JSON
-	Span       time.Duration // of the plan
-	Timeout    time.Duration // of a request, or of a flow's users
+	Extent     time.Duration // max, from the start to the end of the last request
+	Timeout    time.Duration // of a request, after an early end
 	Planned    uint64        // requests of the plan, or users of a flow, of all workers
 	RateTarget float64       // average of the plan, of all workers
 	Users      int           // of the closed model, of all workers; 0: open model
@@ -40,7 +39,7 @@ type Progress struct {
 	Elapsed  time.Duration
 	InFlight int
 	Users    int                   // on their way through a flow
-	Done     int                   // users who have left it
+	Done     int                   // users who completed or failed
 	Classes  map[measure.Class]int // so far
 	P99      time.Duration         // response time of served requests, so far
 	Last     measure.Window
@@ -62,6 +61,11 @@ const (
 
 	atOnce = 2 // results that are received and decoded
 )
+
+// StopExtent is the max time from the interrupt of a run to its report.
+func StopExtent(workers int) time.Duration {
+	return stopTimeout + time.Duration(workers)*perWorker
+}
 
 // run is a run in progress. The goroutine of Run owns what has no comment.
 type run struct {
@@ -114,12 +118,9 @@ type event struct {
 // Run runs a task on all workers, and returns the merged report. When ctx ends it returns the report
 // so far. A worker that is lost ends the run; the report is invalid.
 func (c *Coordinator) Run(ctx context.Context, o Options) (*report.Report, error) {
-	config, err := json.Marshal(o.Config)
+	config, err := Encode(o.Config)
 	if err != nil {
 		return nil, err
-	}
-	if len(config) > maxTask/2 {
-		return nil, fmt.Errorf("the workers' task has %d bytes, more than %d: too many -targets, or too large files of -flow", len(config), maxTask/2)
 	}
 	r := &run{Options: o, c: c, events: make(chan event, eventQueue), over: make(chan struct{}), sum: measure.NewSum(), latest: make([]Update, c.Workers), heard: make([]time.Time, c.Workers), ends: make([]bool, c.Workers), results: make([]bool, c.Workers),
 		gone: make([]bool, c.Workers), started: make([]bool, c.Workers), turn: make(chan struct{}, atOnce), merger: report.NewMerger(), got: make([]bool, c.Workers)}
@@ -231,10 +232,14 @@ func (r *run) watch(ctx context.Context) {
 	defer tick.Stop()
 	// Between the seconds at which the workers send: else a second has their numbers twice, and the next has none.
 	defer time.AfterFunc(time.Second/2, func() { tick.Reset(time.Second) }).Stop()
-	r.deadline = time.NewTimer(time.Until(r.start) + r.Span + r.Timeout + lateTimeout + time.Duration(len(r.members))*perWorker)
+	r.deadline = time.NewTimer(time.Until(r.start) + r.Extent + lateTimeout + time.Duration(len(r.members))*perWorker)
 	defer r.deadline.Stop()
-	interrupted := ctx.Done()
-	for r.unfinished() || r.checking > 0 {
+	interrupted, said := ctx.Done(), false
+	for r.unfinished() > 0 || r.checking > 0 {
+		if n := r.unfinished(); r.canceled && !said && n > 0 {
+			said = true
+			r.c.log("stopping: waits up to %.0f s for the reports of %d of %d workers", r.c.stopExtent.Seconds(), n, len(r.members))
+		}
 		select {
 		case e := <-r.events:
 			r.handle(e)
@@ -258,13 +263,6 @@ func (r *run) watch(ctx context.Context) {
 	}
 }
 
-// finished reports whether a worker has no more to send.
-func (r *run) finished(i int) bool { return r.gone[i] || r.ends[i] && r.results[i] }
-
-func (r *run) unfinished() bool {
-	return slices.ContainsFunc(r.members, func(m *member) bool { return !r.finished(m.index) })
-}
-
 // cancel ends the run at once, the first time.
 func (r *run) cancel(why string) {
 	if r.canceled {
@@ -272,17 +270,17 @@ func (r *run) cancel(why string) {
 	}
 	r.canceled = true
 	r.ended = cmp.Or(r.ended, why)
-	r.deadline.Reset(r.c.stopTimeout + time.Duration(len(r.members))*perWorker)
+	r.deadline.Reset(r.c.stopExtent)
 	go r.tell(toWorker{Cancel: true}) // a worker that hangs must not delay the others
 }
 
-// lose ends the run because of a worker.
+// lose ends the run because of a worker. That is before other reasons, which may be its consequences.
 func (r *run) lose(i int, why string) {
 	r.cancel(fmt.Sprintf("worker %d was lost", i))
 	r.gone[i] = true
 	r.broken = true
 	r.lost = append(r.lost, i)
-	r.invalid = append(r.invalid, fmt.Sprintf("worker %d was lost after %.1f s: %s (%s)", i, max(time.Since(r.start), 0).Seconds(), why, r.members[i].address))
+	r.invalid = slices.Insert(r.invalid, len(r.lost)-1, fmt.Sprintf("worker %d was lost after %.1f s: %s (%s)", i, max(time.Since(r.start), 0).Seconds(), why, r.members[i].address))
 }
 
 func (r *run) handle(e event) {

@@ -203,6 +203,15 @@ func (l *lazy) Read(b []byte) (int, error) {
 	return l.body.Read(b)
 }
 
+// Encode writes a task's configuration, up to the size that workers accept.
+func Encode(config any) (json.RawMessage, error) {
+	b, err := json.Marshal(config)
+	if len(b) > maxTask/2 {
+		return nil, fmt.Errorf("the workers' task has %d bytes, and at most %d are possible", len(b), maxTask/2)
+	}
+	return b, err
+}
+
 // Decode reads a task's configuration strictly: a worker must not ignore what it does not know.
 func Decode(config json.RawMessage, into any) error {
 	d := json.NewDecoder(bytes.NewReader(config))

@@ -73,11 +73,16 @@ func (r *run) measureClocks(ctx context.Context) error {
 	var errs []error
 	r.offsets, errs = r.c.offsets(ctx, r.members)
 	for range clockAttempts {
+		var doubtful []*member
 		for i, m := range r.members {
 			if errs[i] != nil || r.offsets[i].Error > MaxApart/2 {
-				if o, err := m.offset(ctx); err == nil && (errs[i] != nil || o.Error < r.offsets[i].Error) {
-					r.offsets[i], errs[i] = o, nil
-				}
+				doubtful = append(doubtful, m)
+			}
+		}
+		offsets, failed := r.c.offsets(ctx, doubtful)
+		for n, m := range doubtful {
+			if i := m.index; failed[n] == nil && (errs[i] != nil || offsets[n].Error < r.offsets[i].Error) {
+				r.offsets[i], errs[i] = offsets[n], nil
 			}
 		}
 	}
@@ -102,14 +107,16 @@ func (r *run) measureClocks(ctx context.Context) error {
 }
 
 // checkStart compares when a worker began by its clock with the start of the run. Its clock is
-// measured again: it may have been set since.
+// measured again: it may have been set since. All attempts have the time of one, since they may delay the end of the run.
 func (r *run) checkStart(i int, began time.Time) {
 	m := r.members[i]
-	var o Offset
-	var err error
-	for range clockAttempts { // a busy worker responds late
-		if o, err = m.offset(context.Background()); err == nil && o.Error <= MaxApart {
-			break
+	limit := time.Now().Add(pongTimeout)
+	ctx, cancel := context.WithDeadline(context.Background(), limit)
+	defer cancel()
+	o, err := m.offset(ctx)
+	for n := 1; n < clockAttempts && (err != nil || o.Error > MaxApart) && time.Now().Before(limit); n++ { // a busy worker responds late
+		if next, e := m.offset(ctx); e == nil && (err != nil || next.Error < o.Error) {
+			o, err = next, nil
 		}
 	}
 	wrong := ""

@@ -2,7 +2,6 @@ package contract
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -117,9 +116,9 @@ func (d *draft) bodies() (list []mutation) {
 func reason(err error) string {
 	text := short(err).Error()
 	if s := (*openapi3.SchemaError)(nil); errors.As(err, &s) {
-		text = s.Reason
+		_, text = violated(s)
 		if at := pointer(s); at != "" {
-			text = fmt.Sprintf("%s: %s", at, s.Reason)
+			text = at + ": " + text
 		}
 	}
 	text, _, _ = strings.Cut(text, "\n")

@@ -145,22 +145,25 @@ func (k *collector) progress(last measure.Window) Progress {
 	return p
 }
 
-// MaxExtent is how long requests may take after the end of the plan, with later ones of a flow's users.
+// usersExtent is how long after the start users may be on their way through a flow, also if Plan.Max has ended the plan.
+func (c Config) usersExtent() time.Duration { return c.Plan.Duration() + Grace }
+
+// MaxExtent is the max time from the start of a run to the end of its last request.
 func (c Config) MaxExtent() time.Duration {
 	if c.Flow != nil {
-		return Grace + c.Timeout
+		return c.usersExtent() + c.Timeout
 	}
-	return c.Timeout
+	return c.Plan.Span() + c.Timeout
 }
 
-// Lasts estimates how long a run lasts with so many requests, or users who have left, after some time.
+// Lasts estimates how long a run lasts with so many requests, or users who completed or failed, after some time.
 func (c Config) Lasts(elapsed time.Duration, done int) time.Duration {
 	d := c.Plan.Span()
 	if most := c.Plan.Share(c.Plan.Max); c.Workers > 0 && done > 0 && most > 0 { // at the actual rate so far
 		d = min(d, time.Duration(float64(elapsed)*float64(most)/float64(done)))
 	}
 	if c.Flow != nil && elapsed > d { // users complete their flow
-		d = c.Plan.Duration() + Grace
+		d = c.usersExtent()
 	}
 	return d
 }

@@ -92,11 +92,12 @@ type Progress struct {
 	Requests          int
 	InFlight          int
 	Users             int                   // that are on their way through a flow
-	Done              int                   // users who have left the flow, with those of the warm-up
+	Done              int                   // users who completed or failed, with those of the warm-up
 	Classes           map[measure.Class]int // so far
 	P99               time.Duration         // response time of served requests, so far
 	Last              measure.Window
 	Parts             []measure.Part // if Config.Parts
+	Silent            string         // of several workers one that has sent no numbers for a while
 	Slowest           string         // of several workers the one with the longest send delay of Last
 }
 
@@ -167,7 +168,7 @@ func Run(ctx context.Context, c Config) (*report.Report, error) {
 	k := newCollector(c, tr)
 	c.open(pacingCtx, tr.pool)
 	newLoop(tr).collect(k, c.End, stop)
-	tr.telling.Wait() // what follows is about this run, or the next one
+	tr.firstSent.Wait() // what follows is about this run, or the next one
 	end := p.Ended()
 	if t := stopped.Load(); t != nil && t.Before(end) {
 		end = *t

@@ -15,15 +15,15 @@ const initialWorkers = 16
 // request, which cost as much as the request itself. Here the worker whose turn it is waits for the
 // scheduled time, gives the turn to the next worker, and sends. Results are collected in batches.
 type loop struct {
-	t      *transport
-	max    int // workers
-	start  time.Time
-	turn   chan uint64  // the next request's number, for the worker whose turn it is
-	idle   atomic.Int64 // workers that wait for their turn
-	sent   atomic.Uint64
-	wg     sync.WaitGroup
-	cancel func() // of the users' time
-	last   func() // the last user of a closed population has begun: nobody waits for the next one
+	t             *transport
+	max           int // workers
+	start         time.Time
+	turn          chan uint64  // the next request's number, for the worker whose turn it is
+	idle          atomic.Int64 // workers that wait for their turn
+	sent          atomic.Uint64
+	wg            sync.WaitGroup
+	cancel        func() // of the users' time
+	endPopulation func() // the last user of a closed population has begun: no worker waits for the next one
 
 	// Of the worker whose turn it is:
 	workers int
@@ -35,11 +35,11 @@ func newLoop(t *transport) *loop {
 	l := &loop{t: t, max: t.c.MaxWorkers, start: time.Now(), turn: make(chan uint64, 1), cancel: func() {}}
 	t.pacer.Begin(0)
 	if t.c.Flow != nil {
-		t.users.ctx, l.cancel = context.WithDeadline(t.users.ctx, t.pacer.Began().Add(t.c.Plan.Duration()+Grace))
+		t.users.ctx, l.cancel = context.WithDeadline(t.users.ctx, t.pacer.Began().Add(t.c.usersExtent()))
 	}
-	t.users.next, l.last = context.WithCancel(t.users.ctx)
+	t.users.next, l.endPopulation = context.WithCancel(t.users.ctx)
 	if most := t.c.Plan.Max; most > 0 && t.c.Plan.Share(most) == 0 { // other shards have all users
-		l.last()
+		l.endPopulation()
 	}
 	n := l.max
 	turns := t.c.Workers == 0 || t.c.Stream != nil // a stream feeds one request at a time
@@ -59,7 +59,7 @@ func newLoop(t *transport) *loop {
 	}
 	go func() {
 		l.wg.Wait()
-		l.last()
+		l.endPopulation()
 		l.cancel()
 		t.results.end()
 	}()
@@ -100,7 +100,7 @@ func (l *loop) closed(index int) {
 			return
 		}
 		if n+1 == l.t.c.Plan.Share(l.t.c.Plan.Max) {
-			l.last()
+			l.endPopulation()
 		}
 		due = w.run(n, due, func() bool { return !l.t.pacer.Over(time.Since(began), l.sent.Load()) })
 	}

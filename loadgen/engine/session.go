@@ -179,7 +179,7 @@ func wait(ctx context.Context, until time.Time) bool {
 	}
 }
 
-// joins waits until the population has a place for a worker, and then sets when its user is due. It returns false if
+// joins waits until the population has a slot for a worker, and then sets when its user is due. It returns false if
 // that is not to come.
 func (t *transport) joins(index int, due *time.Time) bool {
 	if t.c.Users == nil {

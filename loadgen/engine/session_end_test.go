@@ -72,6 +72,36 @@ func TestLastThinkTime(t *testing.T) {
 	}
 }
 
+// Users who have begun before Plan.Max ended the plan may be on their way until Grace after its duration.
+func TestMaxExtent(t *testing.T) {
+	t.Parallel()
+	for think, want := range map[string]struct {
+		completed int
+		elapsed   time.Duration // of the run; with the scheduled time of the last user, and responses of 3 ms
+	}{
+		"75s": {4, 75*time.Second + 36*time.Millisecond},
+		"1h":  {0, 5*time.Minute + Grace},
+	} {
+		t.Run(think, func(t *testing.T) {
+			t.Parallel()
+			f := flowOf(t, "name: f\nsteps:\n  - {name: a, get: /, think: "+think+"}\n  - {name: b, get: /}\n")
+			synctest.Test(t, func(t *testing.T) {
+				c := fakeUsers(f, quick(0, 0, served{}))
+				c.Plan, c.MaxWorkers = steady(100, 5*time.Minute), 4
+				c.Plan.Max = 4
+				began := time.Now()
+				r := run(t, c)
+				if took := time.Since(began); r.Flow.Completed != want.completed || took != want.elapsed || took > c.MaxExtent() {
+					t.Errorf("%+v after %s, want %d completed after %s, and MaxExtent %s", r.Flow, took, want.completed, want.elapsed, c.MaxExtent())
+				}
+				if c.Flow = nil; c.MaxExtent() != 40*time.Millisecond+c.Timeout {
+					t.Errorf("MaxExtent %s without a flow", c.MaxExtent())
+				}
+			})
+		})
+	}
+}
+
 // Neither who thinks while the last user begins, nor who would join later, delays the end.
 func TestLastUserBegins(t *testing.T) {
 	t.Parallel()

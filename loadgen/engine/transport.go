@@ -34,11 +34,11 @@ type transport struct {
 
 	users users // of a flow
 
-	first    atomic.Bool      // request was sent
-	telling  sync.WaitGroup   // of it
-	promises []retry.Promises // by arm
-	inFlight atomic.Int64
-	peak     atomic.Int64 // of inFlight
+	first     atomic.Bool      // request was sent
+	firstSent sync.WaitGroup   // calls of Config.FirstSent
+	promises  []retry.Promises // by arm
+	inFlight  atomic.Int64
+	peak      atomic.Int64 // of inFlight
 }
 
 // worker sends one request at a time.
@@ -91,7 +91,7 @@ func (w *worker) send(n *note, q *workload.Request) {
 		if !n.scheduled.IsZero() {
 			scheduled = n.scheduled.Sub(w.pacer.Began())
 		}
-		w.telling.Go(func() { w.c.FirstSent(scheduled, sent) })
+		w.firstSent.Go(func() { w.c.FirstSent(scheduled, sent) })
 	}
 	n.full = w.began() >= int64(w.c.MaxWorkers) || n.full
 	w.deliver(n, u)

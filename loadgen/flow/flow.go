@@ -28,7 +28,7 @@ const (
 type Flow struct {
 	Name   string
 	Steps  []*Step
-	Source Source
+	Source *Source // for other machines; nil: not kept
 
 	columns   []string                 // names of all variables, in the order of a user's values
 	constants map[string]targets.Value // of variables

@@ -48,10 +48,12 @@ func FindLab(ctx context.Context, o kube.Options) (Lab, error) {
 
 // Run is a run.
 type Run struct {
-	kube.Options          // Release is the name of the run's
-	Token        string   // of the coordinator
-	Files        []string // values files of the user
-	Sets         []string // NAME=VALUE of the user
+	kube.Options // Release is the name of the run's
+	Workers      int
+	StopExtent   time.Duration // of the coordinator, from the end of the run's context to the report
+	Token        string        // of the coordinator
+	Files        []string      // values files of the user
+	Sets         []string      // NAME=VALUE of the user
 
 	Line, Show func(string) // for the user
 	// Follow gets each message of the coordinator, and reports whether it is the last one.
@@ -61,7 +63,7 @@ type Run struct {
 // Times of a run.
 const (
 	retryWatch      = 500 * time.Millisecond
-	stopPatience    = 15 * time.Second // for the last message after ctx has ended
+	stopMargin      = 15 * time.Second // to reach the coordinator after ctx has ended, to merge, and for the last message
 	uninstallExtent = time.Minute
 )
 
@@ -143,11 +145,11 @@ func (r Run) watch(ctx context.Context) error {
 	}
 	defer pods.Close()
 	var address atomic.Pointer[string] // of the coordinator, when it is known
-	stopped := make(chan struct{})
+	stopped, patience := make(chan struct{}), r.StopExtent+stopMargin
 	running := context.AfterFunc(ctx, func() {
 		defer close(stopped)
-		r.Show("stopping")
-		time.AfterFunc(stopPatience, cancel)
+		r.Show(fmt.Sprintf("stopping: waits up to %.0f s for the reports of %d workers", patience.Seconds(), r.Workers))
+		time.AfterFunc(patience, cancel)
 		r.stop(with, &address)
 	})
 	defer func() {
@@ -181,7 +183,7 @@ func (r Run) watch(ctx context.Context) error {
 			why = err.Error()
 		}
 		if with.Err() != nil {
-			return errors.New("interrupted: no report within " + stopPatience.String())
+			return fmt.Errorf("interrupted: no report within %.0f s", patience.Seconds())
 		}
 		if why != "" && why != said {
 			said = why

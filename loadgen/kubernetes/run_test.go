@@ -128,6 +128,7 @@ func TestInterrupt(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	tt := newTest(t)
+	tt.Workers, tt.StopExtent = 1000, cluster.StopExtent(1000)
 	tt.coordinate(t, func(c *cluster.Coordinator) {
 		stopped := make(chan struct{})
 		c.OnStop(sync.OnceFunc(func() { close(stopped) }))
@@ -149,7 +150,7 @@ func TestInterrupt(t *testing.T) {
 	if err := tt.Do(ctx, []byte("{}")); err != nil {
 		t.Error(err)
 	}
-	if n := len(tt.messages); n < 2 || tt.messages[n-1] != `"last"` || !slices.Equal(tt.shown, []string{"stopping", "removing release load-1"}) {
+	if n := len(tt.messages); n < 2 || tt.messages[n-1] != `"last"` || !slices.Equal(tt.shown, []string{"stopping: waits up to 43 s for the reports of 1000 workers", "removing release load-1"}) {
 		t.Errorf("%d messages, shown %q", n, tt.shown)
 	}
 	tt.uninstalled(t)

@@ -55,6 +55,7 @@ func (p *Plan) population(f *Flags) error {
 		return nil
 	}
 	if p.Processes == 0 {
+		c.Flow.Source = nil // it is not sent to workers
 		if err := f.only("-flow", "workers"); err != nil {
 			return err
 		}
@@ -79,7 +80,7 @@ func (p *Plan) population(f *Flags) error {
 	}
 	p.rate, p.stages = 0, ""
 	if n, err := strconv.Atoi(p.users); err == nil {
-		return p.places(f, float64(n), fmt.Sprintf("-users %d is", n))
+		return p.setUsers(f, float64(n), fmt.Sprintf("-users %d is", n))
 	}
 	stages, err := schedule.ParseLevels(p.users)
 	if err != nil {
@@ -90,11 +91,11 @@ func (p *Plan) population(f *Flags) error {
 	}
 	plan := schedule.Plan{Stages: stages}
 	c.Users, p.duration = stages, plan.Duration()
-	return p.places(f, plan.Peak(), fmt.Sprintf("-users: the peak of %g users is", plan.Peak()))
+	return p.setUsers(f, plan.Peak(), fmt.Sprintf("-users: the peak of %g users is", plan.Peak()))
 }
 
-// places sets the max number of users at once, of a shard its own. Of is how an error begins.
-func (p *Plan) places(f *Flags, peak float64, of string) error {
+// setUsers sets the max number of users at once, of a shard its own. Of is how an error begins.
+func (p *Plan) setUsers(f *Flags, peak float64, of string) error {
 	plan := f.Config.Plan
 	processes := max(plan.Shards, uint64(p.Processes), 1)
 	most := maxWorkers * processes

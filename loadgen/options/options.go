@@ -90,7 +90,7 @@ func NewRequest(usage, prefix, about string) *Flags {
 	f.contract.define(f)
 	f.StringVar(&f.mix, "mix", "get=70,list=20,create=10", "scenario `weights` (0 to 1000): "+strings.Join(workload.Names(), ", "))
 	f.DurationVar(&f.Config.Timeout, "timeout", 10*time.Second, "timeout per request, including its retries (1ms to 10m)")
-	f.IntVar(&f.Config.MaxWorkers, "max-workers", 1024, "max concurrent `requests` of each process (1 to 65536)")
+	f.IntVar(&f.Config.MaxWorkers, "max-workers", 1024, "max concurrent `requests`, or users of -flow, of each process (1 to 65536)")
 	f.Uint64Var(&f.Config.Seed, "seed", 1, "random `seed` of arrivals, request order and generated values")
 	f.StringVar(&f.retry, "retry", string(retry.None), "retry `policy`, max 3 retries: none, honour (at Retry-After) or naive (immediately)")
 	f.Float64Var(&f.Config.TraceSample, "trace-sample", 1, "sampled `share` of traces (0 to 1); 1: as set by OTEL_TRACES_SAMPLER, else all")

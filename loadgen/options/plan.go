@@ -51,7 +51,7 @@ func (p *Plan) Define(f *Flags, many bool) {
 	f.DurationVar(&p.duration, "duration", defaultDuration, "duration of the run (100ms to 24h); with -n: until all are sent")
 	f.StringVar(&p.stages, "stages", "", "`stages` as duration@rate or duration@from..to, as in 10s@0..200,30s@200; replace -rate, -duration")
 	f.StringVar(&p.arrivals, "arrivals", string(schedule.Constant), "arrival `process`: constant or poisson")
-	f.Uint64Var(&f.Config.Plan.Max, "n", 0, "max `requests` (0: no limit); -duration or -stages may end the run earlier")
+	f.Uint64Var(&f.Config.Plan.Max, "n", 0, "max `requests`, or users (0: no limit); -duration or -stages may end earlier")
 	f.DurationVar(&f.Config.WarmUp, "warmup", 0, "warm-up duration (shorter than the plan), not measured; raw results of -out have it")
 	f.BoolVar(&f.each, "each-once", false, "end the run when each target and each row of -data has been sent")
 	f.StringVar(&f.flow, "flow", "", "YAML `file` of each user's steps; -rate and -stages are new users per second")

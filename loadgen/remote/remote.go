@@ -62,7 +62,7 @@ func (r Run) Config(runID string, worker, workers int) (engine.Config, error) {
 	}
 	if r.Users > 0 {
 		if c.Workers = int(c.Plan.Share(uint64(r.Users))); c.Workers == 0 {
-			return c, fmt.Errorf("no user of %d is this worker's, of %d", r.Users, workers)
+			return c, fmt.Errorf("-users: %d at once is fewer than the %d workers, each with a user of its own", r.Users, workers)
 		}
 		c.MaxWorkers = c.Workers
 	}

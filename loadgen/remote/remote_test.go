@@ -2,9 +2,13 @@ package remote
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,16 +81,24 @@ func TestRemote(t *testing.T) {
 	if got, err := Of(c).Config("run", 0, 1); err != nil || got.Contract.Name != "albums.yaml" || !slices.Equal(got.Contract.Names(), d.Names()) || got.Invalid != 0.25 {
 		t.Errorf("%+v, %v, want the contract", got.Contract, err)
 	}
-	f, err := flow.Parse("buy.yaml", "steps:\n  - {name: a, get: /}\n")
+	dir := t.TempDir()
+	err = os.WriteFile(filepath.Join(dir, "buy.yaml"), []byte("data: rows.csv\nsteps:\n  - {name: a, get: \"/{{row}}\"}\n"), 0o600)
+	if err = errors.Join(err, os.WriteFile(filepath.Join(dir, "rows.csv"), []byte("row\n1\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	f, err := flow.Read(filepath.Join(dir, "buy.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.Workload, c.Workers, c.Think = workload.Workload{Flow: f}, 8, &flow.Think{To: time.Second}
 	c.Users = []schedule.Stage{{Duration: time.Second, From: 1, To: 7.5}}
+	if b, err := json.Marshal(Of(c)); err != nil || strings.Contains(string(b), dir) || !strings.Contains(string(b), `"buy.yaml"`) {
+		t.Errorf("%v, workers get %s, want the flow without its folder", err, b)
+	}
 	sum := 0
 	for i := range 3 {
 		got, err := Of(c).Config("run", i, 3)
-		if err != nil || got.Flow.Name != "buy" || len(got.Flow.Steps) != 1 || *got.Think != *c.Think || !slices.Equal(got.Users, c.Users) || got.MaxWorkers != got.Workers {
+		if err != nil || got.Flow.Name != "buy" || got.Flow.Source != nil || len(got.Flow.Steps) != 1 || *got.Think != *c.Think || !slices.Equal(got.Users, c.Users) || got.MaxWorkers != got.Workers {
 			t.Errorf("worker %d: %v, %+v", i, err, got)
 		}
 		sum += got.Workers
@@ -94,8 +106,8 @@ func TestRemote(t *testing.T) {
 	if sum != 8 {
 		t.Errorf("the workers have %d users at once, want 8", sum)
 	}
-	if _, err := Of(c).Config("run", 8, 9); err == nil {
-		t.Error("no error of a worker without users")
+	if _, err := Of(c).Config("run", 8, 9); err == nil || err.Error() != "-users: 8 at once is fewer than the 9 workers, each with a user of its own" {
+		t.Errorf("error %v of a worker without users", err)
 	}
 	if _, err := (Run{Remote: workload.Remote{Flow: &flow.Source{File: "a.yaml", Text: []byte("a: 1")}}}).Config("run", 0, 1); err == nil {
 		t.Error("no error of an invalid flow")

@@ -137,7 +137,11 @@ func (f *Flow) result(r *Report) string {
 	if f.Planned > 0 {
 		text += fmt.Sprintf(" of %d planned", f.Planned)
 	}
-	text += fmt.Sprintf(": %d completed (%s), %d failed", f.Completed, percent(float64(f.Completed)/float64(max(f.Begun, 1))), f.Failed)
+	text += fmt.Sprintf(": %d completed (%s)", f.Completed, percent(float64(f.Completed)/float64(max(f.Begun, 1))))
+	if f.Late > 0 {
+		text += fmt.Sprintf(", %d of them late", f.Late)
+	}
+	text += fmt.Sprintf(", %d failed", f.Failed)
 	if f.Unfinished > 0 {
 		text += fmt.Sprintf(", %d unfinished", f.Unfinished)
 	}

@@ -56,7 +56,7 @@ func TestFlowReport(t *testing.T) {
 	}
 	for _, want := range []string{
 		"plan          flow buy: new users/s 5s@2, constant arrivals\n",
-		"users         4 of 5 planned: 2 completed (50.00%), 1 failed, 1 unfinished; 1/s of 1/s target; peak 3 at once\n",
+		"users         4 of 5 planned: 2 completed (50.00%), 1 of them late, 1 failed, 1 unfinished; 1/s of 1/s target; peak 3 at once\n",
 		"requests      4 in 6.0 s\n", "flow buy         2  ",
 		"\n  Row flow buy has completed users only. 1 user had not finished when the run ended: the time so far was 7000.00 ms.\n",
 		"\nslowest users\n   3000.00 ms  trace late\n",

@@ -50,7 +50,11 @@ func (r *Report) head() []line {
 		add("processes", "%d, merged", r.Processes)
 	}
 	if r.WarmUp > 0 {
-		add("warm-up", "%d requests in the first %s s, not measured", r.WarmUp, short(r.WarmUpTime))
+		users := ""
+		if r.Flow != nil {
+			users = fmt.Sprintf("%d %s and ", r.Flow.WarmUp, plural(r.Flow.WarmUp))
+		}
+		add("warm-up", "%s%d requests in the first %s s, not measured", users, r.WarmUp, short(r.WarmUpTime))
 	}
 	text := fmt.Sprintf("%d", r.Sent)
 	if r.Model == "open" && r.Flow == nil {

@@ -53,6 +53,7 @@ type Merger struct {
 type run struct {
 	id, shard string
 	startedAt time.Time
+	workers   int
 }
 
 // blame is who violated an SLO in single reports.
@@ -83,7 +84,7 @@ func (m *Merger) Add(r *Report) error {
 			m.slos = append(m.slos, v.SLO)
 		}
 	}
-	m.runs = append(m.runs, run{r.RunID, r.Shard, r.StartedAt})
+	m.runs = append(m.runs, run{r.RunID, r.Shard, r.StartedAt, r.Workers})
 	m.r.add(r, m.Together)
 	decoded.addTo(m.results, r)
 	for _, v := range r.SLOs {
@@ -116,12 +117,21 @@ func (m *Merger) check(r *Report) error {
 		return fmt.Errorf("%s and %s have different targets, warm-ups or recordings: %s, %g s %s, and %s, %g s %s", id, r.RunID,
 			first.Target, first.WarmUpTime, first.Replay, r.Target, r.WarmUpTime, r.Replay)
 	}
-	if flow, of := r.users(), first.users(); flow != of {
+	if flow, of := r.usersPlan(), first.usersPlan(); flow != of {
 		return fmt.Errorf("%s and %s have different flows: %q and %q", id, r.RunID, of, flow)
 	}
 	if r.Model != first.Model || r.Stages != first.Stages || r.Arrivals != first.Arrivals || r.Seed != first.Seed {
 		return fmt.Errorf("%s and %s have different plans: %s %s %s seed %d, and %s %s %s seed %d", id, r.RunID,
 			first.Model, first.Stages, first.Arrivals, first.Seed, r.Model, r.Stages, r.Arrivals, r.Seed)
+	}
+	for _, o := range m.runs { // shards of one population differ by at most one user
+		if o.workers-r.Workers > 1 || r.Workers-o.workers > 1 {
+			noun := "workers"
+			if r.Flow != nil {
+				noun = "users"
+			}
+			return fmt.Errorf("%s and %s have different plans: closed model with %d and with %d %s; shards of one plan differ by at most 1", o.id, r.RunID, o.workers, r.Workers, noun)
+		}
 	}
 	if r.Connection != first.Connection && !m.Together { // workers have their own client certificates
 		return fmt.Errorf("%s and %s have different options of connections: %q and %q", id, r.RunID, first.Connection, r.Connection)
@@ -142,8 +152,8 @@ func (m *Merger) check(r *Report) error {
 	return nil
 }
 
-// users is the plan of a flow's users, but for a constant population: each process has a part of it.
-func (r *Report) users() string {
+// usersPlan is the plan of a flow's users, but for a constant population: each process has a part of it.
+func (r *Report) usersPlan() string {
 	if r.Flow == nil {
 		return ""
 	}

@@ -64,6 +64,9 @@ func Now(p engine.Progress) string {
 	if p.RateTarget > 0 {
 		text = fmt.Sprintf("%.0f/s target, ", p.RateTarget) + text
 	}
+	if p.Silent != "" {
+		text = p.Silent + "; " + text
+	}
 	return text
 }
 

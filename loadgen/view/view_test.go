@@ -2,6 +2,7 @@ package view
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,6 +30,10 @@ p99     ▁▂▃▄▅▆▇█▁▂▃▄▅▆▇█▁▂▃▄▅▆▇█
 	const plain = "12 of 30 s: 1200 requests, 0 failed, 10 shed, p99 9.0 ms; now 100/s target, 99/s actual, 3 in flight, p50 1.2 ms, p99 4.0 ms"
 	if got := line(p); got != plain {
 		t.Errorf("elsewhere %q, want %q", got, plain)
+	}
+	p.Silent = "worker 1 sends no numbers"
+	if got, want := line(p), strings.Replace(plain, "now ", "now worker 1 sends no numbers; ", 1); got != want {
+		t.Errorf("elsewhere %q, want %q", got, want)
 	}
 	p.Starts = 90 * time.Second
 	if got := v.lines(p); got != "starts in 90 s" {

@@ -31,7 +31,7 @@ func (w Workload) Remote() Remote {
 		r.OpenAPI, r.OpenAPIFile = w.Contract.Source, w.Contract.Name
 	}
 	if w.Flow != nil {
-		r.Flow = &w.Flow.Source
+		r.Flow = w.Flow.Source
 	}
 	return r
 }

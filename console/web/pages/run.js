@@ -26,7 +26,7 @@ export async function show(root, { params, signal, title }) {
   const r = run.report;
   const links = h("p", { class: "links" });
   root.append(h("div", { class: "head" }, h("h1", { class: "mono" }, run.id), verdictBadge(run), lossBadge(r), r.name && h("strong", null, r.name), !r.invalid?.length && h("span", { class: "sub" }, run.because)), links,
-    ...(r.invalid ?? []).map((reason) => problem(`The numbers cannot be trusted: ${reason}. Lower ${r.model === "closed" ? "the number of users" : "the rate"}, or run loadgen on another machine.`)), r.ended ? problem(`Ended early: ${r.ended}`) : "",
+    ...(r.invalid ?? []).map((reason, i) => problem(`The numbers cannot be trusted: ${reason}${run.advice?.[i] ? `; ${run.advice[i]}` : ""}.`)), r.ended ? problem(`Ended early: ${r.ended}`) : "",
     tiles(r));
   root.append(h("div", { class: "columns" },
     h("div", null, overTime(r, signal), scenarios(r), causes(r)),
@@ -169,9 +169,12 @@ function objectives(r) {
     v.generator && h("p", { class: "note" }, "It would have been met if every request had been sent as scheduled."), !v.met && v.steady && h("p", { class: "note" }, "It was met in the last third of the run.")))));
 }
 
+// peakBound is what the peak of users is: processes may have had theirs at different times.
+const peakBound = (r) => r.processes > 1 && (r.model === "open" || r.flow.users && r.max_requests) ? "at most" : "peak";
+
 function details(r, run) {
   const list = [["Target", r.target], ["Started", dateTime(Date.parse(r.started_at))], ["Duration", seconds(r.elapsed)], ["Plan", r.replay ? `replay of ${r.replay}` : r.flow ? `flow ${r.flow.name}: ${users(r)}${r.flow.think ? `, think time ${r.flow.think}` : ""}` : r.stages || plural(r.workers, "worker")],
-    ["Users", r.flow ? `${r.flow.begun}${r.flow.planned ? ` of ${r.flow.planned} planned` : ""}: ${r.flow.completed} completed, ${r.flow.failed} failed, ${r.flow.unfinished} unfinished; at most ${r.flow.users_peak} at once` : null],
+    ["Users", r.flow ? `${r.flow.begun}${r.flow.planned ? ` of ${r.flow.planned} planned` : ""}: ${r.flow.completed} completed, ${r.flow.failed} failed, ${r.flow.unfinished} unfinished; ${peakBound(r)} ${r.flow.users_peak} at once` : null],
     ["Arrivals", r.arrivals], ["Requests", r.planned ? `${r.sent} of ${r.planned} planned` : r.sent], ["Cancelled at the end", r.cancelled || null], ["Warm-up", r.warm_up_time ? `${seconds(r.warm_up_time)}, ${plural(r.warm_up ?? 0, "request")}` : null],
     ["Shard", r.shard], ["Peak in-flight", `${r.in_flight_peak} of at most ${r.max_workers}`], ["Garbage collection", `${plural(r.gc.pauses, "pause")}, longest ${seconds(r.gc.longest)}`],
     ["Retries", r.retries?.policy ? `${r.retries.policy}: ${plural(r.retries.requests, "request")} retried, ${r.retries.served} of them served` : null],

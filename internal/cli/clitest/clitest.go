@@ -78,17 +78,22 @@ func reserved(t testing.TB, share bool) string {
 }
 
 // Reserve returns an address for a program to listen on. Until release is called, Linux gives its port to no other
-// socket that asks for any port, of a listener or of a client. A closed listener would leave it to whoever comes first.
+// socket that asks for any port, of a listener or of a client. A closed listener would leave it to the next socket.
+// release is never nil.
 func Reserve() (addr string, release func(), err error) { return reserve(true) }
 
 // reserve binds a socket that does not listen. With SO_REUSEADDR, which Go and servers set, Linux lets another socket
 // listen on its port.
 func reserve(share bool) (addr string, release func(), err error) {
+	syscall.ForkLock.RLock() // a process that another test starts must not inherit it
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		return "", nil, err
+	if err == nil {
+		syscall.CloseOnExec(fd)
 	}
-	syscall.CloseOnExec(fd)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		return "", func() {}, err
+	}
 	release = sync.OnceFunc(func() { _ = syscall.Close(fd) })
 	if share {
 		err = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
@@ -102,7 +107,7 @@ func reserve(share bool) (addr string, release func(), err error) {
 	}
 	if err != nil {
 		release()
-		return "", nil, err
+		return "", release, err
 	}
 	if share && runtime.GOOS != "linux" {
 		release() // no other socket could listen there

@@ -38,7 +38,37 @@ func TestFreeAddr(t *testing.T) {
 	if c, err := client.Dial("tcp", addr); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("dial from the reserved port: %v, %v, want a port in use", c, err)
 	}
-	if l, err := net.Listen("tcp", ClosedAddr(t)); !errors.Is(err, syscall.EADDRINUSE) {
-		t.Errorf("listen on a closed address: %v, %v, want a port in use", l, err)
+}
+
+// A closed address refuses connections, and is taken for everybody.
+func TestClosedAddr(t *testing.T) {
+	t.Parallel()
+	addr := ClosedAddr(t)
+	if c, err := net.Dial("tcp", addr); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("dial: %v, %v, want a refused connection", c, err)
 	}
+	if l, err := net.Listen("tcp", addr); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("listen: %v, %v, want a port in use", l, err)
+	}
+}
+
+// A reservation that fails can be released all the same.
+func TestReserveFails(t *testing.T) { // not parallel: no file can be opened meanwhile
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	none := old
+	none.Cur = 0
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	_, release, err := Reserve()
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(err, syscall.EMFILE) {
+		t.Errorf("Reserve = %v, want %v", err, syscall.EMFILE)
+	}
+	release()
 }

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,8 +17,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
+
+	"soundcheck/internal/cli/clitest"
 )
 
 // Programs are the built services, and an endpoint for their telemetry that throws
@@ -27,6 +28,9 @@ import (
 type Programs struct {
 	dir  string
 	otlp *httptest.Server
+
+	mu      sync.Mutex
+	release []func() // give the ports back
 }
 
 // Build builds the services from the sources of this module.
@@ -46,12 +50,17 @@ func Build(ctx context.Context, stderr io.Writer) (_ *Programs, err error) {
 		return nil, errors.Join(fmt.Errorf("build the services: %w", err), os.RemoveAll(dir))
 	}
 	discard := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
-	return &Programs{dir, discard}, nil
+	return &Programs{dir: dir, otlp: discard}, nil
 }
 
-// Close deletes the programs.
+// Close deletes the programs and gives their ports back.
 func (p *Programs) Close() error {
 	p.otlp.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, release := range p.release {
+		release()
+	}
 	return os.RemoveAll(p.dir)
 }
 
@@ -78,7 +87,7 @@ type Proxy struct {
 
 // StartStore starts an album store, with a free port and its faults to be changed.
 func (p *Programs) StartStore(ctx context.Context, args ...string) (*Store, error) {
-	addrs, err := freeAddrs(2)
+	addrs, err := p.reserve(2)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +98,7 @@ func (p *Programs) StartStore(ctx context.Context, args ...string) (*Store, erro
 
 // StartProxy starts a proxy of the stores.
 func (p *Programs) StartProxy(ctx context.Context, stores []*Store, args ...string) (*Proxy, error) {
-	addrs, err := freeAddrs(1)
+	addrs, err := p.reserve(1)
 	if err != nil {
 		return nil, err
 	}
@@ -102,23 +111,18 @@ func (p *Programs) StartProxy(ctx context.Context, stores []*Store, args ...stri
 	return x, err
 }
 
-var lastPort atomic.Int64
-
-// freeAddrs returns addresses that no one takes by chance while a store is down: the
-// ports that the kernel gives out are higher.
-func freeAddrs(n int) (addrs []string, err error) {
-	for range 3000 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 27000+(int64(os.Getpid())*37+lastPort.Add(1))%3000)
-		l, err := net.Listen("tcp", addr)
+// reserve returns addresses that no other socket gets while a store is down.
+func (p *Programs) reserve(n int) (addrs []string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for range n {
+		addr, release, err := clitest.Reserve()
 		if err != nil {
-			continue
+			return nil, err
 		}
-		l.Close()
-		if addrs = append(addrs, addr); len(addrs) == n {
-			return addrs, nil
-		}
+		addrs, p.release = append(addrs, addr), append(p.release, release)
 	}
-	return nil, errors.New("no port from 27000 to 29999 is free")
+	return addrs, nil
 }
 
 const startTimeout = 5 * time.Minute

@@ -73,7 +73,7 @@ func coordinate(ctx context.Context, workers int, stdout io.Writer) error {
 		return err
 	}
 	joined := time.Now()
-	r, err := c.Run(ctx, cluster.Options{RunID: "simulation", Config: struct{}{}, Span: time.Second, Timeout: time.Minute})
+	r, err := c.Run(ctx, cluster.Options{RunID: "simulation", Config: struct{}{}, Extent: time.Minute})
 	if err != nil {
 		return err
 	}

@@ -125,7 +125,7 @@ func (p *Postgres) Up() error {
 	p.ended = ended
 	go func() {
 		defer close(ended)
-		_ = cmd.Wait() // of course it failed: see Down
+		_ = cmd.Wait() // exit status is expected: Down sends SIGQUIT
 	}()
 	for deadline := time.After(5 * time.Minute); ; {
 		err := p.exec("SELECT 1")
