@@ -66,6 +66,8 @@ func (d *distribution) define(f *cli.Flags) {
 
 func (d *distribution) apply(f *options.Flags) error {
 	switch {
+	case d.workers == 0:
+		return f.Errorf("-workers is required: 1 to %d", cluster.MaxWorkers)
 	case d.workers < 1 || d.workers > cluster.MaxWorkers:
 		return f.Errorf("-workers %d is out of range: 1 to %d", d.workers, cluster.MaxWorkers)
 	case d.wait < time.Second || d.wait > time.Hour:

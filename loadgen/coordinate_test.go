@@ -275,7 +275,7 @@ func TestCoordinateFlags(t *testing.T) {
 	t.Parallel()
 	flow := folder(t, map[string]string{"f.yaml": "steps: [{name: a, get: /}]"}) + "/f.yaml"
 	for args, want := range map[string]string{
-		"coordinate":                                                   "-workers 0 is out of range: 1 to 1000",
+		"coordinate":                                                   "-workers is required: 1 to 1000",
 		"coordinate -workers 1001":                                     "-workers 1001 is out of range",
 		"coordinate -workers 2 -rate 0":                                "-rate 0 (closed model) is for one process: a rate above 0, -stages, or -flow with -users",
 		"coordinate -workers 3 -flow " + flow + " -users 2":            "-users 2 is out of range: 3 to 196608 for 3 processes, each with a user of its own",
@@ -292,7 +292,7 @@ func TestCoordinateFlags(t *testing.T) {
 		"coordinate -workers 2 -wait 1ms":                              "-wait 1ms is out of range",
 		"coordinate -workers 2 -shard 1/2":                             "flag provided but not defined: -shard",
 		"coordinate capacity -workers 2":                               "-slo is required",
-		"coordinate capacity -workers 0 -slo p99<1s":                   "-workers 0 is out of range",
+		"coordinate capacity -workers 0 -slo p99<1s":                   "-workers is required",
 		"-join http://127.0.0.1:1 -rate 5":                             "-join and -rate do not go together",
 		"-join 127.0.0.1:1":                                            "-join: ",
 		"-join http://127.0.0.1:1":                                     "set SOUNDCHECK_LOADGEN_TOKEN",

@@ -206,7 +206,7 @@ func TestK8sErrors(t *testing.T) {
 		code    int
 		want    string
 	}{
-		"no workers":     {nil, "-workers 0", 2, "loadgen: -workers 0 is out of range: 1 to 1000\n"},
+		"no workers":     {nil, "-workers 0", 2, "loadgen: -workers is required: 1 to 1000\n"},
 		"closed model":   {nil, "-rate 0", 2, "loadgen: -rate 0 (closed model) is for one process"},
 		"a file":         {nil, "-targets x", 1, "loadgen: -targets: open x: no such file"},
 		"an unknown set": {nil, "-shard 1/2", 2, "loadgen: flag provided but not defined: -shard"},

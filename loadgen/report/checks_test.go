@@ -79,3 +79,22 @@ func TestManyFailedChecks(t *testing.T) {
 		t.Error(b.String())
 	}
 }
+
+// A number of Poisson arrivals is expected.
+func TestExpected(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		arrivals schedule.Arrivals
+		want     string
+	}{
+		{schedule.Constant, "\nrequests      0 of 10 planned, in 5.0 s\n"},
+		{schedule.Poisson, "\nrequests      0 of 10 expected, in 5.0 s\n"},
+	} {
+		plan := schedule.Plan{Stages: []schedule.Stage{{Duration: 5 * time.Second, From: 2, To: 2}}, Arrivals: tt.arrivals}
+		var text strings.Builder
+		r := NewBuilder(Setup{RunID: "r", Plan: plan, Scenarios: []string{"s"}}).Finish(time.Now(), 5*time.Second, 5*time.Second, 1, false)
+		if err := r.Write(&text); err != nil || !strings.Contains(text.String(), tt.want) {
+			t.Errorf("%+v: %v, no %q in\n%s", tt, err, tt.want, text.String())
+		}
+	}
+}

@@ -135,7 +135,7 @@ func (f *Flow) plan(r *Report) string {
 func (f *Flow) result(r *Report) string {
 	text := fmt.Sprintf("%d", f.Begun)
 	if f.Planned > 0 {
-		text += fmt.Sprintf(" of %d planned", f.Planned)
+		text += fmt.Sprintf(" of %d %s", f.Planned, r.planned())
 	}
 	text += fmt.Sprintf(": %d completed (%s)", f.Completed, percent(float64(f.Completed)/float64(max(f.Begun, 1))))
 	if f.Late > 0 {

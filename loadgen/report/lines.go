@@ -11,6 +11,7 @@ import (
 
 	"soundcheck/loadgen/explain"
 	"soundcheck/loadgen/measure"
+	"soundcheck/loadgen/schedule"
 	"soundcheck/loadgen/slo"
 )
 
@@ -58,7 +59,7 @@ func (r *Report) head() []line {
 	}
 	text := fmt.Sprintf("%d", r.Sent)
 	if r.Model == "open" && r.Flow == nil {
-		text += fmt.Sprintf(" of %d planned,", r.Planned)
+		text += fmt.Sprintf(" of %d %s,", r.Planned, r.planned())
 	}
 	text += fmt.Sprintf(" in %.1f s", r.Elapsed)
 	if r.Unfed > 0 {
@@ -323,3 +324,11 @@ func ms(seconds float64) string { return fmt.Sprintf("%.2f ms", 1000*seconds) }
 
 // short formats a number with at most two decimals.
 func short(v float64) string { return strconv.FormatFloat(math.Round(100*v)/100, 'f', -1, 64) }
+
+// planned is what the number of a plan is: that of Poisson arrivals is random.
+func (r *Report) planned() string {
+	if r.Arrivals == schedule.Poisson && (r.Limit == "" || r.Limit == LimitPlan) {
+		return "expected"
+	}
+	return "planned"
+}

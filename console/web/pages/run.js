@@ -172,10 +172,13 @@ function objectives(r) {
 // peakBound is what the peak of users is: processes may have had theirs at different times.
 const peakBound = (r) => r.processes > 1 && (r.model === "open" || r.flow.users && r.max_requests) ? "at most" : "peak";
 
+// planned is what the number of a plan is: that of Poisson arrivals is random.
+const planned = (r) => r.arrivals === "poisson" && (!r.limit || r.limit === "plan") ? "expected" : "planned";
+
 function details(r, run) {
   const list = [["Target", r.target], ["Started", dateTime(Date.parse(r.started_at))], ["Duration", seconds(r.elapsed)], ["Plan", r.replay ? `replay of ${r.replay}` : r.flow ? `flow ${r.flow.name}: ${users(r)}${r.flow.think ? `, think time ${r.flow.think}` : ""}` : r.stages || plural(r.workers, "worker")],
-    ["Users", r.flow ? `${r.flow.begun}${r.flow.planned ? ` of ${r.flow.planned} planned` : ""}: ${r.flow.completed} completed, ${r.flow.failed} failed, ${r.flow.unfinished} unfinished; ${peakBound(r)} ${r.flow.users_peak} at once` : null],
-    ["Arrivals", r.arrivals], ["Requests", r.planned ? `${r.sent} of ${r.planned} planned` : r.sent], ["Cancelled at the end", r.cancelled || null], ["Warm-up", r.warm_up_time ? `${seconds(r.warm_up_time)}, ${plural(r.warm_up ?? 0, "request")}` : null],
+    ["Users", r.flow ? `${r.flow.begun}${r.flow.planned ? ` of ${r.flow.planned} ${planned(r)}` : ""}: ${r.flow.completed} completed, ${r.flow.failed} failed, ${r.flow.unfinished} unfinished; ${peakBound(r)} ${r.flow.users_peak} at once` : null],
+    ["Arrivals", r.arrivals], ["Requests", r.planned ? `${r.sent} of ${r.planned} ${planned(r)}` : r.sent], ["Cancelled at the end", r.cancelled || null], ["Warm-up", r.warm_up_time ? `${seconds(r.warm_up_time)}, ${plural(r.warm_up ?? 0, "request")}` : null],
     ["Shard", r.shard], ["Peak in-flight", `${r.in_flight_peak} of at most ${r.max_workers}`], ["Garbage collection", `${plural(r.gc.pauses, "pause")}, longest ${seconds(r.gc.longest)}`],
     ["Retries", r.retries?.policy ? `${r.retries.policy}: ${plural(r.retries.requests, "request")} retried, ${r.retries.served} of them served` : null],
     ["Retry-After", r.retry_after.given ? `${plural(r.retry_after.given, "response")}; then ${r.retry_after.kept} accepted, ${r.retry_after.broken} shed again` : null],
