@@ -49,7 +49,7 @@ func testFlow(p *tracesPage, lab plan.Lab) {
 	}
 	f := r.Flow
 	p.want(`[...document.querySelectorAll(".properties dt")].filter((e) => ["Plan", "Users"].includes(e.textContent)).map((e) => e.nextElementSibling.textContent)`,
-		fmt.Sprintf(`["flow %s: 2 users","%d: %d completed, 0 failed, %d unfinished; at most 2 at once"]`, f.Name, f.Begun, f.Completed, f.Unfinished))
+		fmt.Sprintf(`["flow %s: 2 users","%d: %d completed, 0 failed, %d unfinished; peak 2 at once"]`, f.Name, f.Begun, f.Completed, f.Unfinished))
 	p.want(`[...document.querySelectorAll("td:first-child")].filter((e) => e.textContent.startsWith("flow ")).map((e) => [e.textContent, e.nextElementSibling.textContent, e.nextElementSibling.nextElementSibling.textContent])`,
 		fmt.Sprintf(`[["flow %s: completed users","%d","%d"]]`, f.Name, f.Begun, f.Completed))
 	p.want(`[...document.querySelectorAll("h2, h3")].filter((e) => e.textContent === "Slowest users").length`, `1`)
